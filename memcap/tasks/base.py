@@ -1,0 +1,138 @@
+"""What a task is: a generator of sequences with a `lag`, and what is known of it before anything is trained.
+
+A task is a frozen dataclass whose fields are its knobs. It is pure: `sample` draws from a key, and `lag` and `length` may be
+traced integers, so that one compiled program serves every lag up to its buffer's size. Axis letters: T time, B batch,
+V symbols, F features, O outputs.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+Operand = int | jax.Array
+FLOAT32_BITS = 24  # significant bits: what one carry number in (-1, 1) can hold at best
+
+
+class Batch(NamedTuple):
+    """A batch of B sequences in buffers of T steps, of which the first `length` count.
+
+    inputs: (T, B) int32 symbols below `task.vocabulary`, or (T, B, F) float32.
+    targets: int32 classes or float32 values; (B,) where `task.answers` is "last", else (T, B).
+    mask: (T, B) bool, true where an answer is due; None where `task.answers` is "last".
+    boundary: (T,) bool, true at the first step of each window; the carry enters there with its gradient stopped (or is
+        reset, see `Task.reset_carry`). None: one window.
+    """
+
+    inputs: jax.Array
+    targets: jax.Array
+    mask: jax.Array | None = None
+    boundary: jax.Array | None = None
+
+
+@dataclass(frozen=True)
+class Task(ABC):
+    """Base of all tasks. A subclass sets `name`, its knobs as fields, and the methods below; nothing else knows of it."""
+
+    name: ClassVar[str]
+    answers: ClassVar[Literal["last", "every"]] = "last"  # read out at the last step only, or at every step (masked)
+
+    @property
+    def loss(self) -> Literal["classes", "values"]:
+        """Cross entropy and accuracy, or squared error."""
+        return "classes"
+
+    @property
+    def reset_carry(self) -> bool:
+        """Whether the carry is set to zero, not just cut from its gradient, at each window's first step."""
+        return False
+
+    @property
+    @abstractmethod
+    def vocabulary(self) -> int | None:
+        """Number V of input symbols; None when the inputs are real numbers."""
+
+    @property
+    def features(self) -> int:
+        """Numbers that the network sees at a step: V (one-hot) for symbols, F for reals."""
+        if self.vocabulary is None:
+            raise NotImplementedError(f"{type(self).__name__} has real inputs and must say how many features")
+        return self.vocabulary
+
+    @property
+    @abstractmethod
+    def outputs(self) -> int:
+        """Width O of the read-out: classes, or values."""
+
+    @abstractmethod
+    def shortest(self, lag: int) -> int:
+        """The shortest length that really needs this lag."""
+
+    def length(self, lag: int) -> int:
+        """Length that is used when none is asked for."""
+        return self.shortest(lag)
+
+    @abstractmethod
+    def sample(self, key: jax.Array, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+        """Draw `batch` sequences of `length` steps into buffers of `steps` >= `length` steps.
+
+        The first `length` steps don't depend on `steps`: a member's data are the same in any population.
+        """
+
+    @abstractmethod
+    def held(self, lag: int) -> int:
+        """Symbols (or real numbers) that must be held at the worst moment, the current one included if it is asked later."""
+
+    @abstractmethod
+    def bits(self, lag: int) -> float:
+        """Bits to hold at the worst moment. For reals: at the precision that the criterion asks for."""
+
+    @abstractmethod
+    def chance(self, lag: int) -> float:
+        """The best score without memory: accuracy for classes, mean squared error for values."""
+
+    def threshold(self, lag: int) -> float:
+        """Solved means accuracy at or above this; for values, mean squared error at or below it."""
+        del lag
+        return 0.99
+
+    def stretched(self, lag: int, factor: int) -> tuple[int, int]:
+        """The (lag, length) at which a net trained at `lag` is asked `factor` times as much of its memory."""
+        return lag * factor, self.length(lag * factor)
+
+    def recipe(self, lag: int) -> str:
+        """Name of the recipe in conf/recipe/ that is recommended at this lag."""
+        del lag
+        return "forget_bias"
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Whether the score is an accuracy (classes) or an error (values)."""
+        return self.loss == "classes"
+
+    @property
+    def metric(self) -> str:
+        """Name of the score: "accuracy" or "mse"."""
+        return "accuracy" if self.loss == "classes" else "mse"
+
+
+def information_floor(task: Task, lag: int, numbers_per_unit: int) -> int:
+    """Fewest units whose float32 carry can hold the task's bits: a hard limit, far below what training finds."""
+    return max(1, math.ceil(task.bits(lag) / (FLOAT32_BITS * numbers_per_unit)))
+
+
+def one_per_number(task: Task, lag: int, numbers_per_unit: int) -> int:
+    """Units that own one carry number for each symbol held at the worst moment.
+
+    A theorem for linear cells and reals, an empirical edge for the LSTM: a reference line, never a floor.
+    """
+    return max(1, math.ceil(task.held(lag) / numbers_per_unit))
+
+
+def scored(targets: jax.Array, lag: Operand, length: Operand) -> jax.Array:
+    """(T, B) bool: the steps from `lag` to the end of the sequence."""
+    step = jnp.arange(targets.shape[0])
+    return jnp.broadcast_to(((step >= lag) & (step < length))[:, None], targets.shape)

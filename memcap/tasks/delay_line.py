@@ -1,0 +1,92 @@
+"""Delay line (n-back): say at every step what was seen `lag` steps ago."""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import jax
+import jax.numpy as jnp
+
+from memcap.knobs import knob
+from memcap.tasks.base import Batch, Operand, Task, scored
+
+
+@dataclass(frozen=True)
+class DelayLine(Task):
+    """Each step shows a fresh symbol, and the answer is the symbol of `lag` steps before.
+
+    Example (S = 2): 0 1 1 0 1 | lag 2 -> . . 0 1 1 (no answer is due at a dot).
+
+    After a step the state must still determine the last `lag` + 1 symbols: the task where "one entry a time step" is the
+    right intuition. A sequence shorter than 2 lag + 1 would never ask for some of them, so it is refused.
+
+    Source: the pure delay of Jaeger (2001), "Short term memory in echo state networks"; n-back in psychology.
+    """
+
+    symbols: int = knob(2, "size S of the alphabet", at_least=2, at_most=1024)
+    reals: bool = knob(False, "draw standard normal reals instead of symbols, scored by squared error")
+    name: ClassVar[str] = "delay_line"
+    answers: ClassVar[Literal["last", "every"]] = "every"
+
+    @property
+    def loss(self) -> Literal["classes", "values"]:
+        """Squared error for reals, cross entropy for symbols."""
+        return "values" if self.reals else "classes"
+
+    @property
+    def vocabulary(self) -> int | None:
+        """S symbols, or none for reals."""
+        return None if self.reals else self.symbols
+
+    @property
+    def features(self) -> int:
+        """S, or the one real number."""
+        return 1 if self.reals else self.symbols
+
+    @property
+    def outputs(self) -> int:
+        """One logit a symbol, or the one real number."""
+        return self.features
+
+    def shortest(self, lag: int) -> int:
+        """2 lag + 1: the first moment at which lag + 1 symbols are held and all are still asked for."""
+        return 2 * lag + 1
+
+    def length(self, lag: int) -> int:
+        """4 lag: long enough that a net cannot lean on its zero start state. At least 2 lag + 10 at short lags."""
+        return max(4 * lag, 2 * lag + 10)
+
+    def sample(self, key: jax.Array, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+        """Inputs (T, B), or (T, B, 1) for reals; targets and mask (T, B)."""
+        if self.reals:
+            x = jax.random.normal(key, (steps, batch))
+        else:
+            x = jax.random.randint(key, (steps, batch), 0, self.symbols)
+        targets = jnp.roll(x, lag, axis=0)
+        return Batch(x[:, :, None] if self.reals else x, targets, scored(targets, lag, length))
+
+    def held(self, lag: int) -> int:
+        """Lag + 1: the current symbol is asked later, the oldest is asked now."""
+        return lag + 1
+
+    def bits(self, lag: int) -> float:
+        """Bits that cross from one step to the next: lag log2 S; reals at the precision of the criterion."""
+        return lag * (0.5 * math.log2(1 / self.threshold(lag)) if self.reals else math.log2(self.symbols))
+
+    def chance(self, lag: int) -> float:
+        """1 / S, or the variance of a real."""
+        del lag
+        return 1.0 if self.reals else 1 / self.symbols
+
+    def threshold(self, lag: int) -> float:
+        """Accuracy .99, or a normalised squared error of .05 for reals."""
+        del lag
+        return 0.05 if self.reals else 0.99
+
+    def stretched(self, lag: int, factor: int) -> tuple[int, int]:
+        """The same lag in a sequence of factor * lag steps: does the net live without its zero start state?"""
+        return lag, max(factor * lag, self.length(lag))
+
+    def recipe(self, lag: int) -> str:
+        """The echo-state-like start from lag 16 on; below, an ordinary forget bias trains narrower nets."""
+        return "open_gate" if lag > 12 else "forget_bias"

@@ -1,0 +1,71 @@
+"""Latch: hold one symbol through distractors and say it at the end."""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+
+from memcap.knobs import knob
+from memcap.tasks.base import Batch, Operand, Task
+
+
+@dataclass(frozen=True)
+class Latch(Task):
+    """The first step shows a symbol, `lag` distractors follow, and a trigger asks for the symbol.
+
+    Example (S = 2, 4 distractors d-g, trigger ?): 1 f d g ? | lag 3 -> 1.
+
+    Distractors come from another alphabet. With `distractors` = 0 the lag is blank, which teaches a clock rather than a
+    memory: a net trained on a fixed blank lag often fails at every other lag.
+
+    Source: Hochreiter & Schmidhuber (1997), experiment 2; Bengio et al. (1994).
+    """
+
+    symbols: int = knob(2, "number S of symbols to tell apart", at_least=2, at_most=1024)
+    distractors: int = knob(4, "size of the distractors' alphabet; 0: a blank lag", at_least=0, at_most=1024)
+    name: ClassVar[str] = "latch"
+
+    @property
+    def vocabulary(self) -> int:
+        """S symbols, the distractors (or one blank), and the trigger, in that order."""
+        return self.symbols + max(self.distractors, 1) + 1
+
+    @property
+    def outputs(self) -> int:
+        """One logit a symbol."""
+        return self.symbols
+
+    def shortest(self, lag: int) -> int:
+        """Symbol, lag distractors, trigger."""
+        return lag + 2
+
+    def sample(self, key: jax.Array, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+        """Inputs (T, B), targets (B,). In a sequence longer than lag + 2 the symbol comes later, after distractors."""
+        symbol_key, filler_key = jax.random.split(key)
+        symbol = jax.random.randint(symbol_key, (batch,), 0, self.symbols)
+        filler = jax.random.randint(filler_key, (steps, batch), self.symbols, self.symbols + max(self.distractors, 1))
+        step = jnp.arange(steps)[:, None]
+        inputs = jnp.where(step == length - 2 - lag, symbol, filler)
+        return Batch(jnp.where(step == length - 1, self.vocabulary - 1, inputs), symbol)
+
+    def held(self, lag: int) -> int:
+        """One symbol, whatever the lag."""
+        del lag
+        return 1
+
+    def bits(self, lag: int) -> float:
+        """Log2 S, whatever the lag."""
+        del lag
+        return math.log2(self.symbols)
+
+    def chance(self, lag: int) -> float:
+        """1 / S."""
+        del lag
+        return 1 / self.symbols
+
+    def recipe(self, lag: int) -> str:
+        """A forget gate biased to hold for just this lag."""
+        del lag
+        return "hold"
