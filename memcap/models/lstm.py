@@ -1,0 +1,182 @@
+"""The LSTM, and its scan: feature-major, one program for every length, gradient written out.
+
+Gates are in the order i, f, g, o, as in Flax; z = W_x x + W_h h + b, c' = sigma(f) c + sigma(i) tanh(g), h' = sigma(o) tanh(c').
+Weight gradients are accumulated in the backward loop: on a CPU, stacking the gates' gradients for one large product
+afterwards is slower. Inside the scan arrays are (U, B), so that the batch lies in the vector lanes.
+"""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import lax
+
+from memcap.models.scan import at, put
+
+
+def _sigmoid(x: jax.Array) -> jax.Array:
+    return 0.5 * jnp.tanh(0.5 * x) + 0.5  # one tanh: as exact as logistic in float32, and faster on CPUs
+
+
+def _column(inputs: jax.Array, t: jax.Array, features: int, dtype: jnp.dtype) -> jax.Array:
+    """Step t as (F, B): one-hot for symbols (T, B), the numbers themselves for (T, B, F)."""
+    if inputs.ndim == 2:
+        return (jnp.arange(features)[:, None] == at(inputs, t)[None, :]).astype(dtype)
+    return at(inputs, t).T.astype(dtype)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def lstm_scan(
+    every: bool,
+    reset: bool,
+    kernel: jax.Array,
+    recurrent: jax.Array,
+    bias: jax.Array,
+    carry: tuple[jax.Array, jax.Array],
+    inputs: jax.Array,
+    length: jax.Array,
+    flows: jax.Array | None,
+) -> tuple[tuple[jax.Array, jax.Array], jax.Array | None]:
+    """Run an LSTM over the first `length` steps.
+
+    Args:
+        every: whether the hidden state of every step is returned.
+        reset: whether the carry is set to zero where `flows` is 0; otherwise only its gradient is.
+        kernel: (F, 4U) input weights.
+        recurrent: (U, 4U) recurrent weights.
+        bias: (4U,).
+        carry: (c, h), each (U, B), the state before the first step.
+        inputs: (T, B) int symbols below F, or (T, B, F) floats.
+        length: () int, how many of the T steps count; may be traced.
+        flows: (T,) floats, 0 at the first step of a window and 1 elsewhere; None: one window.
+
+    Returns:
+        The carry (c, h) after `length` steps, and the hidden states (T, U, B), zero after `length`, or None.
+    """
+    carry, kept = _forward(reset, every, False, kernel, recurrent, bias, carry, inputs, length, flows)
+    return carry, kept[-1] if every else None
+
+
+def _forward(reset, every, keep, kernel, recurrent, bias, carry, inputs, length, flows):
+    (features, _), units, dtype = kernel.shape, recurrent.shape[0], kernel.dtype
+    real = inputs.ndim == 3
+    table = kernel if real else kernel + bias  # one symbol is on at a step, so its row can carry the bias
+    weights = jnp.concatenate([table, recurrent], 0).T  # (4U, F + U)
+    batch = inputs.shape[1]
+    buffers = 7 if keep else int(every)  # residuals i, f, g, o, c, h and the hidden states that are returned
+    if keep and not every:
+        buffers = 6
+    kept = tuple(jnp.zeros((inputs.shape[0], units, batch), dtype) for _ in range(buffers))
+
+    def body(t, state):
+        (c, h), kept = state
+        if reset and flows is not None:
+            c, h = c * flows[t], h * flows[t]
+        z = weights @ jnp.concatenate([_column(inputs, t, features, dtype), h], 0)
+        if real:
+            z = z + bias[:, None]
+        i, f, g, o = jnp.split(z, 4, 0)
+        i, f, g, o = _sigmoid(i), _sigmoid(f), jnp.tanh(g), _sigmoid(o)
+        c_next = f * c + i * g
+        h_next = o * jnp.tanh(c_next)
+        values = ((i, f, g, o, c, h) if keep else ()) + ((h_next,) if every else ())
+        return (c_next, h_next), tuple(put(buffer, value, t) for buffer, value in zip(kept, values, strict=True))
+
+    return lax.fori_loop(0, length, body, (carry, kept))
+
+
+def _lstm_scan_fwd(every, reset, kernel, recurrent, bias, carry, inputs, length, flows):
+    carry, kept = _forward(reset, every, True, kernel, recurrent, bias, carry, inputs, length, flows)
+    return (carry, kept[6] if every else None), (kernel, recurrent, inputs, length, flows, kept[:6])
+
+
+def _lstm_scan_bwd(every, reset, saved, cotangents):
+    del reset  # a reset carry and a cut carry have the same gradient into the past: none
+    kernel, recurrent, inputs, length, flows, residuals = saved
+    (dc, dh), d_hidden = cotangents
+    features, dtype = kernel.shape[0], kernel.dtype
+    real = inputs.ndim == 3
+    start = (
+        (dc, dh),
+        jnp.zeros((features + recurrent.shape[0], kernel.shape[1]), dtype),
+        jnp.zeros(kernel.shape[1], dtype),
+        jnp.zeros_like(inputs) if real else (),
+    )
+
+    def body(k, state):
+        (dc, dh), dw, db, dx = state
+        t = length - 1 - k
+        i, f, g, o, c, h = (at(residual, t) for residual in residuals)
+        if every:
+            dh = dh + at(d_hidden, t)
+        tanh_c = jnp.tanh(f * c + i * g)
+        dc = dc + dh * o * (1 - tanh_c**2)
+        dz = jnp.concatenate(
+            [dc * g * i * (1 - i), dc * c * f * (1 - f), dc * i * (1 - g**2), dh * tanh_c * o * (1 - o)], 0
+        )
+        dw = dw + jnp.concatenate([_column(inputs, t, features, dtype), h], 0) @ dz.T
+        if real:
+            dx = put(dx, (kernel @ dz).T, t)
+            db = db + dz.sum(1)
+        dc, dh = dc * f, recurrent @ dz
+        if flows is not None:
+            dc, dh = dc * flows[t], dh * flows[t]
+        return (dc, dh), dw, db, dx
+
+    carry, dw, db, dx = lax.fori_loop(0, length, body, start)
+    if not real:  # exactly one symbol is on at a step, so the rows of the table's gradient add up to the bias's
+        db = dw[:features].sum(0)
+    return dw[:features], dw[features:], db, carry, dx if real else None, None, None
+
+
+lstm_scan.defvjp(_lstm_scan_fwd, _lstm_scan_bwd)
+
+
+class LSTM(nnx.RNNCellBase):
+    """LSTM cell with a fast `scan`. Its carry is (c, h), each (B, U), as in Flax's cells.
+
+    Args:
+        in_features: F.
+        hidden_features: units U.
+        rngs: unused stream of keys, for the same signature as Flax's cells: the weights start at zero, and
+            `memcap.models.initializers` draws them.
+    """
+
+    def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs, param_dtype: jnp.dtype = jnp.float32):
+        del rngs
+        self.in_features, self.hidden_features = in_features, hidden_features
+        self.kernel = nnx.Param(jnp.zeros((in_features, 4 * hidden_features), param_dtype))
+        self.recurrent = nnx.Param(jnp.zeros((hidden_features, 4 * hidden_features), param_dtype))
+        self.bias = nnx.Param(jnp.zeros(4 * hidden_features, param_dtype))
+
+    def __call__(self, carry, inputs):
+        """One step: carry (c, h), inputs (B, F) -> carry, h (B, U)."""
+        c, h = carry
+        z = inputs @ self.kernel[...] + h @ self.recurrent[...] + self.bias[...]
+        i, f, g, o = jnp.split(z, 4, -1)
+        c = _sigmoid(f) * c + _sigmoid(i) * jnp.tanh(g)
+        h = _sigmoid(o) * jnp.tanh(c)
+        return (c, h), h
+
+    def scan(self, carry, inputs, length, flows=None, *, every: bool, reset: bool = False):
+        """The first `length` steps of inputs (T, B) or (T, B, F); see `lstm_scan`.
+
+        Returns the carry (c, h), each (B, U), and the hidden states (T, U, B), or None if not `every`.
+        """
+        c, h = carry
+        (c, h), hidden = lstm_scan(
+            every, reset, self.kernel[...], self.recurrent[...], self.bias[...], (c.T, h.T), inputs, length, flows
+        )
+        return (c.T, h.T), hidden
+
+    def initialize_carry(self, input_shape, rngs=None, carry_init=None):
+        """Zeros: (c, h), each (*batch, U)."""
+        del rngs, carry_init
+        zeros = jnp.zeros((*input_shape[:-1], self.hidden_features), self.bias[...].dtype)
+        return zeros, zeros
+
+    @property
+    def num_feature_axes(self) -> int:
+        """One: features are the last axis."""
+        return 1
