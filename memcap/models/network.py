@@ -4,6 +4,7 @@ NNX rather than linen: its cells are plain objects that can be built, read and s
 the pure function over a pytree of parameters that the training engine needs.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -164,6 +165,10 @@ class Functional:
     def _abstract(self) -> tuple[nnx.GraphDef, nnx.State]:
         return nnx.split(nnx.eval_shape(lambda: Network(self.model, self.features, self.outputs, rngs=nnx.Rngs(0))))
 
+    def abstract_weights(self) -> dict[str, Any]:
+        """The nested dict of weights as shapes and dtypes."""
+        return nnx.to_pure_dict(self._abstract[1])
+
     def init(self, init: Init | None, entropy: list[int]) -> dict[str, Any]:
         """Draw the weights: a nested dict of float32 NumPy arrays.
 
@@ -215,8 +220,22 @@ class Functional:
         return wider.carry_numbers() - self.carry_numbers()
 
     def parameters(self) -> int:
-        """Number of trained weights."""
-        return sum(leaf.size for leaf in jax.tree.leaves(self._abstract[1]))
+        """Number P of trained weights."""
+        return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(self.abstract_weights()))
+
+    def flatten(self, weights: dict[str, Any]) -> np.ndarray:
+        """The weights as one (P,) vector."""
+        return np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(weights)])
+
+    def unflatten(self, vector: Any) -> dict[str, Any]:
+        """The nested dict of weights from a (P,) vector, NumPy's or JAX's."""
+        leaves, tree = jax.tree.flatten(self.abstract_weights())
+        ends = np.cumsum([math.prod(leaf.shape) for leaf in leaves])
+        parts = [
+            vector[end - math.prod(leaf.shape) : end].reshape(leaf.shape)
+            for leaf, end in zip(leaves, ends, strict=True)
+        ]
+        return jax.tree.unflatten(tree, parts)
 
 
 def type_name(cell: str) -> str:

@@ -1,0 +1,193 @@
+"""Hand-set weights: LSTMs that solve a task with no training, which proves that their width is enough.
+
+They separate what is representable from what training finds. All but the delay line need one unit, at any lag: its
+cell c holds one number, and gates saturated at +-20, where a float32 sigmoid is 1 or 0, keep, add or overwrite it. The
+input alone decides which, so the recurrent weights are zero. What is read out is h = tanh(c), times the output gate.
+
+`constructed(task, lag)` is one function a task, chosen by the task's class; a task without one gets None.
+"""
+
+import math
+from collections.abc import Sequence
+from functools import singledispatch
+from typing import Any
+
+import numpy as np
+
+from memcap.models.network import Model
+from memcap.tasks.adding import Adding
+from memcap.tasks.base import Task
+from memcap.tasks.count import Count
+from memcap.tasks.delay_line import DelayLine
+from memcap.tasks.latch import Latch
+from memcap.tasks.pattern import Pattern
+from memcap.tasks.temporal_order import TemporalOrder
+from memcap.tasks.windows import Windows
+
+Constructed = tuple[Model, dict[str, Any]]
+OPEN, SHUT = 20.0, -20.0
+KEEP = (SHUT, OPEN, 0.0, OPEN)  # pre-activations of i, f, g, o
+
+
+@singledispatch
+def constructed(task: Task, lag: int) -> Constructed | None:
+    """A network that solves `task` at `lag` with weights set by hand.
+
+    Returns:
+        The model, and its weights as `Functional.build` takes them: float32, gates in the order i, f, g, o,
+        kernel (F, 4U), recurrent (U, 4U), bias (4U,), read-out kernel (U, O) and bias (O,). None where no construction
+        is known, which is no proof that there is none.
+    """
+    del task, lag
+    return None
+
+
+def constructed_units(task: Task, lag: int) -> int | None:
+    """Width at which hand-set weights solve `task` at `lag`, or None: enough units, perhaps not the fewest."""
+    found = constructed(task, lag)
+    return None if found is None else found[0].units
+
+
+@constructed.register
+def latch(task: Latch, lag: int) -> Constructed:
+    """One unit. A symbol overwrites the cell with a level of its own, between -.8 and .8; all else keeps it.
+
+    Example: S = 3 has the levels -.8, 0 and .8. It is the error carousel of Hochreiter & Schmidhuber (1997): with i = 0
+    and f = 1 nothing decays and no distractor enters. Only the read-out limits S: its weights grow as S^2 (`nearest`).
+    """
+    del lag
+    levels = np.linspace(-0.8, 0.8, task.symbols)
+    others = task.vocabulary - task.symbols
+    return one_unit([write(level) for level in levels] + [KEEP] * others, nearest(np.tanh(levels)))
+
+
+@constructed.register
+def windows(task: Windows, lag: int) -> Constructed | None:
+    """One unit. A 1 overwrites the cell with .8, zeros keep it: a latch. It holds across windows if the carry does.
+
+    So where truncated backpropagation learns nothing (label "last"), that is not for want of memory. With carry "reset"
+    it solves a single window only.
+    """
+    if task.reset_carry and lag >= task.window:
+        return None
+    return one_unit([KEEP, write(0.8)], nearest(np.tanh([0.0, 0.8])))
+
+
+@constructed.register
+def temporal_order(task: TemporalOrder, lag: int) -> Constructed:
+    """One unit. X and Y halve the cell and add -.5 or .5, so the order is a binary fraction: XY leaves -.25 + .5.
+
+    Hochreiter & Schmidhuber (1997), experiment 6, found solutions with few memory cells by training. The halving is a
+    forget gate at sigmoid(0); distractors keep the cell.
+    """
+    del lag
+    bits = np.arange(task.outputs)[:, None] >> np.arange(task.relevant)[::-1] & 1  # (classes, symbols), earliest first
+    levels = (2 * bits - 1) @ 0.5 ** np.arange(task.relevant, 0, -1)
+    order = [(OPEN, 0.0, math.atanh(0.5 * sign), OPEN) for sign in (-1, 1)]
+    return one_unit(order + [KEEP] * (task.vocabulary - 2), nearest(np.tanh(levels)))
+
+
+@constructed.register
+def pattern(task: Pattern, lag: int) -> Constructed | None:
+    """One unit, if the middle is zeros. A 1 adds .9 to the cell and half shuts the output gate; a 0 keeps and opens.
+
+    The cell counts the ones, and the output gate tells a single first 1 from a single last 1, as the cell alone cannot.
+    With a random middle the net must also know where in the sequence it is: no construction is given.
+    """
+    del lag
+    if task.middle == "random":
+        return None
+    one, two = np.tanh(0.9), np.tanh(1.8)
+    return one_unit([KEEP, (OPEN, OPEN, math.atanh(0.9), 0.0)], nearest([0.0, one, two / 2, one / 2]))
+
+
+@constructed.register
+def count(task: Count, lag: int) -> Constructed:
+    """One unit. What is counted adds a small step to the cell, and the read-out divides by it.
+
+    The cell counts exactly: the step is a power of two, which float32 adds without rounding. h = tanh(c) falls short by
+    c^3 / 3; the step shrinks as lag^-1.5, so that the error stays below 1e-4 counts at `lag` whatever the lag.
+    """
+    step = 2.0 ** math.floor(math.log2(0.01 * lag**-1.5))
+    gates = [add(step)] if task.kind == "time" else [KEEP, add(step)]
+    return one_unit(gates, (np.array([1 / (step * lag)]), np.zeros(1)))
+
+
+@constructed.register
+def adding(task: Adding, lag: int) -> Constructed:
+    """One unit. The marker opens the input gate, the candidate is the number times .01, and the cell adds up.
+
+    The small scale keeps both tanh linear: the sum s is read as s - (.01 s)^2 s / 3 and the like, an error below 1e-3.
+    """
+    del task, lag
+    scale = 0.01
+    kernel = np.array([[0, 0, scale, 0], [OPEN - SHUT, 0, 0, 0]])
+    return network(kernel, np.zeros((1, 4)), np.array(KEEP), (np.array([1 / scale]), np.zeros(1)))
+
+
+@constructed.register
+def delay_line(task: DelayLine, lag: int) -> Constructed:
+    """Lag + 1 units, a shift register: with i = o = 1 and f = 0, unit j takes over h of unit j - 1; the last is read.
+
+    A step maps h to tanh(tanh(gain h)). Two symbols use gain 20, which drives each copy back to +-tanh(1): noise dies
+    out. That map has no third stable level, so more symbols, and reals, use gain 1 and values so small that both tanh
+    are nearly linear: k copies of h lose (2/3) k h^3, and the scale holds that below an eighth of the distance of
+    neighbouring symbols, or at 1e-4 for a real of size 1.
+
+    Lag + 1 is Jaeger's (2001) bound for linear reservoirs. An LSTM may do with fewer, as training at short lags shows.
+    """
+    units = lag + 1
+    if task.reals:
+        levels, tolerance = np.ones(1), 1e-4
+    else:
+        levels, tolerance = np.linspace(-1, 1, task.symbols), 0.25 / (task.symbols - 1)
+    two = task.outputs == 2
+    gain, scale = (20.0, 20.0) if two else (1.0, math.sqrt(1.5 * tolerance / units))
+    kernel = np.zeros((len(levels), 4, units))
+    kernel[:, 2, 0] = scale * levels
+    recurrent = np.zeros((units, 4, units))
+    recurrent[:, 2] = gain * np.eye(units, k=1)
+    bias = np.repeat([OPEN, SHUT, 0.0, OPEN], units)
+    if task.reals:
+        readout = np.array([1 / scale]), np.zeros(1)
+    else:
+        readout = nearest(math.tanh(1) * levels if two else scale * levels)
+    return network(kernel.reshape(-1, 4 * units), recurrent.reshape(units, -1), bias, readout)
+
+
+def add(value: float) -> tuple[float, float, float, float]:
+    """Pre-activations of i, f, g, o with which one step adds `value` to the cell."""
+    return OPEN, OPEN, math.atanh(value), OPEN
+
+
+def write(value: float) -> tuple[float, float, float, float]:
+    """Pre-activations of i, f, g, o with which one step overwrites the cell with `value`."""
+    return OPEN, SHUT, math.atanh(value), OPEN
+
+
+def nearest(levels: Sequence[float] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Read-out of one hidden number h that says which of O levels is nearest: weights (O,) and bias (O,).
+
+    The logits a (l h - l^2 / 2) differ from -a (h - l)^2 / 2 by a term that all classes share; a is such that at a
+    level each other logit is at least 20 below.
+    """
+    levels = np.asarray(levels)
+    sharpness = 40 / np.diff(np.sort(levels)).min() ** 2
+    return sharpness * levels, -sharpness * levels**2 / 2
+
+
+def one_unit(gates: Sequence[Sequence[float]], readout: tuple[np.ndarray, np.ndarray]) -> Constructed:
+    """One unit whose gates depend on the current symbol only: pre-activations (V, 4) of i, f, g, o."""
+    return network(np.array(gates), np.zeros((1, 4)), np.zeros(4), readout)
+
+
+def network(
+    kernel: np.ndarray, recurrent: np.ndarray, bias: np.ndarray, readout: tuple[np.ndarray, np.ndarray]
+) -> Constructed:
+    """Model and weights from the cell's arrays and a read-out (O,), (O,) of the last unit."""
+    units = recurrent.shape[0]
+    top = np.zeros((units, len(readout[0])))
+    top[-1] = readout[0]
+    cell = {"kernel": kernel, "recurrent": recurrent, "bias": bias}
+    weights = {"cell": cell, "readout": {"kernel": top, "bias": readout[1]}}
+    return Model(units=units), {part: {k: v.astype(np.float32) for k, v in w.items()} for part, w in weights.items()}

@@ -1,0 +1,127 @@
+"""Export: a network's weights under the names, in the shapes and in the gate order of Keras, PyTorch or Flax."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from memcap.knobs import UserError
+from memcap.models.initializers import GATES
+from memcap.models.network import Model, type_name
+
+Arrays = dict[str, np.ndarray]
+
+
+def export(model: Model, weights: dict[str, Any], layout: str) -> Arrays:
+    """The weights as a flat dict of float32 arrays, in the order in which `layout`'s library lists them.
+
+    Args:
+        model: cell, units U and read-out.
+        weights: nested dict, as `Functional.build` takes it.
+        layout: "keras", "torch" or "flax"; see the function of that name for the arrays and how to load them.
+
+    Raises:
+        UserError: no such layout, or a cell that isn't the library's LSTM. Layout "flax" takes every cell.
+    """
+    if layout not in LAYOUTS:
+        raise UserError(f"layout={layout}: no such layout; one of {', '.join(LAYOUTS)}")
+    return LAYOUTS[layout](model, weights)
+
+
+def keras(model: Model, weights: dict[str, Any]) -> Arrays:
+    """Arrays for `keras.layers.LSTM`, whose default activations are memcap's, and `Dense` or a second `LSTM`.
+
+    lstm/kernel (F, 4U) with gates i, f, c, o, lstm/recurrent_kernel (U, 4U), lstm/bias (4U,); dense/kernel (U, O),
+    dense/bias (O,), or lstm_1/kernel and so on. To load, with numbers or one-hot symbols (B, T, F) as input:
+
+        arrays = np.load("weights.npz")
+        net = keras.Sequential([keras.Input((None, F)), layers.LSTM(U, return_sequences=True), layers.Dense(O)])
+        net.set_weights(list(arrays.values()))
+
+    `set_weights` goes by order, not by name.
+    """
+    names = ("kernel", "recurrent_kernel", "bias")
+    arrays = {f"lstm/{name}": array for name, array in zip(names, _lstm(model, weights, "keras"), strict=True)}
+    if model.readout == "lstm":
+        return arrays | {f"lstm_1/{name}": array for name, array in zip(names, _own(weights["readout"]), strict=True)}
+    return arrays | {f"dense/{name}": weights["readout"][name] for name in ("kernel", "bias")}
+
+
+def torch(model: Model, weights: dict[str, Any]) -> Arrays:
+    """Arrays for `torch.nn.LSTM` and `Linear` or a second `LSTM`.
+
+    lstm.weight_ih_l0 (4U, F) with gates i, f, g, o, lstm.weight_hh_l0 (4U, U), lstm.bias_ih_l0 (4U,), and zeros for
+    lstm.bias_hh_l0 (4U,), which PyTorch adds to it; readout.weight (O, U), readout.bias (O,), or readout.weight_ih_l0
+    and so on. To load, with numbers or one-hot symbols (B, T, F) as input:
+
+        arrays = np.load("weights.npz")
+        net = nn.ModuleDict({"lstm": nn.LSTM(F, U, batch_first=True), "readout": nn.Linear(U, O)})
+        net.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
+        outputs = net["readout"](net["lstm"](inputs)[0])
+    """
+    arrays = _torch_lstm("lstm", *_lstm(model, weights, "torch"))
+    if model.readout == "lstm":
+        return arrays | _torch_lstm("readout", *_own(weights["readout"]))
+    kernel, bias = weights["readout"]["kernel"], weights["readout"]["bias"]
+    return arrays | {"readout.weight": np.ascontiguousarray(kernel.T), "readout.bias": bias}
+
+
+def flax(model: Model, weights: dict[str, Any]) -> Arrays:
+    """Arrays for `nnx.OptimizedLSTMCell`, or another Flax cell by its own names, and `nnx.Linear` or an LSTM cell.
+
+    cell.dense_i.kernel (F, 4U) with gates i, f, g, o, cell.dense_h.kernel (U, 4U), cell.dense_h.bias (4U,);
+    readout.kernel (U, O), readout.bias (O,), or readout.dense_i.kernel and so on. To load, with numbers or one-hot
+    symbols (B, T, F) as input:
+
+        arrays = np.load("weights.npz")
+        net = nnx.Dict(cell=nnx.OptimizedLSTMCell(F, U, rngs=nnx.Rngs(0)), readout=nnx.Linear(U, O, rngs=nnx.Rngs(0)))
+        nnx.update(net, flax.traverse_util.unflatten_dict(dict(arrays), sep="."))
+        outputs = net.readout(nnx.RNN(net.cell)(inputs))
+    """
+    cell, readout = weights["cell"], weights["readout"]
+    arrays = _flax_lstm("cell", *_own(cell)) if model.cell == "lstm" else _flat("cell", cell)
+    return arrays | (_flax_lstm("readout", *_own(readout)) if model.readout == "lstm" else _flat("readout", readout))
+
+
+LAYOUTS: dict[str, Callable[[Model, dict[str, Any]], Arrays]] = {"keras": keras, "torch": torch, "flax": flax}
+
+
+def _own(lstm: dict[str, np.ndarray]) -> tuple[np.ndarray, ...]:
+    return lstm["kernel"], lstm["recurrent"], lstm["bias"]
+
+
+def _lstm(model: Model, weights: dict[str, Any], layout: str) -> tuple[np.ndarray, ...]:
+    """Kernel (F, 4U), recurrent (U, 4U) and bias (4U,) of an LSTM, gates i, f, g, o."""
+    if type_name(model.cell) not in ("LSTM", "OptimizedLSTMCell"):
+        raise UserError(
+            f"model.cell={model.cell}: layout {layout} takes lstm and OptimizedLSTMCell only; flax takes any cell"
+        )
+    gates = GATES[type_name(model.cell)]
+    return tuple(_at(weights["cell"], path) for path in (gates.kernel, gates.recurrent, gates.bias))
+
+
+def _at(tree: dict[str, Any], path: tuple[str, ...]) -> np.ndarray:
+    for key in path:
+        tree = tree[key]
+    return tree
+
+
+def _torch_lstm(prefix: str, kernel: np.ndarray, recurrent: np.ndarray, bias: np.ndarray) -> Arrays:
+    return {
+        f"{prefix}.weight_ih_l0": np.ascontiguousarray(kernel.T),
+        f"{prefix}.weight_hh_l0": np.ascontiguousarray(recurrent.T),
+        f"{prefix}.bias_ih_l0": bias,
+        f"{prefix}.bias_hh_l0": np.zeros_like(bias),
+    }
+
+
+def _flax_lstm(prefix: str, kernel: np.ndarray, recurrent: np.ndarray, bias: np.ndarray) -> Arrays:
+    names = ("dense_i.kernel", "dense_h.kernel", "dense_h.bias")
+    return {f"{prefix}.{name}": array for name, array in zip(names, (kernel, recurrent, bias), strict=True)}
+
+
+def _flat(prefix: str, tree: Any) -> Arrays:
+    """Leaves of a nested dict, keys joined by dots."""
+    if not isinstance(tree, dict):
+        return {prefix: tree}
+    return {name: leaf for key, branch in tree.items() for name, leaf in _flat(f"{prefix}.{key}", branch).items()}
