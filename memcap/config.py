@@ -206,6 +206,20 @@ def resolve(values: dict[str, Any]) -> Member:
     )
 
 
+def task_of(name: str, knobs: list[str]) -> Task:
+    """A task from its name and "knob=value" texts, as on the command line."""
+    cls = task_class(name)
+    values: dict[str, Any] = {}
+    for text in knobs:
+        key, separator, value = text.partition("=")
+        if not separator:
+            raise UserError(f"--knob {text}: must be NAME=VALUE, as in symbols=4")
+        values[key] = OmegaConf.from_dotlist([f"value={value}"]).value
+    task = typed(cls, values, "task")
+    check(task, "task")
+    return task
+
+
 def _recipe(values: dict[str, Any], task: Task, lag: int) -> Recipe:
     asked = typed(Recipe, values, "recipe")
     name = task.recipe(lag) if asked.name == "auto" else asked.name

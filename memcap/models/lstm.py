@@ -64,9 +64,7 @@ def _forward(reset, every, keep, kernel, recurrent, bias, carry, inputs, length,
     table = kernel if real else kernel + bias  # one symbol is on at a step, so its row can carry the bias
     weights = jnp.concatenate([table, recurrent], 0).T  # (4U, F + U)
     batch = inputs.shape[1]
-    buffers = 7 if keep else int(every)  # residuals i, f, g, o, c, h and the hidden states that are returned
-    if keep and not every:
-        buffers = 6
+    buffers = 6 * keep + every  # residuals i, f, g, o, c, h, and the hidden states that are returned
     kept = tuple(jnp.zeros((inputs.shape[0], units, batch), dtype) for _ in range(buffers))
 
     def body(t, state):

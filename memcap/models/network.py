@@ -6,7 +6,7 @@ the pure function over a pytree of parameters that the training engine needs.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -125,6 +125,11 @@ class Network(nnx.Module):
             return cell_carry, (outputs + bias[:, None]).reshape(self.outputs, steps, batch)
         return cell_carry, kernel.T @ hidden + bias[:, None]
 
+    def hidden(self, inputs: jax.Array) -> tuple[Any, jax.Array]:
+        """The cell alone, from zero over all of inputs (T, B) or (T, B, F): its carry, and hidden states (T, U, B)."""
+        carry = self.cell.initialize_carry((inputs.shape[1], self.features), nnx.Rngs(0))
+        return self._hidden(carry, inputs, jnp.asarray(inputs.shape[0]), None, True, False)
+
     def _hidden(self, carry, inputs, length, flows, every, reset):
         """Carry, and hidden states (T, U, B), or the last one (U, B)."""
         if isinstance(self.cell, LSTM):
@@ -216,8 +221,8 @@ class Functional:
 
     def numbers_per_unit(self) -> int:
         """Carry numbers that each further unit of the cell brings: 2 for an LSTM (h and c), 1 for a GRU."""
-        wider = Functional(Model(self.model.cell, self.model.units + 1, self.model.readout), self.features, self.outputs)
-        return wider.carry_numbers() - self.carry_numbers()
+        one, two = (replace(self, model=replace(self.model, units=units)).carry_numbers() for units in (1, 2))
+        return two - one
 
     def parameters(self) -> int:
         """Number P of trained weights."""

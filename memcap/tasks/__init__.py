@@ -1,4 +1,4 @@
-"""Recall tasks, one file each. A new file in this folder that defines a `Task` is found by its name; nothing else changes."""
+"""Recall tasks, one file each. A new file here that defines a `Task` is found by its name; nothing else changes."""
 
 import importlib
 import pkgutil

@@ -1,8 +1,8 @@
 """What a task is: a generator of sequences with a `lag`, and what is known of it before anything is trained.
 
-A task is a frozen dataclass whose fields are its knobs. It is pure: `sample` draws from a key, and `lag` and `length` may be
-traced integers, so that one compiled program serves every lag up to its buffer's size. Axis letters: T time, B batch,
-V symbols, F features, O outputs.
+A task is a frozen dataclass whose fields are its knobs. It is pure: `sample` draws from a key, and `lag` and `length`
+may be traced integers, so that one compiled program serves every lag up to its buffer's size. Axis letters: T time,
+B batch, V symbols, F features, O outputs.
 """
 
 import math
@@ -35,7 +35,7 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class Task(ABC):
-    """Base of all tasks. A subclass sets `name`, its knobs as fields, and the methods below; nothing else knows of it."""
+    """Base of all tasks. A subclass sets `name`, its knobs as fields, and the methods below; nothing else knows it."""
 
     name: ClassVar[str]
     answers: ClassVar[Literal["last", "every"]] = "last"  # read out at the last step only, or at every step (masked)
@@ -67,6 +67,11 @@ class Task(ABC):
     def outputs(self) -> int:
         """Width O of the read-out: classes, or values."""
 
+    @property
+    def smallest_lag(self) -> int:
+        """The least lag at which the task can be built and can't be solved without memory."""
+        return 1
+
     @abstractmethod
     def shortest(self, lag: int) -> int:
         """The shortest length that really needs this lag."""
@@ -84,7 +89,7 @@ class Task(ABC):
 
     @abstractmethod
     def held(self, lag: int) -> int:
-        """Symbols (or real numbers) that must be held at the worst moment, the current one included if it is asked later."""
+        """Symbols (or reals) that must be held at the worst moment, the current one included if it is asked later."""
 
     @abstractmethod
     def bits(self, lag: int) -> float:
@@ -92,7 +97,10 @@ class Task(ABC):
 
     @abstractmethod
     def chance(self, lag: int) -> float:
-        """The best score without memory: accuracy for classes, mean squared error for values."""
+        """The best expected score of a predictor that sees the current input only: no memory, and no clock.
+
+        Over the steps where an answer is due: accuracy for classes, mean squared error for values.
+        """
 
     def threshold(self, lag: int) -> float:
         """Solved means accuracy at or above this; for values, mean squared error at or below it."""

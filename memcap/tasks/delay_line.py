@@ -17,8 +17,8 @@ class DelayLine(Task):
 
     Example (S = 2): 0 1 1 0 1 | lag 2 -> . . 0 1 1 (no answer is due at a dot).
 
-    After a step the state must still determine the last `lag` + 1 symbols: the task where "one entry a time step" is the
-    right intuition. A sequence shorter than 2 lag + 1 would never ask for some of them, so it is refused.
+    After a step the state must still determine the last `lag` + 1 symbols: the task where "one entry a time step" is
+    the right intuition. A sequence shorter than 2 lag + 1 would never ask for some of them, so it is refused.
 
     Source: the pure delay of Jaeger (2001), "Short term memory in echo state networks"; n-back in psychology.
     """
@@ -62,8 +62,9 @@ class DelayLine(Task):
             x = jax.random.normal(key, (steps, batch))
         else:
             x = jax.random.randint(key, (steps, batch), 0, self.symbols)
-        targets = jnp.roll(x, lag, axis=0)
-        return Batch(x[:, :, None] if self.reals else x, targets, scored(targets, lag, length))
+        mask = scored(x, lag, length)
+        targets = jnp.where(mask, jnp.roll(x, lag, axis=0), 0)  # the roll wraps in from the buffer's end
+        return Batch(x[:, :, None] if self.reals else x, targets, mask)
 
     def held(self, lag: int) -> int:
         """Lag + 1: the current symbol is asked later, the oldest is asked now."""

@@ -1,0 +1,168 @@
+"""The answer: how many units for this task at this lag, in words, from what was measured."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from memcap.capacity.frontier import Point, Prediction, References, columns, predict, references
+from memcap.capacity.thresholds import Threshold, threshold
+from memcap.tasks import Task
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What can be said of a task and lag.
+
+    Args:
+        task, lag, share: what was asked; share of the seeds that should solve.
+        point: the frontier there; None if the lag was not measured.
+        width: the threshold at `share`; None if not measured.
+        prediction: the line through the other lags, where the lag was not measured.
+        references: what theory says.
+        command: what would measure it.
+    """
+
+    task: Task
+    lag: int
+    share: float
+    point: Point | None
+    width: Threshold | None
+    prediction: Prediction | None
+    references: References
+    command: str
+
+    @property
+    def units(self) -> int | None:
+        """The width to take: the threshold, rounded up. None where it was not reached, or nothing is known."""
+        if self.width is not None:
+            return None if self.width.censored == "above" else math.ceil(self.width.units)
+        return None if self.prediction is None else math.ceil(self.prediction.units)
+
+
+def answer(task: Task, lag: int, share: float, points: list[Point]) -> Answer:
+    """The answer for an LSTM with a dense read-out.
+
+    Args:
+        task: with its knobs; only points of an equal task count.
+        lag: time steps.
+        share: of the seeds that should solve, 0 to 1 exclusive.
+        points: a frontier.
+    """
+    points = [p for p in points if p.task == task and p.cell == "lstm" and p.readout == "dense"]
+    measured = [p for p in points if p.lag == lag]
+    # Where a lag was measured at several lengths, the task's own length counts first, then the one with most runs.
+    point = max(measured, key=lambda p: (p.length == task.length(lag), sum(p.runs)), default=None)
+    width = None if point is None else threshold(point.posterior, share)
+    predicted = None if point is not None else predict(points, lag)
+    return Answer(task, lag, share, point, width, predicted, references(task, lag), command(task, lag))
+
+
+def command(task: Task, lag: int) -> str:
+    """A command that measures the lag: a doubling of widths on either side of one unit a symbol held."""
+    middle = task.held(lag)
+    widths = sorted({max(1, round(middle * 2**k)) for k in (-1, -0.5, -0.25, -0.1, 0, 0.1, 0.25, 0.5)})
+    knobs = [f"task.{k}={v}" for k, v in vars(task).items() if v != vars(type(task)())[k]]
+    grid = f"'axes={{model.units: {widths}, seed: 8}}'"
+    return " ".join(["memcap train", f"task={task.name}", *knobs, f"task.lag={lag}", f"study={task.name}_{lag}", grid])
+
+
+def as_dict(found: Answer) -> dict[str, Any]:
+    """The answer as plain values, for JSON. Numbers that don't exist are null."""
+    point, known = found.point, found.references
+    row = {} if point is None else columns(point)
+    units = found.units
+    carry = None
+    if units is not None:
+        carry = 2 * units if point is None else point.carry_numbers(units)
+    keys = ("u_exist", "u50", "u50_low", "u50_high", "u50_censored", "u90", "u90_low", "u90_high", "u90_censored")
+    return {
+        "task": found.task.name,
+        "knobs": dict(vars(found.task)),
+        "lag": found.lag,
+        "measured": point is not None,
+        "share": found.share,
+        "units": units,
+        **{k: row.get(k) for k in keys},
+        "carry_numbers": carry,
+        "information_floor": known.information_floor,
+        "one_per_number": known.one_per_number,
+        "constructed": known.constructed,
+        "bits": known.bits,
+        **{k: row.get(k) for k in ("budget", "recipe", "lr", "seeds", "runs", "lapse", "counts")},
+        "predicted": None if found.prediction is None else found.prediction.units,
+        "predicted_low": None if found.prediction is None else found.prediction.low,
+        "predicted_high": _finite(found.prediction.high) if found.prediction else None,
+        "command": found.command,
+    }
+
+
+def _finite(value: float) -> float | None:
+    return None if math.isinf(value) else value
+
+
+def sentences(found: Answer) -> list[str]:
+    """The answer in plain words, a line each."""
+    said = _measured(found) if found.point is not None else _not_measured(found)
+    known = found.references
+    said.append(
+        f"What has to be held: {found.task.held(found.lag)} symbol(s), {known.bits:.3g} bits. Hard floor, float32"
+        f" information: {known.information_floor} unit(s). One carry number a symbol held (a reference, not a floor):"
+        f" {known.one_per_number}."
+    )
+    if known.constructed is not None:
+        said.append(f"Hand-set weights solve it, with no training, at {known.constructed} unit(s).")
+    return said
+
+
+def _measured(found: Answer) -> list[str]:
+    point, width = found.point, found.width
+    assert point is not None
+    assert width is not None
+    what = f"{point.label} at lag {found.lag}"
+    high = "open" if math.isinf(width.high) else f"{width.high:.3g}"
+    if found.units is None:
+        first = (
+            f"{what}: no width up to {width.units:.0f} units was enough for {found.share:.0%} of the seeds"
+            f" (95 % interval from {width.low:.3g} up). That is a result of this training, not of the LSTM; measure wider nets:"
+            f" {found.command}"
+        )
+    else:
+        first = (
+            f"{what}: take {found.units} unit(s), so a carry of {point.carry_numbers(found.units)} numbers (h and c)."
+            f" At least {found.share:.0%} of the seeds that can train solve it there"
+        )
+        if width.censored == "below":
+            first += f"; it is the smallest width that was tried (95 %: up to {high})."
+        else:
+            first += f" (95 % interval {width.low:.3g} to {high} units)."
+    recipe = point.recipe
+    counts = ", ".join(f"{u}: {s}/{n}" for u, s, n in zip(point.units, point.solved, point.runs, strict=True))
+    said = [
+        first,
+        f"Measured: {sum(point.runs)} runs, {point.seeds} seeds a width; recipe {recipe['recipe']}, lr {recipe['lr']:g}, budget"
+        f" {recipe['budget']} steps. Solved seeds by units: {counts}. Smallest width that any seed solved: {point.fit.u_exist}.",
+    ]
+    if point.fit.lapse > 0.1:
+        said.append(f"About {point.fit.lapse:.0%} of the seeds fail whatever the width: a failure of training, not of size.")
+    if point.stretched is not None:
+        better = "accuracy" if point.task.higher_is_better else "error"
+        said.append(
+            f"Asked at {point.stretch} times the lag (or length), the solved nets' median {better} is {point.stretched:.3g}."
+        )
+    return said
+
+
+def _not_measured(found: Answer) -> list[str]:
+    what, predicted = f"{found.task.name} at lag {found.lag}", found.prediction
+    if predicted is None:
+        first = f"{what}: NOT MEASURED, and there are too few measured lags to predict it."
+    else:
+        how = "between" if predicted.inside else "OUTSIDE"
+        span = "no interval from two lags" if math.isinf(predicted.high) else (
+            f"95 % prediction interval {predicted.low:.3g} to {predicted.high:.3g}"
+        )
+        first = (
+            f"{what}: NOT MEASURED. A straight line through u90 at lags {', '.join(map(str, predicted.lags))} predicts"
+            f" {predicted.units:.3g} units ({span}); the lag lies {how} them. A prediction, no measurement."
+        )
+    return [first, f"To measure it: {found.command}"]

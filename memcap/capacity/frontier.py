@@ -1,0 +1,225 @@
+"""The frontier: for each task and lag, how many units it takes, from the rows of trained members.
+
+A frontier belongs to a budget and a recipe; it says what training reached, never what a network could hold. Where a study
+trained a set of recipes, each is fitted by itself and the one with the smallest u50 stands for the lag; it is named, with how
+many there were to choose from.
+"""
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from memcap.capacity.thresholds import Fit, Posterior, fit, posterior
+from memcap.config import typed
+from memcap.models.constructed import constructed_units
+from memcap.models.network import Functional, Model
+from memcap.tasks import Task, information_floor, one_per_number, task_class
+
+CELL = ["task", "knobs", "lag", "length", "cell", "readout"]
+RECIPE = ["recipe", "init", "input_bias", "forget_bias", "output_bias", "gain", "orthogonal"]
+RECIPE += ["lr", "schedule", "warmup", "batch", "clip", "budget"]
+
+
+@dataclass(frozen=True)
+class Point:
+    """One task and lag of a frontier.
+
+    Args:
+        task: the task with its knobs; lag, length: what was trained; cell, readout: of the network.
+        recipe: the recipe that stands for this lag, as a dict of its columns; recipes: how many were tried.
+        units, solved, runs: counts by width, ascending.
+        fit: thresholds with intervals; posterior: for any other share.
+        steps: median steps to solve over all solved members; None if none was.
+        stretched: median score of the solved members at `stretch` times the lag; None if none was.
+    """
+
+    task: Task
+    lag: int
+    length: int
+    cell: str
+    readout: str
+    recipe: dict[str, Any]
+    recipes: int
+    units: tuple[int, ...]
+    solved: tuple[int, ...]
+    runs: tuple[int, ...]
+    fit: Fit
+    posterior: Posterior
+    steps: float | None
+    stretch: int
+    stretched: float | None
+
+    def most(self, share: float) -> int | None:
+        """The smallest width at which at least this share of the seeds solved; None if none did."""
+        counts = zip(self.units, self.solved, self.runs, strict=True)
+        return next((u for u, s, n in counts if s >= share * n), None)
+
+    def carry_numbers(self, units: int) -> int:
+        """Numbers in the carry of a net of this many units."""
+        return Functional(Model(self.cell, units, self.readout), self.task.features, self.task.outputs).carry_numbers()
+
+    @property
+    def references(self) -> "References":
+        """What theory says of this task and lag."""
+        return references(self.task, self.lag, self.cell)
+
+    @property
+    def seeds(self) -> int:
+        """Seeds at the width that has most."""
+        return max(self.runs)
+
+    @property
+    def label(self) -> str:
+        """Name of the line in a table or figure: the task, and what is not the default."""
+        return label(self.task, self.cell, self.readout)
+
+
+@dataclass(frozen=True)
+class References:
+    """Widths that need no training: see the words of the same names in memcap.tasks.base and memcap.models.constructed."""
+
+    bits: float
+    information_floor: int
+    one_per_number: int
+    constructed: int | None
+
+
+def references(task: Task, lag: int, cell: str = "lstm") -> References:
+    """Reference widths of a task at a lag, for a cell."""
+    numbers = Functional(Model(cell, 1), task.features, task.outputs).numbers_per_unit()
+    hand_set = constructed_units(task, lag) if cell in ("lstm", "OptimizedLSTMCell") else None
+    return References(
+        task.bits(lag), information_floor(task, lag, numbers), one_per_number(task, lag, numbers), hand_set
+    )
+
+
+def label(task: Task, cell: str = "lstm", readout: str = "dense") -> str:
+    """The task's name with the knobs that differ from their defaults, then the cell and read-out likewise."""
+    knobs = [f"{k}={v}" for k, v in vars(task).items() if v != vars(type(task)())[k]]
+    knobs += [cell] * (cell != "lstm") + [f"readout={readout}"] * (readout != "dense")
+    return task.name + (f" ({', '.join(knobs)})" if knobs else "")
+
+
+def frontier(rows: pl.DataFrame, confidence: float = 0.95) -> list[Point]:
+    """One point a task and lag (and cell and read-out), sorted by label and lag. Diverged members count as not solved."""
+    points = []
+    for cell, group in rows.group_by(CELL, maintain_order=True):
+        tried = [_point(dict(zip(CELL, cell, strict=True)), part, confidence) for _, part in _parts(group)]
+        best = min(tried, key=_rank)
+        points.append(_with_recipes(best, len(tried)))
+    return sorted(points, key=lambda p: (p.label, p.lag, p.length))
+
+
+def _parts(group: pl.DataFrame) -> Iterable[tuple[Any, pl.DataFrame]]:
+    return group.group_by(RECIPE, maintain_order=True)
+
+
+def _rank(point: Point) -> tuple[float, ...]:
+    """Smallest u50 first, "not reached" last; then u90, then most solved."""
+    f = point.fit
+    measured = [math.inf if t.censored == "above" else t.units for t in (f.u50, f.u90)]
+    return *measured, -sum(point.solved), -sum(point.runs)
+
+
+def _with_recipes(point: Point, recipes: int) -> Point:
+    return Point(**{**vars(point), "recipes": recipes})
+
+
+def _point(cell: dict[str, Any], rows: pl.DataFrame, confidence: float) -> Point:
+    cls = task_class(cell["task"])
+    counts = rows.group_by("units").agg(pl.col("solved").sum(), pl.len().alias("runs")).sort("units")
+    units, solved, runs = (counts[c].to_list() for c in ("units", "solved", "runs"))
+    done = rows.filter(pl.col("solved"))
+    return Point(
+        typed(cls, json.loads(cell["knobs"]), "task"),
+        *(cell[k] for k in ("lag", "length", "cell", "readout")),
+        recipe={k: rows[k][0] for k in RECIPE},
+        recipes=1,
+        units=tuple(units),
+        solved=tuple(solved),
+        runs=tuple(runs),
+        fit=fit(units, solved, runs, confidence),
+        posterior=posterior(units, solved, runs),
+        steps=done["steps_to_solve"].median(),
+        stretch=rows["stretch"][0],
+        stretched=done["stretched"].median(),
+    )
+
+
+def columns(point: Point) -> dict[str, Any]:
+    """A point as one flat row: for a table, a CSV file, JSON, or W&B."""
+    f, r = point.fit, point.references
+    row: dict[str, Any] = {
+        "task": point.task.name,
+        "label": point.label,
+        "lag": point.lag,
+        "length": point.length,
+        "cell": point.cell,
+        "readout": point.readout,
+        "u_exist": f.u_exist,
+        "u75_observed": point.most(0.75),
+    }
+    for name, threshold in (("u50", f.u50), ("u90", f.u90)):
+        row |= {
+            name: threshold.units,
+            f"{name}_low": threshold.low,
+            f"{name}_high": None if math.isinf(threshold.high) else threshold.high,
+            f"{name}_censored": threshold.censored,
+        }
+    return row | {
+        "lapse": f.lapse,
+        "bits": r.bits,
+        "information_floor": r.information_floor,
+        "one_per_number": r.one_per_number,
+        "constructed": r.constructed,
+        **{k: point.recipe[k] for k in ("recipe", "lr", "schedule", "budget")},
+        "recipes": point.recipes,
+        "seeds": point.seeds,
+        "runs": sum(point.runs),
+        "steps_median": point.steps,
+        "stretch": point.stretch,
+        "stretched_median": point.stretched,
+        "counts": " ".join(f"{u}:{s}/{n}" for u, s, n in zip(point.units, point.solved, point.runs, strict=True)),
+    }
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Width at a lag that was not measured, from a straight line through the lags that were. A guess, marked as one.
+
+    Args:
+        units, low, high: the line at the lag, and its 95 % prediction interval; inf where there are too few lags.
+        lags: the lags that the line goes through.
+        inside: whether the lag lies between them.
+    """
+
+    units: float
+    low: float
+    high: float
+    lags: tuple[int, ...]
+    inside: bool
+
+
+def predict(points: Iterable[Point], lag: int, which: str = "u90") -> Prediction | None:
+    """Units at an unmeasured lag, by least squares of the threshold against the lag; None without two measured lags."""
+    from scipy import stats
+
+    used = [(p.lag, getattr(p.fit, which)) for p in points]
+    used = [(x, t.units) for x, t in used if t.censored != "above"]
+    if len({x for x, _ in used}) < 2:
+        return None
+    x, y = (np.array(v, float) for v in zip(*used, strict=True))
+    line = stats.linregress(x, y)
+    at = max(1.0, float(line.intercept + line.slope * lag))
+    spread = math.inf
+    if len(x) > 2:
+        error = math.sqrt(((y - line.intercept - line.slope * x) ** 2).sum() / (len(x) - 2))
+        leverage = 1 + 1 / len(x) + (lag - x.mean()) ** 2 / ((x - x.mean()) ** 2).sum()
+        spread = float(stats.t.ppf(0.975, len(x) - 2) * error * math.sqrt(leverage))
+    lags = tuple(sorted({int(v) for v in x}))
+    return Prediction(at, max(1.0, at - spread), at + spread, lags, lags[0] <= lag <= lags[-1])

@@ -1,0 +1,272 @@
+"""The `memcap` command. Thin: it reads arguments, calls a room, and prints."""
+
+import argparse
+import json
+import math
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from memcap import __version__
+from memcap.knobs import UserError
+
+OUTPUTS = Path("outputs")
+
+TRAIN = """usage: memcap train [HYDRA OVERRIDES]
+
+Trains what the configuration asks for and keeps one row a member. Arguments go to Hydra unchanged.
+
+  memcap train task=latch task.lag=50 model.units=1            one member
+  memcap train 'axes={task.lag: [1, 2, 4], model.units: [1, 2, 3, 4], seed: 4}'
+                                                               axes inside one job: members share compiled programs
+  memcap train -m task=latch task.lag=5,50 model.units=1,2     a Hydra multirun, a job each
+  memcap train sweeps=first_study                              a study of the folder sweeps/
+  memcap train --cfg job                                       the whole configuration
+  memcap train --info searchpath                               where configurations are looked for
+  eval "$(memcap train -sc install=bash)"                      completion
+
+Rows and weights go to outputs/STUDY (set out= or study=); a rerun trains only what is missing there.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of every subcommand but `train`, whose arguments are Hydra's."""
+    top = argparse.ArgumentParser(
+        prog="memcap",
+        description="How many units does a recurrent network need to remember this? Answered by measurement.",
+        epilog="Start with: memcap train sweeps=first_study, then: memcap answer --task delay_line --lag 50",
+    )
+    top.add_argument("--version", action="version", version=f"memcap {__version__}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser("train", help="train members and keep their rows; arguments are Hydra overrides", add_help=False)
+
+    def command(name: str, text: str, run: Any) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(run=run)
+        return sub
+
+    def results(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument(
+            "results", type=Path, nargs="?", default=OUTPUTS, help="folder of a study, or of many (default: outputs)"
+        )
+
+    def as_json(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument("--json", action="store_true", help="print JSON instead of words")
+
+    sub = command("tasks", "what each task asks of memory at a lag: bits, chance, reference widths", tasks)
+    sub.add_argument("--lag", type=_positive, default=8, help="time steps (default 8)")
+    as_json(sub)
+    sub = command("collect", "fold a study's shards into one Parquet file, DIR/rows.parquet", collect)
+    results(sub)
+    as_json(sub)
+    sub = command("frontier", "units that each task and lag needs, with 95 %% intervals, from a study's rows", frontier)
+    results(sub)
+    as_json(sub)
+    sub = command("figure", "draw a figure from a study's rows, with the numbers drawn beside it", figure)
+    sub.add_argument("name", choices=["frontier"], help="which figure")
+    results(sub)
+    sub.add_argument("-o", "--output", type=Path, help="folder to write to (default: RESULTS/figures)")
+    sub = command("answer", "how many units for this task at this lag, in plain words", answer)
+    sub.add_argument("--task", required=True, help="name of a task, as in `memcap tasks`")
+    sub.add_argument("--lag", type=_positive, required=True, help="time steps")
+    sub.add_argument("--knob", action="append", default=[], metavar="NAME=VALUE", help="a knob of the task, as symbols=4")
+    sub.add_argument("--confidence", type=_share, default=0.9, help="share of the seeds that should solve (default .9)")
+    results(sub)
+    as_json(sub)
+    sub = command("inspect", "shapes of an LSTM's output and state, and why they don't depend on the length", inspect)
+    sub.add_argument("--units", type=_positive, default=5)
+    sub.add_argument("--timesteps", type=_positive, default=2)
+    sub.add_argument("--features", type=_positive, default=3)
+    sub.add_argument("--cell", default="lstm", help="lstm, or a Flax cell such as GRUCell")
+    as_json(sub)
+    sub = command("export", "a trained member's weights as npz, in another library's layout", export)
+    sub.add_argument("run", help="key of the member, or its first digits, as in the rows")
+    sub.add_argument("-o", "--output", type=Path, required=True, help="file to write, .npz")
+    sub.add_argument("--layout", choices=["keras", "torch", "flax"], required=True)
+    sub.add_argument("--results", type=Path, default=OUTPUTS, help="folder of the study (default: outputs)")
+    return top
+
+
+def _positive(text: str) -> int:
+    value = int(text) if text.lstrip("-").isdigit() else 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text}: must be a whole number, at least 1")
+    return value
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text}: must be a number above 0 and below 1")
+    return value
+
+
+def _print_json(value: Any) -> None:
+    def finite(v: Any) -> Any:
+        if isinstance(v, dict):
+            return {k: finite(x) for k, x in v.items()}
+        if isinstance(v, (list, tuple)):
+            return [finite(x) for x in v]
+        return None if isinstance(v, float) and not math.isfinite(v) else v
+
+    print(json.dumps(finite(value), indent=2, default=str))
+
+
+def tasks(arguments: argparse.Namespace) -> None:
+    """`memcap tasks`."""
+    from memcap import report
+
+    if arguments.json:
+        _print_json(report.task_rows(arguments.lag))
+    else:
+        report.console().print(report.tasks_table(arguments.lag))
+
+
+def collect(arguments: argparse.Namespace) -> None:
+    """`memcap collect`."""
+    from memcap.studies import store
+
+    path, rows = store.collect(arguments.results)
+    if arguments.json:
+        _print_json({"file": str(path), "rows": rows.height})
+    else:
+        print(f"{rows.height} rows in {path}")
+
+
+def _points(folder: Path) -> list[Any]:
+    from memcap.capacity.frontier import frontier as fitted
+    from memcap.studies import store
+
+    rows = store.read(folder)
+    if rows.is_empty():
+        raise UserError(f"{folder}: holds no rows; train a study first, as in: memcap train sweeps=first_study")
+    return fitted(rows)
+
+
+def frontier(arguments: argparse.Namespace) -> None:
+    """`memcap frontier`."""
+    from memcap import report
+    from memcap.capacity.frontier import columns
+
+    points = _points(arguments.results)
+    if arguments.json:
+        _print_json([columns(p) for p in points])
+    else:
+        report.console().print(report.frontier_table(points))
+
+
+def figure(arguments: argparse.Namespace) -> None:
+    """`memcap figure frontier`."""
+    from memcap.figures import frontier as drawing
+
+    points = _points(arguments.results)
+    folder = arguments.results if arguments.results.is_dir() else arguments.results.parent
+    print(drawing.draw(points, arguments.output or folder / "figures"))
+
+
+def answer(arguments: argparse.Namespace) -> None:
+    """`memcap answer`."""
+    from memcap.capacity import answer as room
+    from memcap.config import task_of
+    from memcap.studies import store
+
+    task = task_of(arguments.task, arguments.knob)
+    rows = store.read(arguments.results) if arguments.results.exists() else store.frame([])
+    from memcap.capacity.frontier import frontier as fitted
+
+    found = room.answer(task, arguments.lag, arguments.confidence, fitted(rows))
+    if arguments.json:
+        _print_json(room.as_dict(found))
+    else:
+        print("\n".join(room.sentences(found)))
+
+
+def inspect(arguments: argparse.Namespace) -> None:
+    """`memcap inspect`."""
+    from dataclasses import asdict
+
+    from memcap.models import inspection
+    from memcap.models.network import Model
+
+    found = inspection.inspect(Model(arguments.cell, arguments.units), arguments.timesteps, arguments.features)
+    if arguments.json:
+        _print_json(asdict(found))
+    else:
+        print("\n".join(inspection.sentences(found)))
+
+
+def export(arguments: argparse.Namespace) -> None:
+    """`memcap export`."""
+    from memcap.models.export import export as exported
+    from memcap.models.network import Model
+    from memcap.studies import store
+
+    row = store.one(arguments.results, arguments.run)
+    model = Model(**store.config_of(row)["model"])
+    arrays = exported(model, store.weights_of(arguments.results, row), arguments.layout)
+    store.write_arrays(arguments.output, arrays)
+    print(f"{arguments.output}: {', '.join(arrays)} ({row['task']}, lag {row['lag']}, {row['units']} units, {row['status']})")
+
+
+def train(arguments: Sequence[str]) -> None:
+    """`memcap train`: everything goes to Hydra; its complaints become one line."""
+    if not set(arguments).isdisjoint({"-h", "--help"}):
+        print(TRAIN)
+        return
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    from memcap import hydra_app
+
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # so that Hydra raises, and this function decides what the user sees
+    sys.argv = ["memcap", *arguments]
+    try:
+        hydra_app.main()
+    except (HydraException, OmegaConfBaseException) as error:
+        cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else None
+        text = " ".join(str(error).split()) + (f" ({' '.join(str(cause).split())})" if cause else "")
+        raise UserError(text.replace("To append to your config use", "memcap knows no such key; Hydra would take")) from error
+    except OSError as error:
+        if error.filename is None:
+            raise
+        raise UserError(f"{error.filename}: cannot be written ({error.strerror}); set out to another folder") from error
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command; a user's mistake ends it with one line and status 2."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        from memcap import backend
+
+        if arguments[:1] == ["train"]:
+            backend.prepare()
+            train(arguments[1:])
+        elif arguments[:1] == ["-sc"]:  # the shell asks for completions of a line that begins with "memcap train"
+            _completion_line()
+            train(arguments)
+        else:
+            parsed = parser().parse_args(arguments)
+            backend.prepare()
+            parsed.run(parsed)
+    except UserError as error:
+        print(f"memcap: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("memcap: interrupted; what had ended is kept, the same command goes on from there", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+
+
+def _completion_line() -> None:
+    """Take the word "train" out of the line that is being completed: Hydra completes what follows the command's name."""
+    line, word = os.environ.get("COMP_LINE", ""), "memcap train"
+    if line.startswith(word):
+        os.environ["COMP_LINE"] = "memcap" + line[len(word) :]
+        os.environ["COMP_POINT"] = str(max(int(os.environ.get("COMP_POINT", len(line))) - len(" train"), 0))

@@ -1,0 +1,1 @@
+"""Figures: each reads rows, draws, and writes the data that it drew beside the picture."""

@@ -1,0 +1,132 @@
+"""What the command prints: tables of rows, of the frontier and of tasks."""
+
+import math
+from pathlib import Path
+
+import polars as pl
+from rich.console import Console
+from rich.table import Table
+
+from memcap.capacity.frontier import Point, columns, frontier, references
+from memcap.capacity.thresholds import Threshold
+from memcap.figures import frontier as figure
+from memcap.tasks import task_classes
+from memcap.tracking import Tracker
+
+SHOWN_ROWS = 20
+
+
+def console() -> Console:
+    """Where tables go: stdout, at least 150 columns wide, so that a log file holds whole tables."""
+    plain = Console()
+    return plain if plain.is_terminal else Console(width=max(plain.width, 150))
+
+
+def number(value: float | None) -> str:
+    """A number with three significant digits; an empty cell for None and NaN."""
+    if value is None or math.isnan(value):
+        return ""
+    return f"{value:.0f}" if value == int(value) and abs(value) < 1e6 else f"{value:.3g}"
+
+
+def shown(threshold: Threshold) -> str:
+    """A threshold with its interval, or the side on which it is censored."""
+    low, high = number(threshold.low), "" if math.isinf(threshold.high) else number(threshold.high)
+    if threshold.censored == "below":
+        return f"<= {number(threshold.units)}" + (f" (95 %: up to {high})" if threshold.high > threshold.units else "")
+    if threshold.censored == "above":
+        return f"not reached by {number(threshold.units)} (95 %: over {low})"
+    return f"{number(threshold.units)} [{low}, {high or 'open'}]"
+
+
+def frontier_table(points: list[Point]) -> Table:
+    """One line a task and lag."""
+    table = Table(title="Training frontier: units at which a share of the seeds solves, with 95 % intervals")
+    heads = ["task", "lag", "exist", "3/4 solve", "u50", "u90", "floor", "one/number", "constructed", "recipe, lr"]
+    for head in [*heads, "budget", "seeds", "solved of runs, by units"]:
+        table.add_column(head, overflow="fold")
+    for point in points:
+        row = columns(point)
+        table.add_row(
+            point.label,
+            *(number(row[k]) for k in ("lag", "u_exist", "u75_observed")),
+            shown(point.fit.u50),
+            shown(point.fit.u90),
+            *(number(row[k]) for k in ("information_floor", "one_per_number", "constructed")),
+            f"{row['recipe']}, {row['lr']:g}" + (f" (best of {point.recipes})" if point.recipes > 1 else ""),
+            *(str(row[k]) for k in ("budget", "seeds", "counts")),
+        )
+    return table
+
+
+def rows_table(rows: pl.DataFrame) -> Table:
+    """One line a member."""
+    table = Table(title="Members")
+    names = ["key", "task", "lag", "cell", "units", "seed", "recipe", "status", "steps", "final", "stretched", "budget"]
+    for name in names:
+        table.add_column(name)
+    for row in rows.head(SHOWN_ROWS).iter_rows(named=True):
+        table.add_row(*(str(v) if isinstance(v, (str, int)) else number(v) for v in (row[n] for n in names)))
+    if rows.height > SHOWN_ROWS:
+        table.caption = f"the first {SHOWN_ROWS} of {rows.height}"
+    return table
+
+
+def tasks_table(lag: int) -> Table:
+    """One line a task, with its default knobs."""
+    table = Table(title=f"Tasks at lag {lag}, with their default knobs; reference widths are an LSTM's")
+    for head in (
+        *("task", "length", "shortest", "held", "bits", "chance", "solved"),
+        *("floor", "one/number", "constructed", "recipe"),
+    ):
+        table.add_column(head)
+    for row in task_rows(lag):
+        table.add_row(*(number(v) if isinstance(v, (int, float)) else "" if v is None else v for v in row.values()))
+    return table
+
+
+def task_rows(lag: int) -> list[dict[str, object]]:
+    """What each task knows of itself at a lag."""
+    found = []
+    for name, cls in task_classes().items():
+        task = cls()
+        known, sign = references(task, lag), ">=" if task.higher_is_better else "<="
+        found.append(
+            {
+                "task": name,
+                "length": task.length(lag),
+                "shortest": task.shortest(lag),
+                "held": task.held(lag),
+                "bits": known.bits,
+                "chance": task.chance(lag),
+                "solved": f"{task.metric} {sign} {task.threshold(lag):.3g}",
+                "information_floor": known.information_floor,
+                "one_per_number": known.one_per_number,
+                "constructed": known.constructed,
+                "recipe": task.recipe(lag),
+            }
+        )
+    return found
+
+
+def finish(rows: pl.DataFrame, folder: Path, study: str, tracker: Tracker, quiet: bool) -> None:
+    """Say what a job found: its members, or, where it swept widths, the frontier and its figure.
+
+    Args:
+        rows: the job's rows.
+        folder: the study's folder; the figure goes to folder/figures/.
+        study: name for the tracker.
+        tracker: gets the frontier's table and picture.
+        quiet: a job of a multirun prints its members only.
+    """
+    out = console()
+    points = frontier(rows)
+    if quiet or all(len(p.units) == 1 for p in points):
+        out.print(rows_table(rows))
+    else:
+        out.print(frontier_table(points))
+        picture = figure.draw(points, folder / "figures")
+        tracker.study(study, [columns(p) for p in points], picture)
+        out.print(f"Figure: {picture} (data beside it)", highlight=False, soft_wrap=True)
+    solved = int(rows["solved"].sum())
+    out.print(f"{rows.height} members, {solved} solved. Rows and weights: {folder}", highlight=False, soft_wrap=True)

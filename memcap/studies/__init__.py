@@ -1,0 +1,1 @@
+"""Studies: lists of members, the store that holds their rows, and the job that trains what is missing."""

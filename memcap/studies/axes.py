@@ -1,0 +1,92 @@
+"""From one composed config to the list of members of a job: axes multiply, grids add up.
+
+    axes: {task.lag: [1, 2, 4], model.units: [1, 2, 3], seed: 4}       36 members
+    axes: [{...}, {...}]                                               the members of one grid, then of the next
+
+An axis is a field of the config and a list of values. `seed: 4` means four seeds from the config's own seed on. `task` and
+`recipe` take names: tasks with their default knobs, files of conf/recipe/.
+"""
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+from memcap.config import Evaluation, Member, Recipe, defaults, resolve, task_defaults
+from memcap.knobs import UserError
+from memcap.models.network import Model
+
+Grid = dict[str, list[Any]]
+
+
+def members(config: dict[str, Any]) -> list[Member]:
+    """All members of a job, each once, every one of them checked.
+
+    Args:
+        config: nested plain values with the keys task, model, recipe, evaluation, seed and axes.
+
+    Raises:
+        UserError: the first mistake, in one line.
+    """
+    base = {k: config[k] for k in ("task", "model", "recipe", "evaluation", "seed")}
+    found: dict[str, Member] = {}
+    for grid in _grids(config.get("axes"), base):
+        for point in _points(grid):
+            member = resolve(_placed(base, point))
+            found.setdefault(member.key, member)
+    return list(found.values())
+
+
+def _grids(axes: Any, base: dict[str, Any]) -> Iterator[Grid]:
+    if axes is None or axes in ({}, []):
+        yield {}
+        return
+    for grid in axes if isinstance(axes, list) else [axes]:
+        if not isinstance(grid, dict):
+            raise UserError(f"axes={grid}: must map fields to lists of values, as in {{model.units: [1, 2, 4]}}")
+        yield {name: _values(name, values, base) for name, values in grid.items()}
+
+
+def _values(name: str, values: Any, base: dict[str, Any]) -> list[Any]:
+    if name == "seed" and isinstance(values, int) and not isinstance(values, bool):
+        first = base["seed"]
+        if values < 1 or not isinstance(first, int):
+            raise UserError(f"axes.seed={values}: must be how many seeds, at least 1, or a list of seeds")
+        return list(range(first, first + values))
+    values = values if isinstance(values, list) else [values]
+    if not values:
+        raise UserError(f"axes.{name}: is empty; give at least one value")
+    if any(isinstance(v, (dict, list)) for v in values):
+        raise UserError(f"axes.{name}={values}: must be a plain list of values")
+    return values
+
+
+def _points(grid: Grid) -> Iterator[dict[str, Any]]:
+    for values in itertools.product(*grid.values()):
+        yield dict(zip(grid, values, strict=True))
+
+
+def _placed(base: dict[str, Any], point: dict[str, Any]) -> dict[str, Any]:
+    """The base config with one point's values in their fields."""
+    values = {k: dict(v) if isinstance(v, dict) else v for k, v in base.items()}
+    if "task" in point and point["task"] != values["task"]["name"]:
+        values["task"] = task_defaults(str(point["task"]))
+    if "recipe" in point:
+        values["recipe"] = {"name": str(point["recipe"])}
+    allowed = {
+        "task": list(values["task"]),
+        "model": list(defaults(Model)),
+        "recipe": list(defaults(Recipe)),
+        "evaluation": list(defaults(Evaluation)),
+    }
+    for name, value in point.items():
+        group, _, field = name.partition(".")
+        if name in ("task", "recipe"):
+            continue
+        if name == "seed":
+            values["seed"] = value
+        elif field and field in allowed.get(group, ()):
+            values[group][field] = value
+        else:
+            known = ", ".join(["seed", "task", "recipe", *(f"{g}.{f}" for g, fs in allowed.items() for f in fs)])
+            raise UserError(f"axes.{name}: no such field; an axis is one of {known}")
+    return values

@@ -1,0 +1,158 @@
+"""A job: train the members of a list that a study's folder doesn't hold yet, and keep every row as it comes."""
+
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import jax
+import polars as pl
+
+import memcap
+from memcap.config import Engine, Member, root
+from memcap.studies import store
+from memcap.studies.progress import Progress
+from memcap.tracking import Tracker
+from memcap.training.engine import Ended, Listener, train
+
+SECONDS_BETWEEN_WRITES = 5.0
+
+
+@lru_cache(maxsize=1)
+def environment() -> dict[str, Any]:
+    """What the rows were made with: versions, device, flags, and the commit of a checkout."""
+    git = ["git", "-C", str(root()), "rev-parse", "HEAD"]
+    try:
+        found = subprocess.run(git, capture_output=True, text=True, check=False, timeout=10)
+        commit = found.stdout.strip() or None
+    except (OSError, subprocess.TimeoutExpired):
+        commit = None
+    device = jax.devices()[0]
+    return {
+        "memcap": memcap.__version__,
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in ("jax", "jaxlib", "flax", "optax")},
+        "backend": device.platform,
+        "device": device.device_kind,
+        "xla_flags": os.environ.get("XLA_FLAGS", ""),
+        "git_commit": commit if (root() / ".git").exists() else None,
+    }
+
+
+def row(ended: Ended, study: str, population: str) -> dict[str, Any]:
+    """A member's row: everything in `store.SCHEMA`."""
+    member = ended.member
+    recipe, init, solved = member.recipe, member.init, ended.status == "solved"
+    drawn = init is None or init.spread is not None
+    return {
+        "key": member.key,
+        "study": study,
+        "task": member.task.name,
+        "knobs": json.dumps(asdict(member.task), sort_keys=True),
+        "lag": member.lag,
+        "length": member.length,
+        **asdict(member.model),
+        "seed": member.seed,
+        "recipe": recipe.name,
+        "init": recipe.init,
+        "input_bias": None if init is None or drawn else init.input,
+        "forget_bias": None if init is None or drawn else init.forget,
+        "output_bias": None if init is None else init.output,
+        "gain": None if init is None else init.gain,
+        "orthogonal": None if init is None else init.orthogonal,
+        **{name: getattr(recipe, name) for name in ("lr", "schedule", "warmup", "batch", "clip", "budget")},
+        "status": ended.status,
+        "solved": solved,
+        "steps": ended.steps,
+        "steps_to_solve": ended.steps if solved else None,
+        "metric": member.task.metric,
+        "threshold": member.task.threshold(member.lag),
+        "final": ended.score,
+        "best": ended.best,
+        "train_loss": ended.train_loss,
+        "stretch": member.evaluation.stretch,
+        "stretched": ended.stretched,
+        "evaluation_sequences": member.evaluation.sequences,
+        "carry_numbers": member.functional.carry_numbers(),
+        "parameters": member.functional.parameters(),
+        "compile_seconds": ended.compile_seconds,
+        "run_seconds": ended.run_seconds,
+        "batching": ended.batching,
+        "population": population,
+        "config": json.dumps(member.config, sort_keys=True),
+        **environment(),
+        "finished": datetime.now(UTC),
+    }
+
+
+class _Keeper(Listener):
+    """Writes rows and weights as members end, at most every few seconds a population, and feeds progress and tracking."""
+
+    def __init__(self, folder: Path, study: str, tracker: Tracker, progress: Progress):
+        self.folder, self.study, self.tracker, self.progress = folder, study, tracker, progress
+        self.lock = threading.Lock()
+        self.rows: dict[str, list[dict[str, Any]]] = {}
+        self.weights: dict[str, dict[str, Any]] = {}
+        self.written: dict[str, float] = {}
+
+    def curve(self, member: Member, step: int, values: dict[str, float]) -> None:
+        self.tracker.curve(member.key, step, values)
+
+    def ended(self, population: Sequence[Member], ended: Sequence[Ended]) -> None:
+        name = store.population_name([m.key for m in population])
+        with self.lock:
+            rows, weights = self.rows.setdefault(name, []), self.weights.setdefault(name, {})
+            for each in ended:
+                rows.append(row(each, self.study, name))
+                weights[each.member.key] = each.weights
+                self.tracker.member(each.member.key, each.member.config, rows[-1])
+                self.progress.ended(each)
+            due = time.monotonic() - self.written.get(name, 0.0) > SECONDS_BETWEEN_WRITES
+            if due or len(rows) == len(population):
+                self._write(name)
+
+    def _write(self, name: str) -> None:
+        store.write_population(self.folder, name, self.rows[name], self.weights[name])
+        self.written[name] = time.monotonic()
+
+    def flush(self) -> None:
+        """Write whatever has ended, also when the job was interrupted."""
+        with self.lock:
+            for name in self.rows:
+                self._write(name)
+
+
+def run(members: Sequence[Member], engine: Engine, folder: Path, study: str, tracker: Tracker) -> pl.DataFrame:
+    """Train what is missing.
+
+    Args:
+        members: the job's members.
+        engine: how members share the machine.
+        folder: the study's folder; rows that it holds are not trained again.
+        study: name of the study, in every row.
+        tracker: mirror of curves and rows.
+
+    Returns:
+        The rows of exactly these members.
+    """
+    store.prepare(folder)
+    keys = [m.key for m in members]
+    done = set(store.read(folder)["key"])
+    missing = [m for m in members if m.key not in done]
+    with Progress(len(members), len(members) - len(missing)) as progress:
+        keeper = _Keeper(folder, study, tracker, progress)
+        try:
+            if missing:
+                train(missing, engine, keeper)
+        finally:
+            keeper.flush()
+    return store.read(folder).filter(pl.col("key").is_in(keys))

@@ -1,0 +1,86 @@
+"""Adding problem: say the sum of the two marked numbers of a long list."""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import jax
+import jax.numpy as jnp
+
+from memcap.tasks.base import Batch, Operand, Task
+
+
+@dataclass(frozen=True)
+class Adding(Task):
+    """Each step shows a number from U[0, 1] and a marker; at the end the sum of the two marked numbers is due.
+
+    Example (marked with *): .3 .9* .2 .5 .4* .7 | lag 5 -> 1.3.
+
+    One marker falls in each half of the last `lag` + 1 steps, so the first number is held for `lag` steps at most.
+    The last step can itself be marked, which a net without memory can use: `chance` is a little below 1/6, the variance
+    of the sum and the baseline that papers quote.
+
+    Source: Hochreiter & Schmidhuber (1997), experiment 4; the form with one marker a half is that of
+    Arjovsky, Shah & Bengio (2016), sec. 4.2.
+    """
+
+    name: ClassVar[str] = "adding"
+
+    @property
+    def loss(self) -> Literal["classes", "values"]:
+        """Squared error."""
+        return "values"
+
+    @property
+    def vocabulary(self) -> None:
+        """Real inputs."""
+        return
+
+    @property
+    def features(self) -> int:
+        """The number and its marker."""
+        return 2
+
+    @property
+    def outputs(self) -> int:
+        """The sum."""
+        return 1
+
+    def shortest(self, lag: int) -> int:
+        """The longest hold, and the number itself."""
+        return lag + 1
+
+    def sample(self, key: jax.Array, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+        """Inputs (T, B, 2), targets (B,). In a sequence longer than lag + 1 the first steps are never marked."""
+        value_key, first_key, second_key = jax.random.split(key, 3)
+        value = jax.random.uniform(value_key, (steps, batch))
+        start, half = length - 1 - lag, (lag + 1) // 2
+        first = jax.random.randint(first_key, (batch,), start, start + half)
+        second = jax.random.randint(second_key, (batch,), start + half, length)
+        step = jnp.arange(steps)[:, None]
+        marked = (step == first) | (step == second)
+        total = jnp.take_along_axis(value, jnp.stack([first, second]), axis=0)
+        return Batch(jnp.stack([value, marked.astype(value.dtype)], axis=-1), total[0] + total[1])
+
+    def held(self, lag: int) -> int:
+        """The running sum."""
+        del lag
+        return 1
+
+    def bits(self, lag: int) -> float:
+        """The sum, of variance 1/6, at the precision of the criterion."""
+        return 0.5 * math.log2(1 / 6 / self.threshold(lag))
+
+    def chance(self, lag: int) -> float:
+        """1/6, less the 1/12 that is seen when the last step is marked, once in ceil((lag + 1) / 2) sequences."""
+        return 1 / 6 - 1 / 12 / (lag + 1 - (lag + 1) // 2)
+
+    def threshold(self, lag: int) -> float:
+        """A mean squared error of .01, as in most papers."""
+        del lag
+        return 0.01
+
+    def recipe(self, lag: int) -> str:
+        """Time scales spread up to the lag: the markers come at any distance."""
+        del lag
+        return "chrono"

@@ -1,0 +1,96 @@
+"""Count: say at every step how many steps, or how many ones, have gone by."""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import jax
+import jax.numpy as jnp
+
+from memcap.knobs import knob
+from memcap.tasks.base import Batch, Operand, Task, scored
+
+
+@dataclass(frozen=True)
+class Count(Task):
+    """The answer at every step is the count so far, the current step included, divided by `lag`.
+
+    Examples: time 1 1 1 1 | lag 4 -> .25 .5 .75 1; tokens 0 1 1 0 | lag 4 -> 0 .25 .5 .5.
+
+    "time" is f(t) = t from a constant input: does the net know where in the sequence it is? "tokens" counts the ones
+    among fair coin flips. `lag` is how far the net counts, and the length. The division keeps the targets in [0, 1].
+
+    Source: f(t) = t is the usual first question about a net's memory; counting of tokens by LSTMs: Gers & Schmidhuber
+    (2001), "LSTM recurrent networks learn simple context-free and context-sensitive languages".
+    """
+
+    kind: str = knob("time", "what is counted: steps, or ones among random bits", choices=("time", "tokens"))
+    name: ClassVar[str] = "count"
+    answers: ClassVar[Literal["last", "every"]] = "every"
+
+    @property
+    def loss(self) -> Literal["classes", "values"]:
+        """Squared error."""
+        return "values"
+
+    @property
+    def vocabulary(self) -> int:
+        """One symbol, whose one-hot code is the constant 1; or two."""
+        return 1 if self.kind == "time" else 2
+
+    @property
+    def outputs(self) -> int:
+        """The count."""
+        return 1
+
+    @property
+    def smallest_lag(self) -> int:
+        """3: up to 2, a constant answer is right to half a count."""
+        return 3
+
+    def shortest(self, lag: int) -> int:
+        """Lag steps to count."""
+        return lag
+
+    def sample(self, key: jax.Array, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+        """Inputs, targets and mask (T, B). In a sequence longer than lag the counting goes on, above 1."""
+        if self.kind == "time":
+            inputs = jnp.zeros((steps, batch), jnp.int32)
+            counted = inputs + 1
+        else:
+            inputs = counted = jax.random.randint(key, (steps, batch), 0, 2)
+        targets = jnp.cumsum(counted, axis=0) / lag
+        return Batch(inputs, targets, scored(targets, 0, length))
+
+    def held(self, lag: int) -> int:
+        """One number."""
+        del lag
+        return 1
+
+    def bits(self, lag: int) -> float:
+        """The count at the precision of the criterion, half a count: .8 bits below log2(lag) for time."""
+        return 0.5 * math.log2(self.chance(lag) / self.threshold(lag))
+
+    def chance(self, lag: int) -> float:
+        """Time: (1 - 1/T^2) / 12, the variance of t/T, with T = lag. Tokens: ((T - 1) / 8 + (T^2 - 1) / 48) / T^2.
+
+        For tokens the best answer from the current bit x is x + (T - 1) / 4 counts. What stays unknown is the number of
+        ones in the t - 1 earlier steps, Binomial(t - 1, 1/2) with t uniform on 1..T: its variance is the mean of the
+        variance, (T - 1) / 8, and the variance of the mean, (T^2 - 1) / 48.
+        """
+        if self.kind == "time":
+            return (1 - 1 / lag**2) / 12
+        return ((lag - 1) / 8 + (lag**2 - 1) / 48) / lag**2
+
+    def threshold(self, lag: int) -> float:
+        """A root mean squared error of half a count."""
+        return (0.5 / lag) ** 2
+
+    def stretched(self, lag: int, factor: int) -> tuple[int, int]:
+        """The same scale, counted `factor` times as far: the targets go up to `factor`."""
+        return lag, factor * lag
+
+    def recipe(self, lag: int) -> str:
+        """A forget gate biased to hold for just this lag: an integrator that leaks little."""
+        del lag
+        return "hold"

@@ -1,0 +1,75 @@
+"""Pattern: tell apart sequences that differ in their first and last bit."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+
+from memcap.knobs import knob
+from memcap.tasks.base import Batch, Operand, Task
+
+
+@dataclass(frozen=True)
+class Pattern(Task):
+    """The class, due at the last step, says what the last bit is and what the bit `lag` steps before it was.
+
+    Examples: 1 0 0 0 | lag 3 -> 1; 1 0 0 1 -> 2; 0 0 0 1 -> 3; with `classes` = 4 also 0 0 0 0 -> 0.
+
+    The classes are drawn equally often, and the read-out has four logits in either case. One bit must be held: the last
+    is in sight. So a net without memory knows whether the class is in {0, 1} or in {2, 3}, and is right half of the
+    time with four classes, and 2/3 of the time with three (class 1 always, 2 and 3 half of the time), not 1/4 or 1/3.
+
+    With `middle` = "random" nothing marks the bit that counts: the net must also know where in the sequence it is. Long
+    patterns of either kind want a forget gate that holds from the start.
+
+    Source: the example that users of LSTM layers often ask about, made longer.
+    """
+
+    classes: int = knob(4, "3: draw the classes 1 to 3 only; 4: also the all-zero class 0", choices=(3, 4))
+    middle: str = knob("zeros", "the bits between the first and the last", choices=("zeros", "random"))
+    name: ClassVar[str] = "pattern"
+
+    @property
+    def vocabulary(self) -> int:
+        """The bits."""
+        return 2
+
+    @property
+    def outputs(self) -> int:
+        """Classes 0 to 3."""
+        return 4
+
+    def shortest(self, lag: int) -> int:
+        """The bit that counts, and the lag steps after it."""
+        return lag + 1
+
+    def sample(self, key: jax.Array, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+        """Inputs (T, B), targets (B,). In a sequence longer than lag + 1 the steps before are like the middle."""
+        class_key, middle_key = jax.random.split(key)
+        label = jax.random.randint(class_key, (batch,), 4 - self.classes, 4)
+        inputs = jax.random.randint(middle_key, (steps, batch), 0, 2 if self.middle == "random" else 1)
+        step = jnp.arange(steps)[:, None]
+        first, last = (label == 1) | (label == 2), label >= 2
+        inputs = jnp.where(step == length - 1 - lag, first, inputs)
+        return Batch(jnp.where(step == length - 1, last, inputs), label)
+
+    def held(self, lag: int) -> int:
+        """One bit, whatever the lag."""
+        del lag
+        return 1
+
+    def bits(self, lag: int) -> float:
+        """One bit, whatever the lag."""
+        del lag
+        return 1.0
+
+    def chance(self, lag: int) -> float:
+        """1/2 with four classes, 2/3 with three: the last bit is in sight."""
+        del lag
+        return 2 / self.classes
+
+    def recipe(self, lag: int) -> str:
+        """A forget gate biased to hold for just this lag."""
+        del lag
+        return "hold"

@@ -1,0 +1,88 @@
+"""Temporal order: say in which order two or three rare symbols came, far apart among distractors."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+
+from memcap.knobs import knob
+from memcap.tasks.base import Batch, Operand, Task
+
+_TO_TRIGGER = 90  # in the paper, steps from the first step that may hold a relevant symbol to the trigger
+_OPENS = {2: (0, 40), 3: (0, 23, 56)}  # of these, where the window of each relevant symbol opens
+_WIDE = 10  # and how many steps later it closes
+_DISTRACTORS, _START, _TRIGGER = 4, 6, 7
+
+
+@dataclass(frozen=True)
+class TemporalOrder(Task):
+    """Relevant symbols X and Y come once in each of two or three windows of time; a trigger asks for the order.
+
+    Example (start E, distractors a-d, trigger B): E c a X d b d a Y b c a d B | lag 11 -> XY, class 1 of XX XY YX YY.
+
+    `lag` is the number of steps from the first step that may hold a relevant symbol to the trigger. The places are the
+    paper's, scaled by lag / 90: the windows open at 0 and 4/9 of the lag (with three symbols at 0, .26 and .62), each
+    stays open for 1/9 of it, and about lag / 9 distractors come before. The paper also draws the length, from 100 to
+    110; here a batch has one length.
+
+    Source: Hochreiter & Schmidhuber (1997), experiments 6a (two symbols, 4 classes) and 6b (three, 8 classes).
+    """
+
+    relevant: int = knob(2, "number of relevant symbols in a sequence", choices=(2, 3))
+    name: ClassVar[str] = "temporal_order"
+
+    @property
+    def vocabulary(self) -> int:
+        """X, Y, four distractors, the start symbol and the trigger, in that order."""
+        return _TRIGGER + 1
+
+    @property
+    def outputs(self) -> int:
+        """One logit an order: 4 or 8, read as a binary number with X = 0, Y = 1 and the earliest symbol first."""
+        return 2**self.relevant
+
+    @property
+    def smallest_lag(self) -> int:
+        """3 or 4: below, the windows overlap."""
+        return self.relevant + 1
+
+    def shortest(self, lag: int) -> int:
+        """The start symbol, then lag + 1 steps."""
+        return lag + 2
+
+    def length(self, lag: int) -> int:
+        """As in the paper, a ninth of the lag passes before the first window opens: 56 steps for lag 50."""
+        return max(1, lag // 9) + lag + 1
+
+    def sample(self, key: jax.Array, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+        """Inputs (T, B), targets (B,). In a longer sequence more distractors come before the first window."""
+        symbol_key, place_key, filler_key = jax.random.split(key, 3)
+        symbols = jax.random.randint(symbol_key, (self.relevant, batch), 0, 2)
+        places = jax.random.randint(place_key, (self.relevant, batch), 0, _WIDE * lag // _TO_TRIGGER + 1)
+        inputs = jax.random.randint(filler_key, (steps, batch), 2, 2 + _DISTRACTORS)
+        step = jnp.arange(steps)[:, None]
+        for opens, symbol, place in zip(_OPENS[self.relevant], symbols, places, strict=True):
+            inputs = jnp.where(step == length - 1 - lag + opens * lag // _TO_TRIGGER + place, symbol, inputs)
+        inputs = jnp.where(step == 0, _START, jnp.where(step == length - 1, _TRIGGER, inputs))
+        return Batch(inputs, jnp.sum(symbols << jnp.arange(self.relevant)[::-1, None], axis=0))
+
+    def held(self, lag: int) -> int:
+        """The relevant symbols, whatever the lag."""
+        del lag
+        return self.relevant
+
+    def bits(self, lag: int) -> float:
+        """One bit a relevant symbol."""
+        del lag
+        return float(self.relevant)
+
+    def chance(self, lag: int) -> float:
+        """1/4 or 1/8: the trigger tells nothing."""
+        del lag
+        return 1 / self.outputs
+
+    def recipe(self, lag: int) -> str:
+        """Time scales spread up to the lag: the symbols come at any distance."""
+        del lag
+        return "chrono"

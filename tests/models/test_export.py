@@ -1,0 +1,174 @@
+"""The equations below are written from Keras's and PyTorch's documentation, and share no code with memcap."""
+
+import flax
+import jax
+import numpy as np
+import pytest
+from flax import nnx
+
+from memcap.knobs import UserError
+from memcap.models.constructed import constructed
+from memcap.models.export import export
+from memcap.models.initializers import Init
+from memcap.models.network import Functional, Model
+from memcap.tasks.delay_line import DelayLine
+
+F, U, OUT, B, T = 3, 5, 2, 4, 9
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def keras_lstm(x, kernel, recurrent_kernel, bias):
+    """keras.layers.LSTM(return_sequences=True): x (B, T, F); gates are split from the last axis as i, f, c, o."""
+    units = recurrent_kernel.shape[0]
+    k_i, k_f, k_c, k_o = (kernel[:, n * units : (n + 1) * units] for n in range(4))
+    r_i, r_f, r_c, r_o = (recurrent_kernel[:, n * units : (n + 1) * units] for n in range(4))
+    b_i, b_f, b_c, b_o = (bias[n * units : (n + 1) * units] for n in range(4))
+    h = c = np.zeros((x.shape[0], units))
+    outputs = []
+    for x_t in np.swapaxes(x, 0, 1):
+        i = sigmoid(x_t @ k_i + b_i + h @ r_i)
+        f = sigmoid(x_t @ k_f + b_f + h @ r_f)
+        c = f * c + i * np.tanh(x_t @ k_c + b_c + h @ r_c)
+        o = sigmoid(x_t @ k_o + b_o + h @ r_o)
+        h = o * np.tanh(c)
+        outputs.append(h)
+    return np.stack(outputs, 1)
+
+
+def torch_lstm(x, weight_ih, weight_hh, bias_ih, bias_hh):
+    """torch.nn.LSTM(batch_first=True): x (B, T, F); weight_ih is (W_ii | W_if | W_ig | W_io), stacked by rows."""
+    (w_ii, w_if, w_ig, w_io), (w_hi, w_hf, w_hg, w_ho) = np.split(weight_ih, 4), np.split(weight_hh, 4)
+    (b_ii, b_if, b_ig, b_io), (b_hi, b_hf, b_hg, b_ho) = np.split(bias_ih, 4), np.split(bias_hh, 4)
+    h = c = np.zeros((x.shape[0], weight_hh.shape[1]))
+    outputs = []
+    for t in range(x.shape[1]):
+        i = sigmoid(x[:, t] @ w_ii.T + b_ii + h @ w_hi.T + b_hi)
+        f = sigmoid(x[:, t] @ w_if.T + b_if + h @ w_hf.T + b_hf)
+        g = np.tanh(x[:, t] @ w_ig.T + b_ig + h @ w_hg.T + b_hg)
+        o = sigmoid(x[:, t] @ w_io.T + b_io + h @ w_ho.T + b_ho)
+        c = f * c + i * g
+        h = o * np.tanh(c)
+        outputs.append(h)
+    return np.stack(outputs, 1)
+
+
+def drawn(cell, readout, features=F, units=U, outputs=OUT):
+    """A random network with no zero weight: model, weights, and its outputs (B, T, O) for random inputs (B, T, F)."""
+    model = Model(cell, units, readout)
+    functional = Functional(model, features, outputs)
+    rng = np.random.default_rng(0)
+    weights = jax.tree.map(
+        lambda leaf: leaf + rng.normal(0, 0.3, leaf.shape).astype(np.float32),
+        functional.init(None if cell in ("LSTMCell", "GRUCell") else Init(forget=1.0), [0]),
+    )
+    inputs = rng.normal(size=(B, T, features)).astype(np.float32)
+    _, predictions = jax.jit(functional.build(weights))(np.swapaxes(inputs, 0, 1))
+    return model, weights, inputs, np.transpose(predictions, (2, 1, 0))
+
+
+def shapes(arrays):
+    return {name: array.shape for name, array in arrays.items()}
+
+
+@pytest.mark.parametrize("cell", ["lstm", "OptimizedLSTMCell"])
+def test_keras_names_shapes_and_order(cell):
+    model, weights, *_ = drawn(cell, "dense")
+    expected = {"lstm/kernel": (F, 4 * U), "lstm/recurrent_kernel": (U, 4 * U), "lstm/bias": (4 * U,)}
+    expected |= {"dense/kernel": (U, OUT), "dense/bias": (OUT,)}
+    arrays = export(model, weights, "keras")
+    assert shapes(arrays) == expected
+    assert list(arrays) == list(expected)  # set_weights goes by order
+    assert all(array.dtype == np.float32 for array in arrays.values())
+
+
+@pytest.mark.parametrize("cell", ["lstm", "OptimizedLSTMCell"])
+def test_torch_names_and_shapes(cell):
+    model, weights, *_ = drawn(cell, "dense")
+    arrays = export(model, weights, "torch")
+    assert shapes(arrays) == {
+        "lstm.weight_ih_l0": (4 * U, F),
+        "lstm.weight_hh_l0": (4 * U, U),
+        "lstm.bias_ih_l0": (4 * U,),
+        "lstm.bias_hh_l0": (4 * U,),
+        "readout.weight": (OUT, U),
+        "readout.bias": (OUT,),
+    }
+    assert all(array.dtype == np.float32 and array.flags.c_contiguous for array in arrays.values())
+
+
+@pytest.mark.parametrize("cell", ["lstm", "OptimizedLSTMCell"])
+@pytest.mark.parametrize("readout", ["dense", "lstm"])
+def test_keras_equations_predict_the_same(cell, readout):
+    model, weights, inputs, predictions = drawn(cell, readout)
+    a = export(model, weights, "keras")
+    hidden = keras_lstm(inputs, a["lstm/kernel"], a["lstm/recurrent_kernel"], a["lstm/bias"])
+    if readout == "dense":
+        outputs = hidden @ a["dense/kernel"] + a["dense/bias"]
+    else:
+        outputs = keras_lstm(hidden, a["lstm_1/kernel"], a["lstm_1/recurrent_kernel"], a["lstm_1/bias"])
+    np.testing.assert_allclose(outputs, predictions, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "OptimizedLSTMCell"])
+@pytest.mark.parametrize("readout", ["dense", "lstm"])
+def test_torch_equations_predict_the_same(cell, readout):
+    model, weights, inputs, predictions = drawn(cell, readout)
+    a = export(model, weights, "torch")
+    names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+    hidden = torch_lstm(inputs, *(a[f"lstm.{name}"] for name in names))
+    if readout == "dense":
+        outputs = hidden @ a["readout.weight"].T + a["readout.bias"]
+    else:
+        outputs = torch_lstm(hidden, *(a[f"readout.{name}"] for name in names))
+    np.testing.assert_allclose(outputs, predictions, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("cell", "loaded", "readout"),
+    [
+        ("lstm", "OptimizedLSTMCell", "dense"),
+        ("lstm", "OptimizedLSTMCell", "lstm"),
+        ("OptimizedLSTMCell", "OptimizedLSTMCell", "dense"),
+        ("GRUCell", "GRUCell", "dense"),
+    ],
+)
+def test_flax_cells_load_it_as_documented(cell, loaded, readout):
+    model, weights, inputs, predictions = drawn(cell, readout)
+    rngs = nnx.Rngs(0)
+    top = nnx.Linear(U, OUT, rngs=rngs) if readout == "dense" else nnx.OptimizedLSTMCell(U, OUT, rngs=rngs)
+    net = nnx.Dict(cell=getattr(nnx, loaded)(F, U, rngs=rngs), readout=top)
+    arrays = export(model, weights, "flax")
+    ours = {".".join(map(str, path)) for path, _ in nnx.to_flat_state(nnx.state(net, nnx.Param))}
+    assert set(arrays) == ours
+    nnx.update(net, flax.traverse_util.unflatten_dict(arrays, sep="."))
+    hidden = nnx.RNN(net.cell)(inputs)
+    outputs = net.readout(hidden) if readout == "dense" else nnx.RNN(net.readout)(hidden)
+    np.testing.assert_allclose(outputs, predictions, atol=1e-6, rtol=0)
+
+
+def test_constructed_delay_line_survives_the_way_through_a_file(tmp_path):
+    lag, bits = 5, np.random.default_rng(0).integers(0, 2, (16, 40))
+    np.savez(tmp_path / "weights.npz", **export(*constructed(DelayLine(), lag), "keras"))
+    with np.load(tmp_path / "weights.npz") as file:
+        kernel, recurrent, bias, top, top_bias = file.values()  # in the order of set_weights
+    outputs = keras_lstm(np.eye(2)[bits], kernel, recurrent, bias) @ top + top_bias
+    assert np.array_equal(outputs.argmax(-1)[:, lag:], bits[:, :-lag])
+
+
+@pytest.mark.parametrize("layout", ["keras", "torch"])
+@pytest.mark.parametrize("cell", ["GRUCell", "LSTMCell"])
+def test_other_cells_only_go_to_flax(layout, cell):
+    model = Model(cell, U)
+    weights = {"cell": {}, "readout": {}}  # refused by name, before any array is read
+    with pytest.raises(UserError, match=f"model.cell={cell}: layout {layout} takes lstm") as error:
+        export(model, weights, layout)
+    assert "\n" not in str(error.value)
+
+
+def test_unknown_layout():
+    model = Model("lstm", U)
+    with pytest.raises(UserError, match=r"layout=onnx: no such layout; one of keras, torch, flax"):
+        export(model, {}, "onnx")

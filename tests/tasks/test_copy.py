@@ -1,0 +1,65 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from task_checks import STEPS, draw, few, score, seeds, sequences
+
+from memcap.tasks.copy import Copy
+
+
+def recall(task: Copy, row: np.ndarray) -> np.ndarray:
+    """Keep the symbols as they come; after the cue say them, oldest first."""
+    kept, guess, cued = [], np.zeros(len(row), int), False
+    for t, x in enumerate(row):
+        if cued:
+            guess[t] = kept.pop(0)
+        if x < task.symbols:
+            kept.append(x)
+        cued = cued or x == task.vocabulary - 1
+    return guess
+
+
+@pytest.mark.parametrize("task", [Copy(), Copy(items=3, symbols=5, distractors=2, cue="throughout")], ids=str)
+@few
+@given(lag=st.integers(1, 20), extra=st.integers(0, 10), seed=seeds)
+def test_a_queue_solves_it(task, lag, extra, seed):
+    length = min(task.shortest(lag) + extra, STEPS)
+    inputs, targets, mask = sequences(task, draw(task, lag, length, seed=seed), length)
+    guess = np.array([recall(task, row) for row in inputs])
+    assert score(task, guess, targets, mask).mean == 1
+    assert np.all(mask.sum(1) == task.items)
+    assert np.all(mask[:, -task.items :])
+
+
+def test_the_layout_of_the_docstring():
+    inputs, _, mask = sequences(Copy(items=3), draw(Copy(items=3), 3), 9)
+    assert np.all(inputs[:, :3] < 2)
+    assert np.all(inputs[:, 3:] == [2, 2, 3, 2, 2, 2])
+    assert np.all(mask == [0] * 6 + [1] * 3)
+    throughout = sequences(Copy(items=3), draw(Copy(items=3, cue="throughout"), 3), 9)[0]
+    assert np.all(throughout[:, 3:] == [2, 2, 3, 3, 3, 3])
+
+
+def test_all_sequences_of_symbols_are_drawn_alike():
+    inputs, _, _ = sequences(Copy(items=3), draw(Copy(items=3), 2, batch=8192), 8)
+    counts = np.bincount(inputs[:, :3] @ [4, 2, 1], minlength=8)
+    assert np.all(abs(counts / 8192 - 1 / 8) < 4 * (1 / 8 * 7 / 8 / 8192) ** 0.5)
+
+
+@pytest.mark.parametrize(("lag", "known"), [(50, 0.29706), (100, 0.17329), (500, 0.03999), (1000, 0.02039)])
+def test_the_loss_without_memory_that_papers_quote(lag, known):
+    """Averaged over all T + 2K steps: blanks are certain outside the recall, and there each symbol has 1 / A."""
+    task = Copy(items=10, symbols=8)
+    length = task.length(lag)
+    assert length == lag + 20
+    _, _, mask = sequences(task, draw(task, lag, length, steps=1020, batch=2), length)
+    loss = np.where(mask, -math.log(task.chance(lag)), 0).mean()
+    assert loss == pytest.approx(10 * math.log(8) / (lag + 20), rel=1e-12)
+    assert loss == pytest.approx(known, abs=6e-6)
+    assert task.bits(lag) == 30
+
+
+def test_recipe():
+    assert [Copy(items=items).recipe(10) for items in (4, 7, 8)] == ["chrono", "chrono", "open_gate"]

@@ -1,0 +1,57 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from task_checks import STEPS, draw, few, seeds
+
+from memcap.tasks.count import Count
+
+
+@pytest.mark.parametrize("kind", ["time", "tokens"])
+@few
+@given(lag=st.integers(3, 40), extra=st.integers(0, 20), seed=seeds)
+def test_a_counter_solves_it(kind, lag, extra, seed):
+    length = min(lag + extra, STEPS)
+    batch = draw(Count(kind=kind), lag, length, seed=seed)
+    count = np.zeros(batch.inputs.shape[1])
+    for t in range(length):
+        count += 1 if kind == "time" else batch.inputs[t] == 1
+        np.testing.assert_allclose(batch.targets[t] * lag, count, rtol=1e-5)
+    assert np.array_equal(batch.mask, np.broadcast_to(np.arange(STEPS)[:, None] < length, batch.mask.shape))
+
+
+@pytest.mark.parametrize("lag", [3, 4, 10, 50])
+def test_chance_for_time_by_the_variance(lag):
+    assert Count().chance(lag) == pytest.approx(np.var(np.arange(1, lag + 1) / lag), rel=1e-12)
+
+
+@pytest.mark.parametrize("lag", [3, 4, 10, 50])
+def test_chance_for_tokens_by_enumeration(lag):
+    """All (t, count) pairs with their probabilities, apart for each value of the current bit."""
+    error = 0.0
+    for bit in (0, 1):
+        weight, count = [], []
+        for t in range(1, lag + 1):
+            for before in range(t):
+                weight.append(math.comb(t - 1, before) * 0.5 ** (t - 1) / lag)
+                count.append((before + bit) / lag)
+        mean = np.average(count, weights=weight)
+        error += 0.5 * np.average((np.array(count) - mean) ** 2, weights=weight)
+    assert Count(kind="tokens").chance(lag) == pytest.approx(error, rel=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["time", "tokens"])
+def test_smallest_lag_and_precision(kind):
+    task = Count(kind=kind)
+    assert task.chance(2) <= task.threshold(2)
+    assert task.chance(3) > task.threshold(3)
+    assert task.threshold(50) == pytest.approx(1e-4)
+    assert math.log2(50) - 2 < task.bits(50) < math.log2(50)
+
+
+def test_a_stretched_count_keeps_its_scale():
+    lag, length = Count().stretched(8, 4)
+    assert (lag, length) == (8, 32)
+    assert draw(Count(), lag, length).targets[31, 0] == 4

@@ -1,0 +1,73 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from task_checks import STEPS, draw, few, score, seeds, sequences
+
+from memcap.tasks.windows import Windows
+
+
+@pytest.mark.parametrize("label", ["every", "last"])
+@few
+@given(lag=st.integers(1, 30), extra=st.integers(0, 10), seed=seeds)
+def test_whether_a_one_was_seen_is_the_answer(label, lag, extra, seed):
+    task = Windows(window=4, label=label)
+    length = min(task.shortest(lag) + extra, STEPS)
+    batch = draw(task, lag, length, seed=seed)
+    inputs, targets, mask = sequences(task, batch, length)
+    assert score(task, np.maximum.accumulate(inputs, axis=1), targets, mask).mean == 1
+    first = length - 1 - lag
+    assert not np.delete(inputs, first, axis=1).any()
+    ends = set(range(first + 3, length, 4)) if label == "every" else set()
+    assert set(np.flatnonzero(mask[0])) == ends | {length - 1}
+    assert [t for t in range(first, length) if batch.boundary[t]] == list(range(first, length, 4))
+
+
+def windows_alone(task: Windows, lag: int) -> float:
+    """Accuracy of the best answers when each window forgets the ones before: 1 if it holds a 1, else 0."""
+    length = task.length(lag)
+    batch = draw(task, lag, length, batch=8192)
+    inputs, targets, mask = sequences(task, batch, length)
+    guess = np.zeros_like(inputs)
+    for t in range(length):
+        guess[:, t] = inputs[:, t] if batch.boundary[t] else np.maximum(guess[:, t - 1], inputs[:, t])
+    return score(task, guess, targets, mask).mean
+
+
+@pytest.mark.parametrize(("lag", "windows"), [(11, 3), (12, 4), (15, 4)])
+def test_a_reset_carry_can_do_no_better_than_this(lag, windows):
+    every, last = (Windows(window=4, label=label, carry="reset") for label in ("every", "last"))
+    assert every.reset_carry
+    assert not Windows().reset_carry
+    assert windows_alone(every, lag) == pytest.approx(0.5 + 0.5 / windows, abs=0.02)
+    assert windows_alone(last, lag) == pytest.approx(0.5, abs=0.02)
+
+
+def gradient_at(step: int, task: Windows, lag: int) -> float:
+    """Norm of the loss's gradient in the input weights as they are used at one step, for a small tanh network."""
+    length = task.length(lag)
+    batch = task.sample(jax.random.key(0), lag, length, length, 16)
+    inward, inner, outward = (jax.random.normal(key, (4, 4)) for key in jax.random.split(jax.random.key(1), 3))
+
+    def loss(weights):
+        def advance(h, at_step):
+            x, cut, w = at_step
+            h = jnp.where(cut, jax.lax.stop_gradient(h), h)
+            h = jnp.tanh(jax.nn.one_hot(x, 2) @ w + h @ inner)
+            return h, h @ outward[:, :2]
+
+        used = jnp.where(jnp.arange(length)[:, None, None] == step, weights, inward[:2])
+        _, logits = jax.lax.scan(advance, jnp.zeros((16, 4)), (batch.inputs, batch.boundary, used))
+        due = jnp.take_along_axis(jax.nn.log_softmax(logits), batch.targets[..., None], -1)[..., 0]
+        return -jnp.where(batch.mask, due, 0).sum()
+
+    return float(jnp.linalg.norm(jax.grad(loss)(inward[:2])))
+
+
+def test_the_write_has_a_gradient_only_if_the_first_window_is_labelled():
+    assert gradient_at(0, Windows(window=4), 15) > 1e-3
+    assert gradient_at(0, Windows(window=4, label="last"), 15) == 0
+    assert gradient_at(12, Windows(window=4, label="last"), 15) > 1e-3
+    assert gradient_at(0, Windows(window=16, label="last"), 15) > 1e-3

@@ -1,0 +1,238 @@
+"""Each test drives W&B in a process of its own, with a home of its own, and reads what lies on disk afterwards."""
+
+import json
+import math
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from readback import read_runs
+
+from memcap.knobs import UserError
+from memcap.tracking import MOST_POINTS, NoTracker, open_tracker
+
+ROOT = Path(__file__).parents[2]
+KEY = "a" * 40
+PRELUDE = """
+import math, sys
+from pathlib import Path
+from memcap.tracking import open_tracker
+
+def tracker(**more):
+    given = {"project": "memcap-test", "study": "delay", "directory": Path("job"), "tags": ("ci", "small")}
+    return open_tracker("wandb", **given | more)
+"""
+ONE_MEMBER = """
+with tracker() as t:
+    t.curve("m", 1, {"train/loss": 0.5})
+    t.member("m", {"lag": 3}, {"solved": True})
+"""
+
+
+def environment(home, **more):
+    folders = {f"WANDB_{name}_DIR": str(home / name.lower()) for name in ("CONFIG", "CACHE", "DATA")}
+    ours = {"PATH": os.environ["PATH"], "HOME": str(home), "TMPDIR": str(home), "PYTHONPATH": str(ROOT)}
+    return ours | folders | {"WANDB_BASE_URL": "http://127.0.0.1:9", "NETRC": str(home / "netrc")} | more
+
+
+def python(script, home, **more):
+    """Run `script` after the prelude in `home`, as a user's process would run; return what it printed."""
+    # W&B leaves a temporary folder for the interpreter's end to remove; every other warning is an error.
+    command = [sys.executable, "-W", "error", "-W", "ignore::ResourceWarning", "-c", PRELUDE + script]
+    done = subprocess.run(
+        command, cwd=home, env=environment(home, **more), capture_output=True, text=True, timeout=100, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout, done.stderr
+
+
+@pytest.fixture(scope="module")
+def offline(tmp_path_factory):
+    """Folder and runs of a study of three members that was tracked without an account."""
+    home = tmp_path_factory.mktemp("offline")
+    from matplotlib.figure import Figure
+
+    Figure(figsize=(1, 1)).savefig(home / "frontier.png")
+    printed = python(
+        """
+with tracker() as t:
+    t.curve("short", 10, {"train/loss": 0.25, "eval/accuracy": 0.5})
+    t.curve("short", 0, {"train/loss": 1.5})
+    t.curve("short", 20, {"train/loss": 0.125, "eval/accuracy": 1.0})
+    for step in range(1234):
+        t.curve("long", step, {"train/loss": step / 2})
+    t.curve("diverged", 0, {"train/loss": math.inf})
+    t.curve("diverged", 1, {"train/loss": math.nan, "eval/accuracy": -math.inf})
+    t.member("long", {}, {})
+    t.member("diverged", {"lr": math.inf}, {"solved": False, "loss": math.nan, "norm": math.inf})
+    config = {"task": {"name": "delay_line", "lag": 3}, "units": 4, "seed": 2**32 - 1, "clip": None, "tied": False}
+    t.member("short", config, {"solved": True, "steps": 20, "train/loss": 0.0625, "note": "ok"})
+    table = [{"lag": 1, "u50": 1.5}, {"lag": 2, "u50": math.nan, "censored": "above"}]
+    t.study("frontier", table, Path("frontier.png"))
+""",
+        home,
+    )
+    return home, read_runs(home / "job"), printed
+
+
+def test_offline_prints_nothing_and_writes_only_in_its_directory(offline):
+    home, _, printed = offline
+    assert printed == ("", "")
+    assert sorted(p.name for p in (home / "job").iterdir()) == ["wandb"]
+
+
+def test_one_run_a_member_and_one_for_the_study(offline):
+    _, runs, _ = offline
+    kinds = {name: run.job_type for name, run in runs.items()}
+    assert kinds == {"short": "member", "long": "member", "diverged": "member", "frontier": "study"}
+    for run in runs.values():
+        assert (run.project, run.group, run.tags, run.finished) == ("memcap-test", "delay", ("ci", "small"), True)
+
+
+def test_a_run_holds_config_curve_and_row(offline):
+    run = offline[1]["short"]
+    task = {"name": "delay_line", "lag": 3}
+    assert run.config == {"task": task, "units": 4, "seed": 2**32 - 1, "clip": None, "tied": False}
+    assert run.curve("train/loss") == [(0, 1.5), (10, 0.25), (20, 0.125)]
+    assert run.curve("eval/accuracy") == [(10, 0.5), (20, 1.0)]
+    row = {key: run.summary[key] for key in ("solved", "steps", "note")}
+    assert row == {"solved": True, "steps": 20, "note": "ok"}
+
+
+def test_the_row_wins_over_the_last_point_of_the_curve(offline):
+    assert offline[1]["short"].summary["train/loss"] == 0.0625
+
+
+def test_a_long_curve_is_thinned_and_keeps_its_ends(offline):
+    curve = offline[1]["long"].curve("train/loss")
+    assert len(curve) == MOST_POINTS
+    assert (curve[0], curve[-1]) == ((0, 0.0), (1233, 616.5))
+    assert all(value == step / 2 for step, value in curve)
+
+
+def test_a_diverged_member_is_shown_as_it_was(offline):
+    run = offline[1]["diverged"]
+    (_, first), (_, last) = run.curve("train/loss")
+    assert first == math.inf
+    assert math.isnan(last)
+    assert run.curve("eval/accuracy") == [(1, -math.inf)]
+    assert run.summary["solved"] is False
+    assert {"loss", "norm"} <= set(run.summary)
+
+
+def test_the_study_shows_its_table_and_picture(offline):
+    home, runs, _ = offline
+    run = runs["frontier"]
+    table, figure = (run.directory / "files" / run.history[0][key]["path"] for key in ("frontier", "figure"))
+    assert figure.read_bytes() == (home / "frontier.png").read_bytes()
+    shown = json.loads(table.read_text())
+    assert shown["columns"] == ["lag", "u50", "censored"]
+    assert shown["data"] == [[1, 1.5, None], [2, None, "above"]]
+
+
+def test_off_does_not_import_wandb(tmp_path):
+    out, err = python(
+        """
+with open_tracker(study="delay", directory=Path("job")) as t:
+    t.curve("m", 0, {"loss": 1.0})
+    t.member("m", {}, {})
+    t.study("frontier", [])
+print([name for name in sys.modules if name.partition(".")[0] in ("wandb", "jax")], Path("job").exists())
+""",
+        tmp_path,
+    )
+    assert (out, err) == ("[] False\n", "")
+
+
+def test_disabled_by_the_environment_is_off(tmp_path):
+    out, err = python(
+        """
+for wandb_mode in ("auto", "online", "offline"):
+    with tracker(wandb_mode=wandb_mode) as t:
+        t.member("m", {}, {})
+print("wandb" in sys.modules, Path("job").exists())
+""",
+        tmp_path,
+        WANDB_MODE="disabled",
+    )
+    assert (out, err) == ("False False\n", "")
+
+
+@pytest.mark.parametrize("setting", ["mode", "wandb_mode"])
+def test_an_unknown_mode_is_a_users_error(setting, tmp_path):
+    with pytest.raises(UserError, match=f"tracking.{setting}=on: must be one of"):
+        open_tracker(**{"mode": "wandb", setting: "on"}, study="s", directory=tmp_path)
+
+
+def test_the_default_is_off(tmp_path):
+    assert isinstance(open_tracker(study="s", directory=tmp_path), NoTracker)
+
+
+def test_a_dead_server_costs_one_warning_and_the_runs_lie_on_disk(tmp_path):
+    start = time.monotonic()
+    out, err = python(ONE_MEMBER, tmp_path, WANDB_API_KEY=KEY)
+    assert time.monotonic() - start < 60
+    assert out == ""
+    assert err.count("\n") == 1
+    assert err.startswith("W&B online does not work and is left:")
+    assert read_runs(tmp_path / "job")["m"].curve("train/loss") == [(1, 0.5)]
+
+
+def test_a_key_in_netrc_means_online_and_offline_in_the_environment_forbids_it(tmp_path):
+    script = """
+from memcap.tracking.wandb_mirror import resolve_mode, sinks
+mode, where = resolve_mode("auto"), Path("job")
+print([name for name, _ in sinks(mode, project="p", entity=None, study="s", directory=where, tags=())])
+"""
+    assert python(script, tmp_path)[0] == "['offline']\n"
+    (tmp_path / "netrc").write_text(f"machine 127.0.0.1:9 login user password {KEY}\n")
+    assert python(script, tmp_path)[0] == "['online', 'offline']\n"
+    assert python(script, tmp_path, WANDB_MODE="offline")[0] == "['offline']\n"
+
+
+def test_online_without_a_key_asks_nobody_and_goes_offline(tmp_path):
+    out, err = python(ONE_MEMBER.replace("tracker()", 'tracker(wandb_mode="online")'), tmp_path)
+    assert (out, err) == (
+        "",
+        "W&B online does not work and is left: no API key is configured; `wandb login` stores one\n",
+    )
+    assert list(read_runs(tmp_path / "job")) == ["m"]
+
+
+def test_offline_touches_no_network_and_a_silent_server_cannot_hold_up_the_exit(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0)
+        python(ONE_MEMBER, tmp_path, WANDB_BASE_URL=f"http://127.0.0.1:{server.getsockname()[1]}")
+        with pytest.raises(BlockingIOError):
+            server.accept()
+    assert list(read_runs(tmp_path / "job")) == ["m"]
+
+
+def test_a_killed_process_leaves_the_members_that_had_ended(tmp_path):
+    script = """
+import time
+t = tracker()
+for step in range(50):
+    t.curve("ended", step, {"train/loss": float(step)})
+    t.curve("running", step, {"train/loss": float(step)})
+t.member("ended", {"lag": 3}, {"solved": True})
+while t._done == 0:
+    time.sleep(0.01)
+print("ready", flush=True)
+time.sleep(100)
+"""
+    command = [sys.executable, "-c", PRELUDE + script]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment(tmp_path), stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGKILL)
+    runs = read_runs(tmp_path / "job")
+    assert list(runs) == ["ended"]
+    assert runs["ended"].curve("train/loss") == [(step, float(step)) for step in range(50)]
+    assert runs["ended"].summary["solved"] is True
