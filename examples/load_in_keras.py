@@ -1,6 +1,6 @@
 """Load a network that memcap exported into Keras, and print what it predicts.
 
-memcap export ... --layout keras makes weights.npz; then: python examples/load_in_keras.py weights.npz
+memcap export ... --layout keras makes weights.npz; then: KERAS_BACKEND=jax python examples/load_in_keras.py weights.npz
 """
 
 import sys

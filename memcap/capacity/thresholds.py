@@ -20,11 +20,12 @@ one success in the counts, gives a censored threshold. An end of an interval may
 there by the shape of the curve, but by one doubling at most; further out only the prior speaks and the end is opened,
 to 1 (no smaller net exists) or to infinity.
 
-The 95 % intervals hold the truth in 95 to 98 of 100 simulated studies (4, 8, 16 seeds; every width to 16, or 1 2 3 4 6 8
-12 16 24; transitions within a factor 1.2 to 1.6, lapse to 0.1), and in 94 to 96 for shallower ones and for lapses to 0.5.
-They are conservative (98 to 100) where the widths step further than the transition, and u90 of 4 seeds (98 to 99). They
-fail above the truth, asking for too many units, for transitions within 2 to 10 % (91) and for a lapse above 0.6 (40).
-Seeds are taken as independent. The table is in tests/capacity/test_thresholds.py, which measures it.
+Coverage of the 95 % intervals, by simulation (the table is in tests/capacity/test_thresholds.py, which measures it):
+0.95 to 0.98 with 4, 8 or 16 seeds at every width to 16 or at 1 2 3 4 6 8 12 16 24, for transitions within a factor 1.2
+to 1.6 and a lapse to 0.1; 0.94 to 0.97 for shallower ones and for a lapse to 0.5. Conservative, to 1.00, where the
+widths step further than the transition; u90 of 4 seeds already at 1 2 3 4 6 8 (0.99). Too low, the interval lying above
+the truth, for transitions within 2 to 10 % (0.90) and useless for a lapse above 0.6 (0.40). Seeds are taken as
+independent: if what they share makes counts vary more than binomially, intervals are too narrow.
 """
 
 from dataclasses import dataclass
@@ -68,7 +69,8 @@ class Fit:
     u_exist: smallest width that any seed solved.
     bracket: largest width that no seed solved; smallest width from which on all seeds of all tested widths solved.
     u50, u90: widths at which 50 % and 90 % of the seeds that can train at all solve.
-    lapse, lapse_high: posterior mean, and upper end at the confidence of the fit, of the share that no width saves.
+    lapse, lapse_low, lapse_high: posterior mean and interval of the share that no width saves. Where no width is wide
+    enough to tell, that is the prior, with mean 0.1: only a lapse_low well above 0 is a finding.
     slope: posterior median, in logits a doubling of units.
     runs: seeds counted, over all widths.
     """
@@ -78,6 +80,7 @@ class Fit:
     u50: Threshold
     u90: Threshold
     lapse: float
+    lapse_low: float
     lapse_high: float
     slope: float
     runs: int
@@ -252,6 +255,7 @@ def fit(units: ArrayLike, solved: ArrayLike, runs: ArrayLike, confidence: float 
         u50=threshold(post, 0.5, confidence),
         u90=threshold(post, 0.9, confidence),
         lapse=float(post.weights.sum(axis=(0, 1)) @ post.lapse),
+        lapse_low=float(post.lapse[np.searchsorted(by_lapse, (1 - confidence) / 2)]),
         lapse_high=float(post.lapse[np.searchsorted(by_lapse, (1 + confidence) / 2)]),
         slope=float(post.slope[np.searchsorted(by_slope, 0.5)]),
         runs=int(post.runs.sum()),

@@ -100,7 +100,7 @@ def _lstm(model: Model, weights: dict[str, Any], layout: str) -> tuple[np.ndarra
     return tuple(_at(weights["cell"], path) for path in (gates.kernel, gates.recurrent, gates.bias))
 
 
-def _at(tree: dict[str, Any], path: tuple[str, ...]) -> np.ndarray:
+def _at(tree: Any, path: tuple[str, ...]) -> np.ndarray:
     for key in path:
         tree = tree[key]
     return tree

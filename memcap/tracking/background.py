@@ -109,7 +109,6 @@ class BackgroundTracker:
             return
         if self._queue.qsize() < MOST_WAITING:
             self._queue.put(record)
-            while not self._queue.empty() and self._thread.is_alive(): time.sleep(0.01)
         elif not self._overflowed:
             self._overflowed = True
             log.warning("W&B: %d records are waiting; later ones are not mirrored", MOST_WAITING)

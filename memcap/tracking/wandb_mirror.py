@@ -52,27 +52,31 @@ def sinks(
     for each in ("online", "offline") if online else ("offline",):
         yield each, make(each)
         with contextlib.suppress(Exception, SystemExit):  # given up: the next one starts afresh, without its leftovers
-            _import_wandb().teardown()
+            import wandb
+
+            wandb.teardown()
 
 
 def has_api_key() -> bool:
-    """Whether credentials for the W&B server in use are configured. Nothing is sent and nobody is asked."""
+    """Whether credentials for the W&B server in use are configured, valid or not. Sends nothing, asks nobody."""
     if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
         return True
-    wandb = _import_wandb()
+    wandb, settings = _start_wandb()
     from wandb.sdk.lib.wbauth import read_netrc_auth
 
-    settings = wandb.Settings()
-    settings.update_from_env_vars(os.environ)
-    return read_netrc_auth(host=settings.base_url) is not None
+    try:
+        return bool(settings.api_key or read_netrc_auth(host=settings.base_url))
+    except wandb.errors.AuthenticationError:
+        return True  # malformed: going online tells the user so
 
 
-def _import_wandb() -> Any:
+def _start_wandb() -> tuple[Any, Any]:
+    """The wandb module, kept from printing, and its settings from the environment and the user's files."""
     # W&B's reports on its own health go to the server even offline; where nothing answers, they hold up the exit.
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
     import wandb
 
-    return wandb
+    return wandb, wandb.setup(wandb.Settings(silent=True)).settings
 
 
 def _shown(value: Any) -> Any:
@@ -92,8 +96,8 @@ class WandbSink:
     ):
         if mode == "online" and not has_api_key():
             raise RuntimeError("no API key is configured; `wandb login` stores one")
-        self._wandb = wandb = _import_wandb()
-        wandb.setup(wandb.Settings(silent=True))  # the settings of a run come too late to silence its login
+        wandb, _ = _start_wandb()
+        self._wandb = wandb
         known = wandb.Settings.model_fields
         directory.mkdir(parents=True, exist_ok=True)
         self._common = {

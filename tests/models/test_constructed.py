@@ -58,7 +58,7 @@ def test_latch_of_a_thousand_symbols_with_the_symbol_late():
 
 
 @pytest.mark.parametrize("lag", [1, 5, 50])
-@pytest.mark.parametrize("task", [DelayLine(symbols=s) for s in (2, 3, 8)], ids=str)
+@pytest.mark.parametrize("task", [DelayLine(symbols=2), DelayLine(symbols=8)], ids=str)
 def test_delay_line_shifts_one_unit_a_step(task, lag):
     assert constructed_units(task, lag) == lag + 1
     assert accuracy(task, lag) == 1.0
@@ -68,7 +68,7 @@ def test_delay_line_of_many_symbols():
     assert accuracy(DelayLine(symbols=64), 20, sequences=256) == 1.0
 
 
-@pytest.mark.parametrize("lag", [1, 5, 50])
+@pytest.mark.parametrize("lag", [5, 50])
 def test_delay_line_of_reals_is_linear(lag):
     assert constructed_units(DelayLine(reals=True), lag) == lag + 1
     assert squared_error(DelayLine(reals=True), lag) < 1e-6
@@ -76,24 +76,24 @@ def test_delay_line_of_reals_is_linear(lag):
 
 @pytest.mark.parametrize("task", [DelayLine(symbols=2), DelayLine(symbols=8), DelayLine(reals=True)], ids=str)
 def test_a_shorter_register_does_not_solve_a_longer_lag(task):
-    """Units are claimed one for one: the register for lag 4 is exact there, and at chance when asked for lag 5."""
-    outputs, targets = answers(task, 4, length=40)
+    """Units are claimed one for one: the register for lag 5 is exact there, and at chance when asked for lag 6."""
+    outputs, targets = answers(task, 5)
     earlier = np.roll(targets.reshape(-1, SEQUENCES), 1, axis=0)[1:].ravel()  # what was seen one step before the answer
     outputs = outputs[:, SEQUENCES:]
     if task.reals:
         assert np.mean((outputs[0] - earlier) ** 2) > 1.9  # the variance of a difference of two reals
     else:
-        assert np.mean(outputs.argmax(0) == earlier) == pytest.approx(task.chance(5), abs=0.02)
-    assert constructed_units(task, 5) == constructed_units(task, 4) + 1
+        assert np.mean(outputs.argmax(0) == earlier) == pytest.approx(task.chance(6), abs=0.02)
+    assert constructed_units(task, 6) == constructed_units(task, 5) + 1
 
 
 def test_binary_delay_line_forgets_noise():
     """Each copy of a bit is driven back to its level, so noise of up to a quarter of it changes no answer."""
     model, weights = constructed(DelayLine(), 8)
     network = Functional(model, 2, 2).build(weights)
-    bits = jax.random.randint(jax.random.key(0), (30, 256), 0, 2)
+    bits = jax.random.randint(jax.random.key(0), (20, 256), 0, 2)
     forward = jax.jit(network)
-    (c, h), _ = forward(bits[:10])
+    (c, h), _ = forward(bits[:10], carry=network.carry(256))
     noise = 0.2 * jax.random.uniform(jax.random.key(1), h.shape, minval=-1)
     _, outputs = forward(bits[10:], carry=(c, h + noise))
     assert np.array_equal(outputs.argmax(0), bits[2:-8])
@@ -120,7 +120,7 @@ def test_one_unit_counts_ten_times_as_far():
 
 
 @pytest.mark.parametrize("relevant", [2, 3])
-@pytest.mark.parametrize("lag", [4, 50, 1000])
+@pytest.mark.parametrize("lag", [4, 5, 50, 1000])
 def test_one_unit_keeps_temporal_order(relevant, lag):
     assert constructed_units(TemporalOrder(relevant=relevant), lag) == 1
     assert accuracy(TemporalOrder(relevant=relevant), lag, steps=1112) == 1.0
@@ -152,10 +152,14 @@ def test_nothing_is_claimed_where_no_construction_is_known():
         assert constructed_units(task, 5) is None
 
 
-@pytest.mark.parametrize("task", [Latch(symbols=8), DelayLine(symbols=8), TemporalOrder(), Pattern()], ids=str)
-def test_right_classes_are_certain(task):
+@pytest.mark.parametrize(
+    ("task", "steps"),
+    [(Latch(symbols=64), 1002), (DelayLine(symbols=8), 20), (TemporalOrder(), 1112), (Pattern(), 51)],
+    ids=str,
+)
+def test_right_classes_are_certain(task, steps):
     """The cross entropy is nearly zero too: a hand-set network is also a minimum of the loss."""
-    outputs, targets = answers(task, 5)
+    outputs, targets = answers(task, 5, steps=steps)
     right = np.take_along_axis(outputs, targets[None], 0)
     others = np.where(np.arange(len(outputs))[:, None] == targets, -np.inf, outputs)
     assert (right - others).min() > 10

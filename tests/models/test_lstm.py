@@ -1,7 +1,7 @@
 """The LSTM's values and every gradient, against a NumPy loop and against Flax; one program, every length."""
 
 import contextlib
-from functools import cache, partial
+from functools import cache
 from typing import NamedTuple
 
 import jax
@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from lstm_reference import Result, network, relative_error
+from lstm_reference import Result, network, quick_jit, relative_error
 
 from memcap.models.lstm import lstm_scan
 from memcap.models.network import Functional, Model
@@ -28,15 +28,15 @@ class Case(NamedTuple):
     dtype: str
 
 
-CASES = [
-    *(
-        Case(real, every, window, "dense", "float64")
-        for window in ("one", "cut", "reset")
-        for every in (0, 1)
-        for real in (0, 1)
-    ),
+CASES = [  # each pair of values of two fields is somewhere among them
+    Case(False, False, "one", "dense", "float64"),
+    Case(True, True, "one", "dense", "float64"),
+    Case(True, False, "cut", "dense", "float64"),
+    Case(False, True, "cut", "dense", "float64"),
+    Case(False, False, "reset", "dense", "float64"),
+    Case(True, True, "reset", "dense", "float64"),
     Case(False, False, "cut", "lstm", "float64"),
-    Case(True, True, "reset", "lstm", "float64"),
+    Case(True, True, "one", "lstm", "float64"),
     Case(False, False, "one", "dense", "float32"),
     Case(True, True, "cut", "dense", "float32"),
     Case(False, True, "reset", "lstm", "float32"),
@@ -103,7 +103,8 @@ def ours(case: Case):
         final, outputs = net(inputs, length, carry, boundary, every=case.every, reset=case.window == "reset")
         return weighed(outputs, final, d_outputs, d_carry), (outputs, final)
 
-    return jax.jit(jax.grad(loss, argnums=(0, 1, 2) if case.real else (0, 1), has_aux=True))
+    compiled = quick_jit if case.dtype == "float64" else jax.jit
+    return compiled(jax.grad(loss, argnums=(0, 1, 2) if case.real else (0, 1), has_aux=True))
 
 
 def run_ours(case: Case, weights, carry, inputs, boundary, d_outputs, d_carry) -> Result:
@@ -161,8 +162,7 @@ def test_values_and_gradients_equal_a_numpy_loop(case):
 def flax_rnn(weights, inputs, carry):
     """`nnx.RNN` over Flax's own LSTM cell with these weights."""
     features, units = weights["kernel"].shape[0], weights["recurrent"].shape[0]
-    make = partial(nnx.OptimizedLSTMCell, features, units, rngs=nnx.Rngs(0))
-    graph, state = nnx.split(nnx.eval_shape(make))
+    graph, state = nnx.split(nnx.eval_shape(lambda: nnx.OptimizedLSTMCell(features, units, rngs=nnx.Rngs(0))))
     top = {"kernel": weights["recurrent"], "bias": weights["bias"]}
     nnx.replace_by_pure_dict(state, {"dense_i": {"kernel": weights["kernel"]}, "dense_h": top})
     cell = nnx.merge(graph, state)
@@ -190,10 +190,12 @@ def flax(window: str, readout: str, dtype: str):
         outputs = jnp.concatenate(outputs)
         return weighed(outputs, carry, d_outputs, d_carry), (outputs, carry)
 
-    return jax.jit(jax.grad(loss, argnums=(0, 1, 2), has_aux=True))
+    return quick_jit(jax.grad(loss, argnums=(0, 1, 2), has_aux=True))
 
 
-@pytest.mark.parametrize("case", [c for c in CASES if c.window == "one" or c.readout == "lstm"], ids=label)
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if case.window != "reset" or case.readout == "lstm"], ids=label
+)
 def test_values_and_gradients_equal_flax(case):
     weights, carry, inputs, boundary, d_outputs, d_carry = material(case)
     got = run_ours(case, weights, carry, inputs, boundary, d_outputs, d_carry)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from lstm_reference import relative_error
+from lstm_reference import quick_jit, relative_error
 
 from memcap.models.scan import cell_scan
 
@@ -69,7 +69,7 @@ def test_values_and_gradients_equal_automatic_ones(kind, window, dtype):
     with jax.enable_x64(dtype == "float64"):
         step, weights, carry = pure(kind, dtype)
 
-        @jax.jit
+        @quick_jit
         def both(*arguments):
             return [
                 jax.grad(partial(run, step, window), (0, 1, 2), has_aux=True)(*arguments) for run in (ours, automatic)

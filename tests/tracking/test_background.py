@@ -65,17 +65,27 @@ def test_what_the_caller_changes_later_does_not_change_the_record():
 
 def test_the_producer_is_done_while_the_sink_still_hangs(caplog):
     sink = StuckSink()
-    tracker = BackgroundTracker([("stuck", lambda: sink)], patience=0.2)
-    for member in range(300):
-        for step in range(20):
-            tracker.curve(f"m{member}", step, {"train/loss": 1.0})
-        tracker.member(f"m{member}", {}, {})
-    tracker.study("frontier", [])
-    assert sink.entered.wait(10)
-    assert not sink.release.is_set()  # all calls above came back, though nobody has let the sink go
+    tracker = BackgroundTracker([("stuck", lambda: sink)], patience=0.2, at_most=40)
+
+    def produce():
+        for member in range(300):
+            for step in range(20):
+                tracker.curve(f"m{member}", step, {"train/loss": 1.0})
+            tracker.member(f"m{member}", {}, {})
+        tracker.study("frontier", [])
+
+    producer = threading.Thread(target=produce, daemon=True)
+    producer.start()
+    assert sink.entered.wait(30)
+    producer.join(30)
+    blocked = producer.is_alive()  # nobody has let the sink go
+    start = time.monotonic()
     tracker.close()
-    assert warnings(caplog) == ["W&B: gave up waiting; 301 records were not mirrored"]
+    waited = time.monotonic() - start
     sink.release.set()
+    assert not blocked
+    assert waited < 20
+    assert warnings(caplog) == ["W&B: gave up waiting; 301 records were not mirrored"]
 
 
 def test_close_waits_longer_than_its_patience_while_records_arrive():

@@ -195,6 +195,15 @@ print([name for name, _ in sinks(mode, project="p", entity=None, study="s", dire
     assert python(script, tmp_path, WANDB_MODE="offline")[0] == "['offline']\n"
 
 
+def test_a_malformed_key_costs_one_warning_and_the_runs_lie_on_disk(tmp_path):
+    (tmp_path / "netrc").write_text("machine 127.0.0.1:9 login user password short\n")
+    out, err = python(ONE_MEMBER, tmp_path)
+    assert out == ""
+    assert err.count("\n") == 1
+    assert err.startswith("W&B online does not work and is left:")
+    assert list(read_runs(tmp_path / "job")) == ["m"]
+
+
 def test_online_without_a_key_asks_nobody_and_goes_offline(tmp_path):
     out, err = python(ONE_MEMBER.replace("tracker()", 'tracker(wandb_mode="online")'), tmp_path)
     assert (out, err) == (

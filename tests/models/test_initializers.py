@@ -1,0 +1,268 @@
+"""Where each preset's numbers land, seen in what the cells do, and that draws repeat."""
+
+import math
+from dataclasses import replace
+from functools import cache
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.special import expit
+from scipy.stats import kstest
+
+from memcap.knobs import UserError
+from memcap.models.initializers import GATES, PRESETS, Init, draw_cell, orthogonal, preset
+from memcap.models.lstm import lstm_scan
+from memcap.models.network import Functional, Model
+
+B, F, U, OUT = 3, 4, 5, 2
+LSTMS = ("lstm", "OptimizedLSTMCell")
+GATED = (*LSTMS, "GRUCell")
+NAMED = (*GATED, "SimpleCell")
+SHUT, OPEN = -40.0, 40.0
+
+
+def functional(cell: str, readout: str = "dense") -> Functional:
+    return Functional(Model(cell, U, readout), F, OUT)
+
+
+@cache
+def one_step(cell: str):
+    net = functional(cell)
+    return jax.jit(lambda weights, carry, x: net.build(weights).cell(carry, x))
+
+
+def act(cell: str, init: Init, seed: int = 0, x=None):
+    """One step of a fresh cell from a random carry: (carry before, carry after, output)."""
+    rng = np.random.default_rng(seed)
+    c, h = rng.uniform(-1, 1, (2, B, U)).astype(np.float32)
+    carry = h if cell in ("GRUCell", "SimpleCell") else (c, h)
+    x = rng.standard_normal((B, F)).astype(np.float32) if x is None else x
+    return carry, *one_step(cell)(functional(cell).init(init, [1]), carry, x)
+
+
+@pytest.mark.parametrize("cell", LSTMS)
+def test_the_gates_of_an_lstm_do_what_their_names_say(cell):
+    (c, _), (held, _), output = act(cell, Init(input=SHUT, forget=OPEN, output=OPEN))
+    np.testing.assert_allclose(held, c, atol=1e-6)
+    np.testing.assert_allclose(output, np.tanh(c), atol=1e-6)
+
+    _, (wiped, _), _ = act(cell, Init(input=SHUT, forget=SHUT))
+    np.testing.assert_allclose(wiped, 0, atol=1e-6)
+
+    (c, _), (summed, _), _ = act(cell, Init(input=OPEN, forget=OPEN))
+    _, (written, _), _ = act(cell, Init(input=OPEN, forget=SHUT))
+    assert np.abs(written).min() > 1e-4  # the candidate, whole
+    np.testing.assert_allclose(summed, c + written, atol=1e-6)
+
+    _, _, silent = act(cell, Init(input=OPEN, forget=OPEN, output=SHUT))
+    np.testing.assert_allclose(silent, 0, atol=1e-6)
+
+
+def test_the_gates_of_a_gru_do_what_their_names_say():
+    h, held, _ = act("GRUCell", Init(forget=OPEN))
+    np.testing.assert_allclose(held, h, atol=1e-6)
+
+    x = np.ones((B, F), np.float32)
+    rest = [act("GRUCell", Init(forget=SHUT, output=SHUT), seed, x)[1] for seed in (0, 1)]
+    np.testing.assert_allclose(*rest, atol=1e-6)  # neither gate lets the old state through
+    seen = [act("GRUCell", Init(forget=SHUT, output=OPEN), seed, x)[1] for seed in (0, 1)]
+    assert np.abs(seen[0] - seen[1]).min() > 1e-4
+
+
+@pytest.mark.parametrize("cell", GATED)
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_sets_the_gates_at_rest(cell, name):
+    """Read off the derivatives of a step at zero state and input, where only biases and recurrent blocks act."""
+    init = preset(name, 20, 40)
+    weights = functional(cell).init(init, [1])
+    forget = np.full(U, init.forget) if init.spread is None else _chrono_biases(cell)
+    write = np.full(U, init.input) if init.spread is None else -forget
+
+    def state(c, h):
+        carry = h if cell == "GRUCell" else (c, h)
+        return one_step(cell)(weights, carry[None] if cell == "GRUCell" else (c[None], h[None]), jnp.zeros((1, F)))[0]
+
+    zero = jnp.zeros(U)
+    if cell == "GRUCell":
+        keeps = jax.jacobian(lambda h: state(zero, h)[0])(zero)
+        loop = keeps - np.diag(expit(forget))
+        gain = expit(init.output) * (1 - expit(forget))[:, None] * init.gain
+    else:
+        keeps = jax.jacobian(lambda c: state(c, zero)[0][0])(zero)
+        np.testing.assert_allclose(keeps, np.diag(expit(forget)), atol=1e-6)
+        loop = jax.jacobian(lambda h: state(zero, h)[1][0])(zero)
+        gain = expit(init.output) * expit(write)[:, None] * init.gain
+    block = loop / gain  # the candidate's recurrent block, transposed, over its gain
+    np.testing.assert_allclose(block @ block.T, np.eye(U), atol=2e-5)
+
+
+def _chrono_biases(cell: str):
+    """Forget biases drawn by chrono: a draw of the same entropy, taken alone."""
+    name = "LSTM" if cell == "lstm" else cell
+    gates, place = GATES[name], GATES[name].roles.index("forget")
+    drawn = draw_cell(np.random.default_rng([1]), gates, preset("chrono", 20, 40), F, U)
+    return drawn[gates.bias].reshape(len(gates.roles), U)[place]
+
+
+@pytest.mark.parametrize("name", [*PRESETS, "flax"])
+def test_our_lstm_and_flax_s_start_as_the_same_function(name):
+    init = Init() if name == "flax" else preset(name, 20, 40)
+    x = np.random.default_rng(0).integers(0, F, (7, B))
+    weights = [functional(cell).init(init, [5]) for cell in LSTMS]
+    ours, theirs = (whole(cell)(each, x) for cell, each in zip(LSTMS, weights, strict=True))
+    np.testing.assert_allclose(ours, theirs, atol=1e-6)
+    assert np.std(ours) > 1e-3
+
+
+@cache
+def whole(cell: str):
+    net = functional(cell)
+    return jax.jit(lambda weights, x: net.build(weights)(x)[1])
+
+
+@pytest.mark.parametrize("cell", NAMED)
+def test_recurrent_blocks_are_orthogonal_and_only_the_candidate_s_has_the_gain(cell):
+    name = "LSTM" if cell == "lstm" else cell
+    gates = GATES[name]
+    drawn = draw_cell(np.random.default_rng(0), gates, Init(input=1, forget=2, output=3, gain=1.5), F, U)
+    assert drawn[gates.kernel].shape == (F, len(gates.roles) * U)
+    bias = {"input": 1, "forget": 2, "output": 3, "candidate": 0}
+    blocks = np.split(drawn[gates.recurrent], len(gates.roles), 1)
+    for role, block, biases in zip(gates.roles, blocks, np.split(drawn[gates.bias], len(gates.roles)), strict=True):
+        gain = 1.5 if role == "candidate" else 1.0
+        np.testing.assert_allclose(block.T @ block, gain**2 * np.eye(U), atol=1e-12)
+        np.testing.assert_array_equal(biases, bias[role])
+    limit = math.sqrt(6 / (F + U))
+    assert 0.8 * limit < np.abs(drawn[gates.kernel]).max() <= limit
+
+
+def test_orthogonal_matrices_are_drawn_evenly():
+    """Over the whole group the mean is zero and the determinant has either sign; a bare QR fails this."""
+    draws = np.stack([orthogonal(np.random.default_rng(seed), 3) for seed in range(400)])
+    assert np.abs(draws.mean(0)).max() < 5 / math.sqrt(3 * 400)
+    assert 120 < np.sum(np.linalg.det(draws) > 0) < 280
+
+
+def test_recurrent_blocks_may_be_gaussian():
+    drawn = draw_cell(np.random.default_rng(0), GATES["LSTM"], Init(gain=1.5, orthogonal=False), F, 100)
+    gains = [np.std(block) * 10 for block in np.split(drawn["recurrent",], 4, 1)]
+    np.testing.assert_allclose(gains, [1, 1, 1.5, 1], rtol=0.05)
+
+
+@pytest.mark.parametrize("cell", LSTMS)
+def test_open_gate_starts_with_a_loop_gain_of_1_16(cell):
+    weights = functional(cell).init(preset("open_gate", 50, 110), [2])
+    zero = jnp.zeros((1, U))
+    loop = jax.jacobian(lambda h: one_step(cell)(weights, (zero, h[None]), jnp.zeros((1, F)))[1][0])(zero[0])
+    np.testing.assert_allclose(np.linalg.svd(loop, compute_uv=False), expit(2) ** 2 * 1.5, rtol=1e-5)
+    assert round(expit(2) ** 2 * 1.5, 2) == 1.16
+
+
+@pytest.mark.parametrize("lag", [1, 10, 100])
+def test_hold_opens_the_forget_gate_by_the_log_of_the_lag(lag):
+    init = preset("hold", lag, 3 * lag)
+    assert init == Init(input=-math.log(lag + 1) - 1, forget=math.log(lag + 1) + 1)
+    assert expit(init.forget) ** lag > 0.69  # most of the cell is left when the answer is due
+
+
+def test_chrono_draws_log_uniform_times_and_shuts_the_input_gate_as_much():
+    init = replace(preset("chrono", 7, 50), orthogonal=False)
+    drawn = draw_cell(np.random.default_rng(0), GATES["LSTM"], init, F, 500)
+    write, forget, candidate, output = np.split(drawn["bias",], 4)
+    np.testing.assert_array_equal(write, -forget)
+    assert not np.any(candidate)
+    assert not np.any(output)
+    assert forget.min() >= 0
+    assert math.log(40) < forget.max() <= math.log(49)
+    assert kstest(np.exp(forget), "uniform", (1, 48)).pvalue > 0.01
+    assert preset("chrono", 1, 2).spread == 2  # the shortest sequence still has a range
+
+
+ANCHORS = {0: 9e-16, 1: 1.6e-7, 2: 0.0018, 3: 0.088, math.log(49): 0.364, 5: 0.715, 8: 0.983}
+
+
+@jax.jit
+def cell_gradient(weights, start, ends):
+    """Gradient of sum(ends * c) after 50 blank steps in the cell before them."""
+
+    def loss(c):
+        matrices = weights["kernel"], weights["recurrent"], weights["bias"]
+        carry, _ = lstm_scan(False, False, *matrices, (c, jnp.zeros((U, B))), jnp.zeros((50, B, F)), 50, None)
+        return jnp.sum(ends * carry[0])
+
+    return jax.grad(loss)(start)
+
+
+@pytest.mark.parametrize("bias", ANCHORS)
+def test_what_the_forget_bias_alone_leaves_of_a_cell_at_lag_50(bias):
+    """sigmoid(b)^50: with the candidate's loop cut, all the gradient goes through the cell."""
+    start, ends = np.random.default_rng(3).standard_normal((2, U, B)).astype(np.float32)
+    init = replace(preset("forget_bias", 50, 51, bias), gain=0.0)
+    gradient = cell_gradient(functional("lstm").init(init, [0])["cell"], 1e-3 * start, ends)
+    ratio = np.linalg.norm(gradient) / np.linalg.norm(ends)
+    assert ratio == pytest.approx(expit(bias) ** 50, rel=0.02)
+    assert ratio == pytest.approx(ANCHORS[bias], rel=0.05)
+
+
+def test_a_forget_bias_of_the_log_of_the_lag_keeps_the_gradient_alive():
+    """The whole net, recurrent blocks and all: hold and chrono within a factor of 5 of no loss; zeros lose it."""
+    start, ends = np.random.default_rng(3).standard_normal((2, U, B)).astype(np.float32)
+
+    def ratio(init):
+        gradient = cell_gradient(functional("lstm").init(init, [0])["cell"], 1e-3 * start, ends)
+        return np.linalg.norm(gradient) / np.linalg.norm(ends)
+
+    assert ratio(Init()) < 1e-5
+    for name in ("hold", "chrono"):
+        assert 0.2 < ratio(preset(name, 50, 51)) < 5
+
+
+def same(a, b) -> bool:
+    return all(jax.tree.leaves(jax.tree.map(np.array_equal, a, b)))
+
+
+@pytest.mark.parametrize(
+    ("cell", "flax", "readout"),
+    [("lstm", False, "dense"), ("lstm", False, "lstm"), ("GRUCell", False, "dense"), ("GRUCell", True, "dense")],
+)
+def test_the_same_entropy_draws_the_same_weights(cell, flax, readout):
+    net, init = functional(cell, readout), None if flax else preset("chrono", 5, 20)
+    first = net.init(init, [3, 1])
+    assert {leaf.dtype for leaf in jax.tree.leaves(first)} == {np.dtype(np.float32)}
+    assert jax.tree.map(np.shape, first) == jax.tree.map(lambda leaf: leaf.shape, net.abstract_weights())
+    assert same(first, net.init(init, [3, 1]))
+    for entropy in ([3, 2], [1, 3], [3]):
+        other = net.init(init, entropy)
+        pairs = zip(jax.tree.leaves(first), jax.tree.leaves(other), strict=True)
+        assert not any(np.array_equal(a, b) for a, b in pairs if a.ndim == 2)
+
+
+@pytest.mark.parametrize(("cell", "flax"), [*((cell, False) for cell in NAMED), ("GRUCell", True)])
+def test_a_dense_readout_starts_without_bias_and_an_lstm_readout_with_a_forget_bias_of_1(cell, flax):
+    init = None if flax else preset("open_gate", 5, 20)
+    readout = functional(cell).init(init, [0])["readout"]
+    assert not np.any(readout["bias"])
+    assert 0.5 * math.sqrt(6 / (U + OUT)) < np.abs(readout["kernel"]).max() <= math.sqrt(6 / (U + OUT))
+    top = functional(cell, "lstm").init(init, [0])["readout"]
+    np.testing.assert_array_equal(top["bias"], np.repeat([0, 1, 0, 0], OUT))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [(("xavier", 5, 9), "recipe.init=xavier"), (("chrono", 5, 9, 2.0), "recipe.forget_bias=2.0")],
+)
+def test_a_wrong_preset_is_one_line(arguments, named):
+    with pytest.raises(UserError) as error:
+        preset(*arguments)
+    message = str(error.value)
+    assert "\n" not in message
+    assert message.startswith(named)
+    assert "forget_bias" in message
+
+
+def test_a_recipe_may_set_the_forget_bias():
+    assert preset("forget_bias", 5, 9) == Init(forget=1.0)
+    assert preset("forget_bias", 5, 9, 3.0) == Init(forget=3.0)
+    assert preset("forget_bias", 5, 9, 0.0) == Init()

@@ -1,0 +1,261 @@
+"""The network as a whole: streams, windows, sizes, cells by name, and the errors that a user can cause."""
+
+from functools import cache
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from lstm_reference import quick_jit, relative_error
+
+from memcap.knobs import UserError
+from memcap.models.initializers import Init
+from memcap.models.network import Functional, Model
+
+T, B, F, U, OUT = 8, 3, 4, 5, 2
+FLAX_CELLS = sorted(
+    name for name, kind in vars(nnx).items() if isinstance(kind, type) and issubclass(kind, nnx.RNNCellBase)
+)
+FLAX_CELLS.remove("RNNCellBase")
+CELLS = ("lstm", *FLAX_CELLS)
+READOUTS = ("dense", "lstm")
+
+
+def functional(cell: str, readout: str = "dense", units: int = U) -> Functional:
+    return Functional(Model(cell, units, readout), F, OUT)
+
+
+def random_like(rng, tree):
+    return jax.tree.map(lambda leaf: (0.7 * rng.standard_normal(leaf.shape)).astype(np.float32), tree)
+
+
+def random_weights(net: Functional, seed: int = 0):
+    return random_like(np.random.default_rng(seed), net.abstract_weights())
+
+
+def zero_carry(net: Functional):
+    return jax.tree.map(np.zeros_like, random_carry(net))
+
+
+def random_carry(net: Functional, seed: int = 1):
+    shapes = nnx.eval_shape(lambda: net.build(random_weights(net)).carry(B))
+    return random_like(np.random.default_rng(seed), shapes)
+
+
+def reals(seed: int = 2):
+    return np.random.default_rng(seed).standard_normal((T, B, F)).astype(np.float32)
+
+
+def symbols(seed: int = 2):
+    return np.random.default_rng(seed).integers(0, F, (T, B), np.int32)
+
+
+@cache
+def whole(net: Functional):
+    return quick_jit(lambda weights, carry, inputs, length: net.build(weights)(inputs, length, carry))
+
+
+@cache
+def last(net: Functional):
+    return quick_jit(lambda weights, carry, inputs, length: net.build(weights)(inputs, length, carry, every=False))
+
+
+@cache
+def step(net: Functional):
+    return quick_jit(lambda weights, carry, inputs: net.build(weights).step(carry, inputs))
+
+
+def close(a, b, limit=1e-6):
+    errors = jax.tree.map(relative_error, a, b)
+    assert max(jax.tree.leaves(errors)) <= limit, errors
+
+
+@pytest.mark.parametrize("readout", READOUTS)
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_stream_and_chunks_equal_the_whole_sequence(cell, readout):
+    net = functional(cell, readout)
+    weights, start = random_weights(net), random_carry(net)
+    inputs = symbols() if readout == "dense" else reals()
+    end, outputs = whole(net)(weights, start, inputs, T)
+    assert outputs.shape == (OUT, T, B)
+
+    carry, streamed = start, []
+    for x in inputs:
+        carry, output = step(net)(weights, carry, x)
+        assert output.shape == (B, OUT)
+        streamed.append(output.T)
+    close(np.stack(streamed, 1), outputs)
+    close(carry, end)
+
+    carry, first = whole(net)(weights, start, inputs, 3)
+    carry, rest = whole(net)(weights, carry, np.roll(inputs, -3, 0), T - 3)
+    close(np.concatenate([first[:, :3], rest[:, : T - 3]], 1), outputs)
+    close(carry, end)
+
+
+@pytest.mark.parametrize(("cell", "readout"), [("lstm", "dense"), ("lstm", "lstm"), ("GRUCell", "dense")])
+def test_the_last_step_alone_equals_the_last_of_every_step(cell, readout):
+    net = functional(cell, readout)
+    weights, start, inputs = random_weights(net), random_carry(net), symbols()
+    for length in (1, 5, T):
+        end, outputs = whole(net)(weights, start, inputs, length)
+        only_end, only = last(net)(weights, start, inputs, length)
+        assert only.shape == (OUT, B)
+        close(only, outputs[:, length - 1])
+        close(only_end, end)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "GRUCell"])
+def test_symbols_are_one_hot_reals_and_the_defaults_are_all_steps_from_zero(cell):
+    net = functional(cell)
+    weights, inputs = random_weights(net), symbols()
+    plain = quick_jit(lambda weights, inputs: net.build(weights)(inputs))(weights, np.eye(F, dtype=np.float32)[inputs])
+    close(plain, whole(net)(weights, zero_carry(net), inputs, T))
+
+
+@cache
+def windowed(net: Functional, reset: bool):
+    """Last output, and the gradient of its weighed sum in weights, carry and inputs."""
+
+    def loss(weights, carry, inputs, boundary):
+        _, output = net.build(weights)(inputs, T, carry, boundary, every=False, reset=reset)
+        return jnp.sum(output * jnp.cos(jnp.arange(output.size)).reshape(output.shape)), output
+
+    return quick_jit(jax.grad(loss, argnums=(0, 1, 2), has_aux=True))
+
+
+WINDOWED = [("lstm", "dense"), ("lstm", "lstm"), ("GRUCell", "dense")]
+
+
+@pytest.mark.parametrize("reset", [False, True], ids=["cut", "reset"])
+@pytest.mark.parametrize(("cell", "readout"), WINDOWED)
+def test_no_gradient_reaches_a_write_in_an_earlier_window(cell, readout, reset):
+    net = functional(cell, readout)
+    weights, carry, inputs = random_weights(net), random_carry(net), reals()
+    run = windowed(net, reset)
+    inputs[:4, :, 0], inputs[4:, :, 0] = 1, 0  # feature 0 is on in the first window only
+    (d_weights, d_carry, d_inputs), output = run(weights, carry, inputs, np.arange(T) == 4)
+    cell_slopes = d_weights["cell"]
+    kernel = cell_slopes["kernel"] if cell == "lstm" else cell_slopes["dense_i"]["kernel"]
+    assert not np.any(kernel[0])
+    assert np.all(np.any(kernel[1:], 1))
+    assert not any(np.any(leaf) for leaf in jax.tree.leaves(d_carry))
+    assert not np.any(d_inputs[:4])
+    assert np.all(np.any(d_inputs[4:], (1, 2)))
+
+    (d_weights, d_carry, d_inputs), joined = run(weights, carry, inputs, np.zeros(T, bool))
+    assert all(np.any(leaf) for leaf in jax.tree.leaves(d_carry))
+    assert np.all(np.any(d_inputs, (1, 2)))
+
+    changed = inputs.copy()
+    changed[:4] += 1
+    seen = not np.array_equal(run(weights, carry, changed, np.arange(T) == 4)[1], output)
+    assert seen != reset  # a cut carry still carries the value
+    assert np.array_equal(joined, output) != reset
+
+
+@pytest.mark.parametrize(("cell", "readout"), WINDOWED)
+def test_a_reset_window_equals_a_fresh_sequence(cell, readout):
+    net = functional(cell, readout)
+    weights, inputs = random_weights(net), reals()
+    _, output = windowed(net, True)(weights, random_carry(net), inputs, np.arange(T) == 4)
+    _, fresh = last(net)(weights, zero_carry(net), np.roll(inputs, -4, 0), T - 4)
+    close(output, fresh)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "GRUCell"])
+def test_one_trace_serves_every_length_and_window(cell):
+    net, traces = functional(cell), []
+
+    @quick_jit
+    def run(weights, inputs, length, boundary):
+        traces.append(length)
+        return net.build(weights)(inputs, length, None, boundary)[1]
+
+    weights = random_weights(net)
+    for length in range(1, T + 1):
+        run(weights, symbols(length), length, np.arange(T) % length == 0)
+    assert len(traces) == 1
+
+
+@pytest.mark.parametrize(("cell", "readout"), [*((cell, "dense") for cell in CELLS), ("lstm", "lstm")])
+def test_every_cell_plugs_in_and_trains_a_step(cell, readout):
+    net = functional(cell, readout)
+    weights = net.init(None, [0])
+    target = symbols(3)[-1] % OUT
+
+    @quick_jit
+    def train(weights, inputs):
+        def loss(weights):
+            scores = net.build(weights)(inputs, every=False)[1]
+            return -jnp.mean(jax.nn.log_softmax(scores, 0)[target, jnp.arange(B)])
+
+        value, grads = jax.value_and_grad(loss)(weights)
+        return value, grads, jax.tree.map(lambda leaf, slope: leaf - 0.1 * slope, weights, grads)
+
+    before, grads, stepped = train(weights, symbols())
+    after, _, _ = train(stepped, symbols())
+    assert jax.tree.structure(grads) == jax.tree.structure(weights)
+    assert all(np.all(np.isfinite(leaf)) and np.any(leaf) for leaf in jax.tree.leaves(grads))
+    assert after < before
+
+
+NUMBERS = {"lstm": 2, "LSTMCell": 2, "OptimizedLSTMCell": 2, "GRUCell": 1, "SimpleCell": 1}
+
+
+def test_every_cell_of_flax_is_known_here():
+    assert set(CELLS) == set(NUMBERS)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_carry_numbers_are_those_of_the_carry_itself(cell):
+    each = NUMBERS[cell]
+    for readout, more in (("dense", 0), ("lstm", 2 * OUT)):
+        net = functional(cell, readout)
+        real = sum(leaf.size for leaf in jax.tree.leaves(zero_carry(net)))
+        assert net.carry_numbers() == real // B == each * U + more
+        assert net.numbers_per_unit() == each
+        assert functional(cell, readout, units=4096).numbers_per_unit() == each
+
+
+@pytest.mark.parametrize(("units", "count"), [(64, 19_720), (8, 680)])
+def test_parameters_are_4u_n_plus_u_plus_1_and_the_readouts(units, count):
+    net = Functional(Model("lstm", units), 10, 8)
+    weights = net.init(Init(), [0])
+    assert net.parameters() == count == 4 * units * (10 + units + 1) + 8 * (units + 1)
+    assert sum(leaf.size for leaf in jax.tree.leaves(weights)) == count
+    jax.tree.map(np.testing.assert_array_equal, net.unflatten(net.flatten(weights)), weights)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named", "allowed"),
+    [
+        ({"cell": "lsmt"}, "model.cell=lsmt", "lstm, GRUCell, LSTMCell, OptimizedLSTMCell, SimpleCell"),
+        ({"cell": "RNNCellBase"}, "model.cell=RNNCellBase", "GRUCell"),
+        ({"cell": "Linear"}, "model.cell=Linear", "GRUCell"),
+        ({"cell": "relu"}, "model.cell=relu", "GRUCell"),
+        ({"readout": "softmax"}, "model.readout=softmax", "dense, lstm"),
+        ({"units": 0}, "model.units=0", "at least 1"),
+        ({"units": 4097}, "model.units=4097", "at most 4096"),
+    ],
+)
+def test_a_wrong_model_is_one_line(arguments, named, allowed):
+    with pytest.raises(UserError) as error:
+        Model(**arguments)
+    message = str(error.value)
+    assert "\n" not in message
+    assert message.startswith(named)
+    assert allowed in message
+
+
+def test_a_preset_is_refused_for_a_cell_whose_gates_are_not_known():
+    net = functional("LSTMCell")
+    with pytest.raises(UserError) as error:
+        net.init(Init(forget=1.0), [0])
+    message = str(error.value)
+    assert "\n" not in message
+    assert message.startswith("model.cell=LSTMCell")
+    assert "recipe.init=flax" in message
+    assert "lstm, GRUCell, OptimizedLSTMCell, SimpleCell" in message
+    net.init(None, [0])
