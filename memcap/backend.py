@@ -52,5 +52,7 @@ def prepare() -> None:
 
     if jax.config.jax_compilation_cache_dir is None:
         jax.config.update("jax_compilation_cache_dir", str(folder / "xla"))
+    # Accelerators would round the factors of a product to 8 or 11 bits: enough noise to blur what a carry holds.
+    jax.config.update("jax_default_matmul_precision", "highest")
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

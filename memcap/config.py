@@ -187,7 +187,7 @@ def resolve(values: dict[str, Any]) -> Member:
         raise UserError(f"task.{unknown[0]}: no such field; task {name} has {known}")
     task = typed(cls, task_values, "task")
     check(task, "task")
-    lag = _whole(lag, "task.lag", 1)
+    lag = _whole(lag, "task.lag", task.smallest_lag)
     length = task.length(lag) if length is None else _whole(length, "task.length", 1)
     if length < task.shortest(lag):
         raise UserError(

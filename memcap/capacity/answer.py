@@ -142,8 +142,11 @@ def _measured(found: Answer) -> list[str]:
         f"Measured: {sum(point.runs)} runs, {point.seeds} seeds a width; recipe {recipe['recipe']}, lr {recipe['lr']:g}, budget"
         f" {recipe['budget']} steps. Solved seeds by units: {counts}. Smallest width that any seed solved: {point.fit.u_exist}.",
     ]
-    if point.fit.lapse > 0.1:
-        said.append(f"About {point.fit.lapse:.0%} of the seeds fail whatever the width: a failure of training, not of size.")
+    if point.fit.lapse_low > 0.05:
+        said.append(
+            f"About {point.fit.lapse:.0%} of the seeds (at least {point.fit.lapse_low:.0%}) fail whatever the width: a failure"
+            " of training, not of size."
+        )
     if point.stretched is not None:
         better = "accuracy" if point.task.higher_is_better else "error"
         said.append(

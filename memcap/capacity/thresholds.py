@@ -195,9 +195,11 @@ def interval(
     low, middle, high = (np.exp2(log_units.ravel()[order[rank]]) for rank in ranks)
     least, most = float(post.widths[0]), float(post.widths[-1])
     every, none = np.all(post.solved == post.runs, axis=-1), np.all(post.solved == 0, axis=-1)
-    below = (middle < least) | (every & (middle <= most))
+    # With fewer than half solved there, the smallest width is not enough, whatever a flat curve's tail would say.
+    enough = 2 * post.solved[..., 0] >= post.runs[..., 0]
+    below = ((middle < least) & enough) | (every & (middle <= most))
     above = (middle > most) | (none & (middle >= least))
-    units = np.where(below, least, np.where(above, most, middle))
+    units = np.where(below, least, np.where(above, most, np.maximum(middle, least)))
     low = np.where(below | (low < least / 2), 1.0, np.maximum(np.minimum(low, units), 1.0))
     high = np.where(above | (high > 2 * most), np.inf, np.maximum(high, units))
     return units, low, high, above.astype(np.int64) - below

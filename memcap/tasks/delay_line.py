@@ -89,5 +89,5 @@ class DelayLine(Task):
         return lag, max(factor * lag, self.length(lag))
 
     def recipe(self, lag: int) -> str:
-        """The echo-state-like start from lag 16 on; below, an ordinary forget bias trains narrower nets."""
-        return "open_gate" if lag > 12 else "forget_bias"
+        """The echo-state-like start above lag 16; up to there, an ordinary forget bias trains narrower nets."""
+        return "open_gate" if lag > 16 else "forget_bias"
