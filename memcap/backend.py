@@ -24,7 +24,10 @@ def _flags_work(folder: Path) -> bool:
     if verdict.is_file():
         return verdict.read_text() == "yes"
     environment = {**os.environ, "XLA_FLAGS": " ".join(CPU_FLAGS), "JAX_PLATFORMS": "cpu"}
-    works = subprocess.run([sys.executable, "-c", _PROBE], env=environment, capture_output=True, check=False).returncode == 0
+    works = (
+        subprocess.run([sys.executable, "-c", _PROBE], env=environment, capture_output=True, check=False).returncode
+        == 0
+    )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         verdict.write_text("yes" if works else "no")

@@ -40,7 +40,9 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"memcap {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    commands.add_parser("train", help="train members and keep their rows; arguments are Hydra overrides", add_help=False)
+    commands.add_parser(
+        "train", help="train members and keep their rows; arguments are Hydra overrides", add_help=False
+    )
 
     def command(name: str, text: str, run: Any) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=text, description=text)
@@ -71,7 +73,9 @@ def parser() -> argparse.ArgumentParser:
     sub = command("answer", "how many units for this task at this lag, in plain words", answer)
     sub.add_argument("--task", required=True, help="name of a task, as in `memcap tasks`")
     sub.add_argument("--lag", type=_positive, required=True, help="time steps")
-    sub.add_argument("--knob", action="append", default=[], metavar="NAME=VALUE", help="a knob of the task, as symbols=4")
+    sub.add_argument(
+        "--knob", action="append", default=[], metavar="NAME=VALUE", help="a knob of the task, as symbols=4"
+    )
     sub.add_argument("--confidence", type=_share, default=0.9, help="share of the seeds that should solve (default .9)")
     results(sub)
     as_json(sub)
@@ -210,7 +214,9 @@ def export(arguments: argparse.Namespace) -> None:
     model = Model(**store.config_of(row)["model"])
     arrays = exported(model, store.weights_of(arguments.results, row), arguments.layout)
     store.write_arrays(arguments.output, arrays)
-    print(f"{arguments.output}: {', '.join(arrays)} ({row['task']}, lag {row['lag']}, {row['units']} units, {row['status']})")
+    print(
+        f"{arguments.output}: {', '.join(arrays)} ({row['task']}, lag {row['lag']}, {row['units']} units, {row['status']})"
+    )
 
 
 def train(arguments: Sequence[str]) -> None:
@@ -230,7 +236,9 @@ def train(arguments: Sequence[str]) -> None:
     except (HydraException, OmegaConfBaseException) as error:
         cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else None
         text = " ".join(str(error).split()) + (f" ({' '.join(str(cause).split())})" if cause else "")
-        raise UserError(text.replace("To append to your config use", "memcap knows no such key; Hydra would take")) from error
+        raise UserError(
+            text.replace("To append to your config use", "memcap knows no such key; Hydra would take")
+        ) from error
     except OSError as error:
         if error.filename is None:
             raise

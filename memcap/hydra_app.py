@@ -34,7 +34,9 @@ def register() -> None:
 
 def values_of(config: DictConfig) -> dict[str, Any]:
     """The job's config as plain values, without Hydra's own part."""
-    own = OmegaConf.masked_copy(config, [k for k in config if k != "hydra"])  # Hydra's part can't be resolved before a job
+    own = OmegaConf.masked_copy(
+        config, [k for k in config if k != "hydra"]
+    )  # Hydra's part can't be resolved before a job
     values = OmegaConf.to_container(own, resolve=True)
     assert isinstance(values, dict)
     known = {"task", "model", "recipe", "evaluation", "engine", "tracking", "seed", "axes", "study", "out"}

@@ -161,8 +161,10 @@ def _not_measured(found: Answer) -> list[str]:
         first = f"{what}: NOT MEASURED, and there are too few measured lags to predict it."
     else:
         how = "between" if predicted.inside else "OUTSIDE"
-        span = "no interval from two lags" if math.isinf(predicted.high) else (
-            f"95 % prediction interval {predicted.low:.3g} to {predicted.high:.3g}"
+        span = (
+            "no interval from two lags"
+            if math.isinf(predicted.high)
+            else (f"95 % prediction interval {predicted.low:.3g} to {predicted.high:.3g}")
         )
         first = (
             f"{what}: NOT MEASURED. A straight line through u90 at lags {', '.join(map(str, predicted.lags))} predicts"

@@ -51,7 +51,9 @@ def plot(points: Sequence[Point]) -> Figure:
     drawn, axes = plt.subplots(figsize=(7.2, 6.0))
     lines = {label: list(group) for label, group in groupby(points, key=lambda p: p.label)}
     for k, (label, line) in enumerate(lines.items()):
-        _line(axes, label, line, COLOURS[k % len(COLOURS)], MARKERS[k % len(MARKERS)], (k - (len(lines) - 1) / 2) * 0.03)
+        _line(
+            axes, label, line, COLOURS[k % len(COLOURS)], MARKERS[k % len(MARKERS)], (k - (len(lines) - 1) / 2) * 0.03
+        )
     _scales(axes, points)
     axes.set_xlabel("lag (time steps)")
     axes.set_ylabel("units")
@@ -76,7 +78,14 @@ def _line(axes: Axes, label: str, line: Sequence[Point], colour: str, marker: st
             name = f"{label}, {which[1:]} % of seeds"
             axes.plot(x, y, marker=marker, color=colour, ms=5, lw=1.2 if which == "u90" else 0.6, label=name, **style)
     reference = [p.references for p in line]
-    axes.plot(lags, [r.one_per_number for r in reference], ls=":", color=colour, lw=1, label="  one carry number a symbol held")
+    axes.plot(
+        lags,
+        [r.one_per_number for r in reference],
+        ls=":",
+        color=colour,
+        lw=1,
+        label="  one carry number a symbol held",
+    )
     hand_set = [(lag, r.constructed) for lag, r in zip(lags, reference, strict=True) if r.constructed is not None]
     if hand_set:
         x, y = zip(*hand_set, strict=True)
@@ -93,7 +102,9 @@ def _interval(axes: Axes, x: float, threshold: Threshold, colour: str) -> None:
 
 def _scales(axes: Axes, points: Sequence[Point]) -> None:
     lags = sorted({p.lag for p in points})
-    widest = max(max(t.units, t.high if math.isfinite(t.high) else t.units) for p in points for t in (p.fit.u50, p.fit.u90))
+    widest = max(
+        max(t.units, t.high if math.isfinite(t.high) else t.units) for p in points for t in (p.fit.u50, p.fit.u90)
+    )
     widest = max(widest, *(max(p.references.one_per_number, p.references.constructed or 1) for p in points))
     axes.set_xscale("log", base=2)
     axes.set_yscale("log", base=2)
@@ -116,7 +127,8 @@ def caption(points: Sequence[Point]) -> str:
         for p in group:
             used.setdefault((p.recipe["recipe"], p.recipe["lr"], p.recipe["budget"]), []).append(p)
         said = [
-            f"lag {_span([p.lag for p in ps])}: {recipe}, lr {lr:g}, budget {budget} steps" for (recipe, lr, budget), ps in used.items()
+            f"lag {_span([p.lag for p in ps])}: {recipe}, lr {lr:g}, budget {budget} steps"
+            for (recipe, lr, budget), ps in used.items()
         ]
         seeds = _span([p.seeds for p in used_points(used)])
         parts.append(f"{label}: {'; '.join(said)}; {seeds} seeds a width.")

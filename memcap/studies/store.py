@@ -90,7 +90,9 @@ def prepare(folder: Path) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise UserError(f"out={folder}: cannot be written ({error.strerror or error}); set out to another folder") from error
+        raise UserError(
+            f"out={folder}: cannot be written ({error.strerror or error}); set out to another folder"
+        ) from error
 
 
 def _atomically(path: Path, write: Any) -> None:
@@ -108,7 +110,9 @@ def _atomically(path: Path, write: Any) -> None:
         raise
 
 
-def write_population(folder: Path, name: str, rows: Sequence[dict[str, Any]], weights: dict[str, dict[str, Any]]) -> None:
+def write_population(
+    folder: Path, name: str, rows: Sequence[dict[str, Any]], weights: dict[str, dict[str, Any]]
+) -> None:
     """Write a population's weights, then its rows: a row that exists has its weights."""
     arrays = {f"{key}/{path}": array for key, tree in weights.items() for path, array in flat(tree).items()}
     _atomically(folder / "weights" / f"{name}.npz", lambda file: np.savez(file, **arrays))
@@ -159,7 +163,9 @@ def read(folder: Path) -> pl.DataFrame:
         UserError: a file that is no table of rows; the folder doesn't exist.
     """
     if not folder.exists():
-        raise UserError(f"{folder}: no such folder or file; train a study first, as in: memcap train sweeps=first_study")
+        raise UserError(
+            f"{folder}: no such folder or file; train a study first, as in: memcap train sweeps=first_study"
+        )
     tables = []
     for path in shards(folder):
         try:
@@ -202,7 +208,9 @@ def one(folder: Path, key: str) -> dict[str, Any]:
     rows = read(folder)
     found = rows.filter(pl.col("key").str.starts_with(key))
     if found.height != 1 or not key:
-        raise UserError(f"{key}: {found.height} members in {folder} have such a key; `memcap train` and the rows show keys")
+        raise UserError(
+            f"{key}: {found.height} members in {folder} have such a key; `memcap train` and the rows show keys"
+        )
     return found.row(0, named=True)
 
 

@@ -124,9 +124,7 @@ def train(members: Sequence[Member], engine: Engine | None = None, listener: Lis
     return [found[member] for member in members]
 
 
-def _population(
-    program: Program, members: Sequence[Member], listener: Listener, stop: threading.Event
-) -> list[Ended]:
+def _population(program: Program, members: Sequence[Member], listener: Listener, stop: threading.Event) -> list[Ended]:
     listener.started(members)
     code = compiled(program)
     queue, waiting = deque(members), None

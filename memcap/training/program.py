@@ -153,9 +153,7 @@ class Program:
     def _run(self, weights: Any, batch: Batch, length: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         every = self.task.answers == "every"
         network = self.functional.build(self.functional.unflatten(weights))
-        _, outputs = network(
-            batch.inputs, length, boundary=batch.boundary, every=every, reset=self.task.reset_carry
-        )
+        _, outputs = network(batch.inputs, length, boundary=batch.boundary, every=every, reset=self.task.reset_carry)
         return tally(self.task, outputs, batch)
 
     def _evaluate(self, weights, operands, key, lag, length, steps, sequences, wanted):

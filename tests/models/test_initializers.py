@@ -134,7 +134,7 @@ def test_recurrent_blocks_are_orthogonal_and_only_the_candidate_s_has_the_gain(c
         gain = 1.5 if role == "candidate" else 1.0
         np.testing.assert_allclose(block.T @ block, gain**2 * np.eye(U), atol=1e-12)
         np.testing.assert_array_equal(biases, bias[role])
-    limit = math.sqrt(6 / (F + U))
+    limit = math.sqrt(6 / (F + len(gates.roles) * U))  # Glorot's, over all gates at once
     assert 0.8 * limit < np.abs(drawn[gates.kernel]).max() <= limit
 
 
