@@ -24,10 +24,7 @@ def _flags_work(folder: Path) -> bool:
     if verdict.is_file():
         return verdict.read_text() == "yes"
     environment = {**os.environ, "XLA_FLAGS": " ".join(CPU_FLAGS), "JAX_PLATFORMS": "cpu"}
-    works = (
-        subprocess.run([sys.executable, "-c", _PROBE], env=environment, capture_output=True, check=False).returncode
-        == 0
-    )
+    works = subprocess.run([sys.executable, "-c", _PROBE], env=environment, capture_output=True, check=False).returncode == 0
     try:
         folder.mkdir(parents=True, exist_ok=True)
         verdict.write_text("yes" if works else "no")
@@ -53,7 +50,7 @@ def prepare() -> None:
 
     import jax
 
-    if jax.config.jax_compilation_cache_dir is None:
+    if jax.config.values["jax_compilation_cache_dir"] is None:
         jax.config.update("jax_compilation_cache_dir", str(folder / "xla"))
     # Accelerators would round the factors of a product to 8 or 11 bits: enough noise to blur what a carry holds.
     jax.config.update("jax_default_matmul_precision", "highest")

@@ -7,12 +7,13 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from memcap import __version__
 from memcap.knobs import UserError
 
 OUTPUTS = Path("outputs")
+COMMANDS = ("train", "tasks", "collect", "frontier", "figure", "answer", "inspect", "export")
 
 TRAIN = """usage: memcap train [HYDRA OVERRIDES]
 
@@ -23,30 +24,47 @@ Trains what the configuration asks for and keeps one row a member. Arguments go 
                                                                axes inside one job: members share compiled programs
   memcap train -m task=latch task.lag=5,50 model.units=1,2     a Hydra multirun, a job each
   memcap train sweeps=first_study                              a study of the folder sweeps/
-  memcap train --cfg job                                       the whole configuration
+  memcap train task=latch recipe.lr=0.01 recipe.budget=5000    another learning rate, more training steps
+  memcap train tracking=wandb                                  mirrored to W&B, offline without a key
+  memcap train --cfg job                                       the whole configuration, with every key and default
   memcap train --info searchpath                               where configurations are looked for
   eval "$(memcap train -sc install=bash)"                      completion
+{choices}
+Rows and weights go to outputs/STUDY (set study=NAME, or out=FOLDER); a rerun trains only what is missing there.
+Then: memcap frontier, memcap figure frontier, memcap answer --task latch --lag 50
+"""
 
-Rows and weights go to outputs/STUDY (set out= or study=); a rerun trains only what is missing there.
+TOP = """First steps:
+  memcap inspect --units 5 --timesteps 2 --features 3    what `units` sets, and what it doesn't
+  memcap tasks                                           what there is to remember
+  memcap train sweeps=first_study                        measure (minutes); memcap train --help says more
+  memcap answer --task delay_line --lag 50               how many units, from what was measured
 """
 
 
-def parser() -> argparse.ArgumentParser:
+class Parser(argparse.ArgumentParser):
+    """Complains in one line, as the rest of memcap does."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise the complaint."""
+        raise UserError(f"{message.removeprefix('argument ')}; see {self.prog} --help")
+
+
+def parser() -> Parser:
     """The parser of every subcommand but `train`, whose arguments are Hydra's."""
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="memcap",
         description="How many units does a recurrent network need to remember this? Answered by measurement.",
-        epilog="Start with: memcap train sweeps=first_study, then: memcap answer --task delay_line --lag 50",
+        epilog=TOP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action="version", version=f"memcap {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    commands.add_parser(
-        "train", help="train members and keep their rows; arguments are Hydra overrides", add_help=False
-    )
+    commands.add_parser("train", help="train members and keep their rows; arguments are Hydra overrides", add_help=False)
 
-    def command(name: str, text: str, run: Any) -> argparse.ArgumentParser:
+    def command(name: str, text: str, action: Any) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=text, description=text)
-        sub.set_defaults(run=run)
+        sub.set_defaults(action=action)  # a name that no argument has
         return sub
 
     def results(sub: argparse.ArgumentParser) -> None:
@@ -73,17 +91,15 @@ def parser() -> argparse.ArgumentParser:
     sub = command("answer", "how many units for this task at this lag, in plain words", answer)
     sub.add_argument("--task", required=True, help="name of a task, as in `memcap tasks`")
     sub.add_argument("--lag", type=_positive, required=True, help="time steps")
-    sub.add_argument(
-        "--knob", action="append", default=[], metavar="NAME=VALUE", help="a knob of the task, as symbols=4"
-    )
+    sub.add_argument("--knob", action="append", default=[], metavar="NAME=VALUE", help="a knob of the task, as symbols=4")
     sub.add_argument("--confidence", type=_share, default=0.9, help="share of the seeds that should solve (default .9)")
     results(sub)
     as_json(sub)
     sub = command("inspect", "shapes of an LSTM's output and state, and why they don't depend on the length", inspect)
-    sub.add_argument("--units", type=_positive, default=5)
-    sub.add_argument("--timesteps", type=_positive, default=2)
-    sub.add_argument("--features", type=_positive, default=3)
-    sub.add_argument("--cell", default="lstm", help="lstm, or a Flax cell such as GRUCell")
+    sub.add_argument("--units", type=_positive, default=5, help="hidden width (default 5)")
+    sub.add_argument("--timesteps", type=_positive, default=2, help="steps of a sequence (default 2)")
+    sub.add_argument("--features", type=_positive, default=3, help="numbers that come in at a step (default 3)")
+    sub.add_argument("--cell", default="lstm", help="lstm (the default), or a Flax cell such as GRUCell")
     as_json(sub)
     sub = command("export", "a trained member's weights as npz, in another library's layout", export)
     sub.add_argument("run", help="key of the member, or its first digits, as in the rows")
@@ -214,67 +230,79 @@ def export(arguments: argparse.Namespace) -> None:
     model = Model(**store.config_of(row)["model"])
     arrays = exported(model, store.weights_of(arguments.results, row), arguments.layout)
     store.write_arrays(arguments.output, arrays)
-    print(
-        f"{arguments.output}: {', '.join(arrays)} ({row['task']}, lag {row['lag']}, {row['units']} units, {row['status']})"
-    )
+    print(f"{arguments.output}: {', '.join(arrays)} ({row['task']}, lag {row['lag']}, {row['units']} units, {row['status']})")
 
 
 def train(arguments: Sequence[str]) -> None:
     """`memcap train`: everything goes to Hydra; its complaints become one line."""
     if not set(arguments).isdisjoint({"-h", "--help"}):
-        print(TRAIN)
+        print(TRAIN.format(choices=_choices()), end="")
         return
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
-
     from memcap import hydra_app
 
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # so that Hydra raises, and this function decides what the user sees
-    sys.argv = ["memcap", *arguments]
-    try:
-        hydra_app.main()
-    except (HydraException, OmegaConfBaseException) as error:
-        cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else None
-        text = " ".join(str(error).split()) + (f" ({' '.join(str(cause).split())})" if cause else "")
-        raise UserError(
-            text.replace("To append to your config use", "memcap knows no such key; Hydra would take")
-        ) from error
-    except OSError as error:
-        if error.filename is None:
-            raise
-        raise UserError(f"{error.filename}: cannot be written ({error.strerror}); set out to another folder") from error
+    hydra_app.main(arguments)
+
+
+def _choices() -> str:
+    """The files of each folder of conf/, for the help text."""
+    from memcap.config import root
+
+    folders = [*sorted((root() / "conf").iterdir()), root() / "sweeps"]
+    names = {f.name: ", ".join(sorted(p.stem for p in f.glob("*.yaml"))) for f in folders if f.is_dir()}
+    return "\n" + "".join(f"  {name + '=':<10} {files}\n" for name, files in names.items())
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; a user's mistake ends it with one line and status 2."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        from memcap import backend
-
-        if arguments[:1] == ["train"]:
-            backend.prepare()
-            train(arguments[1:])
-        elif arguments[:1] == ["-sc"]:  # the shell asks for completions of a line that begins with "memcap train"
-            _completion_line()
-            train(arguments)
-        else:
-            parsed = parser().parse_args(arguments)
-            backend.prepare()
-            parsed.run(parsed)
+        _run(arguments)
+        sys.stdout.flush()  # so that a closed pipe shows here
     except UserError as error:
-        print(f"memcap: {error}", file=sys.stderr)
-        sys.exit(2)
+        _stop(f"{error}", 2)
     except KeyboardInterrupt:
-        print("memcap: interrupted; what had ended is kept, the same command goes on from there", file=sys.stderr)
-        sys.exit(130)
+        _stop("interrupted; what had ended is kept, the same command goes on from there", 130)
     except BrokenPipeError:
-        sys.stderr.close()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes once more at its end
         sys.exit(0)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        where = "; set out to another folder" if arguments[:1] == ["train"] else ""
+        _stop(f"{error.filename}: cannot be read or written ({error.strerror}){where}", 2)
 
 
-def _completion_line() -> None:
-    """Take the word "train" out of the line that is being completed: Hydra completes what follows the command's name."""
-    line, word = os.environ.get("COMP_LINE", ""), "memcap train"
-    if line.startswith(word):
-        os.environ["COMP_LINE"] = "memcap" + line[len(word) :]
-        os.environ["COMP_POINT"] = str(max(int(os.environ.get("COMP_POINT", len(line))) - len(" train"), 0))
+def _stop(line: str, status: int) -> NoReturn:
+    print(f"memcap: {line}", file=sys.stderr)
+    sys.exit(status)
+
+
+def _run(arguments: list[str]) -> None:
+    if arguments[:1] == ["-sc"]:  # the shell asks how to complete a line
+        if not _complete_command():
+            train(arguments)
+        return
+    parsed = None if arguments[:1] == ["train"] else parser().parse_args(arguments)
+    from memcap import backend
+
+    backend.prepare()
+    if parsed is None:
+        train(arguments[1:])
+    else:
+        parsed.action(parsed)
+
+
+def _complete_command() -> bool:
+    """Complete the subcommand's name. For a line that goes on after "memcap train", leave what follows to Hydra.
+
+    Hydra completes what follows the name of the program, so the word "train" is taken out of the line.
+    """
+    line = os.environ.get("COMP_LINE", "")
+    program, _, rest = line.partition(" ")
+    command, space, overrides = rest.lstrip().partition(" ")
+    if space and command == "train":
+        os.environ["COMP_LINE"] = f"{program} {overrides}"
+        return False
+    if not space:
+        print(" ".join(name for name in COMMANDS if name.startswith(command)))
+    return True

@@ -9,7 +9,7 @@ import json
 import math
 import types
 from dataclasses import MISSING, asdict, dataclass, fields
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -129,12 +129,12 @@ def task_defaults(name: str) -> dict[str, Any]:
     return {"name": name, "lag": 8, "length": None, **defaults(task_class(name))}
 
 
-def defaults(cls: type) -> dict[str, Any]:
+def defaults(cls: Any) -> dict[str, Any]:
     """Default of every field of a dataclass."""
     return {f.name: f.default for f in fields(cls) if f.default is not MISSING}
 
 
-@lru_cache(maxsize=None)
+@cache
 def recipe_file(name: str) -> dict[str, Any]:
     """The values of conf/recipe/NAME.yaml."""
     folder = root() / "conf" / "recipe"
@@ -142,10 +142,12 @@ def recipe_file(name: str) -> dict[str, Any]:
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in folder.glob("*.yaml")))
         raise UserError(f"recipe={name}: no such recipe; one of {known} (conf/recipe/)")
-    return OmegaConf.to_container(OmegaConf.load(path))  # type: ignore[return-value]
+    values = OmegaConf.to_container(OmegaConf.load(path))
+    assert isinstance(values, dict)
+    return {str(k): v for k, v in values.items()}
 
 
-def typed(cls: type, values: dict[str, Any], where: str) -> Any:
+def typed(cls: Any, values: dict[str, Any], where: str) -> Any:
     """Build the dataclass `cls` from plain values; UserError names an unknown key, a wrong type or a value out of range."""
     hints, known = get_type_hints(cls), [f.name for f in fields(cls)]
     for key in values:

@@ -2,47 +2,59 @@
 
 import logging
 import os
+import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import hydra
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra._internal.utils import get_args_parser
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from memcap.config import Engine, Evaluation, Recipe, Tracking, defaults, root, task_defaults, typed
 from memcap.knobs import UserError
 from memcap.models.network import Model
+from memcap.studies import store
 from memcap.studies.axes import members
 from memcap.tasks import task_classes
+
+
+GROUPS = {"model": Model, "recipe": Recipe, "evaluation": Evaluation, "engine": Engine, "tracking": Tracking}
+KNOWN = ("task", *GROUPS, "seed", "axes", "study", "out")
+HYDRAS_VALUE_ERRORS = ("Config group override", "Only one of --run", "The --resolve flag")
 
 
 def register() -> None:
     """Give Hydra the defaults of every dataclass, so that they live in one place and unknown keys are refused."""
     os.environ["MEMCAP_ROOT"] = str(root())
-    store = ConfigStore.instance()
-    groups = {"model": Model, "recipe": Recipe, "evaluation": Evaluation, "engine": Engine, "tracking": Tracking}
-    store.store(name="schema", node={name: defaults(cls) for name, cls in groups.items()})
+    schema = ConfigStore.instance()
+    schema.store(name="schema", node={name: defaults(cls) for name, cls in GROUPS.items()})
     for name in task_classes():
-        store.store(group="schema/task", name=name, node=task_defaults(name))
+        schema.store(group="schema/task", name=name, node=task_defaults(name))
 
 
 def values_of(config: DictConfig) -> dict[str, Any]:
-    """The job's config as plain values, without Hydra's own part."""
-    own = OmegaConf.masked_copy(
-        config, [k for k in config if k != "hydra"]
-    )  # Hydra's part can't be resolved before a job
+    """The job's config as plain values, without Hydra's own part, which can't be resolved before a job."""
+    own = OmegaConf.masked_copy(config, [k for k in config if k != "hydra"])
     values = OmegaConf.to_container(own, resolve=True)
     assert isinstance(values, dict)
-    known = {"task", "model", "recipe", "evaluation", "engine", "tracking", "seed", "axes", "study", "out"}
-    unknown = [str(k) for k in values if k not in known]
-    if unknown:
-        raise UserError(f"{unknown[0]}: no such key; one of {', '.join(sorted(known))}")
+    for name in values:
+        if name not in KNOWN:
+            raise UserError(f"{name}: no such key; one of {', '.join(sorted(KNOWN))}")
+    for name in KNOWN:
+        if name not in values:
+            raise UserError(f"{name}: was deleted; a job needs it")
+        if name in ("task", *GROUPS) and not isinstance(values[name], dict):
+            raise UserError(f"{name}={values[name]}: must hold fields, as in {name}.{_fields(name)[0]}=VALUE")
     return {str(k): v for k, v in values.items()}
 
 
@@ -54,38 +66,96 @@ def settings(values: dict[str, Any]) -> tuple[Engine, Tracking]:
     return typed(Engine, values["engine"], "engine"), typed(Tracking, values["tracking"], "tracking")
 
 
-class CheckFirst(Callback):
-    """Checks every member of every job before Hydra makes a folder or anything trains.
+def _fields(group: str, overrides: Sequence[str] = ()) -> list[str]:
+    """What a group may hold; the task's fields are those of the task that the overrides choose, if they choose one."""
+    if group != "task":
+        return list(defaults(GROUPS[group]))
+    chosen = [text.partition("=")[2] for text in overrides if text.startswith("task=")]
+    return [k for k in task_defaults(chosen[-1] if chosen else "delay_line") if k != "name"]
 
-    Hydra turns a callback's exceptions into warnings, so a mistake is printed and ends the process from here.
+
+def complaint(error: Exception, overrides: Sequence[str] = ()) -> str:
+    """What Hydra or OmegaConf complains of, in one line: what was wrong, what is allowed, where.
+
+    Args:
+        error: theirs.
+        overrides: what the user typed.
     """
+    text = str(error)
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
+        group, _, choice = error.missing_cfg_file.rpartition("/")
+        folder = "sweeps/" if group == "sweeps" else f"conf/{group}/"
+        return f"{group}={choice}: no such choice; one of {', '.join(error.options)} ({folder})"
+    if isinstance(error, OverrideParseException):
+        return (
+            f"{error.override}: Hydra cannot read it; write KEY=VALUE, as in task.lag=8, and quote what has spaces or"
+            " brackets, as in 'axes={model.units: [1, 2]}'"
+        )
+    if ambiguous := re.search(r"Ambiguous value for argument '(.*?)'\n", text):
+        return f"{ambiguous[1]}: several values need -m (a job each); axes='{{KEY: [VALUE, VALUE]}}' makes them one job"
+    if unknown := re.match(r"Could not override '([^']+)'", text):
+        group, _, field = unknown[1].rpartition(".")
+        if not group:
+            return f"{field}: no such key; one of {', '.join(sorted(KNOWN))}"
+        if group == "task" or group in GROUPS:
+            return f"{group}.{field}: no such field; {group} has {', '.join(_fields(group, overrides))}"
+        return f"{unknown[1]}: no such key; memcap train --cfg all prints every key"
+    if text.startswith(HYDRAS_VALUE_ERRORS[0]):
+        return "task, model, recipe, tracking and sweeps take the name of a file of conf/ or sweeps/, as in task=latch"
+    cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__
+    key = getattr(cause, "full_key", None)
+    if cause is not error and isinstance(cause, OmegaConfBaseException):
+        text += f" ({cause})"
+    text = re.sub(r"(full_key|object_type|reference_type)[:=] ?\S*", "", text.split("Config search path:")[0])
+    text = " ".join(re.sub(r"^In '[^']*': ", "", text).split()).replace(" )", ")")
+    return f"{key}: {text}" if key else text
+
+
+def stop(line: str) -> NoReturn:
+    """End the process as a user's mistake does. Hydra turns exceptions of a callback into warnings, but not this."""
+    print(f"memcap: {line}", file=sys.stderr)
+    sys.exit(2)
+
+
+class CheckFirst(Callback):
+    """Checks every member of every job, and the rows that are there, before Hydra makes a folder or anything trains."""
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """One job."""
-        self._check([config])
+        self._check(config, lambda: [config])
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """All jobs of a multirun; with a sweeper that makes up its jobs as it goes, each job is checked as it starts."""
         if not config.hydra.sweeper._target_.endswith("BasicSweeper"):
             return
-        overrides = list(config.hydra.overrides.task)
-        overrides += [f"{k}={v}" for k, v in (config.hydra.sweeper.params or {}).items()]
-        instance = GlobalHydra.instance().hydra
-        assert instance is not None
-        parser = OverridesParser.create(config_loader=instance.config_loader)
-        batches = BasicSweeper.split_arguments(parser.parse_overrides(overrides), None)
-        jobs = (job for batch in batches for job in batch)
-        self._check(instance.config_loader.load_sweep_config(config, list(job)) for job in jobs)
 
-    def _check(self, configs: Any) -> None:
+        def configs() -> Any:
+            overrides = list(config.hydra.overrides.task)
+            overrides += [f"{k}={v}" for k, v in (config.hydra.sweeper.params or {}).items()]
+            instance = GlobalHydra.instance().hydra
+            assert instance is not None
+            parser = OverridesParser.create(config_loader=instance.config_loader)
+            for batch in BasicSweeper.split_arguments(parser.parse_overrides(overrides), None):
+                for job in batch:
+                    yield instance.config_loader.load_sweep_config(config, list(job))
+
+        self._check(config, configs)
+
+    def _check(self, config: DictConfig, configs: Any) -> None:
+        folders = set()
         try:
-            for config in configs:
-                values = values_of(config)
+            for each in configs():
+                values = values_of(each)
                 settings(values)
                 members(values)
+                folders.add(values["out"])
+            for folder in sorted(folders):
+                if Path(folder).exists():
+                    store.read(Path(folder))
         except UserError as error:
-            print(f"memcap: {error}", file=sys.stderr)
-            sys.exit(2)
+            stop(str(error))
+        except (HydraException, OmegaConfBaseException) as error:
+            stop(complaint(error, list(config.hydra.overrides.task)))
 
 
 def job(config: DictConfig) -> dict[str, int]:
@@ -113,9 +183,29 @@ def job(config: DictConfig) -> dict[str, int]:
     return {"members": rows.height, "solved": int(rows["solved"].sum())}
 
 
-def main() -> None:
-    """Run Hydra on sys.argv."""
+def main(arguments: Sequence[str]) -> None:
+    """Run Hydra on the arguments.
+
+    Raises:
+        UserError: what Hydra itself complains of.
+    """
     register()
     for noisy in ("jax", "matplotlib"):  # Hydra's root logger would show their remarks on absent TPUs and fonts
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    hydra.main(version_base="1.3", config_path=str(root() / "conf"), config_name="config")(job)()
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # so that Hydra raises, and memcap decides what the user sees
+    parser = get_args_parser()
+    parser.error = _refuse  # type: ignore[method-assign]
+    overrides = parser.parse_args(list(arguments)).overrides
+    sys.argv = ["memcap", *arguments]
+    try:
+        hydra.main(version_base="1.3", config_path=str(root() / "conf"), config_name="config")(job)()
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(complaint(error, overrides)) from error
+    except ValueError as error:
+        if not str(error).startswith(HYDRAS_VALUE_ERRORS):
+            raise
+        raise UserError(complaint(error)) from error
+
+
+def _refuse(message: str) -> NoReturn:
+    raise UserError(f"{message}; see memcap train --help")

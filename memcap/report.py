@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 from rich.console import Console
@@ -85,9 +86,9 @@ def tasks_table(lag: int) -> Table:
     return table
 
 
-def task_rows(lag: int) -> list[dict[str, object]]:
+def task_rows(lag: int) -> list[dict[str, Any]]:
     """What each task knows of itself at a lag."""
-    found = []
+    found: list[dict[str, Any]] = []
     for name, cls in task_classes().items():
         task = cls()
         known, sign = references(task, lag), ">=" if task.higher_is_better else "<="

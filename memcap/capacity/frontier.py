@@ -8,7 +8,7 @@ many there were to choose from.
 import json
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -93,9 +93,7 @@ def references(task: Task, lag: int, cell: str = "lstm") -> References:
     """Reference widths of a task at a lag, for a cell."""
     numbers = Functional(Model(cell, 1), task.features, task.outputs).numbers_per_unit()
     hand_set = constructed_units(task, lag) if cell in ("lstm", "OptimizedLSTMCell") else None
-    return References(
-        task.bits(lag), information_floor(task, lag, numbers), one_per_number(task, lag, numbers), hand_set
-    )
+    return References(task.bits(lag), information_floor(task, lag, numbers), one_per_number(task, lag, numbers), hand_set)
 
 
 def label(task: Task, cell: str = "lstm", readout: str = "dense") -> str:
@@ -111,7 +109,7 @@ def frontier(rows: pl.DataFrame, confidence: float = 0.95) -> list[Point]:
     for cell, group in rows.group_by(CELL, maintain_order=True):
         tried = [_point(dict(zip(CELL, cell, strict=True)), part, confidence) for _, part in _parts(group)]
         best = min(tried, key=_rank)
-        points.append(_with_recipes(best, len(tried)))
+        points.append(replace(best, recipes=len(tried)))
     return sorted(points, key=lambda p: (p.label, p.lag, p.length))
 
 
@@ -124,10 +122,6 @@ def _rank(point: Point) -> tuple[float, ...]:
     f = point.fit
     measured = [math.inf if t.censored == "above" else t.units for t in (f.u50, f.u90)]
     return *measured, -sum(point.solved), -sum(point.runs)
-
-
-def _with_recipes(point: Point, recipes: int) -> Point:
-    return Point(**{**vars(point), "recipes": recipes})
 
 
 def _point(cell: dict[str, Any], rows: pl.DataFrame, confidence: float) -> Point:
@@ -145,10 +139,14 @@ def _point(cell: dict[str, Any], rows: pl.DataFrame, confidence: float) -> Point
         runs=tuple(runs),
         fit=fit(units, solved, runs, confidence),
         posterior=posterior(units, solved, runs),
-        steps=done["steps_to_solve"].median(),
+        steps=_median(done["steps_to_solve"]),
         stretch=rows["stretch"][0],
-        stretched=done["stretched"].median(),
+        stretched=_median(done["stretched"]),
     )
+
+
+def _median(values: pl.Series) -> float | None:
+    return None if values.is_empty() else float(np.median(values.to_numpy()))
 
 
 def columns(point: Point) -> dict[str, Any]:

@@ -157,9 +157,7 @@ def posterior(units: ArrayLike, solved: ArrayLike, runs: ArrayLike) -> Posterior
     """
     units, solved, runs = _counts("units", units), _counts("solved", solved), _counts("runs", runs)
     if units.ndim != 1 or solved.shape[-1] != units.size or runs.shape[-1] != units.size:
-        raise ValueError(
-            f"units {units.shape}, solved {solved.shape}, runs {runs.shape}: must be as long on the last axis"
-        )
+        raise ValueError(f"units {units.shape}, solved {solved.shape}, runs {runs.shape}: must be as long on the last axis")
     solved, runs = np.broadcast_arrays(solved, runs)
     if np.any(units < 1) or np.any(runs < 1) or np.any(solved < 0) or np.any(solved > runs):
         raise ValueError("units and runs must be at least 1, and solved from 0 to runs")

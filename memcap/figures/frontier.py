@@ -1,6 +1,7 @@
-"""The frontier figure: units against lag, both on a scale of doublings. A line that rises is paid for in bits, a flat one in none."""
+"""The frontier figure: units against lag, both on a scale of doublings. A line that rises pays for information."""
 
 import math
+import textwrap
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
@@ -12,6 +13,7 @@ import matplotlib.pyplot as plt
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from memcap.capacity.frontier import Point, columns
@@ -47,64 +49,68 @@ def draw(points: Sequence[Point], folder: Path) -> Path:
 
 
 def plot(points: Sequence[Point]) -> Figure:
-    """The figure: u90 (filled, with intervals) and u50 (open) of each task against lag, reference widths, and a caption."""
-    drawn, axes = plt.subplots(figsize=(7.2, 6.0))
+    """The figure: u90 (filled) and u50 (open) of each task against lag with intervals, reference widths, and a caption."""
+    drawn, axes = plt.subplots(figsize=(7.2, 6.4))
     lines = {label: list(group) for label, group in groupby(points, key=lambda p: p.label)}
     for k, (label, line) in enumerate(lines.items()):
-        _line(
-            axes, label, line, COLOURS[k % len(COLOURS)], MARKERS[k % len(MARKERS)], (k - (len(lines) - 1) / 2) * 0.03
-        )
+        shift = (k - (len(lines) - 1) / 2) * 0.08
+        _line(axes, label, line, COLOURS[k % len(COLOURS)], MARKERS[k % len(MARKERS)], shift)
     _scales(axes, points)
     axes.set_xlabel("lag (time steps)")
     axes.set_ylabel("units")
     axes.set_title("Units that training needs, by lag")
-    axes.legend(frameon=False, fontsize=8, loc="upper left")
-    drawn.subplots_adjust(left=0.1, right=0.97, top=0.94, bottom=0.27)
-    drawn.text(0.02, 0.015, caption(points), fontsize=7, va="bottom", wrap=True)
+    _legend(axes)
+    drawn.subplots_adjust(left=0.09, right=0.97, top=0.95, bottom=0.21)
+    drawn.text(0.02, 0.012, caption(points), fontsize=7, va="bottom")
     return drawn
 
 
 def _line(axes: Axes, label: str, line: Sequence[Point], colour: str, marker: str, shift: float) -> None:
-    """One task; `shift` (in doublings) keeps overlapping intervals apart."""
-    lags = [p.lag for p in line]
-    for which, style in (("u90", {"mfc": colour}), ("u50", {"mfc": "white"})):
-        known = [(p.lag, getattr(p.fit, which)) for p in line]
-        sideways = shift + (0.012 if which == "u90" else -0.012)
-        for lag, threshold in known:
-            _interval(axes, lag * 2**sideways, threshold, colour)
-        measured = [(lag * 2**sideways, t.units) for lag, t in known if t.censored != "above"]
-        if measured:
-            x, y = zip(*measured, strict=True)
-            name = f"{label}, {which[1:]} % of seeds"
-            axes.plot(x, y, marker=marker, color=colour, ms=5, lw=1.2 if which == "u90" else 0.6, label=name, **style)
-    reference = [p.references for p in line]
-    axes.plot(
-        lags,
-        [r.one_per_number for r in reference],
-        ls=":",
-        color=colour,
-        lw=1,
-        label="  one carry number a symbol held",
-    )
-    hand_set = [(lag, r.constructed) for lag, r in zip(lags, reference, strict=True) if r.constructed is not None]
-    if hand_set:
-        x, y = zip(*hand_set, strict=True)
-        axes.plot(x, y, ls="", marker="x", color=colour, ms=7, label="  constructed (hand-set weights)")
+    """One task; `shift` (in doublings) keeps the intervals of tasks and shares apart."""
+    for which, sideways in (("u50", shift - 0.02), ("u90", shift + 0.02)):
+        known = [(p.lag * 2**sideways, getattr(p.fit, which)) for p in line]
+        for x, threshold in known:
+            _interval(axes, x, threshold, colour)
+        measured = [(x, t.units) for x, t in known if t.censored != "above"]
+        face, width = (colour, 1.4) if which == "u90" else ("white", 0.7)
+        axes.plot(
+            *_columns(measured), color=colour, marker=marker, ms=5, mfc=face, lw=width, label=f"{label}, {which[1:]} % of seeds"
+        )
+    references = [(p.lag, p.references) for p in line]
+    axes.plot(*_columns([(lag, r.one_per_number) for lag, r in references]), ls=":", color=colour, lw=1, label="_one_per_number")
+    hand_set = [(lag, r.constructed) for lag, r in references if r.constructed is not None]
+    axes.plot(*_columns(hand_set), ls="", marker="x", color=colour, ms=8, mew=1, label="_constructed")
+
+
+def _columns(pairs: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    return [x for x, _ in pairs], [y for _, y in pairs]
 
 
 def _interval(axes: Axes, x: float, threshold: Threshold, colour: str) -> None:
-    """A bar from low to high; an arrow where an end is open or the threshold was not reached."""
-    top = threshold.high if math.isfinite(threshold.high) else max(threshold.units, threshold.low) * 1.3
-    axes.plot([x, x], [max(threshold.low, 1), top], color=colour, lw=1, alpha=0.7)
-    if math.isinf(threshold.high):
-        axes.plot(x, top, marker="^", color=colour, ms=5, ls="")
+    """A bar from low to high. An arrow up where the high end is open or the threshold was not reached; an arrow down where
+    the low end is open: narrower nets were not tried.
+    """
+    open_high, open_low = math.isinf(threshold.high), threshold.low <= 1 < threshold.units
+    high = max(threshold.units, threshold.low) * 1.25 if open_high else threshold.high
+    low = threshold.units / 1.25 if open_low else threshold.low
+    axes.plot([x, x], [low, high], color=colour, lw=1, alpha=0.7, label="_interval")
+    for end, is_open, arrow in ((high, open_high, "^"), (low, open_low, "v")):
+        if is_open:
+            axes.plot(x, end, marker=arrow, color=colour, ms=4, ls="", label="_open_end")
+
+
+def _legend(axes: Axes) -> None:
+    """The tasks' lines, then one grey entry for each kind of reference."""
+    lines, names = axes.get_legend_handles_labels()
+    lines.append(Line2D([], [], color="grey", ls=":", lw=1))
+    lines.append(Line2D([], [], color="grey", ls="", marker="x", ms=8, mew=1))
+    names += ["one carry number a symbol held (a reference, not a limit)", "constructed: hand-set weights, no training"]
+    axes.legend(lines, names, frameon=False, fontsize=8, loc="upper left")
 
 
 def _scales(axes: Axes, points: Sequence[Point]) -> None:
     lags = sorted({p.lag for p in points})
-    widest = max(
-        max(t.units, t.high if math.isfinite(t.high) else t.units) for p in points for t in (p.fit.u50, p.fit.u90)
-    )
+    widest = max(max(t.units, t.high if math.isfinite(t.high) else t.units) for p in points for t in (p.fit.u50, p.fit.u90))
     widest = max(widest, *(max(p.references.one_per_number, p.references.constructed or 1) for p in points))
     axes.set_xscale("log", base=2)
     axes.set_yscale("log", base=2)
@@ -123,34 +129,22 @@ def caption(points: Sequence[Point]) -> str:
     """Recipes with learning rate and budget, seeds, and what the marks mean: a frontier is never shown without them."""
     parts = []
     for label, group in groupby(points, key=lambda p: p.label):
-        used: dict[tuple, list[Point]] = {}
-        for p in group:
-            used.setdefault((p.recipe["recipe"], p.recipe["lr"], p.recipe["budget"]), []).append(p)
-        said = [
-            f"lag {_span([p.lag for p in ps])}: {recipe}, lr {lr:g}, budget {budget} steps"
-            for (recipe, lr, budget), ps in used.items()
-        ]
-        seeds = _span([p.seeds for p in used_points(used)])
-        parts.append(f"{label}: {'; '.join(said)}; {seeds} seeds a width.")
+        line = list(group)
+        used: dict[tuple[str, float, int], list[int]] = {}
+        for p in line:
+            used.setdefault((p.recipe["recipe"], p.recipe["lr"], p.recipe["budget"]), []).append(p.lag)
+        said = [f"lag {_span(lags)}: {name}, lr {lr:g}, budget {budget} steps" for (name, lr, budget), lags in used.items()]
+        tried = max(p.recipes for p in line)
+        chosen = f" Best of {tried} recipes at each lag, chosen on the same seeds." if tried > 1 else ""
+        parts.append(f"{label}: {'; '.join(said)}; {_span([p.seeds for p in line])} seeds a width.{chosen}")
     parts.append(
         "Bars are 95 % intervals; an arrow marks an end that the widths tried leave open. A seed counts as solved when held-out"
-        " accuracy is at least .99 (or the task's error bound) on two successive evaluations. A training frontier at this budget,"
-        " not a capacity limit. Crosses need no training: they are hand-set weights."
+        " accuracy is at least .99 (or the error within the task's bound) on two successive evaluations. A training frontier at"
+        " this budget, not a capacity limit."
     )
-    return "\n".join(_wrapped(part) for part in parts)
-
-
-def used_points(used: dict[tuple, list[Point]]) -> list[Point]:
-    """All points of all recipes."""
-    return [p for ps in used.values() for p in ps]
+    return "\n".join(textwrap.fill(part, 140) for part in parts)
 
 
 def _span(values: Sequence[int]) -> str:
     low, high = min(values), max(values)
     return f"{low}" if low == high else f"{low} to {high}"
-
-
-def _wrapped(text: str, width: int = 128) -> str:
-    import textwrap
-
-    return textwrap.fill(text, width)

@@ -148,10 +148,7 @@ def delay_line(task: DelayLine, lag: int) -> Constructed:
     recurrent = np.zeros((units, 4, units))
     recurrent[:, 2] = gain * np.eye(units, k=1)
     bias = np.repeat([OPEN, SHUT, 0.0, OPEN], units)
-    if task.reals:
-        readout = np.array([1 / scale]), np.zeros(1)
-    else:
-        readout = nearest(math.tanh(1) * levels if two else scale * levels)
+    readout = (np.array([1 / scale]), np.zeros(1)) if task.reals else nearest(math.tanh(1) * levels if two else scale * levels)
     return network(kernel.reshape(-1, 4 * units), recurrent.reshape(units, -1), bias, readout)
 
 
@@ -181,9 +178,7 @@ def one_unit(gates: Sequence[Sequence[float]], readout: tuple[np.ndarray, np.nda
     return network(np.array(gates), np.zeros((1, 4)), np.zeros(4), readout)
 
 
-def network(
-    kernel: np.ndarray, recurrent: np.ndarray, bias: np.ndarray, readout: tuple[np.ndarray, np.ndarray]
-) -> Constructed:
+def network(kernel: np.ndarray, recurrent: np.ndarray, bias: np.ndarray, readout: tuple[np.ndarray, np.ndarray]) -> Constructed:
     """Model and weights from the cell's arrays and a read-out (O,), (O,) of the last unit."""
     units = recurrent.shape[0]
     top = np.zeros((units, len(readout[0])))

@@ -93,9 +93,7 @@ def _own(lstm: dict[str, np.ndarray]) -> tuple[np.ndarray, ...]:
 def _lstm(model: Model, weights: dict[str, Any], layout: str) -> tuple[np.ndarray, ...]:
     """Kernel (F, 4U), recurrent (U, 4U) and bias (4U,) of an LSTM, gates i, f, g, o."""
     if type_name(model.cell) not in ("LSTM", "OptimizedLSTMCell"):
-        raise UserError(
-            f"model.cell={model.cell}: layout {layout} takes lstm and OptimizedLSTMCell only; flax takes any cell"
-        )
+        raise UserError(f"model.cell={model.cell}: layout {layout} takes lstm and OptimizedLSTMCell only; flax takes any cell")
     gates = GATES[type_name(model.cell)]
     return tuple(_at(weights["cell"], path) for path in (gates.kernel, gates.recurrent, gates.bias))
 

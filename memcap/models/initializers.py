@@ -111,9 +111,7 @@ GATES = {
 }
 
 
-def draw_cell(
-    rng: np.random.Generator, gates: Gates, init: Init, features: int, units: int
-) -> dict[tuple[str, ...], np.ndarray]:
+def draw_cell(rng: np.random.Generator, gates: Gates, init: Init, features: int, units: int) -> dict[tuple[str, ...], np.ndarray]:
     """Draw a cell's weights: {path: float64 array}, kernel (F, G U), recurrent (U, G U), bias (G U) for its G gates."""
     forget = np.full(units, init.forget)
     write = np.full(units, init.input)

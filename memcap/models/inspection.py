@@ -63,7 +63,7 @@ def sentences(found: Inspection) -> list[str]:
     """The inspection in words."""
     m = found.model
     carry = ", ".join(f"{name} {shape}" for name, shape in found.carry.items())
-    said = [
+    return [
         f"{m.cell} of {m.units} units on sequences of {found.timesteps} time steps with {found.features} features:",
         f"  input             {(found.batch, found.timesteps, found.features)}  (batch, time, features)",
         f"  output, each step {found.every}  (return_sequences=True in Keras)",
@@ -76,4 +76,3 @@ def sentences(found: Inspection) -> list[str]:
         + ", ".join(f"{name} {shape}" for name, shape in found.longer.items())
         + ". What has to fit into it is what the task must still know, not how long ago it was seen.",
     ]
-    return said

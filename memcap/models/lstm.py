@@ -110,9 +110,7 @@ def _lstm_scan_bwd(every, reset, saved, cotangents):
             dh = dh + at(d_hidden, t)
         tanh_c = jnp.tanh(f * c + i * g)
         dc = dc + dh * o * (1 - tanh_c**2)
-        dz = jnp.concatenate(
-            [dc * g * i * (1 - i), dc * c * f * (1 - f), dc * i * (1 - g**2), dh * tanh_c * o * (1 - o)], 0
-        )
+        dz = jnp.concatenate([dc * g * i * (1 - i), dc * c * f * (1 - f), dc * i * (1 - g**2), dh * tanh_c * o * (1 - o)], 0)
         dw = dw + jnp.concatenate([_column(inputs, t, features, dtype), h], 0) @ dz.T
         if real:
             dx = put(dx, (kernel @ dz).T, t)

@@ -7,8 +7,8 @@ the pure function over a pytree of parameters that the training engine needs.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from typing import Any
+from functools import cache
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -60,9 +60,11 @@ class Network(nnx.Module):
 
     def __init__(self, model: Model, features: int, outputs: int, *, rngs: nnx.Rngs):
         self.features, self.outputs = features, outputs
-        self.cell = cell_class(model.cell)(features, model.units, rngs=rngs)
+        make: Any = cell_class(model.cell)  # every cell takes these arguments; their common base class says nothing of it
+        self.cell: nnx.RNNCellBase = make(features, model.units, rngs=rngs)
+        self.readout: LSTM | nnx.Linear
         if model.readout == "lstm":
-            self.readout: nnx.Module = LSTM(model.units, outputs, rngs=rngs)
+            self.readout = LSTM(model.units, outputs, rngs=rngs)
         else:
             self.readout = nnx.Linear(model.units, outputs, rngs=rngs)
 
@@ -119,7 +121,7 @@ class Network(nnx.Module):
         if stacked:
             top, outputs = self.readout.scan(top, jnp.swapaxes(hidden, 1, 2), length, flows, every=every, reset=reset)
             return (cell_carry, top), jnp.swapaxes(outputs, 0, 1) if every else top[1].T
-        kernel, bias = self.readout.kernel[...], self.readout.bias[...]
+        kernel, bias = self.readout.kernel[...], cast(nnx.Param, self.readout.bias)[...]
         if every:
             outputs = kernel.T @ jnp.swapaxes(hidden, 0, 1).reshape(hidden.shape[1], -1)
             return cell_carry, (outputs + bias[:, None]).reshape(self.outputs, steps, batch)
@@ -143,7 +145,7 @@ class Network(nnx.Module):
         return carry, hidden if every else hidden[length - 1]
 
 
-@lru_cache(maxsize=None)
+@cache
 def _step_of(graph: nnx.GraphDef) -> Callable:
     """One pure function a cell's structure, so that a trace is shared by all who run it."""
     return lambda weights, carry, x: nnx.merge(graph, weights)(carry, x)
@@ -236,10 +238,7 @@ class Functional:
         """The nested dict of weights from a (P,) vector, NumPy's or JAX's."""
         leaves, tree = jax.tree.flatten(self.abstract_weights())
         ends = np.cumsum([math.prod(leaf.shape) for leaf in leaves])
-        parts = [
-            vector[end - math.prod(leaf.shape) : end].reshape(leaf.shape)
-            for leaf, end in zip(leaves, ends, strict=True)
-        ]
+        parts = [vector[end - math.prod(leaf.shape) : end].reshape(leaf.shape) for leaf, end in zip(leaves, ends, strict=True)]
         return jax.tree.unflatten(tree, parts)
 
 
@@ -254,6 +253,6 @@ def _assign(tree: dict[str, Any], path: tuple[str, ...], value: np.ndarray) -> N
     tree[path[-1]] = value.astype(np.float32)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _flax_init(functional: Functional) -> Callable[[int], nnx.State]:
     return jax.jit(lambda seed: functional._split(jax.random.key(seed))[1])

@@ -54,7 +54,7 @@ def cell_scan(
     return carry, outputs
 
 
-def _forward(step: Step, reset: bool, params, carry, inputs, length, flows, keep: bool):  # noqa: ANN001
+def _forward(step: Step, reset: bool, params, carry, inputs, length, flows, keep: bool):
     steps = inputs.shape[0]
     _, output = jax.eval_shape(step, params, carry, inputs[0])
     outputs = jnp.zeros((steps, *output.shape), output.dtype)
@@ -72,12 +72,12 @@ def _forward(step: Step, reset: bool, params, carry, inputs, length, flows, keep
     return lax.fori_loop(0, length, body, (carry, outputs, kept))
 
 
-def _cell_scan_fwd(step: Step, reset: bool, params, carry, inputs, length, flows):  # noqa: ANN001
+def _cell_scan_fwd(step: Step, reset: bool, params, carry, inputs, length, flows):
     carry, outputs, kept = _forward(step, reset, params, carry, inputs, length, flows, keep=True)
     return (carry, outputs), (params, kept, inputs, length, flows)
 
 
-def _cell_scan_bwd(step: Step, reset: bool, saved, cotangents):  # noqa: ANN001
+def _cell_scan_bwd(step: Step, reset: bool, saved, cotangents):
     del reset  # a reset carry and a cut carry have the same gradient into the past: none
     params, kept, inputs, length, flows = saved
     d_carry, d_outputs = cotangents

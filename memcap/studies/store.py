@@ -90,9 +90,7 @@ def prepare(folder: Path) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise UserError(
-            f"out={folder}: cannot be written ({error.strerror or error}); set out to another folder"
-        ) from error
+        raise UserError(f"out={folder}: cannot be written ({error.strerror or error}); set out to another folder") from error
 
 
 def _atomically(path: Path, write: Any) -> None:
@@ -110,12 +108,10 @@ def _atomically(path: Path, write: Any) -> None:
         raise
 
 
-def write_population(
-    folder: Path, name: str, rows: Sequence[dict[str, Any]], weights: dict[str, dict[str, Any]]
-) -> None:
+def write_population(folder: Path, name: str, rows: Sequence[dict[str, Any]], weights: dict[str, dict[str, Any]]) -> None:
     """Write a population's weights, then its rows: a row that exists has its weights."""
     arrays = {f"{key}/{path}": array for key, tree in weights.items() for path, array in flat(tree).items()}
-    _atomically(folder / "weights" / f"{name}.npz", lambda file: np.savez(file, **arrays))
+    _atomically(folder / "weights" / f"{name}.npz", lambda file: np.savez(file, allow_pickle=False, **arrays))
     write_rows(folder / "rows" / f"{name}.parquet", frame(rows))
 
 
@@ -163,9 +159,7 @@ def read(folder: Path) -> pl.DataFrame:
         UserError: a file that is no table of rows; the folder doesn't exist.
     """
     if not folder.exists():
-        raise UserError(
-            f"{folder}: no such folder or file; train a study first, as in: memcap train sweeps=first_study"
-        )
+        raise UserError(f"{folder}: no such folder or file; train a study first, as in: memcap train sweeps=first_study")
     tables = []
     for path in shards(folder):
         try:
@@ -208,9 +202,7 @@ def one(folder: Path, key: str) -> dict[str, Any]:
     rows = read(folder)
     found = rows.filter(pl.col("key").str.starts_with(key))
     if found.height != 1 or not key:
-        raise UserError(
-            f"{key}: {found.height} members in {folder} have such a key; `memcap train` and the rows show keys"
-        )
+        raise UserError(f"{key}: {found.height} members in {folder} have such a key; `memcap train` and the rows show keys")
     return found.row(0, named=True)
 
 
@@ -219,7 +211,7 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     if path.suffix != ".npz":
         raise UserError(f"{path}: must end in .npz")
     try:
-        _atomically(path, lambda file: np.savez(file, **arrays))
+        _atomically(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror}); choose another file with -o") from error
 

@@ -57,9 +57,7 @@ class BackgroundTracker:
         at_most: seconds that `close` takes at the very most.
     """
 
-    def __init__(
-        self, sinks: Iterable[tuple[str, Callable[[], Sink]]], *, patience: float = 30.0, at_most: float = 600.0
-    ):
+    def __init__(self, sinks: Iterable[tuple[str, Callable[[], Sink]]], *, patience: float = 30.0, at_most: float = 600.0):
         self._sinks = iter(sinks)
         self._patience, self._at_most = patience, at_most
         self._curves: dict[str, Points] = {}

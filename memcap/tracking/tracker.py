@@ -94,7 +94,5 @@ def open_tracker(
     if chosen == "disabled":
         return NoTracker()
     return BackgroundTracker(
-        wandb_mirror.sinks(
-            chosen, project=project, entity=entity, study=study, directory=Path(directory), tags=tuple(tags)
-        )
+        wandb_mirror.sinks(chosen, project=project, entity=entity, study=study, directory=Path(directory), tags=tuple(tags))
     )

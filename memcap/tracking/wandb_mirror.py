@@ -91,9 +91,7 @@ class WandbSink:
         RuntimeError: `mode` is "online" and no API key is configured (W&B itself would ask for one on the terminal).
     """
 
-    def __init__(
-        self, mode: str, *, project: str, entity: str | None, study: str, directory: Path, tags: tuple[str, ...]
-    ):
+    def __init__(self, mode: str, *, project: str, entity: str | None, study: str, directory: Path, tags: tuple[str, ...]):
         if mode == "online" and not has_api_key():
             raise RuntimeError("no API key is configured; `wandb login` stores one")
         wandb, _ = _start_wandb()

@@ -8,7 +8,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -127,7 +127,7 @@ def train(members: Sequence[Member], engine: Engine | None = None, listener: Lis
 def _population(program: Program, members: Sequence[Member], listener: Listener, stop: threading.Event) -> list[Ended]:
     listener.started(members)
     code = compiled(program)
-    queue, waiting = deque(members), None
+    queue = deque(members)
     seats: list[Member | None] = [None] * program.lanes
     seconds = np.zeros(program.lanes)
     lanes = jax.tree.map(lambda *leaves: np.stack(leaves), *[program.blank()] * program.lanes)
@@ -136,9 +136,10 @@ def _population(program: Program, members: Sequence[Member], listener: Listener,
     while not stop.is_set():
         for k in range(program.lanes):
             if seats[k] is None and queue:
-                seats[k], seconds[k] = queue.popleft(), 0.0
-                _write(lanes, k, program.fresh(seats[k]))
-                _write(operands, k, program.operands(seats[k]))
+                seats[k] = member = queue.popleft()
+                seconds[k] = 0.0
+                _write(lanes, k, program.fresh(member))
+                _write(operands, k, program.operands(member))
         if not any(seats):
             break
         before, start = lanes.step.copy(), time.perf_counter()
@@ -147,7 +148,7 @@ def _population(program: Program, members: Sequence[Member], listener: Listener,
         seconds += (time.perf_counter() - start) * work / work.sum()
         for k, seat in enumerate(seats):
             if seat is not None and lanes.step[k] > before[k]:
-                listener.curve(seat, int(lanes.step[k]), _point(seat, lanes, k, lanes.step[k] > before[k]))
+                listener.curve(seat, int(lanes.step[k]), _point(seat, lanes, k))
         waiting = [k for k, seat in enumerate(seats) if seat is not None and lanes.status[k] != Status.RUNNING]
         if waiting:
             ended = _collect(program, code, seats, lanes, operands, seconds, waiting)
@@ -167,8 +168,7 @@ def _write(stacked: Any, k: int, value: Any) -> None:
     jax.tree.map(write, stacked, value)
 
 
-def _point(member: Member, lanes: Any, k: int, trained: bool) -> dict[str, float]:
-    del trained
+def _point(member: Member, lanes: Any, k: int) -> dict[str, float]:
     metric = member.task.metric
     return {
         "train/loss": float(lanes.loss[k]),

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property, lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -136,9 +136,9 @@ class Program:
         return Operands(
             *(np.int32(v) for v in (member.seed, member.lag, member.length)),
             np.float32(recipe.lr),
-            np.int32(recipe.warmup),
+            np.int32(recipe.warmup or 0),
             np.bool_(recipe.schedule == "cosine"),
-            np.int32(recipe.budget),
+            np.int32(recipe.budget or 0),
             np.float32(member.task.threshold(member.lag)),
             np.int32(lag),
             np.int32(length),
@@ -186,7 +186,7 @@ class Program:
         (loss, score), gradient = jax.value_and_grad(mean_loss, has_aux=True)(lane.weights)
         direction, optimizer = self.optimizer.update(gradient, lane.optimizer)
         rate = self._rate(operands, lane.step)
-        weights = lane.weights - rate * direction
+        weights = lane.weights - rate * cast(jax.Array, direction)
         finite = jnp.isfinite(loss) & jnp.isfinite(weights).all()
         # A diverged lane keeps its last finite weights and stops here.
         alive = finite & (lane.status == Status.RUNNING)

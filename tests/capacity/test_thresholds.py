@@ -282,9 +282,7 @@ def test_all_seeds_solve_needs_as_many_runs_as_the_binomial_says():
 def test_probability_band():
     post = posterior([4, 5, 6, 7, 8, 10], [0, 0, 3, 7, 8, 8], [8] * 6)
     band = probability(post, np.linspace(1, 40, 118))
-    seen = (
-        band.mean > 0.02
-    )  # where all curves but a few are at 0, the mean of the few leaves an interval of equal tails
+    seen = band.mean > 0.02  # where all curves but a few are at 0, the mean of the few leaves an interval of equal tails
     assert np.all((band.low <= band.mean)[seen] & (band.mean <= band.high)[seen])
     assert np.all(band.low <= band.high)
     for curve in (band.mean, band.low, band.high):
@@ -369,9 +367,7 @@ def test_sound_whatever_the_counts(study):
 @given(studies(), st.randoms(use_true_random=False))
 def test_order_and_duplicates_do_not_matter(study, random):
     rows = list(zip(*study, strict=True))
-    split = [
-        part for u, k, n in rows for part in ([(u, min(k, 1), 1), (u, k - min(k, 1), n - 1)] if n > 1 else [(u, k, n)])
-    ]
+    split = [part for u, k, n in rows for part in ([(u, min(k, 1), 1), (u, k - min(k, 1), n - 1)] if n > 1 else [(u, k, n)])]
     random.shuffle(split)
     assert fit(*zip(*split, strict=True)) == fit(*study)
 

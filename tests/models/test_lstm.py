@@ -193,9 +193,7 @@ def flax(window: str, readout: str, dtype: str):
     return quick_jit(jax.grad(loss, argnums=(0, 1, 2), has_aux=True))
 
 
-@pytest.mark.parametrize(
-    "case", [case for case in CASES if case.window != "reset" or case.readout == "lstm"], ids=label
-)
+@pytest.mark.parametrize("case", [case for case in CASES if case.window != "reset" or case.readout == "lstm"], ids=label)
 def test_values_and_gradients_equal_flax(case):
     weights, carry, inputs, boundary, d_outputs, d_carry = material(case)
     got = run_ours(case, weights, carry, inputs, boundary, d_outputs, d_carry)

@@ -14,9 +14,7 @@ from memcap.models.initializers import Init
 from memcap.models.network import Functional, Model
 
 T, B, F, U, OUT = 8, 3, 4, 5, 2
-FLAX_CELLS = sorted(
-    name for name, kind in vars(nnx).items() if isinstance(kind, type) and issubclass(kind, nnx.RNNCellBase)
-)
+FLAX_CELLS = sorted(name for name, kind in vars(nnx).items() if isinstance(kind, type) and issubclass(kind, nnx.RNNCellBase))
 FLAX_CELLS.remove("RNNCellBase")
 CELLS = ("lstm", *FLAX_CELLS)
 READOUTS = ("dense", "lstm")

@@ -31,9 +31,7 @@ def pure(kind: type[nnx.RNNCellBase], dtype: str):
 
 def weighed(outputs, carry):
     """A loss to which every output and every number of the carry adds with its own weight."""
-    return sum(
-        jnp.sum(leaf * jnp.sin(jnp.arange(leaf.size)).reshape(leaf.shape)) for leaf in jax.tree.leaves((outputs, carry))
-    )
+    return sum(jnp.sum(leaf * jnp.sin(jnp.arange(leaf.size)).reshape(leaf.shape)) for leaf in jax.tree.leaves((outputs, carry)))
 
 
 def ours(step, window, weights, carry, inputs):
@@ -71,9 +69,7 @@ def test_values_and_gradients_equal_automatic_ones(kind, window, dtype):
 
         @quick_jit
         def both(*arguments):
-            return [
-                jax.grad(partial(run, step, window), (0, 1, 2), has_aux=True)(*arguments) for run in (ours, automatic)
-            ]
+            return [jax.grad(partial(run, step, window), (0, 1, 2), has_aux=True)(*arguments) for run in (ours, automatic)]
 
         got, expected = both(weights, carry, inputs)
     assert {leaf.dtype for leaf in jax.tree.leaves(got)} == {np.dtype(dtype)}

@@ -41,8 +41,7 @@ def test_the_listed_patterns_and_no_other(classes):
 def test_chance_by_enumeration_of_all_answers_to_the_last_bit(classes):
     pairs = [(bits[1], label) for bits, label in LABELS.items() if label or classes == 4]
     best = max(
-        np.mean([(zero, one)[last] == label for last, label in pairs])
-        for zero, one in itertools.product(range(4), repeat=2)
+        np.mean([(zero, one)[last] == label for last, label in pairs]) for zero, one in itertools.product(range(4), repeat=2)
     )
     assert Pattern(classes=classes).chance(3) == pytest.approx(best)
 

@@ -236,9 +236,7 @@ print("ready", flush=True)
 time.sleep(100)
 """
     command = [sys.executable, "-c", PRELUDE + script]
-    with subprocess.Popen(
-        command, cwd=tmp_path, env=environment(tmp_path), stdout=subprocess.PIPE, text=True
-    ) as process:
+    with subprocess.Popen(command, cwd=tmp_path, env=environment(tmp_path), stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "ready\n"
         process.send_signal(signal.SIGKILL)
     runs = read_runs(tmp_path / "job")
