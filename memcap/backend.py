@@ -21,8 +21,12 @@ def cache_folder() -> Path:
 
 def _flags_work(folder: Path) -> bool:
     verdict = folder / f"flags-jaxlib-{importlib.metadata.version('jaxlib')}-{hash_of(CPU_FLAGS)}"
-    if verdict.is_file():
-        return verdict.read_text() == "yes"
+    try:
+        known = verdict.read_text()
+    except OSError:
+        known = ""
+    if known in ("yes", "no"):
+        return known == "yes"
     environment = {**os.environ, "XLA_FLAGS": " ".join(CPU_FLAGS), "JAX_PLATFORMS": "cpu"}
     works = subprocess.run([sys.executable, "-c", _PROBE], env=environment, capture_output=True, check=False).returncode == 0
     try:

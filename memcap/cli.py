@@ -236,7 +236,7 @@ def export(arguments: argparse.Namespace) -> None:
 def train(arguments: Sequence[str]) -> None:
     """`memcap train`: everything goes to Hydra; its complaints become one line."""
     if not set(arguments).isdisjoint({"-h", "--help"}):
-        print(TRAIN.format(choices=_choices()), end="")
+        print(TRAIN.replace("{choices}", _choices()), end="")
         return
     from memcap import hydra_app
 

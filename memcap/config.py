@@ -6,7 +6,6 @@ recipe live in conf/recipe/, one file a recipe.
 
 import hashlib
 import json
-import math
 import types
 from dataclasses import MISSING, asdict, dataclass, fields
 from functools import cache, cached_property
@@ -16,9 +15,12 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 from omegaconf import OmegaConf
 
 from memcap.knobs import UserError, check, knob
-from memcap.models.initializers import PRESETS, Init, preset
-from memcap.models.network import Functional, Model
+from memcap.models.initializers import GATES, PRESETS, Init, preset
+from memcap.models.network import Functional, Model, type_name
 from memcap.tasks import Task, task_class
+
+MOST = 1_000_000_000  # steps and seeds are int32 operands of the compiled programs
+LONGEST = 1_000_000  # so is `LONGEST` times `evaluation.stretch`
 
 
 def root() -> Path:
@@ -36,10 +38,10 @@ class Recipe:
     forget_bias: float | None = knob(None, "forget bias, for init=forget_bias", at_least=-100, at_most=100)
     lr: float | None = knob(None, "peak learning rate of Adam", above=0, at_most=10)
     schedule: str | None = knob(None, "learning rate after warmup", choices=("constant", "cosine"))
-    warmup: int | None = knob(None, "steps of linear warmup", at_least=0)
+    warmup: int | None = knob(None, "steps of linear warmup", at_least=0, at_most=MOST)
     batch: int | None = knob(None, "sequences a step", at_least=1)
     clip: float | None = knob(None, "global norm at which a gradient is clipped", above=0)
-    budget: int | None = knob(None, "most training steps that a member may take", at_least=1)
+    budget: int | None = knob(None, "most training steps that a member may take", at_least=1, at_most=MOST)
 
     def __post_init__(self):
         check(self, "recipe")
@@ -49,10 +51,10 @@ class Recipe:
 class Evaluation:
     """When a member counts as solved."""
 
-    every: int = knob(100, "training steps between held-out evaluations", at_least=1)
+    every: int = knob(100, "training steps between held-out evaluations", at_least=1, at_most=MOST)
     sequences: int = knob(2048, "fresh sequences in an evaluation, in blocks of 256", at_least=1, at_most=1 << 20)
     successive: int = knob(2, "successive evaluations that must pass", at_least=1, at_most=100)
-    stretch: int = knob(20, "how many times the lag (or length) the trained net is asked at the end", at_least=1)
+    stretch: int = knob(20, "how many times the lag (or length) the trained net is asked at the end", at_least=1, at_most=100)
 
     def __post_init__(self):
         check(self, "evaluation")
@@ -189,23 +191,29 @@ def resolve(values: dict[str, Any]) -> Member:
         raise UserError(f"task.{unknown[0]}: no such field; task {name} has {known}")
     task = typed(cls, task_values, "task")
     check(task, "task")
-    lag = _whole(lag, "task.lag", task.smallest_lag)
-    length = task.length(lag) if length is None else _whole(length, "task.length", 1)
+    lag = _whole(lag, "task.lag", task.smallest_lag, LONGEST)
+    length = task.length(lag) if length is None else _whole(length, "task.length", 1, LONGEST)
     if length < task.shortest(lag):
         raise UserError(
             f"task.length={length}: a {name} of lag {lag} needs at least {task.shortest(lag)} steps;"
             " shorter sequences never ask for all of it (leave task.length null for the task's own)"
         )
     model = typed(Model, values["model"], "model")
-    return Member(
+    member = Member(
         task,
         lag,
         length,
         model,
         _recipe(values["recipe"], task, lag),
         typed(Evaluation, values["evaluation"], "evaluation"),
-        _whole(values["seed"], "seed", 0),
+        _whole(values["seed"], "seed", 0, MOST),
     )
+    if member.init is not None and type_name(model.cell) not in GATES:
+        raise UserError(
+            f"recipe.init={member.recipe.init}: model.cell={model.cell} has gates that are not known here, so only its own"
+            " initialiser can start it; set recipe.init=flax"
+        )
+    return member
 
 
 def task_of(name: str, knobs: list[str]) -> Task:
@@ -232,12 +240,17 @@ def _recipe(values: dict[str, Any], task: Task, lag: int) -> Recipe:
     missing = [k for k, v in asdict(recipe).items() if v is None and k != "forget_bias"]
     if missing:
         raise UserError(f"recipe.{missing[0]}: not set; give it a value in conf/recipe/{name}.yaml")
-    if recipe.init != "flax":
+    if recipe.init == "flax":
+        if recipe.forget_bias is not None:
+            raise UserError(
+                f"recipe.forget_bias={recipe.forget_bias}: only recipe.init=forget_bias takes it, not recipe.init=flax"
+            )
+    else:
         preset(recipe.init or "", lag, lag, recipe.forget_bias)
     return recipe
 
 
-def _whole(value: Any, name: str, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least or not math.isfinite(value):
-        raise UserError(f"{name}={value}: must be a whole number, at least {least}")
+def _whole(value: Any, name: str, least: int, most: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise UserError(f"{name}={value}: must be a whole number, at least {least} and at most {most}")
     return value

@@ -27,7 +27,6 @@ from memcap.studies import store
 from memcap.studies.axes import members
 from memcap.tasks import task_classes
 
-
 GROUPS = {"model": Model, "recipe": Recipe, "evaluation": Evaluation, "engine": Engine, "tracking": Tracking}
 KNOWN = ("task", *GROUPS, "seed", "axes", "study", "out")
 HYDRAS_VALUE_ERRORS = ("Config group override", "Only one of --run", "The --resolve flag")
@@ -111,6 +110,11 @@ def complaint(error: Exception, overrides: Sequence[str] = ()) -> str:
     return f"{key}: {text}" if key else text
 
 
+def _typed_in(config: DictConfig) -> list[str]:
+    """The overrides of the command line as they stand there, ${...} and all."""
+    return OmegaConf.to_container(config.hydra.overrides.task, resolve=False)  # type: ignore[return-value]
+
+
 def stop(line: str) -> NoReturn:
     """End the process as a user's mistake does. Hydra turns exceptions of a callback into warnings, but not this."""
     print(f"memcap: {line}", file=sys.stderr)
@@ -130,7 +134,7 @@ class CheckFirst(Callback):
             return
 
         def configs() -> Any:
-            overrides = list(config.hydra.overrides.task)
+            overrides = _typed_in(config)
             overrides += [f"{k}={v}" for k, v in (config.hydra.sweeper.params or {}).items()]
             instance = GlobalHydra.instance().hydra
             assert instance is not None
@@ -155,11 +159,18 @@ class CheckFirst(Callback):
         except UserError as error:
             stop(str(error))
         except (HydraException, OmegaConfBaseException) as error:
-            stop(complaint(error, list(config.hydra.overrides.task)))
+            stop(complaint(error, _typed_in(config)))
 
 
 def job(config: DictConfig) -> dict[str, int]:
     """Train one job's members. Returns how many there are and how many were solved."""
+    try:
+        return _job(config)
+    except UserError as error:  # raised, it would first be announced by Hydra
+        stop(str(error))
+
+
+def _job(config: DictConfig) -> dict[str, int]:
     from memcap.report import finish
     from memcap.studies.job import run
     from memcap.tracking import open_tracker
@@ -208,4 +219,4 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _refuse(message: str) -> NoReturn:
-    raise UserError(f"{message}; see memcap train --help")
+    raise UserError(f"{message.removeprefix('argument ')}; see memcap train --help")

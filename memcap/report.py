@@ -18,26 +18,29 @@ SHOWN_ROWS = 20
 
 
 def console() -> Console:
-    """Where tables go: stdout, at least 150 columns wide, so that a log file holds whole tables."""
+    """Where tables go: stdout; where that is no terminal, wide enough that a log file holds whole tables."""
     plain = Console()
-    return plain if plain.is_terminal else Console(width=max(plain.width, 150))
+    return plain if plain.is_terminal else Console(width=max(plain.width, 220))
 
 
 def number(value: float | None) -> str:
     """A number with three significant digits; an empty cell for None and NaN."""
     if value is None or math.isnan(value):
         return ""
+    if math.isinf(value):
+        return str(value)
     return f"{value:.0f}" if value == int(value) and abs(value) < 1e6 else f"{value:.3g}"
 
 
 def shown(threshold: Threshold) -> str:
     """A threshold with its interval, or the side on which it is censored."""
-    low, high = number(threshold.low), "" if math.isinf(threshold.high) else number(threshold.high)
+    units, low = number(threshold.units), number(threshold.low)
+    high = "open" if math.isinf(threshold.high) else number(threshold.high)
     if threshold.censored == "below":
-        return f"<= {number(threshold.units)}" + (f" (95 %: up to {high})" if threshold.high > threshold.units else "")
+        return f"<= {units}" + (f" (95 %: to {high})" if threshold.high > threshold.units else "")
     if threshold.censored == "above":
-        return f"not reached by {number(threshold.units)} (95 %: over {low})"
-    return f"{number(threshold.units)} [{low}, {high or 'open'}]"
+        return f"> {units}, not reached" + (f" (95 %: over {low})" if threshold.low > 1 else "")
+    return f"{units} [{low}, {high}]"
 
 
 def frontier_table(points: list[Point]) -> Table:
@@ -130,4 +133,5 @@ def finish(rows: pl.DataFrame, folder: Path, study: str, tracker: Tracker, quiet
         tracker.study(study, [columns(p) for p in points], picture)
         out.print(f"Figure: {picture} (data beside it)", highlight=False, soft_wrap=True)
     solved = int(rows["solved"].sum())
-    out.print(f"{rows.height} members, {solved} solved. Rows and weights: {folder}", highlight=False, soft_wrap=True)
+    count = f"{rows.height} member" + "s" * (rows.height != 1)
+    out.print(f"{count}, {solved} solved. Rows and weights: {folder}", highlight=False, soft_wrap=True)

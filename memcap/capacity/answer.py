@@ -4,8 +4,9 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from memcap.capacity.frontier import Point, Prediction, References, columns, predict, references
+from memcap.capacity.frontier import Point, Prediction, References, columns, label, predict, references
 from memcap.capacity.thresholds import Threshold, threshold
+from memcap.knobs import UserError
 from memcap.tasks import Task
 
 
@@ -47,20 +48,26 @@ def answer(task: Task, lag: int, share: float, points: list[Point]) -> Answer:
         lag: time steps.
         share: of the seeds that should solve, 0 to 1 exclusive.
         points: a frontier.
+
+    Raises:
+        UserError: the task has no such lag.
     """
+    if lag < task.smallest_lag:
+        raise UserError(f"--lag {lag}: the least lag of {task.name} is {task.smallest_lag}")
     points = [p for p in points if p.task == task and p.cell == "lstm" and p.readout == "dense"]
     measured = [p for p in points if p.lag == lag]
     # Where a lag was measured at several lengths, the task's own length counts first, then the one with most runs.
     point = max(measured, key=lambda p: (p.length == task.length(lag), sum(p.runs)), default=None)
     width = None if point is None else threshold(point.posterior, share)
-    predicted = None if point is not None else predict(points, lag)
+    predicted = None if point is not None else predict(points, lag, share)
     return Answer(task, lag, share, point, width, predicted, references(task, lag), command(task, lag))
 
 
 def command(task: Task, lag: int) -> str:
-    """A command that measures the lag: a doubling of widths on either side of one unit a symbol held."""
+    """A command that measures the lag: three widths or more, from half of one unit a symbol held to beyond it."""
     middle = task.held(lag)
     widths = sorted({max(1, round(middle * 2**k)) for k in (-1, -0.5, -0.25, -0.1, 0, 0.1, 0.25, 0.5)})
+    widths += range(widths[-1] + 1, widths[-1] + 4 - len(widths))
     knobs = [f"task.{k}={v}" for k, v in vars(task).items() if v != vars(type(task)())[k]]
     grid = f"'axes={{model.units: {widths}, seed: 8}}'"
     return " ".join(["memcap train", f"task={task.name}", *knobs, f"task.lag={lag}", f"study={task.name}_{lag}", grid])
@@ -90,8 +97,8 @@ def as_dict(found: Answer) -> dict[str, Any]:
         "bits": known.bits,
         **{k: row.get(k) for k in ("budget", "recipe", "lr", "seeds", "runs", "lapse", "counts")},
         "predicted": None if found.prediction is None else found.prediction.units,
-        "predicted_low": None if found.prediction is None else found.prediction.low,
-        "predicted_high": _finite(found.prediction.high) if found.prediction else None,
+        "predicted_low": None if found.prediction is None or math.isinf(found.prediction.high) else found.prediction.low,
+        "predicted_high": None if found.prediction is None else _finite(found.prediction.high),
         "command": found.command,
     }
 
@@ -103,15 +110,24 @@ def _finite(value: float) -> float | None:
 def sentences(found: Answer) -> list[str]:
     """The answer in plain words, a line each."""
     said = _measured(found) if found.point is not None else _not_measured(found)
-    known = found.references
+    known, held = found.references, found.task.held(found.lag)
+    what = "number" if found.task.vocabulary is None else "symbol"
     said.append(
-        f"What has to be held: {found.task.held(found.lag)} symbol(s), {known.bits:.3g} bits. Hard floor, float32"
-        f" information: {known.information_floor} unit(s). One carry number a symbol held (a reference, not a floor):"
-        f" {known.one_per_number}."
+        f"What has to be held: {_count(held, what)}, {known.bits:.3g} bits. Hard floor, float32 information:"
+        f" {_count(known.information_floor, 'unit')}. One carry number a {what} held (a reference, not a floor):"
+        f" {_count(known.one_per_number, 'unit')}."
     )
     if known.constructed is not None:
-        said.append(f"Hand-set weights solve it, with no training, at {known.constructed} unit(s).")
+        said.append(f"Hand-set weights solve it, with no training, at {_count(known.constructed, 'unit')}.")
     return said
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + "s" * (number != 1)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.4g} %"
 
 
 def _measured(found: Answer) -> list[str]:
@@ -122,52 +138,57 @@ def _measured(found: Answer) -> list[str]:
     high = "open" if math.isinf(width.high) else f"{width.high:.3g}"
     if found.units is None:
         first = (
-            f"{what}: no width up to {width.units:.0f} units was enough for {found.share:.0%} of the seeds"
-            f" (95 % interval from {width.low:.3g} up). That is a result of this training, not of the LSTM; measure wider nets:"
-            f" {found.command}"
+            f"{what}: no width up to {_count(round(width.units), 'unit')} was enough for {_percent(found.share)} of the"
+            f" seeds (95 % interval from {width.low:.3g} up). That is a result of this training, not of the LSTM;"
+            f" measure wider nets: {found.command}"
         )
     else:
         first = (
-            f"{what}: take {found.units} unit(s), so a carry of {point.carry_numbers(found.units)} numbers (h and c)."
-            f" At least {found.share:.0%} of the seeds that can train solve it there"
+            f"{what}: take {_count(found.units, 'unit')}, so a carry of {point.carry_numbers(found.units)} numbers (h and"
+            f" c). At least {_percent(found.share)} of the seeds that can train solve it there"
         )
         if width.censored == "below":
             first += f"; it is the smallest width that was tried (95 %: up to {high})."
         else:
             first += f" (95 % interval {width.low:.3g} to {high} units)."
     recipe = point.recipe
+    chosen = f" (best of {point.recipes} tried)" if point.recipes > 1 else ""
     counts = ", ".join(f"{u}: {s}/{n}" for u, s, n in zip(point.units, point.solved, point.runs, strict=True))
+    exist = "none" if point.fit.u_exist is None else point.fit.u_exist
     said = [
         first,
-        f"Measured: {sum(point.runs)} runs, {point.seeds} seeds a width; recipe {recipe['recipe']}, lr {recipe['lr']:g}, budget"
-        f" {recipe['budget']} steps. Solved seeds by units: {counts}. Smallest width that any seed solved: {point.fit.u_exist}.",
+        f"Measured: {sum(point.runs)} runs, {point.seeds} seeds a width; recipe {recipe['recipe']}{chosen}, lr"
+        f" {recipe['lr']:g}, budget {recipe['budget']} steps. Solved seeds by units: {counts}. Smallest width that any"
+        f" seed solved: {exist}.",
     ]
     if point.fit.lapse_low > 0.05:
         said.append(
-            f"About {point.fit.lapse:.0%} of the seeds (at least {point.fit.lapse_low:.0%}) fail whatever the width: a failure"
-            " of training, not of size."
+            f"About {point.fit.lapse:.0%} of the seeds (at least {point.fit.lapse_low:.0%}) fail whatever the width: a"
+            " failure of training, not of size."
         )
     if point.stretched is not None:
-        better = "accuracy" if point.task.higher_is_better else "error"
+        score = "accuracy" if point.task.higher_is_better else "error"
         said.append(
-            f"Asked at {point.stretch} times the lag (or length), the solved nets' median {better} is {point.stretched:.3g}."
+            f"Asked at {point.stretch} times the lag (or length), the solved nets' median {score} is {point.stretched:.3g}."
         )
     return said
 
 
 def _not_measured(found: Answer) -> list[str]:
-    what, predicted = f"{found.task.name} at lag {found.lag}", found.prediction
+    what, predicted = f"{label(found.task)} at lag {found.lag}", found.prediction
     if predicted is None:
         first = f"{what}: NOT MEASURED, and there are too few measured lags to predict it."
     else:
         how = "between" if predicted.inside else "OUTSIDE"
-        span = (
-            "no interval from two lags"
-            if math.isinf(predicted.high)
-            else (f"95 % prediction interval {predicted.low:.3g} to {predicted.high:.3g}")
-        )
+        span = f"95 % prediction interval {predicted.low:.3g} to {predicted.high:.3g}"
+        if math.isinf(predicted.high):
+            span = "no interval from two lags"
         first = (
-            f"{what}: NOT MEASURED. A straight line through u90 at lags {', '.join(map(str, predicted.lags))} predicts"
-            f" {predicted.units:.3g} units ({span}); the lag lies {how} them. A prediction, no measurement."
+            f"{what}: NOT MEASURED. A straight line through the widths that {_percent(found.share)} of the seeds need at"
+            f" lags {', '.join(map(str, predicted.lags))} predicts {predicted.units:.3g} units ({span}); the lag lies"
+            f" {how} them. A prediction, no measurement."
         )
+        if predicted.left_out:
+            lags = ", ".join(map(str, predicted.left_out))
+            first += f" Left out, because no width tried was enough: lag {lags}; so the line may be too low."
     return [first, f"To measure it: {found.command}"]

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from memcap.capacity.thresholds import Fit, Posterior, fit, posterior
+from memcap.capacity.thresholds import Fit, Posterior, fit, posterior, threshold
 from memcap.config import typed
 from memcap.models.constructed import constructed_units
 from memcap.models.network import Functional, Model
@@ -162,12 +162,12 @@ def columns(point: Point) -> dict[str, Any]:
         "u_exist": f.u_exist,
         "u75_observed": point.most(0.75),
     }
-    for name, threshold in (("u50", f.u50), ("u90", f.u90)):
+    for name, width in (("u50", f.u50), ("u90", f.u90)):
         row |= {
-            name: threshold.units,
-            f"{name}_low": threshold.low,
-            f"{name}_high": None if math.isinf(threshold.high) else threshold.high,
-            f"{name}_censored": threshold.censored,
+            name: width.units,
+            f"{name}_low": width.low,
+            f"{name}_high": None if math.isinf(width.high) else width.high,
+            f"{name}_censored": width.censored,
         }
     return row | {
         "lapse": f.lapse,
@@ -193,22 +193,28 @@ class Prediction:
     Args:
         units, low, high: the line at the lag, and its 95 % prediction interval; inf where there are too few lags.
         lags: the lags that the line goes through.
-        inside: whether the lag lies between them.
+        left_out: measured lags where the share was not reached, and which no line can use: it may be too low.
+        inside: whether the lag lies between `lags`.
     """
 
     units: float
     low: float
     high: float
     lags: tuple[int, ...]
+    left_out: tuple[int, ...]
     inside: bool
 
 
-def predict(points: Iterable[Point], lag: int, which: str = "u90") -> Prediction | None:
-    """Units at an unmeasured lag, by least squares of the threshold against the lag; None without two measured lags."""
+def predict(points: Iterable[Point], lag: int, share: float = 0.9) -> Prediction | None:
+    """Units at an unmeasured lag for a share of the seeds, by least squares of the threshold against the lag.
+
+    A threshold that is only known to lie at or below the smallest width tried counts as that width. None without two
+    measured lags.
+    """
     from scipy import stats
 
-    used = [(p.lag, getattr(p.fit, which)) for p in points]
-    used = [(x, t.units) for x, t in used if t.censored != "above"]
+    found = [(p.lag, threshold(p.posterior, share)) for p in points]
+    used = [(x, t.units) for x, t in found if t.censored != "above"]
     if len({x for x, _ in used}) < 2:
         return None
     x, y = (np.array(v, float) for v in zip(*used, strict=True))
@@ -220,4 +226,5 @@ def predict(points: Iterable[Point], lag: int, which: str = "u90") -> Prediction
         leverage = 1 + 1 / len(x) + (lag - x.mean()) ** 2 / ((x - x.mean()) ** 2).sum()
         spread = float(stats.t.ppf(0.975, len(x) - 2) * error * math.sqrt(leverage))
     lags = tuple(sorted({int(v) for v in x}))
-    return Prediction(at, max(1.0, at - spread), at + spread, lags, lags[0] <= lag <= lags[-1])
+    left_out = tuple(sorted({x for x, _ in found} - set(lags)))
+    return Prediction(at, max(1.0, at - spread), at + spread, lags, left_out, lags[0] <= lag <= lags[-1])

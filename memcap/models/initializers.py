@@ -1,7 +1,8 @@
 """Initialisers: what decides whether a small recurrent net trains at a long lag. Drawn on the host, so that they compile nothing.
 
-A preset gives the biases of the gates by their role and the gain of the candidate's recurrent block. At the start an LSTM keeps
-sigmoid(forget bias)^lag of its cell: 1.6e-7 at lag 50 with Keras's forget bias of 1, and 9e-16 with Flax's 0.
+A preset gives the biases of the gates by their role and the gain of the candidate's recurrent block. At the start an LSTM's
+cell keeps by itself sigmoid(forget bias)^lag: 1.6e-7 at lag 50 with Keras's forget bias of 1, and 9e-16 with Flax's 0. Recurrent
+blocks add a path of their own, which can be far stronger.
 """
 
 import math

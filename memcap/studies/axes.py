@@ -4,14 +4,15 @@
     axes: [{...}, {...}]                                               the members of one grid, then of the next
 
 An axis is a field of the config and a list of values. `seed: 4` means four seeds from the config's own seed on. `task` and
-`recipe` take names: tasks with their default knobs, files of conf/recipe/.
+`recipe` take names. Another task has its default knobs and the config's lag and length; another recipe, the values of its file
+in conf/recipe/ and what the config sets beside those of its own.
 """
 
 import itertools
 from collections.abc import Iterator
 from typing import Any
 
-from memcap.config import Evaluation, Member, Recipe, defaults, resolve, task_defaults
+from memcap.config import Evaluation, Member, Recipe, defaults, recipe_file, resolve, task_defaults
 from memcap.knobs import UserError
 from memcap.models.network import Model
 
@@ -69,9 +70,11 @@ def _placed(base: dict[str, Any], point: dict[str, Any]) -> dict[str, Any]:
     """The base config with one point's values in their fields."""
     values = {k: dict(v) if isinstance(v, dict) else v for k, v in base.items()}
     if "task" in point and point["task"] != values["task"]["name"]:
-        values["task"] = task_defaults(str(point["task"]))
+        values["task"] = task_defaults(str(point["task"])) | {k: values["task"][k] for k in ("lag", "length")}
     if "recipe" in point:
-        values["recipe"] = {"name": str(point["recipe"])}
+        file = recipe_file(str(values["recipe"].get("name", "auto")))
+        own = {k: v for k, v in values["recipe"].items() if v is not None and v != file.get(k)}
+        values["recipe"] = own | {"name": str(point["recipe"])}
     allowed = {
         "task": list(values["task"]),
         "model": list(defaults(Model)),

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import json
+import math
 import os
 import platform
 import subprocess
@@ -76,8 +77,8 @@ def row(ended: Ended, study: str, population: str) -> dict[str, Any]:
         "steps_to_solve": ended.steps if solved else None,
         "metric": member.task.metric,
         "threshold": member.task.threshold(member.lag),
-        "final": ended.score,
-        "best": ended.best,
+        "final": None if math.isnan(ended.score) else ended.score,
+        "best": None if math.isnan(ended.best) else ended.best,
         "train_loss": ended.train_loss,
         "stretch": member.evaluation.stretch,
         "stretched": ended.stretched,

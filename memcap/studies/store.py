@@ -163,13 +163,13 @@ def read(folder: Path) -> pl.DataFrame:
     tables = []
     for path in shards(folder):
         try:
-            table = pl.read_parquet(path)
+            table = pl.read_parquet(path, glob=False, hive_partitioning=False)
+            missing = [column for column in SCHEMA if column not in table.columns]
+            if missing:
+                raise UserError(f"{path}: no column {missing[0]}; not a table of rows, or an older version's")
+            tables.append(table.select(pl.col(column).cast(dtype) for column, dtype in SCHEMA.items()))
         except (pl.exceptions.PolarsError, OSError) as error:
-            raise UserError(f"{path}: not a readable Parquet file; delete it and train again what it held") from error
-        missing = [column for column in SCHEMA if column not in table.columns]
-        if missing:
-            raise UserError(f"{path}: no column {missing[0]}; not a table of rows, or an older version's")
-        tables.append(table.select(pl.col(column).cast(dtype) for column, dtype in SCHEMA.items()))
+            raise UserError(f"{path}: not a readable table of rows; delete it and train again what it held") from error
     if not tables:
         return frame([])
     rows = pl.concat(tables).sort("finished", maintain_order=True)
@@ -182,7 +182,10 @@ def collect(folder: Path) -> tuple[Path, pl.DataFrame]:
     if rows.is_empty():
         raise UserError(f"{folder}: holds no rows; train a study first, as in: memcap train sweeps=first_study")
     path = folder / "rows.parquet"
-    write_rows(path, rows)
+    try:
+        write_rows(path, rows)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror}); give the folder of a study") from error
     return path, rows
 
 

@@ -9,7 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,7 +94,9 @@ def workers(engine: Engine) -> int:
     """Populations trained at once."""
     if engine.workers:
         return engine.workers
-    return len(os.sched_getaffinity(0)) if jax.default_backend() == "cpu" else 1
+    if jax.default_backend() != "cpu":
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def train(members: Sequence[Member], engine: Engine | None = None, listener: Listener | None = None) -> list[Ended]:
@@ -110,12 +112,12 @@ def train(members: Sequence[Member], engine: Engine | None = None, listener: Lis
     """
     engine, listener = engine or Engine(), listener or Listener()
     stop = threading.Event()
-    groups = programs(members, engine)
+    groups = programs(dict.fromkeys(members), engine)
     found: dict[Member, Ended] = {}
     with ThreadPoolExecutor(workers(engine), thread_name_prefix="memcap") as pool:
         jobs = [pool.submit(_population, program, group, listener, stop) for program, group in groups.items()]
         try:
-            for job in jobs:
+            for job in as_completed(jobs):
                 found.update({ended.member: ended for ended in job.result()})
         except BaseException:
             stop.set()

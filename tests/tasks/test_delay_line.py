@@ -25,7 +25,7 @@ def test_lengths_and_recipes():
     assert [task.length(lag) for lag in (1, 5, 50)] == [12, 20, 200]
     assert task.stretched(50, 20) == (50, 1000)
     assert (task.held(50), task.bits(50)) == (51, 50)
-    assert (task.recipe(12), task.recipe(16)) == ("forget_bias", "open_gate")
+    assert (task.recipe(16), task.recipe(17)) == ("forget_bias", "open_gate")
 
 
 def test_symbols_are_uniform():

@@ -1,0 +1,284 @@
+"""The engine: a member's result is its own, whoever its neighbours are and however they share the machine."""
+
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+from training_checks import ONE, Remembers, assert_same, member, start, vector
+
+from memcap.config import Engine
+from memcap.tasks import task_classes
+from memcap.training import engine
+from memcap.training.engine import programs, train
+from memcap.training.program import Program, compiled
+
+TARGET = member("delay_line", 2, seed=3, model={"units": 2})
+OTHERS = [
+    member("delay_line", 1, seed=1, model={"units": 2}, recipe={"lr": 0.1}),
+    member("delay_line", 7, seed=7, model={"units": 2}, recipe={"schedule": "constant", "budget": 45}),  # longer buffer
+    member("delay_line", 2, seed=4, model={"units": 2}, recipe={"budget": 15, "warmup": 5}),
+    member("delay_line", 2, seed=3, model={"units": 3}),
+    member("delay_line", 3, seed=2, length=31, model={"units": 2}, recipe={"init": "hold"}),
+]
+POPULATION = [*OTHERS[:3], TARGET, *OTHERS[3:]]
+
+
+@pytest.fixture(scope="module")
+def reference():
+    listener = Remembers()
+    return train(POPULATION, ONE, listener), listener
+
+
+def test_results_come_in_the_order_of_the_members(reference):
+    assert [e.member for e in reference[0]] == POPULATION
+
+
+def test_a_member_alone_and_among_others_has_one_result(reference):
+    listener = Remembers()
+    (alone,) = train([TARGET], ONE, listener)
+    assert_same(alone, reference[0][3])
+    mine = [(step, list(values.values())) for step, values in listener.points[TARGET]]
+    among = [(step, list(values.values())) for step, values in reference[1].points[TARGET]]
+    assert [step for step, _ in mine] == [step for step, _ in among] == [10, 20, 30]
+    np.testing.assert_allclose([v for _, v in mine], [v for _, v in among], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Engine("map", lanes=1, workers=1),  # one after another: the queue
+        Engine("map", lanes=2, workers=2),
+        Engine("vmap", lanes=4, workers=1),
+    ],
+    ids=lambda e: f"{e.batching}-{e.lanes}-{e.workers}",
+)
+def test_how_members_share_the_machine_changes_no_result(reference, other):
+    for one, same in zip(reference[0], train(POPULATION, other), strict=True):
+        assert_same(one, same)
+        assert same.batching == other.batching
+
+
+def test_members_of_another_seed_lag_or_width_have_other_results(reference):
+    weights = [vector(e) for e in reference[0] if e.member.model.units == 2]
+    for k, one in enumerate(weights):
+        assert all(np.abs(one - other).max() > 1e-3 for other in weights[:k])
+
+
+def test_equal_members_train_once():
+    listener = Remembers()
+    results = train([TARGET, replace(TARGET), TARGET], ONE, listener)
+    assert len(results) == 3
+    assert len(listener.results) == 1
+    assert listener.populations == [[TARGET]]
+
+
+def test_no_members_is_no_work():
+    assert train([], ONE) == []
+
+
+# Divergence
+
+
+def wild(calm):
+    """The member at a learning rate that no user may set: its weights overflow what a loss can be computed from."""
+    recipe = replace(calm.recipe)
+    object.__setattr__(recipe, "lr", 1e38)
+    return replace(calm, recipe=recipe)
+
+
+@pytest.mark.parametrize("batching", ["map", "vmap"])
+def test_divergence_is_recorded_and_leaves_the_neighbours_alone(batching):
+    calm = [member("adding", lag, seed=lag, recipe={"lr": 0.1}) for lag in (3, 5, 4)]
+    shared = Engine(batching, lanes=2, workers=1)
+    usual = train(calm, shared)
+    listener = Remembers()
+    first, lost, last = train([calm[0], wild(calm[1]), calm[2]], shared, listener)
+    assert (lost.status, lost.steps) == ("diverged", 1)
+    assert not np.isfinite(lost.train_loss)
+    assert np.isnan(lost.score)
+    assert np.isnan(lost.best)
+    assert np.isfinite(vector(lost)).all()
+    assert np.abs(vector(lost)).max() > 1e37  # its last finite weights, not a fresh start
+    assert len(listener.results) == 3
+    for mine, before in ((first, usual[0]), (last, usual[2])):
+        assert mine.status == before.status == "unsolved"
+        np.testing.assert_array_equal(vector(mine), vector(before))
+        assert (mine.score, mine.stretched) == (before.score, before.stretched)
+
+
+# One program a width
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """How often Python walks through a training step, and how often XLA compiles."""
+    counts = {"steps": [], "compiled": 0}
+    step, build = Program._train_step, jax.stages.Lowered.compile
+
+    def traced(self, *arguments):
+        counts["steps"].append(self.functional.model.units)
+        return step(self, *arguments)
+
+    def built(self, *arguments, **options):
+        counts["compiled"] += 1
+        return build(self, *arguments, **options)
+
+    monkeypatch.setattr(Program, "_train_step", traced)
+    monkeypatch.setattr(jax.stages.Lowered, "compile", built)
+    compiled.cache_clear()
+    return counts
+
+
+def test_a_width_is_traced_and_compiled_once(counted):
+    points = [(lag, lr, seed, budget) for lag in (1, 4) for lr in (0.1, 0.01) for seed in (0, 1) for budget in (3, 12)]
+    many = [
+        member("latch", lag, seed=seed, model={"units": units}, recipe={"lr": lr, "budget": budget})
+        for lag, lr, seed, budget in points
+        for units in (1, 2)
+    ]
+    train(many, Engine("map", lanes=3, workers=1))
+    assert sorted(counted["steps"]) == [1, 2]
+    assert counted["compiled"] == 4  # a width's training, and its stretched evaluation
+    shorter = [member("latch", 4, seed=9, recipe={"budget": 5}), member("latch", 2, seed=8, recipe={"warmup": 2})]
+    train(shorter, Engine("map", lanes=3, workers=1))
+    assert counted["compiled"] == 4
+
+
+def test_programs_group_by_what_a_program_depends_on():
+    base = member("latch", 3)
+    same = [
+        member("latch", 9, seed=5, recipe={"lr": 0.5, "schedule": "cosine", "warmup": 3, "budget": 77, "init": "flax"}),
+        member("latch", 3, length=20),
+    ]
+    apart = [
+        member("latch", 3, symbols=3),
+        member("copy", 3),
+        member("latch", 3, model={"units": 2}),
+        member("latch", 3, model={"cell": "GRUCell"}),
+        member("latch", 3, model={"readout": "lstm"}),
+        member("latch", 3, recipe={"batch": 8}),
+        member("latch", 3, recipe={"clip": 0.5}),
+        member("latch", 3, evaluation={"every": 20}),
+        member("latch", 3, evaluation={"stretch": 3}),
+    ]
+    groups = programs([base, *apart, *same], ONE)
+    assert len(groups) == 1 + len(apart)
+    together = next(group for group in groups.values() if base in group)
+    assert together == [base, *same]
+    program = next(program for program, group in groups.items() if group is together)
+    assert program.steps == 20
+    assert program.stretched_steps == 2 * 9 + 2
+    assert (program.lanes, program.side_by_side) == (4, False)
+
+
+def test_the_costliest_program_starts_first():
+    groups = programs([member(model={"units": u}, recipe={"budget": b}) for u, b in ((1, 10), (9, 10), (2, 900))], ONE)
+    assert [program.functional.model.units for program in groups] == [2, 9, 1]
+
+
+def test_defaults_of_the_engine_on_a_cpu():
+    (program,) = programs([TARGET], Engine())
+    assert (program.lanes, program.side_by_side) == (8, False)
+    assert engine.workers(Engine()) >= 1
+    assert engine.workers(Engine(workers=3)) == 3
+
+
+# Curves
+
+
+def test_curves_are_reported(reference):
+    results, listener = reference
+    assert sorted(map(len, listener.populations)) == [1, 5]
+    assert sorted(e.member.key for e in listener.results) == sorted(m.key for m in POPULATION)
+    for ended in results:
+        steps = [step for step, _ in listener.points[ended.member]]
+        budget = ended.member.recipe.budget
+        assert steps == [*range(10, budget, 10), budget]
+        for _, values in listener.points[ended.member]:
+            assert set(values) == {"train/loss", "train/accuracy", "eval/accuracy"}
+            assert values["train/loss"] > 0
+            assert 0 <= values["train/accuracy"] <= 1
+        last = listener.points[ended.member][-1][1]
+        assert (last["train/loss"], last["eval/accuracy"]) == (ended.train_loss, ended.score)
+        assert ended.run_seconds > 0
+        assert ended.compile_seconds > 0
+
+
+def test_an_error_in_a_listener_ends_the_job():
+    class Breaks(Remembers):
+        def curve(self, member, step, values) -> None:
+            raise RuntimeError("no")
+
+    with pytest.raises(RuntimeError, match="no"):
+        train(POPULATION, Engine("map", lanes=4, workers=2), Breaks())
+
+
+# Everything trains
+
+
+def learns(tried, steps=30):
+    """It trains to the end of the budget, and its weights move by what Adam can move them."""
+    listener = Remembers()
+    (ended,) = train([tried], ONE, listener)
+    moved = np.abs(vector(ended) - start(tried))
+    assert np.isfinite(vector(ended)).all()
+    assert moved.max() > 1e-3
+    assert np.isfinite([ended.train_loss, ended.stretched, ended.score]).all()
+    assert ended.status in ("solved", "unsolved")
+    assert ended.steps == steps or ended.status == "solved"
+    return [values["train/loss"] for _, values in listener.points[tried]]
+
+
+@pytest.mark.parametrize(
+    ("model", "init"),
+    [
+        ({"cell": "GRUCell"}, None),
+        ({"cell": "SimpleCell"}, None),
+        ({"cell": "LSTMCell"}, "flax"),
+        ({"cell": "OptimizedLSTMCell"}, "forget_bias"),
+        ({"readout": "lstm"}, None),
+    ],
+    ids=str,
+)
+def test_every_cell_and_readout_learns(model, init):
+    losses = learns(member("latch", 1, model={"units": 3} | model, recipe={"lr": 0.1, "init": init}))
+    assert losses[-1] < 0.97 * losses[0]
+
+
+@pytest.mark.parametrize("task", task_classes())
+def test_every_task_trains(task):
+    learns(member(task, max(4, task_classes()[task]().smallest_lag), recipe={"budget": 12}), 12)
+
+
+@pytest.mark.parametrize(
+    "knobs",
+    [
+        {"task": "windows", "window": 3, "carry": "reset"},
+        {"task": "windows", "window": 3, "label": "last"},
+        {"task": "delay_line", "reals": True},
+        {"task": "count", "kind": "tokens"},
+    ],
+    ids=str,
+)
+def test_every_kind_of_data_trains(knobs):
+    learns(member(lag=6, recipe={"budget": 12}, **knobs), 12)
+
+
+def test_a_window_that_resets_cannot_be_solved_where_one_that_keeps_is():
+    """What the label asks is gone with the carry: the reset reaches the training program."""
+    both = [
+        member(
+            "windows",
+            5,
+            window=3,
+            carry=carry,
+            recipe={"budget": 300, "lr": 0.1, "batch": 32},
+            evaluation={"every": 50, "sequences": 256},
+        )
+        for carry in ("keep", "reset")
+    ]
+    keep, reset = train(both, ONE)
+    assert keep.status == "solved"
+    assert reset.status == "unsolved"
+    assert reset.best < 0.85  # two windows: at most 1/2 + 1/4

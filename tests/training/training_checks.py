@@ -1,0 +1,71 @@
+"""Helpers of the training tests: small members, and a listener that remembers what it was told."""
+
+from typing import Any
+
+import numpy as np
+
+from memcap.config import Engine, Member, resolve, task_defaults
+from memcap.training.engine import Ended, Listener
+
+ONE = Engine(batching="map", lanes=4, workers=1)
+
+
+def member(
+    task: str = "latch",
+    lag: int = 3,
+    *,
+    seed: int = 0,
+    length: int | None = None,
+    model: dict[str, Any] | None = None,
+    recipe: dict[str, Any] | None = None,
+    evaluation: dict[str, Any] | None = None,
+    **knobs: Any,
+) -> Member:
+    """A member that trains in a blink: one unit, 30 steps, evaluations of 64 sequences."""
+    return resolve(
+        {
+            "task": task_defaults(task) | {"lag": lag, "length": length} | knobs,
+            "model": {"units": 1} | (model or {}),
+            "recipe": {"budget": 30, "batch": 16} | (recipe or {}),
+            "evaluation": {"every": 10, "sequences": 64, "stretch": 2} | (evaluation or {}),
+            "seed": seed,
+        }
+    )
+
+
+class Remembers(Listener):
+    """Keeps every call."""
+
+    def __init__(self) -> None:
+        self.populations: list[list[Member]] = []
+        self.points: dict[Member, list[tuple[int, dict[str, float]]]] = {}
+        self.results: list[Ended] = []
+
+    def started(self, members) -> None:
+        self.populations.append(list(members))
+
+    def curve(self, member, step, values) -> None:
+        self.points.setdefault(member, []).append((step, values))
+
+    def ended(self, population, ended) -> None:
+        assert {each.member for each in ended} <= set(population)
+        self.results += ended
+
+
+def vector(ended: Ended) -> np.ndarray:
+    """A result's weights as one vector."""
+    return ended.member.functional.flatten(ended.weights)
+
+
+def start(member: Member) -> np.ndarray:
+    """A member's weights before training, as one vector."""
+    functional = member.functional
+    return functional.flatten(functional.init(member.init, [member.seed, member.lag, member.model.units]))
+
+
+def assert_same(one: Ended, other: Ended) -> None:
+    """Equal to float rounding."""
+    assert (one.member, one.status, one.steps) == (other.member, other.status, other.steps)
+    scores = [(e.score, e.best, e.stretched, e.train_loss) for e in (one, other)]
+    np.testing.assert_allclose(*scores, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(vector(one), vector(other), rtol=1e-4, atol=1e-5)
