@@ -37,6 +37,14 @@ def _flags_work(folder: Path) -> bool:
     return works
 
 
+def _writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK)
+
+
 def hash_of(flags: tuple[str, ...]) -> str:
     """8 hex digits that change with the flags."""
     import hashlib
@@ -54,7 +62,7 @@ def prepare() -> None:
 
     import jax
 
-    if jax.config.values["jax_compilation_cache_dir"] is None:
+    if jax.config.values["jax_compilation_cache_dir"] is None and _writable(folder / "xla"):
         jax.config.update("jax_compilation_cache_dir", str(folder / "xla"))
     # Accelerators would round the factors of a product to 8 or 11 bits: enough noise to blur what a carry holds.
     jax.config.update("jax_default_matmul_precision", "highest")

@@ -230,7 +230,8 @@ def export(arguments: argparse.Namespace) -> None:
     model = Model(**store.config_of(row)["model"])
     arrays = exported(model, store.weights_of(arguments.results, row), arguments.layout)
     store.write_arrays(arguments.output, arrays)
-    print(f"{arguments.output}: {', '.join(arrays)} ({row['task']}, lag {row['lag']}, {row['units']} units, {row['status']})")
+    member = f"{row['task']}, lag {row['lag']}, units {row['units']}, seed {row['seed']}, {row['status']}"
+    print(f"{arguments.output}: {', '.join(arrays)} ({member})")
 
 
 def train(arguments: Sequence[str]) -> None:

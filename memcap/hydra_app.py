@@ -203,6 +203,7 @@ def main(arguments: Sequence[str]) -> None:
     register()
     for noisy in ("jax", "matplotlib"):  # Hydra's root logger would show their remarks on absent TPUs and fonts
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.raiseExceptions = False  # Hydra prints by logging: a closed pipe would give a traceback a line
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that Hydra raises, and memcap decides what the user sees
     parser = get_args_parser()
     parser.error = _refuse  # type: ignore[method-assign]

@@ -60,13 +60,23 @@ def answer(task: Task, lag: int, share: float, points: list[Point]) -> Answer:
     point = max(measured, key=lambda p: (p.length == task.length(lag), sum(p.runs)), default=None)
     width = None if point is None else threshold(point.posterior, share)
     predicted = None if point is not None else predict(points, lag, share)
-    return Answer(task, lag, share, point, width, predicted, references(task, lag), command(task, lag))
+    beyond = max(point.units) if point is not None and width is not None and width.censored == "above" else None
+    return Answer(task, lag, share, point, width, predicted, references(task, lag), command(task, lag, beyond))
 
 
-def command(task: Task, lag: int) -> str:
-    """A command that measures the lag: three widths or more, from half of one unit a symbol held to beyond it."""
-    middle = task.held(lag)
-    widths = sorted({max(1, round(middle * 2**k)) for k in (-1, -0.5, -0.25, -0.1, 0, 0.1, 0.25, 0.5)})
+def command(task: Task, lag: int, beyond: int | None = None) -> str:
+    """A command that measures the lag, at three widths or more.
+
+    Args:
+        task, lag: what to measure.
+        beyond: the widest net that was tried and was not enough. None: widths from half of one unit a symbol held to 1.4
+            times as many.
+    """
+    if beyond is None:
+        least, middle, octaves = 1, task.held(lag), (-1, -0.5, -0.25, -0.1, 0, 0.1, 0.25, 0.5)
+    else:
+        least, middle, octaves = beyond + 1, beyond, (0.15, 0.3, 0.5, 0.75, 1)
+    widths = sorted({max(least, round(middle * 2**k)) for k in octaves})
     widths += range(widths[-1] + 1, widths[-1] + 4 - len(widths))
     knobs = [f"task.{k}={v}" for k, v in vars(task).items() if v != vars(type(task)())[k]]
     grid = f"'axes={{model.units: {widths}, seed: 8}}'"
@@ -135,7 +145,6 @@ def _measured(found: Answer) -> list[str]:
     assert point is not None
     assert width is not None
     what = f"{point.label} at lag {found.lag}"
-    high = "open" if math.isinf(width.high) else f"{width.high:.3g}"
     if found.units is None:
         first = (
             f"{what}: no width up to {_count(round(width.units), 'unit')} was enough for {_percent(found.share)} of the"
@@ -148,9 +157,11 @@ def _measured(found: Answer) -> list[str]:
             f" c). At least {_percent(found.share)} of the seeds that can train solve it there"
         )
         if width.censored == "below":
-            first += f"; it is the smallest width that was tried (95 %: up to {high})."
-        else:
-            first += f" (95 % interval {width.low:.3g} to {high} units)."
+            first += "; it is the smallest width that was tried"
+        interval = f"from {width.low:.3g} to {width.high:.3g} units"
+        if math.isinf(width.high):
+            interval = f"from {width.low:.3g} units up: the widths tried leave the upper end open"
+        first += f" (95 % interval {interval})."
     recipe = point.recipe
     chosen = f" (best of {point.recipes} tried)" if point.recipes > 1 else ""
     counts = ", ".join(f"{u}: {s}/{n}" for u, s, n in zip(point.units, point.solved, point.runs, strict=True))

@@ -77,11 +77,11 @@ def row(ended: Ended, study: str, population: str) -> dict[str, Any]:
         "steps_to_solve": ended.steps if solved else None,
         "metric": member.task.metric,
         "threshold": member.task.threshold(member.lag),
-        "final": None if math.isnan(ended.score) else ended.score,
-        "best": None if math.isnan(ended.best) else ended.best,
-        "train_loss": ended.train_loss,
+        "final": _finite(ended.score),
+        "best": _finite(ended.best),
+        "train_loss": _finite(ended.train_loss),
         "stretch": member.evaluation.stretch,
-        "stretched": ended.stretched,
+        "stretched": _finite(ended.stretched),
         "evaluation_sequences": member.evaluation.sequences,
         "carry_numbers": member.functional.carry_numbers(),
         "parameters": member.functional.parameters(),
@@ -93,6 +93,11 @@ def row(ended: Ended, study: str, population: str) -> dict[str, Any]:
         **environment(),
         "finished": datetime.now(UTC),
     }
+
+
+def _finite(value: float) -> float | None:
+    """None for what was never measured, or overflowed in a diverged run."""
+    return value if math.isfinite(value) else None
 
 
 class _Keeper(Listener):

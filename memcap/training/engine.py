@@ -144,13 +144,13 @@ def _population(program: Program, members: Sequence[Member], listener: Listener,
                 _write(operands, k, program.operands(member))
         if not any(seats):
             break
-        before, start = lanes.step.copy(), time.perf_counter()
+        before, asked, start = lanes.step.copy(), lanes.evaluations.copy(), time.perf_counter()
         lanes = jax.tree.map(lambda leaf: np.array(leaf), code.advance(lanes, operands))
         work = (lanes.step - before + 1) * operands.length * [seat is not None for seat in seats]
         seconds += (time.perf_counter() - start) * work / work.sum()
         for k, seat in enumerate(seats):
             if seat is not None and lanes.step[k] > before[k]:
-                listener.curve(seat, int(lanes.step[k]), _point(seat, lanes, k))
+                listener.curve(seat, int(lanes.step[k]), _point(seat, lanes, k, lanes.evaluations[k] > asked[k]))
         waiting = [k for k, seat in enumerate(seats) if seat is not None and lanes.status[k] != Status.RUNNING]
         if waiting:
             ended = _collect(program, code, seats, lanes, operands, seconds, waiting)
@@ -170,13 +170,11 @@ def _write(stacked: Any, k: int, value: Any) -> None:
     jax.tree.map(write, stacked, value)
 
 
-def _point(member: Member, lanes: Any, k: int) -> dict[str, float]:
+def _point(member: Member, lanes: Any, k: int, evaluated: bool) -> dict[str, float]:
+    """A point on the curve; the held-out score only where it is new."""
     metric = member.task.metric
-    return {
-        "train/loss": float(lanes.loss[k]),
-        f"train/{metric}": float(lanes.train_score[k]),
-        f"eval/{metric}": float(lanes.score[k]),
-    }
+    point = {"train/loss": float(lanes.loss[k]), f"train/{metric}": float(lanes.train_score[k])}
+    return point | ({f"eval/{metric}": float(lanes.score[k])} if evaluated else {})
 
 
 def _collect(program, code: Compiled, seats, lanes, operands, seconds, which: list[int]) -> list[Ended]:

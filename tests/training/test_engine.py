@@ -38,10 +38,10 @@ def test_a_member_alone_and_among_others_has_one_result(reference):
     listener = Remembers()
     (alone,) = train([TARGET], ONE, listener)
     assert_same(alone, reference[0][3])
-    mine = [(step, list(values.values())) for step, values in listener.points[TARGET]]
-    among = [(step, list(values.values())) for step, values in reference[1].points[TARGET]]
+    mine, among = listener.points[TARGET], reference[1].points[TARGET]
     assert [step for step, _ in mine] == [step for step, _ in among] == [10, 20, 30]
-    np.testing.assert_allclose([v for _, v in mine], [v for _, v in among], rtol=1e-5, atol=1e-6)
+    for (_, values), (_, others) in zip(mine, among, strict=True):
+        assert values == pytest.approx(others, rel=1e-5, abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_curves_are_reported(reference):
         budget = ended.member.recipe.budget
         assert steps == [*range(10, budget, 10), budget]
         for _, values in listener.points[ended.member]:
-            assert set(values) == {"train/loss", "train/accuracy", "eval/accuracy"}
+            assert {"train/loss", "train/accuracy"} <= set(values) <= {"train/loss", "train/accuracy", "eval/accuracy"}
             assert values["train/loss"] > 0
             assert 0 <= values["train/accuracy"] <= 1
         last = listener.points[ended.member][-1][1]

@@ -1,0 +1,147 @@
+"""The answer's values and words, on rows that were made up."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from study_rows import group, table
+
+from memcap.capacity.answer import answer, as_dict, command, sentences
+from memcap.capacity.frontier import frontier
+from memcap.capacity.thresholds import posterior, threshold
+from memcap.knobs import UserError
+from memcap.tasks import task_class
+
+DELAY, LATCH = task_class("delay_line")(), task_class("latch")()
+KEYS = {"task", "lag", "u_exist", "u50", "u90", "u90_low", "u90_high", "information_floor", "one_per_number"}
+KEYS |= {"constructed", "carry_numbers", "budget", "runs"}
+MIXED = {4: (0, 8), 5: (3, 8), 6: (6, 8), 7: (8, 8), 8: (8, 8)}
+
+
+def points():
+    """Delay lines measured at lags 2, 4, 8; not reached at 16; a latch whose smallest width was enough."""
+    delays = {2: {2: (0, 8), 3: (8, 8), 4: (8, 8)}, 4: MIXED, 8: {8: (0, 8), 9: (5, 8), 10: (8, 8)}, 16: {15: (0, 8)}}
+    rows = [group("delay_line", lag, counts, budget=3000) for lag, counts in delays.items()]
+    return frontier(table(*rows, group("latch", 5, {1: (8, 8), 2: (8, 8)})))
+
+
+def asked(task, lag, share=0.9, **more):
+    """What JSON and words say."""
+    found = answer(task, lag, share, more.get("points", points()))
+    values = as_dict(found)
+    assert values.keys() >= KEYS
+    json.dumps(values, allow_nan=False)
+    said = sentences(found)
+    assert not any("\n" in line or "inf " in line or "nan" in line for line in said)
+    return values, "\n".join(said)
+
+
+def test_measured():
+    values, words = asked(DELAY, 4)
+    exact = threshold(posterior(list(MIXED), [s for s, _ in MIXED.values()], [8] * 5), 0.9)
+    assert values["measured"]
+    assert (values["u90"], values["u90_low"], values["u90_high"]) == (exact.units, exact.low, exact.high)
+    assert values["units"] == math.ceil(exact.units)
+    assert values["carry_numbers"] == 2 * values["units"]
+    assert (values["u_exist"], values["budget"], values["runs"]) == (5, 3000, 40)
+    assert (values["information_floor"], values["one_per_number"], values["constructed"]) == (1, 3, 5)
+    assert values["predicted"] is None
+    assert f"take {values['units']} units, so a carry of {values['carry_numbers']} numbers" in words
+    assert f"from {exact.low:.3g} to {exact.high:.3g} units" in words
+    assert "budget 3000 steps" in words
+    assert "lr 0.03" in words
+    assert "Hand-set weights solve it, with no training, at 5 units." in words
+    assert "NOT MEASURED" not in words
+
+
+def test_confidence_moves_the_answer():
+    units = [asked(DELAY, 4, share)[0]["units"] for share in (0.1, 0.5, 0.9)]
+    assert units == [5, 6, 7]
+    values, words = asked(DELAY, 4, 0.9995)
+    assert values["units"] is None
+    assert "no width up to 8 units was enough for 99.95 % of the seeds" in words
+
+
+@pytest.mark.parametrize(("lag", "how"), [(6, "between"), (30, "OUTSIDE")])
+def test_not_measured(lag, how):
+    values, words = asked(DELAY, lag)
+    widths = [p.fit.u90.units for p in points() if p.lag in (2, 4, 8) and p.task == DELAY]
+    expected = np.polyval(np.polyfit([2, 4, 8], widths, 1), lag)
+    assert not values["measured"]
+    assert all(values[k] is None for k in ("u_exist", "u50", "u90", "u90_low", "u90_high", "budget", "runs"))
+    assert values["predicted"] == pytest.approx(expected)
+    assert values["predicted_low"] < values["predicted"] < values["predicted_high"]
+    assert values["units"] == math.ceil(expected)
+    first = words.splitlines()[0]
+    assert "NOT MEASURED" in first
+    assert f"predicts {expected:.3g} units" in first
+    assert f"lies {how} them" in first
+    assert "A prediction, no measurement." in first
+    assert "no width tried was enough: lag 16" in first
+    assert f"To measure it: memcap train task=delay_line task.lag={lag} " in words
+
+
+def test_a_prediction_is_for_the_share_that_was_asked_for():
+    assert asked(DELAY, 6, 0.5)[0]["predicted"] < asked(DELAY, 6, 0.9)[0]["predicted"]
+    assert "that 50 % of the seeds need" in asked(DELAY, 6, 0.5)[1]
+
+
+def test_nothing_measured():
+    values, words = asked(LATCH, 50, points=[])
+    assert values["units"] is values["carry_numbers"] is values["predicted"] is None
+    assert (values["information_floor"], values["one_per_number"], values["constructed"]) == (1, 1, 1)
+    assert "NOT MEASURED, and there are too few measured lags" in words
+    assert values["command"] in words
+
+
+def test_not_reached():
+    values, words = asked(DELAY, 16)
+    assert values["measured"]
+    assert values["units"] is values["carry_numbers"] is values["u90_high"] is values["u_exist"] is None
+    assert values["u90_censored"] == "above"
+    assert "no width up to 15 units was enough" in words
+    assert "Smallest width that any seed solved: none." in words
+    assert "model.units: [17, 18, 21, 25, 30]" in words  # wider than what was not enough
+
+
+def test_the_smallest_width_was_enough():
+    values, words = asked(LATCH, 5)
+    assert (values["units"], values["carry_numbers"], values["u90_censored"]) == (1, 2, "below")
+    assert "take 1 unit, so a carry of 2 numbers" in words
+    assert "the smallest width that was tried" in words
+
+
+def test_the_number_of_recipes_tried_is_said():
+    rows = (group(counts=MIXED, lr=0.1), group(counts=MIXED | {5: (8, 8)}, lr=0.2))
+    words = asked(LATCH, 5, points=frontier(table(*rows)))[1]
+    assert "recipe hold (best of 2 tried), lr 0.2" in words
+
+
+def test_seeds_that_no_width_saves_are_a_failure_of_training():
+    rows = group(counts={u: (9 if u > 3 else 0, 16) for u in range(1, 12)})
+    assert "fail whatever the width" in asked(LATCH, 5, points=frontier(table(rows)))[1]
+    assert "fail whatever the width" not in asked(DELAY, 4)[1]
+
+
+@pytest.mark.parametrize("other", [{"knobs": {"symbols": 4}}, {"cell": "GRUCell"}, {"readout": "lstm"}])
+def test_points_of_other_tasks_and_nets_say_nothing(other):
+    found = answer(LATCH, 5, 0.9, frontier(table(group(counts=MIXED, **other))))
+    assert found.point is None
+
+
+def test_the_tasks_own_length_counts_first():
+    rows = (group(counts={1: (64, 64)}, length=40), group(counts=MIXED))
+    assert answer(LATCH, 5, 0.9, frontier(table(*rows))).point.length == LATCH.length(5)
+
+
+def test_a_lag_that_the_task_does_not_have():
+    with pytest.raises(UserError, match="--lag 1: the least lag of temporal_order is"):
+        answer(task_class("temporal_order")(), 1, 0.9, [])
+
+
+def test_the_command_measures_what_was_asked():
+    line = command(task_class("delay_line")(symbols=4), 50)
+    assert line.startswith("memcap train task=delay_line task.symbols=4 task.lag=50 ")
+    assert "model.units: [26, 36, 43, 48, 51, 55, 61, 72], seed: 8" in line
+    assert "model.units: [1, 2, 3]" in command(LATCH, 50)

@@ -1,0 +1,38 @@
+"""Run `memcap` inside the tests' own process: a process of its own would take seconds to import JAX."""
+
+import contextlib
+import io
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from memcap import cli
+
+
+@dataclass
+class Done:
+    """What a command left: exit status, stdout and stderr."""
+
+    status: int
+    out: str
+    err: str
+
+
+def memcap(folder, *arguments):
+    """Run the command with `folder` as the working directory."""
+    out, err, status = io.StringIO(), io.StringIO(), 0
+    with contextlib.chdir(folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            cli.main(list(map(str, arguments)))
+        except SystemExit as ended:
+            status = ended.code or 0
+    for handler in list(logging.root.handlers):  # Hydra's, of this run; pytest's own are of derived classes
+        if type(handler) in (logging.FileHandler, logging.StreamHandler):
+            logging.root.removeHandler(handler)
+            handler.close()
+    return Done(status, out.getvalue(), err.getvalue())
+
+
+def files(folder):
+    """Paths of all files and folders below a folder, with the times of the files' last change."""
+    return {str(p): p.stat().st_mtime_ns if p.is_file() else None for p in Path(folder).rglob("*")}

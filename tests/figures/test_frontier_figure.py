@@ -1,0 +1,127 @@
+"""The numbers drawn are the frontier's, and what they rest on is written below them."""
+
+import math
+
+import matplotlib.pyplot as plt
+import polars as pl
+import pytest
+from study_rows import group, table
+
+from memcap.capacity.frontier import columns, frontier
+from memcap.figures.frontier import caption, draw, plot
+from memcap.knobs import UserError
+
+
+@pytest.fixture(scope="module")
+def points():
+    """A delay line at lags 2 and 4 that was not reached at 16, and a latch at lags 2 and 16 that needs 1 unit."""
+    return frontier(
+        table(
+            group("delay_line", 2, {2: (0, 8), 3: (6, 8), 4: (8, 8)}, recipe="forget_bias", budget=3000),
+            group("delay_line", 4, {3: (0, 8), 4: (2, 8), 5: (8, 8), 6: (8, 8)}, recipe="forget_bias", budget=3000),
+            group("delay_line", 16, {14: (0, 6), 15: (0, 6)}, recipe="open_gate", lr=0.005, budget=1234),
+            *(group("latch", lag, {1: (8, 8), 2: (8, 8)}) for lag in (2, 16)),
+        )
+    )
+
+
+@pytest.fixture(scope="module")
+def axes(points):
+    drawn = plot(points)
+    yield drawn.axes[0]
+    plt.close(drawn)
+
+
+def drawn(axes, start, colour=None):
+    """Data of all lines whose label starts so, and which have data, by colour if one is named."""
+    lines = [x for x in axes.lines if x.get_label().startswith(start) and colour in (None, x.get_color())]
+    return [tuple(zip(*x.get_data(), strict=True)) for x in lines if len(x.get_xdata())]
+
+
+def colour(axes, task):
+    return next(x.get_color() for x in axes.lines if x.get_label().startswith(f"{task}, "))
+
+
+def same(found, expected):
+    """Same heights, and at the right lags but for the shift that keeps tasks apart."""
+    assert [y for _, y in found] == pytest.approx([y for _, y in expected])
+    assert all(abs(math.log2(x / lag)) < 0.15 for (x, _), (lag, _) in zip(found, expected, strict=True))
+
+
+@pytest.mark.parametrize(("task", "measured"), [("delay_line", (2, 4)), ("latch", (2, 16))])
+@pytest.mark.parametrize("which", ["u50", "u90"])
+def test_lines_go_through_the_thresholds_that_were_reached(points, axes, task, measured, which):
+    (found,) = drawn(axes, f"{task}, {which[1:]} %")
+    same(found, [(p.lag, getattr(p.fit, which).units) for p in points if p.task.name == task and p.lag in measured])
+
+
+def test_a_threshold_that_was_not_reached_has_an_arrow_and_no_marker(points, axes):
+    own = colour(axes, "delay_line")
+    assert not [x for line in drawn(axes, "delay_line, ") for x, _ in line if x > 8]
+    arrows = [x for line in axes.lines for x in [line] if x.get_label() == "_open_end" and x.get_color() == own]
+    up = [x.get_data() for x in arrows if x.get_marker() == "^"]
+    at_16 = [(float(x[0]), float(y[0])) for x, y in up if x[0] > 8]
+    assert len(at_16) == 2  # u50 and u90
+    assert all(y >= 15 for _, y in at_16)
+
+
+def test_bars_span_the_intervals(points, axes):
+    (point,) = (p for p in points if p.task.name == "delay_line" and p.lag == 4)
+    bars = [bar for bar in drawn(axes, "_interval", colour(axes, "delay_line")) if 3.5 < bar[0][0] < 4.5]
+    expected = sorted((t.low, t.high) for t in (point.fit.u50, point.fit.u90))
+    assert sorted((low, high) for (_, low), (_, high) in bars) == [pytest.approx(e) for e in expected]
+
+
+def test_reference_lines_and_constructed_marks_are_where_theory_says(axes):
+    own = colour(axes, "delay_line")
+    assert drawn(axes, "_one_per_number", own) == [((2, 2), (4, 3), (16, 9))]
+    assert drawn(axes, "_constructed", own) == [((2, 3), (4, 5), (16, 17))]
+    assert drawn(axes, "_constructed", colour(axes, "latch")) == [((2, 1), (16, 1))]
+
+
+def test_everything_lies_inside_the_axes(axes):
+    bottom, top = axes.get_ylim()
+    left, right = axes.get_xlim()
+    for line in axes.lines:
+        assert all(left <= x <= right for x in line.get_xdata())
+        assert all(bottom <= y <= top for y in line.get_ydata())
+
+
+def test_the_caption_says_recipe_rate_budget_and_seeds(points, axes):
+    text = " ".join(caption(points).split())
+    assert "lag 2 to 4: forget_bias, lr 0.03, budget 3000 steps" in text
+    assert "lag 16: open_gate, lr 0.005, budget 1234 steps" in text
+    assert "6 to 8 seeds a width" in text
+    assert "not a capacity limit" in text
+    assert "Best of" not in text
+    assert caption(points) in [t.get_text() for t in axes.figure.texts]
+
+
+def test_the_caption_says_that_the_best_of_several_recipes_was_taken():
+    two = frontier(table(group(lr=0.1), group(lr=0.2)))
+    assert "Best of 2 recipes" in " ".join(caption(two).split())
+
+
+def test_the_numbers_lie_beside_the_picture(points, tmp_path):
+    before = plt.get_fignums()
+    picture = draw(points, tmp_path / "new" / "figures")
+    assert plt.get_fignums() == before
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert picture.with_suffix(".pdf").read_bytes().startswith(b"%PDF")
+    read = pl.read_csv(picture.with_suffix(".csv"), infer_schema_length=None)
+    expected = [columns(p) for p in points]
+    assert read.columns == list(expected[0])
+    for row, point in zip(read.iter_rows(named=True), expected, strict=True):
+        assert {k: v if v is None or isinstance(v, str) else pytest.approx(v) for k, v in point.items()} == row
+
+
+def test_nothing_to_draw(tmp_path):
+    with pytest.raises(UserError, match="nothing to draw"):
+        draw([], tmp_path / "figures")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_cannot_be_written(points, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be written"):
+        draw(points, tmp_path / "file" / "figures")

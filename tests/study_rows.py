@@ -1,0 +1,50 @@
+"""Rows of members that nobody trained: for tests of what is said about rows."""
+
+import itertools
+import json
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+
+import polars as pl
+
+from memcap.studies import store
+from memcap.tasks import task_class
+
+RECIPE = {"recipe": "hold", "lr": 0.03, "schedule": "constant", "warmup": 0, "batch": 64, "clip": 1.0, "budget": 1500}
+NUMBERS = itertools.count()
+
+
+def group(task="latch", lag=5, counts=None, *, knobs=None, diverged=0, steps=100, **columns):
+    """Rows of one task and lag.
+
+    counts: {units: (solved, runs)}; diverged: how many of the unsolved of each width are called so; steps: to solve, of
+    the first solved, 10 more for each next; knobs: that differ from the task's defaults; columns: as in the schema.
+    """
+    generator = replace(task_class(task)(), **(knobs or {}))
+    columns = {"length": generator.length(lag), "cell": "lstm", "readout": "dense", **RECIPE, **columns}
+    found = []
+    for units, (solved, runs) in (counts or {1: (0, 4), 2: (4, 4), 3: (4, 4)}).items():
+        for seed in range(runs):
+            status = "solved" if seed < solved else "diverged" if seed < solved + diverged else "unsolved"
+            done = status == "solved"
+            found.append(
+                {name: None for name in store.SCHEMA}
+                | {"key": f"{next(NUMBERS):016x}", "study": "made_up", "task": task, "lag": lag, "units": units}
+                | {"knobs": json.dumps(asdict(generator), sort_keys=True), "seed": seed, "status": status}
+                | {"solved": done, "steps": steps + 10 * seed, "steps_to_solve": steps + 10 * seed if done else None}
+                | {"metric": generator.metric, "threshold": generator.threshold(lag), "stretch": 20}
+                | {"stretched": 1.0 - 0.01 * seed if done else None, "final": None if status == "diverged" else 0.5}
+                | {"evaluation_sequences": 2048, "finished": datetime.now(UTC), **columns}
+            )
+    return found
+
+
+def table(*groups) -> pl.DataFrame:
+    """All rows of some groups, as the store would read them."""
+    return store.frame([row for group in groups for row in group])
+
+
+def write(folder, *groups):
+    """Put the rows where a study would have put them."""
+    (folder / "rows").mkdir(parents=True, exist_ok=True)
+    store.write_rows(folder / "rows" / "made_up.parquet", table(*groups))

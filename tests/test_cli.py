@@ -1,0 +1,265 @@
+"""The subcommands that read: their words, their JSON, and their complaints. `memcap train` is in test_hydra_app.py."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import polars as pl
+import pytest
+from command import files, memcap
+from study_rows import group, write
+
+import memcap as package
+from memcap.capacity.frontier import columns, frontier
+from memcap.studies import store
+from memcap.tasks import task_class
+
+ROOT = Path(__file__).parents[1]
+COUNTS = {1: (0, 8), 2: (4, 8), 3: (8, 8), 4: (8, 8)}
+
+
+@pytest.fixture
+def study(tmp_path):
+    """A working directory with a study in outputs/: a delay line at lags 2, 3, 8 and a latch that diverged."""
+    groups = [group("delay_line", lag, {u + lag - 2: n for u, n in COUNTS.items()}) for lag in (2, 3, 8)]
+    write(tmp_path / "outputs" / "made_up", *groups, group("latch", 5, {1: (0, 2)}, diverged=2))
+    return tmp_path
+
+
+def strict(text):
+    """JSON as the standard has it."""
+
+    def refuse(constant):
+        raise AssertionError(constant)
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def test_help_teaches(tmp_path):
+    top = memcap(tmp_path, "--help")
+    assert top.status == 0
+    for command in ("train", "tasks", "collect", "frontier", "figure", "answer", "inspect", "export"):
+        assert f"\n    {command} " in top.out
+        done = memcap(tmp_path, command, "--help")
+        assert (done.status, done.err) == (0, "")
+        assert done.out.startswith(f"usage: memcap {command} [")
+    assert "memcap train sweeps=first_study" in top.out
+    train = memcap(tmp_path, "train", "--help").out
+    for part in ("-m task=latch", "--cfg job", "-sc install=bash", "recipe=    auto, chrono", "task=      adding, copy"):
+        assert part in train
+    assert memcap(tmp_path, "--version").out == f"memcap {package.__version__}\n"
+    assert not list(tmp_path.iterdir())
+
+
+REFUSED = [
+    ("", "the following arguments are required: COMMAND; see memcap --help"),
+    ("nope", "invalid choice: 'nope'"),
+    ("tasks --lag 0", "--lag: 0: must be a whole number, at least 1; see memcap tasks --help"),
+    ("tasks --lag soon", "--lag: soon: must be a whole number"),
+    ("frontier", "outputs: no such folder or file; train a study first"),
+    ("frontier empty", "empty: holds no rows; train a study first"),
+    ("frontier file", "file: not a readable Parquet file"),
+    ("frontier other.parquet", "other.parquet: no column key; not a table of rows"),
+    ("collect", "outputs: no such folder or file"),
+    ("collect empty", "empty: holds no rows"),
+    ("figure", "the following arguments are required: name"),
+    ("figure nope", "invalid choice: 'nope' (choose from"),
+    ("figure frontier", "outputs: no such folder or file"),
+    ("figure frontier empty", "empty: holds no rows"),
+    ("answer --lag 5", "the following arguments are required: --task"),
+    ("answer --task latch", "the following arguments are required: --lag"),
+    ("answer --task nope --lag 5", "no such task; one of adding,"),
+    ("answer --task latch --lag 0", "--lag: 0: must be a whole number, at least 1"),
+    ("answer --task temporal_order --lag 1", "--lag 1: the least lag of temporal_order is"),
+    ("answer --task latch --lag 5 --confidence 1", "--confidence: 1: must be a number above 0 and below 1"),
+    ("answer --task latch --lag 5 --confidence nan", "--confidence: nan: must be a number above 0 and below 1"),
+    ("answer --task latch --lag 5 --knob symbols", "--knob symbols: must be NAME=VALUE"),
+    ("answer --task latch --lag 5 --knob symbols=1", "task.symbols=1: must be at least 2"),
+    ("answer --task latch --lag 5 --knob nope=1", "task.nope: no such field; task has symbols, distractors"),
+    ("answer --task latch --lag 5 file", "file: not a readable Parquet file"),
+    ("inspect --units 0", "--units: 0: must be a whole number, at least 1"),
+    ("inspect --timesteps -1", "--timesteps: -1: must be a whole number, at least 1"),
+    ("inspect --cell Nope", "model.cell=Nope: no such cell; one of lstm,"),
+    ("export abc -o x.npz", "the following arguments are required: --layout"),
+    ("export abc -o x.npz --layout onnx", "invalid choice: 'onnx' (choose from"),
+    ("export abc -o x.npz --layout keras", "outputs: no such folder or file"),
+    ("export abc -o x.npz --layout keras --results empty", "abc: 0 members in empty"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "expected"), REFUSED)
+def test_a_mistake_is_one_line_and_leaves_nothing(tmp_path, arguments, expected):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_text("no rows")
+    pl.DataFrame({"lag": [1]}).write_parquet(tmp_path / "other.parquet")
+    before = files(tmp_path)
+    done = memcap(tmp_path, *arguments.split())
+    assert done.status == 2
+    assert done.out == ""
+    assert done.err.startswith("memcap: ")
+    assert done.err.count("\n") == 1
+    assert expected in done.err
+    assert files(tmp_path) == before
+
+
+def test_a_corrupt_shard_is_named(study):
+    (study / "outputs" / "made_up" / "rows" / "other.parquet").write_bytes(b"PAR1, and then nothing")
+    before = files(study)
+    for command in ("frontier", "collect", "figure frontier", "answer --task latch --lag 5"):
+        done = memcap(study, *command.split())
+        assert (done.status, done.err.count("\n")) == (2, 1)
+        assert "other.parquet: not a readable Parquet file; delete it and train again what it held" in done.err
+        assert files(study) == before
+
+
+@pytest.mark.parametrize("command", ["figure frontier -o", "collect", "export 00 --layout flax -o"])
+def test_what_cannot_be_written_is_named(study, command):
+    (study / "file").write_text("")
+    place = "outputs/made_up/rows/made_up.parquet" if command == "collect" else "file/x.npz"
+    before = files(study)
+    done = memcap(study, *command.split(), place)
+    assert (done.status, done.err.count("\n")) == (2, 1)
+    assert files(study) == before
+
+
+def test_tasks(tmp_path):
+    rows = {row["task"]: row for row in strict(memcap(tmp_path, "tasks", "--lag", 50, "--json").out)}
+    assert (rows["delay_line"]["bits"], rows["delay_line"]["one_per_number"]) == (50, 26)
+    assert (rows["latch"]["bits"], rows["latch"]["constructed"]) == (1, 1)
+    words = memcap(tmp_path, "tasks", "--lag", 50).out
+    assert "Tasks at lag 50" in words
+    assert all(name in words for name in rows)
+
+
+def test_frontier_in_words_and_json(study):
+    expected = [columns(p) for p in frontier(store.read(study / "outputs"))]
+    for place in ([], ["outputs/made_up"], ["outputs/made_up/rows/made_up.parquet"]):
+        done = memcap(study, "frontier", *place, "--json")
+        assert strict(done.out) == expected
+    latch = expected[-1]
+    assert (latch["task"], latch["u_exist"], latch["counts"]) == ("latch", None, "1:0/2")
+    words = memcap(study, "frontier").out
+    assert "2:0/8 3:4/8 4:8/8 5:8/8" in words
+    assert "> 1, not reached" in words
+
+
+def test_collect_folds_and_changes_nothing_that_is_said(study):
+    before = memcap(study, "frontier", "--json").out
+    done = memcap(study, "collect", "outputs/made_up")
+    assert done.out == "98 rows in outputs/made_up/rows.parquet\n"
+    assert strict(memcap(study, "collect", "--json").out) == {"file": "outputs/rows.parquet", "rows": 98}
+    assert memcap(study, "frontier", "--json").out == before
+    assert memcap(study, "frontier", "outputs/rows.parquet", "--json").out == before
+
+
+def test_figure_is_drawn_with_its_numbers_beside_it(study):
+    done = memcap(study, "figure", "frontier")
+    assert done.out == "outputs/figures/frontier.png\n"
+    assert sorted(p.name for p in (study / "outputs" / "figures").iterdir()) == [
+        *("frontier.csv", "frontier.pdf", "frontier.png")
+    ]
+    done = memcap(study, "figure", "frontier", "outputs/made_up", "-o", "elsewhere")
+    assert done.out == "elsewhere/frontier.png\n"
+    assert (study / "elsewhere" / "frontier.csv").read_text() == (study / "outputs/figures/frontier.csv").read_text()
+
+
+@pytest.mark.parametrize(("lag", "measured"), [(3, True), (5, False), (50, False)])
+def test_answer_in_words_and_json(study, lag, measured):
+    found = strict(memcap(study, "answer", "--task", "delay_line", "--lag", lag, "--json").out)
+    assert found.keys() >= {
+        *("task", "lag", "u_exist", "u50", "u90", "u90_low", "u90_high", "information_floor", "one_per_number"),
+        *("constructed", "carry_numbers", "budget", "runs"),
+    }
+    assert (found["task"], found["lag"], found["measured"], found["constructed"]) == ("delay_line", lag, measured, lag + 1)
+    words = memcap(study, "answer", "--task", "delay_line", "--lag", lag).out
+    assert "unit" in words
+    assert "interval" in words
+    assert ("budget 1500 steps" in words) == measured
+    assert ("NOT MEASURED" in words) == (found["budget"] is None) == (not measured)
+    assert (f"To measure it: memcap train task=delay_line task.lag={lag}" in words) == (not measured)
+    sure, unsure = (
+        strict(memcap(study, "answer", "--task", "delay_line", "--lag", lag, "--json", "--confidence", c).out)
+        for c in (0.9, 0.2)
+    )
+    assert sure == found
+    assert unsure["units"] < sure["units"]
+
+
+def test_answer_without_any_rows(tmp_path):
+    done = memcap(tmp_path, "answer", "--task", "copy", "--lag", 8, "--knob", "symbols=4", "--json")
+    found = strict(done.out)
+    assert (found["units"], found["measured"], found["bits"]) == (None, False, task_class("copy")(symbols=4).bits(8))
+    assert found["command"].startswith("memcap train task=copy task.symbols=4 task.lag=8 ")
+
+
+def test_the_command_that_an_answer_gives_is_accepted(tmp_path):
+    import shlex
+
+    line = strict(memcap(tmp_path, "answer", "--task", "latch", "--lag", 50, "--knob", "symbols=4", "--json").out)
+    arguments = shlex.split(line["command"])[1:]
+    assert memcap(tmp_path, *arguments, "seed=-1").err.startswith("memcap: ")
+    done = memcap(tmp_path, *arguments, "--cfg", "job")
+    assert "study: latch_50\n" in done.out
+    assert "symbols: 4\n" in done.out
+
+
+def test_inspect(tmp_path):
+    words = memcap(tmp_path, "inspect", "--units", 5, "--timesteps", 2, "--features", 3).out
+    assert "(1, 2, 5)" in words
+    assert "180 in the cell" in words
+    found = strict(memcap(tmp_path, "inspect", "--json").out)
+    assert (found["every"], found["carry_numbers"], found["cell_parameters"]) == ([1, 2, 5], 10, 180)
+    assert strict(memcap(tmp_path, "inspect", "--cell", "GRUCell", "--json").out)["carry_numbers"] == 5
+
+
+def keras_lstm(arrays, inputs):
+    """Outputs (B, O) at the last step of `layers.LSTM` and `layers.Dense`, as Keras defines them."""
+    kernel, recurrent, bias, dense, dense_bias = arrays.values()
+    h = c = np.zeros((len(inputs), len(recurrent)))
+
+    def sigmoid(x):
+        return 1 / (1 + np.exp(-x))
+
+    for x in np.moveaxis(inputs, 1, 0):
+        i, f, g, o = np.split(x @ kernel + h @ recurrent + bias, 4, axis=-1)
+        c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+        h = sigmoid(o) * np.tanh(c)
+    return h @ dense + dense_bias
+
+
+def test_an_exported_member_is_the_one_that_was_trained(tmp_path):
+    tiny = ["recipe.budget=40", "evaluation.every=20", "evaluation.sequences=256", "evaluation.stretch=2"]
+    assert memcap(tmp_path, "train", "task=latch", "task.lag=5", "model.units=2", *tiny).status == 0
+    (row,) = store.read(tmp_path / "outputs").iter_rows(named=True)
+    done = memcap(tmp_path, "export", row["key"][:8], "-o", "w.npz", "--layout", "keras")
+    assert done.status == 0
+    assert done.out.startswith("w.npz: lstm/kernel, lstm/recurrent_kernel, lstm/bias, dense/kernel, dense/bias (latch, ")
+    with np.load(tmp_path / "w.npz", allow_pickle=False) as read:
+        arrays = dict(read)
+    assert [a.shape for a in arrays.values()] == [(7, 8), (2, 8), (8,), (2, 2), (2,)]
+    assert {a.dtype for a in arrays.values()} == {np.dtype("float32")}
+    batch = task_class("latch")().sample(jax.random.key(7), 5, 7, 7, 1024)
+    one_hot = np.eye(7)[np.asarray(batch.inputs).T]
+    score = (keras_lstm(arrays, one_hot).argmax(-1) == np.asarray(batch.targets)).mean()
+    assert score == pytest.approx(row["final"], abs=0.1)
+    assert row["final"] > 0.9  # far from chance: other weights, or gates in another order, would not pass
+    for layout, first in (("torch", "lstm.weight_ih_l0"), ("flax", "cell.dense_i.kernel")):
+        done = memcap(tmp_path, "export", row["key"], "-o", f"{layout}.npz", "--layout", layout)
+        assert done.out.startswith(f"{layout}.npz: {first}, ")
+    done = memcap(tmp_path, "export", row["key"], "-o", "w.txt", "--layout", "keras")
+    assert (done.status, done.err) == (2, "memcap: w.txt: must end in .npz\n")
+
+
+def test_a_closed_pipe_ends_without_a_traceback(tmp_path):
+    shell = f"{sys.executable} -m memcap {{}} | head -n 1"
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    for arguments in ("tasks --json", "train --info config"):
+        done = subprocess.run(
+            shell.format(arguments), shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.stderr == ""
+        assert done.stdout.count("\n") == 1

@@ -1,0 +1,272 @@
+"""Members: every mistake is one line that says what is allowed, and the key is a hash of everything that decides the result."""
+
+import dataclasses
+from copy import deepcopy
+
+import pytest
+from omegaconf import OmegaConf
+
+from memcap.config import (
+    Engine,
+    Evaluation,
+    Recipe,
+    Tracking,
+    defaults,
+    recipe_file,
+    resolve,
+    root,
+    task_defaults,
+    task_of,
+    typed,
+)
+from memcap.knobs import UserError
+from memcap.models.network import Model
+from memcap.tasks import task_class, task_classes
+
+RECIPES = sorted(path.stem for path in (root() / "conf" / "recipe").glob("*.yaml"))
+
+
+def values(changes=None, task="delay_line"):
+    """A config's plain values with dotted changes."""
+    found = {
+        "task": task_defaults(task),
+        "model": defaults(Model),
+        "recipe": defaults(Recipe),
+        "evaluation": defaults(Evaluation),
+        "seed": 0,
+    }
+    for name, value in (changes or {}).items():
+        group, _, field = name.partition(".")
+        if field:
+            found[group][field] = value
+        else:
+            found[group] = value
+    return found
+
+
+def refusal(call) -> str:
+    with pytest.raises(UserError) as caught:
+        call()
+    text = str(caught.value)
+    assert "\n" not in text
+    return text
+
+
+MISTAKES = [
+    ("task.lag", 0, "at least 1"),
+    ("task.lag", -3, "at least 1"),
+    ("task.lag", 2.5, "a whole number"),
+    ("task.lag", "8", "a whole number"),
+    ("task.lag", True, "a whole number"),
+    ("task.lag", None, "a whole number"),
+    ("task.lag", 10**9, "at most 1000000"),
+    ("task.length", 16, "at least 17"),
+    ("task.length", 0, "at least 1"),
+    ("task.length", 1.5, "a whole number"),
+    ("task.symbols", 1, "at least 2"),
+    ("task.symbols", 2.5, "a whole number"),
+    ("task.reals", "yes", "true or false"),
+    ("task.reals", 1, "true or false"),
+    ("task.name", "delayline", "one of adding, copy"),
+    ("task.distractors", 4, "lag, length, symbols, reals"),
+    ("model.units", 0, "at least 1"),
+    ("model.units", 5000, "at most 4096"),
+    ("model.units", "four", "a whole number"),
+    ("model.units", None, "a whole number"),
+    ("model.cell", "LSTMM", "one of lstm, "),
+    ("model.cell", "Linear", "one of lstm, "),
+    ("model.readout", "relu", "one of dense, lstm"),
+    ("model.width", 3, "cell, units, readout"),
+    ("recipe.name", "magic", "one of auto, chrono"),
+    ("recipe.init", "keras", "one of forget_bias"),
+    ("recipe.lr", 0, "above 0"),
+    ("recipe.lr", -0.1, "above 0"),
+    ("recipe.lr", 11, "at most 10"),
+    ("recipe.lr", float("nan"), "above 0"),
+    ("recipe.lr", float("inf"), "above 0"),
+    ("recipe.lr", "fast", "a number"),
+    ("recipe.schedule", "linear", "one of constant, cosine"),
+    ("recipe.warmup", -1, "at least 0"),
+    ("recipe.batch", 0, "at least 1"),
+    ("recipe.clip", 0.0, "above 0"),
+    ("recipe.budget", 0, "at least 1"),
+    ("recipe.budget", 2**31, "at most 1e+09"),
+    ("recipe.forget_bias", 101, "at most 100"),
+    ("recipe.momentum", 0.9, "name, init"),
+    ("evaluation.every", 0, "at least 1"),
+    ("evaluation.every", 2**31, "at most 1e+09"),
+    ("evaluation.sequences", 0, "at least 1"),
+    ("evaluation.successive", 0, "at least 1"),
+    ("evaluation.successive", 101, "at most 100"),
+    ("evaluation.stretch", 0, "at least 1"),
+    ("evaluation.stretch", 101, "at most 100"),
+    ("evaluation.often", 1, "every, sequences"),
+    ("seed", -1, "at least 0"),
+    ("seed", 1.0, "a whole number"),
+    ("seed", None, "a whole number"),
+    ("seed", 2**31, "at most 1000000000"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "allowed"), MISTAKES, ids=lambda v: str(v)[:20])
+def test_a_mistake_names_the_field_and_what_is_allowed(name, value, allowed):
+    text = refusal(lambda: resolve(values({name: value})))
+    assert text.startswith(name)
+    assert allowed in text
+
+
+@pytest.mark.parametrize(
+    ("cls", "field", "value", "allowed"),
+    [
+        (Engine, "batching", "pmap", "one of auto, map, vmap"),
+        (Engine, "lanes", -1, "at least 0"),
+        (Engine, "workers", 1.5, "a whole number"),
+        (Tracking, "mode", "on", "one of off, wandb"),
+        (Tracking, "wandb", "never", "one of auto, online, offline"),
+        (Tracking, "project", 3, "text"),
+    ],
+)
+def test_settings_are_checked_too(cls, field, value, allowed):
+    text = refusal(lambda: typed(cls, {field: value}, cls.__name__.lower()))
+    assert text.startswith(f"{cls.__name__.lower()}.{field}={value}")
+    assert allowed in text
+
+
+def test_a_lag_that_needs_no_memory_and_a_length_that_needs_no_lag_are_refused():
+    assert "at least 3" in refusal(lambda: resolve(values({"task.lag": 2}, "count")))
+    for name, cls in task_classes().items():
+        lag = max(5, cls().smallest_lag)
+        short = cls().shortest(lag) - 1
+        text = refusal(lambda name=name, lag=lag, short=short: resolve(values({"task.lag": lag, "task.length": short}, name)))
+        assert text.startswith(f"task.length={short}")
+        assert f"at least {short + 1}" in text
+        assert resolve(values({"task.lag": lag, "task.length": short + 1}, name)).length == short + 1
+
+
+def test_a_cell_whose_gates_are_unknown_is_refused_before_it_trains():
+    text = refusal(lambda: resolve(values({"model.cell": "LSTMCell"})))
+    assert text.startswith("recipe.init=forget_bias")
+    assert "recipe.init=flax" in text
+    assert resolve(values({"model.cell": "LSTMCell", "recipe.init": "flax"})).init is None
+
+
+@pytest.mark.parametrize("init", ["hold", "open_gate", "chrono", "flax"])
+def test_a_forget_bias_that_would_be_ignored_is_refused(init):
+    text = refusal(lambda: resolve(values({"recipe.init": init, "recipe.forget_bias": 2.0})))
+    assert "only recipe.init=forget_bias takes it" in text
+
+
+def test_defaults_fill_in():
+    member = resolve(values({"task.lag": 8}))
+    assert (member.lag, member.length, member.seed) == (8, member.task.length(8), 0)
+    assert member.recipe.name == member.task.recipe(8) == "forget_bias"
+    assert member.recipe == dataclasses.replace(Recipe(**recipe_file("forget_bias")))
+    assert resolve(values({"task.lag": 17})).recipe.name == "open_gate"
+    assert resolve(values({"task.lag": 17, "recipe.name": "hold"})).recipe.init == "hold"
+
+
+def test_a_value_set_here_overrides_the_files():
+    member = resolve(values({"recipe.lr": 0.5, "recipe.batch": 7}))
+    assert (member.recipe.lr, member.recipe.batch) == (0.5, 7)
+    assert member.recipe.budget == recipe_file("forget_bias")["budget"]
+    assert resolve(values({"recipe.lr": "1e-3"})).recipe.lr == 1e-3  # YAML reads 1e-3 as text
+    biased = resolve(values({"recipe.init": "forget_bias", "recipe.name": "hold", "recipe.forget_bias": 3}))
+    assert biased.init is not None
+    assert biased.init.forget == 3.0
+
+
+def test_resolve_leaves_its_argument_alone():
+    given = values()
+    before = deepcopy(given)
+    resolve(given)
+    assert given == before
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("task", task_classes())
+def test_every_recipe_fits_every_task(recipe, task):
+    member = resolve(values({"recipe.name": recipe, "task.lag": 12}, task))
+    unset = [f.name for f in dataclasses.fields(Recipe) if getattr(member.recipe, f.name) is None]
+    assert unset in ([], ["forget_bias"])
+    assert member.recipe.name in RECIPES
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_recipe_file_has_every_field_and_nothing_else(recipe):
+    file = OmegaConf.load(root() / "conf" / "recipe" / f"{recipe}.yaml")
+    assert file.name == recipe
+    known = {f.name for f in dataclasses.fields(Recipe)}
+    assert set(file) == ({"name"} if recipe == "auto" else known)
+
+
+@pytest.mark.parametrize("task", task_classes())
+def test_the_recommended_recipes_exist(task):
+    for lag in (3, 8, 16, 17, 50, 200):
+        assert task_class(task)().recipe(lag) in RECIPES
+
+
+# Keys
+
+CHANGES = {
+    "task.name": "latch",
+    "task.lag": 9,
+    "task.length": 40,
+    "task.symbols": 3,
+    "task.reals": True,
+    "model.cell": "GRUCell",
+    "model.units": 9,
+    "model.readout": "lstm",
+    "recipe.name": "chrono",
+    "recipe.init": "hold",
+    "recipe.forget_bias": 2.0,
+    "recipe.lr": 0.02,
+    "recipe.schedule": "constant",
+    "recipe.warmup": 1,
+    "recipe.batch": 65,
+    "recipe.clip": 2.0,
+    "recipe.budget": 3001,
+    "evaluation.every": 99,
+    "evaluation.sequences": 2047,
+    "evaluation.successive": 3,
+    "evaluation.stretch": 21,
+    "seed": 1,
+}
+
+
+def changed(name):
+    if name == "task.name":
+        return values(task=CHANGES[name])
+    return values({name: CHANGES[name]})
+
+
+def test_every_field_has_a_change():
+    flat = {f"{group}.{field}" for group, fields in values().items() if isinstance(fields, dict) for field in fields}
+    assert set(CHANGES) == flat | {"seed"}
+
+
+def test_every_field_changes_the_key():
+    keys = [resolve(values()).key, *(resolve(changed(name)).key for name in CHANGES)]
+    assert len(set(keys)) == len(keys)
+    assert all(len(key) == 16 and int(key, 16) >= 0 for key in keys)
+
+
+def test_the_key_is_the_same_however_the_values_were_written():
+    base = resolve(values({"task.lag": 8}))
+    written_out = values({f"recipe.{k}": v for k, v in recipe_file("forget_bias").items()})
+    for same in (written_out, values({"task.length": base.length}), dict(reversed(values().items()))):
+        assert resolve(same).key == base.key
+    assert resolve(values({"recipe.lr": 1})).key == resolve(values({"recipe.lr": 1.0})).key
+    assert resolve(values() | {"out": "elsewhere", "study": "other", "engine": {"lanes": 3}}).key == base.key
+
+
+def test_the_key_is_the_same_in_every_version():
+    """A stored row is found again: this changes only with the meaning of a config."""
+    assert resolve(values({"recipe.name": "hold", "task.lag": 3})).key == "PINNED"
+
+
+def test_task_of_reads_knobs_as_on_the_command_line():
+    assert task_of("latch", ["symbols=4", "distractors=0"]) == task_class("latch")(symbols=4, distractors=0)
+    assert task_of("delay_line", ["reals=true"]).reals is True
+    assert "NAME=VALUE" in refusal(lambda: task_of("latch", ["symbols"]))
+    assert "at least 2" in refusal(lambda: task_of("latch", ["symbols=1"]))
+    assert "task.size" in refusal(lambda: task_of("latch", ["size=1"]))

@@ -1,0 +1,53 @@
+"""Every command of the README, in order, in one empty folder. Only what is trained is cut short, by overrides at the end."""
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from memcap import cli
+
+ROOT = Path(__file__).parent.parent
+SHORT = ["recipe.budget=2", "evaluation.sequences=16", "evaluation.stretch=1"]
+
+
+def commands() -> list[str]:
+    blocks = re.findall(r"```bash\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    lines = [re.split(r"\s+#\s", line)[0].strip() for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("readme")
+
+
+def test_the_readme_has_its_two_commands_first():
+    assert commands()[:2] == ["make study", "make test"]
+
+
+@pytest.mark.parametrize("command", [c for c in commands() if c.startswith("make ")])
+def test_make(command):
+    dry = subprocess.run([*shlex.split(command), "--dry-run"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert dry.returncode == 0, dry.stderr
+
+
+@pytest.mark.parametrize("command", sorted((c for c in commands() if c.startswith("memcap ")), key=lambda c: " train " not in c))
+def test_command(command, folder, monkeypatch, capfd):
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    words = shlex.split(command)[1:]
+    if words[0] == "train" and "--cfg" not in words:
+        words += SHORT
+    if words[:2] == ["export", "KEY"]:
+        shard = next((folder / "outputs" / "first_study").rglob("rows/*.parquet"))
+        words[1] = pl.read_parquet(shard)["key"][0]
+    cli.main(words)
+    assert capfd.readouterr().out.strip()
+
+
+def test_every_command_is_one_of_these():
+    assert all(c.startswith(("make ", "memcap ")) for c in commands())

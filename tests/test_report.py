@@ -1,0 +1,115 @@
+"""Tables and the report at a job's end, on rows that were made up."""
+
+import math
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+from study_rows import group, table
+
+from memcap.capacity.frontier import columns, frontier
+from memcap.capacity.thresholds import Threshold
+from memcap.report import SHOWN_ROWS, finish, frontier_table, number, rows_table, shown, task_rows, tasks_table
+from memcap.tasks import task_classes
+from memcap.tracking import NoTracker
+
+SHARP = {1: (0, 4), 2: (3, 4), 3: (4, 4)}
+
+
+def printed(renderable):
+    """What a table looks like, without the padding."""
+    console = Console(width=240, record=True, quiet=True)
+    console.print(renderable)
+    return " ".join(console.export_text().split())
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, ""), (math.nan, ""), (math.inf, "inf"), (3.0, "3"), (3, "3"), (0.98765, "0.988"), (0, "0"), (1e7, "1e+07")],
+)
+def test_numbers(value, text):
+    assert number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("threshold", "text"),
+    [
+        (Threshold(4.321, 3.5, 5, "no"), "4.32 [3.5, 5]"),
+        (Threshold(4.321, 1, math.inf, "no"), "4.32 [1, open]"),
+        (Threshold(1, 1, 1, "below"), "<= 1"),
+        (Threshold(2, 1, 2.5, "below"), "<= 2 (95 %: to 2.5)"),
+        (Threshold(2, 1, math.inf, "below"), "<= 2 (95 %: to open)"),
+        (Threshold(8, 6.5, math.inf, "above"), "> 8, not reached (95 %: over 6.5)"),
+        (Threshold(8, 1, math.inf, "above"), "> 8, not reached"),
+    ],
+)
+def test_thresholds(threshold, text):
+    assert shown(threshold) == text
+
+
+def test_the_frontier_is_shown_with_budget_rate_recipe_and_counts():
+    (point,) = frontier(table(group(counts=SHARP), group(counts={1: (0, 4)}, recipe="chrono")))
+    text = printed(frontier_table([point]))
+    for part in (shown(point.fit.u50), shown(point.fit.u90), "hold, 0.03 (best of 2)", " 1500 ", "1:0/4 2:3/4 3:4/4"):
+        assert part in text
+
+
+def test_members_are_cut_off_where_there_are_many():
+    rows = table(group(counts={1: (10, 30)}, diverged=5))
+    assert f"the first {SHOWN_ROWS} of 30" in printed(rows_table(rows))
+    assert rows["key"][0] in printed(rows_table(rows))
+    assert "first" not in printed(rows_table(rows.head(SHOWN_ROWS)))
+
+
+@pytest.mark.parametrize("lag", [3, 50])
+def test_every_task_is_listed_with_its_references(lag):
+    rows = {row["task"]: row for row in task_rows(lag)}
+    assert rows.keys() == set(task_classes())
+    assert rows["delay_line"]["one_per_number"] == math.ceil((lag + 1) / 2)
+    assert rows["latch"]["bits"] == 1
+    assert all(rows[name]["chance"] == cls().chance(lag) for name, cls in task_classes().items())
+    assert "delay_line" in printed(tasks_table(lag))
+
+
+class Recorder(NoTracker):
+    """Keeps what a study says."""
+
+    def __init__(self):
+        self.said = []
+
+    def study(self, name, table, image=None):
+        self.said.append((name, list(table), image))
+
+
+def test_a_job_that_swept_widths_ends_with_the_frontier_its_figure_and_a_record(tmp_path, capsys):
+    rows, tracker = table(group(counts=SHARP), group("delay_line", 2, SHARP)), Recorder()
+    finish(rows, tmp_path, "name", tracker, quiet=False)
+    out = capsys.readouterr().out
+    assert "Training frontier" in out
+    assert f"24 members, 14 solved. Rows and weights: {tmp_path}\n" in out
+    picture = tmp_path / "figures" / "frontier.png"
+    assert f"Figure: {picture} (data beside it)\n" in out
+    assert picture.is_file()
+    assert tracker.said == [("name", [columns(p) for p in frontier(rows)], picture)]
+
+
+@pytest.mark.parametrize(("counts", "quiet"), [(SHARP, True), ({2: (1, 1)}, False)])
+def test_a_job_of_one_width_or_of_a_multirun_ends_with_its_members(tmp_path, capsys, counts, quiet):
+    rows, tracker = table(group(counts=counts)), Recorder()
+    finish(rows, tmp_path, "name", tracker, quiet=quiet)
+    out = capsys.readouterr().out
+    assert "Members" in out
+    assert rows["key"][0] in out
+    assert not tracker.said
+    assert not list(tmp_path.iterdir())
+
+
+def test_one_member_is_not_called_members(tmp_path, capsys):
+    finish(table(group(counts={2: (1, 1)})), tmp_path, "name", NoTracker(), quiet=False)
+    assert "\n1 member, 1 solved." in capsys.readouterr().out
+
+
+def test_a_point_is_drawn_from_its_own_fit():
+    (point,) = frontier(table(group(counts=SHARP)))
+    moved = replace(point, fit=replace(point.fit, u50=Threshold(7, 6, 8, "no")))
+    assert "7 [6, 8]" in printed(frontier_table([moved]))

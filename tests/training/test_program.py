@@ -1,0 +1,294 @@
+"""The compiled program against plain loops: Adam, schedules, held-out streams, the verdict, the stretched score."""
+
+import itertools
+from dataclasses import replace
+from functools import cache
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from training_checks import ONE, member, start, vector
+
+from memcap.training.engine import programs, train
+from memcap.training.program import EVALUATE, STRETCH, TRAIN, Program, Status, compiled
+
+
+def program_of(member) -> Program:
+    (program,) = programs([member], replace(ONE, lanes=1))
+    return program
+
+
+def stream(member, number):
+    """A member's key, put together by hand."""
+    key = jax.random.key(member.seed)
+    for part in (member.lag, member.model.units, number):
+        key = jax.random.fold_in(key, part)
+    return key
+
+
+@cache
+def stepped(functional, task):
+    """Outputs (T, B, O) of the network, one `step` at a time: the streaming path, not the trainer's."""
+
+    def outputs(weights, inputs):
+        network = functional.build(weights)
+        return jax.lax.scan(network.step, network.carry(inputs.shape[1]), inputs)[1]
+
+    return jax.jit(outputs)
+
+
+def due(task, outputs, batch):
+    """Outputs and targets where an answer is due, (N, O) and (N,)."""
+    if task.answers == "last":
+        return outputs[-1], batch.targets
+    return outputs[np.asarray(batch.mask)], batch.targets[np.asarray(batch.mask)]
+
+
+def plain_score(member, weights, key, blocks, size, lag=None, length=None):
+    """Mean score over blocks of fresh sequences, in buffers that just fit."""
+    lag, length = lag or member.lag, length or member.length
+    scores = []
+    for block in range(blocks):
+        batch = member.task.sample(jax.random.fold_in(key, block), lag, length, length, size)
+        outputs = stepped(member.functional, member.task)(weights, batch.inputs)
+        answers, targets = due(member.task, outputs, batch)
+        if member.task.loss == "classes":
+            scores.append(np.mean(np.argmax(answers, -1) == targets))
+        else:
+            scores.append(np.mean((answers[:, 0] - targets) ** 2))
+    return float(np.mean(scores))
+
+
+# Training
+
+
+@pytest.mark.parametrize(
+    "trained",
+    [
+        member("delay_line", 2, seed=5, model={"units": 3}, recipe={"budget": 20, "warmup": 4, "clip": 0.3}),
+        member("adding", 4, seed=6, model={"units": 2}, recipe={"budget": 20, "schedule": "cosine", "lr": 0.05}),
+    ],
+    ids=["symbols", "reals"],
+)
+def test_training_is_adam_as_optax_writes_it(trained):
+    task, recipe, functional = trained.task, trained.recipe, trained.functional
+    warm = optax.linear_schedule(0, 1, recipe.warmup) if recipe.warmup else lambda step: 1.0
+    cosine = optax.cosine_decay_schedule(1.0, recipe.budget)
+    optimizer = optax.chain(
+        optax.clip_by_global_norm(recipe.clip), optax.adam(lambda step: recipe.lr * warm(step + 1) * cosine(step))
+    )
+    network = stepped(functional, task)
+
+    def loss(weights, batch):
+        outputs = network(weights, batch.inputs)
+        if task.answers == "last":
+            return jnp.mean((outputs[-1, :, 0] - batch.targets) ** 2)
+        each = optax.softmax_cross_entropy_with_integer_labels(outputs, batch.targets)
+        return jnp.sum(each * batch.mask) / jnp.sum(batch.mask)
+
+    @jax.jit
+    def update(weights, state, key):
+        batch = task.sample(key, trained.lag, trained.length, trained.length, recipe.batch)
+        found, gradient = jax.value_and_grad(loss)(weights, batch)
+        change, state = optimizer.update(gradient, state, weights)
+        return optax.apply_updates(weights, change), state, found
+
+    weights = functional.init(trained.init, [trained.seed, trained.lag, trained.model.units])
+    state, losses = optimizer.init(weights), []
+    for step in range(20):
+        weights, state, found = update(weights, state, jax.random.fold_in(stream(trained, TRAIN), step))
+        losses.append(float(found))
+    (ended,) = train([trained], ONE)
+    assert ended.steps == 20
+    np.testing.assert_allclose(vector(ended), functional.flatten(weights), atol=1e-5)
+    assert ended.train_loss == pytest.approx(np.mean(losses[10:]), abs=1e-5)
+
+
+def test_learning_rate_against_optax():
+    program = program_of(member())
+    rates = jax.jit(jax.vmap(program._rate, (None, 0)))
+    steps = np.arange(200)
+    for lr, warmup, schedule in itertools.product((0.03, 2.0), (0, 1, 50), ("constant", "cosine")):
+        operands = program.operands(member(recipe={"lr": lr, "warmup": warmup, "schedule": schedule, "budget": 200}))
+        wanted = lr * (optax.linear_schedule(0, 1, warmup)(steps + 1) if warmup else np.ones(200))
+        if schedule == "cosine":
+            wanted = wanted * optax.cosine_decay_schedule(1.0, 200)(steps)
+        np.testing.assert_allclose(rates(operands, steps), wanted, rtol=1e-5, atol=1e-7)
+
+
+KNOBS = {
+    "init": "hold",
+    "forget_bias": 2.0,
+    "lr": 0.02,
+    "schedule": "constant",
+    "warmup": 7,
+    "budget": 40,
+    "batch": 15,
+    "clip": 1e-9,
+}
+
+
+@pytest.fixture(scope="module")
+def with_each_knob():
+    """A member, and the same with one knob of the recipe changed at a time."""
+    changes = [{}, *({knob: value} for knob, value in KNOBS.items())]
+    varied = [
+        member("delay_line", 2, model={"units": 2}, recipe={"name": "forget_bias"} | change) for change in changes
+    ]
+    return dict(zip([None, *KNOBS], train(varied, ONE), strict=True))
+
+
+@pytest.mark.parametrize("knob", KNOBS)
+def test_each_knob_of_the_recipe_reaches_the_training(with_each_knob, knob):
+    changed, usual = with_each_knob[knob], with_each_knob[None]
+    assert getattr(changed.member.recipe, knob) == KNOBS[knob]
+    assert np.abs(vector(changed) - vector(usual)).max() > 1e-4
+    assert changed.steps == changed.member.recipe.budget
+
+
+def test_a_tiny_clip_starves_adam(with_each_knob):
+    """Adam undoes the scale of a gradient, until its epsilon is the larger."""
+    tiny, usual = (np.abs(vector(e) - start(e.member)).max() for e in (with_each_knob["clip"], with_each_knob[None]))
+    assert tiny < usual / 5
+
+
+# Held-out data
+
+
+def test_streams_never_meet():
+    one = member("delay_line", 3, seed=1, reals=True)
+    program = program_of(one)
+    operands = program.operands(one)
+    drawn = [
+        one.task.sample(jax.random.fold_in(program._key(operands, number), k), 3, one.length, one.length, 4).inputs
+        for number in (TRAIN, EVALUATE, STRETCH)
+        for k in range(3)
+    ]
+    drawn += [
+        other.task.sample(
+            jax.random.fold_in(program_of(other)._key(program.operands(other), TRAIN), 0), 3, one.length, one.length, 4
+        ).inputs
+        for other in (
+            replace(one, seed=2),
+            replace(one, lag=4),
+            replace(one, model=replace(one.model, units=2)),
+        )
+    ]
+    for a, b in itertools.combinations(drawn, 2):
+        assert not np.intersect1d(a, b).size
+
+
+def test_the_verdict_is_of_fresh_sequences_at_least_as_many_as_asked():
+    """300 sequences are two blocks of 256 from the evaluation's own stream."""
+    one = member("delay_line", 2, seed=4, model={"units": 2}, evaluation={"sequences": 300})
+    (ended,) = train([one], ONE)
+    assert ended.status == "unsolved"
+    key = jax.random.fold_in(stream(one, EVALUATE), 0)
+    assert ended.score == pytest.approx(plain_score(one, ended.weights, key, 2, 256), abs=1e-6)
+    assert ended.score != pytest.approx(plain_score(one, ended.weights, key, 1, 256), abs=1e-6)
+
+
+@pytest.mark.parametrize("task", ["latch", "delay_line", "count"])
+def test_the_stretched_score_is_what_the_stored_weights_give(task):
+    """Twenty times the lag, or the length, over a quarter of the sequences."""
+    one = member(task, 3, seed=2, evaluation={"stretch": 20, "sequences": 512})
+    (ended,) = train([one], ONE)
+    lag, length = one.task.stretched(3, 20)
+    assert max(lag, length) >= 60
+    wanted = plain_score(one, ended.weights, stream(one, STRETCH), 1, 128, lag, length)
+    assert ended.stretched == pytest.approx(wanted, rel=1e-4)
+
+
+# The verdict
+
+
+@pytest.fixture(scope="module")
+def verdict():
+    """Play one call of the program on a lane in any state, at a learning rate of 0. A regression: low scores are good."""
+    one = member("delay_line", 2, reals=True, evaluation={"every": 10, "successive": 2}, recipe={"budget": 25})
+    program = program_of(one)
+    assert not one.task.higher_is_better
+
+    def play(threshold, **state):
+        blank = program.blank()
+        state = {name: np.asarray(value, getattr(blank, name).dtype) for name, value in state.items()}
+        lane = program.fresh(one)._replace(**state)
+        operands = program.operands(one)._replace(lr=np.float32(0), threshold=np.float32(threshold))
+        row = jax.tree.map(lambda leaf: np.asarray(leaf)[None], (lane, operands))
+        return jax.tree.map(lambda leaf: np.asarray(leaf)[0], compiled(program).advance(*row))
+
+    return play
+
+
+PASSES, FAILS = 1e9, 0.0
+
+
+def test_one_pass_is_not_enough(verdict):
+    lane = verdict(PASSES)
+    assert (lane.status, lane.step, lane.passed, lane.evaluations) == (Status.RUNNING, 10, 1, 1)
+    again = verdict(PASSES, passed=1, step=10, evaluations=1)
+    assert (again.status, again.step, again.evaluations) == (Status.SOLVED, 20, 2)
+    assert again.score != lane.score  # other sequences, same weights
+
+
+def test_passes_must_be_successive(verdict):
+    lane = verdict(FAILS, passed=1)
+    assert (lane.status, lane.passed) == (Status.RUNNING, 0)
+
+
+def test_a_far_training_score_saves_the_evaluation(verdict):
+    lane = verdict(FAILS)
+    assert lane.evaluations == 0
+    assert np.isnan(lane.score)
+    assert lane.train_score > 0
+
+
+def test_near_is_asked_and_fails(verdict):
+    """Within 1.5 times the bound: an evaluation, which is not a pass."""
+    level = float(verdict(PASSES).train_score)
+    lane = verdict(level / 1.4)
+    assert (lane.status, lane.evaluations, lane.passed) == (Status.RUNNING, 1, 0)
+    assert lane.score == lane.best
+
+
+def test_the_budget_is_kept_and_its_end_is_evaluated(verdict):
+    lane = verdict(FAILS, step=20)
+    assert (lane.status, lane.step, lane.evaluations) == (Status.UNSOLVED, 25, 1)
+
+
+def test_at_the_budgets_end_a_pass_is_asked_again(verdict):
+    lane = verdict(PASSES, step=20)
+    assert (lane.status, lane.step, lane.passed) == (Status.RUNNING, 25, 1)
+    solved = verdict(PASSES, step=25, passed=1, evaluations=1)
+    assert (solved.status, solved.step, solved.evaluations) == (Status.SOLVED, 25, 2)
+    unsolved = verdict(FAILS, step=25, passed=1, evaluations=1)
+    assert (unsolved.status, unsolved.step) == (Status.UNSOLVED, 25)
+
+
+def test_the_best_score_is_kept(verdict):
+    assert verdict(PASSES, best=1e-9, evaluations=1).best == np.float32(1e-9)
+    lane = verdict(PASSES, best=1e9)
+    assert lane.best == lane.score
+
+
+@pytest.mark.parametrize("status", [Status.EMPTY, Status.SOLVED, Status.UNSOLVED, Status.DIVERGED])
+def test_a_lane_that_has_ended_is_left_as_it_is(verdict, status):
+    lane = verdict(PASSES, status=status, step=7, passed=1)
+    assert (lane.status, lane.step, lane.evaluations) == (status, 7, 0)
+
+
+def test_successive_and_budget_from_outside():
+    """A latch of lag 1 is solved a few evaluations after the first pass; a hopeless delay line stops at its budget."""
+    ask = {"every": 5, "sequences": 256}
+    recipe = {"lr": 0.1, "budget": 200, "batch": 32}
+    once, thrice = (
+        train([member("latch", 1, seed=1, recipe=recipe, evaluation=ask | {"successive": n})], ONE)[0] for n in (1, 3)
+    )
+    assert once.status == thrice.status == "solved"
+    assert thrice.steps >= once.steps + 10
+    assert thrice.score >= 0.99
+    (hopeless,) = train([member("delay_line", 8, recipe={"budget": 130}, evaluation={"every": 100})], ONE)
+    assert (hopeless.status, hopeless.steps) == ("unsolved", 130)
+    assert hopeless.score == hopeless.best  # asked once, at the end
