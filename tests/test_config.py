@@ -77,7 +77,6 @@ MISTAKES = [
     ("model.cell", "Linear", "one of lstm, "),
     ("model.readout", "relu", "one of dense, lstm"),
     ("model.width", 3, "cell, units, readout"),
-    ("recipe.name", "magic", "one of auto, chrono"),
     ("recipe.init", "keras", "one of forget_bias"),
     ("recipe.lr", 0, "above 0"),
     ("recipe.lr", -0.1, "above 0"),
@@ -113,6 +112,11 @@ def test_a_mistake_names_the_field_and_what_is_allowed(name, value, allowed):
     text = refusal(lambda: resolve(values({name: value})))
     assert text.startswith(name)
     assert allowed in text
+
+
+def test_an_unknown_recipe_names_the_known_ones():
+    text = refusal(lambda: resolve(values({"recipe.name": "magic"})))
+    assert text.startswith("recipe=magic: no such recipe; one of " + ", ".join(RECIPES))
 
 
 @pytest.mark.parametrize(
@@ -259,9 +263,11 @@ def test_the_key_is_the_same_however_the_values_were_written():
     assert resolve(values() | {"out": "elsewhere", "study": "other", "engine": {"lanes": 3}}).key == base.key
 
 
-def test_the_key_is_the_same_in_every_version():
-    """A stored row is found again: this changes only with the meaning of a config."""
-    assert resolve(values({"recipe.name": "hold", "task.lag": 3})).key == "PINNED"
+def test_the_key_is_the_same_in_every_process_and_version():
+    """A stored row is found again: this changes only where a config's fields do."""
+    recipe = {"init": "hold", "lr": 0.03, "schedule": "constant", "warmup": 0, "batch": 64, "clip": 1, "budget": 1500}
+    changes = {"task.lag": 3, "recipe.name": "hold"} | {f"recipe.{name}": value for name, value in recipe.items()}
+    assert resolve(values(changes)).key == "d993a91bdb5dfd80"
 
 
 def test_task_of_reads_knobs_as_on_the_command_line():

@@ -134,9 +134,7 @@ KNOBS = {
 def with_each_knob():
     """A member, and the same with one knob of the recipe changed at a time."""
     changes = [{}, *({knob: value} for knob, value in KNOBS.items())]
-    varied = [
-        member("delay_line", 2, model={"units": 2}, recipe={"name": "forget_bias"} | change) for change in changes
-    ]
+    varied = [member("delay_line", 2, model={"units": 2}, recipe={"name": "forget_bias"} | change) for change in changes]
     return dict(zip([None, *KNOBS], train(varied, ONE), strict=True))
 
 

@@ -1,0 +1,42 @@
+"""Helpers of the studies' tests: configs of small jobs, and refusals."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from memcap.config import Engine, Evaluation, Recipe, defaults, task_defaults
+from memcap.knobs import UserError
+from memcap.models.network import Model
+
+ONE_LANE = Engine(batching="map", lanes=1, workers=1)
+
+
+def config(axes: Any = None, *, task: str = "latch", seed: int = 0, **changes: Any) -> dict[str, Any]:
+    """A job's plain values, as Hydra composes them; changes as group__field. It trains in a blink."""
+    values: dict[str, Any] = {
+        "task": task_defaults(task) | {"lag": 3},
+        "model": defaults(Model) | {"units": 1},
+        "recipe": defaults(Recipe),
+        "evaluation": defaults(Evaluation) | {"every": 10, "sequences": 64, "stretch": 2},
+        "seed": seed,
+        "axes": axes,
+    }
+    for name, value in changes.items():
+        group, _, field = name.partition("__")
+        values[group][field] = value
+    return values
+
+
+def small_job(axes: Any = None, **changes: Any) -> dict[str, Any]:
+    """A config whose members take 12 steps."""
+    return config(axes, **{"recipe__budget": 12, "recipe__batch": 16} | changes)
+
+
+def refusal(call: Callable[[], Any]) -> str:
+    """The one line of the UserError that the call raises."""
+    with pytest.raises(UserError) as caught:
+        call()
+    text = str(caught.value)
+    assert "\n" not in text
+    return text

@@ -1,0 +1,213 @@
+"""The store: what is written comes back exactly, whole files or none, one row a key."""
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+from study_checks import refusal
+
+from memcap.studies import store
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+EXAMPLES = {pl.String: "x", pl.Int64: 2**40 + 1, pl.Float64: 0.1, pl.Boolean: True, pl.Datetime("us", "UTC"): NOW}
+
+
+def row(key="a" * 16, **changes):
+    """A row with something in every column."""
+    return {name: EXAMPLES[kind] for name, kind in store.SCHEMA.items()} | {"key": key, "population": "p"} | changes
+
+
+def tree(seed=0):
+    rng = np.random.default_rng(seed)
+    return {
+        "cell": {"kernel": rng.standard_normal((2, 8)).astype(np.float32), "bias": np.zeros(8, np.float32)},
+        "readout": {"kernel": rng.standard_normal((3, 2)).astype(np.float64), "count": np.int32([7])},
+    }
+
+
+def assert_trees_equal(one, other):
+    one, other = store.flat(one), store.flat(other)
+    assert set(one) == set(other)
+    for path, array in one.items():
+        assert array.dtype == other[path].dtype
+        np.testing.assert_array_equal(array, other[path])
+
+
+@pytest.fixture
+def folder(tmp_path):
+    store.prepare(tmp_path)
+    return tmp_path
+
+
+def files(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def test_rows_and_weights_come_back_exactly(folder):
+    rows = [row("a1", steps_to_solve=None, best=None, lr=1 / 3), row("b2", solved=False, git_commit=None)]
+    weights = {"a1": tree(1), "b2": tree(2)}
+    store.write_population(folder, "p", rows, weights)
+    found = store.read(folder)
+    assert_frame_equal(found.sort("key"), store.frame(rows), check_exact=True)
+    assert dict(found.schema) == store.SCHEMA
+    for each in found.iter_rows(named=True):
+        assert_trees_equal(store.weights_of(folder, each), weights[each["key"]])
+    assert files(folder) == ["rows/p.parquet", "weights/p.npz"]
+
+
+def test_a_shard_is_rewritten_as_its_members_end(folder):
+    store.write_population(folder, "p", [row("a1")], {"a1": tree(1)})
+    store.write_population(folder, "p", [row("a1"), row("b2")], {"a1": tree(1), "b2": tree(2)})
+    assert sorted(store.read(folder)["key"]) == ["a1", "b2"]
+    assert_trees_equal(store.weights_of(folder, row("a1")), tree(1))
+
+
+def test_a_write_that_breaks_leaves_the_old_file_and_nothing_else(folder, monkeypatch):
+    store.write_population(folder, "p", [row("a1")], {"a1": tree()})
+    before = {name: (folder / name).read_bytes() for name in files(folder)}
+
+    def half(file, **arrays):
+        file.write(b"PK half a file")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(np, "savez", half)
+    with pytest.raises(KeyboardInterrupt):
+        store.write_population(folder, "p", [row("a1"), row("b2")], {"a1": tree(), "b2": tree()})
+    monkeypatch.setattr(pl.DataFrame, "write_parquet", lambda self, file: half(file))
+    with pytest.raises(KeyboardInterrupt):
+        store.write_rows(folder / "rows" / "p.parquet", store.frame([row("c3")]))
+    with pytest.raises(KeyboardInterrupt):
+        store.collect(folder)
+    assert {name: (folder / name).read_bytes() for name in files(folder)} == before
+
+
+def test_weights_are_written_before_the_rows_that_promise_them(folder, monkeypatch):
+    def full(*arguments):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(store, "write_rows", full)
+    with pytest.raises(OSError, match="no space"):
+        store.write_population(folder, "p", [row("a1")], {"a1": tree()})
+    assert files(folder) == ["weights/p.npz"]
+
+
+def test_a_key_has_the_row_that_finished_last(folder):
+    late, early = row("a1", final=0.9, finished=NOW + timedelta(hours=1)), row("a1", final=0.1)
+    for name, each in (("p", late), ("z", early)):  # the stale shard is read last
+        store.write_rows(folder / "rows" / f"{name}.parquet", store.frame([each, row(f"own{name}")]))
+    found = store.read(folder)
+    assert sorted(found["key"]) == ["a1", "ownp", "ownz"]
+    assert found.filter(pl.col("key") == "a1")["final"].item() == 0.9
+    store.collect(folder)
+    newest = row("a1", final=0.95, finished=NOW + timedelta(hours=2))
+    store.write_rows(folder / "rows" / "q.parquet", store.frame([newest]))
+    assert store.read(folder).filter(pl.col("key") == "a1")["final"].item() == 0.95
+
+
+def test_collect_again_gives_the_same_rows(folder):
+    for k in range(3):
+        store.write_rows(folder / "rows" / f"{k}.parquet", store.frame([row(f"k{k}", lag=3 - k), row("shared")]))
+    path, rows = store.collect(folder)
+    assert path == folder / "rows.parquet"
+    assert rows.height == 4
+    again = store.collect(folder)[1]
+    assert_frame_equal(rows, again)
+    assert_frame_equal(store.read(path), rows)
+    assert rows["lag"].is_sorted()
+
+
+def test_all_studies_below_a_folder_are_read(tmp_path):
+    for study in ("one", "two"):
+        store.prepare(tmp_path / study)
+        store.write_population(tmp_path / study, "p", [row(study, study=study)], {study: tree()})
+    assert store.read(tmp_path)["study"].to_list() == ["one", "two"]
+    assert_trees_equal(store.weights_of(tmp_path, store.one(tmp_path, "tw")), tree())
+
+
+@pytest.mark.parametrize("name", ["lag=5,units=[1,2]", "a*b?", "with space"])
+def test_a_folder_may_have_any_name(tmp_path, name):
+    """Hydra names folders after overrides; Polars would read patterns and partitions into them."""
+    folder = tmp_path / name
+    store.prepare(folder)
+    store.write_population(folder, "p", [row("a1")], {"a1": tree()})
+    assert_frame_equal(store.read(folder), store.frame([row("a1")]))
+    assert_trees_equal(store.weights_of(folder, row("a1")), tree())
+
+
+def test_an_empty_folder_has_no_rows(folder):
+    assert store.read(folder).is_empty()
+    assert dict(store.read(folder).schema) == store.SCHEMA
+    assert "holds no rows" in refusal(lambda: store.collect(folder))
+
+
+def test_no_folder_at_all(tmp_path):
+    assert "no such folder" in refusal(lambda: store.read(tmp_path / "nowhere"))
+
+
+def test_a_file_that_is_no_table_is_named(folder):
+    whole = folder / "rows" / "p.parquet"
+    store.write_rows(whole, store.frame([row()]))
+    whole_content = whole.read_bytes()
+    for content in (b"", b"PAR1", b"no table at all", whole_content[:-20], whole_content[: len(whole_content) // 2]):
+        bad = folder / "rows" / "bad.parquet"
+        bad.write_bytes(content)
+        text = refusal(lambda: store.read(folder))
+        assert text.startswith(f"{bad}: not a readable")
+        assert "delete it" in text
+
+
+def test_a_table_without_a_column_or_of_another_type_is_named(folder):
+    path = folder / "rows" / "p.parquet"
+    store.write_rows(path, store.frame([row()]).drop("threshold"))
+    assert refusal(lambda: store.read(folder)).startswith(f"{path}: no column threshold")
+    store.write_rows(path, store.frame([row()]).with_columns(lag=pl.lit("three")))
+    assert refusal(lambda: store.read(folder)).startswith(f"{path}: not a readable")
+
+
+def test_a_column_that_is_new_to_this_version_is_left_out(folder):
+    store.write_rows(folder / "rows" / "p.parquet", store.frame([row()]).with_columns(mood=pl.lit("good")))
+    assert dict(store.read(folder).schema) == store.SCHEMA
+
+
+def test_a_temporary_file_of_a_killed_job_is_ignored(folder):
+    (folder / "rows" / ".p.parquet.k3x9").write_bytes(b"half")
+    assert store.read(folder).is_empty()
+
+
+def test_one_finds_a_row_by_the_first_digits_of_its_key(folder):
+    store.write_rows(folder / "rows" / "p.parquet", store.frame([row("abc1"), row("abd2")]))
+    assert store.one(folder, "abc")["key"] == "abc1"
+    assert "2 members" in refusal(lambda: store.one(folder, "ab"))
+    assert "0 members" in refusal(lambda: store.one(folder, "x"))
+    assert "2 members" in refusal(lambda: store.one(folder, ""))
+    store.write_rows(folder / "rows" / "p.parquet", store.frame([row("abc1")]))
+    refusal(lambda: store.one(folder, ""))
+
+
+def test_weights_that_are_not_there_are_missed(folder):
+    store.write_population(folder, "p", [row("a1")], {"a1": tree()})
+    assert "no weights of member b2" in refusal(lambda: store.weights_of(folder, row("b2")))
+    assert "no weights of member a1" in refusal(lambda: store.weights_of(folder, row("a1", population="q")))
+
+
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
+    file = tmp_path / "file"
+    file.touch()
+    for path in (file, file / "below"):
+        assert refusal(lambda path=path: store.prepare(path)).startswith(f"out={path}: cannot be written")
+    store.write_rows(tmp_path / "rows.parquet", store.frame([row()]))
+    assert "cannot be written" in refusal(lambda: store.collect(tmp_path / "rows.parquet"))
+
+
+def test_a_population_is_named_after_its_members_whatever_their_order():
+    assert store.population_name(["a", "b"]) == store.population_name(["b", "a"])
+    assert len({store.population_name(keys) for keys in (["a"], ["a", "b"], ["ab"], [])}) == 4
+
+
+def test_arrays_are_written_whole(tmp_path):
+    store.write_arrays(tmp_path / "w.npz", {"x": np.arange(3)})
+    np.testing.assert_array_equal(np.load(tmp_path / "w.npz")["x"], np.arange(3))
+    assert "must end in .npz" in refusal(lambda: store.write_arrays(tmp_path / "w.bin", {}))
+    assert "cannot be written" in refusal(lambda: store.write_arrays(tmp_path / "no" / "w.npz", {}))
