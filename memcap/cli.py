@@ -279,8 +279,8 @@ def _stop(line: str, status: int) -> NoReturn:
 
 
 def _run(arguments: list[str]) -> None:
-    if arguments[:1] == ["-sc"]:  # the shell asks how to complete a line
-        if not _complete_command():
+    if arguments[:1] == ["-sc"]:  # the shell asks how to complete a line, or somebody follows memcap train --hydra-help
+        if not (arguments[-1].startswith("query=") and _complete_command()):
             train(arguments)
         return
     parsed = None if arguments[:1] == ["train"] else parser().parse_args(arguments)

@@ -121,6 +121,18 @@ def stop(line: str) -> NoReturn:
     sys.exit(2)
 
 
+def _check_folder(folder: Path) -> None:
+    """Raise UserError if a study can't be written to the folder, or if the rows that it holds can't be read."""
+    try:
+        above = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    except OSError as error:
+        raise UserError(f"out={folder}: cannot be written ({error.strerror}); set out to another folder") from error
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        raise UserError(f"out={folder}: cannot be written ({above.name} is no folder that can); set out to another folder")
+    if above == folder:
+        store.read(folder)
+
+
 class CheckFirst(Callback):
     """Checks every member of every job, and the rows that are there, before Hydra makes a folder or anything trains."""
 
@@ -154,8 +166,7 @@ class CheckFirst(Callback):
                 members(values)
                 folders.add(values["out"])
             for folder in sorted(folders):
-                if Path(folder).exists():
-                    store.read(Path(folder))
+                _check_folder(Path(folder))
         except UserError as error:
             stop(str(error))
         except (HydraException, OmegaConfBaseException) as error:
@@ -220,4 +231,5 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _refuse(message: str) -> NoReturn:
-    raise UserError(f"{message.removeprefix('argument ')}; see memcap train --help")
+    hint = "put options such as -m first" if "unrecognized" in message and "=" in message else "see memcap train --help"
+    raise UserError(f"{message.removeprefix('argument ')}; {hint}")

@@ -3,10 +3,16 @@
 import contextlib
 import io
 import logging
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from absl import logging as absl_logging
+
 from memcap import cli
+
+# Hydra closes all handlers of logging, and absl's would close its stream, which is what pytest captures stderr with.
+absl_logging.get_absl_handler().python_handler.stream = sys.__stderr__
 
 
 @dataclass

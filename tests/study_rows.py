@@ -28,7 +28,7 @@ def group(task="latch", lag=5, counts=None, *, knobs=None, diverged=0, steps=100
             status = "solved" if seed < solved else "diverged" if seed < solved + diverged else "unsolved"
             done = status == "solved"
             found.append(
-                {name: None for name in store.SCHEMA}
+                dict.fromkeys(store.SCHEMA)
                 | {"key": f"{next(NUMBERS):016x}", "study": "made_up", "task": task, "lag": lag, "units": units}
                 | {"knobs": json.dumps(asdict(generator), sort_keys=True), "seed": seed, "status": status}
                 | {"solved": done, "steps": steps + 10 * seed, "steps_to_solve": steps + 10 * seed if done else None}

@@ -74,8 +74,11 @@ REFUSED = [  # arguments, and what the line must hold: what was wrong, and what 
     ("--cfg nope", "invalid choice: 'nope'"),
     ("--cfg job --info", "Only one of --run"),
     ("--config-name nope", "Cannot find primary config 'nope'"),
-    ("out=file/study", "file/study: cannot be read or written (Not a directory); set out to another folder"),
-    ("-m model.units=1,2 out=file/study", "file/study: cannot be read or written (Not a directory)"),
+    ("out=file", "out=file: cannot be written (file is no folder that can); set out to another folder"),
+    ("out=file/study", "out=file/study: cannot be written (file is no folder that can); set out to another folder"),
+    ("-m model.units=1,2 out=file/study", "out=file/study: cannot be written (file is no folder that can)"),
+    ("out=" + 300 * "x", "cannot be written (File name too long); set out to another folder"),
+    ("task=latch -m model.units=1,2", "unrecognized arguments: model.units=1,2; put options such as -m first"),
     ("-m task=latch,nope", f"task=nope: no such choice; one of {TASKS}"),
     ("-m task=latch model.units=1,0", "model.units=0: must be at least 1"),
     ("-m task=latch task.nope=1,2", "task.nope: no such field"),
@@ -105,9 +108,9 @@ def test_a_corrupt_shard_stops_a_job_before_it_writes(tmp_path):
     (rows / "shard.parquet").write_bytes(b"PAR1, and then nothing")
     before = files(tmp_path)
     for arguments in ([], ["-m", "model.units=1,2"]):
-        done = memcap(tmp_path, "train", "task=latch", *arguments)
+        done = memcap(tmp_path, "train", *arguments, "task=latch")
         assert (done.status, done.err.count("\n")) == (2, 1)
-        assert "shard.parquet: not a readable Parquet file" in done.err
+        assert "shard.parquet: not a readable table of rows" in done.err
         assert files(tmp_path) == before
 
 
@@ -208,8 +211,9 @@ def test_completion(tmp_path, monkeypatch, line, expected):
     assert set(done.out.split()) == expected
 
 
-def test_completion_can_be_installed(tmp_path):
-    done = memcap(tmp_path, "train", "-sc", "install=bash")
+@pytest.mark.parametrize("arguments", ["train -sc install=bash", "-sc install=bash"])
+def test_completion_can_be_installed(tmp_path, arguments):
+    done = memcap(tmp_path, *arguments.split())
     assert done.out.rstrip().endswith("complete -o nospace -o default -F hydra_bash_completion memcap")
 
 
@@ -236,7 +240,8 @@ def test_a_tracked_study_leaves_a_run_a_member_and_one_with_table_and_figure(tmp
         assert (run.job_type, run.group, run.project, run.finished) == ("member", "tracked", "tests", True)
         assert run.summary["status"] == row["status"]
         assert run.config["model"]["units"] == row["units"]
-        assert len(run.curve("eval/accuracy")) == 2
+        assert [step for step, _ in run.curve("train/loss")] == [20, 40]
+        assert run.curve("eval/accuracy")[-1] == (40, pytest.approx(row["final"]))
     assert study.job_type == "study"
     shown = {k: v for point in study.history for k, v in point.items()}
     assert shown["frontier"]["_type"] == "table-file"

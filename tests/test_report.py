@@ -1,5 +1,6 @@
 """Tables and the report at a job's end, on rows that were made up."""
 
+import io
 import math
 from dataclasses import replace
 
@@ -18,9 +19,9 @@ SHARP = {1: (0, 4), 2: (3, 4), 3: (4, 4)}
 
 def printed(renderable):
     """What a table looks like, without the padding."""
-    console = Console(width=240, record=True, quiet=True)
-    console.print(renderable)
-    return " ".join(console.export_text().split())
+    file = io.StringIO()
+    Console(width=240, file=file).print(renderable)
+    return " ".join(file.getvalue().split())
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,7 @@ def test_not_measured(lag, how):
     assert values["predicted"] == pytest.approx(expected)
     assert values["predicted_low"] < values["predicted"] < values["predicted_high"]
     assert values["units"] == math.ceil(expected)
+    assert values["carry_numbers"] == 2 * values["units"]
     first = words.splitlines()[0]
     assert "NOT MEASURED" in first
     assert f"predicts {expected:.3g} units" in first

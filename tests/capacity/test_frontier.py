@@ -56,9 +56,7 @@ def test_runs_of_recipes_that_differ_in_one_value_are_not_mixed(column):
 
 
 def test_a_recipe_that_never_got_there_does_not_win():
-    (point,) = frontier(
-        table(group(counts={1: (0, 4)}, recipe="hold"), group(counts={8: (0, 4), 9: (4, 4)}, recipe="chrono"))
-    )
+    (point,) = frontier(table(group(counts={1: (0, 4)}, recipe="hold"), group(counts={8: (0, 4), 9: (4, 4)}, recipe="chrono")))
     assert point.recipe["recipe"] == "chrono"
 
 
@@ -115,9 +113,7 @@ def test_reference_widths_are_those_of_the_cell():
 
 def line(lags, widths):
     """Points whose u90 grows with the lag."""
-    groups = (
-        group("delay_line", lag, {w - 1: (0, 8), w: (4, 8), w + 1: (8, 8)}) for lag, w in zip(lags, widths, strict=True)
-    )
+    groups = (group("delay_line", lag, {w - 1: (0, 8), w: (4, 8), w + 1: (8, 8)}) for lag, w in zip(lags, widths, strict=True))
     return frontier(table(*groups))
 
 
