@@ -43,7 +43,7 @@ def register() -> None:
 
 def values_of(config: DictConfig) -> dict[str, Any]:
     """The job's config as plain values, without Hydra's own part, which can't be resolved before a job."""
-    own = OmegaConf.masked_copy(config, [k for k in config if k != "hydra"])
+    own = OmegaConf.masked_copy(config, [str(k) for k in config if k != "hydra"])
     values = OmegaConf.to_container(own, resolve=True)
     assert isinstance(values, dict)
     for name in values:
@@ -112,7 +112,8 @@ def complaint(error: Exception, overrides: Sequence[str] = ()) -> str:
 
 def _typed_in(config: DictConfig) -> list[str]:
     """The overrides of the command line as they stand there, ${...} and all."""
-    return OmegaConf.to_container(config.hydra.overrides.task, resolve=False)  # type: ignore[return-value]
+    typed_in = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
+    return [str(override) for override in typed_in] if isinstance(typed_in, list) else []
 
 
 def stop(line: str) -> NoReturn:

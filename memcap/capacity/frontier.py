@@ -21,6 +21,8 @@ from memcap.models.network import Functional, Model
 from memcap.tasks import Task, information_floor, one_per_number, task_class
 
 CELL = ["task", "knobs", "lag", "length", "cell", "readout"]
+# Members judged by different rules are no further seeds of each other.
+VERDICT = ["threshold", "stretch", "evaluation_sequences", "evaluation_every", "evaluation_successive"]
 RECIPE = ["recipe", "init", "input_bias", "forget_bias", "output_bias", "gain", "orthogonal"]
 RECIPE += ["lr", "schedule", "warmup", "batch", "clip", "budget"]
 
@@ -106,8 +108,8 @@ def label(task: Task, cell: str = "lstm", readout: str = "dense") -> str:
 def frontier(rows: pl.DataFrame, confidence: float = 0.95) -> list[Point]:
     """One point a task and lag (and cell and read-out), sorted by label and lag. Diverged members count as not solved."""
     points = []
-    for cell, group in rows.group_by(CELL, maintain_order=True):
-        tried = [_point(dict(zip(CELL, cell, strict=True)), part, confidence) for _, part in _parts(group)]
+    for cell, group in rows.group_by(CELL + VERDICT, maintain_order=True):
+        tried = [_point(dict(zip(CELL, cell, strict=False)), part, confidence) for _, part in _parts(group)]
         best = min(tried, key=_rank)
         points.append(replace(best, recipes=len(tried)))
     return sorted(points, key=lambda p: (p.label, p.lag, p.length))

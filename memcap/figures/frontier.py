@@ -5,6 +5,7 @@ import textwrap
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -22,6 +23,7 @@ from memcap.knobs import UserError
 
 COLOURS = ("#0b5394", "#b45f06", "#38761d", "#741b47", "#5b5b5b", "#bf9000", "#134f5c", "#990000")
 MARKERS = "osD^vP<>"
+SHARE = ", {} % of seeds"
 
 
 def draw(points: Sequence[Point], folder: Path) -> Path:
@@ -38,13 +40,15 @@ def draw(points: Sequence[Point], folder: Path) -> Path:
     picture = folder / "frontier.png"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        pl.DataFrame([columns(p) for p in points], infer_schema_length=None).write_csv(folder / "frontier.csv")
         drawn = plot(points)
-        drawn.savefig(picture, dpi=200)
-        drawn.savefig(folder / "frontier.pdf")
+        try:
+            drawn.savefig(picture, dpi=200)
+            drawn.savefig(folder / "frontier.pdf")
+        finally:
+            plt.close(drawn)
+        pl.DataFrame([columns(p) for p in points], infer_schema_length=None).write_csv(folder / "frontier.csv")
     except OSError as error:
         raise UserError(f"{folder}: cannot be written ({error.strerror}); choose another folder with -o") from error
-    plt.close(drawn)
     return picture
 
 
@@ -53,15 +57,16 @@ def plot(points: Sequence[Point]) -> Figure:
     drawn, axes = plt.subplots(figsize=(7.2, 6.4))
     lines = {label: list(group) for label, group in groupby(points, key=lambda p: p.label)}
     for k, (label, line) in enumerate(lines.items()):
-        shift = (k - (len(lines) - 1) / 2) * 0.08
+        shift = (k - (len(lines) - 1) / 2) * min(0.08, 0.3 / len(lines))
         _line(axes, label, line, COLOURS[k % len(COLOURS)], MARKERS[k % len(MARKERS)], shift)
     _scales(axes, points)
     axes.set_xlabel("lag (time steps)")
     axes.set_ylabel("units")
     axes.set_title("Units that training needs, by lag")
     _legend(axes)
-    drawn.subplots_adjust(left=0.09, right=0.97, top=0.95, bottom=0.21)
-    drawn.text(0.02, 0.012, caption(points), fontsize=7, va="bottom")
+    said = caption(points)
+    drawn.subplots_adjust(left=0.09, right=0.97, top=0.95, bottom=0.1 + 0.0185 * (said.count("\n") + 1))
+    drawn.text(0.02, 0.012, said, fontsize=7, va="bottom")
     return drawn
 
 
@@ -69,12 +74,12 @@ def _line(axes: Axes, label: str, line: Sequence[Point], colour: str, marker: st
     """One task; `shift` (in doublings) keeps the intervals of tasks and shares apart."""
     for which, sideways in (("u50", shift - 0.02), ("u90", shift + 0.02)):
         known = [(p.lag * 2**sideways, getattr(p.fit, which)) for p in line]
-        for x, threshold in known:
-            _interval(axes, x, threshold, colour)
+        for (x, threshold), point in zip(known, line, strict=True):
+            _interval(axes, x, threshold, colour, narrower=point.units[0] > 1)
         measured = [(x, t.units) for x, t in known if t.censored != "above"]
         face, width = (colour, 1.4) if which == "u90" else ("white", 0.7)
         axes.plot(
-            *_columns(measured), color=colour, marker=marker, ms=5, mfc=face, lw=width, label=f"{label}, {which[1:]} % of seeds"
+            *_columns(measured), color=colour, marker=marker, ms=5, mfc=face, lw=width, label=label + SHARE.format(which[1:])
         )
     references = [(p.lag, p.references) for p in line]
     axes.plot(*_columns([(lag, r.one_per_number) for lag, r in references]), ls=":", color=colour, lw=1, label="_one_per_number")
@@ -86,11 +91,11 @@ def _columns(pairs: Sequence[tuple[float, float]]) -> tuple[list[float], list[fl
     return [x for x, _ in pairs], [y for _, y in pairs]
 
 
-def _interval(axes: Axes, x: float, threshold: Threshold, colour: str) -> None:
+def _interval(axes: Axes, x: float, threshold: Threshold, colour: str, narrower: bool) -> None:
     """A bar from low to high. An arrow up where the high end is open or the threshold was not reached; an arrow down where
-    the low end is open: narrower nets were not tried.
+    the low end is open: `narrower` nets exist and were not tried.
     """
-    open_high, open_low = math.isinf(threshold.high), threshold.low <= 1 < threshold.units
+    open_high, open_low = math.isinf(threshold.high), threshold.low <= 1 and narrower
     high = max(threshold.units, threshold.low) * 1.25 if open_high else threshold.high
     low = threshold.units / 1.25 if open_low else threshold.low
     axes.plot([x, x], [low, high], color=colour, lw=1, alpha=0.7, label="_interval")
@@ -100,11 +105,17 @@ def _interval(axes: Axes, x: float, threshold: Threshold, colour: str) -> None:
 
 
 def _legend(axes: Axes) -> None:
-    """The tasks' lines, then one grey entry for each kind of reference."""
-    lines, names = axes.get_legend_handles_labels()
-    lines.append(Line2D([], [], color="grey", ls=":", lw=1))
-    lines.append(Line2D([], [], color="grey", ls="", marker="x", ms=8, mew=1))
-    names += ["one carry number a symbol held (a reference, not a limit)", "constructed: hand-set weights, no training"]
+    """One entry a task, then grey ones for what the marks mean."""
+    named = zip(*axes.get_legend_handles_labels(), strict=True)
+    entries = [(line, name.removesuffix(SHARE.format(90))) for line, name in named if name.endswith(SHARE.format(90))]
+    grey: dict[str, Any] = {"color": "grey", "ms": 5}
+    entries += [
+        (Line2D([], [], marker="o", lw=1.4, **grey), "90 % of seeds solve"),
+        (Line2D([], [], marker="o", lw=0.7, mfc="white", **grey), "50 % of seeds solve"),
+        (Line2D([], [], ls=":", lw=1, **grey), "one carry number a symbol held (a reference, not a limit)"),
+        (Line2D([], [], ls="", marker="x", mew=1, color="grey", ms=8), "constructed: hand-set weights, no training"),
+    ]
+    lines, names = zip(*entries, strict=True)
     axes.legend(lines, names, frameon=False, fontsize=8, loc="upper left")
 
 

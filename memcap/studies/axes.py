@@ -76,9 +76,9 @@ def _placed(base: dict[str, Any], point: dict[str, Any]) -> dict[str, Any]:
         own = {k: v for k, v in values["recipe"].items() if v is not None and v != file.get(k)}
         values["recipe"] = own | {"name": str(point["recipe"])}
     allowed = {
-        "task": list(values["task"]),
+        "task": [k for k in values["task"] if k != "name"],  # a name goes by the axis `task`: its knobs come with it
         "model": list(defaults(Model)),
-        "recipe": list(defaults(Recipe)),
+        "recipe": [k for k in defaults(Recipe) if k != "name"],
         "evaluation": list(defaults(Evaluation)),
     }
     for name, value in point.items():

@@ -83,6 +83,8 @@ def row(ended: Ended, study: str, population: str) -> dict[str, Any]:
         "stretch": member.evaluation.stretch,
         "stretched": _finite(ended.stretched),
         "evaluation_sequences": member.evaluation.sequences,
+        "evaluation_every": member.evaluation.every,
+        "evaluation_successive": member.evaluation.successive,
         "carry_numbers": member.functional.carry_numbers(),
         "parameters": member.functional.parameters(),
         "compile_seconds": ended.compile_seconds,

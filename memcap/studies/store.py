@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import tempfile
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,8 @@ SCHEMA: dict[str, Any] = {
     "stretch": pl.Int64,
     "stretched": pl.Float64,  # metric at `stretch` times the lag (or length)
     "evaluation_sequences": pl.Int64,
+    "evaluation_every": pl.Int64,
+    "evaluation_successive": pl.Int64,
     "carry_numbers": pl.Int64,
     "parameters": pl.Int64,
     "compile_seconds": pl.Float64,  # of the program, shared by its population
@@ -193,8 +196,11 @@ def weights_of(folder: Path, row: dict[str, Any]) -> dict[str, Any]:
     """The nested weights of one row's member, from the study's folder."""
     for path in folder.rglob(f"weights/{row['population']}.npz"):
         prefix = f"{row['key']}/"
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {n.removeprefix(prefix): stored[n] for n in stored.files if n.startswith(prefix)}
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                arrays = {n.removeprefix(prefix): stored[n] for n in stored.files if n.startswith(prefix)}
+        except (OSError, ValueError, zipfile.BadZipFile) as error:
+            raise UserError(f"{path}: not a readable npz file; delete it and its rows, and train again what it held") from error
         if arrays:
             return nested(arrays)
     raise UserError(f"{folder}: holds no weights of member {row['key']} (weights/{row['population']}.npz)")
