@@ -1,6 +1,7 @@
 """The `memcap` command. Thin: it reads arguments, calls a room, and prints."""
 
 import argparse
+import errno
 import json
 import math
 import os
@@ -92,7 +93,9 @@ def parser() -> Parser:
     sub.add_argument("--task", required=True, help="name of a task, as in `memcap tasks`")
     sub.add_argument("--lag", type=_positive, required=True, help="time steps")
     sub.add_argument("--knob", action="append", default=[], metavar="NAME=VALUE", help="a knob of the task, as symbols=4")
-    sub.add_argument("--confidence", type=_share, default=0.9, help="share of the seeds that should solve (default .9)")
+    sub.add_argument(
+        "--confidence", type=_share, default=0.9, help="share of the seeds that train at all and should solve (default .9)"
+    )
     results(sub)
     as_json(sub)
     sub = command("inspect", "shapes of an LSTM's output and state, and why they don't depend on the length", inspect)
@@ -267,10 +270,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes once more at its end
         sys.exit(0)
     except OSError as error:
-        if error.filename is None:
+        if error.filename is None and error.errno != errno.ENOSPC:
             raise
         where = "; set out to another folder" if arguments[:1] == ["train"] else ""
-        _stop(f"{error.filename}: cannot be read or written ({error.strerror}){where}", 2)
+        _stop(f"{error.filename or 'disk'}: cannot be read or written ({error.strerror}){where}", 2)
 
 
 def _stop(line: str, status: int) -> NoReturn:

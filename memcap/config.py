@@ -118,6 +118,9 @@ class Member:
             "recipe": asdict(self.recipe),
             "evaluation": asdict(self.evaluation),
             "seed": self.seed,
+            # What the code makes of a preset or a criterion: a member trained by an older one is another member.
+            "start": None if self.init is None else asdict(self.init),
+            "threshold": self.task.threshold(self.lag),
         }
 
     @cached_property
@@ -204,7 +207,7 @@ def resolve(values: dict[str, Any]) -> Member:
         lag,
         length,
         model,
-        _recipe(values["recipe"], task, lag),
+        _recipe(values["recipe"], task, lag, model.cell),
         typed(Evaluation, values["evaluation"], "evaluation"),
         _whole(values["seed"], "seed", 0, MOST),
     )
@@ -230,7 +233,7 @@ def task_of(name: str, knobs: list[str]) -> Task:
     return task
 
 
-def _recipe(values: dict[str, Any], task: Task, lag: int) -> Recipe:
+def _recipe(values: dict[str, Any], task: Task, lag: int, cell: str) -> Recipe:
     asked = typed(Recipe, values, "recipe")
     name = task.recipe(lag) if asked.name == "auto" else asked.name
     set_here = {k: v for k, v in asdict(asked).items() if v is not None}
@@ -241,6 +244,10 @@ def _recipe(values: dict[str, Any], task: Task, lag: int) -> Recipe:
     if missing:
         raise UserError(f"recipe.{missing[0]}: not set; give it a value in conf/recipe/{name}.yaml")
     if recipe.init == "flax":
+        if cell == "lstm":
+            raise UserError(
+                "recipe.init=flax: the cell lstm has no start of Flax's; use model.cell=OptimizedLSTMCell, the same LSTM"
+            )
         if recipe.forget_bias is not None:
             raise UserError(
                 f"recipe.forget_bias={recipe.forget_bias}: only recipe.init=forget_bias takes it, not recipe.init=flax"

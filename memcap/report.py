@@ -11,6 +11,7 @@ from rich.table import Table
 from memcap.capacity.frontier import Point, columns, frontier, references
 from memcap.capacity.thresholds import Threshold
 from memcap.figures import frontier as figure
+from memcap.studies import store
 from memcap.tasks import task_classes
 from memcap.tracking import Tracker
 
@@ -129,6 +130,7 @@ def finish(rows: pl.DataFrame, folder: Path, study: str, tracker: Tracker, quiet
         out.print(rows_table(rows))
     else:
         out.print(frontier_table(points))
+        points = frontier(store.read(folder))  # the picture is the study's, which may hold more than this job
         picture = figure.draw(points, folder / "figures")
         tracker.study(study, [columns(p) for p in points], picture)
         out.print(f"Figure: {picture} (data beside it)", highlight=False, soft_wrap=True)

@@ -34,7 +34,8 @@ def group(task="latch", lag=5, counts=None, *, knobs=None, diverged=0, steps=100
                 | {"solved": done, "steps": steps + 10 * seed, "steps_to_solve": steps + 10 * seed if done else None}
                 | {"metric": generator.metric, "threshold": generator.threshold(lag), "stretch": 20}
                 | {"stretched": 1.0 - 0.01 * seed if done else None, "final": None if status == "diverged" else 0.5}
-                | {"evaluation_sequences": 2048, "finished": datetime.now(UTC), **columns}
+                | {"evaluation_sequences": 2048, "evaluation_every": 100, "evaluation_successive": 2}
+                | {"finished": datetime.now(UTC), **columns}
             )
     return found
 

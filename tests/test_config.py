@@ -156,8 +156,13 @@ def test_a_cell_whose_gates_are_unknown_is_refused_before_it_trains():
 
 @pytest.mark.parametrize("init", ["hold", "open_gate", "chrono", "flax"])
 def test_a_forget_bias_that_would_be_ignored_is_refused(init):
-    text = refusal(lambda: resolve(values({"recipe.init": init, "recipe.forget_bias": 2.0})))
+    cell = "GRUCell" if init == "flax" else "lstm"
+    text = refusal(lambda: resolve(values({"recipe.init": init, "recipe.forget_bias": 2.0, "model.cell": cell})))
     assert "only recipe.init=forget_bias takes it" in text
+
+
+def test_the_lstm_has_no_start_of_flax():
+    assert "use model.cell=OptimizedLSTMCell" in refusal(lambda: resolve(values({"recipe.init": "flax"})))
 
 
 def test_defaults_fill_in():
@@ -267,7 +272,7 @@ def test_the_key_is_the_same_in_every_process_and_version():
     """A stored row is found again: this changes only where a config's fields do."""
     recipe = {"init": "hold", "lr": 0.03, "schedule": "constant", "warmup": 0, "batch": 64, "clip": 1, "budget": 1500}
     changes = {"task.lag": 3, "recipe.name": "hold"} | {f"recipe.{name}": value for name, value in recipe.items()}
-    assert resolve(values(changes)).key == "d993a91bdb5dfd80"
+    assert resolve(values(changes)).key == "3b92187e64796cb7"
 
 
 def test_task_of_reads_knobs_as_on_the_command_line():

@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import pytest
 from rich.console import Console
-from study_rows import group, table
+from study_rows import group, table, write
 
 from memcap.capacity.frontier import columns, frontier
 from memcap.capacity.thresholds import Threshold
 from memcap.report import SHOWN_ROWS, finish, frontier_table, number, rows_table, shown, task_rows, tasks_table
+from memcap.studies import store
 from memcap.tasks import task_classes
 from memcap.tracking import NoTracker
 
@@ -49,7 +50,7 @@ def test_thresholds(threshold, text):
 
 
 def test_the_frontier_is_shown_with_budget_rate_recipe_and_counts():
-    (point,) = frontier(table(group(counts=SHARP), group(counts={1: (0, 4)}, recipe="chrono")))
+    (point,) = frontier(table(group(counts=SHARP), group(counts=dict.fromkeys(SHARP, (0, 4)), recipe="chrono")))
     text = printed(frontier_table([point]))
     for part in (shown(point.fit.u50), shown(point.fit.u90), "hold, 0.03 (best of 2)", " 1500 ", "1:0/4 2:3/4 3:4/4"):
         assert part in text
@@ -83,7 +84,8 @@ class Recorder(NoTracker):
 
 
 def test_a_job_that_swept_widths_ends_with_the_frontier_its_figure_and_a_record(tmp_path, capsys):
-    rows, tracker = table(group(counts=SHARP), group("delay_line", 2, SHARP)), Recorder()
+    write(tmp_path, group(counts=SHARP), group("delay_line", 2, SHARP))
+    rows, tracker = store.read(tmp_path), Recorder()
     finish(rows, tmp_path, "name", tracker, quiet=False)
     out = capsys.readouterr().out
     assert "Training frontier" in out

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from memcap.capacity.frontier import Point, Prediction, References, columns, label, predict, references
+from memcap.capacity.frontier import Point, Prediction, References, columns, label, predict, references, set_knobs
 from memcap.capacity.thresholds import Threshold, threshold
 from memcap.knobs import UserError
 from memcap.tasks import Task
@@ -56,10 +56,10 @@ def answer(task: Task, lag: int, share: float, points: list[Point]) -> Answer:
         raise UserError(f"--lag {lag}: the least lag of {task.name} is {task.smallest_lag}")
     points = [p for p in points if p.task == task and p.cell == "lstm" and p.readout == "dense"]
     measured = [p for p in points if p.lag == lag]
-    # Where a lag was measured at several lengths, the task's own length counts first, then the one with most runs.
-    point = max(measured, key=lambda p: (p.length == task.length(lag), sum(p.runs)), default=None)
+    # Where a lag was measured in several ways, the usual length and rule count first, then the one with most runs.
+    point = max(measured, key=lambda p: (p.usual, sum(p.runs)), default=None)
     width = None if point is None else threshold(point.posterior, share)
-    predicted = None if point is not None else predict(points, lag, share)
+    predicted = None if point is not None else predict([p for p in points if p.usual], lag, share)
     beyond = max(point.units) if point is not None and width is not None and width.censored == "above" else None
     return Answer(task, lag, share, point, width, predicted, references(task, lag), command(task, lag, beyond))
 
@@ -78,7 +78,7 @@ def command(task: Task, lag: int, beyond: int | None = None) -> str:
         least, middle, octaves = beyond + 1, beyond, (0.15, 0.3, 0.5, 0.75, 1)
     widths = sorted({max(least, round(middle * 2**k)) for k in octaves})
     widths += range(widths[-1] + 1, widths[-1] + 4 - len(widths))
-    knobs = [f"task.{k}={v}" for k, v in vars(task).items() if v != vars(type(task)())[k]]
+    knobs = [f"task.{knob}" for knob in set_knobs(task)]
     grid = f"'axes={{model.units: {widths}, seed: 8}}'"
     return " ".join(["memcap train", f"task={task.name}", *knobs, f"task.lag={lag}", f"study={task.name}_{lag}", grid])
 
@@ -123,7 +123,7 @@ def sentences(found: Answer) -> list[str]:
     known, held = found.references, found.task.held(found.lag)
     what = "number" if found.task.vocabulary is None else "symbol"
     said.append(
-        f"What has to be held: {_count(held, what)}, {known.bits:.3g} bits. Hard floor, float32 information:"
+        f"What has to be held: {_count(held, what)}, {known.bits:.3g} bits. Floor, float32 information:"
         f" {_count(known.information_floor, 'unit')}. One carry number a {what} held (a reference, not a floor):"
         f" {_count(known.one_per_number, 'unit')}."
     )
@@ -154,10 +154,10 @@ def _measured(found: Answer) -> list[str]:
     else:
         first = (
             f"{what}: take {_count(found.units, 'unit')}, so a carry of {point.carry_numbers(found.units)} numbers (h and"
-            f" c). At least {_percent(found.share)} of the seeds that can train solve it there"
+            f" c). Best estimate of the width at which {_percent(found.share)} of the seeds that train at all solve it"
         )
         if width.censored == "below":
-            first += "; it is the smallest width that was tried"
+            first += ": the smallest width that was tried, or less"
         interval = f"from {width.low:.3g} to {width.high:.3g} units"
         if math.isinf(width.high):
             interval = f"from {width.low:.3g} units up: the widths tried leave the upper end open"
@@ -165,18 +165,17 @@ def _measured(found: Answer) -> list[str]:
     recipe = point.recipe
     chosen = f" (best of {point.recipes} tried)" if point.recipes > 1 else ""
     counts = ", ".join(f"{u}: {s}/{n}" for u, s, n in zip(point.units, point.solved, point.runs, strict=True))
-    exist = "none" if point.fit.u_exist is None else point.fit.u_exist
+    exist = "none" if point.u_exist is None else point.u_exist
     said = [
         first,
         f"Measured: {sum(point.runs)} runs, {point.seeds} seeds a width; recipe {recipe['recipe']}{chosen}, lr"
         f" {recipe['lr']:g}, budget {recipe['budget']} steps. Solved seeds by units: {counts}. Smallest width that any"
         f" seed solved: {exist}.",
     ]
-    if point.fit.lapse_low > 0.05:
-        said.append(
-            f"About {point.fit.lapse:.0%} of the seeds (at least {point.fit.lapse_low:.0%}) fail whatever the width: a"
-            " failure of training, not of size."
-        )
+    said.append(
+        f"Seeds that no width saves (a failure of training, not of size): {point.fit.lapse:.0%}, 95 % interval"
+        f" {point.fit.lapse_low:.0%} to {point.fit.lapse_high:.0%}."
+    )
     if point.stretched is not None:
         score = "accuracy" if point.task.higher_is_better else "error"
         said.append(

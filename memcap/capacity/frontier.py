@@ -1,8 +1,8 @@
 """The frontier: for each task and lag, how many units it takes, from the rows of trained members.
 
 A frontier belongs to a budget and a recipe; it says what training reached, never what a network could hold. Where a study
-trained a set of recipes, each is fitted by itself and the one with the smallest u50 stands for the lag; it is named, with how
-many there were to choose from.
+trained a set of recipes, each is fitted by itself and the one with the smallest u90 stands for the lag; it is named, with how
+many there were to choose from. Only recipes that were tried at the same widths with as many seeds compete.
 """
 
 import json
@@ -15,14 +15,14 @@ import numpy as np
 import polars as pl
 
 from memcap.capacity.thresholds import Fit, Posterior, fit, posterior, threshold
-from memcap.config import typed
+from memcap.config import Evaluation, typed
 from memcap.models.constructed import constructed_units
 from memcap.models.network import Functional, Model
 from memcap.tasks import Task, information_floor, one_per_number, task_class
 
 CELL = ["task", "knobs", "lag", "length", "cell", "readout"]
 # Members judged by different rules are no further seeds of each other.
-VERDICT = ["threshold", "stretch", "evaluation_sequences", "evaluation_every", "evaluation_successive"]
+VERDICT = ["threshold", "evaluation_sequences", "evaluation_every", "evaluation_successive"]
 RECIPE = ["recipe", "init", "input_bias", "forget_bias", "output_bias", "gain", "orthogonal"]
 RECIPE += ["lr", "schedule", "warmup", "batch", "clip", "budget"]
 
@@ -33,7 +33,9 @@ class Point:
 
     Args:
         task: the task with its knobs; lag, length: what was trained; cell, readout: of the network.
-        recipe: the recipe that stands for this lag, as a dict of its columns; recipes: how many were tried.
+        sequences, successive: of the held-out evaluations that decide "solved".
+        recipe: the recipe that stands for this lag, as a dict of its columns; recipes: how many competed.
+        u_exist: smallest width that any seed solved, with any recipe; None if none was.
         units, solved, runs: counts by width, ascending.
         fit: thresholds with intervals; posterior: for any other share.
         steps: median steps to solve over all solved members; None if none was.
@@ -45,8 +47,11 @@ class Point:
     length: int
     cell: str
     readout: str
+    sequences: int
+    successive: int
     recipe: dict[str, Any]
     recipes: int
+    u_exist: int | None
     units: tuple[int, ...]
     solved: tuple[int, ...]
     runs: tuple[int, ...]
@@ -78,7 +83,18 @@ class Point:
     @property
     def label(self) -> str:
         """Name of the line in a table or figure: the task, and what is not the default."""
-        return label(self.task, self.cell, self.readout)
+        rule = Evaluation()
+        others = [f"T={self.length}"] * (self.length != self.task.length(self.lag))
+        others += [f"{self.sequences} sequences"] * (self.sequences != rule.sequences)
+        others += [f"{self.successive} successive"] * (self.successive != rule.successive)
+        return label(self.task, self.cell, self.readout, *others)
+
+    @property
+    def usual(self) -> bool:
+        """Whether it was measured at the task's own length and judged by the usual rule."""
+        rule = Evaluation()
+        judged = (self.sequences, self.successive) == (rule.sequences, rule.successive)
+        return judged and self.length == self.task.length(self.lag)
 
 
 @dataclass(frozen=True)
@@ -98,51 +114,56 @@ def references(task: Task, lag: int, cell: str = "lstm") -> References:
     return References(task.bits(lag), information_floor(task, lag, numbers), one_per_number(task, lag, numbers), hand_set)
 
 
-def label(task: Task, cell: str = "lstm", readout: str = "dense") -> str:
-    """The task's name with the knobs that differ from their defaults, then the cell and read-out likewise."""
-    knobs = [f"{k}={v}" for k, v in vars(task).items() if v != vars(type(task)())[k]]
-    knobs += [cell] * (cell != "lstm") + [f"readout={readout}"] * (readout != "dense")
-    return task.name + (f" ({', '.join(knobs)})" if knobs else "")
+def label(task: Task, cell: str = "lstm", readout: str = "dense", *others: str) -> str:
+    """The task's name with the knobs that differ from their defaults, then the cell and read-out likewise, then `others`."""
+    said = [*set_knobs(task), *[cell] * (cell != "lstm"), *[f"readout={readout}"] * (readout != "dense"), *others]
+    return task.name + (f" ({', '.join(said)})" if said else "")
+
+
+def set_knobs(task: Task) -> list[str]:
+    """The task's knobs that differ from their defaults, as NAME=VALUE."""
+    return [f"{k}={v}" for k, v in vars(task).items() if v != vars(type(task)())[k]]
 
 
 def frontier(rows: pl.DataFrame, confidence: float = 0.95) -> list[Point]:
     """One point a task and lag (and cell and read-out), sorted by label and lag. Diverged members count as not solved."""
     points = []
-    for cell, group in rows.group_by(CELL + VERDICT, maintain_order=True):
-        tried = [_point(dict(zip(CELL, cell, strict=False)), part, confidence) for _, part in _parts(group)]
-        best = min(tried, key=_rank)
-        points.append(replace(best, recipes=len(tried)))
+    for _, group in rows.group_by(CELL + VERDICT, maintain_order=True):
+        tried = [_point(part, confidence) for _, part in group.group_by(RECIPE, maintain_order=True)]
+        fullest = max(tried, key=lambda p: sum(p.runs))
+        fair = [p for p in tried if (p.units, p.runs) == (fullest.units, fullest.runs)]
+        exist = [p.u_exist for p in tried if p.u_exist is not None]
+        points.append(replace(min(fair, key=_rank), recipes=len(fair), u_exist=min(exist, default=None)))
     return sorted(points, key=lambda p: (p.label, p.lag, p.length))
 
 
-def _parts(group: pl.DataFrame) -> Iterable[tuple[Any, pl.DataFrame]]:
-    return group.group_by(RECIPE, maintain_order=True)
-
-
 def _rank(point: Point) -> tuple[float, ...]:
-    """Smallest u50 first, "not reached" last; then u90, then most solved."""
-    f = point.fit
-    measured = [math.inf if t.censored == "above" else t.units for t in (f.u50, f.u90)]
-    return *measured, -sum(point.solved), -sum(point.runs)
+    """Smallest u90 first, "not reached" last; then u50, then most solved."""
+    measured = [math.inf if t.censored == "above" else t.units for t in (point.fit.u90, point.fit.u50)]
+    return *measured, -sum(point.solved)
 
 
-def _point(cell: dict[str, Any], rows: pl.DataFrame, confidence: float) -> Point:
-    cls = task_class(cell["task"])
+def _point(rows: pl.DataFrame, confidence: float) -> Point:
+    first = rows.row(0, named=True)
     counts = rows.group_by("units").agg(pl.col("solved").sum(), pl.len().alias("runs")).sort("units")
     units, solved, runs = (counts[c].to_list() for c in ("units", "solved", "runs"))
     done = rows.filter(pl.col("solved"))
+    fitted = fit(units, solved, runs, confidence)
     return Point(
-        typed(cls, json.loads(cell["knobs"]), "task"),
-        *(cell[k] for k in ("lag", "length", "cell", "readout")),
-        recipe={k: rows[k][0] for k in RECIPE},
+        typed(task_class(first["task"]), json.loads(first["knobs"]), "task"),
+        *(first[k] for k in ("lag", "length", "cell", "readout")),
+        sequences=first["evaluation_sequences"],
+        successive=first["evaluation_successive"],
+        recipe={k: first[k] for k in RECIPE},
         recipes=1,
+        u_exist=fitted.u_exist,
         units=tuple(units),
         solved=tuple(solved),
         runs=tuple(runs),
-        fit=fit(units, solved, runs, confidence),
+        fit=fitted,
         posterior=posterior(units, solved, runs),
         steps=_median(done["steps_to_solve"]),
-        stretch=rows["stretch"][0],
+        stretch=first["stretch"],
         stretched=_median(done["stretched"]),
     )
 
@@ -161,7 +182,7 @@ def columns(point: Point) -> dict[str, Any]:
         "length": point.length,
         "cell": point.cell,
         "readout": point.readout,
-        "u_exist": f.u_exist,
+        "u_exist": point.u_exist,
         "u75_observed": point.most(0.75),
     }
     for name, width in (("u50", f.u50), ("u90", f.u90)):

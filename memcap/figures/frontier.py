@@ -76,7 +76,8 @@ def _line(axes: Axes, label: str, line: Sequence[Point], colour: str, marker: st
         known = [(p.lag * 2**sideways, getattr(p.fit, which)) for p in line]
         for (x, threshold), point in zip(known, line, strict=True):
             _interval(axes, x, threshold, colour, narrower=point.units[0] > 1)
-        measured = [(x, t.units) for x, t in known if t.censored != "above"]
+        # Where no width was enough the line breaks: it must not run on as if something had been measured there.
+        measured = [(x, math.nan if t.censored == "above" else t.units) for x, t in known]
         face, width = (colour, 1.4) if which == "u90" else ("white", 0.7)
         axes.plot(
             *_columns(measured), color=colour, marker=marker, ms=5, mfc=face, lw=width, label=label + SHARE.format(which[1:])
@@ -144,7 +145,7 @@ def caption(points: Sequence[Point]) -> str:
         used: dict[tuple[str, float, int], list[int]] = {}
         for p in line:
             used.setdefault((p.recipe["recipe"], p.recipe["lr"], p.recipe["budget"]), []).append(p.lag)
-        said = [f"lag {_span(lags)}: {name}, lr {lr:g}, budget {budget} steps" for (name, lr, budget), lags in used.items()]
+        said = [f"lag {_listed(lags)}: {name}, lr {lr:g}, budget {budget} steps" for (name, lr, budget), lags in used.items()]
         tried = max(p.recipes for p in line)
         chosen = f" Best of {tried} recipes at each lag, chosen on the same seeds." if tried > 1 else ""
         parts.append(f"{label}: {'; '.join(said)}; {_span([p.seeds for p in line])} seeds a width.{chosen}")
@@ -154,6 +155,10 @@ def caption(points: Sequence[Point]) -> str:
         " this budget, not a capacity limit."
     )
     return "\n".join(textwrap.fill(part, 140) for part in parts)
+
+
+def _listed(values: Sequence[int]) -> str:
+    return ", ".join(map(str, dict.fromkeys(values)))
 
 
 def _span(values: Sequence[int]) -> str:

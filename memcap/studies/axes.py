@@ -12,7 +12,7 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
-from memcap.config import Evaluation, Member, Recipe, defaults, recipe_file, resolve, task_defaults
+from memcap.config import Evaluation, Member, Recipe, defaults, resolve, task_defaults
 from memcap.knobs import UserError
 from memcap.models.network import Model
 
@@ -72,9 +72,10 @@ def _placed(base: dict[str, Any], point: dict[str, Any]) -> dict[str, Any]:
     if "task" in point and point["task"] != values["task"]["name"]:
         values["task"] = task_defaults(str(point["task"])) | {k: values["task"][k] for k in ("lag", "length")}
     if "recipe" in point:
-        file = recipe_file(str(values["recipe"].get("name", "auto")))
-        own = {k: v for k, v in values["recipe"].items() if v is not None and v != file.get(k)}
-        values["recipe"] = own | {"name": str(point["recipe"])}
+        if values["recipe"].get("name", "auto") != "auto":
+            # A named recipe has filled in its values: which of them the user typed can't be told any more.
+            raise UserError(f"axes.recipe: leave recipe=auto, not {values['recipe']['name']}, and let the axis name the recipes")
+        values["recipe"] = values["recipe"] | {"name": str(point["recipe"])}
     allowed = {
         "task": [k for k in values["task"] if k != "name"],  # a name goes by the axis `task`: its knobs come with it
         "model": list(defaults(Model)),

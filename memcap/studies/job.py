@@ -5,6 +5,7 @@ import json
 import math
 import os
 import platform
+import secrets
 import subprocess
 import threading
 import time
@@ -103,7 +104,11 @@ def _finite(value: float) -> float | None:
 
 
 class _Keeper(Listener):
-    """Writes rows and weights as members end, at most every few seconds a population, and feeds progress and tracking."""
+    """Writes rows and weights as members end, at most every few seconds a population, and feeds progress and tracking.
+
+    A shard belongs to one run of one job: its name has a token of its own, so that two jobs in one folder, even of the same
+    members, never write the same file. Readers take one row a key.
+    """
 
     def __init__(self, folder: Path, study: str, tracker: Tracker, progress: Progress):
         self.folder, self.study, self.tracker, self.progress = folder, study, tracker, progress
@@ -111,12 +116,13 @@ class _Keeper(Listener):
         self.rows: dict[str, list[dict[str, Any]]] = {}
         self.weights: dict[str, dict[str, Any]] = {}
         self.written: dict[str, float] = {}
+        self.token = secrets.token_hex(4)
 
     def curve(self, member: Member, step: int, values: dict[str, float]) -> None:
         self.tracker.curve(member.key, step, values)
 
     def ended(self, population: Sequence[Member], ended: Sequence[Ended]) -> None:
-        name = store.population_name([m.key for m in population])
+        name = f"{store.population_name([m.key for m in population])}-{self.token}"
         with self.lock:
             rows, weights = self.rows.setdefault(name, []), self.weights.setdefault(name, {})
             for each in ended:
@@ -127,6 +133,8 @@ class _Keeper(Listener):
             due = time.monotonic() - self.written.get(name, 0.0) > SECONDS_BETWEEN_WRITES
             if due or len(rows) == len(population):
                 self._write(name)
+            if len(rows) == len(population):
+                del self.rows[name], self.weights[name]
 
     def _write(self, name: str) -> None:
         store.write_population(self.folder, name, self.rows[name], self.weights[name])

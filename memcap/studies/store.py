@@ -1,6 +1,6 @@
 """The store: one row a member, in Parquet shards that are written whole or not at all, and the weights beside them.
 
-    DIR/rows/POPULATION.parquet     rows of one population, rewritten whole as its members end
+    DIR/rows/POPULATION.parquet     rows of one population in one job, rewritten whole as its members end
     DIR/weights/POPULATION.npz      its members' weights, under KEY/path/of/array
     DIR/rows.parquet                all shards folded into one, by `memcap collect`
 
@@ -81,7 +81,7 @@ SCHEMA: dict[str, Any] = {
 
 
 def population_name(keys: Sequence[str]) -> str:
-    """Stem of a population's files: a hash of its members' keys."""
+    """The part of a population's file names that says what is in it: a hash of its members' keys."""
     return hashlib.sha256(" ".join(sorted(keys)).encode()).hexdigest()[:16]
 
 

@@ -81,6 +81,6 @@ class Adding(Task):
         return 0.01
 
     def recipe(self, lag: int) -> str:
-        """Time scales spread up to the lag: the markers come at any distance."""
+        """A forget gate biased to hold for the whole lag: it trained at least as often as chrono at lag 50."""
         del lag
         return "hold"

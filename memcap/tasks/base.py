@@ -14,7 +14,9 @@ import jax
 import jax.numpy as jnp
 
 Operand = int | jax.Array
-FLOAT32_BITS = 24  # significant bits: what one carry number in (-1, 1) can hold at best
+FLOAT32_BITS = 32  # all that one carry number can be told by
+# Share of the bits that an accuracy of .99 still asks for: 1 - H(.01), by rate-distortion; larger alphabets ask for more.
+ASKED = 1 + 0.01 * math.log2(0.01) + 0.99 * math.log2(0.99)
 
 
 class Batch(NamedTuple):
@@ -128,8 +130,9 @@ class Task(ABC):
 
 
 def information_floor(task: Task, lag: int, numbers_per_unit: int) -> int:
-    """Fewest units whose float32 carry can hold the task's bits: a hard limit, far below what training finds."""
-    return max(1, math.ceil(task.bits(lag) / (FLOAT32_BITS * numbers_per_unit)))
+    """Fewest units whose float32 carry can hold what the criterion asks for: a hard limit, far below what training finds."""
+    asked = ASKED if task.loss == "classes" else 1.0  # bits of a real are counted at the criterion's precision
+    return max(1, math.ceil(asked * task.bits(lag) / (FLOAT32_BITS * numbers_per_unit)))
 
 
 def one_per_number(task: Task, lag: int, numbers_per_unit: int) -> int:

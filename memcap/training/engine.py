@@ -9,7 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
 
@@ -117,8 +117,11 @@ def train(members: Sequence[Member], engine: Engine | None = None, listener: Lis
     with ThreadPoolExecutor(workers(engine), thread_name_prefix="memcap") as pool:
         jobs = [pool.submit(_population, program, group, listener, stop) for program, group in groups.items()]
         try:
-            for job in as_completed(jobs):
-                found.update({ended.member: ended for ended in job.result()})
+            waiting = set(jobs)
+            while waiting:  # in short waits, as an untimed one can sleep through Ctrl-C
+                done, waiting = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
+                for job in done:
+                    found.update({ended.member: ended for ended in job.result()})
         except BaseException:
             stop.set()
             pool.shutdown(cancel_futures=True)
@@ -145,12 +148,12 @@ def _population(program: Program, members: Sequence[Member], listener: Listener,
         if not any(seats):
             break
         before, asked, start = lanes.step.copy(), lanes.evaluations.copy(), time.perf_counter()
-        lanes = jax.tree.map(lambda leaf: np.array(leaf), code.advance(lanes, operands))
+        lanes, losses = jax.tree.map(lambda leaf: np.array(leaf), code.advance(lanes, operands))
         work = (lanes.step - before + 1) * operands.length * [seat is not None for seat in seats]
         seconds += (time.perf_counter() - start) * work / work.sum()
         for k, seat in enumerate(seats):
             if seat is not None and lanes.step[k] > before[k]:
-                listener.curve(seat, int(lanes.step[k]), _point(seat, lanes, k, lanes.evaluations[k] > asked[k]))
+                _curve(listener, seat, int(before[k]), lanes, losses[k], k, lanes.evaluations[k] > asked[k])
         waiting = [k for k, seat in enumerate(seats) if seat is not None and lanes.status[k] != Status.RUNNING]
         if waiting:
             ended = _collect(program, code, seats, lanes, operands, seconds, waiting)
@@ -170,11 +173,14 @@ def _write(stacked: Any, k: int, value: Any) -> None:
     jax.tree.map(write, stacked, value)
 
 
-def _point(member: Member, lanes: Any, k: int, evaluated: bool) -> dict[str, float]:
-    """A point on the curve; the held-out score only where it is new."""
+def _curve(listener: Listener, member: Member, before: int, lanes: Any, losses: np.ndarray, k: int, evaluated: bool) -> None:
+    """Report a lane's chunk: the loss of every step; at its end the training score, and the held-out one where it is new."""
+    end = int(lanes.step[k])
+    for step, loss in enumerate(losses[: end - before], start=before + 1):
+        listener.curve(member, step, {"train/loss": float(loss)})
     metric = member.task.metric
-    point = {"train/loss": float(lanes.loss[k]), f"train/{metric}": float(lanes.train_score[k])}
-    return point | ({f"eval/{metric}": float(lanes.score[k])} if evaluated else {})
+    point = {f"train/{metric}": float(lanes.train_score[k])}
+    listener.curve(member, end, point | ({f"eval/{metric}": float(lanes.score[k])} if evaluated else {}))
 
 
 def _collect(program, code: Compiled, seats, lanes, operands, seconds, which: list[int]) -> list[Ended]:

@@ -210,8 +210,11 @@ class Program:
         """Whether the training score is good enough to ask for a held-out evaluation. It decides nothing else."""
         return score >= threshold - 0.01 if self.task.higher_is_better else score <= 1.5 * threshold
 
-    def _advance(self, lane: Lane, operands: Operands) -> Lane:
-        """A chunk of training and, where a verdict is near, an evaluation, for one member."""
+    def _advance(self, lane: Lane, operands: Operands) -> tuple[Lane, jax.Array]:
+        """A chunk of training and, where a verdict is near, an evaluation, for one member.
+
+        Returns the lane, and the loss of each of the chunk's steps: (evaluation.every,), 0 for steps not taken.
+        """
         key = self._key(operands, TRAIN)
         left = jnp.minimum(self.evaluation.every, operands.budget - lane.step)
         left = jnp.where(lane.status == Status.RUNNING, left, 0)
@@ -221,12 +224,13 @@ class Program:
             return (k < left) & (lane.status == Status.RUNNING)
 
         def step(state):
-            k, lane, total = state
+            k, lane, losses = state
             lane, loss = self._train_step(lane, operands, key)
-            return k + 1, lane, total + loss
+            return k + 1, lane, losses.at[k].set(loss)
 
-        taken, lane, total = lax.while_loop(going, step, (jnp.int32(0), lane, jnp.float32(0)))
-        lane = lane._replace(loss=jnp.where(taken > 0, total / taken, lane.loss))
+        start = (jnp.int32(0), lane, jnp.zeros(self.evaluation.every))
+        taken, lane, losses = lax.while_loop(going, step, start)
+        lane = lane._replace(loss=jnp.where(taken > 0, losses.sum() / taken, lane.loss))
         running, ended = lane.status == Status.RUNNING, lane.step >= operands.budget
         wanted = running & (ended | self._near(lane.train_score, operands.threshold))
         score = self._evaluate(
@@ -246,13 +250,14 @@ class Program:
         unsolved = running & ended & ~passes
         status = jnp.where(solved, Status.SOLVED, jnp.where(unsolved, Status.UNSOLVED, lane.status))
         better = jnp.fmax if self.task.higher_is_better else jnp.fmin
-        return lane._replace(
+        lane = lane._replace(
             status=status.astype(jnp.int32),
             passed=passed.astype(jnp.int32),
             evaluations=lane.evaluations + wanted,
             score=jnp.where(wanted, score, lane.score),
             best=better(lane.best, score),
         )
+        return lane, losses
 
     def _stretched(self, weights: Any, operands: Operands, wanted: jax.Array) -> jax.Array:
         """Score at `evaluation.stretch` times the lag, over a quarter as many sequences."""

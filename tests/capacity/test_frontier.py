@@ -108,7 +108,7 @@ def test_reference_widths_are_those_of_the_cell():
     assert references(task, 50).one_per_number == 26  # h and c
     assert references(task, 50, "GRUCell").one_per_number == 51
     assert references(task, 50, "GRUCell").constructed is None
-    assert references(task, 50).information_floor == 2  # 50 bits in units of 48
+    assert [references(task, lag).information_floor for lag in (50, 69, 70, 140)] == [1, 1, 2, 3]  # .919 bits a step, 64 a unit
 
 
 def line(lags, widths):

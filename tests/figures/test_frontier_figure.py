@@ -35,7 +35,8 @@ def axes(points):
 def drawn(axes, start, colour=None):
     """Data of all lines whose label starts so, and which have data, by colour if one is named."""
     lines = [x for x in axes.lines if x.get_label().startswith(start) and colour in (None, x.get_color())]
-    return [tuple(zip(*x.get_data(), strict=True)) for x in lines if len(x.get_xdata())]
+    data = [[(x, y) for x, y in zip(*line.get_data(), strict=True) if not math.isnan(y)] for line in lines]
+    return [tuple(pairs) for pairs in data if pairs]
 
 
 def colour(axes, task):
@@ -65,6 +66,11 @@ def test_a_threshold_that_was_not_reached_has_an_arrow_and_no_marker(points, axe
     assert all(y >= 15 for _, y in at_16)
 
 
+def test_a_line_breaks_where_nothing_was_reached(axes):
+    (line,) = (x for x in axes.lines if x.get_label() == "delay_line, 90 % of seeds")
+    assert [math.isnan(y) for y in line.get_ydata()] == [False, False, True]
+
+
 def test_bars_span_the_intervals(points, axes):
     (point,) = (p for p in points if p.task.name == "delay_line" and p.lag == 4)
     bars = [bar for bar in drawn(axes, "_interval", colour(axes, "delay_line")) if 3.5 < bar[0][0] < 4.5]
@@ -84,12 +90,12 @@ def test_everything_lies_inside_the_axes(axes):
     left, right = axes.get_xlim()
     for line in axes.lines:
         assert all(left <= x <= right for x in line.get_xdata())
-        assert all(bottom <= y <= top for y in line.get_ydata())
+        assert all(bottom <= y <= top for y in line.get_ydata() if not math.isnan(y))
 
 
 def test_the_caption_says_recipe_rate_budget_and_seeds(points, axes):
     text = " ".join(caption(points).split())
-    assert "lag 2 to 4: forget_bias, lr 0.03, budget 3000 steps" in text
+    assert "lag 2, 4: forget_bias, lr 0.03, budget 3000 steps" in text
     assert "lag 16: open_gate, lr 0.005, budget 1234 steps" in text
     assert "6 to 8 seeds a width" in text
     assert "not a capacity limit" in text

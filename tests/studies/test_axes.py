@@ -4,6 +4,7 @@ import pytest
 from study_checks import config, refusal
 
 from memcap.config import recipe_file
+from memcap.knobs import UserError
 from memcap.studies.axes import members
 
 
@@ -58,13 +59,13 @@ def test_another_recipe_has_the_values_of_its_file_and_what_was_set_by_hand():
     assert [m.recipe.lr for m in found] == [recipe_file(name)["lr"] for name in ("hold", "open_gate")]
 
 
-def test_values_of_the_first_recipes_file_do_not_leak_into_the_next():
+def test_a_recipe_axis_keeps_what_was_set_and_wants_no_other_recipe():
     base = config({"recipe": ["open_gate", "chrono"]})
-    base["recipe"] = recipe_file("open_gate") | {"clip": 9.0}  # as Hydra composes recipe=open_gate recipe.clip=9
-    for member in members(base):
-        assert {
-            k: getattr(member.recipe, k) for k, v in recipe_file(member.recipe.name).items() if getattr(member.recipe, k) != v
-        } == {"clip": 9.0}
+    base["recipe"] = recipe_file("auto") | {"clip": 9.0}  # as Hydra composes recipe.clip=9
+    assert [(m.recipe.name, m.recipe.clip) for m in members(base)] == [("open_gate", 9.0), ("chrono", 9.0)]
+    base["recipe"] = recipe_file("open_gate")
+    with pytest.raises(UserError, match="leave recipe=auto, not open_gate"):
+        members(base)
 
 
 def test_an_axis_of_the_recipe_overrides_the_recipes_file():

@@ -215,7 +215,7 @@ def verdict():
         lane = program.fresh(one)._replace(**state)
         operands = program.operands(one)._replace(lr=np.float32(0), threshold=np.float32(threshold))
         row = jax.tree.map(lambda leaf: np.asarray(leaf)[None], (lane, operands))
-        return jax.tree.map(lambda leaf: np.asarray(leaf)[0], compiled(program).advance(*row))
+        return jax.tree.map(lambda leaf: np.asarray(leaf)[0], compiled(program).advance(*row)[0])
 
     return play
 

@@ -45,7 +45,11 @@ class Remembers(Listener):
         self.populations.append(list(members))
 
     def curve(self, member, step, values) -> None:
-        self.points.setdefault(member, []).append((step, values))
+        points = self.points.setdefault(member, [])
+        if points and points[-1][0] == step:  # what is said of one step at several times belongs together
+            points[-1][1].update(values)
+        else:
+            points.append((step, dict(values)))
 
     def ended(self, population, ended) -> None:
         assert {each.member for each in ended} <= set(population)
