@@ -19,6 +19,7 @@ from memcap.config import Engine, resolve
 from memcap.studies import job, store
 from memcap.studies.axes import members
 from memcap.studies.job import environment, row, run
+from memcap.studies.progress import Progress
 from memcap.tracking import NoTracker
 from memcap.training.engine import Ended, train
 
@@ -307,3 +308,43 @@ def test_a_shard_appears_while_the_population_still_trains(tmp_path):
     run(found, Engine("map", 1, 1), tmp_path, "small", Looks())
     assert seen[0] == 0
     assert seen[-1] == 1
+
+
+def test_two_jobs_of_the_same_members_never_write_the_same_file(tmp_path):
+    first, second = members(small_job(axes={"seed": 2}))
+    store.prepare(tmp_path)
+    keepers = [job._Keeper(tmp_path, "s", NoTracker(), Progress(2, 0)) for _ in range(2)]
+    for keeper, member in zip(keepers, (first, second), strict=True):
+        keeper.ended([first, second], [fake(member)])
+        keeper.flush()
+    assert set(store.read(tmp_path)["key"]) == {first.key, second.key}
+    for row_ in store.read(tmp_path).iter_rows(named=True):
+        assert store.weights_of(tmp_path, row_)
+
+
+INTERRUPTED = """
+import os, signal, sys, threading, time
+from memcap import backend
+backend.prepare()
+from memcap.config import Engine, resolve, task_defaults
+from memcap.training.engine import Listener, train
+import polars  # makes the kernel restart interrupted waits
+
+class Slow(Listener):
+    def curve(self, member, step, values):
+        if step == 2:
+            threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+        time.sleep(0.2)
+
+values = {"task": task_defaults("latch") | {"lag": 1}, "model": {"units": 1}, "seed": 0}
+values |= {"recipe": {"name": "hold", "budget": 10_000, "lr": 1e-9}, "evaluation": {"every": 5, "sequences": 16}}
+try:
+    train([resolve(values)], Engine(), Slow())
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_ctrl_c_stops_a_job_between_chunks():
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout == "interrupted\n", done.stderr

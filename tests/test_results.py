@@ -1,0 +1,61 @@
+"""The results that the README shows are in the project, and its figure and table can be made again from them."""
+
+import re
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from memcap.capacity.frontier import columns, frontier
+from memcap.figures.frontier import plot
+from memcap.studies import store
+
+ROOT = Path(__file__).parent.parent
+STUDY = ROOT / "results" / "first_study"
+
+
+@pytest.fixture(scope="module")
+def points():
+    return frontier(store.read(STUDY / "rows.parquet"))
+
+
+def test_the_numbers_beside_the_figure_are_those_of_the_rows(points):
+    drawn = pl.read_csv(STUDY / "figures" / "frontier.csv", infer_schema_length=None)
+    for row, point in zip(drawn.iter_rows(named=True), points, strict=True):
+        assert {k: v if v is None or isinstance(v, str) else pytest.approx(v) for k, v in columns(point).items()} == row
+
+
+def test_the_figure_can_be_drawn_again(points):
+    assert plot(points).axes[0].get_xlabel() == "lag (time steps)"
+
+
+def test_the_readme_shows_the_table_of_the_rows(points):
+    rows = re.findall(r"^\| (delay line|latch) +\|(.*)\|$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    shown = [(name.replace(" ", "_"), *(cell.strip() for cell in cells.split("|"))) for name, cells in rows]
+    assert shown == [readme_row(p) for p in points]
+
+
+def readme_row(point) -> tuple[str, ...]:
+    """One line of the README's table."""
+
+    def width(threshold) -> str:
+        sign = {"no": "", "below": "<= ", "above": "> "}[threshold.censored]
+        return f"{sign}{threshold.units:.1f} [{threshold.low:.1f}, {threshold.high:.1f}]"
+
+    r = point.references
+    middle = (str(point.lag), str(point.most(0.75)), width(point.fit.u50), width(point.fit.u90))
+    return (
+        point.task.name,
+        *middle,
+        str(r.information_floor),
+        str(r.one_per_number),
+        str(r.constructed),
+        str(point.recipe["budget"]),
+    )
+
+
+def test_the_frontier_rises_by_one_unit_a_bit_and_the_latch_stays_flat(points):
+    least = {(p.task.name, p.lag): p.most(0.75) for p in points}
+    assert all(least["latch", lag] == 1 for lag in (1, 2, 4, 8, 16, 50))
+    assert all(least["delay_line", lag] <= lag + 1 for lag in (1, 2, 4, 8, 16))
+    assert 25 < least["delay_line", 50] <= 56
