@@ -1,5 +1,7 @@
-"""Progress of a job on the terminal: members done, solved, time left."""
+"""Progress of a job: members done, solved, time left; a bar on a terminal, a line now and then in a log file."""
 
+import sys
+import time
 from types import TracebackType
 
 from rich.console import Console
@@ -8,9 +10,11 @@ from rich.progress import Progress as Bar
 
 from memcap.training.engine import Ended
 
+SECONDS_BETWEEN_LINES = 30.0
+
 
 class Progress:
-    """A bar on stderr; a context manager.
+    """Progress on stderr; a context manager.
 
     Args:
         members: how many the job has.
@@ -18,8 +22,10 @@ class Progress:
     """
 
     def __init__(self, members: int, done: int):
+        self.members, self.before, self.done = members, done, done
         self.solved = self.diverged = 0
         self.console = Console(stderr=True)
+        self.started = self.said = time.monotonic()
         self.bar = Bar(
             TextColumn("training"),
             BarColumn(),
@@ -39,6 +45,12 @@ class Progress:
         self.diverged += ended.status == "diverged"
         note = f"{self.solved} solved" + (f", {self.diverged} diverged" if self.diverged else "")
         self.bar.update(self.task, advance=1, note=note)
+        self.done += 1
+        now = time.monotonic()
+        if not self.console.is_terminal and now - self.said > SECONDS_BETWEEN_LINES:
+            left = (now - self.started) / (self.done - self.before) * (self.members - self.done)
+            print(f"training {self.done}/{self.members} members, {note}, about {left:.0f} s left", file=sys.stderr, flush=True)
+            self.said = now
 
     def __enter__(self) -> "Progress":
         self.bar.start()
