@@ -17,7 +17,7 @@ import jax
 import numpy as np
 
 from memcap.config import Engine, Member
-from memcap.training.program import Compiled, Program, Status, compiled
+from memcap.training.program import Compiled, Lane, Operands, Program, Status, compiled
 
 
 @dataclass(frozen=True)
@@ -183,24 +183,37 @@ def _curve(listener: Listener, member: Member, before: int, lanes: Any, losses: 
     listener.curve(member, end, point | ({f"eval/{metric}": float(lanes.score[k])} if evaluated else {}))
 
 
-def _collect(program, code: Compiled, seats, lanes, operands, seconds, which: list[int]) -> list[Ended]:
+def _collect(
+    program: Program,
+    code: Compiled,
+    seats: Sequence[Member | None],
+    lanes: Lane,
+    operands: Operands,
+    seconds: np.ndarray,
+    which: list[int],
+) -> list[Ended]:
+    """The results of the members in lanes `which`, after one more evaluation at the stretched lag for all of them.
+
+    lanes, operands: stacked, (lanes, ...); seconds: (lanes,), spent so far on each lane's member.
+    """
     wanted = np.isin(np.arange(program.lanes), which)
     start = time.perf_counter()
     stretched = np.asarray(code.stretched(lanes.weights, operands, wanted))
     share = (time.perf_counter() - start) / len(which)
+    members = {k: member for k in which if (member := seats[k]) is not None}
     return [
         Ended(
-            seats[k],
+            member,
             Status(lanes.status[k]).name.lower(),
             int(lanes.step[k]),
             float(lanes.score[k]),
             float(lanes.best[k]),
             float(stretched[k]),
             float(lanes.loss[k]),
-            program.functional.unflatten(lanes.weights[k].copy()),
+            program.functional.unflatten(np.array(lanes.weights[k])),
             code.seconds,
             float(seconds[k] + share),
             "vmap" if program.side_by_side else "map",
         )
-        for k in which
+        for k, member in members.items()
     ]
