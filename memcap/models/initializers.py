@@ -50,7 +50,7 @@ def open_gate(lag: int, length: int) -> Init:
 
 
 def open_gate_relaxed(lag: int, length: int) -> Init:
-    """Input and output gates open, forget gate half open, gain 1: trains the narrowest delay lines up to about lag 16."""
+    """Input and output gates open, forget gate half open, gain 1: for delay lines of short lag."""
     del lag, length
     return Init(input=2.0, forget=0.0, output=2.0)
 

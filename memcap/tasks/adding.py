@@ -81,6 +81,6 @@ class Adding(Task):
         return 0.01
 
     def recipe(self, lag: int) -> str:
-        """A forget gate biased to hold for the whole lag: it trained at least as often as chrono at lag 50."""
+        """A forget gate biased to hold for the whole lag (sweeps/other_tasks.yaml)."""
         del lag
         return "hold"

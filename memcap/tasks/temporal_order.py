@@ -83,6 +83,6 @@ class TemporalOrder(Task):
         return 1 / self.outputs
 
     def recipe(self, lag: int) -> str:
-        """A forget gate biased to hold for the whole lag: it trained at least as often as chrono at lag 50."""
+        """A forget gate biased to hold for the whole lag (sweeps/other_tasks.yaml)."""
         del lag
         return "hold"
