@@ -151,3 +151,18 @@ def test_a_prediction_leaves_out_and_names_lags_that_were_not_reached():
 
 def test_no_rows_no_points():
     assert frontier(table()) == []
+
+
+def test_a_recipe_tried_at_fewer_widths_or_seeds_does_not_compete():
+    whole = group("delay_line", 8, {u: (8 if u > 6 else 0, 8) for u in range(4, 11)})
+    lucky = group("delay_line", 8, {5: (1, 1)}, budget=20_000)
+    (point,) = frontier(table(whole, lucky))
+    assert (sum(point.runs), point.recipe["budget"], point.recipes) == (56, 1500, 1)
+    assert point.u_exist == 5
+
+
+def test_of_like_recipes_the_one_with_the_smallest_u90_stands():
+    early = group("delay_line", 8, {4: (2, 8), 5: (4, 8), 6: (4, 8), 7: (5, 8), 8: (6, 8)}, lr=0.1)
+    sharp = group("delay_line", 8, {4: (0, 8), 5: (0, 8), 6: (0, 8), 7: (8, 8), 8: (8, 8)}, lr=0.2)
+    (point,) = frontier(table(early, sharp))
+    assert (point.recipe["lr"], point.recipes, point.u_exist) == (0.2, 2, 4)
