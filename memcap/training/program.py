@@ -177,7 +177,10 @@ class Program:
 
     def _train_step(self, lane: Lane, operands: Operands, key: jax.Array) -> tuple[Lane, jax.Array]:
         key = jax.random.fold_in(key, lane.step)
-        batch = self.task.sample(key, operands.lag, operands.length, self.steps, self.batch)
+        return self.update(lane, operands, self.task.sample(key, operands.lag, operands.length, self.steps, self.batch))
+
+    def update(self, lane: Lane, operands: Operands, batch: Batch) -> tuple[Lane, jax.Array]:
+        """One training step of one member on a batch. Returns the lane and the batch's mean loss."""
 
         def mean_loss(weights):
             loss, score, due = self._run(weights, batch, operands.length)
