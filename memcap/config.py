@@ -65,8 +65,8 @@ class Engine:
     """How members share the machine. Changes no result beyond float rounding."""
 
     batching: str = knob("auto", "members one after another or side by side", choices=("auto", "map", "vmap"))
-    lanes: int = knob(0, "members in flight in a program; 0: 8 on a CPU, 256 elsewhere", at_least=0)
-    workers: int = knob(0, "populations trained at once; 0: one a CPU core, one on an accelerator", at_least=0)
+    lanes: int = knob(0, "members in flight in a program; 0: one on a CPU, what its memory holds on an accelerator", at_least=0)
+    workers: int = knob(0, "processes that train; 0: one a CPU core, one in all on an accelerator", at_least=0, at_most=1024)
 
     def __post_init__(self):
         check(self, "engine")

@@ -2,7 +2,8 @@
 
 Gates are in the order i, f, g, o, as in Flax; z = W_x x + W_h h + b, c' = sigma(f) c + sigma(i) tanh(g), h' = sigma(o) tanh(c').
 Weight gradients are accumulated in the backward loop: on a CPU, stacking the gates' gradients for one large product
-afterwards is slower. Inside the scan arrays are (U, B), so that the batch lies in the vector lanes.
+afterwards is slower. Inside the scan arrays are (U, B), so that the batch lies in the vector lanes; what the backward loop needs
+of a step is kept in one buffer, as XLA would fill and copy several.
 """
 
 from functools import partial
@@ -33,6 +34,7 @@ def lstm_scan(
     kernel: jax.Array,
     recurrent: jax.Array,
     bias: jax.Array,
+    readout: jax.Array | None,
     carry: tuple[jax.Array, jax.Array],
     inputs: jax.Array,
     length: jax.Array,
@@ -41,89 +43,116 @@ def lstm_scan(
     """Run an LSTM over the first `length` steps.
 
     Args:
-        every: whether the hidden state of every step is returned.
+        every: whether something is returned for every step: the hidden state, or what `readout` makes of it.
         reset: whether the carry is set to zero where `flows` is 0; otherwise only its gradient is.
         kernel: (F, 4U) input weights.
         recurrent: (U, 4U) recurrent weights.
         bias: (4U,).
+        readout: (U, O) weights of a linear read-out of every step, or None. Rows of the recurrent product, it costs next to
+            nothing. It needs `every` and one window, `flows` None: at a window's start, what is read out is not what flows on.
         carry: (c, h), each (U, B), the state before the first step.
         inputs: (T, B) int symbols below F, or (T, B, F) floats.
         length: () int, how many of the T steps count; may be traced.
         flows: (T,) floats, 0 at the first step of a window and 1 elsewhere; None: one window.
 
     Returns:
-        The carry (c, h) after `length` steps, and the hidden states (T, U, B), zero after `length`, or None.
+        The carry (c, h) after `length` steps, and the hidden states (T, U, B), or read-outs (T, O, B), zero after `length`; or
+        None.
     """
-    carry, kept = _forward(reset, every, False, kernel, recurrent, bias, carry, inputs, length, flows)
-    return carry, kept[-1] if every else None
+    carry, _, outputs = _forward(reset, every, False, kernel, recurrent, bias, readout, carry, inputs, length, flows)
+    return carry, outputs
 
 
-def _forward(reset, every, keep, kernel, recurrent, bias, carry, inputs, length, flows):
+def _forward(reset, every, keep, kernel, recurrent, bias, readout, carry, inputs, length, flows):
+    """The carry after the last step, each step's i, f, g, o, c, h as (T, 6U, B) if they are kept, and the outputs."""
+    assert readout is None or (every and flows is None)
     (features, _), units, dtype = kernel.shape, recurrent.shape[0], kernel.dtype
     real = inputs.ndim == 3
     table = kernel if real else kernel + bias  # one symbol is on at a step, so its row can carry the bias
     weights = jnp.concatenate([table, recurrent], 0).T  # (4U, F + U)
-    batch = inputs.shape[1]
-    buffers = 6 * keep + every  # residuals i, f, g, o, c, h, and the hidden states that are returned
-    kept = tuple(jnp.zeros((inputs.shape[0], units, batch), dtype) for _ in range(buffers))
+    if readout is not None:  # (4U + O, F + U): the product that makes step t's gates reads out step t - 1
+        weights = jnp.concatenate([weights, jnp.pad(readout.T, ((0, 0), (features, 0)))], 0)
+    steps, batch = inputs.shape[:2]
+    rows = 0 if not every else units if readout is None else readout.shape[1]
+    kept, outputs = jnp.zeros((steps, 6 * units * keep, batch), dtype), jnp.zeros((steps, rows, batch), dtype)
 
     def body(t, state):
-        (c, h), kept = state
+        (c, h), kept, outputs = state
         if reset and flows is not None:
             c, h = c * flows[t], h * flows[t]
         z = weights @ jnp.concatenate([_column(inputs, t, features, dtype), h], 0)
+        if readout is not None:
+            outputs = put(outputs, z[4 * units :], jnp.maximum(t - 1, 0))
+            z = z[: 4 * units]
         if real:
             z = z + bias[:, None]
         i, f, g, o = jnp.split(z, 4, 0)
         i, f, g, o = _sigmoid(i), _sigmoid(f), jnp.tanh(g), _sigmoid(o)
         c_next = f * c + i * g
         h_next = o * jnp.tanh(c_next)
-        values = ((i, f, g, o, c, h) if keep else ()) + ((h_next,) if every else ())
-        return (c_next, h_next), tuple(put(buffer, value, t) for buffer, value in zip(kept, values, strict=True))
+        if keep:
+            kept = put(kept, jnp.concatenate([i, f, g, o, c, h], 0), t)
+        if every and readout is None:
+            outputs = put(outputs, h_next, t)
+        return (c_next, h_next), kept, outputs
 
-    return lax.fori_loop(0, length, body, (carry, kept))
+    carry, kept, outputs = lax.fori_loop(0, length, body, (carry, kept, outputs))
+    if readout is not None:
+        outputs = put(outputs, readout.T @ carry[1], length - 1)
+    return carry, kept, outputs if every else None
 
 
-def _lstm_scan_fwd(every, reset, kernel, recurrent, bias, carry, inputs, length, flows):
-    carry, kept = _forward(reset, every, True, kernel, recurrent, bias, carry, inputs, length, flows)
-    return (carry, kept[6] if every else None), (kernel, recurrent, inputs, length, flows, kept[:6])
+def _lstm_scan_fwd(every, reset, kernel, recurrent, bias, readout, carry, inputs, length, flows):
+    carry, kept, outputs = _forward(reset, every, True, kernel, recurrent, bias, readout, carry, inputs, length, flows)
+    return (carry, outputs), (kernel, recurrent, readout, inputs, length, flows, kept, carry[1])
 
 
 def _lstm_scan_bwd(every, reset, saved, cotangents):
     del reset  # a reset carry and a cut carry have the same gradient into the past: none
-    kernel, recurrent, inputs, length, flows, residuals = saved
-    (dc, dh), d_hidden = cotangents
-    features, dtype = kernel.shape[0], kernel.dtype
+    kernel, recurrent, readout, inputs, length, flows, kept, last = saved
+    (dc, dh), d_outputs = cotangents
+    features, units, dtype = kernel.shape[0], recurrent.shape[0], kernel.dtype
     real = inputs.ndim == 3
+    backward, d_readout = recurrent, None
+    if readout is not None:  # as in the forward loop: step t's gates go with the read-out of step t - 1
+        backward = jnp.concatenate([recurrent, readout], 1)
+        dh = dh + readout @ at(d_outputs, length - 1)
+        d_readout = last @ at(d_outputs, length - 1).T
     start = (
         (dc, dh),
-        jnp.zeros((features + recurrent.shape[0], kernel.shape[1]), dtype),
-        jnp.zeros(kernel.shape[1], dtype),
+        jnp.zeros((features + units, backward.shape[1]), dtype),
+        jnp.zeros(4 * units, dtype),
         jnp.zeros_like(inputs) if real else (),
     )
 
     def body(k, state):
         (dc, dh), dw, db, dx = state
         t = length - 1 - k
-        i, f, g, o, c, h = (at(residual, t) for residual in residuals)
-        if every:
-            dh = dh + at(d_hidden, t)
+        i, f, g, o, c, h = jnp.split(at(kept, t), 6, 0)
+        if every and readout is None:
+            dh = dh + at(d_outputs, t)
         tanh_c = jnp.tanh(f * c + i * g)
         dc = dc + dh * o * (1 - tanh_c**2)
-        dz = jnp.concatenate([dc * g * i * (1 - i), dc * c * f * (1 - f), dc * i * (1 - g**2), dh * tanh_c * o * (1 - o)], 0)
+        dz = [dc * g * i * (1 - i), dc * c * f * (1 - f), dc * i * (1 - g**2), dh * tanh_c * o * (1 - o)]
+        if readout is not None:
+            dz.append(jnp.where(t > 0, at(d_outputs, jnp.maximum(t - 1, 0)), 0))
+        dz = jnp.concatenate(dz, 0)
         dw = dw + jnp.concatenate([_column(inputs, t, features, dtype), h], 0) @ dz.T
         if real:
-            dx = put(dx, (kernel @ dz).T, t)
-            db = db + dz.sum(1)
-        dc, dh = dc * f, recurrent @ dz
+            dx = put(dx, (kernel @ dz[: 4 * units]).T, t)
+            db = db + dz[: 4 * units].sum(1)
+        dc, dh = dc * f, backward @ dz
         if flows is not None:
             dc, dh = dc * flows[t], dh * flows[t]
         return (dc, dh), dw, db, dx
 
     carry, dw, db, dx = lax.fori_loop(0, length, body, start)
+    d_kernel, d_recurrent = dw[:features, : 4 * units], dw[features:, : 4 * units]
+    if readout is not None:
+        d_readout = d_readout + dw[features:, 4 * units :]
     if not real:  # exactly one symbol is on at a step, so the rows of the table's gradient add up to the bias's
-        db = dw[:features].sum(0)
-    return dw[:features], dw[features:], db, carry, dx if real else None, None, None
+        db = d_kernel.sum(0)
+    return d_kernel, d_recurrent, db, d_readout, carry, dx if real else None, None, None
 
 
 lstm_scan.defvjp(_lstm_scan_fwd, _lstm_scan_bwd)
@@ -155,16 +184,15 @@ class LSTM(nnx.RNNCellBase):
         h = _sigmoid(o) * jnp.tanh(c)
         return (c, h), h
 
-    def scan(self, carry, inputs, length, flows=None, *, every: bool, reset: bool = False):
+    def scan(self, carry, inputs, length, flows=None, *, every: bool, reset: bool = False, readout: jax.Array | None = None):
         """The first `length` steps of inputs (T, B) or (T, B, F); see `lstm_scan`.
 
-        Returns the carry (c, h), each (B, U), and the hidden states (T, U, B), or None if not `every`.
+        Returns the carry (c, h), each (B, U), and the hidden states (T, U, B) or read-outs (T, O, B), or None if not `every`.
         """
         c, h = carry
-        (c, h), hidden = lstm_scan(
-            every, reset, self.kernel[...], self.recurrent[...], self.bias[...], (c.T, h.T), inputs, length, flows
-        )
-        return (c.T, h.T), hidden
+        weights = self.kernel[...], self.recurrent[...], self.bias[...]
+        (c, h), outputs = lstm_scan(every, reset, *weights, readout, (c.T, h.T), inputs, length, flows)
+        return (c.T, h.T), outputs
 
     def initialize_carry(self, input_shape, rngs=None, carry_init=None):
         """Zeros: (c, h), each (*batch, U)."""

@@ -116,6 +116,10 @@ class Network(nnx.Module):
         carry = self.carry(batch) if carry is None else carry
         flows = None if boundary is None else jnp.where(boundary, 0.0, 1.0)
         stacked = isinstance(self.readout, LSTM)
+        if every and not stacked and boundary is None and isinstance(self.cell, LSTM):
+            kernel, bias = self.readout.kernel[...], cast(nnx.Param, self.readout.bias)[...]
+            carry, outputs = self.cell.scan(carry, inputs, length, every=True, readout=kernel)
+            return carry, jnp.swapaxes(outputs + bias[:, None], 0, 1)
         cell_carry, top = carry if stacked else (carry, None)
         cell_carry, hidden = self._hidden(cell_carry, inputs, length, flows, every or stacked, reset)
         if stacked:

@@ -24,9 +24,10 @@ from memcap.config import Engine, Member, root
 from memcap.studies import store
 from memcap.studies.progress import Progress
 from memcap.tracking import Tracker
-from memcap.training.engine import Ended, Listener, train
+from memcap.training.engine import Chunk, Ended, Listener, train
 
 SECONDS_BETWEEN_WRITES = 5.0
+ROWS_OF_A_SHARD = 256  # a shard is rewritten whole until it has as many
 
 
 @lru_cache(maxsize=1)
@@ -116,24 +117,27 @@ class _Keeper(Listener):
         self.rows: dict[str, list[dict[str, Any]]] = {}
         self.weights: dict[str, dict[str, Any]] = {}
         self.written: dict[str, float] = {}
+        self.full: dict[str, int] = {}
         self.token = secrets.token_hex(4)
 
-    def curve(self, member: Member, step: int, values: dict[str, float]) -> None:
-        self.tracker.curve(member.key, step, values)
+    def curve(self, chunk: Chunk) -> None:
+        for step, values in chunk.points():
+            self.tracker.curve(chunk.member.key, step, values)
 
-    def ended(self, population: Sequence[Member], ended: Sequence[Ended]) -> None:
-        name = f"{store.population_name([m.key for m in population])}-{self.token}"
+    def ended(self, population: str, ended: Sequence[Ended]) -> None:
         with self.lock:
+            name = f"{population}-{self.token}-{self.full.get(population, 0)}"
             rows, weights = self.rows.setdefault(name, []), self.weights.setdefault(name, {})
             for each in ended:
                 rows.append(row(each, self.study, name))
                 weights[each.member.key] = each.weights
                 self.tracker.member(each.member.key, each.member.config, rows[-1])
                 self.progress.ended(each)
-            due = time.monotonic() - self.written.get(name, 0.0) > SECONDS_BETWEEN_WRITES
-            if due or len(rows) == len(population):
+            full = len(rows) >= ROWS_OF_A_SHARD
+            if full or time.monotonic() - self.written.get(name, 0.0) > SECONDS_BETWEEN_WRITES:
                 self._write(name)
-            if len(rows) == len(population):
+            if full:
+                self.full[population] = self.full.get(population, 0) + 1
                 del self.rows[name], self.weights[name]
 
     def _write(self, name: str) -> None:

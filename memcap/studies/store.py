@@ -1,13 +1,12 @@
 """The store: one row a member, in Parquet shards that are written whole or not at all, and the weights beside them.
 
-    DIR/rows/POPULATION.parquet     rows of one population in one job, rewritten whole as its members end
+    DIR/rows/POPULATION.parquet     rows of one program's members in one job, rewritten whole as they end
     DIR/weights/POPULATION.npz      its members' weights, under KEY/path/of/array
     DIR/rows.parquet                all shards folded into one, by `memcap collect`
 
 A member's key is the hash of its whole config and seed, so a rerun replaces its row and never adds one.
 """
 
-import hashlib
 import json
 import os
 import tempfile
@@ -78,11 +77,6 @@ SCHEMA: dict[str, Any] = {
     "git_commit": pl.String,
     "finished": pl.Datetime("us", "UTC"),
 }
-
-
-def population_name(keys: Sequence[str]) -> str:
-    """The part of a population's file names that says what is in it: a hash of its members' keys."""
-    return hashlib.sha256(" ".join(sorted(keys)).encode()).hexdigest()[:16]
 
 
 def prepare(folder: Path) -> None:

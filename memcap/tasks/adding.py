@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 import jax
 import jax.numpy as jnp
 
-from memcap.tasks.base import Batch, Operand, Task
+from memcap.tasks.base import Batch, Operand, Task, integers
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,8 @@ class Adding(Task):
         value_key, first_key, second_key = jax.random.split(key, 3)
         value = jax.random.uniform(value_key, (steps, batch))
         start, half = length - 1 - lag, (lag + 1) // 2
-        first = jax.random.randint(first_key, (batch,), start, start + half)
-        second = jax.random.randint(second_key, (batch,), start + half, length)
+        first = integers(first_key, (batch,), start, start + half)
+        second = integers(second_key, (batch,), start + half, length)
         step = jnp.arange(steps)[:, None]
         marked = (step == first) | (step == second)
         total = jnp.take_along_axis(value, jnp.stack([first, second]), axis=0)

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from memcap.knobs import knob
-from memcap.tasks.base import Batch, Operand, Task, scored
+from memcap.tasks.base import Batch, Operand, Task, integers, scored
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ class Copy(Task):
     def sample(self, key: jax.Array, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
         """Inputs, targets and mask (T, B). In a sequence longer than 2 K + lag the symbols come later, after filler."""
         symbol_key, filler_key = jax.random.split(key)
-        symbols = jax.random.randint(symbol_key, (self.items, batch), 0, self.symbols)
-        filler = jax.random.randint(filler_key, (steps, batch), self.symbols, self.vocabulary - 1)
+        symbols = integers(symbol_key, (self.items, batch), 0, self.symbols)
+        filler = integers(filler_key, (steps, batch), self.symbols, self.vocabulary - 1)
         step = jnp.arange(steps)
         item, recall = step - (length - 2 * self.items - lag), step - (length - self.items)
         shown = ((item >= 0) & (item < self.items))[:, None]

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from memcap.knobs import knob
-from memcap.tasks.base import Batch, Operand, Task, scored
+from memcap.tasks.base import Batch, Operand, Task, integers, scored
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Count(Task):
             inputs = jnp.zeros((steps, batch), jnp.int32)
             counted = inputs + 1
         else:
-            inputs = counted = jax.random.randint(key, (steps, batch), 0, 2)
+            inputs = counted = integers(key, (steps, batch), 0, 2)
         targets = jnp.cumsum(counted, axis=0) / lag
         return Batch(inputs, targets, scored(targets, 0, length))
 

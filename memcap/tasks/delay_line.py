@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from memcap.knobs import knob
-from memcap.tasks.base import Batch, Operand, Task, scored
+from memcap.tasks.base import Batch, Operand, Task, integers, scored
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class DelayLine(Task):
 
     def sample(self, key: jax.Array, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
         """Inputs (T, B), or (T, B, 1) for reals; targets and mask (T, B)."""
-        x = jax.random.normal(key, (steps, batch)) if self.reals else jax.random.randint(key, (steps, batch), 0, self.symbols)
+        x = jax.random.normal(key, (steps, batch)) if self.reals else integers(key, (steps, batch), 0, self.symbols)
         mask = scored(x, lag, length)
         targets = jnp.where(mask, jnp.roll(x, lag, axis=0), 0)  # the roll wraps in from the buffer's end
         return Batch(x[:, :, None] if self.reals else x, targets, mask)

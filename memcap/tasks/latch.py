@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from memcap.knobs import knob
-from memcap.tasks.base import Batch, Operand, Task
+from memcap.tasks.base import Batch, Operand, Task, integers
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ class Latch(Task):
     def sample(self, key: jax.Array, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
         """Inputs (T, B), targets (B,). In a sequence longer than lag + 2 the symbol comes later, after distractors."""
         symbol_key, filler_key = jax.random.split(key)
-        symbol = jax.random.randint(symbol_key, (batch,), 0, self.symbols)
-        filler = jax.random.randint(filler_key, (steps, batch), self.symbols, self.symbols + max(self.distractors, 1))
+        symbol = integers(symbol_key, (batch,), 0, self.symbols)
+        filler = integers(filler_key, (steps, batch), self.symbols, self.symbols + max(self.distractors, 1))
         step = jnp.arange(steps)[:, None]
         inputs = jnp.where(step == length - 2 - lag, symbol, filler)
         return Batch(jnp.where(step == length - 1, self.vocabulary - 1, inputs), symbol)

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from memcap.knobs import knob
-from memcap.tasks.base import Batch, Operand, Task
+from memcap.tasks.base import Batch, Operand, Task, integers
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,8 @@ class Pattern(Task):
     def sample(self, key: jax.Array, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
         """Inputs (T, B), targets (B,). In a sequence longer than lag + 1 the steps before are like the middle."""
         class_key, middle_key = jax.random.split(key)
-        label = jax.random.randint(class_key, (batch,), 4 - self.classes, 4)
-        inputs = jax.random.randint(middle_key, (steps, batch), 0, 2 if self.middle == "random" else 1)
+        label = integers(class_key, (batch,), 4 - self.classes, 4)
+        inputs = integers(middle_key, (steps, batch), 0, 2 if self.middle == "random" else 1)
         step = jnp.arange(steps)[:, None]
         first, last = (label == 1) | (label == 2), label >= 2
         inputs = jnp.where(step == length - 1 - lag, first, inputs)

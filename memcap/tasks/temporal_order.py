@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from memcap.knobs import knob
-from memcap.tasks.base import Batch, Operand, Task
+from memcap.tasks.base import Batch, Operand, Task, integers
 
 _TO_TRIGGER = 90  # in the paper, steps from the first step that may hold a relevant symbol to the trigger
 _OPENS = {2: (0, 40), 3: (0, 23, 56)}  # of these, where the window of each relevant symbol opens
@@ -58,9 +58,9 @@ class TemporalOrder(Task):
     def sample(self, key: jax.Array, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
         """Inputs (T, B), targets (B,). In a longer sequence more distractors come before the first window."""
         symbol_key, place_key, filler_key = jax.random.split(key, 3)
-        symbols = jax.random.randint(symbol_key, (self.relevant, batch), 0, 2)
-        places = jax.random.randint(place_key, (self.relevant, batch), 0, _WIDE * lag // _TO_TRIGGER + 1)
-        inputs = jax.random.randint(filler_key, (steps, batch), 2, 2 + _DISTRACTORS)
+        symbols = integers(symbol_key, (self.relevant, batch), 0, 2)
+        places = integers(place_key, (self.relevant, batch), 0, _WIDE * lag // _TO_TRIGGER + 1)
+        inputs = integers(filler_key, (steps, batch), 2, 2 + _DISTRACTORS)
         step = jnp.arange(steps)[:, None]
         for opens, symbol, place in zip(_OPENS[self.relevant], symbols, places, strict=True):
             inputs = jnp.where(step == length - 1 - lag + opens * lag // _TO_TRIGGER + place, symbol, inputs)

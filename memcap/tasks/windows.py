@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from memcap.knobs import knob
-from memcap.tasks.base import Batch, Operand, Task
+from memcap.tasks.base import Batch, Operand, Task, integers
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Windows(Task):
         In a sequence longer than lag + 1 zeros come before the bit. The bit always opens a window: at the end of one,
         no gradient would ever reach it. An answer is due only after the bit.
         """
-        bit = jax.random.randint(key, (batch,), 0, 2)
+        bit = integers(key, (batch,), 0, 2)
         step = jnp.arange(steps)
         age = step - (length - 1 - lag)
         ends = step == length - 1

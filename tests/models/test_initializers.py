@@ -189,7 +189,7 @@ def cell_gradient(weights, start, ends):
 
     def loss(c):
         matrices = weights["kernel"], weights["recurrent"], weights["bias"]
-        carry, _ = lstm_scan(False, False, *matrices, (c, jnp.zeros((U, B))), jnp.zeros((50, B, F)), 50, None)
+        carry, _ = lstm_scan(False, False, *matrices, None, (c, jnp.zeros((U, B))), jnp.zeros((50, B, F)), 50, None)
         return jnp.sum(ends * carry[0])
 
     return jax.grad(loss)(start)

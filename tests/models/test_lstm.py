@@ -31,6 +31,7 @@ class Case(NamedTuple):
 CASES = [  # each pair of values of two fields is somewhere among them
     Case(False, False, "one", "dense", "float64"),
     Case(True, True, "one", "dense", "float64"),
+    Case(False, True, "one", "dense", "float64"),
     Case(True, False, "cut", "dense", "float64"),
     Case(False, True, "cut", "dense", "float64"),
     Case(False, False, "reset", "dense", "float64"),
@@ -214,7 +215,7 @@ def scan_gradients(weights, inputs, length):
 
     def loss(weights, inputs):
         start = (jnp.zeros((U, B)), jnp.zeros((U, B)))
-        carry, hidden = lstm_scan(True, False, *weights, start, inputs, length, None)
+        carry, hidden = lstm_scan(True, False, *weights, None, start, inputs, length, None)
         return weighed(hidden**2, carry, jnp.ones_like(hidden), start) + carry[1].sum(), (carry, hidden)
 
     grads, values = jax.grad(loss, argnums=(0, 1), has_aux=True)(weights, inputs)

@@ -1,0 +1,228 @@
+"""The design `bisect`: which members of a study to train, and in which order, to find u50 and u90 of every lag.
+
+The axes give the members of a full grid. Members that differ only in width and seed are one search. A width passes at u50 if
+half of its seeds solved, at u90 if nine in ten did (8 seeds: 4 and 7; 4 seeds: 2 and 3). Each search gallops from a first guess
+until it has a width that passes and one that does not, then halves the gap, until the smallest width known to pass stands beside
+one that does not. A probe asks for the fewest seeds that can settle its verdict, then for more if they did not. Every result
+counts for both thresholds, and u90 starts from u50's answer. Last, all seeds of a few widths about the two answers are asked
+for, as a fit to the counts wants more than a bracket.
+
+Failures to train make counts that aren't monotone: 7 of 8 at 12 units, 5 of 8 at 13. The smallest width known to pass is then
+still a width that passes, but a full grid may know a smaller one. The stopping rule looks at nothing but the results, so the
+likelihood of memcap.capacity.thresholds holds as it is. tests/studies/test_search.py measures what is saved and what is lost.
+
+A first guess is a straight line through the answers of the other lags, so lags wait for each other; but not in single file,
+which would leave a machine waiting on one probe at a time. A lag starts once u50 is known at a lag of at least 1 / `REACH` of
+it. Short lags, which wait most, cost next to nothing (a member's work grows with lag x units^2), and the longest lags, which
+cost nearly all, search side by side.
+"""
+
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from memcap.config import Member
+from memcap.knobs import UserError
+
+REACH = 2.5  # how many times the longest lag known a lag may be, to start from its answer
+GALLOP = 0.1  # first step of a gallop, as a share of the width that it starts at
+CONFIRMED = 4  # widths of which all seeds are asked for at the end
+BELOW = 0.06  # the first of them lies this share below u50's answer, the last at u90's
+
+
+def needed(seeds: int) -> tuple[int, int]:
+    """How many of a width's seeds must solve for it to pass at u50 and at u90.
+
+    u90 counts down, to 7 of 8: some seeds fail at any width, and 8 of 8 would read a failure to train as a lack of width.
+    """
+    return (seeds + 1) // 2, max(1, 9 * seeds // 10)
+
+
+class Search:
+    """The widths and seeds of one task, lag and recipe. Widths go by their place in `widths`.
+
+    Args:
+        members: all that differ in width and seed alone.
+
+    Raises:
+        UserError: fewer than 3 widths, or other seeds at one width than at another.
+    """
+
+    def __init__(self, members: Iterable[Member]):
+        table: dict[int, dict[int, Member]] = {}
+        for member in members:
+            table.setdefault(member.model.units, {})[member.seed] = member
+        self.widths = sorted(table)
+        self.members = [[table[width][seed] for seed in sorted(table[width])] for width in self.widths]
+        first = self.members[0][0]
+        self.lag = first.lag
+        where = f"design=bisect: {first.task.name} at lag {first.lag}"
+        if len(self.widths) < 3:
+            raise UserError(
+                f"{where} has {len(self.widths)} of the 3 widths it needs; list more in model.units, or set design=grid"
+            )
+        for width in self.widths:
+            if set(table[width]) != set(table[self.widths[0]]):
+                raise UserError(
+                    f"{where} has other seeds at {width} units than at {self.widths[0]};"
+                    " give every width the same seeds, or set design=grid"
+                )
+        self.seeds = len(self.members[0])
+        self.u50, self.u90 = needed(self.seeds)
+        self.solved, self.failed = [0] * len(self.widths), [0] * len(self.widths)
+        self.start: int | None = None
+
+    @property
+    def answer(self) -> int:
+        """The smallest width known to pass at u50; the largest there is if none does."""
+        return self.widths[min(self.bracket(self.u50)[1], len(self.widths) - 1)]
+
+    def begin(self, guess: float) -> None:
+        """Start at the width nearest to a guess."""
+        self.start = min(range(len(self.widths)), key=lambda place: abs(self.widths[place] - guess))
+
+    def record(self, width: int, solved: bool) -> None:
+        """Count one result."""
+        (self.solved if solved else self.failed)[self.widths.index(width)] += 1
+
+    def verdict(self, place: int, need: int) -> bool | None:
+        """Whether the width passes; None as long as its missing seeds could decide either way."""
+        if self.solved[place] >= need:
+            return True
+        return False if self.failed[place] > self.seeds - need else None
+
+    def bracket(self, need: int) -> tuple[int, int]:
+        """The largest width below it that does not pass (-1: none), and the smallest that passes (len(widths): none)."""
+        last = len(self.widths)
+        high = next((k for k in range(last) if self.verdict(k, need)), last)
+        return next((k for k in range(high - 1, -1, -1) if self.verdict(k, need) is False), -1), high
+
+    def found(self, need: int) -> bool:
+        """Whether no width is left between those that pass and those that do not."""
+        low, high = self.bracket(need)
+        return high - low == 1
+
+    def wanted(self) -> dict[int, int]:
+        """How many results each width should have by now, by place. Depends on the results alone, not on their order."""
+        if self.start is None:
+            return {}
+        if not self.found(self.u50):
+            return self._probe(self.u50, self.start)
+        middle = min(self.bracket(self.u50)[1], len(self.widths) - 1)
+        if not self.found(self.u90):
+            return self._probe(self.u90, middle)
+        if self.bracket(self.u50)[1] == len(self.widths):
+            return {}  # no width passes: there are no answers to confirm
+        first = int(np.searchsorted(self.widths, (1 - BELOW) * self.widths[middle], side="right")) - 1
+        last = min(self.bracket(self.u90)[1], len(self.widths) - 1)
+        return dict.fromkeys(np.linspace(max(first, 0), last, CONFIRMED).round().astype(int).tolist(), self.seeds)
+
+    def _probe(self, need: int, start: int) -> dict[int, int]:
+        """The next width to ask of, and how many of its results could settle the verdict at best."""
+        low, high = self.bracket(need)
+        step = max(1, round(GALLOP * (start + 1)))
+        if low >= 0 and high < len(self.widths):
+            place = (low + high) // 2
+        elif low >= start:
+            place = min(2 * low - start + step, len(self.widths) - 1)
+        elif high <= start:
+            place = max(2 * high - start - step, 0)
+        else:
+            place = start
+        least = min(need - self.solved[place], self.seeds - need + 1 - self.failed[place])
+        return {place: self.solved[place] + self.failed[place] + least}
+
+    def most_left(self) -> int:
+        """How many more results it takes at most, if counts are monotone in width."""
+        gaps = [(low, high) for low, high in map(self.bracket, (self.u50, self.u90)) if high - low > 1]
+        if gaps or self.start is None:
+            wide = len(self.widths).bit_length()
+            halvings = [(high - low - 1).bit_length() for low, high in gaps]
+            gallops = [wide for low, high in gaps if low < 0 or high == len(self.widths)]
+            left = self.seeds * (sum(halvings) + sum(gallops) + CONFIRMED)
+        else:
+            left = sum(count - self.solved[place] - self.failed[place] for place, count in self.wanted().items())
+        return min(left, self.seeds * len(self.widths) - sum(self.solved) - sum(self.failed))
+
+
+class Bisect:
+    """The design `bisect` of one job: members to train, asked for as results come, in any order.
+
+    Args:
+        members: all that may be asked for, as the axes give them.
+        known: verdicts that the store holds; others than those of `members` are ignored.
+
+    Raises:
+        UserError: a design that cannot be searched; see `Search`.
+    """
+
+    def __init__(self, members: Iterable[Member], known: Mapping[Member, bool]):
+        groups: dict[Member, list[Member]] = {}
+        for member in dict.fromkeys(members):
+            groups.setdefault(replace(member, model=replace(member.model, units=1), seed=0), []).append(member)
+        self._of: dict[Member, Search] = {}
+        self._chains: dict[Hashable, list[Search]] = {}
+        for kind, group in groups.items():
+            search = Search(group)
+            self._of |= dict.fromkeys(group, search)
+            # Recipe and length go with the lag, and a guess from another recipe is better than none.
+            self._chains.setdefault((kind.task, kind.model, kind.evaluation), []).append(search)
+        self._asked: set[Member] = set()
+        self._ended: set[Member] = set()
+        for member in self._of:
+            if member in known:
+                self._record(member, known[member])
+
+    def first(self) -> list[Member]:
+        """The members to begin with. Empty if the store holds all that is wanted."""
+        return [member for chain in self._chains.values() for member in self._more(chain)]
+
+    def after(self, member: Member, solved: bool) -> list[Member]:
+        """The members wanted now that one that was asked for has ended. Empty while others must end first."""
+        if member not in self._asked or member in self._ended:
+            raise ValueError(f"{member.key}: was not asked for, or has ended before")
+        self._record(member, solved)
+        search = self._of[member]
+        return self._more(next(chain for chain in self._chains.values() if search in chain))
+
+    @property
+    def done(self) -> bool:
+        """Whether every search has ended: nothing is in flight and nothing more will be asked for."""
+        started = all(search.start is not None for chain in self._chains.values() for search in chain)
+        return started and self._asked == self._ended
+
+    @property
+    def estimate(self) -> int:
+        """How many members are still to end, at most; only counts that are not monotone in width can raise it."""
+        return sum(search.most_left() for chain in self._chains.values() for search in chain)
+
+    def _record(self, member: Member, solved: bool) -> None:
+        self._asked.add(member)
+        self._ended.add(member)
+        self._of[member].record(member.model.units, solved)
+
+    def _more(self, chain: list[Search]) -> list[Member]:
+        """Start the searches of a chain that can start, and ask for what its searches want and have not asked for."""
+        for search in sorted(chain, key=lambda search: search.lag):
+            known = [(s.lag, s.answer) for s in chain if s.found(s.u50)]
+            idle = all(s.start is None or s.found(s.u50) for s in chain)
+            if search.start is None and (idle or search.lag <= REACH * max((lag for lag, _ in known), default=0)):
+                search.begin(_guess(known, search.lag))
+        wanted = []
+        for search in chain:
+            for place, count in search.wanted().items():
+                members = search.members[place]
+                missing = count - sum(member in self._asked for member in members)
+                wanted += [member for member in members if member not in self._asked][: max(missing, 0)]
+        self._asked.update(wanted)
+        return wanted
+
+
+def _guess(known: list[tuple[int, int]], lag: int) -> float:
+    """Units that a lag may need: on a line through the answers known, or in proportion to the only one; 1 without any."""
+    lags, units = zip(*known, strict=True) if known else ((), ())
+    if len(set(lags)) > 1:
+        slope, intercept = np.polyfit(lags, units, 1)
+        return float(slope * lag + intercept)
+    return min(units) * lag / lags[0] if known and lags[0] else 1.0

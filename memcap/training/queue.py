@@ -1,0 +1,201 @@
+"""The members that wait, those in flight, and the results: shared by all workers of a job.
+
+Members that differ only in what is an operand share a program. A worker claims the costliest program that nobody else has; if
+all are taken it helps with one that another worker has already compiled, so that the compilation cache serves it. A dead
+worker's members wait again.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import jax
+
+from memcap.config import Engine, Member
+from memcap.training.population import Chunk, Ended
+from memcap.training.program import Program
+
+MOST_LANES = 4096  # members in flight on an accelerator; what its memory holds may be fewer
+Shape = tuple[Any, ...]
+
+
+class Listener:
+    """What happens while members train; every method may be called from several threads. This one ignores it all."""
+
+    def curve(self, chunk: Chunk) -> None:
+        """A piece of a member's curve."""
+
+    def ended(self, population: str, ended: Sequence[Ended]) -> None:
+        """Members have ended; `population` names the program that trained them."""
+
+
+def side_by_side(engine: Engine) -> bool:
+    """Whether lanes run under `vmap`. On a CPU they gain nothing from it."""
+    return engine.batching == "vmap" or (engine.batching == "auto" and jax.default_backend() != "cpu")
+
+
+def shape(member: Member) -> Shape:
+    """What a member's program depends on, apart from the size of its buffers."""
+    return member.task, member.functional, member.recipe.batch, member.recipe.clip, member.evaluation
+
+
+def lengths(member: Member) -> tuple[int, int]:
+    """Steps of a member's sequences, and of the longest that it is evaluated on."""
+    return member.length, max(member.length, member.task.stretched(member.lag, member.evaluation.stretch)[1])
+
+
+def cost(member: Member) -> float:
+    """Rough work of a member, to start the longest first: steps x length x batch x (units + overhead)^2."""
+    recipe, units = member.recipe, member.model.units
+    return (recipe.budget or 0) * member.length * (recipe.batch or 0) * (units + 8.0) ** 2
+
+
+class Queue:
+    """Members waiting and in flight; thread-safe.
+
+    Args:
+        members: to train; equal members train once.
+        engine: how to share the machine.
+        workers: how many workers will ask; nobody takes more than a fair share of what waits.
+        listener: told of curves and ended members.
+        more: members that are wanted after these have ended.
+    """
+
+    def __init__(
+        self,
+        members: Iterable[Member],
+        engine: Engine,
+        workers: int = 1,
+        listener: Listener | None = None,
+        more: Callable[[Sequence[Ended]], Iterable[Member]] | None = None,
+    ):
+        self.engine, self.workers, self.listener, self.more = engine, workers, listener or Listener(), more
+        self.changed = threading.Condition(threading.RLock())
+        self.known: set[Member] = set()
+        self.waiting: dict[Shape, deque[Member]] = {}
+        self.programs: dict[Shape, list[Program]] = {}
+        self.owners: dict[Shape, set[int]] = {}
+        self.running: set[Shape] = set()  # compiled by a worker
+        self.held: dict[int, dict[Member, None]] = {worker: {} for worker in range(workers)}
+        self.found: dict[Member, Ended] = {}
+        self.over = threading.Event()  # all done, or stopped
+        self.add(members)
+
+    def add(self, members: Iterable[Member]) -> None:
+        """Let more members wait."""
+        with self.changed:
+            for member in members:
+                if member not in self.known:
+                    self.known.add(member)
+                    self.waiting.setdefault(shape(member), deque()).append(member)
+            self._look()
+
+    def stop(self) -> None:
+        """Let every worker end after its chunk."""
+        with self.changed:
+            self.over.set()
+            self.changed.notify_all()
+
+    def _look(self) -> None:
+        """Let everybody look again at what has changed; all is over once nothing waits and nothing is in flight."""
+        if not any(self.waiting.values()) and not any(self.held.values()):
+            self.over.set()
+        self.changed.notify_all()
+
+    def claim(self, worker: int) -> Program | None:
+        """See `Desk.claim`."""
+        with self.changed:
+            for owners in self.owners.values():
+                owners.discard(worker)
+            while not self.over.is_set():
+                found = [s for s, members in self.waiting.items() if members and (not self.owners.get(s) or s in self.running)]
+                if found:
+                    best = max(found, key=lambda s: (not self.owners.get(s), sum(map(cost, self.waiting[s]))))
+                    self.owners.setdefault(best, set()).add(worker)
+                    return self._program(best)
+                self.changed.wait()
+            return None
+
+    def _program(self, shape: Shape) -> Program:
+        """The smallest program of this shape whose buffers hold all that wait; a new one if there is none."""
+        steps, stretched = (max(each) for each in zip(*map(lengths, self.waiting[shape]), strict=True))
+        made = self.programs.setdefault(shape, [])
+        fitting = [p for p in made if p.steps >= steps and p.evaluation_steps >= stretched]
+        if fitting:
+            return min(fitting, key=lambda p: (p.steps, p.evaluation_steps))
+        if made:  # longer members came later: grow in few, large steps
+            steps, stretched = (1 << (n - 1).bit_length() for n in (steps, stretched))
+        vmapped = side_by_side(self.engine)
+        devices = jax.local_device_count() if vmapped else 1
+        lanes = self.engine.lanes or (min(len(self.waiting[shape]), MOST_LANES) if vmapped else 1)
+        made.append(Program(*shape, steps, stretched, -(-lanes // devices) * devices, vmapped, devices))
+        return made[-1]
+
+    def take(self, worker: int, program: Program, most: int) -> list[Member]:
+        """See `Desk.take`: a share of what waits and fits into the program's buffers."""
+        with self.changed:
+            waiting = self.waiting.get(program.shape, deque())
+            share = -(-len(waiting) // self.workers)
+            fitting = [m for m in waiting if program.holds(*lengths(m))][: min(most, share)]
+            for member in fitting:
+                waiting.remove(member)
+                self.held[worker][member] = None
+            return fitting
+
+    def curve(self, chunk: Chunk) -> None:
+        """See `Desk.curve`."""
+        with self.changed:
+            if (which := shape(chunk.member)) not in self.running:
+                self.running.add(which)
+                self.changed.notify_all()
+        self.listener.curve(chunk)
+
+    def ended(self, worker: int, program: Program, ended: Sequence[Ended]) -> None:
+        """See `Desk.ended`."""
+        self.listener.ended(program.name, ended)
+        with self.changed:
+            for each in ended:
+                self.found[each.member] = each
+            wanted = self.more(ended) if self.more else ()
+            for each in ended:
+                del self.held[worker][each.member]
+            self.add(wanted)
+
+    def lost(self, worker: int) -> int:
+        """A worker has died: its members wait again, for the others. Returns how many."""
+        with self.changed:
+            members, self.held[worker] = self.held[worker], {}
+            for member in members:
+                self.waiting[shape(member)].appendleft(member)
+            for owners in self.owners.values():
+                owners.discard(worker)
+            self._look()
+            return len(members)
+
+
+class Place:
+    """One worker's view of the queue: a `Desk`."""
+
+    def __init__(self, queue: Queue, worker: int):
+        self.queue, self.worker = queue, worker
+
+    def going(self) -> bool:
+        """See `Desk`."""
+        return not self.queue.over.is_set()
+
+    def claim(self) -> Program | None:
+        """See `Desk`."""
+        return self.queue.claim(self.worker)
+
+    def take(self, program: Program, most: int) -> list[Member]:
+        """See `Desk`."""
+        return self.queue.take(self.worker, program, most)
+
+    def curve(self, chunk: Chunk) -> None:
+        """See `Desk`."""
+        self.queue.curve(chunk)
+
+    def ended(self, program: Program, ended: Sequence[Ended]) -> None:
+        """See `Desk`."""
+        self.queue.ended(self.worker, program, ended)

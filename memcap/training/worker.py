@@ -1,0 +1,114 @@
+"""A worker in a process of its own, which asks for members over its standard input and output.
+
+Not `multiprocessing`: that would run a user's script again in every worker unless the script guards against it.
+"""
+
+import os
+import pickle
+import subprocess
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import IO, Any
+
+import jax
+
+from memcap.config import Member
+from memcap.training.population import Chunk, Ended, work
+from memcap.training.program import Program
+from memcap.training.queue import Place
+
+SETTINGS = (  # what a worker takes over from the process that starts it
+    "jax_compilation_cache_dir",
+    "jax_default_matmul_precision",
+    "jax_persistent_cache_min_compile_time_secs",
+    "jax_persistent_cache_min_entry_size_bytes",
+)
+
+
+class DiedError(Exception):
+    """A worker's process ended without a word, as one that was killed does."""
+
+
+def start() -> subprocess.Popen:
+    """Start a worker's process."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PJRT_NPROC": "1"}
+    return subprocess.Popen(
+        [sys.executable, "-c", "from memcap.training.worker import main; main()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environment,
+        start_new_session=True,  # Ctrl-C is for the process that started it
+    )
+
+
+def serve(process: subprocess.Popen, place: Place) -> None:
+    """Answer a worker's calls until all is done.
+
+    Raises:
+        DiedError: the process is gone.
+        RuntimeError: an error in the worker, with its traceback.
+    """
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        _send(process.stdin, {name: jax.config.values[name] for name in SETTINGS})
+        while (call := pickle.load(process.stdout)) is not None:
+            name, arguments, answers = call
+            if name == "failed":
+                raise RuntimeError(f"a worker failed\n{arguments[0]}")
+            result = getattr(place, name)(*arguments)
+            if answers:
+                _send(process.stdin, result)
+    except (EOFError, BrokenPipeError, pickle.UnpicklingError) as error:
+        raise DiedError from error
+
+
+def _send(pipe: IO[bytes], value: Any) -> None:
+    pickle.dump(value, pipe, pickle.HIGHEST_PROTOCOL)
+    pipe.flush()
+
+
+class _Remote:
+    """The worker's `Desk`: what the parent's `Place` answers."""
+
+    def __init__(self, receive: IO[bytes], send: IO[bytes]):
+        self.receive, self.send = receive, send
+
+    def _ask(self, name: str, *arguments: Any) -> Any:
+        _send(self.send, (name, arguments, True))
+        return pickle.load(self.receive)
+
+    def _tell(self, name: str, *arguments: Any) -> None:
+        _send(self.send, (name, arguments, False))
+
+    def going(self) -> bool:
+        return True  # the parent ends the process
+
+    def claim(self) -> Program | None:
+        return self._ask("claim")
+
+    def take(self, program: Program, most: int) -> list[Member]:
+        return self._ask("take", program, most)
+
+    def curve(self, chunk: Chunk) -> None:
+        self._tell("curve", chunk)
+
+    def ended(self, program: Program, ended: Sequence[Ended]) -> None:
+        self._tell("ended", program, ended)
+
+
+def main() -> None:
+    """The worker's process."""
+    receive, send = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what anyone prints goes to stderr, not between the messages
+    remote = _Remote(receive, send)
+    try:
+        for name, value in pickle.load(receive).items():
+            jax.config.update(name, value)
+        work(remote)
+        _send(send, None)
+    except (EOFError, BrokenPipeError):
+        pass  # the parent is gone
+    except Exception:
+        remote._tell("failed", traceback.format_exc())
