@@ -27,7 +27,7 @@ from memcap.knobs import UserError
 
 REACH = 2.5  # how many times the longest lag known a lag may be, to start from its answer
 GALLOP = 0.1  # first step of a gallop, as a share of the width that it starts at
-CONFIRMED = 4  # widths of which all seeds are asked for at the end
+CONFIRMED = 3  # widths of which all seeds are asked for at the end
 BELOW = 0.06  # the first of them lies this share below u50's answer, the last at u90's
 
 
@@ -72,6 +72,7 @@ class Search:
         self.u50, self.u90 = needed(self.seeds)
         self.solved, self.failed = [0] * len(self.widths), [0] * len(self.widths)
         self.start: int | None = None
+        self._brackets: dict[int, tuple[int, int]] = {}  # by need; as long as no result comes
 
     @property
     def answer(self) -> int:
@@ -85,6 +86,7 @@ class Search:
     def record(self, width: int, solved: bool) -> None:
         """Count one result."""
         (self.solved if solved else self.failed)[self.widths.index(width)] += 1
+        self._brackets.clear()
 
     def verdict(self, place: int, need: int) -> bool | None:
         """Whether the width passes; None as long as its missing seeds could decide either way."""
@@ -94,9 +96,11 @@ class Search:
 
     def bracket(self, need: int) -> tuple[int, int]:
         """The largest width below it that does not pass (-1: none), and the smallest that passes (len(widths): none)."""
-        last = len(self.widths)
-        high = next((k for k in range(last) if self.verdict(k, need)), last)
-        return next((k for k in range(high - 1, -1, -1) if self.verdict(k, need) is False), -1), high
+        if need not in self._brackets:
+            last = len(self.widths)
+            high = next((k for k in range(last) if self.verdict(k, need)), last)
+            self._brackets[need] = next((k for k in range(high - 1, -1, -1) if self.verdict(k, need) is False), -1), high
+        return self._brackets[need]
 
     def found(self, need: int) -> bool:
         """Whether no width is left between those that pass and those that do not."""
@@ -176,7 +180,7 @@ class Bisect:
 
     def first(self) -> list[Member]:
         """The members to begin with. Empty if the store holds all that is wanted."""
-        return [member for chain in self._chains.values() for member in self._more(chain)]
+        return [member for chain in self._chains.values() for member in self._ask(self._begun(chain))]
 
     def after(self, member: Member, solved: bool) -> list[Member]:
         """The members wanted now that one that was asked for has ended. Empty while others must end first."""
@@ -184,7 +188,8 @@ class Bisect:
             raise ValueError(f"{member.key}: was not asked for, or has ended before")
         self._record(member, solved)
         search = self._of[member]
-        return self._more(next(chain for chain in self._chains.values() if search in chain))
+        chain = next(chain for chain in self._chains.values() if search in chain)
+        return self._ask([search, *self._begun(chain)])
 
     @property
     def done(self) -> bool:
@@ -202,15 +207,21 @@ class Bisect:
         self._ended.add(member)
         self._of[member].record(member.model.units, solved)
 
-    def _more(self, chain: list[Search]) -> list[Member]:
-        """Start the searches of a chain that can start, and ask for what its searches want and have not asked for."""
+    def _begun(self, chain: list[Search]) -> list[Search]:
+        """Begin the searches of a chain that need not wait any longer."""
+        begun = []
         for search in sorted(chain, key=lambda search: search.lag):
             known = [(s.lag, s.answer) for s in chain if s.found(s.u50)]
             idle = all(s.start is None or s.found(s.u50) for s in chain)
             if search.start is None and (idle or search.lag <= REACH * max((lag for lag, _ in known), default=0)):
                 search.begin(_guess(known, search.lag))
+                begun.append(search)
+        return begun
+
+    def _ask(self, searches: list[Search]) -> list[Member]:
+        """What the searches want and have not been given."""
         wanted = []
-        for search in chain:
+        for search in searches:
             for place, count in search.wanted().items():
                 members = search.members[place]
                 missing = count - sum(member in self._asked for member in members)

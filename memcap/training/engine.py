@@ -80,6 +80,8 @@ def train(
             for process in children:
                 process.kill()
                 process.wait()
+    for process in children:
+        worker.close(process)
     for job in jobs:
         job.result()
     first = dict.fromkeys(members)

@@ -114,9 +114,10 @@ class Seat:
     seconds: float = 0.0
 
     def advanced(self, step: int, running: bool, losses: np.ndarray) -> None:
-        """Take note of a chunk."""
-        if step > self.before or not running:
-            self.loss = float(np.mean(losses[: max(step - self.before, 1)]))
+        """Take note of a chunk. The step that diverged has a loss, but does not count as taken."""
+        taken = step - self.before + (not running)
+        if taken:
+            self.loss = float(np.mean(losses[:taken]))
         if not running:
             self.status = "diverged"
 

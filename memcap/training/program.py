@@ -271,7 +271,7 @@ class Program:
         if self.devices == 1:
             return jax.vmap(function)
         # A shard has its own loops: no device waits for the lanes of another within a chunk.
-        mesh = jax.make_mesh((self.devices,), (MEMBERS,), devices=jax.local_devices()[: self.devices])
+        mesh = jax.sharding.Mesh(jax.local_devices()[: self.devices], (MEMBERS,))
         lanes = jax.sharding.PartitionSpec(MEMBERS)
         return jax.shard_map(jax.vmap(function), mesh=mesh, in_specs=lanes, out_specs=lanes, check_vma=False)
 

@@ -3,6 +3,7 @@
 Not `multiprocessing`: that would run a user's script again in every worker unless the script guards against it.
 """
 
+import contextlib
 import os
 import pickle
 import subprocess
@@ -40,6 +41,14 @@ def start() -> subprocess.Popen:
         env=environment,
         start_new_session=True,  # Ctrl-C is for the process that started it
     )
+
+
+def close(process: subprocess.Popen) -> None:
+    """Close the pipes of a process that has ended."""
+    for pipe in (process.stdin, process.stdout):
+        assert pipe is not None
+        with contextlib.suppress(BrokenPipeError):  # what was never read
+            pipe.close()
 
 
 def serve(process: subprocess.Popen, place: Place) -> None:

@@ -142,9 +142,9 @@ def test_a_longer_job_trains_what_is_new(trained, tmp_path, monkeypatch):
     store.write_rows(tmp_path / "rows.parquet", rows)  # as after `collect` alone
     asked = []
 
-    def few(missing, engine, listener):
+    def few(missing, *rest):
         asked.extend(missing)
-        return train(missing, engine, listener)
+        return train(missing, *rest)
 
     monkeypatch.setattr(job, "train", few)
     more = members(small_job([AXES, {"seed": [9]}]))
@@ -224,9 +224,9 @@ def remaining(found, folder, monkeypatch):
     """What the same job still trains, and the rows that it ends with."""
     asked = []
 
-    def counted(missing, engine, listener):
+    def counted(missing, *rest):
         asked.extend(missing)
-        return train(missing, engine, listener)
+        return train(missing, *rest)
 
     monkeypatch.setattr(job, "train", counted)
     rows = run(found, ONE_LANE, folder, "small", NoTracker())
@@ -315,7 +315,7 @@ def test_two_jobs_of_the_same_members_never_write_the_same_file(tmp_path):
     store.prepare(tmp_path)
     keepers = [job._Keeper(tmp_path, "s", NoTracker(), Progress(2, 0)) for _ in range(2)]
     for keeper, member in zip(keepers, (first, second), strict=True):
-        keeper.ended([first, second], [fake(member)])
+        keeper.ended("population", [fake(member)])
         keeper.flush()
     assert set(store.read(tmp_path)["key"]) == {first.key, second.key}
     for row_ in store.read(tmp_path).iter_rows(named=True):
@@ -323,7 +323,7 @@ def test_two_jobs_of_the_same_members_never_write_the_same_file(tmp_path):
 
 
 INTERRUPTED = """
-import os, signal, sys, threading, time
+import os, signal, threading, time
 from memcap import backend
 backend.prepare()
 from memcap.config import Engine, resolve, task_defaults
@@ -331,10 +331,10 @@ from memcap.training.engine import Listener, train
 import polars  # makes the kernel restart interrupted waits
 
 class Slow(Listener):
-    def curve(self, member, step, values):
-        if step == 2:
+    def curve(self, chunk):
+        if chunk.before == 5:
             threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
-        time.sleep(0.2)
+        time.sleep(0.5)
 
 values = {"task": task_defaults("latch") | {"lag": 1}, "model": {"units": 1}, "seed": 0}
 values |= {"recipe": {"name": "hold", "budget": 10_000, "lr": 1e-9}, "evaluation": {"every": 5, "sequences": 16}}

@@ -201,11 +201,6 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
     assert "cannot be written" in refusal(lambda: store.collect(tmp_path / "rows.parquet"))
 
 
-def test_a_population_is_named_after_its_members_whatever_their_order():
-    assert store.population_name(["a", "b"]) == store.population_name(["b", "a"])
-    assert len({store.population_name(keys) for keys in (["a"], ["a", "b"], ["ab"], [])}) == 4
-
-
 def test_arrays_are_written_whole(tmp_path):
     store.write_arrays(tmp_path / "w.npz", {"x": np.arange(3)})
     np.testing.assert_array_equal(np.load(tmp_path / "w.npz")["x"], np.arange(3))

@@ -5,7 +5,9 @@ from typing import Any
 import numpy as np
 
 from memcap.config import Engine, Member, resolve, task_defaults
-from memcap.training.engine import Ended, Listener
+from memcap.training.engine import Chunk, Ended, Listener
+from memcap.training.program import Program
+from memcap.training.queue import Queue
 
 ONE = Engine(batching="map", lanes=4, workers=1)
 
@@ -37,23 +39,25 @@ class Remembers(Listener):
     """Keeps every call."""
 
     def __init__(self) -> None:
-        self.populations: list[list[Member]] = []
         self.points: dict[Member, list[tuple[int, dict[str, float]]]] = {}
         self.results: list[Ended] = []
+        self.populations: list[str] = []  # of each result
 
-    def started(self, members) -> None:
-        self.populations.append(list(members))
-
-    def curve(self, member, step, values) -> None:
-        points = self.points.setdefault(member, [])
-        if points and points[-1][0] == step:  # what is said of one step at several times belongs together
-            points[-1][1].update(values)
-        else:
-            points.append((step, dict(values)))
+    def curve(self, chunk: Chunk) -> None:
+        self.points.setdefault(chunk.member, []).extend(chunk.points())
 
     def ended(self, population, ended) -> None:
-        assert {each.member for each in ended} <= set(population)
         self.results += ended
+        self.populations += [population] * len(ended)
+
+
+def programs(members, engine: Engine) -> dict[Program, list[Member]]:
+    """What one worker would claim and take, in its order."""
+    queue, found = Queue(members, engine), {}
+    while any(queue.waiting.values()):
+        program = queue.claim(0)
+        found[program] = queue.take(0, program, len(members))
+    return found
 
 
 def vector(ended: Ended) -> np.ndarray:

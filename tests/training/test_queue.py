@@ -1,0 +1,127 @@
+"""The queue: who trains what, in which order; nothing twice, nothing lost."""
+
+import threading
+
+import numpy as np
+import pytest
+from training_checks import ONE, Remembers, member
+
+from memcap.config import Engine
+from memcap.training.population import Chunk, Ended
+from memcap.training.queue import Queue
+
+
+def ended(member):
+    return Ended(member, "solved", 1, 1.0, 1.0, 1.0, 0.0, {}, 1.0, 1.0, "map")
+
+
+def wide(units, count=1, lag=3, **recipe):
+    return [member(lag=lag, seed=seed, model={"units": units}, recipe=recipe) for seed in range(count)]
+
+
+def test_workers_claim_different_programs_the_costliest_first():
+    queue = Queue([*wide(1, 4), *wide(9, 4), *wide(2, 4)], ONE, 2)
+    assert [queue.claim(worker).functional.model.units for worker in (0, 1, 0)] == [9, 2, 9]
+    assert queue.claim(1).functional.model.units == 2  # what it had is costlier than what is left
+
+
+def test_no_worker_takes_more_than_its_share():
+    queue = Queue(wide(2, 8), ONE, 2)
+    program = queue.claim(0)
+    assert [len(queue.take(0, program, 100)) for _ in range(4)] == [4, 2, 1, 1]
+    assert queue.take(0, program, 100) == []
+
+
+def test_a_taken_program_is_shared_once_it_is_compiled():
+    members = wide(2, 8)
+    queue = Queue(members, ONE, 2)
+    program = queue.claim(0)
+    (first,) = queue.take(0, program, 1)
+    got = []
+    helper = threading.Thread(target=lambda: got.append(queue.claim(1)))
+    helper.start()
+    helper.join(0.2)
+    assert helper.is_alive()  # nothing else to do, and compiling twice helps nobody
+    queue.curve(Chunk(first, 0, np.zeros(1), 0.0, None))
+    helper.join(10)
+    assert got == [program]
+
+
+def test_all_is_over_when_everything_has_ended():
+    listener, members = Remembers(), wide(2, 3)
+    queue = Queue(members, ONE, 1, listener)
+    program = queue.claim(0)
+    for each in queue.take(0, program, 3):
+        assert not queue.over.is_set()
+        queue.ended(0, program, [ended(each)])
+    assert queue.over.is_set()
+    assert queue.claim(0) is None
+    assert list(queue.found) == members
+    assert listener.populations == [program.name] * 3
+
+
+def test_more_members_come_as_others_end():
+    first, second = wide(2, 2)
+    asked = []
+
+    def more(results):
+        asked.append([each.member for each in results])
+        return [second] if len(asked) == 1 else []
+
+    queue = Queue([first], ONE, 1, more=more)
+    program = queue.claim(0)
+    queue.ended(0, program, [ended(m) for m in queue.take(0, program, 1)])
+    assert not queue.over.is_set()
+    assert queue.take(0, program, 9) == [second]
+    queue.ended(0, program, [ended(second)])
+    assert queue.over.is_set()
+    assert asked == [[first], [second]]
+
+
+def test_longer_members_that_come_later_get_a_larger_program_of_rounded_size():
+    queue = Queue(wide(2, lag=10), ONE)
+    small = queue.claim(0)
+    queue.add(wide(2, lag=20))
+    assert len(queue.take(0, small, 9)) == 1  # what fits
+    large = queue.claim(0)
+    assert (small.steps, large.steps, large.shape) == (12, 32, small.shape)
+    queue.add(wide(2, lag=25))
+    assert queue.claim(0) == large
+    assert len(queue.take(0, large, 9)) + len(queue.take(0, large, 9)) == 2
+
+
+def test_a_dead_workers_members_wait_again():
+    members = wide(2, 4)
+    queue = Queue(members, ONE, 2)
+    program = queue.claim(1)
+    held = queue.take(1, program, 9)
+    assert queue.lost(1) == len(held) == 2
+    assert queue.claim(0) == program  # nobody else has it now
+    found = [m for _ in range(4) for m in queue.take(0, program, 9)]
+    assert sorted(m.seed for m in found) == [0, 1, 2, 3]
+
+
+def test_nobody_goes_home_while_a_worker_could_die():
+    (only,) = wide(2)
+    queue = Queue([only], ONE, 2)
+    program = queue.claim(1)
+    queue.take(1, program, 1)
+    got = []
+    waiting = threading.Thread(target=lambda: got.append(queue.claim(0)))
+    waiting.start()
+    waiting.join(0.2)
+    assert waiting.is_alive()
+    queue.lost(1)
+    waiting.join(10)
+    assert got == [program]
+
+
+def test_a_stopped_queue_gives_nothing_out():
+    queue = Queue(wide(2), ONE)
+    queue.stop()
+    assert queue.claim(0) is None
+
+
+@pytest.mark.parametrize(("engine", "lanes"), [(Engine("map"), 1), (Engine("vmap"), 3), (Engine("vmap", lanes=7), 7)])
+def test_lanes(engine, lanes):
+    assert Queue(wide(2, 3), engine).claim(0).lanes == lanes
