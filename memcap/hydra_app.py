@@ -25,10 +25,11 @@ from memcap.knobs import UserError
 from memcap.models.network import Model
 from memcap.studies import store
 from memcap.studies.axes import members
+from memcap.studies.search import DESIGNS, Bisect
 from memcap.tasks import task_classes
 
 GROUPS = {"model": Model, "recipe": Recipe, "evaluation": Evaluation, "engine": Engine, "tracking": Tracking}
-KNOWN = ("task", *GROUPS, "seed", "axes", "study", "out")
+KNOWN = ("task", *GROUPS, "seed", "axes", "design", "study", "out")
 HYDRAS_VALUE_ERRORS = ("Config group override", "Only one of --run", "The --resolve flag")
 
 
@@ -62,6 +63,8 @@ def settings(values: dict[str, Any]) -> tuple[Engine, Tracking]:
     for name in ("study", "out"):
         if not isinstance(values[name], str) or not values[name]:
             raise UserError(f"{name}={values[name]}: must be text")
+    if values["design"] not in DESIGNS:
+        raise UserError(f"design={values['design']}: must be one of {', '.join(DESIGNS)} (which members of the axes are trained)")
     return typed(Engine, values["engine"], "engine"), typed(Tracking, values["tracking"], "tracking")
 
 
@@ -164,7 +167,9 @@ class CheckFirst(Callback):
             for each in configs():
                 values = values_of(each)
                 settings(values)
-                members(values)
+                found = members(values)
+                if values["design"] == "bisect":
+                    Bisect(found, {})
                 folders.add(values["out"])
             for folder in sorted(folders):
                 _check_folder(Path(folder))
@@ -200,7 +205,7 @@ def _job(config: DictConfig) -> dict[str, int]:
         tags=tags,
         wandb_mode=tracking.wandb,
     ) as tracker:
-        rows = run(found, engine, folder, values["study"], tracker)
+        rows = run(found, engine, folder, values["study"], tracker, values["design"])
         multirun = OmegaConf.select(config, "hydra.mode") == RunMode.MULTIRUN
         finish(rows, folder, values["study"], tracker, quiet=multirun)
     return {"members": rows.height, "solved": int(rows["solved"].sum())}

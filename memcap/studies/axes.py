@@ -3,12 +3,13 @@
     axes: {task.lag: [1, 2, 4], model.units: [1, 2, 3], seed: 4}       36 members
     axes: [{...}, {...}]                                               the members of one grid, then of the next
 
-An axis is a field of the config and a list of values. `seed: 4` means four seeds from the config's own seed on. `task` and
-`recipe` take names. Another task has its default knobs and the config's lag and length; another recipe, the values of its file
-in conf/recipe/ and what the config sets beside those of its own.
+An axis is a field of the config and a list of values, or all whole numbers from one to another, `1..64`. `seed: 4` means four
+seeds from the config's own seed on. `task` and `recipe` take names. Another task has its default knobs and the config's lag and
+length; another recipe, the values of its file in conf/recipe/ and what the config sets beside those of its own.
 """
 
 import itertools
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -53,6 +54,8 @@ def _values(name: str, values: Any, base: dict[str, Any]) -> list[Any]:
         if values < 1 or not isinstance(first, int):
             raise UserError(f"axes.seed={values}: must be how many seeds, at least 1, or a list of seeds")
         return list(range(first, first + values))
+    if isinstance(values, str) and (ends := re.fullmatch(r"(\d+)\.\.(\d+)", values)):
+        values = list(range(int(ends[1]), int(ends[2]) + 1))
     values = values if isinstance(values, list) else [values]
     if not values:
         raise UserError(f"axes.{name}: is empty; give at least one value")

@@ -23,6 +23,7 @@ import memcap
 from memcap.config import Engine, Member, root
 from memcap.studies import store
 from memcap.studies.progress import Progress
+from memcap.studies.search import Bisect
 from memcap.tracking import Tracker
 from memcap.training.engine import Chunk, Ended, Listener, train
 
@@ -151,7 +152,9 @@ class _Keeper(Listener):
                 self._write(name)
 
 
-def run(members: Sequence[Member], engine: Engine, folder: Path, study: str, tracker: Tracker) -> pl.DataFrame:
+def run(
+    members: Sequence[Member], engine: Engine, folder: Path, study: str, tracker: Tracker, design: str = "grid"
+) -> pl.DataFrame:
     """Train what is missing.
 
     Args:
@@ -160,19 +163,29 @@ def run(members: Sequence[Member], engine: Engine, folder: Path, study: str, tra
         folder: the study's folder; rows that it holds are not trained again.
         study: name of the study, in every row.
         tracker: mirror of curves and rows.
+        design: "grid" trains all members; "bisect" those that find the thresholds, see `memcap.studies.search`.
 
     Returns:
-        The rows of exactly these members.
+        The rows of these members, as far as the design wanted them.
     """
     store.prepare(folder)
-    keys = [m.key for m in members]
-    done = set(store.read(folder)["key"])
-    missing = [m for m in members if m.key not in done]
-    with Progress(len(members), len(members) - len(missing)) as progress:
+    by_key = {m.key: m for m in members}
+    rows = store.read(folder).filter(pl.col("key").is_in(list(by_key)))
+    done = {by_key[key]: solved for key, solved in rows.select("key", "solved").iter_rows()}
+    search = Bisect(members, done) if design == "bisect" else None
+    missing = [m for m in members if m not in done] if search is None else search.first()
+    with Progress(len(done) + (len(missing) if search is None else search.estimate), len(done)) as progress:
+
+        def more(ended: Sequence[Ended]) -> list[Member]:
+            assert search is not None
+            wanted = [member for each in ended for member in search.after(each.member, each.status == "solved")]
+            progress.expect(search.estimate)
+            return wanted
+
         keeper = _Keeper(folder, study, tracker, progress)
         try:
             if missing:
-                train(missing, engine, keeper)
+                train(missing, engine, keeper, more if search else None)
         finally:
             keeper.flush()
-    return store.read(folder).filter(pl.col("key").is_in(keys))
+    return store.read(folder).filter(pl.col("key").is_in(list(by_key)))

@@ -52,6 +52,11 @@ class Progress:
             print(f"training {self.done}/{self.members} members, {note}, about {left:.0f} s left", file=sys.stderr, flush=True)
             self.said = now
 
+    def expect(self, left: int) -> None:
+        """Set how many members are still to come, where a design finds out as it goes."""
+        self.members = self.done + left
+        self.bar.update(self.task, total=self.members)
+
     def __enter__(self) -> "Progress":
         self.bar.start()
         return self

@@ -25,6 +25,7 @@ import numpy as np
 from memcap.config import Member
 from memcap.knobs import UserError
 
+DESIGNS = ("grid", "bisect")
 REACH = 2.5  # how many times the longest lag known a lag may be, to start from its answer
 GALLOP = 0.1  # first step of a gallop, as a share of the width that it starts at
 CONFIRMED = 3  # widths of which all seeds are asked for at the end
@@ -183,9 +184,13 @@ class Bisect:
         return [member for chain in self._chains.values() for member in self._ask(self._begun(chain))]
 
     def after(self, member: Member, solved: bool) -> list[Member]:
-        """The members wanted now that one that was asked for has ended. Empty while others must end first."""
+        """The members wanted now that one that was asked for has ended. Empty while others must end first.
+
+        Raises:
+            ValueError: the member was not asked for, or has ended before.
+        """
         if member not in self._asked or member in self._ended:
-            raise ValueError(f"{member.key}: was not asked for, or has ended before")
+            raise ValueError(f"{member}: was not asked for, or has ended before")
         self._record(member, solved)
         search = self._of[member]
         chain = next(chain for chain in self._chains.values() if search in chain)

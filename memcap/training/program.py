@@ -26,7 +26,7 @@ EVALUATION_BATCH = 256
 MEMBERS = "members"  # the axis of the device mesh
 # LLVM unrolls loops over 32 sequences or fewer: 1.3 s instead of 3.3 s to compile without, and no slower to run (delay line,
 # lag 50, 50 units). With 128 sequences it runs 15 % slower.
-QUICK = {"xla_backend_optimization_level": 2}
+QUICK: Any = {"xla_backend_optimization_level": 2}
 TRAIN, EVALUATE, STRETCH = 0, 1, 2  # streams of a member's key
 
 
