@@ -4,8 +4,8 @@ The axes give the members of a full grid. Members that differ only in width and 
 half of its seeds solved, at u90 if nine in ten did (8 seeds: 4 and 7; 4 seeds: 2 and 3). Each search gallops from a first guess
 until it has a width that passes and one that does not, then halves the gap, until the smallest width known to pass stands beside
 one that does not. A probe asks for the fewest seeds that can settle its verdict, then for more if they did not. Every result
-counts for both thresholds, and u90 starts from u50's answer. Last, all seeds of a few widths about the two answers are asked
-for, as a fit to the counts wants more than a bracket.
+counts for both thresholds, and u90 starts from u50's answer. Last, half of the seeds of a width well below u50 and all of one
+well above u90 are asked for: without them a fit to the counts cannot tell steep from shallow, and leaves intervals open.
 
 Failures to train make counts that aren't monotone: 7 of 8 at 12 units, 5 of 8 at 13. The smallest width known to pass is then
 still a width that passes, but a full grid may know a smaller one. The stopping rule looks at nothing but the results, so the
@@ -28,8 +28,7 @@ from memcap.knobs import UserError
 DESIGNS = ("grid", "bisect")
 REACH = 2.5  # how many times the longest lag known a lag may be, to start from its answer
 GALLOP = 0.1  # first step of a gallop, as a share of the width that it starts at
-CONFIRMED = 3  # widths of which all seeds are asked for at the end
-BELOW = 0.06  # the first of them lies this share below u50's answer, the last at u90's
+BESIDE = 0.25  # how far below u50's answer and above u90's, as a share of it, the two last widths lie
 
 
 def needed(seeds: int) -> tuple[int, int]:
@@ -119,9 +118,11 @@ class Search:
             return self._probe(self.u90, middle)
         if self.bracket(self.u50)[1] == len(self.widths):
             return {}  # no width passes: there are no answers to confirm
-        first = int(np.searchsorted(self.widths, (1 - BELOW) * self.widths[middle], side="right")) - 1
         last = min(self.bracket(self.u90)[1], len(self.widths) - 1)
-        return dict.fromkeys(np.linspace(max(first, 0), last, CONFIRMED).round().astype(int).tolist(), self.seeds)
+        ends = (1 - BESIDE) * self.widths[middle], (1 + BESIDE) * self.widths[last]
+        below, above = (min(range(len(self.widths)), key=lambda place: abs(self.widths[place] - end)) for end in ends)
+        below, above = min(below, max(middle - 1, 0)), max(above, min(last + 1, len(self.widths) - 1))
+        return {below: (self.seeds + 1) // 2, above: self.seeds}
 
     def _probe(self, need: int, start: int) -> dict[int, int]:
         """The next width to ask of, and how many of its results could settle the verdict at best."""
@@ -145,9 +146,9 @@ class Search:
             wide = len(self.widths).bit_length()
             halvings = [(high - low - 1).bit_length() for low, high in gaps]
             gallops = [wide for low, high in gaps if low < 0 or high == len(self.widths)]
-            left = self.seeds * (sum(halvings) + sum(gallops) + CONFIRMED)
+            left = self.seeds * (sum(halvings) + sum(gallops) + 2)
         else:
-            left = sum(count - self.solved[place] - self.failed[place] for place, count in self.wanted().items())
+            left = sum(max(0, count - self.solved[place] - self.failed[place]) for place, count in self.wanted().items())
         return min(left, self.seeds * len(self.widths) - sum(self.solved) - sum(self.failed))
 
 

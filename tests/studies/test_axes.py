@@ -28,6 +28,11 @@ def test_a_number_of_seeds_counts_from_the_configs_seed():
     assert points({"seed": [7, 3]}) == [(3, 1, 7), (3, 1, 3)]
 
 
+def test_two_ends_are_all_whole_numbers_between():
+    assert points({"model.units": "2..4", "task.lag": "5..5"}) == [(5, 2, 0), (5, 3, 0), (5, 4, 0)]
+    assert points({"seed": "7..8"}) == [(3, 1, 7), (3, 1, 8)]
+
+
 def test_a_single_value_is_a_list_of_one():
     assert points({"model.units": 6, "task.lag": 2}) == [(2, 6, 0)]
 
@@ -74,6 +79,7 @@ def test_an_axis_of_the_recipe_overrides_the_recipes_file():
 
 
 MISTAKES = [
+    ({"model.units": "4..2"}, "axes.model.units", "is empty"),
     ([3], "axes=3", "must map fields to lists"),
     ("lag", "axes=lag", "must map fields to lists"),
     ({"units": [1]}, "axes.units", "model.units"),

@@ -205,6 +205,30 @@ def test_a_corrupt_shard_is_refused_before_anything_trains(tmp_path, monkeypatch
     assert "bad.parquet" in refusal(lambda: run(members(small_job()), ONE_LANE, tmp_path, "s", NoTracker()))
 
 
+# A design that searches
+
+BISECT = {"model.units": [1, 2, 3, 4], "task.lag": [1, 2], "seed": 2}
+
+
+def test_bisection_trains_a_part_and_a_rerun_nothing(tmp_path, monkeypatch):
+    found = members(small_job(BISECT))
+    rows = run(found, ONE_LANE, tmp_path, "small", NoTracker(), "bisect")
+    assert 0 < rows.height < len(found)
+    assert_frame_equal(store.read(tmp_path), rows)
+    assert set(rows["lag"]) == {1, 2}
+    for _, widths in rows.group_by("lag"):  # nothing solves in 12 steps: the widest net must have been asked
+        assert widths["units"].max() == 4
+    forbid_training(monkeypatch)
+    assert_frame_equal(run(found, ONE_LANE, tmp_path, "small", NoTracker(), "bisect"), rows)
+
+
+def test_bisection_uses_what_a_grid_has_trained(tmp_path, monkeypatch):
+    found = members(small_job(BISECT))
+    grid = run(found, replace(ONE_LANE, lanes=4), tmp_path, "small", NoTracker())
+    forbid_training(monkeypatch)
+    assert_frame_equal(run(found, ONE_LANE, tmp_path, "small", NoTracker(), "bisect"), grid)
+
+
 # Interrupted jobs
 
 

@@ -26,7 +26,7 @@ from memcap.tasks import task_class
 
 LAGS = (1, 2, 3, 5, 8, 12, 16, 20, 25, 32, 40, 50)
 TASK = task_class("delay_line")()
-STUDIES = 6  # of the simulation; the table above has 300
+STUDIES = 8  # of the simulation; the table above has 300
 
 steady = settings(max_examples=60, derandomize=True, deadline=None)
 

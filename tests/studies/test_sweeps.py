@@ -11,6 +11,7 @@ from study_checks import ONE_LANE
 from memcap.config import root
 from memcap.hydra_app import register, settings, values_of
 from memcap.studies.axes import members
+from memcap.studies.search import Bisect
 from memcap.training.engine import train
 
 SWEEPS = sorted(path.stem for path in (root() / "sweeps").glob("*.yaml"))
@@ -36,6 +37,8 @@ def test_a_sweep_composes_and_its_members_resolve(name):
     grids = OmegaConf.to_container(OmegaConf.load(root() / "sweeps" / f"{name}.yaml"))["axes"]
     assert len(found) == sum(len(members(values | {"axes": grid})) for grid in grids), "grids overlap"
     assert len({m.key for m in found}) == len(found)
+    if values["design"] == "bisect":
+        assert 0 < len(Bisect(found, {}).first()) < len(found)
 
 
 @pytest.mark.parametrize("name", SWEEPS)

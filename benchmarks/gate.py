@@ -1,0 +1,113 @@
+"""Before anything is timed: does everyone compute the same? The same loss, gradients and training, from the same weights."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from benchmarks.peers.base import Batches, Weights
+from benchmarks.protocol import Worker
+
+DOUBLE, SINGLE = 1e-12, 5e-6  # most relative difference of a loss or a gradient, float64 and float32
+# Most difference of the trained weights, relative to the way that they went. Keras adds Adam's epsilon before the second moment's
+# bias is corrected, which shows in weights whose gradient is as small as epsilon.
+TRAINED = 5e-2
+
+
+class GateError(Exception):
+    """A contestant does not compute what the others do."""
+
+
+def distance(found: Any, reference: Any) -> float:
+    """||found - reference|| / ||reference||, in float64."""
+    found, reference = np.asarray(found, np.float64), np.asarray(reference, np.float64)
+    if found.shape != reference.shape:
+        return np.inf
+    return float(np.linalg.norm(found - reference) / np.linalg.norm(reference))
+
+
+def differences(found: tuple[float, Weights], reference: tuple[float, Weights]) -> dict[str, float]:
+    """Relative difference of the loss and of each gradient, by name."""
+    apart = {"loss": distance(found[0], reference[0])}
+    for part, arrays in reference[1].items():
+        for name, array in arrays.items():
+            apart[f"gradient of {part}/{name}"] = distance(found[1][part][name], array)
+    return apart
+
+
+def agree(title: str, found: tuple[float, Weights], reference: tuple[float, Weights], limit: float) -> float:
+    """The largest difference of loss and gradients.
+
+    Raises:
+        GateError: it is above the limit.
+    """
+    apart = differences(found, reference)
+    name = max(apart, key=lambda key: np.nan_to_num(apart[key], nan=np.inf))
+    if not apart[name] <= limit:
+        raise GateError(f"{title}: {name} is {apart[name]:.1e} from the reference, more than {limit:.0e}; nothing was timed")
+    return apart[name]
+
+
+def double(weights: Weights) -> Weights:
+    """The same in float64."""
+    return {part: {name: array.astype(np.float64) for name, array in arrays.items()} for part, arrays in weights.items()}
+
+
+def flat(weights: Weights) -> np.ndarray:
+    """One vector, in an order that does not depend on who made the dicts."""
+    return np.concatenate([weights[part][name].ravel() for part in sorted(weights) for name in sorted(weights[part])])
+
+
+def check_gradients(
+    workers: Mapping[str, Worker], titles: Mapping[str, str], reference: Worker, weights: Weights, batch: Batches
+) -> dict[str, float]:
+    """The largest difference of each contestant, in float32, from memcap in float64; "float64": of PyTorch, if it is there.
+
+    Args:
+        workers: contestants, built.
+        titles: what to call them in errors.
+        reference: memcap in a process with 64-bit floats.
+        weights: to compute at, float32.
+        batch: at least one batch.
+
+    Raises:
+        GateError: someone computes something else.
+    """
+    batch = batch.first()
+    reference.call("set_weights", double(weights))
+    exact = reference.call("loss_and_gradients", batch)
+    apart = {}
+    if "torch" in workers:
+        workers["torch"].call("set_weights", double(weights))
+        apart["float64"] = agree("memcap in float64", exact, workers["torch"].call("loss_and_gradients", batch), DOUBLE)
+    for name, worker in workers.items():
+        worker.call("set_weights", weights)
+        apart[name] = agree(titles[name], worker.call("loss_and_gradients", batch), exact, SINGLE)
+    return apart
+
+
+def check_training(
+    workers: Mapping[str, Worker], titles: Mapping[str, str], start: Weights, steps: int
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Train everyone a few steps from the same start: the same optimizer, rate and clip end at the same weights.
+
+    Returns:
+        The difference of each from memcap's weights, relative to the way that they went; and the seconds of this first
+        run, in which compilers work.
+
+    Raises:
+        GateError: someone ends elsewhere.
+    """
+    ends, seconds = {}, {}
+    for name, worker in workers.items():
+        worker.call("set_weights", start)
+        seconds[name] = worker.timed("run", steps).wall
+        ends[name] = flat(worker.call("weights"))
+    way = ends["memcap"] - flat(start)
+    apart = {name: float(np.linalg.norm(end - ends["memcap"]) / np.linalg.norm(way)) for name, end in ends.items()}
+    for name, gap in apart.items():
+        if not gap <= TRAINED:
+            raise GateError(
+                f"{titles[name]}: after {steps} steps its weights are {gap:.1e} of the way from memcap's, more than {TRAINED:.0e}"
+            )
+    return apart, seconds

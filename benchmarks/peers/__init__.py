@@ -1,0 +1,35 @@
+"""The contestants, one file each, in the best form that their users would normally write."""
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A row of the tables.
+
+    Args:
+        title: as the tables print it.
+        target: "module:class" of a `Peer`.
+        packages: what must be installed, as it is imported; the first is the library itself.
+    """
+
+    title: str
+    target: str
+    packages: tuple[str, ...]
+
+    @property
+    def missing(self) -> list[str]:
+        """Packages that are not installed."""
+        return [name for name in self.packages if find_spec(name) is None]
+
+
+CONTESTANTS = {
+    "keras": Contestant("Keras 3 on JAX, fit", "benchmarks.peers.keras:Keras", ("keras", "jax")),
+    "keras16": Contestant("the same, steps_per_execution=16", "benchmarks.peers.keras:Keras16", ("keras", "jax")),
+    "torch": Contestant("torch.nn.LSTM, eager, fused Adam", "benchmarks.peers.torch:Torch", ("torch",)),
+    "linen": Contestant("Flax linen RNN(OptimizedLSTMCell), optax", "benchmarks.peers.linen:Linen", ("flax", "optax")),
+    "nnx": Contestant("Flax NNX RNN(OptimizedLSTMCell), optax", "benchmarks.peers.nnx:NNX", ("flax", "optax")),
+    "equinox": Contestant("Equinox LSTMCell, lax.scan, optax", "benchmarks.peers.equinox:Equinox", ("equinox", "optax")),
+    "memcap": Contestant("memcap", "benchmarks.peers.memcap:Memcap", ("memcap",)),
+}

@@ -1,0 +1,102 @@
+"""What a contestant is. NumPy only, so that no contestant's process loads another's library.
+
+Weights and gradients cross every interface in memcap's layout, a nested dict: cell/kernel (F, 4U), cell/recurrent (U, 4U),
+cell/bias (4U,), readout/kernel (U, O), readout/bias (O,); gates in the order i, f, g, o. Axis letters: N batches, T steps,
+B sequences a batch, F features, U units, O outputs.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+Weights = dict[str, dict[str, np.ndarray]]
+BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8  # Adam's, for everyone
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What is trained: an LSTM of U units and a dense read-out to O logits, on sequences of symbols below F.
+
+    Args:
+        units: U.
+        features: F, as one-hot vectors.
+        outputs: O.
+        steps: T.
+        batch: B.
+        every: an answer at every step (where the mask says so), or at the last one only.
+    """
+
+    units: int
+    features: int
+    outputs: int
+    steps: int
+    batch: int
+    every: bool
+
+
+class Batches(NamedTuple):
+    """N batches: NumPy arrays between contestants, the library's own within one.
+
+    inputs: (N, T, B) int32 symbols.
+    targets: int32 classes: (N, B), or (N, T, B) where every step is answered.
+    mask: (N, T, B) bool, true where an answer is due; None where only the last step is answered.
+    """
+
+    inputs: Any
+    targets: Any
+    mask: Any
+
+    def first(self) -> "Batches":
+        """The first batch alone, N = 1."""
+        return Batches(*(None if array is None else array[:1] for array in self))
+
+
+def one_hot(symbols: np.ndarray, features: int, dtype: np.dtype | type = np.float32) -> np.ndarray:
+    """Symbols (...) as floats (..., F)."""
+    return np.eye(features, dtype=dtype)[symbols]
+
+
+class Peer(ABC):
+    """One library's LSTM, trained by Adam with the gradient clipped to a global norm, on the mean cross entropy of due answers.
+
+    Args:
+        shape: what is trained.
+        lr: learning rate, constant.
+        clip: global norm at which a gradient is clipped.
+        seed: of the library's own initialisation.
+    """
+
+    stride: ClassVar[int] = 1  # `run` takes multiples of this
+
+    def __init__(self, shape: Shape, lr: float, clip: float, seed: int):
+        self.shape, self.lr, self.clip, self.seed = shape, lr, clip, seed
+
+    def get_stride(self) -> int:
+        """`stride`, for those who call by name."""
+        return self.stride
+
+    @abstractmethod
+    def load(self, batches: Batches) -> None:
+        """Take the training batches, and lay them out as this library likes them best."""
+
+    @abstractmethod
+    def run(self, steps: int) -> None:
+        """Train on the first `steps` batches, from the first again where there are fewer; return when it is done."""
+
+    @abstractmethod
+    def set_weights(self, weights: Weights) -> None:
+        """Start from these weights, with a fresh optimizer. Their dtype decides the precision of what follows."""
+
+    @abstractmethod
+    def weights(self) -> Weights:
+        """The weights as they are now."""
+
+    @abstractmethod
+    def loss_and_gradients(self, batch: Batches) -> tuple[float, Weights]:
+        """Mean loss (nats) of the first batch and its gradient, unclipped. Trains nothing."""
+
+    @abstractmethod
+    def scores(self, inputs: np.ndarray) -> np.ndarray:
+        """Logits of inputs (T, B): (B, O), or (T, B, O) where every step is answered."""

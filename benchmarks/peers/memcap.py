@@ -1,0 +1,90 @@
+"""memcap: the training step that a study runs, on batches that are given instead of drawn."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from benchmarks.peers.base import BETA_1, Batches, Peer, Shape, Weights
+from memcap import backend
+from memcap.config import Engine, Member, resolve
+from memcap.tasks import Batch
+from memcap.training.program import Program
+from memcap.training.queue import Queue
+
+
+def member_of(shape: Shape, lr: float, clip: float, seed: int) -> Member:
+    """A member of this shape: a delay line where every step is answered, a latch otherwise."""
+    if shape.every:
+        task = {"name": "delay_line", "lag": (shape.steps - 1) // 2, "symbols": shape.features}
+    else:
+        distractors = shape.features - shape.outputs - 1
+        task = {"name": "latch", "lag": shape.steps - 2, "symbols": shape.outputs, "distractors": distractors}
+    recipe = {"name": "forget_bias", "lr": lr, "schedule": "constant", "clip": clip, "batch": shape.batch}
+    values = {"task": task | {"length": shape.steps}, "model": {"units": shape.units}, "recipe": recipe}
+    member = resolve(values | {"evaluation": {}, "seed": seed})
+    assert (member.task.features, member.task.outputs) == (shape.features, shape.outputs)
+    return member
+
+
+def program_of(member: Member) -> Program:
+    """The program by which a study would train this member on a CPU."""
+    program = Queue([member], Engine(batching="map", lanes=1)).claim(0)
+    assert program is not None
+    return program
+
+
+class Memcap(Peer):
+    """Inputs are symbols. The lane, with the weights and Adam's moments in it, is donated."""
+
+    def __init__(self, shape: Shape, lr: float, clip: float, seed: int):
+        backend.prepare()  # flags are read when JAX is first used, not when it is imported
+        super().__init__(shape, lr, clip, seed)
+        self.member = member_of(shape, lr, clip, seed)
+        self.program = program_of(self.member)
+        self.functional, self.operands = self.member.functional, self.program.operands(self.member)
+        self.lane = self.program.fresh(self.member)
+        self._train = jax.jit(self._steps, donate_argnums=0)
+
+    def _steps(self, lane, operands, batches, steps):
+        def step(k, lane):
+            batch = jax.tree.map(lambda leaf: lax.dynamic_index_in_dim(leaf, k % leaf.shape[0], keepdims=False), batches)
+            return self.program.update(lane, operands, batch)[0]
+
+        return lax.fori_loop(0, steps, step, lane)
+
+    def load(self, batches: Batches) -> None:
+        """To the device, as they are."""
+        self.batches = jax.tree.map(jnp.asarray, Batch(*batches))
+
+    def run(self, steps: int) -> None:
+        """One call of a compiled loop; how many steps it takes is an operand."""
+        self.lane = jax.block_until_ready(self._train(self.lane, self.operands, self.batches, np.int32(steps)))
+
+    def set_weights(self, weights: Weights) -> None:
+        """A fresh lane with these weights."""
+        vector = self.functional.flatten(weights)
+        self.lane = self.program.fresh(self.member)._replace(weights=vector, optimizer=self.program.optimizer.init(vector))
+
+    def weights(self) -> Weights:
+        """From the lane's flat vector."""
+        return self.functional.unflatten(np.array(self.lane.weights))
+
+    def loss_and_gradients(self, batch: Batches) -> tuple[float, Weights]:
+        """Of the training step itself: after one step Adam's first moment is (1 - b1) times the gradient, if none is clipped."""
+        unclipped = program_of(member_of(self.shape, self.lr, 1e30, self.seed))
+        lane = self.program.fresh(self.member)
+        lane = lane._replace(weights=self.lane.weights, optimizer=self.program.optimizer.init(self.lane.weights))
+        first = jax.tree.map(lambda leaf: leaf[0], Batch(*batch))
+        lane, loss = jax.jit(unclipped.update)(lane, self.operands, first)
+        moments = next(state for state in jax.tree.leaves(lane.optimizer, is_leaf=_has_moments) if _has_moments(state))
+        return float(loss), self.functional.unflatten(np.array(moments.mu) / (1 - BETA_1))
+
+    def scores(self, inputs: np.ndarray) -> np.ndarray:
+        """Outputs come outputs first; they are moved last, as in the peers."""
+        network = self.functional.build(self.functional.unflatten(jnp.asarray(self.lane.weights)))
+        return np.moveaxis(np.asarray(network(jnp.asarray(inputs), every=self.shape.every)[1]), 0, -1)
+
+
+def _has_moments(state) -> bool:
+    return hasattr(state, "mu")

@@ -1,0 +1,88 @@
+"""PyTorch: `torch.nn.LSTM`, eager, time-major, with fused Adam."""
+
+import numpy as np
+import torch
+from torch import nn
+
+from benchmarks.peers.base import BETA_1, BETA_2, EPSILON, Batches, Peer, Shape, Weights, one_hot
+
+IGNORED = -100  # the class that torch's cross entropy leaves out
+
+
+class Torch(Peer):
+    """The second of torch's two bias vectors stays at zero, so that the model has memcap's parameters and no others."""
+
+    def __init__(self, shape: Shape, lr: float, clip: float, seed: int):
+        super().__init__(shape, lr, clip, seed)
+        torch.set_num_threads(1)
+        torch.manual_seed(seed)
+        self.lstm = nn.LSTM(shape.features, shape.units)
+        self.readout = nn.Linear(shape.units, shape.outputs)
+        self.lstm.bias_hh_l0.requires_grad_(False).zero_()
+        self.parameters = [self.lstm.weight_ih_l0, self.lstm.weight_hh_l0, self.lstm.bias_ih_l0, *self.readout.parameters()]
+        self._fresh_optimizer()
+
+    def _fresh_optimizer(self) -> None:
+        self.optimizer = torch.optim.Adam(self.parameters, self.lr, (BETA_1, BETA_2), EPSILON, fused=True)
+
+    def _laid_out(self, batches: Batches) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """A pair a batch: (T, B, F) floats, and (B,) or (T B,) classes."""
+        dtype = np.float64 if self.lstm.weight_ih_l0.dtype == torch.float64 else np.float32
+        inputs = torch.from_numpy(one_hot(batches.inputs, self.shape.features, dtype))
+        targets = batches.targets if batches.mask is None else np.where(batches.mask, batches.targets, IGNORED)
+        return list(zip(inputs, torch.from_numpy(targets.reshape(len(targets), -1).astype(np.int64)), strict=True))
+
+    def load(self, batches: Batches) -> None:
+        """As tensors."""
+        self.batches = self._laid_out(batches)
+
+    def _logits(self, inputs: torch.Tensor) -> torch.Tensor:
+        """(B, O), or (T, B, O)."""
+        hidden, (last, _) = self.lstm(inputs)
+        return self.readout(hidden if self.shape.every else last[0])
+
+    def _loss(self, inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        logits = self._logits(inputs).reshape(-1, self.shape.outputs)
+        return nn.functional.cross_entropy(logits, targets, ignore_index=IGNORED)
+
+    def run(self, steps: int) -> None:
+        """The loop that PyTorch's tutorials write."""
+        for k in range(steps):
+            self.optimizer.zero_grad(set_to_none=True)
+            self._loss(*self.batches[k % len(self.batches)]).backward()
+            nn.utils.clip_grad_norm_(self.parameters, self.clip, foreach=True)
+            self.optimizer.step()
+
+    def set_weights(self, weights: Weights) -> None:
+        """Kernels are transposed; gates are in the same order."""
+        cell, readout = weights["cell"], weights["readout"]
+        arrays = (cell["kernel"].T, cell["recurrent"].T, cell["bias"], readout["kernel"].T, readout["bias"])
+        dtype = torch.float64 if cell["kernel"].dtype == np.float64 else torch.float32
+        for module in (self.lstm, self.readout):
+            module.to(dtype)
+        with torch.no_grad():
+            for parameter, array in zip(self.parameters, arrays, strict=True):
+                parameter.copy_(torch.from_numpy(np.array(array)))
+        self._fresh_optimizer()
+
+    def weights(self) -> Weights:
+        """Transposed back."""
+        return _named([parameter.detach() for parameter in self.parameters])
+
+    def loss_and_gradients(self, batch: Batches) -> tuple[float, Weights]:
+        """By autograd."""
+        loss = self._loss(*self._laid_out(batch)[0])
+        return loss.item(), _named(list(torch.autograd.grad(loss, self.parameters)))
+
+    def scores(self, inputs: np.ndarray) -> np.ndarray:
+        """Without a graph."""
+        with torch.no_grad():
+            return self._logits(torch.from_numpy(one_hot(inputs, self.shape.features))).numpy()
+
+
+def _named(tensors: list[torch.Tensor]) -> Weights:
+    kernel, recurrent, bias, readout, readout_bias = (tensor.numpy().copy() for tensor in tensors)
+    return {
+        "cell": {"kernel": kernel.T, "recurrent": recurrent.T, "bias": bias},
+        "readout": {"kernel": readout.T, "bias": readout_bias},
+    }

@@ -1,0 +1,74 @@
+"""What every benchmark says of the machine, and how it is written: a Markdown file and, beside it, JSON with all samples."""
+
+import datetime
+import importlib.metadata
+import json
+import os
+import platform
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+LIBRARIES = ("memcap", "jax", "jaxlib", "flax", "optax", "keras", "torch", "equinox", "numpy")
+RESULTS = Path(__file__).resolve().parent / "results"
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table; all columns but the first are numbers."""
+    rule = ["---", *["---:"] * (len(header) - 1)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (header, rule, *rows))
+
+
+def versions() -> dict[str, str]:
+    """Of the libraries that are installed."""
+    found = {"python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def processor() -> str:
+    """Model of the CPU."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def machine(command: Sequence[str], core: int | None, load: float | None) -> dict[str, Any]:
+    """Everything about the machine and the run that a reader needs to judge the numbers."""
+    return {
+        "command": shlex.join(["python", "-m", "benchmarks", *command]),
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "pinned_to": core,
+        "load_before": load,
+        "system": platform.platform(),
+        "versions": versions(),
+    }
+
+
+def header(facts: Mapping[str, Any]) -> list[str]:
+    """`machine` as lines of Markdown."""
+    pinned = "not pinned" if facts["pinned_to"] is None else f"pinned to core {facts['pinned_to']}"
+    load = "unknown" if facts["load_before"] is None else f"{facts['load_before']:.2f}"
+    return [
+        f"* `{facts['command']}`, {facts['date']}",
+        f"* {facts['processor']}, {facts['cores']} cores; every process {pinned}, thread pools of 1; load average before: {load}",
+        f"* {', '.join(f'{name} {version}' for name, version in facts['versions'].items())}; {facts['system']}",
+    ]
+
+
+def write(folder: Path, name: str, markdown: str, data: dict[str, Any]) -> tuple[Path, Path]:
+    """FOLDER/NAME.md and FOLDER/NAME.json."""
+    folder.mkdir(parents=True, exist_ok=True)
+    page, numbers = folder / f"{name}.md", folder / f"{name}.json"
+    page.write_text(markdown + "\n")
+    numbers.write_text(json.dumps(data, indent=1) + "\n")
+    return page, numbers

@@ -1,0 +1,94 @@
+"""The least time that a training step can take on this core: its multiply-adds at the core's peak, its tanh at XLA's rate."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.peers.base import Shape
+
+
+@dataclass(frozen=True)
+class Ceilings:
+    """What the core can do.
+
+    Args:
+        peak: float32 operations a second in a large matrix product, a multiply-add being two.
+        peak_of: the library that reached it.
+        tanh: seconds an element, in XLA with memcap's flags, out of the second-level cache.
+        small: operations a second in the product (128 x 32) (32 x 128), in a loop of XLA's: a check, not part of the floor.
+    """
+
+    peak: float
+    peak_of: str
+    tanh: float
+    small: float
+
+
+def floor(shape: Shape, ceilings: Ceilings) -> float:
+    """Seconds that a step takes at the ceilings.
+
+    Recurrent products are 2 * 4 H^2 operations a step and sequence, three times: forward, and two in the backward pass. Symbols
+    cost nothing: their product is a look-up. Of the gates five tanh an element are counted (a sigmoid is one), forward only.
+    Where every step is answered the read-out's three products are added. Left out, as in any floor: the other elementwise work,
+    the softmax, and Adam.
+    """
+    rows = shape.steps * shape.batch
+    products = 24 * rows * shape.units**2
+    if shape.every:
+        products += 6 * rows * shape.units * shape.outputs
+    return products / ceilings.peak + 5 * rows * shape.units * ceilings.tanh
+
+
+class Roofline:
+    """Measures the ceilings; built in a worker process, so that it runs on the contestants' core under the same rules."""
+
+    def measure(self, seconds: float) -> Ceilings:
+        """Each of the rates, as the best of repeats that take about `seconds` together."""
+        from memcap import backend
+
+        backend.prepare()
+        import jax
+        import jax.numpy as jnp
+        import numpy as np
+        from jax import lax
+
+        rng = np.random.default_rng(0)
+
+        def normal(*shape: int) -> np.ndarray:
+            return rng.standard_normal(shape, np.float32)
+
+        size = 1024
+        left, right = normal(size, size), normal(size, size)
+        product: Any = jax.jit(jnp.matmul)
+        on_device = jnp.asarray(left), jnp.asarray(right)
+        peaks = {
+            "NumPy": 2 * size**3 / _best(lambda: left @ right, seconds),
+            "XLA": 2 * size**3 / _best(lambda: product(*on_device).block_until_ready(), seconds),
+        }
+        peak_of = max(peaks, key=lambda name: peaks[name])
+
+        loops = 300
+        elements = jnp.asarray(normal(1 << 15))  # 128 KiB in, 128 KiB out
+        # Out of place, from an input that each pass shifts: written over its own input it would not be vectorised.
+        tanh: Any = jax.jit(lambda x: lax.fori_loop(0, loops, lambda k, _: jnp.tanh(x + 1e-6 * k), x))
+        tanh_seconds = _best(lambda: tanh(elements).block_until_ready(), seconds) / (loops * elements.size)
+
+        a, b = jnp.asarray(normal(32, 128).T), jnp.asarray(normal(32, 128))
+        # Each product depends on the one before, or the compiler would do it once.
+        chained: Any = jax.jit(lambda a, b: lax.fori_loop(0, loops, lambda _, c: (a + c[:, :32]) @ b, jnp.zeros((128, 128))))
+        small = loops * 2 * 128 * 32 * 128 / _best(lambda: chained(a, b * 1e-3).block_until_ready(), seconds)
+        return Ceilings(peaks[peak_of], peak_of, tanh_seconds, small)
+
+
+def _best(work: Callable[[], object], seconds: float) -> float:
+    """The shortest of the repeats that fit in `seconds`, after one that compiles."""
+    work()
+    best, end = float("inf"), time.perf_counter() + seconds
+    while True:
+        start = time.perf_counter()
+        work()
+        now = time.perf_counter()
+        best = min(best, now - start)
+        if now >= end:
+            return best

@@ -1,0 +1,240 @@
+"""Seconds a training step, beside Keras, PyTorch, Flax and Equinox: same batches, optimizer and clip, one core, in turn."""
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks import gate, report
+from benchmarks.peers import CONTESTANTS, Contestant
+from benchmarks.peers.base import Shape
+from benchmarks.protocol import ALONE, TINY, Plan, Timing, Worker, interleaved, last_core, load_warning, other_load
+from benchmarks.roofline import Ceilings, floor
+from benchmarks.workloads import WORKLOADS, Workload
+
+LR, CLIP, SEED = 1e-3, 1.0, 0
+FIRST_STEPS = 16  # of the first run: a multiple of every contestant's stride
+NO_CACHE = {"JAX_ENABLE_COMPILATION_CACHE": "false"}  # everyone compiles
+HASTE = {"XLA_FLAGS": "--xla_backend_optimization_level=0"}  # where times say nothing
+
+
+@dataclass(frozen=True)
+class Row:
+    """One contestant at one width.
+
+    Args:
+        workload: key of the workload.
+        shape: what was trained.
+        contestant: key of `CONTESTANTS`.
+        timing: seconds a step.
+        compile_seconds: of the first run, less what its steps take.
+        floor: seconds a step at the roofline.
+        gradient_error: largest relative difference from memcap in float64.
+        trained_error: of the weights after the first run, from memcap's, relative to the way that they went.
+    """
+
+    workload: str
+    shape: Shape
+    contestant: str
+    timing: Timing
+    compile_seconds: float
+    floor: float
+    gradient_error: float
+    trained_error: float
+
+
+@dataclass(frozen=True)
+class Measured:
+    """All of a run: rows, the core's ceilings, what each process said of itself, and the float64 differences."""
+
+    rows: list[Row]
+    ceilings: Ceilings
+    processes: dict[str, dict[str, Any]]
+    double_errors: dict[str, float]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="for step.md and step.json (default: results/; --tiny: none)")
+    parser.add_argument("--core", type=int, default=last_core(), help="core to which every process is pinned (default: the last)")
+    parser.add_argument("--tiny", action="store_true", help="one width, few batches, one round: for tests; its times say nothing")
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Check, time, report."""
+    load = other_load()
+    warning = load_warning(load)
+    if warning:
+        print(warning, file=sys.stderr)
+    present = {name: contestant for name, contestant in CONTESTANTS.items() if not contestant.missing}
+    absent = [f"{c.title} ({', '.join(c.missing)})" for c in CONTESTANTS.values() if c.missing]
+    if absent:
+        print(f"not installed: {'; '.join(absent)}. pip install '.[bench]'", file=sys.stderr)
+        if not arguments.tiny:
+            raise SystemExit(1)
+    facts = report.machine(sys.argv[1:], arguments.core, load) | {"warning": warning, "absent": absent}
+    workloads, plan, environment = WORKLOADS, Plan(), NO_CACHE
+    if arguments.tiny:
+        workloads = tuple(replace(each, units=each.units[:1], batch=16) for each in WORKLOADS)
+        plan, environment = TINY, NO_CACHE | HASTE
+    try:
+        measured = measure(present, workloads, plan, arguments.core, environment)
+    except gate.GateError as error:
+        raise SystemExit(str(error)) from None
+    markdown = page(measured, workloads, plan, facts)
+    print(markdown)
+    folder = arguments.out or (None if arguments.tiny else report.RESULTS)
+    if folder:
+        data = {"machine": facts, "plan": asdict(plan), **asdict(measured)}
+        print("\nwritten:", *report.write(folder, "step", markdown, data))
+
+
+@contextmanager
+def running(present: Mapping[str, Contestant], core: int | None, environment: Mapping[str, str]) -> Iterator[dict[str, Worker]]:
+    """A process for each contestant, by its key, and "double", memcap's with 64-bit floats."""
+    with tempfile.TemporaryDirectory(prefix="memcap-benchmark-") as cache, ExitStack() as stack:
+        environment = {**environment, "XDG_CACHE_HOME": cache}
+        workers = {name: Worker(contestant.target, core, environment) for name, contestant in present.items()}
+        workers["double"] = Worker(CONTESTANTS["memcap"].target, core, environment | {"JAX_ENABLE_X64": "true"})
+        for worker in workers.values():
+            stack.enter_context(worker)
+        yield workers
+
+
+def measure(
+    present: Mapping[str, Contestant],
+    workloads: Sequence[Workload],
+    plan: Plan,
+    core: int | None,
+    environment: Mapping[str, str] = NO_CACHE,
+) -> Measured:
+    """Everyone's gradients first, then the ceilings, then the times.
+
+    Raises:
+        GateError: a contestant does not compute what the others do.
+    """
+    titles = {name: contestant.title for name, contestant in present.items()}
+    cases = [(workload, units) for workload in workloads for units in workload.units]
+    errors: dict[tuple[str, int], dict[str, float]] = {}
+    rows: list[Row] = []
+    with running(present, core, environment) as workers:
+        double = workers.pop("double")
+        for workload, units in cases:
+            say(f"checking {workload.key}, {units} units")
+            for worker in (double, *workers.values()):
+                worker.call("build", workload.shape(units), LR, CLIP, SEED)
+            start, batch = workload.start(units, SEED), workload.draw(1, SEED)
+            errors[workload.key, units] = gate.check_gradients(workers, titles, double, start, batch)
+        double.close()
+        say("measuring the roofline")
+        with Worker("benchmarks.roofline:Roofline", core, environment) as worker:
+            worker.call("build")
+            ceilings = worker.call("measure", 4 * plan.seconds)
+        for workload, units in cases:
+            say(f"timing {workload.key}, {units} units")
+            rows += time_case(workers, titles, workload, units, plan, ceilings, errors[workload.key, units])
+        processes = {name: worker.call("about") for name, worker in workers.items()}
+    doubles = {f"{key}, {units} units": found["float64"] for (key, units), found in errors.items() if "float64" in found}
+    return Measured(rows, ceilings, processes, doubles)
+
+
+def time_case(
+    workers: Mapping[str, Worker],
+    titles: Mapping[str, str],
+    workload: Workload,
+    units: int,
+    plan: Plan,
+    ceilings: Ceilings,
+    errors: Mapping[str, float],
+) -> list[Row]:
+    """All contestants at one width of one workload."""
+    shape, batches = workload.shape(units), workload.draw(plan.batches, SEED)
+    for worker in workers.values():
+        worker.call("build", shape, LR, CLIP, SEED)
+        worker.call("load", batches)
+    apart, first = gate.check_training(workers, titles, workload.start(units, SEED), FIRST_STEPS)
+    timings = interleaved(workers, {name: worker.call("get_stride") for name, worker in workers.items()}, plan)
+    rows = []
+    for name, timing in timings.items():
+        compiling = max(0.0, first[name] - FIRST_STEPS * timing.median)
+        rows.append(Row(workload.key, shape, name, timing, compiling, floor(shape, ceilings), errors[name], apart[name]))
+    return rows
+
+
+def say(line: str) -> None:
+    """Progress, apart from the report."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def page(measured: Measured, workloads: Sequence[Workload], plan: Plan, facts: Mapping[str, Any]) -> str:
+    """The report, as Markdown."""
+    c = measured.ceilings
+    flags = {name: about["XLA_FLAGS"] or "none" for name, about in measured.processes.items()}
+    others = sorted({value for name, value in flags.items() if name != "memcap"})
+    lines = [
+        "# One training step",
+        "",
+        *report.header(facts),
+        f"* XLA flags: memcap {flags['memcap']}; the others {', '.join(others)}",
+        f"* {plan.rounds} rounds in turn after {plan.warmups} of warm-up, slices of about {plan.seconds} s, medians;"
+        f" Adam, learning rate {LR}, gradients clipped to norm {CLIP}, float32",
+        f"* measured ceilings: {c.peak / 1e9:.0f} GFLOP/s ({c.peak_of}, large product), tanh {c.tanh * 1e9:.2f} ns an element;"
+        f" (128 x 32) (32 x 128) in a loop: {c.small / 1e9:.0f} GFLOP/s",
+        f"* before timing: gradients of everyone within {max(row.gradient_error for row in measured.rows):.1e} of memcap in"
+        f" float64{double_line(measured)}; after {FIRST_STEPS} steps weights within"
+        f" {max(row.trained_error for row in measured.rows):.1e} of the way",
+    ]
+    least = min(measured.rows, key=lambda row: row.timing.busy)
+    lines.append(
+        f"* every contestant had at least {least.timing.busy:.0%} of the core to itself ({CONTESTANTS[least.contestant].title})"
+    )
+    if least.timing.busy < ALONE:
+        lines.append("* **warning: other work ran on the core while these timings were taken**")
+    if facts["warning"]:
+        lines.append(f"* **{facts['warning']}**")
+    if facts["absent"]:
+        lines.append(f"* not installed: {'; '.join(facts['absent'])}")
+    for workload in workloads:
+        task = workload.task
+        sizes = f"{task.features} symbols in, {task.outputs} classes, T = {workload.steps} steps, B = {workload.batch} sequences."
+        lines += ["", f"## {workload.title}", "", sizes, "", section(measured.rows, workload)]
+    return "\n".join(lines)
+
+
+def double_line(measured: Measured) -> str:
+    """How far float64 gradients are apart, where PyTorch was there to compare with."""
+    if not measured.double_errors:
+        return ""
+    return f", which is within {max(measured.double_errors.values()):.1e} of PyTorch's"
+
+
+def section(rows: Sequence[Row], workload: Workload) -> str:
+    """The three tables of a workload: relative time with the share of the floor, milliseconds, and compile time."""
+    cells = {(row.contestant, row.shape.units): row for row in rows if row.workload == workload.key}
+    names = list(dict.fromkeys(name for name, _ in cells))
+    base = "keras" if "keras" in names else "memcap"
+
+    def relative(row: Row) -> str:
+        ratio = row.timing.median / cells[base, row.shape.units].timing.median
+        return f"{ratio:.2f} ({row.floor / row.timing.median:.0%})"
+
+    def milliseconds(row: Row) -> str:
+        median, least, most = (1e3 * s for s in (row.timing.median, min(row.timing.samples), max(row.timing.samples)))
+        return f"{median:.3g} [{least:.3g}, {most:.3g}]"
+
+    def compiling(row: Row) -> str:
+        return f"{row.compile_seconds:.1f}"
+
+    parts = []
+    for title, cell in (
+        (f"Time of a step, relative to {CONTESTANTS[base].title} (share of the roofline)", relative),
+        ("Milliseconds a step: median [least, most]", milliseconds),
+        ("Seconds to compile", compiling),
+    ):
+        body = [[CONTESTANTS[name].title, *(cell(cells[name, units]) for units in workload.units)] for name in names]
+        parts.append(f"{title}\n\n{report.table(['', *(f'{units} units' for units in workload.units)], body)}")
+    return "\n\n".join(parts)

@@ -1,0 +1,78 @@
+"""Helpers of the benchmarks' tests: small shapes and random batches, contestants in this process, and a target for workers."""
+
+import importlib
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks.peers import CONTESTANTS
+from benchmarks.peers.base import Batches, Peer, Shape, Weights
+from benchmarks.protocol import Seconds
+
+LAST = Shape(units=3, features=5, outputs=2, steps=6, batch=4, every=False)
+EVERY = Shape(units=3, features=2, outputs=2, steps=6, batch=4, every=True)
+
+
+def build(name: str, shape: Shape, *, lr: float = 0.01, clip: float = 1.0, seed: int = 0) -> Peer:
+    """A contestant in this process; the test is skipped where its library is not installed."""
+    for package in CONTESTANTS[name].packages:
+        if package == "keras":
+            pytest.MonkeyPatch().setenv("KERAS_BACKEND", "jax")  # read at its first import
+        pytest.importorskip(package)
+    module, _, attribute = CONTESTANTS[name].target.partition(":")
+    return getattr(importlib.import_module(module), attribute)(shape, lr, clip, seed)
+
+
+def batches(shape: Shape, count: int, seed: int = 0) -> Batches:
+    """Random symbols, answers and, where every step may be answered, a mask without a pattern."""
+    rng = np.random.default_rng(seed)
+    sizes = (count, shape.steps, shape.batch)
+    inputs = rng.integers(shape.features, size=sizes, dtype=np.int32)
+    if not shape.every:
+        return Batches(inputs, rng.integers(shape.outputs, size=(count, shape.batch), dtype=np.int32), None)
+    return Batches(inputs, rng.integers(shape.outputs, size=sizes, dtype=np.int32), rng.random(sizes) < 0.6)
+
+
+def weights(shape: Shape, seed: int = 1) -> Weights:
+    """Random weights, float32, no two alike."""
+    rng = np.random.default_rng(seed)
+
+    def draw(*sizes: int) -> np.ndarray:
+        return rng.normal(0, 0.5, sizes).astype(np.float32)
+
+    gates = 4 * shape.units
+    cell = {"kernel": draw(shape.features, gates), "recurrent": draw(shape.units, gates), "bias": draw(gates)}
+    return {"cell": cell, "readout": {"kernel": draw(shape.units, shape.outputs), "bias": draw(shape.outputs)}}
+
+
+class Local:
+    """A contestant of this process, called as a worker is."""
+
+    def __init__(self, peer: Peer):
+        self.peer = peer
+
+    def call(self, method: str, *arguments: Any) -> Any:
+        return getattr(self.peer, method)(*arguments)
+
+    def timed(self, method: str, *arguments: Any) -> Seconds:
+        self.call(method, *arguments)
+        return Seconds(1.0, 1.0)
+
+
+class Target:
+    """What the tests let a worker process build."""
+
+    def __init__(self, number: int):
+        self.number = number
+
+    def add(self, other: int) -> int:
+        print("a library that prints")
+        return self.number + other
+
+    def fail(self) -> None:
+        raise ValueError("no such thing")
+
+    def die(self) -> None:
+        sys.exit(3)

@@ -1,0 +1,77 @@
+"""The gate: it lets equals through and stops everyone else, with one line."""
+
+import numpy as np
+import pytest
+from benchmark_checks import LAST, Local, batches, build, weights
+
+from benchmarks import gate
+from benchmarks.peers.linen import Linen
+
+TITLES = {"memcap": "memcap", "linen": "Flax"}
+
+
+class WrongGradient(Linen):
+    """One number of one gradient is a little off."""
+
+    def loss_and_gradients(self, batch):
+        loss, gradients = super().loss_and_gradients(batch)
+        gradients["cell"]["bias"] = gradients["cell"]["bias"] + np.eye(1, 4 * self.shape.units, dtype=np.float32)[0] * 1e-4
+        return loss, gradients
+
+
+@pytest.fixture(scope="module")
+def ours():
+    return Local(build("memcap", LAST))
+
+
+def through(ours, other):
+    return gate.check_gradients({"memcap": ours, "linen": Local(other)}, TITLES, ours, weights(LAST), batches(LAST, 2))
+
+
+def test_the_same_gradient_passes(ours):
+    found = through(ours, Linen(LAST, 0.01, 1.0, 0))
+    assert set(found) == {"memcap", "linen"}
+    assert max(found.values()) < 5e-6
+
+
+def test_a_wrong_gradient_is_caught(ours):
+    with pytest.raises(gate.GateError, match=r"^Flax: gradient of cell/bias is \d.*nothing was timed$"):
+        through(ours, WrongGradient(LAST, 0.01, 1.0, 0))
+
+
+@pytest.mark.parametrize("broken", [np.nan, np.inf])
+def test_numbers_that_are_none_are_caught(broken):
+    one = (1.0, weights(LAST))
+    other = (1.0, weights(LAST))
+    other[1]["readout"]["bias"][0] = broken
+    with pytest.raises(gate.GateError, match="readout/bias"):
+        gate.agree("it", other, one, 5e-6)
+    with pytest.raises(gate.GateError, match="loss"):
+        gate.agree("it", (broken, one[1]), one, 5e-6)
+
+
+def test_an_array_of_another_shape_is_caught():
+    one, other = (1.0, weights(LAST)), (1.0, weights(LAST))
+    other[1]["cell"]["kernel"] = other[1]["cell"]["kernel"].T
+    with pytest.raises(gate.GateError, match="cell/kernel"):
+        gate.agree("it", other, one, 5e-6)
+
+
+@pytest.mark.parametrize(("lr", "clip", "passes"), [(0.01, 0.05, True), (0.011, 0.05, False), (0.01, 1e-7, False)])
+def test_another_rate_or_clip_is_caught(lr, clip, passes):
+    workers = {"memcap": Local(build("memcap", LAST, clip=0.05)), "linen": Local(Linen(LAST, lr, clip, 0))}
+    for worker in workers.values():
+        worker.call("load", batches(LAST, 16))
+    if passes:
+        apart, seconds = gate.check_training(workers, TITLES, weights(LAST), 16)
+        assert apart["memcap"] == 0
+        assert apart["linen"] < gate.TRAINED
+        assert seconds == {"memcap": 1.0, "linen": 1.0}
+    else:
+        with pytest.raises(gate.GateError, match=r"^Flax: after 16 steps"):
+            gate.check_training(workers, TITLES, weights(LAST), 16)
+
+
+def test_distance_is_relative_and_in_double_precision():
+    assert gate.distance([3.0, 4.0 + 5e-13], [3.0, 4.0]) == pytest.approx(1e-13, rel=1e-2)
+    assert gate.flat(gate.double(weights(LAST))).dtype == np.float64

@@ -1,0 +1,79 @@
+"""Processes and turns. Nothing here depends on how fast anything is."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from benchmarks.protocol import Plan, Seconds, Timing, Worker, WorkerError, interleaved, last_core, load_warning, slice_steps
+
+
+@pytest.fixture
+def worker(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    with Worker("benchmark_checks:Target", last_core()) as one:
+        one.call("build", 40)
+        yield one
+
+
+def test_a_worker_answers_though_its_library_prints(worker):
+    assert worker.call("add", 2) == 42
+    assert worker.timed("add", 2).wall > 0
+    worker.call("build", 50)
+    assert worker.call("add", 2) == 52
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system cannot pin")
+def test_a_worker_is_pinned(worker):
+    assert worker.call("about")["cores"] == [last_core()]
+
+
+def test_a_failure_is_told_and_survived(worker):
+    with pytest.raises(WorkerError, match="ValueError: no such thing"):
+        worker.call("fail")
+    assert worker.call("add", 1) == 41
+
+
+def test_a_dead_worker_is_told(worker):
+    with pytest.raises(WorkerError, match="exit code 3"):
+        worker.call("die")
+
+
+class Clock:
+    """A worker that takes a set time a step, and writes down whose turn it was."""
+
+    def __init__(self, name, seconds, turns):
+        self.name, self.seconds, self.turns = name, seconds, turns
+
+    def timed(self, method, steps):
+        assert method == "run"
+        self.turns.append((self.name, steps))
+        return Seconds(steps * self.seconds, steps * self.seconds / 4)
+
+
+@pytest.mark.parametrize(("seconds", "stride", "steps"), [(0.01, 1, 25), (0.01, 16, 32), (2.0, 1, 1), (2.0, 16, 16)])
+def test_a_slice_is_whole_strides_of_about_the_length_asked_for(seconds, stride, steps):
+    assert slice_steps(Clock("a", seconds, []), stride, 0.25) == steps
+
+
+def test_turns_go_round_and_warmups_do_not_count():
+    turns = []
+    workers = {"fast": Clock("fast", 0.001, turns), "slow": Clock("slow", 0.01, turns)}
+    timings = interleaved(workers, {"fast": 1, "slow": 4}, Plan(seconds=0.1, rounds=3, warmups=2, batches=8))
+    assert turns[-10:] == [("fast", 100), ("slow", 8)] * 5
+    assert {name: len(timing.samples) for name, timing in timings.items()} == {"fast": 3, "slow": 3}
+    assert timings["slow"].median == pytest.approx(0.01)
+    assert timings["slow"].busy == pytest.approx(0.25)
+
+
+def test_the_median_is_of_the_samples():
+    assert Timing((3.0, 1.0, 2.0), (1.0, 1.0, 1.0), 5).median == 2.0
+
+
+@pytest.mark.parametrize("load", [None, 0.0, 0.2])
+def test_a_quiet_machine_is_not_warned_of(load):
+    assert load_warning(load) is None
+
+
+def test_other_work_is_warned_of():
+    assert "1.50" in (load_warning(1.5) or "")
