@@ -152,9 +152,12 @@ def recipe_file(name: str) -> dict[str, Any]:
     return {str(k): v for k, v in values.items()}
 
 
+_hints = cache(get_type_hints)
+
+
 def typed(cls: Any, values: dict[str, Any], where: str) -> Any:
     """Build the dataclass `cls` from plain values; UserError names an unknown key, a wrong type or a value out of range."""
-    hints, known = get_type_hints(cls), [f.name for f in fields(cls)]
+    hints, known = _hints(cls), [f.name for f in fields(cls)]
     for key in values:
         if key not in known:
             raise UserError(f"{where}.{key}: no such field; {where} has {', '.join(known)}")

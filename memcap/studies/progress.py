@@ -24,6 +24,7 @@ class Progress:
     def __init__(self, members: int, done: int):
         self.members, self.before, self.done = members, done, done
         self.solved = self.diverged = 0
+        self.bound = "about"
         self.console = Console(stderr=True)
         self.started = self.said = time.monotonic()
         self.bar = Bar(
@@ -49,12 +50,13 @@ class Progress:
         now = time.monotonic()
         if not self.console.is_terminal and now - self.said > SECONDS_BETWEEN_LINES:
             left = (now - self.started) / (self.done - self.before) * (self.members - self.done)
-            print(f"training {self.done}/{self.members} members, {note}, about {left:.0f} s left", file=sys.stderr, flush=True)
+            line = f"training {self.done}/{self.members} members, {note}, {self.bound} {left:.0f} s left"
+            print(line, file=sys.stderr, flush=True)
             self.said = now
 
     def expect(self, left: int) -> None:
-        """Set how many members are still to come, where a design finds out as it goes."""
-        self.members = self.done + left
+        """Set how many members are still to come at most, where a design finds out as it goes."""
+        self.members, self.bound = self.done + left, "at most"
         self.bar.update(self.task, total=self.members)
 
     def __enter__(self) -> "Progress":

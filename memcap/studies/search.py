@@ -22,7 +22,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from memcap.config import Member
+from memcap.config import Member, Recipe
 from memcap.knobs import UserError
 
 DESIGNS = ("grid", "bisect")
@@ -167,6 +167,15 @@ class Bisect:
         groups: dict[Member, list[Member]] = {}
         for member in dict.fromkeys(members):
             groups.setdefault(replace(member, model=replace(member.model, units=1), seed=0), []).append(member)
+        places: set[Member] = set()
+        for kind in groups:
+            place = replace(kind, recipe=Recipe())
+            if place in places:
+                raise UserError(
+                    f"design=bisect: {kind.task.name} at lag {kind.lag} has several recipes, which compete only where all are"
+                    " tried at the same widths; set one recipe, or design=grid"
+                )
+            places.add(place)
         self._of: dict[Member, Search] = {}
         self._chains: dict[Hashable, list[Search]] = {}
         for kind, group in groups.items():

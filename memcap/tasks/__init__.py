@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+from functools import cache
 
 from memcap.knobs import UserError
 from memcap.tasks.base import Batch, Task, information_floor, one_per_number
@@ -9,10 +10,15 @@ from memcap.tasks.base import Batch, Task, information_floor, one_per_number
 __all__ = ["Batch", "Task", "information_floor", "one_per_number", "task_class", "task_classes"]
 
 
-def task_classes() -> dict[str, type[Task]]:
-    """All tasks by name, in alphabetical order."""
+@cache
+def _import_all() -> None:
     for module in pkgutil.iter_modules(__path__):
         importlib.import_module(f"{__name__}.{module.name}")
+
+
+def task_classes() -> dict[str, type[Task]]:
+    """All tasks by name, in alphabetical order."""
+    _import_all()
     return {cls.name: cls for cls in sorted(Task.__subclasses__(), key=lambda c: c.name)}
 
 

@@ -25,4 +25,4 @@ def test_what_is_still_to_come_may_change(monkeypatch, capsys):
     shown.expect(7)
     clock.now = 40
     shown.ended(SimpleNamespace(status="solved"))
-    assert capsys.readouterr().err.splitlines() == ["training 1/7 members, 1 solved, about 240 s left"]
+    assert capsys.readouterr().err.splitlines() == ["training 1/7 members, 1 solved, at most 240 s left"]

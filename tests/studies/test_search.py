@@ -2,7 +2,21 @@
 
 Simulated: lags 1 2 3 5 8 12 16 20 25 32 40 50, widths 1 .. 64, 8 seeds; mu at .87 to 1.03 x lag, 10 % to 90 % within a factor of
 1.2 to 1.6 in units, lapse 0 to .1. The same outcomes are shown to both designs; a solved member costs .3 of its budget.
-@TABLE@
+Measured over 300 studies: 525 of 6144 members, 1/10.8 of the grid's run-steps (5 % to 95 % of studies: 1/9.8 to 1/12.0), and 2
+workers as busy as they can be (wall time 1.00 x work / 2). Posterior medians within one unit of the grid's, share of lags:
+
+| lag | 1 | 2 | 3 | 5 | 8 | 12 | 16 | 20 | 25 | 32 | 40 | 50 | all |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+| u50 | 1.00 | 1.00 | 1.00 | .99 | 1.00 | .96 | .95 | .90 | .81 | .77 | .63 | .65 | .889 |
+| u50: two grids, other seeds | 1.00 | 1.00 | 1.00 | .99 | .98 | .94 | .89 | .88 | .79 | .75 | .62 | .69 | .879 |
+| u90 | .99 | .99 | .98 | .96 | .94 | .76 | .68 | .60 | .53 | .41 | .33 | .34 | .709 |
+| u90: two grids, other seeds | .94 | .96 | .93 | .87 | .80 | .71 | .55 | .53 | .50 | .35 | .33 | .39 | .656 |
+
+So a bisection agrees with its grid about as well as another grid would. At long lags that is within a few units: no design agrees
+within one unit at all 12 lags at once (u50 in .16 of the studies, two grids in .20; u90 in none). Within a unit or a tenth of the
+grid's: u50 .989 and u90 .921 of lags. The 95 % intervals hold the truth in .950 (u50) and .973 (u90) of lags, the grid's in .944
+and .956; high / low at lag 16 is 1.19 and 1.41, the grid's 1.11 and 1.20. At lags of 20 and more the r.m.s. error is about twice
+the grid's.
 """
 
 import heapq
@@ -176,13 +190,19 @@ def test_a_lag_starts_where_the_lags_before_point():
     assert next(i for i, m in enumerate(asked) if m.lag == 12) > u50_of_5
 
 
-def test_lags_of_another_task_and_other_recipes_have_searches_of_their_own():
+def test_lags_of_another_task_have_searches_of_their_own():
     latch = task_class("latch")()
     found = grid((3,), (1, 2, 3), 2)
-    found += [replace(m, task=latch) for m in found] + [replace(m, recipe=replace(m.recipe, lr=0.1)) for m in found]
-    results = trained(found, lambda m: m.task is latch or m.recipe.lr is not None)
-    for kind in ((TASK, None), (latch, None), (TASK, 0.1)):
-        assert any((m.task, m.recipe.lr) == kind for m in results)
+    found += [replace(m, task=latch) for m in found]
+    results = trained(found, lambda m: m.task is latch)
+    assert {m.task for m in results} == {TASK, latch}
+
+
+def test_several_recipes_are_refused():
+    found = grid((3,), (1, 2, 3), 2)
+    found += [replace(m, recipe=replace(m.recipe, lr=0.1)) for m in found]
+    text = refusal(lambda: Bisect(found, {}))
+    assert text.startswith("design=bisect: delay_line at lag 3 has several recipes")
 
 
 def test_grids_of_several_widths_are_one_chain():
