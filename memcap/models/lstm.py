@@ -17,7 +17,7 @@ from memcap.models.scan import at, put
 
 
 def _sigmoid(x: jax.Array) -> jax.Array:
-    # One tanh: faster on CPUs than logistic, and within 2e-7 of it; a gate that is nearly shut, at 1e-3, is known to 1e-4 of that.
+    # One tanh: faster on CPUs than logistic and within 2e-7 of it, which is 1e-4 of a gate that is shut to 1e-3.
     return 0.5 * jnp.tanh(0.5 * x) + 0.5
 
 

@@ -178,7 +178,7 @@ class Functional:
 
     def abstract_weights(self) -> dict[str, Any]:
         """The nested dict of weights as shapes and dtypes."""
-        return nnx.to_pure_dict(self._abstract[1])
+        return _shapes(self)
 
     def init(self, init: Init | None, entropy: list[int]) -> dict[str, Any]:
         """Draw the weights: a nested dict of float32 NumPy arrays.
@@ -196,7 +196,7 @@ class Functional:
             seed = int(rng.integers(2**31))
             weights = jax.tree.map(np.asarray, nnx.to_pure_dict(_flax_init(self)(seed)))
         elif name in GATES:
-            weights = nnx.to_pure_dict(jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), self._abstract[1]))
+            weights = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), self.abstract_weights())
             gates = GATES[name]
             for path, value in draw_cell(rng, gates, init or Init(), self.features, self.model.units).items():
                 _assign(weights["cell"], path, value)
@@ -255,6 +255,11 @@ def _assign(tree: dict[str, Any], path: tuple[str, ...], value: np.ndarray) -> N
     for key in path[:-1]:
         tree = tree[key]
     tree[path[-1]] = value.astype(np.float32)
+
+
+@cache
+def _shapes(functional: Functional) -> dict[str, Any]:
+    return nnx.to_pure_dict(functional._abstract[1])
 
 
 @cache

@@ -118,7 +118,8 @@ class _Keeper(Listener):
         self.rows: dict[str, list[dict[str, Any]]] = {}
         self.weights: dict[str, dict[str, Any]] = {}
         self.written: dict[str, float] = {}
-        self.full: dict[str, int] = {}
+        self.unwritten: set[str] = set()
+        self.full: dict[str, int] = {}  # shards that have all the rows they may
         self.token = secrets.token_hex(4)
 
     def curve(self, chunk: Chunk) -> None:
@@ -134,21 +135,24 @@ class _Keeper(Listener):
                 weights[each.member.key] = each.weights
                 self.tracker.member(each.member.key, each.member.config, rows[-1])
                 self.progress.ended(each)
-            full = len(rows) >= ROWS_OF_A_SHARD
-            if full or time.monotonic() - self.written.get(name, 0.0) > SECONDS_BETWEEN_WRITES:
+            self.unwritten.add(name)
+            now = time.monotonic()
+            for late in [n for n in self.unwritten if now - self.written.get(n, -math.inf) > SECONDS_BETWEEN_WRITES]:
+                self._write(late)
+            if len(rows) >= ROWS_OF_A_SHARD:
                 self._write(name)
-            if full:
                 self.full[population] = self.full.get(population, 0) + 1
                 del self.rows[name], self.weights[name]
 
     def _write(self, name: str) -> None:
         store.write_population(self.folder, name, self.rows[name], self.weights[name])
         self.written[name] = time.monotonic()
+        self.unwritten.discard(name)
 
     def flush(self) -> None:
         """Write whatever has ended, also when the job was interrupted."""
         with self.lock:
-            for name in self.rows:
+            for name in list(self.unwritten):
                 self._write(name)
 
 

@@ -35,7 +35,7 @@ def side_by_side(engine: Engine) -> bool:
     return engine.batching == "vmap" or (engine.batching == "auto" and jax.default_backend() != "cpu")
 
 
-def shape(member: Member) -> Shape:
+def shape_of(member: Member) -> Shape:
     """What a member's program depends on, apart from the size of its buffers."""
     return member.task, member.functional, member.recipe.batch, member.recipe.clip, member.evaluation
 
@@ -88,7 +88,7 @@ class Queue:
             for member in members:
                 if member not in self.known:
                     self.known.add(member)
-                    self.waiting.setdefault(shape(member), deque()).append(member)
+                    self.waiting.setdefault(shape_of(member), deque()).append(member)
             self._look()
 
     def stop(self) -> None:
@@ -146,8 +146,8 @@ class Queue:
     def curve(self, chunk: Chunk) -> None:
         """See `Desk.curve`."""
         with self.changed:
-            if (which := shape(chunk.member)) not in self.running:
-                self.running.add(which)
+            if (shape := shape_of(chunk.member)) not in self.running:
+                self.running.add(shape)
                 self.changed.notify_all()
         self.listener.curve(chunk)
 
@@ -167,7 +167,7 @@ class Queue:
         with self.changed:
             members, self.held[worker] = self.held[worker], {}
             for member in members:
-                self.waiting[shape(member)].appendleft(member)
+                self.waiting[shape_of(member)].appendleft(member)
             for owners in self.owners.values():
                 owners.discard(worker)
             self._look()

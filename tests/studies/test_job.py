@@ -334,6 +334,32 @@ def test_a_shard_appears_while_the_population_still_trains(tmp_path):
     assert seen[-1] == 1
 
 
+def test_a_shard_is_written_soon_even_if_its_population_rests(tmp_path, monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr(job.time, "monotonic", lambda: clock[0])
+    found = members(small_job({"seed": 4}))
+    store.prepare(tmp_path)
+    keeper = job._Keeper(tmp_path, "s", NoTracker(), Progress(4, 0))
+    for population, member, seconds, kept in (("a", 0, 0, 1), ("a", 1, 1, 1), ("b", 2, 1, 2), ("b", 3, 6, 4)):
+        clock[0] += seconds
+        keeper.ended(population, [fake(found[member])])
+        assert store.read(tmp_path).height == kept
+
+
+def test_a_full_shard_is_left_alone_and_the_next_begun(tmp_path, monkeypatch):
+    monkeypatch.setattr(job, "ROWS_OF_A_SHARD", 2)
+    found = members(small_job({"seed": 5}))
+    store.prepare(tmp_path)
+    keeper = job._Keeper(tmp_path, "s", NoTracker(), Progress(5, 0))
+    for member in found:
+        keeper.ended("a", [fake(member)])
+    keeper.flush()
+    assert [pl.read_parquet(path).height for path in store.shards(tmp_path)] == [2, 2, 1]
+    assert sorted(store.read(tmp_path)["key"]) == sorted(m.key for m in found)
+    for each in store.read(tmp_path).iter_rows(named=True):
+        assert store.weights_of(tmp_path, each)
+
+
 def test_two_jobs_of_the_same_members_never_write_the_same_file(tmp_path):
     first, second = members(small_job(axes={"seed": 2}))
     store.prepare(tmp_path)
