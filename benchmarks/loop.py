@@ -8,7 +8,7 @@ import importlib
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
@@ -51,22 +51,24 @@ class StudyPlan:
 
 
 class Phases:
-    """Seconds by phase."""
+    """Seconds by phase; none counts twice."""
 
     def __init__(self) -> None:
         self.seconds = dict.fromkeys(("import", "data", "build", "compile", "train"), 0.0)
+        self.now = "build"
 
     @contextmanager
-    def __call__(self, phase: str) -> Iterator[None]:
+    def __call__(self, phase: str) -> Generator[None]:
         """What runs inside counts as this phase."""
-        start = time.perf_counter()
+        self.now, start = phase, time.perf_counter()
         yield
         self.seconds[phase] += time.perf_counter() - start
 
     def compiled(self, event: str, seconds: float, **_: object) -> None:
-        """A listener of JAX's: lowering, and compiling or reading the cache; the phase in which it happened counts it, too."""
+        """A listener of JAX's: lowering, and compiling or reading the cache, are taken out of the phase they happen in."""
         if event in COMPILING:
             self.seconds["compile"] += seconds
+            self.seconds[self.now] -= seconds
 
 
 def latch(steps: int, length: int, batch: int, seed: int) -> Batches:

@@ -4,7 +4,7 @@ import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +36,7 @@ class Ran:
 
 
 @contextmanager
-def pinned(core: int | None) -> Iterator[None]:
+def pinned(core: int | None) -> Generator[None]:
     """Children that this thread starts stay on one core; None: as they are."""
     if core is None:
         yield

@@ -6,9 +6,12 @@ import json
 import os
 import platform
 import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from benchmarks.peers import CONTESTANTS
 
 LIBRARIES = ("memcap", "jax", "jaxlib", "flax", "optax", "keras", "torch", "equinox", "numpy")
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -72,3 +75,13 @@ def write(folder: Path, name: str, markdown: str, data: dict[str, Any]) -> tuple
     page.write_text(markdown + "\n")
     numbers.write_text(json.dumps(data, indent=1) + "\n")
     return page, numbers
+
+
+def not_installed(names: Sequence[str], tiny: bool) -> list[str]:
+    """The contestants that are not installed, in words. A run whose numbers count ends here: it needs everyone."""
+    absent = [f"{CONTESTANTS[n].title} ({', '.join(CONTESTANTS[n].missing)})" for n in names if CONTESTANTS[n].missing]
+    if absent:
+        print(f"not installed: {'; '.join(absent)}. pip install '.[bench]'", file=sys.stderr)
+        if not tiny:
+            raise SystemExit(1)
+    return absent

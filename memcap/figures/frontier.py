@@ -148,7 +148,8 @@ def caption(points: Sequence[Point]) -> str:
         said = [f"lag {_listed(lags)}: {name}, lr {lr:g}, budget {budget} steps" for (name, lr, budget), lags in used.items()]
         tried = max(p.recipes for p in line)
         chosen = f" Best of {tried} recipes at each lag, chosen on the same seeds." if tried > 1 else ""
-        parts.append(f"{label}: {'; '.join(said)}; {_span([p.seeds for p in line])} seeds a width.{chosen}")
+        most = "up to " if any(min(p.runs) < p.seeds for p in line) else ""
+        parts.append(f"{label}: {'; '.join(said)}; {most}{_span([p.seeds for p in line])} seeds a width.{chosen}")
     parts.append(
         "Bars are 95 % intervals; an arrow marks an end that the widths tried leave open. A seed counts as solved when held-out"
         " accuracy is at least .99 (or the error within the task's bound) on two successive evaluations. A training frontier at"

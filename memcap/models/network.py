@@ -222,8 +222,7 @@ class Functional:
 
     def carry_numbers(self) -> int:
         """Numbers that one sequence's state holds, counted from the carry itself."""
-        shapes = nnx.eval_shape(lambda: Network(self.model, self.features, self.outputs, rngs=nnx.Rngs(0)).carry(1))
-        return sum(leaf.size for leaf in jax.tree.leaves(shapes))
+        return _carry_numbers(self)
 
     def numbers_per_unit(self) -> int:
         """Carry numbers that each further unit of the cell brings: 2 for an LSTM (h and c), 1 for a GRU."""
@@ -260,6 +259,13 @@ def _assign(tree: dict[str, Any], path: tuple[str, ...], value: np.ndarray) -> N
 @cache
 def _shapes(functional: Functional) -> dict[str, Any]:
     return nnx.to_pure_dict(functional._abstract[1])
+
+
+@cache
+def _carry_numbers(functional: Functional) -> int:
+    network = functional.model, functional.features, functional.outputs
+    shapes = nnx.eval_shape(lambda: Network(*network, rngs=nnx.Rngs(0)).carry(1))
+    return sum(leaf.size for leaf in jax.tree.leaves(shapes))
 
 
 @cache

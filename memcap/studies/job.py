@@ -125,6 +125,8 @@ class _Keeper(Listener):
     def curve(self, chunk: Chunk) -> None:
         for step, values in chunk.points():
             self.tracker.curve(chunk.member.key, step, values)
+        with self.lock:
+            self._write_late()
 
     def ended(self, population: str, ended: Sequence[Ended]) -> None:
         with self.lock:
@@ -136,13 +138,17 @@ class _Keeper(Listener):
                 self.tracker.member(each.member.key, each.member.config, rows[-1])
                 self.progress.ended(each)
             self.unwritten.add(name)
-            now = time.monotonic()
-            for late in [n for n in self.unwritten if now - self.written.get(n, -math.inf) > SECONDS_BETWEEN_WRITES]:
-                self._write(late)
             if len(rows) >= ROWS_OF_A_SHARD:
                 self._write(name)
                 self.full[population] = self.full.get(population, 0) + 1
                 del self.rows[name], self.weights[name]
+            self._write_late()
+
+    def _write_late(self) -> None:
+        """Write the shards that have waited long enough; asked after every chunk, so that no row waits for another to end."""
+        now = time.monotonic()
+        for name in [n for n in self.unwritten if now - self.written.get(n, -math.inf) > SECONDS_BETWEEN_WRITES]:
+            self._write(name)
 
     def _write(self, name: str) -> None:
         store.write_population(self.folder, name, self.rows[name], self.weights[name])

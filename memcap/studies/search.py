@@ -34,7 +34,8 @@ BESIDE = 0.25  # how far below u50's answer and above u90's, as a share of it, t
 def needed(seeds: int) -> tuple[int, int]:
     """How many of a width's seeds must solve for it to pass at u50 and at u90.
 
-    u90 counts down, to 7 of 8: some seeds fail at any width, and 8 of 8 would read a failure to train as a lack of width.
+    u90 counts down, to 7 of 8: some seeds fail at any width, and 8 of 8 would read a failure to train as a lack of width. With 2
+    or 3 seeds the two rules are one.
     """
     return (seeds + 1) // 2, max(1, 9 * seeds // 10)
 

@@ -2,17 +2,24 @@
 
 On a CPU there is a worker a core: this process is one, the others are its children. On an accelerator this process drives all
 devices of the host by itself.
+
+Members that can share a compiled program (program.py) wait together in the queue (queue.py). A worker takes them from its desk,
+a `Place` at the queue or the pipe to one (worker.py), and trains each in a lane of its program, where a `Seat` keeps its
+verdict (population.py).
 """
 
+import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from subprocess import Popen
 
 import jax
 
 from memcap.config import Engine, Member
+from memcap.knobs import UserError
 from memcap.training import worker
 from memcap.training.population import Chunk, Ended, work
 from memcap.training.queue import Listener, Place, Queue
@@ -21,12 +28,26 @@ __all__ = ["Chunk", "Ended", "Listener", "train", "workers"]
 
 
 def workers(engine: Engine) -> int:
-    """Workers on this host."""
-    if engine.workers:
-        return engine.workers
+    """Workers on this host.
+
+    Raises:
+        UserError: several are asked for where one process drives all devices.
+    """
     if jax.default_backend() != "cpu":
+        if engine.workers > 1:
+            raise UserError(f"engine.workers={engine.workers}: one process drives all accelerators of a host; leave it at 0 or 1")
         return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return engine.workers or cores()
+
+
+def cores() -> int:
+    """CPU cores that this process may use, by its affinity and by the quota of its container."""
+    found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return max(1, min(found, math.ceil(int(quota) / int(period))))
+    except (OSError, ValueError):  # no such file, or "max": no quota
+        return found
 
 
 def train(
@@ -47,7 +68,11 @@ def train(
         One result a member: those of `members` in their order, then those that `more` asked for.
     """
     engine = engine or Engine()
-    count = max(1, workers(engine) if more else min(workers(engine), len(members)))
+    count = workers(engine)
+    if any(type(member.task).__module__ == "__main__" for member in members):
+        count = 1  # another process could not import the task
+    if more is None:
+        count = min(count, max(len(members), 1))
     queue = Queue(members, engine, count, listener, more)
     children: list[Popen] = []
 
@@ -60,6 +85,7 @@ def train(
             worker.serve(process, Place(queue, number))
         except worker.DiedError:
             if not queue.over.is_set():
+                process.kill()
                 left = queue.lost(number)
                 say = f"memcap: a worker died (status {process.wait()}); the others train the {left} members that it had"
                 print(say, file=sys.stderr, flush=True)
@@ -68,20 +94,24 @@ def train(
         if job.exception() is not None:
             queue.stop()
 
-    with ThreadPoolExecutor(count, thread_name_prefix="memcap") as pool:
-        jobs = [pool.submit(work, Place(queue, 0)), *(pool.submit(child, number) for number in range(1, count))]
-        for job in jobs:
-            job.add_done_callback(failed)
-        try:
-            while not queue.over.wait(0.5):  # in short waits, as an untimed one can sleep through Ctrl-C
-                pass
-        finally:
-            queue.stop()
-            for process in children:
-                process.kill()
-                process.wait()
-    for process in children:
-        worker.close(process)
+    jobs: list[Future] = []
+    try:
+        with ThreadPoolExecutor(count, thread_name_prefix="memcap") as pool:
+            try:
+                jobs += [pool.submit(work, Place(queue, 0)), *(pool.submit(child, number) for number in range(1, count))]
+                for job in jobs:
+                    job.add_done_callback(failed)
+                while not queue.over.wait(0.5):  # in short waits, as an untimed one can sleep through Ctrl-C
+                    pass
+            finally:
+                queue.stop()
+                for process in children:
+                    process.kill()
+    finally:  # now that no thread starts or reads one any more
+        for process in children:
+            process.kill()
+            process.wait()
+            worker.close(process)
     for job in jobs:
         job.result()
     first = dict.fromkeys(members)

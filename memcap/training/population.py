@@ -28,7 +28,7 @@ class Ended:
         train_loss: mean over the last chunk, in nats or squared error.
         weights: nested dict of arrays.
         compile_seconds: of the member's program, which its population shares.
-        run_seconds: the member's share of the time its population ran.
+        run_seconds: the member's share of the time that its population's executables ran, evaluations included.
         batching: "map" or "vmap".
     """
 
@@ -63,7 +63,7 @@ class Chunk:
     score: float | None
 
     def points(self) -> Iterator[tuple[int, dict[str, float]]]:
-        """(step, values) of each step; the last one comes with the scores."""
+        """(step, values) of each step; the last one comes with the scores. No steps: a further evaluation of the last one."""
         metric, end = self.member.task.metric, self.before + len(self.losses)
         for step, loss in enumerate(self.losses.tolist(), start=self.before + 1):
             point = {"train/loss": loss}
@@ -72,6 +72,8 @@ class Chunk:
                 if self.score is not None:
                     point[f"eval/{metric}"] = self.score
             yield step, point
+        if not len(self.losses) and self.score is not None:
+            yield end, {f"eval/{metric}": self.score}
 
 
 class Desk(Protocol):
@@ -153,6 +155,7 @@ def _population(program: Program, desk: Desk) -> None:
     program = code.program
     seats: list[Seat | None] = [None] * program.lanes
     lanes = jax.tree.map(lambda *leaves: np.stack(leaves), *[program.blank()] * program.lanes)
+    given: Any = None
     _, operands, asked = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), program.example())
 
     def evaluate(wanted: dict[int, Asked]) -> np.ndarray:
@@ -171,11 +174,12 @@ def _population(program: Program, desk: Desk) -> None:
                 seats[k] = Seat(member)
                 _write(lanes, k, program.fresh(member))
                 _write(operands, k, program.operands(member))
+            given = jax.device_put(operands) if program.devices == 1 else operands  # handed over once, not every chunk
         taken = {k: seat for k, seat in enumerate(seats) if seat is not None}
         if not taken:
             return
         start = time.perf_counter()
-        lanes, losses = code.advance(lanes, operands)
+        lanes, losses = code.advance(lanes, given)
         progress, losses = jax.tree.map(np.array, (lanes.progress, losses))
         for k, seat in taken.items():
             seat.advanced(int(progress.step[k]), bool(progress.running[k]), losses[k])
@@ -186,18 +190,18 @@ def _population(program: Program, desk: Desk) -> None:
         }
         scores = evaluate(wanted)
         for k, seat in taken.items():
-            score = float(scores[k]) if k in wanted else None
-            seat.judge(int(progress.step[k]), score)
-            if steps := int(progress.step[k]) - seat.before:
-                desk.curve(Chunk(seat.member, seat.before, losses[k, :steps], float(progress.train_score[k]), score))
-            seat.before = int(progress.step[k])
+            seat.judge(int(progress.step[k]), float(scores[k]) if k in wanted else None)
         ended = {k: seat for k, seat in taken.items() if seat.status != "running"}
         if ended:
             stretched = evaluate({k: program.stretched(seat.member) for k, seat in ended.items()})
             lanes = jax.tree.map(np.array, lanes)
         spent = time.perf_counter() - start
-        for seat in taken.values():
+        for k, seat in taken.items():
             seat.seconds += spent / len(taken)
+            steps, score = int(progress.step[k]) - seat.before, float(scores[k]) if k in wanted else None
+            if steps or score is not None:
+                desk.curve(Chunk(seat.member, seat.before, losses[k, :steps], float(progress.train_score[k]), score))
+            seat.before += steps
         if ended:
             results = [_result(code, seat, lanes.weights[k], float(stretched[k])) for k, seat in ended.items()]
             desk.ended(program, results)

@@ -6,7 +6,7 @@ worker's members wait again.
 """
 
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -24,7 +24,7 @@ class Listener:
     """What happens while members train; every method may be called from several threads. This one ignores it all."""
 
     def curve(self, chunk: Chunk) -> None:
-        """A piece of a member's curve."""
+        """A piece of a member's curve. A member that was taken over from a dead worker begins again at step 0."""
 
     def ended(self, population: str, ended: Sequence[Ended]) -> None:
         """Members have ended; `population` names the program that trained them."""
@@ -76,7 +76,8 @@ class Queue:
         self.waiting: dict[Shape, deque[Member]] = {}
         self.programs: dict[Shape, list[Program]] = {}
         self.owners: dict[Shape, set[int]] = {}
-        self.running: set[Shape] = set()  # compiled by a worker
+        self.running: set[Program] = set()  # compiled by a worker
+        self.deaths: Counter[Member] = Counter()
         self.held: dict[int, dict[Member, None]] = {worker: {} for worker in range(workers)}
         self.found: dict[Member, Ended] = {}
         self.over = threading.Event()  # all done, or stopped
@@ -106,35 +107,43 @@ class Queue:
     def claim(self, worker: int) -> Program | None:
         """See `Desk.claim`."""
         with self.changed:
-            for owners in self.owners.values():
-                owners.discard(worker)
+            self._leave(worker)
             while not self.over.is_set():
-                found = [s for s, members in self.waiting.items() if members and (not self.owners.get(s) or s in self.running)]
-                if found:
-                    best = max(found, key=lambda s: (not self.owners.get(s), sum(map(cost, self.waiting[s]))))
-                    self.owners.setdefault(best, set()).add(worker)
-                    return self._program(best)
+                waiting = [shape for shape, members in self.waiting.items() if members]
+                for shape in sorted(waiting, key=lambda s: (bool(self.owners.get(s)), -sum(map(cost, self.waiting[s])))):
+                    program = self._program(shape)
+                    if not self.owners.get(shape) or program in self.running:
+                        self.owners.setdefault(shape, set()).add(worker)
+                        return program
                 self.changed.wait()
             return None
 
+    def _leave(self, worker: int) -> None:
+        for owners in self.owners.values():
+            owners.discard(worker)
+        self.changed.notify_all()
+
     def _program(self, shape: Shape) -> Program:
-        """The smallest program of this shape whose buffers hold all that wait; a new one if there is none."""
+        """The smallest program of this shape whose buffers and lanes serve all that wait; a new one if there is none."""
         steps, stretched = (max(each) for each in zip(*map(lengths, self.waiting[shape]), strict=True))
-        made = self.programs.setdefault(shape, [])
-        fitting = [p for p in made if p.steps >= steps and p.evaluation_steps >= stretched]
-        if fitting:
-            return min(fitting, key=lambda p: (p.steps, p.evaluation_steps))
-        if made:  # longer members came later: grow in few, large steps
-            steps, stretched = (1 << (n - 1).bit_length() for n in (steps, stretched))
         vmapped = side_by_side(self.engine)
-        devices = jax.local_device_count() if vmapped else 1
         lanes = self.engine.lanes or (min(len(self.waiting[shape]), MOST_LANES) if vmapped else 1)
+        made = self.programs.setdefault(shape, [])
+        fitting = [p for p in made if p.holds(steps, stretched) and p.lanes >= lanes]
+        if fitting:
+            return min(fitting, key=lambda p: (p.steps, p.evaluation_steps, p.lanes))
+        if made:  # more and longer members came later: grow in few, large steps
+            steps, stretched, lanes = (1 << (n - 1).bit_length() for n in (steps, stretched, lanes))
+        devices = jax.local_device_count() if vmapped else 1
         made.append(Program(*shape, steps, stretched, -(-lanes // devices) * devices, vmapped, devices))
         return made[-1]
 
     def take(self, worker: int, program: Program, most: int) -> list[Member]:
         """See `Desk.take`: a share of what waits and fits into the program's buffers."""
         with self.changed:
+            if program not in self.running:  # a worker compiles before it takes
+                self.running.add(program)
+                self.changed.notify_all()
             waiting = self.waiting.get(program.shape, deque())
             share = -(-len(waiting) // self.workers)
             fitting = [m for m in waiting if program.holds(*lengths(m))][: min(most, share)]
@@ -145,10 +154,6 @@ class Queue:
 
     def curve(self, chunk: Chunk) -> None:
         """See `Desk.curve`."""
-        with self.changed:
-            if (shape := shape_of(chunk.member)) not in self.running:
-                self.running.add(shape)
-                self.changed.notify_all()
         self.listener.curve(chunk)
 
     def ended(self, worker: int, program: Program, ended: Sequence[Ended]) -> None:
@@ -163,13 +168,20 @@ class Queue:
             self.add(wanted)
 
     def lost(self, worker: int) -> int:
-        """A worker has died: its members wait again, for the others. Returns how many."""
+        """A worker has died: its members wait again, for the others. Returns how many.
+
+        Raises:
+            RuntimeError: a member has now taken two workers with it; the third may be this process.
+        """
         with self.changed:
             members, self.held[worker] = self.held[worker], {}
+            self.deaths.update(list(members))
+            fatal = [member for member in members if self.deaths[member] > 1]
+            if fatal:
+                raise RuntimeError(f"two workers died while they trained {fatal[0].config}: is there too little memory?")
             for member in members:
                 self.waiting[shape_of(member)].appendleft(member)
-            for owners in self.owners.values():
-                owners.discard(worker)
+            self._leave(worker)
             self._look()
             return len(members)
 

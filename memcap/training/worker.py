@@ -8,6 +8,8 @@ import os
 import pickle
 import subprocess
 import sys
+import threading
+import time
 import traceback
 from collections.abc import Sequence
 from typing import IO, Any
@@ -22,20 +24,25 @@ from memcap.training.queue import Place
 SETTINGS = (  # what a worker takes over from the process that starts it
     "jax_compilation_cache_dir",
     "jax_default_matmul_precision",
+    "jax_default_prng_impl",
+    "jax_enable_x64",
     "jax_persistent_cache_min_compile_time_secs",
     "jax_persistent_cache_min_entry_size_bytes",
+    "jax_platforms",
+    "jax_threefry_partitionable",
 )
 
 
 class DiedError(Exception):
-    """A worker's process ended without a word, as one that was killed does."""
+    """The process at the other end of the pipe ended without a word, as one that was killed does."""
 
 
 def start() -> subprocess.Popen:
     """Start a worker's process."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PJRT_NPROC": "1"}
+    path = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
+    environment = {"PJRT_NPROC": "1", **os.environ, "PYTHONPATH": path}  # one core's worker needs one thread of XLA's
     return subprocess.Popen(
-        [sys.executable, "-c", "from memcap.training.worker import main; main()"],
+        [sys.executable, "-P", "-c", "from memcap.training.worker import main; main()"],  # -P: import nothing from here
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=environment,
@@ -47,7 +54,7 @@ def close(process: subprocess.Popen) -> None:
     """Close the pipes of a process that has ended."""
     for pipe in (process.stdin, process.stdout):
         assert pipe is not None
-        with contextlib.suppress(BrokenPipeError):  # what was never read
+        with contextlib.suppress(OSError):  # what was never read
             pipe.close()
 
 
@@ -56,26 +63,40 @@ def serve(process: subprocess.Popen, place: Place) -> None:
 
     Raises:
         DiedError: the process is gone.
-        RuntimeError: an error in the worker, with its traceback.
+        RuntimeError: an error in the worker, with its traceback; or it was gone before it asked for anything.
     """
     assert process.stdin is not None
     assert process.stdout is not None
+    calls = 0
     try:
         _send(process.stdin, {name: jax.config.values[name] for name in SETTINGS})
-        while (call := pickle.load(process.stdout)) is not None:
+        while (call := _receive(process.stdout)) is not None:
             name, arguments, answers = call
+            calls += 1
             if name == "failed":
                 raise RuntimeError(f"a worker failed\n{arguments[0]}")
             result = getattr(place, name)(*arguments)
             if answers:
                 _send(process.stdin, result)
-    except (EOFError, BrokenPipeError, pickle.UnpicklingError) as error:
+    except DiedError as error:
+        if not calls and place.going():
+            raise RuntimeError(f"a worker could not start (status {process.wait()})") from error
+        raise
+
+
+def _receive(pipe: IO[bytes]) -> Any:
+    try:
+        return pickle.load(pipe)
+    except (EOFError, OSError, pickle.UnpicklingError) as error:
         raise DiedError from error
 
 
 def _send(pipe: IO[bytes], value: Any) -> None:
-    pickle.dump(value, pipe, pickle.HIGHEST_PROTOCOL)
-    pipe.flush()
+    try:
+        pickle.dump(value, pipe, pickle.HIGHEST_PROTOCOL)
+        pipe.flush()
+    except OSError as error:
+        raise DiedError from error
 
 
 class _Remote:
@@ -86,7 +107,7 @@ class _Remote:
 
     def _ask(self, name: str, *arguments: Any) -> Any:
         _send(self.send, (name, arguments, True))
-        return pickle.load(self.receive)
+        return _receive(self.receive)
 
     def _tell(self, name: str, *arguments: Any) -> None:
         _send(self.send, (name, arguments, False))
@@ -109,15 +130,23 @@ class _Remote:
 
 def main() -> None:
     """The worker's process."""
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     receive, send = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what anyone prints goes to stderr, not between the messages
     remote = _Remote(receive, send)
     try:
-        for name, value in pickle.load(receive).items():
+        for name, value in _receive(receive).items():
             jax.config.update(name, value)
         work(remote)
         _send(send, None)
-    except (EOFError, BrokenPipeError):
+    except DiedError:
         pass  # the parent is gone
     except Exception:
         remote._tell("failed", traceback.format_exc())
+
+
+def _end_with(parent: int) -> None:
+    """End this process soon after its parent, whatever that died of and however long the chunk in hand would take."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)

@@ -21,7 +21,7 @@ from memcap.studies.axes import members
 from memcap.studies.job import environment, row, run
 from memcap.studies.progress import Progress
 from memcap.tracking import NoTracker
-from memcap.training.engine import Ended, train
+from memcap.training.engine import Chunk, Ended, train
 
 AXES = {"model.units": [1, 2], "task.lag": [2, 3], "seed": 2}
 
@@ -337,13 +337,17 @@ def test_a_shard_appears_while_the_population_still_trains(tmp_path):
 def test_a_shard_is_written_soon_even_if_its_population_rests(tmp_path, monkeypatch):
     clock = [100.0]
     monkeypatch.setattr(job.time, "monotonic", lambda: clock[0])
-    found = members(small_job({"seed": 4}))
+    found = members(small_job({"seed": 5}))
     store.prepare(tmp_path)
-    keeper = job._Keeper(tmp_path, "s", NoTracker(), Progress(4, 0))
+    keeper = job._Keeper(tmp_path, "s", NoTracker(), Progress(5, 0))
     for population, member, seconds, kept in (("a", 0, 0, 1), ("a", 1, 1, 1), ("b", 2, 1, 2), ("b", 3, 6, 4)):
         clock[0] += seconds
         keeper.ended(population, [fake(found[member])])
         assert store.read(tmp_path).height == kept
+    keeper.ended("b", [fake(found[4])])
+    clock[0] += 6
+    keeper.curve(Chunk(found[4], 0, np.zeros(0), 0.0, None))  # nobody else ends, but somebody trains
+    assert store.read(tmp_path).height == 5
 
 
 def test_a_full_shard_is_left_alone_and_the_next_begun(tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """The engine: a member's result is its own, whoever its neighbours are and however they share the machine."""
 
+import os
 from collections import Counter
 from dataclasses import replace
 
@@ -9,6 +10,7 @@ import pytest
 from training_checks import ONE, Remembers, assert_same, member, programs, start, vector
 
 from memcap.config import Engine
+from memcap.knobs import UserError
 from memcap.tasks import task_classes
 from memcap.training import engine
 from memcap.training.engine import train
@@ -180,8 +182,23 @@ def test_the_costliest_program_starts_first():
 def test_defaults_of_the_engine_on_a_cpu():
     (program,) = programs([TARGET], Engine())
     assert (program.lanes, program.side_by_side) == (1, False)
-    assert engine.workers(Engine()) >= 1
+    assert engine.workers(Engine()) == engine.cores() <= os.cpu_count()
     assert engine.workers(Engine(workers=3)) == 3
+
+
+@pytest.mark.parametrize(("quota", "cores"), [("max 100000", 8), ("150000 100000", 2), ("50000 100000", 1), ("", 8)])
+def test_a_containers_quota_counts(monkeypatch, tmp_path, quota, cores):
+    (tmp_path / "cpu.max").write_text(quota)
+    monkeypatch.setattr(engine, "Path", lambda name: tmp_path / "cpu.max")
+    monkeypatch.setattr(engine.os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
+    assert engine.cores() == cores
+
+
+def test_one_process_drives_all_accelerators(monkeypatch):
+    monkeypatch.setattr(engine.jax, "default_backend", lambda: "gpu")
+    assert engine.workers(Engine()) == 1
+    with pytest.raises(UserError, match=r"engine\.workers=2: one process drives all accelerators"):
+        engine.workers(Engine(workers=2))
 
 
 # Curves

@@ -89,3 +89,4 @@ def test_points_of_a_chunk():
         10,
         {"train/loss": 0.25, "train/mse": 0.75, "eval/mse": 0.5},
     )
+    assert list(Chunk(REAL, 8, losses[:0], 0.75, 0.5).points()) == [(8, {"eval/mse": 0.5})]

@@ -14,7 +14,7 @@ from training_checks import ONE, member, programs, start, vector
 from memcap.config import Engine
 from memcap.training import program as program_module
 from memcap.training.engine import train
-from memcap.training.program import EVALUATE, STRETCH, TRAIN, Program, compiled
+from memcap.training.program import EVALUATE, STRETCH, TRAIN, Program, compiled, needed_memory
 
 
 def program_of(member) -> Program:
@@ -237,14 +237,14 @@ def test_as_many_lanes_as_the_memory_holds(monkeypatch):
     assert wide.lanes == 64
     code = compiled(wide)
     assert code.program == wide
-    room = max(map(program_module._bytes, (code.advance, code.evaluate)))
+    room = needed_memory(code.program, code.advance, code.evaluate)
     for share, least, most in ((1.0, 64, 64), (0.5, 20, 32), (1e-9, 1, 1)):
         monkeypatch.setattr(program_module, "device_memory", lambda share=share: share * room)
         compiled.cache_clear()
         code = compiled(wide)
         assert least <= code.program.lanes <= most
         if most > 1:
-            assert max(map(program_module._bytes, (code.advance, code.evaluate))) <= share * room
+            assert needed_memory(code.program, code.advance, code.evaluate) <= share * room
         monkeypatch.undo()
     compiled.cache_clear()
 

@@ -2,12 +2,11 @@
 
 import threading
 
-import numpy as np
 import pytest
 from training_checks import ONE, Remembers, member
 
 from memcap.config import Engine
-from memcap.training.population import Chunk, Ended
+from memcap.training.population import Ended
 from memcap.training.queue import Queue
 
 
@@ -33,18 +32,30 @@ def test_no_worker_takes_more_than_its_share():
 
 
 def test_a_taken_program_is_shared_once_it_is_compiled():
-    members = wide(2, 8)
-    queue = Queue(members, ONE, 2)
+    queue = Queue(wide(2, 8), ONE, 2)
     program = queue.claim(0)
-    (first,) = queue.take(0, program, 1)
     got = []
     helper = threading.Thread(target=lambda: got.append(queue.claim(1)))
     helper.start()
     helper.join(0.2)
     assert helper.is_alive()  # nothing else to do, and compiling twice helps nobody
-    queue.curve(Chunk(first, 0, np.zeros(1), 0.0, None))
+    queue.take(0, program, 1)  # which a worker does once it has compiled
     helper.join(10)
     assert got == [program]
+
+
+def test_a_program_that_is_left_wakes_who_waits_for_it():
+    queue = Queue(wide(2, 2), ONE, 2)
+    queue.claim(0)
+    got = []
+    helper = threading.Thread(target=lambda: got.append(queue.claim(1)))
+    helper.start()
+    helper.join(0.2)
+    queue.add(wide(9))
+    helper.join(10)
+    assert got[0].functional.model.units == 9
+    queue.claim(0)
+    assert queue.claim(1) is not None
 
 
 def test_all_is_over_when_everything_has_ended():
@@ -101,6 +112,17 @@ def test_a_dead_workers_members_wait_again():
     assert sorted(m.seed for m in found) == [0, 1, 2, 3]
 
 
+def test_a_member_that_kills_two_workers_ends_the_job():
+    queue = Queue(wide(2), ONE, 3)
+    for worker in (1, 2):
+        program = queue.claim(worker)
+        queue.take(worker, program, 1)
+        if worker == 1:
+            assert queue.lost(worker) == 1
+    with pytest.raises(RuntimeError, match=r"two workers died while they trained.*'units': 2"):
+        queue.lost(2)
+
+
 def test_nobody_goes_home_while_a_worker_could_die():
     (only,) = wide(2)
     queue = Queue([only], ONE, 2)
@@ -120,6 +142,16 @@ def test_a_stopped_queue_gives_nothing_out():
     queue = Queue(wide(2), ONE)
     queue.stop()
     assert queue.claim(0) is None
+
+
+def test_more_members_than_lanes_get_more_lanes():
+    queue = Queue(wide(2), Engine("vmap"))
+    assert queue.claim(0).lanes == 1
+    queue.add(wide(2, 6))
+    large = queue.claim(0)
+    assert large.lanes == 8
+    queue.take(0, large, 4)
+    assert queue.claim(0) == large
 
 
 @pytest.mark.parametrize(("engine", "lanes"), [(Engine("map"), 1), (Engine("vmap"), 3), (Engine("vmap", lanes=7), 7)])

@@ -1,9 +1,10 @@
 """Workers in processes of their own: same results, and a dead one's members are taken over."""
 
 import os
-import signal
 import subprocess
 import sys
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,20 +18,9 @@ from memcap.training.population import work
 from memcap.training.queue import Place, Queue
 
 TWO = Engine("map", workers=2)
+PATHS = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, PATHS))}
 LONG = [member("latch", 3, seed=seed, model={"units": u}, recipe={"lr": 1e-9, "budget": 60}) for u in (1, 2) for seed in (0, 1)]
-
-
-@pytest.fixture
-def started(monkeypatch):
-    """Every worker's process that is started."""
-    processes, start = [], worker.start
-
-    def remembered():
-        processes.append(start())
-        return processes[-1]
-
-    monkeypatch.setattr(worker, "start", remembered)
-    return processes
 
 
 @pytest.fixture
@@ -71,23 +61,68 @@ def test_a_killed_worker_is_noticed_and_loses_nothing(child):
     assert len(listener.results) == 4
 
 
-def test_others_train_what_a_dead_worker_had(started):
-    """Killed as the first member ends, whoever had that."""
+def test_others_train_what_a_dead_worker_had(monkeypatch, capfd):
+    """It is killed as its first chunk comes in; this process holds its own first chunk back until then."""
+    started, killed, start = [], threading.Event(), worker.start
+
+    def remembered():
+        started.append(start())
+        return started[-1]
 
     class Kills(Remembers):
-        killed = False
+        def curve(self, chunk):
+            if chunk.member in worker_s:
+                started[0].kill()
+                killed.set()
+            else:
+                assert killed.wait(60)
 
-        def ended(self, population, ended):
-            super().ended(population, ended)
-            if started and not self.killed and len(self.results) == 1:
-                Kills.killed = True
-                os.kill(started[0].pid, signal.SIGKILL)
+    worker_s: set = set()
+    take = Queue.take
 
+    def taken(self, number, program, most):
+        found = take(self, number, program, most)
+        worker_s.update(found if number else ())
+        worker_s.difference_update(() if number else found)
+        return found
+
+    monkeypatch.setattr(worker, "start", remembered)
+    monkeypatch.setattr(Queue, "take", taken)
     listener = Kills()
     results = train(LONG, TWO, listener)
     assert [e.member for e in results] == LONG
     assert len(listener.results) == 4
-    assert started[0].wait(10) == -signal.SIGKILL
+    assert "a worker died (status -9); the others train the 1 members that it had" in capfd.readouterr().err
+    for ours in train(LONG, replace(TWO, workers=1)):
+        assert_same(ours, results[LONG.index(ours.member)])
+
+
+def test_a_listeners_broken_pipe_is_no_dead_worker(child):
+    process, _ = child
+
+    class Broken(Remembers):
+        def curve(self, chunk):
+            raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        worker.serve(process, Place(Queue(LONG, TWO, 1, Broken()), 0))
+
+
+def test_a_worker_that_cannot_start_ends_the_job():
+    process = subprocess.Popen([sys.executable, "-c", ""], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    with pytest.raises(RuntimeError, match="a worker could not start"):
+        worker.serve(process, Place(Queue(LONG, TWO), 0))
+    process.wait()
+    worker.close(process)
+
+
+def test_a_worker_ends_with_the_process_that_started_it():
+    orphan = "import os, sys; from memcap.training import worker; print(worker.start().pid, flush=True); os._exit(0)"
+    done = subprocess.run([sys.executable, "-c", orphan], env=ENVIRONMENT, capture_output=True, text=True, check=True)
+    pid, end = int(done.stdout), time.monotonic() + 60
+    while Path(f"/proc/{pid}").exists():
+        assert time.monotonic() < end
+        time.sleep(0.2)
 
 
 def test_an_error_in_a_worker_ends_the_job_with_its_traceback(child):
@@ -113,8 +148,15 @@ print(len(train([resolve(values | {"seed": seed}) for seed in (0, 1)], Engine(wo
 def test_a_script_without_a_main_guard_runs_once(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
-    path = os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]))
-    done = subprocess.run(
-        [sys.executable, str(script)], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False
-    )
+    (tmp_path / "random.py").write_text("raise ImportError")  # a name of the standard library, in the user's own folder
+    command = [sys.executable, "-P", str(script)]
+    done = subprocess.run(command, env=ENVIRONMENT, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout == "once\n2\n", done.stderr
+
+
+def test_a_task_of_the_users_own_script_trains(tmp_path):
+    """No other process could import it."""
+    script = tmp_path / "script.py"
+    script.write_text("from memcap.tasks.latch import Latch\nLatch.__module__ = '__main__'" + SCRIPT)
+    done = subprocess.run([sys.executable, str(script)], env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert done.stdout == "once\n2\n", done.stderr

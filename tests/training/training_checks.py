@@ -44,7 +44,12 @@ class Remembers(Listener):
         self.populations: list[str] = []  # of each result
 
     def curve(self, chunk: Chunk) -> None:
-        self.points.setdefault(chunk.member, []).extend(chunk.points())
+        points = self.points.setdefault(chunk.member, [])
+        for step, values in chunk.points():
+            if points and points[-1][0] == step:  # what is said of one step at several times belongs together
+                points[-1][1].update(values)
+            else:
+                points.append((step, values))
 
     def ended(self, population, ended) -> None:
         self.results += ended

@@ -1,0 +1,219 @@
+"""What a frontier costs: the same runs for everyone on two cores, and each as it would really be used."""
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from benchmarks import process, report
+from benchmarks.peers import CONTESTANTS
+from benchmarks.protocol import load_warning, other_load
+from benchmarks.sampling import PEERS, Cell, FrontierPlan, cores, sample, whole
+from benchmarks.step import HASTE, NO_CACHE
+from memcap.studies import store
+
+TINY = FrontierPlan(lags=(1,), units=(1, 2, 3), sampled_units=(1, 3), seeds=2, steps=4)
+QUICK = ("recipe.budget=4", "evaluation.every=2", "evaluation.sequences=8")  # of the search, where times say nothing
+
+
+@dataclass(frozen=True)
+class Study:
+    """One run of `memcap train`.
+
+    Args:
+        members: how many it trained.
+        solved: how many of them were solved.
+        wall: seconds from process start to its end.
+        training: seconds that members took, added up over the workers.
+        compiling: seconds in which workers compiled, added up.
+    """
+
+    members: int
+    solved: int
+    wall: float
+    training: float
+    compiling: float
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="for frontier.md, .json (default: results/; --tiny: none)")
+    parser.add_argument(
+        "--full", action="store_true", help="train memcap's whole grid at equal work, too, and check the estimate"
+    )
+    parser.add_argument("--tiny", action="store_true", help="a small grid, a few steps: for tests; its times say nothing")
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Sample, train, report."""
+    load = other_load()
+    warning = load_warning(load)
+    if warning:
+        print(warning, file=sys.stderr)
+    absent = report.not_installed(PEERS, arguments.tiny)
+    names = [name for name in PEERS if not CONTESTANTS[name].missing]
+    facts = report.machine(sys.argv[1:], None, load) | {"warning": warning, "absent": absent}
+    plan, haste = (TINY, HASTE) if arguments.tiny else (FrontierPlan(), {})
+    facts["pinned_to"] = f"{' or '.join(map(str, cores(plan.workers)))} (memcap's workers: not pinned)"
+    cells = sample(names, plan, NO_CACHE | haste)
+    studies, ours = train(plan, arguments.full, QUICK if arguments.tiny else (), haste)
+    markdown = page(plan, cells + ours, studies, facts)
+    print(markdown)
+    folder = arguments.out or (None if arguments.tiny else report.RESULTS)
+    if folder:
+        data = {"machine": facts, "plan": asdict(plan), "cells": [asdict(cell) for cell in cells + ours]}
+        data["studies"] = {name: asdict(study) for name, study in studies.items()}
+        print("\nwritten:", *report.write(folder, "frontier", markdown, data))
+
+
+def train(
+    plan: FrontierPlan, full: bool, quick: Sequence[str], environment: Mapping[str, str]
+) -> tuple[dict[str, Study], list[Cell]]:
+    """memcap's studies by the real command, and what the sampled one says of the sampled cells."""
+    fixed = [f"recipe.budget={plan.steps}", f"evaluation.every={plan.steps}"]  # evaluated at the end only: nothing stops early
+    studies = {}
+    with tempfile.TemporaryDirectory(prefix="memcap-benchmark-") as name:
+        folder = Path(name)
+        studies["sample"], rows = command(plan, [plan.axes(sampled=True), *fixed], folder / "sample", folder / "1", environment)
+        check_steps(rows, plan.steps)
+        if full:
+            studies["full"], whole = command(plan, [plan.axes(sampled=False), *fixed], folder / "full", folder / "2", environment)
+            check_steps(whole, plan.steps)
+        bisect = [plan.axes(sampled=False), "design=bisect", *quick]
+        for name in ("cold", "warm"):  # with the same cache
+            studies[name], _ = command(plan, bisect, folder / name, folder / "3", environment)
+    return studies, own_cells(rows, plan.steps)
+
+
+def command(
+    plan: FrontierPlan, overrides: Sequence[str], out: Path, cache: Path, environment: Mapping[str, str]
+) -> tuple[Study, pl.DataFrame]:
+    """`memcap train` into a fresh folder."""
+    print(f"memcap train: {out.name}", file=sys.stderr, flush=True)
+    words = [*overrides, f"engine.workers={plan.workers}", f"study={out.name}", f"out={out}"]
+    variables = dict(environment) | {"XDG_CACHE_HOME": str(cache)}
+    ran = process.run([sys.executable, "-m", "memcap", "train", *words], None, variables)
+    rows = store.read(out)
+    compiling = float(rows.unique(["population", "compile_seconds"])["compile_seconds"].sum())
+    return Study(rows.height, int(rows["solved"].sum()), ran.wall, float(rows["run_seconds"].sum()), compiling), rows
+
+
+def check_steps(rows: pl.DataFrame, steps: int) -> None:
+    """Raise ProgramError unless every member took every step."""
+    short = rows.filter(pl.col("steps") != steps)
+    if short.height:
+        raise process.ProgramError(f"memcap train: {short.height} of {rows.height} members took {short['steps'].to_list()} steps")
+
+
+def own_cells(rows: pl.DataFrame, steps: int) -> list[Cell]:
+    """memcap's sampled cells, from its rows: seconds a step with all that a member costs, evaluations too."""
+    # Where both workers trained a width the first of them compiled it, and the other one read the cache.
+    compiled = dict(rows.group_by("population").agg(pl.col("compile_seconds").max()).iter_rows())
+    means = rows.group_by("task", "length", "units").agg(pl.first("population"), pl.col("run_seconds").mean() / steps)
+    return [
+        Cell("memcap", task, length, units, compiled[population], step, step)
+        for task, length, units, population, step in means.sort("task", "length", "units").iter_rows()
+    ]
+
+
+def equal_work(plan: FrontierPlan, cells: Sequence[Cell], studies: Mapping[str, Study]) -> dict[str, tuple[float, float]]:
+    """Estimated seconds of the whole grid at `plan.steps` steps on all workers, and of these the compiling, by contestant."""
+    found = {}
+    for name in dict.fromkeys(cell.contestant for cell in cells):
+        compiling, training = whole(plan, cells, name, dict.fromkeys(plan.tasks, plan.steps), alone=False)
+        found[name] = (compiling + training) / plan.workers, compiling / plan.workers
+    study = studies["sample"]
+    # What the command does besides: its start, its rows, its figure, and waiting for the last member.
+    besides = max(0.0, study.wall - (study.training + study.compiling) / plan.workers)
+    found["memcap"] = found["memcap"][0] + besides, found["memcap"][1]
+    return found
+
+
+def page(plan: FrontierPlan, cells: Sequence[Cell], studies: Mapping[str, Study], facts: Mapping[str, Any]) -> str:
+    """The report, as Markdown."""
+    budgets = {task: plan.recipe(task)["budget"] for task in plan.tasks}
+    peers = [name for name in PEERS if any(cell.contestant == name for cell in cells)]
+    lines = [
+        "# A frontier",
+        "",
+        *report.header(facts),
+        f"* the grid: {' and '.join(plan.tasks)}, lags {', '.join(map(str, plan.lags))}, widths {plan.units[0]} to"
+        f" {plan.units[-1]}, {plan.seeds} seeds: {plan.runs:,} runs",
+        f"* sampled: the shortest and the longest lag, widths {', '.join(map(str, plan.sampled_units))}, everyone the"
+        " same; the whole is a weighted sum of these, straight lines in length and in width between them",
+    ]
+    if facts["warning"]:
+        lines.append(f"* **{facts['warning']}**")
+    if facts["absent"]:
+        lines.append(f"* not installed: {'; '.join(facts['absent'])}")
+    return "\n".join(lines + equal_table(plan, cells, studies, peers) + used_table(plan, cells, studies, peers, budgets))
+
+
+def equal_table(plan: FrontierPlan, cells: Sequence[Cell], studies: Mapping[str, Study], peers: Sequence[str]) -> list[str]:
+    """Everyone's estimate at equal work, and the sampled cells."""
+    found = equal_work(plan, cells, studies)
+    ours = found["memcap"][0]
+    body = []
+    for name in (*peers, "memcap"):
+        seconds, compiling = found[name]
+        body.append([CONTESTANTS[name].title, minutes(seconds), f"{seconds / ours:.2f}", f"{compiling / seconds:.0%}"])
+    lines = [
+        "",
+        f"## Equal work: {plan.steps:,} steps a run, {plan.workers} processes on each side",
+        "",
+        f"Nothing stops early. The others: a process a core, side by side, without their preparation of data; a model a run, and"
+        f" each is compiled, but linen's only once a cell, for its {plan.seeds} seeds. memcap: the sampled cells by"
+        " `memcap train`, caches empty; its evaluations and all else that the command does are in its time.",
+        "",
+        report.table(["the whole grid, estimated", "minutes", "/ memcap's", "of it compiling"], body),
+    ]
+    if "full" in studies:
+        wall = studies["full"].wall
+        apart = f"the estimate is {ours / wall - 1:+.0%} from it"
+        lines += [
+            "",
+            f"memcap's whole grid, really trained: {minutes(wall)} minutes ({studies['full'].members:,} runs); {apart}.",
+        ]
+    places = {(c.contestant, c.task, c.length, c.units): f"{1e3 * c.step:.3g} ({c.compiling:.1f})" for c in cells}
+    keys = [(task, t, u) for task in plan.tasks for t, u in plan.grid(task).cells]
+    names = (*peers, "memcap")
+    rows = [[f"{task}, T = {t}, {u} units", *(places[name, task, t, u] for name in names)] for task, t, u in keys]
+    header = ["milliseconds a step (seconds to compile)", *(CONTESTANTS[name].title for name in names)]
+    return [*lines, "", report.table(header, rows)]
+
+
+def used_table(
+    plan: FrontierPlan, cells: Sequence[Cell], studies: Mapping[str, Study], peers: Sequence[str], budgets: Mapping[str, int]
+) -> list[str]:
+    """Each as it would be used: the others extrapolated, memcap run."""
+    cold, warm = studies["cold"], studies["warm"]
+    body = []
+    for name in peers:
+        seconds = sum(whole(plan, cells, name, budgets, alone=True))
+        how = f"one process, every run of the grid, to its budget: extrapolated ({plan.runs:,} runs)"
+        body.append([CONTESTANTS[name].title, how, minutes(seconds), f"{seconds / cold.wall:.1f}", f"{seconds / warm.wall:.1f}"])
+    for name, study in (("caches empty", cold), ("caches full", warm)):
+        how = f"design=bisect, {plan.workers} workers, {name}: measured ({study.members:,} runs, {study.solved:,} solved)"
+        ratios = [f"{study.wall / other.wall:.1f}" for other in (cold, warm)]
+        body.append(["`memcap train`", how, minutes(study.wall), *ratios])
+    named = ", ".join(f"{task} {steps:,}" for task, steps in budgets.items())
+    return [
+        "",
+        "## As each would be used",
+        "",
+        f"Another question than the table above: the others train every run to the recipe's own budget (steps: {named}), one"
+        " after another, without evaluating and without their preparation of data; memcap stops what is solved, and trains only"
+        " the widths that its search for the thresholds asks for. Not a comparison at equal work.",
+        "",
+        report.table(["", "how", "minutes", "/ memcap's, caches empty", "/ memcap's, caches full"], body),
+    ]
+
+
+def minutes(seconds: float) -> str:
+    """As the tables print them."""
+    return f"{seconds / 60:.1f}"

@@ -1,0 +1,179 @@
+"""Wall clock of a small study from process start to its end, with empty compilation caches and with full ones, one core."""
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks import loop, process, report
+from benchmarks.loop import StudyPlan
+from benchmarks.peers import CONTESTANTS
+from benchmarks.protocol import last_core, load_warning, other_load
+from memcap.studies import store
+
+PEERS = ("keras", "linen", "torch")
+TITLES = {name: CONTESTANTS[name].title for name in PEERS} | {
+    "engine": "memcap, its engine in a script",
+    "memcap": "`memcap train`",
+}
+TINY = StudyPlan(lengths=(4, 6), units=(2,), seeds=1, steps=4, batch=8)
+PHASES = ("import", "data", "build", "compile", "train")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One contestant's study, once.
+
+    Args:
+        contestant: key of `TITLES`.
+        warm: whether the compilation caches were those that its cold study had left.
+        wall: seconds from process start to its end.
+        cpu: seconds of CPU time, children included.
+        phases: seconds by phase, as far as the process can tell; the rest is the start of Python, and for `memcap train`
+            its imports, Hydra, rows, weights and figure.
+    """
+
+    contestant: str
+    warm: bool
+    wall: float
+    cpu: float
+    phases: dict[str, float]
+
+    @property
+    def less_data(self) -> float:
+        """Seconds without the peer's preparation of data on the host."""
+        return self.wall - self.phases.get("data", 0.0)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument(
+        "--out", type=Path, metavar="FOLDER", help="for study.md and study.json (default: results/; --tiny: none)"
+    )
+    parser.add_argument("--core", type=int, default=last_core(), help="core to which every process is pinned (default: the last)")
+    parser.add_argument("--steps", type=int, default=StudyPlan.steps, help="training steps a run (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each study is run, cold and warm (default: %(default)s)")
+    parser.add_argument("--tiny", action="store_true", help="two runs of a few steps, once: for tests; its times say nothing")
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Run everyone's study in turn, report."""
+    load = other_load()
+    warning = load_warning(load)
+    if warning:
+        print(warning, file=sys.stderr)
+    absent = report.not_installed(PEERS, arguments.tiny)
+    names = [name for name in TITLES if name not in PEERS or not CONTESTANTS[name].missing]
+    facts = report.machine(sys.argv[1:], arguments.core, load) | {"warning": warning, "absent": absent}
+    plan, rounds = (TINY, 1) if arguments.tiny else (StudyPlan(steps=arguments.steps), arguments.rounds)
+    samples = measure(names, plan, rounds, arguments.core, touch=not arguments.tiny)
+    markdown = page(samples, plan, rounds, facts)
+    print(markdown)
+    folder = arguments.out or (None if arguments.tiny else report.RESULTS)
+    if folder:
+        data = {"machine": facts, "plan": asdict(plan), "samples": [asdict(sample) for sample in samples]}
+        name = "study" if plan.steps == StudyPlan.steps or arguments.tiny else f"study_{plan.steps}"
+        print("\nwritten:", *report.write(folder, name, markdown, data))
+
+
+def measure(names: Sequence[str], plan: StudyPlan, rounds: int, core: int | None, touch: bool) -> list[Sample]:
+    """Each round runs everyone, cold and then warm, in the order of the round before turned round.
+
+    Args:
+        names: keys of `TITLES`.
+        plan: the runs.
+        rounds: how many.
+        core: to which every process is pinned.
+        touch: run everyone on a tiny study first, so that no one is the first to read its library from disk.
+    """
+    if touch:
+        for name in names:
+            print(f"touching the files of {name}", file=sys.stderr, flush=True)
+            once(name, TINY, core)
+    samples: list[Sample] = []
+    for k in range(rounds):
+        for name in names if k % 2 == 0 else reversed(names):
+            print(f"round {k + 1} of {rounds}: {name}", file=sys.stderr, flush=True)
+            samples += once(name, plan, core)
+    return samples
+
+
+def once(name: str, plan: StudyPlan, core: int | None) -> list[Sample]:
+    """One contestant's study with empty caches, then with those that it left."""
+    with tempfile.TemporaryDirectory(prefix="memcap-benchmark-") as cache:
+        environment = process.cache_environment(Path(cache))
+        if name not in PEERS:
+            del environment["JAX_COMPILATION_CACHE_DIR"]  # memcap has a cache of its own
+        return [(command if name == "memcap" else script)(name, warm, plan, core, environment) for warm in (False, True)]
+
+
+def script(name: str, warm: bool, plan: StudyPlan, core: int | None, environment: Mapping[str, str]) -> Sample:
+    """A contestant of `benchmarks.loop`."""
+    ran = process.run(loop.arguments(name, plan), core, environment)
+    return Sample(name, warm, ran.wall, ran.cpu, json.loads(ran.output.splitlines()[-1]))
+
+
+def command(name: str, warm: bool, plan: StudyPlan, core: int | None, environment: Mapping[str, str]) -> Sample:
+    """`memcap train` into a fresh folder. Every member must have taken every step."""
+    with tempfile.TemporaryDirectory(prefix="memcap-benchmark-") as folder:
+        out = ["study=benchmark", f"out={folder}/study"]
+        ran = process.run([sys.executable, "-m", "memcap", "train", *loop.overrides(plan), *out], core, environment)
+        rows = store.read(Path(folder) / "study")
+    taken = rows["steps"].to_list()
+    if taken != [plan.steps] * len(plan.runs):
+        raise process.ProgramError(f"memcap train: {len(taken)} of {len(plan.runs)} members, steps {sorted(set(taken))}")
+    compiling = rows.unique("population")["compile_seconds"].sum()  # a population's members share a program
+    phases = {"compile": float(compiling), "train": float(rows["run_seconds"].sum())}
+    return Sample(name, warm, ran.wall, ran.cpu, phases)
+
+
+def medians(samples: Sequence[Sample]) -> dict[tuple[str, bool], dict[str, float]]:
+    """By contestant and warmth: wall, cpu, less_data, rest and the phases, each a median over the rounds."""
+    found: dict[tuple[str, bool], list[dict[str, float]]] = {}
+    for sample in samples:
+        values = {"wall": sample.wall, "cpu": sample.cpu, "less_data": sample.less_data} | sample.phases
+        values["rest"] = sample.wall - sum(sample.phases.values())
+        found.setdefault((sample.contestant, sample.warm), []).append(values)
+    return {key: {name: statistics.median(v[name] for v in all_) for name in all_[0]} for key, all_ in found.items()}
+
+
+def page(samples: Sequence[Sample], plan: StudyPlan, rounds: int, facts: Mapping[str, Any]) -> str:
+    """The report, as Markdown."""
+    lines = [
+        "# A small study, from process start",
+        "",
+        *report.header(facts),
+        f"* {len(plan.runs)} runs of {plan.steps} steps: latch, T = {', '.join(map(str, plan.lengths))} (lag T - 2),"
+        f" {', '.join(map(str, plan.units))} units, {plan.seeds} seeds, {plan.batch} sequences a step; Adam,"
+        f" learning rate {loop.LR}, gradients clipped to norm {loop.CLIP}; nothing stops early",
+        f"* {rounds} rounds in turn, medians; cold: every compilation cache empty; warm: a second process with the caches of the"
+        " cold one",
+        "* the others: one process, a loop over the runs, one model a run; data drawn by NumPy and laid out inside the clock, and"
+        " taken off where the table says so. In their favour: JAX's persistent cache is on for Keras and linen, also when cold,"
+        " so that the second seed of a shape is not compiled again; they neither evaluate nor write anything",
+        "* `memcap train`: the real command with one worker; draws its data as it trains, evaluates each member on 2,048 held-out"
+        " sequences (solved ones twice) and 512 of 20 times the lag, writes rows, weights and a figure; when cold it also tries"
+        " XLA's flags in a process of its own",
+    ]
+    if facts["warning"]:
+        lines.append(f"* **{facts['warning']}**")
+    if facts["absent"]:
+        lines.append(f"* not installed: {'; '.join(facts['absent'])}")
+    found = medians(samples)
+    names = list(dict.fromkeys(name for name in TITLES if (name, False) in found))
+    for warm in (False, True):
+        ours = found["memcap", warm]
+        body = []
+        for name in names:
+            v = found[name, warm]
+            ratios = [f"{v['wall'] / ours['wall']:.2f}", f"{v['less_data'] / ours['wall']:.2f}", f"{v['cpu'] / ours['cpu']:.2f}"]
+            phases = [f"{v[phase]:.1f}" if phase in v and (v[phase] or name in PEERS) else "" for phase in (*PHASES, "rest")]
+            body.append([TITLES[name], f"{v['wall']:.1f}", f"{v['cpu']:.1f}", *ratios, *phases])
+        columns = ["", "wall", "CPU", "wall, ratio", "data taken off", "CPU, ratio", *PHASES, "rest"]
+        lines += ["", f"## {'Warm' if warm else 'Cold'} (seconds, and ratios to `memcap train`)", "", report.table(columns, body)]
+    return "\n".join(lines)
