@@ -22,6 +22,11 @@ TITLES = {name: CONTESTANTS[name].title for name in PEERS} | {
     "memcap": "`memcap train`",
 }
 TINY = StudyPlan(lengths=(4, 6), units=(2,), seeds=1, steps=4, batch=8)
+STATES = {
+    "cold": "Cold, as installed: memcap keeps what it compiles on disk, JAX by itself does not",
+    "filling": "Cold, with JAX's persistent cache on, which serves the second seed of a shape",
+    "warm": "Warm: a second process, with the caches of the one before",
+}
 PHASES = ("import", "data", "build", "compile", "train")
 
 
@@ -31,7 +36,7 @@ class Sample:
 
     Args:
         contestant: key of `TITLES`.
-        warm: whether the compilation caches were those that its cold study had left.
+        state: of the compilation caches, one of `STATES`.
         wall: seconds from process start to its end.
         cpu: seconds of CPU time, children included.
         phases: seconds by phase, as far as the process can tell; the rest is the start of Python, and for `memcap train`
@@ -39,7 +44,7 @@ class Sample:
     """
 
     contestant: str
-    warm: bool
+    state: str
     wall: float
     cpu: float
     phases: dict[str, float]
@@ -57,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--core", type=int, default=last_core(), help="core to which every process is pinned (default: the last)")
     parser.add_argument("--steps", type=int, default=StudyPlan.steps, help="training steps a run (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=3, help="how often each study is run, cold and warm (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=2, help="how often each study is run (default: %(default)s)")
     parser.add_argument("--tiny", action="store_true", help="two runs of a few steps, once: for tests; its times say nothing")
 
 
@@ -82,7 +87,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def measure(names: Sequence[str], plan: StudyPlan, rounds: int, core: int | None, touch: bool) -> list[Sample]:
-    """Each round runs everyone, cold and then warm, in the order of the round before turned round.
+    """Each round runs everyone, first cold, in the order of the round before turned round.
 
     Args:
         names: keys of `TITLES`.
@@ -104,21 +109,23 @@ def measure(names: Sequence[str], plan: StudyPlan, rounds: int, core: int | None
 
 
 def once(name: str, plan: StudyPlan, core: int | None) -> list[Sample]:
-    """One contestant's study with empty caches, then with those that it left."""
+    """One contestant's study in all states that it has: memcap's caches are always on, and PyTorch has none."""
+    timed = command if name == "memcap" else script
     with tempfile.TemporaryDirectory(prefix="memcap-benchmark-") as cache:
-        environment = process.cache_environment(Path(cache))
-        if name not in PEERS:
-            del environment["JAX_COMPILATION_CACHE_DIR"]  # memcap has a cache of its own
-        return [(command if name == "memcap" else script)(name, warm, plan, core, environment) for warm in (False, True)]
+        cached = process.cache_environment(Path(cache))
+        bare = {key: value for key, value in cached.items() if not key.startswith("JAX_")}
+        if name in ("keras", "linen"):
+            return [timed(name, state, plan, core, bare if state == "cold" else cached) for state in STATES]
+        return [timed(name, state, plan, core, bare) for state in ("cold", "warm")]
 
 
-def script(name: str, warm: bool, plan: StudyPlan, core: int | None, environment: Mapping[str, str]) -> Sample:
+def script(name: str, state: str, plan: StudyPlan, core: int | None, environment: Mapping[str, str]) -> Sample:
     """A contestant of `benchmarks.loop`."""
     ran = process.run(loop.arguments(name, plan), core, environment)
-    return Sample(name, warm, ran.wall, ran.cpu, json.loads(ran.output.splitlines()[-1]))
+    return Sample(name, state, ran.wall, ran.cpu, json.loads(ran.output.splitlines()[-1]))
 
 
-def command(name: str, warm: bool, plan: StudyPlan, core: int | None, environment: Mapping[str, str]) -> Sample:
+def command(name: str, state: str, plan: StudyPlan, core: int | None, environment: Mapping[str, str]) -> Sample:
     """`memcap train` into a fresh folder. Every member must have taken every step."""
     with tempfile.TemporaryDirectory(prefix="memcap-benchmark-") as folder:
         out = ["study=benchmark", f"out={folder}/study"]
@@ -129,16 +136,16 @@ def command(name: str, warm: bool, plan: StudyPlan, core: int | None, environmen
         raise process.ProgramError(f"memcap train: {len(taken)} of {len(plan.runs)} members, steps {sorted(set(taken))}")
     compiling = rows.unique("population")["compile_seconds"].sum()  # a population's members share a program
     phases = {"compile": float(compiling), "train": float(rows["run_seconds"].sum())}
-    return Sample(name, warm, ran.wall, ran.cpu, phases)
+    return Sample(name, state, ran.wall, ran.cpu, phases)
 
 
-def medians(samples: Sequence[Sample]) -> dict[tuple[str, bool], dict[str, float]]:
-    """By contestant and warmth: wall, cpu, less_data, rest and the phases, each a median over the rounds."""
-    found: dict[tuple[str, bool], list[dict[str, float]]] = {}
+def medians(samples: Sequence[Sample]) -> dict[tuple[str, str], dict[str, float]]:
+    """By contestant and state: wall, cpu, less_data, rest and the phases, each a median over the rounds."""
+    found: dict[tuple[str, str], list[dict[str, float]]] = {}
     for sample in samples:
         values = {"wall": sample.wall, "cpu": sample.cpu, "less_data": sample.less_data} | sample.phases
         values["rest"] = sample.wall - sum(sample.phases.values())
-        found.setdefault((sample.contestant, sample.warm), []).append(values)
+        found.setdefault((sample.contestant, sample.state), []).append(values)
     return {key: {name: statistics.median(v[name] for v in all_) for name in all_[0]} for key, all_ in found.items()}
 
 
@@ -151,11 +158,9 @@ def page(samples: Sequence[Sample], plan: StudyPlan, rounds: int, facts: Mapping
         f"* {len(plan.runs)} runs of {plan.steps} steps: latch, T = {', '.join(map(str, plan.lengths))} (lag T - 2),"
         f" {', '.join(map(str, plan.units))} units, {plan.seeds} seeds, {plan.batch} sequences a step; Adam,"
         f" learning rate {loop.LR}, gradients clipped to norm {loop.CLIP}; nothing stops early",
-        f"* {rounds} rounds in turn, medians; cold: every compilation cache empty; warm: a second process with the caches of the"
-        " cold one",
+        f"* {rounds} rounds in turn, medians; cold: no compilation cache holds anything",
         "* the others: one process, a loop over the runs, one model a run; data drawn by NumPy and laid out inside the clock, and"
-        " taken off where the table says so. In their favour: JAX's persistent cache is on for Keras and linen, also when cold,"
-        " so that the second seed of a shape is not compiled again; they neither evaluate nor write anything",
+        " taken off where the table says so; they neither evaluate nor write anything",
         "* `memcap train`: the real command with one worker; draws its data as it trains, evaluates each member on 2,048 held-out"
         " sequences (solved ones twice) and 512 of 20 times the lag, writes rows, weights and a figure; when cold it also tries"
         " XLA's flags in a process of its own",
@@ -165,15 +170,16 @@ def page(samples: Sequence[Sample], plan: StudyPlan, rounds: int, facts: Mapping
     if facts["absent"]:
         lines.append(f"* not installed: {'; '.join(facts['absent'])}")
     found = medians(samples)
-    names = list(dict.fromkeys(name for name in TITLES if (name, False) in found))
-    for warm in (False, True):
-        ours = found["memcap", warm]
+    for state, title in STATES.items():
+        names = [name for name in TITLES if (name, state) in found]
+        ours = found["memcap", "cold" if state == "filling" else state]
         body = []
         for name in names:
-            v = found[name, warm]
+            v = found[name, state]
             ratios = [f"{v['wall'] / ours['wall']:.2f}", f"{v['less_data'] / ours['wall']:.2f}", f"{v['cpu'] / ours['cpu']:.2f}"]
             phases = [f"{v[phase]:.1f}" if phase in v and (v[phase] or name in PEERS) else "" for phase in (*PHASES, "rest")]
             body.append([TITLES[name], f"{v['wall']:.1f}", f"{v['cpu']:.1f}", *ratios, *phases])
         columns = ["", "wall", "CPU", "wall, ratio", "data taken off", "CPU, ratio", *PHASES, "rest"]
-        lines += ["", f"## {'Warm' if warm else 'Cold'} (seconds, and ratios to `memcap train`)", "", report.table(columns, body)]
+        if names:
+            lines += ["", f"## {title}", "", "Seconds, and ratios to `memcap train`.", "", report.table(columns, body)]
     return "\n".join(lines)

@@ -63,19 +63,19 @@ def test_compiling_is_taken_out_of_the_phase_it_happens_in():
     assert phases.seconds["data"] == 0.0
 
 
-def sample(name, warm, wall, data):
+def sample(name, state, wall, data):
     phases = {"import": 1.0, "data": data, "build": 0.5, "compile": 2.0, "train": 3.0}
     ours = {"compile": 2.0, "train": 1.0}
-    return study.Sample(name, warm, wall, wall / 2, phases if name in study.PEERS else ours)
+    return study.Sample(name, state, wall, wall / 2, phases if name in study.PEERS else ours)
 
 
 def test_medians_and_ratios_with_preparation_taken_off():
-    samples = [sample("keras", warm, wall, 2.0) for warm in (False, True) for wall in (10.0, 30.0, 22.0)]
-    samples += [sample("memcap", warm, wall, 0.0) for warm in (False, True) for wall in (5.0, 4.0, 9.0)]
+    samples = [sample("keras", state, wall, 2.0) for state in study.STATES for wall in (10.0, 30.0, 22.0)]
+    samples += [sample("memcap", state, wall, 0.0) for state in ("cold", "warm") for wall in (5.0, 4.0, 9.0)]
     found = study.medians(samples)
-    assert found["keras", False]["less_data"] == 20.0
-    assert found["keras", True]["rest"] == pytest.approx(22 - 8.5)
-    assert found["memcap", False]["rest"] == 2.0
+    assert found["keras", "cold"]["less_data"] == 20.0
+    assert found["keras", "warm"]["rest"] == pytest.approx(22 - 8.5)
+    assert found["memcap", "cold"]["rest"] == 2.0
     page = study.page(samples, StudyPlan(), 3, FACTS)
     keras = next(line for line in page.splitlines() if line.startswith("| Keras"))
     assert [cell.strip() for cell in keras.strip("|").split("|")][1:6] == ["22.0", "11.0", "4.40", "4.00", "4.40"]
@@ -104,7 +104,8 @@ def test_tiny_runs(monkeypatch, tmp_path, capsys):
     page = (tmp_path / "study.md").read_text()
     assert page.strip() in capsys.readouterr().out
     found = json.loads((tmp_path / "study.json").read_text())
-    assert {(s["contestant"], s["warm"]) for s in found["samples"]} == {
-        (name, warm) for name in ("linen", "engine", "memcap") for warm in (False, True)
-    }
+    states = dict.fromkeys(("engine", "memcap"), ("cold", "warm")) | {"linen": tuple(study.STATES)}
+    assert [(s["contestant"], s["state"]) for s in found["samples"]] == [
+        (name, state) for name in ("linen", "engine", "memcap") for state in states[name]
+    ]
     assert all(s["wall"] > sum(s["phases"].values()) > 0 for s in found["samples"])
