@@ -19,9 +19,10 @@ def points():
     return frontier(store.read(STUDY / "rows.parquet"))
 
 
-def test_the_numbers_beside_the_figure_are_those_of_the_rows(points):
-    drawn = pl.read_csv(STUDY / "figures" / "frontier.csv", infer_schema_length=None)
-    for row, point in zip(drawn.iter_rows(named=True), points, strict=True):
+@pytest.mark.parametrize("study", sorted(path.parent for path in (ROOT / "results").glob("*/rows.parquet")), ids=lambda p: p.name)
+def test_the_numbers_beside_the_figure_are_those_of_the_rows(study):
+    drawn = pl.read_csv(study / "figures" / "frontier.csv", infer_schema_length=None)
+    for row, point in zip(drawn.iter_rows(named=True), frontier(store.read(study / "rows.parquet")), strict=True):
         assert {k: v if v is None or isinstance(v, str) else pytest.approx(v) for k, v in columns(point).items()} == row
 
 
@@ -59,3 +60,20 @@ def test_the_frontier_rises_by_one_unit_a_bit_and_the_latch_stays_flat(points):
     assert all(least["latch", lag] == 1 for lag in (1, 2, 4, 8, 16, 50))
     assert all(least["delay_line", lag] <= lag + 1 for lag in (1, 2, 4, 8, 16))
     assert 25 < least["delay_line", 50] <= 56
+
+
+def test_the_bisection_found_both_thresholds_at_every_lag():
+    """To one unit, with closed intervals, from a tenth of the grid; and the README quotes it."""
+    rows = store.read(ROOT / "results" / "delay_line_frontier" / "rows.parquet")
+    found = frontier(rows)
+    assert [p.lag for p in found] == [1, 2, 3, 5, 8, 12, 16, 20, 25, 32, 40, 50]
+    assert rows.height < 12 * 64 * 8 / 10
+    for p in found:
+        for share, threshold in ((4, p.fit.u50), (7, p.fit.u90)):
+            assert threshold.high < 1.2 * p.lag + 3
+            passing = [u for u, s in zip(p.units, p.solved, strict=True) if s >= share]
+            below = [u for u, s, n in zip(p.units, p.solved, p.runs, strict=True) if n - s > 8 - share and u < min(passing)]
+            assert min(passing) == 1 or min(passing) - 1 in below
+    last = found[-1].fit
+    quoted = " and ".join(f"{t.units:.1f} [{t.low:.1f}, {t.high:.1f}]" for t in (last.u50, last.u90))
+    assert f"at lag 50, {quoted}" in " ".join((ROOT / "README.md").read_text().split())
