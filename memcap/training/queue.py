@@ -6,7 +6,7 @@ worker's members wait again.
 """
 
 import threading
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -74,6 +74,7 @@ class Queue:
         self.changed = threading.Condition(threading.RLock())
         self.known: set[Member] = set()
         self.waiting: dict[Shape, deque[Member]] = {}
+        self.work: dict[Shape, float] = defaultdict(float)  # cost of what waits
         self.programs: dict[Shape, list[Program]] = {}
         self.owners: dict[Shape, set[int]] = {}
         self.running: set[Program] = set()  # compiled by a worker
@@ -89,7 +90,9 @@ class Queue:
             for member in members:
                 if member not in self.known:
                     self.known.add(member)
-                    self.waiting.setdefault(shape_of(member), deque()).append(member)
+                    shape = shape_of(member)
+                    self.waiting.setdefault(shape, deque()).append(member)
+                    self.work[shape] += cost(member)
             self._look()
 
     def stop(self) -> None:
@@ -110,7 +113,7 @@ class Queue:
             self._leave(worker)
             while not self.over.is_set():
                 waiting = [shape for shape, members in self.waiting.items() if members]
-                for shape in sorted(waiting, key=lambda s: (bool(self.owners.get(s)), -sum(map(cost, self.waiting[s])))):
+                for shape in sorted(waiting, key=lambda s: (bool(self.owners.get(s)), -self.work[s])):
                     program = self._program(shape)
                     if not self.owners.get(shape) or program in self.running:
                         self.owners.setdefault(shape, set()).add(worker)
@@ -133,7 +136,8 @@ class Queue:
         if fitting:
             return min(fitting, key=lambda p: (p.steps, p.evaluation_steps, p.lanes))
         if made:  # more and longer members came later: grow in few, large steps
-            steps, stretched, lanes = (1 << (n - 1).bit_length() for n in (steps, stretched, lanes))
+            steps, stretched = (1 << (n - 1).bit_length() for n in (steps, stretched))
+            lanes = self.engine.lanes or 1 << (lanes - 1).bit_length()
         devices = jax.local_device_count() if vmapped else 1
         made.append(Program(*shape, steps, stretched, -(-lanes // devices) * devices, vmapped, devices))
         return made[-1]
@@ -144,13 +148,17 @@ class Queue:
             if program not in self.running:  # a worker compiles before it takes
                 self.running.add(program)
                 self.changed.notify_all()
-            waiting = self.waiting.get(program.shape, deque())
+            waiting = self.waiting[program.shape]
             share = -(-len(waiting) // self.workers)
-            fitting = [m for m in waiting if program.holds(*lengths(m))][: min(most, share)]
-            for member in fitting:
-                waiting.remove(member)
-                self.held[worker][member] = None
-            return fitting
+            taken: list[Member] = []
+            longer: list[Member] = []
+            while waiting and len(taken) < min(most, share):
+                member = waiting.popleft()
+                (taken if program.holds(*lengths(member)) else longer).append(member)
+            waiting.extendleft(reversed(longer))
+            self.held[worker] |= dict.fromkeys(taken)
+            self.work[program.shape] -= sum(map(cost, taken))
+            return taken
 
     def curve(self, chunk: Chunk) -> None:
         """See `Desk.curve`."""
@@ -181,6 +189,7 @@ class Queue:
                 raise RuntimeError(f"two workers died while they trained {fatal[0].config}: is there too little memory?")
             for member in members:
                 self.waiting[shape_of(member)].appendleft(member)
+                self.work[shape_of(member)] += cost(member)
             self._leave(worker)
             self._look()
             return len(members)
