@@ -188,9 +188,10 @@ def _population(program: Program, desk: Desk) -> None:
             for k, seat in taken.items()
             if seat.wants_evaluation(int(progress.step[k]), float(progress.train_score[k]))
         }
-        scores = evaluate(wanted)
+        found = evaluate(wanted)
+        scores = {k: float(found[k]) for k in wanted}
         for k, seat in taken.items():
-            seat.judge(int(progress.step[k]), float(scores[k]) if k in wanted else None)
+            seat.judge(int(progress.step[k]), scores.get(k))
         ended = {k: seat for k, seat in taken.items() if seat.status != "running"}
         if ended:
             stretched = evaluate({k: program.stretched(seat.member) for k, seat in ended.items()})
@@ -198,7 +199,7 @@ def _population(program: Program, desk: Desk) -> None:
         spent = time.perf_counter() - start
         for k, seat in taken.items():
             seat.seconds += spent / len(taken)
-            steps, score = int(progress.step[k]) - seat.before, float(scores[k]) if k in wanted else None
+            steps, score = int(progress.step[k]) - seat.before, scores.get(k)
             if steps or score is not None:
                 desk.curve(Chunk(seat.member, seat.before, losses[k, :steps], float(progress.train_score[k]), score))
             seat.before += steps

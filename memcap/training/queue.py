@@ -160,10 +160,6 @@ class Queue:
             self.work[program.shape] -= sum(map(cost, taken))
             return taken
 
-    def curve(self, chunk: Chunk) -> None:
-        """See `Desk.curve`."""
-        self.listener.curve(chunk)
-
     def ended(self, worker: int, program: Program, ended: Sequence[Ended]) -> None:
         """See `Desk.ended`."""
         self.listener.ended(program.name, ended)
@@ -215,7 +211,7 @@ class Place:
 
     def curve(self, chunk: Chunk) -> None:
         """See `Desk`."""
-        self.queue.curve(chunk)
+        self.queue.listener.curve(chunk)
 
     def ended(self, program: Program, ended: Sequence[Ended]) -> None:
         """See `Desk`."""
