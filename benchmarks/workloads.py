@@ -8,7 +8,7 @@ import numpy as np
 from benchmarks.peers.base import Batches, Shape, Weights
 from memcap.config import task_of
 from memcap.models.initializers import Init
-from memcap.models.network import Functional, Model
+from memcap.models.network import Architecture, Model
 from memcap.tasks import Task
 
 
@@ -49,7 +49,7 @@ class Workload:
     def start(self, units: int, seed: int = 0) -> Weights:
         """Weights from which everyone starts: memcap's, with forget bias 1. More would hold rounding errors for longer, too."""
         init = Init(forget=1.0)
-        return Functional(Model(units=units), self.task.features, self.task.outputs).init(init, [seed, units])
+        return Architecture(Model(units=units), self.task.features, self.task.outputs).init(init, [seed, units])
 
 
 LAST = Workload(

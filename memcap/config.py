@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 
 from memcap.knobs import UserError, check, knob
 from memcap.models.initializers import GATES, PRESETS, Init, preset
-from memcap.models.network import Functional, Model, type_name
+from memcap.models.network import Architecture, Model, type_name
 from memcap.tasks import Task, task_class
 
 MOST = 1_000_000_000  # steps and seeds are int32 operands of the compiled programs
@@ -98,9 +98,9 @@ class Member:
     seed: int
 
     @property
-    def functional(self) -> Functional:
+    def architecture(self) -> Architecture:
         """The network's structure."""
-        return Functional(self.model, self.task.features, self.task.outputs)
+        return Architecture(self.model, self.task.features, self.task.outputs)
 
     @property
     def init(self) -> Init | None:

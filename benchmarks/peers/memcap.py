@@ -42,7 +42,7 @@ class Memcap(Peer):
         super().__init__(shape, lr, clip, seed)
         self.member = member_of(shape, lr, clip, seed)
         self.program = program_of(self.member)
-        self.functional, self.operands = self.member.functional, self.program.operands(self.member)
+        self.architecture, self.operands = self.member.architecture, self.program.operands(self.member)
         self.lane = self.program.fresh(self.member)
         self._train = jax.jit(self._steps, donate_argnums=0)
 
@@ -63,12 +63,12 @@ class Memcap(Peer):
 
     def set_weights(self, weights: Weights) -> None:
         """A fresh lane with these weights."""
-        vector = self.functional.flatten(weights)
+        vector = self.architecture.flatten(weights)
         self.lane = self.program.fresh(self.member)._replace(weights=vector, optimizer=self.program.optimizer.init(vector))
 
     def weights(self) -> Weights:
         """From the lane's flat vector."""
-        return self.functional.unflatten(np.array(self.lane.weights))
+        return self.architecture.unflatten(np.array(self.lane.weights))
 
     def loss_and_gradients(self, batch: Batches) -> tuple[float, Weights]:
         """Of the training step itself: after one step Adam's first moment is (1 - b1) times the gradient, if none is clipped."""
@@ -78,11 +78,11 @@ class Memcap(Peer):
         first = jax.tree.map(lambda leaf: leaf[0], Batch(*batch))
         lane, loss = jax.jit(unclipped.update)(lane, self.operands, first)
         moments = next(state for state in jax.tree.leaves(lane.optimizer, is_leaf=_has_moments) if _has_moments(state))
-        return float(loss), self.functional.unflatten(np.array(moments.mu) / (1 - BETA_1))
+        return float(loss), self.architecture.unflatten(np.array(moments.mu) / (1 - BETA_1))
 
     def scores(self, inputs: np.ndarray) -> np.ndarray:
         """Outputs come outputs first; they are moved last, as in the peers."""
-        network = self.functional.build(self.functional.unflatten(jnp.asarray(self.lane.weights)))
+        network = self.architecture.build(self.architecture.unflatten(jnp.asarray(self.lane.weights)))
         return np.moveaxis(np.asarray(network(jnp.asarray(inputs), every=self.shape.every)[1]), 0, -1)
 
 

@@ -17,7 +17,7 @@ import polars as pl
 from memcap.capacity.thresholds import Fit, Posterior, fit, posterior, threshold
 from memcap.config import Evaluation, typed
 from memcap.models.constructed import constructed_units
-from memcap.models.network import Functional, Model
+from memcap.models.network import Architecture, Model
 from memcap.tasks import Task, information_floor, one_per_number, task_class
 
 CELL = ["task", "knobs", "lag", "length", "cell", "readout"]
@@ -68,7 +68,7 @@ class Point:
 
     def carry_numbers(self, units: int) -> int:
         """Numbers in the carry of a net of this many units."""
-        return Functional(Model(self.cell, units, self.readout), self.task.features, self.task.outputs).carry_numbers()
+        return Architecture(Model(self.cell, units, self.readout), self.task.features, self.task.outputs).carry_numbers()
 
     @property
     def references(self) -> "References":
@@ -109,7 +109,7 @@ class References:
 
 def references(task: Task, lag: int, cell: str = "lstm") -> References:
     """Reference widths of a task at a lag, for a cell."""
-    numbers = Functional(Model(cell, 1), task.features, task.outputs).numbers_per_unit()
+    numbers = Architecture(Model(cell, 1), task.features, task.outputs).numbers_per_unit()
     hand_set = constructed_units(task, lag) if cell in ("lstm", "OptimizedLSTMCell") else None
     return References(task.bits(lag), information_floor(task, lag, numbers), one_per_number(task, lag, numbers), hand_set)
 

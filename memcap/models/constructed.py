@@ -34,7 +34,7 @@ def constructed(task: Task, lag: int) -> Constructed | None:
     """A network that solves `task` at `lag` with weights set by hand.
 
     Returns:
-        The model, and its weights as `Functional.build` takes them: float32, gates in the order i, f, g, o,
+        The model, and its weights as `Architecture.build` takes them: float32, gates in the order i, f, g, o,
         kernel (F, 4U), recurrent (U, 4U), bias (4U,), read-out kernel (U, O) and bias (O,). None where no construction
         is known, which is no proof that there is none.
     """

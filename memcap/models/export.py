@@ -17,7 +17,7 @@ def export(model: Model, weights: dict[str, Any], layout: str) -> Arrays:
 
     Args:
         model: cell, units U and read-out.
-        weights: nested dict, as `Functional.build` takes it.
+        weights: nested dict, as `Architecture.build` takes it.
         layout: "keras", "torch" or "flax"; see the function of that name for the arrays and how to load them.
 
     Raises:

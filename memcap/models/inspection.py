@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from memcap.models.network import Functional, Model, Network
+from memcap.models.network import Architecture, Model, Network
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ def inspect(model: Model, timesteps: int, features: int, batch: int = 1) -> Insp
         return {n: leaf.shape for n, leaf in zip(names, leaves, strict=True)}, (batch, steps_, units)
 
     carry, every = shapes(timesteps)
-    functional = Functional(model, features, 1)
-    cell = jax.tree.leaves(functional.abstract_weights()["cell"])
+    architecture = Architecture(model, features, 1)
+    cell = jax.tree.leaves(architecture.abstract_weights()["cell"])
     return Inspection(
         model,
         timesteps,
@@ -53,7 +53,7 @@ def inspect(model: Model, timesteps: int, features: int, batch: int = 1) -> Insp
         every,
         (batch, every[-1]),
         carry,
-        functional.carry_numbers(),
+        architecture.carry_numbers(),
         sum(leaf.size for leaf in cell),
         shapes(10 * timesteps)[0],
     )

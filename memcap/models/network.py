@@ -156,7 +156,7 @@ def _step_of(graph: nnx.GraphDef) -> Callable:
 
 
 @dataclass(frozen=True)
-class Functional:
+class Architecture:
     """A network's structure, apart from its weights.
 
     Args:
@@ -257,17 +257,17 @@ def _assign(tree: dict[str, Any], path: tuple[str, ...], value: np.ndarray) -> N
 
 
 @cache
-def _shapes(functional: Functional) -> dict[str, Any]:
-    return nnx.to_pure_dict(functional._abstract[1])
+def _shapes(architecture: Architecture) -> dict[str, Any]:
+    return nnx.to_pure_dict(architecture._abstract[1])
 
 
 @cache
-def _carry_numbers(functional: Functional) -> int:
-    network = functional.model, functional.features, functional.outputs
+def _carry_numbers(architecture: Architecture) -> int:
+    network = architecture.model, architecture.features, architecture.outputs
     shapes = nnx.eval_shape(lambda: Network(*network, rngs=nnx.Rngs(0)).carry(1))
     return sum(leaf.size for leaf in jax.tree.leaves(shapes))
 
 
 @cache
-def _flax_init(functional: Functional) -> Callable[[int], nnx.State]:
-    return jax.jit(lambda seed: functional._split(jax.random.key(seed))[1])
+def _flax_init(architecture: Architecture) -> Callable[[int], nnx.State]:
+    return jax.jit(lambda seed: architecture._split(jax.random.key(seed))[1])

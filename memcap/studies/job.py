@@ -25,7 +25,7 @@ from memcap.studies import store
 from memcap.studies.progress import Progress
 from memcap.studies.search import Bisect
 from memcap.tracking import Tracker
-from memcap.training.engine import Chunk, Ended, Listener, train
+from memcap.training.engine import Chunk, Result, Listener, train
 
 SECONDS_BETWEEN_WRITES = 5.0
 ROWS_OF_A_SHARD = 256  # a shard is rewritten whole until it has as many
@@ -52,7 +52,7 @@ def environment() -> dict[str, Any]:
     }
 
 
-def row(ended: Ended, study: str, population: str) -> dict[str, Any]:
+def row(ended: Result, study: str, population: str) -> dict[str, Any]:
     """A member's row: everything in `store.SCHEMA`."""
     member = ended.member
     recipe, init, solved = member.recipe, member.init, ended.status == "solved"
@@ -88,8 +88,8 @@ def row(ended: Ended, study: str, population: str) -> dict[str, Any]:
         "evaluation_sequences": member.evaluation.sequences,
         "evaluation_every": member.evaluation.every,
         "evaluation_successive": member.evaluation.successive,
-        "carry_numbers": member.functional.carry_numbers(),
-        "parameters": member.functional.parameters(),
+        "carry_numbers": member.architecture.carry_numbers(),
+        "parameters": member.architecture.parameters(),
         "compile_seconds": ended.compile_seconds,
         "run_seconds": ended.run_seconds,
         "batching": ended.batching,
@@ -105,7 +105,7 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-class _Keeper(Listener):
+class _RowWriter(Listener):
     """Writes rows and weights as members end, at most every few seconds a population, and feeds progress and tracking.
 
     A shard belongs to one run of one job: its name has a token of its own, so that two jobs in one folder, even of the same
@@ -128,7 +128,7 @@ class _Keeper(Listener):
         with self.lock:
             self._write_late()
 
-    def ended(self, population: str, ended: Sequence[Ended]) -> None:
+    def ended(self, population: str, ended: Sequence[Result]) -> None:
         with self.lock:
             name = f"{population}-{self.token}-{self.full.get(population, 0)}"
             rows, weights = self.rows.setdefault(name, []), self.weights.setdefault(name, {})
@@ -186,16 +186,16 @@ def run(
     missing = [m for m in members if m not in done] if search is None else search.first()
     with Progress(len(done) + (len(missing) if search is None else search.estimate), len(done)) as progress:
 
-        def more(ended: Sequence[Ended]) -> list[Member]:
+        def more(ended: Sequence[Result]) -> list[Member]:
             assert search is not None
             wanted = [member for each in ended for member in search.after(each.member, each.status == "solved")]
             progress.expect(search.estimate)
             return wanted
 
-        keeper = _Keeper(folder, study, tracker, progress)
+        writer = _RowWriter(folder, study, tracker, progress)
         try:
             if missing:
-                train(missing, engine, keeper, more if search else None)
+                train(missing, engine, writer, more if search else None)
         finally:
-            keeper.flush()
+            writer.flush()
     return store.read(folder).filter(pl.col("key").is_in(list(by_key)))

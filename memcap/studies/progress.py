@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from memcap.training.engine import Ended
+from memcap.training.engine import Result
 
 SECONDS_BETWEEN_LINES = 30.0
 
@@ -40,7 +40,7 @@ class Progress:
         )
         self.task = self.bar.add_task("", total=members, completed=done, note="compiling")
 
-    def ended(self, ended: Ended) -> None:
+    def ended(self, ended: Result) -> None:
         """Count one more member."""
         self.solved += ended.status == "solved"
         self.diverged += ended.status == "diverged"

@@ -4,7 +4,7 @@ On a CPU there is a worker a core: this process is one, the others are its child
 devices of the host by itself.
 
 Members that can share a compiled program (program.py) wait together in the queue (queue.py). A worker takes them from its desk,
-a `Place` at the queue or the pipe to one (worker.py), and trains each in a lane of its program, where a `Seat` keeps its
+a `LocalClient` at the queue or the pipe to one (worker.py), and trains each in a lane of its program, where a `Lane` keeps its
 verdict (population.py).
 """
 
@@ -21,10 +21,10 @@ import jax
 from memcap.config import Engine, Member
 from memcap.knobs import UserError
 from memcap.training import worker
-from memcap.training.population import Chunk, Ended, work
-from memcap.training.queue import Listener, Place, Queue
+from memcap.training.population import Chunk, Result, work
+from memcap.training.queue import Listener, LocalClient, Queue
 
-__all__ = ["Chunk", "Ended", "Listener", "train", "workers"]
+__all__ = ["Chunk", "Result", "Listener", "train", "workers"]
 
 
 def workers(engine: Engine) -> int:
@@ -54,8 +54,8 @@ def train(
     members: Sequence[Member],
     engine: Engine | None = None,
     listener: Listener | None = None,
-    more: Callable[[Sequence[Ended]], Iterable[Member]] | None = None,
-) -> list[Ended]:
+    more: Callable[[Sequence[Result]], Iterable[Member]] | None = None,
+) -> list[Result]:
     """Train all members.
 
     Args:
@@ -82,7 +82,7 @@ def train(
         if queue.over.is_set():
             process.kill()
         try:
-            worker.serve(process, Place(queue, number))
+            worker.serve(process, LocalClient(queue, number))
         except worker.DiedError:
             if not queue.over.is_set():
                 process.kill()
@@ -98,7 +98,7 @@ def train(
     try:
         with ThreadPoolExecutor(count, thread_name_prefix="memcap") as pool:
             try:
-                jobs += [pool.submit(work, Place(queue, 0)), *(pool.submit(child, number) for number in range(1, count))]
+                jobs += [pool.submit(work, LocalClient(queue, 0)), *(pool.submit(child, number) for number in range(1, count))]
                 for job in jobs:
                     job.add_done_callback(failed)
                 while not queue.over.wait(0.5):  # in short waits, as an untimed one can sleep through Ctrl-C

@@ -13,11 +13,11 @@ import jax
 import numpy as np
 
 from memcap.config import Member
-from memcap.training.program import Asked, Compiled, Program, compiled
+from memcap.training.program import EvalOperands, Compiled, Program, compiled
 
 
 @dataclass(frozen=True)
-class Ended:
+class Result:
     """A member's result.
 
     Args:
@@ -76,7 +76,7 @@ class Chunk:
             yield end, {f"eval/{metric}": self.score}
 
 
-class Desk(Protocol):
+class QueueClient(Protocol):
     """Where a worker gets members and leaves what it found."""
 
     def going(self) -> bool:
@@ -91,18 +91,18 @@ class Desk(Protocol):
     def curve(self, chunk: Chunk) -> None:
         """Hand in a piece of a curve."""
 
-    def ended(self, program: Program, ended: Sequence[Ended]) -> None:
+    def ended(self, program: Program, ended: Sequence[Result]) -> None:
         """Hand in members that have ended."""
 
 
-def work(desk: Desk) -> None:
+def work(desk: QueueClient) -> None:
     """Train whatever the desk has, until there is nothing left."""
     while (program := desk.claim()) is not None:
         _population(program, desk)
 
 
 @dataclass
-class Seat:
+class Lane:
     """A member in flight, as the host sees it. `passed` counts successive evaluations that passed."""
 
     member: Member
@@ -150,15 +150,15 @@ class Seat:
             self.status = "unsolved"
 
 
-def _population(program: Program, desk: Desk) -> None:
+def _population(program: Program, desk: QueueClient) -> None:
     code = compiled(program)
     program = code.program
-    seats: list[Seat | None] = [None] * program.lanes
+    seats: list[Lane | None] = [None] * program.lanes
     lanes = jax.tree.map(lambda *leaves: np.stack(leaves), *[program.blank()] * program.lanes)
     given: Any = None
     _, operands, asked = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), program.example())
 
-    def evaluate(wanted: dict[int, Asked]) -> np.ndarray:
+    def evaluate(wanted: dict[int, EvalOperands]) -> np.ndarray:
         """(lanes,) scores of the lanes in `wanted`."""
         asked.blocks[:] = 0
         for k, each in wanted.items():
@@ -171,7 +171,7 @@ def _population(program: Program, desk: Desk) -> None:
         if fresh:
             lanes = jax.tree.map(np.array, lanes)  # on the host while seats change; between chunks they stay on the device
             for k, member in zip(empty, fresh, strict=False):
-                seats[k] = Seat(member)
+                seats[k] = Lane(member)
                 _write(lanes, k, program.fresh(member))
                 _write(operands, k, program.operands(member))
             given = jax.device_put(operands) if program.devices == 1 else operands  # handed over once, not every chunk
@@ -219,8 +219,8 @@ def _write(stacked: Any, k: int, value: Any) -> None:
     jax.tree.map(write, stacked, value)
 
 
-def _result(code: Compiled, seat: Seat, weights: np.ndarray, stretched: float) -> Ended:
-    return Ended(
+def _result(code: Compiled, seat: Lane, weights: np.ndarray, stretched: float) -> Result:
+    return Result(
         seat.member,
         seat.status,
         seat.before,
@@ -228,7 +228,7 @@ def _result(code: Compiled, seat: Seat, weights: np.ndarray, stretched: float) -
         seat.best,
         stretched,
         seat.loss,
-        code.program.functional.unflatten(np.array(weights)),
+        code.program.architecture.unflatten(np.array(weights)),
         code.seconds,
         seat.seconds,
         "vmap" if code.program.side_by_side else "map",

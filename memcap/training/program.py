@@ -19,7 +19,7 @@ import optax
 from jax import lax
 
 from memcap.config import Evaluation, Member
-from memcap.models.network import Functional
+from memcap.models.network import Architecture
 from memcap.tasks import Batch, Task
 
 EVALUATION_BATCH = 256
@@ -30,7 +30,7 @@ QUICK: Any = {"xla_backend_optimization_level": 2}
 TRAIN, EVALUATE, STRETCH = 0, 1, 2  # streams of a member's key
 
 
-class Operands(NamedTuple):
+class TrainOperands(NamedTuple):
     """What may differ between the members of one program. `key`: (2,) uint32, of the training stream; the others are scalars."""
 
     key: Any
@@ -42,7 +42,7 @@ class Operands(NamedTuple):
     budget: Any
 
 
-class Asked(NamedTuple):
+class EvalOperands(NamedTuple):
     """What an evaluation of one lane draws. `key`: (2,) uint32; `blocks` of sequences, 0 where none is wanted."""
 
     key: Any
@@ -59,7 +59,7 @@ class Progress(NamedTuple):
     train_score: Any
 
 
-class Lane(NamedTuple):
+class TrainState(NamedTuple):
     """State of one member in flight. `progress.running` ends where the loss or a weight is no longer finite.
 
     Weights, and Adam's moments in `optimizer`, are one flat (P,) vector each: fewer and larger operations to compile and run.
@@ -103,7 +103,7 @@ class Program:
 
     Args:
         task: the task's knobs (its lag is an operand).
-        functional: structure of the network.
+        architecture: structure of the network.
         batch: sequences a training step.
         clip: global gradient norm at which a gradient is clipped.
         evaluation: when a member counts as solved.
@@ -115,7 +115,7 @@ class Program:
     """
 
     task: Task
-    functional: Functional
+    architecture: Architecture
     batch: int
     clip: float
     evaluation: Evaluation
@@ -128,7 +128,7 @@ class Program:
     @property
     def shape(self) -> tuple[Any, ...]:
         """All but the sizes of buffers and lanes: members of one shape can share a program."""
-        return self.task, self.functional, self.batch, self.clip, self.evaluation
+        return self.task, self.architecture, self.batch, self.clip, self.evaluation
 
     @property
     def name(self) -> str:
@@ -144,24 +144,24 @@ class Program:
         """Clipping and Adam over the flat vector; the learning rate is applied by the caller, as it is an operand."""
         return optax.chain(optax.clip_by_global_norm(self.clip), optax.scale_by_adam())
 
-    def blank(self) -> Lane:
+    def blank(self) -> TrainState:
         """An empty lane: zeros on the host. Adam's state starts at zero, so `fresh` needs only the weights."""
-        weights = np.zeros(self.functional.parameters(), np.float32)
+        weights = np.zeros(self.architecture.parameters(), np.float32)
         state = jax.eval_shape(self.optimizer.init, weights)
         optimizer = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), state)
-        return Lane(weights, optimizer, Progress(np.int32(0), np.bool_(False), np.float32(np.nan)))
+        return TrainState(weights, optimizer, Progress(np.int32(0), np.bool_(False), np.float32(np.nan)))
 
-    def fresh(self, member: Member) -> Lane:
+    def fresh(self, member: Member) -> TrainState:
         """The lane of a member that is about to start."""
-        weights = self.functional.init(member.init, [member.seed, member.lag, member.model.units])
+        weights = self.architecture.init(member.init, [member.seed, member.lag, member.model.units])
         blank = self.blank()
         progress = blank.progress._replace(running=np.bool_(True))
-        return blank._replace(weights=self.functional.flatten(weights), progress=progress)
+        return blank._replace(weights=self.architecture.flatten(weights), progress=progress)
 
-    def operands(self, member: Member) -> Operands:
+    def operands(self, member: Member) -> TrainOperands:
         """A member's operands."""
         recipe = member.recipe
-        return Operands(
+        return TrainOperands(
             self._key(member, TRAIN, 0),
             *(np.int32(v) for v in (member.lag, member.length)),
             np.float32(recipe.lr),
@@ -170,18 +170,18 @@ class Program:
             np.int32(recipe.budget or 0),
         )
 
-    def held_out(self, member: Member, index: int) -> Asked:
+    def held_out(self, member: Member, index: int) -> EvalOperands:
         """A member's held-out evaluation number `index`."""
         return self._asked(member, EVALUATE, index, member.lag, member.length, self.evaluation.sequences)
 
-    def stretched(self, member: Member) -> Asked:
+    def stretched(self, member: Member) -> EvalOperands:
         """A member's evaluation at `evaluation.stretch` times its lag or length, over a quarter as many sequences."""
         lag, length = member.task.stretched(member.lag, member.evaluation.stretch)
         return self._asked(member, STRETCH, 0, lag, length, self.evaluation.sequences // 4)
 
-    def _asked(self, member: Member, number: int, index: int, lag: int, length: int, sequences: int) -> Asked:
+    def _asked(self, member: Member, number: int, index: int, lag: int, length: int, sequences: int) -> EvalOperands:
         blocks = max(1, -(-sequences // self.block))
-        return Asked(self._key(member, number, index), np.int32(lag), np.int32(length), np.int32(blocks))
+        return EvalOperands(self._key(member, number, index), np.int32(lag), np.int32(length), np.int32(blocks))
 
     def _key(self, member: Member, number: int, index: int) -> np.ndarray:
         return np.asarray(stream(member.seed, member.lag, member.model.units, number, index))
@@ -193,21 +193,21 @@ class Program:
 
     def _run(self, weights: Any, batch: Batch, length: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         every = self.task.answers == "every"
-        network = self.functional.build(self.functional.unflatten(weights))
+        network = self.architecture.build(self.architecture.unflatten(weights))
         _, outputs = network(batch.inputs, length, boundary=batch.boundary, every=every, reset=self.task.reset_carry)
         return tally(self.task, outputs, batch)
 
-    def _rate(self, operands: Operands, step: jax.Array) -> jax.Array:
+    def _rate(self, operands: TrainOperands, step: jax.Array) -> jax.Array:
         """Learning rate: linear warmup, then constant or a cosine to 0 at the budget."""
         warm = jnp.minimum(1.0, (step + 1) / jnp.maximum(operands.warmup, 1))
         cosine = 0.5 * (1 + jnp.cos(jnp.pi * step / operands.budget))
         return operands.lr * warm * jnp.where(operands.cosine, cosine, 1.0)
 
-    def _train_step(self, lane: Lane, operands: Operands) -> tuple[Lane, jax.Array]:
+    def _train_step(self, lane: TrainState, operands: TrainOperands) -> tuple[TrainState, jax.Array]:
         key = jax.random.fold_in(jax.random.wrap_key_data(operands.key), lane.progress.step)
         return self.update(lane, operands, self.task.sample(key, operands.lag, operands.length, self.steps, self.batch))
 
-    def update(self, lane: Lane, operands: Operands, batch: Batch) -> tuple[Lane, jax.Array]:
+    def update(self, lane: TrainState, operands: TrainOperands, batch: Batch) -> tuple[TrainState, jax.Array]:
         """One training step of one member on a batch. Returns the lane and the batch's mean loss."""
 
         def mean_loss(weights):
@@ -231,9 +231,9 @@ class Program:
             running=alive,
             train_score=jnp.where(alive, mean, progress.train_score),
         )
-        return Lane(weights, optimizer, progress), loss
+        return TrainState(weights, optimizer, progress), loss
 
-    def _advance(self, lane: Lane, operands: Operands) -> tuple[Lane, jax.Array]:
+    def _advance(self, lane: TrainState, operands: TrainOperands) -> tuple[TrainState, jax.Array]:
         """A chunk of training for one member.
 
         Returns the lane, and the loss of each of the chunk's steps: (evaluation.every,), 0 for steps not taken.
@@ -252,7 +252,7 @@ class Program:
         _, lane, losses = lax.while_loop(going, step, (jnp.int32(0), lane, jnp.zeros(self.evaluation.every)))
         return lane, losses
 
-    def _evaluate(self, weights: jax.Array, asked: Asked) -> jax.Array:
+    def _evaluate(self, weights: jax.Array, asked: EvalOperands) -> jax.Array:
         """Score of one member over fresh sequences; NaN where none are wanted. Under `vmap` one that is costs all lanes."""
         key = jax.random.wrap_key_data(asked.key)
 
@@ -275,15 +275,15 @@ class Program:
         lanes = jax.sharding.PartitionSpec(MEMBERS)
         return jax.shard_map(jax.vmap(function), mesh=mesh, in_specs=lanes, out_specs=lanes, check_vma=False)
 
-    def example(self) -> tuple[Lane, Operands, Asked]:
+    def example(self) -> tuple[TrainState, TrainOperands, EvalOperands]:
         """Shapes of what the executables take, all lanes stacked."""
 
         def stacked(value: Any) -> Any:
             return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((self.lanes, *leaf.shape), leaf.dtype), value)
 
         number, real, key = np.int32(0), np.float32(0), np.zeros(2, np.uint32)
-        operands = Operands(key, number, number, real, number, np.bool_(False), number)
-        return stacked(self.blank()), stacked(operands), stacked(Asked(key, number, number, number))
+        operands = TrainOperands(key, number, number, real, number, np.bool_(False), number)
+        return stacked(self.blank()), stacked(operands), stacked(EvalOperands(key, number, number, number))
 
 
 @dataclass(frozen=True)

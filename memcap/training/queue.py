@@ -13,7 +13,7 @@ from typing import Any
 import jax
 
 from memcap.config import Engine, Member
-from memcap.training.population import Chunk, Ended
+from memcap.training.population import Chunk, Result
 from memcap.training.program import Program
 
 MOST_LANES = 4096  # members in flight on an accelerator; what its memory holds may be fewer
@@ -26,7 +26,7 @@ class Listener:
     def curve(self, chunk: Chunk) -> None:
         """A piece of a member's curve. A member that was taken over from a dead worker begins again at step 0."""
 
-    def ended(self, population: str, ended: Sequence[Ended]) -> None:
+    def ended(self, population: str, ended: Sequence[Result]) -> None:
         """Members have ended; `population` names the program that trained them."""
 
 
@@ -37,7 +37,7 @@ def side_by_side(engine: Engine) -> bool:
 
 def shape_of(member: Member) -> Shape:
     """What a member's program depends on, apart from the size of its buffers."""
-    return member.task, member.functional, member.recipe.batch, member.recipe.clip, member.evaluation
+    return member.task, member.architecture, member.recipe.batch, member.recipe.clip, member.evaluation
 
 
 def lengths(member: Member) -> tuple[int, int]:
@@ -68,7 +68,7 @@ class Queue:
         engine: Engine,
         workers: int = 1,
         listener: Listener | None = None,
-        more: Callable[[Sequence[Ended]], Iterable[Member]] | None = None,
+        more: Callable[[Sequence[Result]], Iterable[Member]] | None = None,
     ):
         self.engine, self.workers, self.listener, self.more = engine, workers, listener or Listener(), more
         self.changed = threading.Condition(threading.RLock())
@@ -80,7 +80,7 @@ class Queue:
         self.running: set[Program] = set()  # compiled by a worker
         self.deaths: Counter[Member] = Counter()
         self.held: dict[int, dict[Member, None]] = {worker: {} for worker in range(workers)}
-        self.found: dict[Member, Ended] = {}
+        self.found: dict[Member, Result] = {}
         self.over = threading.Event()  # all done, or stopped
         self.add(members)
 
@@ -108,7 +108,7 @@ class Queue:
         self.changed.notify_all()
 
     def claim(self, worker: int) -> Program | None:
-        """See `Desk.claim`."""
+        """See `QueueClient.claim`."""
         with self.changed:
             self._leave(worker)
             while not self.over.is_set():
@@ -143,7 +143,7 @@ class Queue:
         return made[-1]
 
     def take(self, worker: int, program: Program, most: int) -> list[Member]:
-        """See `Desk.take`: a share of what waits and fits into the program's buffers."""
+        """See `QueueClient.take`: a share of what waits and fits into the program's buffers."""
         with self.changed:
             if program not in self.running:  # a worker compiles before it takes
                 self.running.add(program)
@@ -160,8 +160,8 @@ class Queue:
             self.work[program.shape] -= sum(map(cost, taken))
             return taken
 
-    def ended(self, worker: int, program: Program, ended: Sequence[Ended]) -> None:
-        """See `Desk.ended`."""
+    def ended(self, worker: int, program: Program, ended: Sequence[Result]) -> None:
+        """See `QueueClient.ended`."""
         self.listener.ended(program.name, ended)
         with self.changed:
             for each in ended:
@@ -191,28 +191,28 @@ class Queue:
             return len(members)
 
 
-class Place:
-    """One worker's view of the queue: a `Desk`."""
+class LocalClient:
+    """One worker's view of the queue: a `QueueClient`."""
 
     def __init__(self, queue: Queue, worker: int):
         self.queue, self.worker = queue, worker
 
     def going(self) -> bool:
-        """See `Desk`."""
+        """See `QueueClient`."""
         return not self.queue.over.is_set()
 
     def claim(self) -> Program | None:
-        """See `Desk`."""
+        """See `QueueClient`."""
         return self.queue.claim(self.worker)
 
     def take(self, program: Program, most: int) -> list[Member]:
-        """See `Desk`."""
+        """See `QueueClient`."""
         return self.queue.take(self.worker, program, most)
 
     def curve(self, chunk: Chunk) -> None:
-        """See `Desk`."""
+        """See `QueueClient`."""
         self.queue.listener.curve(chunk)
 
-    def ended(self, program: Program, ended: Sequence[Ended]) -> None:
-        """See `Desk`."""
+    def ended(self, program: Program, ended: Sequence[Result]) -> None:
+        """See `QueueClient`."""
         self.queue.ended(self.worker, program, ended)

@@ -17,9 +17,9 @@ from typing import IO, Any
 import jax
 
 from memcap.config import Member
-from memcap.training.population import Chunk, Ended, work
+from memcap.training.population import Chunk, Result, work
 from memcap.training.program import Program
-from memcap.training.queue import Place
+from memcap.training.queue import LocalClient
 
 SETTINGS = (  # what a worker takes over from the process that starts it
     "jax_compilation_cache_dir",
@@ -58,7 +58,7 @@ def close(process: subprocess.Popen) -> None:
             pipe.close()
 
 
-def serve(process: subprocess.Popen, place: Place) -> None:
+def serve(process: subprocess.Popen, place: LocalClient) -> None:
     """Answer a worker's calls until all is done.
 
     Raises:
@@ -99,8 +99,8 @@ def _send(pipe: IO[bytes], value: Any) -> None:
         raise DiedError from error
 
 
-class _Remote:
-    """The worker's `Desk`: what the parent's `Place` answers."""
+class PipeClient:
+    """The worker's `QueueClient`: what the parent's `LocalClient` answers."""
 
     def __init__(self, receive: IO[bytes], send: IO[bytes]):
         self.receive, self.send = receive, send
@@ -124,7 +124,7 @@ class _Remote:
     def curve(self, chunk: Chunk) -> None:
         self._tell("curve", chunk)
 
-    def ended(self, program: Program, ended: Sequence[Ended]) -> None:
+    def ended(self, program: Program, ended: Sequence[Result]) -> None:
         self._tell("ended", program, ended)
 
 
@@ -133,7 +133,7 @@ def main() -> None:
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     receive, send = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what anyone prints goes to stderr, not between the messages
-    remote = _Remote(receive, send)
+    remote = PipeClient(receive, send)
     try:
         for name, value in _receive(receive).items():
             jax.config.update(name, value)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from memcap.models.constructed import constructed, constructed_units
-from memcap.models.network import Functional
+from memcap.models.network import Architecture
 from memcap.tasks.adding import Adding
 from memcap.tasks.copy import Copy
 from memcap.tasks.count import Count
@@ -22,7 +22,7 @@ SEQUENCES = 2048
 def run(task, model, steps, sequences, weights, lag, length):
     """Fresh sequences and the network's outputs: one program for all lags that share the width and the buffer."""
     batch = task.sample(jax.random.key(lag), lag, length, steps, sequences)
-    network = Functional(model, task.features, task.outputs).build(weights)
+    network = Architecture(model, task.features, task.outputs).build(weights)
     every = task.answers == "every"
     return batch, network(batch.inputs, length, boundary=batch.boundary, every=every, reset=task.reset_carry)[1]
 
@@ -90,7 +90,7 @@ def test_a_shorter_register_does_not_solve_a_longer_lag(task):
 def test_binary_delay_line_forgets_noise():
     """Each copy of a bit is driven back to its level, so noise of up to a quarter of it changes no answer."""
     model, weights = constructed(DelayLine(), 8)
-    network = Functional(model, 2, 2).build(weights)
+    network = Architecture(model, 2, 2).build(weights)
     bits = jax.random.randint(jax.random.key(0), (20, 256), 0, 2)
     forward = jax.jit(network)
     (c, h), _ = forward(bits[:10], carry=network.carry(256))

@@ -12,7 +12,7 @@ from memcap.knobs import UserError
 from memcap.models.constructed import constructed
 from memcap.models.export import export
 from memcap.models.initializers import Init
-from memcap.models.network import Functional, Model
+from memcap.models.network import Architecture, Model
 from memcap.tasks.delay_line import DelayLine
 
 F, U, OUT, B, T = 3, 5, 2, 4, 9
@@ -61,14 +61,14 @@ def torch_lstm(x, weight_ih, weight_hh, bias_ih, bias_hh):
 def drawn(cell, readout):
     """A random network with no zero weight: model, weights, and its outputs (B, T, O) for random inputs (B, T, F)."""
     model = Model(cell, U, readout)
-    functional = Functional(model, F, OUT)
+    architecture = Architecture(model, F, OUT)
     rng = np.random.default_rng(0)
     weights = jax.tree.map(
         lambda leaf: leaf + rng.normal(0, 0.3, leaf.shape).astype(np.float32),
-        functional.init(Init(forget=1.0), [0]),
+        architecture.init(Init(forget=1.0), [0]),
     )
     inputs = rng.normal(size=(B, T, F)).astype(np.float32)
-    _, predictions = jax.jit(functional.build(weights))(np.swapaxes(inputs, 0, 1))
+    _, predictions = jax.jit(architecture.build(weights))(np.swapaxes(inputs, 0, 1))
     return model, weights, inputs, np.transpose(predictions, (2, 1, 0))
 
 

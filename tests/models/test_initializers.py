@@ -14,7 +14,7 @@ from scipy.stats import kstest
 from memcap.knobs import UserError
 from memcap.models.initializers import GATES, PRESETS, Init, draw_cell, orthogonal, preset
 from memcap.models.lstm import lstm_scan
-from memcap.models.network import Functional, Model
+from memcap.models.network import Architecture, Model
 
 B, F, U, OUT = 3, 4, 5, 2
 LSTMS = ("lstm", "OptimizedLSTMCell")
@@ -23,13 +23,13 @@ NAMED = (*GATED, "SimpleCell")
 SHUT, OPEN = -40.0, 40.0
 
 
-def functional(cell: str, readout: str = "dense") -> Functional:
-    return Functional(Model(cell, U, readout), F, OUT)
+def architecture(cell: str, readout: str = "dense") -> Architecture:
+    return Architecture(Model(cell, U, readout), F, OUT)
 
 
 @cache
 def one_step(cell: str):
-    net = functional(cell)
+    net = architecture(cell)
     return jax.jit(lambda weights, carry, x: net.build(weights).cell(carry, x))
 
 
@@ -39,7 +39,7 @@ def act(cell: str, init: Init, seed: int = 0, x=None):
     c, h = rng.uniform(-1, 1, (2, B, U)).astype(np.float32)
     carry = h if cell in ("GRUCell", "SimpleCell") else (c, h)
     x = rng.standard_normal((B, F)).astype(np.float32) if x is None else x
-    return carry, *one_step(cell)(functional(cell).init(init, [1]), carry, x)
+    return carry, *one_step(cell)(architecture(cell).init(init, [1]), carry, x)
 
 
 @pytest.mark.parametrize("cell", LSTMS)
@@ -76,7 +76,7 @@ def test_the_gates_of_a_gru_do_what_their_names_say():
 def test_a_preset_sets_the_gates_at_rest(cell, name):
     """Read off the derivatives of a step at zero state and input, where only biases and recurrent blocks act."""
     init = preset(name, 20, 40)
-    weights = functional(cell).init(init, [1])
+    weights = architecture(cell).init(init, [1])
     forget = np.full(U, init.forget) if init.spread is None else _chrono_biases(cell)
     write = np.full(U, init.input) if init.spread is None else -forget
 
@@ -110,7 +110,7 @@ def _chrono_biases(cell: str):
 def test_our_lstm_and_flax_s_start_as_the_same_function(name):
     init = Init() if name == "flax" else preset(name, 20, 40)
     x = np.random.default_rng(0).integers(0, F, (7, B))
-    weights = [functional(cell).init(init, [5]) for cell in LSTMS]
+    weights = [architecture(cell).init(init, [5]) for cell in LSTMS]
     ours, theirs = (whole(cell)(each, x) for cell, each in zip(LSTMS, weights, strict=True))
     np.testing.assert_allclose(ours, theirs, atol=1e-6)
     assert np.std(ours) > 1e-3
@@ -118,7 +118,7 @@ def test_our_lstm_and_flax_s_start_as_the_same_function(name):
 
 @cache
 def whole(cell: str):
-    net = functional(cell)
+    net = architecture(cell)
     return jax.jit(lambda weights, x: net.build(weights)(x)[1])
 
 
@@ -153,7 +153,7 @@ def test_recurrent_blocks_may_be_gaussian():
 
 @pytest.mark.parametrize("cell", LSTMS)
 def test_open_gate_starts_with_a_loop_gain_of_1_16(cell):
-    weights = functional(cell).init(preset("open_gate", 50, 110), [2])
+    weights = architecture(cell).init(preset("open_gate", 50, 110), [2])
     zero = jnp.zeros((1, U))
     loop = jax.jacobian(lambda h: one_step(cell)(weights, (zero, h[None]), jnp.zeros((1, F)))[1][0])(zero[0])
     np.testing.assert_allclose(np.linalg.svd(loop, compute_uv=False), expit(2) ** 2 * 1.5, rtol=1e-5)
@@ -200,7 +200,7 @@ def test_what_the_forget_bias_alone_leaves_of_a_cell_at_lag_50(bias):
     """sigmoid(b)^50: with the candidate's loop cut, all the gradient goes through the cell."""
     start, ends = np.random.default_rng(3).standard_normal((2, U, B)).astype(np.float32)
     init = replace(preset("forget_bias", 50, 51, bias), gain=0.0)
-    gradient = cell_gradient(functional("lstm").init(init, [0])["cell"], 1e-3 * start, ends)
+    gradient = cell_gradient(architecture("lstm").init(init, [0])["cell"], 1e-3 * start, ends)
     ratio = np.linalg.norm(gradient) / np.linalg.norm(ends)
     assert ratio == pytest.approx(expit(bias) ** 50, rel=0.02)
     assert ratio == pytest.approx(ANCHORS[bias], rel=0.05)
@@ -211,7 +211,7 @@ def test_a_forget_bias_of_the_log_of_the_lag_keeps_the_gradient_alive():
     start, ends = np.random.default_rng(3).standard_normal((2, U, B)).astype(np.float32)
 
     def ratio(init):
-        gradient = cell_gradient(functional("lstm").init(init, [0])["cell"], 1e-3 * start, ends)
+        gradient = cell_gradient(architecture("lstm").init(init, [0])["cell"], 1e-3 * start, ends)
         return np.linalg.norm(gradient) / np.linalg.norm(ends)
 
     assert ratio(Init()) < 1e-5
@@ -228,7 +228,7 @@ def same(a, b) -> bool:
     [("lstm", False, "dense"), ("lstm", False, "lstm"), ("GRUCell", False, "dense"), ("GRUCell", True, "dense")],
 )
 def test_the_same_entropy_draws_the_same_weights(cell, flax, readout):
-    net, init = functional(cell, readout), None if flax else preset("chrono", 5, 20)
+    net, init = architecture(cell, readout), None if flax else preset("chrono", 5, 20)
     first = net.init(init, [3, 1])
     assert {leaf.dtype for leaf in jax.tree.leaves(first)} == {np.dtype(np.float32)}
     assert jax.tree.map(np.shape, first) == jax.tree.map(lambda leaf: leaf.shape, net.abstract_weights())
@@ -242,10 +242,10 @@ def test_the_same_entropy_draws_the_same_weights(cell, flax, readout):
 @pytest.mark.parametrize(("cell", "flax"), [*((cell, False) for cell in NAMED), ("GRUCell", True)])
 def test_a_dense_readout_starts_without_bias_and_an_lstm_readout_with_a_forget_bias_of_1(cell, flax):
     init = None if flax else preset("open_gate", 5, 20)
-    readout = functional(cell).init(init, [0])["readout"]
+    readout = architecture(cell).init(init, [0])["readout"]
     assert not np.any(readout["bias"])
     assert 0.5 * math.sqrt(6 / (U + OUT)) < np.abs(readout["kernel"]).max() <= math.sqrt(6 / (U + OUT))
-    top = functional(cell, "lstm").init(init, [0])["readout"]
+    top = architecture(cell, "lstm").init(init, [0])["readout"]
     np.testing.assert_array_equal(top["bias"], np.repeat([0, 1, 0, 0], OUT))
 
 

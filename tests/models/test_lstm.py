@@ -12,7 +12,7 @@ from flax import nnx
 from lstm_reference import Result, network, quick_jit, relative_error
 
 from memcap.models.lstm import lstm_scan
-from memcap.models.network import Functional, Model
+from memcap.models.network import Architecture, Model
 
 T, LENGTH, B, F, U, OUT = 9, 7, 3, 4, 5, 2
 LIMIT = {"float32": 1e-5, "float64": 1e-12}
@@ -97,10 +97,10 @@ def weighed(outputs, carry, d_outputs, d_carry):
 
 @cache
 def ours(case: Case):
-    functional = Functional(Model("lstm", U, case.readout), F, OUT)
+    architecture = Architecture(Model("lstm", U, case.readout), F, OUT)
 
     def loss(weights, carry, inputs, length, boundary, d_outputs, d_carry):
-        net = functional.build(weights)
+        net = architecture.build(weights)
         final, outputs = net(inputs, length, carry, boundary, every=case.every, reset=case.window == "reset")
         return weighed(outputs, final, d_outputs, d_carry), (outputs, final)
 

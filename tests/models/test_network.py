@@ -11,7 +11,7 @@ from lstm_reference import quick_jit, relative_error
 
 from memcap.knobs import UserError
 from memcap.models.initializers import Init
-from memcap.models.network import Functional, Model
+from memcap.models.network import Architecture, Model
 
 T, B, F, U, OUT = 8, 3, 4, 5, 2
 FLAX_CELLS = sorted(name for name, kind in vars(nnx).items() if isinstance(kind, type) and issubclass(kind, nnx.RNNCellBase))
@@ -20,23 +20,23 @@ CELLS = ("lstm", *FLAX_CELLS)
 READOUTS = ("dense", "lstm")
 
 
-def functional(cell: str, readout: str = "dense", units: int = U) -> Functional:
-    return Functional(Model(cell, units, readout), F, OUT)
+def architecture(cell: str, readout: str = "dense", units: int = U) -> Architecture:
+    return Architecture(Model(cell, units, readout), F, OUT)
 
 
 def random_like(rng, tree):
     return jax.tree.map(lambda leaf: (0.7 * rng.standard_normal(leaf.shape)).astype(np.float32), tree)
 
 
-def random_weights(net: Functional, seed: int = 0):
+def random_weights(net: Architecture, seed: int = 0):
     return random_like(np.random.default_rng(seed), net.abstract_weights())
 
 
-def zero_carry(net: Functional):
+def zero_carry(net: Architecture):
     return jax.tree.map(np.zeros_like, random_carry(net))
 
 
-def random_carry(net: Functional, seed: int = 1):
+def random_carry(net: Architecture, seed: int = 1):
     shapes = nnx.eval_shape(lambda: net.build(random_weights(net)).carry(B))
     return random_like(np.random.default_rng(seed), shapes)
 
@@ -50,17 +50,17 @@ def symbols(seed: int = 2):
 
 
 @cache
-def whole(net: Functional):
+def whole(net: Architecture):
     return quick_jit(lambda weights, carry, inputs, length: net.build(weights)(inputs, length, carry))
 
 
 @cache
-def last(net: Functional):
+def last(net: Architecture):
     return quick_jit(lambda weights, carry, inputs, length: net.build(weights)(inputs, length, carry, every=False))
 
 
 @cache
-def step(net: Functional):
+def step(net: Architecture):
     return quick_jit(lambda weights, carry, inputs: net.build(weights).step(carry, inputs))
 
 
@@ -72,7 +72,7 @@ def close(a, b, limit=1e-6):
 @pytest.mark.parametrize("readout", READOUTS)
 @pytest.mark.parametrize("cell", CELLS)
 def test_a_stream_and_chunks_equal_the_whole_sequence(cell, readout):
-    net = functional(cell, readout)
+    net = architecture(cell, readout)
     weights, start = random_weights(net), random_carry(net)
     inputs = symbols() if readout == "dense" else reals()
     end, outputs = whole(net)(weights, start, inputs, T)
@@ -94,7 +94,7 @@ def test_a_stream_and_chunks_equal_the_whole_sequence(cell, readout):
 
 @pytest.mark.parametrize(("cell", "readout"), [("lstm", "dense"), ("lstm", "lstm"), ("GRUCell", "dense")])
 def test_the_last_step_alone_equals_the_last_of_every_step(cell, readout):
-    net = functional(cell, readout)
+    net = architecture(cell, readout)
     weights, start, inputs = random_weights(net), random_carry(net), symbols()
     for length in (1, 5, T):
         end, outputs = whole(net)(weights, start, inputs, length)
@@ -106,14 +106,14 @@ def test_the_last_step_alone_equals_the_last_of_every_step(cell, readout):
 
 @pytest.mark.parametrize("cell", ["lstm", "GRUCell"])
 def test_symbols_are_one_hot_reals_and_the_defaults_are_all_steps_from_zero(cell):
-    net = functional(cell)
+    net = architecture(cell)
     weights, inputs = random_weights(net), symbols()
     plain = quick_jit(lambda weights, inputs: net.build(weights)(inputs))(weights, np.eye(F, dtype=np.float32)[inputs])
     close(plain, whole(net)(weights, zero_carry(net), inputs, T))
 
 
 @cache
-def windowed(net: Functional, reset: bool):
+def windowed(net: Architecture, reset: bool):
     """Last output, and the gradient of its weighed sum in weights, carry and inputs."""
 
     def loss(weights, carry, inputs, boundary):
@@ -129,7 +129,7 @@ WINDOWED = [("lstm", "dense"), ("lstm", "lstm"), ("GRUCell", "dense")]
 @pytest.mark.parametrize("reset", [False, True], ids=["cut", "reset"])
 @pytest.mark.parametrize(("cell", "readout"), WINDOWED)
 def test_no_gradient_reaches_a_write_in_an_earlier_window(cell, readout, reset):
-    net = functional(cell, readout)
+    net = architecture(cell, readout)
     weights, carry, inputs = random_weights(net), random_carry(net), reals()
     run = windowed(net, reset)
     inputs[:4, :, 0], inputs[4:, :, 0] = 1, 0  # feature 0 is on in the first window only
@@ -155,7 +155,7 @@ def test_no_gradient_reaches_a_write_in_an_earlier_window(cell, readout, reset):
 
 @pytest.mark.parametrize(("cell", "readout"), WINDOWED)
 def test_a_reset_window_equals_a_fresh_sequence(cell, readout):
-    net = functional(cell, readout)
+    net = architecture(cell, readout)
     weights, inputs = random_weights(net), reals()
     _, output = windowed(net, True)(weights, random_carry(net), inputs, np.arange(T) == 4)
     _, fresh = last(net)(weights, zero_carry(net), np.roll(inputs, -4, 0), T - 4)
@@ -164,7 +164,7 @@ def test_a_reset_window_equals_a_fresh_sequence(cell, readout):
 
 @pytest.mark.parametrize("cell", ["lstm", "GRUCell"])
 def test_one_trace_serves_every_length_and_window(cell):
-    net, traces = functional(cell), []
+    net, traces = architecture(cell), []
 
     @quick_jit
     def run(weights, inputs, length, boundary):
@@ -179,7 +179,7 @@ def test_one_trace_serves_every_length_and_window(cell):
 
 @pytest.mark.parametrize(("cell", "readout"), [*((cell, "dense") for cell in CELLS), ("lstm", "lstm")])
 def test_every_cell_plugs_in_and_trains_a_step(cell, readout):
-    net = functional(cell, readout)
+    net = architecture(cell, readout)
     weights = net.init(None, [0])
     target = symbols(3)[-1] % OUT
 
@@ -210,16 +210,16 @@ def test_every_cell_of_flax_is_known_here():
 def test_carry_numbers_are_those_of_the_carry_itself(cell):
     each = NUMBERS[cell]
     for readout, more in (("dense", 0), ("lstm", 2 * OUT)):
-        net = functional(cell, readout)
+        net = architecture(cell, readout)
         real = sum(leaf.size for leaf in jax.tree.leaves(zero_carry(net)))
         assert net.carry_numbers() == real // B == each * U + more
         assert net.numbers_per_unit() == each
-        assert functional(cell, readout, units=4096).numbers_per_unit() == each
+        assert architecture(cell, readout, units=4096).numbers_per_unit() == each
 
 
 @pytest.mark.parametrize(("units", "count"), [(64, 19_720), (8, 680)])
 def test_parameters_are_4u_n_plus_u_plus_1_and_the_readouts(units, count):
-    net = Functional(Model("lstm", units), 10, 8)
+    net = Architecture(Model("lstm", units), 10, 8)
     weights = net.init(Init(), [0])
     assert net.parameters() == count == 4 * units * (10 + units + 1) + 8 * (units + 1)
     assert sum(leaf.size for leaf in jax.tree.leaves(weights)) == count
@@ -248,7 +248,7 @@ def test_a_wrong_model_is_one_line(arguments, named, allowed):
 
 
 def test_a_preset_is_refused_for_a_cell_whose_gates_are_not_known():
-    net = functional("LSTMCell")
+    net = architecture("LSTMCell")
     with pytest.raises(UserError) as error:
         net.init(Init(forget=1.0), [0])
     message = str(error.value)

@@ -21,7 +21,7 @@ from memcap.studies.axes import members
 from memcap.studies.job import environment, row, run
 from memcap.studies.progress import Progress
 from memcap.tracking import NoTracker
-from memcap.training.engine import Chunk, Ended, train
+from memcap.training.engine import Chunk, Result, train
 
 AXES = {"model.units": [1, 2], "task.lag": [2, 3], "seed": 2}
 
@@ -154,9 +154,9 @@ def test_a_longer_job_trains_what_is_new(trained, tmp_path, monkeypatch):
 
 
 def fake(member, **changes):
-    weights = member.functional.init(member.init, [0])
+    weights = member.architecture.init(member.init, [0])
     values = {"status": "diverged", "steps": 0, "score": np.nan, "best": np.nan, "stretched": np.nan, "train_loss": np.inf}
-    return Ended(member, **values | changes, weights=weights, compile_seconds=1.0, run_seconds=1.0, batching="map")
+    return Result(member, **values | changes, weights=weights, compile_seconds=1.0, run_seconds=1.0, batching="map")
 
 
 def test_what_was_never_measured_is_null():
@@ -339,14 +339,14 @@ def test_a_shard_is_written_soon_even_if_its_population_rests(tmp_path, monkeypa
     monkeypatch.setattr(job.time, "monotonic", lambda: clock[0])
     found = members(small_job({"seed": 5}))
     store.prepare(tmp_path)
-    keeper = job._Keeper(tmp_path, "s", NoTracker(), Progress(5, 0))
+    writer = job._RowWriter(tmp_path, "s", NoTracker(), Progress(5, 0))
     for population, member, seconds, kept in (("a", 0, 0, 1), ("a", 1, 1, 1), ("b", 2, 1, 2), ("b", 3, 6, 4)):
         clock[0] += seconds
-        keeper.ended(population, [fake(found[member])])
+        writer.ended(population, [fake(found[member])])
         assert store.read(tmp_path).height == kept
-    keeper.ended("b", [fake(found[4])])
+    writer.ended("b", [fake(found[4])])
     clock[0] += 6
-    keeper.curve(Chunk(found[4], 0, np.zeros(0), 0.0, None))  # nobody else ends, but somebody trains
+    writer.curve(Chunk(found[4], 0, np.zeros(0), 0.0, None))  # nobody else ends, but somebody trains
     assert store.read(tmp_path).height == 5
 
 
@@ -354,10 +354,10 @@ def test_a_full_shard_is_left_alone_and_the_next_begun(tmp_path, monkeypatch):
     monkeypatch.setattr(job, "ROWS_OF_A_SHARD", 2)
     found = members(small_job({"seed": 5}))
     store.prepare(tmp_path)
-    keeper = job._Keeper(tmp_path, "s", NoTracker(), Progress(5, 0))
+    writer = job._RowWriter(tmp_path, "s", NoTracker(), Progress(5, 0))
     for member in found:
-        keeper.ended("a", [fake(member)])
-    keeper.flush()
+        writer.ended("a", [fake(member)])
+    writer.flush()
     assert [pl.read_parquet(path).height for path in store.shards(tmp_path)] == [2, 2, 1]
     assert sorted(store.read(tmp_path)["key"]) == sorted(m.key for m in found)
     for each in store.read(tmp_path).iter_rows(named=True):
@@ -367,10 +367,10 @@ def test_a_full_shard_is_left_alone_and_the_next_begun(tmp_path, monkeypatch):
 def test_two_jobs_of_the_same_members_never_write_the_same_file(tmp_path):
     first, second = members(small_job(axes={"seed": 2}))
     store.prepare(tmp_path)
-    keepers = [job._Keeper(tmp_path, "s", NoTracker(), Progress(2, 0)) for _ in range(2)]
-    for keeper, member in zip(keepers, (first, second), strict=True):
-        keeper.ended("population", [fake(member)])
-        keeper.flush()
+    keepers = [job._RowWriter(tmp_path, "s", NoTracker(), Progress(2, 0)) for _ in range(2)]
+    for writer, member in zip(keepers, (first, second), strict=True):
+        writer.ended("population", [fake(member)])
+        writer.flush()
     assert set(store.read(tmp_path)["key"]) == {first.key, second.key}
     for row_ in store.read(tmp_path).iter_rows(named=True):
         assert store.weights_of(tmp_path, row_)

@@ -119,7 +119,7 @@ def counted(monkeypatch):
     step, build = Program._train_step, jax.stages.Lowered.compile
 
     def traced(self, *arguments):
-        counts["steps"].append(self.functional.model.units)
+        counts["steps"].append(self.architecture.model.units)
         return step(self, *arguments)
 
     def built(self, *arguments, **options):
@@ -176,7 +176,7 @@ def test_programs_group_by_what_a_program_depends_on():
 
 def test_the_costliest_program_starts_first():
     groups = programs([member(model={"units": u}, recipe={"budget": b}) for u, b in ((1, 10), (9, 10), (2, 900))], ONE)
-    assert [program.functional.model.units for program in groups] == [2, 9, 1]
+    assert [program.architecture.model.units for program in groups] == [2, 9, 1]
 
 
 def test_defaults_of_the_engine_on_a_cpu():

@@ -31,11 +31,11 @@ def stream(member, number, index=0):
 
 
 @cache
-def stepped(functional, task):
+def stepped(architecture, task):
     """Outputs (T, B, O) of the network, one `step` at a time: the streaming path, not the trainer's."""
 
     def outputs(weights, inputs):
-        network = functional.build(weights)
+        network = architecture.build(weights)
         return jax.lax.scan(network.step, network.carry(inputs.shape[1]), inputs)[1]
 
     return jax.jit(outputs)
@@ -54,7 +54,7 @@ def plain_score(member, weights, key, blocks, size, lag=None, length=None):
     scores = []
     for block in range(blocks):
         batch = member.task.sample(jax.random.fold_in(key, block), lag, length, length, size)
-        outputs = stepped(member.functional, member.task)(weights, batch.inputs)
+        outputs = stepped(member.architecture, member.task)(weights, batch.inputs)
         answers, targets = due(member.task, outputs, batch)
         if member.task.loss == "classes":
             scores.append(np.mean(np.argmax(answers, -1) == targets))
@@ -75,13 +75,13 @@ def plain_score(member, weights, key, blocks, size, lag=None, length=None):
     ids=["symbols", "reals"],
 )
 def test_training_is_adam_as_optax_writes_it(trained):
-    task, recipe, functional = trained.task, trained.recipe, trained.functional
+    task, recipe, architecture = trained.task, trained.recipe, trained.architecture
     warm = optax.linear_schedule(0, 1, recipe.warmup) if recipe.warmup else lambda step: 1.0
     cosine = optax.cosine_decay_schedule(1.0, recipe.budget)
     optimizer = optax.chain(
         optax.clip_by_global_norm(recipe.clip), optax.adam(lambda step: recipe.lr * warm(step + 1) * cosine(step))
     )
-    network = stepped(functional, task)
+    network = stepped(architecture, task)
 
     def loss(weights, batch):
         outputs = network(weights, batch.inputs)
@@ -97,14 +97,14 @@ def test_training_is_adam_as_optax_writes_it(trained):
         change, state = optimizer.update(gradient, state, weights)
         return optax.apply_updates(weights, change), state, found
 
-    weights = functional.init(trained.init, [trained.seed, trained.lag, trained.model.units])
+    weights = architecture.init(trained.init, [trained.seed, trained.lag, trained.model.units])
     state, losses = optimizer.init(weights), []
     for step in range(20):
         weights, state, found = update(weights, state, jax.random.fold_in(stream(trained, TRAIN), step))
         losses.append(float(found))
     (ended,) = train([trained], ONE)
     assert ended.steps == 20
-    np.testing.assert_allclose(vector(ended), functional.flatten(weights), atol=1e-5)
+    np.testing.assert_allclose(vector(ended), architecture.flatten(weights), atol=1e-5)
     assert ended.train_loss == pytest.approx(np.mean(losses[10:]), abs=1e-5)
 
 
@@ -275,10 +275,10 @@ def test_successive_and_budget_from_outside():
 
 
 @cache
-def plain_update(functional, task, lag, length, recipe):
+def plain_update(architecture, task, lag, length, recipe):
     """A training step, with Adam as optax writes it: weights, state and key -> weights, state and accuracy."""
     optimizer = optax.chain(optax.clip_by_global_norm(recipe.clip), optax.adam(recipe.lr))
-    network = stepped(functional, task)
+    network = stepped(architecture, task)
 
     def loss(weights, batch):
         logits = network(weights, batch.inputs)
@@ -304,8 +304,8 @@ def plainly(one):
     Returns the row that the first verdict gives: status, steps, score, and the weights at that moment; and the steps taken.
     """
     recipe, ask = one.recipe, one.evaluation
-    optimizer, update = plain_update(one.functional, one.task, one.lag, one.length, recipe)
-    weights = one.functional.init(one.init, [one.seed, one.lag, one.model.units])
+    optimizer, update = plain_update(one.architecture, one.task, one.lag, one.length, recipe)
+    weights = one.architecture.init(one.init, [one.seed, one.lag, one.model.units])
     state, mean, passed, asked, row, step = optimizer.init(weights), None, 0, 0, None, 0
     while step < recipe.budget or row is None:
         for _ in range(min(ask.every, recipe.budget - step)):
@@ -317,9 +317,9 @@ def plainly(one):
         score = plain_score(one, weights, stream(one, EVALUATE, asked), -(-ask.sequences // 256), min(ask.sequences, 256))
         asked, passed = asked + 1, passed + 1 if score >= 0.99 else 0
         if row is None and passed == ask.successive:
-            row = "solved", step, score, one.functional.flatten(weights)
+            row = "solved", step, score, one.architecture.flatten(weights)
         elif row is None and step == recipe.budget and not passed:
-            row = "unsolved", step, score, one.functional.flatten(weights)
+            row = "unsolved", step, score, one.architecture.flatten(weights)
     return row, step
 
 

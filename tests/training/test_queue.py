@@ -6,12 +6,12 @@ import pytest
 from training_checks import ONE, Remembers, member
 
 from memcap.config import Engine
-from memcap.training.population import Ended
+from memcap.training.population import Result
 from memcap.training.queue import Queue
 
 
 def ended(member):
-    return Ended(member, "solved", 1, 1.0, 1.0, 1.0, 0.0, {}, 1.0, 1.0, "map")
+    return Result(member, "solved", 1, 1.0, 1.0, 1.0, 0.0, {}, 1.0, 1.0, "map")
 
 
 def wide(units, count=1, lag=3, **recipe):
@@ -20,8 +20,8 @@ def wide(units, count=1, lag=3, **recipe):
 
 def test_workers_claim_different_programs_the_costliest_first():
     queue = Queue([*wide(1, 4), *wide(9, 4), *wide(2, 4)], ONE, 2)
-    assert [queue.claim(worker).functional.model.units for worker in (0, 1, 0)] == [9, 2, 9]
-    assert queue.claim(1).functional.model.units == 2  # what it had is costlier than what is left
+    assert [queue.claim(worker).architecture.model.units for worker in (0, 1, 0)] == [9, 2, 9]
+    assert queue.claim(1).architecture.model.units == 2  # what it had is costlier than what is left
 
 
 def test_no_worker_takes_more_than_its_share():
@@ -53,7 +53,7 @@ def test_a_program_that_is_left_wakes_who_waits_for_it():
     helper.join(0.2)
     queue.add(wide(9))
     helper.join(10)
-    assert got[0].functional.model.units == 9
+    assert got[0].architecture.model.units == 9
     queue.claim(0)
     assert queue.claim(1) is not None
 

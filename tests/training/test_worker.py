@@ -15,7 +15,7 @@ from memcap.config import Engine
 from memcap.training import worker
 from memcap.training.engine import train
 from memcap.training.population import work
-from memcap.training.queue import Place, Queue
+from memcap.training.queue import LocalClient, Queue
 
 TWO = Engine("map", workers=2)
 PATHS = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]
@@ -36,7 +36,7 @@ def child():
 def test_a_process_trains_as_this_one_does(child):
     process, listener = child
     queue = Queue(LONG, TWO, 1, listener)
-    worker.serve(process, Place(queue, 0))
+    worker.serve(process, LocalClient(queue, 0))
     assert process.wait(30) == 0
     assert len(listener.results) == 4
     for ours in train(LONG, replace(TWO, workers=1)):
@@ -53,10 +53,10 @@ def test_a_killed_worker_is_noticed_and_loses_nothing(child):
 
     queue = Queue(LONG, TWO, 2, Kills())
     with pytest.raises(worker.DiedError):
-        worker.serve(process, Place(queue, 1))
+        worker.serve(process, LocalClient(queue, 1))
     assert queue.lost(1) == 1
     queue.listener = listener
-    work(Place(queue, 0))
+    work(LocalClient(queue, 0))
     assert sorted(m.key for m in queue.found) == sorted(m.key for m in LONG)
     assert len(listener.results) == 4
 
@@ -105,13 +105,13 @@ def test_a_listeners_broken_pipe_is_no_dead_worker(child):
             raise BrokenPipeError
 
     with pytest.raises(BrokenPipeError):
-        worker.serve(process, Place(Queue(LONG, TWO, 1, Broken()), 0))
+        worker.serve(process, LocalClient(Queue(LONG, TWO, 1, Broken()), 0))
 
 
 def test_a_worker_that_cannot_start_ends_the_job():
     process = subprocess.Popen([sys.executable, "-c", ""], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     with pytest.raises(RuntimeError, match="a worker could not start"):
-        worker.serve(process, Place(Queue(LONG, TWO), 0))
+        worker.serve(process, LocalClient(Queue(LONG, TWO), 0))
     process.wait()
     worker.close(process)
 
@@ -130,7 +130,7 @@ def test_an_error_in_a_worker_ends_the_job_with_its_traceback(child):
     lost = member()
     object.__setattr__(lost.recipe, "init", "no such start")
     with pytest.raises(RuntimeError, match=r"(?s)a worker failed.*Traceback.*no such start"):
-        worker.serve(process, Place(Queue([lost], TWO), 0))
+        worker.serve(process, LocalClient(Queue([lost], TWO), 0))
 
 
 SCRIPT = """

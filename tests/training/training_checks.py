@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from memcap.config import Engine, Member, resolve, task_defaults
-from memcap.training.engine import Chunk, Ended, Listener
+from memcap.training.engine import Chunk, Result, Listener
 from memcap.training.program import Program
 from memcap.training.queue import Queue
 
@@ -40,7 +40,7 @@ class Remembers(Listener):
 
     def __init__(self) -> None:
         self.points: dict[Member, list[tuple[int, dict[str, float]]]] = {}
-        self.results: list[Ended] = []
+        self.results: list[Result] = []
         self.populations: list[str] = []  # of each result
 
     def curve(self, chunk: Chunk) -> None:
@@ -65,18 +65,18 @@ def programs(members, engine: Engine) -> dict[Program, list[Member]]:
     return found
 
 
-def vector(ended: Ended) -> np.ndarray:
+def vector(ended: Result) -> np.ndarray:
     """A result's weights as one vector."""
-    return ended.member.functional.flatten(ended.weights)
+    return ended.member.architecture.flatten(ended.weights)
 
 
 def start(member: Member) -> np.ndarray:
     """A member's weights before training, as one vector."""
-    functional = member.functional
-    return functional.flatten(functional.init(member.init, [member.seed, member.lag, member.model.units]))
+    architecture = member.architecture
+    return architecture.flatten(architecture.init(member.init, [member.seed, member.lag, member.model.units]))
 
 
-def assert_same(one: Ended, other: Ended) -> None:
+def assert_same(one: Result, other: Result) -> None:
     """Equal to float rounding."""
     assert (one.member, one.status, one.steps) == (other.member, other.status, other.steps)
     scores = [(e.score, e.best, e.stretched, e.train_loss) for e in (one, other)]
