@@ -179,7 +179,7 @@ def _measured(found: Answer) -> list[str]:
     if point.stretched is not None:
         score = "accuracy" if point.task.higher_is_better else "error"
         said.append(
-            f"EvalOperands at {point.stretch} times the lag (or length), the solved nets' median {score} is {point.stretched:.3g}."
+            f"Asked at {point.stretch} times the lag (or length), the solved nets' median {score} is {point.stretched:.3g}."
         )
     return said
 

@@ -25,7 +25,7 @@ from memcap.studies import store
 from memcap.studies.progress import Progress
 from memcap.studies.search import Bisect
 from memcap.tracking import Tracker
-from memcap.training.engine import Chunk, Result, Listener, train
+from memcap.training.engine import Chunk, Listener, Result, train
 
 SECONDS_BETWEEN_WRITES = 5.0
 ROWS_OF_A_SHARD = 256  # a shard is rewritten whole until it has as many

@@ -24,7 +24,7 @@ from memcap.training import worker
 from memcap.training.population import Chunk, Result, work
 from memcap.training.queue import Listener, LocalClient, Queue
 
-__all__ = ["Chunk", "Result", "Listener", "train", "workers"]
+__all__ = ["Chunk", "Listener", "Result", "train", "workers"]
 
 
 def workers(engine: Engine) -> int:

@@ -13,7 +13,7 @@ import jax
 import numpy as np
 
 from memcap.config import Member
-from memcap.training.program import EvalOperands, Compiled, Program, compiled
+from memcap.training.program import Compiled, EvalOperands, Program, compiled
 
 
 @dataclass(frozen=True)

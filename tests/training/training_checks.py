@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from memcap.config import Engine, Member, resolve, task_defaults
-from memcap.training.engine import Chunk, Result, Listener
+from memcap.training.engine import Chunk, Listener, Result
 from memcap.training.program import Program
 from memcap.training.queue import Queue
 
