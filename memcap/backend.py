@@ -1,18 +1,31 @@
-"""Set up JAX before it is imported: fast compilation on CPUs, and a compilation cache that outlives the process.
+"""How JAX is set up: flags that make small programs fast on CPUs, a compilation cache that outlives the process, and the
+precision of products. The library does it by itself, before it compiles anything; nothing here needs the command.
 
-Two XLA flags make the small programs of a study compile in less time and run faster on a CPU. A
-jaxlib that doesn't know a flag aborts the process, so they are tried in a child process first, once a jaxlib version.
+Two XLA flags make the small programs of a study compile in less time and run faster on a CPU. A jaxlib that doesn't know a flag
+aborts the process (0.12 no longer knows the first, and its steps are slower), so each is tried in a child process first, once a
+jaxlib version. The flags in use are in every row (`xla_flags`).
 """
 
+import contextlib
 import hashlib
 import importlib.metadata
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 CPU_FLAGS = ("--xla_cpu_use_fusion_emitters=false", "--xla_cpu_prefer_vector_width=512")
+# Accelerators would round the factors of a product to 8 or 11 bits: enough noise to blur what a carry holds.
+PRECISION = "highest"
 _PROBE = "import jax; jax.jit(lambda x: x + 1)(1.0)"
+# JAX's own values: a setting that differs from them is the user's.
+_CACHE = {
+    "jax_persistent_cache_min_compile_time_secs": (1.0, 0.0),
+    "jax_persistent_cache_min_entry_size_bytes": (0, -1),
+}
 
 
 def cache_folder() -> Path:
@@ -20,21 +33,31 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "memcap"
 
 
-def _flags_work(folder: Path) -> bool:
-    verdict = folder / f"flags-jaxlib-{importlib.metadata.version('jaxlib')}-{hash_of(CPU_FLAGS)}"
+def precision() -> Any:
+    """A context in which programs are compiled with float32 products, whatever the process has set."""
+    import jax
+
+    return jax.default_matmul_precision(PRECISION)
+
+
+def _flag_works(flag: str) -> bool:
+    verdict = cache_folder() / f"flag-jaxlib-{importlib.metadata.version('jaxlib')}-{hash_of(flag)}"
     try:
         known = verdict.read_text()
     except OSError:
         known = ""
     if known in ("yes", "no"):
         return known == "yes"
-    environment = {**os.environ, "XLA_FLAGS": " ".join(CPU_FLAGS), "JAX_PLATFORMS": "cpu"}
-    works = subprocess.run([sys.executable, "-c", _PROBE], env=environment, capture_output=True, check=False).returncode == 0
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        verdict.write_text("yes" if works else "no")
-    except OSError:
-        pass  # no cache folder: ask again next time
+    environment = {**os.environ, "XLA_FLAGS": flag, "JAX_PLATFORMS": "cpu"}
+    # -P: a file jax.py in the current folder is none of ours
+    tried = subprocess.run([sys.executable, "-P", "-c", _PROBE], env=environment, capture_output=True, check=False)
+    works = tried.returncode == 0
+    if works or b"Unknown flag" in tried.stderr:  # any other failure says nothing of the flag
+        with contextlib.suppress(OSError):  # no cache folder: ask again next time
+            verdict.parent.mkdir(parents=True, exist_ok=True)
+            written = verdict.with_suffix(f".{os.getpid()}")
+            written.write_text("yes" if works else "no")
+            written.replace(verdict)
     return works
 
 
@@ -46,24 +69,35 @@ def _writable(folder: Path) -> bool:
     return os.access(folder, os.W_OK)
 
 
-def hash_of(flags: tuple[str, ...]) -> str:
-    """8 hex digits that change with the flags."""
-    return hashlib.sha256(" ".join(flags).encode()).hexdigest()[:8]
+def hash_of(flag: str) -> str:
+    """8 hex digits that change with the flag."""
+    return hashlib.sha256(flag.encode()).hexdigest()[:8]
 
 
+@cache
 def prepare() -> None:
-    """Set flags and the compilation cache. Call it before JAX is first used; a user's own XLA_FLAGS and cache are kept."""
-    folder = cache_folder()
-    flags = os.environ.get("XLA_FLAGS", "")
-    if not any(flag.split("=")[0] in flags for flag in CPU_FLAGS) and _flags_work(folder):
-        os.environ["XLA_FLAGS"] = f"{flags} {' '.join(CPU_FLAGS)}".strip()
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # XLA's remarks on cached CPU code are no concern of the user
+    """Set flags and the compilation cache, once a process. A user's own XLA_FLAGS and cache settings are kept.
 
+    Flags are read when JAX first meets a device: where that has happened, they stay as they were.
+    """
     import jax
+    from jax._src import xla_bridge  # JAX has no public way to ask
 
-    if jax.config.values["jax_compilation_cache_dir"] is None and _writable(folder / "xla"):
-        jax.config.update("jax_compilation_cache_dir", str(folder / "xla"))
-    # Accelerators would round the factors of a product to 8 or 11 bits: enough noise to blur what a carry holds.
-    jax.config.update("jax_default_matmul_precision", "highest")
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    flags = os.environ.get("XLA_FLAGS", "")
+    if not xla_bridge.backends_are_initialized():
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # XLA's remarks on cached CPU code are no concern of the user
+        unset = [flag for flag in CPU_FLAGS if flag.split("=")[0] not in flags]
+        with ThreadPoolExecutor() as pool:
+            works = list(pool.map(_flag_works, unset))
+        added = [flag for flag, known in zip(unset, works, strict=True) if known]
+        if added:
+            os.environ["XLA_FLAGS"] = " ".join([flags, *added]).strip()
+
+    if jax.config.values["jax_compilation_cache_dir"] is not None:
+        return  # the user has a cache of his own, with rules of his own
+    for name, (theirs, ours) in _CACHE.items():
+        if jax.config.values[name] == theirs and name.upper() not in os.environ:
+            jax.config.update(name, ours)
+    folder = cache_folder() / "xla"
+    if _writable(folder):
+        jax.config.update("jax_compilation_cache_dir", str(folder))

@@ -1,50 +1,26 @@
-"""Every knob of a training run, typed and checked. A member is one fully resolved run; its key is the hash of all of it.
+"""A member: one training run with every knob, typed and checked. Its key is the hash of all that decides the result.
 
-Knobs of a task live in the task's own dataclass (memcap/tasks/), those of the network in `Model`; the rest is here. Values of a
-recipe live in conf/recipe/, one file a recipe.
+Knobs of a task live in the task's own dataclass (memcap/tasks/), those of the network in `Model`, those of training in `Recipe`
+(memcap/recipes.py); the rest is here.
 """
 
 import hashlib
 import json
-import types
-from dataclasses import MISSING, asdict, dataclass, fields
-from functools import cache, cached_property
-from pathlib import Path
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from functools import cached_property, lru_cache
+from typing import Any
 
 from omegaconf import OmegaConf
 
-from memcap.knobs import UserError, check, knob
-from memcap.models.initializers import GATES, PRESETS, Init, preset
-from memcap.models.network import Architecture, Model, type_name
-from memcap.tasks import Task, task_class
+from memcap.knobs import UserError, check, completed, defaults, keyed, knob, typed, whole
+from memcap.models.initializers import Init, preset
+from memcap.models.network import Architecture, Model
+from memcap.recipes import MOST, Recipe, complete
+from memcap.tasks import Facts, Task, is_own, task_class
+from memcap.tasks.chance import without_memory
 
-MOST = 1_000_000_000  # steps and seeds are int32 operands of the compiled programs
-LONGEST = 1_000_000  # so is `LONGEST` times `evaluation.stretch`
-
-
-def root() -> Path:
-    """The folder that holds conf/ and sweeps/: the package in an installed wheel, its parent in a checkout."""
-    package = Path(__file__).resolve().parent
-    return package if (package / "conf").is_dir() else package.parent
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a member is trained. A file in conf/recipe/ gives every value; None means "as the file says"."""
-
-    name: str = knob("auto", "a file of conf/recipe/; auto: the one that the task recommends at its lag")
-    init: str | None = knob(None, "start of the weights", choices=(*PRESETS, "flax"))
-    forget_bias: float | None = knob(None, "forget bias, for init=forget_bias", at_least=-100, at_most=100)
-    lr: float | None = knob(None, "peak learning rate of Adam", above=0, at_most=10)
-    schedule: str | None = knob(None, "learning rate after warmup", choices=("constant", "cosine"))
-    warmup: int | None = knob(None, "steps of linear warmup", at_least=0, at_most=MOST)
-    batch: int | None = knob(None, "sequences a step", at_least=1)
-    clip: float | None = knob(None, "global norm at which a gradient is clipped", above=0)
-    budget: int | None = knob(None, "most training steps that a member may take", at_least=1, at_most=MOST)
-
-    def __post_init__(self):
-        check(self, "recipe")
+LONGEST = 1_000_000  # steps of a sequence; `LONGEST` times `evaluation.stretch` is an int32 operand
 
 
 @dataclass(frozen=True)
@@ -56,7 +32,7 @@ class Evaluation:
     successive: int = knob(2, "successive evaluations that must pass", at_least=1, at_most=100)
     stretch: int = knob(20, "how many times the lag (or length) the trained net is asked at the end", at_least=1, at_most=100)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check(self, "evaluation")
 
 
@@ -67,8 +43,9 @@ class Engine:
     batching: str = knob("auto", "members one after another or side by side", choices=("auto", "map", "vmap"))
     lanes: int = knob(0, "members in flight in a program; 0: one on a CPU, what its memory holds on an accelerator", at_least=0)
     workers: int = knob(0, "processes that train; 0: one a CPU core, one in all on an accelerator", at_least=0, at_most=1024)
+    scan: str = knob("auto", "the loop over time: auto, or plain (memcap/cells/plain.py, to compare)", choices=("auto", "plain"))
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check(self, "engine")
 
 
@@ -81,26 +58,64 @@ class Tracking:
     entity: str | None = knob(None, "W&B entity; null: your default")
     wandb: str = knob("auto", "auto: online only where a key is present", choices=("auto", "online", "offline"))
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check(self, "tracking")
 
 
 @dataclass(frozen=True)
 class Member:
-    """One training run, fully resolved."""
+    """One training run, checked and fully resolved, however it was made.
+
+    Args:
+        task: with its knobs.
+        lag: time steps to remember.
+        length: steps T of a sequence; None: the task's own for this lag.
+        model: cell, units and read-out.
+        recipe: values that it lacks come from its file.
+        evaluation: when the member counts as solved.
+        seed: of weights and data.
+
+    Raises:
+        UserError: anything that the user should mend, in one line.
+    """
 
     task: Task
     lag: int
-    length: int
-    model: Model
-    recipe: Recipe
-    evaluation: Evaluation
-    seed: int
+    length: int = None  # type: ignore[assignment] # filled in below, so that whoever reads it has a number
+    model: Model = field(default_factory=Model)
+    recipe: Recipe = field(default_factory=Recipe)
+    evaluation: Evaluation = field(default_factory=Evaluation)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        task, lag = _checked(self.task, "task"), whole(self.lag, "task.lag", 1, LONGEST)
+        whole(lag, "task.lag", task.smallest_lag, LONGEST)
+        length = task.length(lag) if self.length is None else whole(self.length, "task.length", 1, LONGEST)
+        if length < task.shortest(lag):
+            raise UserError(
+                f"task.length={length}: a {task.name} of lag {lag} needs at least {task.shortest(lag)} steps;"
+                " shorter sequences never ask for all of it (leave task.length null for the task's own)"
+            )
+        _check_criterion(task, lag, length)
+        resolved = {
+            "length": length,
+            "model": _checked(self.model, "model"),
+            "recipe": complete(self.recipe, task, lag, self.model.cell),
+            "evaluation": _checked(self.evaluation, "evaluation"),
+            "seed": whole(self.seed, "seed", 0, MOST),
+        }
+        for name, value in resolved.items():
+            object.__setattr__(self, name, value)
 
     @property
     def architecture(self) -> Architecture:
         """The network's structure."""
         return Architecture(self.model, self.task.features, self.task.outputs)
+
+    @property
+    def facts(self) -> Facts:
+        """What is known of the task at this lag and length."""
+        return self.task.facts(self.lag, self.length)
 
     @property
     def init(self) -> Init | None:
@@ -111,16 +126,19 @@ class Member:
 
     @property
     def config(self) -> dict[str, Any]:
-        """Everything that decides the result, as plain values: what the key is the hash of."""
+        """Everything that decides the result, as plain values: what the key is the hash of.
+
+        A knob that came later is left out at the value that all had before it (`memcap.knobs.knob`).
+        """
         return {
-            "task": {"name": self.task.name, "lag": self.lag, "length": self.length, **asdict(self.task)},
-            "model": asdict(self.model),
-            "recipe": asdict(self.recipe),
-            "evaluation": asdict(self.evaluation),
+            "task": {"name": self.task.name, "lag": self.lag, "length": self.length, **keyed(self.task)},
+            "model": keyed(self.model),
+            "recipe": keyed(self.recipe),
+            "evaluation": keyed(self.evaluation),
             "seed": self.seed,
             # What the code makes of a preset or a criterion: a member trained by an older one is another member.
-            "start": None if self.init is None else asdict(self.init),
-            "threshold": self.task.threshold(self.lag),
+            "start": None if self.init is None else keyed(self.init),
+            "threshold": self.facts.threshold,
         }
 
     @cached_property
@@ -129,57 +147,31 @@ class Member:
         return hashlib.sha256(json.dumps(self.config, sort_keys=True).encode()).hexdigest()[:16]
 
 
+@lru_cache(maxsize=4096)
+def _checked(part: Any, where: str) -> Any:
+    """A dataclass that was made by hand, its values converted and in their ranges."""
+    return typed(type(part), {f.name: getattr(part, f.name) for f in fields(part)}, where)
+
+
+@lru_cache(maxsize=4096)
+def _check_criterion(task: Task, lag: int, length: int) -> None:
+    """Refuse a criterion that needs no memory. The chance of memcap's own tasks is tested; that of others is measured here."""
+    facts = task.facts(lag, length)
+    scores = {"says": facts.chance} | ({} if is_own(task) else {"measured": without_memory(task, lag, length).mean})
+    for how, score in scores.items():
+        if task.passes(score, facts.threshold):
+            sign = ">=" if task.higher_is_better else "<="
+            source = "by its own facts" if how == "says" else "measured on 2,048 drawn sequences"
+            raise UserError(
+                f"task {task.name} at lag {lag}, length {length}: a net without memory scores {task.metric} {score:.3g}"
+                f" ({source}), which meets the criterion {sign} {facts.threshold:.3g}: solving it would show nothing; mend the"
+                " task's `facts`"
+            )
+
+
 def task_defaults(name: str) -> dict[str, Any]:
     """All that `task.*` may hold for this task, with defaults."""
     return {"name": name, "lag": 8, "length": None, **defaults(task_class(name))}
-
-
-def defaults(cls: Any) -> dict[str, Any]:
-    """Default of every field of a dataclass."""
-    return {f.name: f.default for f in fields(cls) if f.default is not MISSING}
-
-
-@cache
-def recipe_file(name: str) -> dict[str, Any]:
-    """The values of conf/recipe/NAME.yaml."""
-    folder = root() / "conf" / "recipe"
-    path = folder / f"{name}.yaml"
-    if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in folder.glob("*.yaml")))
-        raise UserError(f"recipe={name}: no such recipe; one of {known} (conf/recipe/)")
-    values = OmegaConf.to_container(OmegaConf.load(path))
-    assert isinstance(values, dict)
-    return {str(k): v for k, v in values.items()}
-
-
-_hints = cache(get_type_hints)
-
-
-def typed(cls: Any, values: dict[str, Any], where: str) -> Any:
-    """Build the dataclass `cls` from plain values; UserError names an unknown key, a wrong type or a value out of range."""
-    hints, known = _hints(cls), [f.name for f in fields(cls)]
-    for key in values:
-        if key not in known:
-            raise UserError(f"{where}.{key}: no such field; {where} has {', '.join(known)}")
-    return cls(**{key: _converted(value, hints[key], f"{where}.{key}") for key, value in values.items()})
-
-
-def _converted(value: Any, hint: Any, name: str) -> Any:
-    if get_origin(hint) in (Union, types.UnionType):
-        if value is None:
-            return None
-        hint = next(h for h in get_args(hint) if h is not types.NoneType)
-    words = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if hint is float and isinstance(value, str):
-        try:  # YAML reads 1e-3 as text
-            return float(value)
-        except ValueError:
-            pass
-    if type(value) is not hint:
-        raise UserError(f"{name}={value}: must be {words[hint]}")
-    return value
 
 
 def resolve(values: dict[str, Any]) -> Member:
@@ -195,72 +187,31 @@ def resolve(values: dict[str, Any]) -> Member:
     if unknown:
         known = ", ".join(["lag", "length", *(f.name for f in fields(cls))])
         raise UserError(f"task.{unknown[0]}: no such field; task {name} has {known}")
-    task = typed(cls, task_values, "task")
-    check(task, "task")
-    lag = _whole(lag, "task.lag", task.smallest_lag, LONGEST)
-    length = task.length(lag) if length is None else _whole(length, "task.length", 1, LONGEST)
-    if length < task.shortest(lag):
-        raise UserError(
-            f"task.length={length}: a {name} of lag {lag} needs at least {task.shortest(lag)} steps;"
-            " shorter sequences never ask for all of it (leave task.length null for the task's own)"
-        )
-    model = typed(Model, values["model"], "model")
-    member = Member(
-        task,
-        lag,
+    return Member(
+        typed(cls, task_values, "task"),
+        lag,  # type: ignore[arg-type] # checked by Member
         length,
-        model,
-        _recipe(values["recipe"], task, lag, model.cell),
+        typed(Model, values["model"], "model"),
+        typed(Recipe, values["recipe"], "recipe"),
         typed(Evaluation, values["evaluation"], "evaluation"),
-        _whole(values["seed"], "seed", 0, MOST),
+        values["seed"],
     )
-    if member.init is not None and type_name(model.cell) not in GATES:
-        raise UserError(
-            f"recipe.init={member.recipe.init}: model.cell={model.cell} has gates that are not known here, so only its own"
-            " initialiser can start it; set recipe.init=flax"
-        )
-    return member
 
 
-def task_of(name: str, knobs: list[str]) -> Task:
+def member_of(config: dict[str, Any]) -> Member:
+    """The member of a row's config, under this version's knobs: those that came later have the value that all had before them."""
+    task = dict(config["task"])
+    values = {"model": completed(Model, config["model"]), "recipe": completed(Recipe, config["recipe"])}
+    values |= {"task": completed(task_class(task["name"]), task), "evaluation": completed(Evaluation, config["evaluation"])}
+    return resolve(values | {"seed": config["seed"]})
+
+
+def task_of(name: str, knobs: Sequence[str]) -> Task:
     """A task from its name and "knob=value" texts, as on the command line."""
-    cls = task_class(name)
     values: dict[str, Any] = {}
     for text in knobs:
         key, separator, value = text.partition("=")
         if not separator:
             raise UserError(f"--knob {text}: must be NAME=VALUE, as in symbols=4")
         values[key] = OmegaConf.from_dotlist([f"value={value}"]).value
-    task = typed(cls, values, "task")
-    check(task, "task")
-    return task
-
-
-def _recipe(values: dict[str, Any], task: Task, lag: int, cell: str) -> Recipe:
-    asked = typed(Recipe, values, "recipe")
-    name = task.recipe(lag) if asked.name == "auto" else asked.name
-    set_here = {k: v for k, v in asdict(asked).items() if v is not None}
-    if "init" in set_here and set_here["init"] != "forget_bias":
-        set_here.setdefault("forget_bias", None)  # the file's bias belonged to the file's initialiser
-    recipe = typed(Recipe, {**recipe_file(name), **set_here, "name": name}, "recipe")
-    missing = [k for k, v in asdict(recipe).items() if v is None and k != "forget_bias"]
-    if missing:
-        raise UserError(f"recipe.{missing[0]}: not set; give it a value in conf/recipe/{name}.yaml")
-    if recipe.init == "flax":
-        if cell == "lstm":
-            raise UserError(
-                "recipe.init=flax: the cell lstm has no start of Flax's; use model.cell=OptimizedLSTMCell, the same LSTM"
-            )
-        if recipe.forget_bias is not None:
-            raise UserError(
-                f"recipe.forget_bias={recipe.forget_bias}: only recipe.init=forget_bias takes it, not recipe.init=flax"
-            )
-    else:
-        preset(recipe.init or "", lag, lag, recipe.forget_bias)
-    return recipe
-
-
-def _whole(value: Any, name: str, least: int, most: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise UserError(f"{name}={value}: must be a whole number, at least {least} and at most {most}")
-    return value
+    return typed(task_class(name), values, "task")

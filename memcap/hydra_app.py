@@ -13,20 +13,26 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.utils import get_args_parser
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from memcap.config import Engine, Evaluation, Recipe, Tracking, defaults, root, task_defaults, typed
-from memcap.knobs import UserError
+from memcap import recipes
+from memcap.config import Engine, Evaluation, Tracking, task_defaults
+from memcap.knobs import UserError, defaults, typed
 from memcap.models.network import Model
+from memcap.recipes import Recipe, root
 from memcap.studies import store
 from memcap.studies.axes import members
+from memcap.studies.job import run
 from memcap.studies.search import DESIGNS, Bisect
-from memcap.tasks import task_classes
+from memcap.task_group import TaskSource
+from memcap.tracking import open_tracker
 
 GROUPS = {"model": Model, "recipe": Recipe, "evaluation": Evaluation, "engine": Engine, "tracking": Tracking}
 KNOWN = ("task", *GROUPS, "seed", "axes", "design", "study", "out")
@@ -38,8 +44,7 @@ def register() -> None:
     os.environ["MEMCAP_ROOT"] = str(root())
     schema = ConfigStore.instance()
     schema.store(name="schema", node={name: defaults(cls) for name, cls in GROUPS.items()})
-    for name in task_classes():
-        schema.store(group="schema/task", name=name, node=task_defaults(name))
+    Plugins.instance().register(TaskSource)
 
 
 def values_of(config: DictConfig) -> dict[str, Any]:
@@ -56,6 +61,13 @@ def values_of(config: DictConfig) -> dict[str, Any]:
         if name in ("task", *GROUPS) and not isinstance(values[name], dict):
             raise UserError(f"{name}={values[name]}: must hold fields, as in {name}.{_fields(name)[0]}=VALUE")
     return {str(k): v for k, v in values.items()}
+
+
+def look_where_hydra_does(hydra_config: DictConfig) -> None:
+    """Let recipes that axes name be found where Hydra found the config: in --config-dir, too, and in a launcher's process."""
+    for source in hydra_config.runtime.config_sources:
+        if source.schema == "file":
+            recipes.look_in(Path(source.path))
 
 
 def settings(values: dict[str, Any]) -> tuple[Engine, Tracking]:
@@ -163,6 +175,7 @@ class CheckFirst(Callback):
 
     def _check(self, config: DictConfig, configs: Any) -> None:
         folders = set()
+        look_where_hydra_does(config.hydra)
         try:
             for each in configs():
                 values = values_of(each)
@@ -189,9 +202,8 @@ def job(config: DictConfig) -> dict[str, int]:
 
 def _job(config: DictConfig) -> dict[str, int]:
     from memcap.report import finish
-    from memcap.studies.job import run
-    from memcap.tracking import open_tracker
 
+    look_where_hydra_does(HydraConfig.get())
     values = values_of(config)
     engine, tracking = settings(values)
     found, folder = members(values), Path(values["out"])
@@ -206,7 +218,7 @@ def _job(config: DictConfig) -> dict[str, int]:
         wandb_mode=tracking.wandb,
     ) as tracker:
         rows = run(found, engine, folder, values["study"], tracker, values["design"])
-        multirun = OmegaConf.select(config, "hydra.mode") == RunMode.MULTIRUN
+        multirun = HydraConfig.get().mode == RunMode.MULTIRUN
         finish(rows, folder, values["study"], tracker, quiet=multirun)
     return {"members": rows.height, "solved": int(rows["solved"].sum())}
 

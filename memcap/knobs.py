@@ -1,8 +1,14 @@
 """Knobs: dataclass fields with a default, a range and a meaning; and the one error that a user's mistake becomes."""
 
 import math
-from dataclasses import field, fields
-from typing import Any
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, field, fields
+from functools import cache
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+T = TypeVar("T")
+_hints = cache(get_type_hints)
 
 
 class UserError(Exception):
@@ -18,10 +24,33 @@ def knob(
     at_most: float | None = None,
     below: float | None = None,
     choices: tuple[Any, ...] | None = None,
+    before: Any = MISSING,
 ) -> Any:
-    """A dataclass field that says what it means and what it allows. `check` enforces the range; None passes it."""
+    """A dataclass field that says what it means and what it allows. `check` enforces the range; None passes it.
+
+    Args:
+        default: its value where nobody sets it.
+        doc: what it means, in a few words.
+        at_least, above, at_most, below: range of a number.
+        choices: the values that are allowed.
+        before: for a knob that came after rows were published: what all members had before it came. At this value it is left
+            out of a member's key, so that those rows are still found; a row that lacks it has this value.
+    """
     allowed = {"at_least": at_least, "above": above, "at_most": at_most, "below": below, "choices": choices}
-    return field(default=default, metadata={"doc": doc, **allowed})
+    return field(default=default, metadata={"doc": doc, **allowed, "before": before})
+
+
+def keyed(owner: Any) -> dict[str, Any]:
+    """The fields of a dataclass as plain values, for a key: without those at the value that they had before they came."""
+    values = {f.name: getattr(owner, f.name) for f in fields(owner)}
+    before = {f.name: f.metadata.get("before", MISSING) for f in fields(owner)}
+    return {name: value for name, value in values.items() if before[name] is MISSING or value != before[name]}
+
+
+def completed(cls: Any, values: dict[str, Any]) -> dict[str, Any]:
+    """The inverse of `keyed`: plain values with the fields that came later at what they were before."""
+    later = {f.name: f.metadata["before"] for f in fields(cls) if f.metadata.get("before", MISSING) is not MISSING}
+    return later | values
 
 
 def allowed(metadata: Any) -> str:
@@ -36,12 +65,12 @@ def check(owner: Any, where: str) -> None:
     """Raise UserError, in one line, at the first field of the dataclass `owner` whose value is out of its range.
 
     Args:
-        owner: a dataclass instance whose fields were made by `knob`.
+        owner: a dataclass instance; fields that were not made by `knob` are passed over.
         where: dotted prefix under which the user sets the fields, such as "task".
     """
     for f in fields(owner):
         value, limits = getattr(owner, f.name), f.metadata
-        if value is None or not limits or not isinstance(value, (int, float, str)):
+        if value is None or "choices" not in limits or not isinstance(value, (int, float, str)):
             continue
         if limits["choices"] is not None:
             fits = value in limits["choices"]
@@ -59,3 +88,44 @@ def check(owner: Any, where: str) -> None:
         if not fits:
             name = f"{where}.{f.name}" if where else f.name
             raise UserError(f"{name}={value}: must be {allowed(limits) or 'a finite number'} ({limits['doc']})")
+
+
+def defaults(cls: Any) -> dict[str, Any]:
+    """Default of every field of a dataclass."""
+    return {f.name: f.default for f in fields(cls) if f.default is not MISSING}
+
+
+def typed(cls: Callable[..., T], values: Mapping[str, Any], where: str) -> T:
+    """Build the dataclass `cls` from plain values; UserError names an unknown key, a wrong type or a value out of range."""
+    hints, known = _hints(cls), [f.name for f in fields(cls)]  # type: ignore[arg-type]
+    for key in values:
+        if key not in known:
+            raise UserError(f"{where}.{key}: no such field; {where} has {', '.join(known)}")
+    made = cls(**{key: _converted(value, hints[key], f"{where}.{key}") for key, value in values.items()})
+    check(made, where)
+    return made
+
+
+def _converted(value: Any, hint: Any, name: str) -> Any:
+    if get_origin(hint) in (Union, types.UnionType):
+        if value is None:
+            return None
+        hint = next(h for h in get_args(hint) if h is not types.NoneType)
+    words = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if hint is float and isinstance(value, str):
+        try:  # YAML reads 1e-3 as text
+            return float(value)
+        except ValueError:
+            pass
+    if type(value) is not hint:
+        raise UserError(f"{name}={value}: must be {words[hint]}")
+    return value
+
+
+def whole(value: Any, name: str, least: int, most: int) -> int:
+    """The value, if it is a whole number within the range; UserError otherwise."""
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise UserError(f"{name}={value}: must be a whole number, at least {least} and at most {most}")
+    return value

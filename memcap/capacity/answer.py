@@ -33,6 +33,12 @@ class Answer:
     command: str
 
     @property
+    def held(self) -> int:
+        """Symbols (or reals) that must be held at the worst moment."""
+        length = self.task.length(self.lag) if self.point is None else self.point.length
+        return self.task.facts(self.lag, length).held
+
+    @property
     def units(self) -> int | None:
         """The width to take: the threshold, rounded up. None where it was not reached, or nothing is known."""
         if self.width is not None:
@@ -73,7 +79,7 @@ def command(task: Task, lag: int, beyond: int | None = None) -> str:
             times as many.
     """
     if beyond is None:
-        least, middle, octaves = 1, task.held(lag), (-1, -0.5, -0.25, -0.1, 0, 0.1, 0.25, 0.5)
+        least, middle, octaves = 1, task.facts(lag, task.length(lag)).held, (-1, -0.5, -0.25, -0.1, 0, 0.1, 0.25, 0.5)
     else:
         least, middle, octaves = beyond + 1, beyond, (0.15, 0.3, 0.5, 0.75, 1)
     widths = sorted({max(least, round(middle * 2**k)) for k in octaves})
@@ -120,7 +126,7 @@ def _finite(value: float) -> float | None:
 def sentences(found: Answer) -> list[str]:
     """The answer in plain words, a line each."""
     said = _measured(found) if found.point is not None else _not_measured(found)
-    known, held = found.references, found.task.held(found.lag)
+    known, held = found.references, found.held
     what = "number" if found.task.vocabulary is None else "symbol"
     said.append(
         f"What has to be held: {_count(held, what)}, {known.bits:.3g} bits. Floor, float32 information:"

@@ -13,9 +13,12 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from scipy import stats
 
 from memcap.capacity.thresholds import Fit, Posterior, fit, posterior, threshold
-from memcap.config import Evaluation, typed
+from memcap.cells import cell_class
+from memcap.config import Evaluation
+from memcap.knobs import typed
 from memcap.models.constructed import constructed_units
 from memcap.models.network import Architecture, Model
 from memcap.tasks import Task, information_floor, one_per_number, task_class
@@ -33,7 +36,7 @@ class Point:
 
     Args:
         task: the task with its knobs; lag, length: what was trained; cell, readout: of the network.
-        sequences, successive: of the held-out evaluations that decide "solved".
+        threshold, evaluation: what decides "solved" (memcap/training/verdict.py).
         recipe: the recipe that stands for this lag, as a dict of its columns; recipes: how many competed.
         u_exist: smallest width that any seed solved, with any recipe; None if none was.
         units, solved, runs: counts by width, ascending.
@@ -47,8 +50,8 @@ class Point:
     length: int
     cell: str
     readout: str
-    sequences: int
-    successive: int
+    threshold: float
+    evaluation: Evaluation
     recipe: dict[str, Any]
     recipes: int
     u_exist: int | None
@@ -73,7 +76,7 @@ class Point:
     @property
     def references(self) -> "References":
         """What theory says of this task and lag."""
-        return references(self.task, self.lag, self.cell)
+        return references(self.task, self.lag, self.length, self.cell)
 
     @property
     def seeds(self) -> int:
@@ -83,17 +86,17 @@ class Point:
     @property
     def label(self) -> str:
         """Name of the line in a table or figure: the task, and what is not the default."""
-        rule = Evaluation()
+        rule, ours = Evaluation(), self.evaluation
         others = [f"T={self.length}"] * (self.length != self.task.length(self.lag))
-        others += [f"{self.sequences} sequences"] * (self.sequences != rule.sequences)
-        others += [f"{self.successive} successive"] * (self.successive != rule.successive)
+        others += [f"{ours.sequences} sequences"] * (ours.sequences != rule.sequences)
+        others += [f"{ours.successive} successive"] * (ours.successive != rule.successive)
         return label(self.task, self.cell, self.readout, *others)
 
     @property
     def usual(self) -> bool:
         """Whether it was measured at the task's own length and judged by the usual rule."""
-        rule = Evaluation()
-        judged = (self.sequences, self.successive) == (rule.sequences, rule.successive)
+        rule, ours = Evaluation(), self.evaluation
+        judged = (ours.sequences, ours.successive) == (rule.sequences, rule.successive)
         return judged and self.length == self.task.length(self.lag)
 
 
@@ -107,11 +110,13 @@ class References:
     constructed: int | None
 
 
-def references(task: Task, lag: int, cell: str = "lstm") -> References:
-    """Reference widths of a task at a lag, for a cell."""
-    numbers = Architecture(Model(cell, 1), task.features, task.outputs).numbers_per_unit()
-    hand_set = constructed_units(task, lag) if cell in ("lstm", "OptimizedLSTMCell") else None
-    return References(task.bits(lag), information_floor(task, lag, numbers), one_per_number(task, lag, numbers), hand_set)
+def references(task: Task, lag: int, length: int | None = None, cell: str = "lstm") -> References:
+    """Reference widths of a task at a lag and length (the task's own by default), for a cell."""
+    facts = task.facts(lag, task.length(lag) if length is None else length)
+    network = Architecture(Model(cell, 1), task.features, task.outputs)
+    floor = information_floor(task, facts, network.bits_per_unit())
+    hand_set = constructed_units(task, lag) if cell_class(cell).is_lstm else None
+    return References(facts.bits, floor, one_per_number(facts, network.numbers_per_unit()), hand_set)
 
 
 def label(task: Task, cell: str = "lstm", readout: str = "dense", *others: str) -> str:
@@ -152,8 +157,8 @@ def _point(rows: pl.DataFrame, confidence: float) -> Point:
     return Point(
         typed(task_class(first["task"]), json.loads(first["knobs"]), "task"),
         *(first[k] for k in ("lag", "length", "cell", "readout")),
-        sequences=first["evaluation_sequences"],
-        successive=first["evaluation_successive"],
+        threshold=first["threshold"],
+        evaluation=Evaluation(*(first[f"evaluation_{k}"] for k in ("every", "sequences", "successive")), first["stretch"]),
         recipe={k: first[k] for k in RECIPE},
         recipes=1,
         u_exist=fitted.u_exist,
@@ -234,8 +239,6 @@ def predict(points: Iterable[Point], lag: int, share: float = 0.9) -> Prediction
     A threshold that is only known to lie at or below the smallest width tried counts as that width. None without two
     measured lags.
     """
-    from scipy import stats
-
     found = [(p.lag, threshold(p.posterior, share)) for p in points]
     used = [(x, t.units) for x, t in found if t.censored != "above"]
     if len({x for x, _ in used}) < 2:

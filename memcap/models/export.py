@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from memcap.cells import cell_class, cell_classes
+from memcap.cells.lstm import LSTM
 from memcap.knobs import UserError
-from memcap.models.initializers import GATES
-from memcap.models.network import Model, type_name
+from memcap.models.network import Model
 
 Arrays = dict[str, np.ndarray]
 
@@ -43,7 +44,7 @@ def keras(model: Model, weights: dict[str, Any]) -> Arrays:
     names = ("kernel", "recurrent_kernel", "bias")
     arrays = {f"lstm/{name}": array for name, array in zip(names, _lstm(model, weights, "keras"), strict=True)}
     if model.readout == "lstm":
-        return arrays | {f"lstm_1/{name}": array for name, array in zip(names, _own(weights["readout"]), strict=True)}
+        return arrays | {f"lstm_1/{name}": array for name, array in zip(names, LSTM.arrays(weights["readout"]), strict=True)}
     return arrays | {f"dense/{name}": weights["readout"][name] for name in ("kernel", "bias")}
 
 
@@ -61,7 +62,7 @@ def torch(model: Model, weights: dict[str, Any]) -> Arrays:
     """
     arrays = _torch_lstm("lstm", *_lstm(model, weights, "torch"))
     if model.readout == "lstm":
-        return arrays | _torch_lstm("readout", *_own(weights["readout"]))
+        return arrays | _torch_lstm("readout", *LSTM.arrays(weights["readout"]))
     kernel, bias = weights["readout"]["kernel"], weights["readout"]["bias"]
     return arrays | {"readout.weight": np.ascontiguousarray(kernel.T), "readout.bias": bias}
 
@@ -79,29 +80,20 @@ def flax(model: Model, weights: dict[str, Any]) -> Arrays:
         outputs = net.readout(nnx.RNN(net.cell)(inputs))
     """
     cell, readout = weights["cell"], weights["readout"]
-    arrays = _flax_lstm("cell", *_own(cell)) if model.cell == "lstm" else _flat("cell", cell)
-    return arrays | (_flax_lstm("readout", *_own(readout)) if model.readout == "lstm" else _flat("readout", readout))
+    arrays = _flax_lstm("cell", *LSTM.arrays(cell)) if cell_class(model.cell) is LSTM else _flat("cell", cell)
+    return arrays | (_flax_lstm("readout", *LSTM.arrays(readout)) if model.readout == "lstm" else _flat("readout", readout))
 
 
 LAYOUTS: dict[str, Callable[[Model, dict[str, Any]], Arrays]] = {"keras": keras, "torch": torch, "flax": flax}
 
 
-def _own(lstm: dict[str, np.ndarray]) -> tuple[np.ndarray, ...]:
-    return lstm["kernel"], lstm["recurrent"], lstm["bias"]
-
-
 def _lstm(model: Model, weights: dict[str, Any], layout: str) -> tuple[np.ndarray, ...]:
     """Kernel (F, 4U), recurrent (U, 4U) and bias (4U,) of an LSTM, gates i, f, g, o."""
-    if type_name(model.cell) not in ("LSTM", "OptimizedLSTMCell"):
-        raise UserError(f"model.cell={model.cell}: layout {layout} takes lstm and OptimizedLSTMCell only; flax takes any cell")
-    gates = GATES[type_name(model.cell)]
-    return tuple(_at(weights["cell"], path) for path in (gates.kernel, gates.recurrent, gates.bias))
-
-
-def _at(tree: Any, path: tuple[str, ...]) -> np.ndarray:
-    for key in path:
-        tree = tree[key]
-    return tree
+    cell = cell_class(model.cell)
+    if not cell.is_lstm:
+        known = " and ".join(name for name, each in cell_classes().items() if each.is_lstm)
+        raise UserError(f"model.cell={model.cell}: layout {layout} takes {known} only; flax takes any cell")
+    return cell.arrays(weights["cell"])
 
 
 def _torch_lstm(prefix: str, kernel: np.ndarray, recurrent: np.ndarray, bias: np.ndarray) -> Arrays:

@@ -1,37 +1,13 @@
-"""Initialisers: what decides whether a small recurrent net trains at a long lag. Drawn on the host, so that they compile nothing.
+"""Initialisers by name: what decides whether a small recurrent net trains at a long lag.
 
-A preset gives the biases of the gates by their role and the gain of the candidate's recurrent block. At the start an LSTM's
-cell keeps by itself sigmoid(forget bias)^lag: 1.6e-7 at lag 50 with Keras's forget bias of 1, and 9e-16 with Flax's 0. Recurrent
-blocks add a path of their own, which can be far stronger.
+A preset is a function of lag and length that gives the start of a cell's gates (memcap/cells/gates.py).
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-import numpy as np
-
+from memcap.cells import Init
 from memcap.knobs import UserError
-
-
-@dataclass(frozen=True)
-class Init:
-    """Start of a cell's weights, by role; a cell uses the roles that it has.
-
-    Args:
-        input: bias of the gate that writes (LSTM i).
-        forget: bias of the gate that keeps (LSTM f, GRU z).
-        output: bias of the gate through which the old state reaches the candidate (LSTM o, GRU r).
-        gain: the candidate's recurrent block is `gain` times a random orthogonal matrix; the other blocks are orthogonal.
-        orthogonal: draw recurrent blocks orthogonal; otherwise Gaussian with variance 1 / U.
-        spread: if set, `forget` is drawn per unit as log U(1, spread), and `input` is its negative (chrono).
-    """
-
-    input: float = 0.0
-    forget: float = 0.0
-    output: float = 0.0
-    gain: float = 1.0
-    orthogonal: bool = True
-    spread: float | None = None
 
 
 def forget_bias(lag: int, length: int) -> Init:
@@ -79,56 +55,3 @@ def preset(name: str, lag: int, length: int, bias: float | None = None) -> Init:
         raise UserError(f"recipe.forget_bias={bias}: only recipe.init=forget_bias takes it, not recipe.init={name}")
     init = PRESETS[name](lag, length)
     return init if bias is None else replace(init, forget=bias)
-
-
-def glorot(rng: np.random.Generator, fan_in: int, fan_out: int) -> np.ndarray:
-    """(fan_in, fan_out) uniform with variance 2 / (fan_in + fan_out) (Glorot & Bengio, 2010)."""
-    limit = math.sqrt(6 / (fan_in + fan_out))
-    return rng.uniform(-limit, limit, (fan_in, fan_out))
-
-
-def orthogonal(rng: np.random.Generator, size: int) -> np.ndarray:
-    """(size, size) orthogonal matrix, uniform over the group (QR of a Gaussian with the signs of R's diagonal fixed)."""
-    q, r = np.linalg.qr(rng.standard_normal((size, size)))
-    return q * np.sign(np.diag(r))
-
-
-@dataclass(frozen=True)
-class Gates:
-    """Where a cell keeps its gates: roles in the order of its kernels' blocks, and the names of its parameters."""
-
-    roles: tuple[str, ...]  # "input", "forget", "output", or "candidate"
-    kernel: tuple[str, ...]
-    recurrent: tuple[str, ...]
-    bias: tuple[str, ...]
-
-
-_DENSE = {"kernel": ("dense_i", "kernel"), "recurrent": ("dense_h", "kernel")}
-GATES = {
-    "LSTM": Gates(("input", "forget", "candidate", "output"), ("kernel",), ("recurrent",), ("bias",)),
-    "OptimizedLSTMCell": Gates(("input", "forget", "candidate", "output"), bias=("dense_h", "bias"), **_DENSE),
-    "GRUCell": Gates(("output", "forget", "candidate"), bias=("dense_i", "bias"), **_DENSE),
-    "SimpleCell": Gates(("candidate",), bias=("dense_i", "bias"), **_DENSE),
-}
-
-
-def draw_cell(rng: np.random.Generator, gates: Gates, init: Init, features: int, units: int) -> dict[tuple[str, ...], np.ndarray]:
-    """Draw a cell's weights: {path: float64 array}, kernel (F, G U), recurrent (U, G U), bias (G U) for its G gates."""
-    forget = np.full(units, init.forget)
-    write = np.full(units, init.input)
-    if init.spread is not None:
-        forget = np.log(rng.uniform(1, init.spread, units))
-        write = -forget
-    biases = {"input": write, "forget": forget, "output": np.full(units, init.output), "candidate": np.zeros(units)}
-
-    def recurrent_block(role: str) -> np.ndarray:
-        block = orthogonal(rng, units) if init.orthogonal else rng.standard_normal((units, units)) / math.sqrt(units)
-        return block * (init.gain if role == "candidate" else 1.0)
-
-    return {
-        # One draw over all gates, as in Keras: with a draw a gate the inputs are up to twice as large, which saturates the
-        # candidate and keeps a delay line of lag 50 at chance.
-        gates.kernel: glorot(rng, features, len(gates.roles) * units),
-        gates.recurrent: np.concatenate([recurrent_block(role) for role in gates.roles], 1),
-        gates.bias: np.concatenate([biases[role] for role in gates.roles]),
-    }

@@ -9,13 +9,16 @@ length; another recipe, the values of its file in conf/recipe/ and what the conf
 """
 
 import itertools
+import json
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
-from memcap.config import Evaluation, Member, Recipe, defaults, resolve, task_defaults
-from memcap.knobs import UserError
+from memcap.config import Evaluation, Member, resolve, task_defaults
+from memcap.knobs import UserError, defaults
 from memcap.models.network import Model
+from memcap.recipes import Recipe
 
 Grid = dict[str, list[Any]]
 
@@ -29,13 +32,27 @@ def members(config: dict[str, Any]) -> list[Member]:
     Raises:
         UserError: the first mistake, in one line.
     """
+    parts = {k: config.get(k) for k in ("task", "model", "recipe", "evaluation", "seed", "axes")}
+    try:
+        written = json.dumps(parts)
+    except (TypeError, ValueError):  # dates and the like, which no member can have: let it be refused where it stands
+        return list(_resolved(parts))
+    return list(_members(written))
+
+
+@lru_cache(maxsize=8)
+def _members(written: str) -> tuple[Member, ...]:
+    """A job is checked before Hydra makes its folder, and runs after: its members are resolved once."""
+    return _resolved(json.loads(written))
+
+
+def _resolved(config: dict[str, Any]) -> tuple[Member, ...]:
     base = {k: config[k] for k in ("task", "model", "recipe", "evaluation", "seed")}
-    found: dict[str, Member] = {}
-    for grid in _grids(config.get("axes"), base):
+    found: dict[Member, None] = {}
+    for grid in _grids(config["axes"], base):
         for point in _points(grid):
-            member = resolve(_placed(base, point))
-            found.setdefault(member.key, member)
-    return list(found.values())
+            found.setdefault(resolve(_placed(base, point)))
+    return tuple(found)
 
 
 def _grids(axes: Any, base: dict[str, Any]) -> Iterator[Grid]:

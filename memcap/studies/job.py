@@ -20,7 +20,9 @@ import jax
 import polars as pl
 
 import memcap
-from memcap.config import Engine, Member, root
+from memcap import backend
+from memcap.config import Engine, Member
+from memcap.recipes import root
 from memcap.studies import store
 from memcap.studies.progress import Progress
 from memcap.studies.search import Bisect
@@ -47,6 +49,7 @@ def environment() -> dict[str, Any]:
         **{name: importlib.metadata.version(name) for name in ("jax", "jaxlib", "flax", "optax")},
         "backend": device.platform,
         "device": device.device_kind,
+        "matmul_precision": backend.PRECISION,
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
         "git_commit": commit if (root() / ".git").exists() else None,
     }
@@ -79,7 +82,7 @@ def row(ended: Result, study: str, population: str) -> dict[str, Any]:
         "steps": ended.steps,
         "steps_to_solve": ended.steps if solved else None,
         "metric": member.task.metric,
-        "threshold": member.task.threshold(member.lag),
+        "threshold": member.facts.threshold,
         "final": _finite(ended.score),
         "best": _finite(ended.best),
         "train_loss": _finite(ended.train_loss),
@@ -93,6 +96,7 @@ def row(ended: Result, study: str, population: str) -> dict[str, Any]:
         "compile_seconds": ended.compile_seconds,
         "run_seconds": ended.run_seconds,
         "batching": ended.batching,
+        "scan": ended.scan,
         "population": population,
         "config": json.dumps(member.config, sort_keys=True),
         **environment(),
@@ -128,11 +132,11 @@ class _RowWriter(Listener):
         with self.lock:
             self._write_late()
 
-    def ended(self, population: str, ended: Sequence[Result]) -> None:
+    def ended(self, population: str, results: Sequence[Result]) -> None:
         with self.lock:
             name = f"{population}-{self.token}-{self.full.get(population, 0)}"
             rows, weights = self.rows.setdefault(name, []), self.weights.setdefault(name, {})
-            for each in ended:
+            for each in results:
                 rows.append(row(each, self.study, name))
                 weights[each.member.key] = each.weights
                 self.tracker.member(each.member.key, each.member.config, rows[-1])

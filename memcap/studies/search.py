@@ -18,11 +18,10 @@ cost nearly all, search side by side.
 """
 
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import replace
 
 import numpy as np
 
-from memcap.config import Member, Recipe
+from memcap.config import Member
 from memcap.knobs import UserError
 
 DESIGNS = ("grid", "bisect")
@@ -165,25 +164,25 @@ class Bisect:
     """
 
     def __init__(self, members: Iterable[Member], known: Mapping[Member, bool]):
-        groups: dict[Member, list[Member]] = {}
-        for member in dict.fromkeys(members):
-            groups.setdefault(replace(member, model=replace(member.model, units=1), seed=0), []).append(member)
-        places: set[Member] = set()
-        for kind in groups:
-            place = replace(kind, recipe=Recipe())
-            if place in places:
-                raise UserError(
-                    f"design=bisect: {kind.task.name} at lag {kind.lag} has several recipes, which compete only where all are"
-                    " tried at the same widths; set one recipe, or design=grid"
-                )
-            places.add(place)
+        groups: dict[tuple[Hashable, ...], list[Member]] = {}
+        for m in dict.fromkeys(members):
+            network = m.model.cell, m.model.readout
+            groups.setdefault((m.task, m.lag, m.length, network, m.evaluation, m.recipe), []).append(m)
+        places = {kind[:-1] for kind in groups}
+        if len(places) < len(groups):
+            first = next(group[0] for kind, group in groups.items() if [k[:-1] for k in groups].count(kind[:-1]) > 1)
+            raise UserError(
+                f"design=bisect: {first.task.name} at lag {first.lag} has several recipes, which compete only where all are"
+                " tried at the same widths; set one recipe, or design=grid"
+            )
         self._of: dict[Member, Search] = {}
         self._chains: dict[Hashable, list[Search]] = {}
         for kind, group in groups.items():
             search = Search(group)
             self._of |= dict.fromkeys(group, search)
-            # Recipe and length go with the lag, and a guess from another recipe is better than none.
-            self._chains.setdefault((kind.task, kind.model, kind.evaluation), []).append(search)
+            # Recipe, lag and length go together, and a guess from another recipe is better than none.
+            task, _, _, network, evaluation, _ = kind
+            self._chains.setdefault((task, network, evaluation), []).append(search)
         self._asked: set[Member] = set()
         self._ended: set[Member] = set()
         for member in self._of:

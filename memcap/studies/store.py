@@ -12,6 +12,7 @@ import os
 import tempfile
 import zipfile
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,7 @@ SCHEMA: dict[str, Any] = {
     "compile_seconds": pl.Float64,  # of the program, shared by its population
     "run_seconds": pl.Float64,
     "batching": pl.String,
+    "scan": pl.String,  # loop, scan or plain: memcap/cells/scan.py
     "population": pl.String,  # stem of the shard and of the weights' file
     "config": pl.String,  # the whole resolved config, as JSON
     "memcap": pl.String,
@@ -73,10 +75,16 @@ SCHEMA: dict[str, Any] = {
     "optax": pl.String,
     "backend": pl.String,
     "device": pl.String,
+    "matmul_precision": pl.String,
     "xla_flags": pl.String,
     "git_commit": pl.String,
     "finished": pl.Datetime("us", "UTC"),
 }
+
+
+# Columns that came after rows were published: null where a table lacks them. One that lacks another column holds no rows.
+LATER = ("scan", "matmul_precision")
+FIRST = tuple(name for name in SCHEMA if name not in LATER)
 
 
 def prepare(folder: Path) -> None:
@@ -160,17 +168,26 @@ def read(folder: Path) -> pl.DataFrame:
     tables = []
     for path in shards(folder):
         try:
-            table = pl.read_parquet(path, glob=False, hive_partitioning=False)
-            missing = [column for column in SCHEMA if column not in table.columns]
-            if missing:
-                raise UserError(f"{path}: no column {missing[0]}; not a table of rows, or an older version's")
-            tables.append(table.select(pl.col(column).cast(dtype) for column, dtype in SCHEMA.items()))
+            status = path.stat()
+            tables.append(_shard(path, status.st_ino, status.st_mtime_ns, status.st_size))
         except (pl.exceptions.PolarsError, OSError) as error:
             raise UserError(f"{path}: not a readable table of rows; delete it and train again what it held") from error
     if not tables:
         return frame([])
     rows = pl.concat(tables).sort("finished", maintain_order=True)
     return rows.unique("key", keep="last", maintain_order=True).sort("study", "task", "lag", "units", "recipe", "seed")
+
+
+@lru_cache(maxsize=1024)
+def _shard(path: Path, *state: int) -> pl.DataFrame:
+    """The rows of one file; `state` changes when the file does, so that a job reads each file once."""
+    del state
+    table = pl.read_parquet(path, glob=False, hive_partitioning=False)
+    missing = [column for column in FIRST if column not in table.columns]
+    if missing:
+        raise UserError(f"{path}: no column {missing[0]}; not a table of rows")
+    known = {name: pl.col(name) if name in table.columns else pl.lit(None) for name in SCHEMA}
+    return table.select(known[name].cast(dtype).alias(name) for name, dtype in SCHEMA.items())
 
 
 def collect(folder: Path) -> tuple[Path, pl.DataFrame]:

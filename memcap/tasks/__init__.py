@@ -1,30 +1,45 @@
 """Recall tasks, one file each. A new file here that defines a `Task` is found by its name; nothing else changes."""
 
-import importlib
-import pkgutil
+import sys
 from functools import cache
 
+from memcap import plugins
 from memcap.knobs import UserError
-from memcap.tasks.base import Batch, Task, information_floor, one_per_number
+from memcap.tasks.base import Batch, Facts, Task, information_floor, one_per_number
 
-__all__ = ["Batch", "Task", "information_floor", "one_per_number", "task_class", "task_classes"]
+__all__ = ["Batch", "Facts", "Task", "information_floor", "is_own", "one_per_number", "task_class", "task_classes"]
 
 
 @cache
-def _import_all() -> None:
-    for module in pkgutil.iter_modules(__path__):
-        importlib.import_module(f"{__name__}.{module.name}")
-
-
 def task_classes() -> dict[str, type[Task]]:
-    """All tasks by name, in alphabetical order."""
-    _import_all()
-    return {cls.name: cls for cls in sorted(Task.__subclasses__(), key=lambda c: c.name)}
+    """The tasks of this folder by name, in alphabetical order."""
+    found = [
+        value
+        for module in plugins.modules(sys.modules[__name__])
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, Task) and value.__module__ == module.__name__ and "name" in vars(value)
+    ]
+    return {cls.name: cls for cls in sorted(found, key=lambda cls: cls.name)}
 
 
+@cache
 def task_class(name: str) -> type[Task]:
-    """The task of this name; UserError names the known ones."""
-    known = task_classes()
-    if name not in known:
-        raise UserError(f"task.name={name}: no such task; one of {', '.join(known)}")
-    return known[name]
+    """The task of this name; `module:Class` for one outside the package.
+
+    Raises:
+        UserError: there is none; names the known ones.
+    """
+    if plugins.is_outside(name):
+        found = plugins.outside(name, "task.name")
+        if not (isinstance(found, type) and issubclass(found, Task)):
+            raise UserError(f"task.name={name}: must be a class derived from memcap.tasks.Task")
+        return found
+    if name not in task_classes():
+        known = ", ".join(task_classes())
+        raise UserError(f"task.name={name}: no such task; one of {known}, or MODULE:CLASS for your own")
+    return task_classes()[name]
+
+
+def is_own(task: Task) -> bool:
+    """Whether a task is one of this folder: its facts are tested there."""
+    return type(task).__module__.startswith(f"{__name__}.")

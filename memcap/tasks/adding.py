@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 import jax
 import jax.numpy as jnp
 
-from memcap.tasks.base import Batch, Operand, Task, integers
+from memcap.tasks.base import Batch, Facts, Operand, Task, integers
 
 
 @dataclass(frozen=True)
@@ -62,25 +62,11 @@ class Adding(Task):
         total = jnp.take_along_axis(value, jnp.stack([first, second]), axis=0)
         return Batch(jnp.stack([value, marked.astype(value.dtype)], axis=-1), total[0] + total[1])
 
-    def held(self, lag: int) -> int:
-        """The running sum."""
-        del lag
-        return 1
+    def facts(self, lag: int, length: int) -> Facts:
+        """One number, the running sum, of variance 1/6; solved at a mean squared error of .01, as in most papers.
 
-    def bits(self, lag: int) -> float:
-        """The sum, of variance 1/6, at the precision of the criterion."""
-        return 0.5 * math.log2(1 / 6 / self.threshold(lag))
-
-    def chance(self, lag: int) -> float:
-        """1/6, less the 1/12 that is seen when the last step is marked, once in ceil((lag + 1) / 2) sequences."""
-        return 1 / 6 - 1 / 12 / (lag + 1 - (lag + 1) // 2)
-
-    def threshold(self, lag: int) -> float:
-        """A mean squared error of .01, as in most papers."""
-        del lag
-        return 0.01
-
-    def recipe(self, lag: int) -> str:
-        """A forget gate biased to hold for the whole lag (sweeps/other_tasks.yaml)."""
-        del lag
-        return "hold"
+        Chance is 1/6, less the 1/12 that is seen when the last step is marked, once in ceil((lag + 1) / 2) sequences.
+        """
+        del length
+        chance, threshold = 1 / 6 - 1 / 12 / (lag + 1 - (lag + 1) // 2), 0.01
+        return Facts(held=1, bits=0.5 * math.log2(1 / 6 / threshold), chance=chance, threshold=threshold)

@@ -14,9 +14,26 @@ import jax
 import jax.numpy as jnp
 
 Operand = int | jax.Array
-FLOAT32_BITS = 32  # all that one carry number can be told by
 # Share of the bits that an accuracy of .99 still asks for: 1 - H(.01), by rate-distortion; larger alphabets ask for more.
 ASKED = 1 + 0.01 * math.log2(0.01) + 0.99 * math.log2(0.99)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a task at a lag and a length before anything is trained.
+
+    Args:
+        held: symbols (or reals) that must be held at the worst moment, the current one included if it is asked later.
+        bits: to hold at the worst moment. For reals: at the precision that the criterion asks for.
+        chance: the best expected score of a predictor that sees the current input only: no memory, and no clock. Over the steps
+            where an answer is due: accuracy for classes, mean squared error for values.
+        threshold: solved means accuracy at or above this; for values, mean squared error at or below it.
+    """
+
+    held: int
+    bits: float
+    chance: float
+    threshold: float = 0.99
 
 
 class Batch(NamedTuple):
@@ -37,10 +54,17 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class Task(ABC):
-    """Base of all tasks. A subclass sets `name`, its knobs as fields, and the methods below; nothing else knows it."""
+    """Base of all tasks. A subclass sets `name`, its knobs as fields, and the methods below; nothing else knows it.
+
+    A task outside memcap/tasks/ is called `module:Class`, as `task_class` finds it; a `name` of its own is not needed.
+    """
 
     name: ClassVar[str]
     answers: ClassVar[Literal["last", "every"]] = "last"  # read out at the last step only, or at every step (masked)
+
+    def __init_subclass__(cls) -> None:
+        if not cls.__module__.startswith(f"{__package__}."):
+            cls.name = f"{cls.__module__}:{cls.__qualname__}"
 
     @property
     def loss(self) -> Literal["classes", "values"]:
@@ -90,33 +114,16 @@ class Task(ABC):
         """
 
     @abstractmethod
-    def held(self, lag: int) -> int:
-        """Symbols (or reals) that must be held at the worst moment, the current one included if it is asked later."""
+    def facts(self, lag: int, length: int) -> Facts:
+        """What is known of sequences of this lag and length: what is to be held, chance, and when it counts as solved."""
 
-    @abstractmethod
-    def bits(self, lag: int) -> float:
-        """Bits to hold at the worst moment. For reals: at the precision that the criterion asks for."""
-
-    @abstractmethod
-    def chance(self, lag: int) -> float:
-        """The best expected score of a predictor that sees the current input only: no memory, and no clock.
-
-        Over the steps where an answer is due: accuracy for classes, mean squared error for values.
-        """
-
-    def threshold(self, lag: int) -> float:
-        """Solved means accuracy at or above this; for values, mean squared error at or below it."""
-        del lag
-        return 0.99
+    def passes(self, score: float, threshold: float) -> bool:
+        """Whether a score meets a criterion; NaN meets none."""
+        return score >= threshold if self.higher_is_better else score <= threshold
 
     def stretched(self, lag: int, factor: int) -> tuple[int, int]:
         """The (lag, length) at which a net trained at `lag` is asked `factor` times as much of its memory."""
         return lag * factor, self.length(lag * factor)
-
-    def recipe(self, lag: int) -> str:
-        """Name of the recipe in conf/recipe/ that is recommended at this lag."""
-        del lag
-        return "forget_bias"
 
     @property
     def higher_is_better(self) -> bool:
@@ -129,18 +136,24 @@ class Task(ABC):
         return "accuracy" if self.loss == "classes" else "mse"
 
 
-def information_floor(task: Task, lag: int, numbers_per_unit: int) -> int:
-    """Fewest units whose float32 carry can hold what the criterion asks for: a hard limit, far below what training finds."""
+def information_floor(task: Task, facts: Facts, bits_per_unit: int) -> int:
+    """Fewest units whose carry can hold what the criterion asks for: a hard limit, far below what training finds.
+
+    Args:
+        task: says whether accuracy or an error is asked for.
+        facts: its facts.
+        bits_per_unit: of carry; 32 a float32 number.
+    """
     asked = ASKED if task.loss == "classes" else 1.0  # bits of a real are counted at the criterion's precision
-    return max(1, math.ceil(asked * task.bits(lag) / (FLOAT32_BITS * numbers_per_unit)))
+    return max(1, math.ceil(asked * facts.bits / bits_per_unit))
 
 
-def one_per_number(task: Task, lag: int, numbers_per_unit: int) -> int:
+def one_per_number(facts: Facts, numbers_per_unit: int) -> int:
     """Units that own one carry number for each symbol held at the worst moment.
 
     A theorem for linear cells and reals, an empirical edge for the LSTM: a reference line, never a floor.
     """
-    return max(1, math.ceil(task.held(lag) / numbers_per_unit))
+    return max(1, math.ceil(facts.held / numbers_per_unit))
 
 
 def scored(targets: jax.Array, lag: Operand, length: Operand) -> jax.Array:

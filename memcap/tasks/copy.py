@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from memcap.knobs import knob
-from memcap.tasks.base import Batch, Operand, Task, integers, scored
+from memcap.tasks.base import Batch, Facts, Operand, Task, integers, scored
 
 
 @dataclass(frozen=True)
@@ -64,22 +64,7 @@ class Copy(Task):
         mask = scored(inputs, length - self.items, length)
         return Batch(inputs, jnp.where(mask, symbols[jnp.clip(recall, 0, self.items - 1)], 0), mask)
 
-    def held(self, lag: int) -> int:
-        """K symbols, whatever the lag."""
-        del lag
-        return self.items
-
-    def bits(self, lag: int) -> float:
-        """K log2 A, whatever the lag."""
-        del lag
-        return self.items * math.log2(self.symbols)
-
-    def chance(self, lag: int) -> float:
-        """1 / A."""
-        del lag
-        return 1 / self.symbols
-
-    def recipe(self, lag: int) -> str:
-        """From 8 items on the echo-state-like start, which trains narrower nets there; below, spread time scales."""
-        del lag
-        return "open_gate" if self.items >= 8 else "chrono"
+    def facts(self, lag: int, length: int) -> Facts:
+        """K symbols, K log2 A bits, whatever the lag; chance is 1 / A."""
+        del lag, length
+        return Facts(held=self.items, bits=self.items * math.log2(self.symbols), chance=1 / self.symbols)

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from memcap.knobs import knob
-from memcap.tasks.base import Batch, Operand, Task, integers, scored
+from memcap.tasks.base import Batch, Facts, Operand, Task, integers, scored
 
 
 @dataclass(frozen=True)
@@ -62,35 +62,21 @@ class Count(Task):
         targets = jnp.cumsum(counted, axis=0) / lag
         return Batch(inputs, targets, scored(targets, 0, length))
 
-    def held(self, lag: int) -> int:
-        """One number."""
-        del lag
-        return 1
+    def facts(self, lag: int, length: int) -> Facts:
+        """One number, up to `length` counts; solved at a root mean squared error of half a count, to which `bits` counts it.
 
-    def bits(self, lag: int) -> float:
-        """The count at the precision of the criterion, half a count: .8 bits below log2(lag) for time."""
-        return 0.5 * math.log2(self.chance(lag) / self.threshold(lag))
-
-    def chance(self, lag: int) -> float:
-        """Time: (1 - 1/T^2) / 12, the variance of t/T, with T = lag. Tokens: ((T - 1) / 8 + (T^2 - 1) / 48) / T^2.
-
-        For tokens the best answer from the current bit x is x + (T - 1) / 4 counts. What stays unknown is the number of
-        ones in the t - 1 earlier steps, Binomial(t - 1, 1/2) with t uniform on 1..T: its variance is the mean of the
-        variance, (T - 1) / 8, and the variance of the mean, (T^2 - 1) / 48.
+        Chance, with T the length. Time: (T^2 - 1) / 12 counts squared, the variance of t uniform on 1..T. Tokens:
+        (T - 1) / 8 + (T^2 - 1) / 48. There the best answer from the current bit x is x + (T - 1) / 4 counts, and what stays
+        unknown is the number of ones in the t - 1 earlier steps, Binomial(t - 1, 1/2): its variance is the mean of the variance,
+        (T - 1) / 8, and the variance of the mean, (T^2 - 1) / 48.
         """
         if self.kind == "time":
-            return (1 - 1 / lag**2) / 12
-        return ((lag - 1) / 8 + (lag**2 - 1) / 48) / lag**2
-
-    def threshold(self, lag: int) -> float:
-        """A root mean squared error of half a count."""
-        return (0.5 / lag) ** 2
+            chance = (length**2 - 1) / 12 / lag**2
+        else:
+            chance = ((length - 1) / 8 + (length**2 - 1) / 48) / lag**2
+        threshold = (0.5 / lag) ** 2
+        return Facts(held=1, bits=0.5 * math.log2(chance / threshold), chance=chance, threshold=threshold)
 
     def stretched(self, lag: int, factor: int) -> tuple[int, int]:
         """The same scale, counted `factor` times as far: the targets go up to `factor`."""
         return lag, factor * lag
-
-    def recipe(self, lag: int) -> str:
-        """A forget gate biased to hold for just this lag: an integrator that leaks little."""
-        del lag
-        return "hold"

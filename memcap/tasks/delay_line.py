@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from memcap.knobs import knob
-from memcap.tasks.base import Batch, Operand, Task, integers, scored
+from memcap.tasks.base import Batch, Facts, Operand, Task, integers, scored
 
 
 @dataclass(frozen=True)
@@ -63,28 +63,17 @@ class DelayLine(Task):
         targets = jnp.where(mask, jnp.roll(x, lag, axis=0), 0)  # the roll wraps in from the buffer's end
         return Batch(x[:, :, None] if self.reals else x, targets, mask)
 
-    def held(self, lag: int) -> int:
-        """Lag + 1: the current symbol is asked later, the oldest is asked now."""
-        return lag + 1
+    def facts(self, lag: int, length: int) -> Facts:
+        """Lag + 1 symbols (the current one is asked later, the oldest is asked now), of which lag cross from step to step.
 
-    def bits(self, lag: int) -> float:
-        """Bits that cross from one step to the next: lag log2 S; reals at the precision of the criterion."""
-        return lag * (0.5 * math.log2(1 / self.threshold(lag)) if self.reals else math.log2(self.symbols))
-
-    def chance(self, lag: int) -> float:
-        """1 / S, or the variance of a real."""
-        del lag
-        return 1.0 if self.reals else 1 / self.symbols
-
-    def threshold(self, lag: int) -> float:
-        """Accuracy .99, or a normalised squared error of .05 for reals."""
-        del lag
-        return 0.05 if self.reals else 0.99
+        Chance is 1 / S, and solved is .99; for reals the variance 1, and a normalised squared error of .05.
+        """
+        del length
+        if self.reals:
+            threshold = 0.05
+            return Facts(held=lag + 1, bits=lag * (0.5 * math.log2(1 / threshold)), chance=1.0, threshold=threshold)
+        return Facts(held=lag + 1, bits=lag * math.log2(self.symbols), chance=1 / self.symbols)
 
     def stretched(self, lag: int, factor: int) -> tuple[int, int]:
         """The same lag in a sequence of factor * lag steps: does the net live without its zero start state?"""
         return lag, max(factor * lag, self.length(lag))
-
-    def recipe(self, lag: int) -> str:
-        """The echo-state-like start above lag 16; up to there, an ordinary forget bias trains narrower nets."""
-        return "open_gate" if lag > 16 else "forget_bias"

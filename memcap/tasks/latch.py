@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from memcap.knobs import knob
-from memcap.tasks.base import Batch, Operand, Task, integers
+from memcap.tasks.base import Batch, Facts, Operand, Task, integers
 
 
 @dataclass(frozen=True)
@@ -50,22 +50,7 @@ class Latch(Task):
         inputs = jnp.where(step == length - 2 - lag, symbol, filler)
         return Batch(jnp.where(step == length - 1, self.vocabulary - 1, inputs), symbol)
 
-    def held(self, lag: int) -> int:
-        """One symbol, whatever the lag."""
-        del lag
-        return 1
-
-    def bits(self, lag: int) -> float:
-        """Log2 S, whatever the lag."""
-        del lag
-        return math.log2(self.symbols)
-
-    def chance(self, lag: int) -> float:
-        """1 / S."""
-        del lag
-        return 1 / self.symbols
-
-    def recipe(self, lag: int) -> str:
-        """A forget gate biased to hold for just this lag."""
-        del lag
-        return "hold"
+    def facts(self, lag: int, length: int) -> Facts:
+        """One symbol, log2 S bits, whatever the lag; chance is 1 / S."""
+        del lag, length
+        return Facts(held=1, bits=math.log2(self.symbols), chance=1 / self.symbols)

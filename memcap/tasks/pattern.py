@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from memcap.knobs import knob
-from memcap.tasks.base import Batch, Operand, Task, integers
+from memcap.tasks.base import Batch, Facts, Operand, Task, integers
 
 
 @dataclass(frozen=True)
@@ -54,22 +54,7 @@ class Pattern(Task):
         inputs = jnp.where(step == length - 1 - lag, first, inputs)
         return Batch(jnp.where(step == length - 1, last, inputs), label)
 
-    def held(self, lag: int) -> int:
-        """One bit, whatever the lag."""
-        del lag
-        return 1
-
-    def bits(self, lag: int) -> float:
-        """One bit, whatever the lag."""
-        del lag
-        return 1.0
-
-    def chance(self, lag: int) -> float:
-        """1/2 with four classes, 2/3 with three: the last bit is in sight."""
-        del lag
-        return 2 / self.classes
-
-    def recipe(self, lag: int) -> str:
-        """A forget gate biased to hold for just this lag."""
-        del lag
-        return "hold"
+    def facts(self, lag: int, length: int) -> Facts:
+        """One bit, whatever the lag. Chance is 1/2 with four classes, 2/3 with three: the last bit is in sight."""
+        del lag, length
+        return Facts(held=1, bits=1.0, chance=2 / self.classes)

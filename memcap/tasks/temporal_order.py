@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from memcap.knobs import knob
-from memcap.tasks.base import Batch, Operand, Task, integers
+from memcap.tasks.base import Batch, Facts, Operand, Task, integers
 
 _TO_TRIGGER = 90  # in the paper, steps from the first step that may hold a relevant symbol to the trigger
 _OPENS = {2: (0, 40), 3: (0, 23, 56)}  # of these, where the window of each relevant symbol opens
@@ -67,22 +67,7 @@ class TemporalOrder(Task):
         inputs = jnp.where(step == 0, _START, jnp.where(step == length - 1, _TRIGGER, inputs))
         return Batch(inputs, jnp.sum(symbols << jnp.arange(self.relevant)[::-1, None], axis=0))
 
-    def held(self, lag: int) -> int:
-        """The relevant symbols, whatever the lag."""
-        del lag
-        return self.relevant
-
-    def bits(self, lag: int) -> float:
-        """One bit a relevant symbol."""
-        del lag
-        return float(self.relevant)
-
-    def chance(self, lag: int) -> float:
-        """1/4 or 1/8: the trigger tells nothing."""
-        del lag
-        return 1 / self.outputs
-
-    def recipe(self, lag: int) -> str:
-        """A forget gate biased to hold for the whole lag (sweeps/other_tasks.yaml)."""
-        del lag
-        return "hold"
+    def facts(self, lag: int, length: int) -> Facts:
+        """The relevant symbols, a bit each, whatever the lag. Chance is 1/4 or 1/8: the trigger tells nothing."""
+        del lag, length
+        return Facts(held=self.relevant, bits=float(self.relevant), chance=1 / self.outputs)

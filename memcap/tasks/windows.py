@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from memcap.knobs import knob
-from memcap.tasks.base import Batch, Operand, Task, integers
+from memcap.tasks.base import Batch, Facts, Operand, Task, integers
 
 
 @dataclass(frozen=True)
@@ -74,22 +74,7 @@ class Windows(Task):
         mask = jnp.broadcast_to(ends[:, None], (steps, batch))
         return Batch(inputs, jnp.where(mask, bit, 0), mask, age % self.window == 0)
 
-    def held(self, lag: int) -> int:
-        """One bit, whatever the lag."""
-        del lag
-        return 1
-
-    def bits(self, lag: int) -> float:
-        """One bit, whatever the lag."""
-        del lag
-        return 1.0
-
-    def chance(self, lag: int) -> float:
-        """1/2: at the steps where an answer is due the input is always 0."""
-        del lag
-        return 0.5
-
-    def recipe(self, lag: int) -> str:
-        """A forget gate biased to hold for just this lag."""
-        del lag
-        return "hold"
+    def facts(self, lag: int, length: int) -> Facts:
+        """One bit, whatever the lag. Chance is 1/2: at the steps where an answer is due the input is always 0."""
+        del lag, length
+        return Facts(held=1, bits=1.0, chance=0.5)

@@ -3,9 +3,9 @@
 On a CPU there is a worker a core: this process is one, the others are its children. On an accelerator this process drives all
 devices of the host by itself.
 
-Members that can share a compiled program (program.py) wait together in the queue (queue.py). A worker takes them from its desk,
-a `LocalClient` at the queue or the pipe to one (worker.py), and trains each in a lane of its program, where a `Lane` keeps its
-verdict (population.py).
+Members that can share a compiled program (program.py) wait together in the queue (queue.py). A worker takes them from there,
+through a `LocalClient` or over a pipe (worker.py), and trains each in a lane of its program (population.py) until the verdict is
+in (verdict.py). What a training step computes is in step.py.
 """
 
 import math
@@ -18,6 +18,7 @@ from subprocess import Popen
 
 import jax
 
+from memcap import backend
 from memcap.config import Engine, Member
 from memcap.knobs import UserError
 from memcap.training import worker
@@ -67,6 +68,7 @@ def train(
     Returns:
         One result a member: those of `members` in their order, then those that `more` asked for.
     """
+    backend.prepare()
     engine = engine or Engine()
     count = workers(engine)
     if any(type(member.task).__module__ == "__main__" for member in members):

@@ -1,4 +1,4 @@
-"""One worker's loop: take members from a desk, train them in the lanes of one program after another, hand in what came out.
+"""One worker's loop: take members from the queue, train them in the lanes of one program after another, hand in what came out.
 
 Between chunks an ended member leaves its lane and a waiting one takes it, at no recompile.
 """
@@ -13,12 +13,14 @@ import jax
 import numpy as np
 
 from memcap.config import Member
-from memcap.training.program import Compiled, EvalOperands, Program, compiled
+from memcap.training.program import Compiled, Program, compiled
+from memcap.training.step import EvalOperands
+from memcap.training.verdict import Verdict
 
 
 @dataclass(frozen=True)
 class Result:
-    """A member's result.
+    """What came of a member.
 
     Args:
         member: what was trained.
@@ -29,7 +31,7 @@ class Result:
         weights: nested dict of arrays.
         compile_seconds: of the member's program, which its population shares.
         run_seconds: the member's share of the time that its population's executables ran, evaluations included.
-        batching: "map" or "vmap".
+        batching: "map" or "vmap"; scan: "loop", "scan" or "plain" (memcap/cells/scan.py).
     """
 
     member: Member
@@ -43,6 +45,7 @@ class Result:
     compile_seconds: float
     run_seconds: float
     batching: str
+    scan: str
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ class Chunk:
 
 
 class QueueClient(Protocol):
-    """Where a worker gets members and leaves what it found."""
+    """A worker's side of the queue."""
 
     def going(self) -> bool:
         """Whether the job goes on; false once it was interrupted or another worker has failed."""
@@ -91,29 +94,36 @@ class QueueClient(Protocol):
     def curve(self, chunk: Chunk) -> None:
         """Hand in a piece of a curve."""
 
-    def ended(self, program: Program, ended: Sequence[Result]) -> None:
+    def ended(self, program: Program, results: Sequence[Result]) -> None:
         """Hand in members that have ended."""
 
 
-def work(desk: QueueClient) -> None:
-    """Train whatever the desk has, until there is nothing left."""
-    while (program := desk.claim()) is not None:
-        _population(program, desk)
+def work(queue: QueueClient) -> None:
+    """Train whatever the queue has, until there is nothing left."""
+    while (program := queue.claim()) is not None:
+        _population(program, queue)
 
 
 @dataclass
 class Lane:
-    """A member in flight, as the host sees it. `passed` counts successive evaluations that passed."""
+    """A member in flight, as the host sees it.
 
-    member: Member
+    Args:
+        verdict: on the member.
+        before: steps taken before the chunk in hand.
+        loss: mean over the last chunk.
+        seconds: its share of the time so far.
+    """
+
+    verdict: Verdict
     before: int = 0
-    status: str = "running"
-    passed: int = 0
-    evaluations: int = 0
-    score: float = math.nan
-    best: float = math.nan
     loss: float = math.nan
     seconds: float = 0.0
+
+    @property
+    def member(self) -> Member:
+        """Who is in the lane."""
+        return self.verdict.member
 
     def advanced(self, step: int, running: bool, losses: np.ndarray) -> None:
         """Take note of a chunk. The step that diverged has a loss, but does not count as taken."""
@@ -121,40 +131,14 @@ class Lane:
         if taken:
             self.loss = float(np.mean(losses[:taken]))
         if not running:
-            self.status = "diverged"
-
-    def wants_evaluation(self, step: int, train_score: float) -> bool:
-        """At the budget's end, or where the training score is good enough to ask. It decides nothing else."""
-        task, threshold = self.member.task, self.member.task.threshold(self.member.lag)
-        near = train_score >= threshold - 0.01 if task.higher_is_better else train_score <= 1.5 * threshold
-        return self.status == "running" and (near or step >= (self.member.recipe.budget or 0))
-
-    def judge(self, step: int, score: float | None) -> None:
-        """The verdict after a chunk; `score`: held-out, None where it wasn't wanted.
-
-        At the end of the budget a net that has just passed is asked again, on other sequences, until the verdict is in.
-        """
-        if self.status != "running":
-            return
-        if score is None:
-            self.passed = 0
-            return
-        task, threshold = self.member.task, self.member.task.threshold(self.member.lag)
-        passes = score >= threshold if task.higher_is_better else score <= threshold
-        self.evaluations, self.score = self.evaluations + 1, score
-        self.best = float((np.fmax if task.higher_is_better else np.fmin)(self.best, score))
-        self.passed = self.passed + 1 if passes else 0
-        if self.passed >= self.member.evaluation.successive:
-            self.status = "solved"
-        elif step >= (self.member.recipe.budget or 0) and not passes:
-            self.status = "unsolved"
+            self.verdict.status = "diverged"
 
 
-def _population(program: Program, desk: QueueClient) -> None:
+def _population(program: Program, queue: QueueClient) -> None:
     code = compiled(program)
-    program = code.program
-    seats: list[Lane | None] = [None] * program.lanes
-    lanes = jax.tree.map(lambda *leaves: np.stack(leaves), *[program.blank()] * program.lanes)
+    program, trainer = code.program, code.program.trainer
+    lanes: list[Lane | None] = [None] * program.lanes
+    states = jax.tree.map(lambda *leaves: np.stack(leaves), *[trainer.blank()] * program.lanes)
     given: Any = None
     _, operands, asked = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), program.example())
 
@@ -163,51 +147,51 @@ def _population(program: Program, desk: QueueClient) -> None:
         asked.blocks[:] = 0
         for k, each in wanted.items():
             _write(asked, k, each)
-        return np.asarray(code.evaluate(lanes.weights, asked)) if wanted else np.full(program.lanes, np.nan, np.float32)
+        return np.asarray(code.evaluate(states.weights, asked)) if wanted else np.full(program.lanes, np.nan, np.float32)
 
-    while desk.going():
-        empty = [k for k, seat in enumerate(seats) if seat is None]
-        fresh = desk.take(program, len(empty)) if empty else []
+    while queue.going():
+        empty = [k for k, lane in enumerate(lanes) if lane is None]
+        fresh = queue.take(program, len(empty)) if empty else []
         if fresh:
-            lanes = jax.tree.map(np.array, lanes)  # on the host while seats change; between chunks they stay on the device
+            states = jax.tree.map(np.array, states)  # on the host while lanes change; between chunks they stay on the device
             for k, member in zip(empty, fresh, strict=False):
-                seats[k] = Lane(member)
-                _write(lanes, k, program.fresh(member))
-                _write(operands, k, program.operands(member))
+                lanes[k] = Lane(Verdict(member))
+                _write(states, k, trainer.fresh(member))
+                _write(operands, k, trainer.operands(member))
             given = jax.device_put(operands) if program.devices == 1 else operands  # handed over once, not every chunk
-        taken = {k: seat for k, seat in enumerate(seats) if seat is not None}
+        taken = {k: lane for k, lane in enumerate(lanes) if lane is not None}
         if not taken:
             return
         start = time.perf_counter()
-        lanes, losses = code.advance(lanes, given)
-        progress, losses = jax.tree.map(np.array, (lanes.progress, losses))
-        for k, seat in taken.items():
-            seat.advanced(int(progress.step[k]), bool(progress.running[k]), losses[k])
+        states, losses = code.advance(states, given)
+        progress, losses = jax.tree.map(np.array, (states.progress, losses))
+        for k, lane in taken.items():
+            lane.advanced(int(progress.step[k]), bool(progress.running[k]), losses[k])
         wanted = {
-            k: program.held_out(seat.member, seat.evaluations)
-            for k, seat in taken.items()
-            if seat.wants_evaluation(int(progress.step[k]), float(progress.train_score[k]))
+            k: trainer.held_out(lane.member, lane.verdict.evaluations)
+            for k, lane in taken.items()
+            if lane.verdict.wants_evaluation(int(progress.step[k]), float(progress.train_score[k]))
         }
         found = evaluate(wanted)
         scores = {k: float(found[k]) for k in wanted}
-        for k, seat in taken.items():
-            seat.judge(int(progress.step[k]), scores.get(k))
-        ended = {k: seat for k, seat in taken.items() if seat.status != "running"}
+        for k, lane in taken.items():
+            lane.verdict.judge(int(progress.step[k]), scores.get(k))
+        ended = {k: lane for k, lane in taken.items() if not lane.verdict.running}
         if ended:
-            stretched = evaluate({k: program.stretched(seat.member) for k, seat in ended.items()})
-            lanes = jax.tree.map(np.array, lanes)
+            stretched = evaluate({k: trainer.stretched(lane.member) for k, lane in ended.items()})
+            states = jax.tree.map(np.array, states)
         spent = time.perf_counter() - start
-        for k, seat in taken.items():
-            seat.seconds += spent / len(taken)
-            steps, score = int(progress.step[k]) - seat.before, scores.get(k)
+        for k, lane in taken.items():
+            lane.seconds += spent / len(taken)
+            steps, score = int(progress.step[k]) - lane.before, scores.get(k)
             if steps or score is not None:
-                desk.curve(Chunk(seat.member, seat.before, losses[k, :steps], float(progress.train_score[k]), score))
-            seat.before += steps
+                queue.curve(Chunk(lane.member, lane.before, losses[k, :steps], float(progress.train_score[k]), score))
+            lane.before += steps
         if ended:
-            results = [_result(code, seat, lanes.weights[k], float(stretched[k])) for k, seat in ended.items()]
-            desk.ended(program, results)
+            results = [_result(code, lane, states.weights[k], float(stretched[k])) for k, lane in ended.items()]
+            queue.ended(program, results)
             for k in ended:
-                seats[k], lanes.progress.running[k] = None, False
+                lanes[k], states.progress.running[k] = None, False
 
 
 def _write(stacked: Any, k: int, value: Any) -> None:
@@ -219,17 +203,19 @@ def _write(stacked: Any, k: int, value: Any) -> None:
     jax.tree.map(write, stacked, value)
 
 
-def _result(code: Compiled, seat: Lane, weights: np.ndarray, stretched: float) -> Result:
+def _result(code: Compiled, lane: Lane, weights: np.ndarray, stretched: float) -> Result:
+    verdict, program = lane.verdict, code.program
     return Result(
-        seat.member,
-        seat.status,
-        seat.before,
-        seat.score,
-        seat.best,
+        verdict.member,
+        verdict.status,
+        lane.before,
+        verdict.score,
+        verdict.best,
         stretched,
-        seat.loss,
-        code.program.architecture.unflatten(np.array(weights)),
+        lane.loss,
+        program.shape.architecture.unflatten(np.array(weights)),
         code.seconds,
-        seat.seconds,
-        "vmap" if code.program.side_by_side else "map",
+        lane.seconds,
+        program.batching,
+        program.trainer.how,
     )

@@ -8,16 +8,15 @@ worker's members wait again.
 import threading
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 import jax
 
 from memcap.config import Engine, Member
 from memcap.training.population import Chunk, Result
-from memcap.training.program import Program
+from memcap.training.program import Program, lengths, side_by_side
+from memcap.training.step import Shape, Trainer
 
 MOST_LANES = 4096  # members in flight on an accelerator; what its memory holds may be fewer
-Shape = tuple[Any, ...]
 
 
 class Listener:
@@ -26,23 +25,8 @@ class Listener:
     def curve(self, chunk: Chunk) -> None:
         """A piece of a member's curve. A member that was taken over from a dead worker begins again at step 0."""
 
-    def ended(self, population: str, ended: Sequence[Result]) -> None:
+    def ended(self, population: str, results: Sequence[Result]) -> None:
         """Members have ended; `population` names the program that trained them."""
-
-
-def side_by_side(engine: Engine) -> bool:
-    """Whether lanes run under `vmap`. On a CPU they gain nothing from it."""
-    return engine.batching == "vmap" or (engine.batching == "auto" and jax.default_backend() != "cpu")
-
-
-def shape_of(member: Member) -> Shape:
-    """What a member's program depends on, apart from the size of its buffers."""
-    return member.task, member.architecture, member.recipe.batch, member.recipe.clip, member.evaluation
-
-
-def lengths(member: Member) -> tuple[int, int]:
-    """Steps of a member's sequences, and of the longest that it is evaluated on."""
-    return member.length, max(member.length, member.task.stretched(member.lag, member.evaluation.stretch)[1])
 
 
 def cost(member: Member) -> float:
@@ -90,7 +74,7 @@ class Queue:
             for member in members:
                 if member not in self.known:
                     self.known.add(member)
-                    shape = shape_of(member)
+                    shape = Shape.of(member)
                     self.waiting.setdefault(shape, deque()).append(member)
                     self.work[shape] += cost(member)
             self._look()
@@ -129,17 +113,18 @@ class Queue:
     def _program(self, shape: Shape) -> Program:
         """The smallest program of this shape whose buffers and lanes serve all that wait; a new one if there is none."""
         steps, stretched = (max(each) for each in zip(*map(lengths, self.waiting[shape]), strict=True))
-        vmapped = side_by_side(self.engine)
-        lanes = self.engine.lanes or (min(len(self.waiting[shape]), MOST_LANES) if vmapped else 1)
+        together = side_by_side(self.engine)
+        lanes = self.engine.lanes or (min(len(self.waiting[shape]), MOST_LANES) if together else 1)
         made = self.programs.setdefault(shape, [])
-        fitting = [p for p in made if p.holds(steps, stretched) and p.lanes >= lanes]
+        fitting = [p for p in made if p.trainer.holds(steps, stretched) and p.lanes >= lanes]
         if fitting:
-            return min(fitting, key=lambda p: (p.steps, p.evaluation_steps, p.lanes))
+            return min(fitting, key=lambda p: (p.trainer.steps, p.trainer.evaluation_steps, p.lanes))
         if made:  # more and longer members came later: grow in few, large steps
             steps, stretched = (1 << (n - 1).bit_length() for n in (steps, stretched))
             lanes = self.engine.lanes or 1 << (lanes - 1).bit_length()
-        devices = jax.local_device_count() if vmapped else 1
-        made.append(Program(*shape, steps, stretched, -(-lanes // devices) * devices, vmapped, devices))
+        devices = jax.local_device_count() if together else 1
+        trainer = Trainer(shape, steps, stretched, together, self.engine.scan == "plain")
+        made.append(Program(trainer, -(-lanes // devices) * devices, devices))
         return made[-1]
 
     def take(self, worker: int, program: Program, most: int) -> list[Member]:
@@ -154,20 +139,20 @@ class Queue:
             longer: list[Member] = []
             while waiting and len(taken) < min(most, share):
                 member = waiting.popleft()
-                (taken if program.holds(*lengths(member)) else longer).append(member)
+                (taken if program.trainer.holds(*lengths(member)) else longer).append(member)
             waiting.extendleft(reversed(longer))
             self.held[worker] |= dict.fromkeys(taken)
             self.work[program.shape] -= sum(map(cost, taken))
             return taken
 
-    def ended(self, worker: int, program: Program, ended: Sequence[Result]) -> None:
+    def ended(self, worker: int, program: Program, results: Sequence[Result]) -> None:
         """See `QueueClient.ended`."""
-        self.listener.ended(program.name, ended)
+        self.listener.ended(program.name, results)
         with self.changed:
-            for each in ended:
+            for each in results:
                 self.found[each.member] = each
-            wanted = self.more(ended) if self.more else ()
-            for each in ended:
+            wanted = self.more(results) if self.more else ()
+            for each in results:
                 del self.held[worker][each.member]
             self.add(wanted)
 
@@ -184,15 +169,15 @@ class Queue:
             if fatal:
                 raise RuntimeError(f"two workers died while they trained {fatal[0].config}: is there too little memory?")
             for member in members:
-                self.waiting[shape_of(member)].appendleft(member)
-                self.work[shape_of(member)] += cost(member)
+                self.waiting[Shape.of(member)].appendleft(member)
+                self.work[Shape.of(member)] += cost(member)
             self._leave(worker)
             self._look()
             return len(members)
 
 
 class LocalClient:
-    """One worker's view of the queue: a `QueueClient`."""
+    """The side of the queue that a worker in this process sees: a `QueueClient`."""
 
     def __init__(self, queue: Queue, worker: int):
         self.queue, self.worker = queue, worker
@@ -213,6 +198,6 @@ class LocalClient:
         """See `QueueClient`."""
         self.queue.listener.curve(chunk)
 
-    def ended(self, program: Program, ended: Sequence[Result]) -> None:
+    def ended(self, program: Program, results: Sequence[Result]) -> None:
         """See `QueueClient`."""
-        self.queue.ended(self.worker, program, ended)
+        self.queue.ended(self.worker, program, results)

@@ -23,7 +23,6 @@ from memcap.training.queue import LocalClient
 
 SETTINGS = (  # what a worker takes over from the process that starts it
     "jax_compilation_cache_dir",
-    "jax_default_matmul_precision",
     "jax_default_prng_impl",
     "jax_enable_x64",
     "jax_persistent_cache_min_compile_time_secs",
@@ -58,7 +57,7 @@ def close(process: subprocess.Popen) -> None:
             pipe.close()
 
 
-def serve(process: subprocess.Popen, place: LocalClient) -> None:
+def serve(process: subprocess.Popen, client: LocalClient) -> None:
     """Answer a worker's calls until all is done.
 
     Raises:
@@ -75,11 +74,11 @@ def serve(process: subprocess.Popen, place: LocalClient) -> None:
             calls += 1
             if name == "failed":
                 raise RuntimeError(f"a worker failed\n{arguments[0]}")
-            result = getattr(place, name)(*arguments)
+            result = getattr(client, name)(*arguments)
             if answers:
                 _send(process.stdin, result)
     except DiedError as error:
-        if not calls and place.going():
+        if not calls and client.going():
             raise RuntimeError(f"a worker could not start (status {process.wait()})") from error
         raise
 
@@ -100,7 +99,7 @@ def _send(pipe: IO[bytes], value: Any) -> None:
 
 
 class PipeClient:
-    """The worker's `QueueClient`: what the parent's `LocalClient` answers."""
+    """The side of the queue that a worker in a process of its own sees: what the parent's `LocalClient` answers."""
 
     def __init__(self, receive: IO[bytes], send: IO[bytes]):
         self.receive, self.send = receive, send
@@ -113,19 +112,24 @@ class PipeClient:
         _send(self.send, (name, arguments, False))
 
     def going(self) -> bool:
+        """See `QueueClient`."""
         return True  # the parent ends the process
 
     def claim(self) -> Program | None:
+        """See `QueueClient`."""
         return self._ask("claim")
 
     def take(self, program: Program, most: int) -> list[Member]:
+        """See `QueueClient`."""
         return self._ask("take", program, most)
 
     def curve(self, chunk: Chunk) -> None:
+        """See `QueueClient`."""
         self._tell("curve", chunk)
 
-    def ended(self, program: Program, ended: Sequence[Result]) -> None:
-        self._tell("ended", program, ended)
+    def ended(self, program: Program, results: Sequence[Result]) -> None:
+        """See `QueueClient`."""
+        self._tell("ended", program, results)
 
 
 def main() -> None:

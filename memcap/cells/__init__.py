@@ -1,0 +1,60 @@
+"""Recurrent cells, one file each. A new file here that defines a named `Cell` is found; nothing else changes."""
+
+import sys
+from functools import cache
+from typing import cast
+
+from flax import nnx
+
+from memcap import plugins
+from memcap.cells.base import Cell
+from memcap.cells.gates import Gates, Init
+from memcap.cells.scan import How
+from memcap.knobs import UserError
+
+__all__ = ["Cell", "Gates", "How", "Init", "cell_class", "cell_classes", "flax_cells"]
+
+
+@cache
+def cell_classes() -> dict[str, type[Cell]]:
+    """The cells of this folder by name, in alphabetical order."""
+    found = [
+        value
+        for module in plugins.modules(sys.modules[__name__])
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, Cell) and value.__module__ == module.__name__ and value.name
+    ]
+    return {cls.name: cls for cls in sorted(found, key=lambda cls: cls.name)}
+
+
+def flax_cells() -> list[str]:
+    """Names of the recurrent cells of `flax.nnx`, all of which work."""
+    base = nnx.RNNCellBase
+    return sorted(n for n, c in vars(nnx).items() if isinstance(c, type) and issubclass(c, base) and c is not base)
+
+
+@cache
+def cell_class(name: str) -> type[Cell]:
+    """The cell of this name: of this folder, any of `flax.nnx`, or `module:Class` for one outside the package.
+
+    Raises:
+        UserError: there is none.
+    """
+    if name in cell_classes():
+        return cell_classes()[name]
+    if plugins.is_outside(name):
+        found = plugins.outside(name, "model.cell")
+        if not (isinstance(found, type) and issubclass(found, nnx.RNNCellBase)):
+            raise UserError(f"model.cell={name}: must be a class derived from memcap.cells.Cell or flax.nnx.RNNCellBase")
+        return _adopted(found, name)
+    if name not in flax_cells():
+        known = dict.fromkeys([*cell_classes(), *flax_cells()])
+        raise UserError(f"model.cell={name}: no such cell; one of {', '.join(known)}, or MODULE:CLASS for your own")
+    return _adopted(getattr(nnx, name), name)
+
+
+def _adopted(cls: type[nnx.RNNCellBase], name: str) -> type[Cell]:
+    """A cell that knows nothing of memcap, with `Cell`'s methods added; its own come first."""
+    if issubclass(cls, Cell):
+        return cls
+    return cast(type[Cell], type(cls.__name__, (cls, Cell), {"name": name, "__module__": cls.__module__}))

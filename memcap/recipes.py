@@ -1,0 +1,130 @@
+"""Recipes: how a member is trained. A file in conf/recipe/ gives every value; conf/recommended.yaml says which suits a task."""
+
+from dataclasses import asdict, dataclass, fields
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from memcap.cells import cell_class
+from memcap.knobs import UserError, check, completed, knob, typed
+from memcap.models.initializers import PRESETS, preset
+from memcap.tasks import Task
+
+MOST = 1_000_000_000  # steps and seeds are int32 operands of the compiled programs
+_folders: list[Path] = []  # of the user, as --config-dir; looked in first
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a member is trained. A file in conf/recipe/ gives every value; None means "as the file says"."""
+
+    name: str = knob("auto", "a file of conf/recipe/; auto: the one that conf/recommended.yaml names for the task and its lag")
+    init: str | None = knob(None, "start of the weights", choices=(*PRESETS, "flax"))
+    forget_bias: float | None = knob(None, "forget bias, for init=forget_bias", at_least=-100, at_most=100)
+    lr: float | None = knob(None, "peak learning rate of Adam", above=0, at_most=10)
+    schedule: str | None = knob(None, "learning rate after warmup", choices=("constant", "cosine"))
+    warmup: int | None = knob(None, "steps of linear warmup", at_least=0, at_most=MOST)
+    batch: int | None = knob(None, "sequences a step", at_least=1)
+    clip: float | None = knob(None, "global norm at which a gradient is clipped", above=0)
+    budget: int | None = knob(None, "most training steps that a member may take", at_least=1, at_most=MOST)
+
+    def __post_init__(self) -> None:
+        check(self, "recipe")
+
+
+def root() -> Path:
+    """The folder that holds conf/ and sweeps/: the package in an installed wheel, its parent in a checkout."""
+    package = Path(__file__).resolve().parent
+    return package if (package / "conf").is_dir() else package.parent
+
+
+def look_in(folder: Path) -> None:
+    """Look for recipes in the folder recipe/ of a folder of the user's own configs, too, and first."""
+    folder = folder.absolute()
+    if folder not in _folders:
+        _folders.insert(0, folder)
+        recipe_file.cache_clear()
+        complete.cache_clear()
+
+
+@cache
+def recipe_file(name: str) -> dict[str, Any]:
+    """The values of recipe/NAME.yaml in the user's own folder of configs, or in conf/.
+
+    Raises:
+        UserError: there is no such file, or it holds no plain values.
+    """
+    path = _file(name)
+    if path is None:
+        known = ", ".join(sorted({p.stem for folder in _searched() for p in folder.glob("*.yaml")}))
+        raise UserError(f"recipe={name}: no such recipe; one of {known} (conf/recipe/, or recipe/ in --config-dir)")
+    return _plain(path)
+
+
+def _searched() -> list[Path]:
+    return [folder / "recipe" for folder in (*_folders, root() / "conf")]
+
+
+def _file(name: str) -> Path | None:
+    return next((folder / f"{name}.yaml" for folder in _searched() if (folder / f"{name}.yaml").is_file()), None)
+
+
+def _plain(path: Path) -> dict[str, Any]:
+    try:
+        values = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
+    except (OmegaConfBaseException, ValueError, OSError) as error:
+        raise UserError(f"{path}: cannot be read ({' '.join(str(error).split())})") from error
+    if not isinstance(values, dict):
+        raise UserError(f"{path}: must hold fields, as in lr: 0.01")
+    return {str(k): v for k, v in values.items() if k != "defaults"}
+
+
+@cache
+def _recommendations() -> dict[str, Any]:
+    return _plain(root() / "conf" / "recommended.yaml")
+
+
+def recommended(task: Task, lag: int) -> str:
+    """Name of the recipe that is recommended for a task at a lag."""
+    known = vars(task) | {"lag": lag}
+    lines = _recommendations().get(task.name, _recommendations()["default"])
+    return next(line["recipe"] for line in lines if all(known[k] <= most for k, most in line.items() if k != "recipe"))
+
+
+@lru_cache(maxsize=4096)
+def complete(recipe: Recipe, task: Task, lag: int, cell: str) -> Recipe:
+    """The recipe with every value, from its file; what is set stays.
+
+    Raises:
+        UserError: no such file, a value that nobody sets, or values that don't fit each other or the cell.
+    """
+    name = recommended(task, lag) if recipe.name == "auto" else recipe.name
+    set_here = {k: v for k, v in asdict(recipe).items() if v is not None and k != "name"}
+    needed = [f.name for f in fields(Recipe) if f.name not in ("name", "forget_bias")]
+    if "init" in set_here and set_here["init"] != "forget_bias":
+        set_here.setdefault("forget_bias", None)  # the file's bias belonged to the file's initialiser
+    in_file = {} if _file(name) is None and all(k in set_here for k in needed) else recipe_file(name)
+    recipe = typed(Recipe, completed(Recipe, in_file) | set_here | {"name": name}, "recipe")
+    missing = [k for k in needed if getattr(recipe, k) is None]
+    if missing:
+        raise UserError(f"recipe.{missing[0]}: not set; give it a value in conf/recipe/{name}.yaml")
+    if recipe.init == "flax":
+        if not cell_class(cell).own_start:
+            raise UserError(
+                f"recipe.init=flax: the cell {cell} has no start of Flax's; use model.cell=OptimizedLSTMCell, the same LSTM"
+            )
+        if recipe.forget_bias is not None:
+            raise UserError(
+                f"recipe.forget_bias={recipe.forget_bias}: only recipe.init=forget_bias takes it, not recipe.init=flax"
+            )
+    else:
+        preset(recipe.init or "", lag, lag, recipe.forget_bias)
+        if cell_class(cell).gates is None:
+            raise UserError(
+                f"recipe.init={recipe.init}: model.cell={cell} has gates that are not known here, so only its own initialiser can"
+                " start it; set recipe.init=flax"
+            )
+    return recipe

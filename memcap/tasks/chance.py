@@ -1,0 +1,73 @@
+"""What a net without memory scores, measured on drawn sequences: a check on what a task says of itself."""
+
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Any
+
+import jax
+import numpy as np
+
+from memcap.tasks.base import Batch, Task
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A score and its standard error over sequences."""
+
+    mean: float
+    error: float
+
+
+def sequences(task: Task, batch: Batch, length: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Inputs (B, length, ...), targets and mask (B, length): one form for both kinds of answers."""
+    inputs = np.moveaxis(np.asarray(batch.inputs)[:length], 0, 1)
+    if task.answers == "every":
+        assert batch.mask is not None
+        return inputs, np.asarray(batch.targets)[:length].T, np.asarray(batch.mask)[:length].T
+    targets = np.zeros(inputs.shape[:2], np.asarray(batch.targets).dtype)
+    targets[:, -1] = batch.targets
+    mask = np.zeros(inputs.shape[:2], bool)
+    mask[:, -1] = True
+    return inputs, targets, mask
+
+
+def score(task: Task, guess: np.ndarray, targets: np.ndarray, mask: np.ndarray) -> Measured:
+    """The task's own score where an answer is due; each sequence is one observation."""
+    each = (guess == targets) if task.loss == "classes" else (guess - targets) ** 2
+    due = mask.sum(1)
+    a_sequence = np.where(mask, each, 0).sum(1)[due > 0] / due[due > 0]
+    return Measured(float(a_sequence.mean()), float(a_sequence.std() / max(len(a_sequence), 1) ** 0.5))
+
+
+@lru_cache(maxsize=1024)
+def without_memory(task: Task, lag: int, length: int, batch: int = 4096, seed: int = 1) -> Measured:
+    """Fit the best map from the current input to the answer on one half of a batch, and score it on the other half.
+
+    A table for symbols; for reals a quadratic form. A constant answer is among these maps.
+
+    Args:
+        task: any task.
+        lag, length: what to draw.
+        batch: sequences, both halves together.
+        seed: of the draw.
+    """
+    steps = 1 << (length - 1).bit_length()  # few sizes, so that a task compiles few samplers
+    drawn = _sampler(task, steps, batch)(jax.random.key(seed), lag, length)
+    inputs, targets, mask = sequences(task, jax.tree.map(np.asarray, drawn), length)
+    if task.vocabulary is None:
+        x = np.concatenate([np.ones((*inputs.shape[:2], 1)), inputs], -1)
+        seen = (x[..., :, None] * x[..., None, :]).reshape(*inputs.shape[:2], -1)
+    else:
+        seen = np.eye(task.vocabulary)[inputs]
+    fit, test = slice(0, batch // 2), slice(batch // 2, None)
+    due = targets[fit][mask[fit]]
+    wanted = np.eye(task.outputs)[due] if task.loss == "classes" else due[:, None]
+    weights = np.linalg.lstsq(seen[fit][mask[fit]], wanted, rcond=None)[0]
+    out = seen[test] @ weights
+    guess = out.argmax(-1) if task.loss == "classes" else out[..., 0]
+    return score(task, guess, targets[test], mask[test])
+
+
+@lru_cache(maxsize=64)
+def _sampler(task: Task, steps: int, batch: int) -> Any:
+    return jax.jit(partial(task.sample, steps=steps, batch=batch))
