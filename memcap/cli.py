@@ -88,7 +88,7 @@ def parser() -> Parser:
     results(sub)
     as_json(sub)
     sub = command("figure", "draw a figure from a study's rows, with the numbers drawn beside it", figure)
-    sub.add_argument("name", choices=["frontier"], help="which figure")
+    sub.add_argument("name", help="which figure: frontier, or MODULE:NAME of your own")
     results(sub)
     sub.add_argument("-o", "--output", type=Path, help="folder to write to (default: RESULTS/figures)")
     sub = command("answer", "how many units for this task at this lag, in plain words", answer)
@@ -186,12 +186,16 @@ def frontier(arguments: argparse.Namespace) -> None:
 
 
 def figure(arguments: argparse.Namespace) -> None:
-    """`memcap figure frontier`."""
-    from memcap.figures import frontier as drawing
+    """`memcap figure`."""
+    from memcap import figures
+    from memcap.studies import store
 
-    points = _points(arguments.results)
+    found, rows = figures.find(arguments.name), store.read(arguments.results)
+    if rows.is_empty():
+        raise UserError(f"{arguments.results}: holds no rows; train a study first, as in: memcap train sweeps=first_study")
+    drawn = found.draw(rows)
     folder = arguments.results if arguments.results.is_dir() else arguments.results.parent
-    print(drawing.draw(points, arguments.output or folder / "figures"))
+    print(figures.save(drawn, arguments.output or folder / "figures", arguments.name.rpartition(":")[2]))
 
 
 def answer(arguments: argparse.Namespace) -> None:

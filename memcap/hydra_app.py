@@ -188,8 +188,9 @@ def job(config: DictConfig) -> dict[str, int]:
 
 
 def _job(config: DictConfig) -> dict[str, int]:
-    from memcap.report import finish
+    from memcap.report import print_outcome
     from memcap.studies.job import run
+    from memcap.studies.outcome import conclude
     from memcap.tracking import open_tracker
 
     values = values_of(config)
@@ -207,7 +208,7 @@ def _job(config: DictConfig) -> dict[str, int]:
     ) as tracker:
         rows = run(found, engine, folder, values["study"], tracker, values["design"])
         multirun = OmegaConf.select(config, "hydra.mode") == RunMode.MULTIRUN
-        finish(rows, folder, values["study"], tracker, quiet=multirun)
+        print_outcome(conclude(rows, folder, values["study"], tracker, quiet=multirun))
     return {"members": rows.height, "solved": int(rows["solved"].sum())}
 
 

@@ -1,19 +1,17 @@
 """What the command prints: tables of rows, of the frontier and of tasks."""
 
 import math
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
 from rich.console import Console
 from rich.table import Table
 
-from memcap.capacity.frontier import Point, columns, frontier, references
+from memcap.capacity.frontier import Point, columns, references
 from memcap.capacity.thresholds import Threshold
-from memcap.figures import frontier as figure
-from memcap.studies import store
+from memcap.studies.outcome import Outcome
 from memcap.tasks import task_classes
-from memcap.tracking import Tracker
 
 SHOWN_ROWS = 20
 
@@ -44,7 +42,7 @@ def shown(threshold: Threshold) -> str:
     return f"{units} [{low}, {high}]"
 
 
-def frontier_table(points: list[Point]) -> Table:
+def frontier_table(points: Sequence[Point]) -> Table:
     """One line a task and lag."""
     table = Table(title="Training frontier: units at which a share of the seeds solves, with 95 % intervals")
     heads = ["task", "lag", "exist", "3/4 solve", "u50", "u90", "floor", "one/number", "constructed", "recipe, lr"]
@@ -114,26 +112,12 @@ def task_rows(lag: int) -> list[dict[str, Any]]:
     return found
 
 
-def finish(rows: pl.DataFrame, folder: Path, study: str, tracker: Tracker, quiet: bool) -> None:
-    """Say what a job found: its members, or, where it swept widths, the frontier and its figure.
-
-    Args:
-        rows: the job's rows.
-        folder: the study's folder; the figure goes to folder/figures/.
-        study: name for the tracker.
-        tracker: gets the frontier's table and picture.
-        quiet: a job of a multirun prints its members only.
-    """
+def print_outcome(outcome: Outcome) -> None:
+    """Say what a job found: its members, or the frontier and where its figure is; then how many, and where they are kept."""
     out = console()
-    points = frontier(rows)
-    if quiet or all(len(p.units) == 1 for p in points):
-        out.print(rows_table(rows))
-    else:
-        out.print(frontier_table(points))
-        points = frontier(store.read(folder))  # the picture is the study's, which may hold more than this job
-        picture = figure.draw(points, folder / "figures")
-        tracker.study(study, [columns(p) for p in points], picture)
-        out.print(f"Figure: {picture} (data beside it)", highlight=False, soft_wrap=True)
-    solved = int(rows["solved"].sum())
+    out.print(frontier_table(outcome.points) if outcome.points else rows_table(outcome.rows))
+    if outcome.picture is not None:
+        out.print(f"Figure: {outcome.picture} (data beside it)", highlight=False, soft_wrap=True)
+    rows, solved = outcome.rows, int(outcome.rows["solved"].sum())
     count = f"{rows.height} member" + "s" * (rows.height != 1)
-    out.print(f"{count}, {solved} solved. Rows and weights: {folder}", highlight=False, soft_wrap=True)
+    out.print(f"{count}, {solved} solved. Rows and weights: {outcome.folder}", highlight=False, soft_wrap=True)
