@@ -1,34 +1,17 @@
-"""What the command prints: tables of rows, of the frontier and of tasks."""
+"""What is printed of trained members: tables of rows and of the frontier, and what stands at the end of a job."""
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import polars as pl
-from rich.console import Console
 from rich.table import Table
 
-from memcap.capacity.frontier import Point, columns, references
+from memcap.capacity.frontier import Point, columns
 from memcap.capacity.thresholds import Threshold
+from memcap.console import console, number
 from memcap.studies.outcome import Outcome
-from memcap.tasks import task_classes
 
 SHOWN_ROWS = 20
-
-
-def console() -> Console:
-    """Where tables go: stdout; where that is no terminal, wide enough that a log file holds whole tables."""
-    plain = Console()
-    return plain if plain.is_terminal else Console(width=max(plain.width, 220))
-
-
-def number(value: float | None) -> str:
-    """A number with three significant digits; an empty cell for None and NaN."""
-    if value is None or math.isnan(value):
-        return ""
-    if math.isinf(value):
-        return str(value)
-    return f"{value:.0f}" if value == int(value) and abs(value) < 1e6 else f"{value:.3g}"
 
 
 def shown(threshold: Threshold) -> str:
@@ -73,43 +56,6 @@ def rows_table(rows: pl.DataFrame) -> Table:
     if rows.height > SHOWN_ROWS:
         table.caption = f"the first {SHOWN_ROWS} of {rows.height}"
     return table
-
-
-def tasks_table(lag: int) -> Table:
-    """One line a task, with its default knobs."""
-    table = Table(title=f"Tasks at lag {lag}, with their default knobs; reference widths are an LSTM's")
-    for head in (
-        *("task", "length", "shortest", "held", "bits", "chance", "solved"),
-        *("floor", "one/number", "constructed", "recipe"),
-    ):
-        table.add_column(head)
-    for row in task_rows(lag):
-        table.add_row(*(number(v) if isinstance(v, (int, float)) else "" if v is None else v for v in row.values()))
-    return table
-
-
-def task_rows(lag: int) -> list[dict[str, Any]]:
-    """What each task knows of itself at a lag."""
-    found: list[dict[str, Any]] = []
-    for name, cls in task_classes().items():
-        task = cls()
-        known, sign = references(task, lag), ">=" if task.higher_is_better else "<="
-        found.append(
-            {
-                "task": name,
-                "length": task.length(lag),
-                "shortest": task.shortest(lag),
-                "held": task.held(lag),
-                "bits": known.bits,
-                "chance": task.chance(lag),
-                "solved": f"{task.metric} {sign} {task.threshold(lag):.3g}",
-                "information_floor": known.information_floor,
-                "one_per_number": known.one_per_number,
-                "constructed": known.constructed,
-                "recipe": task.recipe(lag),
-            }
-        )
-    return found
 
 
 def print_outcome(outcome: Outcome) -> None:

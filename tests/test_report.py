@@ -10,10 +10,9 @@ from study_rows import group, table, write
 
 from memcap.capacity.frontier import columns, frontier
 from memcap.capacity.thresholds import Threshold
-from memcap.report import SHOWN_ROWS, frontier_table, number, print_outcome, rows_table, shown, task_rows, tasks_table
+from memcap.report import SHOWN_ROWS, frontier_table, print_outcome, rows_table, shown
 from memcap.studies import store
 from memcap.studies.outcome import conclude
-from memcap.tasks import task_classes
 from memcap.tracking import NoTracker
 
 SHARP = {1: (0, 4), 2: (3, 4), 3: (4, 4)}
@@ -24,14 +23,6 @@ def printed(renderable):
     file = io.StringIO()
     Console(width=240, file=file).print(renderable)
     return " ".join(file.getvalue().split())
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(None, ""), (math.nan, ""), (math.inf, "inf"), (3.0, "3"), (3, "3"), (0.98765, "0.988"), (0, "0"), (1e7, "1e+07")],
-)
-def test_numbers(value, text):
-    assert number(value) == text
 
 
 @pytest.mark.parametrize(
@@ -62,16 +53,6 @@ def test_members_are_cut_off_where_there_are_many():
     assert f"the first {SHOWN_ROWS} of 30" in printed(rows_table(rows))
     assert rows["key"][0] in printed(rows_table(rows))
     assert "first" not in printed(rows_table(rows.head(SHOWN_ROWS)))
-
-
-@pytest.mark.parametrize("lag", [3, 50])
-def test_every_task_is_listed_with_its_references(lag):
-    rows = {row["task"]: row for row in task_rows(lag)}
-    assert rows.keys() == set(task_classes())
-    assert rows["delay_line"]["one_per_number"] == math.ceil((lag + 1) / 2)
-    assert rows["latch"]["bits"] == 1
-    assert all(rows[name]["chance"] == cls().chance(lag) for name, cls in task_classes().items())
-    assert "delay_line" in printed(tasks_table(lag))
 
 
 class Recorder(NoTracker):
