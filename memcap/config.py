@@ -9,7 +9,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, cast
 
 from omegaconf import OmegaConf
 
@@ -81,7 +81,7 @@ class Member:
 
     task: Task
     lag: int
-    length: int = None  # type: ignore[assignment] # filled in below, so that whoever reads it has a number
+    length: int = cast(int, None)  # filled in below: whoever reads it has a number
     model: Model = field(default_factory=Model)
     recipe: Recipe = field(default_factory=Recipe)
     evaluation: Evaluation = field(default_factory=Evaluation)
@@ -189,8 +189,8 @@ def resolve(values: dict[str, Any]) -> Member:
         raise UserError(f"task.{unknown[0]}: no such field; task {name} has {known}")
     return Member(
         typed(cls, task_values, "task"),
-        lag,  # type: ignore[arg-type] # checked by Member
-        length,
+        cast(int, lag),  # checked by Member
+        cast(int, length),
         typed(Model, values["model"], "model"),
         typed(Recipe, values["recipe"], "recipe"),
         typed(Evaluation, values["evaluation"], "evaluation"),

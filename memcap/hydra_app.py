@@ -27,9 +27,11 @@ from memcap.config import Engine, Evaluation, Tracking, task_defaults
 from memcap.knobs import UserError, defaults, typed
 from memcap.models.network import Model
 from memcap.recipes import Recipe, root
+from memcap.report import print_outcome
 from memcap.studies import store
 from memcap.studies.axes import members
 from memcap.studies.job import run
+from memcap.studies.outcome import conclude
 from memcap.studies.search import DESIGNS, Bisect
 from memcap.task_group import TaskSource
 from memcap.tracking import open_tracker
@@ -63,7 +65,7 @@ def values_of(config: DictConfig) -> dict[str, Any]:
     return {str(k): v for k, v in values.items()}
 
 
-def look_where_hydra_does(hydra_config: DictConfig) -> None:
+def look_where_hydra_does(hydra_config: Any) -> None:
     """Let recipes that axes name be found where Hydra found the config: in --config-dir, too, and in a launcher's process."""
     for source in hydra_config.runtime.config_sources:
         if source.schema == "file":
@@ -201,8 +203,6 @@ def job(config: DictConfig) -> dict[str, int]:
 
 
 def _job(config: DictConfig) -> dict[str, int]:
-    from memcap.report import finish
-
     look_where_hydra_does(HydraConfig.get())
     values = values_of(config)
     engine, tracking = settings(values)
@@ -219,7 +219,7 @@ def _job(config: DictConfig) -> dict[str, int]:
     ) as tracker:
         rows = run(found, engine, folder, values["study"], tracker, values["design"])
         multirun = HydraConfig.get().mode == RunMode.MULTIRUN
-        finish(rows, folder, values["study"], tracker, quiet=multirun)
+        print_outcome(conclude(rows, folder, values["study"], tracker, quiet=multirun))
     return {"members": rows.height, "solved": int(rows["solved"].sum())}
 
 

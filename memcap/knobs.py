@@ -2,10 +2,10 @@
 
 import math
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import MISSING, field, fields
 from functools import cache
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
 _hints = cache(get_type_hints)
@@ -95,9 +95,9 @@ def defaults(cls: Any) -> dict[str, Any]:
     return {f.name: f.default for f in fields(cls) if f.default is not MISSING}
 
 
-def typed(cls: Callable[..., T], values: Mapping[str, Any], where: str) -> T:
+def typed(cls: type[T], values: Mapping[str, Any], where: str) -> T:
     """Build the dataclass `cls` from plain values; UserError names an unknown key, a wrong type or a value out of range."""
-    hints, known = _hints(cls), [f.name for f in fields(cls)]  # type: ignore[arg-type]
+    hints, known = _hints(cls), [f.name for f in fields(cast(Any, cls))]
     for key in values:
         if key not in known:
             raise UserError(f"{where}.{key}: no such field; {where} has {', '.join(known)}")

@@ -1,36 +1,17 @@
-"""What the command prints: tables of rows, of the frontier and of tasks."""
+"""What is printed of trained members: tables of rows and of the frontier, and what stands at the end of a job."""
 
 import math
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
 import polars as pl
-from rich.console import Console
 from rich.table import Table
 
-from memcap.capacity.frontier import Point, columns, frontier, references
+from memcap.capacity.frontier import Point, columns
 from memcap.capacity.thresholds import Threshold
-from memcap.figures import frontier as figure
-from memcap.studies import store
-from memcap.tasks import task_classes
-from memcap.tracking import Tracker
+from memcap.console import console, number
+from memcap.studies.outcome import Outcome
 
 SHOWN_ROWS = 20
-
-
-def console() -> Console:
-    """Where tables go: stdout; where that is no terminal, wide enough that a log file holds whole tables."""
-    plain = Console()
-    return plain if plain.is_terminal else Console(width=max(plain.width, 220))
-
-
-def number(value: float | None) -> str:
-    """A number with three significant digits; an empty cell for None and NaN."""
-    if value is None or math.isnan(value):
-        return ""
-    if math.isinf(value):
-        return str(value)
-    return f"{value:.0f}" if value == int(value) and abs(value) < 1e6 else f"{value:.3g}"
 
 
 def shown(threshold: Threshold) -> str:
@@ -44,7 +25,7 @@ def shown(threshold: Threshold) -> str:
     return f"{units} [{low}, {high}]"
 
 
-def frontier_table(points: list[Point]) -> Table:
+def frontier_table(points: Sequence[Point]) -> Table:
     """One line a task and lag."""
     table = Table(title="Training frontier: units at which a share of the seeds solves, with 95 % intervals")
     heads = ["task", "lag", "exist", "3/4 solve", "u50", "u90", "floor", "one/number", "constructed", "recipe, lr"]
@@ -77,63 +58,12 @@ def rows_table(rows: pl.DataFrame) -> Table:
     return table
 
 
-def tasks_table(lag: int) -> Table:
-    """One line a task, with its default knobs."""
-    table = Table(title=f"Tasks at lag {lag}, with their default knobs; reference widths are an LSTM's")
-    for head in (
-        *("task", "length", "shortest", "held", "bits", "chance", "solved"),
-        *("floor", "one/number", "constructed", "recipe"),
-    ):
-        table.add_column(head)
-    for row in task_rows(lag):
-        table.add_row(*(number(v) if isinstance(v, (int, float)) else "" if v is None else v for v in row.values()))
-    return table
-
-
-def task_rows(lag: int) -> list[dict[str, Any]]:
-    """What each task knows of itself at a lag."""
-    found: list[dict[str, Any]] = []
-    for name, cls in task_classes().items():
-        task = cls()
-        known, sign = references(task, lag), ">=" if task.higher_is_better else "<="
-        found.append(
-            {
-                "task": name,
-                "length": task.length(lag),
-                "shortest": task.shortest(lag),
-                "held": task.held(lag),
-                "bits": known.bits,
-                "chance": task.chance(lag),
-                "solved": f"{task.metric} {sign} {task.threshold(lag):.3g}",
-                "information_floor": known.information_floor,
-                "one_per_number": known.one_per_number,
-                "constructed": known.constructed,
-                "recipe": task.recipe(lag),
-            }
-        )
-    return found
-
-
-def finish(rows: pl.DataFrame, folder: Path, study: str, tracker: Tracker, quiet: bool) -> None:
-    """Say what a job found: its members, or, where it swept widths, the frontier and its figure.
-
-    Args:
-        rows: the job's rows.
-        folder: the study's folder; the figure goes to folder/figures/.
-        study: name for the tracker.
-        tracker: gets the frontier's table and picture.
-        quiet: a job of a multirun prints its members only.
-    """
+def print_outcome(outcome: Outcome) -> None:
+    """Say what a job found: its members, or the frontier and where its figure is; then how many, and where they are kept."""
     out = console()
-    points = frontier(rows)
-    if quiet or all(len(p.units) == 1 for p in points):
-        out.print(rows_table(rows))
-    else:
-        out.print(frontier_table(points))
-        points = frontier(store.read(folder))  # the picture is the study's, which may hold more than this job
-        picture = figure.draw(points, folder / "figures")
-        tracker.study(study, [columns(p) for p in points], picture)
-        out.print(f"Figure: {picture} (data beside it)", highlight=False, soft_wrap=True)
-    solved = int(rows["solved"].sum())
+    out.print(frontier_table(outcome.points) if outcome.points else rows_table(outcome.rows))
+    if outcome.picture is not None:
+        out.print(f"Figure: {outcome.picture} (data beside it)", highlight=False, soft_wrap=True)
+    rows, solved = outcome.rows, int(outcome.rows["solved"].sum())
     count = f"{rows.height} member" + "s" * (rows.height != 1)
-    out.print(f"{count}, {solved} solved. Rows and weights: {folder}", highlight=False, soft_wrap=True)
+    out.print(f"{count}, {solved} solved. Rows and weights: {outcome.folder}", highlight=False, soft_wrap=True)

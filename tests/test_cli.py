@@ -58,6 +58,10 @@ def test_help_teaches(tmp_path):
 REFUSED = [
     ("", "the following arguments are required: COMMAND; see memcap --help"),
     ("nope", "invalid choice: 'nope'"),
+    ("--", "the following arguments are required: COMMAND"),
+    ("nope:nope", "command=nope:nope: no module nope on Python's path or in the current folder"),
+    ("json:nope", "command=json:nope: the module json has no nope"),
+    ("json:loads", "command=json:loads: has no function add_arguments; memcap.commands says what a command must have"),
     ("tasks --lag 0", "--lag: 0: must be a whole number, at least 1; see memcap tasks --help"),
     ("tasks --lag soon", "--lag: soon: must be a whole number"),
     ("frontier", "outputs: no such folder or file; train a study first"),
@@ -67,7 +71,10 @@ REFUSED = [
     ("collect", "outputs: no such folder or file"),
     ("collect empty", "empty: holds no rows"),
     ("figure", "the following arguments are required: name"),
-    ("figure nope", "invalid choice: 'nope' (choose from"),
+    ("figure nope", "nope: no such figure; one of frontier, or MODULE:NAME of your own"),
+    ("figure nope:nope", "figure=nope:nope: no module nope on Python's path or in the current folder"),
+    ("figure json:loads empty", "figure=json:loads: has no function draw; memcap.figures says what a figure must have"),
+    ("figure no-module:nope", "figure=no-module:nope: must be MODULE:NAME"),
     ("figure frontier", "outputs: no such folder or file"),
     ("figure frontier empty", "empty: holds no rows"),
     ("answer --lag 5", "the following arguments are required: --task"),
@@ -251,6 +258,23 @@ def test_an_exported_member_is_the_one_that_was_trained(tmp_path):
         assert done.out.startswith(f"{layout}.npz: {first}, ")
     done = memcap(tmp_path, "export", row["key"], "-o", "w.txt", "--layout", "keras")
     assert (done.status, done.err) == (2, "memcap: w.txt: must end in .npz\n")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["-sc", "query=bash"], ["nope"]])
+def test_what_runs_no_command_imports_no_library(tmp_path, arguments):
+    """So that help and completion answer at once."""
+    script = (
+        "import sys; from memcap import cli\n"
+        f"try: cli.main({arguments!r})\n"
+        "except SystemExit: pass\n"
+        "found = {'jax', 'matplotlib', 'numpy', 'polars', 'hydra', 'rich'} & set(sys.modules)\n"
+        "commands = [name for name in sys.modules if name.startswith('memcap.commands.')]\n"
+        "assert not found and not commands, (found, commands)"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "COMP_LINE": "memcap "}
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("arguments", ["tasks --json", "train --info config"])

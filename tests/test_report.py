@@ -10,9 +10,9 @@ from study_rows import group, table, write
 
 from memcap.capacity.frontier import columns, frontier
 from memcap.capacity.thresholds import Threshold
-from memcap.report import SHOWN_ROWS, finish, frontier_table, number, rows_table, shown, task_rows, tasks_table
+from memcap.report import SHOWN_ROWS, frontier_table, print_outcome, rows_table, shown
 from memcap.studies import store
-from memcap.tasks import task_classes
+from memcap.studies.outcome import conclude
 from memcap.tracking import NoTracker
 
 SHARP = {1: (0, 4), 2: (3, 4), 3: (4, 4)}
@@ -23,14 +23,6 @@ def printed(renderable):
     file = io.StringIO()
     Console(width=240, file=file).print(renderable)
     return " ".join(file.getvalue().split())
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(None, ""), (math.nan, ""), (math.inf, "inf"), (3.0, "3"), (3, "3"), (0.98765, "0.988"), (0, "0"), (1e7, "1e+07")],
-)
-def test_numbers(value, text):
-    assert number(value) == text
 
 
 @pytest.mark.parametrize(
@@ -63,16 +55,6 @@ def test_members_are_cut_off_where_there_are_many():
     assert "first" not in printed(rows_table(rows.head(SHOWN_ROWS)))
 
 
-@pytest.mark.parametrize("lag", [3, 50])
-def test_every_task_is_listed_with_its_references(lag):
-    rows = {row["task"]: row for row in task_rows(lag)}
-    assert rows.keys() == set(task_classes())
-    assert rows["delay_line"]["one_per_number"] == math.ceil((lag + 1) / 2)
-    assert rows["latch"]["bits"] == 1
-    assert all(rows[name]["chance"] == cls().chance(lag) for name, cls in task_classes().items())
-    assert "delay_line" in printed(tasks_table(lag))
-
-
 class Recorder(NoTracker):
     """Keeps what a study says."""
 
@@ -86,20 +68,20 @@ class Recorder(NoTracker):
 def test_a_job_that_swept_widths_ends_with_the_frontier_its_figure_and_a_record(tmp_path, capsys):
     write(tmp_path, group(counts=SHARP), group("delay_line", 2, SHARP))
     rows, tracker = store.read(tmp_path), Recorder()
-    finish(rows, tmp_path, "name", tracker, quiet=False)
+    print_outcome(conclude(rows, tmp_path, "name", tracker, quiet=False))
     out = capsys.readouterr().out
     assert "Training frontier" in out
     assert f"24 members, 14 solved. Rows and weights: {tmp_path}\n" in out
     picture = tmp_path / "figures" / "frontier.png"
     assert f"Figure: {picture} (data beside it)\n" in out
-    assert picture.is_file()
+    assert sorted(p.name for p in picture.parent.iterdir()) == ["frontier.csv", "frontier.pdf", "frontier.png"]
     assert tracker.said == [("name", [columns(p) for p in frontier(rows)], picture)]
 
 
 @pytest.mark.parametrize(("counts", "quiet"), [(SHARP, True), ({2: (1, 1)}, False)])
 def test_a_job_of_one_width_or_of_a_multirun_ends_with_its_members(tmp_path, capsys, counts, quiet):
     rows, tracker = table(group(counts=counts)), Recorder()
-    finish(rows, tmp_path, "name", tracker, quiet=quiet)
+    print_outcome(conclude(rows, tmp_path, "name", tracker, quiet=quiet))
     out = capsys.readouterr().out
     assert "Members" in out
     assert rows["key"][0] in out
@@ -108,7 +90,7 @@ def test_a_job_of_one_width_or_of_a_multirun_ends_with_its_members(tmp_path, cap
 
 
 def test_one_member_is_not_called_members(tmp_path, capsys):
-    finish(table(group(counts={2: (1, 1)})), tmp_path, "name", NoTracker(), quiet=False)
+    print_outcome(conclude(table(group(counts={2: (1, 1)})), tmp_path, "name", NoTracker(), quiet=False))
     assert "\n1 member, 1 solved." in capsys.readouterr().out
 
 

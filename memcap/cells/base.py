@@ -12,8 +12,8 @@ A cell is one file with a subclass of `Cell`. Least work, a leaky integrator:
             carry = 0.9 * carry + inputs @ self.kernel[...]
             return carry, carry
 
-In a module of your own it is `model.cell=my_module:Leaky`. Cells of Flax (or anybody's `nnx.RNNCellBase`) work as they are. Carries and
-parameters may be any pytree: complex numbers, other float types, and integers in the carry count and train.
+In a module of your own it is `model.cell=my_module:Leaky`. Cells of Flax (or anybody's `nnx.RNNCellBase`) work as they are.
+Carries and parameters may be any pytree: complex numbers, other float types, and integers in the carry count and train.
 """
 
 from functools import cache
@@ -49,7 +49,7 @@ class Cell(nnx.RNNCellBase):
     in_features: int
     hidden_features: int
 
-    def initialize_carry(self, input_shape: tuple[int, ...], rngs: nnx.Rngs | None = None, carry_init: Any = None) -> Any:
+    def initialize_carry(self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None) -> Any:
         """The zero carry of inputs (*batch, F): by default one array (*batch, U) of float32."""
         del rngs, carry_init
         return jnp.zeros((*input_shape[:-1], self.hidden_features), jnp.float32)

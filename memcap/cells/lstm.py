@@ -212,7 +212,7 @@ class LSTM(Cell):
         """One step: carry (c, h), inputs (B, F) -> carry, h (B, U)."""
         return lstm_step(self.kernel[...], self.recurrent[...], self.bias[...], carry, inputs)
 
-    def initialize_carry(self, input_shape: tuple[int, ...], rngs: nnx.Rngs | None = None, carry_init: Any = None) -> Any:
+    def initialize_carry(self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None) -> Any:
         """Zeros: (c, h), each (*batch, U)."""
         del rngs, carry_init
         zeros = jnp.zeros((*input_shape[:-1], self.hidden_features), self.bias[...].dtype)

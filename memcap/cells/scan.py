@@ -171,13 +171,12 @@ def _cell_scan_bwd(step: Step, every, reset, static, saved, cotangents):
     d_last, d_outputs = cotangents
     rows = jax.tree.map(lambda buffer: jax.ShapeDtypeStruct(buffer.shape[1:], buffer.dtype), kept)
     d_carry = _differentiable_of(rows, d_last)
-    none = jnp.zeros_like(d_outputs) if not every else ()  # of all steps but the last, where only the last is returned
 
     def body(state, t, row):
         d_carry, d_params = state
         entered, x, flow, d_output = row
-        if not every:
-            d_output = jnp.where(t == length - 1, d_outputs, none)
+        if not every:  # only the last output was returned
+            d_output = jnp.where(t == length - 1, d_outputs, jnp.zeros_like(d_outputs))
         _, pullback = jax.vjp(step, params, entered, x)
         d_param, d_entered, d_input = pullback((_cotangent(rows, d_carry), d_output))
         d_entered = _differentiable_of(rows, d_entered)

@@ -1,1 +1,102 @@
-"""Figures: each reads rows, draws, and writes the data that it drew beside the picture."""
+"""Figures, one file each. A new file here is a new figure; nothing else changes.
+
+A figure is an object, in this room the file itself, with
+
+* a docstring: its first line stands in `memcap figure --help`;
+* `draw(rows)`, which gets the rows of trained members (the columns are `memcap.studies.store.SCHEMA`) and gives a `Drawn`: a
+  picture, and the numbers in it. It touches nothing else. It makes its picture with `matplotlib.figure.Figure` and leaves
+  matplotlib.pyplot alone, so no window and no backend is chosen for whoever imports it.
+
+A figure that lives elsewhere is called by `module:name`: `memcap figure my_module:hello outputs/mine` draws the object `hello` of
+my_module.py, and `memcap figure my_folder:hello outputs/mine` the file my_folder/hello.py. Such a file may look like this:
+
+    '''How often each width was solved.'''
+
+    import polars as pl
+    from matplotlib.figure import Figure
+    from memcap.figures import Drawn
+
+    def draw(rows):
+        data = rows.group_by("units").agg(pl.col("solved").mean()).sort("units")
+        figure = Figure()
+        figure.add_subplot(xlabel="units", ylabel="solved").plot(data["units"], data["solved"])
+        return Drawn(figure, data)
+
+In a notebook: `memcap.figures.frontier.draw(rows).figure`.
+"""
+
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import polars as pl
+from matplotlib.figure import Figure
+
+from memcap import plugins
+from memcap.knobs import UserError
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A picture with the numbers that are drawn in it."""
+
+    figure: Figure
+    data: pl.DataFrame
+
+
+class Draws(Protocol):
+    """What a file of this room, or an object elsewhere, must have."""
+
+    def draw(self, rows: pl.DataFrame) -> Drawn:
+        """Draw the rows."""
+        ...
+
+
+def summaries() -> dict[str, str]:
+    """All figures of the package, with the first line of each one's docstring; none is imported."""
+    return plugins.summaries(sys.modules[__name__])
+
+
+def find(name: str) -> Draws:
+    """The figure of this name, imported.
+
+    Args:
+        name: a file of this room, or `module:name` for a figure that lives elsewhere.
+
+    Raises:
+        UserError: there is no such figure, or it cannot draw.
+    """
+    return plugins.find(sys.modules[__name__], name, "figure", ("draw",))
+
+
+def save(drawn: Drawn, folder: Path, name: str) -> Path:
+    """Write folder/NAME.png, NAME.pdf, and the numbers drawn as NAME.csv. The three appear when all could be written.
+
+    Args:
+        drawn: what a figure gave.
+        folder: made if it isn't there.
+        name: of the files.
+
+    Returns:
+        Path of the PNG.
+
+    Raises:
+        UserError: nothing was drawn, or the folder cannot be written.
+    """
+    if not isinstance(drawn, Drawn):
+        raise UserError(f"{name}: draw gave {type(drawn).__name__}; it must give memcap.figures.Drawn(figure, data)")
+    if drawn.data.is_empty():
+        raise UserError(f"{name}: nothing to draw in these rows; give the folder of another study")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=f".{name}.") as unfinished:
+            drawn.figure.savefig(Path(unfinished, f"{name}.png"), dpi=200)
+            drawn.figure.savefig(Path(unfinished, f"{name}.pdf"))
+            drawn.data.write_csv(Path(unfinished, f"{name}.csv"))
+            for file in Path(unfinished).iterdir():
+                file.replace(folder / file.name)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be written ({error.strerror or error}); choose another folder with -o") from error
+    return folder / f"{name}.png"

@@ -1,24 +1,23 @@
-"""The frontier figure: units against lag, both on a scale of doublings. A line that rises pays for information."""
+"""Units against lag, both on a scale of doublings.
+
+A line that rises pays for information.
+"""
 
 import math
 import textwrap
 from collections.abc import Sequence
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from memcap.capacity.frontier import Point, columns
+from memcap.capacity.frontier import Point, columns, frontier
 from memcap.capacity.thresholds import Threshold
+from memcap.figures import Drawn
 from memcap.knobs import UserError
 
 COLOURS = ("#0b5394", "#b45f06", "#38761d", "#741b47", "#5b5b5b", "#bf9000", "#134f5c", "#990000")
@@ -26,35 +25,25 @@ MARKERS = "osD^vP<>"
 SHARE = ", {} % of seeds"
 
 
-def draw(points: Sequence[Point], folder: Path) -> Path:
-    """Draw the frontier into folder/frontier.png and .pdf, with the numbers drawn in frontier.csv.
+def draw(rows: pl.DataFrame) -> Drawn:
+    """The frontier of some rows.
 
-    Returns:
-        Path of the PNG.
+    Args:
+        rows: of trained members, as `memcap.studies.store.read` gives them.
 
     Raises:
-        UserError: there is nothing to draw, or the folder cannot be written.
+        UserError: there are no rows.
     """
+    points = frontier(rows)
     if not points:
         raise UserError("no rows: nothing to draw; train a study first, as in: memcap train sweeps=first_study")
-    picture = folder / "frontier.png"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        drawn = plot(points)
-        try:
-            drawn.savefig(picture, dpi=200)
-            drawn.savefig(folder / "frontier.pdf")
-        finally:
-            plt.close(drawn)
-        pl.DataFrame([columns(p) for p in points], infer_schema_length=None).write_csv(folder / "frontier.csv")
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be written ({error.strerror}); choose another folder with -o") from error
-    return picture
+    return Drawn(plot(points), pl.DataFrame([columns(p) for p in points], infer_schema_length=None))
 
 
 def plot(points: Sequence[Point]) -> Figure:
     """The figure: u90 (filled) and u50 (open) of each task against lag with intervals, reference widths, and a caption."""
-    drawn, axes = plt.subplots(figsize=(7.2, 6.4))
+    drawn = Figure(figsize=(7.2, 6.4))
+    axes = drawn.add_subplot()
     lines = {label: list(group) for label, group in groupby(points, key=lambda p: p.label)}
     for k, (label, line) in enumerate(lines.items()):
         shift = (k - (len(lines) - 1) / 2) * min(0.08, 0.3 / len(lines))

@@ -1,0 +1,58 @@
+"""The subcommands of `memcap`, one file each. A new file here is a new subcommand; nothing else changes.
+
+A command is an object, in this room the file itself, with
+
+* a docstring: its first line stands in `memcap --help`, all of it in `memcap COMMAND --help`;
+* `add_arguments(parser)`, which adds what the command takes to an `argparse.ArgumentParser`;
+* `run(arguments)`, which gets what was parsed, does the work and prints. It raises `memcap.knobs.UserError` for what the user can
+  mend: that is printed as one line, and the exit status is 2.
+
+A command that lives elsewhere is called by `module:name`: `memcap my_module:hello` runs the object `hello` of my_module.py, and
+`memcap my_folder:hello` the file my_folder/hello.py. Such a file may look like this:
+
+    '''Say hello.'''
+
+    def add_arguments(parser):
+        parser.add_argument("name")
+
+    def run(arguments):
+        print("Hello,", arguments.name)
+
+`memcap --help` reads the files and imports none of them. Only the command that was asked for is imported, after
+`memcap.backend.prepare()`; so a file imports what it needs, JAX too, at its top.
+"""
+
+import sys
+from argparse import ArgumentParser, Namespace
+from typing import Protocol
+
+from memcap import plugins
+
+
+class Command(Protocol):
+    """What a file of this room, or an object elsewhere, must have."""
+
+    __doc__: str | None
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Add what the command takes."""
+
+    def run(self, arguments: Namespace) -> None:
+        """Do it."""
+
+
+def summaries() -> dict[str, str]:
+    """All subcommands of the package, with the first line of each one's docstring; none is imported."""
+    return plugins.summaries(sys.modules[__name__])
+
+
+def find(name: str) -> Command:
+    """The command of this name, imported.
+
+    Args:
+        name: a file of this room, or `module:name` for a command that lives elsewhere.
+
+    Raises:
+        UserError: there is no such command, or it lacks a part.
+    """
+    return plugins.find(sys.modules[__name__], name, "command", ("add_arguments", "run"))

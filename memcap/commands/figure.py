@@ -1,0 +1,23 @@
+"""Draw a figure from a study's rows, with the numbers drawn beside it."""
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from memcap import figures
+from memcap.console import add_results, rows_of
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Which figure, of which study, and where it goes."""
+    parser.add_argument("name", help="which figure: one of those below, or MODULE:NAME of your own")
+    add_results(parser)
+    parser.add_argument("-o", "--output", type=Path, help="folder to write to (default: RESULTS/figures)")
+    parser.epilog = "figures:\n" + "\n".join(f"  {name:<21} {text}" for name, text in figures.summaries().items())
+
+
+def run(arguments: Namespace) -> None:
+    """Draw, and print the path of the picture."""
+    figure = figures.find(arguments.name)
+    drawn = figure.draw(rows_of(arguments.results))
+    beside = arguments.results if arguments.results.is_dir() else arguments.results.parent
+    print(figures.save(drawn, arguments.output or beside / "figures", arguments.name.rpartition(":")[2]))

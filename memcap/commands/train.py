@@ -1,0 +1,50 @@
+"""Train members and keep their rows; arguments are Hydra overrides."""
+
+from argparse import REMAINDER, ArgumentParser, Namespace
+
+from memcap import hydra_app
+from memcap.recipes import root
+from memcap.tasks import task_classes
+
+HELP = """usage: memcap train [HYDRA OVERRIDES]
+
+Trains what the configuration asks for and keeps one row a member. Arguments go to Hydra unchanged.
+
+  memcap train task=latch task.lag=50 model.units=1            one member
+  memcap train 'axes={task.lag: [1, 2, 4], model.units: [1, 2, 3, 4], seed: 4}'
+                                                               axes inside one job: members share compiled programs
+  memcap train -m task=latch task.lag=5,50 model.units=1,2     a Hydra multirun, a job each
+  memcap train sweeps=first_study                              a study of the folder sweeps/
+  memcap train design=bisect 'axes={task.lag: [2, 4], model.units: 1..8, seed: 8}'
+                                                               only those members of the axes that find u50 and u90
+  memcap train task=latch recipe.lr=0.01 recipe.budget=5000    another learning rate, more training steps
+  memcap train tracking=wandb                                  mirrored to W&B, offline without a key
+  memcap train --cfg job                                       the whole configuration, with every key and default
+  memcap train --info searchpath                               where configurations are looked for
+  eval "$(memcap train -sc install=bash)"                      completion
+{choices}
+Rows and weights go to outputs/STUDY (set study=NAME, or out=FOLDER); a rerun trains only what is missing there.
+Then: memcap frontier, memcap figure frontier, memcap answer --task latch --lag 50
+"""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Everything is Hydra's, also what begins with a dash: no word is an option of memcap."""
+    parser.prefix_chars = ""
+    parser.add_argument("overrides", nargs=REMAINDER)
+
+
+def run(arguments: Namespace) -> None:
+    """Print the help, or let Hydra compose and train."""
+    if set(arguments.overrides).isdisjoint({"-h", "--help"}):
+        hydra_app.main(arguments.overrides)
+    else:
+        print(HELP.replace("{choices}", _choices()), end="")
+
+
+def _choices() -> str:
+    """The tasks, and the files of each folder of conf/, for the help text."""
+    folders = [*sorted((root() / "conf").iterdir()), root() / "sweeps"]
+    names = {"task": ", ".join(task_classes())}
+    names |= {f.name: ", ".join(sorted(p.stem for p in f.glob("*.yaml"))) for f in folders if f.is_dir()}
+    return "\n" + "".join(f"  {name + '=':<10} {files}\n" for name, files in names.items())

@@ -1,0 +1,85 @@
+"""What commands share: arguments that several have, the types of arguments, and how tables, numbers and JSON are printed."""
+
+import argparse
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from rich.console import Console
+
+from memcap.knobs import UserError
+from memcap.studies import store
+
+OUTPUTS = Path("outputs")
+
+
+def add_results(parser: argparse.ArgumentParser) -> None:
+    """Give a command the argument `results`: where rows are read."""
+    about = "folder of a study, or of many (default: outputs)"
+    parser.add_argument("results", type=Path, nargs="?", default=OUTPUTS, help=about)
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Give a command the option `--json`."""
+    parser.add_argument("--json", action="store_true", help="print JSON instead of words")
+
+
+def positive(text: str) -> int:
+    """The type of an argument that is a whole number, at least 1."""
+    value = int(text) if text.lstrip("-").isdigit() else 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text}: must be a whole number, at least 1")
+    return value
+
+
+def share(text: str) -> float:
+    """The type of an argument that is a number above 0 and below 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text}: must be a number above 0 and below 1")
+    return value
+
+
+def rows_of(results: Path) -> pl.DataFrame:
+    """The rows of a folder or file that a user named, at least one.
+
+    Raises:
+        UserError: there is no such place, it cannot be read, or it holds no rows.
+    """
+    rows = store.read(results)
+    if rows.is_empty():
+        raise UserError(f"{results}: holds no rows; train a study first, as in: memcap train sweeps=first_study")
+    return rows
+
+
+def console() -> Console:
+    """Where tables go: stdout; where that is no terminal, wide enough that a log file holds whole tables."""
+    plain = Console()
+    return plain if plain.is_terminal else Console(width=max(plain.width, 220))
+
+
+def number(value: float | None) -> str:
+    """A number with three significant digits; an empty cell for None and NaN."""
+    if value is None or math.isnan(value):
+        return ""
+    if math.isinf(value):
+        return str(value)
+    return f"{value:.0f}" if value == int(value) and abs(value) < 1e6 else f"{value:.3g}"
+
+
+def print_json(value: Any) -> None:
+    """Print plain values as JSON; numbers that are not finite become null."""
+
+    def finite(v: Any) -> Any:
+        if isinstance(v, dict):
+            return {k: finite(x) for k, x in v.items()}
+        if isinstance(v, (list, tuple)):
+            return [finite(x) for x in v]
+        return None if isinstance(v, float) and not math.isfinite(v) else v
+
+    print(json.dumps(finite(value), indent=2, default=str))

@@ -1,0 +1,22 @@
+"""The table of tasks."""
+
+import io
+import math
+
+import pytest
+from rich.console import Console
+
+from memcap.commands.tasks import task_rows, tasks_table
+from memcap.tasks import task_classes
+
+
+@pytest.mark.parametrize("lag", [3, 50])
+def test_every_task_is_listed_with_its_references(lag):
+    rows = {row["task"]: row for row in task_rows(lag)}
+    assert rows.keys() == set(task_classes())
+    assert rows["delay_line"]["one_per_number"] == math.ceil((lag + 1) / 2)
+    assert rows["latch"]["bits"] == 1
+    assert all(rows[name]["chance"] == cls().chance(lag) for name, cls in task_classes().items())
+    file = io.StringIO()
+    Console(width=240, file=file).print(tasks_table(lag))
+    assert all(name in file.getvalue() for name in task_classes())

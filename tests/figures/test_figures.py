@@ -1,0 +1,102 @@
+"""What every figure gets: it is found by name, saved whole, and chooses no backend; also one that lives outside the package."""
+
+import inspect
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+from command import files, memcap
+from matplotlib.figure import Figure
+from study_rows import group, table, write
+
+from memcap import figures
+from memcap.knobs import UserError
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder with a study in outputs/x. Python forgets at the end to look in it, but no module."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    write(tmp_path / "outputs" / "x", group(counts={1: (1, 4), 2: (4, 4)}))
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", figures.summaries())
+def test_every_figure_of_the_package_draws_and_can_be_saved(name, tmp_path):
+    drawn = figures.find(name).draw(table(group("delay_line", 2), group("delay_line", 4)))
+    assert figures.save(drawn, tmp_path, name) == tmp_path / f"{name}.png"
+    assert figures.summaries()[name]
+
+
+def test_a_figure_elsewhere_is_drawn_as_the_protocol_says(folder):
+    assert figures.__doc__
+    example = figures.__doc__.split("like this:\n")[1].split("\nIn a notebook")[0]
+    (folder / "figure_folder").mkdir()
+    (folder / "figure_folder" / "widths.py").write_text(inspect.cleandoc(example))
+    done = memcap(folder, "figure", "figure_folder:widths", "outputs/x")
+    assert (done.status, done.out, done.err) == (0, "outputs/x/figures/widths.png\n", "")
+    assert {p.name for p in (folder / "outputs/x/figures").iterdir()} == {"widths.png", "widths.pdf", "widths.csv"}
+    assert pl.read_csv(folder / "outputs/x/figures/widths.csv").rows() == [(1, 0.25), (2, 1.0)]
+
+
+@pytest.mark.parametrize(
+    ("gives", "expected"),
+    [
+        ("1", "wrong: draw gave int; it must give memcap.figures.Drawn(figure, data)"),
+        ("figures.Drawn(Figure(), rows.head(0))", "wrong: nothing to draw in these rows"),
+    ],
+)
+def test_a_figure_that_gives_no_drawing_is_refused(folder, gives, expected):
+    head = "from matplotlib.figure import Figure\nfrom memcap import figures\nclass wrong:\n    def draw(rows):\n"
+    module = f"wrong_figure_{len(gives)}"
+    (folder / f"{module}.py").write_text(f"{head}        return {gives}\n")
+    before = files(folder / "outputs")
+    done = memcap(folder, "figure", f"{module}:wrong", "outputs/x")
+    assert (done.status, done.out, done.err.count("\n")) == (2, "", 1)
+    assert expected in done.err
+    assert files(folder / "outputs") == before
+
+
+def test_the_help_lists_them(tmp_path):
+    out = memcap(tmp_path, "figure", "--help").out
+    for name, summary in figures.summaries().items():
+        assert f"\n  {name} " in out
+        assert summary in out
+
+
+def test_the_files_appear_together_or_not_at_all(tmp_path):
+    class Broken(Figure):
+        def savefig(self, fname, **options):
+            super().savefig(fname, **options)
+            if fname.suffix == ".pdf":
+                raise OSError(28, "No space left on device")
+
+    data = pl.DataFrame({"a": [1]})
+    figures.save(figures.Drawn(Figure(), data), tmp_path, "one")
+    before = files(tmp_path)
+    with pytest.raises(UserError, match="No space left on device"):
+        figures.save(figures.Drawn(Broken(), data), tmp_path, "one")
+    assert files(tmp_path) == before
+
+
+def test_importing_drawing_and_saving_choose_no_backend(tmp_path):
+    """A notebook's own backend must stay."""
+    write(tmp_path, group("delay_line", 2), group("delay_line", 4))
+    script = (
+        "import sys, matplotlib; from pathlib import Path; from memcap import figures; from memcap.studies import store\n"
+        "from memcap.figures import frontier\n"
+        "def untouched(): return matplotlib.get_backend(auto_select=False) is None and 'matplotlib.pyplot' not in sys.modules\n"
+        "assert untouched()\n"
+        "figures.save(frontier.draw(store.read(Path())), Path('drawn'), 'frontier')\n"
+        "assert untouched()"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "MPLBACKEND"} | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "drawn" / "frontier.png").is_file()
