@@ -1,3 +1,66 @@
-"""memcap: how many units does a recurrent network need to remember this? Answered by measurement."""
+"""memcap: how many units does a recurrent network need to remember this? Answered by measurement.
+
+What a notebook or script uses is here, and listed in docs/python.md. Nothing is imported before it is asked for.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from memcap import cells, figures, tasks
+    from memcap.api import answer, draw, frontier, load, members, train
+    from memcap.cells import Cell
+    from memcap.config import Engine, Evaluation, Member
+    from memcap.knobs import UserError, knob
+    from memcap.models.network import Model
+    from memcap.recipes import Recipe
+    from memcap.tasks import Batch, Facts, Task
+    from memcap.trained import Trained
 
 __version__ = "0.1.0"
+__all__ = [
+    "Batch",
+    "Cell",
+    "Engine",
+    "Evaluation",
+    "Facts",
+    "Member",
+    "Model",
+    "Recipe",
+    "Task",
+    "Trained",
+    "UserError",
+    "answer",
+    "cells",
+    "draw",
+    "figures",
+    "frontier",
+    "knob",
+    "load",
+    "members",
+    "tasks",
+    "train",
+]
+_HOMES = {
+    "memcap.api": ("answer", "draw", "frontier", "load", "members", "train"),
+    "memcap.cells": ("Cell",),
+    "memcap.config": ("Engine", "Evaluation", "Member"),
+    "memcap.knobs": ("UserError", "knob"),
+    "memcap.models.network": ("Model",),
+    "memcap.trained": ("Trained",),
+    "memcap.recipes": ("Recipe",),
+    "memcap.tasks": ("Batch", "Facts", "Task"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(importlib.import_module(home), name)
+    if name in __all__:  # a room
+        return importlib.import_module(f"memcap.{name}")
+    raise AttributeError(f"module 'memcap' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -32,6 +32,9 @@ class Answer:
     references: References
     command: str
 
+    def __str__(self) -> str:
+        return "\n".join(sentences(self))
+
     @property
     def held(self) -> int:
         """Symbols (or reals) that must be held at the worst moment."""

@@ -62,18 +62,27 @@ def _grids(axes: Any, base: dict[str, Any]) -> Iterator[Grid]:
     for grid in axes if isinstance(axes, list) else [axes]:
         if not isinstance(grid, dict):
             raise UserError(f"axes={grid}: must map fields to lists of values, as in {{model.units: [1, 2, 4]}}")
-        yield {name: _values(name, values, base) for name, values in grid.items()}
+        yield {name: axis(name, values, base["seed"]) for name, values in grid.items()}
 
 
-def _values(name: str, values: Any, base: dict[str, Any]) -> list[Any]:
+def axis(name: str, values: Any, first: Any = 0) -> list[Any]:
+    """The values of one axis.
+
+    Args:
+        name: of the field.
+        values: a list, one value, `1..64` for all whole numbers from one to another; for `seed` also how many.
+        first: the first seed.
+
+    Raises:
+        UserError: no value, or one that is no plain value.
+    """
     if name == "seed" and isinstance(values, int) and not isinstance(values, bool):
-        first = base["seed"]
         if values < 1 or not isinstance(first, int):
             raise UserError(f"axes.seed={values}: must be how many seeds, at least 1, or a list of seeds")
         return list(range(first, first + values))
     if isinstance(values, str) and (ends := re.fullmatch(r"(\d+)\.\.(\d+)", values)):
         values = list(range(int(ends[1]), int(ends[2]) + 1))
-    values = values if isinstance(values, list) else [values]
+    values = list(values) if isinstance(values, (list, tuple, range)) else [values]
     if not values:
         raise UserError(f"axes.{name}: is empty; give at least one value")
     if any(isinstance(v, (dict, list)) for v in values):

@@ -113,11 +113,12 @@ class _RowWriter(Listener):
     """Writes rows and weights as members end, at most every few seconds a population, and feeds progress and tracking.
 
     A shard belongs to one run of one job: its name has a token of its own, so that two jobs in one folder, even of the same
-    members, never write the same file. Readers take one row a key.
+    members, never write the same file. Readers take one row a key. Without a folder rows are kept, and weights are not.
     """
 
-    def __init__(self, folder: Path, study: str, tracker: Tracker, progress: Progress):
+    def __init__(self, folder: Path | None, study: str, tracker: Tracker, progress: Progress):
         self.folder, self.study, self.tracker, self.progress = folder, study, tracker, progress
+        self.all: list[dict[str, Any]] = []  # rows of this job
         self.lock = threading.Lock()
         self.rows: dict[str, list[dict[str, Any]]] = {}
         self.weights: dict[str, dict[str, Any]] = {}
@@ -138,6 +139,7 @@ class _RowWriter(Listener):
             rows, weights = self.rows.setdefault(name, []), self.weights.setdefault(name, {})
             for each in results:
                 rows.append(row(each, self.study, name))
+                self.all.append(rows[-1])
                 weights[each.member.key] = each.weights
                 self.tracker.member(each.member.key, each.member.config, rows[-1])
                 self.progress.ended(each)
@@ -155,7 +157,8 @@ class _RowWriter(Listener):
             self._write(name)
 
     def _write(self, name: str) -> None:
-        store.write_population(self.folder, name, self.rows[name], self.weights[name])
+        if self.folder is not None:
+            store.write_population(self.folder, name, self.rows[name], self.weights[name])
         self.written[name] = time.monotonic()
         self.unwritten.discard(name)
 
@@ -167,28 +170,38 @@ class _RowWriter(Listener):
 
 
 def run(
-    members: Sequence[Member], engine: Engine, folder: Path, study: str, tracker: Tracker, design: str = "grid"
+    members: Sequence[Member],
+    engine: Engine,
+    folder: Path | None,
+    study: str,
+    tracker: Tracker,
+    design: str = "grid",
+    quiet: bool = False,
 ) -> pl.DataFrame:
     """Train what is missing.
 
     Args:
         members: the job's members.
         engine: how members share the machine.
-        folder: the study's folder; rows that it holds are not trained again.
+        folder: the study's folder; rows that it holds are not trained again. None: nothing is written.
         study: name of the study, in every row.
         tracker: mirror of curves and rows.
         design: "grid" trains all members; "bisect" those that find the thresholds, see `memcap.studies.search`.
+        quiet: show no progress.
 
     Returns:
         The rows of these members, as far as the design wanted them.
     """
-    store.prepare(folder)
+    backend.prepare()
     by_key = {m.key: m for m in members}
-    rows = store.read(folder).filter(pl.col("key").is_in(list(by_key)))
+    rows = store.frame([])
+    if folder is not None:
+        store.prepare(folder)
+        rows = store.read(folder).filter(pl.col("key").is_in(list(by_key)))
     done = {by_key[key]: solved for key, solved in rows.select("key", "solved").iter_rows()}
     search = Bisect(members, done) if design == "bisect" else None
     missing = [m for m in members if m not in done] if search is None else search.first()
-    with Progress(len(done) + (len(missing) if search is None else search.estimate), len(done)) as progress:
+    with Progress(len(done) + (len(missing) if search is None else search.estimate), len(done), quiet) as progress:
 
         def more(ended: Sequence[Result]) -> list[Member]:
             assert search is not None
@@ -202,4 +215,4 @@ def run(
                 train(missing, engine, writer, more if search else None)
         finally:
             writer.flush()
-    return store.read(folder).filter(pl.col("key").is_in(list(by_key)))
+    return store.merged([rows, store.frame(writer.all)])

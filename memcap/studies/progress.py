@@ -19,10 +19,11 @@ class Progress:
     Args:
         members: how many the job has.
         done: how many of them were there before.
+        quiet: show nothing.
     """
 
-    def __init__(self, members: int, done: int):
-        self.members, self.before, self.done = members, done, done
+    def __init__(self, members: int, done: int, quiet: bool = False):
+        self.members, self.before, self.done, self.quiet = members, done, done, quiet
         self.solved = self.diverged = 0
         self.bound = "about"
         self.console = Console(stderr=True)
@@ -36,7 +37,7 @@ class Progress:
             TextColumn("left"),
             TimeRemainingColumn(),
             console=self.console,
-            disable=members == done,
+            disable=members == done or quiet,
         )
         self.task = self.bar.add_task("", total=members, completed=done, note="compiling")
 
@@ -48,7 +49,7 @@ class Progress:
         self.bar.update(self.task, advance=1, note=note)
         self.done += 1
         now = time.monotonic()
-        if not self.console.is_terminal and now - self.said > SECONDS_BETWEEN_LINES:
+        if not self.quiet and not self.console.is_terminal and now - self.said > SECONDS_BETWEEN_LINES:
             left = (now - self.started) / (self.done - self.before) * (self.members - self.done)
             line = f"training {self.done}/{self.members} members, {note}, {self.bound} {left:.0f} s left"
             print(line, file=sys.stderr, flush=True)

@@ -172,9 +172,12 @@ def read(folder: Path) -> pl.DataFrame:
             tables.append(_shard(path, status.st_ino, status.st_mtime_ns, status.st_size))
         except (pl.exceptions.PolarsError, OSError) as error:
             raise UserError(f"{path}: not a readable table of rows; delete it and train again what it held") from error
-    if not tables:
-        return frame([])
-    rows = pl.concat(tables).sort("finished", maintain_order=True)
+    return merged(tables)
+
+
+def merged(tables: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Rows of several tables, one a key: the one that finished last."""
+    rows = pl.concat([frame([]), *tables]).sort("finished", maintain_order=True)
     return rows.unique("key", keep="last", maintain_order=True).sort("study", "task", "lag", "units", "recipe", "seed")
 
 

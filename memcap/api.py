@@ -1,0 +1,176 @@
+"""The Python face of memcap: the same engine and rows as the command's, for notebooks and scripts."""
+
+import itertools
+from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from memcap import figures
+from memcap.capacity import answer as answers
+from memcap.capacity import frontier as frontiers
+from memcap.config import Engine, Evaluation, Member, member_of, task_of
+from memcap.knobs import UserError, typed
+from memcap.models.network import Model
+from memcap.recipes import Recipe
+from memcap.studies import store
+from memcap.studies.axes import axis
+from memcap.studies.job import run
+from memcap.studies.search import DESIGNS
+from memcap.tasks import Task, task_class
+from memcap.tracking import NoTracker, Tracker
+from memcap.trained import Trained
+
+GROUPS = {"model": Model, "recipe": Recipe, "evaluation": Evaluation}
+
+
+def members(task: Any = "delay_line", recipe: Any = "auto", **axes: Any) -> list[Member]:
+    """Members from axes: every combination of the values, each once.
+
+    Args:
+        task: name ("latch", "my_module:MyTask"), object, or a list of these.
+        recipe: name of a file in conf/recipe/, object, or a list of these.
+        axes: any field by name, each a value or a list: `lag`, `length`, the task's knobs; `units`, `cell`, `readout`; `lr`, `batch`,
+            `budget` and the other values of a recipe; `every`, `sequences`, `successive`, `stretch`; `seed`, where a number says
+            how many, from 0 on, and a list which. "1..64" is all whole numbers from 1 to 64. Where two parts have a field of one
+            name, write `**{"task.NAME": ...}`.
+
+    Returns:
+        The members, fully resolved.
+
+    Raises:
+        UserError: the first mistake, in one line.
+
+    Example:
+        >>> len(memcap.members(task="latch", lag=[5, 50], units=[1, 2], seed=4))
+        16
+    """
+    grid = {name: axis(name, values) for name, values in {"task": task, "recipe": recipe, **axes}.items()}
+    points = (dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values()))
+    return list(dict.fromkeys(_member(**point) for point in points))
+
+
+def _member(task: Any, recipe: Any, **values: Any) -> Member:
+    cls = type(task) if isinstance(task, Task) else task_class(str(task))
+    parts: dict[str, dict[str, Any]] = {"task": {}, **{group: {} for group in GROUPS}, "member": {}}
+    owned = {"task": {f.name for f in fields(cls)}, "member": {"lag", "length", "seed"}}
+    owned |= {group: {f.name for f in fields(part)} - {"name"} for group, part in GROUPS.items()}
+    for name, value in values.items():
+        group, _, field = name.rpartition(".")
+        found = [part for part, names in owned.items() if field in names and group in ("", part)]
+        if len(found) != 1:
+            known = ", ".join(sorted(set().union(*owned.values())))
+            what = f"in {' and '.join(found)}; write {found[0]}.{field}" if found else f"no such field; one of {known}"
+            raise UserError(f"{name}: {what}")
+        parts[found[0]][field] = value
+    if isinstance(task, Task):
+        task = replace(task, **parts["task"])
+    else:
+        task = typed(cls, parts["task"], "task")
+    given = replace(recipe, **parts["recipe"]) if isinstance(recipe, Recipe) else None
+    recipe = given or typed(Recipe, {"name": str(recipe), **parts["recipe"]}, "recipe")
+    model, evaluation = typed(Model, parts["model"], "model"), typed(Evaluation, parts["evaluation"], "evaluation")
+    return Member(task, model=model, recipe=recipe, evaluation=evaluation, **{"lag": 8, **parts["member"]})
+
+
+def train(
+    members: Iterable[Member],
+    folder: str | Path | None = None,
+    *,
+    study: str = "notebook",
+    design: str = "grid",
+    engine: Engine | None = None,
+    tracker: Tracker | None = None,
+    progress: bool = True,
+) -> pl.DataFrame:
+    """Train members on all cores, or on this host's accelerators.
+
+    Args:
+        members: what `members` gave, or made one by one.
+        folder: where rows and weights go; members whose rows it holds are not trained again. None: rows are returned, and nothing
+            is written.
+        study: its name in every row.
+        design: "grid" trains all; "bisect" those that find u50 and u90 on the widths of the members.
+        engine: how to share the machine; changes no result beyond float rounding.
+        tracker: a mirror, as `memcap.tracking.open_tracker` opens it.
+        progress: whether to show progress on stderr.
+
+    Returns:
+        One row a member, with the columns of `memcap.studies.store.SCHEMA`.
+
+    Raises:
+        UserError: anything that the user should mend, before anything trains.
+    """
+    if design not in DESIGNS:
+        raise UserError(f"design={design}: must be one of {', '.join(DESIGNS)}")
+    with nullcontext(NoTracker()) if tracker is None else tracker as mirror:
+        place = None if folder is None else Path(folder)
+        return run(list(members), engine or Engine(), place, study, mirror, design, quiet=not progress)
+
+
+def frontier(rows: pl.DataFrame | str | Path, confidence: float = 0.95) -> pl.DataFrame:
+    """Units that each task and lag needs: one line a task and lag, with u50, u90, intervals, counts, recipe and budget.
+
+    Args:
+        rows: what `train` returned, or the folder of a study.
+        confidence: of the intervals.
+
+    Raises:
+        UserError: no such folder.
+    """
+    points = frontiers.frontier(_rows(rows), confidence)
+    return pl.DataFrame([frontiers.columns(point) for point in points], infer_schema_length=None)
+
+
+def answer(
+    task: Task | str, lag: int, rows: pl.DataFrame | str | Path = "outputs", *, share: float = 0.9, knobs: Sequence[str] = ()
+) -> answers.Answer:
+    """How many units for this task at this lag. Print it for words; `.units` is the width to take.
+
+    Args:
+        task: name or object.
+        lag: time steps.
+        rows: what `train` returned, or a folder of studies; one that does not exist holds no rows.
+        share: of the seeds that train at all and should solve.
+        knobs: of a task given by name, as "symbols=4".
+
+    Raises:
+        UserError: no such task, or no such lag.
+    """
+    asked = task if isinstance(task, Task) else task_of(task, knobs)
+    known = store.frame([]) if isinstance(rows, (str, Path)) and not Path(rows).exists() else _rows(rows)
+    return answers.answer(asked, lag, share, frontiers.frontier(known))
+
+
+def load(folder: str | Path, key: str) -> Trained:
+    """A trained member of a study's folder.
+
+    Args:
+        folder: of a study, or of several.
+        key: of the member, or its first digits, as the rows have it.
+
+    Raises:
+        UserError: no such folder, not exactly one such member, or no weights.
+    """
+    row = store.one(Path(folder), key)
+    return Trained(member_of(store.config_of(row)), store.weights_of(Path(folder), row))
+
+
+def draw(figure: str, rows: pl.DataFrame | str | Path) -> figures.Drawn:
+    """A figure by name, with the numbers drawn in it.
+
+    Args:
+        figure: a file of memcap/figures/, or `module:name`.
+        rows: what `train` returned, or the folder of a study.
+
+    Raises:
+        UserError: no such figure, no such folder, or nothing to draw.
+    """
+    return figures.find(figure).draw(_rows(rows))
+
+
+def _rows(rows: pl.DataFrame | str | Path) -> pl.DataFrame:
+    return store.read(Path(rows)) if isinstance(rows, (str, Path)) else rows
