@@ -14,8 +14,9 @@ import numpy as np
 from benchmarks import estimate, report
 from benchmarks.estimate import Estimate
 from benchmarks.growth import Point
-from benchmarks.protocol import Worker, last_core, load_warning, other_load
-from benchmarks.step import HASTE
+from benchmarks.process import HASTE, last_core
+from benchmarks.report import load_warning, other_load, say
+from benchmarks.worker import Worker
 
 MIB = 1 << 20
 TARGET = "benchmarks.growth:Trainer"
@@ -190,11 +191,6 @@ def stop_checks(plan: CostPlan, units: int, worker: Worker) -> tuple[list[float]
         for point, taken in zip((many, few), seconds, strict=True):
             taken.append(worker.timed("train", point).wall)
     return seconds
-
-
-def say(line: str) -> None:
-    """Progress, apart from the report."""
-    print(line, file=sys.stderr, flush=True)
 
 
 def lost(many: Sequence[float], few: Sequence[float]) -> float:

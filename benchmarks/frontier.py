@@ -12,9 +12,9 @@ import polars as pl
 
 from benchmarks import process, report
 from benchmarks.peers import CONTESTANTS
-from benchmarks.protocol import load_warning, other_load
+from benchmarks.process import HASTE, NO_CACHE
+from benchmarks.report import load_warning, other_load
 from benchmarks.sampling import PEERS, Cell, FrontierPlan, cores, sample, whole
-from benchmarks.step import HASTE, NO_CACHE
 from memcap.studies import store
 
 TINY = FrontierPlan(lags=(1,), units=(1, 2, 3), sampled_units=(1, 3), seeds=2, steps=4)

@@ -14,6 +14,7 @@ from typing import Any
 from benchmarks.peers import CONTESTANTS
 
 LIBRARIES = ("memcap", "jax", "jaxlib", "flax", "optax", "keras", "torch", "equinox", "numpy")
+QUIET = 0.2  # load average of other work above which timings are doubtful
 RESULTS = Path(__file__).resolve().parent / "results"
 
 
@@ -43,6 +44,18 @@ def processor() -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
+def other_load() -> float | None:
+    """Load average of the last minute; of other work, if it is asked before any of ours. None where unknown."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+
+
+def load_warning(load: float | None) -> str | None:
+    """What to say if other work is running."""
+    if load is None or load <= QUIET:
+        return None
+    return f"warning: the load average was {load:.2f} before anything started, above {QUIET}: other work disturbs these timings"
+
+
 def machine(command: Sequence[str], core: int | None, load: float | None) -> dict[str, Any]:
     """Everything about the machine and the run that a reader needs to judge the numbers."""
     return {
@@ -66,6 +79,11 @@ def header(facts: Mapping[str, Any]) -> list[str]:
         f"* {facts['processor']}, {facts['cores']} cores; every process {pinned}, thread pools of 1; load average before: {load}",
         f"* {', '.join(f'{name} {version}' for name, version in facts['versions'].items())}; {facts['system']}",
     ]
+
+
+def say(line: str) -> None:
+    """Progress and warnings, apart from the page."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def write(folder: Path, name: str, markdown: str, data: dict[str, Any]) -> tuple[Path, Path]:

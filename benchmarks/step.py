@@ -11,15 +11,16 @@ from typing import Any
 
 from benchmarks import gate, report
 from benchmarks.peers import CONTESTANTS, Contestant
-from benchmarks.peers.base import Shape
-from benchmarks.protocol import ALONE, TINY, Plan, Timing, Worker, interleaved, last_core, load_warning, other_load
+from benchmarks.peers.base import CLIP, LR, Shape
+from benchmarks.process import HASTE, NO_CACHE, last_core
+from benchmarks.protocol import ALONE, TINY, Plan, Timing, interleaved
+from benchmarks.report import load_warning, other_load, say
 from benchmarks.roofline import Ceilings, floor
+from benchmarks.worker import Worker
 from benchmarks.workloads import WORKLOADS, Workload
 
-LR, CLIP, SEED = 1e-3, 1.0, 0
+SEED = 0
 FIRST_STEPS = 16  # of the first run: a multiple of every contestant's stride
-NO_CACHE = {"JAX_ENABLE_COMPILATION_CACHE": "false"}  # everyone compiles
-HASTE = {"XLA_FLAGS": "--xla_backend_optimization_level=0"}  # where times say nothing
 
 
 @dataclass(frozen=True)
@@ -163,11 +164,6 @@ def time_case(
         compiling = max(0.0, first[name] - FIRST_STEPS * timing.median)
         rows.append(Row(workload.key, shape, name, timing, compiling, floor(shape, ceilings), errors[name], apart[name]))
     return rows
-
-
-def say(line: str) -> None:
-    """Progress, apart from the report."""
-    print(line, file=sys.stderr, flush=True)
 
 
 def page(measured: Measured, workloads: Sequence[Workload], plan: Plan, facts: Mapping[str, Any]) -> str:

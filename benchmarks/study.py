@@ -13,7 +13,9 @@ from typing import Any
 from benchmarks import loop, process, report
 from benchmarks.loop import StudyPlan
 from benchmarks.peers import CONTESTANTS
-from benchmarks.protocol import last_core, load_warning, other_load
+from benchmarks.peers.base import CLIP, LR
+from benchmarks.process import last_core
+from benchmarks.report import load_warning, other_load
 from memcap.studies import store
 
 PEERS = ("keras", "linen", "torch")
@@ -157,7 +159,7 @@ def page(samples: Sequence[Sample], plan: StudyPlan, rounds: int, facts: Mapping
         *report.header(facts),
         f"* {len(plan.runs)} runs of {plan.steps} steps: latch, T = {', '.join(map(str, plan.lengths))} (lag T - 2),"
         f" {', '.join(map(str, plan.units))} units, {plan.seeds} seeds, {plan.batch} sequences a step; Adam,"
-        f" learning rate {loop.LR}, gradients clipped to norm {loop.CLIP}; nothing stops early",
+        f" learning rate {LR}, gradients clipped to norm {CLIP}; nothing stops early",
         f"* {rounds} rounds in turn, medians; cold: no compilation cache holds anything",
         "* the others: one process, a loop over the runs, one model a run; data drawn by NumPy and laid out inside the clock, and"
         " taken off where the table says so; they neither evaluate nor write anything",

@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.protocol import Plan, Seconds, Timing, Worker, WorkerError, interleaved, last_core, load_warning, slice_steps
+from benchmarks.process import last_core
+from benchmarks.protocol import Plan, Timing, interleaved, slice_steps
+from benchmarks.report import load_warning
+from benchmarks.worker import Seconds, Worker, WorkerError
 
 
 @pytest.fixture

@@ -89,8 +89,8 @@ def test_a_program_that_fails_is_told(tmp_path):
 
 def test_a_program_is_timed_with_its_children_and_pinned():
     code = "import os, subprocess, sys; print(os.environ['WORD'], *sorted(getattr(os, 'sched_getaffinity', lambda _: [])(0)))"
-    ran = process.run([sys.executable, "-c", code], study.last_core(), {"WORD": "yes"})
-    assert ran.output.split() == ["yes", *([] if study.last_core() is None else [str(study.last_core())])]
+    ran = process.run([sys.executable, "-c", code], process.last_core(), {"WORD": "yes"})
+    assert ran.output.split() == ["yes", *([] if process.last_core() is None else [str(process.last_core())])]
     assert ran.wall > 0
     assert ran.cpu > 0
 
