@@ -2,11 +2,9 @@
 
 import argparse
 import statistics
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,9 +12,12 @@ import numpy as np
 from benchmarks import estimate, report
 from benchmarks.estimate import Estimate
 from benchmarks.growth import Point
-from benchmarks.protocol import Worker, last_core, load_warning, other_load
-from benchmarks.step import HASTE
+from benchmarks.process import HASTE
+from benchmarks.report import say
+from benchmarks.runner import Outcome, one_core
+from benchmarks.worker import Worker
 
+PEERS = ()  # memcap alone
 MIB = 1 << 20
 TARGET = "benchmarks.growth:Trainer"
 MOST_LOST = 0.02  # of the time of a run, to stop checks
@@ -105,28 +106,15 @@ class Measured:
     studies: dict[int, list[tuple[float, float]]]
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="for cost.md and cost.json (default: results/; --tiny: none)")
-    parser.add_argument("--core", type=int, default=last_core(), help="core of all but the two-worker study (default: the last)")
-    parser.add_argument("--tiny", action="store_true", help="two small values an axis: for tests; its times say nothing")
+add_arguments = one_core  # no others
 
 
-def main(arguments: argparse.Namespace) -> None:
-    """Measure, report."""
-    load = other_load()
-    warning = load_warning(load)
-    if warning:
-        print(warning, file=sys.stderr)
-    facts = report.machine(sys.argv[1:], arguments.core, load) | {"warning": warning}
+def benchmark(arguments: argparse.Namespace, facts: Mapping[str, Any]) -> Outcome:
+    """Measure."""
     plan, environment = (TINY, HASTE) if arguments.tiny else (CostPlan(), {})
     measured = measure(plan, arguments.core, environment)
-    markdown = page(measured, plan, facts)
-    print(markdown)
-    folder = arguments.out or (None if arguments.tiny else report.RESULTS)
-    if folder:
-        data = {"machine": facts, "plan": asdict(plan), **asdict(measured), "estimate": asdict(Estimate())}
-        print("\nwritten:", *report.write(folder, "cost", markdown, data))
+    data = {"plan": asdict(plan), **asdict(measured), "estimate": asdict(Estimate())}
+    return Outcome(page(measured, plan, facts), data)
 
 
 def measure(plan: CostPlan, core: int | None, environment: Mapping[str, str]) -> Measured:
@@ -192,11 +180,6 @@ def stop_checks(plan: CostPlan, units: int, worker: Worker) -> tuple[list[float]
     return seconds
 
 
-def say(line: str) -> None:
-    """Progress, apart from the report."""
-    print(line, file=sys.stderr, flush=True)
-
-
 def lost(many: Sequence[float], few: Sequence[float]) -> float:
     """Share of the time that the additional checks cost, by medians."""
     return statistics.median(many) / statistics.median(few) - 1
@@ -214,16 +197,11 @@ def slope(places: Sequence[float], values: Sequence[float]) -> float | None:
 def page(measured: Measured, plan: CostPlan, facts: Mapping[str, Any]) -> str:
     """The report, as Markdown."""
     at = plan.origin
-    lines = [
-        "# What memcap's runs cost",
-        "",
-        *report.header(facts),
-        f"* a delay line, T = 4 lag; members of {at.steps} steps, one worker; medians of {plan.repeats} after one that does not"
+    notes = [
+        f"a delay line, T = 4 lag; members of {at.steps} steps, one worker; medians of {plan.repeats} after one that does not"
         " count; without compiling, without evaluations",
     ]
-    if facts["warning"]:
-        lines.append(f"* **{facts['warning']}**")
-    lines += [
+    body = [
         "",
         "## How time and memory grow",
         "",
@@ -233,8 +211,9 @@ def page(measured: Measured, plan: CostPlan, facts: Mapping[str, Any]) -> str:
         " The peak is that of the process, above that of one that trains the smallest member; a few MiB of it are noise.",
     ]
     for axis, costs in measured.axes.items():
-        lines += ["", axis_table(axis, costs)]
-    return "\n".join(lines + check_lines(measured, plan) + worker_lines(measured, plan) + estimate.section(Estimate()))
+        body += ["", axis_table(axis, costs)]
+    body += check_lines(measured, plan) + worker_lines(measured, plan) + estimate.section(Estimate())
+    return report.page("What memcap's runs cost", facts, notes, body)
 
 
 def axis_table(axis: str, costs: Sequence[Cost]) -> str:

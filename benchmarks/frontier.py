@@ -11,10 +11,11 @@ from typing import Any
 import polars as pl
 
 from benchmarks import process, report
-from benchmarks.peers import CONTESTANTS
-from benchmarks.protocol import load_warning, other_load
+from benchmarks.peers import CONTESTANTS, installed
+from benchmarks.process import HASTE, NO_CACHE
+from benchmarks.report import say
+from benchmarks.runner import Outcome
 from benchmarks.sampling import PEERS, Cell, FrontierPlan, cores, sample, whole
-from benchmarks.step import HASTE, NO_CACHE
 from memcap.studies import store
 
 TINY = FrontierPlan(lags=(1,), units=(1, 2, 3), sampled_units=(1, 3), seeds=2, steps=4)
@@ -41,34 +42,19 @@ class Study:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="for frontier.md, .json (default: results/; --tiny: none)")
-    parser.add_argument(
-        "--full", action="store_true", help="train memcap's whole grid at equal work, too, and check the estimate"
-    )
-    parser.add_argument("--tiny", action="store_true", help="a small grid, a few steps: for tests; its times say nothing")
+    """The command's own arguments. No one core: a process of each side has one of its own."""
+    parser.set_defaults(core=f"{' or '.join(map(str, cores(FrontierPlan.workers)))} (memcap's workers: not pinned)")
+    parser.add_argument("--full", action="store_true", help="train memcap's whole grid at equal work, too; check the estimate")
 
 
-def main(arguments: argparse.Namespace) -> None:
-    """Sample, train, report."""
-    load = other_load()
-    warning = load_warning(load)
-    if warning:
-        print(warning, file=sys.stderr)
-    absent = report.not_installed(PEERS, arguments.tiny)
-    names = [name for name in PEERS if not CONTESTANTS[name].missing]
-    facts = report.machine(sys.argv[1:], None, load) | {"warning": warning, "absent": absent}
+def benchmark(arguments: argparse.Namespace, facts: Mapping[str, Any]) -> Outcome:
+    """Sample, train."""
     plan, haste = (TINY, HASTE) if arguments.tiny else (FrontierPlan(), {})
-    facts["pinned_to"] = f"{' or '.join(map(str, cores(plan.workers)))} (memcap's workers: not pinned)"
-    cells = sample(names, plan, NO_CACHE | haste)
+    cells = sample(installed(PEERS), plan, NO_CACHE | haste)
     studies, ours = train(plan, arguments.full, QUICK if arguments.tiny else (), haste)
-    markdown = page(plan, cells + ours, studies, facts)
-    print(markdown)
-    folder = arguments.out or (None if arguments.tiny else report.RESULTS)
-    if folder:
-        data = {"machine": facts, "plan": asdict(plan), "cells": [asdict(cell) for cell in cells + ours]}
-        data["studies"] = {name: asdict(study) for name, study in studies.items()}
-        print("\nwritten:", *report.write(folder, "frontier", markdown, data))
+    data = {"plan": asdict(plan), "cells": [asdict(cell) for cell in cells + ours]}
+    data["studies"] = {name: asdict(study) for name, study in studies.items()}
+    return Outcome(page(plan, cells + ours, studies, facts), data)
 
 
 def train(
@@ -94,7 +80,7 @@ def command(
     plan: FrontierPlan, overrides: Sequence[str], out: Path, cache: Path, environment: Mapping[str, str]
 ) -> tuple[Study, pl.DataFrame]:
     """`memcap train` into a fresh folder."""
-    print(f"memcap train: {out.name}", file=sys.stderr, flush=True)
+    say(f"memcap train: {out.name}")
     words = [*overrides, f"engine.workers={plan.workers}", f"study={out.name}", f"out={out}"]
     variables = dict(environment) | {"XDG_CACHE_HOME": str(cache)}
     ran = process.run([sys.executable, "-m", "memcap", "train", *words], None, variables)
@@ -138,20 +124,14 @@ def page(plan: FrontierPlan, cells: Sequence[Cell], studies: Mapping[str, Study]
     """The report, as Markdown."""
     budgets = {task: plan.recipe(task)["budget"] for task in plan.tasks}
     peers = [name for name in PEERS if any(cell.contestant == name for cell in cells)]
-    lines = [
-        "# A frontier",
-        "",
-        *report.header(facts),
-        f"* the grid: {' and '.join(plan.tasks)}, lags {', '.join(map(str, plan.lags))}, widths {plan.units[0]} to"
+    notes = [
+        f"the grid: {' and '.join(plan.tasks)}, lags {', '.join(map(str, plan.lags))}, widths {plan.units[0]} to"
         f" {plan.units[-1]}, {plan.seeds} seeds: {plan.runs:,} runs",
-        f"* sampled: the shortest and the longest lag, widths {', '.join(map(str, plan.sampled_units))}, everyone the"
+        f"sampled: the shortest and the longest lag, widths {', '.join(map(str, plan.sampled_units))}, everyone the"
         " same; the whole is a weighted sum of these, straight lines in length and in width between them",
     ]
-    if facts["warning"]:
-        lines.append(f"* **{facts['warning']}**")
-    if facts["absent"]:
-        lines.append(f"* not installed: {'; '.join(facts['absent'])}")
-    return "\n".join(lines + equal_table(plan, cells, studies, peers) + used_table(plan, cells, studies, peers, budgets))
+    body = equal_table(plan, cells, studies, peers) + used_table(plan, cells, studies, peers, budgets)
+    return report.page("A frontier", facts, notes, body)
 
 
 def equal_table(plan: FrontierPlan, cells: Sequence[Cell], studies: Mapping[str, Study], peers: Sequence[str]) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.peers.base import Batches, Weights
-from benchmarks.protocol import Worker
+from benchmarks.worker import Worker
 
 DOUBLE, SINGLE = 1e-12, 5e-6  # most relative difference of a loss or a gradient, float64 and float32
 # Most difference of the trained weights, relative to the way that they went. Keras adds Adam's epsilon before the second moment's

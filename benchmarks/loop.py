@@ -4,8 +4,8 @@
 own engine, called as a library. Nothing of memcap is imported for the others, and no other's library for anyone.
 """
 
-import importlib
 import json
+import pkgutil
 import sys
 import time
 from collections.abc import Generator
@@ -15,10 +15,9 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from benchmarks.peers import CONTESTANTS
-from benchmarks.peers.base import Batches, Shape
+from benchmarks.peers.base import CLIP, LR, Batches, Shape
 
 SYMBOLS, DISTRACTORS = 2, 4  # of memcap's latch
-LR, CLIP = 1e-3, 1.0
 COMPILING = ("/jax/core/compile/jaxpr_to_mlir_module_duration", "/jax/core/compile/backend_compile_duration")
 
 
@@ -83,9 +82,8 @@ def latch(steps: int, length: int, batch: int, seed: int) -> Batches:
 def peers(name: str, plan: StudyPlan) -> dict[str, float]:
     """Another library's study."""
     phases = Phases()
-    module, _, attribute = CONTESTANTS[name].target.partition(":")
     with phases("import"):
-        cls = getattr(importlib.import_module(module), attribute)
+        cls = pkgutil.resolve_name(CONTESTANTS[name].target)
     if "jax" in sys.modules:
         sys.modules["jax"].monitoring.register_event_duration_secs_listener(phases.compiled)
     for length, units, seed in plan.runs:

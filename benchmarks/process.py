@@ -1,4 +1,4 @@
-"""Whole programs as children: what they took from their start to their end, and what they printed."""
+"""Child processes: how all of them are started, and whole programs, with what they took from their start to their end."""
 
 import os
 import subprocess
@@ -8,10 +8,12 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-
-from benchmarks.protocol import THREADS
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
+THREADS = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1")
+NO_CACHE = {"JAX_ENABLE_COMPILATION_CACHE": "false"}  # everyone compiles
+HASTE = {"XLA_FLAGS": "--xla_backend_optimization_level=0"}  # where times say nothing
 # JAX's persistent compilation cache, for contestants that would otherwise have none.
 CACHED = {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0", "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1"}
 
@@ -35,6 +37,11 @@ class Ran:
     output: str
 
 
+def last_core() -> int | None:
+    """The last core that this process may use: the first is where systems put their own work. None: no pinning here."""
+    return max(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+
+
 @contextmanager
 def pinned(core: int | None) -> Generator[None]:
     """Children that this thread starts stay on one core; None: as they are."""
@@ -54,25 +61,32 @@ def cache_environment(folder: Path) -> dict[str, str]:
     return {"XDG_CACHE_HOME": str(folder), "JAX_COMPILATION_CACHE_DIR": str(folder / "jax"), **CACHED}
 
 
-def run(arguments: Sequence[str], core: int | None, environment: Mapping[str, str]) -> Ran:
-    """Run a program to its end.
+def start(arguments: Sequence[str], core: int | None, environment: Mapping[str, str], **streams: Any) -> subprocess.Popen:
+    """Start a child: on the CPU, with thread pools of one, and able to import what lies beside this folder.
 
     Args:
         arguments: of the command; the first is the executable.
-        core: to which it is pinned, with its own children.
+        core: to which it is pinned from its first moment, with its own children: libraries size their thread pools by it.
         environment: variables on top of this process's own.
+        streams: stdin, stdout and stderr, as `Popen` takes them.
+    """
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    variables = os.environ | THREADS | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": path} | dict(environment)
+    with pinned(core):
+        return subprocess.Popen(list(arguments), env=variables, **streams)
+
+
+def run(arguments: Sequence[str], core: int | None, environment: Mapping[str, str]) -> Ran:
+    """Run a program to its end; the arguments are those of `start`.
 
     Raises:
         ProgramError: with the end of what it said.
     """
-    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    variables = os.environ | THREADS | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": path} | dict(environment)
     with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
-        with pinned(core):
-            start = time.perf_counter()
-            process = subprocess.Popen(list(arguments), stdin=subprocess.DEVNULL, stdout=output, stderr=errors, env=variables)
+        began = time.perf_counter()
+        process = start(arguments, core, environment, stdin=subprocess.DEVNULL, stdout=output, stderr=errors)
         _, status, usage = os.wait4(process.pid, 0)  # `wait` would not tell of this child alone
-        wall = time.perf_counter() - start
+        wall = time.perf_counter() - began
         process.returncode = os.waitstatus_to_exitcode(status)
         output.seek(0)
         errors.seek(0)

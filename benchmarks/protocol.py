@@ -3,91 +3,14 @@
 Whatever slows the machine down for a while then slows everyone down alike, and the medians of ratios stay.
 """
 
-import os
-import pickle
 import statistics
-import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Any, NamedTuple
 
-THREADS = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1")
-QUIET = 0.2  # load average of other work above which timings are doubtful
+from benchmarks.worker import Seconds, Worker
+
 ALONE = 0.95  # part of a core that a contestant must have had
-
-
-class Seconds(NamedTuple):
-    """What a call took: by the wall, and of CPU time. They are the same for who has a core to itself and one thread at work."""
-
-    wall: float
-    cpu: float
-
-
-class WorkerError(RuntimeError):
-    """A contestant's process failed."""
-
-
-class Worker:
-    """A contestant's process, seen from the driver. Use it as a context manager.
-
-    Args:
-        target: "module:class" of what it builds.
-        core: to which it is pinned; None where the system cannot pin.
-        environment: variables on top of the driver's own and of `THREADS`.
-    """
-
-    def __init__(self, target: str, core: int | None, environment: Mapping[str, str] | None = None):
-        self.target = target
-        root = Path(__file__).resolve().parents[1]
-        path = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.worker", target, *([] if core is None else [str(core)])],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=os.environ | THREADS | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": path} | dict(environment or {}),
-        )
-
-    def _request(self, method: str, arguments: tuple) -> tuple[Seconds, Any]:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        try:
-            pickle.dump((method, arguments), self._process.stdin)
-            self._process.stdin.flush()
-            wall, cpu, result, error = pickle.load(self._process.stdout)
-        except (EOFError, BrokenPipeError) as cause:
-            raise WorkerError(f"{self.target}: the process ended (exit code {self._process.wait()})") from cause
-        if error is not None:
-            raise WorkerError(f"{self.target}: {method} failed\n{error}")
-        return Seconds(wall, cpu), result
-
-    def call(self, method: str, *arguments: Any) -> Any:
-        """Result of a method of the contestant; "build" makes the contestant."""
-        return self._request(method, arguments)[1]
-
-    def timed(self, method: str, *arguments: Any) -> Seconds:
-        """What a call took, by the contestant's own clock."""
-        return self._request(method, arguments)[0]
-
-    def close(self) -> None:
-        """End the process."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
-        self._process.stdout.close()
-        try:
-            self._process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-
-    def __enter__(self) -> "Worker":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 @dataclass(frozen=True)
@@ -156,20 +79,3 @@ def interleaved(workers: Mapping[str, Worker], strides: Mapping[str, int], plan:
         name: Timing(tuple(s.wall / n for s in slices[name]), tuple(s.cpu / n for s in slices[name]), n)
         for name, n in steps.items()
     }
-
-
-def last_core() -> int | None:
-    """The last core that this process may use: the first is where systems put their own work. None: no pinning here."""
-    return max(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
-
-
-def other_load() -> float | None:
-    """Load average of the last minute; of other work, if it is asked before any of ours. None where unknown."""
-    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-
-
-def load_warning(load: float | None) -> str | None:
-    """What to say if other work is running."""
-    if load is None or load <= QUIET:
-        return None
-    return f"warning: the load average was {load:.2f} before anything started, above {QUIET}: other work disturbs these timings"

@@ -1,4 +1,4 @@
-"""What every benchmark says of the machine, and how it is written: a Markdown file and, beside it, JSON with all samples."""
+"""What every benchmark says of the machine, and how its page is written: Markdown, and beside it JSON with all samples."""
 
 import datetime
 import importlib.metadata
@@ -11,9 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.peers import CONTESTANTS
-
 LIBRARIES = ("memcap", "jax", "jaxlib", "flax", "optax", "keras", "torch", "equinox", "numpy")
+QUIET = 0.2  # load average of other work above which timings are doubtful
 RESULTS = Path(__file__).resolve().parent / "results"
 
 
@@ -43,8 +42,27 @@ def processor() -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
-def machine(command: Sequence[str], core: int | None, load: float | None) -> dict[str, Any]:
-    """Everything about the machine and the run that a reader needs to judge the numbers."""
+def other_load() -> float | None:
+    """Load average of the last minute; of other work, if it is asked before any of ours. None where unknown."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+
+
+def load_warning(load: float | None) -> str | None:
+    """What to say if other work is running."""
+    if load is None or load <= QUIET:
+        return None
+    return f"warning: the load average was {load:.2f} before anything started, above {QUIET}: other work disturbs these timings"
+
+
+def machine(command: Sequence[str], core: int | str | None, load: float | None, absent: Sequence[str] = ()) -> dict[str, Any]:
+    """Everything about the machine and the run that a reader needs to judge the numbers.
+
+    Args:
+        command: arguments of `python -m benchmarks`.
+        core: to which processes are pinned, or several in words.
+        load: average of other work.
+        absent: contestants that are not installed, in words.
+    """
     return {
         "command": shlex.join(["python", "-m", "benchmarks", *command]),
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -54,6 +72,8 @@ def machine(command: Sequence[str], core: int | None, load: float | None) -> dic
         "load_before": load,
         "system": platform.platform(),
         "versions": versions(),
+        "warning": load_warning(load),
+        "absent": list(absent),
     }
 
 
@@ -68,6 +88,28 @@ def header(facts: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def page(title: str, facts: Mapping[str, Any], notes: Sequence[str], body: Sequence[str]) -> str:
+    """A whole page, as Markdown.
+
+    Args:
+        title: its heading.
+        facts: of `machine`.
+        notes: how the numbers were made, a point each.
+        body: lines of all that follows.
+    """
+    points = [f"* {note}" for note in notes]
+    if facts["warning"]:
+        points.append(f"* **{facts['warning']}**")
+    if facts["absent"]:
+        points.append(f"* not installed: {'; '.join(facts['absent'])}")
+    return "\n".join([f"# {title}", "", *header(facts), *points, *body])
+
+
+def say(line: str) -> None:
+    """Progress and warnings, apart from the page."""
+    print(line, file=sys.stderr, flush=True)
+
+
 def write(folder: Path, name: str, markdown: str, data: dict[str, Any]) -> tuple[Path, Path]:
     """FOLDER/NAME.md and FOLDER/NAME.json."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -75,13 +117,3 @@ def write(folder: Path, name: str, markdown: str, data: dict[str, Any]) -> tuple
     page.write_text(markdown + "\n")
     numbers.write_text(json.dumps(data, indent=1) + "\n")
     return page, numbers
-
-
-def not_installed(names: Sequence[str], tiny: bool) -> list[str]:
-    """The contestants that are not installed, in words. A run whose numbers count ends here: it needs everyone."""
-    absent = [f"{CONTESTANTS[n].title} ({', '.join(CONTESTANTS[n].missing)})" for n in names if CONTESTANTS[n].missing]
-    if absent:
-        print(f"not installed: {'; '.join(absent)}. pip install '.[bench]'", file=sys.stderr)
-        if not tiny:
-            raise SystemExit(1)
-    return absent

@@ -2,7 +2,6 @@
 
 import os
 import statistics
-import sys
 from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -13,14 +12,15 @@ from typing import Any
 import numpy as np
 
 from benchmarks.peers import CONTESTANTS
-from benchmarks.peers.base import Batches, Shape
-from benchmarks.protocol import Worker
+from benchmarks.peers.base import CLIP, LR, Batches, Shape
+from benchmarks.report import say
+from benchmarks.worker import Worker
 from benchmarks.workloads import Workload
 from memcap.config import recipe_file, task_of
 
 PEERS = ("keras", "linen", "torch")
 SHARE = ("linen",)  # whose users can compile once a shape, for all its seeds
-LR, CLIP, FIRST_STEPS = 1e-3, 1.0, 16
+FIRST_STEPS = 16
 
 
 def weights(sampled: Sequence[float], wanted: Sequence[float]) -> np.ndarray:
@@ -176,7 +176,7 @@ def sample(names: Sequence[str], plan: FrontierPlan, environment: Mapping[str, s
                 workload = plan.workload(task, length)
                 batches = workload.draw(plan.steps)
                 for name, side in workers.items():
-                    print(f"sampling {task}, T = {length}, {units} units: {name}", file=sys.stderr, flush=True)
+                    say(f"sampling {task}, T = {length}, {units} units: {name}")
                     found = list(pool.map(run, side, repeat(workload.shape(units)), repeat(batches), repeat(plan.steps)))
                     compiling, step = (statistics.mean(values) for values in zip(*found, strict=True))
                     alone = side[0].timed("run", plan.steps).wall / plan.steps

@@ -1,25 +1,26 @@
 """Seconds a training step, beside Keras, PyTorch, Flax and Equinox: same batches, optimizer and clip, one core, in turn."""
 
 import argparse
-import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from benchmarks import gate, report
-from benchmarks.peers import CONTESTANTS, Contestant
-from benchmarks.peers.base import Shape
-from benchmarks.protocol import ALONE, TINY, Plan, Timing, Worker, interleaved, last_core, load_warning, other_load
+from benchmarks.peers import CONTESTANTS, installed
+from benchmarks.peers.base import CLIP, LR, Shape
+from benchmarks.process import HASTE, NO_CACHE
+from benchmarks.protocol import ALONE, TINY, Plan, Timing, interleaved
+from benchmarks.report import say
 from benchmarks.roofline import Ceilings, floor
+from benchmarks.runner import Outcome, one_core
+from benchmarks.worker import Worker
 from benchmarks.workloads import WORKLOADS, Workload
 
-LR, CLIP, SEED = 1e-3, 1.0, 0
+PEERS = tuple(name for name in CONTESTANTS if name != "memcap")
+SEED = 0
 FIRST_STEPS = 16  # of the first run: a multiple of every contestant's stride
-NO_CACHE = {"JAX_ENABLE_COMPILATION_CACHE": "false"}  # everyone compiles
-HASTE = {"XLA_FLAGS": "--xla_backend_optimization_level=0"}  # where times say nothing
 
 
 @dataclass(frozen=True)
@@ -57,48 +58,28 @@ class Measured:
     double_errors: dict[str, float]
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="for step.md and step.json (default: results/; --tiny: none)")
-    parser.add_argument("--core", type=int, default=last_core(), help="core to which every process is pinned (default: the last)")
-    parser.add_argument("--tiny", action="store_true", help="one width, few batches, one round: for tests; its times say nothing")
+add_arguments = one_core  # no others
 
 
-def main(arguments: argparse.Namespace) -> None:
-    """Check, time, report."""
-    load = other_load()
-    warning = load_warning(load)
-    if warning:
-        print(warning, file=sys.stderr)
-    present = {name: contestant for name, contestant in CONTESTANTS.items() if not contestant.missing}
-    absent = [f"{c.title} ({', '.join(c.missing)})" for c in CONTESTANTS.values() if c.missing]
-    if absent:
-        print(f"not installed: {'; '.join(absent)}. pip install '.[bench]'", file=sys.stderr)
-        if not arguments.tiny:
-            raise SystemExit(1)
-    facts = report.machine(sys.argv[1:], arguments.core, load) | {"warning": warning, "absent": absent}
+def benchmark(arguments: argparse.Namespace, facts: Mapping[str, Any]) -> Outcome:
+    """Check, time."""
     workloads, plan, environment = WORKLOADS, Plan(), NO_CACHE
     if arguments.tiny:
         workloads = tuple(replace(each, units=each.units[:1], batch=16) for each in WORKLOADS)
         plan, environment = TINY, NO_CACHE | HASTE
     try:
-        measured = measure(present, workloads, plan, arguments.core, environment)
+        measured = measure([*installed(PEERS), "memcap"], workloads, plan, arguments.core, environment)
     except gate.GateError as error:
         raise SystemExit(str(error)) from None
-    markdown = page(measured, workloads, plan, facts)
-    print(markdown)
-    folder = arguments.out or (None if arguments.tiny else report.RESULTS)
-    if folder:
-        data = {"machine": facts, "plan": asdict(plan), **asdict(measured)}
-        print("\nwritten:", *report.write(folder, "step", markdown, data))
+    return Outcome(page(measured, workloads, plan, facts), {"plan": asdict(plan), **asdict(measured)})
 
 
 @contextmanager
-def running(present: Mapping[str, Contestant], core: int | None, environment: Mapping[str, str]) -> Iterator[dict[str, Worker]]:
+def running(names: Sequence[str], core: int | None, environment: Mapping[str, str]) -> Generator[dict[str, Worker]]:
     """A process for each contestant, by its key, and "double", memcap's with 64-bit floats."""
     with tempfile.TemporaryDirectory(prefix="memcap-benchmark-") as cache, ExitStack() as stack:
         environment = {**environment, "XDG_CACHE_HOME": cache}
-        workers = {name: Worker(contestant.target, core, environment) for name, contestant in present.items()}
+        workers = {name: Worker(CONTESTANTS[name].target, core, environment) for name in names}
         workers["double"] = Worker(CONTESTANTS["memcap"].target, core, environment | {"JAX_ENABLE_X64": "true"})
         for worker in workers.values():
             stack.enter_context(worker)
@@ -106,22 +87,18 @@ def running(present: Mapping[str, Contestant], core: int | None, environment: Ma
 
 
 def measure(
-    present: Mapping[str, Contestant],
-    workloads: Sequence[Workload],
-    plan: Plan,
-    core: int | None,
-    environment: Mapping[str, str] = NO_CACHE,
+    names: Sequence[str], workloads: Sequence[Workload], plan: Plan, core: int | None, environment: Mapping[str, str]
 ) -> Measured:
     """Everyone's gradients first, then the ceilings, then the times.
 
     Raises:
         GateError: a contestant does not compute what the others do.
     """
-    titles = {name: contestant.title for name, contestant in present.items()}
+    titles = {name: CONTESTANTS[name].title for name in names}
     cases = [(workload, units) for workload in workloads for units in workload.units]
     errors: dict[tuple[str, int], dict[str, float]] = {}
     rows: list[Row] = []
-    with running(present, core, environment) as workers:
+    with running(names, core, environment) as workers:
         double = workers.pop("double")
         for workload, units in cases:
             say(f"checking {workload.key}, {units} units")
@@ -165,44 +142,31 @@ def time_case(
     return rows
 
 
-def say(line: str) -> None:
-    """Progress, apart from the report."""
-    print(line, file=sys.stderr, flush=True)
-
-
 def page(measured: Measured, workloads: Sequence[Workload], plan: Plan, facts: Mapping[str, Any]) -> str:
     """The report, as Markdown."""
     c = measured.ceilings
     flags = {name: about["XLA_FLAGS"] or "none" for name, about in measured.processes.items()}
     others = sorted({value for name, value in flags.items() if name != "memcap"})
-    lines = [
-        "# One training step",
-        "",
-        *report.header(facts),
-        f"* XLA flags: memcap {flags['memcap']}; the others {', '.join(others)}",
-        f"* {plan.rounds} rounds in turn after {plan.warmups} of warm-up, slices of about {plan.seconds} s, medians;"
+    least = min(measured.rows, key=lambda row: row.timing.busy)
+    notes = [
+        f"XLA flags: memcap {flags['memcap']}; the others {', '.join(others)}",
+        f"{plan.rounds} rounds in turn after {plan.warmups} of warm-up, slices of about {plan.seconds} s, medians;"
         f" Adam, learning rate {LR}, gradients clipped to norm {CLIP}, float32",
-        f"* measured ceilings: {c.peak / 1e9:.0f} GFLOP/s ({c.peak_of}, large product), tanh {c.tanh * 1e9:.2f} ns an element;"
+        f"measured ceilings: {c.peak / 1e9:.0f} GFLOP/s ({c.peak_of}, large product), tanh {c.tanh * 1e9:.2f} ns an element;"
         f" (128 x 32) (32 x 128) in a loop: {c.small / 1e9:.0f} GFLOP/s",
-        f"* before timing: gradients of everyone within {max(row.gradient_error for row in measured.rows):.1e} of memcap in"
+        f"before timing: gradients of everyone within {max(row.gradient_error for row in measured.rows):.1e} of memcap in"
         f" float64{double_line(measured)}; after {FIRST_STEPS} steps weights within"
         f" {max(row.trained_error for row in measured.rows):.1e} of the way",
+        f"every contestant had at least {least.timing.busy:.0%} of the core to itself ({CONTESTANTS[least.contestant].title})",
     ]
-    least = min(measured.rows, key=lambda row: row.timing.busy)
-    lines.append(
-        f"* every contestant had at least {least.timing.busy:.0%} of the core to itself ({CONTESTANTS[least.contestant].title})"
-    )
     if least.timing.busy < ALONE:
-        lines.append("* **warning: other work ran on the core while these timings were taken**")
-    if facts["warning"]:
-        lines.append(f"* **{facts['warning']}**")
-    if facts["absent"]:
-        lines.append(f"* not installed: {'; '.join(facts['absent'])}")
+        notes.append("**warning: other work ran on the core while these timings were taken**")
+    body = []
     for workload in workloads:
         task = workload.task
         sizes = f"{task.features} symbols in, {task.outputs} classes, T = {workload.steps} steps, B = {workload.batch} sequences."
-        lines += ["", f"## {workload.title}", "", sizes, "", section(measured.rows, workload)]
-    return "\n".join(lines)
+        body += ["", f"## {workload.title}", "", sizes, "", section(measured.rows, workload)]
+    return report.page("One training step", facts, notes, body)
 
 
 def double_line(measured: Measured) -> str:

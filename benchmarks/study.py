@@ -12,8 +12,10 @@ from typing import Any
 
 from benchmarks import loop, process, report
 from benchmarks.loop import StudyPlan
-from benchmarks.peers import CONTESTANTS
-from benchmarks.protocol import last_core, load_warning, other_load
+from benchmarks.peers import CONTESTANTS, installed
+from benchmarks.peers.base import CLIP, LR
+from benchmarks.report import say
+from benchmarks.runner import Outcome, one_core
 from memcap.studies import store
 
 PEERS = ("keras", "linen", "torch")
@@ -56,34 +58,21 @@ class Sample:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
-    parser.add_argument(
-        "--out", type=Path, metavar="FOLDER", help="for study.md and study.json (default: results/; --tiny: none)"
-    )
-    parser.add_argument("--core", type=int, default=last_core(), help="core to which every process is pinned (default: the last)")
+    """The command's own arguments."""
+    one_core(parser)
     parser.add_argument("--steps", type=int, default=StudyPlan.steps, help="training steps a run (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=2, help="how often each study is run (default: %(default)s)")
-    parser.add_argument("--tiny", action="store_true", help="two runs of a few steps, once: for tests; its times say nothing")
 
 
-def main(arguments: argparse.Namespace) -> None:
-    """Run everyone's study in turn, report."""
-    load = other_load()
-    warning = load_warning(load)
-    if warning:
-        print(warning, file=sys.stderr)
-    absent = report.not_installed(PEERS, arguments.tiny)
-    names = [name for name in TITLES if name not in PEERS or not CONTESTANTS[name].missing]
-    facts = report.machine(sys.argv[1:], arguments.core, load) | {"warning": warning, "absent": absent}
+def benchmark(arguments: argparse.Namespace, facts: Mapping[str, Any]) -> Outcome:
+    """Run everyone's study in turn."""
+    present = installed(PEERS)
+    names = [name for name in TITLES if name not in PEERS or name in present]
     plan, rounds = (TINY, 1) if arguments.tiny else (StudyPlan(steps=arguments.steps), arguments.rounds)
     samples = measure(names, plan, rounds, arguments.core, touch=not arguments.tiny)
-    markdown = page(samples, plan, rounds, facts)
-    print(markdown)
-    folder = arguments.out or (None if arguments.tiny else report.RESULTS)
-    if folder:
-        data = {"machine": facts, "plan": asdict(plan), "samples": [asdict(sample) for sample in samples]}
-        name = "study" if plan.steps == StudyPlan.steps or arguments.tiny else f"study_{plan.steps}"
-        print("\nwritten:", *report.write(folder, name, markdown, data))
+    suffix = "" if plan.steps == StudyPlan.steps or arguments.tiny else f"_{plan.steps}"
+    data = {"plan": asdict(plan), "samples": [asdict(sample) for sample in samples]}
+    return Outcome(page(samples, plan, rounds, facts), data, suffix)
 
 
 def measure(names: Sequence[str], plan: StudyPlan, rounds: int, core: int | None, touch: bool) -> list[Sample]:
@@ -98,12 +87,12 @@ def measure(names: Sequence[str], plan: StudyPlan, rounds: int, core: int | None
     """
     if touch:
         for name in names:
-            print(f"touching the files of {name}", file=sys.stderr, flush=True)
+            say(f"touching the files of {name}")
             once(name, TINY, core)
     samples: list[Sample] = []
     for k in range(rounds):
         for name in names if k % 2 == 0 else reversed(names):
-            print(f"round {k + 1} of {rounds}: {name}", file=sys.stderr, flush=True)
+            say(f"round {k + 1} of {rounds}: {name}")
             samples += once(name, plan, core)
     return samples
 
@@ -151,35 +140,29 @@ def medians(samples: Sequence[Sample]) -> dict[tuple[str, str], dict[str, float]
 
 def page(samples: Sequence[Sample], plan: StudyPlan, rounds: int, facts: Mapping[str, Any]) -> str:
     """The report, as Markdown."""
-    lines = [
-        "# A small study, from process start",
-        "",
-        *report.header(facts),
-        f"* {len(plan.runs)} runs of {plan.steps} steps: latch, T = {', '.join(map(str, plan.lengths))} (lag T - 2),"
+    notes = [
+        f"{len(plan.runs)} runs of {plan.steps} steps: latch, T = {', '.join(map(str, plan.lengths))} (lag T - 2),"
         f" {', '.join(map(str, plan.units))} units, {plan.seeds} seeds, {plan.batch} sequences a step; Adam,"
-        f" learning rate {loop.LR}, gradients clipped to norm {loop.CLIP}; nothing stops early",
-        f"* {rounds} rounds in turn, medians; cold: no compilation cache holds anything",
-        "* the others: one process, a loop over the runs, one model a run; data drawn by NumPy and laid out inside the clock, and"
+        f" learning rate {LR}, gradients clipped to norm {CLIP}; nothing stops early",
+        f"{rounds} rounds in turn, medians; cold: no compilation cache holds anything",
+        "the others: one process, a loop over the runs, one model a run; data drawn by NumPy and laid out inside the clock, and"
         " taken off where the table says so; they neither evaluate nor write anything",
-        "* `memcap train`: the real command with one worker; draws its data as it trains, evaluates each member on 2,048 held-out"
+        "`memcap train`: the real command with one worker; draws its data as it trains, evaluates each member on 2,048 held-out"
         " sequences (solved ones twice) and 512 of 20 times the lag, writes rows, weights and a figure; when cold it also tries"
         " XLA's flags in a process of its own",
     ]
-    if facts["warning"]:
-        lines.append(f"* **{facts['warning']}**")
-    if facts["absent"]:
-        lines.append(f"* not installed: {'; '.join(facts['absent'])}")
+    body = []
     found = medians(samples)
     for state, title in STATES.items():
         names = [name for name in TITLES if (name, state) in found]
         ours = found["memcap", "cold" if state == "filling" else state]
-        body = []
+        rows = []
         for name in names:
             v = found[name, state]
             ratios = [f"{v['wall'] / ours['wall']:.2f}", f"{v['less_data'] / ours['wall']:.2f}", f"{v['cpu'] / ours['cpu']:.2f}"]
             phases = [f"{v[phase]:.1f}" if phase in v and (v[phase] or name in PEERS) else "" for phase in (*PHASES, "rest")]
-            body.append([TITLES[name], f"{v['wall']:.1f}", f"{v['cpu']:.1f}", *ratios, *phases])
+            rows.append([TITLES[name], f"{v['wall']:.1f}", f"{v['cpu']:.1f}", *ratios, *phases])
         columns = ["", "wall", "CPU", "wall, ratio", "data taken off", "CPU, ratio", *PHASES, "rest"]
         if names:
-            lines += ["", f"## {title}", "", "Seconds, and ratios to `memcap train`.", "", report.table(columns, body)]
-    return "\n".join(lines)
+            body += ["", f"## {title}", "", "Seconds, and ratios to `memcap train`.", "", report.table(columns, rows)]
+    return report.page("A small study, from process start", facts, notes, body)

@@ -1,5 +1,6 @@
 """The contestants, one file each, in the best form that their users would normally write."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.util import find_spec
 
@@ -33,3 +34,8 @@ CONTESTANTS = {
     "equinox": Contestant("Equinox LSTMCell, lax.scan, optax", "benchmarks.peers.equinox:Equinox", ("equinox", "optax")),
     "memcap": Contestant("memcap", "benchmarks.peers.memcap:Memcap", ("memcap",)),
 }
+
+
+def installed(names: Iterable[str]) -> list[str]:
+    """Those contestants of these that can run here."""
+    return [name for name in names if not CONTESTANTS[name].missing]

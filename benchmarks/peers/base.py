@@ -13,6 +13,7 @@ import numpy as np
 
 Weights = dict[str, dict[str, np.ndarray]]
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8  # Adam's, for everyone
+LR, CLIP = 1e-3, 1.0  # wherever times are taken
 
 
 @dataclass(frozen=True)

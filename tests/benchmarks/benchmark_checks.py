@@ -1,6 +1,6 @@
 """Helpers of the benchmarks' tests: small shapes and random batches, contestants in this process, and a target for workers."""
 
-import importlib
+import pkgutil
 import sys
 from typing import Any
 
@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.peers import CONTESTANTS
 from benchmarks.peers.base import Batches, Peer, Shape, Weights
-from benchmarks.protocol import Seconds
+from benchmarks.worker import Seconds
 
 LAST = Shape(units=3, features=5, outputs=2, steps=6, batch=4, every=False)
 EVERY = Shape(units=3, features=2, outputs=2, steps=6, batch=4, every=True)
@@ -21,8 +21,7 @@ def build(name: str, shape: Shape, *, lr: float = 0.01, clip: float = 1.0, seed:
         if package == "keras":
             pytest.MonkeyPatch().setenv("KERAS_BACKEND", "jax")  # read at its first import
         pytest.importorskip(package)
-    module, _, attribute = CONTESTANTS[name].target.partition(":")
-    return getattr(importlib.import_module(module), attribute)(shape, lr, clip, seed)
+    return pkgutil.resolve_name(CONTESTANTS[name].target)(shape, lr, clip, seed)
 
 
 def batches(shape: Shape, count: int, seed: int = 0) -> Batches:

@@ -1,18 +1,16 @@
 """The cost benchmark: its points, its arithmetic, its command. Nothing here depends on how fast anything is."""
 
 import json
-import sys
 from dataclasses import replace
 
 import pytest
 
-from benchmarks import __main__ as command
-from benchmarks import cost, estimate, report
+from benchmarks import cost, estimate, report, runner
 from benchmarks.cost import Cost, CostPlan, Measured, lost, slope
 from benchmarks.estimate import Estimate
 from benchmarks.growth import Point, Trainer
 
-FACTS = report.machine(["cost"], 1, 0.1) | {"warning": None}
+FACTS = report.machine(["cost"], 1, 0.1)
 SMALL = Point(members=2, lag=1, units=1, batch=2, steps=6)
 
 
@@ -80,10 +78,8 @@ def test_the_page_has_slopes_beside_theory_and_the_claims():
     assert "2.00 times as fast" in page
 
 
-def test_tiny_runs(monkeypatch, tmp_path, capsys):
-    arguments = ["cost", "--tiny", "--out", str(tmp_path)]
-    monkeypatch.setattr(sys, "argv", ["benchmarks", *arguments])
-    command.main(arguments)
+def test_tiny_runs(tmp_path, capsys):
+    runner.main(["cost", "--tiny", "--out", str(tmp_path)])
     assert (tmp_path / "cost.md").read_text().strip() in capsys.readouterr().out
     found = json.loads((tmp_path / "cost.json").read_text())
     assert {axis: [each["point"][axis] for each in costs] for axis, costs in found["axes"].items()} == {

@@ -1,21 +1,19 @@
 """The frontier benchmark: from the sample to the whole, and its command. Nothing here depends on how fast anything is."""
 
 import json
-import sys
 
 import numpy as np
 import polars as pl
 import pytest
 
-from benchmarks import __main__ as command
-from benchmarks import frontier, process, report, sampling
+from benchmarks import frontier, process, report, runner, sampling
 from benchmarks.frontier import Study
 from benchmarks.sampling import Cell, FrontierPlan, Grid, weights
 from memcap.config import defaults
 from memcap.knobs import UserError
 from memcap.studies.axes import members
 
-FACTS = report.machine(["frontier"], None, 0.1) | {"warning": None, "absent": []}
+FACTS = report.machine(["frontier"], None, 0.1)
 PLAN = FrontierPlan()
 
 
@@ -118,9 +116,7 @@ def test_members_that_stop_early_are_refused():
 
 def test_tiny_runs(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(frontier, "PEERS", ("linen",))
-    arguments = ["frontier", "--tiny", "--full", "--out", str(tmp_path)]
-    monkeypatch.setattr(sys, "argv", ["benchmarks", *arguments])
-    command.main(arguments)
+    runner.main(["frontier", "--tiny", "--full", "--out", str(tmp_path)])
     page = (tmp_path / "frontier.md").read_text()
     assert page.strip() in capsys.readouterr().out
     found = json.loads((tmp_path / "frontier.json").read_text())

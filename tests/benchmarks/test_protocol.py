@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.protocol import Plan, Seconds, Timing, Worker, WorkerError, interleaved, last_core, load_warning, slice_steps
+from benchmarks.process import last_core
+from benchmarks.protocol import Plan, Timing, interleaved, slice_steps
+from benchmarks.worker import Seconds, Worker, WorkerError
 
 
 @pytest.fixture
@@ -68,12 +70,3 @@ def test_turns_go_round_and_warmups_do_not_count():
 
 def test_the_median_is_of_the_samples():
     assert Timing((3.0, 1.0, 2.0), (1.0, 1.0, 1.0), 5).median == 2.0
-
-
-@pytest.mark.parametrize("load", [None, 0.0, 0.2])
-def test_a_quiet_machine_is_not_warned_of(load):
-    assert load_warning(load) is None
-
-
-def test_other_work_is_warned_of():
-    assert "1.50" in (load_warning(1.5) or "")

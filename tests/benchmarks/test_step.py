@@ -2,13 +2,11 @@
 
 import json
 import re
-import sys
 from dataclasses import replace
 
 import pytest
 
-from benchmarks import __main__ as command
-from benchmarks import report, step
+from benchmarks import report, runner, step
 from benchmarks.peers import CONTESTANTS
 from benchmarks.peers.base import Shape
 from benchmarks.protocol import TINY, Timing
@@ -16,7 +14,7 @@ from benchmarks.roofline import Ceilings, floor
 from benchmarks.workloads import EVERY, LAST, WORKLOADS
 
 CEILINGS = Ceilings(peak=100e9, peak_of="XLA", tanh=0.4e-9, small=80e9)
-FACTS = report.machine(["step"], 1, 0.1) | {"warning": None, "absent": []}
+FACTS = report.machine(["step"], 1, 0.1)
 
 
 def test_the_floor_counts_products_and_tanh():
@@ -111,15 +109,12 @@ def test_batches_are_the_tasks_own():
 @pytest.fixture
 def two_contestants(monkeypatch):
     """memcap and linen, whose libraries memcap itself needs, and one whose library nobody has."""
-    chosen = {name: CONTESTANTS[name] for name in ("linen", "memcap")}
-    absent = replace(CONTESTANTS["torch"], packages=("a_library_that_nobody_has",))
-    monkeypatch.setattr(step, "CONTESTANTS", chosen | {"torch": absent})
+    monkeypatch.setattr(step, "PEERS", ("linen", "torch"))
+    monkeypatch.setitem(CONTESTANTS, "torch", replace(CONTESTANTS["torch"], packages=("a_library_that_nobody_has",)))
 
 
-def test_tiny_runs_with_those_that_are_installed(two_contestants, monkeypatch, tmp_path, capsys):
-    arguments = ["step", "--tiny", "--out", str(tmp_path)]
-    monkeypatch.setattr(sys, "argv", ["benchmarks", *arguments])
-    command.main(arguments)
+def test_tiny_runs_with_those_that_are_installed(two_contestants, tmp_path, capsys):
+    runner.main(["step", "--tiny", "--out", str(tmp_path)])
     said = capsys.readouterr()
     assert "a_library_that_nobody_has" in said.err
     assert "pip install '.[bench]'" in said.err
@@ -140,12 +135,6 @@ def test_tiny_runs_with_those_that_are_installed(two_contestants, monkeypatch, t
 
 def test_a_full_run_needs_everyone(two_contestants, capsys):
     with pytest.raises(SystemExit) as stopped:
-        command.main(["step"])
+        runner.main(["step"])
     assert stopped.value.code == 1
     assert "pip install '.[bench]'" in capsys.readouterr().err
-
-
-def test_an_unknown_command_is_refused(capsys):
-    with pytest.raises(SystemExit):
-        command.main(["jump"])
-    assert "step" in capsys.readouterr().err

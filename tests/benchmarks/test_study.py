@@ -6,13 +6,12 @@ import sys
 import numpy as np
 import pytest
 
-from benchmarks import __main__ as command
-from benchmarks import loop, process, report, study
+from benchmarks import loop, process, report, runner, study
 from benchmarks.loop import Phases, StudyPlan
 from benchmarks.peers.linen import Linen
 from memcap.config import task_of
 
-FACTS = report.machine(["study"], 1, 0.1) | {"warning": None, "absent": []}
+FACTS = report.machine(["study"], 1, 0.1)
 
 
 def test_the_default_study_is_eighteen_runs():
@@ -89,8 +88,8 @@ def test_a_program_that_fails_is_told(tmp_path):
 
 def test_a_program_is_timed_with_its_children_and_pinned():
     code = "import os, subprocess, sys; print(os.environ['WORD'], *sorted(getattr(os, 'sched_getaffinity', lambda _: [])(0)))"
-    ran = process.run([sys.executable, "-c", code], study.last_core(), {"WORD": "yes"})
-    assert ran.output.split() == ["yes", *([] if study.last_core() is None else [str(study.last_core())])]
+    ran = process.run([sys.executable, "-c", code], process.last_core(), {"WORD": "yes"})
+    assert ran.output.split() == ["yes", *([] if process.last_core() is None else [str(process.last_core())])]
     assert ran.wall > 0
     assert ran.cpu > 0
 
@@ -98,9 +97,7 @@ def test_a_program_is_timed_with_its_children_and_pinned():
 def test_tiny_runs(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(study, "PEERS", ("linen",))
     monkeypatch.setattr(study, "TITLES", {name: study.TITLES[name] for name in ("linen", "engine", "memcap")})
-    arguments = ["study", "--tiny", "--out", str(tmp_path)]
-    monkeypatch.setattr(sys, "argv", ["benchmarks", *arguments])
-    command.main(arguments)
+    runner.main(["study", "--tiny", "--out", str(tmp_path)])
     page = (tmp_path / "study.md").read_text()
     assert page.strip() in capsys.readouterr().out
     found = json.loads((tmp_path / "study.json").read_text())
