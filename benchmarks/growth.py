@@ -6,11 +6,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.peers.memcap import program_of
 from memcap import backend
 from memcap.config import Engine, Member, resolve
 from memcap.training.engine import train
-from memcap.training.program import compiled
+from memcap.training.program import Program, compiled
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ class Trainer:
 
     def planned(self, point: Point) -> int:
         """Bytes of temporaries that XLA has planned for the training program."""
-        return compiled(program_of(point.resolved()[0])).advance.memory_analysis().temp_size_in_bytes
+        return compiled(Program.of(point.resolved()[0])).advance.memory_analysis().temp_size_in_bytes
 
     def peak(self) -> int:
         """Bytes of memory that this process has held at most."""

@@ -16,7 +16,8 @@ from benchmarks.peers.base import CLIP, LR, Batches, Shape
 from benchmarks.report import say
 from benchmarks.worker import Worker
 from benchmarks.workloads import Workload
-from memcap.config import recipe_file, task_of
+from memcap.config import task_of
+from memcap.recipes import recipe_file, recommended
 
 PEERS = ("keras", "linen", "torch")
 SHARE = ("linen",)  # whose users can compile once a shape, for all its seeds
@@ -102,7 +103,7 @@ class FrontierPlan:
 
     def recipe(self, task: str) -> dict[str, Any]:
         """What memcap recommends at these lags."""
-        (name,) = {task_of(task, []).recipe(lag) for lag in self.lags}
+        (name,) = {recommended(task_of(task, []), lag) for lag in self.lags}
         return recipe_file(name)
 
     def grid(self, task: str) -> Grid:

@@ -33,10 +33,10 @@ def members(task: Any = "delay_line", recipe: Any = "auto", **axes: Any) -> list
     Args:
         task: name ("latch", "my_module:MyTask"), object, or a list of these.
         recipe: name of a file in conf/recipe/, object, or a list of these.
-        axes: any field by name, each a value or a list: `lag`, `length`, the task's knobs; `units`, `cell`, `readout`; `lr`, `batch`,
-            `budget` and the other values of a recipe; `every`, `sequences`, `successive`, `stretch`; `seed`, where a number says
-            how many, from 0 on, and a list which. "1..64" is all whole numbers from 1 to 64. Where two parts have a field of one
-            name, write `**{"task.NAME": ...}`.
+        axes: any field by name, each a value or a list: `lag`, `length`, the task's knobs; `units`, `cell`, `readout`; `lr`,
+            `batch`, `budget` and the other values of a recipe; `every`, `sequences`, `successive`, `stretch`; `seed`, where a
+            number says how many, from 0 on, and a list which. "1..64" is all whole numbers from 1 to 64. Where two parts have a
+            field of one name, write `**{"task.NAME": ...}`.
 
     Returns:
         The members, fully resolved.
@@ -66,14 +66,13 @@ def _member(task: Any, recipe: Any, **values: Any) -> Member:
             what = f"in {' and '.join(found)}; write {found[0]}.{field}" if found else f"no such field; one of {known}"
             raise UserError(f"{name}: {what}")
         parts[found[0]][field] = value
-    if isinstance(task, Task):
-        task = replace(task, **parts["task"])
-    else:
-        task = typed(cls, parts["task"], "task")
-    given = replace(recipe, **parts["recipe"]) if isinstance(recipe, Recipe) else None
-    recipe = given or typed(Recipe, {"name": str(recipe), **parts["recipe"]}, "recipe")
-    model, evaluation = typed(Model, parts["model"], "model"), typed(Evaluation, parts["evaluation"], "evaluation")
-    return Member(task, model=model, recipe=recipe, evaluation=evaluation, **{"lag": 8, **parts["member"]})
+    return Member(
+        replace(task, **parts["task"]) if isinstance(task, Task) else typed(cls, parts["task"], "task"),
+        recipe=replace(recipe if isinstance(recipe, Recipe) else Recipe(str(recipe)), **parts["recipe"]),
+        model=typed(Model, parts["model"], "model"),
+        evaluation=typed(Evaluation, parts["evaluation"], "evaluation"),
+        **{"lag": 8, **parts["member"]},
+    )
 
 
 def train(

@@ -80,8 +80,6 @@ class Trained:
         if given.ndim != axes + (not symbols) or (not symbols and given.shape[-1] != task.features):
             wanted = f"({letters})" if symbols else f"({letters}, {task.features})"
             raise ValueError(f"inputs {given.shape}: {task.name} takes shape {wanted}")
-        if symbols and (
-            not np.issubdtype(given.dtype, np.integer) or given.min(initial=0) < 0 or given.max(initial=0) >= task.features
-        ):
+        if symbols and not (np.issubdtype(given.dtype, np.integer) and np.all((given >= 0) & (given < task.features))):
             raise ValueError(f"inputs: {task.name} takes whole numbers from 0 to {task.features - 1}")
         return jnp.asarray(given, jnp.int32 if symbols else jnp.float32)

@@ -7,10 +7,9 @@ from jax import lax
 
 from benchmarks.peers.base import BETA_1, Batches, Peer, Shape, Weights
 from memcap import backend
-from memcap.config import Engine, Member, resolve
+from memcap.config import Member, resolve
 from memcap.tasks import Batch
 from memcap.training.program import Program
-from memcap.training.queue import Queue
 
 
 def member_of(shape: Shape, lr: float, clip: float, seed: int) -> Member:
@@ -27,13 +26,6 @@ def member_of(shape: Shape, lr: float, clip: float, seed: int) -> Member:
     return member
 
 
-def program_of(member: Member) -> Program:
-    """The program by which a study would train this member on a CPU."""
-    program = Queue([member], Engine(batching="map", lanes=1)).claim(0)
-    assert program is not None
-    return program
-
-
 class Memcap(Peer):
     """Inputs are symbols. The lane, with the weights and Adam's moments in it, is donated."""
 
@@ -41,15 +33,15 @@ class Memcap(Peer):
         backend.prepare()  # flags are read when JAX is first used, not when it is imported
         super().__init__(shape, lr, clip, seed)
         self.member = member_of(shape, lr, clip, seed)
-        self.program = program_of(self.member)
-        self.architecture, self.operands = self.member.architecture, self.program.operands(self.member)
-        self.lane = self.program.fresh(self.member)
+        self.trainer = Program.of(self.member).trainer
+        self.architecture, self.operands = self.member.architecture, self.trainer.operands(self.member)
+        self.lane = self.trainer.fresh(self.member)
         self._train = jax.jit(self._steps, donate_argnums=0)
 
     def _steps(self, lane, operands, batches, steps):
         def step(k, lane):
             batch = jax.tree.map(lambda leaf: lax.dynamic_index_in_dim(leaf, k % leaf.shape[0], keepdims=False), batches)
-            return self.program.update(lane, operands, batch)[0]
+            return self.trainer.update(lane, operands, batch)[0]
 
         return lax.fori_loop(0, steps, step, lane)
 
@@ -64,7 +56,7 @@ class Memcap(Peer):
     def set_weights(self, weights: Weights) -> None:
         """A fresh lane with these weights."""
         vector = self.architecture.flatten(weights)
-        self.lane = self.program.fresh(self.member)._replace(weights=vector, optimizer=self.program.optimizer.init(vector))
+        self.lane = self.trainer.fresh(self.member)._replace(weights=vector, optimizer=self.trainer.optimizer.init(vector))
 
     def weights(self) -> Weights:
         """From the lane's flat vector."""
@@ -72,9 +64,9 @@ class Memcap(Peer):
 
     def loss_and_gradients(self, batch: Batches) -> tuple[float, Weights]:
         """Of the training step itself: after one step Adam's first moment is (1 - b1) times the gradient, if none is clipped."""
-        unclipped = program_of(member_of(self.shape, self.lr, 1e30, self.seed))
-        lane = self.program.fresh(self.member)
-        lane = lane._replace(weights=self.lane.weights, optimizer=self.program.optimizer.init(self.lane.weights))
+        unclipped = Program.of(member_of(self.shape, self.lr, 1e30, self.seed)).trainer
+        lane = self.trainer.fresh(self.member)
+        lane = lane._replace(weights=self.lane.weights, optimizer=self.trainer.optimizer.init(self.lane.weights))
         first = jax.tree.map(lambda leaf: leaf[0], Batch(*batch))
         lane, loss = jax.jit(unclipped.update)(lane, self.operands, first)
         moments = next(state for state in jax.tree.leaves(lane.optimizer, is_leaf=_has_moments) if _has_moments(state))

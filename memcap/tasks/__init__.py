@@ -2,6 +2,7 @@
 
 import sys
 from functools import cache
+from typing import Any
 
 from memcap import plugins
 from memcap.knobs import UserError
@@ -43,3 +44,11 @@ def task_class(name: str) -> type[Task]:
 def is_own(task: Task) -> bool:
     """Whether a task is one of this folder: its facts are tested there."""
     return type(task).__module__.startswith(f"{__name__}.")
+
+
+def __getattr__(name: str) -> Any:
+    """The tasks' classes by their own names, as in `memcap.tasks.Latch`."""
+    for cls in task_classes().values() if name[:1].isupper() else ():
+        if cls.__name__ == name:
+            return cls
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
