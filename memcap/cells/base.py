@@ -26,7 +26,7 @@ from flax import nnx
 
 from memcap.cells.gates import Gates, Init
 from memcap.cells.plain import plain_scan
-from memcap.cells.scan import How, Step, cell_scan
+from memcap.cells.scan import How, Options, Step, cell_scan
 
 
 class Cell(nnx.RNNCellBase):
@@ -94,7 +94,8 @@ class Cell(nnx.RNNCellBase):
         if how == "plain":
             carry, hidden = plain_scan(step, weights, carry, inputs, length, flows, every=every, reset=reset)
         else:
-            carry, hidden = cell_scan(step, every, reset, how == "scan", weights, carry, inputs, length, flows)
+            options = Options(every=every, reset=reset, static=how == "scan")
+            carry, hidden = cell_scan(step, options, weights, carry, inputs, length, flows)
         hidden = jnp.swapaxes(hidden, -1, -2)
         return carry, hidden if readout is None else self.read(hidden, readout)
 

@@ -16,7 +16,9 @@ from jax import lax
 from memcap.cells.base import Cell
 from memcap.cells.gates import Gates
 from memcap.cells.plain import lstm_step, sigmoid
-from memcap.cells.scan import How, at, over_time, put
+from memcap.cells.scan import How, Options, at, over_time, put
+
+CarryCH = tuple[jax.Array, jax.Array]
 
 
 def _column(x: jax.Array, features: int, dtype: jnp.dtype) -> jax.Array:
@@ -26,26 +28,22 @@ def _column(x: jax.Array, features: int, dtype: jnp.dtype) -> jax.Array:
     return x.T.astype(dtype)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
 def lstm_scan(
-    every: bool,
-    reset: bool,
-    static: bool,
+    options: Options,
     kernel: jax.Array,
     recurrent: jax.Array,
     bias: jax.Array,
     readout: jax.Array | None,
-    carry: tuple[jax.Array, jax.Array],
+    carry: CarryCH,
     inputs: jax.Array,
     length: jax.Array,
     flows: jax.Array | None,
-) -> tuple[tuple[jax.Array, jax.Array], jax.Array | None]:
+) -> tuple[CarryCH, jax.Array | None]:
     """Run an LSTM over the first `length` steps.
 
     Args:
-        every: whether something is returned for every step: the hidden state, or what `readout` makes of it.
-        reset: whether the carry is set to zero where `flows` is 0; otherwise only its gradient is.
-        static: over all T steps with a mask ("scan" of memcap/cells/scan.py) instead of over `length` steps ("loop").
+        options: `every`: whether something is returned for every step, the hidden state or what `readout` makes of it.
         kernel: (F, 4U) input weights.
         recurrent: (U, 4U) recurrent weights.
         bias: (4U,).
@@ -60,12 +58,24 @@ def lstm_scan(
         The carry (c, h) after `length` steps, and the hidden states (T, U, B), or read-outs (T, O, B), zero after `length`; or
         None.
     """
-    carry, _, outputs = _forward(every, reset, static, False, kernel, recurrent, bias, readout, carry, inputs, length, flows)
+    carry, _, outputs = _forward(options, False, kernel, recurrent, bias, readout, carry, inputs, length, flows)
     return carry, outputs
 
 
-def _forward(every, reset, static, keep, kernel, recurrent, bias, readout, carry, inputs, length, flows):
+def _forward(
+    options: Options,
+    keep: bool,
+    kernel: jax.Array,
+    recurrent: jax.Array,
+    bias: jax.Array,
+    readout: jax.Array | None,
+    carry: CarryCH,
+    inputs: jax.Array,
+    length: jax.Array,
+    flows: jax.Array | None,
+) -> tuple[CarryCH, jax.Array, jax.Array | None]:
     """The carry after the last step, each step's i, f, g, o, c, h as (T, 6U, B) if they are kept, and the outputs."""
+    every, reset, static = options
     assert readout is None or (every and flows is None)
     (features, _), units, dtype = kernel.shape, recurrent.shape[0], kernel.dtype
     real = inputs.ndim == 3
@@ -77,7 +87,7 @@ def _forward(every, reset, static, keep, kernel, recurrent, bias, readout, carry
     rows = 0 if not every else units if readout is None else readout.shape[1]
     buffers = jnp.zeros((steps, 6 * units * keep, batch), dtype), jnp.zeros((steps, rows, batch), dtype)
 
-    def step(carry, t, row):
+    def step(carry: CarryCH, t: jax.Array, row: Any) -> tuple[CarryCH, tuple[jax.Array, jax.Array]]:
         (c, h), (x, flow) = carry, row
         if reset and flow is not None:
             c, h = c * flow, h * flow
@@ -100,7 +110,7 @@ def _forward(every, reset, static, keep, kernel, recurrent, bias, readout, carry
             outputs = jnp.where(now == length - 1, last, jnp.where(now < length, shifted, 0))
         return carry, kept, outputs if every else None
 
-    def body(t, state):
+    def body(t: jax.Array, state: Any) -> Any:
         carry, kept, outputs = state
         carry, (row, output) = step(carry, t, (at(inputs, t), None if flows is None else flows[t]))
         if keep:
@@ -115,13 +125,24 @@ def _forward(every, reset, static, keep, kernel, recurrent, bias, readout, carry
     return carry, kept, outputs if every else None
 
 
-def _lstm_scan_fwd(every, reset, static, kernel, recurrent, bias, readout, carry, inputs, length, flows):
-    carry, kept, outputs = _forward(every, reset, static, True, kernel, recurrent, bias, readout, carry, inputs, length, flows)
+def _lstm_scan_fwd(
+    options: Options,
+    kernel: jax.Array,
+    recurrent: jax.Array,
+    bias: jax.Array,
+    readout: jax.Array | None,
+    carry: CarryCH,
+    inputs: jax.Array,
+    length: jax.Array,
+    flows: jax.Array | None,
+) -> tuple[tuple[CarryCH, jax.Array | None], tuple[Any, ...]]:
+    carry, kept, outputs = _forward(options, True, kernel, recurrent, bias, readout, carry, inputs, length, flows)
     return (carry, outputs), (kernel, recurrent, readout, inputs, length, flows, kept, carry[1])
 
 
-def _lstm_scan_bwd(every, reset, static, saved, cotangents):
-    del reset  # a reset carry and a cut carry have the same gradient into the past: none
+def _lstm_scan_bwd(options: Options, saved: tuple[Any, ...], cotangents: Any) -> tuple[Any, ...]:
+    """A reset carry and a cut carry have the same gradient into the past: none."""
+    every, static = options.every, options.static
     kernel, recurrent, readout, inputs, length, flows, kept, last = saved
     (dc, dh), d_outputs = cotangents
     features, units, dtype = kernel.shape[0], recurrent.shape[0], kernel.dtype
@@ -133,7 +154,7 @@ def _lstm_scan_bwd(every, reset, static, saved, cotangents):
         d_readout = last @ at(d_outputs, length - 1).T
     sums = jnp.zeros((features + units, backward.shape[1]), dtype), jnp.zeros(4 * units, dtype)
 
-    def step(state, t, row):
+    def step(state: Any, t: jax.Array, row: Any) -> tuple[Any, Any]:
         (dc, dh), dw, db = state
         x, flow, kept, d_output = row
         i, f, g, o, c, h = jnp.split(kept, 6, 0)
@@ -163,7 +184,7 @@ def _lstm_scan_bwd(every, reset, static, saved, cotangents):
         (carry, dw, db), d_inputs = over_time(True, step, state, rows, d_inputs, length, back=True)
     else:
 
-        def body(k, both):
+        def body(k: jax.Array, both: Any) -> Any:
             state, d_inputs = both
             t = length - 1 - k
             d_output = ()
@@ -235,8 +256,9 @@ class LSTM(Cell):
             return super().scan(carry, inputs, length, flows, every=every, reset=reset, readout=readout, how=how)
         c, h = carry
         weights = self.kernel[...], self.recurrent[...], self.bias[...]
+        options = Options(every=every, reset=reset, static=how == "scan")
         within = readout if every and flows is None else None
-        (c, h), outputs = lstm_scan(every, reset, how == "scan", *weights, within, (c.T, h.T), inputs, length, flows)
+        (c, h), outputs = lstm_scan(options, *weights, within, (c.T, h.T), inputs, length, flows)
         outputs = h if outputs is None else outputs
         if readout is not None and within is None:
             outputs = self.read(outputs, readout)

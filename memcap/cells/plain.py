@@ -69,7 +69,7 @@ def plain_scan(
         The carry after `length` steps, and the outputs (T, B, U), zero after `length`, or the last one (B, U).
     """
 
-    def one_step(state, row):
+    def one_step(state: Any, row: Any) -> tuple[Any, Any]:
         carry, last = state
         t, x, flow = row
         if flow is not None:  # a window begins: nothing flows in, or no gradient flows back

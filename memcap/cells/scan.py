@@ -10,7 +10,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +21,19 @@ Carry = Any
 Params = Any
 How = Literal["loop", "scan", "plain"]
 Step = Callable[[Params, Carry, jax.Array], tuple[Carry, jax.Array]]
+
+
+class Options(NamedTuple):
+    """What is known of a scan when it is compiled.
+
+    every: whether the output of every step is returned, or of the last one only.
+    reset: whether the carry is set to zero where a window begins; otherwise only its gradient is cut there.
+    static: "scan" instead of "loop".
+    """
+
+    every: bool
+    reset: bool
+    static: bool
 
 
 def at(buffer: jax.Array, t: jax.Array) -> jax.Array:
@@ -58,7 +71,7 @@ def over_time(
     """
     if static:
 
-        def masked(state, row):
+        def masked(state: Any, row: tuple[jax.Array, Any]) -> tuple[Any, Any]:
             t, x = row
             on = t < length
             new, y = body(state, t, x)
@@ -67,7 +80,7 @@ def over_time(
         steps = jax.tree.leaves((xs, ys))[0].shape[0]
         return lax.scan(masked, state, (jnp.arange(steps), xs), reverse=back)
 
-    def step(k, both):
+    def step(k: jax.Array, both: tuple[Any, Any]) -> tuple[Any, Any]:
         state, ys = both
         t = length - 1 - k if back else k
         state, y = body(state, t, jax.tree.map(lambda buffer: at(buffer, t), xs))
@@ -108,12 +121,10 @@ def _cotangent(like: Any, leaves: list[Any]) -> Any:
     return jax.tree.unflatten(tree, full)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2, 3))
+@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
 def cell_scan(
     step: Step,
-    every: bool,
-    reset: bool,
-    static: bool,
+    options: Options,
     params: Params,
     carry: Carry,
     inputs: jax.Array,
@@ -124,9 +135,7 @@ def cell_scan(
 
     Args:
         step: (params, carry, (B, F) input) -> (carry, (B, U) output), pure.
-        every: whether the output of every step is returned, or the last one only.
-        reset: whether the carry is set to zero where `flows` is 0; otherwise only its gradient is.
-        static: "scan" instead of "loop".
+        options: what is returned, what windows do, and the way over time.
         params: pytree of the cell's parameters.
         carry: pytree, the state before the first step.
         inputs: (T, B, F) floats.
@@ -136,19 +145,30 @@ def cell_scan(
     Returns:
         The carry after `length` steps, and the outputs (T, B, U), zero after `length`, or the last one (B, U).
     """
-    carry, outputs, _ = _forward(step, every, reset, static, False, params, carry, inputs, length, flows)
+    carry, outputs, _ = _forward(step, options, False, params, carry, inputs, length, flows)
     return carry, outputs
 
 
-def _forward(step: Step, every, reset, static, keep, params, carry, inputs, length, flows):
+def _forward(
+    step: Step,
+    options: Options,
+    keep: bool,
+    params: Params,
+    carry: Carry,
+    inputs: jax.Array,
+    length: jax.Array,
+    flows: jax.Array | None,
+) -> tuple[Carry, jax.Array, Any]:
+    """The carry after the last step, the outputs, and the carry that entered each step, (T, ...), if it is kept."""
+    every = options.every
     steps = inputs.shape[0]
     _, output = jax.eval_shape(step, params, carry, inputs[0])
     last = jnp.zeros(output.shape, output.dtype)
 
-    def body(state, t, row):
+    def body(state: Any, t: jax.Array, row: Any) -> tuple[Any, Any]:
         carry, _ = state
         x, flow = row
-        if reset and flow is not None:
+        if options.reset and flow is not None:
             carry = scaled(carry, flow)
         entered = carry
         carry, output = step(params, carry, x)
@@ -156,23 +176,32 @@ def _forward(step: Step, every, reset, static, keep, params, carry, inputs, leng
 
     ys = _buffers((output if every else (), carry if keep else ()), steps)
     state = carry, () if every else last
-    (carry, last), (outputs, kept) = over_time(static, body, state, (inputs, flows), ys, length, back=False)
+    (carry, last), (outputs, kept) = over_time(options.static, body, state, (inputs, flows), ys, length, back=False)
     return carry, outputs if every else last, kept
 
 
-def _cell_scan_fwd(step: Step, every, reset, static, params, carry, inputs, length, flows):
-    carry, outputs, kept = _forward(step, every, reset, static, True, params, carry, inputs, length, flows)
+def _cell_scan_fwd(
+    step: Step,
+    options: Options,
+    params: Params,
+    carry: Carry,
+    inputs: jax.Array,
+    length: jax.Array,
+    flows: jax.Array | None,
+) -> tuple[tuple[Carry, jax.Array], Any]:
+    carry, outputs, kept = _forward(step, options, True, params, carry, inputs, length, flows)
     return (carry, outputs), (params, kept, inputs, length, flows)
 
 
-def _cell_scan_bwd(step: Step, every, reset, static, saved, cotangents):
-    del reset  # a reset carry and a cut carry have the same gradient into the past: none
+def _cell_scan_bwd(step: Step, options: Options, saved: Any, cotangents: Any) -> tuple[Any, ...]:
+    """A reset carry and a cut carry have the same gradient into the past: none."""
+    every = options.every
     params, kept, inputs, length, flows = saved
     d_last, d_outputs = cotangents
     rows = jax.tree.map(lambda buffer: jax.ShapeDtypeStruct(buffer.shape[1:], buffer.dtype), kept)
     d_carry = _differentiable_of(rows, d_last)
 
-    def body(state, t, row):
+    def body(state: Any, t: jax.Array, row: Any) -> tuple[Any, Any]:
         d_carry, d_params = state
         entered, x, flow, d_output = row
         if not every:  # only the last output was returned
@@ -187,7 +216,7 @@ def _cell_scan_bwd(step: Step, every, reset, static, saved, cotangents):
 
     state = d_carry, jax.tree.map(jnp.zeros_like, _differentiable_of(params, params))
     xs = kept, inputs, flows, d_outputs if every else ()
-    (d_carry, d_params), d_inputs = over_time(static, body, state, xs, jnp.zeros_like(inputs), length, back=True)
+    (d_carry, d_params), d_inputs = over_time(options.static, body, state, xs, jnp.zeros_like(inputs), length, back=True)
     return _cotangent(params, d_params), _cotangent(rows, d_carry), d_inputs, None, None
 
 

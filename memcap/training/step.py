@@ -261,7 +261,7 @@ class Trainer:
 
         if self.together:  # a trip count that all share; those that have ended wait, masked
 
-            def masked(k, both):
+            def masked(k: jax.Array, both: tuple[TrainState, jax.Array]) -> tuple[TrainState, jax.Array]:
                 state, losses = both
                 on = (k < left) & state.progress.running
                 state, loss = self.update(state, operands, drawn(state), on)
@@ -269,11 +269,11 @@ class Trainer:
 
             return lax.fori_loop(0, every, masked, (state, jnp.zeros(every)))
 
-        def going(carried):
+        def going(carried: Any) -> jax.Array:
             k, state, _ = carried
             return (k < left) & state.progress.running
 
-        def step(carried):
+        def step(carried: Any) -> Any:
             k, state, losses = carried
             state, loss = self.update(state, operands, drawn(state))
             return k + 1, state, losses.at[k].set(loss)
@@ -285,7 +285,7 @@ class Trainer:
         """Score of one member over fresh sequences; NaN where none are wanted. Side by side, one that is costs all lanes."""
         key = jax.random.wrap_key_data(asked.key)
 
-        def block(k, sums):
+        def block(k: jax.Array, sums: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
             sequences = jax.random.fold_in(key, k), asked.lag, asked.length, self.evaluation_steps, self.block
             _, score, due = self._run(weights, self.shape.task.sample(*sequences), asked.length)
             return sums[0] + score, sums[1] + due
