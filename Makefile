@@ -1,10 +1,13 @@
-# The two commands of the README: `make study` and `make test`. PYTHON=python3.13 chooses another interpreter.
+# The two commands of the README: `make study` and `make test`. PYTHON=python3.13 chooses another interpreter; `make quick` is the
+# loop of a day's work.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
+QUICK := tests/cells/test_plain.py tests/tasks tests/models tests/capacity/test_frontier.py tests/capacity/test_answer.py \
+	tests/studies/test_axes.py tests/studies/test_store.py tests/training/test_verdict.py tests/test_config.py tests/test_rooms.py
 
-.PHONY: study test lint lock clean
+.PHONY: study test quick lint hooks lock clean
 
 study: $(STAMP)
 	$(BIN)/memcap train sweeps=first_study
@@ -14,10 +17,16 @@ study: $(STAMP)
 test: lint
 	$(BIN)/python -m pytest
 
+quick: lint
+	$(BIN)/python -m pytest $(QUICK)
+
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/ty check memcap
+	$(BIN)/ty check --python $(BIN)/python memcap
+
+hooks: $(STAMP)
+	$(BIN)/pre-commit install
 
 $(STAMP): pyproject.toml requirements.lock
 	$(PYTHON) -m venv $(VENV)

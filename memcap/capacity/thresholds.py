@@ -229,7 +229,7 @@ def probability(post: Posterior, units: ArrayLike, confidence: float = 0.95) -> 
     x = np.asarray(units, float)
     if not np.all(x > 0):
         raise ValueError(f"units={units}: must be above 0")
-    m, s, k = np.nonzero(post.weights > 1e-8 * post.weights.max())  # the rest moves no quantile, and sorting it is slow
+    m, s, k = np.nonzero(post.weights > 1e-8 * np.max(post.weights))  # the rest moves no quantile, and sorting it is slow
     weights = post.weights[m, s, k]
     curves = (1 - post.lapse[k]) * expit(post.slope[s] * (np.log2(x)[..., None] - post.mu[m, s]))
     tail = (1 - confidence) / 2

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import lax
+from jax.typing import DTypeLike
 
 from memcap.cells.base import Cell
 from memcap.cells.gates import Gates
@@ -222,7 +223,7 @@ class LSTM(Cell):
     own_start = False
     is_lstm = True
 
-    def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs, param_dtype: jnp.dtype = jnp.float32):
+    def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs, param_dtype: DTypeLike = jnp.float32):
         del rngs
         self.in_features, self.hidden_features = in_features, hidden_features
         self.kernel = nnx.Param(jnp.zeros((in_features, 4 * hidden_features), param_dtype))

@@ -6,6 +6,7 @@ A line that rises pays for information.
 import math
 import textwrap
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
@@ -17,8 +18,10 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from memcap.capacity.frontier import Point, columns, frontier
 from memcap.capacity.thresholds import Threshold
+from memcap.config import Evaluation
 from memcap.figures import Drawn
 from memcap.knobs import UserError
+from memcap.training.verdict import criterion, rule
 
 COLOURS = ("#0b5394", "#b45f06", "#38761d", "#741b47", "#5b5b5b", "#bf9000", "#134f5c", "#990000")
 MARKERS = "osD^vP<>"
@@ -139,12 +142,27 @@ def caption(points: Sequence[Point]) -> str:
         chosen = f" Best of {tried} recipes at each lag, chosen on the same seeds." if tried > 1 else ""
         most = "up to " if any(min(p.runs) < p.seeds for p in line) else ""
         parts.append(f"{label}: {'; '.join(said)}; {most}{_span([p.seeds for p in line])} seeds a width.{chosen}")
+    parts += rules(points)
     parts.append(
-        "Bars are 95 % intervals; an arrow marks an end that the widths tried leave open. A seed counts as solved when held-out"
-        " accuracy is at least .99 (or the error within the task's bound) on two successive evaluations. A training frontier at"
-        " this budget, not a capacity limit."
+        "Bars are 95 % intervals; an arrow marks an end that the widths tried leave open. A training frontier at this budget, not"
+        " a capacity limit."
     )
     return "\n".join(textwrap.fill(part, 140) for part in parts)
+
+
+def rules(points: Sequence[Point]) -> list[str]:
+    """What "solved" means for these points, in words: one sentence, or one for each way in which they were judged."""
+    asked: dict[Evaluation, dict[str, set[float]]] = {}
+    for p in points:  # the stretched evaluation decides no verdict
+        asked.setdefault(replace(p.evaluation, stretch=1), {}).setdefault(p.task.metric, set()).add(p.threshold)
+    said = []
+    for evaluation, thresholds in asked.items():
+        criteria = []
+        for metric, values in sorted(thresholds.items()):
+            least, most = min(values), max(values)
+            criteria.append(criterion(metric, most) + (f" (down to {least:.3g}, by lag)" if least < most else ""))
+        said.append(rule(" or ".join(criteria), evaluation))
+    return said
 
 
 def _listed(values: Sequence[int]) -> str:

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from flax import nnx
 from lstm_reference import Result, network, quick_jit, relative_error
-
 from memcap.models.lstm import lstm_scan
+
 from memcap.models.network import Architecture, Model
 
 T, LENGTH, B, F, U, OUT = 9, 7, 3, 4, 5, 2

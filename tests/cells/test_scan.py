@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from flax import nnx
 from lstm_reference import quick_jit, relative_error
-
 from memcap.models.scan import cell_scan
 
 T, LENGTH, B, F, U = 9, 7, 3, 4, 5

@@ -8,12 +8,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from memcap.models.lstm import lstm_scan
 from scipy.special import expit
 from scipy.stats import kstest
 
 from memcap.knobs import UserError
 from memcap.models.initializers import GATES, PRESETS, Init, draw_cell, orthogonal, preset
-from memcap.models.lstm import lstm_scan
 from memcap.models.network import Architecture, Model
 
 B, F, U, OUT = 3, 4, 5, 2
