@@ -73,9 +73,7 @@ def test_the_same_files_inside_the_package(tmp_path):
     for name, place in PACKAGE.items():
         text = FILES[name]
         text = text.replace("    rarity: int", '    name: ClassVar[str] = "pulses"\n    rarity: int', 1)
-        text = text.replace('"""h\' =', '"""h\' =', 1).replace(
-            "    def __init__(self, in_f", '    name = "leaky"\n\n    def __init__(self, in_f', 1
-        )
+        text = text.replace("    def __init__(self, in_f", '    name = "leaky"\n\n    def __init__(self, in_f', 1)
         write(tmp_path, place, text)
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
 
