@@ -40,12 +40,15 @@ class Cell(nnx.RNNCellBase):
         gates: where its gates are, so that named initialisers can start it; None: only its own initialiser can.
         own_start: whether its constructor draws weights (`recipe.init=flax`).
         is_lstm: whether it computes the LSTM's equations, so that an LSTM's hand-set weights and exports fit it.
+        pads: whether a unit whose weights are all zero says zero and never learns, and all weights are in `gates`: then members
+            of several widths can share a compiled program, the narrower ones padded with such units.
     """
 
     name: ClassVar[str] = ""
     gates: ClassVar[Gates | None] = None
     own_start: ClassVar[bool] = True
     is_lstm: ClassVar[bool] = False
+    pads: ClassVar[bool] = False
     in_features: int
     hidden_features: int
 
@@ -120,6 +123,13 @@ class Cell(nnx.RNNCellBase):
         assert cls.gates is not None
         kernel, recurrent, bias = (_at(weights, path) for path in (cls.gates.kernel, cls.gates.recurrent, cls.gates.bias))
         return kernel, recurrent, bias
+
+    @classmethod
+    def resized(cls, weights: dict[str, Any], units: int) -> dict[tuple[str, ...], np.ndarray]:
+        """The nested weights of a cell that `pads`, with zero units added or taken away: {path: array}."""
+        assert cls.gates is not None
+        paths = cls.gates.kernel, cls.gates.recurrent, cls.gates.bias
+        return cls.gates.resized({path: _at(weights, path) for path in paths}, units)
 
 
 def _at(tree: Any, path: tuple[str, ...]) -> Any:

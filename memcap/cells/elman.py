@@ -13,3 +13,4 @@ class Elman(nnx.SimpleCell, Cell):
 
     name: ClassVar[str] = "SimpleCell"
     gates = Gates(("candidate",), ("dense_i", "kernel"), ("dense_h", "kernel"), ("dense_i", "bias"))
+    pads = True

@@ -14,3 +14,4 @@ class FlaxLSTM(nnx.OptimizedLSTMCell, Cell):
     name: ClassVar[str] = "OptimizedLSTMCell"
     gates = Gates(("input", "forget", "candidate", "output"), ("dense_i", "kernel"), ("dense_h", "kernel"), ("dense_h", "bias"))
     is_lstm = True
+    pads = True

@@ -6,6 +6,7 @@ blocks add a path of their own, which can be far stronger.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,6 +67,28 @@ class Gates:
             self.recurrent: np.concatenate([recurrent_block(role) for role in self.roles], 1),
             self.bias: np.concatenate([biases[role] for role in self.roles]),
         }
+
+    def _cut(self, arrays: Mapping[tuple[str, ...], np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Kernel (F, G, U), recurrent weights (U, G, U) and bias (G, U)."""
+        gates = len(self.roles)
+        kernel, recurrent, bias = arrays[self.kernel], arrays[self.recurrent], arrays[self.bias]
+        units = recurrent.shape[0]
+        return kernel.reshape(-1, gates, units), recurrent.reshape(units, gates, units), bias.reshape(gates, units)
+
+    def resized(self, arrays: Mapping[tuple[str, ...], np.ndarray], units: int) -> dict[tuple[str, ...], np.ndarray]:
+        """The same cell with so many units: further ones have zero weights, those beyond are left out.
+
+        Args:
+            arrays: of all the cell's parameters, by path, as `draw` gives them.
+            units: new width.
+        """
+        blocks = self._cut(arrays)
+        more = max(units - blocks[1].shape[0], 0)
+        kernel, recurrent, bias = (np.pad(b, [(0, 0)] * (b.ndim - 1) + [(0, more)])[..., :units] for b in blocks)
+        recurrent = np.pad(recurrent, [(0, more), (0, 0), (0, 0)])[:units]
+        shapes = (kernel.shape[0], -1), (units, -1), (-1,)
+        paths = self.kernel, self.recurrent, self.bias
+        return {path: b.reshape(shape) for path, b, shape in zip(paths, (kernel, recurrent, bias), shapes, strict=True)}
 
 
 def glorot(rng: np.random.Generator, fan_in: int, fan_out: int) -> np.ndarray:

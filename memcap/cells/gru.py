@@ -13,3 +13,4 @@ class GRU(nnx.GRUCell, Cell):
 
     name: ClassVar[str] = "GRUCell"
     gates = Gates(("output", "forget", "candidate"), ("dense_i", "kernel"), ("dense_h", "kernel"), ("dense_i", "bias"))
+    pads = True

@@ -222,6 +222,7 @@ class LSTM(Cell):
     gates = Gates(("input", "forget", "candidate", "output"), ("kernel",), ("recurrent",), ("bias",))
     own_start = False
     is_lstm = True
+    pads = True
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs, param_dtype: DTypeLike = jnp.float32):
         del rngs

@@ -183,20 +183,39 @@ class Architecture:
         nnx.replace_by_pure_dict(state, weights)
         return nnx.merge(graph, state)
 
+    def at_width(self, units: int) -> "Architecture":
+        """The same with another number of units."""
+        return replace(self, model=replace(self.model, units=units))
+
+    def resized(self, weights: dict[str, Any], units: int) -> dict[str, Any]:
+        """Weights of this architecture for one with other units: padded with units that say zero and never learn, or cropped.
+
+        Args:
+            weights: nested dict of NumPy arrays.
+            units: new width; the cell must be one that `pads`.
+        """
+        found = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), self.at_width(units).abstract_weights())
+        for path, value in cell_class(self.model.cell).resized(weights["cell"], units).items():
+            _assign(found["cell"], path, value)
+        for name, leaf in weights["readout"].items():  # its kernel has a row a unit; the rest knows nothing of them
+            kept = min(units, self.model.units) if name == "kernel" else len(leaf)
+            found["readout"][name][:kept] = leaf[:kept]
+        return found
+
     def carry_numbers(self) -> int:
         """Real numbers that one sequence's state holds, counted from the carry itself; a complex number is two."""
         return sum(_reals(leaf) for leaf in _carry(self))
 
     def numbers_per_unit(self) -> int:
         """Carry numbers that each further unit of the cell brings: 2 for an LSTM (h and c), 1 for a GRU."""
-        one, two = (replace(self, model=replace(self.model, units=units)).carry_numbers() for units in (1, 2))
+        one, two = (self.at_width(units).carry_numbers() for units in (1, 2))
         return two - one
 
     def bits_per_unit(self) -> int:
         """Bits of carry that each further unit brings: 32 a float32 number."""
 
         def bits(units: int) -> int:
-            leaves = _carry(replace(self, model=replace(self.model, units=units)))
+            leaves = _carry(self.at_width(units))
             return sum(8 * leaf.size * leaf.dtype.itemsize for leaf in leaves)
 
         return bits(2) - bits(1)

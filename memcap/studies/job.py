@@ -97,6 +97,8 @@ def row(ended: Result, study: str, population: str) -> dict[str, Any]:
         "run_seconds": ended.run_seconds,
         "batching": ended.batching,
         "scan": ended.scan,
+        "program_units": ended.program_units,
+        "program_steps": ended.program_steps,
         "population": population,
         "config": json.dumps(member.config, sort_keys=True),
         **environment(),
@@ -212,7 +214,7 @@ def run(
         writer = _RowWriter(folder, study, tracker, progress)
         try:
             if missing:
-                train(missing, engine, writer, more if search else None)
+                train(missing, engine, writer, more if search else None, members if search else ())
         finally:
             writer.flush()
     return store.merged([rows, store.frame(writer.all)])

@@ -65,6 +65,8 @@ SCHEMA: dict[str, Any] = {
     "run_seconds": pl.Float64,
     "batching": pl.String,
     "scan": pl.String,  # loop, scan or plain: memcap/cells/scan.py
+    "program_units": pl.Int64,  # what the member was padded to: more than `units` only where widths share a program
+    "program_steps": pl.Int64,  # and the buffer of its sequences
     "population": pl.String,  # stem of the shard and of the weights' file
     "config": pl.String,  # the whole resolved config, as JSON
     "memcap": pl.String,
@@ -83,7 +85,7 @@ SCHEMA: dict[str, Any] = {
 
 
 # Columns that came after rows were published: null where a table lacks them. One that lacks another column holds no rows.
-LATER = ("scan", "matmul_precision")
+LATER = ("scan", "program_units", "program_steps", "matmul_precision")
 FIRST = tuple(name for name in SCHEMA if name not in LATER)
 
 

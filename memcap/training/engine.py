@@ -23,6 +23,7 @@ from memcap.config import Engine, Member
 from memcap.knobs import UserError
 from memcap.training import worker
 from memcap.training.population import Chunk, Result, work
+from memcap.training.program import compiled
 from memcap.training.queue import Listener, LocalClient, Queue
 
 __all__ = ["Chunk", "Listener", "Result", "train", "workers"]
@@ -56,6 +57,7 @@ def train(
     engine: Engine | None = None,
     listener: Listener | None = None,
     more: Callable[[Sequence[Result]], Iterable[Member]] | None = None,
+    possible: Iterable[Member] = (),
 ) -> list[Result]:
     """Train all members.
 
@@ -64,6 +66,7 @@ def train(
         engine: how to share the machine; changes no result beyond float rounding.
         listener: told of curves and ended members as they come.
         more: members that are wanted now that these have ended; called with each batch of results, one call at a time.
+        possible: all that `more` may ask for.
 
     Returns:
         One result a member: those of `members` in their order, then those that `more` asked for.
@@ -75,7 +78,7 @@ def train(
         count = 1  # another process could not import the task
     if more is None:
         count = min(count, max(len(members), 1))
-    queue = Queue(members, engine, count, listener, more)
+    queue = Queue(members, engine, count, listener, more, possible)
     children: list[Popen] = []
 
     def child(number: int) -> None:
@@ -97,16 +100,23 @@ def train(
             queue.stop()
 
     jobs: list[Future] = []
+    compilers: ThreadPoolExecutor | None = None
     try:
         with ThreadPoolExecutor(count, thread_name_prefix="memcap") as pool:
             try:
                 jobs += [pool.submit(work, LocalClient(queue, 0)), *(pool.submit(child, number) for number in range(1, count))]
                 for job in jobs:
                     job.add_done_callback(failed)
+                if queue.together:  # compiling costs more than training there: the next programs while the first one trains
+                    compilers = ThreadPoolExecutor(max(1, cores() - 1), thread_name_prefix="memcap-compiles")
+                    for program in queue.ahead():
+                        compilers.submit(compiled, program)
                 while not queue.over.wait(0.5):  # in short waits, as an untimed one can sleep through Ctrl-C
                     pass
             finally:
                 queue.stop()
+                if compilers is not None:
+                    compilers.shutdown(wait=False, cancel_futures=True)
                 for process in children:
                     process.kill()
     finally:  # now that no thread starts or reads one any more

@@ -32,6 +32,7 @@ class Result:
         compile_seconds: of the member's program, which its population shares.
         run_seconds: the member's share of the time that its population's executables ran, evaluations included.
         batching: "map" or "vmap"; scan: "loop", "scan" or "plain" (memcap/cells/scan.py).
+        program_units, program_steps: width and length of the program, to which the member was padded.
     """
 
     member: Member
@@ -46,6 +47,8 @@ class Result:
     run_seconds: float
     batching: str
     scan: str
+    program_units: int
+    program_steps: int
 
 
 @dataclass(frozen=True)
@@ -213,9 +216,11 @@ def _result(code: Compiled, lane: Lane, weights: np.ndarray, stretched: float) -
         verdict.best,
         stretched,
         lane.loss,
-        program.shape.architecture.unflatten(np.array(weights)),
+        program.trainer.weights(verdict.member, np.array(weights)),
         code.seconds,
         lane.seconds,
         program.batching,
         program.trainer.how,
+        program.shape.architecture.model.units,
+        program.trainer.steps,
     )

@@ -5,10 +5,12 @@ fresh sequences. What a lane computes is step.py's; here are lanes, devices, com
 """
 
 import math
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import jax
@@ -23,6 +25,9 @@ MEMBERS = "members"  # the axis of the device mesh
 # Less of LLVM's work, for CPUs. An evaluation compiles in two thirds of the time and runs as fast. So does training on at most 32
 # sequences, whose loops LLVM unrolls: 1.3 s instead of 3.3 s (delay line, lag 50, 50 units). With 128 it runs 15 % slower.
 QUICK: dict[str, Any] = {"xla_backend_optimization_level": 2}
+MOST_PROGRAMS = 64  # that a process keeps
+_lock = threading.Lock()
+_jobs: dict["Program", Future["Compiled"]] = {}
 
 
 def lengths(member: Member) -> tuple[int, int]:
@@ -108,9 +113,26 @@ class Compiled:
     seconds: float
 
 
-@lru_cache(maxsize=64)
 def compiled(program: Program) -> Compiled:
-    """Compile a program, once a process; with fewer lanes where the device's memory can't hold as many."""
+    """Compile a program, once a process, also when several threads ask; with fewer lanes where memory can't hold as many."""
+    with _lock:
+        job = _jobs.get(program)
+        mine = job is None
+        if job is None:
+            job = _jobs[program] = Future()
+            while len(_jobs) > MOST_PROGRAMS:
+                del _jobs[next(iter(_jobs))]
+    if mine:
+        try:
+            job.set_result(_compile(program))
+        except BaseException as error:  # for whoever waits; asked again, it is tried again
+            with _lock:
+                _jobs.pop(program, None)
+            job.set_exception(error)
+    return job.result()
+
+
+def _compile(program: Program) -> Compiled:
     start = time.perf_counter()
     while True:
         lanes, operands, asked = program.example()
@@ -139,7 +161,11 @@ def needed_memory(program: Program, advance: Any, evaluate: Any) -> float:
     return max(planned(advance), planned(evaluate) + resident)
 
 
+@cache
 def device_memory() -> float:
-    """Bytes that a program may take on each device; infinite where a device doesn't say, as a CPU doesn't."""
+    """Bytes that a program may take on each device; infinite where a device doesn't say, as a CPU doesn't.
+
+    What others held when it was first asked is theirs; what our own programs hold goes as they end.
+    """
     known = [stats for device in jax.local_devices() if (stats := device.memory_stats()) and "bytes_limit" in stats]
     return max(1.0, min((0.9 * stats["bytes_limit"] - stats.get("bytes_in_use", 0) for stats in known), default=math.inf))

@@ -12,11 +12,13 @@ from collections.abc import Callable, Iterable, Sequence
 import jax
 
 from memcap.config import Engine, Member
+from memcap.training.groups import Group, Size, group_of, size_of
 from memcap.training.population import Chunk, Result
-from memcap.training.program import Program, lengths, side_by_side
-from memcap.training.step import Shape, Trainer
+from memcap.training.program import Program, side_by_side
+from memcap.training.step import Trainer
 
 MOST_LANES = 4096  # members in flight on an accelerator; what its memory holds may be fewer
+LANES_OF_A_SEARCH = 256  # at least, where more members are asked for as results come
 
 
 class Listener:
@@ -44,6 +46,7 @@ class Queue:
         workers: how many workers will ask; nobody takes more than a fair share of what waits.
         listener: told of curves and ended members.
         more: members that are wanted after these have ended.
+        possible: all that `more` may ask for, so that programs are made as large as they will have to be.
     """
 
     def __init__(
@@ -53,19 +56,28 @@ class Queue:
         workers: int = 1,
         listener: Listener | None = None,
         more: Callable[[Sequence[Result]], Iterable[Member]] | None = None,
+        possible: Iterable[Member] = (),
     ):
         self.engine, self.workers, self.listener, self.more = engine, workers, listener or Listener(), more
+        self.together = side_by_side(engine)
         self.changed = threading.Condition(threading.RLock())
         self.known: set[Member] = set()
-        self.waiting: dict[Shape, deque[Member]] = {}
-        self.work: dict[Shape, float] = defaultdict(float)  # cost of what waits
-        self.programs: dict[Shape, list[Program]] = {}
-        self.owners: dict[Shape, set[int]] = {}
+        self.waiting: dict[Group, deque[Member]] = {}
+        self.work: dict[Group, float] = defaultdict(float)  # cost of what waits
+        self.expected: dict[Group, tuple[Size, int]] = {}  # what may come: size, and how many
+        self.programs: dict[Group, list[Program]] = {}
+        self.owners: dict[Group, set[int]] = {}
         self.running: set[Program] = set()  # compiled by a worker
         self.deaths: Counter[Member] = Counter()
         self.held: dict[int, dict[Member, None]] = {worker: {} for worker in range(workers)}
         self.found: dict[Member, Result] = {}
         self.over = threading.Event()  # all done, or stopped
+        members = list(members)
+        if self.together:  # elsewhere a program of the lengths at hand runs as fast, and larger ones are seldom needed
+            for member in dict.fromkeys([*members, *possible]):
+                group = group_of(member, True)
+                size, count = self.expected.get(group, (Size.of(member), 0))
+                self.expected[group] = Size.most([size, Size.of(member)]), count + 1
         self.add(members)
 
     def add(self, members: Iterable[Member]) -> None:
@@ -74,9 +86,9 @@ class Queue:
             for member in members:
                 if member not in self.known:
                     self.known.add(member)
-                    shape = Shape.of(member)
-                    self.waiting.setdefault(shape, deque()).append(member)
-                    self.work[shape] += cost(member)
+                    group = group_of(member, self.together)
+                    self.waiting.setdefault(group, deque()).append(member)
+                    self.work[group] += cost(member)
             self._look()
 
     def stop(self) -> None:
@@ -91,16 +103,22 @@ class Queue:
             self.over.set()
         self.changed.notify_all()
 
+    def ahead(self) -> list[Program]:
+        """The programs of all that waits, the costliest first."""
+        with self.changed:
+            waiting = [group for group, members in self.waiting.items() if members]
+            return [self._program(group) for group in sorted(waiting, key=lambda g: -self.work[g])]
+
     def claim(self, worker: int) -> Program | None:
         """See `QueueClient.claim`."""
         with self.changed:
             self._leave(worker)
             while not self.over.is_set():
-                waiting = [shape for shape, members in self.waiting.items() if members]
-                for shape in sorted(waiting, key=lambda s: (bool(self.owners.get(s)), -self.work[s])):
-                    program = self._program(shape)
-                    if not self.owners.get(shape) or program in self.running:
-                        self.owners.setdefault(shape, set()).add(worker)
+                waiting = [group for group, members in self.waiting.items() if members]
+                for group in sorted(waiting, key=lambda g: (bool(self.owners.get(g)), -self.work[g])):
+                    program = self._program(group)
+                    if not self.owners.get(group) or program in self.running:
+                        self.owners.setdefault(group, set()).add(worker)
                         return program
                 self.changed.wait()
             return None
@@ -110,20 +128,23 @@ class Queue:
             owners.discard(worker)
         self.changed.notify_all()
 
-    def _program(self, shape: Shape) -> Program:
-        """The smallest program of this shape whose buffers and lanes serve all that wait; a new one if there is none."""
-        steps, stretched = (max(each) for each in zip(*map(lengths, self.waiting[shape]), strict=True))
-        together = side_by_side(self.engine)
-        lanes = self.engine.lanes or (min(len(self.waiting[shape]), MOST_LANES) if together else 1)
-        made = self.programs.setdefault(shape, [])
-        fitting = [p for p in made if p.trainer.holds(steps, stretched) and p.lanes >= lanes]
+    def _program(self, group: Group) -> Program:
+        """The smallest program of this group whose width, buffers and lanes serve all that wait; a new one if there is none."""
+        size, lanes = Size.most(map(Size.of, self.waiting[group])), self.engine.lanes or 1
+        if self.together:
+            expected, count = self.expected.get(group, (size, 0))
+            size, waiting = Size.most([size, expected]), len(self.waiting[group])
+            lanes = self.engine.lanes or min(max(waiting, min(count, LANES_OF_A_SEARCH)), MOST_LANES)
+        made = self.programs.setdefault(group, [])
+        fitting = [p for p in made if size_of(p).holds(size) and p.lanes >= lanes]
         if fitting:
-            return min(fitting, key=lambda p: (p.trainer.steps, p.trainer.evaluation_steps, p.lanes))
+            return min(fitting, key=lambda p: (size_of(p), p.lanes))
         if made:  # more and longer members came later: grow in few, large steps
-            steps, stretched = (1 << (n - 1).bit_length() for n in (steps, stretched))
-            lanes = self.engine.lanes or 1 << (lanes - 1).bit_length()
-        devices = jax.local_device_count() if together else 1
-        trainer = Trainer(shape, steps, stretched, together, self.engine.scan == "plain")
+            steps, stretched = (1 << (n - 1).bit_length() for n in size[1:])
+            size, lanes = Size(size.units, steps, stretched), self.engine.lanes or 1 << (lanes - 1).bit_length()
+        devices = jax.local_device_count() if self.together else 1
+        shape = group.shape.at_width(size.units)
+        trainer = Trainer(shape, size.steps, size.stretched, self.together, self.engine.scan == "plain")
         made.append(Program(trainer, -(-lanes // devices) * devices, devices))
         return made[-1]
 
@@ -133,17 +154,22 @@ class Queue:
             if program not in self.running:  # a worker compiles before it takes
                 self.running.add(program)
                 self.changed.notify_all()
-            waiting = self.waiting[program.shape]
+            group = self._group(program)
+            waiting = self.waiting[group]
             share = -(-len(waiting) // self.workers)
             taken: list[Member] = []
             longer: list[Member] = []
             while waiting and len(taken) < min(most, share):
                 member = waiting.popleft()
-                (taken if program.trainer.holds(*lengths(member)) else longer).append(member)
+                (taken if size_of(program).holds(Size.of(member)) else longer).append(member)
             waiting.extendleft(reversed(longer))
             self.held[worker] |= dict.fromkeys(taken)
-            self.work[program.shape] -= sum(map(cost, taken))
+            self.work[group] -= sum(map(cost, taken))
             return taken
+
+    def _group(self, program: Program) -> Group:
+        """Whose program it is; one with fewer lanes, as memory allows, is the same to its members."""
+        return next(g for g, made in self.programs.items() if any(p.trainer == program.trainer for p in made))
 
     def ended(self, worker: int, program: Program, results: Sequence[Result]) -> None:
         """See `QueueClient.ended`."""
@@ -169,8 +195,9 @@ class Queue:
             if fatal:
                 raise RuntimeError(f"two workers died while they trained {fatal[0].config}: is there too little memory?")
             for member in members:
-                self.waiting[Shape.of(member)].appendleft(member)
-                self.work[Shape.of(member)] += cost(member)
+                group = group_of(member, self.together)
+                self.waiting[group].appendleft(member)
+                self.work[group] += cost(member)
             self._leave(worker)
             self._look()
             return len(members)

@@ -5,7 +5,7 @@ Data are drawn inside: the stream of a member depends on its seed, lag and units
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, cast
 
 import jax
@@ -48,6 +48,10 @@ class Shape:
         assert recipe.batch is not None
         assert recipe.clip is not None
         return cls(member.task, member.architecture, recipe.batch, recipe.clip, member.evaluation)
+
+    def at_width(self, units: int) -> "Shape":
+        """The same with another number of units."""
+        return replace(self, architecture=self.architecture.at_width(units))
 
     @property
     def name(self) -> str:
@@ -162,10 +166,6 @@ class Trainer:
         """Sequences B of an evaluation that are drawn at once."""
         return min(EVALUATION_BATCH, self.shape.evaluation.sequences)
 
-    def holds(self, length: int, stretched: int) -> bool:
-        """Whether sequences of this length, and a stretched evaluation of that, fit into the buffers."""
-        return length <= self.steps and stretched <= self.evaluation_steps
-
     def blank(self) -> TrainState:
         """An empty state: zeros on the host. Adam's state starts at zero, so `fresh` needs only the weights."""
         weights = np.zeros(self.shape.architecture.parameters(), np.float32)
@@ -175,11 +175,19 @@ class Trainer:
 
     def fresh(self, member: Member) -> TrainState:
         """The state of a member that is about to start."""
-        architecture = self.shape.architecture
-        weights = architecture.init(member.init, [member.seed, member.lag, member.model.units])
+        own, shared = member.architecture, self.shape.architecture
+        weights = own.init(member.init, [member.seed, member.lag, member.model.units])
+        if own != shared:
+            weights = own.resized(weights, shared.model.units)
         blank = self.blank()
         progress = blank.progress._replace(running=np.bool_(True))
-        return blank._replace(weights=architecture.flatten(weights), progress=progress)
+        return blank._replace(weights=shared.flatten(weights), progress=progress)
+
+    def weights(self, member: Member, vector: np.ndarray) -> dict[str, Any]:
+        """A member's own weights, a nested dict, from the flat vector of its state."""
+        own, shared = member.architecture, self.shape.architecture
+        weights = shared.unflatten(vector)
+        return weights if own == shared else shared.resized(weights, own.model.units)
 
     def operands(self, member: Member) -> TrainOperands:
         """A member's operands."""

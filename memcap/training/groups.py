@@ -1,0 +1,73 @@
+"""Which members share compiled programs, and how large these must be.
+
+On a CPU a program serves one width and all lengths, at no cost. On accelerators compiling takes longer than a short study trains,
+so members of several widths and lengths share a program, padded to the widest and longest of them. That is exact: a unit whose
+weights are all zero says zero and never learns. Widths are put together up to 4, 16, 64, ... units, lengths up to 64, 256, ...
+steps.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from memcap.cells import cell_class
+from memcap.config import Member
+from memcap.training.program import Program, lengths
+from memcap.training.step import Shape
+
+SMALLEST_WIDTH, SMALLEST_BUFFER, GROWTH = 4, 64, 4
+
+
+class Group(NamedTuple):
+    """Members that share programs: of one shape, but for their width where it is padded, and of lengths of one bucket.
+
+    shape: theirs, at the width of their bucket; bucket: of lengths, 0 where a program serves every length at no cost.
+    """
+
+    shape: Shape
+    bucket: int
+
+
+def bucket(number: int, smallest: int) -> int:
+    """The first of smallest, smallest * GROWTH, smallest * GROWTH^2, ... that is at least `number`."""
+    found = smallest
+    while found < number:
+        found *= GROWTH
+    return found
+
+
+def group_of(member: Member, together: bool) -> Group:
+    """The group of a member; `together`: members run side by side, so that few programs are made for many widths and lengths."""
+    shape = Shape.of(member)
+    if not together:
+        return Group(shape, 0)
+    if cell_class(member.model.cell).pads:
+        shape = shape.at_width(bucket(member.model.units, SMALLEST_WIDTH))
+    return Group(shape, bucket(member.length, SMALLEST_BUFFER))
+
+
+class Size(NamedTuple):
+    """What a program must hold: units, steps of a sequence, steps of the longest evaluation."""
+
+    units: int
+    steps: int
+    stretched: int
+
+    @classmethod
+    def of(cls, member: Member) -> "Size":
+        """What a member needs."""
+        return cls(member.model.units, *lengths(member))
+
+    @classmethod
+    def most(cls, sizes: Iterable["Size"]) -> "Size":
+        """What holds all of them."""
+        return cls(*map(max, zip(*sizes, strict=True)))
+
+    def holds(self, other: "Size") -> bool:
+        """Whether it is as large in every way."""
+        return all(mine >= theirs for mine, theirs in zip(self, other, strict=True))
+
+
+def size_of(program: Program) -> Size:
+    """What a program holds."""
+    trainer = program.trainer
+    return Size(program.shape.architecture.model.units, trainer.steps, trainer.evaluation_steps)
