@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from memcap.config import Engine, Evaluation, Recipe, defaults, task_defaults
-from memcap.knobs import UserError
+from memcap.config import Engine, Evaluation, task_defaults
+from memcap.knobs import UserError, defaults
 from memcap.models.network import Model
+from memcap.recipes import Recipe
 
 ONE_LANE = Engine(batching="map", lanes=1, workers=1)
 

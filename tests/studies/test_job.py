@@ -156,7 +156,7 @@ def test_a_longer_job_trains_what_is_new(trained, tmp_path, monkeypatch):
 def fake(member, **changes):
     weights = member.architecture.init(member.init, [0])
     values = {"status": "diverged", "steps": 0, "score": np.nan, "best": np.nan, "stretched": np.nan, "train_loss": np.inf}
-    return Result(member, **values | changes, weights=weights, compile_seconds=1.0, run_seconds=1.0, batching="map")
+    return Result(member, **values | changes, weights=weights, compile_seconds=1.0, run_seconds=1.0, batching="map", scan="loop")
 
 
 def test_what_was_never_measured_is_null():
