@@ -43,7 +43,7 @@ class Torch(Peer):
 
     def _loss(self, inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         logits = self._logits(inputs).reshape(-1, self.shape.outputs)
-        return nn.architecture.cross_entropy(logits, targets, ignore_index=IGNORED)
+        return nn.functional.cross_entropy(logits, targets, ignore_index=IGNORED)
 
     def run(self, steps: int) -> None:
         """The loop that PyTorch's tutorials write."""
