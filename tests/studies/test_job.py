@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
-from study_checks import ONE_LANE, config, refusal, small_job
+from study_checks import ONE_LANE, config, fake, refusal, small_job
 
 from memcap.config import Engine, resolve
 from memcap.studies import job, store
@@ -21,7 +21,7 @@ from memcap.studies.axes import members
 from memcap.studies.job import environment, row, run
 from memcap.studies.progress import Progress
 from memcap.tracking import NoTracker
-from memcap.training.engine import Chunk, Result, train
+from memcap.training.engine import Chunk, train
 
 AXES = {"model.units": [1, 2], "task.lag": [2, 3], "seed": 2}
 
@@ -151,12 +151,6 @@ def test_a_longer_job_trains_what_is_new(trained, tmp_path, monkeypatch):
     grown = run(more, ONE_LANE, tmp_path, "small", NoTracker())
     assert [m.seed for m in asked] == [9]
     assert sorted(grown["key"]) == sorted(m.key for m in more)
-
-
-def fake(member, **changes):
-    weights = member.architecture.init(member.init, [0])
-    values = {"status": "diverged", "steps": 0, "score": np.nan, "best": np.nan, "stretched": np.nan, "train_loss": np.inf}
-    return Result(member, **values | changes, weights=weights, compile_seconds=1.0, run_seconds=1.0, batching="map", scan="loop")
 
 
 def test_what_was_never_measured_is_null():
