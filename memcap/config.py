@@ -94,7 +94,7 @@ class Member:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        task, lag = _checked(self.task, "task"), whole(self.lag, "task.lag", 1, LONGEST)
+        task, lag = _checked(self.task, Task, "task"), whole(self.lag, "task.lag", 1, LONGEST)
         whole(lag, "task.lag", task.smallest_lag, LONGEST)
         length = task.length(lag) if self.length is None else whole(self.length, "task.length", 1, LONGEST)
         if length < task.shortest(lag):
@@ -103,11 +103,13 @@ class Member:
                 " shorter sequences never ask for all of it (leave task.length null for the task's own)"
             )
         _check_criterion(task, lag, length)
+        model, recipe = _checked(self.model, Model, "model"), _checked(self.recipe, Recipe, "recipe")
         resolved = {
+            "task": task,
             "length": length,
-            "model": _checked(self.model, "model"),
-            "recipe": complete(self.recipe, task, lag, self.model.cell),
-            "evaluation": _checked(self.evaluation, "evaluation"),
+            "model": model,
+            "recipe": complete(recipe, task, lag, model.cell),
+            "evaluation": _checked(self.evaluation, Evaluation, "evaluation"),
             "seed": whole(self.seed, "seed", 0, MOST),
         }
         for name, value in resolved.items():
@@ -153,9 +155,10 @@ class Member:
         return hashlib.sha256(json.dumps(self.config, sort_keys=True).encode()).hexdigest()[:16]
 
 
-@lru_cache(maxsize=4096)
-def _checked(part: Any, where: str) -> Any:
+def _checked(part: Any, cls: type, where: str) -> Any:
     """A dataclass that was made by hand, its values converted and in their ranges."""
+    if not isinstance(part, cls):
+        raise UserError(f"{where}: must be an object of memcap.{cls.__name__}, not {type(part).__name__}")
     return typed(type(part), {f.name: getattr(part, f.name) for f in fields(part)}, where)
 
 

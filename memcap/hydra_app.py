@@ -66,10 +66,8 @@ def values_of(config: DictConfig) -> dict[str, Any]:
 
 
 def look_where_hydra_does(hydra_config: Any) -> None:
-    """Let recipes that axes name be found where Hydra found the config: in --config-dir, too, and in a launcher's process."""
-    for source in hydra_config.runtime.config_sources:
-        if source.schema == "file":
-            recipes.look_in(Path(source.path))
+    """Let recipes that axes name be the files that Hydra finds: in --config-dir, too, and in a launcher's process."""
+    recipes.look_in(Path(source.path) for source in hydra_config.runtime.config_sources if source.schema == "file")
 
 
 def settings(values: dict[str, Any]) -> tuple[Engine, Tracking]:

@@ -1,5 +1,6 @@
 """Recipes: how a member is trained. A file in conf/recipe/ gives every value; conf/recommended.yaml says which suits a task."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from functools import cache, lru_cache
 from pathlib import Path
@@ -14,7 +15,7 @@ from memcap.models.initializers import PRESETS, preset
 from memcap.tasks import Task
 
 MOST = 1_000_000_000  # steps and seeds are int32 operands of the compiled programs
-_folders: list[Path] = []  # of the user, as --config-dir; looked in first
+_folders: list[Path] = []  # where Hydra looks for configs, --config-dir among them
 
 
 @dataclass(frozen=True)
@@ -57,11 +58,11 @@ def root() -> Path:
     return package if (package / "conf").is_dir() else package.parent
 
 
-def look_in(folder: Path) -> None:
-    """Look for recipes in the folder recipe/ of a folder of the user's own configs, too, and first."""
-    folder = folder.absolute()
-    if folder not in _folders:
-        _folders.insert(0, folder)
+def look_in(folders: Iterable[Path]) -> None:
+    """Look for recipes in the folders recipe/ of these, in this order, and then in conf/."""
+    found = [folder.absolute() for folder in folders]
+    if found != _folders:
+        _folders[:] = found
         recipe_file.cache_clear()
         complete.cache_clear()
 

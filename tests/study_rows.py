@@ -32,7 +32,7 @@ def group(task="latch", lag=5, counts=None, *, knobs=None, diverged=0, steps=100
                 | {"key": f"{next(NUMBERS):016x}", "study": "made_up", "task": task, "lag": lag, "units": units}
                 | {"knobs": json.dumps(asdict(generator), sort_keys=True), "seed": seed, "status": status}
                 | {"solved": done, "steps": steps + 10 * seed, "steps_to_solve": steps + 10 * seed if done else None}
-                | {"metric": generator.metric, "threshold": generator.threshold(lag), "stretch": 20}
+                | {"metric": generator.metric, "threshold": generator.facts(lag, generator.length(lag)).threshold, "stretch": 20}
                 | {"stretched": 1.0 - 0.01 * seed if done else None, "final": None if status == "diverged" else 0.5}
                 | {"evaluation_sequences": 2048, "evaluation_every": 100, "evaluation_successive": 2}
                 | {"finished": datetime.now(UTC), **columns}

@@ -1,95 +1,197 @@
-"""The set-up of JAX, each time in a process of its own: flags and caches are set before JAX starts."""
+"""The set-up of JAX, each time in a process of its own: flags and caches are set before JAX starts; and precision of products."""
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import pytest
+
+from memcap import backend
+from memcap.config import Engine, Member
+from memcap.models.network import Architecture, Model
+from memcap.recipes import Recipe
+from memcap.tasks import task_class
+from memcap.trained import Trained
+from memcap.training.program import Program, compiled
 
 REPORT = """
 import sys
 from memcap import backend
 backend.CPU_FLAGS = tuple(sys.argv[1:]) or backend.CPU_FLAGS
 backend.prepare()
-import os, jax
-print(float(jax.jit(lambda x: x + 1)(1.0)))
-print(os.environ.get("XLA_FLAGS", ""))
-print(jax.config.values["jax_compilation_cache_dir"])
-print(jax.config.values["jax_default_matmul_precision"])
+import json, os, jax
+product = float(jax.jit(lambda x: x + 1)(1.0))
+print(json.dumps({"product": product, "flags": os.environ.get("XLA_FLAGS", ""), **jax.config.values}, default=str))
 """
 KNOWN = "--xla_cpu_prefer_vector_width=512"
 UNKNOWN = "--xla_no_such_flag=true"
+MISSPELT = "--xla_cpu_prefer_vector_width=wide"  # XLA ends, but not for want of the flag
+SECONDS, BYTES = "jax_persistent_cache_min_compile_time_secs", "jax_persistent_cache_min_entry_size_bytes"
+OWN = Member(task_class("latch")(), 1, model=Model(units=1), recipe=Recipe("hold", budget=2, batch=3))
 
 
-def prepared(folder: Path, *flags: str, **environment: str) -> list[str]:
-    """Lines of REPORT: a product, the flags, the cache, the precision."""
-    kept = {k: v for k, v in os.environ.items() if k not in ("XLA_FLAGS", "JAX_COMPILATION_CACHE_DIR")}
+def python(script: str, folder: Path, *arguments: str, **environment: str) -> str:
+    """Stdout of a script in a process that knows no flag and has an empty cache."""
+    kept = {k: v for k, v in os.environ.items() if k not in ("XLA_FLAGS", "JAX_COMPILATION_CACHE_DIR", SECONDS.upper())}
     path = os.pathsep.join(filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH")]))
     ran = subprocess.run(
-        [sys.executable, "-W", "error", "-c", REPORT, *flags],
+        [sys.executable, "-P", "-W", "error", "-c", script, *arguments],
         env=kept | {"XDG_CACHE_HOME": str(folder), "PYTHONPATH": path, "JAX_PLATFORMS": "cpu"} | environment,
+        cwd=folder if folder.is_dir() else None,
         capture_output=True,
         text=True,
         check=False,
     )
     assert ran.returncode == 0, ran.stderr
-    lines = ran.stdout.splitlines()
-    assert lines[0] == "2.0"
-    return lines
+    return ran.stdout
 
 
-def verdicts(folder: Path) -> list[str]:
-    return [path.read_text() for path in (folder / "memcap").glob("flags-*")]
+def prepared(folder: Path, *flags: str, **environment: str) -> dict:
+    """What REPORT says: the flags, and every value of JAX's config."""
+    found = json.loads(python(REPORT, folder, *flags, **environment))
+    assert found["product"] == 2
+    return found
+
+
+def verdict_of(flag: str) -> str:
+    """Name of the file that keeps the verdict on a flag."""
+    return f"flag-jaxlib-{backend.importlib.metadata.version('jaxlib')}-{backend.hash_of(flag)}"
+
+
+def verdicts(folder: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in (folder / "memcap").glob("flag*")}
 
 
 def test_flags_and_cache_are_set_and_the_verdict_is_kept(tmp_path):
-    _, flags, cache, precision = prepared(tmp_path, KNOWN)
-    assert flags == KNOWN
-    assert Path(cache) == tmp_path / "memcap" / "xla"
-    assert list(Path(cache).iterdir())  # also the smallest program is kept
-    assert precision == "highest"
-    assert verdicts(tmp_path) == ["yes"]
+    (tmp_path / "jax.py").write_text("raise ImportError('not this one')")  # in the current folder
+    found = prepared(tmp_path, KNOWN)
+    assert found["flags"] == KNOWN
+    cache = Path(found["jax_compilation_cache_dir"])
+    assert cache == tmp_path / "memcap" / "xla"
+    assert list(cache.iterdir())  # also the smallest program is kept
+    assert (found[SECONDS], found[BYTES]) == (0.0, -1)
+    assert found["jax_default_matmul_precision"] is None  # the process's own products are no concern of memcap
+    assert verdicts(tmp_path) == {verdict_of(KNOWN): "yes"}
 
 
-def test_an_unknown_flag_is_not_set(tmp_path):
-    assert prepared(tmp_path, KNOWN, UNKNOWN)[1] == ""
-    assert verdicts(tmp_path) == ["no"]
+def test_each_flag_is_tried_by_itself(tmp_path):
+    assert prepared(tmp_path, UNKNOWN, KNOWN)["flags"] == KNOWN
+    assert verdicts(tmp_path) == {verdict_of(KNOWN): "yes", verdict_of(UNKNOWN): "no"}
+
+
+def test_a_failure_that_is_not_the_flags_is_not_kept(tmp_path):
+    assert prepared(tmp_path, MISSPELT)["flags"] == ""
+    assert verdicts(tmp_path) == {}
 
 
 @pytest.mark.parametrize(("verdict", "flags"), [("no", ""), ("yes", KNOWN), ("", KNOWN), ("ye", KNOWN)])
 def test_a_verdict_is_believed_if_it_is_whole(tmp_path, verdict, flags):
-    from memcap import backend
-
-    name = f"flags-jaxlib-{backend.importlib.metadata.version('jaxlib')}-{backend.hash_of((KNOWN,))}"
     (tmp_path / "memcap").mkdir()
-    (tmp_path / "memcap" / name).write_text(verdict)
-    assert prepared(tmp_path, KNOWN)[1] == flags
-    assert verdicts(tmp_path) == ["no" if verdict == "no" else "yes"]
+    (tmp_path / "memcap" / verdict_of(KNOWN)).write_text(verdict)
+    assert prepared(tmp_path, KNOWN)["flags"] == flags
+    assert verdicts(tmp_path) == {verdict_of(KNOWN): "no" if verdict == "no" else "yes"}
 
 
 def test_a_users_flags_and_cache_are_kept(tmp_path):
     own = "--xla_cpu_enable_fast_math=false"
     mine = str(tmp_path / "mine")
-    _, flags, cache, _ = prepared(tmp_path, KNOWN, XLA_FLAGS=own, JAX_COMPILATION_CACHE_DIR=mine)
-    assert flags == f"{own} {KNOWN}"
-    assert cache == mine
+    found = prepared(tmp_path, KNOWN, XLA_FLAGS=own, JAX_COMPILATION_CACHE_DIR=mine)
+    assert found["flags"] == f"{own} {KNOWN}"
+    assert found["jax_compilation_cache_dir"] == mine
+    assert (found[SECONDS], found[BYTES]) == (1.0, 0)  # JAX's own
     other = "--xla_cpu_prefer_vector_width=256"
-    assert prepared(tmp_path, KNOWN, XLA_FLAGS=other)[1] == other
+    assert prepared(tmp_path, KNOWN, XLA_FLAGS=other)["flags"] == other
+
+
+@pytest.mark.parametrize("seconds", ["1.0", "2.5"])
+def test_what_a_user_says_of_memcaps_cache_is_kept(tmp_path, seconds):
+    """Also where he says what JAX would say by itself."""
+    found = prepared(tmp_path, KNOWN, **{SECONDS.upper(): seconds})
+    assert (found[SECONDS], found[BYTES]) == (float(seconds), -1)
+    assert found["jax_compilation_cache_dir"] == str(tmp_path / "memcap" / "xla")
 
 
 def test_a_cache_folder_that_cannot_be_made_stops_nothing(tmp_path):
     file = tmp_path / "file"
     file.touch()
-    _, flags, cache, _ = prepared(file / "below", KNOWN)
-    assert flags == KNOWN
-    assert cache == "None"
+    found = prepared(file / "below", KNOWN)
+    assert found["flags"] == KNOWN
+    assert found["jax_compilation_cache_dir"] is None
 
 
 def test_the_cache_folder_follows_the_environment(tmp_path, monkeypatch):
-    from memcap import backend
-
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert backend.cache_folder() == tmp_path / "memcap"
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert backend.cache_folder() == Path.home() / ".cache" / "memcap"
+
+
+# Without the command
+
+NOTEBOOK = """
+import json, os, memcap
+member = memcap.Member(memcap.tasks.Latch(), 1, model=memcap.Model(units=1), recipe=memcap.Recipe("hold", budget=2, batch=3))
+(row,) = memcap.train([member], progress=False).iter_rows(named=True)
+import jax
+cache = jax.config.values["jax_compilation_cache_dir"]
+print(json.dumps({name: row[name] for name in ("key", "matmul_precision", "xla_flags", "scan")} | {"cache": cache}))
+"""
+
+
+def test_a_process_that_never_ran_the_command_is_set_up_as_well(tmp_path):
+    found = json.loads(python(NOTEBOOK, tmp_path))
+    works = [flag for flag in backend.CPU_FLAGS if verdicts(tmp_path)[verdict_of(flag)] == "yes"]
+    assert KNOWN in works
+    cache = tmp_path / "memcap" / "xla"
+    assert found == {
+        **{"key": OWN.key, "matmul_precision": "highest", "xla_flags": " ".join(works), "scan": "loop"},
+        "cache": str(cache),
+    }
+    assert list(cache.iterdir())
+
+
+# Precision
+
+
+@pytest.fixture
+def coarse():
+    """A process that has asked for products of 8 bits."""
+    jax.config.update("jax_default_matmul_precision", "bfloat16")
+    yield
+    jax.config.update("jax_default_matmul_precision", None)
+
+
+@pytest.mark.parametrize("batching", ["map", "vmap"])
+def test_the_products_of_a_compiled_program_are_exact_whatever_the_process_has_set(coarse, monkeypatch, batching):
+    texts, build = [], jax.stages.Lowered.compile
+
+    def seen(self, *arguments, **options):
+        texts.append(self.as_text())
+        return build(self, *arguments, **options)
+
+    monkeypatch.setattr(jax.stages.Lowered, "compile", seen)
+    compiled.cache_clear()
+    compiled(Program.of(OWN, Engine(batching)))
+    assert len(texts) == 2  # training, and evaluation
+    for text in texts:
+        products = [line for line in text.splitlines() if "dot_general" in line]
+        assert len(products) >= 2
+        assert all("precision = [HIGHEST, HIGHEST]" in line for line in products)
+
+
+def test_the_products_of_a_loaded_network_are_exact_as_well(coarse, monkeypatch):
+    precisions, build = [], Architecture.build
+
+    def seen(self, weights):
+        precisions.append(jax.config.jax_default_matmul_precision)
+        return build(self, weights)
+
+    monkeypatch.setattr(Architecture, "build", seen)
+    loaded = Trained(OWN, OWN.architecture.init(OWN.init, [0]))
+    assert precisions == ["bfloat16"]  # no product is traced here
+    loaded.run([[0]])
+    loaded.step([0])
+    assert precisions[1:] == ["highest", "highest"]

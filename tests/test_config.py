@@ -6,21 +6,10 @@ from copy import deepcopy
 import pytest
 from omegaconf import OmegaConf
 
-from memcap.config import (
-    Engine,
-    Evaluation,
-    Recipe,
-    Tracking,
-    defaults,
-    recipe_file,
-    resolve,
-    root,
-    task_defaults,
-    task_of,
-    typed,
-)
-from memcap.knobs import UserError
+from memcap.config import Engine, Evaluation, Tracking, resolve, task_defaults, task_of
+from memcap.knobs import UserError, defaults, typed
 from memcap.models.network import Model
+from memcap.recipes import Recipe, recipe_file, recommended, root
 from memcap.tasks import task_class, task_classes
 
 RECIPES = sorted(path.stem for path in (root() / "conf" / "recipe").glob("*.yaml"))
@@ -73,8 +62,8 @@ MISTAKES = [
     ("model.units", 5000, "at most 4096"),
     ("model.units", "four", "a whole number"),
     ("model.units", None, "a whole number"),
-    ("model.cell", "LSTMM", "one of lstm, "),
-    ("model.cell", "Linear", "one of lstm, "),
+    ("model.cell", "LSTMM", "one of GRUCell, OptimizedLSTMCell, SimpleCell, lstm, LSTMCell, or "),
+    ("model.cell", "Linear", "one of GRUCell, OptimizedLSTMCell, SimpleCell, lstm, LSTMCell, or "),
     ("model.readout", "relu", "one of dense, lstm"),
     ("model.width", 3, "cell, units, readout"),
     ("recipe.init", "keras", "one of forget_bias"),
@@ -168,7 +157,7 @@ def test_the_lstm_has_no_start_of_flax():
 def test_defaults_fill_in():
     member = resolve(values({"task.lag": 8}))
     assert (member.lag, member.length, member.seed) == (8, member.task.length(8), 0)
-    assert member.recipe.name == member.task.recipe(8) == "forget_bias"
+    assert member.recipe.name == recommended(member.task, 8) == "forget_bias"
     assert member.recipe == dataclasses.replace(Recipe(**recipe_file("forget_bias")))
     assert resolve(values({"task.lag": 17})).recipe.name == "open_gate"
     assert resolve(values({"task.lag": 17, "recipe.name": "hold"})).recipe.init == "hold"
@@ -211,7 +200,7 @@ def test_a_recipe_file_has_every_field_and_nothing_else(recipe):
 @pytest.mark.parametrize("task", task_classes())
 def test_the_recommended_recipes_exist(task):
     for lag in (3, 8, 16, 17, 50, 200):
-        assert task_class(task)().recipe(lag) in RECIPES
+        assert recommended(task_class(task)(), lag) in RECIPES
 
 
 # Keys

@@ -23,7 +23,7 @@ REFUSED = [  # arguments, and what the line must hold: what was wrong, and what 
     ("sweeps=nope", "sweeps=nope: no such choice; one of "),
     ("tracking=tensorboard", "tracking=tensorboard: no such choice; one of off, wandb"),
     ("recipe.name=nope", "recipe=nope: no such recipe; one of auto,"),
-    ("model.cell=Foo", "model.cell=Foo: no such cell; one of lstm, GRUCell,"),
+    ("model.cell=Foo", "model.cell=Foo: no such cell; one of GRUCell, OptimizedLSTMCell, SimpleCell, lstm, LSTMCell, or"),
     ("task.nope=3", "task.nope: no such field; task has lag, length, symbols, reals"),
     ("task=copy task.nope=3", "task.nope: no such field; task has lag, length, items,"),
     ("+task.nope=3", "task.nope: no such field; task delay_line has lag, length, symbols, reals"),

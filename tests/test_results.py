@@ -5,6 +5,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from memcap.capacity.frontier import columns, frontier
 from memcap.figures.frontier import plot
@@ -19,7 +20,21 @@ def points():
     return frontier(store.read(STUDY / "rows.parquet"))
 
 
-@pytest.mark.parametrize("study", sorted(path.parent for path in (ROOT / "results").glob("*/rows.parquet")), ids=lambda p: p.name)
+STUDIES = sorted(path.parent for path in (ROOT / "results").glob("*/rows.parquet"))
+each_study = pytest.mark.parametrize("study", STUDIES, ids=lambda path: path.name)
+
+
+@each_study
+def test_rows_that_were_published_before_a_column_came_are_read(study):
+    rows, written = store.read(study), pl.read_parquet(study / "rows.parquet")
+    assert rows.height == written.height > 100
+    assert dict(rows.schema) == store.SCHEMA
+    assert set(store.SCHEMA) - set(written.columns) == set(store.LATER)
+    assert all(rows[column].null_count() == rows.height for column in store.LATER)
+    assert_frame_equal(rows.select(written.columns), written, check_row_order=False)
+
+
+@each_study
 def test_the_numbers_beside_the_figure_are_those_of_the_rows(study):
     drawn = pl.read_csv(study / "figures" / "frontier.csv", infer_schema_length=None)
     for row, point in zip(drawn.iter_rows(named=True), frontier(store.read(study / "rows.parquet")), strict=True):

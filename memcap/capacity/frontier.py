@@ -18,7 +18,7 @@ from scipy import stats
 from memcap.capacity.thresholds import Fit, Posterior, fit, posterior, threshold
 from memcap.cells import cell_class
 from memcap.config import Evaluation
-from memcap.knobs import typed
+from memcap.knobs import completed, typed
 from memcap.models.constructed import constructed_units
 from memcap.models.network import Architecture, Model
 from memcap.tasks import Task, information_floor, one_per_number, task_class
@@ -150,12 +150,13 @@ def _rank(point: Point) -> tuple[float, ...]:
 
 def _point(rows: pl.DataFrame, confidence: float) -> Point:
     first = rows.row(0, named=True)
+    task = task_class(first["task"])
     counts = rows.group_by("units").agg(pl.col("solved").sum(), pl.len().alias("runs")).sort("units")
     units, solved, runs = (counts[c].to_list() for c in ("units", "solved", "runs"))
     done = rows.filter(pl.col("solved"))
     fitted = fit(units, solved, runs, confidence)
     return Point(
-        typed(task_class(first["task"]), json.loads(first["knobs"]), "task"),
+        typed(task, completed(task, json.loads(first["knobs"])), "task"),
         *(first[k] for k in ("lag", "length", "cell", "readout")),
         threshold=first["threshold"],
         evaluation=Evaluation(*(first[f"evaluation_{k}"] for k in ("every", "sequences", "successive")), first["stretch"]),

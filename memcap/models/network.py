@@ -33,6 +33,8 @@ class Model:
 
     def __post_init__(self) -> None:
         check(self, "model")
+        if not isinstance(self.cell, str):
+            raise UserError(f"model.cell={self.cell}: must be text, MODULE:CLASS for a cell of your own")
         cell_class(self.cell)
 
 

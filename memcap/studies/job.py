@@ -22,6 +22,7 @@ import polars as pl
 import memcap
 from memcap import backend
 from memcap.config import Engine, Member
+from memcap.knobs import keyed
 from memcap.recipes import root
 from memcap.studies import store
 from memcap.studies.progress import Progress
@@ -65,7 +66,7 @@ def row(ended: Result, study: str, population: str) -> dict[str, Any]:
         "key": member.key,
         "study": study,
         "task": member.task.name,
-        "knobs": json.dumps(asdict(member.task), sort_keys=True),
+        "knobs": json.dumps(keyed(member.task), sort_keys=True),
         "lag": member.lag,
         "length": member.length,
         **asdict(member.model),

@@ -25,7 +25,7 @@ SCHEMA: dict[str, Any] = {
     "key": pl.String,  # hash of `config`
     "study": pl.String,
     "task": pl.String,
-    "knobs": pl.String,  # the task's own knobs, as JSON
+    "knobs": pl.String,  # the task's own knobs, as JSON and as in `config`
     "lag": pl.Int64,
     "length": pl.Int64,
     "cell": pl.String,

@@ -106,8 +106,8 @@ def test_columns_of_censored_points():
 def test_reference_widths_are_those_of_the_cell():
     task = task_class("delay_line")()
     assert references(task, 50).one_per_number == 26  # h and c
-    assert references(task, 50, "GRUCell").one_per_number == 51
-    assert references(task, 50, "GRUCell").constructed is None
+    assert references(task, 50, cell="GRUCell").one_per_number == 51
+    assert references(task, 50, cell="GRUCell").constructed is None
     assert [references(task, lag).information_floor for lag in (50, 69, 70, 140)] == [1, 1, 2, 3]  # .919 bits a step, 64 a unit
 
 

@@ -3,8 +3,8 @@
 import pytest
 from study_checks import config, refusal
 
-from memcap.config import recipe_file
 from memcap.knobs import UserError
+from memcap.recipes import recipe_file
 from memcap.studies.axes import members
 
 

@@ -32,7 +32,7 @@ from scipy.special import expit, logit
 from study_checks import config, refusal
 
 from memcap.capacity.thresholds import interval, posterior
-from memcap.config import Evaluation, Member, Recipe
+from memcap.config import Member
 from memcap.models.network import Model
 from memcap.studies.axes import members
 from memcap.studies.search import Bisect, needed
@@ -46,9 +46,9 @@ steady = settings(max_examples=60, derandomize=True, deadline=None)
 
 
 def grid(lags, widths, seeds) -> list[Member]:
-    """The members of a full grid, without the checks of a config. widths: the same for all lags, or a list a lag."""
+    """The members of a full grid. widths: the same for all lags, or a list a lag."""
     return [
-        Member(TASK, lag, TASK.length(lag), Model(units=units), Recipe(name=TASK.recipe(lag)), Evaluation(), seed)
+        Member(TASK, lag, model=Model(units=units), seed=seed)
         for lag, some in zip(lags, widths if isinstance(widths[0], (list, tuple)) else [widths] * len(lags), strict=True)
         for units in some
         for seed in range(seeds)

@@ -158,10 +158,29 @@ def test_a_file_that_is_no_table_is_named(folder):
         assert "delete it" in text
 
 
-def test_a_table_without_a_column_or_of_another_type_is_named(folder):
+@pytest.mark.parametrize("column", ["key", "threshold", "xla_flags", "finished"])
+def test_a_table_without_a_column_is_named(folder, column):
     path = folder / "rows" / "p.parquet"
-    store.write_rows(path, store.frame([row()]).drop("threshold"))
-    assert refusal(lambda: store.read(folder)).startswith(f"{path}: no column threshold")
+    store.write_rows(path, store.frame([row()]).drop(column))
+    assert refusal(lambda: store.read(folder)) == f"{path}: no column {column}; not a table of rows"
+
+
+def test_a_table_of_before_a_column_came_has_null_there(folder):
+    """Beside one of this version. Only what came after rows were published may be missing."""
+    assert set(store.FIRST) | set(store.LATER) == set(store.SCHEMA)
+    assert store.LATER == ("scan", "matmul_precision")
+    store.write_rows(folder / "rows" / "old.parquet", store.frame([row("old")]).drop(*store.LATER))
+    store.write_rows(folder / "rows" / "new.parquet", store.frame([row("new")]))
+    found = store.read(folder)
+    assert dict(found.schema) == store.SCHEMA
+    for column in store.SCHEMA:
+        (value,) = found.filter(pl.col("key") == "old")[column]
+        assert (value is None) == (column in store.LATER)
+    assert found.filter(pl.col("key") == "new").null_count().row(0) == (0,) * len(store.SCHEMA)
+
+
+def test_a_table_of_another_type_is_named(folder):
+    path = folder / "rows" / "p.parquet"
     store.write_rows(path, store.frame([row()]).with_columns(lag=pl.lit("three")))
     assert refusal(lambda: store.read(folder)).startswith(f"{path}: not a readable")
 
@@ -169,6 +188,25 @@ def test_a_table_without_a_column_or_of_another_type_is_named(folder):
 def test_a_column_that_is_new_to_this_version_is_left_out(folder):
     store.write_rows(folder / "rows" / "p.parquet", store.frame([row()]).with_columns(mood=pl.lit("good")))
     assert dict(store.read(folder).schema) == store.SCHEMA
+
+
+def test_a_shard_is_read_once_as_long_as_it_is_the_same(folder, monkeypatch):
+    read, paths = pl.read_parquet, []
+
+    def counted(path, **options):
+        paths.append(path.stem)
+        return read(path, **options)
+
+    monkeypatch.setattr(pl, "read_parquet", counted)
+    for name in ("p", "q"):
+        store.write_rows(folder / "rows" / f"{name}.parquet", store.frame([row(name)]))
+    assert sorted(store.read(folder)["key"]) == sorted(store.read(folder)["key"]) == ["p", "q"]
+    assert sorted(paths) == ["p", "q"]
+    store.write_rows(folder / "rows" / "q.parquet", store.frame([row("r")]))  # of the same size
+    assert sorted(store.read(folder)["key"]) == ["p", "r"]
+    assert sorted(paths) == ["p", "q", "q"]
+    (folder / "rows" / "p.parquet").unlink()
+    assert store.read(folder)["key"].to_list() == ["r"]
 
 
 def test_a_temporary_file_of_a_killed_job_is_ignored(folder):

@@ -7,14 +7,15 @@ from dataclasses import replace
 import jax
 import numpy as np
 import pytest
-from training_checks import ONE, Remembers, assert_same, member, programs, start, vector
+from training_checks import ONE, Remembers, assert_same, member, programs, start, unchecked, vector
 
 from memcap.config import Engine
 from memcap.knobs import UserError
 from memcap.tasks import task_classes
 from memcap.training import engine
 from memcap.training.engine import train
-from memcap.training.program import Program, compiled
+from memcap.training.program import compiled
+from memcap.training.step import Trainer
 
 TARGET = member("delay_line", 2, seed=3, model={"units": 2})
 OTHERS = [
@@ -24,6 +25,7 @@ OTHERS = [
     member("delay_line", 2, seed=3, model={"units": 3}),
     member("delay_line", 3, seed=2, length=31, model={"units": 2}, recipe={"init": "hold"}),
 ]
+SIDE_BY_SIDE = Engine("vmap", workers=1)
 POPULATION = [*OTHERS[:3], TARGET, *OTHERS[3:]]
 
 
@@ -62,6 +64,22 @@ def test_how_members_share_the_machine_changes_no_result(reference, other):
         assert same.batching == other.batching
 
 
+def test_the_plain_loop_over_time_trains_to_the_same_rows():
+    """`engine.scan=plain`: `lax.scan` over the cell's own step, differentiated by JAX."""
+    ask, recipe = {"every": 10, "sequences": 128}, {"lr": 0.1, "budget": 80, "batch": 32, "schedule": "constant"}
+    study = [
+        *(member("latch", lag, model={"units": u}, recipe=recipe, evaluation=ask) for lag in (3, 5) for u in (1, 2)),
+        member("delay_line", 2, model={"units": 3}, recipe=recipe | {"budget": 25}, evaluation=ask),
+        member("latch", 3, model={"units": 2, "cell": "GRUCell"}, recipe=recipe, evaluation=ask),
+    ]
+    usual, plain = train(study, ONE), train(study, replace(ONE, scan="plain"))
+    assert {each.status for each in usual} == {"solved", "unsolved"}
+    for one, other in zip(usual, plain, strict=True):
+        assert (one.status, one.steps, one.scan) == (other.status, other.steps, "loop")
+        assert other.scan == "plain"
+        np.testing.assert_allclose(vector(one), vector(other), rtol=1e-3, atol=1e-3)
+
+
 def test_members_of_another_seed_lag_or_width_have_other_results(reference):
     weights = [vector(e) for e in reference[0] if e.member.model.units == 2]
     for k, one in enumerate(weights):
@@ -82,11 +100,7 @@ def test_no_members_is_no_work():
 # Divergence
 
 
-def wild(calm):
-    """The member at a learning rate that no user may set: its weights overflow what a loss can be computed from."""
-    recipe = replace(calm.recipe)
-    object.__setattr__(recipe, "lr", 1e38)
-    return replace(calm, recipe=recipe)
+WILD = 1e38  # a learning rate at which weights overflow what a loss can be computed from
 
 
 @pytest.mark.parametrize("batching", ["map", "vmap"])
@@ -95,7 +109,7 @@ def test_divergence_is_recorded_and_leaves_the_neighbours_alone(batching):
     shared = Engine(batching, lanes=2, workers=1)
     usual = train(calm, shared)
     listener = Remembers()
-    first, lost, last = train([calm[0], wild(calm[1]), calm[2]], shared, listener)
+    first, lost, last = train([calm[0], unchecked(calm[1], lr=WILD), calm[2]], shared, listener)
     assert (lost.status, lost.steps) == ("diverged", 1)
     assert not np.isfinite(lost.train_loss)
     assert np.isnan(lost.score)
@@ -116,17 +130,17 @@ def test_divergence_is_recorded_and_leaves_the_neighbours_alone(batching):
 def counted(monkeypatch):
     """How often Python walks through a training step, and how often XLA compiles."""
     counts = {"steps": [], "compiled": 0}
-    step, build = Program._train_step, jax.stages.Lowered.compile
+    step, build = Trainer.update, jax.stages.Lowered.compile
 
     def traced(self, *arguments):
-        counts["steps"].append(self.architecture.model.units)
+        counts["steps"].append(self.shape.architecture.model.units)
         return step(self, *arguments)
 
     def built(self, *arguments, **options):
         counts["compiled"] += 1
         return build(self, *arguments, **options)
 
-    monkeypatch.setattr(Program, "_train_step", traced)
+    monkeypatch.setattr(Trainer, "update", traced)
     monkeypatch.setattr(jax.stages.Lowered, "compile", built)
     compiled.cache_clear()
     return counts
@@ -169,19 +183,19 @@ def test_programs_group_by_what_a_program_depends_on():
     together = next(group for group in groups.values() if base in group)
     assert together == [base, *same]
     program = next(program for program, group in groups.items() if group is together)
-    assert program.steps == 20
-    assert program.evaluation_steps == 20
-    assert (program.lanes, program.side_by_side, program.devices) == (4, False, 1)
+    assert program.trainer.steps == 20
+    assert program.trainer.evaluation_steps == 20
+    assert (program.lanes, program.trainer.together, program.devices) == (4, False, 1)
 
 
 def test_the_costliest_program_starts_first():
     groups = programs([member(model={"units": u}, recipe={"budget": b}) for u, b in ((1, 10), (9, 10), (2, 900))], ONE)
-    assert [program.architecture.model.units for program in groups] == [2, 9, 1]
+    assert [program.shape.architecture.model.units for program in groups] == [2, 9, 1]
 
 
 def test_defaults_of_the_engine_on_a_cpu():
     (program,) = programs([TARGET], Engine())
-    assert (program.lanes, program.side_by_side) == (1, False)
+    assert (program.lanes, program.trainer.together) == (1, False)
     assert engine.workers(Engine()) == engine.cores() <= os.cpu_count()
     assert engine.workers(Engine(workers=3)) == 3
 
@@ -239,10 +253,19 @@ def test_an_error_in_a_listener_ends_the_job():
 # Everything trains
 
 
-def learns(tried, steps=30):
-    """It trains to the end of the budget, and its weights move by what Adam can move them."""
+def learns(tried, steps=30, longer=None):
+    """It trains to the end of the budget, and its weights move by what Adam can move them.
+
+    `longer`: a lag, at which another member trains beside it; then both have the same rows under `vmap`.
+    """
     listener = Remembers()
-    (ended,) = train([tried], ONE, listener)
+    both = [tried] if longer is None else [tried, replace(tried, lag=longer, length=None, recipe=tried.recipe, seed=1)]
+    results = train(both, ONE, listener)
+    if longer is not None:
+        for one, other in zip(results, train(both, SIDE_BY_SIDE), strict=True):
+            assert_same(one, other)
+            assert (one.scan, other.scan) == ("loop", "scan")
+    ended = results[0]
     moved = np.abs(vector(ended) - start(tried))
     assert np.isfinite(vector(ended)).all()
     assert moved.max() > 1e-3
@@ -264,13 +287,16 @@ def learns(tried, steps=30):
     ids=str,
 )
 def test_every_cell_and_readout_learns(model, init):
-    losses = learns(member("latch", 1, model={"units": 3} | model, recipe={"lr": 0.1, "init": init}))
+    tried = member("latch", 1, model={"units": 3} | model, recipe={"lr": 0.1, "init": init})
+    losses = learns(tried, longer=4 if model.get("cell") in ("GRUCell", "SimpleCell") else None)
     assert losses[-1] < 0.97 * losses[0]
 
 
 @pytest.mark.parametrize("task", task_classes())
 def test_every_task_trains(task):
-    learns(member(task, max(4, task_classes()[task]().smallest_lag), recipe={"budget": 12}), 12)
+    """The LSTM learns it, at two lags side by side as one after the other."""
+    lag = max(4, task_classes()[task]().smallest_lag)
+    learns(member(task, lag, recipe={"budget": 12}), 12, longer=lag + 3)
 
 
 @pytest.mark.parametrize(

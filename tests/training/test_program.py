@@ -1,199 +1,13 @@
-"""The compiled program against plain loops: Adam, schedules, held-out streams, the verdict, the stretched score."""
+"""The compiled program: what a chunk and an evaluation leave in a lane, and as many lanes as the memory holds."""
 
-import itertools
 from dataclasses import replace
-from functools import cache
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
-import pytest
-from training_checks import ONE, member, programs, start, vector
+from training_checks import ONE, member, programs
 
-from memcap.config import Engine
 from memcap.training import program as program_module
-from memcap.training.engine import train
-from memcap.training.program import EVALUATE, STRETCH, TRAIN, Program, compiled, needed_memory
-
-
-def program_of(member) -> Program:
-    (program,) = programs([member], replace(ONE, lanes=1))
-    return program
-
-
-def stream(member, number, index=0):
-    """A member's key, put together by hand."""
-    key = jax.random.key(member.seed)
-    for part in (member.lag, member.model.units, number, index):
-        key = jax.random.fold_in(key, part)
-    return key
-
-
-@cache
-def stepped(architecture, task):
-    """Outputs (T, B, O) of the network, one `step` at a time: the streaming path, not the trainer's."""
-
-    def outputs(weights, inputs):
-        network = architecture.build(weights)
-        return jax.lax.scan(network.step, network.carry(inputs.shape[1]), inputs)[1]
-
-    return jax.jit(outputs)
-
-
-def due(task, outputs, batch):
-    """Outputs and targets where an answer is due, (N, O) and (N,)."""
-    if task.answers == "last":
-        return outputs[-1], batch.targets
-    return outputs[np.asarray(batch.mask)], batch.targets[np.asarray(batch.mask)]
-
-
-def plain_score(member, weights, key, blocks, size, lag=None, length=None):
-    """Mean score over blocks of fresh sequences, in buffers that just fit."""
-    lag, length = lag or member.lag, length or member.length
-    scores = []
-    for block in range(blocks):
-        batch = member.task.sample(jax.random.fold_in(key, block), lag, length, length, size)
-        outputs = stepped(member.architecture, member.task)(weights, batch.inputs)
-        answers, targets = due(member.task, outputs, batch)
-        if member.task.loss == "classes":
-            scores.append(np.mean(np.argmax(answers, -1) == targets))
-        else:
-            scores.append(np.mean((answers[:, 0] - targets) ** 2))
-    return float(np.mean(scores))
-
-
-# Training
-
-
-@pytest.mark.parametrize(
-    "trained",
-    [
-        member("delay_line", 2, seed=5, model={"units": 3}, recipe={"budget": 20, "warmup": 4, "clip": 0.3}),
-        member("adding", 4, seed=6, model={"units": 2}, recipe={"budget": 20, "schedule": "cosine", "lr": 0.05}),
-    ],
-    ids=["symbols", "reals"],
-)
-def test_training_is_adam_as_optax_writes_it(trained):
-    task, recipe, architecture = trained.task, trained.recipe, trained.architecture
-    warm = optax.linear_schedule(0, 1, recipe.warmup) if recipe.warmup else lambda step: 1.0
-    cosine = optax.cosine_decay_schedule(1.0, recipe.budget)
-    optimizer = optax.chain(
-        optax.clip_by_global_norm(recipe.clip), optax.adam(lambda step: recipe.lr * warm(step + 1) * cosine(step))
-    )
-    network = stepped(architecture, task)
-
-    def loss(weights, batch):
-        outputs = network(weights, batch.inputs)
-        if task.answers == "last":
-            return jnp.mean((outputs[-1, :, 0] - batch.targets) ** 2)
-        each = optax.softmax_cross_entropy_with_integer_labels(outputs, batch.targets)
-        return jnp.sum(each * batch.mask) / jnp.sum(batch.mask)
-
-    @jax.jit
-    def update(weights, state, key):
-        batch = task.sample(key, trained.lag, trained.length, trained.length, recipe.batch)
-        found, gradient = jax.value_and_grad(loss)(weights, batch)
-        change, state = optimizer.update(gradient, state, weights)
-        return optax.apply_updates(weights, change), state, found
-
-    weights = architecture.init(trained.init, [trained.seed, trained.lag, trained.model.units])
-    state, losses = optimizer.init(weights), []
-    for step in range(20):
-        weights, state, found = update(weights, state, jax.random.fold_in(stream(trained, TRAIN), step))
-        losses.append(float(found))
-    (ended,) = train([trained], ONE)
-    assert ended.steps == 20
-    np.testing.assert_allclose(vector(ended), architecture.flatten(weights), atol=1e-5)
-    assert ended.train_loss == pytest.approx(np.mean(losses[10:]), abs=1e-5)
-
-
-def test_learning_rate_against_optax():
-    program = program_of(member())
-    rates = jax.jit(jax.vmap(program._rate, (None, 0)))
-    steps = np.arange(200)
-    for lr, warmup, schedule in itertools.product((0.03, 2.0), (0, 1, 50), ("constant", "cosine")):
-        operands = program.operands(member(recipe={"lr": lr, "warmup": warmup, "schedule": schedule, "budget": 200}))
-        wanted = lr * (optax.linear_schedule(0, 1, warmup)(steps + 1) if warmup else np.ones(200))
-        if schedule == "cosine":
-            wanted = wanted * optax.cosine_decay_schedule(1.0, 200)(steps)
-        np.testing.assert_allclose(rates(operands, steps), wanted, rtol=1e-5, atol=1e-7)
-
-
-KNOBS = {
-    "init": "hold",
-    "forget_bias": 2.0,
-    "lr": 0.02,
-    "schedule": "constant",
-    "warmup": 7,
-    "budget": 40,
-    "batch": 15,
-    "clip": 1e-9,
-}
-
-
-@pytest.fixture(scope="module")
-def with_each_knob():
-    """A member, and the same with one knob of the recipe changed at a time."""
-    changes = [{}, *({knob: value} for knob, value in KNOBS.items())]
-    varied = [member("delay_line", 2, model={"units": 2}, recipe={"name": "forget_bias"} | change) for change in changes]
-    return dict(zip([None, *KNOBS], train(varied, ONE), strict=True))
-
-
-@pytest.mark.parametrize("knob", KNOBS)
-def test_each_knob_of_the_recipe_reaches_the_training(with_each_knob, knob):
-    changed, usual = with_each_knob[knob], with_each_knob[None]
-    assert getattr(changed.member.recipe, knob) == KNOBS[knob]
-    assert np.abs(vector(changed) - vector(usual)).max() > 1e-4
-    assert changed.steps == changed.member.recipe.budget
-
-
-def test_a_tiny_clip_starves_adam(with_each_knob):
-    """Adam undoes the scale of a gradient, until its epsilon is the larger."""
-    tiny, usual = (np.abs(vector(e) - start(e.member)).max() for e in (with_each_knob["clip"], with_each_knob[None]))
-    assert tiny < usual / 5
-
-
-# Held-out data
-
-
-def test_streams_never_meet():
-    one = member("delay_line", 3, seed=1, reals=True)
-    program = program_of(one)
-    keys = [program.operands(one).key, program.held_out(one, 0).key, program.held_out(one, 1).key, program.stretched(one).key]
-    others = replace(one, seed=2), replace(one, lag=4), replace(one, model=replace(one.model, units=2))
-    keys += [program_of(other).operands(other).key for other in others]
-
-    def drawn(key, k):
-        key = jax.random.fold_in(jax.random.wrap_key_data(key), k)
-        return one.task.sample(key, 3, one.length, one.length, 4).inputs
-
-    for a, b in itertools.combinations([drawn(key, k) for key in keys for k in range(3)], 2):
-        assert len(np.intersect1d(a, b)) < 2  # a pair of 24-bit numbers may meet by chance
-
-
-def test_the_verdict_is_of_fresh_sequences_at_least_as_many_as_asked():
-    """300 sequences are two blocks of 256 from the evaluation's own stream."""
-    one = member("delay_line", 2, seed=4, model={"units": 2}, evaluation={"sequences": 300})
-    (ended,) = train([one], ONE)
-    assert ended.status == "unsolved"
-    key = stream(one, EVALUATE)
-    assert ended.score == pytest.approx(plain_score(one, ended.weights, key, 2, 256), abs=1e-6)
-    assert ended.score != pytest.approx(plain_score(one, ended.weights, key, 1, 256), abs=1e-6)
-
-
-@pytest.mark.parametrize("task", ["latch", "delay_line", "count"])
-def test_the_stretched_score_is_what_the_stored_weights_give(task):
-    """Twenty times the lag, or the length, over a quarter of the sequences."""
-    one = member(task, 3, seed=2, evaluation={"stretch": 20, "sequences": 1024})
-    (ended,) = train([one], ONE)
-    lag, length = one.task.stretched(3, 20)
-    assert max(lag, length) >= 60
-    wanted = plain_score(one, ended.weights, stream(one, STRETCH), 1, 256, lag, length)
-    assert ended.stretched == pytest.approx(wanted, rel=1e-4)
-
-
-# A chunk
+from memcap.training.program import Program, compiled, needed_memory
 
 
 def rows(value):
@@ -202,10 +16,10 @@ def rows(value):
 
 def test_a_chunk_ends_at_the_budget():
     one = member(recipe={"budget": 25})
-    program = program_of(one)
-    lane, steps = rows(program.fresh(one)), []
+    program = Program.of(one)
+    lane, steps = rows(program.trainer.fresh(one)), []
     for _ in range(4):
-        lane, losses = compiled(program).advance(lane, rows(program.operands(one)))
+        lane, losses = compiled(program).advance(lane, rows(program.trainer.operands(one)))
         lane = jax.tree.map(np.array, lane)
         steps.append((int(lane.progress.step[0]), int((np.asarray(losses) > 0).sum())))
     assert steps == [(10, 10), (20, 10), (25, 5), (25, 0)]
@@ -213,17 +27,17 @@ def test_a_chunk_ends_at_the_budget():
 
 def test_an_empty_lane_takes_no_step():
     one = member()
-    program = program_of(one)
-    lane, losses = compiled(program).advance(rows(program.blank()), rows(program.operands(one)))
+    program = Program.of(one)
+    lane, losses = compiled(program).advance(rows(program.trainer.blank()), rows(program.trainer.operands(one)))
     assert int(lane.progress.step[0]) == 0
     assert not np.asarray(losses).any()
 
 
 def test_an_evaluation_that_is_not_wanted_is_no_number():
     one = member()
-    program = program_of(one)
-    asked = program.held_out(one, 0)
-    weights = rows(program.fresh(one)).weights
+    program = Program.of(one)
+    asked = program.trainer.held_out(one, 0)
+    weights = rows(program.trainer.fresh(one)).weights
     assert np.isnan(compiled(program).evaluate(weights, rows(asked._replace(blocks=np.int32(0)))))
     assert np.isfinite(compiled(program).evaluate(weights, rows(asked)))
 
@@ -251,90 +65,3 @@ def test_as_many_lanes_as_the_memory_holds(monkeypatch):
 
 def test_a_cpu_sets_no_limit():
     assert program_module.device_memory() == np.inf
-
-
-# From outside
-
-
-def test_successive_and_budget_from_outside():
-    """A latch of lag 1 is solved a few evaluations after the first pass; a hopeless delay line stops at its budget."""
-    ask = {"every": 5, "sequences": 256}
-    recipe = {"lr": 0.1, "budget": 200, "batch": 32}
-    once, thrice = (
-        train([member("latch", 1, seed=1, recipe=recipe, evaluation=ask | {"successive": n})], ONE)[0] for n in (1, 3)
-    )
-    assert once.status == thrice.status == "solved"
-    assert thrice.steps >= once.steps + 10
-    assert thrice.score >= 0.99
-    (hopeless,) = train([member("delay_line", 8, recipe={"budget": 130}, evaluation={"every": 100})], ONE)
-    assert (hopeless.status, hopeless.steps) == ("unsolved", 130)
-    assert hopeless.score == hopeless.best  # asked once, at the end
-
-
-# The plain path
-
-
-@cache
-def plain_update(architecture, task, lag, length, recipe):
-    """A training step, with Adam as optax writes it: weights, state and key -> weights, state and accuracy."""
-    optimizer = optax.chain(optax.clip_by_global_norm(recipe.clip), optax.adam(recipe.lr))
-    network = stepped(architecture, task)
-
-    def loss(weights, batch):
-        logits = network(weights, batch.inputs)
-        logits, mask = (logits[-1], 1.0) if task.answers == "last" else (logits, batch.mask)
-        right = (logits.argmax(-1) == batch.targets) * mask
-        each = optax.softmax_cross_entropy_with_integer_labels(logits, batch.targets) * mask
-        due = jnp.sum(jnp.broadcast_to(mask, each.shape))
-        return each.sum() / due, right.sum() / due
-
-    @jax.jit
-    def update(weights, state, key):
-        batch = task.sample(key, lag, length, length, recipe.batch)
-        (_, right), gradient = jax.value_and_grad(loss, has_aux=True)(weights, batch)
-        change, state = optimizer.update(gradient, state, weights)
-        return optax.apply_updates(weights, change), state, right
-
-    return optimizer, update
-
-
-def plainly(one):
-    """Train a member by itself, step by step, to the end of its budget whatever its verdict.
-
-    Returns the row that the first verdict gives: status, steps, score, and the weights at that moment; and the steps taken.
-    """
-    recipe, ask = one.recipe, one.evaluation
-    optimizer, update = plain_update(one.architecture, one.task, one.lag, one.length, recipe)
-    weights = one.architecture.init(one.init, [one.seed, one.lag, one.model.units])
-    state, mean, passed, asked, row, step = optimizer.init(weights), None, 0, 0, None, 0
-    while step < recipe.budget or row is None:
-        for _ in range(min(ask.every, recipe.budget - step)):
-            weights, state, right = update(weights, state, jax.random.fold_in(stream(one, TRAIN), step))
-            mean, step = float(right) if mean is None else 0.9 * mean + 0.1 * float(right), step + 1
-        if mean < 0.98 and step < recipe.budget:
-            passed = 0
-            continue
-        score = plain_score(one, weights, stream(one, EVALUATE, asked), -(-ask.sequences // 256), min(ask.sequences, 256))
-        asked, passed = asked + 1, passed + 1 if score >= 0.99 else 0
-        if row is None and passed == ask.successive:
-            row = "solved", step, score, one.architecture.flatten(weights)
-        elif row is None and step == recipe.budget and not passed:
-            row = "unsolved", step, score, one.architecture.flatten(weights)
-    return row, step
-
-
-def test_rows_are_those_of_the_plain_path():
-    """One member at a time, without early stop, in code of its own; against lanes, queue, worker processes and early stop."""
-    ask, recipe = {"every": 10, "sequences": 128}, {"lr": 0.1, "budget": 120, "batch": 32, "schedule": "constant", "warmup": 0}
-    members = [
-        *(member("latch", 2, seed=seed, recipe=recipe, evaluation=ask) for seed in (0, 1, 2)),
-        *(member("delay_line", lag, model={"units": 2}, recipe=recipe, evaluation=ask) for lag in (1, 4)),
-    ]
-    plain = [plainly(one) for one in members]
-    assert {steps for _, steps in plain} == {120}
-    assert {row[0] for row, _ in plain} == {"solved", "unsolved"}
-    for shared in (Engine("map", lanes=2, workers=2), Engine("vmap", workers=1)):
-        for ended, ((status, steps, score, weights), _) in zip(train(members, shared), plain, strict=True):
-            assert (ended.status, ended.steps) == (status, steps)
-            assert ended.score == pytest.approx(score, abs=1e-6)
-            np.testing.assert_allclose(vector(ended), weights, rtol=1e-3, atol=1e-3)

@@ -11,7 +11,7 @@ from memcap.training.queue import Queue
 
 
 def ended(member):
-    return Result(member, "solved", 1, 1.0, 1.0, 1.0, 0.0, {}, 1.0, 1.0, "map")
+    return Result(member, "solved", 1, 1.0, 1.0, 1.0, 0.0, {}, 1.0, 1.0, "map", "loop")
 
 
 def wide(units, count=1, lag=3, **recipe):
@@ -20,8 +20,8 @@ def wide(units, count=1, lag=3, **recipe):
 
 def test_workers_claim_different_programs_the_costliest_first():
     queue = Queue([*wide(1, 4), *wide(9, 4), *wide(2, 4)], ONE, 2)
-    assert [queue.claim(worker).architecture.model.units for worker in (0, 1, 0)] == [9, 2, 9]
-    assert queue.claim(1).architecture.model.units == 2  # what it had is costlier than what is left
+    assert [queue.claim(worker).shape.architecture.model.units for worker in (0, 1, 0)] == [9, 2, 9]
+    assert queue.claim(1).shape.architecture.model.units == 2  # what it had is costlier than what is left
 
 
 def test_no_worker_takes_more_than_its_share():
@@ -53,7 +53,7 @@ def test_a_program_that_is_left_wakes_who_waits_for_it():
     helper.join(0.2)
     queue.add(wide(9))
     helper.join(10)
-    assert got[0].architecture.model.units == 9
+    assert got[0].shape.architecture.model.units == 9
     queue.claim(0)
     assert queue.claim(1) is not None
 
@@ -95,7 +95,7 @@ def test_longer_members_that_come_later_get_a_larger_program_of_rounded_size():
     queue.add(wide(2, lag=20))
     assert len(queue.take(0, small, 9)) == 1  # what fits
     large = queue.claim(0)
-    assert (small.steps, large.steps, large.shape) == (12, 32, small.shape)
+    assert (small.trainer.steps, large.trainer.steps, large.shape) == (12, 32, small.shape)
     queue.add(wide(2, lag=25))
     assert queue.claim(0) == large
     assert len(queue.take(0, large, 9)) + len(queue.take(0, large, 9)) == 2

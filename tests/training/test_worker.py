@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from training_checks import Remembers, assert_same, member
+from training_checks import Remembers, assert_same, member, unchecked
 
 from memcap.config import Engine
 from memcap.training import worker
@@ -127,8 +127,7 @@ def test_a_worker_ends_with_the_process_that_started_it():
 
 def test_an_error_in_a_worker_ends_the_job_with_its_traceback(child):
     process, _ = child
-    lost = member()
-    object.__setattr__(lost.recipe, "init", "no such start")
+    lost = unchecked(member(), init="no such start")
     with pytest.raises(RuntimeError, match=r"(?s)a worker failed.*Traceback.*no such start"):
         worker.serve(process, LocalClient(Queue([lost], TWO), 0))
 
@@ -144,6 +143,21 @@ values |= {"recipe": {"name": "hold", "budget": 20}, "evaluation": {"every": 10,
 print(len(train([resolve(values | {"seed": seed}) for seed in (0, 1)], Engine(workers=2))))
 """
 
+OWN_TASK = """
+from memcap import Engine, Evaluation, Member, Model, Recipe
+from memcap.tasks import Latch
+from memcap.training.engine import train
+print("once", flush=True)
+
+class Mine(Latch):
+    pass
+
+def made(seed):
+    return Member(Mine(), 1, None, Model(units=1), Recipe("hold", budget=20), Evaluation(10, 16), seed)
+
+print([ended.member.task.name for ended in train([made(0), made(1)], Engine(workers=2))])
+"""
+
 
 def test_a_script_without_a_main_guard_runs_once(tmp_path):
     script = tmp_path / "script.py"
@@ -155,8 +169,8 @@ def test_a_script_without_a_main_guard_runs_once(tmp_path):
 
 
 def test_a_task_of_the_users_own_script_trains(tmp_path):
-    """No other process could import it."""
+    """No other process could import it, so this one trains all members by itself."""
     script = tmp_path / "script.py"
-    script.write_text("from memcap.tasks.latch import Latch\nLatch.__module__ = '__main__'" + SCRIPT)
+    script.write_text(OWN_TASK)
     done = subprocess.run([sys.executable, str(script)], env=ENVIRONMENT, capture_output=True, text=True, check=False)
-    assert done.stdout == "once\n2\n", done.stderr
+    assert done.stdout == "once\n['__main__:Mine', '__main__:Mine']\n", done.stderr

@@ -1,5 +1,6 @@
 """Helpers of the training tests: small members, and a listener that remembers what it was told."""
 
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,15 @@ def member(
             "seed": seed,
         }
     )
+
+
+def unchecked(member: Member, **recipe: Any) -> Member:
+    """The member with values of the recipe that no user may set. Members share their parts, so nothing is changed in place."""
+    twin, own = copy(member), copy(member.recipe)
+    for name, value in recipe.items():
+        object.__setattr__(own, name, value)
+    object.__setattr__(twin, "recipe", own)
+    return twin
 
 
 class Remembers(Listener):

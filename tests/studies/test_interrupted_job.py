@@ -1,0 +1,194 @@
+"""Rows are kept as they come: also of a job that is interrupted or killed, and the next one goes on where it stopped."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+from study_checks import ONE_LANE, config, fake, small_job
+
+from memcap.config import Engine
+from memcap.studies import job, store
+from memcap.studies.axes import members
+from memcap.studies.job import run
+from memcap.studies.progress import Progress
+from memcap.tracking import NoTracker
+from memcap.training.engine import Chunk, train
+
+
+class StopsAt(NoTracker):
+    """An interrupt as the n-th member ends."""
+
+    def __init__(self, count):
+        self.left = count
+
+    def member(self, member_id, config, row):
+        self.left -= 1
+        if not self.left:
+            raise KeyboardInterrupt
+
+
+def remaining(found, folder, monkeypatch):
+    """What the same job still trains, and the rows that it ends with."""
+    asked = []
+
+    def counted(missing, *rest):
+        asked.extend(missing)
+        return train(missing, *rest)
+
+    monkeypatch.setattr(job, "train", counted)
+    rows = run(found, ONE_LANE, folder, "small", NoTracker())
+    return [m.key for m in asked], rows
+
+
+def test_an_interrupted_job_keeps_what_had_ended(tmp_path, monkeypatch):
+    found = members(small_job({"seed": 5}))
+    monkeypatch.setattr(job, "SECONDS_BETWEEN_WRITES", 1e12)  # so that only the interrupt can write
+    with pytest.raises(KeyboardInterrupt):
+        run(found, ONE_LANE, tmp_path, "small", StopsAt(3))
+    kept = store.read(tmp_path)
+    assert sorted(kept["key"]) == sorted(m.key for m in found[:3])
+    for each in kept.iter_rows(named=True):
+        assert store.weights_of(tmp_path, each)
+    asked, rows = remaining(found, tmp_path, monkeypatch)
+    assert asked == [m.key for m in found[3:]]
+    assert sorted(rows["key"]) == sorted(m.key for m in found)
+    assert_frame_equal(rows.join(kept, "key", "semi"), kept, check_row_order=False)
+
+
+KILLED = """
+import json, os, signal, sys
+from pathlib import Path
+from memcap import backend
+backend.prepare()
+from memcap.config import Engine
+from memcap.studies import job, store
+from memcap.studies.axes import members
+from memcap.tracking import NoTracker
+
+values, folder, last = json.loads(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+job.SECONDS_BETWEEN_WRITES = -1.0
+put, calls = os.replace, []
+
+def replace(*names):
+    calls.append(names)
+    if len(calls) == last:
+        os.kill(os.getpid(), signal.SIGKILL)
+    put(*names)
+
+store.os.replace = replace
+job.run(members(values), Engine("map", 1, 1), folder, "small", NoTracker())
+"""
+
+
+def test_a_killed_job_goes_on_where_it_stopped(tmp_path, monkeypatch):
+    """Killed as the second row is about to be put in place, its weights already written."""
+    values = small_job({"seed": 4})
+    path = os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]))
+    ran = subprocess.run(
+        [sys.executable, "-c", KILLED, json.dumps(values), str(tmp_path), "4"],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        check=False,
+    )
+    assert ran.returncode == -signal.SIGKILL, ran.stderr
+    found = members(values)
+    before = store.read(tmp_path)
+    assert before["key"].to_list() == [found[0].key]
+    assert store.weights_of(tmp_path, before.row(0, named=True))
+    asked, rows = remaining(found, tmp_path, monkeypatch)
+    assert asked == [m.key for m in found[1:]]
+    assert sorted(rows["key"]) == sorted(m.key for m in found)
+    assert rows.height == rows["key"].n_unique() == 4
+    assert_frame_equal(rows.filter(pl.col("key") == found[0].key), before)
+    for each in rows.iter_rows(named=True):
+        assert store.weights_of(tmp_path, each)
+
+
+def test_a_shard_appears_while_the_population_still_trains(tmp_path):
+    seen = []
+
+    class Looks(NoTracker):
+        def curve(self, member_id, step, values):
+            seen.append(store.read(tmp_path).height)
+
+    found = members(config({"seed": 2}, recipe__budget=12, recipe__batch=16))
+    run(found, Engine("map", 1, 1), tmp_path, "small", Looks())
+    assert seen[0] == 0
+    assert seen[-1] == 1
+
+
+def test_a_shard_is_written_soon_even_if_its_population_rests(tmp_path, monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr(job.time, "monotonic", lambda: clock[0])
+    found = members(small_job({"seed": 5}))
+    store.prepare(tmp_path)
+    writer = job._RowWriter(tmp_path, "s", NoTracker(), Progress(5, 0))
+    for population, member, seconds, kept in (("a", 0, 0, 1), ("a", 1, 1, 1), ("b", 2, 1, 2), ("b", 3, 6, 4)):
+        clock[0] += seconds
+        writer.ended(population, [fake(found[member])])
+        assert store.read(tmp_path).height == kept
+    writer.ended("b", [fake(found[4])])
+    clock[0] += 6
+    writer.curve(Chunk(found[4], 0, np.zeros(0), 0.0, None))  # nobody else ends, but somebody trains
+    assert store.read(tmp_path).height == 5
+
+
+def test_a_full_shard_is_left_alone_and_the_next_begun(tmp_path, monkeypatch):
+    monkeypatch.setattr(job, "ROWS_OF_A_SHARD", 2)
+    found = members(small_job({"seed": 5}))
+    store.prepare(tmp_path)
+    writer = job._RowWriter(tmp_path, "s", NoTracker(), Progress(5, 0))
+    for member in found:
+        writer.ended("a", [fake(member)])
+    writer.flush()
+    assert [pl.read_parquet(path).height for path in store.shards(tmp_path)] == [2, 2, 1]
+    assert sorted(store.read(tmp_path)["key"]) == sorted(m.key for m in found)
+    for each in store.read(tmp_path).iter_rows(named=True):
+        assert store.weights_of(tmp_path, each)
+
+
+def test_two_jobs_of_the_same_members_never_write_the_same_file(tmp_path):
+    first, second = members(small_job(axes={"seed": 2}))
+    store.prepare(tmp_path)
+    keepers = [job._RowWriter(tmp_path, "s", NoTracker(), Progress(2, 0)) for _ in range(2)]
+    for writer, member in zip(keepers, (first, second), strict=True):
+        writer.ended("population", [fake(member)])
+        writer.flush()
+    assert set(store.read(tmp_path)["key"]) == {first.key, second.key}
+    for row_ in store.read(tmp_path).iter_rows(named=True):
+        assert store.weights_of(tmp_path, row_)
+
+
+INTERRUPTED = """
+import os, signal, threading, time
+from memcap import backend
+backend.prepare()
+from memcap.config import Engine, resolve, task_defaults
+from memcap.training.engine import Listener, train
+import polars  # makes the kernel restart interrupted waits
+
+class Slow(Listener):
+    def curve(self, chunk):
+        if chunk.before == 5:
+            threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+        time.sleep(0.5)
+
+values = {"task": task_defaults("latch") | {"lag": 1}, "model": {"units": 1}, "seed": 0}
+values |= {"recipe": {"name": "hold", "budget": 10_000, "lr": 1e-9}, "evaluation": {"every": 5, "sequences": 16}}
+try:
+    train([resolve(values)], Engine(), Slow())
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_ctrl_c_stops_a_job_between_chunks():
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout == "interrupted\n", done.stderr

@@ -1,0 +1,162 @@
+"""A member made by hand is the one that the command makes: it fills itself in, and refuses in one line what cannot be."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+
+from memcap.config import Engine, Evaluation, Member, member_of, resolve, task_defaults
+from memcap.knobs import UserError, defaults, knob
+from memcap.models.network import Model
+from memcap.recipes import Recipe, recipe_file
+from memcap.tasks import Facts, task_class, task_classes
+from memcap.training.engine import train
+
+Latch, Count, DelayLine = (task_class(name) for name in ("latch", "count", "delay_line"))
+
+
+@dataclass(frozen=True)
+class Noisy(Latch):
+    """A task with a knob that is a real number."""
+
+    noise: float = knob(0.5, "none", at_least=0)
+
+
+@dataclass(frozen=True)
+class Obvious(Latch):
+    """A task whose criterion chance meets, by its own facts."""
+
+    def facts(self, lag, length):
+        return Facts(held=1, bits=1.0, chance=0.5, threshold=0.5)
+
+
+@dataclass(frozen=True)
+class Shown(DelayLine):
+    """A task that says less of chance than a look at the sequences does: the answer is the current symbol."""
+
+    def sample(self, key, lag, length, steps, batch):
+        drawn = super().sample(key, lag, length, steps, batch)
+        return drawn._replace(targets=drawn.inputs)
+
+
+def resolved(**changes) -> Member:
+    """The member that the command makes of the same values."""
+    base = {"task": task_defaults("latch") | {"lag": 5}, "model": defaults(Model), "recipe": defaults(Recipe)}
+    return resolve(base | {"evaluation": defaults(Evaluation), "seed": 0} | changes)
+
+
+def test_it_fills_itself_in():
+    made = Member(Latch(), 5, recipe=Recipe("hold"))
+    assert (made.length, made.model, made.evaluation, made.seed) == (7, Model(), Evaluation(), 0)
+    assert made.recipe == Recipe(**recipe_file("hold"))
+    assert made.init is not None
+    assert made.facts == Latch().facts(5, 7)
+
+
+@pytest.mark.parametrize(
+    ("made", "changes"),
+    [
+        (Member(Latch(), 5, recipe=Recipe("hold")), {"recipe": {"name": "hold"}}),
+        (Member(Latch(), 5), {}),
+        (Member(Latch(symbols=4), 5, 30), {"task": {"name": "latch", "lag": 5, "length": 30, "symbols": 4}}),
+        (Member(Latch(), 5, None, Model("GRUCell", 3, "lstm")), {"model": {"cell": "GRUCell", "units": 3, "readout": "lstm"}}),
+        (Member(Latch(), 5, recipe=Recipe(lr=1, budget=9)), {"recipe": {"lr": 1.0, "budget": 9}}),
+        (Member(Latch(), 5, recipe=Recipe("chrono", lr="1e-3")), {"recipe": {"name": "chrono", "lr": 0.001}}),
+        (Member(Latch(), 5, evaluation=Evaluation(7, 300), seed=3), {"evaluation": {"every": 7, "sequences": 300}, "seed": 3}),
+    ],
+    ids=str,
+)
+def test_it_is_the_member_that_the_command_makes(made, changes):
+    wanted = resolved(**changes)
+    assert made == wanted
+    assert made.key == wanted.key
+    assert hash(made) == hash(wanted)
+
+
+def test_the_knobs_of_its_task_are_converted_as_on_the_command_line():
+    made = Member(Noisy(noise=1), 5)
+    assert type(made.task.noise) is float
+    assert made.key == Member(Noisy(noise=1.0), 5).key != Member(Noisy(), 5).key
+
+
+@pytest.mark.parametrize("task", task_classes())
+def test_to_replace_nothing_changes_nothing(task):
+    lag = max(5, task_class(task)().smallest_lag)
+    for made in (Member(task_class(task)(), lag), Member(task_class(task)(), lag, recipe=Recipe("forget_bias"))):
+        assert replace(made) == made
+        assert replace(made).key == made.key
+        assert member_of(made.config) == made
+        other = replace(made, seed=1)
+        assert (other.recipe, other.length, other.key == made.key) == (made.recipe, made.length, False)
+
+
+def test_it_trains():
+    made = Member(Latch(), 1, model=Model(units=1), recipe=Recipe("hold", budget=20, batch=16), evaluation=Evaluation(10, 64))
+    (result,) = train([made], Engine("map", workers=1))
+    assert result.member is made
+    assert result.status in ("solved", "unsolved")
+    started = made.architecture.flatten(made.architecture.init(made.init, [0, 1, 1]))
+    assert np.abs(made.architecture.flatten(result.weights) - started).max() > 1e-3
+
+
+MISTAKES = [
+    (lambda: Member("latch", 5), "task: must be an object of memcap.Task, not str"),
+    (lambda: Member(Latch, 5), "task: must be an object of memcap.Task, not ABCMeta"),
+    (lambda: Member(Latch(symbols=1), 5), "task.symbols=1: must be at least 2"),
+    (lambda: Member(Latch(symbols=2.0), 5), "task.symbols=2.0: must be a whole number"),
+    (lambda: Member(Latch(symbols=[2]), 5), "task.symbols=[2]: must be a whole number"),
+    (lambda: Member(DelayLine(reals=1), 5), "task.reals=1: must be true or false"),
+    (lambda: Member(Latch(), 0), "task.lag=0: must be a whole number, at least 1"),
+    (lambda: Member(Latch(), "5"), "task.lag=5: must be a whole number"),
+    (lambda: Member(Latch(), 5.0), "task.lag=5.0: must be a whole number"),
+    (lambda: Member(Latch(), True), "task.lag=True: must be a whole number"),
+    (lambda: Member(Latch(), None), "task.lag=None: must be a whole number"),
+    (lambda: Member(Latch(), 10**9), "task.lag=1000000000: must be a whole number, at least 1 and at most 1000000"),
+    (lambda: Member(Count(), 2), "task.lag=2: must be a whole number, at least 3"),
+    (lambda: Member(Latch(), 5, 6), "task.length=6: a latch of lag 5 needs at least 7 steps"),
+    (lambda: Member(Latch(), 5, 7.5), "task.length=7.5: must be a whole number"),
+    (lambda: replace(Member(Latch(), 5), lag=6), "task.length=7: a latch of lag 6 needs at least 8 steps"),
+    (lambda: Member(Latch(), 5, model="lstm"), "model: must be an object of memcap.Model, not str"),
+    (lambda: Member(Latch(), 5, model=Model(units=0)), "model.units=0: must be at least 1"),
+    (lambda: Member(Latch(), 5, model=Model(units=2.5)), "model.units=2.5: must be a whole number"),
+    (lambda: Member(Latch(), 5, model=Model(units=None)), "model.units=None: must be a whole number"),
+    (lambda: Member(Latch(), 5, model=Model(cell="Foo")), "model.cell=Foo: no such cell; one of GRUCell,"),
+    (lambda: Member(Latch(), 5, model=Model(cell=Model)), "must be text, MODULE:CLASS for a cell of your own"),
+    (lambda: Member(Latch(), 5, model=Model("LSTMCell")), "recipe.init=hold: model.cell=LSTMCell has gates that are not known"),
+    (lambda: Member(Latch(), 5, recipe="hold"), "recipe: must be an object of memcap.Recipe, not str"),
+    (lambda: Member(Latch(), 5, recipe=Recipe("nope")), "recipe=nope: no such recipe; one of auto, chrono,"),
+    (lambda: Member(Latch(), 5, recipe=Recipe(3)), "recipe.name=3: must be text"),
+    (lambda: Member(Latch(), 5, recipe=Recipe(lr=-1)), "recipe.lr=-1: must be above 0"),
+    (lambda: Member(Latch(), 5, recipe=Recipe(lr=[1])), "recipe.lr=[1]: must be a number"),
+    (lambda: Member(Latch(), 5, recipe=Recipe(lr="fast")), "recipe.lr=fast: must be a number"),
+    (lambda: Member(Latch(), 5, recipe=Recipe(batch=1.5)), "recipe.batch=1.5: must be a whole number"),
+    (lambda: Member(Latch(), 5, recipe=Recipe(init="flax")), "recipe.init=flax: the cell lstm has no start of Flax's"),
+    (lambda: Member(Latch(), 5, recipe=Recipe("hold", forget_bias=1.0)), "only recipe.init=forget_bias takes it"),
+    (lambda: Member(Latch(), 5, evaluation={"every": 5}), "evaluation: must be an object of memcap.Evaluation, not dict"),
+    (lambda: Member(Latch(), 5, evaluation=Evaluation(every=0)), "evaluation.every=0: must be at least 1"),
+    (lambda: Member(Latch(), 5, evaluation=Evaluation(sequences=1.5)), "evaluation.sequences=1.5: must be a whole number"),
+    (lambda: Member(Latch(), 5, seed=-1), "seed=-1: must be a whole number, at least 0"),
+    (lambda: Member(Latch(), 5, seed=1.0), "seed=1.0: must be a whole number"),
+    (lambda: Member(Latch(), 5, seed=2**31), "seed=2147483648: must be a whole number, at least 0 and at most 1000000000"),
+    (
+        lambda: Member(Obvious(), 5),
+        "a net without memory scores accuracy 0.5 (by its own facts), which meets the criterion >= 0.5",
+    ),
+    (lambda: Member(Shown(), 5), "a net without memory scores accuracy 1 (measured on 2,048 drawn sequences), which meets"),
+]
+
+
+@pytest.mark.parametrize(("make", "line"), MISTAKES, ids=[line[:40] for _, line in MISTAKES])
+def test_a_mistake_is_one_line(make, line):
+    """Also where an equal value of another type has been accepted before."""
+    Member(Latch(), 5), Member(DelayLine(reals=True), 5)
+    with pytest.raises(UserError) as caught:
+        make()
+    assert line in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_value_of_a_recipe_may_be_missing(monkeypatch):
+    monkeypatch.setattr("memcap.recipes.recipe_file", lambda name: recipe_file("hold") | {"clip": None})
+    with pytest.raises(UserError, match=r"^recipe\.clip: not set; give it a value in conf/recipe/hold\.yaml$"):
+        Member(Latch(), 9, recipe=Recipe("hold", batch=17))

@@ -1,0 +1,107 @@
+"""A trained network: it runs a whole sequence, or a stream one element at a time, with its carry at hand."""
+
+import jax
+import numpy as np
+import pytest
+
+import memcap
+from memcap.knobs import UserError
+from memcap.studies import store
+
+TINY = {"budget": 4, "batch": 8, "every": 2, "sequences": 16, "stretch": 1}
+
+
+def refusal(call) -> str:
+    with pytest.raises(UserError) as caught:
+        call()
+    text = str(caught.value)
+    assert "\n" not in text
+    return text
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A study of small members of several kinds, in a folder."""
+    folder = tmp_path_factory.mktemp("study")
+    found = memcap.members(task="latch", lag=3, units=2, **TINY)
+    found += memcap.members(task="latch", lag=3, units=2, readout="lstm", **TINY)
+    found += memcap.members(task="latch", lag=3, units=2, cell="GRUCell", **TINY)
+    found += memcap.members(task="delay_line", reals=True, lag=2, units=3, **TINY)
+    return folder, found, memcap.train(found, folder, engine=memcap.Engine("map", workers=1), progress=False)
+
+
+@pytest.fixture(params=range(4), ids=["LSTM", "LSTM read-out", "GRU", "reals"])
+def loaded(request, trained):
+    folder, found, _ = trained
+    return found[request.param], memcap.load(folder, found[request.param].key)
+
+
+def inputs_of(member, steps=7, batch=3):
+    drawn = member.task.sample(jax.random.key(1), member.lag, steps, steps, batch)
+    return np.asarray(drawn.inputs)
+
+
+def assert_carries_equal(one, other):
+    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+def test_a_sequence_at_once_is_one_element_at_a_time_is_what_the_weights_say(loaded, trained):
+    member, net = loaded
+    assert net.member == member
+    inputs = inputs_of(member)
+    outputs, carry = net.run(inputs)
+    assert outputs.shape == (7, 3, member.task.outputs)
+    state, each = None, []
+    for x in inputs:
+        out, state = net.step(x, state)
+        each.append(out)
+    np.testing.assert_allclose(outputs, each, rtol=1e-5, atol=1e-6)
+    assert_carries_equal(carry, state)
+    weights = store.weights_of(trained[0], store.one(trained[0], member.key))
+    own, expected = member.architecture.build(weights)(jax.numpy.asarray(inputs))
+    np.testing.assert_allclose(outputs, np.moveaxis(np.asarray(expected), 0, -1), rtol=1e-5, atol=1e-6)
+    assert_carries_equal(carry, own)
+
+
+def test_a_carry_is_handed_on(loaded):
+    member, net = loaded
+    inputs = inputs_of(member)
+    whole, last = net.run(inputs)
+    first, carry = net.run(inputs[:4])
+    second, end = net.run(inputs[4:], carry)
+    np.testing.assert_allclose(np.concatenate([first, second]), whole, rtol=1e-5, atol=1e-6)
+    assert_carries_equal(end, last)
+    assert np.abs(net.run(inputs[4:])[0] - second).max() > 1e-4  # not what a zero carry gives
+    assert_carries_equal(net.run(inputs[:4], net.zero_carry(3))[1], carry)
+    assert sum(leaf.size for leaf in jax.tree.leaves(net.zero_carry())) == member.architecture.carry_numbers()
+
+
+def test_inputs_of_another_shape_are_refused(loaded):
+    member, net = loaded
+    good = inputs_of(member)
+    bad = [(net.run, good[0]), (net.run, good[None]), (net.step, good), (net.step, good[0, 0]), (net.step, 0)]
+    if member.task.vocabulary is None:
+        bad += [(net.run, good[..., 0]), (net.run, np.concatenate([good, good], -1)), (net.step, good[0, :, 0])]
+    for call, inputs in bad:
+        with pytest.raises(ValueError, match=r"^inputs \(.*\): (latch|delay_line) takes shape \("):
+            call(inputs)
+
+
+def test_symbols_that_there_are_not_are_refused(trained):
+    folder, found, _ = trained
+    net = memcap.load(folder, found[0].key)
+    for value in (-1, found[0].task.vocabulary, 1.0):
+        with pytest.raises(ValueError, match=r"^inputs: latch takes whole numbers from 0 to 6$"):
+            net.step([value])
+    assert net.step([6])[0].shape == (1, 2)
+
+
+def test_a_member_is_loaded_by_the_first_digits_of_its_key(trained, tmp_path):
+    folder, found, rows = trained
+    assert memcap.load(folder, found[0].key[:10]).member == found[0]
+    assert "0 members" in refusal(lambda: memcap.load(folder, "x"))
+    assert f"{len(found)} members" in refusal(lambda: memcap.load(folder, ""))
+    assert "no such folder" in refusal(lambda: memcap.load(tmp_path / "nowhere", "x"))
+    store.write_rows(tmp_path / "rows.parquet", rows)  # rows without weights
+    assert "holds no weights" in refusal(lambda: memcap.load(tmp_path, found[0].key))
