@@ -95,7 +95,7 @@ def test_tasks_and_recipes_may_be_objects():
 @pytest.mark.parametrize(
     ("values", "line"),
     [
-        ({"unit": 3}, "unit: no such field; one of batch, budget, cell, clip,"),
+        ({"unit": 3}, "unit: no such field; one of advance, batch, budget, cell, clip,"),
         ({"items": 3}, "items: no such field; one of"),
         ({"recipe.name": "hold"}, "recipe.name: no such field"),
         ({"model.lag": 3}, "model.lag: no such field"),

@@ -15,6 +15,7 @@ from memcap.models.network import Architecture, Model
 from memcap.recipes import Recipe
 from memcap.tasks import task_class
 from memcap.trained import Trained
+from memcap.training import program as program_module
 from memcap.training.program import Program, compiled
 
 REPORT = """
@@ -173,7 +174,7 @@ def test_the_products_of_a_compiled_program_are_exact_whatever_the_process_has_s
         return build(self, *arguments, **options)
 
     monkeypatch.setattr(jax.stages.Lowered, "compile", seen)
-    compiled.cache_clear()
+    program_module._jobs.clear()
     compiled(Program.of(OWN, Engine(batching)))
     assert len(texts) == 2  # training, and evaluation
     for text in texts:

@@ -41,6 +41,7 @@ def fake(member: Member, **changes: Any) -> Result:
     weights = member.architecture.init(member.init, [0])
     values = {"status": "diverged", "steps": 0, "score": np.nan, "best": np.nan, "stretched": np.nan, "train_loss": np.inf}
     values |= {"compile_seconds": 1.0, "run_seconds": 1.0, "batching": "map", "scan": "loop"}
+    values |= {"program_units": member.model.units, "program_steps": member.length}
     return Result(member, weights=weights, **values | changes)
 
 

@@ -5,7 +5,7 @@ and of several cells, and every knob at another value than its default.
 """
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
 
 import polars as pl
@@ -37,18 +37,23 @@ def test_a_frozen_row_keeps_its_key_and_its_config(frozen):
     assert member.config == frozen["config"]
 
 
+def first(cls):
+    """Knobs that were there when the rows were frozen, with their defaults."""
+    return {f.name: f.default for f in fields(cls) if f.name in defaults(cls) and f.metadata["before"] is MISSING}
+
+
 def test_the_frozen_rows_have_every_knob_that_there_was():
     """So that a change of any of them is seen: each task, and each knob at another value than the default."""
     configs = [frozen["config"] for frozen in ROWS]
     assert {each["task"]["name"] for each in configs} == set(task_classes())
     for name, cls in task_classes().items():
-        for knob_, default in defaults(cls).items():
+        for knob_, default in first(cls).items():
             assert any(each["task"].get(knob_, default) != default for each in configs if each["task"]["name"] == name), knob_
     for part, cls in (("model", Model), ("recipe", Recipe), ("evaluation", Evaluation)):
-        for knob_, default in defaults(cls).items():
+        for knob_, default in first(cls).items():
             assert any(each[part].get(knob_, default) != default for each in configs), knob_
     assert {each["model"]["cell"] for each in configs} >= {"lstm", "GRUCell", "SimpleCell", "OptimizedLSTMCell", "LSTMCell"}
-    assert {each["recipe"]["init"] for each in configs} == {*initializers.PRESETS, "flax"}
+    assert {each["recipe"]["init"] for each in configs} == {*initializers.PRESETS, "flax"} - {"half_open"}  # which came later
     assert None in [each["start"] for each in configs]
 
 

@@ -13,8 +13,8 @@ from memcap.config import Engine
 from memcap.knobs import UserError
 from memcap.tasks import task_classes
 from memcap.training import engine
+from memcap.training import program as program_module
 from memcap.training.engine import train
-from memcap.training.program import compiled
 from memcap.training.step import Trainer
 
 TARGET = member("delay_line", 2, seed=3, model={"units": 2})
@@ -142,7 +142,7 @@ def counted(monkeypatch):
 
     monkeypatch.setattr(Trainer, "update", traced)
     monkeypatch.setattr(jax.stages.Lowered, "compile", built)
-    compiled.cache_clear()
+    program_module._jobs.clear()
     return counts
 
 

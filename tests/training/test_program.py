@@ -54,13 +54,13 @@ def test_as_many_lanes_as_the_memory_holds(monkeypatch):
     room = needed_memory(code.program, code.advance, code.evaluate)
     for share, least, most in ((1.0, 64, 64), (0.5, 20, 32), (1e-9, 1, 1)):
         monkeypatch.setattr(program_module, "device_memory", lambda share=share: share * room)
-        compiled.cache_clear()
+        program_module._jobs.clear()
         code = compiled(wide)
         assert least <= code.program.lanes <= most
         if most > 1:
             assert needed_memory(code.program, code.advance, code.evaluate) <= share * room
         monkeypatch.undo()
-    compiled.cache_clear()
+    program_module._jobs.clear()
 
 
 def test_a_cpu_sets_no_limit():
