@@ -98,8 +98,8 @@ def complaint(error: Exception, overrides: Sequence[str] = ()) -> str:
     text = str(error)
     if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
         group, _, choice = error.missing_cfg_file.rpartition("/")
-        folder = "sweeps/" if group == "sweeps" else f"conf/{group}/"
-        return f"{group}={choice}: no such choice; one of {', '.join(error.options)} ({folder})"
+        where = {"task": ", or MODULE:CLASS for your own", "sweeps": " (sweeps/)"}.get(group, f" (conf/{group}/)")
+        return f"{group}={choice}: no such choice; one of {', '.join(error.options)}{where}"
     if isinstance(error, OverrideParseException):
         return (
             f"{error.override}: Hydra cannot read it; write KEY=VALUE, as in task.lag=8, and quote what has spaces or"
@@ -115,7 +115,7 @@ def complaint(error: Exception, overrides: Sequence[str] = ()) -> str:
             return f"{group}.{field}: no such field; {group} has {', '.join(_fields(group, overrides))}"
         return f"{unknown[1]}: no such key; memcap train --cfg all prints every key"
     if text.startswith(HYDRAS_VALUE_ERRORS[0]):
-        return "task, model, recipe, tracking and sweeps take the name of a file of conf/ or sweeps/, as in task=latch"
+        return "task, model, recipe, tracking and sweeps take a name, as in task=latch; memcap train --help lists them"
     cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__
     key = getattr(cause, "full_key", None)
     if cause is not error and isinstance(cause, OmegaConfBaseException):

@@ -17,10 +17,13 @@ TINY = ["recipe.budget=40", "evaluation.every=20", "evaluation.sequences=256", "
 TASKS = ", ".join(task_classes())
 
 REFUSED = [  # arguments, and what the line must hold: what was wrong, and what is allowed
-    ("task=recal", f"task=recal: no such choice; one of {TASKS} (conf/task/)"),
+    ("task=recal", f"task=recal: no such choice; one of {TASKS}, or MODULE:CLASS for your own"),
     ("model=lstn", "model=lstn: no such choice; one of elman, gru, lstm (conf/model/)"),
     ("recipe=nope", "recipe=nope: no such choice; one of auto, chrono,"),
-    ("sweeps=nope", "sweeps=nope: no such choice; one of "),
+    (
+        "sweeps=nope",
+        "sweeps=nope: no such choice; one of delay_line_frontier, delay_line_recipes, first_study, other_tasks (sweeps/)",
+    ),
     ("tracking=tensorboard", "tracking=tensorboard: no such choice; one of off, wandb"),
     ("recipe.name=nope", "recipe=nope: no such recipe; one of auto,"),
     ("model.cell=Foo", "model.cell=Foo: no such cell; one of GRUCell, OptimizedLSTMCell, SimpleCell, lstm, LSTMCell, or"),
@@ -72,7 +75,7 @@ REFUSED = [  # arguments, and what the line must hold: what was wrong, and what 
     ("axes={model.units:[1,2]", "Hydra cannot read it; write KEY=VALUE"),
     ("model.units=1,2", "model.units=1,2: several values need -m"),
     ("~task", "task: was deleted"),
-    ("task=null", "take the name of a file of conf/"),
+    ("task=null", "take a name, as in task=latch"),
     ("task.lag=${nope}", "task.lag: Interpolation key 'nope' not found"),
     ("--nope", "unrecognized arguments: --nope; see memcap train --help"),
     ("--cfg nope", "invalid choice: 'nope'"),
@@ -162,8 +165,23 @@ def test_other_cells_and_axes_share_the_study(multirun):
     done = memcap(folder, "train", "task=latch", *arguments, *TINY)
     assert done.status == 0
     assert "Training frontier" in done.out
+    assert sorted(p.name for p in (folder / "gru" / "figures").iterdir()) == ["frontier.csv", "frontier.pdf", "frontier.png"]
     rows = store.read(folder / "gru")
     assert sorted(rows.select("cell", "units", "carry_numbers").rows()) == [("GRUCell", 1, 1), ("GRUCell", 2, 2)]
+
+
+@pytest.mark.parametrize("lags", ["5,6", "5"])
+def test_a_job_of_a_multirun_that_swept_widths_has_neither_frontier_nor_figure(multirun, lags):
+    """Also where it is the only one; the frontier is of the whole, which `memcap frontier` and `memcap figure` show."""
+    folder, _, _ = multirun
+    out = f"swept_{len(lags)}"
+    done = memcap(folder, "train", "-m", "task=latch", f"task.lag={lags}", "axes={model.units: [1, 2]}", f"out={out}", *TINY)
+    jobs = lags.count(",") + 1
+    assert done.status == 0
+    assert (done.out.count("Members"), done.out.count("\n2 members, ")) == (jobs, jobs)
+    assert "frontier" not in done.out
+    assert {p.name for p in (folder / out).iterdir()} == {"hydra", "rows", "weights"}
+    assert store.read(folder / out).height == 2 * jobs
 
 
 def test_a_bad_member_stops_all_jobs_of_a_multirun_before_any_trains(multirun):

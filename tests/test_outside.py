@@ -1,0 +1,233 @@
+"""What lives outside the package: tasks, cells, recipes and studies in an empty folder, used by the command as its own are."""
+
+import contextlib
+import inspect
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from command import files, memcap
+
+from memcap import Member, Model, Recipe, recipes
+from memcap.cells import base
+from memcap.config import Engine, Evaluation, member_of
+from memcap.studies import store
+from memcap.tasks import task_class
+from memcap.training import worker
+from memcap.training.queue import LocalClient, Queue
+
+TINY = ["recipe.budget=4", "evaluation.every=2", "evaluation.sequences=16", "evaluation.stretch=2", "task.lag=3"]
+TASKS = '''
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+
+from memcap import Batch, Facts, Task, knob
+
+
+@dataclass(frozen=True)
+class Pulses(Task):
+    """Say at the end which of S pulses came first; blanks follow."""
+
+    pulses: int = knob(2, "kinds S of pulses", at_least=2)
+
+    @property
+    def vocabulary(self):
+        return self.pulses + 1
+
+    @property
+    def outputs(self):
+        return self.pulses
+
+    def shortest(self, lag):
+        return lag + 1
+
+    def sample(self, key, lag, length, steps, batch):
+        kind = jax.random.randint(key, (batch,), 0, self.pulses)
+        step = jnp.arange(steps)[:, None]
+        return Batch(jnp.where(step == length - 1 - lag, kind, self.pulses), kind)
+
+    def facts(self, lag, length):
+        return Facts(held=1, bits=float(jnp.log2(self.pulses)), chance=1 / self.pulses)
+'''
+STUDY = """# @package _global_
+defaults:
+  - override /task: outside_tasks:Pulses
+study: mine
+axes:
+  - {task.lag: [3, 4], task.pulses: 3}
+  - {task: latch}
+  - {task: "outside_tasks:Pulses", task.lag: 5}
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """An empty folder with a module of tasks, one of cells, and a folder of configs. Python forgets later to look there."""
+    made = tmp_path_factory.mktemp("outside")
+    (made / "outside_tasks.py").write_text(TASKS)
+    example = (base.__doc__ or "").split("Least work, a leaky integrator:\n")[1].split("\nIn a module of your own")[0]
+    (made / "outside_cells.py").write_text(f"from flax import nnx\nfrom memcap import Cell\n\n{inspect.cleandoc(example)}\n")
+    for name, lines in {"recipe": None, "sweeps": {"mine": STUDY}}.items():
+        (made / "configs" / name).mkdir(parents=True)
+        for stem, text in (lines or {"mine": recipe_file("mine", 0.05), "hold": recipe_file("hold", 0.07)}).items():
+            (made / "configs" / name / f"{stem}.yaml").write_text(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "path", [*sys.path])
+        yield made
+        recipes.look_in([])
+
+
+def recipe_file(name, lr):
+    """A file of conf/recipe/ with another name and rate."""
+    text = (recipes.root() / "conf" / "recipe" / "hold.yaml").read_text()
+    return text.replace("name: hold", f"name: {name}").replace("lr: 0.03", f"lr: {lr}")
+
+
+def trained(folder, out, *arguments):
+    """Rows that a job leaves in the folder `out`."""
+    done = memcap(folder, "train", *arguments, *TINY, f"out={out}")
+    assert (done.status, done.err.count("memcap:")) == (0, 0), done.err
+    return store.read(folder / out)
+
+
+def rows_of(rows, *names):
+    return sorted(rows.select(*names).rows())
+
+
+# Tasks
+
+
+def test_a_task_on_the_command_line(folder):
+    rows = trained(folder, "command", "task=outside_tasks:Pulses", "task.pulses=3", "model.units=2")
+    assert rows_of(rows, "task", "knobs", "lag", "length", "recipe") == [
+        ("outside_tasks:Pulses", '{"pulses": 3}', 3, 4, "forget_bias")
+    ]
+    assert rows["parameters"].item() == 4 * 2 * (4 + 2 + 1) + 3 * (2 + 1)  # four symbols enter, three come out
+    with contextlib.chdir(folder):
+        task = task_class("outside_tasks:Pulses")(pulses=3)
+    recipe, evaluation = Recipe(budget=4), Evaluation(2, 16, stretch=2)
+    assert rows["key"].item() == Member(task, 3, model=Model(units=2), recipe=recipe, evaluation=evaluation).key
+
+
+def test_tasks_of_an_axis_and_of_a_multirun(folder):
+    both = ["latch", "outside_tasks:Pulses"]
+    rows = trained(folder, "axis", "axes={task: [latch, 'outside_tasks:Pulses'], model.units: [1]}")
+    assert rows_of(rows, "task", "units") == [(name, 1) for name in both]
+    again = trained(folder, "multirun", "-m", "task=latch,outside_tasks:Pulses", "model.units=1")
+    assert rows_of(again, "key") == rows_of(rows, "key")
+
+
+def test_a_task_of_a_study_file_and_what_is_said_of_it(folder):
+    rows = trained(folder, "study", "--config-dir", "configs", "sweeps=mine", "model.units=1")
+    assert set(rows["study"]) == {"mine"}
+    three, two = '{"pulses": 3}', '{"pulses": 2}'
+    assert rows_of(rows.filter(rows["task"] != "latch"), "lag", "knobs") == [(3, three), (4, three), (5, two)]
+    assert rows_of(rows.filter(rows["task"] == "latch"), "lag") == [(3,)]
+    assert "outside_tasks:Pulses (pulses=3" in memcap(folder, "frontier", "study").out
+    said = memcap(folder, "answer", "--task", "outside_tasks:Pulses", "--lag", 9, "study").out
+    assert "outside_tasks:Pulses at lag 9: NOT MEASURED" in said
+    assert "memcap train task=outside_tasks:Pulses task.lag=9" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ("task=outside_tasks:Nope", "task.name=outside_tasks:Nope: the module outside_tasks has no Nope"),
+        ("task=outside_tasks:jnp", "task.name=outside_tasks:jnp: must be a class derived from memcap.tasks.Task"),
+        ("task=nowhere:Nope", "task.name=nowhere:Nope: no module nowhere on Python's path or in the current folder"),
+        ("task=outside_tasks", "task=outside_tasks: no such choice; one of adding,"),
+        ("task=outside_tasks:Pulses task.pulses=1", "task.pulses=1: must be at least 2 (kinds S of pulses)"),
+        ("task=outside_tasks:Pulses task.symbols=2", "task.symbols: no such field; task has lag, length, pulses"),
+        ("axes={task:['outside_tasks:Nope']}", "task.name=outside_tasks:Nope: the module outside_tasks has no Nope"),
+        ("-m task=latch,outside_tasks:Nope", "task.name=outside_tasks:Nope: the module outside_tasks has no Nope"),
+        ("model.cell=outside_tasks:Pulses", "must be a class derived from memcap.cells.Cell or flax.nnx.RNNCellBase"),
+        ("model.cell=outside_cells:Leaky", "model.cell=outside_cells:Leaky has gates that are not known here"),
+        ("recipe=mine", "recipe=mine: no such choice; one of auto, chrono,"),
+        ("axes={recipe:[mine]}", "recipe=mine: no such recipe; one of auto, chrono,"),
+        (
+            "--config-dir configs axes={recipe:[yours]}",
+            "recipe=yours: no such recipe; one of auto, chrono, forget_bias, hold, mine,",
+        ),
+        ("--config-dir nowhere task=latch", "nowhere"),
+    ],
+)
+def test_a_mistake_is_one_line_and_leaves_nothing(folder, arguments, expected):
+    before = {name for name in files(folder) if "__pycache__" not in name}
+    done = memcap(folder, "train", *arguments.split())
+    assert (done.status, done.out, done.err.count("\n")) == (2, "", 1), done.err
+    assert done.err.startswith("memcap: ")
+    assert expected in done.err
+    assert {name for name in files(folder) if "__pycache__" not in name} == before
+
+
+# Cells
+
+
+def test_a_cell_trains_from_its_own_start(folder):
+    rows = trained(
+        folder, "cell", "task=latch", "model.cell=outside_cells:Leaky", "recipe.init=flax", "axes={model.units: [2, 3]}"
+    )
+    assert rows_of(rows, "cell", "units", "carry_numbers", "init") == [("outside_cells:Leaky", u, u, "flax") for u in (2, 3)]
+    assert rows_of(rows, "parameters") == [(7 * u + 2 * (u + 1),) for u in (2, 3)]
+
+
+# Recipes
+
+
+def test_a_recipe_by_name_and_in_an_axis(folder):
+    where = ("--config-dir", "configs")
+    one = trained(folder, "recipe", *where, "task=latch", "recipe=mine", "model.units=1")
+    assert rows_of(one, "recipe", "init", "lr", "budget") == [("mine", "hold", 0.05, 4)]
+    both = trained(folder, "recipes", *where, "task=latch", "axes={recipe: [mine, hold]}", "model.units=1")
+    assert one["key"].item() in both["key"].to_list()
+    # Of two files of one name both ways take the one that comes first in Hydra's search path, memcap's own.
+    hold = trained(folder, "hold", *where, "task=latch", "recipe=hold", "model.units=1")
+    assert rows_of(both, "recipe", "lr") == [("hold", 0.03), ("mine", 0.05)]
+    assert hold["key"].item() in both["key"].to_list()
+
+
+def test_a_row_of_a_recipe_whose_file_is_gone_is_the_same_member(folder):
+    (row,) = trained(folder, "recipe", "--config-dir", "configs", "task=latch", "recipe=mine", "model.units=1").iter_rows(
+        named=True
+    )
+    recipes.look_in([])
+    member = member_of(store.config_of(row))
+    assert (member.key, member.recipe.lr, member.recipe.name) == (row["key"], 0.05, "mine")
+
+
+# Worker processes
+
+
+def test_a_worker_process_finds_tasks_and_cells_as_well(folder):
+    """It is alone at the queue."""
+    with contextlib.chdir(folder):
+        task = task_class("outside_tasks:Pulses")()
+        model, recipe = Model("outside_cells:Leaky", 2), Recipe(init="flax", budget=4)
+        found = [Member(task, 3, model=model, recipe=recipe, evaluation=Evaluation(2, 16, stretch=2), seed=s) for s in (0, 1)]
+        process = worker.start()
+        try:
+            queue = Queue(found, Engine("map", workers=1))
+            worker.serve(process, LocalClient(queue, 0))
+        finally:
+            process.kill()
+            process.wait()
+            worker.close(process)
+    assert [queue.found[member].steps for member in found] == [4, 4]
+
+
+def test_the_command_trains_them_with_several_workers(folder):
+    arguments = ["task=outside_tasks:Pulses", "model.cell=outside_cells:Leaky", "recipe.init=flax", "engine.workers=2"]
+    grid = "axes={model.units: [2, 3, 4], recipe: [mine, forget_bias], seed: 2}"
+    command = [sys.executable, "-m", "memcap", "train", "--config-dir", "configs", *arguments, grid, *TINY, "out=workers"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "a worker died" not in done.stderr
+    rows = store.read(folder / "workers")
+    assert rows_of(rows, "units", "recipe", "seed") == [
+        (u, r, s) for u in (2, 3, 4) for r in ("forget_bias", "mine") for s in (0, 1)
+    ]
