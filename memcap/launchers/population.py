@@ -5,6 +5,7 @@ gives it: its folder with `.hydra/` and its log, callbacks, a status and a retur
 ended, with a function that hands over what became of them.
 """
 
+import itertools
 import logging
 import sys
 from collections import defaultdict
@@ -59,19 +60,21 @@ class PopulationLauncher(Launcher):
         Path(str(self.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
         look_where_hydra_does(self.config.hydra)
         groups: dict[tuple[Settings, int | None], dict[int, Job]] = defaultdict(dict)
-        results: Results = {}
+        refused: Results = {}
         for place, overrides in enumerate(job_overrides):
             try:
                 job = job_of(self._composed(overrides, initial_job_idx + place))
                 alone = place if job.settings.design == "bisect" else None
                 groups[job.settings, alone][place] = job
             except (UserError, HydraException, OmegaConfBaseException) as error:
-                results[place] = error
+                refused[place] = error
         log.info(f"Launching {len(job_overrides)} jobs locally, {len(groups)} population{'s' * (len(groups) != 1)}")
+        returned: dict[int, JobReturn] = {}
         with env_override(dict(self.config.hydra.job.env_set)):
-            for jobs in groups.values():
-                results |= self._trained(jobs)
-        return [self._returned(each, initial_job_idx + place, results[place]) for place, each in enumerate(job_overrides)]
+            for results in itertools.chain([refused], map(self._trained, groups.values())):  # each group's jobs end with it
+                for place, result in results.items():
+                    returned[place] = self._returned(job_overrides[place], initial_job_idx + place, result)
+        return [returned[place] for place in range(len(job_overrides))]
 
     def _log_as_multirun(self) -> None:
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)

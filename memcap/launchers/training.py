@@ -1,8 +1,11 @@
 """What Hydra calls to run a job, whatever launcher has it run."""
 
 import logging
+import os
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
 from types import TracebackType
 from typing import NoReturn
 
@@ -31,6 +34,7 @@ class Training:
 
     def __init__(self) -> None:
         self.rows: dict[Settings, list[pl.DataFrame]] = {}
+        self.start = Path.cwd()
 
     def __call__(self, config: DictConfig) -> float:
         """Train one job; a mistake in it ends the process. Returns its score, see `memcap.studies.outcome.score`."""
@@ -53,6 +57,8 @@ class Training:
         members = list(dict.fromkeys(member for job in jobs for member in job.members))
         with _tracker(settings, {m.task.name for m in members} | {m.model.cell for m in members}) as tracker:
             rows = run(members, settings.engine, settings.folder, settings.study, tracker, settings.design)
+        if not settings.folder.is_absolute():  # hydra.job.chdir: the job is in a folder of its own, which it will leave
+            settings = replace(settings, folder=Path(os.path.relpath(settings.folder, self.start)))
         self.rows.setdefault(settings, []).append(rows)
         return rows
 
