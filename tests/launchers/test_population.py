@@ -161,6 +161,14 @@ def test_jobs_in_folders_of_their_own_end_with_what_they_found(tmp_path):
     assert done.out.count("\n1 member, ") == 4
 
 
+def test_what_is_typed_beats_what_the_sweeper_was_given(tmp_path):
+    done = memcap(
+        tmp_path, "train", "-m", "hydra.sweeper.params={model.units: 0}", "task=latch", "task.lag=3", "model.units=1,2", *TINY
+    )
+    assert done.status == 0
+    assert set(store.read(tmp_path)["units"]) == {1, 2}
+
+
 class MadeUp(Sweeper):
     """A sweeper that makes up its jobs as it goes: two batches."""
 
