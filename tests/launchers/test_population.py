@@ -162,11 +162,14 @@ def test_jobs_in_folders_of_their_own_end_with_what_they_found(tmp_path):
 
 
 def test_what_is_typed_beats_what_the_sweeper_was_given(tmp_path):
-    done = memcap(
-        tmp_path, "train", "-m", "hydra.sweeper.params={model.units: 0}", "task=latch", "task.lag=3", "model.units=1,2", *TINY
-    )
+    study = tmp_path / "own" / "sweeps" / "given.yaml"
+    study.parent.mkdir(parents=True)
+    study.write_text("# @package _global_\nhydra: {sweeper: {params: {model.units: '0', task.lag: '2,3'}}}\n")
+    own = ["--config-dir", "own", "sweeps=given"]
+    done = memcap(tmp_path, "train", "-m", *own, "task=latch", "model.units=1,2", *TINY)
     assert done.status == 0
-    assert set(store.read(tmp_path)["units"]) == {1, 2}
+    assert sorted(store.read(tmp_path).select("lag", "units").rows()) == [(2, 1), (2, 2), (3, 1), (3, 2)]
+    assert memcap(tmp_path, "train", "-m", *own, "task=latch", *TINY).status == 2
 
 
 class MadeUp(Sweeper):
