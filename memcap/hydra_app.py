@@ -1,5 +1,6 @@
 """The Hydra application behind `memcap train`: compose, check every member of every job, then train."""
 
+import inspect
 import logging
 import os
 import re
@@ -13,31 +14,22 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.utils import get_args_parser
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from hydra.experimental.callback import Callback
-from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from memcap import recipes
-from memcap.config import Engine, Evaluation, Tracking, task_defaults
-from memcap.knobs import UserError, defaults, typed
-from memcap.models.network import Model
-from memcap.recipes import Recipe, root
-from memcap.report import print_outcome
+from memcap.knobs import UserError, defaults
+from memcap.launchers import population
+from memcap.launchers.jobs import GROUPS, KNOWN, fields_of, job_of, look_where_hydra_does
+from memcap.launchers.loader import JobLoader
+from memcap.launchers.training import Training, stop
+from memcap.recipes import root
 from memcap.studies import store
-from memcap.studies.axes import members
-from memcap.studies.job import run
-from memcap.studies.outcome import conclude
-from memcap.studies.search import DESIGNS, Bisect
 from memcap.task_group import TaskSource
-from memcap.tracking import open_tracker
 
-GROUPS = {"model": Model, "recipe": Recipe, "evaluation": Evaluation, "engine": Engine, "tracking": Tracking}
-KNOWN = ("task", *GROUPS, "seed", "axes", "design", "study", "out")
 HYDRAS_VALUE_ERRORS = ("Config group override", "Only one of --run", "The --resolve flag")
 
 
@@ -47,45 +39,7 @@ def register() -> None:
     schema = ConfigStore.instance()
     schema.store(name="schema", node={name: defaults(cls) for name, cls in GROUPS.items()})
     Plugins.instance().register(TaskSource)
-
-
-def values_of(config: DictConfig) -> dict[str, Any]:
-    """The job's config as plain values, without Hydra's own part, which can't be resolved before a job."""
-    own = OmegaConf.masked_copy(config, [str(k) for k in config if k != "hydra"])
-    values = OmegaConf.to_container(own, resolve=True)
-    assert isinstance(values, dict)
-    for name in values:
-        if name not in KNOWN:
-            raise UserError(f"{name}: no such key; one of {', '.join(sorted(KNOWN))}")
-    for name in KNOWN:
-        if name not in values:
-            raise UserError(f"{name}: was deleted; a job needs it")
-        if name in ("task", *GROUPS) and not isinstance(values[name], dict):
-            raise UserError(f"{name}={values[name]}: must hold fields, as in {name}.{_fields(name)[0]}=VALUE")
-    return {str(k): v for k, v in values.items()}
-
-
-def look_where_hydra_does(hydra_config: Any) -> None:
-    """Let recipes that axes name be the files that Hydra finds: in --config-dir, too, and in a launcher's process."""
-    recipes.look_in(Path(source.path) for source in hydra_config.runtime.config_sources if source.schema == "file")
-
-
-def settings(values: dict[str, Any]) -> tuple[Engine, Tracking]:
-    """The parts of a job's config that decide no result."""
-    for name in ("study", "out"):
-        if not isinstance(values[name], str) or not values[name]:
-            raise UserError(f"{name}={values[name]}: must be text")
-    if values["design"] not in DESIGNS:
-        raise UserError(f"design={values['design']}: must be one of {', '.join(DESIGNS)} (which members of the axes are trained)")
-    return typed(Engine, values["engine"], "engine"), typed(Tracking, values["tracking"], "tracking")
-
-
-def _fields(group: str, overrides: Sequence[str] = ()) -> list[str]:
-    """What a group may hold; the task's fields are those of the task that the overrides choose, if they choose one."""
-    if group != "task":
-        return list(defaults(GROUPS[group]))
-    chosen = [text.partition("=")[2] for text in overrides if text.startswith("task=")]
-    return [k for k in task_defaults(chosen[-1] if chosen else "delay_line") if k != "name"]
+    population.register()
 
 
 def complaint(error: Exception, overrides: Sequence[str] = ()) -> str:
@@ -112,7 +66,7 @@ def complaint(error: Exception, overrides: Sequence[str] = ()) -> str:
         if not group:
             return f"{field}: no such key; one of {', '.join(sorted(KNOWN))}"
         if group == "task" or group in GROUPS:
-            return f"{group}.{field}: no such field; {group} has {', '.join(_fields(group, overrides))}"
+            return f"{group}.{field}: no such field; {group} has {', '.join(fields_of(group, overrides))}"
         return f"{unknown[1]}: no such key; memcap train --cfg all prints every key"
     if text.startswith(HYDRAS_VALUE_ERRORS[0]):
         return "task, model, recipe, tracking and sweeps take a name, as in task=latch; memcap train --help lists them"
@@ -129,12 +83,6 @@ def _typed_in(config: DictConfig) -> list[str]:
     """The overrides of the command line as they stand there, ${...} and all."""
     typed_in = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
     return [str(override) for override in typed_in] if isinstance(typed_in, list) else []
-
-
-def stop(line: str) -> NoReturn:
-    """End the process as a user's mistake does. Hydra turns exceptions of a callback into warnings, but not this."""
-    print(f"memcap: {line}", file=sys.stderr)
-    sys.exit(2)
 
 
 def _check_folder(folder: Path) -> None:
@@ -158,14 +106,14 @@ class CheckFirst(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """All jobs of a multirun; with a sweeper that makes up its jobs as it goes, each job is checked as it starts."""
+        instance = GlobalHydra.instance().hydra
+        assert instance is not None
+        instance.config_loader = JobLoader(instance.config_loader.get_search_path())
         if not config.hydra.sweeper._target_.endswith("BasicSweeper"):
             return
 
         def configs() -> Any:
-            overrides = _typed_in(config)
-            overrides += [f"{k}={v}" for k, v in (config.hydra.sweeper.params or {}).items()]
-            instance = GlobalHydra.instance().hydra
-            assert instance is not None
+            overrides = [f"{k}={v}" for k, v in (config.hydra.sweeper.params or {}).items()] + _typed_in(config)
             parser = OverridesParser.create(config_loader=instance.config_loader)
             for batch in BasicSweeper.split_arguments(parser.parse_overrides(overrides), None):
                 for job in batch:
@@ -178,47 +126,13 @@ class CheckFirst(Callback):
         look_where_hydra_does(config.hydra)
         try:
             for each in configs():
-                values = values_of(each)
-                settings(values)
-                found = members(values)
-                if values["design"] == "bisect":
-                    Bisect(found, {})
-                folders.add(values["out"])
+                folders.add(job_of(each).settings.folder)
             for folder in sorted(folders):
-                _check_folder(Path(folder))
+                _check_folder(folder)
         except UserError as error:
             stop(str(error))
         except (HydraException, OmegaConfBaseException) as error:
             stop(complaint(error, _typed_in(config)))
-
-
-def job(config: DictConfig) -> dict[str, int]:
-    """Train one job's members. Returns how many there are and how many were solved."""
-    try:
-        return _job(config)
-    except UserError as error:  # raised, it would first be announced by Hydra
-        stop(str(error))
-
-
-def _job(config: DictConfig) -> dict[str, int]:
-    look_where_hydra_does(HydraConfig.get())
-    values = values_of(config)
-    engine, tracking = settings(values)
-    found, folder = members(values), Path(values["out"])
-    tags = sorted({m.task.name for m in found} | {m.model.cell for m in found})
-    with open_tracker(
-        tracking.mode,
-        project=tracking.project,
-        entity=tracking.entity,
-        study=values["study"],
-        directory=folder,
-        tags=tags,
-        wandb_mode=tracking.wandb,
-    ) as tracker:
-        rows = run(found, engine, folder, values["study"], tracker, values["design"])
-        multirun = HydraConfig.get().mode == RunMode.MULTIRUN
-        print_outcome(conclude(rows, folder, values["study"], tracker, quiet=multirun))
-    return {"members": rows.height, "solved": int(rows["solved"].sum())}
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -237,13 +151,21 @@ def main(arguments: Sequence[str]) -> None:
     overrides = parser.parse_args(list(arguments)).overrides
     sys.argv = ["memcap", *arguments]
     try:
-        hydra.main(version_base="1.3", config_path=str(root() / "conf"), config_name="config")(job)()
+        with Training() as training:
+            hydra.main(config_path=str(root() / "conf"), config_name="config", **_options())(training)()
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(complaint(error, overrides)) from error
     except ValueError as error:
         if not str(error).startswith(HYDRAS_VALUE_ERRORS):
             raise
         raise UserError(complaint(error)) from error
+
+
+def _options() -> dict[str, Any]:
+    """What a version of Hydra wants to know: 1.3 which defaults are meant, 1.4 what a config's `_target_` may run."""
+    if "execution_whitelist" in inspect.signature(hydra.main).parameters:
+        return {"execution_whitelist": ["memcap.*", "hydra.*", "hydra_plugins.*"]}
+    return {"version_base": "1.3"}
 
 
 def _refuse(message: str) -> NoReturn:

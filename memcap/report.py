@@ -64,6 +64,9 @@ def print_outcome(outcome: Outcome) -> None:
     out.print(frontier_table(outcome.points) if outcome.points else rows_table(outcome.rows))
     if outcome.picture is not None:
         out.print(f"Figure: {outcome.picture} (data beside it)", highlight=False, soft_wrap=True)
-    rows, solved = outcome.rows, int(outcome.rows["solved"].sum())
-    count = f"{rows.height} member" + "s" * (rows.height != 1)
-    out.print(f"{count}, {solved} solved. Rows and weights: {outcome.folder}", highlight=False, soft_wrap=True)
+    out.print(f"{counted(outcome.rows)}. Rows and weights: {outcome.folder}", highlight=False, soft_wrap=True)
+
+
+def counted(rows: pl.DataFrame) -> str:
+    """How many members there are, and how many were solved."""
+    return f"{rows.height} member{'s' * (rows.height != 1)}, {int(rows['solved'].sum())} solved"

@@ -145,17 +145,17 @@ def test_a_multirun_makes_a_row_a_job(multirun):
 def test_hydra_keeps_its_records_under_the_study(multirun):
     folder, _, _ = multirun
     assert [p.name for p in folder.iterdir()] == ["outputs"]
-    assert {p.name for p in (folder / "outputs" / "adhoc").iterdir()} == {"hydra", "rows", "weights"}
+    assert {p.name for p in (folder / "outputs" / "adhoc").iterdir()} == {"figures", "hydra", "rows", "weights"}
     assert len(list(folder.glob("outputs/adhoc/hydra/*/*/.hydra/overrides.yaml"))) == 4
 
 
 def test_a_rerun_trains_nothing(multirun):
     folder, arguments, first = multirun
-    before = {path: at for path, at in files(folder).items() if "/hydra" not in path}
+    before = {path: at for path, at in files(folder).items() if "/hydra" not in path and "/figures" not in path}
     again = memcap(folder, *arguments)
     assert again.status == 0
     assert again.err == ""  # no progress bar
-    assert {path: at for path, at in files(folder).items() if "/hydra" not in path} == before
+    assert {path: at for path, at in files(folder).items() if "/hydra" not in path and "/figures" not in path} == before
     assert [line for line in again.out.splitlines() if "│" in line] == [x for x in first.out.splitlines() if "│" in x]
 
 

@@ -68,7 +68,7 @@ class Recorder(NoTracker):
 def test_a_job_that_swept_widths_ends_with_the_frontier_its_figure_and_a_record(tmp_path, capsys):
     write(tmp_path, group(counts=SHARP), group("delay_line", 2, SHARP))
     rows, tracker = store.read(tmp_path), Recorder()
-    print_outcome(conclude(rows, tmp_path, "name", tracker, quiet=False))
+    print_outcome(conclude(rows, tmp_path, "name", tracker))
     out = capsys.readouterr().out
     assert "Training frontier" in out
     assert f"24 members, 14 solved. Rows and weights: {tmp_path}\n" in out
@@ -78,10 +78,9 @@ def test_a_job_that_swept_widths_ends_with_the_frontier_its_figure_and_a_record(
     assert tracker.said == [("name", [columns(p) for p in frontier(rows)], picture)]
 
 
-@pytest.mark.parametrize(("counts", "quiet"), [(SHARP, True), ({2: (1, 1)}, False)])
-def test_a_job_of_one_width_or_of_a_multirun_ends_with_its_members(tmp_path, capsys, counts, quiet):
-    rows, tracker = table(group(counts=counts)), Recorder()
-    print_outcome(conclude(rows, tmp_path, "name", tracker, quiet=quiet))
+def test_a_job_of_one_width_ends_with_its_members(tmp_path, capsys):
+    rows, tracker = table(group(counts={2: (1, 1)})), Recorder()
+    print_outcome(conclude(rows, tmp_path, "name", tracker))
     out = capsys.readouterr().out
     assert "Members" in out
     assert rows["key"][0] in out
@@ -90,7 +89,7 @@ def test_a_job_of_one_width_or_of_a_multirun_ends_with_its_members(tmp_path, cap
 
 
 def test_one_member_is_not_called_members(tmp_path, capsys):
-    print_outcome(conclude(table(group(counts={2: (1, 1)})), tmp_path, "name", NoTracker(), quiet=False))
+    print_outcome(conclude(table(group(counts={2: (1, 1)})), tmp_path, "name", NoTracker()))
     assert "\n1 member, 1 solved." in capsys.readouterr().out
 
 

@@ -1,4 +1,4 @@
-"""The end of a job: what its rows say. Where it swept widths the study's figure is drawn, and the tracker is told."""
+"""The end of a job or a multirun: what the rows say. Where widths were swept the figure is drawn, and the tracker is told."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +14,10 @@ from memcap.tracking import Tracker
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a job found.
+    """What a job, or all jobs of a multirun, found.
 
     Args:
-        rows: the job's rows.
+        rows: theirs.
         folder: the study's folder.
         points: the frontier of these rows; none where the members say all.
         picture: the study's figure; None where none was drawn.
@@ -29,23 +29,34 @@ class Outcome:
     picture: Path | None = None
 
 
-def conclude(rows: pl.DataFrame, folder: Path, study: str, tracker: Tracker, quiet: bool) -> Outcome:
-    """Fit the frontier, draw the figure into folder/figures/ and hand both to the tracker.
+def conclude(rows: pl.DataFrame, folder: Path, study: str, tracker: Tracker) -> Outcome:
+    """Fit the frontier, draw the figure into folder/figures/ and hand both to the tracker, unless all is of one width.
 
     Args:
-        rows: the job's rows.
+        rows: of the job, or of all jobs of a multirun.
         folder: the study's folder.
         study: name for the tracker.
         tracker: gets the frontier's table and picture.
-        quiet: for a job of a multirun, which has neither; nor has a job of one width.
 
     Raises:
         UserError: the figure cannot be written.
     """
     points = tuple(frontier(rows))
-    if quiet or all(len(p.units) == 1 for p in points):
+    if all(len(p.units) == 1 for p in points):
         return Outcome(rows, folder)
     drawn = figure.draw(store.read(folder))  # the picture is the study's, which may hold more than this job
     picture = figures.save(drawn, folder / "figures", "frontier")
     tracker.study(study, drawn.data.to_dicts(), picture)
     return Outcome(rows, folder, points, picture)
+
+
+def score(rows: pl.DataFrame) -> float:
+    """The number that a job returns, for a sweeper that minimizes: the mean number of training steps that it took to solve.
+
+    A member that was not solved counts as twice its budget: worse than any that was ("PAR2" in the comparison of solvers).
+
+    Args:
+        rows: the job's, at least one.
+    """
+    steps = pl.when("solved").then("steps_to_solve").otherwise(2 * pl.col("budget"))
+    return float(rows.select(steps.mean()).item())

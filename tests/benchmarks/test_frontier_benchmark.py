@@ -56,7 +56,7 @@ def test_memcaps_axes_are_the_grid(sampled, runs):
     from omegaconf import OmegaConf
 
     from memcap.config import task_defaults
-    from memcap.hydra_app import GROUPS
+    from memcap.launchers.jobs import GROUPS
 
     axes = OmegaConf.to_container(OmegaConf.from_dotlist([PLAN.axes(sampled)]))
     config = {name: defaults(cls) for name, cls in GROUPS.items()} | {"task": task_defaults("delay_line"), "seed": 0} | axes

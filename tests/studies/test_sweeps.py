@@ -8,7 +8,8 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from study_checks import ONE_LANE
 
-from memcap.hydra_app import register, settings, values_of
+from memcap.hydra_app import register
+from memcap.launchers.jobs import settings, values_of
 from memcap.recipes import root
 from memcap.studies.axes import members
 from memcap.studies.search import Bisect

@@ -1,0 +1,109 @@
+"""A job, as Hydra composed it: checked, with its members and with what decides how they are trained."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from memcap import recipes
+from memcap.config import Engine, Evaluation, Member, Tracking, task_defaults
+from memcap.knobs import UserError, defaults, typed
+from memcap.models.network import Model
+from memcap.recipes import Recipe
+from memcap.studies.axes import members
+from memcap.studies.search import DESIGNS, Bisect
+from memcap.studies.shares import share
+
+GROUPS = {"model": Model, "recipe": Recipe, "evaluation": Evaluation, "engine": Engine, "tracking": Tracking}
+KNOWN = ("task", *GROUPS, "seed", "axes", "design", "study", "out")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The part of a job's config that says nothing of its members. Jobs that have it in common can be trained as one.
+
+    Args:
+        engine: how members share the machine.
+        tracking: where curves are mirrored.
+        study: its name, in every row.
+        folder: of the study.
+        design: which of the members are trained.
+    """
+
+    engine: Engine
+    tracking: Tracking
+    study: str
+    folder: Path
+    design: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one job trains."""
+
+    settings: Settings
+    members: tuple[Member, ...]
+
+
+def job_of(config: DictConfig) -> Job:
+    """The job that a config asks for, every member of it checked.
+
+    Args:
+        config: as Hydra composed it.
+
+    Raises:
+        UserError: the first mistake, in one line.
+        OmegaConfBaseException: a value that cannot be resolved.
+    """
+    values = values_of(config)
+    decided = settings(values)
+    job = Job(decided, tuple(share(members(values), decided.engine, decided.design)))
+    if decided.design == "bisect":
+        Bisect(job.members, {})
+    return job
+
+
+def values_of(config: DictConfig) -> dict[str, Any]:
+    """The job's config as plain values, without Hydra's own part, which can't be resolved before a job."""
+    own = OmegaConf.masked_copy(config, [str(k) for k in config if k != "hydra"])
+    values = OmegaConf.to_container(own, resolve=True)
+    assert isinstance(values, dict)
+    for name in values:
+        if name not in KNOWN:
+            raise UserError(f"{name}: no such key; one of {', '.join(sorted(KNOWN))}")
+    for name in KNOWN:
+        if name not in values:
+            raise UserError(f"{name}: was deleted; a job needs it")
+        if name in ("task", *GROUPS) and not isinstance(values[name], dict):
+            raise UserError(f"{name}={values[name]}: must hold fields, as in {name}.{fields_of(name)[0]}=VALUE")
+    return {str(k): v for k, v in values.items()}
+
+
+def settings(values: dict[str, Any]) -> Settings:
+    """The parts of a job's config that decide no result, and the design.
+
+    Raises:
+        UserError: the first mistake, in one line.
+    """
+    for name in ("study", "out"):
+        if not isinstance(values[name], str) or not values[name]:
+            raise UserError(f"{name}={values[name]}: must be text")
+    if values["design"] not in DESIGNS:
+        raise UserError(f"design={values['design']}: must be one of {', '.join(DESIGNS)} (which members of the axes are trained)")
+    engine, tracking = typed(Engine, values["engine"], "engine"), typed(Tracking, values["tracking"], "tracking")
+    return Settings(engine, tracking, values["study"], Path(values["out"]), values["design"])
+
+
+def fields_of(group: str, overrides: Sequence[str] = ()) -> list[str]:
+    """What a group may hold; the task's fields are those of the task that the overrides choose, if they choose one."""
+    if group != "task":
+        return list(defaults(GROUPS[group]))
+    chosen = [text.partition("=")[2] for text in overrides if text.startswith("task=")]
+    return [k for k in task_defaults(chosen[-1] if chosen else "delay_line") if k != "name"]
+
+
+def look_where_hydra_does(hydra_config: Any) -> None:
+    """Let recipes that axes name be the files that Hydra finds: in --config-dir, too, and in a launcher's process."""
+    recipes.look_in(Path(source.path) for source in hydra_config.runtime.config_sources if source.schema == "file")

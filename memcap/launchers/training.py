@@ -1,0 +1,105 @@
+"""What Hydra calls to run a job, whatever launcher has it run."""
+
+import logging
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import NoReturn
+
+import polars as pl
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import filter_overrides
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from memcap.knobs import UserError
+from memcap.launchers.jobs import Job, Settings, job_of, look_where_hydra_does
+from memcap.report import counted, print_outcome
+from memcap.studies import store
+from memcap.studies.job import run
+from memcap.studies.outcome import conclude, score
+from memcap.tracking import Tracker, open_tracker
+
+log = logging.getLogger(__name__)
+
+
+class Training:
+    """Trains jobs, and says at the end what all of them found; a context manager.
+
+    What has ended by then is said also where a job failed; not where the command was interrupted.
+    """
+
+    def __init__(self) -> None:
+        self.rows: dict[Settings, list[pl.DataFrame]] = {}
+        self.start = Path.cwd()
+
+    def __call__(self, config: DictConfig) -> float:
+        """Train one job; a mistake in it ends the process. Returns its score, see `memcap.studies.outcome.score`."""
+        look_where_hydra_does(HydraConfig.get())
+        try:
+            return self.result(self.train([job_of(config)]))
+        except UserError as error:  # raised, it would first be announced by Hydra
+            stop(str(error))
+
+    def train(self, jobs: Sequence[Job]) -> pl.DataFrame:
+        """Train the members of jobs that have their settings in common, and keep the rows for the end.
+
+        Args:
+            jobs: at least one.
+
+        Returns:
+            The rows of all of them.
+        """
+        settings = jobs[0].settings
+        members = list(dict.fromkeys(member for job in jobs for member in job.members))
+        with _tracker(settings, {m.task.name for m in members} | {m.model.cell for m in members}) as tracker:
+            rows = run(members, settings.engine, settings.folder, settings.study, tracker, settings.design)
+        if not settings.folder.is_absolute():  # hydra.job.chdir: the job is in a folder of its own, which it will leave
+            settings = replace(settings, folder=Path(os.path.relpath(settings.folder, self.start)))
+        self.rows.setdefault(settings, []).append(rows)
+        return rows
+
+    def result(self, rows: pl.DataFrame) -> float:
+        """Say in the log of the job that Hydra runs now what became of its members. Returns its score."""
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            log.info(f"{named()}: {counted(rows)}")
+        return score(rows)
+
+    def __enter__(self) -> "Training":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if kind is not None and not issubclass(kind, Exception):
+            return
+        for settings, tables in self.rows.items():
+            rows = store.merged(tables)
+            with _tracker(settings, {*rows["task"], *rows["cell"]}) as tracker:
+                print_outcome(conclude(rows, settings.folder, settings.study, tracker))
+
+
+def named() -> str:
+    """The job that Hydra runs now, by its number and overrides."""
+    job = HydraConfig.get()
+    return " ".join([f"#{job.job.num}", *filter_overrides(job.overrides.task)])
+
+
+def stop(line: str) -> NoReturn:
+    """End the process as a user's mistake does. Hydra turns exceptions of a callback into warnings, but not this."""
+    print(f"memcap: {line}", file=sys.stderr)
+    sys.exit(2)
+
+
+def _tracker(settings: Settings, tags: Iterable[str]) -> Tracker:
+    tracking = settings.tracking
+    return open_tracker(
+        tracking.mode,
+        project=tracking.project,
+        entity=tracking.entity,
+        study=settings.study,
+        directory=settings.folder,
+        tags=sorted(tags),
+        wandb_mode=tracking.wandb,
+    )
