@@ -8,7 +8,8 @@ Hydra composed for the first job of the same choices.
 import pickle
 import re
 
-from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
+from hydra._internal import config_loader_impl
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
@@ -53,7 +54,8 @@ class JobLoader(ConfigLoaderImpl):
         self.validate_sweep_overrides_legal(overrides, RunMode.RUN, from_shell=True)
         self._apply_overrides_to_config([each for each in overrides if VALUE.match(each.input_line or "")], config)
         config.hydra.overrides.task = sweep_overrides
-        config.hydra.job.override_dirname = get_overrides_dirname(overrides, **config.hydra.job.config.override_dirname)
+        if dirname := getattr(config_loader_impl, "get_overrides_dirname", None):  # since Hydra 1.4 a resolver does it
+            config.hydra.job.override_dirname = dirname(overrides, **config.hydra.job.config.override_dirname)
         return config
 
     def _override(self, text: str) -> Override:
