@@ -7,11 +7,10 @@ from dataclasses import replace
 import jax
 import numpy as np
 import pytest
-from training_checks import ONE, Remembers, assert_same, member, programs, start, unchecked, vector
+from training_checks import ONE, Remembers, assert_same, member, programs, unchecked, vector
 
 from memcap.config import Engine
 from memcap.knobs import UserError
-from memcap.tasks import task_classes
 from memcap.training import engine
 from memcap.training import program as program_module
 from memcap.training.engine import train
@@ -25,7 +24,6 @@ OTHERS = [
     member("delay_line", 2, seed=3, model={"units": 3}),
     member("delay_line", 3, seed=2, length=31, model={"units": 2}, recipe={"init": "hold"}),
 ]
-SIDE_BY_SIDE = Engine("vmap", workers=1)
 POPULATION = [*OTHERS[:3], TARGET, *OTHERS[3:]]
 
 
@@ -248,85 +246,3 @@ def test_an_error_in_a_listener_ends_the_job():
 
     with pytest.raises(RuntimeError, match="no"):
         train(POPULATION, Engine("map", lanes=4, workers=2), Breaks())
-
-
-# Everything trains
-
-
-def learns(tried, steps=30, longer=None):
-    """It trains to the end of the budget, and its weights move by what Adam can move them.
-
-    `longer`: a lag, at which another member trains beside it; then both have the same rows under `vmap`.
-    """
-    listener = Remembers()
-    both = [tried] if longer is None else [tried, replace(tried, lag=longer, length=None, recipe=tried.recipe, seed=1)]
-    results = train(both, ONE, listener)
-    if longer is not None:
-        for one, other in zip(results, train(both, SIDE_BY_SIDE), strict=True):
-            assert_same(one, other)
-            assert (one.scan, other.scan) == ("loop", "scan")
-    ended = results[0]
-    moved = np.abs(vector(ended) - start(tried))
-    assert np.isfinite(vector(ended)).all()
-    assert moved.max() > 1e-3
-    assert np.isfinite([ended.train_loss, ended.stretched, ended.score]).all()
-    assert ended.status in ("solved", "unsolved")
-    assert ended.steps == steps or ended.status == "solved"
-    return [values["train/loss"] for _, values in listener.points[tried]]
-
-
-@pytest.mark.parametrize(
-    ("model", "init"),
-    [
-        ({"cell": "GRUCell"}, None),
-        ({"cell": "SimpleCell"}, None),
-        ({"cell": "LSTMCell"}, "flax"),
-        ({"cell": "OptimizedLSTMCell"}, "forget_bias"),
-        ({"readout": "lstm"}, None),
-    ],
-    ids=str,
-)
-def test_every_cell_and_readout_learns(model, init):
-    tried = member("latch", 1, model={"units": 3} | model, recipe={"lr": 0.1, "init": init})
-    losses = learns(tried, longer=4 if model.get("cell") in ("GRUCell", "SimpleCell") else None)
-    assert losses[-1] < 0.97 * losses[0]
-
-
-@pytest.mark.parametrize("task", task_classes())
-def test_every_task_trains(task):
-    """The LSTM learns it, at two lags side by side as one after the other."""
-    lag = max(4, task_classes()[task]().smallest_lag)
-    learns(member(task, lag, recipe={"budget": 12}), 12, longer=lag + 3)
-
-
-@pytest.mark.parametrize(
-    "knobs",
-    [
-        {"task": "windows", "window": 3, "carry": "reset"},
-        {"task": "windows", "window": 3, "label": "last"},
-        {"task": "delay_line", "reals": True},
-        {"task": "count", "kind": "tokens"},
-    ],
-    ids=str,
-)
-def test_every_kind_of_data_trains(knobs):
-    learns(member(lag=6, recipe={"budget": 12}, **knobs), 12)
-
-
-def test_a_window_that_resets_cannot_be_solved_where_one_that_keeps_is():
-    """What the label asks is gone with the carry: the reset reaches the training program."""
-    both = [
-        member(
-            "windows",
-            5,
-            window=3,
-            carry=carry,
-            recipe={"budget": 300, "lr": 0.1, "batch": 32},
-            evaluation={"every": 50, "sequences": 256},
-        )
-        for carry in ("keep", "reset")
-    ]
-    keep, reset = train(both, ONE)
-    assert keep.status == "solved"
-    assert reset.status == "unsolved"
-    assert reset.best < 0.85  # two windows: at most 1/2 + 1/4
