@@ -82,7 +82,7 @@ class PopulationLauncher(Launcher):
     def _composed(self, overrides: Sequence[str], number: int) -> DictConfig:
         config = self.context.config_loader.load_sweep_config(self.config, list(overrides))
         with open_dict(config):
-            config.hydra.job.id = config.hydra.job.num = number
+            config.hydra.job.id, config.hydra.job.num = str(number), number
         return config
 
     def _trained(self, jobs: dict[int, Job]) -> Results:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra_base import BASE
 from omegaconf import OmegaConf
 from study_checks import ONE_LANE
 
@@ -20,7 +21,7 @@ SWEEPS = sorted(path.stem for path in (root() / "sweeps").glob("*.yaml"))
 
 def composed(*overrides: str):
     register()
-    with initialize_config_dir(str(root() / "conf"), version_base="1.3"):
+    with initialize_config_dir(str(root() / "conf"), **BASE):
         return values_of(compose("config", list(overrides)))
 
 
