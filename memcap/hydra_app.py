@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -33,6 +34,7 @@ from memcap.task_group import TaskSource
 HYDRAS_VALUE_ERRORS = ("Config group override", "Only one of --run", "The --resolve flag")
 
 
+@cache
 def register() -> None:
     """Give Hydra the defaults of every dataclass, so that they live in one place and unknown keys are refused."""
     os.environ["MEMCAP_ROOT"] = str(root())

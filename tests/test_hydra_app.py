@@ -170,20 +170,6 @@ def test_other_cells_and_axes_share_the_study(multirun):
     assert sorted(rows.select("cell", "units", "carry_numbers").rows()) == [("GRUCell", 1, 1), ("GRUCell", 2, 2)]
 
 
-@pytest.mark.parametrize("lags", ["5,6", "5"])
-def test_a_job_of_a_multirun_that_swept_widths_has_neither_frontier_nor_figure(multirun, lags):
-    """Also where it is the only one; the frontier is of the whole, which `memcap frontier` and `memcap figure` show."""
-    folder, _, _ = multirun
-    out = f"swept_{len(lags)}"
-    done = memcap(folder, "train", "-m", "task=latch", f"task.lag={lags}", "axes={model.units: [1, 2]}", f"out={out}", *TINY)
-    jobs = lags.count(",") + 1
-    assert done.status == 0
-    assert (done.out.count("Members"), done.out.count("\n2 members, ")) == (jobs, jobs)
-    assert "frontier" not in done.out
-    assert {p.name for p in (folder / out).iterdir()} == {"hydra", "rows", "weights"}
-    assert store.read(folder / out).height == 2 * jobs
-
-
 def test_a_bad_member_stops_all_jobs_of_a_multirun_before_any_trains(multirun):
     folder, arguments, _ = multirun
     before = files(folder)

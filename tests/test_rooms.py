@@ -24,6 +24,7 @@ LINES = [
     ("memcap.studies.outcome",),  # what a study says at its end
     ("memcap.console", "memcap.task_group"),
     ("memcap.report", "memcap.api"),
+    ("memcap.launchers",),
     ("memcap.hydra_app",),
     ("memcap.commands",),
     ("memcap.cli",),

@@ -20,7 +20,7 @@ from memcap.training.engine import train
 TINY = ["recipe.budget=40", "evaluation.every=20", "evaluation.sequences=64", "evaluation.stretch=2", "engine.workers=1"]
 MIXED = ["task=latch,delay_line", "task.lag=1,3", "model.units=1,2", "seed=range(0,2)"]
 WIDTHS = ["task=latch", "task.lag=3", "model.units=1,2,3,4"]
-OWN = ["compile_seconds", "run_seconds", "population", "finished", "study"]  # of a run, not of a member
+OWN = ["compile_seconds", "run_seconds", "population", "finished", "study", "program_steps"]  # of a run, not of a member
 
 
 @pytest.fixture(scope="module")
