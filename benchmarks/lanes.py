@@ -94,8 +94,10 @@ class Lanes:
         product: Any = jax.jit(lambda a, b: jnp.matmul(a, b, precision=backend.PRECISION))
         return Peaks(bandwidth, 2 * size**3 / best(lambda: product(left, right).block_until_ready(), seconds))
 
-    def time(self, point: Point, chunks: int) -> Timed | None:
+    def time(self, point: Point, chunks: int, together: bool = True) -> Timed | None:
         """As many lanes as the point has members, through a chunk that doesn't count and then through these.
+
+        Lanes run side by side, as on an accelerator, or one after another, as on a CPU.
 
         Returns None where the device's memory doesn't hold them.
 
@@ -103,15 +105,15 @@ class Lanes:
             RuntimeError: a member has not taken all its steps.
         """
         try:
-            return self._time(point, chunks)
+            return self._time(point, chunks, together)
         except jax.errors.JaxRuntimeError as error:
             if "RESOURCE_EXHAUSTED" not in str(error):
                 raise
             return None
 
-    def _time(self, point: Point, chunks: int) -> Timed | None:
+    def _time(self, point: Point, chunks: int, together: bool) -> Timed | None:
         members = point.resolved()
-        code = compiled(Program(Trainer(Shape.of(members[0]), *lengths(members[0]), together=True), point.members))
+        code = compiled(Program(Trainer(Shape.of(members[0]), *lengths(members[0]), together), point.members))
         if code.program.lanes < point.members:
             return None
         trainer = code.program.trainer
