@@ -51,7 +51,7 @@ def test_lanes_take_every_step():
 
 
 def test_lanes_that_memory_does_not_hold_are_told(monkeypatch):
-    def full(code, point, chunks):
+    def full(code, point, chunks, together):
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
 
     with monkeypatch.context() as small:
@@ -63,7 +63,7 @@ def test_lanes_that_memory_does_not_hold_are_told(monkeypatch):
 
 
 def test_any_other_error_is_raised(monkeypatch):
-    def broken(code, point, chunks):
+    def broken(code, point, chunks, together):
         raise jax.errors.JaxRuntimeError("INTERNAL: something else")
 
     monkeypatch.setattr(lanes.Lanes, "_time", broken)
