@@ -1,8 +1,4 @@
-"""What lanes side by side cost on a CPU, against one after another, as the lag grows.
-
-The former is the program of accelerators. It must cost about as much a step, and grow with the lag as the latter does: were a
-buffer with a time axis copied at each time step, it would grow with the lag's square.
-"""
+"""What lanes side by side cost on a CPU, against one after another, as the lag grows."""
 
 import argparse
 import statistics
@@ -17,7 +13,9 @@ from benchmarks.runner import Outcome, one_core
 from benchmarks.worker import Worker
 
 PEERS: tuple[str, ...] = ()
-MOST = 1.5  # times as much, at lag 50
+# Times as much, at lag 50. Lanes side by side are the program of accelerators: were a buffer with a time axis copied at each time
+# step, it would grow with the lag's square.
+MOST = 1.5
 
 
 @dataclass(frozen=True)
