@@ -45,15 +45,19 @@ def _counted(jaxpr: Jaxpr) -> Iterator[Work]:
     """The work of each product and each loop."""
     for equation in jaxpr.eqns:
         name, parameters, repeated = equation.primitive.name, equation.params, 1
+        given, made = ([_shape(value) for value in values] for values in (equation.invars, equation.outvars))
         if name == "dot_general":
             (contracted, _), _ = parameters["dimension_numbers"]
-            terms = math.prod(equation.invars[0].aval.shape[axis] for axis in contracted)
-            yield Work(2.0 * terms * math.prod(equation.outvars[0].aval.shape), ())
+            yield Work(2.0 * made[0].size * math.prod(given[0].shape[axis] for axis in contracted), ())
         if name == "scan":
             constants, carried, repeated = parameters["num_consts"], parameters["num_carry"], parameters["length"]
-            rows = [*equation.invars[constants + carried :], *equation.outvars[carried:]]
-            yield Work(0.0, tuple(float(row.aval.size * row.aval.dtype.itemsize) for row in rows))
+            rows = [*given[constants + carried :], *made[carried:]]
+            yield Work(0.0, tuple(float(row.size * row.dtype.itemsize) for row in rows))
         for part in jax.tree.leaves(list(parameters.values()), is_leaf=lambda part: isinstance(part, (ClosedJaxpr, Jaxpr))):
             if isinstance(part, (ClosedJaxpr, Jaxpr)):
                 for inner in _counted(part.jaxpr if isinstance(part, ClosedJaxpr) else part):
                     yield Work(repeated * inner.operations, inner.buffers)
+
+
+def _shape(value: Any) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(value.aval.shape, value.aval.dtype)
