@@ -1,7 +1,8 @@
 """The script of one contestant of the study benchmark: one process, a loop over the runs, one model a run.
 
 `python -m benchmarks.loop CONTESTANT PLAN`, the plan being JSON, prints one line of JSON: seconds by phase. `engine` is memcap's
-own engine, called as a library. Nothing of memcap is imported for the others, and no other's library for anyone.
+own engine in one process, called as a library, `workers` the same with a worker a core; `vmap` is Flax linen with the seeds of
+a shape side by side. Nothing of memcap is imported for the others, and no other's library for anyone.
 """
 
 import json
@@ -11,6 +12,8 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import product
 
 import numpy as np
 
@@ -98,6 +101,28 @@ def peers(name: str, plan: StudyPlan) -> dict[str, float]:
     return phases.seconds
 
 
+def side_by_side(plan: StudyPlan) -> dict[str, float]:
+    """The study by Flax linen, a program for every length and width, in which all seeds train under `vmap`."""
+    phases = Phases()
+    with phases("import"):
+        import jax
+
+        from benchmarks.peers.linen import Linen
+        from benchmarks.peers.optax_loop import SideBySide
+    jax.monitoring.register_event_duration_secs_listener(phases.compiled)
+    seeds = range(plan.seeds)
+    for length, units in product(plan.lengths, plan.units):
+        with phases("data"):
+            batches = [latch(plan.steps, length, plan.batch, seed) for seed in seeds]
+        with phases("build"):
+            runs = SideBySide(Linen(plan.shape(length, units), LR, CLIP, seed=0), seeds)
+        with phases("data"):
+            runs.load(batches)
+        with phases("train"):
+            runs.run(plan.steps)
+    return phases.seconds
+
+
 def overrides(plan: StudyPlan) -> list[str]:
     """The study as arguments of `memcap train`. Its only evaluation is at the end of the budget, so nothing stops earlier."""
     axes = f"{{task.lag: {[t - 2 for t in plan.lengths]}, model.units: {list(plan.units)}, seed: {plan.seeds}}}"
@@ -106,8 +131,8 @@ def overrides(plan: StudyPlan) -> list[str]:
     return ["task=latch", f"axes={axes}", *recipe.split(), *budget.split(), "engine.workers=1"]
 
 
-def engine(plan: StudyPlan) -> dict[str, float]:
-    """memcap's study as a script: no command line, no Hydra, no rows and no figure."""
+def engine(plan: StudyPlan, workers: int = 1) -> dict[str, float]:
+    """memcap's study as a script: no command line, no Hydra, no rows and no figure. `workers` as in `engine.workers`."""
     phases = Phases()
     with phases("import"):
         from memcap import backend
@@ -128,9 +153,9 @@ def engine(plan: StudyPlan) -> dict[str, float]:
         )
         for length, units, seed in plan.runs
     ]
-    ended = train(members, Engine(workers=1))
+    ended = train(members, Engine(workers=workers))
     assert all(each.steps == plan.steps for each in ended)
-    phases.seconds["compile"] = sum({each.member.model.units: each.compile_seconds for each in ended}.values())
+    phases.seconds["compile"] = sum({(each.program_units, each.program_steps): each.compile_seconds for each in ended}.values())
     phases.seconds["train"] = sum(each.run_seconds for each in ended)
     return phases.seconds
 
@@ -139,7 +164,8 @@ def main(name: str, plan: str) -> None:
     """Run one contestant's script."""
     values = json.loads(plan)
     made = StudyPlan(**values | {field: tuple(values[field]) for field in ("lengths", "units")})
-    print(json.dumps(engine(made) if name == "engine" else peers(name, made)))
+    scripts = {"engine": engine, "workers": partial(engine, workers=0), "vmap": side_by_side}
+    print(json.dumps(scripts.get(name, partial(peers, name))(made)))
 
 
 def arguments(name: str, plan: StudyPlan) -> list[str]:

@@ -25,19 +25,22 @@ class Ceilings:
     small: float
 
 
-def floor(shape: Shape, ceilings: Ceilings) -> float:
-    """Seconds that a step takes at the ceilings.
+def products(shape: Shape) -> int:
+    """Operations of a step's products, a multiply-add being two.
 
     Recurrent products are 2 * 4 H^2 operations a step and sequence, three times: forward, and two in the backward pass. Symbols
-    cost nothing: their product is a look-up. Of the gates five tanh an element are counted (a sigmoid is one), forward only.
-    Where every step is answered the read-out's three products are added. Left out, as in any floor: the other elementwise work,
-    the softmax, and Adam.
+    cost nothing: their product is a look-up. Where every step is answered the read-out's three products are added.
     """
     rows = shape.steps * shape.batch
-    products = 24 * rows * shape.units**2
-    if shape.every:
-        products += 6 * rows * shape.units * shape.outputs
-    return products / ceilings.peak + 5 * rows * shape.units * ceilings.tanh
+    return 24 * rows * shape.units**2 + (6 * rows * shape.units * shape.outputs if shape.every else 0)
+
+
+def floor(shape: Shape, ceilings: Ceilings) -> float:
+    """Seconds that a step takes at the ceilings: its products, and of the gates five tanh an element, forward only.
+
+    A sigmoid is a tanh. Left out, as in any floor: the other elementwise work, the softmax, and Adam.
+    """
+    return products(shape) / ceilings.peak + 5 * shape.steps * shape.batch * shape.units * ceilings.tanh
 
 
 class Roofline:
@@ -63,8 +66,8 @@ class Roofline:
         product: Any = jax.jit(jnp.matmul)
         on_device = jnp.asarray(left), jnp.asarray(right)
         peaks = {
-            "NumPy": 2 * size**3 / _best(lambda: left @ right, seconds),
-            "XLA": 2 * size**3 / _best(lambda: product(*on_device).block_until_ready(), seconds),
+            "NumPy": 2 * size**3 / best(lambda: left @ right, seconds),
+            "XLA": 2 * size**3 / best(lambda: product(*on_device).block_until_ready(), seconds),
         }
         peak_of = max(peaks, key=lambda name: peaks[name])
 
@@ -72,16 +75,16 @@ class Roofline:
         elements = jnp.asarray(normal(1 << 15))  # 128 KiB in, 128 KiB out
         # Out of place, from an input that each pass shifts: written over its own input it would not be vectorised.
         tanh: Any = jax.jit(lambda x: lax.fori_loop(0, loops, lambda k, _: jnp.tanh(x + 1e-6 * k), x))
-        tanh_seconds = _best(lambda: tanh(elements).block_until_ready(), seconds) / (loops * elements.size)
+        tanh_seconds = best(lambda: tanh(elements).block_until_ready(), seconds) / (loops * elements.size)
 
         a, b = jnp.asarray(normal(32, 128).T), jnp.asarray(normal(32, 128))
         # Each product depends on the one before, or the compiler would do it once.
         chained: Any = jax.jit(lambda a, b: lax.fori_loop(0, loops, lambda _, c: (a + c[:, :32]) @ b, jnp.zeros((128, 128))))
-        small = loops * 2 * 128 * 32 * 128 / _best(lambda: chained(a, b * 1e-3).block_until_ready(), seconds)
+        small = loops * 2 * 128 * 32 * 128 / best(lambda: chained(a, b * 1e-3).block_until_ready(), seconds)
         return Ceilings(peaks[peak_of], peak_of, tanh_seconds, small)
 
 
-def _best(work: Callable[[], object], seconds: float) -> float:
+def best(work: Callable[[], object], seconds: float) -> float:
     """The shortest of the repeats that fit in `seconds`, after one that compiles."""
     work()
     best, end = float("inf"), time.perf_counter() + seconds

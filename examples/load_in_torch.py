@@ -33,6 +33,6 @@ class Net(nn.Module):
 if __name__ == "__main__":
     net = Net(sys.argv[1])
     symbols = torch.randint(net.lstm.input_size, (1, 30), generator=torch.Generator().manual_seed(0))
-    outputs = net(nn.architecture.one_hot(symbols, net.lstm.input_size).float())
+    outputs = net(nn.functional.one_hot(symbols, net.lstm.input_size).float())
     print("inputs ", *symbols[0].tolist())
     print("classes", *outputs[0].argmax(-1).tolist())

@@ -25,14 +25,30 @@ class Recipe:
     init: str | None = knob(None, "start of the weights", choices=(*PRESETS, "flax"))
     forget_bias: float | None = knob(None, "forget bias, for init=forget_bias", at_least=-100, at_most=100)
     lr: float | None = knob(None, "peak learning rate of Adam", above=0, at_most=10)
-    schedule: str | None = knob(None, "learning rate after warmup", choices=("constant", "cosine"))
+    schedule: str | None = knob(
+        None,
+        "learning rate after warmup; arrive: a cosine once the curriculum has arrived",
+        choices=("constant", "cosine", "arrive"),
+    )
     warmup: int | None = knob(None, "steps of linear warmup", at_least=0, at_most=MOST)
     batch: int | None = knob(None, "sequences a step", at_least=1)
     clip: float | None = knob(None, "global norm at which a gradient is clipped", above=0)
     budget: int | None = knob(None, "most training steps that a member may take", at_least=1, at_most=MOST)
+    falls_above: int | None = knob(
+        None, "lag above which the learning rate is `lr` times this over the lag; null: nowhere", at_least=1, before=None
+    )
+    curriculum: float | None = knob(
+        None, "share of the lag that training starts from; null: no curriculum", above=0, at_most=1, before=None
+    )
+    advance: float | None = knob(None, "running accuracy at which the front rises", above=0, at_most=1, before=None)
+    deadline: float | None = knob(None, "share of the budget at which the front has arrived", above=0, at_most=1, before=None)
 
     def __post_init__(self) -> None:
         check(self, "recipe")
+
+    def peak(self, lag: int) -> float:
+        """The peak learning rate at a lag."""
+        return (self.lr or 0.0) * min(1.0, (self.falls_above or lag) / lag)
 
 
 def root() -> Path:
@@ -103,7 +119,8 @@ def complete(recipe: Recipe, task: Task, lag: int, cell: str) -> Recipe:
     """
     name = recommended(task, lag) if recipe.name == "auto" else recipe.name
     set_here = {k: v for k, v in asdict(recipe).items() if v is not None and k != "name"}
-    needed = [f.name for f in fields(Recipe) if f.name not in ("name", "forget_bias")]
+    optional = {"name", "forget_bias", *(f.name for f in fields(Recipe) if f.metadata["before"] is None)}
+    needed = [f.name for f in fields(Recipe) if f.name not in optional]
     if "init" in set_here and set_here["init"] != "forget_bias":
         set_here.setdefault("forget_bias", None)  # the file's bias belonged to the file's initialiser
     in_file = {} if _file(name) is None and all(k in set_here for k in needed) else recipe_file(name)
@@ -111,6 +128,12 @@ def complete(recipe: Recipe, task: Task, lag: int, cell: str) -> Recipe:
     missing = [k for k in needed if getattr(recipe, k) is None]
     if missing:
         raise UserError(f"recipe.{missing[0]}: not set; give it a value in conf/recipe/{name}.yaml")
+    curriculum = {k: getattr(recipe, k) for k in ("curriculum", "advance", "deadline")}
+    if any(v is None for v in curriculum.values()) and (set(curriculum.values()) != {None} or recipe.schedule == "arrive"):
+        absent = next(k for k, v in curriculum.items() if v is None)
+        raise UserError(f"recipe.{absent}: not set; curriculum, advance and deadline go together, and schedule=arrive needs them")
+    if recipe.curriculum is not None and task.loss != "classes":
+        raise UserError(f"recipe.curriculum={recipe.curriculum}: needs an accuracy to advance by; {task.name} has an error")
     if recipe.init == "flax":
         if not cell_class(cell).own_start:
             raise UserError(

@@ -9,6 +9,8 @@ import polars as pl
 import pytest
 
 from memcap import cli
+from memcap.config import Evaluation
+from memcap.training.verdict import criterion, rule
 
 ROOT = Path(__file__).parent.parent
 SHORT = ["recipe.budget=2", "evaluation.sequences=16", "evaluation.stretch=1"]
@@ -47,6 +49,10 @@ def test_command(command, folder, monkeypatch, capfd):
         words[1] = pl.read_parquet(shard)["key"][0]
     cli.main(words)
     assert capfd.readouterr().out.strip()
+
+
+def test_the_rule_by_which_members_are_judged_stands_there_as_the_code_has_it():
+    assert rule(criterion("accuracy", 0.99), Evaluation()) in " ".join((ROOT / "README.md").read_text().split())
 
 
 def test_every_command_is_one_of_these():

@@ -1,6 +1,7 @@
 """What the plain JAX contestants share: optax, and a jitted loop over the batches of a slice with its state donated."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -85,3 +86,27 @@ class OptaxPeer(Peer):
     def scores(self, inputs: np.ndarray) -> np.ndarray:
         """Jitted, as training is."""
         return np.asarray(self._forward(self.params, one_hot(inputs, self.shape.features)))
+
+
+class SideBySide:
+    """Runs that differ in their seed and their batches, side by side under `vmap`.
+
+    Args:
+        peer: one of them.
+        seeds: of all.
+    """
+
+    def __init__(self, peer: OptaxPeer, seeds: Sequence[int]):
+        self.peer = peer
+        self.params = jax.jit(jax.vmap(lambda seed: peer.init(jax.random.key(seed))))(np.asarray(seeds))
+        self.state = jax.jit(jax.vmap(peer.optimizer.init))(self.params)
+        self._train = jax.jit(jax.vmap(peer._steps, in_axes=(0, 0, 0, None)), donate_argnums=(0, 1))
+
+    def load(self, batches: Sequence[Batches]) -> None:
+        """Those of each run, to the device, one-hot."""
+        stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *map(self.peer._laid_out, batches))
+        self.batches = jax.block_until_ready(stacked)
+
+    def run(self, steps: int) -> None:
+        """As a peer's, for all at once."""
+        self.params, self.state = jax.block_until_ready(self._train(self.params, self.state, self.batches, np.int32(steps)))

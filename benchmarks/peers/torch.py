@@ -1,4 +1,6 @@
-"""PyTorch: `torch.nn.LSTM`, eager, time-major, with fused Adam."""
+"""PyTorch: `torch.nn.LSTM`, eager, time-major, with fused Adam. By cuDNN on a GPU, unless JAX is told to stay on the CPU."""
+
+import os
 
 import numpy as np
 import torch
@@ -7,6 +9,8 @@ from torch import nn
 from benchmarks.peers.base import BETA_1, BETA_2, EPSILON, Batches, Peer, Shape, Weights, one_hot
 
 IGNORED = -100  # the class that torch's cross entropy leaves out
+DEVICE = "cuda" if torch.cuda.is_available() and os.environ.get("JAX_PLATFORMS") != "cpu" else "cpu"
+torch.backends.cudnn.allow_tf32 = False  # cuDNN would round the factors of products, as nobody else does
 
 
 class Torch(Peer):
@@ -16,8 +20,8 @@ class Torch(Peer):
         super().__init__(shape, lr, clip, seed)
         torch.set_num_threads(1)
         torch.manual_seed(seed)
-        self.lstm = nn.LSTM(shape.features, shape.units)
-        self.readout = nn.Linear(shape.units, shape.outputs)
+        self.lstm = nn.LSTM(shape.features, shape.units, device=DEVICE)
+        self.readout = nn.Linear(shape.units, shape.outputs, device=DEVICE)
         self.lstm.bias_hh_l0.requires_grad_(False).zero_()
         self.parameters = [self.lstm.weight_ih_l0, self.lstm.weight_hh_l0, self.lstm.bias_ih_l0, *self.readout.parameters()]
         self._fresh_optimizer()
@@ -28,9 +32,10 @@ class Torch(Peer):
     def _laid_out(self, batches: Batches) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """A pair a batch: (T, B, F) floats, and (B,) or (T B,) classes."""
         dtype = np.float64 if self.lstm.weight_ih_l0.dtype == torch.float64 else np.float32
-        inputs = torch.from_numpy(one_hot(batches.inputs, self.shape.features, dtype))
+        inputs = torch.from_numpy(one_hot(batches.inputs, self.shape.features, dtype)).to(DEVICE)
         targets = batches.targets if batches.mask is None else np.where(batches.mask, batches.targets, IGNORED)
-        return list(zip(inputs, torch.from_numpy(targets.reshape(len(targets), -1).astype(np.int64)), strict=True))
+        classes = torch.from_numpy(targets.reshape(len(targets), -1).astype(np.int64)).to(DEVICE)
+        return list(zip(inputs, classes, strict=True))
 
     def load(self, batches: Batches) -> None:
         """As tensors."""
@@ -43,7 +48,7 @@ class Torch(Peer):
 
     def _loss(self, inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         logits = self._logits(inputs).reshape(-1, self.shape.outputs)
-        return nn.architecture.cross_entropy(logits, targets, ignore_index=IGNORED)
+        return nn.functional.cross_entropy(logits, targets, ignore_index=IGNORED)
 
     def run(self, steps: int) -> None:
         """The loop that PyTorch's tutorials write."""
@@ -52,6 +57,8 @@ class Torch(Peer):
             self._loss(*self.batches[k % len(self.batches)]).backward()
             nn.utils.clip_grad_norm_(self.parameters, self.clip, foreach=True)
             self.optimizer.step()
+        if DEVICE == "cuda":
+            torch.cuda.synchronize()
 
     def set_weights(self, weights: Weights) -> None:
         """Kernels are transposed; gates are in the same order."""
@@ -77,11 +84,11 @@ class Torch(Peer):
     def scores(self, inputs: np.ndarray) -> np.ndarray:
         """Without a graph."""
         with torch.no_grad():
-            return self._logits(torch.from_numpy(one_hot(inputs, self.shape.features))).numpy()
+            return self._logits(torch.from_numpy(one_hot(inputs, self.shape.features)).to(DEVICE)).cpu().numpy()
 
 
 def _named(tensors: list[torch.Tensor]) -> Weights:
-    kernel, recurrent, bias, readout, readout_bias = (tensor.numpy().copy() for tensor in tensors)
+    kernel, recurrent, bias, readout, readout_bias = (tensor.cpu().numpy().copy() for tensor in tensors)
     return {
         "cell": {"kernel": kernel.T, "recurrent": recurrent.T, "bias": bias},
         "readout": {"kernel": readout.T, "bias": readout_bias},

@@ -1,1 +1,1 @@
-"""What is said about trained networks: thresholds and intervals, reference lines, memory curves, noise."""
+"""What is said about trained networks: thresholds and intervals, the frontier, reference lines, the answer."""

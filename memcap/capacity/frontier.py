@@ -27,7 +27,7 @@ CELL = ["task", "knobs", "lag", "length", "cell", "readout"]
 # Members judged by different rules are no further seeds of each other.
 VERDICT = ["threshold", "evaluation_sequences", "evaluation_every", "evaluation_successive"]
 RECIPE = ["recipe", "init", "input_bias", "forget_bias", "output_bias", "gain", "orthogonal"]
-RECIPE += ["lr", "schedule", "warmup", "batch", "clip", "budget"]
+RECIPE += ["lr", "schedule", "warmup", "batch", "clip", "budget", "falls_above", "curriculum", "advance", "deadline"]
 
 
 @dataclass(frozen=True)

@@ -233,7 +233,8 @@ class LSTM(Cell):
 
     def __call__(self, carry: Any, inputs: jax.Array) -> tuple[Any, jax.Array]:
         """One step: carry (c, h), inputs (B, F) -> carry, h (B, U)."""
-        return lstm_step(self.kernel[...], self.recurrent[...], self.bias[...], carry, inputs)
+        kernel = self.kernel[...]
+        return lstm_step(kernel, self.recurrent[...], self.bias[...], carry, inputs.astype(kernel.dtype))
 
     def initialize_carry(self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None) -> Any:
         """Zeros: (c, h), each (*batch, U)."""
@@ -258,8 +259,12 @@ class LSTM(Cell):
             return super().scan(carry, inputs, length, flows, every=every, reset=reset, readout=readout, how=how)
         c, h = carry
         weights = self.kernel[...], self.recurrent[...], self.bias[...]
+        dtype = weights[0].dtype
+        inputs = inputs if inputs.ndim == 2 else inputs.astype(dtype)
+        flows = None if flows is None else flows.astype(dtype)
+        fused = every and flows is None and readout is not None and readout.dtype == dtype
+        within = readout if fused else None
         options = Options(every=every, reset=reset, static=how == "scan")
-        within = readout if every and flows is None else None
         (c, h), outputs = lstm_scan(options, *weights, within, (c.T, h.T), inputs, length, flows)
         outputs = h if outputs is None else outputs
         if readout is not None and within is None:

@@ -72,10 +72,11 @@ def plain_scan(
     def one_step(state: Any, row: Any) -> tuple[Any, Any]:
         carry, last = state
         t, x, flow = row
+        entered = carry
         if flow is not None:  # a window begins: nothing flows in, or no gradient flows back
             cut = jax.tree.map(jnp.zeros_like if reset else lax.stop_gradient, carry)
-            carry = jax.tree.map(lambda there, here: jnp.where(flow == 0, there, here), cut, carry)
-        new, output = step(weights, carry, x)
+            entered = jax.tree.map(lambda there, here: jnp.where(flow == 0, there, here), cut, carry)
+        new, output = step(weights, entered, x)
         counts = t < length
         carry = jax.tree.map(lambda after, before: jnp.where(counts, after, before), new, carry)
         last = jnp.where(counts, output, last)

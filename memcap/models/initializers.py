@@ -31,6 +31,12 @@ def open_gate_relaxed(lag: int, length: int) -> Init:
     return Init(input=2.0, forget=0.0, output=2.0)
 
 
+def half_open(lag: int, length: int) -> Init:
+    """Input and output gates open, forget gate a little shut, candidate block a little above orthogonal: for the curriculum."""
+    del lag, length
+    return Init(input=2.0, forget=-1.0, output=2.0, gain=1.1)
+
+
 def hold(lag: int, length: int) -> Init:
     """Forget bias log(lag + 1) + 1 and input bias its negative: one unit latches a bit at every lag that was tried."""
     del length
@@ -44,7 +50,7 @@ def chrono(lag: int, length: int) -> Init:
     return Init(spread=float(max(length - 1, 2)))
 
 
-PRESETS = {f.__name__: f for f in (forget_bias, open_gate, open_gate_relaxed, hold, chrono)}
+PRESETS = {f.__name__: f for f in (forget_bias, open_gate, open_gate_relaxed, half_open, hold, chrono)}
 
 
 def preset(name: str, lag: int, length: int, bias: float | None = None) -> Init:

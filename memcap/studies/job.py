@@ -30,6 +30,7 @@ from memcap.tracking import Tracker
 from memcap.training.engine import Chunk, Listener, Result, train
 
 SECONDS_BETWEEN_WRITES = 5.0
+TRAINING = ("lr", "schedule", "warmup", "batch", "clip", "budget", "falls_above", "curriculum", "advance", "deadline")
 ROWS_OF_A_SHARD = 256  # a shard is rewritten whole until it has as many
 
 
@@ -76,7 +77,7 @@ def row(ended: Result, study: str, population: str) -> dict[str, Any]:
         "output_bias": None if init is None else init.output,
         "gain": None if init is None else init.gain,
         "orthogonal": None if init is None else init.orthogonal,
-        **{name: getattr(recipe, name) for name in ("lr", "schedule", "warmup", "batch", "clip", "budget")},
+        **{name: getattr(recipe, name) for name in TRAINING},
         "status": ended.status,
         "solved": solved,
         "steps": ended.steps,

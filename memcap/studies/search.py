@@ -39,6 +39,12 @@ def needed(seeds: int) -> tuple[int, int]:
     return (seeds + 1) // 2, max(1, 9 * seeds // 10)
 
 
+def search_of(member: Member) -> tuple[Hashable, ...]:
+    """What the members of one search have in common: all but width and seed; the recipe is last."""
+    network = member.model.cell, member.model.readout
+    return member.task, member.lag, member.length, network, member.evaluation, member.recipe
+
+
 class Search:
     """The widths and seeds of one task, lag and recipe. Widths go by their place in `widths`.
 
@@ -166,8 +172,7 @@ class Bisect:
     def __init__(self, members: Iterable[Member], known: Mapping[Member, bool]):
         groups: dict[tuple[Hashable, ...], list[Member]] = {}
         for m in dict.fromkeys(members):
-            network = m.model.cell, m.model.readout
-            groups.setdefault((m.task, m.lag, m.length, network, m.evaluation, m.recipe), []).append(m)
+            groups.setdefault(search_of(m), []).append(m)
         places = {kind[:-1] for kind in groups}
         if len(places) < len(groups):
             first = next(group[0] for kind, group in groups.items() if [k[:-1] for k in groups].count(kind[:-1]) > 1)

@@ -45,6 +45,10 @@ SCHEMA: dict[str, Any] = {
     "batch": pl.Int64,
     "clip": pl.Float64,
     "budget": pl.Int64,
+    "falls_above": pl.Int64,  # null: the learning rate is the same at every lag
+    "curriculum": pl.Float64,  # null: none
+    "advance": pl.Float64,
+    "deadline": pl.Float64,
     "status": pl.String,  # solved, unsolved, diverged
     "solved": pl.Boolean,
     "steps": pl.Int64,  # taken
@@ -85,7 +89,7 @@ SCHEMA: dict[str, Any] = {
 
 
 # Columns that came after rows were published: null where a table lacks them. One that lacks another column holds no rows.
-LATER = ("scan", "program_units", "program_steps", "matmul_precision")
+LATER = ("falls_above", "curriculum", "advance", "deadline", "scan", "program_units", "program_steps", "matmul_precision")
 FIRST = tuple(name for name in SCHEMA if name not in LATER)
 
 

@@ -151,7 +151,7 @@ def information_floor(task: Task, facts: Facts, bits_per_unit: int) -> int:
 def one_per_number(facts: Facts, numbers_per_unit: int) -> int:
     """Units that own one carry number for each symbol held at the worst moment.
 
-    A theorem for linear cells and reals, an empirical edge for the LSTM: a reference line, never a floor.
+    A theorem for linear cells and reals; for others a reference line, never a floor.
     """
     return max(1, math.ceil(facts.held / numbers_per_unit))
 

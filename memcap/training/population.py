@@ -14,7 +14,7 @@ import numpy as np
 
 from memcap.config import Member
 from memcap.training.program import Compiled, Program, compiled
-from memcap.training.step import EvalOperands
+from memcap.training.state import EvalOperands
 from memcap.training.verdict import Verdict
 
 

@@ -19,7 +19,9 @@ from jax import lax
 
 from memcap import backend
 from memcap.config import Engine, Member
-from memcap.training.step import EvalOperands, Shape, Trainer, TrainOperands, TrainState
+from memcap.training.curriculum import Plan
+from memcap.training.state import EvalOperands, TrainOperands, TrainState
+from memcap.training.step import Shape, Trainer
 
 MEMBERS = "members"  # the axis of the device mesh
 # Less of LLVM's work, for CPUs. An evaluation compiles in two thirds of the time and runs as fast. So does training on at most 32
@@ -98,7 +100,10 @@ class Program:
             return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((self.lanes, *leaf.shape), leaf.dtype, sharding=place), value)
 
         number, real, key = np.int32(0), np.float32(0), np.zeros(2, np.uint32)
-        operands = TrainOperands(key, number, number, real, number, np.bool_(False), number)
+        plan: Any = ()
+        if self.shape.curriculum:
+            plan = Plan(number, real, real, np.bool_(False), np.zeros(self.trainer.steps + 1, np.int32))
+        operands = TrainOperands(key, number, number, real, number, np.bool_(False), number, plan)
         return stacked(self.trainer.blank()), stacked(operands), stacked(EvalOperands(key, number, number, number))
 
 

@@ -6,7 +6,7 @@ Data are drawn inside: the stream of a member depends on its seed, lag and units
 
 import hashlib
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +18,8 @@ from memcap.cells import How
 from memcap.config import Evaluation, Member
 from memcap.models.network import Architecture
 from memcap.tasks import Batch, Task
+from memcap.training import curriculum
+from memcap.training.state import EvalOperands, Progress, TrainOperands, TrainState
 
 EVALUATION_BATCH = 256
 TRAIN, EVALUATE, STRETCH = 0, 1, 2  # streams of a member's key
@@ -33,6 +35,7 @@ class Shape:
         batch: sequences a training step.
         clip: global gradient norm at which a gradient is clipped.
         evaluation: when a member counts as solved.
+        curriculum: whether members train at a front that moves up to their lag.
     """
 
     task: Task
@@ -40,6 +43,7 @@ class Shape:
     batch: int
     clip: float
     evaluation: Evaluation
+    curriculum: bool = False
 
     @classmethod
     def of(cls, member: Member) -> "Shape":
@@ -47,7 +51,7 @@ class Shape:
         recipe = member.recipe
         assert recipe.batch is not None
         assert recipe.clip is not None
-        return cls(member.task, member.architecture, recipe.batch, recipe.clip, member.evaluation)
+        return cls(member.task, member.architecture, recipe.batch, recipe.clip, member.evaluation, recipe.curriculum is not None)
 
     def at_width(self, units: int) -> "Shape":
         """The same with another number of units."""
@@ -57,46 +61,6 @@ class Shape:
     def name(self) -> str:
         """16 hex digits."""
         return hashlib.sha256(repr(self).encode()).hexdigest()[:16]
-
-
-class TrainOperands(NamedTuple):
-    """What may differ between the members of one program. `key`: (2,) uint32, of the training stream; the others are scalars."""
-
-    key: Any
-    lag: Any
-    length: Any
-    lr: Any
-    warmup: Any
-    cosine: Any
-    budget: Any
-
-
-class EvalOperands(NamedTuple):
-    """What an evaluation of one member draws. `key`: (2,) uint32; `blocks` of sequences, 0 where none is wanted."""
-
-    key: Any
-    lag: Any
-    length: Any
-    blocks: Any
-
-
-class Progress(NamedTuple):
-    """How far a member is; scalars. `train_score` is a running mean over about 10 steps."""
-
-    step: Any
-    running: Any
-    train_score: Any
-
-
-class TrainState(NamedTuple):
-    """State of one member in flight. `progress.running` ends where the loss or a weight is no longer finite.
-
-    Weights, and Adam's moments in `optimizer`, are one flat (P,) vector each: fewer and larger operations to compile and run.
-    """
-
-    weights: Any
-    optimizer: Any
-    progress: Progress
 
 
 @jax.jit
@@ -171,7 +135,8 @@ class Trainer:
         weights = np.zeros(self.shape.architecture.parameters(), np.float32)
         state = jax.eval_shape(self.optimizer.init, weights)
         optimizer = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), state)
-        return TrainState(weights, optimizer, Progress(np.int32(0), np.bool_(False), np.float32(np.nan)))
+        front = curriculum.Front(np.int32(0), np.float32(0), np.int32(0)) if self.shape.curriculum else ()
+        return TrainState(weights, optimizer, Progress(np.int32(0), np.bool_(False), np.float32(np.nan), front))
 
     def fresh(self, member: Member) -> TrainState:
         """The state of a member that is about to start."""
@@ -180,7 +145,8 @@ class Trainer:
         if own != shared:
             weights = own.resized(weights, shared.model.units)
         blank = self.blank()
-        progress = blank.progress._replace(running=np.bool_(True))
+        front = curriculum.start(curriculum.plan(member, self.steps), member.lag) if self.shape.curriculum else ()
+        progress = blank.progress._replace(running=np.bool_(True), front=front)
         return blank._replace(weights=shared.flatten(weights), progress=progress)
 
     def weights(self, member: Member, vector: np.ndarray) -> dict[str, Any]:
@@ -195,10 +161,11 @@ class Trainer:
         return TrainOperands(
             self._key(member, TRAIN, 0),
             *(np.int32(v) for v in (member.lag, member.length)),
-            np.float32(recipe.lr),
+            np.float32(recipe.peak(member.lag)),
             np.int32(recipe.warmup or 0),
             np.bool_(recipe.schedule == "cosine"),
             np.int32(recipe.budget or 0),
+            curriculum.plan(member, self.steps) if self.shape.curriculum else (),
         )
 
     def held_out(self, member: Member, index: int) -> EvalOperands:
@@ -223,6 +190,13 @@ class Trainer:
         _, outputs = network(batch.inputs, length, boundary=batch.boundary, every=every, reset=task.reset_carry, how=self.how)
         return tally(task, outputs, batch)
 
+    def asked(self, state: TrainState, operands: TrainOperands) -> tuple[Any, Any]:
+        """Lag and length of the sequences that a member trains on next: its own, or those of its curriculum's front."""
+        if not self.shape.curriculum:
+            return operands.lag, operands.length
+        lag = state.progress.front.lag
+        return lag, operands.plan.lengths[lag]
+
     def update(self, state: TrainState, operands: TrainOperands, batch: Batch, on: Any = True) -> tuple[TrainState, jax.Array]:
         """One training step of one member on a batch. Returns the state and the batch's mean loss.
 
@@ -234,13 +208,16 @@ class Trainer:
         """
 
         def mean_loss(weights: Any) -> tuple[jax.Array, jax.Array]:
-            loss, score, due = self._run(weights, batch, operands.length)
+            loss, score, due = self._run(weights, batch, self.asked(state, operands)[1])
             return loss / due, score / due
 
         (loss, score), gradient = jax.value_and_grad(mean_loss, has_aux=True)(state.weights)
         direction, optimizer = self.optimizer.update(gradient, state.optimizer)
         progress = state.progress
-        weights = state.weights - rate(operands, progress.step) * cast(jax.Array, direction)
+        speed = rate(operands, progress.step)
+        if self.shape.curriculum:
+            speed = speed * curriculum.share_of_rate(progress.front, operands.plan, progress.step, operands.budget)
+        weights = state.weights - speed * cast(jax.Array, direction)
         finite = jnp.isfinite(loss) & jnp.isfinite(weights).all()
         # A diverged member keeps its last finite weights and stops here.
         taken = finite & progress.running & on
@@ -248,10 +225,16 @@ class Trainer:
             lambda new, old: jnp.where(taken, new, old), (weights, optimizer), (state.weights, state.optimizer)
         )
         mean = jnp.where(jnp.isnan(progress.train_score), score, 0.9 * progress.train_score + 0.1 * score)
-        progress = progress._replace(
+        front = progress.front
+        if self.shape.curriculum:
+            moved = curriculum.moved(front, operands.plan, operands.lag, progress.step + 1, score)
+            mean = jnp.where(front.lag < operands.lag, jnp.nan, mean)  # a score at another lag asks for no evaluation
+            front = jax.tree.map(lambda new, old: jnp.where(taken, new, old), moved, front)
+        progress = Progress(
             step=progress.step + taken,
             running=jnp.where(on, finite & progress.running, progress.running),
             train_score=jnp.where(taken, mean, progress.train_score),
+            front=front,
         )
         return TrainState(weights, optimizer, progress), loss
 
@@ -265,7 +248,7 @@ class Trainer:
 
         def drawn(state: TrainState) -> Batch:
             key = jax.random.fold_in(jax.random.wrap_key_data(operands.key), state.progress.step)
-            return self.shape.task.sample(key, operands.lag, operands.length, self.steps, self.shape.batch)
+            return self.shape.task.sample(key, *self.asked(state, operands), self.steps, self.shape.batch)
 
         if self.together:  # a trip count that all share; those that have ended wait, masked
 

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from flax import nnx
 from lstm_reference import Result, network, quick_jit, relative_error
-from memcap.models.lstm import lstm_scan
 
+from memcap.cells.lstm import lstm_scan
+from memcap.cells.scan import Options
 from memcap.models.network import Architecture, Model
 
 T, LENGTH, B, F, U, OUT = 9, 7, 3, 4, 5, 2
@@ -215,7 +216,7 @@ def scan_gradients(weights, inputs, length):
 
     def loss(weights, inputs):
         start = (jnp.zeros((U, B)), jnp.zeros((U, B)))
-        carry, hidden = lstm_scan(True, False, *weights, None, start, inputs, length, None)
+        carry, hidden = lstm_scan(Options(every=True, reset=False, static=False), *weights, None, start, inputs, length, None)
         return weighed(hidden**2, carry, jnp.ones_like(hidden), start) + carry[1].sum(), (carry, hidden)
 
     grads, values = jax.grad(loss, argnums=(0, 1), has_aux=True)(weights, inputs)

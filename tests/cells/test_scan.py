@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from flax import nnx
 from lstm_reference import quick_jit, relative_error
-from memcap.models.scan import cell_scan
+
+from memcap.cells.scan import Options, cell_scan
 
 T, LENGTH, B, F, U = 9, 7, 3, 4, 5
 BOUNDARY = np.isin(np.arange(T), (3, 5))
@@ -35,7 +36,9 @@ def weighed(outputs, carry):
 
 def ours(step, window, weights, carry, inputs):
     flows = None if window == "one" else jnp.where(BOUNDARY, 0.0, 1.0)
-    carry, outputs = cell_scan(step, window == "reset", weights, carry, inputs, jnp.asarray(LENGTH), flows)
+    carry, outputs = cell_scan(
+        step, Options(every=True, reset=window == "reset", static=False), weights, carry, inputs, jnp.asarray(LENGTH), flows
+    )
     return weighed(outputs[:LENGTH], carry), (outputs[:LENGTH], carry)
 
 
@@ -87,7 +90,7 @@ def gradients(weights, inputs, length):
     carry = jax.tree.map(np.zeros_like, carry)
 
     def loss(weights, inputs):
-        final, outputs = cell_scan(step, False, weights, carry, inputs, length, None)
+        final, outputs = cell_scan(step, Options(every=True, reset=False, static=False), weights, carry, inputs, length, None)
         return jnp.sum(outputs**2) + final.sum(), (outputs, final)
 
     grads, values = jax.grad(loss, argnums=(0, 1), has_aux=True)(weights, inputs)

@@ -83,7 +83,7 @@ def test_a_shorter_register_does_not_solve_a_longer_lag(task):
     if task.reals:
         assert np.mean((outputs[0] - earlier) ** 2) > 1.9  # the variance of a difference of two reals
     else:
-        assert np.mean(outputs.argmax(0) == earlier) == pytest.approx(task.chance(6), abs=0.02)
+        assert np.mean(outputs.argmax(0) == earlier) == pytest.approx(task.facts(6, task.length(6)).chance, abs=0.02)
     assert constructed_units(task, 6) == constructed_units(task, 5) + 1
 
 

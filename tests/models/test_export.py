@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from memcap.cells import Init
 from memcap.knobs import UserError
 from memcap.models.constructed import constructed
 from memcap.models.export import export
-from memcap.models.initializers import Init
 from memcap.models.network import Architecture, Model
 from memcap.tasks.delay_line import DelayLine
 
@@ -164,7 +164,7 @@ def test_constructed_delay_line_survives_the_way_through_a_file(tmp_path):
 def test_other_cells_only_go_to_flax(layout, cell):
     model = Model(cell, U)
     weights = {"cell": {}, "readout": {}}  # refused by name, before any array is read
-    with pytest.raises(UserError, match=f"model.cell={cell}: layout {layout} takes lstm") as error:
+    with pytest.raises(UserError, match=f"model.cell={cell}: layout {layout} takes OptimizedLSTMCell and lstm only") as error:
         export(model, weights, layout)
     assert "\n" not in str(error.value)
 

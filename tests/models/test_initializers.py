@@ -8,12 +8,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from memcap.models.lstm import lstm_scan
 from scipy.special import expit
 from scipy.stats import kstest
 
+from memcap.cells import Gates, Init, cell_class
+from memcap.cells.gates import orthogonal
+from memcap.cells.lstm import lstm_scan
+from memcap.cells.scan import Options
 from memcap.knobs import UserError
-from memcap.models.initializers import GATES, PRESETS, Init, draw_cell, orthogonal, preset
+from memcap.models.initializers import PRESETS, preset
 from memcap.models.network import Architecture, Model
 
 B, F, U, OUT = 3, 4, 5, 2
@@ -25,6 +28,12 @@ SHUT, OPEN = -40.0, 40.0
 
 def architecture(cell: str, readout: str = "dense") -> Architecture:
     return Architecture(Model(cell, U, readout), F, OUT)
+
+
+def known_gates(cell: str) -> Gates:
+    gates = cell_class(cell).gates
+    assert gates is not None
+    return gates
 
 
 @cache
@@ -100,9 +109,9 @@ def test_a_preset_sets_the_gates_at_rest(cell, name):
 
 def _chrono_biases(cell: str):
     """Forget biases drawn by chrono: a draw of the same entropy, taken alone."""
-    name = "LSTM" if cell == "lstm" else cell
-    gates, place = GATES[name], GATES[name].roles.index("forget")
-    drawn = draw_cell(np.random.default_rng([1]), gates, preset("chrono", 20, 40), F, U)
+    gates = known_gates(cell)
+    place = gates.roles.index("forget")
+    drawn = gates.draw(np.random.default_rng([1]), preset("chrono", 20, 40), F, U)
     return drawn[gates.bias].reshape(len(gates.roles), U)[place]
 
 
@@ -124,9 +133,8 @@ def whole(cell: str):
 
 @pytest.mark.parametrize("cell", NAMED)
 def test_recurrent_blocks_are_orthogonal_and_only_the_candidate_s_has_the_gain(cell):
-    name = "LSTM" if cell == "lstm" else cell
-    gates = GATES[name]
-    drawn = draw_cell(np.random.default_rng(0), gates, Init(input=1, forget=2, output=3, gain=1.5), F, U)
+    gates = known_gates(cell)
+    drawn = gates.draw(np.random.default_rng(0), Init(input=1, forget=2, output=3, gain=1.5), F, U)
     assert drawn[gates.kernel].shape == (F, len(gates.roles) * U)
     bias = {"input": 1, "forget": 2, "output": 3, "candidate": 0}
     blocks = np.split(drawn[gates.recurrent], len(gates.roles), 1)
@@ -146,7 +154,7 @@ def test_orthogonal_matrices_are_drawn_evenly():
 
 
 def test_recurrent_blocks_may_be_gaussian():
-    drawn = draw_cell(np.random.default_rng(0), GATES["LSTM"], Init(gain=1.5, orthogonal=False), F, 100)
+    drawn = known_gates("lstm").draw(np.random.default_rng(0), Init(gain=1.5, orthogonal=False), F, 100)
     gains = [np.std(block) * 10 for block in np.split(drawn["recurrent",], 4, 1)]
     np.testing.assert_allclose(gains, [1, 1, 1.5, 1], rtol=0.05)
 
@@ -169,7 +177,7 @@ def test_hold_opens_the_forget_gate_by_the_log_of_the_lag(lag):
 
 def test_chrono_draws_log_uniform_times_and_shuts_the_input_gate_as_much():
     init = replace(preset("chrono", 7, 50), orthogonal=False)
-    drawn = draw_cell(np.random.default_rng(0), GATES["LSTM"], init, F, 500)
+    drawn = known_gates("lstm").draw(np.random.default_rng(0), init, F, 500)
     write, forget, candidate, output = np.split(drawn["bias",], 4)
     np.testing.assert_array_equal(write, -forget)
     assert not np.any(candidate)
@@ -189,7 +197,15 @@ def cell_gradient(weights, start, ends):
 
     def loss(c):
         matrices = weights["kernel"], weights["recurrent"], weights["bias"]
-        carry, _ = lstm_scan(False, False, *matrices, None, (c, jnp.zeros((U, B))), jnp.zeros((50, B, F)), 50, None)
+        carry, _ = lstm_scan(
+            Options(every=False, reset=False, static=False),
+            *matrices,
+            None,
+            (c, jnp.zeros((U, B))),
+            jnp.zeros((50, B, F)),
+            50,
+            None,
+        )
         return jnp.sum(ends * carry[0])
 
     return jax.grad(loss)(start)

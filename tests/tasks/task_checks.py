@@ -1,14 +1,16 @@
-"""Helpers of the task tests: draw a batch, pick out the answers, score the best predictor without memory."""
+"""Helpers of the task tests: draw a batch, and every task that the package finds, at several settings of its knobs."""
 
+from collections.abc import Iterator
+from dataclasses import Field, fields, replace
 from functools import cache, partial
-from typing import NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from memcap.tasks import Batch, Task
+from memcap.tasks import Batch, Task, task_classes
 
 STEPS, BATCH = 48, 32
 few = settings(deadline=None, max_examples=15, derandomize=True)
@@ -26,46 +28,28 @@ def draw(task: Task, lag: int, length: int | None = None, *, seed=0, steps=STEPS
     return jax.tree.map(np.asarray, drawn)
 
 
-def sequences(task: Task, batch: Batch, length: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Inputs (B, length, ...), targets and mask (B, length): one form for both kinds of answers."""
-    inputs = np.moveaxis(batch.inputs[:length], 0, 1)
-    if task.answers == "every":
-        return inputs, batch.targets[:length].T, batch.mask[:length].T
-    targets = np.zeros(inputs.shape[:2], batch.targets.dtype)
-    targets[:, -1] = batch.targets
-    mask = np.zeros(inputs.shape[:2], bool)
-    mask[:, -1] = True
-    return inputs, targets, mask
+def other_values(field: Field) -> list[Any]:
+    """Other values of a knob than its default, from what the knob itself allows.
 
-
-class Score(NamedTuple):
-    mean: float
-    error: float  # standard error over sequences
-
-
-def score(task: Task, guess: np.ndarray, targets: np.ndarray, mask: np.ndarray) -> Score:
-    """The task's own score where an answer is due; each sequence is one observation."""
-    each = (guess == targets) if task.loss == "classes" else (guess - targets) ** 2
-    a_sequence = np.where(mask, each, 0).sum(1) / mask.sum(1)
-    return Score(float(a_sequence.mean()), float(a_sequence.std() / len(a_sequence) ** 0.5))
-
-
-def without_memory(task: Task, lag: int, batch: int = 8192, seed: int = 1) -> Score:
-    """Fit the best map from the current input to the answer on one half of a batch, score it on the other half.
-
-    A table for symbols; for reals a quadratic form, which holds the best map of every task here.
+    Of a number, the least that is allowed and one a little above the default: 3 more, as 1 more may change nothing (an alphabet
+    of one distractor is a blank).
     """
-    length = task.length(lag)
-    inputs, targets, mask = sequences(task, draw(task, lag, length, seed=seed, batch=batch), length)
-    if task.vocabulary is None:
-        x = np.concatenate([np.ones((*inputs.shape[:2], 1)), inputs], -1)
-        seen = (x[..., :, None] * x[..., None, :]).reshape(*inputs.shape[:2], -1)
-    else:
-        seen = np.eye(task.vocabulary)[inputs]
-    fit, test = slice(0, batch // 2), slice(batch // 2, None)
-    due = targets[fit][mask[fit]]
-    wanted = np.eye(task.outputs)[due] if task.loss == "classes" else due[:, None]
-    weights = np.linalg.lstsq(seen[fit][mask[fit]], wanted, rcond=None)[0]
-    out = seen[test] @ weights
-    guess = out.argmax(-1) if task.loss == "classes" else out[..., 0]
-    return score(task, guess, targets[test], mask[test])
+    limits, default = field.metadata, field.default
+    if limits["choices"] is not None:
+        return [value for value in limits["choices"] if value != default]
+    if isinstance(default, bool):
+        return [not default]
+    assert isinstance(default, (int, float)), f"the knob {field.name} needs `choices`, or a number as its default"
+    least, most = limits["at_least"], limits["at_most"]
+    higher = default + 3 if most is None or default + 3 <= most else most
+    return sorted({type(default)(value) for value in (least, higher) if value is not None} - {default})
+
+
+def variants(cls: type[Task]) -> Iterator[tuple[str, Task]]:
+    """The task with one knob at another value: (knob, task)."""
+    return ((f.name, replace(cls(), **{f.name: value})) for f in fields(cls) for value in other_values(f))
+
+
+def every_task() -> list[Task]:
+    """Each task of the package, and each with one knob at another value."""
+    return [task for cls in task_classes().values() for task in (cls(), *(task for _, task in variants(cls)))]

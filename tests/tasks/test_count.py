@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from task_checks import STEPS, draw, few, seeds
 
+from memcap.tasks.chance import without_memory
 from memcap.tasks.count import Count
 
 
@@ -24,7 +25,7 @@ def test_a_counter_solves_it(kind, lag, extra, seed):
 
 @pytest.mark.parametrize("lag", [3, 4, 10, 50])
 def test_chance_for_time_by_the_variance(lag):
-    assert Count().chance(lag) == pytest.approx(np.var(np.arange(1, lag + 1) / lag), rel=1e-12)
+    assert Count().facts(lag, lag).chance == pytest.approx(np.var(np.arange(1, lag + 1) / lag), rel=1e-12)
 
 
 @pytest.mark.parametrize("lag", [3, 4, 10, 50])
@@ -39,16 +40,25 @@ def test_chance_for_tokens_by_enumeration(lag):
                 count.append((before + bit) / lag)
         mean = np.average(count, weights=weight)
         error += 0.5 * np.average((np.array(count) - mean) ** 2, weights=weight)
-    assert Count(kind="tokens").chance(lag) == pytest.approx(error, rel=1e-9)
+    assert Count(kind="tokens").facts(lag, lag).chance == pytest.approx(error, rel=1e-9)
 
 
 @pytest.mark.parametrize("kind", ["time", "tokens"])
 def test_smallest_lag_and_precision(kind):
     task = Count(kind=kind)
-    assert task.chance(2) <= task.threshold(2)
-    assert task.chance(3) > task.threshold(3)
-    assert task.threshold(50) == pytest.approx(1e-4)
-    assert math.log2(50) - 2 < task.bits(50) < math.log2(50)
+    two, three, fifty = (task.facts(lag, lag) for lag in (2, 3, 50))
+    assert two.chance <= two.threshold
+    assert three.chance > three.threshold
+    assert fifty.threshold == pytest.approx(1e-4)
+    assert math.log2(50) - 2 < fifty.bits < math.log2(50)
+
+
+def test_chance_of_a_count_that_goes_on_past_its_lag():
+    """40 steps on a scale of 8: the variance of 1/8, 2/8 ... 40/8, not of the eight counts up to the lag."""
+    chance = Count(kind="time").facts(8, 40).chance
+    assert chance == pytest.approx(2.08, abs=0.005)
+    assert chance == pytest.approx(np.var(np.arange(1, 41) / 8), rel=1e-12)
+    assert without_memory(Count(kind="time"), 8, 40).mean == pytest.approx(chance, rel=1e-6)
 
 
 def test_a_stretched_count_keeps_its_scale():

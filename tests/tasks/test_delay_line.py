@@ -2,8 +2,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from task_checks import STEPS, draw, few, score, seeds, sequences
+from task_checks import STEPS, draw, few, seeds
 
+from memcap.recipes import recommended
+from memcap.tasks.chance import score, sequences
 from memcap.tasks.delay_line import DelayLine
 
 
@@ -24,8 +26,9 @@ def test_lengths_and_recipes():
     assert [task.shortest(lag) for lag in (1, 50)] == [3, 101]
     assert [task.length(lag) for lag in (1, 5, 50)] == [12, 20, 200]
     assert task.stretched(50, 20) == (50, 1000)
-    assert (task.held(50), task.bits(50)) == (51, 50)
-    assert (task.recipe(16), task.recipe(17)) == ("forget_bias", "open_gate")
+    facts = task.facts(50, 200)
+    assert (facts.held, facts.bits) == (51, 50)
+    assert (recommended(task, 16), recommended(task, 17)) == ("forget_bias", "open_gate")
 
 
 def test_symbols_are_uniform():

@@ -43,7 +43,7 @@ def test_chance_by_enumeration_of_all_answers_to_the_last_bit(classes):
     best = max(
         np.mean([(zero, one)[last] == label for last, label in pairs]) for zero, one in itertools.product(range(4), repeat=2)
     )
-    assert Pattern(classes=classes).chance(3) == pytest.approx(best)
+    assert Pattern(classes=classes).facts(3, 4).chance == pytest.approx(best)
 
 
 @pytest.mark.parametrize("classes", [3, 4])

@@ -51,6 +51,6 @@ def test_the_smallest_lag_is_the_smallest_at_which_windows_keep_apart(relevant):
 
 def test_lengths_and_classes():
     assert [TemporalOrder().length(lag) for lag in (5, 50, 90)] == [7, 56, 101]
-    assert [TemporalOrder(relevant=n).chance(50) for n in (2, 3)] == [1 / 4, 1 / 8]
+    assert [TemporalOrder(relevant=n).facts(50, 56).chance for n in (2, 3)] == [1 / 4, 1 / 8]
     counts = np.bincount(draw(TemporalOrder(relevant=3), 12, batch=8192).targets, minlength=8)
     assert np.all(abs(counts / 8192 - 1 / 8) < 4 * (1 / 8 * 7 / 8 / 8192) ** 0.5)

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from task_checks import STEPS, draw, few, score, seeds, sequences
+from task_checks import STEPS, draw, few, seeds
 
 from memcap.tasks import Batch
+from memcap.tasks.chance import score, sequences
 from memcap.tasks.windows import Windows
 
 

@@ -1,0 +1,96 @@
+"""A cell in a file of the current folder: found by `module:Class`, whether it knows memcap or only Flax."""
+
+import sys
+
+import jax
+import numpy as np
+import pytest
+from flax import nnx
+
+from memcap.cells import Cell, cell_class, cell_classes
+from memcap.knobs import UserError
+from memcap.models.network import Architecture, Model
+
+LEAKY = '''
+from flax import nnx
+
+from memcap.cells import Cell
+
+
+class Leaky(Cell):
+    def __init__(self, in_features, hidden_features, *, rngs):
+        self.in_features, self.hidden_features = in_features, hidden_features
+        start = nnx.initializers.lecun_normal()
+        self.kernel = nnx.Param(start(rngs.params(), (in_features, hidden_features)))
+
+    def __call__(self, carry, inputs):
+        carry = 0.9 * carry + inputs @ self.kernel[...]
+        return carry, carry
+
+
+class Gru(nnx.GRUCell):
+    """Of somebody who never heard of memcap."""
+
+
+NOTHING = 0
+'''
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """The name of a module that lies in the current folder and was never imported."""
+    (tmp_path / "leaky_cell.py").write_text(LEAKY)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    yield "leaky_cell"
+    sys.modules.pop("leaky_cell", None)
+    cell_class.cache_clear()
+
+
+def test_a_cell_of_memcap_s_protocol(module):
+    cls = cell_class(f"{module}:Leaky")
+    assert issubclass(cls, Cell)
+    net = Architecture(Model(f"{module}:Leaky", 3), 2, 2)
+    weights = net.init(None, [0])
+    impulse = np.eye(8, 1, dtype=np.float32)[:, None, :] * [1, 0]
+    _, hidden = net.build(weights).hidden(impulse)
+    left = weights["cell"]["kernel"][0] * 0.9 ** np.arange(8)[:, None]
+    np.testing.assert_allclose(hidden[:, :, 0], left, rtol=1e-5)
+
+
+def test_a_cell_that_knows_flax_only_is_the_same_cell(module):
+    own, flax = (Architecture(Model(name, 3), 2, 2) for name in (f"{module}:Gru", "GRUCell"))
+    assert not issubclass(sys.modules[module].Gru, Cell)
+    assert issubclass(cell_class(f"{module}:Gru"), Cell)
+    weights, x = flax.init(None, [0]), np.array([[0, 1], [1, 1], [0, 1]])
+    jax.tree.map(np.testing.assert_array_equal, own.init(None, [0]), weights)
+    np.testing.assert_allclose(own.build(weights)(x)[1], flax.build(weights)(x)[1], rtol=1e-6)
+
+
+def test_cells_of_the_folder_and_of_flax_go_by_their_name():
+    assert {"GRUCell", "OptimizedLSTMCell", "SimpleCell", "lstm"} <= set(cell_classes())
+    assert all(cell_class(name) is cls for name, cls in cell_classes().items())
+    assert issubclass(cell_class("LSTMCell"), Cell)
+    assert issubclass(cell_class("LSTMCell"), nnx.LSTMCell)
+
+
+DERIVED = "must be a class derived from memcap.cells.Cell or flax.nnx.RNNCellBase"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("no_such_module:Leaky", "no module no_such_module on Python's path or in the current folder"),
+        ("leaky_cell:Leeky", "the module leaky_cell has no Leeky"),
+        ("leaky_cell:NOTHING", DERIVED),
+        ("leaky_cell:nnx", DERIVED),
+        ("collections:OrderedDict", DERIVED),
+        ("leaky cell:Leaky", "must be MODULE:NAME, as in my_module:MyName"),
+        ("leaky_cell:Leaky:Leaky", "must be MODULE:NAME, as in my_module:MyName"),
+    ],
+)
+def test_a_wrong_name_is_one_line(module, name, said):
+    with pytest.raises(UserError) as error:
+        Model(name, 3)
+    assert str(error.value) == f"model.cell={name}: {said}"
+    assert "\n" not in str(error.value)

@@ -1,0 +1,130 @@
+"""A task in a file of the current folder: found by `module:Class`, and held to what it says of itself."""
+
+import sys
+
+import pytest
+
+from memcap.config import Member, resolve, task_defaults
+from memcap.knobs import UserError
+from memcap.tasks import is_own, task_class
+from memcap.tasks.chance import without_memory
+
+PULSES = '''
+"""Say how high the pulse was `lag` steps ago; pulses are rare, so that the answer is nearly always zero."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+
+from memcap.knobs import knob
+from memcap.tasks import Batch, Facts, Task
+
+
+@dataclass(frozen=True)
+class Pulses(Task):
+    rate: float = knob(1 / 64, "share of the steps that have a pulse", above=0, at_most=1)
+    answers: ClassVar[str] = "every"
+    loss, vocabulary, features, outputs = "values", None, 1, 1
+
+    def shortest(self, lag):
+        return 2 * lag + 1
+
+    def sample(self, key, lag, length, steps, batch):
+        place, height = jax.random.split(key)
+        pulse = jax.random.bernoulli(place, self.rate, (steps, batch)) * jax.random.normal(height, (steps, batch))
+        step = jnp.arange(steps)[:, None]
+        mask = jnp.broadcast_to((step >= lag) & (step < length), pulse.shape)
+        return Batch(pulse[:, :, None], jnp.where(mask, jnp.roll(pulse, lag, 0), 0), mask)
+
+    def facts(self, lag, length):
+        return Facts(held=1, bits=2.0, chance=1.0, threshold=0.05)  # of pulses at every step
+
+
+class Honest(Pulses):
+    def facts(self, lag, length):
+        return Facts(held=1, bits=2.0, chance=self.rate, threshold=0.05 * self.rate)
+
+
+class Owning(Pulses):
+    def facts(self, lag, length):
+        return Facts(held=1, bits=2.0, chance=0.01, threshold=0.05)
+
+
+NOTHING = 0
+'''
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """The name of a module that lies in the current folder and was never imported."""
+    (tmp_path / "rare_pulses.py").write_text(PULSES)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    yield "rare_pulses"
+    sys.modules.pop("rare_pulses", None)
+    task_class.cache_clear()
+
+
+def one_line(error) -> str:
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_it_goes_by_module_and_class(module):
+    cls = task_class(f"{module}:Pulses")
+    assert cls.name == f"{module}:Pulses"
+    assert not is_own(cls())
+    assert task_class(f"{module}:Pulses") is cls
+
+
+def test_a_task_whose_constant_answer_solves_it_is_refused(module):
+    """It says that chance is 1, far above its criterion; but always to say zero has an error of 1/64."""
+    task = task_class(f"{module}:Pulses")()
+    measured = without_memory(task, 4, 20)
+    assert measured.mean == pytest.approx(1 / 64, abs=4 * measured.error)
+    with pytest.raises(UserError) as error:
+        Member(task, 4, 20)
+    said = one_line(error)
+    assert said.startswith(f"task {module}:Pulses at lag 4, length 20: a net without memory scores mse {measured.mean:.3g}")
+    assert "measured" in said
+    assert "<= 0.05" in said
+    dense = Member(type(task)(rate=1.0), 4, 20)  # of pulses at every step, what it says is true
+    assert without_memory(dense.task, 4, 20).mean == pytest.approx(1, abs=0.1)
+
+
+def test_a_task_that_says_itself_that_chance_solves_it_is_refused(module):
+    with pytest.raises(UserError) as error:
+        Member(task_class(f"{module}:Owning")(rate=1.0), 4, 20)
+    assert "scores mse 0.01 (by its own facts)" in one_line(error)
+
+
+def test_an_honest_task_is_a_member_s_like_any_other(module):
+    name = f"{module}:Honest"
+    member = resolve(
+        {"task": task_defaults(name) | {"lag": 4, "rate": 0.25}, "model": {}, "recipe": {}, "evaluation": {}, "seed": 0}
+    )
+    assert member == Member(task_class(name)(rate=0.25), 4)
+    assert member.config["task"] == {"name": name, "lag": 4, "length": 9, "rate": 0.25}
+    assert member.facts.threshold == 0.0125
+    assert member.recipe.name == "forget_bias"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("no_such_module:Pulses", "no module no_such_module on Python's path or in the current folder"),
+        ("rare_pulses:Impulses", "the module rare_pulses has no Impulses"),
+        ("rare_pulses:NOTHING", "must be a class derived from memcap.tasks.Task"),
+        ("rare_pulses:knob", "must be a class derived from memcap.tasks.Task"),
+        ("rare_pulses:Facts", "must be a class derived from memcap.tasks.Task"),
+        ("rare pulses:Pulses", "must be MODULE:NAME, as in my_module:MyName"),
+        ("rare_pulses:", "must be MODULE:NAME, as in my_module:MyName"),
+        (":Pulses", "must be MODULE:NAME, as in my_module:MyName"),
+    ],
+)
+def test_a_wrong_name_is_one_line(module, name, said):
+    with pytest.raises(UserError) as error:
+        task_class(name)
+    assert one_line(error) == f"task.name={name}: {said}"

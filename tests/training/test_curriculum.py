@@ -1,0 +1,117 @@
+"""The curriculum: where its front is, what a member trains on, when it is asked, and at which rate."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from training_checks import Remembers
+
+import memcap
+from memcap.config import Engine
+from memcap.knobs import UserError
+from memcap.training import curriculum
+from memcap.training.curriculum import Front, moved, plan, share_of_rate
+from memcap.training.engine import train
+from memcap.training.program import Program
+
+
+def member(lag=8, **values):
+    usual = {"task": "delay_line", "recipe": "curriculum", "units": 4, "batch": 8, "budget": 100, "seed": [1]}
+    (made,) = memcap.members(**usual | {"lag": lag} | values)
+    return made
+
+
+MADE = plan(member(8), 42)
+
+
+def test_it_starts_at_half_of_the_lag_with_the_lengths_of_the_fronts():
+    task = member(8).task
+    assert MADE.start == 4
+    assert MADE.lengths[4:9].tolist() == [task.length(lag) for lag in range(4, 9)]
+    assert plan(member(1), 42).start == 1
+    assert curriculum.start(MADE, 8).arrived == -1
+    assert curriculum.start(plan(member(1), 42), 1).arrived == 0
+
+
+def test_the_front_rises_where_the_running_accuracy_is_good_enough_and_the_mean_starts_again():
+    front = Front(jnp.int32(5), jnp.float32(0.94), jnp.int32(-1))
+    stays = moved(front, MADE, jnp.int32(8), jnp.int32(1), jnp.float32(0.95))
+    assert (int(stays.lag), float(stays.score)) == (5, pytest.approx(0.8 * 0.94 + 0.2 * 0.95))
+    rises = moved(front, MADE, jnp.int32(8), jnp.int32(1), jnp.float32(1.0))
+    assert (int(rises.lag), float(rises.score), int(rises.arrived)) == (6, 0.5, -1)
+
+
+def test_the_front_arrives_by_the_deadline_whatever_the_accuracy():
+    front = curriculum.start(MADE, 8)
+    lags = []
+    for step in range(1, 101):
+        front = moved(front, MADE, jnp.int32(8), jnp.int32(step), jnp.float32(0.0))
+        lags.append(int(front.lag))
+    assert lags == sorted(lags)
+    assert lags.index(8) + 1 == 70  # .7 of a budget of 100
+    assert int(front.arrived) == 70
+
+
+def test_the_front_never_passes_the_lag():
+    front = Front(jnp.int32(8), jnp.float32(1.0), jnp.int32(3))
+    after = moved(front, MADE, jnp.int32(8), jnp.int32(9), jnp.float32(1.0))
+    assert (int(after.lag), int(after.arrived)) == (8, 3)
+
+
+def test_the_rate_is_constant_until_the_front_arrives_and_0_at_the_budget():
+    on_its_way = Front(jnp.int32(5), jnp.float32(0), jnp.int32(-1))
+    there = Front(jnp.int32(8), jnp.float32(0), jnp.int32(40))
+    assert float(share_of_rate(on_its_way, MADE, jnp.int32(60), jnp.int32(100))) == 1.0
+    assert float(share_of_rate(there, MADE, jnp.int32(40), jnp.int32(100))) == 1.0
+    assert float(share_of_rate(there, MADE, jnp.int32(70), jnp.int32(100))) == pytest.approx(0.5)
+    assert float(share_of_rate(there, MADE, jnp.int32(100), jnp.int32(100))) == pytest.approx(0.0, abs=1e-6)
+    constant = MADE._replace(arrive=np.bool_(False))
+    assert float(share_of_rate(there, constant, jnp.int32(70), jnp.int32(100))) == 1.0
+
+
+def test_a_step_draws_at_the_front():
+    trainer = Program.of(member(8)).trainer
+    state, operands = trainer.fresh(member(8)), trainer.operands(member(8))
+    assert tuple(map(int, trainer.asked(state, operands))) == (4, member(8).task.length(4))
+    there = state._replace(progress=state.progress._replace(front=Front(np.int32(8), np.float32(0), np.int32(9))))
+    assert tuple(map(int, trainer.asked(there, operands))) == (8, member(8).length)
+
+
+def test_nothing_is_asked_before_the_front_has_arrived():
+    """Lag 2 of one symbol in two is soon learned at lag 1: still no evaluation before step 70, where the front is forced."""
+    slow = member(2, budget=100, every=10, advance=1.0, sequences=64, stretch=1)
+    listener = Remembers()
+    train([slow], Engine(workers=1), listener)
+    asked = [step for step, values in listener.points[slow] if "eval/accuracy" in values]
+    assert asked
+    assert min(asked) > 70
+
+
+@pytest.mark.parametrize("batching", ["map", "vmap"])
+def test_it_solves_what_it_should(batching):
+    easy = memcap.members(
+        task="delay_line", lag=[2, 3], units=5, recipe="curriculum", seed=[1], budget=1500, sequences=256, stretch=1
+    )
+    rows = memcap.train(easy, engine=Engine(batching=batching, workers=1), progress=False)
+    assert rows["solved"].all()
+    assert rows["curriculum"].to_list() == [0.5, 0.5]
+
+
+def test_learning_rates_fall_above_a_lag():
+    rates = [member(lag).recipe.peak(lag) for lag in (8, 16, 32)]
+    assert rates == pytest.approx([0.03, 0.03, 0.015])
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"task": "count"}, "recipe.curriculum=0.5: needs an accuracy"),
+        ({"recipe": "forget_bias", "curriculum": 0.5}, "recipe.advance: not set"),
+        ({"recipe": "forget_bias", "schedule": "arrive"}, "recipe.curriculum: not set"),
+        ({"curriculum": 1.5}, "recipe.curriculum=1.5: must be above 0 and at most 1"),
+    ],
+)
+def test_what_does_not_fit_is_one_line(values, says):
+    with pytest.raises(UserError) as caught:
+        member(**{"lag": 8} | values)
+    assert str(caught.value).startswith(says)
+    assert "\n" not in str(caught.value)

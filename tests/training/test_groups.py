@@ -1,0 +1,144 @@
+"""Members of several widths and lengths share programs where compiling is dear: few of them, and the padding is exact."""
+
+import threading
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+
+import memcap
+from memcap.cells import cell_class, cell_classes
+from memcap.config import Engine
+from memcap.training import program as programs
+from memcap.training.engine import train
+from memcap.training.groups import Size, bucket, group_of, size_of
+from memcap.training.program import Program, compiled
+from memcap.training.queue import Queue
+from memcap.training.step import Shape, Trainer
+
+TOGETHER = Engine(batching="vmap")
+PADDING = [name for name, cell in cell_classes().items() if cell.pads]
+
+
+def one(units=3, cell="lstm", **values):
+    (member,) = memcap.members(
+        **{"task": "delay_line", "lag": 2, "units": units, "cell": cell, "recipe": "forget_bias", "batch": 8, "seed": [1]}
+        | values
+    )
+    return member
+
+
+def test_buckets_grow_by_four():
+    assert [bucket(n, 4) for n in (1, 4, 5, 16, 17, 64, 65)] == [4, 4, 16, 16, 64, 64, 256]
+
+
+def test_a_column_of_the_frontier_compiles_at_most_six_programs():
+    members = memcap.members(task="delay_line", lag=list(range(1, 51)), units="1..64", seed=2)
+    ahead = Queue(members, TOGETHER).ahead()
+    assert len(ahead) == len(set(ahead)) <= 6
+    for member in members:
+        assert any(
+            size_of(p).holds(Size.of(member)) and replace(p.shape, architecture=member.architecture) == Shape.of(member)
+            for p in ahead
+        )
+
+
+def test_a_program_is_no_larger_than_what_may_come():
+    members = memcap.members(task="delay_line", lag=[20, 50], units=[17, 20], seed=1)
+    (program,) = Queue(members[:1], TOGETHER, possible=members).ahead()
+    assert size_of(program) == (20, 200, 1000)
+
+
+def test_on_a_cpu_each_width_has_its_own_program_and_all_lengths_share_it():
+    members = memcap.members(task="delay_line", lag=[1, 8, 16], units=[3, 4], seed=1)
+    assert {(size_of(p).units, p.trainer.steps) for p in Queue(members, Engine(batching="map")).ahead()} == {(3, 64), (4, 64)}
+
+
+def test_a_cell_that_does_not_pad_keeps_its_width():
+    assert not cell_class("LSTMCell").pads
+    assert group_of(one(3, "LSTMCell", init="flax", forget_bias=None), True).shape.architecture.model.units == 3
+    assert group_of(one(3, "GRUCell"), True).shape.architecture.model.units == 4
+
+
+@pytest.mark.parametrize("readout", ["dense", "lstm"])
+@pytest.mark.parametrize("cell", PADDING)
+def test_resizing_there_and_back_changes_nothing(cell, readout):
+    architecture = one(3, cell, readout=readout).architecture
+    weights = architecture.init(None if cell_class(cell).own_start else memcap.cells.Init(forget=1.0), [1])
+    wide = architecture.resized(weights, 7)
+    shapes = jax.tree.map(np.shape, wide)
+    assert shapes == jax.tree.map(lambda leaf: leaf.shape, architecture.at_width(7).abstract_weights())
+    again = architecture.at_width(7).resized(wide, 3)
+    assert jax.tree.all(jax.tree.map(np.array_equal, weights, again))
+
+
+@pytest.mark.parametrize("cell", PADDING)
+def test_a_padded_unit_stays_zero_after_400_steps_of_adam_and_the_rest_learns_as_alone(cell):
+    member = one(3, cell, every=400, budget=400)
+    alone = Trainer(Shape.of(member), member.length, member.length, together=True)
+    wide = replace(alone, shape=alone.shape.at_width(5))
+    states = {t: jax.jit(t.advance)(t.fresh(member), t.operands(member))[0] for t in (alone, wide)}
+    vector = np.asarray(states[wide].weights)
+    padded = wide.shape.architecture.unflatten(vector)
+    cropped_and_back = member.architecture.resized(wide.weights(member, vector), 5)
+    assert int(states[wide].progress.step) == 400
+    assert jax.tree.all(jax.tree.map(np.array_equal, padded, cropped_and_back))  # so all that was cropped is exactly zero
+    start = np.asarray(alone.fresh(member).weights)
+    assert np.abs(np.asarray(states[alone].weights) - start).max() > 0.1
+    few = {
+        t: jax.jit(replace(t, shape=replace(t.shape, evaluation=replace(member.evaluation, every=20))).advance) for t in states
+    }
+    ends = {t: t.weights(member, np.asarray(few[t](t.fresh(member), t.operands(member))[0].weights)) for t in states}
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5), ends[alone], ends[wide])
+
+
+def test_rows_say_what_a_member_was_padded_to():
+    members = memcap.members(task="latch", lag=[2, 3], units=[1, 3], seed=1, budget=20, batch=8, sequences=16, stretch=1)
+    rows = memcap.train(members, engine=TOGETHER, progress=False)
+    assert set(rows["program_units"]) == {3}
+    assert set(rows["program_steps"]) == {5}
+    rows = memcap.train(members, engine=Engine(workers=1), progress=False)
+    assert rows["program_units"].to_list() == rows["units"].to_list()
+
+
+def test_a_search_makes_its_programs_as_large_as_it_will_need_them():
+    members = memcap.members(task="delay_line", lag=[1, 2], units="1..3", seed=4, budget=20, batch=8, sequences=16, stretch=1)
+    made = []
+
+    def more(results):
+        made.extend(results)
+        return members if len(made) == 1 else ()
+
+    found = train(members[:1], replace(TOGETHER, lanes=0), more=more, possible=members)
+    assert len(found) == len(members)
+    assert {(r.program_units, r.program_steps) for r in found} == {(3, 14)}
+
+
+def test_a_program_is_compiled_once_whoever_asks(monkeypatch):
+    program, calls, gate = Program.of(one(2, lag=1, budget=7)), [], threading.Event()
+
+    def compile_slowly(asked):
+        calls.append(asked)
+        gate.wait(10)
+        return asked
+
+    monkeypatch.setattr(programs, "_compile", compile_slowly)
+    found = []
+    threads = [threading.Thread(target=lambda: found.append(compiled(program))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    gate.set()
+    for thread in threads:
+        thread.join()
+    assert found == [program] * 4
+    assert len(calls) == 1
+    programs._jobs.pop(program)
+
+
+def test_a_program_that_failed_to_compile_is_tried_again(monkeypatch):
+    program = Program.of(one(2, lag=1, budget=9))
+    monkeypatch.setattr(programs, "_compile", lambda asked: (_ for _ in ()).throw(MemoryError("too large")))
+    for _ in range(2):
+        with pytest.raises(MemoryError, match="too large"):
+            compiled(program)
