@@ -6,19 +6,22 @@ sharding, what does not compile. How long it runs takes the chip. The packages c
 
 import importlib.util
 import os
+import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import jax
 from jax.experimental import topologies
+from jax.experimental.compilation_cache import compilation_cache
 
 from memcap.knobs import UserError
 from memcap.training.program import Compiled, Program, fitted
 
 PACKAGES = {"cuda": ("jax_cuda12_plugin", "jax_plugins.xla_cuda12"), "tpu": ("libtpu",)}  # modules that each platform needs
+_lock = threading.Lock()
 SHARE = 0.9  # of a chip's memory that a program may take, as in program.device_memory
 
 
@@ -60,7 +63,7 @@ class Target:
 
     def widened(self, program: Program) -> Program:
         """The program on all chips, with at least as many lanes."""
-        return Program(program.trainer, -(-program.lanes // self.chips) * self.chips, self.chips)
+        return replace(program, lanes=-(-program.lanes // self.chips) * self.chips, devices=self.chips)
 
 
 _H100 = {"platform": "cuda", "kind": "NVIDIA H100 80GB HBM3", "memory": 84942979072, "bandwidth": 3.352e12, "cache": 50 * 2**20}
@@ -90,9 +93,19 @@ def target(name: str) -> Target:
     return found
 
 
-@cache
 def devices(platform: str) -> Sequence[Any]:
-    """Devices that can be compiled for, and nothing else."""
+    """Devices that can be compiled for, and nothing else. From then on the process uses no compilation cache.
+
+    What is compiled for them can be written to a cache, but not read back without them.
+    """
+    with _lock:
+        return _devices(platform)
+
+
+@cache
+def _devices(platform: str) -> Sequence[Any]:
+    jax.config.update("jax_enable_compilation_cache", False)
+    compilation_cache.reset_cache()  # which forgets that it was in use
     if platform == "cuda":
         text = Path(__file__).with_name("h100.txtpb").read_text()
         return topologies.get_topology_desc(platform="cuda", topology_name="", target_config=text, topology="1x1x1").devices
