@@ -210,14 +210,15 @@ def _sentences(about: dict[str, Any], planned: Sequence[Planned], device: Target
     ]
     if known:
         said.append(
-            f"ms: a floor of a step, at {number(known.peak / 1e12)} TFLOP/s and {number(known.bandwidth / 1e9)} GB/s. If each member"
-            f" takes its whole budget, all take at least {_duration(about['floor_seconds'])}; launches, data and evaluations come on"
-            " top. This was compiled, not run."
+            f"ms: a floor of a step, at {number(known.peak / 1e12)} TFLOP/s and {number(known.bandwidth / 1e9)} GB/s. If each"
+            f" member takes its whole budget, all take at least {_duration(about['floor_seconds'])}; launches, data and"
+            " evaluations come on top. This was compiled, not run."
         )
     elif about["estimated_seconds"] is not None:
         said.append(
             f"About {_duration(about['estimated_seconds'])} on {about['workers']} workers, at the pace of"
-            f" {about['estimated_from_rows']:,} rows of this kind of CPU in {about['folder']} and {OUTPUTS}; compiling comes on top."
+            f" {about['estimated_from_rows']:,} rows of this kind of CPU in {about['folder']} and {OUTPUTS}; compiling comes"
+            " on top."
         )
     else:
         said.append("How long it takes is not known: no rows of this device to go by.")

@@ -40,11 +40,11 @@ def loops(name: str, program: Program) -> tuple[list[TimeLoop], list[TimeLoop]]:
     return time_loops(code.advance.as_text(), STEPS), time_loops(code.evaluate.as_text(), EVALUATION_STEPS)
 
 
-def check(name: str, program: Program, most: int) -> None:
+def check(name: str, program: Program, forward: int, back: int) -> None:
     """Each row of a buffer is touched alone, devices never wait for each other, and a time step has few kernels."""
     training, evaluation = loops(name, program)
     assert (len(training), len(evaluation)) == (2, 1)
-    for loop in training + evaluation:
+    for loop, most in zip(training + evaluation, (forward, back, forward), strict=True):
         assert not loop.whole
         assert not loop.collectives
         assert len(loop.kernels) <= most

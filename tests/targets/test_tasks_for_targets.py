@@ -7,14 +7,16 @@ from targets_checks import NAMES, check, loops, program, small
 from memcap.tasks import task_classes
 from memcap.training.program import Program
 
-# What a plain scan with the gradient written out has, forward and back, and two more.
-MOST = {"h100": 7 + 2, "v5e": 13 + 2, "v5e-4": 13 + 2}
+# Kernels of a time step, forward and back, of nothing but an LSTM under `lax.scan` with its gradient written out; and two more.
+LEAST = {"h100": (7, 7), "v5e": (12, 23), "v5e-4": (12, 23)}
+MORE = 2
 
 
 @pytest.mark.parametrize("task", task_classes())
 @pytest.mark.parametrize("name", NAMES)
 def test_time_steps_of_the_lstm(name, task):
-    check(name, program(small(task)), MOST[name])
+    forward, back = LEAST[name]
+    check(name, program(small(task)), forward + MORE, back + MORE)
 
 
 class TripCountEach(Program):
