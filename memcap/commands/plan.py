@@ -202,6 +202,7 @@ def _sentences(about: dict[str, Any], planned: Sequence[Planned], device: Target
     left = about["programs_in_all"] - len(planned)
     more = f" The {len(planned)} costliest of {about['programs_in_all']} programs are shown." if left else ""
     known = device or planned[0].target
+    who = "so many members of average cost take" if about["searched"] else "all of them take"
     room = f", of the {number(known.usable / GIB)} that a program may take" if known else ""
     said = [
         f"{there} {trained} would be trained{search}.{more}",
@@ -210,9 +211,9 @@ def _sentences(about: dict[str, Any], planned: Sequence[Planned], device: Target
     ]
     if known:
         said.append(
-            f"ms: a floor of a step, at {number(known.peak / 1e12)} TFLOP/s and {number(known.bandwidth / 1e9)} GB/s. If each"
-            f" member takes its whole budget, all take at least {_duration(about['floor_seconds'])}; launches, data and"
-            " evaluations come on top. This was compiled, not run."
+            f"ms: a floor of a step, at {number(known.peak / 1e12)} TFLOP/s and {number(known.bandwidth / 1e9)} GB/s. With whole"
+            f" budgets {who} at least {_duration(about['floor_seconds'])}; launches, data and evaluations come on top. This was"
+            " compiled, not run."
         )
     elif about["estimated_seconds"] is not None:
         said.append(
