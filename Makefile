@@ -7,7 +7,10 @@ STAMP := $(VENV)/installed
 QUICK := tests/cells/test_scan.py tests/tasks tests/models/test_network.py tests/capacity/test_frontier.py tests/capacity/test_answer.py \
 	tests/studies/test_axes.py tests/studies/test_store.py tests/training/test_verdict.py tests/test_config.py tests/test_rooms.py
 
-.PHONY: study test quick lint hooks lock clean
+TARGETS := .venv-targets
+COMPILED := tests/targets tests/commands/test_plan.py
+
+.PHONY: study test test-targets targets quick lint hooks lock clean
 
 study: $(STAMP)
 	$(BIN)/memcap train sweeps=first_study
@@ -16,6 +19,14 @@ study: $(STAMP)
 
 test: lint
 	$(BIN)/python -m pytest
+
+# XLA's compilers for accelerators that are not here: 1.7 GB, in an environment of their own, as JAX complains of missing chips.
+targets:
+	$(MAKE) $(TARGETS)/installed VENV=$(TARGETS)
+	$(TARGETS)/bin/python -m pip install --quiet --disable-pip-version-check -c requirements.lock --editable '.[targets]'
+
+test-targets: targets
+	JAX_PLATFORMS=cpu $(TARGETS)/bin/python -m pytest $(COMPILED)
 
 quick: lint
 	$(BIN)/python -m pytest $(QUICK)
@@ -39,4 +50,4 @@ lock:
 		pyproject.toml -o requirements.lock
 
 clean:
-	rm -rf $(VENV) outputs
+	rm -rf $(VENV) $(TARGETS) outputs

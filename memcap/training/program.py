@@ -7,7 +7,7 @@ fresh sequences. What a lane computes is step.py's; here are lanes, devices, com
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import cache
@@ -78,22 +78,26 @@ class Program:
         """ "vmap" or "map", for the rows."""
         return "vmap" if self.trainer.together else "map"
 
-    def over_lanes(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The function of one member as a function of all lanes, each device with its share of them."""
+    def mesh(self, there: Sequence[jax.Device] = ()) -> jax.sharding.Mesh:
+        """The devices that share the lanes: the first of those over there, or of this host."""
+        return jax.sharding.Mesh((there or jax.local_devices())[: self.devices], (MEMBERS,))
+
+    def over_lanes(self, function: Callable[..., Any], there: Sequence[jax.Device] = ()) -> Callable[..., Any]:
+        """The function of one member as a function of all lanes, each device with its share of them; see `mesh`."""
         if not self.trainer.together:
             return lambda *arguments: lax.map(lambda each: function(*each), arguments)
         if self.devices == 1:
             return jax.vmap(function)
         # A shard has its own loops: no device waits for the lanes of another within a chunk.
-        mesh = jax.sharding.Mesh(jax.local_devices()[: self.devices], (MEMBERS,))
         lanes = jax.sharding.PartitionSpec(MEMBERS)
-        return jax.shard_map(jax.vmap(function), mesh=mesh, in_specs=lanes, out_specs=lanes, check_vma=False)
+        return jax.shard_map(jax.vmap(function), mesh=self.mesh(there), in_specs=lanes, out_specs=lanes, check_vma=False)
 
-    def example(self) -> tuple[TrainState, TrainOperands, EvalOperands]:
-        """Shapes of what the executables take, all lanes stacked."""
+    def example(self, there: Sequence[jax.Device] = ()) -> tuple[TrainState, TrainOperands, EvalOperands]:
+        """Shapes of what the executables take, all lanes stacked; placed, if devices are given."""
+        place = jax.sharding.NamedSharding(self.mesh(there), jax.sharding.PartitionSpec(MEMBERS)) if there else None
 
         def stacked(value: Any) -> Any:
-            return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((self.lanes, *leaf.shape), leaf.dtype), value)
+            return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((self.lanes, *leaf.shape), leaf.dtype, sharding=place), value)
 
         number, real, key = np.int32(0), np.float32(0), np.zeros(2, np.uint32)
         plan: Any = ()
@@ -138,20 +142,42 @@ def compiled(program: Program) -> Compiled:
 
 
 def _compile(program: Program) -> Compiled:
+    return fitted(program, device_memory())
+
+
+def fitted(program: Program, memory: float, there: Sequence[jax.Device] = ()) -> Compiled:
+    """Compile a program, with as many of its lanes as the memory of each device holds; at least one a device.
+
+    Args:
+        program: what is wanted.
+        memory: bytes that it may take on each device.
+        there: devices to compile for, also such as this machine doesn't have; none: those of this host.
+    """
     start = time.perf_counter()
     while True:
-        lanes, operands, asked = program.example()
-        trainer, cpu = program.trainer, jax.default_backend() == "cpu"
-        with backend.precision():
-            lowered = jax.jit(program.over_lanes(trainer.advance), donate_argnums=0).lower(lanes, operands)
-            advance = lowered.compile(QUICK if cpu and trainer.shape.batch <= 32 else None)
-            lowered = jax.jit(program.over_lanes(trainer.evaluate)).lower(lanes.weights, asked)
-            evaluate = lowered.compile(QUICK if cpu else None)
-        share = needed_memory(program, advance, evaluate) / device_memory()
+        try:
+            advance, evaluate = executables(program, there)
+            share = needed_memory(program, advance, evaluate) / memory
+        except jax.errors.JaxRuntimeError as error:  # a TPU's compiler refuses what doesn't fit
+            if "RESOURCE_EXHAUSTED" not in str(error) or program.lanes == program.devices:
+                raise
+            share = 1.9  # it doesn't say by how much: half of the lanes
         if share <= 1 or program.lanes == program.devices:
             return Compiled(program, advance, evaluate, time.perf_counter() - start)
         fewer = int(0.95 * program.lanes / share) // program.devices * program.devices
         program = replace(program, lanes=max(fewer, program.devices))
+
+
+def executables(program: Program, there: Sequence[jax.Device] = ()) -> tuple[Any, Any]:
+    """`Compiled.advance` and `Compiled.evaluate`; see `fitted`."""
+    trainer, cpu = program.trainer, (there or jax.local_devices())[0].platform == "cpu"
+    lanes, operands, asked = program.example(there)
+    with backend.precision():
+        lowered = jax.jit(program.over_lanes(trainer.advance, there), donate_argnums=0).lower(lanes, operands)
+        advance = lowered.compile(QUICK if cpu and trainer.shape.batch <= 32 else None)
+        lowered = jax.jit(program.over_lanes(trainer.evaluate, there)).lower(lanes.weights, asked)
+        evaluate = lowered.compile(QUICK if cpu else None)
+    return advance, evaluate
 
 
 def needed_memory(program: Program, advance: Any, evaluate: Any) -> float:

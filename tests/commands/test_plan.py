@@ -1,0 +1,119 @@
+"""`memcap plan`: the programs of a study before it is trained; on this CPU, and on accelerators where their compilers are."""
+
+import json
+
+import jax
+import pytest
+from command import files, memcap
+
+from memcap.commands import plan
+from memcap.tasks.latch import Latch
+from memcap.training import targets
+from memcap.training.targets import TARGETS
+
+SMALL = ["task=latch", "task.lag=3", "recipe.budget=20", "evaluation.sequences=16", "evaluation.stretch=1", "engine.workers=1"]
+AXES = "axes={model.units: [1, 2], seed: 3}"
+
+
+@pytest.fixture(autouse=True)
+def as_it_was(monkeypatch):
+    """The command would keep JAX off accelerators for good."""
+    monkeypatch.setattr(plan, "only_here", lambda: None)
+
+
+def planned(folder, *words):
+    done = memcap(folder, "plan", *words, "--json")
+    assert done.status == 0, done.err
+    return json.loads(done.out)
+
+
+def test_this_machine(tmp_path):
+    told = planned(tmp_path, *SMALL, AXES)
+    assert not files(tmp_path)
+    assert (told["members"], told["there"], told["at_most"], told["searched"]) == (6, 0, 6, False)
+    assert [(p["task"], p["cell"], p["members"], p["lanes"], p["units"]) for p in told["programs"]] == [
+        ("latch", "lstm", 3, 1, 2),
+        ("latch", "lstm", 3, 1, 1),
+    ]
+    assert told["device"] == jax.devices()[0].device_kind
+    assert told["floor_seconds"] is None
+    for program in told["programs"]:
+        assert program["memory_bytes"] > 0
+        assert program["step_bytes"] > program["steps"] * 6 * program["units"] * program["batch"] * 4
+        gates = 2 * 4 * program["units"] * (program["units"] + Latch().features) * program["batch"] * program["steps"]
+        assert 2 * gates < program["step_operations"] < 3.5 * gates
+
+
+def test_what_is_there_is_not_planned_again_and_gives_the_pace(tmp_path):
+    assert planned(tmp_path, *SMALL, AXES)["estimated_seconds"] is None
+    assert memcap(tmp_path, "train", *SMALL, "axes={model.units: [1], seed: 3}").status == 0
+    before = files(tmp_path)
+    told = planned(tmp_path, *SMALL, AXES)
+    assert files(tmp_path) == before
+    assert (told["there"], told["at_most"], told["estimated_from_rows"]) == (3, 3, 3)
+    assert [(p["members"], p["units"]) for p in told["programs"]] == [(3, 2)]
+    assert 0 < told["estimated_seconds"] < 60
+    done = memcap(tmp_path, "plan", *SMALL, "axes={model.units: [1], seed: 3}")
+    assert (done.status, done.out) == (0, "Members: 3, of which outputs/adhoc holds 3. Nothing would be trained.\n")
+
+
+def test_the_table_fits_a_terminal(tmp_path, monkeypatch):
+    done = memcap(tmp_path, "plan", *SMALL[1:], "task=temporal_order", "task.lag=20")
+    assert done.status == 0, done.err
+    table, _, words = done.out.partition("Members: 1, of which outputs/adhoc holds 0. 1 would be trained.")
+    assert max(map(len, table.splitlines())) <= 80
+    assert "no rows of this device" in words
+
+
+def test_the_costliest_programs_are_shown(tmp_path, monkeypatch):
+    monkeypatch.setattr(plan, "MOST_PROGRAMS", 2)
+    told = planned(tmp_path, *SMALL, "axes={model.units: [1, 3, 2]}")
+    assert [p["units"] for p in told["programs"]] == [3, 2]
+    assert told["programs_in_all"] == 3
+    assert "The 2 costliest of 3 programs are shown." in memcap(tmp_path, "plan", *SMALL, "axes={model.units: [1, 3, 2]}").out
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["task.lag=0"], "task.lag=0"),
+        (["tsk=latch"], "tsk: no such key"),
+        (["sweeps=nothing"], "sweeps=nothing: no such choice"),
+        (["design=bisect", "model.units=1"], "design=bisect"),
+        (["--device", "h99"], "h99: no such device; one of this, h100, v5e, v5e-4"),
+        (["-m", "task=latch"], "-m"),
+    ],
+)
+def test_mistakes_are_one_line(tmp_path, words, says):
+    done = memcap(tmp_path, "plan", *words)
+    assert (done.status, done.out, done.err.count("\n")) == (2, "", 1)
+    assert says in done.err
+    assert not files(tmp_path)
+
+
+@pytest.mark.parametrize("name", [name for name, target in TARGETS.items() if not target.installed])
+def test_a_compiler_that_is_missing(tmp_path, name):
+    done = memcap(tmp_path, "plan", "--device", name)
+    line = f"memcap: {name}: its compiler is not installed; pip install 'memcap[targets]'\n"
+    assert (done.status, done.out, done.err) == (2, "", line)
+
+
+@pytest.mark.skipif(not TARGETS["h100"].installed, reason="its compiler is not installed: make test-targets")
+def test_a_study_on_an_accelerator(tmp_path):
+    told = planned(tmp_path, "--device", "h100", "sweeps=delay_line_frontier")
+    assert (told["members"], told["searched"]) == (6144, True)
+    assert told["programs_in_all"] == len(told["programs"]) <= 12
+    assert all(p["memory_bytes"] < TARGETS["h100"].usable for p in told["programs"])
+    assert all(p["step_floor_seconds"] > 0 and p["batching"] == "vmap" for p in told["programs"])
+    assert not files(tmp_path)
+
+
+@pytest.mark.skipif(not TARGETS["v5e-4"].installed, reason="its compiler is not installed: make test-targets")
+def test_lanes_are_fewer_where_memory_is_short(tmp_path, monkeypatch):
+    short = targets.Target(**{**vars(TARGETS["v5e-4"]), "memory": 24 * 2**20})
+    monkeypatch.setitem(TARGETS, "v5e-4", short)
+    (program,) = planned(tmp_path, "--device", "v5e-4", *SMALL, "axes={seed: 4096}")["programs"]
+    assert program["devices"] == 4
+    assert program["lanes"] % 4 == 0
+    assert program["lanes"] < 4096
+    assert program["memory_bytes"] <= short.usable

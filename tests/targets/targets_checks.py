@@ -1,0 +1,50 @@
+"""Helpers of the tests that compile for accelerators: small programs whose steps are no other axis, and what is asked of them."""
+
+from functools import cache
+
+import pytest
+
+import memcap
+from memcap.config import Member
+from memcap.training.hlo import TimeLoop, time_loops
+from memcap.training.program import Program
+from memcap.training.step import Shape, Trainer
+from memcap.training.targets import TARGETS, compile_for
+
+STEPS, EVALUATION_STEPS, LANES = 89, 97, 8
+NAMES = [
+    pytest.param(
+        name, marks=pytest.mark.skipif(not target.installed, reason="pip install 'memcap[targets]'; see make test-targets")
+    )
+    for name, target in TARGETS.items()
+]
+
+
+def small(task: str, cell: str = "lstm", **knobs) -> Member:
+    """A member of lag 17."""
+    (member,) = memcap.members(task=task, lag=17, units=6, cell=cell, batch=32, sequences=64, every=10, **knobs)
+    assert member.length < STEPS
+    return member
+
+
+def program(member: Member, cls: type[Program] = Program, together: bool = True) -> Program:
+    """As an accelerator would get it."""
+    return cls(Trainer(Shape.of(member), STEPS, EVALUATION_STEPS, together), LANES)
+
+
+@cache
+def loops(name: str, program: Program) -> tuple[list[TimeLoop], list[TimeLoop]]:
+    """The loops over time of a training program, forward and back, and of an evaluation, as compiled for a target."""
+    code = compile_for(program, TARGETS[name])
+    assert code.program.lanes == LANES
+    return time_loops(code.advance.as_text(), STEPS), time_loops(code.evaluate.as_text(), EVALUATION_STEPS)
+
+
+def check(name: str, program: Program, forward: int, back: int) -> None:
+    """Each row of a buffer is touched alone, devices never wait for each other, and a time step has few kernels."""
+    training, evaluation = loops(name, program)
+    assert (len(training), len(evaluation)) == (2, 1)
+    for loop, most in zip(training + evaluation, (forward, back, forward), strict=True):
+        assert not loop.whole
+        assert not loop.collectives
+        assert len(loop.kernels) <= most

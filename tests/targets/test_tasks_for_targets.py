@@ -1,0 +1,33 @@
+"""Every task's LSTM compiles for an H100 and for TPUs, and its time steps do no work that grows with the buffers."""
+
+import jax
+import pytest
+from targets_checks import NAMES, check, loops, program, small
+
+from memcap.tasks import task_classes
+from memcap.training.program import Program
+
+# Kernels of a time step, forward and back, of nothing but an LSTM under `lax.scan` with its gradient written out; and two more.
+LEAST = {"h100": (7, 7), "v5e": (12, 23), "v5e-4": (12, 23)}
+MORE = 2
+
+
+@pytest.mark.parametrize("task", task_classes())
+@pytest.mark.parametrize("name", NAMES)
+def test_time_steps_of_the_lstm(name, task):
+    forward, back = LEAST[name]
+    check(name, program(small(task)), forward + MORE, back + MORE)
+
+
+class TripCountEach(Program):
+    """Broken on purpose: lanes side by side, each with a trip count of its own."""
+
+    def over_lanes(self, function, there=()):
+        return jax.vmap(function)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.values != ("v5e-4",)])
+def test_a_trip_count_for_each_lane_copies_whole_buffers_and_is_found(name):
+    (forward, *_), evaluation = loops(name, program(small("delay_line"), TripCountEach, together=False))
+    assert {"copy", "select", "scatter"} & {instruction.op for instruction in forward.whole}
+    assert any(loop.whole for loop in evaluation)
