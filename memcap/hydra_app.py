@@ -163,11 +163,14 @@ def main(arguments: Sequence[str]) -> None:
         raise UserError(complaint(error)) from error
 
 
+def version_base() -> dict[str, Any]:
+    """Which defaults of Hydra are meant: 1.3 wants to be told, 1.4 no longer."""
+    return {} if "execution_whitelist" in inspect.signature(hydra.main).parameters else {"version_base": "1.3"}
+
+
 def _options() -> dict[str, Any]:
-    """What a version of Hydra wants to know: 1.3 which defaults are meant, 1.4 what a config's `_target_` may run."""
-    if "execution_whitelist" in inspect.signature(hydra.main).parameters:
-        return {"execution_whitelist": ["memcap.*", "hydra.*", "hydra_plugins.*"]}
-    return {"version_base": "1.3"}
+    """What `hydra.main` wants to know: since 1.4 also what a config's `_target_` may run."""
+    return version_base() or {"execution_whitelist": ["memcap.*", "hydra.*", "hydra_plugins.*"]}
 
 
 def _refuse(message: str) -> NoReturn:

@@ -24,13 +24,12 @@ from rich.table import Table
 
 from memcap.config import Engine, Member
 from memcap.console import OUTPUTS, add_json, console, number, print_json
-from memcap.hydra_app import CheckFirst, complaint, register, settings, values_of
+from memcap.hydra_app import CheckFirst, complaint, register, version_base
 from memcap.knobs import UserError
+from memcap.launchers.jobs import job_of
 from memcap.recipes import root
 from memcap.studies import store
-from memcap.studies.axes import members
 from memcap.studies.search import Bisect
-from memcap.studies.shares import share
 from memcap.training.engine import workers
 from memcap.training.plan import Planned, elsewhere, plan, programs
 from memcap.training.queue import cost
@@ -94,7 +93,7 @@ def _composed(overrides: Sequence[str]) -> DictConfig:
     """The config of a job, as `memcap train` would have it."""
     register()
     try:
-        with initialize_config_dir(str(root() / "conf"), version_base="1.3"):
+        with initialize_config_dir(str(root() / "conf"), **version_base()):
             return compose("config", list(overrides), return_hydra_config=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(complaint(error, overrides)) from error
@@ -103,14 +102,13 @@ def _composed(overrides: Sequence[str]) -> DictConfig:
 def _study(config: DictConfig) -> Study:
     """What the job would do, all of it checked."""
     CheckFirst().on_run_start(config)
-    values = values_of(config)
-    engine, _ = settings(values)
-    found, folder = share(members(values), engine, values["design"]), Path(values["out"])
+    job = job_of(config)
+    found, engine, folder = list(job.members), job.settings.engine, job.settings.folder
     rows = store.read(folder) if folder.exists() else store.frame([])
     solved = dict(rows.select("key", "solved").iter_rows())
     done = {member: solved[member.key] for member in found if member.key in solved}
     missing = [member for member in found if member not in done]
-    if values["design"] != "bisect":
+    if job.settings.design != "bisect":
         return Study(engine, folder, found, missing, len(missing), False)
     search = Bisect(found, done)
     wanted = search.first()

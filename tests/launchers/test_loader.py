@@ -6,10 +6,9 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from hydra_base import BASE
 from omegaconf import OmegaConf
 
-from memcap.hydra_app import register
+from memcap.hydra_app import register, version_base
 from memcap.launchers.loader import JobLoader
 from memcap.recipes import root
 
@@ -31,7 +30,7 @@ JOBS = [
 def loaders():
     """Hydra's loader, the quick one, and the config of a multirun."""
     register()
-    with initialize_config_dir(str(root() / "conf"), **BASE):
+    with initialize_config_dir(str(root() / "conf"), **version_base()):
         loader = GlobalHydra.instance().hydra.config_loader
         master = loader.load_configuration("config", ["hydra.mode=MULTIRUN", "hydra.verbose=true"], RunMode.MULTIRUN)
         yield loader, JobLoader(loader.get_search_path()), master

@@ -5,11 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
-from hydra_base import BASE
 from omegaconf import OmegaConf
 from study_checks import ONE_LANE
 
-from memcap.hydra_app import register
+from memcap.hydra_app import register, version_base
 from memcap.launchers.jobs import settings, values_of
 from memcap.recipes import root
 from memcap.studies.axes import members
@@ -21,7 +20,7 @@ SWEEPS = sorted(path.stem for path in (root() / "sweeps").glob("*.yaml"))
 
 def composed(*overrides: str):
     register()
-    with initialize_config_dir(str(root() / "conf"), **BASE):
+    with initialize_config_dir(str(root() / "conf"), **version_base()):
         return values_of(compose("config", list(overrides)))
 
 
