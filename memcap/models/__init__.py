@@ -1,1 +1,1 @@
-"""Recurrent networks: the LSTM and its scan, any Flax cell, read-outs, initialisers, hand-set weights."""
+"""Networks: a cell and its read-out, initialisers, hand-set weights, export to other libraries, shapes."""

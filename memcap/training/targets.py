@@ -1,7 +1,7 @@
 """Accelerators to compile for on a machine that has none: `compile_for(program, target)`.
 
 XLA's compilers need a description of a chip, not the chip. What comes out is real: memory, the instructions of a time step,
-sharding, what does not compile. How long it runs takes the chip. The packages come with `pip install 'memcap[targets]'`.
+sharding, what does not compile. How long it runs takes the chip. The packages come with the extra `targets` (`make targets`).
 """
 
 import importlib.util
@@ -89,7 +89,7 @@ def target(name: str) -> Target:
         raise UserError(f"{name}: no such device; one of this, {', '.join(TARGETS)}")
     found = TARGETS[name]
     if not found.installed:
-        raise UserError(f"{name}: its compiler is not installed; pip install 'memcap[targets]'")
+        raise UserError(f"{name}: its compiler is not installed; pip install -c requirements.lock '.[targets]', or make targets")
     return found
 
 

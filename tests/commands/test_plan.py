@@ -94,7 +94,7 @@ def test_mistakes_are_one_line(tmp_path, words, says):
 @pytest.mark.parametrize("name", [name for name, target in TARGETS.items() if not target.installed])
 def test_a_compiler_that_is_missing(tmp_path, name):
     done = memcap(tmp_path, "plan", "--device", name)
-    line = f"memcap: {name}: its compiler is not installed; pip install 'memcap[targets]'\n"
+    line = f"memcap: {name}: its compiler is not installed; pip install -c requirements.lock '.[targets]', or make targets\n"
     assert (done.status, done.out, done.err) == (2, "", line)
 
 

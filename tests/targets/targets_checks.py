@@ -13,9 +13,7 @@ from memcap.training.targets import TARGETS, compile_for
 
 STEPS, EVALUATION_STEPS, LANES = 89, 97, 8
 NAMES = [
-    pytest.param(
-        name, marks=pytest.mark.skipif(not target.installed, reason="pip install 'memcap[targets]'; see make test-targets")
-    )
+    pytest.param(name, marks=pytest.mark.skipif(not target.installed, reason="make test-targets has what it takes"))
     for name, target in TARGETS.items()
 ]
 
