@@ -1,6 +1,7 @@
 """What would be trained, before it is: programs, memory and time, also on an accelerator that is not here.
 
-Takes the overrides of one job of `memcap train`, checks everything as it does, and compiles the programs, but trains and writes nothing.
+Takes the overrides of one job of `memcap train`, checks everything as it does, and compiles the programs, but trains and writes
+nothing.
 
   memcap plan sweeps=first_study                              on this machine
   memcap plan --device h100 sweeps=delay_line_frontier        on one H100: needs `make targets`, and no GPU
