@@ -112,6 +112,8 @@ def _converted(value: Any, hint: Any, name: str) -> Any:
             return None
         hint = next(h for h in get_args(hint) if h is not types.NoneType)
     words = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+    if hint not in words:
+        raise UserError(f"{name}: is declared as {hint}; a knob is an int, float, bool or str, or one of these or None")
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if hint is float and isinstance(value, str):

@@ -124,7 +124,9 @@ def complete(recipe: Recipe, task: Task, lag: int, cell: str) -> Recipe:
     needed = [f.name for f in fields(Recipe) if f.name not in optional]
     if "init" in set_here and set_here["init"] != "forget_bias":
         set_here.setdefault("forget_bias", None)  # the file's bias belonged to the file's initialiser
-    in_file = {} if _file(name) is None and all(k in set_here for k in needed) else recipe_file(name)
+    in_file = recipe_file(name) if _file(name) is not None or any(k not in set_here for k in needed) else {}
+    if all(k in set_here for k in needed):  # complete as it stands, as a row's is: what is null there is meant
+        in_file = {k: v for k, v in in_file.items() if k not in optional or k == "forget_bias"}
     recipe = typed(Recipe, completed(Recipe, in_file) | set_here | {"name": name}, "recipe")
     missing = [k for k in needed if getattr(recipe, k) is None]
     if missing:

@@ -160,3 +160,12 @@ def test_no_value_of_a_recipe_may_be_missing(monkeypatch):
     monkeypatch.setattr("memcap.recipes.recipe_file", lambda name: recipe_file("hold") | {"clip": None})
     with pytest.raises(UserError, match=r"^recipe\.clip: not set; give it a value in conf/recipe/hold\.yaml$"):
         Member(Latch(), 9, recipe=Recipe("hold", batch=17))
+
+
+def test_what_is_null_in_a_complete_recipe_stays_so():
+    """As in a row of before its file had the value."""
+    whole = Member(task_class("delay_line")(), 32, recipe=Recipe("curriculum"))
+    without = replace(whole, recipe=replace(whole.recipe, falls_above=None))
+    assert without.recipe.falls_above is None
+    assert member_of(without.config) == without
+    assert without.key != whole.key

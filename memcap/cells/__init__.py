@@ -33,7 +33,9 @@ def flax_cells() -> list[str]:
     return sorted(n for n, c in vars(nnx).items() if isinstance(c, type) and issubclass(c, base) and c is not base)
 
 
-@cache
+_outside: dict[str, type[nnx.RNNCellBase]] = {}
+
+
 def cell_class(name: str) -> type[Cell]:
     """The cell of this name: of this folder, any of `flax.nnx`, or `module:Class` for one outside the package.
 
@@ -46,6 +48,8 @@ def cell_class(name: str) -> type[Cell]:
         found = plugins.outside(name, "model.cell")
         if not (isinstance(found, type) and issubclass(found, nnx.RNNCellBase)):
             raise UserError(f"model.cell={name}: must be a class derived from memcap.cells.Cell or flax.nnx.RNNCellBase")
+        if _outside.setdefault(name, found) is not found:  # programs and rows go by the name
+            raise UserError(f"model.cell={name}: was defined anew in this process; give the new class another name")
         return _adopted(found, name)
     if name not in flax_cells():
         known = dict.fromkeys([*cell_classes(), *flax_cells()])
@@ -53,6 +57,7 @@ def cell_class(name: str) -> type[Cell]:
     return _adopted(getattr(nnx, name), name)
 
 
+@cache
 def _adopted(cls: type[nnx.RNNCellBase], name: str) -> type[Cell]:
     """A cell that knows nothing of memcap, with `Cell`'s methods added; its own come first."""
     if issubclass(cls, Cell):

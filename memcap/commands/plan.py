@@ -76,7 +76,8 @@ def run(arguments: Namespace) -> None:
         only_here()
     study = _study(_composed(arguments.overrides))
     engine = study.engine if device is None else elsewhere(study.engine)
-    made = programs(study.missing, study.found, engine, study.searched) if study.most else []
+    possible = study.found if study.searched else []
+    made = programs(study.missing, possible, engine, study.searched) if study.most else []
     with Console(stderr=True).status("compiling"):
         planned = plan(made[:MOST_PROGRAMS], device)
     about = _about(study, planned, len(made), device)

@@ -5,6 +5,7 @@ gives it: its folder with `.hydra/` and its log, callbacks, a status and a retur
 ended, with a function that hands over what became of them.
 """
 
+import errno
 import itertools
 import logging
 import sys
@@ -66,7 +67,7 @@ class PopulationLauncher(Launcher):
                 job = job_of(self._composed(overrides, initial_job_idx + place))
                 alone = place if job.settings.design == "bisect" else None
                 groups[job.settings, alone][place] = job
-            except (UserError, HydraException, OmegaConfBaseException) as error:
+            except Exception as error:  # a mistake, or a bug in somebody's task: this job fails, the others go on
                 refused[place] = error
         log.info(f"Launching {len(job_overrides)} jobs locally, {len(groups)} population{'s' * (len(groups) != 1)}")
         returned: dict[int, JobReturn] = {}
@@ -89,12 +90,12 @@ class PopulationLauncher(Launcher):
         """Train jobs as one. Where that raises, halve them until the culprit is alone: what had ended is in the store."""
         try:
             rows = self.training.train(list(jobs.values()))
-        except OSError:
-            raise  # the disk is full or gone, for all
         except Exception as error:
-            if len(jobs) == 1:
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EROFS, errno.EIO, errno.EDQUOT):
+                raise  # the disk is full or gone, for all
+            if len(jobs) == 1 or isinstance(error, UserError):  # a mistake in the settings is one of all
                 return dict.fromkeys(jobs, error)
-            log.warning(f"{len(jobs)} jobs together raised {type(error).__name__}; now in halves")
+            log.warning(f"{len(jobs)} jobs together raised {type(error).__name__}: {error}; now in halves")
             places, half = list(jobs), len(jobs) // 2
             parts = [{place: jobs[place] for place in part} for part in (places[:half], places[half:])]
             return self._trained(parts[0]) | self._trained(parts[1])

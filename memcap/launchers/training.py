@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 class Training:
     """Trains jobs, and says at the end what all of them found; a context manager.
 
-    What has ended by then is said also where a job failed; not where the command was interrupted.
+    What has ended by then is said also where a job failed; not where the command was interrupted, or ended by a mistake.
     """
 
     def __init__(self) -> None:

@@ -12,6 +12,7 @@ import itertools
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import fields
 from functools import lru_cache
 from typing import Any
 
@@ -21,6 +22,7 @@ from memcap.models.network import Model
 from memcap.recipes import Recipe
 
 Grid = dict[str, list[Any]]
+OPTIONAL = {f.name for f in fields(Recipe) if f.metadata["before"] is None}  # which a recipe may do without
 
 
 def members(config: dict[str, Any]) -> list[Member]:
@@ -42,7 +44,7 @@ def members(config: dict[str, Any]) -> list[Member]:
 
 @lru_cache(maxsize=8)
 def _members(written: str) -> tuple[Member, ...]:
-    """A job is checked before Hydra makes its folder, and runs after: its members are resolved once."""
+    """A job is checked before Hydra makes its folder, and runs after: the members of the last few jobs are resolved once."""
     return _resolved(json.loads(written))
 
 
@@ -118,6 +120,10 @@ def _placed(base: dict[str, Any], point: dict[str, Any]) -> dict[str, Any]:
         if name == "seed":
             values["seed"] = value
         elif field and field in allowed.get(group, ()):
+            if value is None and group == "recipe" and field in OPTIONAL:
+                raise UserError(
+                    f"axes.{name}: null would mean what the recipe's file says, not none; name another recipe instead"
+                )
             values[group][field] = value
         else:
             known = ", ".join(["seed", "task", "recipe", *(f"{g}.{f}" for g, fs in allowed.items() for f in fs)])

@@ -56,7 +56,9 @@ def score(rows: pl.DataFrame) -> float:
     A member that was not solved counts as twice its budget: worse than any that was ("PAR2" in the comparison of solvers).
 
     Args:
-        rows: the job's, at least one.
+        rows: the job's. Without any, as in a share that has no members, the score is 0.
     """
+    if rows.is_empty():
+        return 0.0
     steps = pl.when("solved").then("steps_to_solve").otherwise(2 * pl.col("budget"))
     return float(rows.select(steps.mean()).item())

@@ -187,7 +187,7 @@ def merged(tables: Sequence[pl.DataFrame]) -> pl.DataFrame:
     return rows.unique("key", keep="last", maintain_order=True).sort("study", "task", "lag", "units", "recipe", "seed")
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=128)
 def _shard(path: Path, *state: int) -> pl.DataFrame:
     """The rows of one file; `state` changes when the file does, so that a job reads each file once."""
     del state

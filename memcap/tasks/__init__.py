@@ -1,6 +1,7 @@
 """Recall tasks, one file each. A new file here that defines a `Task` is found by its name; nothing else changes."""
 
 import sys
+from dataclasses import Field
 from functools import cache
 from typing import Any
 
@@ -34,6 +35,10 @@ def task_class(name: str) -> type[Task]:
         found = plugins.outside(name, "task.name")
         if not (isinstance(found, type) and issubclass(found, Task)):
             raise UserError(f"task.name={name}: must be a class derived from memcap.tasks.Task")
+        if lacks := sorted(getattr(found, "__abstractmethods__", ())):
+            raise UserError(f"task.name={name}: lacks {', '.join(lacks)}; memcap/tasks/base.py says what a task must have")
+        if any(isinstance(value, Field) for value in vars(found).values()):
+            raise UserError(f"task.name={name}: must be decorated with @dataclass(frozen=True), so that its fields are its knobs")
         return found
     if name not in task_classes():
         known = ", ".join(task_classes())

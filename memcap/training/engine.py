@@ -8,9 +8,12 @@ through a `LocalClient` or over a pipe (worker.py), and trains each in a lane of
 in (verdict.py). What a training step computes is in step.py.
 """
 
+import contextlib
 import math
 import os
 import sys
+import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -19,11 +22,12 @@ from subprocess import Popen
 import jax
 
 from memcap import backend
+from memcap.cells import cell_class
 from memcap.config import Engine, Member
 from memcap.knobs import UserError
 from memcap.training import worker
 from memcap.training.population import Chunk, Result, work
-from memcap.training.program import compiled
+from memcap.training.program import MOST_PROGRAMS, Program, compiled
 from memcap.training.queue import Listener, LocalClient, Queue
 
 __all__ = ["Chunk", "Listener", "Result", "train", "workers"]
@@ -74,8 +78,8 @@ def train(
     backend.prepare()
     engine = engine or Engine()
     count = workers(engine)
-    if any(type(member.task).__module__ == "__main__" for member in members):
-        count = 1  # another process could not import the task
+    if any("__main__" in (type(m.task).__module__, cell_class(m.model.cell).__module__) for m in members):
+        count = 1  # another process could not import the task or the cell
     if more is None:
         count = min(count, max(len(members), 1))
     queue = Queue(members, engine, count, listener, more, possible)
@@ -99,24 +103,28 @@ def train(
         if job.exception() is not None:
             queue.stop()
 
+    def compile_ahead(programs: deque[Program]) -> None:
+        """Compile the next programs while the first one trains. A worker that comes to one that can't be compiled says why."""
+        with contextlib.suppress(IndexError):
+            while not queue.over.is_set():
+                with contextlib.suppress(jax.errors.JaxRuntimeError):
+                    compiled(programs.popleft())
+
     jobs: list[Future] = []
-    compilers: ThreadPoolExecutor | None = None
     try:
         with ThreadPoolExecutor(count, thread_name_prefix="memcap") as pool:
             try:
                 jobs += [pool.submit(work, LocalClient(queue, 0)), *(pool.submit(child, number) for number in range(1, count))]
                 for job in jobs:
                     job.add_done_callback(failed)
-                if queue.together:  # compiling costs more than training there: the next programs while the first one trains
-                    compilers = ThreadPoolExecutor(max(1, cores() - 1), thread_name_prefix="memcap-compiles")
-                    for program in queue.ahead():
-                        compilers.submit(compiled, program)
+                if queue.together:  # compiling costs more than training there
+                    ahead = deque(queue.ahead()[:MOST_PROGRAMS])
+                    for _ in range(max(1, cores() - 1)):  # daemons: nobody waits for them when the job is over
+                        threading.Thread(target=compile_ahead, args=(ahead,), daemon=True).start()
                 while not queue.over.wait(0.5):  # in short waits, as an untimed one can sleep through Ctrl-C
                     pass
             finally:
                 queue.stop()
-                if compilers is not None:
-                    compilers.shutdown(wait=False, cancel_futures=True)
                 for process in children:
                     process.kill()
     finally:  # now that no thread starts or reads one any more

@@ -13,7 +13,7 @@ from memcap.training.groups import Group, group_of
 from memcap.training.program import Compiled, Program, compiled, needed_memory, side_by_side
 from memcap.training.queue import Queue, cost
 from memcap.training.targets import TARGETS, Target, compile_for
-from memcap.training.work import work
+from memcap.training.work import Work, work
 
 
 @dataclass(frozen=True)
@@ -46,21 +46,26 @@ class Planned:
         return self.program.lanes // self.program.devices if self.program.trainer.together else 1
 
     @cached_property
+    def work(self) -> Work:
+        """Of a training step of one lane."""
+        return work(self.program)
+
+    @cached_property
     def operations(self) -> float:
         """Of the products of a training step, in all lanes that a device trains at the same time."""
-        return self.together * work(self.program).operations
+        return self.together * self.work.operations
 
     @cached_property
     def bytes(self) -> float:
         """That the passes over time of a training step hand on, in all lanes that a device trains at the same time."""
-        return sum(self.together * size for size in work(self.program).buffers)
+        return sum(self.together * size for size in self.work.buffers)
 
     @property
     def floor(self) -> float | None:
         """Seconds that a training step takes at least: its products at the peak, or what no cache holds at the bandwidth."""
         if self.target is None:
             return None
-        moved = sum(max(0.0, self.together * size - self.target.cache) for size in work(self.program).buffers)
+        moved = sum(max(0.0, self.together * size - self.target.cache) for size in self.work.buffers)
         return max(self.operations / self.target.peak, moved / self.target.bandwidth)
 
     @property

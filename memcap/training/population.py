@@ -166,7 +166,9 @@ def _population(program: Program, queue: QueueClient) -> None:
         if not taken:
             return
         start = time.perf_counter()
-        states, losses = code.advance(states, given)
+        losses = np.zeros((program.lanes, program.shape.evaluation.every), np.float32)
+        if any(lane.before < (lane.member.recipe.budget or 0) for lane in taken.values()):  # else they are only asked again
+            states, losses = code.advance(states, given)
         progress, losses = jax.tree.map(np.array, (states.progress, losses))
         for k, lane in taken.items():
             lane.advanced(int(progress.step[k]), bool(progress.running[k]), losses[k])

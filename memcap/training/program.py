@@ -28,6 +28,7 @@ MEMBERS = "members"  # the axis of the device mesh
 # sequences, whose loops LLVM unrolls: 1.3 s instead of 3.3 s (delay line, lag 50, 50 units). With 128 it runs 15 % slower.
 QUICK: dict[str, Any] = {"xla_backend_optimization_level": 2}
 MOST_PROGRAMS = 64  # that a process keeps
+SHARE = 0.9  # of a device's memory that a program may take
 _lock = threading.Lock()
 _jobs: dict["Program", Future["Compiled"]] = {}
 
@@ -125,12 +126,11 @@ class Compiled:
 def compiled(program: Program) -> Compiled:
     """Compile a program, once a process, also when several threads ask; with fewer lanes where memory can't hold as many."""
     with _lock:
-        job = _jobs.get(program)
+        job = _jobs.pop(program, None)
         mine = job is None
-        if job is None:
-            job = _jobs[program] = Future()
-            while len(_jobs) > MOST_PROGRAMS:
-                del _jobs[next(iter(_jobs))]
+        job = _jobs[program] = job or Future()  # the last one used is the last one to go
+        while len(_jobs) > MOST_PROGRAMS:
+            del _jobs[next(iter(_jobs))]
     if mine:
         try:
             job.set_result(_compile(program))
@@ -199,4 +199,4 @@ def device_memory() -> float:
     What others held when it was first asked is theirs; what our own programs hold goes as they end.
     """
     known = [stats for device in jax.local_devices() if (stats := device.memory_stats()) and "bytes_limit" in stats]
-    return max(1.0, min((0.9 * stats["bytes_limit"] - stats.get("bytes_in_use", 0) for stats in known), default=math.inf))
+    return max(1.0, min((SHARE * stats["bytes_limit"] - stats.get("bytes_in_use", 0) for stats in known), default=math.inf))

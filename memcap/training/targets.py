@@ -18,11 +18,10 @@ from jax.experimental import topologies
 from jax.experimental.compilation_cache import compilation_cache
 
 from memcap.knobs import UserError
-from memcap.training.program import Compiled, Program, fitted
+from memcap.training.program import SHARE, Compiled, Program, fitted
 
 PACKAGES = {"cuda": ("jax_cuda12_plugin", "jax_plugins.xla_cuda12"), "tpu": ("libtpu",)}  # modules that each platform needs
 _lock = threading.Lock()
-SHARE = 0.9  # of a chip's memory that a program may take, as in program.device_memory
 
 
 @dataclass(frozen=True)

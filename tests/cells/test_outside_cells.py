@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from memcap import cells
 from memcap.cells import Cell, cell_class, cell_classes
 from memcap.knobs import UserError
 from memcap.models.network import Architecture, Model
@@ -44,7 +45,15 @@ def module(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", list(sys.path))
     yield "leaky_cell"
     sys.modules.pop("leaky_cell", None)
-    cell_class.cache_clear()
+    cells._outside.clear()
+
+
+def test_a_class_that_was_defined_anew_is_refused(module, tmp_path):
+    """Compiled programs and rows go by the name: the old class would train, or two would share one."""
+    cell_class(f"{module}:Leaky")
+    sys.modules.pop(module)
+    with pytest.raises(UserError, match="was defined anew in this process"):
+        cell_class(f"{module}:Leaky")
 
 
 def test_a_cell_of_memcap_s_protocol(module):

@@ -108,3 +108,9 @@ def test_a_mistake_is_one_line(axes, where, allowed):
     text = refusal(lambda: members(config(axes)))
     assert text.startswith(where)
     assert allowed in text
+
+
+def test_null_is_no_value_of_a_recipe():
+    """It would mean what the file says, so that both arms of an ablation were one."""
+    text = refusal(lambda: members(config({"recipe": ["curriculum"], "recipe.falls_above": [None, 16]}, task="delay_line")))
+    assert text.startswith("axes.recipe.falls_above: null")

@@ -3,6 +3,7 @@
 import polars as pl
 import pytest
 
+from memcap.studies import store
 from memcap.studies.outcome import score
 
 ROWS = pl.DataFrame({"solved": [True, True, False], "steps_to_solve": [100, 300, None], "budget": [300, 300, 1000]})
@@ -11,3 +12,7 @@ ROWS = pl.DataFrame({"solved": [True, True, False], "steps_to_solve": [100, 300,
 @pytest.mark.parametrize(("rows", "steps"), [(ROWS, 800), (ROWS.head(2), 200), (ROWS.tail(1), 2000)])
 def test_the_score_is_the_mean_of_steps_and_an_unsolved_member_is_worse_than_any_solved(rows, steps):
     assert score(rows) == steps
+
+
+def test_a_share_without_members_has_a_score():
+    assert score(store.frame([])) == 0.0

@@ -3,10 +3,10 @@
 from functools import cache
 
 import pytest
+from hlo import TimeLoop, time_loops
 
 import memcap
 from memcap.config import Member
-from memcap.training.hlo import TimeLoop, time_loops
 from memcap.training.program import Program
 from memcap.training.step import Shape, Trainer
 from memcap.training.targets import TARGETS, compile_for

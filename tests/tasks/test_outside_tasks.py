@@ -128,3 +128,21 @@ def test_a_wrong_name_is_one_line(module, name, said):
     with pytest.raises(UserError) as error:
         task_class(name)
     assert one_line(error) == f"task.name={name}: {said}"
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ("class Half(Task):\n    pass", "lacks facts, outputs, sample, shortest, vocabulary"),
+        ("class Half(Honest):\n    size: int = knob(3, 'a knob')", "must be decorated with @dataclass"),
+    ],
+)
+def test_half_a_task_is_one_line(tmp_path, monkeypatch, body, says):
+    (tmp_path / "half_a_task.py").write_text(f"{PULSES}\n\n{body}\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    with pytest.raises(UserError) as caught:
+        task_class("half_a_task:Half")
+    sys.modules.pop("half_a_task")
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
