@@ -202,7 +202,7 @@ def test_every_study_is_accepted(tmp_path):
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("memcap ", {"train", "tasks", "collect", "frontier", "figure", "answer", "inspect", "export"}),
+        ("memcap ", {"train", "tasks", "collect", "frontier", "figure", "answer", "inspect", "export", "plan"}),
         ("memcap in", {"inspect"}),
         ("memcap train", {"train"}),
         ("memcap train task=", {f"task={name}" for name in task_classes()}),
