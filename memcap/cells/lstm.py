@@ -75,7 +75,10 @@ def _forward(
     length: jax.Array,
     flows: jax.Array | None,
 ) -> tuple[CarryCH, jax.Array, jax.Array | None]:
-    """The carry after the last step, each step's i, f, g, o, c, h as (T, 6U, B) if they are kept, and the outputs."""
+    """The carry after the last step, each step's i, f, g, o, c, h as (T, 6U, B) if they are kept, and the outputs.
+
+    Where time is scanned ("scan"), h is left out, (T, 5U, B): the backward pass is bound by memory there, and makes it again.
+    """
     every, reset, static = options
     assert readout is None or (every and flows is None)
     (features, _), units, dtype = kernel.shape, recurrent.shape[0], kernel.dtype
@@ -86,7 +89,8 @@ def _forward(
         weights = jnp.concatenate([weights, jnp.pad(readout.T, ((0, 0), (features, 0)))], 0)
     steps, batch = inputs.shape[:2]
     rows = 0 if not every else units if readout is None else readout.shape[1]
-    buffers = jnp.zeros((steps, 6 * units * keep, batch), dtype), jnp.zeros((steps, rows, batch), dtype)
+    per_step = (5 if static else 6) * units * keep
+    buffers = jnp.zeros((steps, per_step, batch), dtype), jnp.zeros((steps, rows, batch), dtype)
 
     def step(carry: CarryCH, t: jax.Array, row: Any) -> tuple[CarryCH, tuple[jax.Array, jax.Array]]:
         (c, h), (x, flow) = carry, row
@@ -100,7 +104,7 @@ def _forward(
         i, f, g, o = sigmoid(i), sigmoid(f), jnp.tanh(g), sigmoid(o)
         c_next = f * c + i * g
         h_next = o * jnp.tanh(c_next)
-        kept = jnp.concatenate([i, f, g, o, c, h], 0) if keep else jnp.zeros((0, batch), dtype)
+        kept = jnp.concatenate([i, f, g, o, c, h][: 5 if static else 6], 0) if keep else jnp.zeros((0, batch), dtype)
         return (c_next, h_next), (kept, h_next[:rows] if readout is None else read)
 
     if static:
@@ -137,14 +141,15 @@ def _lstm_scan_fwd(
     length: jax.Array,
     flows: jax.Array | None,
 ) -> tuple[tuple[CarryCH, jax.Array | None], tuple[Any, ...]]:
+    first = carry[1]
     carry, kept, outputs = _forward(options, True, kernel, recurrent, bias, readout, carry, inputs, length, flows)
-    return (carry, outputs), (kernel, recurrent, readout, inputs, length, flows, kept, carry[1])
+    return (carry, outputs), (kernel, recurrent, readout, inputs, length, flows, kept, first, carry[1])
 
 
 def _lstm_scan_bwd(options: Options, saved: tuple[Any, ...], cotangents: Any) -> tuple[Any, ...]:
     """A reset carry and a cut carry have the same gradient into the past: none."""
-    every, static = options.every, options.static
-    kernel, recurrent, readout, inputs, length, flows, kept, last = saved
+    every, reset, static = options
+    kernel, recurrent, readout, inputs, length, flows, kept, first, last = saved
     (dc, dh), d_outputs = cotangents
     features, units, dtype = kernel.shape[0], recurrent.shape[0], kernel.dtype
     real = inputs.ndim == 3
@@ -155,10 +160,9 @@ def _lstm_scan_bwd(options: Options, saved: tuple[Any, ...], cotangents: Any) ->
         d_readout = last @ at(d_outputs, length - 1).T
     sums = jnp.zeros((features + units, backward.shape[1]), dtype), jnp.zeros(4 * units, dtype)
 
-    def step(state: Any, t: jax.Array, row: Any) -> tuple[Any, Any]:
-        (dc, dh), dw, db = state
-        x, flow, kept, d_output = row
-        i, f, g, o, c, h = jnp.split(kept, 6, 0)
+    def through_gates(kept: Any, dc: jax.Array, dh: jax.Array, d_output: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """Gradient of the step's product and of its incoming c; and the h that the step made."""
+        i, f, g, o, c = kept
         if every and readout is None:
             dh = dh + d_output
         tanh_c = jnp.tanh(f * c + i * g)
@@ -166,23 +170,50 @@ def _lstm_scan_bwd(options: Options, saved: tuple[Any, ...], cotangents: Any) ->
         dz = [dc * g * i * (1 - i), dc * c * f * (1 - f), dc * i * (1 - g**2), dh * tanh_c * o * (1 - o)]
         if readout is not None:
             dz.append(d_output)
-        dz = jnp.concatenate(dz, 0)
-        dw = dw + jnp.concatenate([_column(x, features, dtype), h], 0) @ dz.T
+        return jnp.concatenate(dz, 0), dc * f, o * tanh_c
+
+    def of_weights(dz: jax.Array, x: jax.Array, h: jax.Array) -> jax.Array:
+        return jnp.concatenate([_column(x, features, dtype), h], 0) @ dz.T
+
+    def onwards(dz: jax.Array, dc: jax.Array, db: jax.Array, flow: Any) -> tuple[CarryCH, jax.Array, Any]:
+        """Gradients of the incoming carry, of the bias so far, and of the input."""
         dx = ()
         if real:
             dx = (kernel @ dz[: 4 * units]).T
             db = db + dz[: 4 * units].sum(1)
-        dc, dh = dc * f, backward @ dz
+        dh = backward @ dz
         if flow is not None:
             dc, dh = dc * flow, dh * flow
-        return ((dc, dh), dw, db), dx
+        return (dc, dh), db, dx
+
+    def step(state: Any, t: jax.Array, row: Any) -> tuple[Any, Any]:
+        (dc, dh), dw, db = state
+        x, flow, kept, d_output = row
+        *kept, h = jnp.split(kept, 6, 0)
+        dz, dc, _ = through_gates(kept, dc, dh, d_output)
+        dw = dw + of_weights(dz, x, h)
+        carry, db, dx = onwards(dz, dc, db, flow)
+        return (carry, dw, db), dx
+
+    def late_step(state: Any, t: jax.Array, row: Any) -> tuple[Any, Any]:
+        """The h that enters step t + 1 is what step t made: its weights' gradient is due here."""
+        (dc, dh), dw, db, (dz_after, x_after, flow_after) = state
+        x, flow, kept, d_output = row
+        dz, dc, h = through_gates(jnp.split(kept, 5, 0), dc, dh, d_output)
+        dw = dw + of_weights(dz_after, x_after, h * flow_after if reset and flow_after is not None else h)
+        carry, db, dx = onwards(dz, dc, db, flow)
+        return (carry, dw, db, (dz, x, flow)), dx
 
     state, d_inputs = ((dc, dh), *sums), jnp.zeros_like(inputs) if real else ()
     if static:
         if readout is not None:
             d_outputs = jnp.concatenate([jnp.zeros_like(d_outputs[:1]), d_outputs[:-1]], 0)
         rows = inputs, flows, kept, d_outputs if every else ()
-        (carry, dw, db), d_inputs = over_time(True, step, state, rows, d_inputs, length, back=True)
+        nothing = jnp.zeros((backward.shape[1], inputs.shape[1]), dtype), jnp.zeros_like(inputs[0])
+        state = *state, (*nothing, None if flows is None else flows[0])
+        (carry, dw, db, late), d_inputs = over_time(True, late_step, state, rows, d_inputs, length, back=True)
+        dz, x, flow = late
+        dw = dw + of_weights(dz, x, first * flow if reset and flow is not None else first)
     else:
 
         def body(k: jax.Array, both: Any) -> Any:
