@@ -197,23 +197,22 @@ def _lstm_scan_bwd(options: Options, saved: tuple[Any, ...], cotangents: Any) ->
 
     def late_step(state: Any, t: jax.Array, row: Any) -> tuple[Any, Any]:
         """The h that enters step t + 1 is what step t made: its weights' gradient is due here."""
-        (dc, dh), dw, db, (dz_after, x_after, flow_after) = state
-        x, flow, kept, d_output = row
+        (dc, dh), dw, db, dz_after = state
+        (x_after, flow_after), flow, kept, d_output = row
         dz, dc, h = through_gates(jnp.split(kept, 5, 0), dc, dh, d_output)
         dw = dw + of_weights(dz_after, x_after, h * flow_after if reset and flow_after is not None else h)
         carry, db, dx = onwards(dz, dc, db, flow)
-        return (carry, dw, db, (dz, x, flow)), dx
+        return (carry, dw, db, dz), dx
 
     state, d_inputs = ((dc, dh), *sums), jnp.zeros_like(inputs) if real else ()
     if static:
         if readout is not None:
             d_outputs = jnp.concatenate([jnp.zeros_like(d_outputs[:1]), d_outputs[:-1]], 0)
-        rows = inputs, flows, kept, d_outputs if every else ()
-        nothing = jnp.zeros((backward.shape[1], inputs.shape[1]), dtype), jnp.zeros_like(inputs[0])
-        state = *state, (*nothing, None if flows is None else flows[0])
-        (carry, dw, db, late), d_inputs = over_time(True, late_step, state, rows, d_inputs, length, back=True)
-        dz, x, flow = late
-        dw = dw + of_weights(dz, x, first * flow if reset and flow is not None else first)
+        after = jax.tree.map(lambda rows: jnp.roll(rows, -1, 0), (inputs, flows))
+        rows = after, flows, kept, d_outputs if every else ()
+        state = *state, jnp.zeros((backward.shape[1], inputs.shape[1]), dtype)
+        (carry, dw, db, dz), d_inputs = over_time(True, late_step, state, rows, d_inputs, length, back=True)
+        dw = dw + of_weights(dz, inputs[0], first * flows[0] if reset and flows is not None else first)
     else:
 
         def body(k: jax.Array, both: Any) -> Any:
