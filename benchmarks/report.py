@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import memcap
+
 LIBRARIES = ("memcap", "jax", "jaxlib", "flax", "optax", "keras", "torch", "equinox", "numpy")
 QUIET = 0.2  # load average of other work above which timings are doubtful
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -27,7 +29,7 @@ def versions() -> dict[str, str]:
     found = {"python": platform.python_version()}
     for name in LIBRARIES:
         try:
-            found[name] = importlib.metadata.version(name)
+            found[name] = importlib.metadata.version(name) if name != "memcap" else memcap.__version__
         except importlib.metadata.PackageNotFoundError:
             continue
     return found

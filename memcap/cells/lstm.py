@@ -17,7 +17,7 @@ from jax.typing import DTypeLike
 from memcap.cells.base import Cell
 from memcap.cells.gates import Gates
 from memcap.cells.plain import lstm_step, sigmoid
-from memcap.cells.scan import How, Options, at, over_time, put
+from memcap.cells.scan import How, Options, at, counted, over_time, put
 
 CarryCH = tuple[jax.Array, jax.Array]
 
@@ -105,7 +105,7 @@ def _forward(
         c_next = f * c + i * g
         h_next = o * jnp.tanh(c_next)
         kept = jnp.concatenate([i, f, g, o, c, h][: 5 if static else 6], 0) if keep else jnp.zeros((0, batch), dtype)
-        return (c_next, h_next), (kept, h_next[:rows] if readout is None else read)
+        return (c_next, h_next), (kept, counted(static, t, length, h_next[:rows]) if readout is None else read)
 
     if static:
         carry, (kept, outputs) = over_time(True, step, carry, (inputs, flows), buffers, length, back=False)
@@ -175,11 +175,11 @@ def _lstm_scan_bwd(options: Options, saved: tuple[Any, ...], cotangents: Any) ->
     def of_weights(dz: jax.Array, x: jax.Array, h: jax.Array) -> jax.Array:
         return jnp.concatenate([_column(x, features, dtype), h], 0) @ dz.T
 
-    def onwards(dz: jax.Array, dc: jax.Array, db: jax.Array, flow: Any) -> tuple[CarryCH, jax.Array, Any]:
+    def onwards(t: jax.Array, dz: jax.Array, dc: jax.Array, db: jax.Array, flow: Any) -> tuple[CarryCH, jax.Array, Any]:
         """Gradients of the incoming carry, of the bias so far, and of the input."""
         dx = ()
         if real:
-            dx = (kernel @ dz[: 4 * units]).T
+            dx = counted(static, t, length, (kernel @ dz[: 4 * units]).T)
             db = db + dz[: 4 * units].sum(1)
         dh = backward @ dz
         if flow is not None:
@@ -192,7 +192,7 @@ def _lstm_scan_bwd(options: Options, saved: tuple[Any, ...], cotangents: Any) ->
         *kept, h = jnp.split(kept, 6, 0)
         dz, dc, _ = through_gates(kept, dc, dh, d_output)
         dw = dw + of_weights(dz, x, h)
-        carry, db, dx = onwards(dz, dc, db, flow)
+        carry, db, dx = onwards(t, dz, dc, db, flow)
         return (carry, dw, db), dx
 
     def late_step(state: Any, t: jax.Array, row: Any) -> tuple[Any, Any]:
@@ -201,7 +201,7 @@ def _lstm_scan_bwd(options: Options, saved: tuple[Any, ...], cotangents: Any) ->
         (x_after, flow_after), flow, kept, d_output = row
         dz, dc, h = through_gates(jnp.split(kept, 5, 0), dc, dh, d_output)
         dw = dw + of_weights(dz_after, x_after, h * flow_after if reset and flow_after is not None else h)
-        carry, db, dx = onwards(dz, dc, db, flow)
+        carry, db, dx = onwards(t, dz, dc, db, flow)
         return (carry, dw, db, dz), dx
 
     state, d_inputs = ((dc, dh), *sums), jnp.zeros_like(inputs) if real else ()

@@ -62,7 +62,8 @@ def over_time(
         body: (state, t, rows of xs) -> (state, rows of ys).
         state: pytree of arrays without a time axis.
         xs: pytree of arrays (T, ...), T at least `length`.
-        ys: pytree of zeros (T, ...): what comes out, zero after `length`.
+        ys: pytree of zeros (T, ...): what comes out. After `length` it is zero, but where `static` what the body makes of a state
+            that stands still: a body whose rows must be zero there says so by `counted`.
         length: () int.
         back: from step `length` - 1 down to 0.
 
@@ -75,7 +76,7 @@ def over_time(
             t, x = row
             on = t < length
             new, y = body(state, t, x)
-            return where(on, new, state), jax.tree.map(lambda leaf: jnp.where(on, leaf, jnp.zeros_like(leaf)), y)
+            return where(on, new, state), y
 
         steps = jax.tree.leaves((xs, ys))[0].shape[0]
         return lax.scan(masked, state, (jnp.arange(steps), xs), reverse=back)
@@ -87,6 +88,11 @@ def over_time(
         return state, jax.tree.map(lambda buffer, row: put(buffer, row, t), ys, y)
 
     return lax.fori_loop(0, length, step, (state, ys))
+
+
+def counted(static: bool, t: jax.Array, length: jax.Array, row: jax.Array) -> jax.Array:
+    """The row of a step that counts; zero after `length`, where such steps are run at all."""
+    return jnp.where(t < length, row, jnp.zeros_like(row)) if static else row
 
 
 def where(on: jax.Array, new: Any, old: Any) -> Any:
@@ -172,7 +178,8 @@ def _forward(
             carry = scaled(carry, flow)
         entered = carry
         carry, output = step(params, carry, x)
-        return (carry, () if every else output), (output if every else (), entered if keep else ())
+        row = counted(options.static, t, length, output) if every else ()
+        return (carry, () if every else output), (row, entered if keep else ())
 
     ys = _buffers((output if every else (), carry if keep else ()), steps)
     state = carry, () if every else last
@@ -212,7 +219,7 @@ def _cell_scan_bwd(step: Step, options: Options, saved: Any, cotangents: Any) ->
         if flow is not None:
             d_entered = scaled(d_entered, flow)
         added = jax.tree.map(jnp.add, d_params, _differentiable_of(params, d_param))
-        return (d_entered, added), d_input
+        return (d_entered, added), counted(options.static, t, length, d_input)
 
     state = d_carry, jax.tree.map(jnp.zeros_like, _differentiable_of(params, params))
     xs = kept, inputs, flows, d_outputs if every else ()
