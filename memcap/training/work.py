@@ -50,8 +50,12 @@ def _counted(jaxpr: Jaxpr) -> Iterator[Work]:
             (contracted, _), _ = parameters["dimension_numbers"]
             yield Work(2.0 * made[0].size * math.prod(given[0].shape[axis] for axis in contracted), ())
         if name == "scan":
-            constants, carried, repeated = parameters["num_consts"], parameters["num_carry"], parameters["length"]
-            rows = [*given[constants + carried :], *made[carried:]]
+            repeated, body = parameters["length"], parameters["jaxpr"]
+            body = body.jaxpr if isinstance(body, ClosedJaxpr) else body
+            inside = [_shape(value) for value in [*body.invars, *body.outvars]]
+            rows = [
+                out for out, row in zip([*given, *made], inside, strict=True) if len(out.shape) > len(row.shape)
+            ]  # cut by time
             yield Work(0.0, tuple(float(row.size * row.dtype.itemsize) for row in rows))
         for part in jax.tree.leaves(list(parameters.values()), is_leaf=lambda part: isinstance(part, (ClosedJaxpr, Jaxpr))):
             if isinstance(part, (ClosedJaxpr, Jaxpr)):
