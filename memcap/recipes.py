@@ -52,6 +52,9 @@ class Recipe:
         return (self.lr or 0.0) * min(1.0, (self.falls_above or lag) / lag)
 
 
+OPTIONAL = {f.name for f in fields(Recipe) if f.metadata["before"] is None}  # which a recipe may do without
+
+
 def root() -> Path:
     """The folder that holds conf/ and sweeps/: the package in an installed wheel, its parent in a checkout."""
     package = Path(__file__).resolve().parent
@@ -120,13 +123,12 @@ def complete(recipe: Recipe, task: Task, lag: int, cell: str) -> Recipe:
     """
     name = recommended(task, lag) if recipe.name == "auto" else recipe.name
     set_here = {k: v for k, v in asdict(recipe).items() if v is not None and k != "name"}
-    optional = {"name", "forget_bias", *(f.name for f in fields(Recipe) if f.metadata["before"] is None)}
-    needed = [f.name for f in fields(Recipe) if f.name not in optional]
+    needed = [f.name for f in fields(Recipe) if f.name not in {"name", "forget_bias", *OPTIONAL}]
     if "init" in set_here and set_here["init"] != "forget_bias":
         set_here.setdefault("forget_bias", None)  # the file's bias belonged to the file's initialiser
     in_file = recipe_file(name) if _file(name) is not None or any(k not in set_here for k in needed) else {}
     if all(k in set_here for k in needed):  # complete as it stands, as a row's is: what is null there is meant
-        in_file = {k: v for k, v in in_file.items() if k not in optional or k == "forget_bias"}
+        in_file = {k: v for k, v in in_file.items() if k not in OPTIONAL}
     recipe = typed(Recipe, completed(Recipe, in_file) | set_here | {"name": name}, "recipe")
     missing = [k for k in needed if getattr(recipe, k) is None]
     if missing:

@@ -21,13 +21,13 @@ from memcap.config import Evaluation
 from memcap.knobs import completed, typed
 from memcap.models.constructed import constructed_units
 from memcap.models.network import Architecture, Model
+from memcap.studies.store import TRAINING
 from memcap.tasks import Task, information_floor, one_per_number, task_class
 
 CELL = ["task", "knobs", "lag", "length", "cell", "readout"]
 # Members judged by different rules are no further seeds of each other.
 VERDICT = ["threshold", "evaluation_sequences", "evaluation_every", "evaluation_successive"]
-RECIPE = ["recipe", "init", "input_bias", "forget_bias", "output_bias", "gain", "orthogonal"]
-RECIPE += ["lr", "schedule", "warmup", "batch", "clip", "budget", "falls_above", "curriculum", "advance", "deadline"]
+RECIPE = ["recipe", "init", "input_bias", "forget_bias", "output_bias", "gain", "orthogonal", *TRAINING]
 
 
 @dataclass(frozen=True)

@@ -12,17 +12,15 @@ import itertools
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import fields
 from functools import lru_cache
 from typing import Any
 
 from memcap.config import Evaluation, Member, resolve, task_defaults
 from memcap.knobs import UserError, defaults
 from memcap.models.network import Model
-from memcap.recipes import Recipe
+from memcap.recipes import OPTIONAL, Recipe
 
 Grid = dict[str, list[Any]]
-OPTIONAL = {f.name for f in fields(Recipe) if f.metadata["before"] is None}  # which a recipe may do without
 
 
 def members(config: dict[str, Any]) -> list[Member]:

@@ -31,7 +31,6 @@ from memcap.tracking import Tracker
 from memcap.training.engine import Chunk, Listener, Result, train
 
 SECONDS_BETWEEN_WRITES = 5.0
-TRAINING = ("lr", "schedule", "warmup", "batch", "clip", "budget", "falls_above", "curriculum", "advance", "deadline")
 ROWS_OF_A_SHARD = 256  # a shard is rewritten whole until it has as many
 
 
@@ -78,7 +77,7 @@ def row(ended: Result, study: str, population: str) -> dict[str, Any]:
         "output_bias": None if init is None else init.output,
         "gain": None if init is None else init.gain,
         "orthogonal": None if init is None else init.orthogonal,
-        **{name: getattr(recipe, name) for name in TRAINING},
+        **{name: getattr(recipe, name) for name in store.TRAINING},
         "status": ended.status,
         "solved": solved,
         "steps": ended.steps,

@@ -88,6 +88,8 @@ SCHEMA: dict[str, Any] = {
 }
 
 
+# Columns that hold a recipe's values for training.
+TRAINING = ("lr", "schedule", "warmup", "batch", "clip", "budget", "falls_above", "curriculum", "advance", "deadline")
 # Columns that came after rows were published: null where a table lacks them. One that lacks another column holds no rows.
 LATER = ("falls_above", "curriculum", "advance", "deadline", "scan", "program_units", "program_steps", "matmul_precision")
 FIRST = tuple(name for name in SCHEMA if name not in LATER)
