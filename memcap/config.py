@@ -7,7 +7,7 @@ Knobs of a task live in the task's own dataclass (memcap/tasks/), those of the n
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, lru_cache
 from typing import Any, cast
 
@@ -30,7 +30,13 @@ class Evaluation:
     every: int = knob(100, "training steps between held-out evaluations", at_least=1, at_most=MOST)
     sequences: int = knob(2048, "fresh sequences in an evaluation, in blocks of 256", at_least=1, at_most=1 << 20)
     successive: int = knob(2, "successive evaluations that must pass", at_least=1, at_most=100)
-    stretch: int = knob(20, "how many times the lag (or length) the trained net is asked at the end", at_least=1, at_most=100)
+    stretch: int = knob(20, "how many times the lag (or length) the trained net is asked", at_least=1, at_most=100)
+    until: str | None = knob(
+        None,
+        "train until solved, or until steady: solved at the stretched length, too; null: steady where the task is a stream",
+        choices=("solved", "steady"),
+        before="solved",
+    )
 
     def __post_init__(self) -> None:
         check(self, "evaluation")
@@ -104,12 +110,13 @@ class Member:
             )
         _check_criterion(task, lag, length)
         model, recipe = _checked(self.model, Model, "model"), _checked(self.recipe, Recipe, "recipe")
+        evaluation = _checked(self.evaluation, Evaluation, "evaluation")
         resolved = {
             "task": task,
             "length": length,
             "model": model,
             "recipe": complete(recipe, task, lag, model.cell),
-            "evaluation": _checked(self.evaluation, Evaluation, "evaluation"),
+            "evaluation": replace(evaluation, until=evaluation.until or ("steady" if task.stream else "solved")),
             "seed": whole(self.seed, "seed", 0, MOST),
         }
         for name, value in resolved.items():

@@ -107,7 +107,7 @@ def _study(config: DictConfig) -> Study:
     job = job_of(config)
     found, engine, folder = list(job.members), job.settings.engine, job.settings.folder
     rows = store.read(folder) if folder.exists() else store.frame([])
-    solved = dict(rows.select("key", "solved").iter_rows())
+    solved = dict(rows.select("key", store.passed()).iter_rows())
     done = {member: solved[member.key] for member in found if member.key in solved}
     missing = [member for member in found if member not in done]
     if job.settings.design != "bisect":

@@ -59,7 +59,7 @@ def environment() -> dict[str, Any]:
 def row(ended: Result, study: str, population: str) -> dict[str, Any]:
     """A member's row: everything in `store.SCHEMA`."""
     member = ended.member
-    recipe, init, solved = member.recipe, member.init, ended.status == "solved"
+    recipe, init = member.recipe, member.init
     drawn = init is None or init.spread is not None
     return {
         "key": member.key,
@@ -79,9 +79,11 @@ def row(ended: Result, study: str, population: str) -> dict[str, Any]:
         "orthogonal": None if init is None else init.orthogonal,
         **{name: getattr(recipe, name) for name in store.TRAINING},
         "status": ended.status,
-        "solved": solved,
+        "solved": ended.solved is not None,
+        "steady": ended.steady is not None,
         "steps": ended.steps,
-        "steps_to_solve": ended.steps if solved else None,
+        "steps_to_solve": ended.solved,
+        "steps_to_steady": ended.steady,
         "metric": member.task.metric,
         "threshold": member.facts.threshold,
         "final": _finite(ended.score),
@@ -92,6 +94,7 @@ def row(ended: Result, study: str, population: str) -> dict[str, Any]:
         "evaluation_sequences": member.evaluation.sequences,
         "evaluation_every": member.evaluation.every,
         "evaluation_successive": member.evaluation.successive,
+        "evaluation_until": member.evaluation.until,
         "carry_numbers": member.architecture.carry_numbers(),
         "parameters": member.architecture.parameters(),
         "compile_seconds": ended.compile_seconds,
@@ -201,14 +204,14 @@ def run(
     if folder is not None:
         store.prepare(folder)
         rows = store.read(folder).filter(pl.col("key").is_in(list(by_key)))
-    done = {by_key[key]: solved for key, solved in rows.select("key", "solved").iter_rows()}
+    done = {by_key[key]: passed for key, passed in rows.select("key", store.passed()).iter_rows()}
     search = Bisect(members, done) if design == "bisect" else None
     missing = [m for m in members if m not in done] if search is None else search.first()
     with Progress(len(done) + (len(missing) if search is None else search.estimate), len(done), quiet) as progress:
 
         def more(ended: Sequence[Result]) -> list[Member]:
             assert search is not None
-            wanted = [member for each in ended for member in search.after(each.member, each.status == "solved")]
+            wanted = [member for each in ended for member in search.after(each.member, each.passed)]
             progress.expect(search.estimate)
             return wanted
 

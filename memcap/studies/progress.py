@@ -43,7 +43,7 @@ class Progress:
 
     def ended(self, ended: Result) -> None:
         """Count one more member."""
-        self.solved += ended.status == "solved"
+        self.solved += ended.solved is not None
         self.diverged += ended.status == "diverged"
         note = f"{self.solved} solved" + (f", {self.diverged} diverged" if self.diverged else "")
         self.bar.update(self.task, advance=1, note=note)

@@ -51,8 +51,10 @@ SCHEMA: dict[str, Any] = {
     "deadline": pl.Float64,
     "status": pl.String,  # solved, unsolved, diverged
     "solved": pl.Boolean,
+    "steady": pl.Boolean,  # solved, and by the same weights at the stretched length
     "steps": pl.Int64,  # taken
     "steps_to_solve": pl.Int64,  # null unless solved
+    "steps_to_steady": pl.Int64,  # null unless steady
     "metric": pl.String,  # accuracy, or mse
     "threshold": pl.Float64,
     "final": pl.Float64,  # last held-out metric; null if never evaluated
@@ -63,6 +65,7 @@ SCHEMA: dict[str, Any] = {
     "evaluation_sequences": pl.Int64,
     "evaluation_every": pl.Int64,
     "evaluation_successive": pl.Int64,
+    "evaluation_until": pl.String,  # solved, or steady: what the member was trained for
     "carry_numbers": pl.Int64,
     "parameters": pl.Int64,
     "compile_seconds": pl.Float64,  # of the program, shared by its population
@@ -90,8 +93,10 @@ SCHEMA: dict[str, Any] = {
 
 # Columns that hold a recipe's values for training.
 TRAINING = ("lr", "schedule", "warmup", "batch", "clip", "budget", "falls_above", "curriculum", "advance", "deadline")
-# Columns that came after rows were published: null where a table lacks them. One that lacks another column holds no rows.
+# Columns that came after rows were published: where a table lacks them they are null, or follow from the others (`_made_up`).
+# A table that lacks another column holds no rows.
 LATER = ("falls_above", "curriculum", "advance", "deadline", "scan", "program_units", "program_steps", "matmul_precision")
+LATER += ("steady", "steps_to_steady", "evaluation_until")
 FIRST = tuple(name for name in SCHEMA if name not in LATER)
 
 
@@ -197,8 +202,21 @@ def _shard(path: Path, *state: int) -> pl.DataFrame:
     missing = [column for column in FIRST if column not in table.columns]
     if missing:
         raise UserError(f"{path}: no column {missing[0]}; not a table of rows")
-    known = {name: pl.col(name) if name in table.columns else pl.lit(None) for name in SCHEMA}
+    known = {name: pl.col(name) if name in table.columns else _made_up(name) for name in SCHEMA}
     return table.select(known[name].cast(dtype).alias(name) for name, dtype in SCHEMA.items())
+
+
+def _made_up(name: str) -> pl.Expr:
+    """The values of a column that a table lacks."""
+    passes = pl.when(pl.col("metric") == "accuracy").then(pl.col("stretched") >= pl.col("threshold"))
+    steady = pl.col("solved") & passes.otherwise(pl.col("stretched") <= pl.col("threshold")).fill_null(False)
+    known = {"steady": steady, "steps_to_steady": pl.when(steady).then("steps_to_solve"), "evaluation_until": pl.lit("solved")}
+    return known.get(name, pl.lit(None))
+
+
+def passed() -> pl.Expr:
+    """Of a row: whether the member became what its training was for (`memcap.config.Evaluation.until`)."""
+    return pl.when(pl.col("evaluation_until") == "steady").then("steady").otherwise("solved").alias("passed")
 
 
 def collect(folder: Path) -> tuple[Path, pl.DataFrame]:

@@ -61,6 +61,7 @@ class Task(ABC):
 
     name: ClassVar[str]
     answers: ClassVar[Literal["last", "every"]] = "last"  # read out at the last step only, or at every step (masked)
+    stream: ClassVar[bool] = False  # whether a sequence has no end of its own: a longer one asks the same at every step
 
     def __init_subclass__(cls) -> None:
         if not cls.__module__.startswith(f"{__package__}."):

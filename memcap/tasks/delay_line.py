@@ -27,6 +27,7 @@ class DelayLine(Task):
     reals: bool = knob(False, "draw standard normal reals instead of symbols, scored by squared error")
     name: ClassVar[str] = "delay_line"
     answers: ClassVar[Literal["last", "every"]] = "every"
+    stream: ClassVar[bool] = True
 
     @property
     def loss(self) -> Literal["classes", "values"]:

@@ -25,8 +25,9 @@ class Result:
     Args:
         member: what was trained.
         status: "solved", "unsolved" (budget used up) or "diverged".
-        steps: training steps taken; where solved, the steps to solve it, the verdict's evaluations included.
-        score: last held-out score; best: best one; stretched: score at `evaluation.stretch` times the lag.
+        steps: training steps taken.
+        solved: steps to solve it, the verdict's evaluations included; steady: steps until it was steady, too; None if never.
+        score: last held-out score; best: best one; stretched: last score at `evaluation.stretch` times the lag (or length).
         train_loss: mean over the last chunk, in nats or squared error.
         weights: nested dict of arrays.
         compile_seconds: of the member's program, which its population shares.
@@ -38,6 +39,8 @@ class Result:
     member: Member
     status: str
     steps: int
+    solved: int | None
+    steady: int | None
     score: float
     best: float
     stretched: float
@@ -49,6 +52,11 @@ class Result:
     scan: str
     program_units: int
     program_steps: int
+
+    @property
+    def passed(self) -> bool:
+        """Whether it became what its training was for: solved, or steady, as `evaluation.until` says."""
+        return (self.steady if self.member.evaluation.until == "steady" else self.solved) is not None
 
 
 @dataclass(frozen=True)
@@ -181,9 +189,12 @@ def _population(program: Program, queue: QueueClient) -> None:
         scores = {k: float(found[k]) for k in wanted}
         for k, lane in taken.items():
             lane.verdict.judge(int(progress.step[k]), scores.get(k))
+        longer = {k: lane for k, lane in taken.items() if lane.verdict.wants_stretched()}
+        stretched = evaluate({k: trainer.stretched(lane.member) for k, lane in longer.items()})
+        for k, lane in longer.items():
+            lane.verdict.judge_stretched(int(progress.step[k]), float(stretched[k]))
         ended = {k: lane for k, lane in taken.items() if not lane.verdict.running}
         if ended:
-            stretched = evaluate({k: trainer.stretched(lane.member) for k, lane in ended.items()})
             states = jax.tree.map(np.array, states)
         spent = time.perf_counter() - start
         for k, lane in taken.items():
@@ -193,7 +204,7 @@ def _population(program: Program, queue: QueueClient) -> None:
                 queue.curve(Chunk(lane.member, lane.before, losses[k, :steps], float(progress.train_score[k]), score))
             lane.before += steps
         if ended:
-            results = [_result(code, lane, states.weights[k], float(stretched[k])) for k, lane in ended.items()]
+            results = [_result(code, lane, states.weights[k]) for k, lane in ended.items()]
             queue.ended(program, results)
             for k in ended:
                 lanes[k], states.progress.running[k] = None, False
@@ -208,15 +219,17 @@ def _write(stacked: Any, k: int, value: Any) -> None:
     jax.tree.map(write, stacked, value)
 
 
-def _result(code: Compiled, lane: Lane, weights: np.ndarray, stretched: float) -> Result:
+def _result(code: Compiled, lane: Lane, weights: np.ndarray) -> Result:
     verdict, program = lane.verdict, code.program
     return Result(
         verdict.member,
         verdict.status,
         lane.before,
+        verdict.solved,
+        verdict.steady,
         verdict.score,
         verdict.best,
-        stretched,
+        verdict.stretched,
         lane.loss,
         program.trainer.weights(verdict.member, np.array(weights)),
         code.seconds,

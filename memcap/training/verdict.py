@@ -10,6 +10,7 @@ from memcap.tasks import Task
 
 NEAR = 0.01  # how far below the criterion a running training accuracy may be, for the held-out sequences to be asked
 NEAR_ERROR = 1.5  # how many times the criterion a running training error may be
+RARELY = 5  # chunks between the evaluations that ask a solved member whether it is steady
 
 
 def near(task: Task, train_score: float, threshold: float) -> bool:
@@ -37,6 +38,14 @@ def rule(criterion: str, evaluation: Evaluation) -> str:
     )
 
 
+def steady_rule(stretch: int, every: int) -> str:
+    """What steady means, in words; `stretch` and `every` as in an evaluation."""
+    return (
+        f"Steady: solved, and the criterion met by the same weights on sequences of {stretch} times the lag. A solved member is"
+        f" asked at once, then every {RARELY * every} training steps, and at the end of the budget; until then it trains on."
+    )
+
+
 @dataclass
 class Verdict:
     """What held-out evaluations have said of a member so far.
@@ -47,6 +56,8 @@ class Verdict:
         passed: successive evaluations that passed.
         evaluations: how many there were.
         score: of the last one; best: of the best one; NaN before the first.
+        stretched: score at the stretched length; NaN before the first.
+        solved: the step at which it was solved; steady: and steady; None before.
     """
 
     member: Member
@@ -55,6 +66,9 @@ class Verdict:
     evaluations: int = 0
     score: float = math.nan
     best: float = math.nan
+    stretched: float = math.nan
+    solved: int | None = None
+    steady: int | None = None
 
     @property
     def running(self) -> bool:
@@ -63,6 +77,8 @@ class Verdict:
 
     def wants_evaluation(self, step: int, train_score: float) -> bool:
         """Whether to ask the held-out sequences after a chunk that ended at `step`."""
+        if self.solved is not None:
+            return self.running and (step % (RARELY * self.member.evaluation.every) == 0 or self._at_end(step))
         asked = near(self.member.task, train_score, self.member.facts.threshold)
         return self.running and (asked or self._at_end(step))
 
@@ -77,14 +93,37 @@ class Verdict:
             self.passed = 0
             return
         task = self.member.task
-        passes = task.passes(score, self.member.facts.threshold)
+        passes = self._passes(score)
         self.evaluations, self.score = self.evaluations + 1, score
         self.best = float((np.fmax if task.higher_is_better else np.fmin)(self.best, score))
         self.passed = self.passed + 1 if passes else 0
-        if self.passed >= self.member.evaluation.successive:
+        if self.solved is None and self.passed >= self.member.evaluation.successive:
+            self.solved = step
+        if self.solved is None:
+            if self._at_end(step) and not passes:
+                self.status = "unsolved"
+        elif self.member.evaluation.until == "solved" or (self._at_end(step) and not passes):
             self.status = "solved"
-        elif self._at_end(step) and not passes:
-            self.status = "unsolved"
+
+    def wants_stretched(self) -> bool:
+        """Whether to ask at the stretched length: of a member that has just passed as a solved one, or that has ended."""
+        return not self.running or (self.solved is not None and self.passed > 0)
+
+    def judge_stretched(self, step: int, score: float) -> None:
+        """The verdict after an evaluation at the stretched length.
+
+        A member is steady if it was solved and these weights pass at both lengths.
+        """
+        self.stretched = score
+        if self.solved is None or self.status == "diverged":
+            return
+        if self.passed > 0 and self._passes(score):
+            self.steady = step
+        if self.running and (self.steady is not None or self._at_end(step)):
+            self.status = "solved"
+
+    def _passes(self, score: float) -> bool:
+        return self.member.task.passes(score, self.member.facts.threshold)
 
     def _at_end(self, step: int) -> bool:
         return step >= (self.member.recipe.budget or 0)
