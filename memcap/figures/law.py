@@ -1,0 +1,106 @@
+"""Units against bits held, all tasks on one axis, with the line through them: what does a bit cost?"""
+
+import math
+import textwrap
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from memcap.capacity.frontier import Point, frontier
+from memcap.capacity.law import Law, laws, measured
+from memcap.figures import Drawn
+from memcap.figures.frontier import COLOURS, MARKERS
+from memcap.knobs import UserError
+from memcap.tasks.base import ASKED
+
+
+def draw(rows: pl.DataFrame) -> Drawn:
+    """The law of some rows.
+
+    Args:
+        rows: of trained members, as `memcap.studies.store.read` gives them.
+
+    Raises:
+        UserError: no width was enough anywhere, or there are no rows.
+    """
+    points = [p for p in frontier(rows) if measured(p)]
+    if not points:
+        raise UserError("no measured u90: nothing to draw; train wider nets, as in: memcap train sweeps=first_study")
+    found = laws(points)
+    return Drawn(plot(points, found), pl.DataFrame([_columns(p, found) for p in points], infer_schema_length=None))
+
+
+def _columns(point: Point, found: Sequence[Law]) -> dict[str, Any]:
+    law = next((law for law in found if law.cell == point.cell), None)
+    width, known = point.fit.u90, point.references
+    return {
+        "label": point.label,
+        "cell": point.cell,
+        "lag": point.lag,
+        "bits": known.bits,
+        "u90": width.units,
+        "u90_low": width.low,
+        "u90_high": None if math.isinf(width.high) else width.high,
+        "carry_numbers": point.carry_numbers(1) * width.units,
+        "one_per_number": known.one_per_number,
+        "information_floor": known.information_floor,
+        **{name: point.recipe[name] for name in ("recipe", "budget")},
+        "units_a_bit": None if law is None else law.slope,
+        "units_a_bit_low": None if law is None else law.low,
+        "units_a_bit_high": None if law is None else law.high,
+        "units_at_no_bits": None if law is None else law.intercept,
+        "carry_numbers_a_bit": None if law is None else law.slope * law.numbers,
+        "points": None if law is None else law.points,
+    }
+
+
+def plot(points: Sequence[Point], found: Sequence[Law]) -> Figure:
+    """u90 against bits, a marker a task and a line a cell; and the two reference lines of an LSTM."""
+    drawn = Figure(figsize=(7.2, 6.2))
+    axes = drawn.add_subplot(xlabel="bits held", ylabel="units (90 % of seeds)")
+    ordered = sorted(points, key=lambda p: p.label)
+    for k, (label, group) in enumerate(groupby(ordered, key=lambda p: p.label)):
+        _task(axes, label, list(group), COLOURS[k % len(COLOURS)], MARKERS[k % len(MARKERS)])
+    bits = np.geomspace(min(p.references.bits for p in points), max(p.references.bits for p in points), 100)
+    for law, style in zip(found, ("-", "--", "-.", (0, (1, 1))) * len(found), strict=False):
+        cost = f"{law.slope:.2f} [{law.low:.2f}, {law.high:.2f}] units a bit, {law.slope * law.numbers:.2f} carry numbers"
+        axes.plot(bits, [max(law.units(b), 0.7) for b in bits], color="#333333", lw=1.2, ls=style, label=f"{law.cell}: {cost}")
+    axes.plot(bits, bits / 2, color="grey", lw=0.8, ls=":", label="LSTM, one bit a carry number (a reference)")
+    axes.plot(bits, ASKED * bits / 64, color="grey", lw=0.8, ls=(0, (5, 5)), label="LSTM, float32 information (a floor)")
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log", base=2)
+    axes.set_ylim(0.6, 1.8 * max(p.fit.u90.units for p in points))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.set_title("Units that training needs, by bits held")
+    axes.grid(color="#dddddd", lw=0.5)
+    axes.legend(frameon=False, fontsize=7, loc="upper left")
+    said = textwrap.fill(caption(points), 140)
+    drawn.subplots_adjust(left=0.09, right=0.97, top=0.95, bottom=0.1 + 0.0185 * (said.count("\n") + 1))
+    drawn.text(0.02, 0.012, said, fontsize=7, va="bottom")
+    return drawn
+
+
+def _task(axes: Axes, label: str, points: Sequence[Point], colour: str, marker: str) -> None:
+    bits, units = [p.references.bits for p in points], [p.fit.u90.units for p in points]
+    for x, point in zip(bits, points, strict=True):
+        width = point.fit.u90
+        high = width.units if math.isinf(width.high) else width.high
+        axes.plot([x, x], [width.low, high], color=colour, lw=0.8, alpha=0.6, label="_interval")
+    axes.plot(bits, units, color=colour, marker=marker, ms=5, ls="", label=label)
+
+
+def caption(points: Sequence[Point]) -> str:
+    """What is drawn, and at which budgets."""
+    budgets = sorted({p.recipe["budget"] for p in points})
+    return (
+        "Each mark is one task and lag: the width at which 90 % of the seeds that train at all pass, with its 95 % interval."
+        " Thresholds that the widths tried leave open are not drawn. Bits are those that must cross from one step to the next."
+        " Lines: least squares, a cell each, over all its marks, with the 95 % interval of the slope; marks are taken as"
+        f" independent. Budgets: {', '.join(map(str, budgets))} steps. What training reached, not what a network could hold."
+    )
