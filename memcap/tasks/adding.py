@@ -25,6 +25,7 @@ class Adding(Task):
     """
 
     name: ClassVar[str] = "adding"
+    question: ClassVar[str] = "the sum of a few marked numbers"
 
     @property
     def loss(self) -> Literal["classes", "values"]:

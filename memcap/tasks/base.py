@@ -62,6 +62,8 @@ class Task(ABC):
     name: ClassVar[str]
     answers: ClassVar[Literal["last", "every"]] = "last"  # read out at the last step only, or at every step (masked)
     stream: ClassVar[bool] = False  # whether a sequence has no end of its own: a longer one asks the same at every step
+    question: ClassVar[str] = ""  # what has to be remembered, in a user's words; "": not offered to one who asks in words
+    asks: ClassVar[tuple[str, ...]] = ()  # the knobs that such a user is asked for
 
     def __init_subclass__(cls) -> None:
         if not cls.__module__.startswith(f"{__package__}."):

@@ -34,6 +34,11 @@ class Copy(Task):
         choices=("once", "throughout"),
     )
     name: ClassVar[str] = "copy"
+    question: ClassVar[str] = "several things in a row, in their order, until they are asked for"
+    asks: ClassVar[tuple[str, ...]] = (
+        "items",
+        "symbols",
+    )
     answers: ClassVar[Literal["last", "every"]] = "every"
 
     @property

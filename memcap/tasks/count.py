@@ -26,6 +26,8 @@ class Count(Task):
 
     kind: str = knob("time", "what is counted: steps, or ones among random bits", choices=("time", "tokens"))
     name: ClassVar[str] = "count"
+    question: ClassVar[str] = "how many steps have passed, or how often something came"
+    asks: ClassVar[tuple[str, ...]] = ("kind",)
     answers: ClassVar[Literal["last", "every"]] = "every"
 
     @property

@@ -26,6 +26,8 @@ class Latch(Task):
     symbols: int = knob(2, "number S of symbols to tell apart", at_least=2, at_most=1024)
     distractors: int = knob(4, "size of the distractors' alphabet; 0: a blank lag", at_least=0, at_most=1024)
     name: ClassVar[str] = "latch"
+    question: ClassVar[str] = "one thing, seen once, until it is asked for"
+    asks: ClassVar[tuple[str, ...]] = ("symbols",)
 
     @property
     def vocabulary(self) -> int:

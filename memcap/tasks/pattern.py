@@ -29,6 +29,8 @@ class Pattern(Task):
     classes: int = knob(4, "3: draw the classes 1 to 3 only; 4: also the all-zero class 0", choices=(3, 4))
     middle: str = knob("zeros", "the bits between the first and the last", choices=("zeros", "random"))
     name: ClassVar[str] = "pattern"
+    question: ClassVar[str] = "the class of a pattern that began far back"
+    asks: ClassVar[tuple[str, ...]] = ("classes",)
 
     @property
     def vocabulary(self) -> int:

@@ -31,6 +31,8 @@ class TemporalOrder(Task):
 
     relevant: int = knob(2, "number of relevant symbols in a sequence", choices=(2, 3))
     name: ClassVar[str] = "temporal_order"
+    question: ClassVar[str] = "in which order a few things came"
+    asks: ClassVar[tuple[str, ...]] = ("relevant",)
 
     @property
     def vocabulary(self) -> int:
