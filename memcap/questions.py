@@ -50,8 +50,9 @@ def _ask(out: Console) -> tuple[Task, int]:
 
 def _knob(out: Console, cls: type[Task], name: str, metadata: Any, default: Any) -> dict[str, Any]:
     """The value of one knob; asked again until the task takes it."""
+    doc = metadata["doc"]
     while True:
-        said = Prompt.ask(f"{metadata['doc'][:1].upper()}{metadata['doc'][1:]} ({allowed(metadata)})", console=out, default=str(default))
+        said = Prompt.ask(f"{doc[:1].upper()}{doc[1:]} ({allowed(metadata)})", console=out, default=str(default))
         try:
             value = int(said) if isinstance(default, int) else said
             typed(cls, {name: value}, "task")
