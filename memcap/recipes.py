@@ -36,7 +36,10 @@ class Recipe:
     clip: float | None = knob(None, "global norm at which a gradient is clipped", above=0)
     budget: int | None = knob(None, "most training steps that a member may take", at_least=1, at_most=MOST)
     falls_above: int | None = knob(
-        None, "lag above which the learning rate is `lr` times this over the lag; null: nowhere", at_least=1, before=None
+        None,
+        "lag (under a curriculum its front's) above which the learning rate is `lr` times this over it; null: nowhere",
+        at_least=1,
+        before=None,
     )
     curriculum: float | None = knob(
         None, "share of the lag that training starts from; null: no curriculum", above=0, at_most=1, before=None
@@ -48,7 +51,7 @@ class Recipe:
         check(self, "recipe")
 
     def peak(self, lag: int) -> float:
-        """The peak learning rate at a lag."""
+        """The peak learning rate at a lag; under a curriculum, while its front is there."""
         return (self.lr or 0.0) * min(1.0, (self.falls_above or lag) / lag)
 
 

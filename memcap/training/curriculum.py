@@ -1,8 +1,9 @@
 """An adaptive curriculum over the lag: a member trains at a front that moves from a share of its lag up to the lag.
 
 The front rises by one lag when the running accuracy on training batches reaches `advance`, and is pushed along a line that
-reaches the lag at `deadline` of the budget. Held-out sequences are asked at the full lag only, once the front has arrived. With
-schedule=arrive the learning rate is constant until then, and falls to 0 as a cosine over what is left of the budget.
+reaches the lag at `deadline` of the budget. Held-out sequences are asked at the full lag only, once the front has arrived. A
+learning rate that falls with the lag (`falls_above`) falls with the front's. With schedule=arrive it is that until the front has
+arrived, and falls to 0 as a cosine over what is left of the budget.
 """
 
 import math
@@ -25,6 +26,7 @@ class Plan(NamedTuple):
     advance: Any
     deadline: Any
     arrive: Any
+    falls_above: Any
     lengths: Any
 
 
@@ -46,7 +48,8 @@ def plan(member: Member, steps: int) -> Plan:
         lengths[at] = min(task.length(at), member.length)
     deadline = (recipe.deadline or 0.0) * (recipe.budget or 0)
     arrive = np.bool_(recipe.schedule == "arrive")
-    return Plan(np.int32(start), np.float32(recipe.advance), np.float32(deadline), arrive, lengths)
+    falls_above = np.float32(lag if recipe.falls_above is None else recipe.falls_above)
+    return Plan(np.int32(start), np.float32(recipe.advance), np.float32(deadline), arrive, falls_above, lengths)
 
 
 def start(made: Plan, lag: int) -> Front:
@@ -73,7 +76,8 @@ def moved(front: Front, made: Plan, lag: jax.Array, step: jax.Array, score: jax.
 
 
 def share_of_rate(front: Front, made: Plan, step: jax.Array, budget: jax.Array) -> jax.Array:
-    """Of the learning rate: 1 until the front has arrived, then with schedule=arrive a cosine to 0 at the budget."""
+    """Of the learning rate: what the front's lag leaves of it; once it has arrived, with schedule=arrive, a cosine to 0 at the budget."""
     after = jnp.maximum(step - front.arrived, 0) / jnp.maximum(budget - front.arrived, 1)
     cosine = 0.5 * (1 + jnp.cos(jnp.pi * after))
-    return jnp.where(made.arrive & (front.arrived >= 0), cosine, 1.0)
+    at_front = jnp.minimum(1.0, made.falls_above / jnp.maximum(front.lag, 1))
+    return at_front * jnp.where(made.arrive & (front.arrived >= 0), cosine, 1.0)

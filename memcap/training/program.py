@@ -103,7 +103,7 @@ class Program:
         number, real, key = np.int32(0), np.float32(0), np.zeros(2, np.uint32)
         plan: Any = ()
         if self.shape.curriculum:
-            plan = Plan(number, real, real, np.bool_(False), np.zeros(self.trainer.steps + 1, np.int32))
+            plan = Plan(number, real, real, np.bool_(False), real, np.zeros(self.trainer.steps + 1, np.int32))
         operands = TrainOperands(key, number, number, real, number, np.bool_(False), number, plan)
         return stacked(self.trainer.blank()), stacked(operands), stacked(EvalOperands(key, number, number, number))
 

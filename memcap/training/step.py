@@ -161,7 +161,7 @@ class Trainer:
         return TrainOperands(
             self._key(member, TRAIN, 0),
             *(np.int32(v) for v in (member.lag, member.length)),
-            np.float32(recipe.peak(member.lag)),
+            np.float32(recipe.lr if self.shape.curriculum else recipe.peak(member.lag)),
             np.int32(recipe.warmup or 0),
             np.bool_(recipe.schedule == "cosine"),
             np.int32(recipe.budget or 0),
