@@ -10,8 +10,10 @@ from typing import Any
 import polars as pl
 
 from memcap import figures
-from memcap.capacity import answer as answers
 from memcap.capacity import frontier as frontiers
+from memcap.capacity import sources
+from memcap.capacity.answer import Answer
+from memcap.capacity.points import At, columns
 from memcap.config import Engine, Evaluation, Member, member_of, task_of
 from memcap.knobs import UserError, typed
 from memcap.models.network import Model
@@ -110,38 +112,53 @@ def train(
         return run(list(members), engine or Engine(), place, study, mirror, design, quiet=not progress)
 
 
-def frontier(rows: pl.DataFrame | str | Path, confidence: float = 0.95) -> pl.DataFrame:
+def frontier(
+    rows: pl.DataFrame | str | Path, at: At = "steady", budget: int | None = None, confidence: float = 0.95
+) -> pl.DataFrame:
     """Units that each task and lag needs: one line a task and lag, with u50, u90, intervals, counts, recipe and budget.
 
     Args:
         rows: what `train` returned, or the folder of a study.
+        at: "steady", members that also pass at the stretched length count, where the task is a stream; "trained", those that are
+            solved at the trained length. `u50_trained` and `u90_trained` are always of the latter.
+        budget: only recipes of at most so many training steps compete; None: all.
         confidence: of the intervals.
 
     Raises:
-        UserError: no such folder.
+        UserError: no such folder, or no such verdict.
     """
-    points = frontiers.frontier(_rows(rows), confidence)
-    return pl.DataFrame([frontiers.columns(point) for point in points], infer_schema_length=None)
+    points = frontiers.frontier(_rows(rows), at, budget, confidence)
+    return pl.DataFrame([columns(point) for point in points], infer_schema_length=None)
 
 
 def answer(
-    task: Task | str, lag: int, rows: pl.DataFrame | str | Path = "outputs", *, share: float = 0.9, knobs: Sequence[str] = ()
-) -> answers.Answer:
+    task: Task | str,
+    lag: int,
+    rows: pl.DataFrame | str | Path | None = None,
+    *,
+    share: float = 0.9,
+    at: At = "steady",
+    budget: int | None = None,
+    knobs: Sequence[str] = (),
+) -> Answer:
     """How many units for this task at this lag. Print it for words; `.units` is the width to take.
 
     Args:
         task: name or object.
         lag: time steps.
-        rows: what `train` returned, or a folder of studies; one that does not exist holds no rows.
-        share: of the seeds that train at all and should solve.
+        rows: what `train` returned, or a folder of studies; one that does not exist holds no rows. None: the folder `outputs`
+            and, where it does not measure the lag, the atlas that memcap publishes; `.source` says which.
+        share: of the seeds that train at all and should pass.
+        at, budget: as in `frontier`.
         knobs: of a task given by name, as "symbols=4".
 
     Raises:
-        UserError: no such task, or no such lag.
+        UserError: no such task, no such lag, or no such verdict.
     """
-    asked = task if isinstance(task, Task) else task_of(task, knobs)
-    known = store.frame([]) if isinstance(rows, (str, Path)) and not Path(rows).exists() else _rows(rows)
-    return answers.answer(asked, lag, share, frontiers.frontier(known))
+    wanted = task if isinstance(task, Task) else task_of(task, knobs)
+    if isinstance(rows, pl.DataFrame):
+        return sources.from_rows(rows, wanted, lag, share, at, budget)
+    return sources.asked(wanted, lag, share, at, budget, None if rows is None else Path(rows))
 
 
 def load(folder: str | Path, key: str) -> Trained:

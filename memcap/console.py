@@ -9,16 +9,24 @@ from typing import Any
 import polars as pl
 from rich.console import Console
 
+from memcap.capacity.points import VERDICTS
+from memcap.capacity.sources import OUTPUTS
 from memcap.knobs import UserError
 from memcap.studies import store
 
-OUTPUTS = Path("outputs")
+
+def add_results(parser: argparse.ArgumentParser, otherwise: str = "") -> None:
+    """Give a command the argument `results`: where rows are read; `otherwise`: what None, the default, stands for in words."""
+    about = f"folder of a study, or of many (default: {otherwise or OUTPUTS})"
+    parser.add_argument("results", type=Path, nargs="?", default=None if otherwise else OUTPUTS, help=about)
 
 
-def add_results(parser: argparse.ArgumentParser) -> None:
-    """Give a command the argument `results`: where rows are read."""
-    about = "folder of a study, or of many (default: outputs)"
-    parser.add_argument("results", type=Path, nargs="?", default=OUTPUTS, help=about)
+def add_verdict(parser: argparse.ArgumentParser) -> None:
+    """Give a command the options `--at` and `--budget`: which members count as a pass, and which recipes compete."""
+    about = "steady: right at 20 times the lag, too, where the task is a stream (default); trained: at the trained length"
+    parser.add_argument("--at", choices=VERDICTS, default=VERDICTS[0], help=about)
+    about = "only recipes of at most so many training steps (default: all)"
+    parser.add_argument("--budget", type=positive, metavar="STEPS", help=about)
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import polars as pl
 from rich.table import Table
 
-from memcap.capacity.frontier import Point, columns
+from memcap.capacity.points import Point, columns
 from memcap.capacity.thresholds import Threshold
 from memcap.console import console, number
 from memcap.studies.outcome import Outcome
@@ -27,21 +27,26 @@ def shown(threshold: Threshold) -> str:
 
 def frontier_table(points: Sequence[Point]) -> Table:
     """One line a task and lag."""
-    table = Table(title="Training frontier: units at which a share of the seeds solves, with 95 % intervals")
-    heads = ["task", "lag", "exist", "3/4 solve", "u50", "u90", "floor", "one/number", "constructed", "recipe, lr"]
-    for head in [*heads, "budget", "seeds", "solved of runs, by units"]:
+    table = Table(title="Training frontier: units at which a share of the seeds passes, with 95 % intervals")
+    heads = ["task", "lag", "verdict", "exist", "3/4 pass", "u50", "u90", "u50 trained", "u90 trained", "floor", "one/number"]
+    for head in [*heads, "constructed", "recipe, lr", "budget", "seeds", "passed of runs, by units"]:
         table.add_column(head, overflow="fold")
     for point in points:
         row = columns(point)
         table.add_row(
             point.label,
-            *(number(row[k]) for k in ("lag", "u_exist", "u75_observed")),
-            shown(point.fit.u50),
-            shown(point.fit.u90),
+            number(row["lag"]),
+            point.at,
+            *(number(row[k]) for k in ("u_exist", "u75_observed")),
+            *(shown(t) for t in (point.fit.u50, point.fit.u90, point.trained.u50, point.trained.u90)),
             *(number(row[k]) for k in ("information_floor", "one_per_number", "constructed")),
             f"{row['recipe']}, {row['lr']:g}" + (f" (best of {point.recipes})" if point.recipes > 1 else ""),
             *(str(row[k]) for k in ("budget", "seeds", "counts")),
         )
+    if any(point.at == "steady" for point in points):
+        table.caption = "steady: the same weights also pass at the stretched length; trained: they pass at the trained one"
+    if any(point.recipes > 1 for point in points):
+        table.caption = f"{table.caption or ''}\nbest of k recipes: chosen on the seeds it is judged on".strip()
     return table
 
 

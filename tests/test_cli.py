@@ -14,7 +14,8 @@ from command import files, memcap
 from study_rows import group, write
 
 import memcap as package
-from memcap.capacity.frontier import columns, frontier
+from memcap.capacity.frontier import frontier
+from memcap.capacity.points import columns
 from memcap.studies import store
 from memcap.tasks import task_class
 

@@ -8,7 +8,8 @@ import pytest
 from rich.console import Console
 from study_rows import group, table, write
 
-from memcap.capacity.frontier import columns, frontier
+from memcap.capacity.frontier import frontier
+from memcap.capacity.points import columns
 from memcap.capacity.thresholds import Threshold
 from memcap.report import SHOWN_ROWS, frontier_table, print_outcome, rows_table, shown
 from memcap.studies import store

@@ -1,13 +1,19 @@
-"""The answer: how many units for this task at this lag, in words, from what was measured."""
+"""The answer: how many units for this task at this lag, from what was measured. memcap/capacity/words.py says it in words."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
-from memcap.capacity.frontier import Point, Prediction, References, columns, label, predict, references, set_knobs
+from memcap.capacity.points import At, Point, References, columns, label, references, set_knobs
+from memcap.capacity.prediction import Prediction, predict
 from memcap.capacity.thresholds import Threshold, threshold
 from memcap.knobs import UserError
+from memcap.models.network import Architecture, Model
 from memcap.tasks import Task
+
+ATLAS = "atlas"  # the source of the rows that memcap publishes
 
 
 @dataclass(frozen=True)
@@ -15,22 +21,30 @@ class Answer:
     """What can be said of a task and lag.
 
     Args:
-        task, lag, share: what was asked; share of the seeds that should solve.
+        task, lag, share: what was asked; share of the seeds that should pass.
+        at: the verdict that counts, as in `Point`.
+        stretch: how many times the lag "steady" asks.
+        label: name of the line of the frontier that it is read from.
         point: the frontier there; None if the lag was not measured.
         width: the threshold at `share`; None if not measured.
-        prediction: the line through the other lags, where the lag was not measured.
+        prediction: what the other lags predict, where the lag was not measured.
         references: what theory says.
         command: what would measure it.
+        source: where the rows come from: "atlas", or a folder; None: rows that were handed over.
     """
 
     task: Task
     lag: int
     share: float
+    at: At
+    stretch: int
+    label: str
     point: Point | None
     width: Threshold | None
     prediction: Prediction | None
     references: References
     command: str
+    source: str | None = None
 
     def __str__(self) -> str:
         return "\n".join(sentences(self))
@@ -43,20 +57,41 @@ class Answer:
 
     @property
     def units(self) -> int | None:
-        """The width to take: the threshold, rounded up. None where it was not reached, or nothing is known."""
+        """The width to take: the threshold or the prediction, rounded up. None where it was not reached, or nothing is known."""
         if self.width is not None:
             return None if self.width.censored == "above" else math.ceil(self.width.units)
         return None if self.prediction is None else math.ceil(self.prediction.units)
 
+    @property
+    def carry_numbers(self) -> int | None:
+        """Numbers in the carry of a net of `units` units."""
+        network = Architecture(Model("lstm", self.units or 1), self.task.features, self.task.outputs)
+        return None if self.units is None else network.carry_numbers()
 
-def answer(task: Task, lag: int, share: float, points: list[Point]) -> Answer:
+    @property
+    def budget(self) -> int | None:
+        """Most training steps of the recipes that it rests on."""
+        if self.point is not None:
+            return self.point.recipe["budget"]
+        return None if self.prediction is None else self.prediction.budget
+
+    @property
+    def measured(self) -> bool:
+        """Whether the lag was measured and its threshold is a number: not censored, or 1, below which there is no net."""
+        if self.point is None or self.width is None:
+            return False
+        return self.width.censored == "no" or (self.width.censored == "below" and self.point.units[0] == 1)
+
+
+def answer(task: Task, lag: int, share: float, points: Sequence[Point], source: str | None = None) -> Answer:
     """The answer for an LSTM with a dense read-out.
 
     Args:
         task: with its knobs; only points of an equal task count.
         lag: time steps.
-        share: of the seeds that should solve, 0 to 1 exclusive.
-        points: a frontier.
+        share: of the seeds that should pass, 0 to 1 exclusive.
+        points: a frontier, of one verdict.
+        source: where its rows come from, for `Answer.source`.
 
     Raises:
         UserError: the task has no such lag.
@@ -64,13 +99,25 @@ def answer(task: Task, lag: int, share: float, points: list[Point]) -> Answer:
     if lag < task.smallest_lag:
         raise UserError(f"--lag {lag}: the least lag of {task.name} is {task.smallest_lag}")
     points = [p for p in points if p.task == task and p.cell == "lstm" and p.readout == "dense"]
-    measured = [p for p in points if p.lag == lag]
+    line = _line(points)
     # Where a lag was measured in several ways, the usual length and rule count first, then the one with most runs.
-    point = max(measured, key=lambda p: (p.usual, sum(p.runs)), default=None)
+    point = max((p for p in points if p.lag == lag), key=lambda p: (p.usual, sum(p.runs)), default=None)
     width = None if point is None else threshold(point.posterior, share)
-    predicted = None if point is not None else predict([p for p in points if p.usual], lag, share)
+    predicted = None if point is not None else predict(line, lag, share)
     beyond = max(point.units) if point is not None and width is not None and width.censored == "above" else None
-    return Answer(task, lag, share, point, width, predicted, references(task, lag), command(task, lag, beyond))
+    shown = point or next(iter(line), None)
+    at, stretch, name = "trained", 1, label(task)
+    if shown is not None:
+        at, stretch, name = shown.at, shown.evaluation.stretch, shown.label
+    known, measure = references(task, lag), command(task, lag, beyond)
+    return Answer(task, lag, share, at, stretch, name, point, width, predicted, known, measure, source)
+
+
+def _line(points: Sequence[Point]) -> list[Point]:
+    """The points to predict from, one a lag: measured and judged as usual, or else all in one other way, that of most lags."""
+    ways = [list(way) for _, way in groupby(sorted(points, key=lambda p: p.label), key=lambda p: p.label)]
+    best = max(ways, key=lambda way: (way[0].usual, len({p.lag for p in way})), default=[])
+    return list({p.lag: p for p in sorted(best, key=lambda p: sum(p.runs))}.values())
 
 
 def command(task: Task, lag: int, beyond: int | None = None) -> str:
@@ -94,45 +141,43 @@ def command(task: Task, lag: int, beyond: int | None = None) -> str:
 
 def as_dict(found: Answer) -> dict[str, Any]:
     """The answer as plain values, for JSON. Numbers that don't exist are null."""
-    point, known = found.point, found.references
+    point, known, predicted = found.point, found.references, found.prediction
     row = {} if point is None else columns(point)
-    units = found.units
-    carry = None
-    if units is not None:
-        carry = 2 * units if point is None else point.carry_numbers(units)
-    keys = ("u_exist", "u50", "u50_low", "u50_high", "u50_censored", "u90", "u90_low", "u90_high", "u90_censored")
+    ends = [f"{name}{end}" for name in ("u50", "u90", "u50_trained", "u90_trained") for end in ("", "_low", "_high", "_censored")]
+    beyond = None if point is None or found.units is None else point.stretched_at(found.units)
     return {
         "task": found.task.name,
         "knobs": dict(vars(found.task)),
         "lag": found.lag,
         "measured": point is not None,
+        "source": found.source,
+        "at": found.at,
         "share": found.share,
-        "units": units,
-        **{k: row.get(k) for k in keys},
-        "carry_numbers": carry,
+        "units": found.units,
+        **{k: row.get(k) for k in ("u_exist", *ends)},
+        "carry_numbers": found.carry_numbers,
         "information_floor": known.information_floor,
         "one_per_number": known.one_per_number,
         "constructed": known.constructed,
         "bits": known.bits,
-        **{k: row.get(k) for k in ("budget", "recipe", "lr", "seeds", "runs", "lapse", "counts")},
-        "predicted": None if found.prediction is None else found.prediction.units,
-        "predicted_low": None if found.prediction is None or math.isinf(found.prediction.high) else found.prediction.low,
-        "predicted_high": None if found.prediction is None else _finite(found.prediction.high),
+        "budget": found.budget,
+        **{k: row.get(k) for k in ("recipe", "recipes", "lr", "seeds", "runs", "lapse", "stretch", "counts")},
+        "stretched_units": None if beyond is None else beyond[0],
+        "stretched_median": None if beyond is None else beyond[1],
+        "predicted": None if predicted is None else predicted.units,
+        "predicted_low": None if predicted is None else predicted.low,
+        "predicted_high": None if predicted is None or math.isinf(predicted.high) else predicted.high,
+        "predicted_between": None if predicted is None else predicted.between,
         "command": found.command,
     }
-
-
-def _finite(value: float) -> float | None:
-    return None if math.isinf(value) else value
 
 
 def sentences(found: Answer) -> list[str]:
     """The answer in plain words, a line each."""
     said = _measured(found) if found.point is not None else _not_measured(found)
-    known, held = found.references, found.held
-    what = "number" if found.task.vocabulary is None else "symbol"
+    known, what = found.references, "number" if found.task.vocabulary is None else "symbol"
     said.append(
-        f"What has to be held: {_count(held, what)}, {known.bits:.3g} bits. Floor, float32 information:"
+        f"What has to be held: {_count(found.held, what)}, {known.bits:.3g} bits. Floor, float32 information:"
         f" {_count(known.information_floor, 'unit')}. One carry number a {what} held (a reference, not a floor):"
         f" {_count(known.one_per_number, 'unit')}."
     )
@@ -145,69 +190,100 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" + "s" * (number != 1)
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.4g} %"
+def _verb(found: Answer) -> str:
+    """What counts as a pass."""
+    if found.at == "steady":
+        return f"solve it, and still do at {found.stretch} times the lag"
+    return "solve it at the length they were trained at" if found.task.stream else "solve it"
+
+
+def _share(found: Answer) -> str:
+    return f"{100 * found.share:.4g} % of the seeds that train at all"
+
+
+def _interval(low: float, high: float) -> str:
+    if math.isinf(high):
+        return f"95 % interval from {low:.3g} units up: the widths tried leave the upper end open"
+    return f"95 % interval from {low:.3g} to {high:.3g} units"
+
+
+def _take(found: Answer) -> str:
+    assert found.units is not None
+    return f"take {_count(found.units, 'unit')}, so a carry of {found.carry_numbers} numbers (h and c)"
+
+
+def _from(found: Answer) -> str:
+    named = {None: "", ATLAS: ", of memcap's published atlas"}
+    return named.get(found.source, f", from the rows in {found.source}")
 
 
 def _measured(found: Answer) -> list[str]:
     point, width = found.point, found.width
     assert point is not None
     assert width is not None
-    what = f"{point.label} at lag {found.lag}"
+    what = f"{found.label} at lag {found.lag}"
     if found.units is None:
         first = (
-            f"{what}: no width up to {_count(round(width.units), 'unit')} was enough for {_percent(found.share)} of the"
-            f" seeds (95 % interval from {width.low:.3g} up). That is a result of this training, not of the LSTM;"
-            f" measure wider nets: {found.command}"
+            f"{what}: no width up to {_count(round(width.units), 'unit')} was enough. With up to {found.budget:,} training"
+            f" steps fewer than {_share(found)} {_verb(found)} there (95 % interval of the width that is: from {width.low:.3g}"
+            f" units up). That is a result of this training, not of the LSTM; measure wider nets: {found.command}"
         )
     else:
-        first = (
-            f"{what}: take {_count(found.units, 'unit')}, so a carry of {point.carry_numbers(found.units)} numbers (h and"
-            f" c). Best estimate of the width at which {_percent(found.share)} of the seeds that train at all solve it"
-        )
+        best = f"best estimate {width.units:.3g} units"
         if width.censored == "below":
-            first += ": the smallest width that was tried, or less"
-        interval = f"from {width.low:.3g} to {width.high:.3g} units"
-        if math.isinf(width.high):
-            interval = f"from {width.low:.3g} units up: the widths tried leave the upper end open"
-        first += f" (95 % interval {interval})."
+            best = "the smallest width that was tried, or less"
+        first = (
+            f"{what}: {_take(found)}. With up to {found.budget:,} training steps {_share(found)} {_verb(found)}, from this width"
+            f" on: {best}, {_interval(width.low, width.high)}."
+        )
+    said = [first]
+    if found.at == "steady":
+        alone = point.trained.u90
+        words = f"{alone.units:.3g} units, {_interval(alone.low, alone.high)}"
+        if alone.censored == "above":
+            words = f"not reached by {_count(round(alone.units), 'unit')}"
+        said.append(f"The same for 90 % of the seeds and the trained length alone: {words}.")
     recipe = point.recipe
-    chosen = f" (best of {point.recipes} tried)" if point.recipes > 1 else ""
+    chosen = f" (best of {point.recipes}, chosen on the seeds it is judged on)" if point.recipes > 1 else ""
     counts = ", ".join(f"{u}: {s}/{n}" for u, s, n in zip(point.units, point.solved, point.runs, strict=True))
     exist = "none" if point.u_exist is None else point.u_exist
-    said = [
-        first,
-        f"Measured: {sum(point.runs)} runs, {point.seeds} seeds a width; recipe {recipe['recipe']}{chosen}, lr"
-        f" {recipe['lr']:g}, budget {recipe['budget']} steps. Solved seeds by units: {counts}. Smallest width that any"
-        f" seed solved: {exist}.",
-    ]
-    said.append(
+    word = "steady" if found.at == "steady" else "solved"
+    said += [
+        f"Measured: {sum(point.runs)} runs, up to {point.seeds} seeds a width{_from(found)}; recipe {recipe['recipe']}{chosen},"
+        f" lr {recipe['lr']:g}, budget {recipe['budget']} steps. Seeds {word}, by units: {counts}. Smallest width at which any"
+        f" seed was: {exist}.",
         f"Seeds that no width saves (a failure of training, not of size): {point.fit.lapse:.0%}, 95 % interval"
-        f" {point.fit.lapse_low:.0%} to {point.fit.lapse_high:.0%}."
-    )
-    if point.stretched is not None:
+        f" {point.fit.lapse_low:.0%} to {point.fit.lapse_high:.0%}.",
+    ]
+    beyond = None if found.units is None else point.stretched_at(found.units)
+    if beyond is not None:
         score = "accuracy" if point.task.higher_is_better else "error"
         said.append(
-            f"Asked at {point.stretch} times the lag (or length), the solved nets' median {score} is {point.stretched:.3g}."
+            f"Asked at {found.stretch} times the lag (or length), the median {score} of the solved nets of"
+            f" {_count(beyond[0], 'unit')} is {beyond[1]:.3g}."
         )
     return said
 
 
 def _not_measured(found: Answer) -> list[str]:
-    what, predicted = f"{label(found.task)} at lag {found.lag}", found.prediction
+    what, predicted = f"{found.label} at lag {found.lag}", found.prediction
+    measure = f"To measure it: {found.command}"
     if predicted is None:
-        first = f"{what}: NOT MEASURED, and there are too few measured lags to predict it."
+        return [f"{what}: NOT MEASURED, and there are too few measured lags to predict it.", measure]
+    lags = ", ".join(map(str, predicted.lags))
+    if predicted.between is None:
+        how = f"The lag lies OUTSIDE the measured ones: a straight line through lags {lags}"
     else:
-        how = "between" if predicted.inside else "OUTSIDE"
-        span = f"95 % prediction interval {predicted.low:.3g} to {predicted.high:.3g}"
-        if math.isinf(predicted.high):
-            span = "no interval from two lags"
-        first = (
-            f"{what}: NOT MEASURED. A straight line through the widths that {_percent(found.share)} of the seeds need at"
-            f" lags {', '.join(map(str, predicted.lags))} predicts {predicted.units:.3g} units ({span}); the lag lies"
-            f" {how} them. A prediction, no measurement."
-        )
-        if predicted.left_out:
-            lags = ", ".join(map(str, predicted.left_out))
-            first += f" Left out, because no width tried was enough: lag {lags}; so the line may be too low."
-    return [first, f"To measure it: {found.command}"]
+        how = f"Interpolated between lags {predicted.between[0]} and {predicted.between[1]} (measured: {lags})"
+    interval = _interval(predicted.low, predicted.high)
+    if len(predicted.lags) == 2:
+        interval = "no interval from two lags"
+    said = [
+        f"{what}: NOT MEASURED; predicted: {_take(found)}. With up to {found.budget:,} training steps {_share(found)} should"
+        f" {_verb(found)}, from this width on: best estimate {predicted.units:.3g} units, {interval}.",
+        f"{how}{_from(found)}. A prediction, no measurement.",
+    ]
+    if predicted.left_out:
+        lags = ", ".join(map(str, predicted.left_out))
+        said[-1] += f" Left out, because no width tried was enough: lag {lags}; so it may be too low."
+    return [*said, measure]

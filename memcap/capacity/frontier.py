@@ -1,257 +1,128 @@
 """The frontier: for each task and lag, how many units it takes, from the rows of trained members.
 
-A frontier belongs to a budget and a recipe; it says what training reached, never what a network could hold. Where a study
-trained a set of recipes, each is fitted by itself and the one with the smallest u90 stands for the lag; it is named, with how
-many there were to choose from. Only recipes that were tried at the same widths with as many seeds compete.
+A frontier belongs to a verdict, a budget and a recipe; it says what training reached, never what a network could hold.
+
+Which verdict: at="steady" counts the members that also pass at the stretched length, where the task is a stream (`Task.stream`:
+a longer sequence asks the same at every step), and the solved ones where it is not. at="trained" counts the members solved at the
+length they were trained at, for all tasks.
+
+Which recipe: each is fitted by itself, and the one with the smallest u90 stands for the lag; ties go to the smaller u50, then to
+the one with most seeds passed. It is named, with how many competed: the best of several, chosen on the seeds that it is judged
+on, looks better than it is. What competes: every recipe whose fullest width has as many distinct seeds as any recipe's fullest
+width at that task and lag. Widths may differ, since a search gives each recipe widths of its own, and a threshold with its
+censoring says what they left open; seeds may not, or one lucky run of another recipe would set the frontier.
 """
 
 import json
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
-from scipy import stats
 
-from memcap.capacity.thresholds import Fit, Posterior, fit, posterior, threshold
-from memcap.cells import cell_class
+from memcap.capacity.points import VERDICTS, At, Point
+from memcap.capacity.thresholds import fit, posterior
 from memcap.config import Evaluation
-from memcap.knobs import completed, typed
-from memcap.models.constructed import constructed_units
-from memcap.models.network import Architecture, Model
+from memcap.knobs import UserError, completed, typed
 from memcap.studies.store import TRAINING
-from memcap.tasks import Task, information_floor, one_per_number, task_class
+from memcap.tasks import task_class
 
 CELL = ["task", "knobs", "lag", "length", "cell", "readout"]
-# Members judged by different rules are no further seeds of each other.
-VERDICT = ["threshold", "evaluation_sequences", "evaluation_every", "evaluation_successive"]
+# Members judged by different rules, or trained to different ends, are no further seeds of each other.
+VERDICT = ["threshold", "evaluation_every", "evaluation_sequences", "evaluation_successive", "stretch", "evaluation_until"]
 RECIPE = ["recipe", "init", "input_bias", "forget_bias", "output_bias", "gain", "orthogonal", *TRAINING]
 
 
-@dataclass(frozen=True)
-class Point:
-    """One task and lag of a frontier.
+def frontier(rows: pl.DataFrame, at: At = "steady", budget: int | None = None, confidence: float = 0.95) -> list[Point]:
+    """One point a task and lag (and cell and read-out), sorted by label and lag. Diverged members count as not solved.
 
     Args:
-        task: the task with its knobs; lag, length: what was trained; cell, readout: of the network.
-        threshold, evaluation: what decides "solved" (memcap/training/verdict.py).
-        recipe: the recipe that stands for this lag, as a dict of its columns; recipes: how many competed.
-        u_exist: smallest width that any seed solved, with any recipe; None if none was.
-        units, solved, runs: counts by width, ascending.
-        fit: thresholds with intervals; posterior: for any other share.
-        steps: median steps to solve over all solved members; None if none was.
-        stretched: median score of the solved members at `stretch` times the lag; None if none was.
+        rows: of trained members, as `memcap.studies.store.read` gives them.
+        at: the verdict that counts.
+        budget: only recipes that train for at most so many steps compete; None: all.
+        confidence: of the intervals.
+
+    Raises:
+        UserError: no such verdict.
     """
-
-    task: Task
-    lag: int
-    length: int
-    cell: str
-    readout: str
-    threshold: float
-    evaluation: Evaluation
-    recipe: dict[str, Any]
-    recipes: int
-    u_exist: int | None
-    units: tuple[int, ...]
-    solved: tuple[int, ...]
-    runs: tuple[int, ...]
-    fit: Fit
-    posterior: Posterior
-    steps: float | None
-    stretch: int
-    stretched: float | None
-
-    def most(self, share: float) -> int | None:
-        """The smallest width at which at least this share of the seeds solved; None if none did."""
-        counts = zip(self.units, self.solved, self.runs, strict=True)
-        return next((u for u, s, n in counts if s >= share * n), None)
-
-    def carry_numbers(self, units: int) -> int:
-        """Numbers in the carry of a net of this many units."""
-        return Architecture(Model(self.cell, units, self.readout), self.task.features, self.task.outputs).carry_numbers()
-
-    @property
-    def references(self) -> "References":
-        """What theory says of this task and lag."""
-        return references(self.task, self.lag, self.length, self.cell)
-
-    @property
-    def seeds(self) -> int:
-        """Seeds at the width that has most."""
-        return max(self.runs)
-
-    @property
-    def label(self) -> str:
-        """Name of the line in a table or figure: the task, and what is not the default."""
-        rule, ours = Evaluation(), self.evaluation
-        others = [f"T={self.length}"] * (self.length != self.task.length(self.lag))
-        others += [f"{ours.sequences} sequences"] * (ours.sequences != rule.sequences)
-        others += [f"{ours.successive} successive"] * (ours.successive != rule.successive)
-        return label(self.task, self.cell, self.readout, *others)
-
-    @property
-    def usual(self) -> bool:
-        """Whether it was measured at the task's own length and judged by the usual rule."""
-        rule, ours = Evaluation(), self.evaluation
-        judged = (ours.sequences, ours.successive) == (rule.sequences, rule.successive)
-        return judged and self.length == self.task.length(self.lag)
+    places: dict[tuple, list[Point]] = {}
+    for point in tried(rows, at, budget, confidence):
+        places.setdefault(point.place, []).append(point)
+    return [_best(points) for points in places.values()]
 
 
-@dataclass(frozen=True)
-class References:
-    """Widths that need no training: see the words of the same names in memcap.tasks.base and memcap.models.constructed."""
-
-    bits: float
-    information_floor: int
-    one_per_number: int
-    constructed: int | None
-
-
-def references(task: Task, lag: int, length: int | None = None, cell: str = "lstm") -> References:
-    """Reference widths of a task at a lag and length (the task's own by default), for a cell."""
-    facts = task.facts(lag, task.length(lag) if length is None else length)
-    network = Architecture(Model(cell, 1), task.features, task.outputs)
-    floor = information_floor(task, facts, network.bits_per_unit())
-    hand_set = constructed_units(task, lag) if cell_class(cell).is_lstm else None
-    return References(facts.bits, floor, one_per_number(facts, network.numbers_per_unit()), hand_set)
-
-
-def label(task: Task, cell: str = "lstm", readout: str = "dense", *others: str) -> str:
-    """The task's name with the knobs that differ from their defaults, then the cell and read-out likewise, then `others`."""
-    said = [*set_knobs(task), *[cell] * (cell != "lstm"), *[f"readout={readout}"] * (readout != "dense"), *others]
-    return task.name + (f" ({', '.join(said)})" if said else "")
-
-
-def set_knobs(task: Task) -> list[str]:
-    """The task's knobs that differ from their defaults, as NAME=VALUE."""
-    return [f"{k}={v}" for k, v in vars(task).items() if v != vars(type(task)())[k]]
-
-
-def frontier(rows: pl.DataFrame, confidence: float = 0.95) -> list[Point]:
-    """One point a task and lag (and cell and read-out), sorted by label and lag. Diverged members count as not solved."""
-    points = []
-    for _, group in rows.group_by(CELL + VERDICT, maintain_order=True):
-        tried = [_point(part, confidence) for _, part in group.group_by(RECIPE, maintain_order=True)]
-        fullest = max(tried, key=lambda p: sum(p.runs))
-        fair = [p for p in tried if (p.units, p.runs) == (fullest.units, fullest.runs)]
-        exist = [p.u_exist for p in tried if p.u_exist is not None]
-        points.append(replace(min(fair, key=_rank), recipes=len(fair), u_exist=min(exist, default=None)))
+def tried(rows: pl.DataFrame, at: At = "steady", budget: int | None = None, confidence: float = 0.95) -> list[Point]:
+    """One point for each task, lag and recipe: what `frontier` chooses from; arguments and order as there."""
+    if at not in VERDICTS:
+        raise UserError(f"at={at}: must be one of {', '.join(VERDICTS)}")
+    if budget is not None:
+        rows = rows.filter(pl.col("budget") <= budget)
+    points = [
+        _point(recipe, at, confidence)
+        for _, group in rows.group_by(CELL + VERDICT, maintain_order=True)
+        for _, recipe in group.group_by(RECIPE, maintain_order=True)
+    ]
     return sorted(points, key=lambda p: (p.label, p.lag, p.length))
 
 
+def _best(points: list[Point]) -> Point:
+    """The point that stands for all recipes of one task and lag."""
+    seeds = max(p.seeds for p in points)
+    fair = [p for p in points if p.seeds == seeds]
+    exist = [p.u_exist for p in points if p.u_exist is not None]
+    return replace(min(fair, key=_rank), recipes=len(fair), u_exist=min(exist, default=None))
+
+
 def _rank(point: Point) -> tuple[float, ...]:
-    """Smallest u90 first, "not reached" last; then u50, then most solved."""
+    """Smallest u90 first, "not reached" last; then u50, then most passed."""
     measured = [math.inf if t.censored == "above" else t.units for t in (point.fit.u90, point.fit.u50)]
     return *measured, -sum(point.solved)
 
 
-def _point(rows: pl.DataFrame, confidence: float) -> Point:
+def _point(rows: pl.DataFrame, at: At, confidence: float) -> Point:
+    """The point of one recipe's rows at one task and lag."""
     first = rows.row(0, named=True)
     task = task_class(first["task"])
-    counts = rows.group_by("units").agg(pl.col("solved").sum(), pl.len().alias("runs")).sort("units")
-    units, solved, runs = (counts[c].to_list() for c in ("units", "solved", "runs"))
-    done = rows.filter(pl.col("solved"))
-    fitted = fit(units, solved, runs, confidence)
+    verdict: At = "steady" if at == "steady" and task.stream else "trained"
+    passed, steps = ("steady", "steps_to_steady") if verdict == "steady" else ("solved", "steps_to_solve")
+    counts = (
+        rows.group_by("units")
+        .agg(
+            pl.col(passed).sum().alias("passed"),
+            pl.col("solved").sum(),
+            pl.len().alias("runs"),
+            pl.col("seed").n_unique().alias("seeds"),
+            pl.col("stretched").filter("solved").median(),
+        )
+        .sort("units")
+    )
+    units, count, solved, runs, stretched = (counts[c].to_list() for c in ("units", "passed", "solved", "runs", "stretched"))
+    fitted = fit(units, count, runs, confidence)
+    evaluation = Evaluation(
+        *(first[f"evaluation_{k}"] for k in ("every", "sequences", "successive")), first["stretch"], first["evaluation_until"]
+    )
     return Point(
         typed(task, completed(task, json.loads(first["knobs"])), "task"),
         *(first[k] for k in ("lag", "length", "cell", "readout")),
         threshold=first["threshold"],
-        evaluation=Evaluation(*(first[f"evaluation_{k}"] for k in ("every", "sequences", "successive")), first["stretch"]),
+        evaluation=evaluation,
         recipe={k: first[k] for k in RECIPE},
         recipes=1,
+        at=verdict,
         u_exist=fitted.u_exist,
         units=tuple(units),
-        solved=tuple(solved),
+        solved=tuple(count),
         runs=tuple(runs),
+        seeds=int(np.max(counts["seeds"].to_numpy())),
         fit=fitted,
-        posterior=posterior(units, solved, runs),
-        steps=_median(done["steps_to_solve"]),
-        stretch=first["stretch"],
-        stretched=_median(done["stretched"]),
+        posterior=posterior(units, count, runs),
+        trained=fitted if count == solved else fit(units, solved, runs, confidence),
+        steps=_median(rows.filter(passed)[steps]),
+        stretched=_median(rows.filter("solved")["stretched"]),
+        stretched_by_width=tuple(stretched),
     )
 
 
 def _median(values: pl.Series) -> float | None:
-    return None if values.is_empty() else float(np.median(values.to_numpy()))
-
-
-def columns(point: Point) -> dict[str, Any]:
-    """A point as one flat row: for a table, a CSV file, JSON, or W&B."""
-    f, r = point.fit, point.references
-    row: dict[str, Any] = {
-        "task": point.task.name,
-        "label": point.label,
-        "lag": point.lag,
-        "length": point.length,
-        "cell": point.cell,
-        "readout": point.readout,
-        "u_exist": point.u_exist,
-        "u75_observed": point.most(0.75),
-    }
-    for name, width in (("u50", f.u50), ("u90", f.u90)):
-        row |= {
-            name: width.units,
-            f"{name}_low": width.low,
-            f"{name}_high": None if math.isinf(width.high) else width.high,
-            f"{name}_censored": width.censored,
-        }
-    return row | {
-        "lapse": f.lapse,
-        "bits": r.bits,
-        "information_floor": r.information_floor,
-        "one_per_number": r.one_per_number,
-        "constructed": r.constructed,
-        **{k: point.recipe[k] for k in ("recipe", "lr", "schedule", "budget")},
-        "recipes": point.recipes,
-        "seeds": point.seeds,
-        "runs": sum(point.runs),
-        "steps_median": point.steps,
-        "stretch": point.stretch,
-        "stretched_median": point.stretched,
-        "counts": " ".join(f"{u}:{s}/{n}" for u, s, n in zip(point.units, point.solved, point.runs, strict=True)),
-    }
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """Width at a lag that was not measured, from a straight line through the lags that were. A guess, marked as one.
-
-    Args:
-        units, low, high: the line at the lag, and its 95 % prediction interval; inf where there are too few lags.
-        lags: the lags that the line goes through.
-        left_out: measured lags where the share was not reached, and which no line can use: it may be too low.
-        inside: whether the lag lies between `lags`.
-    """
-
-    units: float
-    low: float
-    high: float
-    lags: tuple[int, ...]
-    left_out: tuple[int, ...]
-    inside: bool
-
-
-def predict(points: Iterable[Point], lag: int, share: float = 0.9) -> Prediction | None:
-    """Units at an unmeasured lag for a share of the seeds, by least squares of the threshold against the lag.
-
-    A threshold that is only known to lie at or below the smallest width tried counts as that width. None without two
-    measured lags.
-    """
-    found = [(p.lag, threshold(p.posterior, share)) for p in points]
-    used = [(x, t.units) for x, t in found if t.censored != "above"]
-    if len({x for x, _ in used}) < 2:
-        return None
-    x, y = (np.array(v, float) for v in zip(*used, strict=True))
-    line = stats.linregress(x, y)
-    at = max(1.0, float(line.intercept + line.slope * lag))
-    spread = math.inf
-    if len(x) > 2:
-        error = math.sqrt(((y - line.intercept - line.slope * x) ** 2).sum() / (len(x) - 2))
-        leverage = 1 + 1 / len(x) + (lag - x.mean()) ** 2 / ((x - x.mean()) ** 2).sum()
-        spread = float(stats.t.ppf(0.975, len(x) - 2) * error * math.sqrt(leverage))
-    lags = tuple(sorted({int(v) for v in x}))
-    left_out = tuple(sorted({x for x, _ in found} - set(lags)))
-    return Prediction(at, max(1.0, at - spread), at + spread, lags, left_out, lags[0] <= lag <= lags[-1])
+    known = values.drop_nulls()
+    return None if known.is_empty() else float(np.median(known.to_numpy()))

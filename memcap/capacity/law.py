@@ -1,12 +1,13 @@
 """The law: what a bit costs in units, over all tasks and lags that a cell was measured on."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
-from memcap.capacity.frontier import Point
+from memcap.capacity.points import Point
 
 
 @dataclass(frozen=True)
@@ -34,16 +35,11 @@ class Law:
         return self.intercept + self.slope * bits
 
 
-def measured(point: Point) -> bool:
-    """Whether a point's u90 is a number: not censored, or 1, below which there is no net."""
-    return point.fit.u90.censored == "no" or (point.fit.u90.censored == "below" and point.units[0] == 1)
-
-
 def laws(points: Iterable[Point]) -> list[Law]:
     """One line a cell, sorted by cell, through its measured points; fewer than three, or all of as many bits, have none."""
     by_cell: dict[str, list[Point]] = {}
     for point in points:
-        if measured(point):
+        if point.measured:
             by_cell.setdefault(point.cell, []).append(point)
     return [_law(cell, by_cell[cell]) for cell in sorted(by_cell) if _enough(by_cell[cell])]
 
@@ -54,8 +50,7 @@ def _enough(points: Sequence[Point]) -> bool:
 
 def _law(cell: str, points: Sequence[Point]) -> Law:
     bits, units = np.array([(p.references.bits, p.fit.u90.units) for p in points]).T
-    line = stats.linregress(bits, units)
-    spread = float(stats.t.ppf(0.975, len(points) - 2) * line.stderr)
-    slope = float(line.slope)
-    numbers = points[0].carry_numbers(1)
-    return Law(cell, float(line.intercept), slope, slope - spread, slope + spread, numbers, len(points))
+    slope, intercept = (float(v) for v in np.polyfit(bits, units, 1))
+    error = ((units - intercept - slope * bits) ** 2).sum() / (len(bits) - 2) / ((bits - bits.mean()) ** 2).sum()
+    spread = float(stdtrit(len(bits) - 2, 0.975)) * math.sqrt(error)
+    return Law(cell, intercept, slope, slope - spread, slope + spread, points[0].carry_numbers(1), len(bits))

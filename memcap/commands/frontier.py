@@ -3,19 +3,21 @@
 from argparse import ArgumentParser, Namespace
 
 from memcap import report
-from memcap.capacity.frontier import columns, frontier
-from memcap.console import add_json, add_results, console, print_json, rows_of
+from memcap.capacity.frontier import frontier
+from memcap.capacity.points import columns
+from memcap.console import add_json, add_results, add_verdict, console, print_json, rows_of
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Which study, and how the frontier is printed."""
+    """Which study, which verdict, and how the frontier is printed."""
     add_results(parser)
+    add_verdict(parser)
     add_json(parser)
 
 
 def run(arguments: Namespace) -> None:
     """Print one line a task and lag."""
-    points = frontier(rows_of(arguments.results))
+    points = frontier(rows_of(arguments.results), arguments.at, arguments.budget)
     if arguments.json:
         print_json([columns(p) for p in points])
     else:

@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.table import Table
 
-from memcap.capacity.frontier import references
+from memcap.capacity.points import references
 from memcap.console import add_json, console, number, positive, print_json
 from memcap.recipes import recommended
 from memcap.tasks import task_classes

@@ -16,12 +16,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from memcap.capacity.frontier import Point, columns, frontier
+from memcap.capacity.frontier import frontier
+from memcap.capacity.points import Point, columns
 from memcap.capacity.thresholds import Threshold
 from memcap.config import Evaluation
 from memcap.figures import Drawn
 from memcap.knobs import UserError
-from memcap.training.verdict import criterion, rule
+from memcap.training.verdict import criterion, rule, steady_rule
 
 COLOURS = ("#0b5394", "#b45f06", "#38761d", "#741b47", "#5b5b5b", "#bf9000", "#134f5c", "#990000")
 MARKERS = "osD^vP<>"
@@ -56,10 +57,15 @@ def plot(points: Sequence[Point]) -> Figure:
     axes.set_ylabel("units")
     axes.set_title("Units that training needs, by lag")
     _legend(axes)
-    said = caption(points)
-    drawn.subplots_adjust(left=0.09, right=0.97, top=0.95, bottom=0.1 + 0.0185 * (said.count("\n") + 1))
-    drawn.text(0.02, 0.012, said, fontsize=7, va="bottom")
+    write_below(drawn, caption(points))
     return drawn
+
+
+def write_below(drawn: Figure, said: str) -> None:
+    """Write lines below the axes, and make room for them."""
+    line = 0.12 / drawn.get_figheight()
+    drawn.subplots_adjust(left=0.09, right=0.97, top=0.95, bottom=0.1 + line * (said.count("\n") + 1))
+    drawn.text(0.02, 0.012, said, fontsize=7, va="bottom")
 
 
 def _line(axes: Axes, label: str, line: Sequence[Point], colour: str, marker: str, shift: float) -> None:
@@ -103,8 +109,8 @@ def _legend(axes: Axes) -> None:
     entries = [(line, name.removesuffix(SHARE.format(90))) for line, name in named if name.endswith(SHARE.format(90))]
     grey: dict[str, Any] = {"color": "grey", "ms": 5}
     entries += [
-        (Line2D([], [], marker="o", lw=1.4, **grey), "90 % of seeds solve"),
-        (Line2D([], [], marker="o", lw=0.7, mfc="white", **grey), "50 % of seeds solve"),
+        (Line2D([], [], marker="o", lw=1.4, **grey), "90 % of seeds pass"),
+        (Line2D([], [], marker="o", lw=0.7, mfc="white", **grey), "50 % of seeds pass"),
         (Line2D([], [], ls=":", lw=1, **grey), "one carry number a symbol held (a reference, not a limit)"),
         (Line2D([], [], ls="", marker="x", mew=1, color="grey", ms=8), "constructed: hand-set weights, no training"),
     ]
@@ -113,18 +119,22 @@ def _legend(axes: Axes) -> None:
 
 
 def _scales(axes: Axes, points: Sequence[Point]) -> None:
-    lags = sorted({p.lag for p in points})
+    """Both scales, with room for every threshold, interval and reference width."""
     widest = max(max(t.units, t.high if math.isfinite(t.high) else t.units) for p in points for t in (p.fit.u50, p.fit.u90))
     widest = max(widest, *(max(p.references.one_per_number, p.references.constructed or 1) for p in points))
+    doublings(axes, sorted({p.lag for p in points}), widest)
+
+
+def doublings(axes: Axes, lags: Sequence[int], widest: float) -> None:
+    """Lags and units on scales of doublings."""
     axes.set_xscale("log", base=2)
     axes.set_yscale("log", base=2)
     axes.set_xlim(lags[0] / 1.25, lags[-1] * 1.25)
     axes.set_ylim(0.8, widest * 1.6)
-    plain = FuncFormatter(lambda value, _: f"{value:g}")
     axes.xaxis.set_major_locator(FixedLocator(lags))
     axes.yaxis.set_major_locator(FixedLocator([2**k for k in range(int(math.log2(widest)) + 2)]))
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(plain)
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axis.set_minor_locator(NullLocator())
     axes.grid(color="#dddddd", lw=0.5)
 
@@ -139,10 +149,10 @@ def caption(points: Sequence[Point]) -> str:
             used.setdefault((p.recipe["recipe"], p.recipe["lr"], p.recipe["budget"]), []).append(p.lag)
         said = [f"lag {_listed(lags)}: {name}, lr {lr:g}, budget {budget} steps" for (name, lr, budget), lags in used.items()]
         tried = max(p.recipes for p in line)
-        chosen = f" Best of {tried} recipes at each lag, chosen on the same seeds." if tried > 1 else ""
+        chosen = f" At each lag the best of up to {tried} recipes, chosen on the seeds it is judged on." if tried > 1 else ""
         most = "up to " if any(min(p.runs) < p.seeds for p in line) else ""
         parts.append(f"{label}: {'; '.join(said)}; {most}{_span([p.seeds for p in line])} seeds a width.{chosen}")
-    parts += rules(points)
+    parts += [verdict(points), *rules(points)]
     parts.append(
         "Bars are 95 % intervals; an arrow marks an end that the widths tried leave open. A training frontier at this budget, not"
         " a capacity limit."
@@ -151,10 +161,11 @@ def caption(points: Sequence[Point]) -> str:
 
 
 def rules(points: Sequence[Point]) -> list[str]:
-    """What "solved" means for these points, in words: one sentence, or one for each way in which they were judged."""
+    """What "solved" and, where it counts, "steady" mean for these points, in words: a sentence for each way of judging."""
     asked: dict[Evaluation, dict[str, set[float]]] = {}
-    for p in points:  # the stretched evaluation decides no verdict
-        asked.setdefault(replace(p.evaluation, stretch=1), {}).setdefault(p.task.metric, set()).add(p.threshold)
+    for p in points:  # neither decides whether a member is solved
+        alike = replace(p.evaluation, stretch=1, until=None)
+        asked.setdefault(alike, {}).setdefault(p.task.metric, set()).add(p.threshold)
     said = []
     for evaluation, thresholds in asked.items():
         criteria = []
@@ -162,10 +173,19 @@ def rules(points: Sequence[Point]) -> list[str]:
             least, most = min(values), max(values)
             criteria.append(criterion(metric, most) + (f" (down to {least:.3g}, by lag)" if least < most else ""))
         said.append(rule(" or ".join(criteria), evaluation))
-    return said
+    steady = {(p.evaluation.stretch, p.evaluation.every) for p in points if p.at == "steady"}
+    return said + [steady_rule(stretch, every) for stretch, every in sorted(steady)]
 
 
-def _listed(values: Sequence[int]) -> str:
+def verdict(points: Sequence[Point]) -> str:
+    """Which members count, in words."""
+    counted: dict[str, list[str]] = {}
+    for p in points:
+        counted.setdefault("steady" if p.at == "steady" else "solved", []).append(p.label)
+    return f"Seeds that count: {'; '.join(f'{word} ones of {_listed(names)}' for word, names in sorted(counted.items()))}."
+
+
+def _listed(values: Sequence[Any]) -> str:
     return ", ".join(map(str, dict.fromkeys(values)))
 
 

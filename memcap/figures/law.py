@@ -11,10 +11,11 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from memcap.capacity.frontier import Point, frontier
-from memcap.capacity.law import Law, laws, measured
+from memcap.capacity.frontier import frontier
+from memcap.capacity.law import Law, laws
+from memcap.capacity.points import Point
 from memcap.figures import Drawn
-from memcap.figures.frontier import COLOURS, MARKERS
+from memcap.figures.frontier import COLOURS, MARKERS, rules, verdict, write_below
 from memcap.knobs import UserError
 from memcap.tasks.base import ASKED
 
@@ -28,7 +29,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
     Raises:
         UserError: no width was enough anywhere, or there are no rows.
     """
-    points = [p for p in frontier(rows) if measured(p)]
+    points = [p for p in frontier(rows) if p.measured]
     if not points:
         raise UserError("no measured u90: nothing to draw; train wider nets, as in: memcap train sweeps=first_study")
     found = laws(points)
@@ -80,9 +81,7 @@ def plot(points: Sequence[Point], found: Sequence[Law]) -> Figure:
     axes.set_title("Units that training needs, by bits held")
     axes.grid(color="#dddddd", lw=0.5)
     axes.legend(frameon=False, fontsize=7, loc="upper left")
-    said = textwrap.fill(caption(points), 140)
-    drawn.subplots_adjust(left=0.09, right=0.97, top=0.95, bottom=0.1 + 0.0185 * (said.count("\n") + 1))
-    drawn.text(0.02, 0.012, said, fontsize=7, va="bottom")
+    write_below(drawn, textwrap.fill(caption(points), 140))
     return drawn
 
 
@@ -102,5 +101,6 @@ def caption(points: Sequence[Point]) -> str:
         "Each mark is one task and lag: the width at which 90 % of the seeds that train at all pass, with its 95 % interval."
         " Thresholds that the widths tried leave open are not drawn. Bits are those that must cross from one step to the next."
         " Lines: least squares, a cell each, over all its marks, with the 95 % interval of the slope; marks are taken as"
-        f" independent. Budgets: {', '.join(map(str, budgets))} steps. What training reached, not what a network could hold."
+        f" independent. Budgets: {', '.join(map(str, budgets))} steps. {verdict(points)} {' '.join(rules(points))} What training"
+        " reached, not what a network could hold."
     )

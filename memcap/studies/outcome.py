@@ -6,7 +6,8 @@ from pathlib import Path
 import polars as pl
 
 from memcap import figures
-from memcap.capacity.frontier import Point, frontier
+from memcap.capacity.frontier import frontier
+from memcap.capacity.points import Point
 from memcap.figures import frontier as figure
 from memcap.studies import store
 from memcap.tracking import Tracker

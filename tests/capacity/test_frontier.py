@@ -1,14 +1,12 @@
 """The frontier on rows that were made up, so that what it must say is known."""
 
-import math
-
-import numpy as np
 import pytest
-from scipy import stats
 from study_rows import group, table
 
-from memcap.capacity.frontier import columns, frontier, label, predict, references
+from memcap.capacity.frontier import frontier, tried
+from memcap.capacity.points import columns, label, references
 from memcap.capacity.thresholds import fit
+from memcap.knobs import UserError
 from memcap.tasks import task_class
 
 SHARP = {1: (0, 4), 2: (0, 4), 3: (4, 4), 4: (4, 4)}
@@ -34,7 +32,7 @@ def test_diverged_members_count_as_not_solved():
     assert with_diverged.fit == without.fit
 
 
-def test_the_recipe_with_the_smallest_u50_stands_and_is_named_with_the_number_tried():
+def test_the_recipe_with_the_smallest_u90_stands_and_is_named_with_the_number_tried():
     tried = (
         group(counts={1: (0, 4), 2: (0, 4), 3: (0, 4), 4: (4, 4)}, recipe="hold", lr=0.03),
         group(counts=SHARP, recipe="chrono", lr=0.01),
@@ -90,7 +88,7 @@ def test_columns_of_a_measured_point():
     assert row["u50_censored"] == row["u90_censored"] == "no"
     assert (row["information_floor"], row["one_per_number"], row["constructed"]) == (1, 2, 3)
     assert (row["recipe"], row["lr"], row["budget"], row["recipes"], row["seeds"]) == ("hold", 0.03, 1500, 1, 4)
-    assert row["steps_median"] == 110  # of 100, and twice 100 110 120 130
+    assert row["steps_median"] == 115  # of 100, and twice 100 110 120 130, and 5 more each to be steady
     assert row["stretched_median"] == pytest.approx(0.99)
 
 
@@ -111,49 +109,11 @@ def test_reference_widths_are_those_of_the_cell():
     assert [references(task, lag).information_floor for lag in (50, 69, 70, 140)] == [1, 1, 2, 3]  # .919 bits a step, 64 a unit
 
 
-def line(lags, widths):
-    """Points whose u90 grows with the lag."""
-    groups = (group("delay_line", lag, {w - 1: (0, 8), w: (4, 8), w + 1: (8, 8)}) for lag, w in zip(lags, widths, strict=True))
-    return frontier(table(*groups))
-
-
-@pytest.mark.parametrize("share", [0.5, 0.9])
-@pytest.mark.parametrize("lag", [6, 30])
-def test_a_prediction_is_the_least_squares_line_with_its_interval(lag, share):
-    points = line([2, 4, 8, 16], [3, 5, 7, 15])
-    x = np.array([2.0, 4, 8, 16])
-    y = np.array([p.fit.u90.units if share == 0.9 else p.fit.u50.units for p in points])
-    found = predict(points, lag, share)
-    assert found.units == pytest.approx(np.polyval(np.polyfit(x, y, 1), lag))
-    design, at = np.stack([x, np.ones(4)], 1), np.array([lag, 1.0])
-    error = ((y - design @ np.linalg.lstsq(design, y)[0]) ** 2).sum() / 2
-    half = stats.t(2).ppf(0.975) * math.sqrt(error * (1 + at @ np.linalg.inv(design.T @ design) @ at))
-    assert found.high == pytest.approx(found.units + half)
-    assert found.low == pytest.approx(max(1, found.units - half))
-    assert found.lags == (2, 4, 8, 16)
-    assert found.inside == (lag == 6)
-
-
-def test_a_prediction_needs_two_lags_and_an_interval_three():
-    assert predict(line([2], [3]), 4) is None
-    found = predict(line([2, 4], [3, 5]), 3)
-    assert math.isinf(found.high)
-    assert found.low == 1
-
-
-def test_a_prediction_leaves_out_and_names_lags_that_were_not_reached():
-    points = line([2, 4], [3, 5]) + frontier(table(group("delay_line", 8, {4: (0, 8)})))
-    found = predict(points, 3)
-    assert found.lags == (2, 4)
-    assert found.left_out == (8,)
-    assert found.units == pytest.approx(predict(points[:2], 3).units)
-
-
 def test_no_rows_no_points():
     assert frontier(table()) == []
 
 
-def test_a_recipe_tried_at_fewer_widths_or_seeds_does_not_compete():
+def test_a_recipe_tried_with_fewer_seeds_does_not_compete():
     whole = group("delay_line", 8, {u: (8 if u > 6 else 0, 8) for u in range(4, 11)})
     lucky = group("delay_line", 8, {5: (1, 1)}, budget=20_000)
     (point,) = frontier(table(whole, lucky))
@@ -161,8 +121,92 @@ def test_a_recipe_tried_at_fewer_widths_or_seeds_does_not_compete():
     assert point.u_exist == 5
 
 
+def test_recipes_tried_at_widths_of_their_own_compete():
+    """As a bisection tries them: the fullest width has as many seeds, the widths differ, and most have fewer seeds."""
+    first = group("delay_line", 8, {4: (0, 4), 8: (3, 8), 9: (8, 8), 12: (4, 4)}, recipe="open_gate")
+    second = group("delay_line", 8, {3: (0, 4), 5: (0, 5), 6: (8, 8)}, recipe="curriculum", budget=8000)
+    unlike = group("delay_line", 8, {4: (7, 7)}, recipe="hold")
+    (point,) = frontier(table(first, second, unlike))
+    assert (point.recipe["recipe"], point.recipes, point.seeds, point.units) == ("curriculum", 2, 8, (3, 5, 6))
+    assert point.u_exist == 4
+    found = tried(table(first, second, unlike))
+    assert [(p.recipe["recipe"], p.recipes, p.u_exist) for p in found] == [
+        ("open_gate", 1, 8),
+        ("curriculum", 1, 6),
+        ("hold", 1, 4),
+    ]
+    (point,) = frontier(table(first, second, unlike), budget=7999)
+    assert (point.recipe["recipe"], point.recipes) == ("open_gate", 1)
+    assert [p.recipe["recipe"] for p in tried(table(first, second, unlike), budget=1500)] == ["open_gate", "hold"]
+    assert frontier(table(first), budget=1) == []
+
+
 def test_of_like_recipes_the_one_with_the_smallest_u90_stands():
     early = group("delay_line", 8, {4: (2, 8), 5: (4, 8), 6: (4, 8), 7: (5, 8), 8: (6, 8)}, lr=0.1)
     sharp = group("delay_line", 8, {4: (0, 8), 5: (0, 8), 6: (0, 8), 7: (8, 8), 8: (8, 8)}, lr=0.2)
     (point,) = frontier(table(early, sharp))
     assert (point.recipe["lr"], point.recipes, point.u_exist) == (0.2, 2, 4)
+
+
+# Verdicts
+
+
+LOST = {4: (0, 8), 5: (6, 8), 6: (8, 8), 7: (8, 8), 8: (8, 8)}
+STEADY = {5: 1, 6: 3}  # of those solved
+
+
+def test_where_the_task_is_a_stream_the_steady_members_count_and_the_solved_ones_stand_beside():
+    rows = table(group("delay_line", 6, LOST, steady=STEADY))
+    (steady,), (trained,) = frontier(rows), frontier(rows, at="trained")
+    assert (steady.at, steady.solved, trained.at, trained.solved) == ("steady", (0, 1, 3, 8, 8), "trained", (0, 6, 8, 8, 8))
+    assert steady.fit == fit([4, 5, 6, 7, 8], [0, 1, 3, 8, 8], [8] * 5)
+    assert steady.trained == trained.fit == trained.trained == fit([4, 5, 6, 7, 8], [0, 6, 8, 8, 8], [8] * 5)
+    assert (steady.posterior.solved == [0, 1, 3, 8, 8]).all()
+    for row, point in ((columns(steady), steady), (columns(trained), trained)):
+        assert (row["at"], row["u90"], row["u90_trained"]) == (point.at, point.fit.u90.units, trained.fit.u90.units)
+        assert row["u50_trained_low"] <= row["u50_trained"] <= row["u50_trained_high"]
+        assert row["u90_trained_censored"] == "no"
+        assert (row["until"], row["u_exist"]) == ("steady", 5)
+    assert columns(steady)["counts"] == "4:0/8 5:1/8 6:3/8 7:8/8 8:8/8"
+    assert columns(steady)["u50"] > columns(trained)["u50"]
+
+
+def test_where_the_task_has_an_end_of_its_own_the_solved_members_count():
+    rows = table(group("latch", 6, LOST, steady=dict.fromkeys(LOST, 0)))
+    (point,) = frontier(rows)
+    assert (point.at, point.solved) == ("trained", (0, 6, 8, 8, 8))
+    assert point.fit == point.trained
+
+
+def test_the_best_recipe_is_that_of_the_verdict_asked_for():
+    early = group("delay_line", 6, {4: (0, 8), 5: (8, 8), 6: (8, 8), 7: (8, 8)}, steady={5: 0, 6: 0}, recipe="early")
+    sure = group("delay_line", 6, {4: (0, 8), 5: (0, 8), 6: (8, 8), 7: (8, 8)}, recipe="sure")
+    assert [frontier(table(early, sure), at)[0].recipe["recipe"] for at in ("steady", "trained")] == ["sure", "early"]
+
+
+def test_an_unknown_verdict_is_refused():
+    with pytest.raises(UserError, match=r"at=nope: must be one of steady, trained"):
+        frontier(table(group()), at="nope")
+
+
+@pytest.mark.parametrize(
+    ("other", "name"), [({"evaluation_until": "solved"}, "trained until solved"), ({"stretch": 5}, "stretch 5")]
+)
+def test_members_trained_to_another_end_are_no_further_seeds_and_not_usual(other, name):
+    usual, odd = sorted(
+        frontier(table(group("delay_line", 4, SHARP), group("delay_line", 4, SHARP, **other))), key=lambda p: p.label
+    )
+    assert (usual.runs, odd.runs) == ((4, 4, 4, 4), (4, 4, 4, 4))
+    assert (usual.usual, usual.label) == (True, "delay_line")
+    assert (odd.usual, odd.label) == (False, f"delay_line ({name})")
+    assert frontier(table(group("latch", 4)))[0].usual
+
+
+def test_the_stretched_score_is_known_by_width():
+    rows = table(group("latch", 5, {1: (0, 4), 2: (1, 4), 3: (4, 4), 5: (3, 4)}))
+    (point,) = frontier(rows)
+    assert point.stretched_by_width == (None, 1.0, pytest.approx(0.985), pytest.approx(0.99))  # 1 - .01 seed
+    assert point.stretched_at(2) == (2, 1.0)
+    assert point.stretched_at(4) == (5, pytest.approx(0.99))
+    assert point.stretched_at(1) is None  # tried, and none was solved
+    assert point.stretched_at(6) is None

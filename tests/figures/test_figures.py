@@ -28,7 +28,8 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", figures.summaries())
 def test_every_figure_of_the_package_draws_and_can_be_saved(name, tmp_path):
-    drawn = figures.find(name).draw(table(group("delay_line", 2), group("delay_line", 4)))
+    tried = [group("delay_line", lag, budget=budget) for lag in (2, 4) for budget in (1000, 4000)]
+    drawn = figures.find(name).draw(table(*tried))
     assert figures.save(drawn, tmp_path, name) == tmp_path / f"{name}.png"
     assert figures.summaries()[name]
 

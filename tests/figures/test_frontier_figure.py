@@ -7,9 +7,12 @@ import pytest
 from study_rows import group, table
 
 from memcap import figures
-from memcap.capacity.frontier import columns, frontier
+from memcap.capacity.frontier import frontier
+from memcap.capacity.points import columns
+from memcap.config import Evaluation
 from memcap.figures.frontier import caption, draw, plot
 from memcap.knobs import UserError
+from memcap.training.verdict import criterion, rule, steady_rule
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +109,28 @@ def test_the_caption_says_recipe_rate_budget_and_seeds(points, axes):
 
 def test_the_caption_says_that_the_best_of_several_recipes_was_taken():
     two = frontier(table(group(lr=0.1), group(lr=0.2)))
-    assert "Best of 2 recipes" in " ".join(caption(two).split())
+    said = " ".join(caption(two).split())
+    assert "At each lag the best of up to 2 recipes, chosen on the seeds it is judged on." in said
+
+
+def test_the_steady_members_are_drawn_and_the_caption_says_what_that_is():
+    rows = table(
+        group("delay_line", 4, {3: (0, 8), 4: (8, 8), 5: (8, 8), 6: (8, 8)}, steady={4: 0, 5: 2}, stretch=7),
+        group("latch", 4, {1: (8, 8), 2: (8, 8)}, steady={1: 0, 2: 0}),
+    )
+    found = draw(rows)
+    axes = found.figure.axes[0]
+    steady = frontier(rows)
+    assert [p.at for p in steady] == ["steady", "trained"]
+    assert steady[0].fit.u90.units > frontier(rows, "trained")[0].fit.u90.units + 1
+    for point in steady:
+        ((pair,),) = drawn(axes, f"{point.label}, 90 %")
+        assert pair[1] == pytest.approx(point.fit.u90.units)
+    text = " ".join(caption(steady).split())
+    assert "Seeds that count: solved ones of latch; steady ones of delay_line (stretch 7)." in text
+    assert steady_rule(7, 100) in text
+    assert rule(criterion("accuracy", 0.99), Evaluation()) in text
+    assert "Steady:" not in caption(frontier(rows, "trained"))
 
 
 def test_the_numbers_lie_beside_the_picture(rows, points, tmp_path):

@@ -7,7 +7,7 @@ import pytest
 from study_rows import group, table
 
 from memcap.capacity.frontier import frontier
-from memcap.capacity.law import laws, measured
+from memcap.capacity.law import laws
 from memcap.figures.law import draw
 from memcap.knobs import UserError
 
@@ -22,12 +22,12 @@ def rows():
         group("delay_line", 20, {10: (0, 8), 12: (0, 8)}),
         group("delay_line", 5, {4: (8, 8), 5: (8, 8)}),
         group("latch", 9, {1: (8, 8), 2: (8, 8)}),
-        *(group("delay_line", lag, {2 * u: n for u, n in edge[lag].items()}, cell="gru") for lag in (3, 8, 16)),
+        *(group("delay_line", lag, {2 * u: n for u, n in edge[lag].items()}, cell="GRUCell") for lag in (3, 8, 16)),
     )
 
 
 def test_only_what_was_measured_counts(rows):
-    labels = {(p.label, p.lag): measured(p) for p in frontier(rows, at="trained")}
+    labels = {(p.label, p.lag): p.measured for p in frontier(rows, at="trained")}
     assert not labels["delay_line", 20]
     assert not labels["delay_line", 5]
     assert labels["latch", 9]
@@ -35,9 +35,9 @@ def test_only_what_was_measured_counts(rows):
 
 
 def test_the_line_is_least_squares_over_the_measured_points(rows):
-    points = [p for p in frontier(rows, at="trained") if measured(p)]
+    points = [p for p in frontier(rows, at="trained") if p.measured]
     found = {law.cell: law for law in laws(points)}
-    assert list(found) == ["gru", "lstm"]
+    assert list(found) == ["GRUCell", "lstm"]
     for cell, law in found.items():
         bits, units = np.array([(p.references.bits, p.fit.u90.units) for p in points if p.cell == cell]).T
         slope, intercept = np.polyfit(bits, units, 1)
@@ -45,13 +45,13 @@ def test_the_line_is_least_squares_over_the_measured_points(rows):
         residual = units - slope * bits - intercept
         error = math.sqrt((residual**2).sum() / (len(bits) - 2) / ((bits - bits.mean()) ** 2).sum())
         assert (law.high - law.low) / 2 / error > 2.3  # the t distribution's, wider than the normal's 1.96
-    assert (found["lstm"].numbers, found["gru"].numbers) == (2, 1)
+    assert (found["lstm"].numbers, found["GRUCell"].numbers) == (2, 1)
     assert 0.9 < found["lstm"].slope < 1.1
-    assert 1.8 < found["gru"].slope < 2.2
+    assert 1.8 < found["GRUCell"].slope < 2.2
 
 
 def test_too_few_points_have_no_line(rows):
-    points = [p for p in frontier(rows, at="trained") if measured(p) and p.cell == "gru"]
+    points = [p for p in frontier(rows, at="trained") if p.measured and p.cell == "GRUCell"]
     assert laws(points[:2]) == []
     assert laws([points[0]] * 5) == []
 
@@ -59,13 +59,13 @@ def test_too_few_points_have_no_line(rows):
 def test_the_numbers_drawn_are_the_frontiers(rows):
     rows = rows.with_columns(steady="solved")
     drawn = draw(rows)
-    points = [p for p in frontier(rows) if measured(p)]
+    points = [p for p in frontier(rows) if p.measured]
     marks = [line for line in drawn.figure.axes[0].lines if line.get_linestyle() == "None"]
     seen = sorted((x, y) for line in marks for x, y in zip(*line.get_data(), strict=True))
-    assert seen == pytest.approx(sorted((p.references.bits, p.fit.u90.units) for p in points))
+    assert seen == [pytest.approx(pair) for pair in sorted((p.references.bits, p.fit.u90.units) for p in points)]
     assert drawn.data["u90"].to_list() == [p.fit.u90.units for p in points]
-    (law,) = drawn.data.filter(drawn.data["cell"] == "gru")["units_a_bit"].unique()
-    assert law == next(law.slope for law in laws(points) if law.cell == "gru")
+    (law,) = drawn.data.filter(drawn.data["cell"] == "GRUCell")["units_a_bit"].unique()
+    assert law == next(law.slope for law in laws(points) if law.cell == "GRUCell")
 
 
 def test_nothing_measured_is_one_line():
