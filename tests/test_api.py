@@ -11,7 +11,8 @@ from polars.testing import assert_frame_equal
 from study_rows import group, table, write
 
 import memcap
-from memcap.capacity import answer, frontier
+from memcap.capacity import answer, frontier, sources
+from memcap.capacity.points import columns
 from memcap.config import resolve, task_defaults
 from memcap.knobs import UserError
 from memcap.recipes import Recipe
@@ -193,12 +194,28 @@ def test_the_frontier_of_rows_is_that_of_their_folder(tmp_path):
     write(tmp_path, *groups)
     rows = store.read(tmp_path)
     found = memcap.frontier(rows)
-    assert found.to_dicts() == [frontier.columns(point) for point in frontier.frontier(rows)]
+    assert found.to_dicts() == [columns(point) for point in frontier.frontier(rows)]
     assert_frame_equal(memcap.frontier(tmp_path), found)
     assert_frame_equal(memcap.frontier(str(tmp_path)), found)
     surer = memcap.frontier(rows, confidence=0.5)
     assert (surer["u50_high"] < found["u50_high"]).all()
     assert "no such folder" in refusal(lambda: memcap.frontier(tmp_path / "nowhere"))
+    assert "at=nope: must be one of" in refusal(lambda: memcap.frontier(rows, at="nope"))
+
+
+def test_verdict_and_budget_go_through(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sources, "atlas", lambda: tmp_path / "none")
+    counts = {2: (0, 8), 3: (8, 8), 4: (8, 8), 5: (8, 8)}
+    groups = group("delay_line", 3, counts, steady={3: 0}), group("delay_line", 3, {1: (0, 8), 2: (8, 8)}, budget=9000)
+    rows = table(*groups)
+    for asks, units in (({"budget": 1500}, 4), ({"budget": 1500, "at": "trained"}, 3), ({}, 2)):
+        (found,) = memcap.frontier(rows, **asks).to_dicts()
+        assert found == columns(frontier.frontier(rows, **asks)[0])
+        assert memcap.answer("delay_line", 3, rows, **asks).units == units
+    assert memcap.answer("delay_line", 3).source is None
+    write(tmp_path / "outputs", *groups)
+    assert (memcap.answer("delay_line", 3).source, memcap.answer("delay_line", 3).units) == ("outputs", 2)
 
 
 def test_an_answer_is_that_of_the_command(tmp_path):

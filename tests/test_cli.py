@@ -1,5 +1,6 @@
 """The subcommands that read: their words, their JSON, and their complaints. `memcap train` is in test_hydra_app.py."""
 
+import io
 import json
 import os
 import subprocess
@@ -14,10 +15,12 @@ from command import files, memcap
 from study_rows import group, write
 
 import memcap as package
+from memcap.capacity import sources
 from memcap.capacity.frontier import frontier
 from memcap.capacity.points import columns
+from memcap.questions import NOBODY
 from memcap.studies import store
-from memcap.tasks import task_class
+from memcap.tasks import task_class, task_classes
 
 ROOT = Path(__file__).parents[1]
 COUNTS = {1: (0, 8), 2: (4, 8), 3: (8, 8), 4: (8, 8)}
@@ -29,6 +32,12 @@ def study(tmp_path):
     groups = [group("delay_line", lag, {u + lag - 2: n for u, n in COUNTS.items()}) for lag in (2, 3, 8)]
     write(tmp_path / "outputs" / "made_up", *groups, group("latch", 5, {1: (0, 2)}, diverged=2))
     return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def no_atlas(tmp_path, monkeypatch):
+    """Answers come from the tests' own rows."""
+    monkeypatch.setattr(sources, "atlas", lambda: tmp_path / "no_atlas.parquet")
 
 
 def strict(text):
@@ -72,14 +81,18 @@ REFUSED = [
     ("collect", "outputs: no such folder or file"),
     ("collect empty", "empty: holds no rows"),
     ("figure", "the following arguments are required: name"),
-    ("figure nope", "nope: no such figure; one of frontier, or MODULE:NAME of your own"),
+    ("figure nope", "nope: no such figure; one of budget, frontier, law, recipes, or MODULE:NAME of your own"),
     ("figure nope:nope", "figure=nope:nope: no module nope on Python's path or in the current folder"),
     ("figure json:loads empty", "figure=json:loads: has no function draw; memcap.figures says what a figure must have"),
     ("figure no-module:nope", "figure=no-module:nope: must be MODULE:NAME"),
     ("figure frontier", "outputs: no such folder or file"),
     ("figure frontier empty", "empty: holds no rows"),
-    ("answer --lag 5", "the following arguments are required: --task"),
-    ("answer --task latch", "the following arguments are required: --lag"),
+    ("answer --lag 5", "--task: not given; give --task and --lag, or neither to be asked"),
+    ("answer --knob symbols=4", "--task: not given; give --task and --lag, or neither to be asked"),
+    ("answer --task latch", "--lag: not given; how many time steps, as in: memcap answer --task latch --lag 50"),
+    ("answer --task latch --lag 5 --at solved", "--at: invalid choice: 'solved' (choose from 'steady', 'trained')"),
+    ("answer --task latch --lag 5 --budget 0", "--budget: 0: must be a whole number, at least 1"),
+    ("frontier --at solved", "--at: invalid choice: 'solved'"),
     ("answer --task nope --lag 5", "no such task; one of adding,"),
     ("answer --task latch --lag 0", "--lag: 0: must be a whole number, at least 1"),
     ("answer --task temporal_order --lag 1", "--lag 1: the least lag of temporal_order is"),
@@ -187,13 +200,48 @@ def test_answer_in_words_and_json(study, lag, measured):
     assert "unit" in words
     assert "interval" in words
     assert ("budget 1500 steps" in words) == measured
-    assert ("NOT MEASURED" in words) == (found["budget"] is None) == (not measured)
+    assert ("NOT MEASURED" in words) == (found["recipe"] is None) == (not measured)
     assert (f"To measure it: memcap train task=delay_line task.lag={lag}" in words) == (not measured)
     sure, unsure = (
         strict(memcap(study, "answer", "--task", "delay_line", "--lag", lag, "--json", "--confidence", c).out) for c in (0.9, 0.2)
     )
     assert sure == found
     assert unsure["units"] < sure["units"]
+
+
+def test_answer_and_frontier_take_a_verdict_and_a_budget(tmp_path):
+    counts = {2: (0, 8), 3: (8, 8), 4: (8, 8), 5: (8, 8)}
+    groups = group("delay_line", 3, counts, steady={3: 0}), group("delay_line", 3, {1: (0, 8), 2: (8, 8)}, budget=9000)
+    write(tmp_path / "outputs", *groups)
+    for words, units, at in (("--budget 1500", 4, "steady"), ("--budget 1500 --at trained", 3, "trained"), ("", 2, "steady")):
+        found = strict(memcap(tmp_path, *"answer --task delay_line --lag 3 --json".split(), *words.split()).out)
+        assert (found["units"], found["at"], found["source"]) == (units, at, "outputs")
+        (point,) = strict(memcap(tmp_path, "frontier", "--json", *words.split()).out)
+        assert (point["u90"], point["at"], point["budget"]) == (found["u90"], at, 1500 if words else 9000)
+
+
+def typed_in(monkeypatch, text):
+    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+
+
+def test_who_names_no_task_is_asked(study, monkeypatch):
+    offered = [cls for cls in task_classes().values() if cls.question]
+    which = 1 + [cls.name for cls in offered].index("delay_line")
+    knobs = len(task_class("delay_line").asks)
+    typed_in(monkeypatch, "\n".join([str(which), *[""] * knobs, "3", ""]))
+    done = memcap(study, "answer", "--json")
+    assert done.status == 0
+    assert "What has to be remembered?" in done.err
+    found = strict(done.out)
+    assert (found["task"], found["lag"], found["measured"]) == ("delay_line", 3, True)
+
+
+@pytest.mark.parametrize("text", ["", "1\n"])
+def test_where_nobody_answers_it_is_one_line(study, monkeypatch, text):
+    typed_in(monkeypatch, text)
+    done = memcap(study, "answer")
+    assert (done.status, done.out) == (2, "")
+    assert done.err.splitlines()[-1].endswith(f"memcap: {NOBODY}")
 
 
 def test_answer_without_any_rows(tmp_path):

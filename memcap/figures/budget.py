@@ -11,12 +11,12 @@ from matplotlib.figure import Figure
 from memcap.capacity.frontier import frontier
 from memcap.capacity.points import Point
 from memcap.figures import Drawn
-from memcap.figures.frontier import COLOURS, MARKERS, doublings, rules, verdict, write_below
+from memcap.figures.frontier import COLOURS, MARKERS, doublings, draw_interval, height, reach, rules, verdict, write_below
 from memcap.knobs import UserError
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """The frontier of some rows at each budget that they were trained with.
+    """The frontier of some rows at each budget, for the tasks that were trained with several, or for all if none was.
 
     Args:
         rows: of trained members, as `memcap.studies.store.read` gives them.
@@ -28,7 +28,9 @@ def draw(rows: pl.DataFrame) -> Drawn:
     if len(budgets) < 2:
         found = f"all rows have budget {budgets[0]}" if budgets else "no rows"
         raise UserError(f"{found}: nothing to compare; train with recipe.budget=... of two values or more")
-    lines = {budget: frontier(rows, budget=budget) for budget in budgets}
+    several = rows.filter(pl.col("budget").n_unique().over("task") > 1)
+    rows = rows if several.is_empty() else several
+    lines = {budget: frontier(rows, budget=budget) for budget in sorted(rows["budget"].unique())}
     data = [_columns(p, budget) for budget, points in lines.items() for p in points]
     return Drawn(plot(lines), pl.DataFrame(data, infer_schema_length=None))
 
@@ -57,40 +59,31 @@ def plot(lines: dict[int, list[Point]]) -> Figure:
     drawn = Figure(figsize=(7.2, 6.8))
     axes = drawn.add_subplot(xlabel="lag (time steps)", ylabel="units")
     longest = max(lines)
-    everything = lines[longest]
-    labels = list(dict.fromkeys(p.label for p in everything))
+    labels = list(dict.fromkeys(p.label for p in lines[longest]))
     for k, label in enumerate(labels):
-        name = "" if len(labels) == 1 else f"{label}: "
-        marker = MARKERS[k % len(MARKERS)]
+        name, marker = "" if len(labels) == 1 else f"{label}: ", MARKERS[k % len(MARKERS)]
         for j, (budget, points) in enumerate(lines.items()):
             line, colour = [p for p in points if p.label == label], COLOURS[j % len(COLOURS)]
             for p in line:
-                axes.plot([p.lag, p.lag], [p.fit.u90.low, _top(p)], color=colour, lw=0.8, alpha=0.5, label="_interval")
-                if math.isinf(p.fit.u90.high):
-                    axes.plot(p.lag, _top(p), marker="^", color=colour, ms=4, ls="", label="_open_end")
-            units = [math.nan if p.fit.u90.censored == "above" else p.fit.u90.units for p in line]
+                draw_interval(axes, p.lag, p.fit.u90, colour, narrower=p.units[0] > 1)
+            bold: dict[str, Any] = {"color": colour, "marker": marker, "ms": 5, "lw": 1.3, "zorder": 3 - j / len(lines)}
             shown = f"{name}90 % of seeds, up to {budget:,} steps" if line else "_none"
-            axes.plot([p.lag for p in line], units, color=colour, marker=marker, ms=5, lw=1.3, label=shown)
-        own = [p for p in everything if p.label == label]
+            axes.plot([p.lag for p in line], [height(p) for p in line], label=shown, **bold)
+        own = [p for p in lines[longest] if p.label == label]
         exist = [math.nan if p.u_exist is None else p.u_exist for p in own]
-        shown = f"{name}any seed of any recipe, up to {longest:,} steps"
-        axes.plot([p.lag for p in own], exist, color="#333333", marker=marker, ms=4, mfc="white", lw=0.8, ls="--", label=shown)
-        reference = [p.references.one_per_number for p in own]
+        look: dict[str, Any] = {"color": "#333333", "marker": marker, "ms": 4, "mfc": "white", "lw": 0.8, "ls": "--"}
+        axes.plot([p.lag for p in own], exist, label=f"{name}any seed of any recipe, up to {longest:,} steps", **look)
+    for k, label in enumerate(labels):
+        reference = [(p.lag, p.references.one_per_number) for p in lines[longest] if p.label == label]
         shown = "one carry number a symbol held (a reference, not a limit)" if k == 0 else "_one_per_number"
-        axes.plot([p.lag for p in own], reference, color="grey", lw=1, ls=":", label=shown)
-    drawn_points = [p for points in lines.values() for p in points]
-    widest = max(max(_top(p), p.references.one_per_number) for p in drawn_points)
-    doublings(axes, sorted({p.lag for p in drawn_points}), widest)
+        axes.plot(*zip(*reference, strict=True), color="grey", lw=1, ls=":", label=shown)
+    points = [p for line in lines.values() for p in line]
+    widest = max(max(reach(p.fit.u90), p.references.one_per_number) for p in points)
+    doublings(axes, sorted({p.lag for p in points}), widest)
     axes.set_title("Units that training needs, by budget")
     axes.legend(frameon=False, fontsize=8, loc="upper left")
     write_below(drawn, caption(lines))
     return drawn
-
-
-def _top(point: Point) -> float:
-    """The upper end of an interval, or where the arrow of an open one stands."""
-    width = point.fit.u90
-    return 1.25 * max(width.units, width.low) if math.isinf(width.high) else width.high
 
 
 def caption(lines: dict[int, list[Point]]) -> str:

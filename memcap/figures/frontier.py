@@ -73,7 +73,7 @@ def _line(axes: Axes, label: str, line: Sequence[Point], colour: str, marker: st
     for which, sideways in (("u50", shift - 0.02), ("u90", shift + 0.02)):
         known = [(p.lag * 2**sideways, getattr(p.fit, which)) for p in line]
         for (x, threshold), point in zip(known, line, strict=True):
-            _interval(axes, x, threshold, colour, narrower=point.units[0] > 1)
+            draw_interval(axes, x, threshold, colour, narrower=point.units[0] > 1)
         # Where no width was enough the line breaks: it must not run on as if something had been measured there.
         measured = [(x, math.nan if t.censored == "above" else t.units) for x, t in known]
         face, width = (colour, 1.4) if which == "u90" else ("white", 0.7)
@@ -90,7 +90,7 @@ def _columns(pairs: Sequence[tuple[float, float]]) -> tuple[list[float], list[fl
     return [x for x, _ in pairs], [y for _, y in pairs]
 
 
-def _interval(axes: Axes, x: float, threshold: Threshold, colour: str, narrower: bool) -> None:
+def draw_interval(axes: Axes, x: float, threshold: Threshold, colour: str, narrower: bool) -> None:
     """A bar from low to high. An arrow up where the high end is open or the threshold was not reached; an arrow down where
     the low end is open: `narrower` nets exist and were not tried.
     """
@@ -120,9 +120,19 @@ def _legend(axes: Axes) -> None:
 
 def _scales(axes: Axes, points: Sequence[Point]) -> None:
     """Both scales, with room for every threshold, interval and reference width."""
-    widest = max(max(t.units, t.high if math.isfinite(t.high) else t.units) for p in points for t in (p.fit.u50, p.fit.u90))
+    widest = max(reach(t) for p in points for t in (p.fit.u50, p.fit.u90))
     widest = max(widest, *(max(p.references.one_per_number, p.references.constructed or 1) for p in points))
     doublings(axes, sorted({p.lag for p in points}), widest)
+
+
+def reach(threshold: Threshold) -> float:
+    """The largest width that is drawn of a threshold and its interval, but for an arrow."""
+    return max(threshold.units, threshold.high if math.isfinite(threshold.high) else threshold.low)
+
+
+def height(point: Point) -> float:
+    """u90, or NaN, which breaks a line, where no width tried was enough."""
+    return math.nan if point.fit.u90.censored == "above" else point.fit.u90.units
 
 
 def doublings(axes: Axes, lags: Sequence[int], widest: float) -> None:

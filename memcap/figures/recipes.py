@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from memcap.capacity.frontier import frontier, tried
 from memcap.capacity.points import Point
 from memcap.figures import Drawn
-from memcap.figures.frontier import COLOURS, MARKERS, doublings, rules, verdict, write_below
+from memcap.figures.frontier import COLOURS, MARKERS, doublings, draw_interval, height, reach, rules, verdict, write_below
 from memcap.knobs import UserError
 from memcap.studies.store import TRAINING
 
@@ -20,7 +20,7 @@ BEST = "the frontier: at each lag the best that competes"
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Every recipe's u90 of some rows, for each task that most recipes were tried on.
+    """Every recipe's u90 of some rows, for the tasks that several recipes were tried on, or for all if there is no such task.
 
     Args:
         rows: of trained members, as `memcap.studies.store.read` gives them.
@@ -29,9 +29,13 @@ def draw(rows: pl.DataFrame) -> Drawn:
         UserError: there are no rows.
     """
     points = tried(rows)
+    keys: dict[str, set[Any]] = {}
+    for p in points:
+        keys.setdefault(p.label, set()).add(key(p))
+    points = [p for p in points if len(keys[p.label]) > 1] or points
     if not points:
         raise UserError("no rows: nothing to draw; train a study first, as in: memcap train sweeps=delay_line_recipes")
-    best = frontier(rows)
+    best = [p for p in frontier(rows) if p.label in {q.label for q in points}]
     names = recipe_names(points)
     chosen = {(p.place, key(p)) for p in best}
     data = [_columns(p, name, (p.place, key(p)) in chosen) for p, name in zip(points, names, strict=True)]
@@ -82,21 +86,19 @@ def _columns(point: Point, name: str, best: bool) -> dict[str, Any]:
 def plot(points: Sequence[Point], names: Sequence[str], best: Sequence[Point]) -> Figure:
     """Units above, units a step of lag below; a colour a recipe, a marker a task, and a wide grey line for the frontier."""
     drawn = Figure(figsize=(7.2, 9.6))
-    above, below = drawn.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": [3, 2]})
+    above, below = drawn.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": [3, 2], "hspace": 0.06})
     labels, known = list(dict.fromkeys(p.label for p in points)), list(dict.fromkeys(names))
     for k, label in enumerate(labels):
-        frontier_line = [p for p in best if p.label == label]
-        for axes, heights in ((above, _units), (below, _units_a_lag)):
-            axes.plot(*heights(frontier_line), color="#bbbbbb", lw=6, alpha=0.6, zorder=1, label=BEST if k == 0 else "_best")
+        wide: dict[str, Any] = {"color": "#bbbbbb", "lw": 6, "alpha": 0.6, "zorder": 1, "label": BEST if k == 0 else "_best"}
+        _line(above, below, [p for p in best if p.label == label], wide)
         for j, name in enumerate(known):
-            line = [p for p, n in zip(points, names, strict=True) if (p.label, n) == (label, name)]
-            shown = name if len(labels) == 1 else f"{label}: {name}"
             look: dict[str, Any] = {"color": COLOURS[j % len(COLOURS)], "marker": MARKERS[k % len(MARKERS)], "ms": 4, "lw": 1}
+            line = [p for p, n in zip(points, names, strict=True) if (p.label, n) == (label, name)]
             if line:
-                above.plot(*_units(line), label=shown, **look)
-                below.plot(*_units_a_lag(line), label="_units_a_lag", **look)
-                _bars(above, line, look["color"])
-    doublings(above, sorted({p.lag for p in points}), max(_top(p) for p in points))
+                _line(above, below, line, look | {"label": name if len(labels) == 1 else f"{label}: {name}"})
+            for p in line:
+                draw_interval(above, p.lag, p.fit.u90, COLOURS[j % len(COLOURS)], narrower=p.units[0] > 1)
+    doublings(above, sorted({p.lag for p in points}), max(reach(p.fit.u90) for p in points))
     below.set_ylim(bottom=0)
     below.grid(color="#dddddd", lw=0.5)
     above.set_ylabel("units (90 % of seeds)")
@@ -108,27 +110,11 @@ def plot(points: Sequence[Point], names: Sequence[str], best: Sequence[Point]) -
     return drawn
 
 
-def _units(line: Sequence[Point]) -> tuple[list[int], list[float]]:
-    """Lags and u90; NaN, which breaks a line, where it was not reached."""
-    return [p.lag for p in line], [math.nan if p.fit.u90.censored == "above" else p.fit.u90.units for p in line]
-
-
-def _units_a_lag(line: Sequence[Point]) -> tuple[list[int], list[float]]:
-    lags, units = _units(line)
-    return lags, [u / lag for u, lag in zip(units, lags, strict=True)]
-
-
-def _top(point: Point) -> float:
-    width = point.fit.u90
-    return 1.25 * width.units if math.isinf(width.high) else width.high
-
-
-def _bars(axes: Axes, line: Sequence[Point], colour: str) -> None:
-    """Intervals; an arrow up where the upper end is open or the threshold was not reached."""
-    for p in line:
-        axes.plot([p.lag, p.lag], [p.fit.u90.low, _top(p)], color=colour, lw=0.7, alpha=0.5, label="_interval")
-        if math.isinf(p.fit.u90.high):
-            axes.plot(p.lag, _top(p), marker="^", color=colour, ms=4, ls="", label="_open_end")
+def _line(above: Axes, below: Axes, line: Sequence[Point], look: dict[str, Any]) -> None:
+    """u90 by lag, and u90 over the lag."""
+    lags = [p.lag for p in line]
+    above.plot(lags, [height(p) for p in line], **look)
+    below.plot(lags, [height(p) / p.lag for p in line], **{**look, "label": "_units_a_lag"})
 
 
 def caption(points: Sequence[Point], names: Sequence[str], best: Sequence[Point]) -> str:
@@ -140,8 +126,8 @@ def caption(points: Sequence[Point], names: Sequence[str], best: Sequence[Point]
     seeds = sorted({p.seeds for p in points})
     parts = [
         f"Recipes and their budgets: {listed}. Seeds a width: up to {', '.join(map(str, seeds))}.",
-        f"Grey: {BEST}, of up to {max(p.recipes for p in best)}, chosen on the seeds it is judged on. Recipes tried with fewer"
-        " seeds than another at the same lag are drawn and do not compete.",
+        f"Grey: {BEST}. Up to {max(p.recipes for p in best)} compete at a lag, chosen on the seeds that they are judged on; a"
+        " recipe tried with fewer seeds than another at the same lag is drawn and does not compete.",
         verdict(points),
         *rules(points),
         "Bars are 95 % intervals; an arrow marks an end that the widths tried leave open, and a line breaks where no width tried"

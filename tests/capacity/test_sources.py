@@ -1,0 +1,109 @@
+"""Whose rows answer: the user's own where they measure the lag, else the published ones; or only those of a folder."""
+
+import pytest
+from study_rows import group, table, write
+
+from memcap.capacity import sources
+from memcap.capacity.answer import as_dict, sentences
+from memcap.capacity.sources import asked, from_rows
+from memcap.knobs import UserError
+from memcap.studies import store
+from memcap.tasks import task_class
+
+DELAY = task_class("delay_line")()
+
+
+def sharp(lag, width, seeds=8):
+    return group("delay_line", lag, {width - 1: (0, seeds), width: (seeds, seeds), width + 1: (seeds, seeds)})
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """An empty working directory, and an atlas that measured lags 4, 8 and 16 at one unit more than the lag."""
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "published" / "rows.parquet"
+    path.parent.mkdir()
+    store.write_rows(path, table(*(sharp(lag, lag + 1) for lag in (4, 8, 16))))
+    monkeypatch.setattr(sources, "atlas", lambda: path)
+    return tmp_path
+
+
+def own(place, *groups):
+    write(place / "outputs" / "mine", *groups)
+
+
+def test_the_atlas_answers_one_who_has_no_rows(place):
+    found = asked(DELAY, 8)
+    assert (found.source, found.units, found.measured) == ("atlas", 9, True)
+    assert as_dict(found)["source"] == "atlas"
+    assert ", of memcap's published atlas; recipe" in str(found)
+    assert asked(DELAY, 10).prediction.between == (8, 16)
+    assert ", of memcap's published atlas. A prediction" in str(asked(DELAY, 10))
+
+
+def test_own_rows_that_measure_the_lag_come_first(place):
+    own(place, sharp(8, 7))
+    found = asked(DELAY, 8)
+    assert (found.source, found.units) == ("outputs", 7)
+    assert as_dict(found)["source"] == "outputs"
+    assert ", from the rows in outputs; recipe" in str(found)
+    assert asked(DELAY, 4).source == "atlas"
+
+
+def test_own_rows_that_try_the_lag_and_measure_nothing_do_not_hide_the_atlas(place):
+    """As one run at one width, solved or not."""
+    own(place, group("delay_line", 8, {2: (0, 1)}), group("delay_line", 16, {40: (1, 1)}), group("delay_line", 20, {2: (0, 1)}))
+    assert [asked(DELAY, lag).source for lag in (8, 16)] == ["atlas", "atlas"]
+    assert asked(DELAY, 20).source == "outputs"  # nothing else tried it
+    assert asked(DELAY, 20).units is None
+
+
+def test_where_neither_measures_the_lag_the_one_with_most_lags_predicts(place):
+    own(place, sharp(5, 5), sharp(9, 9))
+    assert asked(DELAY, 7).source == "atlas"
+    own(place, sharp(5, 5), sharp(9, 9), sharp(11, 11))
+    assert (asked(DELAY, 7).source, asked(DELAY, 7).prediction.lags) == ("outputs", (5, 9, 11))
+
+
+def test_a_folder_that_is_named_answers_alone(place):
+    own(place, sharp(8, 7))
+    write(place / "other", sharp(4, 3))
+    assert (asked(DELAY, 4, folder=place / "other").units, asked(DELAY, 4).units) == (3, 5)
+    assert asked(DELAY, 8, folder=place / "other").units is None
+    assert asked(DELAY, 8, folder=place / "nowhere").units is None
+    assert str(place / "other") in str(asked(DELAY, 4, folder=place / "other"))
+
+
+def test_without_rows_and_atlas_nothing_is_known(place, monkeypatch):
+    monkeypatch.setattr(sources, "atlas", lambda: place / "not_yet.parquet")
+    found = asked(DELAY, 8)
+    assert (found.source, found.units) == (None, None)
+    assert "NOT MEASURED, and there are too few measured lags" in sentences(found)[0]
+
+
+def test_verdict_and_budget_reach_the_frontier(place):
+    counts = {4: (0, 8), 5: (8, 8), 6: (8, 8), 7: (8, 8)}
+    own(place, group("delay_line", 5, counts, steady={5: 0}), group("delay_line", 5, {3: (0, 8), 4: (8, 8)}, budget=9000))
+    asks = (("steady", 1500), ("trained", 1500), ("steady", None))
+    assert [asked(DELAY, 5, at=at, budget=budget).units for at, budget in asks] == [6, 5, 4]
+    with pytest.raises(UserError, match="at=nope"):
+        asked(DELAY, 5, at="nope")
+
+
+def test_only_rows_that_can_answer_are_fitted(monkeypatch):
+    kept = []
+
+    def frontier(rows, at, budget):
+        kept.append(rows)
+        return []
+
+    monkeypatch.setattr(sources, "frontier", frontier)
+    others = [{"knobs": {"symbols": 4}}, {"cell": "GRUCell"}, {"readout": "lstm"}, {"task": "latch"}]
+    from_rows(table(*(group(**({"task": "delay_line", "lag": 4} | other)) for other in [{}, *others])), DELAY, 4)
+    assert set(kept[0]["task"]) == {"delay_line"}
+    assert (kept[0]["cell"] == "lstm").all()
+    assert kept[0].height == 12
+
+
+def test_the_atlas_lies_with_the_results():
+    assert sources.atlas().parts[-3:] == ("results", "atlas", "rows.parquet")

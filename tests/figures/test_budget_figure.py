@@ -1,0 +1,66 @@
+"""A line a budget: the frontier of what trains for at most so many steps."""
+
+import math
+
+import pytest
+from study_rows import group, table
+
+from memcap.capacity.frontier import frontier
+from memcap.figures.budget import draw
+from memcap.knobs import UserError
+
+LATE = "90 % of seeds, up to 8,000 steps"
+EARLY = "90 % of seeds, up to 1,500 steps"
+EXIST = "any seed of any recipe, up to 8,000 steps"
+
+
+@pytest.fixture(scope="module")
+def rows():
+    """Lags 4 and 8 with two budgets, lag 16 with the shorter one; a latch with one."""
+    return table(
+        group("delay_line", 4, {4: (0, 8), 5: (8, 8), 6: (8, 8)}),
+        group("delay_line", 4, {2: (0, 8), 3: (1, 8), 4: (8, 8), 5: (8, 8)}, recipe="curriculum", budget=8000),
+        group("delay_line", 8, {8: (0, 8), 9: (8, 8), 10: (8, 8)}),
+        group("delay_line", 8, {5: (0, 8), 6: (8, 8), 7: (8, 8)}, steady={6: 0}, recipe="curriculum", budget=8000),
+        group("delay_line", 16, {16: (0, 8), 17: (8, 8), 18: (8, 8)}),
+        group("latch", 4),
+    )
+
+
+def line(axes, label):
+    (found,) = (x for x in axes.lines if x.get_label() == label)
+    return [(x, pytest.approx(y)) for x, y in zip(*found.get_data(), strict=True) if not math.isnan(y)]
+
+
+def test_each_budget_has_the_frontier_of_its_recipes(rows):
+    (axes,) = draw(rows).figure.axes
+    early, late = ([(p.lag, p.fit.u90.units) for p in frontier(rows, budget=b) if p.task.stream] for b in (1500, 8000))
+    assert early == line(axes, EARLY)
+    assert late == line(axes, LATE)
+    assert [a > b for (_, a), (_, b) in zip(early, late, strict=True)] == [True, True, False]
+    assert line(axes, EXIST) == [(4, 3), (8, 7), (16, 17)]
+    reference = line(axes, "one carry number a symbol held (a reference, not a limit)")
+    assert reference == [(4, 3), (8, 5), (16, 9)]
+
+
+def test_the_numbers_drawn_lie_beside(rows):
+    data = draw(rows).data
+    assert data.select("lag", "budget", "used_budget").rows() == [
+        *((4, 1500, 1500), (8, 1500, 1500), (16, 1500, 1500)),
+        *((4, 8000, 8000), (8, 8000, 8000), (16, 8000, 1500)),
+    ]
+    assert set(data["label"]) == {"delay_line"}
+
+
+def test_the_caption_names_recipes_and_seeds(rows):
+    text = " ".join(draw(rows).figure.texts[0].get_text().split())
+    assert "Up to 1,500 steps: hold; up to 8 seeds a width." in text
+    assert "Up to 8,000 steps: curriculum, hold; up to 8 seeds a width. At each lag the best of up to 2 recipes" in text
+    assert "Steady:" in text
+
+
+def test_one_budget_is_nothing_to_compare():
+    with pytest.raises(UserError, match=r"all rows have budget 1500: nothing to compare"):
+        draw(table(group()))
+    with pytest.raises(UserError, match="no rows: nothing to compare"):
+        draw(table())

@@ -1,0 +1,71 @@
+"""Every recipe has its line, and the frontier takes the best that competes."""
+
+import math
+
+import pytest
+from study_rows import group, table
+
+from memcap.capacity.frontier import frontier, tried
+from memcap.figures.recipes import BEST, draw, recipe_names
+from memcap.knobs import UserError
+
+
+def sharp(width, seeds=8):
+    return {width - 1: (0, seeds), width: (seeds, seeds), width + 1: (seeds, seeds)}
+
+
+@pytest.fixture(scope="module")
+def rows():
+    """Two recipes on delay lines, of which now one is better and now the other; a third with too few seeds; a latch with one."""
+    return table(
+        group("delay_line", 4, sharp(5), recipe="open_gate", budget=1500),
+        group("delay_line", 4, sharp(4), recipe="curriculum", budget=8000),
+        group("delay_line", 8, sharp(7), recipe="open_gate", budget=1500),
+        group("delay_line", 8, sharp(9), recipe="curriculum", budget=8000, input_bias=-3.0),
+        group("delay_line", 8, sharp(3, seeds=2), recipe="lucky", budget=100),
+        group("delay_line", 16, {15: (0, 8)}, recipe="open_gate", budget=1500),
+        group("latch", 4, {1: (8, 8)}),
+    )
+
+
+def line(axes, label):
+    (found,) = (x for x in axes.lines if x.get_label() == label)
+    return [(x, y) for x, y in zip(*found.get_data(), strict=True) if not math.isnan(y)]
+
+
+def test_each_recipe_is_a_line_through_its_own_thresholds_and_the_frontier_takes_the_best(rows):
+    above, below = draw(rows).figure.axes
+    points = {(p.recipe["recipe"], p.lag): p.fit.u90.units for p in tried(rows)}
+    for name in ("open_gate", "curriculum"):
+        assert line(above, name) == [(lag, pytest.approx(points[name, lag])) for lag in (4, 8)]
+    assert line(above, BEST) == [(4, pytest.approx(points["curriculum", 4])), (8, pytest.approx(points["open_gate", 8]))]
+    heights = [[y for y in x.get_ydata() if not math.isnan(y)] for x in below.lines]
+    assert [points["open_gate", 4] / 4, points["open_gate", 8] / 8] in [pytest.approx(h) for h in heights if len(h) == 2]
+
+
+def test_the_numbers_say_which_is_best(rows):
+    data = draw(rows).data
+    assert set(data["label"]) == {"delay_line"}  # the latch has but one recipe
+    best = {(row["lag"], row["recipe"]) for row in data.filter("best").iter_rows(named=True)}
+    assert best == {(4, "curriculum"), (8, "open_gate"), (16, "open_gate")}
+    assert data.height == 6
+    assert data["units_a_lag"].to_list() == pytest.approx((data["u90"] / data["lag"]).to_list())
+
+
+def test_the_caption_names_recipes_budgets_seeds_and_how_the_best_was_chosen(rows):
+    text = " ".join(draw(rows).figure.texts[0].get_text().split())
+    assert "open_gate: 1500 steps; curriculum: 8000 steps; lucky: 100 steps. Seeds a width: up to 2, 8." in text
+    assert "Up to 2 compete at a lag, chosen on the seeds that they are judged on" in text
+    assert "Steady:" in text
+
+
+def test_recipes_of_one_name_are_told_apart_by_what_differs():
+    rows = table(group(lr=0.1), group(lr=0.2, batch=7), group(recipe="other"))
+    assert set(recipe_names(tried(rows))) == {"hold, lr 0.1, batch 64", "hold, lr 0.2, batch 7", "other"}
+
+
+def test_one_recipe_is_the_frontier_and_no_rows_are_one_line():
+    rows = table(group("latch", 4))
+    assert draw(rows).data["u90"].to_list() == [p.fit.u90.units for p in frontier(rows)]
+    with pytest.raises(UserError, match="nothing to draw"):
+        draw(table())
