@@ -27,6 +27,7 @@ def ask(out: Console) -> tuple[Task, int]:
     try:
         return _ask(out)
     except EOFError as error:
+        out.print()  # ends the line of the question
         raise UserError(NOBODY) from error
 
 

@@ -28,25 +28,29 @@ def shown(threshold: Threshold) -> str:
 def frontier_table(points: Sequence[Point]) -> Table:
     """One line a task and lag."""
     table = Table(title="Training frontier: units at which a share of the seeds passes, with 95 % intervals")
-    heads = ["task", "lag", "verdict", "exist", "3/4 pass", "u50", "u90", "u50 trained", "u90 trained", "floor", "one/number"]
-    for head in [*heads, "constructed", "recipe, lr", "budget", "seeds", "passed of runs, by units"]:
+    both = any(point.at == "steady" for point in points)  # else the verdicts are one
+    heads = ["task", "lag", *["verdict"] * both, "exist", "3/4 pass", "u50", "u90", *["u50 trained", "u90 trained"] * both]
+    for head in [*heads, "floor", "one/number", "constructed", "recipe, lr", "budget", "seeds", "passed of runs, by units"]:
         table.add_column(head, overflow="fold")
     for point in points:
         row = columns(point)
         table.add_row(
             point.label,
             number(row["lag"]),
-            point.at,
+            *[point.at] * both,
             *(number(row[k]) for k in ("u_exist", "u75_observed")),
-            *(shown(t) for t in (point.fit.u50, point.fit.u90, point.trained.u50, point.trained.u90)),
+            *(shown(t) for t in (point.fit.u50, point.fit.u90)),
+            *[shown(t) if point.at == "steady" else "" for t in (point.trained.u50, point.trained.u90)] * both,
             *(number(row[k]) for k in ("information_floor", "one_per_number", "constructed")),
             f"{row['recipe']}, {row['lr']:g}" + (f" (best of {point.recipes})" if point.recipes > 1 else ""),
             *(str(row[k]) for k in ("budget", "seeds", "counts")),
         )
-    if any(point.at == "steady" for point in points):
-        table.caption = "steady: the same weights also pass at the stretched length; trained: they pass at the trained one"
+    notes = []
+    if both:
+        notes.append("steady: the same weights also pass at the stretched length; trained: they pass at the trained one")
     if any(point.recipes > 1 for point in points):
-        table.caption = f"{table.caption or ''}\nbest of k recipes: chosen on the seeds it is judged on".strip()
+        notes.append("best of k recipes: chosen on the seeds it is judged on")
+    table.caption = "\n".join(notes) or None
     return table
 
 

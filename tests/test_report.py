@@ -45,8 +45,29 @@ def test_thresholds(threshold, text):
 def test_the_frontier_is_shown_with_budget_rate_recipe_and_counts():
     (point,) = frontier(table(group(counts=SHARP), group(counts=dict.fromkeys(SHARP, (0, 4)), recipe="chrono")))
     text = printed(frontier_table([point]))
-    for part in (shown(point.fit.u50), shown(point.fit.u90), "hold, 0.03 (best of 2)", " 1500 ", "1:0/4 2:3/4 3:4/4"):
+    for part in (
+        shown(point.fit.u50),
+        shown(point.fit.u90),
+        "hold, 0.03 (best of 2)",
+        " 1500 ",
+        "chosen on the seeds it is judged on",
+        "1:0/4 2:3/4 3:4/4",
+    ):
         assert part in text
+
+
+def test_the_frontier_shows_both_verdicts_and_says_what_they_are():
+    points = frontier(table(group("delay_line", 3, SHARP | {4: (4, 4)}, steady={2: 0, 3: 1}), group("latch", 3, SHARP)))
+    text = printed(frontier_table(points))
+    delay = points[0]
+    for threshold in (delay.fit.u50, delay.fit.u90, delay.trained.u50, delay.trained.u90):
+        assert shown(threshold) in text
+    assert "1:0/4 2:0/4 3:1/4 4:4/4" in text
+    assert "steady: the same weights also pass at the stretched length" in text
+    alone = printed(frontier_table(points[1:]))
+    assert "steady" not in alone
+    assert "trained" not in alone
+    assert "chosen on the seeds it is judged on" not in text
 
 
 def test_members_are_cut_off_where_there_are_many():

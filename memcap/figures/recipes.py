@@ -114,7 +114,8 @@ def _line(above: Axes, below: Axes, line: Sequence[Point], look: dict[str, Any])
     """u90 by lag, and u90 over the lag."""
     lags = [p.lag for p in line]
     above.plot(lags, [height(p) for p in line], **look)
-    below.plot(lags, [height(p) / p.lag for p in line], **{**look, "label": "_units_a_lag"})
+    unnamed: dict[str, Any] = {**look, "label": "_units_a_lag"}
+    below.plot(lags, [height(p) / p.lag for p in line], **unnamed)
 
 
 def caption(points: Sequence[Point], names: Sequence[str], best: Sequence[Point]) -> str:

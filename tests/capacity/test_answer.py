@@ -51,7 +51,8 @@ def test_measured():
     assert f"from {exact.low:.3g} to {exact.high:.3g} units" in words
     assert words.startswith(
         "delay_line at lag 4: take 7 units, so a carry of 14 numbers (h and c). With up to 3,000 training steps 90 % of the seeds"
-        " that train at all solve it, and still do at 20 times the lag, from this width on: best estimate 6.9"
+        " that train at all solve it, and still do at 20 times the lag, from this width on: best estimate"
+        f" {exact.units:.3g} units, 95 % interval from {exact.low:.3g} to"
     )
     assert "budget 3000 steps" in words
     assert "lr 0.03" in words
