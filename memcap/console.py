@@ -68,7 +68,7 @@ def rows_of(results: Path) -> pl.DataFrame:
 def console() -> Console:
     """Where tables go: stdout; where that is no terminal, wide enough that a log file holds whole tables."""
     plain = Console()
-    return plain if plain.is_terminal else Console(width=max(plain.width, 220))
+    return plain if plain.is_terminal else Console(width=max(plain.width, 250))
 
 
 def number(value: float | None) -> str:

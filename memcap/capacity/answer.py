@@ -76,7 +76,7 @@ class Answer:
         return None if self.prediction is None else self.prediction.budget
 
     @property
-    def measured(self) -> bool:
+    def settled(self) -> bool:
         """Whether the lag was measured and its threshold is a number: not censored, or 1, below which there is no net."""
         if self.point is None or self.width is None:
             return False

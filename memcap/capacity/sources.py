@@ -43,7 +43,7 @@ def asked(
             found = from_rows(store.read(place), task, lag, share, at, budget, source)
             if best is None or _says(found) > _says(best):
                 best = found
-            if best.measured:
+            if best.settled:
                 break
     return best or answer(task, lag, share, [])
 
@@ -63,7 +63,7 @@ def from_rows(
 
 def _says(found: Answer) -> tuple[bool, bool, int]:
     """How much an answer rests on."""
-    return found.measured, found.point is not None, len(found.prediction.lags) if found.prediction else 0
+    return found.settled, found.point is not None, len(found.prediction.lags) if found.prediction else 0
 
 
 def _of(rows: pl.DataFrame, task: Task) -> pl.DataFrame:

@@ -34,7 +34,7 @@ def own(place, *groups):
 
 def test_the_atlas_answers_one_who_has_no_rows(place):
     found = asked(DELAY, 8)
-    assert (found.source, found.units, found.measured) == ("atlas", 9, True)
+    assert (found.source, found.units, found.settled) == ("atlas", 9, True)
     assert as_dict(found)["source"] == "atlas"
     assert ", of memcap's published atlas; recipe" in str(found)
     assert asked(DELAY, 10).prediction.between == (8, 16)
