@@ -40,8 +40,11 @@ Floats = NDArray[np.float64]
 Share = Literal["trainable", "all"]
 
 MARGIN = 2.0  # doublings by which mu may leave the tested widths
-STEP = 1 / 48  # doublings between values of mu
-SLOPES = np.geomspace(0.7, 60, 21)
+STEP = 1 / 40  # doublings between values of mu, on average from a width to half-way to the next
+NEAR, WIDEN = 0.25, 0.25  # logits between values of mu beside a width, and by how much of the distance to it they grow
+SLOPES = np.geomspace(1, 800, 31)
+GOLDEN = (5**0.5 - 1) / 2  # whose multiples, modulo 1, are spread evenly
+DOUBT = 0.025  # how likely a u50 above the smallest width must be to be reported where fewer than half, but some, solved there
 LAPSE_MOST, LAPSES = 0.6, 11
 LAPSE_RUNS, LAPSE_ODD = 14, 0.2  # Beta(1, 15) weighs as much as 14 solved runs; share of the uniform part
 
@@ -100,8 +103,8 @@ class Posterior:
     """Weights on a grid of (mu, slope, lapse); one study, or many of one design along leading axes.
 
     widths: (W,), ascending and distinct; solved and runs: (..., W), merged by width.
-    mu: (M, S), staggered from slope to slope so that quantiles are finer than its step; slope: (S,); lapse: (K,).
-    weights: (..., M, S, K), summing to 1 over the last three axes.
+    mu, slope: (N,), slopes ascending, and mu within each; lapse: (K,).
+    weights: (..., N, K), summing to 1 over the last two axes.
     """
 
     widths: NDArray[np.int64]
@@ -114,19 +117,31 @@ class Posterior:
 
 
 @lru_cache(maxsize=8)
-def _grid(widths: tuple[int, ...]) -> tuple[Floats, Floats, Floats, Floats, Floats]:
-    """Of one design: mu (M, S), lapse (K,), log prior (K,), and log P of solved and of failed, (W, M * S * K) each."""
+def _grid(widths: tuple[int, ...]) -> tuple[Floats, Floats, Floats, Floats, Floats, Floats]:
+    """Of one design: mu and slope (N,), lapse (K,), log prior (N, K), log logistic (W, N), log P of failed (W, N * K)."""
     x = np.log2(np.asarray(widths, float))
-    stagger = STEP * ((np.arange(SLOPES.size) + 0.5) / SLOPES.size - 0.5)
-    mu = np.arange(x[0] - MARGIN, x[-1] + MARGIN + STEP / 2, STEP)[:, None] + stagger
+    # A steep curve's likelihood changes where mu is near a width and is flat between widths, so values of mu lie densest beside
+    # the widths: at equal steps of log(1 + distance), half-way to the next width. They are staggered from slope to slope, so
+    # that quantiles are finer than a step.
+    centre, side = np.repeat(x, 2), np.tile([-1.0, 1.0], x.size)
+    reach = np.concatenate([[MARGIN], np.repeat(np.diff(x) / 2, 2), [MARGIN]])
+    scale = NEAR / (WIDEN * SLOPES)[:, None]
+    warped = np.log1p(reach / scale)
+    sizes = np.ceil(np.maximum(warped / WIDEN, reach / STEP)).astype(int)
+    which = np.repeat(np.arange(sizes.size), sizes.ravel())
+    at, half = np.divmod(which, reach.size)
+    count = np.arange(which.size) - (np.cumsum(sizes) - sizes.ravel())[which]
+    part = (count + at * GOLDEN % 1) / sizes.ravel()[which]
+    far = warped.ravel()[which] * np.where(side[half] < 0, 1 - part, part)
+    mu, slope = centre[half] + side[half] * scale[at, 0] * np.expm1(far), SLOPES[at]
+    step = scale[at, 0] * np.exp(far) * (warped / sizes).ravel()[which]
     root = (np.arange(LAPSES) + 0.5) / LAPSES  # lapse = most * root ** 2: finest near 0
     lapse = LAPSE_MOST * root**2
     usual = (LAPSE_RUNS + 1) * (1 - lapse) ** LAPSE_RUNS
-    prior = np.log((1 - LAPSE_ODD) * usual + LAPSE_ODD / LAPSE_MOST) + np.log(root)
-    z = SLOPES * (x[:, None, None] - mu)
-    solved = np.log1p(-lapse) + log_expit(z)[..., None]
-    failed = np.logaddexp(np.log(lapse), np.log1p(-lapse) + log_expit(-z)[..., None])
-    return mu, lapse, prior, solved.reshape(x.size, -1), failed.reshape(x.size, -1)
+    prior = np.log((1 - LAPSE_ODD) * usual + LAPSE_ODD / LAPSE_MOST) + np.log(root) + np.log(step)[:, None]
+    z = slope * (x[:, None] - mu)
+    failed = np.log(lapse + (1 - lapse) * expit(-z)[..., None])
+    return mu, slope, lapse, prior, log_expit(z), failed.reshape(x.size, -1)
 
 
 def _counts(name: str, values: ArrayLike) -> NDArray[np.int64]:
@@ -164,13 +179,21 @@ def posterior(units: ArrayLike, solved: ArrayLike, runs: ArrayLike) -> Posterior
     widths = np.unique(units)
     same = (units[:, None] == widths).astype(np.int64)
     solved, runs = solved @ same, runs @ same
-    mu, lapse, prior, log_solved, log_failed = _grid(tuple(widths.tolist()))
-    weights = solved.astype(float) @ log_solved + (runs - solved).astype(float) @ log_failed
-    weights = weights.reshape(*solved.shape[:-1], *mu.shape, lapse.size) + prior
-    weights -= weights.max(axis=(-3, -2, -1), keepdims=True)
+    mu, slope, lapse, prior, log_logistic, log_failed = _grid(tuple(widths.tolist()))
+    weights = ((runs - solved).astype(float) @ log_failed).reshape(*solved.shape[:-1], *prior.shape)
+    weights += prior + (solved.astype(float) @ log_logistic)[..., None] + solved.sum(axis=-1)[..., None, None] * np.log1p(-lapse)
+    weights -= weights.max(axis=(-2, -1), keepdims=True)
     np.exp(weights, out=weights)
-    weights /= weights.sum(axis=(-3, -2, -1), keepdims=True)
-    return Posterior(widths, solved, runs, mu, SLOPES, lapse, weights)
+    weights /= weights.sum(axis=(-2, -1), keepdims=True)
+    return Posterior(widths, solved, runs, mu, slope, lapse, weights)
+
+
+def _ruled_out(post: Posterior) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Whether the counts rule out the smallest width as u50, (...); the curves whose u50 is above all they rule out, (..., N)."""
+    unsolved = np.logical_and.accumulate(post.solved == 0, axis=-1).sum(axis=-1)
+    wider = post.mu > np.log2(post.widths)[np.maximum(unsolved, 1) - 1][..., None]
+    fewer = (2 * post.solved[..., 0] < post.runs[..., 0]) & (np.sum(post.weights.sum(axis=-1) * wider, axis=-1) > DOUBT)
+    return (unsolved > 0) | fewer, wider
 
 
 def interval(
@@ -179,23 +202,23 @@ def interval(
     """`threshold` of many studies: units, low, high and side (-1 below, 0 measured, 1 above), each of shape (...)."""
     _within("p", p)
     _within("confidence", confidence)
+    ruled_out, wider = _ruled_out(post)
+    kept = np.where(ruled_out[..., None, None] & ~wider[..., None], 0.0, post.weights)
     if of == "trainable":
-        log_units, weights = post.mu + logit(p) / post.slope, post.weights.sum(axis=-1)
+        log_units, weights, kept = post.mu + logit(p) / post.slope, post.weights.sum(axis=-1), kept.sum(axis=-1)
     elif of == "all":
         odds = np.where(post.lapse < 1 - p, logit(np.minimum(p / (1 - post.lapse), 1)), np.inf)
-        log_units, weights = post.mu[..., None] + odds / post.slope[:, None], post.weights
+        log_units, weights = post.mu[:, None] + odds / post.slope[:, None], post.weights
     else:
         raise ValueError(f"of={of}: must be trainable or all")
     order = np.argsort(log_units, axis=None, kind="stable")
-    mass = np.cumsum(weights.reshape(*post.solved.shape[:-1], -1)[..., order], axis=-1)
+    mass, part = (np.cumsum(x.reshape(*post.solved.shape[:-1], -1)[..., order], axis=-1) for x in (weights, kept))
     tail = (1 - confidence) / 2
-    ranks = [np.minimum((mass < q).sum(axis=-1), order.size - 1) for q in (tail, 0.5, 1 - tail)]
-    low, middle, high = (np.exp2(log_units.ravel()[order[rank]]) for rank in ranks)
+    ranks = [(mass < tail).sum(axis=-1), (part < part[..., -1:] / 2).sum(axis=-1), (mass < 1 - tail).sum(axis=-1)]
+    low, middle, high = (np.exp2(log_units.ravel()[order[np.minimum(rank, order.size - 1)]]) for rank in ranks)
     least, most = float(post.widths[0]), float(post.widths[-1])
     every, none = np.all(post.solved == post.runs, axis=-1), np.all(post.solved == 0, axis=-1)
-    # With fewer than half solved there, the smallest width is not enough, whatever a flat curve's tail would say.
-    enough = 2 * post.solved[..., 0] >= post.runs[..., 0]
-    below = ((middle < least) & enough) | (every & (middle <= most))
+    below = ((middle < least) & ~ruled_out) | (every & (middle <= most))
     above = (middle > most) | (none & (middle >= least))
     units = np.where(below, least, np.where(above, most, np.maximum(middle, least)))
     low = np.where(below | (low < least / 2), 1.0, np.maximum(np.minimum(low, units), 1.0))
@@ -229,9 +252,9 @@ def probability(post: Posterior, units: ArrayLike, confidence: float = 0.95) -> 
     x = np.asarray(units, float)
     if not np.all(x > 0):
         raise ValueError(f"units={units}: must be above 0")
-    m, s, k = np.nonzero(post.weights > 1e-8 * np.max(post.weights))  # the rest moves no quantile, and sorting it is slow
-    weights = post.weights[m, s, k]
-    curves = (1 - post.lapse[k]) * expit(post.slope[s] * (np.log2(x)[..., None] - post.mu[m, s]))
+    n, k = np.nonzero(post.weights > 1e-8 * np.max(post.weights))  # the rest moves no quantile, and sorting it is slow
+    weights = post.weights[n, k]
+    curves = (1 - post.lapse[k]) * expit(post.slope[n] * (np.log2(x)[..., None] - post.mu[n]))
     tail = (1 - confidence) / 2
     low, high = np.quantile(curves, [tail, 1 - tail], axis=-1, weights=weights, method="inverted_cdf")
     return Band(np.average(curves, axis=-1, weights=weights), low, high)
@@ -247,14 +270,13 @@ def fit(units: ArrayLike, solved: ArrayLike, runs: ArrayLike, confidence: float 
         raise ValueError(f"solved {np.shape(solved)}: must be one study; use posterior and interval for many")
     none, every = post.widths[post.solved == 0], np.logical_and.accumulate((post.solved == post.runs)[::-1])[::-1]
     any_solved = post.widths[post.solved > 0]
-    by_lapse = np.cumsum(post.weights.sum(axis=(0, 1)))
-    by_slope = np.cumsum(post.weights.sum(axis=(0, 2)))
+    by_lapse, by_slope = np.cumsum(post.weights.sum(axis=0)), np.cumsum(post.weights.sum(axis=1))
     return Fit(
         u_exist=int(any_solved[0]) if any_solved.size else None,
         bracket=(int(none[-1]) if none.size else None, int(post.widths[every][0]) if every.any() else None),
         u50=threshold(post, 0.5, confidence),
         u90=threshold(post, 0.9, confidence),
-        lapse=float(post.weights.sum(axis=(0, 1)) @ post.lapse),
+        lapse=float(post.weights.sum(axis=0) @ post.lapse),
         lapse_low=float(post.lapse[np.searchsorted(by_lapse, (1 - confidence) / 2)]),
         lapse_high=float(post.lapse[np.searchsorted(by_lapse, (1 + confidence) / 2)]),
         slope=float(post.slope[np.searchsorted(by_slope, 0.5)]),
