@@ -5,16 +5,18 @@ half of its seeds solved, at u90 if nine in ten did (8 seeds: 4 and 7; 4 seeds: 
 until it has a width that passes and one that does not, then halves the gap, until the smallest width known to pass stands beside
 one that does not. A probe asks for the fewest seeds that can settle its verdict, then for more if they did not. Every result
 counts for both thresholds, and u90 starts from u50's answer. Last, half of the seeds of a width well below u50 and all of one
-well above u90 are asked for: without them a fit to the counts cannot tell steep from shallow, and leaves intervals open.
+well above u90 are asked for: without them a fit to the counts cannot tell steep from shallow, and leaves intervals open. Where
+no width passes, the gallop ends at the widest: of 64 widths and 8 seeds, from a guess of 25, it asks for 5 seeds of 6 widths.
 
 Failures to train make counts that aren't monotone: 7 of 8 at 12 units, 5 of 8 at 13. The smallest width known to pass is then
 still a width that passes, but a full grid may know a smaller one. The stopping rule looks at nothing but the results, so the
 likelihood of memcap.capacity.thresholds holds as it is. tests/studies/test_search.py measures what is saved and what is lost.
 
-A first guess is a straight line through the answers of the other lags, so lags wait for each other; but not in single file,
+A first guess is a straight line through the answers of shorter lags, so lags wait for each other; but not in single file,
 which would leave a machine waiting on one probe at a time. A lag starts once u50 is known at a lag of at least 1 / `REACH` of
 it. Short lags, which wait most, cost next to nothing (a member's work grows with lag x units^2), and the longest lags, which
-cost nearly all, search side by side.
+cost nearly all, search side by side. Each recipe has searches of its own, which go by its own answers; at the shortest lag of a
+recipe, by those of any other at shorter ones.
 """
 
 from collections.abc import Hashable, Iterable, Mapping
@@ -62,8 +64,8 @@ class Search:
         self.widths = sorted(table)
         self.members = [[table[width][seed] for seed in sorted(table[width])] for width in self.widths]
         first = self.members[0][0]
-        self.lag = first.lag
-        where = f"design=bisect: {first.task.name} at lag {first.lag}"
+        self.lag, self.place, self.recipe = first.lag, (first.lag, first.length), first.recipe
+        where = f"design=bisect: recipe {first.recipe.name} of {first.task.name} at lag {first.lag}"
         if len(self.widths) < 3:
             raise UserError(
                 f"{where} has {len(self.widths)} of the 3 widths it needs; list more in model.units, or set design=grid"
@@ -173,19 +175,11 @@ class Bisect:
         groups: dict[tuple[Hashable, ...], list[Member]] = {}
         for m in dict.fromkeys(members):
             groups.setdefault(search_of(m), []).append(m)
-        places = {kind[:-1] for kind in groups}
-        if len(places) < len(groups):
-            first = next(group[0] for kind, group in groups.items() if [k[:-1] for k in groups].count(kind[:-1]) > 1)
-            raise UserError(
-                f"design=bisect: {first.task.name} at lag {first.lag} has several recipes, which compete only where all are"
-                " tried at the same widths; set one recipe, or design=grid"
-            )
         self._of: dict[Member, Search] = {}
         self._chains: dict[Hashable, list[Search]] = {}
         for kind, group in groups.items():
             search = Search(group)
             self._of |= dict.fromkeys(group, search)
-            # Recipe, lag and length go together, and a guess from another recipe is better than none.
             task, _, _, network, evaluation, _ = kind
             self._chains.setdefault((task, network, evaluation), []).append(search)
         self._asked: set[Member] = set()
@@ -230,10 +224,11 @@ class Bisect:
     def _begun(self, chain: list[Search]) -> list[Search]:
         """Begin the searches of a chain that need not wait any longer."""
         begun = []
-        for search in sorted(chain, key=lambda search: search.lag):
-            known = [(s.lag, s.answer) for s in chain if s.found(s.u50)]
-            idle = all(s.start is None or s.found(s.u50) for s in chain)
-            if search.start is None and (idle or search.lag <= REACH * max((lag for lag, _ in known), default=0)):
+        for search in sorted((s for s in chain if s.start is None), key=lambda s: s.place):
+            shorter = [s for s in chain if s.place < search.place]
+            before = [s for s in shorter if s.recipe == search.recipe] or shorter
+            known = [(s.lag, s.answer) for s in before if s.found(s.u50)]
+            if len(known) == len(before) or search.lag <= REACH * max((lag for lag, _ in known), default=0):
                 search.begin(_guess(known, search.lag))
                 begun.append(search)
         return begun

@@ -76,7 +76,7 @@ def moved(front: Front, made: Plan, lag: jax.Array, step: jax.Array, score: jax.
 
 
 def share_of_rate(front: Front, made: Plan, step: jax.Array, budget: jax.Array) -> jax.Array:
-    """Of the learning rate: what the front's lag leaves of it; once it has arrived, with schedule=arrive, a cosine to 0 at the budget."""
+    """Of the learning rate: what the front's lag leaves of it; with schedule=arrive a cosine to 0 once it has arrived, too."""
     after = jnp.maximum(step - front.arrived, 0) / jnp.maximum(budget - front.arrived, 1)
     cosine = 0.5 * (1 + jnp.cos(jnp.pi * after))
     at_front = jnp.minimum(1.0, made.falls_above / jnp.maximum(front.lag, 1))

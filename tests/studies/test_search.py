@@ -34,6 +34,7 @@ from study_checks import config, refusal
 from memcap.capacity.thresholds import interval, posterior
 from memcap.config import Member
 from memcap.models.network import Model
+from memcap.recipes import Recipe
 from memcap.studies.axes import members
 from memcap.studies.search import Bisect, needed
 from memcap.tasks import task_class
@@ -184,8 +185,7 @@ def test_the_fewest_seeds_that_can_settle_a_verdict():
 def test_a_lag_starts_where_the_lags_before_point():
     """Lags 1 and 2 need 1 and 2 units; the first width asked at lag 5 is 5, and lag 12 waits for lag 5."""
     asked = list(trained(grid((1, 2, 5, 12), range(1, 41), 4), lambda m: m.model.units >= m.lag))
-    first = {lag: next(m.model.units for m in asked if m.lag == lag) for lag in (1, 2, 5, 12)}
-    assert first == {1: 1, 2: 2, 5: 5, 12: 12}
+    assert first_widths(asked) == {1: 1, 2: 2, 5: 5, 12: 12}
     u50_of_5 = max(i for i, m in enumerate(asked) if m.lag == 5 and m.seed < 2 and m.model.units == 4)
     assert next(i for i, m in enumerate(asked) if m.lag == 12) > u50_of_5
 
@@ -198,11 +198,47 @@ def test_lags_of_another_task_have_searches_of_their_own():
     assert {m.task for m in results} == {TASK, latch}
 
 
-def test_several_recipes_are_refused():
-    found = grid((3,), (1, 2, 3), 2)
-    found += [replace(m, recipe=replace(m.recipe, lr=0.1)) for m in found]
-    text = refusal(lambda: Bisect(found, {}))
-    assert text.startswith("design=bisect: delay_line at lag 3 has several recipes")
+def under(member: Member, lr: float) -> Member:
+    """The member under a recipe of its own."""
+    return replace(member, recipe=Recipe("forget_bias", lr=lr))
+
+
+def first_widths(asked) -> dict[int, int]:
+    """The width that was asked for first, by lag."""
+    return {m.lag: m.model.units for m in reversed(list(asked))}
+
+
+@steady
+@given(studies())
+def test_each_recipe_is_searched_as_if_it_were_alone(study):
+    mine, others = ({under(m, lr): good == (lr > 1) for m, good in study[-1].items()} for lr in (1, 2))
+    together = trained([*mine, *others], (mine | others).get)
+    for alone in (mine, others):
+        assert list(trained(alone, alone.get)) == [m for m in together if m in alone]
+
+
+def test_recipes_start_from_their_own_answers_and_do_not_wait_for_each_other():
+    """One needs a unit a lag, the other two; lag 12 waits for the lag 5 of its recipe."""
+    found = [under(m, lr) for m in grid((1, 2, 5, 12), range(1, 41), 4) for lr in (1, 2)]
+    assert {m.recipe.lr for m in Bisect(found, {}).first()} == {1, 2}
+    asked = trained(found, lambda m: m.model.units >= m.recipe.lr * m.lag)
+    assert [first_widths(m for m in asked if m.recipe.lr == lr)[12] for lr in (1, 2)] == [12, 24]
+
+
+def test_a_recipe_without_a_shorter_lag_starts_from_the_answers_of_another():
+    found = [under(m, 1 if m.lag < 12 else 2) for m in grid((1, 2, 5, 12), range(1, 41), 4)]
+    assert first_widths(trained(found, lambda m: m.model.units >= m.lag)) == {1: 1, 2: 2, 5: 5, 12: 12}
+
+
+def test_what_it_costs_where_no_width_solves():
+    """From a guess of 25: five failures of 8 seeds settle u50, and u90 with it. Longer lags begin at the widest."""
+    lags = (20, 25, 64)
+    known = {m: m.model.units >= 20 for m in grid(lags[:1], range(1, 65), 8)}
+    results = trained(grid(lags, range(1, 65), 8), lambda m: False, known)
+    assert Counter((m.lag, m.model.units) for m in results) == {
+        **{(25, units): 5 for units in (25, 27, 31, 39, 55, 64)},
+        (64, 64): 5,
+    }
 
 
 def test_grids_of_several_widths_are_one_chain():

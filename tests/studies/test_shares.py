@@ -10,6 +10,7 @@ from memcap.knobs import UserError
 from memcap.studies.shares import share
 
 MEMBERS = memcap.members(task=["latch", "delay_line"], lag=[2, 3, 5], units=[1, 2, 3], seed=3)
+RECIPES = memcap.members(task="delay_line", lag=[2, 3, 5], recipe=["forget_bias", "open_gate"], units=[1, 2, 3], seed=3)
 
 
 @pytest.mark.parametrize("design", ["grid", "bisect"])
@@ -27,11 +28,12 @@ def test_shares_of_a_grid_are_of_one_size_and_span_all_lags():
     assert all({m.lag for m in part} == {2, 3, 5} for part in shares)
 
 
-def test_a_search_is_never_split():
+@pytest.mark.parametrize("members", [MEMBERS, RECIPES])
+def test_a_search_is_never_split(members):
     homes: dict = {}
     for k in range(4):
-        for m in share(MEMBERS, Engine(shard=k, shards=4), "bisect"):
-            homes.setdefault((m.task, m.lag), set()).add(k)
+        for m in share(members, Engine(shard=k, shards=4), "bisect"):
+            homes.setdefault((m.task, m.lag, m.recipe), set()).add(k)
     assert all(len(jobs) == 1 for jobs in homes.values())
     assert len(set.union(*homes.values())) == 4
 
