@@ -22,7 +22,7 @@ LINES = [
     ("memcap.capacity",),
     ("memcap.figures",),
     ("memcap.studies.outcome",),  # what a study says at its end
-    ("memcap.console", "memcap.task_group"),
+    ("memcap.console", "memcap.task_group", "memcap.questions"),
     ("memcap.report", "memcap.api"),
     ("memcap.launchers",),
     ("memcap.hydra_app",),
