@@ -57,6 +57,7 @@ MISTAKES = [
     ("task.reals", "yes", "true or false"),
     ("task.reals", 1, "true or false"),
     ("task.name", "delayline", "one of adding, copy"),
+    ("evaluation.until", "dawn", "one of solved, steady"),
     ("task.distractors", 4, "lag, length, symbols, reals"),
     ("model.units", 0, "at least 1"),
     ("model.units", 5000, "at most 4096"),
@@ -236,6 +237,7 @@ CHANGES = {
     "evaluation.sequences": 2047,
     "evaluation.successive": 3,
     "evaluation.stretch": 21,
+    "evaluation.until": "solved",
     "seed": 1,
 }
 
@@ -272,7 +274,18 @@ def test_the_key_is_the_same_in_every_process_and_version():
     """A stored row is found again: this changes only where a config's fields do."""
     recipe = {"init": "hold", "lr": 0.03, "schedule": "constant", "warmup": 0, "batch": 64, "clip": 1, "budget": 1500}
     changes = {"task.lag": 3, "recipe.name": "hold"} | {f"recipe.{name}": value for name, value in recipe.items()}
-    assert resolve(values(changes)).key == "3b92187e64796cb7"
+    assert resolve(values(changes | {"evaluation.until": "solved"})).key == "3b92187e64796cb7"
+
+
+def test_a_stream_trains_until_it_is_steady_and_others_until_solved_with_the_key_that_they_had():
+    for task in task_classes():
+        member = resolve(values(task=task))
+        until = "steady" if task == "delay_line" else "solved"
+        assert member.evaluation.until == until
+        assert member.config["evaluation"].get("until", "solved") == until  # left out where it is as it was before
+        assert resolve(values({"evaluation.until": until}, task)).key == member.key
+        other = {"steady": "solved", "solved": "steady"}[until]
+        assert resolve(values({"evaluation.until": other}, task)).key != member.key
 
 
 def test_task_of_reads_knobs_as_on_the_command_line():

@@ -56,7 +56,7 @@ def test_each_member_has_one_row(trained):
 
 
 NOT_SET = {"falls_above", "curriculum", "advance", "deadline"}  # by the recipes here
-OFTEN_NULL = {"steps_to_solve", "git_commit", "final", "best"} | NOT_SET
+OFTEN_NULL = {"steps_to_solve", "steps_to_steady", "git_commit", "final", "best"} | NOT_SET
 
 
 def test_a_row_has_every_column(trained):
@@ -91,6 +91,9 @@ def test_a_row_has_every_column(trained):
         assert (each["metric"], each["threshold"], each["stretch"]) == ("accuracy", 0.99, 2)
         assert each["solved"] == (each["status"] == "solved")
         assert each["steps_to_solve"] == (each["steps"] if each["solved"] else None)
+        assert each["evaluation_until"] == "solved"
+        assert each["steady"] == (each["solved"] and each["stretched"] >= 0.99)
+        assert each["steps_to_steady"] == (each["steps"] if each["steady"] else None)
         assert 0 < each["steps"] <= 12
         assert 0 <= each["final"] <= each["best"] <= 1
         assert (each["backend"], each["batching"], each["scan"]) == ("cpu", "map", "loop")
@@ -154,9 +157,23 @@ def test_a_longer_job_trains_what_is_new(trained, tmp_path, monkeypatch):
 def test_what_was_never_measured_is_null():
     (member,) = members(small_job())
     table = store.frame([row(fake(member), "s", "p")])
-    unmeasured = {"steps_to_solve", "final", "best", "stretched", "train_loss"}
+    unmeasured = {"steps_to_solve", "steps_to_steady", "final", "best", "stretched", "train_loss"}
     assert {name for name in table.columns if table[name].null_count()} - {"git_commit"} == unmeasured | NOT_SET
-    assert table["solved"].to_list() == [False]
+    assert table.select("solved", "steady").rows() == [(False, False)]
+
+
+def test_a_row_tells_solved_from_steady():
+    """A member that trained on and came to nothing more, and one that trained on and diverged, are solved and not steady."""
+    (member,) = members(small_job(task="delay_line"))
+    ends = [{"status": "solved", "steady": 9}, {"status": "solved"}, {"status": "diverged"}]
+    table = store.frame([row(fake(member, solved=5, steps=12, **end), "s", "p") for end in ends])
+    columns = ["status", "solved", "steady", "steps", "steps_to_solve", "steps_to_steady", "evaluation_until"]
+    assert table.select(columns).rows() == [
+        ("solved", True, True, 12, 5, 9, "steady"),
+        ("solved", True, False, 12, 5, None, "steady"),
+        ("diverged", True, False, 12, 5, None, "steady"),
+    ]
+    assert table.select(store.passed())["passed"].to_list() == [True, False, False]
 
 
 @pytest.mark.parametrize(
@@ -169,7 +186,8 @@ def test_what_was_never_measured_is_null():
 )
 def test_biases_that_are_drawn_are_null(init, nulls):
     (member,) = members(small_job(recipe__init=init, model__cell="GRUCell" if init == "flax" else "lstm"))
-    result = row(fake(member, status="solved", steps=3, score=1.0, best=1.0, stretched=1.0, train_loss=0.1), "s", "p")
+    scores = {"score": 1.0, "best": 1.0, "stretched": 1.0, "train_loss": 0.1}
+    result = row(fake(member, status="solved", steps=3, solved=3, steady=3, **scores), "s", "p")
     assert {name for name, value in result.items() if value is None} - {"git_commit"} == nulls | NOT_SET
     assert set(result) == set(store.SCHEMA)
     assert result["steps_to_solve"] == 3

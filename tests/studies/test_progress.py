@@ -9,12 +9,13 @@ def test_a_log_file_gets_a_line_now_and_then(monkeypatch, capsys):
     clock = SimpleNamespace(now=0.0)
     monkeypatch.setattr(progress.time, "monotonic", lambda: clock.now)
     shown = progress.Progress(members=6, done=2)
-    for seconds, status in ((10, "solved"), (40, "diverged"), (60, "unsolved"), (80, "solved")):
+    ends = ((10, "solved", 300), (40, "diverged", None), (60, "unsolved", None), (80, "diverged", 100))  # the last one trained on
+    for seconds, status, solved in ends:
         clock.now = seconds
-        shown.ended(SimpleNamespace(status=status))
+        shown.ended(SimpleNamespace(status=status, solved=solved))
     assert capsys.readouterr().err.splitlines() == [
         "training 4/6 members, 1 solved, 1 diverged, about 40 s left",
-        "training 6/6 members, 2 solved, 1 diverged, about 0 s left",
+        "training 6/6 members, 2 solved, 2 diverged, about 0 s left",
     ]
 
 
@@ -24,5 +25,5 @@ def test_what_is_still_to_come_may_change(monkeypatch, capsys):
     shown = progress.Progress(members=3, done=0)
     shown.expect(7)
     clock.now = 40
-    shown.ended(SimpleNamespace(status="solved"))
+    shown.ended(SimpleNamespace(status="solved", solved=300))
     assert capsys.readouterr().err.splitlines() == ["training 1/7 members, 1 solved, at most 240 s left"]

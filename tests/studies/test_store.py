@@ -169,6 +169,7 @@ def test_a_table_of_before_a_column_came_has_null_there(folder):
     """Beside one of this version. Only what came after rows were published may be missing."""
     assert set(store.FIRST) | set(store.LATER) == set(store.SCHEMA)
     later = ("falls_above", "curriculum", "advance", "deadline", "scan", "program_units", "program_steps", "matmul_precision")
+    later += ("steady", "steps_to_steady", "evaluation_until")
     assert later == store.LATER
     store.write_rows(folder / "rows" / "old.parquet", store.frame([row("old")]).drop(*store.LATER))
     store.write_rows(folder / "rows" / "new.parquet", store.frame([row("new")]))
@@ -176,8 +177,28 @@ def test_a_table_of_before_a_column_came_has_null_there(folder):
     assert dict(found.schema) == store.SCHEMA
     for column in store.SCHEMA:
         (value,) = found.filter(pl.col("key") == "old")[column]
-        assert (value is None) == (column in store.LATER)
+        assert (value is None) == (column in store.LATER[:-3])  # the last three follow from others
     assert found.filter(pl.col("key") == "new").null_count().row(0) == (0,) * len(store.SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("solved", "metric", "stretched", "steady"),
+    [
+        (True, "accuracy", 0.99, True),
+        (True, "accuracy", 0.98, False),
+        (True, "accuracy", None, False),
+        (False, "accuracy", 1.0, False),
+        (True, "mse", 0.05, True),
+        (True, "mse", 0.06, False),
+    ],
+)
+def test_a_table_of_before_the_verdict_steady_says_what_it_would_have_been(folder, solved, metric, stretched, steady):
+    """Such a member stopped when it was solved: it was asked then, and was trained for no more."""
+    threshold = 0.99 if metric == "accuracy" else 0.05
+    old = row(solved=solved, metric=metric, threshold=threshold, stretched=stretched, steps_to_solve=120 if solved else None)
+    store.write_rows(folder / "rows" / "old.parquet", store.frame([old]).drop("steady", "steps_to_steady", "evaluation_until"))
+    found = store.read(folder).select("steady", "steps_to_steady", "evaluation_until", store.passed())
+    assert found.rows() == [(steady, 120 if steady else None, "solved", solved)]
 
 
 def test_a_table_of_another_type_is_named(folder):

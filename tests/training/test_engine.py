@@ -95,6 +95,69 @@ def test_no_members_is_no_work():
     assert train([], ONE) == []
 
 
+# Steady
+
+
+def streams(until="steady"):
+    """At lag 1: steady when it is solved, steady later, never steady. Short sequences teach little of life after the start."""
+    ask = {"every": 5, "stretch": 50, "until": until}
+    recipe = {"lr": 0.1, "batch": 32, "budget": 113, "schedule": "constant"}
+    return [
+        member("delay_line", 1, seed=seed, length=length, model={"units": 2}, recipe=recipe, evaluation=ask)
+        for seed, length in ((3, 4), (12, 4), (1, 3))
+    ]
+
+
+@pytest.fixture(scope="module")
+def judged():
+    """What came of the streams, and how often each was asked at the stretched length."""
+    listener, asked, stretched = Remembers(), Counter(), Trainer.stretched
+
+    def counted(self, member):
+        asked[member] += 1
+        return stretched(self, member)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Trainer, "stretched", counted)
+        return train(streams(), ONE, listener), listener, asked
+
+
+def test_a_solved_stream_trains_on_until_it_is_steady_or_the_budget_ends(judged):
+    at_once, later, never = judged[0]
+    assert at_once.steps == at_once.solved == at_once.steady < 113
+    assert later.solved < later.steps == later.steady < 113
+    assert later.steady % 25 == 0
+    assert (never.steps, never.steady) == (113, None)
+    assert never.solved < 100
+    assert [e.status for e in judged[0]] == ["solved"] * 3
+    assert [e.passed for e in judged[0]] == [True, True, False]
+    assert min(at_once.stretched, later.stretched) >= 0.99 > never.stretched
+
+
+def test_a_solved_stream_is_evaluated_rarely(judged):
+    results, listener, asked = judged
+    for each in results:
+        points = listener.points[each.member]
+        assert [step for step, _ in points] == [*range(1, each.steps + 1)]  # its curve goes on, too
+        assert all(values["train/loss"] > 0 for _, values in points)
+        after = [step for step, values in points if "eval/accuracy" in values and step > each.solved]
+        assert after == [step for step in (25, 50, 75, 100, 113) if each.solved < step <= each.steps]
+        assert asked[each.member] == 1 + len(after)
+
+
+def test_lanes_side_by_side_come_to_the_same_verdicts(judged):
+    for one, other in zip(judged[0], train(streams(), Engine("vmap", lanes=2, workers=1)), strict=True):
+        assert_same(one, other)
+
+
+def test_until_solved_stops_where_the_other_goes_on(judged):
+    for short, long in zip(train(streams("solved"), ONE), judged[0], strict=True):
+        assert short.steps == short.solved == long.solved
+        assert short.steady == (long.steady if long.steady == long.solved else None)
+        assert short.passed
+        assert short.member.key != long.member.key
+
+
 # Divergence
 
 

@@ -7,6 +7,7 @@ from memcap.training.population import Chunk, Lane
 from memcap.training.verdict import Verdict
 
 ONE = member("latch", 3, evaluation={"every": 10, "successive": 2}, recipe={"budget": 25})
+STREAM = member("delay_line", 2, evaluation={"every": 10}, recipe={"budget": 60})
 REAL = member("delay_line", 2, reals=True, evaluation={"every": 10}, recipe={"budget": 25})
 
 
@@ -16,6 +17,15 @@ def test_a_diverged_member_is_not_judged():
     lane.verdict.judge(12, 0.995)
     assert (lane.verdict.status, lane.verdict.evaluations, lane.loss) == ("diverged", 0, np.inf)
     assert not lane.verdict.running
+
+
+def test_a_member_that_diverges_after_it_was_solved_stays_solved():
+    lane = Lane(Verdict(STREAM, solved=20, passed=1), before=30)
+    lane.advanced(32, False, np.array([1.0, 2.0, np.inf] + [0.0] * 7, np.float32))
+    assert not lane.verdict.wants_evaluation(32, 1.0)
+    lane.verdict.judge(32, None)
+    lane.verdict.judge_stretched(32, 1.0)
+    assert (lane.verdict.status, lane.verdict.solved, lane.verdict.steady) == ("diverged", 20, None)
 
 
 def test_the_loss_is_the_mean_of_the_steps_taken():

@@ -88,7 +88,8 @@ def start(member: Member) -> np.ndarray:
 
 def assert_same(one: Result, other: Result) -> None:
     """Equal to float rounding."""
-    assert (one.member, one.status, one.steps) == (other.member, other.status, other.steps)
+    verdicts = [(e.member, e.status, e.steps, e.solved, e.steady) for e in (one, other)]
+    assert verdicts[0] == verdicts[1]
     scores = [(e.score, e.best, e.stretched, e.train_loss) for e in (one, other)]
     np.testing.assert_allclose(*scores, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(vector(one), vector(other), rtol=1e-4, atol=1e-5)
