@@ -105,7 +105,7 @@ def answer(task: Task, lag: int, share: float, points: Sequence[Point], source: 
     width = None if point is None else threshold(point.posterior, share)
     predicted = None if point is not None else predict(line, lag, share)
     beyond = max(point.units) if point is not None and width is not None and width.censored == "above" else None
-    shown = point or next(iter(line), None)
+    shown = point or (None if predicted is None else line[0])
     at, stretch, name = "trained", 1, label(task)
     if shown is not None:
         at, stretch, name = shown.at, shown.evaluation.stretch, shown.label

@@ -63,8 +63,8 @@ def plot(points: Sequence[Point]) -> Figure:
 
 def write_below(drawn: Figure, said: str) -> None:
     """Write lines below the axes, and make room for them."""
-    line = 0.12 / drawn.get_figheight()
-    drawn.subplots_adjust(left=0.09, right=0.97, top=0.95, bottom=0.1 + line * (said.count("\n") + 1))
+    inch = 1 / drawn.get_figheight()
+    drawn.subplots_adjust(left=0.09, right=0.97, top=0.95, bottom=inch * (0.64 + 0.12 * (said.count("\n") + 1)))
     drawn.text(0.02, 0.012, said, fontsize=7, va="bottom")
 
 

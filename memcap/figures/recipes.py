@@ -99,7 +99,7 @@ def plot(points: Sequence[Point], names: Sequence[str], best: Sequence[Point]) -
             for p in line:
                 draw_interval(above, p.lag, p.fit.u90, COLOURS[j % len(COLOURS)], narrower=p.units[0] > 1)
     doublings(above, sorted({p.lag for p in points}), max(reach(p.fit.u90) for p in points))
-    below.set_ylim(bottom=0)
+    below.set_ylim(0, 1.1 * max(p.fit.u90.units / p.lag for p in points))
     below.grid(color="#dddddd", lw=0.5)
     above.set_ylabel("units (90 % of seeds)")
     below.set_ylabel("units a step of lag")
@@ -118,6 +118,12 @@ def _line(above: Axes, below: Axes, line: Sequence[Point], look: dict[str, Any])
     below.plot(lags, [height(p) / p.lag for p in line], **unnamed)
 
 
+def _competition(most: int) -> str:
+    if most == 1:
+        return "No lag has two that do."
+    return f"It is the best of up to {most}, chosen on the seeds it is judged on."
+
+
 def caption(points: Sequence[Point], names: Sequence[str], best: Sequence[Point]) -> str:
     """Which recipes, with how many steps and seeds, and how the frontier chooses among them."""
     budgets: dict[str, set[int]] = {}
@@ -127,8 +133,8 @@ def caption(points: Sequence[Point], names: Sequence[str], best: Sequence[Point]
     seeds = sorted({p.seeds for p in points})
     parts = [
         f"Recipes and their budgets: {listed}. Seeds a width: up to {', '.join(map(str, seeds))}.",
-        f"Grey: {BEST}. Up to {max(p.recipes for p in best)} compete at a lag, chosen on the seeds that they are judged on; a"
-        " recipe tried with fewer seeds than another at the same lag is drawn and does not compete.",
+        f"Grey: {BEST}. {_competition(max(p.recipes for p in best))} A recipe tried with fewer seeds than another at the same"
+        " lag is drawn and does not compete.",
         verdict(points),
         *rules(points),
         "Bars are 95 % intervals; an arrow marks an end that the widths tried leave open, and a line breaks where no width tried"

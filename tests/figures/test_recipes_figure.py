@@ -55,7 +55,7 @@ def test_the_numbers_say_which_is_best(rows):
 def test_the_caption_names_recipes_budgets_seeds_and_how_the_best_was_chosen(rows):
     text = " ".join(draw(rows).figure.texts[0].get_text().split())
     assert "open_gate: 1500 steps; curriculum: 8000 steps; lucky: 100 steps. Seeds a width: up to 2, 8." in text
-    assert "Up to 2 compete at a lag, chosen on the seeds that they are judged on" in text
+    assert "It is the best of up to 2, chosen on the seeds it is judged on." in text
     assert "Steady:" in text
 
 
