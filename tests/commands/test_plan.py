@@ -100,7 +100,10 @@ def test_mistakes_are_one_line(tmp_path, words, says):
 def own(tmp_path):
     """A folder with a recipe and a study of one's own."""
     hold = (root() / "conf" / "recipe" / "hold.yaml").read_text()
-    for name, text in {"recipe/mine": hold.replace("name: hold", "name: mine").replace("batch: 64", "batch: 16"), "sweeps/given": GIVEN}.items():
+    for name, text in {
+        "recipe/mine": hold.replace("name: hold", "name: mine").replace("batch: 64", "batch: 16"),
+        "sweeps/given": GIVEN,
+    }.items():
         path = tmp_path / "own" / f"{name}.yaml"
         path.parent.mkdir(parents=True)
         path.write_text(text)
