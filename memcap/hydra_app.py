@@ -5,26 +5,29 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 
 import hydra
+from hydra import initialize_config_dir
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.utils import get_args_parser
+from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from hydra.experimental.callback import Callback
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from memcap.knobs import UserError, defaults
 from memcap.launchers import population
-from memcap.launchers.jobs import GROUPS, KNOWN, fields_of, job_of, look_where_hydra_does
+from memcap.launchers.jobs import GROUPS, KNOWN, Job, fields_of, job_of, look_where_hydra_does
 from memcap.launchers.loader import JobLoader
 from memcap.launchers.training import Training, stop
 from memcap.recipes import root
@@ -99,42 +102,110 @@ def _check_folder(folder: Path) -> None:
         store.read(folder)
 
 
+def checked(config: DictConfig, jobs: Iterable[DictConfig]) -> list[Job]:
+    """The jobs of a run or a multirun: every member of them is checked, and the rows that are there.
+
+    Args:
+        config: of the run.
+        jobs: the config of each job; composed one by one, so that what is wrong with one is said as of all.
+
+    Raises:
+        UserError: the first mistake, in one line.
+    """
+    look_where_hydra_does(config.hydra)
+    try:
+        found = [job_of(each) for each in jobs]
+        for folder in sorted({job.settings.folder for job in found}):
+            _check_folder(folder)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(complaint(error, _typed_in(config))) from error
+    return found
+
+
+def _makes_all_jobs_at_once(config: DictConfig) -> bool:
+    """Whether the sweeper is Hydra's own, and not one that makes up its jobs as it goes."""
+    return config.hydra.sweeper._target_.endswith("BasicSweeper")
+
+
+def _multirun(config: DictConfig) -> Iterator[DictConfig]:
+    """The configs of the jobs of a multirun, as Hydra's own sweeper makes them; its loader is a `JobLoader` from then on."""
+    app = GlobalHydra.instance().hydra
+    assert app is not None
+    overrides = [f"{k}={v}" for k, v in (config.hydra.sweeper.params or {}).items()] + _typed_in(config)
+    parser = OverridesParser.create(config_loader=app.config_loader)
+    for batch in BasicSweeper.split_arguments(parser.parse_overrides(overrides), None):
+        for job in batch:
+            yield app.config_loader.load_sweep_config(config, list(job))
+
+
+def _load_jobs_quickly() -> None:
+    """Have Hydra compose the jobs of this process by a `JobLoader`."""
+    app = GlobalHydra.instance().hydra
+    assert app is not None
+    app.config_loader = JobLoader(app.config_loader.get_search_path())
+
+
 class CheckFirst(Callback):
     """Checks every member of every job, and the rows that are there, before Hydra makes a folder or anything trains."""
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """One job."""
-        self._check(config, lambda: [config])
+        self._check(config, [config])
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """All jobs of a multirun; with a sweeper that makes up its jobs as it goes, each job is checked as it starts."""
-        instance = GlobalHydra.instance().hydra
-        assert instance is not None
-        instance.config_loader = JobLoader(instance.config_loader.get_search_path())
-        if not config.hydra.sweeper._target_.endswith("BasicSweeper"):
-            return
+        _load_jobs_quickly()
+        if _makes_all_jobs_at_once(config):
+            self._check(config, _multirun(config))
 
-        def configs() -> Any:
-            overrides = [f"{k}={v}" for k, v in (config.hydra.sweeper.params or {}).items()] + _typed_in(config)
-            parser = OverridesParser.create(config_loader=instance.config_loader)
-            for batch in BasicSweeper.split_arguments(parser.parse_overrides(overrides), None):
-                for job in batch:
-                    yield instance.config_loader.load_sweep_config(config, list(job))
-
-        self._check(config, configs)
-
-    def _check(self, config: DictConfig, configs: Any) -> None:
-        folders = set()
-        look_where_hydra_does(config.hydra)
+    def _check(self, config: DictConfig, jobs: Iterable[DictConfig]) -> None:
         try:
-            for each in configs():
-                folders.add(job_of(each).settings.folder)
-            for folder in sorted(folders):
-                _check_folder(folder)
+            checked(config, jobs)
         except UserError as error:
             stop(str(error))
-        except (HydraException, OmegaConfBaseException) as error:
-            stop(complaint(error, _typed_in(config)))
+
+
+def populations(overrides: Sequence[str], folder: Path | None = None, multirun: bool = False) -> list[list[Job]]:
+    """What `memcap train` would train, all of it checked: jobs, those that it would train as one in a list of their own.
+
+    Args:
+        overrides: as it takes them.
+        folder: --config-dir.
+        multirun: -m.
+
+    Raises:
+        UserError: the first mistake, in one line.
+    """
+    register()
+    if folder is not None and not folder.is_dir():
+        raise UserError(f"--config-dir {folder}: no such folder")
+    try:
+        with initialize_config_dir(str(root() / "conf"), **version_base()):
+            app = GlobalHydra.instance().hydra
+            assert app is not None
+            path = app.config_loader.get_search_path()
+            if folder is not None:  # where Hydra's own command puts it
+                path.prepend("command-line", f"file://{folder.absolute()}", SearchPathQuery(provider="schema"))
+            _load_jobs_quickly()
+            config = app.compose_config("config", list(overrides), RunMode.MULTIRUN if multirun else RunMode.RUN)
+            if not multirun:
+                return [checked(config, [config])]
+            if not _makes_all_jobs_at_once(config):
+                raise UserError(
+                    "-m: this hydra/sweeper makes up its jobs as it goes, so they cannot be planned; plan one of them, without -m"
+                )
+            return _trained_as_one(config, checked(config, _multirun(config)))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(complaint(error, overrides)) from error
+
+
+def _trained_as_one(config: DictConfig, jobs: Sequence[Job]) -> list[list[Job]]:
+    """The jobs of a multirun by what the launcher trains as one; any other launcher than `population` trains each by itself."""
+    together = config.hydra.launcher._target_.endswith(population.PopulationLauncher.__name__)
+    found: dict[Hashable, list[Job]] = {}
+    for place, job in enumerate(jobs):
+        found.setdefault(job.population(place) if together else place, []).append(job)
+    return list(found.values())
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -29,6 +29,18 @@ def _column(x: jax.Array, features: int, dtype: jnp.dtype) -> jax.Array:
     return x.T.astype(dtype)
 
 
+def _joined(x: jax.Array, h: jax.Array, features: int, static: bool) -> jax.Array:
+    """What a step's product takes: the input above the hidden state, (F + U, B).
+
+    Where time is scanned, a symbol's 1 is written element by element, which goes into the product itself. Of a one-hot array a
+    TPU's compiler would make a kernel, and turn h into its layout and back at every step.
+    """
+    if not static or x.ndim > 1:
+        return jnp.concatenate([_column(x, features, h.dtype), h], 0)
+    below = jnp.pad(h, ((features, 0), (0, 0)))
+    return jnp.where(jnp.arange(len(below))[:, None] == x, jnp.ones((), h.dtype), below)
+
+
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
 def lstm_scan(
     options: Options,
@@ -92,11 +104,11 @@ def _forward(
     per_step = (5 if static else 6) * units * keep
     buffers = jnp.zeros((steps, per_step, batch), dtype), jnp.zeros((steps, rows, batch), dtype)
 
-    def step(carry: CarryCH, t: jax.Array, row: Any) -> tuple[CarryCH, tuple[jax.Array, jax.Array]]:
+    def step(carry: CarryCH, _: Any, on: Any, row: Any) -> tuple[CarryCH, tuple[jax.Array, jax.Array]]:
         (c, h), (x, flow) = carry, row
         if reset and flow is not None:
             c, h = c * flow, h * flow
-        z = weights @ jnp.concatenate([_column(x, features, dtype), h], 0)
+        z = weights @ _joined(x, h, features, static)
         z, read = z[: 4 * units], z[4 * units :]
         if real:
             z = z + bias[:, None]
@@ -105,9 +117,10 @@ def _forward(
         c_next = f * c + i * g
         h_next = o * jnp.tanh(c_next)
         kept = jnp.concatenate([i, f, g, o, c, h][: 5 if static else 6], 0) if keep else jnp.zeros((0, batch), dtype)
-        return (c_next, h_next), (kept, counted(static, t, length, h_next[:rows]) if readout is None else read)
+        return (c_next, h_next), (kept, counted(on, h_next[:rows]) if readout is None else read)
 
     if static:
+        carry = lax.optimization_barrier(carry)  # zeros that a TPU's compiler knows of, it would select anew at every step
         carry, (kept, outputs) = over_time(True, step, carry, (inputs, flows), buffers, length, back=False)
         if readout is not None:  # what was read a step late, a step earlier
             last, now = readout.T @ carry[1], jnp.arange(steps)[:, None, None]
@@ -117,7 +130,7 @@ def _forward(
 
     def body(t: jax.Array, state: Any) -> Any:
         carry, kept, outputs = state
-        carry, (row, output) = step(carry, t, (at(inputs, t), None if flows is None else flows[t]))
+        carry, (row, output) = step(carry, t, True, (at(inputs, t), None if flows is None else flows[t]))
         if keep:
             kept = put(kept, row, t)
         if every:
@@ -173,35 +186,35 @@ def _lstm_scan_bwd(options: Options, saved: tuple[Any, ...], cotangents: Any) ->
         return jnp.concatenate(dz, 0), dc * f, o * tanh_c
 
     def of_weights(dz: jax.Array, x: jax.Array, h: jax.Array) -> jax.Array:
-        return jnp.concatenate([_column(x, features, dtype), h], 0) @ dz.T
+        return _joined(x, h, features, static) @ dz.T
 
-    def onwards(t: jax.Array, dz: jax.Array, dc: jax.Array, db: jax.Array, flow: Any) -> tuple[CarryCH, jax.Array, Any]:
+    def onwards(on: Any, dz: jax.Array, dc: jax.Array, db: jax.Array, flow: Any) -> tuple[CarryCH, jax.Array, Any]:
         """Gradients of the incoming carry, of the bias so far, and of the input."""
         dx = ()
         if real:
-            dx = counted(static, t, length, (kernel @ dz[: 4 * units]).T)
+            dx = counted(on, (kernel @ dz[: 4 * units]).T)
             db = db + dz[: 4 * units].sum(1)
         dh = backward @ dz
         if flow is not None:
             dc, dh = dc * flow, dh * flow
         return (dc, dh), db, dx
 
-    def step(state: Any, t: jax.Array, row: Any) -> tuple[Any, Any]:
+    def step(state: Any, row: Any) -> tuple[Any, Any]:
         (dc, dh), dw, db = state
         x, flow, kept, d_output = row
         *kept, h = jnp.split(kept, 6, 0)
         dz, dc, _ = through_gates(kept, dc, dh, d_output)
         dw = dw + of_weights(dz, x, h)
-        carry, db, dx = onwards(t, dz, dc, db, flow)
+        carry, db, dx = onwards(True, dz, dc, db, flow)
         return (carry, dw, db), dx
 
-    def late_step(state: Any, t: jax.Array, row: Any) -> tuple[Any, Any]:
+    def late_step(state: Any, _: Any, on: Any, row: Any) -> tuple[Any, Any]:
         """The h that enters step t + 1 is what step t made: its weights' gradient is due here."""
         (dc, dh), dw, db, dz_after = state
         (x_after, flow_after), flow, kept, d_output = row
         dz, dc, h = through_gates(jnp.split(kept, 5, 0), dc, dh, d_output)
         dw = dw + of_weights(dz_after, x_after, h * flow_after if reset and flow_after is not None else h)
-        carry, db, dx = onwards(t, dz, dc, db, flow)
+        carry, db, dx = onwards(on, dz, dc, db, flow)
         return (carry, dw, db, dz), dx
 
     state, d_inputs = ((dc, dh), *sums), jnp.zeros_like(inputs) if real else ()
@@ -224,7 +237,7 @@ def _lstm_scan_bwd(options: Options, saved: tuple[Any, ...], cotangents: Any) ->
             elif every:
                 d_output = at(d_outputs, t)
             row = at(inputs, t), None if flows is None else flows[t], at(kept, t), d_output
-            state, dx = step(state, t, row)
+            state, dx = step(state, row)
             return state, put(d_inputs, dx, t) if real else d_inputs
 
         (carry, dw, db), d_inputs = lax.fori_loop(0, length, body, (state, d_inputs))

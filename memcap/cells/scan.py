@@ -48,7 +48,7 @@ def put(buffer: jax.Array, value: jax.Array, t: jax.Array) -> jax.Array:
 
 def over_time(
     static: bool,
-    body: Callable[[Any, jax.Array, Any], tuple[Any, Any]],
+    body: Callable[[Any, jax.Array, Any, Any], tuple[Any, Any]],
     state: Any,
     xs: Any,
     ys: Any,
@@ -59,7 +59,8 @@ def over_time(
 
     Args:
         static: over all T rows with a mask ("scan"), or over `length` rows ("loop").
-        body: (state, t, rows of xs) -> (state, rows of ys).
+        body: (state, t, on, rows of xs) -> (state, rows of ys); `on` says whether the step counts, and is True where no other
+            is run.
         state: pytree of arrays without a time axis.
         xs: pytree of arrays (T, ...), T at least `length`.
         ys: pytree of zeros (T, ...): what comes out. After `length` it is zero, but where `static` what the body makes of a state
@@ -73,26 +74,25 @@ def over_time(
     if static:
 
         def masked(state: Any, row: tuple[jax.Array, Any]) -> tuple[Any, Any]:
-            t, x = row
-            on = t < length
-            new, y = body(state, t, x)
+            t, on, x = row
+            new, y = body(state, t, on, x)
             return where(on, new, state), y
 
-        steps = jax.tree.leaves((xs, ys))[0].shape[0]
-        return lax.scan(masked, state, (jnp.arange(steps), xs), reverse=back)
+        t = jnp.arange(jax.tree.leaves((xs, ys))[0].shape[0])
+        return lax.scan(masked, state, (t, t < length, xs), reverse=back)  # compared in the step, it would be a kernel more
 
     def step(k: jax.Array, both: tuple[Any, Any]) -> tuple[Any, Any]:
         state, ys = both
         t = length - 1 - k if back else k
-        state, y = body(state, t, jax.tree.map(lambda buffer: at(buffer, t), xs))
+        state, y = body(state, t, True, jax.tree.map(lambda buffer: at(buffer, t), xs))
         return state, jax.tree.map(lambda buffer, row: put(buffer, row, t), ys, y)
 
     return lax.fori_loop(0, length, step, (state, ys))
 
 
-def counted(static: bool, t: jax.Array, length: jax.Array, row: jax.Array) -> jax.Array:
-    """The row of a step that counts; zero after `length`, where such steps are run at all."""
-    return jnp.where(t < length, row, jnp.zeros_like(row)) if static else row
+def counted(on: Any, row: jax.Array) -> jax.Array:
+    """The row of a step that counts, or zero; `on` is what `over_time` says of the step."""
+    return row if on is True else jnp.where(on, row, jnp.zeros_like(row))
 
 
 def where(on: jax.Array, new: Any, old: Any) -> Any:
@@ -171,14 +171,14 @@ def _forward(
     _, output = jax.eval_shape(step, params, carry, inputs[0])
     last = jnp.zeros(output.shape, output.dtype)
 
-    def body(state: Any, t: jax.Array, row: Any) -> tuple[Any, Any]:
+    def body(state: Any, t: jax.Array, on: Any, row: Any) -> tuple[Any, Any]:
         carry, _ = state
         x, flow = row
         if options.reset and flow is not None:
             carry = scaled(carry, flow)
         entered = carry
         carry, output = step(params, carry, x)
-        row = counted(options.static, t, length, output) if every else ()
+        row = counted(on, output) if every else ()
         return (carry, () if every else output), (row, entered if keep else ())
 
     ys = _buffers((output if every else (), carry if keep else ()), steps)
@@ -208,7 +208,7 @@ def _cell_scan_bwd(step: Step, options: Options, saved: Any, cotangents: Any) ->
     rows = jax.tree.map(lambda buffer: jax.ShapeDtypeStruct(buffer.shape[1:], buffer.dtype), kept)
     d_carry = _differentiable_of(rows, d_last)
 
-    def body(state: Any, t: jax.Array, row: Any) -> tuple[Any, Any]:
+    def body(state: Any, t: jax.Array, on: Any, row: Any) -> tuple[Any, Any]:
         d_carry, d_params = state
         entered, x, flow, d_output = row
         if not every:  # only the last output was returned
@@ -219,7 +219,7 @@ def _cell_scan_bwd(step: Step, options: Options, saved: Any, cotangents: Any) ->
         if flow is not None:
             d_entered = scaled(d_entered, flow)
         added = jax.tree.map(jnp.add, d_params, _differentiable_of(params, d_param))
-        return (d_entered, added), counted(options.static, t, length, d_input)
+        return (d_entered, added), counted(on, d_input)
 
     state = d_carry, jax.tree.map(jnp.zeros_like, _differentiable_of(params, params))
     xs = kept, inputs, flows, d_outputs if every else ()

@@ -1,10 +1,11 @@
 """What would be trained, before it is: programs, memory and time, also on an accelerator that is not here.
 
-Takes the overrides of one job of `memcap train`, checks everything as it does, and compiles the programs, but trains and writes
-nothing.
+Takes what `memcap train` takes of overrides, --config-dir and -m, checks everything as it does, and compiles the programs, but
+trains and writes nothing.
 
   memcap plan sweeps=first_study                              on this machine
   memcap plan --device h100 sweeps=delay_line_frontier        on one H100: needs `make targets`, and no GPU
+  memcap plan -m task=latch task.lag=5,50 model.units=1,2     all jobs of a multirun
 """
 
 from argparse import ArgumentParser, Namespace
@@ -15,24 +16,19 @@ from typing import Any
 
 import jax
 import polars as pl
-from hydra import compose, initialize_config_dir
-from hydra.errors import HydraException
-from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from memcap.config import Engine, Member
 from memcap.console import OUTPUTS, add_json, console, number, print_json
-from memcap.hydra_app import CheckFirst, complaint, register, version_base
-from memcap.knobs import UserError
-from memcap.launchers.jobs import job_of
-from memcap.recipes import root
+from memcap.hydra_app import populations
+from memcap.launchers.jobs import Job
 from memcap.studies import store
-from memcap.studies.search import Bisect
+from memcap.studies.standing import standing
 from memcap.training.engine import workers
 from memcap.training.plan import Planned, elsewhere, plan, programs
+from memcap.training.program import Program
 from memcap.training.queue import cost
 from memcap.training.targets import TARGETS, Target, only_here, target
 
@@ -44,18 +40,20 @@ def add_arguments(parser: ArgumentParser) -> None:
     """What `memcap train` takes, and for which device."""
     parser.add_argument("overrides", nargs="*", help="as for memcap train: task.lag=50, sweeps=NAME, 'axes={...}'")
     about = f"this (default), or {', '.join(f'{each.name} ({each.about})' for each in TARGETS.values())}"
+    parser.add_argument("-m", "--multirun", action="store_true", help="all jobs of a multirun")
+    parser.add_argument("--config-dir", "-cd", type=Path, help="a folder with recipes and studies of your own")
     parser.add_argument("--device", default="this", help=about)
     add_json(parser)
 
 
 @dataclass(frozen=True)
 class Study:
-    """What a job is about to do.
+    """What a job is about to do, or the jobs of a multirun that are trained as one.
 
     Args:
         engine: how its members share the device.
         folder: where its rows are kept.
-        found: all members.
+        members: all of them.
         missing: those of them that the folder does not hold.
         most: how many of these are trained at most: all, unless a search decides.
         searched: whether one does.
@@ -63,10 +61,30 @@ class Study:
 
     engine: Engine
     folder: Path
-    found: list[Member]
+    members: list[Member]
     missing: list[Member]
     most: int
     searched: bool
+
+    @classmethod
+    def of(cls, jobs: Sequence[Job]) -> "Study":
+        """Of jobs that have their settings in common."""
+        settings = jobs[0].settings
+        members = list(dict.fromkeys(member for job in jobs for member in job.members))
+        now = standing(members, settings.folder, settings.design)
+        return cls(settings.engine, settings.folder, members, now.missing, now.most, now.search is not None)
+
+    def programs(self, here: bool) -> list[tuple[Program, list[Member]]]:
+        """What would be compiled, the costliest first, with the members of each."""
+        if not self.most:
+            return []
+        engine = self.engine if here else elsewhere(self.engine)
+        return programs(self.missing, self.members if self.searched else [], engine, self.searched)
+
+    @property
+    def work(self) -> float:
+        """What its missing members cost, as far as they are trained, over the workers that share it."""
+        return self.most * sum(map(cost, self.missing)) / max(len(self.missing), 1) / workers(self.engine)
 
 
 def run(arguments: Namespace) -> None:
@@ -74,13 +92,15 @@ def run(arguments: Namespace) -> None:
     device = None if arguments.device == "this" else target(arguments.device)
     if device is not None:
         only_here()
-    study = _study(_composed(arguments.overrides))
-    engine = study.engine if device is None else elsewhere(study.engine)
-    possible = study.found if study.searched else []
-    made = programs(study.missing, possible, engine, study.searched) if study.most else []
+    studies = [Study.of(jobs) for jobs in populations(arguments.overrides, arguments.config_dir, arguments.multirun)]
+    made: dict[Program, list[Member]] = {}  # of several studies, if they share it: a process compiles a program once
+    for study in studies:
+        for program, members in study.programs(here=device is None):
+            made.setdefault(program, []).extend(members)
+    costliest = sorted(made.items(), key=lambda each: -sum(map(cost, each[1])))
     with Console(stderr=True).status("compiling"):
-        planned = plan(made[:MOST_PROGRAMS], device)
-    about = _about(study, planned, len(made), device)
+        planned = plan(costliest[:MOST_PROGRAMS], device)
+    about = _about(studies, planned, len(made), device)
     if arguments.json:
         print_json(about | {"programs": [_columns(each) for each in planned]})
         return
@@ -91,57 +111,33 @@ def run(arguments: Namespace) -> None:
         out.print(sentence, soft_wrap=out.width > 100, highlight=False)
 
 
-def _composed(overrides: Sequence[str]) -> DictConfig:
-    """The config of a job, as `memcap train` would have it."""
-    register()
-    try:
-        with initialize_config_dir(str(root() / "conf"), **version_base()):
-            return compose("config", list(overrides), return_hydra_config=True)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise UserError(complaint(error, overrides)) from error
-
-
-def _study(config: DictConfig) -> Study:
-    """What the job would do, all of it checked."""
-    CheckFirst().on_run_start(config)
-    job = job_of(config)
-    found, engine, folder = list(job.members), job.settings.engine, job.settings.folder
-    rows = store.read(folder) if folder.exists() else store.frame([])
-    solved = dict(rows.select("key", store.passed()).iter_rows())
-    done = {member: solved[member.key] for member in found if member.key in solved}
-    missing = [member for member in found if member not in done]
-    if job.settings.design != "bisect":
-        return Study(engine, folder, found, missing, len(missing), False)
-    search = Bisect(found, done)
-    wanted = search.first()
-    return Study(engine, folder, found, missing, search.estimate if wanted else 0, True)
-
-
-def _about(study: Study, planned: Sequence[Planned], made: int, device: Target | None) -> dict[str, Any]:
+def _about(studies: Sequence[Study], planned: Sequence[Planned], made: int, device: Target | None) -> dict[str, Any]:
     """All that is known beside the programs themselves, for JSON and for the sentences."""
-    part = study.most / len(study.missing) if study.missing else 0.0
+    members, missing, most = (
+        sum(counts) for counts in zip(*((len(s.members), len(s.missing), s.most) for s in studies), strict=True)
+    )
     floors = [each.floor * each.steps for each in planned if each.floor is not None]
-    guess = _measured(study, part) if device is None and study.missing else None
+    guess = _measured(studies) if device is None and missing else None
     return {
         "device": jax.devices()[0].device_kind if device is None else device.about,
-        "folder": str(study.folder),
-        "members": len(study.found),
-        "there": len(study.found) - len(study.missing),
-        "at_most": study.most,
-        "searched": study.searched,
+        "folder": ", ".join(sorted({str(study.folder) for study in studies})),
+        "members": members,
+        "there": members - missing,
+        "at_most": most,
+        "searched": any(study.searched for study in studies),
         "programs_in_all": made,
-        "floor_seconds": part * sum(floors) if floors else None,
+        "floor_seconds": most / missing * sum(floors) if floors else None,
         "estimated_seconds": guess and guess[0],
         "estimated_from_rows": guess and guess[1],
-        "workers": workers(study.engine) if device is None else 1,
+        "workers": max(workers(study.engine) for study in studies) if device is None else 1,
     }
 
 
-def _measured(study: Study, part: float) -> tuple[float, int] | None:
+def _measured(studies: Sequence[Study]) -> tuple[float, int] | None:
     """Seconds that this CPU may need, and the number of its rows that say so; None without any."""
     if jax.default_backend() != "cpu":
         return None
-    folders = [folder for folder in (study.folder, OUTPUTS) if folder.exists()]
+    folders = [folder for folder in {OUTPUTS, *(study.folder for study in studies)} if folder.exists()]
     rows = store.merged([store.read(folder) for folder in folders]).filter(
         backend="cpu", device=jax.devices()[0].device_kind, batching="map"
     )
@@ -150,7 +146,7 @@ def _measured(study: Study, part: float) -> tuple[float, int] | None:
         return None
     work = pl.col("steps") * pl.col("length") * pl.col("batch") * (pl.col("units") + 8.0) ** 2  # as in `cost`
     pace, used = rows.select(pl.col("run_seconds").sum() / work.sum(), used=pl.col("steps").sum() / pl.col("budget").sum()).row(0)
-    return pace * used * part * sum(map(cost, study.missing)) / workers(study.engine), rows.height
+    return pace * used * sum(study.work for study in studies), rows.height
 
 
 def _columns(each: Planned) -> dict[str, Any]:

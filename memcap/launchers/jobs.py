@@ -46,6 +46,13 @@ class Job:
     settings: Settings
     members: tuple[Member, ...]
 
+    def population(self, place: int) -> tuple[Settings, int | None]:
+        """What the jobs of a multirun that are trained as one have in common; `place` is the job's own among them.
+
+        A job of design=bisect is trained by itself: in what order its members come is a matter of what it has seen.
+        """
+        return self.settings, place if self.settings.design == "bisect" else None
+
 
 def job_of(config: DictConfig) -> Job:
     """The job that a config asks for, every member of it checked.

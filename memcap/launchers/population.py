@@ -34,10 +34,7 @@ Results = dict[int, pl.DataFrame | Exception]  # by the job's place: its rows, o
 
 
 class PopulationLauncher(Launcher):
-    """Trains all jobs of a batch that have their settings in common as one.
-
-    A job of design=bisect is trained by itself: in what order its members come is a matter of what it has seen.
-    """
+    """Trains all jobs of a batch that have their settings in common as one, but for searches; see `Job.population`."""
 
     __module__ = "hydra_plugins.memcap"  # Hydra finds plugins by name, and takes none whose name begins otherwise
 
@@ -65,8 +62,7 @@ class PopulationLauncher(Launcher):
         for place, overrides in enumerate(job_overrides):
             try:
                 job = job_of(self._composed(overrides, initial_job_idx + place))
-                alone = place if job.settings.design == "bisect" else None
-                groups[job.settings, alone][place] = job
+                groups[job.population(place)][place] = job
             except Exception as error:  # a mistake, or a bug in somebody's task: this job fails, the others go on
                 refused[place] = error
         log.info(f"Launching {len(job_overrides)} jobs locally, {len(groups)} population{'s' * (len(groups) != 1)}")

@@ -26,7 +26,7 @@ from memcap.knobs import keyed
 from memcap.recipes import root
 from memcap.studies import store
 from memcap.studies.progress import Progress
-from memcap.studies.search import Bisect
+from memcap.studies.standing import standing
 from memcap.tracking import Tracker
 from memcap.training.engine import Chunk, Listener, Result, train
 
@@ -199,15 +199,11 @@ def run(
         The rows of these members, as far as the design wanted them.
     """
     backend.prepare()
-    by_key = {m.key: m for m in members}
-    rows = store.frame([])
     if folder is not None:
         store.prepare(folder)
-        rows = store.read(folder).filter(pl.col("key").is_in(list(by_key)))
-    done = {by_key[key]: passed for key, passed in rows.select("key", store.passed()).iter_rows()}
-    search = Bisect(members, done) if design == "bisect" else None
-    missing = [m for m in members if m not in done] if search is None else search.first()
-    with Progress(len(done) + (len(missing) if search is None else search.estimate), len(done), quiet) as progress:
+    before = standing(members, folder, design)
+    search, there = before.search, before.rows.height
+    with Progress(there + before.most, there, quiet) as progress:
 
         def more(ended: Sequence[Result]) -> list[Member]:
             assert search is not None
@@ -217,8 +213,8 @@ def run(
 
         writer = _RowWriter(folder, study, tracker, progress)
         try:
-            if missing:
-                train(missing, engine, writer, more if search else None, members if search else ())
+            if before.first:
+                train(before.first, engine, writer, more if search else None, members if search else ())
         finally:
             writer.flush()
-    return store.merged([rows, store.frame(writer.all)])
+    return store.merged([before.rows, store.frame(writer.all)])

@@ -7,6 +7,7 @@ import pytest
 from command import files, memcap
 
 from memcap.commands import plan
+from memcap.recipes import root
 from memcap.tasks.latch import Latch
 from memcap.training import targets
 from memcap.training.targets import TARGETS
@@ -81,7 +82,11 @@ def test_the_costliest_programs_are_shown(tmp_path, monkeypatch):
         (["sweeps=nothing"], "sweeps=nothing: no such choice"),
         (["design=bisect", "model.units=1"], "design=bisect"),
         (["--device", "h99"], "h99: no such device; one of this, h100, v5e, v5e-4"),
-        (["-m", "task=latch"], "-m"),
+        (["-m", "task=latch", "model.units=1,0"], "model.units=0: must be at least 1"),
+        (["-m", "task=latch,nope"], "task=nope: no such choice"),
+        (["task=latch", "model.units=1,2"], "model.units=1,2: several values need -m"),
+        (["--config-dir", "nowhere", "task=latch"], "--config-dir nowhere: no such folder"),
+        (["-m", "hydra.sweeper._target_=hydra_plugins.made_up.MadeUp"], "-m: this hydra/sweeper makes up its jobs as it goes"),
     ],
 )
 def test_mistakes_are_one_line(tmp_path, words, says):
@@ -89,6 +94,69 @@ def test_mistakes_are_one_line(tmp_path, words, says):
     assert (done.status, done.out, done.err.count("\n")) == (2, "", 1)
     assert says in done.err
     assert not files(tmp_path)
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A folder with a recipe and a study of one's own."""
+    hold = (root() / "conf" / "recipe" / "hold.yaml").read_text()
+    for name, text in {
+        "recipe/mine": hold.replace("name: hold", "name: mine").replace("batch: 64", "batch: 16"),
+        "sweeps/given": GIVEN,
+    }.items():
+        path = tmp_path / "own" / f"{name}.yaml"
+        path.parent.mkdir(parents=True)
+        path.write_text(text)
+    return tmp_path
+
+
+GIVEN = """# @package _global_
+defaults:
+  - override /task: latch
+study: given
+axes: {task.lag: 3, recipe: [mine, hold], seed: 2}
+"""
+
+
+def test_recipes_and_studies_of_a_folder(own):
+    told = planned(own, "--config-dir", "own", "sweeps=given", *SMALL[2:])
+    assert (told["folder"], told["members"]) == ("outputs/given", 4)
+    assert sorted((p["members"], p["batch"]) for p in told["programs"]) == [(2, 16), (2, 64)]
+    done = memcap(own, "plan", "sweeps=given")
+    assert (done.status, done.err.count("\n")) == (2, 1)
+    assert "sweeps=given: no such choice" in done.err
+    done = memcap(own, "plan", "--config-dir", "own", "axes={recipe: [yours]}")
+    assert "recipe=yours: no such recipe; one of auto, chrono, curriculum, forget_bias, hold, mine," in done.err
+
+
+def test_the_jobs_of_a_multirun_are_planned_as_they_are_trained(own):
+    jobs = [*SMALL, "recipe.batch=16", "model.units=1,2", "seed=0,1,2"]
+    told = planned(own, "-m", *jobs)
+    assert (told["members"], told["at_most"], told["folder"]) == (6, 6, "outputs/adhoc")
+    assert [(p["members"], p["units"]) for p in told["programs"]] == [(3, 2), (3, 1)]
+    assert not (own / "outputs").exists()
+    assert memcap(own, "train", "-m", *jobs[:-1]).status == 0
+    before = files(own)
+    told = planned(own, "-m", "--config-dir", "own", *jobs)
+    assert (told["there"], told["at_most"], told["estimated_from_rows"]) == (2, 4, 2)
+    assert [(p["members"], p["units"]) for p in told["programs"]] == [(2, 2), (2, 1)]
+    assert files(own) == before
+
+
+def test_a_multirun_of_several_studies(tmp_path):
+    """A program that both need is shown once, with the members of both."""
+    axes = "axes={model.units: [1, 2, 3], seed: 1}"
+    told = planned(tmp_path, "-m", *SMALL, "task.lag=3,4", "task.length=6", axes, "design=grid,bisect", "out=${design}")
+    assert (told["folder"], told["members"], told["searched"]) == ("bisect, grid", 12, True)
+    assert 6 < told["at_most"] <= 12
+    assert [(p["members"], p["units"]) for p in told["programs"]] == [(4, 3), (4, 2), (4, 1)]
+
+
+def test_another_launcher_trains_each_job_by_itself(tmp_path):
+    """Side by side, the lanes of a program are no more than the members of a job."""
+    jobs = ["-m", *SMALL, "engine.batching=vmap", "seed=range(0,4)"]
+    assert [(p["members"], p["lanes"]) for p in planned(tmp_path, *jobs)["programs"]] == [(4, 4)]
+    assert [(p["members"], p["lanes"]) for p in planned(tmp_path, *jobs, "hydra/launcher=basic")["programs"]] == [(4, 1)]
 
 
 @pytest.mark.parametrize("name", [name for name, target in TARGETS.items() if not target.installed])
