@@ -40,8 +40,8 @@ Floats = NDArray[np.float64]
 Share = Literal["trainable", "all"]
 
 MARGIN = 2.0  # doublings by which mu may leave the tested widths
-STEP = 1 / 40  # doublings between values of mu, on average from a width to half-way to the next
-NEAR, WIDEN = 0.25, 0.25  # logits between values of mu beside a width, and by how much of the distance to it they grow
+STEP = 1 / 32  # doublings between values of mu, on average from a width to half-way to the next
+NEAR, WIDEN = 0.15, 0.4  # logits between values of mu beside a width, and by how much of the distance to it they grow
 SLOPES = np.geomspace(1, 800, 31)
 GOLDEN = (5**0.5 - 1) / 2  # whose multiples, modulo 1, are spread evenly
 DOUBT = 0.025  # how likely a u50 above the smallest width must be to be reported where fewer than half, but some, solved there
