@@ -7,9 +7,10 @@ Model of one task and lag, for a seed of u units:
 `lapse` is the share of seeds that no width saves: a failure of training, not of size. `slope` is in logits a doubling.
 
 Counts such as 0/4 at one width and 4/4 at the next are the normal case. Maximum likelihood has no answer there (the
-slope diverges), so thresholds are read from a posterior on a grid. Priors: the slope log-uniform on [0.7, 60], from a
-transition (10 % to 90 %) that takes 6 doublings to one that takes 5 % more units; mu uniform over the tested widths and
-two doublings at either end; the lapse on [0, 0.6], four parts of Beta(1, 15), with mean 0.06, and one part uniform.
+slope diverges), so thresholds are read from a posterior on a grid. Priors: the slope log-uniform on [1, 500], from a
+transition (10 % to 90 %) that takes 4.4 doublings to one that takes 0.6 % more units, 0.4 of a unit in 64; mu uniform over
+the tested widths and two doublings at either end; the lapse on [0, 0.6], four parts of Beta(1, 15), with mean 0.06, and
+one part uniform. Between two widths the data do not say where a steeper transition lies; the prior of mu does.
 
 Of which share? u50 and u90 are the widths at which 50 % and 90 % of the seeds that can train at all solve
 (`of="trainable"`), so that a failure of training does not read as a lack of width; the lapse stands beside them. "Nine
@@ -20,13 +21,13 @@ one success in the counts, gives a censored threshold. An end of an interval may
 there by the shape of the curve, but by one doubling at most; further out only the prior speaks and the end is opened,
 to 1 (no smaller net exists) or to infinity.
 
-Coverage of the 95 % intervals, by simulation (the table is in tests/capacity/test_thresholds.py, which measures it):
-0.95 to 0.98 with 4, 8 or 16 seeds at every width to 16 or at 1 2 3 4 6 8 12 16 24, for transitions within a factor 1.2
-to 1.6 and a lapse to 0.1; 0.94 to 0.97 for shallower ones and for a lapse to 0.5. Conservative, to 1.00, where the
-widths step further than the transition; u90 of 4 seeds already at 1 2 3 4 6 8 (0.99). Too low, the interval lying above
-the truth, for transitions within 2 to 10 % (0.90) and useless for a lapse above 0.6 (0.40). Seeds are taken as
-independent: if what they share makes counts vary more than binomially, intervals are too narrow.
-"""
+An estimate is the median of the posterior, but never at or below a width that the counts rule out for u50: one at which
+no seed solved, nor at any narrower; or the narrowest, if fewer than half solved there and a lapse is not the better
+explanation (`DOUBT`). There it is the median over the curves whose u50 lies above that width. Ends of intervals are those
+of the whole posterior: 0 of 4 seeds at 46 units and 3 of 4 at 47 and 48 give 46 < u50 <= 47, with an interval that is open
+below, since by chance and a lapse 4 seeds may all fail at a width that is enough. 8 seeds close it.
+
+COVERAGE"""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -40,9 +41,9 @@ Floats = NDArray[np.float64]
 Share = Literal["trainable", "all"]
 
 MARGIN = 2.0  # doublings by which mu may leave the tested widths
-STEP = 1 / 40  # doublings between values of mu, on average from a width to half-way to the next
-NEAR, WIDEN = 0.25, 0.25  # logits between values of mu beside a width, and by how much of the distance to it they grow
-SLOPES = np.geomspace(1, 800, 31)
+STEP = 1 / 32  # doublings between values of mu, on average from a width to half-way to the next
+NEAR, WIDEN = 0.15, 0.4  # logits between values of mu beside a width, and by how much of the distance to it they grow
+SLOPES = np.geomspace(1, 500, 31)
 GOLDEN = (5**0.5 - 1) / 2  # whose multiples, modulo 1, are spread evenly
 DOUBT = 0.025  # how likely a u50 above the smallest width must be to be reported where fewer than half, but some, solved there
 LAPSE_MOST, LAPSES = 0.6, 11
