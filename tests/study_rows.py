@@ -29,7 +29,14 @@ def group(task="latch", lag=5, counts=None, *, knobs=None, diverged=0, steps=100
             done = status == "solved"
             found.append(
                 dict.fromkeys(store.SCHEMA)
-                | {"key": f"{next(NUMBERS):016x}", "study": "made_up", "task": task, "lag": lag, "units": units}
+                | {
+                    "key": store.key_of(config := json.dumps(next(NUMBERS))),
+                    "config": config,
+                    "study": "made_up",
+                    "task": task,
+                    "lag": lag,
+                    "units": units,
+                }
                 | {"knobs": json.dumps(asdict(generator), sort_keys=True), "seed": seed, "status": status}
                 | {"solved": done, "steps": steps + 10 * seed, "steps_to_solve": steps + 10 * seed if done else None}
                 | {"metric": generator.metric, "threshold": generator.facts(lag, generator.length(lag)).threshold, "stretch": 20}

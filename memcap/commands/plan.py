@@ -106,7 +106,7 @@ def _study(config: DictConfig) -> Study:
     CheckFirst().on_run_start(config)
     job = job_of(config)
     found, engine, folder = list(job.members), job.settings.engine, job.settings.folder
-    rows = store.read(folder) if folder.exists() else store.frame([])
+    rows = store.read_all(folder) if folder.exists() else store.frame([])
     solved = dict(rows.select("key", store.passed()).iter_rows())
     done = {member: solved[member.key] for member in found if member.key in solved}
     missing = [member for member in found if member not in done]
@@ -142,7 +142,7 @@ def _measured(study: Study, part: float) -> tuple[float, int] | None:
     if jax.default_backend() != "cpu":
         return None
     folders = [folder for folder in (study.folder, OUTPUTS) if folder.exists()]
-    rows = store.merged([store.read(folder) for folder in folders]).filter(
+    rows = store.merged([store.read_all(folder) for folder in folders]).filter(
         backend="cpu", device=jax.devices()[0].device_kind, batching="map"
     )
     rows = rows.filter(pl.col("run_seconds") > 0, pl.col("steps") > 0)

@@ -203,7 +203,7 @@ def run(
     rows = store.frame([])
     if folder is not None:
         store.prepare(folder)
-        rows = store.read(folder).filter(pl.col("key").is_in(list(by_key)))
+        rows = store.read_all(folder).filter(pl.col("key").is_in(list(by_key)))
     done = {by_key[key]: passed for key, passed in rows.select("key", store.passed()).iter_rows()}
     search = Bisect(members, done) if design == "bisect" else None
     missing = [m for m in members if m not in done] if search is None else search.first()
