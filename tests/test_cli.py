@@ -42,7 +42,7 @@ def strict(text):
 def test_help_teaches(tmp_path):
     top = memcap(tmp_path, "--help")
     assert top.status == 0
-    for command in ("train", "tasks", "collect", "frontier", "figure", "answer", "inspect", "export"):
+    for command in ("train", "tasks", "collect", "frontier", "figure", "answer", "inspect", "export", "verify"):
         assert f"\n    {command} " in top.out
         done = memcap(tmp_path, command, "--help")
         assert (done.status, done.err) == (0, "")
