@@ -55,7 +55,7 @@ def _flag_works(flag: str) -> bool:
     if works or b"Unknown flag" in tried.stderr:  # any other failure says nothing of the flag
         with contextlib.suppress(OSError):  # no cache folder: ask again next time
             verdict.parent.mkdir(parents=True, exist_ok=True)
-            written = verdict.with_suffix(f".{os.getpid()}")
+            written = verdict.with_name(f".{verdict.name}.{os.getpid()}")  # of this flag: others are tried beside it
             written.write_text("yes" if works else "no")
             written.replace(verdict)
     return works

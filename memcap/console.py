@@ -29,6 +29,13 @@ def add_verdict(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--budget", type=positive, metavar="STEPS", help=about)
 
 
+def add_strict(parser: argparse.ArgumentParser) -> None:
+    """Give a command the option `--strict`, for `rows_of` and `memcap.studies.store.read`."""
+    parser.add_argument(
+        "--strict", action="store_true", help="refuse bad files of rows, which are named and passed over otherwise"
+    )
+
+
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Give a command the option `--json`."""
     parser.add_argument("--json", action="store_true", help="print JSON instead of words")
@@ -53,13 +60,13 @@ def share(text: str) -> float:
     return value
 
 
-def rows_of(results: Path) -> pl.DataFrame:
+def rows_of(results: Path, strict: bool = False) -> pl.DataFrame:
     """The rows of a folder or file that a user named, at least one.
 
     Raises:
-        UserError: there is no such place, it cannot be read, or it holds no rows.
+        UserError: there is no such place, it cannot be read, or it holds no rows; a bad file of rows, if `strict`.
     """
-    rows = store.read(results)
+    rows = store.read(results, strict)
     if rows.is_empty():
         raise UserError(f"{results}: holds no rows; train a study first, as in: memcap train sweeps=first_study")
     return rows

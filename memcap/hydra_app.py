@@ -99,7 +99,7 @@ def _check_folder(folder: Path) -> None:
     if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
         raise UserError(f"out={folder}: cannot be written ({above.name} is no folder that can); set out to another folder")
     if above == folder:
-        store.read(folder)
+        store.read_all(folder)
 
 
 def checked(config: DictConfig, jobs: Iterable[DictConfig]) -> list[Job]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from absl import logging as absl_logging
 
 from memcap import cli
+from memcap.studies import notes
 
 # Hydra closes all handlers of logging, and absl's would close its stream, which is what pytest captures stderr with.
 absl_logging.get_absl_handler().python_handler.stream = sys.__stderr__
@@ -27,6 +28,7 @@ class Done:
 def memcap(folder, *arguments):
     """Run the command with `folder` as the working directory."""
     out, err, status = io.StringIO(), io.StringIO(), 0
+    notes.note.cache_clear()  # as in a process of its own
     with contextlib.chdir(folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
             cli.main(list(map(str, arguments)))

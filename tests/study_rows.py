@@ -31,7 +31,14 @@ def group(task="latch", lag=5, counts=None, *, steady=None, knobs=None, diverged
             lasts = done and seed < (steady or {}).get(units, solved)
             found.append(
                 dict.fromkeys(store.SCHEMA)
-                | {"key": f"{next(NUMBERS):016x}", "study": "made_up", "task": task, "lag": lag, "units": units}
+                | {
+                    "key": store.key_of(config := json.dumps(next(NUMBERS))),
+                    "config": config,
+                    "study": "made_up",
+                    "task": task,
+                    "lag": lag,
+                    "units": units,
+                }
                 | {"knobs": json.dumps(asdict(generator), sort_keys=True), "seed": seed, "status": status}
                 | {"solved": done, "steps": steps + 10 * seed, "steps_to_solve": steps + 10 * seed if done else None}
                 | {"steady": lasts, "steps_to_steady": steps + 10 * seed + 5 if lasts else None}

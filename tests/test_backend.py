@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import jax
@@ -81,6 +83,27 @@ def test_flags_and_cache_are_set_and_the_verdict_is_kept(tmp_path):
 def test_each_flag_is_tried_by_itself(tmp_path):
     assert prepared(tmp_path, UNKNOWN, KNOWN)["flags"] == KNOWN
     assert verdicts(tmp_path) == {verdict_of(KNOWN): "yes", verdict_of(UNKNOWN): "no"}
+
+
+def test_two_verdicts_that_are_written_at_once_are_both_kept(tmp_path, monkeypatch):
+    """Flags are tried side by side: the file that each verdict is written to first is its own."""
+    both, replace = threading.Barrier(2), Path.replace
+
+    def late(path, target):
+        both.wait(10)
+        return replace(path, target)
+
+    def tried(command, env, **options):
+        known = env["XLA_FLAGS"] == KNOWN
+        return subprocess.CompletedProcess(command, 0 if known else 1, b"", b"" if known else b"Unknown flag")
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(backend.subprocess, "run", tried)
+    monkeypatch.setattr(Path, "replace", late)
+    with ThreadPoolExecutor() as pool:
+        assert list(pool.map(backend._flag_works, [KNOWN, UNKNOWN])) == [True, False]
+    assert verdicts(tmp_path) == {verdict_of(KNOWN): "yes", verdict_of(UNKNOWN): "no"}
+    assert len(list((tmp_path / "memcap").iterdir())) == 2
 
 
 def test_a_failure_that_is_not_the_flags_is_not_kept(tmp_path):

@@ -52,7 +52,7 @@ def strict(text):
 def test_help_teaches(tmp_path):
     top = memcap(tmp_path, "--help")
     assert top.status == 0
-    for command in ("train", "tasks", "collect", "frontier", "figure", "answer", "inspect", "export"):
+    for command in ("train", "tasks", "collect", "frontier", "figure", "answer", "inspect", "export", "verify"):
         assert f"\n    {command} " in top.out
         done = memcap(tmp_path, command, "--help")
         assert (done.status, done.err) == (0, "")
@@ -127,14 +127,58 @@ def test_a_mistake_is_one_line_and_leaves_nothing(tmp_path, arguments, expected)
     assert files(tmp_path) == before
 
 
-def test_a_corrupt_shard_is_named(study):
+@pytest.mark.parametrize("command", ["frontier", "collect", "figure frontier", "answer --task latch --lag 5"])
+def test_a_bad_shard_is_named_and_passed_over(study, command):
+    sound = memcap(study, *command.split(), "--json") if command != "figure frontier" else memcap(study, *command.split())
+    bad = study / "outputs" / "made_up" / "rows" / "other.parquet"
+    bad.write_bytes(b"PAR1, and then nothing")
+    done = memcap(study, *command.split(), *["--json"] * (command != "figure frontier"))
+    assert (done.status, done.out, sound.err) == (0, sound.out, "")
+    assert done.err.count("\n") == 1
+    assert "other.parquet: not a readable table of rows; passed over, and training its study again makes up" in done.err
+    assert bad.read_bytes() == b"PAR1, and then nothing"
+
+
+@pytest.mark.parametrize("command", ["collect", "figure frontier"])
+def test_a_bad_shard_is_refused_where_that_is_asked_for(study, command):
     (study / "outputs" / "made_up" / "rows" / "other.parquet").write_bytes(b"PAR1, and then nothing")
     before = files(study)
-    for command in ("frontier", "collect", "figure frontier", "answer --task latch --lag 5"):
-        done = memcap(study, *command.split())
-        assert (done.status, done.err.count("\n")) == (2, 1)
-        assert "other.parquet: not a readable table of rows; delete it and train again what it held" in done.err
-        assert files(study) == before
+    done = memcap(study, *command.split(), "--strict")
+    assert (done.status, done.out, done.err.count("\n")) == (2, "", 1)
+    assert "other.parquet: not a readable table of rows; without --strict" in done.err
+    assert files(study) == before
+
+
+def test_a_file_that_is_nobodys_is_not_to_be_deleted(study):
+    (study / "hostname").write_text("a")
+    for command in ("collect", "frontier", "figure frontier", "answer --task latch --lag 5", "verify"):
+        done = memcap(study, *command.split(), "hostname")
+        assert done.status == (1 if command == "verify" else 2)
+        assert "hostname: " in done.err + done.out
+        assert "delete" not in done.err + done.out
+    assert (study / "hostname").read_text() == "a"
+
+
+def test_rows_of_a_task_that_is_not_there_are_left_out(study):
+    """One's own task, read where its module is not; and one whose module breaks, and a cell."""
+    (study / "broken_tasks.py").write_text("raise SystemExit('no')")
+    others = [("nowhere_tasks:Pulses", "lstm", "{}"), ("broken_tasks:Task", "lstm", "{}"), ("latch", "nowhere_cells:Leaky", "{}")]
+    others += [("latch", "lstm", '{"mood": 1}'), ("latch", "lstm", "no JSON")]
+    expected = memcap(study, "frontier", "--json").out
+    answer = memcap(study, "answer", "--task", "delay_line", "--lag", 3).out
+    groups = [group("latch", 9, {1: (1, 2)}, cell=cell) for _, cell, _ in others]
+    rows = [row | {"task": o[0], "knobs": o[2]} for part, o in zip(groups, others, strict=True) for row in part]
+    write(study / "outputs" / "others", rows)
+    done = memcap(study, "frontier", "--json")
+    assert (done.status, done.out) == (0, expected)
+    said = sorted(line.removeprefix("memcap: 2 rows of task ").partition(":")[2] for line in done.err.splitlines())
+    assert len(said) == len(others)
+    for part in ("no module nowhere_tasks", "left out: no", "no module nowhere_cells", "task.mood: no such field"):
+        assert any(part in line for line in said), part
+    assert memcap(study, "answer", "--task", "delay_line", "--lag", 3).out == answer
+    assert memcap(study, "figure", "frontier").status == 0
+    collected = memcap(study, "collect", "outputs/others", "--json")
+    assert strict(collected.out)["rows"] == 2 * len(others)  # they are as good as ever
 
 
 @pytest.mark.parametrize("command", ["figure frontier -o", "collect", "export 00 --layout flax -o"])

@@ -2,19 +2,20 @@
 
 from argparse import ArgumentParser, Namespace
 
-from memcap.console import add_json, add_results, print_json
+from memcap.console import add_json, add_results, add_strict, print_json
 from memcap.studies import store
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Which study, and how the outcome is printed."""
     add_results(parser)
+    add_strict(parser)
     add_json(parser)
 
 
 def run(arguments: Namespace) -> None:
     """Fold, and say where the rows are."""
-    path, rows = store.collect(arguments.results)
+    path, rows = store.collect(arguments.results, arguments.strict)
     if arguments.json:
         print_json({"file": str(path), "rows": rows.height})
     else:

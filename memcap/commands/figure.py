@@ -4,13 +4,14 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from memcap import figures
-from memcap.console import add_results, rows_of
+from memcap.console import add_results, add_strict, rows_of
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Which figure, of which study, and where it goes."""
     parser.add_argument("name", help="which figure: one of those below, or MODULE:NAME of your own")
     add_results(parser)
+    add_strict(parser)
     parser.add_argument("-o", "--output", type=Path, help="folder to write to (default: RESULTS/figures)")
     parser.epilog = "figures:\n" + "\n".join(f"  {name:<21} {text}" for name, text in figures.summaries().items())
 
@@ -18,6 +19,6 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> None:
     """Draw, and print the path of the picture."""
     figure = figures.find(arguments.name)
-    drawn = figure.draw(rows_of(arguments.results))
+    drawn = figure.draw(rows_of(arguments.results, arguments.strict))
     beside = arguments.results if arguments.results.is_dir() else arguments.results.parent
     print(figures.save(drawn, arguments.output or beside / "figures", arguments.name.rpartition(":")[2]))

@@ -138,7 +138,7 @@ def _measured(studies: Sequence[Study]) -> tuple[float, int] | None:
     if jax.default_backend() != "cpu":
         return None
     folders = [folder for folder in {OUTPUTS, *(study.folder for study in studies)} if folder.exists()]
-    rows = store.merged([store.read(folder) for folder in folders]).filter(
+    rows = store.merged([store.read_all(folder) for folder in folders]).filter(
         backend="cpu", device=jax.devices()[0].device_kind, batching="map"
     )
     rows = rows.filter(pl.col("run_seconds") > 0, pl.col("steps") > 0)

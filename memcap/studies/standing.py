@@ -42,7 +42,7 @@ def standing(members: Sequence[Member], folder: Path | None, design: str) -> Sta
         UserError: a file of the folder that is no table of rows; members that cannot be searched.
     """
     by_key = {member.key: member for member in members}
-    held = store.read(folder) if folder is not None and folder.exists() else store.frame([])
+    held = store.read_all(folder) if folder is not None and folder.exists() else store.frame([])
     rows = held.filter(pl.col("key").is_in(list(by_key)))
     passed = {by_key[key]: verdict for key, verdict in rows.select("key", store.passed()).iter_rows()}
     missing = [member for member in by_key.values() if member not in passed]

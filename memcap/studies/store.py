@@ -4,22 +4,32 @@
     DIR/weights/POPULATION.npz      its members' weights, under KEY/path/of/array
     DIR/rows.parquet                all shards folded into one, by `memcap collect`
 
-A member's key is the hash of its whole config and seed, so a rerun replaces its row and never adds one.
+A member's key is the hash of its whole config and seed, so a rerun replaces its row and never adds one. Each file carries a
+digest of its bytes (memcap/studies/files.py), and each row's key is compared with its config. A file that fails is named, left
+where it is and passed over: what only it held is missing, so a rerun trains it into new files.
 """
 
+import hashlib
 import json
-import os
 import tempfile
-import zipfile
 from collections.abc import Sequence
 from functools import lru_cache
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from memcap.knobs import UserError
+from memcap.studies import files
+from memcap.studies.files import BadFileError
+from memcap.studies.known import known
+from memcap.studies.notes import note
+from memcap.studies.weights import flat as flat
+from memcap.studies.weights import nested as nested
+from memcap.studies.weights import weights_of as weights_of
+from memcap.studies.weights import write_arrays as write_arrays
+from memcap.studies.weights import write_weights
 
 SCHEMA: dict[str, Any] = {
     "key": pl.String,  # hash of `config`
@@ -104,63 +114,27 @@ def prepare(folder: Path) -> None:
     """Make the folder and see that it can be written, before anything trains."""
     try:
         for part in ("rows", "weights"):
-            (folder / part).mkdir(parents=True, exist_ok=True)
+            files.make_folder(folder / part)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
         raise UserError(f"out={folder}: cannot be written ({error.strerror or error}); set out to another folder") from error
 
 
-def _atomically(path: Path, write: Any) -> None:
-    """Let `write(file)` fill a temporary file, bring it to disk, and put it in place in one step."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
 def write_population(folder: Path, name: str, rows: Sequence[dict[str, Any]], weights: dict[str, dict[str, Any]]) -> None:
     """Write a population's weights, then its rows: a row that exists has its weights."""
-    arrays = {f"{key}/{path}": array for key, tree in weights.items() for path, array in flat(tree).items()}
-    _atomically(folder / "weights" / f"{name}.npz", lambda file: np.savez(file, allow_pickle=False, **arrays))
+    write_weights(folder / "weights" / f"{name}.npz", weights)
     write_rows(folder / "rows" / f"{name}.parquet", frame(rows))
 
 
 def write_rows(path: Path, rows: pl.DataFrame) -> None:
-    """Write one Parquet file, whole or not at all."""
-    _atomically(path, rows.write_parquet)
+    """Write one Parquet file, whole or not at all, with a digest."""
+    files.write(path, lambda file: rows.write_parquet(file, metadata={"memcap": files.UNSEALED.decode()}))
 
 
 def frame(rows: Sequence[dict[str, Any]]) -> pl.DataFrame:
     """Rows as a table with all columns and their types."""
     return pl.DataFrame(list(rows), schema=SCHEMA)
-
-
-def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, np.ndarray]:
-    """A nested dict as {"outer/inner": array}."""
-    found: dict[str, np.ndarray] = {}
-    for name, value in tree.items():
-        found |= flat(value, f"{prefix}{name}/") if isinstance(value, dict) else {f"{prefix}{name}": np.asarray(value)}
-    return found
-
-
-def nested(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
-    """The inverse of `flat`."""
-    tree: dict[str, Any] = {}
-    for path, array in arrays.items():
-        *outer, last = path.split("/")
-        node = tree
-        for name in outer:
-            node = node.setdefault(name, {})
-        node[last] = array
-    return tree
 
 
 def shards(folder: Path) -> list[Path]:
@@ -170,22 +144,52 @@ def shards(folder: Path) -> list[Path]:
     return sorted(folder.rglob("rows.parquet")) + sorted(folder.rglob("rows/*.parquet"))
 
 
-def read(folder: Path) -> pl.DataFrame:
-    """All rows at or below a folder (or of one Parquet file), one a key: the one that finished last.
+def read(folder: Path, strict: bool = False) -> pl.DataFrame:
+    """All rows at or below a folder (or of one Parquet file) that can be told about, one a key: the one that finished last.
+
+    Rows whose task or cell cannot be imported are left out, with a line on stderr. For `strict` and errors see `read_all`.
+    """
+    return known(read_all(folder, strict))
+
+
+def read_all(folder: Path, strict: bool = False) -> pl.DataFrame:
+    """All rows, also those of tasks and cells that cannot be imported.
+
+    Args:
+        folder: of a study or of several, or one Parquet file.
+        strict: refuse a bad file. Otherwise it is named on stderr, and the others are read.
 
     Raises:
-        UserError: a file that is no table of rows; the folder doesn't exist.
+        UserError: a bad file, if `strict` or if it is the one that was asked for; the folder doesn't exist.
+    """
+    tables, bad = survey(folder)
+    for path, why in bad.items():
+        if path == folder:
+            raise UserError(f"{path}: {why}; give the folder of a study, or its rows.parquet")
+        if strict:
+            raise UserError(f"{path}: {why}; without --strict the other files are read")
+        note(f"{path}: {why}; passed over, and training its study again makes up for what only it held")
+    return merged(tables)
+
+
+def survey(folder: Path) -> tuple[list[pl.DataFrame], dict[Path, str]]:
+    """The tables of all files that are sound, and for each other file what is wrong with it.
+
+    Raises:
+        UserError: the folder doesn't exist.
     """
     if not folder.exists():
         raise UserError(f"{folder}: no such folder or file; train a study first, as in: memcap train sweeps=first_study")
-    tables = []
+    tables, bad = [], {}
     for path in shards(folder):
         try:
             status = path.stat()
             tables.append(_shard(path, status.st_ino, status.st_mtime_ns, status.st_size))
-        except (pl.exceptions.PolarsError, OSError) as error:
-            raise UserError(f"{path}: not a readable table of rows; delete it and train again what it held") from error
-    return merged(tables)
+        except BadFileError as error:
+            bad[path] = str(error)
+        except OSError as error:
+            bad[path] = f"cannot be read ({error.strerror or error})"
+    return tables, bad
 
 
 def merged(tables: Sequence[pl.DataFrame]) -> pl.DataFrame:
@@ -194,16 +198,37 @@ def merged(tables: Sequence[pl.DataFrame]) -> pl.DataFrame:
     return rows.unique("key", keep="last", maintain_order=True).sort("study", "task", "lag", "units", "recipe", "seed")
 
 
-@lru_cache(maxsize=128)
+@lru_cache(maxsize=1024)
 def _shard(path: Path, *state: int) -> pl.DataFrame:
-    """The rows of one file; `state` changes when the file does, so that a job reads each file once."""
+    """The rows of one file, checked; `state` changes when the file does, so that a job reads each file once."""
     del state
-    table = pl.read_parquet(path, glob=False, hive_partitioning=False)
-    missing = [column for column in FIRST if column not in table.columns]
-    if missing:
-        raise UserError(f"{path}: no column {missing[0]}; not a table of rows")
-    known = {name: pl.col(name) if name in table.columns else _made_up(name) for name in SCHEMA}
-    return table.select(known[name].cast(dtype).alias(name) for name, dtype in SCHEMA.items())
+    content = BytesIO(path.read_bytes())
+    files.check(content)
+    table = _table(content)
+    for key, config in table.select("key", "config").iter_rows():
+        if config is None or key != key_of(config):
+            raise BadFileError(f"damaged: the row {key} has the config of another")
+    return table
+
+
+def _table(content: BytesIO) -> pl.DataFrame:
+    """The rows of a Parquet file, with all columns of `SCHEMA`."""
+    try:
+        table = pl.read_parquet(content)
+        missing = [column for column in FIRST if column not in table.columns]
+        if missing:
+            raise BadFileError(f"no column {missing[0]}; not a table of rows")
+        columns = {name: pl.col(name) if name in table.columns else _made_up(name) for name in SCHEMA}
+        return table.select(columns[name].cast(dtype).alias(name) for name, dtype in SCHEMA.items())
+    except (Exception, pl.exceptions.PanicException) as error:  # a file without a digest may make the reader panic
+        if isinstance(error, BadFileError):
+            raise
+        raise BadFileError("not a readable table of rows") from error
+
+
+def key_of(config: str) -> str:
+    """The key of a row's config, as it stands there: see `memcap.config.Member.key`."""
+    return hashlib.sha256(config.encode()).hexdigest()[:16]
 
 
 def _made_up(name: str) -> pl.Expr:
@@ -219,12 +244,20 @@ def passed() -> pl.Expr:
     return pl.when(pl.col("evaluation_until") == "steady").then("steady").otherwise("solved").alias("passed")
 
 
-def collect(folder: Path) -> tuple[Path, pl.DataFrame]:
-    """Fold all shards of a study into DIR/rows.parquet. The shards stay; folding again gives the same rows."""
-    rows = read(folder)
+def collect(folder: Path, strict: bool = False) -> tuple[Path, pl.DataFrame]:
+    """Fold all shards of a study into DIR/rows.parquet. The shards stay; folding again gives the same rows.
+
+    Raises:
+        UserError: not a study's folder, or one without rows; a bad rows.parquet, which would be written over; as `read_all`.
+    """
+    path = folder / "rows.parquet"
+    if folder.is_file():
+        raise UserError(f"{folder}: cannot be written into; give the folder of a study")
+    if why := survey(folder)[1].get(path):
+        raise UserError(f"{path}: {why}; it would be written over: move it elsewhere, and collect again")
+    rows = read_all(folder, strict)
     if rows.is_empty():
         raise UserError(f"{folder}: holds no rows; train a study first, as in: memcap train sweeps=first_study")
-    path = folder / "rows.parquet"
     try:
         write_rows(path, rows)
     except OSError as error:
@@ -232,37 +265,13 @@ def collect(folder: Path) -> tuple[Path, pl.DataFrame]:
     return path, rows
 
 
-def weights_of(folder: Path, row: dict[str, Any]) -> dict[str, Any]:
-    """The nested weights of one row's member, from the study's folder."""
-    for path in folder.rglob(f"weights/{row['population']}.npz"):
-        prefix = f"{row['key']}/"
-        try:
-            with np.load(path, allow_pickle=False) as stored:
-                arrays = {n.removeprefix(prefix): stored[n] for n in stored.files if n.startswith(prefix)}
-        except (OSError, ValueError, zipfile.BadZipFile) as error:
-            raise UserError(f"{path}: not a readable npz file; delete it and its rows, and train again what it held") from error
-        if arrays:
-            return nested(arrays)
-    raise UserError(f"{folder}: holds no weights of member {row['key']} (weights/{row['population']}.npz)")
-
-
 def one(folder: Path, key: str) -> dict[str, Any]:
     """The row of the one member whose key begins with `key`."""
-    rows = read(folder)
+    rows = read_all(folder)
     found = rows.filter(pl.col("key").str.starts_with(key))
     if found.height != 1 or not key:
         raise UserError(f"{key}: {found.height} members in {folder} have such a key; `memcap train` and the rows show keys")
     return found.row(0, named=True)
-
-
-def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Write an npz file, whole or not at all."""
-    if path.suffix != ".npz":
-        raise UserError(f"{path}: must end in .npz")
-    try:
-        _atomically(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror}); choose another file with -o") from error
 
 
 def config_of(row: dict[str, Any]) -> dict[str, Any]:

@@ -208,13 +208,6 @@ def test_a_folder_that_cannot_be_written_is_refused_before_anything_trains(tmp_p
     assert text.startswith(f"out={file / 'out'}: cannot be written")
 
 
-def test_a_corrupt_shard_is_refused_before_anything_trains(tmp_path, monkeypatch):
-    forbid_training(monkeypatch)
-    store.prepare(tmp_path)
-    (tmp_path / "rows" / "bad.parquet").write_bytes(b"PAR1")
-    assert "bad.parquet" in refusal(lambda: run(members(small_job()), ONE_LANE, tmp_path, "s", NoTracker()))
-
-
 # A design that searches
 
 BISECT = {"model.units": [1, 2, 3, 4], "task.lag": [1, 2], "seed": 2}

@@ -1,0 +1,34 @@
+"""Check a study's files: rows, digests, keys, and each member's weights. The exit status is 1 if anything is wrong."""
+
+import sys
+from argparse import ArgumentParser, Namespace
+from dataclasses import asdict
+
+from memcap.console import add_json, add_results, print_json
+from memcap.studies.verify import verify
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Which study, and what of it."""
+    add_results(parser)
+    parser.add_argument("--rows-only", action="store_true", help="leave weights aside, as of a published table, which has none")
+    add_json(parser)
+
+
+def run(arguments: Namespace) -> None:
+    """Print a line for each fault, and how much was sound."""
+    found = verify(arguments.results, not arguments.rows_only)
+    if arguments.json:
+        print_json(asdict(found))
+    else:
+        weights = "" if arguments.rows_only else f", {_counted(found.weight_files, 'file')} of weights"
+        old = f"; {found.without_digest} of these without a digest" if found.without_digest else ""
+        faults = f"; {_counted(len(found.wrong), 'fault')}" if found.wrong else ""
+        rows = f"{_counted(found.rows, 'row')} in {_counted(found.row_files, 'file')}"
+        print("\n".join([*found.wrong, f"Sound: {rows}{weights}{old}{faults}"]))
+    if found.wrong:
+        sys.exit(1)
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"

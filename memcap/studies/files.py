@@ -1,0 +1,122 @@
+"""Files that are written whole or not at all, reach the disk before anyone is told, and carry a digest of their own bytes.
+
+The digest stands inside the file, where its format has room for a text: 64 hexadecimal digits after `MARK`, the SHA-256 of all
+bytes of the file with zeros in these 64 places. So a file and its digest cannot part, and who knows the format still reads it.
+"""
+
+import errno
+import hashlib
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+MARK = b"memcap sha256 "
+NO_DIGITS = b"0" * 64
+UNSEALED = MARK + NO_DIGITS  # what a writer leaves in a file for `write` to fill
+TAIL = 1 << 16  # the mark stands in so many last bytes: in the footer of Parquet, in the comment of a zip archive
+CHUNK = 1 << 20
+
+
+class BadFileError(Exception):
+    """A file that is not what was written, or was never of its kind; says why, without the file's name."""
+
+
+def write(path: Path, fill: Callable[[IO[bytes]], Any], sealed: bool = True) -> None:
+    """Write a file: whole or not at all, and on disk when this returns, its name too.
+
+    Args:
+        path: of the file; an older one is replaced in one step.
+        fill: writes the content into the open file.
+        sealed: whether the content has `UNSEALED` near its end, where the digest goes.
+
+    Raises:
+        OSError: it cannot be written; the older file is still there.
+    """
+    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with unfinished.open("x+b") as file:
+            fill(file)
+            if sealed:
+                _seal(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, path)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
+    _sync(path.parent)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, and bring their names to disk."""
+    new = [each for each in (path, *path.parents) if not each.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    for each in new:
+        _sync(each.parent)
+
+
+def check(file: IO[bytes]) -> bool:
+    """Compare an open file with its digest.
+
+    Returns:
+        Whether it has one. Files of memcap 0.1 have none.
+
+    Raises:
+        BadFileError: it differs.
+    """
+    place = _place(file)
+    if place is None:
+        return False
+    file.seek(place)
+    if file.read(len(NO_DIGITS)) != _digits(file, place):
+        raise BadFileError("damaged: its bytes are not those that were written (sha256)")
+    file.seek(0)
+    return True
+
+
+def _seal(file: IO[bytes]) -> None:
+    file.flush()
+    place = _place(file)
+    assert place is not None, "nowhere to put the digest"
+    digits = _digits(file, place)
+    file.seek(place)
+    file.write(digits)
+
+
+def _place(file: IO[bytes]) -> int | None:
+    """Where the digits stand; None without a mark. Leaves the file at its start."""
+    start = max(0, file.seek(0, os.SEEK_END) - TAIL)
+    file.seek(start)
+    found = file.read().rfind(MARK)
+    file.seek(0)
+    return None if found < 0 else start + found + len(MARK)
+
+
+def _digits(file: IO[bytes], place: int) -> bytes:
+    """SHA-256 of the file with zeros in the place of its digits, in chunks: weights may be larger than memory."""
+    digest = hashlib.sha256()
+    file.seek(0)
+    left = place
+    while left:
+        chunk = file.read(min(left, CHUNK))
+        digest.update(chunk)
+        left -= len(chunk)
+    digest.update(NO_DIGITS)
+    file.seek(place + len(NO_DIGITS))
+    while chunk := file.read(CHUNK):
+        digest.update(chunk)
+    return digest.hexdigest().encode()
+
+
+def _sync(folder: Path) -> None:
+    """Bring the names of a folder's files to disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system that has no such thing
+            raise
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,125 @@
+"""`memcap verify`: what is whole is counted, what is not is named."""
+
+import json
+
+import numpy as np
+import pytest
+from command import files, memcap
+from study_rows import group, table
+
+from memcap.studies import store
+
+
+@pytest.fixture
+def study(tmp_path):
+    """A working directory with a study of two populations: three members of 5 numbers, and one of 7, two of them complex."""
+    rows = group("latch", 5, {1: (1, 3), 2: (1, 1)})
+    for row in rows:
+        row |= {"population": f"p{row['units']}", "parameters": 5 if row["units"] == 1 else 7}
+    folder = tmp_path / "outputs" / "made_up"
+    store.prepare(folder)
+    whole = {"cell": {"kernel": np.ones((2, 2), np.float32), "bias": np.zeros(1, np.float32)}}
+    parts = {1: whole, 2: whole | {"phase": np.ones(1, np.complex64)}}
+    for units, weights in parts.items():
+        of_width = [row for row in rows if row["units"] == units]
+        store.write_population(folder, f"p{units}", of_width, {row["key"]: weights for row in of_width})
+    return tmp_path
+
+
+def keys(study, units):
+    return sorted(store.read(study).filter(units=units)["key"])
+
+
+def test_a_whole_study_is_counted_in_one_line(study):
+    before = files(study)
+    done = memcap(study, "verify")
+    assert (done.status, done.out, done.err) == (0, "Sound: 4 rows in 2 files, 2 files of weights\n", "")
+    assert memcap(study, "verify", "outputs/made_up").out == done.out
+    assert files(study) == before
+    told = json.loads(memcap(study, "verify", "--json").out)
+    assert told == {"rows": 4, "row_files": 2, "weight_files": 2, "without_digest": 0, "wrong": []}
+
+
+def test_files_of_before_digests_are_counted(study):
+    table(group()).with_columns(population=None).write_parquet(study / "rows.parquet")
+    done = memcap(study, "verify", "rows.parquet", "--rows-only")
+    assert (done.status, done.out) == (0, "Sound: 12 rows in 1 file; 1 of these without a digest\n")
+
+
+def turned(path):
+    """One bit of the file turned over; a new file, as for the caches."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.unlink()
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("harm", "says", "sound"),
+    [
+        ("rows/p1 bit", ["rows/p1.parquet: damaged: its bytes"], "1 row in 1 file, 2 files of weights; 1 fault"),
+        (
+            "weights/p1 bit",
+            ["weights/p1.npz: damaged", "weights/p1.npz: no sound weights of K1, K2, K3"],
+            "1 file of weights; 2 faults",
+        ),
+        ("weights/p2 gone", ["weights/p2.npz: no sound weights of K4"], "4 rows in 2 files, 1 file of weights; 1 fault"),
+        ("weights/p2 empty", ["weights/p2.npz: not a readable npz", "weights/p2.npz: no sound weights of K4"], "2 faults"),
+        ("weights/p2 less", ["weights/p2.npz: 5 numbers of member K4, whose row says 7"], "2 files of weights; 1 fault"),
+        ("weights/p2 other", ["weights/p2.npz: no sound weights of K4"], "2 files of weights; 1 fault"),
+    ],
+)
+def test_what_is_wrong_is_named(study, harm, says, sound):
+    name, _, what = harm.partition(" ")
+    folder, members = study / "outputs" / "made_up", [*keys(study, 1), *keys(study, 2)]
+    (path,) = folder.glob(f"{name}.*")
+    five = {"x": np.zeros(5, np.float32)}
+    match what:
+        case "bit":
+            turned(path)
+        case "gone":
+            path.unlink()
+        case "empty":
+            path.write_bytes(b"")
+        case "less":
+            store.write_weights(path, {members[3]: five})
+        case "other":
+            store.write_weights(path, {"another": five})
+    before = files(study)
+    done = memcap(study, "verify")
+    assert (done.status, done.err) == (1, "")
+    *lines, last = done.out.splitlines()
+    for line, part in zip(lines, says, strict=True):
+        for k, key in enumerate(members):
+            line = line.replace(key, f"K{k + 1}")
+        assert part in line
+    assert last.startswith("Sound: ")
+    assert last.endswith(sound)
+    assert json.loads(memcap(study, "verify", "--json").out)["wrong"] == lines
+    rows_only = memcap(study, "verify", "--rows-only")
+    assert rows_only.status == (1 if name == "rows/p1" else 0)
+    assert files(study) == before
+
+
+def test_a_folder_without_rows_is_refused(tmp_path):
+    (tmp_path / "empty").mkdir()
+    for words, says in ((["empty"], "empty: holds no rows"), ([], "outputs: no such folder or file")):
+        done = memcap(tmp_path, "verify", *words)
+        assert (done.status, done.out, done.err.count("\n")) == (2, "", 1)
+        assert says in done.err
+
+
+def test_a_study_that_was_trained_is_sound(tmp_path):
+    words = [
+        "task=latch",
+        "task.lag=3",
+        "recipe.budget=10",
+        "evaluation.sequences=16",
+        "evaluation.stretch=1",
+        "engine.workers=1",
+    ]
+    assert memcap(tmp_path, "train", *words, "axes={model.units: [1, 2], seed: 2}").status == 0
+    done = memcap(tmp_path, "verify")
+    assert done.out == "Sound: 4 rows in 2 files, 2 files of weights\n"
+    assert memcap(tmp_path, "collect").status == 0
+    assert memcap(tmp_path, "verify").out == "Sound: 4 rows in 3 files, 2 files of weights\n"
