@@ -1,6 +1,7 @@
 """Thresholds against truths that we simulate, asymptotic theory, and counts that an earlier analysis had fitted.
 
-Measured coverage of the 95 % intervals, 1,000 studies a cell (s.e. .007), as `pytest -s -k coverage` here prints it.
+Coverage of the 95 % intervals, as `pytest -s -k coverage` here prints it, 1,000 studies a cell (s.e. .007); figures of the
+prior with slopes to 60, before they went to 500; not measured again in full since.
 Truths: mu log-uniform from 1.5 x the smallest to 0.75 x the largest width; `factor` = units at 90 % / units at 10 %.
 
 | widths | factor | lapse | u50: 4, 8, 16 seeds | u90: 4, 8, 16 seeds |
