@@ -73,7 +73,7 @@ def over_time(
     """
     if static:
 
-        def masked(state: Any, row: tuple[jax.Array, Any]) -> tuple[Any, Any]:
+        def masked(state: Any, row: tuple[jax.Array, jax.Array, Any]) -> tuple[Any, Any]:
             t, on, x = row
             new, y = body(state, t, on, x)
             return where(on, new, state), y
