@@ -28,7 +28,8 @@ def test_lengths_and_recipes():
     assert task.stretched(50, 20) == (50, 1000)
     facts = task.facts(50, 200)
     assert (facts.held, facts.bits) == (51, 50)
-    assert (recommended(task, 16), recommended(task, 17)) == ("forget_bias", "open_gate")
+    assert [recommended(task, lag) for lag in (1, 50)] == ["curriculum", "curriculum"]
+    assert recommended(DelayLine(reals=True), 8) == "forget_bias"
 
 
 def test_symbols_are_uniform():
