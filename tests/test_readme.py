@@ -10,7 +10,7 @@ import pytest
 
 from memcap import cli
 from memcap.config import Evaluation
-from memcap.training.verdict import criterion, rule
+from memcap.training.verdict import criterion, rule, steady_rule
 
 ROOT = Path(__file__).parent.parent
 SHORT = ["recipe.budget=2", "evaluation.sequences=16", "evaluation.stretch=1"]
@@ -51,8 +51,10 @@ def test_command(command, folder, monkeypatch, capfd):
     assert capfd.readouterr().out.strip()
 
 
-def test_the_rule_by_which_members_are_judged_stands_there_as_the_code_has_it():
-    assert rule(criterion("accuracy", 0.99), Evaluation()) in " ".join((ROOT / "README.md").read_text().split())
+def test_the_rules_by_which_members_are_judged_stand_there_as_the_code_has_them():
+    text, usual = " ".join((ROOT / "README.md").read_text().split()), Evaluation()
+    assert rule(criterion("accuracy", 0.99), usual) in text
+    assert steady_rule(usual.stretch, usual.every) in text
 
 
 def test_every_command_is_one_of_these():
