@@ -68,7 +68,7 @@ from pathlib import Path
 from memcap import backend
 backend.prepare()
 from memcap.config import Engine
-from memcap.studies import job, store
+from memcap.studies import job
 from memcap.studies.axes import members
 from memcap.tracking import NoTracker
 
@@ -82,7 +82,7 @@ def replace(*names):
         os.kill(os.getpid(), signal.SIGKILL)
     put(*names)
 
-store.os.replace = replace
+os.replace = replace
 job.run(members(values), Engine("map", 1, 1), folder, "small", NoTracker())
 """
 
