@@ -22,7 +22,7 @@ def known(rows: pl.DataFrame) -> pl.DataFrame:
     lacks = [_lacks(*kind) for kind in kinds.select(WHAT).iter_rows()]
     for (task, _, cell, count), why in zip(kinds.iter_rows(), lacks, strict=True):
         if why is not None:
-            note(f"{count} rows of task {task}, cell {cell}, are left out: {why}")
+            note(f"{task}, cell {cell}: {count} row{'s' * (count != 1)} left out: {why}")
     unknown = kinds.filter(pl.Series([why is not None for why in lacks], dtype=pl.Boolean))
     return rows if unknown.is_empty() else rows.join(unknown, WHAT, "anti", nulls_equal=True, maintain_order="left")
 

@@ -39,7 +39,7 @@ def standing(members: Sequence[Member], folder: Path | None, design: str) -> Sta
         design: "grid" or "bisect", see `memcap.studies.search`.
 
     Raises:
-        UserError: a file of the folder that is no table of rows; members that cannot be searched.
+        UserError: members that cannot be searched.
     """
     by_key = {member.key: member for member in members}
     held = store.read_all(folder) if folder is not None and folder.exists() else store.frame([])
