@@ -22,7 +22,13 @@ def atlas() -> Path:
 
 
 def asked(
-    task: Task, lag: int, share: float = 0.9, at: At = "steady", budget: int | None = None, folder: Path | None = None
+    task: Task,
+    lag: int,
+    share: float = 0.9,
+    at: At = "steady",
+    budget: int | None = None,
+    folder: Path | None = None,
+    strict: bool = False,
 ) -> Answer:
     """The answer from the rows that say most.
 
@@ -32,6 +38,7 @@ def asked(
         folder: only the rows there count. None: those in `outputs` or, where they measure no threshold of this task at this lag,
             the atlas. Where neither measures it, the one that tried the lag counts, then the one with the most lags to predict
             from; of equals the user's own. A place that does not exist holds no rows.
+        strict: refuse bad files of rows, as in `memcap.studies.store.read`.
 
     Raises:
         UserError: no such lag, or rows that cannot be read.
@@ -40,7 +47,7 @@ def asked(
     best: Answer | None = None
     for source, place in places:
         if place.exists():
-            found = from_rows(store.read(place), task, lag, share, at, budget, source)
+            found = from_rows(store.read(place, strict), task, lag, share, at, budget, source)
             if best is None or _says(found) > _says(best):
                 best = found
             if best.settled:

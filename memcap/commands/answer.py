@@ -11,7 +11,7 @@ from rich.console import Console
 from memcap.capacity.answer import as_dict, sentences
 from memcap.capacity.sources import asked
 from memcap.config import task_of
-from memcap.console import add_json, add_results, add_verdict, positive, print_json, share
+from memcap.console import add_json, add_results, add_strict, add_verdict, positive, print_json, share
 from memcap.knobs import UserError
 from memcap.questions import ask
 from memcap.tasks import Task
@@ -25,6 +25,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     about = "share of the seeds that train at all and should pass (default .9)"
     parser.add_argument("--confidence", type=share, default=0.9, help=about)
     add_verdict(parser)
+    add_strict(parser)
     add_results(parser, "outputs, and the published atlas where it does not measure the lag")
     add_json(parser)
 
@@ -32,7 +33,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> None:
     """Print the answer; without any rows it says so, and how to measure."""
     task, lag = _question(arguments)
-    found = asked(task, lag, arguments.confidence, arguments.at, arguments.budget, arguments.results)
+    found = asked(task, lag, arguments.confidence, arguments.at, arguments.budget, arguments.results, arguments.strict)
     if arguments.json:
         print_json(as_dict(found))
     else:

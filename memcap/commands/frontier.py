@@ -5,19 +5,20 @@ from argparse import ArgumentParser, Namespace
 from memcap import report
 from memcap.capacity.frontier import frontier
 from memcap.capacity.points import columns
-from memcap.console import add_json, add_results, add_verdict, console, print_json, rows_of
+from memcap.console import add_json, add_results, add_strict, add_verdict, console, print_json, rows_of
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Which study, which verdict, and how the frontier is printed."""
     add_results(parser)
     add_verdict(parser)
+    add_strict(parser)
     add_json(parser)
 
 
 def run(arguments: Namespace) -> None:
     """Print one line a task and lag."""
-    points = frontier(rows_of(arguments.results), arguments.at, arguments.budget)
+    points = frontier(rows_of(arguments.results, arguments.strict), arguments.at, arguments.budget)
     if arguments.json:
         print_json([columns(p) for p in points])
     else:
