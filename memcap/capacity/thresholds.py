@@ -7,10 +7,12 @@ Model of one task and lag, for a seed of u units:
 `lapse` is the share of seeds that no width saves: a failure of training, not of size. `slope` is in logits a doubling.
 
 Counts such as 0/4 at one width and 4/4 at the next are the normal case. Maximum likelihood has no answer there (the
-slope diverges), so thresholds are read from a posterior on a grid. Priors: the slope log-uniform on [1, 500], from a
-transition (10 % to 90 %) that takes 4.4 doublings to one that takes 0.6 % more units, 0.4 of a unit in 64; mu uniform over
-the tested widths and two doublings at either end; the lapse on [0, 0.6], four parts of Beta(1, 15), with mean 0.06, and
-one part uniform. Between two widths the data do not say where a steeper transition lies; the prior of mu does.
+slope diverges), so thresholds are read from a posterior on a grid. Priors: the slope on [1, 500], from a transition (10 % to
+90 %) that takes 4.4 doublings to one that takes 0.6 % more units, 0.4 of a unit in 64. Up to 25, a factor of 1.13 in units,
+it is log-uniform; beyond, it is the width of the transition that is uniform, so that steps are possible and yet curves that no
+design could tell from a step weigh little. mu uniform over the tested widths and two doublings at either end; the lapse on
+[0, 0.6], four parts of Beta(1, 15), with mean 0.06, and one part uniform.
+Between two widths the data do not say where a steeper transition lies; the prior of mu does.
 
 Of which share? u50 and u90 are the widths at which 50 % and 90 % of the seeds that can train at all solve
 (`of="trainable"`), so that a failure of training does not read as a lack of width; the lapse stands beside them. "Nine
@@ -21,16 +23,16 @@ one success in the counts, gives a censored threshold. An end of an interval may
 there by the shape of the curve, but by one doubling at most; further out only the prior speaks and the end is opened,
 to 1 (no smaller net exists) or to infinity.
 
-An estimate is the median of the posterior, but never at or below a width that the counts rule out for u50: one at which
-no seed solved, nor at any narrower; or the narrowest, if fewer than half solved there and a lapse is not the better
-explanation (`DOUBT`). There it is the median over the curves whose u50 lies above that width. Ends of intervals are those
-of the whole posterior: 0 of 4 seeds at 46 units and 3 of 4 at 47 and 48 give 46 < u50 <= 47, with an interval that is open
-below, since by chance and a lapse 4 seeds may all fail at a width that is enough. 8 seeds close it.
+An estimate is the median of the posterior, but not against what counts say plainly of u50. It never lies at or below a width at
+which no seed solved, nor at any narrower; nor at or below the narrowest, if fewer than half solved there and a lapse is not
+the better explanation; nor above the widest, if more than half solved there (unless the posterior all but excludes that:
+`DOUBT`). There it is the median over the curves whose u50 is where these allow. Ends of intervals are those of the whole
+posterior: 0 of 4 seeds at 46 units and 3 of 4 at 47 and 48 give 46 < u50 <= 48, with an interval that is open below, since by
+chance and a lapse, or a shallow transition, 4 seeds may all fail at a width that is enough. 16 seeds close it.
 
-Coverage of the 95 % intervals, by simulation (`pytest -s -k coverage tests/capacity/test_thresholds.py` prints it): for
-transitions within a factor 1.2 to 1.6 and a lapse to 0.1, u50 0.94 to 0.96 and u90 0.93 with 4, 8 or 16 seeds at every
-width to 16 (8 seeds: 0.925), where u90 errs downward, to too few units: the price of allowing steep transitions. At 1 2 3 4
-6 8 12 16 24 with 4 seeds 0.96 and 0.97. A lapse above 0.6 is beyond its prior, and intervals are then not to be trusted.
+Coverage of the 95 % intervals, by simulation (tests/capacity/test_thresholds.py has the table): for transitions within a factor
+1.2 to 1.6, a lapse to 0.1 and 4, 8 or 16 seeds at every width to 16, u50 0.94 to 0.96 and u90 0.96 to 0.975; within a factor
+1.02 to 1.1, 0.96 and 0.97. A lapse above 0.6 is beyond its prior, and intervals are then not to be trusted.
 Seeds are taken as independent: if what they share makes counts vary more than binomially, intervals are too narrow.
 """
 
@@ -47,10 +49,11 @@ Share = Literal["trainable", "all"]
 
 MARGIN = 2.0  # doublings by which mu may leave the tested widths
 STEP = 1 / 32  # doublings between values of mu, on average from a width to half-way to the next
+OUTER = 1 / 8  # the same beyond the tested widths
 NEAR, WIDEN = 0.15, 0.4  # logits between values of mu beside a width, and by how much of the distance to it they grow
-SLOPES = np.geomspace(1, 500, 31)
+SLOPES, STEEP = np.geomspace(1, 500, 31), 25.0  # the prior is flat in log slope to STEEP, and in 1 / slope, the width, beyond it
 GOLDEN = (5**0.5 - 1) / 2  # whose multiples, modulo 1, are spread evenly
-DOUBT = 0.025  # how likely a u50 above the smallest width must be to be reported where fewer than half, but some, solved there
+DOUBT = 0.025  # how likely u50 must be on the side of an outermost width on which the share of its seeds puts it, to be put there
 LAPSE_MOST, LAPSES = 0.6, 11
 LAPSE_RUNS, LAPSE_ODD = 14, 0.2  # Beta(1, 15) weighs as much as 14 solved runs; share of the uniform part
 
@@ -131,9 +134,10 @@ def _grid(widths: tuple[int, ...]) -> tuple[Floats, Floats, Floats, Floats, Floa
     # that quantiles are finer than a step.
     centre, side = np.repeat(x, 2), np.tile([-1.0, 1.0], x.size)
     reach = np.concatenate([[MARGIN], np.repeat(np.diff(x) / 2, 2), [MARGIN]])
+    coarsest = np.concatenate([[OUTER], np.full(reach.size - 2, STEP), [OUTER]])
     scale = NEAR / (WIDEN * SLOPES)[:, None]
     warped = np.log1p(reach / scale)
-    sizes = np.ceil(np.maximum(warped / WIDEN, reach / STEP)).astype(int)
+    sizes = np.ceil(np.maximum(warped / WIDEN, reach / coarsest)).astype(int)
     which = np.repeat(np.arange(sizes.size), sizes.ravel())
     at, half = np.divmod(which, reach.size)
     count = np.arange(which.size) - (np.cumsum(sizes) - sizes.ravel())[which]
@@ -144,7 +148,8 @@ def _grid(widths: tuple[int, ...]) -> tuple[Floats, Floats, Floats, Floats, Floa
     root = (np.arange(LAPSES) + 0.5) / LAPSES  # lapse = most * root ** 2: finest near 0
     lapse = LAPSE_MOST * root**2
     usual = (LAPSE_RUNS + 1) * (1 - lapse) ** LAPSE_RUNS
-    prior = np.log((1 - LAPSE_ODD) * usual + LAPSE_ODD / LAPSE_MOST) + np.log(root) + np.log(step)[:, None]
+    prior = np.log((1 - LAPSE_ODD) * usual + LAPSE_ODD / LAPSE_MOST) + np.log(root)
+    prior = prior + np.log(step / (1 + slope / STEEP))[:, None]
     z = slope * (x[:, None] - mu)
     failed = np.log(lapse + (1 - lapse) * expit(-z)[..., None])
     return mu, slope, lapse, prior, log_expit(z), failed.reshape(x.size, -1)
@@ -195,11 +200,16 @@ def posterior(units: ArrayLike, solved: ArrayLike, runs: ArrayLike) -> Posterior
 
 
 def _ruled_out(post: Posterior) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Whether the counts rule out the smallest width as u50, (...); the curves whose u50 is above all they rule out, (..., N)."""
+    """Whether the counts rule out the smallest width as u50, (...); the curves whose u50 they do not rule out, (..., N)."""
     unsolved = np.logical_and.accumulate(post.solved == 0, axis=-1).sum(axis=-1)
-    wider = post.mu > np.log2(post.widths)[np.maximum(unsolved, 1) - 1][..., None]
-    fewer = (2 * post.solved[..., 0] < post.runs[..., 0]) & (np.sum(post.weights.sum(axis=-1) * wider, axis=-1) > DOUBT)
-    return (unsolved > 0) | fewer, wider
+    marginal, log_widths = post.weights.sum(axis=-1), np.log2(post.widths)
+    wider = post.mu > log_widths[np.maximum(unsolved, 1) - 1][..., None]
+    fewer = (2 * post.solved[..., 0] < post.runs[..., 0]) & (np.sum(marginal * wider, axis=-1) > DOUBT)
+    smallest = (unsolved > 0) | fewer
+    kept = wider | ~smallest[..., None]
+    inside = kept & (post.mu <= log_widths[-1])
+    most = (2 * post.solved[..., -1] > post.runs[..., -1]) & (np.sum(marginal * inside, axis=-1) > DOUBT)
+    return smallest, np.where(most[..., None], inside, kept)
 
 
 def interval(
@@ -208,8 +218,8 @@ def interval(
     """`threshold` of many studies: units, low, high and side (-1 below, 0 measured, 1 above), each of shape (...)."""
     _within("p", p)
     _within("confidence", confidence)
-    ruled_out, wider = _ruled_out(post)
-    kept = np.where(ruled_out[..., None, None] & ~wider[..., None], 0.0, post.weights)
+    ruled_out, possible = _ruled_out(post)
+    kept = np.where(possible[..., None], post.weights, 0.0)
     if of == "trainable":
         log_units, weights, kept = post.mu + logit(p) / post.slope, post.weights.sum(axis=-1), kept.sum(axis=-1)
     elif of == "all":

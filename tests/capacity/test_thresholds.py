@@ -1,21 +1,17 @@
 """Thresholds against truths that we simulate, asymptotic theory, and counts that an earlier analysis had fitted.
 
-Coverage of the 95 % intervals, as `pytest -s -k coverage` here prints it, 1,000 studies a cell (s.e. .007); figures of the
-prior with slopes to 60, before they went to 500; not measured again in full since.
+Coverage of the 95 % intervals, 600 studies a cell (s.e. .009), 400 at 32 .. 64; measured with slopes from 0.7, not 1 as now.
+`pytest -s -k coverage` here prints these cells and more, STUDIES a cell, which have yet to be measured in full with this prior.
 Truths: mu log-uniform from 1.5 x the smallest to 0.75 x the largest width; `factor` = units at 90 % / units at 10 %.
 
 | widths | factor | lapse | u50: 4, 8, 16 seeds | u90: 4, 8, 16 seeds |
 | --- | --- | --- | --- | --- |
-| 1 .. 16 | 1.2-1.6 | 0-.1 | .952 .947 .958 | .969 .953 .948 |
-| 1 2 3 4 6 8 12 16 24 | 1.2-1.6 | 0-.1 | .959 .971 .963 | .988 .977 .960 |
-| 1 2 4 8 16 32: coarser than the transition | 1.2-1.6 | 0-.1 | .983 .987 .995 | .995 .983 .974 |
-| 1 .. 16, sharp to shallow | 1.05-3 | 0-.1 | - .952 - | - .954 - |
-| 1 .. 16, shallow | 2-4 | 0-.1 | - .949 - | - .948 - |
-| 1 .. 16, failures of training | 1.2-1.6 | .2-.3 | - .952 - | - .965 - |
-| 1 .. 16, more of them | 1.2-1.6 | .3-.5 | - .941 - | - .955 - |
-| chosen by bisection from 32, 600 studies | 1.2-1.6 | 0-.1 | - .950 - | - .965 - |
-| 1 .. 16, steeper than a step: errs upward | 1.02-1.1 | 0-.1 | - .928 - | - .899 - |
-| 1 .. 16, a lapse beyond its prior: errs upward | 1.2-1.6 | .6-.8 | - .403 - | - .397 - |
+| 1 .. 16 | 1.2-1.6 | 0-.1 | .957 .947 .943 | .975 .962 .957 |
+| 1 .. 16, steeper than a step | 1.02-1.1 | 0-.2 | - .963 - | - .967 - |
+| 32 .. 64 | 1.02-1.13 | 0-.1 | .943 - - | .958 - - |
+
+A prior log-uniform on [0.7, 60] has .873 for u90 in the second line and .858 in the third; one log-uniform on [0.7, 500] .985
+and .938, and .948 .945 .935 in the first. A lapse above 0.6 is beyond the prior: intervals are then not to be trusted.
 """
 
 import math
@@ -32,6 +28,7 @@ INTEGERS = tuple(range(1, 17))
 MIXED = (1, 2, 3, 4, 6, 8, 12, 16, 24)
 OCTAVES = (1, 2, 4, 8, 16, 32)
 INF = math.inf
+STUDIES = 500  # a cell of the table
 
 
 def intervals(units, solved, seeds, *shares):
@@ -50,7 +47,7 @@ def truths(rng, units, studies, factor, lapse):
     return mu, slope, rng.uniform(*lapse, studies)
 
 
-def covered(units, seeds, factor=(1.2, 1.6), lapse=(0.0, 0.1), studies=1000):
+def covered(units, seeds, factor=(1.2, 1.6), lapse=(0.0, 0.1), studies=STUDIES):
     """For u50 and u90: share of studies whose interval holds the truth, and share whose interval lies above it."""
     rng = np.random.default_rng(1)
     mu, slope, lapses = truths(rng, units, studies, factor, lapse)
@@ -86,7 +83,7 @@ def test_coverage_on_a_grid_coarser_than_the_transition_is_conservative(seeds):
         ((2.0, 4.0), (0.0, 0.1), 0.93, 0.98),  # shallow
         ((1.2, 1.6), (0.2, 0.3), 0.93, 0.98),  # failures of training, plateau at 0.7 to 0.8
         ((1.2, 1.6), (0.3, 0.5), 0.93, 0.98),  # plateau at 0.5 to 0.7
-        ((1.02, 1.1), (0.0, 0.1), 0.93, 0.98),  # steeper than a step of the widths
+        ((1.02, 1.1), (0.0, 0.1), 0.93, 0.99),  # steeper than a step of the widths: conservative
         ((1.2, 1.6), (0.6, 0.8), 0.30, 0.90),  # a lapse beyond its prior: not to be trusted
     ],
 )
@@ -165,23 +162,23 @@ def test_widths_of_intervals_are_those_of_asymptotic_theory(units, mu, slope, p)
 def test_widths_against_an_earlier_simulation(seeds, published):
     """Delay line of lag 8, six widths, no lapse. That fit had no lapse at all; ours must allow for one and pays for it.
 
-    Theory with the lapse known to be 0 gives 1.33, 1.23, 1.16; the log of ours may exceed the published by a third.
+    Theory with the lapse known to be 0 gives 1.33, 1.23, 1.16; the log of ours may exceed the published by a quarter.
     """
     units, truth = np.array([4, 5, 6, 7, 8, 10]), (np.log2(6.2), logit(0.9) / np.log2(7.0 / 6.2))
     known = asymptotic(units, seeds, *truth, 1e-6, 0.9, lapse_known=True)
     assert known == pytest.approx(published, abs=0.04)
-    assert 0.95 <= np.log(ratio(units, seeds, *truth, 0.0, 0.9)) / np.log(published) <= 1.33
+    assert 0.95 <= np.log(ratio(units, seeds, *truth, 0.0, 0.9)) / np.log(published) <= 1.25
 
 
 EARLIER = [  # units: solved/runs; u50 and u90 with their intervals, as an earlier analysis without a lapse had them
-    ("1:0/8 2:8/8 3:8/8 4:8/8", (1.4, 1.1, 1.9), (1.5, 1.1, 2.0)),  # u90 there: 1.6 [1.1, 2.1]; its slopes were shallower
+    ("1:0/8 2:8/8 3:8/8 4:8/8", (1.4, 1.1, 1.9), (1.6, 1.1, 2.1)),
     ("1:0/8 2:1/8 3:8/8 4:8/8 5:8/8 6:8/8", (2.2, 2.0, 2.6), (2.5, 2.1, 3.3)),
     ("2:0/8 3:0/8 4:6/8 5:8/8 6:8/8 7:8/8 8:8/8", (3.8, 3.4, 4.0), (4.2, 3.9, 4.9)),
     ("4:0/8 5:0/8 6:3/8 7:7/8 8:8/8 10:8/8 12:8/8 16:8/8", (6.2, 5.8, 6.7), (7.0, 6.5, 8.1)),
     ("8:0/4 10:2/4 12:4/4 14:4/4", (10.0, 8.5, 11.0), (11.0, 10.1, 16.6)),
-    ("1:0/8 2:3/8 3:6/8 4:8/8 5:8/8 6:8/8", (2.2, 1.8, 2.7), (3.3, 2.6, 4.7)),  # u50 there: 2.3
+    ("1:0/8 2:3/8 3:6/8 4:8/8 5:8/8 6:8/8", (2.3, 1.8, 2.7), (3.3, 2.6, 4.7)),
     ("3:0/8 4:0/8 5:3/8 6:4/8 8:7/8 10:8/8 12:8/8", (5.8, 5.1, 6.6), (7.9, 6.7, 10.4)),
-    ("1:0/8 2:0/8 3:6/8 4:8/8 6:8/8", (2.8, 2.1, 3.1), (3.0, 2.1, 4.0)),  # there: low 2.4; u90 3.2, low 2.9; 6/8 may be a lapse
+    ("1:0/8 2:0/8 3:6/8 4:8/8 6:8/8", (2.8, 2.4, 3.1), (3.2, 2.9, 4.0)),
     ("3:0/4 4:1/4 5:3/4 6:4/4 8:4/4", (4.4, 3.6, 5.2), (5.5, 4.6, 9.2)),
 ]
 
@@ -193,9 +190,9 @@ def parse(row):
 
 @pytest.mark.parametrize(("row", "u50", "u90"), EARLIER)
 def test_delay_lines_of_an_earlier_analysis(row, u50, u90):
-    """Estimates to 6 %, ends to 10 %; the low end of u90 to 22 %: a lapse lets a seed fail at any width."""
+    """Estimates to 6 %, high ends to 10 %; low ends to 12 % (u50) and 24 % (u90): with a lapse 6/8 may be enough."""
     found = fit(*parse(row))
-    for mine, (units, low, high), loose in ((found.u50, u50, 0.1), (found.u90, u90, 0.22)):
+    for mine, (units, low, high), loose in ((found.u50, u50, 0.12), (found.u90, u90, 0.24)):
         assert mine.censored == "no"
         assert mine.units == pytest.approx(units, rel=0.06)
         assert mine.low == pytest.approx(low, rel=loose)
@@ -227,7 +224,7 @@ def test_fit_of_the_example():
     found = fit([4, 5, 6, 7, 8], [0, 0, 3, 7, 8], [8] * 5)
     assert (found.u_exist, found.bracket, found.runs) == (6, (5, 8), 40)
     assert round(found.u50.units, 1) == 6.1
-    assert round(found.u90.units, 1) == 6.7
+    assert round(found.u90.units, 1) == 6.8
     assert 0 < found.lapse_low < found.lapse < found.lapse_high < 0.4
     assert 5 < found.slope < 30
 
@@ -263,7 +260,7 @@ def test_u50_measured_and_u90_not_reached():
 
 
 def test_u50_below_and_u90_measured():
-    found = fit([4, 6, 8, 10], [5, 7, 8, 8], [8] * 4)
+    found = fit([4, 6, 8, 10], [6, 7, 8, 8], [8] * 4)
     assert (found.u50.units, found.u50.low, found.u50.censored) == (4, 1, "below")
     assert found.u90.censored == "no"
     assert 4 < found.u90.units < 8
@@ -288,19 +285,19 @@ def test_a_single_width_leaves_both_ends_open():
     assert (mine.units, mine.low, mine.high) == (4, 1, INF)
 
 
-def test_u50_lies_above_a_width_at_which_no_seed_solved():
-    """Seeds are so few here that a lapse may explain the 0 of 4, so that the interval is open below, and no more is claimed."""
+def test_u50_lies_above_a_width_at_which_no_seed_solved_and_not_above_one_at_which_most_did():
+    """4 or 8 seeds, at widths this close, leave the interval open below: a lapse, or a shallow transition, may explain them."""
     few = fit([46, 47, 48], [0, 3, 3], [4] * 3)
     assert few.u50.censored == "no"
-    assert 46 < few.u50.units <= 47
+    assert 46 < few.u50.units <= 48
     assert few.u50.low == 1
     assert few.u90.censored == "above"
     more = fit([46, 47, 48], [0, 6, 6], [8] * 3)
     assert 46 < more.u50.units <= 47
-    assert more.u50.low > 1
-    assert more.u50.high < 48
+    assert more.u50.low == 1
     sure = fit([46, 47, 48], [0, 12, 12], [16] * 3)
-    assert 46 < sure.u50.low < sure.u50.units < sure.u50.high < 47
+    assert 46 < sure.u50.low < sure.u50.units < 47
+    assert sure.u50.high < 47.1
 
 
 def test_a_plateau_is_a_lapse_and_not_a_lack_of_width():
@@ -309,9 +306,9 @@ def test_a_plateau_is_a_lapse_and_not_a_lack_of_width():
 
 def test_a_sharp_transition_between_two_widths_leaves_u50_anywhere_between_them():
     found = fit([40, 44, 46, 47, 48, 50], [0, 0, 0, 16, 16, 16], [16] * 6).u50
-    assert 46 < found.low < 46.25
+    assert 46 < found.low < 46.2
     assert found.units == pytest.approx(46.5, abs=0.05)
-    assert 46.75 < found.high < 47
+    assert 46.79 < found.high < 47
 
 
 def test_nine_in_ten_of_all_seeds_need_more_than_nine_in_ten_of_the_trainable():
