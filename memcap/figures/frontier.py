@@ -29,6 +29,11 @@ MARKERS = "osD^vP<>"
 SHARE = ", {} % of seeds"
 
 
+def look(k: int) -> tuple[str, str]:
+    """Colour and marker of line `k`; both come again at other lines, so that 64 lines differ."""
+    return COLOURS[k % len(COLOURS)], MARKERS[(k + k // len(COLOURS)) % len(MARKERS)]
+
+
 def draw(rows: pl.DataFrame) -> Drawn:
     """The frontier of some rows.
 
@@ -51,7 +56,7 @@ def plot(points: Sequence[Point]) -> Figure:
     lines = {label: list(group) for label, group in groupby(points, key=lambda p: p.label)}
     for k, (label, line) in enumerate(lines.items()):
         shift = (k - (len(lines) - 1) / 2) * min(0.08, 0.3 / len(lines))
-        _line(axes, label, line, COLOURS[k % len(COLOURS)], MARKERS[k % len(MARKERS)], shift)
+        _line(axes, label, line, *look(k), shift)
     _scales(axes, points)
     axes.set_xlabel("lag (time steps)")
     axes.set_ylabel("units")

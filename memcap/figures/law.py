@@ -15,7 +15,7 @@ from memcap.capacity.frontier import frontier
 from memcap.capacity.law import Law, laws
 from memcap.capacity.points import Point
 from memcap.figures import Drawn
-from memcap.figures.frontier import COLOURS, MARKERS, rules, verdict, write_below
+from memcap.figures.frontier import look, rules, verdict, write_below
 from memcap.knobs import UserError
 from memcap.tasks.base import ASKED
 
@@ -66,7 +66,7 @@ def plot(points: Sequence[Point], found: Sequence[Law]) -> Figure:
     axes = drawn.add_subplot(xlabel="bits held", ylabel="units (90 % of seeds)")
     ordered = sorted(points, key=lambda p: p.label)
     for k, (label, group) in enumerate(groupby(ordered, key=lambda p: p.label)):
-        _task(axes, label, list(group), COLOURS[k % len(COLOURS)], MARKERS[k % len(MARKERS)])
+        _task(axes, label, list(group), *look(k))
     bits = np.geomspace(min(p.references.bits for p in points), max(p.references.bits for p in points), 100)
     for law, style in zip(found, ("-", "--", "-.", (0, (1, 1))) * len(found), strict=False):
         cost = f"{law.slope:.2f} [{law.low:.2f}, {law.high:.2f}] units a bit, {law.slope * law.numbers:.2f} carry numbers"

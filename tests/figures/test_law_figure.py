@@ -8,6 +8,7 @@ from study_rows import group, table
 
 from memcap.capacity.frontier import frontier
 from memcap.capacity.law import laws
+from memcap.figures.frontier import look
 from memcap.figures.law import draw
 from memcap.knobs import UserError
 
@@ -71,3 +72,7 @@ def test_the_numbers_drawn_are_the_frontiers(rows):
 def test_nothing_measured_is_one_line():
     with pytest.raises(UserError, match="nothing to draw"):
         draw(table(group("delay_line", 20, {10: (0, 8), 12: (0, 8)})))
+
+
+def test_no_two_of_many_lines_look_alike():
+    assert len({look(k) for k in range(64)}) == 64
