@@ -22,8 +22,8 @@ REFUSED = [  # arguments, and what the line must hold: what was wrong, and what 
     ("recipe=nope", "recipe=nope: no such choice; one of auto, chrono,"),
     (
         "sweeps=nope",
-        "sweeps=nope: no such choice; one of atlas, delay_line_budgets, delay_line_frontier, delay_line_recipes, first_study,"
-        " other_tasks (sweeps/)",
+        "sweeps=nope: no such choice; one of atlas, delay_line_budgets, delay_line_fresh_seeds, delay_line_frontier,"
+        " delay_line_recipes, first_study, other_tasks (sweeps/)",
     ),
     ("tracking=tensorboard", "tracking=tensorboard: no such choice; one of off, wandb"),
     ("recipe.name=nope", "recipe=nope: no such recipe; one of auto,"),

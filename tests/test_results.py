@@ -1,4 +1,4 @@
-"""The results that the README shows are in the project, and its figure and table can be made again from them."""
+"""The results that the README shows are in the project, and its figures and tables can be made again from them."""
 
 import re
 from pathlib import Path
@@ -7,50 +7,57 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from memcap.capacity.frontier import frontier
+from memcap import figures
+from memcap.capacity.frontier import frontier, tried
+from memcap.capacity.law import laws
 from memcap.capacity.points import columns
-from memcap.figures.frontier import plot
+from memcap.capacity.sources import atlas
 from memcap.studies import store
 
 ROOT = Path(__file__).parent.parent
-STUDY = ROOT / "results" / "first_study"
+README = (ROOT / "README.md").read_text()
+LAGS = (1, 2, 3, 5, 8, 12, 16, 20, 25, 32, 40, 50)
+STUDIES = sorted(path.parent for path in (ROOT / "results").glob("*/rows.parquet"))
+DRAWN = sorted((ROOT / "results").glob("*/figures/*.csv"))
+each_study = pytest.mark.parametrize("study", STUDIES, ids=lambda path: path.name)
+
+
+def rows_of(name: str) -> pl.DataFrame:
+    return store.read(ROOT / "results" / name / "rows.parquet")
 
 
 @pytest.fixture(scope="module")
 def points():
-    return frontier(store.read(STUDY / "rows.parquet"), at="trained")
-
-
-STUDIES = sorted(path.parent for path in (ROOT / "results").glob("*/rows.parquet"))
-each_study = pytest.mark.parametrize("study", STUDIES, ids=lambda path: path.name)
+    return frontier(store.read(atlas()))
 
 
 @each_study
-def test_rows_that_were_published_before_a_column_came_are_read(study):
+def test_published_rows_are_read_as_they_were_written(study):
     rows, written = store.read(study), pl.read_parquet(study / "rows.parquet")
     assert rows.height == written.height > 100
     assert dict(rows.schema) == store.SCHEMA
-    assert set(store.SCHEMA) - set(written.columns) == set(store.LATER)
-    made_up = ("steady", "steps_to_steady", "evaluation_until")  # follow from the others
-    assert all(rows[column].null_count() == rows.height for column in store.LATER if column not in made_up)
     assert_frame_equal(rows.select(written.columns), written, check_row_order=False)
 
 
-@each_study
-def test_the_numbers_beside_the_figure_are_those_of_the_rows(study):
-    drawn = pl.read_csv(study / "figures" / "frontier.csv", infer_schema_length=None)
-    for row, point in zip(drawn.iter_rows(named=True), frontier(store.read(study / "rows.parquet")), strict=True):
-        assert {k: v if v is None or isinstance(v, str) else pytest.approx(v) for k, v in columns(point).items()} == row
+@pytest.mark.parametrize("drawn", DRAWN, ids=lambda path: f"{path.parts[-3]}-{path.stem}")
+def test_the_numbers_beside_a_figure_are_those_of_the_rows(drawn):
+    data = figures.find(drawn.stem).draw(rows_of(drawn.parts[-3])).data
+    assert_frame_equal(pl.read_csv(drawn, schema=data.schema), data, rel_tol=1e-9)
 
 
-def test_the_figure_can_be_drawn_again(points):
-    assert plot(points).axes[0].get_xlabel() == "lag (time steps)"
+def shown_rows() -> list[tuple[str, ...]]:
+    """The lines of the README's table of what was measured."""
+    table = README.split("## What was measured")[1].split("\n\n")[1]
+    return [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in table.splitlines()[2:]]
 
 
-def test_the_readme_shows_the_table_of_the_rows(points):
-    rows = re.findall(r"^\| (delay line|latch) +\|(.*)\|$", (ROOT / "README.md").read_text(), re.MULTILINE)
-    shown = [(name.replace(" ", "_"), *(cell.strip() for cell in cells.split("|"))) for name, cells in rows]
-    assert shown == [readme_row(p) for p in points]
+def test_the_readme_shows_the_numbers_of_the_atlas(points):
+    there = {(p.label.replace("_", " "), str(p.lag)): p for p in points}
+    shown = shown_rows()
+    assert [row[1] for row in shown if row[0] == "delay line"] == [str(lag) for lag in LAGS]
+    assert {p.task.name.replace("_", " ") for p in points} == {re.sub(r" \(.*", "", row[0]) for row in shown}
+    for row in shown:
+        assert row == readme_row(there[row[:2]])
 
 
 def readme_row(point) -> tuple[str, ...]:
@@ -61,36 +68,6 @@ def readme_row(point) -> tuple[str, ...]:
         return f"{sign}{threshold.units:.1f} [{threshold.low:.1f}, {threshold.high:.1f}]"
 
     r = point.references
-    middle = (str(point.lag), str(point.most(0.75)), width(point.fit.u50), width(point.fit.u90))
-    return (
-        point.task.name,
-        *middle,
-        str(r.information_floor),
-        str(r.one_per_number),
-        str(r.constructed),
-        str(point.recipe["budget"]),
-    )
-
-
-def test_the_frontier_rises_by_one_unit_a_bit_and_the_latch_stays_flat(points):
-    least = {(p.task.name, p.lag): p.most(0.75) for p in points}
-    assert all(least["latch", lag] == 1 for lag in (1, 2, 4, 8, 16, 50))
-    assert all(least["delay_line", lag] <= lag + 1 for lag in (1, 2, 4, 8, 16))
-    assert 25 < least["delay_line", 50] <= 56
-
-
-def test_the_bisection_found_both_thresholds_at_every_lag():
-    """To one unit, with closed intervals, from a tenth of the grid; and the README quotes it."""
-    rows = store.read(ROOT / "results" / "delay_line_frontier" / "rows.parquet")
-    found = frontier(rows, at="trained")
-    assert [p.lag for p in found] == [1, 2, 3, 5, 8, 12, 16, 20, 25, 32, 40, 50]
-    assert rows.height < 12 * 64 * 8 / 10
-    for p in found:
-        for share, threshold in ((4, p.fit.u50), (7, p.fit.u90)):
-            assert threshold.high < 1.2 * p.lag + 3
-            passing = [u for u, s in zip(p.units, p.solved, strict=True) if s >= share]
-            below = [u for u, s, n in zip(p.units, p.solved, p.runs, strict=True) if n - s > 8 - share and u < min(passing)]
-            assert min(passing) == 1 or min(passing) - 1 in below
-    last = found[-1].fit
-    quoted = " and ".join(f"{t.units:.1f} [{t.low:.1f}, {t.high:.1f}]" for t in (last.u50, last.u90))
-    assert f"at lag 50, {quoted}" in " ".join((ROOT / "README.md").read_text().split())
+    theory = (r.information_floor, r.one_per_number, "" if r.constructed is None else r.constructed)
+    name, middle = point.label.replace("_", " "), (width(point.fit.u50), width(point.fit.u90), *map(str, theory))
+    return name, str(point.lag), *middle, f"{point.recipe['recipe']}, {point.recipe['budget']:,}"
