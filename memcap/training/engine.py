@@ -97,8 +97,9 @@ def train(
                 with contextlib.suppress(jax.errors.JaxRuntimeError):
                     compiled(programs.popleft())
 
-    jobs = [_in_thread(work, LocalClient(queue, 0)), *(_in_thread(crew.serve, number) for number in range(1, count))]
+    jobs: list[Future] = []
     try:
+        jobs += [_in_thread(work, LocalClient(queue, 0)), *(_in_thread(crew.serve, number) for number in range(1, count))]
         for job in jobs:
             job.add_done_callback(failed)
         if queue.together:  # compiling costs more than training there
