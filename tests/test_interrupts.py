@@ -43,12 +43,30 @@ PATHS = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH")]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, PATHS))}
 
 
-def started(folder, *arguments, flush="works"):
-    """The command, once three of its members have ended."""
+@pytest.fixture
+def started():
+    """Start the command, and go on once three of its members have ended."""
+    processes = []
+
+    def start(folder, *arguments, flush="works"):
+        processes.append(begun(folder, *arguments, flush=flush))
+        reach_the_long_chunk(processes[-1])
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def begun(folder, *arguments, flush):
     command = [sys.executable, "-c", COMMAND, flush, *arguments]
-    process = subprocess.Popen(
+    return subprocess.Popen(
         command, cwd=folder, env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
+
+
+def reach_the_long_chunk(process):
     ended = 0
     for line in process.stdout:
         ended += line == "ended\n"
@@ -56,7 +74,6 @@ def started(folder, *arguments, flush="works"):
             break
     assert ended == 3, process.stderr.read()
     time.sleep(1)  # the long chunk has begun, or soon will
-    return process
 
 
 @pytest.mark.parametrize(
@@ -67,7 +84,7 @@ def started(folder, *arguments, flush="works"):
         (signal.SIGHUP, ["-m", "recipe.budget=20,21,22,30000000", "engine.workers=1"]),
     ],
 )
-def test_a_signal_ends_a_job_within_its_chunk_and_keeps_what_has_ended(tmp_path, number, arguments):
+def test_a_signal_ends_a_job_within_its_chunk_and_keeps_what_has_ended(started, tmp_path, number, arguments):
     words = ["train", *arguments, *STUDY]
     process = started(tmp_path, *words)
     began = time.monotonic()
@@ -84,7 +101,7 @@ def test_a_signal_ends_a_job_within_its_chunk_and_keeps_what_has_ended(tmp_path,
     assert seconds < 20  # about 1 where nothing else runs
 
 
-def test_a_second_signal_ends_it_at_once(tmp_path):
+def test_a_second_signal_ends_it_at_once(started, tmp_path):
     process = started(tmp_path, "train", *STUDY, AXES, "engine.workers=1", flush="hangs")
     process.send_signal(signal.SIGINT)
     assert process.stdout.readline() == "flushing\n"

@@ -31,7 +31,7 @@ from memcap.training.queue import Listener, LocalClient, Queue
 
 __all__ = ["Chunk", "Listener", "Result", "train", "workers"]
 
-PATIENCE = 1.0  # seconds that a worker in this process has to end its chunk once the job is over; then it is left to it
+PATIENCE = 0.3  # seconds that a worker in this process has to end its chunk once the job is over; then it is left to it
 
 
 def workers(engine: Engine) -> int:
@@ -106,7 +106,7 @@ def train(
             ahead = deque(queue.ahead()[:MOST_PROGRAMS])
             for _ in range(max(1, cores() - 1)):
                 _in_thread(compile_ahead, ahead)
-        while not queue.over.wait(0.5):  # in short waits, as an untimed one can sleep through Ctrl-C
+        while not queue.over.wait(0.2):  # in short waits, as an untimed one can sleep through Ctrl-C
             crew.look()
     finally:
         queue.stop()
