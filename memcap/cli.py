@@ -1,14 +1,18 @@
 """The `memcap` command. Thin: it finds the subcommand, parses its arguments, runs it, and says what went wrong in one line."""
 
 import argparse
+import contextlib
 import errno
 import inspect
 import os
+import shlex
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from typing import NoReturn
 
-from memcap import __version__, backend, commands, plugins
+from memcap import __version__, backend, commands, interrupts, plugins
 from memcap.knobs import UserError
 
 LINES = argparse.RawDescriptionHelpFormatter  # keeps the line breaks of docstrings and examples
@@ -33,12 +37,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; a user's mistake ends it with one line and status 2."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        _run(arguments)
+        with interrupts.raised():
+            _run(arguments)
         sys.stdout.flush()  # so that a closed pipe shows here
     except UserError as error:
         _stop(f"{error}", 2)
-    except KeyboardInterrupt:
-        _stop("interrupted; what had ended is kept, the same command goes on from there", 130)
+    except KeyboardInterrupt as error:
+        _interrupted(error, arguments)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes once more at its end
         sys.exit(0)
@@ -47,6 +52,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         where = "; set out to another folder" if arguments[:1] == ["train"] else ""
         _stop(f"{error.filename or 'disk'}: cannot be read or written ({error.strerror}){where}", 2)
+
+
+def _interrupted(error: KeyboardInterrupt, arguments: Sequence[str]) -> NoReturn:
+    """Say what is kept and what goes on from there. Nobody waits for a worker's thread that is in the middle of its chunk."""
+    number, kept = (error.number, error.kept) if isinstance(error, interrupts.Interrupted) else (signal.SIGINT, None)
+    line, status = f"interrupted ({signal.Signals(number).name})", 128 + number
+    if arguments[:1] == ["train"]:
+        what = "what had ended is kept" if kept is None else f"{kept} member{'s are' if kept != 1 else ' is'} kept"
+        line += f"; {what}, and this goes on from there: {shlex.join(['memcap', *arguments])}"
+    if any(thread.name == "memcap-worker" for thread in threading.enumerate()):
+        print(f"memcap: {line}", file=sys.stderr, flush=True)
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+        os._exit(status)
+    _stop(line, status)
 
 
 def _stop(line: str, status: int) -> NoReturn:

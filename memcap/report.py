@@ -9,6 +9,7 @@ from rich.table import Table
 from memcap.capacity.points import Point, columns
 from memcap.capacity.thresholds import Threshold
 from memcap.console import console, number
+from memcap.studies import store
 from memcap.studies.outcome import Outcome
 
 SHOWN_ROWS = 20
@@ -77,5 +78,7 @@ def print_outcome(outcome: Outcome) -> None:
 
 
 def counted(rows: pl.DataFrame) -> str:
-    """How many members there are, and how many were solved."""
-    return f"{rows.height} member{'s' * (rows.height != 1)}, {int(rows['solved'].sum())} solved"
+    """How many members there are, how many were solved, and how many failed, which the same command trains again."""
+    failed = rows.height - store.measured(rows).height
+    counts = f"{rows.height} member{'s' * (rows.height != 1)}, {int(rows['solved'].sum())} solved"
+    return counts + (f", {failed} failed (the same command trains these again)" if failed else "")

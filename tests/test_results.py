@@ -8,9 +8,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from memcap import figures
-from memcap.capacity.frontier import frontier, tried
-from memcap.capacity.law import laws
-from memcap.capacity.points import columns
+from memcap.capacity.frontier import frontier
 from memcap.capacity.sources import atlas
 from memcap.studies import store
 

@@ -24,7 +24,7 @@ from memcap.capacity.points import VERDICTS, At, Point
 from memcap.capacity.thresholds import fit, posterior
 from memcap.config import Evaluation
 from memcap.knobs import UserError, completed, typed
-from memcap.studies.store import TRAINING
+from memcap.studies.store import TRAINING, measured
 from memcap.tasks import task_class
 
 CELL = ["task", "knobs", "lag", "length", "cell", "readout"]
@@ -55,6 +55,7 @@ def tried(rows: pl.DataFrame, at: At = "steady", budget: int | None = None, conf
     """One point for each task, lag and recipe: what `frontier` chooses from; arguments and order as there."""
     if at not in VERDICTS:
         raise UserError(f"at={at}: must be one of {', '.join(VERDICTS)}")
+    rows = measured(rows)
     if budget is not None:
         rows = rows.filter(pl.col("budget") <= budget)
     points = [

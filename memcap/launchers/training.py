@@ -15,6 +15,7 @@ from hydra.core.utils import filter_overrides
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from memcap.interrupts import Interrupted
 from memcap.knobs import UserError
 from memcap.launchers.jobs import Job, Settings, job_of, look_where_hydra_does
 from memcap.report import counted, print_outcome
@@ -72,10 +73,12 @@ class Training:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        tables = {settings: store.merged(rows) for settings, rows in self.rows.items()}
+        if isinstance(error, Interrupted) and (tables or error.kept is not None):
+            error.kept = (error.kept or 0) + sum(rows.height for rows in tables.values())
         if kind is not None and not issubclass(kind, Exception):
             return
-        for settings, tables in self.rows.items():
-            rows = store.merged(tables)
+        for settings, rows in tables.items():
             with _tracker(settings, {*rows["task"], *rows["cell"]}) as tracker:
                 print_outcome(conclude(rows, settings.folder, settings.study, tracker))
 

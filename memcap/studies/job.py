@@ -22,6 +22,7 @@ import polars as pl
 import memcap
 from memcap import backend
 from memcap.config import Engine, Member
+from memcap.interrupts import Interrupted
 from memcap.knobs import keyed
 from memcap.recipes import root
 from memcap.studies import store
@@ -79,6 +80,7 @@ def row(ended: Result, study: str, population: str) -> dict[str, Any]:
         "orthogonal": None if init is None else init.orthogonal,
         **{name: getattr(recipe, name) for name in store.TRAINING},
         "status": ended.status,
+        "reason": ended.reason,
         "solved": ended.solved is not None,
         "steady": ended.steady is not None,
         "steps": ended.steps,
@@ -189,7 +191,7 @@ def run(
     Args:
         members: the job's members.
         engine: how members share the machine.
-        folder: the study's folder; rows that it holds are not trained again. None: nothing is written.
+        folder: the study's folder; rows that it holds are not trained again, unless the member failed. None: nothing is written.
         study: name of the study, in every row.
         tracker: mirror of curves and rows.
         design: "grid" trains all members; "bisect" those that find the thresholds, see `memcap.studies.search`.
@@ -215,6 +217,9 @@ def run(
         try:
             if before.first:
                 train(before.first, engine, writer, more if search else None, members if search else ())
+        except Interrupted as interrupted:
+            interrupted.kept = there + len(writer.all)
+            raise
         finally:
             writer.flush()
     return store.merged([before.rows, store.frame(writer.all)])

@@ -24,7 +24,8 @@ class Progress:
 
     def __init__(self, members: int, done: int, quiet: bool = False):
         self.members, self.before, self.done, self.quiet = members, done, done, quiet
-        self.solved = self.diverged = 0
+        self.solved = 0
+        self.ends = {"diverged": 0, "failed": 0}  # that are worth a word
         self.bound = "about"
         self.console = Console(stderr=True)
         self.started = self.said = time.monotonic()
@@ -44,8 +45,9 @@ class Progress:
     def ended(self, ended: Result) -> None:
         """Count one more member."""
         self.solved += ended.solved is not None
-        self.diverged += ended.status == "diverged"
-        note = f"{self.solved} solved" + (f", {self.diverged} diverged" if self.diverged else "")
+        if ended.status in self.ends:
+            self.ends[ended.status] += 1
+        note = ", ".join([f"{self.solved} solved", *(f"{count} {status}" for status, count in self.ends.items() if count)])
         self.bar.update(self.task, advance=1, note=note)
         self.done += 1
         now = time.monotonic()

@@ -43,7 +43,7 @@ def standing(members: Sequence[Member], folder: Path | None, design: str) -> Sta
     """
     by_key = {member.key: member for member in members}
     held = store.read_all(folder) if folder is not None and folder.exists() else store.frame([])
-    rows = held.filter(pl.col("key").is_in(list(by_key)))
+    rows = store.measured(held.filter(pl.col("key").is_in(list(by_key))))
     passed = {by_key[key]: verdict for key, verdict in rows.select("key", store.passed()).iter_rows()}
     missing = [member for member in by_key.values() if member not in passed]
     if design != "bisect":

@@ -59,7 +59,8 @@ SCHEMA: dict[str, Any] = {
     "curriculum": pl.Float64,  # null: none
     "advance": pl.Float64,
     "deadline": pl.Float64,
-    "status": pl.String,  # solved, unsolved, diverged
+    "status": pl.String,  # solved, unsolved, diverged; failed: two workers ended while they trained it
+    "reason": pl.String,  # null unless failed
     "solved": pl.Boolean,
     "steady": pl.Boolean,  # solved, and by the same weights at the stretched length
     "steps": pl.Int64,  # taken
@@ -106,7 +107,7 @@ TRAINING = ("lr", "schedule", "warmup", "batch", "clip", "budget", "falls_above"
 # Columns that came after rows were published: where a table lacks them they are null, or follow from the others (`_made_up`).
 # A table that lacks another column holds no rows.
 LATER = ("falls_above", "curriculum", "advance", "deadline", "scan", "program_units", "program_steps", "matmul_precision")
-LATER += ("steady", "steps_to_steady", "evaluation_until")
+LATER += ("steady", "steps_to_steady", "evaluation_until", "reason")
 FIRST = tuple(name for name in SCHEMA if name not in LATER)
 
 
@@ -242,6 +243,11 @@ def _made_up(name: str) -> pl.Expr:
 def passed() -> pl.Expr:
     """Of a row: whether the member became what its training was for (`memcap.config.Evaluation.until`)."""
     return pl.when(pl.col("evaluation_until") == "steady").then("steady").otherwise("solved").alias("passed")
+
+
+def measured(rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows that measure something: not those of members that failed, which a rerun trains again."""
+    return rows.filter(pl.col("status") != "failed")
 
 
 def collect(folder: Path, strict: bool = False) -> tuple[Path, pl.DataFrame]:

@@ -1,7 +1,7 @@
 """The engine: `train(members)` groups members into populations, trains them on all cores, and reports each member as it ends.
 
-On a CPU there is a worker a core: this process is one, the others are its children. On an accelerator this process drives all
-devices of the host by itself.
+On a CPU there is a worker a core: a thread of this process is one, the others are its children (crew.py). On an accelerator this
+process drives all devices of the host by itself.
 
 Members that can share a compiled program (program.py) wait together in the queue (queue.py). A worker takes them from there,
 through a `LocalClient` or over a pipe (worker.py), and trains each in a lane of its program (population.py) until the verdict is
@@ -11,13 +11,12 @@ in (verdict.py). What a training step computes is in step.py.
 import contextlib
 import math
 import os
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, wait
 from pathlib import Path
-from subprocess import Popen
+from typing import Any
 
 import jax
 
@@ -25,12 +24,14 @@ from memcap import backend
 from memcap.cells import cell_class
 from memcap.config import Engine, Member
 from memcap.knobs import UserError
-from memcap.training import worker
+from memcap.training.crew import Crew
 from memcap.training.population import Chunk, Result, work
 from memcap.training.program import MOST_PROGRAMS, Program, compiled
 from memcap.training.queue import Listener, LocalClient, Queue
 
 __all__ = ["Chunk", "Listener", "Result", "train", "workers"]
+
+PATIENCE = 0.3  # seconds that a worker in this process has to end its chunk once the job is over; then it is left to it
 
 
 def workers(engine: Engine) -> int:
@@ -83,21 +84,7 @@ def train(
     if more is None:
         count = min(count, max(len(members), 1))
     queue = Queue(members, engine, count, listener, more, possible)
-    children: list[Popen] = []
-
-    def child(number: int) -> None:
-        process = worker.start()
-        children.append(process)
-        if queue.over.is_set():
-            process.kill()
-        try:
-            worker.serve(process, LocalClient(queue, number))
-        except worker.DiedError:
-            if not queue.over.is_set():
-                process.kill()
-                left = queue.lost(number)
-                say = f"memcap: a worker died (status {process.wait()}); the others train the {left} members that it had"
-                print(say, file=sys.stderr, flush=True)
+    crew = Crew(queue)
 
     def failed(job: Future) -> None:
         if job.exception() is not None:
@@ -112,27 +99,36 @@ def train(
 
     jobs: list[Future] = []
     try:
-        with ThreadPoolExecutor(count, thread_name_prefix="memcap") as pool:
-            try:
-                jobs += [pool.submit(work, LocalClient(queue, 0)), *(pool.submit(child, number) for number in range(1, count))]
-                for job in jobs:
-                    job.add_done_callback(failed)
-                if queue.together:  # compiling costs more than training there
-                    ahead = deque(queue.ahead()[:MOST_PROGRAMS])
-                    for _ in range(max(1, cores() - 1)):  # daemons: nobody waits for them when the job is over
-                        threading.Thread(target=compile_ahead, args=(ahead,), daemon=True).start()
-                while not queue.over.wait(0.5):  # in short waits, as an untimed one can sleep through Ctrl-C
-                    pass
-            finally:
-                queue.stop()
-                for process in children:
-                    process.kill()
-    finally:  # now that no thread starts or reads one any more
-        for process in children:
-            process.kill()
-            process.wait()
-            worker.close(process)
+        jobs += [_in_thread(work, LocalClient(queue, 0)), *(_in_thread(crew.serve, number) for number in range(1, count))]
+        for job in jobs:
+            job.add_done_callback(failed)
+        if queue.together:  # compiling costs more than training there
+            ahead = deque(queue.ahead()[:MOST_PROGRAMS])
+            for _ in range(max(1, cores() - 1)):
+                _in_thread(compile_ahead, ahead)
+        while not queue.over.wait(0.2):  # in short waits, as an untimed one can sleep through Ctrl-C
+            crew.look()
+    finally:
+        queue.stop()
+        crew.end()
+        wait(jobs, PATIENCE)
+        queue.close()
     for job in jobs:
-        job.result()
+        if job.done():
+            job.result()
     first = dict.fromkeys(members)
     return [queue.found[member] for member in [*members, *(m for m in queue.found if m not in first)]]
+
+
+def _in_thread(function: Callable[..., Any], *arguments: Any) -> Future:
+    """Call in a daemon thread: nobody waits for it when the job is over, not even the interpreter at its end."""
+    job: Future = Future()
+
+    def call() -> None:
+        try:
+            job.set_result(function(*arguments))
+        except BaseException as error:
+            job.set_exception(error)
+
+    threading.Thread(target=call, name="memcap-worker", daemon=True).start()
+    return job

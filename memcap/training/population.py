@@ -24,7 +24,7 @@ class Result:
 
     Args:
         member: what was trained.
-        status: "solved", "unsolved" (budget used up) or "diverged".
+        status: "solved", "unsolved" (budget used up), "diverged", or "failed": it took two workers with it.
         steps: training steps taken.
         solved: steps to solve it, the verdict's evaluations included; steady: steps until it was steady, too; None if never.
         score: last held-out score; best: best one; stretched: last score at `evaluation.stretch` times the lag (or length).
@@ -34,6 +34,7 @@ class Result:
         run_seconds: the member's share of the time that its population's executables ran, evaluations included.
         batching: "map" or "vmap"; scan: "loop", "scan" or "plain" (memcap/cells/scan.py).
         program_units, program_steps: width and length of the program, to which the member was padded.
+        reason: why it failed.
     """
 
     member: Member
@@ -52,6 +53,14 @@ class Result:
     scan: str
     program_units: int
     program_steps: int
+    reason: str | None = None
+
+    @classmethod
+    def failed(cls, member: Member, program: Program, reason: str) -> "Result":
+        """Of a member that nobody could train: no measurement."""
+        trainer, size, nan = program.trainer, (program.shape.architecture.model.units, program.trainer.steps), math.nan
+        scores = (nan, nan, nan, nan)
+        return cls(member, "failed", 0, None, None, *scores, {}, 0.0, 0.0, program.batching, trainer.how, *size, reason)
 
     @property
     def passed(self) -> bool:

@@ -1,8 +1,10 @@
 """The members that wait, those in flight, and the results: shared by all workers of a job.
 
 Members that differ only in what is an operand share a program. A worker claims the costliest program that nobody else has; if
-all are taken it helps with one that another worker has already compiled, so that the compilation cache serves it. A dead
-worker's members wait again.
+all are taken it helps with one that another worker has already compiled, so that the compilation cache serves it.
+
+A dead worker's members wait again, as suspects: each is trained alone, and not by this process, whose death would be the job's.
+Of a second death they are guilty, and have failed.
 """
 
 import threading
@@ -68,10 +70,12 @@ class Queue:
         self.programs: dict[Group, list[Program]] = {}
         self.owners: dict[Group, set[int]] = {}
         self.running: set[Program] = set()  # compiled by a worker
+        self.claimed: dict[int, Program] = {}
         self.deaths: Counter[Member] = Counter()
         self.held: dict[int, dict[Member, None]] = {worker: {} for worker in range(workers)}
         self.found: dict[Member, Result] = {}
         self.over = threading.Event()  # all done, or stopped
+        self.closed = False  # nobody listens any more
         members = list(members)
         if self.together:  # elsewhere a program of the lengths at hand runs as fast, and larger ones are seldom needed
             for member in dict.fromkeys([*members, *possible]):
@@ -97,6 +101,11 @@ class Queue:
             self.over.set()
             self.changed.notify_all()
 
+    def close(self) -> None:
+        """Take nothing more from the workers: `train` returns, and leaves them to their chunks."""
+        self.stop()
+        self.closed = True
+
     def _look(self) -> None:
         """Let everybody look again at what has changed; all is over once nothing waits and nothing is in flight."""
         if not any(self.waiting.values()) and not any(self.held.values()):
@@ -113,15 +122,21 @@ class Queue:
         """See `QueueClient.claim`."""
         with self.changed:
             self._leave(worker)
+            self.claimed.pop(worker, None)
             while not self.over.is_set():
-                waiting = [group for group, members in self.waiting.items() if members]
+                waiting = [group for group, members in self.waiting.items() if any(self._may_train(worker, m) for m in members)]
                 for group in sorted(waiting, key=lambda g: (bool(self.owners.get(g)), -self.work[g])):
                     program = self._program(group)
                     if not self.owners.get(group) or program in self.running:
                         self.owners.setdefault(group, set()).add(worker)
+                        self.claimed[worker] = program
                         return program
                 self.changed.wait()
             return None
+
+    def _may_train(self, worker: int, member: Member) -> bool:
+        """Suspects train in another process than this one, and alone."""
+        return member not in self.deaths or (worker != 0 and not self.held[worker])
 
     def _leave(self, worker: int) -> None:
         for owners in self.owners.values():
@@ -158,11 +173,17 @@ class Queue:
             waiting = self.waiting[group]
             share = -(-len(waiting) // self.workers)
             taken: list[Member] = []
-            longer: list[Member] = []
+            others: list[Member] = []
+            if any(member in self.deaths for member in self.held[worker]):
+                most = 0
             while waiting and len(taken) < min(most, share):
                 member = waiting.popleft()
-                (taken if size_of(program).holds(Size.of(member)) else longer).append(member)
-            waiting.extendleft(reversed(longer))
+                suspect = member in self.deaths
+                fits = size_of(program).holds(Size.of(member)) and self._may_train(worker, member) and not (suspect and taken)
+                (taken if fits else others).append(member)
+                if fits and suspect:
+                    break
+            waiting.extendleft(reversed(others))
             self.held[worker] |= dict.fromkeys(taken)
             self.work[group] -= sum(map(cost, taken))
             return taken
@@ -182,25 +203,40 @@ class Queue:
                 del self.held[worker][each.member]
             self.add(wanted)
 
-    def lost(self, worker: int) -> int:
-        """A worker has died: its members wait again, for the others. Returns how many.
+    def lost(self, worker: int, why: str) -> tuple[list[Member], list[Member]]:
+        """A worker has died.
 
-        Raises:
-            RuntimeError: a member has now taken two workers with it; the third may be this process.
+        Args:
+            worker: its number; its successor has the same.
+            why: how it ended.
+
+        Returns:
+            The members that may have killed it: what it had, or all that wait for the program that it was compiling. And those
+            of them that had killed another one before, and have failed.
         """
         with self.changed:
-            members, self.held[worker] = self.held[worker], {}
-            self.deaths.update(list(members))
-            fatal = [member for member in members if self.deaths[member] > 1]
-            if fatal:
-                raise RuntimeError(f"two workers died while they trained {fatal[0].config}: is there too little memory?")
-            for member in members:
+            held, program = list(self.held[worker]), self.claimed.get(worker)
+            compiling = [] if program is None or program in self.running else list(self.waiting[self._group(program)])
+            blamed = held or compiling
+            self.deaths.update(blamed)
+            failed = [member for member in blamed if self.deaths[member] > 1]
+            self.held[worker] = dict.fromkeys(failed)  # until they have ended
+            for member in failed if not held else ():
                 group = group_of(member, self.together)
-                self.waiting[group].appendleft(member)
-                self.work[group] += cost(member)
+                self.waiting[group].remove(member)
+                self.work[group] -= cost(member)
+            for member in held:
+                if member not in self.held[worker]:
+                    group = group_of(member, self.together)
+                    self.waiting[group].appendleft(member)
+                    self.work[group] += cost(member)
             self._leave(worker)
             self._look()
-            return len(members)
+        if failed:
+            assert program is not None
+            reason = f"two workers ended while they trained it; the second {why}"
+            self.ended(worker, program, [Result.failed(member, program, reason) for member in failed])
+        return blamed, failed
 
 
 class LocalClient:
@@ -223,8 +259,10 @@ class LocalClient:
 
     def curve(self, chunk: Chunk) -> None:
         """See `QueueClient`."""
-        self.queue.listener.curve(chunk)
+        if not self.queue.closed:
+            self.queue.listener.curve(chunk)
 
     def ended(self, program: Program, results: Sequence[Result]) -> None:
         """See `QueueClient`."""
-        self.queue.ended(self.worker, program, results)
+        if not self.queue.closed:
+            self.queue.ended(self.worker, program, results)

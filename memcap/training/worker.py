@@ -1,24 +1,19 @@
-"""A worker in a process of its own, which asks for members over its standard input and output.
+"""A worker in a process of its own, as its parent sees it: it asks for members, hands in results, and beats.
 
-Not `multiprocessing`: that would run a user's script again in every worker unless the script guards against it.
+Not `multiprocessing`'s processes: those would run a user's script again in every worker unless the script guards against it.
 """
 
-import contextlib
+import math
 import os
-import pickle
 import subprocess
 import sys
 import threading
 import time
-import traceback
-from collections.abc import Sequence
-from typing import IO, Any
+from multiprocessing import Pipe
 
 import jax
 
-from memcap.config import Member
-from memcap.training.population import Chunk, Result, work
-from memcap.training.program import Program
+from memcap.training.line import Line
 from memcap.training.queue import LocalClient
 
 SETTINGS = (  # what a worker takes over from the process that starts it
@@ -30,127 +25,106 @@ SETTINGS = (  # what a worker takes over from the process that starts it
     "jax_platforms",
     "jax_threefry_partitionable",
 )
+SILENCE = 60.0  # seconds without a beat after which a worker hangs, or was stopped
+BEATS = 30  # that fit into as many seconds
+MAIN = "from memcap.training import line; ours = line.opened(); from memcap.training import remote; remote.main(ours)"
 
 
-class DiedError(Exception):
-    """The process at the other end of the pipe ended without a word, as one that was killed does."""
+class Worker:
+    """A worker's process, started as the object is made.
 
-
-def start() -> subprocess.Popen:
-    """Start a worker's process."""
-    path = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
-    environment = {"PJRT_NPROC": "1", **os.environ, "PYTHONPATH": path}  # one core's worker needs one thread of XLA's
-    return subprocess.Popen(
-        [sys.executable, "-P", "-c", "from memcap.training.worker import main; main()"],  # -P: import nothing from here
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env=environment,
-        start_new_session=True,  # Ctrl-C is for the process that started it
-    )
-
-
-def close(process: subprocess.Popen) -> None:
-    """Close the pipes of a process that has ended."""
-    for pipe in (process.stdin, process.stdout):
-        assert pipe is not None
-        with contextlib.suppress(OSError):  # what was never read
-            pipe.close()
-
-
-def serve(process: subprocess.Popen, client: LocalClient) -> None:
-    """Answer a worker's calls until all is done.
-
-    Raises:
-        DiedError: the process is gone.
-        RuntimeError: an error in the worker, with its traceback; or it was gone before it asked for anything.
+    What it prints, wherever it prints it, is passed on to stderr once it has asked for something. One that can't even start, and
+    its successors, would say the same many times: of those only the last line is kept.
     """
-    assert process.stdin is not None
-    assert process.stdout is not None
-    calls = 0
-    try:
-        _send(process.stdin, {name: jax.config.values[name] for name in SETTINGS})
-        while (call := _receive(process.stdout)) is not None:
+
+    def __init__(self) -> None:
+        path = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
+        ours, theirs = Pipe()
+        with theirs:
+            self.process = subprocess.Popen(
+                # -P: import nothing from here; -u: what is printed comes at once
+                [sys.executable, "-P", "-u", "-c", MAIN, str(theirs.fileno()), str(SILENCE / BEATS)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                pass_fds=[theirs.fileno()],
+                env={"PJRT_NPROC": "1", **os.environ, "PYTHONPATH": path},  # one core's worker needs one thread of XLA's
+                start_new_session=True,  # Ctrl-C is for the process that started it
+                text=True,
+                errors="replace",
+            )
+        self.connection, self.line = ours, Line(ours)
+        self.heard = time.monotonic()  # when it was last heard of; infinite while its call is answered
+        self.asked = False
+        self.hung = False
+        self.last_line = ""
+        self.held_back: list[str] = []
+        self.printed = threading.Lock()
+        self.reader = threading.Thread(target=self._read, name="memcap-words", daemon=True)
+        self.reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for text in self.process.stdout:
+            self.last_line = text.strip() or self.last_line
+            self._pass_on([text])
+
+    def _pass_on(self, lines: list[str]) -> None:
+        with self.printed:
+            self.held_back += lines
+            if self.asked:
+                print("".join(self.held_back), end="", file=sys.stderr, flush=True)
+                self.held_back.clear()
+
+    def serve(self, client: LocalClient) -> None:
+        """Answer its calls until all is done.
+
+        Raises:
+            DiedError: the process is gone.
+            RuntimeError: an error in the worker, with its traceback.
+        """
+        self.line.send({name: jax.config.values[name] for name in SETTINGS})
+        while (call := self._heard()) is not None:
             name, arguments, answers = call
-            calls += 1
+            if name == "beat":
+                continue
+            if not self.asked:
+                self.asked = True
+                self._pass_on([])
             if name == "failed":
                 raise RuntimeError(f"a worker failed\n{arguments[0]}")
+            self.heard = math.inf  # it waits for us
             result = getattr(client, name)(*arguments)
+            self.heard = time.monotonic()
             if answers:
-                _send(process.stdin, result)
-    except DiedError as error:
-        if not calls and client.going():
-            raise RuntimeError(f"a worker could not start (status {process.wait()})") from error
-        raise
+                self.line.send(result)
 
+    def _heard(self) -> tuple | None:
+        call = self.line.receive()
+        self.heard = time.monotonic()
+        return call
 
-def _receive(pipe: IO[bytes]) -> Any:
-    try:
-        return pickle.load(pipe)
-    except (EOFError, OSError, pickle.UnpicklingError) as error:
-        raise DiedError from error
+    def look(self) -> None:
+        """Kill it if it hangs; `serve` then finds it dead."""
+        if time.monotonic() - self.heard > SILENCE:
+            self.hung = True
+            self.kill()
 
+    def kill(self) -> None:
+        """End the process."""
+        self.process.kill()
 
-def _send(pipe: IO[bytes], value: Any) -> None:
-    try:
-        pickle.dump(value, pipe, pickle.HIGHEST_PROTOCOL)
-        pipe.flush()
-    except OSError as error:
-        raise DiedError from error
+    def epitaph(self) -> str:
+        """Of one that is dead: how it ended, and what it printed last."""
+        self.reader.join(5)  # at most, as somebody may have inherited its stderr
+        how = f"said nothing for {SILENCE:g} s and was killed" if self.hung else f"died (status {self.process.wait()})"
+        return how + (f', its last line: "{self.last_line}"' if self.last_line else "")
 
-
-class PipeClient:
-    """The side of the queue that a worker in a process of its own sees: what the parent's `LocalClient` answers."""
-
-    def __init__(self, receive: IO[bytes], send: IO[bytes]):
-        self.receive, self.send = receive, send
-
-    def _ask(self, name: str, *arguments: Any) -> Any:
-        _send(self.send, (name, arguments, True))
-        return _receive(self.receive)
-
-    def _tell(self, name: str, *arguments: Any) -> None:
-        _send(self.send, (name, arguments, False))
-
-    def going(self) -> bool:
-        """See `QueueClient`."""
-        return True  # the parent ends the process
-
-    def claim(self) -> Program | None:
-        """See `QueueClient`."""
-        return self._ask("claim")
-
-    def take(self, program: Program, most: int) -> list[Member]:
-        """See `QueueClient`."""
-        return self._ask("take", program, most)
-
-    def curve(self, chunk: Chunk) -> None:
-        """See `QueueClient`."""
-        self._tell("curve", chunk)
-
-    def ended(self, program: Program, results: Sequence[Result]) -> None:
-        """See `QueueClient`."""
-        self._tell("ended", program, results)
-
-
-def main() -> None:
-    """The worker's process."""
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
-    receive, send = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what anyone prints goes to stderr, not between the messages
-    remote = PipeClient(receive, send)
-    try:
-        for name, value in _receive(receive).items():
-            jax.config.update(name, value)
-        work(remote)
-        _send(send, None)
-    except DiedError:
-        pass  # the parent is gone
-    except Exception:
-        remote._tell("failed", traceback.format_exc())
-
-
-def _end_with(parent: int) -> None:
-    """End this process soon after its parent, whatever that died of and however long the chunk in hand would take."""
-    while os.getppid() == parent:
-        time.sleep(1)
-    os._exit(1)
+    def close(self) -> None:
+        """End the process and close what leads to it."""
+        self.kill()
+        self.process.wait()
+        self.connection.close()
+        self.reader.join(5)
+        if not self.reader.is_alive() and self.process.stdout is not None:
+            self.process.stdout.close()

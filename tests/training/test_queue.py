@@ -7,7 +7,7 @@ from training_checks import ONE, Remembers, member
 
 from memcap.config import Engine
 from memcap.training.population import Result
-from memcap.training.queue import Queue
+from memcap.training.queue import LocalClient, Queue
 
 
 def ended(member):
@@ -106,36 +106,70 @@ def test_a_dead_workers_members_wait_again():
     queue = Queue(members, ONE, 2)
     program = queue.claim(1)
     held = queue.take(1, program, 9)
-    assert queue.lost(1) == len(held) == 2
-    assert queue.claim(0) == program  # nobody else has it now
-    found = [m for _ in range(4) for m in queue.take(0, program, 9)]
+    assert queue.lost(1, "died") == (held, [])
+    assert len(held) == 2
+    assert queue.claim(1) == program  # nobody else has it now
+    found = []
+    for _ in range(4):
+        (one,) = queue.take(1, program, 9)[:1]
+        found.append(one)
+        queue.ended(1, program, [ended(one)])
     assert sorted(m.seed for m in found) == [0, 1, 2, 3]
 
 
-def test_a_member_that_kills_two_workers_ends_the_job():
-    queue = Queue(wide(2), ONE, 3)
-    for worker in (1, 2):
-        program = queue.claim(worker)
-        queue.take(worker, program, 1)
-        if worker == 1:
-            assert queue.lost(worker) == 1
-    with pytest.raises(RuntimeError, match=r"two workers died while they trained.*'units': 2"):
-        queue.lost(2)
-
-
-def test_nobody_goes_home_while_a_worker_could_die():
-    (only,) = wide(2)
-    queue = Queue([only], ONE, 2)
+def test_a_member_that_has_killed_a_worker_is_not_trained_by_this_process():
+    """It may kill the next one, too. Once the others have ended, a suspect is all that is left, and this process waits."""
+    suspect, other = wide(2, 2)
+    queue = Queue([suspect, other], ONE, 2)
     program = queue.claim(1)
-    queue.take(1, program, 1)
+    assert queue.take(1, program, 1) == [suspect]
+    queue.lost(1, "died")
+    assert queue.claim(0) == program
+    assert queue.take(0, program, 9) == [other]
+    queue.ended(0, program, [ended(other)])
+    assert queue.take(0, program, 9) == []
     got = []
     waiting = threading.Thread(target=lambda: got.append(queue.claim(0)))
     waiting.start()
     waiting.join(0.2)
     assert waiting.is_alive()
-    queue.lost(1)
+    assert queue.claim(1) == program
+    assert queue.take(1, program, 9) == [suspect]
+    queue.ended(1, program, [ended(suspect)])
     waiting.join(10)
-    assert got == [program]
+    assert got == [None]
+
+
+def test_a_program_that_kills_two_workers_as_it_is_compiled_fails_its_members():
+    listener, members, small = Remembers(), wide(9, 2), wide(1)
+    queue = Queue([*members, *small], ONE, 2, listener)
+    assert queue.claim(1).shape.architecture.model.units == 9
+    assert queue.lost(1, "died") == (members, [])
+    assert queue.claim(1).shape.architecture.model.units == 9
+    assert queue.lost(1, "died (status -6)") == (members, members)
+    assert [(each.member, each.status) for each in listener.results] == [(m, "failed") for m in members]
+    program = queue.claim(0)
+    assert queue.take(0, program, 9) == small
+    queue.ended(0, program, [ended(small[0])])
+    assert queue.over.is_set()
+
+
+def test_a_worker_that_dies_with_nothing_in_hand_leaves_no_suspects():
+    queue = Queue(wide(2, 2), ONE, 2)
+    assert queue.lost(1, "died") == ([], [])
+    program = queue.claim(0)
+    assert len(queue.take(0, program, 9)) == 1
+
+
+def test_what_a_worker_hands_in_after_the_end_is_ignored():
+    listener, members = Remembers(), wide(2)
+    queue = Queue(members, ONE, 1, listener)
+    client = LocalClient(queue, 0)
+    program = client.claim()
+    client.take(program, 1)
+    queue.close()
+    client.ended(program, [ended(members[0])])
+    assert listener.results == []
 
 
 def test_a_stopped_queue_gives_nothing_out():

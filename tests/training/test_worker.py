@@ -1,9 +1,9 @@
-"""Workers in processes of their own: same results, and a dead one's members are taken over."""
+"""Workers in processes of their own: same results, and a dead one is noticed."""
 
+import contextlib
 import os
 import subprocess
 import sys
-import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +12,10 @@ import pytest
 from training_checks import Remembers, assert_same, member, unchecked
 
 from memcap.config import Engine
-from memcap.training import worker
 from memcap.training.engine import train
-from memcap.training.population import work
+from memcap.training.line import DiedError
 from memcap.training.queue import LocalClient, Queue
+from memcap.training.worker import Worker
 
 TWO = Engine("map", workers=2)
 PATHS = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]
@@ -26,18 +26,34 @@ LONG = [member("latch", 3, seed=seed, model={"units": u}, recipe={"lr": 1e-9, "b
 @pytest.fixture
 def child():
     """A worker's process, alone at a queue of two widths."""
-    process = worker.start()
-    yield process, Remembers()
+    started = Worker()
+    yield started, Remembers()
+    started.close()
+
+
+class Client(LocalClient):
+    """Lets something happen to a worker that asks for members: it waits for the answer, so it has sent all and is at rest."""
+
+    def __init__(self, queue, number, happens):
+        super().__init__(queue, number)
+        self.happens = happens
+
+    def take(self, program, most):
+        found = super().take(program, most)
+        self.happens(found)
+        return found
+
+
+def killed(process):
     process.kill()
     process.wait()
-    worker.close(process)
 
 
 def test_a_process_trains_as_this_one_does(child):
-    process, listener = child
+    started, listener = child
     queue = Queue(LONG, TWO, 1, listener)
-    worker.serve(process, LocalClient(queue, 0))
-    assert process.wait(30) == 0
+    started.serve(LocalClient(queue, 0))
+    assert started.process.wait(30) == 0
     assert len(listener.results) == 4
     for ours in train(LONG, replace(TWO, workers=1)):
         assert_same(ours, queue.found[ours.member])
@@ -45,79 +61,31 @@ def test_a_process_trains_as_this_one_does(child):
 
 
 def test_a_killed_worker_is_noticed_and_loses_nothing(child):
-    process, listener = child
-
-    class Kills(Remembers):
-        def curve(self, chunk):
-            process.kill()
-
-    queue = Queue(LONG, TWO, 2, Kills())
-    with pytest.raises(worker.DiedError):
-        worker.serve(process, LocalClient(queue, 1))
-    assert queue.lost(1) == 1
-    queue.listener = listener
-    work(LocalClient(queue, 0))
+    started, listener = child
+    queue = Queue(LONG, TWO, 2, listener)
+    with pytest.raises(DiedError):
+        started.serve(Client(queue, 1, lambda found: killed(started.process)))
+    blamed, failed = queue.lost(1, started.epitaph())
+    assert (len(blamed), failed) == (1, [])
+    with contextlib.closing(Worker()) as successor:
+        successor.serve(LocalClient(queue, 1))
     assert sorted(m.key for m in queue.found) == sorted(m.key for m in LONG)
     assert len(listener.results) == 4
 
 
-def test_others_train_what_a_dead_worker_had(monkeypatch, capfd):
-    """It is killed as its first chunk comes in; this process holds its own first chunk back until then."""
-    started, killed, start = [], threading.Event(), worker.start
-
-    def remembered():
-        started.append(start())
-        return started[-1]
-
-    class Kills(Remembers):
-        def curve(self, chunk):
-            if chunk.member in worker_s:
-                started[0].kill()
-                killed.set()
-            else:
-                assert killed.wait(60)
-
-    worker_s: set = set()
-    take = Queue.take
-
-    def taken(self, number, program, most):
-        found = take(self, number, program, most)
-        worker_s.update(found if number else ())
-        worker_s.difference_update(() if number else found)
-        return found
-
-    monkeypatch.setattr(worker, "start", remembered)
-    monkeypatch.setattr(Queue, "take", taken)
-    listener = Kills()
-    results = train(LONG, TWO, listener)
-    assert [e.member for e in results] == LONG
-    assert len(listener.results) == 4
-    assert "a worker died (status -9); the others train the 1 members that it had" in capfd.readouterr().err
-    for ours in train(LONG, replace(TWO, workers=1)):
-        assert_same(ours, results[LONG.index(ours.member)])
-
-
 def test_a_listeners_broken_pipe_is_no_dead_worker(child):
-    process, _ = child
+    started, _ = child
 
     class Broken(Remembers):
         def curve(self, chunk):
             raise BrokenPipeError
 
     with pytest.raises(BrokenPipeError):
-        worker.serve(process, LocalClient(Queue(LONG, TWO, 1, Broken()), 0))
-
-
-def test_a_worker_that_cannot_start_ends_the_job():
-    process = subprocess.Popen([sys.executable, "-c", ""], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    with pytest.raises(RuntimeError, match="a worker could not start"):
-        worker.serve(process, LocalClient(Queue(LONG, TWO), 0))
-    process.wait()
-    worker.close(process)
+        started.serve(LocalClient(Queue(LONG, TWO, 1, Broken()), 0))
 
 
 def test_a_worker_ends_with_the_process_that_started_it():
-    orphan = "import os, sys; from memcap.training import worker; print(worker.start().pid, flush=True); os._exit(0)"
+    orphan = "import os, sys; from memcap.training.worker import Worker; print(Worker().process.pid, flush=True); os._exit(0)"
     done = subprocess.run([sys.executable, "-c", orphan], env=ENVIRONMENT, capture_output=True, text=True, check=True)
     pid, end = int(done.stdout), time.monotonic() + 60
     while Path(f"/proc/{pid}").exists():
@@ -126,10 +94,22 @@ def test_a_worker_ends_with_the_process_that_started_it():
 
 
 def test_an_error_in_a_worker_ends_the_job_with_its_traceback(child):
-    process, _ = child
+    started, _ = child
     lost = unchecked(member(), init="no such start")
     with pytest.raises(RuntimeError, match=r"(?s)a worker failed.*Traceback.*no such start"):
-        worker.serve(process, LocalClient(Queue([lost], TWO), 0))
+        started.serve(LocalClient(Queue([lost], TWO), 0))
+
+
+def test_what_a_worker_prints_is_passed_on_and_breaks_nothing(tmp_path, monkeypatch, capfd):
+    """From the first moment on: as a `sitecustomize` would, and past Python."""
+    (tmp_path / "sitecustomize.py").write_text("import os; print('a greeting', flush=True); os.write(1, b'past Python\\n')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    listener = Remembers()
+    with contextlib.closing(Worker()) as started:
+        started.serve(LocalClient(Queue(LONG[:1], TWO, 1, listener), 0))
+        started.process.wait(30)
+    assert len(listener.results) == 1
+    assert capfd.readouterr().err == "a greeting\npast Python\n"
 
 
 SCRIPT = """

@@ -1,0 +1,36 @@
+"""A member that failed has a row that says why; it measures nothing, and the next run trains it again."""
+
+from study_checks import ONE_LANE, small_job
+
+from memcap.report import counted
+from memcap.studies import job, store
+from memcap.studies.axes import members
+from memcap.studies.job import run
+from memcap.tracking import NoTracker
+from memcap.training.engine import Result, train
+from memcap.training.program import Program
+
+
+def test_a_failed_member_is_recorded_and_trained_again(tmp_path, monkeypatch):
+    first, second = members(small_job({"seed": 2}))
+    asked = []
+
+    def fails(missing, engine, listener, *rest):
+        asked.append(list(missing))
+        if len(asked) > 1:
+            return train(missing, engine, listener, *rest)
+        program = Program.of(first)
+        listener.ended(program.name, [Result.failed(first, program, "it took two workers with it")])
+        return train([second], engine, listener, *rest)
+
+    monkeypatch.setattr(job, "train", fails)
+    rows = run([first, second], ONE_LANE, tmp_path, "small", NoTracker())
+    kept = store.read(tmp_path)
+    (failed,) = kept.filter(kept["status"] == "failed").iter_rows(named=True)
+    assert (failed["key"], failed["solved"], failed["reason"]) == (first.key, False, "it took two workers with it")
+    assert store.measured(kept)["key"].to_list() == [second.key]
+    assert counted(rows).endswith(", 1 failed (the same command trains these again)")
+    again = run([first, second], ONE_LANE, tmp_path, "small", NoTracker())
+    assert asked == [[first, second], [first]]
+    assert set(store.measured(again)["key"]) == set(store.read(tmp_path)["key"]) == {first.key, second.key}
+    assert "failed" not in counted(again)
