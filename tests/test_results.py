@@ -1,5 +1,6 @@
 """The results that the README shows are in the project, and its figures and tables can be made again from them."""
 
+import math
 import re
 from pathlib import Path
 
@@ -69,3 +70,38 @@ def readme_row(point) -> tuple[str, ...]:
     theory = (r.information_floor, r.one_per_number, "" if r.constructed is None else r.constructed)
     name, middle = point.label.replace("_", " "), (width(point.fit.u50), width(point.fit.u90), *map(str, theory))
     return name, str(point.lag), *middle, f"{point.recipe['recipe']}, {point.recipe['budget']:,}"
+
+
+def test_the_readme_quotes_the_law_and_the_widths_of_lag_50(points):
+    text = " ".join(README.split())
+    known = {law.cell: law for law in laws(points)}
+    lstm, gru = known["lstm"], known["GRUCell"]
+    cost = f"{lstm.slope:.2f} [{lstm.low:.2f}, {lstm.high:.2f}] units a bit, or {lstm.slope * lstm.numbers:.2f} carry numbers"
+    assert f"an LSTM costs {cost}; a GRU {gru.slope:.2f} [{gru.low:.2f}, {gru.high:.2f}]" in text
+    best = {(p.label, p.lag): p for p in points}
+    units = math.ceil(best["delay_line", 50].fit.u90.units)
+    assert (
+        f"said again at every step: {units} units, with up to {best['delay_line', 50].recipe['budget']:,} training steps" in text
+    )
+
+
+def test_the_readme_says_how_the_advised_widths_did_on_fresh_seeds(points):
+    counts = rows_of("delay_line_fresh_seeds").group_by("lag", "units").agg(pl.col("steady").sum(), pl.len().alias("seeds"))
+    found = {(lag, units): (steady, seeds) for lag, units, steady, seeds in counts.iter_rows()}
+    text = " ".join(README.split()).replace("but ", "").replace(" seeds at lag", " at")
+    for point in points:
+        if point.label == "delay_line" and point.lag in {lag for lag, _ in found}:
+            advised = math.ceil(point.fit.u90.units)
+            steady, seeds = found[point.lag, advised]
+            said = f"{steady} of {seeds} at lag {point.lag} with {advised}".replace(" at lag", " at")
+            assert said in text.replace("at lag 16", "at 16")
+            below = max(units for lag, units in found if lag == point.lag and units <= point.fit.u50.units - 2)
+            assert found[point.lag, below] == (0, 8)
+
+
+def test_the_curriculum_keeps_its_price_from_lag_8_on():
+    """And no recipe of the set is better anywhere there."""
+    for p in tried(rows_of("delay_line_frontier")):
+        if p.lag >= 8 and p.recipe["recipe"] == "curriculum":
+            assert 0.6 < p.fit.u90.units / p.lag < 0.72
+    assert {p.recipe["recipe"] for p in frontier(rows_of("delay_line_frontier")) if p.lag >= 8} == {"curriculum"}
