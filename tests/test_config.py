@@ -158,16 +158,16 @@ def test_the_lstm_has_no_start_of_flax():
 def test_defaults_fill_in():
     member = resolve(values({"task.lag": 8}))
     assert (member.lag, member.length, member.seed) == (8, member.task.length(8), 0)
-    assert member.recipe.name == recommended(member.task, 8) == "curriculum"
-    assert member.recipe == dataclasses.replace(Recipe(**recipe_file("curriculum")))
-    assert resolve(values({"task.name": "copy", "task.items": 8})).recipe.name == "open_gate"
+    assert member.recipe.name == recommended(member.task, 8) == "forget_bias"
+    assert member.recipe == dataclasses.replace(Recipe(**recipe_file("forget_bias")))
+    assert resolve(values({"task.lag": 17})).recipe.name == "open_gate"
     assert resolve(values({"task.lag": 17, "recipe.name": "hold"})).recipe.init == "hold"
 
 
 def test_a_value_set_here_overrides_the_files():
     member = resolve(values({"recipe.lr": 0.5, "recipe.batch": 7}))
     assert (member.recipe.lr, member.recipe.batch) == (0.5, 7)
-    assert member.recipe.budget == recipe_file("curriculum")["budget"]
+    assert member.recipe.budget == recipe_file("forget_bias")["budget"]
     assert resolve(values({"recipe.lr": "1e-3"})).recipe.lr == 1e-3  # YAML reads 1e-3 as text
     biased = resolve(values({"recipe.init": "forget_bias", "recipe.name": "hold", "recipe.forget_bias": 3}))
     assert biased.init is not None

@@ -28,9 +28,7 @@ def test_lengths_and_recipes():
     assert task.stretched(50, 20) == (50, 1000)
     facts = task.facts(50, 200)
     assert (facts.held, facts.bits) == (51, 50)
-    assert [recommended(task, lag) for lag in (5, 6)] == ["forget_bias", "curriculum"]
-    assert recommended(DelayLine(symbols=4), 5) == "curriculum"
-    assert recommended(DelayLine(reals=True), 8) == "forget_bias"
+    assert (recommended(task, 16), recommended(task, 17)) == ("forget_bias", "open_gate")
 
 
 def test_symbols_are_uniform():
