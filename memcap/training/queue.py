@@ -179,7 +179,7 @@ class Queue:
             while waiting and len(taken) < min(most, share):
                 member = waiting.popleft()
                 suspect = member in self.deaths
-                fits = size_of(program).holds(Size.of(member)) and self._may_train(worker, member) and not (suspect and taken)
+                fits = size_of(program).holds(Size.of(member)) and self._may_train(worker, member)
                 (taken if fits else others).append(member)
                 if fits and suspect:
                     break

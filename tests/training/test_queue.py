@@ -140,6 +140,26 @@ def test_a_member_that_has_killed_a_worker_is_not_trained_by_this_process():
     assert got == [None]
 
 
+def test_a_suspect_is_trained_alone():
+    """So that whoever shares its lanes is not blamed for what it does."""
+    suspects, other, last = wide(2, 5)[:3], *wide(2, 5)[3:]
+    queue = Queue([*suspects, other, last], ONE, 3)
+    queue.workers = 1  # no share is left to another
+    program = queue.claim(1)
+    assert queue.take(1, program, 3) == suspects
+    assert queue.take(2, program, 1) == [other]
+    queue.lost(1, "died")
+    assert queue.take(2, program, 9) == [last]  # it has others in hand
+    queue.add(fresh := [member(lag=3, seed=9, model={"units": 2})])
+    tried = []
+    for _ in suspects:
+        tried += queue.take(1, program, 9)
+        assert queue.take(1, program, 9) == []
+        queue.ended(1, program, [ended(tried[-1])])
+    assert sorted(m.seed for m in tried) == [0, 1, 2]
+    assert queue.take(1, program, 9) == fresh
+
+
 def test_a_program_that_kills_two_workers_as_it_is_compiled_fails_its_members():
     listener, members, small = Remembers(), wide(9, 2), wide(1)
     queue = Queue([*members, *small], ONE, 2, listener)
