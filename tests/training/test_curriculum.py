@@ -97,9 +97,9 @@ def test_it_solves_what_it_should(batching):
 
 
 def test_learning_rates_fall_with_the_lag_of_the_front():
-    assert [member(lag).recipe.peak(lag) for lag in (8, 16, 32)] == pytest.approx([0.03, 0.03, 0.015])
+    assert [member(lag).recipe.peak(lag) for lag in (8, 16, 32)] == pytest.approx([0.02, 0.02, 0.01])
     trainer, made = Program.of(member(64)).trainer, plan(member(64), 256)
-    assert float(trainer.operands(member(64)).lr) == pytest.approx(0.03)  # the front's share comes on top
+    assert float(trainer.operands(member(64)).lr) == pytest.approx(0.02)  # the front's share comes on top
     fronts = [Front(jnp.int32(lag), jnp.float32(0), jnp.int32(-1)) for lag in (10, 16, 32, 64)]
     shares = [float(share_of_rate(front, made, jnp.int32(0), jnp.int32(100))) for front in fronts]
     assert shares == pytest.approx([1, 1, 1 / 2, 1 / 4])
