@@ -16,6 +16,7 @@ from memcap.config import Engine, Evaluation, member_of
 from memcap.studies import store
 from memcap.tasks import task_class
 from memcap.training.queue import LocalClient, Queue
+from memcap.training.worker import Worker
 
 TINY = ["recipe.budget=4", "evaluation.every=2", "evaluation.sequences=16", "evaluation.stretch=2", "task.lag=3"]
 TASKS = '''
@@ -25,7 +26,6 @@ import jax
 import jax.numpy as jnp
 
 from memcap import Batch, Facts, Task, knob
-from memcap.training.worker import Worker
 
 
 @dataclass(frozen=True)
