@@ -43,6 +43,16 @@ PATHS = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH")]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, PATHS))}
 
 
+@pytest.fixture(autouse=True)
+def heeded():
+    """No signal is ignored here, nor in the processes that the tests start, though nohup or a shell may have told pytest to."""
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL, signal.SIGHUP: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 @pytest.fixture
 def started():
     """Start the command, and go on once three of its members have ended."""
