@@ -169,11 +169,21 @@ def test_a_compiler_that_is_missing(tmp_path, name):
 @pytest.mark.skipif(not TARGETS["h100"].installed, reason="its compiler is not installed: make test-targets")
 def test_a_study_on_an_accelerator(tmp_path):
     told = planned(tmp_path, "--device", "h100", "sweeps=delay_line_frontier")
-    assert (told["members"], told["searched"]) == (6144, True)
-    assert told["programs_in_all"] == len(told["programs"]) <= 12
+    assert (told["members"], told["searched"]) == (16896, True)
+    assert told["programs_in_all"] <= 6 * 3  # six for each of its recipes, which share none: batch or curriculum differ
+    assert told["programs"]
     assert all(p["memory_bytes"] < TARGETS["h100"].usable for p in told["programs"])
     assert all(p["step_floor_seconds"] > 0 and p["batching"] == "vmap" for p in told["programs"])
     assert not files(tmp_path)
+
+
+@pytest.mark.skipif(not TARGETS["h100"].installed, reason="its compiler is not installed: make test-targets")
+def test_one_recipe_at_all_widths_and_lags_is_six_programs(tmp_path):
+    lags = "[1, 2, 3, 5, 8, 12, 16, 20, 25, 32, 40, 50]"
+    axes = f"axes={{task.lag: {lags}, recipe: curriculum, model.units: 1..64, seed: 8}}"
+    told = planned(tmp_path, "--device", "h100", "design=bisect", axes)
+    assert (told["members"], told["searched"]) == (6144, True)
+    assert told["programs_in_all"] == len(told["programs"]) <= 6
 
 
 @pytest.mark.skipif(not TARGETS["v5e-4"].installed, reason="its compiler is not installed: make test-targets")
