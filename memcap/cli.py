@@ -56,8 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _interrupted(error: KeyboardInterrupt, arguments: Sequence[str]) -> NoReturn:
     """Say what is kept and what goes on from there. Nobody waits for a worker's thread that is in the middle of its chunk."""
-    number, kept = (error.number, error.kept) if isinstance(error, interrupts.Interrupted) else (signal.SIGINT, None)
-    line, status = f"interrupted ({signal.Signals(number).name})", 128 + number
+    told = error if isinstance(error, interrupts.Interrupted) else interrupts.Interrupted(signal.SIGINT)
+    line, kept = f"interrupted ({signal.Signals(told.number).name})", told.kept
     if arguments[:1] == ["train"]:
         what = "what had ended is kept" if kept is None else f"{kept} member{'s are' if kept != 1 else ' is'} kept"
         line += f"; {what}, and this goes on from there: {shlex.join(['memcap', *arguments])}"
@@ -65,8 +65,8 @@ def _interrupted(error: KeyboardInterrupt, arguments: Sequence[str]) -> NoReturn
         print(f"memcap: {line}", file=sys.stderr, flush=True)
         with contextlib.suppress(OSError):
             sys.stdout.flush()
-        os._exit(status)
-    _stop(line, status)
+        os._exit(told.status)
+    _stop(line, told.status)
 
 
 def _stop(line: str, status: int) -> NoReturn:

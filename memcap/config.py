@@ -116,7 +116,7 @@ class Member:
             "length": length,
             "model": model,
             "recipe": complete(recipe, task, lag, model.cell),
-            "evaluation": replace(evaluation, until=evaluation.until or ("steady" if task.stream else "solved")),
+            "evaluation": replace(evaluation, until=evaluation.until or usual_until(task)),
             "seed": whole(self.seed, "seed", 0, MOST),
         }
         for name, value in resolved.items():
@@ -159,7 +159,17 @@ class Member:
     @cached_property
     def key(self) -> str:
         """16 hex digits: the hash of `config`."""
-        return hashlib.sha256(json.dumps(self.config, sort_keys=True).encode()).hexdigest()[:16]
+        return key_of(json.dumps(self.config, sort_keys=True))
+
+
+def usual_until(task: Task) -> str:
+    """What members of a task are trained for unless `Evaluation.until` says otherwise."""
+    return "steady" if task.stream else "solved"
+
+
+def key_of(config: str) -> str:
+    """The key of a member, from its config as JSON with sorted keys."""
+    return hashlib.sha256(config.encode()).hexdigest()[:16]
 
 
 def _checked(part: Any, cls: type, where: str) -> Any:

@@ -11,7 +11,6 @@ from rich.console import Console
 
 from memcap.capacity.points import VERDICTS
 from memcap.capacity.sources import OUTPUTS
-from memcap.knobs import UserError
 from memcap.studies import store
 
 
@@ -68,7 +67,7 @@ def rows_of(results: Path, strict: bool = False) -> pl.DataFrame:
     """
     rows = store.read(results, strict)
     if rows.is_empty():
-        raise UserError(f"{results}: holds no rows; train a study first, as in: memcap train sweeps=first_study")
+        raise store.no_rows(results)
     return rows
 
 

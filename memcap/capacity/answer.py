@@ -1,4 +1,4 @@
-"""The answer: how many units for this task at this lag, from what was measured. memcap/capacity/words.py says it in words."""
+"""The answer: how many units for this task at this lag, from what was measured."""
 
 import math
 from collections.abc import Sequence
@@ -78,9 +78,7 @@ class Answer:
     @property
     def settled(self) -> bool:
         """Whether the lag was measured and its threshold is a number: not censored, or 1, below which there is no net."""
-        if self.point is None or self.width is None:
-            return False
-        return self.width.censored == "no" or (self.width.censored == "below" and self.point.units[0] == 1)
+        return self.point is not None and self.width is not None and self.width.is_number(self.point.units[0])
 
 
 def answer(task: Task, lag: int, share: float, points: Sequence[Point], source: str | None = None) -> Answer:

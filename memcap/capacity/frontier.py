@@ -15,13 +15,14 @@ censoring says what they left open; seeds may not, or one lucky run of another r
 
 import json
 import math
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
 import polars as pl
 
 from memcap.capacity.points import VERDICTS, At, Point
-from memcap.capacity.thresholds import fit, posterior
+from memcap.capacity.thresholds import fit, fit_of, posterior
 from memcap.config import Evaluation
 from memcap.knobs import UserError, completed, typed
 from memcap.studies.store import TRAINING, measured
@@ -45,10 +46,7 @@ def frontier(rows: pl.DataFrame, at: At = "steady", budget: int | None = None, c
     Raises:
         UserError: no such verdict.
     """
-    places: dict[tuple, list[Point]] = {}
-    for point in tried(rows, at, budget, confidence):
-        places.setdefault(point.place, []).append(point)
-    return [_best(points) for points in places.values()]
+    return best(tried(rows, at, budget, confidence))
 
 
 def tried(rows: pl.DataFrame, at: At = "steady", budget: int | None = None, confidence: float = 0.95) -> list[Point]:
@@ -66,7 +64,15 @@ def tried(rows: pl.DataFrame, at: At = "steady", budget: int | None = None, conf
     return sorted(points, key=lambda p: (p.label, p.lag, p.length))
 
 
-def _best(points: list[Point]) -> Point:
+def best(points: Iterable[Point]) -> list[Point]:
+    """The frontier of some recipes' points, as `tried` gives them, in their order."""
+    places: dict[tuple, list[Point]] = {}
+    for point in points:
+        places.setdefault(point.place, []).append(point)
+    return [_stands_for(recipes) for recipes in places.values()]
+
+
+def _stands_for(points: list[Point]) -> Point:
     """The point that stands for all recipes of one task and lag."""
     seeds = max(p.seeds for p in points)
     fair = [p for p in points if p.seeds == seeds]
@@ -98,7 +104,8 @@ def _point(rows: pl.DataFrame, at: At, confidence: float) -> Point:
         .sort("units")
     )
     units, count, solved, runs, stretched = (counts[c].to_list() for c in ("units", "passed", "solved", "runs", "stretched"))
-    fitted = fit(units, count, runs, confidence)
+    post = posterior(units, count, runs)
+    fitted = fit_of(post, confidence)
     evaluation = Evaluation(
         *(first[f"evaluation_{k}"] for k in ("every", "sequences", "successive")), first["stretch"], first["evaluation_until"]
     )
@@ -116,7 +123,7 @@ def _point(rows: pl.DataFrame, at: At, confidence: float) -> Point:
         runs=tuple(runs),
         seeds=int(np.max(counts["seeds"].to_numpy())),
         fit=fitted,
-        posterior=posterior(units, count, runs),
+        posterior=post,
         trained=fitted if count == solved else fit(units, solved, runs, confidence),
         steps=_median(rows.filter(passed)[steps]),
         stretched=_median(rows.filter("solved")["stretched"]),

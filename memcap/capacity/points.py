@@ -4,9 +4,9 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from memcap.capacity.thresholds import Fit, Posterior
+from memcap.capacity.thresholds import Fit, Posterior, Threshold
 from memcap.cells import cell_class
-from memcap.config import Evaluation
+from memcap.config import Evaluation, usual_until
 from memcap.models.constructed import constructed_units
 from memcap.models.network import Architecture, Model
 from memcap.tasks import Task, information_floor, one_per_number
@@ -81,7 +81,7 @@ class Point:
     @property
     def measured(self) -> bool:
         """Whether u90 is a number: not censored, or 1, below which there is no net."""
-        return self.fit.u90.censored == "no" or (self.fit.u90.censored == "below" and self.units[0] == 1)
+        return self.fit.u90.is_number(self.units[0])
 
     @property
     def place(self) -> tuple[Any, ...]:
@@ -102,7 +102,7 @@ class Point:
 
 def _unusual(task: Task, ours: Evaluation) -> list[str]:
     """What of an evaluation is not the default and bears on a verdict, in words."""
-    rule, until = Evaluation(), "steady" if task.stream else "solved"
+    rule, until = Evaluation(), usual_until(task)
     said = [f"{ours.sequences} sequences"] * (ours.sequences != rule.sequences)
     said += [f"{ours.successive} successive"] * (ours.successive != rule.successive)
     said += [f"stretch {ours.stretch}"] * (task.stream and ours.stretch != rule.stretch)
@@ -139,6 +139,12 @@ def set_knobs(task: Task) -> list[str]:
     return [f"{k}={v}" for k, v in vars(task).items() if v != vars(type(task)())[k]]
 
 
+def ends(name: str, width: Threshold) -> dict[str, Any]:
+    """A threshold as columns that begin with `name`: its width, the ends of its interval (null where open), its censoring."""
+    high = None if math.isinf(width.high) else width.high
+    return {name: width.units, f"{name}_low": width.low, f"{name}_high": high, f"{name}_censored": width.censored}
+
+
 def columns(point: Point) -> dict[str, Any]:
     """A point as one flat row: for a table, a CSV file, JSON, or W&B. `u50` and `u90` are of the verdict `at`."""
     f, t, r = point.fit, point.trained, point.references
@@ -154,12 +160,7 @@ def columns(point: Point) -> dict[str, Any]:
         "u75_observed": point.most(0.75),
     }
     for name, width in (("u50", f.u50), ("u90", f.u90), ("u50_trained", t.u50), ("u90_trained", t.u90)):
-        row |= {
-            name: width.units,
-            f"{name}_low": width.low,
-            f"{name}_high": None if math.isinf(width.high) else width.high,
-            f"{name}_censored": width.censored,
-        }
+        row |= ends(name, width)
     return row | {
         "lapse": f.lapse,
         "bits": r.bits,

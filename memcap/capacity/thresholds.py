@@ -74,6 +74,10 @@ class Threshold:
     high: float
     censored: Literal["no", "below", "above"]
 
+    def is_number(self, narrowest: int) -> bool:
+        """Whether it was measured: not censored, or enough at a `narrowest` width tried of 1, below which there is no net."""
+        return self.censored == "no" or (self.censored == "below" and narrowest == 1)
+
 
 @dataclass(frozen=True)
 class Fit:
@@ -280,11 +284,19 @@ def probability(post: Posterior, units: ArrayLike, confidence: float = 0.95) -> 
 def fit(units: ArrayLike, solved: ArrayLike, runs: ArrayLike, confidence: float = 0.95) -> Fit:
     """All that is reported of one task and lag; arguments and errors as `posterior` and `threshold`, one study.
 
-    Example: units 4 5 6 7 8, solved 0 0 3 7 8 of 8 each -> u_exist 6, bracket (5, 8), u50 6.1, u90 6.7.
+    Example: units 4 5 6 7 8, solved 0 0 3 7 8 of 8 each -> u_exist 6, bracket (5, 8), u50 6.1, u90 6.8.
     """
-    post = posterior(units, solved, runs)
+    return fit_of(posterior(units, solved, runs), confidence)
+
+
+def fit_of(post: Posterior, confidence: float = 0.95) -> Fit:
+    """`fit` from the posterior of one study, for who keeps that as well.
+
+    Raises:
+        ValueError: `confidence` out of range, or more than one study.
+    """
     if post.solved.ndim != 1:
-        raise ValueError(f"solved {np.shape(solved)}: must be one study; use posterior and interval for many")
+        raise ValueError(f"solved {post.solved.shape}: must be one study; use posterior and interval for many")
     none, every = post.widths[post.solved == 0], np.logical_and.accumulate((post.solved == post.runs)[::-1])[::-1]
     any_solved = post.widths[post.solved > 0]
     by_lapse, by_slope = np.cumsum(post.weights.sum(axis=0)), np.cumsum(post.weights.sum(axis=1))

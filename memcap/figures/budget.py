@@ -8,10 +8,21 @@ from typing import Any
 import polars as pl
 from matplotlib.figure import Figure
 
-from memcap.capacity.frontier import frontier
-from memcap.capacity.points import Point
+from memcap.capacity.frontier import best, tried
+from memcap.capacity.points import Point, ends
 from memcap.figures import Drawn
-from memcap.figures.frontier import COLOURS, MARKERS, doublings, draw_interval, height, reach, rules, verdict, write_below
+from memcap.figures.frontier import (
+    COLOURS,
+    MARKERS,
+    best_of,
+    doublings,
+    draw_interval,
+    height,
+    reach,
+    rules,
+    verdict,
+    write_below,
+)
 from memcap.knobs import UserError
 
 
@@ -30,22 +41,19 @@ def draw(rows: pl.DataFrame) -> Drawn:
         raise UserError(f"{found}: nothing to compare; train with recipe.budget=... of two values or more")
     several = rows.filter(pl.col("budget").n_unique().over("task") > 1)
     rows = rows if several.is_empty() else several
-    lines = {budget: frontier(rows, budget=budget) for budget in sorted(rows["budget"].unique())}
+    points = tried(rows)
+    lines = {b: best(p for p in points if p.recipe["budget"] <= b) for b in sorted(rows["budget"].unique())}
     data = [_columns(p, budget) for budget, points in lines.items() for p in points]
     return Drawn(plot(lines), pl.DataFrame(data, infer_schema_length=None))
 
 
 def _columns(point: Point, budget: int) -> dict[str, Any]:
-    width = point.fit.u90
     return {
         "label": point.label,
         "lag": point.lag,
         "budget": budget,
         "at": point.at,
-        "u90": width.units,
-        "u90_low": width.low,
-        "u90_high": None if math.isinf(width.high) else width.high,
-        "u90_censored": width.censored,
+        **ends("u90", point.fit.u90),
         "u_exist": point.u_exist,
         "one_per_number": point.references.one_per_number,
         **{f"used_{k}": point.recipe[k] for k in ("recipe", "budget")},
@@ -104,5 +112,4 @@ def caption(lines: dict[int, list[Point]]) -> str:
 def _budget(budget: int, points: Sequence[Point]) -> str:
     recipes = ", ".join(dict.fromkeys(p.recipe["recipe"] for p in points))
     said = f"Up to {budget:,} steps: {recipes}; up to {max(p.seeds for p in points)} seeds a width."
-    most = max(p.recipes for p in points)
-    return said + (f" At each lag the best of up to {most} recipes, chosen on the seeds it is judged on." if most > 1 else "")
+    return said + best_of(points)

@@ -163,16 +163,20 @@ def caption(points: Sequence[Point]) -> str:
         for p in line:
             used.setdefault((p.recipe["recipe"], p.recipe["lr"], p.recipe["budget"]), []).append(p.lag)
         said = [f"lag {_listed(lags)}: {name}, lr {lr:g}, budget {budget} steps" for (name, lr, budget), lags in used.items()]
-        tried = max(p.recipes for p in line)
-        chosen = f" At each lag the best of up to {tried} recipes, chosen on the seeds it is judged on." if tried > 1 else ""
         most = "up to " if any(min(p.runs) < p.seeds for p in line) else ""
-        parts.append(f"{label}: {'; '.join(said)}; {most}{_span([p.seeds for p in line])} seeds a width.{chosen}")
+        parts.append(f"{label}: {'; '.join(said)}; {most}{_span([p.seeds for p in line])} seeds a width.{best_of(line)}")
     parts += [verdict(points), *rules(points)]
     parts.append(
         "Bars are 95 % intervals; an arrow marks an end that the widths tried leave open. A training frontier at this budget, not"
         " a capacity limit."
     )
     return "\n".join(textwrap.fill(part, 140) for part in parts)
+
+
+def best_of(points: Sequence[Point]) -> str:
+    """A sentence on the recipes that competed; empty where none did."""
+    most = max(p.recipes for p in points)
+    return f" At each lag the best of up to {most} recipes, chosen on the seeds it is judged on." if most > 1 else ""
 
 
 def rules(points: Sequence[Point]) -> list[str]:

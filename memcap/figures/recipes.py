@@ -1,6 +1,5 @@
 """Units against lag, a line a recipe: is a kink of the frontier the recipe's?"""
 
-import math
 import textwrap
 from collections.abc import Sequence
 from typing import Any
@@ -9,8 +8,8 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from memcap.capacity.frontier import frontier, tried
-from memcap.capacity.points import Point
+from memcap.capacity import frontier
+from memcap.capacity.points import Point, ends
 from memcap.figures import Drawn
 from memcap.figures.frontier import COLOURS, MARKERS, doublings, draw_interval, height, reach, rules, verdict, write_below
 from memcap.knobs import UserError
@@ -28,14 +27,14 @@ def draw(rows: pl.DataFrame) -> Drawn:
     Raises:
         UserError: there are no rows.
     """
-    points = tried(rows)
+    points = everything = frontier.tried(rows)
     keys: dict[str, set[Any]] = {}
     for p in points:
         keys.setdefault(p.label, set()).add(key(p))
     points = [p for p in points if len(keys[p.label]) > 1] or points
     if not points:
         raise UserError("no rows: nothing to draw; train a study first, as in: memcap train sweeps=delay_line_recipes")
-    best = [p for p in frontier(rows) if p.label in {q.label for q in points}]
+    best = [p for p in frontier.best(everything) if p.label in {q.label for q in points}]
     names = recipe_names(points)
     chosen = {(p.place, key(p)) for p in best}
     data = [_columns(p, name, (p.place, key(p)) in chosen) for p, name in zip(points, names, strict=True)]
@@ -65,18 +64,14 @@ def _plain(value: Any) -> str:
 
 
 def _columns(point: Point, name: str, best: bool) -> dict[str, Any]:
-    width = point.fit.u90
     return {
         "label": point.label,
         "lag": point.lag,
         "recipe": name,
         **{k: point.recipe[k] for k in ("lr", "batch", "budget")},
         "at": point.at,
-        "u90": width.units,
-        "u90_low": width.low,
-        "u90_high": None if math.isinf(width.high) else width.high,
-        "u90_censored": width.censored,
-        "units_a_lag": width.units / point.lag,
+        **ends("u90", point.fit.u90),
+        "units_a_lag": point.fit.u90.units / point.lag,
         "seeds": point.seeds,
         "runs": sum(point.runs),
         "best": best,

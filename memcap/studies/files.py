@@ -57,11 +57,16 @@ def make_folder(path: Path) -> None:
         _sync(each.parent)
 
 
+def sealed(file: IO[bytes]) -> bool:
+    """Whether an open file has a digest, right or wrong. Files of memcap 0.1 have none."""
+    return _place(file) is not None
+
+
 def check(file: IO[bytes]) -> bool:
     """Compare an open file with its digest.
 
     Returns:
-        Whether it has one. Files of memcap 0.1 have none.
+        Whether it has one.
 
     Raises:
         BadFileError: it differs.

@@ -9,7 +9,6 @@ digest of its bytes (memcap/studies/files.py), and each row's key is compared wi
 where it is and passed over: what only it held is missing, so a rerun trains it into new files.
 """
 
-import hashlib
 import json
 import tempfile
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from typing import Any
 
 import polars as pl
 
+from memcap.config import key_of
 from memcap.knobs import UserError
 from memcap.studies import files
 from memcap.studies.files import BadFileError
@@ -138,6 +138,11 @@ def frame(rows: Sequence[dict[str, Any]]) -> pl.DataFrame:
     return pl.DataFrame(list(rows), schema=SCHEMA)
 
 
+def no_rows(folder: Path) -> UserError:
+    """What to say of a place that holds none."""
+    return UserError(f"{folder}: holds no rows; train a study first, as in: memcap train sweeps=first_study")
+
+
 def shards(folder: Path) -> list[Path]:
     """All files of rows in a study's folder, or in all studies below a folder: folded files, then shards."""
     if folder.is_file():
@@ -227,11 +232,6 @@ def _table(content: BytesIO) -> pl.DataFrame:
         raise BadFileError("not a readable table of rows") from error
 
 
-def key_of(config: str) -> str:
-    """The key of a row's config, as it stands there: see `memcap.config.Member.key`."""
-    return hashlib.sha256(config.encode()).hexdigest()[:16]
-
-
 def _made_up(name: str) -> pl.Expr:
     """The values of a column that a table lacks."""
     passes = pl.when(pl.col("metric") == "accuracy").then(pl.col("stretched") >= pl.col("threshold"))
@@ -263,7 +263,7 @@ def collect(folder: Path, strict: bool = False) -> tuple[Path, pl.DataFrame]:
         raise UserError(f"{path}: {why}; it would be written over: move it elsewhere, and collect again")
     rows = read_all(folder, strict)
     if rows.is_empty():
-        raise UserError(f"{folder}: holds no rows; train a study first, as in: memcap train sweeps=first_study")
+        raise no_rows(folder)
     try:
         write_rows(path, rows)
     except OSError as error:

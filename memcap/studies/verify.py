@@ -5,9 +5,8 @@ from pathlib import Path
 
 import polars as pl
 
-from memcap.knobs import UserError
 from memcap.studies import store
-from memcap.studies.files import BadFileError, check
+from memcap.studies.files import BadFileError, sealed
 from memcap.studies.weights import sizes
 
 SHOWN_KEYS = 3
@@ -43,7 +42,7 @@ def verify(folder: Path, weights: bool = True) -> Verdict:
     """
     tables, bad = store.survey(folder)
     if not tables and not bad:
-        raise UserError(f"{folder}: holds no rows; train a study first, as in: memcap train sweeps=first_study")
+        raise store.no_rows(folder)
     wrong = [f"{path}: {why}" for path, why in bad.items()]
     rows = store.merged(tables)
     found: dict[Path, dict[str, int]] = {}  # numbers by key, of each file of weights
@@ -60,7 +59,7 @@ def verify(folder: Path, weights: bool = True) -> Verdict:
 
 def _sealed(path: Path) -> bool:
     with path.open("rb") as file:
-        return check(file)
+        return sealed(file)
 
 
 def _lacking(rows: pl.DataFrame, found: dict[Path, dict[str, int]]) -> list[str]:
