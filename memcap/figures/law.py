@@ -62,15 +62,16 @@ def _columns(point: Point, found: Sequence[Law]) -> dict[str, Any]:
 
 def plot(points: Sequence[Point], found: Sequence[Law]) -> Figure:
     """u90 against bits, a marker a task and a line a cell; and the two reference lines of an LSTM."""
-    drawn = Figure(figsize=(7.2, 6.2))
+    drawn = Figure(figsize=(10.4, 6.2))
     axes = drawn.add_subplot(xlabel="bits held", ylabel="units (90 % of seeds)")
     ordered = sorted(points, key=lambda p: p.label)
     for k, (label, group) in enumerate(groupby(ordered, key=lambda p: p.label)):
         _task(axes, label, list(group), *look(k))
-    bits = np.geomspace(min(p.references.bits for p in points), max(p.references.bits for p in points), 100)
+    bits = _range(points)
     for law, style in zip(found, ("-", "--", "-.", (0, (1, 1))) * len(found), strict=False):
         cost = f"{law.slope:.2f} [{law.low:.2f}, {law.high:.2f}] units a bit, {law.slope * law.numbers:.2f} carry numbers"
-        axes.plot(bits, [max(law.units(b), 0.7) for b in bits], color="#333333", lw=1.2, ls=style, label=f"{law.cell}: {cost}")
+        own = _range([p for p in points if p.cell == law.cell])  # nothing was measured beyond it
+        axes.plot(own, [max(law.units(b), 0.7) for b in own], color="#333333", lw=1.2, ls=style, label=f"{law.cell}: {cost}")
     axes.plot(bits, bits / 2, color="grey", lw=0.8, ls=":", label="LSTM, one bit a carry number (a reference)")
     axes.plot(bits, ASKED * bits / 64, color="grey", lw=0.8, ls=(0, (5, 5)), label="LSTM, float32 information (a floor)")
     axes.set_xscale("log", base=2)
@@ -80,9 +81,16 @@ def plot(points: Sequence[Point], found: Sequence[Law]) -> Figure:
         axis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.set_title("Units that training needs, by bits held")
     axes.grid(color="#dddddd", lw=0.5)
-    axes.legend(frameon=False, fontsize=7, loc="upper left")
-    write_below(drawn, textwrap.fill(caption(points), 140))
+    axes.legend(frameon=False, fontsize=7, loc="upper left", bbox_to_anchor=(1.01, 1))  # beside the marks: tasks may be many
+    write_below(drawn, textwrap.fill(caption(points), 200))
+    drawn.subplots_adjust(left=0.06, right=0.66)
     return drawn
+
+
+def _range(points: Sequence[Point]) -> np.ndarray:
+    """(100,) bits from the fewest to the most of some points."""
+    bits = [p.references.bits for p in points]
+    return np.geomspace(min(bits), max(bits), 100)
 
 
 def _task(axes: Axes, label: str, points: Sequence[Point], colour: str, marker: str) -> None:

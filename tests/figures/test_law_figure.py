@@ -69,6 +69,20 @@ def test_the_numbers_drawn_are_the_frontiers(rows):
     assert law == next(law.slope for law in laws(points) if law.cell == "GRUCell")
 
 
+def test_a_cells_line_ends_where_its_marks_do_and_no_mark_lies_under_the_legend(rows):
+    drawn = draw(rows.with_columns(steady="solved"))
+    axes = drawn.figure.axes[0]
+    points = [p for p in frontier(rows.with_columns(steady="solved")) if p.measured]
+    for law in laws(points):
+        (line,) = (line for line in axes.lines if str(line.get_label()).startswith(f"{law.cell}: "))
+        bits = [p.references.bits for p in points if p.cell == law.cell]
+        x, y = line.get_data()
+        assert (x[0], x[-1]) == pytest.approx((min(bits), max(bits)))
+        assert y[-1] == pytest.approx(law.units(max(bits)))
+    drawn.figure.canvas.draw()
+    assert axes.get_legend().get_window_extent().x0 >= axes.get_window_extent().x1
+
+
 def test_nothing_measured_is_one_line():
     with pytest.raises(UserError, match="nothing to draw"):
         draw(table(group("delay_line", 20, {10: (0, 8), 12: (0, 8)})))
