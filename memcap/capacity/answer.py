@@ -8,7 +8,7 @@ from typing import Any
 
 from memcap.capacity.points import At, Point, References, columns, label, references, set_knobs
 from memcap.capacity.prediction import Prediction, predict
-from memcap.capacity.thresholds import Threshold, threshold
+from memcap.capacity.thresholds import Threshold, enough, threshold
 from memcap.knobs import UserError
 from memcap.models.network import Architecture, Model
 from memcap.tasks import Task
@@ -28,6 +28,8 @@ class Answer:
         point: the frontier there; None if the lag was not measured.
         width: the threshold at `share`; None if not measured.
         prediction: what the other lags predict, where the lag was not measured.
+        units: the width to take: `enough` of what was measured, or the prediction rounded up. None where no width tried is known
+            to be enough, or nothing is known.
         references: what theory says.
         command: what would measure it.
         source: where the rows come from: "atlas", or a folder; None: rows that were handed over.
@@ -42,6 +44,7 @@ class Answer:
     point: Point | None
     width: Threshold | None
     prediction: Prediction | None
+    units: int | None
     references: References
     command: str
     source: str | None = None
@@ -54,13 +57,6 @@ class Answer:
         """Symbols (or reals) that must be held at the worst moment."""
         length = self.task.length(self.lag) if self.point is None else self.point.length
         return self.task.facts(self.lag, length).held
-
-    @property
-    def units(self) -> int | None:
-        """The width to take: the threshold or the prediction, rounded up. None where it was not reached, or nothing is known."""
-        if self.width is not None:
-            return None if self.width.censored == "above" else math.ceil(self.width.units)
-        return None if self.prediction is None else math.ceil(self.prediction.units)
 
     @property
     def carry_numbers(self) -> int | None:
@@ -77,8 +73,13 @@ class Answer:
 
     @property
     def settled(self) -> bool:
-        """Whether the lag was measured and its threshold is a number: not censored, or 1, below which there is no net."""
-        return self.point is not None and self.width is not None and self.width.is_number(self.point.units[0])
+        """Whether the lag was measured, a width is known to be enough, and the threshold is a number."""
+        return (
+            self.point is not None
+            and self.width is not None
+            and self.units is not None
+            and self.width.is_number(self.point.units[0])
+        )
 
 
 def answer(task: Task, lag: int, share: float, points: Sequence[Point], source: str | None = None) -> Answer:
@@ -102,13 +103,16 @@ def answer(task: Task, lag: int, share: float, points: Sequence[Point], source: 
     point = max((p for p in points if p.lag == lag), key=lambda p: (p.usual, sum(p.runs)), default=None)
     width = None if point is None else threshold(point.posterior, share)
     predicted = None if point is not None else predict(line, lag, share)
-    beyond = max(point.units) if point is not None and width is not None and width.censored == "above" else None
+    units = None if predicted is None else math.ceil(predicted.units)
+    if point is not None:
+        units = enough(point.posterior, share)
+    beyond = max(point.units) if point is not None and units is None else None
     shown = point or (None if predicted is None else line[0])
     at, stretch, name = "trained", 1, label(task)
     if shown is not None:
         at, stretch, name = shown.at, shown.evaluation.stretch, shown.label
     known, measure = references(task, lag), command(task, lag, beyond)
-    return Answer(task, lag, share, at, stretch, name, point, width, predicted, known, measure, source)
+    return Answer(task, lag, share, at, stretch, name, point, width, predicted, units, known, measure, source)
 
 
 def _line(points: Sequence[Point]) -> list[Point]:
@@ -221,10 +225,12 @@ def _measured(found: Answer) -> list[str]:
     assert width is not None
     what = f"{found.label} at lag {found.lag}"
     if found.units is None:
+        widest = _count(max(point.units), "unit")
+        best = f"over {widest}" if width.censored == "above" else f"{width.units:.3g} units"
         first = (
-            f"{what}: no width up to {_count(round(width.units), 'unit')} was enough. With up to {found.budget:,} training"
-            f" steps fewer than {_share(found)} {_verb(found)} there (95 % interval of the width that is: from {width.low:.3g}"
-            f" units up). That is a result of this training, not of the LSTM; measure wider nets: {found.command}"
+            f"{what}: no width up to {widest} is known to be enough for {_share(found)} to {_verb(found)} with up to"
+            f" {found.budget:,} training steps: best estimate {best}, {_interval(width.low, width.high)}. That is a result of"
+            f" this training, not of the LSTM; measure wider nets: {found.command}"
         )
     else:
         best = f"best estimate {width.units:.3g} units"
@@ -234,6 +240,8 @@ def _measured(found: Answer) -> list[str]:
             f"{what}: {_take(found)}. With up to {found.budget:,} training steps {_share(found)} {_verb(found)}, from this width"
             f" on: {best}, {_interval(width.low, width.high)}."
         )
+        if found.units > math.ceil(width.units):
+            first += " The width to take allows for that interval."
     said = [first]
     if found.at == "steady":
         alone = point.trained.u90

@@ -263,6 +263,31 @@ def threshold(post: Posterior, p: float, confidence: float = 0.95, of: Share = "
     return Threshold(float(units), float(low), float(high), ("no", "above", "below")[int(side)])
 
 
+def enough(post: Posterior, share: float) -> int | None:
+    """The smallest whole width at which one more seed, if it trains at all, passes with a chance of at least `share`.
+
+    That chance is the mean over the posterior, of one study: it counts how well the curve is known. So it may ask for a unit more
+    than the threshold at `share` does, where a shallow transition is not excluded.
+
+    Args:
+        post: the posterior of one study.
+        share: between 0 and 1.
+
+    Returns:
+        The narrowest width tried if the threshold is censored below; None if no width to the widest tried is enough.
+
+    Raises:
+        ValueError: `share` out of range.
+    """
+    if threshold(post, share).censored == "below":
+        return int(post.widths[0])
+    units = np.arange(int(post.widths[0]), int(post.widths[-1]) + 1)
+    weights = post.weights.sum(axis=-1)
+    chances = expit(post.slope * (np.log2(units)[:, None] - post.mu)) @ weights
+    passing = units[chances >= share]
+    return int(passing[0]) if passing.size else None
+
+
 def probability(post: Posterior, units: ArrayLike, confidence: float = 0.95) -> Band:
     """P(solved) of a seed, lapse included, at each of `units` (any shape, > 0, tested or not), for one study.
 

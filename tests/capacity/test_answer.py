@@ -60,12 +60,23 @@ def test_measured():
     assert "NOT MEASURED" not in words
 
 
+def test_where_a_shallow_end_is_not_excluded_the_width_to_take_is_a_unit_more_and_says_why():
+    counts = {7: (0, 4), 9: (0, 5), 10: (7, 8), 11: (4, 5), 12: (8, 8)}
+    rows = table(group("delay_line", 16, counts, budget=8000))
+    values, words = asked(DELAY, 16, points=frontier(rows))
+    assert (values["units"], math.ceil(values["u90"]), values["carry_numbers"]) == (11, 10, 22)
+    assert "take 11 units" in words
+    assert "The width to take allows for that interval." in words
+    assert "allows for" not in asked(DELAY, 4)[1]
+
+
 def test_confidence_moves_the_answer():
     units = [asked(DELAY, 4, share)[0]["units"] for share in (0.1, 0.5, 0.9)]
     assert units == [5, 6, 7]
     values, words = asked(DELAY, 4, 0.9995)
     assert values["units"] is None
-    assert "no width up to 8 units was enough. With up to 3,000 training steps fewer than 99.95 % of the seeds" in words
+    assert "no width up to 8 units is known to be enough for 99.95 % of the seeds that train at all to solve it" in words
+    assert "with up to 3,000 training steps: best estimate over 8 units" in words
 
 
 @pytest.mark.parametrize(("lag", "between"), [(6, (4, 8)), (30, None)])
@@ -116,7 +127,7 @@ def test_not_reached():
     assert values["measured"]
     assert values["units"] is values["carry_numbers"] is values["u90_high"] is values["u_exist"] is None
     assert values["u90_censored"] == "above"
-    assert "no width up to 15 units was enough" in words
+    assert "no width up to 15 units is known to be enough" in words
     assert "Smallest width at which any seed was: none." in words
     assert "model.units: [17, 18, 21, 25, 30]" in words  # wider than what was not enough
 

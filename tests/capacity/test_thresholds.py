@@ -35,7 +35,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit, logit
 
-from memcap.capacity.thresholds import STEP, fit, interval, posterior, probability, threshold
+from memcap.capacity.thresholds import STEP, enough, fit, interval, posterior, probability, threshold
 
 INTEGERS = tuple(range(1, 17))
 MIXED = (1, 2, 3, 4, 6, 8, 12, 16, 24)
@@ -345,6 +345,34 @@ def test_all_seeds_solve_needs_as_many_runs_as_the_binomial_says():
     few, many = (posterior([4, 5, 6, 7, 8], [0, n // 2, n, n, n], [n] * 5) for n in (4, 32))
     assert threshold(few, 0.9, of="all").high == INF
     assert threshold(many, 0.9, of="all").high < 8
+
+
+def test_at_the_width_that_is_enough_a_further_seed_passes_as_often_as_was_asked():
+    """Simulated, as coverage: at the width itself, over studies; at the rounded-up u90 it passes less often."""
+    rng, units, studies = np.random.default_rng(1), np.arange(4, 25), 200
+    mu, slope, lapse = truths(rng, units, studies, (1.02, 1.6), (0.0, 0.1))
+    solved = rng.binomial(8, (1 - lapse[:, None]) * expit(slope[:, None] * (np.log2(units) - mu[:, None])))
+    posts = [posterior(units, row, [8] * len(units)) for row in solved]
+
+    def passes(widths):
+        return expit(slope * (np.log2(widths) - mu))
+
+    advised = passes([enough(post, 0.9) for post in posts])
+    rounded = passes([math.ceil(threshold(post, 0.9).units) for post in posts])
+    print(f"\n{advised.mean():.3f} of further seeds pass at the advised width, {rounded.mean():.3f} at u90 rounded up", end="")
+    assert 0.9 <= advised.mean() <= 0.99
+    assert advised.mean() > rounded.mean()
+
+
+def test_enough():
+    units, runs = [7, 9, 10, 11, 12], [4, 5, 8, 5, 8]
+    post = posterior(units, [0, 0, 7, 4, 8], runs)
+    assert math.ceil(threshold(post, 0.9).units) == 10
+    assert enough(post, 0.9) == 11  # one of 8 and one of 5 failed: a shallow end is not excluded
+    assert enough(post, 0.5) == 10
+    assert enough(posterior([1, 2], [7, 8], [7, 8]), 0.9) == 1
+    assert enough(posterior([3, 4], [8, 8], [8, 8]), 0.9) == 3
+    assert enough(posterior([15, 16], [0, 4], [8, 8]), 0.9) is None
 
 
 def test_probability_band():

@@ -28,7 +28,9 @@ def test_lengths_and_recipes():
     assert task.stretched(50, 20) == (50, 1000)
     facts = task.facts(50, 200)
     assert (facts.held, facts.bits) == (51, 50)
-    assert (recommended(task, 16), recommended(task, 17)) == ("forget_bias", "open_gate")
+    assert [recommended(task, lag) for lag in (5, 6, 50)] == ["forget_bias", "curriculum", "curriculum"]
+    assert [recommended(DelayLine(symbols=4), lag) for lag in (1, 20)] == ["curriculum", "curriculum"]
+    assert [recommended(DelayLine(reals=True), lag) for lag in (16, 17)] == ["forget_bias", "open_gate"]
 
 
 def test_symbols_are_uniform():
