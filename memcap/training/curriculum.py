@@ -39,17 +39,16 @@ class Front(NamedTuple):
 
 
 def plan(member: Member, steps: int) -> Plan:
-    """The curriculum of a member whose buffer has `steps` steps."""
+    """The curriculum of a member whose buffer has `steps` steps; of one that has none, it starts at the lag."""
     recipe, task, lag = member.recipe, member.task, member.lag
-    assert recipe.curriculum is not None
-    start = max(task.smallest_lag, math.ceil(recipe.curriculum * lag))
+    start = lag if recipe.curriculum is None else max(task.smallest_lag, math.ceil(recipe.curriculum * lag))
     lengths = np.full(steps + 1, member.length, np.int32)
     for at in range(start, lag):
         lengths[at] = min(task.length(at), member.length)
     deadline = (recipe.deadline or 0.0) * (recipe.budget or 0)
     arrive = np.bool_(recipe.schedule == "arrive")
     falls_above = np.float32(lag if recipe.falls_above is None else recipe.falls_above)
-    return Plan(np.int32(start), np.float32(recipe.advance), np.float32(deadline), arrive, falls_above, lengths)
+    return Plan(np.int32(start), np.float32(recipe.advance or 1.0), np.float32(deadline), arrive, falls_above, lengths)
 
 
 def start(made: Plan, lag: int) -> Front:

@@ -3,10 +3,11 @@
 On a CPU a program serves one width and all lengths, at no cost. On accelerators compiling takes longer than a short study trains,
 so members of several widths and lengths share a program, padded to the widest and longest of them. That is exact: a unit whose
 weights are all zero says zero and never learns. Widths are put together up to 4, 16, 64, ... units, lengths up to 64, 256, ...
-steps.
+steps. A member without a curriculum shares the program of those with one: it starts where theirs ends.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import NamedTuple
 
 from memcap.cells import cell_class
@@ -40,6 +41,7 @@ def group_of(member: Member, together: bool) -> Group:
     shape = Shape.of(member)
     if not together:
         return Group(shape, 0)
+    shape = replace(shape, curriculum=True)
     if cell_class(member.model.cell).pads:
         shape = shape.at_width(bucket(member.model.units, SMALLEST_WIDTH))
     return Group(shape, bucket(member.length, SMALLEST_BUFFER))

@@ -35,7 +35,7 @@ class Shape:
         batch: sequences a training step.
         clip: global gradient norm at which a gradient is clipped.
         evaluation: when a member counts as solved.
-        curriculum: whether members train at a front that moves up to their lag.
+        curriculum: whether there is a front that moves up to the lag; at the lag from the start of those that have no curriculum.
     """
 
     task: Task

@@ -34,14 +34,25 @@ def test_buckets_grow_by_four():
 
 
 def test_a_column_of_the_frontier_compiles_at_most_six_programs():
-    members = memcap.members(task="delay_line", lag=list(range(1, 51)), units="1..64", seed=2)
+    """Whether its recipe has a curriculum or not."""
+    lags, recipes = list(range(1, 51)), ["open_gate", "curriculum"]
+    members = memcap.members(task="delay_line", lag=lags, recipe=recipes, units="1..64", seed=1)
     ahead = Queue(members, TOGETHER).ahead()
     assert len(ahead) == len(set(ahead)) <= 6
     for member in members:
-        assert any(
-            size_of(p).holds(Size.of(member)) and replace(p.shape, architecture=member.architecture) == Shape.of(member)
-            for p in ahead
-        )
+        own = replace(Shape.of(member), curriculum=True)
+        assert any(size_of(p).holds(Size.of(member)) and replace(p.shape, architecture=member.architecture) == own for p in ahead)
+
+
+def test_members_with_and_without_a_curriculum_train_in_one_program_as_alone():
+    values = {"task": "delay_line", "lag": 3, "units": 4, "budget": 300, "sequences": 256, "seed": 2}
+    members = memcap.members(**values, recipe=["open_gate", "curriculum"], falls_above=2)
+    together, alone = train(members, Engine(batching="vmap", lanes=4)), train(members, Engine(batching="map"))
+    assert len({group_of(m, True) for m in members}) == 1
+    assert len({group_of(m, False) for m in members}) == 2
+    for one, other in zip(together, alone, strict=True):
+        assert (one.member, one.status, one.steps, one.solved) == (other.member, other.status, other.steps, other.solved)
+        np.testing.assert_allclose([one.score, one.train_loss], [other.score, other.train_loss], rtol=2e-3)
 
 
 def test_a_program_is_no_larger_than_what_may_come():
@@ -51,7 +62,7 @@ def test_a_program_is_no_larger_than_what_may_come():
 
 
 def test_on_a_cpu_each_width_has_its_own_program_and_all_lengths_share_it():
-    members = memcap.members(task="delay_line", lag=[1, 8, 16], units=[3, 4], seed=1)
+    members = memcap.members(task="delay_line", lag=[1, 8, 16], units=[3, 4], recipe="forget_bias", seed=1)
     assert {(size_of(p).units, p.trainer.steps) for p in Queue(members, Engine(batching="map")).ahead()} == {(3, 64), (4, 64)}
 
 
