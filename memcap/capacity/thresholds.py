@@ -274,14 +274,16 @@ def enough(post: Posterior, share: float) -> int | None:
         share: between 0 and 1.
 
     Returns:
-        The narrowest width tried if the threshold is censored below; None if no width to the widest tried is enough.
+        The narrowest width tried if the threshold is censored below; None if it is above, or if no width to a doubling beyond the
+        widest tried is enough.
 
     Raises:
         ValueError: `share` out of range.
     """
-    if threshold(post, share).censored == "below":
-        return int(post.widths[0])
-    units = np.arange(int(post.widths[0]), int(post.widths[-1]) + 1)
+    censored = threshold(post, share).censored
+    if censored != "no":
+        return int(post.widths[0]) if censored == "below" else None
+    units = np.arange(int(post.widths[0]), 2 * int(post.widths[-1]) + 1)
     weights = post.weights.sum(axis=-1)
     chances = expit(post.slope * (np.log2(units)[:, None] - post.mu)) @ weights
     passing = units[chances >= share]

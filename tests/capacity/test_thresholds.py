@@ -373,6 +373,8 @@ def test_enough():
     assert enough(posterior([1, 2], [7, 8], [7, 8]), 0.9) == 1
     assert enough(posterior([3, 4], [8, 8], [8, 8]), 0.9) == 3
     assert enough(posterior([15, 16], [0, 4], [8, 8]), 0.9) is None
+    beyond = posterior([4, 5, 6, 7], [0, 2, 5, 7], [8, 8, 8, 8])
+    assert threshold(beyond, 0.9).units < 7 < (enough(beyond, 0.9) or 0) <= 14
 
 
 def test_probability_band():
