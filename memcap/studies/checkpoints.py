@@ -12,13 +12,14 @@ import json
 import secrets
 import threading
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from memcap.config import Member
+from memcap.studies import store
 from memcap.studies.files import BadFileError, make_folder
 from memcap.studies.notes import note
 from memcap.studies.stack import stamp
@@ -34,26 +35,27 @@ class Checkpoints:
 
     Args:
         folder: the study's.
-        members: the job's, by key.
-        done: keys of those that have rows.
+        members: the job's.
     """
 
-    def __init__(self, folder: Path, members: Mapping[str, Member], done: Collection[str]):
+    def __init__(self, folder: Path, members: Iterable[Member]):
         self.path = folder / "checkpoints" / f"{secrets.token_hex(4)}.npz"
-        self.members, self.done = members, done
+        self.members = {member.key: member for member in members}
         self.lock = threading.Lock()
         self.states: dict[str, Checkpoint] = {}
         self.taken_over: list[Path] = []  # what they hold is held here, or has rows
         self.strange: set[str] = set()  # whose states another stack or other code made
-        for path in sorted(self.path.parent.glob("*.npz")):
-            self._take_over(path)
+        if there := sorted(self.path.parent.glob("*.npz")):
+            done = set(store.measured(store.read_all(folder))["key"])
+            for path in there:
+                self._take_over(path, done)
         if begin := self.strange - set(self.states):
             note(f"half-trained by other code, other versions or another device, so begun anew: {_counted(begin)}")
         if self.states:
             note(f"half-trained, and gone on with: {_counted(self.states)}")
         self.version, self.on_disk, self.written = len(self.taken_over), 0, time.monotonic()
 
-    def _take_over(self, path: Path) -> None:
+    def _take_over(self, path: Path, done: Collection[str]) -> None:
         try:
             found = read_sealed(path, _states)
         except BadFileError as error:
@@ -65,14 +67,14 @@ class Checkpoints:
         strange = set()
         for state, made_with in found:
             key = state.key
-            if key not in self.members or key in self.done:
+            if key not in self.members or key in done:
                 continue
             if made_with != stamp(self.members[key]):
                 strange.add(key)
             elif key not in self.states or self.states[key].lane["before"] < state.lane["before"]:
                 self.states[key] = state
         self.strange |= strange
-        if not strange and all(state.key in self.members for state, _ in found):
+        if not strange and all(state.key in self.members or state.key in done for state, _ in found):
             self.taken_over.append(path)
 
     def kept(self, keys: Sequence[str]) -> dict[str, Checkpoint]:

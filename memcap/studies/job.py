@@ -200,9 +200,7 @@ def run(
         store.prepare(folder)
         sweep(folder)
     before = standing(members, folder, design)
-    checkpoints = None
-    if folder is not None:
-        checkpoints = Checkpoints(folder, {member.key: member for member in members}, set(before.rows["key"]))
+    checkpoints = None if folder is None else Checkpoints(folder, members)
     search, there = before.search, before.rows.height
     with Progress(there + before.most, there, quiet) as progress:
 
