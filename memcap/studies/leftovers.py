@@ -2,11 +2,13 @@
 
 import contextlib
 import re
+import shutil
 from pathlib import Path
 
 from memcap.studies import files, store
 
 POPULATION = re.compile(r"[0-9a-f]{16}-[0-9a-f]{8}-\d+")  # the names that a job gives its shards
+DRAWN_IN = re.compile(r"\.\w+\.[a-z0-9_]{8}")  # where `figures.save` writes before all is there
 
 
 def sweep(folder: Path) -> None:
@@ -20,8 +22,9 @@ def sweep(folder: Path) -> None:
     for part in (folder, *(folder / name for name in ("rows", "weights", "checkpoints"))):
         with contextlib.suppress(OSError):
             files.sweep(part)
-    with contextlib.suppress(OSError):
-        _sweep_orphans(folder)
+    for sweep_part in (_sweep_orphans, _sweep_figures):
+        with contextlib.suppress(OSError):
+            sweep_part(folder)
     for path in (*folder.glob("hydra/*/*"), *folder.glob("hydra/*")):
         with contextlib.suppress(OSError):  # it is no folder, or not empty
             if not path.samefile("."):
@@ -39,3 +42,10 @@ def _sweep_orphans(folder: Path) -> None:
         for path in orphans:
             if path.stem not in told_of and not bad:  # a bad file may have told of it
                 path.unlink()
+
+
+def _sweep_figures(folder: Path) -> None:
+    with files.alone(folder / "figures") as nobody_writes:
+        for path in (folder / "figures").iterdir() if nobody_writes else ():
+            if DRAWN_IN.fullmatch(path.name):
+                shutil.rmtree(path)

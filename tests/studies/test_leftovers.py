@@ -5,9 +5,12 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
+from matplotlib.figure import Figure
 from study_checks import ONE_LANE, fake, small_job
 
+from memcap import figures
 from memcap.studies import files, store
 from memcap.studies.axes import members
 from memcap.studies.job import row, run
@@ -86,6 +89,21 @@ def test_weights_whose_rows_are_about_to_come_stay(study, monkeypatch):
     monkeypatch.setattr(store, "write_rows", swept_before)
     store.write_population(study, NAME, [], {})
     assert (study / "weights" / f"{NAME}.npz").exists()
+
+
+def test_a_figure_that_was_not_finished_is_swept(study, monkeypatch):
+    (study / "figures" / ".frontier.a1b2c3d_").mkdir(parents=True)
+    (study / "figures" / ".frontier.a1b2c3d_" / "frontier.png").touch()
+    picture, saved = Figure(), Figure.savefig
+
+    def swept_before(self, path, **options):
+        sweep(study)
+        saved(self, path, **options)
+
+    monkeypatch.setattr(Figure, "savefig", swept_before)
+    figures.save(figures.Drawn(picture, pl.DataFrame({"x": [1]})), study / "figures", "mine")
+    sweep(study)
+    assert sorted(p.name for p in (study / "figures").iterdir())[0] == "mine.csv"
 
 
 def test_where_there_are_no_locks_files_are_written_and_none_is_swept(study, monkeypatch):
