@@ -7,13 +7,14 @@ import secrets
 import numpy as np
 import pytest
 from polars.testing import assert_frame_equal
-from study_checks import ONE_LANE, config
+from study_checks import ONE_LANE, config, fake
 
 from memcap.config import Engine
 from memcap.studies import checkpoints, job, notes, stack, store
 from memcap.studies.axes import members
 from memcap.studies.checkpoints import Checkpoints
 from memcap.studies.job import run
+from memcap.studies.progress import Progress
 from memcap.tracking import NoTracker
 from memcap.training import population
 from memcap.training.engine import Checkpoint
@@ -184,8 +185,21 @@ def a_state(member):
     return Checkpoint(member.key, "p", {"before": 10}, [np.arange(3.0), np.int32(1)])
 
 
-def test_a_state_is_on_disk_until_its_members_row_is(tmp_path, monkeypatch):
-    """A row waits some seconds to be written: killed in between, the member has its state."""
+def test_a_state_is_kept_until_its_members_row_is_written(tmp_path):
+    """A row waits some seconds to be written: killed in between, the member goes on."""
+    first, second = found = slow({"seed": 2})
+    store.prepare(tmp_path)
+    writer = job._RowWriter(tmp_path, "s", NoTracker(), Progress(2, 0), Checkpoints(tmp_path, found))
+    writer.keep([a_state(member) for member in found])
+    writer.ended("population", [fake(first)])  # written at once, as none was before
+    assert set(writer.kept(found)) == {second.key}
+    writer.ended("population", [fake(second)])
+    assert set(writer.kept(found)) == {second.key}
+    writer.flush()
+    assert writer.kept(found) == {}
+
+
+def test_states_are_written_now_and_then_if_they_are_new(tmp_path, monkeypatch):
     clock = [100.0]
     monkeypatch.setattr("time.monotonic", lambda: clock[0])
     (member,) = slow()
