@@ -124,13 +124,13 @@ def test_another_stack_begins_anew(tmp_path, monkeypatch, capfd, what):
 
 
 def test_rows_do_not_tell_where_a_study_was_stopped(tmp_path):
-    """The shorter member is alone when the study goes on; its program is the one that it had shared."""
-    found = slow({"task.lag": [9, 3]})
-    stopped(found, tmp_path, step=BUDGET)
-    first, rows = gone_on(found, tmp_path)
-    assert first == [51, 1]
-    again, _ = found
-    assert rows["program_steps"].to_list() == [again.length] * 2
+    """The shorter member is alone when the study goes on; its program is the one that it would have shared."""
+    long, short = slow({"task.lag": [9, 3]})
+    run([long], ONE_LANE, tmp_path, "s", NoTracker())
+    first, rows = gone_on([long, short], tmp_path)
+    assert first == [None, 1]
+    assert rows["program_steps"].to_list() == [long.length] * 2
+    assert_as_whole([long, short], rows, tmp_path)
 
 
 def test_a_job_goes_on_with_its_own_members_and_leaves_those_of_another(tmp_path):
