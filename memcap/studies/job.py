@@ -216,7 +216,8 @@ def run(
                 asked = (more, members, ()) if search else (None, (), members)
                 train(before.first, engine, writer, *asked)
         except Interrupted as interrupted:
-            interrupted.kept = there + len(writer.all)
+            writer.flush()
+            interrupted.kept, interrupted.half_trained = there + len(writer.all), len(checkpoints.states) if checkpoints else 0
             raise
         finally:
             writer.flush()

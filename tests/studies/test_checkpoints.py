@@ -3,6 +3,7 @@
 import math
 import random
 import secrets
+import signal
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from polars.testing import assert_frame_equal
 from study_checks import ONE_LANE, config, fake
 
 from memcap.config import Engine
+from memcap.interrupts import Interrupted
 from memcap.studies import checkpoints, job, notes, stack, store
 from memcap.studies.axes import members
 from memcap.studies.checkpoints import Checkpoints
@@ -32,7 +34,7 @@ class Stops(NoTracker):
     def curve(self, member_id, step, values):
         self.first.setdefault(member_id, step)
         if step == self.last:
-            raise KeyboardInterrupt
+            raise Interrupted(signal.SIGTERM)
 
 
 @pytest.fixture(autouse=True)
@@ -49,8 +51,9 @@ def slow(axes=None, **changes):
 
 
 def stopped(found, folder, step=35, engine=ONE_LANE):
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Interrupted) as caught:
         run(found, engine, folder, "s", Stops(step))
+    return caught.value.kept, caught.value.half_trained
 
 
 def gone_on(found, folder, engine=ONE_LANE):
@@ -71,7 +74,7 @@ def held(folder):
 
 def test_an_interrupted_member_goes_on_from_its_last_chunk(tmp_path, capfd):
     found = slow({"seed": 2})
-    stopped(found, tmp_path)
+    assert stopped(found, tmp_path) == (0, 1)
     assert len(held(tmp_path)) == 1
     first, rows = gone_on(found, tmp_path)
     assert first == [31, 1]
