@@ -60,6 +60,7 @@ def _interrupted(error: KeyboardInterrupt, arguments: Sequence[str]) -> NoReturn
     line, kept = f"interrupted ({signal.Signals(told.number).name})", told.kept
     if arguments[:1] == ["train"]:
         what = "what had ended is kept" if kept is None else f"{kept} member{'s are' if kept != 1 else ' is'} kept"
+        what += f", {told.half_trained} half-trained" if told.half_trained else ""
         line += f"; {what}, and this goes on from there: {shlex.join(['memcap', *arguments])}"
     if any(thread.name == "memcap-worker" for thread in threading.enumerate()):
         print(f"memcap: {line}", file=sys.stderr, flush=True)

@@ -20,11 +20,12 @@ class Interrupted(KeyboardInterrupt):
     Args:
         number: of the signal.
         kept: members whose rows are kept; None where nothing was trained.
+        half_trained: members that go on from a checkpoint.
     """
 
-    def __init__(self, number: int, kept: int | None = None):
+    def __init__(self, number: int, kept: int | None = None, half_trained: int = 0):
         super().__init__(number)
-        self.number, self.kept = number, kept
+        self.number, self.kept, self.half_trained = number, kept, half_trained
 
     @property
     def status(self) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from memcap import interrupts
+from memcap import cli, interrupts
 from memcap.interrupts import Interrupted
 from memcap.studies import store
 
@@ -119,6 +119,14 @@ def test_a_second_signal_ends_it_at_once(started, tmp_path):
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=20)
     assert process.returncode == 143
+
+
+def test_half_trained_members_are_counted(monkeypatch, capsys):
+    monkeypatch.setattr(os, "_exit", sys.exit)  # how it ends where a worker's thread lives
+    with pytest.raises(SystemExit):
+        cli._interrupted(Interrupted(signal.SIGTERM, 1, 2), ["train", "study=s"])
+    line = "memcap: interrupted (SIGTERM); 1 member is kept, 2 half-trained, and this goes on from there: memcap train study=s\n"
+    assert capsys.readouterr().err == line
 
 
 def test_signals_that_come_together_are_one(monkeypatch):

@@ -79,7 +79,7 @@ class Study:
         if not self.most:
             return []
         engine = self.engine if here else elsewhere(self.engine)
-        return programs(self.missing, self.members if self.searched else [], engine, self.searched)
+        return programs(self.missing, self.members, engine, self.searched)
 
     @property
     def work(self) -> float:

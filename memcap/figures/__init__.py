@@ -36,6 +36,7 @@ from matplotlib.figure import Figure
 
 from memcap import plugins
 from memcap.knobs import UserError
+from memcap.studies import files
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def save(drawn: Drawn, folder: Path, name: str) -> Path:
         raise UserError(f"{name}: nothing to draw in these rows; give the folder of another study")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder, prefix=f".{name}.") as unfinished:
+        with files.writing(folder), tempfile.TemporaryDirectory(dir=folder, prefix=f".{name}.") as unfinished:
             drawn.figure.savefig(Path(unfinished, f"{name}.png"), dpi=200)
             drawn.figure.savefig(Path(unfinished, f"{name}.pdf"))
             drawn.data.write_csv(Path(unfinished, f"{name}.csv"))

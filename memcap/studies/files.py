@@ -2,13 +2,19 @@
 
 The digest stands inside the file, where its format has room for a text: 64 hexadecimal digits after `MARK`, the SHA-256 of all
 bytes of the file with zeros in these 64 places. So a file and its digest cannot part, and who knows the format still reads it.
+
+Who writes into a folder holds its lock (`flock`), shared with others who write. So one that has the lock alone knows what nobody
+will finish any more: what a process left that was killed.
 """
 
+import contextlib
 import errno
+import fcntl
 import hashlib
 import os
+import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,6 +23,7 @@ NO_DIGITS = b"0" * 64
 UNSEALED = MARK + NO_DIGITS  # what a writer leaves in a file for `write` to fill
 TAIL = 1 << 16  # the mark stands in so many last bytes: in the footer of Parquet, in the comment of a zip archive
 CHUNK = 1 << 20
+UNFINISHED = re.compile(r"\..+\.(parquet|npz)\.[0-9a-f]{8}")  # names that `write` gives
 
 
 class BadFileError(Exception):
@@ -35,18 +42,55 @@ def write(path: Path, fill: Callable[[IO[bytes]], Any], sealed: bool = True) -> 
         OSError: it cannot be written; the older file is still there.
     """
     unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with unfinished.open("x+b") as file:
-            fill(file)
-            if sealed:
-                _seal(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
+    with writing(path.parent):
+        try:
+            with unfinished.open("x+b") as file:
+                fill(file)
+                if sealed:
+                    _seal(file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(unfinished, path)
+        except BaseException:
+            unfinished.unlink(missing_ok=True)
+            raise
     _sync(path.parent)
+
+
+@contextlib.contextmanager
+def writing(folder: Path) -> Generator[None]:
+    """Within, nobody has the folder's lock alone. Where a file system has no locks, nobody ever has it."""
+    with _locked(folder, fcntl.LOCK_SH):
+        yield
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Generator[bool]:
+    """Within, nobody writes into the folder; false where somebody does just now, or where a file system has no locks."""
+    with _locked(folder, fcntl.LOCK_EX | fcntl.LOCK_NB) as locked:
+        yield locked
+
+
+@contextlib.contextmanager
+def _locked(folder: Path, how: int) -> Generator[bool]:
+    descriptor = os.open(folder, os.O_RDONLY)
+    locked = True
+    try:
+        try:
+            fcntl.flock(descriptor, how)
+        except OSError:
+            locked = False
+        yield locked
+    finally:
+        os.close(descriptor)
+
+
+def sweep(folder: Path) -> None:
+    """Remove the unfinished files that `write` had no time to finish or to remove."""
+    with alone(folder) as nobody_writes:
+        for path in folder.iterdir() if nobody_writes else ():
+            if UNFINISHED.fullmatch(path.name):
+                path.unlink(missing_ok=True)
 
 
 def make_folder(path: Path) -> None:

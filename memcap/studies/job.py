@@ -1,60 +1,33 @@
 """A job: train the members of a list that a study's folder doesn't hold yet, and keep every row as it comes."""
 
-import importlib.metadata
 import json
 import math
-import os
-import platform
 import secrets
-import subprocess
 import threading
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import jax
 import polars as pl
 
-import memcap
 from memcap import backend
 from memcap.config import Engine, Member
 from memcap.interrupts import Interrupted
 from memcap.knobs import keyed
-from memcap.recipes import root
 from memcap.studies import store
+from memcap.studies.checkpoints import SECONDS_OF_TRAINING, Checkpoints
+from memcap.studies.leftovers import sweep
 from memcap.studies.progress import Progress
+from memcap.studies.stack import environment
 from memcap.studies.standing import standing
 from memcap.tracking import Tracker
-from memcap.training.engine import Chunk, Listener, Result, train
+from memcap.training.engine import Checkpoint, Chunk, Listener, Result, train
 
 SECONDS_BETWEEN_WRITES = 5.0
 ROWS_OF_A_SHARD = 256  # a shard is rewritten whole until it has as many
-
-
-@lru_cache(maxsize=1)
-def environment() -> dict[str, Any]:
-    """What the rows were made with: versions, device, flags, and the commit of a checkout."""
-    git = ["git", "-C", str(root()), "rev-parse", "HEAD"]
-    try:
-        found = subprocess.run(git, capture_output=True, text=True, check=False, timeout=10)
-        commit = found.stdout.strip() or None
-    except (OSError, subprocess.TimeoutExpired):
-        commit = None
-    device = jax.devices()[0]
-    return {
-        "memcap": memcap.__version__,
-        "python": platform.python_version(),
-        **{name: importlib.metadata.version(name) for name in ("jax", "jaxlib", "flax", "optax")},
-        "backend": device.platform,
-        "device": device.device_kind,
-        "matmul_precision": backend.PRECISION,
-        "xla_flags": os.environ.get("XLA_FLAGS", ""),
-        "git_commit": commit if (root() / ".git").exists() else None,
-    }
 
 
 def row(ended: Result, study: str, population: str) -> dict[str, Any]:
@@ -120,12 +93,17 @@ def _finite(value: float) -> float | None:
 class _RowWriter(Listener):
     """Writes rows and weights as members end, at most every few seconds a population, and feeds progress and tracking.
 
+    States of members that train long go to the checkpoints, and leave these when their rows are written.
+
     A shard belongs to one run of one job: its name has a token of its own, so that two jobs in one folder, even of the same
     members, never write the same file. Readers take one row a key. Without a folder rows are kept, and weights are not.
     """
 
-    def __init__(self, folder: Path | None, study: str, tracker: Tracker, progress: Progress):
-        self.folder, self.study, self.tracker, self.progress = folder, study, tracker, progress
+    def __init__(
+        self, folder: Path | None, study: str, tracker: Tracker, progress: Progress, checkpoints: Checkpoints | None = None
+    ):
+        self.folder, self.study, self.tracker, self.progress, self.checkpoints = folder, study, tracker, progress, checkpoints
+        self.keeps = math.inf if checkpoints is None else SECONDS_OF_TRAINING
         self.all: list[dict[str, Any]] = []  # rows of this job
         self.lock = threading.Lock()
         self.rows: dict[str, list[dict[str, Any]]] = {}
@@ -158,6 +136,18 @@ class _RowWriter(Listener):
                 del self.rows[name], self.weights[name]
             self._write_late()
 
+    def keep(self, checkpoints: Sequence[Checkpoint]) -> None:
+        assert self.checkpoints is not None
+        self.checkpoints.keep(checkpoints)
+
+    def kept(self, members: Sequence[Member]) -> dict[str, Checkpoint]:
+        assert self.checkpoints is not None
+        return self.checkpoints.kept([member.key for member in members])
+
+    def meanwhile(self) -> None:
+        if self.checkpoints is not None:
+            self.checkpoints.write_late()
+
     def _write_late(self) -> None:
         """Write the shards that have waited long enough; asked after every chunk, so that no row waits for another to end."""
         now = time.monotonic()
@@ -167,14 +157,18 @@ class _RowWriter(Listener):
     def _write(self, name: str) -> None:
         if self.folder is not None:
             store.write_population(self.folder, name, self.rows[name], self.weights[name])
+        if self.checkpoints is not None:
+            self.checkpoints.drop(list(self.weights[name]))
         self.written[name] = time.monotonic()
         self.unwritten.discard(name)
 
     def flush(self) -> None:
-        """Write whatever has ended, also when the job was interrupted."""
+        """Write whatever has ended, and what is half-trained, also when the job was interrupted."""
         with self.lock:
             for name in list(self.unwritten):
                 self._write(name)
+        if self.checkpoints is not None:
+            self.checkpoints.write()
 
 
 def run(
@@ -191,7 +185,8 @@ def run(
     Args:
         members: the job's members.
         engine: how members share the machine.
-        folder: the study's folder; rows that it holds are not trained again, unless the member failed. None: nothing is written.
+        folder: the study's folder; rows that it holds are not trained again, unless the member failed, and half-trained members
+            go on. None: nothing is written.
         study: name of the study, in every row.
         tracker: mirror of curves and rows.
         design: "grid" trains all members; "bisect" those that find the thresholds, see `memcap.studies.search`.
@@ -203,7 +198,9 @@ def run(
     backend.prepare()
     if folder is not None:
         store.prepare(folder)
+        sweep(folder)
     before = standing(members, folder, design)
+    checkpoints = None if folder is None else Checkpoints(folder, members)
     search, there = before.search, before.rows.height
     with Progress(there + before.most, there, quiet) as progress:
 
@@ -213,12 +210,14 @@ def run(
             progress.expect(search.estimate)
             return wanted
 
-        writer = _RowWriter(folder, study, tracker, progress)
+        writer = _RowWriter(folder, study, tracker, progress, checkpoints)
         try:
             if before.first:
-                train(before.first, engine, writer, more if search else None, members if search else ())
+                asked = (more, members, ()) if search else (None, (), members)
+                train(before.first, engine, writer, *asked)
         except Interrupted as interrupted:
-            interrupted.kept = there + len(writer.all)
+            writer.flush()
+            interrupted.kept, interrupted.half_trained = there + len(writer.all), len(checkpoints.states) if checkpoints else 0
             raise
         finally:
             writer.flush()

@@ -3,6 +3,7 @@
     DIR/rows/POPULATION.parquet     rows of one program's members in one job, rewritten whole as they end
     DIR/weights/POPULATION.npz      its members' weights, under KEY/path/of/array
     DIR/rows.parquet                all shards folded into one, by `memcap collect`
+    DIR/checkpoints/*.npz           members in training (memcap/studies/checkpoints.py), while there are any
 
 A member's key is the hash of its whole config and seed, so a rerun replaces its row and never adds one. Each file carries a
 digest of its bytes (memcap/studies/files.py), and each row's key is compared with its config. A file that fails is named, left
@@ -124,8 +125,9 @@ def prepare(folder: Path) -> None:
 
 def write_population(folder: Path, name: str, rows: Sequence[dict[str, Any]], weights: dict[str, dict[str, Any]]) -> None:
     """Write a population's weights, then its rows: a row that exists has its weights."""
-    write_weights(folder / "weights" / f"{name}.npz", weights)
-    write_rows(folder / "rows" / f"{name}.parquet", frame(rows))
+    with files.writing(folder / "weights"):  # nobody takes the weights for orphans
+        write_weights(folder / "weights" / f"{name}.npz", weights)
+        write_rows(folder / "rows" / f"{name}.parquet", frame(rows))
 
 
 def write_rows(path: Path, rows: pl.DataFrame) -> None:

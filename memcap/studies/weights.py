@@ -38,9 +38,14 @@ def nested(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
 
 def write_weights(path: Path, weights: dict[str, dict[str, Any]]) -> None:
     """Write the nested weights of members by key, whole or not at all, with a digest."""
+    write_sealed(path, flat(weights))
+
+
+def write_sealed(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Write an npz file of memcap's own, whole or not at all, with a digest."""
 
     def fill(file: IO[bytes]) -> None:
-        np.savez(file, allow_pickle=False, **flat(weights))
+        np.savez(file, allow_pickle=False, **arrays)
         with zipfile.ZipFile(file, "a") as archive:
             archive.comment = files.UNSEALED
 
@@ -86,7 +91,7 @@ def read_weights(path: Path, key: str) -> dict[str, np.ndarray]:
         BadFileError: the file is damaged, or no npz file.
     """
     prefix = f"{key}/"
-    return _from(path, lambda stored: {n.removeprefix(prefix): stored[n] for n in stored.files if n.startswith(prefix)})
+    return read_sealed(path, lambda stored: {n.removeprefix(prefix): stored[n] for n in stored.files if n.startswith(prefix)})
 
 
 def sizes(path: Path) -> dict[str, int]:
@@ -103,11 +108,15 @@ def sizes(path: Path) -> dict[str, int]:
             found[key] = found.get(key, 0) + array.size * (2 if np.iscomplexobj(array) else 1)
         return found
 
-    return _from(path, count)
+    return read_sealed(path, count)
 
 
-def _from(path: Path, take: Callable[[Any], T]) -> T:
-    """What `take` gets from the open archive, if the file is sound."""
+def read_sealed(path: Path, take: Callable[[Any], T]) -> T:
+    """What `take` gets from the open archive, if the file is sound.
+
+    Raises:
+        BadFileError: the file is damaged, cannot be read, or holds other things than `take` expects.
+    """
     try:
         with path.open("rb") as file:
             status = os.fstat(file.fileno())

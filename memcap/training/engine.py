@@ -25,11 +25,12 @@ from memcap.cells import cell_class
 from memcap.config import Engine, Member
 from memcap.knobs import UserError
 from memcap.training.crew import Crew
+from memcap.training.lane import Checkpoint
 from memcap.training.population import Chunk, Result, work
 from memcap.training.program import MOST_PROGRAMS, Program, compiled
 from memcap.training.queue import Listener, LocalClient, Queue
 
-__all__ = ["Chunk", "Listener", "Result", "train", "workers"]
+__all__ = ["Checkpoint", "Chunk", "Listener", "Result", "train", "workers"]
 
 PATIENCE = 0.3  # seconds that a worker in this process has to end its chunk once the job is over; then it is left to it
 
@@ -63,6 +64,7 @@ def train(
     listener: Listener | None = None,
     more: Callable[[Sequence[Result]], Iterable[Member]] | None = None,
     possible: Iterable[Member] = (),
+    study: Iterable[Member] = (),
 ) -> list[Result]:
     """Train all members.
 
@@ -72,6 +74,7 @@ def train(
         listener: told of curves and ended members as they come.
         more: members that are wanted now that these have ended; called with each batch of results, one call at a time.
         possible: all that `more` may ask for.
+        study: all members, where some have been trained before; see `Queue`.
 
     Returns:
         One result a member: those of `members` in their order, then those that `more` asked for.
@@ -83,7 +86,7 @@ def train(
         count = 1  # another process could not import the task or the cell
     if more is None:
         count = min(count, max(len(members), 1))
-    queue = Queue(members, engine, count, listener, more, possible)
+    queue = Queue(members, engine, count, listener, more, possible, study)
     crew = Crew(queue)
 
     def failed(job: Future) -> None:
@@ -108,6 +111,7 @@ def train(
                 _in_thread(compile_ahead, ahead)
         while not queue.over.wait(0.2):  # in short waits, as an untimed one can sleep through Ctrl-C
             crew.look()
+            queue.listener.meanwhile()
     finally:
         queue.stop()
         crew.end()

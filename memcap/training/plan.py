@@ -76,25 +76,26 @@ class Planned:
 
 
 def programs(
-    members: Iterable[Member], possible: Iterable[Member], engine: Engine, searched: bool
+    members: Iterable[Member], study: Iterable[Member], engine: Engine, searched: bool
 ) -> list[tuple[Program, list[Member]]]:
     """The programs that would be made, the costliest first, each with the members that would train in it.
 
     Args:
         members: to train.
-        possible: all that may be asked for; see `Queue`.
+        study: all its members, trained before or not; see `Queue`.
         engine: how to share the machine.
         searched: whether members are asked for as results come, a few at a time; then `members` are all that may be.
     """
     groups: dict[Group, list[Member]] = {}
     size: dict[Group, list[Member]] = {}
-    for kept, found in ((members, groups), (possible, size)):
+    for kept, found in ((members, groups), (study, size)):
         for member in kept:
             found.setdefault(group_of(member, side_by_side(engine)), []).append(member)
     made = []
     for group in sorted(groups, key=lambda group: -sum(map(cost, groups[group]))):
         waiting = groups[group][:1] if searched and side_by_side(engine) else groups[group]
-        (program,) = Queue(waiting, engine, possible=size.get(group, ())).ahead()
+        whole = size.get(group, ())
+        (program,) = (Queue(waiting, engine, possible=whole) if searched else Queue(waiting, engine, study=whole)).ahead()
         made.append((program, groups[group]))
     return made
 

@@ -1,11 +1,12 @@
 """One worker's loop: take members from the queue, train them in the lanes of one program after another, hand in what came out.
 
-Between chunks an ended member leaves its lane and a waiting one takes it, at no recompile.
+Between chunks an ended member leaves its lane and a waiting one takes it, at no recompile. Where checkpoints are wanted, the
+states of members that train long are handed in now and then.
 """
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -13,9 +14,13 @@ import jax
 import numpy as np
 
 from memcap.config import Member
+from memcap.training.lane import Checkpoint, Lane, program_of
 from memcap.training.program import Compiled, Program, compiled
-from memcap.training.state import EvalOperands
+from memcap.training.state import EvalOperands, TrainState
+from memcap.training.step import Trainer
 from memcap.training.verdict import Verdict
+
+HAND_IN = 0.01  # of the time, at most, goes into handing in states
 
 
 @dataclass(frozen=True)
@@ -111,6 +116,15 @@ class QueueClient(Protocol):
     def take(self, program: Program, most: int) -> list[Member]:
         """Up to `most` waiting members for a program that was claimed."""
 
+    def keeps(self) -> float:
+        """Seconds of training after which a member's state is wanted, and wanted again; infinite: never."""
+
+    def kept(self, members: Sequence[Member]) -> Mapping[str, Checkpoint]:
+        """Those of the members, by key, that have trained before."""
+
+    def keep(self, checkpoints: Sequence[Checkpoint]) -> None:
+        """Hand in states of members in flight."""
+
     def curve(self, chunk: Chunk) -> None:
         """Hand in a piece of a curve."""
 
@@ -120,46 +134,18 @@ class QueueClient(Protocol):
 
 def work(queue: QueueClient) -> None:
     """Train whatever the queue has, until there is nothing left."""
+    every = queue.keeps()
     while (program := queue.claim()) is not None:
-        _population(program, queue)
+        _population(program, queue, every)
 
 
-@dataclass
-class Lane:
-    """A member in flight, as the host sees it.
-
-    Args:
-        verdict: on the member.
-        before: steps taken before the chunk in hand.
-        loss: mean over the last chunk.
-        seconds: its share of the time so far.
-    """
-
-    verdict: Verdict
-    before: int = 0
-    loss: float = math.nan
-    seconds: float = 0.0
-
-    @property
-    def member(self) -> Member:
-        """Who is in the lane."""
-        return self.verdict.member
-
-    def advanced(self, step: int, running: bool, losses: np.ndarray) -> None:
-        """Take note of a chunk. The step that diverged has a loss, but does not count as taken."""
-        taken = step - self.before + (not running)
-        if taken:
-            self.loss = float(np.mean(losses[:taken]))
-        if not running:
-            self.verdict.status = "diverged"
-
-
-def _population(program: Program, queue: QueueClient) -> None:
+def _population(program: Program, queue: QueueClient, every: float) -> None:
     code = compiled(program)
     program, trainer = code.program, code.program.trainer
     lanes: list[Lane | None] = [None] * program.lanes
     states = jax.tree.map(lambda *leaves: np.stack(leaves), *[trainer.blank()] * program.lanes)
     given: Any = None
+    handed_in, pause = time.monotonic(), every
     _, operands, asked = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), program.example())
 
     def evaluate(wanted: dict[int, EvalOperands]) -> np.ndarray:
@@ -174,9 +160,10 @@ def _population(program: Program, queue: QueueClient) -> None:
         fresh = queue.take(program, len(empty)) if empty else []
         if fresh:
             states = jax.tree.map(np.array, states)  # on the host while lanes change; between chunks they stay on the device
+            kept = queue.kept(fresh) if math.isfinite(every) else {}
             for k, member in zip(empty, fresh, strict=False):
-                lanes[k] = Lane(Verdict(member))
-                _write(states, k, trainer.fresh(member))
+                lanes[k], state = _begun(member, trainer, kept.get(member.key))
+                _write(states, k, state)
                 _write(operands, k, trainer.operands(member))
             given = jax.device_put(operands) if program.devices == 1 else operands  # handed over once, not every chunk
         taken = {k: lane for k, lane in enumerate(lanes) if lane is not None}
@@ -217,6 +204,24 @@ def _population(program: Program, queue: QueueClient) -> None:
             queue.ended(program, results)
             for k in ended:
                 lanes[k], states.progress.running[k] = None, False
+        now = time.monotonic()
+        if now - handed_in > pause and (old := {k: lane for k, lane in enumerate(lanes) if lane and now - lane.since > every}):
+            queue.keep(_checkpoints(old, trainer, states))
+            handed_in = time.monotonic()
+            pause = max(every, (handed_in - now) / HAND_IN)
+
+
+def _begun(member: Member, trainer: Trainer, kept: Checkpoint | None) -> tuple[Lane, TrainState]:
+    """Where a member begins, or goes on."""
+    if kept is None or kept.program != program_of(trainer):
+        return Lane(Verdict(member)), trainer.fresh(member)
+    return Lane.resumed(member, kept.lane), jax.tree.unflatten(jax.tree.structure(trainer.blank()), kept.state)
+
+
+def _checkpoints(lanes: dict[int, Lane], trainer: Trainer, states: TrainState) -> list[Checkpoint]:
+    """Of some lanes."""
+    program, leaves = program_of(trainer), [np.array(leaf) for leaf in jax.tree.leaves(states)]
+    return [Checkpoint(lane.member.key, program, lane.notes, [leaf[k] for leaf in leaves]) for k, lane in lanes.items()]
 
 
 def _write(stacked: Any, k: int, value: Any) -> None:

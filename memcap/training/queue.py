@@ -7,6 +7,7 @@ A dead worker's members wait again, as suspects: each is trained alone, and not 
 Of a second death they are guilty, and have failed.
 """
 
+import math
 import threading
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
@@ -15,6 +16,7 @@ import jax
 
 from memcap.config import Engine, Member
 from memcap.training.groups import Group, Size, group_of, size_of
+from memcap.training.lane import Checkpoint
 from memcap.training.population import Chunk, Result
 from memcap.training.program import Program, side_by_side
 from memcap.training.step import Trainer
@@ -24,13 +26,30 @@ LANES_OF_A_SEARCH = 256  # at least, where more members are asked for as results
 
 
 class Listener:
-    """What happens while members train; every method may be called from several threads. This one ignores it all."""
+    """What happens while members train; every method may be called from several threads. This one ignores it all.
+
+    Attributes:
+        keeps: seconds of training after which a member's state is handed in, and again after as many; infinite: never.
+    """
+
+    keeps = math.inf
 
     def curve(self, chunk: Chunk) -> None:
-        """A piece of a member's curve. A member that was taken over from a dead worker begins again at step 0."""
+        """A piece of a member's curve. One that was taken over from a dead worker goes on where it was `kept`, or at step 0."""
 
     def ended(self, population: str, results: Sequence[Result]) -> None:
         """Members have ended; `population` names the program that trained them."""
+
+    def keep(self, checkpoints: Sequence[Checkpoint]) -> None:
+        """States of members in flight. What comes of a member from here on is the same, whoever trains it."""
+
+    def kept(self, members: Sequence[Member]) -> dict[str, Checkpoint]:
+        """Where those of the members, by key, go on that have trained before."""
+        del members
+        return {}
+
+    def meanwhile(self) -> None:
+        """Called several times a second, by the thread that called `train`."""
 
 
 def cost(member: Member) -> float:
@@ -49,6 +68,8 @@ class Queue:
         listener: told of curves and ended members.
         more: members that are wanted after these have ended.
         possible: all that `more` may ask for, so that programs are made as large as they will have to be.
+        study: members with some of which those to train were to share programs, so that programs, which the rows tell of, are
+            the same where some of these have been trained before.
     """
 
     def __init__(
@@ -59,6 +80,7 @@ class Queue:
         listener: Listener | None = None,
         more: Callable[[Sequence[Result]], Iterable[Member]] | None = None,
         possible: Iterable[Member] = (),
+        study: Iterable[Member] = (),
     ):
         self.engine, self.workers, self.listener, self.more = engine, workers, listener or Listener(), more
         self.together = side_by_side(engine)
@@ -82,6 +104,10 @@ class Queue:
                 group = group_of(member, True)
                 size, count = self.expected.get(group, (Size.of(member), 0))
                 self.expected[group] = Size.most([size, Size.of(member)]), count + 1
+        for member in study:
+            group = group_of(member, self.together)
+            size, count = self.expected.get(group, (Size.of(member), 0))
+            self.expected[group] = Size.most([size, Size.of(member)]), count
         self.add(members)
 
     def add(self, members: Iterable[Member]) -> None:
@@ -146,9 +172,10 @@ class Queue:
     def _program(self, group: Group) -> Program:
         """The smallest program of this group whose width, buffers and lanes serve all that wait; a new one if there is none."""
         size, lanes = Size.most(map(Size.of, self.waiting[group])), self.engine.lanes or 1
+        expected, count = self.expected.get(group, (size, 0))
+        size = Size.most([size, expected])
         if self.together:
-            expected, count = self.expected.get(group, (size, 0))
-            size, waiting = Size.most([size, expected]), len(self.waiting[group])
+            waiting = len(self.waiting[group])
             lanes = self.engine.lanes or min(max(waiting, min(count, LANES_OF_A_SEARCH)), MOST_LANES)
         made = self.programs.setdefault(group, [])
         fitting = [p for p in made if size_of(p).holds(size) and p.lanes >= lanes]
@@ -256,6 +283,19 @@ class LocalClient:
     def take(self, program: Program, most: int) -> list[Member]:
         """See `QueueClient`."""
         return self.queue.take(self.worker, program, most)
+
+    def keeps(self) -> float:
+        """See `QueueClient`."""
+        return self.queue.listener.keeps
+
+    def kept(self, members: Sequence[Member]) -> dict[str, Checkpoint]:
+        """See `QueueClient`."""
+        return self.queue.listener.kept(members)
+
+    def keep(self, checkpoints: Sequence[Checkpoint]) -> None:
+        """See `QueueClient`."""
+        if not self.queue.closed:
+            self.queue.listener.keep(checkpoints)
 
     def curve(self, chunk: Chunk) -> None:
         """See `QueueClient`."""

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 
 from memcap.config import Member
+from memcap.training.lane import Checkpoint
 from memcap.training.line import DiedError, Line
 from memcap.training.population import Chunk, Result, work
 from memcap.training.program import Program
@@ -36,6 +37,18 @@ class RemoteClient:
     def take(self, program: Program, most: int) -> list[Member]:
         """See `QueueClient`."""
         return self._ask("take", program, most)
+
+    def keeps(self) -> float:
+        """See `QueueClient`."""
+        return self._ask("keeps")
+
+    def kept(self, members: Sequence[Member]) -> dict[str, Checkpoint]:
+        """See `QueueClient`."""
+        return self._ask("kept", members)
+
+    def keep(self, checkpoints: Sequence[Checkpoint]) -> None:
+        """See `QueueClient`."""
+        self._tell("keep", checkpoints)
 
     def curve(self, chunk: Chunk) -> None:
         """See `QueueClient`."""

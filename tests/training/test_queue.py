@@ -101,6 +101,15 @@ def test_longer_members_that_come_later_get_a_larger_program_of_rounded_size():
     assert len(queue.take(0, large, 9)) + len(queue.take(0, large, 9)) == 2
 
 
+def test_members_that_were_trained_before_leave_the_programs_as_they_were():
+    short, long = wide(2, 3, lag=10), wide(2, 5, lag=20)
+    for engine, lanes in ((ONE, 4), (Engine("vmap"), 3)):
+        whole, rest = Queue([*short, *long], engine), Queue(short, engine, study=[*short, *long])
+        program = rest.claim(0)
+        assert program.trainer == whole.claim(0).trainer
+        assert program.lanes == lanes  # no more than there is to train
+
+
 def test_a_dead_workers_members_wait_again():
     members = wide(2, 4)
     queue = Queue(members, ONE, 2)

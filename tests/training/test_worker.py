@@ -8,8 +8,9 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
-from training_checks import Remembers, assert_same, member, unchecked
+from training_checks import Remembers, assert_same, member, unchecked, vector
 
 from memcap.config import Engine
 from memcap.training.engine import train
@@ -71,6 +72,49 @@ def test_a_killed_worker_is_noticed_and_loses_nothing(child):
         successor.serve(LocalClient(queue, 1))
     assert sorted(m.key for m in queue.found) == sorted(m.key for m in LONG)
     assert len(listener.results) == 4
+
+
+class Keeps(Remembers):
+    """Keeps the states of members, too."""
+
+    keeps = 0.0
+
+    def __init__(self):
+        super().__init__()
+        self.states = {}
+
+    def keep(self, checkpoints):
+        self.states |= {state.key: state for state in checkpoints}
+
+    def kept(self, members):
+        return {m.key: self.states[m.key] for m in members if m.key in self.states}
+
+
+def test_a_successor_goes_on_where_the_dead_worker_was(child):
+    started, listener = child[0], Keeps()
+    long = member("latch", 3, recipe={"lr": 1e-6, "budget": 20_000})
+    queue, begun = Queue([long], TWO, 2, listener), []
+
+    class Killed(LocalClient):
+        def keep(self, checkpoints):
+            super().keep(checkpoints)
+            killed(started.process)
+
+    class Successor(LocalClient):
+        def kept(self, members):
+            begun.append(super().kept(members)[long.key].lane["before"])
+            listener.points.clear()
+            return super().kept(members)
+
+    with pytest.raises(DiedError):
+        started.serve(Killed(queue, 1))
+    queue.lost(1, "died")
+    with contextlib.closing(Worker()) as successor:
+        successor.serve(Successor(queue, 1))
+    assert begun[0] >= 10
+    assert [step for step, _ in listener.points[long]] == [*range(begun[0] + 1, 20_001)]
+    (whole,) = train([long], replace(TWO, workers=1))
+    np.testing.assert_array_equal(vector(whole), vector(queue.found[long]))
 
 
 def test_a_listeners_broken_pipe_is_no_dead_worker(child):

@@ -1,0 +1,145 @@
+"""The half-trained members of a job: each as it was a few seconds ago, in memory, and of half a minute ago, on disk.
+
+    DIR/checkpoints/TOKEN.npz    those of one run of a job: "index", JSON with a part a program; PART/0, PART/1, ...: leaves of
+                                 the states, a row a member
+
+A job that begins takes over the states of its members from the files of others, and removes these once it has written its own.
+A state serves only the member, the program and the stack that it was made by: all other members begin anew.
+"""
+
+import contextlib
+import json
+import secrets
+import threading
+import time
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from memcap.config import Member
+from memcap.studies import store
+from memcap.studies.files import BadFileError, make_folder
+from memcap.studies.notes import note
+from memcap.studies.stack import stamp
+from memcap.studies.weights import read_sealed, write_sealed
+from memcap.training.engine import Checkpoint
+
+SECONDS_OF_TRAINING = 5.0  # after which a member's state is wanted: one that takes less has none
+SECONDS_BETWEEN_WRITES = 30.0
+
+
+class Checkpoints:
+    """States of the members of one run of a job; thread-safe.
+
+    Args:
+        folder: the study's.
+        members: the job's.
+    """
+
+    def __init__(self, folder: Path, members: Iterable[Member]):
+        self.path = folder / "checkpoints" / f"{secrets.token_hex(4)}.npz"
+        self.members = {member.key: member for member in members}
+        self.lock = threading.Lock()
+        self.states: dict[str, Checkpoint] = {}
+        self.taken_over: list[Path] = []  # what they hold is held here, or has rows
+        self.strange: set[str] = set()  # whose states another stack or other code made
+        if there := sorted(self.path.parent.glob("*.npz")):
+            done = set(store.measured(store.read_all(folder))["key"])
+            for path in there:
+                self._take_over(path, done)
+        if begin := self.strange - set(self.states):
+            note(f"half-trained by other code, other versions or another device, so begun anew: {_counted(begin)}")
+        if self.states:
+            note(f"half-trained, and gone on with: {_counted(self.states)}")
+        self.version, self.on_disk, self.written = len(self.taken_over), 0, time.monotonic()
+
+    def _take_over(self, path: Path, done: Collection[str]) -> None:
+        try:
+            found = read_sealed(path, _states)
+        except BadFileError as error:
+            aside = path.with_name(f"{path.name}.bad")
+            if not isinstance(error.__cause__, OSError):
+                path.replace(aside)
+            note(f"{path}: {error}; its members begin anew" + f"; set aside as {aside.name}" * aside.exists())
+            return
+        strange = set()
+        for state, made_with in found:
+            key = state.key
+            if key not in self.members or key in done:
+                continue
+            if made_with != stamp(self.members[key]):
+                strange.add(key)
+            elif key not in self.states or self.states[key].lane["before"] < state.lane["before"]:
+                self.states[key] = state
+        self.strange |= strange
+        if not strange and all(state.key in self.members or state.key in done for state, _ in found):
+            self.taken_over.append(path)
+
+    def kept(self, keys: Sequence[str]) -> dict[str, Checkpoint]:
+        """The states of those that have one."""
+        with self.lock:
+            return {key: self.states[key] for key in keys if key in self.states}
+
+    def keep(self, states: Sequence[Checkpoint]) -> None:
+        """Take newer states."""
+        with self.lock:
+            self.states |= {state.key: state for state in states}
+            self.version += 1
+
+    def drop(self, keys: Sequence[str]) -> None:
+        """Forget members that have rows."""
+        with self.lock:
+            for key in keys:
+                self.version += self.states.pop(key, None) is not None
+
+    def write_late(self) -> None:
+        """Write what is new, if it has waited long enough."""
+        if time.monotonic() - self.written > SECONDS_BETWEEN_WRITES:
+            self.write()
+
+    def write(self) -> None:
+        """Write what is new, and remove what isn't needed any more."""
+        with self.lock:
+            states, version = list(self.states.values()), self.version
+        if version != self.on_disk:
+            if states:
+                make_folder(self.path.parent)
+                write_sealed(self.path, _arrays(states, [stamp(self.members[state.key]) for state in states]))
+            for path in self.taken_over if states else (*self.taken_over, self.path):
+                path.unlink(missing_ok=True)
+            if not states:
+                with contextlib.suppress(OSError):  # others have states there
+                    self.path.parent.rmdir()
+            self.taken_over, self.on_disk = [], version
+        self.written = time.monotonic()
+
+
+def _counted(members: Collection[str]) -> str:
+    return f"{len(members)} member{'s' * (len(members) != 1)}"
+
+
+def _arrays(states: Sequence[Checkpoint], stamps: Sequence[str]) -> dict[str, np.ndarray]:
+    """The arrays of a file with these states."""
+    parts: dict[str, list[tuple[Checkpoint, str]]] = {}
+    for state, made_with in zip(states, stamps, strict=True):
+        parts.setdefault(state.program, []).append((state, made_with))
+    index, arrays = [], {}
+    for number, (program, part) in enumerate(parts.items()):
+        leaves = [np.stack(rows) for rows in zip(*(state.state for state, _ in part), strict=True)]
+        arrays |= {f"{number}/{k}": leaf for k, leaf in enumerate(leaves)}
+        members = [{"key": state.key, "stamp": made_with, "lane": state.lane} for state, made_with in part]
+        index.append({"program": program, "leaves": len(leaves), "members": members})
+    return {"index": np.frombuffer(json.dumps(index).encode(), np.uint8), **arrays}
+
+
+def _states(stored: Any) -> list[tuple[Checkpoint, str]]:
+    """The states of a file, each with its stamp."""
+    found = []
+    for number, part in enumerate(json.loads(stored["index"].tobytes())):
+        leaves = [stored[f"{number}/{k}"] for k in range(part["leaves"])]
+        for row, each in enumerate(part["members"]):
+            state = Checkpoint(each["key"], part["program"], each["lane"], [leaf[row] for leaf in leaves])
+            found.append((state, each["stamp"]))
+    return found

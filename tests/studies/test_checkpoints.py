@@ -1,0 +1,254 @@
+"""A member goes on from its checkpoint, or begins anew: whichever, its row is that of one that was never stopped."""
+
+import math
+import random
+import secrets
+import signal
+
+import numpy as np
+import pytest
+from polars.testing import assert_frame_equal
+from study_checks import ONE_LANE, config, fake
+
+from memcap.config import Engine
+from memcap.interrupts import Interrupted
+from memcap.studies import checkpoints, job, notes, stack, store
+from memcap.studies.axes import members
+from memcap.studies.checkpoints import Checkpoints
+from memcap.studies.job import run
+from memcap.studies.progress import Progress
+from memcap.tracking import NoTracker
+from memcap.training import population
+from memcap.training.engine import Checkpoint
+
+TIMES = ("compile_seconds", "run_seconds", "finished", "population")
+BUDGET = 60
+
+
+class Stops(NoTracker):
+    """Ctrl-C once members have taken so many steps; remembers the first one of each."""
+
+    def __init__(self, last=None):
+        self.last, self.first = last, {}
+
+    def curve(self, member_id, step, values):
+        self.first.setdefault(member_id, step)
+        if step == self.last:
+            raise Interrupted(signal.SIGTERM)
+
+
+@pytest.fixture(autouse=True)
+def always(monkeypatch):
+    """States are handed in after every chunk, whatever it costs."""
+    monkeypatch.setattr(job, "SECONDS_OF_TRAINING", 0.0)
+    monkeypatch.setattr(population, "HAND_IN", math.inf)
+    notes.note.cache_clear()
+
+
+def slow(axes=None, **changes):
+    """Members that are never near the criterion, in chunks of 10 steps."""
+    return members(config(axes, **{"recipe__budget": BUDGET, "recipe__batch": 16, "recipe__lr": 1e-6} | changes))
+
+
+def stopped(found, folder, step=35, engine=ONE_LANE):
+    with pytest.raises(Interrupted) as caught:
+        run(found, engine, folder, "s", Stops(step))
+    return caught.value.kept, caught.value.half_trained
+
+
+def gone_on(found, folder, engine=ONE_LANE):
+    """The first steps of the members, in their order, and the rows."""
+    tracker = Stops()
+    rows = run(found, engine, folder, "s", tracker)
+    return [tracker.first.get(member.key) for member in found], rows
+
+
+def assert_as_whole(found, rows, folder, engine=ONE_LANE):
+    whole = run(found, engine, folder / "whole", "s", NoTracker())
+    assert_frame_equal(rows.drop(TIMES), whole.drop(TIMES), check_exact=True)
+
+
+def held(folder):
+    return sorted((folder / "checkpoints").glob("*"))
+
+
+def test_an_interrupted_member_goes_on_from_its_last_chunk(tmp_path, capfd):
+    found = slow({"seed": 2})
+    assert stopped(found, tmp_path) == (0, 1)
+    assert len(held(tmp_path)) == 1
+    first, rows = gone_on(found, tmp_path)
+    assert first == [31, 1]
+    assert "memcap: half-trained, and gone on with: 1 member\n" in capfd.readouterr().err
+    assert not (tmp_path / "checkpoints").exists()
+    assert_as_whole(found, rows, tmp_path)
+
+
+def test_members_in_lanes_side_by_side_go_on(tmp_path):
+    engine = Engine("vmap", lanes=2, workers=1)
+    found = slow({"model.units": [1, 2]})
+    stopped(found, tmp_path, engine=engine)
+    first, rows = gone_on(found, tmp_path, engine)
+    assert first == [31, 31]
+    assert_as_whole(found, rows, tmp_path, engine)
+
+
+def test_a_member_of_another_config_begins_anew_and_leaves_the_checkpoint_to_its_own(tmp_path):
+    found, others = slow(), slow(recipe__lr=2e-6)
+    stopped(found, tmp_path)
+    assert gone_on(others, tmp_path)[0] == [1]
+    assert gone_on(found, tmp_path)[0] == [31]
+
+
+def test_a_member_in_another_program_begins_anew(tmp_path):
+    found, engine = slow(), Engine("vmap", lanes=1, workers=1)
+    stopped(found, tmp_path)
+    first, rows = gone_on(found, tmp_path, engine)
+    assert first == [1]
+    assert_as_whole(found, rows, tmp_path, engine)
+
+
+@pytest.mark.parametrize("what", ["versions", "code"])
+def test_another_stack_begins_anew(tmp_path, monkeypatch, capfd, what):
+    found = slow()
+    stopped(found, tmp_path)
+    other = {"versions": ("environment", lambda: {"jaxlib": "0.0"}), "code": ("_code", lambda module: "edited")}
+    monkeypatch.setattr(stack, *other[what])
+    stack._stamp.cache_clear()
+    try:
+        assert gone_on(found, tmp_path)[0] == [1]
+    finally:
+        stack._stamp.cache_clear()
+    said = "half-trained by other code, other versions or another device, so begun anew: 1 member"
+    assert said in capfd.readouterr().err
+    assert len(held(tmp_path)) == 1  # for who goes back to it; the next job sees that its member has a row
+    monkeypatch.undo()
+    run(found, ONE_LANE, tmp_path, "s", NoTracker())
+    assert held(tmp_path) == []
+
+
+def test_rows_do_not_tell_where_a_study_was_stopped(tmp_path):
+    """The shorter member is alone when the study goes on; its program is the one that it would have shared."""
+    long, short = slow({"task.lag": [9, 3]})
+    run([long], ONE_LANE, tmp_path, "s", NoTracker())
+    first, rows = gone_on([long, short], tmp_path)
+    assert first == [None, 1]
+    assert rows["program_steps"].to_list() == [long.length] * 2
+    assert_as_whole([long, short], rows, tmp_path)
+
+
+def test_a_job_goes_on_with_its_own_members_and_leaves_those_of_another(tmp_path):
+    """As the jobs of engine.shards do, in one folder."""
+    ours, theirs = slow({"seed": 2})
+    stopped([ours, theirs], tmp_path, engine=Engine("map", lanes=2, workers=1))
+    assert gone_on([ours], tmp_path)[0] == [31]
+    assert len(held(tmp_path)) == 1
+    assert gone_on([theirs], tmp_path)[0] == [31]
+    assert held(tmp_path) == []
+
+
+def test_a_flipped_bit_is_noticed_and_the_member_begins_anew(tmp_path, capfd):
+    (member,) = slow()
+    stopped([member], tmp_path)
+    (path,) = held(tmp_path)
+    content = path.read_bytes()
+    (sound,) = Checkpoints(tmp_path, [member]).states.values()
+    draw = random.Random(0)
+    for _ in range(40):
+        place, bit = draw.randrange(len(content)), 1 << draw.randrange(8)
+        bad = path.with_name(f"{secrets.token_hex(4)}.npz")  # a new file, as for the caches
+        bad.write_bytes(content[:place] + bytes([content[place] ^ bit]) + content[place + 1 :])
+        for older in path.parent.iterdir():
+            if older != bad:
+                older.unlink()
+        states = Checkpoints(tmp_path, [member]).states
+        if states:  # the mark of the digest was hit, and nothing else
+            assert all(map(np.array_equal, states[member.key].state, sound.state))
+        else:
+            assert held(tmp_path) == [bad.with_name(f"{bad.name}.bad")]
+            assert f"{bad}: damaged: its bytes are not those that were written (sha256)" in capfd.readouterr().err
+    bad.with_name(f"{bad.name}.bad").unlink(missing_ok=True)
+    path.write_bytes(content[:-100])
+    first, rows = gone_on([member], tmp_path)
+    assert first == [1]
+    assert f"begin anew; set aside as {path.name}.bad" in capfd.readouterr().err
+    assert_as_whole([member], rows, tmp_path)
+
+
+def test_of_several_states_the_one_that_is_furthest_counts(tmp_path):
+    (member,) = slow()
+    for step in (15, 35, 25):
+        (tmp_path / "checkpoints").mkdir(exist_ok=True)
+        stopped([member], tmp_path / str(step), step)
+        (path,) = held(tmp_path / str(step))
+        path.rename(tmp_path / "checkpoints" / path.name)
+    assert gone_on([member], tmp_path)[0] == [31]
+
+
+def a_state(member):
+    return Checkpoint(member.key, "p", {"before": 10}, [np.arange(3.0), np.int32(1)])
+
+
+def test_a_state_is_kept_until_its_members_row_is_written(tmp_path):
+    """A row waits some seconds to be written: killed in between, the member goes on."""
+    first, second = found = slow({"seed": 2})
+    store.prepare(tmp_path)
+    writer = job._RowWriter(tmp_path, "s", NoTracker(), Progress(2, 0), Checkpoints(tmp_path, found))
+    writer.keep([a_state(member) for member in found])
+    writer.ended("population", [fake(first)])  # written at once, as none was before
+    assert set(writer.kept(found)) == {second.key}
+    writer.ended("population", [fake(second)])
+    assert set(writer.kept(found)) == {second.key}
+    writer.flush()
+    assert writer.kept(found) == {}
+
+
+def test_states_are_written_now_and_then_if_they_are_new(tmp_path, monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    (member,) = slow()
+    store.prepare(tmp_path)
+    kept = Checkpoints(tmp_path, [member])
+
+    def late(seconds):
+        clock[0] += seconds
+        kept.write_late()
+        return len(held(tmp_path))
+
+    kept.keep([a_state(member)])
+    assert late(checkpoints.SECONDS_BETWEEN_WRITES - 1) == 0
+    assert late(2) == 1
+    (path,) = held(tmp_path)
+    before = path.stat().st_ino
+    assert late(100) == 1
+    assert path.stat().st_ino == before  # there was nothing new
+    kept.drop([member.key])
+    kept.write()
+    assert not path.parent.exists()
+
+
+def test_a_write_that_was_interrupted_is_made_up_for(tmp_path, monkeypatch):
+    (member,) = slow()
+    kept = Checkpoints(tmp_path, [member])
+    kept.keep([a_state(member)])
+
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints, "write_sealed", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            kept.write()
+    kept.write()
+    assert len(held(tmp_path)) == 1
+
+
+def test_cheap_members_hand_in_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(job, "SECONDS_OF_TRAINING", 1e5)
+    monkeypatch.setattr(Checkpoints, "keep", lambda *arguments: pytest.fail("kept"))
+    run(slow(), ONE_LANE, tmp_path, "s", NoTracker())
+
+
+def test_without_a_folder_nothing_is_kept(monkeypatch):
+    monkeypatch.setattr(job._RowWriter, "keep", lambda *arguments: pytest.fail("kept"))
+    monkeypatch.setattr(job._RowWriter, "kept", lambda *arguments: pytest.fail("asked"))
+    run(slow(), ONE_LANE, None, "s", NoTracker())

@@ -1,0 +1,106 @@
+"""A study that is killed again and again comes to the rows and weights that an uninterrupted one has, bit for bit."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from memcap.studies import store
+
+KILLS = 20
+TIMES = ("compile_seconds", "run_seconds", "finished", "population")  # what two runs of one study differ in
+# A process a study: forked from one that has imported everything, but has not begun to compute.
+SERVER = """
+import os, sys, warnings
+from pathlib import Path
+import memcap
+from memcap import backend
+backend.prepare()
+from memcap.config import Engine
+from memcap.studies import checkpoints, job
+from memcap.tracking import NoTracker
+
+warnings.simplefilter("ignore")  # that JAX has threads, which it has not yet
+job.SECONDS_OF_TRAINING = checkpoints.SECONDS_BETWEEN_WRITES = 0.05
+
+class Says(NoTracker):
+    seen = set()
+
+    def curve(self, member_id, step, values):
+        if member_id not in self.seen:
+            self.seen.add(member_id)
+            print("began", member_id, step, flush=True)
+
+shared = {"seed": [1], "every": 50, "sequences": 64}
+streams = memcap.members(  # one is solved and never steady; the other one has a curriculum on its way
+    lag=1, length=3, units=2, recipe="forget_bias", lr=0.1, batch=32, budget=200_000, schedule="constant", stretch=50, **shared
+) + memcap.members(lag=6, units=3, recipe="curriculum", batch=16, budget=20_000, stretch=2, **shared)
+for line in sys.stdin:
+    if not (pid := os.fork()):
+        job.run(streams, Engine("map", 1, 1), Path(line.strip()), "s", Says(), quiet=True)
+        os._exit(0)
+    print(pid, flush=True)
+    print("ended", os.waitpid(pid, 0)[1], flush=True)
+"""
+
+
+@pytest.fixture
+def server():
+    path = os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]))
+    process = subprocess.Popen(
+        [sys.executable, "-c", SERVER], env={**os.environ, "PYTHONPATH": path}, stdin=-1, stdout=-1, stderr=-1, text=True
+    )
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def lived(server, folder, seconds=None, after="began"):
+    """Begin the study, and kill it some seconds after it began, or after its first member did. Returns members' first steps."""
+    server.stdin.write(f"{folder}\n")
+    server.stdin.flush()
+    pid, first, said = int(server.stdout.readline()), {}, ""
+    while said != "ended":
+        if seconds is not None and after in ("", said):
+            time.sleep(seconds)
+            os.kill(pid, signal.SIGKILL)
+            seconds = None
+        said, *words = server.stdout.readline().split() or ["nothing"]
+        assert said != "nothing", server.stderr.read()
+        if said == "began":
+            first[words[0]] = int(words[1])
+    assert int(words[0]) in (0, signal.SIGKILL)
+    return int(words[0]), first
+
+
+def test_killed_at_random_moments_a_study_ends_as_if_it_had_not_been(server, tmp_path):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert lived(server, whole)[0] == 0
+    draw, begun = random.Random(0), []
+    for k in range(KILLS):
+        status, first = lived(server, killed, draw.uniform(0, 0.6), after="began" if k % 4 else "")
+        assert status == signal.SIGKILL
+        begun += first.values()
+    status, first = lived(server, killed)
+    assert status == 0
+    print(f"first steps: {begun}, at last {list(first.values())}")
+    assert sum(step > 1 for step in begun) > KILLS / 4  # it went on
+    rows, others = (store.read(folder).sort("key") for folder in (whole, killed))
+    assert_frame_equal(rows.drop(TIMES), others.drop(TIMES), check_exact=True)
+    assert rows["status"].to_list().count("solved") == 1
+    for one, other in zip(rows.iter_rows(named=True), others.iter_rows(named=True), strict=True):
+        ours, theirs = (store.flat(store.weights_of(*each)) for each in ((whole, one), (killed, other)))
+        for name, array in ours.items():
+            np.testing.assert_array_equal(array, theirs[name], strict=True)
+    assert others.select(pl.col("run_seconds") > 0).to_series().all()
+    names = {path.stem for part in ("rows", "weights") for path in (killed / part).iterdir()}
+    assert names == set(others["population"])  # no unfinished file, no weights of nobody
+    assert sorted(path.name for path in killed.iterdir()) == ["rows", "weights"]
