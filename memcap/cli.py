@@ -80,9 +80,10 @@ def _run(arguments: list[str]) -> None:
             _call("train", arguments)
         return
     name = arguments[0] if arguments else ""
-    if not plugins.is_outside(name):
+    if plugins.is_outside(name):
+        backend.prepare()  # its module may use JAX as it is imported
+    else:
         _top().parse_args(arguments[:1])  # prints the help or the version, or complains, unless this is a command's name
-    backend.prepare()  # before the command's own imports bring JAX
     _call(name, arguments[1:])
 
 
@@ -100,6 +101,8 @@ def _top() -> Parser:
 def _call(name: str, words: list[str]) -> None:
     """Import a command, parse its words, and run it."""
     command = commands.find(name)
+    if "jax" in sys.modules:  # memcap's own modules import it and use it later; some do without
+        backend.prepare()
     about = inspect.cleandoc(command.__doc__ or "")
     parser = Parser(prog=f"memcap {name}", description=about, formatter_class=LINES)
     command.add_arguments(parser)
