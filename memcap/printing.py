@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 UNBOUNDED = 1_000_000  # characters of a line where nobody's screen bounds it
-FOLDED = 30  # characters that a column that folds has at least
+FOLDED = 20  # characters that a column that folds has at least
 
 
 @dataclass(frozen=True)

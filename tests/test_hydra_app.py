@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from command import files, memcap
 
+from memcap import commands
 from memcap.studies import store
 from memcap.tasks import task_classes
 
@@ -203,13 +204,22 @@ def test_every_study_is_accepted(tmp_path):
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("memcap ", {"train", "tasks", "collect", "frontier", "figure", "answer", "inspect", "export", "plan", "verify"}),
+        ("memcap ", {*commands.summaries()}),
         ("memcap in", {"inspect"}),
+        ("memcap s", {"status"}),
         ("memcap train", {"train"}),
         ("memcap train task=", {f"task={name}" for name in task_classes()}),
         ("memcap train -m task=latch model.u", {"model.units="}),
         ("/somewhere/memcap train tracking=w", {"tracking=wandb"}),
-        ("memcap answer --ta", set()),
+        ("memcap plan task=", {f"task={name}" for name in task_classes()}),
+        ("memcap plan --d", {"--device"}),
+        ("memcap answer --ta", {"--task"}),
+        ("memcap frontier outputs --", {"--help", "--at", "--budget", "--strict", "--json"}),
+        ("memcap frontier --at ", {"steady", "trained"}),
+        ("memcap export abc --layout t", {"torch"}),
+        ("memcap frontier --json ", set()),  # a path, which the shell completes
+        ("memcap frontier -", {"-h", "--help", "--at", "--budget", "--strict", "--json"}),
+        ("memcap my_module:hello --", set()),  # nothing of the current folder runs for a key press
     ],
 )
 def test_completion(tmp_path, monkeypatch, line, expected):
