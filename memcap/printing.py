@@ -78,7 +78,6 @@ class Listing:
 
     def _table(self, dropped: Sequence[str], plain: bool) -> Table:
         look, gap = (None, 2) if plain else (box.SIMPLE_HEAD, 1)  # which adds one
-        look, gap = (None, 2) if plain else (box.SIMPLE_HEAD, 1)  # which adds one
         table = Table(box=look, padding=(0, gap, 0, 0), pad_edge=False, show_edge=False)
         kept = [place for place, column in enumerate(self.columns) if column.head not in dropped]
         for place in kept:

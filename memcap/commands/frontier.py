@@ -15,6 +15,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_verdict(parser)
     add_strict(parser)
     add_json(parser)
+    parser.epilog = f"On a terminal that is too narrow, columns are left out in this order: {', '.join(report.FRONTIER_DROPS)}."
 
 
 def run(arguments: Namespace) -> None:

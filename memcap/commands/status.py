@@ -59,7 +59,7 @@ def _say(found: Status) -> None:
     if found.failed:
         show(_failed(found.failed))
     for line in goes_on(found):
-        show(line)
+        print(line)  # whole, to be copied
 
 
 def sentences(found: Status) -> list[str]:

@@ -20,10 +20,12 @@ Trains what the configuration asks for and keeps one row a member. Arguments go 
   memcap train task=latch recipe.lr=0.01 recipe.budget=5000    another learning rate, more training steps
   memcap train tracking=wandb                                  mirrored to W&B, offline without a key
   memcap train --cfg job                                       the whole configuration, with every key and default
+  memcap knobs recipe                                          what the keys of a group mean and allow
   memcap train --info searchpath                               where configurations are looked for
   eval "$(memcap train -sc install=bash)"                      completion
 {choices}
 Rows and weights go to outputs/STUDY (set study=NAME, or out=FOLDER); a rerun trains only what is missing there.
+Meanwhile, in another shell: memcap status
 Then: memcap frontier, memcap figure frontier, memcap answer --task latch --lag 50
 """
 

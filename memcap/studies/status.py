@@ -26,6 +26,7 @@ COLUMNS = {
     "reason": pl.String,
     "finished": pl.Datetime("us", "UTC"),
 }
+LATER = "reason"  # which older tables lack
 
 
 @dataclass(frozen=True)
@@ -159,10 +160,10 @@ def _rows(folder: Path) -> tuple[pl.DataFrame, tuple[Path, ...]]:
         try:
             content = BytesIO(path.read_bytes())
             files.check(content)
-            there = [name for name in COLUMNS if name in pl.read_parquet_schema(content)]
-            table = pl.read_parquet(content, columns=there)
-            missing = [pl.lit(None).alias(name) for name in COLUMNS if name not in there]
-            tables.append(table.with_columns(missing).select(pl.col(n).cast(kind) for n, kind in COLUMNS.items()))
+            wanted = [name for name in COLUMNS if name != LATER or name in pl.read_parquet_schema(content)]
+            table = pl.read_parquet(content, columns=wanted)
+            reason = pl.lit(None).alias(LATER) if LATER not in wanted else pl.col(LATER)
+            tables.append(table.with_columns(reason).select(pl.col(name).cast(kind) for name, kind in COLUMNS.items()))
         except (Exception, pl.exceptions.PanicException):  # whatever Rust makes of what is no table
             unreadable.append(path)
     rows = pl.concat(tables).sort("finished", maintain_order=True).unique("key", keep="last", maintain_order=True)

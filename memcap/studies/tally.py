@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from memcap.config import Member
 from memcap.studies.beats import Beat, Running, named
 from memcap.training.engine import Chunk, Result
 
@@ -54,23 +53,23 @@ class Tally:
         self.ends = {"diverged": 0, "failed": 0}  # that are worth a word
         self.bound = "about"
         self.started = time.monotonic()
-        self.lanes: dict[Member, _Lane] = {}
+        self.lanes: dict[str, _Lane] = {}  # by the member's key
         self.lock = threading.Lock()
 
     def curve(self, chunk: Chunk) -> None:
         """Take note of a chunk of a member's training."""
         now = time.monotonic()
         with self.lock:
-            lane = self.lanes.get(chunk.member)
+            lane = self.lanes.get(chunk.member.key)
             if lane is None or _end(chunk) < lane.step:  # it begins, or begins again
-                self.lanes[chunk.member] = _Lane(chunk, now)
+                self.lanes[chunk.member.key] = _Lane(chunk, now)
             elif len(chunk.losses):  # else it was only asked again
                 lane.chunk, lane.now = chunk, now
 
     def ended(self, result: Result) -> None:
         """Count one more member."""
         with self.lock:
-            self.lanes.pop(result.member, None)
+            self.lanes.pop(result.member.key, None)
             self.done += 1
             self.solved += result.solved is not None
             if result.status in self.ends:

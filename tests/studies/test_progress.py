@@ -20,7 +20,7 @@ def test_a_log_file_gets_a_line_now_and_then(monkeypatch, capsys):
     ends = ((10, "solved", 300), (40, "diverged", None), (60, "unsolved", None), (80, "diverged", 100))  # the last one trained on
     for seconds, status, solved in ends:
         clock.now = seconds
-        shown.ended(SimpleNamespace(member=None, status=status, solved=solved))
+        shown.ended(SimpleNamespace(member=SimpleNamespace(key=""), status=status, solved=solved))
     assert capsys.readouterr().err.splitlines() == [
         "training 4/6 members, 1 solved, 1 diverged, about 40 seconds left",
         "training 6/6 members, 2 solved, 2 diverged, about 0 seconds left",
@@ -33,7 +33,7 @@ def test_what_is_still_to_come_may_change(monkeypatch, capsys):
     shown = progress.Progress(members=3, done=0)
     shown.expect(7)
     clock.now = 40
-    shown.ended(SimpleNamespace(member=None, status="solved", solved=300))
+    shown.ended(SimpleNamespace(member=SimpleNamespace(key=""), status="solved", solved=300))
     assert capsys.readouterr().err.splitlines() == ["training 1/7 members, 1 solved, at most 4 minutes left"]
 
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import polars as pl
 import pytest
 from beat_files import MEMBER, first, put
 from study_checks import refusal
@@ -119,11 +120,12 @@ def test_the_last_row_of_a_key_counts(tmp_path):
 def test_what_cannot_be_read_is_named_and_the_rest_counts(tmp_path):
     rows_of(tmp_path, group(counts={1: (2, 4)}))
     sound = (tmp_path / "rows" / "made_up.parquet").read_bytes()
+    pl.DataFrame({"lag": [1]}).write_parquet(tmp_path / "rows" / "c.parquet")
     (tmp_path / "rows" / "a.parquet").write_bytes(b"PAR1 and nothing else")
     (tmp_path / "rows" / "b.parquet").write_bytes(sound[:100] + bytes([sound[100] ^ 1]) + sound[101:])
     found = status(tmp_path)
     assert found.done == 4
-    assert [path.name for path in found.unreadable] == ["a.parquet", "b.parquet"]
+    assert [path.name for path in found.unreadable] == ["a.parquet", "b.parquet", "c.parquet"]
 
 
 def test_studies_are_found_below_a_folder(tmp_path):
