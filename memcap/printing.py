@@ -100,7 +100,12 @@ class Listing:
             yield "; ".join(heads) + "."
         yield from self.notes
         if dropped:
-            yield f"Left out, as the terminal is narrow: {', '.join(dropped)}. Piped, the table has all columns."
+            yield f"Left out, in this order, as the terminal is narrow: {', '.join(dropped)}. Piped, the table has all columns."
+
+
+def order(drops: Sequence[str]) -> str:
+    """The order in which a listing leaves out columns, for the help of a command that prints it."""
+    return f"On a terminal that is too narrow, columns are left out in this order: {', '.join(drops)}."
 
 
 def show(what: RenderableType) -> None:

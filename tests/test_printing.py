@@ -38,7 +38,7 @@ def test_columns_are_left_out_in_their_order_and_no_key_is_cut(width, left_out):
     assert ("size: in metres" in text) == ("size" in heads)
     assert ("colour: what it looks like" in text) == ("colour" in heads)
     assert "That is all." in text
-    said = f"Left out, as the terminal is narrow: {left_out}. Piped, the table has all columns."
+    said = f"Left out, in this order, as the terminal is narrow: {left_out}. Piped, the table has all columns."
     assert (said in text) == bool(left_out)
     assert ("a dark [red]" in text) == ("colour" in heads)
 

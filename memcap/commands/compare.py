@@ -18,7 +18,7 @@ from memcap.capacity.points import Point
 from memcap.capacity.shift import Pair, Shift, compare, counted
 from memcap.console import add_strict, add_verdict, rows_of
 from memcap.knobs import UserError
-from memcap.printing import Column, Listing, add_json, number, print_json, show
+from memcap.printing import Column, Listing, add_json, number, order, print_json, show
 from memcap.report import shown
 
 COLUMNS = (
@@ -42,6 +42,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_verdict(parser)
     add_strict(parser)
     add_json(parser)
+    parser.epilog = order(DROPS)
 
 
 def run(arguments: Namespace) -> None:

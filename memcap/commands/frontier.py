@@ -6,7 +6,7 @@ from memcap import report
 from memcap.capacity.frontier import frontier
 from memcap.capacity.points import columns
 from memcap.console import add_results, add_strict, add_verdict, rows_of
-from memcap.printing import add_json, print_json, show
+from memcap.printing import add_json, order, print_json, show
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -15,7 +15,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_verdict(parser)
     add_strict(parser)
     add_json(parser)
-    parser.epilog = f"On a terminal that is too narrow, columns are left out in this order: {', '.join(report.FRONTIER_DROPS)}."
+    parser.epilog = order(report.FRONTIER_DROPS)
 
 
 def run(arguments: Namespace) -> None:

@@ -74,7 +74,7 @@ def sentences(found: Status) -> list[str]:
         pace = [] if found.a_minute is None else [f"{number(found.a_minute)} members a minute"]
         pace += [] if found.left is None else [f"{'at most' if found.at_most else 'about'} {duration(round(found.left))} left"]
         pace += [] if found.running else ["compiling, or in the first steps"]
-        said.append(f"{found.running:,} running, {found.waiting:,} waiting; {', '.join(pace)}.")
+        said.append("; ".join(filter(None, [f"{found.running:,} running, {found.waiting:,} waiting", ", ".join(pace)])) + ".")
     if found.left_over:
         said.append(f"{counted(found.left_over, 'member')} that a job set out to train and nobody has in hand.")
     said += [f"Job {beat.pid} on {beat.host}: {state(beat)}." for beat in found.jobs if beat.ended != "done"]
@@ -87,12 +87,12 @@ def sentences(found: Status) -> list[str]:
 
 def state(beat: Beat) -> str:
     """What becomes of a job, in words."""
-    heard = f"last heard of {duration(round(beat.silent))} ago"
+    ago = f"{duration(round(beat.silent))} ago"
     if beat.ended is not None:
-        return f"{beat.ended}, {heard.replace('last heard of ', '')}"
-    if not beat.exists:
-        return f"killed: its process is gone; {heard}"
-    return f"trains, for {duration(round(beat.heard - beat.started))}" if beat.alive else f"silent, or gone; {heard}"
+        return f"{beat.ended}, {ago}"
+    if beat.alive:
+        return f"trains, for {duration(round(beat.heard - beat.started))}"
+    return f"{'silent, or gone' if beat.exists else 'killed: its process is gone'}; last heard of {ago}"
 
 
 def goes_on(found: Status) -> list[str]:
@@ -124,7 +124,7 @@ def _running(longest: Sequence[Running], running: int) -> Listing:
         for each in longest[:SHOWN]
     ]
     notes = [f"{len(rows)} of {running}, those that have trained longest."] if running > len(rows) else []
-    return Listing("Running", RUNNING, rows, ("budget", "trains", "loss", "key"), notes)
+    return Listing("Running", RUNNING, rows, ("budget", "trains", "loss"), notes)
 
 
 def _failed(failed: Sequence[Failure]) -> Listing:

@@ -5,7 +5,7 @@ from typing import Any
 
 from memcap.capacity.points import references
 from memcap.console import positive
-from memcap.printing import Column, Listing, add_json, number, print_json, show
+from memcap.printing import Column, Listing, add_json, number, order, print_json, show
 from memcap.recipes import recommended
 from memcap.tasks import task_classes
 
@@ -14,6 +14,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Which lag, and how it is printed."""
     parser.add_argument("--lag", type=positive, default=8, help="time steps (default 8)")
     add_json(parser)
+    parser.epilog = order(DROPS)
 
 
 def run(arguments: Namespace) -> None:
