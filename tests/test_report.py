@@ -77,6 +77,22 @@ def test_members_are_cut_off_where_there_are_many():
     assert "The first" not in printed(rows_table(rows.head(SHOWN_ROWS)))
 
 
+@pytest.mark.parametrize("width", [80, 120])
+def test_tables_fit_a_terminal_with_whole_keys_and_thresholds(width):
+    rows = table(group("delay_line", 20, SHARP | {4: (4, 4)}, recipe="open_gate_relaxed"))
+    (point,) = frontier(rows)
+    for listing, kept in (
+        (rows_table(rows), [*rows["key"]]),
+        (frontier_table([point]), [shown(point.fit.u50), shown(point.fit.u90)]),
+    ):
+        file = io.StringIO()
+        Console(width=width, file=file, force_terminal=True, color_system=None).print(listing)
+        lines = file.getvalue().splitlines()
+        assert max(map(len, lines)) <= width
+        assert all(any(each in line for line in lines) for each in kept)
+        assert sum(line.lstrip().startswith(("delay_line", *rows["key"])) for line in lines) == len(listing.rows)
+
+
 class Recorder(NoTracker):
     """Keeps what a study says."""
 

@@ -41,6 +41,8 @@ def test_before_the_first_steps_it_says_so(tmp_path):
     lines = memcap(tmp_path, "status", ".").out.splitlines()
     assert lines[0] == ".: 0 of 1 member done: 0 solved, 0 not; 0 failed."
     assert lines[1] == "0 running, 1 waiting; compiling, or in the first steps."
+    put(tmp_path, "a", first(running=1), ["a"])
+    assert memcap(tmp_path, "status", ".").out.splitlines()[1] == "1 running, 0 waiting."
 
 
 def test_after_a_kill_it_says_when_and_what_goes_on(tmp_path):
