@@ -25,7 +25,7 @@ def test_in_words(two):
     assert title == "B = b against A = a"
     assert heads.split() == ["task", "lag", "u50", "A", "u50", "B", "u50", "B/A", "u90", "A", "u90", "B", "u90", "B/A", "recipes"]
     assert copy.startswith("copy          3  1.96 [")
-    assert "  > 1 [" in copy
+    assert "  > 1.02 [" in copy
     assert ", open]" in copy
     assert "hold, 1,500 steps / chrono, 1,500 steps" in delay
     assert "u50 B/A: units of the second over units of the first" in about
