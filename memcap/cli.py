@@ -81,9 +81,10 @@ def _run(arguments: list[str]) -> None:
             _call("train", arguments)
         return
     name = arguments[0] if arguments else ""
-    if not plugins.is_outside(name):
+    if plugins.is_outside(name):
+        backend.prepare()  # its module may use JAX as it is imported
+    else:
         _top().parse_args(arguments[:1])  # prints the help or the version, or complains, unless this is a command's name
-    backend.prepare()  # before the command's own imports bring JAX
     _call(name, arguments[1:])
 
 
@@ -101,23 +102,44 @@ def _top() -> Parser:
 def _call(name: str, words: list[str]) -> None:
     """Import a command, parse its words, and run it."""
     command = commands.find(name)
-    about = inspect.cleandoc(command.__doc__ or "")
-    parser = Parser(prog=f"memcap {name}", description=about, formatter_class=LINES)
+    if "jax" in sys.modules:  # memcap's own modules import it and use it later; some do without
+        backend.prepare()
+    command.run(_parser(name, command).parse_args(words))
+
+
+def _parser(name: str, command: commands.Command) -> Parser:
+    """The parser of a command's words."""
+    parser = Parser(prog=f"memcap {name}", description=inspect.cleandoc(command.__doc__ or ""), formatter_class=LINES)
     command.add_arguments(parser)
-    command.run(parser.parse_args(words))
+    return parser
 
 
 def _complete_command() -> bool:
-    """Complete the subcommand's name. For a line that goes on after "memcap train", leave what follows to Hydra.
+    """Complete the subcommand's name, its options, and what an option may be. Leave a line's overrides to Hydra.
 
-    Hydra completes what follows the name of the program, so the word "train" is taken out of the line.
+    Hydra completes what follows the name of the program, so the subcommand is taken out of the line.
     """
     line = os.environ.get("COMP_LINE", "")
     program, _, rest = line.partition(" ")
-    command, space, overrides = rest.lstrip().partition(" ")
-    if space and command == "train":
-        os.environ["COMP_LINE"] = f"{program} {overrides}"
+    name, space, words = rest.lstrip().partition(" ")
+    last = words.rpartition(" ")[2]
+    if space and (name == "train" or (name == "plan" and not last.startswith("-"))):
+        os.environ["COMP_LINE"] = f"{program} {words}"
         return False
     if not space:
-        print(" ".join(name for name in commands.summaries() if name.startswith(command)))
+        found = [each for each in commands.summaries() if each.startswith(name)]
+    elif name in commands.summaries():
+        found = _options(_parser(name, commands.find(name)), words.split(" ")[:-1], last)
+    else:
+        found = []
+    print(" ".join(found))
     return True
+
+
+def _options(parser: Parser, before: list[str], last: str) -> list[str]:
+    """The options of a command that begin as the last word does, or what the option before it may be, if it has choices."""
+    options = {text: action for action in parser._actions for text in action.option_strings}
+    asked = options.get(before[-1]) if before else None
+    if asked is not None and asked.nargs != 0:
+        return [str(each) for each in asked.choices or () if str(each).startswith(last)]
+    return [text for text in options if text.startswith(last)] if last.startswith("-") else []

@@ -1,13 +1,10 @@
-"""What commands share: arguments that several have, the types of arguments, and how tables, numbers and JSON are printed."""
+"""What commands share: arguments that several have, the types of arguments, and the rows that a user names."""
 
 import argparse
-import json
 import math
 from pathlib import Path
-from typing import Any
 
 import polars as pl
-from rich.console import Console
 
 from memcap.capacity.points import VERDICTS
 from memcap.capacity.sources import OUTPUTS
@@ -33,11 +30,6 @@ def add_strict(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--strict", action="store_true", help="refuse bad files of rows, which are named and passed over otherwise"
     )
-
-
-def add_json(parser: argparse.ArgumentParser) -> None:
-    """Give a command the option `--json`."""
-    parser.add_argument("--json", action="store_true", help="print JSON instead of words")
 
 
 def positive(text: str) -> int:
@@ -69,31 +61,3 @@ def rows_of(results: Path, strict: bool = False) -> pl.DataFrame:
     if rows.is_empty():
         raise store.no_rows(results)
     return rows
-
-
-def console() -> Console:
-    """Where tables go: stdout; where that is no terminal, wide enough that a log file holds whole tables."""
-    plain = Console()
-    return plain if plain.is_terminal else Console(width=max(plain.width, 250))
-
-
-def number(value: float | None) -> str:
-    """A number with three significant digits; an empty cell for None and NaN."""
-    if value is None or math.isnan(value):
-        return ""
-    if math.isinf(value):
-        return str(value)
-    return f"{value:.0f}" if value == int(value) and abs(value) < 1e6 else f"{value:.3g}"
-
-
-def print_json(value: Any) -> None:
-    """Print plain values as JSON; numbers that are not finite become null."""
-
-    def finite(v: Any) -> Any:
-        if isinstance(v, dict):
-            return {k: finite(x) for k, x in v.items()}
-        if isinstance(v, (list, tuple)):
-            return [finite(x) for x in v]
-        return None if isinstance(v, float) and not math.isfinite(v) else v
-
-    print(json.dumps(finite(value), indent=2, default=str))

@@ -4,6 +4,7 @@ import inspect
 import logging
 import os
 import re
+import shlex
 import sys
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from functools import cache
@@ -224,7 +225,7 @@ def main(arguments: Sequence[str]) -> None:
     overrides = parser.parse_args(list(arguments)).overrides
     sys.argv = ["memcap", *arguments]
     try:
-        with Training() as training:
+        with Training(shlex.join(["memcap", "train", *arguments])) as training:
             hydra.main(config_path=str(root() / "conf"), config_name="config", **_options())(training)()
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(complaint(error, overrides)) from error

@@ -58,7 +58,11 @@ def allowed(metadata: Any) -> str:
     if metadata.get("choices") is not None:
         return "one of " + ", ".join(map(str, metadata["choices"]))
     words = {"at_least": "at least", "above": "above", "at_most": "at most", "below": "below"}
-    return " and ".join(f"{word} {metadata[k]:g}" for k, word in words.items() if metadata.get(k) is not None)
+    return " and ".join(f"{word} {_short(metadata[k])}" for k, word in words.items() if metadata.get(k) is not None)
+
+
+def _short(limit: float) -> str:
+    return f"{limit:g}" if abs(limit) < 1e5 else f"{limit:,}"
 
 
 def check(owner: Any, where: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from command import files, memcap
 
+from memcap import commands
 from memcap.studies import store
 from memcap.tasks import task_classes
 
@@ -146,7 +147,7 @@ def test_a_multirun_makes_a_row_a_job(multirun):
 def test_hydra_keeps_its_records_under_the_study(multirun):
     folder, _, _ = multirun
     assert [p.name for p in folder.iterdir()] == ["outputs"]
-    assert {p.name for p in (folder / "outputs" / "adhoc").iterdir()} == {"figures", "hydra", "rows", "weights"}
+    assert {p.name for p in (folder / "outputs" / "adhoc").iterdir()} == {"figures", "hydra", "jobs", "rows", "weights"}
     assert len(list(folder.glob("outputs/adhoc/hydra/*/*/.hydra/overrides.yaml"))) == 4
 
 
@@ -203,13 +204,22 @@ def test_every_study_is_accepted(tmp_path):
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("memcap ", {"train", "tasks", "collect", "frontier", "figure", "answer", "inspect", "export", "plan", "verify"}),
+        ("memcap ", {*commands.summaries()}),
         ("memcap in", {"inspect"}),
+        ("memcap s", {"status"}),
         ("memcap train", {"train"}),
         ("memcap train task=", {f"task={name}" for name in task_classes()}),
         ("memcap train -m task=latch model.u", {"model.units="}),
         ("/somewhere/memcap train tracking=w", {"tracking=wandb"}),
-        ("memcap answer --ta", set()),
+        ("memcap plan task=", {f"task={name}" for name in task_classes()}),
+        ("memcap plan --d", {"--device"}),
+        ("memcap answer --ta", {"--task"}),
+        ("memcap frontier outputs --", {"--help", "--at", "--budget", "--strict", "--json"}),
+        ("memcap frontier --at ", {"steady", "trained"}),
+        ("memcap export abc --layout t", {"torch"}),
+        ("memcap frontier --json ", set()),  # a path, which the shell completes
+        ("memcap frontier -", {"-h", "--help", "--at", "--budget", "--strict", "--json"}),
+        ("memcap my_module:hello --", set()),  # nothing of the current folder runs for a key press
     ],
 )
 def test_completion(tmp_path, monkeypatch, line, expected):

@@ -32,10 +32,10 @@ def printed(renderable):
         (Threshold(4.321, 3.5, 5, "no"), "4.32 [3.5, 5]"),
         (Threshold(4.321, 1, math.inf, "no"), "4.32 [1, open]"),
         (Threshold(1, 1, 1, "below"), "<= 1"),
-        (Threshold(2, 1, 2.5, "below"), "<= 2 (95 %: to 2.5)"),
-        (Threshold(2, 1, math.inf, "below"), "<= 2 (95 %: to open)"),
-        (Threshold(8, 6.5, math.inf, "above"), "> 8, not reached (95 %: over 6.5)"),
-        (Threshold(8, 1, math.inf, "above"), "> 8, not reached"),
+        (Threshold(2, 1, 2.5, "below"), "<= 2 [1, 2.5]"),
+        (Threshold(2, 1, math.inf, "below"), "<= 2"),
+        (Threshold(8, 6.5, math.inf, "above"), "> 8 [6.5, open]"),
+        (Threshold(8, 1, math.inf, "above"), "> 8"),
     ],
 )
 def test_thresholds(threshold, text):
@@ -48,7 +48,7 @@ def test_the_frontier_is_shown_with_budget_rate_recipe_and_counts():
     for part in (
         shown(point.fit.u50),
         shown(point.fit.u90),
-        "hold, 0.03 (best of 2)",
+        "hold (best of 2) 0.03",
         " 1500 ",
         "chosen on the seeds it is judged on",
         "1:0/4 2:3/4 3:4/4",
@@ -72,9 +72,25 @@ def test_the_frontier_shows_both_verdicts_and_says_what_they_are():
 
 def test_members_are_cut_off_where_there_are_many():
     rows = table(group(counts={1: (10, 30)}, diverged=5))
-    assert f"the first {SHOWN_ROWS} of 30" in printed(rows_table(rows))
+    assert f"The first {SHOWN_ROWS} of 30." in printed(rows_table(rows))
     assert rows["key"][0] in printed(rows_table(rows))
-    assert "first" not in printed(rows_table(rows.head(SHOWN_ROWS)))
+    assert "The first" not in printed(rows_table(rows.head(SHOWN_ROWS)))
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_tables_fit_a_terminal_with_whole_keys_and_thresholds(width):
+    rows = table(group("delay_line", 20, SHARP | {4: (4, 4)}, recipe="open_gate_relaxed"))
+    (point,) = frontier(rows)
+    for listing, kept in (
+        (rows_table(rows), [*rows["key"]]),
+        (frontier_table([point]), [shown(point.fit.u50), shown(point.fit.u90)]),
+    ):
+        file = io.StringIO()
+        Console(width=width, file=file, force_terminal=True, color_system=None).print(listing)
+        lines = file.getvalue().splitlines()
+        assert max(map(len, lines)) <= width
+        assert all(any(each in line for line in lines) for each in kept)
+        assert sum(line.lstrip().startswith(("delay_line", *rows["key"])) for line in lines) == len(listing.rows)
 
 
 class Recorder(NoTracker):

@@ -18,8 +18,9 @@ A command that lives elsewhere is called by `module:name`: `memcap my_module:hel
     def run(arguments):
         print("Hello,", arguments.name)
 
-`memcap --help` reads the files and imports none of them. Only the command that was asked for is imported, after
-`memcap.backend.prepare()`; so a file imports what it needs, JAX too, at its top.
+`memcap --help` reads the files and imports none of them. Only the command that was asked for is imported; so a file imports what
+it needs, JAX too, at its top. `memcap.backend.prepare()` comes before `run`, and before the import of a command that lives
+elsewhere. So a file of this room computes nothing as it is imported, and one that imports no JAX answers at once.
 """
 
 import sys

@@ -11,8 +11,9 @@ from rich.console import Console
 from memcap.capacity.answer import as_dict, sentences
 from memcap.capacity.sources import asked
 from memcap.config import task_of
-from memcap.console import add_json, add_results, add_strict, add_verdict, positive, print_json, share
+from memcap.console import add_results, add_strict, add_verdict, positive, share
 from memcap.knobs import UserError
+from memcap.printing import add_json, print_json
 from memcap.questions import ask
 from memcap.tasks import Task
 

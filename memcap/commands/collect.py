@@ -2,7 +2,8 @@
 
 from argparse import ArgumentParser, Namespace
 
-from memcap.console import add_json, add_results, add_strict, print_json
+from memcap.console import add_results, add_strict
+from memcap.printing import add_json, print_json
 from memcap.studies import store
 
 

@@ -5,7 +5,8 @@ from argparse import ArgumentParser, Namespace
 from memcap import report
 from memcap.capacity.frontier import frontier
 from memcap.capacity.points import columns
-from memcap.console import add_json, add_results, add_strict, add_verdict, console, print_json, rows_of
+from memcap.console import add_results, add_strict, add_verdict, rows_of
+from memcap.printing import add_json, order, print_json, show
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -14,6 +15,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_verdict(parser)
     add_strict(parser)
     add_json(parser)
+    parser.epilog = order(report.FRONTIER_DROPS)
 
 
 def run(arguments: Namespace) -> None:
@@ -22,4 +24,4 @@ def run(arguments: Namespace) -> None:
     if arguments.json:
         print_json([columns(p) for p in points])
     else:
-        console().print(report.frontier_table(points))
+        show(report.frontier_table(points))

@@ -3,9 +3,10 @@
 from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
 
-from memcap.console import add_json, positive, print_json
+from memcap.console import positive
 from memcap.models import inspection
 from memcap.models.network import Model
+from memcap.printing import add_json, print_json
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -16,14 +16,13 @@ from typing import Any
 
 import jax
 import polars as pl
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from memcap.config import Engine, Member
-from memcap.console import OUTPUTS, add_json, console, number, print_json
+from memcap.console import OUTPUTS
 from memcap.hydra_app import populations
 from memcap.launchers.jobs import Job
+from memcap.printing import Column, Listing, add_json, duration, number, print_json, show
 from memcap.studies import store
 from memcap.studies.standing import standing
 from memcap.training.engine import workers
@@ -34,6 +33,17 @@ from memcap.training.targets import TARGETS, Target, only_here, target
 
 MOST_PROGRAMS = 12  # that are compiled and shown, the costliest
 GIB = 2**30
+HEADS = {
+    "members": "",
+    "lanes": "members in flight",
+    "units": "",
+    "steps": "of a training sequence",
+    "longest": "steps of an evaluation's",
+    "GiB": "",
+    "GFLOP": "",
+    "GB": "",
+    "ms": "",
+}
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -104,11 +114,10 @@ def run(arguments: Namespace) -> None:
     if arguments.json:
         print_json(about | {"programs": [_columns(each) for each in planned]})
         return
-    out = console()
     if planned:
-        out.print(_table(planned, about["device"]))
+        show(_table(planned, about["device"]))
     for sentence in _sentences(about, planned, device):
-        out.print(sentence, soft_wrap=out.width > 100, highlight=False)
+        show(sentence)
 
 
 def _about(studies: Sequence[Study], planned: Sequence[Planned], made: int, device: Target | None) -> dict[str, Any]:
@@ -171,21 +180,22 @@ def _columns(each: Planned) -> dict[str, Any]:
     }
 
 
-def _table(planned: Sequence[Planned], device: str) -> Table:
-    """One line a program; fits into 80 columns."""
-    table = Table(title=f"Programs for {device}", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
-    for head in ("program", "members", "lanes", "units", "steps", "longest", "GiB", "GFLOP", "GB", "ms"):
-        table.add_column(head, justify="left" if head == "program" else "right", overflow="fold")
+def _table(planned: Sequence[Planned], device: str) -> Listing:
+    """One line a program."""
+    rows = []
     for each in planned:
         row = _columns(each)
         cell = "" if row["cell"] == "lstm" else f", {row['cell']}"
-        table.add_row(
-            row["task"] + cell,
-            *(str(row[name]) for name in ("members", "lanes", "units", "steps", "evaluation_steps")),
-            *(_short(value) for value in (each.memory / GIB, each.operations / 1e9, each.bytes / 1e9)),
-            "" if each.floor is None else _short(1e3 * each.floor),
+        rows.append(
+            [
+                row["task"] + cell,
+                *(str(row[name]) for name in ("members", "lanes", "units", "steps", "evaluation_steps")),
+                *(_short(value) for value in (each.memory / GIB, each.operations / 1e9, each.bytes / 1e9)),
+                "" if each.floor is None else _short(1e3 * each.floor),
+            ]
         )
-    return table
+    columns = [Column("program"), *(Column(head, about, right=True) for head, about in HEADS.items())]
+    return Listing(f"Programs for {device}", columns, rows, drops=("lanes", "longest", "GB", "GFLOP", "steps"))
 
 
 def _sentences(about: dict[str, Any], planned: Sequence[Planned], device: Target | None) -> list[str]:
@@ -208,12 +218,12 @@ def _sentences(about: dict[str, Any], planned: Sequence[Planned], device: Target
     if known:
         said.append(
             f"ms: a floor of a step, at {number(known.peak / 1e12)} TFLOP/s and {number(known.bandwidth / 1e9)} GB/s. With whole"
-            f" budgets {who} at least {_duration(about['floor_seconds'])}; launches, data and evaluations come on top. This was"
+            f" budgets {who} at least {duration(about['floor_seconds'])}; launches, data and evaluations come on top. This was"
             " compiled, not run."
         )
     elif about["estimated_seconds"] is not None:
         said.append(
-            f"About {_duration(about['estimated_seconds'])} on {about['workers']} workers, at the pace of"
+            f"About {duration(about['estimated_seconds'])} on {about['workers']} workers, at the pace of"
             f" {about['estimated_from_rows']:,} rows of this kind of CPU in {about['folder']} and {OUTPUTS}; compiling comes"
             " on top."
         )
@@ -225,10 +235,3 @@ def _sentences(about: dict[str, Any], planned: Sequence[Planned], device: Target
 def _short(value: float) -> str:
     """A number in at most 5 characters, or a few more if it is large."""
     return number(value) if value >= 0.01 or not value else f"{value:.0e}"
-
-
-def _duration(seconds: float) -> str:
-    for unit, size in (("hours", 3600), ("minutes", 60)):
-        if seconds >= 2 * size:
-            return f"{number(seconds / size)} {unit}"
-    return f"{number(seconds)} seconds"

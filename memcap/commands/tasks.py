@@ -3,10 +3,9 @@
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
-from rich.table import Table
-
 from memcap.capacity.points import references
-from memcap.console import add_json, console, number, positive, print_json
+from memcap.console import positive
+from memcap.printing import Column, Listing, add_json, number, order, print_json, show
 from memcap.recipes import recommended
 from memcap.tasks import task_classes
 
@@ -15,6 +14,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Which lag, and how it is printed."""
     parser.add_argument("--lag", type=positive, default=8, help="time steps (default 8)")
     add_json(parser)
+    parser.epilog = order(DROPS)
 
 
 def run(arguments: Namespace) -> None:
@@ -22,20 +22,31 @@ def run(arguments: Namespace) -> None:
     if arguments.json:
         print_json(task_rows(arguments.lag))
     else:
-        console().print(tasks_table(arguments.lag))
+        show(tasks_table(arguments.lag))
 
 
-def tasks_table(lag: int) -> Table:
+COLUMNS = (
+    Column("task"),
+    Column("length", "steps of a sequence", right=True),
+    Column("shortest", "steps that it takes at least to ask for all", right=True),
+    Column("held", "symbols to hold at the worst moment", right=True),
+    Column("bits", "to hold then", right=True),
+    Column("chance", "what the best net without memory scores", right=True),
+    Column("solved", "what a held-out score must be"),
+    Column("floor", "units that the bits need in any network of float32 numbers", right=True),
+    Column("one/number", "units that own a carry number for each symbol held", right=True),
+    Column("constructed", "units with which hand-set weights solve it", right=True),
+    Column("recipe", "the one that recipe=auto takes"),
+)
+DROPS = ("shortest", "held", "length", "constructed", "chance", "one/number", "recipe")
+
+
+def tasks_table(lag: int) -> Listing:
     """One line a task, with its default knobs."""
-    table = Table(title=f"Tasks at lag {lag}, with their default knobs; reference widths are an LSTM's")
-    for head in (
-        *("task", "length", "shortest", "held", "bits", "chance", "solved"),
-        *("floor", "one/number", "constructed", "recipe"),
-    ):
-        table.add_column(head)
-    for row in task_rows(lag):
-        table.add_row(*(number(v) if isinstance(v, (int, float)) else "" if v is None else v for v in row.values()))
-    return table
+    rows = [
+        [number(v) if isinstance(v, (int, float)) else "" if v is None else v for v in row.values()] for row in task_rows(lag)
+    ]
+    return Listing(f"Tasks at lag {lag}, with their default knobs; reference widths are an LSTM's", COLUMNS, rows, DROPS)
 
 
 def task_rows(lag: int) -> list[dict[str, Any]]:

@@ -2,7 +2,8 @@
 
 from argparse import REMAINDER, ArgumentParser, Namespace
 
-from memcap import hydra_app
+from memcap import hydra_app, report
+from memcap.printing import order
 from memcap.recipes import root
 from memcap.tasks import task_classes
 
@@ -20,10 +21,13 @@ Trains what the configuration asks for and keeps one row a member. Arguments go 
   memcap train task=latch recipe.lr=0.01 recipe.budget=5000    another learning rate, more training steps
   memcap train tracking=wandb                                  mirrored to W&B, offline without a key
   memcap train --cfg job                                       the whole configuration, with every key and default
+  memcap knobs recipe                                          what the keys of a group mean and allow
   memcap train --info searchpath                               where configurations are looked for
   eval "$(memcap train -sc install=bash)"                      completion
 {choices}
 Rows and weights go to outputs/STUDY (set study=NAME, or out=FOLDER); a rerun trains only what is missing there.
+{order}
+Meanwhile, in another shell: memcap status
 Then: memcap frontier, memcap figure frontier, memcap answer --task latch --lag 50
 """
 
@@ -39,7 +43,7 @@ def run(arguments: Namespace) -> None:
     if set(arguments.overrides).isdisjoint({"-h", "--help"}):
         hydra_app.main(arguments.overrides)
     else:
-        print(HELP.replace("{choices}", _choices()), end="")
+        print(HELP.replace("{choices}", _choices()).replace("{order}", order(report.MEMBERS_DROPS)), end="")
 
 
 def _choices() -> str:

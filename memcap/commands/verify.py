@@ -4,7 +4,8 @@ import sys
 from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
 
-from memcap.console import add_json, add_results, print_json
+from memcap.console import add_results
+from memcap.printing import add_json, counted, print_json
 from memcap.studies.verify import verify
 
 
@@ -21,14 +22,10 @@ def run(arguments: Namespace) -> None:
     if arguments.json:
         print_json(asdict(found))
     else:
-        weights = "" if arguments.rows_only else f", {_counted(found.weight_files, 'file')} of weights"
+        weights = "" if arguments.rows_only else f", {counted(found.weight_files, 'file')} of weights"
         old = f"; {found.without_digest} of these without a digest" if found.without_digest else ""
-        faults = f"; {_counted(len(found.wrong), 'fault')}" if found.wrong else ""
-        rows = f"{_counted(found.rows, 'row')} in {_counted(found.row_files, 'file')}"
+        faults = f"; {counted(len(found.wrong), 'fault')}" if found.wrong else ""
+        rows = f"{counted(found.rows, 'row')} in {counted(found.row_files, 'file')}"
         print("\n".join([*found.wrong, f"Sound: {rows}{weights}{old}{faults}"]))
     if found.wrong:
         sys.exit(1)
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"

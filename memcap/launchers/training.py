@@ -31,9 +31,13 @@ class Training:
     """Trains jobs, and says at the end what all of them found; a context manager.
 
     What has ended by then is said also where a job failed; not where the command was interrupted, or ended by a mistake.
+
+    Args:
+        command: what was typed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, command: str) -> None:
+        self.command = command
         self.rows: dict[Settings, list[pl.DataFrame]] = {}
         self.start = Path.cwd()
 
@@ -57,7 +61,7 @@ class Training:
         settings = jobs[0].settings
         members = list(dict.fromkeys(member for job in jobs for member in job.members))
         with _tracker(settings, {m.task.name for m in members} | {m.model.cell for m in members}) as tracker:
-            rows = run(members, settings.engine, settings.folder, settings.study, tracker, settings.design)
+            rows = run(members, settings.engine, settings.folder, settings.study, tracker, settings.design, command=self.command)
         if not settings.folder.is_absolute():  # hydra.job.chdir: the job is in a folder of its own, which it will leave
             settings = replace(settings, folder=Path(os.path.relpath(settings.folder, self.start)))
         self.rows.setdefault(settings, []).append(rows)

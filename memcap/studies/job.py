@@ -18,6 +18,7 @@ from memcap.config import Engine, Member
 from memcap.interrupts import Interrupted
 from memcap.knobs import keyed
 from memcap.studies import store
+from memcap.studies.beats import Beat, beating
 from memcap.studies.checkpoints import SECONDS_OF_TRAINING, Checkpoints
 from memcap.studies.leftovers import sweep
 from memcap.studies.progress import Progress
@@ -114,6 +115,7 @@ class _RowWriter(Listener):
         self.token = secrets.token_hex(4)
 
     def curve(self, chunk: Chunk) -> None:
+        self.progress.curve(chunk)
         for step, values in chunk.points():
             self.tracker.curve(chunk.member.key, step, values)
         with self.lock:
@@ -179,6 +181,7 @@ def run(
     tracker: Tracker,
     design: str = "grid",
     quiet: bool = False,
+    command: str | None = None,
 ) -> pl.DataFrame:
     """Train what is missing.
 
@@ -191,6 +194,7 @@ def run(
         tracker: mirror of curves and rows.
         design: "grid" trains all members; "bisect" those that find the thresholds, see `memcap.studies.search`.
         quiet: show no progress.
+        command: what was typed to start it, for `memcap status`.
 
     Returns:
         The rows of these members, as far as the design wanted them.
@@ -202,7 +206,11 @@ def run(
     before = standing(members, folder, design)
     checkpoints = None if folder is None else Checkpoints(folder, members)
     search, there = before.search, before.rows.height
-    with Progress(there + before.most, there, quiet) as progress:
+    keys = [member.key for member in before.missing] if before.first else []
+    with (
+        Progress(there + before.most, there, quiet) as progress,
+        beating(folder, Beat.first(study, command, search is not None), keys, progress.tally.told),
+    ):
 
         def more(ended: Sequence[Result]) -> list[Member]:
             assert search is not None

@@ -62,7 +62,9 @@ def test_the_table_fits_a_terminal(tmp_path, monkeypatch):
     done = memcap(tmp_path, "plan", *SMALL[1:], "task=temporal_order", "task.lag=20")
     assert done.status == 0, done.err
     table, _, words = done.out.partition("Members: 1, of which outputs/adhoc holds 0. 1 would be trained.")
-    assert max(map(len, table.splitlines())) <= 80
+    *lines, heads = table.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "longest: steps of an evaluation's" in heads
     assert "no rows of this device" in words
 
 

@@ -77,7 +77,8 @@ job.SECONDS_BETWEEN_WRITES = -1.0
 put, calls = os.replace, []
 
 def replace(*names):
-    calls.append(names)
+    if Path(names[1]).parent.name != "jobs":  # which says how far the job is, and comes by the clock
+        calls.append(names)
     if len(calls) == last:
         os.kill(os.getpid(), signal.SIGKILL)
     put(*names)

@@ -1,0 +1,169 @@
+"""Every knob: what it means, what it allows, what it is where nobody sets it; and the recipes with their values.
+
+memcap knobs                 all of them
+memcap knobs recipe          one group: job, task, model, recipe, evaluation, engine or tracking
+memcap knobs latch           one task's own; my_tasks:Pulses, too
+memcap knobs --markdown      all of them, as in docs/knobs.md
+"""
+
+import json
+import re
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterable, Sequence
+from dataclasses import Field, asdict, dataclass, fields
+from typing import Any, get_type_hints
+
+from memcap import plugins
+from memcap.config import LONGEST, task_defaults
+from memcap.knobs import UserError, allowed
+from memcap.launchers.jobs import GROUPS
+from memcap.printing import Column, Listing, add_json, print_json, show
+from memcap.recipes import recipe_file, root
+from memcap.tasks import Task, task_class, task_classes
+
+COLUMNS = (Column("knob"), Column("default"), Column("range", folds=True), Column("meaning", folds=True))
+HEAD = """# Knobs
+
+Made by `memcap knobs --markdown > docs/knobs.md`; a test holds that it is current. `memcap knobs GROUP` prints a part of it. On
+the command line a knob is set as `recipe.lr=0.01`, in a study's axes as `recipe.lr: [0.01, 0.03]`, in Python as `lr=0.01`.
+`null`: nobody sets it.
+"""
+WORDS = {bool: "true or false", int: "whole number", float: "number", str: "text"}
+
+
+@dataclass(frozen=True)
+class Knob:
+    """One knob, in words."""
+
+    name: str
+    default: str
+    range: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Group:
+    """Knobs that belong together."""
+
+    title: str
+    knobs: tuple[Knob, ...]
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Which knobs, and how they are printed."""
+    names = f"job, task, {', '.join(GROUPS)}, or a task"
+    parser.add_argument("group", nargs="?", metavar="GROUP", help=f"one of {names} (default: all)")
+    parser.add_argument("--markdown", action="store_true", help="print the page docs/knobs.md")
+    add_json(parser)
+
+
+def run(arguments: Namespace) -> None:
+    """Print a table a group."""
+    found = groups(arguments.group)
+    recipes = arguments.group in (None, "recipe")
+    if arguments.json:
+        print_json([asdict(group) for group in found] + [{"recipes": recipe_values()}] * recipes)
+    elif arguments.markdown:
+        print("\n".join([HEAD, *map(_page, found), *[_recipes_page()] * recipes]), end="")
+    else:
+        for group in filter(lambda group: group.knobs, found):
+            rows = [[k.name, k.default, k.range, k.meaning] for k in group.knobs]
+            show(Listing(group.title, COLUMNS, rows))
+            show("")
+        if recipes:
+            show(_recipes())
+
+
+def groups(name: str | None = None) -> list[Group]:
+    """The groups of knobs, or those that a name stands for.
+
+    Args:
+        name: of a group or a task, one of the user's own, too; None: all.
+
+    Raises:
+        UserError: no such group or task.
+    """
+    tasks = {task: _task(cls) for task, cls in task_classes().items()}
+    own = {"job": [_job()], "task": [_any_task(), *tasks.values()]}
+    own |= {group: [_of(group.capitalize(), group, cls)] for group, cls in GROUPS.items()}
+    if name is None:
+        return [group for part in own.values() for group in part]
+    if name in own:
+        return own[name]
+    if name in tasks or plugins.is_outside(name):
+        return [_any_task(), tasks.get(name) or _task(task_class(name))]
+    raise UserError(f"{name}: no such group of knobs; one of {', '.join([*own, *tasks])}, or MODULE:TASK of your own")
+
+
+def recipe_values() -> dict[str, dict[str, Any]]:
+    """The values of each file of conf/recipe/, by its name."""
+    names = sorted(path.stem for path in (root() / "conf" / "recipe").glob("*.yaml"))
+    return {name: values for name in names if len(values := recipe_file(name)) > 1}  # auto names another one
+
+
+def _job() -> Group:
+    """What stands beside the groups: its default and its meaning are in conf/config.yaml."""
+    text = (root() / "conf" / "config.yaml").read_text(encoding="utf-8")
+    found = re.findall(r"^(study|out|seed|axes|design): (\S+) # (.+)$", text, re.MULTILINE)
+    ranges = {"seed": "whole number, at least 0", "design": "one of grid, bisect", "axes": "null, fields, or a list of these"}
+    return Group("Job", tuple(Knob(name, default, ranges.get(name, "text"), about) for name, default, about in found))
+
+
+def _any_task() -> Group:
+    span = f"whole number, at least 1 and at most {LONGEST:,}"
+    length = Knob("task.length", "null", f"null, or {span}", "steps of a sequence; null: the task's own for this lag")
+    return Group("Every task", (Knob("task.lag", str(task_defaults("latch")["lag"]), span, "time steps to remember"), length))
+
+
+def _task(cls: type[Task]) -> Group:
+    return _of(f"Task {cls.name or cls.__name__}", "task", cls)
+
+
+def _of(title: str, prefix: str, cls: Any) -> Group:
+    about, hints = (cls.__doc__ or "").partition("\n")[0].rstrip("."), get_type_hints(cls)
+    knobs = (
+        Knob(f"{prefix}.{f.name}", _plain(f.default), _range(f, hints[f.name]), f.metadata.get("doc", "")) for f in fields(cls)
+    )
+    return Group(f"{title}: {about}", tuple(knobs))
+
+
+def _range(field: Field, hint: Any) -> str:
+    """What a knob allows, in words."""
+    kinds, limits = getattr(hint, "__args__", (hint,)), allowed(field.metadata)
+    kind = next(WORDS[kind] for kind in kinds if kind in WORDS)
+    said = limits if field.metadata.get("choices") else ", ".join(filter(None, (kind, limits)))
+    return f"null, or {said}" if type(None) in kinds else said
+
+
+def _plain(value: Any) -> str:
+    """A value as YAML has it."""
+    return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
+
+
+def _recipes() -> Listing:
+    """A line a knob and a column a recipe."""
+    values = recipe_values()
+    columns = [Column("recipe"), *(Column(name, right=True) for name in values)]
+    return Listing(
+        "Recipes, with the values of their files in conf/recipe/", columns, _recipe_rows(values), drops=(*values,)[::-1]
+    )
+
+
+def _recipe_rows(values: dict[str, dict[str, Any]]) -> list[list[str]]:
+    names = list(dict.fromkeys(key for each in values.values() for key in each if key != "name"))
+    return [[name, *(_plain(each.get(name)) for each in values.values())] for name in names]
+
+
+def _page(group: Group) -> str:
+    rows = [[f"`{k.name}`", k.default, k.range, k.meaning] for k in group.knobs]
+    return f"## {group.title}\n\n" + (_table(["knob", "default", "range", "meaning"], rows) if rows else "No knobs of its own.\n")
+
+
+def _recipes_page() -> str:
+    values = recipe_values()
+    return "## Recipes, with the values of their files in `conf/recipe/`\n\n" + _table(["", *values], _recipe_rows(values))
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)

@@ -1,0 +1,161 @@
+"""How tables, numbers and JSON are printed: tables that fit a terminal by leaving columns out, and are plain elsewhere.
+
+Imports nothing of memcap, so that a command that only reads answers at once.
+"""
+
+import json
+import math
+from argparse import ArgumentParser
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich import box
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+UNBOUNDED = 1_000_000  # characters of a line where nobody's screen bounds it
+FOLDED = 20  # characters that a column that folds has at least
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a listing.
+
+    Args:
+        head: its name.
+        about: what the name means, for the lines below the table; "": the name says it.
+        right: whether its cells are numbers, which stand at the right.
+        folds: whether long cells are folded on a terminal that is too narrow; else they stand on one line.
+    """
+
+    head: str
+    about: str = ""
+    right: bool = False
+    folds: bool = False
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A table with a line that explains its heads.
+
+    On a terminal that is too narrow, columns are left out, the first of `drops` first, and named below the table; no cell is cut.
+    Elsewhere it is plain: all columns, one line a row.
+
+    Args:
+        title: what is listed.
+        columns: all of them.
+        rows: one text a column.
+        drops: heads of columns that may be left out, in this order.
+        notes: further lines below the table.
+    """
+
+    title: str
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[str]]
+    drops: Sequence[str] = ()
+    notes: Sequence[str] = ()
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        unbounded = options.update(width=UNBOUNDED, max_width=UNBOUNDED)
+        dropped: list[str] = []
+        if console.is_terminal:
+            left = list(self.drops)
+            while left and self._width(console, unbounded, dropped) > options.max_width:
+                dropped.append(left.pop(0))
+        table = self._table(dropped, plain=not console.is_terminal)
+        width = max(Measurement.get(console, unbounded, table).minimum, options.max_width)
+        yield Text(self.title, style="bold")
+        yield from console.render(table, options.update(max_width=width))
+        yield from (Text(note) for note in self._below(dropped))
+
+    def _width(self, console: Console, options: ConsoleOptions, dropped: Sequence[str]) -> int:
+        """Characters of a line at least."""
+        return Measurement.get(console, options, self._table(dropped, plain=False)).minimum
+
+    def _table(self, dropped: Sequence[str], plain: bool) -> Table:
+        look, gap = (None, 2) if plain else (box.SIMPLE_HEAD, 1)  # which adds one
+        table = Table(box=look, padding=(0, gap, 0, 0), pad_edge=False, show_edge=False)
+        kept = [place for place, column in enumerate(self.columns) if column.head not in dropped]
+        for place in kept:
+            column = self.columns[place]
+            folds = column.folds and not plain
+            width = max(map(cell_len, [column.head, *(row[place] for row in self.rows)]))
+            table.add_column(
+                column.head,
+                justify="right" if column.right else "left",
+                no_wrap=not folds,
+                min_width=min(width, FOLDED) if folds else width,
+            )
+        for row in self.rows:
+            table.add_row(*(Text(row[place]) for place in kept))
+        return table
+
+    def _below(self, dropped: Sequence[str]) -> Iterable[str]:
+        heads = [f"{each.head}: {each.about}" for each in self.columns if each.about and each.head not in dropped]
+        if heads:
+            yield "; ".join(heads) + "."
+        yield from self.notes
+        if dropped:
+            yield f"Left out, in this order, as the terminal is narrow: {', '.join(dropped)}. Piped, the table has all columns."
+
+
+def order(drops: Sequence[str]) -> str:
+    """The order in which a listing leaves out columns, for the help of a command that prints it."""
+    return f"On a terminal that is too narrow, columns are left out in this order: {', '.join(drops)}."
+
+
+def show(what: RenderableType) -> None:
+    """Print on stdout. Words are folded on a terminal; elsewhere a line stays one."""
+    console = Console()
+    if console.is_terminal:
+        console.print(what, crop=False, highlight=False, markup=False)
+        return
+    console = Console(width=UNBOUNDED)
+    with console.capture() as printed:
+        console.print(what, highlight=False, markup=False)
+    for line in printed.get().splitlines():
+        print(line.rstrip())
+
+
+def number(value: float | None) -> str:
+    """A number with three significant digits; an empty cell for None and NaN."""
+    if value is None or math.isnan(value):
+        return ""
+    if math.isinf(value):
+        return str(value)
+    return f"{value:.0f}" if value == int(value) and abs(value) < 1e6 else f"{value:.3g}"
+
+
+def counted(count: int, noun: str) -> str:
+    """So many of them: "1 row", "1,000 rows"."""
+    return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
+def duration(seconds: float) -> str:
+    """A time in words: "40 seconds", "12 minutes", "3.5 hours"."""
+    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * size:
+            return f"{number(seconds / size)} {unit}"
+    return f"{number(seconds)} second{'s' * (seconds != 1)}"
+
+
+def add_json(parser: ArgumentParser) -> None:
+    """Give a command the option `--json`."""
+    parser.add_argument("--json", action="store_true", help="print JSON instead of words")
+
+
+def print_json(value: Any) -> None:
+    """Print plain values as JSON; numbers that are not finite become null."""
+
+    def finite(v: Any) -> Any:
+        if isinstance(v, dict):
+            return {k: finite(x) for k, x in v.items()}
+        if isinstance(v, (list, tuple)):
+            return [finite(x) for x in v]
+        return None if isinstance(v, float) and not math.isfinite(v) else v
+
+    print(json.dumps(finite(value), indent=2, default=str))

@@ -1,0 +1,90 @@
+"""`memcap knobs`, and the page that is made of it."""
+
+import json
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+import yaml
+from command import memcap
+
+from memcap.commands.knobs import groups, recipe_values
+from memcap.launchers.jobs import GROUPS, KNOWN
+from memcap.recipes import Recipe
+from memcap.tasks import task_classes
+
+ROOT = Path(__file__).parents[2]
+OWN = """from dataclasses import dataclass
+from memcap.knobs import knob
+from memcap.tasks import task_class
+
+@dataclass(frozen=True)
+class Blinks(task_class("latch")):
+    'Say how often it blinked. At night.'
+
+    mood: float | None = knob(None, "how it feels", above=0, below=2)
+"""
+
+
+def test_the_page_is_current(tmp_path):
+    page = (ROOT / "docs" / "knobs.md").read_text()
+    assert memcap(tmp_path, "knobs", "--markdown").out == page, "run: memcap knobs --markdown > docs/knobs.md"
+
+
+def test_every_knob_is_there_with_a_meaning():
+    found = [knob for group in groups() for knob in group.knobs]
+    assert all(knob.meaning and knob.range and knob.default for knob in found)
+    names = [knob.name for knob in found]
+    for group, cls in GROUPS.items():
+        assert {name.partition(".")[2] for name in names if name.startswith(f"{group}.")} == {f.name for f in fields(cls)}
+    assert {name for name in names if "." not in name} == {*KNOWN} - {"task", *GROUPS}
+    for name, cls in task_classes().items():
+        own = {knob.name for knob in groups(name)[1].knobs}
+        assert own == {f"task.{f.name}" for f in fields(cls)}
+
+
+def test_recipes_have_the_values_of_their_files():
+    files = {path.stem: yaml.safe_load(path.read_text()) for path in (ROOT / "conf" / "recipe").glob("*.yaml")}
+    assert recipe_values() == {name: values for name, values in files.items() if name != "auto"}
+    assert {f.name for f in fields(Recipe)} >= {key for values in recipe_values().values() for key in values}
+
+
+@pytest.mark.parametrize(
+    ("group", "lines"),
+    [
+        ("evaluation", ["evaluation.stretch 20 whole number, at least 1 and at most 100 how many times the lag"]),
+        ("job", ["design grid one of grid, bisect grid: all members", "axes null null, fields, or a list of these"]),
+        ("delay_line", ["task.lag 8 whole number, at least 1", "task.reals false true or false draw standard normal reals"]),
+        ("recipe", ["recipe.lr null null, or number, above 0 and at most 10 peak", "lr 0.03 0.02 0.03 0.03 0.005 0.03"]),
+        ("recipe", ["recipe chrono curriculum forget_bias hold open_gate open_gate_relaxed"]),
+    ],
+)
+def test_a_group_in_words(tmp_path, group, lines):
+    done = memcap(tmp_path, "knobs", group)
+    assert (done.status, done.err) == (0, "")
+    found = [" ".join(line.split()) for line in done.out.splitlines()]
+    for line in lines:
+        assert any(each.startswith(line) for each in found), line
+    others = {"evaluation", "model", "engine", "tracking"} - {group}
+    assert not any(each.startswith(f"{other}.") for each in found for other in others)
+
+
+def test_a_task_of_ones_own(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "blinks.py").write_text(OWN)
+    _, own = json.loads(memcap(tmp_path, "knobs", "blinks:Blinks", "--json").out)
+    assert own["title"] == "Task blinks:Blinks: Say how often it blinked. At night"
+    mood = {"name": "task.mood", "default": "null", "range": "null, or number, above 0 and below 2", "meaning": "how it feels"}
+    assert own["knobs"][-1] == mood
+
+
+def test_json_has_all_and_the_recipes(tmp_path):
+    *found, recipes = json.loads(memcap(tmp_path, "knobs", "--json").out)
+    assert len(found) == len(groups())
+    assert recipes["recipes"]["hold"]["budget"] == 1500
+
+
+def test_what_is_no_group_is_one_line(tmp_path):
+    done = memcap(tmp_path, "knobs", "nope")
+    assert (done.status, done.out, done.err.count("\n")) == (2, "", 1)
+    assert done.err.startswith("memcap: nope: no such group of knobs; one of job, task, model, recipe,")

@@ -1,0 +1,114 @@
+"""`memcap status` in words and JSON."""
+
+import json
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from beat_files import MEMBER, first, put
+from command import files, memcap
+from study_rows import group, write
+
+DAY = 86400.0  # in so long a time it does not matter how fast a test runs
+COMMAND = "memcap train 'axes={seed: 9}'"
+
+
+def test_a_study_in_training(tmp_path):
+    write(tmp_path / "outputs" / "mine", group(counts={1: (2, 4)}, diverged=1))
+    now = time.time()
+    beat = first(
+        started=now - 60, heard=now, folder=str(tmp_path), done=4, to_come=6, running=2, left=3 * DAY, longest=(MEMBER,), pid=1
+    )
+    put(tmp_path / "outputs" / "mine", "a", replace(beat, host="elsewhere"), list("bcdefg"))
+    done = memcap(tmp_path, "status")
+    assert (done.status, done.err) == (0, "")
+    assert done.out.splitlines() == [
+        "outputs/mine: 4 of 10 members done: 2 solved, 2 not (1 diverged); 0 failed.",
+        "2 running, 4 waiting; 4 members a minute, about 3 days left.",
+        "Job 1 on elsewhere: trains, for 60 seconds.",
+        "Running",
+        "key               member          step  budget  loss  trains     left",
+        "0123456789abcdef  latch-L5-u1-s0   100   1,500   0.5  3 seconds",
+        "budget: most training steps; loss: mean over its last chunk; trains: for how long; left: at most, at its pace so far.",
+        "1 of 2, those that have trained longest.",
+    ]
+    (found,) = json.loads(memcap(tmp_path, "status", "outputs/mine", "--json").out)
+    assert (found["members"], found["running"], found["waiting"], found["left"]) == (10, 2, 4, pytest.approx(3 * DAY, abs=60))
+    assert found["jobs"][0]["state"] == "trains, for 60 seconds"
+    assert found["longest"][0]["key"] == MEMBER.key
+
+
+def test_before_the_first_steps_it_says_so(tmp_path):
+    put(tmp_path, "a", first(), ["a"])
+    lines = memcap(tmp_path, "status", ".").out.splitlines()
+    assert lines[0] == ".: 0 of 1 member done: 0 solved, 0 not; 0 failed."
+    assert lines[1] == "0 running, 1 waiting; compiling, or in the first steps."
+    put(tmp_path, "a", first(running=1), ["a"])
+    assert memcap(tmp_path, "status", ".").out.splitlines()[1] == "1 running, 0 waiting."
+
+
+def test_after_a_kill_it_says_when_and_what_goes_on(tmp_path):
+    (row,) = group(counts={1: (0, 1)}, finished=datetime.now(UTC))
+    failed = row | {"status": "failed", "reason": "two workers ended while they trained it"}
+    write(tmp_path / "mine", [failed], group(counts={2: (1, 1)}))
+    killed = first(heard=time.time() - 20 * DAY, host="elsewhere", pid=7, command=COMMAND, folder=str(tmp_path))
+    put(tmp_path / "mine", "a", killed, [row["key"], "b", "c"])
+    done = memcap(tmp_path, "status", "mine")
+    assert done.out.splitlines() == [
+        "mine: 1 of 4 members done: 1 solved, 0 not; 1 failed.",
+        "2 members that a job set out to train and nobody has in hand.",
+        "Job 7 on elsewhere: silent, or gone; last heard of 20 days ago.",
+        "Failed",
+        "key               member          reason",
+        f"{row['key']}  latch-L5-u1-s0  two workers ended while they trained it",
+        f"Goes on: {COMMAND}",
+    ]
+    (tmp_path / "below").mkdir()
+    assert memcap(tmp_path / "below", "status", "../mine").out.splitlines()[-1] == f"Goes on: cd {tmp_path} && {COMMAND}"
+    put(tmp_path / "mine", "a", replace(killed, ended="interrupted", command=None), ["b"])
+    lines = memcap(tmp_path, "status", "mine").out.splitlines()
+    assert "Job 7 on elsewhere: interrupted, 20 days ago." in lines
+    assert lines[-1] == "Goes on: the same call of memcap.train, with this folder"
+
+
+def test_after_the_end_it_names_what_shows_it(tmp_path):
+    for name in ("one", "two"):
+        write(tmp_path / name, group(counts={1: (1, 1)}))
+    before = files(tmp_path)
+    done = memcap(tmp_path, "status", ".")
+    assert done.out.splitlines() == [
+        "one: 1 of 1 member done: 1 solved, 0 not; 0 failed.",
+        "Then: memcap frontier one",
+        "",
+        "two: 1 of 1 member done: 1 solved, 0 not; 0 failed.",
+        "Then: memcap frontier two",
+    ]
+    assert files(tmp_path) == before
+
+
+def test_a_file_that_cannot_be_read_is_told_of(tmp_path):
+    write(tmp_path, group(counts={1: (1, 1)}))
+    (tmp_path / "rows" / "bad.parquet").write_text("no table")
+    lines = memcap(tmp_path, "status", ".").out.splitlines()
+    assert "1 file of rows cannot be read: memcap verify ." in lines
+
+
+def test_where_there_is_no_study_it_is_one_line(tmp_path):
+    for words, line in ((["nowhere"], "nowhere: no such folder"), (["."], ".: holds no study; train one first")):
+        done = memcap(tmp_path, "status", *words)
+        assert (done.status, done.out, done.err.count("\n")) == (2, "", 1)
+        assert done.err.startswith(f"memcap: {line}")
+
+
+def test_what_a_job_leaves_is_what_it_was_told(tmp_path):
+    tiny = ["task=latch", "task.lag=3", "recipe.budget=20", "evaluation.sequences=16", "evaluation.stretch=1", "engine.workers=1"]
+    words = ["axes={model.units: [1, 2], seed: 2}", *tiny]
+    assert memcap(tmp_path, "train", *words).status == 0
+    (found,) = json.loads(memcap(tmp_path, "status", "--json").out)
+    (job,) = found["jobs"]
+    assert (found["done"], found["members"], job["ended"], job["done"], job["to_come"]) == (4, 4, "done", 4, 0)
+    assert job["command"] == "memcap train 'axes={model.units: [1, 2], seed: 2}' " + " ".join(tiny)
+    kept = files(tmp_path / "outputs" / "adhoc" / "jobs")
+    assert memcap(tmp_path, "train", *words).status == 0  # nothing is missing, and nothing is said
+    assert files(tmp_path / "outputs" / "adhoc" / "jobs") == kept
