@@ -24,7 +24,7 @@ from pathlib import Path
 from memcap.tracking import open_tracker
 
 def tracker(**more):
-    given = {"project": "memcap-test", "study": "delay", "directory": Path("job"), "tags": ("ci", "small")}
+    given = {"project": "memcap-test", "study": "delay", "directory": Path("job"), "tags": ("ci", "small"), "patient": True}
     return open_tracker("wandb", **given | more)
 """
 ONE_MEMBER = """
@@ -89,7 +89,7 @@ def test_offline_prints_nothing_and_writes_only_in_its_directory(offline):
 def test_one_run_a_member_and_one_for_the_study(offline):
     _, runs, _ = offline
     kinds = {name: run.job_type for name, run in runs.items()}
-    assert kinds == {"short": "member", "long": "member", "diverged": "member", "frontier": "study"}
+    assert kinds == {"short": "member", "long": "member", "diverged": "member", "delay": "study"}
     for run in runs.values():
         assert (run.project, run.group, run.tags, run.finished) == ("memcap-test", "delay", ("ci", "small"), True)
 
@@ -127,7 +127,7 @@ def test_a_diverged_member_is_shown_as_it_was(offline):
 
 def test_the_study_shows_its_table_and_picture(offline):
     home, runs, _ = offline
-    run = runs["frontier"]
+    run = runs["delay"]
     table, figure = (run.directory / "files" / run.history[0][key]["path"] for key in ("frontier", "figure"))
     assert figure.read_bytes() == (home / "frontier.png").read_bytes()
     shown = json.loads(table.read_text())
@@ -163,10 +163,10 @@ print("wandb" in sys.modules, Path("job").exists())
     assert (out, err) == ("False False\n", "")
 
 
-@pytest.mark.parametrize("setting", ["mode", "wandb_mode"])
-def test_an_unknown_mode_is_a_users_error(setting, tmp_path):
-    with pytest.raises(UserError, match=f"tracking.{setting}=on: must be one of"):
-        open_tracker(**{"mode": "wandb", setting: "on"}, study="s", directory=tmp_path)
+@pytest.mark.parametrize(("argument", "knob"), [("mode", "mode"), ("wandb_mode", "wandb"), ("runs", "runs")])
+def test_an_unknown_choice_is_a_users_error(argument, knob, tmp_path):
+    with pytest.raises(UserError, match=f"tracking.{knob}=on: must be one of"):
+        open_tracker(**{"mode": "wandb", argument: "on"}, study="s", directory=tmp_path)
 
 
 def test_the_default_is_off(tmp_path):
@@ -185,14 +185,13 @@ def test_a_dead_server_costs_one_warning_and_the_runs_lie_on_disk(tmp_path):
 
 def test_a_key_in_netrc_means_online_and_offline_in_the_environment_forbids_it(tmp_path):
     script = """
-from memcap.tracking.wandb_mirror import resolve_mode, sinks
-mode, where = resolve_mode("auto"), Path("job")
-print([name for name, _ in sinks(mode, project="p", entity=None, study="s", directory=where, tags=())])
+from memcap.tracking.wandb_mirror import chosen_mode, resolve_mode
+print(chosen_mode(resolve_mode("auto")))
 """
-    assert python(script, tmp_path)[0] == "['offline']\n"
+    assert python(script, tmp_path)[0] == "offline\n"
     (tmp_path / "netrc").write_text(f"machine 127.0.0.1:9 login user password {KEY}\n")
-    assert python(script, tmp_path)[0] == "['online', 'offline']\n"
-    assert python(script, tmp_path, WANDB_MODE="offline")[0] == "['offline']\n"
+    assert python(script, tmp_path)[0] == "online\n"
+    assert python(script, tmp_path, WANDB_MODE="offline")[0] == "offline\n"
 
 
 def test_a_malformed_key_costs_one_warning_and_the_runs_lie_on_disk(tmp_path):
@@ -230,7 +229,7 @@ for step in range(50):
     t.curve("ended", step, {"train/loss": float(step)})
     t.curve("running", step, {"train/loss": float(step)})
 t.member("ended", {"lag": 3}, {"solved": True})
-while t._done == 0:
+while t._written == 0:
     time.sleep(0.01)
 print("ready", flush=True)
 time.sleep(100)
