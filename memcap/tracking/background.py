@@ -17,7 +17,9 @@ from memcap.tracking.so_far import SoFar
 log = logging.getLogger(__name__)
 
 MOST_WAITING = 10_000  # records; with 100 points each a quarter of a gigabyte, reached only behind a service that hangs
-MOST_MEMBER_RUNS = 1000  # members beyond which cells have runs: a project of W&B holds some 10,000
+# Members beyond which cells have runs. A project of W&B holds some 10,000, but a run costs some 20 ms: no more than this many are
+# written in the seconds that there are for it where members train as fast.
+MOST_MEMBER_RUNS = 300
 LIVE_AFTER = 30.0  # seconds that a member trains before its curve is streamed
 SECONDS_BETWEEN_POINTS = 10.0  # of the study's run; a live curve is sent on as often
 POINTS_AT_ONCE = 10  # of a live curve, from what came since it was last sent on

@@ -51,7 +51,7 @@ class ProcessSink:
     def __init__(self, target: Target, chosen: Callable[[str], None]):
         path = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
         ours, theirs = Pipe()
-        self._words = tempfile.TemporaryFile()  # noqa: SIM115: what it says is read once it is dead
+        self._words = tempfile.TemporaryFile()  # noqa: SIM115 (read once the process is dead)
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-c", MAIN, str(theirs.fileno())],
