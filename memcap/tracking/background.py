@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 
 from memcap.tracking.cells import Cells
-from memcap.tracking.curve import Points, add_point, thin
+from memcap.tracking.curve import MOST_POINTS, Points, add_point, thin
 from memcap.tracking.records import Member, ProgressRecord, Record, Run, RunRecord, StudyRecord, of_member
 from memcap.tracking.so_far import SoFar
 
@@ -107,7 +107,8 @@ class BackgroundTracker:
         now = time.monotonic()
         if now - live.since > LIVE_AFTER and now - live.sent > SECONDS_BETWEEN_POINTS and self._streams(member_id):
             live.sent = now
-            self._put(RunRecord(of_member(self._members[member_id]), _news(live, POINTS_AT_ONCE), None))
+            if points := _news(live, POINTS_AT_ONCE):
+                self._put(RunRecord(of_member(self._members[member_id]), points, None))
         self._progress()
 
     def member(self, member_id: str, config: Mapping[str, Any], row: Mapping[str, Any]) -> None:
@@ -211,12 +212,10 @@ class BackgroundTracker:
             log.warning(why)
 
 
-def _news(live: _Live, most: int | None = None) -> Points:
-    """What of a curve was not yet sent on, thinned. A member that began again is sent on from where it was."""
-    new = {step: values for step, values in live.points.items() if step > live.last}
-    points = thin(new) if most is None else thin(new, most)
-    live.last = max(points, default=live.last)
-    live.points = {} if most is not None else live.points
+def _news(live: _Live, most: int = MOST_POINTS) -> Points:
+    """What of a curve was not yet sent on, thinned; it is then forgotten. A member that began again goes on from where it was."""
+    points = thin({step: values for step, values in live.points.items() if step > live.last}, most)
+    live.last, live.points = max(points, default=live.last), {}
     return points
 
 

@@ -5,9 +5,11 @@ import time
 
 import numpy as np
 import pytest
+from test_records import member
 
+from memcap.tracking import background
 from memcap.tracking.background import BackgroundTracker, plain
-from memcap.tracking.records import Run, RunRecord, StudyRecord
+from memcap.tracking.records import ProgressRecord, Run, RunRecord, StudyRecord, of_cell, of_member
 
 
 class ListSink:
@@ -91,10 +93,10 @@ def test_the_producer_is_done_while_the_sink_still_hangs(caplog):
     tracker = BackgroundTracker([lambda: sink], at_most=1, otherwise="; do this")
 
     def produce():
-        for member in range(300):
+        for number in range(300):
             for step in range(20):
-                tracker.curve(f"m{member}", step, {"train/loss": 1.0})
-            tracker.member(f"m{member}", {}, {})
+                tracker.curve(f"m{number}", step, {"train/loss": 1.0})
+            tracker.member(f"m{number}", {}, {})
         tracker.study("frontier", [])
 
     producer = threading.Thread(target=produce, daemon=True)
@@ -155,8 +157,8 @@ def test_close_has_a_bound_even_while_records_arrive(caplog):
             time.sleep(0.1)
 
     tracker = BackgroundTracker([SlowSink], at_most=0.3)
-    for member in range(600):
-        tracker.member(f"m{member}", {}, {})
+    for number in range(600):
+        tracker.member(f"m{number}", {}, {})
     start = time.monotonic()
     tracker.close()
     assert time.monotonic() - start < 30  # a minute of work was waiting
@@ -223,3 +225,78 @@ def test_plain_takes_whatever_a_row_may_hold():
     assert math.isnan(got.pop("nan"))
     assert got == {"a": 0.5, "b": [0, 1], "3": [None, True, {"p": 7}]}
     assert plain(ValueError) == "<class 'ValueError'>"
+
+
+ROW = {"solved": True, "steady": True, "evaluation_until": "steady", "status": "solved", "steps": 9}
+
+
+def trained(tracker, member, steps=3):
+    for step in range(1, steps + 1):
+        tracker.curve(member.key, step, {"train/loss": 1 / step})
+    tracker.member(member.key, member.config, ROW)
+
+
+def test_a_member_that_trains_long_streams_its_curve_and_every_point_comes_once(monkeypatch):
+    monkeypatch.setattr(background, "LIVE_AFTER", 0.0)
+    monkeypatch.setattr(background, "SECONDS_BETWEEN_POINTS", 0.0)
+    sink, ours = ListSink(), member()
+    with BackgroundTracker([lambda: sink]) as tracker:
+        tracker.begin([ours])
+        trained(tracker, ours, steps=40)
+    records = [record for record in sink.records if isinstance(record, RunRecord)]
+    assert {record.run.id for record in records} == {ours.key}
+    assert [record.row for record in records] == [None] * (len(records) - 1) + [ROW]
+    assert len(records) > 10
+    assert [step for record in records for step in record.points] == list(range(1, 41))
+
+
+def test_a_live_member_that_begins_again_goes_on_where_it_was_and_its_curve_stays_small(monkeypatch):
+    monkeypatch.setattr(background, "LIVE_AFTER", 0.0)
+    sink, ours = ListSink(), member()
+    with BackgroundTracker([lambda: sink]) as tracker:
+        tracker.begin([ours])
+        for step in [*range(1, 201), *range(1, 401)]:
+            monkeypatch.setattr(background, "SECONDS_BETWEEN_POINTS", 0.0 if step == 200 else 1e9)
+            tracker.curve(ours.key, step, {"train/loss": 0.0})
+        tracker.member(ours.key, ours.config, ROW)
+    first, last = (list(record.points) for record in sink.records if isinstance(record, RunRecord))
+    assert (len(first), first[0], first[-1]) == (background.POINTS_AT_ONCE, 1, 200)
+    assert (last[0], last[-1]) == (201, 400)
+
+
+def test_a_short_member_is_written_whole_and_the_study_has_points(monkeypatch):
+    sink, ours = ListSink(), [member(units=units) for units in (5, 6, 7)]
+    with BackgroundTracker([lambda: sink]) as tracker:
+        tracker.begin(ours, [{**ROW, "key": ours[0].key}])
+        trained(tracker, ours[1])
+        monkeypatch.setattr(background, "SECONDS_BETWEEN_POINTS", 0.0)
+        trained(tracker, ours[2])
+        tracker.study("any", [])
+    runs = [record for record in sink.records if isinstance(record, RunRecord)]
+    assert [(record.run, record.row) for record in runs] == [(of_member(each), ROW) for each in ours[1:]]
+    points = [record.values for record in sink.records if isinstance(record, ProgressRecord)]
+    assert [point["study/done"] for point in points] == sorted(point["study/done"] for point in points)
+    assert (points[-1]["study/done"], points[-1]["study/solved"], points[-1]["frontier/delay_line-L8"]) == (3, 3, 5)
+
+
+@pytest.mark.parametrize(("runs", "most"), [("auto", 3), ("cell", 1000)])
+def test_cells_have_the_runs_of_a_large_study(monkeypatch, runs, most):
+    monkeypatch.setattr(background, "MOST_MEMBER_RUNS", most)
+    monkeypatch.setattr(background, "LIVE_AFTER", 0.0)
+    sink, ours = ListSink(), [member(units=units, seed=seed) for units in (5, 6) for seed in range(2)]
+    with BackgroundTracker([lambda: sink], study="large", runs=runs) as tracker:
+        tracker.begin(ours)
+        for each in ours:
+            trained(tracker, each)
+    assert [record.run for record in sink.records] == [of_cell(ours[0], "large"), of_cell(ours[2], "large")]
+    assert sink.records[0].points[2] == {"train/loss/q25": 0.5, "train/loss/q50": 0.5, "train/loss/q75": 0.5}
+
+
+def test_members_of_cells_that_began_in_an_earlier_job_are_counted_as_not_mirrored(caplog):
+    sink, ours = ListSink(), [member(seed=seed) for seed in range(3)]
+    with BackgroundTracker([lambda: sink], runs="cell", otherwise="; do this") as tracker:
+        tracker.begin(ours, [{**ROW, "key": ours[0].key}])
+        for each in ours[1:]:
+            trained(tracker, each)
+    assert sink.records == []
+    assert warnings(caplog) == ["tracking: 2 of the members and results were not mirrored; do this"]

@@ -242,3 +242,73 @@ time.sleep(100)
     assert list(runs) == ["ended"]
     assert runs["ended"].curve("train/loss") == [(step, float(step)) for step in range(50)]
     assert runs["ended"].summary["solved"] is True
+
+
+MEMBERS = """
+import memcap.tracking.background as background, memcap.tracking.tracker as opened
+from memcap.config import Member
+from memcap.models.network import Model
+from memcap.tasks import task_class
+opened.SECONDS_AT_THE_END = 60
+member = Member(task_class("latch")(), 5, model=Model(units=2), seed=3)
+row = {"solved": True, "steady": False, "evaluation_until": "solved", "status": "solved"}
+"""
+
+
+def test_a_live_run_lies_on_disk_while_its_member_trains(tmp_path):
+    script = (
+        MEMBERS
+        + """
+import time
+background.LIVE_AFTER = background.SECONDS_BETWEEN_POINTS = 0
+t = tracker(patient=False)
+t.begin([member])
+for step in range(30):
+    t.curve(member.key, step, {"train/loss": float(step)})
+while not t._queue.empty():
+    time.sleep(0.01)
+time.sleep(6)  # W&B writes what it has every 5 s
+print(member.key, flush=True)
+time.sleep(100)
+"""
+    )
+    command = [sys.executable, "-c", PRELUDE + script]
+    with subprocess.Popen(command, cwd=tmp_path, env=environment(tmp_path), stdout=subprocess.PIPE, text=True) as process:
+        key = process.stdout.readline().strip()
+        process.send_signal(signal.SIGKILL)
+    run = {run.id: run for run in read_runs(tmp_path / "job").values()}[key]
+    assert run.name == "latch-L5-u2-s3"
+    assert not run.finished
+    assert run.curve("train/loss") == [(step, float(step)) for step in range(30)]
+
+
+def test_what_the_environment_says_of_wandb_is_heeded_and_a_rerun_has_the_same_ids(tmp_path):
+    script = (
+        MEMBERS
+        + """
+with tracker(project=None, tags=()) as t:
+    t.begin([member])
+    t.curve(member.key, 1, {"train/loss": 0.5, "eval/accuracy": 0.9})
+    t.member(member.key, member.config, row)
+    t.study("any", [{"lag": 5}])
+print(t.where)
+"""
+    )
+    theirs = {"WANDB_PROJECT": "theirs", "WANDB_DIR": str(tmp_path / "elsewhere"), "WANDB_RUN_GROUP": "grouped"}
+    theirs |= {"WANDB_TAGS": "one, two", "WANDB_NAME": "no", "WANDB_RUN_ID": "no", "WANDB_RESUME": "must", "WANDB_JOB_TYPE": "no"}
+    where, _ = python(script, tmp_path, **theirs)
+    folder = tmp_path / "elsewhere" / "wandb"
+    assert where == f"W&B: 2 runs in {folder}, sent by: wandb sync {folder}/offline-run-*\n"
+    runs = read_runs(tmp_path / "elsewhere")
+    assert {(run.name, run.job_type) for run in runs.values()} == {("latch-L5-u2-s3", "member"), ("delay", "study")}
+    for run in runs.values():
+        assert (run.project, run.group) == ("theirs", "grouped")
+        assert {"one", "two"} <= set(run.tags)
+    assert runs["latch-L5-u2-s3"].tags[:2] == ("latch", "lag 5")
+    kinds = {metric.name: metric for metric in runs["latch-L5-u2-s3"].metrics}
+    assert kinds["eval/accuracy"].summary.max
+    assert kinds["train/loss"].summary.min
+    steps = {metric.glob_name: metric.step_metric for metric in runs["delay"].metrics}
+    assert steps["frontier/*"] == steps["study/*"] == "study/seconds"
+    python(script, tmp_path, **theirs | {"WANDB_DIR": str(tmp_path / "again")})
+    assert {run.id for run in read_runs(tmp_path / "again").values()} == {run.id for run in runs.values()}
