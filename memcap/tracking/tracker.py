@@ -52,7 +52,7 @@ class Tracker(Protocol):
 
     def __enter__(self) -> Self: ...
 
-    def __exit__(self, *exc: object) -> None: ...
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None: ...
 
 
 class NoTracker:
@@ -78,7 +78,7 @@ class NoTracker:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *exc: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         return None
 
 
@@ -89,7 +89,7 @@ def open_tracker(
     entity: str | None = None,
     study: str,
     part: str = "",
-    directory: Path,
+    directory: Path | str,
     tags: Sequence[str] = (),
     wandb_mode: str = "auto",
     runs: str = "auto",
@@ -119,7 +119,6 @@ def open_tracker(
     chosen = wandb_mirror.resolve_mode(wandb_mode) if mode == "wandb" else mode
     if chosen in ("off", "disabled"):
         return NoTracker()
-    directory = Path(directory)
     theirs = os.environ if mode == "wandb" else {}
     target = Target(
         service=mode,

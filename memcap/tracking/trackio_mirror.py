@@ -21,23 +21,23 @@ class TrackioMirror:
 
     def __init__(self, target: Target):
         try:
-            import trackio  # ty: ignore[import-not-found]
+            import trackio
         except ImportError as error:
             raise RuntimeError(f"{error}; pip install 'memcap[trackio]'") from error
-        self.trackio, self.target, self.count = trackio, target, 0
+        self.trackio: Any = trackio
+        self.target, self.count = target, 0
         self.open: dict[str, tuple[Any, int]] = {}  # trackio's runs by id, and the first step that was not there before
-        self.complaints: list[str] = []
-        warnings.showwarning = self._noted  # ty: ignore[invalid-assignment]
+        self.complaints = warnings.catch_warnings(record=True).__enter__()  # for as long as this process lives
 
     def run(self, record: RunRecord) -> None:
         """See `Mirror.run`."""
         run, first = self._opened(record.run)
-        new = {step: values for step, values in record.points.items() if step >= first}
-        for step, values in new.items():
-            run.log(values, step=step)
+        for step, values in record.points.items():
+            if step >= first:
+                run.log(values, step=step)
         if record.row is not None:
-            if new or not first:
-                run.log({f"row/{name}": value for name, value in record.row.items()}, step=max(record.points, default=0))
+            if run._next_step > first or not first:  # else the run is there, with its row
+                run.log({f"row/{name}": value for name, value in record.row.items()}, step=max(run._next_step - 1, 0))
             del self.open[record.run.id]
             self._finish(run)
 
@@ -80,12 +80,9 @@ class TrackioMirror:
         run.finish()
         self._complain()
 
-    def _noted(self, message: Warning | str, *rest: Any) -> None:
-        self.complaints.append(str(message))
-
     def _complain(self) -> None:
         """Raise what trackio only warns of: that it could not write."""
-        told = [complaint for complaint in self.complaints if complaint.startswith(("trackio", "Trackio"))]
-        self.complaints.clear()
+        told = [text for warning in self.complaints or () if (text := str(warning.message)).startswith("trackio")]
+        warnings.simplefilter("always")  # the next one, too
         if told:
             raise RuntimeError(told[0])

@@ -43,7 +43,7 @@ def test_a_study_is_in_trackio_and_a_rerun_adds_no_run_and_no_point(tmp_path, se
     assert config["model"]["units"] == 2
     curve = [(log["step"], log["train/loss"]) for log in logs if "train/loss" in log]
     assert curve == [(step, pytest.approx(1 / step)) for step in range(1, 31)]
-    assert [log["row/status"] for log in logs if "row/status" in log] == ["solved"]
+    assert [(log["step"], log["row/status"]) for log in logs if "row/status" in log] == [(30, "solved")]
     _, logs = found["delay"]
     assert any(log.get("study/done") == 1 for log in logs)
     assert any("frontier" in log and "figure" in log for log in logs)
@@ -54,3 +54,11 @@ def test_without_trackio_one_line_says_how_to_get_it(tmp_path):
     out, err = python(STUDY, tmp_path, PYTHONPATH=f"{tmp_path}:{ROOT}")
     assert out == "\n"
     assert err == "trackio does not work and is left: no trackio here; pip install 'memcap[trackio]'\n"
+
+
+def test_what_trackio_cannot_write_is_one_warning(tmp_path):
+    (tmp_path / "file").touch()
+    out, err = python(STUDY, tmp_path, TRACKIO_DIR=str(tmp_path / "file" / "below"))
+    assert out == "\n"
+    assert err.count("\n") == 1
+    assert err.startswith("trackio does not work and is left: ")
