@@ -245,12 +245,12 @@ time.sleep(100)
 
 
 MEMBERS = """
+from dataclasses import make_dataclass
+from types import SimpleNamespace
 import memcap.tracking.background as background, memcap.tracking.tracker as opened
-from memcap.config import Member
-from memcap.models.network import Model
-from memcap.tasks import task_class
 opened.SECONDS_AT_THE_END = 60
-member = Member(task_class("latch")(), 5, model=Model(units=2), seed=3)
+config = {"task": {"name": "latch", "lag": 5}, "model": {"units": 2, "cell": "lstm"}, "recipe": {"name": "hold"}, "seed": 3}
+member = SimpleNamespace(key="0123456789abcdef", config=config, task=make_dataclass("Latch", [])())
 row = {"solved": True, "steady": False, "evaluation_until": "solved", "status": "solved"}
 """
 
