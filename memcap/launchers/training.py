@@ -64,8 +64,9 @@ class Training:
         if os.getpid() != self.process:  # of a launcher that has a process for each job, where nothing comes after the job
             with _tracker(settings, f"job {HydraConfig.get().job.num}") as tracker:
                 return run(members, settings.engine, settings.folder, settings.study, tracker, settings.design)
-        tracker = self.trackers.setdefault(place, self.trackers.get(place) or _tracker(settings))
-        rows = run(members, settings.engine, settings.folder, settings.study, tracker, settings.design)
+        if place not in self.trackers:
+            self.trackers[place] = _tracker(settings)
+        rows = run(members, settings.engine, settings.folder, settings.study, self.trackers[place], settings.design)
         self.rows.setdefault(place, []).append(rows)
         return rows
 

@@ -1,7 +1,9 @@
 """Curves of a study's members on disk, thinned: a Parquet file a shard of rows, one line a point.
 
-DIR/curves/POPULATION.parquet   beside DIR/rows/POPULATION.parquet
-DIR/curves.parquet              all of them folded into one, by `memcap collect`
+    DIR/curves/POPULATION.parquet   beside DIR/rows/POPULATION.parquet
+    DIR/curves.parquet              all of them folded into one, by `memcap collect`
+
+They are to look at: nothing that memcap says of a study rests on them, and a study without them is whole.
 """
 
 from collections.abc import Mapping

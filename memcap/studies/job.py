@@ -213,7 +213,7 @@ def run(
         store.prepare(folder)
     before = standing(members, folder, design)
     search, there = before.search, before.rows.height
-    tracker.begin(members, before.rows.to_dicts())
+    tracker.begin(members, before.rows.select("key", "solved", "steady", "evaluation_until").to_dicts())
     with Progress(there + before.most, there, quiet) as progress:
 
         def more(ended: Sequence[Result]) -> list[Member]:

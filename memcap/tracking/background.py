@@ -28,6 +28,9 @@ POINTS_AT_ONCE = 10  # of a live curve, from what came since it was last sent on
 class Sink(Protocol):
     """Where records go. It is used by the background thread: it may be slow, and whatever it raises is caught there."""
 
+    replaceable: bool
+    """Whether there is another sink, should this one not answer."""
+
     def write(self, record: Record) -> None:
         """Write one record, whole."""
 
@@ -141,7 +144,7 @@ class BackgroundTracker:
         seconds = 0.5 if at_once else self._at_most
         try:
             self._thread.join(None if math.isinf(seconds) else seconds / 2)
-            if self._thread.is_alive() and not self._written and self._sink is not None and not at_once:
+            if self._thread.is_alive() and not self._written and self._sink is not None and self._sink.replaceable:
                 self._sink.kill()  # it has not worked once: the next one may
             self._thread.join(seconds / 2)
             left = self._lost + self._cells.left_out + (max(1, self._queue.qsize()) if self._thread.is_alive() else 0)

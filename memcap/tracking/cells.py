@@ -21,6 +21,7 @@ class Cells:
 
     def __init__(self, study: str):
         self.study = study
+        self.expected: set[str] = set()  # keys
         self.runs: dict[str, Run] = {}  # by the member's key, of those that are still to come
         self.left: Counter[str] = Counter()
         self.partial: set[str] = set()
@@ -28,8 +29,11 @@ class Cells:
         self.left_out = 0  # members that were
 
     def expect(self, members: Iterable[Member], there: Set[str]) -> None:
-        """Say which members may come; `there`: the keys of those that ended in an earlier job."""
+        """Say which members may come, each once; `there`: the keys of those that ended in an earlier job."""
         for member in members:
+            if member.key in self.expected:
+                continue
+            self.expected.add(member.key)
             run = of_cell(member, self.study)
             if member.key in there:
                 self.partial.add(run.id)
@@ -39,7 +43,9 @@ class Cells:
 
     def add(self, key: str, row: dict[str, Any], curve: Points) -> RunRecord | None:
         """Take in a member that has ended. Returns the cell's run once it is whole."""
-        run = self.runs.pop(key)
+        run = self.runs.pop(key, None)
+        if run is None:
+            return None
         if run.id in self.partial:
             self.left_out += 1
             return None

@@ -44,8 +44,12 @@ class Target:
 class ProcessSink:
     """See `memcap.tracking.background.Sink`.
 
+    Args:
+        target: where records go.
+        chosen: is told the mode, once the process has chosen it.
+
     Raises:
-        RuntimeError: what went wrong in the process, which is told the mode that was chosen first.
+        RuntimeError: what went wrong in the process.
     """
 
     def __init__(self, target: Target, chosen: Callable[[str], None]):
@@ -63,7 +67,9 @@ class ProcessSink:
                 start_new_session=True,  # Ctrl-C is for the process that trains
             )
         self._connection, self._target, self._killed = ours, target, False
-        chosen(self._ask(target))
+        mode = self._ask(target)
+        chosen(mode)
+        self.replaceable = mode == "online"
         self._ask(None)
 
     def write(self, record: Record) -> None:

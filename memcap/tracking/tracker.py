@@ -29,7 +29,8 @@ class Tracker(Protocol):
 
         Args:
             members: all of the job.
-            there: rows of those among them that ended in an earlier job, and will not come.
+            there: of the rows of those among them that ended in an earlier job, and will not come: key, solved, steady,
+                evaluation_until.
         """
 
     def curve(self, member_id: str, step: int, values: Mapping[str, float]) -> None:

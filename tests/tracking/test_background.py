@@ -13,6 +13,8 @@ from memcap.tracking.records import ProgressRecord, Run, RunRecord, StudyRecord,
 
 
 class ListSink:
+    replaceable = True
+
     def __init__(self):
         self.records, self.killed = [], False
 
@@ -119,6 +121,20 @@ def test_a_sink_that_never_answered_makes_room_for_the_next_before_the_time_is_u
         assert stuck.entered.wait(30)
     assert (stuck.killed, sink.records) == (True, [run_of("a")])
     assert warnings(caplog) == ["killed"]
+
+
+def test_a_slow_sink_without_a_next_one_has_all_the_time_there_is(caplog):
+    class SlowSink(ListSink):
+        replaceable = False
+
+        def write(self, record):
+            time.sleep(1.2)
+            super().write(record)
+
+    sink = SlowSink()
+    with BackgroundTracker([lambda: sink], at_most=2) as tracker:
+        tracker.member("a", {}, {})
+    assert (sink.killed, sink.records, warnings(caplog)) == (False, [run_of("a")], [])
 
 
 def test_an_interrupt_waits_for_nobody():

@@ -46,6 +46,7 @@ def test_a_cell_is_handed_over_once_it_is_whole():
     seeds, other = [member(seed=k) for k in range(3)], member(units=8)
     cells = Cells("study")
     cells.expect([*seeds, other], frozenset())
+    cells.expect(seeds, {seeds[0].key})  # as a job that is tried again in halves
     assert cells.add(seeds[0].key, row(), {1: {"a": 1.0}}) is None
     assert cells.add(seeds[1].key, row(solved=False, status="diverged", steps_to_solve=None), {1: {"a": 2.0}}) is None
     record = cells.add(seeds[2].key, row(steady=True, steps_to_solve=30), {1: {"a": 3.0}})
