@@ -1,7 +1,7 @@
 """What is printed of trained members: tables of rows and of the frontier, and what stands at the end of a job."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import polars as pl
 
@@ -119,6 +119,12 @@ def print_outcome(outcome: Outcome) -> None:
     if outcome.picture is not None:
         print(f"Figure: {outcome.picture} (data beside it)")
     print(f"{counted(outcome.rows)}. Rows and weights: {outcome.folder}")
+
+
+def print_places(places: Iterable[str]) -> None:
+    """Say where the runs of trackers are (`memcap.tracking.Tracker.where`)."""
+    for place in filter(None, places):
+        print(place)
 
 
 def counted(rows: pl.DataFrame) -> str:

@@ -115,7 +115,7 @@ def test_an_unknown_recipe_names_the_known_ones():
         (Engine, "batching", "pmap", "one of auto, map, vmap"),
         (Engine, "lanes", -1, "at least 0"),
         (Engine, "workers", 1.5, "a whole number"),
-        (Tracking, "mode", "on", "one of off, wandb"),
+        (Tracking, "mode", "on", "one of off, wandb, trackio"),
         (Tracking, "wandb", "never", "one of auto, online, offline"),
         (Tracking, "project", 3, "text"),
     ],

@@ -26,7 +26,7 @@ REFUSED = [  # arguments, and what the line must hold: what was wrong, and what 
         "sweeps=nope: no such choice; one of atlas, delay_line_budgets, delay_line_fresh_seeds, delay_line_frontier,"
         " delay_line_recipes, first_study, other_tasks (sweeps/)",
     ),
-    ("tracking=tensorboard", "tracking=tensorboard: no such choice; one of off, wandb"),
+    ("tracking=tensorboard", "tracking=tensorboard: no such choice; one of off, trackio, wandb"),
     ("recipe.name=nope", "recipe=nope: no such recipe; one of auto,"),
     ("model.cell=Foo", "model.cell=Foo: no such cell; one of GRUCell, OptimizedLSTMCell, SimpleCell, lstm, LSTMCell, or"),
     ("task.nope=3", "task.nope: no such field; task has lag, length, symbols, reals"),
@@ -246,22 +246,26 @@ def test_a_tracked_study_leaves_a_run_a_member_and_one_with_table_and_figure(tmp
     environment = {k: v for k, v in os.environ.items() if not k.startswith("WANDB_")} | own | {"XDG_CACHE_HOME": cache}
     arguments = ["task=latch", "task.lag=5", "axes={model.units: [1, 2]}", "study=tracked", *TINY]
     arguments += ["tracking=wandb", "tracking.wandb=offline", "tracking.project=tests"]
-    command = [sys.executable, "-m", "memcap", "train", *arguments]
+    patient = "from memcap import cli; from memcap.tracking import tracker; tracker.SECONDS_AT_THE_END = 60; cli.main()"
+    command = [sys.executable, "-c", patient, "train", *arguments]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 0, done.stderr
     folder = tmp_path / "outputs" / "tracked"
-    runs, rows = read_runs(folder), store.read(folder)
-    study = runs.pop("tracked")
+    runs, rows = {run.id: run for run in read_runs(folder).values()}, store.read(folder)
+    (study,) = (runs.pop(name) for name in list(runs) if name.startswith("study-"))
     assert runs.keys() == set(rows["key"])
     assert len(runs) == 2
     for row in rows.iter_rows(named=True):
         run = runs[row["key"]]
         assert (run.job_type, run.group, run.project, run.finished) == ("member", "tracked", "tests", True)
+        assert run.name == f"latch-L5-u{row['units']}-s0"
+        assert set(run.tags) == {"latch", "lag 5", row["recipe"], "lstm"}
         assert run.summary["status"] == row["status"]
         assert run.config["model"]["units"] == row["units"]
-        assert [step for step, _ in run.curve("train/loss")] == [*range(1, 41)]
+        assert [step for step, _ in run.curve("train/loss")] == [*range(2, 41, 2)]
         assert run.curve("eval/accuracy")[-1] == (40, pytest.approx(row["final"]))
-    assert study.job_type == "study"
+    assert done.stdout.splitlines()[-1] == f"W&B: 3 runs in {folder}/wandb, sent by: wandb sync {folder}/wandb/offline-run-*"
+    assert (study.name, study.job_type) == ("tracked", "study")
     shown = {k: v for point in study.history for k, v in point.items()}
     assert shown["frontier"]["_type"] == "table-file"
     assert (shown["frontier"]["nrows"], shown["figure"]["_type"]) == (1, "image-file")

@@ -92,6 +92,7 @@ def reach_the_long_chunk(process):
         (signal.SIGINT, [AXES, "engine.workers=1"]),
         (signal.SIGTERM, [AXES, "engine.workers=2"]),
         (signal.SIGHUP, ["-m", "recipe.budget=20,21,22,30000000", "engine.workers=1"]),
+        (signal.SIGINT, [AXES, "engine.workers=1", "tracking=wandb", "tracking.wandb=offline"]),
     ],
 )
 def test_a_signal_ends_a_job_within_its_chunk_and_keeps_what_has_ended(started, tmp_path, number, arguments):

@@ -35,7 +35,8 @@ HEIGHT = {room: height for height, line in enumerate(LINES) for room in line}
 MATHS = {"abc", "collections", "dataclasses", "flax", "functools", "jax", "math", "memcap", "numpy", "sys", "typing"}
 LATE = {  # who may import where it is needed, and what
     "memcap.backend": {"jax", "jax._src"},  # flags must be set before JAX starts
-    "memcap.tracking.wandb_mirror": {"wandb", "wandb.sdk.lib.wbauth"},  # a second that nobody waits for whose tracking is off
+    "memcap.tracking.wandb_mirror": {"wandb", "wandb.sdk.lib.wbauth"},  # seconds that nobody waits for whose tracking is off
+    "memcap.tracking.trackio_mirror": {"trackio"},
 }
 BY_NAME = {"memcap", "memcap.plugins"}  # who may import what is named at run time
 

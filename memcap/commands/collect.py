@@ -1,10 +1,10 @@
-"""Fold a study's shards into one Parquet file, DIR/rows.parquet."""
+"""Fold a study's shards into one Parquet file, DIR/rows.parquet, and its curves into DIR/curves.parquet."""
 
 from argparse import ArgumentParser, Namespace
 
 from memcap.console import add_results, add_strict
 from memcap.printing import add_json, print_json
-from memcap.studies import store
+from memcap.studies import curves, store
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -17,6 +17,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> None:
     """Fold, and say where the rows are."""
     path, rows = store.collect(arguments.results, arguments.strict)
+    curves.collect(arguments.results)
     if arguments.json:
         print_json({"file": str(path), "rows": rows.height})
     else:

@@ -19,7 +19,7 @@ Trains what the configuration asks for and keeps one row a member. Arguments go 
   memcap train design=bisect 'axes={task.lag: [2, 4], model.units: 1..8, seed: 8}'
                                                                only those members of the axes that find u50 and u90
   memcap train task=latch recipe.lr=0.01 recipe.budget=5000    another learning rate, more training steps
-  memcap train tracking=wandb                                  mirrored to W&B, offline without a key
+  memcap train tracking=wandb                                  mirrored to W&B, offline without a key; or tracking=trackio
   memcap train --cfg job                                       the whole configuration, with every key and default
   memcap knobs recipe                                          what the keys of a group mean and allow
   memcap train --info searchpath                               where configurations are looked for

@@ -3,7 +3,8 @@
 import logging
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -15,10 +16,11 @@ from hydra.core.utils import filter_overrides
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from memcap.config import Member
 from memcap.interrupts import Interrupted
 from memcap.knobs import UserError
 from memcap.launchers.jobs import Job, Settings, job_of, look_where_hydra_does
-from memcap.report import counted, print_outcome
+from memcap.report import counted, print_outcome, print_places
 from memcap.studies import store
 from memcap.studies.job import run
 from memcap.studies.outcome import conclude, score
@@ -39,7 +41,8 @@ class Training:
     def __init__(self, command: str) -> None:
         self.command = command
         self.rows: dict[Settings, list[pl.DataFrame]] = {}
-        self.start = Path.cwd()
+        self.trackers: dict[Settings, Tracker] = {}  # by where the rows go, and open until all jobs have ended
+        self.start, self.process = Path.cwd(), os.getpid()
 
     def __call__(self, config: DictConfig) -> float:
         """Train one job; a mistake in it ends the process. Returns its score, see `memcap.studies.outcome.score`."""
@@ -60,12 +63,20 @@ class Training:
         """
         settings = jobs[0].settings
         members = list(dict.fromkeys(member for job in jobs for member in job.members))
-        with _tracker(settings, {m.task.name for m in members} | {m.model.cell for m in members}) as tracker:
-            rows = run(members, settings.engine, settings.folder, settings.study, tracker, settings.design, command=self.command)
+        place = settings
         if not settings.folder.is_absolute():  # hydra.job.chdir: the job is in a folder of its own, which it will leave
-            settings = replace(settings, folder=Path(os.path.relpath(settings.folder, self.start)))
-        self.rows.setdefault(settings, []).append(rows)
+            place = replace(settings, folder=Path(os.path.relpath(settings.folder, self.start)))
+        if os.getpid() != self.process:  # of a launcher that has a process for each job, where nothing comes after the job
+            with _tracker(settings, f"job {HydraConfig.get().job.num}") as tracker:
+                return self._run(members, settings, tracker)
+        if place not in self.trackers:
+            self.trackers[place] = _tracker(settings)
+        rows = self._run(members, settings, self.trackers[place])
+        self.rows.setdefault(place, []).append(rows)
         return rows
+
+    def _run(self, members: Sequence[Member], settings: Settings, tracker: Tracker) -> pl.DataFrame:
+        return run(members, settings.engine, settings.folder, settings.study, tracker, settings.design, command=self.command)
 
     def result(self, rows: pl.DataFrame) -> float:
         """Say in the log of the job that Hydra runs now what became of its members. Returns its score."""
@@ -80,11 +91,14 @@ class Training:
         tables = {settings: store.merged(rows) for settings, rows in self.rows.items()}
         if isinstance(error, Interrupted) and (tables or error.kept is not None):
             error.kept = (error.kept or 0) + sum(rows.height for rows in tables.values())
-        if kind is not None and not issubclass(kind, Exception):
-            return
-        for settings, rows in tables.items():
-            with _tracker(settings, {*rows["task"], *rows["cell"]}) as tracker:
-                print_outcome(conclude(rows, settings.folder, settings.study, tracker))
+        with ExitStack() as stack:
+            for tracker in self.trackers.values():
+                stack.push(tracker)
+            if kind is not None and not issubclass(kind, Exception):
+                return
+            for settings, rows in tables.items():
+                print_outcome(conclude(rows, settings.folder, settings.study, self.trackers[settings]))
+        print_places(tracker.where for tracker in self.trackers.values())
 
 
 def named() -> str:
@@ -99,14 +113,16 @@ def stop(line: str) -> NoReturn:
     sys.exit(2)
 
 
-def _tracker(settings: Settings, tags: Iterable[str]) -> Tracker:
-    tracking = settings.tracking
+def _tracker(settings: Settings, job: str = "") -> Tracker:
+    tracking, engine = settings.tracking, settings.engine
+    part = f"{engine.shard} of {engine.shards}" if engine.shards > 1 else ""
     return open_tracker(
         tracking.mode,
         project=tracking.project,
         entity=tracking.entity,
         study=settings.study,
+        part=" ".join(filter(None, (part, job))),
         directory=settings.folder,
-        tags=sorted(tags),
         wandb_mode=tracking.wandb,
+        runs=tracking.runs,
     )

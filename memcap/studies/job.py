@@ -17,18 +17,19 @@ from memcap import backend
 from memcap.config import Engine, Member
 from memcap.interrupts import Interrupted
 from memcap.knobs import keyed
-from memcap.studies import store
+from memcap.studies import curves, store
 from memcap.studies.beats import Beat, beating
 from memcap.studies.checkpoints import SECONDS_OF_TRAINING, Checkpoints
 from memcap.studies.leftovers import sweep
 from memcap.studies.progress import Progress
 from memcap.studies.stack import environment
 from memcap.studies.standing import standing
-from memcap.tracking import Tracker
+from memcap.tracking import Points, Tracker, add_point, thin
 from memcap.training.engine import Checkpoint, Chunk, Listener, Result, train
 
 SECONDS_BETWEEN_WRITES = 5.0
 ROWS_OF_A_SHARD = 256  # a shard is rewritten whole until it has as many
+POINTS_OF_A_CHUNK = 10  # of a curve: a point costs as much as some steps of a tiny net
 
 
 def row(ended: Result, study: str, population: str) -> dict[str, Any]:
@@ -109,6 +110,8 @@ class _RowWriter(Listener):
         self.lock = threading.Lock()
         self.rows: dict[str, list[dict[str, Any]]] = {}
         self.weights: dict[str, dict[str, Any]] = {}
+        self.running: dict[str, Points] = {}  # curves by key of the members in training
+        self.curves: dict[str, dict[str, Points]] = {}
         self.written: dict[str, float] = {}
         self.unwritten: set[str] = set()
         self.full: dict[str, int] = {}  # shards that have all the rows they may
@@ -116,7 +119,9 @@ class _RowWriter(Listener):
 
     def curve(self, chunk: Chunk) -> None:
         self.progress.curve(chunk)
-        for step, values in chunk.points():
+        running = self.running.setdefault(chunk.member.key, {})
+        for step, values in chunk.points(POINTS_OF_A_CHUNK):
+            add_point(running, step, values)
             self.tracker.curve(chunk.member.key, step, values)
         with self.lock:
             self._write_late()
@@ -125,17 +130,19 @@ class _RowWriter(Listener):
         with self.lock:
             name = f"{population}-{self.token}-{self.full.get(population, 0)}"
             rows, weights = self.rows.setdefault(name, []), self.weights.setdefault(name, {})
+            kept = self.curves.setdefault(name, {})
             for each in results:
                 rows.append(row(each, self.study, name))
                 self.all.append(rows[-1])
                 weights[each.member.key] = each.weights
+                kept[each.member.key] = thin(self.running.pop(each.member.key, {}))
                 self.tracker.member(each.member.key, each.member.config, rows[-1])
                 self.progress.ended(each)
             self.unwritten.add(name)
             if len(rows) >= ROWS_OF_A_SHARD:
                 self._write(name)
                 self.full[population] = self.full.get(population, 0) + 1
-                del self.rows[name], self.weights[name]
+                del self.rows[name], self.weights[name], self.curves[name]
             self._write_late()
 
     def keep(self, checkpoints: Sequence[Checkpoint]) -> None:
@@ -158,6 +165,7 @@ class _RowWriter(Listener):
 
     def _write(self, name: str) -> None:
         if self.folder is not None:
+            curves.write(self.folder, name, self.curves[name])
             store.write_population(self.folder, name, self.rows[name], self.weights[name])
         if self.checkpoints is not None:
             self.checkpoints.drop(list(self.weights[name]))
@@ -207,6 +215,7 @@ def run(
     checkpoints = None if folder is None else Checkpoints(folder, members)
     search, there = before.search, before.rows.height
     keys = [member.key for member in before.missing] if before.first else []
+    tracker.begin(members, before.rows.select("key", "solved", "steady", "evaluation_until").to_dicts())
     with (
         Progress(there + before.most, there, quiet) as progress,
         beating(folder, Beat.first(study, command, search is not None), keys, progress.tally.told),

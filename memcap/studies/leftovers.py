@@ -19,7 +19,7 @@ def sweep(folder: Path) -> None:
     Args:
         folder: of a study; made, with its parts, by `store.prepare`.
     """
-    for part in (folder, *(folder / name for name in ("rows", "weights", "checkpoints"))):
+    for part in (folder, *(folder / name for name in ("rows", "weights", "curves", "checkpoints"))):
         with contextlib.suppress(OSError):
             files.sweep(part)
     for sweep_part in (_sweep_orphans, _sweep_figures):

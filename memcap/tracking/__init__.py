@@ -1,6 +1,6 @@
-"""Tracking: curves, rows and the frontier, mirrored to W&B. A mirror only: nothing is ever read back from it."""
+"""Tracking: curves, rows and the frontier, mirrored to W&B or trackio. A mirror only: nothing is ever read back from it."""
 
-from memcap.tracking.curve import MOST_POINTS
-from memcap.tracking.tracker import NoTracker, Tracker, open_tracker
+from memcap.tracking.curve import MOST_POINTS, Points, add_point, thin
+from memcap.tracking.tracker import MODES, RUNS, WANDB_MODES, NoTracker, Tracker, open_tracker
 
-__all__ = ["MOST_POINTS", "NoTracker", "Tracker", "open_tracker"]
+__all__ = ["MODES", "MOST_POINTS", "RUNS", "WANDB_MODES", "NoTracker", "Points", "Tracker", "add_point", "open_tracker", "thin"]

@@ -1,21 +1,20 @@
-"""W&B as a sink of records: one run a member, and one run for each result of a study.
+"""W&B as a mirror: a run for each member or cell, and one for the study.
 
-wandb is imported in the background thread, when the first record arrives. A run is created, filled and finished in one
-go once its member has ended, so that a process that is killed later leaves whole runs on disk. Offline runs are sent
-later by `wandb sync DIRECTORY/wandb/offline-run-*`.
+Ids are stable, so that W&B takes what comes again for the same run, whether it comes at once (`resume="allow"`) or with
+`wandb sync`. A run is created, filled and finished in one go once its member has ended, unless it is live: so a process that is
+killed leaves whole runs on disk. wandb is imported here when it is asked for, in the process of writer.py.
 """
 
-import contextlib
 import math
 import os
-from collections.abc import Callable, Iterator
-from pathlib import Path
+import shlex
 from typing import Any
 
-from memcap.tracking.background import MemberRecord, Record, StudyRecord
+from memcap.tracking.process import Target
+from memcap.tracking.records import Run, RunRecord, StudyRecord
 
 # Runs last for milliseconds and come by the thousand: no system statistics, no code, no console, nothing printed.
-# finish_timeout keeps a server that dies half-way from holding up the process at its end.
+# finish_timeout keeps a server that dies half-way from holding up the end; the flush, what a killed process loses of a live run.
 LEAN = {
     "console": "off",
     "silent": True,
@@ -26,10 +25,12 @@ LEAN = {
     "x_disable_meta": True,
     "x_disable_machine_info": True,
     "x_save_requirements": False,
+    "x_transaction_log_flush_interval": 5.0,
     "init_timeout": 8.0,
     "finish_timeout": 15.0,
     "finish_timeout_raises": True,
 }
+SUMMARIES = {"train/loss": "min", "train/accuracy": "max", "eval/accuracy": "max", "train/mse": "min", "eval/mse": "min"}
 
 
 def resolve_mode(wandb_mode: str) -> str:
@@ -40,21 +41,10 @@ def resolve_mode(wandb_mode: str) -> str:
     return wandb_mode
 
 
-def sinks(
-    mode: str, *, project: str, entity: str | None, study: str, directory: Path, tags: tuple[str, ...]
-) -> Iterator[tuple[str, Callable[[], "WandbSink"]]]:
-    """The sinks to try, the best first: online unless `mode` forbids it or "auto" finds no API key, then offline."""
-
-    def make(mode: str) -> Callable[[], WandbSink]:
-        return lambda: WandbSink(mode, project=project, entity=entity, study=study, directory=directory, tags=tags)
-
-    online = mode == "online" or (mode == "auto" and has_api_key())
-    for each in ("online", "offline") if online else ("offline",):
-        yield each, make(each)
-        with contextlib.suppress(Exception, SystemExit):  # given up: the next one starts afresh, without its leftovers
-            import wandb
-
-            wandb.teardown()
+def chosen_mode(mode: str) -> str:
+    """ "online" or "offline": for "auto", whether an API key is found. Imports wandb."""
+    _start_wandb()
+    return ("online" if has_api_key() else "offline") if mode == "auto" else mode
 
 
 def has_api_key() -> bool:
@@ -84,54 +74,80 @@ def _shown(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-class WandbSink:
-    """Writes each record as a W&B run of its own.
+class WandbMirror:
+    """See `memcap.tracking.writer.Mirror`.
 
     Raises:
-        RuntimeError: `mode` is "online" and no API key is configured (W&B itself would ask for one on the terminal).
+        RuntimeError: the mode is "online" and no API key is configured (W&B itself would ask for one on the terminal).
     """
 
-    def __init__(self, mode: str, *, project: str, entity: str | None, study: str, directory: Path, tags: tuple[str, ...]):
-        if mode == "online" and not has_api_key():
+    def __init__(self, target: Target):
+        if target.mode == "online" and not has_api_key():
             raise RuntimeError("no API key is configured; `wandb login` stores one")
-        wandb, _ = _start_wandb()
-        self._wandb = wandb
-        known = wandb.Settings.model_fields
-        directory.mkdir(parents=True, exist_ok=True)
-        self._common = {
-            "mode": mode,
-            "project": project,
-            "entity": entity,
-            "group": study,
-            "dir": str(directory),
-            "tags": tags,
+        self.wandb, _ = _start_wandb()
+        known = self.wandb.Settings.model_fields
+        target.directory.mkdir(parents=True, exist_ok=True)
+        self.target, self.count, self.url = target, 0, ""
+        self.open: dict[str, Any] = {}  # W&B's runs by id
+        self.common = {
+            "mode": target.mode,
+            "resume": "allow" if target.mode == "online" else None,
+            "project": target.project,
+            "entity": target.entity,
+            "group": target.group,
+            "dir": str(target.directory),
             "reinit": "create_new",
-            "settings": wandb.Settings(**{key: value for key, value in LEAN.items() if key in known}),
+            "settings": self.wandb.Settings(**{key: value for key, value in LEAN.items() if key in known}),
         }
 
-    def write(self, record: Record) -> None:
-        """See `Sink.write`."""
-        if isinstance(record, MemberRecord):
-            self._member(record)
-        else:
-            self._study(record)
+    def run(self, record: RunRecord) -> None:
+        """See `Mirror.run`."""
+        run = self._opened(record.run)
+        there = run.step  # of a run that goes on: what the server has
+        for step, values in record.points.items():
+            if step >= there:
+                run.log(values, step=step, commit=True)  # uncommitted, the last point would overwrite the summary
+        if record.row is not None:
+            run.summary.update(record.row)
+            del self.open[record.run.id]
+            run.finish()
 
-    def _member(self, record: MemberRecord) -> None:
-        run = self._wandb.init(name=record.member_id, job_type="member", config=record.config, **self._common)
-        for step, values in record.curve.items():
-            run.log(values, step=step, commit=True)  # uncommitted, the last point would overwrite the summary
-        run.summary.update(record.row)
-        run.finish()
+    def progress(self, values: dict[str, float]) -> None:
+        """See `Mirror.progress`."""
+        self._opened(self.target.study).log(values)
 
-    def _study(self, record: StudyRecord) -> None:
-        wandb = self._wandb
+    def result(self, record: StudyRecord) -> None:
+        """See `Mirror.result`."""
         shown: dict[str, Any] = {}
         if record.table:
             columns = list(dict.fromkeys(key for row in record.table for key in row))
             data = [[_shown(row.get(column)) for column in columns] for row in record.table]
-            shown["frontier"] = wandb.Table(columns=columns, data=data, allow_mixed_types=True)
+            shown["frontier"] = self.wandb.Table(columns=columns, data=data, allow_mixed_types=True)
         if record.image is not None:
-            shown["figure"] = wandb.Image(str(record.image))
-        run = wandb.init(name=record.name, job_type="study", **self._common)
-        run.log(shown)
-        run.finish()
+            shown["figure"] = self.wandb.Image(str(record.image))
+        self._opened(self.target.study).log(shown)
+
+    def close(self) -> str:
+        """See `Mirror.close`."""
+        for run in self.open.values():
+            run.finish()
+        runs = f"W&B: {self.count} run{'s' * (self.count != 1)}"
+        if self.target.mode == "online":
+            return f"{runs} in {self.url}"
+        folder = self.target.directory / "wandb"
+        return f"{runs} in {folder}, sent by: wandb sync {shlex.quote(str(folder))}/offline-run-*"
+
+    def _opened(self, run: Run) -> Any:
+        if run.id in self.open:
+            return self.open[run.id]
+        tags = tuple(dict.fromkeys([*run.tags, *self.target.tags]))
+        opened = self.wandb.init(id=run.id, name=run.name, job_type=run.kind, config=run.config, tags=tags, **self.common)
+        if run.kind == "study":
+            for metrics in ("study/*", "frontier/*"):
+                opened.define_metric(metrics, step_metric="study/seconds")
+        elif run.kind == "member":
+            for metric, summary in SUMMARIES.items():
+                opened.define_metric(metric, summary=summary)
+        self.count, self.url = self.count + 1, opened.project_url or ""
+        self.open[run.id] = opened
+        return opened

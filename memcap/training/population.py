@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Protocol
 
 import jax
@@ -90,11 +91,16 @@ class Chunk:
     train_score: float
     score: float | None
 
-    def points(self) -> Iterator[tuple[int, dict[str, float]]]:
-        """(step, values) of each step; the last one comes with the scores. No steps: a further evaluation of the last one."""
+    def points(self, most: int | None = None) -> Iterator[tuple[int, dict[str, float]]]:
+        """(step, values) of each step; the last one comes with the scores. No steps: a further evaluation of the last one.
+
+        Args:
+            most: points that are wanted; where there are more steps, a point has the mean loss since the one before.
+        """
         metric, end = self.member.task.metric, self.before + len(self.losses)
-        for step, loss in enumerate(self.losses.tolist(), start=self.before + 1):
-            point = {"train/loss": loss}
+        ends = np.unique(np.linspace(0, len(self.losses), min(most or len(self.losses), len(self.losses)) + 1).astype(int))
+        for before, after in pairwise(ends.tolist()):
+            step, point = self.before + after, {"train/loss": float(self.losses[before:after].mean())}
             if step == end:
                 point[f"train/{metric}"] = self.train_score
                 if self.score is not None:

@@ -21,6 +21,7 @@ class Run:
     """What one run holds on disk."""
 
     directory: Path
+    id: str = ""
     name: str = ""
     project: str = ""
     group: str = ""
@@ -29,6 +30,7 @@ class Run:
     config: dict[str, Any] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
     summary: dict[str, Any] = field(default_factory=dict)
+    metrics: list[Any] = field(default_factory=list)  # what `define_metric` left
     finished: bool = False
 
     def curve(self, metric: str) -> list[tuple[int, Any]]:
@@ -54,6 +56,7 @@ def read_run(path: Path) -> Run:
         kind = record.WhichOneof("record_type")
         if kind == "run":
             head = record.run
+            run.id = head.run_id
             run.name, run.project, run.group, run.job_type = (
                 head.display_name,
                 head.project,
@@ -64,6 +67,8 @@ def read_run(path: Path) -> Run:
             put(run.config, head.config.update)
         elif kind == "config":
             put(run.config, record.config.update)
+        elif kind == "metric":
+            run.metrics.append(record.metric)
         elif kind == "history":
             put(point := {}, record.history.item)
             run.history.append(point)

@@ -24,7 +24,7 @@ from pathlib import Path
 from memcap.tracking import open_tracker
 
 def tracker(**more):
-    given = {"project": "memcap-test", "study": "delay", "directory": Path("job"), "tags": ("ci", "small")}
+    given = {"project": "memcap-test", "study": "delay", "directory": Path("job"), "tags": ("ci", "small"), "patient": True}
     return open_tracker("wandb", **given | more)
 """
 ONE_MEMBER = """
@@ -89,7 +89,7 @@ def test_offline_prints_nothing_and_writes_only_in_its_directory(offline):
 def test_one_run_a_member_and_one_for_the_study(offline):
     _, runs, _ = offline
     kinds = {name: run.job_type for name, run in runs.items()}
-    assert kinds == {"short": "member", "long": "member", "diverged": "member", "frontier": "study"}
+    assert kinds == {"short": "member", "long": "member", "diverged": "member", "delay": "study"}
     for run in runs.values():
         assert (run.project, run.group, run.tags, run.finished) == ("memcap-test", "delay", ("ci", "small"), True)
 
@@ -127,7 +127,7 @@ def test_a_diverged_member_is_shown_as_it_was(offline):
 
 def test_the_study_shows_its_table_and_picture(offline):
     home, runs, _ = offline
-    run = runs["frontier"]
+    run = runs["delay"]
     table, figure = (run.directory / "files" / run.history[0][key]["path"] for key in ("frontier", "figure"))
     assert figure.read_bytes() == (home / "frontier.png").read_bytes()
     shown = json.loads(table.read_text())
@@ -163,10 +163,10 @@ print("wandb" in sys.modules, Path("job").exists())
     assert (out, err) == ("False False\n", "")
 
 
-@pytest.mark.parametrize("setting", ["mode", "wandb_mode"])
-def test_an_unknown_mode_is_a_users_error(setting, tmp_path):
-    with pytest.raises(UserError, match=f"tracking.{setting}=on: must be one of"):
-        open_tracker(**{"mode": "wandb", setting: "on"}, study="s", directory=tmp_path)
+@pytest.mark.parametrize(("argument", "knob"), [("mode", "mode"), ("wandb_mode", "wandb"), ("runs", "runs")])
+def test_an_unknown_choice_is_a_users_error(argument, knob, tmp_path):
+    with pytest.raises(UserError, match=f"tracking.{knob}=on: must be one of"):
+        open_tracker(**{"mode": "wandb", argument: "on"}, study="s", directory=tmp_path)
 
 
 def test_the_default_is_off(tmp_path):
@@ -185,14 +185,13 @@ def test_a_dead_server_costs_one_warning_and_the_runs_lie_on_disk(tmp_path):
 
 def test_a_key_in_netrc_means_online_and_offline_in_the_environment_forbids_it(tmp_path):
     script = """
-from memcap.tracking.wandb_mirror import resolve_mode, sinks
-mode, where = resolve_mode("auto"), Path("job")
-print([name for name, _ in sinks(mode, project="p", entity=None, study="s", directory=where, tags=())])
+from memcap.tracking.wandb_mirror import chosen_mode, resolve_mode
+print(chosen_mode(resolve_mode("auto")))
 """
-    assert python(script, tmp_path)[0] == "['offline']\n"
+    assert python(script, tmp_path)[0] == "offline\n"
     (tmp_path / "netrc").write_text(f"machine 127.0.0.1:9 login user password {KEY}\n")
-    assert python(script, tmp_path)[0] == "['online', 'offline']\n"
-    assert python(script, tmp_path, WANDB_MODE="offline")[0] == "['offline']\n"
+    assert python(script, tmp_path)[0] == "online\n"
+    assert python(script, tmp_path, WANDB_MODE="offline")[0] == "offline\n"
 
 
 def test_a_malformed_key_costs_one_warning_and_the_runs_lie_on_disk(tmp_path):
@@ -230,7 +229,7 @@ for step in range(50):
     t.curve("ended", step, {"train/loss": float(step)})
     t.curve("running", step, {"train/loss": float(step)})
 t.member("ended", {"lag": 3}, {"solved": True})
-while t._done == 0:
+while t._written == 0:
     time.sleep(0.01)
 print("ready", flush=True)
 time.sleep(100)
@@ -243,3 +242,73 @@ time.sleep(100)
     assert list(runs) == ["ended"]
     assert runs["ended"].curve("train/loss") == [(step, float(step)) for step in range(50)]
     assert runs["ended"].summary["solved"] is True
+
+
+MEMBERS = """
+from dataclasses import make_dataclass
+from types import SimpleNamespace
+import memcap.tracking.background as background, memcap.tracking.tracker as opened
+opened.SECONDS_AT_THE_END = 60
+config = {"task": {"name": "latch", "lag": 5}, "model": {"units": 2, "cell": "lstm"}, "recipe": {"name": "hold"}, "seed": 3}
+member = SimpleNamespace(key="0123456789abcdef", config=config, task=make_dataclass("Latch", [])())
+row = {"solved": True, "steady": False, "evaluation_until": "solved", "status": "solved"}
+"""
+
+
+def test_a_live_run_lies_on_disk_while_its_member_trains(tmp_path):
+    script = (
+        MEMBERS
+        + """
+import time
+background.LIVE_AFTER = background.SECONDS_BETWEEN_POINTS = 0
+t = tracker(patient=False)
+t.begin([member])
+for step in range(30):
+    t.curve(member.key, step, {"train/loss": float(step)})
+while not t._queue.empty():
+    time.sleep(0.01)
+time.sleep(6)  # W&B writes what it has every 5 s
+print(member.key, flush=True)
+time.sleep(100)
+"""
+    )
+    command = [sys.executable, "-c", PRELUDE + script]
+    with subprocess.Popen(command, cwd=tmp_path, env=environment(tmp_path), stdout=subprocess.PIPE, text=True) as process:
+        key = process.stdout.readline().strip()
+        process.send_signal(signal.SIGKILL)
+    run = {run.id: run for run in read_runs(tmp_path / "job").values()}[key]
+    assert run.name == "latch-L5-u2-s3"
+    assert not run.finished
+    assert run.curve("train/loss") == [(step, float(step)) for step in range(30)]
+
+
+def test_what_the_environment_says_of_wandb_is_heeded_and_a_rerun_has_the_same_ids(tmp_path):
+    script = (
+        MEMBERS
+        + """
+with tracker(project=None, tags=()) as t:
+    t.begin([member])
+    t.curve(member.key, 1, {"train/loss": 0.5, "eval/accuracy": 0.9})
+    t.member(member.key, member.config, row)
+    t.study("any", [{"lag": 5}])
+print(t.where)
+"""
+    )
+    theirs = {"WANDB_PROJECT": "theirs", "WANDB_DIR": str(tmp_path / "elsewhere"), "WANDB_RUN_GROUP": "grouped"}
+    theirs |= {"WANDB_TAGS": "one, two", "WANDB_NAME": "no", "WANDB_RUN_ID": "no", "WANDB_RESUME": "must", "WANDB_JOB_TYPE": "no"}
+    where, _ = python(script, tmp_path, **theirs)
+    folder = tmp_path / "elsewhere" / "wandb"
+    assert where == f"W&B: 2 runs in {folder}, sent by: wandb sync {folder}/offline-run-*\n"
+    runs = read_runs(tmp_path / "elsewhere")
+    assert {(run.name, run.job_type) for run in runs.values()} == {("latch-L5-u2-s3", "member"), ("delay", "study")}
+    for run in runs.values():
+        assert (run.project, run.group) == ("theirs", "grouped")
+        assert {"one", "two"} <= set(run.tags)
+    assert runs["latch-L5-u2-s3"].tags[:2] == ("latch", "lag 5")
+    kinds = {metric.name: metric for metric in runs["latch-L5-u2-s3"].metrics}
+    assert kinds["eval/accuracy"].summary.max
+    assert kinds["train/loss"].summary.min
+    steps = {metric.glob_name: metric.step_metric for metric in runs["delay"].metrics}
+    assert steps["frontier/*"] == steps["study/*"] == "study/seconds"
+    python(script, tmp_path, **theirs | {"WANDB_DIR": str(tmp_path / "again")})
+    assert {run.id for run in read_runs(tmp_path / "again").values()} == {run.id for run in runs.values()}

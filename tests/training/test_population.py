@@ -50,3 +50,11 @@ def test_points_of_a_chunk():
         {"train/loss": 0.25, "train/mse": 0.75, "eval/mse": 0.5},
     )
     assert list(Chunk(REAL, 8, losses[:0], 0.75, 0.5).points()) == [(8, {"eval/mse": 0.5})]
+
+
+def test_few_points_of_a_chunk_have_the_means_between_them():
+    losses = np.arange(10, dtype=np.float32)
+    found = dict(Chunk(REAL, 90, losses, 0.75, 0.5).points(3))
+    assert {step: values["train/loss"] for step, values in found.items()} == {93: 1.0, 96: 4.0, 100: 7.5}
+    assert found[100] == {"train/loss": 7.5, "train/mse": 0.75, "eval/mse": 0.5}
+    assert list(Chunk(REAL, 90, losses[:0], 0.75, 0.5).points(3)) == [(90, {"eval/mse": 0.5})]

@@ -1,0 +1,75 @@
+"""Curves on disk: those that trackers saw, for every member, whether or not anyone tracked."""
+
+import numpy as np
+import polars as pl
+import pytest
+from study_checks import ONE_LANE, small_job
+
+from memcap.studies import curves
+from memcap.studies.axes import members
+from memcap.studies.job import run
+from memcap.tracking import MOST_POINTS, NoTracker
+
+
+class Sees(NoTracker):
+    def __init__(self):
+        self.curves = {}
+
+    def curve(self, member_id, step, values):
+        self.curves.setdefault(member_id, {})[step] = dict(values)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    folder, tracker = tmp_path_factory.mktemp("study"), Sees()
+    run(members(small_job({"model.units": [1, 2], "seed": 2})), ONE_LANE, folder, "small", tracker, quiet=True)
+    return folder, tracker.curves
+
+
+def read_back(folder):
+    found = curves.read(folder).partition_by("key", as_dict=True)
+    return {key: curves.points(lines, "accuracy") for (key,), lines in found.items()}
+
+
+def test_each_member_has_the_curve_that_its_tracker_saw(study):
+    folder, seen = study
+    assert len(seen) == 4
+    assert read_back(folder) == seen
+    assert all(list(curve)[-1] == 12 and "eval/accuracy" in curve[12] for curve in seen.values())
+    assert len(list((folder / "curves").iterdir())) == len(list((folder / "rows").iterdir()))
+
+
+def test_folded_curves_are_the_same_and_say_nothing_twice(study):
+    folder, seen = study
+    assert curves.collect(folder) == folder / "curves.parquet"
+    assert read_back(folder) == seen
+    assert pl.read_parquet(folder / "curves.parquet").equals(curves.read(folder))
+
+
+def test_a_damaged_file_is_named_and_passed_over(tmp_path, capsys):
+    for name in ("whole", "damaged"):
+        curves.write(
+            tmp_path, name, {name: {1: {"train/loss": np.inf}, 2: {"train/loss": 0.5, "train/mse": 1.0, "eval/mse": 2.0}}}
+        )
+    path = tmp_path / "curves" / "damaged.parquet"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    found = curves.read(tmp_path)
+    assert found["key"].to_list() == ["whole", "whole"]
+    assert "damaged.parquet: damaged" in capsys.readouterr().err
+    wanted = {1: {"train/loss": np.inf}, 2: {"train/loss": 0.5, "train/mse": 1.0, "eval/mse": 2.0}}
+    assert curves.points(found, "mse") == wanted
+
+
+def test_no_curves_are_no_error(tmp_path):
+    assert curves.read(tmp_path).is_empty()
+    assert curves.collect(tmp_path) is None
+
+
+def test_curves_are_thinned(tmp_path):
+    found = members(small_job(recipe__budget=4000, evaluation__every=40, recipe__lr=1e-9, recipe__batch=1))
+    run(found, ONE_LANE, tmp_path, "small", NoTracker(), quiet=True)
+    steps = curves.read(tmp_path)["step"]
+    assert MOST_POINTS / 2 < len(steps) <= MOST_POINTS
+    assert (steps[0], steps[-1]) == (4, 4000)
