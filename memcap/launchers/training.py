@@ -1,13 +1,14 @@
 """What Hydra calls to run a job, whatever launcher has it run."""
 
+import contextlib
 import logging
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import polars as pl
 from hydra.core.hydra_config import HydraConfig
@@ -15,6 +16,8 @@ from hydra.core.utils import filter_overrides
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from memcap import interrupts
+from memcap.config import Engine
 from memcap.interrupts import Interrupted
 from memcap.knobs import UserError
 from memcap.launchers.jobs import Job, Settings, job_of, look_where_hydra_does
@@ -23,6 +26,7 @@ from memcap.studies import store
 from memcap.studies.job import run
 from memcap.studies.outcome import conclude, score
 from memcap.tracking import Tracker, open_tracker
+from memcap.training.cores import SHARE
 
 log = logging.getLogger(__name__)
 
@@ -31,19 +35,34 @@ class Training:
     """Trains jobs, and says at the end what all of them found; a context manager.
 
     What has ended by then is said also where a job failed; not where the command was interrupted, or ended by a mistake.
+    Launchers send it to other processes, too, where it does what the command does here; the end is said here, from their rows.
     """
 
     def __init__(self) -> None:
-        self.rows: dict[Settings, list[pl.DataFrame]] = {}
         self.start = Path.cwd()
+        self.process = os.getpid()
+        self.rows: dict[Settings, list[pl.DataFrame]] = {}  # of what was trained here, by its `_study`
+        self.expected: dict[Settings, list[str] | None] = {}  # keys of what the jobs train, wherever; None: not known before
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"rows": {}, "expected": {}}
+
+    def expect(self, jobs: Iterable[Job]) -> None:
+        """Say before they run which jobs there will be; of jobs that a sweeper makes up as it goes one without members."""
+        for job in jobs:
+            keys = [member.key for member in job.members]
+            study = _study(job.settings)
+            self.expected[study] = [*(self.expected.get(study) or []), *keys] or None
 
     def __call__(self, config: DictConfig) -> float:
-        """Train one job; a mistake in it ends the process. Returns its score, see `memcap.studies.outcome.score`."""
+        """Train one job; a mistake in the only one ends the process. Returns its score, see `memcap.studies.outcome.score`."""
         look_where_hydra_does(HydraConfig.get())
         try:
             return self.result(self.train([job_of(config)]))
-        except UserError as error:  # raised, it would first be announced by Hydra
-            stop(str(error))
+        except UserError as error:
+            if HydraConfig.get().mode == RunMode.MULTIRUN:
+                raise
+            stop(str(error))  # raised, it would first be announced by Hydra
 
     def train(self, jobs: Sequence[Job]) -> pl.DataFrame:
         """Train the members of jobs that have their settings in common, and keep the rows for the end.
@@ -56,12 +75,26 @@ class Training:
         """
         settings = jobs[0].settings
         members = list(dict.fromkeys(member for job in jobs for member in job.members))
-        with _tracker(settings, {m.task.name for m in members} | {m.model.cell for m in members}) as tracker:
+        with (
+            self._elsewhere(),
+            _tracker(settings, {m.task.name for m in members} | {m.model.cell for m in members}) as tracker,
+        ):
             rows = run(members, settings.engine, settings.folder, settings.study, tracker, settings.design)
         if not settings.folder.is_absolute():  # hydra.job.chdir: the job is in a folder of its own, which it will leave
             settings = replace(settings, folder=Path(os.path.relpath(settings.folder, self.start)))
-        self.rows.setdefault(settings, []).append(rows)
+        self.rows.setdefault(_study(settings), []).append(rows)
         return rows
+
+    @contextlib.contextmanager
+    def _elsewhere(self) -> Generator[None]:
+        """In another process than the command's: end by signals as the command does, and leave the other jobs their cores."""
+        if os.getpid() == self.process:
+            yield
+            return
+        if os.environ.get("SUBMITIT_EXECUTOR") != "slurm":  # joblib and Ray say how many cores a job has by OMP_NUM_THREADS
+            os.environ.setdefault(SHARE, os.environ.get("OMP_NUM_THREADS") or "1")
+        with interrupts.raised():
+            yield
 
     def result(self, rows: pl.DataFrame) -> float:
         """Say in the log of the job that Hydra runs now what became of its members. Returns its score."""
@@ -73,7 +106,7 @@ class Training:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        tables = {settings: store.merged(rows) for settings, rows in self.rows.items()}
+        tables = self._found()
         if isinstance(error, Interrupted) and (tables or error.kept is not None):
             error.kept = (error.kept or 0) + sum(rows.height for rows in tables.values())
         if kind is not None and not issubclass(kind, Exception):
@@ -81,6 +114,24 @@ class Training:
         for settings, rows in tables.items():
             with _tracker(settings, {*rows["task"], *rows["cell"]}) as tracker:
                 print_outcome(conclude(rows, settings.folder, settings.study, tracker))
+
+    def _found(self) -> dict[Settings, pl.DataFrame]:
+        """The rows of each study: those trained here; if none were, those that other processes left in its folder."""
+        found = {study: store.merged(rows) for study, rows in self.rows.items()}
+        for study, keys in self.expected.items():
+            if self.rows or not study.folder.exists():
+                continue
+            rows = store.read_all(study.folder)
+            if keys is not None:
+                rows = rows.filter(pl.col("key").is_in(keys))
+            if rows.height:
+                found[study] = rows
+        return found
+
+
+def _study(settings: Settings) -> Settings:
+    """What jobs have in common that are one study at the end, such as its shares."""
+    return replace(settings, engine=Engine(), design="")
 
 
 def named() -> str:
