@@ -33,6 +33,7 @@ from memcap.launchers.training import Training, stop
 from memcap.recipes import root
 from memcap.studies import store
 from memcap.task_group import Places, TaskSource
+from memcap.training.engine import found_backend
 
 PLUGINS = {  # by what is missing without them
     "hydra/launcher/joblib": "hydra-joblib-launcher",
@@ -43,6 +44,7 @@ PLUGINS = {  # by what is missing without them
     "hydra/sweeper/nevergrad": "hydra-nevergrad-sweeper",
     "hydra/sweeper/optuna": "hydra-optuna-sweeper",
 }
+HERE = (".PopulationLauncher", ".BasicLauncher")  # run jobs in this process
 HYDRAS_VALUE_ERRORS = ("Config group override", "Only one of --run", "The --resolve flag")
 
 
@@ -170,20 +172,22 @@ class CheckFirst(Callback):
     training: ClassVar[Training]  # of the command; Hydra makes the callback from a config, which can't hold it
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """One job, of this process."""
-        self._check(config, [config])
+        """One job."""
+        self._check(config, [config], here=True)
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """All jobs of a multirun; with a sweeper that makes up its jobs as it goes, each job is checked as it starts."""
         _load_jobs_quickly()
         if _makes_all_jobs_at_once(config):
-            self._check(config, _multirun(config))
+            self._check(config, _multirun(config), here=config.hydra.launcher._target_.endswith(HERE))
         else:
             self.training.expect([Job(settings(values_of(config)), ())])
 
-    def _check(self, config: DictConfig, jobs: Iterable[DictConfig]) -> None:
+    def _check(self, config: DictConfig, jobs: Iterable[DictConfig], here: bool) -> None:
         try:
             self.training.expect(checked(config, jobs))
+            if here:
+                found_backend()  # elsewhere there may be other devices
         except UserError as error:
             stop(str(error))
 

@@ -133,7 +133,7 @@ def multirun(tmp_path_factory):
 def test_a_multirun_makes_a_row_a_job(multirun):
     folder, _, done = multirun
     assert done.status == 0
-    assert "Launching 4 jobs locally" in done.out
+    assert "Launching 4 jobs, 1 population" in done.out
     assert done.out.count("1 member, ") == 4
     rows = store.read(folder / "outputs")
     assert sorted(rows.select("lag", "units").rows()) == [(5, 1), (5, 2), (50, 1), (50, 2)]

@@ -65,7 +65,7 @@ class PopulationLauncher(Launcher):
                 groups[self.shared(job, place)][place] = job
             except Exception as error:  # a mistake, or a bug in somebody's task: this job fails, the others go on
                 refused[place] = error
-        log.info(f"Launching {len(job_overrides)} jobs locally, {len(groups)} population{'s' * (len(groups) != 1)}")
+        log.info(f"Launching {len(job_overrides)} jobs, {len(groups)} population{'s' * (len(groups) != 1)}")
         returned: dict[int, JobReturn] = {}
         with env_override(dict(self.config.hydra.job.env_set)):
             for results in itertools.chain([refused], self.trained(list(groups.values()))):  # each group's jobs end with it

@@ -39,15 +39,15 @@ def workers(engine: Engine) -> int:
     Raises:
         UserError: several are asked for where one process drives all devices; JAX finds no device.
     """
-    if platform() != "cpu":
+    if found_backend() != "cpu":
         if engine.workers > 1:
             raise UserError(f"engine.workers={engine.workers}: one process drives all accelerators of a host; leave it at 0 or 1")
         return 1
     return engine.workers or cores()
 
 
-def platform() -> str:
-    """What JAX computes on.
+def found_backend() -> str:
+    """Of JAX: cpu, gpu or tpu.
 
     Raises:
         UserError: JAX_PLATFORMS asks for what is not there.
