@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 from hydra.core.utils import env_override
 
+from memcap.knobs import UserError
 from memcap.launchers import population
 from memcap.launchers.jobs import Job
 from memcap.launchers.population import PopulationLauncher, Results
@@ -65,6 +66,7 @@ class SlurmPopulationLauncher(PopulationLauncher):
         """Submit all of them, then wait for one after another."""
         import submitit
         from hydra_plugins.hydra_submitit_launcher.config import BaseQueueConf
+        from submitit.core.utils import FailedJobError, UncompletedJobError
 
         parameters = dict(self.parameters)
         own = {"folder": parameters.pop("submitit_folder")}
@@ -79,8 +81,11 @@ class SlurmPopulationLauncher(PopulationLauncher):
         for each, jobs in zip(tasks, populations, strict=True):
             try:
                 yield self.handed(jobs, each.result())
-            except Exception as error:  # of the task, or that it was cancelled: the others go on
+            except FailedJobError as error:  # with the task's traceback; the other tasks go on
                 yield dict.fromkeys(jobs, error)
+            except UncompletedJobError:
+                line = f"SLURM's task {each.job_id} ended as {each.state}; the same command trains what is missing"
+                yield dict.fromkeys(jobs, UserError(line))
 
 
 def register() -> None:

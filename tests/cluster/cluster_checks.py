@@ -14,7 +14,14 @@ ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-P", "-m", "memcap"]
 QUICK = ["evaluation.every=20", "evaluation.sequences=64", "evaluation.stretch=2"]
 # 200 members in 4 jobs.
-SWEEP = ["-m", "task=latch,delay_line,adding,copy", "task.lag=4", "axes={model.units: 1..5, seed: 10}", "recipe.budget=40", *QUICK]
+SWEEP = [
+    "-m",
+    "task=latch,delay_line,adding,copy",
+    "task.lag=4",
+    "axes={model.units: 1..5, seed: 10}",
+    "recipe.budget=40",
+    *QUICK,
+]
 OF_A_RUN = ["compile_seconds", "run_seconds", "population", "finished", "program_steps"]  # and not of a member
 
 
@@ -22,7 +29,7 @@ def environment(folder):
     """Variables of a process whose home is the folder; the compilation cache is everybody's."""
     cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     own = {"HOME": str(folder), "XDG_CACHE_HOME": cache, "PYTHONPATH": str(ROOT), "RAY_USAGE_STATS_ENABLED": "0"}
-    return {name: value for name, value in os.environ.items() if not name.startswith(("SLURM_", "WANDB_"))} | own
+    return {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")} | own
 
 
 def memcap(folder, *arguments, status=0):
