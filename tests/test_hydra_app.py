@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from command import files, memcap
+from command import files, installed, memcap
 
 from memcap.studies import store
 from memcap.tasks import task_classes
@@ -108,6 +108,39 @@ def test_a_mistake_is_one_line_and_leaves_nothing(tmp_path, arguments, expected)
     assert expected in done.err
     assert not [noise for noise in NOISE if noise in done.err]
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize(
+    ("choice", "package"),
+    [
+        ("launcher=joblib", "hydra-joblib-launcher"),
+        ("launcher=ray", "hydra-ray-launcher"),
+        ("launcher=submitit_slurm", "hydra-submitit-launcher"),
+        ("launcher=population_slurm", "hydra-submitit-launcher"),
+        ("sweeper=optuna", "hydra-optuna-sweeper"),
+    ],
+)
+def test_a_missing_plugin_is_named_with_what_installs_it(tmp_path, choice, package):
+    if installed(package):
+        pytest.skip(f"{package} is installed")
+    done = memcap(tmp_path, "train", "-m", f"hydra/{choice}", "task=latch", *TINY)
+    assert (done.status, done.err.count("\n"), list(tmp_path.iterdir())) == (2, 1, [])
+    assert done.err.endswith(f": comes with a plugin that is not installed; pip install {package}\n")
+
+
+@pytest.mark.parametrize("arguments", [["task=latch"], ["-m", "task=latch", "model.units=1,2"]])
+def test_a_missing_accelerator_is_named_with_what_installs_it(tmp_path, arguments):
+    environment = os.environ | {"JAX_PLATFORMS": "cuda", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-P", "-m", "memcap", "train", *arguments, *TINY]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=100, check=False)
+    line = "memcap: JAX_PLATFORMS=cuda: JAX finds no such device here; pip install 'memcap[cuda]', or JAX_PLATFORMS=cpu\n"
+    assert (done.returncode, done.stderr, list(tmp_path.iterdir())) == (2, line, [])
+
+
+def test_a_sweep_over_nothing_is_refused(tmp_path):
+    done = memcap(tmp_path, "train", "-m", "sweeps=glob(x*)", *TINY)
+    assert (done.status, done.err.count("\n"), list(tmp_path.iterdir())) == (2, 1, [])
+    assert done.err.startswith("memcap: sweeps=glob(x*): matches nothing, so there is no job; one of atlas, ")
 
 
 @pytest.mark.parametrize("arguments", [["model.units=1"], ["-m", "model.units=1,2"]])

@@ -74,15 +74,17 @@ class Training:
             The rows of all of them.
         """
         settings = jobs[0].settings
+        folder = settings.folder
+        if not folder.is_absolute():  # hydra.job.chdir: the job is in a folder of its own, which it will leave
+            folder = Path(os.path.relpath(folder, self.start))
+        kept = self.rows.setdefault(_study(replace(settings, folder=folder)), [])
         members = list(dict.fromkeys(member for job in jobs for member in job.members))
         with (
             self._elsewhere(),
             _tracker(settings, {m.task.name for m in members} | {m.model.cell for m in members}) as tracker,
         ):
             rows = run(members, settings.engine, settings.folder, settings.study, tracker, settings.design)
-        if not settings.folder.is_absolute():  # hydra.job.chdir: the job is in a folder of its own, which it will leave
-            settings = replace(settings, folder=Path(os.path.relpath(settings.folder, self.start)))
-        self.rows.setdefault(_study(settings), []).append(rows)
+        kept.append(rows)
         return rows
 
     @contextlib.contextmanager
@@ -116,10 +118,11 @@ class Training:
                 print_outcome(conclude(rows, settings.folder, settings.study, tracker))
 
     def _found(self) -> dict[Settings, pl.DataFrame]:
-        """The rows of each study: those trained here; if none were, those that other processes left in its folder."""
-        found = {study: store.merged(rows) for study, rows in self.rows.items()}
-        for study, keys in self.expected.items():
-            if self.rows or not study.folder.exists():
+        """The rows of each study: those trained here; if none ever was, those that other processes left in its folder."""
+        found = {study: store.merged(rows) for study, rows in self.rows.items() if rows}
+        elsewhere = {} if self.rows else self.expected
+        for study, keys in elsewhere.items():
+            if not study.folder.exists():
                 continue
             rows = store.read_all(study.folder)
             if keys is not None:

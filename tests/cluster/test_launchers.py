@@ -3,7 +3,7 @@
 import subprocess
 
 import pytest
-from cluster_checks import SWEEP, memcap, same
+from cluster_checks import QUICK, SWEEP, memcap, same
 
 from memcap.studies import store
 
@@ -56,7 +56,8 @@ def test_optuna_gets_the_score_of_each_job(tmp_path, launcher):
     pytest.importorskip("hydra_plugins.hydra_optuna_sweeper", reason="pip install hydra-optuna-sweeper")
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="pip install hydra-joblib-launcher")
     sweep = ["hydra/sweeper=optuna", "hydra.sweeper.n_trials=4", "hydra.sweeper.n_jobs=2", f"hydra/launcher={launcher}"]
-    out, _ = memcap(tmp_path, "train", *sweep, *SWEEP, "task=latch", "axes={seed: 2}", "model.units=choice(1,2)")
+    tried = ["task=latch", "task.lag=4", "axes={seed: 2}", "model.units=choice(1,2)", "recipe.budget=40", *QUICK]
+    out, _ = memcap(tmp_path, "train", "-m", *sweep, *tried)
     rows = store.read(tmp_path)
     scores = [rows["steps_to_solve"].fill_null(80).filter(rows["units"] == units).mean() for units in rows["units"].unique()]
     assert f"Best value: {min(scores)}" in out
