@@ -71,9 +71,9 @@ def complaint(error: Exception, overrides: Sequence[str] = ()) -> str:
         group, _, choice = error.missing_cfg_file.rpartition("/")
         if plugin := PLUGINS.get(error.missing_cfg_file):
             return f"{group}={choice}: comes with a plugin that is not installed; pip install {plugin}"
-    if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
-        where = {"task": ", or MODULE:CLASS for your own", "sweeps": " (sweeps/)"}.get(group, f" (conf/{group}/)")
-        return f"{group}={choice}: no such choice; one of {', '.join(error.options)}{where}"
+        if error.options:
+            where = {"task": ", or MODULE:CLASS for your own", "sweeps": " (sweeps/)"}.get(group, f" (conf/{group}/)")
+            return f"{group}={choice}: no such choice; one of {', '.join(error.options)}{where}"
     if isinstance(error, OverrideParseException):
         return (
             f"{error.override}: Hydra cannot read it; write KEY=VALUE, as in task.lag=8, and quote what has spaces or"
@@ -242,8 +242,6 @@ def main(arguments: Sequence[str]) -> None:
         UserError: what Hydra itself complains of.
     """
     register()
-    for noisy in ("jax", "matplotlib"):  # Hydra's root logger would show their remarks on absent TPUs and fonts
-        logging.getLogger(noisy).setLevel(logging.WARNING)
     logging.raiseExceptions = False  # Hydra prints by logging: a closed pipe would give a traceback a line
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that Hydra raises, and memcap decides what the user sees
     parser = get_args_parser()

@@ -53,7 +53,6 @@ class SlurmPopulationLauncher(PopulationLauncher):
     """
 
     __module__ = "hydra_plugins.memcap"
-    cluster = "slurm"
 
     def __init__(self, **parameters: Any) -> None:
         self.parameters = parameters
@@ -69,10 +68,9 @@ class SlurmPopulationLauncher(PopulationLauncher):
         from submitit.core.utils import FailedJobError, UncompletedJobError
 
         parameters = dict(self.parameters)
-        own = {"folder": parameters.pop("submitit_folder")}
-        if self.cluster == "slurm":
-            own["slurm_max_num_timeout"] = parameters.pop("max_num_timeout")
-        executor = submitit.AutoExecutor(cluster=self.cluster, **own)
+        executor = submitit.AutoExecutor(
+            parameters.pop("submitit_folder"), cluster="slurm", slurm_max_num_timeout=parameters.pop("max_num_timeout")
+        )
         common = {field.name for field in fields(BaseQueueConf)}
         executor.update_parameters(**{k if k in common else f"slurm_{k}": v for k, v in parameters.items()})
         task = ArrayTask(self.training, dict(self.config.hydra.job.env_set))
