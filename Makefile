@@ -9,8 +9,9 @@ QUICK := tests/cells/test_scan.py tests/tasks tests/models/test_network.py tests
 
 TARGETS := .venv-targets
 COMPILED := tests/targets tests/commands/test_plan.py
+CLUSTER := .venv-cluster
 
-.PHONY: study test test-targets targets quick lint hooks lock clean
+.PHONY: study test test-targets targets test-cluster cluster quick lint hooks lock clean
 
 study: $(STAMP)
 	$(BIN)/memcap train sweeps=first_study
@@ -27,6 +28,16 @@ targets:
 
 test-targets: targets
 	JAX_PLATFORMS=cpu $(TARGETS)/bin/python -m pytest $(COMPILED)
+
+# Hydra's plugins for other launchers and samplers, with Ray: 330 MB, in an environment of their own.
+cluster:
+	$(MAKE) $(CLUSTER)/installed VENV=$(CLUSTER)
+	$(CLUSTER)/bin/python -m pip install --quiet --disable-pip-version-check -c requirements.lock \
+		--editable '.[joblib,slurm,ray,optuna]'
+
+# With a SLURM, too, where Debian's slurm-wlm and munge are installed, and for root, who may start it.
+test-cluster: cluster
+	$(CLUSTER)/bin/python -m pytest -m "cluster or not cluster" tests/cluster tests/test_docs_sweeps.py
 
 quick: lint
 	$(BIN)/python -m pytest $(QUICK)
@@ -50,4 +61,4 @@ lock:
 		pyproject.toml -o requirements.lock
 
 clean:
-	rm -rf $(VENV) $(TARGETS) outputs
+	rm -rf $(VENV) $(TARGETS) $(CLUSTER) outputs

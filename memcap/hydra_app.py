@@ -9,7 +9,7 @@ import sys
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import hydra
 from hydra import initialize_config_dir
@@ -27,25 +27,37 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from memcap.knobs import UserError, defaults
-from memcap.launchers import population
-from memcap.launchers.jobs import GROUPS, KNOWN, Job, fields_of, job_of, look_where_hydra_does
+from memcap.launchers import population, slurm
+from memcap.launchers.jobs import GROUPS, KNOWN, Job, fields_of, job_of, look_where_hydra_does, settings, values_of
 from memcap.launchers.loader import JobLoader
 from memcap.launchers.training import Training, stop
 from memcap.recipes import root
 from memcap.studies import store
-from memcap.task_group import TaskSource
+from memcap.task_group import Places, TaskSource
+from memcap.training.engine import found_backend
 
+PLUGINS = {  # by what is missing without them
+    "hydra/launcher/joblib": "hydra-joblib-launcher",
+    "hydra/launcher/ray": "hydra-ray-launcher",
+    "hydra/launcher/submitit_local": "hydra-submitit-launcher",
+    "hydra/launcher/submitit_slurm": "hydra-submitit-launcher",
+    "hydra/sweeper/ax": "hydra-ax-sweeper",
+    "hydra/sweeper/nevergrad": "hydra-nevergrad-sweeper",
+    "hydra/sweeper/optuna": "hydra-optuna-sweeper",
+}
+HERE = (".PopulationLauncher", ".BasicLauncher")  # run jobs in this process
 HYDRAS_VALUE_ERRORS = ("Config group override", "Only one of --run", "The --resolve flag")
 
 
 @cache
 def register() -> None:
     """Give Hydra the defaults of every dataclass, so that they live in one place and unknown keys are refused."""
-    os.environ["MEMCAP_ROOT"] = str(root())
     schema = ConfigStore.instance()
     schema.store(name="schema", node={name: defaults(cls) for name, cls in GROUPS.items()})
-    Plugins.instance().register(TaskSource)
+    for plugin in (TaskSource, Places):
+        Plugins.instance().register(plugin)
     population.register()
+    slurm.register()
 
 
 def complaint(error: Exception, overrides: Sequence[str] = ()) -> str:
@@ -56,10 +68,13 @@ def complaint(error: Exception, overrides: Sequence[str] = ()) -> str:
         overrides: what the user typed.
     """
     text = str(error)
-    if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, choice = error.missing_cfg_file.rpartition("/")
-        where = {"task": ", or MODULE:CLASS for your own", "sweeps": " (sweeps/)"}.get(group, f" (conf/{group}/)")
-        return f"{group}={choice}: no such choice; one of {', '.join(error.options)}{where}"
+        if plugin := PLUGINS.get(error.missing_cfg_file):
+            return f"{group}={choice}: comes with a plugin that is not installed; pip install {plugin}"
+        if error.options:
+            where = {"task": ", or MODULE:CLASS for your own", "sweeps": " (sweeps/)"}.get(group, f" (conf/{group}/)")
+            return f"{group}={choice}: no such choice; one of {', '.join(error.options)}{where}"
     if isinstance(error, OverrideParseException):
         return (
             f"{error.override}: Hydra cannot read it; write KEY=VALUE, as in task.lag=8, and quote what has spaces or"
@@ -133,8 +148,14 @@ def _multirun(config: DictConfig) -> Iterator[DictConfig]:
     app = GlobalHydra.instance().hydra
     assert app is not None
     overrides = [f"{k}={v}" for k, v in (config.hydra.sweeper.params or {}).items()] + _typed_in(config)
-    parser = OverridesParser.create(config_loader=app.config_loader)
-    for batch in BasicSweeper.split_arguments(parser.parse_overrides(overrides), None):
+    parsed = OverridesParser.create(config_loader=app.config_loader).parse_overrides(overrides)
+    for each in parsed:
+        if each.is_sweep_override() and next(each.sweep_string_iterator(), None) is None:
+            choices = ", ".join(app.config_loader.get_group_options(each.key_or_group))
+            raise UserError(
+                f"{each.input_line}: matches nothing, so there is no job" + (f"; one of {choices}" if choices else "")
+            )
+    for batch in BasicSweeper.split_arguments(parsed, None):
         for job in batch:
             yield app.config_loader.load_sweep_config(config, list(job))
 
@@ -149,19 +170,25 @@ def _load_jobs_quickly() -> None:
 class CheckFirst(Callback):
     """Checks every member of every job, and the rows that are there, before Hydra makes a folder or anything trains."""
 
+    training: ClassVar[Training]  # of the command; Hydra makes the callback from a config, which can't hold it
+
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """One job."""
-        self._check(config, [config])
+        self._check(config, [config], here=True)
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """All jobs of a multirun; with a sweeper that makes up its jobs as it goes, each job is checked as it starts."""
         _load_jobs_quickly()
         if _makes_all_jobs_at_once(config):
-            self._check(config, _multirun(config))
+            self._check(config, _multirun(config), here=config.hydra.launcher._target_.endswith(HERE))
+        else:
+            self.training.expect([Job(settings(values_of(config)), ())])
 
-    def _check(self, config: DictConfig, jobs: Iterable[DictConfig]) -> None:
+    def _check(self, config: DictConfig, jobs: Iterable[DictConfig], here: bool) -> None:
         try:
-            checked(config, jobs)
+            self.training.expect(checked(config, jobs))
+            if here:
+                found_backend()  # elsewhere there may be other devices
         except UserError as error:
             stop(str(error))
 
@@ -216,8 +243,6 @@ def main(arguments: Sequence[str]) -> None:
         UserError: what Hydra itself complains of.
     """
     register()
-    for noisy in ("jax", "matplotlib"):  # Hydra's root logger would show their remarks on absent TPUs and fonts
-        logging.getLogger(noisy).setLevel(logging.WARNING)
     logging.raiseExceptions = False  # Hydra prints by logging: a closed pipe would give a traceback a line
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that Hydra raises, and memcap decides what the user sees
     parser = get_args_parser()
@@ -225,8 +250,8 @@ def main(arguments: Sequence[str]) -> None:
     overrides = parser.parse_args(list(arguments)).overrides
     sys.argv = ["memcap", *arguments]
     try:
-        with Training(shlex.join(["memcap", "train", *arguments])) as training:
-            hydra.main(config_path=str(root() / "conf"), config_name="config", **_options())(training)()
+        with Training(shlex.join(["memcap", "train", *arguments])) as CheckFirst.training:
+            hydra.main(config_path=str(root() / "conf"), config_name="config", **_options())(CheckFirst.training)()
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(complaint(error, overrides)) from error
     except ValueError as error:

@@ -1,6 +1,7 @@
 """Run `memcap` inside the tests' own process: a process of its own would take seconds to import JAX."""
 
 import contextlib
+import importlib.metadata
 import io
 import logging
 import sys
@@ -39,6 +40,11 @@ def memcap(folder, *arguments):
             logging.root.removeHandler(handler)
             handler.close()
     return Done(status, out.getvalue(), err.getvalue())
+
+
+def installed(package):
+    """Whether there is a package that PyPI calls so."""
+    return any(each.name == package for each in importlib.metadata.distributions())
 
 
 def files(folder):

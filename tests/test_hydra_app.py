@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from command import files, memcap
+from command import files, installed, memcap
 
 from memcap import commands
 from memcap.studies import store
@@ -111,6 +111,39 @@ def test_a_mistake_is_one_line_and_leaves_nothing(tmp_path, arguments, expected)
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
 
+@pytest.mark.parametrize(
+    ("choice", "package"),
+    [
+        ("launcher=joblib", "hydra-joblib-launcher"),
+        ("launcher=ray", "hydra-ray-launcher"),
+        ("launcher=submitit_slurm", "hydra-submitit-launcher"),
+        ("launcher=population_slurm", "hydra-submitit-launcher"),
+        ("sweeper=optuna", "hydra-optuna-sweeper"),
+    ],
+)
+def test_a_missing_plugin_is_named_with_what_installs_it(tmp_path, choice, package):
+    if installed(package):
+        pytest.skip(f"{package} is installed")
+    done = memcap(tmp_path, "train", "-m", f"hydra/{choice}", "task=latch", *TINY)
+    assert (done.status, done.err.count("\n"), list(tmp_path.iterdir())) == (2, 1, [])
+    assert done.err.endswith(f": comes with a plugin that is not installed; pip install {package}\n")
+
+
+@pytest.mark.parametrize("arguments", [["task=latch"], ["-m", "task=latch", "model.units=1,2"]])
+def test_a_missing_accelerator_is_named_with_what_installs_it(tmp_path, arguments):
+    environment = os.environ | {"JAX_PLATFORMS": "cuda", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-P", "-m", "memcap", "train", *arguments, *TINY]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=100, check=False)
+    line = "memcap: JAX_PLATFORMS=cuda: JAX finds no such device here; pip install 'memcap[cuda]', or JAX_PLATFORMS=cpu\n"
+    assert (done.returncode, done.stderr, list(tmp_path.iterdir())) == (2, line, [])
+
+
+def test_a_sweep_over_nothing_is_refused(tmp_path):
+    done = memcap(tmp_path, "train", "-m", "sweeps=glob(x*)", *TINY)
+    assert (done.status, done.err.count("\n"), list(tmp_path.iterdir())) == (2, 1, [])
+    assert done.err.startswith("memcap: sweeps=glob(x*): matches nothing, so there is no job; one of atlas, ")
+
+
 @pytest.mark.parametrize("arguments", [["model.units=1"], ["-m", "model.units=1,2"]])
 def test_a_corrupt_shard_is_named_and_left_and_the_job_trains(tmp_path, arguments):
     rows = tmp_path / "outputs" / "adhoc" / "rows"
@@ -134,7 +167,7 @@ def multirun(tmp_path_factory):
 def test_a_multirun_makes_a_row_a_job(multirun):
     folder, _, done = multirun
     assert done.status == 0
-    assert "Launching 4 jobs locally" in done.out
+    assert "Launching 4 jobs, 1 population" in done.out
     assert done.out.count("1 member, ") == 4
     rows = store.read(folder / "outputs")
     assert sorted(rows.select("lag", "units").rows()) == [(5, 1), (5, 2), (50, 1), (50, 2)]

@@ -34,6 +34,9 @@ HEIGHT = {room: height for height, line in enumerate(LINES) for room in line}
 # What a task, a cell or a network may know of the world: no files, no configuration, no results.
 MATHS = {"abc", "collections", "dataclasses", "flax", "functools", "jax", "math", "memcap", "numpy", "sys", "typing"}
 LATE = {  # who may import where it is needed, and what
+    "memcap.launchers.slurm": {  # submitit, which is optional
+        *("hydra_plugins.hydra_submitit_launcher.config", "submitit", "submitit.core.utils", "submitit.helpers")
+    },
     "memcap.backend": {"jax", "jax._src"},  # flags must be set before JAX starts
     "memcap.tracking.wandb_mirror": {"wandb", "wandb.sdk.lib.wbauth"},  # seconds that nobody waits for whose tracking is off
     "memcap.tracking.trackio_mirror": {"trackio"},

@@ -74,9 +74,11 @@ def job_of(config: DictConfig) -> Job:
 
 def values_of(config: DictConfig) -> dict[str, Any]:
     """The job's config as plain values, without Hydra's own part, which can't be resolved before a job."""
-    own = OmegaConf.masked_copy(config, [str(k) for k in config if k != "hydra"])
-    values = OmegaConf.to_container(own, resolve=True)
-    assert isinstance(values, dict)
+    values = {}
+    for name in config:
+        if name != "hydra":
+            value = config[name]
+            values[str(name)] = OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
     for name in values:
         if name not in KNOWN:
             raise UserError(f"{name}: no such key; one of {', '.join(sorted(KNOWN))}")
@@ -85,7 +87,7 @@ def values_of(config: DictConfig) -> dict[str, Any]:
             raise UserError(f"{name}: was deleted; a job needs it")
         if name in ("task", *GROUPS) and not isinstance(values[name], dict):
             raise UserError(f"{name}={values[name]}: must hold fields, as in {name}.{fields_of(name)[0]}=VALUE")
-    return {str(k): v for k, v in values.items()}
+    return values
 
 
 def settings(values: dict[str, Any]) -> Settings:

@@ -10,7 +10,7 @@ import itertools
 import logging
 import sys
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -25,7 +25,7 @@ from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from memcap.knobs import UserError
-from memcap.launchers.jobs import Job, Settings, job_of, look_where_hydra_does
+from memcap.launchers.jobs import Job, job_of, look_where_hydra_does
 from memcap.launchers.training import Training, named
 
 log = logging.getLogger(__name__)
@@ -57,18 +57,18 @@ class PopulationLauncher(Launcher):
         self._log_as_multirun()
         Path(str(self.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
         look_where_hydra_does(self.config.hydra)
-        groups: dict[tuple[Settings, int | None], dict[int, Job]] = defaultdict(dict)
+        groups: dict[Hashable, dict[int, Job]] = defaultdict(dict)
         refused: Results = {}
         for place, overrides in enumerate(job_overrides):
             try:
                 job = job_of(self._composed(overrides, initial_job_idx + place))
-                groups[job.population(place)][place] = job
+                groups[self.shared(job, place)][place] = job
             except Exception as error:  # a mistake, or a bug in somebody's task: this job fails, the others go on
                 refused[place] = error
-        log.info(f"Launching {len(job_overrides)} jobs locally, {len(groups)} population{'s' * (len(groups) != 1)}")
+        log.info(f"Launching {len(job_overrides)} jobs, {len(groups)} population{'s' * (len(groups) != 1)}")
         returned: dict[int, JobReturn] = {}
         with env_override(dict(self.config.hydra.job.env_set)):
-            for results in itertools.chain([refused], map(self._trained, groups.values())):  # each group's jobs end with it
+            for results in itertools.chain([refused], self.trained(list(groups.values()))):  # each group's jobs end with it
                 for place, result in results.items():
                     returned[place] = self._returned(job_overrides[place], initial_job_idx + place, result)
         return [returned[place] for place in range(len(job_overrides))]
@@ -81,6 +81,14 @@ class PopulationLauncher(Launcher):
         with open_dict(config):
             config.hydra.job.id, config.hydra.job.num = str(number), number
         return config
+
+    def shared(self, job: Job, place: int) -> Hashable:
+        """What the jobs that are trained as one have in common; `place` is the job's own among those of the batch."""
+        return job.population(place)
+
+    def trained(self, populations: Sequence[dict[int, Job]]) -> Iterator[Results]:
+        """Train one population after another: yields what became of the jobs of each as it ends."""
+        return map(self._trained, populations)
 
     def _trained(self, jobs: dict[int, Job]) -> Results:
         """Train jobs as one. Where that raises, halve them until the culprit is alone: what had ended is in the store."""
@@ -95,6 +103,10 @@ class PopulationLauncher(Launcher):
             places, half = list(jobs), len(jobs) // 2
             parts = [{place: jobs[place] for place in part} for part in (places[:half], places[half:])]
             return self._trained(parts[0]) | self._trained(parts[1])
+        return self.handed(jobs, rows)
+
+    def handed(self, jobs: dict[int, Job], rows: pl.DataFrame) -> Results:
+        """Each job's own rows, of those of all of them."""
         keys = {place: [member.key for member in job.members] for place, job in jobs.items()}
         return {place: rows.filter(pl.col("key").is_in(keys[place])) for place in jobs}
 
@@ -125,14 +137,19 @@ class PopulationLauncher(Launcher):
         return returned
 
 
-def register() -> None:
-    """Make the launcher known to Hydra.
+def register(launcher: type[Launcher] = PopulationLauncher, name: str = "population", parameters: Sequence[str] = ()) -> None:
+    """Make a launcher known to Hydra.
 
     A folder of plugins that Hydra finds by itself would have every other Hydra program import memcap, and JAX with it.
+
+    Args:
+        launcher: of `__module__` "hydra_plugins.memcap".
+        name: `hydra/launcher=NAME`.
+        parameters: configs of the same group that it has its parameters from.
     """
-    plugins = Plugins.instance()
-    plugins.register(PopulationLauncher)
+    Plugins.instance().register(launcher)
     package = sys.modules.setdefault("hydra_plugins", ModuleType("hydra_plugins"))
-    package.__dict__["memcap"] = sys.modules[__name__]  # so that the launcher is found by its name
-    node = {"_target_": f"{PopulationLauncher.__module__}.{PopulationLauncher.__qualname__}"}
-    ConfigStore.instance().store(group="hydra/launcher", name="population", node=node, provider="memcap")
+    home = package.__dict__.setdefault("memcap", ModuleType("hydra_plugins.memcap"))  # so that it is found by its name
+    setattr(home, launcher.__qualname__, launcher)
+    node = {"defaults": [*parameters, "_self_"], "_target_": f"{launcher.__module__}.{launcher.__qualname__}"}
+    ConfigStore.instance().store(group="hydra/launcher", name=name, node=node, provider="memcap")

@@ -1,14 +1,15 @@
 """What Hydra calls to run a job, whatever launcher has it run."""
 
+import contextlib
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import polars as pl
 from hydra.core.hydra_config import HydraConfig
@@ -16,7 +17,8 @@ from hydra.core.utils import filter_overrides
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from memcap.config import Member
+from memcap import interrupts
+from memcap.config import Engine
 from memcap.interrupts import Interrupted
 from memcap.knobs import UserError
 from memcap.launchers.jobs import Job, Settings, job_of, look_where_hydra_does
@@ -25,6 +27,7 @@ from memcap.studies import store
 from memcap.studies.job import run
 from memcap.studies.outcome import conclude, score
 from memcap.tracking import Tracker, open_tracker
+from memcap.training.cores import SHARE
 
 log = logging.getLogger(__name__)
 
@@ -34,23 +37,39 @@ class Training:
 
     What has ended by then is said also where a job failed; not where the command was interrupted, or ended by a mistake.
 
+    Launchers send it to other processes, too, where it does what the command does here; the end is said here, from their rows.
+
     Args:
         command: what was typed.
     """
 
     def __init__(self, command: str) -> None:
         self.command = command
-        self.rows: dict[Settings, list[pl.DataFrame]] = {}
-        self.trackers: dict[Settings, Tracker] = {}  # by where the rows go, and open until all jobs have ended
-        self.start, self.process = Path.cwd(), os.getpid()
+        self.start = Path.cwd()
+        self.process = os.getpid()
+        self.rows: dict[Settings, list[pl.DataFrame]] = {}  # of what was trained here, by its `_study`
+        self.expected: dict[Settings, list[str] | None] = {}  # keys of what the jobs train, wherever; None: not known before
+        self.trackers: dict[Settings, Tracker] = {}  # by `_study`, and open until all jobs have ended
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"rows": {}, "expected": {}, "trackers": {}}
+
+    def expect(self, jobs: Iterable[Job]) -> None:
+        """Say before they run which jobs there will be; of jobs that a sweeper makes up as it goes one without members."""
+        for job in jobs:
+            keys = [member.key for member in job.members]
+            study = _study(job.settings)
+            self.expected[study] = [*(self.expected.get(study) or []), *keys] or None
 
     def __call__(self, config: DictConfig) -> float:
-        """Train one job; a mistake in it ends the process. Returns its score, see `memcap.studies.outcome.score`."""
+        """Train one job; a mistake in the only one ends the process. Returns its score, see `memcap.studies.outcome.score`."""
         look_where_hydra_does(HydraConfig.get())
         try:
             return self.result(self.train([job_of(config)]))
-        except UserError as error:  # raised, it would first be announced by Hydra
-            stop(str(error))
+        except UserError as error:
+            if HydraConfig.get().mode == RunMode.MULTIRUN:
+                raise
+            stop(str(error))  # raised, it would first be announced by Hydra
 
     def train(self, jobs: Sequence[Job]) -> pl.DataFrame:
         """Train the members of jobs that have their settings in common, and keep the rows for the end.
@@ -62,21 +81,38 @@ class Training:
             The rows of all of them.
         """
         settings = jobs[0].settings
+        folder = settings.folder
+        if not folder.is_absolute():  # hydra.job.chdir: the job is in a folder of its own, which it will leave
+            folder = Path(os.path.relpath(folder, self.start))
+        study = _study(replace(settings, folder=folder))
+        kept = self.rows.setdefault(study, [])
         members = list(dict.fromkeys(member for job in jobs for member in job.members))
-        place = settings
-        if not settings.folder.is_absolute():  # hydra.job.chdir: the job is in a folder of its own, which it will leave
-            place = replace(settings, folder=Path(os.path.relpath(settings.folder, self.start)))
-        if os.getpid() != self.process:  # of a launcher that has a process for each job, where nothing comes after the job
-            with _tracker(settings, f"job {HydraConfig.get().job.num}") as tracker:
-                return self._run(members, settings, tracker)
-        if place not in self.trackers:
-            self.trackers[place] = _tracker(settings)
-        rows = self._run(members, settings, self.trackers[place])
-        self.rows.setdefault(place, []).append(rows)
+        with self._elsewhere(), self._tracking(settings, study) as tracker:
+            rows = run(members, settings.engine, settings.folder, settings.study, tracker, settings.design, command=self.command)
+        kept.append(rows)
         return rows
 
-    def _run(self, members: Sequence[Member], settings: Settings, tracker: Tracker) -> pl.DataFrame:
-        return run(members, settings.engine, settings.folder, settings.study, tracker, settings.design, command=self.command)
+    @contextlib.contextmanager
+    def _tracking(self, settings: Settings, study: Settings) -> Generator[Tracker]:
+        """The tracker of a study, which stays open for its next job; in another process, where none comes, of the job alone."""
+        if os.getpid() != self.process:
+            with _tracker(settings, _job()) as tracker:
+                yield tracker
+            return
+        if study not in self.trackers:
+            self.trackers[study] = _tracker(settings)
+        yield self.trackers[study]
+
+    @contextlib.contextmanager
+    def _elsewhere(self) -> Generator[None]:
+        """In another process than the command's: end by signals as the command does, and leave the other jobs their cores."""
+        if os.getpid() == self.process:
+            yield
+            return
+        if os.environ.get("SUBMITIT_EXECUTOR") != "slurm":  # joblib and Ray say how many cores a job has by OMP_NUM_THREADS
+            os.environ.setdefault(SHARE, os.environ.get("OMP_NUM_THREADS") or "1")
+        with interrupts.raised():
+            yield
 
     def result(self, rows: pl.DataFrame) -> float:
         """Say in the log of the job that Hydra runs now what became of its members. Returns its score."""
@@ -88,7 +124,7 @@ class Training:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        tables = {settings: store.merged(rows) for settings, rows in self.rows.items()}
+        tables = self._found()
         if isinstance(error, Interrupted) and (tables or error.kept is not None):
             error.kept = (error.kept or 0) + sum(rows.height for rows in tables.values())
         with ExitStack() as stack:
@@ -96,9 +132,31 @@ class Training:
                 stack.push(tracker)
             if kind is not None and not issubclass(kind, Exception):
                 return
-            for settings, rows in tables.items():
-                print_outcome(conclude(rows, settings.folder, settings.study, self.trackers[settings]))
+            for study, rows in tables.items():
+                if study not in self.trackers:
+                    self.trackers[study] = _tracker(study)
+                    stack.push(self.trackers[study])
+                print_outcome(conclude(rows, study.folder, study.study, self.trackers[study]))
         print_places(tracker.where for tracker in self.trackers.values())
+
+    def _found(self) -> dict[Settings, pl.DataFrame]:
+        """The rows of each study: those trained here; if none ever was, those that other processes left in its folder."""
+        found = {study: store.merged(rows) for study, rows in self.rows.items() if rows}
+        elsewhere = {} if self.rows else self.expected
+        for study, keys in elsewhere.items():
+            if not study.folder.exists():
+                continue
+            rows = store.read_all(study.folder)
+            if keys is not None:
+                rows = rows.filter(pl.col("key").is_in(keys))
+            if rows.height:
+                found[study] = rows
+        return found
+
+
+def _study(settings: Settings) -> Settings:
+    """What jobs have in common that are one study at the end, such as its shares."""
+    return replace(settings, engine=Engine(), design="")
 
 
 def named() -> str:
@@ -111,6 +169,13 @@ def stop(line: str) -> NoReturn:
     """End the process as a user's mistake does. Hydra turns exceptions of a callback into warnings, but not this."""
     print(f"memcap: {line}", file=sys.stderr)
     sys.exit(2)
+
+
+def _job() -> str:
+    """What tells this job from others of its study."""
+    if HydraConfig.initialized():
+        return f"job {HydraConfig.get().job.num}"
+    return f"task {os.environ.get('SLURM_ARRAY_TASK_ID', 0)}"
 
 
 def _tracker(settings: Settings, job: str = "") -> Tracker:

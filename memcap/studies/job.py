@@ -25,7 +25,7 @@ from memcap.studies.progress import Progress
 from memcap.studies.stack import environment
 from memcap.studies.standing import standing
 from memcap.tracking import Points, Tracker, add_point, thin
-from memcap.training.engine import Checkpoint, Chunk, Listener, Result, train
+from memcap.training.engine import Checkpoint, Chunk, Listener, Result, found_backend, train
 
 SECONDS_BETWEEN_WRITES = 5.0
 ROWS_OF_A_SHARD = 256  # a shard is rewritten whole until it has as many
@@ -208,6 +208,7 @@ def run(
         The rows of these members, as far as the design wanted them.
     """
     backend.prepare()
+    found_backend()
     if folder is not None:
         store.prepare(folder)
         sweep(folder)

@@ -9,13 +9,10 @@ in (verdict.py). What a training step computes is in step.py.
 """
 
 import contextlib
-import math
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, wait
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -24,6 +21,7 @@ from memcap import backend
 from memcap.cells import cell_class
 from memcap.config import Engine, Member
 from memcap.knobs import UserError
+from memcap.training.cores import cores
 from memcap.training.crew import Crew
 from memcap.training.lane import Checkpoint
 from memcap.training.population import Chunk, Result, work
@@ -32,6 +30,7 @@ from memcap.training.queue import Listener, LocalClient, Queue
 
 __all__ = ["Checkpoint", "Chunk", "Listener", "Result", "train", "workers"]
 
+EXTRAS = {"cuda": "cuda", "gpu": "cuda", "tpu": "tpu"}  # by JAX_PLATFORMS: memcap's extra that brings it
 PATIENCE = 0.3  # seconds that a worker in this process has to end its chunk once the job is over; then it is left to it
 
 
@@ -39,23 +38,30 @@ def workers(engine: Engine) -> int:
     """Workers on this host.
 
     Raises:
-        UserError: several are asked for where one process drives all devices.
+        UserError: several are asked for where one process drives all devices; JAX finds no device.
     """
-    if jax.default_backend() != "cpu":
+    if found_backend() != "cpu":
         if engine.workers > 1:
             raise UserError(f"engine.workers={engine.workers}: one process drives all accelerators of a host; leave it at 0 or 1")
         return 1
     return engine.workers or cores()
 
 
-def cores() -> int:
-    """CPU cores that this process may use, by its affinity and by the quota of its container."""
-    found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def found_backend() -> str:
+    """Of JAX: cpu, gpu or tpu.
+
+    Raises:
+        UserError: JAX_PLATFORMS asks for what is not there.
+    """
     try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        return max(1, min(found, math.ceil(int(quota) / int(period))))
-    except (OSError, ValueError):  # no such file, or "max": no quota
-        return found
+        return jax.default_backend()
+    except (RuntimeError, AssertionError) as error:  # the latter is JAX's answer to CUDA without its packages
+        asked = jax.config.values["jax_platforms"]
+        if not asked:
+            raise
+        extra = EXTRAS.get(asked)
+        mend = f"pip install 'memcap[{extra}]'" if extra else "unset it for what is there"
+        raise UserError(f"JAX_PLATFORMS={asked}: JAX finds no such device here; {mend}, or JAX_PLATFORMS=cpu") from error
 
 
 def train(

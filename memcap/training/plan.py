@@ -8,7 +8,7 @@ from functools import cached_property
 import jax
 
 from memcap.config import Engine, Member
-from memcap.training.engine import cores
+from memcap.training.cores import cores
 from memcap.training.groups import Group, group_of
 from memcap.training.program import Compiled, Program, compiled, needed_memory, side_by_side
 from memcap.training.queue import Queue, cost

@@ -85,7 +85,7 @@ def test_a_job_has_its_folder_files_and_log(mixed):
 def test_a_multirun_ends_with_a_line_a_job_the_frontier_and_its_figure(mixed):
     folder, done = mixed
     assert (done.status, done.out.count(": 1 member, ")) == (0, 16)
-    assert "Launching 16 jobs locally, 1 population\n" in done.out
+    assert "Launching 16 jobs, 1 population\n" in done.out
     assert done.out.count("Training frontier") == 1
     assert "\n16 members, " in done.out
     assert (folder / "outputs/adhoc/figures/frontier.png").exists()
@@ -103,7 +103,7 @@ def test_a_rerun_trains_nothing(mixed, trained):
 
 def test_jobs_are_trained_together_if_their_settings_are_one(tmp_path, trained):
     done = memcap(tmp_path, "train", "-m", *WIDTHS, *TINY, "out=a,b")
-    assert "8 jobs locally, 2 populations" in done.out
+    assert "8 jobs, 2 populations" in done.out
     assert [len(members) for members in trained] == [4, 4]
     assert done.out.count("Training frontier") == 2
     assert all(store.read(tmp_path / name).height == 4 for name in "ab")
@@ -113,7 +113,7 @@ def test_a_search_stays_in_its_job(tmp_path, trained):
     axes = "axes={model.units: [1, 2, 3], seed: 1}"
     done = memcap(tmp_path, "train", "-m", "task=latch", "task.lag=1,2", axes, "design=bisect", *TINY)
     assert (done.status, len(trained)) == (0, 2)
-    assert "2 jobs locally, 2 populations" in done.out
+    assert "2 jobs, 2 populations" in done.out
 
 
 def test_a_group_that_raises_is_halved_until_the_culprit_is_alone(tmp_path, monkeypatch):

@@ -1,0 +1,85 @@
+"""Each line of docs/sweeps.md and docs/clusters.md is composed and checked here, as far as can be without training.
+
+Where a plugin of Hydra is missing its line is composed without it: `make test-cluster` has the plugins.
+"""
+
+import argparse
+import re
+import shlex
+import tomllib
+from pathlib import Path
+
+import pytest
+from command import installed
+
+from memcap import commands
+from memcap.hydra_app import PLUGINS, populations
+from memcap.tasks import task_classes
+
+ROOT = Path(__file__).parent.parent
+PAGES = {name: (ROOT / "docs" / f"{name}.md").read_text() for name in ("sweeps", "clusters")}
+BLOCKS = [block for page in PAGES.values() for block in re.findall(r"```bash\n(.*?)```", page, re.DOTALL)]
+FILES = {found[1]: block for block in BLOCKS if (found := re.match(r"# file: (\S+)\n", block))}
+LINES = [line for block in BLOCKS if block not in FILES.values() for line in block.splitlines()]
+TRAIN = [line for line in LINES if line.startswith(("memcap train", "memcap plan"))]
+PLUGGED = re.compile(r"\+?hydra[/.](launcher|sweeper)\b")
+
+
+def jobs(line):
+    """The populations of jobs that a line trains."""
+    words = shlex.split(line)[2:]
+    choices = [word.replace("population_slurm", "submitit_slurm").replace("=", "/") for word in words]
+    (package,) = [PLUGINS[choice] for choice in choices if choice in PLUGINS] or [""]
+    if "optuna" in package or (package and not installed(package)):  # trials are made up as they go
+        words = [word for word in words if not PLUGGED.match(word) and "interval(" not in word]
+    return populations([word for word in words if word != "-m"], multirun="-m" in words)
+
+
+@pytest.mark.parametrize("line", [line for line in TRAIN if "glob" not in line])
+def test_a_line_is_composed_and_its_members_are_sound(line):
+    assert all(job.members for group in jobs(line) for job in group)
+
+
+def test_all_studies_are_run_by_one_line(tmp_path):
+    (line,) = [line for line in TRAIN if "glob(*)" in line]
+    found = [job.settings.study for group in jobs(f"{line} axes=null design=grid") for job in group]
+    assert found == sorted(path.stem for path in (ROOT / "sweeps").glob("*.yaml"))
+    tasks = [job.members[0].task.name for group in populations(["task=glob(*)"], multirun=True) for job in group]
+    assert sorted(tasks) == sorted(task_classes())
+
+
+def keys(groups):
+    return sorted(member.key for group in groups for job in group for member in job.members)
+
+
+@pytest.mark.parametrize("line", [line for line in TRAIN if "engine.shard=range" in line])
+def test_the_shares_of_a_line_are_the_study(line):
+    assert keys(jobs(line)) == keys(populations(["sweeps=first_study"]))
+
+
+def test_the_shares_of_the_script_are_the_study():
+    ((name, script),) = FILES.items()
+    assert f"sbatch {name}" in LINES
+    command = next(line for line in script.splitlines() if line.startswith("exec memcap train "))
+    first, last = map(int, re.search(r"--array=(\d+)-(\d+) ", script).groups())
+    places = {"$SLURM_ARRAY_TASK_COUNT": str(last - first + 1)}
+    found = []
+    for number in range(first, last + 1):
+        line = re.sub(r"\$\w+", lambda m, k=number: (places | {"$SLURM_ARRAY_TASK_ID": str(k)})[m[0]], command)
+        found += keys(jobs(line.removeprefix("exec ")))
+    assert sorted(found) == keys(populations(["sweeps=first_study"]))
+
+
+@pytest.mark.parametrize("line", [line for line in LINES if line not in TRAIN and line.startswith("memcap ")])
+def test_other_commands_take_their_arguments(line):
+    _, name, *words = shlex.split(line)
+    parser = argparse.ArgumentParser()
+    commands.find(name).add_arguments(parser)
+    parser.parse_args(words)
+
+
+def test_what_is_to_be_installed_is_an_extra():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    offered = {re.split(r"[>=]", each)[0] for name in ("joblib", "slurm", "ray", "optuna") for each in extras[name]}
+    assert {name for page in PAGES.values() for name in re.findall(r"pip install (hydra-[\w-]+)", page)} == offered
+    assert offered <= set(PLUGINS.values())
