@@ -91,8 +91,8 @@ def train(
 
     Args:
         members: what `members` gave, or made one by one.
-        folder: where rows and weights go; members whose rows it holds are not trained again. None: rows are returned, and nothing
-            is written.
+        folder: where rows and weights go; members whose rows it holds are not trained again, and half-trained ones go on. None:
+            rows are returned, and nothing is written.
         study: its name in every row.
         design: "grid" trains all; "bisect" those that find u50 and u90 on the widths of the members.
         engine: how to share the machine; changes no result beyond float rounding.

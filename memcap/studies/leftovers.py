@@ -35,7 +35,7 @@ def _sweep_orphans(folder: Path) -> None:
     with files.alone(folder / "weights") as nobody_writes:
         if not nobody_writes:
             return
-        shards = {path.stem for path in store.shards(folder)}
+        shards = {path.stem for path in (folder / "rows").glob("*.parquet")}
         orphans = [p for p in (folder / "weights").glob("*.npz") if p.stem not in shards and POPULATION.fullmatch(p.stem)]
         tables, bad = store.survey(folder) if orphans else ([], {})
         told_of = {name for table in tables for name in table["population"]}  # by folded rows

@@ -1,5 +1,6 @@
 """A member goes on from its checkpoint, or begins anew: whichever, its row is that of one that was never stopped."""
 
+import importlib
 import math
 import random
 import secrets
@@ -124,6 +125,17 @@ def test_another_stack_begins_anew(tmp_path, monkeypatch, capfd, what):
     monkeypatch.undo()
     run(found, ONE_LANE, tmp_path, "s", NoTracker())
     assert held(tmp_path) == []
+
+
+def test_an_edited_module_is_other_code(tmp_path, monkeypatch):
+    path = tmp_path / "my_edited_task.py"
+    path.write_text("before = 1\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    importlib.import_module(path.stem)
+    before = stack._code.__wrapped__(path.stem)
+    path.write_text("after = 2\n")
+    assert stack._code.__wrapped__(path.stem) != before
+    assert stack._code("memcap") != stack._code("memcap.knobs")
 
 
 def test_rows_do_not_tell_where_a_study_was_stopped(tmp_path):

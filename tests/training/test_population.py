@@ -1,8 +1,12 @@
-"""What the host notes of a lane, and what a chunk says of a curve."""
+"""What the host notes of a lane, what it hands in, and what a chunk says of a curve."""
+
+import time
 
 import numpy as np
-from training_checks import member
+from training_checks import ONE as ONE_WORKER
+from training_checks import Remembers, member
 
+from memcap.training.engine import train
 from memcap.training.population import Chunk, Lane
 from memcap.training.verdict import Verdict
 
@@ -37,6 +41,20 @@ def test_the_loss_is_the_mean_of_the_steps_taken():
     lane.advanced(25, True, np.zeros(10, np.float32))  # asked again at the budget's end: no step taken
     assert lane.loss == 3.0
     assert lane.verdict.running
+
+
+def test_states_are_handed_in_for_a_hundredth_of_the_time_at_most():
+    class Slow(Remembers):
+        keeps, kept_at = 0.0, ()
+
+        def keep(self, checkpoints):
+            self.kept_at += (time.monotonic(),)
+            time.sleep(0.02)
+
+    listener = Slow()
+    train([member("latch", 3, recipe={"lr": 1e-9, "budget": 20_000})], ONE_WORKER, listener)
+    assert listener.kept_at
+    assert all(np.diff(listener.kept_at) > 2.0)
 
 
 def test_points_of_a_chunk():
