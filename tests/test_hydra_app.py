@@ -180,7 +180,7 @@ def test_a_multirun_makes_a_row_a_job(multirun):
 def test_hydra_keeps_its_records_under_the_study(multirun):
     folder, _, _ = multirun
     assert [p.name for p in folder.iterdir()] == ["outputs"]
-    assert {p.name for p in (folder / "outputs" / "adhoc").iterdir()} == {"figures", "hydra", "jobs", "rows", "weights"}
+    assert {p.name for p in (folder / "outputs" / "adhoc").iterdir()} == {"curves", "figures", "hydra", "jobs", "rows", "weights"}
     assert len(list(folder.glob("outputs/adhoc/hydra/*/*/.hydra/overrides.yaml"))) == 4
 
 
