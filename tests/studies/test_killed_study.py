@@ -1,5 +1,6 @@
 """A study that is killed again and again comes to the rows and weights that an uninterrupted one has, bit for bit."""
 
+import contextlib
 import os
 import random
 import signal
@@ -71,7 +72,8 @@ def lived(server, folder, seconds=None, after="began"):
     while said != "ended":
         if seconds is not None and after in ("", said):
             time.sleep(seconds)
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it was faster
+                os.kill(pid, signal.SIGKILL)
             seconds = None
         said, *words = server.stdout.readline().split() or ["nothing"]
         assert said != "nothing", server.stderr.read()
@@ -86,9 +88,11 @@ def test_killed_at_random_moments_a_study_ends_as_if_it_had_not_been(server, tmp
     assert lived(server, whole)[0] == 0
     draw, begun = random.Random(0), []
     for k in range(KILLS):
-        status, first = lived(server, killed, draw.uniform(0, 0.6), after="began" if k % 4 else "")
-        assert status == signal.SIGKILL
+        status, first = lived(server, killed, draw.uniform(0, 0.4), after="began" if k % 4 else "")
         begun += first.values()
+        if status == 0:  # all is trained, on a fast machine
+            assert k > KILLS / 2
+            break
     status, first = lived(server, killed)
     assert status == 0
     print(f"first steps: {begun}, at last {list(first.values())}")
@@ -103,4 +107,4 @@ def test_killed_at_random_moments_a_study_ends_as_if_it_had_not_been(server, tmp
     assert others.select(pl.col("run_seconds") > 0).to_series().all()
     names = {path.stem for part in ("rows", "weights") for path in (killed / part).iterdir()}
     assert names == set(others["population"])  # no unfinished file, no weights of nobody
-    assert sorted(path.name for path in killed.iterdir()) == ["rows", "weights"]
+    assert sorted(path.name for path in killed.iterdir()) == ["curves", "jobs", "rows", "weights"]
