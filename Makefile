@@ -32,8 +32,7 @@ test-targets: targets
 # Hydra's plugins for other launchers and samplers, with Ray: 330 MB, in an environment of their own.
 cluster:
 	$(MAKE) $(CLUSTER)/installed VENV=$(CLUSTER)
-	$(CLUSTER)/bin/python -m pip install --quiet --disable-pip-version-check -c requirements.lock \
-		--editable '.[joblib,slurm,ray,optuna]'
+	$(CLUSTER)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[joblib,slurm,ray,optuna]'
 
 # With a SLURM, too, where Debian's slurm-wlm and munge are installed, and for root, who may start it.
 test-cluster: cluster

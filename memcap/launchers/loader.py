@@ -7,6 +7,7 @@ Hydra composed for the first job of the same choices.
 
 import pickle
 import re
+from typing import Any
 
 from hydra._internal import config_loader_impl
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
@@ -32,6 +33,11 @@ class JobLoader(ConfigLoaderImpl):
         # By choices: the config before any plain value is set. Pickled, as that makes a copy 7 times sooner than deepcopy.
         self._composed: dict[tuple[str, ...], bytes] = {}
         self._parsed: dict[str, Override] = {}  # by their text
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """To other processes goes Hydra's own loader: they compose few jobs, of classes that may not pickle there."""
+        ours = ("_composed", "_parsed")
+        return object.__new__, (ConfigLoaderImpl,), {name: value for name, value in vars(self).items() if name not in ours}
 
     def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
         """The config of one job.

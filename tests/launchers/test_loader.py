@@ -1,5 +1,7 @@
 """The quick loader gives what Hydra's own gives."""
 
+import pickle
+
 import pytest
 from hydra import initialize_config_dir
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
@@ -63,6 +65,14 @@ def test_all_jobs_have_the_time_of_the_multirun(loaders):
     assert master.hydra.sweep.dir
     config = ours.load_sweep_config(master, ["seed=1"])
     assert OmegaConf.get_cache(config)["now"] == OmegaConf.get_cache(master)["now"] != {}
+
+
+def test_other_processes_get_hydras_own(loaders):
+    theirs, ours, master = loaders
+    ours.load_sweep_config(master, ["seed=1"])
+    sent = pickle.loads(pickle.dumps(ours))
+    assert type(sent) is ConfigLoaderImpl
+    assert sent.load_sweep_config(master, ["task=latch", "seed=2"]) == theirs.load_sweep_config(master, ["task=latch", "seed=2"])
 
 
 def test_hydra_composes_once_for_each_choice(loaders, monkeypatch):
