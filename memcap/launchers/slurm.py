@@ -68,13 +68,16 @@ class SlurmPopulationLauncher(PopulationLauncher):
         from submitit.core.utils import FailedJobError, UncompletedJobError
 
         parameters = dict(self.parameters)
-        executor = submitit.AutoExecutor(
-            parameters.pop("submitit_folder"), cluster="slurm", slurm_max_num_timeout=parameters.pop("max_num_timeout")
-        )
         common = {field.name for field in fields(BaseQueueConf)}
-        executor.update_parameters(**{k if k in common else f"slurm_{k}": v for k, v in parameters.items()})
         task = ArrayTask(self.training, dict(self.config.hydra.job.env_set))
-        tasks = executor.map_array(task, [list(jobs.values()) for jobs in populations])
+        try:
+            executor = submitit.AutoExecutor(
+                parameters.pop("submitit_folder"), cluster="slurm", slurm_max_num_timeout=parameters.pop("max_num_timeout")
+            )
+            executor.update_parameters(**{k if k in common else f"slurm_{k}": v for k, v in parameters.items()})
+            tasks = executor.map_array(task, [list(jobs.values()) for jobs in populations])
+        except RuntimeError as error:  # there is no SLURM, or it refuses
+            raise UserError(f"hydra/launcher=population_slurm: {str(error).splitlines()[-1]}") from error
         log.info(f"submitted {len(tasks)} tasks: {', '.join(each.job_id for each in tasks)}")
         for each, jobs in zip(tasks, populations, strict=True):
             try:

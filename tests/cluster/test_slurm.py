@@ -194,3 +194,13 @@ def test_of_an_array_of_populations_one_is_cancelled(tmp_path):
     assert out.count(": failed, ") == 2
     assert "\n2 members, 2 solved" in out
     assert out.splitlines()[-1] == f"memcap: SLURM's task {job}_1 ended as CANCELLED; the same command trains what is missing"
+
+
+def test_what_slurm_refuses_is_said(tmp_path):
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher", reason="pip install hydra-submitit-launcher")
+    words = ["-m", "hydra/launcher=population_slurm", "hydra.launcher.cpus_per_task=1000", "task=latch", "model.units=1,2"]
+    _, err = memcap(tmp_path, "train", *words, status=2)
+    *sbatchs, ours = err.splitlines()
+    assert ours == f"memcap: hydra/launcher=population_slurm: {sbatchs[-1]}"
+    assert "not available" in ours
+    assert "Traceback" not in err
