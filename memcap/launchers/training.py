@@ -20,7 +20,7 @@ from omegaconf import DictConfig
 from memcap import interrupts
 from memcap.config import Engine
 from memcap.interrupts import Interrupted
-from memcap.knobs import UserError
+from memcap.knobs import UserError, of_disk
 from memcap.launchers.jobs import Job, Settings, job_of, look_where_hydra_does
 from memcap.report import counted, print_outcome, print_places
 from memcap.studies import store
@@ -66,10 +66,11 @@ class Training:
         look_where_hydra_does(HydraConfig.get())
         try:
             return self.result(self.train([job_of(config)]))
-        except UserError as error:
-            if HydraConfig.get().mode == RunMode.MULTIRUN:
+        except (UserError, OSError) as error:
+            line = of_disk(error) if isinstance(error, OSError) else str(error)
+            if line is None or HydraConfig.get().mode == RunMode.MULTIRUN:
                 raise
-            stop(str(error))  # raised, it would first be announced by Hydra
+            stop(line + "; set out to another folder" * isinstance(error, OSError))  # raised, Hydra would announce it first
 
     def train(self, jobs: Sequence[Job]) -> pl.DataFrame:
         """Train the members of jobs that have their settings in common, and keep the rows for the end.
