@@ -15,10 +15,12 @@ import numpy as np
 import polars as pl
 import pytest
 from command import files, memcap
+from jax.errors import JaxRuntimeError
 from study_rows import group, write
 
 from memcap import backend
 from memcap import cli as cli_module
+from memcap.launchers import training
 from memcap.studies import files as files_module
 from memcap.studies import store
 
@@ -305,6 +307,17 @@ def test_a_disk_that_is_full_or_gone(tmp_path, monkeypatch, part, number):
     assert said == [f"memcap: disk: cannot be read or written ({os.strerror(number)}); set out to another folder"]
     assert "Error executing" not in done.err + done.out
     assert not list((tmp_path / "study" / part).iterdir())
+
+
+def test_what_fits_into_no_memory(tmp_path, monkeypatch):
+    def too_large(*arguments, **options):
+        raise JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 5033295026768 bytes.\nAnd more.")
+
+    monkeypatch.setattr(training, "run", too_large)
+    done = memcap(tmp_path, "train", *TINY.split())
+    line = "memcap: memory: RESOURCE_EXHAUSTED: Out of memory allocating 5033295026768 bytes.; set a smaller recipe.batch,"
+    assert (done.status, done.out, done.err.count("\n")) == (2, "", 1)
+    assert done.err.startswith(line)
 
 
 def test_a_folder_that_is_deleted_while_its_study_trains(tmp_path, monkeypatch):
