@@ -29,8 +29,13 @@ _CACHE = {
 
 
 def cache_folder() -> Path:
-    """$XDG_CACHE_HOME/memcap, by default ~/.cache/memcap."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "memcap"
+    """$XDG_CACHE_HOME/memcap, by default ~/.cache/memcap; for a user without a home a place that cannot be made."""
+    if own := os.environ.get("XDG_CACHE_HOME"):
+        return Path(own) / "memcap"
+    try:
+        return Path.home() / ".cache" / "memcap"
+    except RuntimeError:
+        return Path(os.devnull) / "memcap"
 
 
 def precision() -> Any:

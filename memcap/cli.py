@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import errno
 import inspect
 import os
 import shlex
@@ -13,7 +12,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from memcap import __version__, backend, commands, interrupts, plugins
-from memcap.knobs import UserError
+from memcap.knobs import UserError, of_disk
 
 LINES = argparse.RawDescriptionHelpFormatter  # keeps the line breaks of docstrings and examples
 FIRST_STEPS = """First steps:
@@ -48,30 +47,39 @@ def main(arguments: Sequence[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes once more at its end
         sys.exit(0)
     except OSError as error:
-        if error.filename is None and error.errno != errno.ENOSPC:
+        line = of_disk(error)
+        if line is None:
             raise
-        where = "; set out to another folder" if arguments[:1] == ["train"] else ""
-        _stop(f"{error.filename or 'disk'}: cannot be read or written ({error.strerror}){where}", 2)
+        _stop(line + ("; set out to another folder" if arguments[:1] == ["train"] else ""), 2)
+    except SystemExit as ended:
+        if ended.code:
+            _leave(ended.code)
+        raise
 
 
 def _interrupted(error: KeyboardInterrupt, arguments: Sequence[str]) -> NoReturn:
-    """Say what is kept and what goes on from there. Nobody waits for a worker's thread that is in the middle of its chunk."""
+    """Say what is kept and what goes on from there."""
     told = error if isinstance(error, interrupts.Interrupted) else interrupts.Interrupted(signal.SIGINT)
     line, kept = f"interrupted ({signal.Signals(told.number).name})", told.kept
     if arguments[:1] == ["train"]:
         what = "what had ended is kept" if kept is None else f"{kept} member{'s are' if kept != 1 else ' is'} kept"
         what += f", {told.half_trained} half-trained" if told.half_trained else ""
         line += f"; {what}, and this goes on from there: {shlex.join(['memcap', *arguments])}"
-    if any(thread.name == "memcap-worker" for thread in threading.enumerate()):
-        print(f"memcap: {line}", file=sys.stderr, flush=True)
-        with contextlib.suppress(OSError):
-            sys.stdout.flush()
-        os._exit(told.status)
     _stop(line, told.status)
 
 
 def _stop(line: str, status: int) -> NoReturn:
     print(f"memcap: {line}", file=sys.stderr)
+    _leave(status)
+
+
+def _leave(status: int | str) -> NoReturn:
+    """Exit. Nobody waits for a worker's thread that is in the middle of its chunk: at it the interpreter's end would abort."""
+    if isinstance(status, int) and any(thread.name == "memcap-worker" for thread in threading.enumerate()):
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError):
+                stream.flush()
+        os._exit(status)
     sys.exit(status)
 
 

@@ -12,6 +12,8 @@ from functools import cached_property, lru_cache
 from typing import Any, cast
 
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from memcap.knobs import UserError, check, completed, defaults, keyed, knob, typed, whole
 from memcap.models.initializers import Init, preset
@@ -240,5 +242,8 @@ def task_of(name: str, knobs: Sequence[str]) -> Task:
         key, separator, value = text.partition("=")
         if not separator:
             raise UserError(f"--knob {text}: must be NAME=VALUE, as in symbols=4")
-        values[key] = OmegaConf.from_dotlist([f"value={value}"]).value
+        try:
+            values[key] = OmegaConf.from_dotlist([f"value={value}"]).value
+        except (OmegaConfBaseException, YAMLError) as error:
+            raise UserError(f"--knob {text}: the value cannot be read; must be a plain one, as in symbols=4") from error
     return typed(task_class(name), values, "task")

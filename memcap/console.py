@@ -8,6 +8,8 @@ import polars as pl
 
 from memcap.capacity.points import VERDICTS
 from memcap.capacity.sources import OUTPUTS
+from memcap.config import LONGEST
+from memcap.recipes import MOST
 from memcap.studies import store
 
 
@@ -37,6 +39,16 @@ def positive(text: str) -> int:
     value = int(text) if text.lstrip("-").isdigit() else 0
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text}: must be a whole number, at least 1")
+    if value > MOST:
+        raise argparse.ArgumentTypeError(f"{text}: must be at most {MOST:,}")
+    return value
+
+
+def steps(text: str) -> int:
+    """The type of an argument that counts time steps: as many as a sequence may have."""
+    value = positive(text)
+    if value > LONGEST:
+        raise argparse.ArgumentTypeError(f"{text}: must be at most {LONGEST:,}")
     return value
 
 

@@ -25,13 +25,14 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from memcap.knobs import UserError, defaults
 from memcap.launchers import population, slurm
-from memcap.launchers.jobs import GROUPS, KNOWN, Job, fields_of, job_of, look_where_hydra_does, settings, values_of
+from memcap.launchers.jobs import GROUPS, KNOWN, Job, chosen_tasks, fields_of, job_of, look_where_hydra_does, settings, values_of
 from memcap.launchers.loader import JobLoader
 from memcap.launchers.training import Training, stop
-from memcap.recipes import root
+from memcap.recipes import of_yaml, root
 from memcap.studies import store
 from memcap.task_group import Places, TaskSource
 from memcap.training.engine import found_backend
@@ -46,6 +47,7 @@ PLUGINS = {  # by what is missing without them
     "hydra/sweeper/optuna": "hydra-optuna-sweeper",
 }
 HERE = (".PopulationLauncher", ".BasicLauncher")  # run jobs in this process
+THEIRS = (HydraException, OmegaConfBaseException, YAMLError, UnicodeDecodeError)  # what they raise of configs
 HYDRAS_VALUE_ERRORS = ("Config group override", "Only one of --run", "The --resolve flag")
 
 
@@ -68,6 +70,8 @@ def complaint(error: Exception, overrides: Sequence[str] = ()) -> str:
         overrides: what the user typed.
     """
     text = str(error)
+    if isinstance(error, (YAMLError, UnicodeDecodeError)):
+        return of_yaml(error)
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, choice = error.missing_cfg_file.rpartition("/")
         if plugin := PLUGINS.get(error.missing_cfg_file):
@@ -86,8 +90,13 @@ def complaint(error: Exception, overrides: Sequence[str] = ()) -> str:
         group, _, field = unknown[1].rpartition(".")
         if not group:
             return f"{field}: no such key; one of {', '.join(sorted(KNOWN))}"
-        if group == "task" or group in GROUPS:
-            return f"{group}.{field}: no such field; {group} has {', '.join(fields_of(group, overrides))}"
+        if group == "task":
+            chosen = chosen_tasks(overrides)
+            lacks = next((name for name in chosen if field not in fields_of(group, name)), chosen[0])
+            who = group if len(chosen) == 1 else f"{group}={lacks}"
+            return f"{unknown[1]}: no such field; {who} has {', '.join(fields_of(group, lacks))}"
+        if group in GROUPS:
+            return f"{unknown[1]}: no such field; {group} has {', '.join(fields_of(group))}"
         return f"{unknown[1]}: no such key; memcap train --cfg all prints every key"
     if text.startswith(HYDRAS_VALUE_ERRORS[0]):
         return "task, model, recipe, tracking and sweeps take a name, as in task=latch; memcap train --help lists them"
@@ -133,7 +142,7 @@ def checked(config: DictConfig, jobs: Iterable[DictConfig]) -> list[Job]:
         found = [job_of(each) for each in jobs]
         for folder in sorted({job.settings.folder for job in found}):
             _check_folder(folder)
-    except (HydraException, OmegaConfBaseException) as error:
+    except THEIRS as error:
         raise UserError(complaint(error, _typed_in(config))) from error
     return found
 
@@ -223,7 +232,7 @@ def populations(overrides: Sequence[str], folder: Path | None = None, multirun: 
                     "-m: this hydra/sweeper makes up its jobs as it goes, so they cannot be planned; plan one of them, without -m"
                 )
             return _trained_as_one(config, checked(config, _multirun(config)))
-    except (HydraException, OmegaConfBaseException) as error:
+    except THEIRS as error:
         raise UserError(complaint(error, overrides)) from error
 
 
@@ -252,7 +261,7 @@ def main(arguments: Sequence[str]) -> None:
     try:
         with Training(shlex.join(["memcap", "train", *arguments])) as CheckFirst.training:
             hydra.main(config_path=str(root() / "conf"), config_name="config", **_options())(CheckFirst.training)()
-    except (HydraException, OmegaConfBaseException) as error:
+    except THEIRS as error:
         raise UserError(complaint(error, overrides)) from error
     except ValueError as error:
         if not str(error).startswith(HYDRAS_VALUE_ERRORS):

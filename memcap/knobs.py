@@ -1,5 +1,6 @@
 """Knobs: dataclass fields with a default, a range and a meaning; and the one error that a user's mistake becomes."""
 
+import errno
 import math
 import types
 from collections.abc import Mapping
@@ -13,6 +14,13 @@ _hints = cache(get_type_hints)
 
 class UserError(Exception):
     """Something that the user can mend. The command prints it as one line and exits with status 2, without a traceback."""
+
+
+def of_disk(error: OSError) -> str | None:
+    """What to say of a file that cannot be read or written; None where that is no doing of the user's."""
+    if error.filename is None and error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO):
+        return None
+    return f"{error.filename or 'disk'}: cannot be read or written ({error.strerror})"
 
 
 def knob(

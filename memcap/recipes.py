@@ -8,6 +8,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from memcap.cells import cell_class
 from memcap.knobs import UserError, check, completed, knob, typed
@@ -32,7 +33,7 @@ class Recipe:
         choices=("constant", "cosine", "arrive"),
     )
     warmup: int | None = knob(None, "steps of linear warmup", at_least=0, at_most=MOST)
-    batch: int | None = knob(None, "sequences a step", at_least=1)
+    batch: int | None = knob(None, "sequences a step", at_least=1, at_most=1 << 20)
     clip: float | None = knob(None, "global norm at which a gradient is clipped", above=0)
     budget: int | None = knob(None, "most training steps that a member may take", at_least=1, at_most=MOST)
     falls_above: int | None = knob(
@@ -95,9 +96,19 @@ def _file(name: str) -> Path | None:
     return next((folder / f"{name}.yaml" for folder in _searched() if (folder / f"{name}.yaml").is_file()), None)
 
 
+def of_yaml(error: YAMLError | UnicodeDecodeError) -> str:
+    """What is wrong with a file of YAML, and where."""
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:
+        return f"a file of configs is no YAML in UTF-8 ({' '.join(str(error).split())})"
+    return f"{mark.name}, line {mark.line + 1}: {getattr(error, 'problem', 'no YAML')}"
+
+
 def _plain(path: Path) -> dict[str, Any]:
     try:
         values = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
+    except YAMLError as error:
+        raise UserError(of_yaml(error)) from error
     except (OmegaConfBaseException, ValueError, OSError) as error:
         raise UserError(f"{path}: cannot be read ({' '.join(str(error).split())})") from error
     if not isinstance(values, dict):

@@ -61,8 +61,8 @@ class Answer:
     @property
     def carry_numbers(self) -> int | None:
         """Numbers in the carry of a net of `units` units."""
-        network = Architecture(Model("lstm", self.units or 1), self.task.features, self.task.outputs)
-        return None if self.units is None else network.carry_numbers()
+        network = Architecture(Model("lstm", 1), self.task.features, self.task.outputs)  # `units` may be more than can be trained
+        return None if self.units is None else network.numbers_per_unit() * self.units
 
     @property
     def budget(self) -> int | None:

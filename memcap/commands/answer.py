@@ -11,7 +11,7 @@ from rich.console import Console
 from memcap.capacity.answer import as_dict, sentences
 from memcap.capacity.sources import asked
 from memcap.config import task_of
-from memcap.console import add_results, add_strict, add_verdict, positive, share
+from memcap.console import add_results, add_strict, add_verdict, share, steps
 from memcap.knobs import UserError
 from memcap.printing import add_json, print_json
 from memcap.questions import ask
@@ -21,7 +21,7 @@ from memcap.tasks import Task
 def add_arguments(parser: ArgumentParser) -> None:
     """What is asked, of which study, and how the answer is printed."""
     parser.add_argument("--task", help="name of a task, as in `memcap tasks`; without it you are asked what to remember")
-    parser.add_argument("--lag", type=positive, help="time steps")
+    parser.add_argument("--lag", type=steps, help="time steps")
     parser.add_argument("--knob", action="append", default=[], metavar="NAME=VALUE", help="a knob of the task, as symbols=4")
     about = "share of the seeds that train at all and should pass (default .9)"
     parser.add_argument("--confidence", type=share, default=0.9, help=about)

@@ -4,7 +4,7 @@ from argparse import ArgumentParser, Namespace
 from typing import Any
 
 from memcap.capacity.points import references
-from memcap.console import positive
+from memcap.console import steps
 from memcap.printing import Column, Listing, add_json, number, order, print_json, show
 from memcap.recipes import recommended
 from memcap.tasks import task_classes
@@ -12,7 +12,7 @@ from memcap.tasks import task_classes
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Which lag, and how it is printed."""
-    parser.add_argument("--lag", type=positive, default=8, help="time steps (default 8)")
+    parser.add_argument("--lag", type=steps, default=8, help="time steps (default 8)")
     add_json(parser)
     parser.epilog = order(DROPS)
 

@@ -1,5 +1,6 @@
 """A job, as Hydra composed it: checked, with its members and with what decides how they are trained."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from memcap import recipes
+from memcap import plugins, recipes
 from memcap.config import Engine, Evaluation, Member, Tracking, task_defaults
 from memcap.knobs import UserError, defaults, typed
 from memcap.models.network import Model
@@ -15,6 +16,7 @@ from memcap.recipes import Recipe
 from memcap.studies.axes import members
 from memcap.studies.search import DESIGNS, Bisect
 from memcap.studies.shares import share
+from memcap.tasks import task_classes
 
 GROUPS = {"model": Model, "recipe": Recipe, "evaluation": Evaluation, "engine": Engine, "tracking": Tracking}
 KNOWN = ("task", *GROUPS, "seed", "axes", "design", "study", "out")
@@ -87,7 +89,15 @@ def values_of(config: DictConfig) -> dict[str, Any]:
             raise UserError(f"{name}: was deleted; a job needs it")
         if name in ("task", *GROUPS) and not isinstance(values[name], dict):
             raise UserError(f"{name}={values[name]}: must hold fields, as in {name}.{fields_of(name)[0]}=VALUE")
+    _check_choice(config, values)
     return values
+
+
+def _check_choice(config: DictConfig, values: dict[str, Any]) -> None:
+    """Refuse another task than the one that was chosen: the knobs are those of the choice."""
+    choice, name = OmegaConf.select(config, "hydra.runtime.choices.task"), values["task"].get("name")
+    if choice != name and (choice in task_classes() or plugins.is_outside(str(choice))):
+        raise UserError(f"task.name={name}: but the knobs are those of task={choice}; choose a task by task=NAME alone")
 
 
 def settings(values: dict[str, Any]) -> Settings:
@@ -105,12 +115,18 @@ def settings(values: dict[str, Any]) -> Settings:
     return Settings(engine, tracking, values["study"], Path(values["out"]), values["design"])
 
 
-def fields_of(group: str, overrides: Sequence[str] = ()) -> list[str]:
-    """What a group may hold; the task's fields are those of the task that the overrides choose, if they choose one."""
-    if group != "task":
-        return list(defaults(GROUPS[group]))
+def fields_of(group: str, task: str = "delay_line") -> list[str]:
+    """What a group may hold."""
+    return list(defaults(GROUPS[group])) if group != "task" else [k for k in task_defaults(task) if k != "name"]
+
+
+def chosen_tasks(overrides: Sequence[str]) -> list[str]:
+    """The tasks that overrides choose: several in a multirun; all where a pattern chooses, the default one if none does."""
     chosen = [text.partition("=")[2] for text in overrides if text.startswith("task=")]
-    return [k for k in task_defaults(chosen[-1] if chosen else "delay_line") if k != "name"]
+    if not chosen:
+        return ["delay_line"]
+    known = [word for word in re.split(r"[(),\s]+", chosen[-1]) if word in task_classes() or plugins.is_outside(word)]
+    return known or list(task_classes())
 
 
 def look_where_hydra_does(hydra_config: Any) -> None:

@@ -15,12 +15,13 @@ import polars as pl
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import filter_overrides
 from hydra.types import RunMode
+from jax.errors import JaxRuntimeError
 from omegaconf import DictConfig
 
 from memcap import interrupts
 from memcap.config import Engine
 from memcap.interrupts import Interrupted
-from memcap.knobs import UserError
+from memcap.knobs import UserError, of_disk
 from memcap.launchers.jobs import Job, Settings, job_of, look_where_hydra_does
 from memcap.report import counted, print_outcome, print_places
 from memcap.studies import store
@@ -66,10 +67,11 @@ class Training:
         look_where_hydra_does(HydraConfig.get())
         try:
             return self.result(self.train([job_of(config)]))
-        except UserError as error:
-            if HydraConfig.get().mode == RunMode.MULTIRUN:
+        except (UserError, OSError, JaxRuntimeError) as error:
+            line = _in_a_line(error)
+            if line is None or HydraConfig.get().mode == RunMode.MULTIRUN:
                 raise
-            stop(str(error))  # raised, it would first be announced by Hydra
+            stop(line)  # raised, Hydra would announce it first
 
     def train(self, jobs: Sequence[Job]) -> pl.DataFrame:
         """Train the members of jobs that have their settings in common, and keep the rows for the end.
@@ -163,6 +165,18 @@ def named() -> str:
     """The job that Hydra runs now, by its number and overrides."""
     job = HydraConfig.get()
     return " ".join([f"#{job.job.num}", *filter_overrides(job.overrides.task)])
+
+
+def _in_a_line(error: UserError | OSError | JaxRuntimeError) -> str | None:
+    """What the user can mend; None where it is nothing of the kind."""
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, OSError):
+        line = of_disk(error)
+        return line and f"{line}; set out to another folder"
+    if "RESOURCE_EXHAUSTED" not in str(error):
+        return None
+    return f"memory: {str(error).splitlines()[0]}; set a smaller recipe.batch, task.length or model.units"
 
 
 def stop(line: str) -> NoReturn:

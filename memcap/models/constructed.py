@@ -44,8 +44,15 @@ def constructed(task: Task, lag: int) -> Constructed | None:
 
 def constructed_units(task: Task, lag: int) -> int | None:
     """Width at which hand-set weights solve `task` at `lag`, or None: enough units, perhaps not the fewest."""
+    if isinstance(task, DelayLine):  # whose weights at a long lag fit into no memory
+        return shift_register(lag)
     found = constructed(task, lag)
     return None if found is None else found[0].units
+
+
+def shift_register(lag: int) -> int:
+    """Units of a chain that still holds, next to the newest symbol, that of `lag` steps ago."""
+    return lag + 1
 
 
 @constructed.register
@@ -136,7 +143,7 @@ def delay_line(task: DelayLine, lag: int) -> Constructed:
 
     Lag + 1 is Jaeger's (2001) bound for linear reservoirs. An LSTM may do with fewer, as training at short lags shows.
     """
-    units = lag + 1
+    units = shift_register(lag)
     if task.reals:
         levels, tolerance = np.ones(1), 1e-4
     else:

@@ -18,6 +18,8 @@ from collections.abc import Callable, Generator, Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from memcap.studies.files import BadFileError, open_regular
+
 SECONDS = 2.0  # between two beats
 SILENCE = 60.0  # without a beat after which a job is taken for gone
 
@@ -119,8 +121,9 @@ def beats(folder: Path) -> dict[str, Beat]:
     """What the jobs of a study's folder last said, by token; files that cannot be read are passed over."""
     found = {}
     for path in sorted((folder / "jobs").glob("*.json")):
-        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
-            values = json.loads(path.read_text(encoding="utf-8"))
+        with contextlib.suppress(BadFileError, OSError, ValueError, TypeError, KeyError):
+            with open_regular(path) as file:
+                values = json.load(file)
             longest = tuple(Running(**each) for each in values.pop("longest"))
             found[path.stem] = Beat(**values, longest=longest)
     return found

@@ -43,7 +43,7 @@ def read(folder: Path) -> pl.DataFrame:
     tables = [pl.DataFrame(schema=SCHEMA)]
     for path in sorted(folder.rglob("curves.parquet")) + sorted(folder.rglob("curves/*.parquet")):
         try:
-            with path.open("rb") as file:
+            with files.open_regular(path) as file:
                 files.check(file)
                 tables.append(pl.read_parquet(file).select(pl.col(n).cast(dtype) for n, dtype in SCHEMA.items()))
         except (BadFileError, OSError, pl.exceptions.PolarsError) as error:

@@ -14,6 +14,7 @@ import hashlib
 import os
 import re
 import secrets
+import stat
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import IO, Any
@@ -28,6 +29,20 @@ UNFINISHED = re.compile(r"\..+\.(parquet|npz)\.[0-9a-f]{8}")  # names that `writ
 
 class BadFileError(Exception):
     """A file that is not what was written, or was never of its kind; says why, without the file's name."""
+
+
+def open_regular(path: Path) -> IO[bytes]:
+    """Open a file to read it.
+
+    Raises:
+        BadFileError: a FIFO or the like, for which others would wait for ever.
+        OSError: it cannot be opened, or is a folder.
+    """
+    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise BadFileError("not a regular file")
+    return file
 
 
 def write(path: Path, fill: Callable[[IO[bytes]], Any], sealed: bool = True) -> None:

@@ -158,7 +158,8 @@ def _rows(folder: Path) -> tuple[pl.DataFrame, tuple[Path, ...]]:
     tables, unreadable = [pl.DataFrame(schema=COLUMNS)], []
     for path in [*folder.glob("rows.parquet"), *sorted(folder.glob("rows/*.parquet"))]:
         try:
-            content = BytesIO(path.read_bytes())
+            with files.open_regular(path) as file:
+                content = BytesIO(file.read())
             files.check(content)
             wanted = [name for name in COLUMNS if name != LATER or name in pl.read_parquet_schema(content)]
             table = pl.read_parquet(content, columns=wanted)

@@ -132,7 +132,9 @@ def write_population(folder: Path, name: str, rows: Sequence[dict[str, Any]], we
 
 def write_rows(path: Path, rows: pl.DataFrame) -> None:
     """Write one Parquet file, whole or not at all, with a digest."""
-    files.write(path, lambda file: rows.write_parquet(file, metadata={"memcap": files.UNSEALED.decode()}))
+    content = BytesIO()  # on a full disk polars would raise errors of its own
+    rows.write_parquet(content, metadata={"memcap": files.UNSEALED.decode()})
+    files.write(path, lambda file: file.write(content.getbuffer()))
 
 
 def frame(rows: Sequence[dict[str, Any]]) -> pl.DataFrame:
@@ -210,7 +212,8 @@ def merged(tables: Sequence[pl.DataFrame]) -> pl.DataFrame:
 def _shard(path: Path, *state: int) -> pl.DataFrame:
     """The rows of one file, checked; `state` changes when the file does, so that a job reads each file once."""
     del state
-    content = BytesIO(path.read_bytes())
+    with files.open_regular(path) as file:
+        content = BytesIO(file.read())
     files.check(content)
     table = _table(content)
     for key, config in table.select("key", "config").iter_rows():

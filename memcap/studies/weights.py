@@ -118,7 +118,7 @@ def read_sealed(path: Path, take: Callable[[Any], T]) -> T:
         BadFileError: the file is damaged, cannot be read, or holds other things than `take` expects.
     """
     try:
-        with path.open("rb") as file:
+        with files.open_regular(path) as file:
             status = os.fstat(file.fileno())
             state = (path, status.st_ino, status.st_mtime_ns, status.st_size)
             if state not in _sound:
