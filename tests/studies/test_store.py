@@ -2,7 +2,6 @@
 
 import json
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -237,13 +236,13 @@ def test_a_column_that_is_new_to_this_version_is_left_out(folder):
 
 
 def test_a_shard_is_read_once_as_long_as_it_is_the_same(folder, monkeypatch):
-    read, paths = Path.read_bytes, []
+    opened, paths = store.files.open_regular, []
 
     def counted(path):
         paths.append(path.stem)
-        return read(path)
+        return opened(path)
 
-    monkeypatch.setattr(Path, "read_bytes", counted)
+    monkeypatch.setattr(store.files, "open_regular", counted)
     for name in ("p", "q"):
         store.write_rows(folder / "rows" / f"{name}.parquet", store.frame([row(name)]))
     assert sorted(names(store.read(folder))) == sorted(names(store.read(folder))) == ["p", "q"]
