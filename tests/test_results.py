@@ -77,10 +77,13 @@ def readme_row(point) -> tuple[str, ...]:
 def test_the_readme_quotes_the_law_and_the_widths_of_lag_50(points):
     text = " ".join(README.split())
     known = {law.cell: law for law in laws(points)}
-    lstm, gru = known["lstm"], known["GRUCell"]
+    lstm, gru, elman = known["lstm"], known["GRUCell"], known["SimpleCell"]
     cost = f"{lstm.slope:.2f} [{lstm.low:.2f}, {lstm.high:.2f}] units a bit, or {lstm.slope * lstm.numbers:.2f} carry numbers"
-    assert f"an LSTM costs {cost}; a GRU {gru.slope:.2f} [{gru.low:.2f}, {gru.high:.2f}]" in text
+    assert f"an LSTM costs {cost}; a GRU {gru.slope:.2f} [{gru.low:.2f}, {gru.high:.2f}] and an Elman net" in text
+    assert f"an Elman net {elman.slope:.2f} [{elman.low:.2f}, {elman.high:.2f}]" in text
     best = {(p.label, p.lag): p for p in points}
+    soon, late = (best["copy (items=16)", lag].fit.u90.units for lag in (1, 50))
+    assert f"took {soon:.0f} units right away, and {late:.0f} after 50 blank steps" in text
     units = math.ceil(best["delay_line", 50].fit.u90.units)
     assert (
         f"said again at every step: {units} units, with up to {best['delay_line', 50].recipe['budget']:,} training steps" in text
