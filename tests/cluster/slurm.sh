@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # A SLURM of one node on this machine, without systemd, for tests/cluster/test_slurm.py. Needs root, and Debian's slurm-wlm and munge.
-#   slurm.sh up FOLDER CORES    starts munged, slurmctld and slurmd; `. FOLDER/env` then reaches them
-#   slurm.sh down FOLDER        ends them, and what runs under them
+#   slurm.sh FOLDER CORES    starts munged, slurmctld and slurmd, says "up", and ends them, and what runs under them, when its stdin
+#                            is closed: by Ctrl-D, or by the end of the process that started it. `. FOLDER/env` reaches them.
 # Cores and memory are counted, not enforced: a cgroup v1 machine has nothing to enforce them with.
 set -euo pipefail
 export PATH="$PATH:/usr/sbin"
-folder=${2:-} host=$(hostname -s)
+folder=$1 cores=$2 host=$(hostname -s)
 
 up() {
 	mkdir -p "$folder"/{state,spool,bin}
@@ -31,7 +31,7 @@ up() {
 		MailProg=/bin/true
 		SlurmdParameters=config_overrides
 		SchedulerParameters=batch_sched_delay=0,sched_min_interval=0,sched_interval=1
-		NodeName=$host NodeAddr=127.0.0.1 CPUs=$2 Sockets=1 CoresPerSocket=$2 ThreadsPerCore=1 RealMemory=4096 State=UNKNOWN
+		NodeName=$host NodeAddr=127.0.0.1 CPUs=$cores Sockets=1 CoresPerSocket=$cores ThreadsPerCore=1 RealMemory=4096 State=UNKNOWN
 		PartitionName=test Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 	END
 	echo "CgroupPlugin=disabled" > "$folder/cgroup.conf"
@@ -56,15 +56,14 @@ up() {
 	slurmctld -c
 	slurmd -N "$host"
 	for _ in $(seq 100); do
-		[ "$(sinfo --noheader --format=%t 2> /dev/null)" = idle ] && exit
+		[ "$(sinfo --noheader --format=%t 2> /dev/null)" = idle ] && return
 		sleep .1
 	done
 	cat "$folder"/slurm*.log >&2
-	exit 1
+	return 1
 }
 
 down() {
-	. "$folder/env"
 	scancel --user=root || true
 	sleep 1
 	for pid in "$folder"/{slurmd,slurmctld,munged}.pid; do
@@ -72,4 +71,8 @@ down() {
 	done
 }
 
-"$@"
+trap : HUP INT TERM # ends `cat`, then this
+trap down EXIT
+up < /dev/null
+echo up
+cat > /dev/null

@@ -33,18 +33,18 @@ SHARES = shlex.join([*COMMAND, *STUDY]) + " engine.shard=$SLURM_ARRAY_TASK_ID en
 
 @pytest.fixture(scope="module", autouse=True)
 def slurm(tmp_path_factory):
-    """The SLURM, in the environment of this process while the tests run."""
+    """The SLURM, in the environment of this process while the tests run; it ends with this process, however that ends."""
     folder = tmp_path_factory.mktemp("slurm")
     before = dict(os.environ)
-    try:
-        subprocess.run([SCRIPT, "up", folder, "2"], check=True, timeout=60, stdin=subprocess.DEVNULL)
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([SCRIPT, folder, "2"], **pipes, start_new_session=True) as daemons:
+        assert daemons.stdout.readline() == "up\n"
         os.environ["SLURM_CONF"] = str(folder / "slurm.conf")
         os.environ["PATH"] = f"{folder / 'bin'}:{os.environ['PATH']}"
         yield
-    finally:
-        subprocess.run([SCRIPT, "down", folder], check=True, timeout=60)
         os.environ.clear()
         os.environ.update(before)
+        daemons.stdin.close()
 
 
 def ask(*words):
@@ -85,6 +85,13 @@ def states(job):
 def said(folder):
     """What the tasks of the job printed."""
     return "".join(path.read_text() for path in sorted(folder.glob("said.*")))
+
+
+def workers(folder):
+    """Process numbers of the workers that were started in the folder."""
+    lines = ask("ps", "-ww", "-eo", "pid,args").splitlines()
+    pids = [int(line.split()[0]) for line in lines if worker.MAIN in line]
+    return [pid for pid in pids if Path(f"/proc/{pid}/cwd").resolve() == folder.resolve()]
 
 
 def rows(folder):
@@ -133,8 +140,7 @@ def test_a_requeued_job_trains_what_is_missing(tmp_path):
 def test_a_job_goes_on_when_its_worker_is_killed(tmp_path):
     job = submit(tmp_path, "--cpus-per-task=2")
     until(lambda: rows(tmp_path).height)
-    pids = until(lambda: re.findall(r"^\s*(\d+) .*" + re.escape(worker.MAIN[:40]), ask("ps", "-eo", "pid,args"), re.MULTILINE))
-    own = [int(pid) for pid in pids if Path(f"/proc/{pid}/cwd").resolve() == tmp_path.resolve()]
+    own = until(lambda: workers(tmp_path))
     assert len(own) == 1
     os.kill(own[0], signal.SIGKILL)
     until(lambda: states(job) == {"COMPLETED"})
