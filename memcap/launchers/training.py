@@ -5,7 +5,6 @@ import logging
 import os
 import sys
 from collections.abc import Generator, Iterable, Sequence
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -53,7 +52,8 @@ class Training:
         self.trackers: dict[Settings, Tracker] = {}  # by `_study`, and open until all jobs have ended
 
     def __getstate__(self) -> dict[str, Any]:
-        return vars(self) | {"rows": {}, "expected": {}, "trackers": {}}
+        # No process of another host has the number 0, though one may have ours.
+        return vars(self) | {"process": 0, "rows": {}, "expected": {}, "trackers": {}}
 
     def expect(self, jobs: Iterable[Job]) -> None:
         """Say before they run which jobs there will be; of jobs that a sweeper makes up as it goes one without members."""
@@ -129,17 +129,17 @@ class Training:
         tables = self._found()
         if isinstance(error, Interrupted) and (tables or error.kept is not None):
             error.kept = (error.kept or 0) + sum(rows.height for rows in tables.values())
-        with ExitStack() as stack:
-            for tracker in self.trackers.values():
-                stack.push(tracker)
-            if kind is not None and not issubclass(kind, Exception):
-                return
-            for study, rows in tables.items():
+        interrupted = kind is not None and not issubclass(kind, Exception)
+        try:
+            for study, rows in () if interrupted else tables.items():
                 if study not in self.trackers:
                     self.trackers[study] = _tracker(study)
-                    stack.push(self.trackers[study])
                 print_outcome(conclude(rows, study.folder, study.study, self.trackers[study]))
-        print_places(tracker.where for tracker in self.trackers.values())
+        finally:
+            for tracker in self.trackers.values():
+                tracker.__exit__(kind, error, trace)  # which waits less for one that was interrupted
+        if not interrupted:
+            print_places(tracker.where for tracker in self.trackers.values())
 
     def _found(self) -> dict[Settings, pl.DataFrame]:
         """The rows of each study: those trained here; if none ever was, those that other processes left in its folder."""

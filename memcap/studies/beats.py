@@ -120,7 +120,7 @@ class Beat:
 def beats(folder: Path) -> dict[str, Beat]:
     """What the jobs of a study's folder last said, by token; files that cannot be read are passed over."""
     found = {}
-    for path in sorted((folder / "jobs").glob("*.json")):
+    for path in sorted((folder / "jobs").glob("[!.]*.json")):
         with contextlib.suppress(BadFileError, OSError, ValueError, TypeError, KeyError):
             with open_regular(path) as file:
                 values = json.load(file)

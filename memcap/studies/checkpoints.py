@@ -105,8 +105,9 @@ class Checkpoints:
             states, version = list(self.states.values()), self.version
         if version != self.on_disk:
             if states:
-                make_folder(self.path.parent)
-                write_sealed(self.path, _arrays(states, [stamp(self.members[state.key]) for state in states]))
+                arrays = _arrays(states, [stamp(self.members[state.key]) for state in states])
+                make_folder(self.path.parent)  # just before: another job may have removed it, as it was empty
+                write_sealed(self.path, arrays)
             for path in self.taken_over if states else (*self.taken_over, self.path):
                 path.unlink(missing_ok=True)
             if not states:

@@ -15,6 +15,7 @@ import os
 import re
 import secrets
 import stat
+import time
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import IO, Any
@@ -24,6 +25,7 @@ NO_DIGITS = b"0" * 64
 UNSEALED = MARK + NO_DIGITS  # what a writer leaves in a file for `write` to fill
 TAIL = 1 << 16  # the mark stands in so many last bytes: in the footer of Parquet, in the comment of a zip archive
 CHUNK = 1 << 20
+FRESH = 60.0  # seconds; what is younger may be another host's in the making: not every file system shows its locks to others
 UNFINISHED = re.compile(r"\..+\.(parquet|npz)\.[0-9a-f]{8}")  # names that `write` gives
 
 
@@ -104,8 +106,13 @@ def sweep(folder: Path) -> None:
     """Remove the unfinished files that `write` had no time to finish or to remove."""
     with alone(folder) as nobody_writes:
         for path in folder.iterdir() if nobody_writes else ():
-            if UNFINISHED.fullmatch(path.name):
+            if UNFINISHED.fullmatch(path.name) and old(path):
                 path.unlink(missing_ok=True)
+
+
+def old(path: Path) -> bool:
+    """Whether nobody can be at work on a file any more."""
+    return time.time() - path.stat().st_mtime >= FRESH
 
 
 def make_folder(path: Path) -> None:

@@ -233,6 +233,8 @@ def run(
             if before.first:
                 asked = (more, members, ()) if search else (None, (), members)
                 train(before.first, engine, writer, *asked)
+                if checkpoints is not None:
+                    checkpoints.drop(list(checkpoints.states))  # of members that a search wanted before, and now does not
         except Interrupted as interrupted:
             writer.flush()
             interrupted.kept, interrupted.half_trained = there + len(writer.all), len(checkpoints.states) if checkpoints else 0

@@ -14,7 +14,7 @@ DRAWN_IN = re.compile(r"\.\w+\.[a-z0-9_]{8}")  # where `figures.save` writes bef
 def sweep(folder: Path) -> None:
     """Remove unfinished files, weights that no row tells of, and empty folders of Hydra's.
 
-    What another job is writing just now stays; so does what may not be removed.
+    What another job is writing just now stays, and what is younger than `files.FRESH`; so does what may not be removed.
 
     Args:
         folder: of a study; made, with its parts, by `store.prepare`.
@@ -39,8 +39,8 @@ def _sweep_orphans(folder: Path) -> None:
         orphans = [p for p in (folder / "weights").glob("*.npz") if p.stem not in shards and POPULATION.fullmatch(p.stem)]
         tables, bad = store.survey(folder) if orphans else ([], {})
         told_of = {name for table in tables for name in table["population"]}  # by folded rows
-        for path in orphans:
-            if path.stem not in told_of and not bad:  # a bad file may have told of it
+        for path in orphans if told_of and not bad else ():  # rows that are bad, or were put aside, may have told of them
+            if path.stem not in told_of and files.old(path):
                 path.unlink()
 
 

@@ -18,7 +18,7 @@ class _Lane:
     """A member in training: its last chunk, and where and when it was first heard of."""
 
     def __init__(self, chunk: Chunk, now: float):
-        self.first_step, self.first_time = _end(chunk), now
+        self.begun, self.first_step, self.first_time = chunk.before, _end(chunk), now
         self.chunk, self.now = chunk, now
 
     @property
@@ -29,6 +29,11 @@ class _Lane:
     def share(self) -> float:
         """Of its budget."""
         return self.step / (self.chunk.member.recipe.budget or self.step or 1)
+
+    @property
+    def trained(self) -> float:
+        """Share of its budget since it was first heard of: it may have been half-trained then."""
+        return self.share * (self.step - self.begun) / (self.step or 1)
 
     def left(self, now: float) -> float | None:
         """Seconds to its budget, at its pace so far; None before its second chunk."""
@@ -89,10 +94,11 @@ class Tally:
     def left(self) -> float | None:
         """Seconds to the end at the pace so far; None before there is one. Who trains counts by the share of the budget."""
         with self.lock:
-            finished = self.done - self.before + sum(lane.share for lane in self.lanes.values())
-            if not finished:
+            trained = self.done - self.before + sum(lane.trained for lane in self.lanes.values())
+            if not trained:
                 return None
-            return (time.monotonic() - self.started) / finished * max(0.0, self.members - self.before - finished)
+            to_come = self.members - self.done - sum(lane.share for lane in self.lanes.values())
+            return (time.monotonic() - self.started) / trained * max(0.0, to_come)
 
     def told(self, beat: Beat) -> Beat:
         """What the job says now."""

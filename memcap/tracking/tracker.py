@@ -2,6 +2,7 @@
 
 import math
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -131,10 +132,13 @@ def open_tracker(
         directory=Path(theirs.get("WANDB_DIR") or directory).absolute(),  # whatever folder a job goes to
         study=of_study(study, part),
     )
+    mirror = ["memcap", "mirror", str(directory)]
+    for option, value in (("--to", mode if mode != "wandb" else None), ("--project", project), ("--entity", entity)):
+        mirror += [option, value] if value else []
     return BackgroundTracker(
         sinks(target),
         study=study,
         runs=runs,
         at_most=math.inf if patient else SECONDS_AT_THE_END,
-        otherwise=f"; this sends them: memcap mirror {directory}",
+        otherwise=f"; this sends them: {shlex.join(mirror)}",
     )

@@ -26,10 +26,11 @@ import memcap
 from memcap import backend
 backend.prepare()
 from memcap.config import Engine
-from memcap.studies import checkpoints, job
+from memcap.studies import checkpoints, files, job
 from memcap.tracking import NoTracker
 
 warnings.simplefilter("ignore")  # that JAX has threads, which it has not yet
+files.FRESH = 0
 job.SECONDS_OF_TRAINING = checkpoints.SECONDS_BETWEEN_WRITES = 0.05
 
 class Says(NoTracker):

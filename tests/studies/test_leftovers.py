@@ -1,5 +1,6 @@
 """What kills leave is swept by the next job; what another job is writing, and what memcap did not write, is not."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -21,7 +22,8 @@ NAME = "0123456789abcdef-01234567-0"
 
 
 @pytest.fixture
-def study(tmp_path):
+def study(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "FRESH", 0)
     store.prepare(tmp_path)
     return tmp_path
 
@@ -75,8 +77,12 @@ def test_weights_without_rows_are_swept(study):
     sweep(study)  # and may tell of them still
     assert (study / "weights" / f"{NAME}.npz").exists()
     (study / "rows.parquet").unlink()
+    sweep(study)  # perhaps put aside, to be mended
+    assert (study / "weights" / f"{NAME}.npz").exists()
+    other = NAME.replace("-0", "-1")
+    store.write_population(study, other, [row(fake(member), "s", other)], {member.key: {"w": np.ones(2)}})
     sweep(study)
-    assert [path.stem for path in (study / "weights").iterdir()] == ["mine"]
+    assert sorted(path.stem for path in (study / "weights").iterdir()) == [other, "mine"]
 
 
 def test_weights_whose_rows_are_about_to_come_stay(study, monkeypatch):
@@ -104,6 +110,23 @@ def test_a_figure_that_was_not_finished_is_swept(study, monkeypatch):
     figures.save(figures.Drawn(picture, pl.DataFrame({"x": [1]})), study / "figures", "mine")
     sweep(study)
     assert sorted(p.name for p in (study / "figures").iterdir())[0] == "mine.csv"
+
+
+def test_what_is_young_stays_as_another_host_may_be_at_it(study, monkeypatch):
+    monkeypatch.setattr(files, "FRESH", 60)
+    (member,) = members(small_job())
+    store.write_population(study, NAME, [row(fake(member), "s", NAME)], {member.key: {"w": np.ones(2)}})
+    orphan, unfinished = study / "weights" / "ffffffffffffffff-01234567-0.npz", study / "rows" / ".some.parquet.0123abcd"
+    for path in (orphan, unfinished):
+        path.touch()
+    sweep(study)
+    assert orphan.exists()
+    assert unfinished.exists()
+    for path in (orphan, unfinished):
+        os.utime(path, (path.stat().st_atime, path.stat().st_mtime - 61))
+    sweep(study)
+    assert not orphan.exists()
+    assert not unfinished.exists()
 
 
 def test_where_there_are_no_locks_files_are_written_and_none_is_swept(study, monkeypatch):

@@ -50,6 +50,13 @@ def test_a_member_that_trains_has_its_step_loss_pace_and_time_left(clock):
     assert found.left() == pytest.approx(32 / 0.25 * 2.75)
 
 
+def test_what_was_trained_before_a_member_was_resumed_is_no_pace(clock):
+    found = Tally(members=2, before=0)
+    clock.now = 10
+    found.curve(chunk(FIRST, 500, 100))
+    assert found.left() == pytest.approx(10 / 0.1 * 1.4)  # a tenth of a budget in 10 seconds; 0.4 of it and a whole one to come
+
+
 def test_a_member_that_begins_again_and_one_that_is_only_asked_again(clock):
     found = Tally(members=1, before=0)
     found.curve(chunk(FIRST, 0, 100))
