@@ -10,7 +10,6 @@ QUICK := tests/cells/test_scan.py tests/tasks tests/models/test_network.py tests
 TARGETS := .venv-targets
 COMPILED := tests/targets tests/commands/test_plan.py
 CLUSTER := .venv-cluster
-CLUSTERED := tests/cluster tests/test_docs_sweeps.py
 
 .PHONY: study test test-targets targets test-cluster cluster quick lint hooks lock clean
 
@@ -37,7 +36,7 @@ cluster:
 
 # With a SLURM, too, where Debian's slurm-wlm and munge are installed, and for root, who may start it.
 test-cluster: cluster
-	$(CLUSTER)/bin/python -m pytest -m "cluster or not cluster" $(CLUSTERED)
+	$(CLUSTER)/bin/python -m pytest -m "cluster or not cluster" tests/cluster tests/test_docs_sweeps.py
 
 quick: lint
 	$(BIN)/python -m pytest $(QUICK)

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 # From the ground up. A room is a module or a package, and knows itself and all that stands on lower lines.
 LINES = [
     ("memcap",),  # the package's own name space, which imports nothing before it is asked for
-    ("memcap.knobs", "memcap.backend", "memcap.interrupts", "memcap.printing"),
+    ("memcap.knobs", "memcap.backend", "memcap.interrupts", "memcap.printing", "memcap.processes"),
     ("memcap.plugins",),
     ("memcap.tasks", "memcap.cells"),
     ("memcap.models",),

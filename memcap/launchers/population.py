@@ -27,6 +27,7 @@ from omegaconf.errors import OmegaConfBaseException
 from memcap.knobs import UserError
 from memcap.launchers.jobs import Job, job_of, look_where_hydra_does
 from memcap.launchers.training import Training, named
+from memcap.printing import counted
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +66,7 @@ class PopulationLauncher(Launcher):
                 groups[self.shared(job, place)][place] = job
             except Exception as error:  # a mistake, or a bug in somebody's task: this job fails, the others go on
                 refused[place] = error
-        log.info(f"Launching {len(job_overrides)} jobs, {len(groups)} population{'s' * (len(groups) != 1)}")
+        log.info(f"Launching {len(job_overrides)} jobs, {counted(len(groups), 'population')}")
         returned: dict[int, JobReturn] = {}
         with env_override(dict(self.config.hydra.job.env_set)):
             for results in itertools.chain([refused], self.trained(list(groups.values()))):  # each group's jobs end with it

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from memcap.config import Member
+from memcap.printing import counted
 from memcap.studies import store
 from memcap.studies.files import BadFileError, make_folder
 from memcap.studies.notes import note
@@ -50,9 +51,9 @@ class Checkpoints:
             for path in there:
                 self._take_over(path, done)
         if begin := self.strange - set(self.states):
-            note(f"half-trained by other code, other versions or another device, so begun anew: {_counted(begin)}")
+            note(f"half-trained by other code, other versions or another device, so begun anew: {counted(len(begin), 'member')}")
         if self.states:
-            note(f"half-trained, and gone on with: {_counted(self.states)}")
+            note(f"half-trained, and gone on with: {counted(len(self.states), 'member')}")
         self.version, self.on_disk, self.written = len(self.taken_over), 0, time.monotonic()
 
     def _take_over(self, path: Path, done: Collection[str]) -> None:
@@ -115,10 +116,6 @@ class Checkpoints:
                     self.path.parent.rmdir()
             self.taken_over, self.on_disk = [], version
         self.written = time.monotonic()
-
-
-def _counted(members: Collection[str]) -> str:
-    return f"{len(members)} member{'s' * (len(members) != 1)}"
 
 
 def _arrays(states: Sequence[Checkpoint], stamps: Sequence[str]) -> dict[str, np.ndarray]:

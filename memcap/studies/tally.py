@@ -25,15 +25,9 @@ class _Lane:
     def step(self) -> int:
         return _end(self.chunk)
 
-    @property
-    def share(self) -> float:
-        """Of its budget."""
-        return self.step / (self.chunk.member.recipe.budget or self.step or 1)
-
-    @property
-    def trained(self) -> float:
-        """Share of its budget since it was first heard of: it may have been half-trained then."""
-        return self.share * (self.step - self.begun) / (self.step or 1)
+    def share(self, since: int = 0) -> float:
+        """Of its budget, that it has trained since a step."""
+        return (self.step - since) / (self.chunk.member.recipe.budget or self.step or 1)
 
     def left(self, now: float) -> float | None:
         """Seconds to its budget, at its pace so far; None before its second chunk."""
@@ -94,10 +88,11 @@ class Tally:
     def left(self) -> float | None:
         """Seconds to the end at the pace so far; None before there is one. Who trains counts by the share of the budget."""
         with self.lock:
-            trained = self.done - self.before + sum(lane.trained for lane in self.lanes.values())
+            # Only what this job has trained tells of its pace: a member may have been half-trained when it began.
+            trained = self.done - self.before + sum(lane.share(since=lane.begun) for lane in self.lanes.values())
             if not trained:
                 return None
-            to_come = self.members - self.done - sum(lane.share for lane in self.lanes.values())
+            to_come = self.members - self.done - sum(lane.share() for lane in self.lanes.values())
             return (time.monotonic() - self.started) / trained * max(0.0, to_come)
 
     def told(self, beat: Beat) -> Beat:

@@ -4,16 +4,14 @@ So the service's library costs the training process neither imports nor Python's
 """
 
 import contextlib
-import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any
 
+from memcap.processes import start
 from memcap.tracking.records import Record, Run
 
 MAIN = "from memcap.tracking import writer; writer.main()"
@@ -53,20 +51,9 @@ class ProcessSink:
     """
 
     def __init__(self, target: Target, chosen: Callable[[str], None]):
-        path = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
-        ours, theirs = Pipe()
         self._words = tempfile.TemporaryFile()  # noqa: SIM115 (read once the process is dead)
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-c", MAIN, str(theirs.fileno())],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=self._words,
-                pass_fds=[theirs.fileno()],
-                env={**os.environ, "PYTHONPATH": path},
-                start_new_session=True,  # Ctrl-C is for the process that trains
-            )
-        self._connection, self._target, self._killed = ours, target, False
+        self._process, self._connection = start(MAIN, stdout=subprocess.DEVNULL, stderr=self._words)
+        self._target, self._killed = target, False
         mode = self._ask(target)
         chosen(mode)
         self.replaceable = mode == "online"

@@ -1,12 +1,12 @@
 """What runs in the process of a `ProcessSink`: it answers each record once the service has it."""
 
 import os
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
+from memcap.processes import connected
 from memcap.tracking import trackio_mirror, wandb_mirror
 from memcap.tracking.process import Target
 from memcap.tracking.records import ProgressRecord, Record, RunRecord, StudyRecord
@@ -32,11 +32,9 @@ class Mirror(Protocol):
 
 def main() -> None:
     """Serve the process at the other end of the connection that the arguments name, for as long as it lives."""
-    descriptor = int(sys.argv[1])
-    os.set_inheritable(descriptor, False)
     os.nice(NICENESS)
     try:
-        _serve(Connection(descriptor))
+        _serve(connected())
     except (EOFError, OSError):
         os._exit(1)  # nobody is there any more: nothing is left to be done, and no service may hold this up
 

@@ -7,6 +7,8 @@ import time
 from multiprocessing.connection import Connection
 from typing import Any
 
+from memcap.processes import connected
+
 
 class DiedError(Exception):
     """The process at the other end of the connection ended without a word, as one that was killed does."""
@@ -44,10 +46,8 @@ class Line:
 
 def opened() -> Line:
     """In a worker: the line to its parent, named in the arguments with the seconds between beats. Beats begin."""
-    descriptor, seconds = int(sys.argv[1]), float(sys.argv[2])
-    os.set_inheritable(descriptor, False)
-    line = Line(Connection(descriptor))
-    threading.Thread(target=_beat, args=(line, seconds, os.getppid()), daemon=True).start()
+    line = Line(connected())
+    threading.Thread(target=_beat, args=(line, float(sys.argv[2]), os.getppid()), daemon=True).start()
     return line
 
 

@@ -1,18 +1,14 @@
-"""A worker in a process of its own, as its parent sees it: it asks for members, hands in results, and beats.
-
-Not `multiprocessing`'s processes: those would run a user's script again in every worker unless the script guards against it.
-"""
+"""A worker in a process of its own, as its parent sees it: it asks for members, hands in results, and beats."""
 
 import math
-import os
 import subprocess
 import sys
 import threading
 import time
-from multiprocessing import Pipe
 
 import jax
 
+from memcap.processes import start
 from memcap.training.line import Line
 from memcap.training.queue import LocalClient
 
@@ -38,22 +34,11 @@ class Worker:
     """
 
     def __init__(self) -> None:
-        path = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
-        ours, theirs = Pipe()
-        with theirs:
-            self.process = subprocess.Popen(
-                # -P: import nothing from here; -u: what is printed comes at once
-                [sys.executable, "-P", "-u", "-c", MAIN, str(theirs.fileno()), str(SILENCE / BEATS)],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                pass_fds=[theirs.fileno()],
-                env={"PJRT_NPROC": "1", **os.environ, "PYTHONPATH": path},  # one core's worker needs one thread of XLA's
-                start_new_session=True,  # Ctrl-C is for the process that started it
-                text=True,
-                errors="replace",
-            )
-        self.connection, self.line = ours, Line(ours)
+        one_thread = {"PJRT_NPROC": "1"}  # of XLA's, for one core's worker
+        self.process, self.connection = start(
+            MAIN, str(SILENCE / BEATS), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, defaults=one_thread
+        )
+        self.line = Line(self.connection)
         self.heard = time.monotonic()  # when it was last heard of; infinite while its call is answered
         self.asked = False
         self.hung = False
