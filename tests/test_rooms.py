@@ -21,6 +21,7 @@ LINES = [
     ("memcap.studies",),
     ("memcap.capacity",),
     ("memcap.figures",),
+    ("memcap.papers",),
     ("memcap.studies.outcome",),  # what a study says at its end
     ("memcap.console", "memcap.questions", "memcap.task_group"),
     ("memcap.report", "memcap.api"),

@@ -37,6 +37,12 @@ def half_open(lag: int, length: int) -> Init:
     return Init(input=2.0, forget=-1.0, output=2.0, gain=1.1)
 
 
+def integrator(lag: int, length: int) -> Init:
+    """Forget bias 5, and a small recurrent block for the candidate: a cell sums what comes in, and its neighbours leave it alone."""
+    del lag, length
+    return Init(forget=5.0, gain=0.1)
+
+
 def hold(lag: int, length: int) -> Init:
     """Forget bias log(lag + 1) + 1 and input bias its negative: one unit latches a bit at every lag that was tried."""
     del length
@@ -50,7 +56,7 @@ def chrono(lag: int, length: int) -> Init:
     return Init(spread=float(max(length - 1, 2)))
 
 
-PRESETS = {f.__name__: f for f in (forget_bias, open_gate, open_gate_relaxed, half_open, hold, chrono)}
+PRESETS = {f.__name__: f for f in (forget_bias, open_gate, open_gate_relaxed, half_open, integrator, hold, chrono)}
 
 
 def preset(name: str, lag: int, length: int, bias: float | None = None) -> Init:

@@ -40,7 +40,8 @@ class Batch(NamedTuple):
     """A batch of B sequences in buffers of T steps, of which the first `length` count.
 
     inputs: (T, B) int32 symbols below `task.vocabulary`, or (T, B, F) float32.
-    targets: int32 classes or float32 values; (B,) where `task.answers` is "last", else (T, B).
+    targets: int32 classes or float32 values; (B,) where `task.answers` is "last", else (T, B). Values of a task with several
+        outputs O have them first, as the read-out does: (O, B) or (O, T, B).
     mask: (T, B) bool, true where an answer is due; None where `task.answers` is "last".
     boundary: (T,) bool, true at the first step of each window; the carry enters there with its gradient stopped (or is
         reset, see `Task.reset_carry`). None: one window.
@@ -94,7 +95,12 @@ class Task(ABC):
     @property
     @abstractmethod
     def outputs(self) -> int:
-        """Width O of the read-out: classes, or values."""
+        """Width O of the read-out: classes, or values of which the mean squared error counts."""
+
+    @property
+    def several_values(self) -> bool:
+        """Whether an answer is several values."""
+        return self.loss == "values" and self.outputs > 1
 
     @property
     def smallest_lag(self) -> int:

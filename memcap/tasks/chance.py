@@ -19,13 +19,18 @@ class Measured:
 
 
 def sequences(task: Task, batch: Batch, length: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Inputs (B, length, ...), targets and mask (B, length): one form for both kinds of answers."""
-    inputs = np.moveaxis(np.asarray(batch.inputs)[:length], 0, 1)
+    """Inputs (B, length, ...), targets and mask (B, length): one form for both kinds of answers.
+
+    Targets of several values an answer are (B, length, O).
+    """
+    inputs, due = np.moveaxis(np.asarray(batch.inputs)[:length], 0, 1), np.asarray(batch.targets)
+    if task.several_values:
+        due = np.moveaxis(due, 0, -1)
     if task.answers == "every":
         assert batch.mask is not None
-        return inputs, np.asarray(batch.targets)[:length].T, np.asarray(batch.mask)[:length].T
-    targets = np.zeros(inputs.shape[:2], np.asarray(batch.targets).dtype)
-    targets[:, -1] = batch.targets
+        return inputs, np.moveaxis(due[:length], 0, 1), np.asarray(batch.mask)[:length].T
+    targets = np.zeros((*inputs.shape[:2], *due.shape[1:]), due.dtype)
+    targets[:, -1] = due
     mask = np.zeros(inputs.shape[:2], bool)
     mask[:, -1] = True
     return inputs, targets, mask
@@ -34,6 +39,7 @@ def sequences(task: Task, batch: Batch, length: int) -> tuple[np.ndarray, np.nda
 def score(task: Task, guess: np.ndarray, targets: np.ndarray, mask: np.ndarray) -> Measured:
     """The task's own score where an answer is due; each sequence is one observation."""
     each = (guess == targets) if task.loss == "classes" else (guess - targets) ** 2
+    each = each.mean(-1) if task.several_values else each
     due = mask.sum(1)
     a_sequence = np.where(mask, each, 0).sum(1)[due > 0] / due[due > 0]
     return Measured(float(a_sequence.mean()), float(a_sequence.std() / max(len(a_sequence), 1) ** 0.5))
@@ -61,10 +67,10 @@ def without_memory(task: Task, lag: int, length: int, batch: int = 4096, seed: i
         seen = np.eye(task.vocabulary)[inputs]
     fit, test = slice(0, batch // 2), slice(batch // 2, None)
     due = targets[fit][mask[fit]]
-    wanted = np.eye(task.outputs)[due] if task.loss == "classes" else due[:, None]
+    wanted = np.eye(task.outputs)[due] if task.loss == "classes" else due.reshape(len(due), -1)
     weights = np.linalg.lstsq(seen[fit][mask[fit]], wanted, rcond=None)[0]
     out = seen[test] @ weights
-    guess = out.argmax(-1) if task.loss == "classes" else out[..., 0]
+    guess = out.argmax(-1) if task.loss == "classes" else out if task.several_values else out[..., 0]
     return score(task, guess, targets[test], mask[test])
 
 

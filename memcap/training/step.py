@@ -78,12 +78,14 @@ def tally(task: Task, outputs: jax.Array, batch: Batch) -> tuple[jax.Array, jax.
     Args:
         task: says whether outputs are logits or values.
         outputs: (O, B) or (O, T, B).
-        batch: targets and mask of the same trailing shape.
+        batch: targets and mask of the same trailing shape; several values an answer are averaged over.
     """
     if task.loss == "classes":
         at_target = jnp.arange(outputs.shape[0]).reshape(-1, *[1] * batch.targets.ndim) == batch.targets
         loss = jax.nn.logsumexp(outputs, axis=0) - jnp.where(at_target, outputs, 0).sum(0)
         score = (jnp.argmax(outputs, axis=0) == batch.targets).astype(loss.dtype)
+    elif task.several_values:
+        loss = score = ((outputs - batch.targets) ** 2).mean(0)
     else:
         loss = score = (outputs[0] - batch.targets) ** 2
     due = jnp.ones_like(loss) if batch.mask is None else batch.mask.astype(loss.dtype)

@@ -109,11 +109,13 @@ def test_shapes_dtypes_and_ranges(task, data, seed):
     if task.loss == "classes":
         assert batch.targets.min() >= 0
         assert batch.targets.max() < task.outputs
+    values = (task.outputs,) if task.several_values else ()
     if task.answers == "last":
         assert batch.mask is None
-        assert batch.targets.shape == (BATCH,)
+        assert batch.targets.shape == (*values, BATCH)
     else:
-        assert batch.mask.shape == batch.targets.shape == (steps, BATCH)
+        assert batch.mask.shape == (steps, BATCH)
+        assert batch.targets.shape == (*values, steps, BATCH)
         assert batch.mask.dtype == bool
         assert batch.mask.any(0).all()
         assert not batch.mask[length:].any()
@@ -148,7 +150,7 @@ def test_no_constant_answer_beats_chance(task, length):
     lag, steps = lag_of(task), 1 << (length - 1).bit_length()
     fit, test = (sequences(task, draw(task, lag, length, seed=seed, steps=steps, batch=4096), length) for seed in (2, 3))
     due = fit[1][fit[2]]
-    answer = np.bincount(due).argmax() if task.loss == "classes" else due.mean(dtype=float)
+    answer = np.bincount(due).argmax() if task.loss == "classes" else due.mean(0, dtype=float)
     found = score(task, np.full(test[1].shape, answer), *test[1:])
     better = found.mean - task.facts(lag, length).chance
     assert (better if task.higher_is_better else -better) < 3 * found.error + 1e-6

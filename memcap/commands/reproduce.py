@@ -1,0 +1,142 @@
+"""Redraw a paper: train what its study lacks, draw its figure, and compare its claims with ours.
+
+memcap reproduce --list                              question, source, cost and hardware of each
+memcap reproduce collins2017                         train sweeps/collins2017.yaml into outputs/collins2017, draw, compare
+memcap reproduce collins2017 --rows results/collins2017 --check      judge published rows; exit status 1 if a verdict changed
+memcap reproduce collins2017 --tiny                  every part for a moment, in under a minute; its verdicts mean nothing
+memcap reproduce collins2017 engine.workers=1        further words are overrides, as `memcap train` takes them
+memcap reproduce my_papers:hello --config-dir my_conf                a paper of your own, with the study my_conf/sweeps/hello.yaml
+"""
+
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+
+from memcap import figures, hydra_app, papers
+from memcap.api import train
+from memcap.config import Member
+from memcap.console import rows_of
+from memcap.knobs import UserError
+from memcap.printing import Column, Listing, order, show
+from memcap.recipes import root
+
+CLAIMS = (
+    Column("claim", folds=True),
+    Column("paper", "its number, as it stands there", folds=True),
+    Column("here", "ours", folds=True),
+    Column("verdict", "in these rows"),
+    Column("read", "where the claim was read", folds=True),
+)
+LISTED = (
+    Column("name"),
+    Column("question", folds=True),
+    Column("cost", "of the default study, measured", folds=True),
+    Column("hardware", folds=True),
+    Column("source", folds=True),
+)
+DROPS = ("read",)
+LISTED_DROPS = ("source", "hardware")
+TINY_BUDGET, TINY_SEQUENCES = 20, 256
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Which paper, at which size, and what becomes of it."""
+    parser.add_argument("name", nargs="?", help="a paper of --list, or MODULE:NAME of your own")
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="for training, as `memcap train` takes them")
+    parser.add_argument("--list", action="store_true", help="say which papers there are")
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--tiny", action="store_true", help="some members for some steps: whether all parts work")
+    size.add_argument("--full", action="store_true", help="the paper's own sizes, where sweeps/NAME_full.yaml has them")
+    size.add_argument("--rows", type=Path, help="folder or file of rows to judge; nothing is trained")
+    parser.add_argument(
+        "--check", action="store_true", help="exit status 1 if a verdict is not the one that the paper's file expects"
+    )
+    parser.add_argument("--config-dir", type=Path, help="folder with sweeps/NAME.yaml, for a paper of your own")
+    parser.add_argument("-o", "--output", type=Path, help="folder for figure and verdicts (default: paper/ beside the rows)")
+    parser.epilog = order(DROPS)
+
+
+def run(arguments: Namespace) -> None:
+    """Train, draw, compare, and print one line a claim.
+
+    Raises:
+        UserError: no such paper, or whatever training refuses.
+    """
+    if arguments.list:
+        _list()
+        return
+    if arguments.name is None:
+        raise UserError(f"which paper? one of {', '.join(papers.summaries())}, or MODULE:NAME of your own; --list says more")
+    found, name = papers.find(arguments.name), arguments.name.rpartition(":")[2]
+    rows, beside = _rows(name, arguments)
+    table = papers.judged(found.PAPER, rows)
+    place = arguments.output or beside / "paper"
+    picture = figures.save(found.draw(rows), place, name)
+    table.write_csv(place / "verdicts.csv")
+    notes = [f"Why not: {line['claim']}: {line['why']}" for line in table.to_dicts() if line["why"]]
+    if arguments.tiny:
+        notes.append("A tiny run shows that all parts work; its verdicts mean nothing.")
+    title = f"{arguments.name}: {found.PAPER.source}"
+    show(Listing(title, CLAIMS, [[line[c.head] for c in CLAIMS] for line in table.to_dicts()], DROPS, notes))
+    print(f"Figure: {picture} (numbers and verdicts beside it)")
+    if arguments.check and not table["expected"].all():
+        changed = table.filter(~pl.col("expected"))["claim"].to_list()
+        print(f"memcap: not as {arguments.name} expects: {'; '.join(changed)}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _rows(name: str, arguments: Namespace) -> tuple[pl.DataFrame, Path]:
+    """The rows to judge, after training what lacks, and the folder beside which the figure goes."""
+    if arguments.rows is not None:
+        if arguments.overrides:
+            raise UserError(f"{arguments.overrides[0]}: overrides are for training, and --rows trains nothing; leave one out")
+        return rows_of(arguments.rows), arguments.rows if arguments.rows.is_dir() else arguments.rows.parent
+    study = f"{name}_full" if arguments.full else name
+    if arguments.full and not (root() / "sweeps" / f"{study}.yaml").is_file():
+        raise UserError(f"--full: {name} has no sweeps/{study}.yaml; its default study is all there is")
+    overrides = [f"sweeps={study}", *arguments.overrides]
+    jobs = [job for population in hydra_app.populations(overrides, arguments.config_dir) for job in population]
+    (job,) = jobs
+    if arguments.tiny:
+        folder = job.settings.folder.with_name(f"{job.settings.folder.name}_tiny")
+        train(tiny(job.members), folder, study=job.settings.study, engine=job.settings.engine)
+        return rows_of(folder), folder
+    where = [] if arguments.config_dir is None else ["--config-dir", str(arguments.config_dir)]
+    hydra_app.main([*where, *overrides])
+    return rows_of(job.settings.folder), job.settings.folder
+
+
+def tiny(members: Sequence[Member]) -> list[Member]:
+    """Of each task, cell and recipe the narrowest and the widest member at the shortest lag, for some training steps.
+
+    Args:
+        members: of a study.
+    """
+    groups: dict[tuple, list[Member]] = {}
+    for member in members:
+        groups.setdefault((member.task, member.model.cell, member.model.readout, member.recipe.name), []).append(member)
+    found = []
+    for group in groups.values():
+        least = min(m.lag for m in group)
+        short = sorted((m for m in group if m.lag == least), key=lambda m: m.model.units)
+        found += dict.fromkeys((short[0], short[-1]))
+    return [
+        replace(
+            m,
+            recipe=replace(m.recipe, budget=min(m.recipe.budget or 1, TINY_BUDGET)),
+            evaluation=replace(m.evaluation, sequences=min(m.evaluation.sequences, TINY_SEQUENCES), stretch=1),
+        )
+        for m in found
+    ]
+
+
+def _list() -> None:
+    rows = []
+    for name, question in papers.summaries().items():
+        paper = papers.find(name).PAPER
+        rows.append([name, question, paper.cost, paper.hardware, paper.source])
+    show(Listing("Papers that memcap redraws: memcap reproduce NAME", LISTED, rows, LISTED_DROPS))

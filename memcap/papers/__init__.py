@@ -1,0 +1,138 @@
+"""Papers that are redrawn here, one file each. A new file here is a new paper; nothing else changes.
+
+A paper is a study, sweeps/NAME.yaml, and a file with
+
+* a docstring: its first line is the question, and stands in `memcap reproduce --list`; the rest is the protocol, and how ours differs;
+* `PAPER`, a `Paper`: source, cost, and claims, each with the number that the paper gives and how our rows are judged;
+* `draw(rows)`, as a figure has it (memcap/figures/): the paper's figure, with the numbers drawn.
+
+`memcap reproduce NAME` trains what the study lacks, draws, and compares; results/NAME/ holds what was published. A second study,
+sweeps/NAME_full.yaml, may hold the paper's own sizes. A paper that lives elsewhere is called by `module:name`:
+`memcap reproduce my_papers:hello --config-dir my_conf` takes my_papers/hello.py and the study my_conf/sweeps/hello.yaml.
+"""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Protocol
+
+import polars as pl
+
+from memcap import plugins
+from memcap.figures import Drawn
+from memcap.knobs import UserError
+
+Verdict = Literal["holds", "does not hold", "not measured"]
+
+
+class Finding(NamedTuple):
+    """What our rows say of a claim.
+
+    Args:
+        here: our number, in words.
+        holds: whether the claim holds here; None: the rows do not say.
+    """
+
+    here: str
+    holds: bool | None
+
+    @property
+    def verdict(self) -> Verdict:
+        """In words."""
+        return "not measured" if self.holds is None else "holds" if self.holds else "does not hold"
+
+
+NOT_MEASURED = Finding("", None)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim of a paper.
+
+    Args:
+        text: the claim, in one line.
+        paper: the paper's number, as it stands there.
+        read: where it was read: the figure, table or section, or that it is of the abstract only.
+        judge: our rows to a `Finding`; `NOT_MEASURED` where they lack what it needs.
+        expected: whether it holds in the published rows; where it does not, `why` says the likely reason.
+        why: the likely reason.
+    """
+
+    text: str
+    paper: str
+    read: str
+    judge: Callable[[pl.DataFrame], Finding]
+    expected: bool = True
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Paper:
+    """A paper, and what of it is checked.
+
+    Args:
+        source: authors, title, where and when it appeared, where to find it.
+        cost: what the study costs, measured.
+        claims: at least one.
+        hardware: what the default study needs.
+    """
+
+    source: str
+    cost: str
+    claims: tuple[Claim, ...]
+    hardware: str = "2 CPU cores"
+
+
+class Reproduction(Protocol):
+    """What a file of this room, or one elsewhere, must have."""
+
+    __doc__: str | None
+    PAPER: Paper
+
+    def draw(self, rows: pl.DataFrame) -> Drawn:
+        """The paper's figure."""
+        ...
+
+
+def summaries() -> dict[str, str]:
+    """All papers of the package, with the first line of each one's docstring; none is imported."""
+    return plugins.summaries(sys.modules[__name__])
+
+
+def find(name: str) -> Reproduction:
+    """The paper of this name, imported.
+
+    Args:
+        name: a file of this room, or `module:name` for a paper that lives elsewhere.
+
+    Raises:
+        UserError: there is no such paper, or it lacks a part.
+    """
+    found = plugins.find(sys.modules[__name__], name, "paper", ("draw",))
+    if not isinstance(getattr(found, "PAPER", None), Paper):
+        raise UserError(f"paper={name}: has no PAPER, a memcap.papers.Paper; memcap.papers says what a paper must have")
+    return found
+
+
+def judged(paper: Paper, rows: pl.DataFrame) -> pl.DataFrame:
+    """One line a claim: what the paper says, what our rows say, the verdict, and whether it is the one that the file expects.
+
+    Args:
+        paper: with its claims.
+        rows: of trained members, as `memcap.studies.store.read` gives them.
+    """
+    findings = [claim.judge(rows) for claim in paper.claims]
+    return pl.DataFrame(
+        [
+            {
+                "claim": claim.text,
+                "paper": claim.paper,
+                "read": claim.read,
+                "here": finding.here,
+                "verdict": finding.verdict,
+                "expected": finding.holds == claim.expected,
+                "why": claim.why,
+            }
+            for claim, finding in zip(paper.claims, findings, strict=True)
+        ]
+    )

@@ -1,0 +1,63 @@
+"""Vector hold: say a vector again that was shown `lag` steps ago, with nothing in between."""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import jax
+import jax.numpy as jnp
+
+from memcap.knobs import knob
+from memcap.tasks.base import Batch, Facts, Operand, Task
+
+
+@dataclass(frozen=True)
+class VectorHold(Task):
+    """N numbers from N(0, 1) are shown at the first step, then zeros for `lag` steps; all N are due at the last step.
+
+    Example (N = 2): (.3, -1.2) (0, 0) (0, 0) | lag 2 -> (.3, -1.2).
+
+    A read-out that is linear in U hidden numbers answers in a U-dimensional subspace, so its mean squared error is at least
+    1 - U / N, whatever the cell and the lag.
+
+    Source: Collins, Sohl-Dickstein & Sussillo (2017), sec. 2.2: "per-unit capacity to remember the input".
+    """
+
+    name: ClassVar[str] = "vector_hold"
+    numbers: int = knob(16, "N numbers of the vector", at_least=1, at_most=1024)
+
+    @property
+    def loss(self) -> Literal["classes", "values"]:
+        """Squared error, the mean over the N numbers."""
+        return "values"
+
+    @property
+    def vocabulary(self) -> None:
+        """Real inputs."""
+        return
+
+    @property
+    def features(self) -> int:
+        """The N numbers."""
+        return self.numbers
+
+    @property
+    def outputs(self) -> int:
+        """The same."""
+        return self.numbers
+
+    def shortest(self, lag: int) -> int:
+        """The vector, and `lag` steps of zeros."""
+        return lag + 1
+
+    def sample(self, key: jax.Array, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+        """Inputs (T, B, N), targets (N, B), or (B,) of one number. In a sequence longer than lag + 1 the vector comes later, after zeros."""
+        vector = jax.random.normal(key, (batch, self.numbers))
+        shown = jnp.arange(steps)[:, None, None] == length - 1 - lag
+        return Batch(jnp.where(shown, vector, 0.0), vector.T if self.several_values else vector[:, 0])
+
+    def facts(self, lag: int, length: int) -> Facts:
+        """N reals of variance 1, which is chance; solved at a mean squared error of .02."""
+        del lag, length
+        threshold = 0.02
+        return Facts(held=self.numbers, bits=self.numbers * 0.5 * math.log2(1 / threshold), chance=1.0, threshold=threshold)
