@@ -112,7 +112,9 @@ def _call(name: str, words: list[str]) -> None:
     command = commands.find(name)
     if "jax" in sys.modules:  # memcap's own modules import it and use it later; some do without
         backend.prepare()
-    command.run(_parser(name, command).parse_args(words))
+    parser = _parser(name, command)
+    takes_all = any(action.nargs == argparse.REMAINDER for action in parser._actions)
+    command.run((parser.parse_args if takes_all else parser.parse_intermixed_args)(words))
 
 
 def _parser(name: str, command: commands.Command) -> Parser:

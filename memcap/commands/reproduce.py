@@ -1,11 +1,13 @@
 """Redraw a paper: train what its study lacks, draw its figure, and compare its claims with ours.
 
-memcap reproduce --list                              question, source, cost and hardware of each
-memcap reproduce collins2017                         train sweeps/collins2017.yaml into outputs/collins2017, draw, compare
-memcap reproduce collins2017 --rows results/collins2017 --check      judge published rows; exit status 1 if a verdict changed
-memcap reproduce collins2017 --tiny                  every part for a moment, in under a minute; its verdicts mean nothing
-memcap reproduce collins2017 engine.workers=1        further words are overrides, as `memcap train` takes them
-memcap reproduce my_papers:hello --config-dir my_conf                a paper of your own, with the study my_conf/sweeps/hello.yaml
+Each is a study, sweeps/NAME.yaml, and a file of memcap/papers/; what was published is in results/NAME.
+
+  memcap reproduce --list                             question, source, cost and hardware of each
+  memcap reproduce collins2017                        train sweeps/collins2017.yaml into outputs/collins2017, draw, compare
+  memcap reproduce collins2017 --rows results/collins2017 --check   judge published rows; exit status 1 if a verdict changed
+  memcap reproduce collins2017 --tiny                 every part for a moment, in under a minute; its verdicts mean nothing
+  memcap reproduce collins2017 engine.workers=1       further words are overrides, as `memcap train` takes them
+  memcap reproduce my_papers:hello --config-dir my_conf   one of your own, with the study my_conf/sweeps/hello.yaml
 """
 
 import sys

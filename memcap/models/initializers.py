@@ -38,7 +38,7 @@ def half_open(lag: int, length: int) -> Init:
 
 
 def integrator(lag: int, length: int) -> Init:
-    """Forget bias 5, and a small recurrent block for the candidate: a cell sums what comes in, and its neighbours leave it alone."""
+    """Forget bias 5, and a small recurrent block for the candidate: a cell sums what comes in, undisturbed by the others."""
     del lag, length
     return Init(forget=5.0, gain=0.1)
 

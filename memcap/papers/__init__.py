@@ -2,7 +2,8 @@
 
 A paper is a study, sweeps/NAME.yaml, and a file with
 
-* a docstring: its first line is the question, and stands in `memcap reproduce --list`; the rest is the protocol, and how ours differs;
+* a docstring: its first line is the question, and stands in `memcap reproduce --list`; the rest says the protocol, and how ours
+  differs;
 * `PAPER`, a `Paper`: source, cost, and claims, each with the number that the paper gives and how our rows are judged;
 * `draw(rows)`, as a figure has it (memcap/figures/): the paper's figure, with the numbers drawn.
 

@@ -1,16 +1,20 @@
 """Does a recurrent net hold about one number a unit, whatever the delay?
 
-Protocol: a vector of n numbers from N(0, 1) is shown once; after a delay of blank steps the net says it again, and the mean squared
-error counts. Collins et al. vary architecture and depth, tune every net, and draw the error against the hidden units at n = 64.
+Protocol: a vector of n numbers from N(0, 1) is shown once; after a delay of blank steps the net says it again, and the mean
+squared error counts. Collins et al. vary architecture and depth, tune every net, and draw the error against the hidden units at
+n = 64.
 
-Ours: n = 16 (sweeps/collins2017_full.yaml: 64), one LSTM layer, one recipe for all widths and delays (conf/recipe/integrator.yaml),
-delays of 1, 10, 25 and 50 steps. Their delay is not said in the text that was read. A net stops once it is at .02.
+Ours: n = 16 (sweeps/collins2017_full.yaml: 64), one LSTM layer, one recipe for all widths and delays
+(conf/recipe/integrator.yaml), delays of 1, 10, 25 and 50 steps. Their delay is not said in the text that was read. A net stops
+once it is at .02.
 
-Below n units the line 1 - u / n is no measurement of the state: whatever the cell, a linear read-out of u hidden numbers answers in
-a u-dimensional subspace. What is measured is that the line is reached, that the error ends at n, and that the delay moves neither.
+Below n units the line 1 - u / n is no measurement of the state: whatever the cell, a linear read-out of u hidden numbers answers
+in a u-dimensional subspace. What is measured is that the line is reached, that the error ends at n, and that the delay moves
+neither.
 """
 
 import textwrap
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -53,8 +57,8 @@ def draw(rows: pl.DataFrame) -> Drawn:
         axes.plot(at, np.clip(1 - at / numbers, 0, None), color="#bbbbbb", lw=6, alpha=0.6, label=f"1 - u / {numbers}")
         axes.axvline(numbers, color="grey", lw=0.8, ls=":")
     for k, ((numbers, lag), own) in enumerate(data.group_by("numbers", "lag", maintain_order=True)):
-        low, high = (np.abs(own["error"] - own[end]).to_numpy() for end in ("least", "greatest"))
-        look = {"color": COLOURS[k % len(COLOURS)], "marker": MARKERS[k % len(MARKERS)], "ms": 4, "lw": 1}
+        low, high = (abs(own["error"].to_numpy() - own[end].to_numpy()) for end in ("least", "greatest"))
+        look: dict[str, Any] = {"color": COLOURS[k % len(COLOURS)], "marker": MARKERS[k % len(MARKERS)], "ms": 4, "lw": 1}
         axes.errorbar(own["units"], own["error"], yerr=[low, high], label=f"{numbers} numbers, {lag} steps", **look)
     axes.set_ylim(bottom=0)
     axes.set_title("Error of holding a random vector, by width and delay")
@@ -62,8 +66,8 @@ def draw(rows: pl.DataFrame) -> Drawn:
     seeds = data["seeds"].max() or 0
     said = (
         f"Points: median over up to {seeds} seeds; bars: all of them. Grey: the least error of any linear read-out of u hidden"
-        " numbers. A net stops once its error is .02. After Collins, Sohl-Dickstein & Sussillo (2017), fig. 2c, whose nets are tuned"
-        " one by one; here one recipe trains all."
+        " numbers. A net stops once its error is .02. After Collins, Sohl-Dickstein & Sussillo (2017), fig. 2c, whose nets are"
+        " tuned one by one; here one recipe trains all."
     )
     write_below(picture, "\n".join(textwrap.wrap(said, 120)))
     return Drawn(picture, data)
@@ -81,7 +85,7 @@ def _on_the_line(rows: pl.DataFrame) -> Finding:
     below = _largest(rows).filter(pl.col("units") < pl.col("numbers"))
     if below.is_empty():
         return NOT_MEASURED
-    worst = float((below["error"] - below["line"]).abs().max())  # type: ignore[arg-type]
+    worst = float(np.abs((below["error"] - below["line"]).to_numpy()).max())
     return Finding(f"at most {worst:.3f} from it", worst <= NEAR)
 
 
@@ -110,7 +114,7 @@ def _delay_moves_nothing(rows: pl.DataFrame) -> Finding:
 
 
 PAPER = Paper(
-    source="Collins, Sohl-Dickstein & Sussillo: Capacity and Trainability in Recurrent Neural Networks. ICLR 2017, arXiv 1611.09913",
+    source="Collins, Sohl-Dickstein & Sussillo, Capacity and trainability in recurrent neural networks, ICLR 2017 (1611.09913)",
     cost="",
     claims=(
         Claim(

@@ -51,7 +51,7 @@ class VectorHold(Task):
         return lag + 1
 
     def sample(self, key: jax.Array, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Inputs (T, B, N), targets (N, B), or (B,) of one number. In a sequence longer than lag + 1 the vector comes later, after zeros."""
+        """Inputs (T, B, N), targets (N, B), or (B,) if N is 1. In a longer sequence zeros come before the vector."""
         vector = jax.random.normal(key, (batch, self.numbers))
         shown = jnp.arange(steps)[:, None, None] == length - 1 - lag
         return Batch(jnp.where(shown, vector, 0.0), vector.T if self.several_values else vector[:, 0])

@@ -1,0 +1,88 @@
+"""`memcap reproduce`: every paper for a moment, verdicts that are checked, and errors in one line."""
+
+import polars as pl
+import pytest
+from command import files, memcap
+from study_rows import group, table
+
+from memcap import papers
+from memcap.studies import store
+
+TABLE = {"claim", "paper", "read", "here", "verdict", "expected", "why"}
+OWN = '''"""Is there a latch?"""
+
+import polars as pl
+from matplotlib.figure import Figure
+
+from memcap.figures import Drawn
+from memcap.papers import Claim, Finding, Paper
+
+
+def draw(rows):
+    return Drawn(Figure(), rows.select("units", "solved"))
+
+
+def one_unit(rows):
+    return Finding(str(rows["units"].min()), rows["units"].min() == 1)
+
+
+PAPER = Paper("me, here", "a moment", (Claim("one unit", "1", "here", one_unit),))
+'''
+STUDY = """# @package _global_
+study: hello
+axes: [{task: latch, task.lag: 2, recipe.budget: 5, evaluation.sequences: 16, model.units: [1, 2]}]
+"""
+
+
+@pytest.mark.parametrize("name", sorted(papers.summaries()))
+def test_every_paper_runs_for_a_moment(name, tmp_path):
+    done = memcap(tmp_path, "reproduce", name, "--tiny", "engine.workers=1")
+    assert done.status == 0, done.err
+    there = tmp_path / "outputs" / f"{name}_tiny" / "paper"
+    assert (there / f"{name}.png").is_file()
+    assert set(pl.read_csv(there / "verdicts.csv").columns) == TABLE
+    assert "A tiny run shows that all parts work; its verdicts mean nothing." in done.out
+
+
+def test_a_paper_of_ones_own_is_trained_drawn_and_judged(tmp_path, monkeypatch):
+    (tmp_path / "my_reproductions").mkdir()
+    (tmp_path / "my_reproductions" / "hello.py").write_text(OWN)
+    (tmp_path / "my_conf" / "sweeps").mkdir(parents=True)
+    (tmp_path / "my_conf" / "sweeps" / "hello.yaml").write_text(STUDY)
+    monkeypatch.syspath_prepend(tmp_path)
+    done = memcap(tmp_path, "reproduce", "my_reproductions:hello", "--config-dir", "my_conf", "--check", "engine.workers=1")
+    assert done.status == 0, done.err
+    assert store.read(tmp_path / "outputs" / "hello")["steps"].to_list() == [5, 5]
+    assert "one unit  1      1     holds" in done.out
+    store.write_rows(tmp_path / "wide.parquet", table(group(counts={3: (1, 2)})))
+    done = memcap(tmp_path, "reproduce", "my_reproductions:hello", "--rows", "wide.parquet", "--check", "-o", "drawn")
+    assert done.status == 1
+    assert done.err == "memcap: not as my_reproductions:hello expects: one unit\n"
+    assert (tmp_path / "drawn" / "hello.png").is_file()
+
+
+def test_the_list_has_all_papers(tmp_path):
+    done = memcap(tmp_path, "reproduce", "--list")
+    for name, question in papers.summaries().items():
+        assert f"{name}  " in done.out
+        assert question in done.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "which paper? one of "),
+        (["nobody"], "nobody: no such paper; one of "),
+        (["collins2017", "--rows", "nowhere"], "nowhere: "),
+        (["collins2017", "task.lag=2", "--rows", "."], "task.lag=2: overrides are for training, and --rows trains nothing"),
+        (["collins2017", "task.lug=2"], "task.lug: no such field; task has "),
+        (["collins2017", "--config-dir", "nowhere"], "--config-dir nowhere: no such folder"),
+        (["collins2017", "--tiny", "--full"], "--full: not allowed with argument --tiny"),
+    ],
+)
+def test_a_mistake_is_one_line_and_leaves_nothing(arguments, said, tmp_path):
+    before = files(tmp_path)
+    done = memcap(tmp_path, "reproduce", *arguments)
+    assert done.status == 2
+    assert said in done.err.splitlines()[-1]
+    assert files(tmp_path) == before

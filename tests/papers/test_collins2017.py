@@ -1,0 +1,69 @@
+"""Collins et al. (2017): what is drawn and judged, on rows that nobody trained."""
+
+import numpy as np
+import pytest
+from study_rows import group, table
+
+from memcap import papers
+from memcap.papers import NOT_MEASURED
+from memcap.papers.collins2017 import PAPER, curves, draw
+
+UNITS = (2, 4, 6, 8, 10)
+LINE = {2: 0.75, 4: 0.5, 6: 0.25, 8: 0.01, 10: 0.005}
+
+
+def rows(error, lags=(1, 50)):
+    """Two seeds a width and lag of a vector of 8 numbers; error: of a lag and a width."""
+    found = []
+    for lag in lags:
+        for units in UNITS:
+            found += group("vector_hold", lag, {units: (0, 2)}, knobs={"numbers": 8}, final=error(lag, units))
+    return table(found)
+
+
+def said(data):
+    return [claim.judge(data).holds for claim in PAPER.claims]
+
+
+def test_errors_on_the_line_hold_at_every_delay():
+    assert said(rows(lambda lag, units: LINE[units])) == [True, True, True]
+
+
+def test_errors_off_the_line_do_not():
+    on_line, at_n, delay = PAPER.claims
+    off = rows(lambda lag, units: min(1.0, LINE[units] + 0.2 * (units < 8)))
+    assert (on_line.judge(off).holds, at_n.judge(off).holds, delay.judge(off).holds) == (False, True, True)
+    late = rows(lambda lag, units: LINE[units] if lag == 1 or units < 8 else 0.3 if units == 8 else 0.001)
+    assert said(late) == [True, False, False]
+    assert at_n.judge(late).here == "1.00 n after 1, 1.25 n after 50"
+    never = rows(lambda lag, units: max(LINE[units], 0.1))
+    assert said(never) == [True, False, False]
+
+
+def test_one_delay_says_nothing_of_delays_and_narrow_nets_nothing_of_n():
+    assert PAPER.claims[2].judge(rows(lambda lag, units: LINE[units], lags=(1,))) == NOT_MEASURED
+    narrow = rows(lambda lag, units: LINE[units]).filter(units=2)
+    assert said(narrow) == [None] * 3
+
+
+def test_what_is_drawn_are_medians_and_the_line():
+    data = rows(lambda lag, units: LINE[units] + lag / 1000)
+    drawn = draw(data)
+    assert drawn.data.equals(curves(data))
+    lines = {line.get_label(): line for line in drawn.figure.axes[0].get_lines()}
+    grey = lines["1 - u / 8"]
+    np.testing.assert_allclose(grey.get_ydata(), np.clip(1 - grey.get_xdata() / 8, 0, None))
+    bars = {bar.get_label(): bar.lines[0] for bar in drawn.figure.axes[0].containers}
+    assert set(bars) == {"8 numbers, 1 steps", "8 numbers, 50 steps"}
+    np.testing.assert_allclose(bars["8 numbers, 50 steps"].get_ydata(), [LINE[u] + 0.05 for u in UNITS])
+
+
+def test_the_least_error_of_a_linear_read_out_is_the_line():
+    """Numbers that are not trained: the best reconstruction of a random vector from u random directions of it."""
+    rng = np.random.default_rng(0)
+    vectors = rng.standard_normal((20000, 8))
+    for units in (2, 6):
+        hidden = vectors @ rng.standard_normal((8, units))
+        again = hidden @ np.linalg.lstsq(hidden, vectors, rcond=None)[0]
+        assert ((again - vectors) ** 2).mean() == pytest.approx(1 - units / 8, abs=0.02)
+    assert papers.summaries()["collins2017"].startswith("Does a recurrent net hold")

@@ -1,0 +1,106 @@
+"""Every paper: a study, rows that were published, and the figure and verdicts that they give."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from memcap import papers
+from memcap.commands.reproduce import tiny
+from memcap.hydra_app import populations
+from memcap.knobs import UserError
+from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, judged
+from memcap.studies import store
+from memcap.studies.axes import members
+from memcap.training.engine import found_backend
+
+ROOT = Path(__file__).parents[2]
+NAMES = sorted(papers.summaries())
+each_paper = pytest.mark.parametrize("name", NAMES)
+
+
+def published(name: str) -> Path:
+    return ROOT / "results" / name
+
+
+@each_paper
+def test_a_paper_says_what_it_asks_where_it_is_from_and_what_it_costs(name):
+    found = papers.find(name)
+    assert papers.summaries()[name].endswith("?")
+    for text in (found.PAPER.source, found.PAPER.cost, found.PAPER.hardware):
+        assert text
+    for claim in found.PAPER.claims:
+        assert claim.text
+        assert claim.paper
+        assert claim.read
+        assert bool(claim.why) != claim.expected, "a claim that does not hold says why"
+
+
+@each_paper
+def test_its_study_is_the_published_one(name):
+    """But for members that a search did not ask for."""
+    (job,) = (job for jobs in populations([f"sweeps={name}"]) for job in jobs)
+    rows = store.read(published(name))
+    assert job.settings.study == name
+    assert set(rows["key"]) <= {member.key for member in job.members}
+    if job.settings.design == "grid":
+        assert rows.height == len(job.members)
+
+
+@each_paper
+def test_its_figure_and_its_verdicts_are_those_of_the_published_rows(name):
+    found, rows = papers.find(name), store.read(published(name))
+    drawn, there = found.draw(rows), published(name) / "paper"
+    assert_frame_equal(pl.read_csv(there / f"{name}.csv", schema=drawn.data.schema), drawn.data, rel_tol=1e-9)
+    verdicts = judged(found.PAPER, rows)
+    assert_frame_equal(pl.read_csv(there / "verdicts.csv", schema=verdicts.schema, missing_utf8_is_empty_string=True), verdicts)
+    assert verdicts["expected"].all()
+
+
+@each_paper
+def test_without_rows_nothing_is_measured(name):
+    nothing = store.frame([])
+    assert {claim.judge(nothing) for claim in papers.find(name).PAPER.claims} == {NOT_MEASURED}
+
+
+def test_a_verdict_is_what_the_rows_say_and_it_is_said_when_it_is_another_than_expected():
+    paper = Paper(
+        source="nowhere",
+        cost="nothing",
+        claims=(
+            Claim("as there", "1", "fig. 1", lambda rows: Finding("1", True)),
+            Claim("not as there", "1", "fig. 1", lambda rows: Finding("2", False)),
+            Claim("known to differ", "1", "fig. 1", lambda rows: Finding("2", False), expected=False, why="another recipe"),
+            Claim("no rows", "1", "fig. 1", lambda rows: NOT_MEASURED),
+        ),
+    )
+    table = judged(paper, store.frame([]))
+    assert table["verdict"].to_list() == ["holds", "does not hold", "does not hold", "not measured"]
+    assert table["expected"].to_list() == [True, False, True, False]
+
+
+def test_a_tiny_run_has_the_ends_of_each_kind_of_member_at_the_shortest_lag():
+    found_backend()
+    base = {"model": {"cell": "lstm"}, "recipe": {"name": "auto"}, "evaluation": {}, "seed": 0}
+    grids = [
+        {"task": "latch", "task.lag": [9, 5], "model.units": [1, 3, 2], "seed": 2},
+        {"task": "copy", "task.lag": [2], "model.units": [4]},
+    ]
+    everything = members({**base, "task": {"name": "latch"}, "axes": grids})
+    some = tiny(everything)
+    assert [(m.task.name, m.lag, m.model.units, m.seed) for m in some] == [
+        ("latch", 5, 1, 0),
+        ("latch", 5, 3, 0),
+        ("copy", 2, 4, 0),
+    ]
+    assert all(m.recipe.budget < e.recipe.budget for m, e in zip(some, everything, strict=False))
+    assert tiny([replace(some[0], recipe=replace(some[0].recipe, budget=3))])[0].recipe.budget == 3
+
+
+def test_what_is_no_paper_is_refused():
+    with pytest.raises(UserError, match=r"nobody: no such paper; one of .*collins2017.*, or MODULE:NAME of your own"):
+        papers.find("nobody")
+    with pytest.raises(UserError, match=r"paper=memcap\.figures:law: has no PAPER"):
+        papers.find("memcap.figures:law")
