@@ -23,6 +23,7 @@ from matplotlib.figure import Figure
 from memcap.figures import Drawn
 from memcap.figures.frontier import COLOURS, MARKERS, write_below
 from memcap.papers import NOT_MEASURED, Claim, Finding, Paper
+from memcap.printing import counted
 
 TASK = "vector_hold"
 NEAR = 0.1  # of the line, as a share of the variance
@@ -59,7 +60,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
     for k, ((numbers, lag), own) in enumerate(data.group_by("numbers", "lag", maintain_order=True)):
         low, high = (abs(own["error"].to_numpy() - own[end].to_numpy()) for end in ("least", "greatest"))
         look: dict[str, Any] = {"color": COLOURS[k % len(COLOURS)], "marker": MARKERS[k % len(MARKERS)], "ms": 4, "lw": 1}
-        axes.errorbar(own["units"], own["error"], yerr=[low, high], label=f"{numbers} numbers, {lag} steps", **look)
+        axes.errorbar(own["units"], own["error"], yerr=[low, high], label=f"{numbers} numbers, {counted(lag, 'step')}", **look)
     axes.set_ylim(bottom=0)
     axes.set_title("Error of holding a random vector, by width and delay")
     axes.legend(frameon=False, fontsize=8)
@@ -115,7 +116,7 @@ def _delay_moves_nothing(rows: pl.DataFrame) -> Finding:
 
 PAPER = Paper(
     source="Collins, Sohl-Dickstein & Sussillo, Capacity and trainability in recurrent neural networks, ICLR 2017 (1611.09913)",
-    cost="",
+    cost="6 minutes of one CPU core",
     claims=(
         Claim(
             "below n units the error is that of reconstructing a subspace of as many dimensions",

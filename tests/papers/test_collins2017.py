@@ -54,8 +54,8 @@ def test_what_is_drawn_are_medians_and_the_line():
     grey = lines["1 - u / 8"]
     np.testing.assert_allclose(grey.get_ydata(), np.clip(1 - grey.get_xdata() / 8, 0, None))
     bars = {bar.get_label(): bar.lines[0] for bar in drawn.figure.axes[0].containers}
-    assert set(bars) == {"8 numbers, 1 steps", "8 numbers, 50 steps"}
-    np.testing.assert_allclose(bars["8 numbers, 50 steps"].get_ydata(), [LINE[u] + 0.05 for u in UNITS])
+    assert set(bars) == {"8 numbers, 1 step", "8 numbers, 50 steps"}
+    np.testing.assert_allclose(np.asarray(bars["8 numbers, 50 steps"].get_ydata(), float), [LINE[u] + 0.05 for u in UNITS])
 
 
 def test_the_least_error_of_a_linear_read_out_is_the_line():
