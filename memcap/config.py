@@ -157,6 +157,7 @@ class Member:
             # What the code makes of a preset or a criterion: a member trained by an older one is another member.
             "start": None if self.init is None else keyed(self.init),
             "threshold": self.facts.threshold,
+            **({"data": self.facts.data} if self.facts.data else {}),
         }
 
     @cached_property

@@ -124,8 +124,8 @@ def tiny(members: Sequence[Member]) -> list[Member]:
     found = []
     for group in groups.values():
         least = min(m.lag for m in group)
-        short = sorted((m for m in group if m.lag == least), key=lambda m: m.model.units)
-        found += dict.fromkeys((short[0], short[-1]))
+        short = [m for m in group if m.lag == least]
+        found += dict.fromkeys((min(short, key=_units), max(short, key=_units)))
     return [
         replace(
             m,
@@ -134,6 +134,10 @@ def tiny(members: Sequence[Member]) -> list[Member]:
         )
         for m in found
     ]
+
+
+def _units(member: Member) -> int:
+    return member.model.units
 
 
 def _list() -> None:

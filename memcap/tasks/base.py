@@ -28,12 +28,14 @@ class Facts:
         chance: the best expected score of a predictor that sees the current input only: no memory, and no clock. Over the steps
             where an answer is due: accuracy for classes, mean squared error for values.
         threshold: solved means accuracy at or above this; for values, mean squared error at or below it.
+        data: digest of the file that the sequences come from, so that another file makes other members; "" where there is none.
     """
 
     held: int
     bits: float
     chance: float
     threshold: float = 0.99
+    data: str = ""
 
 
 class Batch(NamedTuple):
@@ -121,6 +123,10 @@ class Task(ABC):
 
         The first `length` steps don't depend on `steps`: a member's data are the same in any population.
         """
+
+    def unseen(self, key: jax.Array, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+        """The same for a verdict: sequences that training never sees. What is generated is fresh under another key."""
+        return self.sample(key, lag, length, steps, batch)
 
     @abstractmethod
     def facts(self, lag: int, length: int) -> Facts:

@@ -280,7 +280,7 @@ class Trainer:
 
         def block(k: jax.Array, sums: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
             sequences = jax.random.fold_in(key, k), asked.lag, asked.length, self.evaluation_steps, self.block
-            _, score, due = self._run(weights, self.shape.task.sample(*sequences), asked.length)
+            _, score, due = self._run(weights, self.shape.task.unseen(*sequences), asked.length)
             return sums[0] + score, sums[1] + due
 
         score, due = lax.fori_loop(0, asked.blocks, block, (jnp.float32(0), jnp.float32(0)))

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import Field, fields, replace
 from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from memcap.tasks import Batch, Task, task_classes
 
 STEPS, BATCH = 48, 32
+TEXTS = {"file": [str(Path(__file__).with_name("sequences.npz"))]}  # other values of knobs that are any text
 few = settings(deadline=None, max_examples=15, derandomize=True)
 seeds = st.integers(0, 2**31 - 1)
 
@@ -37,10 +39,16 @@ def other_values(field: Field) -> list[Any]:
     limits, default = field.metadata, field.default
     if limits["choices"] is not None:
         return [value for value in limits["choices"] if value != default]
+    if isinstance(default, str):
+        return TEXTS[field.name]
+    if default is None:  # a number that may be left out
+        return [limits["at_least"] or 0.5]
     if isinstance(default, bool):
         return [not default]
     assert isinstance(default, (int, float)), f"the knob {field.name} needs `choices`, or a number as its default"
     least, most = limits["at_least"], limits["at_most"]
+    if limits["below"] is not None:
+        return [(default + limits["below"]) / 2]
     higher = default + 3 if most is None or default + 3 <= most else most
     return sorted({type(default)(value) for value in (least, higher) if value is not None} - {default})
 

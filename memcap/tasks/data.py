@@ -1,0 +1,144 @@
+"""Your own sequences, from a file: how many units do they need?"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, ClassVar, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from memcap.knobs import UserError, knob
+from memcap.sequences import EXAMPLE, Sequences, read
+from memcap.tasks.base import Batch, Facts, Operand, Task, integers
+from memcap.tasks.chance import without_memory
+
+
+@dataclass(frozen=True)
+class Data(Task):
+    """The net sees the last `lag` + 1 steps of a sequence: less lag asks how much of the past your sequences need.
+
+    Example: a sequence 2 7 1 with target 4 | lag 1 -> 7 1 -> 4.
+
+    The file is an .npz (numpy.savez) of N sequences of T steps with these arrays:
+
+    * `inputs`: (N, T) whole numbers from 0, symbols; or (N, T, F) numbers.
+    * `targets`: whole numbers from 0, classes; or other numbers, values. (N,), or (N, O) values, at the last step; (N, T), or
+      (N, T, O), at every step.
+    * `mask`, if an answer is not due at every step: (N, T), true where one is.
+    * `lengths`, if not all sequences have T steps: (N,), how many of them count. Shorter ones begin later, after blanks.
+
+    A share of the sequences is held out: training draws from the others, and the verdict is about these. Which are held out is a
+    matter of `fold`, not of the member's seed. Scores of drawn sequences repeat those of few: 100 held-out sequences give an
+    accuracy to a percent.
+    """
+
+    name: ClassVar[str] = "data"
+    file: str = knob(EXAMPLE, "an .npz file of your sequences; example: 512 made-up ones, to see how it goes")
+    held_out: float = knob(0.2, "share of the sequences that training never sees", above=0, below=1)
+    fold: int = knob(0, "which split into training and held-out sequences", at_least=0, at_most=1000)
+    criterion: float | None = knob(None, "accuracy, or mean squared error, that is a pass; null: .99, or 5 % of the variance")
+    bits: float = knob(1.0, "bits to hold, if you know them: for reference lines only", above=0, at_most=1e6)
+
+    def __post_init__(self) -> None:
+        read(self.file)
+
+    @property
+    def _all(self) -> Sequences:
+        return read(self.file)
+
+    @property
+    def answers(self) -> Literal["last", "every"]:  # ty: ignore[incompatible-property-override]  # of a file, not of the class
+        """As the file has them."""
+        return "last" if self._all.due is None else "every"
+
+    @property
+    def loss(self) -> Literal["classes", "values"]:
+        """Classes where the targets are whole numbers."""
+        return "values" if self._all.classes is None else "classes"
+
+    @property
+    def vocabulary(self) -> int | None:
+        """The file's symbols and a blank; None for numbers."""
+        symbols = self._all.symbols
+        return None if symbols is None else symbols + 1
+
+    @property
+    def features(self) -> int:
+        """F numbers, or the symbols one-hot."""
+        return self.vocabulary or self._all.inputs.shape[2]
+
+    @property
+    def outputs(self) -> int:
+        """Classes, or values of an answer."""
+        found = self._all
+        whole = found.targets.ndim == (1 if found.due is None else 2)
+        return found.classes or (1 if whole else found.targets.shape[-1])
+
+    @property
+    def smallest_lag(self) -> int:
+        """One step of the past."""
+        return 1
+
+    def shortest(self, lag: int) -> int:
+        """The steps that are seen.
+
+        Raises:
+            UserError: the file's sequences are shorter.
+        """
+        if isinstance(lag, int) and lag >= self._all.steps:
+            most = self._all.steps - 1
+            raise UserError(f"task.lag={lag}: {self.file} has sequences of {most + 1} steps, so lag must be at most {most}")
+        return lag + 1
+
+    def _drawn(self, key: jax.Array, lag: Operand, length: Operand, steps: int, batch: int, unseen: bool) -> Batch:
+        found, ours = self._all, _split(self.file, self.held_out, self.fold)[unseen]
+        which = jnp.asarray(ours)[integers(key, (batch,), 0, len(ours))]
+        step = jnp.arange(steps)
+        source = jnp.clip(step + found.steps - length, 0, found.steps - 1)  # the end of a sequence at the end of `length` steps
+        shown = (step >= length - 1 - lag) & (step < length)
+
+        def laid_out(array: np.ndarray, blank: Any) -> jax.Array:
+            """(T, B, ...) of (N, T, ...)."""
+            rows = jnp.moveaxis(jnp.asarray(array)[which[:, None], source], 0, 1)
+            return jnp.where(shown.reshape(-1, *[1] * (rows.ndim - 1)), rows, blank)
+
+        inputs = laid_out(found.inputs, 0 if found.symbols is None else found.symbols)
+        if found.due is None:
+            targets = jnp.asarray(found.targets)[which]
+            return Batch(inputs, targets.T if self.several_values else targets.reshape(batch))
+        targets = laid_out(found.targets, 0)
+        targets = jnp.moveaxis(targets, -1, 0) if self.several_values else targets.reshape(steps, batch)
+        return Batch(inputs, targets, laid_out(found.due, False))
+
+    def sample(self, key: jax.Array, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+        """Training sequences, drawn with replacement."""
+        return self._drawn(key, lag, length, steps, batch, unseen=False)
+
+    def unseen(self, key: jax.Array, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+        """Held-out sequences, drawn with replacement."""
+        return self._drawn(key, lag, length, steps, batch, unseen=True)
+
+    def facts(self, lag: int, length: int) -> Facts:
+        """Chance is measured on the training sequences; what has to be held, nobody knows but you: `bits`, and one symbol."""
+        targets = self._all.targets
+        usual = (
+            0.99 if self._all.classes else 0.05 * float(targets.var(axis=tuple(range(targets.ndim - self.several_values))).mean())
+        )
+        threshold = usual if self.criterion is None else self.criterion
+        chance = without_memory(self, lag, length, batch=8192).mean
+        return Facts(held=1, bits=self.bits, chance=chance, threshold=threshold, data=self._all.digest)
+
+    def stretched(self, lag: int, factor: int) -> tuple[int, int]:
+        """The same sequences: there are no longer ones."""
+        del factor
+        return lag, self.length(lag)
+
+
+@lru_cache(maxsize=8)
+def _split(file: str, held_out: float, fold: int) -> tuple[np.ndarray, np.ndarray]:
+    """Places of the training sequences, and of the held-out ones, at least one of each."""
+    count = len(read(file).inputs)
+    order = np.random.default_rng([fold, count]).permutation(count).astype(np.int32)
+    held = min(max(round(held_out * count), 1), count - 1)
+    return np.sort(order[held:]), np.sort(order[:held])

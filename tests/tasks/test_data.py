@@ -1,0 +1,163 @@
+"""Own sequences: what is drawn is what the file holds, held-out ones are never trained on, and bad files are named."""
+
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from task_checks import draw, few
+
+import memcap
+from memcap import sequences
+from memcap.config import member_of
+from memcap.knobs import UserError
+from memcap.tasks.data import Data
+
+COUNT, STEPS = 40, 6
+
+
+def saved(path, **arrays):
+    np.savez(path, **arrays)
+    sequences.read.cache_clear()
+    return Data(file=str(path))
+
+
+def symbols(seed=0, steps=STEPS):
+    """Sequences that are all different, and whose class is their number."""
+    inputs = np.random.default_rng(seed).permutation(4**steps)[:COUNT, None] // 4 ** np.arange(steps) % 4
+    return {"inputs": inputs, "targets": np.arange(COUNT)}
+
+
+def rows_of(batch, length=STEPS):
+    return np.asarray(batch.inputs)[:length].T
+
+
+def test_what_is_drawn_stands_in_the_file_with_its_target(tmp_path):
+    arrays = symbols()
+    task = saved(tmp_path / "a.npz", **arrays)
+    assert (task.vocabulary, task.outputs, task.loss, task.answers) == (5, COUNT, "classes", "last")
+    batch = draw(task, STEPS - 1, batch=64)
+    np.testing.assert_array_equal(rows_of(batch), arrays["inputs"][batch.targets])
+
+
+@few
+@given(st.integers(0, 2**31 - 1), st.integers(0, 9), st.sampled_from([0.1, 0.5, 0.9]))
+def test_held_out_sequences_are_never_trained_on_and_all_are_drawn(tmp_path_factory, seed, fold, share):
+    path = tmp_path_factory.mktemp("data") / "a.npz"
+    task = replace(saved(path, **symbols()), fold=fold, held_out=share)
+    trained, unseen = (
+        set(np.asarray(part(jax.random.key(seed), STEPS - 1, STEPS, STEPS, 2000).targets)) for part in (task.sample, task.unseen)
+    )
+    assert trained.isdisjoint(unseen)
+    assert trained | unseen == set(range(COUNT))
+    assert len(unseen) == round(share * COUNT)
+
+
+def test_the_fold_and_not_the_seed_says_which(tmp_path):
+    task = saved(tmp_path / "a.npz", **symbols())
+    pairs = (0, 0), (0, 1), (1, 0)
+    held = [set(np.asarray(replace(task, fold=f).unseen(jax.random.key(seed), 5, 6, 6, 500).targets)) for f, seed in pairs]
+    assert held[0] == held[1] != held[2]
+
+
+def test_a_shorter_lag_shows_the_end_and_a_longer_length_begins_with_blanks(tmp_path):
+    arrays = symbols()
+    task = saved(tmp_path / "a.npz", **arrays)
+    short = draw(task, 2)
+    np.testing.assert_array_equal(rows_of(short, 3), arrays["inputs"][short.targets][:, -3:])
+    late = draw(task, 2, 5)
+    np.testing.assert_array_equal(rows_of(late, 5)[:, :2], 4)
+    np.testing.assert_array_equal(rows_of(late, 5)[:, 2:], arrays["inputs"][late.targets][:, -3:])
+
+
+def test_sequences_of_unlike_lengths_end_together(tmp_path):
+    arrays, lengths = symbols(), np.random.default_rng(1).integers(1, STEPS + 1, COUNT)
+    batch = draw(saved(tmp_path / "a.npz", **arrays, lengths=lengths), STEPS - 1, batch=64)
+    for row, k in zip(rows_of(batch), batch.targets, strict=True):
+        assert row.tolist() == [4] * (STEPS - lengths[k]) + arrays["inputs"][k, : lengths[k]].tolist()
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_values_at_every_step_under_a_mask(tmp_path, outputs):
+    rng = np.random.default_rng(0)
+    inputs, mask = rng.normal(size=(COUNT, STEPS, 2)), rng.random((COUNT, STEPS)) < 0.5
+    mask[:, -1] = True
+    targets = rng.normal(size=(COUNT, STEPS, outputs)) if outputs > 1 else rng.normal(size=(COUNT, STEPS))
+    task = saved(tmp_path / "a.npz", inputs=inputs, targets=targets, mask=mask)
+    assert (task.vocabulary, task.features, task.outputs, task.loss, task.answers) == (None, 2, outputs, "values", "every")
+    batch = draw(task, STEPS - 1, batch=16)
+    for b in range(16):
+        k = int(np.abs(inputs[:, 0] - batch.inputs[0, b]).sum(1).argmin())
+        np.testing.assert_allclose(batch.inputs[:STEPS, b], inputs[k], rtol=1e-6)
+        np.testing.assert_allclose(batch.targets[..., :STEPS, b].T, targets[k], rtol=1e-6)
+        np.testing.assert_array_equal(batch.mask[:STEPS, b], mask[k])
+
+
+def test_another_content_is_another_member_and_a_row_finds_its_own(tmp_path):
+    path = tmp_path / "a.npz"
+    first = memcap.members(saved(path, **symbols()), lag=5, units=2)[0]
+    config, key = first.config, first.key
+    assert member_of(config).key == key
+    second = memcap.members(saved(path, **symbols(seed=1)), lag=5, units=2)[0]
+    assert config["data"] != second.config["data"]
+    assert key != second.key
+    assert "data" not in memcap.members("latch", lag=5)[0].config
+
+
+def test_a_net_learns_what_a_file_teaches_and_is_judged_on_what_it_never_saw():
+    """The example's class is shown 11 steps before the end: one step less, and a net can only learn by heart."""
+    (row,) = memcap.train(memcap.members("data", recipe="hold", lag=11, units=4), progress=False).to_dicts()
+    assert row["solved"]
+    (blind,) = memcap.train(memcap.members("data", recipe="hold", lag=10, units=4, budget=300), progress=False).to_dicts()
+    assert not blind["solved"]
+    assert 0.3 < blind["final"] < 0.7
+
+
+GOOD = symbols()
+BAD = {
+    "no targets": ({"inputs": GOOD["inputs"]}, "has no array `targets`"),
+    "another array": ({**GOOD, "weights": np.ones(3)}, "has an array `weights`, which means nothing"),
+    "text": ({**GOOD, "targets": np.array(["a"] * COUNT)}, "`targets` must hold numbers"),
+    "not finite": ({"inputs": np.full((4, 3, 1), np.nan), "targets": np.arange(4)}, "`inputs` holds numbers that are not finite"),
+    "numbers without features": ({**GOOD, "inputs": GOOD["inputs"] + 0.5}, "`inputs` must be (N, T) whole numbers or (N, T, F)"),
+    "one sequence": ({"inputs": np.ones((1, 6), int), "targets": np.ones(1, int)}, "at least 2 sequences of at least 2 steps"),
+    "other count": ({**GOOD, "targets": np.arange(COUNT - 1)}, "for 40 sequences"),
+    "too many axes": ({**GOOD, "targets": np.ones((COUNT, 3, 2))}, "`targets` has shape (40, 3, 2)"),
+    "several classes": ({**GOOD, "targets": np.ones((COUNT, 3), int)}, "classes, whole numbers, are one an answer"),
+    "one class": ({**GOOD, "targets": np.zeros(COUNT, int)}, "of which there are at least two"),
+    "symbol below 0": ({**GOOD, "inputs": GOOD["inputs"] - 1}, "`inputs` has symbols below 0"),
+    "symbols too large": ({**GOOD, "inputs": GOOD["inputs"] * 5000}, "above 4,095"),
+    "mask at the last step": ({**GOOD, "mask": np.ones((COUNT, STEPS))}, "`mask` must be (40, 6), beside targets at every step"),
+    "mask without an end": (
+        {"inputs": GOOD["inputs"], "targets": GOOD["inputs"], "mask": np.eye(COUNT, STEPS)},
+        "must ask for an answer at the last step",
+    ),
+    "lengths": ({**GOOD, "lengths": np.zeros(COUNT, int)}, "`lengths` must be (40,) whole numbers from 1 to 6"),
+    "object": ({**GOOD, "targets": np.array([None] * COUNT)}, "is no .npz file of plain arrays"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_file_is_one_line(name, tmp_path):
+    arrays, said = BAD[name]
+    with pytest.raises(UserError) as error:
+        saved(tmp_path / "bad.npz", **arrays)
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no archive", b"\x93NUMPY"])
+def test_what_is_no_archive_is_one_line(content, tmp_path):
+    path = tmp_path / "bad.npz"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"is no \.npz file of plain arrays"):
+        Data(file=str(path))
+    with pytest.raises(UserError, match=r"cannot be read \(Is a directory\)"):
+        Data(file=str(tmp_path))
+
+
+def test_a_lag_beyond_the_sequences_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"sequences of 6 steps, so lag must be at most 5"):
+        memcap.members(saved(tmp_path / "a.npz", **symbols()), lag=6)
