@@ -24,6 +24,7 @@ PACKAGE = {  # the same files, inside
     "my_cells.py": "memcap/cells/leaky.py",
     "my_figures/steps.py": "memcap/figures/steps.py",
     "my_commands/seconds.py": "memcap/commands/seconds.py",
+    "my_papers/pulses.py": "memcap/papers/pulses.py",
     "my_conf/recipe/mine.yaml": "conf/recipe/mine.yaml",
 }
 
@@ -46,7 +47,7 @@ def outside(tmp_path_factory):
 @pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("memcap ")])
 def test_a_command_of_the_page_runs_outside_the_package(outside, command):
     words = shlex.split(command)[1:]
-    done = memcap(outside, *words, *(QUICK if words[0] == "train" else []))
+    done = memcap(outside, *words, *(QUICK if words[0] in ("train", "reproduce") else []))
     assert done.status == 0, done.err
     assert done.out.strip()
 

@@ -25,6 +25,7 @@ LINES = [
     ("memcap.studies.outcome",),  # what a study says at its end
     ("memcap.console", "memcap.questions", "memcap.task_group"),
     ("memcap.report", "memcap.api"),
+    ("memcap.page",),
     ("memcap.launchers",),
     ("memcap.hydra_app",),
     ("memcap.commands",),

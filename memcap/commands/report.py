@@ -1,0 +1,38 @@
+"""Write a study as one page of HTML: its frontier, a table to sort, and each member's curve at a click.
+
+The page is one file that fetches nothing; it can be mailed, or opened from a disk.
+
+  memcap report outputs/first_study -o report.html
+"""
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from memcap.console import add_results, add_strict, rows_of
+from memcap.knobs import UserError
+from memcap.page import page
+from memcap.studies import curves, files
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Which study, and which file."""
+    add_results(parser)
+    add_strict(parser)
+    parser.add_argument("-o", "--output", type=Path, help="file to write (default: RESULTS/report.html)")
+
+
+def run(arguments: Namespace) -> None:
+    """Write, and print where.
+
+    Raises:
+        UserError: no rows, or the file cannot be written.
+    """
+    rows = rows_of(arguments.results, arguments.strict)
+    folder = arguments.results if arguments.results.is_dir() else arguments.results.parent
+    path = arguments.output or folder / "report.html"
+    made = page(rows, curves.read(folder), f"memcap: {folder.name or folder.absolute().name}")
+    try:
+        files.write(path, lambda file: file.write(made.encode()), sealed=False)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror or error}); choose another file with -o") from error
+    print(path)
