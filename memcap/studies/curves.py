@@ -19,7 +19,7 @@ from memcap.tracking import Points
 SCHEMA = {
     "key": pl.String,  # of the member
     "step": pl.Int64,  # training steps done
-    "train_loss": pl.Float64,  # mean since the point before, in nats or squared error
+    "train_loss": pl.Float64,  # mean over the steps just before, in nats or squared error
     "train_score": pl.Float64,  # running training score; the metric is in the row
     "held_out": pl.Float64,  # held-out score, where there was an evaluation
 }

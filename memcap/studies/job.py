@@ -119,12 +119,24 @@ class _RowWriter(Listener):
 
     def curve(self, chunk: Chunk) -> None:
         self.progress.curve(chunk)
-        running = self.running.setdefault(chunk.member.key, {})
+        running = self._so_far(chunk)
         for step, values in chunk.points(POINTS_OF_A_CHUNK):
             add_point(running, step, values)
             self.tracker.curve(chunk.member.key, step, values)
         with self.lock:
             self._write_late()
+
+    def _so_far(self, chunk: Chunk) -> Points:
+        """The curve that a chunk goes on with. A member that begins again, or goes on from a checkpoint, has none beyond it."""
+        key = chunk.member.key
+        if key not in self.running:
+            earlier = {} if self.checkpoints is None else self.checkpoints.curve(key)
+            self.running[key] = _until(chunk.before, earlier)
+            for step, values in self.running[key].items():
+                self.tracker.curve(key, step, values)
+        elif next(reversed(self.running[key]), 0) > chunk.before:
+            self.running[key] = _until(chunk.before, self.running[key])
+        return self.running[key]
 
     def ended(self, population: str, results: Sequence[Result]) -> None:
         with self.lock:
@@ -147,7 +159,7 @@ class _RowWriter(Listener):
 
     def keep(self, checkpoints: Sequence[Checkpoint]) -> None:
         assert self.checkpoints is not None
-        self.checkpoints.keep(checkpoints)
+        self.checkpoints.keep(checkpoints, self.running)
 
     def kept(self, members: Sequence[Member]) -> dict[str, Checkpoint]:
         assert self.checkpoints is not None
@@ -179,6 +191,10 @@ class _RowWriter(Listener):
                 self._write(name)
         if self.checkpoints is not None:
             self.checkpoints.write()
+
+
+def _until(last: int, points: Points) -> Points:
+    return {step: values for step, values in points.items() if step <= last}
 
 
 def run(
