@@ -17,7 +17,7 @@ from memcap import backend
 from memcap.config import Engine, Member
 from memcap.interrupts import Interrupted
 from memcap.knobs import keyed
-from memcap.studies import curves, store
+from memcap.studies import curves, files, store
 from memcap.studies.beats import Beat, beating
 from memcap.studies.checkpoints import SECONDS_OF_TRAINING, Checkpoints
 from memcap.studies.leftovers import sweep
@@ -177,8 +177,9 @@ class _RowWriter(Listener):
 
     def _write(self, name: str) -> None:
         if self.folder is not None:
-            curves.write(self.folder, name, self.curves[name])
-            store.write_population(self.folder, name, self.rows[name], self.weights[name])
+            with files.writing(self.folder / "weights"):  # nobody takes the curves for orphans
+                curves.write(self.folder, name, self.curves[name])
+                store.write_population(self.folder, name, self.rows[name], self.weights[name])
         if self.checkpoints is not None:
             self.checkpoints.drop(list(self.weights[name]))
         self.written[name] = time.monotonic()
