@@ -34,6 +34,8 @@ YAML = {  # study files that cannot be read, and what is said of them
     "colon": ("study: a: b", "colon.yaml, line 2: mapping values are not allowed here"),
     "quote": ("study: 'x", "quote.yaml, line 3: found unexpected end of stream"),
     "anchor": ("study: *nowhere", "anchor.yaml, line 2: found undefined alias 'nowhere'"),
+    "itself": ("study: &a [*a]", "a file of configs nests too deep, or has an alias that contains itself"),
+    "inside": ("axes: &a {model.units: 1, b: [*a]}", "a file of configs nests too deep, or has an alias that contains itself"),
     "latin": ("study: caf\xe9", "a file of configs is no YAML in UTF-8 ('utf-8' codec can't decode byte 0xe9"),
     "nul": ("study: \0", "a file of configs is no YAML in UTF-8 (unacceptable character #x0000"),
     "key": ("nope: 1", "nope: no such key"),
@@ -53,6 +55,7 @@ YAML = {  # study files that cannot be read, and what is said of them
 RECIPES = {  # files of recipes that an axis names
     "tag": ("lr: !!python/name:os.system", "tag.yaml, line 1: could not determine a constructor"),
     "open": ("lr: [1", "open.yaml, line 2: expected ',' or ']'"),
+    "itself": ("lr: &a [*a]", "a file of configs nests too deep, or has an alias that contains itself"),
     "list": ("- lr", "list.yaml: must hold fields, as in lr: 0.01"),
     "field": ("learning_rate: 1", "recipe.learning_rate: no such field; recipe has name, init,"),
     "short": ("lr: 0.1", "recipe.init: not set; give it a value in conf/recipe/short.yaml"),
