@@ -226,8 +226,7 @@ def populations(overrides: Sequence[str], folder: Path | None = None, multirun: 
         UserError: the first mistake, in one line.
     """
     register()
-    if folder is not None and not folder.is_dir():
-        raise UserError(f"--config-dir {folder}: no such folder")
+    _check_config_dir(folder)
     try:
         with initialize_config_dir(str(root() / "conf"), **version_base()):
             app = GlobalHydra.instance().hydra
@@ -247,6 +246,11 @@ def populations(overrides: Sequence[str], folder: Path | None = None, multirun: 
             return _trained_as_one(config, checked(config, _multirun(config)))
     except THEIRS as error:
         raise UserError(complaint(error, overrides)) from error
+
+
+def _check_config_dir(folder: Path | str | None) -> None:
+    if folder is not None and not Path(folder).is_dir():
+        raise UserError(f"--config-dir {folder}: no such folder")
 
 
 def _trained_as_one(config: DictConfig, jobs: Sequence[Job]) -> list[list[Job]]:
@@ -269,7 +273,9 @@ def main(arguments: Sequence[str]) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that Hydra raises, and memcap decides what the user sees
     parser = get_args_parser()
     parser.error = _refuse  # type: ignore[method-assign]
-    overrides = parser.parse_args(list(arguments)).overrides
+    parsed = parser.parse_args(list(arguments))
+    _check_config_dir(parsed.config_dir)
+    overrides = parsed.overrides
     sys.argv = ["memcap", *arguments]
     try:
         with Training(shlex.join(["memcap", "train", *arguments])) as CheckFirst.training:
