@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from memcap import plugins, recipes
-from memcap.config import Engine, Evaluation, Member, Tracking, task_defaults
+from memcap.config import Engine, Evaluation, Member, task_defaults
 from memcap.knobs import UserError, defaults, typed
 from memcap.models.network import Model
 from memcap.recipes import Recipe
@@ -17,6 +17,7 @@ from memcap.studies.axes import members
 from memcap.studies.search import DESIGNS, Bisect
 from memcap.studies.shares import share
 from memcap.tasks import task_classes
+from memcap.tracking import Tracking
 
 GROUPS = {"model": Model, "recipe": Recipe, "evaluation": Evaluation, "engine": Engine, "tracking": Tracking}
 KNOWN = ("task", *GROUPS, "seed", "axes", "design", "study", "out")
