@@ -321,9 +321,13 @@ def test_what_fits_into_no_memory(tmp_path, monkeypatch):
 
     monkeypatch.setattr(training, "run", too_large)
     done = memcap(tmp_path, "train", *TINY.split())
-    line = "memcap: memory: RESOURCE_EXHAUSTED: Out of memory allocating 5033295026768 bytes.; set a smaller recipe.batch,"
-    assert (done.status, done.out, done.err.count("\n")) == (2, "", 1)
-    assert done.err.startswith(line)
+    line = "memory: RESOURCE_EXHAUSTED: Out of memory allocating 5033295026768 bytes."
+    line += "; lower engine.lanes, recipe.batch, task.lag or model.units\n"
+    assert (done.status, done.out, done.err) == (2, "", f"memcap: {line}")
+    for launcher in ("population", "basic"):
+        done = memcap(tmp_path, "train", "-m", f"hydra/launcher={launcher}", *TINY.split(), "seed=1,2")
+        assert (done.status, "Traceback" in done.err) == (2, False)
+        assert done.err.splitlines()[-1] == f"memcap: {line}".strip()
 
 
 def test_a_folder_that_is_deleted_while_its_study_trains(tmp_path, monkeypatch):

@@ -68,8 +68,12 @@ class Training:
         try:
             return self.result(self.train([job_of(config)]))
         except (UserError, OSError, JaxRuntimeError) as error:
-            line = _in_a_line(error)
-            if line is None or HydraConfig.get().mode == RunMode.MULTIRUN:
+            line = in_a_line(error)
+            if line is None:
+                raise
+            if HydraConfig.get().mode == RunMode.MULTIRUN:
+                if isinstance(error, JaxRuntimeError):
+                    raise UserError(line) from error
                 raise
             stop(line)  # raised, Hydra would announce it first
 
@@ -167,7 +171,7 @@ def named() -> str:
     return " ".join([f"#{job.job.num}", *filter_overrides(job.overrides.task)])
 
 
-def _in_a_line(error: UserError | OSError | JaxRuntimeError) -> str | None:
+def in_a_line(error: UserError | OSError | JaxRuntimeError) -> str | None:
     """What the user can mend; None where it is nothing of the kind."""
     if isinstance(error, UserError):
         return str(error)
@@ -176,7 +180,7 @@ def _in_a_line(error: UserError | OSError | JaxRuntimeError) -> str | None:
         return line and f"{line}; set out to another folder"
     if "RESOURCE_EXHAUSTED" not in str(error):
         return None
-    return f"memory: {str(error).splitlines()[0]}; set a smaller recipe.batch, task.length or model.units"
+    return f"memory: {str(error).splitlines()[0]}; lower engine.lanes, recipe.batch, task.lag or model.units"
 
 
 def stop(line: str) -> NoReturn:
