@@ -233,7 +233,8 @@ def run(
     checkpoints = None if folder is None else Checkpoints(folder, members)
     search, there = before.search, before.rows.height
     keys = [member.key for member in before.missing] if before.first else []
-    tracker.begin(members, before.rows.select("key", "solved", "steady", "evaluation_until").to_dicts())
+    there_before = before.rows.select("key", "solved", "steady", "evaluation_until").to_dicts()
+    tracker.begin(members, there_before, before.in_all)
     with (
         Progress(there + before.most, there, quiet) as progress,
         beating(folder, Beat.first(study, command, search is not None), keys, progress.tally.told),
