@@ -64,20 +64,6 @@ class Engine:
 
 
 @dataclass(frozen=True)
-class Tracking:
-    """Where curves are mirrored. The rows on disk are the truth."""
-
-    mode: str = knob("off", "off, wandb or trackio", choices=("off", "wandb", "trackio"))
-    project: str | None = knob(None, "project of W&B or trackio; null: WANDB_PROJECT, or memcap")
-    entity: str | None = knob(None, "W&B entity; null: your default")
-    wandb: str = knob("auto", "auto: online only where a key is present", choices=("auto", "online", "offline"))
-    runs: str = knob("auto", "a run a member or a cell; auto: a cell in large studies", choices=("auto", "member", "cell"))
-
-    def __post_init__(self) -> None:
-        check(self, "tracking")
-
-
-@dataclass(frozen=True)
 class Member:
     """One training run, checked and fully resolved, however it was made.
 

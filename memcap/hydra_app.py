@@ -1,12 +1,13 @@
 """The Hydra application behind `memcap train`: compose, check every member of every job, then train."""
 
+import contextlib
 import inspect
 import logging
 import os
 import re
 import shlex
 import sys
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Generator, Hashable, Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
@@ -166,7 +167,18 @@ def _multirun(config: DictConfig) -> Iterator[DictConfig]:
             )
     for batch in BasicSweeper.split_arguments(parsed, None):
         for job in batch:
-            yield app.config_loader.load_sweep_config(config, list(job))
+            with _composing():
+                composed = app.config_loader.load_sweep_config(config, list(job))
+            yield composed
+
+
+@contextlib.contextmanager
+def _composing() -> Generator[None]:
+    """Within, only configs are read: whoever nests without end there is one of them."""
+    try:
+        yield
+    except RecursionError as error:
+        raise UserError(of_yaml(error)) from error
 
 
 def _load_jobs_quickly() -> None:
@@ -214,8 +226,7 @@ def populations(overrides: Sequence[str], folder: Path | None = None, multirun: 
         UserError: the first mistake, in one line.
     """
     register()
-    if folder is not None and not folder.is_dir():
-        raise UserError(f"--config-dir {folder}: no such folder")
+    _check_config_dir(folder)
     try:
         with initialize_config_dir(str(root() / "conf"), **version_base()):
             app = GlobalHydra.instance().hydra
@@ -224,7 +235,8 @@ def populations(overrides: Sequence[str], folder: Path | None = None, multirun: 
             if folder is not None:  # where Hydra's own command puts it
                 path.prepend("command-line", f"file://{folder.absolute()}", SearchPathQuery(provider="schema"))
             _load_jobs_quickly()
-            config = app.compose_config("config", list(overrides), RunMode.MULTIRUN if multirun else RunMode.RUN)
+            with _composing():
+                config = app.compose_config("config", list(overrides), RunMode.MULTIRUN if multirun else RunMode.RUN)
             if not multirun:
                 return [checked(config, [config])]
             if not _makes_all_jobs_at_once(config):
@@ -234,6 +246,11 @@ def populations(overrides: Sequence[str], folder: Path | None = None, multirun: 
             return _trained_as_one(config, checked(config, _multirun(config)))
     except THEIRS as error:
         raise UserError(complaint(error, overrides)) from error
+
+
+def _check_config_dir(folder: Path | str | None) -> None:
+    if folder is not None and not Path(folder).is_dir():
+        raise UserError(f"--config-dir {folder}: no such folder")
 
 
 def _trained_as_one(config: DictConfig, jobs: Sequence[Job]) -> list[list[Job]]:
@@ -256,13 +273,19 @@ def main(arguments: Sequence[str]) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that Hydra raises, and memcap decides what the user sees
     parser = get_args_parser()
     parser.error = _refuse  # type: ignore[method-assign]
-    overrides = parser.parse_args(list(arguments)).overrides
+    parsed = parser.parse_args(list(arguments))
+    _check_config_dir(parsed.config_dir)
+    overrides = parsed.overrides
     sys.argv = ["memcap", *arguments]
     try:
         with Training(shlex.join(["memcap", "train", *arguments])) as CheckFirst.training:
             hydra.main(config_path=str(root() / "conf"), config_name="config", **_options())(CheckFirst.training)()
     except THEIRS as error:
         raise UserError(complaint(error, overrides)) from error
+    except RecursionError as error:
+        if CheckFirst.training.expected:  # so all configs had been read
+            raise
+        raise UserError(of_yaml(error)) from error
     except ValueError as error:
         if not str(error).startswith(HYDRAS_VALUE_ERRORS):
             raise

@@ -96,8 +96,10 @@ def _file(name: str) -> Path | None:
     return next((folder / f"{name}.yaml" for folder in _searched() if (folder / f"{name}.yaml").is_file()), None)
 
 
-def of_yaml(error: YAMLError | UnicodeDecodeError) -> str:
+def of_yaml(error: YAMLError | UnicodeDecodeError | RecursionError) -> str:
     """What is wrong with a file of YAML, and where."""
+    if isinstance(error, RecursionError):
+        return "a file of configs nests too deep, or has an alias that contains itself, as in a: &a [*a]"
     mark = getattr(error, "problem_mark", None)
     if mark is None:
         return f"a file of configs is no YAML in UTF-8 ({' '.join(str(error).split())})"
@@ -107,7 +109,7 @@ def of_yaml(error: YAMLError | UnicodeDecodeError) -> str:
 def _plain(path: Path) -> dict[str, Any]:
     try:
         values = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
-    except YAMLError as error:
+    except (YAMLError, RecursionError) as error:
         raise UserError(of_yaml(error)) from error
     except (OmegaConfBaseException, ValueError, OSError) as error:
         raise UserError(f"{path}: cannot be read ({' '.join(str(error).split())})") from error

@@ -34,6 +34,8 @@ YAML = {  # study files that cannot be read, and what is said of them
     "colon": ("study: a: b", "colon.yaml, line 2: mapping values are not allowed here"),
     "quote": ("study: 'x", "quote.yaml, line 3: found unexpected end of stream"),
     "anchor": ("study: *nowhere", "anchor.yaml, line 2: found undefined alias 'nowhere'"),
+    "itself": ("study: &a [*a]", "a file of configs nests too deep, or has an alias that contains itself"),
+    "inside": ("axes: &a {model.units: 1, b: [*a]}", "a file of configs nests too deep, or has an alias that contains itself"),
     "latin": ("study: caf\xe9", "a file of configs is no YAML in UTF-8 ('utf-8' codec can't decode byte 0xe9"),
     "nul": ("study: \0", "a file of configs is no YAML in UTF-8 (unacceptable character #x0000"),
     "key": ("nope: 1", "nope: no such key"),
@@ -53,6 +55,7 @@ YAML = {  # study files that cannot be read, and what is said of them
 RECIPES = {  # files of recipes that an axis names
     "tag": ("lr: !!python/name:os.system", "tag.yaml, line 1: could not determine a constructor"),
     "open": ("lr: [1", "open.yaml, line 2: expected ',' or ']'"),
+    "itself": ("lr: &a [*a]", "a file of configs nests too deep, or has an alias that contains itself"),
     "list": ("- lr", "list.yaml: must hold fields, as in lr: 0.01"),
     "field": ("learning_rate: 1", "recipe.learning_rate: no such field; recipe has name, init,"),
     "short": ("lr: 0.1", "recipe.init: not set; give it a value in conf/recipe/short.yaml"),
@@ -187,6 +190,9 @@ TRAINING = [  # what only the whole of a job's choices tells
     ("task=latch task.name=nope", "task.name=nope: but the knobs are those of task=latch"),
     ("task=latch task.name=null", "task.name=None: but the knobs are those of task=latch"),
     ("-m task=latch task.name=latch,copy", "task.name=copy: but the knobs are those of task=latch"),
+    ("recipe=hold recipe.name=chrono", "recipe.name=chrono: but the values are those of recipe=hold; choose a recipe by"),
+    ("recipe=hold recipe.name=auto", "recipe.name=auto: but the values are those of recipe=hold"),
+    ("-m recipe=hold,chrono recipe.name=hold", "recipe.name=hold: but the values are those of recipe=chrono"),
     ("-m task=latch,copy task.items=2", "task.items: no such field; task=latch has lag, length, symbols, distractors"),
     ("-m task=copy,latch task.items=2,3", "task.items: no such field; task=latch has lag, length, symbols, distractors"),
     ("-m task=choice(copy,adding) task.items=2", "task.items: no such field; task=adding has lag, length"),
@@ -199,8 +205,8 @@ TRAINING = [  # what only the whole of a job's choices tells
     ("out=fifo", "out=fifo: cannot be written"),
     ("out=loop", ": cannot be read or written (Too many levels of symbolic links); set out"),
     ("out=/proc/study", "/proc/study: cannot be read or written"),
-    ("--config-dir nowhere", "nowhere' not found"),
-    ("--config-dir text.parquet", "text.parquet' not found"),
+    ("--config-dir nowhere", "memcap: --config-dir nowhere: no such folder\n"),
+    ("--config-dir text.parquet", "memcap: --config-dir text.parquet: no such folder\n"),
     ("--config-dir conf sweeps=folder", "sweeps=folder: no such choice"),
     ("--config-path nowhere", "nowhere"),
     ("--multirun --run", "Only one of --run"),
@@ -315,9 +321,13 @@ def test_what_fits_into_no_memory(tmp_path, monkeypatch):
 
     monkeypatch.setattr(training, "run", too_large)
     done = memcap(tmp_path, "train", *TINY.split())
-    line = "memcap: memory: RESOURCE_EXHAUSTED: Out of memory allocating 5033295026768 bytes.; set a smaller recipe.batch,"
-    assert (done.status, done.out, done.err.count("\n")) == (2, "", 1)
-    assert done.err.startswith(line)
+    line = "memory: RESOURCE_EXHAUSTED: Out of memory allocating 5033295026768 bytes."
+    line += "; lower engine.lanes, recipe.batch, task.lag or model.units\n"
+    assert (done.status, done.out, done.err) == (2, "", f"memcap: {line}")
+    for launcher in ("population", "basic"):
+        done = memcap(tmp_path, "train", "-m", f"hydra/launcher={launcher}", *TINY.split(), "seed=1,2")
+        assert (done.status, "Traceback" in done.err) == (2, False)
+        assert done.err.splitlines()[-1] == f"memcap: {line}".strip()
 
 
 def test_a_folder_that_is_deleted_while_its_study_trains(tmp_path, monkeypatch):

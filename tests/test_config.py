@@ -6,11 +6,12 @@ from copy import deepcopy
 import pytest
 from omegaconf import OmegaConf
 
-from memcap.config import Engine, Evaluation, Tracking, resolve, task_defaults, task_of
+from memcap.config import Engine, Evaluation, resolve, task_defaults, task_of
 from memcap.knobs import UserError, defaults, typed
 from memcap.models.network import Model
 from memcap.recipes import Recipe, recipe_file, recommended, root
 from memcap.tasks import task_class, task_classes
+from memcap.tracking import Tracking
 
 RECIPES = sorted(path.stem for path in (root() / "conf" / "recipe").glob("*.yaml"))
 

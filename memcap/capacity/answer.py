@@ -10,7 +10,7 @@ from memcap.capacity.points import At, Point, References, columns, label, refere
 from memcap.capacity.prediction import Prediction, predict
 from memcap.capacity.thresholds import Threshold, enough, threshold
 from memcap.knobs import UserError
-from memcap.models.network import Architecture, Model
+from memcap.models.network import MOST_UNITS, Architecture, Model
 from memcap.tasks import Task
 
 ATLAS = "atlas"  # the source of the rows that memcap publishes
@@ -29,9 +29,9 @@ class Answer:
         width: the threshold at `share`; None if not measured.
         prediction: what the other lags predict, where the lag was not measured.
         units: the width to take: `enough` of what was measured, or the prediction rounded up. None where no width tried is known
-            to be enough, or nothing is known.
+            to be enough, more than `MOST_UNITS` are predicted, or nothing is known.
         references: what theory says.
-        command: what would measure it.
+        command: what would measure it; empty where only more than `MOST_UNITS` would tell more.
         source: where the rows come from: "atlas", or a folder; None: rows that were handed over.
     """
 
@@ -103,7 +103,7 @@ def answer(task: Task, lag: int, share: float, points: Sequence[Point], source: 
     point = max((p for p in points if p.lag == lag), key=lambda p: (p.usual, sum(p.runs)), default=None)
     width = None if point is None else threshold(point.posterior, share)
     predicted = None if point is not None else predict(line, lag, share)
-    units = None if predicted is None else math.ceil(predicted.units)
+    units = None if predicted is None or predicted.units > MOST_UNITS else math.ceil(predicted.units)
     if point is not None:
         units = enough(point.posterior, share)
     beyond = max(point.units) if point is not None and units is None else None
@@ -123,19 +123,25 @@ def _line(points: Sequence[Point]) -> list[Point]:
 
 
 def command(task: Task, lag: int, beyond: int | None = None) -> str:
-    """A command that measures the lag, at three widths or more.
+    """A command that measures the lag, at three widths or more, where so many are allowed.
 
     Args:
         task, lag: what to measure.
         beyond: the widest net that was tried and was not enough. None: widths from half of one unit a symbol held to 1.4
             times as many.
+
+    Returns:
+        The command; nothing where no wider nets are allowed.
     """
     if beyond is None:
         least, middle, octaves = 1, task.facts(lag, task.length(lag)).held, (-1, -0.5, -0.25, -0.1, 0, 0.1, 0.25, 0.5)
+    elif beyond >= MOST_UNITS:
+        return ""
     else:
         least, middle, octaves = beyond + 1, beyond, (0.15, 0.3, 0.5, 0.75, 1)
-    widths = sorted({max(least, round(middle * 2**k)) for k in octaves})
+    widths = sorted({max(least, round(min(middle, MOST_UNITS) * 2**k)) for k in octaves})
     widths += range(widths[-1] + 1, widths[-1] + 4 - len(widths))
+    widths = sorted({min(width, MOST_UNITS) for width in widths})
     knobs = [f"task.{knob}" for knob in set_knobs(task)]
     grid = f"'axes={{model.units: {widths}, seed: 8}}'"
     return " ".join(["memcap train", f"task={task.name}", *knobs, f"task.lag={lag}", f"study={task.name}_{lag}", grid])
@@ -227,10 +233,11 @@ def _measured(found: Answer) -> list[str]:
     if found.units is None:
         widest = _count(max(point.units), "unit")
         best = f"over {widest}" if width.censored == "above" else f"{width.units:.3g} units"
+        wider = f"measure wider nets: {found.command}" if found.command else f"nets beyond {MOST_UNITS:,} units are not allowed."
         first = (
             f"{what}: no width up to {widest} is known to be enough for {_share(found)} to {_verb(found)} with up to"
             f" {found.budget:,} training steps: best estimate {best}, {_interval(width.low, width.high)}. That is a result of"
-            f" this training, not of the LSTM; measure wider nets: {found.command}"
+            f" this training, not of the LSTM; {wider}"
         )
     else:
         best = f"best estimate {width.units:.3g} units"
@@ -284,9 +291,13 @@ def _not_measured(found: Answer) -> list[str]:
     interval = _interval(predicted.low, predicted.high)
     if len(predicted.lags) == 2:
         interval = "no interval from two lags"
+    if found.units is None:
+        take, which = f"no width up to {MOST_UNITS:,}, the most allowed, is known to be enough", "some larger"
+    else:
+        take, which = f"predicted: {_take(found)}", "this"
     said = [
-        f"{what}: NOT MEASURED; predicted: {_take(found)}. With up to {found.budget:,} training steps {_share(found)} should"
-        f" {_verb(found)}, from this width on: best estimate {predicted.units:.3g} units, {interval}.",
+        f"{what}: NOT MEASURED; {take}. With up to {found.budget:,} training steps {_share(found)} should {_verb(found)}, from"
+        f" {which} width on: best estimate {predicted.units:.3g} units, {interval}.",
         f"{how}{_from(found)}. A prediction, no measurement.",
     ]
     if predicted.left_out:

@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from memcap import plugins, recipes
-from memcap.config import Engine, Evaluation, Member, Tracking, task_defaults
+from memcap.config import Engine, Evaluation, Member, task_defaults
 from memcap.knobs import UserError, defaults, typed
 from memcap.models.network import Model
 from memcap.recipes import Recipe
@@ -17,6 +17,7 @@ from memcap.studies.axes import members
 from memcap.studies.search import DESIGNS, Bisect
 from memcap.studies.shares import share
 from memcap.tasks import task_classes
+from memcap.tracking import Tracking
 
 GROUPS = {"model": Model, "recipe": Recipe, "evaluation": Evaluation, "engine": Engine, "tracking": Tracking}
 KNOWN = ("task", *GROUPS, "seed", "axes", "design", "study", "out")
@@ -94,10 +95,14 @@ def values_of(config: DictConfig) -> dict[str, Any]:
 
 
 def _check_choice(config: DictConfig, values: dict[str, Any]) -> None:
-    """Refuse another task than the one that was chosen: the knobs are those of the choice."""
-    choice, name = OmegaConf.select(config, "hydra.runtime.choices.task"), values["task"].get("name")
+    """Refuse another task or recipe than the one that was chosen: the knobs, or the values, are those of the choice."""
+    choices = OmegaConf.select(config, "hydra.runtime.choices") or {}
+    choice, name = choices.get("task"), values["task"].get("name")
     if choice != name and (choice in task_classes() or plugins.is_outside(str(choice))):
         raise UserError(f"task.name={name}: but the knobs are those of task={choice}; choose a task by task=NAME alone")
+    choice, name = choices.get("recipe"), values["recipe"].get("name")
+    if choice not in (None, "auto", name) and name != recipes.recipe_file(choice).get("name", "auto"):
+        raise UserError(f"recipe.name={name}: but the values are those of recipe={choice}; choose a recipe by recipe=NAME alone")
 
 
 def settings(values: dict[str, Any]) -> Settings:

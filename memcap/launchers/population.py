@@ -21,12 +21,13 @@ from hydra.core.utils import JobReturn, JobStatus, configure_log, env_override, 
 from hydra.errors import HydraException
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
+from jax.errors import JaxRuntimeError
 from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from memcap.knobs import UserError
 from memcap.launchers.jobs import Job, job_of, look_where_hydra_does
-from memcap.launchers.training import Training, named
+from memcap.launchers.training import Training, in_a_line, named
 from memcap.printing import counted
 
 log = logging.getLogger(__name__)
@@ -98,9 +99,12 @@ class PopulationLauncher(Launcher):
         except Exception as error:
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EROFS, errno.EIO, errno.EDQUOT):
                 raise  # the disk is full or gone, for all
+            line = in_a_line(error) if isinstance(error, JaxRuntimeError) else None
+            if line and len(jobs) == 1:
+                return dict.fromkeys(jobs, UserError(line))
             if len(jobs) == 1 or isinstance(error, UserError):  # a mistake in the settings is one of all
                 return dict.fromkeys(jobs, error)
-            log.warning(f"{len(jobs)} jobs together raised {type(error).__name__}: {error}; now in halves")
+            log.warning(f"{len(jobs)} jobs together raised {line or f'{type(error).__name__}: {error}'}; now in halves")
             places, half = list(jobs), len(jobs) // 2
             parts = [{place: jobs[place] for place in part} for part in (places[:half], places[half:])]
             return self._trained(parts[0]) | self._trained(parts[1])

@@ -18,7 +18,7 @@ from jax.errors import JaxRuntimeError
 from omegaconf import DictConfig
 
 from memcap import interrupts
-from memcap.config import Engine
+from memcap.config import Engine, Member
 from memcap.interrupts import Interrupted
 from memcap.knobs import UserError, of_disk
 from memcap.launchers.jobs import Job, Settings, job_of, look_where_hydra_does
@@ -26,7 +26,7 @@ from memcap.report import counted, print_outcome, print_places
 from memcap.studies import store
 from memcap.studies.job import run
 from memcap.studies.outcome import conclude, score
-from memcap.tracking import Tracker, open_tracker
+from memcap.tracking import MOST_MEMBER_RUNS, NoTracker, Tracker, open_tracker
 from memcap.training.cores import SHARE
 
 log = logging.getLogger(__name__)
@@ -48,19 +48,24 @@ class Training:
         self.start = Path.cwd()
         self.process = os.getpid()
         self.rows: dict[Settings, list[pl.DataFrame]] = {}  # of what was trained here, by its `_study`
-        self.expected: dict[Settings, list[str] | None] = {}  # keys of what the jobs train, wherever; None: not known before
+        self.expected: dict[Settings, dict[Member, None]] = {}  # of the jobs, wherever they train; none: not known before
+        self.engines: dict[Settings, list[Engine]] = {}  # of the jobs
+        self.large: set[Settings] = set()  # studies of more members than have runs of their own
         self.trackers: dict[Settings, Tracker] = {}  # by `_study`, and open until all jobs have ended
 
     def __getstate__(self) -> dict[str, Any]:
         # No process of another host has the number 0, though one may have ours.
-        return vars(self) | {"process": 0, "rows": {}, "expected": {}, "trackers": {}}
+        return vars(self) | {"process": 0, "rows": {}, "expected": {}, "engines": {}, "trackers": {}}
 
     def expect(self, jobs: Iterable[Job]) -> None:
         """Say before they run which jobs there will be; of jobs that a sweeper makes up as it goes one without members."""
         for job in jobs:
-            keys = [member.key for member in job.members]
             study = _study(job.settings)
-            self.expected[study] = [*(self.expected.get(study) or []), *keys] or None
+            members = self.expected.setdefault(study, {})
+            members |= dict.fromkeys(job.members)
+            self.engines.setdefault(study, []).append(job.settings.engine)
+            if job.settings.tracking.runs == "auto" and len(members) > MOST_MEMBER_RUNS:
+                self.large.add(study)
 
     def __call__(self, config: DictConfig) -> float:
         """Train one job; a mistake in the only one ends the process. Returns its score, see `memcap.studies.outcome.score`."""
@@ -68,8 +73,12 @@ class Training:
         try:
             return self.result(self.train([job_of(config)]))
         except (UserError, OSError, JaxRuntimeError) as error:
-            line = _in_a_line(error)
-            if line is None or HydraConfig.get().mode == RunMode.MULTIRUN:
+            line = in_a_line(error)
+            if line is None:
+                raise
+            if HydraConfig.get().mode == RunMode.MULTIRUN:
+                if isinstance(error, JaxRuntimeError):
+                    raise UserError(line) from error
                 raise
             stop(line)  # raised, Hydra would announce it first
 
@@ -96,13 +105,17 @@ class Training:
 
     @contextlib.contextmanager
     def _tracking(self, settings: Settings, study: Settings) -> Generator[Tracker]:
-        """The tracker of a study, which stays open for its next job; in another process, where none comes, of the job alone."""
+        """The tracker of a study, which stays open for its next job; in another process, where none comes, of the job alone.
+
+        There a job has a run of its own beside those of its members, and of a large study none of these.
+        """
         if os.getpid() != self.process:
-            with _tracker(settings, _job()) as tracker:
+            with NoTracker() if study in self.large else _tracker(settings, [settings.engine], _job()) as tracker:
                 yield tracker
             return
         if study not in self.trackers:
-            self.trackers[study] = _tracker(settings)
+            self.trackers[study] = _tracker(settings, self.engines.get(study, [settings.engine]))
+            self.trackers[study].begin(list(self.expected.get(study, {})))  # so that it knows of all seeds of a cell
         yield self.trackers[study]
 
     @contextlib.contextmanager
@@ -133,7 +146,9 @@ class Training:
         try:
             for study, rows in () if interrupted else tables.items():
                 if study not in self.trackers:
-                    self.trackers[study] = _tracker(study)
+                    self.trackers[study] = _tracker(study, self.engines.get(study, []))
+                    if study in self.large and study.tracking.mode != "off":
+                        log.warning(f"tracking: the members were not mirrored; this sends them: memcap mirror {study.folder}")
                 print_outcome(conclude(rows, study.folder, study.study, self.trackers[study]))
         finally:
             for tracker in self.trackers.values():
@@ -145,12 +160,12 @@ class Training:
         """The rows of each study: those trained here; if none ever was, those that other processes left in its folder."""
         found = {study: store.merged(rows) for study, rows in self.rows.items() if rows}
         elsewhere = {} if self.rows else self.expected
-        for study, keys in elsewhere.items():
+        for study, members in elsewhere.items():
             if not study.folder.exists():
                 continue
             rows = store.read_all(study.folder)
-            if keys is not None:
-                rows = rows.filter(pl.col("key").is_in(keys))
+            if members:
+                rows = rows.filter(pl.col("key").is_in([member.key for member in members]))
             if rows.height:
                 found[study] = rows
         return found
@@ -167,7 +182,7 @@ def named() -> str:
     return " ".join([f"#{job.job.num}", *filter_overrides(job.overrides.task)])
 
 
-def _in_a_line(error: UserError | OSError | JaxRuntimeError) -> str | None:
+def in_a_line(error: UserError | OSError | JaxRuntimeError) -> str | None:
     """What the user can mend; None where it is nothing of the kind."""
     if isinstance(error, UserError):
         return str(error)
@@ -176,7 +191,7 @@ def _in_a_line(error: UserError | OSError | JaxRuntimeError) -> str | None:
         return line and f"{line}; set out to another folder"
     if "RESOURCE_EXHAUSTED" not in str(error):
         return None
-    return f"memory: {str(error).splitlines()[0]}; set a smaller recipe.batch, task.length or model.units"
+    return f"memory: {str(error).splitlines()[0]}; lower engine.lanes, recipe.batch, task.lag or model.units"
 
 
 def stop(line: str) -> NoReturn:
@@ -192,9 +207,17 @@ def _job() -> str:
     return f"task {os.environ.get('SLURM_ARRAY_TASK_ID', 0)}"
 
 
-def _tracker(settings: Settings, job: str = "") -> Tracker:
-    tracking, engine = settings.tracking, settings.engine
-    part = f"{engine.shard} of {engine.shards}" if engine.shards > 1 else ""
+def shares(engines: Iterable[Engine]) -> str:
+    """Which shares of a study these are, as in "0, 1 of 3"; nothing where they are all of it."""
+    found: dict[int, set[int]] = {}
+    for engine in engines:
+        found.setdefault(engine.shards, set()).add(engine.shard)
+    parts = [f"{', '.join(map(str, sorted(some)))} of {of}" for of, some in sorted(found.items()) if len(some) < of]
+    return "" if len(parts) < len(found) else "; ".join(parts)
+
+
+def _tracker(settings: Settings, engines: Iterable[Engine], job: str = "") -> Tracker:
+    tracking, part = settings.tracking, shares(engines)
     return open_tracker(
         tracking.mode,
         project=tracking.project,

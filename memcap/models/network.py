@@ -21,6 +21,7 @@ from memcap.cells.lstm import LSTM
 from memcap.knobs import UserError, check, knob
 
 READOUTS = ("dense", "lstm")
+MOST_UNITS = 4096
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Model:
     """What is trained: a cell of some width, and how it is read out."""
 
     cell: str = knob("lstm", "lstm, the name of a Flax NNX cell such as GRUCell or SimpleCell, or MODULE:CLASS")
-    units: int = knob(8, "hidden width U", at_least=1, at_most=4096)
+    units: int = knob(8, "hidden width U", at_least=1, at_most=MOST_UNITS)
     readout: str = knob("dense", "a dense layer, or an LSTM of as many units as outputs", choices=READOUTS)
 
     def __post_init__(self) -> None:

@@ -24,11 +24,6 @@ SECONDS = 2.0  # between two beats
 SILENCE = 60.0  # without a beat after which a job is taken for gone
 
 
-def named(task: str, lag: int, units: int, seed: int) -> str:
-    """A member in a few characters."""
-    return f"{task}-L{lag}-u{units}-s{seed}"
-
-
 @dataclass(frozen=True)
 class Running:
     """A member in training.

@@ -1,7 +1,7 @@
 """The half-trained members of a job: each as it was a few seconds ago, in memory, and of half a minute ago, on disk.
 
-    DIR/checkpoints/TOKEN.npz    those of one run of a job: "index", JSON with a part a program; PART/0, PART/1, ...: leaves of
-                                 the states, a row a member
+    DIR/checkpoints/TOKEN.npz    those of one run of a job: "index", JSON with a part a program and the curves so far; PART/0,
+                                 PART/1, ...: leaves of the states, a row a member
 
 A job that begins takes over the states of its members from the files of others, and removes these once it has written its own.
 A state serves only the member, the program and the stack that it was made by: all other members begin anew.
@@ -12,7 +12,7 @@ import json
 import secrets
 import threading
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from memcap.studies.files import BadFileError, make_folder
 from memcap.studies.notes import note
 from memcap.studies.stack import stamp
 from memcap.studies.weights import read_sealed, write_sealed
+from memcap.tracking import Points
 from memcap.training.engine import Checkpoint
 
 SECONDS_OF_TRAINING = 5.0  # after which a member's state is wanted: one that takes less has none
@@ -44,6 +45,7 @@ class Checkpoints:
         self.members = {member.key: member for member in members}
         self.lock = threading.Lock()
         self.states: dict[str, Checkpoint] = {}
+        self.curves: dict[str, Points] = {}  # by key, to where the state is
         self.taken_over: list[Path] = []  # what they hold is held here, or has rows
         self.strange: set[str] = set()  # whose states another stack or other code made
         if there := sorted(self.path.parent.glob("*.npz")):
@@ -58,7 +60,7 @@ class Checkpoints:
 
     def _take_over(self, path: Path, done: Collection[str]) -> None:
         try:
-            found = read_sealed(path, _states)
+            found = read_sealed(path, states_of)
         except BadFileError as error:
             aside = path.with_name(f"{path.name}.bad")
             if not isinstance(error.__cause__, OSError):
@@ -66,16 +68,16 @@ class Checkpoints:
             note(f"{path}: {error}; its members begin anew" + f"; set aside as {aside.name}" * aside.exists())
             return
         strange = set()
-        for state, made_with in found:
+        for state, made_with, curve in found:
             key = state.key
             if key not in self.members or key in done:
                 continue
             if made_with != stamp(self.members[key]):
                 strange.add(key)
             elif key not in self.states or self.states[key].lane["before"] < state.lane["before"]:
-                self.states[key] = state
+                self.states[key], self.curves[key] = state, curve
         self.strange |= strange
-        if not strange and all(state.key in self.members or state.key in done for state, _ in found):
+        if not strange and all(state.key in self.members or state.key in done for state, _, _ in found):
             self.taken_over.append(path)
 
     def kept(self, keys: Sequence[str]) -> dict[str, Checkpoint]:
@@ -83,10 +85,16 @@ class Checkpoints:
         with self.lock:
             return {key: self.states[key] for key in keys if key in self.states}
 
-    def keep(self, states: Sequence[Checkpoint]) -> None:
-        """Take newer states."""
+    def curve(self, key: str) -> Points:
+        """The curve of a member, as it was when its state was taken."""
+        with self.lock:
+            return dict(self.curves.get(key, {}))
+
+    def keep(self, states: Sequence[Checkpoint], curves: Mapping[str, Points]) -> None:
+        """Take newer states, and the curves so far by key."""
         with self.lock:
             self.states |= {state.key: state for state in states}
+            self.curves |= {state.key: dict(curves.get(state.key, {})) for state in states}
             self.version += 1
 
     def drop(self, keys: Sequence[str]) -> None:
@@ -94,6 +102,7 @@ class Checkpoints:
         with self.lock:
             for key in keys:
                 self.version += self.states.pop(key, None) is not None
+                self.curves.pop(key, None)
 
     def write_late(self) -> None:
         """Write what is new, if it has waited long enough."""
@@ -103,10 +112,10 @@ class Checkpoints:
     def write(self) -> None:
         """Write what is new, and remove what isn't needed any more."""
         with self.lock:
-            states, version = list(self.states.values()), self.version
+            states, curves, version = list(self.states.values()), dict(self.curves), self.version
         if version != self.on_disk:
             if states:
-                arrays = _arrays(states, [stamp(self.members[state.key]) for state in states])
+                arrays = _arrays(states, [stamp(self.members[state.key]) for state in states], curves)
                 make_folder(self.path.parent)  # just before: another job may have removed it, as it was empty
                 write_sealed(self.path, arrays)
             for path in self.taken_over if states else (*self.taken_over, self.path):
@@ -118,7 +127,7 @@ class Checkpoints:
         self.written = time.monotonic()
 
 
-def _arrays(states: Sequence[Checkpoint], stamps: Sequence[str]) -> dict[str, np.ndarray]:
+def _arrays(states: Sequence[Checkpoint], stamps: Sequence[str], curves: Mapping[str, Points]) -> dict[str, np.ndarray]:
     """The arrays of a file with these states."""
     parts: dict[str, list[tuple[Checkpoint, str]]] = {}
     for state, made_with in zip(states, stamps, strict=True):
@@ -127,17 +136,20 @@ def _arrays(states: Sequence[Checkpoint], stamps: Sequence[str]) -> dict[str, np
     for number, (program, part) in enumerate(parts.items()):
         leaves = [np.stack(rows) for rows in zip(*(state.state for state, _ in part), strict=True)]
         arrays |= {f"{number}/{k}": leaf for k, leaf in enumerate(leaves)}
-        members = [{"key": state.key, "stamp": made_with, "lane": state.lane} for state, made_with in part]
+        members = [
+            {"key": state.key, "stamp": made_with, "lane": state.lane, "curve": list(curves[state.key].items())}
+            for state, made_with in part
+        ]
         index.append({"program": program, "leaves": len(leaves), "members": members})
     return {"index": np.frombuffer(json.dumps(index).encode(), np.uint8), **arrays}
 
 
-def _states(stored: Any) -> list[tuple[Checkpoint, str]]:
-    """The states of a file, each with its stamp."""
+def states_of(stored: Any) -> list[tuple[Checkpoint, str, Points]]:
+    """The states of an open file, each with its stamp and the curve that led there."""
     found = []
     for number, part in enumerate(json.loads(stored["index"].tobytes())):
         leaves = [stored[f"{number}/{k}"] for k in range(part["leaves"])]
         for row, each in enumerate(part["members"]):
             state = Checkpoint(each["key"], part["program"], each["lane"], [leaf[row] for leaf in leaves])
-            found.append((state, each["stamp"]))
+            found.append((state, each["stamp"], dict(each["curve"])))
     return found

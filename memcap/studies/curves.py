@@ -7,6 +7,7 @@ They are to look at: nothing that memcap says of a study rests on them, and a st
 """
 
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 
 import polars as pl
@@ -19,7 +20,7 @@ from memcap.tracking import Points
 SCHEMA = {
     "key": pl.String,  # of the member
     "step": pl.Int64,  # training steps done
-    "train_loss": pl.Float64,  # mean since the point before, in nats or squared error
+    "train_loss": pl.Float64,  # mean over the steps just before, in nats or squared error
     "train_score": pl.Float64,  # running training score; the metric is in the row
     "held_out": pl.Float64,  # held-out score, where there was an evaluation
 }
@@ -40,15 +41,34 @@ def _line(key: str, step: int, values: Mapping[str, float]) -> tuple:
 
 def read(folder: Path) -> pl.DataFrame:
     """The curves at or below a folder, with the columns of `SCHEMA`; empty where there are none. Bad files are named."""
-    tables = [pl.DataFrame(schema=SCHEMA)]
+    tables, bad = survey(folder)
+    for path, why in bad.items():
+        note(f"{path}: {why}; these curves are passed over")
+    whole = pl.concat([pl.DataFrame(schema=SCHEMA), *tables.values()])
+    return whole.unique(["key", "step"], keep="last", maintain_order=True).sort("key", "step")
+
+
+def survey(folder: Path) -> tuple[dict[Path, pl.DataFrame], dict[Path, str]]:
+    """The curves of each file at or below a folder that is sound, and for each other file what is wrong with it."""
+    tables, bad = {}, {}
     for path in sorted(folder.rglob("curves.parquet")) + sorted(folder.rglob("curves/*.parquet")):
         try:
-            with files.open_regular(path) as file:
-                files.check(file)
-                tables.append(pl.read_parquet(file).select(pl.col(n).cast(dtype) for n, dtype in SCHEMA.items()))
-        except (BadFileError, OSError, pl.exceptions.PolarsError) as error:
-            note(f"{path}: {error}; these curves are passed over")
-    return pl.concat(tables).unique(["key", "step"], keep="last", maintain_order=True).sort("key", "step")
+            tables[path] = _table(path)
+        except BadFileError as error:
+            bad[path] = str(error)
+        except OSError as error:
+            bad[path] = f"cannot be read ({error.strerror or error})"
+    return tables, bad
+
+
+def _table(path: Path) -> pl.DataFrame:
+    with files.open_regular(path) as file:
+        content = BytesIO(file.read())
+    files.check(content)
+    try:
+        return pl.read_parquet(content).select(pl.col(n).cast(dtype) for n, dtype in SCHEMA.items())
+    except (Exception, pl.exceptions.PanicException) as error:  # a file without a digest may make the reader panic
+        raise BadFileError("not a readable table of curves") from error
 
 
 def points(lines: pl.DataFrame, metric: str) -> Points:

@@ -17,7 +17,7 @@ from memcap import backend
 from memcap.config import Engine, Member
 from memcap.interrupts import Interrupted
 from memcap.knobs import keyed
-from memcap.studies import curves, store
+from memcap.studies import curves, files, store
 from memcap.studies.beats import Beat, beating
 from memcap.studies.checkpoints import SECONDS_OF_TRAINING, Checkpoints
 from memcap.studies.leftovers import sweep
@@ -119,12 +119,24 @@ class _RowWriter(Listener):
 
     def curve(self, chunk: Chunk) -> None:
         self.progress.curve(chunk)
-        running = self.running.setdefault(chunk.member.key, {})
+        running = self._so_far(chunk)
         for step, values in chunk.points(POINTS_OF_A_CHUNK):
             add_point(running, step, values)
             self.tracker.curve(chunk.member.key, step, values)
         with self.lock:
             self._write_late()
+
+    def _so_far(self, chunk: Chunk) -> Points:
+        """The curve that a chunk goes on with. A member that begins again, or goes on from a checkpoint, has none beyond it."""
+        key = chunk.member.key
+        if key not in self.running:
+            earlier = {} if self.checkpoints is None else self.checkpoints.curve(key)
+            self.running[key] = _until(chunk.before, earlier)
+            for step, values in self.running[key].items():
+                self.tracker.curve(key, step, values)
+        elif next(reversed(self.running[key]), 0) > chunk.before:
+            self.running[key] = _until(chunk.before, self.running[key])
+        return self.running[key]
 
     def ended(self, population: str, results: Sequence[Result]) -> None:
         with self.lock:
@@ -147,7 +159,7 @@ class _RowWriter(Listener):
 
     def keep(self, checkpoints: Sequence[Checkpoint]) -> None:
         assert self.checkpoints is not None
-        self.checkpoints.keep(checkpoints)
+        self.checkpoints.keep(checkpoints, self.running)
 
     def kept(self, members: Sequence[Member]) -> dict[str, Checkpoint]:
         assert self.checkpoints is not None
@@ -165,8 +177,9 @@ class _RowWriter(Listener):
 
     def _write(self, name: str) -> None:
         if self.folder is not None:
-            curves.write(self.folder, name, self.curves[name])
-            store.write_population(self.folder, name, self.rows[name], self.weights[name])
+            with files.writing(self.folder / "weights"):  # nobody takes the curves for orphans
+                curves.write(self.folder, name, self.curves[name])
+                store.write_population(self.folder, name, self.rows[name], self.weights[name])
         if self.checkpoints is not None:
             self.checkpoints.drop(list(self.weights[name]))
         self.written[name] = time.monotonic()
@@ -179,6 +192,10 @@ class _RowWriter(Listener):
                 self._write(name)
         if self.checkpoints is not None:
             self.checkpoints.write()
+
+
+def _until(last: int, points: Points) -> Points:
+    return {step: values for step, values in points.items() if step <= last}
 
 
 def run(
@@ -216,7 +233,8 @@ def run(
     checkpoints = None if folder is None else Checkpoints(folder, members)
     search, there = before.search, before.rows.height
     keys = [member.key for member in before.missing] if before.first else []
-    tracker.begin(members, before.rows.select("key", "solved", "steady", "evaluation_until").to_dicts())
+    there_before = before.rows.select("key", "solved", "steady", "evaluation_until").to_dicts()
+    tracker.begin(members, there_before, before.in_all)
     with (
         Progress(there + before.most, there, quiet) as progress,
         beating(folder, Beat.first(study, command, search is not None), keys, progress.tally.told),

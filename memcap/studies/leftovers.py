@@ -12,7 +12,7 @@ DRAWN_IN = re.compile(r"\.\w+\.[a-z0-9_]{8}")  # where `figures.save` writes bef
 
 
 def sweep(folder: Path) -> None:
-    """Remove unfinished files, weights that no row tells of, and empty folders of Hydra's.
+    """Remove unfinished files, weights and curves that no row tells of, and empty folders of Hydra's.
 
     What another job is writing just now stays, and what is younger than `files.FRESH`; so does what may not be removed.
 
@@ -36,7 +36,8 @@ def _sweep_orphans(folder: Path) -> None:
         if not nobody_writes:
             return
         shards = {path.stem for path in (folder / "rows").glob("*.parquet")}
-        orphans = [p for p in (folder / "weights").glob("*.npz") if p.stem not in shards and POPULATION.fullmatch(p.stem)]
+        beside = [*(folder / "weights").glob("*.npz"), *(folder / "curves").glob("*.parquet")]
+        orphans = [path for path in beside if path.stem not in shards and POPULATION.fullmatch(path.stem)]
         tables, bad = store.survey(folder) if orphans else ([], {})
         told_of = {name for table in tables for name in table["population"]}  # by folded rows
         for path in orphans if told_of and not bad else ():  # rows that are bad, or were put aside, may have told of them

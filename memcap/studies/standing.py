@@ -21,6 +21,7 @@ class Standing:
         search: of design=bisect, which knows the rows; None: every missing member is trained.
         first: to train first: all that is missing, or what the search begins with.
         most: how many are trained at most; where counts are not monotone in width, a search may come to want more.
+        in_all: members that have rows in the folder, and those of the job.
     """
 
     rows: pl.DataFrame
@@ -28,6 +29,7 @@ class Standing:
     search: Bisect | None
     first: list[Member]
     most: int
+    in_all: int
 
 
 def standing(members: Sequence[Member], folder: Path | None, design: str) -> Standing:
@@ -45,9 +47,10 @@ def standing(members: Sequence[Member], folder: Path | None, design: str) -> Sta
     held = store.read_all(folder) if folder is not None and folder.exists() else store.frame([])
     rows = store.measured(held.filter(pl.col("key").is_in(list(by_key))))
     passed = {by_key[key]: verdict for key, verdict in rows.select("key", store.passed()).iter_rows()}
+    in_all = len(by_key.keys() | set(held["key"]))
     missing = [member for member in by_key.values() if member not in passed]
     if design != "bisect":
-        return Standing(rows, missing, None, missing, len(missing))
+        return Standing(rows, missing, None, missing, len(missing), in_all)
     search = Bisect(members, passed)
     first = search.first()
-    return Standing(rows, missing, search, first, search.estimate if first else 0)
+    return Standing(rows, missing, search, first, search.estimate if first else 0, in_all)

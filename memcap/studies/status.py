@@ -13,7 +13,8 @@ import polars as pl
 
 from memcap.knobs import UserError
 from memcap.studies import files
-from memcap.studies.beats import Beat, Running, beats, keys_of, named
+from memcap.studies.beats import Beat, Running, beats, keys_of
+from memcap.tracking.records import named
 
 COLUMNS = {
     "key": pl.String,

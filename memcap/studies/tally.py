@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from memcap.studies.beats import Beat, Running, named
+from memcap.studies.beats import Beat, Running
+from memcap.tracking.records import named
 from memcap.training.engine import Chunk, Result
 
 MOST_TOLD = 20  # members in training that are told of one by one

@@ -1,13 +1,15 @@
 """Whether a study's folder holds what it should: sound files, and the whole weights of each row's member."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
-from memcap.studies import store
-from memcap.studies.files import BadFileError, sealed
-from memcap.studies.weights import sizes
+from memcap.studies import curves, store
+from memcap.studies.checkpoints import states_of
+from memcap.studies.files import BadFileError, old, sealed
+from memcap.studies.weights import read_sealed, sizes
 
 SHOWN_KEYS = 3
 
@@ -18,7 +20,7 @@ class Verdict:
 
     Args:
         rows: one a member.
-        row_files, weight_files: how many were sound.
+        row_files, weight_files, curve_files, checkpoint_files: how many were sound.
         without_digest: how many of these no digest vouches for, because memcap 0.1 wrote them.
         wrong: one line a fault.
     """
@@ -26,35 +28,51 @@ class Verdict:
     rows: int
     row_files: int
     weight_files: int
+    curve_files: int
+    checkpoint_files: int
     without_digest: int
     wrong: tuple[str, ...]
 
 
-def verify(folder: Path, weights: bool = True) -> Verdict:
-    """Check every file at or below a folder: digests, keys, and the weights of each row.
+def verify(folder: Path, rows_only: bool = False) -> Verdict:
+    """Check every file at or below a folder: digests, keys, the weights of each row, curves and checkpoints.
 
     Args:
         folder: of a study, or of several.
-        weights: whether they should be there; a published table has none.
+        rows_only: leave all but the rows aside; a published table has nothing else.
 
     Raises:
         UserError: no such folder, or no files of rows in it.
     """
+    drawn, bad_curves = ({}, {}) if rows_only else curves.survey(folder)  # before the rows, which come after them
     tables, bad = store.survey(folder)
     if not tables and not bad:
         raise store.no_rows(folder)
     wrong = [f"{path}: {why}" for path, why in bad.items()]
     rows = store.merged(tables)
+    if rows_only:
+        sound = [path for path in store.shards(folder) if path not in bad]
+        return Verdict(rows.height, len(tables), 0, 0, 0, sum(not _sealed(path) for path in sound), tuple(wrong))
     found: dict[Path, dict[str, int]] = {}  # numbers by key, of each file of weights
-    for path in sorted(folder.rglob("weights/*.npz")) if weights else ():
+    for path in sorted(folder.rglob("weights/*.npz")):
         try:
             found[path] = sizes(path)
         except BadFileError as error:
             wrong.append(f"{path}: {error}")
-    if weights:
-        wrong += _lacking(rows, found)
-    sound = [*(path for path in store.shards(folder) if path not in bad), *found]
-    return Verdict(rows.height, len(tables), len(found), sum(not _sealed(path) for path in sound), tuple(wrong))
+    wrong += _lacking(rows, found)
+    wrong += [f"{path}: {why}" for path, why in bad_curves.items()]
+    wrong += [] if bad else _strange(rows, drawn)  # what is bad may have told of them
+    half_trained = 0
+    for path in sorted(folder.rglob("checkpoints/*.npz")):
+        try:
+            read_sealed(path, states_of)
+            half_trained += 1
+        except BadFileError as error:
+            if path.exists():  # else its job is done with it
+                wrong.append(f"{path}: {error}")
+    sound = [*(path for path in store.shards(folder) if path not in bad), *found, *drawn]
+    without = sum(not _sealed(path) for path in sound)
+    return Verdict(rows.height, len(tables), len(found), len(drawn), half_trained, without, tuple(wrong))
 
 
 def _sealed(path: Path) -> bool:
@@ -77,6 +95,20 @@ def _lacking(rows: pl.DataFrame, found: dict[Path, dict[str, int]]) -> list[str]
         elif parameters not in there:
             lines.append(f"weights/{population}.npz: {min(there)} numbers of member {key}, whose row says {parameters}")
     for population, keys in missing.items():
-        more = f" and {len(keys) - SHOWN_KEYS} more" if len(keys) > SHOWN_KEYS else ""
-        lines.append(f"weights/{population}.npz: no sound weights of {', '.join(sorted(keys)[:SHOWN_KEYS])}{more}")
+        lines.append(f"weights/{population}.npz: no sound weights of {_some(keys)}")
     return lines
+
+
+def _strange(rows: pl.DataFrame, drawn: Mapping[Path, pl.DataFrame]) -> list[str]:
+    """A line for each file with curves of members that have no row, unless a job may be about to write these."""
+    lines = []
+    for path, table in drawn.items():
+        keys = sorted(set(table["key"]) - set(rows["key"]))
+        if keys and old(path):
+            lines.append(f"{path}: curves of {_some(keys)}, of which there is no row")
+    return lines
+
+
+def _some(keys: Sequence[str]) -> str:
+    more = f" and {len(keys) - SHOWN_KEYS} more" if len(keys) > SHOWN_KEYS else ""
+    return ", ".join(sorted(keys)[:SHOWN_KEYS]) + more

@@ -58,7 +58,8 @@ class BackgroundTracker:
     Args:
         sinks: constructors, the best first. Iterated and called in the background thread only.
         study: name of the study.
-        runs: "member", "cell", or "auto": cells if there are more than `MOST_MEMBER_RUNS` members.
+        runs: "member", "cell", or "auto": cells if it begins with more than `MOST_MEMBER_RUNS` members. Where it has fewer, of a
+            study that has more, it has only parts of cells: then members are not written.
         at_most: seconds that `close` takes at the very most. Infinite: all that was handed in is written, and no curve is live.
         otherwise: what to do about records that were not written, in words.
     """
@@ -75,6 +76,7 @@ class BackgroundTracker:
         self._sinks = iter(sinks)
         self._study, self._runs, self._at_most, self._otherwise = study, runs, at_most, otherwise
         self._members: dict[str, Member] = {}
+        self._in_all = 0  # members of the study, as far as is known
         self._cells = Cells(study)
         self._so_far = SoFar()
         self._told = time.monotonic()  # when the study's run last had a point
@@ -89,11 +91,12 @@ class BackgroundTracker:
         self._thread = threading.Thread(target=self._work, name="memcap-tracking", daemon=True)
         self._thread.start()
 
-    def begin(self, members: Sequence[Member], there: Sequence[Mapping[str, Any]] = ()) -> None:
+    def begin(self, members: Sequence[Member], there: Sequence[Mapping[str, Any]] = (), in_all: int = 0) -> None:
         """See `Tracker.begin`."""
-        if self._runs == "auto":
-            self._runs = "cell" if len(members) > MOST_MEMBER_RUNS else "member"
+        if self._runs == "auto" and not self._members and len(members) > MOST_MEMBER_RUNS:
+            self._runs = "cell"
         self._members |= {member.key: member for member in members}
+        self._in_all = max(self._in_all, in_all, len(self._members))
         before = [(self._members[row["key"]], row) for row in there]
         with self._lock:
             for member, row in before:
@@ -117,12 +120,14 @@ class BackgroundTracker:
     def member(self, member_id: str, config: Mapping[str, Any], row: Mapping[str, Any]) -> None:
         """See `Tracker.member`."""
         live, known = self._curves.pop(member_id, None) or _Live(), self._members.get(member_id)
-        plain_row = plain(row)
+        plain_row, record = plain(row), None
         with self._lock:
             if known is not None:
                 self._so_far.add(known, plain_row)
             if self._runs == "cell" and known is not None:
                 record = self._cells.add(member_id, plain_row, thin(live.points))
+            elif self._left_to_mirror:
+                self._lost += 1
             else:
                 run = Run(member_id, member_id, "member", config=plain(config)) if known is None else of_member(known)
                 record = RunRecord(run, _news(live), plain_row)
@@ -161,8 +166,14 @@ class BackgroundTracker:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         self.close(at_once=kind is not None and not issubclass(kind, Exception))
 
+    @property
+    def _left_to_mirror(self) -> bool:
+        """Whether the members are too many for runs of their own, and only parts of cells are to be had."""
+        return self._runs == "auto" and self._in_all > MOST_MEMBER_RUNS
+
     def _streams(self, member_id: str) -> bool:
-        return self._runs != "cell" and member_id in self._members and not math.isinf(self._at_most)
+        live = self._runs != "cell" and not self._left_to_mirror
+        return live and member_id in self._members and not math.isinf(self._at_most)
 
     def _progress(self, at_once: bool = False) -> None:
         """Give the study's run a point, if it had none lately."""

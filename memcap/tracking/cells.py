@@ -29,17 +29,16 @@ class Cells:
         self.left_out = 0  # members that were
 
     def expect(self, members: Iterable[Member], there: Set[str]) -> None:
-        """Say which members may come, each once; `there`: the keys of those that ended in an earlier job."""
+        """Say which members may come, each once; `there`: the keys of those that ended in an earlier job, and will not."""
         for member in members:
-            if member.key in self.expected:
-                continue
-            self.expected.add(member.key)
-            run = of_cell(member, self.study)
-            if member.key in there:
-                self.partial.add(run.id)
-            else:
-                self.runs[member.key] = run
+            if member.key not in self.expected:
+                self.expected.add(member.key)
+                run = self.runs[member.key] = of_cell(member, self.study)
                 self.left[run.id] += 1
+            if member.key in there and member.key in self.runs:  # else it ended in this job
+                run = self.runs.pop(member.key)
+                self.left[run.id] -= 1
+                self.partial.add(run.id)
 
     def add(self, key: str, row: dict[str, Any], curve: Points) -> RunRecord | None:
         """Take in a member that has ended. Returns the cell's run once it is whole."""
@@ -55,6 +54,7 @@ class Cells:
 
     def rest(self) -> list[RunRecord]:
         """The cells that are not whole, as a search leaves them that wanted no more."""
+        self.left_out += sum(len(self.ended.pop(name, ())) for name in self.partial)
         return [_record(self.ended.pop(name)) for name in list(self.ended)]
 
 

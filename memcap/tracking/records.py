@@ -82,14 +82,16 @@ def hashed(*parts: str) -> str:
 def of_member(member: Member) -> Run:
     """The run of a member."""
     config = member.config
-    return Run(member.key, f"{_width(member)}-s{config['seed']}", "member", _tags(config), config)
+    name = named(_task(member), config["task"]["lag"], config["model"]["units"], config["seed"])
+    return Run(member.key, name, "member", _tags(config), config)
 
 
 def of_cell(member: Member, study: str) -> Run:
     """The run of all members that differ from this one in the seed alone."""
     config = {name: value for name, value in member.config.items() if name != "seed"}
     identity = hashed(study, json.dumps(config, sort_keys=True))
-    return Run(f"cell-{identity}", _width(member), "cell", _tags(config), config)
+    name = named(_task(member), config["task"]["lag"], config["model"]["units"])
+    return Run(f"cell-{identity}", name, "cell", _tags(config), config)
 
 
 def of_study(study: str, part: str = "") -> Run:
@@ -97,16 +99,22 @@ def of_study(study: str, part: str = "") -> Run:
     return Run(f"study-{hashed(study, part)}", " ".join(filter(None, (study, part))), "study")
 
 
+def named(task: str, lag: int, units: int | None = None, seed: int | None = None) -> str:
+    """As `delay_line-L8-u7-s3`: a member in a few characters, or all that have so much in common."""
+    parts = {"L": lag, "u": units, "s": seed}
+    return "-".join([task, *(f"{letter}{value}" for letter, value in parts.items() if value is not None)])
+
+
 def task_at_lag(member: Member) -> str:
-    """As `delay_line-L8`; knobs of the task that are not the default stand behind its name."""
+    """As `delay_line-L8`."""
+    return named(_task(member), member.config["task"]["lag"])
+
+
+def _task(member: Member) -> str:
+    """Its name; knobs that are not the default stand behind it."""
     usual = vars(type(member.task)())
     knobs = ",".join(f"{k}={v}" for k, v in vars(member.task).items() if v != usual[k])
-    task = member.config["task"]
-    return f"{task['name']}{knobs and f'({knobs})'}-L{task['lag']}"
-
-
-def _width(member: Member) -> str:
-    return f"{task_at_lag(member)}-u{member.config['model']['units']}"
+    return member.config["task"]["name"] + (f"({knobs})" if knobs else "")
 
 
 def _tags(config: Mapping[str, Any]) -> tuple[str, ...]:

@@ -7,16 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, Self
 
-from memcap.knobs import UserError
 from memcap.tracking import wandb_mirror
 from memcap.tracking.background import BackgroundTracker
 from memcap.tracking.process import Target, sinks
 from memcap.tracking.records import Member, of_study
+from memcap.tracking.settings import Tracking
 
-MODES = ("off", "wandb", "trackio")
-WANDB_MODES = ("auto", "online", "offline")
 SECONDS_AT_THE_END = 5.0
-RUNS = ("auto", "member", "cell")
 
 
 class Tracker(Protocol):
@@ -25,13 +22,14 @@ class Tracker(Protocol):
     where: str
     """After `close`: where people find the runs, in one line; empty where there are none."""
 
-    def begin(self, members: Sequence[Member], there: Sequence[Mapping[str, Any]] = ()) -> None:
-        """Say what may come. Members of which nobody said so have runs that are named by their ids.
+    def begin(self, members: Sequence[Member], there: Sequence[Mapping[str, Any]] = (), in_all: int = 0) -> None:
+        """Say what may come, before it comes; further jobs of the study may add to it. Others have runs named by their ids.
 
         Args:
-            members: all of the job.
+            members: all of the job, or of all jobs.
             there: of the rows of those among them that ended in an earlier job, and will not come: key, solved, steady,
                 evaluation_until.
+            in_all: how many members the study has, as far as is known: others' on disk, too.
         """
 
     def curve(self, member_id: str, step: int, values: Mapping[str, float]) -> None:
@@ -62,7 +60,7 @@ class NoTracker:
 
     where = ""
 
-    def begin(self, members: Sequence[Member], there: Sequence[Mapping[str, Any]] = ()) -> None:
+    def begin(self, members: Sequence[Member], there: Sequence[Mapping[str, Any]] = (), in_all: int = 0) -> None:
         """Do nothing."""
 
     def curve(self, member_id: str, step: int, values: Mapping[str, float]) -> None:
@@ -115,9 +113,7 @@ def open_tracker(
     Raises:
         UserError: `mode`, `wandb_mode` or `runs` is not one of those named.
     """
-    for name, value, choices in (("mode", mode, MODES), ("wandb", wandb_mode, WANDB_MODES), ("runs", runs, RUNS)):
-        if value not in choices:
-            raise UserError(f"tracking.{name}={value}: must be one of {', '.join(choices)}")
+    Tracking(mode, project, entity, wandb_mode, runs)  # checks them
     chosen = wandb_mirror.resolve_mode(wandb_mode) if mode == "wandb" else mode
     if chosen in ("off", "disabled"):
         return NoTracker()

@@ -11,6 +11,7 @@ from memcap.capacity.answer import answer, as_dict, command, sentences
 from memcap.capacity.frontier import frontier
 from memcap.capacity.thresholds import posterior, threshold
 from memcap.knobs import UserError
+from memcap.models.network import MOST_UNITS
 from memcap.tasks import task_class
 
 DELAY, LATCH = task_class("delay_line")(), task_class("latch")()
@@ -107,6 +108,19 @@ def test_not_measured(lag, between):
     assert "A prediction, no measurement." in second
     assert "no width tried was enough: lag 16" in second
     assert f"To measure it: memcap train task=delay_line task.lag={lag} " in words
+
+
+def test_widths_beyond_those_allowed_are_not_named():
+    values, words = asked(DELAY, 100_000)
+    assert values["units"] is None
+    assert values["predicted"] > MOST_UNITS == 4096
+    assert "NOT MEASURED; no width up to 4,096, the most allowed, is known to be enough" in words
+    assert "model.units: [2048, 2896, 3444, 3822, 4096]" in values["command"]
+    rows = frontier(table(group("delay_line", 100_000, {3000: (0, 4), 4096: (1, 4)})))
+    values, words = asked(DELAY, 100_000, points=rows)
+    assert (values["units"], values["command"]) == (None, "")
+    assert "no width up to 4096 units is known to be enough" in words
+    assert "nets beyond 4,096 units are not allowed" in words
 
 
 def test_a_prediction_is_for_the_share_that_was_asked_for():

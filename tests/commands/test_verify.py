@@ -7,7 +7,11 @@ import pytest
 from command import files, memcap
 from study_rows import group, table
 
-from memcap.studies import store
+from memcap.config import Member
+from memcap.studies import curves, store
+from memcap.studies.checkpoints import Checkpoints
+from memcap.tasks.latch import Latch
+from memcap.training.engine import Checkpoint
 
 
 @pytest.fixture
@@ -37,7 +41,8 @@ def test_a_whole_study_is_counted_in_one_line(study):
     assert memcap(study, "verify", "outputs/made_up").out == done.out
     assert files(study) == before
     told = json.loads(memcap(study, "verify", "--json").out)
-    assert told == {"rows": 4, "row_files": 2, "weight_files": 2, "without_digest": 0, "wrong": []}
+    counts = {"row_files": 2, "weight_files": 2, "curve_files": 0, "checkpoint_files": 0, "without_digest": 0}
+    assert told == {"rows": 4, **counts, "wrong": []}
 
 
 def test_files_of_before_digests_are_counted(study):
@@ -101,6 +106,50 @@ def test_what_is_wrong_is_named(study, harm, says, sound):
     assert files(study) == before
 
 
+def half_trained(folder):
+    """A checkpoint of a member that has no row."""
+    member = Member(Latch(), 5)
+    kept = Checkpoints(folder, [member])
+    kept.keep([Checkpoint(member.key, "p", {"before": 10}, [np.arange(3.0)])], {member.key: {10: {"train/loss": np.inf}}})
+    kept.write()
+
+
+@pytest.mark.parametrize(
+    ("harm", "says"),
+    [
+        ("curves/p1 bit", "curves/p1.parquet: damaged: its bytes"),
+        ("curves/p1 text", "curves/p1.parquet: not a readable table of curves"),
+        ("curves/p1 other", "curves/p1.parquet: curves of another, of which there is no row"),
+        ("checkpoints/* bit", ".npz: damaged: its bytes"),
+        ("checkpoints/* text", ".npz: not a readable npz file"),
+    ],
+)
+def test_curves_and_checkpoints_are_looked_at(study, monkeypatch, harm, says):
+    folder = study / "outputs" / "made_up"
+    curves.write(folder, "p1", {key: {1: {"train/loss": 0.5}} for key in keys(study, 1)})
+    half_trained(folder)
+    sound = "Sound: 4 rows in 2 files, 2 files of weights, 1 file of curves, 1 file of checkpoints\n"
+    assert memcap(study, "verify").out == sound
+    name, _, what = harm.partition(" ")
+    (path,) = folder.glob(f"{name}.*")
+    match what:
+        case "bit":
+            turned(path)
+        case "text":
+            path.write_text("no table")
+        case "other":
+            curves.write(folder, "p1", {"another": {1: {"train/loss": 0.5}}})
+            assert memcap(study, "verify").out == sound  # its row may be about to come
+            monkeypatch.setattr(store.files, "FRESH", 0)
+    done = memcap(study, "verify")
+    assert (done.status, done.err) == (1, "")
+    line, last = done.out.splitlines()
+    assert line.startswith(str(path.relative_to(study)))
+    assert says in line
+    assert last.endswith("; 1 fault")
+    assert memcap(study, "verify", "--rows-only").status == 0
+
+
 def test_a_folder_without_rows_is_refused(tmp_path):
     (tmp_path / "empty").mkdir()
     for words, says in ((["empty"], "empty: holds no rows"), ([], "outputs: no such folder or file")):
@@ -120,6 +169,6 @@ def test_a_study_that_was_trained_is_sound(tmp_path):
     ]
     assert memcap(tmp_path, "train", *words, "axes={model.units: [1, 2], seed: 2}").status == 0
     done = memcap(tmp_path, "verify")
-    assert done.out == "Sound: 4 rows in 2 files, 2 files of weights\n"
+    assert done.out == "Sound: 4 rows in 2 files, 2 files of weights, 2 files of curves\n"
     assert memcap(tmp_path, "collect").status == 0
-    assert memcap(tmp_path, "verify").out == "Sound: 4 rows in 3 files, 2 files of weights\n"
+    assert memcap(tmp_path, "verify").out == "Sound: 4 rows in 3 files, 2 files of weights, 3 files of curves\n"

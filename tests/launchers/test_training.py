@@ -2,12 +2,17 @@
 
 import pickle
 import signal
+from pathlib import Path
 
 import pytest
 
+from memcap.config import Engine, Member
 from memcap.interrupts import Interrupted
+from memcap.launchers import training as launchers_training
+from memcap.launchers.jobs import Job, Settings
 from memcap.launchers.training import Training
-from memcap.tracking import NoTracker
+from memcap.tasks.latch import Latch
+from memcap.tracking import NoTracker, Tracking
 
 
 class Told(NoTracker):
@@ -27,6 +32,54 @@ def test_how_a_command_ended_reaches_each_tracker(error):
     kind = None if error is None else type(error)
     training.__exit__(kind, error, None)
     assert [tracker.kind for tracker in trackers] == [kind, kind]
+
+
+def job(*members, **engine):
+    return Job(Settings(Engine(**engine), Tracking(), "study", Path("outputs/study"), "grid"), members)
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """What trackers were opened with."""
+    calls = []
+
+    def open_tracker(mode, **options):
+        calls.append(options)
+        return Begun()
+
+    monkeypatch.setattr(launchers_training, "open_tracker", open_tracker)
+    return calls
+
+
+class Begun(NoTracker):
+    def begin(self, members, there=(), in_all=0):
+        self.members = list(members)
+
+
+def open_for(training, one):
+    with training._tracking(one.settings, launchers_training._study(one.settings)) as tracker:
+        return tracker
+
+
+@pytest.mark.parametrize(
+    ("ours", "of", "part"), [([0], 1, ""), ([0, 1], 2, ""), ([1], 2, "1 of 2"), ([0, 2], 3, "0, 2 of 3"), ([2, 0, 1], 3, "")]
+)
+def test_the_run_of_a_study_names_the_shares_that_this_process_has(opened, ours, of, part):
+    training, members = Training("memcap train"), [Member(Latch(), 5, seed=seed) for seed in ours]
+    jobs = [job(member, shards=of, shard=shard) for member, shard in zip(members, ours, strict=True)]
+    training.expect(jobs)
+    tracker = open_for(training, jobs[0])
+    assert tracker.members == members
+    assert [open_for(training, each) for each in jobs] == [tracker] * len(jobs)
+    assert [options["part"] for options in opened] == [part]
+
+
+@pytest.mark.parametrize(("most", "kind"), [(2, Begun), (1, NoTracker)])
+def test_jobs_in_other_processes_leave_the_members_of_a_large_study_to_mirror(opened, monkeypatch, most, kind):
+    monkeypatch.setattr(launchers_training, "MOST_MEMBER_RUNS", most)
+    training, jobs = Training("memcap train"), [job(Member(Latch(), 5, seed=seed)) for seed in range(2)]
+    training.expect(jobs)
+    assert type(open_for(pickle.loads(pickle.dumps(training)), jobs[0])) is kind
 
 
 def test_elsewhere_it_is_another_process_whatever_its_number():

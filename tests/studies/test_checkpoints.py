@@ -13,37 +13,45 @@ from study_checks import ONE_LANE, config, fake
 
 from memcap.config import Engine
 from memcap.interrupts import Interrupted
-from memcap.studies import checkpoints, job, notes, stack, store
+from memcap.studies import checkpoints, curves, job, notes, stack, store
 from memcap.studies.axes import members
 from memcap.studies.checkpoints import Checkpoints
 from memcap.studies.job import run
 from memcap.studies.progress import Progress
 from memcap.tracking import NoTracker
 from memcap.training import population
-from memcap.training.engine import Checkpoint
+from memcap.training.engine import Checkpoint, Chunk
 
 TIMES = ("compile_seconds", "run_seconds", "finished", "population")
 BUDGET = 60
+FIRST = {}  # by key: the first step that a job took
 
 
 class Stops(NoTracker):
-    """Ctrl-C once members have taken so many steps; remembers the first one of each."""
+    """Ctrl-C once members have taken so many steps; remembers the curves."""
 
     def __init__(self, last=None):
-        self.last, self.first = last, {}
+        self.last, self.curves = last, {}
 
     def curve(self, member_id, step, values):
-        self.first.setdefault(member_id, step)
+        self.curves.setdefault(member_id, {})[step] = dict(values)
         if step == self.last:
             raise Interrupted(signal.SIGTERM)
 
 
 @pytest.fixture(autouse=True)
 def always(monkeypatch):
-    """States are handed in after every chunk, whatever it costs."""
+    """States are handed in after every chunk, whatever it costs; the first step that a job takes of each member is noted."""
     monkeypatch.setattr(job, "SECONDS_OF_TRAINING", 0.0)
     monkeypatch.setattr(population, "HAND_IN", math.inf)
     notes.note.cache_clear()
+    curve = job.Progress.curve
+
+    def noted(self, chunk):
+        FIRST.setdefault(chunk.member.key, chunk.before + 1)
+        curve(self, chunk)
+
+    monkeypatch.setattr(job.Progress, "curve", noted)
 
 
 def slow(axes=None, **changes):
@@ -59,14 +67,16 @@ def stopped(found, folder, step=35, engine=ONE_LANE):
 
 def gone_on(found, folder, engine=ONE_LANE):
     """The first steps of the members, in their order, and the rows."""
-    tracker = Stops()
-    rows = run(found, engine, folder, "s", tracker)
-    return [tracker.first.get(member.key) for member in found], rows
+    FIRST.clear()
+    rows = run(found, engine, folder, "s", NoTracker())
+    return [FIRST.get(member.key) for member in found], rows
 
 
 def assert_as_whole(found, rows, folder, engine=ONE_LANE):
+    lines = curves.read(folder)
     whole = run(found, engine, folder / "whole", "s", NoTracker())
     assert_frame_equal(rows.drop(TIMES), whole.drop(TIMES), check_exact=True)
+    assert_frame_equal(lines, curves.read(folder / "whole"), check_exact=True)
 
 
 def held(folder):
@@ -82,6 +92,26 @@ def test_an_interrupted_member_goes_on_from_its_last_chunk(tmp_path, capfd):
     assert "memcap: half-trained, and gone on with: 1 member\n" in capfd.readouterr().err
     assert not (tmp_path / "checkpoints").exists()
     assert_as_whole(found, rows, tmp_path)
+
+
+def test_a_tracker_sees_the_whole_curve_of_a_member_that_goes_on(tmp_path):
+    (member,) = slow()
+    stopped([member], tmp_path)
+    tracker = Stops()
+    run([member], ONE_LANE, tmp_path, "s", tracker)
+    assert {member.key: curves.points(curves.read(tmp_path), "accuracy")} == tracker.curves
+    assert list(tracker.curves[member.key]) == list(range(1, BUDGET + 1))
+
+
+def test_a_member_that_begins_again_leaves_nothing_of_its_curve_beyond():
+    """As after the death of its worker."""
+    (member,) = slow()
+    writer = job._RowWriter(None, "s", NoTracker(), Progress(1, 0))
+    for before in (0, 10, 20, 10):
+        writer.curve(Chunk(member, before, np.full(5, before, np.float32), 0.5, None))
+    writer.curve(Chunk(member, 15, np.zeros(0, np.float32), 0.5, 0.75))
+    assert list(writer.running[member.key]) == [1, 2, 3, 4, 5, 11, 12, 13, 14, 15]
+    assert writer.running[member.key][15] == {"train/loss": 10.0, "train/accuracy": 0.5, "eval/accuracy": 0.75}
 
 
 def test_members_in_lanes_side_by_side_go_on(tmp_path):
@@ -226,7 +256,7 @@ def test_states_are_written_now_and_then_if_they_are_new(tmp_path, monkeypatch):
         kept.write_late()
         return len(held(tmp_path))
 
-    kept.keep([a_state(member)])
+    kept.keep([a_state(member)], {})
     assert late(checkpoints.SECONDS_BETWEEN_WRITES - 1) == 0
     assert late(2) == 1
     (path,) = held(tmp_path)
@@ -241,7 +271,7 @@ def test_states_are_written_now_and_then_if_they_are_new(tmp_path, monkeypatch):
 def test_a_write_that_was_interrupted_is_made_up_for(tmp_path, monkeypatch):
     (member,) = slow()
     kept = Checkpoints(tmp_path, [member])
-    kept.keep([a_state(member)])
+    kept.keep([a_state(member)], {})
 
     def interrupted(*arguments):
         raise KeyboardInterrupt

@@ -62,6 +62,16 @@ def test_a_damaged_file_is_named_and_passed_over(tmp_path, capsys):
     assert curves.points(found, "mse") == wanted
 
 
+def test_a_file_that_cannot_be_read_is_named_once(tmp_path, capsys):
+    (tmp_path / "curves" / "folder.parquet").mkdir(parents=True)
+    (tmp_path / "curves" / "text.parquet").write_text("no table")
+    assert curves.read(tmp_path).is_empty()
+    assert capsys.readouterr().err.splitlines() == [
+        f"memcap: {tmp_path}/curves/folder.parquet: cannot be read (Is a directory); these curves are passed over",
+        f"memcap: {tmp_path}/curves/text.parquet: not a readable table of curves; these curves are passed over",
+    ]
+
+
 def test_no_curves_are_no_error(tmp_path):
     assert curves.read(tmp_path).is_empty()
     assert curves.collect(tmp_path) is None

@@ -12,10 +12,11 @@ from matplotlib.figure import Figure
 from study_checks import ONE_LANE, fake, small_job
 
 from memcap import figures
-from memcap.studies import files, store
+from memcap.studies import curves, files, job, store
 from memcap.studies.axes import members
 from memcap.studies.job import row, run
 from memcap.studies.leftovers import sweep
+from memcap.studies.progress import Progress
 from memcap.tracking import NoTracker
 
 NAME = "0123456789abcdef-01234567-0"
@@ -95,6 +96,36 @@ def test_weights_whose_rows_are_about_to_come_stay(study, monkeypatch):
     monkeypatch.setattr(store, "write_rows", swept_before)
     store.write_population(study, NAME, [], {})
     assert (study / "weights" / f"{NAME}.npz").exists()
+
+
+def test_curves_without_rows_are_swept_as_weights_are(study, monkeypatch):
+    (member,) = members(small_job())
+    store.write_population(study, NAME, [row(fake(member), "s", NAME)], {member.key: {"w": np.ones(2)}})
+    orphan = "ffffffffffffffff-01234567-0"
+    for name in (NAME, orphan, "mine"):
+        curves.write(study, name, {})
+    monkeypatch.setattr(files, "FRESH", 60)
+    sweep(study)
+    assert sorted(path.stem for path in (study / "curves").iterdir()) == [NAME, orphan, "mine"]
+    monkeypatch.setattr(files, "FRESH", 0)
+    sweep(study)
+    assert sorted(path.stem for path in (study / "curves").iterdir()) == [NAME, "mine"]
+
+
+def test_curves_whose_rows_are_about_to_come_stay(study, monkeypatch):
+    """A folded table makes a sweep look for orphans."""
+    ended, coming = members(small_job({"seed": 2}))
+    store.write_rows(study / "rows.parquet", store.frame([row(fake(ended), "s", NAME)]))
+    write = store.write_population
+
+    def swept_before(*arguments):
+        sweep(study)
+        write(*arguments)
+
+    monkeypatch.setattr(store, "write_population", swept_before)
+    writer = job._RowWriter(study, "s", NoTracker(), Progress(1, 0))
+    writer.ended("0123456789abcdef", [fake(coming)])
+    assert len(list((study / "curves").iterdir())) == 1
 
 
 def test_a_figure_that_was_not_finished_is_swept(study, monkeypatch):

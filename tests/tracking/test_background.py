@@ -308,6 +308,34 @@ def test_cells_have_the_runs_of_a_large_study(monkeypatch, runs, most):
     assert sink.records[0].points[2] == {"train/loss/q25": 0.5, "train/loss/q50": 0.5, "train/loss/q75": 0.5}
 
 
+def test_jobs_of_one_member_each_have_the_cells_of_their_study(monkeypatch):
+    monkeypatch.setattr(background, "MOST_MEMBER_RUNS", 3)
+    sink, ours = ListSink(), [member(units=units, seed=seed) for units in (5, 6) for seed in range(2)]
+    with BackgroundTracker([lambda: sink], study="large") as tracker:
+        tracker.begin(ours)
+        for each in ours:
+            tracker.begin([each], in_all=4)
+            trained(tracker, each)
+    assert [(record.run, record.row["members"]) for record in sink.records] == [
+        (of_cell(ours[0], "large"), 2),
+        (of_cell(ours[2], "large"), 2),
+    ]
+
+
+@pytest.mark.parametrize(("on_disk", "written"), [(0, 3), (1, 3), (2, 2), (9, 0)])
+def test_members_that_come_one_by_one_have_runs_until_they_are_too_many(monkeypatch, caplog, on_disk, written):
+    """As those of a sampler, and of a command of which many share a folder."""
+    monkeypatch.setattr(background, "MOST_MEMBER_RUNS", 3)
+    monkeypatch.setattr(background, "LIVE_AFTER", 0.0)
+    sink, ours = ListSink(), [member(seed=seed) for seed in range(4)]
+    with BackgroundTracker([lambda: sink], otherwise="; do this") as tracker:
+        for number, each in enumerate(ours):
+            tracker.begin([each], in_all=max(on_disk, 1) + number)
+            trained(tracker, each)
+    assert [record.run for record in sink.records] == [of_member(each) for each in ours[:written]]
+    assert warnings(caplog) == [f"tracking: {4 - written} of the members and results were not mirrored; do this"]
+
+
 def test_members_of_cells_that_began_in_an_earlier_job_are_counted_as_not_mirrored(caplog):
     sink, ours = ListSink(), [member(seed=seed) for seed in range(3)]
     with BackgroundTracker([lambda: sink], runs="cell", otherwise="; do this") as tracker:

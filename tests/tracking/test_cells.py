@@ -46,8 +46,8 @@ def test_a_cell_is_handed_over_once_it_is_whole():
     seeds, other = [member(seed=k) for k in range(3)], member(units=8)
     cells = Cells("study")
     cells.expect([*seeds, other], frozenset())
-    cells.expect(seeds, {seeds[0].key})  # as a job that is tried again in halves
     assert cells.add(seeds[0].key, row(), {1: {"a": 1.0}}) is None
+    cells.expect(seeds, {seeds[0].key})  # as a job that is tried again in halves
     assert cells.add(seeds[1].key, row(solved=False, status="diverged", steps_to_solve=None), {1: {"a": 2.0}}) is None
     record = cells.add(seeds[2].key, row(steady=True, steps_to_solve=30), {1: {"a": 3.0}})
     assert (record.run.kind, record.run.name, record.points[1]["a/q50"]) == ("cell", "delay_line-L8-u7", 2.0)
@@ -55,6 +55,18 @@ def test_a_cell_is_handed_over_once_it_is_whole():
     assert wanted.items() <= record.row.items()
     assert (record.row["steps_to_solve/q25"], record.row["steps_to_solve/q75"]) == (10, 30)
     assert cells.rest() == []
+
+
+def test_a_cell_of_which_a_seed_turns_out_to_be_there_is_left_out():
+    """As where each seed is a job: what lies on disk is seen as each begins."""
+    seeds = [member(seed=k) for k in range(3)]
+    cells = Cells("study")
+    cells.expect(seeds, frozenset())
+    assert cells.add(seeds[0].key, row(), {}) is None
+    cells.expect(seeds[1:2], {seeds[1].key})
+    assert cells.add(seeds[2].key, row(), {}) is None
+    assert cells.rest() == []
+    assert cells.left_out == 2
 
 
 def test_cells_that_a_search_leaves_come_last_and_those_of_an_earlier_job_not_at_all():

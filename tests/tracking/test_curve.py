@@ -3,7 +3,7 @@ from itertools import pairwise
 
 import pytest
 
-from memcap.tracking.curve import MOST_POINTS, add_point, thin
+from memcap.tracking.curve import MOST_HELD, MOST_POINTS, add_point, thin
 
 
 def test_few_points_stay_as_they_are_in_the_order_of_their_steps():
@@ -38,13 +38,34 @@ def test_a_metric_that_is_seldom_logged_is_not_starved():
 
 
 def test_a_running_curve_stays_bounded_and_even():
-    points = {}
+    points, most = {}, 0
     for step in range(100_000):
         add_point(points, step, {"a": step})
-    assert len(points) <= 10 * MOST_POINTS
+        most = max(most, len(points))
+    assert most == MOST_HELD < 400
     steps = list(thin(points))
-    assert (steps[0], steps[-1], len(steps)) == (0, 99_999, MOST_POINTS)
+    assert (steps[0], steps[-1]) == (0, 99_999)
+    assert len(steps) > 0.8 * MOST_POINTS
     assert max(b - a for a, b in pairwise(steps)) < 2.5 * 100_000 / MOST_POINTS
+
+
+def test_a_short_curve_is_thinned_once_whether_it_ran_or_came_whole():
+    whole, running = {step: {"a": step} for step in range(MOST_HELD)}, {}
+    for step, values in whole.items():
+        add_point(running, step, values)
+    assert running == whole
+
+
+def test_evaluations_stay_in_a_running_curve():
+    """As training hands them in: ten points a chunk, a score with the last, an evaluation now and then."""
+    points = {}
+    for step in range(10, 80_001, 10):
+        values = {"train/loss": 0.1}
+        values |= {"train/accuracy": 0.9} if step % 100 == 0 else {}
+        values |= {"eval/accuracy": 0.9} if step % 4000 == 0 else {}
+        add_point(points, step, values)
+    steps = [step for step, values in thin(points).items() if "eval/accuracy" in values]
+    assert steps == list(range(4000, 80_001, 4000))
 
 
 def test_calls_for_one_step_share_a_point():

@@ -4,7 +4,7 @@ from memcap.config import Member
 from memcap.models.network import Model
 from memcap.recipes import Recipe
 from memcap.tasks import task_class
-from memcap.tracking.records import of_cell, of_member, of_study
+from memcap.tracking.records import named, of_cell, of_member, of_study
 
 
 def member(task="delay_line", lag=8, units=7, seed=3, **knobs):
@@ -39,3 +39,7 @@ def test_ids_are_what_wandb_takes():
         assert len(run.id) <= 64
         assert not set("/\\#?%: ") & set(run.id)
         assert all(len(tag) <= 64 for tag in run.tags)
+
+
+def test_a_member_has_one_name_here_and_in_status():
+    assert of_member(member(units=9, seed=3)).name == named("delay_line", 8, 9, 3) == "delay_line-L8-u9-s3"

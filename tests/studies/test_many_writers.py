@@ -1,0 +1,75 @@
+"""Many jobs write into one folder at once, and sweep it as jobs do that begin: every row is there once, with its weights."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from memcap.studies import store
+from memcap.studies.verify import verify
+
+TESTS = Path(__file__).parents[1]
+WRITERS, ROWS = 16, 1000
+
+# The processes are forked once all is imported: each would take seconds to.
+WRITE = f"""
+import itertools, os, sys
+from pathlib import Path
+
+import numpy as np
+import study_rows
+from memcap.studies import files, leftovers, store
+
+folder, files.FRESH = Path(sys.argv[1]), 0  # as if all that lies there were old
+
+def job(number):
+    study_rows.NUMBERS = itertools.count({ROWS} * number)
+    rows = study_rows.group(counts={{1: ({ROWS} // 2, {ROWS})}}, parameters=2)
+    leftovers.sweep(folder)
+    for shard, first in enumerate(range(0, {ROWS}, 256)):
+        name = f"0123456789abcdef-{{number:08x}}-{{shard}}"
+        ours = [row | {{"population": name}} for row in rows[first : first + 256]]
+        for some in (10, 100, 256):  # a shard is rewritten as members end
+            part = ours[:some]
+            store.write_population(folder, name, part, {{row["key"]: {{"w": np.full(2, row["seed"])}} for row in part}})
+    leftovers.sweep(folder)
+
+store.prepare(folder)
+begin, start = os.pipe()
+children = []
+for number in range({WRITERS}):
+    child = os.fork()
+    if not child:
+        os.close(start)
+        os.read(begin, 1)  # all at once
+        job(number)
+        os._exit(0)
+    children.append(child)
+os.close(start)
+sys.exit(any(os.waitpid(child, 0)[1] for child in children))
+"""
+
+
+def test_sixteen_jobs_in_one_folder_lose_no_row_and_double_none(tmp_path):
+    path = os.pathsep.join(filter(None, [str(TESTS.parent), str(TESTS), os.environ.get("PYTHONPATH")]))
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", WRITE, str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": path, "POLARS_MAX_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    tables, bad = store.survey(tmp_path)
+    assert bad == {}
+    assert sum(table.height for table in tables) == WRITERS * ROWS
+    rows = store.merged(tables)
+    assert rows.height == rows["key"].n_unique() == WRITERS * ROWS
+    assert rows["seed"].value_counts()["count"].to_list() == [WRITERS] * ROWS
+    assert verify(tmp_path).wrong == ()
+    for row in rows.sample(50, seed=0).iter_rows(named=True):
+        np.testing.assert_array_equal(store.weights_of(tmp_path, row)["w"], [row["seed"]] * 2)
+    left = [each.name for each in tmp_path.rglob("*") if each.name.startswith(".")]
+    assert left == []
