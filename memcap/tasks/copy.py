@@ -19,10 +19,15 @@ class Copy(Task):
 
     The cue is the last of the `lag` steps, so the length is 2 K + lag, and each symbol is held for K + lag steps. With
     `distractors`, all blanks are random symbols of an alphabet of their own. A fixed blank lag teaches a clock: a net
-    trained on it often fails at a lag two steps longer.
+    trained on it often fails at a lag two steps longer. With `waits` = drawn, each sequence waits for 1 to `lag` steps, with
+    the rest of the blanks before its symbols.
+
+    With `coding` = number a step is not a one-hot vector but one number: 0 a blank (from 0 on the distractors), then the
+    symbols, then the cue. The example is then 2 1 2 0 0 3 0 0 0.
 
     Source: Hochreiter & Schmidhuber (1997); in this layout Arjovsky, Shah & Bengio (2016), sec. 4.1, where T is the
-    lag, K = 10, A = 8, and the loss is averaged over all steps; here only the K recall steps count.
+    lag, K = 10, A = 8, and the loss is averaged over all steps; here only the K recall steps count. Numbers are how the
+    code of Bai, Kolter & Koltun (2018) shows the symbols; drawn waits are the variable copy of Tallec & Ollivier (2018).
     """
 
     items: int = knob(4, "number K of symbols to recall", at_least=1, at_most=1024)
@@ -33,6 +38,8 @@ class Copy(Task):
         "at the last step of the lag only, or there and throughout the recall (Bai et al. 2018)",
         choices=("once", "throughout"),
     )
+    waits: str = knob("fixed", "of `lag` steps in all, or drawn from 1 to `lag`", choices=("fixed", "drawn"), before="fixed")
+    coding: str = knob("one_hot", "of a symbol: a one-hot vector, or one number", choices=("one_hot", "number"), before="one_hot")
     name: ClassVar[str] = "copy"
     question: ClassVar[str] = "several things in a row, in their order, until they are asked for"
     asks: ClassVar[tuple[str, ...]] = (
@@ -42,9 +49,18 @@ class Copy(Task):
     answers: ClassVar[Literal["last", "every"]] = "every"
 
     @property
-    def vocabulary(self) -> int:
-        """A symbols, the distractors (or one blank), and the cue, in that order."""
-        return self.symbols + max(self.distractors, 1) + 1
+    def vocabulary(self) -> int | None:
+        """A symbols, the distractors (or one blank), and the cue, in that order; None where a number stands for each."""
+        return self._cue + 1 if self.coding == "one_hot" else None
+
+    @property
+    def features(self) -> int:
+        """One-hot, or the one number."""
+        return self._cue + 1 if self.coding == "one_hot" else 1
+
+    @property
+    def _cue(self) -> int:
+        return self.symbols + max(self.distractors, 1)
 
     @property
     def outputs(self) -> int:
@@ -59,14 +75,20 @@ class Copy(Task):
         """Inputs, targets and mask (T, B). In a sequence longer than 2 K + lag the symbols come later, after filler."""
         symbol_key, filler_key = jax.random.split(key)
         symbols = integers(symbol_key, (self.items, batch), 0, self.symbols)
-        filler = integers(filler_key, (steps, batch), self.symbols, self.vocabulary - 1)
-        step = jnp.arange(steps)
-        item, recall = step - (length - 2 * self.items - lag), step - (length - self.items)
-        shown = ((item >= 0) & (item < self.items))[:, None]
+        filler = integers(filler_key, (steps, batch), self.symbols, self._cue)
+        step, wait = jnp.arange(steps), lag
+        if self.waits == "drawn":
+            wait = integers(jax.random.fold_in(key, 2), (batch,), 1, lag + 1)
+        item, recall = step[:, None] - (length - 2 * self.items - wait), step - (length - self.items)
+        item = jnp.broadcast_to(item, (steps, batch))
+        said = jnp.take_along_axis(symbols, jnp.clip(item, 0, self.items - 1), axis=0)
         cued = (recall == -1) if self.cue == "once" else (recall >= -1)
-        inputs = jnp.where(shown, symbols[jnp.clip(item, 0, self.items - 1)], filler)
-        inputs = jnp.where(cued[:, None], self.vocabulary - 1, inputs)
+        inputs = jnp.where((item >= 0) & (item < self.items), said, filler)
+        inputs = jnp.where(cued[:, None], self._cue, inputs)
         mask = scored(inputs, length - self.items, length)
+        if self.coding == "number":
+            digits = (inputs - self.symbols) % self._cue
+            inputs = jnp.where(inputs < self._cue, digits, self._cue).astype(jnp.float32)[..., None]
         return Batch(inputs, jnp.where(mask, symbols[jnp.clip(recall, 0, self.items - 1)], 0), mask)
 
     def facts(self, lag: int, length: int) -> Facts:

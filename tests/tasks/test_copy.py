@@ -23,7 +23,10 @@ def recall(task: Copy, row: np.ndarray) -> np.ndarray:
     return guess
 
 
-@pytest.mark.parametrize("task", [Copy(), Copy(items=3, symbols=5, distractors=2, cue="throughout")], ids=str)
+KINDS = [Copy(), Copy(items=3, symbols=5, distractors=2, cue="throughout"), Copy(items=3, symbols=5, waits="drawn")]
+
+
+@pytest.mark.parametrize("task", KINDS, ids=str)
 @few
 @given(lag=st.integers(1, 20), extra=st.integers(0, 10), seed=seeds)
 def test_a_queue_solves_it(task, lag, extra, seed):
@@ -42,6 +45,31 @@ def test_the_layout_of_the_docstring():
     assert np.all(mask == [0] * 6 + [1] * 3)
     throughout = sequences(Copy(items=3), draw(Copy(items=3, cue="throughout"), 3), 9)[0]
     assert np.all(throughout[:, 3:] == [2, 2, 3, 3, 3, 3])
+
+
+def test_each_wait_of_those_that_are_drawn_is_as_frequent():
+    inputs, _, _ = sequences(Copy(items=2), draw(Copy(items=2, waits="drawn"), 5, batch=8192), 9)
+    first = (inputs < 2).argmax(1)
+    assert np.all(inputs[np.arange(8192), first + 1] < 2)
+    counts = np.bincount(first, minlength=5)
+    assert len(counts) == 5
+    assert np.all(abs(counts / 8192 - 1 / 5) < 4 * (1 / 5 * 4 / 5 / 8192) ** 0.5)
+
+
+@few
+@given(seed=seeds)
+def test_numbers_say_what_vectors_say(seed):
+    """As the code of Bai et al. writes them: blanks 0, symbols 1 to 8, and from the cue on 9."""
+    vectors = Copy(items=10, symbols=8, cue="throughout")
+    numbers = Copy(items=10, symbols=8, cue="throughout", coding="number")
+    (shown, due, _), (written, also_due, _) = (sequences(task, draw(task, 5, seed=seed), 25) for task in (vectors, numbers))
+    digits = np.array([*range(1, 9), 0, 9])
+    assert np.array_equal(written[..., 0], digits[shown])
+    assert np.array_equal(due, also_due)
+    distracted = draw(Copy(distractors=3, coding="number"), 9, 17, seed=seed).inputs[:17, :, 0]
+    assert set(np.unique(distracted[:4])) <= {3, 4}
+    assert set(np.unique(distracted[4:12])) <= {0, 1, 2}
+    assert np.all(distracted[12] == 5)
 
 
 def test_all_sequences_of_symbols_are_drawn_alike():
