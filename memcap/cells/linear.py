@@ -1,8 +1,7 @@
 """A linear recurrent network: h' = W_h h + W_x x + b. What it holds is known exactly (Jaeger, 2001).
 
-To say a stream of independent numbers again after L steps, without error, takes exactly L + 1 units: the last L + 1 inputs are all
-still to be said, so all that follows from the state, linearly, must fix them, and N linear numbers fix no more than N. A shift
-register does it.
+To say a stream of independent numbers again after L steps, without error, takes exactly L + 1 units: the last L + 1 inputs are
+all still to be said, so the state must fix them, and N numbers that are linear in them fix no more than N. A shift register does.
 Its units see each other, so there is no cheap parallel scan: the product of two stretches of time would cost U^3.
 """
 
