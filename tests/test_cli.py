@@ -18,6 +18,7 @@ import memcap as package
 from memcap.capacity import sources
 from memcap.capacity.frontier import frontier
 from memcap.capacity.points import columns
+from memcap.cells import cell_classes
 from memcap.questions import NOBODY
 from memcap.studies import store
 from memcap.tasks import task_class, task_classes
@@ -105,7 +106,7 @@ REFUSED = [
     ("answer --task latch --lag 5 file", "file: not a readable table of rows"),
     ("inspect --units 0", "--units: 0: must be a whole number, at least 1"),
     ("inspect --timesteps -1", "--timesteps: -1: must be a whole number, at least 1"),
-    ("inspect --cell Nope", "model.cell=Nope: no such cell; one of GRUCell, OptimizedLSTMCell, SimpleCell, lstm, LSTMCell, or"),
+    ("inspect --cell Nope", f"model.cell=Nope: no such cell; one of {', '.join(cell_classes())}, LSTMCell, or"),
     ("export abc -o x.npz", "the following arguments are required: --layout"),
     ("export abc -o x.npz --layout onnx", "invalid choice: 'onnx' (choose from"),
     ("export abc -o x.npz --layout keras", "outputs: no such folder or file"),

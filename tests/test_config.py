@@ -6,6 +6,7 @@ from copy import deepcopy
 import pytest
 from omegaconf import OmegaConf
 
+from memcap.cells import cell_classes
 from memcap.config import Engine, Evaluation, resolve, task_defaults, task_of
 from memcap.knobs import UserError, defaults, typed
 from memcap.models.network import Model
@@ -64,8 +65,8 @@ MISTAKES = [
     ("model.units", 5000, "at most 4096"),
     ("model.units", "four", "a whole number"),
     ("model.units", None, "a whole number"),
-    ("model.cell", "LSTMM", "one of GRUCell, OptimizedLSTMCell, SimpleCell, lstm, LSTMCell, or "),
-    ("model.cell", "Linear", "one of GRUCell, OptimizedLSTMCell, SimpleCell, lstm, LSTMCell, or "),
+    ("model.cell", "LSTMM", f"one of {', '.join(cell_classes())}, LSTMCell, or "),
+    ("model.cell", "Linear", f"one of {', '.join(cell_classes())}, LSTMCell, or "),
     ("model.readout", "relu", "one of dense, lstm"),
     ("model.width", 3, "cell, units, readout"),
     ("recipe.init", "keras", "one of forget_bias"),

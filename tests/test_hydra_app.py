@@ -10,6 +10,7 @@ import pytest
 from command import files, installed, memcap
 
 from memcap import commands
+from memcap.cells import cell_classes
 from memcap.studies import store
 from memcap.tasks import task_classes
 
@@ -28,7 +29,7 @@ REFUSED = [  # arguments, and what the line must hold: what was wrong, and what 
     ),
     ("tracking=tensorboard", "tracking=tensorboard: no such choice; one of off, trackio, wandb"),
     ("recipe.name=nope", "recipe=nope: no such recipe; one of auto,"),
-    ("model.cell=Foo", "model.cell=Foo: no such cell; one of GRUCell, OptimizedLSTMCell, SimpleCell, lstm, LSTMCell, or"),
+    ("model.cell=Foo", f"model.cell=Foo: no such cell; one of {', '.join(cell_classes())}, LSTMCell, or"),
     ("task.nope=3", "task.nope: no such field; task has lag, length, symbols, reals"),
     ("task=copy task.nope=3", "task.nope: no such field; task has lag, length, items,"),
     ("+task.nope=3", "task.nope: no such field; task delay_line has lag, length, symbols, reals"),

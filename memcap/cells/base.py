@@ -33,12 +33,14 @@ class Cell(nnx.RNNCellBase):
     """Base of all cells.
 
     A subclass is made by `(in_features, hidden_features, *, rngs)`, keeps both numbers under these names, and has
-    `__call__(carry, inputs (B, F)) -> carry, hidden (B, U)`. Every other method has a default.
+    `__call__(carry, inputs (B, F)) -> carry, hidden (B, H)`. Every other method has a default.
 
     Attributes:
         name: how `model.cell` calls it; a cell outside the package goes by `module:Class`.
         gates: where its gates are, so that named initialisers can start it; None: only its own initialiser can.
         own_start: whether its constructor draws weights (`recipe.init=flax`).
+        shown: numbers of each unit that the hidden state shows to the read-out, unit by unit: H is `shown` times U. 1 but where a
+            unit is more than one number and no gate chooses among them.
         is_lstm: whether it computes the LSTM's equations, so that an LSTM's hand-set weights and exports fit it.
         pads: whether a unit whose weights are all zero says zero and never learns, and all weights are in `gates`: then members
             of several widths can share a compiled program, the narrower ones padded with such units.
@@ -47,6 +49,7 @@ class Cell(nnx.RNNCellBase):
     name: ClassVar[str] = ""
     gates: ClassVar[Gates | None] = None
     own_start: ClassVar[bool] = True
+    shown: ClassVar[int] = 1
     is_lstm: ClassVar[bool] = False
     pads: ClassVar[bool] = False
     in_features: int
@@ -83,11 +86,11 @@ class Cell(nnx.RNNCellBase):
             flows: (T,) floats, 0 at the first step of a window and 1 elsewhere; None: one window.
             every: return the hidden state of every step, or of the last one only.
             reset: set the carry to zero where `flows` is 0; otherwise only its gradient is cut there.
-            readout: (U, O) weights that turn hidden states into outputs, or None.
+            readout: (H, O) weights that turn hidden states into outputs, or None.
             how: see memcap/cells/scan.py.
 
         Returns:
-            The carry after `length` steps, and hidden states (T, U, B), zero after `length`, or the last one (U, B); with a
+            The carry after `length` steps, and hidden states (T, H, B), zero after `length`, or the last one (H, B); with a
             read-out (T, O, B) or (O, B).
         """
         if inputs.ndim == 2:
@@ -104,7 +107,7 @@ class Cell(nnx.RNNCellBase):
 
     @staticmethod
     def read(hidden: jax.Array, readout: jax.Array) -> jax.Array:
-        """Hidden states (U, B) or (T, U, B) through a read-out (U, O): (O, B) or (T, O, B)."""
+        """Hidden states (H, B) or (T, H, B) through a read-out (H, O): (O, B) or (T, O, B)."""
         if hidden.ndim == 2:
             return readout.T @ hidden
         steps, units, batch = hidden.shape
@@ -119,8 +122,9 @@ class Cell(nnx.RNNCellBase):
 
     @classmethod
     def arrays(cls, weights: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Kernel (F, G U), recurrent weights (U, G U) and bias (G U,) out of the nested weights of a cell with known gates."""
+        """Kernel (F, G U), recurrent weights (U, G U), bias (G U,) out of the nested weights of a cell whose gates see both."""
         assert cls.gates is not None
+        assert cls.gates.recurrent is not None
         kernel, recurrent, bias = (_at(weights, path) for path in (cls.gates.kernel, cls.gates.recurrent, cls.gates.bias))
         return kernel, recurrent, bias
 
@@ -128,8 +132,7 @@ class Cell(nnx.RNNCellBase):
     def resized(cls, weights: dict[str, Any], units: int) -> dict[tuple[str, ...], np.ndarray]:
         """The nested weights of a cell that `pads`, with zero units added or taken away: {path: array}."""
         assert cls.gates is not None
-        paths = cls.gates.kernel, cls.gates.recurrent, cls.gates.bias
-        return cls.gates.resized({path: _at(weights, path) for path in paths}, units)
+        return cls.gates.resized({path: _at(weights, path) for path in cls.gates.paths}, units)
 
 
 def _at(tree: Any, path: tuple[str, ...]) -> Any:

@@ -39,16 +39,22 @@ class Gates:
 
     Args:
         roles: "input", "forget", "output", or "candidate", one a block.
-        kernel: path of the (F, G U) input weights of G gates; recurrent: of the (U, G U) weights; bias: of the (G U,) biases.
+        kernel: path of the (F, G U) input weights of G gates; recurrent: of the (U, G U) weights, None where gates see the input
+            alone; bias: of the (G U,) biases.
     """
 
     roles: tuple[str, ...]
     kernel: tuple[str, ...]
-    recurrent: tuple[str, ...]
+    recurrent: tuple[str, ...] | None
     bias: tuple[str, ...]
 
+    @property
+    def paths(self) -> tuple[tuple[str, ...], ...]:
+        """Of all parameters."""
+        return tuple(path for path in (self.kernel, self.recurrent, self.bias) if path is not None)
+
     def draw(self, rng: np.random.Generator, init: Init, features: int, units: int) -> dict[tuple[str, ...], np.ndarray]:
-        """Draw a cell's weights: {path: float64 array}, kernel (F, G U), recurrent (U, G U), bias (G U)."""
+        """Draw a cell's weights: {path: float64 array}, kernel (F, G U), recurrent (U, G U) if any, bias (G U)."""
         forget = np.full(units, init.forget)
         write = np.full(units, init.input)
         if init.spread is not None:
@@ -60,20 +66,12 @@ class Gates:
             block = orthogonal(rng, units) if init.orthogonal else rng.standard_normal((units, units)) / math.sqrt(units)
             return block * (init.gain if role == "candidate" else 1.0)
 
-        return {
-            # One draw over all gates, as in Keras: with a draw a gate the inputs are up to twice as large, which saturates the
-            # candidate and keeps a delay line of lag 50 at chance.
-            self.kernel: glorot(rng, features, len(self.roles) * units),
-            self.recurrent: np.concatenate([recurrent_block(role) for role in self.roles], 1),
-            self.bias: np.concatenate([biases[role] for role in self.roles]),
-        }
-
-    def _cut(self, arrays: Mapping[tuple[str, ...], np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Kernel (F, G, U), recurrent weights (U, G, U) and bias (G, U)."""
-        gates = len(self.roles)
-        kernel, recurrent, bias = arrays[self.kernel], arrays[self.recurrent], arrays[self.bias]
-        units = recurrent.shape[0]
-        return kernel.reshape(-1, gates, units), recurrent.reshape(units, gates, units), bias.reshape(gates, units)
+        # One draw over all gates, as in Keras: with a draw a gate the inputs are up to twice as large, which saturates the
+        # candidate and keeps a delay line of lag 50 at chance.
+        drawn = {self.kernel: glorot(rng, features, len(self.roles) * units)}
+        if self.recurrent is not None:
+            drawn[self.recurrent] = np.concatenate([recurrent_block(role) for role in self.roles], 1)
+        return drawn | {self.bias: np.concatenate([biases[role] for role in self.roles])}
 
     def resized(self, arrays: Mapping[tuple[str, ...], np.ndarray], units: int) -> dict[tuple[str, ...], np.ndarray]:
         """The same cell with so many units: further ones have zero weights, those beyond are left out.
@@ -82,13 +80,15 @@ class Gates:
             arrays: of all the cell's parameters, by path, as `draw` gives them.
             units: new width.
         """
-        blocks = self._cut(arrays)
-        more = max(units - blocks[1].shape[0], 0)
-        kernel, recurrent, bias = (np.pad(b, [(0, 0)] * (b.ndim - 1) + [(0, more)])[..., :units] for b in blocks)
-        recurrent = np.pad(recurrent, [(0, more), (0, 0), (0, 0)])[:units]
-        shapes = (kernel.shape[0], -1), (units, -1), (-1,)
-        paths = self.kernel, self.recurrent, self.bias
-        return {path: b.reshape(shape) for path, b, shape in zip(paths, (kernel, recurrent, bias), shapes, strict=True)}
+        gates, found = len(self.roles), {}
+        for path in self.paths:
+            blocks = arrays[path].reshape(*arrays[path].shape[:-1], gates, -1)
+            more = max(units - blocks.shape[-1], 0)
+            blocks = np.pad(blocks, [(0, 0)] * (blocks.ndim - 1) + [(0, more)])[..., :units]
+            if path == self.recurrent:
+                blocks = np.pad(blocks, [(0, more), (0, 0), (0, 0)])[:units]
+            found[path] = blocks.reshape(*blocks.shape[:-2], -1)
+        return found
 
 
 def glorot(rng: np.random.Generator, fan_in: int, fan_out: int) -> np.ndarray:

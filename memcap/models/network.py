@@ -28,7 +28,7 @@ MOST_UNITS = 4096
 class Model:
     """What is trained: a cell of some width, and how it is read out."""
 
-    cell: str = knob("lstm", "lstm, the name of a Flax NNX cell such as GRUCell or SimpleCell, or MODULE:CLASS")
+    cell: str = knob("lstm", "a cell of memcap/cells such as lstm or LRU, one of Flax NNX such as LSTMCell, or MODULE:CLASS")
     units: int = knob(8, "hidden width U", at_least=1, at_most=MOST_UNITS)
     readout: str = knob("dense", "a dense layer, or an LSTM of as many units as outputs", choices=READOUTS)
 
@@ -37,6 +37,11 @@ class Model:
         if not isinstance(self.cell, str):
             raise UserError(f"model.cell={self.cell}: must be text, MODULE:CLASS for a cell of your own")
         cell_class(self.cell)
+
+    @property
+    def hidden(self) -> int:
+        """Numbers H that the cell shows to the read-out: U, but for a cell whose units show more than one."""
+        return self.units * cell_class(self.cell).shown
 
 
 class Network(nnx.Module):
@@ -55,9 +60,9 @@ class Network(nnx.Module):
         self.cell = make(features, model.units, rngs=rngs)
         self.readout: LSTM | nnx.Linear
         if model.readout == "lstm":
-            self.readout = LSTM(model.units, outputs, rngs=rngs)
+            self.readout = LSTM(model.hidden, outputs, rngs=rngs)
         else:
-            self.readout = nnx.Linear(model.units, outputs, rngs=rngs)
+            self.readout = nnx.Linear(model.hidden, outputs, rngs=rngs)
 
     def carry(self, batch: int) -> Any:
         """The zero state of a batch of B sequences, as the cell lays it out; with an LSTM read-out, (cell's, read-out's)."""
@@ -120,7 +125,7 @@ class Network(nnx.Module):
         return carry, jnp.swapaxes(outputs, 0, 1) if every else outputs
 
     def hidden(self, inputs: jax.Array) -> tuple[Any, jax.Array]:
-        """The cell alone, from zero over all of inputs (T, B) or (T, B, F): its carry, and hidden states (T, U, B)."""
+        """The cell alone, from zero over all of inputs (T, B) or (T, B, F): its carry, and hidden states (T, H, B)."""
         carry = self.cell.initialize_carry((inputs.shape[1], self.features), nnx.Rngs(0))
         return self.cell.scan(carry, inputs, jnp.asarray(inputs.shape[0]), every=True)
 
@@ -173,10 +178,10 @@ class Architecture:
                 f" initialiser) can start it; cells with named presets: {known}"
             )
         if self.model.readout == "lstm":
-            for path, value in LSTM.draw(rng, Init(forget=1.0), self.model.units, self.outputs).items():
+            for path, value in LSTM.draw(rng, Init(forget=1.0), self.model.hidden, self.outputs).items():
                 _assign(weights["readout"], path, value)
         else:
-            weights["readout"]["kernel"] = glorot(rng, self.model.units, self.outputs).astype(np.float32)
+            weights["readout"]["kernel"] = glorot(rng, self.model.hidden, self.outputs).astype(np.float32)
             weights["readout"]["bias"] = np.zeros(self.outputs, np.float32)
         return weights
 
@@ -200,8 +205,9 @@ class Architecture:
         found = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), self.at_width(units).abstract_weights())
         for path, value in cell_class(self.model.cell).resized(weights["cell"], units).items():
             _assign(found["cell"], path, value)
-        for name, leaf in weights["readout"].items():  # its kernel has a row a unit; the rest knows nothing of them
-            kept = min(units, self.model.units) if name == "kernel" else len(leaf)
+        most = min(self.model.hidden, self.at_width(units).model.hidden)
+        for name, leaf in weights["readout"].items():  # its kernel has a row a hidden number; the rest knows nothing of them
+            kept = most if name == "kernel" else len(leaf)
             found["readout"][name][:kept] = leaf[:kept]
         return found
 

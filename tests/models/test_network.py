@@ -9,7 +9,7 @@ import pytest
 from flax import nnx
 from lstm_reference import quick_jit, relative_error
 
-from memcap.cells import Init
+from memcap.cells import Init, cell_classes
 from memcap.knobs import UserError
 from memcap.models.network import Architecture, Model
 
@@ -229,7 +229,7 @@ def test_parameters_are_4u_n_plus_u_plus_1_and_the_readouts(units, count):
 @pytest.mark.parametrize(
     ("arguments", "named", "allowed"),
     [
-        ({"cell": "lsmt"}, "model.cell=lsmt", "GRUCell, OptimizedLSTMCell, SimpleCell, lstm, LSTMCell, or MODULE:CLASS"),
+        ({"cell": "lsmt"}, "model.cell=lsmt", f"{', '.join(cell_classes())}, LSTMCell, or MODULE:CLASS"),
         ({"cell": "RNNCellBase"}, "model.cell=RNNCellBase", "GRUCell"),
         ({"cell": "Linear"}, "model.cell=Linear", "GRUCell"),
         ({"cell": "relu"}, "model.cell=relu", "GRUCell"),
@@ -255,5 +255,5 @@ def test_a_preset_is_refused_for_a_cell_whose_gates_are_not_known():
     assert "\n" not in message
     assert message.startswith("model.cell=LSTMCell")
     assert "recipe.init=flax" in message
-    assert "GRUCell, OptimizedLSTMCell, SimpleCell, lstm" in message
+    assert ", ".join(name for name, cell in cell_classes().items() if cell.gates is not None) in message
     net.init(None, [0])

@@ -1,0 +1,47 @@
+"""The Linear Recurrent Unit (Orvieto et al., 2023): a complex number a unit that turns and decays, h' = lambda h + gamma B x."""
+
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from memcap.cells.diagonal import DiagonalCell
+
+
+class LRU(DiagonalCell):
+    """The recurrence of an LRU layer; the read-out sees (Re h, Im h) of each unit, two numbers, as it carries two.
+
+    lambda = exp(-exp(nu) + i exp(theta)) stays inside the unit circle whatever is learned. It starts with |lambda|^2 uniform
+    between R_MIN^2 and R_MAX^2 and a phase uniform up to PHASE; gamma, learned as its logarithm, starts at
+    sqrt(1 - |lambda|^2), so that each unit's variance starts at that of its input. The paper's map of h to the layer's output
+    is left to the read-out; its skip of the input and its multi-layer perceptron are left out.
+    """
+
+    name: ClassVar[str] = "LRU"
+    shown = 2
+    R_MIN, R_MAX, PHASE = 0.4, 0.99, jnp.pi
+
+    def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
+        self.in_features, self.hidden_features = in_features, hidden_features
+        squared = jax.random.uniform(rngs.params(), (hidden_features,), minval=self.R_MIN**2, maxval=self.R_MAX**2)
+        phase = jax.random.uniform(rngs.params(), (hidden_features,), minval=1e-6, maxval=self.PHASE)
+        parts = nnx.initializers.normal((2 * in_features) ** -0.5)(rngs.params(), (2, in_features, hidden_features))
+        self.nu = nnx.Param(jnp.log(-0.5 * jnp.log(squared)))
+        self.theta = nnx.Param(jnp.log(phase))
+        self.gamma = nnx.Param(0.5 * jnp.log1p(-squared))
+        self.kernel = nnx.Param(jax.lax.complex(parts[0], parts[1]))
+
+    def coefficients(self, inputs: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """lambda (U,), the same at all steps, and gamma B x."""
+        decay = jnp.exp(jax.lax.complex(-jnp.exp(self.nu[...]), jnp.exp(self.theta[...])))
+        return decay, inputs @ (jnp.exp(self.gamma[...]) * self.kernel[...])
+
+    def seen(self, state: jax.Array) -> jax.Array:
+        """(..., 2 U): real and imaginary part of each unit, side by side."""
+        return jnp.stack([state.real, state.imag], -1).reshape(*state.shape[:-1], -1)
+
+    def initialize_carry(self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None) -> Any:
+        """Zeros (*batch, U), complex64."""
+        del rngs, carry_init
+        return jnp.zeros((*input_shape[:-1], self.hidden_features), jnp.complex64)

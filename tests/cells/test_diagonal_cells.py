@@ -1,0 +1,154 @@
+"""minGRU, minLSTM and LRU: the published equations, and a parallel scan that equals one step after the other in float64."""
+
+from functools import cache
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from lstm_reference import quick_jit, relative_error
+from scipy.special import expit
+from scipy.stats import kstest
+
+from memcap.cells import cell_class
+from memcap.cells.diagonal import diagonal_scan
+from memcap.cells.lru import LRU
+from memcap.models.network import Architecture, Model
+
+T, LENGTH, B, F, U = 11, 9, 3, 4, 5
+CELLS = ("minGRU", "minLSTM", "LRU")
+BOUNDARY = np.isin(np.arange(T), (3, 5, 10))
+
+
+@cache
+def material(name):
+    """The cell's graph, and weights, carry and inputs in double precision."""
+    rng = np.random.default_rng(0)
+    graph, weights = nnx.split(nnx.eval_shape(lambda: cell_class(name)(F, U, rngs=nnx.Rngs(0))))
+
+    def draw(shape, wide):
+        return rng.standard_normal(shape) + (1j * rng.standard_normal(shape) if wide else 0)
+
+    weights = jax.tree.map(lambda leaf: draw(leaf.shape, jnp.iscomplexobj(leaf)), weights)
+    return graph, weights, draw((B, U), name == "LRU"), draw((T, B, F), False)
+
+
+def weighed(outputs, carry):
+    """A loss to which every number adds with its own weight."""
+    parts = [part for leaf in (outputs, carry) for part in (leaf.real, leaf.imag)]
+    return sum(jnp.sum(part * jnp.sin(1 + k + jnp.arange(part.size)).reshape(part.shape)) for k, part in enumerate(parts))
+
+
+def in_parallel(graph, window, every, weights, carry, inputs):
+    flows = None if window == "one" else jnp.where(BOUNDARY, 0.0, 1.0)
+    cell = nnx.merge(graph, weights)
+    carry, hidden = cell.scan(carry, inputs, jnp.asarray(LENGTH), flows, every=every, reset=window == "reset", how="scan")
+    return weighed(hidden[:LENGTH] if every else hidden, carry), (hidden, carry)
+
+
+def step_by_step(graph, window, every, weights, carry, inputs):
+    cell, found = nnx.merge(graph, weights), []
+    for t in range(LENGTH):
+        if window != "one" and BOUNDARY[t]:
+            carry = jnp.zeros_like(carry) if window == "reset" else jax.lax.stop_gradient(carry)
+        carry, hidden = cell(carry, inputs[t])
+        found.append(hidden)
+    hidden = jnp.swapaxes(jnp.stack(found), 1, 2)
+    hidden = hidden if every else hidden[-1]
+    return weighed(hidden, carry), (hidden, carry)
+
+
+@pytest.mark.parametrize(("window", "every"), [("one", True), ("cut", True), ("reset", False)])
+@pytest.mark.parametrize("name", CELLS)
+def test_the_parallel_scan_and_its_gradient_equal_the_steps_in_float64(name, window, every):
+    graph, *arguments = material(name)
+    with jax.enable_x64(True):
+
+        @quick_jit
+        def both(*arguments):
+            runs = (in_parallel, step_by_step)
+            return [
+                jax.grad(lambda *a, run=run: run(graph, window, every, *a), (0, 1, 2), has_aux=True)(*arguments) for run in runs
+            ]
+
+        (found, (hidden, carry)), (expected, (right, last)) = both(*arguments)
+    if every:
+        assert not np.any(hidden[LENGTH:])
+        hidden = hidden[:LENGTH]
+    pairs = zip(jax.tree.leaves((found, hidden, carry)), jax.tree.leaves((expected, right, last)), strict=True)
+    for a, b in pairs:
+        assert a.dtype == b.dtype
+        assert a.dtype in (np.float64, np.complex128)
+        assert max(relative_error(a.real, b.real), relative_error(a.imag, b.imag)) <= 1e-12
+
+
+def test_float32_holds_over_a_thousand_steps_whether_the_gates_are_shut_or_open():
+    """Where decays multiply to 0 long before the end, and where they hardly decay at all."""
+    rng, steps = np.random.default_rng(1), 1000
+    decay = expit(rng.choice([-30.0, -3.0, 3.0, 9.0], (steps, 2, 6))).astype(np.float32)
+    decay[:, :, :2] = expit([-30.0, 14.0])  # one unit always shut, one always open
+    added = ((1 - decay) * rng.standard_normal(decay.shape)).astype(np.float32)
+    found = diagonal_scan(False, decay, added, np.zeros((2, 6), np.float32), np.ones(steps, np.float32))
+    state, right = np.zeros((2, 6)), []
+    for a, b in zip(decay.astype(np.float64), added.astype(np.float64), strict=True):
+        state = a * state + b
+        right.append(state)
+    assert np.prod(decay[:, 0, 0], dtype=np.float32) == 0
+    assert np.abs(found - np.array(right)).max() < 1e-6
+
+
+def gates(name, kernel, bias, x):
+    """The products of a cell's gates at inputs x, one (B, U) each, in NumPy."""
+    cell = cell_class(name)
+    roles = cell.gates.roles
+    return dict(zip(roles, np.split(x @ kernel + bias, len(roles), -1), strict=True))
+
+
+def test_a_step_is_what_the_papers_say():
+    for name in CELLS:
+        graph, weights, carry, inputs = material(name)
+        with jax.enable_x64(True):
+            after, hidden = nnx.merge(graph, jax.tree.map(jnp.asarray, weights))(carry, inputs[0])
+        w = nnx.to_pure_dict(weights)
+        if name == "LRU":
+            decay = np.exp(-np.exp(w["nu"]) + 1j * np.exp(w["theta"]))
+            right = decay * carry + np.exp(w["gamma"]) * (inputs[0] @ w["kernel"])
+            np.testing.assert_allclose(hidden, np.stack([right.real, right.imag], -1).reshape(B, 2 * U), rtol=1e-12)
+        else:
+            z = gates(name, w["kernel"], w["bias"], inputs[0])
+            f = expit(z["forget"])
+            keeps = f if name == "minGRU" else f / (f + expit(z["input"]))
+            right = keeps * carry + (1 - keeps) * z["candidate"]
+            np.testing.assert_allclose(hidden, right, rtol=1e-12)
+        np.testing.assert_allclose(after, right, rtol=1e-12)
+
+
+def test_shut_gates_of_a_min_lstm_still_share_one_whole():
+    cell = cell_class("minLSTM")(1, 1, rngs=nnx.Rngs(0))
+    for f, i in [(-500.0, -500.0), (-500.0, 500.0), (500.0, -500.0), (-200.0, -201.0)]:
+        cell.kernel[...], cell.bias[...] = jnp.zeros((1, 3)), jnp.array([f, i, 1.0])
+        keeps, added = cell.coefficients(jnp.ones((1, 1)))
+        expected = expit(min(f, 0.0) - min(i, 0.0))  # log sigmoid(x) is x far below 0
+        np.testing.assert_allclose([keeps.item(), added.item()], [expected, 1 - expected], atol=1e-6)
+
+
+def test_an_lru_starts_in_its_ring_with_the_variance_of_its_input():
+    cell = LRU(3, 4000, rngs=nnx.Rngs(0))
+    decay, added = cell.coefficients(jnp.eye(3))
+    assert kstest(np.abs(decay) ** 2, "uniform", (0.4**2, 0.99**2 - 0.4**2)).pvalue > 0.01
+    assert kstest(np.angle(decay), "uniform", (0, np.pi)).pvalue > 0.01
+    stationary = (np.abs(added) ** 2).sum(0) / (1 - np.abs(decay) ** 2)  # of white inputs of variance 1
+    assert stationary.mean() == pytest.approx(1, abs=0.05)
+
+
+def test_what_is_counted():
+    for name, numbers, weights in [
+        ("minGRU", 1, 2 * U * (F + 1)),
+        ("minLSTM", 1, 3 * U * (F + 1)),
+        ("LRU", 2, 2 * F * U + 3 * U),
+    ]:
+        net = Architecture(Model(name, U), F, 2)
+        assert net.carry_numbers() == numbers * U
+        assert net.parameters() == weights + 2 * (net.model.hidden + 1)
+        assert net.model.hidden == numbers * U

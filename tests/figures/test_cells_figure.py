@@ -1,0 +1,80 @@
+"""Cells side by side: the numbers drawn are the frontier's widths, counted as the rows counted them."""
+
+import math
+
+import pytest
+from study_rows import group, table
+
+from memcap.capacity.frontier import frontier
+from memcap.figures.cells import LINEAR, draw
+from memcap.knobs import UserError
+from memcap.models.network import Architecture, Model
+from memcap.tasks import task_class
+
+EDGES = {"linear": {4: 5, 8: 9}, "LRU": {4: 3, 8: 5}, "lstm": {4: 4, 8: 6}}
+
+
+def counted(cell, units):
+    task = task_class("delay_line")()
+    net = Architecture(Model(cell, units), task.features, task.outputs)
+    return {"carry_numbers": net.carry_numbers(), "parameters": net.parameters()}
+
+
+def of_cell(cell, lag, counts):
+    """Rows whose carry and parameters are those of real networks."""
+    return [row | counted(cell, row["units"]) for row in group("delay_line", lag, counts, cell=cell)]
+
+
+@pytest.fixture(scope="module")
+def rows():
+    """Three cells with sharp edges, and one that no width was enough for."""
+    sharp = [
+        of_cell(cell, lag, {u - 1: (0, 8), u: (8, 8), u + 1: (8, 8)}) for cell, edges in EDGES.items() for lag, u in edges.items()
+    ]
+    return table(*sharp, *(of_cell("minGRU", lag, {2: (0, 8), 8: (0, 8), 16: (0, 8)}) for lag in (4, 8)))
+
+
+def line(axes, label):
+    (found,) = (x for x in axes.lines if x.get_label() == label)
+    return list(found.get_xdata()), [float(y) for y in found.get_ydata()]
+
+
+def test_each_cell_stands_at_its_own_counts(rows):
+    carry, weights = draw(rows).figure.axes
+    for p in frontier(rows):
+        for axes, name in ((carry, "carry_numbers"), (weights, "parameters")):
+            x, y = line(axes, p.cell)
+            here = y[[4, 8].index(p.lag)]
+            assert x[[4, 8].index(p.lag)] == pytest.approx(p.lag, rel=0.05)
+            if p.cell == "minGRU":
+                assert math.isnan(here)  # and the line breaks
+                continue
+            width = p.fit.u90.units
+            below, above = (counted(p.cell, whole)[name] for whole in (math.floor(width), math.ceil(width)))
+            assert below <= here <= above
+            if name == "carry_numbers":
+                assert here == pytest.approx((2 if p.cell in ("LRU", "lstm") else 1) * width)
+
+
+def test_the_theorem_is_one_number_a_symbol_held(rows):
+    carry, weights = draw(rows).figure.axes
+    assert line(carry, LINEAR) == ([4, 8], [5, 9])
+    assert LINEAR not in [x.get_label() for x in weights.lines]
+
+
+def test_the_table_has_the_counts_of_whole_widths_too(rows):
+    """A threshold censored at a width has that width's own counts."""
+    data = draw(rows).data
+    assert data.height == 8
+    for row in data.filter(data["cell"] == "minGRU").iter_rows(named=True):
+        assert row["u90_censored"] == "above"
+        assert row["parameters_u90"] == pytest.approx(counted("minGRU", 16)["parameters"])
+        assert row["carry_numbers_u90"] == pytest.approx(16)
+        assert row["carry_numbers_u90_high"] is None
+
+
+@pytest.mark.parametrize("other", [[], [group("latch", 4)]])
+def test_no_task_or_two_are_one_line(rows, other):
+    rows = table() if not other else rows.vstack(table(*other))
+    with pytest.raises(UserError, match="cells are compared on one"):
+        draw(rows)
