@@ -10,10 +10,11 @@ from command import memcap
 
 from memcap.commands.knobs import groups, recipe_values
 from memcap.launchers.jobs import GROUPS, KNOWN
-from memcap.recipes import Recipe
+from memcap.recipes import Recipe, recipe_file
 from memcap.tasks import task_classes
 
 ROOT = Path(__file__).parents[2]
+RECIPES = sorted(path.stem for path in (ROOT / "conf" / "recipe").glob("*.yaml") if path.stem != "auto")
 OWN = """from dataclasses import dataclass
 from memcap.knobs import knob
 from memcap.tasks import task_class
@@ -55,8 +56,14 @@ def test_recipes_have_the_values_of_their_files():
         ("evaluation", ["evaluation.stretch 20 whole number, at least 1 and at most 100 how many times the lag"]),
         ("job", ["design grid one of grid, bisect grid: all members", "axes null null, fields, or a list of these"]),
         ("delay_line", ["task.lag 8 whole number, at least 1", "task.reals false true or false draw standard normal reals"]),
-        ("recipe", ["recipe.lr null null, or number, above 0 and at most 10 peak", "lr 0.03 0.02 0.03 0.03 0.005 0.03"]),
-        ("recipe", ["recipe chrono curriculum forget_bias hold open_gate open_gate_relaxed"]),
+        (
+            "recipe",
+            [
+                "recipe.lr null null, or number, above 0 and at most 10 peak",
+                f"lr {' '.join(str(recipe_file(name)['lr']) for name in RECIPES)}",
+            ],
+        ),
+        ("recipe", [f"recipe {' '.join(RECIPES)}"]),
     ],
 )
 def test_a_group_in_words(tmp_path, group, lines):
