@@ -188,7 +188,7 @@ def test_resolve_leaves_its_argument_alone():
 @pytest.mark.parametrize("task", task_classes())
 def test_every_recipe_fits_every_task(recipe, task):
     given = values({"recipe.name": recipe, "task.lag": 12}, task)
-    if recipe_file(recipe)["init"] == "flax":
+    if recipe_file(recipe).get("init") == "flax":
         given["model"]["cell"] = "LSTMCell"
     if recipe == "curriculum" and task_class(task)().loss == "values":
         assert refusal(lambda: resolve(given)).startswith("recipe.curriculum=0.5: needs an accuracy")

@@ -15,6 +15,7 @@ from memcap.tasks import task_classes
 
 ROOT = Path(__file__).parents[2]
 RECIPES = sorted(path.stem for path in (ROOT / "conf" / "recipe").glob("*.yaml") if path.stem != "auto")
+RATES = " ".join(str(recipe_file(name)["lr"]) for name in RECIPES)
 OWN = """from dataclasses import dataclass
 from memcap.knobs import knob
 from memcap.tasks import task_class
@@ -60,7 +61,7 @@ def test_recipes_have_the_values_of_their_files():
             "recipe",
             [
                 "recipe.lr null null, or number, above 0 and at most 10 peak",
-                f"lr {' '.join(str(recipe_file(name)['lr']) for name in RECIPES)}",
+                f"lr {RATES}",
             ],
         ),
         ("recipe", [f"recipe {' '.join(RECIPES)}"]),
