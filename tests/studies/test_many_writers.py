@@ -34,7 +34,7 @@ def job(number):
         for some in (10, 100, 256):  # a shard is rewritten as members end
             part = ours[:some]
             store.write_population(folder, name, part, {{row["key"]: {{"w": np.full(2, row["seed"])}} for row in part}})
-    leftovers.sweep(folder)
+            leftovers.sweep(folder)
 
 store.prepare(folder)
 begin, start = os.pipe()
