@@ -95,9 +95,9 @@ def plot(points: Sequence[Point], counts: dict[str, dict[str, Count]]) -> Figure
         axes.set_ylabel(name.replace("_", " "))
     symbols = {p.lag: held(p) for p in points}
     panels[0].plot(lags, [symbols[lag] for lag in lags], color="grey", lw=1, ls=":", label=LINEAR)
-    panels[0].set_title("At equal carry numbers")
-    panels[1].set_title("At equal parameters")
-    panels[0].legend(frameon=False, fontsize=7, loc="upper left")
+    panels[0].set_title("Carry numbers that training needs")
+    panels[1].set_title("Parameters that training needs")
+    panels[0].legend(frameon=False, fontsize=7, loc="lower right")
     write_below(drawn, caption(points))
     return drawn
 
