@@ -1,0 +1,72 @@
+"""Bai et al. (2018): what is drawn and judged, on rows that nobody trained, and how large the nets are."""
+
+import numpy as np
+import polars as pl
+import pytest
+from study_rows import group, table
+
+from memcap.hydra_app import populations
+from memcap.papers import NOT_MEASURED
+from memcap.papers.bai2018 import PAPER, accuracies, draw
+
+ARMS = {"theirs": ("number", "forget_bias"), "coding": ("one_hot", "forget_bias"), "ours": ("one_hot", "open_gate")}
+
+
+def rows(arm, scores):
+    """{T: accuracies of its seeds}, of one arm."""
+    coding, init = ARMS[arm]
+    knobs, columns = {"coding": coding, "items": 10, "symbols": 8}, {"init": init, "parameters": 9992}
+    found = []
+    for length, seeds in scores.items():
+        for accuracy in seeds:
+            found += group("copy", length, {48: (0, 1)}, knobs=knobs, final=accuracy, **columns)
+    return table(found)
+
+
+FALLS = {10: [0.3, 0.4], 25: [0.1, 0.2], 50: [0.12, 0.13]}
+
+
+def test_a_fall_by_50_and_one_seed_that_can_hold():
+    data = pl.concat([rows("theirs", FALLS), rows("ours", {50: [0.4, 0.96]})])
+    falls, can = (claim.judge(data) for claim in PAPER.claims)
+    assert (falls.holds, can.holds) == (True, True)
+    assert falls.here == "0.35 at 10, 0.15 at 25, 0.12 at 50"
+    assert can.here == "0.960 by the best of 2 seeds, with 9,992 parameters"
+
+
+@pytest.mark.parametrize("scores", [{10: [0.1], 50: [0.21]}, {10: [0.5], 25: [0.1], 50: [0.1], 100: [0.3]}])
+def test_a_net_that_does_not_fall_or_gets_up_again_has_not_fallen(scores):
+    assert PAPER.claims[0].judge(rows("theirs", scores)).holds is False
+
+
+def test_other_arms_and_shorter_lengths_say_nothing():
+    assert PAPER.claims[0].judge(rows("coding", FALLS)) == NOT_MEASURED
+    assert PAPER.claims[0].judge(rows("theirs", {25: [0.1]})) == NOT_MEASURED
+    assert PAPER.claims[1].judge(rows("ours", {25: [1.0]})) == NOT_MEASURED
+    assert PAPER.claims[1].judge(rows("coding", {50: [1.0]})) == NOT_MEASURED
+    assert PAPER.claims[1].judge(rows("ours", {50: [0.94, 0.3]})).holds is False
+
+
+def test_rows_from_before_there_were_codings_are_one_hot():
+    data = rows("ours", {50: [0.9]}).with_columns(knobs=pl.lit('{"cue": "once", "distractors": 0, "items": 10, "symbols": 8}'))
+    assert accuracies(data)["arm"].to_list() == ["ours"]
+
+
+def test_what_is_drawn_are_seeds_and_their_medians():
+    data = pl.concat([rows("theirs", FALLS), rows("ours", {10: [1.0], 50: [0.4, 0.96]})])
+    drawn = draw(data)
+    assert drawn.data.equals(accuracies(data))
+    lines = [(line.get_label(), line.get_xydata()) for line in drawn.figure.axes[0].get_lines()]
+    (theirs,), (ours,) = ([xy for label, xy in lines if label.startswith(arm)] for arm in ("theirs", "ours"))
+    np.testing.assert_allclose(theirs, [[10, 0.35], [25, 0.15], [50, 0.125]])
+    np.testing.assert_allclose(ours, [[10, 1.0], [50, 0.68]])
+    seeds = np.concatenate([xy for label, xy in lines if label == "_seeds"])
+    np.testing.assert_allclose(seeds[:6], [[10, 0.3], [10, 0.4], [25, 0.1], [25, 0.2], [50, 0.12], [50, 0.13]])
+
+
+def test_the_nets_of_the_study_have_10_000_parameters():
+    """Of an LSTM with one bias a gate: 4 u (n + u + 1), and a read-out of 8 (u + 1)."""
+    (job,) = (job for jobs in populations(["sweeps=bai2018"]) for job in jobs)
+    sizes = {(m.task.features, m.model.units): m.architecture.parameters() for m in job.members}
+    assert sizes == {(n, u): 4 * u * (n + u + 1) + 8 * (u + 1) for n, u in ((1, 48), (10, 44))}
+    assert all(abs(size / 10_000 - 1) < 0.01 for size in sizes.values())
