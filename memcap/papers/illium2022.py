@@ -1,0 +1,139 @@
+"""How far back do trained nets of n cells recall a random number?
+
+Protocol: a sequence of random numbers, of random length; at its end the net says the number that came p steps before. Illium et
+al. vary p, cells, layers and the kind of cell (Elman, GRU, LSTM), and look for the border beyond which training does not come.
+
+Ours: the delay line of normal numbers (memcap/tasks/delay_line.py), which asks at every step for the number of p steps before;
+one layer, 1 to 8 cells, p from 1 to 8, one recipe for all (conf/recipe/forget_bias.yaml, 1,500 steps). Their range of numbers,
+rate and batch were not in what was read. A number counts as recalled if the mean squared error of the median net is at most .05
+of the variance; a net's reach is the farthest position up to which it recalls every one that was tried.
+
+Jaeger's bound (2001) says that the squared correlations of N numbers, read linearly, with all past inputs add up to at most N. It
+does not forbid that few cells recall one far number: only for linear cells the error is at least 1 - N / (p + 1).
+"""
+
+import math
+import textwrap
+from collections.abc import Iterable
+
+import numpy as np
+import polars as pl
+from matplotlib.figure import Figure
+
+from memcap.figures import Drawn
+from memcap.figures.frontier import write_below
+from memcap.papers import NOT_MEASURED, Claim, Finding, Paper
+
+TASK = "delay_line"
+RECALLED = 0.05  # mean squared error, of variance 1
+NAMES = {"SimpleCell": "Elman", "GRUCell": "GRU", "lstm": "LSTM"}
+
+
+def errors(rows: pl.DataFrame) -> pl.DataFrame:
+    """Median error over the seeds, by cell, units (cells of a layer) and lag (position p); a net that diverged counts as lost."""
+    reals = pl.col("knobs").str.json_path_match("$.reals") == "true"
+    return (
+        rows.filter((pl.col("task") == TASK) & reals & pl.col("cell").is_in(list(NAMES)))
+        .with_columns(pl.col("final").fill_null(math.inf))
+        .group_by("cell", "units", "lag")
+        .agg(pl.col("final").median().alias("error"), pl.len().alias("seeds"))
+        .with_columns(pl.col("cell").replace_strict(NAMES))
+        .sort("cell", "units", "lag")
+    )
+
+
+def draw(rows: pl.DataFrame) -> Drawn:
+    """A map of cells by position for each kind of cell, the error as colour and number."""
+    data = errors(rows)
+    panels = list(data.group_by("cell", maintain_order=True))
+    picture = Figure(figsize=(9.6, 3.8))
+    for at, ((cell,), own) in enumerate(panels):
+        table = own.pivot("lag", index="units", values="error", sort_columns=False).sort("units")
+        lags = sorted(int(name) for name in table.columns if name != "units")
+        values = table.select(map(str, lags)).to_numpy().astype(float)
+        axes = picture.add_subplot(1, len(panels), at + 1, xlabel="position p, steps back", title=cell)
+        axes.imshow(values, cmap="viridis_r", vmin=0, vmax=1, origin="lower", aspect="auto")
+        for row, column in np.ndindex(*values.shape):
+            colour = "white" if values[row, column] > 0.5 else "black"
+            said = f"{min(values[row, column], 9.99):.2f}".removeprefix("0")
+            axes.text(column, row, said, ha="center", va="center", fontsize=8, color=colour)
+        axes.set_xticks(range(len(lags)), [str(lag) for lag in lags])
+        axes.set_yticks(range(table.height), [str(units) for units in table["units"]])
+        axes.step(*_border(lags, table["units"].to_list()), where="post", color="red", lw=1.5)
+        if at == 0:
+            axes.set_ylabel("cells n")
+    seeds = data["seeds"].max() or 0
+    said = (
+        f"Mean squared error of recalling the number of p steps before (variance 1), median of up to {seeds} seeds. Above the red"
+        " line there are more cells than steps, n > p: enough for a linear net. After Illium et al. (2022)."
+    )
+    write_below(picture, "\n".join(textwrap.wrap(said, 170)))
+    picture.subplots_adjust(left=0.06, right=0.985, top=0.92, wspace=0.14)
+    return Drawn(picture, data)
+
+
+def _border(lags: list[int], units: list[int]) -> tuple[list[float], list[float]]:
+    """The steps between the squares of n <= p and those of n > p."""
+    below = [sum(n <= lag for n in units) - 0.5 for lag in lags]
+    return [column - 0.5 for column in range(len(lags) + 1)], [*below, below[-1]]
+
+
+def _reach(rows: pl.DataFrame) -> dict[str, dict[int, int]]:
+    """The farthest position up to which every one tried is recalled, by cell and units; 0: not even the nearest."""
+    found: dict[str, dict[int, int]] = {}
+    for (cell, units), own in errors(rows).group_by("cell", "units", maintain_order=True):
+        reach = 0
+        for lag, error in own.sort("lag")["lag", "error"].iter_rows():
+            if error > RECALLED:
+                break
+            reach = lag
+        found.setdefault(str(cell), {})[int(str(units))] = reach
+    return found
+
+
+def _said(reach: dict[str, dict[int, int]]) -> str:
+    """Cells that recall so far, in words."""
+    return "; ".join(f"{cell} of {_listed(by_units)}: {_listed(by_units.values())} steps" for cell, by_units in reach.items())
+
+
+def _listed(values: Iterable[int]) -> str:
+    return ", ".join(map(str, values))
+
+
+def _rises(rows: pl.DataFrame) -> Finding:
+    reach = _reach(rows)
+    if not reach or any(len(by_units) < 2 for by_units in reach.values()):
+        return NOT_MEASURED
+    far = [list(by_units.values()) for by_units in reach.values()]
+    return Finding(_said(reach), all(steps == sorted(steps) and steps[-1] > steps[0] for steps in far))
+
+
+def _bounded(rows: pl.DataFrame) -> Finding:
+    reach = _reach(rows)
+    beyond = [(far - units, cell, units, far) for cell, by_units in reach.items() for units, far in by_units.items()]
+    if not beyond or max(errors(rows)["lag"].to_list()) <= min(units for _, _, units, _ in beyond):
+        return NOT_MEASURED
+    most, cell, units, far = max(beyond)
+    said = f"{cell} recalls {far} steps with {units}" if most > 0 else "none recalls more steps than it has cells"
+    return Finding(said, most <= 0)
+
+
+PAPER = Paper(
+    source="Illium, Schillman, Müller, Gabor & Linnhoff-Popien, Empirical analysis of limits for memory distance in recurrent"
+    " neural networks, ICAART 2022 (2212.11085)",
+    cost="2 minutes on one core that some 15 jobs shared, compiling aside (120 members)",
+    claims=(
+        Claim(
+            f"more cells recall farther (an error of {RECALLED:g} or less; the reach never falls with cells, and rises in all)",
+            '"more cells increase the memory limit"',
+            "conclusion",
+            _rises,
+        ),
+        Claim(
+            "Jaeger's memory capacity bounds trained nets, too: none recalls more steps than it has cells",
+            'a "discernible borderline" that "correlates with the MC" of Jaeger, in Elman, GRU and LSTM nets',
+            "conclusion",
+            _bounded,
+        ),
+    ),
+)

@@ -1,0 +1,75 @@
+"""Hewitt et al. (2020): the widths of the paper, what is drawn and judged, on rows that nobody trained."""
+
+import pytest
+from study_rows import group, table
+
+from memcap.papers import NOT_MEASURED
+from memcap.papers.hewitt2020 import PAPER, draw, width
+
+ENOUGH = {2: 2, 8: 8}
+UNITS = {2: (1, 2, 6), 8: (4, 8, 24)}
+
+
+def rows(right=lambda types, lag, units: units >= ENOUGH[types], twice=0.97, types=(2, 8), lags=(20, 80)):
+    """Three seeds of each width; right: whether nets of so many types, lag and units are."""
+    return table(
+        *(
+            group("dyck", lag, {units: (0, 3)}, knobs={"types": k}, final=final, stretched=twice, stretch=2)
+            for k in types
+            for lag in lags
+            for units in UNITS[k]
+            for final in [0.995 if right(k, lag, units) else 0.6]
+        )
+    )
+
+
+def said(data):
+    return [claim.judge(data).holds for claim in PAPER.claims]
+
+
+@pytest.mark.parametrize(
+    ("depth", "types", "units"),
+    [(3, 2, 6), (3, 8, 24), (3, 32, 42), (3, 128, 60), (5, 2, 10), (5, 8, 40), (5, 32, 70), (5, 128, 100)],
+)
+def test_the_widths_of_the_published_configurations(depth, types, units):
+    assert width(depth, types) == units
+
+
+def test_widths_that_follow_the_bits_hold_and_others_do_not():
+    assert said(rows()) == [True] * 4
+    assert PAPER.claims[2].judge(rows()).here == "2 units for k = 2, 8 units for k = 8: 0.67 to 0.89 a bit"
+    dear = rows(lambda types, lag, units: units >= {2: 2, 8: 24}[types])
+    assert said(dear) == [True, True, False, True]
+
+
+def test_nets_of_the_papers_width_that_fail_deny_it():
+    assert said(rows(lambda types, lag, units: False, twice=0.94)) == [False, False, None, None]
+    assert said(rows(twice=0.94))[:2] == [True, False]
+
+
+def test_a_width_that_rises_with_the_lag_denies_that_it_does_not():
+    longer = rows(lambda types, lag, units: units >= ENOUGH[types] or (lag == 20 and units == 1 and types == 2))
+    assert said(longer)[3] is False
+    assert PAPER.claims[3].judge(longer).here == "k = 2: 1 at lag 20, 2 at lag 80; k = 8: 8 at lag 20, 8 at lag 80"
+
+
+def test_what_the_rows_do_not_say_is_not_measured():
+    bits, length = PAPER.claims[2:]
+    assert bits.judge(rows(types=(2,))) == NOT_MEASURED
+    assert bits.judge(rows(lambda types, lag, units: True)) == NOT_MEASURED, "the narrowest tried is a bound only"
+    assert length.judge(rows(lags=(20,))) == NOT_MEASURED
+    narrow = rows().filter(units=2)
+    assert [claim.judge(narrow) for claim in PAPER.claims[:2]] == [NOT_MEASURED] * 2
+
+
+def test_what_is_drawn_are_medians_at_both_lengths_and_the_papers_width():
+    drawn = draw(rows())
+    assert drawn.data["seeds"].to_list() == [3] * 12
+    assert drawn.data.filter(types=8)["paper_units"].unique().to_list() == [24]
+    axes = drawn.figure.axes[1]
+    lines = {line.get_label(): line for line in axes.get_lines()}
+    assert list(lines["lag 40"].get_ydata()) == [0.97] * 3
+    assert lines["3 m log2 k - m units"].get_xdata()[0] == 24
+    assert lines["chance"].get_ydata()[0] == 1 / 8
+    bars = {bar.get_label(): bar.lines[0] for bar in axes.containers}
+    assert list(bars["lag 80"].get_ydata()) == [0.6, 0.995, 0.995]

@@ -1,0 +1,72 @@
+"""Illium et al. (2022): what is drawn and judged, on rows that nobody trained."""
+
+from study_rows import group, table
+
+from memcap.papers import NOT_MEASURED
+from memcap.papers.illium2022 import PAPER, draw, errors
+
+LAGS, UNITS = (1, 2, 4, 8), (1, 2, 4, 8)
+
+
+def rows(reach=lambda cell, units: units - 1, cells=("SimpleCell", "lstm"), units=UNITS, knobs=None):
+    """Two seeds each; reach: how far so many cells recall."""
+    return table(
+        *(
+            group(
+                "delay_line",
+                lag,
+                {n: (0, 2)},
+                knobs=knobs or {"reals": True},
+                cell=cell,
+                final=0.01 if lag <= reach(cell, n) else 0.9,
+            )
+            for cell in cells
+            for n in units
+            for lag in LAGS
+        )
+    )
+
+
+def said(data):
+    return [claim.judge(data).holds for claim in PAPER.claims]
+
+
+def test_reach_that_rises_with_the_cells_and_stays_below_them_holds():
+    data = rows()
+    assert said(data) == [True, True]
+    assert PAPER.claims[0].judge(data).here == "Elman of 1, 2, 4, 8: 0, 1, 2, 4 steps; LSTM of 1, 2, 4, 8: 0, 1, 2, 4 steps"
+
+
+def test_reach_beyond_the_cells_or_that_falls_does_not():
+    beyond = rows(lambda cell, units: 2 * units if cell == "lstm" else units - 1)
+    assert said(beyond) == [True, False]
+    assert PAPER.claims[1].judge(beyond).here == "LSTM recalls 8 steps with 4"
+    assert said(rows(lambda cell, units: min(units, 4) if units < 8 else 1)) == [False, True]
+    assert said(rows(lambda cell, units: 1)) == [False, True]
+
+
+def test_a_position_that_is_lost_ends_the_reach():
+    data = rows(lambda cell, units: units)
+    gap = data.filter(~((data["lag"] == 2) & (data["units"] == 8)))
+    lost = rows(lambda cell, units: 1, units=(8,)).filter(lag=2)
+    assert (
+        PAPER.claims[0].judge(table(*[gap.to_dicts(), lost.to_dicts()])).here.startswith("Elman of 1, 2, 4, 8: 1, 2, 4, 1 steps")
+    )
+
+
+def test_few_rows_say_little():
+    assert PAPER.claims[0].judge(rows(units=(2,))) == NOT_MEASURED
+    assert said(rows(knobs={"reals": False, "symbols": 3})) == [None, None]
+    assert PAPER.claims[1].judge(rows(units=(8,))) == NOT_MEASURED, "no position tried lies beyond the cells"
+
+
+def test_the_map_has_every_median():
+    data = rows()
+    drawn = draw(data)
+    assert drawn.data.equals(errors(data))
+    elman, lstm = drawn.figure.axes
+    assert [axes.get_title() for axes in (elman, lstm)] == ["Elman", "LSTM"]
+    assert elman.get_images()[0].get_array().tolist() == [[0.01 if lag <= n - 1 else 0.9 for lag in LAGS] for n in UNITS]
+    assert [text.get_text() for text in lstm.texts[:4]] == [".90"] * 4
+    border = elman.get_lines()[0]
+    assert border.get_ydata().tolist() == [0.5, 1.5, 2.5, 3.5, 3.5]
