@@ -65,6 +65,15 @@ def test_without_rows_nothing_is_measured(name):
     assert {claim.judge(nothing) for claim in papers.find(name).PAPER.claims} == {NOT_MEASURED}
 
 
+def test_the_readme_counts_the_claims_that_hold():
+    shown = [line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("| [`")]
+    verdicts = {name: pl.read_csv(published(name) / "paper" / "verdicts.csv")["verdict"] for name in NAMES}
+    assert shown == [
+        f"| [`{name}`](results/{name}/paper/{name}.png) | {papers.summaries()[name]} | {(said == 'holds').sum()} of {len(said)} |"
+        for name, said in verdicts.items()
+    ]
+
+
 def test_a_verdict_is_what_the_rows_say_and_it_is_said_when_it_is_another_than_expected():
     paper = Paper(
         source="nowhere",
