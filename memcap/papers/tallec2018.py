@@ -76,8 +76,9 @@ def draw(rows: pl.DataFrame) -> Drawn:
     handles = {label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     picture.legend(handles.values(), handles.keys(), frameon=False, fontsize=8, ncols=6, loc="upper center")
     said = (
-        "A mark a seed (side by side), a bar at the median; open marks at the budget are seeds that did not solve adding. All starts"
-        " have the same training. Scores stand in for the training curves of Tallec & Ollivier (2018), whose T is 200 to 2,000."
+        "A mark a seed (side by side), a bar at the median; open marks at the budget are seeds that did not solve adding. All"
+        " starts have the same training. Scores stand in for the training curves of Tallec & Ollivier (2018), whose T is 200 to"
+        " 2,000."
     )
     write_below(picture, "\n".join(textwrap.wrap(said, 130)))
     picture.subplots_adjust(top=0.86, wspace=0.45)
