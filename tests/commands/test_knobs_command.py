@@ -55,7 +55,7 @@ def test_recipes_have_the_values_of_their_files():
         ("evaluation", ["evaluation.stretch 20 whole number, at least 1 and at most 100 how many times the lag"]),
         ("job", ["design grid one of grid, bisect grid: all members", "axes null null, fields, or a list of these"]),
         ("delay_line", ["task.lag 8 whole number, at least 1", "task.reals false true or false draw standard normal reals"]),
-        ("recipe", ["recipe.lr null null, or number, above 0 and at most 10 peak", "lr 0.03 0.02 0.03 0.03 0.005 0.03"]),
+        ("recipe", ["recipe.lr null null, or number, above 0 and at most 10 peak", "lr 0.03 0.02 0.03 0.03 0.01 0.005 0.03"]),
         ("recipe", ["recipe chrono curriculum forget_bias hold hold_slow open_gate open_gate_relaxed"]),
     ],
 )
