@@ -59,9 +59,9 @@ def test_the_example_of_the_docstring():
 
 
 def test_all_words_within_the_first_bracket_are_drawn_alike():
-    task, pairs = Dyck(depth=3), 4
+    task, pairs = Dyck(depth=4), 4
     inputs, _, _ = sequences(task, draw(task, 2 * pairs, batch=8192), 2 * pairs + 1)
-    words = shapes(pairs, 2)
+    words = shapes(pairs, 3)
     drawn, counts = np.unique(inputs[:, 1:] < 2, axis=0, return_counts=True)
     assert sorted(map(tuple, drawn)) == sorted(words)
     share = 1 / len(words)

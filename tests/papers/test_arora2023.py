@@ -1,0 +1,54 @@
+"""Arora et al. (2023): what is drawn and judged, on rows that nobody trained."""
+
+from study_rows import group, table
+
+from memcap.papers import NOT_MEASURED
+from memcap.papers.arora2023 import PAPER, curves, draw
+
+UNITS = (4, 8, 16)
+
+
+def rows(accuracy=lambda pairs, units: min(1.0, units / pairs / 4), pairs=(1, 2, 4), units=UNITS):
+    """Two seeds each; accuracy: of nets with so many units on so many pairs."""
+    return table(
+        *(
+            group("mqar", 16, {u: (0, 2)}, knobs={"pairs": n}, final=accuracy(n, u), carry_numbers=2 * u)
+            for n in pairs
+            for u in units
+        )
+    )
+
+
+def said(data):
+    return [claim.judge(data).holds for claim in PAPER.claims]
+
+
+def test_widths_that_rise_with_the_pairs_hold():
+    assert said(rows()) == [True, True]
+    assert PAPER.claims[0].judge(rows()).here == "4 units for 1 pair, 8 units for 2 pairs, 16 units for 4 pairs"
+    never = rows(lambda pairs, units: 0.5 if pairs == 4 else min(1.0, units / pairs / 4))
+    assert PAPER.claims[0].judge(never).here == "4 units for 1 pair, 8 units for 2 pairs, over 16 units for 4 pairs"
+
+
+def test_widths_that_do_not_rise_and_states_that_do_not_count_deny_it():
+    assert said(rows(lambda pairs, units: 1 - 1 / units + (pairs == 4) / 10)) == [False, False]
+    assert said(rows(lambda pairs, units: 1 / units)) == [None, False]
+
+
+def test_few_rows_say_little():
+    assert said(rows(pairs=(2,))) == [None, None]
+    assert PAPER.claims[1].judge(rows(units=(4,))) == NOT_MEASURED
+
+
+def test_what_is_drawn_are_medians_by_units_and_by_bytes():
+    drawn = draw(rows())
+    assert drawn.data.equals(curves(rows()))
+    pooled, one, two, _ = drawn.figure.axes
+    by_bytes = {line.get_label(): line for line in pooled.get_lines()}
+    assert list(by_bytes["4 pairs"].get_xdata()) == [32, 64, 128]
+    assert list(by_bytes["4 pairs"].get_ydata()) == [0.25, 0.5, 1.0]
+    assert list(one.containers[0].lines[0].get_ydata()) == [1.0] * 3
+    assert {line.get_label(): line.get_ydata()[0] for line in two.get_lines() if line.get_label()[0] != "_"} == {
+        "chance": 1 / 16,
+        "one of the values seen": 1 / 2,
+    }

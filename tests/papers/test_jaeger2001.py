@@ -1,0 +1,64 @@
+"""Jaeger (2001): exact capacities against other ways to compute them, what is drawn and judged, on rows that nobody trained."""
+
+import numpy as np
+import pytest
+from study_rows import group, table
+
+from memcap.papers.jaeger2001 import CELLS, PAPER, capacities, draw, errors, estimates, reservoir, reservoirs
+
+
+def rows(error=lambda cell, lag, units: 1.0 - units / (lag + 1)):
+    """Two seeds each; error: of so many cells at a lag."""
+    return table(
+        *(
+            group("delay_line", lag, {n: (0, 2)}, knobs={"reals": True}, cell=cell, final=error(cell, lag, n))
+            for cell in ("SimpleCell", "lstm")
+            for lag in (2, 4)
+            for n in range(1, lag + 2)
+        )
+    )
+
+
+def said(data):
+    return [claim.judge(data).holds for claim in PAPER.claims]
+
+
+def test_a_shift_register_holds_as_many_numbers_as_it_has_cells():
+    assert capacities(np.eye(10, k=-1), 20).tolist() == [1.0] * 10 + [0.0] * 10
+
+
+def test_one_cell_forgets_by_its_square():
+    np.testing.assert_allclose(capacities(np.array([[0.7]]), 9), (1 - 0.49) * 0.49 ** np.arange(9))
+
+
+@pytest.mark.parametrize("cells", [2, 5])
+def test_capacities_are_projections_on_what_the_states_say_of_the_past(cells):
+    recurrent, inward = reservoir(cells)
+    said_of_past = np.stack([np.linalg.matrix_power(recurrent, k) @ inward for k in range(600)])
+    basis = np.linalg.qr(said_of_past)[0]
+    np.testing.assert_allclose(capacities(recurrent, 600), (basis**2).sum(1), atol=1e-9)
+
+
+def test_float32_loses_capacities_of_fifty_cells_that_qr_keeps():
+    by_qr, by_normal = estimates(*reservoir(50))
+    assert by_normal < 35
+    assert by_qr == pytest.approx(50, rel=0.01)
+
+
+def test_errors_on_the_line_hold_and_errors_below_it_do_not():
+    assert said(rows()) == [True] * 4
+    below = rows(lambda cell, lag, units: 1 - units / (lag + 1) - (0.2 if cell == "lstm" and units == 2 else 0))
+    assert said(below) == [True, True, True, False]
+    assert PAPER.claims[3].judge(below).here == "nearest: 0.13 at lag 2 with 2, where linear nets have 0.33"
+
+
+def test_what_is_drawn_are_curves_sums_and_the_best_seeds():
+    drawn = draw(rows())
+    assert drawn.data.equals(errors(rows()))
+    curve, total, error = drawn.figure.axes
+    np.testing.assert_allclose([line.get_ydata().sum() for line in curve.get_lines()][:3], CELLS[:3], rtol=0.01)
+    sums = {line.get_label(): list(line.get_ydata()) for line in total.get_lines()}
+    assert sums["float32, normal equations"] == reservoirs()["float32"].to_list()
+    trained = {line.get_label(): list(line.get_ydata()) for line in error.get_lines()}
+    assert trained["LSTM, lag 2"] == [1 - n / 3 for n in (1, 2, 3)]
+    assert trained["1 - N / 5"] == [1, 0]
