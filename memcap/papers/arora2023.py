@@ -107,7 +107,7 @@ def _by_state(rows: pl.DataFrame) -> Finding:
 PAPER = Paper(
     source="Arora, Eyuboglu, Timalsina, Johnson, Poli, Zou, Rudra & Ré, Zoology: measuring and improving recall in efficient"
     " language models, ICLR 2024 (2312.04927); Arora et al., Based, ICML 2024 (2402.18668)",
-    cost="70 seconds on one core that some ten jobs shared, compiling aside (30 members)",
+    cost="2 minutes on one core that some ten jobs shared, compiling aside (60 members)",
     claims=(
         Claim(
             f"more pairs ask for more units (the narrowest tried whose median net recalls {RECALLS:.0%} rises with the pairs)",

@@ -154,7 +154,7 @@ def _above_the_line(cell: str, rows: pl.DataFrame) -> Finding:
 
 PAPER = Paper(
     source="Jaeger, Short term memory in echo state networks, GMD report 152, 2001; estimates: Ballarin et al., 2023",
-    cost="21 seconds on one core that some ten jobs shared, compiling aside (48 members); 5 seconds to draw",
+    cost="27 seconds on one core that some ten jobs shared, compiling aside (64 members); 5 seconds to draw",
     claims=(
         Claim(
             f"the capacities of a linear net with independent states add up to N (to {EXACT:g} of it)",
