@@ -42,7 +42,7 @@ def other_values(field: Field) -> list[Any]:
     if isinstance(default, str):
         return TEXTS[field.name]
     if default is None:  # a number that may be left out
-        return [limits["at_least"] or 0.5]
+        return [limits["at_least"] or 0.75]
     if isinstance(default, bool):
         return [not default]
     assert isinstance(default, (int, float)), f"the knob {field.name} needs `choices`, or a number as its default"
