@@ -11,7 +11,7 @@ TARGETS := .venv-targets
 COMPILED := tests/targets tests/commands/test_plan.py
 CLUSTER := .venv-cluster
 
-.PHONY: study test test-targets targets test-cluster cluster quick lint hooks lock clean
+.PHONY: study test docs test-targets targets test-cluster cluster quick lint hooks lock clean
 
 study: $(STAMP)
 	$(BIN)/memcap train sweeps=first_study
@@ -20,6 +20,10 @@ study: $(STAMP)
 
 test: lint
 	$(BIN)/python -m pytest
+
+# The pages, into docs/_build; a warning is an error.
+docs: $(STAMP)
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -b html docs docs/_build
 
 # XLA's compilers for accelerators that are not here: 1.7 GB, in an environment of their own, as JAX complains of missing chips.
 targets:
@@ -56,8 +60,8 @@ $(STAMP): pyproject.toml requirements.lock memcap/__init__.py
 	touch $(STAMP)
 
 lock:
-	uv pip compile --universal --python-version 3.11 --extra dev --no-header --no-annotate --no-emit-index-url \
+	uv pip compile --universal --python-version 3.11 --extra dev --extra docs --no-header --no-annotate --no-emit-index-url \
 		pyproject.toml -o requirements.lock
 
 clean:
-	rm -rf $(VENV) $(TARGETS) $(CLUSTER) outputs
+	rm -rf $(VENV) $(TARGETS) $(CLUSTER) outputs docs/_build docs/_generated

@@ -41,12 +41,13 @@ class Facts:
 class Batch(NamedTuple):
     """A batch of B sequences in buffers of T steps, of which the first `length` count.
 
-    inputs: (T, B) int32 symbols below `task.vocabulary`, or (T, B, F) float32.
-    targets: int32 classes or float32 values; (B,) where `task.answers` is "last", else (T, B). Values of a task with several
-        outputs O have them first, as the read-out does: (O, B) or (O, T, B).
-    mask: (T, B) bool, true where an answer is due; None where `task.answers` is "last".
-    boundary: (T,) bool, true at the first step of each window; the carry enters there with its gradient stopped (or is
-        reset, see `Task.reset_carry`). None: one window.
+    Args:
+        inputs: (T, B) int32 symbols below `task.vocabulary`, or (T, B, F) float32.
+        targets: int32 classes or float32 values; (B,) where `task.answers` is "last", else (T, B). Values of a task with several
+            outputs O have them first, as the read-out does: (O, B) or (O, T, B).
+        mask: (T, B) bool, true where an answer is due; None where `task.answers` is "last".
+        boundary: (T,) bool, true at the first step of each window; the carry enters there with its gradient stopped (or is
+            reset, see `Task.reset_carry`). None: one window.
     """
 
     inputs: jax.Array

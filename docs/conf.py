@@ -1,0 +1,49 @@
+"""Sphinx: `make docs` builds the pages of this folder into docs/_build; pages.py makes those of docs/_generated before."""
+
+import inspect
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent)]
+
+import pages  # noqa: E402  found beside this file
+
+import memcap  # noqa: E402  this checkout, whatever is installed
+
+project, author, release = "memcap", "The memcap authors", memcap.__version__
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+exclude_patterns = ["_build"]
+html_theme, html_title = "furo", f"memcap {release}"
+html_static_path, html_css_files = ["pages.css"], ["pages.css"]
+highlight_language = "none"  # indented blocks are output
+default_role = "code"  # docstrings have Markdown's single backticks
+myst_heading_anchors = 3
+autodoc_member_order = "bysource"
+python_maximum_signature_line_length = 100
+
+pages.write(HERE / "_generated")
+
+
+def setup(app: Any) -> None:
+    """Two things that Sphinx would take for something else."""
+    app.connect("source-read", files_outside)
+    app.connect("autodoc-process-docstring", as_written, priority=900)  # after Napoleon
+
+
+def files_outside(_app: Any, page: str, source: list[str]) -> None:
+    """A link to a Markdown file outside this folder gives the file; it is no page that is missing."""
+
+    def linked(link: re.Match) -> str:
+        inside = (HERE / page).parent.joinpath(link[2]).resolve().is_relative_to(HERE)
+        return link[0] if inside else f"{{download}}`{link[1]} <{link[2]}>`"
+
+    source[0] = re.sub(r"\[([^]]+)\]\((\.\./[\w./]+\.md)\)", linked, source[0])
+
+
+def as_written(_app: Any, what: str, _name: str, found: Any, _options: Any, lines: list[str]) -> None:
+    """What comes before a colon in a property's docstring is no type, which Napoleon takes it for."""
+    if what == "property":
+        lines[:] = inspect.cleandoc(found.__doc__ or "").splitlines()

@@ -1,0 +1,152 @@
+"""The pages that are made from the project, so that nobody types a number of theirs: gallery, command, Python face.
+
+python docs/pages.py            writes them into docs/_generated, as `make docs` does by itself
+"""
+
+import contextlib
+import inspect
+import io
+import os
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import get_args
+from unittest import mock
+
+import polars as pl
+
+import memcap
+from memcap import cli, commands, figures, papers
+from memcap.recipes import root
+
+UP = "../.."  # from docs/_generated to the project
+WIDTH = 90  # characters of a line of help
+
+
+def gallery() -> str:
+    """Each paper that results/ holds: question, picture, verdicts, and the command that makes them again. Then other studies."""
+    results, known = root() / "results", papers.summaries()
+    done = [name for name in known if (results / name / "paper" / "verdicts.csv").is_file()]
+    parts = [
+        "# Gallery",
+        "Papers redrawn, and the studies behind memcap's answers. Each picture and verdict is made by the command beside it from"
+        " the rows that lie in the project; tests make them again and compare.",
+        "## Papers",
+        _table(["paper", "question", *get_args(papers.Verdict)], [_counts(name, results) for name in done]),
+        *(_paper(name, results) for name in done),
+    ]
+    if missing := [f"`memcap reproduce {name}`: {known[name]}" for name in known if name not in done]:
+        parts += ["### Without published rows", "\n".join(f"* {line}" for line in missing)]
+    return "\n\n".join([*parts, "## Studies", *_studies(results)]) + "\n"
+
+
+def _verdicts(name: str, results: Path) -> pl.DataFrame:
+    return pl.read_csv(results / name / "paper" / "verdicts.csv", infer_schema=False).fill_null("")
+
+
+def _counts(name: str, results: Path) -> list[str]:
+    """A line of the table of papers."""
+    said = _verdicts(name, results)["verdict"].to_list()
+    return [
+        f"[{name}](#{name})",
+        _text(papers.summaries()[name]),
+        *(str(said.count(verdict)) for verdict in get_args(papers.Verdict)),
+    ]
+
+
+def _paper(name: str, results: Path) -> str:
+    """The section of a paper."""
+    found, data = papers.find(name), _verdicts(name, results)
+    question, _, protocol = inspect.cleandoc(found.__doc__ or "").partition("\n")
+    claims = [[*map(_text, line)] for line in data.select("claim", "paper", "read", "here", "verdict", "why").iter_rows()]
+    lines = [[claim, f"{paper} ({read})", here, f"**{verdict}**"] for claim, paper, read, here, verdict, _ in claims]
+    why = [f"* *{claim}*: {reason}" for claim, *_, reason in claims if reason]
+    at = f"{UP}/results/{name}"
+    return "\n\n".join(
+        [
+            f"### {name}",
+            f"**{_text(question)}** {_text(found.PAPER.source)}.",
+            f"![{question}]({at}/paper/{name}.png)",
+            _table(["claim", "paper", "here", "verdict"], lines),
+            *(["Why not:", "\n".join(why)] if why else []),
+            f"    memcap reproduce {name} --rows results/{name} --check",
+            f"makes picture and verdicts again from the [rows]({at}/rows.parquet) ([numbers drawn]({at}/paper/{name}.csv),"
+            f" [verdicts]({at}/paper/verdicts.csv)); `memcap reproduce {name}` trains the [study]({UP}/sweeps/{name}.yaml), too."
+            f" It costs {found.PAPER.cost}, and needs {found.PAPER.hardware}.",
+            protocol.strip(),
+        ]
+    )
+
+
+def _studies(results: Path) -> list[str]:
+    """Pictures of studies that are no paper's."""
+    about, parts = figures.summaries(), []
+    for picture in sorted(results.glob("*/figures/*.png")):
+        study, at = picture.parts[-3], f"{UP}/results/{picture.parts[-3]}"
+        parts += [
+            f"### {study}: {picture.stem}",
+            about[picture.stem],
+            f"![{about[picture.stem]}]({at}/figures/{picture.name})",
+            f"    memcap figure {picture.stem} results/{study}",
+            f"draws it from the [rows]({at}/rows.parquet) ([numbers drawn]({at}/figures/{picture.stem}.csv)), which `memcap train"
+            f" sweeps={study}` trains ([study]({UP}/sweeps/{study}.yaml)).",
+        ]
+    return parts
+
+
+def command() -> str:
+    """What `memcap --help` and each subcommand's `--help` print."""
+    parts = ["# Command", "As the help prints it.", _fenced(helped())]
+    for name in commands.summaries():
+        parts += [f"## memcap {name}", _fenced(helped(name))]
+    return "\n\n".join(parts) + "\n"
+
+
+def helped(*words: str) -> str:
+    """The help of a command, as it is printed where lines have WIDTH characters."""
+    out = io.StringIO()
+    with mock.patch.dict(os.environ, COLUMNS=str(WIDTH)), contextlib.redirect_stdout(out), contextlib.suppress(SystemExit):
+        cli.main([*words, "--help"])
+    return out.getvalue().rstrip()
+
+
+def face() -> str:
+    """The docstrings of all that `import memcap` gives."""
+    parts = ["# Python, name by name", "All of `memcap.__all__`, from the docstrings. [The overview](../python.md) is shorter."]
+    for name in memcap.__all__:
+        what = getattr(memcap, name)
+        kind = "module" if inspect.ismodule(what) else "class" if inspect.isclass(what) else "function"
+        home = what.__name__ if kind == "module" else f"memcap.{name}"
+        members = "\n   :members:" if kind == "class" and not issubclass(what, tuple) else ""
+        parts += [f"## {name}", f"```{{eval-rst}}\n.. auto{kind}:: {home}{members}\n```"]
+    return "\n\n".join(parts) + "\n"
+
+
+def _fenced(text: str) -> str:
+    return f"```text\n{text}\n```"
+
+
+def _text(words: str) -> str:
+    """Words of a paper's file, with what Markdown would take for its own escaped."""
+    return re.sub(r"([|*_<])", r"\\\1", words)
+
+
+def _table(heads: list[str], lines: Iterable[Sequence[str]]) -> str:
+    return "\n".join("| " + " | ".join(line) + " |" for line in [heads, ["---"] * len(heads), *lines])
+
+
+def write(folder: Path) -> None:
+    """Write the pages that changed.
+
+    Args:
+        folder: docs/_generated.
+    """
+    folder.mkdir(exist_ok=True)
+    for page in (gallery, command, face):
+        path, text = folder / f"{page.__name__}.md", page()
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write(Path(__file__).parent / "_generated")
