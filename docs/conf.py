@@ -17,6 +17,7 @@ project, author, release = "memcap", "The memcap authors", memcap.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]
 html_theme, html_title = "furo", f"memcap {release}"
+html_show_copyright = False
 html_static_path, html_css_files = ["pages.css"], ["pages.css"]
 highlight_language = "none"  # indented blocks are output
 default_role = "code"  # docstrings have Markdown's single backticks
