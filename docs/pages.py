@@ -69,7 +69,7 @@ def _paper(name: str, results: Path) -> str:
             f"![{question}]({at}/paper/{name}.png)",
             _table(["claim", "paper", "here", "verdict"], lines),
             *(["Why not:", "\n".join(why)] if why else []),
-            f"    memcap reproduce {name} --rows results/{name} --check",
+            _fenced(f"memcap reproduce {name} --rows results/{name} --check"),
             f"makes picture and verdicts again from the [rows]({at}/rows.parquet) ([numbers drawn]({at}/paper/{name}.csv),"
             f" [verdicts]({at}/paper/verdicts.csv)); `memcap reproduce {name}` trains the [study]({UP}/sweeps/{name}.yaml), too."
             f" It costs {found.PAPER.cost}, and needs {found.PAPER.hardware}.",
@@ -87,7 +87,7 @@ def _studies(results: Path) -> list[str]:
             f"### {study}: {picture.stem}",
             about[picture.stem],
             f"![{about[picture.stem]}]({at}/figures/{picture.name})",
-            f"    memcap figure {picture.stem} results/{study}",
+            _fenced(f"memcap figure {picture.stem} results/{study}"),
             f"draws it from the [rows]({at}/rows.parquet) ([numbers drawn]({at}/figures/{picture.stem}.csv)), which `memcap train"
             f" sweeps={study}` trains ([study]({UP}/sweeps/{study}.yaml)).",
         ]

@@ -212,6 +212,7 @@ def test_the_gallery_has_each_published_paper_with_its_verdicts(made):
     for name in published:
         for line in pl.read_csv(results / name / "paper" / "verdicts.csv").iter_rows(named=True):
             assert f"| {made._text(line['claim'])} |" in page
+        assert f"\n\n```text\nmemcap reproduce {name} --rows results/{name} --check\n```\n\n" in page
     for target in re.findall(r"\]\((\.\.[^)]+)\)", page):
         assert (DOCS / "_generated" / target).resolve().exists(), target
 
