@@ -50,6 +50,11 @@ def strict(text):
     return json.loads(text, parse_constant=refuse)
 
 
+def test_a_knob_without_its_option_is_no_folder(study):
+    done = memcap(study, "answer", "--task", "latch", "--lag", "5", "symbols=32")
+    assert (done.status, done.err) == (2, "memcap: symbols=32: no such folder; a knob of the task goes by --knob symbols=32\n")
+
+
 def test_help_teaches(tmp_path):
     top = memcap(tmp_path, "--help")
     assert top.status == 0

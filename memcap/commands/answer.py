@@ -34,6 +34,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> None:
     """Print the answer; without any rows it says so, and how to measure."""
     task, lag = _question(arguments)
+    if arguments.results is not None and "=" in arguments.results.name and not arguments.results.exists():
+        raise UserError(f"{arguments.results}: no such folder; a knob of the task goes by --knob {arguments.results}")
     found = asked(task, lag, arguments.confidence, arguments.at, arguments.budget, arguments.results, arguments.strict)
     if arguments.json:
         print_json(as_dict(found))

@@ -38,11 +38,16 @@ def loops(name: str, program: Program) -> tuple[list[TimeLoop], list[TimeLoop]]:
     return time_loops(code.advance.as_text(), STEPS), time_loops(code.evaluate.as_text(), EVALUATION_STEPS)
 
 
-def check(name: str, program: Program, forward: int, back: int) -> None:
-    """Each row of a buffer is touched alone, devices never wait for each other, and a time step has few kernels."""
+def check(name: str, program: Program, forward: int, back: int, draws: int = 0) -> None:
+    """Each row of a buffer is touched alone, devices never wait for each other, and a time step has few kernels.
+
+    draws: loops over time in which the task draws its sequences; whose kernels are whose is not told apart then.
+    """
     training, evaluation = loops(name, program)
-    assert (len(training), len(evaluation)) == (2, 1)
-    for loop, most in zip(training + evaluation, (forward, back, forward), strict=True):
+    assert (len(training), len(evaluation)) == (2 + draws, 1 + draws)
+    for loop in training + evaluation:
         assert not loop.whole
         assert not loop.collectives
+        assert len(loop.kernels) <= max(forward, back)
+    for loop, most in zip(training + evaluation, (forward, back, forward), strict=True) if not draws else ():
         assert len(loop.kernels) <= most

@@ -10,13 +10,21 @@ from memcap.training.program import Program
 # Kernels of a time step, forward and back, of nothing but an LSTM under `lax.scan` with its gradient written out; and two more.
 LEAST = {"h100": (7, 7), "v5e": (12, 23), "v5e-4": (12, 23)}
 MORE = 2
+DRAWN_IN_A_LOOP = {"dyck": 1}  # a bracket depends on those before it
 
 
-@pytest.mark.parametrize("task", task_classes())
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("name", "task"),
+    [  # four chips run the program of one: symbols and numbers stand for all tasks
+        pytest.param(*name.values, task, marks=name.marks)
+        for name in NAMES
+        for task in task_classes()
+        if name.values != ("v5e-4",) or task in ("delay_line", "adding")
+    ],
+)
 def test_time_steps_of_the_lstm(name, task):
     forward, back = LEAST[name]
-    check(name, program(small(task)), forward + MORE, back + MORE)
+    check(name, program(small(task)), forward + MORE, back + MORE, DRAWN_IN_A_LOOP.get(task, 0))
 
 
 class TripCountEach(Program):
