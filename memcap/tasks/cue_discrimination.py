@@ -20,7 +20,8 @@ class CueDiscrimination(Task):
     many steps as the answer has (all, if it has fewer), spread evenly and drawn anew for each sequence, count: so silence and
     answer weigh alike at every lag, as in the source's loss.
 
-    Source: Dinc et al., Dynamical phases of short-term memory mechanisms in RNNs, ICML 2025 (2502.17433), and its code.
+    Source: Kurtkaya, Dinc et al., Dynamical phases of short-term memory mechanisms in RNNs, ICML 2025 (2502.17433), and
+    its code.
     """
 
     cue: int = knob(6, "steps that the cue is shown", at_least=1, at_most=1000)
