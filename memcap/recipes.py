@@ -1,7 +1,7 @@
 """Recipes: how a member is trained. A file in conf/recipe/ gives every value; conf/recommended.yaml says which suits a task."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ class Recipe:
     name: str = knob("auto", "a file of conf/recipe/; auto: the one that conf/recommended.yaml names for the task and its lag")
     init: str | None = knob(None, "start of the weights", choices=(*PRESETS, "flax"))
     forget_bias: float | None = knob(None, "forget bias, for init=forget_bias", at_least=-100, at_most=100)
-    lr: float | None = knob(None, "peak learning rate of Adam", above=0, at_most=10)
+    lr: float | None = knob(None, "peak learning rate", above=0, at_most=10)
     schedule: str | None = knob(
         None,
         "learning rate after warmup; arrive: a cosine once the curriculum has arrived",
@@ -47,6 +47,9 @@ class Recipe:
     )
     advance: float | None = knob(None, "running accuracy at which the front rises", above=0, at_most=1, before=None)
     deadline: float | None = knob(None, "share of the budget at which the front has arrived", above=0, at_most=1, before=None)
+    optimizer: str | None = knob(
+        None, "Adam, or gradient descent with momentum .9; null: adam", choices=("adam", "sgd"), before="adam"
+    )
 
     def __post_init__(self) -> None:
         check(self, "recipe")
@@ -57,6 +60,7 @@ class Recipe:
 
 
 OPTIONAL = {f.name for f in fields(Recipe) if f.metadata["before"] is None}  # which a recipe may do without
+LATER = {f.name for f in fields(Recipe) if f.metadata["before"] is not MISSING}  # which its file may leave out
 
 
 def root() -> Path:
@@ -139,7 +143,7 @@ def complete(recipe: Recipe, task: Task, lag: int, cell: str) -> Recipe:
     """
     name = recommended(task, lag) if recipe.name == "auto" else recipe.name
     set_here = {k: v for k, v in asdict(recipe).items() if v is not None and k != "name"}
-    needed = [f.name for f in fields(Recipe) if f.name not in {"name", "forget_bias", *OPTIONAL}]
+    needed = [f.name for f in fields(Recipe) if f.name not in {"name", "forget_bias", *LATER}]
     if "init" in set_here and set_here["init"] != "forget_bias":
         set_here.setdefault("forget_bias", None)  # the file's bias belonged to the file's initialiser
     in_file = recipe_file(name) if _file(name) is not None or any(k not in set_here for k in needed) else {}

@@ -48,7 +48,7 @@ def resolved(**changes) -> Member:
 def test_it_fills_itself_in():
     made = Member(Latch(), 5, recipe=Recipe("hold"))
     assert (made.length, made.model, made.evaluation, made.seed) == (7, Model(), Evaluation(until="solved"), 0)
-    assert made.recipe == Recipe(**recipe_file("hold"))
+    assert made.recipe == Recipe(**recipe_file("hold"), optimizer="adam")
     assert made.init is not None
     assert made.facts == Latch().facts(5, 7)
 

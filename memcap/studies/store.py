@@ -60,6 +60,7 @@ SCHEMA: dict[str, Any] = {
     "curriculum": pl.Float64,  # null: none
     "advance": pl.Float64,
     "deadline": pl.Float64,
+    "optimizer": pl.String,  # adam, or sgd: with momentum
     "status": pl.String,  # solved, unsolved, diverged; failed: two workers ended while they trained it
     "reason": pl.String,  # null unless failed
     "solved": pl.Boolean,
@@ -104,11 +105,12 @@ SCHEMA: dict[str, Any] = {
 
 
 # Columns that hold a recipe's values for training.
-TRAINING = ("lr", "schedule", "warmup", "batch", "clip", "budget", "falls_above", "curriculum", "advance", "deadline")
+TRAINING = ("lr", "schedule", "warmup", "batch", "clip", "budget", "falls_above")
+TRAINING += ("curriculum", "advance", "deadline", "optimizer")
 # Columns that came after rows were published: where a table lacks them they are null, or follow from the others (`_made_up`).
 # A table that lacks another column holds no rows.
 LATER = ("falls_above", "curriculum", "advance", "deadline", "scan", "program_units", "program_steps", "matmul_precision")
-LATER += ("steady", "steps_to_steady", "evaluation_until", "reason")
+LATER += ("steady", "steps_to_steady", "evaluation_until", "reason", "optimizer")
 FIRST = tuple(name for name in SCHEMA if name not in LATER)
 
 
@@ -241,7 +243,8 @@ def _made_up(name: str) -> pl.Expr:
     """The values of a column that a table lacks."""
     passes = pl.when(pl.col("metric") == "accuracy").then(pl.col("stretched") >= pl.col("threshold"))
     steady = pl.col("solved") & passes.otherwise(pl.col("stretched") <= pl.col("threshold")).fill_null(False)
-    known = {"steady": steady, "steps_to_steady": pl.when(steady).then("steps_to_solve"), "evaluation_until": pl.lit("solved")}
+    known = {"steady": steady, "steps_to_steady": pl.when(steady).then("steps_to_solve")}
+    known |= {"evaluation_until": pl.lit("solved"), "optimizer": pl.lit("adam")}
     return known.get(name, pl.lit(None))
 
 

@@ -43,7 +43,7 @@ class Progress(NamedTuple):
 class TrainState(NamedTuple):
     """State of one member in flight. `progress.running` ends where the loss or a weight is no longer finite.
 
-    Weights, and Adam's moments in `optimizer`, are one flat (P,) vector each: fewer and larger operations to compile and run.
+    Weights, and moments in `optimizer`, are one flat (P,) vector each: fewer and larger operations to compile and run.
     """
 
     weights: Any

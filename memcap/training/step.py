@@ -22,6 +22,7 @@ from memcap.training import curriculum
 from memcap.training.state import EvalOperands, Progress, TrainOperands, TrainState
 
 EVALUATION_BATCH = 256
+MOMENTUM = 0.9  # of gradient descent
 TRAIN, EVALUATE, STRETCH = 0, 1, 2  # streams of a member's key
 
 
@@ -36,6 +37,7 @@ class Shape:
         clip: global gradient norm at which a gradient is clipped.
         evaluation: when a member counts as solved.
         curriculum: whether there is a front that moves up to the lag; at the lag from the start of those that have no curriculum.
+        optimizer: "adam", or "sgd" with momentum.
     """
 
     task: Task
@@ -44,6 +46,7 @@ class Shape:
     clip: float
     evaluation: Evaluation
     curriculum: bool = False
+    optimizer: str = "adam"
 
     @classmethod
     def of(cls, member: Member) -> "Shape":
@@ -51,7 +54,9 @@ class Shape:
         recipe = member.recipe
         assert recipe.batch is not None
         assert recipe.clip is not None
-        return cls(member.task, member.architecture, recipe.batch, recipe.clip, member.evaluation, recipe.curriculum is not None)
+        assert recipe.optimizer is not None
+        front = recipe.curriculum is not None
+        return cls(member.task, member.architecture, recipe.batch, recipe.clip, member.evaluation, front, recipe.optimizer)
 
     def at_width(self, units: int) -> "Shape":
         """The same with another number of units."""
@@ -124,8 +129,9 @@ class Trainer:
 
     @property
     def optimizer(self) -> optax.GradientTransformation:
-        """Clipping and Adam over the flat vector; the learning rate is applied by the caller, as it is an operand."""
-        return optax.chain(optax.clip_by_global_norm(self.shape.clip), optax.scale_by_adam())
+        """Clipping and Adam, or momentum, over the flat vector; the caller applies the learning rate, as it is an operand."""
+        direction = optax.scale_by_adam() if self.shape.optimizer == "adam" else optax.trace(MOMENTUM)
+        return optax.chain(optax.clip_by_global_norm(self.shape.clip), direction)
 
     @property
     def block(self) -> int:
@@ -133,7 +139,7 @@ class Trainer:
         return min(EVALUATION_BATCH, self.shape.evaluation.sequences)
 
     def blank(self) -> TrainState:
-        """An empty state: zeros on the host. Adam's state starts at zero, so `fresh` needs only the weights."""
+        """An empty state: zeros on the host. The optimizer's state starts at zero, so `fresh` needs only the weights."""
         weights = np.zeros(self.shape.architecture.parameters(), np.float32)
         state = jax.eval_shape(self.optimizer.init, weights)
         optimizer = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), state)

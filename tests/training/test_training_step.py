@@ -66,21 +66,28 @@ def plain_score(member, weights, key, blocks, size, lag=None, length=None):
     [
         member("delay_line", 2, seed=5, model={"units": 3}, recipe={"budget": 20, "warmup": 4, "clip": 0.3}),
         member("adding", 4, seed=6, model={"units": 2}, recipe={"budget": 20, "schedule": "cosine", "lr": 0.05}),
+        member("latch", 3, seed=7, model={"units": 2}, recipe={"budget": 20, "lr": 0.3, "optimizer": "sgd"}),
     ],
-    ids=["symbols", "reals"],
+    ids=["symbols", "reals", "momentum"],
 )
-def test_training_is_adam_as_optax_writes_it(trained):
+def test_training_is_adam_or_momentum_as_optax_writes_it(trained):
     task, recipe, architecture = trained.task, trained.recipe, trained.architecture
     warm = optax.linear_schedule(0, 1, recipe.warmup) if recipe.warmup else lambda step: 1.0
     cosine = optax.cosine_decay_schedule(1.0, recipe.budget)
-    optimizer = optax.chain(
-        optax.clip_by_global_norm(recipe.clip), optax.adam(lambda step: recipe.lr * warm(step + 1) * cosine(step))
-    )
+    schedule = cosine if recipe.schedule == "cosine" else lambda step: 1.0
+
+    def speed(step):
+        return recipe.lr * warm(step + 1) * schedule(step)
+
+    descent = {"adam": optax.adam(speed), "sgd": optax.sgd(speed, momentum=0.9)}[recipe.optimizer]
+    optimizer = optax.chain(optax.clip_by_global_norm(recipe.clip), descent)
     network = stepped(architecture, task)
 
     def loss(weights, batch):
         outputs = network(weights, batch.inputs)
         if task.answers == "last":
+            if task.loss == "classes":
+                return optax.softmax_cross_entropy_with_integer_labels(outputs[-1], batch.targets).mean()
             return jnp.mean((outputs[-1, :, 0] - batch.targets) ** 2)
         each = optax.softmax_cross_entropy_with_integer_labels(outputs, batch.targets)
         return jnp.sum(each * batch.mask) / jnp.sum(batch.mask)

@@ -1,0 +1,65 @@
+"""Delayed cue discrimination: be silent for a while, then say which of two cues was shown. Nothing tells when."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import jax
+import jax.numpy as jnp
+
+from memcap.knobs import knob
+from memcap.tasks.base import Batch, Facts, Operand, Task, integers
+
+
+@dataclass(frozen=True)
+class CueDiscrimination(Task):
+    """One of two cues is shown for some steps, `lag` blank steps follow, and then its name is due for some steps.
+
+    Example (cue of 2 steps, answer of 3): a a . . . . . . . | lag 4 -> . . silent silent silent silent a a a.
+
+    In the delay silence is due, a third class, and no symbol ends the delay: the net keeps the cue and the time. Of the delay as
+    many steps as the answer has (all, if it has fewer), spread evenly and drawn anew for each sequence, count: so silence and
+    answer weigh alike at every lag, as in the source's loss.
+
+    Source: Kurtkaya, Dinc et al., Dynamical phases of short-term memory mechanisms in RNNs, ICML 2025 (2502.17433), and
+    its code.
+    """
+
+    cue: int = knob(6, "steps that the cue is shown", at_least=1, at_most=1000)
+    response: int = knob(10, "steps that the answer is due", at_least=1, at_most=1000)
+    name: ClassVar[str] = "cue_discrimination"
+    answers: ClassVar[Literal["last", "every"]] = "every"
+
+    @property
+    def vocabulary(self) -> int:
+        """Two cues and a blank, in that order."""
+        return 3
+
+    @property
+    def outputs(self) -> int:
+        """Two cues and silence, in that order."""
+        return 3
+
+    def shortest(self, lag: int) -> int:
+        """Cue, delay, answer."""
+        return self.cue + lag + self.response
+
+    def sample(self, key: jax.Array, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+        """Inputs, targets and mask (T, B). In a longer sequence more blanks come before the cue, where nothing is due."""
+        cue_key, place_key = jax.random.split(key)
+        cue = integers(cue_key, (batch,), 0, 2)
+        step = jnp.arange(steps)[:, None]
+        into = step - (length - self.response - lag)  # steps since the delay began
+        inputs = jnp.where((into >= -self.cue) & (into < 0), cue, 2)
+        answer = (into >= lag) & (step < length)
+        asked = jnp.minimum(self.response, lag)  # of the delay, one in each of so many even parts
+        part = jnp.arange(self.response)[:, None]
+        place = integers(place_key, (self.response, batch), part * lag // asked, (part + 1) * lag // asked)
+        own = jnp.clip(((into + 1) * asked - 1) // lag, 0, self.response - 1)[:, 0]
+        silent = (into >= 0) & (into < lag) & (place[own] == into)
+        return Batch(inputs, jnp.where(answer, cue, 2), silent | answer)
+
+    def facts(self, lag: int, length: int) -> Facts:
+        """One bit, the cue; the time is not counted. A blank is best answered by silence, or by a cue where silence is rare."""
+        del length
+        silent = min(self.response, lag)
+        return Facts(held=1, bits=1.0, chance=max(silent, self.response / 2) / (silent + self.response))

@@ -1,0 +1,83 @@
+"""Embedded Reber grammar: after a word of a small grammar, say the symbol that came before it."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from memcap.tasks.base import Batch, Facts, Operand, Task, integers
+
+_SYMBOLS = "BTPSXVE"
+# From each state of the grammar (Reber, 1967) two branches, and the symbols that they write; 7 is the end.
+_NEXT = np.array([(1, 1), (2, 3), (2, 4), (3, 5), (3, 6), (4, 6), (7, 7), (7, 7)])
+_WRITES = np.array([[_SYMBOLS.index(symbol) for symbol in pair] for pair in ("BB", "TP", "SX", "TV", "XS", "PV", "EE", "EE")])
+
+
+@dataclass(frozen=True)
+class Reber(Task):
+    """A begin, T or P, then a word of the Reber grammar of `lag` symbols, from its own begin to its end; then T or P is due.
+
+    Example: B P B T S S X S E | lag 7 -> P.
+
+    The word itself is full of T and P, so what is to be held must be told from what looks the same. All words of one length are
+    as likely, as in the grammar, whose branches are taken with even odds.
+
+    Source: Hochreiter & Schmidhuber (1997), experiment 1. There a net predicts every next symbol of words of any length; here one
+    batch has one length, and only the symbol with the long lag is judged.
+    """
+
+    name: ClassVar[str] = "reber"
+
+    @property
+    def vocabulary(self) -> int:
+        """B T P S X V E, in that order."""
+        return len(_SYMBOLS)
+
+    @property
+    def outputs(self) -> int:
+        """T and P."""
+        return 2
+
+    @property
+    def smallest_lag(self) -> int:
+        """5: the shortest words are BTXSE and BPVVE."""
+        return 5
+
+    def shortest(self, lag: int) -> int:
+        """The begin, the symbol, the word."""
+        return lag + 2
+
+    def sample(self, key: jax.Array, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+        """Inputs (T, B), targets (B,). In a longer sequence the begin is repeated."""
+        symbol_key, branch_key = jax.random.split(key)
+        symbol = integers(symbol_key, (batch,), 0, 2)
+        branch = jax.random.uniform(branch_key, (steps, batch))
+        following, writes = jnp.asarray(_NEXT), jnp.asarray(_WRITES)
+
+        def longer(words: jax.Array, _: None) -> tuple[jax.Array, jax.Array]:
+            """How many words end after so many symbols, from each state, on a scale of its own; and after one more."""
+            more = words[following].sum(1).at[7].set(0)
+            return more / jnp.maximum(more.max(), 1e-9), words
+
+        _, words = lax.scan(longer, jnp.zeros(8).at[7].set(1), None, length=steps)
+
+        def step(state: jax.Array, at: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+            into, drawn = at  # steps since the word began
+            ends = words[jnp.clip(lag - 1 - into, 0, steps - 1)][following[state]]
+            second = (drawn * ends.sum(-1) >= ends[:, 0]).astype(jnp.int32)
+            state_after = following[state, second]
+            return jnp.where((into >= 0) & (into < lag), state_after, state), writes[state, second]
+
+        into = jnp.arange(steps) - (length - lag)
+        _, word = lax.scan(step, jnp.zeros(batch, following.dtype), (into, branch))
+        into = into[:, None]
+        inputs = jnp.where(into < -1, 0, jnp.where(into == -1, 1 + symbol, word))
+        return Batch(inputs.astype(jnp.int32), symbol)
+
+    def facts(self, lag: int, length: int) -> Facts:
+        """One symbol, one bit, whatever the lag; the word's end, which is all that is seen, says nothing."""
+        del lag, length
+        return Facts(held=1, bits=1.0, chance=1 / 2)

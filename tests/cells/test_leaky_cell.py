@@ -1,0 +1,42 @@
+"""The leaky cell against its equation in NumPy, and against Elman's where nothing leaks."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from memcap.cells.elman import Elman
+from memcap.cells.leaky import Leaky
+
+
+class Tight(Leaky):
+    leak = 1.0
+
+
+@pytest.fixture
+def x():
+    return np.random.default_rng(0).standard_normal((9, 2, 3)).astype(np.float32)
+
+
+def drawn(cls):
+    cell = cls(3, 4, rngs=nnx.Rngs(0))
+    cell.bias[...] = jnp.linspace(-1, 1, 4)
+    return cell
+
+
+def test_it_is_half_of_what_was_and_half_a_rate(x):
+    cell = drawn(Leaky)
+    kernel, recurrent, bias = (np.asarray(p[...]) for p in (cell.kernel, cell.recurrent, cell.bias))
+    hidden = np.zeros((2, 4))
+    for step in x:
+        hidden = hidden / 2 + np.tanh(step @ kernel + hidden @ recurrent + bias) / 2
+    carry, _ = cell.scan(jnp.zeros((2, 4)), x, jnp.asarray(9), every=False)
+    np.testing.assert_allclose(carry, hidden, atol=1e-6)
+
+
+def test_with_a_leak_of_one_it_is_flax_elman_cell(x):
+    cell, elman = drawn(Tight), Elman(3, 4, rngs=nnx.Rngs(1))
+    elman.dense_i.kernel[...], elman.dense_i.bias[...] = cell.kernel[...], cell.bias[...]
+    elman.dense_h.kernel[...] = cell.recurrent[...]
+    theirs, ours = (c.scan(jnp.zeros((2, 4)), x, jnp.asarray(9), every=True)[1] for c in (elman, cell))
+    np.testing.assert_allclose(ours, theirs, atol=1e-6)
