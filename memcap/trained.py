@@ -1,13 +1,37 @@
 """A trained network to run: whole sequences, or a stream one element at a time, with its carry at hand."""
 
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from memcap import backend
 from memcap.config import Member
+
+Change = Callable[[Any, jax.Array, Any], Any]
+
+
+def unchanged(carry: Any, step: jax.Array, operands: Any) -> Any:
+    """The `Change` of `Trained.follow` that leaves the carry as it is."""
+    del step, operands
+    return carry
+
+
+class Followed(NamedTuple):
+    """A run with all that happened inside. T steps, B sequences.
+
+    outputs: (T, B, O), logits or values.
+    hidden: (T, B, H), what the cell showed to the read-out.
+    carries: the state that went on from each step, a pytree of arrays (T, B, ...).
+    """
+
+    outputs: np.ndarray
+    hidden: np.ndarray
+    carries: Any
 
 
 class Trained:
@@ -29,6 +53,7 @@ class Trained:
         build = member.architecture.build
         self._step = jax.jit(lambda weights, carry, x: build(weights).step(carry, x))
         self._run = jax.jit(lambda weights, carry, inputs: build(weights)(inputs, carry=carry))
+        self._follow = jax.jit(partial(_follow, build), static_argnums=0)
 
     def zero_carry(self, batch: int = 1) -> Any:
         """The state before the first step of B sequences, a pytree of arrays with the batch first; an LSTM's is (c, h)."""
@@ -72,6 +97,29 @@ class Trained:
             carry, outputs = self._step(self.weights, carry, inputs)
         return np.asarray(outputs), carry
 
+    def follow(
+        self, inputs: Any, carry: Any = None, *, reset: Any = None, change: Change = unchanged, operands: Any = ()
+    ) -> Followed:
+        """Run whole sequences step by step, and keep every state.
+
+        Args:
+            inputs: as for `run`.
+            carry: state to start from; None: zero.
+            reset: (T,) bool, true where the state is set to zero before a step; None: nowhere.
+            change: what becomes of the state after each step: (carry, () int step, operands) -> carry, of the same shapes and
+                dtypes. A function that stays the same object compiles once.
+            operands: a pytree of arrays that `change` gets.
+
+        Raises:
+            ValueError: inputs of another shape.
+        """
+        inputs = self._checked(inputs, 2)
+        carry = self.zero_carry(inputs.shape[1]) if carry is None else carry
+        reset = jnp.zeros(len(inputs), bool) if reset is None else jnp.asarray(reset)
+        with backend.precision():
+            found = self._follow(change, self.weights, carry, inputs, reset, operands)
+        return Followed(*jax.tree.map(np.asarray, found))
+
     def _checked(self, inputs: Any, axes: int) -> jax.Array:
         task = self.member.task
         given = np.asarray(inputs)
@@ -83,3 +131,14 @@ class Trained:
         if symbols and not (np.issubdtype(given.dtype, np.integer) and np.all((given >= 0) & (given < task.features))):
             raise ValueError(f"inputs: {task.name} takes whole numbers from 0 to {task.features - 1}")
         return jnp.asarray(given, jnp.int32 if symbols else jnp.float32)
+
+
+def _follow(build: Callable, change: Change, weights: Any, carry: Any, inputs: jax.Array, reset: jax.Array, operands: Any) -> Any:
+    def step(carry: Any, row: Any) -> tuple[Any, Any]:
+        t, x, cut = row
+        carry = jax.tree.map(lambda leaf: jnp.where(cut, jnp.zeros_like(leaf), leaf), carry)
+        carry, hidden, outputs = build(weights).open_step(carry, x)
+        carry = change(carry, t, operands)
+        return carry, (outputs, hidden, carry)
+
+    return lax.scan(step, carry, (jnp.arange(len(inputs)), inputs, reset))[1]

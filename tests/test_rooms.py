@@ -19,7 +19,7 @@ LINES = [
     ("memcap.config",),
     ("memcap.training", "memcap.tracking", "memcap.trained"),
     ("memcap.studies",),
-    ("memcap.capacity",),
+    ("memcap.capacity", "memcap.probes"),
     ("memcap.figures",),
     ("memcap.papers",),
     ("memcap.studies.outcome",),  # what a study says at its end

@@ -77,6 +77,34 @@ def test_a_carry_is_handed_on(loaded):
     assert sum(leaf.size for leaf in jax.tree.leaves(net.zero_carry())) == member.architecture.carry_numbers()
 
 
+def test_a_run_that_is_followed_keeps_every_state(loaded):
+    member, net = loaded
+    inputs = inputs_of(member)
+    outputs, _ = net.run(inputs)
+    found = net.follow(inputs)
+    np.testing.assert_allclose(found.outputs, outputs, rtol=1e-5, atol=1e-6)
+    assert found.hidden.shape == (7, 3, member.model.hidden)
+    for t in range(7):
+        assert_carries_equal(jax.tree.map(lambda leaf, t=t: leaf[t], found.carries), net.run(inputs[: t + 1])[1])
+    reset = net.follow(inputs, reset=np.arange(7) == 4).outputs
+    np.testing.assert_allclose(reset[:4], outputs[:4], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(reset[4:], net.run(inputs[4:])[0], rtol=1e-5, atol=1e-6)
+
+
+def halved_after(carry, step, last):
+    return jax.tree.map(lambda leaf: jax.numpy.where(step == last, leaf / 2, leaf), carry)
+
+
+def test_a_change_is_made_after_its_step(loaded):
+    member, net = loaded
+    inputs = inputs_of(member)
+    found = net.follow(inputs, change=halved_after, operands=np.int32(3))
+    first, carry = net.run(inputs[:4])
+    second, end = net.run(inputs[4:], jax.tree.map(lambda leaf: leaf / 2, carry))
+    np.testing.assert_allclose(found.outputs, np.concatenate([first, second]), rtol=1e-5, atol=1e-6)
+    assert_carries_equal(jax.tree.map(lambda leaf: leaf[-1], found.carries), end)
+
+
 def test_inputs_of_another_shape_are_refused(loaded):
     member, net = loaded
     good = inputs_of(member)

@@ -74,14 +74,19 @@ class Network(nnx.Module):
 
     def step(self, carry: Any, inputs: jax.Array) -> tuple[Any, jax.Array]:
         """One time step of a stream: inputs (B,) symbols or (B, F) reals -> carry, outputs (B, O)."""
+        carry, _, outputs = self.open_step(carry, inputs)
+        return carry, outputs
+
+    def open_step(self, carry: Any, inputs: jax.Array) -> tuple[Any, jax.Array, jax.Array]:
+        """As `step`, with the hidden state (B, H) that the cell shows to the read-out: carry, hidden, outputs."""
         if inputs.ndim == 1:
             inputs = jax.nn.one_hot(inputs, self.features)
         if isinstance(self.readout, LSTM):
             cell, hidden = self.cell(carry[0], inputs)
             top, outputs = self.readout(carry[1], hidden)
-            return (cell, top), outputs
+            return (cell, top), hidden, outputs
         carry, hidden = self.cell(carry, inputs)
-        return carry, self.readout(hidden)
+        return carry, hidden, self.readout(hidden)
 
     def __call__(
         self,

@@ -1,0 +1,192 @@
+"""Probes of a trained net, one file each: what does its state hold? A new file here is a new probe; nothing else changes.
+
+A probe is an object, in this room the file itself, with
+
+* a docstring: its first line stands in `memcap probe --help`;
+* `probe(net)`, which gets a `memcap.trained.Trained` and gives a `Probed`: a picture, the numbers in it, and a short table. It
+  makes its picture with `matplotlib.figure.Figure`. It raises `NotForThis`, one line, for a net that it has nothing to say about.
+
+A probe that lives elsewhere is called by `module:name`: `memcap probe KEY --what my_module:mine`. Such a file may look like this:
+
+    '''How large the hidden numbers are at the end of a sequence.'''
+
+    import numpy as np
+    import polars as pl
+    from matplotlib.figure import Figure
+    from memcap.probes import Probed, fresh
+
+    def probe(net):
+        sizes = np.abs(net.follow(fresh(net, 256).inputs).hidden[-1]).mean(0)
+        data = pl.DataFrame({"unit": range(len(sizes)), "size": sizes})
+        figure = Figure()
+        figure.add_subplot(xlabel="unit", ylabel="mean size").bar(data["unit"], data["size"])
+        return Probed(figure, data, data)
+
+All ask on sequences that the member has not been trained or judged on, the same at each call.
+"""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import polars as pl
+from matplotlib.figure import Figure
+
+from memcap import plugins
+from memcap.knobs import UserError
+from memcap.tasks import Batch, Task
+from memcap.trained import Change, Followed, Trained, unchanged
+from memcap.training.step import stream, tally
+
+PROBE = 3  # the stream of a member's key that probes draw from; training and verdicts have 0 to 2
+SEQUENCES, BLOCK = 2048, 256  # of a score, and how many of them run at once
+COLOURS = ("#0b5394", "#b45f06", "#38761d", "#741b47", "#5b5b5b")
+
+
+class NotForThis(UserError):  # noqa: N818  # it ends the command only if no probe is left
+    """This probe says nothing about this net, and why, in one line."""
+
+
+@dataclass(frozen=True)
+class Probed:
+    """What a probe found.
+
+    figure: the picture.
+    data: all numbers drawn in it.
+    table: a few of them, to print.
+    notes: sentences below the table.
+    """
+
+    figure: Figure
+    data: pl.DataFrame
+    table: pl.DataFrame
+    notes: tuple[str, ...] = ()
+
+
+class Probes(Protocol):
+    """What a file of this room, or an object elsewhere, must have."""
+
+    def probe(self, net: Trained) -> Probed:
+        """Look into a net."""
+        ...
+
+
+class Score(NamedTuple):
+    """A mean over answers (accuracy, or squared error), and how many there were."""
+
+    value: float
+    answers: int
+
+
+def summaries() -> dict[str, str]:
+    """All probes of the package, with the first line of each one's docstring; none is imported."""
+    return plugins.summaries(sys.modules[__name__])
+
+
+def find(name: str) -> Probes:
+    """The probe of this name, imported.
+
+    Args:
+        name: a file of this room, or `module:name` for a probe that lives elsewhere.
+
+    Raises:
+        UserError: there is no such probe, or it cannot probe.
+    """
+    return plugins.find(sys.modules[__name__], name, "probe", ("probe",))
+
+
+def fresh(net: Trained, sequences: int, index: int = 0, at: tuple[int, int] | None = None) -> Batch:
+    """Sequences of the member's task that nothing was trained or judged on.
+
+    Args:
+        net: says which task, lag, length and seed.
+        sequences: B.
+        index: which block of them; the same block is the same sequences.
+        at: lag and length T; None: the member's.
+    """
+    lag, length = at or (net.member.lag, net.member.length)
+    return _drawn(net.member.task, key(net, index), lag, length, sequences)
+
+
+def key(net: Trained, index: int) -> np.ndarray:
+    """(2,) uint32: the key of a block of fresh sequences."""
+    member = net.member
+    return np.asarray(stream(member.seed, member.lag, member.model.units, PROBE, index))
+
+
+@partial(jax.jit, static_argnums=(0, 2, 3, 4))
+def _drawn(task: Task, key: jax.Array, lag: int, length: int, sequences: int) -> Batch:
+    return task.unseen(jax.random.wrap_key_data(key), lag, length, length, sequences)
+
+
+def followed(net: Trained, batch: Batch, change: Change = unchanged, operands: Any = ()) -> Followed:
+    """A run over a batch as the verdict runs it: the carry is set to zero at windows where the task does so."""
+    reset = batch.boundary if net.member.task.reset_carry else None
+    return net.follow(batch.inputs, reset=reset, change=change, operands=operands)
+
+
+def scored(net: Trained, change: Change = unchanged, operands: Any = (), sequences: int = SEQUENCES) -> Score:
+    """The member's score on fresh sequences while something happens to its carry after each step.
+
+    Args:
+        net: the net.
+        change: as in `Trained.follow`; its operands are (`operands`, a random key of the block).
+        operands: a pytree of arrays.
+        sequences: how many, in blocks of `BLOCK`.
+    """
+    total, due = 0.0, 0.0
+    for index, block in enumerate(blocks(sequences)):
+        batch = fresh(net, block, index)
+        run = followed(net, batch, change, (operands, jax.random.key(index)))
+        score, answers = sums(net, run.outputs, batch)
+        total, due = total + score, due + answers
+    return Score(total / due, round(due))
+
+
+def blocks(sequences: int) -> Iterator[int]:
+    """Sizes of blocks that make so many sequences."""
+    for start in range(0, sequences, BLOCK):
+        yield min(BLOCK, sequences - start)
+
+
+def sums(net: Trained, outputs: np.ndarray, batch: Batch) -> tuple[float, float]:
+    """Sum of the scores of outputs (T, B, O) over the answers that are due, and how many these are."""
+    given = outputs if net.member.task.answers == "every" else outputs[-1]
+    _, score, due = _tally(net.member.task, jnp.moveaxis(jnp.asarray(given), -1, 0), batch)
+    return float(score), float(due)
+
+
+_tally = jax.jit(tally, static_argnums=0)
+
+
+def numbers(carry: Any, axes: int) -> np.ndarray:
+    """The real numbers of a carry side by side, (..., N); of complex ones first the real parts, then the imaginary ones.
+
+    Args:
+        carry: a pytree of arrays.
+        axes: how many leading axes they share.
+    """
+    parts: list[np.ndarray] = []
+    for leaf in map(np.asarray, jax.tree.leaves(carry)):
+        flat = leaf.reshape(*leaf.shape[:axes], -1)
+        parts += [flat.real, flat.imag] if np.iscomplexobj(flat) else [flat]
+    return np.concatenate(parts, -1)
+
+
+def carry_name(net: Trained) -> str:
+    """How the whole carry is called: "(h, c)" of an LSTM, "carry" of others."""
+    return "(h, c)" if net.network.cell.is_lstm and net.member.model.readout == "dense" else "carry"
+
+
+def titled(figure: Figure, net: Trained, what: str, caption: str) -> Figure:
+    """Write what is drawn, and of which net, above the axes, and a caption below them."""
+    member = net.member
+    who = f"{member.task.name}, lag {member.lag}, {member.model.cell}, {member.model.units} units, seed {member.seed}"
+    figure.suptitle(f"{what} ({who})", fontsize=11)
+    figure.supxlabel(caption, fontsize=7, x=0.01, ha="left")
+    return figure

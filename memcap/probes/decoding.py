@@ -1,0 +1,211 @@
+"""Linear decoding of the input k steps ago: how many numbers of the past does the state hold?
+
+Memory curves of Jaeger (2001), "Short term memory in echo state networks". The input x[t - k] is read off the state by linear
+regression; r^2 is its determination coefficient on sequences that the regression has not seen. Summed over k and over the
+coordinates of an input it is the memory capacity MC. If the inputs of different steps are independent, MC is at most the number
+of numbers that it is read from, whatever the net: the inputs are then uncorrelated, and N numbers span N directions.
+
+Symbols are read as vectors of uncorrelated coordinates: S equally likely symbols have S - 1. Streams are read at every step, and
+inputs up to twice the lag ago; other tasks at the first step at which an answer is due, over all of the past.
+
+The null is the same regression on inputs of another sequence. What it finds is subtracted: (r^2 - null) / (1 - null), which is 1
+where the input is read off exactly and 0 where nothing is, however many samples there are.
+
+Everything is float64, solved through QR factors: normal equations in float32 lose close to half of the MC of 50 linear units.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import polars as pl
+from matplotlib.figure import Figure
+
+from memcap.probes import COLOURS, NotForThis, Probed, carry_name, followed, fresh, numbers, titled
+from memcap.trained import Trained
+
+SAMPLES = 100  # times lags times numbers, at least, in each half
+LEAST, MOST = 20_000, 1 << 20  # samples in each half
+CHUNK = 1 << 22  # numbers that a run keeps at once, about
+FLOAT32 = 1e-7  # directions of the state that are smaller than this share of it are rounding
+RANK = 1e-4  # of an input's directions, against the largest
+
+
+@dataclass(frozen=True)
+class Plan:
+    """When the state is read, and how far back.
+
+    first, end: steps at which it is read, [first, end).
+    lags: inputs k = 0 .. lags - 1 steps ago.
+    at: lag and length of the sequences.
+    """
+
+    first: int
+    end: int
+    lags: int
+    at: tuple[int, int]
+
+
+def plan(net: Trained) -> Plan:
+    """Of a stream all steps once the start is forgotten; else the first one, from `lag` on, at which an answer is due."""
+    member, lag = net.member, net.member.lag
+    if member.task.stream:
+        first, most = 4 * lag, 2 * lag
+        end = first + max(most, 64)
+        return Plan(first, end, most + 1, (lag, end))
+    due = member.length - 1
+    mask = fresh(net, 1).mask
+    if mask is not None:
+        steps = np.flatnonzero(np.asarray(mask).any(1))
+        due = int(next((t for t in steps if t >= lag), steps[-1]))
+    return Plan(due, due + 1, due + 1, (lag, member.length))
+
+
+@dataclass
+class Half:
+    """QR factors of a regression, fed sample by sample: X = Q R, of which R, Q'Y and the squares of Y are kept."""
+
+    r: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    qty: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    squares: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    samples: int = 0
+
+    def add(self, states: np.ndarray, targets: np.ndarray) -> None:
+        """Take in states (n, N) and targets (n, M)."""
+        x = np.concatenate([np.ones((len(states), 1)), states], 1)  # the constant first, so that R's first row holds means
+        if not self.samples:
+            self.r, self.qty = np.zeros((0, x.shape[1])), np.zeros((0, targets.shape[1]))
+            self.squares = np.zeros(targets.shape[1])
+        q, self.r = np.linalg.qr(np.concatenate([self.r, x]))
+        self.qty = q.T @ np.concatenate([self.qty, targets])
+        self.squares = self.squares + (targets**2).sum(0)
+        self.samples += len(x)
+
+
+def explained(fitted: Half, held_out: Half) -> np.ndarray:
+    """r^2 (M,) on one half of what was fitted on the other; 0 for targets that are constant there."""
+    scale = np.linalg.norm(fitted.r, axis=0)
+    scale[scale == 0] = 1
+    weights = np.linalg.lstsq(fitted.r / scale, fitted.qty, rcond=FLOAT32)[0] / scale[:, None]
+    outside = held_out.squares - (held_out.qty**2).sum(0)
+    error = outside + ((held_out.r @ weights - held_out.qty) ** 2).sum(0)
+    total = held_out.squares - held_out.qty[0] ** 2
+    varies = total > 1e-9 * held_out.samples
+    return np.where(varies, 1 - error / np.where(varies, total, 1), 0.0)
+
+
+def memory(halves: Sequence[Half], lags: int) -> tuple[np.ndarray, np.ndarray]:
+    """r^2 (K, D) by lag and coordinate with the null subtracted, and the null, both means of two directions.
+
+    Args:
+        halves: two; the first half of their targets is real, the second shuffled.
+        lags: K.
+    """
+    both = np.mean([explained(halves[0], halves[1]), explained(halves[1], halves[0])], 0)
+    real, null = both.reshape(2, lags, -1)
+    return (real - null) / (1 - null), null
+
+
+def probe(net: Trained) -> Probed:
+    """Memory curves of the hidden state h and of the whole carry.
+
+    Raises:
+        NotForThis: no input is ever different from another.
+    """
+    when, member = plan(net), net.member
+    carried = member.architecture.carry_numbers()
+    samples = int(np.clip(SAMPLES * when.lags * max(carried, member.model.hidden), LEAST, MOST))
+    per_sequence = when.at[1] * (carried + member.model.hidden + member.task.features)
+    needed = -(-samples // (when.end - when.first))
+    sequences = min(int(np.clip(CHUNK // per_sequence, 16, 4096)), needed)
+    chunks = -(-needed // sequences)
+    lift = coordinates(net, when)
+    if not any(basis.shape[1] for basis in lift):
+        raise NotForThis("decoding: all inputs are the same at all steps that are read, so there is nothing to decode")
+    found = {name: (Half(), Half()) for name in ("h", carry_name(net))}
+    for half in (0, 1):
+        for states, targets in read(net, when, sequences, range(1 + half * chunks, 1 + (half + 1) * chunks), lift):
+            if same(*states):
+                found.pop(carry_name(net), None)
+            for name, values in zip(found, states, strict=False):
+                found[name][half].add(values, targets)
+    return drawn(net, when, found, [basis.shape[1] for basis in lift])
+
+
+def same(hidden: np.ndarray, carry: np.ndarray) -> bool:
+    """Whether the carry holds the numbers of the hidden state and no others."""
+    return hidden.shape == carry.shape and np.array_equal(np.sort(hidden, 1), np.sort(carry, 1))
+
+
+def past(net: Trained, when: Plan, given: np.ndarray) -> np.ndarray:
+    """Inputs k = 0 .. K - 1 steps before each step that is read, (steps read, B, K, F), of inputs (T, B) or (T, B, F)."""
+    if given.ndim == 2:
+        given = np.eye(net.member.task.features)[given]
+    places = np.arange(when.first, when.end)[:, None] - np.arange(when.lags)
+    return np.moveaxis(given[places], 1, 2)
+
+
+def coordinates(net: Trained, when: Plan) -> list[np.ndarray]:
+    """For each lag a basis (F, D_k) in which inputs are uncorrelated with variance 1, without directions that never vary."""
+    known = np.asarray(fresh(net, 4096, 0, when.at).inputs)
+    bases = []
+    for rows in np.moveaxis(past(net, replace(when, end=when.first + 1), known)[0], 1, 0):
+        values, vectors = np.linalg.eigh(np.atleast_2d(np.cov(rows, rowvar=False)))
+        kept = values > RANK * max(values[-1], 1e-12)
+        bases.append(vectors[:, kept] / np.sqrt(values[kept]))
+    return bases
+
+
+def read(
+    net: Trained, when: Plan, sequences: int, indices: Sequence[int], lift: Sequence[np.ndarray]
+) -> Iterator[tuple[tuple[np.ndarray, np.ndarray], np.ndarray]]:
+    """Chunks of ((h (n, H), carry (n, N)), targets (n, 2 K D)): the coordinates of the inputs, and those of another sequence."""
+    widest = max(basis.shape[1] for basis in lift)
+    full = np.stack([np.pad(basis, [(0, 0), (0, widest - basis.shape[1])]) for basis in lift])  # (K, F, D)
+    for index in indices:
+        batch = fresh(net, sequences, index, when.at)
+        run = followed(net, batch)
+        targets = np.einsum("tbkf,kfd->tbkd", past(net, when, np.asarray(batch.inputs)), full)
+        targets = np.stack([targets, np.roll(targets, 1, axis=1)], 2)
+        states = run.hidden[when.first : when.end], numbers(run.carries, 2)[when.first : when.end]
+        flat = [values.reshape(-1, values.shape[-1]).astype(np.float64) for values in states]
+        yield (flat[0], flat[1]), targets.reshape(len(flat[0]), -1)
+
+
+def drawn(net: Trained, when: Plan, found: dict[str, tuple[Half, Half]], ranks: Sequence[int]) -> Probed:
+    """Curves by lag, their running sums with the bounds, and a line a state."""
+    figure = Figure(figsize=(9.6, 4.4), layout="constrained")
+    curves, sums = figure.subplots(1, 2)
+    rows, table, held = [], [], np.asarray(ranks)
+    for colour, (name, halves) in zip(COLOURS, found.items(), strict=False):
+        r2, null = memory(halves, when.lags)
+        bound = halves[0].r.shape[1] - 1
+        total, mean = r2.sum(1), r2.sum(1) / np.maximum(held, 1)
+        for k in range(when.lags):
+            rows.append({"state": name, "k": k, "r2": mean[k], "coordinates": ranks[k], "numbers": total[k]})
+            rows[-1] |= {"null": null[k, : max(ranks[k], 1)].mean(), "bound": bound, "samples": halves[0].samples}
+        half = np.flatnonzero(mean > 0.5)
+        table.append({"state": name, "MC": total.sum(), "bound": bound, "share": total.sum() / bound})
+        table[-1] |= {"above_half": int(half[-1]) if len(half) else None, "samples": halves[0].samples}
+        seen = held > 0
+        curves.plot(np.arange(when.lags)[seen], mean[seen], "o-", ms=3, lw=1.2, color=colour, label=f"from {name}")
+        sums.plot(np.arange(when.lags), np.cumsum(total), lw=1.4, color=colour, label=f"from {name}: MC {total.sum():.2f}")
+        sums.axhline(bound, color=colour, lw=0.9, ls="--", label=f"bound of {name}: {bound} numbers")
+    curves.set(xlabel="k, steps ago", ylabel="r² of the input k steps ago, null subtracted", ylim=(-0.05, 1.08))
+    curves.axvline(net.member.lag, color="grey", lw=0.8, ls=":", label="lag")
+    sums.set(xlabel="k, steps ago", ylabel="numbers of the past, up to k steps ago", ylim=(0, None))
+    for axes in (curves, sums):
+        axes.grid(color="#dddddd", lw=0.5)
+    curves.legend(frameon=False, fontsize=8)
+    sums.legend(frameon=False, fontsize=8, loc="lower right")
+    place = "at every step" if net.member.task.stream else f"after step {when.first + 1} of {when.at[1]}"
+    caption = (
+        f"Linear regression on the state {place}, judged on the other half of {2 * table[0]['samples']:,} samples. The bounds"
+        " hold where the inputs of different steps are independent."
+    )
+    titled(figure, net, "What the state holds", caption)
+    notes = (
+        "MC: numbers of the past that a linear read-out finds, at most as many as the state has; above_half: the last k with r²"
+        " above .5. The bound holds where the inputs of different steps are independent.",
+    )
+    return Probed(figure, pl.DataFrame(rows), pl.DataFrame(table), notes)

@@ -1,0 +1,92 @@
+"""Gates and states over time, for one sequence: a picture to look at."""
+
+import jax
+import numpy as np
+import polars as pl
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from memcap.cells import cell_class
+from memcap.probes import Probed, followed, fresh, titled
+from memcap.trained import Trained
+
+MOST_STEPS = 200
+GATES = {"input": "input gate i", "forget": "forget gate f", "output": "output gate o"}
+
+
+def probe(net: Trained) -> Probed:
+    """Heat maps, a row a unit: of an LSTM its gates, cell c and hidden state h; of other cells the hidden state alone."""
+    maps = quantities(net)
+    given = _shown(net)
+    parts = [
+        pl.DataFrame(
+            {"what": "input", "step": np.arange(len(given)).repeat(given.shape[1]), "unit": _units(given), "value": given.ravel()}
+        )
+    ]
+    for name, values in maps.items():
+        step = np.arange(len(values)).repeat(values.shape[1])
+        parts.append(pl.DataFrame({"what": name, "step": step, "unit": _units(values), "value": values.ravel()}))
+    table = pl.DataFrame(
+        [
+            {"what": name, "least": float(v.min()), "median": float(np.median(v)), "most": float(v.max())}
+            | {"near_an_end": float(((v < 0.1) | (v > 0.9)).mean()) if name in GATES.values() else None}
+            for name, v in maps.items()
+        ],
+        schema_overrides={"near_an_end": pl.Float64},
+    )
+    notes = ["near_an_end: share of a gate's values below .1 or above .9."]
+    if len(maps) == 1:
+        notes = [f"gates: only an LSTM's are known here; of {net.member.model.cell} the hidden state alone is drawn."]
+    return Probed(_plot(net, given, maps), pl.concat([p.cast({"value": pl.Float64}) for p in parts]), table, tuple(notes))
+
+
+def quantities(net: Trained) -> dict[str, np.ndarray]:
+    """(T, U) each: gates in [0, 1], candidate, c and h of an LSTM, or h (T, H) alone, of the first fresh sequence."""
+    batch = fresh(net, 1)
+    run = followed(net, batch)
+    hidden = run.hidden[:MOST_STEPS, 0]
+    cls, member = cell_class(net.member.model.cell), net.member
+    if not cls.is_lstm or cls.gates is None:
+        return {"hidden state h": hidden}
+    cell, h = run.carries[0] if member.model.readout == "lstm" else run.carries
+    before = np.concatenate([np.zeros_like(h[:1]), h[:-1]])
+    if member.task.reset_carry and batch.boundary is not None:
+        before[np.asarray(batch.boundary)] = 0
+    inputs = np.asarray(batch.inputs)
+    inputs = np.eye(member.task.features)[inputs] if inputs.ndim == 2 else inputs
+    kernel, recurrent, bias = (np.asarray(array, np.float64) for array in cls.arrays(net.weights["cell"]))
+    blocks = np.split((inputs @ kernel + before @ recurrent + bias)[:MOST_STEPS, 0], len(cls.gates.roles), -1)
+    by_role = dict(zip(cls.gates.roles, blocks, strict=True))
+    found = {label: np.asarray(jax.scipy.special.expit(by_role[role])) for role, label in GATES.items()}
+    return found | {"candidate g": np.tanh(by_role["candidate"]), "cell c": cell[:MOST_STEPS, 0], "hidden state h": hidden}
+
+
+def _shown(net: Trained) -> np.ndarray:
+    """What came in, (T, V) one-hot or (T, F)."""
+    inputs = np.asarray(fresh(net, 1).inputs)[:MOST_STEPS, 0]
+    return np.eye(net.member.task.features)[inputs] if inputs.ndim == 1 else inputs.astype(np.float64)
+
+
+def _units(values: np.ndarray) -> np.ndarray:
+    return np.tile(np.arange(values.shape[1]), len(values))
+
+
+def _plot(net: Trained, given: np.ndarray, maps: dict[str, np.ndarray]) -> Figure:
+    shown = {"input": given, **maps}
+    heights = [max(0.5, min(2.0, 0.12 * values.shape[1])) for values in shown.values()]
+    figure = Figure(figsize=(9.6, 1.2 + sum(heights) + 0.25 * len(heights)), layout="constrained")
+    panels = np.atleast_1d(figure.subplots(len(shown), 1, sharex=True, height_ratios=heights))
+    for axes, (name, values) in zip(panels, shown.items(), strict=True):
+        most = float(np.abs(values).max()) or 1.0
+        positive = name in GATES.values() or (name == "input" and net.member.task.vocabulary is not None)
+        look = {"cmap": "Greys", "vmin": 0, "vmax": 1} if positive else {"cmap": "RdBu_r", "vmin": -most, "vmax": most}
+        image = axes.imshow(values.T, aspect="auto", interpolation="nearest", **look)
+        figure.colorbar(image, ax=axes, pad=0.01, aspect=8)
+        axes.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8)
+        axes.set_yticks([])
+    panels[-1].set_xlabel("step")
+    panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
+    caption = "A row is a unit; of the input, a symbol or a number. One fresh sequence" + (
+        f", its first {MOST_STEPS} steps." if net.member.length > MOST_STEPS else "."
+    )
+    return titled(figure, net, "Gates and states over time", caption)

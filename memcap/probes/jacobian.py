@@ -1,0 +1,152 @@
+"""How a small change of the carry goes on: Jacobians of the cell's step along a sequence, and their product over the lag.
+
+A change that the product keeps near size 1 is remembered; one that it takes to 0 is forgotten, and a gradient through it vanishes
+(Hochreiter, 1991; Bengio et al., 1994). Eigenvalues say what many equal steps would do, singular values what one step does. A
+Jacobian is taken at the states of one sequence, of the cell alone: the state of an LSTM read-out is left out.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import polars as pl
+from jax import lax
+from matplotlib.figure import Figure
+
+from memcap import backend
+from memcap.probes import COLOURS, NotForThis, Probed, followed, fresh, titled
+from memcap.trained import Trained
+
+MOST_NUMBERS, MOST_STEPS = 512, 256  # of the carry, and of the sequence
+STARTS = 16  # steps, evenly spaced, from which products begin
+FLOOR = 1e-6  # what is smaller is drawn there
+
+
+def probe(net: Trained) -> Probed:
+    """Singular values and eigenvalue moduli by step, and the product's norm by lag.
+
+    Raises:
+        NotForThis: the cell's carry has more numbers than Jacobians are made of here.
+    """
+    found = jacobians(net)
+    steps, size, _ = found.shape
+    singular = np.linalg.svd(found, compute_uv=False)
+    moduli = -np.sort(-np.abs(np.linalg.eigvals(found)), axis=1)
+    step, place = np.divmod(np.arange(steps * size), size)
+    spectrum = pl.DataFrame(
+        {"what": "step", "step": step, "index": place, "singular": singular.ravel(), "modulus": moduli.ravel()}
+    )
+    norms = products(found, min(2 * net.member.lag, steps))
+    over = pl.DataFrame([{"what": "product", "start": s, "k": k, "norm": norm} for (s, k), norm in norms.items()])
+    data = pl.concat([spectrum, over], how="diagonal")
+    at_lag = over.filter(pl.col("k") == min(net.member.lag, steps))["norm"]
+    table = pl.DataFrame(
+        {
+            "steps": [steps],
+            "numbers": [size],
+            "largest_singular": [float(np.median(singular[:, 0]))],
+            "largest_modulus": [float(np.median(moduli[:, 0]))],
+            "moduli_above_.9": [float((moduli > 0.9).sum(1).mean())],
+            "product_at_lag": [at_lag.median()],
+        }
+    )
+    notes = (
+        "Medians over the steps of one sequence; moduli_above_.9: how many eigenvalues, on average; product_at_lag: norm"
+        " of the product of `lag` Jacobians in a row, the most that a change of the carry is enlarged; median over its starts.",
+    )
+    return Probed(_plot(net, data), data, table, notes)
+
+
+def jacobians(net: Trained) -> np.ndarray:
+    """d carry[t + 1] / d carry[t] of the cell along one sequence: (T, N, N) float64, row the number after, column the one before.
+
+    Complex numbers count as two, first all real parts of an array, then all imaginary ones. Whole numbers are left out.
+    """
+    task, cell = net.member.task, net.network.cell
+    lstm_on_top = net.member.model.readout == "lstm"
+    batch = fresh(net, 1)
+    inputs = jnp.asarray(batch.inputs)[:MOST_STEPS]
+    carries = followed(net, batch).carries
+    start = net.zero_carry(1)
+    carries, start = (carries[0], start[0]) if lstm_on_top else (carries, start)
+    before = jax.tree.map(lambda first, rest: np.concatenate([np.asarray(first)[None], rest])[: len(inputs)], start, carries)
+    if task.reset_carry and batch.boundary is not None:
+        reset = np.asarray(batch.boundary)[: len(inputs)]
+        before = jax.tree.map(lambda leaf: np.where(reset.reshape(-1, *[1] * (leaf.ndim - 1)), 0, leaf), before)
+    size = len(_vector(start))
+    if size > MOST_NUMBERS:
+        raise NotForThis(f"jacobian: a carry of {size:,} numbers; at most {MOST_NUMBERS}")
+    if not size:
+        raise NotForThis("jacobian: the carry holds whole numbers only, which have no derivative")
+    if inputs.ndim == 2:
+        inputs = jax.nn.one_hot(inputs, cell.in_features)
+
+    def one(weights: Any, row: Any) -> jax.Array:
+        carry, x = row
+
+        def step(vector: jax.Array) -> jax.Array:
+            return _vector(net.member.architecture.build(weights).cell(_carry(vector, carry), x)[0])
+
+        return jax.jacfwd(step)(_vector(carry))
+
+    with backend.precision():
+        found = jax.jit(lambda weights, rows: lax.map(lambda row: one(weights, row), rows))(net.weights, (before, inputs))
+    return np.asarray(found, np.float64)
+
+
+def products(found: np.ndarray, most: int) -> dict[tuple[int, int], float]:
+    """Spectral norms of J[s + k - 1] ... J[s] by (s, k), k = 1 .. `most`, from some starts s."""
+    norms = {}
+    for start in np.unique(np.linspace(0, max(len(found) - most, 0), STARTS).round().astype(int)):
+        product = np.eye(found.shape[1])
+        for k, jacobian in enumerate(found[start : start + most], 1):
+            product = jacobian @ product
+            norms[int(start), k] = float(np.linalg.norm(product, 2))
+    return norms
+
+
+def _vector(carry: Any) -> jax.Array:
+    """The numbers of a carry that have a derivative, (N,)."""
+    parts = []
+    for leaf in map(jnp.asarray, jax.tree.leaves(carry)):
+        if jnp.iscomplexobj(leaf):
+            parts += [leaf.real.ravel(), leaf.imag.ravel()]
+        elif jnp.issubdtype(leaf.dtype, jnp.floating):
+            parts.append(leaf.ravel())
+    return jnp.concatenate(parts) if parts else jnp.zeros(0)
+
+
+def _carry(vector: jax.Array, like: Any) -> Any:
+    """The inverse of `_vector`; what has no derivative is taken from `like`."""
+    leaves, place = [], 0
+    for leaf in map(jnp.asarray, jax.tree.leaves(like)):
+        parts = 2 if jnp.iscomplexobj(leaf) else int(jnp.issubdtype(leaf.dtype, jnp.floating))
+        own = vector[place : place + parts * leaf.size].reshape(parts, *leaf.shape)
+        place += parts * leaf.size
+        leaves.append((lax.complex(*own) if parts == 2 else own[0]).astype(leaf.dtype) if parts else leaf)
+    return jax.tree.unflatten(jax.tree.structure(like), leaves)
+
+
+def _plot(net: Trained, data: pl.DataFrame) -> Figure:
+    figure = Figure(figsize=(11.4, 4.2), layout="constrained")
+    singular, modulus, product = figure.subplots(1, 3)
+    spectrum = data.filter(pl.col("what") == "step")
+    for axes, name, label in ((singular, "singular", "singular values"), (modulus, "modulus", "moduli of the eigenvalues")):
+        axes.plot(spectrum["step"], np.maximum(spectrum[name], FLOOR), ".", ms=3, color=COLOURS[0], alpha=0.6)
+        axes.set(xlabel="step", ylabel=f"{label} of one step")
+    over = data.filter(pl.col("what") == "product")
+    for k, ((start,), line) in enumerate(over.group_by("start", maintain_order=True)):
+        label = "a start each" if not k else f"_{start}"
+        product.plot(line["k"], np.maximum(line["norm"], FLOOR), color=COLOURS[0], lw=0.7, alpha=0.4, label=label)
+    middle = over.group_by("k").agg(pl.col("norm").median()).sort("k")
+    product.plot(middle["k"], np.maximum(middle["norm"], FLOOR), color=COLOURS[1], lw=1.6, label="median")
+    product.axvline(net.member.lag, color="grey", lw=0.8, ls=":", label="lag")
+    product.set(xlabel="k, steps", ylabel="norm of the product of k steps")
+    product.legend(frameon=False, fontsize=8)
+    for axes in (singular, modulus, product):
+        axes.set_yscale("log")
+        axes.axhline(1, color="grey", lw=0.8, ls="--")
+        axes.grid(color="#dddddd", lw=0.5)
+    caption = f"d carry[t + 1] / d carry[t] of the cell along one fresh sequence. What is below {FLOOR:g} is drawn at {FLOOR:g}."
+    return titled(figure, net, "How a change of the carry goes on", caption)

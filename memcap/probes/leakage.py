@@ -1,0 +1,104 @@
+"""The carry of another sequence, put in midway: is the carry all that the net knows of the past?
+
+At its middle every sequence takes over its neighbour's carry. Answers that hang on what came before must then be the neighbour's:
+a sequence's own score falls to chance, and the score on its neighbour's answers stays. Where its own does not fall, the answer
+was not in the carry: it came by the input, or from elsewhere in the batch, which would be a leak.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import polars as pl
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from memcap.probes import COLOURS, NotForThis, Probed, blocks, followed, fresh, titled
+from memcap.tasks import Batch
+from memcap.trained import Trained
+
+SEQUENCES = 2048
+
+
+def swapped(carry: Any, step: jax.Array, operands: Any) -> Any:
+    """After step `operands` sequence b goes on with the carry of sequence b - 1."""
+    return jax.tree.map(lambda leaf: jnp.where(step == operands, jnp.roll(leaf, 1, 0), leaf), carry)
+
+
+def probe(net: Trained) -> Probed:
+    """Scores against a sequence's own answers and its neighbour's, by step where answers are due at several.
+
+    Raises:
+        NotForThis: no answer is due after the middle.
+    """
+    task, middle = net.member.task, net.member.length // 2
+    total = np.zeros((4, net.member.length))
+    for index, block in enumerate(blocks(SEQUENCES)):
+        batch = fresh(net, block, index)
+        disturbed, left = followed(net, batch, swapped, np.int32(middle - 1)).outputs, followed(net, batch).outputs
+        targets, due = answers(net, batch)
+        partner = np.roll(targets, 1, axis=1)
+        for place, (outputs, wanted) in enumerate(((disturbed, targets), (disturbed, partner), (left, targets))):
+            total[place] += (marks(net, outputs, wanted) * due).sum(1)
+        total[3] += due.sum(1)
+    steps = np.flatnonzero(total[3])
+    steps = steps[steps >= middle]
+    if not len(steps):
+        raise NotForThis("leakage: no answer is due after the middle of the sequence, where carries are exchanged")
+    scores = dict(zip(("own", "partner", "undisturbed"), total[:3, steps] / total[3, steps], strict=True))
+    data = pl.DataFrame({"step": steps, "after": steps - middle, **scores, "answers": total[3, steps].astype(int)})
+    within = data.filter(pl.col("after") < net.member.lag)
+    told = data if within.is_empty() else within
+    weight = pl.col("answers") / pl.col("answers").sum()
+    table = told.select(*((pl.col(name) * weight).sum() for name in scores), pl.col("answers").sum())
+    table = table.with_columns(chance=pl.lit(net.member.facts.chance)).select(*scores, "chance", "answers")
+    notes = (
+        f"{task.metric}, carries exchanged after {middle} of {net.member.length} steps"
+        + (", over the answers due in the next `lag` steps" if len(within) else "")
+        + "; undisturbed: nothing is exchanged. Answers that hang on inputs of both halves are neither's.",
+    )
+    return Probed(_plot(net, data, middle), data, table, notes)
+
+
+def answers(net: Trained, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
+    """Targets (T, B), or (T, B, O) for several values, and where an answer is due, (T, B)."""
+    targets = np.asarray(batch.targets)
+    if net.member.task.several_values:
+        targets = np.moveaxis(targets, 0, -1)
+    if batch.mask is not None:
+        return targets, np.asarray(batch.mask)
+    steps = net.member.length
+    due = np.zeros((steps, len(targets)), bool)
+    due[-1] = True
+    return np.broadcast_to(targets, (steps, *targets.shape)), due
+
+
+def marks(net: Trained, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """1 for a hit and 0 for a miss, or the squared error, (T, B), of outputs (T, B, O)."""
+    if net.member.task.loss == "classes":
+        return (outputs.argmax(-1) == targets).astype(np.float64)
+    return ((outputs - targets.reshape(*outputs.shape)) ** 2).mean(-1)
+
+
+def _plot(net: Trained, data: pl.DataFrame, middle: int) -> Figure:
+    figure = Figure(figsize=(6.8, 4.4), layout="constrained")
+    axes, facts, metric = figure.add_subplot(), net.member.facts, net.member.task.metric
+    names = {"own": "its own answers", "partner": "its neighbour's answers", "undisturbed": "its own, nothing exchanged"}
+    for (name, label), colour, style, face in zip(
+        names.items(), COLOURS, ("o-", "o-", "o--"), (None, None, "white"), strict=False
+    ):
+        axes.plot(data["step"], data[name], style, ms=4, mfc=face, lw=1.2, color=colour, label=label)
+    axes.axhline(facts.chance, color="grey", lw=0.9, ls=":", label="chance")
+    axes.axvline(middle - 0.5, color="grey", lw=0.9, ls="--", label="carries exchanged")
+    axes.set(xlabel="step", ylabel=metric, xlim=(middle - 2, net.member.length))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if net.member.task.loss == "values":
+        axes.set_yscale("log")
+    axes.grid(color="#dddddd", lw=0.5)
+    axes.legend(frameon=False, fontsize=8)
+    caption = (
+        f"After {middle} of {net.member.length} steps each sequence goes on with its neighbour's carry;"
+        f" {SEQUENCES:,} fresh sequences."
+    )
+    return titled(figure, net, "The carry of another sequence", caption)

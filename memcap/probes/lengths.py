@@ -1,0 +1,77 @@
+"""The score at 1, 2, 5, 10 and 20 times the trained lag or length: does the net hold on, or did it learn a clock?"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+import polars as pl
+from matplotlib.figure import Figure
+
+from memcap import backend
+from memcap.config import Member
+from memcap.probes import COLOURS, NotForThis, Probed, key, titled
+from memcap.trained import Trained
+from memcap.training.state import EvalOperands
+from memcap.training.step import Shape, Trainer
+
+FACTORS = (1, 2, 5, 10, 20)
+SEQUENCES = 512
+
+
+def probe(net: Trained) -> Probed:
+    """The score, chance and criterion at each factor; a stream keeps its lag and gets longer, other tasks' lags grow.
+
+    Raises:
+        NotForThis: the task has no longer sequences.
+    """
+    member, task = net.member, net.member.task
+    asked = {factor: longer(member, factor) for factor in FACTORS}
+    if len(set(asked.values())) == 1:
+        raise NotForThis(f"lengths: {task.name} has no longer sequences than those it was trained on")
+    rows: list[dict[str, Any]] = []
+    for (factor, at), score in zip(asked.items(), scores(net, list(asked.values())), strict=True):
+        facts = task.facts(*at)
+        rows.append({"times": factor, "lag": at[0], "length": at[1], task.metric: score, "chance": facts.chance})
+        rows[-1] |= {"criterion": facts.threshold, "passes": "yes" if task.passes(score, facts.threshold) else "no"}
+    table = pl.DataFrame(rows)
+    return Probed(_plot(net, table), table, table.drop("criterion"))
+
+
+def longer(member: Member, factor: int) -> tuple[int, int]:
+    """Lag and length at a factor."""
+    if factor == 1 or member.task.stream:
+        return member.lag, factor * member.length
+    return member.task.stretched(member.lag, factor)
+
+
+def scores(net: Trained, asked: Sequence[tuple[int, int]]) -> list[float]:
+    """The scores over fresh sequences of these lags and lengths, as a verdict is made, by one program."""
+    member = net.member
+    longest = max(length for _, length in asked)
+    trainer = Trainer(Shape.of(member), member.length, longest)
+    weights = member.architecture.flatten(net.weights)
+    blocks = np.int32(-(-SEQUENCES // trainer.block))
+    with backend.precision():
+        evaluate = jax.jit(trainer.evaluate)
+        return [float(evaluate(weights, EvalOperands(key(net, 0), *map(np.int32, at), blocks))) for at in asked]
+
+
+def _plot(net: Trained, data: pl.DataFrame) -> Figure:
+    figure = Figure(figsize=(6.4, 4.4), layout="constrained")
+    axes, metric, grows = figure.add_subplot(), net.member.task.metric, data["lag"].n_unique() > 1
+    axes.plot(data["times"], data[metric], "o-", ms=4, color=COLOURS[0], label="score")
+    axes.plot(data["times"], data["criterion"], color="grey", lw=0.9, ls="--", label="criterion")
+    axes.plot(data["times"], data["chance"], color="grey", lw=0.9, ls=":", label="chance")
+    axes.set_xscale("log")
+    ticks = [f"{row['times']}\n{row['lag' if grows else 'length']}" for row in data.to_dicts()]
+    axes.set_xticks(data["times"], ticks)
+    axes.set_xticks([], minor=True)
+    what = "times the trained lag; below: the lag" if grows else "times the trained length; below: the steps"
+    axes.set(xlabel=what, ylabel=metric)
+    if net.member.task.loss == "values":
+        axes.set_yscale("log")
+    axes.grid(color="#dddddd", lw=0.5)
+    axes.legend(frameon=False, fontsize=8)
+    caption = f"{SEQUENCES} fresh sequences a mark; weights and read-out as trained."
+    return titled(figure, net, "Longer than trained", caption)

@@ -1,0 +1,140 @@
+"""The score while the carry is disturbed after each step: by noise, and by fewer bits. What does a bfloat16 carry cost?
+
+Noise is Gaussian, of the same standard deviation for every number of the carry. Fewer bits are either a float format, or 2^b
+equally spaced levels from the least to the most that each number takes in undisturbed sequences. Only what goes on to the next
+step is disturbed: a step computes and is read out in float32. The net was not trained for it.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import polars as pl
+from jax import lax
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from memcap.probes import BLOCK, COLOURS, SEQUENCES, Probed, followed, fresh, scored, titled
+from memcap.trained import Trained
+
+NOISE = (0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.2, 0.3, 1.0)  # standard deviations
+FORMATS = {"float32": (8, 23), "bfloat16": (8, 7)}  # bits of the exponent and of the mantissa
+BITS = (8, 7, 6, 5, 4, 3, 2, 1)
+
+
+def _real(change: Any, leaf: jax.Array, *others: Any) -> jax.Array:
+    """Apply `change` to a leaf of the carry; to both parts of a complex one; whole numbers stay as they are."""
+    if jnp.iscomplexobj(leaf):
+        return lax.complex(*(change(part(leaf), *map(part, others)) for part in (jnp.real, jnp.imag)))
+    return change(leaf, *others).astype(leaf.dtype) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
+
+
+def add_noise(carry: Any, step: jax.Array, operands: Any) -> Any:
+    """Add N(0, s): operands are (s, key)."""
+    size, key = operands
+    leaves, tree = jax.tree.flatten(carry)
+    keys = jax.random.split(jax.random.fold_in(key, step), (len(leaves), 2))
+    drawn = [
+        lax.complex(*(jax.random.normal(k, leaf.shape) for k in pair))
+        if jnp.iscomplexobj(leaf)
+        else jax.random.normal(pair[0], leaf.shape)
+        for leaf, pair in zip(leaves, keys, strict=True)
+    ]
+    noisy = [_real(lambda x, e: x + size * e, leaf, noise) for leaf, noise in zip(leaves, drawn, strict=True)]
+    return jax.tree.unflatten(tree, noisy)
+
+
+def to_float32(carry: Any, step: jax.Array, operands: Any) -> Any:
+    """Round to float32."""
+    del step, operands
+    return jax.tree.map(lambda leaf: _real(lambda x: lax.reduce_precision(x, *FORMATS["float32"]), leaf), carry)
+
+
+def to_bfloat16(carry: Any, step: jax.Array, operands: Any) -> Any:
+    """Round to bfloat16. A conversion there and back is one that XLA may leave out."""
+    del step, operands
+    return jax.tree.map(lambda leaf: _real(lambda x: lax.reduce_precision(x, *FORMATS["bfloat16"]), leaf), carry)
+
+
+def to_levels(carry: Any, step: jax.Array, operands: Any) -> Any:
+    """Round to the nearest of equally spaced levels: operands are ((levels, least, most), key), the latter two as the carry."""
+    del step
+    (levels, least, most), _ = operands
+
+    def nearest(x: jax.Array, low: jax.Array, high: jax.Array) -> jax.Array:
+        width = (high - low) / (levels - 1)
+        place = jnp.round((x - low) / jnp.where(width > 0, width, 1))
+        return low + jnp.clip(place, 0, levels - 1) * width
+
+    return jax.tree.map(lambda *leaves: _real(nearest, *leaves), carry, least, most)
+
+
+def ranges(net: Trained) -> tuple[Any, Any]:
+    """Least and most of each number of the carry over undisturbed sequences, two pytrees as the carry of one sequence."""
+    carries = followed(net, fresh(net, BLOCK)).carries
+
+    def end(which: Any, leaf: np.ndarray) -> np.ndarray:
+        if np.iscomplexobj(leaf):
+            return (which(leaf.real, axis=(0, 1)) + 1j * which(leaf.imag, axis=(0, 1))).astype(leaf.dtype)
+        return which(leaf, axis=(0, 1))
+
+    return jax.tree.map(lambda leaf: end(np.min, leaf), carries), jax.tree.map(lambda leaf: end(np.max, leaf), carries)
+
+
+def probe(net: Trained) -> Probed:
+    """The score against the size of the noise, and against the carry's format."""
+    rows: list[dict[str, Any]] = [
+        {"what": "noise", "size": size, "score": scored(net, add_noise, np.float32(size)).value} for size in NOISE
+    ]
+    for name, change in (("float32", to_float32), ("bfloat16", to_bfloat16)):
+        rows.append({"what": name, "size": None, "score": scored(net, change).value})
+    least, most = ranges(net)
+    for bits in BITS:
+        score = scored(net, to_levels, (np.float32(2**bits), least, most)).value
+        rows.append({"what": f"{bits} bit{'s' * (bits > 1)}", "size": None, "score": score})
+    facts, task = net.member.facts, net.member.task
+    for row in rows:
+        row |= {"metric": task.metric, "threshold": facts.threshold, "passes": task.passes(row["score"], facts.threshold)}
+    data = pl.DataFrame(rows, schema_overrides={"size": pl.Float64})
+    said = [f"noise {row['size']:g}" if row["what"] == "noise" else row["what"] for row in rows]
+    table = pl.DataFrame(
+        {"carry": said, task.metric: data["score"], "passes": ["yes" if passes else "no" for passes in data["passes"]]}
+    )
+    notes = (
+        f"Disturbed after each step, at test time only. It passes at {task.metric} {facts.threshold:g}; chance is"
+        f" {facts.chance:.3g}.",
+    )
+    return Probed(_plot(net, data), data, table, notes)
+
+
+def _plot(net: Trained, data: pl.DataFrame) -> Figure:
+    figure = Figure(figsize=(9.6, 4.4), layout="constrained")
+    noise, bits = figure.subplots(1, 2, sharey=True)
+    at = data.filter(pl.col("what") == "noise")
+    noise.plot(at["size"], at["score"], "o-", ms=4, color=COLOURS[0])
+    noise.set_xscale("symlog", linthresh=NOISE[1], linscale=0.5)
+    noise.set(xlabel="standard deviation of the noise", ylabel=net.member.task.metric)
+    rounded = data.filter(pl.col("what") != "noise")
+    bits.plot(range(rounded.height), rounded["score"], "o-", ms=4, color=COLOURS[1])
+    bits.set_xticks(range(rounded.height), rounded["what"], rotation=45, ha="right")
+    bits.set_xlabel("how the carry is stored between steps")
+    for axes in (noise, bits):
+        _references(axes, net)
+    caption = (
+        f"{SEQUENCES:,} fresh sequences a mark, disturbed at test time only; bits: equally spaced levels"
+        " over the range that each number of the carry takes undisturbed."
+    )
+    return titled(figure, net, "The score with a disturbed carry", caption)
+
+
+def _references(axes: Axes, net: Trained) -> None:
+    facts, values = net.member.facts, net.member.task.loss == "values"
+    if values:
+        axes.set_yscale("log")
+    axes.axhline(facts.threshold, color="grey", lw=0.9, ls="--", label="criterion")
+    axes.axhline(facts.chance, color="grey", lw=0.9, ls=":", label="chance")
+    axes.grid(color="#dddddd", lw=0.5)
+    axes.legend(
+        frameon=False, fontsize=8, loc="upper left" if values else "lower left", bbox_to_anchor=(0, 0.94 if values else 0.06)
+    )

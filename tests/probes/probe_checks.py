@@ -1,0 +1,24 @@
+"""Nets for the tests of probes: hand-set ones, which are oracles, and random ones, which nothing was trained in."""
+
+import jax
+import numpy as np
+
+from memcap.config import Member
+from memcap.models.constructed import constructed
+from memcap.models.network import Model
+from memcap.recipes import Recipe
+from memcap.trained import Trained
+
+
+def hand_set(task, lag):
+    """The net that solves the task by hand-set weights."""
+    model, weights = constructed(task, lag)
+    return Trained(Member(task, lag, model=model), weights)
+
+
+def untrained(task, lag, cell="lstm", units=3, scale=1.0, readout="dense"):
+    """A net with weights as drawn, times a scale."""
+    recipe = Recipe("forget_bias" if cell == "lstm" else "own_start")
+    member = Member(task, lag, model=Model(cell, units, readout), recipe=recipe)
+    weights = member.architecture.init(member.init, [units, lag])
+    return Trained(member, jax.tree.map(lambda leaf: np.asarray(scale * leaf, leaf.dtype), weights))

@@ -1,0 +1,33 @@
+"""The picture's numbers: gates of hand-set nets, and the cell's equations between what is drawn."""
+
+import numpy as np
+import pytest
+from probe_checks import hand_set, untrained
+
+from memcap.models.constructed import KEEP
+from memcap.probes import gates
+from memcap.tasks.delay_line import DelayLine
+from memcap.tasks.latch import Latch
+
+
+def test_a_latch_opens_its_gate_once():
+    found = gates.quantities(hand_set(Latch(), 4))
+    assert KEEP[0] < 0
+    np.testing.assert_allclose(found["input gate i"][:, 0], [1, 0, 0, 0, 0, 0], atol=1e-6)
+    np.testing.assert_allclose(found["forget gate f"][:, 0], [0, 1, 1, 1, 1, 1], atol=1e-6)
+    np.testing.assert_allclose(np.abs(found["cell c"][:, 0]), 0.8, atol=1e-6)
+
+
+@pytest.mark.parametrize(("cell", "readout"), [("lstm", "lstm"), ("OptimizedLSTMCell", "dense")])
+def test_what_is_drawn_makes_the_next_state(cell, readout):
+    found = gates.quantities(untrained(DelayLine(symbols=3), 2, cell, units=4, readout=readout))
+    i, f, o, g, c, h = (found[name] for name in [*gates.GATES.values(), "candidate g", "cell c", "hidden state h"])
+    np.testing.assert_allclose(c[1:], f[1:] * c[:-1] + i[1:] * g[1:], atol=1e-5)
+    np.testing.assert_allclose(h, o * np.tanh(c), atol=1e-5)
+
+
+def test_of_other_cells_the_hidden_state_alone_is_drawn():
+    found = gates.probe(untrained(DelayLine(), 2, "LRU", units=3))
+    assert found.table["what"].to_list() == ["hidden state h"]
+    assert "only an LSTM's are known" in found.notes[0]
+    assert found.data.filter(found.data["what"] == "hidden state h").height == 14 * 6

@@ -1,0 +1,35 @@
+"""Exchanged carries: what hand-set nets say is the neighbour's, exactly."""
+
+import pytest
+from probe_checks import hand_set, untrained
+
+from memcap.probes import leakage, scored
+from memcap.tasks.copy import Copy
+from memcap.tasks.delay_line import DelayLine
+from memcap.tasks.latch import Latch
+from memcap.tasks.vector_hold import VectorHold
+
+
+def test_after_the_exchange_a_register_says_its_neighbours_symbols_until_its_own_have_come():
+    lag = 3
+    data = leakage.probe(hand_set(DelayLine(), lag)).data
+    early, late = data.filter(data["after"] < lag), data.filter(data["after"] >= lag)
+    assert set(early["partner"]) == set(late["own"]) == set(data["undisturbed"]) == {1.0}
+    for chance in (*early["own"], *late["partner"]):
+        assert chance == pytest.approx(0.5, abs=0.05)
+
+
+def test_a_latch_says_its_neighbours_symbol():
+    table = leakage.probe(hand_set(Latch(symbols=4), 6)).table.row(0, named=True)
+    assert (table["partner"], table["undisturbed"], table["answers"]) == (1, 1, 2048)
+    assert table["own"] == pytest.approx(table["chance"], abs=0.04)
+
+
+@pytest.mark.parametrize("task", [VectorHold(numbers=3), Copy(items=2)], ids=lambda task: task.name)
+def test_undisturbed_is_the_score(task):
+    net = untrained(task, 4)
+    data = leakage.probe(net).data
+    whole = scored(net)
+    assert data["answers"].sum() == whole.answers
+    mean = (data["undisturbed"] * data["answers"]).sum() / whole.answers
+    assert mean == pytest.approx(whole.value, rel=1e-4)
