@@ -14,6 +14,19 @@ _SYMBOLS = "BTPSXVE"
 # From each state of the grammar (Reber, 1967) two branches, and the symbols that they write; 7 is the end.
 _NEXT = np.array([(1, 1), (2, 3), (2, 4), (3, 5), (3, 6), (4, 6), (7, 7), (7, 7)])
 _WRITES = np.array([[_SYMBOLS.index(symbol) for symbol in pair] for pair in ("BB", "TP", "SX", "TV", "XS", "PV", "EE", "EE")])
+_FAR = 128  # symbols from the end, beyond which the shares below differ by less than a float32 tells (tests/tasks/test_reber.py)
+
+
+def words_left(most: int) -> np.ndarray:
+    """(most, 8): by symbols left, 0 to most - 1, and state how many words end so, as shares of those from all states."""
+    rows = [np.eye(8)[7]]
+    while len(rows) < most:
+        more = rows[-1][_NEXT].sum(1) * (np.arange(8) < 7)
+        rows.append(more / more.sum())
+    return np.stack(rows)
+
+
+_LEFT = words_left(_FAR).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -56,23 +69,17 @@ class Reber(Task):
         symbol = integers(symbol_key, (batch,), 0, 2)
         branch = jax.random.uniform(branch_key, (steps, batch))
         following, writes = jnp.asarray(_NEXT), jnp.asarray(_WRITES)
+        into = jnp.arange(steps) - (length - lag)  # steps since the word began
+        left = jnp.asarray(_LEFT)[jnp.clip(lag - 1 - into, 0, _FAR - 1)]
 
-        def longer(words: jax.Array, _: None) -> tuple[jax.Array, jax.Array]:
-            """How many words end after so many symbols, from each state, on a scale of its own; and after one more."""
-            more = words[following].sum(1).at[7].set(0)
-            return more / jnp.maximum(more.max(), 1e-9), words
-
-        _, words = lax.scan(longer, jnp.zeros(8).at[7].set(1), None, length=steps)
-
-        def step(state: jax.Array, at: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-            into, drawn = at  # steps since the word began
-            ends = words[jnp.clip(lag - 1 - into, 0, steps - 1)][following[state]]
+        def step(state: jax.Array, at: tuple[jax.Array, ...]) -> tuple[jax.Array, jax.Array]:
+            into, left, drawn = at
+            ends = left[following[state]]
             second = (drawn * ends.sum(-1) >= ends[:, 0]).astype(jnp.int32)
             state_after = following[state, second]
             return jnp.where((into >= 0) & (into < lag), state_after, state), writes[state, second]
 
-        into = jnp.arange(steps) - (length - lag)
-        _, word = lax.scan(step, jnp.zeros(batch, following.dtype), (into, branch))
+        _, word = lax.scan(step, jnp.zeros(batch, following.dtype), (into, left, branch))
         into = into[:, None]
         inputs = jnp.where(into < -1, 0, jnp.where(into == -1, 1 + symbol, word))
         return Batch(inputs.astype(jnp.int32), symbol)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from task_checks import STEPS, draw, few, seeds
 
-from memcap.tasks.reber import Reber
+from memcap.tasks.reber import _FAR, Reber, words_left
 
 REST = "(?:XT*VP)*(?:S|XT*VV)"  # from the state after TS*X on
 WORD = re.compile(f"B(?:TS*X{REST}|PT*V(?:V|P{REST}))E")
@@ -39,7 +39,8 @@ def test_all_words_of_a_length_are_as_likely():
     assert np.all(abs(counts / 8192 - share) < 5 * (share * (1 - share) / 8192) ** 0.5)
 
 
-def test_words_of_300_symbols_are_of_the_grammar():
-    """Numbers of words that no float could count."""
+def test_long_words_are_of_the_grammar_and_far_from_the_end_all_steps_are_alike():
+    far = words_left(2000)[_FAR - 1 :]
+    np.testing.assert_allclose(far, np.broadcast_to(far[-1], far.shape), rtol=1e-7)
     rows = draw(Reber(), 300, steps=302).inputs.T
     assert all(WORD.fullmatch(written(row[2:])) for row in rows)
