@@ -205,7 +205,7 @@ def drawn(net: Trained, when: Plan, found: dict[str, tuple[Half, Half]], ranks: 
     )
     titled(figure, net, "What the state holds", caption)
     notes = (
-        "MC: numbers of the past that a linear read-out finds, at most as many as the state has; above_half: the last k with r²"
-        " above .5. The bound holds where the inputs of different steps are independent.",
+        "MC: numbers of the past that a linear read-out finds; at most the bound where the inputs of different steps are"
+        " independent. above_half: the last k with r² above .5.",
     )
     return Probed(figure, pl.DataFrame(rows), pl.DataFrame(table), notes)
