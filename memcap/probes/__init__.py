@@ -39,6 +39,7 @@ from matplotlib.figure import Figure
 
 from memcap import plugins
 from memcap.knobs import UserError
+from memcap.printing import counted
 from memcap.tasks import Batch, Task
 from memcap.trained import Change, Followed, Trained, unchanged
 from memcap.training.step import stream, tally
@@ -186,7 +187,7 @@ def carry_name(net: Trained) -> str:
 def titled(figure: Figure, net: Trained, what: str, caption: str) -> Figure:
     """Write what is drawn, and of which net, above the axes, and a caption below them."""
     member = net.member
-    who = f"{member.task.name}, lag {member.lag}, {member.model.cell}, {member.model.units} units, seed {member.seed}"
+    who = f"{member.task.name}, lag {member.lag}, {member.model.cell}, {counted(member.model.units, 'unit')}, seed {member.seed}"
     figure.suptitle(f"{what} ({who})", fontsize=11)
     figure.supxlabel(caption, fontsize=7, x=0.01, ha="left")
     return figure

@@ -21,6 +21,7 @@ import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
 
+from memcap.printing import counted
 from memcap.probes import COLOURS, NotForThis, Probed, carry_name, followed, fresh, numbers, titled
 from memcap.trained import Trained
 
@@ -190,7 +191,7 @@ def drawn(net: Trained, when: Plan, found: dict[str, tuple[Half, Half]], ranks: 
         seen = held > 0
         curves.plot(np.arange(when.lags)[seen], mean[seen], "o-", ms=3, lw=1.2, color=colour, label=f"from {name}")
         sums.plot(np.arange(when.lags), np.cumsum(total), lw=1.4, color=colour, label=f"from {name}: MC {total.sum():.2f}")
-        sums.axhline(bound, color=colour, lw=0.9, ls="--", label=f"bound of {name}: {bound} numbers")
+        sums.axhline(bound, color=colour, lw=0.9, ls="--", label=f"bound of {name}: {counted(bound, 'number')}")
     curves.set(xlabel="k, steps ago", ylabel="r² of the input k steps ago, null subtracted", ylim=(-0.05, 1.08))
     curves.axvline(net.member.lag, color="grey", lw=0.8, ls=":", label="lag")
     sums.set(xlabel="k, steps ago", ylabel="numbers of the past, up to k steps ago", ylim=(0, None))
@@ -205,7 +206,7 @@ def drawn(net: Trained, when: Plan, found: dict[str, tuple[Half, Half]], ranks: 
     )
     titled(figure, net, "What the state holds", caption)
     notes = (
-        "MC: numbers of the past that a linear read-out finds, at most as many as the state has; above_half: the last k with r²"
-        " above .5. The bound holds where the inputs of different steps are independent.",
+        "MC: numbers of the past that a linear read-out finds; at most the bound where the inputs of different steps are"
+        " independent. above_half: the last k with r² above .5.",
     )
     return Probed(figure, pl.DataFrame(rows), pl.DataFrame(table), notes)

@@ -85,10 +85,9 @@ def _plot(net: Trained, data: pl.DataFrame, middle: int) -> Figure:
     figure = Figure(figsize=(6.8, 4.4), layout="constrained")
     axes, facts, metric = figure.add_subplot(), net.member.facts, net.member.task.metric
     names = {"own": "its own answers", "partner": "its neighbour's answers", "undisturbed": "its own, nothing exchanged"}
-    for (name, label), colour, style, face in zip(
-        names.items(), COLOURS, ("o-", "o-", "o--"), (None, None, "white"), strict=False
-    ):
-        axes.plot(data["step"], data[name], style, ms=4, mfc=face, lw=1.2, color=colour, label=label)
+    looks = zip(COLOURS, ("o-", "o-", "o--"), (4, 4, 8), strict=False)  # rings around what they lie on
+    for (name, label), (colour, style, size) in zip(names.items(), looks, strict=False):
+        axes.plot(data["step"], data[name], style, ms=size, mfc="none" if size > 4 else None, lw=1.2, color=colour, label=label)
     axes.axhline(facts.chance, color="grey", lw=0.9, ls=":", label="chance")
     axes.axvline(middle - 0.5, color="grey", lw=0.9, ls="--", label="carries exchanged")
     axes.set(xlabel="step", ylabel=metric, xlim=(middle - 2, net.member.length))

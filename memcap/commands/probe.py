@@ -1,0 +1,72 @@
+"""Look into a trained net: what does its state hold, and how well?
+
+  memcap probe KEY                                  all probes of a member under outputs, with a figure each
+  memcap probe KEY outputs/mine --what decoding     one of them; several: --what decoding noise
+  memcap probe KEY --what my_module:mine            one of your own
+
+Figures, with the numbers drawn as CSV, go to RESULTS/probes/KEY.
+"""
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import Any
+
+from memcap import figures, probes
+from memcap.config import member_of
+from memcap.console import add_results
+from memcap.knobs import UserError
+from memcap.printing import Column, Listing, add_json, number, print_json, show
+from memcap.studies import store
+from memcap.trained import Trained
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Which member, which probes, and where the figures go."""
+    parser.add_argument("run", metavar="KEY", help="key of the member, or its first digits, as in the rows")
+    add_results(parser)
+    parser.add_argument("--what", nargs="+", metavar="NAME", help="which probes (default: all), or MODULE:NAME of your own")
+    parser.add_argument("-o", "--output", type=Path, help="folder to write to (default: RESULTS/probes/KEY)")
+    add_json(parser)
+    parser.epilog = "probes:\n" + "\n".join(f"  {name:<12} {text}" for name, text in probes.summaries().items())
+
+
+def run(arguments: Namespace) -> None:
+    """Probe, draw, and print a short table each.
+
+    Raises:
+        UserError: no such member or probe, no weights, or no probe that fits the net.
+    """
+    wanted = {name: probes.find(name) for name in arguments.what or probes.summaries()}
+    row = store.one(arguments.results, arguments.run)
+    net = Trained(member_of(store.config_of(row)), store.weights_of(arguments.results, row))
+    beside = arguments.results if arguments.results.is_dir() else arguments.results.parent
+    folder = arguments.output or beside / "probes" / row["key"]
+    found: dict[str, Any] = {}
+    left_out: dict[str, str] = {}
+    for name, each in wanted.items():
+        try:
+            probed = each.probe(net)
+        except probes.NotForThis as error:
+            left_out[name] = str(error)
+            if not arguments.json:
+                print(error)
+            continue
+        picture = figures.save(figures.Drawn(probed.figure, probed.data), folder, name.rpartition(":")[2])
+        found[name] = {"figure": str(picture), "table": probed.table.to_dicts()}
+        if not arguments.json:
+            show(_listing(name, probed, picture))
+    if not found:
+        raise UserError("; ".join(left_out.values()))
+    if arguments.json:
+        print_json({"key": row["key"], "probes": found, "left_out": left_out})
+
+
+def _listing(name: str, probed: probes.Probed, picture: Path) -> Listing:
+    """A probe's table, with the picture's path below it."""
+    columns = [Column(head, right=dtype.is_numeric()) for head, dtype in probed.table.schema.items()]
+    rows = [[_cell(value) for value in row] for row in probed.table.iter_rows()]
+    return Listing(name, columns, rows, notes=[*probed.notes, f"Figure: {picture} (numbers beside it)"])
+
+
+def _cell(value: Any) -> str:
+    return number(value) if value is None or isinstance(value, (int, float)) else str(value)

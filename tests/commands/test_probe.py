@@ -1,0 +1,81 @@
+"""`memcap probe`: a member's weights, probes by name, tables, JSON, and figures with the numbers drawn."""
+
+import inspect
+import json
+import sys
+
+import polars as pl
+import pytest
+from command import memcap
+
+import memcap as face
+from memcap import plugins, probes
+
+TINY = {"budget": 4, "batch": 8, "every": 2, "sequences": 16, "stretch": 1}
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """Folder and rows of a study of two members: a latch, and the file that memcap makes up, which has no longer sequences."""
+    folder = tmp_path_factory.mktemp("study")
+    members = face.members(task=["latch", "data"], lag=3, units=1, recipe="hold", **TINY)
+    return folder, face.train(members, folder, engine=face.Engine("map", workers=1), progress=False)
+
+
+def test_it_prints_a_table_a_probe_and_draws_beside_the_rows(study):
+    folder, rows = study
+    key = rows.filter(pl.col("task") == "latch")["key"][0]
+    done = memcap(folder, "probe", key[:8], folder, "--what", "lengths", "leakage")
+    assert done.status == 0, done.err
+    assert done.out.startswith("lengths\ntimes  lag  length")
+    for name in ("lengths", "leakage"):
+        drawn = folder / "probes" / key / name
+        assert drawn.with_suffix(".png").stat().st_size > 10_000
+        assert f"Figure: {drawn.with_suffix('.png')}" in done.out
+    numbers = pl.read_csv(folder / "probes" / key / "lengths.csv")
+    assert numbers["lag"].to_list() == [3, 6, 15, 30, 60]
+
+
+def test_json_has_the_tables_and_what_was_left_out_and_why(study, tmp_path):
+    folder, rows = study
+    key = rows.filter(pl.col("task") == "data")["key"][0]
+    done = memcap(tmp_path, "probe", key, folder, "-o", "here", "--json", "--what", "lengths", "gates")
+    found = json.loads(done.out)
+    assert found["key"] == key
+    assert found["probes"]["gates"]["table"][0]["what"] == "input gate i"
+    assert list(found["left_out"]) == ["lengths"]
+    assert sorted(path.name for path in (tmp_path / "here").iterdir()) == ["gates.csv", "gates.pdf", "gates.png"]
+    done = memcap(tmp_path, "probe", key, folder, "--what", "lengths", "gates")
+    assert "lengths: data has no longer sequences" in done.out
+    assert (memcap(tmp_path, "probe", key, folder, "--what", "lengths").status) == 2  # nothing is left
+
+
+def test_mistakes_are_one_line(study):
+    folder, rows = study
+    for words, said in (
+        ([rows["key"][0], folder, "--what", "nothing"], f"no such probe; one of {', '.join(plugins.files(probes))}"),
+        (["x", folder], "0 members"),
+        ([rows["key"][0], folder / "nowhere"], "no such folder"),
+    ):
+        done = memcap(folder, "probe", *words)
+        assert (done.status, done.err.count("\n")) == (2, 1)
+        assert said in done.err
+
+
+def test_the_example_of_the_protocol_works(study, tmp_path, monkeypatch):
+    folder, rows = study
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    assert probes.__doc__
+    example = probes.__doc__.split("like this:\n")[1].split("\nAll ask on")[0]
+    (tmp_path / "my_probes").mkdir()
+    (tmp_path / "my_probes" / "sizes.py").write_text(inspect.cleandoc(example))
+    done = memcap(tmp_path, "probe", rows["key"][0], folder, "--what", "my_probes:sizes", "-o", "out")
+    assert done.status == 0, done.err
+    assert (tmp_path / "out" / "sizes.png").exists()
+
+
+def test_each_probe_of_the_package_says_what_it_is_for():
+    assert {"decoding", "gates", "jacobian", "leakage", "lengths", "noise"} <= probes.summaries().keys()
+    for name, summary in probes.summaries().items():
+        assert summary
+        assert callable(probes.find(name).probe)
