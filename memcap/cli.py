@@ -113,7 +113,7 @@ def _call(name: str, words: list[str]) -> None:
     if "jax" in sys.modules:  # memcap's own modules import it and use it later; some do without
         backend.prepare()
     parser = _parser(name, command)
-    takes_all = any(action.nargs == argparse.REMAINDER for action in parser._actions)
+    takes_all = any(action.nargs in (argparse.REMAINDER, argparse.PARSER) for action in parser._actions)
     command.run((parser.parse_args if takes_all else parser.parse_intermixed_args)(words))
 
 

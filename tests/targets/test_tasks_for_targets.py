@@ -10,7 +10,7 @@ from memcap.training.program import Program
 # Kernels of a time step, forward and back, of nothing but an LSTM under `lax.scan` with its gradient written out; and two more.
 LEAST = {"h100": (7, 7), "v5e": (12, 23), "v5e-4": (12, 23)}
 MORE = 2
-DRAWN_IN_A_LOOP = {"dyck": 1}  # a bracket depends on those before it
+DRAWN_IN_A_LOOP = {"dyck": 1, "reber": 1}  # a symbol depends on those before it
 
 
 @pytest.mark.parametrize(
