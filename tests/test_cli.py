@@ -88,7 +88,7 @@ REFUSED = [
     ("collect", "outputs: no such folder or file"),
     ("collect empty", "empty: holds no rows"),
     ("figure", "the following arguments are required: name"),
-    ("figure nope", "nope: no such figure; one of budget, frontier, law, recipes, or MODULE:NAME of your own"),
+    ("figure nope", "nope: no such figure; one of budget, cells, frontier, law, recipes, seeds, or MODULE:NAME of your own"),
     ("figure nope:nope", "figure=nope:nope: no module nope on Python's path or in the current folder"),
     ("figure json:loads empty", "figure=json:loads: has no function draw; memcap.figures says what a figure must have"),
     ("figure no-module:nope", "figure=no-module:nope: must be MODULE:NAME"),

@@ -150,7 +150,7 @@ def test_a_task_of_a_study_file_and_what_is_said_of_it(folder):
         ("axes={recipe:[mine]}", "recipe=mine: no such recipe; one of auto, chrono,"),
         (
             "--config-dir configs axes={recipe:[yours]}",
-            "recipe=yours: no such recipe; one of auto, chrono, curriculum, forget_bias, hold, mine,",
+            "recipe=yours: no such recipe; one of auto, chrono, curriculum,",
         ),
         ("--config-dir nowhere task=latch", "nowhere"),
     ],

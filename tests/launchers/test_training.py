@@ -5,6 +5,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from hydra.core.hydra_config import HydraConfig
 
 from memcap.config import Engine, Member
 from memcap.interrupts import Interrupted
@@ -77,6 +78,7 @@ def test_the_run_of_a_study_names_the_shares_that_this_process_has(opened, ours,
 @pytest.mark.parametrize(("most", "kind"), [(2, Begun), (1, NoTracker)])
 def test_jobs_in_other_processes_leave_the_members_of_a_large_study_to_mirror(opened, monkeypatch, most, kind):
     monkeypatch.setattr(launchers_training, "MOST_MEMBER_RUNS", most)
+    monkeypatch.setattr(HydraConfig.instance(), "cfg", None)  # as another test may have left it
     training, jobs = Training("memcap train"), [job(Member(Latch(), 5, seed=seed)) for seed in range(2)]
     training.expect(jobs)
     assert type(open_for(pickle.loads(pickle.dumps(training)), jobs[0])) is kind

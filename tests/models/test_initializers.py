@@ -104,7 +104,8 @@ def test_a_preset_sets_the_gates_at_rest(cell, name):
         loop = jax.jacobian(lambda h: state(zero, h)[1][0])(zero)
         gain = expit(init.output) * expit(write)[:, None] * init.gain
     block = loop / gain  # the candidate's recurrent block, transposed, over its gain
-    np.testing.assert_allclose(block @ block.T, np.eye(U), atol=2e-5)
+    rounded = 1e-7 / np.min(gain)  # of the float32 number that a small gain is taken from
+    np.testing.assert_allclose(block @ block.T, np.eye(U), atol=max(2e-5, rounded))
 
 
 def _chrono_biases(cell: str):
