@@ -140,9 +140,7 @@ def test_a_missing_accelerator_is_named_with_what_installs_it(tmp_path, argument
 def test_a_sweep_over_nothing_is_refused(tmp_path):
     done = memcap(tmp_path, "train", "-m", "sweeps=glob(x*)", *TINY)
     assert (done.status, done.err.count("\n"), list(tmp_path.iterdir())) == (2, 1, [])
-    assert done.err.startswith(
-        "memcap: sweeps=glob(x*): matches nothing, so there is no job; one of {SWEEPS.partition(',')[0]}, "
-    )
+    assert done.err == f"memcap: sweeps=glob(x*): matches nothing, so there is no job; one of {SWEEPS}\n"
 
 
 @pytest.mark.parametrize("arguments", [["model.units=1"], ["-m", "model.units=1,2"]])
@@ -234,9 +232,8 @@ def test_every_study_is_accepted(tmp_path):
     for path in sorted((ROOT / "sweeps").glob("*.yaml")):
         done = memcap(tmp_path, "train", "--cfg", "job", f"sweeps={path.stem}")
         assert f"study: {path.stem}\n" in done.out
-        assert memcap(tmp_path, "train", f"sweeps={path.stem}", "out=file/in").err.startswith(
-            "memcap: out=file/in: cannot be written"
-        )
+        done = memcap(tmp_path, "train", f"sweeps={path.stem}", "out=file/in")
+        assert done.err.startswith("memcap: out=file/in: cannot be written")
 
 
 @pytest.mark.parametrize(
