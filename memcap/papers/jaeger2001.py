@@ -37,7 +37,7 @@ def reservoir(cells: int) -> tuple[np.ndarray, np.ndarray]:
     """A random linear net: recurrent (N, N) of the spectral radius, and input weights (N,)."""
     rng = np.random.default_rng(cells)
     recurrent = rng.standard_normal((cells, cells))
-    return recurrent * RADIUS / abs(np.linalg.eigvals(recurrent)).max(), rng.standard_normal(cells)
+    return recurrent * (RADIUS / float(np.max(np.abs(np.linalg.eigvals(recurrent))))), rng.standard_normal(cells)
 
 
 def capacities(recurrent: np.ndarray, lags: int = LAGS) -> np.ndarray:

@@ -41,13 +41,12 @@ def loops(name: str, program: Program) -> tuple[list[TimeLoop], list[TimeLoop]]:
 def check(name: str, program: Program, forward: int, back: int, draws: int = 0) -> None:
     """Each row of a buffer is touched alone, devices never wait for each other, and a time step has few kernels.
 
-    draws: loops over time in which the task draws its sequences; whose kernels are whose is not told apart then.
+    draws: loops over time in which the task draws its sequences; kernels are not counted then, as it is not told whose they are.
     """
     training, evaluation = loops(name, program)
     assert (len(training), len(evaluation)) == (2 + draws, 1 + draws)
     for loop in training + evaluation:
         assert not loop.whole
         assert not loop.collectives
-        assert len(loop.kernels) <= max(forward, back)
     for loop, most in zip(training + evaluation, (forward, back, forward), strict=True) if not draws else ():
         assert len(loop.kernels) <= most
