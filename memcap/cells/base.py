@@ -95,15 +95,20 @@ class Cell(nnx.RNNCellBase):
         """
         if inputs.ndim == 2:
             inputs = jax.nn.one_hot(inputs, self.in_features)
+        options = Options(every=every, reset=reset, static=how == "scan")
+        carry, hidden = self.over_time(carry, inputs, length, flows, options, how)
+        hidden = jnp.swapaxes(hidden, -1, -2)
+        return carry, hidden if readout is None else self.read(hidden, readout)
+
+    def over_time(
+        self, carry: Any, inputs: jax.Array, length: jax.Array, flows: jax.Array | None, options: Options, how: How
+    ) -> tuple[Any, jax.Array]:
+        """`scan` of vectors (T, B, F), with the hidden states as a step gives them: (T, B, H), or the last one (B, H)."""
         graph, weights = nnx.split(self)
         step = step_of(graph)
         if how == "plain":
-            carry, hidden = plain_scan(step, weights, carry, inputs, length, flows, every=every, reset=reset)
-        else:
-            options = Options(every=every, reset=reset, static=how == "scan")
-            carry, hidden = cell_scan(step, options, weights, carry, inputs, length, flows)
-        hidden = jnp.swapaxes(hidden, -1, -2)
-        return carry, hidden if readout is None else self.read(hidden, readout)
+            return plain_scan(step, weights, carry, inputs, length, flows, every=options.every, reset=options.reset)
+        return cell_scan(step, options, weights, carry, inputs, length, flows)
 
     @staticmethod
     def read(hidden: jax.Array, readout: jax.Array) -> jax.Array:

@@ -14,10 +14,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from flax import nnx
 from jax import lax
 
 from memcap.cells.base import Cell
-from memcap.cells.scan import How, counted
+from memcap.cells.scan import How, Options, counted
 
 
 def _joined(first: Any, second: Any) -> Any:
@@ -87,30 +88,35 @@ class DiagonalCell(Cell):
         carry = decay * carry + added
         return carry, self.seen(carry)
 
-    def scan(
-        self,
-        carry: Any,
-        inputs: jax.Array,
-        length: jax.Array,
-        flows: jax.Array | None = None,
-        *,
-        every: bool,
-        reset: bool = False,
-        readout: jax.Array | None = None,
-        how: How = "loop",
+    def over_time(
+        self, carry: Any, inputs: jax.Array, length: jax.Array, flows: jax.Array | None, options: Options, how: How
     ) -> tuple[Any, jax.Array]:
-        """See `Cell.scan`; "scan" is the parallel one."""
+        """See `Cell.over_time`; "scan" is the parallel one."""
         if how != "scan":
-            return super().scan(carry, inputs, length, flows, every=every, reset=reset, readout=readout, how=how)
-        if inputs.ndim == 2:
-            inputs = jax.nn.one_hot(inputs, self.in_features)
+            return super().over_time(carry, inputs, length, flows, options, how)
         # Past `length` the state stands still, and so does its gradient: a window that begins there cuts nothing.
         steps = len(inputs)
         on = (jnp.arange(steps) < length)[:, None, None]
         decay, added = self.coefficients(counted(on, inputs))
         decay = jnp.where(on, decay, jnp.ones_like(decay))
         flows = jnp.ones(steps, added.dtype) if flows is None else jnp.where(on[:, 0, 0], flows.astype(added.dtype), 1)
-        states = diagonal_scan(reset, decay, counted(on, added), carry, flows)
-        carry = states[-1]
-        hidden = jnp.swapaxes(counted(on, self.seen(states)) if every else self.seen(carry), -1, -2)
-        return carry, hidden if readout is None else self.read(hidden, readout)
+        states = diagonal_scan(options.reset, decay, counted(on, added), carry, flows)
+        return states[-1], counted(on, self.seen(states)) if options.every else self.seen(states[-1])
+
+
+class GatedDiagonalCell(DiagonalCell):
+    """Base of the minimal gated cells: one kernel (F, G U) and one bias (G U,) for all G gates, named in `gates`."""
+
+    pads = True
+
+    def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
+        assert self.gates is not None
+        self.in_features, self.hidden_features = in_features, hidden_features
+        width = len(self.gates.roles) * hidden_features
+        self.kernel = nnx.Param(nnx.initializers.lecun_normal()(rngs.params(), (in_features, width)))
+        self.bias = nnx.Param(nnx.initializers.zeros_init()(rngs.params(), (width,)))
+
+    def blocks(self, inputs: jax.Array) -> list[jax.Array]:
+        """What each gate sees of inputs (..., F): (..., U) each, in the order of the roles."""
+        assert self.gates is not None
+        return jnp.split(inputs @ self.kernel[...] + self.bias[...], len(self.gates.roles), -1)

@@ -4,14 +4,13 @@ from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
-from flax import nnx
 from jax import lax
 
-from memcap.cells.diagonal import DiagonalCell
+from memcap.cells.diagonal import GatedDiagonalCell
 from memcap.cells.gates import Gates
 
 
-class MinLSTM(DiagonalCell):
+class MinLSTM(GatedDiagonalCell):
     """h' = f / (f + i) h + i / (f + i) (W x + b), with f and i sigmoids of the input. No output gate, and one number a unit.
 
     f / (f + i) is computed as (1 + exp(-v)) / (2 + exp(-u) + exp(-v)) for f = sigmoid(u) and i = sigmoid(v), and all four terms
@@ -20,16 +19,10 @@ class MinLSTM(DiagonalCell):
 
     name: ClassVar[str] = "minLSTM"
     gates = Gates(("forget", "input", "candidate"), ("kernel",), None, ("bias",))
-    pads = True
-
-    def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
-        self.in_features, self.hidden_features = in_features, hidden_features
-        self.kernel = nnx.Param(nnx.initializers.lecun_normal()(rngs.params(), (in_features, 3 * hidden_features)))
-        self.bias = nnx.Param(nnx.initializers.zeros_init()(rngs.params(), (3 * hidden_features,)))
 
     def coefficients(self, inputs: jax.Array) -> tuple[jax.Array, jax.Array]:
         """f / (f + i), and i / (f + i) times the candidate."""
-        u, v, candidate = jnp.split(inputs @ self.kernel[...] + self.bias[...], 3, -1)
+        u, v, candidate = self.blocks(inputs)
         largest = lax.stop_gradient(jnp.maximum(0, jnp.maximum(-u, -v)))
         one, of_u, of_v = jnp.exp(-largest), jnp.exp(-u - largest), jnp.exp(-v - largest)
         whole = 2 * one + of_u + of_v
