@@ -63,6 +63,11 @@ def share(text: str) -> float:
     return value
 
 
+def folder_of(results: Path) -> Path:
+    """The folder beside whose rows things are written: the one that a user named, or that of the file that he named."""
+    return results if results.is_dir() else results.parent
+
+
 def rows_of(results: Path, strict: bool = False) -> pl.DataFrame:
     """The rows of a folder or file that a user named, at least one.
 

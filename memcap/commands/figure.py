@@ -4,7 +4,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from memcap import figures
-from memcap.console import add_results, add_strict, rows_of
+from memcap.console import add_results, add_strict, folder_of, rows_of
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -20,5 +20,4 @@ def run(arguments: Namespace) -> None:
     """Draw, and print the path of the picture."""
     figure = figures.find(arguments.name)
     drawn = figure.draw(rows_of(arguments.results, arguments.strict))
-    beside = arguments.results if arguments.results.is_dir() else arguments.results.parent
-    print(figures.save(drawn, arguments.output or beside / "figures", arguments.name.rpartition(":")[2]))
+    print(figures.save(drawn, arguments.output or folder_of(arguments.results) / "figures", arguments.name.rpartition(":")[2]))

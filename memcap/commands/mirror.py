@@ -7,7 +7,7 @@ import polars as pl
 from memcap.capacity.frontier import frontier
 from memcap.capacity.points import columns
 from memcap.config import member_of
-from memcap.console import add_results, add_strict, rows_of
+from memcap.console import add_results, add_strict, folder_of, rows_of
 from memcap.report import print_places
 from memcap.studies import curves, store
 from memcap.tracking import MODES, RUNS, WANDB_MODES, open_tracker
@@ -33,7 +33,7 @@ def run(arguments: Namespace) -> None:
 
 
 def _send(study: str, rows: pl.DataFrame, found: pl.DataFrame, arguments: Namespace) -> None:
-    folder = arguments.results if arguments.results.is_dir() else arguments.results.parent
+    folder = folder_of(arguments.results)
     picture = folder / "figures" / "frontier.png"
     by_key = found.filter(pl.col("key").is_in(rows["key"].to_list())).partition_by("key", as_dict=True)
     with open_tracker(

@@ -13,7 +13,7 @@ from typing import Any
 
 from memcap import figures, probes
 from memcap.config import member_of
-from memcap.console import add_results
+from memcap.console import add_results, folder_of
 from memcap.knobs import UserError
 from memcap.printing import Column, Listing, add_json, number, print_json, show
 from memcap.studies import store
@@ -39,8 +39,7 @@ def run(arguments: Namespace) -> None:
     wanted = {name: probes.find(name) for name in arguments.what or probes.summaries()}
     row = store.one(arguments.results, arguments.run)
     net = Trained(member_of(store.config_of(row)), store.weights_of(arguments.results, row))
-    beside = arguments.results if arguments.results.is_dir() else arguments.results.parent
-    folder = arguments.output or beside / "probes" / row["key"]
+    folder = arguments.output or folder_of(arguments.results) / "probes" / row["key"]
     found: dict[str, Any] = {}
     left_out: dict[str, str] = {}
     for name, each in wanted.items():

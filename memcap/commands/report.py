@@ -8,7 +8,7 @@ The page is one file that fetches nothing; it can be mailed, or opened from a di
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from memcap.console import add_results, add_strict, rows_of
+from memcap.console import add_results, add_strict, folder_of, rows_of
 from memcap.knobs import UserError
 from memcap.page import page
 from memcap.studies import curves, files
@@ -28,7 +28,7 @@ def run(arguments: Namespace) -> None:
         UserError: no rows, or the file cannot be written.
     """
     rows = rows_of(arguments.results, arguments.strict)
-    folder = arguments.results if arguments.results.is_dir() else arguments.results.parent
+    folder = folder_of(arguments.results)
     path = arguments.output or folder / "report.html"
     made = page(rows, curves.read(folder), f"memcap: {folder.name or folder.absolute().name}")
     try:

@@ -21,7 +21,7 @@ import polars as pl
 from memcap import figures, hydra_app, papers
 from memcap.api import train
 from memcap.config import Member
-from memcap.console import rows_of
+from memcap.console import folder_of, rows_of
 from memcap.knobs import UserError
 from memcap.printing import Column, Listing, order, show
 from memcap.recipes import root
@@ -96,7 +96,7 @@ def _rows(name: str, arguments: Namespace) -> tuple[pl.DataFrame, Path]:
     if arguments.rows is not None:
         if arguments.overrides:
             raise UserError(f"{arguments.overrides[0]}: overrides are for training, and --rows trains nothing; leave one out")
-        return rows_of(arguments.rows), arguments.rows if arguments.rows.is_dir() else arguments.rows.parent
+        return rows_of(arguments.rows), folder_of(arguments.rows)
     study = f"{name}_full" if arguments.full else name
     if arguments.full and not (root() / "sweeps" / f"{study}.yaml").is_file():
         raise UserError(f"--full: {name} has no sweeps/{study}.yaml; its default study is all there is")
