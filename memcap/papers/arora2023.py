@@ -20,7 +20,8 @@ from scipy import stats
 
 from memcap.figures import Drawn
 from memcap.figures.frontier import look, write_below
-from memcap.papers import NOT_MEASURED, Claim, Finding, Paper
+from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, bars, knob, over_seeds
+from memcap.printing import counted
 
 TASK = "mqar"
 RECALLS = 0.9  # accuracy of the median net
@@ -29,17 +30,11 @@ TOGETHER = 0.7  # least rank correlation of accuracy and bytes of state a pair
 
 def curves(rows: pl.DataFrame) -> pl.DataFrame:
     """Median and extreme accuracies over the seeds, by pairs, symbols and units, with the bytes of the state."""
-    knobs = [pl.col("knobs").str.json_path_match(f"$.{k}").cast(pl.Int64).alias(k) for k in ("pairs", "symbols")]
+    knobs = [knob(k).cast(pl.Int64) for k in ("pairs", "symbols")]
     own = rows.filter(pl.col("task") == TASK).with_columns(*knobs)
     return (
         own.group_by("pairs", "symbols", "units")
-        .agg(
-            pl.col("final").median().alias("accuracy"),
-            pl.col("final").min().alias("least"),
-            pl.col("final").max().alias("greatest"),
-            (4 * pl.col("carry_numbers")).max().alias("bytes"),
-            pl.len().alias("seeds"),
-        )
+        .agg(*over_seeds("accuracy"), (4 * pl.col("carry_numbers")).max().alias("bytes"))
         .sort("pairs", "symbols", "units")
     )
 
@@ -53,16 +48,15 @@ def draw(rows: pl.DataFrame) -> Drawn:
     for k, ((pairs, symbols), own) in enumerate(panels):
         axes = picture.add_subplot(1, len(panels) + 1, k + 1, xlabel="units", xscale="log", ylim=(0, 1.04))
         colour, marker = look(k)
-        bars = [(own["accuracy"] - own["least"]).to_numpy(), (own["greatest"] - own["accuracy"]).to_numpy()]
-        shape: dict[str, Any] = {"color": colour, "marker": marker, "ms": 5, "lw": 1.2, "label": _pairs(pairs)}
-        axes.errorbar(own["units"], own["accuracy"], yerr=bars, **shape)
+        shape: dict[str, Any] = {"color": colour, "marker": marker, "ms": 5, "lw": 1.2, "label": counted(pairs, "pair")}
+        axes.errorbar(own["units"], own["accuracy"], yerr=bars(own, "accuracy"), **shape)
         pooled.plot(own["bytes"], own["accuracy"], **shape)
         axes.axhline(1 / symbols, color="grey", lw=0.8, ls=":", label="chance")
         if 1 < pairs < symbols:
             axes.axhline(1 / pairs, color="grey", lw=0.8, ls="--", label="one of the values seen")
         axes.set_xticks(own["units"].to_list(), [str(units) for units in own["units"]])
         axes.minorticks_off()
-        axes.set_title(f"{_pairs(pairs)} of {symbols} symbols", fontsize=10)
+        axes.set_title(f"{counted(pairs, 'pair')} of {symbols} symbols", fontsize=10)
         axes.legend(framealpha=1, edgecolor="none", fontsize=7, loc="lower right")  # white over the lines of chance
     pooled.set_xticks(ticks := data["bytes"].unique().sort().to_list(), [str(size) for size in ticks])
     pooled.minorticks_off()
@@ -74,13 +68,9 @@ def draw(rows: pl.DataFrame) -> Drawn:
         f"Points: median of up to {seeds} seeds; bars: all of them. A net stops once it is right at 99 %. After Arora et al.,"
         " Zoology (2023), fig. 2, and Based (2024), fig. 2, scaled down, and with LSTMs of one layer and one recipe."
     )
-    write_below(picture, "\n".join(textwrap.wrap(said, 150)))
+    write_below(picture, textwrap.fill(said, 150))
     picture.subplots_adjust(left=0.065, right=0.985, top=0.91, wspace=0.24)
     return Drawn(picture, data)
-
-
-def _pairs(number: int) -> str:
-    return "1 pair" if number == 1 else f"{number} pairs"
 
 
 def _wider_for_more(rows: pl.DataFrame) -> Finding:
@@ -89,7 +79,7 @@ def _wider_for_more(rows: pl.DataFrame) -> Finding:
     if found.height < 2 or found["enough"].is_null().all():
         return NOT_MEASURED
     said = ", ".join(
-        f"{units} units for {_pairs(pairs)}" if units else f"over {widest} units for {_pairs(pairs)}"
+        f"{units} units for {counted(pairs, 'pair')}" if units else f"over {widest} units for {counted(pairs, 'pair')}"
         for pairs, units, widest in found.iter_rows()
     )
     asked = [units or float("inf") for units in found["enough"]]

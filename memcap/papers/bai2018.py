@@ -21,7 +21,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from memcap.figures import Drawn
 from memcap.figures.frontier import COLOURS, MARKERS, write_below
-from memcap.papers import NOT_MEASURED, Claim, Finding, Paper
+from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, knob
 
 ARMS = {"theirs": "one number, forget bias 1", "coding": "one-hot, forget bias 1", "ours": "one-hot, open gates"}
 FALLEN = 0.2  # the accuracy below which the paper calls a net fallen
@@ -31,7 +31,7 @@ LENGTH = 50
 
 def accuracies(rows: pl.DataFrame) -> pl.DataFrame:
     """By arm and T: accuracy on the last ten symbols of each seed, sorted, and their median; parameters of the net."""
-    number = pl.col("knobs").str.json_path_match("$.coding").fill_null("one_hot") == "number"
+    number = knob("coding").fill_null("one_hot") == "number"
     usual = pl.col("init") == "forget_bias"
     arm = pl.when(number & usual).then(pl.lit("theirs")).when(~number & usual).then(pl.lit("coding"))
     return (
@@ -67,7 +67,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
         f" parameters, at most {rows['budget'].max() or 0:,} training steps of 32 sequences."
         " After Bai, Kolter & Koltun (2018), fig. 5."
     )
-    write_below(picture, "\n".join(textwrap.wrap(said, 120)))
+    write_below(picture, textwrap.fill(said, 120))
     return Drawn(picture, data)
 
 

@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 
 from memcap.figures import Drawn
 from memcap.figures.frontier import COLOURS, MARKERS, write_below
-from memcap.papers import NOT_MEASURED, Claim, Finding, Paper
+from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, bars, knob, over_seeds
 from memcap.printing import counted
 
 TASK = "vector_hold"
@@ -32,17 +32,12 @@ SAME = 0.1  # of n: how far the width that holds a vector may move with the dela
 
 def curves(rows: pl.DataFrame) -> pl.DataFrame:
     """Median, least and greatest error over the seeds, by numbers n, delay and units, beside the line 1 - u / n."""
-    numbers = pl.col("knobs").str.json_path_match("$.numbers").cast(pl.Int64).alias("numbers")
+    numbers = knob("numbers").cast(pl.Int64)
     return (
         rows.filter(pl.col("task") == TASK)
         .with_columns(numbers)
         .group_by("numbers", "lag", "units")
-        .agg(
-            pl.col("final").median().alias("error"),
-            pl.col("final").min().alias("least"),
-            pl.col("final").max().alias("greatest"),
-            pl.len().alias("seeds"),
-        )
+        .agg(*over_seeds("error"))
         .with_columns((1 - pl.col("units") / pl.col("numbers")).clip(0).alias("line"))
         .sort("numbers", "lag", "units")
     )
@@ -58,9 +53,10 @@ def draw(rows: pl.DataFrame) -> Drawn:
         axes.plot(at, np.clip(1 - at / numbers, 0, None), color="#bbbbbb", lw=6, alpha=0.6, label=f"1 - u / {numbers}")
         axes.axvline(numbers, color="grey", lw=0.8, ls=":")
     for k, ((numbers, lag), own) in enumerate(data.group_by("numbers", "lag", maintain_order=True)):
-        low, high = (abs(own["error"].to_numpy() - own[end].to_numpy()) for end in ("least", "greatest"))
         look: dict[str, Any] = {"color": COLOURS[k % len(COLOURS)], "marker": MARKERS[k % len(MARKERS)], "ms": 4, "lw": 1}
-        axes.errorbar(own["units"], own["error"], yerr=[low, high], label=f"{numbers} numbers, {counted(lag, 'step')}", **look)
+        axes.errorbar(
+            own["units"], own["error"], yerr=bars(own, "error"), label=f"{numbers} numbers, {counted(lag, 'step')}", **look
+        )
     axes.set_ylim(bottom=0)
     axes.set_title("Error of holding a random vector, by width and delay")
     axes.legend(frameon=False, fontsize=8)
@@ -70,7 +66,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
         " numbers. A net stops once its error is .02. After Collins, Sohl-Dickstein & Sussillo (2017), fig. 2c, whose nets are"
         " tuned one by one; here one recipe trains all."
     )
-    write_below(picture, "\n".join(textwrap.wrap(said, 120)))
+    write_below(picture, textwrap.fill(said, 120))
     return Drawn(picture, data)
 
 

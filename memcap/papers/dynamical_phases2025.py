@@ -44,15 +44,20 @@ class Power(NamedTuple):
     rate: float
 
 
+def _counts(rows: pl.DataFrame) -> pl.DataFrame:
+    """How many seeds there are, and how many train, by delay and rate."""
+    own = rows.filter((pl.col("task") == TASK) & (pl.col("cell") == CELL))
+    counted = own.group_by("lag", "lr").agg(pl.col("solved").sum().cast(pl.Int64), pl.len().cast(pl.Int64).alias("seeds"))
+    return counted.sort("lag", "lr")
+
+
 def _posteriors(rows: pl.DataFrame) -> dict[int, thresholds.Posterior]:
     """By delay."""
-    own = rows.filter((pl.col("task") == TASK) & (pl.col("cell") == CELL))
-    counts = own.group_by("lag", "lr").agg(pl.col("solved").sum(), pl.len().alias("runs")).sort("lag", "lr")
     return {
         int(lag): thresholds.posterior(
-            (SCALE / each["lr"]).round().to_numpy(), each["solved"].to_numpy(), each["runs"].to_numpy()
+            (SCALE / each["lr"]).round().to_numpy(), each["solved"].to_numpy(), each["seeds"].to_numpy()
         )
-        for (lag,), each in counts.group_by("lag", maintain_order=True)
+        for (lag,), each in _counts(rows).group_by("lag", maintain_order=True)
     }
 
 
@@ -90,9 +95,7 @@ def power(rows: pl.DataFrame) -> Power | None:
 
 def curves(rows: pl.DataFrame) -> pl.DataFrame:
     """Seeds that train at each delay and rate, beside the delay's largest rate that trains."""
-    own = rows.filter((pl.col("task") == TASK) & (pl.col("cell") == CELL))
-    counts = own.group_by("lag", "lr").agg(pl.col("solved").sum().cast(pl.Int64), pl.len().cast(pl.Int64).alias("seeds"))
-    return counts.join(critical(rows), on="lag").sort("lag", "lr")
+    return _counts(rows).join(critical(rows), on="lag").sort("lag", "lr")
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
@@ -130,7 +133,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
         " Kurtkaya, Dinc et al. (2025) have powers of -2.7, where nets cease to learn, and -4.1, for slow points, at delays to 80"
         " steps."
     )
-    write_below(picture, "\n".join(textwrap.wrap(said, 160)))
+    write_below(picture, textwrap.fill(said, 160))
     picture.subplots_adjust(left=0.075, right=0.985, wspace=0.24)
     return Drawn(picture, data)
 

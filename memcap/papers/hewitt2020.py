@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 
 from memcap.figures import Drawn
 from memcap.figures.frontier import look, write_below
-from memcap.papers import NOT_MEASURED, Claim, Finding, Paper
+from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, bars, knob, over_seeds
 
 TASK = "dyck"
 RIGHT, RIGHT_TWICE = 0.99, 0.95  # accuracy at the trained length, and at twice that
@@ -34,14 +34,10 @@ def width(depth: int, types: int) -> int:
 
 def curves(rows: pl.DataFrame) -> pl.DataFrame:
     """Median and extreme accuracies of the seeds, by types, depth, lag and units: as trained, and `stretch` times as long."""
-    knobs = [pl.col("knobs").str.json_path_match(f"$.{k}").cast(pl.Int64).alias(k) for k in ("types", "depth")]
+    knobs = [knob(k).cast(pl.Int64) for k in ("types", "depth")]
     own = rows.filter(pl.col("task") == TASK).with_columns(*knobs)
     found = own.group_by("types", "depth", "lag", "units", "stretch").agg(
-        pl.col("final").median().alias("accuracy"),
-        pl.col("final").min().alias("least"),
-        pl.col("final").max().alias("greatest"),
-        pl.col("stretched").median().alias("longer"),
-        pl.len().alias("seeds"),
+        *over_seeds("accuracy"), pl.col("stretched").median().alias("longer")
     )
     papers = pl.struct("depth", "types").map_elements(lambda at: width(at["depth"], at["types"]), return_dtype=pl.Int64)
     return found.with_columns(papers.alias("paper_units")).sort("types", "depth", "lag", "units")
@@ -58,9 +54,8 @@ def draw(rows: pl.DataFrame) -> Drawn:
         axes.axhline(1 / types, color="grey", lw=0.8, ls=":", label="chance")
         for k, ((lag, stretch), line) in enumerate(own.group_by("lag", "stretch", maintain_order=True)):
             colour, marker = look(k)
-            bars = [(line["accuracy"] - line["least"]).to_numpy(), (line["greatest"] - line["accuracy"]).to_numpy()]
             shape: dict[str, Any] = {"color": colour, "marker": marker, "ms": 5}
-            axes.errorbar(line["units"], line["accuracy"], yerr=bars, lw=1.2, label=f"lag {lag}", **shape)
+            axes.errorbar(line["units"], line["accuracy"], yerr=bars(line, "accuracy"), lw=1.2, label=f"lag {lag}", **shape)
             axes.plot(line["units"], line["longer"], mfc="white", lw=0.7, ls="--", label=f"lag {stretch * lag}", **shape)
         axes.set_xticks(ticks := own["units"].unique().sort().to_list(), [str(units) for units in ticks])
         axes.minorticks_off()
@@ -74,7 +69,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
         " twice as long. lag: steps from the first bracket to the answer that closes it. A net stops once it is right at 99 %."
         " Grey: the width that Hewitt et al. (2020) give their LSTMs; narrower ones are ours."
     )
-    write_below(picture, "\n".join(textwrap.wrap(said, 170)))
+    write_below(picture, textwrap.fill(said, 170))
     picture.subplots_adjust(left=0.07, right=0.985, top=0.92, wspace=0.16)
     return Drawn(picture, data)
 

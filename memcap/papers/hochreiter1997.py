@@ -128,7 +128,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
         " heights. Below: the least width that more than half of the seeds solve, of 1 to 4 (moved sideways a little to tell them"
         " apart)."
     )
-    write_below(picture, "\n".join(textwrap.wrap(said, 120)))
+    write_below(picture, textwrap.fill(said, 120))
     return Drawn(picture, data)
 
 

@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 
 from memcap.figures import Drawn
 from memcap.figures.frontier import write_below
-from memcap.papers import NOT_MEASURED, Claim, Finding, Paper
+from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, knob
 
 TASK = "delay_line"
 RECALLED = 0.05  # mean squared error, of variance 1
@@ -31,7 +31,7 @@ NAMES = {"SimpleCell": "Elman", "GRUCell": "GRU", "lstm": "LSTM"}
 
 def errors(rows: pl.DataFrame) -> pl.DataFrame:
     """Median error over the seeds, by cell, units (cells of a layer) and lag (position p); a net that diverged counts as lost."""
-    reals = pl.col("knobs").str.json_path_match("$.reals") == "true"
+    reals = knob("reals") == "true"
     return (
         rows.filter((pl.col("task") == TASK) & reals & pl.col("cell").is_in(list(NAMES)))
         .with_columns(pl.col("final").fill_null(math.inf))
@@ -67,7 +67,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
         f"Mean squared error of recalling the number of p steps before (variance 1), median of up to {seeds} seeds. Above the red"
         " line there are more cells than steps, n > p: enough for a linear net. After Illium et al. (2022)."
     )
-    write_below(picture, "\n".join(textwrap.wrap(said, 170)))
+    write_below(picture, textwrap.fill(said, 170))
     picture.subplots_adjust(left=0.06, right=0.985, top=0.92, wspace=0.14)
     return Drawn(picture, data)
 

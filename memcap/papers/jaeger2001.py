@@ -25,7 +25,7 @@ from scipy import signal
 
 from memcap.figures import Drawn
 from memcap.figures.frontier import look, write_below
-from memcap.papers import NOT_MEASURED, Claim, Finding, Paper
+from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, knob
 
 CELLS = (5, 10, 20, 50)
 RADIUS, STEPS, LAGS = 0.9, 20_000, 2_000
@@ -80,7 +80,7 @@ def reservoirs() -> pl.DataFrame:
 
 def errors(rows: pl.DataFrame) -> pl.DataFrame:
     """Least and median error over the seeds, by cell, lag and units, with the bound of linear nets."""
-    reals = pl.col("knobs").str.json_path_match("$.reals") == "true"
+    reals = knob("reals") == "true"
     return (
         rows.filter((pl.col("task") == "delay_line") & reals & pl.col("cell").is_in(list(NAMES)))
         .group_by("cell", "lag", "units")
@@ -119,7 +119,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
         f"Left and middle: no training; spectral radius {RADIUS}, estimates from {STEPS:,} steps. Right: best of up to {seeds}"
         " seeds; grey: a linear net's error is at least this. After Jaeger (2001)."
     )
-    write_below(picture, "\n".join(textwrap.wrap(said, 170)))
+    write_below(picture, textwrap.fill(said, 170))
     picture.subplots_adjust(left=0.055, right=0.985, top=0.91, wspace=0.22)
     return Drawn(picture, trained)
 

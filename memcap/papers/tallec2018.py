@@ -21,10 +21,10 @@ from matplotlib.figure import Figure
 
 from memcap.figures import Drawn
 from memcap.figures.frontier import COLOURS, MARKERS, write_below
-from memcap.papers import NOT_MEASURED, Claim, Finding, Paper
+from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, knob
 
 STARTS = {"forget_bias": "forget bias 1", "chrono": "chrono", "hold": "hold", "open_gate": "open gates"}
-TASKS = {"copy": "copy", "variable copy": "variable copy", "adding": "adding"}
+TASKS = ("copy", "variable copy", "adding")
 CHANCE = 1 / 8
 LEFT = 0.1  # how far above chance an accuracy has left the plateau
 EVEN = 0.05  # how far apart two accuracies are called even
@@ -32,7 +32,7 @@ EVEN = 0.05  # how far apart two accuracies are called even
 
 def scores(rows: pl.DataFrame) -> pl.DataFrame:
     """A line a seed, by task, T and start: of a copy its final accuracy, of adding the steps to solve (infinite: unsolved)."""
-    drawn = pl.col("knobs").str.json_path_match("$.waits").fill_null("fixed") == "drawn"
+    drawn = knob("waits").fill_null("fixed") == "drawn"
     adding = pl.col("task") == "adding"
     named = pl.when(adding | ~drawn).then(pl.col("task")).otherwise(pl.lit("variable copy"))
     steps = pl.col("steps_to_solve").cast(pl.Float64).fill_null(math.inf)
@@ -64,7 +64,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
             _marks(axes, own.filter(start=start), lengths, k)
         axes.set_xticks(range(len(lengths)), [f"T = {length}" for length in lengths])
         axes.set_xlim(-0.5, max(len(lengths), 1) - 0.5)
-        axes.set_title(TASKS[task])
+        axes.set_title(task)
         axes.grid(axis="y", color="#dddddd", lw=0.5)
         if task == "adding":
             budget = max([1, *own["budget"]])
@@ -80,7 +80,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
         " starts have the same training. Scores stand in for the training curves of Tallec & Ollivier (2018), whose T is 200 to"
         " 2,000."
     )
-    write_below(picture, "\n".join(textwrap.wrap(said, 130)))
+    write_below(picture, textwrap.fill(said, 130))
     picture.subplots_adjust(top=0.86, wspace=0.45)
     return Drawn(picture, data)
 
@@ -105,21 +105,26 @@ def _medians(rows: pl.DataFrame, task: str) -> dict[int, tuple[float, float]]:
     return {length: (usual[length], chrono[length]) for length in sorted(usual.keys() & chrono.keys())}
 
 
+def _said(medians: dict[int, tuple[float, float]]) -> str:
+    """Median accuracies in words."""
+    return "constant and chrono, " + "; ".join(
+        f"T = {at}: {usual:.2f} and {chrono:.2f}" for at, (usual, chrono) in medians.items()
+    )
+
+
 def _leaves_the_plateau(rows: pl.DataFrame) -> Finding:
     medians = _medians(rows, "copy")
     if not medians:
         return NOT_MEASURED
-    said = "; ".join(f"T = {length}: {usual:.2f} and {chrono:.2f}" for length, (usual, chrono) in medians.items())
     usual, chrono = medians[max(medians)]
-    return Finding(f"constant and chrono, {said}", usual < CHANCE + LEFT <= chrono)
+    return Finding(_said(medians), usual < CHANCE + LEFT <= chrono)
 
 
 def _no_worse(rows: pl.DataFrame) -> Finding:
     medians = _medians(rows, "variable copy")
     if not medians:
         return NOT_MEASURED
-    said = "; ".join(f"T = {length}: {usual:.2f} and {chrono:.2f}" for length, (usual, chrono) in medians.items())
-    return Finding(f"constant and chrono, {said}", all(chrono >= usual - EVEN for usual, chrono in medians.values()))
+    return Finding(_said(medians), all(chrono >= usual - EVEN for usual, chrono in medians.values()))
 
 
 def _faster(rows: pl.DataFrame) -> Finding:
