@@ -19,9 +19,9 @@ LINES = [
     ("memcap.config",),
     ("memcap.training", "memcap.tracking", "memcap.trained"),
     ("memcap.studies",),
-    ("memcap.capacity", "memcap.probes"),
+    ("memcap.capacity",),
     ("memcap.figures",),
-    ("memcap.papers",),
+    ("memcap.papers", "memcap.probes"),
     ("memcap.studies.outcome",),  # what a study says at its end
     ("memcap.console", "memcap.questions", "memcap.task_group"),
     ("memcap.report", "memcap.api"),

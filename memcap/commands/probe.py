@@ -50,7 +50,7 @@ def run(arguments: Namespace) -> None:
             if not arguments.json:
                 print(error)
             continue
-        picture = figures.save(figures.Drawn(probed.figure, probed.data), folder, name.rpartition(":")[2])
+        picture = figures.save(probed, folder, name.rpartition(":")[2])
         found[name] = {"figure": str(picture), "table": probed.table.to_dicts()}
         if not arguments.json:
             show(_listing(name, probed, picture))

@@ -38,6 +38,7 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from memcap import plugins
+from memcap.figures import Drawn
 from memcap.knobs import UserError
 from memcap.printing import counted
 from memcap.tasks import Batch, Task
@@ -46,7 +47,6 @@ from memcap.training.step import stream, tally
 
 PROBE = 3  # the stream of a member's key that probes draw from; training and verdicts have 0 to 2
 SEQUENCES, BLOCK = 2048, 256  # of a score, and how many of them run at once
-COLOURS = ("#0b5394", "#b45f06", "#38761d", "#741b47", "#5b5b5b")
 
 
 class NotForThis(UserError):  # noqa: N818  # it ends the command only if no probe is left
@@ -54,17 +54,13 @@ class NotForThis(UserError):  # noqa: N818  # it ends the command only if no pro
 
 
 @dataclass(frozen=True)
-class Probed:
-    """What a probe found.
+class Probed(Drawn):
+    """What a probe found: a picture with the numbers drawn in it, and in words.
 
-    figure: the picture.
-    data: all numbers drawn in it.
-    table: a few of them, to print.
+    table: a few of the numbers, to print.
     notes: sentences below the table.
     """
 
-    figure: Figure
-    data: pl.DataFrame
     table: pl.DataFrame
     notes: tuple[str, ...] = ()
 
@@ -163,6 +159,12 @@ def sums(net: Trained, outputs: np.ndarray, batch: Batch) -> tuple[float, float]
 
 
 _tally = jax.jit(tally, static_argnums=0)
+
+
+def vectors(net: Trained, inputs: Any) -> np.ndarray:
+    """What a net sees, (..., F): symbols as one-hot vectors, numbers as they are. `inputs` as of a batch, whatever its axes."""
+    given = np.asarray(inputs)
+    return given if net.member.task.vocabulary is None else np.eye(net.member.task.features)[given]
 
 
 def numbers(carry: Any, axes: int) -> np.ndarray:

@@ -21,8 +21,9 @@ import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
 
+from memcap.figures.frontier import COLOURS
 from memcap.printing import counted
-from memcap.probes import COLOURS, NotForThis, Probed, carry_name, followed, fresh, numbers, titled
+from memcap.probes import NotForThis, Probed, carry_name, followed, fresh, numbers, titled, vectors
 from memcap.trained import Trained
 
 SAMPLES = 100  # times lags times numbers, at least, in each half
@@ -140,10 +141,8 @@ def same(hidden: np.ndarray, carry: np.ndarray) -> bool:
 
 def past(net: Trained, when: Plan, given: np.ndarray) -> np.ndarray:
     """Inputs k = 0 .. K - 1 steps before each step that is read, (steps read, B, K, F), of inputs (T, B) or (T, B, F)."""
-    if given.ndim == 2:
-        given = np.eye(net.member.task.features)[given]
     places = np.arange(when.first, when.end)[:, None] - np.arange(when.lags)
-    return np.moveaxis(given[places], 1, 2)
+    return np.moveaxis(vectors(net, given)[places], 1, 2)
 
 
 def coordinates(net: Trained, when: Plan) -> list[np.ndarray]:

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from memcap.cells import cell_class
-from memcap.probes import Probed, followed, fresh, titled
+from memcap.probes import Probed, followed, fresh, titled, vectors
 from memcap.trained import Trained
 
 MOST_STEPS = 200
@@ -17,7 +17,7 @@ GATES = {"input": "input gate i", "forget": "forget gate f", "output": "output g
 def probe(net: Trained) -> Probed:
     """Heat maps, a row a unit: of an LSTM its gates, cell c and hidden state h; of other cells the hidden state alone."""
     maps = quantities(net)
-    given = _shown(net)
+    given = vectors(net, fresh(net, 1).inputs)[:MOST_STEPS, 0].astype(np.float64)
     parts = [
         pl.DataFrame(
             {"what": "input", "step": np.arange(len(given)).repeat(given.shape[1]), "unit": _units(given), "value": given.ravel()}
@@ -52,19 +52,12 @@ def quantities(net: Trained) -> dict[str, np.ndarray]:
     before = np.concatenate([np.zeros_like(h[:1]), h[:-1]])
     if member.task.reset_carry and batch.boundary is not None:
         before[np.asarray(batch.boundary)] = 0
-    inputs = np.asarray(batch.inputs)
-    inputs = np.eye(member.task.features)[inputs] if inputs.ndim == 2 else inputs
+    inputs = vectors(net, batch.inputs)
     kernel, recurrent, bias = (np.asarray(array, np.float64) for array in cls.arrays(net.weights["cell"]))
     blocks = np.split((inputs @ kernel + before @ recurrent + bias)[:MOST_STEPS, 0], len(cls.gates.roles), -1)
     by_role = dict(zip(cls.gates.roles, blocks, strict=True))
     found = {label: np.asarray(jax.scipy.special.expit(by_role[role])) for role, label in GATES.items()}
     return found | {"candidate g": np.tanh(by_role["candidate"]), "cell c": cell[:MOST_STEPS, 0], "hidden state h": hidden}
-
-
-def _shown(net: Trained) -> np.ndarray:
-    """What came in, (T, V) one-hot or (T, F)."""
-    inputs = np.asarray(fresh(net, 1).inputs)[:MOST_STEPS, 0]
-    return np.eye(net.member.task.features)[inputs] if inputs.ndim == 1 else inputs.astype(np.float64)
 
 
 def _units(values: np.ndarray) -> np.ndarray:

@@ -15,7 +15,8 @@ from jax import lax
 from matplotlib.figure import Figure
 
 from memcap import backend
-from memcap.probes import COLOURS, NotForThis, Probed, followed, fresh, titled
+from memcap.figures.frontier import COLOURS
+from memcap.probes import NotForThis, Probed, followed, fresh, titled
 from memcap.trained import Trained
 
 MOST_NUMBERS, MOST_STEPS = 512, 256  # of the carry, and of the sequence

@@ -14,11 +14,11 @@ import polars as pl
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from memcap.probes import COLOURS, NotForThis, Probed, blocks, followed, fresh, titled
+from memcap.figures.frontier import COLOURS
+from memcap.probes import SEQUENCES, NotForThis, Probed, blocks, followed, fresh, titled
 from memcap.tasks import Batch
+from memcap.tasks.chance import sequences
 from memcap.trained import Trained
-
-SEQUENCES = 2048
 
 
 def swapped(carry: Any, step: jax.Array, operands: Any) -> Any:
@@ -63,15 +63,8 @@ def probe(net: Trained) -> Probed:
 
 def answers(net: Trained, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
     """Targets (T, B), or (T, B, O) for several values, and where an answer is due, (T, B)."""
-    targets = np.asarray(batch.targets)
-    if net.member.task.several_values:
-        targets = np.moveaxis(targets, 0, -1)
-    if batch.mask is not None:
-        return targets, np.asarray(batch.mask)
-    steps = net.member.length
-    due = np.zeros((steps, len(targets)), bool)
-    due[-1] = True
-    return np.broadcast_to(targets, (steps, *targets.shape)), due
+    _, targets, due = sequences(net.member.task, batch, net.member.length)
+    return np.swapaxes(targets, 0, 1), due.T
 
 
 def marks(net: Trained, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:

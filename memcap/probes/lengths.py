@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 
 from memcap import backend
 from memcap.config import Member
-from memcap.probes import COLOURS, NotForThis, Probed, key, titled
+from memcap.figures.frontier import COLOURS
+from memcap.probes import NotForThis, Probed, key, titled
 from memcap.trained import Trained
 from memcap.training.state import EvalOperands
 from memcap.training.step import Shape, Trainer

@@ -15,7 +15,8 @@ from jax import lax
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from memcap.probes import BLOCK, COLOURS, SEQUENCES, Probed, followed, fresh, scored, titled
+from memcap.figures.frontier import COLOURS
+from memcap.probes import BLOCK, SEQUENCES, Probed, followed, fresh, scored, titled
 from memcap.trained import Trained
 
 NOISE = (0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.2, 0.3, 1.0)  # standard deviations
