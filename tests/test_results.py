@@ -13,7 +13,9 @@ from memcap.capacity.answer import answer
 from memcap.capacity.frontier import frontier, tried
 from memcap.capacity.law import laws
 from memcap.capacity.sources import atlas
+from memcap.hydra_app import populations
 from memcap.studies import store
+from memcap.studies.standing import standing
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -38,6 +40,15 @@ def test_published_rows_are_read_as_they_were_written(study):
     assert rows.height == written.height > 20
     assert dict(rows.schema) == store.SCHEMA
     assert_frame_equal(rows.select(written.columns), written, check_row_order=False)
+
+
+@each_study
+def test_published_rows_are_those_of_the_study_as_it_stands(study):
+    """All of a grid; of a search those that it asked for. Who changes a recommendation or a file of recipes trains again."""
+    (job,) = (job for jobs in populations([f"sweeps={study.name}"]) for job in jobs)
+    keys, rows = {member.key for member in job.members}, store.read(study)
+    assert set(rows["key"]) <= keys
+    assert standing(job.members, study, job.settings.design).first == []
 
 
 @pytest.mark.parametrize("drawn", DRAWN, ids=lambda path: f"{path.parts[-3]}-{path.stem}")

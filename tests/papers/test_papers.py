@@ -10,7 +10,6 @@ from polars.testing import assert_frame_equal
 import memcap
 from memcap import papers
 from memcap.commands.reproduce import tiny
-from memcap.hydra_app import populations
 from memcap.knobs import UserError
 from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, judged
 from memcap.studies import store
@@ -35,17 +34,6 @@ def test_a_paper_says_what_it_asks_where_it_is_from_and_what_it_costs(name):
         assert claim.paper
         assert claim.read
         assert bool(claim.why) != claim.expected, "a claim that does not hold says why"
-
-
-@each_paper
-def test_its_study_is_the_published_one(name):
-    """But for members that a search did not ask for."""
-    (job,) = (job for jobs in populations([f"sweeps={name}"]) for job in jobs)
-    rows = store.read(published(name))
-    assert job.settings.study == name
-    assert set(rows["key"]) <= {member.key for member in job.members}
-    if job.settings.design == "grid":
-        assert rows.height == len(job.members)
 
 
 @each_paper
