@@ -262,8 +262,11 @@ def _trained_as_one(config: DictConfig, jobs: Sequence[Job]) -> list[list[Job]]:
     return list(found.values())
 
 
-def main(arguments: Sequence[str]) -> None:
+def main(arguments: Sequence[str]) -> list[Path]:
     """Run Hydra on the arguments.
+
+    Returns:
+        The folder of each study that was trained.
 
     Raises:
         UserError: what Hydra itself complains of.
@@ -290,6 +293,7 @@ def main(arguments: Sequence[str]) -> None:
         if not str(error).startswith(HYDRAS_VALUE_ERRORS):
             raise
         raise UserError(complaint(error)) from error
+    return [study.folder for study in CheckFirst.training.expected]
 
 
 def version_base() -> dict[str, Any]:

@@ -18,6 +18,7 @@ from memcap.tasks import task_class
 from memcap.training.queue import LocalClient, Queue
 from memcap.training.worker import Worker
 
+RECIPES = {path.stem for path in (recipes.root() / "conf" / "recipe").glob("*.yaml")}
 TINY = ["recipe.budget=4", "evaluation.every=2", "evaluation.sequences=16", "evaluation.stretch=2", "task.lag=3"]
 TASKS = '''
 from dataclasses import dataclass
@@ -150,7 +151,7 @@ def test_a_task_of_a_study_file_and_what_is_said_of_it(folder):
         ("axes={recipe:[mine]}", "recipe=mine: no such recipe; one of auto, chrono,"),
         (
             "--config-dir configs axes={recipe:[yours]}",
-            "recipe=yours: no such recipe; one of auto, chrono, curriculum,",
+            f"recipe=yours: no such recipe; one of {', '.join(sorted({*RECIPES, 'mine'}))} (",
         ),
         ("--config-dir nowhere task=latch", "nowhere"),
     ],

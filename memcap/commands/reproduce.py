@@ -25,6 +25,7 @@ from memcap.console import folder_of, rows_of
 from memcap.knobs import UserError
 from memcap.printing import Column, Listing, order, show
 from memcap.recipes import root
+from memcap.studies import files
 
 CLAIMS = (
     Column("claim", folds=True),
@@ -78,7 +79,7 @@ def run(arguments: Namespace) -> None:
     table = papers.judged(found.PAPER, rows)
     place = arguments.output or beside / "paper"
     picture = figures.save(found.draw(rows), place, name)
-    table.write_csv(place / "verdicts.csv")
+    files.write(place / "verdicts.csv", lambda file: file.write(table.write_csv().encode()), sealed=False)
     notes = [f"Why not: {line['claim']}: {line['why']}" for line in table.to_dicts() if line["why"]]
     if arguments.tiny:
         notes.append("A tiny run shows that all parts work; its verdicts mean nothing.")
@@ -98,18 +99,18 @@ def _rows(name: str, arguments: Namespace) -> tuple[pl.DataFrame, Path]:
             raise UserError(f"{arguments.overrides[0]}: overrides are for training, and --rows trains nothing; leave one out")
         return rows_of(arguments.rows), folder_of(arguments.rows)
     study = f"{name}_full" if arguments.full else name
-    if arguments.full and not (root() / "sweeps" / f"{study}.yaml").is_file():
+    folders = [arguments.config_dir or root(), root()]
+    if arguments.full and not any((folder / "sweeps" / f"{study}.yaml").is_file() for folder in folders):
         raise UserError(f"--full: {name} has no sweeps/{study}.yaml; its default study is all there is")
     overrides = [f"sweeps={study}", *arguments.overrides]
-    jobs = [job for population in hydra_app.populations(overrides, arguments.config_dir) for job in population]
-    (job,) = jobs
     if arguments.tiny:
+        ((job,),) = hydra_app.populations(overrides, arguments.config_dir)
         folder = job.settings.folder.with_name(f"{job.settings.folder.name}_tiny")
         train(tiny(job.members), folder, study=job.settings.study, engine=job.settings.engine)
         return rows_of(folder), folder
     where = [] if arguments.config_dir is None else ["--config-dir", str(arguments.config_dir)]
-    hydra_app.main([*where, *overrides])
-    return rows_of(job.settings.folder), job.settings.folder
+    (folder,) = hydra_app.main([*where, *overrides])
+    return rows_of(folder), folder
 
 
 def tiny(members: Sequence[Member]) -> list[Member]:

@@ -75,11 +75,6 @@ class Data(Task):
         whole = found.targets.ndim == (1 if found.due is None else 2)
         return found.classes or (1 if whole else found.targets.shape[-1])
 
-    @property
-    def smallest_lag(self) -> int:
-        """One step of the past."""
-        return 1
-
     def shortest(self, lag: int) -> int:
         """The steps that are seen.
 

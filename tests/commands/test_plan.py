@@ -128,7 +128,9 @@ def test_recipes_and_studies_of_a_folder(own):
     assert (done.status, done.err.count("\n")) == (2, 1)
     assert "sweeps=given: no such choice" in done.err
     done = memcap(own, "plan", "--config-dir", "own", "axes={recipe: [yours]}")
-    assert "recipe=yours: no such recipe; one of auto, chrono, curriculum, " in done.err
+    known = sorted({path.stem for folder in (root() / "conf", own / "own") for path in (folder / "recipe").glob("*.yaml")})
+    assert {"mine", "hold"} <= set(known)
+    assert f"recipe=yours: no such recipe; one of {', '.join(known)} (" in done.err
 
 
 def test_the_jobs_of_a_multirun_are_planned_as_they_are_trained(own):
