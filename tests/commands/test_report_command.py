@@ -109,5 +109,7 @@ def test_in_a_browser_a_click_shows_a_curve_and_a_head_sorts(study, scheme):
         )
         tab.click("#members th button:text-is('units')")
         assert tab.locator("#members th[aria-sort=descending]").inner_text() == "units"
+        units = tab.locator("#members tbody tr td:nth-child(5)").all_inner_texts()
+        assert [int(each) for each in units] == sorted(rows["units"], reverse=True)
         assert errors == []
         browser.close()

@@ -12,9 +12,11 @@ import pytest
 from training_checks import ONE, member, start, vector
 
 from memcap.config import Engine
+from memcap.tasks import Batch
+from memcap.tasks.vector_hold import VectorHold
 from memcap.training.engine import train
 from memcap.training.program import Program
-from memcap.training.step import EVALUATE, STRETCH, TRAIN, rate
+from memcap.training.step import EVALUATE, STRETCH, TRAIN, rate, tally
 
 
 def stream(member, number, index=0):
@@ -108,6 +110,17 @@ def test_training_is_adam_or_momentum_as_optax_writes_it(trained):
     assert ended.steps == 20
     np.testing.assert_allclose(vector(ended), architecture.flatten(weights), atol=1e-5)
     assert ended.train_loss == pytest.approx(np.mean(losses[10:]), abs=1e-5)
+
+
+@pytest.mark.parametrize("steps", [(), (7,)])
+def test_several_values_an_answer_are_averaged_over(steps):
+    rng = np.random.default_rng(0)
+    outputs, targets = rng.normal(size=(2, 3, *steps, 5)).astype(np.float32)
+    mask = rng.random((*steps, 5)) < 0.5 if steps else None
+    loss, score, answers = tally(VectorHold(numbers=3), outputs, Batch(np.zeros(()), targets, mask))
+    each = ((outputs - targets) ** 2).mean(0)[slice(None) if mask is None else mask]
+    assert answers == each.size
+    assert loss == score == pytest.approx(each.sum(), rel=1e-6)
 
 
 def test_learning_rate_against_optax():
