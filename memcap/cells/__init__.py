@@ -10,6 +10,7 @@ from memcap import plugins
 from memcap.cells.base import Cell
 from memcap.cells.gates import Gates, Init
 from memcap.cells.scan import How
+from memcap.cells.variants import variant
 from memcap.knobs import UserError
 
 __all__ = ["Cell", "Gates", "How", "Init", "cell_class", "cell_classes", "flax_cells"]
@@ -39,11 +40,16 @@ _outside: dict[str, type[nnx.RNNCellBase]] = {}
 def cell_class(name: str) -> type[Cell]:
     """The cell of this name: of this folder, any of `flax.nnx`, or `module:Class` for one outside the package.
 
+    With a suffix it is a variant of the cell (memcap/cells/variants.py): `lstm+bfloat16`.
+
     Raises:
         UserError: there is none.
     """
     if name in cell_classes():
         return cell_classes()[name]
+    base, plus, suffix = name.rpartition("+")
+    if plus:
+        return _variant(base, suffix)
     if plugins.is_outside(name):
         found = plugins.outside(name, "model.cell")
         if not (isinstance(found, type) and issubclass(found, nnx.RNNCellBase)):
@@ -55,6 +61,11 @@ def cell_class(name: str) -> type[Cell]:
         known = dict.fromkeys([*cell_classes(), *flax_cells()])
         raise UserError(f"model.cell={name}: no such cell; one of {', '.join(known)}, or MODULE:CLASS for your own")
     return _adopted(getattr(nnx, name), name)
+
+
+@cache
+def _variant(base: str, suffix: str) -> type[Cell]:
+    return variant(cell_class(base), suffix, f"{base}+{suffix}")
 
 
 @cache

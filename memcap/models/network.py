@@ -28,7 +28,11 @@ MOST_UNITS = 4096
 class Model:
     """What is trained: a cell of some width, and how it is read out."""
 
-    cell: str = knob("lstm", "a cell of memcap/cells such as lstm or LRU, one of Flax NNX such as LSTMCell, or MODULE:CLASS")
+    cell: str = knob(
+        "lstm",
+        "a cell of memcap/cells such as lstm or LRU, one of Flax NNX such as LSTMCell, or MODULE:CLASS;"
+        " with +bfloat16, +noise0.1 or +carry a variant of it",
+    )
     units: int = knob(8, "hidden width U", at_least=1, at_most=MOST_UNITS)
     readout: str = knob("dense", "a dense layer, or an LSTM of as many units as outputs", choices=READOUTS)
 

@@ -1,0 +1,164 @@
+"""Variants of a cell, by a suffix of its name: what its carry is stored in, what disturbs it, and what of it is read out.
+
+`model.cell=lstm+bfloat16`, and so for every cell; several suffixes apply one after the other.
+
+    +bfloat16   the carry is stored as bfloat16 between steps; a step computes in float32
+    +noise0.1   N(0, 0.1^2) is added to each number of the carry after each step, in training and in every evaluation
+    +carry      the read-out sees the whole carry: of an LSTM h and c
+
+A step's own output is read out before its carry is rounded or disturbed, as in the probe of the same (memcap/probes/noise.py).
+Every variant goes through time step by step, differentiated by the rule of all cells.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any, ClassVar, cast
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import lax
+
+from memcap.cells.base import Cell
+from memcap.knobs import UserError
+
+BFLOAT16 = (8, 7)  # bits of the exponent and of the mantissa
+
+
+class Variant(Cell):
+    """Base of the variants: a cell of another class comes after it. No unit of it is a padding, and no hand-set weights fit."""
+
+    is_lstm = False
+    pads = False
+    scan = Cell.scan
+    over_time = Cell.over_time
+
+
+class Bfloat16(Variant):
+    """The carry's floats are bfloat16; a complex number is stored as its two parts, on a last axis of its own."""
+
+    def initialize_carry(self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None) -> Any:
+        """As of the cell, stored."""
+        return jax.tree.map(_stored, super().initialize_carry(input_shape, rngs, carry_init))
+
+    def __call__(self, carry: Any, inputs: jax.Array) -> tuple[Any, jax.Array]:
+        """One step: carry, inputs (B, F) -> carry, hidden (B, H)."""
+        like = super().initialize_carry(inputs.shape, nnx.Rngs(0))
+        carry, hidden = super().__call__(jax.tree.map(_loaded, carry, like), inputs)
+        return jax.tree.map(_stored, carry), hidden
+
+
+def _stored(leaf: jax.Array) -> jax.Array:
+    if jnp.iscomplexobj(leaf):
+        leaf = jnp.stack([leaf.real, leaf.imag], -1)
+    if not jnp.issubdtype(leaf.dtype, jnp.floating):
+        return leaf
+    # Rounded before it is converted: a conversion there and back is one that XLA may leave out.
+    return lax.reduce_precision(leaf, *BFLOAT16).astype(jnp.bfloat16)
+
+
+def _loaded(stored: jax.Array, like: jax.Array) -> jax.Array:
+    if not jnp.iscomplexobj(like):
+        return stored.astype(like.dtype)
+    parts = stored.astype(like.real.dtype)
+    return lax.complex(parts[..., 0], parts[..., 1])
+
+
+class Noisy(Variant):
+    """Gaussian noise in each number of the carry.
+
+    A sequence's noise is drawn from a generator that its own carry and input seed at each step, so that no key has to be handed
+    on: the same sequence has the same noise again, another has another, and no net can tell it from chance.
+
+    Attributes:
+        size: its standard deviation.
+    """
+
+    size: ClassVar[float]
+
+    def __call__(self, carry: Any, inputs: jax.Array) -> tuple[Any, jax.Array]:
+        """One step: carry, inputs (B, F) -> carry, hidden (B, H)."""
+        seeds = _seeds([*jax.tree.leaves(carry), inputs])
+        carry, hidden = super().__call__(carry, inputs)
+        leaves, tree = jax.tree.flatten(carry)
+        return jax.tree.unflatten(tree, [self._disturbed(leaf, seeds + k) for k, leaf in enumerate(leaves)]), hidden
+
+    def _disturbed(self, leaf: jax.Array, seeds: jax.Array) -> jax.Array:
+        if not jnp.issubdtype(leaf.dtype, jnp.inexact):
+            return leaf
+        parts = 2 if jnp.iscomplexobj(leaf) else 1
+        drawn = jax.vmap(lambda seed: jax.random.normal(jax.random.key(seed), (parts, *leaf.shape[1:])))(seeds)
+        noise = lax.complex(drawn[:, 0], drawn[:, 1]) if parts == 2 else drawn[:, 0]
+        return leaf + (self.size * noise).astype(leaf.dtype)
+
+
+def _seeds(leaves: list[jax.Array]) -> jax.Array:
+    """(B,) uint32: a hash of the bits of each sequence's arrays, and of its place in the batch."""
+    seeds = jnp.arange(len(leaves[0]), dtype=jnp.uint32)
+    for leaf in leaves:
+        reals = jnp.stack([leaf.real, leaf.imag], -1) if jnp.iscomplexobj(leaf) else leaf
+        bits = lax.bitcast_convert_type(reals.astype(jnp.float32), jnp.uint32).reshape(len(leaf), -1)
+        places = jnp.arange(bits.shape[1], dtype=jnp.uint32)
+        seeds = _mixed(seeds + _mixed(bits + _mixed(places)).sum(1, dtype=jnp.uint32))
+    return seeds
+
+
+def _mixed(x: jax.Array) -> jax.Array:
+    """The finalizer of MurmurHash3 (Appleby, public domain): any change of a bit changes about half of all bits."""
+    x = (x + 1) * jnp.uint32(0x9E3779B1)  # else 0 stays 0
+    x = (x ^ (x >> 16)) * jnp.uint32(0x85EBCA6B)
+    x = (x ^ (x >> 13)) * jnp.uint32(0xC2B2AE35)
+    return x ^ (x >> 16)
+
+
+class WholeCarry(Variant):
+    """The hidden state is the whole carry, its arrays side by side, of complex numbers both parts; whole numbers are left out."""
+
+    def __call__(self, carry: Any, inputs: jax.Array) -> tuple[Any, jax.Array]:
+        """One step: carry, inputs (B, F) -> carry, hidden (B, `shown` U)."""
+        carry, _ = super().__call__(carry, inputs)
+        return carry, jnp.concatenate(_numbers(carry), -1).astype(jnp.float32)
+
+
+def _numbers(carry: Any) -> list[jax.Array]:
+    """The floats of a carry, (B, N) each."""
+    parts: list[jax.Array] = []
+    for leaf in jax.tree.leaves(carry):
+        flat = leaf.reshape(len(leaf), -1)
+        parts += [flat.real, flat.imag] if jnp.iscomplexobj(flat) else [flat] * jnp.issubdtype(flat.dtype, jnp.floating)
+    return parts
+
+
+def variant(cls: type[Cell], suffix: str, name: str) -> type[Cell]:
+    """The variant of a cell that a suffix names.
+
+    Raises:
+        UserError: there is none.
+    """
+    fields: dict[str, Any] = {"name": name, "__module__": cls.__module__}
+    if suffix == "bfloat16":
+        kind: type[Variant] = Bfloat16
+    elif suffix == "carry":
+        kind = WholeCarry
+        fields["shown"] = sum(part.size for part in nnx.eval_shape(lambda: _numbers(_one_unit(cls))))
+    elif (size := _size(suffix)) is not None:
+        kind = Noisy
+        fields["size"] = size
+    else:
+        raise UserError(f"model.cell={name}: no such variant; +bfloat16, +carry or +noiseS, S above 0, as in +noise0.1")
+    return type(cls.__name__, (kind, cls), fields)
+
+
+def _one_unit(cls: type[Cell]) -> Any:
+    """The carry of a cell of one unit, for one sequence."""
+    make = cast(Callable[..., Cell], cls)
+    return make(1, 1, rngs=nnx.Rngs(0)).initialize_carry((1, 1), nnx.Rngs(0))
+
+
+def _size(suffix: str) -> float | None:
+    """The standard deviation that "noise0.1" names; None if it names none."""
+    try:
+        size = float(suffix.removeprefix("noise"))
+    except ValueError:
+        return None
+    return size if suffix.startswith("noise") and 0 < size < math.inf else None

@@ -1,0 +1,158 @@
+"""Variants of cells: a carry in bfloat16, a noisy one, and one that is read out whole."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import ml_dtypes
+import numpy as np
+import pytest
+from flax import nnx
+from lstm_reference import quick_jit
+
+from memcap.cells import cell_class
+from memcap.knobs import UserError
+from memcap.models.network import Architecture, Model, Network
+
+T, B, F, U = 12, 6, 3, 5
+CELLS = ("lstm", "GRUCell", "LRU")
+
+
+def network(name: str) -> Network:
+    """A net of the cell with weights that move its carry."""
+    net = Architecture(Model(name, U), F, 2).network(3)
+    state = nnx.state(net, nnx.Param)
+    keys = iter(jax.random.split(jax.random.key(1), len(jax.tree.leaves(state))))
+    nnx.update(net, jax.tree.map(lambda leaf: 0.4 * jax.random.normal(next(keys), leaf.shape, leaf.dtype), state))
+    return net
+
+
+@pytest.fixture(scope="module")
+def inputs() -> jax.Array:
+    return jax.random.normal(jax.random.key(0), (T, B, F))
+
+
+def run(net: Network, inputs: jax.Array, how: Any = "loop") -> tuple[Any, jax.Array]:
+    """The carry at the end and all hidden states (T, H, B)."""
+    return quick_jit(lambda x: net.cell.scan(net.carry(B), x, jnp.int32(T), every=True, how=how))(inputs)
+
+
+def parts(carry: Any) -> list[np.ndarray]:
+    return [np.asarray(leaf) for leaf in jax.tree.leaves(carry)]
+
+
+def rounded(leaf: np.ndarray) -> np.ndarray:
+    """To bfloat16 and back, by another library."""
+    if np.iscomplexobj(leaf):
+        return (rounded(leaf.real) + 1j * rounded(leaf.imag)).astype(leaf.dtype)
+    return leaf.astype(ml_dtypes.bfloat16).astype(leaf.dtype)
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_a_bfloat16_carry_is_what_rounding_after_each_step_of_the_cell_gives(name, inputs):
+    plain, stored = network(name), network(f"{name}+bfloat16")
+    carry, slow = plain.carry(B), []
+    step = quick_jit(lambda carry, x: plain.cell(carry, x))
+    for x in inputs:
+        carry, hidden = step(carry, x)
+        carry = jax.tree.map(lambda leaf: jnp.asarray(rounded(np.asarray(leaf))), carry)
+        slow.append(hidden)
+    for how in ("loop", "scan", "plain"):
+        last, hidden = run(stored, inputs, how)
+        assert all(leaf.dtype == jnp.bfloat16 for leaf in parts(last))
+        # Sums in another order may round a number to the neighbour in bfloat16.
+        np.testing.assert_allclose(np.swapaxes(hidden, -1, -2), np.stack(slow), atol=2e-2, rtol=2e-2)
+        exact = [np.stack([x.real, x.imag], -1) if np.iscomplexobj(x) else x for x in parts(carry)]
+        same = np.mean([np.mean(a.astype(np.float32) == b) for a, b in zip(parts(last), exact, strict=True)])
+        assert same > 0.9, f"{how}: {same}"
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_a_bfloat16_carry_counts_half_the_bits_and_as_many_numbers(name):
+    usual, stored = (Architecture(Model(n, U), F, 2) for n in (name, f"{name}+bfloat16"))
+    assert stored.bits_per_unit() * 2 == usual.bits_per_unit()
+    assert stored.carry_numbers() == usual.carry_numbers()
+    assert stored.parameters() == usual.parameters()
+
+
+def after_one_step(name: str, x: jax.Array) -> list[np.ndarray]:
+    net = network(name)
+    return parts(quick_jit(lambda carry, x: net.cell(carry, x)[0])(net.carry(len(x)), x))
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_noise_is_gaussian_of_the_size_that_is_named_and_new_for_each_sequence(name):
+    x = jax.random.normal(jax.random.key(5), (4000, F))
+    noise = []
+    for noisy, still in zip(after_one_step(f"{name}+noise0.1", x), after_one_step(name, x), strict=True):
+        apart = noisy - still
+        noise += [apart.real, apart.imag] if np.iscomplexobj(apart) else [apart]
+    flat = np.concatenate(noise, 1)
+    assert flat.mean() == pytest.approx(0, abs=4 * 0.1 / np.sqrt(flat.size))
+    assert flat.std() == pytest.approx(0.1, rel=4 / np.sqrt(2 * flat.size))
+    fourth = np.mean(flat**4) / np.mean(flat**2) ** 2
+    assert fourth == pytest.approx(3, abs=4 * np.sqrt(96 / flat.size))  # the standard error of a Gaussian's kurtosis
+    shared = np.corrcoef(flat.T) - np.eye(flat.shape[1])
+    assert np.abs(shared).max() < 5 / np.sqrt(len(flat))
+    assert abs(np.corrcoef(flat[:-1, 0], flat[1:, 0])[0, 1]) < 4 / np.sqrt(len(flat))
+
+
+def test_noise_hangs_on_the_whole_sequence_so_far_and_comes_again_with_it(inputs):
+    net = network("lstm+noise0.1")
+    _, first = run(net, inputs)
+    _, again = run(net, inputs)
+    np.testing.assert_array_equal(first, again)
+    _, other = run(net, inputs.at[0, 0, 0].add(1e-3))
+    apart = np.abs(np.asarray(first - other))[1:, :, 0]
+    assert apart.max(-1).min() > 1e-3, "a change too small to matter draws other noise at every later step"
+    np.testing.assert_array_equal(first[:, :, 1:], other[:, :, 1:])
+
+
+def test_identical_sequences_of_a_batch_get_noise_of_their_own():
+    carry = after_one_step("lstm+noise0.1", jnp.zeros((50, F)))[0]
+    assert len(np.unique(carry[:, 0])) == 50
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_the_whole_carry_is_what_the_step_hands_on(name, inputs):
+    net = network(f"{name}+carry")
+    carry, hidden = quick_jit(lambda x: net.cell(net.carry(B), x))(inputs[0])
+    assert net.cell.shown == Architecture(Model(name, U), F, 2).numbers_per_unit()
+    assert hidden.shape == (B, net.cell.shown * U)
+    given = [np.concatenate([x.real, x.imag], -1) if np.iscomplexobj(x) else x for x in parts(carry)]
+    np.testing.assert_array_equal(hidden, np.concatenate(given, -1))
+
+
+@pytest.mark.parametrize("suffix", ["bfloat16", "noise0.1", "carry"])
+def test_gradients_are_those_of_the_plain_loop(suffix, inputs):
+    net = network(f"GRUCell+{suffix}")
+    build = Architecture(Model(f"GRUCell+{suffix}", U), F, 2).build
+    weights = nnx.to_pure_dict(nnx.split(net)[1])
+
+    def gradient(how: Any) -> list[jax.Array]:
+        return jax.tree.leaves(quick_jit(jax.grad(lambda w: (build(w)(inputs, how=how)[1] ** 2).sum()))(weights))
+
+    one, other = gradient("loop"), gradient("plain")
+    for a, b in zip(one, other, strict=True):
+        np.testing.assert_allclose(a, b, rtol=0.05, atol=0.05 * float(jnp.abs(b).max()))
+
+
+def test_suffixes_apply_one_after_the_other():
+    cell = cell_class("lstm+bfloat16+noise0.5")
+    assert cell.name == "lstm+bfloat16+noise0.5"
+    assert cell is cell_class("lstm+bfloat16+noise0.5")
+    assert not cell.pads
+    carry = after_one_step("lstm+bfloat16+noise0.5", jnp.zeros((9, F)))
+    assert all(leaf.dtype == jnp.bfloat16 for leaf in carry)
+    assert len(np.unique(carry[0].astype(np.float32)[:, 0])) > 4
+
+
+@pytest.mark.parametrize("suffix", ["", "bf16", "noise", "noise0", "noise-1", "noiseinf", "noisenan", "0.1"])
+def test_a_suffix_that_is_none_is_refused_in_one_line(suffix):
+    with pytest.raises(UserError, match=r"no such variant; \+bfloat16, \+carry or \+noiseS, S above 0, as in \+noise0\.1"):
+        Model(f"lstm+{suffix}")
+
+
+def test_a_suffix_to_a_cell_that_is_none_says_so():
+    with pytest.raises(UserError, match=r"model\.cell=lsmt: no such cell"):
+        Model("lsmt+bfloat16")
