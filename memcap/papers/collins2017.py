@@ -10,11 +10,12 @@ once it is at .02.
 
 Below n units the line 1 - u / n is no measurement of the state: whatever the cell, a linear read-out of u hidden numbers answers
 in a u-dimensional subspace. What is measured is that the line is reached, that the error ends at n, and that the delay moves
-neither.
+neither. So a second panel has nets whose read-out sees h and c (`model.cell=lstm+carry`), where the line is 1 - 2 u / n: what an
+LSTM's carry holds beyond its h.
 """
 
 import textwrap
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
@@ -26,53 +27,68 @@ from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, bars, knob, over_
 from memcap.printing import counted
 
 TASK = "vector_hold"
+H, WHOLE = "lstm", "lstm+carry"  # the cells: the read-out sees h, or h and c
 NEAR = 0.1  # of the line, as a share of the variance
 SAME = 0.1  # of n: how far the width that holds a vector may move with the delay
 
 
 def curves(rows: pl.DataFrame) -> pl.DataFrame:
-    """Median, least and greatest error over the seeds, by numbers n, delay and units, beside the line 1 - u / n."""
+    """Median, least and greatest error over the seeds, by cell, numbers n, delay and units, beside the line of the read-out.
+
+    The line is 1 - r / n, where the read-out sees r numbers: u, or 2 u of the whole carry.
+    """
     numbers = knob("numbers").cast(pl.Int64)
+    seen = pl.when(pl.col("cell") == WHOLE).then(2 * pl.col("units")).otherwise("units")
     return (
-        rows.filter(pl.col("task") == TASK)
+        rows.filter((pl.col("task") == TASK) & pl.col("cell").is_in([H, WHOLE]))
         .with_columns(numbers)
-        .group_by("numbers", "lag", "units")
+        .group_by("cell", "numbers", "lag", "units")
         .agg(*over_seeds("error"))
-        .with_columns((1 - pl.col("units") / pl.col("numbers")).clip(0).alias("line"))
-        .sort("numbers", "lag", "units")
+        .with_columns((1 - seen / pl.col("numbers")).clip(0).alias("line"))
+        .sort("cell", "numbers", "lag", "units")
     )
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Error against units, a colour a delay, over the line 1 - u / n; after the paper's fig. 2c."""
+    """Error against units, a colour a delay, over the line of the read-out: that sees h, after the paper's fig. 2c, or (h, c)."""
     data = curves(rows)
-    picture = Figure(figsize=(7.2, 5.6))
-    axes = picture.add_subplot(xlabel="hidden units", ylabel="mean squared error of the recalled vector")
-    for numbers in data["numbers"].unique().sort():
-        at = np.linspace(0, 1.5 * numbers, 200)
-        axes.plot(at, np.clip(1 - at / numbers, 0, None), color="#bbbbbb", lw=6, alpha=0.6, label=f"1 - u / {numbers}")
-        axes.axvline(numbers, color="grey", lw=0.8, ls=":")
-    for k, ((numbers, lag), own) in enumerate(data.group_by("numbers", "lag", maintain_order=True)):
-        look: dict[str, Any] = {"color": COLOURS[k % len(COLOURS)], "marker": MARKERS[k % len(MARKERS)], "ms": 4, "lw": 1}
-        axes.errorbar(
-            own["units"], own["error"], yerr=bars(own, "error"), label=f"{numbers} numbers, {counted(lag, 'step')}", **look
-        )
-    axes.set_ylim(bottom=0)
-    axes.set_title("Error of holding a random vector, by width and delay")
-    axes.legend(frameon=False, fontsize=8)
+    cells = [cell for cell in (H, WHOLE) if cell in data["cell"]]
+    picture = Figure(figsize=(7.2 + 3.4 * (len(cells) - 1), 5.6))
+    panels = picture.subplots(1, max(1, len(cells)), sharey=True, squeeze=False)[0]
+    colours = {key: k for k, key in enumerate(data.select("numbers", "lag").unique().sort("numbers", "lag").iter_rows())}
+    for axes, cell in zip(panels, cells, strict=False):
+        own = data.filter(pl.col("cell") == cell)
+        per_unit = 2 if cell == WHOLE else 1
+        for numbers in own["numbers"].unique().sort():
+            at = np.linspace(0, 1.5 * numbers, 200)
+            said = f"1 - {'2 ' * (per_unit == 2)}u / {numbers}"
+            axes.plot(at, np.clip(1 - per_unit * at / numbers, 0, None), color="#bbbbbb", lw=6, alpha=0.6, label=said)
+            axes.axvline(numbers, color="grey", lw=0.8, ls=":")
+        for key, line in own.group_by("numbers", "lag", maintain_order=True):
+            k = colours[cast(tuple[int, int], key)]
+            look: dict[str, Any] = {"color": COLOURS[k % len(COLOURS)], "marker": MARKERS[k % len(MARKERS)], "ms": 4, "lw": 1}
+            said = f"{key[0]} numbers, {counted(cast(int, key[1]), 'step')}"
+            axes.errorbar(line["units"], line["error"], yerr=bars(line, "error"), label=said, **look)
+        axes.set_ylim(bottom=0)
+        axes.set_xlabel("hidden units")
+        axes.set_title("read out of h and c" if cell == WHOLE else "read out of h")
+        axes.legend(frameon=False, fontsize=8)
+    panels[0].set_ylabel("mean squared error of the recalled vector")
+    picture.suptitle("Error of holding a random vector, by width and delay", y=0.98)
     seeds = data["seeds"].max() or 0
     said = (
-        f"Points: median over up to {seeds} seeds; bars: all of them. Grey: the least error of any linear read-out of u hidden"
+        f"Points: median over up to {seeds} seeds; bars: all of them. Grey: the least error of any linear read-out of so many"
         " numbers. A net stops once its error is .02. After Collins, Sohl-Dickstein & Sussillo (2017), fig. 2c, whose nets are"
         " tuned one by one; here one recipe trains all."
     )
-    write_below(picture, textwrap.fill(said, 120))
+    write_below(picture, textwrap.fill(said, 60 + 60 * max(1, len(cells))))
+    picture.subplots_adjust(top=0.89, wspace=0.08)
     return Drawn(picture, data)
 
 
 def _largest(rows: pl.DataFrame) -> pl.DataFrame:
     """The curves at the largest n there is, if its widths lie on both sides of n."""
-    data = curves(rows)
+    data = curves(rows).filter(pl.col("cell") == H)
     own = data.filter(pl.col("numbers") == pl.col("numbers").max())
     both = own.filter(pl.col("units") < pl.col("numbers")).height and own.filter(pl.col("units") > pl.col("numbers")).height
     return own if both else own.clear()
