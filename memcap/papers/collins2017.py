@@ -128,7 +128,7 @@ def _delay_moves_nothing(rows: pl.DataFrame) -> Finding:
 
 PAPER = Paper(
     source="Collins, Sohl-Dickstein & Sussillo, Capacity and trainability in recurrent neural networks, ICLR 2017 (1611.09913)",
-    cost="6 minutes of one CPU core",
+    cost="9 minutes of one CPU core",
     claims=(
         Claim(
             "below n units the error is that of reconstructing a subspace of as many dimensions",

@@ -1,6 +1,7 @@
 """Collins et al. (2017): what is drawn and judged, on rows that nobody trained."""
 
 import numpy as np
+import polars as pl
 import pytest
 from study_rows import group, table
 
@@ -12,12 +13,12 @@ UNITS = (2, 4, 6, 8, 10)
 LINE = {2: 0.75, 4: 0.5, 6: 0.25, 8: 0.01, 10: 0.005}
 
 
-def rows(error, lags=(1, 50)):
+def rows(error, lags=(1, 50), cell="lstm"):
     """Two seeds a width and lag of a vector of 8 numbers; error: of a lag and a width."""
     found = []
     for lag in lags:
         for units in UNITS:
-            found += group("vector_hold", lag, {units: (0, 2)}, knobs={"numbers": 8}, final=error(lag, units))
+            found += group("vector_hold", lag, {units: (0, 2)}, knobs={"numbers": 8}, final=error(lag, units), cell=cell)
     return table(found)
 
 
@@ -56,6 +57,18 @@ def test_what_is_drawn_are_medians_and_the_line():
     bars = {bar.get_label(): bar.lines[0] for bar in drawn.figure.axes[0].containers}
     assert set(bars) == {"8 numbers, 1 step", "8 numbers, 50 steps"}
     np.testing.assert_allclose(np.asarray(bars["8 numbers, 50 steps"].get_ydata(), float), [LINE[u] + 0.05 for u in UNITS])
+
+
+def test_nets_whose_read_out_sees_the_whole_carry_are_drawn_beside_and_judged_by_none():
+    whole = rows(lambda lag, units: max(0.02, 1 - 2 * units / 8), lags=(2,), cell="lstm+carry")
+    both = pl.concat([rows(lambda lag, units: LINE[units]), whole])
+    assert said(both) == [True] * 3
+    assert said(whole) == [None] * 3
+    h, carry = draw(both).figure.axes
+    assert [len(axes.containers) for axes in (h, carry)] == [2, 1]
+    np.testing.assert_allclose(np.asarray(carry.containers[0].lines[0].get_ydata(), float), [0.5, 0.02, 0.02, 0.02, 0.02])
+    grey = next(line for line in carry.get_lines() if line.get_label() == "1 - 2 u / 8")
+    np.testing.assert_allclose(grey.get_ydata(), np.clip(1 - grey.get_xdata() / 4, 0, None))
 
 
 def test_the_least_error_of_a_linear_read_out_is_the_line():
