@@ -22,28 +22,30 @@ my_module.py, and `memcap figure my_folder:hello outputs/mine` the file my_folde
         figure.add_subplot(xlabel="units", ylabel="solved").plot(data["units"], data["solved"])
         return Drawn(figure, data)
 
-In a notebook: `memcap.figures.frontier.draw(rows).figure`.
+In a notebook: `memcap.figures.find("frontier").draw(rows).figure`.
 """
 
 import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import polars as pl
-from matplotlib.figure import Figure
 
 from memcap import plugins
 from memcap.knobs import UserError
 from memcap.studies import files
+
+if TYPE_CHECKING:  # a job that trains need not wait for it; it draws at its end
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
 class Drawn:
     """A picture with the numbers that are drawn in it."""
 
-    figure: Figure
+    figure: "Figure"
     data: pl.DataFrame
 
 

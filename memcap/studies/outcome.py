@@ -8,7 +8,6 @@ import polars as pl
 from memcap import figures
 from memcap.capacity.frontier import frontier
 from memcap.capacity.points import Point
-from memcap.figures import frontier as figure
 from memcap.studies import store
 from memcap.tracking import Tracker
 
@@ -45,7 +44,7 @@ def conclude(rows: pl.DataFrame, folder: Path, study: str, tracker: Tracker) -> 
     points = tuple(frontier(rows))
     if all(len(p.units) == 1 for p in points):
         return Outcome(rows, folder)
-    drawn = figure.draw(store.read(folder))  # the picture is the study's, which may hold more than this job
+    drawn = figures.find("frontier").draw(store.read(folder))  # the picture is the study's, which may hold more than this job
     picture = figures.save(drawn, folder / "figures", "frontier")
     tracker.study(study, drawn.data.to_dicts(), picture)
     return Outcome(rows, folder, points, picture)
