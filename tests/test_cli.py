@@ -377,6 +377,20 @@ def test_what_runs_no_command_imports_no_library(tmp_path, arguments):
     assert done.returncode == 0, done.stderr
 
 
+def test_what_draws_nothing_waits_for_no_matplotlib(tmp_path):
+    """So that training begins, and an answer comes, sooner."""
+    script = (
+        "import sys; from memcap import cli\n"
+        "cli.main(['answer', '--task', 'delay_line', '--lag', '20'])\n"
+        "cli.main(['train', 'task=latch', 'task.lag=1', 'model.units=1', 'recipe.budget=10'])\n"
+        "assert 'matplotlib' not in sys.modules"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("arguments", ["tasks --json", "train --info config"])
 def test_a_closed_pipe_ends_without_a_traceback(tmp_path, arguments):
     reader, writer = os.pipe()
