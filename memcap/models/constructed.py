@@ -1,8 +1,9 @@
 """Hand-set weights: LSTMs that solve a task with no training, which proves that their width is enough.
 
-They separate what is representable from what training finds. All but the delay line need one unit, at any lag: its
-cell c holds one number, and gates saturated at +-20, where a float32 sigmoid is 1 or 0, keep, add or overwrite it. The
-input alone decides which, so the recurrent weights are zero. What is read out is h = tanh(c), times the output gate.
+They separate what is representable from what training finds. All but the delay line and the selective copy, which are shift
+registers, need one unit, at any lag: its cell c holds one number, and gates saturated at +-20, where a float32 sigmoid is 1 or
+0, keep, add or overwrite it. The input alone decides which, so the recurrent weights are zero. What is read out is h = tanh(c),
+times the output gate.
 
 `constructed(task, lag)` is one function a task, chosen by the task's class; a task without one gets None.
 """
@@ -21,6 +22,7 @@ from memcap.tasks.count import Count
 from memcap.tasks.delay_line import DelayLine
 from memcap.tasks.latch import Latch
 from memcap.tasks.pattern import Pattern
+from memcap.tasks.selective_copy import SelectiveCopy
 from memcap.tasks.temporal_order import TemporalOrder
 from memcap.tasks.windows import Windows
 
@@ -156,6 +158,31 @@ def delay_line(task: DelayLine, lag: int) -> Constructed:
     recurrent[:, 2] = gain * np.eye(units, k=1)
     bias = np.repeat([OPEN, SHUT, 0.0, OPEN], units)
     readout = (np.array([1 / scale]), np.zeros(1)) if task.reals else nearest(math.tanh(1) * levels if two else scale * levels)
+    return network(kernel.reshape(-1, 4 * units), recurrent.reshape(units, -1), bias, readout)
+
+
+@constructed.register
+def selective_copy(task: SelectiveCopy, lag: int) -> Constructed:
+    """K + 2 units at every lag: a shift register that moves at each symbol and at each step of the recall; blanks keep it still.
+
+    Unit 0 is a flag that the cue raises: from the next step on the register moves, whatever comes. A symbol goes into unit 1. At
+    the first step of the recall the first symbol has moved on K times, into unit K + 1, which is read. Gain and scale are those
+    of the delay line: two symbols are driven back to their levels, more of them use a nearly linear copy.
+    """
+    del lag
+    units = task.items + 2
+    levels = np.linspace(-1, 1, task.symbols)
+    two = task.symbols == 2
+    gain, scale = (20.0, 20.0) if two else (1.0, math.sqrt(1.5 * 0.25 / (task.symbols - 1) / units))
+    kernel = np.zeros((task.vocabulary, 4, units))
+    kernel[: task.symbols, 2, 1] = scale * levels
+    kernel[: task.symbols, :2, 1:] = [[OPEN - SHUT], [SHUT - OPEN]]
+    kernel[-1, :, 0] = np.array(write(0.8)) - KEEP
+    recurrent = np.zeros((units, 4, units))
+    recurrent[1:, 2, 1:] = gain * np.eye(units - 1, k=1)
+    recurrent[0, :2, 1:] = np.array([[OPEN - SHUT], [SHUT - OPEN]]) / math.tanh(0.8)
+    bias = np.repeat(KEEP, units)
+    readout = nearest(math.tanh(1) * levels if two else scale * levels)
     return network(kernel.reshape(-1, 4 * units), recurrent.reshape(units, -1), bias, readout)
 
 

@@ -12,6 +12,7 @@ from memcap.tasks.count import Count
 from memcap.tasks.delay_line import DelayLine
 from memcap.tasks.latch import Latch
 from memcap.tasks.pattern import Pattern
+from memcap.tasks.selective_copy import SelectiveCopy
 from memcap.tasks.temporal_order import TemporalOrder
 from memcap.tasks.windows import Windows
 
@@ -146,6 +147,17 @@ def test_windows_that_reset_the_carry():
     assert constructed_units(task, 10) is None
 
 
+@pytest.mark.parametrize(
+    "task",
+    [SelectiveCopy(), SelectiveCopy(items=10, symbols=8), SelectiveCopy(items=1, distractors=3, cue="throughout")],
+    ids=str,
+)
+@pytest.mark.parametrize("lag", [1, 5, 400])
+def test_two_units_more_than_symbols_copy_them_from_anywhere(task, lag):
+    assert constructed_units(task, lag) == task.items + 2
+    assert accuracy(task, lag, steps=450) == 1.0
+
+
 def test_nothing_is_claimed_where_no_construction_is_known():
     for task in (Copy(), Pattern(middle="random")):
         assert constructed(task, 5) is None
@@ -154,7 +166,13 @@ def test_nothing_is_claimed_where_no_construction_is_known():
 
 @pytest.mark.parametrize(
     ("task", "steps"),
-    [(Latch(symbols=64), 1002), (DelayLine(symbols=8), 20), (TemporalOrder(), 1112), (Pattern(), 51)],
+    [
+        (Latch(symbols=64), 1002),
+        (DelayLine(symbols=8), 20),
+        (TemporalOrder(), 1112),
+        (Pattern(), 51),
+        (SelectiveCopy(symbols=8), 51),
+    ],
     ids=str,
 )
 def test_right_classes_are_certain(task, steps):

@@ -1,0 +1,78 @@
+"""Selective copy: read K symbols that come at random steps among blanks, then say them all in order."""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from memcap.knobs import knob
+from memcap.tasks.base import Batch, Facts, Operand, Task, integers, scored
+
+
+@dataclass(frozen=True)
+class SelectiveCopy(Task):
+    """K symbols at random steps among `lag` - 1 blanks, then a cue, then K steps in which they are due, in their order.
+
+    Example (K = 3, A = 2, blank _, cue !): _ 1 _ 0 1 ! _ _ _ | lag 3 -> . . . . . . 1 0 1 (no answer is due at a dot).
+
+    It has the symbols, blanks, cue and length 2 K + lag of `copy`, which shows its symbols in a row: there the answer is what
+    came K + lag steps ago, here it was at any of so many steps, and which ones is for the net to see. Each of the places is as
+    likely as any other. At lag 1 there is no blank to leave out, and the two tasks are the same. With `distractors`, all blanks
+    are random symbols of an alphabet of their own.
+
+    Source: Jing et al. (2019), "Gated orthogonal recurrent units", where it is the denoise task; Gu & Dao (2023), "Mamba",
+    sec. 4.1.1 and app. E.1, with K = 16 in 4,096 steps, of a vocabulary of 16 with the blank.
+    """
+
+    items: int = knob(4, "number K of symbols to recall", at_least=1, at_most=1024)
+    symbols: int = knob(2, "size A of the alphabet", at_least=2, at_most=1024)
+    distractors: int = knob(0, "size of the distractors' alphabet; 0: blanks", at_least=0, at_most=1024)
+    cue: str = knob("once", "before the recall only, or there and throughout it", choices=("once", "throughout"))
+    name: ClassVar[str] = "selective_copy"
+    question: ClassVar[str] = "several things out of many, in their order, until they are asked for"
+    asks: ClassVar[tuple[str, ...]] = ("items", "symbols")
+    answers: ClassVar[Literal["last", "every"]] = "every"
+
+    @property
+    def vocabulary(self) -> int:
+        """A symbols, the distractors (or one blank), and the cue, in that order."""
+        return self._cue + 1
+
+    @property
+    def _cue(self) -> int:
+        return self.symbols + max(self.distractors, 1)
+
+    @property
+    def outputs(self) -> int:
+        """One logit a symbol."""
+        return self.symbols
+
+    def shortest(self, lag: int) -> int:
+        """2 K + lag."""
+        return 2 * self.items + lag
+
+    def sample(self, key: jax.Array, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+        """Inputs, targets and mask (T, B). In a sequence longer than 2 K + lag more filler comes first."""
+        symbol_key, filler_key, place_key = jax.random.split(key, 3)
+        symbols = integers(symbol_key, (self.items, batch), 0, self.symbols)
+        filler = integers(filler_key, (steps, batch), self.symbols, self._cue)
+        step = jnp.arange(steps)
+        recall = step - (length - self.items)
+        free = (recall < -1) & (recall >= -(self.items + lag))
+        drawn = jnp.where(free[:, None], jax.random.uniform(place_key, (steps, batch)), -1)
+        places = lax.top_k(drawn.T, self.items)[1].T
+        shown = jnp.zeros((steps, batch), bool).at[places, jnp.arange(batch)].set(True)
+        item = jnp.cumsum(shown, axis=0) - 1
+        said = jnp.take_along_axis(symbols, jnp.clip(item, 0, self.items - 1), axis=0)
+        cued = (recall == -1) if self.cue == "once" else (recall >= -1)
+        inputs = jnp.where(cued[:, None], self._cue, jnp.where(shown, said, filler))
+        mask = scored(inputs, length - self.items, length)
+        return Batch(inputs, jnp.where(mask, symbols[jnp.clip(recall, 0, self.items - 1)], 0), mask)
+
+    def facts(self, lag: int, length: int) -> Facts:
+        """K symbols, K log2 A bits, whatever the lag and wherever they came; chance is 1 / A."""
+        del lag, length
+        return Facts(held=self.items, bits=self.items * math.log2(self.symbols), chance=1 / self.symbols)
