@@ -32,10 +32,13 @@ class LRU(DiagonalCell):
         self.gamma = nnx.Param(0.5 * jnp.log1p(-squared))
         self.kernel = nnx.Param(jax.lax.complex(parts[0], parts[1]))
 
+    def exponent(self) -> jax.Array:
+        """log lambda, (U,)."""
+        return jax.lax.complex(-jnp.exp(self.nu[...]), jnp.exp(self.theta[...]))
+
     def coefficients(self, inputs: jax.Array) -> tuple[jax.Array, jax.Array]:
         """lambda (U,), the same at all steps, and gamma B x."""
-        decay = jnp.exp(jax.lax.complex(-jnp.exp(self.nu[...]), jnp.exp(self.theta[...])))
-        return decay, inputs @ (jnp.exp(self.gamma[...]) * self.kernel[...])
+        return jnp.exp(self.exponent()), inputs @ (jnp.exp(self.gamma[...]) * self.kernel[...])
 
     def seen(self, state: jax.Array) -> jax.Array:
         """(..., 2 U): real and imaginary part of each unit, side by side."""

@@ -1,4 +1,4 @@
-"""minGRU, minLSTM and LRU: the published equations, and a parallel scan that equals one step after the other in float64."""
+"""minGRU, minLSTM and two LRUs: the published equations, and a parallel scan that equals one step after the other in float64."""
 
 from functools import cache
 
@@ -17,7 +17,8 @@ from memcap.cells.lru import LRU
 from memcap.models.network import Architecture, Model
 
 T, LENGTH, B, F, U = 11, 9, 3, 4, 5
-CELLS = ("minGRU", "minLSTM", "LRU")
+CELLS = ("minGRU", "minLSTM", "LRU", "selective_LRU")
+TURNING = ("LRU", "selective_LRU")
 BOUNDARY = np.isin(np.arange(T), (3, 5, 10))
 
 
@@ -31,7 +32,7 @@ def material(name):
         return rng.standard_normal(shape) + (1j * rng.standard_normal(shape) if wide else 0)
 
     weights = jax.tree.map(lambda leaf: draw(leaf.shape, jnp.iscomplexobj(leaf)), weights)
-    return graph, weights, draw((B, U), name == "LRU"), draw((T, B, F), False)
+    return graph, weights, draw((B, U), name in TURNING), draw((T, B, F), False)
 
 
 def weighed(outputs, carry):
@@ -111,9 +112,10 @@ def test_a_step_is_what_the_papers_say():
         with jax.enable_x64(True):
             after, hidden = nnx.merge(graph, jax.tree.map(jnp.asarray, weights))(carry, inputs[0])
         w = nnx.to_pure_dict(weights)
-        if name == "LRU":
-            decay = np.exp(-np.exp(w["nu"]) + 1j * np.exp(w["theta"]))
-            right = decay * carry + np.exp(w["gamma"]) * (inputs[0] @ w["kernel"])
+        if name in TURNING:
+            step = np.log1p(np.exp(inputs[0] @ w["step_kernel"] + w["step_bias"])) if name == "selective_LRU" else 1.0
+            decay = np.exp(step * (-np.exp(w["nu"]) + 1j * np.exp(w["theta"])))
+            right = decay * carry + step * np.exp(w["gamma"]) * (inputs[0] @ w["kernel"])
             np.testing.assert_allclose(hidden, np.stack([right.real, right.imag], -1).reshape(B, 2 * U), rtol=1e-12)
         else:
             z = gates(name, w["kernel"], w["bias"], inputs[0])
@@ -142,11 +144,26 @@ def test_an_lru_starts_in_its_ring_with_the_variance_of_its_input():
     assert stationary.mean() == pytest.approx(1, abs=0.05)
 
 
+def test_a_selective_lru_is_the_lru_where_its_step_is_1_and_stands_still_where_it_is_0():
+    graph, weights, carry, inputs = material("selective_LRU")
+    w = nnx.to_pure_dict(weights)
+    with jax.enable_x64(True):
+        plain = cell_class("LRU")(F, U, rngs=nnx.Rngs(0))
+        cell = nnx.merge(graph, jax.tree.map(jnp.asarray, weights))
+        for name in ("nu", "theta", "gamma", "kernel"):
+            getattr(plain, name).set_value(jnp.asarray(w[name]))
+        cell.step_kernel.set_value(jnp.zeros((F, U)))
+        for bias, right in [(np.log(np.e - 1), plain(carry, inputs[0])[0]), (-800.0, carry)]:
+            cell.step_bias.set_value(jnp.full(U, bias))
+            np.testing.assert_allclose(cell(carry, inputs[0])[0], right, rtol=1e-12)
+
+
 def test_what_is_counted():
     for name, numbers, weights in [
         ("minGRU", 1, 2 * U * (F + 1)),
         ("minLSTM", 1, 3 * U * (F + 1)),
         ("LRU", 2, 2 * F * U + 3 * U),
+        ("selective_LRU", 2, 3 * F * U + 4 * U),
     ]:
         net = Architecture(Model(name, U), F, 2)
         assert net.carry_numbers() == numbers * U
