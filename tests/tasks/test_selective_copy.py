@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from task_checks import STEPS, draw, few, seeds
 
+from memcap.recipes import recommended
 from memcap.tasks.chance import score, sequences
 from memcap.tasks.copy import Copy
 from memcap.tasks.selective_copy import SelectiveCopy
@@ -91,3 +92,7 @@ def test_what_came_a_fixed_number_of_steps_ago_is_no_answer():
 def test_facts():
     facts = SelectiveCopy(items=16, symbols=15).facts(4063, 4095)
     assert (facts.held, facts.bits, facts.chance) == (16, 16 * math.log2(15), 1 / 15)
+
+
+def test_recipe():
+    assert [recommended(SelectiveCopy(items=items), lag) for items in (1, 4, 16) for lag in (1, 50)] == ["chrono"] * 6
