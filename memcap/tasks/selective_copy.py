@@ -21,7 +21,8 @@ class SelectiveCopy(Task):
     It has the symbols, blanks, cue and length 2 K + lag of `copy`, which shows its symbols in a row: there the answer is what
     came K + lag steps ago, here it was at any of so many steps, and which ones is for the net to see. Each of the places is as
     likely as any other. At lag 1 there is no blank to leave out, and the two tasks are the same. With `distractors`, all blanks
-    are random symbols of an alphabet of their own.
+    are random symbols of an alphabet of their own. With `cue` = throughout the recall looks other than the wait: gates that see
+    the input alone cannot keep a state at a blank of the wait, and move it on at one of the recall.
 
     Source: Jing et al. (2019), "Gated orthogonal recurrent units", where it is the denoise task; Gu & Dao (2023), "Mamba",
     sec. 4.1.1 and app. E.1, with K = 16 in 4,096 steps, of a vocabulary of 16 with the blank.
