@@ -7,7 +7,7 @@ blocks add a path of their own, which can be far stronger.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -23,6 +23,8 @@ class Init:
         gain: the candidate's recurrent block is `gain` times a random orthogonal matrix; the other blocks are orthogonal.
         orthogonal: draw recurrent blocks orthogonal; otherwise Gaussian with variance 1 / U.
         spread: if set, `forget` is drawn per unit as log U(1, spread), and `input` is its negative (chrono).
+        together: the recurrent blocks of G gates are those of one (U, G U) matrix with orthonormal rows, as in Keras: each
+            is 1 / sqrt(G) as large.
     """
 
     input: float = 0.0
@@ -31,6 +33,7 @@ class Init:
     gain: float = 1.0
     orthogonal: bool = True
     spread: float | None = None
+    together: bool = field(default=False, metadata={"before": False})
 
 
 @dataclass(frozen=True)
@@ -62,15 +65,22 @@ class Gates:
             write = -forget
         biases = {"input": write, "forget": forget, "output": np.full(units, init.output), "candidate": np.zeros(units)}
 
-        def recurrent_block(role: str) -> np.ndarray:
-            block = orthogonal(rng, units) if init.orthogonal else rng.standard_normal((units, units)) / math.sqrt(units)
-            return block * (init.gain if role == "candidate" else 1.0)
+        def recurrent_blocks() -> list[np.ndarray]:
+            gates = len(self.roles)
+            if init.together:
+                return np.split(orthogonal(rng, gates * units)[:units], gates, 1)
+            if init.orthogonal:
+                return [orthogonal(rng, units) for _ in self.roles]
+            return [rng.standard_normal((units, units)) / math.sqrt(units) for _ in self.roles]
 
         # One draw over all gates, as in Keras: with a draw a gate the inputs are up to twice as large, which saturates the
         # candidate and keeps a delay line of lag 50 at chance.
         drawn = {self.kernel: glorot(rng, features, len(self.roles) * units)}
         if self.recurrent is not None:
-            drawn[self.recurrent] = np.concatenate([recurrent_block(role) for role in self.roles], 1)
+            gains = [init.gain if role == "candidate" else 1.0 for role in self.roles]
+            drawn[self.recurrent] = np.concatenate(
+                [gain * block for gain, block in zip(gains, recurrent_blocks(), strict=True)], 1
+            )
         return drawn | {self.bias: np.concatenate([biases[role] for role in self.roles])}
 
     def resized(self, arrays: Mapping[tuple[str, ...], np.ndarray], units: int) -> dict[tuple[str, ...], np.ndarray]:

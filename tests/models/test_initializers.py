@@ -81,7 +81,7 @@ def test_the_gates_of_a_gru_do_what_their_names_say():
 
 
 @pytest.mark.parametrize("cell", GATED)
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", [name for name in PRESETS if not preset(name, 20, 40).together])
 def test_a_preset_sets_the_gates_at_rest(cell, name):
     """Read off the derivatives of a step at zero state and input, where only biases and recurrent blocks act."""
     init = preset(name, 20, 40)
@@ -145,6 +145,20 @@ def test_recurrent_blocks_are_orthogonal_and_only_the_candidate_s_has_the_gain(c
         np.testing.assert_array_equal(biases, bias[role])
     limit = math.sqrt(6 / (F + len(gates.roles) * U))  # Glorot's, over all gates at once
     assert 0.8 * limit < np.abs(drawn[gates.kernel]).max() <= limit
+
+
+@pytest.mark.parametrize("cell", NAMED)
+def test_recurrent_blocks_may_be_orthogonal_together_as_in_keras(cell):
+    """Keras draws its whole recurrent kernel by one orthogonal initialiser: of an LSTM each block is half as large."""
+    gates = known_gates(cell)
+    kernel, gained = (
+        gates.draw(np.random.default_rng(0), init, F, 40)[gates.recurrent]
+        for init in (preset("keras", 20, 40), Init(gain=1.5, together=True))
+    )
+    np.testing.assert_allclose(kernel @ kernel.T, np.eye(40), atol=1e-12)
+    for role, block, wider in zip(gates.roles, *(np.split(k, len(gates.roles), 1) for k in (kernel, gained)), strict=True):
+        assert np.linalg.norm(block) == pytest.approx((40 / len(gates.roles)) ** 0.5, rel=0.1)
+        np.testing.assert_allclose(wider, block * (1.5 if role == "candidate" else 1.0))
 
 
 def test_orthogonal_matrices_are_drawn_evenly():

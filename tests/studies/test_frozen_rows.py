@@ -54,7 +54,8 @@ def test_the_frozen_rows_have_every_knob_that_there_was():
         for knob_, default in first(cls).items():
             assert any(each[part].get(knob_, default) != default for each in configs), knob_
     assert {each["model"]["cell"] for each in configs} >= {"lstm", "GRUCell", "SimpleCell", "OptimizedLSTMCell", "LSTMCell"}
-    assert {each["recipe"]["init"] for each in configs} == {*initializers.PRESETS, "flax"} - {"half_open", "integrator"}  # later
+    later = {"half_open", "integrator", "keras"}
+    assert {each["recipe"]["init"] for each in configs} == {*initializers.PRESETS, "flax"} - later
     assert None in [each["start"] for each in configs]
 
 
