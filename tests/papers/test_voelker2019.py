@@ -1,0 +1,130 @@
+"""Voelker et al. (2019): what a window holds, and what is drawn and judged, on rows that nobody trained."""
+
+import jax
+import numpy as np
+import pytest
+from study_rows import group, table
+
+from memcap.hydra_app import populations
+from memcap.papers import NOT_MEASURED
+from memcap.papers.voelker2019 import FREEDOM, LOSSES, PAPER, WITHOUT, draw, leaves, shares
+from memcap.tasks.bandlimited_delay import BandlimitedDelay
+
+THEIRS = {25: 0.28, 100: 0.22, 400: 0.8}
+START = {25: 0.05, 100: 0.02}
+SOLVED = {25: 15, 50: 20, 100: 20}  # the least width that does
+
+
+def arm(init, found):
+    """Nets of 100 units, {T: share of the error without memory}, two seeds each."""
+    return [row for steps, share in found.items() for row in nets(steps, 100, share, 0.37, solved=0, init=init)]
+
+
+def nets(steps, units, share, rms=1.0, solved=2, **columns):
+    """Two seeds, of which so many are solved, with this share of the error without memory."""
+    facts = BandlimitedDelay(rms=rms).facts(steps, steps)
+    final = share * facts.chance
+    return group("bandlimited_delay", steps, {units: (solved, 2)}, knobs={"rms": rms}, final=final, **columns)
+
+
+def widths(least=None):
+    """Ours: errors that fall with the units, solved from a width on, {T: units}."""
+    return [
+        row
+        for steps, enough in (SOLVED if least is None else least).items()
+        for units in (10, 15, 20, 40)
+        for row in nets(steps, units, 1 / units, solved=2 if units >= enough else 0, init="forget_bias")
+    ]
+
+
+def rows(theirs=None, start=None, least=None):
+    return table(arm("keras", theirs or THEIRS), arm("forget_bias", start or START), widths(least))
+
+
+def said(data):
+    return [claim.judge(data).holds for claim in PAPER.claims]
+
+
+def test_shares_near_theirs_and_one_width_for_all_hold():
+    data = rows()
+    assert said(data) == [True] * 5
+    here = [claim.judge(data).here for claim in PAPER.claims]
+    assert here == [
+        "0.28 at T = 25, 0.22 at T = 100",
+        "0.80",
+        "0.05 instead of 0.28 at T = 25, 0.02 instead of 0.22 at T = 100",
+        *["15 at T = 25, 20 at T = 50, 20 at T = 100"] * 2,
+    ]
+
+
+def test_other_shares_and_widths_that_rise_with_the_steps_do_not():
+    assert said(rows(theirs={25: 0.28, 100: 0.4, 400: 0.4})) == [False, False, True, True, True]
+    assert said(rows(start={25: 0.05, 100: 0.2}))[2] is False
+    assert said(rows(start=START | {400: 0.7}))[2] is False
+    assert said(rows(least={25: 10, 100: 20}))[3:] == [False, True]
+    assert said(rows(least={25: 40, 100: 40}))[3:] == [True, False]
+    never = rows(least={25: 20, 100: 50})
+    assert said(never)[3:] == [False, False]
+    assert PAPER.claims[3].judge(never).here == "20 at T = 25, none tried at T = 100"
+    assert said(rows(least={25: 50, 100: 20}))[3:] == [None, False]
+
+
+@pytest.mark.parametrize(
+    ("data", "missing"),
+    [
+        (table(arm("keras", {25: 0.2}), widths()), [0, 1, 2]),
+        (table(arm("keras", THEIRS), widths({25: 20, 50: 20})), [2, 3]),
+        (table(arm("keras", THEIRS)), [2, 3, 4]),
+    ],
+)
+def test_what_the_rows_lack_is_not_measured(data, missing):
+    assert [k for k, claim in enumerate(PAPER.claims) if claim.judge(data) == NOT_MEASURED] == missing
+
+
+def test_nets_of_other_signals_are_none_of_the_arms():
+    other = group("bandlimited_delay", 100, {100: (0, 2)}, knobs={"cycles": 5})
+    assert shares(table(other, nets(100, 50, 0.5, rms=0.37), nets(100, 20, 0.5, rms=2.0))).is_empty()
+
+
+@pytest.mark.parametrize("steps", [25, 50, 100, 400])
+def test_a_window_holds_20_numbers_whatever_its_steps(steps):
+    """Slepian's eigenvalues are near 1 up to 2 c, then fall to 0 within a few."""
+    left = leaves(steps)
+    assert left[0] == 1
+    np.testing.assert_allclose(left[:16], 1 - np.arange(16) / FREEDOM, atol=0.005)
+    assert 0.01 < left[FREEDOM] < 0.03
+    assert left[FREEDOM + 4] < 1e-3
+
+
+def test_what_numbers_leave_is_what_a_drawn_signal_shows():
+    """10 numbers of a window, in the directions in which other windows vary most, against the eigenvalues."""
+    steps = 40
+    x = np.asarray(BandlimitedDelay().sample(jax.random.key(0), steps, 100, 100, 4096).inputs)[-steps:, :, 0]
+    directions = np.linalg.eigh(np.cov(x[:, :2048]))[1][:, -10:]
+    others = x[:, 2048:]
+    assert 1 - ((directions.T @ others) ** 2).sum() / (others**2).sum() == pytest.approx(leaves(steps)[10], abs=0.02)
+
+
+def test_what_is_drawn_are_their_losses_and_our_medians():
+    drawn = draw(rows())
+    assert drawn.data.equals(shares(rows()))
+    assert drawn.data.filter(arm="ours", T=100)["solved"].to_list() == [0, 0, 2, 2]
+    left, right = drawn.figure.axes
+    (paper,) = (line for line in left.get_lines() if line.get_label() == "the paper")
+    np.testing.assert_allclose(paper.get_ydata(), [loss / WITHOUT for loss in LOSSES.values()])
+    marks = {bar.get_label().split(":")[0]: bar.lines[0] for bar in (*left.containers, *right.containers)}
+    np.testing.assert_allclose(np.asarray(marks["theirs"].get_ydata(), float), list(THEIRS.values()))
+    np.testing.assert_allclose(np.asarray(marks["start"].get_ydata(), float), list(START.values()))
+    np.testing.assert_allclose(np.asarray(marks["ours"].get_ydata(), float), [1 / 20] * 3)
+    np.testing.assert_allclose(np.asarray(marks["T = 50"].get_ydata(), float), [1 / 10, 1 / 15, 1 / 20, 1 / 40])
+    (solved,) = (line.get_ydata()[0] for line in left.get_lines() if line.get_label().startswith("solved"))
+    assert solved == pytest.approx(0.05 / 0.8)
+
+
+def test_the_net_of_the_paper_has_its_parameters():
+    """41,305, as their code prints: 4 u (1 + u + 1), and a read-out of 5 (u + 1)."""
+    (job,) = (job for jobs in populations(["sweeps=voelker2019"]) for job in jobs)
+    theirs = [m for m in job.members if m.recipe.init == "keras"]
+    assert {m.architecture.parameters() for m in theirs} == {41_305}
+    assert {(m.lag, m.length) for m in theirs} == {(25, 62), (100, 250), (400, 1000)}
+    assert {(m.recipe.lr, m.recipe.batch, m.recipe.budget) for m in theirs} == {(0.001, 50, 1000)}
