@@ -52,6 +52,11 @@ class Engine:
     lanes: int = knob(0, "members in flight in a program; 0: one on a CPU, what its memory holds on an accelerator", at_least=0)
     workers: int = knob(0, "processes that train; 0: one a CPU core, one in all on an accelerator", at_least=0, at_most=1024)
     scan: str = knob("auto", "the loop over time: auto, or plain (memcap/cells/plain.py, to compare)", choices=("auto", "plain"))
+    kernel: str = knob(
+        "xla",
+        "what runs the LSTM's loop on CPUs: XLA, or C compiled on this machine; auto: C where it can",
+        choices=("auto", "native", "xla"),
+    )
     shards: int = knob(1, "jobs that share the members of a study", at_least=1, at_most=MOST)
     shard: int = knob(0, "which of these jobs this is, from 0", at_least=0, at_most=MOST)
 

@@ -36,7 +36,7 @@ from memcap.launchers.training import Training, stop
 from memcap.recipes import of_yaml, root
 from memcap.studies import store
 from memcap.task_group import Places, TaskSource
-from memcap.training.engine import found_backend
+from memcap.training.engine import found_backend, settled
 
 PLUGINS = {  # by what is missing without them
     "hydra/launcher/joblib": "hydra-joblib-launcher",
@@ -207,9 +207,12 @@ class CheckFirst(Callback):
 
     def _check(self, config: DictConfig, jobs: Iterable[DictConfig], here: bool) -> None:
         try:
-            self.training.expect(checked(config, jobs))
-            if here:
-                found_backend()  # elsewhere there may be other devices
+            found = checked(config, jobs)
+            self.training.expect(found)
+            if here:  # elsewhere there may be other devices
+                found_backend()
+                for engine in dict.fromkeys(job.settings.engine for job in found):
+                    settled(engine)
         except UserError as error:
             stop(str(error))
 

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 LINES = [
     ("memcap",),  # the package's own name space, which imports nothing before it is asked for
     ("memcap.knobs", "memcap.backend", "memcap.interrupts", "memcap.printing", "memcap.processes"),
-    ("memcap.plugins", "memcap.sequences"),
+    ("memcap.plugins", "memcap.sequences", "memcap.native"),
     ("memcap.tasks", "memcap.cells"),
     ("memcap.models",),
     ("memcap.recipes",),

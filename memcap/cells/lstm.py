@@ -14,6 +14,7 @@ from flax import nnx
 from jax import lax
 from jax.typing import DTypeLike
 
+from memcap.cells import native
 from memcap.cells.base import Cell
 from memcap.cells.gates import Gates
 from memcap.cells.plain import lstm_step, sigmoid
@@ -307,8 +308,11 @@ class LSTM(Cell):
         flows = None if flows is None else flows.astype(dtype)
         fused = every and flows is None and readout is not None and readout.dtype == dtype
         within = readout if fused else None
-        options = Options(every=every, reset=reset, static=how == "scan")
-        (c, h), outputs = lstm_scan(options, *weights, within, (c.T, h.T), inputs, length, flows)
+        if how == "native" and native.takes((*weights, *carry), inputs, flows):
+            (c, h), outputs = native.lstm_scan(every, *weights, within, (c.T, h.T), inputs, length)
+        else:
+            options = Options(every=every, reset=reset, static=how == "scan")
+            (c, h), outputs = lstm_scan(options, *weights, within, (c.T, h.T), inputs, length, flows)
         outputs = h if outputs is None else outputs
         if readout is not None and within is None:
             outputs = self.read(outputs, readout)

@@ -1,10 +1,11 @@
-"""Run a cell over time with exact gradients, in one of three ways that give the same numbers to float rounding.
+"""Run a cell over time with exact gradients, in one of four ways that give the same numbers to float rounding.
 
 "loop"   a loop whose trip count is an operand: one compiled program serves every length, and short sequences cost little. The
          gradient is written out, as JAX has none for such a loop. For CPUs, one member at a time.
 "scan"   `lax.scan` over all T steps of the buffer, the gradient written out as well; a length masks the small carry only, so that
          members of several lengths side by side each read and write their own step of a buffer. For GPUs and TPUs: with a trip
          count a member, `vmap` would select and copy every buffer, whole, at every step.
+"native" "loop" as one call of C, where it serves the cell and the call (memcap/cells/native.py); elsewhere "loop" itself.
 "plain"  `lax.scan` over the cell's own step, differentiated by JAX: memcap/cells/plain.py. To read, and to test the others.
 """
 
@@ -19,7 +20,7 @@ from jax import lax
 
 Carry = Any
 Params = Any
-How = Literal["loop", "scan", "plain"]
+How = Literal["loop", "scan", "native", "plain"]
 Step = Callable[[Params, Carry, jax.Array], tuple[Carry, jax.Array]]
 
 

@@ -25,7 +25,7 @@ from memcap.studies.progress import Progress
 from memcap.studies.stack import environment
 from memcap.studies.standing import standing
 from memcap.tracking import Points, Tracker, add_point, thin
-from memcap.training.engine import Checkpoint, Chunk, Listener, Result, found_backend, train
+from memcap.training.engine import Checkpoint, Chunk, Listener, Result, found_backend, settled, train
 
 SECONDS_BETWEEN_WRITES = 5.0
 ROWS_OF_A_SHARD = 256  # a shard is rewritten whole until it has as many
@@ -78,6 +78,7 @@ def row(ended: Result, study: str, population: str) -> dict[str, Any]:
         "run_seconds": ended.run_seconds,
         "batching": ended.batching,
         "scan": ended.scan,
+        "kernel": ended.kernel,
         "program_units": ended.program_units,
         "program_steps": ended.program_steps,
         "population": population,
@@ -226,6 +227,7 @@ def run(
     """
     backend.prepare()
     found_backend()
+    engine = settled(engine)
     if folder is not None:
         store.prepare(folder)
         sweep(folder)

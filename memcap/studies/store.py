@@ -85,6 +85,7 @@ SCHEMA: dict[str, Any] = {
     "run_seconds": pl.Float64,
     "batching": pl.String,
     "scan": pl.String,  # loop, scan or plain: memcap/cells/scan.py
+    "kernel": pl.String,  # what ran the loop: xla, or native, the LSTM in C
     "program_units": pl.Int64,  # what the member was padded to: more than `units` only where widths share a program
     "program_steps": pl.Int64,  # and the buffer of its sequences
     "population": pl.String,  # stem of the shard and of the weights' file
@@ -110,7 +111,7 @@ TRAINING += ("curriculum", "advance", "deadline", "optimizer")
 # Columns that came after rows were published: where a table lacks them they are null, or follow from the others (`_made_up`).
 # A table that lacks another column holds no rows.
 LATER = ("falls_above", "curriculum", "advance", "deadline", "scan", "program_units", "program_steps", "matmul_precision")
-LATER += ("steady", "steps_to_steady", "evaluation_until", "reason", "optimizer")
+LATER += ("steady", "steps_to_steady", "evaluation_until", "reason", "optimizer", "kernel")
 FIRST = tuple(name for name in SCHEMA if name not in LATER)
 
 
@@ -244,7 +245,7 @@ def _made_up(name: str) -> pl.Expr:
     passes = pl.when(pl.col("metric") == "accuracy").then(pl.col("stretched") >= pl.col("threshold"))
     steady = pl.col("solved") & passes.otherwise(pl.col("stretched") <= pl.col("threshold")).fill_null(False)
     known = {"steady": steady, "steps_to_steady": pl.when(steady).then("steps_to_solve")}
-    known |= {"evaluation_until": pl.lit("solved"), "optimizer": pl.lit("adam")}
+    known |= {"evaluation_until": pl.lit("solved"), "optimizer": pl.lit("adam"), "kernel": pl.lit("xla")}
     return known.get(name, pl.lit(None))
 
 

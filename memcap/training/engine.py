@@ -9,26 +9,29 @@ in (verdict.py). What a training step computes is in step.py.
 """
 
 import contextlib
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, wait
+from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import jax
 
 from memcap import backend
-from memcap.cells import cell_class
+from memcap.cells import cell_class, native
 from memcap.config import Engine, Member
 from memcap.knobs import UserError
 from memcap.training.cores import cores
 from memcap.training.crew import Crew
 from memcap.training.lane import Checkpoint
 from memcap.training.population import Chunk, Result, work
-from memcap.training.program import MOST_PROGRAMS, Program, compiled
+from memcap.training.program import MOST_PROGRAMS, Program, compiled, side_by_side
 from memcap.training.queue import Listener, LocalClient, Queue
 
-__all__ = ["Checkpoint", "Chunk", "Listener", "Result", "train", "workers"]
+__all__ = ["Checkpoint", "Chunk", "Listener", "Result", "settled", "train", "workers"]
 
 EXTRAS = {"cuda": "cuda", "gpu": "cuda", "tpu": "tpu"}  # by JAX_PLATFORMS: memcap's extra that brings it
 PATIENCE = 0.3  # seconds that a worker in this process has to end its chunk once the job is over; then it is left to it
@@ -64,6 +67,34 @@ def found_backend() -> str:
         raise UserError(f"JAX_PLATFORMS={asked}: JAX finds no such device here; {mend}, or JAX_PLATFORMS=cpu") from error
 
 
+def settled(engine: Engine) -> Engine:
+    """The engine with `kernel=auto` decided: native where it can run here, xla with a line on stderr where it should and can't.
+
+    Raises:
+        UserError: `kernel=native`, and it can't run.
+    """
+    if engine.kernel == "xla":
+        return engine
+    other = None
+    if side_by_side(engine):
+        other = "it takes one member at a time (engine.batching=map), and here they run side by side"
+    elif engine.scan == "plain":
+        other = "engine.scan=plain is a loop of its own"
+    why = other or native.missing()
+    if why is None:
+        return replace(engine, kernel="native")
+    if engine.kernel == "native":
+        raise UserError(f"engine.kernel=native: cannot run here: {why}; engine.kernel=xla runs anywhere")
+    if other is None:
+        _say(f"memcap: XLA runs the LSTM's loop, as the native kernel cannot run here: {why}")
+    return replace(engine, kernel="xla")
+
+
+@cache
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
 def train(
     members: Sequence[Member],
     engine: Engine | None = None,
@@ -86,7 +117,7 @@ def train(
         One result a member: those of `members` in their order, then those that `more` asked for.
     """
     backend.prepare()
-    engine = engine or Engine()
+    engine = settled(engine or Engine())
     count = workers(engine)
     if any("__main__" in (type(m.task).__module__, cell_class(m.model.cell).__module__) for m in members):
         count = 1  # another process could not import the task or the cell

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from memcap.config import Member
+from memcap.native import library
 from memcap.training.step import Trainer
 from memcap.training.verdict import Verdict
 
@@ -35,7 +36,8 @@ class Checkpoint:
 
 def program_of(trainer: Trainer) -> str:
     """What decides how a state is laid out and what comes of it, in words. Buffers and lanes don't."""
-    return f"{trainer.shape!r} {trainer.how}"
+    kernel = library().name if trainer.kernel == "native" else "xla"
+    return f"{trainer.shape!r} {trainer.how} {kernel}"
 
 
 @dataclass

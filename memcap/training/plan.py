@@ -9,6 +9,7 @@ import jax
 
 from memcap.config import Engine, Member
 from memcap.training.cores import cores
+from memcap.training.engine import settled
 from memcap.training.groups import Group, group_of
 from memcap.training.program import Compiled, Program, compiled, needed_memory, side_by_side
 from memcap.training.queue import Queue, cost
@@ -86,6 +87,7 @@ def programs(
         engine: how to share the machine.
         searched: whether members are asked for as results come, a few at a time; then `members` are all that may be.
     """
+    engine = settled(engine)
     groups: dict[Group, list[Member]] = {}
     size: dict[Group, list[Member]] = {}
     for kept, found in ((members, groups), (study, size)):
@@ -114,4 +116,4 @@ def plan(found: Sequence[tuple[Program, list[Member]]], target: Target | None) -
 
 def elsewhere(engine: Engine) -> Engine:
     """How an accelerator would share itself, where this machine is none."""
-    return replace(engine, batching="vmap") if engine.batching == "auto" else engine
+    return replace(engine, batching="vmap" if engine.batching == "auto" else engine.batching, kernel="xla")

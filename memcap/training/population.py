@@ -38,7 +38,7 @@ class Result:
         weights: nested dict of arrays.
         compile_seconds: of the member's program, which its population shares.
         run_seconds: the member's share of the time that its population's executables ran, evaluations included.
-        batching: "map" or "vmap"; scan: "loop", "scan" or "plain" (memcap/cells/scan.py).
+        batching: "map" or "vmap"; scan: "loop", "scan" or "plain" (memcap/cells/scan.py); kernel: "xla" or "native".
         program_units, program_steps: width and length of the program, to which the member was padded.
         reason: why it failed.
     """
@@ -57,6 +57,7 @@ class Result:
     run_seconds: float
     batching: str
     scan: str
+    kernel: str
     program_units: int
     program_steps: int
     reason: str | None = None
@@ -66,7 +67,8 @@ class Result:
         """Of a member that nobody could train: no measurement."""
         trainer, size, nan = program.trainer, (program.shape.architecture.model.units, program.trainer.steps), math.nan
         scores = (nan, nan, nan, nan)
-        return cls(member, "failed", 0, None, None, *scores, {}, 0.0, 0.0, program.batching, trainer.how, *size, reason)
+        ways = program.batching, trainer.how, trainer.kernel
+        return cls(member, "failed", 0, None, None, *scores, {}, 0.0, 0.0, *ways, *size, reason)
 
     @property
     def passed(self) -> bool:
@@ -256,6 +258,7 @@ def _result(code: Compiled, lane: Lane, weights: np.ndarray) -> Result:
         lane.seconds,
         program.batching,
         program.trainer.how,
+        program.trainer.kernel,
         program.shape.architecture.model.units,
         program.trainer.steps,
     )

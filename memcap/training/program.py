@@ -20,6 +20,7 @@ from jax import lax
 from memcap import backend
 from memcap.config import Engine, Member
 from memcap.training.curriculum import Plan
+from memcap.training.kernel import kernel_of
 from memcap.training.state import EvalOperands, TrainOperands, TrainState
 from memcap.training.step import Shape, Trainer
 
@@ -43,6 +44,11 @@ def side_by_side(engine: Engine) -> bool:
     return engine.batching == "vmap" or (engine.batching == "auto" and jax.default_backend() != "cpu")
 
 
+def trainer_of(shape: Shape, steps: int, evaluation_steps: int, engine: Engine) -> Trainer:
+    """What a lane computes, as the engine wants it; the arguments are those of `Trainer`."""
+    return Trainer(shape, steps, evaluation_steps, side_by_side(engine), engine.scan == "plain", kernel_of(shape, engine))
+
+
 @dataclass(frozen=True)
 class Program:
     """What one pair of executables depends on.
@@ -61,8 +67,7 @@ class Program:
     def of(cls, member: Member, engine: Engine | None = None) -> "Program":
         """The program by which a study would train this member alone, in one lane."""
         engine = engine or Engine(batching="map")
-        together = side_by_side(engine)
-        return cls(Trainer(Shape.of(member), *lengths(member), together, engine.scan == "plain"), 1)
+        return cls(trainer_of(Shape.of(member), *lengths(member), engine), 1)
 
     @property
     def shape(self) -> Shape:

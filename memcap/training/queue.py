@@ -18,8 +18,7 @@ from memcap.config import Engine, Member
 from memcap.training.groups import Group, Size, group_of, size_of
 from memcap.training.lane import Checkpoint
 from memcap.training.population import Chunk, Result
-from memcap.training.program import Program, side_by_side
-from memcap.training.step import Trainer
+from memcap.training.program import Program, side_by_side, trainer_of
 
 MOST_LANES = 4096  # members in flight on an accelerator; what its memory holds may be fewer
 LANES_OF_A_SEARCH = 256  # at least, where more members are asked for as results come
@@ -186,7 +185,7 @@ class Queue:
             size, lanes = Size(size.units, steps, stretched), self.engine.lanes or 1 << (lanes - 1).bit_length()
         devices = jax.local_device_count() if self.together else 1
         shape = group.shape.at_width(size.units)
-        trainer = Trainer(shape, size.steps, size.stretched, self.together, self.engine.scan == "plain")
+        trainer = trainer_of(shape, size.steps, size.stretched, self.engine)
         made.append(Program(trainer, -(-lanes // devices) * devices, devices))
         return made[-1]
 

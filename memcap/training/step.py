@@ -114,6 +114,7 @@ class Trainer:
         evaluation_steps: buffer T of the evaluations; the stretched one is the longest.
         together: whether many members run this side by side (`vmap`): then loops have trip counts that all share, and masks.
         plain: whether the loop over time is the plain one.
+        kernel: "native" where the loop ("loop") is the LSTM's in C, else "xla"; see `memcap.training.kernel`.
     """
 
     shape: Shape
@@ -121,6 +122,7 @@ class Trainer:
     evaluation_steps: int
     together: bool = False
     plain: bool = False
+    kernel: str = "xla"
 
     @property
     def how(self) -> How:
@@ -195,7 +197,8 @@ class Trainer:
     def _run(self, weights: Any, batch: Batch, length: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         task, architecture = self.shape.task, self.shape.architecture
         network, every = architecture.build(architecture.unflatten(weights)), task.answers == "every"
-        _, outputs = network(batch.inputs, length, boundary=batch.boundary, every=every, reset=task.reset_carry, how=self.how)
+        how = "native" if self.kernel == "native" else self.how
+        _, outputs = network(batch.inputs, length, boundary=batch.boundary, every=every, reset=task.reset_carry, how=how)
         return tally(task, outputs, batch)
 
     def asked(self, state: TrainState, operands: TrainOperands) -> tuple[Any, Any]:

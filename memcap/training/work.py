@@ -29,7 +29,7 @@ class Work(NamedTuple):
 
 def work(program: Program) -> Work:
     """What a training step of a member of this program does, whatever the device and the loop over time."""
-    trainer = replace(program.trainer, together=True, plain=False)  # whose loops say how often they run
+    trainer = replace(program.trainer, together=True, plain=False, kernel="xla")  # whose loops say how often they run
     state, operands, _ = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), program.example())
 
     def step(state: TrainState, operands: TrainOperands) -> Any:

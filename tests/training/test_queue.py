@@ -11,7 +11,7 @@ from memcap.training.queue import LocalClient, Queue
 
 
 def ended(member):
-    return Result(member, "solved", 1, 1, 1, 1.0, 1.0, 1.0, 0.0, {}, 1.0, 1.0, "map", "loop", 1, 5)
+    return Result(member, "solved", 1, 1, 1, 1.0, 1.0, 1.0, 0.0, {}, 1.0, 1.0, "map", "loop", "xla", 1, 5)
 
 
 def wide(units, count=1, lag=3, **recipe):

@@ -1,0 +1,136 @@
+"""The LSTM in C (lstm.c): compiled at first use by the system's `cc` for the processor at hand, and loaded into this process.
+
+The library lies in memcap's cache folder, under a name that changes with the source, the compiler, what the compiler knows of the
+processor, and XLA's header: a home that unlike machines share holds one for each. Beside it lies the digest of what was tested;
+a library that has another one, or none, is made and tested anew. Nothing is needed at install, and without a compiler nothing is
+lost but speed. memcap/cells/native.py calls it.
+"""
+
+import ctypes
+import hashlib
+import os
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import jax
+
+from memcap import backend
+
+SOURCE = Path(__file__).with_name("lstm.c")
+CALLS = ("memcap_lstm_forward", "memcap_lstm_backward")
+FLAGS = ("-O2", "-march=native")
+MOST_SECONDS = 120  # that a compiler may take: it takes one
+
+
+class NativeError(RuntimeError):
+    """The kernel can't be had on this machine; says why, in words that go on after "as"."""
+
+
+@dataclass(frozen=True)
+class Library:
+    """A library in this process.
+
+    Args:
+        path: where it came from.
+        digest: of its bytes.
+        handle: what ctypes loaded.
+    """
+
+    path: Path
+    digest: str
+    handle: ctypes.CDLL
+
+    @property
+    def name(self) -> str:
+        """The same for the same bytes alone."""
+        return f"{self.path.stem}-{self.digest[:8]}"
+
+    def target(self, call: str) -> str:
+        """The name by which XLA knows one of `CALLS`. An executable in XLA's cache asks for the very library it was made with."""
+        return f"{call}_{self.name}"
+
+    def size(self, which: int, *sizes: int) -> int:
+        """Floats of a buffer; the arguments are those of `memcap_lstm_size`."""
+        return self.handle.memcap_lstm_size(which, *sizes)
+
+    @property
+    def tested(self) -> bool:
+        """Whether a library of these bytes has passed its test on this kind of machine."""
+        return _tested(self.path) == self.digest
+
+    def passed(self) -> None:
+        """Say that it has."""
+        _write(self.path.with_suffix(".tested"), self.digest.encode())
+
+
+@cache
+def library() -> Library:
+    """The library, from the cache or compiled now; once a process.
+
+    Raises:
+        NativeError: no compiler, or one that fails; a cache folder that can't be written; a library that can't be loaded.
+    """
+    compiler, include = "cc", jax.ffi.include_dir()
+    header = Path(include, "xla/ffi/api/c_api.h")
+    known = _run([compiler, *FLAGS, "-dM", "-E", "-x", "c", os.devnull])  # its version, and the processor's instructions
+    try:
+        parts = SOURCE.read_bytes(), header.read_bytes(), " ".join(FLAGS).encode(), known
+        key = hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
+        path = backend.cache_folder() / "native" / f"lstm-{key}.so"
+        if not path.exists() or _tested(path) != _digest(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
+                made = Path(scratch, path.name)
+                _run([compiler, *FLAGS, "-shared", "-fPIC", f"-I{include}", str(SOURCE), "-o", str(made)])
+                made.replace(path)  # whole or not at all: other processes may be at it
+        found = Library(path, _digest(path), ctypes.CDLL(str(path)))
+        found.handle.memcap_lstm_size.restype = ctypes.c_int64
+        found.handle.memcap_lstm_size.argtypes = [ctypes.c_int, *[ctypes.c_int64] * 5, ctypes.c_int]
+        for call in CALLS:
+            jax.ffi.register_ffi_target(found.target(call), jax.ffi.pycapsule(getattr(found.handle, call)), platform="cpu")
+    except OSError as error:
+        raise NativeError(f"its library can be neither written nor loaded ({error})") from error
+    return found
+
+
+def _run(command: Sequence[str]) -> bytes:
+    """What a command prints.
+
+    Raises:
+        NativeError: it isn't there, or fails.
+    """
+    try:
+        return subprocess.run(command, capture_output=True, check=True, timeout=MOST_SECONDS).stdout
+    except OSError as error:
+        raise NativeError(f"there is no C compiler `{command[0]}` here ({error.strerror})") from error
+    except subprocess.CalledProcessError as error:
+        said = error.stderr.decode(errors="replace").strip().splitlines()
+        raise NativeError(f"`{command[0]}` cannot compile it ({said[0] if said else f'status {error.returncode}'})") from error
+    except subprocess.TimeoutExpired as error:
+        raise NativeError(f"`{command[0]}` took more than {MOST_SECONDS} s") from error
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _tested(path: Path) -> str:
+    """The digest of the library that passed; nothing where none did."""
+    try:
+        return path.with_suffix(".tested").read_text()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a small file, whole or not at all, if it can be."""
+    written = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        written.write_bytes(content)
+        written.replace(path)
+    except OSError:
+        written.unlink(missing_ok=True)  # not known to be tested, it is made and tested again next time

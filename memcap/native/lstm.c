@@ -1,0 +1,530 @@
+/* The LSTM over whole sequences for XLA on CPUs, forward and backward, float32: what memcap/cells/lstm.py computes in XLA's loops.
+
+   Axis letters: T steps, B sequences, F inputs, U units, O outputs. The batch lies in the lanes: a row is L = LB * W floats, one of
+   each of L sequences, and a block of L sequences runs all its steps before the next one starts. A step owns a slot of S rows:
+     x (X) | h before (U) | c before (U) | gates (4 U) | tanh of c after (U)
+   Gates lie interleaved by unit (row 4 u + gate, in the order i, f, g, o), so that the product, the activations, c and h of some
+   units are finished in registers. Up to TABLE symbols are looked up in a register and have no rows (X = 0); more are one-hot.
+   The products of i, f and o are halved beforehand, which is exact: sigma(z) = tanh(z / 2) / 2 + 1 / 2.
+
+   Nothing is static and nothing is allocated: XLA hands over the work space as a result, so that calls may run in any thread.
+   Every size is checked against every buffer before the first number is read. */
+#include <stdint.h>
+#include <string.h>
+
+#include "xla/ffi/api/c_api.h"
+
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#define W 16 /* floats in a vector */
+#define ROWS 8 /* of a tile; ROWS * LB accumulators fit in registers beside the rest */
+#define TABLE 16
+#define LOOK_UP(table, index) ((v)_mm512_permutexvar_ps((__m512i)(index), (__m512)(table)))
+#define LOW 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
+#define HIGH 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
+#define ROUNDS 4
+#elif defined(__AVX2__)
+#include <immintrin.h>
+#define W 8
+#define ROWS 4
+#define TABLE 8
+#define LOOK_UP(table, index) ((v)_mm256_permutevar8x32_ps((__m256)(table), (__m256i)(index)))
+#define LOW 0, 8, 1, 9, 2, 10, 3, 11
+#define HIGH 4, 12, 5, 13, 6, 14, 7, 15
+#define ROUNDS 3
+#else /* NEON and whatever else there is */
+#define W 4
+#if defined(__aarch64__)
+#define ROWS 8
+#else
+#define ROWS 4
+#endif
+#define TABLE 0
+#define LOOK_UP(table, index) (table)
+#define LOW 0, 4, 1, 5
+#define HIGH 2, 6, 3, 7
+#define ROUNDS 2
+#endif
+#define LB 2 /* vectors in a row */
+#define L (LB * W)
+#define UNITS (ROWS / 4) /* of a tile */
+#define INLINE static inline __attribute__((always_inline))
+#define UNROLL _Pragma("GCC unroll 16")
+#if defined(__clang__)
+#define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (vi){__VA_ARGS__})
+#endif
+
+typedef int64_t Int;
+typedef float v __attribute__((vector_size(4 * W)));
+typedef int32_t vi __attribute__((vector_size(4 * W)));
+/* As they lie in memory, unaligned. Not for values: GCC on ARM breaks. */
+typedef float v_there __attribute__((vector_size(4 * W), aligned(4), may_alias));
+typedef int32_t vi_there __attribute__((vector_size(4 * W), aligned(4), may_alias));
+
+INLINE v load(const float *p) { return *(const v_there *)p; }
+INLINE vi load_index(const int32_t *p) { return *(const vi_there *)p; }
+INLINE void store(float *p, v x) { *(v_there *)p = x; }
+INLINE v all(float x) { return x - (v){0}; }
+INLINE v pick(vi mask, v yes, v no) { return (v)((mask & (vi)yes) | (~mask & (vi)no)); }
+
+INLINE v quotient(v p, v q) { /* q between .004 and 1, or NaN */
+#if defined(__AVX512F__)
+  v r = (v)_mm512_rcp14_ps((__m512)q); /* a division would hold its port for 16 cycles */
+  return p * (r * (2.0f - q * r));
+#else
+  return p / q;
+#endif
+}
+
+/* The rational function that Eigen and XLA use, within 6 ulp. It is exactly 1 from where XLA's is: a gate that is shut beyond lets
+   nothing through. NaN stays. */
+INLINE v tanh_(v given) {
+  v x = (v)((vi)given & 0x7FFFFFFF), y = x * x;
+  vi sign = (vi)given ^ (vi)x, full = x >= 7.99881172180175781f;
+  v p = y * -2.76076847742355e-16f + 2.00018790482477e-13f;
+  p = p * y + -8.60467152213735e-11f;
+  p = p * y + 5.12229709037114e-08f;
+  p = p * y + 1.48572235717979e-05f;
+  p = p * y + 6.37261928875436e-04f;
+  p = p * y + 4.89352455891786e-03f;
+  v q = y * 1.19825839466702e-06f + 1.18534705686654e-04f;
+  q = q * y + 2.26843463243900e-03f;
+  q = q * y + 4.89352518554385e-03f;
+  return (v)((vi)pick(full, all(1.0f), quotient(p * x, q)) | sign);
+}
+INLINE v sigmoid(v half) { return tanh_(half) * 0.5f + 0.5f; }
+
+/* W x W floats turned over, in log2 W perfect shuffles. */
+INLINE void transpose(const float *in, Int ld, float *out, Int ldo) {
+  v r[W], s[W];
+  UNROLL for (int k = 0; k < W; k++) r[k] = load(in + k * ld);
+  UNROLL for (int n = 0; n < ROUNDS; n++) {
+    UNROLL for (int k = 0; k < W / 2; k++) {
+      s[2 * k] = SHUFFLE(r[k], r[k + W / 2], LOW);
+      s[2 * k + 1] = SHUFFLE(r[k], r[k + W / 2], HIGH);
+    }
+    UNROLL for (int k = 0; k < W; k++) r[k] = s[k];
+  }
+  UNROLL for (int k = 0; k < W; k++) store(out + k * ldo, r[k]);
+}
+
+/* ---- What a call works on ---- */
+
+typedef struct {
+  Int T, F, U, O, B;
+  Int steps;                                         /* that count */
+  int real, hidden;                                  /* inputs are numbers; the outputs are hidden states, not read-outs */
+  int table;                                         /* symbols are looked up */
+  Int X, K, G, P, S;                                 /* rows: of x; of x and h; of gates and read-out, P of them padded; of a slot */
+  const float *numbers;                              /* inputs: (T, F, B) */
+  const int32_t *symbols;                            /* or (T, B) */
+  float *forward, *start, *out, *back, *into;        /* weights in tiles */
+  float *dz, *turned, *dc, *dh, *dx, *dw, *db;       /* of the backward loop */
+  int32_t *index;                                    /* a step's symbols, L of them */
+} Job;
+
+/* Whether the sizes are such that no product of them overflows; then the others follow. */
+static int plan(Job *j) {
+  const Int most = 1 << 15, longest = 1 << 24;
+  if (j->F < 1 || j->F > most || j->U < 1 || j->U > most || j->O < 0 || j->O > most) return 0;
+  if (j->T < 0 || j->T > longest || j->B < 0 || j->B > longest || j->T * j->B > INT32_MAX) return 0;
+  j->table = !j->real && j->F <= TABLE;
+  j->X = j->table ? 0 : j->F, j->K = j->X + j->U;
+  j->G = 4 * j->U + j->O, j->P = (j->G + W - 1) / W * W, j->S = j->X + 7 * j->U;
+  return 1;
+}
+static Int slots(const Job *j, int keep) { return (keep ? (j->T + 1) * ((j->B + L - 1) / L) : 2) * j->S * L; }
+
+static void *part(Int *used, float *base, Int size) {
+  float *at = base ? base + *used : NULL;
+  *used += (size + 15) / 16 * 16;
+  return at;
+}
+/* Floats of the work space, which is laid out if it is there. */
+static Int lay_out(Job *j, float *base) {
+  Int n = 0;
+  j->forward = part(&n, base, 4 * j->U * j->K);
+  j->start = part(&n, base, 4 * j->U * W);
+  j->out = part(&n, base, j->O * j->U);
+  j->back = part(&n, base, j->U * j->G);
+  j->into = part(&n, base, j->real ? j->F * 4 * j->U : 0);
+  j->dz = part(&n, base, j->P * L);
+  j->turned = part(&n, base, j->P * L);
+  j->dc = part(&n, base, j->U * L);
+  j->dh = part(&n, base, j->U * L);
+  j->dx = part(&n, base, j->real ? j->F * L : 0);
+  j->dw = part(&n, base, j->K * j->P);
+  j->db = part(&n, base, (j->table ? j->F : 1) * j->P);
+  j->index = part(&n, base, L);
+  return n;
+}
+
+/* Rows between a block and the caller's (rows, B); lanes without a sequence get zeros. */
+INLINE Int lanes(const Job *j, Int b) { return j->B - b < L ? j->B - b : L; }
+static void get_rows(const Job *j, const float *from, Int rows, Int b, float *to) {
+  for (Int r = 0, left = lanes(j, b); r < rows; r++, from += j->B, to += L)
+    if (left == L) memcpy(to, from + b, sizeof(float) * L);
+    else for (Int l = 0; l < L; l++) to[l] = l < left ? from[b + l] : 0;
+}
+static void add_rows(const Job *j, const float *from, Int rows, Int b, float *to) {
+  for (Int r = 0, left = lanes(j, b); r < rows; r++, from += j->B, to += L)
+    for (Int l = 0; l < left; l++) to[l] += from[b + l];
+}
+static void put_rows(const Job *j, const float *from, Int rows, Int b, float *to) {
+  for (Int r = 0, left = lanes(j, b); r < rows; r++, from += L, to += j->B)
+    if (left == L) memcpy(to + b, from, sizeof(float) * L);
+    else memcpy(to + b, from, sizeof(float) * left);
+}
+static void get_symbols(const Job *j, Int t, Int b) {
+  for (Int l = 0, left = lanes(j, b); l < L; l++) j->index[l] = l < left ? j->symbols[t * j->B + b + l] : 0;
+}
+
+/* ---- Products: a matrix is stored in tiles of `most`, then 8, 4, 2, 1 rows, each column by column ---- */
+
+INLINE Int tile(Int left, Int most) {
+  Int n = most;
+  while (n > left) n /= 2;
+  return n;
+}
+/* Call with the tile's rows as a constant; those above `most` are never met, and small. */
+#define FOR_TILE(n, most, call) \
+  switch (n) { \
+    case 8: call((most) < 8 ? 1 : 8); break; \
+    case 4: call((most) < 4 ? 1 : 4); break; \
+    case 2: call((most) < 2 ? 1 : 2); break; \
+    default: call(1); \
+  }
+
+static Int gate(Int r, Int units) { return r % 4 * units + r / 4; } /* of an interleaved row, in the caller's arrays */
+
+static void pack_forward(const Job *j, const float *kernel, const float *recurrent, const float *bias, const float *readout) {
+  const Int U = j->U, K = j->K, F = j->F, O = j->O;
+  for (Int u = 0, n; u < U; u += n) {
+    n = tile(U - u, UNITS);
+    float *to = j->forward + 4 * u * K;
+    for (Int r = 0; r < 4 * n; r++) {
+      Int from = gate(4 * u + r, U);
+      float half = r % 4 == 2 ? 1.0f : 0.5f;
+      for (Int k = 0; k < K; k++)
+        to[k * 4 * n + r] = half * (k < j->X ? kernel[k * 4 * U + from] : recurrent[(k - j->X) * 4 * U + from]);
+      for (Int s = 0; s < W; s++)
+        j->start[(4 * u + r) * W + s] = half * (bias[from] + (j->table && s < F ? kernel[s * 4 * U + from] : 0));
+    }
+  }
+  for (Int r = 0, n; r < O; r += n) {
+    n = tile(O - r, ROWS);
+    for (Int k = 0; k < U; k++)
+      for (Int a = 0; a < n; a++) j->out[r * U + k * n + a] = readout[k * O + r + a];
+  }
+}
+
+/* Rows of a matrix (rows, 4 U) of gates, and of (rows, more) columns beside it, as the backward products want them. */
+static void pack_backward(Int U, const float *gates, Int rows, const float *beside, Int more, float *to) {
+  for (Int r = 0, n, G = 4 * U + more; r < rows; r += n) {
+    n = tile(rows - r, ROWS);
+    for (Int k = 0; k < G; k++)
+      for (Int a = 0; a < n; a++)
+        to[r * G + k * n + a] = k < 4 * U ? gates[(r + a) * 4 * U + gate(k, U)] : beside[(r + a) * more + k - 4 * U];
+  }
+}
+
+/* acc (M rows) += A (M x K) x (K rows) */
+INLINE void product(const int M, const float *A, const float *x, Int K, v *acc) {
+  for (Int k = 0; k < K; k++) {
+    v row[LB];
+    UNROLL for (int l = 0; l < LB; l++) row[l] = load(x + (k * LB + l) * W);
+    UNROLL for (int m = 0; m < M; m++)
+      UNROLL for (int l = 0; l < LB; l++) acc[m * LB + l] += A[k * M + m] * row[l];
+  }
+}
+INLINE void product_tile(const int M, const float *A, const float *x, Int K, float *to) {
+  v acc[ROWS * LB];
+  UNROLL for (int k = 0; k < M * LB; k++) acc[k] = (v){0};
+  product(M, A, x, K, acc);
+  UNROLL for (int k = 0; k < M * LB; k++) store(to + k * W, acc[k]);
+}
+static void product_rows(const float *A, Int rows, const float *x, Int K, float *to) {
+  for (Int r = 0, n; r < rows; r += n) {
+    n = tile(rows - r, ROWS);
+#define CALL(n) product_tile(n, A + r * K, x, K, to + r * L)
+    FOR_TILE(n, ROWS, CALL)
+#undef CALL
+  }
+}
+
+/* ---- Forward ---- */
+
+INLINE void unit_tile(const int n, const Job *j, Int u, const float *slot, float *gates, float *tanh_c, float *c_after,
+                      float *h_after) {
+  v acc[ROWS * LB];
+  const float *start = j->start + 4 * u * W, *c = slot + (j->K + u) * L;
+  UNROLL for (int r = 0; r < 4 * n; r++)
+    UNROLL for (int l = 0; l < LB; l++)
+      acc[r * LB + l] = TABLE && j->table ? LOOK_UP(load(start + r * W), load_index(j->index + l * W)) : all(start[r * W]);
+  product(4 * n, j->forward + 4 * u * j->K, slot, j->K, acc);
+  UNROLL for (int a = 0; a < n; a++)
+    UNROLL for (int l = 0; l < LB; l++) {
+      v i = sigmoid(acc[4 * a * LB + l]), f = sigmoid(acc[(4 * a + 1) * LB + l]);
+      v g = tanh_(acc[(4 * a + 2) * LB + l]), o = sigmoid(acc[(4 * a + 3) * LB + l]);
+      v next = f * load(c + a * L + l * W) + i * g, t = tanh_(next);
+      float *to = gates + 4 * (u + a) * L + l * W;
+      Int at = (u + a) * L + l * W;
+      store(to, i), store(to + L, f), store(to + 2 * L, g), store(to + 3 * L, o);
+      store(c_after + at, next), store(tanh_c + at, t), store(h_after + at, o * t);
+    }
+}
+
+/* Step t of a block: from its slot to the next one. */
+static void step_forward(const Job *j, Int t, Int b, float *slot, float *next) {
+  float *gates = slot + (j->K + j->U) * L, *tanh_c = gates + 4 * j->U * L, *h = next + j->X * L, *c = next + j->K * L;
+  if (j->real) get_rows(j, j->numbers + t * j->F * j->B, j->F, b, slot);
+  else {
+    get_symbols(j, t, b);
+    for (Int f = 0; f < j->X; f++)
+      for (Int l = 0; l < L; l++) slot[f * L + l] = j->index[l] == f;
+  }
+  for (Int u = 0, n; u < j->U; u += n) {
+    n = tile(j->U - u, UNITS);
+#define CALL(n) unit_tile(n, j, u, slot, gates, tanh_c, c, h)
+    FOR_TILE(n, UNITS, CALL)
+#undef CALL
+  }
+}
+
+static void forward_block(const Job *j, Int b, const float *c, const float *h, float *c_out, float *h_out, float *outputs, float *kept,
+                          int keep) {
+  const Int slot = j->S * L;
+  float *now = kept;
+  get_rows(j, h, j->U, b, now + j->X * L);
+  get_rows(j, c, j->U, b, now + j->K * L);
+  for (Int t = 0; t < j->steps; t++) {
+    float *next = kept + (keep ? t + 1 : (t + 1) % 2) * slot;
+    step_forward(j, t, b, now, next);
+    now = next;
+    if (j->hidden) put_rows(j, now + j->X * L, j->U, b, outputs + t * j->U * j->B);
+    else if (j->O) {
+      product_rows(j->out, j->O, now + j->X * L, j->U, j->dz);
+      put_rows(j, j->dz, j->O, b, outputs + t * j->O * j->B);
+    }
+  }
+  memset(now, 0, sizeof(float) * j->X * L); /* the backward loop's first step reads out alone: it has no inputs */
+  put_rows(j, now + j->X * L, j->U, b, h_out);
+  put_rows(j, now + j->K * L, j->U, b, c_out);
+}
+
+/* ---- Backward ---- */
+
+INLINE void weights_tile(const int n, const int vectors, const Job *j, const float *x, Int k, Int g) {
+  v acc[ROWS * LB];
+  float *dw = j->dw + k * j->P + g;
+  UNROLL for (int a = 0; a < n; a++)
+    UNROLL for (int i = 0; i < vectors; i++) acc[a * vectors + i] = load(dw + a * j->P + i * W);
+  for (int l = 0; l < L; l++) {
+    v z[4];
+    UNROLL for (int i = 0; i < vectors; i++) z[i] = load(j->turned + l * j->P + g + i * W);
+    UNROLL for (int a = 0; a < n; a++)
+      UNROLL for (int i = 0; i < vectors; i++) acc[a * vectors + i] += x[(k + a) * L + l] * z[i];
+  }
+  UNROLL for (int a = 0; a < n; a++)
+    UNROLL for (int i = 0; i < vectors; i++) store(dw + a * j->P + i * W, acc[a * vectors + i]);
+}
+INLINE void weights_columns(const int vectors, const Job *j, const float *x, Int g) {
+  const int fit = ROWS * LB / vectors, most = fit < 8 ? fit : 8;
+  for (Int k = 0, n; k < j->K; k += n) {
+    n = tile(j->K - k, most);
+#define CALL(n) weights_tile(n, vectors, j, x, k, g)
+    FOR_TILE(n, most, CALL)
+#undef CALL
+  }
+}
+
+/* Gradients of all weights from one step: rows x and h of its slot with the rows dz. */
+static void add_weights(const Job *j, const float *slot) {
+  const Int P = j->P;
+  for (Int g = 0; g < P; g += W)
+    UNROLL for (int l = 0; l < LB; l++) transpose(j->dz + g * L + l * W, L, j->turned + l * W * P + g, P);
+  Int g = 0;
+  for (; g + 4 * W <= P; g += 4 * W) weights_columns(4, j, slot, g);
+  for (; g + 2 * W <= P; g += 2 * W) weights_columns(2, j, slot, g);
+  for (; g < P; g += W) weights_columns(1, j, slot, g);
+  for (int l = 0; l < L; l++) {
+    float *to = j->db + (j->table ? j->index[l] * P : 0);
+    for (g = 0; g < P; g += W) store(to + g, load(to + g) + load(j->turned + l * P + g));
+  }
+}
+
+/* The gates' rows of dz, and the gradient of the incoming c. */
+static void through_gates(const Job *j, const float *slot) {
+  const float *c = slot + j->K * L, *gates = c + j->U * L, *tanh_c = gates + 4 * j->U * L;
+  for (Int u = 0; u < j->U; u++)
+    UNROLL for (int l = 0; l < LB; l++) {
+      Int at = u * L + l * W;
+      const float *p = gates + 4 * u * L + l * W;
+      float *dz = j->dz + 4 * u * L + l * W;
+      v i = load(p), f = load(p + L), g = load(p + 2 * L), o = load(p + 3 * L), t = load(tanh_c + at), dh = load(j->dh + at);
+      v dc = load(j->dc + at) + dh * o * (1.0f - t * t);
+      store(dz, dc * g * i * (1.0f - i));
+      store(dz + L, dc * load(c + at) * f * (1.0f - f));
+      store(dz + 2 * L, dc * i * (1.0f - g * g));
+      store(dz + 3 * L, dh * t * o * (1.0f - o));
+      store(j->dc + at, dc * f);
+    }
+}
+
+/* The last O rows of dz are of the read-out of the step before: its hidden state is what entered this one. So that of the last step
+   is read out at a step of its own, without gates. */
+static void backward_block(const Job *j, Int b, const float *dc, const float *dh, const float *d_outputs, const float *kept,
+                           float *dc_out, float *dh_out, float *dx) {
+  const Int U = j->U, O = j->O;
+  get_rows(j, dc, U, b, j->dc);
+  get_rows(j, dh, U, b, j->dh);
+  memset(j->index, 0, sizeof *j->index * L);
+  for (Int t = O ? j->steps : j->steps - 1; t >= 0; t--) {
+    const float *slot = kept + t * j->S * L;
+    if (t < j->steps) {
+      if (j->hidden) add_rows(j, d_outputs + t * U * j->B, U, b, j->dh);
+      if (j->table) get_symbols(j, t, b);
+      through_gates(j, slot);
+    } else memset(j->dz, 0, sizeof(float) * 4 * U * L);
+    if (O && t) get_rows(j, d_outputs + (t - 1) * O * j->B, O, b, j->dz + 4 * U * L);
+    else memset(j->dz + 4 * U * L, 0, sizeof(float) * O * L);
+    add_weights(j, slot);
+    product_rows(j->back, U, j->dz, j->G, j->dh);
+    if (t == j->steps) add_rows(j, dh, U, b, j->dh);
+    else if (dx) {
+      product_rows(j->into, j->F, j->dz, 4 * U, j->dx);
+      put_rows(j, j->dx, j->F, b, dx + t * j->F * j->B);
+    }
+  }
+  put_rows(j, j->dc, U, b, dc_out);
+  put_rows(j, j->dh, U, b, dh_out);
+}
+
+/* From the sums to the caller's arrays. */
+static void unpack(const Job *j, float *d_kernel, float *d_recurrent, float *d_bias, float *d_readout) {
+  const Int U = j->U, X = j->X, G = j->G;
+  for (Int k = 0; k < j->K; k++)
+    for (Int g = 0; g < G; g++) {
+      float d = j->dw[k * j->P + g];
+      if (g < 4 * U) *(k < X ? &d_kernel[k * 4 * U + gate(g, U)] : &d_recurrent[(k - X) * 4 * U + gate(g, U)]) = d;
+      else if (k >= X) d_readout[(k - X) * j->O + g - 4 * U] = d;
+    }
+  for (Int g = 0; g < 4 * U; g++) {
+    float total = 0;
+    for (Int s = 0; s < (j->table ? j->F : 1); s++) {
+      float d = j->db[s * j->P + g];
+      if (j->table) d_kernel[s * 4 * U + gate(g, U)] = d;
+      total += d;
+    }
+    d_bias[gate(g, U)] = total;
+  }
+}
+
+/* ---- XLA's side ---- */
+
+static XLA_FFI_Error *refuse(const XLA_FFI_CallFrame *frame, const char *why) {
+  XLA_FFI_Error_Create_Args error = {XLA_FFI_Error_Create_Args_STRUCT_SIZE, NULL, why, XLA_FFI_Error_Code_INVALID_ARGUMENT};
+  return frame->api->XLA_FFI_Error_Create(&error);
+}
+static int asked_for_metadata(const XLA_FFI_CallFrame *frame) {
+  XLA_FFI_Extension_Base *e = frame->extension_start;
+  if (!e || e->type != XLA_FFI_Extension_Metadata) return 0;
+  XLA_FFI_Metadata *m = ((XLA_FFI_Metadata_Extension *)e)->metadata;
+  m->api_version.major_version = XLA_FFI_API_MAJOR, m->api_version.minor_version = XLA_FFI_API_MINOR, m->traits = 0;
+  return 1;
+}
+static const XLA_FFI_Buffer *argument(const XLA_FFI_CallFrame *frame, int k) { return frame->args.args[k]; }
+static const XLA_FFI_Buffer *result(const XLA_FFI_CallFrame *frame, int k) { return frame->rets.rets[k]; }
+static Int size(const XLA_FFI_Buffer *b, int axis) { return axis < b->rank ? b->dims[axis] : -1; }
+/* Whether a buffer is float32 of this shape; the axes after its rank are 1. */
+static int is(const XLA_FFI_Buffer *b, int rank, Int first, Int second, Int third) {
+  const Int dims[3] = {first, second, third};
+  if (b->dtype != XLA_FFI_DataType_F32 || b->rank != rank) return 0;
+  for (int k = 0; k < rank; k++)
+    if (b->dims[k] != dims[k]) return 0;
+  return 1;
+}
+
+/* What both calls begin with: sizes, inputs and the work space. Returns what is wrong, or NULL. */
+static const char *begin(Job *j, const XLA_FFI_CallFrame *frame, const XLA_FFI_Buffer *readout, const XLA_FFI_Buffer *outputs,
+                         const XLA_FFI_Buffer *inputs, const XLA_FFI_Buffer *length, const XLA_FFI_Buffer *work) {
+  const XLA_FFI_Buffer *kernel = argument(frame, 0), *recurrent = argument(frame, 1);
+  j->F = size(kernel, 0), j->U = size(recurrent, 0), j->O = size(readout, 1);
+  j->real = inputs->rank == 3, j->T = size(inputs, 0), j->B = size(inputs, j->real ? 2 : 1);
+  if (!plan(j)) return "memcap: the sizes of an LSTM are out of range";
+  j->hidden = j->O == 0 && size(outputs, 1) > 0;
+  const Int U = j->U, rows = j->hidden ? U : j->O;
+  int fits = j->real ? is(inputs, 3, j->T, j->F, j->B) : inputs->rank == 2 && inputs->dtype == XLA_FFI_DataType_S32;
+  fits = fits && is(kernel, 2, j->F, 4 * U, 0) && is(recurrent, 2, U, 4 * U, 0) && is(readout, 2, U, j->O, 0);
+  fits = fits && is(outputs, 3, j->T, rows, j->B) && is(work, 1, lay_out(j, NULL), 0, 0);
+  fits = fits && length->rank == 0 && length->dtype == XLA_FFI_DataType_S32;
+  if (!fits) return "memcap: the buffers of an LSTM do not fit together";
+  lay_out(j, work->data);
+  j->numbers = inputs->data, j->symbols = inputs->data;
+  const Int n = *(const int32_t *)length->data;
+  j->steps = n < 0 ? 0 : n > j->T ? j->T : n;
+  int32_t outside = 0;
+  for (Int k = 0; !j->real && k < j->steps * j->B; k++) outside |= (uint32_t)j->symbols[k] >= (uint32_t)j->F;
+  return outside ? "memcap: an LSTM's symbols must be at least 0 and below the number of its inputs" : NULL;
+}
+
+/* kernel (F, 4U), recurrent (U, 4U), bias (4U), readout (U, O), c, h (U, B), inputs (T, B) or (T, F, B), length ()
+   -> c, h, outputs (T, U or O or 0, B), kept: all slots, or two where no gradient is wanted; work */
+XLA_FFI_Error *memcap_lstm_forward(XLA_FFI_CallFrame *frame) {
+  if (asked_for_metadata(frame)) return NULL;
+  if (frame->args.size != 8 || frame->rets.size != 5) return refuse(frame, "memcap: an LSTM forward takes 8 arguments, gives 5");
+  Job j = {0};
+  const XLA_FFI_Buffer *outputs = result(frame, 2), *kept = result(frame, 3);
+  const char *wrong = begin(&j, frame, argument(frame, 3), outputs, argument(frame, 6), argument(frame, 7), result(frame, 4));
+  if (wrong) return refuse(frame, wrong);
+  int keep = is(kept, 1, slots(&j, 1), 0, 0), fits = keep || is(kept, 1, slots(&j, 0), 0, 0);
+  fits = fits && is(argument(frame, 2), 1, 4 * j.U, 0, 0);
+  for (int k = 0; k < 2; k++) fits = fits && is(argument(frame, 4 + k), 2, j.U, j.B, 0) && is(result(frame, k), 2, j.U, j.B, 0);
+  if (!fits) return refuse(frame, "memcap: the buffers of an LSTM forward do not fit together");
+  pack_forward(&j, argument(frame, 0)->data, argument(frame, 1)->data, argument(frame, 2)->data, argument(frame, 3)->data);
+  for (Int b = 0; b < j.B; b += L)
+    forward_block(&j, b, argument(frame, 4)->data, argument(frame, 5)->data, result(frame, 0)->data, result(frame, 1)->data,
+                  outputs->data, (float *)kept->data + (keep ? b / L * (j.T + 1) * j.S * L : 0), keep);
+  const Int row = outputs->dims[1] * j.B;
+  if (row) memset((float *)outputs->data + j.steps * row, 0, sizeof(float) * (j.T - j.steps) * row);
+  return NULL;
+}
+
+/* kernel, recurrent, readout, dc, dh (U, B), d_outputs, inputs, length, kept: all slots
+   -> d_kernel, d_recurrent, d_bias, d_readout, dc, dh, dx (T, F, B) or (0,) for symbols, work */
+XLA_FFI_Error *memcap_lstm_backward(XLA_FFI_CallFrame *frame) {
+  if (asked_for_metadata(frame)) return NULL;
+  if (frame->args.size != 9 || frame->rets.size != 8) return refuse(frame, "memcap: an LSTM backward takes 9 arguments, gives 8");
+  Job j = {0};
+  const XLA_FFI_Buffer *kernel = argument(frame, 0), *recurrent = argument(frame, 1), *readout = argument(frame, 2);
+  const char *wrong = begin(&j, frame, readout, argument(frame, 5), argument(frame, 6), argument(frame, 7), result(frame, 7));
+  if (wrong) return refuse(frame, wrong);
+  const Int U = j.U;
+  int fits = is(argument(frame, 8), 1, slots(&j, 1), 0, 0) && is(result(frame, 0), 2, j.F, 4 * U, 0);
+  fits = fits && is(result(frame, 1), 2, U, 4 * U, 0) && is(result(frame, 2), 1, 4 * U, 0, 0) && is(result(frame, 3), 2, U, j.O, 0);
+  for (int k = 0; k < 2; k++) fits = fits && is(argument(frame, 3 + k), 2, U, j.B, 0) && is(result(frame, 4 + k), 2, U, j.B, 0);
+  fits = fits && (j.real ? is(result(frame, 6), 3, j.T, j.F, j.B) : is(result(frame, 6), 1, 0, 0, 0));
+  if (!fits) return refuse(frame, "memcap: the buffers of an LSTM backward do not fit together");
+  float *dx = j.real ? result(frame, 6)->data : NULL;
+  pack_backward(U, recurrent->data, U, readout->data, j.O, j.back);
+  if (dx) pack_backward(U, kernel->data, j.F, NULL, 0, j.into);
+  memset(j.dz, 0, sizeof(float) * j.P * L); /* the rows that pad stay zero */
+  memset(j.dw, 0, sizeof(float) * j.K * j.P);
+  memset(j.db, 0, sizeof(float) * (j.table ? j.F : 1) * j.P);
+  for (Int b = 0; b < j.B; b += L)
+    backward_block(&j, b, argument(frame, 3)->data, argument(frame, 4)->data, argument(frame, 5)->data,
+                   (const float *)argument(frame, 8)->data + b / L * (j.T + 1) * j.S * L, result(frame, 4)->data,
+                   result(frame, 5)->data, dx);
+  const Int row = j.F * j.B;
+  if (dx && row) memset(dx + j.steps * row, 0, sizeof(float) * (j.T - j.steps) * row);
+  unpack(&j, result(frame, 0)->data, result(frame, 1)->data, result(frame, 2)->data, result(frame, 3)->data);
+  return NULL;
+}
+
+/* Floats that the caller must ask for: of work, of all slots, of two slots; -1 where the sizes are out of range. */
+int64_t memcap_lstm_size(int which, int64_t T, int64_t F, int64_t U, int64_t O, int64_t B, int real) {
+  Job j = {.T = T, .F = F, .U = U, .O = O, .B = B, .real = real};
+  return !plan(&j) ? -1 : which == 0 ? lay_out(&j, NULL) : slots(&j, which == 1);
+}
