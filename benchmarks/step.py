@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from benchmarks import gate, report
-from benchmarks.peers import CONTESTANTS, installed
+from benchmarks.peers import CONTESTANTS, OURS, installed
 from benchmarks.peers.base import CLIP, LR, Shape
 from benchmarks.process import HASTE, NO_CACHE
 from benchmarks.protocol import ALONE, TINY, Plan, Timing, interleaved
@@ -18,7 +18,7 @@ from benchmarks.runner import Outcome, one_core
 from benchmarks.worker import Worker
 from benchmarks.workloads import WORKLOADS, Workload
 
-PEERS = tuple(name for name in CONTESTANTS if name != "memcap")
+PEERS = tuple(name for name in CONTESTANTS if name not in OURS)
 SEED = 0
 FIRST_STEPS = 16  # of the first run: a multiple of every contestant's stride
 
@@ -68,7 +68,7 @@ def benchmark(arguments: argparse.Namespace, facts: Mapping[str, Any]) -> Outcom
         workloads = tuple(replace(each, units=each.units[:1], batch=16) for each in WORKLOADS)
         plan, environment = TINY, NO_CACHE | HASTE
     try:
-        measured = measure([*installed(PEERS), "memcap"], workloads, plan, arguments.core, environment)
+        measured = measure(installed([*PEERS, *OURS]), workloads, plan, arguments.core, environment)
     except gate.GateError as error:
         raise SystemExit(str(error)) from None
     return Outcome(page(measured, workloads, plan, facts), {"plan": asdict(plan), **asdict(measured)})
@@ -142,14 +142,20 @@ def time_case(
     return rows
 
 
-def page(measured: Measured, workloads: Sequence[Workload], plan: Plan, facts: Mapping[str, Any]) -> str:
+def page(
+    measured: Measured,
+    workloads: Sequence[Workload],
+    plan: Plan,
+    facts: Mapping[str, Any],
+    title: str = "One training step",
+) -> str:
     """The report, as Markdown."""
     c = measured.ceilings
     flags = {name: about["XLA_FLAGS"] or "none" for name, about in measured.processes.items()}
-    others = sorted({value for name, value in flags.items() if name != "memcap"})
+    others = sorted({value for name, value in flags.items() if name not in OURS})
     least = min(measured.rows, key=lambda row: row.timing.busy)
     notes = [
-        f"XLA flags: memcap {flags['memcap']}; the others {', '.join(others)}",
+        f"XLA flags: memcap {flags['memcap']}" + (f"; the others {', '.join(others)}" if others else ""),
         f"{plan.rounds} rounds in turn after {plan.warmups} of warm-up, slices of about {plan.seconds} s, medians;"
         f" Adam, learning rate {LR}, gradients clipped to norm {CLIP}, float32",
         f"measured ceilings: {c.peak / 1e9:.0f} GFLOP/s ({c.peak_of}, large product), tanh {c.tanh * 1e9:.2f} ns an element;"
@@ -166,7 +172,7 @@ def page(measured: Measured, workloads: Sequence[Workload], plan: Plan, facts: M
         task = workload.task
         sizes = f"{task.features} symbols in, {task.outputs} classes, T = {workload.steps} steps, B = {workload.batch} sequences."
         body += ["", f"## {workload.title}", "", sizes, "", section(measured.rows, workload)]
-    return report.page("One training step", facts, notes, body)
+    return report.page(title, facts, notes, body)
 
 
 def double_line(measured: Measured) -> str:

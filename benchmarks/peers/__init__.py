@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.util import find_spec
+from shutil import which
 
 
 @dataclass(frozen=True)
@@ -13,16 +14,19 @@ class Contestant:
         title: as the tables print it.
         target: "module:class" of a `Peer`.
         packages: what must be installed, as it is imported; the first is the library itself.
+        commands: of the system, that it calls.
     """
 
     title: str
     target: str
     packages: tuple[str, ...]
+    commands: tuple[str, ...] = ()
 
     @property
     def missing(self) -> list[str]:
-        """Packages that are not installed."""
-        return [name for name in self.packages if find_spec(name) is None]
+        """Packages and commands that are not installed."""
+        absent = [name for name in self.packages if find_spec(name) is None]
+        return absent + [name for name in self.commands if which(name) is None]
 
 
 CONTESTANTS = {
@@ -33,7 +37,9 @@ CONTESTANTS = {
     "nnx": Contestant("Flax NNX RNN(OptimizedLSTMCell), optax", "benchmarks.peers.nnx:NNX", ("flax", "optax")),
     "equinox": Contestant("Equinox LSTMCell, lax.scan, optax", "benchmarks.peers.equinox:Equinox", ("equinox", "optax")),
     "memcap": Contestant("memcap", "benchmarks.peers.memcap:Memcap", ("memcap",)),
+    "native": Contestant("memcap, engine.kernel=native", "benchmarks.peers.memcap:Native", ("memcap",), ("cc",)),
 }
+OURS = ("memcap", "native")
 
 
 def installed(names: Iterable[str]) -> list[str]:

@@ -1,5 +1,8 @@
 """memcap: the training step that a study runs, on batches that are given instead of drawn."""
 
+from dataclasses import replace
+from typing import ClassVar
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,8 +10,9 @@ from jax import lax
 
 from benchmarks.peers.base import BETA_1, Batches, Peer, Shape, Weights
 from memcap import backend
-from memcap.config import Member, resolve
+from memcap.config import Engine, Member, resolve
 from memcap.tasks import Batch
+from memcap.training.engine import settled
 from memcap.training.program import Program
 
 
@@ -29,11 +33,13 @@ def member_of(shape: Shape, lr: float, clip: float, seed: int) -> Member:
 class Memcap(Peer):
     """Inputs are symbols. The lane, with the weights and Adam's moments in it, is donated."""
 
+    engine: ClassVar[Engine] = Engine(batching="map")
+
     def __init__(self, shape: Shape, lr: float, clip: float, seed: int):
         backend.prepare()  # flags are read when JAX is first used, not when it is imported
         super().__init__(shape, lr, clip, seed)
         self.member = member_of(shape, lr, clip, seed)
-        self.trainer = Program.of(self.member).trainer
+        self.trainer = Program.of(self.member, settled(self.engine)).trainer
         self.architecture, self.operands = self.member.architecture, self.trainer.operands(self.member)
         self.lane = self.trainer.fresh(self.member)
         self._train = jax.jit(self._steps, donate_argnums=0)
@@ -64,7 +70,7 @@ class Memcap(Peer):
 
     def loss_and_gradients(self, batch: Batches) -> tuple[float, Weights]:
         """Of the training step itself: after one step Adam's first moment is (1 - b1) times the gradient, if none is clipped."""
-        unclipped = Program.of(member_of(self.shape, self.lr, 1e30, self.seed)).trainer
+        unclipped = replace(self.trainer, shape=replace(self.trainer.shape, clip=1e30))
         lane = self.trainer.fresh(self.member)
         lane = lane._replace(weights=self.lane.weights, optimizer=self.trainer.optimizer.init(self.lane.weights))
         first = jax.tree.map(lambda leaf: leaf[0], Batch(*batch))
@@ -76,6 +82,12 @@ class Memcap(Peer):
         """Outputs come outputs first; they are moved last, as in the peers."""
         network = self.architecture.build(self.architecture.unflatten(jnp.asarray(self.lane.weights)))
         return np.moveaxis(np.asarray(network(jnp.asarray(inputs), every=self.shape.every)[1]), 0, -1)
+
+
+class Native(Memcap):
+    """The same with the LSTM's loop in C."""
+
+    engine = Engine(batching="map", kernel="native")
 
 
 def _has_moments(state) -> bool:

@@ -58,7 +58,7 @@ def lstm_scan(
 
     Raises:
         NativeError: there is no kernel here; `missing` says so beforehand.
-        jax.errors.JaxRuntimeError: as it runs, if a symbol is outside of 0 ... F - 1.
+        ValueError: as it runs, if a symbol is outside of 0 ... F - 1; or jax.errors.JaxRuntimeError, where JAX calls it so.
     """
     carry, outputs, _ = _forward(every, False, kernel, recurrent, bias, readout, carry, inputs, length)
     return carry, outputs

@@ -22,6 +22,7 @@ from memcap import backend
 
 SOURCE = Path(__file__).with_name("lstm.c")
 CALLS = ("memcap_lstm_forward", "memcap_lstm_backward")
+COMPILER = "cc"
 FLAGS = ("-O2", "-march=native")
 MOST_SECONDS = 120  # that a compiler may take: it takes one
 
@@ -69,14 +70,26 @@ class Library:
 
 @cache
 def library() -> Library:
-    """The library, from the cache or compiled now; once a process.
+    """The library, with its calls made known to XLA; once a process.
+
+    Raises:
+        NativeError: as `load`.
+    """
+    found = load()
+    for call in CALLS:
+        jax.ffi.register_ffi_target(found.target(call), jax.ffi.pycapsule(getattr(found.handle, call)), platform="cpu")
+    return found
+
+
+def load() -> Library:
+    """Load the library from the cache, or compile it there first.
 
     Raises:
         NativeError: no compiler, or one that fails; a cache folder that can't be written; a library that can't be loaded.
     """
-    compiler, include = "cc", jax.ffi.include_dir()
+    include = jax.ffi.include_dir()
     header = Path(include, "xla/ffi/api/c_api.h")
-    known = _run([compiler, *FLAGS, "-dM", "-E", "-x", "c", os.devnull])  # its version, and the processor's instructions
+    known = _run([COMPILER, *FLAGS, "-dM", "-E", "-x", "c", os.devnull])  # its version, and the processor's instructions
     try:
         parts = SOURCE.read_bytes(), header.read_bytes(), " ".join(FLAGS).encode(), known
         key = hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
@@ -85,15 +98,13 @@ def library() -> Library:
             path.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
                 made = Path(scratch, path.name)
-                _run([compiler, *FLAGS, "-shared", "-fPIC", f"-I{include}", str(SOURCE), "-o", str(made)])
+                _run([COMPILER, *FLAGS, "-shared", "-fPIC", f"-I{include}", str(SOURCE), "-o", str(made)])
                 made.replace(path)  # whole or not at all: other processes may be at it
         found = Library(path, _digest(path), ctypes.CDLL(str(path)))
-        found.handle.memcap_lstm_size.restype = ctypes.c_int64
-        found.handle.memcap_lstm_size.argtypes = [ctypes.c_int, *[ctypes.c_int64] * 5, ctypes.c_int]
-        for call in CALLS:
-            jax.ffi.register_ffi_target(found.target(call), jax.ffi.pycapsule(getattr(found.handle, call)), platform="cpu")
     except OSError as error:
         raise NativeError(f"its library can be neither written nor loaded ({error})") from error
+    found.handle.memcap_lstm_size.restype = ctypes.c_int64
+    found.handle.memcap_lstm_size.argtypes = [ctypes.c_int, *[ctypes.c_int64] * 5, ctypes.c_int]
     return found
 
 

@@ -21,6 +21,8 @@ def build(name: str, shape: Shape, *, lr: float = 0.01, clip: float = 1.0, seed:
         if package == "keras":
             pytest.MonkeyPatch().setenv("KERAS_BACKEND", "jax")  # read at its first import
         pytest.importorskip(package)
+    if CONTESTANTS[name].missing:
+        pytest.skip(f"{name} needs {CONTESTANTS[name].missing}")
     return pkgutil.resolve_name(CONTESTANTS[name].target)(shape, lr, clip, seed)
 
 

@@ -5,9 +5,10 @@ import re
 from dataclasses import replace
 
 import pytest
+from native_checks import needs_compiler
 
 from benchmarks import report, runner, step
-from benchmarks.peers import CONTESTANTS
+from benchmarks.peers import CONTESTANTS, OURS, installed
 from benchmarks.peers.base import Shape
 from benchmarks.protocol import TINY, Timing
 from benchmarks.roofline import Ceilings, floor
@@ -123,7 +124,7 @@ def test_tiny_runs_with_those_that_are_installed(two_contestants, tmp_path, caps
     found = json.loads((tmp_path / "step.json").read_text())
     assert found["machine"]["command"].endswith(f"step --tiny --out {tmp_path}")
     assert {(row["workload"], row["contestant"]) for row in found["rows"]} == {
-        (workload, name) for workload in ("last", "every") for name in ("linen", "memcap")
+        (workload, name) for workload in ("last", "every") for name in ("linen", *installed(OURS))
     }
     for row in found["rows"]:
         assert len(row["timing"]["samples"]) == TINY.rounds
@@ -138,3 +139,18 @@ def test_a_full_run_needs_everyone(two_contestants, capsys):
         runner.main(["step"])
     assert stopped.value.code == 1
     assert "pip install '.[bench]'" in capsys.readouterr().err
+
+
+@needs_compiler
+def test_both_kernels_are_timed_without_peers(tmp_path, capsys):
+    runner.main(["kernels", "--tiny", "--out", str(tmp_path)])
+    page = (tmp_path / "kernels.md").read_text()
+    assert "relative to memcap" in page
+    assert "the others" not in page
+    assert [row["contestant"] for row in json.loads((tmp_path / "kernels.json").read_text())["rows"]] == ["memcap", "native"]
+
+
+def test_without_a_compiler_there_is_nothing_to_compare(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(SystemExit, match=r"^nothing to compare with: the native kernel needs cc$"):
+        runner.main(["kernels", "--tiny"])

@@ -1,4 +1,4 @@
-"""The three ways over time give the same outputs, carries and gradients, for every cell and for members side by side."""
+"""All ways over time give the same outputs, carries and gradients, for every cell and for members side by side."""
 
 from collections.abc import Callable
 from functools import cache
@@ -12,7 +12,7 @@ from flax import nnx
 from lstm_reference import quick_jit, relative_error
 from odd_cells import ODD_CELLS
 
-from memcap.cells import Cell, cell_class, cell_classes
+from memcap.cells import Cell, cell_class, cell_classes, native
 
 T, B, F, U, OUT = 9, 3, 4, 5, 2
 LENGTHS = (7, T, 1)
@@ -129,7 +129,7 @@ def run(name: str, case: Case, how: Any) -> Callable[..., Any]:
 @cache
 def programs(name: str, case: Case) -> tuple[Callable, Callable]:
     """All ways for one member, and "scan" for members side by side."""
-    ways = {how: run(name, case, how) for how in ("loop", "scan", "plain")}
+    ways = {how: run(name, case, how) for how in ("loop", "scan", "plain", *("native",) * (native.missing() is None))}
     return quick_jit(lambda *member: {how: one(*member) for how, one in ways.items()}), quick_jit(jax.vmap(ways["scan"]))
 
 
@@ -175,5 +175,7 @@ def test_all_ways_agree_alone_and_side_by_side(name, case):
                 assert not np.any(slopes[-1 - case.readout][length:])
         agree(ways["scan"], ways["loop"])
         agree(ways["plain"], ways["loop"])
+        if "native" in ways:  # where it does not serve the call, it is the loop
+            agree(ways["native"], ways["loop"])
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *members)
     agree(side_by_side(*stacked), jax.tree.map(lambda *leaves: np.stack(leaves), *looped))

@@ -191,7 +191,7 @@ def test_a_table_of_before_a_column_came_has_null_there(folder):
     assert set(store.FIRST) | set(store.LATER) == set(store.SCHEMA)
     later = ("falls_above", "curriculum", "advance", "deadline", "scan", "program_units", "program_steps", "matmul_precision")
     later += ("reason",)
-    follow = ("steady", "steps_to_steady", "evaluation_until", "optimizer")  # from the other columns, or the same in all
+    follow = ("steady", "steps_to_steady", "evaluation_until", "optimizer", "kernel")  # from other columns, or the same in all
     assert sorted(later + follow) == sorted(store.LATER)
     store.write_rows(folder / "rows" / "old.parquet", store.frame([row("old")]).drop(*store.LATER))
     store.write_rows(folder / "rows" / "new.parquet", store.frame([row("new")]))

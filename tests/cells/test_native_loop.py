@@ -1,0 +1,295 @@
+"""The LSTM's loop in C gives what XLA's gives: values and gradients, saturation to the bit, under every transformation of JAX."""
+
+from functools import cache, partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from lstm_reference import quick_jit, relative_error
+
+from memcap.cells import native
+from memcap.cells.lstm import LSTM, lstm_scan
+from memcap.cells.scan import Options
+from memcap.models.constructed import constructed
+from memcap.models.network import Architecture, Model
+from memcap.tasks import task_class
+from memcap.tasks.adding import Adding
+from memcap.tasks.count import Count
+from memcap.tasks.delay_line import DelayLine
+from memcap.tasks.latch import Latch
+
+pytestmark = pytest.mark.skipif(native.missing() is not None, reason=f"no native kernel: {native.missing()}")
+LIMIT = 1e-5
+TASKS = {  # lag and sequences: symbols few and many, reals, read out at every step and at the last
+    "delay_line": (5, 40),
+    "latch": (9, 128),
+    "adding": (8, 33),
+    "copy": (4, 17),
+    "mqar": (4, 20),
+    "vector_hold": (3, 9),
+}
+
+
+class Sizes(NamedTuple):
+    """Of a call: steps, those that count, sequences, features, units, outputs; whether inputs are reals; what is returned."""
+
+    T: int
+    steps: int
+    B: int
+    F: int
+    U: int
+    O: int  # noqa: E741
+    real: bool
+    returned: str
+
+
+SIZES = [
+    Sizes(12, 12, 32, 2, 1, 2, False, "readout"),
+    Sizes(20, 17, 64, 7, 2, 2, False, "last"),
+    Sizes(10, 10, 5, 16, 3, 10, False, "readout"),
+    Sizes(9, 8, 47, 17, 7, 3, False, "hidden"),
+    Sizes(12, 12, 100, 3, 33, 1, True, "readout"),
+    Sizes(6, 5, 1, 9, 50, 2, True, "last"),
+    Sizes(6, 6, 33, 1, 8, 2, True, "hidden"),
+]
+
+
+def material(sizes: Sizes, seed: int = 0) -> tuple[Any, Any]:
+    """Arguments of `lstm_scan` that have a gradient, inputs among them where they are reals, and the other inputs."""
+    rng = np.random.default_rng(seed)
+    T, _, B, F, U, O = sizes[:6]  # noqa: E741
+    shapes = {"kernel": (F, 4 * U), "recurrent": (U, 4 * U), "bias": (4 * U,), "readout": (U, O), "c": (U, B), "h": (U, B)}
+    arrays = {name: rng.normal(size=shape) / np.sqrt(shape[0]) for name, shape in shapes.items()}
+    if sizes.real:
+        arrays["inputs"] = rng.normal(size=(T, B, F))
+    return {name: array.astype(np.float32) for name, array in arrays.items()}, rng.integers(F, size=(T, B), dtype=np.int32)
+
+
+def call(kernel: str, sizes: Sizes, arrays: Any, symbols: Any, steps: Any) -> Any:
+    """The scan's own carry and outputs."""
+    every, readout = sizes.returned != "last", arrays["readout"] if sizes.returned == "readout" else None
+    weights = arrays["kernel"], arrays["recurrent"], arrays["bias"], readout, (arrays["c"], arrays["h"])
+    inputs = arrays.get("inputs", symbols)
+    if kernel == "native":
+        return native.lstm_scan(every, *weights, inputs, steps)
+    return lstm_scan(Options(every=every, reset=False, static=False), *weights, inputs, steps, None)
+
+
+def weighed(tree: Any) -> jax.Array:
+    """A loss to which every number adds with a weight of its own."""
+    leaves = jax.tree.leaves(tree)
+    return sum((jnp.sum(leaf * jnp.sin(1 + jnp.arange(leaf.size)).reshape(leaf.shape)) for leaf in leaves), jnp.zeros(()))
+
+
+def gradients(kernel: str, sizes: Sizes) -> Any:
+    """(arrays, symbols, steps) -> gradients, values."""
+
+    def loss(arrays: Any, symbols: Any, steps: Any) -> Any:
+        values = call(kernel, sizes, arrays, symbols, steps)
+        return weighed(values), values
+
+    return jax.grad(loss, has_aux=True)
+
+
+compiled = cache(lambda kernel, sizes: quick_jit(gradients(kernel, sizes)))
+
+
+def in_float64(sizes: Sizes, arrays: Any, symbols: Any, steps: Any) -> Any:
+    """By XLA's loop."""
+    with jax.enable_x64(True):
+        wide = jax.tree.map(lambda leaf: leaf.astype(np.float64), arrays)
+        return jax.tree.map(np.asarray, quick_jit(gradients("xla", sizes))(wide, symbols, np.int32(steps)))
+
+
+def apart(a: Any, b: Any) -> float:
+    """Largest relative error of a leaf."""
+    pairs = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
+    return max(relative_error(x, y) for x, y in pairs if np.size(y))
+
+
+@pytest.mark.parametrize("sizes", SIZES, ids=str)
+def test_values_and_gradients_are_those_of_float64(sizes):
+    arrays, symbols = material(sizes)
+    found = compiled("native", sizes)(arrays, symbols, np.int32(sizes.steps))
+    assert apart(found, in_float64(sizes, arrays, symbols, sizes.steps)) <= LIMIT
+    (slopes, (_, outputs)) = found
+    if outputs is not None:
+        assert not np.any(outputs[sizes.steps :])
+    if sizes.real:
+        assert not np.any(slopes["inputs"][sizes.steps :])
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_tasks_gradient_is_that_of_float64(name):
+    """Through the network, with the task's own sequences."""
+    task, (lag, batch) = task_class(name)(), TASKS[name]
+    architecture, length = Architecture(Model(units=6), task.features, task.outputs), task.length(lag)
+    weights = drawn(architecture)
+    sequences = task.sample(jax.random.key(0), lag, length, length + 2, batch)
+    every = task.answers == "every"
+
+    def loss(weights: Any, how: Any) -> Any:
+        _, outputs = architecture.build(weights)(sequences.inputs, length, every=every, how=how)
+        return weighed(outputs if sequences.mask is None else outputs * sequences.mask)
+
+    found = quick_jit(partial(jax.grad(loss), how="native"))(weights)
+    with jax.enable_x64(True):
+        wide = jax.tree.map(lambda leaf: leaf.astype(np.float64), weights)
+        assert apart(found, quick_jit(partial(jax.grad(loss), how="loop"))(wide)) <= LIMIT
+
+
+def drawn(architecture: Architecture) -> Any:
+    """Weights of no particular start."""
+    rng = np.random.default_rng(0)
+    return jax.tree.map(lambda leaf: rng.normal(size=leaf.shape).astype(np.float32) / 2, architecture.abstract_weights())
+
+
+@pytest.mark.parametrize("steps", [-1, 0, 1, 12, 13])
+def test_a_length_outside_of_the_buffer_ends_at_its_ends(steps):
+    sizes = SIZES[0]
+    arrays, symbols = material(sizes)
+    slopes, ((c, h), outputs) = compiled("native", sizes)(arrays, symbols, np.int32(steps))
+    if steps > 0:
+        exact = compiled("native", sizes)(arrays, symbols, np.int32(min(steps, sizes.T)))
+        jax.tree.map(np.testing.assert_array_equal, (slopes, ((c, h), outputs)), exact)
+    else:
+        np.testing.assert_array_equal((c, h), (arrays["c"], arrays["h"]))
+        assert not np.any(outputs)
+        assert {name for name, slope in slopes.items() if np.any(slope)} == {"c", "h"}
+
+
+@pytest.mark.parametrize("symbol", [-1, 7, 2**31 - 1])
+def test_a_symbol_that_is_none_is_refused_and_one_beyond_the_length_is_not_looked_at(symbol):
+    sizes = SIZES[1]
+    arrays, symbols = material(sizes)
+    symbols[sizes.steps] = symbol
+    compiled("native", sizes)(arrays, symbols, np.int32(sizes.steps))
+    with pytest.raises(
+        (ValueError, jax.errors.JaxRuntimeError), match="symbols must be at least 0 and below the number of its inputs"
+    ):
+        jax.block_until_ready(compiled("native", sizes)(arrays, symbols, np.int32(sizes.steps + 1)))
+
+
+def test_nan_and_infinity_stay_in_their_sequence():
+    sizes = SIZES[4]
+    arrays, symbols = material(sizes)
+    sound = call("native", sizes, arrays, symbols, sizes.steps)
+    arrays["inputs"][3, 7] = np.nan
+    arrays["inputs"][4, 8] = np.inf
+    spoilt = call("native", sizes, arrays, symbols, sizes.steps)
+    for a, b in zip(jax.tree.leaves(spoilt), jax.tree.leaves(sound), strict=True):
+        assert np.isnan(a[..., 7]).any()
+        np.testing.assert_array_equal(np.delete(a, (7, 8), -1), np.delete(b, (7, 8), -1))
+    slopes, _ = compiled("native", sizes)(arrays, symbols, np.int32(sizes.steps))
+    assert np.isnan(slopes["kernel"]).any()
+
+
+def one_step(kernel: str, x: np.ndarray, gate: int, bias: list[float], c: float) -> np.ndarray:
+    """Cells (B,) after a step of one unit in which one gate sees x."""
+    weights = np.zeros((1, 4), np.float32)
+    weights[0, gate] = 1
+    still = np.zeros((1, len(x)), np.float32)
+    operands = weights, np.zeros((1, 4), np.float32), np.float32(bias), None, (still + np.float32(c), still), x[None, :, None], 1
+    options = Options(every=False, reset=False, static=False)
+    run = partial(native.lstm_scan, False) if kernel == "native" else lambda *given: lstm_scan(options, *given, None)
+    (cells, _), _ = jax.jit(lambda: run(*map(jnp.asarray, operands[:3]), *operands[3:5], *map(jnp.asarray, operands[5:])))()
+    return np.asarray(cells[0])
+
+
+@pytest.mark.parametrize(
+    ("gate", "bias", "c", "sign", "ends"),
+    [
+        (2, [100, -100, 0, 0], 0, 1, 7.99881172180175781),  # the candidate, at 1
+        (2, [100, -100, 0, 0], 0, -1, 7.99881172180175781),
+        (1, [-100, 0, 0, 0], 1, 1, 15.9976234436035156),  # the forget gate, open and shut
+        (1, [-100, 0, 0, 0], 1, -1, 15.9976234436035156),
+    ],
+    ids=["candidate", "negative candidate", "open gate", "shut gate"],
+)
+def test_what_is_saturated_is_so_from_the_same_number_as_in_xla(gate, bias, c, sign, ends):
+    last = {"candidate": sign, "gate": (1 + sign) / 2}["candidate" if gate == 2 else "gate"]
+    around = np.float32(ends) + np.spacing(np.float32(ends)) * np.arange(-2, 60, dtype=np.float32)
+    x = sign * np.concatenate([around[2:], np.linspace(ends + 0.01, 90, 500, dtype=np.float32), [1e20, 1e30]]).astype(np.float32)
+    for kernel in ("native", "xla"):
+        np.testing.assert_array_equal(one_step(kernel, x, gate, bias, c), np.float32(last))
+    before = sign * np.linspace(-ends + 0.05, ends - 0.05, 5000, dtype=np.float32)
+    found, expected = (one_step(kernel, before, gate, bias, c) for kernel in ("native", "xla"))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=3e-7)
+    assert np.abs(found).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("task", "lag"),
+    [
+        (Latch(symbols=64), 1000),
+        (Latch(), 50),
+        (DelayLine(symbols=8), 50),
+        (DelayLine(reals=True), 50),
+        (Count(), 20),
+        (Adding(), 50),
+    ],
+    ids=str,
+)
+def test_hand_set_weights_solve_as_by_xla(task, lag):
+    model, weights = constructed(task, lag)
+    length = task.length(lag)
+    batch = task.sample(jax.random.key(lag), lag, length, length, 256)
+    network = Architecture(model, task.features, task.outputs).build(weights)
+    run = {how: network(batch.inputs, length, every=task.answers == "every", how=how)[1] for how in ("native", "loop")}
+    due = np.ones(batch.targets.shape, bool) if batch.mask is None else np.asarray(batch.mask)
+    found, expected = (np.asarray(outputs)[:, due] for outputs in (run["native"], run["loop"]))
+    if task.loss == "classes":
+        np.testing.assert_array_equal(found.argmax(0), np.asarray(batch.targets)[due])
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("axes", [(0, None, None), (None, 0, 0), (0, 0, 0)], ids=["weights", "inputs", "all"])
+def test_side_by_side_equals_one_after_another(axes):
+    sizes = SIZES[1]
+    members = [(*material(sizes, seed), np.int32(steps)) for seed, steps in enumerate((3, 20, 11))]
+    given = [tuple(member[k] if axis == 0 else members[0][k] for k, axis in enumerate(axes)) for member in members]
+    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *members)
+    mapped = jax.vmap(gradients("native", sizes), axes)(
+        *(stacked[k] if axis == 0 else members[0][k] for k, axis in enumerate(axes))
+    )
+    for k, member in enumerate(given):
+        alone = compiled("native", sizes)(*member)
+        jax.tree.map(np.testing.assert_array_equal, jax.tree.map(lambda leaf, k=k: leaf[k], mapped), alone)
+
+
+def test_recomputing_and_loops_change_nothing():
+    sizes = SIZES[2]
+    arrays, symbols = material(sizes)
+
+    def loss(arrays: Any) -> jax.Array:
+        return weighed(call("native", sizes, arrays, symbols, sizes.steps))
+
+    def summed(arrays: Any) -> jax.Array:
+        return jax.lax.scan(lambda total, _: (total + jax.checkpoint(loss)(arrays), None), jnp.zeros(()), None, length=2)[0]
+
+    once, twice = quick_jit(jax.grad(loss))(arrays), quick_jit(jax.grad(summed))(arrays)
+    assert apart(twice, jax.tree.map(lambda leaf: 2 * leaf, once)) <= 1e-6
+
+
+def text(dtype: Any, flows: Any = None) -> str:
+    """What is traced of an LSTM's native scan."""
+    cell = LSTM(3, 2, rngs=None, param_dtype=dtype)
+    carry = tuple(jnp.zeros((4, 2), dtype) for _ in "ch")
+    inputs = jnp.zeros((5, 4), jnp.int32)
+    return str(jax.make_jaxpr(lambda: cell.scan(carry, inputs, jnp.int32(5), flows, every=True, how="native"))())
+
+
+def test_what_it_does_not_serve_runs_in_xlas_loop():
+    assert "memcap_lstm_forward" in text(jnp.float32)
+    assert "memcap_lstm" not in text(jnp.float32, jnp.ones(5))
+    assert "memcap_lstm" not in text(jnp.bfloat16)
+    with jax.enable_x64(True):
+        assert "memcap_lstm" not in text(jnp.float64)
+        assert "memcap_lstm_forward" in text(jnp.float32)
+
+
+def test_a_library_that_computes_something_else_is_not_used(monkeypatch):
+    monkeypatch.setattr(native, "lstm_step", lambda kernel, recurrent, bias, carry, x: (carry, carry[1]))
+    assert not native._right(*native.TESTED[0])

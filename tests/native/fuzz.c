@@ -1,0 +1,146 @@
+/* Random calls of the kernel, sound and unsound, on heap buffers of the exact size: for -fsanitize=address,undefined.
+
+   A sound call must return nothing wrong and write every number of its results, whose memory begins as NaN. Of an unsound one a
+   buffer has another type, rank or size, a symbol lies outside, or an argument is missing: it must be refused. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lstm.c"
+
+#define MOST 9
+typedef struct {
+  XLA_FFI_Buffer buffers[MOST];
+  int64_t dims[MOST][3];
+  void *pointers[MOST];
+  int count;
+} Buffers;
+
+static unsigned state = 1;
+static Int below(Int n) { return state = state * 1664525u + 1013904223u, (Int)(state >> 8) % n; }
+
+static Int numbers(const XLA_FFI_Buffer *b) {
+  Int n = 1;
+  for (Int k = 0; k < b->rank; k++) n *= b->dims[k];
+  return n;
+}
+
+/* A buffer of random numbers between -1 and 1, or of symbols below `top`; of NaN where `top` is 0. */
+static void *add(Buffers *all, int top, int rank, Int first, Int second, Int third) {
+  const int k = all->count++;
+  XLA_FFI_Buffer *b = &all->buffers[k];
+  int64_t *dims = all->dims[k];
+  dims[0] = first, dims[1] = second, dims[2] = third;
+  *b = (XLA_FFI_Buffer){sizeof *b, NULL, top > 0 ? XLA_FFI_DataType_S32 : XLA_FFI_DataType_F32, NULL, rank, dims};
+  const Int n = numbers(b);
+  b->data = malloc(n ? 4 * n : 1);
+  for (Int i = 0; i < n; i++)
+    if (top > 0) ((int32_t *)b->data)[i] = below(top);
+    else ((float *)b->data)[i] = top ? below(2001) / 1000.0f - 1 : NAN;
+  all->pointers[k] = b;
+  return b->data;
+}
+#define REALS -1
+#define RESULT 0
+
+static XLA_FFI_Error *error_of(XLA_FFI_Error_Create_Args *arguments) { return (XLA_FFI_Error *)arguments->message; }
+static const XLA_FFI_Api api = {.XLA_FFI_Error_Create = error_of};
+
+static const char *call(XLA_FFI_Handler *handler, Buffers *in, Buffers *out) {
+  XLA_FFI_CallFrame frame = {.api = &api, .args = {.size = in->count, .args = in->pointers}};
+  frame.rets.size = out->count, frame.rets.rets = out->pointers;
+  return (const char *)handler(&frame);
+}
+
+static void release(Buffers *all) {
+  for (int k = 0; k < all->count; k++) free(all->buffers[k].data);
+  all->count = 0;
+}
+
+static void fail(const char *what, const char *which, int number) {
+  printf("%s: %s, case %d\n", which, what, number);
+  exit(1);
+}
+
+static void sound(XLA_FFI_Handler *handler, Buffers *in, Buffers *out, int checked, const char *which, int number) {
+  const char *wrong = call(handler, in, out);
+  if (wrong) fail(wrong, which, number);
+  for (int k = 0; k < checked; k++)
+    for (Int i = 0; i < numbers(&out->buffers[k]); i++)
+      if (!isfinite(((float *)out->buffers[k].data)[i])) fail("a result is not finite", which, number);
+}
+
+/* Spoil one thing, see that the call is refused, and mend it. */
+static void unsound(XLA_FFI_Handler *handler, Buffers *in, Buffers *out, const char *which, int number) {
+  Buffers *all = below(2) ? in : out;
+  const Int n = below(6), k = below(all->count);
+  XLA_FFI_Buffer *b = &all->buffers[k], kept = *b;
+  int64_t dims[3];
+  memcpy(dims, all->dims[k], sizeof dims);
+  if (n == 0) all->count--;
+  else if (n == 1) b->dtype = b->dtype == XLA_FFI_DataType_F32 ? XLA_FFI_DataType_F64 : XLA_FFI_DataType_S64;
+  else if (n == 2 || b->rank == 0) b->rank = b->rank == 3 || below(2) ? b->rank - 1 : b->rank + 1;
+  else {
+    const Int strange[] = {-1, INT64_MAX, INT64_MIN, 1 << 16, (Int)1 << 31, dims[0] + 1};
+    const Int axis = all == in && k == 0 ? 1 : below(b->rank); /* where symbols enter, only the kernel's own rows say how many */
+    all->dims[k][axis] = dims[axis] ? strange[below(6)] : -1; /* nothing may mean that no outputs are wanted, and U that they are */
+    if (!memcmp(dims, all->dims[k], sizeof dims)) all->dims[k][axis]++;
+  }
+  if (!call(handler, in, out)) fail("an unsound call was taken", which, number);
+  all->count += n == 0, *b = kept;
+  memcpy(all->dims[k], dims, sizeof dims);
+}
+
+static void outside(XLA_FFI_Handler *handler, Buffers *in, Buffers *out, Int F, const char *which, int number) {
+  const Int steps = *(int32_t *)in->buffers[7].data, B = in->dims[6][1];
+  if (in->buffers[6].rank != 2 || steps < 1 || B < 1 || in->dims[6][0] < 1) return;
+  int32_t *symbol = (int32_t *)in->buffers[6].data + below((steps < in->dims[6][0] ? steps : in->dims[6][0]) * B), kept = *symbol;
+  const Int strange[] = {F, -1, INT32_MAX, INT32_MIN};
+  *symbol = strange[below(4)];
+  if (!call(handler, in, out)) fail("a symbol from outside was taken", which, number);
+  *symbol = kept;
+}
+
+int main(int count, char **words) {
+  const int cases = count > 1 ? atoi(words[1]) : 400;
+  for (int number = 0; number < cases; number++) {
+    const Int T = below(9), F = 1 + below(20), U = 1 + below(below(2) ? 4 : 40), B = below(2) ? 1 + below(8) : below(70);
+    const int real = below(2), every = below(2), grad = below(2);
+    const Int O = every && below(2) ? 1 + below(12) : 0, rows = !every ? 0 : O ? O : U;
+    const Int slots = memcap_lstm_size(1, T, F, U, O, B, real), work = memcap_lstm_size(0, T, F, U, O, B, real);
+    Buffers in = {.count = 0}, out = {.count = 0};
+    add(&in, REALS, 2, F, 4 * U, 0), add(&in, REALS, 2, U, 4 * U, 0), add(&in, REALS, 1, 4 * U, 0, 0), add(&in, REALS, 2, U, O, 0);
+    add(&in, REALS, 2, U, B, 0), add(&in, REALS, 2, U, B, 0);
+    if (real) add(&in, REALS, 3, T, F, B);
+    else add(&in, F, 2, T, B, 0);
+    *(int32_t *)add(&in, 1, 0, 0, 0, 0) = below(T + 4) - 2; /* also below 0 and above T */
+    add(&out, RESULT, 2, U, B, 0), add(&out, RESULT, 2, U, B, 0), add(&out, RESULT, 3, T, rows, B);
+    add(&out, RESULT, 1, grad ? slots : memcap_lstm_size(2, T, F, U, O, B, real), 0, 0), add(&out, RESULT, 1, work, 0, 0);
+    sound(memcap_lstm_forward, &in, &out, 3, "forward", number);
+
+    Buffers back = {.count = 0}, slopes = {.count = 0};
+    if (grad) {
+      add(&back, REALS, 2, F, 4 * U, 0), add(&back, REALS, 2, U, 4 * U, 0), add(&back, REALS, 2, U, O, 0);
+      add(&back, REALS, 2, U, B, 0), add(&back, REALS, 2, U, B, 0), add(&back, REALS, 3, T, rows, B);
+      for (int k = 6; k < 8; k++) {
+        const int64_t *d = in.dims[k];
+        memcpy(add(&back, real && k == 6 ? REALS : 1, in.buffers[k].rank, d[0], d[1], d[2]), in.buffers[k].data,
+               4 * numbers(&in.buffers[k]));
+      }
+      memcpy(add(&back, REALS, 1, slots, 0, 0), out.buffers[3].data, 4 * slots);
+      add(&slopes, RESULT, 2, F, 4 * U, 0), add(&slopes, RESULT, 2, U, 4 * U, 0), add(&slopes, RESULT, 1, 4 * U, 0, 0);
+      add(&slopes, RESULT, 2, U, O, 0), add(&slopes, RESULT, 2, U, B, 0), add(&slopes, RESULT, 2, U, B, 0);
+      if (real) add(&slopes, RESULT, 3, T, F, B);
+      else add(&slopes, RESULT, 1, 0, 0, 0);
+      add(&slopes, RESULT, 1, work, 0, 0);
+      sound(memcap_lstm_backward, &back, &slopes, 7, "backward", number);
+      for (int k = 0; k < 4; k++) unsound(memcap_lstm_backward, &back, &slopes, "backward", number);
+      outside(memcap_lstm_backward, &back, &slopes, F, "backward", number);
+    }
+    for (int k = 0; k < 4; k++) unsound(memcap_lstm_forward, &in, &out, "forward", number);
+    outside(memcap_lstm_forward, &in, &out, F, "forward", number);
+    release(&in), release(&out), release(&back), release(&slopes);
+  }
+  printf("%d cases, vectors of %d\n", cases, W);
+  return 0;
+}

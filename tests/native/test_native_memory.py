@@ -1,0 +1,51 @@
+"""The C reads and writes its buffers and nothing else: random calls, sound and unsound, under sanitizers (fuzz.c)."""
+
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+import jax
+import pytest
+from native_checks import needs_compiler
+
+from memcap.native import COMPILER, SOURCE
+
+SANITIZED = (
+    "-O1",
+    "-g",
+    "-fsanitize=address,undefined",
+    "-fno-sanitize-recover=all",
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+    "-Wno-psabi",
+)
+WIDTHS = {"-msse2": ("sse2", 4), "-mavx2 -mfma": ("avx2", 8), "-mavx512f": ("avx512f", 16)}  # what the processor must know, and W
+
+
+def known() -> set[str]:
+    """Instruction sets of this processor, as Linux calls them."""
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.exists() else []
+    return set(next((line for line in lines if line.startswith("flags")), "").split())
+
+
+@needs_compiler
+@pytest.mark.parametrize("flags", WIDTHS if platform.machine() in ("x86_64", "AMD64") else ["-march=native"])
+def test_random_calls_stay_within_their_buffers(tmp_path, flags):
+    needed, width = WIDTHS.get(flags, ("", 4))
+    if needed and needed not in known():
+        pytest.skip(f"the processor has no {needed}")
+    include = [f"-I{jax.ffi.include_dir()}", f"-I{SOURCE.parent}"]
+    command = [COMPILER, *SANITIZED, *flags.split(), *include, str(Path(__file__).with_name("fuzz.c")), "-lm", "-o"]
+    built = subprocess.run([*command, str(tmp_path / "fuzz")], capture_output=True, text=True, check=False, timeout=200)
+    if "asan" in built.stderr and "cannot find" in built.stderr:
+        pytest.skip("the compiler has no sanitizers")
+    assert built.returncode == 0, built.stderr
+    environment = {
+        **os.environ,
+        "ASAN_OPTIONS": "detect_stack_use_after_return=0",
+    }  # GCC 12's own check of it aligns vectors badly
+    done = subprocess.run([tmp_path / "fuzz", "1000"], capture_output=True, text=True, check=False, env=environment, timeout=200)
+    assert (done.returncode, done.stdout) == (0, f"1000 cases, vectors of {width}\n"), done.stdout + done.stderr

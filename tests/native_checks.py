@@ -1,0 +1,11 @@
+"""What tests of the native kernel share: whether it can be had here, and a cache of their own."""
+
+import shutil
+
+import pytest
+
+from memcap.native import COMPILER
+
+HAS_COMPILER = shutil.which(COMPILER) is not None
+needs_compiler = pytest.mark.skipif(not HAS_COMPILER, reason="no C compiler")
+EMPTY_PATH = {"PATH": ""}  # where no compiler is found

@@ -1,0 +1,159 @@
+"""`engine.kernel`: what each value trains with, what it says where it can't, and that both kernels come to the same verdicts."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from native_checks import EMPTY_PATH
+from training_checks import ONE, member, programs, vector
+
+from memcap.cells import native
+from memcap.config import Engine
+from memcap.knobs import UserError
+from memcap.studies import store
+from memcap.training import engine as engine_module
+from memcap.training.engine import settled, train
+from memcap.training.kernel import kernel_of
+from memcap.training.lane import program_of
+from memcap.training.plan import elsewhere
+from memcap.training.program import Program
+from memcap.training.step import Shape
+from memcap.training.work import work
+
+ROOT = Path(__file__).parents[2]
+NATIVE = replace(ONE, kernel="native")
+needs_kernel = pytest.mark.skipif(native.missing() is not None, reason=f"no native kernel: {native.missing()}")
+TINY = ["recipe.budget=20", "evaluation.every=10", "evaluation.sequences=64", "evaluation.stretch=2", "engine.workers=1"]
+
+
+@pytest.fixture
+def without(monkeypatch):
+    """A machine where the kernel cannot run."""
+    monkeypatch.setattr(native, "missing", lambda: "there is no C compiler `cc` here")
+    engine_module._say.cache_clear()
+
+
+def test_xlas_kernel_is_the_default_and_asks_for_nothing(monkeypatch):
+    monkeypatch.setattr(native, "missing", lambda: pytest.fail("asked"))
+    assert settled(Engine()) == Engine(kernel="xla")
+
+
+@needs_kernel
+@pytest.mark.parametrize("kernel", ["auto", "native"])
+def test_where_it_can_the_native_kernel_runs(kernel, capsys):
+    assert settled(replace(ONE, kernel=kernel)) == NATIVE
+    assert capsys.readouterr().err == ""
+
+
+def test_without_it_auto_says_so_once_and_native_is_refused(without, capsys):
+    auto = replace(ONE, kernel="auto")
+    assert settled(auto) == settled(auto) == replace(ONE, kernel="xla")
+    line = "memcap: XLA runs the LSTM's loop, as the native kernel cannot run here: there is no C compiler `cc` here\n"
+    assert capsys.readouterr().err == line
+    with pytest.raises(
+        UserError, match=r"^engine.kernel=native: cannot run here: there is no .*; engine.kernel=xla runs anywhere$"
+    ):
+        settled(NATIVE)
+
+
+@pytest.mark.parametrize("change", [{"batching": "vmap"}, {"scan": "plain"}])
+def test_beside_other_loops_native_is_refused_and_auto_is_xla(change, capsys):
+    with pytest.raises(UserError, match=r"engine.kernel=native: cannot run here: .*engine\.(batching|scan)="):
+        settled(replace(NATIVE, **change))
+    assert settled(replace(ONE, kernel="auto", **change)).kernel == "xla"
+    assert capsys.readouterr().err == ""
+
+
+def test_for_a_device_elsewhere_there_is_no_native_kernel():
+    assert settled(elsewhere(Engine(kernel="native"))) == Engine("vmap", kernel="xla")
+
+
+@pytest.mark.parametrize(
+    ("one", "kernel"),
+    [
+        (member(), "native"),
+        (member("adding", 4), "native"),
+        (member(model={"readout": "lstm"}), "native"),
+        (member(model={"cell": "GRUCell"}), "xla"),
+        (member(model={"cell": "LSTMCell"}, recipe={"init": "flax"}), "xla"),
+        (member(model={"cell": "SimpleCell"}), "xla"),
+        (member("windows", 4), "xla"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else f"{value.task.name}-{value.model.cell}-{value.model.readout}",
+)
+def test_it_serves_memcaps_lstm_on_sequences_without_windows(one, kernel):
+    """What is not served is trained by XLA's kernel, and its row says so."""
+    assert kernel_of(Shape.of(one), NATIVE) == kernel
+    assert kernel_of(Shape.of(one), ONE) == kernel_of(Shape.of(one), replace(ONE, kernel="auto")) == "xla"
+    (program,) = programs([one], NATIVE)
+    assert (program.trainer.kernel, program.trainer.how) == (kernel, "loop")
+    assert Program.of(one, NATIVE).trainer.kernel == kernel
+
+
+@needs_kernel
+def test_a_state_is_gone_on_with_by_the_kernel_that_made_it_alone():
+    by_xla, by_native = (Program.of(member(), engine).trainer for engine in (ONE, NATIVE))
+    assert program_of(by_native) == program_of(by_xla).removesuffix("xla") + native.library().name
+    assert work(Program.of(member(), NATIVE)) == work(Program.of(member(), ONE))
+
+
+@needs_kernel
+def test_a_small_study_has_equal_counts_under_both_kernels():
+    ask, recipe = {"every": 10, "sequences": 128}, {"lr": 0.1, "budget": 80, "batch": 32, "schedule": "constant"}
+    study = [
+        *(member("latch", lag, model={"units": u}, recipe=recipe, evaluation=ask) for lag in (3, 5) for u in (1, 2)),
+        *(member("delay_line", 1, seed=s, model={"units": 3}, recipe=recipe, evaluation=ask) for s in range(2)),
+        member("delay_line", 2, model={"units": 3}, recipe=recipe | {"budget": 25}, evaluation=ask),
+        member("latch", 3, model={"units": 2, "cell": "GRUCell"}, recipe=recipe, evaluation=ask),
+    ]
+    usual, ours = train(study, ONE), train(study, replace(NATIVE, workers=2))
+    assert {each.status for each in usual} == {"solved", "unsolved"}
+    assert [each.kernel for each in usual] == 8 * ["xla"]
+    assert [each.kernel for each in ours] == [*7 * ["native"], "xla"]
+    for one, other in zip(usual, ours, strict=True):
+        assert (one.status, one.steps, one.scan, one.program_steps) == (other.status, other.steps, "loop", other.program_steps)
+        np.testing.assert_allclose(vector(one), vector(other), rtol=1e-3, atol=1e-3)
+    again = train(study[:2], NATIVE)
+    assert [vector(each).tolist() for each in again] == [vector(each).tolist() for each in ours[:2]]
+
+
+def run(folder, *arguments, **environment):
+    """`memcap train` in a process of its own."""
+    variables = os.environ | {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"} | environment
+    command = [sys.executable, "-P", "-m", "memcap", "train", "task=latch", "model.units=1", *TINY, *arguments]
+    return subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, timeout=200, check=False)
+
+
+def test_without_a_compiler_the_command_refuses_native_and_leaves_nothing(tmp_path):
+    (tmp_path / "here").mkdir()
+    done = run(tmp_path / "here", "engine.kernel=native", XDG_CACHE_HOME=str(tmp_path), **EMPTY_PATH)
+    line = "memcap: engine.kernel=native: cannot run here: there is no C compiler `cc` here (No such file or directory);"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"{line} engine.kernel=xla runs anywhere\n")
+    assert list((tmp_path / "here").iterdir()) == []
+
+
+def test_without_a_compiler_auto_trains_by_xla(tmp_path):
+    done = run(tmp_path, "engine.kernel=auto", XDG_CACHE_HOME=str(tmp_path / "cache"), **EMPTY_PATH)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("memcap: XLA runs the LSTM's loop, as the native kernel cannot run here: there is no C comp") == 1
+    assert store.read(tmp_path / "outputs")["kernel"].to_list() == ["xla"]
+
+
+@needs_kernel
+def test_a_second_process_trains_by_what_the_first_one_compiled(tmp_path):
+    """XLA's cache holds calls of the library, which must be known before they are loaded."""
+    rows = []
+    for name in ("first", "second"):
+        done = run(tmp_path, "engine.kernel=native", f"out={name}", XDG_CACHE_HOME=str(tmp_path / "cache"))
+        assert done.returncode == 0, done.stderr
+        rows.append(store.read(tmp_path / name))
+    assert rows[0]["kernel"].to_list() == ["native"]
+    same = pl.exclude("compile_seconds", "run_seconds", "population", "finished")
+    assert rows[0].select(same).equals(rows[1].select(same))
+    libraries = [path.suffix for path in (tmp_path / "cache" / "memcap" / "native").iterdir()]
+    assert sorted(libraries) == [".so", ".tested"]
