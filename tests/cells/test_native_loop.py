@@ -1,5 +1,6 @@
 """The LSTM's loop in C gives what XLA's gives: values and gradients, saturation to the bit, under every transformation of JAX."""
 
+import re
 from functools import cache, partial
 from typing import Any, NamedTuple
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from lstm_reference import quick_jit, relative_error
 
+from memcap import native as loader
 from memcap.cells import native
 from memcap.cells.lstm import LSTM, lstm_scan
 from memcap.cells.scan import Options
@@ -290,6 +292,26 @@ def test_what_it_does_not_serve_runs_in_xlas_loop():
         assert "memcap_lstm_forward" in text(jnp.float32)
 
 
-def test_a_library_that_computes_something_else_is_not_used(monkeypatch):
-    monkeypatch.setattr(native, "lstm_step", lambda kernel, recurrent, bias, carry, x: (carry, carry[1]))
-    assert not native._right(*native.TESTED[0])
+def broken(*_: Any) -> Any:
+    raise ValueError("INVALID_ARGUMENT: no such version\nmore")
+
+
+@pytest.mark.parametrize(
+    ("step", "reason"),
+    [
+        (lambda kernel, recurrent, bias, carry, x: (carry, carry[1]), r"\.so does not compute what XLA does$"),
+        (broken, r"^XLA does not take it \(INVALID_ARGUMENT: no such version\)$"),
+    ],
+    ids=["other numbers", "an error"],
+)
+def test_a_library_that_fails_its_test_is_not_used(monkeypatch, step, reason):
+    monkeypatch.setattr(native, "lstm_step", step)
+    monkeypatch.setattr(loader, "_tested", lambda path: "")
+    monkeypatch.setattr(loader.Library, "passed", lambda self: pytest.fail("it passed"))
+    assert re.search(reason, native.missing.__wrapped__())
+
+
+@pytest.mark.parametrize("wide", [False, True], ids=["float32", "64-bit floats allowed"])
+def test_what_it_is_tested_by_passes(wide):
+    with jax.enable_x64(wide):
+        assert all(native._right(*sizes) for sizes in native.TESTED)
