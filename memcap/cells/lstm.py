@@ -309,7 +309,7 @@ class LSTM(Cell):
         fused = every and flows is None and readout is not None and readout.dtype == dtype
         within = readout if fused else None
         if how == "native" and native.takes((*weights, *carry), inputs, flows):
-            (c, h), outputs = native.lstm_scan(every, *weights, within, (c.T, h.T), inputs, length)
+            (c, h), outputs = native.lstm_scan(every, (*weights, within), (c.T, h.T), inputs, length)
         else:
             options = Options(every=every, reset=reset, static=how == "scan")
             (c, h), outputs = lstm_scan(options, *weights, within, (c.T, h.T), inputs, length, flows)

@@ -14,6 +14,7 @@ from memcap.cells.plain import lstm_step, plain_scan
 from memcap.native import CALLS, NativeError, library
 
 CarryCH = tuple[jax.Array, jax.Array]
+Weights = tuple[jax.Array, jax.Array, jax.Array, jax.Array | None]
 WORK, SLOTS, TWO_SLOTS = range(3)  # buffers, as memcap_lstm_size counts them
 MOST_STEPS = 2**24
 TESTED = ((1, 2, 3, 2, 5, False), (5, 33, 4, 7, 5, True))  # T, B, F, U, O, reals
@@ -47,37 +48,30 @@ def takes(arrays: tuple[jax.Array, ...], inputs: jax.Array, flows: jax.Array | N
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
 def lstm_scan(
-    every: bool,
-    kernel: jax.Array,
-    recurrent: jax.Array,
-    bias: jax.Array,
-    readout: jax.Array | None,
-    carry: CarryCH,
-    inputs: jax.Array,
-    length: jax.Array,
+    every: bool, weights: Weights, carry: CarryCH, inputs: jax.Array, length: jax.Array
 ) -> tuple[CarryCH, jax.Array | None]:
-    """Run an LSTM over the first `length` steps; arguments and results are those of `memcap.cells.lstm.lstm_scan`.
+    """Run an LSTM over the first `length` steps; the LSTM of memcap/cells/lstm.py.
+
+    Args:
+        every: whether something is returned for every step, the hidden state or what the read-out makes of it.
+        weights: kernel (F, 4U), recurrent (U, 4U), bias (4U,), and a read-out (U, O) or None; float32.
+        carry: (c, h), each (U, B), float32.
+        inputs: (T, B) int symbols below F, or (T, B, F) float32.
+        length: () int, how many of the T steps count; may be traced.
+
+    Returns:
+        The carry after `length` steps, and the hidden states (T, U, B), or read-outs (T, O, B), zero after `length`; or None.
 
     Raises:
         NativeError: there is no kernel here; `missing` says so beforehand.
         ValueError: as it runs, if a symbol is outside of 0 ... F - 1; or jax.errors.JaxRuntimeError, where JAX calls it so.
     """
-    carry, outputs, _ = _forward(every, False, kernel, recurrent, bias, readout, carry, inputs, length)
-    return carry, outputs
+    return _forward(every, False, weights, carry, inputs, length)[:2]
 
 
-def _forward(
-    every: bool,
-    keep: bool,
-    kernel: jax.Array,
-    recurrent: jax.Array,
-    bias: jax.Array,
-    readout: jax.Array | None,
-    carry: CarryCH,
-    inputs: jax.Array,
-    length: jax.Array,
-) -> tuple[CarryCH, jax.Array | None, jax.Array]:
+def _forward(every: bool, keep: bool, weights: Weights, carry: CarryCH, inputs: jax.Array, length: jax.Array) -> Any:
     """The carry after the last step, the outputs, and what the backward pass needs, if it is kept."""
+    kernel, recurrent, bias, readout = weights
     matrix, inputs = _matrix(recurrent, readout), _time_last(inputs)
     rows = 0 if not every else recurrent.shape[0] if readout is None else readout.shape[1]
     state = jax.ShapeDtypeStruct(carry[0].shape, jnp.float32)
@@ -88,34 +82,27 @@ def _forward(
     return (c, h), outputs if every else None, kept
 
 
-def _lstm_scan_fwd(
-    every: bool,
-    kernel: jax.Array,
-    recurrent: jax.Array,
-    bias: jax.Array,
-    readout: jax.Array | None,
-    carry: CarryCH,
-    inputs: jax.Array,
-    length: jax.Array,
-) -> tuple[tuple[CarryCH, jax.Array | None], tuple[Any, ...]]:
-    carry, outputs, kept = _forward(every, True, kernel, recurrent, bias, readout, carry, inputs, length)
-    return (carry, outputs), (kernel, recurrent, readout, inputs, length, kept)
+def _lstm_scan_fwd(every: bool, weights: Weights, carry: CarryCH, inputs: jax.Array, length: jax.Array) -> Any:
+    carry, outputs, kept = _forward(every, True, weights, carry, inputs, length)
+    return (carry, outputs), (weights, inputs, length, kept)
 
 
 def _lstm_scan_bwd(every: bool, saved: tuple[Any, ...], cotangents: Any) -> tuple[Any, ...]:
-    kernel, recurrent, readout, inputs, length, kept = saved
+    (kernel, recurrent, bias, readout), inputs, length, kept = saved
     carry, d_outputs = cotangents
     matrix, inputs = _matrix(recurrent, readout), _time_last(inputs)
     real = inputs.ndim == 3
     if not every:
         d_outputs = jnp.zeros((inputs.shape[0], 0, inputs.shape[-1]), jnp.float32)
-    weights = kernel.shape, recurrent.shape, kernel.shape[1:], matrix.shape
-    shapes = *weights, carry[0].shape, carry[1].shape, inputs.shape if real else (0,)
+    shapes = (
+        *(array.shape for array in (kernel, recurrent, bias, matrix, *carry)),
+        (inputs.shape[0] if real else 0, kernel.shape[0], inputs.shape[-1]),
+    )
     results = *(jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes), _buffer(WORK, kernel, matrix, inputs)
     operands = kernel, recurrent, matrix, *carry, d_outputs, inputs, jnp.asarray(length, jnp.int32), kept
-    d_kernel, d_recurrent, d_bias, d_readout, dc, dh, d_inputs, _ = _call(CALLS[1], results, operands)
+    *d_weights, d_readout, dc, dh, d_inputs, _ = _call(CALLS[1], results, operands)
     d_inputs = jnp.swapaxes(d_inputs, 1, 2) if real else None
-    return d_kernel, d_recurrent, d_bias, None if readout is None else d_readout, (dc, dh), d_inputs, None
+    return (*d_weights, None if readout is None else d_readout), (dc, dh), d_inputs, None
 
 
 lstm_scan.defvjp(_lstm_scan_fwd, _lstm_scan_bwd)
@@ -151,18 +138,18 @@ def _right(steps: int, batch: int, features: int, units: int, outputs: int, real
     if not real:
         inputs = jnp.argmax(inputs, -1)
 
-    def in_c(kernel: Any, recurrent: Any, bias: Any, readout: Any, c: Any, h: Any) -> Any:
-        return lstm_scan(True, kernel, recurrent, bias, readout, (c, h), inputs, length)
+    def in_c(weights: Any, carry: Any) -> Any:
+        return lstm_scan(True, weights, carry, inputs, length)
 
-    def to_read(kernel: Any, recurrent: Any, bias: Any, readout: Any, c: Any, h: Any) -> Any:
+    def to_read(weights: Any, carry: Any) -> Any:
         rows = inputs if real else jax.nn.one_hot(inputs, features, dtype=jnp.float32)
-        step = partial(lstm_step, kernel, recurrent, bias)
+        step, (c, h) = partial(lstm_step, *weights[:3]), carry
         (c, h), hidden = plain_scan(lambda _, *row: step(*row), (), (c.T, h.T), rows, length, None, every=True, reset=False)
-        return (c.T, h.T), jnp.swapaxes(hidden @ readout, 1, 2)
+        return (c.T, h.T), jnp.swapaxes(hidden @ weights[3], 1, 2)
 
-    def values_and_gradients(arrays: Any) -> Any:
-        both = [jax.vjp(run, *arrays) for run in (in_c, to_read)]
+    def values_and_gradients(*arrays: Any) -> Any:
+        both = [jax.vjp(run, arrays[:4], arrays[4:]) for run in (in_c, to_read)]
         return [(values, pullback(jax.tree.map(jnp.sin, both[1][0]))) for values, pullback in both]
 
-    found, expected = map(jax.tree.leaves, jax.jit(values_and_gradients).lower(arrays).compile(QUICK)(arrays))
+    found, expected = map(jax.tree.leaves, jax.jit(values_and_gradients).lower(*arrays).compile(QUICK)(*arrays))
     return all(bool(jnp.abs(a - b).max() <= APART * (1 + jnp.abs(b).max())) for a, b in zip(found, expected, strict=True))

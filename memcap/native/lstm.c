@@ -69,6 +69,16 @@ INLINE void store(float *p, v x) { *(v_there *)p = x; }
 INLINE v all(float x) { return x - (v){0}; }
 INLINE v pick(vi mask, v yes, v no) { return (v)((mask & (vi)yes) | (~mask & (vi)no)); }
 
+/* As it is. GCC would load it anew wherever it is used, and wait for the loads. */
+INLINE v in_register(v x) {
+#if defined(__x86_64__)
+  __asm__("" : "+v"(x));
+#elif defined(__aarch64__)
+  __asm__("" : "+w"(x));
+#endif
+  return x;
+}
+
 INLINE v quotient(v p, v q) { /* q between .004 and 1, or NaN */
 #if defined(__AVX512F__)
   v r = (v)_mm512_rcp14_ps((__m512)q); /* a division would hold its port for 16 cycles */
@@ -115,6 +125,7 @@ INLINE void transpose(const float *in, Int ld, float *out, Int ldo) {
 typedef struct {
   Int T, F, U, O, B;
   Int steps;                                         /* that count */
+  Int R;                                             /* rows of the outputs of a step */
   int real, hidden;                                  /* inputs are numbers; the outputs are hidden states, not read-outs */
   int table;                                         /* symbols are looked up */
   Int X, K, G, P, S;                                 /* rows: of x; of x and h; of gates and read-out, P of them padded; of a slot */
@@ -293,8 +304,8 @@ static void step_forward(const Job *j, Int t, Int b, float *slot, float *next) {
   }
 }
 
-static void forward_block(const Job *j, Int b, const float *c, const float *h, float *c_out, float *h_out, float *outputs, float *kept,
-                          int keep) {
+static void forward_block(const Job *j, Int b, const float *c, const float *h, float *c_out, float *h_out, float *outputs,
+                          float *kept, int keep) {
   const Int slot = j->S * L;
   float *now = kept;
   get_rows(j, h, j->U, b, now + j->X * L);
@@ -319,16 +330,18 @@ static void forward_block(const Job *j, Int b, const float *c, const float *h, f
 INLINE void weights_tile(const int n, const int vectors, const Job *j, const float *x, Int k, Int g) {
   v acc[ROWS * LB];
   float *dw = j->dw + k * j->P + g;
-  UNROLL for (int a = 0; a < n; a++)
-    UNROLL for (int i = 0; i < vectors; i++) acc[a * vectors + i] = load(dw + a * j->P + i * W);
+  UNROLL for (int a = 0; a < n * vectors; a++) acc[a] = (v){0};
   for (int l = 0; l < L; l++) {
     v z[4];
-    UNROLL for (int i = 0; i < vectors; i++) z[i] = load(j->turned + l * j->P + g + i * W);
+    UNROLL for (int i = 0; i < vectors; i++) z[i] = in_register(load(j->turned + l * j->P + g + i * W));
     UNROLL for (int a = 0; a < n; a++)
       UNROLL for (int i = 0; i < vectors; i++) acc[a * vectors + i] += x[(k + a) * L + l] * z[i];
   }
   UNROLL for (int a = 0; a < n; a++)
-    UNROLL for (int i = 0; i < vectors; i++) store(dw + a * j->P + i * W, acc[a * vectors + i]);
+    UNROLL for (int i = 0; i < vectors; i++) {
+      float *to = dw + a * j->P + i * W;
+      store(to, load(to) + acc[a * vectors + i]);
+    }
 }
 INLINE void weights_columns(const int vectors, const Job *j, const float *x, Int g) {
   const int fit = ROWS * LB / vectors, most = fit < 8 ? fit : 8;
@@ -339,14 +352,13 @@ INLINE void weights_columns(const int vectors, const Job *j, const float *x, Int
 #undef CALL
   }
 }
-
-/* Gradients of all weights from one step: rows x and h of its slot with the rows dz. */
+/* Gradients of all weights from one step: rows x and h of its slot with the rows dz, which are turned over for it. */
 static void add_weights(const Job *j, const float *slot) {
   const Int P = j->P;
-  for (Int g = 0; g < P; g += W)
-    UNROLL for (int l = 0; l < LB; l++) transpose(j->dz + g * L + l * W, L, j->turned + l * W * P + g, P);
   Int g = 0;
-  for (; g + 4 * W <= P; g += 4 * W) weights_columns(4, j, slot, g);
+  for (; g < P; g += W)
+    UNROLL for (int l = 0; l < LB; l++) transpose(j->dz + g * L + l * W, L, j->turned + l * W * P + g, P);
+  for (g = 0; g + 4 * W <= P; g += 4 * W) weights_columns(4, j, slot, g);
   for (; g + 2 * W <= P; g += 2 * W) weights_columns(2, j, slot, g);
   for (; g < P; g += W) weights_columns(1, j, slot, g);
   for (int l = 0; l < L; l++) {
@@ -435,32 +447,36 @@ static int asked_for_metadata(const XLA_FFI_CallFrame *frame) {
   m->api_version.major_version = XLA_FFI_API_MAJOR, m->api_version.minor_version = XLA_FFI_API_MINOR, m->traits = 0;
   return 1;
 }
-static const XLA_FFI_Buffer *argument(const XLA_FFI_CallFrame *frame, int k) { return frame->args.args[k]; }
-static const XLA_FFI_Buffer *result(const XLA_FFI_CallFrame *frame, int k) { return frame->rets.rets[k]; }
-static Int size(const XLA_FFI_Buffer *b, int axis) { return axis < b->rank ? b->dims[axis] : -1; }
-/* Whether a buffer is float32 of this shape; the axes after its rank are 1. */
-static int is(const XLA_FFI_Buffer *b, int rank, Int first, Int second, Int third) {
-  const Int dims[3] = {first, second, third};
-  if (b->dtype != XLA_FFI_DataType_F32 || b->rank != rank) return 0;
-  for (int k = 0; k < rank; k++)
-    if (b->dims[k] != dims[k]) return 0;
+
+/* Whether buffers are float32 arrays of these shapes: a word each, with a letter for each axis. */
+static int fit(const Job *j, void *const *buffers, const char *shapes) {
+  const char *axes = "TFUOBGRX"; /* G: all gates; R: rows of the outputs; X: steps of inputs that have a gradient */
+  const Int sizes[] = {j->T, j->F, j->U, j->O, j->B, 4 * j->U, j->R, j->real ? j->T : 0};
+  for (; *shapes; buffers++, shapes += *shapes == ' ') {
+    const XLA_FFI_Buffer *b = *buffers;
+    Int rank = 0;
+    for (; *shapes && *shapes != ' '; shapes++, rank++)
+      if (rank >= b->rank || b->dims[rank] != sizes[strchr(axes, *shapes) - axes]) return 0;
+    if (b->rank != rank || b->dtype != XLA_FFI_DataType_F32) return 0;
+  }
   return 1;
 }
+static int is_row(const XLA_FFI_Buffer *b, Int n) { return b->dtype == XLA_FFI_DataType_F32 && b->rank == 1 && *b->dims == n; }
+static Int size(const XLA_FFI_Buffer *b, int axis) { return axis < b->rank ? b->dims[axis] : -1; }
 
-/* What both calls begin with: sizes, inputs and the work space. Returns what is wrong, or NULL. */
+/* What both calls begin with: the sizes, to which all buffers are then held; the inputs; the work space, which is the last result.
+   Returns what is wrong, or NULL. */
 static const char *begin(Job *j, const XLA_FFI_CallFrame *frame, const XLA_FFI_Buffer *readout, const XLA_FFI_Buffer *outputs,
-                         const XLA_FFI_Buffer *inputs, const XLA_FFI_Buffer *length, const XLA_FFI_Buffer *work) {
-  const XLA_FFI_Buffer *kernel = argument(frame, 0), *recurrent = argument(frame, 1);
-  j->F = size(kernel, 0), j->U = size(recurrent, 0), j->O = size(readout, 1);
+                         const char *taken, const char *given) {
+  void *const *in = frame->args.args, *const *out = frame->rets.rets;
+  const XLA_FFI_Buffer *inputs = in[6], *length = in[7], *work = out[frame->rets.size - 1];
   j->real = inputs->rank == 3, j->T = size(inputs, 0), j->B = size(inputs, j->real ? 2 : 1);
+  j->F = size(in[0], 0), j->U = size(in[1], 0), j->O = size(readout, 1);
   if (!plan(j)) return "memcap: the sizes of an LSTM are out of range";
-  j->hidden = j->O == 0 && size(outputs, 1) > 0;
-  const Int U = j->U, rows = j->hidden ? U : j->O;
-  int fits = j->real ? is(inputs, 3, j->T, j->F, j->B) : inputs->rank == 2 && inputs->dtype == XLA_FFI_DataType_S32;
-  fits = fits && is(kernel, 2, j->F, 4 * U, 0) && is(recurrent, 2, U, 4 * U, 0) && is(readout, 2, U, j->O, 0);
-  fits = fits && is(outputs, 3, j->T, rows, j->B) && is(work, 1, lay_out(j, NULL), 0, 0);
-  fits = fits && length->rank == 0 && length->dtype == XLA_FFI_DataType_S32;
-  if (!fits) return "memcap: the buffers of an LSTM do not fit together";
+  j->hidden = j->O == 0 && size(outputs, 1) > 0, j->R = j->hidden ? j->U : j->O;
+  int fits = j->real ? fit(j, in + 6, "TFB") : inputs->rank == 2 && inputs->dtype == XLA_FFI_DataType_S32;
+  fits = fits && length->rank == 0 && length->dtype == XLA_FFI_DataType_S32 && is_row(work, lay_out(j, NULL));
+  if (!fits || !fit(j, in, taken) || !fit(j, out, given)) return "memcap: the buffers of an LSTM do not fit together";
   lay_out(j, work->data);
   j->numbers = inputs->data, j->symbols = inputs->data;
   const Int n = *(const int32_t *)length->data;
@@ -469,57 +485,48 @@ static const char *begin(Job *j, const XLA_FFI_CallFrame *frame, const XLA_FFI_B
   for (Int k = 0; !j->real && k < j->steps * j->B; k++) outside |= (uint32_t)j->symbols[k] >= (uint32_t)j->F;
   return outside ? "memcap: an LSTM's symbols must be at least 0 and below the number of its inputs" : NULL;
 }
+#define IN(k) (((XLA_FFI_Buffer *)in[k])->data)
+#define OUT(k) (((XLA_FFI_Buffer *)out[k])->data)
 
 /* kernel (F, 4U), recurrent (U, 4U), bias (4U), readout (U, O), c, h (U, B), inputs (T, B) or (T, F, B), length ()
    -> c, h, outputs (T, U or O or 0, B), kept: all slots, or two where no gradient is wanted; work */
 XLA_FFI_Error *memcap_lstm_forward(XLA_FFI_CallFrame *frame) {
   if (asked_for_metadata(frame)) return NULL;
   if (frame->args.size != 8 || frame->rets.size != 5) return refuse(frame, "memcap: an LSTM forward takes 8 arguments, gives 5");
+  void *const *in = frame->args.args, *const *out = frame->rets.rets;
   Job j = {0};
-  const XLA_FFI_Buffer *outputs = result(frame, 2), *kept = result(frame, 3);
-  const char *wrong = begin(&j, frame, argument(frame, 3), outputs, argument(frame, 6), argument(frame, 7), result(frame, 4));
+  const char *wrong = begin(&j, frame, in[3], out[2], "FG UG G UO UB UB", "UB UB TRB");
   if (wrong) return refuse(frame, wrong);
-  int keep = is(kept, 1, slots(&j, 1), 0, 0), fits = keep || is(kept, 1, slots(&j, 0), 0, 0);
-  fits = fits && is(argument(frame, 2), 1, 4 * j.U, 0, 0);
-  for (int k = 0; k < 2; k++) fits = fits && is(argument(frame, 4 + k), 2, j.U, j.B, 0) && is(result(frame, k), 2, j.U, j.B, 0);
-  if (!fits) return refuse(frame, "memcap: the buffers of an LSTM forward do not fit together");
-  pack_forward(&j, argument(frame, 0)->data, argument(frame, 1)->data, argument(frame, 2)->data, argument(frame, 3)->data);
+  const int keep = is_row(out[3], slots(&j, 1));
+  if (!keep && !is_row(out[3], slots(&j, 0))) return refuse(frame, "memcap: an LSTM forward keeps all slots, or two");
+  pack_forward(&j, IN(0), IN(1), IN(2), IN(3));
   for (Int b = 0; b < j.B; b += L)
-    forward_block(&j, b, argument(frame, 4)->data, argument(frame, 5)->data, result(frame, 0)->data, result(frame, 1)->data,
-                  outputs->data, (float *)kept->data + (keep ? b / L * (j.T + 1) * j.S * L : 0), keep);
-  const Int row = outputs->dims[1] * j.B;
-  if (row) memset((float *)outputs->data + j.steps * row, 0, sizeof(float) * (j.T - j.steps) * row);
+    forward_block(&j, b, IN(4), IN(5), OUT(0), OUT(1), OUT(2), (float *)OUT(3) + (keep ? b / L * (j.T + 1) * j.S * L : 0), keep);
+  const Int row = j.R * j.B;
+  if (row) memset((float *)OUT(2) + j.steps * row, 0, sizeof(float) * (j.T - j.steps) * row);
   return NULL;
 }
 
 /* kernel, recurrent, readout, dc, dh (U, B), d_outputs, inputs, length, kept: all slots
-   -> d_kernel, d_recurrent, d_bias, d_readout, dc, dh, dx (T, F, B) or (0,) for symbols, work */
+   -> d_kernel, d_recurrent, d_bias, d_readout, dc, dh, dx (T, F, B), or (0, F, B) for symbols; work */
 XLA_FFI_Error *memcap_lstm_backward(XLA_FFI_CallFrame *frame) {
   if (asked_for_metadata(frame)) return NULL;
   if (frame->args.size != 9 || frame->rets.size != 8) return refuse(frame, "memcap: an LSTM backward takes 9 arguments, gives 8");
+  void *const *in = frame->args.args, *const *out = frame->rets.rets;
   Job j = {0};
-  const XLA_FFI_Buffer *kernel = argument(frame, 0), *recurrent = argument(frame, 1), *readout = argument(frame, 2);
-  const char *wrong = begin(&j, frame, readout, argument(frame, 5), argument(frame, 6), argument(frame, 7), result(frame, 7));
+  const char *wrong = begin(&j, frame, in[2], in[5], "FG UG UO UB UB TRB", "FG UG G UO UB UB XFB");
   if (wrong) return refuse(frame, wrong);
-  const Int U = j.U;
-  int fits = is(argument(frame, 8), 1, slots(&j, 1), 0, 0) && is(result(frame, 0), 2, j.F, 4 * U, 0);
-  fits = fits && is(result(frame, 1), 2, U, 4 * U, 0) && is(result(frame, 2), 1, 4 * U, 0, 0) && is(result(frame, 3), 2, U, j.O, 0);
-  for (int k = 0; k < 2; k++) fits = fits && is(argument(frame, 3 + k), 2, U, j.B, 0) && is(result(frame, 4 + k), 2, U, j.B, 0);
-  fits = fits && (j.real ? is(result(frame, 6), 3, j.T, j.F, j.B) : is(result(frame, 6), 1, 0, 0, 0));
-  if (!fits) return refuse(frame, "memcap: the buffers of an LSTM backward do not fit together");
-  float *dx = j.real ? result(frame, 6)->data : NULL;
-  pack_backward(U, recurrent->data, U, readout->data, j.O, j.back);
-  if (dx) pack_backward(U, kernel->data, j.F, NULL, 0, j.into);
+  if (!is_row(in[8], slots(&j, 1))) return refuse(frame, "memcap: an LSTM backward wants all slots");
+  float *dx = j.real ? OUT(6) : NULL;
+  pack_backward(j.U, IN(1), j.U, IN(2), j.O, j.back);
+  if (dx) pack_backward(j.U, IN(0), j.F, NULL, 0, j.into);
   memset(j.dz, 0, sizeof(float) * j.P * L); /* the rows that pad stay zero */
   memset(j.dw, 0, sizeof(float) * j.K * j.P);
   memset(j.db, 0, sizeof(float) * (j.table ? j.F : 1) * j.P);
   for (Int b = 0; b < j.B; b += L)
-    backward_block(&j, b, argument(frame, 3)->data, argument(frame, 4)->data, argument(frame, 5)->data,
-                   (const float *)argument(frame, 8)->data + b / L * (j.T + 1) * j.S * L, result(frame, 4)->data,
-                   result(frame, 5)->data, dx);
-  const Int row = j.F * j.B;
-  if (dx && row) memset(dx + j.steps * row, 0, sizeof(float) * (j.T - j.steps) * row);
-  unpack(&j, result(frame, 0)->data, result(frame, 1)->data, result(frame, 2)->data, result(frame, 3)->data);
+    backward_block(&j, b, IN(3), IN(4), IN(5), (const float *)IN(8) + b / L * (j.T + 1) * j.S * L, OUT(4), OUT(5), dx);
+  if (dx && j.B) memset(dx + j.steps * j.F * j.B, 0, sizeof(float) * (j.T - j.steps) * j.F * j.B);
+  unpack(&j, OUT(0), OUT(1), OUT(2), OUT(3));
   return NULL;
 }
 

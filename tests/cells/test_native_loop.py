@@ -72,11 +72,11 @@ def material(sizes: Sizes, seed: int = 0) -> tuple[Any, Any]:
 def call(kernel: str, sizes: Sizes, arrays: Any, symbols: Any, steps: Any) -> Any:
     """The scan's own carry and outputs."""
     every, readout = sizes.returned != "last", arrays["readout"] if sizes.returned == "readout" else None
-    weights = arrays["kernel"], arrays["recurrent"], arrays["bias"], readout, (arrays["c"], arrays["h"])
+    weights, carry = (arrays["kernel"], arrays["recurrent"], arrays["bias"], readout), (arrays["c"], arrays["h"])
     inputs = arrays.get("inputs", symbols)
     if kernel == "native":
-        return native.lstm_scan(every, *weights, inputs, steps)
-    return lstm_scan(Options(every=every, reset=False, static=False), *weights, inputs, steps, None)
+        return native.lstm_scan(every, weights, carry, inputs, steps)
+    return lstm_scan(Options(every=every, reset=False, static=False), *weights, carry, inputs, steps, None)
 
 
 def weighed(tree: Any) -> jax.Array:
@@ -195,7 +195,11 @@ def one_step(kernel: str, x: np.ndarray, gate: int, bias: list[float], c: float)
     still = np.zeros((1, len(x)), np.float32)
     operands = weights, np.zeros((1, 4), np.float32), np.float32(bias), None, (still + np.float32(c), still), x[None, :, None], 1
     options = Options(every=False, reset=False, static=False)
-    run = partial(native.lstm_scan, False) if kernel == "native" else lambda *given: lstm_scan(options, *given, None)
+    run = (
+        (lambda *given: lstm_scan(options, *given, None))
+        if kernel == "xla"
+        else lambda *g: native.lstm_scan(False, g[:4], *g[4:])
+    )
     (cells, _), _ = jax.jit(lambda: run(*map(jnp.asarray, operands[:3]), *operands[3:5], *map(jnp.asarray, operands[5:])))()
     return np.asarray(cells[0])
 

@@ -130,8 +130,7 @@ int main(int count, char **words) {
       memcpy(add(&back, REALS, 1, slots, 0, 0), out.buffers[3].data, 4 * slots);
       add(&slopes, RESULT, 2, F, 4 * U, 0), add(&slopes, RESULT, 2, U, 4 * U, 0), add(&slopes, RESULT, 1, 4 * U, 0, 0);
       add(&slopes, RESULT, 2, U, O, 0), add(&slopes, RESULT, 2, U, B, 0), add(&slopes, RESULT, 2, U, B, 0);
-      if (real) add(&slopes, RESULT, 3, T, F, B);
-      else add(&slopes, RESULT, 1, 0, 0, 0);
+      add(&slopes, RESULT, 3, real ? T : 0, F, B);
       add(&slopes, RESULT, 1, work, 0, 0);
       sound(memcap_lstm_backward, &back, &slopes, 7, "backward", number);
       for (int k = 0; k < 4; k++) unsound(memcap_lstm_backward, &back, &slopes, "backward", number);
