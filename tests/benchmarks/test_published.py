@@ -1,4 +1,4 @@
-"""What benchmarks/README.md quotes of a training step is what results/step.json holds."""
+"""What benchmarks/README.md quotes of a training step is what results/step.json and results/kernels.json hold."""
 
 import json
 import re
@@ -11,15 +11,15 @@ FOLDER = Path(__file__).parents[2] / "benchmarks"
 PEERS = ("keras", "keras16", "torch", "linen", "nnx", "equinox")
 
 
-@pytest.fixture(scope="module")
-def medians():
-    rows = json.loads((FOLDER / "results" / "step.json").read_text())["rows"]
-    return {(r["workload"], r["contestant"], r["shape"]["units"]): statistics.median(r["timing"]["samples"]) for r in rows}
+def medians_of(name, clock):
+    """Seconds a step by workload, contestant and width; clock: "samples", by the wall, or "cpu"."""
+    rows = json.loads((FOLDER / "results" / f"{name}.json").read_text())["rows"]
+    return {(r["workload"], r["contestant"], r["shape"]["units"]): statistics.median(r["timing"][clock]) for r in rows}
 
 
 @pytest.mark.parametrize(("workload", "place"), [("last", 0), ("every", 1)])
-def test_the_ratios_are_those_that_were_measured(medians, workload, place):
-    page = (FOLDER / "README.md").read_text()
+def test_the_ratios_are_those_that_were_measured(workload, place):
+    medians, page = medians_of("step", "samples"), (FOLDER / "README.md").read_text()
     widths = sorted({units for kind, _, units in medians if kind == workload})
 
     def shown(title):
@@ -36,3 +36,19 @@ def test_the_ratios_are_those_that_were_measured(medians, workload, place):
         ("memcap over the best peer", best),
     ):
         assert shown(title) == [pytest.approx(o / m, abs=0.006) for o, m in zip(others, seconds("memcap"), strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("workload", "title"),
+    [
+        ("last", "at the last step, T = 60, B = 128"),
+        ("every", "at every step, T = 60, B = 64"),
+        ("long", "at every step, T = 200, B = 32"),
+    ],
+)
+def test_the_native_kernels_ratios_are_those_that_were_measured(workload, title):
+    medians, page = medians_of("kernels", "cpu"), (FOLDER / "README.md").read_text()
+    (line,) = re.findall(rf"^\| {re.escape(title)} \|(.*)\|$", page, re.MULTILINE)
+    widths = sorted({units for kind, _, units in medians if kind == workload})
+    ratios = [medians[workload, "memcap", units] / medians[workload, "native", units] for units in widths]
+    assert [float(cell) for cell in line.split("|")] == [pytest.approx(ratio, abs=0.006) for ratio in ratios]
