@@ -119,8 +119,9 @@ def _run(command: Sequence[str]) -> bytes:
     except OSError as error:
         raise NativeError(f"there is no C compiler `{command[0]}` here ({error.strerror})") from error
     except subprocess.CalledProcessError as error:
-        said = error.stderr.decode(errors="replace").strip().splitlines()
-        raise NativeError(f"`{command[0]}` cannot compile it ({said[0] if said else f'status {error.returncode}'})") from error
+        said = error.stderr.decode(errors="replace").strip().splitlines() or [f"status {error.returncode}"]
+        line = next((line for line in said if "error" in line), said[0])
+        raise NativeError(f"`{command[0]}` cannot compile it ({line})") from error
     except subprocess.TimeoutExpired as error:
         raise NativeError(f"`{command[0]}` took more than {MOST_SECONDS} s") from error
 

@@ -441,10 +441,11 @@ static XLA_FFI_Error *refuse(const XLA_FFI_CallFrame *frame, const char *why) {
   return frame->api->XLA_FFI_Error_Create(&error);
 }
 static int asked_for_metadata(const XLA_FFI_CallFrame *frame) {
-  XLA_FFI_Extension_Base *e = frame->extension_start;
-  if (!e || e->type != XLA_FFI_Extension_Metadata) return 0;
-  XLA_FFI_Metadata *m = ((XLA_FFI_Metadata_Extension *)e)->metadata;
+  XLA_FFI_Metadata_Extension *asked = (XLA_FFI_Metadata_Extension *)frame->extension_start; /* if it is one: its base comes first */
+  if (!asked || asked->extension_base.type != XLA_FFI_Extension_Metadata) return 0;
+  XLA_FFI_Metadata *m = asked->metadata;
   m->api_version.major_version = XLA_FFI_API_MAJOR, m->api_version.minor_version = XLA_FFI_API_MINOR, m->traits = 0;
+  m->state_type_id = (XLA_FFI_TypeId){0};
   return 1;
 }
 

@@ -107,7 +107,9 @@ def test_without_a_compiler_the_reason_is_that(monkeypatch):
 
 
 def test_a_compiler_that_does_not_know_the_processor_is_quoted(tmp_path, monkeypatch):
-    monkeypatch.setattr(native, "COMPILER", script(tmp_path, "echo 'error: bad value for -march=' >&2; echo more >&2; exit 1"))
+    monkeypatch.setattr(
+        native, "COMPILER", script(tmp_path, "echo 'In a file:' >&2; echo 'error: bad value for -march=' >&2; exit 1")
+    )
     with pytest.raises(NativeError, match=r"cannot compile it \(error: bad value for -march=\)$"):
         load()
 
