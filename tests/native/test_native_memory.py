@@ -2,6 +2,7 @@
 
 import os
 import platform
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -49,3 +50,16 @@ def test_random_calls_stay_within_their_buffers(tmp_path, flags):
     }  # GCC 12's own check of it aligns vectors badly
     done = subprocess.run([tmp_path / "fuzz", "1000"], capture_output=True, text=True, check=False, env=environment, timeout=200)
     assert (done.returncode, done.stdout) == (0, f"1000 cases, vectors of {width}\n"), done.stdout + done.stderr
+
+
+ARM = "aarch64-linux-gnu-gcc", "qemu-aarch64"  # Debian: gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
+
+
+@pytest.mark.skipif(not all(map(shutil.which, ARM)), reason=f"needs {' and '.join(ARM)}")
+def test_random_calls_on_an_emulated_arm(tmp_path):
+    """Without the sanitizer of addresses, which does not run there."""
+    include = [f"-I{jax.ffi.include_dir()}", f"-I{SOURCE.parent}"]
+    command = [ARM[0], "-O2", "-static", "-fsanitize=undefined", "-fno-sanitize-recover=all", *include, "-o", "fuzz"]
+    subprocess.run([*command, str(Path(__file__).with_name("fuzz.c")), "-lm"], cwd=tmp_path, check=True, timeout=200)
+    done = subprocess.run([ARM[1], "fuzz", "200"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=200)
+    assert (done.returncode, done.stdout) == (0, "200 cases, vectors of 4\n"), done.stdout + done.stderr
