@@ -65,7 +65,13 @@ def test_help_teaches(tmp_path):
         assert done.out.startswith(f"usage: memcap {command} [")
     assert "memcap train sweeps=first_study" in top.out
     train = memcap(tmp_path, "train", "--help").out
-    for part in ("-m task=latch", "--cfg job", "-sc install=bash", "recipe=    auto, chrono", "task=      adding, bandlimited_delay, copy"):
+    for part in (
+        "-m task=latch",
+        "--cfg job",
+        "-sc install=bash",
+        "recipe=    auto, chrono",
+        "task=      adding, bandlimited_delay, copy",
+    ):
         assert part in train
     assert "left out in this order: passed, 3/4 pass, exist," in " ".join(memcap(tmp_path, "frontier", "--help").out.split())
     assert memcap(tmp_path, "--version").out == f"memcap {package.__version__}\n"
