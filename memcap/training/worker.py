@@ -23,7 +23,10 @@ SETTINGS = (  # what a worker takes over from the process that starts it
 )
 SILENCE = 60.0  # seconds without a beat after which a worker hangs, or was stopped
 BEATS = 30  # that fit into as many seconds
-MAIN = "from memcap.training import line; ours = line.opened(); from memcap.training import remote; remote.main(ours)"
+MAIN = (  # as in memcap/cli.py: what is imported stays
+    "import gc; gc.disable(); from memcap.training import line; ours = line.opened(); from memcap.training import remote; "
+    "gc.freeze(); gc.enable(); remote.main(ours)"
+)
 
 
 class Worker:
