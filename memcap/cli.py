@@ -9,7 +9,7 @@ import shlex
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
 from memcap import __version__, backend, commands, interrupts, plugins
@@ -110,17 +110,27 @@ def _top() -> Parser:
 
 def _call(name: str, words: list[str]) -> None:
     """Import a command, parse its words, and run it."""
-    gc.disable()  # importing makes many objects and drops few: to look for those to drop takes a fifth of the start
-    try:
+    with _libraries_coming():
         command = commands.find(name)
-    finally:
-        gc.freeze()
-        gc.enable()
     if "jax" in sys.modules:  # memcap's own modules import it and use it later; some do without
         backend.prepare()
     parser = _parser(name, command)
     takes_all = any(action.nargs in (argparse.REMAINDER, argparse.PARSER) for action in parser._actions)
     command.run((parser.parse_args if takes_all else parser.parse_intermixed_args)(words))
+
+
+@contextlib.contextmanager
+def _libraries_coming() -> Iterator[None]:
+    """Look for no garbage while the libraries are imported, and never again among what they made: a third of the start."""
+    if "jax" in sys.modules or not gc.isenabled():  # this process is not ours alone
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _parser(name: str, command: commands.Command) -> Parser:

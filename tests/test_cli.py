@@ -397,6 +397,23 @@ def test_what_draws_nothing_waits_for_no_matplotlib(tmp_path):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize(("first", "frozen"), [("", True), ("import jax; ", False)])
+def test_garbage_is_looked_for_again_once_a_command_is_imported(tmp_path, first, frozen):
+    script = (
+        f"{first}import gc; from memcap import cli\n"
+        "cli.main(['tasks'])\n"
+        "assert gc.isenabled()\n"
+        f"assert (gc.get_freeze_count() > 100_000) is {frozen}\n"
+        "try: cli.main(['no_such_module:command'])\n"
+        "except SystemExit: pass\n"
+        "assert gc.isenabled()"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("arguments", ["tasks --json", "train --info config"])
 def test_a_closed_pipe_ends_without_a_traceback(tmp_path, arguments):
     reader, writer = os.pipe()
