@@ -9,7 +9,7 @@ import shlex
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import NoReturn
 
 from memcap import __version__, backend, commands, interrupts, plugins
@@ -120,7 +120,7 @@ def _call(name: str, words: list[str]) -> None:
 
 
 @contextlib.contextmanager
-def _libraries_coming() -> Iterator[None]:
+def _libraries_coming() -> Generator[None]:
     """Look for no garbage while the libraries are imported, and never again among what they made: a third of the start."""
     if "jax" in sys.modules or not gc.isenabled():  # this process is not ours alone
         yield
