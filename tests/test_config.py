@@ -58,7 +58,7 @@ MISTAKES = [
     ("task.symbols", 2.5, "a whole number"),
     ("task.reals", "yes", "true or false"),
     ("task.reals", 1, "true or false"),
-    ("task.name", "delayline", "one of adding, copy"),
+    ("task.name", "delayline", "one of adding, bandlimited_delay, copy"),
     ("evaluation.until", "dawn", "one of solved, steady"),
     ("task.distractors", 4, "lag, length, symbols, reals"),
     ("model.units", 0, "at least 1"),
@@ -69,7 +69,7 @@ MISTAKES = [
     ("model.cell", "Linear", f"one of {', '.join(cell_classes())}, LSTMCell, or "),
     ("model.readout", "relu", "one of dense, lstm"),
     ("model.width", 3, "cell, units, readout"),
-    ("recipe.init", "keras", "one of forget_bias"),
+    ("recipe.init", "orthogonal", "one of forget_bias"),
     ("recipe.lr", 0, "above 0"),
     ("recipe.lr", -0.1, "above 0"),
     ("recipe.lr", 11, "at most 10"),
@@ -288,7 +288,7 @@ def test_the_key_is_the_same_in_every_process_and_version():
 def test_a_stream_trains_until_it_is_steady_and_others_until_solved_with_the_key_that_they_had():
     for task in task_classes():
         member = resolve(values(task=task))
-        until = "steady" if task == "delay_line" else "solved"
+        until = "steady" if task in ("bandlimited_delay", "delay_line") else "solved"
         assert member.evaluation.until == until
         assert member.config["evaluation"].get("until", "solved") == until  # left out where it is as it was before
         assert resolve(values({"evaluation.until": until}, task)).key == member.key

@@ -6,11 +6,12 @@
     +noise0.1   N(0, 0.1^2) is added to each number of the carry after each step, in training and in every evaluation
     +carry      the read-out sees the whole carry: of an LSTM h and c
 
-A step's own output is read out before its carry is rounded or disturbed, as in the probe of the same (memcap/probes/noise.py).
+A step's own output is read out before its carry is rounded or disturbed, as in the probe of the same
+(memcap/probes/noise.py). With +carry as the last suffix, what is read out is the carry as it goes on.
 Every variant goes through time step by step, differentiated by the rule of all cells.
 """
 
-import math
+import re
 from collections.abc import Callable
 from typing import Any, ClassVar, cast
 
@@ -23,6 +24,7 @@ from memcap.cells.base import Cell
 from memcap.knobs import UserError
 
 BFLOAT16 = (8, 7)  # bits of the exponent and of the mantissa
+NOISE = re.compile(r"noise(\d*\.?\d+)")
 
 
 class Variant(Cell):
@@ -68,7 +70,9 @@ class Noisy(Variant):
     """Gaussian noise in each number of the carry.
 
     A sequence's noise is drawn from a generator that its own carry and input seed at each step, so that no key has to be handed
-    on: the same sequence has the same noise again, another has another, and no net can tell it from chance.
+    on: the same sequence has the same noise again, another has another (at the first step, where all carries are zero, another
+    input or place in the batch), and no net can tell it from chance. A carry that differs in its last bit has other noise from
+    there on: a row repeats to the bit on the same program, and in law alone on another.
 
     Attributes:
         size: its standard deviation.
@@ -133,19 +137,22 @@ def variant(cls: type[Cell], suffix: str, name: str) -> type[Cell]:
     """The variant of a cell that a suffix names.
 
     Raises:
-        UserError: there is none.
+        UserError: there is none, or the cell has that suffix already.
     """
     fields: dict[str, Any] = {"name": name, "__module__": cls.__module__}
+    noise = NOISE.fullmatch(suffix)
     if suffix == "bfloat16":
         kind: type[Variant] = Bfloat16
     elif suffix == "carry":
         kind = WholeCarry
         fields["shown"] = sum(part.size for part in nnx.eval_shape(lambda: _numbers(_one_unit(cls))))
-    elif (size := _size(suffix)) is not None:
+    elif noise and float(noise[1]) > 0:
         kind = Noisy
-        fields["size"] = size
+        fields["size"] = float(noise[1])
     else:
         raise UserError(f"model.cell={name}: no such variant; +bfloat16, +carry or +noiseS, S above 0, as in +noise0.1")
+    if issubclass(cls, kind):
+        raise UserError(f"model.cell={name}: each suffix can stand once; leave out +{suffix}")
     return type(cls.__name__, (kind, cls), fields)
 
 
@@ -153,12 +160,3 @@ def _one_unit(cls: type[Cell]) -> Any:
     """The carry of a cell of one unit, for one sequence."""
     make = cast(Callable[..., Cell], cls)
     return make(1, 1, rngs=nnx.Rngs(0)).initialize_carry((1, 1), nnx.Rngs(0))
-
-
-def _size(suffix: str) -> float | None:
-    """The standard deviation that "noise0.1" names; None if it names none."""
-    try:
-        size = float(suffix.removeprefix("noise"))
-    except ValueError:
-        return None
-    return size if suffix.startswith("noise") and 0 < size < math.inf else None

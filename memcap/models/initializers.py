@@ -19,7 +19,8 @@ def forget_bias(lag: int, length: int) -> Init:
 def keras(lag: int, length: int) -> Init:
     """As Keras starts an LSTM: forget bias 1, and recurrent blocks orthogonal together, so half as large as with forget_bias.
 
-    From here a window of 400 steps is learned later than with forget_bias (results/voelker2019).
+    From here 1,000 updates leave .67 of the error at a window of 400 steps, and .07 with forget_bias (one seed each,
+    results/voelker2019).
     """
     del lag, length
     return Init(forget=1.0, together=True)

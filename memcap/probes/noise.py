@@ -15,12 +15,13 @@ from jax import lax
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from memcap.cells.variants import BFLOAT16
 from memcap.figures.frontier import COLOURS
 from memcap.probes import BLOCK, SEQUENCES, Probed, followed, fresh, scored, titled
 from memcap.trained import Trained
 
 NOISE = (0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.2, 0.3, 1.0)  # standard deviations
-FORMATS = {"float32": (8, 23), "bfloat16": (8, 7)}  # bits of the exponent and of the mantissa
+FORMATS = {"float32": (8, 23), "bfloat16": BFLOAT16}  # bits of the exponent and of the mantissa
 BITS = (8, 7, 6, 5, 4, 3, 2, 1)
 
 

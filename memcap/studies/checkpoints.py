@@ -4,7 +4,7 @@
                                  PART/1, ...: leaves of the states, a row a member
 
 A job that begins takes over the states of its members from the files of others, and removes these once it has written its own.
-A state serves only the member, the program and the stack that it was made by: all other members begin anew.
+A state serves only the member, the program, the kernel and the stack that it was made by: all other members begin anew.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from memcap.config import Member
+from memcap.config import Engine, Member
 from memcap.printing import counted
 from memcap.studies import store
 from memcap.studies.files import BadFileError, make_folder
@@ -27,6 +27,8 @@ from memcap.studies.stack import stamp
 from memcap.studies.weights import read_sealed, write_sealed
 from memcap.tracking import Points
 from memcap.training.engine import Checkpoint
+from memcap.training.lane import kernel_name
+from memcap.training.program import Program
 
 SECONDS_OF_TRAINING = 5.0  # after which a member's state is wanted: one that takes less has none
 SECONDS_BETWEEN_WRITES = 30.0
@@ -38,9 +40,11 @@ class Checkpoints:
     Args:
         folder: the study's.
         members: the job's.
+        engine: how they are trained; its kernel is settled.
     """
 
-    def __init__(self, folder: Path, members: Iterable[Member]):
+    def __init__(self, folder: Path, members: Iterable[Member], engine: Engine | None = None):
+        self.engine = engine or Engine()
         self.path = folder / "checkpoints" / f"{secrets.token_hex(4)}.npz"
         self.members = {member.key: member for member in members}
         self.lock = threading.Lock()
@@ -53,7 +57,8 @@ class Checkpoints:
             for path in there:
                 self._take_over(path, done)
         if begin := self.strange - set(self.states):
-            note(f"half-trained by other code, other versions or another device, so begun anew: {counted(len(begin), 'member')}")
+            why = "half-trained by other code, another kernel, other versions or another device, so begun anew"
+            note(f"{why}: {counted(len(begin), 'member')}")
         if self.states:
             note(f"half-trained, and gone on with: {counted(len(self.states), 'member')}")
         self.version, self.on_disk, self.written = len(self.taken_over), 0, time.monotonic()
@@ -72,7 +77,8 @@ class Checkpoints:
             key = state.key
             if key not in self.members or key in done:
                 continue
-            if made_with != stamp(self.members[key]):
+            member = self.members[key]
+            if made_with != stamp(member) or state.kernel != kernel_name(Program.of(member, self.engine).trainer):
                 strange.add(key)
             elif key not in self.states or self.states[key].lane["before"] < state.lane["before"]:
                 self.states[key], self.curves[key] = state, curve

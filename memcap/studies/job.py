@@ -232,7 +232,7 @@ def run(
         store.prepare(folder)
         sweep(folder)
     before = standing(members, folder, design)
-    checkpoints = None if folder is None else Checkpoints(folder, members)
+    checkpoints = None if folder is None else Checkpoints(folder, members, engine)
     search, there = before.search, before.rows.height
     keys = [member.key for member in before.missing] if before.first else []
     there_before = before.rows.select("key", "solved", "steady", "evaluation_until").to_dicts()

@@ -75,6 +75,7 @@ def settled(engine: Engine) -> Engine:
     """
     if engine.kernel == "xla":
         return engine
+    found_backend()
     other = None
     if side_by_side(engine):
         other = "it takes one member at a time (engine.batching=map), and here they run side by side"

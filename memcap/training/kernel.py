@@ -11,18 +11,23 @@ from memcap.config import Engine
 from memcap.training.step import Shape
 
 
-def kernel_of(shape: Shape, engine: Engine) -> str:
+def kernel_of(shape: Shape, steps: int, engine: Engine) -> str:
     """ "native" where the engine has settled on it and it serves all that these members run over time, else "xla"."""
-    return "native" if engine.kernel == "native" and serves(shape) else "xla"
+    return "native" if engine.kernel == "native" and serves(shape, steps) else "xla"
 
 
 @cache
-def serves(shape: Shape) -> bool:
-    """Whether the kernel in C runs over time what members of this shape do: memcap's own LSTM, on sequences without windows."""
+def serves(shape: Shape, steps: int) -> bool:
+    """Whether the kernel in C runs over time what members of this shape do: memcap's own LSTM, on sequences without windows.
+
+    Args:
+        shape: theirs.
+        steps: buffer T of their training sequences.
+    """
     if cell_class(shape.architecture.model.cell) is not LSTM:
         return False
     number, key = np.int32(1), np.zeros(2, np.uint32)
     drawn = jax.eval_shape(
-        lambda key, lag, length: shape.task.sample(jax.random.wrap_key_data(key), lag, length, 2, 1), key, number, number
+        lambda key, lag, length: shape.task.sample(jax.random.wrap_key_data(key), lag, length, steps, 1), key, number, number
     )
     return drawn.boundary is None

@@ -33,11 +33,20 @@ class Checkpoint:
     lane: dict[str, Any]
     state: Sequence[np.ndarray]
 
+    @property
+    def kernel(self) -> str:
+        """What ran its loop, as `kernel_name` calls it."""
+        return self.program.rpartition(" ")[2]
+
+
+def kernel_name(trainer: Trainer) -> str:
+    """What runs a program's loop over time: "xla", or the name of the library in C."""
+    return library().name if trainer.kernel == "native" else "xla"
+
 
 def program_of(trainer: Trainer) -> str:
     """What decides how a state is laid out and what comes of it, in words. Buffers and lanes don't."""
-    kernel = library().name if trainer.kernel == "native" else "xla"
-    return f"{trainer.shape!r} {trainer.how} {kernel}"
+    return f"{trainer.shape!r} {trainer.how} {kernel_name(trainer)}"
 
 
 @dataclass

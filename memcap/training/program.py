@@ -46,7 +46,7 @@ def side_by_side(engine: Engine) -> bool:
 
 def trainer_of(shape: Shape, steps: int, evaluation_steps: int, engine: Engine) -> Trainer:
     """What a lane computes, as the engine wants it; the arguments are those of `Trainer`."""
-    return Trainer(shape, steps, evaluation_steps, side_by_side(engine), engine.scan == "plain", kernel_of(shape, engine))
+    return Trainer(shape, steps, evaluation_steps, side_by_side(engine), engine.scan == "plain", kernel_of(shape, steps, engine))
 
 
 @dataclass(frozen=True)

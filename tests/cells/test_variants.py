@@ -147,7 +147,13 @@ def test_suffixes_apply_one_after_the_other():
     assert len(np.unique(carry[0].astype(np.float32)[:, 0])) > 4
 
 
-@pytest.mark.parametrize("suffix", ["", "bf16", "noise", "noise0", "noise-1", "noiseinf", "noisenan", "0.1"])
+@pytest.mark.parametrize("name", ["lstm+carry+carry", "lstm+noise0.1+noise0.2", "GRUCell+bfloat16+noise0.1+bfloat16"])
+def test_a_suffix_stands_once(name):
+    with pytest.raises(UserError, match=r"each suffix can stand once; leave out \+"):
+        Model(name)
+
+
+@pytest.mark.parametrize("suffix", ["", "bf16", "noise", "noise0", "noise-1", "noiseinf", "noise1_0", "noise 1", "0.1"])
 def test_a_suffix_that_is_none_is_refused_in_one_line(suffix):
     with pytest.raises(UserError, match=r"no such variant; \+bfloat16, \+carry or \+noiseS, S above 0, as in \+noise0\.1"):
         Model(f"lstm+{suffix}")

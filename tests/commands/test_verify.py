@@ -110,7 +110,7 @@ def half_trained(folder):
     """A checkpoint of a member that has no row."""
     member = Member(Latch(), 5)
     kept = Checkpoints(folder, [member])
-    kept.keep([Checkpoint(member.key, "p", {"before": 10}, [np.arange(3.0)])], {member.key: {10: {"train/loss": np.inf}}})
+    kept.keep([Checkpoint(member.key, "p xla", {"before": 10}, [np.arange(3.0)])], {member.key: {10: {"train/loss": np.inf}}})
     kept.write()
 
 

@@ -10,6 +10,8 @@ import jax
 import pytest
 from native_checks import needs_compiler
 
+from memcap import native
+from memcap.cells.native import TESTED, _right
 from memcap.native import COMPILER, SOURCE
 
 SANITIZED = (
@@ -50,6 +52,24 @@ def test_random_calls_stay_within_their_buffers(tmp_path, flags):
     }  # GCC 12's own check of it aligns vectors badly
     done = subprocess.run([tmp_path / "fuzz", "1000"], capture_output=True, text=True, check=False, env=environment, timeout=200)
     assert (done.returncode, done.stdout) == (0, f"1000 cases, vectors of {width}\n"), done.stdout + done.stderr
+
+
+@needs_compiler
+@pytest.mark.parametrize("flags", ["-mavx2 -mfma", "-msse2"])
+def test_narrower_vectors_compute_the_same(tmp_path, monkeypatch, flags):
+    """A machine that has the widest is not the only one on which it must be right."""
+    needed, width = WIDTHS[flags]
+    if needed not in known():
+        pytest.skip(f"the processor has no {needed}")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(native, "FLAGS", ("-O2", *flags.split()))
+    native.library.cache_clear()
+    try:
+        lanes = native.library().size(2, 1, 1, 1, 1, 1, 1) // 2 // 8  # two slots of x and 7 rows, of 2 vectors
+        assert lanes == 2 * width
+        assert all(_right(*sizes) for sizes in TESTED)
+    finally:
+        native.library.cache_clear()
 
 
 ARM = "aarch64-linux-gnu-gcc", "qemu-aarch64"  # Debian: gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user

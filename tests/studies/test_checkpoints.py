@@ -11,6 +11,7 @@ import pytest
 from polars.testing import assert_frame_equal
 from study_checks import ONE_LANE, config, fake
 
+from memcap.cells import native
 from memcap.config import Engine
 from memcap.interrupts import Interrupted
 from memcap.studies import checkpoints, curves, job, notes, stack, store
@@ -149,7 +150,7 @@ def test_another_stack_begins_anew(tmp_path, monkeypatch, capfd, what):
         assert gone_on(found, tmp_path)[0] == [1]
     finally:
         stack._stamp.cache_clear()
-    said = "half-trained by other code, other versions or another device, so begun anew: 1 member"
+    said = "half-trained by other code, another kernel, other versions or another device, so begun anew: 1 member"
     assert said in capfd.readouterr().err
     assert len(held(tmp_path)) == 1  # for who goes back to it; the next job sees that its member has a row
     monkeypatch.undo()
@@ -226,8 +227,20 @@ def test_of_several_states_the_one_that_is_furthest_counts(tmp_path):
     assert gone_on([member], tmp_path)[0] == [31]
 
 
+@pytest.mark.skipif(native.missing() is not None, reason=f"no native kernel: {native.missing()}")
+def test_a_state_of_another_kernel_is_told_of_and_kept(tmp_path, capfd):
+    (member,) = slow()
+    stopped([member], tmp_path, 25)
+    (path,) = held(tmp_path)
+    other = Checkpoints(tmp_path, [member], Engine(batching="map", kernel="native"))
+    assert (other.states, other.taken_over) == ({}, [])
+    assert "another kernel, other versions or another device, so begun anew: 1 member" in capfd.readouterr().err
+    assert list(Checkpoints(tmp_path, [member]).states) == [member.key]
+    assert path.exists()
+
+
 def a_state(member):
-    return Checkpoint(member.key, "p", {"before": 10}, [np.arange(3.0), np.int32(1)])
+    return Checkpoint(member.key, "p xla", {"before": 10}, [np.arange(3.0), np.int32(1)])
 
 
 def test_a_state_is_kept_until_its_members_row_is_written(tmp_path):
