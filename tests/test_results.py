@@ -14,6 +14,7 @@ from memcap.capacity.frontier import frontier, tried
 from memcap.capacity.law import laws
 from memcap.capacity.sources import atlas
 from memcap.hydra_app import populations
+from memcap.recipes import recommended
 from memcap.studies import store
 from memcap.studies.standing import standing
 
@@ -114,6 +115,20 @@ def test_the_readme_says_how_the_advised_widths_did_on_fresh_seeds(points):
             assert f"{steady} of {seeds} at {point.lag} with {advised}" in text
             below = max(units for lag, units in found if lag == point.lag and units <= point.fit.u50.units - 2)
             assert found[point.lag, below] == (0, 8)
+
+
+def test_a_delay_line_is_recommended_the_recipe_that_was_best_there():
+    """Or one whose interval reaches into that of the best one, at every lag of the atlas."""
+    found: dict[tuple, list] = {}
+    for p in tried(store.read(atlas())):
+        if p.task.name == "delay_line" and p.cell == "lstm":
+            found.setdefault((p.task, p.lag), []).append(p)
+    assert len(found) > 35
+    for (task, lag), points in found.items():
+        best = min(points, key=lambda p: p.fit.u90.units if p.fit.u90.censored != "above" else math.inf)
+        chosen = next((p for p in points if p.recipe["recipe"] == recommended(task, lag)), None)
+        assert chosen is not None, (task, lag)
+        assert chosen.fit.u90.low <= best.fit.u90.high, (task, lag, best.recipe["recipe"])
 
 
 def test_the_curriculum_keeps_its_price_from_lag_8_on():
