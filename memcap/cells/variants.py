@@ -24,7 +24,7 @@ from memcap.cells.base import Cell
 from memcap.knobs import UserError
 
 BFLOAT16 = (8, 7)  # bits of the exponent and of the mantissa
-NOISE = re.compile(r"noise(\d*\.?\d+)")
+NOISE = re.compile(r"noise((?:0|[1-9]\d*)(?:\.\d*[1-9])?)")  # one way to write a number, so one name and key a cell
 
 
 class Variant(Cell):

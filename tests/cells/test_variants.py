@@ -153,7 +153,10 @@ def test_a_suffix_stands_once(name):
         Model(name)
 
 
-@pytest.mark.parametrize("suffix", ["", "bf16", "noise", "noise0", "noise-1", "noiseinf", "noise1_0", "noise 1", "0.1"])
+@pytest.mark.parametrize(
+    "suffix",
+    ["", "bf16", "noise", "noise0", "noise-1", "noiseinf", "noise1_0", "noise 1", "noise.1", "noise0.10", "noise01", "0.1"],
+)
 def test_a_suffix_that_is_none_is_refused_in_one_line(suffix):
     with pytest.raises(UserError, match=r"no such variant; \+bfloat16, \+carry or \+noiseS, S above 0, as in \+noise0\.1"):
         Model(f"lstm+{suffix}")
