@@ -11,7 +11,7 @@ A step's own output is read out before its carry is rounded or disturbed, as in 
 Every variant goes through time step by step, differentiated by the rule of all cells.
 """
 
-import re
+import math
 from collections.abc import Callable
 from typing import Any, ClassVar, cast
 
@@ -24,7 +24,6 @@ from memcap.cells.base import Cell
 from memcap.knobs import UserError
 
 BFLOAT16 = (8, 7)  # bits of the exponent and of the mantissa
-NOISE = re.compile(r"noise((?:0|[1-9]\d*)(?:\.\d*[1-9])?)")  # one way to write a number, so one name and key a cell
 
 
 class Variant(Cell):
@@ -140,20 +139,29 @@ def variant(cls: type[Cell], suffix: str, name: str) -> type[Cell]:
         UserError: there is none, or the cell has that suffix already.
     """
     fields: dict[str, Any] = {"name": name, "__module__": cls.__module__}
-    noise = NOISE.fullmatch(suffix)
+    size = _size(suffix)
     if suffix == "bfloat16":
         kind: type[Variant] = Bfloat16
     elif suffix == "carry":
         kind = WholeCarry
         fields["shown"] = sum(part.size for part in nnx.eval_shape(lambda: _numbers(_one_unit(cls))))
-    elif noise and float(noise[1]) > 0:
+    elif size is not None:
         kind = Noisy
-        fields["size"] = float(noise[1])
+        fields["size"] = size
     else:
         raise UserError(f"model.cell={name}: no such variant; +bfloat16, +carry or +noiseS, S above 0, as in +noise0.1")
     if issubclass(cls, kind):
         raise UserError(f"model.cell={name}: each suffix can stand once; leave out +{suffix}")
     return type(cls.__name__, (kind, cls), fields)
+
+
+def _size(suffix: str) -> float | None:
+    """The standard deviation that "noise0.1" names; None if it names none. One way to write it, so one name and key a cell."""
+    try:
+        size = float(suffix.removeprefix("noise"))
+    except ValueError:
+        return None
+    return size if suffix == f"noise{size:g}" and 0 < size < math.inf else None
 
 
 def _one_unit(cls: type[Cell]) -> Any:
