@@ -366,6 +366,14 @@ def test_an_exported_member_is_the_one_that_was_trained(tmp_path):
     assert (done.status, done.err) == (2, "memcap: w.txt: must end in .npz\n")
 
 
+def in_a_new_process(folder, script, **environment):
+    """Run a script where nothing is imported yet; it must end well."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT)} | environment
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["-sc", "query=bash"], ["nope"]])
 def test_what_runs_no_command_imports_no_library(tmp_path, arguments):
     """So that help and completion answer at once."""
@@ -377,10 +385,7 @@ def test_what_runs_no_command_imports_no_library(tmp_path, arguments):
         "commands = [name for name in sys.modules if name.startswith('memcap.commands.')]\n"
         "assert not found and not commands, (found, commands)"
     )
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "COMP_LINE": "memcap "}
-    command = [sys.executable, "-c", script]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    in_a_new_process(tmp_path, script, COMP_LINE="memcap ")
 
 
 def test_what_draws_nothing_waits_for_no_matplotlib(tmp_path):
@@ -391,10 +396,7 @@ def test_what_draws_nothing_waits_for_no_matplotlib(tmp_path):
         "cli.main(['train', 'task=latch', 'task.lag=1', 'model.units=1', 'recipe.budget=10'])\n"
         "assert 'matplotlib' not in sys.modules"
     )
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-c", script]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    in_a_new_process(tmp_path, script)
 
 
 @pytest.mark.parametrize(("first", "frozen"), [("", True), ("import jax; ", False)])
@@ -408,10 +410,7 @@ def test_garbage_is_looked_for_again_once_a_command_is_imported(tmp_path, first,
         "except SystemExit: pass\n"
         "assert gc.isenabled()"
     )
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-c", script]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    in_a_new_process(tmp_path, script)
 
 
 @pytest.mark.parametrize("arguments", ["tasks --json", "train --info config"])

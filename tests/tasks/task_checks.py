@@ -12,6 +12,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from memcap.tasks import Batch, Task, task_classes
+from memcap.tasks.copy import Copy
+from memcap.tasks.selective_copy import SelectiveCopy
 
 STEPS, BATCH = 48, 32
 TEXTS = {"file": [str(Path(__file__).with_name("sequences.npz"))]}  # other values of knobs that are any text
@@ -28,6 +30,18 @@ def draw(task: Task, lag: int, length: int | None = None, *, seed=0, steps=STEPS
     """A batch as NumPy arrays, from the compiled sampler with `lag` and `length` traced."""
     drawn = sampler(task, steps, batch)(jax.random.key(seed), lag, length or task.length(lag))
     return jax.tree.map(np.asarray, drawn)
+
+
+def recall(task: Copy | SelectiveCopy, row: np.ndarray) -> np.ndarray:
+    """Keep what is a symbol, wherever it comes; after the cue say it, oldest first: (T,) symbols to (T,) answers."""
+    kept, guess, cued = [], np.zeros(len(row), int), False
+    for t, x in enumerate(row):
+        if cued:
+            guess[t] = kept.pop(0)
+        if x < task.symbols:
+            kept.append(x)
+        cued = cued or x == task.vocabulary - 1
+    return guess
 
 
 def other_values(field: Field) -> list[Any]:

@@ -4,24 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from task_checks import STEPS, draw, few, seeds
+from task_checks import STEPS, draw, few, recall, seeds
 
 from memcap.recipes import recommended
 from memcap.tasks.chance import score, sequences
 from memcap.tasks.copy import Copy
-
-
-def recall(task: Copy, row: np.ndarray) -> np.ndarray:
-    """Keep the symbols as they come; after the cue say them, oldest first."""
-    kept, guess, cued = [], np.zeros(len(row), int), False
-    for t, x in enumerate(row):
-        if cued:
-            guess[t] = kept.pop(0)
-        if x < task.symbols:
-            kept.append(x)
-        cued = cued or x == task.vocabulary - 1
-    return guess
-
 
 KINDS = [Copy(), Copy(items=3, symbols=5, distractors=2, cue="throughout"), Copy(items=3, symbols=5, waits="drawn")]
 
