@@ -64,6 +64,7 @@ def test_nets_whose_read_out_sees_the_whole_carry_are_drawn_beside_and_judged_by
     both = pl.concat([rows(lambda lag, units: LINE[units]), whole])
     assert said(both) == [True] * 3
     assert said(whole) == [None] * 3
+    assert curves(whole)["line"].to_list() == [0.5, 0, 0, 0, 0]
     h, carry = draw(both).figure.axes
     assert [len(axes.containers) for axes in (h, carry)] == [2, 1]
     np.testing.assert_allclose(np.asarray(carry.containers[0].lines[0].get_ydata(), float), [0.5, 0.02, 0.02, 0.02, 0.02])

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from native_checks import EMPTY_PATH
+from native_checks import EMPTY_PATH, needs_compiler
 from training_checks import ONE, member, programs, vector
 
 from memcap.cells import native
@@ -41,6 +41,16 @@ def without(monkeypatch):
 def test_xlas_kernel_is_the_default_and_asks_for_nothing(monkeypatch):
     monkeypatch.setattr(native, "missing", lambda: pytest.fail("asked"))
     assert settled(Engine()) == Engine(kernel="xla")
+
+
+@needs_compiler
+def test_where_there_is_a_compiler_the_kernel_passes_its_test(tmp_path):
+    """Else all tests that need it would be left out, and a kernel that is wrong would go unseen."""
+    (tmp_path / "any.c").write_text("#include <stdint.h>\n#include <string.h>\nint main(void) { return 0; }\n")
+    done = subprocess.run(["cc", "any.c", "-o", "any"], cwd=tmp_path, capture_output=True, check=False)
+    if done.returncode:
+        pytest.skip("the compiler compiles nothing")
+    assert native.missing() is None
 
 
 @needs_kernel
