@@ -121,7 +121,7 @@ def _call(name: str, words: list[str]) -> None:
 
 @contextlib.contextmanager
 def _libraries_coming() -> Generator[None]:
-    """Look for no garbage while the libraries are imported, and never again among what they made: a third of the start."""
+    """Look for no garbage while the libraries are imported, and never again among what they made: much of the start is that."""
     if "jax" in sys.modules or not gc.isenabled():  # this process is not ours alone
         yield
         return
