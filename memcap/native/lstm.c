@@ -47,6 +47,7 @@
 #endif
 #define LB 2 /* vectors in a row */
 #define L (LB * W)
+#define LINE 16 /* floats in a line of the caches */
 #define UNITS (ROWS / 4) /* of a tile */
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 16")
@@ -107,7 +108,7 @@ INLINE v tanh_(v given) {
 INLINE v sigmoid(v half) { return tanh_(half) * 0.5f + 0.5f; }
 
 /* W x W floats turned over, in log2 W perfect shuffles. */
-INLINE void transpose(const float *in, Int ld, float *out, Int ldo) {
+INLINE void transpose(const float *in, Int ld, float *out) {
   v r[W], s[W];
   UNROLL for (int k = 0; k < W; k++) r[k] = load(in + k * ld);
   UNROLL for (int n = 0; n < ROUNDS; n++) {
@@ -117,7 +118,7 @@ INLINE void transpose(const float *in, Int ld, float *out, Int ldo) {
     }
     UNROLL for (int k = 0; k < W; k++) r[k] = s[k];
   }
-  UNROLL for (int k = 0; k < W; k++) store(out + k * ldo, r[k]);
+  UNROLL for (int k = 0; k < W; k++) store(out + k * W, r[k]);
 }
 
 /* ---- What a call works on ---- */
@@ -132,7 +133,7 @@ typedef struct {
   const float *numbers;                              /* inputs: (T, F, B) */
   const int32_t *symbols;                            /* or (T, B) */
   float *forward, *start, *out, *back, *into;        /* weights in tiles */
-  float *dz, *turned, *dc, *dh, *dx, *dw, *db;       /* of the backward loop */
+  float *dz, *turned, *dc, *dh, *dx, *dw, *db;       /* of the backward loop; turned: W columns after W columns */
   int32_t *index;                                    /* a step's symbols, L of them */
 } Job;
 
@@ -267,6 +268,10 @@ static void product_rows(const float *A, Int rows, const float *x, Int K, float 
 
 /* ---- Forward ---- */
 
+INLINE void will_write(const float *rows, Int n) {
+  for (Int k = 0; k < n * L; k += LINE) __builtin_prefetch(rows + k, 1);
+}
+
 INLINE void unit_tile(const int n, const Job *j, Int u, const float *slot, float *gates, float *tanh_c, float *c_after,
                       float *h_after) {
   v acc[ROWS * LB];
@@ -274,6 +279,8 @@ INLINE void unit_tile(const int n, const Job *j, Int u, const float *slot, float
   UNROLL for (int r = 0; r < 4 * n; r++)
     UNROLL for (int l = 0; l < LB; l++)
       acc[r * LB + l] = TABLE && j->table ? LOOK_UP(load(start + r * W), load_index(j->index + l * W)) : all(start[r * W]);
+  will_write(gates + 4 * u * L, 4 * n);
+  will_write(tanh_c + u * L, n), will_write(c_after + u * L, n), will_write(h_after + u * L, n);
   product(4 * n, j->forward + 4 * u * j->K, slot, j->K, acc);
   UNROLL for (int a = 0; a < n; a++)
     UNROLL for (int l = 0; l < LB; l++) {
@@ -327,13 +334,17 @@ static void forward_block(const Job *j, Int b, const float *c, const float *h, f
 
 /* ---- Backward ---- */
 
-INLINE void weights_tile(const int n, const int vectors, const Job *j, const float *x, Int k, Int g) {
+/* Meanwhile the slot of the next step, `ahead`, comes into the second cache, a share with each row and vector. */
+INLINE void weights_tile(const int n, const int vectors, const Job *j, const float *x, Int k, Int g, const float *ahead) {
   v acc[ROWS * LB];
   float *dw = j->dw + k * j->P + g;
+  const Int share = j->S * L * W / (j->K * j->P), stride = share * n * vectors / L;
+  ahead += (g / W * j->K + k * vectors) * share;
   UNROLL for (int a = 0; a < n * vectors; a++) acc[a] = (v){0};
   for (int l = 0; l < L; l++) {
     v z[4];
-    UNROLL for (int i = 0; i < vectors; i++) z[i] = in_register(load(j->turned + l * j->P + g + i * W));
+    __builtin_prefetch(ahead + l * stride, 0, 2);
+    UNROLL for (int i = 0; i < vectors; i++) z[i] = in_register(load(j->turned + (g + i * W) * L + l * W));
     UNROLL for (int a = 0; a < n; a++)
       UNROLL for (int i = 0; i < vectors; i++) acc[a * vectors + i] += x[(k + a) * L + l] * z[i];
   }
@@ -343,27 +354,27 @@ INLINE void weights_tile(const int n, const int vectors, const Job *j, const flo
       store(to, load(to) + acc[a * vectors + i]);
     }
 }
-INLINE void weights_columns(const int vectors, const Job *j, const float *x, Int g) {
+INLINE void weights_columns(const int vectors, const Job *j, const float *x, Int g, const float *ahead) {
   const int fit = ROWS * LB / vectors, most = fit < 8 ? fit : 8;
   for (Int k = 0, n; k < j->K; k += n) {
     n = tile(j->K - k, most);
-#define CALL(n) weights_tile(n, vectors, j, x, k, g)
+#define CALL(n) weights_tile(n, vectors, j, x, k, g, ahead)
     FOR_TILE(n, most, CALL)
 #undef CALL
   }
 }
 /* Gradients of all weights from one step: rows x and h of its slot with the rows dz, which are turned over for it. */
-static void add_weights(const Job *j, const float *slot) {
+static void add_weights(const Job *j, const float *slot, const float *ahead) {
   const Int P = j->P;
   Int g = 0;
   for (; g < P; g += W)
-    UNROLL for (int l = 0; l < LB; l++) transpose(j->dz + g * L + l * W, L, j->turned + l * W * P + g, P);
-  for (g = 0; g + 4 * W <= P; g += 4 * W) weights_columns(4, j, slot, g);
-  for (; g + 2 * W <= P; g += 2 * W) weights_columns(2, j, slot, g);
-  for (; g < P; g += W) weights_columns(1, j, slot, g);
+    UNROLL for (int l = 0; l < LB; l++) transpose(j->dz + g * L + l * W, L, j->turned + g * L + l * W * W);
+  for (g = 0; g + 4 * W <= P; g += 4 * W) weights_columns(4, j, slot, g, ahead);
+  for (; g + 2 * W <= P; g += 2 * W) weights_columns(2, j, slot, g, ahead);
+  for (; g < P; g += W) weights_columns(1, j, slot, g, ahead);
   for (int l = 0; l < L; l++) {
     float *to = j->db + (j->table ? j->index[l] * P : 0);
-    for (g = 0; g < P; g += W) store(to + g, load(to + g) + load(j->turned + l * P + g));
+    for (g = 0; g < P; g += W) store(to + g, load(to + g) + load(j->turned + g * L + l * W));
   }
 }
 
@@ -402,7 +413,7 @@ static void backward_block(const Job *j, Int b, const float *dc, const float *dh
     } else memset(j->dz, 0, sizeof(float) * 4 * U * L);
     if (O && t) get_rows(j, d_outputs + (t - 1) * O * j->B, O, b, j->dz + 4 * U * L);
     else memset(j->dz + 4 * U * L, 0, sizeof(float) * O * L);
-    add_weights(j, slot);
+    add_weights(j, slot, t ? slot - j->S * L : slot);
     product_rows(j->back, U, j->dz, j->G, j->dh);
     if (t == j->steps) add_rows(j, dh, U, b, j->dh);
     else if (dx) {
