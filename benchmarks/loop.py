@@ -1,8 +1,9 @@
 """The script of one contestant of the study benchmark: one process, a loop over the runs, one model a run.
 
 `python -m benchmarks.loop CONTESTANT PLAN`, the plan being JSON, prints one line of JSON: seconds by phase. `engine` is memcap's
-own engine in one process, called as a library, `workers` the same with a worker a core; `vmap` is Flax linen with the seeds of
-a shape side by side. Nothing of memcap is imported for the others, and no other's library for anyone.
+own engine in one process, called as a library, `engine-native` the same with the LSTM in C, `workers` with a worker a core;
+`vmap` is Flax linen with the seeds of a shape side by side. Nothing of memcap is imported for the others, and no other's library
+for anyone.
 """
 
 import json
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import product
+from typing import Any
 
 import numpy as np
 
@@ -131,8 +133,8 @@ def overrides(plan: StudyPlan) -> list[str]:
     return ["task=latch", f"axes={axes}", *recipe.split(), *budget.split(), "engine.workers=1"]
 
 
-def engine(plan: StudyPlan, workers: int = 1) -> dict[str, float]:
-    """memcap's study as a script: no command line, no Hydra, no rows and no figure. `workers` as in `engine.workers`."""
+def engine(plan: StudyPlan, **settings: Any) -> dict[str, float]:
+    """memcap's study as a script: no command line, no Hydra, no rows and no figure. `settings` are those of `engine`."""
     phases = Phases()
     with phases("import"):
         from memcap import backend
@@ -153,7 +155,7 @@ def engine(plan: StudyPlan, workers: int = 1) -> dict[str, float]:
         )
         for length, units, seed in plan.runs
     ]
-    ended = train(members, Engine(workers=workers))
+    ended = train(members, Engine(**{"workers": 1} | settings))
     assert all(each.steps == plan.steps for each in ended)
     phases.seconds["compile"] = sum({(each.program_units, each.program_steps): each.compile_seconds for each in ended}.values())
     phases.seconds["train"] = sum(each.run_seconds for each in ended)
@@ -164,7 +166,12 @@ def main(name: str, plan: str) -> None:
     """Run one contestant's script."""
     values = json.loads(plan)
     made = StudyPlan(**values | {field: tuple(values[field]) for field in ("lengths", "units")})
-    scripts = {"engine": engine, "workers": partial(engine, workers=0), "vmap": side_by_side}
+    scripts = {
+        "engine": engine,
+        "engine-native": partial(engine, kernel="native"),
+        "workers": partial(engine, workers=0),
+        "vmap": side_by_side,
+    }
     print(json.dumps(scripts.get(name, partial(peers, name))(made)))
 
 

@@ -21,8 +21,11 @@ from memcap.studies import store
 PEERS = ("keras", "linen", "torch")
 TITLES = {name: CONTESTANTS[name].title for name in PEERS} | {
     "engine": "memcap, its engine in a script",
+    "engine-native": "the same, engine.kernel=native",
     "memcap": "`memcap train`",
+    "memcap-native": "`memcap train engine.kernel=native`",
 }
+COMMANDS = {"memcap": "xla", "memcap-native": "native"}  # and their kernels; the others are scripts
 TINY = StudyPlan(lengths=(4, 6), units=(2,), seeds=1, steps=4, batch=8)
 STATES = {
     "cold": "Cold, as installed: memcap keeps what it compiles on disk, JAX by itself does not",
@@ -68,6 +71,9 @@ def benchmark(arguments: argparse.Namespace, facts: Mapping[str, Any]) -> Outcom
     """Run everyone's study in turn."""
     present = installed(PEERS)
     names = [name for name in TITLES if name not in PEERS or name in present]
+    if missing := CONTESTANTS["native"].missing:
+        say(f"left out, as {', '.join(missing)} is not installed: engine.kernel=native")
+        names = [name for name in names if not name.endswith("-native")]
     plan, rounds = (TINY, 1) if arguments.tiny else (StudyPlan(steps=arguments.steps), arguments.rounds)
     samples = measure(names, plan, rounds, arguments.core, touch=not arguments.tiny)
     suffix = "" if plan.steps == StudyPlan.steps or arguments.tiny else f"_{plan.steps}"
@@ -99,7 +105,7 @@ def measure(names: Sequence[str], plan: StudyPlan, rounds: int, core: int | None
 
 def once(name: str, plan: StudyPlan, core: int | None) -> list[Sample]:
     """One contestant's study in all states that it has: memcap's caches are always on, and PyTorch has none."""
-    timed = command if name == "memcap" else script
+    timed = command if name in COMMANDS else script
     with tempfile.TemporaryDirectory(prefix="memcap-benchmark-") as cache:
         cached = process.cache_environment(Path(cache))
         bare = {key: value for key, value in cached.items() if not key.startswith("JAX_")}
@@ -117,7 +123,7 @@ def script(name: str, state: str, plan: StudyPlan, core: int | None, environment
 def command(name: str, state: str, plan: StudyPlan, core: int | None, environment: Mapping[str, str]) -> Sample:
     """`memcap train` into a fresh folder. Every member must have taken every step."""
     with tempfile.TemporaryDirectory(prefix="memcap-benchmark-") as folder:
-        out = ["study=benchmark", f"out={folder}/study"]
+        out = ["study=benchmark", f"out={folder}/study", f"engine.kernel={COMMANDS[name]}"]
         ran = process.run([sys.executable, "-m", "memcap", "train", *loop.overrides(plan), *out], core, environment)
         rows = store.read(Path(folder) / "study")
     taken = rows["steps"].to_list()

@@ -76,6 +76,7 @@ class Cell(nnx.RNNCellBase):
         reset: bool = False,
         readout: jax.Array | None = None,
         how: How = "loop",
+        units: jax.Array | None = None,
     ) -> tuple[Any, jax.Array]:
         """Run over the first `length` steps.
 
@@ -88,11 +89,14 @@ class Cell(nnx.RNNCellBase):
             reset: set the carry to zero where `flows` is 0; otherwise only its gradient is cut there.
             readout: (H, O) weights that turn hidden states into outputs, or None.
             how: see memcap/cells/scan.py.
+            units: () int, how many of the units count, where the weights of those after them are zero; None: all. It changes
+                nothing but, in a loop that can leave them out, the time.
 
         Returns:
             The carry after `length` steps, and hidden states (T, H, B), zero after `length`, or the last one (H, B); with a
             read-out (T, O, B) or (O, B).
         """
+        del units
         if inputs.ndim == 2:
             inputs = jax.nn.one_hot(inputs, self.in_features)
         options = Options(every=every, reset=reset, static=how == "scan")

@@ -297,6 +297,7 @@ class LSTM(Cell):
         reset: bool = False,
         readout: jax.Array | None = None,
         how: How = "loop",
+        units: jax.Array | None = None,
     ) -> tuple[Any, jax.Array]:
         """See `Cell.scan`."""
         if how == "plain":
@@ -309,7 +310,8 @@ class LSTM(Cell):
         fused = every and flows is None and readout is not None and readout.dtype == dtype
         within = readout if fused else None
         if how == "native" and native.takes((*weights, *carry), inputs, flows):
-            (c, h), outputs = native.lstm_scan(every, (*weights, within), (c.T, h.T), inputs, length)
+            counts = jnp.stack([length, jnp.asarray(self.hidden_features if units is None else units)]).astype(jnp.int32)
+            (c, h), outputs = native.lstm_scan(every, (*weights, within), (c.T, h.T), inputs, counts)
         else:
             options = Options(every=every, reset=reset, static=how == "scan")
             (c, h), outputs = lstm_scan(options, *weights, within, (c.T, h.T), inputs, length, flows)

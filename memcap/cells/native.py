@@ -48,7 +48,7 @@ def takes(arrays: tuple[jax.Array, ...], inputs: jax.Array, flows: jax.Array | N
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
 def lstm_scan(
-    every: bool, weights: Weights, carry: CarryCH, inputs: jax.Array, length: jax.Array
+    every: bool, weights: Weights, carry: CarryCH, inputs: jax.Array, counts: jax.Array
 ) -> tuple[CarryCH, jax.Array | None]:
     """Run an LSTM over the first `length` steps; the LSTM of memcap/cells/lstm.py.
 
@@ -57,19 +57,20 @@ def lstm_scan(
         weights: kernel (F, 4U), recurrent (U, 4U), bias (4U,), and a read-out (U, O) or None; float32.
         carry: (c, h), each (U, B), float32.
         inputs: (T, B) int symbols below F, or (T, B, F) float32.
-        length: () int, how many of the T steps count; may be traced.
+        counts: (2,) int32, how many of the T steps count, and of the U units; may be traced. Weights of the other units, and
+            their carry, must be zero; so is all that comes of them, and their gradients.
 
     Returns:
-        The carry after `length` steps, and the hidden states (T, U, B), or read-outs (T, O, B), zero after `length`; or None.
+        The carry after the steps that count, and the hidden states (T, U, B), or read-outs (T, O, B), zero after them; or None.
 
     Raises:
         NativeError: there is no kernel here; `missing` says so beforehand.
         ValueError: as it runs, if a symbol is outside of 0 ... F - 1; or jax.errors.JaxRuntimeError, where JAX calls it so.
     """
-    return _forward(every, False, weights, carry, inputs, length)[:2]
+    return _forward(every, False, weights, carry, inputs, counts)[:2]
 
 
-def _forward(every: bool, keep: bool, weights: Weights, carry: CarryCH, inputs: jax.Array, length: jax.Array) -> Any:
+def _forward(every: bool, keep: bool, weights: Weights, carry: CarryCH, inputs: jax.Array, counts: jax.Array) -> Any:
     """The carry after the last step, the outputs, and what the backward pass needs, if it is kept."""
     kernel, recurrent, bias, readout = weights
     matrix, inputs = _matrix(recurrent, readout), _time_last(inputs)
@@ -77,18 +78,18 @@ def _forward(every: bool, keep: bool, weights: Weights, carry: CarryCH, inputs: 
     state = jax.ShapeDtypeStruct(carry[0].shape, jnp.float32)
     outputs = jax.ShapeDtypeStruct((inputs.shape[0], rows, inputs.shape[-1]), jnp.float32)
     buffers = _buffer(SLOTS if keep else TWO_SLOTS, kernel, matrix, inputs), _buffer(WORK, kernel, matrix, inputs)
-    operands = kernel, recurrent, bias, matrix, *carry, inputs, jnp.asarray(length, jnp.int32)
+    operands = kernel, recurrent, bias, matrix, *carry, inputs, counts
     c, h, outputs, kept, _ = _call(CALLS[0], (state, state, outputs, *buffers), operands)
     return (c, h), outputs if every else None, kept
 
 
-def _lstm_scan_fwd(every: bool, weights: Weights, carry: CarryCH, inputs: jax.Array, length: jax.Array) -> Any:
-    carry, outputs, kept = _forward(every, True, weights, carry, inputs, length)
-    return (carry, outputs), (weights, inputs, length, kept)
+def _lstm_scan_fwd(every: bool, weights: Weights, carry: CarryCH, inputs: jax.Array, counts: jax.Array) -> Any:
+    carry, outputs, kept = _forward(every, True, weights, carry, inputs, counts)
+    return (carry, outputs), (weights, inputs, counts, kept)
 
 
 def _lstm_scan_bwd(every: bool, saved: tuple[Any, ...], cotangents: Any) -> tuple[Any, ...]:
-    (kernel, recurrent, bias, readout), inputs, length, kept = saved
+    (kernel, recurrent, bias, readout), inputs, counts, kept = saved
     carry, d_outputs = cotangents
     matrix, inputs = _matrix(recurrent, readout), _time_last(inputs)
     real = inputs.ndim == 3
@@ -99,7 +100,7 @@ def _lstm_scan_bwd(every: bool, saved: tuple[Any, ...], cotangents: Any) -> tupl
         (inputs.shape[0] if real else 0, kernel.shape[0], inputs.shape[-1]),
     )
     results = *(jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes), _buffer(WORK, kernel, matrix, inputs)
-    operands = kernel, recurrent, matrix, *carry, d_outputs, inputs, jnp.asarray(length, jnp.int32), kept
+    operands = kernel, recurrent, matrix, *carry, d_outputs, inputs, counts, kept
     *d_weights, d_readout, dc, dh, d_inputs, _ = _call(CALLS[1], results, operands)
     d_inputs = jnp.swapaxes(d_inputs, 1, 2) if real else None
     return (*d_weights, None if readout is None else d_readout), (dc, dh), d_inputs, None
@@ -134,17 +135,17 @@ def _right(steps: int, batch: int, features: int, units: int, outputs: int, real
     shapes = (features, 4 * units), (units, 4 * units), (4 * units,), (units, outputs), (units, batch), (units, batch)
     arrays = [jnp.asarray(rng.standard_normal(shape, np.float32)) for shape in shapes]
     inputs = jnp.asarray(rng.standard_normal((steps, batch, features), np.float32))
-    length = jnp.asarray(max(1, steps - 1))
+    counts = jnp.asarray([max(1, steps - 1), units], jnp.int32)
     if not real:
         inputs = jnp.argmax(inputs, -1)
 
     def in_c(weights: Any, carry: Any) -> Any:
-        return lstm_scan(True, weights if outputs else (*weights[:3], None), carry, inputs, length)
+        return lstm_scan(True, weights if outputs else (*weights[:3], None), carry, inputs, counts)
 
     def to_read(weights: Any, carry: Any) -> Any:
         rows = inputs if real else jax.nn.one_hot(inputs, features, dtype=jnp.float32)
         step, (c, h) = partial(lstm_step, *weights[:3]), carry
-        (c, h), hidden = plain_scan(lambda _, *row: step(*row), (), (c.T, h.T), rows, length, None, every=True, reset=False)
+        (c, h), hidden = plain_scan(lambda _, *row: step(*row), (), (c.T, h.T), rows, counts[0], None, every=True, reset=False)
         return (c.T, h.T), jnp.swapaxes(hidden @ weights[3] if outputs else hidden, 1, 2)
 
     def values_and_gradients(*arrays: Any) -> Any:

@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 from hydra.core.utils import env_override
 
+from memcap.config import Engine
 from memcap.knobs import UserError
 from memcap.launchers import population
 from memcap.launchers.jobs import Job
@@ -20,6 +21,7 @@ from memcap.launchers.training import Training
 from memcap.training.groups import group_of
 
 log = logging.getLogger(__name__)
+ACCELERATOR = Engine(batching="vmap")
 
 
 class ArrayTask:
@@ -59,7 +61,7 @@ class SlurmPopulationLauncher(PopulationLauncher):
 
     def shared(self, job: Job, place: int) -> Hashable:
         """As in `population`, and by the programs that the job's members need."""
-        return super().shared(job, place), frozenset(group_of(member, together=True) for member in job.members)
+        return super().shared(job, place), frozenset(group_of(member, ACCELERATOR) for member in job.members)
 
     def trained(self, populations: Sequence[dict[int, Job]]) -> Iterator[Results]:
         """Submit all of them, then wait for one after another."""

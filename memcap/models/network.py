@@ -102,6 +102,7 @@ class Network(nnx.Module):
         every: bool = True,
         reset: bool = False,
         how: How = "loop",
+        units: jax.Array | None = None,
     ) -> tuple[Any, jax.Array]:
         """Run whole sequences.
 
@@ -113,6 +114,7 @@ class Network(nnx.Module):
             every: read out at every step, or at the last one only.
             reset: set the carry to zero at each boundary.
             how: how the cell runs over time (memcap/cells/scan.py).
+            units: () int, how many of the cell's units count; see `Cell.scan`.
 
         Returns:
             The carry after `length` steps, and the outputs, outputs first: (O, T, B) or (O, B). Outputs lead so that a
@@ -123,13 +125,15 @@ class Network(nnx.Module):
         carry = self.carry(batch) if carry is None else carry
         flows = None if boundary is None else jnp.where(boundary, 0.0, 1.0)
         if isinstance(self.readout, LSTM):
-            cell, hidden = self.cell.scan(carry[0], inputs, length, flows, every=True, reset=reset, how=how)
+            cell, hidden = self.cell.scan(carry[0], inputs, length, flows, every=True, reset=reset, how=how, units=units)
             hidden = jnp.swapaxes(hidden, 1, 2)
             top, outputs = self.readout.scan(carry[1], hidden, length, flows, every=every, reset=reset, how=how)
             carry = cell, top
         else:
             kernel, bias = self.readout.kernel[...], cast(nnx.Param, self.readout.bias)[...]
-            carry, outputs = self.cell.scan(carry, inputs, length, flows, every=every, reset=reset, readout=kernel, how=how)
+            carry, outputs = self.cell.scan(
+                carry, inputs, length, flows, every=every, reset=reset, readout=kernel, how=how, units=units
+            )
             outputs = outputs + bias[:, None]
         return carry, jnp.swapaxes(outputs, 0, 1) if every else outputs
 

@@ -124,10 +124,10 @@ INLINE void transpose(const float *in, Int ld, float *out) {
 /* ---- What a call works on ---- */
 
 typedef struct {
-  Int T, F, U, O, B;
-  Int steps;                                         /* that count */
+  Int T, F, V, O, B;                                 /* of the caller's arrays, of V units */
+  Int steps, U;                                      /* that count; units from U on are zero, and left out */
   Int R;                                             /* rows of the outputs of a step */
-  int real, hidden;                                  /* inputs are numbers; the outputs are hidden states, not read-outs */
+  int real, hidden, keep;                            /* inputs are numbers; outputs are hidden states; all slots are kept */
   int table;                                         /* symbols are looked up */
   Int X, K, G, P, S;                                 /* rows: of x; of x and h; of gates and read-out, P of them padded; of a slot */
   const float *numbers;                              /* inputs: (T, F, B) */
@@ -140,14 +140,14 @@ typedef struct {
 /* Whether the sizes are such that no product of them overflows; then the others follow. */
 static int plan(Job *j) {
   const Int most = 1 << 15, longest = 1 << 24;
-  if (j->F < 1 || j->F > most || j->U < 1 || j->U > most || j->O < 0 || j->O > most) return 0;
+  if (j->F < 1 || j->F > most || j->V < 1 || j->V > most || j->O < 0 || j->O > most) return 0;
   if (j->T < 0 || j->T > longest || j->B < 0 || j->B > longest || j->T * j->B > INT32_MAX) return 0;
   j->table = !j->real && j->F <= TABLE;
   j->X = j->table ? 0 : j->F, j->K = j->X + j->U;
   j->G = 4 * j->U + j->O, j->P = (j->G + W - 1) / W * W, j->S = j->X + 7 * j->U;
   return 1;
 }
-static Int slots(const Job *j, int keep) { return (keep ? (j->T + 1) * ((j->B + L - 1) / L) : 2) * j->S * L; }
+static Int slots(const Job *j, int all) { return (all ? (j->T + 1) * ((j->B + L - 1) / L) : 2) * j->S * L; }
 
 static void *part(Int *used, float *base, Int size) {
   float *at = base ? base + *used : NULL;
@@ -212,17 +212,17 @@ INLINE Int tile(Int left, Int most) {
 static Int gate(Int r, Int units) { return r % 4 * units + r / 4; } /* of an interleaved row, in the caller's arrays */
 
 static void pack_forward(const Job *j, const float *kernel, const float *recurrent, const float *bias, const float *readout) {
-  const Int U = j->U, K = j->K, F = j->F, O = j->O;
+  const Int U = j->U, V = j->V, K = j->K, F = j->F, O = j->O;
   for (Int u = 0, n; u < U; u += n) {
     n = tile(U - u, UNITS);
     float *to = j->forward + 4 * u * K;
     for (Int r = 0; r < 4 * n; r++) {
-      Int from = gate(4 * u + r, U);
+      Int from = gate(4 * u + r, V);
       float half = r % 4 == 2 ? 1.0f : 0.5f;
       for (Int k = 0; k < K; k++)
-        to[k * 4 * n + r] = half * (k < j->X ? kernel[k * 4 * U + from] : recurrent[(k - j->X) * 4 * U + from]);
+        to[k * 4 * n + r] = half * (k < j->X ? kernel[k * 4 * V + from] : recurrent[(k - j->X) * 4 * V + from]);
       for (Int s = 0; s < W; s++)
-        j->start[(4 * u + r) * W + s] = half * (bias[from] + (j->table && s < F ? kernel[s * 4 * U + from] : 0));
+        j->start[(4 * u + r) * W + s] = half * (bias[from] + (j->table && s < F ? kernel[s * 4 * V + from] : 0));
     }
   }
   for (Int r = 0, n; r < O; r += n) {
@@ -232,13 +232,13 @@ static void pack_forward(const Job *j, const float *kernel, const float *recurre
   }
 }
 
-/* Rows of a matrix (rows, 4 U) of gates, and of (rows, more) columns beside it, as the backward products want them. */
-static void pack_backward(Int U, const float *gates, Int rows, const float *beside, Int more, float *to) {
-  for (Int r = 0, n, G = 4 * U + more; r < rows; r += n) {
+/* Rows of a matrix (rows, 4 V) of gates, and of (rows, more) columns beside it, as the backward products want them. */
+static void pack_backward(const Job *j, const float *gates, Int rows, const float *beside, Int more, float *to) {
+  for (Int r = 0, n, U = j->U, V = j->V, G = 4 * U + more; r < rows; r += n) {
     n = tile(rows - r, ROWS);
     for (Int k = 0; k < G; k++)
       for (Int a = 0; a < n; a++)
-        to[r * G + k * n + a] = k < 4 * U ? gates[(r + a) * 4 * U + gate(k, U)] : beside[(r + a) * more + k - 4 * U];
+        to[r * G + k * n + a] = k < 4 * U ? gates[(r + a) * 4 * V + gate(k, V)] : beside[(r + a) * more + k - 4 * U];
   }
 }
 
@@ -312,16 +312,16 @@ static void step_forward(const Job *j, Int t, Int b, float *slot, float *next) {
 }
 
 static void forward_block(const Job *j, Int b, const float *c, const float *h, float *c_out, float *h_out, float *outputs,
-                          float *kept, int keep) {
+                          float *kept) {
   const Int slot = j->S * L;
   float *now = kept;
   get_rows(j, h, j->U, b, now + j->X * L);
   get_rows(j, c, j->U, b, now + j->K * L);
   for (Int t = 0; t < j->steps; t++) {
-    float *next = kept + (keep ? t + 1 : (t + 1) % 2) * slot;
+    float *next = kept + (j->keep ? t + 1 : (t + 1) % 2) * slot;
     step_forward(j, t, b, now, next);
     now = next;
-    if (j->hidden) put_rows(j, now + j->X * L, j->U, b, outputs + t * j->U * j->B);
+    if (j->hidden) put_rows(j, now + j->X * L, j->U, b, outputs + t * j->V * j->B);
     else if (j->O) {
       product_rows(j->out, j->O, now + j->X * L, j->U, j->dz);
       put_rows(j, j->dz, j->O, b, outputs + t * j->O * j->B);
@@ -407,7 +407,7 @@ static void backward_block(const Job *j, Int b, const float *dc, const float *dh
   for (Int t = O ? j->steps : j->steps - 1; t >= 0; t--) {
     const float *slot = kept + t * j->S * L;
     if (t < j->steps) {
-      if (j->hidden) add_rows(j, d_outputs + t * U * j->B, U, b, j->dh);
+      if (j->hidden) add_rows(j, d_outputs + t * j->V * j->B, U, b, j->dh);
       if (j->table) get_symbols(j, t, b);
       through_gates(j, slot);
     } else memset(j->dz, 0, sizeof(float) * 4 * U * L);
@@ -427,21 +427,21 @@ static void backward_block(const Job *j, Int b, const float *dc, const float *dh
 
 /* From the sums to the caller's arrays. */
 static void unpack(const Job *j, float *d_kernel, float *d_recurrent, float *d_bias, float *d_readout) {
-  const Int U = j->U, X = j->X, G = j->G;
+  const Int U = j->U, V = j->V, X = j->X, G = j->G;
   for (Int k = 0; k < j->K; k++)
     for (Int g = 0; g < G; g++) {
       float d = j->dw[k * j->P + g];
-      if (g < 4 * U) *(k < X ? &d_kernel[k * 4 * U + gate(g, U)] : &d_recurrent[(k - X) * 4 * U + gate(g, U)]) = d;
+      if (g < 4 * U) *(k < X ? &d_kernel[k * 4 * V + gate(g, V)] : &d_recurrent[(k - X) * 4 * V + gate(g, V)]) = d;
       else if (k >= X) d_readout[(k - X) * j->O + g - 4 * U] = d;
     }
   for (Int g = 0; g < 4 * U; g++) {
     float total = 0;
     for (Int s = 0; s < (j->table ? j->F : 1); s++) {
       float d = j->db[s * j->P + g];
-      if (j->table) d_kernel[s * 4 * U + gate(g, U)] = d;
+      if (j->table) d_kernel[s * 4 * V + gate(g, V)] = d;
       total += d;
     }
-    d_bias[gate(g, U)] = total;
+    d_bias[gate(g, V)] = total;
   }
 }
 
@@ -463,7 +463,7 @@ static int asked_for_metadata(const XLA_FFI_CallFrame *frame) {
 /* Whether buffers are float32 arrays of these shapes: a word each, with a letter for each axis. */
 static int fit(const Job *j, void *const *buffers, const char *shapes) {
   const char *axes = "TFUOBGRX"; /* G: all gates; R: rows of the outputs; X: steps of inputs that have a gradient */
-  const Int sizes[] = {j->T, j->F, j->U, j->O, j->B, 4 * j->U, j->R, j->real ? j->T : 0};
+  const Int sizes[] = {j->T, j->F, j->V, j->O, j->B, 4 * j->V, j->R, j->real ? j->T : 0};
   for (; *shapes; buffers++, shapes += *shapes == ' ') {
     const XLA_FFI_Buffer *b = *buffers;
     Int rank = 0;
@@ -474,25 +474,34 @@ static int fit(const Job *j, void *const *buffers, const char *shapes) {
   return 1;
 }
 static int is_row(const XLA_FFI_Buffer *b, Int n) { return b->dtype == XLA_FFI_DataType_F32 && b->rank == 1 && *b->dims == n; }
+static void clear(const XLA_FFI_Buffer *b) {
+  Int bytes = sizeof(float);
+  for (Int k = 0; k < b->rank; k++) bytes *= b->dims[k];
+  if (bytes) memset(b->data, 0, bytes);
+}
+static Int within(Int n, Int least, Int most) { return n < least ? least : n > most ? most : n; }
 static Int size(const XLA_FFI_Buffer *b, int axis) { return axis < b->rank ? b->dims[axis] : -1; }
 
 /* What both calls begin with: the sizes, to which all buffers are then held; the inputs; the work space, which is the last result.
    Returns what is wrong, or NULL. */
 static const char *begin(Job *j, const XLA_FFI_CallFrame *frame, const XLA_FFI_Buffer *readout, const XLA_FFI_Buffer *outputs,
-                         const char *taken, const char *given) {
+                         const XLA_FFI_Buffer *kept, const char *taken, const char *given) {
   void *const *in = frame->args.args, *const *out = frame->rets.rets;
-  const XLA_FFI_Buffer *inputs = in[6], *length = in[7], *work = out[frame->rets.size - 1];
+  const XLA_FFI_Buffer *inputs = in[6], *counts = in[7], *work = out[frame->rets.size - 1];
   j->real = inputs->rank == 3, j->T = size(inputs, 0), j->B = size(inputs, j->real ? 2 : 1);
-  j->F = size(in[0], 0), j->U = size(in[1], 0), j->O = size(readout, 1);
+  j->F = size(in[0], 0), j->U = j->V = size(in[1], 0), j->O = size(readout, 1);
   if (!plan(j)) return "memcap: the sizes of an LSTM are out of range";
-  j->hidden = j->O == 0 && size(outputs, 1) > 0, j->R = j->hidden ? j->U : j->O;
+  j->hidden = j->O == 0 && size(outputs, 1) > 0, j->R = j->hidden ? j->V : j->O;
   int fits = j->real ? fit(j, in + 6, "TFB") : inputs->rank == 2 && inputs->dtype == XLA_FFI_DataType_S32;
-  fits = fits && length->rank == 0 && length->dtype == XLA_FFI_DataType_S32 && is_row(work, lay_out(j, NULL));
-  if (!fits || !fit(j, in, taken) || !fit(j, out, given)) return "memcap: the buffers of an LSTM do not fit together";
+  fits = fits && counts->rank == 1 && *counts->dims == 2 && counts->dtype == XLA_FFI_DataType_S32;
+  fits = fits && fit(j, in, taken) && fit(j, out, given) && is_row(work, lay_out(j, NULL));
+  j->keep = is_row(kept, slots(j, 1));
+  if (!fits || !(j->keep || is_row(kept, slots(j, 0)))) return "memcap: the buffers of an LSTM do not fit together";
+  const int32_t *n = counts->data;
+  j->steps = within(n[0], 0, j->T), j->U = within(n[1], 1, j->V);
+  plan(j); /* smaller, if anything */
   lay_out(j, work->data);
   j->numbers = inputs->data, j->symbols = inputs->data;
-  const Int n = *(const int32_t *)length->data;
-  j->steps = n < 0 ? 0 : n > j->T ? j->T : n;
   int32_t outside = 0;
   for (Int k = 0; !j->real && k < j->steps * j->B; k++) outside |= (uint32_t)j->symbols[k] >= (uint32_t)j->F;
   return outside ? "memcap: an LSTM's symbols must be at least 0 and below the number of its inputs" : NULL;
@@ -500,50 +509,46 @@ static const char *begin(Job *j, const XLA_FFI_CallFrame *frame, const XLA_FFI_B
 #define IN(k) (((XLA_FFI_Buffer *)in[k])->data)
 #define OUT(k) (((XLA_FFI_Buffer *)out[k])->data)
 
-/* kernel (F, 4U), recurrent (U, 4U), bias (4U), readout (U, O), c, h (U, B), inputs (T, B) or (T, F, B), length ()
-   -> c, h, outputs (T, U or O or 0, B), kept: all slots, or two where no gradient is wanted; work */
+/* kernel (F, 4V), recurrent (V, 4V), bias (4V), readout (V, O), c, h (V, B), inputs (T, B) or (T, F, B), (steps, units) that count
+   -> c, h, outputs (T, V or O or 0, B), kept: all slots, or two where no gradient is wanted; work */
 XLA_FFI_Error *memcap_lstm_forward(XLA_FFI_CallFrame *frame) {
   if (asked_for_metadata(frame)) return NULL;
   if (frame->args.size != 8 || frame->rets.size != 5) return refuse(frame, "memcap: an LSTM forward takes 8 arguments, gives 5");
   void *const *in = frame->args.args, *const *out = frame->rets.rets;
   Job j = {0};
-  const char *wrong = begin(&j, frame, in[3], out[2], "FG UG G UO UB UB", "UB UB TRB");
+  const char *wrong = begin(&j, frame, in[3], out[2], out[3], "FG UG G UO UB UB", "UB UB TRB");
   if (wrong) return refuse(frame, wrong);
-  const int keep = is_row(out[3], slots(&j, 1));
-  if (!keep && !is_row(out[3], slots(&j, 0))) return refuse(frame, "memcap: an LSTM forward keeps all slots, or two");
+  for (int k = 0; k < 3; k++) clear(out[k]); /* what does not count */
   pack_forward(&j, IN(0), IN(1), IN(2), IN(3));
   for (Int b = 0; b < j.B; b += L)
-    forward_block(&j, b, IN(4), IN(5), OUT(0), OUT(1), OUT(2), (float *)OUT(3) + (keep ? b / L * (j.T + 1) * j.S * L : 0), keep);
-  const Int row = j.R * j.B;
-  if (row) memset((float *)OUT(2) + j.steps * row, 0, sizeof(float) * (j.T - j.steps) * row);
+    forward_block(&j, b, IN(4), IN(5), OUT(0), OUT(1), OUT(2), (float *)OUT(3) + (j.keep ? b / L * (j.T + 1) * j.S * L : 0));
   return NULL;
 }
 
-/* kernel, recurrent, readout, dc, dh (U, B), d_outputs, inputs, length, kept: all slots
+/* kernel, recurrent, readout, dc, dh (V, B), d_outputs, inputs, (steps, units), kept: all slots
    -> d_kernel, d_recurrent, d_bias, d_readout, dc, dh, dx (T, F, B), or (0, F, B) for symbols; work */
 XLA_FFI_Error *memcap_lstm_backward(XLA_FFI_CallFrame *frame) {
   if (asked_for_metadata(frame)) return NULL;
   if (frame->args.size != 9 || frame->rets.size != 8) return refuse(frame, "memcap: an LSTM backward takes 9 arguments, gives 8");
   void *const *in = frame->args.args, *const *out = frame->rets.rets;
   Job j = {0};
-  const char *wrong = begin(&j, frame, in[2], in[5], "FG UG UO UB UB TRB", "FG UG G UO UB UB XFB");
-  if (wrong) return refuse(frame, wrong);
-  if (!is_row(in[8], slots(&j, 1))) return refuse(frame, "memcap: an LSTM backward wants all slots");
+  const char *wrong = begin(&j, frame, in[2], in[5], in[8], "FG UG UO UB UB TRB", "FG UG G UO UB UB XFB");
+  if (wrong || !j.keep) return refuse(frame, wrong ? wrong : "memcap: an LSTM backward wants all slots");
+  for (int k = 0; k < 7; k++) clear(out[k]);
   float *dx = j.real ? OUT(6) : NULL;
-  pack_backward(j.U, IN(1), j.U, IN(2), j.O, j.back);
-  if (dx) pack_backward(j.U, IN(0), j.F, NULL, 0, j.into);
+  pack_backward(&j, IN(1), j.U, IN(2), j.O, j.back);
+  if (dx) pack_backward(&j, IN(0), j.F, NULL, 0, j.into);
   memset(j.dz, 0, sizeof(float) * j.P * L); /* the rows that pad stay zero */
   memset(j.dw, 0, sizeof(float) * j.K * j.P);
   memset(j.db, 0, sizeof(float) * (j.table ? j.F : 1) * j.P);
   for (Int b = 0; b < j.B; b += L)
     backward_block(&j, b, IN(3), IN(4), IN(5), (const float *)IN(8) + b / L * (j.T + 1) * j.S * L, OUT(4), OUT(5), dx);
-  if (dx && j.B) memset(dx + j.steps * j.F * j.B, 0, sizeof(float) * (j.T - j.steps) * j.F * j.B);
   unpack(&j, OUT(0), OUT(1), OUT(2), OUT(3));
   return NULL;
 }
 
 /* Floats that the caller must ask for: of work, of all slots, of two slots; -1 where the sizes are out of range. */
 int64_t memcap_lstm_size(int which, int64_t T, int64_t F, int64_t U, int64_t O, int64_t B, int real) {
-  Job j = {.T = T, .F = F, .U = U, .O = O, .B = B, .real = real};
+  Job j = {.T = T, .F = F, .V = U, .U = U, .O = O, .B = B, .real = real};
   return !plan(&j) ? -1 : which == 0 ? lay_out(&j, NULL) : slots(&j, which == 1);
 }

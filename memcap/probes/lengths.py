@@ -55,7 +55,8 @@ def scores(net: Trained, asked: Sequence[tuple[int, int]]) -> list[float]:
     blocks = np.int32(-(-SEQUENCES // trainer.block))
     with backend.precision():
         evaluate = jax.jit(trainer.evaluate)
-        return [float(evaluate(weights, EvalOperands(key(net, 0), *map(np.int32, at), blocks))) for at in asked]
+        units = np.int32(member.model.units)
+        return [float(evaluate(weights, EvalOperands(key(net, 0), *map(np.int32, at), blocks, units))) for at in asked]
 
 
 def _plot(net: Trained, data: pl.DataFrame) -> Figure:

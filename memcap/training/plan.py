@@ -92,7 +92,7 @@ def programs(
     size: dict[Group, list[Member]] = {}
     for kept, found in ((members, groups), (study, size)):
         for member in kept:
-            found.setdefault(group_of(member, side_by_side(engine)), []).append(member)
+            found.setdefault(group_of(member, engine), []).append(member)
     made = []
     for group in sorted(groups, key=lambda group: -sum(map(cost, groups[group]))):
         waiting = groups[group][:1] if searched and side_by_side(engine) else groups[group]

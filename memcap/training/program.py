@@ -8,7 +8,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -31,6 +31,7 @@ QUICK: dict[str, Any] = {"xla_backend_optimization_level": 2}
 MOST_PROGRAMS = 64  # that a process keeps
 SHARE = 0.9  # of a device's memory that a program may take
 _lock = threading.Lock()
+_beside = ThreadPoolExecutor(thread_name_prefix="memcap-compile")
 _jobs: dict["Program", Future["Compiled"]] = {}
 
 
@@ -109,23 +110,40 @@ class Program:
         plan: Any = ()
         if self.shape.curriculum:
             plan = Plan(number, real, real, np.bool_(False), real, np.zeros(self.trainer.steps + 1, np.int32))
-        operands = TrainOperands(key, number, number, real, number, np.bool_(False), number, plan)
-        return stacked(self.trainer.blank()), stacked(operands), stacked(EvalOperands(key, number, number, number))
+        operands = TrainOperands(key, number, number, real, number, np.bool_(False), number, number, plan)
+        return stacked(self.trainer.blank()), stacked(operands), stacked(EvalOperands(key, *[number] * 4))
 
 
 @dataclass(frozen=True)
 class Compiled:
-    """Two executables, the program that they were made from, and the seconds that it took to get them.
+    """Two executables, and the program that they were made from.
 
-    advance: (lanes, operands) -> lanes, losses (lanes, evaluation.every); the lanes that go in are used up.
-    evaluate: (weights (lanes, P), asked) -> scores (lanes,). Its buffer is that of the stretched evaluation: a buffer of its own
-        for the shorter ones would save them 7 % of their time at 50 units, and cost a second program to compile.
+    Args:
+        program: what was compiled.
+        advance: (lanes, operands) -> lanes, losses (lanes, evaluation.every); the lanes that go in are used up.
+        other: `evaluate`, and when it was there; where memory doesn't limit the lanes it may still be compiling.
+        since: when compiling began; then: when `advance` was there. On the clock of `time.perf_counter`.
     """
 
     program: Program
     advance: Any
-    evaluate: Any
-    seconds: float
+    other: Future[tuple[Any, float]]
+    since: float
+    then: float
+
+    @property
+    def evaluate(self) -> Any:
+        """(weights (lanes, P), asked) -> scores (lanes,); waits until it is compiled.
+
+        Its buffer is that of the stretched evaluation: a buffer of its own for the shorter ones would save them 7 % of their
+        time at 50 units, and cost a second program to compile.
+        """
+        return self.other.result()[0]
+
+    @property
+    def seconds(self) -> float:
+        """That it took to get both; waits for them."""
+        return max(self.then, self.other.result()[1]) - self.since
 
 
 def compiled(program: Program) -> Compiled:
@@ -161,28 +179,35 @@ def fitted(program: Program, memory: float, there: Sequence[jax.Device] = ()) ->
     start = time.perf_counter()
     while True:
         try:
-            advance, evaluate = executables(program, there)
-            share = needed_memory(program, advance, evaluate) / memory
+            advance, other = executables(program, there)
+            then = time.perf_counter()
+            if math.isinf(memory):
+                return Compiled(program, advance, other, start, then)
+            share = needed_memory(program, advance, other.result()[0]) / memory
         except jax.errors.JaxRuntimeError as error:  # a TPU's compiler refuses what doesn't fit
             if "RESOURCE_EXHAUSTED" not in str(error) or program.lanes == program.devices:
                 raise
             share = 1.9  # it doesn't say by how much: half of the lanes
         if share <= 1 or program.lanes == program.devices:
-            return Compiled(program, advance, evaluate, time.perf_counter() - start)
+            return Compiled(program, advance, other, start, then)
         fewer = int(0.95 * program.lanes / share) // program.devices * program.devices
         program = replace(program, lanes=max(fewer, program.devices))
 
 
-def executables(program: Program, there: Sequence[jax.Device] = ()) -> tuple[Any, Any]:
-    """`Compiled.advance` and `Compiled.evaluate`; see `fitted`."""
+def executables(program: Program, there: Sequence[jax.Device] = ()) -> tuple[Any, Future[tuple[Any, float]]]:
+    """`Compiled.advance` and `Compiled.other`, which is compiled meanwhile; see `fitted`."""
     trainer, cpu = program.trainer, (there or jax.local_devices())[0].platform == "cpu"
     lanes, operands, asked = program.example(there)
+
+    def evaluate() -> tuple[Any, float]:
+        with backend.precision():
+            lowered = jax.jit(program.over_lanes(trainer.evaluate, there)).lower(lanes.weights, asked)
+            return lowered.compile(QUICK if cpu else None), time.perf_counter()
+
     with backend.precision():
         lowered = jax.jit(program.over_lanes(trainer.advance, there), donate_argnums=0).lower(lanes, operands)
-        advance = lowered.compile(QUICK if cpu and trainer.shape.batch <= 32 else None)
-        lowered = jax.jit(program.over_lanes(trainer.evaluate, there)).lower(lanes.weights, asked)
-        evaluate = lowered.compile(QUICK if cpu else None)
-    return advance, evaluate
+        other = _beside.submit(evaluate)
+        return lowered.compile(QUICK if cpu and trainer.shape.batch <= 32 else None), other
 
 
 def needed_memory(program: Program, advance: Any, evaluate: Any) -> float:

@@ -98,13 +98,14 @@ class Queue:
         self.over = threading.Event()  # all done, or stopped
         self.closed = False  # nobody listens any more
         members = list(members)
-        if self.together:  # elsewhere a program of the lengths at hand runs as fast, and larger ones are seldom needed
-            for member in dict.fromkeys([*members, *possible]):
-                group = group_of(member, True)
-                size, count = self.expected.get(group, (Size.of(member), 0))
-                self.expected[group] = Size.most([size, Size.of(member)]), count + 1
+        for member in dict.fromkeys([*members, *possible]):
+            group, size = group_of(member, engine), Size.of(member)
+            if not self.together:  # a program of the lengths at hand runs as fast, and larger ones are seldom needed
+                size = Size(size.units, 0, 0)
+            most, count = self.expected.get(group, (size, 0))
+            self.expected[group] = Size.most([most, size]), count + 1
         for member in study:
-            group = group_of(member, self.together)
+            group = group_of(member, engine)
             size, count = self.expected.get(group, (Size.of(member), 0))
             self.expected[group] = Size.most([size, Size.of(member)]), count
         self.add(members)
@@ -115,7 +116,7 @@ class Queue:
             for member in members:
                 if member not in self.known:
                     self.known.add(member)
-                    group = group_of(member, self.together)
+                    group = group_of(member, self.engine)
                     self.waiting.setdefault(group, deque()).append(member)
                     self.work[group] += cost(member)
             self._look()
@@ -248,12 +249,12 @@ class Queue:
             failed = [member for member in blamed if self.deaths[member] > 1]
             self.held[worker] = dict.fromkeys(failed)  # until they have ended
             for member in failed if not held else ():
-                group = group_of(member, self.together)
+                group = group_of(member, self.engine)
                 self.waiting[group].remove(member)
                 self.work[group] -= cost(member)
             for member in held:
                 if member not in self.held[worker]:
-                    group = group_of(member, self.together)
+                    group = group_of(member, self.engine)
                     self.waiting[group].appendleft(member)
                     self.work[group] += cost(member)
             self._leave(worker)

@@ -16,16 +16,18 @@ class TrainOperands(NamedTuple):
     warmup: Any
     cosine: Any
     budget: Any
+    units: Any
     plan: Any = ()
 
 
 class EvalOperands(NamedTuple):
-    """What an evaluation of one member draws. `key`: (2,) uint32; `blocks` of sequences, 0 where none is wanted."""
+    """What an evaluation of one member draws, and its units. `key`: (2,) uint32; `blocks` of sequences, 0: none is wanted."""
 
     key: Any
     lag: Any
     length: Any
     blocks: Any
+    units: Any
 
 
 class Progress(NamedTuple):

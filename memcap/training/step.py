@@ -175,6 +175,7 @@ class Trainer:
             np.int32(recipe.warmup or 0),
             np.bool_(recipe.schedule == "cosine"),
             np.int32(recipe.budget or 0),
+            np.int32(member.model.units),
             curriculum.plan(member, self.steps) if self.shape.curriculum else (),
         )
 
@@ -189,16 +190,18 @@ class Trainer:
 
     def _asked(self, member: Member, number: int, index: int, lag: int, length: int, sequences: int) -> EvalOperands:
         blocks = max(1, -(-sequences // self.block))
-        return EvalOperands(self._key(member, number, index), np.int32(lag), np.int32(length), np.int32(blocks))
+        sizes = map(np.int32, (lag, length, blocks, member.model.units))
+        return EvalOperands(self._key(member, number, index), *sizes)
 
     def _key(self, member: Member, number: int, index: int) -> np.ndarray:
         return np.asarray(stream(member.seed, member.lag, member.model.units, number, index))
 
-    def _run(self, weights: Any, batch: Batch, length: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    def _run(self, weights: Any, batch: Batch, length: Any, units: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
         task, architecture = self.shape.task, self.shape.architecture
         network, every = architecture.build(architecture.unflatten(weights)), task.answers == "every"
         how = "native" if self.kernel == "native" else self.how
-        _, outputs = network(batch.inputs, length, boundary=batch.boundary, every=every, reset=task.reset_carry, how=how)
+        ways: Any = {"every": every, "reset": task.reset_carry, "how": how, "units": units}
+        _, outputs = network(batch.inputs, length, boundary=batch.boundary, **ways)
         return tally(task, outputs, batch)
 
     def asked(self, state: TrainState, operands: TrainOperands) -> tuple[Any, Any]:
@@ -219,7 +222,7 @@ class Trainer:
         """
 
         def mean_loss(weights: Any) -> tuple[jax.Array, jax.Array]:
-            loss, score, due = self._run(weights, batch, self.asked(state, operands)[1])
+            loss, score, due = self._run(weights, batch, self.asked(state, operands)[1], operands.units)
             return loss / due, score / due
 
         (loss, score), gradient = jax.value_and_grad(mean_loss, has_aux=True)(state.weights)
@@ -289,7 +292,7 @@ class Trainer:
 
         def block(k: jax.Array, sums: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
             sequences = jax.random.fold_in(key, k), asked.lag, asked.length, self.evaluation_steps, self.block
-            _, score, due = self._run(weights, self.shape.task.unseen(*sequences), asked.length)
+            _, score, due = self._run(weights, self.shape.task.unseen(*sequences), asked.length, asked.units)
             return sums[0] + score, sums[1] + due
 
         score, due = lax.fori_loop(0, asked.blocks, block, (jnp.float32(0), jnp.float32(0)))

@@ -75,7 +75,8 @@ def call(kernel: str, sizes: Sizes, arrays: Any, symbols: Any, steps: Any) -> An
     weights, carry = (arrays["kernel"], arrays["recurrent"], arrays["bias"], readout), (arrays["c"], arrays["h"])
     inputs = arrays.get("inputs", symbols)
     if kernel == "native":
-        return native.lstm_scan(every, weights, carry, inputs, steps)
+        counts = steps if jnp.ndim(steps) else jnp.stack([jnp.asarray(steps, jnp.int32), jnp.int32(sizes.U)])
+        return native.lstm_scan(every, weights, carry, inputs, counts)
     return lstm_scan(Options(every=every, reset=False, static=False), *weights, carry, inputs, steps, None)
 
 
@@ -162,6 +163,44 @@ def test_a_length_outside_of_the_buffer_ends_at_its_ends(steps):
         assert {name for name, slope in slopes.items() if np.any(slope)} == {"c", "h"}
 
 
+GATES, ROWS = ("kernel", "recurrent", "bias"), ("recurrent", "readout", "c", "h")  # with a column, or a row, a unit
+
+
+@pytest.mark.parametrize("more", [1, 6])
+@pytest.mark.parametrize("sizes", SIZES, ids=str)
+def test_units_that_do_not_count_change_no_bit_and_have_no_gradient(sizes, more):
+    def padded(name: str, array: np.ndarray) -> np.ndarray:
+        if name in GATES:
+            parts = [np.pad(part, [*[(0, 0)] * (part.ndim - 1), (0, more)]) for part in np.split(array, 4, -1)]
+            array = np.concatenate(parts, -1)
+        return np.pad(array, [(0, more), *[(0, 0)] * (array.ndim - 1)]) if name in ROWS else array
+
+    def cropped(values: Any) -> Any:
+        carry, outputs = values
+        return [state[: sizes.U] for state in carry], outputs[:, : sizes.U] if sizes.returned == "hidden" else outputs
+
+    def of_wider(arrays: Any) -> Any:
+        values = call("native", wider, arrays, symbols, np.int32([sizes.steps, sizes.U]))
+        return weighed(cropped(values)), values
+
+    arrays, symbols = material(sizes)
+    slopes, values = compiled("native", sizes)(arrays, symbols, np.int32(sizes.steps))
+    wider = sizes._replace(U=sizes.U + more)
+    found, wide = jax.jit(jax.grad(of_wider, has_aux=True))({name: padded(name, array) for name, array in arrays.items()})
+    jax.tree.map(np.testing.assert_array_equal, found, {name: padded(name, np.asarray(slope)) for name, slope in slopes.items()})
+    jax.tree.map(np.testing.assert_array_equal, cropped(wide), ([*values[0]], values[1]))
+    assert not any(np.any(state[sizes.U :]) for state in wide[0])
+    assert sizes.returned != "hidden" or not np.any(wide[1][:, sizes.U :])
+
+
+@pytest.mark.parametrize(("units", "meant"), [(-3, 1), (0, 1), (1, 1), (99, 3)])
+def test_as_many_units_count_as_there_are_and_at_least_one(units, meant):
+    sizes = SIZES[2]
+    arrays, symbols = material(sizes)
+    found, expected = (call("native", sizes, arrays, symbols, np.int32([sizes.steps, n])) for n in (units, meant))
+    jax.tree.map(np.testing.assert_array_equal, found, expected)
+
+
 @pytest.mark.parametrize("symbol", [-1, 7, 2**31 - 1])
 def test_a_symbol_that_is_none_is_refused_and_one_beyond_the_length_is_not_looked_at(symbol):
     sizes = SIZES[1]
@@ -198,7 +237,7 @@ def one_step(kernel: str, x: np.ndarray, gate: int, bias: list[float], c: float)
     run = (
         (lambda *given: lstm_scan(options, *given, None))
         if kernel == "xla"
-        else lambda *g: native.lstm_scan(False, g[:4], *g[4:])
+        else lambda *g: native.lstm_scan(False, g[:4], *g[4:6], jnp.stack([g[6], 1]))
     )
     (cells, _), _ = jax.jit(lambda: run(*map(jnp.asarray, operands[:3]), *operands[3:5], *map(jnp.asarray, operands[5:])))()
     return np.asarray(cells[0])

@@ -113,7 +113,8 @@ int main(int count, char **words) {
     add(&in, REALS, 2, U, B, 0), add(&in, REALS, 2, U, B, 0);
     if (real) add(&in, REALS, 3, T, F, B);
     else add(&in, F, 2, T, B, 0);
-    *(int32_t *)add(&in, 1, 0, 0, 0, 0) = below(T + 4) - 2; /* also below 0 and above T */
+    int32_t *counts = add(&in, 1, 1, 2, 0, 0);
+    counts[0] = below(T + 4) - 2, counts[1] = below(2) ? U : below(U + 4) - 2; /* also below 0, and above T and U */
     add(&out, RESULT, 2, U, B, 0), add(&out, RESULT, 2, U, B, 0), add(&out, RESULT, 3, T, rows, B);
     add(&out, RESULT, 1, grad ? slots : memcap_lstm_size(2, T, F, U, O, B, real), 0, 0), add(&out, RESULT, 1, work, 0, 0);
     sound(memcap_lstm_forward, &in, &out, 3, "forward", number);

@@ -17,7 +17,7 @@ from memcap.training.program import Program, compiled
 from memcap.training.queue import Queue
 from memcap.training.step import Shape, Trainer
 
-TOGETHER = Engine(batching="vmap")
+TOGETHER, IN_TURN = Engine(batching="vmap"), Engine(batching="map")
 PADDING = [name for name, cell in cell_classes().items() if cell.pads]
 
 
@@ -47,9 +47,9 @@ def test_a_column_of_the_frontier_compiles_at_most_six_programs():
 def test_members_with_and_without_a_curriculum_train_in_one_program_as_alone():
     values = {"task": "delay_line", "lag": 3, "units": 4, "budget": 300, "sequences": 256, "seed": 2}
     members = memcap.members(**values, recipe=["open_gate", "curriculum"], falls_above=2)
-    together, alone = train(members, Engine(batching="vmap", lanes=4)), train(members, Engine(batching="map"))
-    assert len({group_of(m, True) for m in members}) == 1
-    assert len({group_of(m, False) for m in members}) == 2
+    together, alone = train(members, Engine(batching="vmap", lanes=4)), train(members, IN_TURN)
+    assert len({group_of(m, TOGETHER) for m in members}) == 1
+    assert len({group_of(m, IN_TURN) for m in members}) == 2
     for one, other in zip(together, alone, strict=True):
         assert (one.member, one.status, one.steps, one.solved) == (other.member, other.status, other.steps, other.solved)
         np.testing.assert_allclose([one.score, one.train_loss], [other.score, other.train_loss], rtol=2e-3)
@@ -63,13 +63,13 @@ def test_a_program_is_no_larger_than_what_may_come():
 
 def test_on_a_cpu_each_width_has_its_own_program_and_all_lengths_share_it():
     members = memcap.members(task="delay_line", lag=[1, 8, 16], units=[3, 4], recipe="forget_bias", seed=1)
-    assert {(size_of(p).units, p.trainer.steps) for p in Queue(members, Engine(batching="map")).ahead()} == {(3, 64), (4, 64)}
+    assert {(size_of(p).units, p.trainer.steps) for p in Queue(members, IN_TURN).ahead()} == {(3, 64), (4, 64)}
 
 
 def test_a_cell_that_does_not_pad_keeps_its_width():
     assert not cell_class("LSTMCell").pads
-    assert group_of(one(3, "LSTMCell", init="flax", forget_bias=None), True).shape.architecture.model.units == 3
-    assert group_of(one(3, "GRUCell"), True).shape.architecture.model.units == 4
+    assert group_of(one(3, "LSTMCell", init="flax", forget_bias=None), TOGETHER).shape.architecture.model.units == 3
+    assert group_of(one(3, "GRUCell"), TOGETHER).shape.architecture.model.units == 4
 
 
 @pytest.mark.parametrize("readout", ["dense", "lstm"])

@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import jax
 import numpy as np
 import polars as pl
 import pytest
@@ -18,10 +19,12 @@ from memcap.knobs import UserError
 from memcap.studies import store
 from memcap.training import engine as engine_module
 from memcap.training.engine import settled, train
+from memcap.training.groups import size_of
 from memcap.training.kernel import kernel_of
 from memcap.training.lane import program_of
 from memcap.training.plan import elsewhere
 from memcap.training.program import Program
+from memcap.training.queue import Queue
 from memcap.training.step import Shape
 from memcap.training.work import work
 
@@ -133,6 +136,32 @@ def test_a_small_study_has_equal_counts_under_both_kernels():
         np.testing.assert_allclose(vector(one), vector(other), rtol=1e-3, atol=1e-3)
     again = train(study[:2], NATIVE)
     assert [vector(each).tolist() for each in again] == [vector(each).tolist() for each in ours[:2]]
+
+
+@needs_kernel
+def test_widths_of_a_band_train_in_one_program_as_alone():
+    ask, recipe = {"every": 10, "sequences": 128}, {"lr": 0.1, "budget": 60, "batch": 32, "schedule": "constant"}
+    study = [member("delay_line", 1, model={"units": u}, recipe=recipe, evaluation=ask) for u in (5, 6, 8)]
+    (program,) = programs(study, NATIVE)
+    banded, alone = train(study, NATIVE), [train([one], NATIVE)[0] for one in study]
+    assert [each.program_units for each in banded] == [8, 8, 8] == 3 * [program.shape.architecture.model.units]
+    assert [each.program_units for each in alone] == [5, 6, 8]
+    assert {each.status for each in alone} == {"solved"}
+    for one, other in zip(banded, alone, strict=True):
+        assert (one.status, one.steps, one.solved) == (other.status, other.steps, other.solved)
+        assert jax.tree.map(np.shape, one.weights) == jax.tree.map(np.shape, other.weights)
+        np.testing.assert_allclose(vector(one), vector(other), rtol=1e-4, atol=1e-5)
+
+
+def test_twenty_one_widths_are_four_programs_in_c_and_each_its_own_by_xla():
+    """Those that a search may ask for are expected, so that their program is made once."""
+    study = [member("delay_line", lag, model={"units": u}) for lag in (1, 4) for u in range(1, 22)]
+    widths = [size_of(program).units for program in programs(study, NATIVE)]
+    assert sorted(widths) == [4, 8, 16, 21]
+    assert sorted(size_of(program).units for program in programs(study, ONE)) == list(range(1, 22))
+    assert [size_of(p).units for p in Queue(study[8:9], NATIVE, possible=study).ahead()] == [16]
+    others = [member("delay_line", model={"units": u, "cell": "GRUCell"}) for u in (2, 3)]
+    assert sorted(size_of(program).units for program in programs(others, NATIVE)) == [2, 3]
 
 
 def run(folder, *arguments, **environment):

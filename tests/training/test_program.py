@@ -1,5 +1,6 @@
 """The compiled program: what a chunk and an evaluation leave in a lane, and as many lanes as the memory holds."""
 
+from concurrent.futures import Future
 from dataclasses import replace
 
 import jax
@@ -7,7 +8,7 @@ import numpy as np
 from training_checks import ONE, member, programs
 
 from memcap.training import program as program_module
-from memcap.training.program import Program, compiled, needed_memory
+from memcap.training.program import Program, compiled, fitted, needed_memory
 
 
 def rows(value):
@@ -40,6 +41,25 @@ def test_an_evaluation_that_is_not_wanted_is_no_number():
     weights = rows(program.trainer.fresh(one)).weights
     assert np.isnan(compiled(program).evaluate(weights, rows(asked._replace(blocks=np.int32(0)))))
     assert np.isfinite(compiled(program).evaluate(weights, rows(asked)))
+
+
+def test_the_first_chunk_does_not_wait_for_the_evaluation_to_compile(monkeypatch):
+    one, later = member(), []
+
+    class Beside:
+        def submit(self, work):
+            later.append((Future(), work))
+            return later[0][0]
+
+    monkeypatch.setattr(program_module, "_beside", Beside())
+    program = Program.of(one)
+    code = fitted(program, np.inf)
+    lane, _ = code.advance(rows(program.trainer.fresh(one)), rows(program.trainer.operands(one)))
+    assert int(lane.progress.step[0]) == 10
+    ((promised, work),) = later
+    promised.set_result(work())
+    assert np.isfinite(code.evaluate(lane.weights, rows(program.trainer.held_out(one, 0))))
+    assert code.seconds == promised.result()[1] - code.since > code.then - code.since > 0
 
 
 # Memory
