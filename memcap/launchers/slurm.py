@@ -18,10 +18,10 @@ from memcap.launchers import population
 from memcap.launchers.jobs import Job
 from memcap.launchers.population import PopulationLauncher, Results
 from memcap.launchers.training import Training
-from memcap.training.groups import group_of
+from memcap.training.groups import Groups
 
 log = logging.getLogger(__name__)
-ACCELERATOR = Engine(batching="vmap")
+ON_ACCELERATOR = Groups(Engine(batching="vmap"))
 
 
 class ArrayTask:
@@ -61,7 +61,7 @@ class SlurmPopulationLauncher(PopulationLauncher):
 
     def shared(self, job: Job, place: int) -> Hashable:
         """As in `population`, and by the programs that the job's members need."""
-        return super().shared(job, place), frozenset(group_of(member, ACCELERATOR) for member in job.members)
+        return super().shared(job, place), frozenset(ON_ACCELERATOR.of(member) for member in job.members)
 
     def trained(self, populations: Sequence[dict[int, Job]]) -> Iterator[Results]:
         """Submit all of them, then wait for one after another."""

@@ -6,10 +6,12 @@ all zero says zero and never learns. Widths are put together up to 4, 16, 64, ..
 member without a curriculum shares the program of those with one: it starts where theirs ends.
 
 On a CPU XLA's loops have a program a width: units that pad would take their time, and published rows would change in their last
-bits. The LSTM in C leaves such units out, so only the optimizer goes over their weights (WIDTHS_IN_C).
+bits. The LSTM in C leaves such units out, so that padding costs what the optimizer takes for their weights. There widths share a
+program where that is less than compiling another one.
 """
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -20,7 +22,9 @@ from memcap.training.program import Program, lengths, side_by_side
 from memcap.training.step import Shape
 
 SMALLEST_WIDTH, SMALLEST_BUFFER, GROWTH = 4, 64, 4
-WIDTHS_IN_C = 2  # growth of the widths that share a program in C: up to 4, 8, 16, 32, ... units
+# By the LSTM in C, measured on a core of an AMD EPYC (Zen 4), `python -m benchmarks padding`:
+SECONDS_A_WEIGHT = 3e-9  # that pads, a training step
+SECONDS_A_PROGRAM = 1.0  # that is compiled
 
 
 class Group(NamedTuple):
@@ -33,25 +37,58 @@ class Group(NamedTuple):
     bucket: int
 
 
-def bucket(number: int, smallest: int, growth: int = GROWTH) -> int:
-    """The first of smallest, smallest * growth, smallest * growth^2, ... that is at least `number`."""
+def bucket(number: int, smallest: int) -> int:
+    """The first of smallest, smallest * GROWTH, smallest * GROWTH^2, ... that is at least `number`."""
     found = smallest
     while found < number:
-        found *= growth
+        found *= GROWTH
     return found
 
 
-def group_of(member: Member, engine: Engine) -> Group:
-    """The group of a member, where the engine is settled."""
-    shape, units = Shape.of(member), member.model.units
-    if side_by_side(engine):
+class Groups:
+    """The groups of a study's members.
+
+    Args:
+        engine: settled.
+        members: of the study, where one has to know all of them; in C others have a program a width.
+    """
+
+    def __init__(self, engine: Engine, members: Iterable[Member] = ()):
+        self.engine, self.together = engine, side_by_side(engine)
+        steps: Counter[Shape] = Counter()
+        if not self.together and engine.kernel == "native":
+            for member in dict.fromkeys(members):
+                shape = Shape.of(member)
+                if kernel_of(shape, member.length, engine) == "native":
+                    steps[shape] += member.recipe.budget or 0
+        self.programs = shared_programs(steps)
+
+    def of(self, member: Member) -> Group:
+        """The group of a member."""
+        shape = Shape.of(member)
+        if not self.together:
+            return Group(self.programs.get(shape, shape), 0)
         shape = replace(shape, curriculum=True)
         if cell_class(member.model.cell).pads:
-            shape = shape.at_width(bucket(units, SMALLEST_WIDTH))
+            shape = shape.at_width(bucket(member.model.units, SMALLEST_WIDTH))
         return Group(shape, bucket(member.length, SMALLEST_BUFFER))
-    if kernel_of(shape, member.length, engine) == "native":
-        shape = shape.at_width(bucket(units, SMALLEST_WIDTH, WIDTHS_IN_C))
-    return Group(shape, 0)
+
+
+def shared_programs(steps: Mapping[Shape, int]) -> dict[Shape, Shape]:
+    """For each shape that C serves, and the training steps of its members, the shape of the program that they train in.
+
+    From the widest on, a width joins the program at hand if padding its members to it takes less than compiling another one.
+    """
+    found: dict[Shape, Shape] = {}
+    wider: dict[Shape, Shape] = {}  # the program at hand, by what all widths have in common
+    for shape in sorted(steps, key=lambda shape: -shape.architecture.model.units):
+        family = shape.at_width(1)
+        program = wider.get(family, shape)
+        weights = program.architecture.parameters() - shape.architecture.parameters()
+        if steps[shape] * weights * SECONDS_A_WEIGHT > SECONDS_A_PROGRAM:
+            program = shape
+        found[shape] = wider[family] = program
+    return found
 
 
 class Size(NamedTuple):

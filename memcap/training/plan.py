@@ -10,7 +10,7 @@ import jax
 from memcap.config import Engine, Member
 from memcap.training.cores import cores
 from memcap.training.engine import settled
-from memcap.training.groups import Group, group_of
+from memcap.training.groups import Group, Groups
 from memcap.training.program import Compiled, Program, compiled, needed_memory, side_by_side
 from memcap.training.queue import Queue, cost
 from memcap.training.targets import TARGETS, Target, compile_for
@@ -88,11 +88,13 @@ def programs(
         searched: whether members are asked for as results come, a few at a time; then `members` are all that may be.
     """
     engine = settled(engine)
+    members, study = list(members), list(study)
+    grouped = Groups(engine, [*members, *study])
     groups: dict[Group, list[Member]] = {}
     size: dict[Group, list[Member]] = {}
     for kept, found in ((members, groups), (study, size)):
         for member in kept:
-            found.setdefault(group_of(member, engine), []).append(member)
+            found.setdefault(grouped.of(member), []).append(member)
     made = []
     for group in sorted(groups, key=lambda group: -sum(map(cost, groups[group]))):
         waiting = groups[group][:1] if searched and side_by_side(engine) else groups[group]

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 import jax
 
 from memcap.config import Engine, Member
-from memcap.training.groups import Group, Size, group_of, size_of
+from memcap.training.groups import Group, Groups, Size, size_of
 from memcap.training.lane import Checkpoint
 from memcap.training.population import Chunk, Result
 from memcap.training.program import Program, side_by_side, trainer_of
@@ -97,15 +97,15 @@ class Queue:
         self.found: dict[Member, Result] = {}
         self.over = threading.Event()  # all done, or stopped
         self.closed = False  # nobody listens any more
-        members = list(members)
-        for member in dict.fromkeys([*members, *possible]):
-            group, size = group_of(member, engine), Size.of(member)
-            if not self.together:  # a program of the lengths at hand runs as fast, and larger ones are seldom needed
-                size = Size(size.units, 0, 0)
-            most, count = self.expected.get(group, (size, 0))
-            self.expected[group] = Size.most([most, size]), count + 1
+        members, possible, study = list(members), list(possible), list(study)
+        self.groups = Groups(engine, [*members, *possible, *study])
+        if self.together:  # elsewhere a program of the lengths at hand runs as fast, and larger ones are seldom needed
+            for member in dict.fromkeys([*members, *possible]):
+                group = self.groups.of(member)
+                size, count = self.expected.get(group, (Size.of(member), 0))
+                self.expected[group] = Size.most([size, Size.of(member)]), count + 1
         for member in study:
-            group = group_of(member, engine)
+            group = self.groups.of(member)
             size, count = self.expected.get(group, (Size.of(member), 0))
             self.expected[group] = Size.most([size, Size.of(member)]), count
         self.add(members)
@@ -116,7 +116,7 @@ class Queue:
             for member in members:
                 if member not in self.known:
                     self.known.add(member)
-                    group = group_of(member, self.engine)
+                    group = self.groups.of(member)
                     self.waiting.setdefault(group, deque()).append(member)
                     self.work[group] += cost(member)
             self._look()
@@ -174,6 +174,8 @@ class Queue:
         size, lanes = Size.most(map(Size.of, self.waiting[group])), self.engine.lanes or 1
         expected, count = self.expected.get(group, (size, 0))
         size = Size.most([size, expected])
+        if not self.together:
+            size = size._replace(units=group.shape.architecture.model.units)
         if self.together:
             waiting = len(self.waiting[group])
             lanes = self.engine.lanes or min(max(waiting, min(count, LANES_OF_A_SEARCH)), MOST_LANES)
@@ -249,12 +251,12 @@ class Queue:
             failed = [member for member in blamed if self.deaths[member] > 1]
             self.held[worker] = dict.fromkeys(failed)  # until they have ended
             for member in failed if not held else ():
-                group = group_of(member, self.engine)
+                group = self.groups.of(member)
                 self.waiting[group].remove(member)
                 self.work[group] -= cost(member)
             for member in held:
                 if member not in self.held[worker]:
-                    group = group_of(member, self.engine)
+                    group = self.groups.of(member)
                     self.waiting[group].appendleft(member)
                     self.work[group] += cost(member)
             self._leave(worker)

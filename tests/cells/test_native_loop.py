@@ -335,6 +335,9 @@ def test_what_it_does_not_serve_runs_in_xlas_loop():
         assert "memcap_lstm_forward" in text(jnp.float32)
 
 
+in_numpy, called = native._in_numpy, native._call
+
+
 def broken(*_: Any) -> Any:
     raise ValueError("INVALID_ARGUMENT: no such version\nmore")
 
@@ -342,16 +345,27 @@ def broken(*_: Any) -> Any:
 @pytest.mark.parametrize(
     ("step", "reason"),
     [
-        (lambda kernel, recurrent, bias, carry, x: (carry, carry[1]), r"\.so does not compute what XLA does$"),
+        (lambda *arrays: in_numpy(*arrays[:-2], 2 * arrays[-2], arrays[-1]), r"\.so does not compute an LSTM$"),
         (broken, r"^XLA does not take it \(INVALID_ARGUMENT: no such version\)$"),
     ],
     ids=["other numbers", "an error"],
 )
 def test_a_library_that_fails_its_test_is_not_used(monkeypatch, step, reason):
-    monkeypatch.setattr(native, "lstm_step", step)
+    monkeypatch.setattr(native, "_in_numpy", step)
     monkeypatch.setattr(loader, "_tested", lambda path: "")
     monkeypatch.setattr(loader.Library, "passed", lambda self: pytest.fail("it passed"))
     assert re.search(reason, native.missing.__wrapped__())
+
+
+@pytest.mark.parametrize("which", range(6))
+def test_a_gradient_that_is_wrong_by_a_hundredth_fails_the_test(monkeypatch, which):
+    def wrong(name: str, *given: Any) -> Any:
+        found = called(name, *given)
+        return found if name == loader.CALLS[0] else (*found[:which], 1.01 * found[which], *found[which + 1 :])
+
+    assert native._right(*native.TESTED[1])
+    monkeypatch.setattr(native, "_call", wrong)
+    assert not native._right(*native.TESTED[1])
 
 
 @pytest.mark.parametrize("wide", [False, True], ids=["float32", "64-bit floats allowed"])

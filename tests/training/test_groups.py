@@ -12,7 +12,7 @@ from memcap.cells import cell_class, cell_classes
 from memcap.config import Engine
 from memcap.training import program as programs
 from memcap.training.engine import train
-from memcap.training.groups import Size, bucket, group_of, size_of
+from memcap.training.groups import Groups, Size, bucket, size_of
 from memcap.training.program import Program, compiled
 from memcap.training.queue import Queue
 from memcap.training.step import Shape, Trainer
@@ -48,8 +48,8 @@ def test_members_with_and_without_a_curriculum_train_in_one_program_as_alone():
     values = {"task": "delay_line", "lag": 3, "units": 4, "budget": 300, "sequences": 256, "seed": 2}
     members = memcap.members(**values, recipe=["open_gate", "curriculum"], falls_above=2)
     together, alone = train(members, Engine(batching="vmap", lanes=4)), train(members, IN_TURN)
-    assert len({group_of(m, TOGETHER) for m in members}) == 1
-    assert len({group_of(m, IN_TURN) for m in members}) == 2
+    assert len({Groups(TOGETHER).of(m) for m in members}) == 1
+    assert len({Groups(IN_TURN).of(m) for m in members}) == 2
     for one, other in zip(together, alone, strict=True):
         assert (one.member, one.status, one.steps, one.solved) == (other.member, other.status, other.steps, other.solved)
         np.testing.assert_allclose([one.score, one.train_loss], [other.score, other.train_loss], rtol=2e-3)
@@ -68,8 +68,8 @@ def test_on_a_cpu_each_width_has_its_own_program_and_all_lengths_share_it():
 
 def test_a_cell_that_does_not_pad_keeps_its_width():
     assert not cell_class("LSTMCell").pads
-    assert group_of(one(3, "LSTMCell", init="flax", forget_bias=None), TOGETHER).shape.architecture.model.units == 3
-    assert group_of(one(3, "GRUCell"), TOGETHER).shape.architecture.model.units == 4
+    assert Groups(TOGETHER).of(one(3, "LSTMCell", init="flax", forget_bias=None)).shape.architecture.model.units == 3
+    assert Groups(TOGETHER).of(one(3, "GRUCell")).shape.architecture.model.units == 4
 
 
 @pytest.mark.parametrize("readout", ["dense", "lstm"])

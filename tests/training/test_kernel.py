@@ -19,7 +19,7 @@ from memcap.knobs import UserError
 from memcap.studies import store
 from memcap.training import engine as engine_module
 from memcap.training.engine import settled, train
-from memcap.training.groups import size_of
+from memcap.training.groups import SECONDS_A_PROGRAM, SECONDS_A_WEIGHT, shared_programs, size_of
 from memcap.training.kernel import kernel_of
 from memcap.training.lane import program_of
 from memcap.training.plan import elsewhere
@@ -139,29 +139,57 @@ def test_a_small_study_has_equal_counts_under_both_kernels():
 
 
 @needs_kernel
-def test_widths_of_a_band_train_in_one_program_as_alone():
+def test_widths_that_share_a_program_train_as_alone():
     ask, recipe = {"every": 10, "sequences": 128}, {"lr": 0.1, "budget": 60, "batch": 32, "schedule": "constant"}
     study = [member("delay_line", 1, model={"units": u}, recipe=recipe, evaluation=ask) for u in (5, 6, 8)]
     (program,) = programs(study, NATIVE)
-    banded, alone = train(study, NATIVE), [train([one], NATIVE)[0] for one in study]
-    assert [each.program_units for each in banded] == [8, 8, 8] == 3 * [program.shape.architecture.model.units]
+    shared, alone = train(study, NATIVE), [train([one], NATIVE)[0] for one in study]
+    assert [each.program_units for each in shared] == [8, 8, 8] == 3 * [program.shape.architecture.model.units]
     assert [each.program_units for each in alone] == [5, 6, 8]
     assert {each.status for each in alone} == {"solved"}
-    for one, other in zip(banded, alone, strict=True):
+    for one, other in zip(shared, alone, strict=True):
         assert (one.status, one.steps, one.solved) == (other.status, other.steps, other.solved)
         assert jax.tree.map(np.shape, one.weights) == jax.tree.map(np.shape, other.weights)
         np.testing.assert_allclose(vector(one), vector(other), rtol=1e-4, atol=1e-5)
 
 
-def test_twenty_one_widths_are_four_programs_in_c_and_each_its_own_by_xla():
-    """Those that a search may ask for are expected, so that their program is made once."""
-    study = [member("delay_line", lag, model={"units": u}) for lag in (1, 4) for u in range(1, 22)]
-    widths = [size_of(program).units for program in programs(study, NATIVE)]
-    assert sorted(widths) == [4, 8, 16, 21]
-    assert sorted(size_of(program).units for program in programs(study, ONE)) == list(range(1, 22))
-    assert [size_of(p).units for p in Queue(study[8:9], NATIVE, possible=study).ahead()] == [16]
-    others = [member("delay_line", model={"units": u, "cell": "GRUCell"}) for u in (2, 3)]
-    assert sorted(size_of(program).units for program in programs(others, NATIVE)) == [2, 3]
+def test_widths_in_c_share_a_program_where_padding_costs_less_than_compiling_another_one():
+    def widths(engine, budget, cell="lstm", most=21):
+        recipe = {"budget": budget, "batch": 16}
+        study = [
+            member("delay_line", n, model={"units": u, "cell": cell}, recipe=recipe) for n in (1, 4) for u in range(1, most + 1)
+        ]
+        return sorted(size_of(program).units for program in programs(study, engine))
+
+    assert widths(NATIVE, 200) == [21]
+    assert len(widths(NATIVE, 3000, most=64)) < 6
+    assert widths(NATIVE, 10**8) == list(range(1, 22))
+    assert widths(ONE, 200) == list(range(1, 22))
+    assert widths(NATIVE, 200, cell="GRUCell") == list(range(1, 22))
+
+
+def test_what_is_joined_to_a_program_costs_less_than_it_saves():
+    """And the next narrower width would not, so that no program more is made than pays."""
+    shapes = {u: Shape.of(member("delay_line", 4, model={"units": u})) for u in range(1, 65)}
+    steps = dict.fromkeys(shapes.values(), 40_000)
+    found = shared_programs(steps)
+    for units, shape in shapes.items():
+        program = found[shape]
+        assert found[program] == program
+        wasted = 40_000 * (program.architecture.parameters() - shape.architecture.parameters()) * SECONDS_A_WEIGHT
+        assert 0 <= wasted <= SECONDS_A_PROGRAM
+        if units > 1 and found[shapes[units - 1]] != program:
+            more = program.architecture.parameters() - shapes[units - 1].architecture.parameters()
+            assert 40_000 * more * SECONDS_A_WEIGHT > SECONDS_A_PROGRAM
+    assert 1 < len(set(found.values())) < 64
+
+
+def test_members_that_may_come_and_those_that_were_trained_decide_a_program_too():
+    study = [member("delay_line", 1, model={"units": u}) for u in (2, 3, 9)]
+    for engine, width in ((NATIVE, 9), (ONE, 2)):
+        for more in ({"possible": study}, {"study": study}):
+            (program,) = Queue(study[:1], engine, **more).ahead()
+            assert size_of(program).units == width
 
 
 def run(folder, *arguments, **environment):
