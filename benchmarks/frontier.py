@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from benchmarks import process, report
-from benchmarks.peers import CONTESTANTS, installed
+from benchmarks.peers import CONTESTANTS, OURS, installed
 from benchmarks.process import HASTE, NO_CACHE
 from benchmarks.report import say
 from benchmarks.runner import Outcome
@@ -62,18 +62,22 @@ def train(
 ) -> tuple[dict[str, Study], list[Cell]]:
     """memcap's studies by the real command, and what the sampled one says of the sampled cells."""
     fixed = [f"recipe.budget={plan.steps}", f"evaluation.every={plan.steps}"]  # evaluated at the end only: nothing stops early
-    studies = {}
-    with tempfile.TemporaryDirectory(prefix="memcap-benchmark-") as name:
-        folder = Path(name)
-        studies["sample"], rows = command(plan, [plan.axes(sampled=True), *fixed], folder / "sample", folder / "1", environment)
-        check_steps(rows, plan.steps)
-        if full:
-            studies["full"], whole = command(plan, [plan.axes(sampled=False), *fixed], folder / "full", folder / "2", environment)
-            check_steps(whole, plan.steps)
-        bisect = [plan.axes(sampled=False), "design=bisect", *quick]
-        for name in ("cold", "warm"):  # with the same cache
-            studies[name], _ = command(plan, bisect, folder / name, folder / "3", environment)
-    return studies, own_cells(rows, plan.steps)
+    sampled, whole = [plan.axes(sampled=True), *fixed], [plan.axes(sampled=False), *fixed]
+    bisect = [plan.axes(sampled=False), "design=bisect", *quick]
+    asked = {"sample": sampled} | ({"full": whole} if full else {}) | {"cold": bisect, "warm": bisect}
+    if missing := CONTESTANTS["native"].missing:
+        say(f"left out, as {', '.join(missing)} is not installed: engine.kernel=native")
+    else:  # whose programs serve many widths, so that a sample would not tell what the whole compiles
+        native = {f"native {name}": words for name, words in (("full", whole), ("cold", bisect), ("warm", bisect))}
+        asked |= {name: [*words, "engine.kernel=native"] for name, words in native.items()}
+    studies, rows = {}, {}
+    with tempfile.TemporaryDirectory(prefix="memcap-benchmark-") as made:
+        for name, words in asked.items():
+            out, cache = Path(made, name.replace(" ", "_")), Path(made, f"cache of {name.replace('warm', 'cold')}")
+            studies[name], rows[name] = command(plan, words, out, cache, environment)
+            if words[: len(bisect)] != bisect:
+                check_steps(rows[name], plan.steps)
+    return studies, own_cells(rows["sample"], plan.steps)
 
 
 def command(
@@ -117,6 +121,8 @@ def equal_work(plan: FrontierPlan, cells: Sequence[Cell], studies: Mapping[str, 
     # What the command does besides: its start, its rows, its figure, and waiting for the last member.
     besides = max(0.0, study.wall - (study.training + study.compiling) / plan.workers)
     found["memcap"] = found["memcap"][0] + besides, found["memcap"][1]
+    if "native full" in studies:
+        found["native"] = studies["native full"].wall, studies["native full"].compiling / plan.workers
     return found
 
 
@@ -139,7 +145,7 @@ def equal_table(plan: FrontierPlan, cells: Sequence[Cell], studies: Mapping[str,
     found = equal_work(plan, cells, studies)
     ours = found["memcap"][0]
     body = []
-    for name in (*peers, "memcap"):
+    for name in (*peers, *(ours for ours in OURS if ours in found)):
         seconds, compiling = found[name]
         body.append([CONTESTANTS[name].title, minutes(seconds), f"{seconds / ours:.2f}", f"{compiling / seconds:.0%}"])
     lines = [
@@ -148,7 +154,8 @@ def equal_table(plan: FrontierPlan, cells: Sequence[Cell], studies: Mapping[str,
         "",
         f"Nothing stops early. The others: a process a core, side by side, without their preparation of data; a model a run, and"
         f" each is compiled, but linen's only once a cell, for its {plan.seeds} seeds. memcap: the sampled cells by"
-        " `memcap train`, caches empty; its evaluations and all else that the command does are in its time.",
+        " `memcap train`, caches empty; its evaluations and all else that the command does are in its time; with"
+        " engine.kernel=native the whole grid, really trained.",
         "",
         report.table(["the whole grid, estimated", "minutes", "/ memcap's", "of it compiling"], body),
     ]
@@ -171,16 +178,21 @@ def used_table(
     plan: FrontierPlan, cells: Sequence[Cell], studies: Mapping[str, Study], peers: Sequence[str], budgets: Mapping[str, int]
 ) -> list[str]:
     """Each as it would be used: the others extrapolated, memcap run."""
-    cold, warm = studies["cold"], studies["warm"]
+    ours = [name for name in ("cold", "warm", "native cold", "native warm") if name in studies]
+
+    def row(title: str, how: str, seconds: float) -> list[str]:
+        return [title, how, minutes(seconds), *(f"{seconds / studies[name].wall:.1f}" for name in ours)]
+
     body = []
     for name in peers:
-        seconds = sum(whole(plan, cells, name, budgets, alone=True))
         how = f"one process, every run of the grid, to its budget: extrapolated ({plan.runs:,} runs)"
-        body.append([CONTESTANTS[name].title, how, minutes(seconds), f"{seconds / cold.wall:.1f}", f"{seconds / warm.wall:.1f}"])
-    for name, study in (("caches empty", cold), ("caches full", warm)):
-        how = f"design=bisect, {plan.workers} workers, {name}: measured ({study.members:,} runs, {study.solved:,} solved)"
-        ratios = [f"{study.wall / other.wall:.1f}" for other in (cold, warm)]
-        body.append(["`memcap train`", how, minutes(study.wall), *ratios])
+        body.append(row(CONTESTANTS[name].title, how, sum(whole(plan, cells, name, budgets, alone=True))))
+    for name in ours:
+        study, caches = studies[name], "empty" if name.endswith("cold") else "full"
+        how = (
+            f"design=bisect, {plan.workers} workers, caches {caches}: measured ({study.members:,} runs, {study.solved:,} solved)"
+        )
+        body.append(row(f"`memcap train{' engine.kernel=native' * name.startswith('native')}`", how, study.wall))
     named = ", ".join(f"{task} {steps:,}" for task, steps in budgets.items())
     return [
         "",
@@ -190,7 +202,7 @@ def used_table(
         " after another, without evaluating and without their preparation of data; memcap stops what is solved, and trains only"
         " the widths that its search for the thresholds asks for. Not a comparison at equal work.",
         "",
-        report.table(["", "how", "minutes", "/ memcap's, caches empty", "/ memcap's, caches full"], body),
+        report.table(["", "how", "minutes", *(f"/ memcap's, {name}" for name in ours)], body),
     ]
 
 

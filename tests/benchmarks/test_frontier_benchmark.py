@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks import frontier, process, report, runner, sampling
 from benchmarks.frontier import Study
+from benchmarks.peers import CONTESTANTS
 from benchmarks.sampling import Cell, FrontierPlan, Grid, weights
 from memcap.config import defaults
 from memcap.knobs import UserError
@@ -99,12 +100,25 @@ def test_the_page_says_what_is_estimated_and_what_was_run():
         "full": Study(1920, 0, 500.0, 900.0, 50.0),
         "cold": Study(200, 150, 120.0, 200.0, 30.0),
         "warm": Study(200, 150, 60.0, 100.0, 5.0),
+        "native full": Study(1920, 0, 240.0, 400.0, 24.0),
+        "native cold": Study(201, 150, 40.0, 100.0, 5.0),
+        "native warm": Study(201, 151, 30.0, 100.0, 5.0),
     }
     page = frontier.page(PLAN, found, studies, FACTS)
-    for wanted in ("really trained: 8.3 minutes", "+8%", "1,920 runs", "extrapolated", "measured (200 runs, 150 solved)"):
+    for wanted in (
+        "really trained: 8.3 minutes",
+        "+8%",
+        "1,920 runs",
+        "extrapolated",
+        "measured (200 runs, 150 solved)",
+        "full: measured (201 runs, 151 solved)",
+    ):
         assert wanted in page
     # 960 runs of 3000 steps and 960 of 1500, alone at half a millisecond: 36 minutes, against 2 and 1.
-    assert "| 36.0 | 18.0 | 36.0 |" in page
+    assert "| 36.0 | 18.0 | 36.0 | 54.0 | 72.0 |" in page
+    assert "| memcap, engine.kernel=native | 4.0 | 0.45 | 5% |" in page
+    without = frontier.page(PLAN, found, {name: s for name, s in studies.items() if "native" not in name}, FACTS)
+    assert "| 36.0 | 18.0 | 36.0 |\n" in without
 
 
 def test_members_that_stop_early_are_refused():
@@ -126,3 +140,4 @@ def test_tiny_runs(monkeypatch, tmp_path, capsys):
     assert found["studies"]["full"]["members"] == plan.runs
     assert found["studies"]["sample"]["members"] == len(plan.tasks) * 2 * plan.seeds
     assert 0 < found["studies"]["cold"]["members"] <= plan.runs
+    assert ("native full" in found["studies"]) == (not CONTESTANTS["native"].missing)
