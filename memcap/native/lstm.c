@@ -1,7 +1,7 @@
 /* The LSTM over whole sequences for XLA on CPUs, forward and backward, float32: what memcap/cells/lstm.py computes in XLA's loops.
 
-   Axis letters: T steps, B sequences, F inputs, U units, O outputs. The batch lies in the lanes: a row is L = LB * W floats, one of
-   each of L sequences, and a block of L sequences runs all its steps before the next one starts. A step owns a slot of S rows:
+   Axis letters: T steps, B sequences, F inputs, U units (of V in the caller's arrays), O outputs. The batch lies in the lanes: a row
+   is L = LB * W floats, one of each of L sequences, and a block of L sequences runs all its steps before the next. A step's slot:
      x (X) | h before (U) | c before (U) | gates (4 U) | tanh of c after (U)
    Gates lie interleaved by unit (row 4 u + gate, in the order i, f, g, o), so that the product, the activations, c and h of some
    units are finished in registers. Up to TABLE symbols are looked up in a register and have no rows (X = 0); more are one-hot.
@@ -268,9 +268,7 @@ static void product_rows(const float *A, Int rows, const float *x, Int K, float 
 
 /* ---- Forward ---- */
 
-INLINE void will_write(const float *rows, Int n) {
-  for (Int k = 0; k < n * L; k += LINE) __builtin_prefetch(rows + k, 1);
-}
+INLINE void will_write(const float *rows, Int n) { for (Int k = 0; k < n * L; k += LINE) __builtin_prefetch(rows + k, 1); }
 
 INLINE void unit_tile(const int n, const Job *j, Int u, const float *slot, float *gates, float *tanh_c, float *c_after,
                       float *h_after) {
@@ -499,8 +497,7 @@ static const char *begin(Job *j, const XLA_FFI_CallFrame *frame, const XLA_FFI_B
   if (!fits || !(j->keep || is_row(kept, slots(j, 0)))) return "memcap: the buffers of an LSTM do not fit together";
   const int32_t *n = counts->data;
   j->steps = within(n[0], 0, j->T), j->U = within(n[1], 1, j->V);
-  plan(j); /* smaller, if anything */
-  lay_out(j, work->data);
+  plan(j), lay_out(j, work->data); /* smaller, if anything */
   j->numbers = inputs->data, j->symbols = inputs->data;
   int32_t outside = 0;
   for (Int k = 0; !j->real && k < j->steps * j->B; k++) outside |= (uint32_t)j->symbols[k] >= (uint32_t)j->F;
@@ -509,7 +506,7 @@ static const char *begin(Job *j, const XLA_FFI_CallFrame *frame, const XLA_FFI_B
 #define IN(k) (((XLA_FFI_Buffer *)in[k])->data)
 #define OUT(k) (((XLA_FFI_Buffer *)out[k])->data)
 
-/* kernel (F, 4V), recurrent (V, 4V), bias (4V), readout (V, O), c, h (V, B), inputs (T, B) or (T, F, B), (steps, units) that count
+/* kernel (F, 4V), recurrent (V, 4V), bias (4V), readout (V, O), c, h (V, B), inputs (T, B) or (T, F, B), counts: steps, units
    -> c, h, outputs (T, V or O or 0, B), kept: all slots, or two where no gradient is wanted; work */
 XLA_FFI_Error *memcap_lstm_forward(XLA_FFI_CallFrame *frame) {
   if (asked_for_metadata(frame)) return NULL;
@@ -525,7 +522,7 @@ XLA_FFI_Error *memcap_lstm_forward(XLA_FFI_CallFrame *frame) {
   return NULL;
 }
 
-/* kernel, recurrent, readout, dc, dh (V, B), d_outputs, inputs, (steps, units), kept: all slots
+/* kernel, recurrent, readout, dc, dh (V, B), d_outputs, inputs, counts, kept: all slots
    -> d_kernel, d_recurrent, d_bias, d_readout, dc, dh, dx (T, F, B), or (0, F, B) for symbols; work */
 XLA_FFI_Error *memcap_lstm_backward(XLA_FFI_CallFrame *frame) {
   if (asked_for_metadata(frame)) return NULL;

@@ -1,4 +1,4 @@
-"""What benchmarks/README.md quotes of a training step is what results/step.json and results/kernels.json hold."""
+"""What benchmarks/README.md quotes is what the reports in benchmarks/results/ hold, on either stack."""
 
 import json
 import re
@@ -8,34 +8,58 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
+STACKS = ("results", "results/python3.13")  # in the README's order
 PEERS = ("keras", "keras16", "torch", "linen", "nnx", "equinox")
+OURS = {"memcap": ("**memcap**", "memcap"), "native": ("**memcap, `engine.kernel=native`**", "memcap native")}
+STUDY = {
+    "Keras on JAX, `fit`": "keras",
+    "Flax linen": "linen",
+    "`torch.nn.LSTM`, eager": "torch",
+    "memcap's engine in a script": "engine",
+    "the same, `engine.kernel=native`": "engine-native",
+    "`memcap train`": "memcap",
+    "`memcap train engine.kernel=native`": "memcap-native",
+}
 
 
-def medians_of(name, clock):
+def report(stack, name):
+    return json.loads((FOLDER / stack / f"{name}.json").read_text())
+
+
+def lines(title, columns):
+    """The cells of the README's lines of that title, in order, of tables with so many columns."""
+    found = re.findall(rf"^\| {re.escape(title)} \|(.*)\|$", (FOLDER / "README.md").read_text(), re.MULTILINE)
+    return [cells for line in found if len(cells := [cell.strip() for cell in line.split("|")]) == columns]
+
+
+def medians_of(stack, name, clock):
     """Seconds a step by workload, contestant and width; clock: "samples", by the wall, or "cpu"."""
-    rows = json.loads((FOLDER / "results" / f"{name}.json").read_text())["rows"]
+    rows = report(stack, name)["rows"]
     return {(r["workload"], r["contestant"], r["shape"]["units"]): statistics.median(r["timing"][clock]) for r in rows}
 
 
+@pytest.mark.parametrize("ours", OURS)
 @pytest.mark.parametrize(("workload", "place"), [("last", 0), ("every", 1)])
-def test_the_ratios_are_those_that_were_measured(workload, place):
-    medians, page = medians_of("step", "samples"), (FOLDER / "README.md").read_text()
+@pytest.mark.parametrize("stack", STACKS)
+def test_the_ratios_are_those_that_were_measured(stack, workload, place, ours):
+    medians = medians_of(stack, "step", "samples")
     widths = sorted({units for kind, _, units in medians if kind == workload})
 
     def shown(title):
-        line = re.findall(rf"^\| {re.escape(title)} \|(.*)\|$", page, re.MULTILINE)[place]
-        return [float(re.match(r"[\d.]+", cell.strip())[0]) for cell in line.split("|")]
+        cells = lines(title, len(widths))[2 * STACKS.index(stack) + place]
+        return [float(re.match(r"[\d.]+", cell)[0]) for cell in cells]
 
     def seconds(name):
         return [medians[workload, name, units] for units in widths]
 
     best = [min(every) for every in zip(*map(seconds, PEERS), strict=True)]
-    for title, others in (
-        ("**memcap**", seconds("keras")),
-        ("memcap over torch", seconds("torch")),
-        ("memcap over the best peer", best),
+    title, short = OURS[ours]
+    for line, others in (
+        (title, seconds("keras")),
+        (f"{short} over torch", seconds("torch")),
+        (f"{short} over the best peer", best),
     ):
-        assert shown(title) == [pytest.approx(o / m, abs=0.006) for o, m in zip(others, seconds("memcap"), strict=True)]
+        assert shown(line) == [pytest.approx(o / m, abs=0.006) for o, m in zip(others, seconds(ours), strict=True)]
 
 
 @pytest.mark.parametrize(
@@ -47,8 +71,38 @@ def test_the_ratios_are_those_that_were_measured(workload, place):
     ],
 )
 def test_the_native_kernels_ratios_are_those_that_were_measured(workload, title):
-    medians, page = medians_of("kernels", "cpu"), (FOLDER / "README.md").read_text()
-    (line,) = re.findall(rf"^\| {re.escape(title)} \|(.*)\|$", page, re.MULTILINE)
+    medians = medians_of("results", "kernels", "cpu")
     widths = sorted({units for kind, _, units in medians if kind == workload})
+    (cells,) = lines(title, len(widths))
     ratios = [medians[workload, "memcap", units] / medians[workload, "native", units] for units in widths]
-    assert [float(cell) for cell in line.split("|")] == [pytest.approx(ratio, abs=0.006) for ratio in ratios]
+    assert [float(cell) for cell in cells] == [pytest.approx(ratio, abs=0.006) for ratio in ratios]
+
+
+@pytest.mark.parametrize(("title", "name"), STUDY.items())
+@pytest.mark.parametrize("stack", STACKS)
+def test_a_small_study_took_the_seconds_that_were_measured(stack, title, name):
+    walls, compiling = {}, []
+    for sample in report(stack, "study")["samples"]:
+        if sample["contestant"] == name:
+            walls.setdefault(sample["state"], []).append(sample["wall"])
+            compiling += [sample["phases"]["compile"]] if sample["state"] == "cold" else []
+    cold, filling, warm = (walls.get(state) for state in ("cold", "filling", "warm"))
+    expected = ["" if each is None else f"{statistics.median(each):.1f}" for each in (cold, compiling, filling, warm)]
+    plain = [cells for cells in lines(title, 4) if not any("(" in cell for cell in cells)]  # those of a step have shares
+    assert plain[STACKS.index(stack)] == expected
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_a_frontier_took_the_minutes_that_were_measured(stack):
+    """Ratios of the README's two tables, from the report's own."""
+    page, readme = (FOLDER / stack / "frontier.md").read_text(), (FOLDER / "README.md").read_text()
+    found = re.findall(r"^\| ([^|]+) \| ([\d.]+) \| ([\d.]+) \| \d+% \|$", page, re.MULTILINE)  # at equal work
+    assert len(found) == 5
+    shown = re.findall(r"^\| [^|]+ \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|$", readme, re.MULTILINE)
+    minutes = [float(row[1]) for row in found]
+    for k, row in enumerate(shown[5 * STACKS.index(stack) :][:5]):
+        assert [float(cell) for cell in row] == [
+            minutes[k],
+            float(found[k][2]),
+            pytest.approx(minutes[k] / minutes[-1], rel=0.03),
+        ]
