@@ -106,6 +106,23 @@ def test_two_verdicts_that_are_written_at_once_are_both_kept(tmp_path, monkeypat
     assert len(list((tmp_path / "memcap").iterdir())) == 2
 
 
+@pytest.mark.parametrize(("flag", "works"), [(KNOWN, True), (UNKNOWN, False)])
+def test_a_flag_is_tried_by_jax_itself_where_jaxlib_is_not_as_it_was(tmp_path, monkeypatch, flag, works):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(backend, "_PROBES", ("from jaxlib import gone", backend._PROBES[1]))
+    assert backend._flag_works(flag) is works
+    assert verdicts(tmp_path) == {verdict_of(flag): "yes" if works else "no"}
+
+
+@pytest.mark.parametrize(("flag", "works"), [(KNOWN, True), (UNKNOWN, False)])
+def test_jaxlib_alone_knows_the_flags(flag, works):
+    """So that no process needs to import JAX for it."""
+    environment = {**os.environ, "XLA_FLAGS": flag, "JAX_PLATFORMS": "cpu"}
+    tried = subprocess.run([sys.executable, "-P", "-c", backend._PROBES[0]], env=environment, capture_output=True, check=False)
+    assert (tried.returncode == 0) is works
+    assert (b"Unknown flag" in tried.stderr) is not works
+
+
 def test_a_failure_that_is_not_the_flags_is_not_kept(tmp_path):
     assert prepared(tmp_path, MISSPELT)["flags"] == ""
     assert verdicts(tmp_path) == {}
@@ -198,7 +215,7 @@ def test_the_products_of_a_compiled_program_are_exact_whatever_the_process_has_s
 
     monkeypatch.setattr(jax.stages.Lowered, "compile", seen)
     program_module._jobs.clear()
-    compiled(Program.of(OWN, Engine(batching)))
+    assert compiled(Program.of(OWN, Engine(batching))).evaluate  # once it is there, too
     assert len(texts) == 2  # training, and evaluation
     for text in texts:
         products = [line for line in text.splitlines() if "dot_general" in line]
