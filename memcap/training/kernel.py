@@ -8,6 +8,7 @@ import numpy as np
 from memcap.cells import cell_class
 from memcap.cells.lstm import LSTM
 from memcap.config import Engine
+from memcap.tasks import Task
 from memcap.training.step import Shape
 
 
@@ -16,7 +17,6 @@ def kernel_of(shape: Shape, steps: int, engine: Engine) -> str:
     return "native" if engine.kernel == "native" and serves(shape, steps) else "xla"
 
 
-@cache
 def serves(shape: Shape, steps: int) -> bool:
     """Whether the kernel in C runs over time what members of this shape do: memcap's own LSTM, on sequences without windows.
 
@@ -24,10 +24,13 @@ def serves(shape: Shape, steps: int) -> bool:
         shape: theirs.
         steps: buffer T of their training sequences.
     """
-    if cell_class(shape.architecture.model.cell) is not LSTM:
-        return False
+    return cell_class(shape.architecture.model.cell) is LSTM and not _has_windows(shape.task, steps)
+
+
+@cache
+def _has_windows(task: Task, steps: int) -> bool:
     number, key = np.int32(1), np.zeros(2, np.uint32)
     drawn = jax.eval_shape(
-        lambda key, lag, length: shape.task.sample(jax.random.wrap_key_data(key), lag, length, steps, 1), key, number, number
+        lambda key, lag, length: task.sample(jax.random.wrap_key_data(key), lag, length, steps, 1), key, number, number
     )
-    return drawn.boundary is None
+    return drawn.boundary is not None
