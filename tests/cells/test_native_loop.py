@@ -193,6 +193,28 @@ def test_units_that_do_not_count_change_no_bit_and_have_no_gradient(sizes, more)
     assert sizes.returned != "hidden" or not np.any(wide[1][:, sizes.U :])
 
 
+@pytest.mark.parametrize("sizes", SIZES, ids=str)
+def test_units_that_do_not_count_are_not_computed(sizes):
+    """A NaN in their weights would reach every unit of the next step."""
+
+    def poisoned(name: str, array: np.ndarray) -> np.ndarray:
+        array = array.copy()
+        if name in GATES:
+            for part in np.split(array, 4, -1):
+                part[..., 1:] = np.nan
+        if name in ("recurrent", "readout"):
+            array[1:] = np.nan
+        return array
+
+    if sizes.U == 1:
+        pytest.skip("the one unit counts")
+    arrays, symbols = material(sizes)
+    poison = {name: poisoned(name, array) for name, array in arrays.items()}
+    slopes, values = compiled("native", sizes)(poison, symbols, np.int32([sizes.steps, 1]))
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((slopes, values)))
+    assert np.isnan(call("native", sizes, poison, symbols, np.int32([sizes.steps, 2]))[0][1]).any()
+
+
 @pytest.mark.parametrize(("units", "meant"), [(-3, 1), (0, 1), (1, 1), (99, 3)])
 def test_as_many_units_count_as_there_are_and_at_least_one(units, meant):
     sizes = SIZES[2]

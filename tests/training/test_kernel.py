@@ -153,6 +153,27 @@ def test_widths_that_share_a_program_train_as_alone():
         np.testing.assert_allclose(vector(one), vector(other), rtol=1e-4, atol=1e-5)
 
 
+@needs_kernel
+def test_a_program_leaves_out_the_units_that_pad():
+    """A NaN in their weights would reach every unit, and the score."""
+    one = member("delay_line", 1, model={"units": 2})
+    trainer = Program.of(one, NATIVE).trainer
+    wide = replace(trainer, shape=trainer.shape.at_width(4))
+    architecture, start = wide.shape.architecture, wide.fresh(one)
+    weights = architecture.unflatten(np.array(start.weights))
+    for name in ("kernel", "recurrent", "bias"):
+        weights["cell"][name].reshape(-1, 4, 4)[..., 2:] = np.nan
+    poisoned = architecture.flatten(weights)
+    assert np.isnan(poisoned).any()
+    alone = jax.jit(trainer.evaluate)(trainer.fresh(one).weights, trainer.held_out(one, 0))
+    assert jax.jit(wide.evaluate)(poisoned, wide.held_out(one, 0)) == alone
+    operands = wide.operands(one)
+    batch = one.task.sample(jax.random.key(0), one.lag, one.length, wide.steps, 16)
+    loss = jax.jit(wide.update)(start._replace(weights=poisoned), operands, batch)[1]
+    assert np.isfinite(loss)
+    assert not np.isfinite(jax.jit(wide.update)(start._replace(weights=poisoned), operands._replace(units=3), batch)[1])
+
+
 def test_widths_in_c_share_a_program_where_padding_costs_less_than_compiling_another_one():
     def widths(engine, budget, cell="lstm", most=21):
         recipe = {"budget": budget, "batch": 16}
