@@ -41,6 +41,7 @@ class PaddingPlan:
         lag: of the delay line; sequences are 4 lag steps long.
         seconds: that each step is repeated for.
         study: widths of a study, all of them trained, with so many seeds and steps.
+        caches: with which it is run, in turn; the first must be "empty".
     """
 
     widths: tuple[tuple[int, tuple[int, ...]], ...] = ((4, (16, 64)), (16, (32, 64)), (33, (64, 128)))
@@ -49,9 +50,10 @@ class PaddingPlan:
     study: tuple[int, ...] = tuple(range(1, 22))
     seeds: int = 2
     steps: int = 500
+    caches: tuple[str, ...] = ("empty", "full")
 
 
-TINY = PaddingPlan(widths=((1, (2,)),), lag=1, seconds=0.0, study=(1, 2), seeds=1, steps=4)
+TINY = PaddingPlan(widths=((1, (2,)),), lag=1, seconds=0.0, study=(1, 2), seeds=1, steps=4, caches=("empty",))
 
 
 @dataclass(frozen=True)
@@ -126,13 +128,13 @@ def benchmark(arguments: argparse.Namespace, facts: Mapping[str, Any]) -> Outcom
 
 
 def study(way: str, plan: PaddingPlan, core: int | None, environment: Mapping[str, str]) -> list[Study]:
-    """The study with empty caches, then with full ones."""
+    """The study with each kind of caches."""
     say(f"the study, {way}")
     axes = f"axes={{task: delay_line, task.lag: {plan.lag}, model.units: {list(plan.study)}, seed: {plan.seeds}}}"
     words = [axes, f"recipe.budget={plan.steps}", f"evaluation.every={plan.steps}", "engine.workers=1", "engine.kernel=native"]
     found = []
     with tempfile.TemporaryDirectory(prefix="memcap-benchmark-") as folder:
-        for caches in ("empty", "full"):
+        for caches in plan.caches:
             out = Path(folder, caches)
             command = [sys.executable, "-c", COMMAND, str(WAYS[way]), "train", *words, "study=padding", f"out={out}"]
             ran = process.run(command, core, {"XDG_CACHE_HOME": f"{folder}/cache"} | dict(environment))

@@ -14,7 +14,7 @@ def test_tiny_runs(capsys):
     runner.main(["padding", "--tiny"])
     out = capsys.readouterr().out
     assert "| as the model decides | empty | 1 |" in out
-    assert "| a program a width | full | 2 |" in out
+    assert "| a program a width | empty | 2 |" in out
 
 
 def test_the_page_says_what_a_weight_costs(monkeypatch):
