@@ -81,9 +81,10 @@ def call(kernel: str, sizes: Sizes, arrays: Any, symbols: Any, steps: Any) -> An
 
 
 def weighed(tree: Any) -> jax.Array:
-    """A loss to which every number adds with a weight of its own."""
+    """A loss to which every number adds with a weight of its own: XLA's sine would depend on what is compiled with it."""
     leaves = jax.tree.leaves(tree)
-    return sum((jnp.sum(leaf * jnp.sin(1 + jnp.arange(leaf.size)).reshape(leaf.shape)) for leaf in leaves), jnp.zeros(()))
+    weights = [np.sin(1.0 + np.arange(leaf.size)).astype(leaf.dtype).reshape(leaf.shape) for leaf in leaves]
+    return sum((jnp.sum(leaf * weight) for leaf, weight in zip(leaves, weights, strict=True)), jnp.zeros(()))
 
 
 def gradients(kernel: str, sizes: Sizes) -> Any:
