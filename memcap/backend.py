@@ -20,7 +20,7 @@ from typing import Any
 CPU_FLAGS = ("--xla_cpu_use_fusion_emitters=false", "--xla_cpu_prefer_vector_width=512")
 # Accelerators would round the factors of a product to 8 or 11 bits: enough noise to blur what a carry holds.
 PRECISION = "highest"
-# The first is five times as fast, but not public: it may be gone one day.
+# The first need not import JAX, but is not public: it may be gone one day.
 _PROBES = "from jaxlib import xla_client; xla_client.make_cpu_client()", "import jax; jax.jit(lambda x: x + 1)(1.0)"
 # JAX's own values: a setting that differs from them is the user's.
 _CACHE = {

@@ -181,9 +181,8 @@ def fitted(program: Program, memory: float, there: Sequence[jax.Device] = ()) ->
         try:
             advance, other = executables(program, there)
             then = time.perf_counter()
-            if math.isinf(memory):
-                return Compiled(program, advance, other, start, then)
-            share = needed_memory(program, advance, other.result()[0]) / memory
+            # Where nothing limits the lanes nobody waits for `other`.
+            share = 0 if math.isinf(memory) else needed_memory(program, advance, other.result()[0]) / memory
         except jax.errors.JaxRuntimeError as error:  # a TPU's compiler refuses what doesn't fit
             if "RESOURCE_EXHAUSTED" not in str(error) or program.lanes == program.devices:
                 raise

@@ -174,11 +174,11 @@ class Queue:
         size, lanes = Size.most(map(Size.of, self.waiting[group])), self.engine.lanes or 1
         expected, count = self.expected.get(group, (size, 0))
         size = Size.most([size, expected])
-        if not self.together:
-            size = size._replace(units=group.shape.architecture.model.units)
         if self.together:
             waiting = len(self.waiting[group])
             lanes = self.engine.lanes or min(max(waiting, min(count, LANES_OF_A_SEARCH)), MOST_LANES)
+        else:
+            size = size._replace(units=group.shape.architecture.model.units)
         made = self.programs.setdefault(group, [])
         fitting = [p for p in made if size_of(p).holds(size) and p.lanes >= lanes]
         if fitting:

@@ -200,8 +200,9 @@ class Trainer:
         task, architecture = self.shape.task, self.shape.architecture
         network, every = architecture.build(architecture.unflatten(weights)), task.answers == "every"
         how = "native" if self.kernel == "native" else self.how
-        ways: Any = {"every": every, "reset": task.reset_carry, "how": how, "units": units}
-        _, outputs = network(batch.inputs, length, boundary=batch.boundary, **ways)
+        _, outputs = network(
+            batch.inputs, length, boundary=batch.boundary, every=every, reset=task.reset_carry, how=how, units=units
+        )
         return tally(task, outputs, batch)
 
     def asked(self, state: TrainState, operands: TrainOperands) -> tuple[Any, Any]:
