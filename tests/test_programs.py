@@ -1,0 +1,162 @@
+"""Moving code changes no program: digests of the StableHLO of training and evaluating, lowered and not compiled.
+
+    python -m tests.test_programs                               writes those of this jax into programs.json
+    python -m tests.test_programs latch-lstm-while-1_lane       prints a program, to compare with an older version's
+
+Names of functions, operands and files are left out, so that renaming and moving code changes no digest. Where a
+program is meant to change, write the digests anew, with each jax that the file knows, and see in its diff that no
+other program has changed.
+"""
+
+import hashlib
+import json
+import re
+import sys
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import patch
+
+import jax
+import pytest
+
+import memcap
+
+FILE = Path(__file__).with_name("programs.json")
+KNOWN = json.loads(FILE.read_text()) if FILE.exists() else {}
+SEQUENCES = str(Path(__file__).parent / "tasks" / "sequences.npz")
+
+
+def lowered(lanes, loop, **axes):
+    """The StableHLO of training a chunk, and of an evaluation. All that this file knows of memcap's inside is here.
+
+    Args:
+        lanes: members in flight.
+        loop: while, masked, plain, or native. The last one's library is a stand-in: the real one needs a compiler, and
+            its buffers differ between processors.
+        axes: of `memcap.members`, of one member.
+    """
+    from memcap import backend
+    from memcap.training.program import Program, lengths, trainer_of
+    from memcap.training.step import Shape
+
+    engines = {
+        "while": {"batching": "map", "kernel": "xla"},
+        "masked": {"batching": "vmap"},
+        "plain": {"batching": "map", "scan": "plain"},
+        "native": {"batching": "map", "kernel": "native"},
+    }
+    (member,) = memcap.members(**axes)
+    trainer = trainer_of(Shape.of(member), *lengths(member), memcap.Engine(**engines[loop]))
+    program = Program(trainer, lanes)
+    library = SimpleNamespace(target=str, size=lambda *sizes: 1000 + sizes[0])
+    with patch("memcap.cells.native.library", lambda: library), backend.precision():
+        state, operands, evaluation = program.example()
+        # Functions of this call alone, as JAX would find an equal trainer's trace again, with another library in it.
+        train = jax.jit(program.over_lanes(lambda *arguments: trainer.advance(*arguments)), donate_argnums=0)
+        evaluate = jax.jit(program.over_lanes(lambda *arguments: trainer.evaluate(*arguments)))
+        traced = train.trace(state, operands), evaluate.trace(state.weights, evaluation)
+        return tuple(each.lower(lowering_platforms=("cpu",)).as_text() for each in traced)
+
+
+def tasks():
+    """Of each task the knobs that it needs."""
+    from memcap.tasks import task_classes
+
+    return {name: {"file": SEQUENCES} if name == "data" else {} for name in task_classes()}
+
+
+def programs():
+    """What is lowered, by its name in words: task, cell, loop, lanes, and what else is unusual."""
+    from memcap.cells import cell_classes
+
+    found = {}
+
+    def add(task, cell="lstm", loop="while", lanes=1, recipe=None, more="", **axes):
+        name = "-".join(filter(None, [task, cell, loop, "1_lane" if lanes == 1 else f"{lanes}_lanes", more]))
+        recipe = recipe or ("forget_bias" if cell.startswith("lstm") else "own_start")
+        axes = {"task": task, "cell": cell, "recipe": recipe} | tasks()[task] | axes
+        found[name] = {"loop": loop, "lanes": lanes} | axes
+
+    for task in tasks():
+        add(task)
+    for cell in cell_classes():  # a delay line answers at every step; windows has windows, and keeps the carry between them
+        add("delay_line", cell)
+        add("windows", cell)
+        add("delay_line", cell, "masked", 4)
+    for cell in ("GRUCell", "LRU", "minGRU"):  # a latch answers at the last step
+        add("latch", cell)
+    for cell in ("lstm", "GRUCell", "LRU"):
+        for suffix in ("+bfloat16", "+noise0.1", "+carry"):
+            add("delay_line", cell + suffix)
+    for cell in ("lstm", "LRU"):
+        add("latch", cell, "masked", 4)
+        add("delay_line", cell, "plain")
+    for loop in ("masked", "plain"):
+        add("windows", loop=loop)
+    add("delay_line", "lstm+noise0.1", "masked", 4)
+    for task in ("latch", "delay_line", "adding"):  # adding's inputs are real numbers
+        add(task, loop="native")
+    for loop, lanes in (("while", 1), ("masked", 4), ("native", 1)):
+        add("delay_line", "lstm", loop, lanes, "curriculum", more="curriculum")
+        add("latch", "lstm", loop, lanes, readout="lstm", more="lstm_readout")
+    add("latch", "OptimizedLSTMCell", recipe="descent", more="sgd")
+    add("latch", recipe="hold", schedule="cosine", warmup=10, more="cosine")
+    add("latch", lanes=4)
+    return found
+
+
+PROGRAMS = programs()
+
+
+def normal(text):
+    """A program without what moving code changes: locations, names of operands, and names of functions but for C's."""
+    names = {}
+    text = re.sub(r'loc\((?:[^()"]|"[^"]*"|\([^()]*\))*\)|^#loc.*\n|jax\.(?:result|arg)_info = "[^"]*"', "", text, flags=re.M)
+    return re.sub(r"(?<!custom_call )@[\w.$]+", lambda name: names.setdefault(name[0], f"@{len(names)}"), text)
+
+
+@cache
+def digest(name):
+    """16 hex digits of training, and of an evaluation."""
+    return " ".join(hashlib.sha256(normal(text).encode()).hexdigest()[:16] for text in lowered(**PROGRAMS[name]))
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_program_is_what_it_was(name):
+    if jax.__version__ not in KNOWN:
+        pytest.skip(f"programs.json has no digests of jax {jax.__version__}: python -m tests.test_programs writes them")
+    train, evaluate = digest(name).split()
+    assert name in KNOWN[jax.__version__], f"{name} has no digest yet: python -m tests.test_programs writes it"
+    train_then, evaluate_then = KNOWN[jax.__version__][name].split()
+    assert train == train_then, f"{name}: training is another program on jax {jax.__version__}"
+    assert evaluate == evaluate_then, f"{name}: an evaluation is another program on jax {jax.__version__}"
+
+
+def test_every_digest_is_of_a_program():
+    for version, digests in KNOWN.items():
+        assert set(digests) == set(PROGRAMS), version
+
+
+def test_a_move_of_code_says_nothing():
+    here = """module @jit_a { @main(%0 {jax.arg_info = "a"}) {
+        call @_where_12(%0) loc("a.py":1:2)
+        call @b()
+        custom_call @c() } }
+    """
+    there = """module @jit_b { @main(%0 {jax.arg_info = "b"}) {
+        call @where(%0) loc(#loc1)
+        call @b_3()
+        custom_call @c() } }
+    """
+    assert normal(here).split() == normal(there + '\n#loc1 = loc("b")\n').split()
+    for other in (here.replace("@b", "@_where_12"), here.replace("(%0) ", "(%1) "), here.replace("@c", "@d")):
+        assert normal(here).split() != normal(other).split()
+
+
+if __name__ == "__main__":
+    for program in sys.argv[1:]:
+        print(*map(normal, lowered(**PROGRAMS[program])), sep="\n")
+    if not sys.argv[1:]:
+        KNOWN[jax.__version__] = {name: digest(name) for name in sorted(PROGRAMS)}
+        FILE.write_text(json.dumps(KNOWN, indent=1, sort_keys=True) + "\n")
