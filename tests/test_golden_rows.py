@@ -1,0 +1,147 @@
+"""Members train to the rows and weights that they had, bit for bit: by several loops, in a search, and as a resumed study.
+
+    python -m tests.test_golden_rows    writes golden_rows.parquet anew, on jaxlib 0.10.2
+
+Compared are the columns of golden_rows.parquet; one that comes later is not. Rows by the LSTM in C are those of one
+kind of processor and of one compiler, which the file names: the order of its sums depends on them.
+"""
+
+import hashlib
+import platform
+import re
+import shutil
+import subprocess
+import tempfile
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+import memcap
+
+FILE = Path(__file__).with_name("golden_rows.parquet")
+JAXLIB = "0.10.2"
+# They differ with the machine, the versions and the hour.
+PASSING = ["compile_seconds", "run_seconds", "population", "memcap", "python", "jax", "jaxlib", "flax", "optax"]
+PASSING += ["backend", "device", "xla_flags", "git_commit", "finished"]
+
+SHORT = {"budget": 60, "batch": 16, "every": 20, "sequences": 64, "stretch": 2}
+LATCH = {"task": "latch", "recipe": "hold", **SHORT}
+DELAY = {"task": "delay_line", "lag": 2, "units": 4, "seed": 2, **SHORT}
+CURRICULUM = {**DELAY, "lag": 4, "recipe": "curriculum", "warmup": 5, "budget": 120}
+# Of each case the loop, the design, and lists of grids of axes: each list is trained in the folder that those before
+# it have filled.
+CASES = {
+    "while": (
+        "while",
+        "grid",
+        [
+            [
+                CURRICULUM,
+                {"task": "count", "lag": 6, "units": 2, "cell": "linear", "recipe": "descent", "lr": 10.0, **SHORT},  # diverges
+                {**LATCH, "lag": 3, "units": 2, "cell": "lstm+noise0.1", "recipe": "forget_bias"},
+                {**LATCH, "lag": 3, "units": 2, "readout": "lstm", "recipe": "forget_bias"},
+                {"task": "count", "lag": 3, "units": 2, "cell": "GRUCell", "recipe": "own_start", "seed": 2, **SHORT},
+                {"task": "adding", "lag": [4, 6], "units": 3, "cell": "LRU", "recipe": "own_start", **SHORT},
+                {"task": "windows", "lag": 3, "units": 2, "cell": "OptimizedLSTMCell", "recipe": "descent", **SHORT},
+            ]
+        ],
+    ),
+    "masked": (
+        "masked",
+        "grid",
+        [[{**LATCH, "lag": [2, 5], "units": [1, 3], "seed": 2}, CURRICULUM, {**DELAY, "recipe": "hold"}]],
+    ),
+    "native": ("native", "grid", [[{**LATCH, "lag": [2, 5], "units": [1, 3], "seed": 2}, CURRICULUM]]),
+    "search": ("while", "bisect", [[{**DELAY, "lag": 1, "units": [1, 2, 3, 4], "seed": 4, "recipe": "hold", "budget": 400}]]),
+    "resumed": (
+        "while",
+        "grid",
+        [
+            [{**LATCH, "lag": 5, "units": 2, "seed": 2}],
+            [{**LATCH, "lag": [3, 5], "units": [1, 2], "seed": 2}],
+        ],
+    ),
+}
+
+
+def trained(case, folder):
+    """The rows of a case, trained in a folder, and their weights in words. What this file knows of memcap is here."""
+    engines = {
+        "while": {"batching": "map", "kernel": "xla"},
+        "masked": {"batching": "vmap", "lanes": 4},
+        "native": {"batching": "map", "kernel": "native"},
+    }
+    loop, design, parts = CASES[case]
+    engine = memcap.Engine(**engines[loop], workers=1)
+    for grids in parts:
+        members = [member for axes in grids for member in memcap.members(**axes)]
+        rows = memcap.train(members, folder, study=case, design=design, engine=engine, progress=False)
+    weights = [digest(memcap.load(folder, key).weights) for key in rows["key"]]
+    return rows.with_columns(weights=pl.Series(weights)).drop(PASSING, strict=False)
+
+
+def digest(weights, path=""):
+    """Names, shapes and bits of weights, as 16 hex digits."""
+    if isinstance(weights, dict):
+        text = " ".join(f"{name}:{digest(weights[name])}" for name in sorted(weights)).encode()
+    else:
+        array = np.asarray(weights)
+        text = f"{array.dtype} {array.shape} ".encode() + array.tobytes()
+    return hashlib.sha256(text).hexdigest()[:16]
+
+
+def machine(case):
+    """On what the bits of a case depend beside jaxlib."""
+    if CASES[case][0] != "native":
+        return "any"
+    macros = subprocess.run(
+        ["cc", "-march=native", "-dM", "-E", "-x", "c", "/dev/null"], capture_output=True, text=True, check=True
+    )
+    known = dict(re.findall(r"#define (\w+) (.*)", macros.stdout))
+    vectors = next((name for name in ("__AVX512F__", "__AVX2__") if name in known), "plain")
+    return f"{platform.machine()} {vectors.strip('_')} {known['__VERSION__']}"
+
+
+@cache
+def golden():
+    return pl.read_parquet(FILE)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_rows_and_weights_are_what_they_were(case, tmp_path):
+    if version("jaxlib") != JAXLIB:
+        pytest.skip(f"golden_rows.parquet is of jaxlib {JAXLIB}, this is {version('jaxlib')}: other bits")
+    if CASES[case][0] == "native" and not shutil.which("cc"):
+        pytest.skip("the LSTM in C needs a compiler")
+    then = golden().filter(study=case)
+    if then["machine"].unique().to_list() != [machine(case)]:
+        pytest.skip(f"golden rows of {case} are of {then['machine'][0]}, this is {machine(case)}")
+    now = trained(case, tmp_path).with_columns(machine=pl.lit(machine(case)))
+    assert sorted(now["key"]) == sorted(then["key"]), "other members were trained"
+    assert_frame_equal(now.select(then.columns), then, check_row_order=False, check_exact=True)
+
+
+def test_the_golden_rows_show_what_they_should():
+    """Members that end in all usual ways, and a search that leaves members out."""
+    rows = golden()
+    assert set(rows["study"]) == set(CASES)
+    assert set(rows["status"]) == {"solved", "unsolved", "diverged"}
+    assert rows["steady"].any()
+    assert rows["steps_to_solve"].n_unique() > 4
+    assert rows["curriculum"].is_not_null().any()
+    search = rows.filter(study="search")
+    assert 4 < search.height < 16
+    assert set(search["status"]) == {"solved", "unsolved"}
+
+
+if __name__ == "__main__":
+    tables = []
+    for case in CASES:
+        with tempfile.TemporaryDirectory() as scratch:
+            tables.append(trained(case, Path(scratch)).with_columns(machine=pl.lit(machine(case))))
+    pl.concat(tables).sort("study", "key").write_parquet(FILE, compression="zstd")
