@@ -5,10 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 QUICK := tests/cells/test_scan.py tests/tasks --ignore=tests/tasks/test_interface.py tests/models/test_network.py tests/capacity/test_frontier.py tests/capacity/test_answer.py \
-	tests/studies/test_axes.py tests/studies/test_store.py tests/training/test_verdict.py tests/test_config.py tests/test_rooms.py
+	tests/studies/test_axes.py tests/studies/test_store.py tests/training/test_early_stopping.py tests/test_config.py tests/test_imports.py
 
 TARGETS := .venv-targets
-COMPILED := tests/targets tests/commands/test_plan.py
+COMPILED := tests/targets tests/planning/test_plan.py
 CLUSTER := .venv-cluster
 
 .PHONY: study test docs test-targets targets test-cluster cluster quick lint hooks lock clean

@@ -1,4 +1,5 @@
-"""On a GPU or TPU: member-steps a second by lanes, beside its ceilings; a small study, beside PyTorch, Flax and the CPU."""
+"""On a GPU or TPU: member-steps a second by lanes, beside its ceilings; a small study, beside PyTorch, Flax
+and the CPU."""
 
 import argparse
 import os
@@ -99,7 +100,9 @@ class Floor:
         """`Estimate.bytes_a_step` and `roofline.products` say what is counted."""
         assert isinstance(point.units, int)
         shape = Shape(point.units, SYMBOLS, SYMBOLS, 4 * point.lag, point.batch, every=True)
-        made = Estimate(units=shape.units, length=shape.steps, batch=shape.batch, features=SYMBOLS, outputs=SYMBOLS)
+        made = Estimate(
+            units=shape.units, length=shape.steps, batch=shape.batch, features=SYMBOLS, outputs=SYMBOLS
+        )
         return cls(made.bytes_a_step, products(shape))
 
     def seconds(self, peaks: Peaks) -> tuple[float, float]:
@@ -132,14 +135,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def benchmark(arguments: argparse.Namespace, facts: Mapping[str, Any]) -> Outcome:
-    """Lanes, then the study. Without an accelerator nothing is measured, as a CPU's numbers would say nothing; tests may."""
+    """Lanes, then the study. Without an accelerator nothing is measured, as a CPU's numbers would say
+    nothing; tests may."""
     plan, haste = (TINY, process.HASTE) if arguments.tiny else (AcceleratorPlan(), {})
     on_device = {"JAX_PLATFORMS": os.environ.get("JAX_PLATFORMS", ""), **haste}  # "": JAX takes what it finds
     with Worker(TARGET, None, on_device) as worker:
         worker.call("build")
         device = worker.call("device")
         if device.platform == "cpu" and not arguments.tiny:
-            raise SystemExit("no accelerator: JAX finds the CPU alone (for NVIDIA: pip install '.[cuda]'). Nothing was measured")
+            raise SystemExit(
+                "no accelerator: JAX finds the CPU alone (for NVIDIA: pip install '.[cuda]'). Nothing was"
+                " measured"
+            )
         say("copies and products")
         peaks = worker.call("peaks", plan.copied, plan.size, plan.seconds)
     torch = torch_device(on_device)
@@ -151,7 +158,8 @@ def benchmark(arguments: argparse.Namespace, facts: Mapping[str, Any]) -> Outcom
 
 
 def lanes(plan: AcceleratorPlan, environment: Mapping[str, str]) -> list[tuple[Point, Timed | None]]:
-    """More and more of them at each width, until memory doesn't hold them. A process a width: each starts with all of it."""
+    """More and more of them at each width, until memory doesn't hold them. A process a width: each starts
+    with all of it."""
     timed = []
     for units, lag in plan.lags:
         with Worker(TARGET, None, {**environment, **process.NO_CACHE}) as worker:
@@ -173,8 +181,11 @@ def torch_device(environment: Mapping[str, str]) -> str | None:
     return process.run([sys.executable, "-c", code], None, environment).output.strip()
 
 
-def race(plan: AcceleratorPlan, torch: bool, on_device: Mapping[str, str], on_cpu: Mapping[str, str]) -> list[Sample]:
-    """The study by everyone in turn, every compilation cache empty; each round in the order of the one before turned round."""
+def race(
+    plan: AcceleratorPlan, torch: bool, on_device: Mapping[str, str], on_cpu: Mapping[str, str]
+) -> list[Sample]:
+    """The study by everyone in turn, every compilation cache empty; each round in the order of the one before
+    turned round."""
     names = [name for name in TITLES if torch or name != "torch"]
     samples = []
     for k in range(plan.rounds):
@@ -182,7 +193,9 @@ def race(plan: AcceleratorPlan, torch: bool, on_device: Mapping[str, str], on_cp
             say(f"round {k + 1} of {plan.rounds}: {TITLES[name]}")
             with tempfile.TemporaryDirectory(prefix="memcap-benchmark-") as cache:
                 environment = {**(on_cpu if name == "workers" else on_device), "XDG_CACHE_HOME": cache}
-                environment["JAX_DEFAULT_MATMUL_PRECISION"] = "highest"  # memcap's own: Flax would round on a GPU
+                environment["JAX_DEFAULT_MATMUL_PRECISION"] = (
+                    "highest"  # memcap's own: Flax would round on a GPU
+                )
                 samples.append(study.script(name, "cold", plan.study, None, environment))
     return samples
 
@@ -192,8 +205,10 @@ def page(measured: Measured, plan: AcceleratorPlan, facts: Mapping[str, Any]) ->
     device, peaks = measured.device, measured.peaks
     memory = "" if device.memory is None else f", {device.memory / (1 << 30):.0f} GiB for JAX"
     notes = [
-        f"device: {device.kind} ({device.platform}){memory}; {device.count} here, lanes on one of them, the study on all",
-        f"measured ceilings: copies of {plan.copied / MIB:g} MiB {peaks.bandwidth / 1e9:.3g} GB/s, read and written;"
+        f"device: {device.kind} ({device.platform}){memory}; {device.count} here, lanes on one of them, the"
+        " study on all",
+        f"measured ceilings: copies of {plan.copied / MIB:g} MiB {peaks.bandwidth / 1e9:.3g} GB/s, read and"
+        " written;"
         f" float32 products of {plan.size:,} x {plan.size:,} {peaks.products / 1e12:.3g} TFLOP/s",
     ]
     body = [*lane_lines(measured, plan), *study_lines(measured, plan.study)]
@@ -218,21 +233,29 @@ def lane_lines(measured: Measured, plan: AcceleratorPlan) -> list[str]:
         memory, arithmetic = floors[units].seconds(measured.peaks)
         sizes = f"{floors[units].moved / MIB:.3g}", f"{floors[units].operations / 1e6:.3g}"
         rates = (f"{1 / seconds:,.0f}" for seconds in (memory, arithmetic))
-        lines.append([f"{units} units, lag {lag}", *sizes, *rates, "memory" if memory >= arithmetic else "arithmetic"])
+        lines.append(
+            [f"{units} units, lag {lag}", *sizes, *rates, "memory" if memory >= arithmetic else "arithmetic"]
+        )
     return [
         "",
         "## Member-steps a second",
         "",
-        f"In brackets the share of the floor. A delay line, T = 4 lag, {plan.batch} sequences a step; members that differ in"
-        f" their seed, in the lanes of one program, none near a verdict; median of {plan.chunks} chunks of {plan.every} steps"
+        f"In brackets the share of the floor. A delay line, T = 4 lag, {plan.batch} sequences a step;"
+        " members that differ in"
+        f" their seed, in the lanes of one program, none near a verdict; median of {plan.chunks} chunks of"
+        f" {plan.every} steps"
         " after one that doesn't count; without compiling, without evaluations.",
         "",
         report.table(["lanes", *(f"{units} units, lag {lag}" for units, lag in plan.lags)], rows),
         "",
-        "The floor: bytes that a member's step must move (`benchmarks/estimate.py`) at the speed of a copy, or its products at"
-        " the peak, whichever takes longer. What stays in a cache need not move: more than 100 % is possible where all does.",
+        "The floor: bytes that a member's step must move (`benchmarks/estimate.py`) at the speed of a copy,"
+        " or its products at"
+        " the peak, whichever takes longer. What stays in a cache need not move: more than 100 % is"
+        " possible where all does.",
         "",
-        report.table(["", "MiB moved", "MFLOP", "steps/s by memory", "steps/s by arithmetic", "bound by"], lines),
+        report.table(
+            ["", "MiB moved", "MFLOP", "steps/s by memory", "steps/s by arithmetic", "bound by"], lines
+        ),
     ]
 
 
@@ -258,10 +281,15 @@ def study_lines(measured: Measured, plan: StudyPlan) -> list[str]:
         "## A small study, from process start",
         "",
         f"{len(plan.runs)} runs of {plan.steps} steps: latch, T = {', '.join(map(str, plan.lengths))},"
-        f" {', '.join(map(str, plan.units))} units, {plan.seeds} seeds, {plan.batch} sequences a step, learning rate {LR}, full"
-        " float32; nothing stops early. Seconds, imports and compiling included, caches empty; the others' data are drawn by"
-        " NumPy and laid out within the clock, and taken off in the second column. memcap also evaluates every member, at 20"
+        f" {', '.join(map(str, plan.units))} units, {plan.seeds} seeds, {plan.batch} sequences a step,"
+        f" learning rate {LR}, full"
+        " float32; nothing stops early. Seconds, imports and compiling included, caches empty; the others'"
+        " data are drawn by"
+        " NumPy and laid out within the clock, and taken off in the second column. memcap also evaluates"
+        " every member, at 20"
         " times the lag, too.",
         "",
-        report.table(["", "median [least, most]", "data taken off", "times memcap's", "data taken off"], rows),
+        report.table(
+            ["", "median [least, most]", "data taken off", "times memcap's", "data taken off"], rows
+        ),
     ]

@@ -1,4 +1,5 @@
-"""How memcap's time and memory grow, what its stop checks and its second worker cost, and what a large study would."""
+"""How memcap's time and memory grow, what its stop checks and its second worker cost, and what a large study
+would."""
 
 import argparse
 import statistics
@@ -51,7 +52,9 @@ class CostPlan:
     every: int = 100
     check_units: tuple[int, ...] = (2, 8, 24)
     checks: int = 7
-    study: Point = field(default_factory=lambda: Point(members=4, units=tuple(range(9, 21)), steps=1500, every=500))
+    study: Point = field(
+        default_factory=lambda: Point(members=4, units=tuple(range(9, 21)), steps=1500, every=500)
+    )
     studies: int = 2
 
 
@@ -66,7 +69,12 @@ TINY = CostPlan(
     study=Point(lag=1, units=(1, 2), batch=2, steps=4),
     studies=1,
 )
-THEORY = {"members": (1.0, 0.0), "lag": (1.0, 1.0), "units": (2.0, 1.0), "batch": (1.0, 1.0)}  # slopes of time and of memory
+THEORY = {
+    "members": (1.0, 0.0),
+    "lag": (1.0, 1.0),
+    "units": (2.0, 1.0),
+    "batch": (1.0, 1.0),
+}  # slopes of time and of memory
 
 
 @dataclass(frozen=True)
@@ -118,7 +126,8 @@ def benchmark(arguments: argparse.Namespace, facts: Mapping[str, Any]) -> Outcom
 
 
 def measure(plan: CostPlan, core: int | None, environment: Mapping[str, str]) -> Measured:
-    """The axes, the stop checks, the workers. Everything is compiled by a process of its own, for the cache."""
+    """The axes, the stop checks, the workers. Everything is compiled by a process of its own, for the
+    cache."""
     with tempfile.TemporaryDirectory(prefix="memcap-benchmark-") as cache:
         environment = {**environment, "XDG_CACHE_HOME": cache}
         with Worker(TARGET, core, environment) as compiler:
@@ -136,7 +145,9 @@ def measure(plan: CostPlan, core: int | None, environment: Mapping[str, str]) ->
     return Measured(axes, checks, studies)
 
 
-def grow(plan: CostPlan, compiler: Worker, core: int | None, environment: Mapping[str, str]) -> dict[str, list[Cost]]:
+def grow(
+    plan: CostPlan, compiler: Worker, core: int | None, environment: Mapping[str, str]
+) -> dict[str, list[Cost]]:
     """Every axis, a fresh process a point: its peak is that of this point alone, and it compiles nothing."""
     smallest = Point(members=1, lag=1, units=1, batch=1, steps=plan.origin.steps)
     compiler.call("train", smallest)  # the small programs that every member needs
@@ -186,7 +197,8 @@ def lost(many: Sequence[float], few: Sequence[float]) -> float:
 
 
 def slope(places: Sequence[float], values: Sequence[float]) -> float | None:
-    """Of a straight line through the upper half of the axis, both logarithmic; None where a value is not above 0."""
+    """Of a straight line through the upper half of the axis, both logarithmic; None where a value is not
+    above 0."""
     half = len(places) // 2 if len(places) > 2 else 0
     upper = list(values[half:])
     if min(upper) <= 0:
@@ -198,17 +210,22 @@ def page(measured: Measured, plan: CostPlan, facts: Mapping[str, Any]) -> str:
     """The report, as Markdown."""
     at = plan.origin
     notes = [
-        f"a delay line, T = 4 lag; members of {at.steps} steps, one worker; medians of {plan.repeats} after one that does not"
+        f"a delay line, T = 4 lag; members of {at.steps} steps, one worker; medians of {plan.repeats} after"
+        " one that does not"
         " count; without compiling, without evaluations",
     ]
     body = [
         "",
         "## How time and memory grow",
         "",
-        f"Held while another axis grows: {at.members} member, lag {at.lag}, {at.units} units, {at.batch} sequences. Slopes"
-        " are those of the upper half of an axis, logarithmic in both, beside what theory says of large values (a step's products"
-        " grow with units^2, but its tanh with units; members are trained one after another, so memory does not grow with them)."
-        " The peak is that of the process, above that of one that trains the smallest member; a few MiB of it are noise.",
+        f"Held while another axis grows: {at.members} member, lag {at.lag}, {at.units} units, {at.batch}"
+        " sequences. Slopes"
+        " are those of the upper half of an axis, logarithmic in both, beside what theory says of large"
+        " values (a step's products"
+        " grow with units^2, but its tanh with units; members are trained one after another, so memory does"
+        " not grow with them)."
+        " The peak is that of the process, above that of one that trains the smallest member; a few MiB of"
+        " it are noise.",
     ]
     for axis, costs in measured.axes.items():
         body += ["", axis_table(axis, costs)]
@@ -229,11 +246,18 @@ def axis_table(axis: str, costs: Sequence[Cost]) -> str:
         ]
         for place, cost in zip(places, costs, strict=True)
     ]
-    slopes = [slope(places, [getattr(cost, name) for cost in costs]) for name in ("median", "planned", "peak")]
+    slopes = [
+        slope(places, [getattr(cost, name) for cost in costs]) for name in ("median", "planned", "peak")
+    ]
     time, planned, peak = ("-" if value is None else f"{value:.2f}" for value in slopes)
     of_time, of_memory = THEORY[axis]
-    body += [["slope", time, "", planned, peak], ["in theory", f"{of_time:g}", "", f"{of_memory:g}", f"{of_memory:g}"]]
-    return report.table([axis, "seconds [least, most]", "ms a member's step", "MiB planned by XLA", "MiB at the peak"], body)
+    body += [
+        ["slope", time, "", planned, peak],
+        ["in theory", f"{of_time:g}", "", f"{of_memory:g}", f"{of_memory:g}"],
+    ]
+    return report.table(
+        [axis, "seconds [least, most]", "ms a member's step", "MiB planned by XLA", "MiB at the peak"], body
+    )
 
 
 def check_lines(measured: Measured, plan: CostPlan) -> list[str]:
@@ -248,8 +272,10 @@ def check_lines(measured: Measured, plan: CostPlan) -> list[str]:
         "",
         "## Stop checks",
         "",
-        f"{steps:,} steps of a member that is never near a verdict, lag {plan.check.lag}, in turn, medians of {plan.checks}."
-        f" Claimed: at most {MOST_LOST:.0%} lost; {'held' if worst <= MOST_LOST else 'NOT held'} here ({worst:+.1%}).",
+        f"{steps:,} steps of a member that is never near a verdict, lag {plan.check.lag}, in turn, medians"
+        f" of {plan.checks}."
+        f" Claimed: at most {MOST_LOST:.0%} lost; {'held' if worst <= MOST_LOST else 'NOT held'} here"
+        f" ({worst:+.1%}).",
         "",
         report.table(["units", f"s, a check every {plan.every} steps", f"every {few}", "lost"], body),
     ]
@@ -265,8 +291,10 @@ def worker_lines(measured: Measured, plan: CostPlan) -> list[str]:
         "",
         "## Two workers",
         "",
-        f"{count * plan.study.members} members: {count} widths, {plan.study.members} seeds, lag {lag}, {plan.study.steps:,} steps"
-        " each; no process is pinned; everything is in the compilation cache, from where each worker reads it within the clock.",
+        f"{count * plan.study.members} members: {count} widths, {plan.study.members} seeds, lag {lag},"
+        f" {plan.study.steps:,} steps"
+        " each; no process is pinned; everything is in the compilation cache, from where each worker reads"
+        " it within the clock.",
         "",
         report.table(["workers", *(f"seconds, {k + 1}" for k in range(plan.studies))], rows),
         "",

@@ -1,4 +1,5 @@
-"""A study of many members on accelerators, on paper: from bytes and an assumed bandwidth. Nothing here was measured."""
+"""A study of many members on accelerators, on paper: from bytes and an assumed bandwidth. Nothing here was
+measured."""
 
 from dataclasses import dataclass
 
@@ -20,7 +21,8 @@ class Estimate:
         features: F.
         outputs: O, answered at every step.
         bandwidth: bytes a second that an accelerator's data sheet promises.
-        efficiencies: shares of it that may be reached: compiled loops over small arrays reach less than a large copy does.
+        efficiencies: shares of it that may be reached: compiled loops over small arrays reach less than a
+            large copy does.
         balance: share of the time that every one of several accelerators is busy.
     """
 
@@ -44,9 +46,9 @@ class Estimate:
     def bytes_a_step(self) -> int:
         """Bytes a training step of one member moves to and from memory.
 
-        What the backward pass needs of the forward pass, 6 numbers a unit, sequence and time step (four gates, c and h); the
-        logits and their gradient; both written once and read once. The symbols, targets and mask: written once, read twice.
-        Weights, gradient and Adam's two moments: read and written once.
+        What the backward pass needs of the forward pass, 6 numbers a unit, sequence and time step (four
+        gates, c and h); the logits and their gradient; both written once and read once. The symbols, targets
+        and mask: written once, read twice. Weights, gradient and Adam's two moments: read and written once.
         """
         rows = self.length * self.batch
         residuals = 2 * 6 * self.units * rows * FLOAT
@@ -67,18 +69,29 @@ class Estimate:
 def section(made: Estimate) -> list[str]:
     """For a report, as lines of Markdown."""
     body = [
-        [f"{share:.0%}", f"{made.rate(share):,.0f}", *(f"{made.hours(count, share):.2g}" for count in (1, 64))]
+        [
+            f"{share:.0%}",
+            f"{made.rate(share):,.0f}",
+            *(f"{made.hours(count, share):.2g}" for count in (1, 64)),
+        ]
         for share in made.efficiencies
     ]
     return [
         "",
         f"## Estimate, not measured: {made.members:,} members on GPUs",
         "",
-        f"No GPU was measured; memcap has not run on one. On paper: {made.members:,} members of {made.steps:,} steps, none"
-        f" stopped early, {made.units} units, T = {made.length}, {made.batch} sequences, answered at every step. A member's step"
-        f" moves {made.bytes_a_step / (1 << 20):.1f} MiB (`benchmarks/estimate.py` says what is counted). A GPU that reaches a"
-        f" share of its {made.bandwidth / 1e12:g} TB/s makes share x bandwidth / bytes member-steps a second, if enough members"
-        f" run side by side to hide the launches of its kernels. Of 64 GPUs each is busy {made.balance:.0%} of the time.",
+        f"No GPU was measured; memcap has not run on one. On paper: {made.members:,} members of"
+        f" {made.steps:,} steps, none"
+        f" stopped early, {made.units} units, T = {made.length}, {made.batch} sequences, answered at every"
+        " step. A member's step"
+        f" moves {made.bytes_a_step / (1 << 20):.1f} MiB (`benchmarks/estimate.py` says what is counted). A"
+        " GPU that reaches a"
+        f" share of its {made.bandwidth / 1e12:g} TB/s makes share x bandwidth / bytes member-steps a"
+        " second, if enough members"
+        f" run side by side to hide the launches of its kernels. Of 64 GPUs each is busy {made.balance:.0%}"
+        " of the time.",
         "",
-        report.table(["share assumed", "member-steps a second, one GPU", "hours, 1 GPU", "hours, 64 GPUs"], body),
+        report.table(
+            ["share assumed", "member-steps a second, one GPU", "hours, 1 GPU", "hours, 64 GPUs"], body
+        ),
     ]

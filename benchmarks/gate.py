@@ -1,4 +1,5 @@
-"""Before anything is timed: does everyone compute the same? The same loss, gradients and training, from the same weights."""
+"""Before anything is timed: does everyone compute the same? The same loss, gradients and training, from the
+same weights."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,8 +10,8 @@ from benchmarks.peers.base import Batches, Weights
 from benchmarks.worker import Worker
 
 DOUBLE, SINGLE = 1e-12, 5e-6  # most relative difference of a loss or a gradient, float64 and float32
-# Most difference of the trained weights, relative to the way that they went. Keras adds Adam's epsilon before the second moment's
-# bias is corrected, which shows in weights whose gradient is as small as epsilon.
+# Most difference of the trained weights, relative to the way that they went. Keras adds Adam's epsilon before
+# the second moment's bias is corrected, which shows in weights whose gradient is as small as epsilon.
 TRAINED = 5e-2
 
 
@@ -44,24 +45,37 @@ def agree(title: str, found: tuple[float, Weights], reference: tuple[float, Weig
     apart = differences(found, reference)
     name = max(apart, key=lambda key: np.nan_to_num(apart[key], nan=np.inf))
     if not apart[name] <= limit:
-        raise GateError(f"{title}: {name} is {apart[name]:.1e} from the reference, more than {limit:.0e}; nothing was timed")
+        raise GateError(
+            f"{title}: {name} is {apart[name]:.1e} from the reference, more than {limit:.0e}; nothing was"
+            " timed"
+        )
     return apart[name]
 
 
 def double(weights: Weights) -> Weights:
     """The same in float64."""
-    return {part: {name: array.astype(np.float64) for name, array in arrays.items()} for part, arrays in weights.items()}
+    return {
+        part: {name: array.astype(np.float64) for name, array in arrays.items()}
+        for part, arrays in weights.items()
+    }
 
 
 def flat(weights: Weights) -> np.ndarray:
     """One vector, in an order that does not depend on who made the dicts."""
-    return np.concatenate([weights[part][name].ravel() for part in sorted(weights) for name in sorted(weights[part])])
+    return np.concatenate(
+        [weights[part][name].ravel() for part in sorted(weights) for name in sorted(weights[part])]
+    )
 
 
 def check_gradients(
-    workers: Mapping[str, Worker], titles: Mapping[str, str], reference: Worker, weights: Weights, batch: Batches
+    workers: Mapping[str, Worker],
+    titles: Mapping[str, str],
+    reference: Worker,
+    weights: Weights,
+    batch: Batches,
 ) -> dict[str, float]:
-    """The largest difference of each contestant, in float32, from memcap in float64; "float64": of PyTorch, if it is there.
+    """The largest difference of each contestant, in float32, from memcap in float64; "float64": of PyTorch,
+    if it is there.
 
     Args:
         workers: contestants, built.
@@ -79,7 +93,9 @@ def check_gradients(
     apart = {}
     if "torch" in workers:
         workers["torch"].call("set_weights", double(weights))
-        apart["float64"] = agree("memcap in float64", exact, workers["torch"].call("loss_and_gradients", batch), DOUBLE)
+        apart["float64"] = agree(
+            "memcap in float64", exact, workers["torch"].call("loss_and_gradients", batch), DOUBLE
+        )
     for name, worker in workers.items():
         worker.call("set_weights", weights)
         apart[name] = agree(titles[name], worker.call("loss_and_gradients", batch), exact, SINGLE)
@@ -89,11 +105,12 @@ def check_gradients(
 def check_training(
     workers: Mapping[str, Worker], titles: Mapping[str, str], start: Weights, steps: int
 ) -> tuple[dict[str, float], dict[str, float]]:
-    """Train everyone a few steps from the same start: the same optimizer, rate and clip end at the same weights.
+    """Train everyone a few steps from the same start: the same optimizer, rate and clip end at the same
+    weights.
 
     Returns:
-        The difference of each from memcap's weights, relative to the way that they went; and the seconds of this first
-        run, in which compilers work.
+        The difference of each from memcap's weights, relative to the way that they went; and the seconds of
+        this first run, in which compilers work.
 
     Raises:
         GateError: someone ends elsewhere.
@@ -104,10 +121,13 @@ def check_training(
         seconds[name] = worker.timed("run", steps).wall
         ends[name] = flat(worker.call("weights"))
     way = ends["memcap"] - flat(start)
-    apart = {name: float(np.linalg.norm(end - ends["memcap"]) / np.linalg.norm(way)) for name, end in ends.items()}
+    apart = {
+        name: float(np.linalg.norm(end - ends["memcap"]) / np.linalg.norm(way)) for name, end in ends.items()
+    }
     for name, gap in apart.items():
         if not gap <= TRAINED:
             raise GateError(
-                f"{titles[name]}: after {steps} steps its weights are {gap:.1e} of the way from memcap's, more than {TRAINED:.0e}"
+                f"{titles[name]}: after {steps} steps its weights are {gap:.1e} of the way from memcap's,"
+                f" more than {TRAINED:.0e}"
             )
     return apart, seconds

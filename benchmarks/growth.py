@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from memcap import backend
+from memcap import jax_setup
 from memcap.config import Engine, Member, resolve
 from memcap.training.engine import train
 from memcap.training.program import Program, compiled
@@ -33,7 +33,8 @@ class Point:
     every: int = 0
 
     def resolved(self, first_seed: int = 0) -> list[Member]:
-        """As the engine takes them. A learning rate of 1e-9 leaves them at chance: no verdict is ever near."""
+        """As the engine takes them. A learning rate of 1e-9 leaves them at chance: no verdict is ever
+        near."""
         recipe = {"name": "forget_bias", "lr": 1e-9, "batch": self.batch, "budget": self.steps}
         evaluation = {"every": self.every or self.steps, "sequences": 1, "stretch": 1}
         return [
@@ -55,7 +56,7 @@ class Trainer:
     """Trains points; built in a process of `benchmarks.worker`."""
 
     def __init__(self) -> None:
-        backend.prepare()  # flags are read when JAX is first used, not when it is imported
+        jax_setup.prepare()  # flags are read when JAX is first used, not when it is imported
         self.seed = 0
 
     def train(self, point: Point, workers: int = 1) -> tuple[float, float]:
@@ -81,5 +82,7 @@ class Trainer:
         """Bytes of memory that this process has held at most."""
         status = Path("/proc/self/status")
         if status.exists():  # getrusage would also count what the parent held when it started this process
-            return 1024 * next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+            return 1024 * next(
+                int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM")
+            )
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

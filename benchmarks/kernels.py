@@ -1,4 +1,5 @@
-"""Seconds a training step by XLA's kernel and by the LSTM in C (`engine.kernel`), from 2 units to 64, one core, in turn."""
+"""Seconds a training step by XLA's kernel and by the LSTM in C (`engine.kernel`), from 2 units to 64, one
+core, in turn."""
 
 import argparse
 from collections.abc import Mapping
@@ -14,7 +15,14 @@ from benchmarks.workloads import EVERY, LAST
 
 PEERS = ()
 WIDTHS = (2, 4, 8, 16, 32, 64)
-LONG = replace(EVERY, key="long", title="Answered at every step, long: a delay line of lag 50", lag=50, steps=200, batch=32)
+LONG = replace(
+    EVERY,
+    key="long",
+    title="Answered at every step, long: a delay line of lag 50",
+    lag=50,
+    steps=200,
+    batch=32,
+)
 WORKLOADS = tuple(replace(each, units=WIDTHS) for each in (LAST, EVERY, LONG))
 
 add_arguments = one_core  # no others
@@ -24,7 +32,11 @@ def benchmark(arguments: argparse.Namespace, facts: Mapping[str, Any]) -> Outcom
     """Check, time."""
     workloads, plan, environment = WORKLOADS, Plan(), NO_CACHE
     if arguments.tiny:
-        workloads, plan, environment = (replace(LAST, units=LAST.units[:1], batch=16),), TINY, NO_CACHE | HASTE
+        workloads, plan, environment = (
+            (replace(LAST, units=LAST.units[:1], batch=16),),
+            TINY,
+            NO_CACHE | HASTE,
+        )
     names = installed(OURS)
     if missing := CONTESTANTS["native"].missing:
         raise SystemExit(f"nothing to compare with: the native kernel needs {', '.join(missing)}")

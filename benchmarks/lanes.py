@@ -1,4 +1,5 @@
-"""memcap's lanes side by side on the device that JAX finds, in a process of its own: its ceilings, and seconds of a chunk."""
+"""memcap's lanes side by side on the device that JAX finds, in a process of its own: its ceilings, and
+seconds of a chunk."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import numpy as np
 
 from benchmarks.growth import Point
 from benchmarks.roofline import best
-from memcap import backend
+from memcap import jax_setup
 from memcap.training.program import Program, compiled, lengths
 from memcap.training.step import Shape, Trainer
 
@@ -41,7 +42,8 @@ class Peaks:
 
     Args:
         bandwidth: bytes a second, read and written, of copying a large array.
-        products: float32 operations a second of a large product at the precision "highest", a multiply-add being two.
+        products: float32 operations a second of a large product at the precision "highest", a multiply-add
+            being two.
     """
 
     bandwidth: float
@@ -65,7 +67,7 @@ class Lanes:
     """Measures; built in a process of `benchmarks.worker`."""
 
     def __init__(self) -> None:
-        backend.prepare()  # flags are read when JAX is first used, not when it is imported
+        jax_setup.prepare()  # flags are read when JAX is first used, not when it is imported
 
     def device(self) -> Device:
         """The first of them."""
@@ -91,7 +93,7 @@ class Lanes:
         array = jnp.ones(copied // 4)
         bandwidth = COPIES * 2 * array.nbytes / best(lambda: copies(array), seconds)
         left, right = (jax.random.normal(jax.random.key(k), (size, size)) for k in range(2))
-        product: Any = jax.jit(lambda a, b: jnp.matmul(a, b, precision=backend.PRECISION))
+        product: Any = jax.jit(lambda a, b: jnp.matmul(a, b, precision=jax_setup.PRECISION))
         return Peaks(bandwidth, 2 * size**3 / best(lambda: product(left, right).block_until_ready(), seconds))
 
     def time(self, point: Point, chunks: int, together: bool = True) -> Timed | None:

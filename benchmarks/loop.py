@@ -1,9 +1,9 @@
 """The script of one contestant of the study benchmark: one process, a loop over the runs, one model a run.
 
-`python -m benchmarks.loop CONTESTANT PLAN`, the plan being JSON, prints one line of JSON: seconds by phase. `engine` is memcap's
-own engine in one process, called as a library, `engine-native` the same with the LSTM in C, `workers` with a worker a core;
-`vmap` is Flax linen with the seeds of a shape side by side. Nothing of memcap is imported for the others, and no other's library
-for anyone.
+`python -m benchmarks.loop CONTESTANT PLAN`, the plan being JSON, prints one line of JSON: seconds by phase.
+`engine` is memcap's own engine in one process, called as a library, `engine-native` the same with the LSTM in
+C, `workers` with a worker a core; `vmap` is Flax linen with the seeds of a shape side by side. Nothing of
+memcap is imported for the others, and no other's library for anyone.
 """
 
 import json
@@ -69,7 +69,8 @@ class Phases:
         self.seconds[phase] += time.perf_counter() - start
 
     def compiled(self, event: str, seconds: float, **_: object) -> None:
-        """A listener of JAX's: lowering, and compiling or reading the cache, are taken out of the phase they happen in."""
+        """A listener of JAX's: lowering, and compiling or reading the cache, are taken out of the phase they
+        happen in."""
         if event in COMPILING:
             self.seconds["compile"] += seconds
             self.seconds[self.now] -= seconds
@@ -104,7 +105,8 @@ def peers(name: str, plan: StudyPlan) -> dict[str, float]:
 
 
 def side_by_side(plan: StudyPlan) -> dict[str, float]:
-    """The study by Flax linen, a program for every length and width, in which all seeds train under `vmap`."""
+    """The study by Flax linen, a program for every length and width, in which all seeds train under
+    `vmap`."""
     phases = Phases()
     with phases("import"):
         import jax
@@ -126,23 +128,37 @@ def side_by_side(plan: StudyPlan) -> dict[str, float]:
 
 
 def overrides(plan: StudyPlan) -> list[str]:
-    """The study as arguments of `memcap train`. Its only evaluation is at the end of the budget, so nothing stops earlier."""
-    axes = f"{{task.lag: {[t - 2 for t in plan.lengths]}, model.units: {list(plan.units)}, seed: {plan.seeds}}}"
-    recipe = f"recipe=forget_bias recipe.lr={LR} recipe.schedule=constant recipe.clip={CLIP} recipe.batch={plan.batch}"
+    """The study as arguments of `memcap train`. Its only evaluation is at the end of the budget, so nothing
+    stops earlier."""
+    axes = (
+        f"{{task.lag: {[t - 2 for t in plan.lengths]}, model.units: {list(plan.units)}, seed: {plan.seeds}}}"
+    )
+    recipe = (
+        f"recipe=forget_bias recipe.lr={LR} recipe.schedule=constant recipe.clip={CLIP}"
+        f" recipe.batch={plan.batch}"
+    )
     budget = f"recipe.budget={plan.steps} evaluation.every={plan.steps}"
     return ["task=latch", f"axes={axes}", *recipe.split(), *budget.split(), "engine.workers=1"]
 
 
 def engine(plan: StudyPlan, **settings: Any) -> dict[str, float]:
-    """memcap's study as a script: no command line, no Hydra, no rows and no figure. `settings` are those of `engine`."""
+    """memcap's study as a script: no command line, no Hydra, no rows and no figure. `settings` are those of
+    `engine`."""
     phases = Phases()
     with phases("import"):
-        from memcap import backend
+        from memcap import jax_setup
 
-        backend.prepare()
+        jax_setup.prepare()
         from memcap.config import Engine, resolve
         from memcap.training.engine import train
-    recipe = {"name": "forget_bias", "lr": LR, "schedule": "constant", "clip": CLIP, "batch": plan.batch, "budget": plan.steps}
+    recipe = {
+        "name": "forget_bias",
+        "lr": LR,
+        "schedule": "constant",
+        "clip": CLIP,
+        "batch": plan.batch,
+        "budget": plan.steps,
+    }
     members = [
         resolve(
             {
@@ -157,7 +173,9 @@ def engine(plan: StudyPlan, **settings: Any) -> dict[str, float]:
     ]
     ended = train(members, Engine(**{"workers": 1} | settings))
     assert all(each.steps == plan.steps for each in ended)
-    phases.seconds["compile"] = sum({(each.program_units, each.program_steps): each.compile_seconds for each in ended}.values())
+    phases.seconds["compile"] = sum(
+        {(each.program_units, each.program_steps): each.compile_seconds for each in ended}.values()
+    )
     phases.seconds["train"] = sum(each.run_seconds for each in ended)
     return phases.seconds
 

@@ -1,4 +1,5 @@
-"""What units that pad a program cost with the LSTM in C, and what one program less saves; groups.py believes these numbers."""
+"""What units that pad a program cost with the LSTM in C, and what one program less saves; groups.py believes
+these numbers."""
 
 import argparse
 import statistics
@@ -18,7 +19,7 @@ from benchmarks.report import say
 from benchmarks.roofline import best
 from benchmarks.runner import Outcome, one_core
 from benchmarks.worker import Worker
-from memcap import backend
+from memcap import jax_setup
 from memcap.config import Engine, resolve
 from memcap.studies import store
 from memcap.training.engine import settled
@@ -26,9 +27,14 @@ from memcap.training.groups import SECONDS_A_PROGRAM, SECONDS_A_WEIGHT
 from memcap.training.program import Program, fitted
 
 PEERS: tuple[str, ...] = ()
-WAYS = {"as the model decides": SECONDS_A_PROGRAM, "a program a width": -1.0}  # seconds that another program is said to cost
+WAYS = {
+    "as the model decides": SECONDS_A_PROGRAM,
+    "a program a width": -1.0,
+}  # seconds that another program is said to cost
 # `memcap train`, told what a program costs
-COMMAND = "import sys; from memcap.training import groups; groups.SECONDS_A_PROGRAM = float(sys.argv.pop(1)); "
+COMMAND = (
+    "import sys; from memcap.training import groups; groups.SECONDS_A_PROGRAM = float(sys.argv.pop(1)); "
+)
 COMMAND += "from memcap.cli import main; main()"
 
 
@@ -79,9 +85,11 @@ class Padded:
 
     def time(self, units: int, wide: int, lag: int, seconds: float) -> Step:
         """A step of a delay line's member in a program of another width."""
-        backend.prepare()
+        jax_setup.prepare()
         task, recipe = {"name": "delay_line", "lag": lag}, {"name": "forget_bias"}
-        member = resolve({"task": task, "model": {"units": units}, "recipe": recipe, "evaluation": {}, "seed": 0})
+        member = resolve(
+            {"task": task, "model": {"units": units}, "recipe": recipe, "evaluation": {}, "seed": 0}
+        )
         program = Program.of(member, settled(Engine(batching="map", kernel="native")))
         trainer = replace(program.trainer, shape=program.shape.at_width(wide))
         compiling = fitted(replace(program, trainer=trainer), float("inf")).seconds
@@ -123,20 +131,42 @@ def benchmark(arguments: argparse.Namespace, facts: Mapping[str, Any]) -> Outcom
             say(f"{units} units")
             steps += [worker.call("time", units, wide, plan.lag, plan.seconds) for wide in (units, *wider)]
     studies = [made for way in WAYS for made in study(way, plan, arguments.core, haste)]
-    data = {"plan": asdict(plan), "steps": [asdict(each) for each in steps], "studies": [asdict(each) for each in studies]}
+    data = {
+        "plan": asdict(plan),
+        "steps": [asdict(each) for each in steps],
+        "studies": [asdict(each) for each in studies],
+    }
     return Outcome(page(steps, studies, plan, facts), data)
 
 
 def study(way: str, plan: PaddingPlan, core: int | None, environment: Mapping[str, str]) -> list[Study]:
     """The study with each kind of caches."""
     say(f"the study, {way}")
-    axes = f"axes={{task: delay_line, task.lag: {plan.lag}, model.units: {list(plan.study)}, seed: {plan.seeds}}}"
-    words = [axes, f"recipe.budget={plan.steps}", f"evaluation.every={plan.steps}", "engine.workers=1", "engine.kernel=native"]
+    axes = (
+        f"axes={{task: delay_line, task.lag: {plan.lag}, model.units: {list(plan.study)}, seed:"
+        f" {plan.seeds}}}"
+    )
+    words = [
+        axes,
+        f"recipe.budget={plan.steps}",
+        f"evaluation.every={plan.steps}",
+        "engine.workers=1",
+        "engine.kernel=native",
+    ]
     found = []
     with tempfile.TemporaryDirectory(prefix="memcap-benchmark-") as folder:
         for caches in plan.caches:
             out = Path(folder, caches)
-            command = [sys.executable, "-c", COMMAND, str(WAYS[way]), "train", *words, "study=padding", f"out={out}"]
+            command = [
+                sys.executable,
+                "-c",
+                COMMAND,
+                str(WAYS[way]),
+                "train",
+                *words,
+                "study=padding",
+                f"out={out}",
+            ]
             ran = process.run(command, core, {"XDG_CACHE_HOME": f"{folder}/cache"} | dict(environment))
             found.append(Study(way, caches, store.read(out)["program_units"].n_unique(), ran.wall))
     return found
@@ -152,17 +182,31 @@ def page(steps: list[Step], studies: list[Study], plan: PaddingPlan, facts: Mapp
             extra = each.seconds - alone.seconds
             found.append(1e9 * extra / (each.weights - alone.weights))
             more = [f"{extra / alone.seconds:.0%}", f"{found[-1]:.1f}"]
-        body.append([str(each.units), str(each.wide), f"{1e6 * each.seconds:.0f}", *more, f"{each.compiling:.2f}"])
-    heads = ["units", "of its program", "microseconds a step", "more", "nanoseconds a weight that pads", "seconds to compile"]
+        body.append(
+            [str(each.units), str(each.wide), f"{1e6 * each.seconds:.0f}", *more, f"{each.compiling:.2f}"]
+        )
+    heads = [
+        "units",
+        "of its program",
+        "microseconds a step",
+        "more",
+        "nanoseconds a weight that pads",
+        "seconds to compile",
+    ]
     compiling = statistics.median(each.compiling for each in steps)
     said = f"{1e9 * SECONDS_A_WEIGHT:.0f} ns a weight and {SECONDS_A_PROGRAM:.1f} s a program"
     lines = ["", report.table(heads, body), ""]
-    lines += [f"Medians: {statistics.median(found):.1f} ns a weight, {compiling:.1f} s a program; the model says {said}.", ""]
+    lines += [
+        f"Medians: {statistics.median(found):.1f} ns a weight, {compiling:.1f} s a program; the model says"
+        f" {said}.",
+        "",
+    ]
     rows = [[each.way, each.caches, str(each.programs), f"{each.wall:.1f}"] for each in studies]
     lines += [report.table(["the study", "caches", "programs", "seconds"], rows)]
     notes = [
         f"delay line, lag {plan.lag}, T = {4 * plan.lag}, recipe forget_bias, engine.kernel=native, one core",
-        f"the study: `memcap train`, {len(plan.study)} widths from {plan.study[0]} to {plan.study[-1]}, {plan.seeds} seeds,"
+        f"the study: `memcap train`, {len(plan.study)} widths from {plan.study[0]} to {plan.study[-1]},"
+        f" {plan.seeds} seeds,"
         f" {plan.steps} steps each, evaluated at the end; from process start to its end",
     ]
     return report.page("Widths that share a program in C", facts, notes, lines)

@@ -1,4 +1,5 @@
-"""Child processes: how all of them are started, and whole programs, with what they took from their start to their end."""
+"""Child processes: how all of them are started, and whole programs, with what they took from their start to
+their end."""
 
 import os
 import subprocess
@@ -11,11 +12,16 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-THREADS = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1")
+THREADS = dict.fromkeys(
+    ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
+)
 NO_CACHE = {"JAX_ENABLE_COMPILATION_CACHE": "false"}  # everyone compiles
 HASTE = {"XLA_FLAGS": "--xla_backend_optimization_level=0"}  # where times say nothing
 # JAX's persistent compilation cache, for contestants that would otherwise have none.
-CACHED = {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0", "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1"}
+CACHED = {
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+}
 
 
 class ProgramError(RuntimeError):
@@ -38,7 +44,8 @@ class Ran:
 
 
 def last_core() -> int | None:
-    """The last core that this process may use: the first is where systems put their own work. None: no pinning here."""
+    """The last core that this process may use: the first is where systems put their own work. None: no
+    pinning here."""
     return max(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
 
 
@@ -61,12 +68,15 @@ def cache_environment(folder: Path) -> dict[str, str]:
     return {"XDG_CACHE_HOME": str(folder), "JAX_COMPILATION_CACHE_DIR": str(folder / "jax"), **CACHED}
 
 
-def start(arguments: Sequence[str], core: int | None, environment: Mapping[str, str], **streams: Any) -> subprocess.Popen:
+def start(
+    arguments: Sequence[str], core: int | None, environment: Mapping[str, str], **streams: Any
+) -> subprocess.Popen:
     """Start a child: on the CPU, with thread pools of one, and able to import what lies beside this folder.
 
     Args:
         arguments: of the command; the first is the executable.
-        core: to which it is pinned from its first moment, with its own children: libraries size their thread pools by it.
+        core: to which it is pinned from its first moment, with its own children: libraries size their thread
+            pools by it.
         environment: variables on top of this process's own.
         streams: stdin, stdout and stderr, as `Popen` takes them.
     """

@@ -1,4 +1,5 @@
-"""How contestants are timed: a persistent process each, all pinned to one core, one at work at a time, in turn.
+"""How contestants are timed: a persistent process each, all pinned to one core, one at work at a time, in
+turn.
 
 Whatever slows the machine down for a while then slows everyone down alike, and the medians of ratios stay.
 """

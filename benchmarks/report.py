@@ -1,4 +1,5 @@
-"""What every benchmark says of the machine, and how its page is written: Markdown, and beside it JSON with all samples."""
+"""What every benchmark says of the machine, and how its page is written: Markdown, and beside it JSON with
+all samples."""
 
 import datetime
 import importlib.metadata
@@ -41,11 +42,15 @@ def processor() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.processor() or platform.machine()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+    return next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")),
+        platform.machine(),
+    )
 
 
 def other_load() -> float | None:
-    """Load average of the last minute; of other work, if it is asked before any of ours. None where unknown."""
+    """Load average of the last minute; of other work, if it is asked before any of ours. None where
+    unknown."""
     return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
 
 
@@ -53,10 +58,15 @@ def load_warning(load: float | None) -> str | None:
     """What to say if other work is running."""
     if load is None or load <= QUIET:
         return None
-    return f"warning: the load average was {load:.2f} before anything started, above {QUIET}: other work disturbs these timings"
+    return (
+        f"warning: the load average was {load:.2f} before anything started, above {QUIET}: other work"
+        " disturbs these timings"
+    )
 
 
-def machine(command: Sequence[str], core: int | str | None, load: float | None, absent: Sequence[str] = ()) -> dict[str, Any]:
+def machine(
+    command: Sequence[str], core: int | str | None, load: float | None, absent: Sequence[str] = ()
+) -> dict[str, Any]:
     """Everything about the machine and the run that a reader needs to judge the numbers.
 
     Args:
@@ -85,8 +95,10 @@ def header(facts: Mapping[str, Any]) -> list[str]:
     load = "unknown" if facts["load_before"] is None else f"{facts['load_before']:.2f}"
     return [
         f"* `{facts['command']}`, {facts['date']}",
-        f"* {facts['processor']}, {facts['cores']} cores; every process {pinned}, thread pools of 1; load average before: {load}",
-        f"* {', '.join(f'{name} {version}' for name, version in facts['versions'].items())}; {facts['system']}",
+        f"* {facts['processor']}, {facts['cores']} cores; every process {pinned}, thread pools of 1; load"
+        f" average before: {load}",
+        f"* {', '.join(f'{name} {version}' for name, version in facts['versions'].items())};"
+        f" {facts['system']}",
     ]
 
 

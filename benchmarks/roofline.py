@@ -1,4 +1,5 @@
-"""The least time that a training step can take on this core: its multiply-adds at the core's peak, its tanh at XLA's rate."""
+"""The least time that a training step can take on this core: its multiply-adds at the core's peak, its tanh
+at XLA's rate."""
 
 import time
 from collections.abc import Callable
@@ -16,7 +17,8 @@ class Ceilings:
         peak: float32 operations a second in a large matrix product, a multiply-add being two.
         peak_of: the library that reached it.
         tanh: seconds an element, in XLA with memcap's flags, out of the second-level cache.
-        small: operations a second in the product (128 x 32) (32 x 128), in a loop of XLA's: a check, not part of the floor.
+        small: operations a second in the product (128 x 32) (32 x 128), in a loop of XLA's: a check, not part
+            of the floor.
     """
 
     peak: float
@@ -28,15 +30,17 @@ class Ceilings:
 def products(shape: Shape) -> int:
     """Operations of a step's products, a multiply-add being two.
 
-    Recurrent products are 2 * 4 H^2 operations a step and sequence, three times: forward, and two in the backward pass. Symbols
-    cost nothing: their product is a look-up. Where every step is answered the read-out's three products are added.
+    Recurrent products are 2 * 4 H^2 operations a step and sequence, three times: forward, and two in the
+    backward pass. Symbols cost nothing: their product is a look-up. Where every step is answered the
+    read-out's three products are added.
     """
     rows = shape.steps * shape.batch
     return 24 * rows * shape.units**2 + (6 * rows * shape.units * shape.outputs if shape.every else 0)
 
 
 def floor(shape: Shape, ceilings: Ceilings) -> float:
-    """Seconds that a step takes at the ceilings: its products, and of the gates five tanh an element, forward only.
+    """Seconds that a step takes at the ceilings: its products, and of the gates five tanh an element, forward
+    only.
 
     A sigmoid is a tanh. Left out, as in any floor: the other elementwise work, the softmax, and Adam.
     """
@@ -44,13 +48,14 @@ def floor(shape: Shape, ceilings: Ceilings) -> float:
 
 
 class Roofline:
-    """Measures the ceilings; built in a worker process, so that it runs on the contestants' core under the same rules."""
+    """Measures the ceilings; built in a worker process, so that it runs on the contestants' core under the
+    same rules."""
 
     def measure(self, seconds: float) -> Ceilings:
         """Each of the rates, as the best of repeats that take about `seconds` together."""
-        from memcap import backend
+        from memcap import jax_setup
 
-        backend.prepare()
+        jax_setup.prepare()
         import jax
         import jax.numpy as jnp
         import numpy as np
@@ -73,13 +78,16 @@ class Roofline:
 
         loops = 300
         elements = jnp.asarray(normal(1 << 15))  # 128 KiB in, 128 KiB out
-        # Out of place, from an input that each pass shifts: written over its own input it would not be vectorised.
+        # Out of place, from an input that each pass shifts: written over its own input it would not be
+        # vectorised.
         tanh: Any = jax.jit(lambda x: lax.fori_loop(0, loops, lambda k, _: jnp.tanh(x + 1e-6 * k), x))
         tanh_seconds = best(lambda: tanh(elements).block_until_ready(), seconds) / (loops * elements.size)
 
         a, b = jnp.asarray(normal(32, 128).T), jnp.asarray(normal(32, 128))
         # Each product depends on the one before, or the compiler would do it once.
-        chained: Any = jax.jit(lambda a, b: lax.fori_loop(0, loops, lambda _, c: (a + c[:, :32]) @ b, jnp.zeros((128, 128))))
+        chained: Any = jax.jit(
+            lambda a, b: lax.fori_loop(0, loops, lambda _, c: (a + c[:, :32]) @ b, jnp.zeros((128, 128)))
+        )
         small = loops * 2 * 128 * 32 * 128 / best(lambda: chained(a, b * 1e-3).block_until_ready(), seconds)
         return Ceilings(peaks[peak_of], peak_of, tanh_seconds, small)
 

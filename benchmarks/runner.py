@@ -1,11 +1,13 @@
 """Runs a benchmark: all that is the same for each of them before it measures and after.
 
-A benchmark is a module of this folder that defines `benchmark`. Its name is the command's, and the first line of its docstring is
-what `--help` says of it. It has
+A benchmark is a module of this folder that defines `benchmark`. Its name is the command's, and the first line
+of its docstring is what `--help` says of it. It has
 
 * `PEERS`: keys of `CONTESTANTS`, all of which must be installed for numbers that count;
-* `add_arguments(parser)`: its own arguments, and `core`, to which it is pinned: by `one_core`, or set in words;
-* `benchmark(arguments, facts)`: measures, and returns an `Outcome`; `facts` are those of `report.machine`, for its page.
+* `add_arguments(parser)`: its own arguments, and `core`, to which it is pinned: by `one_core`, or set in
+  words;
+* `benchmark(arguments, facts)`: measures, and returns an `Outcome`; `facts` are those of `report.machine`,
+  for its page.
 """
 
 import argparse
@@ -45,7 +47,9 @@ def commands() -> dict[str, str]:
 
 def one_core(parser: argparse.ArgumentParser) -> None:
     """The argument of those that run on one core."""
-    parser.add_argument("--core", type=int, default=last_core(), help="core to which processes are pinned (default: the last)")
+    parser.add_argument(
+        "--core", type=int, default=last_core(), help="core to which processes are pinned (default: the last)"
+    )
 
 
 def main(words: list[str] | None = None) -> None:
@@ -71,8 +75,12 @@ def run(name: str, words: list[str]) -> None:
     module = importlib.import_module(f"benchmarks.{name}")
     parser = argparse.ArgumentParser(prog=f"python -m benchmarks {name}", description=module.__doc__)
     files = f"{name}.md and {name}.json"
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help=f"for {files} (default: results/; --tiny: none)")
-    parser.add_argument("--tiny", action="store_true", help="as little as can be run: for tests; its times say nothing")
+    parser.add_argument(
+        "--out", type=Path, metavar="FOLDER", help=f"for {files} (default: results/; --tiny: none)"
+    )
+    parser.add_argument(
+        "--tiny", action="store_true", help="as little as can be run: for tests; its times say nothing"
+    )
     module.add_arguments(parser)
     arguments = parser.parse_args(words[1:])
 

@@ -25,7 +25,8 @@ FIRST_STEPS = 16
 
 
 def weights(sampled: Sequence[float], wanted: Sequence[float]) -> np.ndarray:
-    """How much each sampled place counts, if what is wanted lies on straight lines between the two sampled places next to it.
+    """How much each sampled place counts, if what is wanted lies on straight lines between the two sampled
+    places next to it.
 
     Args:
         sampled: places, increasing.
@@ -65,7 +66,10 @@ class Grid:
 
     def weights(self) -> dict[tuple[int, int], float]:
         """How many cells of the grid each sampled one stands for."""
-        by_length, by_units = weights(self.sampled_lengths, self.lengths), weights(self.sampled_units, self.units)
+        by_length, by_units = (
+            weights(self.sampled_lengths, self.lengths),
+            weights(self.sampled_units, self.units),
+        )
         products = np.outer(by_length, by_units).ravel()
         return dict(zip(self.cells, products.tolist(), strict=True))
 
@@ -111,19 +115,25 @@ class FrontierPlan:
     def grid(self, task: str) -> Grid:
         """A task's cells."""
         lengths = [task_of(task, []).length(lag) for lag in self.lags]
-        return Grid(tuple(lengths), tuple(dict.fromkeys((lengths[0], lengths[-1]))), self.units, self.sampled_units)
+        return Grid(
+            tuple(lengths), tuple(dict.fromkeys((lengths[0], lengths[-1]))), self.units, self.sampled_units
+        )
 
     def workload(self, task: str, length: int) -> Workload:
         """Of one sampled length."""
         lag = self.lags[self.grid(task).lengths.index(length)]
-        return Workload(task, task, task_of(task, []), lag, length, self.recipe(task)["batch"], self.sampled_units)
+        return Workload(
+            task, task, task_of(task, []), lag, length, self.recipe(task)["batch"], self.sampled_units
+        )
 
     def axes(self, sampled: bool) -> str:
         """Of `memcap train`: the sampled cells, or the whole grid."""
         lags = sorted({self.lags[0], self.lags[-1]}) if sampled else list(self.lags)
         units = list(self.sampled_units if sampled else self.units)
         rest = f"task.lag: {lags}, model.units: {units}, seed: {self.seeds}"
-        return f"axes=[{', '.join(f'{{task: {task}, recipe: {RECIPES[task]}, {rest}}}' for task in self.tasks)}]"
+        return (
+            f"axes=[{', '.join(f'{{task: {task}, recipe: {RECIPES[task]}, {rest}}}' for task in self.tasks)}]"
+        )
 
 
 @dataclass(frozen=True)
@@ -135,7 +145,8 @@ class Cell:
         task: name of the task.
         length: T.
         units: U.
-        compiling: seconds before the first step: building the model and compiling it. memcap's serves all lags and seeds.
+        compiling: seconds before the first step: building the model and compiling it. memcap's serves all
+            lags and seeds.
         step: seconds a training step, with the other process at work on the other core.
         alone: the same, by itself.
     """
@@ -158,11 +169,16 @@ def cores(count: int) -> list[int | None]:
 
 
 @contextmanager
-def running(names: Sequence[str], count: int, environment: Mapping[str, str]) -> Generator[dict[str, list[Worker]]]:
+def running(
+    names: Sequence[str], count: int, environment: Mapping[str, str]
+) -> Generator[dict[str, list[Worker]]]:
     """That many processes of each contestant, each on its core."""
     with ExitStack() as stack:
         yield {
-            name: [stack.enter_context(Worker(CONTESTANTS[name].target, core, environment)) for core in cores(count)]
+            name: [
+                stack.enter_context(Worker(CONTESTANTS[name].target, core, environment))
+                for core in cores(count)
+            ]
             for name in names
         }
 
@@ -180,7 +196,11 @@ def sample(names: Sequence[str], plan: FrontierPlan, environment: Mapping[str, s
                 batches = workload.draw(plan.steps)
                 for name, side in workers.items():
                     say(f"sampling {task}, T = {length}, {units} units: {name}")
-                    found = list(pool.map(run, side, repeat(workload.shape(units)), repeat(batches), repeat(plan.steps)))
+                    found = list(
+                        pool.map(
+                            run, side, repeat(workload.shape(units)), repeat(batches), repeat(plan.steps)
+                        )
+                    )
                     compiling, step = (statistics.mean(values) for values in zip(*found, strict=True))
                     alone = side[0].timed("run", plan.steps).wall / plan.steps
                     cells.append(Cell(name, task, length, units, compiling, step, alone))
@@ -196,8 +216,11 @@ def run(worker: Worker, shape: Shape, batches: Batches, steps: int) -> tuple[flo
     return building + max(0.0, first - min(FIRST_STEPS, steps) * step), step
 
 
-def whole(plan: FrontierPlan, cells: Sequence[Cell], name: str, steps: Mapping[str, int], alone: bool) -> tuple[float, float]:
-    """The whole grid from its sampled cells: seconds of compiling and of training, added up over the processes.
+def whole(
+    plan: FrontierPlan, cells: Sequence[Cell], name: str, steps: Mapping[str, int], alone: bool
+) -> tuple[float, float]:
+    """The whole grid from its sampled cells: seconds of compiling and of training, added up over the
+    processes.
 
     Args:
         plan: the grid.
@@ -209,10 +232,16 @@ def whole(plan: FrontierPlan, cells: Sequence[Cell], name: str, steps: Mapping[s
     compiling = training = 0.0
     for task in plan.tasks:
         grid, found = plan.grid(task), [c for c in cells if (c.contestant, c.task) == (name, task)]
-        training += plan.seeds * steps[task] * grid.total({(c.length, c.units): c.alone if alone else c.step for c in found})
+        training += (
+            plan.seeds
+            * steps[task]
+            * grid.total({(c.length, c.units): c.alone if alone else c.step for c in found})
+        )
         if name == "memcap":  # a width's program serves all lags and seeds
             by_units = {c.units: c.compiling for c in found}
-            compiling += float(weights(plan.sampled_units, plan.units) @ [by_units[u] for u in plan.sampled_units])
+            compiling += float(
+                weights(plan.sampled_units, plan.units) @ [by_units[u] for u in plan.sampled_units]
+            )
         else:
             models = 1 if name in SHARE else plan.seeds
             compiling += models * grid.total({(c.length, c.units): c.compiling for c in found})

@@ -1,4 +1,5 @@
-"""Seconds a training step, beside Keras, PyTorch, Flax and Equinox: same batches, optimizer and clip, one core, in turn."""
+"""Seconds a training step, beside Keras, PyTorch, Flax and Equinox: same batches, optimizer and clip, one
+core, in turn."""
 
 import argparse
 import tempfile
@@ -50,7 +51,8 @@ class Row:
 
 @dataclass(frozen=True)
 class Measured:
-    """All of a run: rows, the core's ceilings, what each process said of itself, and the float64 differences."""
+    """All of a run: rows, the core's ceilings, what each process said of itself, and the float64
+    differences."""
 
     rows: list[Row]
     ceilings: Ceilings
@@ -75,19 +77,27 @@ def benchmark(arguments: argparse.Namespace, facts: Mapping[str, Any]) -> Outcom
 
 
 @contextmanager
-def running(names: Sequence[str], core: int | None, environment: Mapping[str, str]) -> Generator[dict[str, Worker]]:
+def running(
+    names: Sequence[str], core: int | None, environment: Mapping[str, str]
+) -> Generator[dict[str, Worker]]:
     """A process for each contestant, by its key, and "double", memcap's with 64-bit floats."""
     with tempfile.TemporaryDirectory(prefix="memcap-benchmark-") as cache, ExitStack() as stack:
         environment = {**environment, "XDG_CACHE_HOME": cache}
         workers = {name: Worker(CONTESTANTS[name].target, core, environment) for name in names}
-        workers["double"] = Worker(CONTESTANTS["memcap"].target, core, environment | {"JAX_ENABLE_X64": "true"})
+        workers["double"] = Worker(
+            CONTESTANTS["memcap"].target, core, environment | {"JAX_ENABLE_X64": "true"}
+        )
         for worker in workers.values():
             stack.enter_context(worker)
         yield workers
 
 
 def measure(
-    names: Sequence[str], workloads: Sequence[Workload], plan: Plan, core: int | None, environment: Mapping[str, str]
+    names: Sequence[str],
+    workloads: Sequence[Workload],
+    plan: Plan,
+    core: int | None,
+    environment: Mapping[str, str],
 ) -> Measured:
     """Everyone's gradients first, then the ceilings, then the times.
 
@@ -115,7 +125,11 @@ def measure(
             say(f"timing {workload.key}, {units} units")
             rows += time_case(workers, titles, workload, units, plan, ceilings, errors[workload.key, units])
         processes = {name: worker.call("about") for name, worker in workers.items()}
-    doubles = {f"{key}, {units} units": found["float64"] for (key, units), found in errors.items() if "float64" in found}
+    doubles = {
+        f"{key}, {units} units": found["float64"]
+        for (key, units), found in errors.items()
+        if "float64" in found
+    }
     return Measured(rows, ceilings, processes, doubles)
 
 
@@ -134,11 +148,24 @@ def time_case(
         worker.call("build", shape, LR, CLIP, SEED)
         worker.call("load", batches)
     apart, first = gate.check_training(workers, titles, workload.start(units, SEED), FIRST_STEPS)
-    timings = interleaved(workers, {name: worker.call("get_stride") for name, worker in workers.items()}, plan)
+    timings = interleaved(
+        workers, {name: worker.call("get_stride") for name, worker in workers.items()}, plan
+    )
     rows = []
     for name, timing in timings.items():
         compiling = max(0.0, first[name] - FIRST_STEPS * timing.median)
-        rows.append(Row(workload.key, shape, name, timing, compiling, floor(shape, ceilings), errors[name], apart[name]))
+        rows.append(
+            Row(
+                workload.key,
+                shape,
+                name,
+                timing,
+                compiling,
+                floor(shape, ceilings),
+                errors[name],
+                apart[name],
+            )
+        )
     return rows
 
 
@@ -156,21 +183,28 @@ def page(
     least = min(measured.rows, key=lambda row: row.timing.busy)
     notes = [
         f"XLA flags: memcap {flags['memcap']}" + (f"; the others {', '.join(others)}" if others else ""),
-        f"{plan.rounds} rounds in turn after {plan.warmups} of warm-up, slices of about {plan.seconds} s, medians;"
+        f"{plan.rounds} rounds in turn after {plan.warmups} of warm-up, slices of about {plan.seconds} s,"
+        " medians;"
         f" Adam, learning rate {LR}, gradients clipped to norm {CLIP}, float32",
-        f"measured ceilings: {c.peak / 1e9:.0f} GFLOP/s ({c.peak_of}, large product), tanh {c.tanh * 1e9:.2f} ns an element;"
+        f"measured ceilings: {c.peak / 1e9:.0f} GFLOP/s ({c.peak_of}, large product), tanh"
+        f" {c.tanh * 1e9:.2f} ns an element;"
         f" (128 x 32) (32 x 128) in a loop: {c.small / 1e9:.0f} GFLOP/s",
-        f"before timing: gradients of everyone within {max(row.gradient_error for row in measured.rows):.1e} of memcap in"
+        "before timing: gradients of everyone within"
+        f" {max(row.gradient_error for row in measured.rows):.1e} of memcap in"
         f" float64{double_line(measured)}; after {FIRST_STEPS} steps weights within"
         f" {max(row.trained_error for row in measured.rows):.1e} of the way",
-        f"every contestant had at least {least.timing.busy:.0%} of the core to itself ({CONTESTANTS[least.contestant].title})",
+        f"every contestant had at least {least.timing.busy:.0%} of the core to itself"
+        f" ({CONTESTANTS[least.contestant].title})",
     ]
     if least.timing.busy < ALONE:
         notes.append("**warning: other work ran on the core while these timings were taken**")
     body = []
     for workload in workloads:
         task = workload.task
-        sizes = f"{task.features} symbols in, {task.outputs} classes, T = {workload.steps} steps, B = {workload.batch} sequences."
+        sizes = (
+            f"{task.features} symbols in, {task.outputs} classes, T = {workload.steps} steps, B ="
+            f" {workload.batch} sequences."
+        )
         body += ["", f"## {workload.title}", "", sizes, "", section(measured.rows, workload)]
     return report.page(title, facts, notes, body)
 
@@ -183,7 +217,8 @@ def double_line(measured: Measured) -> str:
 
 
 def section(rows: Sequence[Row], workload: Workload) -> str:
-    """The three tables of a workload: relative time with the share of the floor, milliseconds, and compile time."""
+    """The three tables of a workload: relative time with the share of the floor, milliseconds, and compile
+    time."""
     cells = {(row.contestant, row.shape.units): row for row in rows if row.workload == workload.key}
     names = list(dict.fromkeys(name for name, _ in cells))
     base = "keras" if "keras" in names else "memcap"
@@ -193,7 +228,9 @@ def section(rows: Sequence[Row], workload: Workload) -> str:
         return f"{ratio:.2f} ({row.floor / row.timing.median:.0%})"
 
     def milliseconds(row: Row) -> str:
-        median, least, most = (1e3 * s for s in (row.timing.median, min(row.timing.samples), max(row.timing.samples)))
+        median, least, most = (
+            1e3 * s for s in (row.timing.median, min(row.timing.samples), max(row.timing.samples))
+        )
         return f"{median:.3g} [{least:.3g}, {most:.3g}]"
 
     def compiling(row: Row) -> str:
@@ -205,6 +242,11 @@ def section(rows: Sequence[Row], workload: Workload) -> str:
         ("Milliseconds a step: median [least, most]", milliseconds),
         ("Seconds to compile", compiling),
     ):
-        body = [[CONTESTANTS[name].title, *(cell(cells[name, units]) for units in workload.units)] for name in names]
-        parts.append(f"{title}\n\n{report.table(['', *(f'{units} units' for units in workload.units)], body)}")
+        body = [
+            [CONTESTANTS[name].title, *(cell(cells[name, units]) for units in workload.units)]
+            for name in names
+        ]
+        parts.append(
+            f"{title}\n\n{report.table(['', *(f'{units} units' for units in workload.units)], body)}"
+        )
     return "\n\n".join(parts)

@@ -1,4 +1,5 @@
-"""Wall clock of a small study from process start to its end, with empty compilation caches and with full ones, one core."""
+"""Wall clock of a small study from process start to its end, with empty compilation caches and with full
+ones, one core."""
 
 import argparse
 import json
@@ -44,8 +45,8 @@ class Sample:
         state: of the compilation caches, one of `STATES`.
         wall: seconds from process start to its end.
         cpu: seconds of CPU time, children included.
-        phases: seconds by phase, as far as the process can tell; the rest is the start of Python, and for `memcap train`
-            its imports, Hydra, rows, weights and figure.
+        phases: seconds by phase, as far as the process can tell; the rest is the start of Python, and for
+            `memcap train` its imports, Hydra, rows, weights and figure.
     """
 
     contestant: str
@@ -63,8 +64,12 @@ class Sample:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's own arguments."""
     one_core(parser)
-    parser.add_argument("--steps", type=int, default=StudyPlan.steps, help="training steps a run (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=2, help="how often each study is run (default: %(default)s)")
+    parser.add_argument(
+        "--steps", type=int, default=StudyPlan.steps, help="training steps a run (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=2, help="how often each study is run (default: %(default)s)"
+    )
 
 
 def benchmark(arguments: argparse.Namespace, facts: Mapping[str, Any]) -> Outcome:
@@ -81,7 +86,9 @@ def benchmark(arguments: argparse.Namespace, facts: Mapping[str, Any]) -> Outcom
     return Outcome(page(samples, plan, rounds, facts), data, suffix)
 
 
-def measure(names: Sequence[str], plan: StudyPlan, rounds: int, core: int | None, touch: bool) -> list[Sample]:
+def measure(
+    names: Sequence[str], plan: StudyPlan, rounds: int, core: int | None, touch: bool
+) -> list[Sample]:
     """Each round runs everyone, first cold, in the order of the round before turned round.
 
     Args:
@@ -104,7 +111,8 @@ def measure(names: Sequence[str], plan: StudyPlan, rounds: int, core: int | None
 
 
 def once(name: str, plan: StudyPlan, core: int | None) -> list[Sample]:
-    """One contestant's study in all states that it has: memcap's caches are always on, and PyTorch has none."""
+    """One contestant's study in all states that it has: memcap's caches are always on, and PyTorch has
+    none."""
     timed = command if name in COMMANDS else script
     with tempfile.TemporaryDirectory(prefix="memcap-benchmark-") as cache:
         cached = process.cache_environment(Path(cache))
@@ -114,21 +122,29 @@ def once(name: str, plan: StudyPlan, core: int | None) -> list[Sample]:
         return [timed(name, state, plan, core, bare) for state in ("cold", "warm")]
 
 
-def script(name: str, state: str, plan: StudyPlan, core: int | None, environment: Mapping[str, str]) -> Sample:
+def script(
+    name: str, state: str, plan: StudyPlan, core: int | None, environment: Mapping[str, str]
+) -> Sample:
     """A contestant of `benchmarks.loop`."""
     ran = process.run(loop.arguments(name, plan), core, environment)
     return Sample(name, state, ran.wall, ran.cpu, json.loads(ran.output.splitlines()[-1]))
 
 
-def command(name: str, state: str, plan: StudyPlan, core: int | None, environment: Mapping[str, str]) -> Sample:
+def command(
+    name: str, state: str, plan: StudyPlan, core: int | None, environment: Mapping[str, str]
+) -> Sample:
     """`memcap train` into a fresh folder. Every member must have taken every step."""
     with tempfile.TemporaryDirectory(prefix="memcap-benchmark-") as folder:
         out = ["study=benchmark", f"out={folder}/study", f"engine.kernel={COMMANDS[name]}"]
-        ran = process.run([sys.executable, "-m", "memcap", "train", *loop.overrides(plan), *out], core, environment)
+        ran = process.run(
+            [sys.executable, "-m", "memcap", "train", *loop.overrides(plan), *out], core, environment
+        )
         rows = store.read(Path(folder) / "study")
     taken = rows["steps"].to_list()
     if taken != [plan.steps] * len(plan.runs):
-        raise process.ProgramError(f"memcap train: {len(taken)} of {len(plan.runs)} members, steps {sorted(set(taken))}")
+        raise process.ProgramError(
+            f"memcap train: {len(taken)} of {len(plan.runs)} members, steps {sorted(set(taken))}"
+        )
     compiling = rows.unique("population")["compile_seconds"].sum()  # a population's members share a program
     phases = {"compile": float(compiling), "train": float(rows["run_seconds"].sum())}
     return Sample(name, state, ran.wall, ran.cpu, phases)
@@ -141,20 +157,27 @@ def medians(samples: Sequence[Sample]) -> dict[tuple[str, str], dict[str, float]
         values = {"wall": sample.wall, "cpu": sample.cpu, "less_data": sample.less_data} | sample.phases
         values["rest"] = sample.wall - sum(sample.phases.values())
         found.setdefault((sample.contestant, sample.state), []).append(values)
-    return {key: {name: statistics.median(v[name] for v in all_) for name in all_[0]} for key, all_ in found.items()}
+    return {
+        key: {name: statistics.median(v[name] for v in all_) for name in all_[0]}
+        for key, all_ in found.items()
+    }
 
 
 def page(samples: Sequence[Sample], plan: StudyPlan, rounds: int, facts: Mapping[str, Any]) -> str:
     """The report, as Markdown."""
     notes = [
-        f"{len(plan.runs)} runs of {plan.steps} steps: latch, T = {', '.join(map(str, plan.lengths))} (lag T - 2),"
+        f"{len(plan.runs)} runs of {plan.steps} steps: latch, T = {', '.join(map(str, plan.lengths))} (lag"
+        " T - 2),"
         f" {', '.join(map(str, plan.units))} units, {plan.seeds} seeds, {plan.batch} sequences a step; Adam,"
         f" learning rate {LR}, gradients clipped to norm {CLIP}; nothing stops early",
         f"{rounds} rounds in turn, medians; cold: no compilation cache holds anything",
-        "the others: one process, a loop over the runs, one model a run; data drawn by NumPy and laid out inside the clock, and"
+        "the others: one process, a loop over the runs, one model a run; data drawn by NumPy and laid out"
+        " inside the clock, and"
         " taken off where the table says so; they neither evaluate nor write anything",
-        "`memcap train`: the real command with one worker; draws its data as it trains, evaluates each member on 2,048 held-out"
-        " sequences (solved ones twice) and 512 of 20 times the lag, writes rows, weights and a figure; when cold it also tries"
+        "`memcap train`: the real command with one worker; draws its data as it trains, evaluates each"
+        " member on 2,048 held-out"
+        " sequences (solved ones twice) and 512 of 20 times the lag, writes rows, weights and a figure;"
+        " when cold it also tries"
         " XLA's flags in a process of its own",
     ]
     body = []
@@ -165,10 +188,24 @@ def page(samples: Sequence[Sample], plan: StudyPlan, rounds: int, facts: Mapping
         rows = []
         for name in names:
             v = found[name, state]
-            ratios = [f"{v['wall'] / ours['wall']:.2f}", f"{v['less_data'] / ours['wall']:.2f}", f"{v['cpu'] / ours['cpu']:.2f}"]
-            phases = [f"{v[phase]:.1f}" if phase in v and (v[phase] or name in PEERS) else "" for phase in (*PHASES, "rest")]
+            ratios = [
+                f"{v['wall'] / ours['wall']:.2f}",
+                f"{v['less_data'] / ours['wall']:.2f}",
+                f"{v['cpu'] / ours['cpu']:.2f}",
+            ]
+            phases = [
+                f"{v[phase]:.1f}" if phase in v and (v[phase] or name in PEERS) else ""
+                for phase in (*PHASES, "rest")
+            ]
             rows.append([TITLES[name], f"{v['wall']:.1f}", f"{v['cpu']:.1f}", *ratios, *phases])
         columns = ["", "wall", "CPU", "wall, ratio", "data taken off", "CPU, ratio", *PHASES, "rest"]
         if names:
-            body += ["", f"## {title}", "", "Seconds, and ratios to `memcap train`.", "", report.table(columns, rows)]
+            body += [
+                "",
+                f"## {title}",
+                "",
+                "Seconds, and ratios to `memcap train`.",
+                "",
+                report.table(columns, rows),
+            ]
     return report.page("A small study, from process start", facts, notes, body)

@@ -1,8 +1,10 @@
-"""The process of one contestant, which answers calls on an object of its own, one at a time: both ends of the pipe.
+"""The process of one contestant, which answers calls on an object of its own, one at a time: both ends of the
+pipe.
 
-`Worker` is the driver's end, `python -m benchmarks.worker MODULE:CLASS` the process. Requests come by stdin as pickled (method,
-arguments). The method "build" makes the object, "about" tells of the process, every other is one of the object's own. A reply is
-(seconds by the wall, seconds of CPU time, result, error). What libraries print goes to stderr, never between the replies.
+`Worker` is the driver's end, `python -m benchmarks.worker MODULE:CLASS` the process. Requests come by stdin
+as pickled (method, arguments). The method "build" makes the object, "about" tells of the process, every other
+is one of the object's own. A reply is (seconds by the wall, seconds of CPU time, result, error). What
+libraries print goes to stderr, never between the replies.
 """
 
 import os
@@ -19,7 +21,8 @@ from benchmarks import process
 
 
 class Seconds(NamedTuple):
-    """What a call took: by the wall, and of CPU time. They are the same for who has a core to itself and one thread at work."""
+    """What a call took: by the wall, and of CPU time. They are the same for who has a core to itself and one
+    thread at work."""
 
     wall: float
     cpu: float
@@ -41,7 +44,9 @@ class Worker:
     def __init__(self, target: str, core: int | None, environment: Mapping[str, str] | None = None):
         self.target = target
         command = [sys.executable, "-m", "benchmarks.worker", target]
-        self._process = process.start(command, core, environment or {}, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._process = process.start(
+            command, core, environment or {}, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
 
     def _request(self, method: str, arguments: tuple) -> tuple[Seconds, Any]:
         assert self._process.stdin is not None
@@ -51,7 +56,9 @@ class Worker:
             self._process.stdin.flush()
             wall, cpu, result, error = pickle.load(self._process.stdout)
         except (EOFError, BrokenPipeError) as cause:
-            raise WorkerError(f"{self.target}: the process ended (exit code {self._process.wait()})") from cause
+            raise WorkerError(
+                f"{self.target}: the process ended (exit code {self._process.wait()})"
+            ) from cause
         if error is not None:
             raise WorkerError(f"{self.target}: {method} failed\n{error}")
         return Seconds(wall, cpu), result

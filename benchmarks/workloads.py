@@ -1,4 +1,5 @@
-"""What is trained: two of memcap's own tasks, their batches drawn once and given to everyone as NumPy arrays."""
+"""What is trained: two of memcap's own tasks, their batches drawn once and given to everyone as NumPy
+arrays."""
 
 from dataclasses import dataclass
 
@@ -44,12 +45,17 @@ class Workload:
         draw = jax.jit(lambda key: self.task.sample(key, self.lag, self.steps, self.steps, self.batch))
         drawn = [draw(key) for key in jax.random.split(jax.random.key(seed), count)]
         mask = None if drawn[0].mask is None else np.stack([each.mask for each in drawn])
-        return Batches(np.stack([each.inputs for each in drawn]), np.stack([each.targets for each in drawn]), mask)
+        return Batches(
+            np.stack([each.inputs for each in drawn]), np.stack([each.targets for each in drawn]), mask
+        )
 
     def start(self, units: int, seed: int = 0) -> Weights:
-        """Weights from which everyone starts: memcap's, with forget bias 1. More would hold rounding errors for longer, too."""
+        """Weights from which everyone starts: memcap's, with forget bias 1. More would hold rounding errors
+        for longer, too."""
         init = Init(forget=1.0)
-        return Architecture(Model(units=units), self.task.features, self.task.outputs).init(init, [seed, units])
+        return Architecture(Model(units=units), self.task.features, self.task.outputs).init(
+            init, [seed, units]
+        )
 
 
 LAST = Workload(

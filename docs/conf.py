@@ -1,4 +1,5 @@
-"""Sphinx: `make docs` builds the pages of this folder into docs/_build; pages.py makes those of docs/_generated before."""
+"""Sphinx: `make docs` builds the pages of this folder into docs/_build; pages.py makes those of
+docs/_generated before."""
 
 import inspect
 import re

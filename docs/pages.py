@@ -1,4 +1,5 @@
-"""The pages that are made from the project, so that nobody types a number of theirs: gallery, command, Python face.
+"""The pages that are made from the project, so that nobody types a number of theirs: gallery, command, Python
+face.
 
 python docs/pages.py            writes them into docs/_generated, as `make docs` does by itself
 """
@@ -24,12 +25,14 @@ WIDTH = 90  # characters of a line of help
 
 
 def gallery() -> str:
-    """Each paper that results/ holds: question, picture, verdicts, and the command that makes them again. Then other studies."""
+    """Each paper that results/ holds: question, picture, verdicts, and the command that makes them again.
+    Then other studies."""
     results, known = root() / "results", papers.summaries()
     done = [name for name in known if (results / name / "paper" / "verdicts.csv").is_file()]
     parts = [
         "# Gallery",
-        "Papers redrawn, and the studies behind memcap's answers. Each picture and verdict is made by the command beside it from"
+        "Papers redrawn, and the studies behind memcap's answers. Each picture and verdict is made by the"
+        " command beside it from"
         " the rows that lie in the project; tests make them again and compare.",
         "## Papers",
         _table(["paper", "question", *get_args(papers.Verdict)], [_counts(name, results) for name in done]),
@@ -58,8 +61,14 @@ def _paper(name: str, results: Path) -> str:
     """The section of a paper."""
     found, data = papers.find(name), _verdicts(name, results)
     question, _, protocol = inspect.cleandoc(found.__doc__ or "").partition("\n")
-    claims = [[*map(_text, line)] for line in data.select("claim", "paper", "read", "here", "verdict", "why").iter_rows()]
-    lines = [[claim, f"{paper} ({read})", here, f"**{verdict}**"] for claim, paper, read, here, verdict, _ in claims]
+    claims = [
+        [*map(_text, line)]
+        for line in data.select("claim", "paper", "read", "here", "verdict", "why").iter_rows()
+    ]
+    lines = [
+        [claim, f"{paper} ({read})", here, f"**{verdict}**"]
+        for claim, paper, read, here, verdict, _ in claims
+    ]
     why = [f"* *{claim}*: {reason}" for claim, *_, reason in claims if reason]
     at = f"{UP}/results/{name}"
     return "\n\n".join(
@@ -70,8 +79,10 @@ def _paper(name: str, results: Path) -> str:
             _table(["claim", "paper", "here", "verdict"], lines),
             *(["Why not:", "\n".join(why)] if why else []),
             _fenced(f"memcap reproduce {name} --rows results/{name} --check"),
-            f"makes picture and verdicts again from the [rows]({at}/rows.parquet) ([numbers drawn]({at}/paper/{name}.csv),"
-            f" [verdicts]({at}/paper/verdicts.csv)); `memcap reproduce {name}` trains the [study]({UP}/sweeps/{name}.yaml), too."
+            f"makes picture and verdicts again from the [rows]({at}/rows.parquet) ([numbers"
+            f" drawn]({at}/paper/{name}.csv),"
+            f" [verdicts]({at}/paper/verdicts.csv)); `memcap reproduce {name}` trains the"
+            f" [study]({UP}/sweeps/{name}.yaml), too."
             f" It costs {found.PAPER.cost}, and needs {found.PAPER.hardware}.",
             protocol.strip(),
         ]
@@ -88,7 +99,8 @@ def _studies(results: Path) -> list[str]:
             about[picture.stem],
             f"![{about[picture.stem]}]({at}/figures/{picture.name})",
             _fenced(f"memcap figure {picture.stem} results/{study}"),
-            f"draws it from the [rows]({at}/rows.parquet) ([numbers drawn]({at}/figures/{picture.stem}.csv)), which `memcap train"
+            f"draws it from the [rows]({at}/rows.parquet) ([numbers"
+            f" drawn]({at}/figures/{picture.stem}.csv)), which `memcap train"
             f" sweeps={study}` trains ([study]({UP}/sweeps/{study}.yaml)).",
         ]
     return parts
@@ -105,14 +117,21 @@ def command() -> str:
 def helped(*words: str) -> str:
     """The help of a command, as it is printed where lines have WIDTH characters."""
     out = io.StringIO()
-    with mock.patch.dict(os.environ, COLUMNS=str(WIDTH)), contextlib.redirect_stdout(out), contextlib.suppress(SystemExit):
+    with (
+        mock.patch.dict(os.environ, COLUMNS=str(WIDTH)),
+        contextlib.redirect_stdout(out),
+        contextlib.suppress(SystemExit),
+    ):
         cli.main([*words, "--help"])
     return out.getvalue().rstrip()
 
 
 def face() -> str:
     """The docstrings of all that `import memcap` gives."""
-    parts = ["# Python, name by name", "All of `memcap.__all__`, from the docstrings. [The overview](../python.md) is shorter."]
+    parts = [
+        "# Python, name by name",
+        "All of `memcap.__all__`, from the docstrings. [The overview](../python.md) is shorter.",
+    ]
     for name in memcap.__all__:
         what = getattr(memcap, name)
         kind = "module" if inspect.ismodule(what) else "class" if inspect.isclass(what) else "function"

@@ -1,4 +1,5 @@
-"""Make a file of sequences for task=data: 4,000 records of 30 readings, and how often each went over a limit (0, 1, 2, or more).
+"""Make a file of sequences for task=data: 4,000 records of 30 readings, and how often each went over a limit
+(0, 1, 2, or more).
 
 python examples/own_sequences.py readings.npz; then how many units they need, and how much of the past:
 
@@ -14,4 +15,6 @@ import numpy as np
 rng = np.random.default_rng(0)
 readings = rng.gumbel(size=(4000, 30))
 over = (readings > 3.4).sum(1)  # a reading in thirty, about
-np.savez(sys.argv[1], inputs=readings[:, :, None].astype(np.float32), targets=np.minimum(over, 3).astype(np.int32))
+np.savez(
+    sys.argv[1], inputs=readings[:, :, None].astype(np.float32), targets=np.minimum(over, 3).astype(np.int32)
+)

@@ -1,6 +1,7 @@
 """memcap: how many units does a recurrent network need to remember this? Answered by measurement.
 
-What a notebook or script uses is here, and listed in docs/python.md. Nothing is imported before it is asked for.
+What a notebook or script uses is here, and listed in docs/python.md. Nothing is imported before it is asked
+for.
 """
 
 import importlib

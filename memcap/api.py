@@ -20,7 +20,7 @@ from memcap.models.network import Model
 from memcap.recipes import Recipe
 from memcap.studies import store
 from memcap.studies.axes import axis
-from memcap.studies.job import run
+from memcap.studies.run import run_study
 from memcap.studies.search import DESIGNS
 from memcap.tasks import Task, task_class
 from memcap.tracking import NoTracker, Tracker
@@ -35,10 +35,11 @@ def members(task: Any = "delay_line", recipe: Any = "auto", **axes: Any) -> list
     Args:
         task: name ("latch", "my_module:MyTask"), object, or a list of these.
         recipe: name of a file in conf/recipe/, object, or a list of these.
-        axes: any field by name, each a value or a list: `lag`, `length`, the task's knobs; `units`, `cell`, `readout`; `lr`,
-            `batch`, `budget` and the other values of a recipe; `every`, `sequences`, `successive`, `stretch`; `seed`, where a
-            number says how many, from 0 on, and a list which. "1..64" is all whole numbers from 1 to 64. Where two parts have a
-            field of one name, write `**{"task.NAME": ...}`.
+        axes: any field by name, each a value or a list: `lag`, `length`, the task's knobs; `units`, `cell`,
+            `readout`; `lr`, `batch`, `budget` and the other values of a recipe; `every`, `sequences`,
+            `successive`, `stretch`; `seed`, where a number says how many, from 0 on, and a list which.
+            "1..64" is all whole numbers from 1 to 64. Where two parts have a field of one name, write
+            `**{"task.NAME": ...}`.
 
     Returns:
         The members, fully resolved.
@@ -65,7 +66,11 @@ def _member(task: Any, recipe: Any, **values: Any) -> Member:
         found = [part for part, names in owned.items() if field in names and group in ("", part)]
         if len(found) != 1:
             known = ", ".join(sorted(set().union(*owned.values())))
-            what = f"in {' and '.join(found)}; write {found[0]}.{field}" if found else f"no such field; one of {known}"
+            what = (
+                f"in {' and '.join(found)}; write {found[0]}.{field}"
+                if found
+                else f"no such field; one of {known}"
+            )
             raise UserError(f"{name}: {what}")
         parts[found[0]][field] = value
     return Member(
@@ -91,8 +96,8 @@ def train(
 
     Args:
         members: what `members` gave, or made one by one.
-        folder: where rows and weights go; members whose rows it holds are not trained again, and half-trained ones go on. None:
-            rows are returned, and nothing is written.
+        folder: where rows and weights go; members whose rows it holds are not trained again, and half-trained
+            ones go on. None: rows are returned, and nothing is written.
         study: its name in every row.
         design: "grid" trains all; "bisect" those that find u50 and u90 on the widths of the members.
         engine: how to share the machine; changes no result beyond float rounding.
@@ -109,18 +114,20 @@ def train(
         raise UserError(f"design={design}: must be one of {', '.join(DESIGNS)}")
     with nullcontext(NoTracker()) if tracker is None else tracker as mirror:
         place = None if folder is None else Path(folder)
-        return run(list(members), engine or Engine(), place, study, mirror, design, quiet=not progress)
+        return run_study(list(members), engine or Engine(), place, study, mirror, design, quiet=not progress)
 
 
 def frontier(
     rows: pl.DataFrame | str | Path, at: At = "steady", budget: int | None = None, confidence: float = 0.95
 ) -> pl.DataFrame:
-    """Units that each task and lag needs: one line a task and lag, with u50, u90, intervals, counts, recipe and budget.
+    """Units that each task and lag needs: one line a task and lag, with u50, u90, intervals, counts, recipe
+    and budget.
 
     Args:
         rows: what `train` returned, or the folder of a study.
-        at: "steady", members that also pass at the stretched length count, where the task is a stream; "trained", those that are
-            solved at the trained length. `u50_trained` and `u90_trained` are always of the latter.
+        at: "steady", members that also pass at the stretched length count, where the task is a stream;
+            "trained", those that are solved at the trained length. `u50_trained` and `u90_trained` are always
+            of the latter.
         budget: only recipes of at most so many training steps compete; None: all.
         confidence: of the intervals.
 
@@ -146,8 +153,9 @@ def answer(
     Args:
         task: name or object.
         lag: time steps.
-        rows: what `train` returned, or a folder of studies; one that does not exist holds no rows. None: the folder `outputs`
-            and, where it does not measure the lag, the atlas that memcap publishes; `.source` says which.
+        rows: what `train` returned, or a folder of studies; one that does not exist holds no rows. None: the
+            folder `outputs` and, where it does not measure the lag, the atlas that memcap publishes;
+            `.source` says which.
         share: of the seeds that train at all and should pass.
         at, budget: as in `frontier`.
         knobs: of a task given by name, as "symbols=4".

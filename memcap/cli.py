@@ -1,4 +1,5 @@
-"""The `memcap` command. Thin: it finds the subcommand, parses its arguments, runs it, and says what went wrong in one line."""
+"""The `memcap` command. Thin: it finds the subcommand, parses its arguments, runs it, and says what went
+wrong in one line."""
 
 import argparse
 import contextlib
@@ -12,7 +13,7 @@ import threading
 from collections.abc import Generator, Sequence
 from typing import NoReturn
 
-from memcap import __version__, backend, commands, interrupts, plugins
+from memcap import __version__, commands, jax_setup, plugins, signals
 from memcap.knobs import UserError, of_disk
 
 LINES = argparse.RawDescriptionHelpFormatter  # keeps the line breaks of docstrings and examples
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; a user's mistake ends it with one line and status 2."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        with interrupts.raised():
+        with signals.raised():
             _run(arguments)
         sys.stdout.flush()  # so that a closed pipe shows here
     except UserError as error:
@@ -45,7 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt as error:
         _interrupted(error, arguments)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes once more at its end
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+        )  # the interpreter flushes once more at its end
         sys.exit(0)
     except OSError as error:
         line = of_disk(error)
@@ -60,10 +63,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _interrupted(error: KeyboardInterrupt, arguments: Sequence[str]) -> NoReturn:
     """Say what is kept and what goes on from there."""
-    told = error if isinstance(error, interrupts.Interrupted) else interrupts.Interrupted(signal.SIGINT)
+    told = error if isinstance(error, signals.Interrupted) else signals.Interrupted(signal.SIGINT)
     line, kept = f"interrupted ({signal.Signals(told.number).name})", told.kept
     if arguments[:1] == ["train"]:
-        what = "what had ended is kept" if kept is None else f"{kept} member{'s are' if kept != 1 else ' is'} kept"
+        what = (
+            "what had ended is kept"
+            if kept is None
+            else f"{kept} member{'s are' if kept != 1 else ' is'} kept"
+        )
         what += f", {told.half_trained} half-trained" if told.half_trained else ""
         line += f"; {what}, and this goes on from there: {shlex.join(['memcap', *arguments])}"
     _stop(line, told.status)
@@ -75,7 +82,8 @@ def _stop(line: str, status: int) -> NoReturn:
 
 
 def _leave(status: int | str) -> NoReturn:
-    """Exit. Nobody waits for a worker's thread that is in the middle of its chunk: at it the interpreter's end would abort."""
+    """Exit. Nobody waits for a worker's thread that is in the middle of its chunk: at it the interpreter's
+    end would abort."""
     if isinstance(status, int) and any(thread.name == "memcap-worker" for thread in threading.enumerate()):
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError):
@@ -85,15 +93,19 @@ def _leave(status: int | str) -> NoReturn:
 
 
 def _run(arguments: list[str]) -> None:
-    if arguments[:1] == ["-sc"]:  # the shell asks how to complete a line, or somebody follows memcap train --hydra-help
+    if arguments[:1] == [
+        "-sc"
+    ]:  # the shell asks how to complete a line, or somebody follows memcap train --hydra-help
         if not (arguments[-1].startswith("query=") and _complete_command()):
             _call("train", arguments)
         return
     name = arguments[0] if arguments else ""
     if plugins.is_outside(name):
-        backend.prepare()  # its module may use JAX as it is imported
+        jax_setup.prepare()  # its module may use JAX as it is imported
     else:
-        _top().parse_args(arguments[:1])  # prints the help or the version, or complains, unless this is a command's name
+        _top().parse_args(
+            arguments[:1]
+        )  # prints the help or the version, or complains, unless this is a command's name
     _call(name, arguments[1:])
 
 
@@ -113,7 +125,7 @@ def _call(name: str, words: list[str]) -> None:
     with _libraries_coming():
         command = commands.find(name)
     if "jax" in sys.modules:  # memcap's own modules import it and use it later; some do without
-        backend.prepare()
+        jax_setup.prepare()
     parser = _parser(name, command)
     takes_all = any(action.nargs in (argparse.REMAINDER, argparse.PARSER) for action in parser._actions)
     command.run((parser.parse_args if takes_all else parser.parse_intermixed_args)(words))
@@ -121,7 +133,8 @@ def _call(name: str, words: list[str]) -> None:
 
 @contextlib.contextmanager
 def _libraries_coming() -> Generator[None]:
-    """Look for no garbage while the libraries are imported, and never again among what they made: much of the start is that."""
+    """Look for no garbage while the libraries are imported, and never again among what they made: much of the
+    start is that."""
     if "jax" in sys.modules or not gc.isenabled():  # this process is not ours alone
         yield
         return
@@ -135,13 +148,16 @@ def _libraries_coming() -> Generator[None]:
 
 def _parser(name: str, command: commands.Command) -> Parser:
     """The parser of a command's words."""
-    parser = Parser(prog=f"memcap {name}", description=inspect.cleandoc(command.__doc__ or ""), formatter_class=LINES)
+    parser = Parser(
+        prog=f"memcap {name}", description=inspect.cleandoc(command.__doc__ or ""), formatter_class=LINES
+    )
     command.add_arguments(parser)
     return parser
 
 
 def _complete_command() -> bool:
-    """Complete the subcommand's name, its options, and what an option may be. Leave a line's overrides to Hydra.
+    """Complete the subcommand's name, its options, and what an option may be. Leave a line's overrides to
+    Hydra.
 
     Hydra completes what follows the name of the program, so the subcommand is taken out of the line.
     """
@@ -163,7 +179,8 @@ def _complete_command() -> bool:
 
 
 def _options(parser: Parser, before: list[str], last: str) -> list[str]:
-    """The options of a command that begin as the last word does, or what the option before it may be, if it has choices."""
+    """The options of a command that begin as the last word does, or what the option before it may be, if it
+    has choices."""
     options = {text: action for action in parser._actions for text in action.option_strings}
     asked = options.get(before[-1]) if before else None
     if asked is not None and asked.nargs != 0:

@@ -1,7 +1,8 @@
-"""A member: one training run with every knob, typed and checked. Its key is the hash of all that decides the result.
+"""A member: one training run with every knob, typed and checked. Its key is the hash of all that decides the
+result.
 
-Knobs of a task live in the task's own dataclass (memcap/tasks/), those of the network in `Model`, those of training in `Recipe`
-(memcap/recipes.py); the rest is here.
+Knobs of a task live in the task's own dataclass (memcap/tasks/), those of the network in `Model`, those of
+training in `Recipe` (memcap/recipes.py); the rest is here.
 """
 
 import hashlib
@@ -30,12 +31,17 @@ class Evaluation:
     """When a member counts as solved."""
 
     every: int = knob(100, "training steps between held-out evaluations", at_least=1, at_most=MOST)
-    sequences: int = knob(2048, "fresh sequences in an evaluation, in blocks of 256", at_least=1, at_most=1 << 20)
+    sequences: int = knob(
+        2048, "fresh sequences in an evaluation, in blocks of 256", at_least=1, at_most=1 << 20
+    )
     successive: int = knob(2, "successive evaluations that must pass", at_least=1, at_most=100)
-    stretch: int = knob(20, "how many times the lag (or length) the trained net is asked", at_least=1, at_most=100)
+    stretch: int = knob(
+        20, "how many times the lag (or length) the trained net is asked", at_least=1, at_most=100
+    )
     until: str | None = knob(
         None,
-        "train until solved, or until steady: solved at the stretched length, too; null: steady where the task is a stream",
+        "train until solved, or until steady: solved at the stretched length, too; null: steady where the"
+        " task is a stream",
         choices=("solved", "steady"),
         before="solved",
     )
@@ -49,9 +55,19 @@ class Engine:
     """How members share the machine. Changes no result beyond float rounding."""
 
     batching: str = knob("auto", "members one after another or side by side", choices=("auto", "map", "vmap"))
-    lanes: int = knob(0, "members in flight in a program; 0: one on a CPU, what its memory holds on an accelerator", at_least=0)
-    workers: int = knob(0, "processes that train; 0: one a CPU core, one in all on an accelerator", at_least=0, at_most=1024)
-    scan: str = knob("auto", "the loop over time: auto, or plain (memcap/cells/plain.py, to compare)", choices=("auto", "plain"))
+    lanes: int = knob(
+        0,
+        "members in flight in a program; 0: one on a CPU, what its memory holds on an accelerator",
+        at_least=0,
+    )
+    workers: int = knob(
+        0, "processes that train; 0: one a CPU core, one in all on an accelerator", at_least=0, at_most=1024
+    )
+    scan: str = knob(
+        "auto",
+        "the loop over time: auto, or plain (memcap/cells/plain.py, to compare)",
+        choices=("auto", "plain"),
+    )
     kernel: str = knob(
         "xla",
         "what runs the LSTM's loop on CPUs: XLA, or C compiled on this machine; auto: C where it can",
@@ -64,7 +80,8 @@ class Engine:
         check(self, "engine")
         if self.shard >= self.shards:
             raise UserError(
-                f"engine.shard={self.shard}: must be below engine.shards={self.shards}, as in shard=0,1,2 of shards=3"
+                f"engine.shard={self.shard}: must be below engine.shards={self.shards}, as in shard=0,1,2"
+                " of shards=3"
             )
 
 
@@ -145,7 +162,8 @@ class Member:
             "recipe": keyed(self.recipe),
             "evaluation": keyed(self.evaluation),
             "seed": self.seed,
-            # What the code makes of a preset or a criterion: a member trained by an older one is another member.
+            # What the code makes of a preset or a criterion: a member trained by an older one is another
+            # member.
             "start": None if self.init is None else keyed(self.init),
             "threshold": self.facts.threshold,
             **({"data": self.facts.data} if self.facts.data else {}),
@@ -176,16 +194,21 @@ def _checked(part: Any, cls: type, where: str) -> Any:
 
 @lru_cache(maxsize=4096)
 def _check_criterion(task: Task, lag: int, length: int) -> None:
-    """Refuse a criterion that needs no memory. The chance of memcap's own tasks is tested; that of others is measured here."""
+    """Refuse a criterion that needs no memory. The chance of memcap's own tasks is tested; that of others is
+    measured here."""
     facts = task.facts(lag, length)
-    scores = {"says": facts.chance} | ({} if is_own(task) else {"measured": without_memory(task, lag, length).mean})
+    scores = {"says": facts.chance} | (
+        {} if is_own(task) else {"measured": without_memory(task, lag, length).mean}
+    )
     for how, score in scores.items():
         if task.passes(score, facts.threshold):
             sign = ">=" if task.higher_is_better else "<="
             source = "by its own facts" if how == "says" else "measured on 2,048 drawn sequences"
             raise UserError(
-                f"task {task.name} at lag {lag}, length {length}: a net without memory scores {task.metric} {score:.3g}"
-                f" ({source}), which meets the criterion {sign} {facts.threshold:.3g}: solving it would show nothing; mend the"
+                f"task {task.name} at lag {lag}, length {length}: a net without memory scores {task.metric}"
+                f" {score:.3g}"
+                f" ({source}), which meets the criterion {sign} {facts.threshold:.3g}: solving it would"
+                " show nothing; mend the"
                 " task's `facts`"
             )
 
@@ -220,10 +243,14 @@ def resolve(values: dict[str, Any]) -> Member:
 
 
 def member_of(config: dict[str, Any]) -> Member:
-    """The member of a row's config, under this version's knobs: those that came later have the value that all had before them."""
+    """The member of a row's config, under this version's knobs: those that came later have the value that all
+    had before them."""
     task = dict(config["task"])
     values = {"model": completed(Model, config["model"]), "recipe": completed(Recipe, config["recipe"])}
-    values |= {"task": completed(task_class(task["name"]), task), "evaluation": completed(Evaluation, config["evaluation"])}
+    values |= {
+        "task": completed(task_class(task["name"]), task),
+        "evaluation": completed(Evaluation, config["evaluation"]),
+    }
     return resolve(values | {"seed": config["seed"]})
 
 
@@ -237,5 +264,7 @@ def task_of(name: str, knobs: Sequence[str]) -> Task:
         try:
             values[key] = OmegaConf.from_dotlist([f"value={value}"]).value
         except (OmegaConfBaseException, YAMLError) as error:
-            raise UserError(f"--knob {text}: the value cannot be read; must be a plain one, as in symbols=4") from error
+            raise UserError(
+                f"--knob {text}: the value cannot be read; must be a plain one, as in symbols=4"
+            ) from error
     return typed(task_class(name), values, "task")

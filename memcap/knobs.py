@@ -1,4 +1,5 @@
-"""Knobs: dataclass fields with a default, a range and a meaning; and the one error that a user's mistake becomes."""
+"""Knobs: dataclass fields with a default, a range and a meaning; and the one error that a user's mistake
+becomes."""
 
 import errno
 import math
@@ -13,7 +14,8 @@ _hints = cache(get_type_hints)
 
 
 class UserError(Exception):
-    """Something that the user can mend. The command prints it as one line and exits with status 2, without a traceback."""
+    """Something that the user can mend. The command prints it as one line and exits with status 2, without a
+    traceback."""
 
 
 def of_disk(error: OSError) -> str | None:
@@ -34,22 +36,25 @@ def knob(
     choices: tuple[Any, ...] | None = None,
     before: Any = MISSING,
 ) -> Any:
-    """A dataclass field that says what it means and what it allows. `check` enforces the range; None passes it.
+    """A dataclass field that says what it means and what it allows. `check` enforces the range; None passes
+    it.
 
     Args:
         default: its value where nobody sets it.
         doc: what it means, in a few words.
         at_least, above, at_most, below: range of a number.
         choices: the values that are allowed.
-        before: for a knob that came after rows were published: what all members had before it came. At this value it is left
-            out of a member's key, so that those rows are still found; a row that lacks it has this value.
+        before: for a knob that came after rows were published: what all members had before it came. At this
+            value it is left out of a member's key, so that those rows are still found; a row that lacks it
+            has this value.
     """
     allowed = {"at_least": at_least, "above": above, "at_most": at_most, "below": below, "choices": choices}
     return field(default=default, metadata={"doc": doc, **allowed, "before": before})
 
 
 def keyed(owner: Any) -> dict[str, Any]:
-    """The fields of a dataclass as plain values, for a key: without those at the value that they had before they came."""
+    """The fields of a dataclass as plain values, for a key: without those at the value that they had before
+    they came."""
     values = {f.name: getattr(owner, f.name) for f in fields(owner)}
     before = {f.name: f.metadata.get("before", MISSING) for f in fields(owner)}
     return {name: value for name, value in values.items() if before[name] is MISSING or value != before[name]}
@@ -57,7 +62,9 @@ def keyed(owner: Any) -> dict[str, Any]:
 
 def completed(cls: Any, values: dict[str, Any]) -> dict[str, Any]:
     """The inverse of `keyed`: plain values with the fields that came later at what they were before."""
-    later = {f.name: f.metadata["before"] for f in fields(cls) if f.metadata.get("before", MISSING) is not MISSING}
+    later = {
+        f.name: f.metadata["before"] for f in fields(cls) if f.metadata.get("before", MISSING) is not MISSING
+    }
     return later | values
 
 
@@ -66,7 +73,9 @@ def allowed(metadata: Any) -> str:
     if metadata.get("choices") is not None:
         return "one of " + ", ".join(map(str, metadata["choices"]))
     words = {"at_least": "at least", "above": "above", "at_most": "at most", "below": "below"}
-    return " and ".join(f"{word} {_short(metadata[k])}" for k, word in words.items() if metadata.get(k) is not None)
+    return " and ".join(
+        f"{word} {_short(metadata[k])}" for k, word in words.items() if metadata.get(k) is not None
+    )
 
 
 def _short(limit: float) -> str:
@@ -74,7 +83,8 @@ def _short(limit: float) -> str:
 
 
 def check(owner: Any, where: str) -> None:
-    """Raise UserError, in one line, at the first field of the dataclass `owner` whose value is out of its range.
+    """Raise UserError, in one line, at the first field of the dataclass `owner` whose value is out of its
+    range.
 
     Args:
         owner: a dataclass instance; fields that were not made by `knob` are passed over.
@@ -99,7 +109,9 @@ def check(owner: Any, where: str) -> None:
             )
         if not fits:
             name = f"{where}.{f.name}" if where else f.name
-            raise UserError(f"{name}={value}: must be {allowed(limits) or 'a finite number'} ({limits['doc']})")
+            raise UserError(
+                f"{name}={value}: must be {allowed(limits) or 'a finite number'} ({limits['doc']})"
+            )
 
 
 def defaults(cls: Any) -> dict[str, Any]:
@@ -108,7 +120,8 @@ def defaults(cls: Any) -> dict[str, Any]:
 
 
 def typed(cls: type[T], values: Mapping[str, Any], where: str) -> T:
-    """Build the dataclass `cls` from plain values; UserError names an unknown key, a wrong type or a value out of range."""
+    """Build the dataclass `cls` from plain values; UserError names an unknown key, a wrong type or a value
+    out of range."""
     hints, known = _hints(cls), [f.name for f in fields(cast(Any, cls))]
     for key in values:
         if key not in known:
@@ -125,7 +138,9 @@ def _converted(value: Any, hint: Any, name: str) -> Any:
         hint = next(h for h in get_args(hint) if h is not types.NoneType)
     words = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
     if hint not in words:
-        raise UserError(f"{name}: is declared as {hint}; a knob is an int, float, bool or str, or one of these or None")
+        raise UserError(
+            f"{name}: is declared as {hint}; a knob is an int, float, bool or str, or one of these or None"
+        )
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if hint is float and isinstance(value, str):

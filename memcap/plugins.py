@@ -1,7 +1,8 @@
-"""What is found by name: a file of one of memcap's rooms, or `module:name` for what lives outside the package.
+"""What is found by name: a file of one of memcap's rooms, or `module:name` for what lives outside the
+package.
 
-A module outside is looked for where Python looks, and last in the current folder: so that a file there can be named, but takes no
-other module's place.
+A module outside is looked for where Python looks, and last in the current folder: so that a file there can be
+named, but takes no other module's place.
 """
 
 import ast
@@ -31,7 +32,8 @@ def outside(name: str, where: str) -> Any:
         where: the field or argument that he wrote it in, for the error.
 
     Raises:
-        UserError: there is no such module or no such object in it. What the module itself raises is passed on.
+        UserError: there is no such module or no such object in it. What the module itself raises is passed
+            on.
     """
     module_name, _, attribute = name.partition(":")
     if not all(part.isidentifier() for part in [*module_name.split("."), attribute]):
@@ -45,7 +47,9 @@ def outside(name: str, where: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
             raise
-        raise UserError(f"{where}={name}: no module {module_name} on Python's path or in the current folder") from error
+        raise UserError(
+            f"{where}={name}: no module {module_name} on Python's path or in the current folder"
+        ) from error
     if hasattr(module, attribute):
         return getattr(module, attribute)
     try:
@@ -67,7 +71,8 @@ def modules(package: ModuleType) -> Iterable[ModuleType]:
 
 
 def summaries(package: ModuleType) -> dict[str, str]:
-    """A room's files with the first line of each one's docstring, in alphabetical order, without importing them."""
+    """A room's files with the first line of each one's docstring, in alphabetical order, without importing
+    them."""
     found = {}
     for name in files(package):
         spec = importlib.util.find_spec(f"{package.__name__}.{name}")
@@ -95,8 +100,12 @@ def find(package: ModuleType, name: str, what: str, parts: Sequence[str]) -> Any
     elif name in files(package):
         found = importlib.import_module(f"{package.__name__}.{name}")
     else:
-        raise UserError(f"{name}: no such {what}; one of {', '.join(files(package))}, or MODULE:NAME of your own")
+        raise UserError(
+            f"{name}: no such {what}; one of {', '.join(files(package))}, or MODULE:NAME of your own"
+        )
     for part in parts:
         if not callable(getattr(found, part, None)):
-            raise UserError(f"{what}={name}: has no function {part}; {package.__name__} says what a {what} must have")
+            raise UserError(
+                f"{what}={name}: has no function {part}; {package.__name__} says what a {what} must have"
+            )
     return found

@@ -1,4 +1,5 @@
-"""How tables, numbers and JSON are printed: tables that fit a terminal by leaving columns out, and are plain elsewhere.
+"""How tables, numbers and JSON are printed: tables that fit a terminal by leaving columns out, and are plain
+elsewhere.
 
 Imports nothing of memcap, so that a command that only reads answers at once.
 """
@@ -42,8 +43,8 @@ class Column:
 class Listing:
     """A table with a line that explains its heads.
 
-    On a terminal that is too narrow, columns are left out, the first of `drops` first, and named below the table; no cell is cut.
-    Elsewhere it is plain: all columns, one line a row.
+    On a terminal that is too narrow, columns are left out, the first of `drops` first, and named below the
+    table; no cell is cut. Elsewhere it is plain: all columns, one line a row.
 
     Args:
         title: what is listed.
@@ -95,12 +96,17 @@ class Listing:
         return table
 
     def _below(self, dropped: Sequence[str]) -> Iterable[str]:
-        heads = [f"{each.head}: {each.about}" for each in self.columns if each.about and each.head not in dropped]
+        heads = [
+            f"{each.head}: {each.about}" for each in self.columns if each.about and each.head not in dropped
+        ]
         if heads:
             yield "; ".join(heads) + "."
         yield from self.notes
         if dropped:
-            yield f"Left out, in this order, as the terminal is narrow: {', '.join(dropped)}. Piped, the table has all columns."
+            yield (
+                f"Left out, in this order, as the terminal is narrow: {', '.join(dropped)}. Piped, the"
+                " table has all columns."
+            )
 
 
 def order(drops: Sequence[str]) -> str:

@@ -1,6 +1,7 @@
 """A Python process beside the one that starts it, and the connection between the two.
 
-Not `multiprocessing`'s processes: those would run a user's script again in every child unless the script guards against it.
+Not `multiprocessing`'s processes: those would run a user's script again in every child unless the script
+guards against it.
 """
 
 import os
@@ -13,9 +14,14 @@ from typing import IO
 
 
 def start(
-    code: str, *arguments: str, stdout: int, stderr: int | IO[bytes], defaults: Mapping[str, str] | None = None
+    code: str,
+    *arguments: str,
+    stdout: int,
+    stderr: int | IO[bytes],
+    defaults: Mapping[str, str] | None = None,
 ) -> tuple[subprocess.Popen[str], Connection]:
-    """Start Python on some code, with our import path, in a session of its own: Ctrl-C is for the process that starts it.
+    """Start Python on some code, with our import path, in a session of its own: Ctrl-C is for the process
+    that starts it.
 
     Args:
         code: what it runs.

@@ -36,7 +36,9 @@ def _ask(out: Console) -> tuple[Task, int]:
     out.print("What has to be remembered?")
     for number, cls in enumerate(offered, start=1):
         out.print(f"  {number}  {cls.question}", highlight=False)
-    which = IntPrompt.ask("Which", console=out, choices=[str(k + 1) for k in range(len(offered))], show_choices=False)
+    which = IntPrompt.ask(
+        "Which", console=out, choices=[str(k + 1) for k in range(len(offered))], show_choices=False
+    )
     cls = offered[which - 1]
     values: dict[str, Any] = {}
     for field in fields(cls):
@@ -53,7 +55,9 @@ def _knob(out: Console, cls: type[Task], name: str, metadata: Any, default: Any)
     """The value of one knob; asked again until the task takes it."""
     doc = metadata["doc"]
     while True:
-        said = Prompt.ask(f"{doc[:1].upper()}{doc[1:]} ({allowed(metadata)})", console=out, default=str(default))
+        said = Prompt.ask(
+            f"{doc[:1].upper()}{doc[1:]} ({allowed(metadata)})", console=out, default=str(default)
+        )
         try:
             value = int(said) if isinstance(default, int) else said
             typed(cls, {name: value}, "task")

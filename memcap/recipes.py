@@ -1,4 +1,5 @@
-"""Recipes: how a member is trained. A file in conf/recipe/ gives every value; conf/recommended.yaml says which suits a task."""
+"""Recipes: how a member is trained. A file in conf/recipe/ gives every value; conf/recommended.yaml says
+which suits a task."""
 
 from collections.abc import Iterable
 from dataclasses import MISSING, asdict, dataclass, fields
@@ -23,7 +24,10 @@ _folders: list[Path] = []  # where Hydra looks for configs, --config-dir among t
 class Recipe:
     """How a member is trained. A file in conf/recipe/ gives every value; None means "as the file says"."""
 
-    name: str = knob("auto", "a file of conf/recipe/; auto: the one that conf/recommended.yaml names for the task and its lag")
+    name: str = knob(
+        "auto",
+        "a file of conf/recipe/; auto: the one that conf/recommended.yaml names for the task and its lag",
+    )
     init: str | None = knob(None, "start of the weights", choices=(*PRESETS, "flax"))
     forget_bias: float | None = knob(None, "forget bias, for init=forget_bias", at_least=-100, at_most=100)
     lr: float | None = knob(None, "peak learning rate", above=0, at_most=10)
@@ -38,15 +42,24 @@ class Recipe:
     budget: int | None = knob(None, "most training steps that a member may take", at_least=1, at_most=MOST)
     falls_above: int | None = knob(
         None,
-        "lag (under a curriculum its front's) above which the learning rate is `lr` times this over it; null: nowhere",
+        "lag (under a curriculum its front's) above which the learning rate is `lr` times this over it;"
+        " null: nowhere",
         at_least=1,
         before=None,
     )
     curriculum: float | None = knob(
-        None, "share of the lag that training starts from; null: no curriculum", above=0, at_most=1, before=None
+        None,
+        "share of the lag that training starts from; null: no curriculum",
+        above=0,
+        at_most=1,
+        before=None,
     )
-    advance: float | None = knob(None, "running accuracy at which the front rises", above=0, at_most=1, before=None)
-    deadline: float | None = knob(None, "share of the budget at which the front has arrived", above=0, at_most=1, before=None)
+    advance: float | None = knob(
+        None, "running accuracy at which the front rises", above=0, at_most=1, before=None
+    )
+    deadline: float | None = knob(
+        None, "share of the budget at which the front has arrived", above=0, at_most=1, before=None
+    )
     optimizer: str | None = knob(
         None, "Adam, or gradient descent with momentum .9; null: adam", choices=("adam", "sgd"), before="adam"
     )
@@ -60,11 +73,14 @@ class Recipe:
 
 
 OPTIONAL = {f.name for f in fields(Recipe) if f.metadata["before"] is None}  # which a recipe may do without
-LATER = {f.name for f in fields(Recipe) if f.metadata["before"] is not MISSING}  # which its file may leave out
+LATER = {
+    f.name for f in fields(Recipe) if f.metadata["before"] is not MISSING
+}  # which its file may leave out
 
 
 def root() -> Path:
-    """The folder that holds conf/ and sweeps/: the package in an installed wheel, its parent in a checkout."""
+    """The folder that holds conf/ and sweeps/: the package in an installed wheel, its parent in a
+    checkout."""
     package = Path(__file__).resolve().parent
     return package if (package / "conf").is_dir() else package.parent
 
@@ -88,7 +104,9 @@ def recipe_file(name: str) -> dict[str, Any]:
     path = _file(name)
     if path is None:
         known = ", ".join(sorted({p.stem for folder in _searched() for p in folder.glob("*.yaml")}))
-        raise UserError(f"recipe={name}: no such recipe; one of {known} (conf/recipe/, or recipe/ in --config-dir)")
+        raise UserError(
+            f"recipe={name}: no such recipe; one of {known} (conf/recipe/, or recipe/ in --config-dir)"
+        )
     return _plain(path)
 
 
@@ -97,7 +115,9 @@ def _searched() -> list[Path]:
 
 
 def _file(name: str) -> Path | None:
-    return next((folder / f"{name}.yaml" for folder in _searched() if (folder / f"{name}.yaml").is_file()), None)
+    return next(
+        (folder / f"{name}.yaml" for folder in _searched() if (folder / f"{name}.yaml").is_file()), None
+    )
 
 
 def of_yaml(error: YAMLError | UnicodeDecodeError | RecursionError) -> str:
@@ -131,7 +151,9 @@ def recommended(task: Task, lag: int) -> str:
     """Name of the recipe that is recommended for a task at a lag."""
     known = vars(task) | {"lag": lag}
     lines = _recommendations().get(task.name, _recommendations()["default"])
-    return next(line["recipe"] for line in lines if all(known[k] <= most for k, most in line.items() if k != "recipe"))
+    return next(
+        line["recipe"] for line in lines if all(known[k] <= most for k, most in line.items() if k != "recipe")
+    )
 
 
 @lru_cache(maxsize=4096)
@@ -147,32 +169,45 @@ def complete(recipe: Recipe, task: Task, lag: int, cell: str) -> Recipe:
     if "init" in set_here and set_here["init"] != "forget_bias":
         set_here.setdefault("forget_bias", None)  # the file's bias belonged to the file's initialiser
     in_file = recipe_file(name) if _file(name) is not None or any(k not in set_here for k in needed) else {}
-    if all(k in set_here for k in needed):  # complete as it stands, as a row's is: what is null there is meant
+    if all(
+        k in set_here for k in needed
+    ):  # complete as it stands, as a row's is: what is null there is meant
         in_file = {k: v for k, v in in_file.items() if k not in OPTIONAL}
     recipe = typed(Recipe, completed(Recipe, in_file) | set_here | {"name": name}, "recipe")
     missing = [k for k in needed if getattr(recipe, k) is None]
     if missing:
         raise UserError(f"recipe.{missing[0]}: not set; give it a value in conf/recipe/{name}.yaml")
     curriculum = {k: getattr(recipe, k) for k in ("curriculum", "advance", "deadline")}
-    if any(v is None for v in curriculum.values()) and (set(curriculum.values()) != {None} or recipe.schedule == "arrive"):
+    if any(v is None for v in curriculum.values()) and (
+        set(curriculum.values()) != {None} or recipe.schedule == "arrive"
+    ):
         absent = next(k for k, v in curriculum.items() if v is None)
-        raise UserError(f"recipe.{absent}: not set; curriculum, advance and deadline go together, and schedule=arrive needs them")
+        raise UserError(
+            f"recipe.{absent}: not set; curriculum, advance and deadline go together, and schedule=arrive"
+            " needs them"
+        )
     if recipe.curriculum is not None and task.loss != "classes":
-        raise UserError(f"recipe.curriculum={recipe.curriculum}: needs an accuracy to advance by; {task.name} has an error")
+        raise UserError(
+            f"recipe.curriculum={recipe.curriculum}: needs an accuracy to advance by; {task.name} has an"
+            " error"
+        )
     if recipe.init == "flax":
         if not cell_class(cell).own_start:
             raise UserError(
-                f"recipe.init=flax: the cell {cell} has no start of Flax's; use model.cell=OptimizedLSTMCell, the same LSTM"
+                f"recipe.init=flax: the cell {cell} has no start of Flax's; use"
+                " model.cell=OptimizedLSTMCell, the same LSTM"
             )
         if recipe.forget_bias is not None:
             raise UserError(
-                f"recipe.forget_bias={recipe.forget_bias}: only recipe.init=forget_bias takes it, not recipe.init=flax"
+                f"recipe.forget_bias={recipe.forget_bias}: only recipe.init=forget_bias takes it, not"
+                " recipe.init=flax"
             )
     else:
         preset(recipe.init or "", lag, lag, recipe.forget_bias)
         if cell_class(cell).gates is None:
             raise UserError(
-                f"recipe.init={recipe.init}: model.cell={cell} has gates that are not known here, so only its own initialiser can"
+                f"recipe.init={recipe.init}: model.cell={cell} has gates that are not known here, so only"
+                " its own initialiser can"
                 " start it; set recipe.init=flax"
             )
     return recipe

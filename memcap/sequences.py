@@ -18,9 +18,9 @@ LARGEST = 64 * 2**20  # bytes of arrays: they are constants of the compiled prog
 class Sequences:
     """What a file holds, checked, each sequence moved to the end of the T steps.
 
-    inputs: (N, T) int32 symbols below `symbols`, which itself stands for steps before a sequence begins; or (N, T, F) float32.
-    targets: (N,), (N, O), (N, T) or (N, T, O): int32 classes below `classes`, or float32 values.
-    due: (N, T) bool, where an answer is due; None: at the last step.
+    inputs: (N, T) int32 symbols below `symbols`, which itself stands for steps before a sequence begins; or
+    (N, T, F) float32. targets: (N,), (N, O), (N, T) or (N, T, O): int32 classes below `classes`, or float32
+    values. due: (N, T) bool, where an answer is due; None: at the last step.
     digest: of the file's bytes; "" of the example.
     """
 
@@ -50,14 +50,18 @@ def read(file: str) -> Sequences:
         with open(file, "rb") as opened:
             content = opened.read(LARGEST + 1)
     except OSError as error:
-        raise UserError(f"task.file={file}: cannot be read ({error.strerror}); name an .npz file of your sequences") from error
+        raise UserError(
+            f"task.file={file}: cannot be read ({error.strerror}); name an .npz file of your sequences"
+        ) from error
     if len(content) > LARGEST:
         raise _wrong(file, f"is larger than {LARGEST >> 20} MiB")
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
     except Exception as error:  # of zipfile, zlib and NumPy, a dozen kinds
-        raise _wrong(file, f"is no .npz file of plain arrays ({' '.join(str(error).split()) or type(error).__name__})") from error
+        raise _wrong(
+            file, f"is no .npz file of plain arrays ({' '.join(str(error).split()) or type(error).__name__})"
+        ) from error
     return _checked(file, arrays, hashlib.sha256(content).hexdigest()[:16])
 
 
@@ -82,22 +86,31 @@ def _checked(file: str, arrays: dict[str, np.ndarray], digest: str) -> Sequences
     inputs, targets = arrays["inputs"], arrays["targets"]
     whole = inputs.dtype.kind in "biu"
     if inputs.ndim != (2 if whole else 3) and not (whole and inputs.ndim == 3):
-        raise _wrong(file, f"`inputs` must be (N, T) whole numbers or (N, T, F) numbers, not {inputs.shape} of {inputs.dtype}")
+        raise _wrong(
+            file,
+            f"`inputs` must be (N, T) whole numbers or (N, T, F) numbers, not {inputs.shape} of"
+            f" {inputs.dtype}",
+        )
     count, steps = inputs.shape[:2]
     if count < 2 or steps < 2 or inputs.size == 0:
-        raise _wrong(file, f"`inputs` has shape {inputs.shape}; it must have at least 2 sequences of at least 2 steps")
+        raise _wrong(
+            file, f"`inputs` has shape {inputs.shape}; it must have at least 2 sequences of at least 2 steps"
+        )
     if targets.shape[:1] != (count,):
         raise _wrong(file, f"`targets` has shape {targets.shape}, for {count} sequences")
     every = targets.ndim > 1 and targets.shape[1] == steps
     if targets.size == 0 or targets.ndim > (3 if every else 2):
         raise _wrong(
             file,
-            f"`targets` has shape {targets.shape}; it must be ({count},), ({count}, O), or the same at each of {steps} steps",
+            f"`targets` has shape {targets.shape}; it must be ({count},), ({count}, O), or the same at each"
+            f" of {steps} steps",
         )
     classes = None
     if targets.dtype.kind in "biu":
         if targets.ndim != (2 if every else 1):
-            raise _wrong(file, f"`targets` has shape {targets.shape}; classes, whole numbers, are one an answer")
+            raise _wrong(
+                file, f"`targets` has shape {targets.shape}; classes, whole numbers, are one an answer"
+            )
         if targets.min() < 0 or targets.max() < 1:
             raise _wrong(file, "`targets` must be classes from 0, of which there are at least two")
         classes = int(targets.max()) + 1
@@ -112,14 +125,21 @@ def _checked(file: str, arrays: dict[str, np.ndarray], digest: str) -> Sequences
     lengths = arrays.get("lengths")
     inputs = inputs.astype(np.int32 if symbols else np.float32)
     if lengths is not None:
-        if lengths.shape != (count,) or lengths.dtype.kind not in "iu" or lengths.min() < 1 or lengths.max() > steps:
+        if (
+            lengths.shape != (count,)
+            or lengths.dtype.kind not in "iu"
+            or lengths.min() < 1
+            or lengths.max() > steps
+        ):
             raise _wrong(file, f"`lengths` must be ({count},) whole numbers from 1 to {steps}")
         inputs = _at_the_end(inputs, lengths, symbols or 0)
         if due is not None:
             targets, due = _at_the_end(targets, lengths, 0), _at_the_end(due, lengths, False)
     if due is not None and not due[:, -1].all():
         raise _wrong(file, "`mask` must ask for an answer at the last step of every sequence")
-    return Sequences(inputs, targets.astype(np.int32 if classes else np.float32), due, symbols, classes, digest)
+    return Sequences(
+        inputs, targets.astype(np.int32 if classes else np.float32), due, symbols, classes, digest
+    )
 
 
 def _due(file: str, arrays: dict[str, np.ndarray], every: bool, count: int, steps: int) -> np.ndarray | None:
@@ -140,7 +160,8 @@ def _at_the_end(array: np.ndarray, lengths: np.ndarray, blank: Any) -> np.ndarra
 
 
 def _example() -> Sequences:
-    """512 sequences of 256 symbols: the one 11 steps before the last is 0 or 1, which is the class; the others are 2 to 5."""
+    """512 sequences of 256 symbols: the one 11 steps before the last is 0 or 1, which is the class; the
+    others are 2 to 5."""
     rng = np.random.default_rng(0)
     inputs = rng.integers(2, 6, (512, 256)).astype(np.int32)
     inputs[:, -12] = rng.integers(0, 2, 512)

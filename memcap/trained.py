@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from memcap import backend
+from memcap import jax_setup
 from memcap.config import Member
 
 Change = Callable[[Any, jax.Array, Any], Any]
@@ -47,7 +47,7 @@ class Trained:
     """
 
     def __init__(self, member: Member, weights: dict[str, Any]):
-        backend.prepare()
+        jax_setup.prepare()
         self.member, self.weights = member, weights
         self.network = member.architecture.build(weights)
         build = member.architecture.build
@@ -56,7 +56,8 @@ class Trained:
         self._follow = jax.jit(partial(_follow, build), static_argnums=0)
 
     def zero_carry(self, batch: int = 1) -> Any:
-        """The state before the first step of B sequences, a pytree of arrays with the batch first; an LSTM's is (c, h)."""
+        """The state before the first step of B sequences, a pytree of arrays with the batch first; an LSTM's
+        is (c, h)."""
         return self.network.carry(batch)
 
     def run(self, inputs: Any, carry: Any = None) -> tuple[np.ndarray, Any]:
@@ -74,7 +75,7 @@ class Trained:
         """
         inputs = self._checked(inputs, 2)
         carry = self.zero_carry(inputs.shape[1]) if carry is None else carry
-        with backend.precision():
+        with jax_setup.precision():
             carry, outputs = self._run(self.weights, carry, inputs)
         return np.moveaxis(np.asarray(outputs), 0, -1), carry
 
@@ -93,12 +94,18 @@ class Trained:
         """
         inputs = self._checked(inputs, 1)
         carry = self.zero_carry(inputs.shape[0]) if carry is None else carry
-        with backend.precision():
+        with jax_setup.precision():
             carry, outputs = self._step(self.weights, carry, inputs)
         return np.asarray(outputs), carry
 
     def follow(
-        self, inputs: Any, carry: Any = None, *, reset: Any = None, change: Change = unchanged, operands: Any = ()
+        self,
+        inputs: Any,
+        carry: Any = None,
+        *,
+        reset: Any = None,
+        change: Change = unchanged,
+        operands: Any = (),
     ) -> Followed:
         """Run whole sequences step by step, and keep every state.
 
@@ -106,8 +113,8 @@ class Trained:
             inputs: as for `run`.
             carry: state to start from; None: zero.
             reset: (T,) bool, true where the state is set to zero before a step; None: nowhere.
-            change: what becomes of the state after each step: (carry, () int step, operands) -> carry, of the same shapes and
-                dtypes. A function that stays the same object compiles once.
+            change: what becomes of the state after each step: (carry, () int step, operands) -> carry, of the
+                same shapes and dtypes. A function that stays the same object compiles once.
             operands: a pytree of arrays that `change` gets.
 
         Raises:
@@ -116,7 +123,7 @@ class Trained:
         inputs = self._checked(inputs, 2)
         carry = self.zero_carry(inputs.shape[1]) if carry is None else carry
         reset = jnp.zeros(len(inputs), bool) if reset is None else jnp.asarray(reset)
-        with backend.precision():
+        with jax_setup.precision():
             found = self._follow(change, self.weights, carry, inputs, reset, operands)
         return Followed(*jax.tree.map(np.asarray, found))
 
@@ -128,12 +135,22 @@ class Trained:
         if given.ndim != axes + (not symbols) or (not symbols and given.shape[-1] != task.features):
             wanted = f"({letters})" if symbols else f"({letters}, {task.features})"
             raise ValueError(f"inputs {given.shape}: {task.name} takes shape {wanted}")
-        if symbols and not (np.issubdtype(given.dtype, np.integer) and np.all((given >= 0) & (given < task.features))):
+        if symbols and not (
+            np.issubdtype(given.dtype, np.integer) and np.all((given >= 0) & (given < task.features))
+        ):
             raise ValueError(f"inputs: {task.name} takes whole numbers from 0 to {task.features - 1}")
         return jnp.asarray(given, jnp.int32 if symbols else jnp.float32)
 
 
-def _follow(build: Callable, change: Change, weights: Any, carry: Any, inputs: jax.Array, reset: jax.Array, operands: Any) -> Any:
+def _follow(
+    build: Callable,
+    change: Change,
+    weights: Any,
+    carry: Any,
+    inputs: jax.Array,
+    reset: jax.Array,
+    operands: Any,
+) -> Any:
     def step(carry: Any, row: Any) -> tuple[Any, Any]:
         t, x, cut = row
         carry = jax.tree.map(lambda leaf: jnp.where(cut, jnp.zeros_like(leaf), leaf), carry)

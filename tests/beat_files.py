@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict, replace
 
-from memcap.studies.beats import Beat, Running
+from memcap.studies.heartbeat import Beat, Running
 
 MEMBER = Running("0123456789abcdef", "latch-L5-u1-s0", 100, 1500, 0.5, 3.0, None)
 

@@ -13,7 +13,8 @@ from absl import logging as absl_logging
 from memcap import cli
 from memcap.studies import notes
 
-# Hydra closes all handlers of logging, and absl's would close its stream, which is what pytest captures stderr with.
+# Hydra closes all handlers of logging, and absl's would close its stream, which is what pytest captures
+# stderr with.
 absl_logging.get_absl_handler().python_handler.stream = sys.__stderr__
 
 

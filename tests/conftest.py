@@ -6,15 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from memcap import backend
+from memcap import jax_setup
 
-backend.prepare()
-# Flax imports absl, whose log handler keeps the stderr of that moment, and Hydra closes handlers with their streams: a test's own
-# stderr must not be the one.
+jax_setup.prepare()
+# Flax imports absl, whose log handler keeps the stderr of that moment, and Hydra closes handlers with their
+# streams: a test's own stderr must not be the one.
 importlib.import_module("flax")
 
 MAPS = Path("/proc/self/maps")
-MORE_MAPS = 15_000  # of 65,530 that Linux gives a process; a compiled program takes some, and at the end XLA aborts
+MORE_MAPS = (
+    15_000  # of 65,530 that Linux gives a process; a compiled program takes some, and at the end XLA aborts
+)
 most_maps = [MORE_MAPS]
 
 
@@ -25,7 +27,8 @@ def maps() -> int:
 
 @pytest.fixture(autouse=True)
 def few_compiled_programs():
-    """Forget compiled programs now and then: thousands of tests in one process compile more than it may map."""
+    """Forget compiled programs now and then: thousands of tests in one process compile more than it may
+    map."""
     yield
     if maps() > most_maps[0]:
         importlib.import_module("jax").clear_caches()

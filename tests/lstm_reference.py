@@ -1,4 +1,5 @@
-"""An LSTM in NumPy, one step at a time, with its gradient written by hand: what the fast scan is held against."""
+"""An LSTM in NumPy, one step at a time, with its gradient written by hand: what the fast scan is held
+against."""
 
 from functools import partial
 from typing import Any, NamedTuple
@@ -35,7 +36,8 @@ def sigmoid(x):
 
 
 def forward(weights, inputs, carry, boundary, reset):
-    """Inputs (T, B, F), carry (c, h) each (B, U) -> hidden states (T, B, U), carry, and a tape for `backward`."""
+    """Inputs (T, B, F), carry (c, h) each (B, U) -> hidden states (T, B, U), carry, and a tape for
+    `backward`."""
     kernel, recurrent, bias = weights["kernel"], weights["recurrent"], weights["bias"]
     units = recurrent.shape[0]
     c, h = carry
@@ -54,7 +56,8 @@ def forward(weights, inputs, carry, boundary, reset):
 
 
 def backward(weights, tape, d_hidden, d_carry, boundary):
-    """Gradients of the weights, of the carry before the first step, and of the inputs; none passes a boundary."""
+    """Gradients of the weights, of the carry before the first step, and of the inputs; none passes a
+    boundary."""
     grads = {name: np.zeros_like(value) for name, value in weights.items()}
     dc, dh = d_carry
     d_inputs = np.zeros((len(tape), *tape[0][0].shape))
@@ -62,7 +65,12 @@ def backward(weights, tape, d_hidden, d_carry, boundary):
         x, c, h, i, f, g, o, new_c = tape[t]
         dh = dh + d_hidden[t]
         dc = dc + dh * o / np.cosh(new_c) ** 2
-        d_gates = (dc * g * i * (1 - i), dc * c * f * (1 - f), dc * i * (1 - g**2), dh * np.tanh(new_c) * o * (1 - o))
+        d_gates = (
+            dc * g * i * (1 - i),
+            dc * c * f * (1 - f),
+            dc * i * (1 - g**2),
+            dh * np.tanh(new_c) * o * (1 - o),
+        )
         dz = np.concatenate(d_gates, 1)
         grads["kernel"] += x.T @ dz
         grads["recurrent"] += h.T @ dz
@@ -75,7 +83,8 @@ def backward(weights, tape, d_hidden, d_carry, boundary):
 
 
 def network(weights, inputs, carry, boundary, reset, d_outputs, d_carry) -> Result:
-    """LSTM, then a dense read-out or an LSTM (told by its weights, in which case `carry` is a pair), with gradients."""
+    """LSTM, then a dense read-out or an LSTM (told by its weights, in which case `carry` is a pair), with
+    gradients."""
     stacked = "recurrent" in weights["readout"]
     cell, top = carry if stacked else (carry, None)
     d_cell, d_top = d_carry if stacked else (d_carry, None)

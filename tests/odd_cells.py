@@ -1,4 +1,5 @@
-"""Cells from outside the package that differ from an LSTM in all that a cell may choose: what it carries, and in which dtypes."""
+"""Cells from outside the package that differ from an LSTM in all that a cell may choose: what it carries, and
+in which dtypes."""
 
 from typing import Any
 
@@ -15,7 +16,9 @@ class Leaky(Cell):
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         self.in_features, self.hidden_features = in_features, hidden_features
-        self.kernel = nnx.Param(nnx.initializers.lecun_normal()(rngs.params(), (in_features, hidden_features)))
+        self.kernel = nnx.Param(
+            nnx.initializers.lecun_normal()(rngs.params(), (in_features, hidden_features))
+        )
 
     def __call__(self, carry: Any, inputs: jax.Array) -> tuple[Any, jax.Array]:
         carry = 0.9 * carry + inputs @ self.kernel[...]
@@ -23,7 +26,8 @@ class Leaky(Cell):
 
 
 class Diagonal(Cell):
-    """A linear recurrence of complex64 numbers, one a unit, of which the real part of a complex multiple is seen."""
+    """A linear recurrence of complex64 numbers, one a unit, of which the real part of a complex multiple is
+    seen."""
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         self.in_features, self.hidden_features = in_features, hidden_features
@@ -53,11 +57,15 @@ class Clocked(Cell):
 
     def __call__(self, carry: Any, inputs: jax.Array) -> tuple[Any, jax.Array]:
         h, clock = carry
-        h = jnp.tanh(inputs @ self.kernel[...] + h @ self.recurrent[...] + jnp.cos(clock[:, None] * self.tempo[...]))
+        h = jnp.tanh(
+            inputs @ self.kernel[...] + h @ self.recurrent[...] + jnp.cos(clock[:, None] * self.tempo[...])
+        )
         return (h.astype(jnp.float32), clock + 1), h.astype(jnp.float32)
 
     def initialize_carry(self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None) -> Any:
-        return jnp.zeros((*input_shape[:-1], self.hidden_features), jnp.float32), jnp.zeros(input_shape[:-1], jnp.int32)
+        return jnp.zeros((*input_shape[:-1], self.hidden_features), jnp.float32), jnp.zeros(
+            input_shape[:-1], jnp.int32
+        )
 
 
 class HalfLSTM(LSTM):

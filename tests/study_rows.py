@@ -10,16 +10,25 @@ import polars as pl
 from memcap.studies import store
 from memcap.tasks import task_class
 
-RECIPE = {"recipe": "hold", "lr": 0.03, "schedule": "constant", "warmup": 0, "batch": 64, "clip": 1.0, "budget": 1500}
+RECIPE = {
+    "recipe": "hold",
+    "lr": 0.03,
+    "schedule": "constant",
+    "warmup": 0,
+    "batch": 64,
+    "clip": 1.0,
+    "budget": 1500,
+}
 NUMBERS = itertools.count()
 
 
 def group(task="latch", lag=5, counts=None, *, steady=None, knobs=None, diverged=0, steps=100, **columns):
     """Rows of one task and lag.
 
-    counts: {units: (solved, runs)}; diverged: how many of the unsolved of each width are called so; steps: to solve, of
-    the first solved, 10 more for each next, and 5 more to be steady; steady: {units: how many of the solved are}, all where not
-    named; knobs: that differ from the task's defaults; columns: as in the schema.
+    counts: {units: (solved, runs)}; diverged: how many of the unsolved of each width are called so; steps: to
+    solve, of the first solved, 10 more for each next, and 5 more to be steady; steady: {units: how many of
+    the solved are}, all where not named; knobs: that differ from the task's defaults; columns: as in the
+    schema.
     """
     generator = replace(task_class(task)(), **(knobs or {}))
     columns = {"length": generator.length(lag), "cell": "lstm", "readout": "dense", **RECIPE, **columns}
@@ -40,11 +49,22 @@ def group(task="latch", lag=5, counts=None, *, steady=None, knobs=None, diverged
                     "units": units,
                 }
                 | {"knobs": json.dumps(asdict(generator), sort_keys=True), "seed": seed, "status": status}
-                | {"solved": done, "steps": steps + 10 * seed, "steps_to_solve": steps + 10 * seed if done else None}
+                | {
+                    "solved": done,
+                    "steps": steps + 10 * seed,
+                    "steps_to_solve": steps + 10 * seed if done else None,
+                }
                 | {"steady": lasts, "steps_to_steady": steps + 10 * seed + 5 if lasts else None}
                 | {"evaluation_until": "steady" if generator.stream else "solved"}
-                | {"metric": generator.metric, "threshold": generator.facts(lag, generator.length(lag)).threshold, "stretch": 20}
-                | {"stretched": 1.0 - 0.01 * seed if done else None, "final": None if status == "diverged" else 0.5}
+                | {
+                    "metric": generator.metric,
+                    "threshold": generator.facts(lag, generator.length(lag)).threshold,
+                    "stretch": 20,
+                }
+                | {
+                    "stretched": 1.0 - 0.01 * seed if done else None,
+                    "final": None if status == "diverged" else 0.5,
+                }
                 | {"evaluation_sequences": 2048, "evaluation_every": 100, "evaluation_successive": 2}
                 | {"finished": datetime.now(UTC), **columns}
             )

@@ -1,4 +1,5 @@
-"""The Python face: members from axes, rows with and without a folder, and what is said of them; test_trained.py has `load`."""
+"""The Python face: members from axes, rows with and without a folder, and what is said of them;
+test_trained.py has `load`."""
 
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from memcap.capacity.points import columns
 from memcap.config import resolve, task_defaults
 from memcap.knobs import UserError
 from memcap.recipes import Recipe
-from memcap.studies import job, store
+from memcap.studies import run, store
 from memcap.tasks import DelayLine, Latch
 from memcap.tracking import NoTracker
 
@@ -53,10 +54,13 @@ def test_what_is_not_promised_is_not_there():
 def test_importing_memcap_imports_nothing_else():
     script = (
         "import sys, memcap; dir(memcap); memcap.UserError; memcap.knob; memcap.__version__\n"
-        "found = {'jax', 'flax', 'numpy', 'polars', 'hydra', 'matplotlib', 'wandb', 'scipy'} & set(sys.modules)\n"
+        "found = {'jax', 'flax', 'numpy', 'polars', 'hydra', 'matplotlib', 'wandb', 'scipy'} &"
+        " set(sys.modules)\n"
         "assert not found, found"
     )
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -65,7 +69,9 @@ def test_importing_memcap_imports_nothing_else():
 
 def test_axes_multiply_and_each_member_comes_once():
     found = memcap.members(task="latch", lag=[5, 50], units=[1, 2], seed=4)
-    assert [(m.lag, m.model.units, m.seed) for m in found] == [(x, u, s) for x in (5, 50) for u in (1, 2) for s in range(4)]
+    assert [(m.lag, m.model.units, m.seed) for m in found] == [
+        (x, u, s) for x in (5, 50) for u in (1, 2) for s in range(4)
+    ]
     assert len(memcap.members(task="latch", lag=[5, 5], units=[1], seed=[3, 3, 0])) == 2
     assert [m.lag for m in memcap.members(lag="3..6")] == [3, 4, 5, 6]
     assert memcap.members() == [
@@ -75,22 +81,41 @@ def test_axes_multiply_and_each_member_comes_once():
 
 def test_every_field_goes_by_its_name_and_reaches_its_part():
     (found,) = memcap.members(
-        **{"task": "copy", "items": 3, "lag": 9, "length": 40, "cell": "GRUCell", "units": 7, "readout": "lstm"},
+        **{
+            "task": "copy",
+            "items": 3,
+            "lag": 9,
+            "length": 40,
+            "cell": "GRUCell",
+            "units": 7,
+            "readout": "lstm",
+        },
         **{"recipe": "chrono", "lr": 0.5, "batch": 9, "evaluation.every": 11, "sequences": 99, "seed": [2]},
     )
     values = {"task": task_defaults("copy") | {"items": 3, "lag": 9, "length": 40}}
-    values |= {"model": {"cell": "GRUCell", "units": 7, "readout": "lstm"}, "recipe": {"name": "chrono", "lr": 0.5, "batch": 9}}
+    values |= {
+        "model": {"cell": "GRUCell", "units": 7, "readout": "lstm"},
+        "recipe": {"name": "chrono", "lr": 0.5, "batch": 9},
+    }
     assert found == resolve(values | {"evaluation": {"every": 11, "sequences": 99}, "seed": 2})
 
 
 def test_tasks_and_recipes_may_be_objects():
     found = memcap.members(
-        task=[Latch(symbols=4), DelayLine(), "latch"], recipe=[Recipe("hold", lr=0.5), "chrono"], lag=6, batch=7
+        task=[Latch(symbols=4), DelayLine(), "latch"],
+        recipe=[Recipe("hold", lr=0.5), "chrono"],
+        lag=6,
+        batch=7,
     )
     assert [(m.task, m.recipe.name, m.recipe.lr == 0.5, m.recipe.batch) for m in found] == [
-        (task, recipe, recipe == "hold", 7) for task in (Latch(symbols=4), DelayLine(), Latch()) for recipe in ("hold", "chrono")
+        (task, recipe, recipe == "hold", 7)
+        for task in (Latch(symbols=4), DelayLine(), Latch())
+        for recipe in ("hold", "chrono")
     ]
-    assert [m.task for m in memcap.members(task=Latch(symbols=4), distractors=[0, 1])] == [Latch(4, 0), Latch(4, 1)]
+    assert [m.task for m in memcap.members(task=Latch(symbols=4), distractors=[0, 1])] == [
+        Latch(4, 0),
+        Latch(4, 1),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -127,7 +152,9 @@ class Wide(Latch):
 
 
 def test_a_field_of_two_parts_is_asked_for_by_its_whole_name():
-    assert refusal(lambda: memcap.members(task=Wide(), units=2)) == "units: in task and model; write task.units"
+    assert (
+        refusal(lambda: memcap.members(task=Wide(), units=2)) == "units: in task and model; write task.units"
+    )
     (found,) = memcap.members(task=Wide(), **{"task.units": 5, "model.units": 2})
     assert (found.task.units, found.model.units) == (5, 2)
 
@@ -150,13 +177,15 @@ def test_a_folder_keeps_rows_and_weights_and_a_second_run_trains_nothing(trained
     assert set(rows["study"]) == {"small"}
     assert_frame_equal(store.read(folder), rows)
     before = files(folder)
-    monkeypatch.setattr(job, "train", lambda *a: pytest.fail("trained again"))
+    monkeypatch.setattr(run, "train", lambda *a: pytest.fail("trained again"))
     assert_frame_equal(memcap.train(iter(found), str(folder), engine=ONE), rows)
     assert files(folder) == before
     assert capsys.readouterr().err == ""
 
 
-def test_without_a_folder_the_rows_are_the_same_and_nothing_is_written(trained, monkeypatch, tmp_path, capsys):
+def test_without_a_folder_the_rows_are_the_same_and_nothing_is_written(
+    trained, monkeypatch, tmp_path, capsys
+):
     _, found, rows = trained
     monkeypatch.chdir(tmp_path)
     again = memcap.train(found, engine=ONE, study="small", progress=False)
@@ -183,14 +212,18 @@ def test_a_tracker_is_told_and_closed(tmp_path):
 
 def test_a_design_searches_and_an_unknown_one_is_refused(monkeypatch):
     found = memcap.members(task="latch", lag=3, units=[1, 2, 3], seed=2, **TINY)
-    assert refusal(lambda: memcap.train(found, design="nope")).startswith("design=nope: must be one of grid, bisect")
+    assert refusal(lambda: memcap.train(found, design="nope")).startswith(
+        "design=nope: must be one of grid, bisect"
+    )
     assert "has 1 of the 3 widths" in refusal(lambda: memcap.train(found[:1], design="bisect"))
     rows = memcap.train(found, design="bisect", engine=ONE, progress=False)
     assert 0 < rows.height <= len(found)
 
 
 def test_the_frontier_of_rows_is_that_of_their_folder(tmp_path):
-    groups = [group("delay_line", lag, {1: (0, 8), lag: (4, 8), lag + 1: (8, 8), lag + 2: (8, 8)}) for lag in (2, 4)]
+    groups = [
+        group("delay_line", lag, {1: (0, 8), lag: (4, 8), lag + 1: (8, 8), lag + 2: (8, 8)}) for lag in (2, 4)
+    ]
     write(tmp_path, *groups)
     rows = store.read(tmp_path)
     found = memcap.frontier(rows)
@@ -207,7 +240,10 @@ def test_verdict_and_budget_go_through(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sources, "atlas", lambda: tmp_path / "none")
     counts = {2: (0, 8), 3: (8, 8), 4: (8, 8), 5: (8, 8)}
-    groups = group("delay_line", 3, counts, steady={3: 0}), group("delay_line", 3, {1: (0, 8), 2: (8, 8)}, budget=9000)
+    groups = (
+        group("delay_line", 3, counts, steady={3: 0}),
+        group("delay_line", 3, {1: (0, 8), 2: (8, 8)}, budget=9000),
+    )
     rows = table(*groups)
     for asks, units in (({"budget": 1500}, 4), ({"budget": 1500, "at": "trained"}, 3), ({}, 2)):
         (found,) = memcap.frontier(rows, **asks).to_dicts()
@@ -222,7 +258,11 @@ def test_an_answer_is_that_of_the_command(tmp_path):
     rows = table(group("delay_line", 3, {2: (0, 8), 3: (4, 8), 4: (8, 8), 5: (8, 8)}))
     found = memcap.answer("delay_line", 3, rows, share=0.5)
     wanted = answer.answer(DelayLine(), 3, 0.5, frontier.frontier(rows))
-    assert answer.as_dict(found) == answer.as_dict(wanted) == answer.as_dict(memcap.answer(DelayLine(), 3, rows, share=0.5))
+    assert (
+        answer.as_dict(found)
+        == answer.as_dict(wanted)
+        == answer.as_dict(memcap.answer(DelayLine(), 3, rows, share=0.5))
+    )
     assert found.units in (3, 4)
     assert str(found) == "\n".join(answer.sentences(wanted))
     assert memcap.answer("latch", 3, tmp_path / "nowhere", knobs=["symbols=4"]).references.bits == 2

@@ -1,6 +1,8 @@
-"""What users get wrong: options, files, paths and the environment. Each is one line on stderr, status 2, and nothing written.
+"""What users get wrong: options, files, paths and the environment. Each is one line on stderr, status 2, and
+nothing written.
 
-What a job's own knobs refuse is in test_config.py and test_hydra_app.py, what commands ask for in test_cli.py.
+What a job's own knobs refuse is in test_config.py and test_hydra_app.py, what commands ask for in
+test_cli.py.
 """
 
 import contextlib
@@ -18,16 +20,22 @@ from command import files, memcap
 from jax.errors import JaxRuntimeError
 from study_rows import group, write
 
-from memcap import backend
 from memcap import cli as cli_module
-from memcap.launchers import training
+from memcap import jax_setup
+from memcap.launch import session
 from memcap.studies import files as files_module
 from memcap.studies import store
 
 TINY = "task=latch task.lag=2 model.units=1 recipe=hold recipe.budget=20 recipe.batch=8"
 YAML = {  # study files that cannot be read, and what is said of them
-    "tag": ("study: !!python/object/apply:os.system ['touch ran']", "tag.yaml, line 2: could not determine a constructor"),
-    "own_tag": ("study: !mine x", "own_tag.yaml, line 2: could not determine a constructor for the tag '!mine'"),
+    "tag": (
+        "study: !!python/object/apply:os.system ['touch ran']",
+        "tag.yaml, line 2: could not determine a constructor",
+    ),
+    "own_tag": (
+        "study: !mine x",
+        "own_tag.yaml, line 2: could not determine a constructor for the tag '!mine'",
+    ),
     "open": ("study: [x", "open.yaml, line 3: expected ',' or ']'"),
     "twice": ("study: x\nstudy: y", "twice.yaml, line 3: found duplicate key study"),
     "tab": ("\tstudy: x", "tab.yaml, line 2: found character '\\t' that cannot start any token"),
@@ -35,8 +43,14 @@ YAML = {  # study files that cannot be read, and what is said of them
     "quote": ("study: 'x", "quote.yaml, line 3: found unexpected end of stream"),
     "anchor": ("study: *nowhere", "anchor.yaml, line 2: found undefined alias 'nowhere'"),
     "itself": ("study: &a [*a]", "a file of configs nests too deep, or has an alias that contains itself"),
-    "inside": ("axes: &a {model.units: 1, b: [*a]}", "a file of configs nests too deep, or has an alias that contains itself"),
-    "latin": ("study: caf\xe9", "a file of configs is no YAML in UTF-8 ('utf-8' codec can't decode byte 0xe9"),
+    "inside": (
+        "axes: &a {model.units: 1, b: [*a]}",
+        "a file of configs nests too deep, or has an alias that contains itself",
+    ),
+    "latin": (
+        "study: caf\xe9",
+        "a file of configs is no YAML in UTF-8 ('utf-8' codec can't decode byte 0xe9",
+    ),
     "nul": ("study: \0", "a file of configs is no YAML in UTF-8 (unacceptable character #x0000"),
     "key": ("nope: 1", "nope: no such key"),
     "group": ("task: 3", "task=3: must hold fields, as in task.lag=VALUE"),
@@ -47,7 +61,10 @@ YAML = {  # study files that cannot be read, and what is said of them
         "task.name=copy: but the knobs are those of task=latch",
     ),
     "no_task": ("task: {name: nope}", "task.name=nope: but the knobs are those of task=delay_line"),
-    "axis": ("axes: {task.name: copy}", "axes.task.name: no such field; an axis is one of seed, task, recipe,"),
+    "axis": (
+        "axes: {task.name: copy}",
+        "axes.task.name: no such field; an axis is one of seed, task, recipe,",
+    ),
     "default": ("defaults: [{override /task: nope}]", "task=nope: no such choice; one of adding,"),
     "resolver": ("study: ${nope:1}", "Unsupported interpolation type nope"),
     "loop": ("study: ${study}", "study: Recursive interpolation"),
@@ -89,17 +106,32 @@ OPTIONS = [
     ("answer --task delay_line --lag -1", "--lag: -1: must be a whole number, at least 1"),
     ("answer --task delay_line --lag 3.5", "--lag: 3.5: must be a whole number, at least 1"),
     ("answer --task latch,copy --lag 3", "no such task; one of adding,"),
-    ("answer --task latch --lag 3 --budget 99999999999", "--budget: 99999999999: must be at most 1,000,000,000"),
+    (
+        "answer --task latch --lag 3 --budget 99999999999",
+        "--budget: 99999999999: must be at most 1,000,000,000",
+    ),
     ("answer --task latch --lag 3 --budget many", "--budget: many: must be a whole number"),
     ("answer --task latch --lag 3 --confidence 0", "--confidence: 0: must be a number above 0 and below 1"),
-    ("answer --task latch --lag 3 --confidence -0.5", "--confidence: -0.5: must be a number above 0 and below 1"),
-    ("answer --task latch --lag 3 --confidence high", "--confidence: high: must be a number above 0 and below 1"),
+    (
+        "answer --task latch --lag 3 --confidence -0.5",
+        "--confidence: -0.5: must be a number above 0 and below 1",
+    ),
+    (
+        "answer --task latch --lag 3 --confidence high",
+        "--confidence: high: must be a number above 0 and below 1",
+    ),
     ("answer --task latch --lag 3 --knob", "--knob: expected one argument"),
     ("answer --task latch --lag 3 --knob symbols=two", "task.symbols=two: must be a whole number"),
     ("answer --task latch --lag 3 --knob symbols=", "task.symbols=None: must be a whole number"),
     ("answer --task latch --lag 3 --knob symbols=[2]", "task.symbols=[2]: must be a whole number"),
-    ("answer --task latch --lag 3 --knob symbols=99999999999", "task.symbols=99999999999: must be at least 2 and at most 1024"),
-    ("answer --task latch --lag 3 --knob symbols=${nope}", "--knob symbols=${nope}: the value cannot be read"),
+    (
+        "answer --task latch --lag 3 --knob symbols=99999999999",
+        "task.symbols=99999999999: must be at least 2 and at most 1024",
+    ),
+    (
+        "answer --task latch --lag 3 --knob symbols=${nope}",
+        "--knob symbols=${nope}: the value cannot be read",
+    ),
     ("answer --task latch --lag 3 --knob symbols=[", "--knob symbols=[: the value cannot be read"),
     (
         "answer --task latch --lag 3 --knob symbols=!!python/name:os.system",
@@ -113,7 +145,10 @@ OPTIONS = [
     ("answer --task : --lag 3", "must be MODULE:NAME"),
     ("answer --task latch --lag 3 study study", "unrecognized arguments: study"),
     ("inspect --timesteps 1000001", "--timesteps: 1000001: must be at most 1,000,000"),
-    ("inspect --timesteps 999999999999999999999", "--timesteps: 999999999999999999999: must be at most 1,000,000,000"),
+    (
+        "inspect --timesteps 999999999999999999999",
+        "--timesteps: 999999999999999999999: must be at most 1,000,000,000",
+    ),
     ("inspect --units 4097", "model.units=4097: must be at least 1 and at most 4096"),
     ("inspect --units 99999999999", "--units: 99999999999: must be at most 1,000,000,000"),
     ("inspect --features 0", "--features: 0: must be a whole number, at least 1"),
@@ -186,15 +221,27 @@ TRAINING = [  # what only the whole of a job's choices tells
     ("engine.shard=3 engine.shards=3", "engine.shard=3: must be below engine.shards=3"),
     ("seed=99999999999", "seed=99999999999: must be a whole number"),
     ("recipe.lr=inf", "recipe.lr=inf: must be above 0"),
-    ("task=latch task.name=copy", "task.name=copy: but the knobs are those of task=latch; choose a task by task=NAME alone"),
+    (
+        "task=latch task.name=copy",
+        "task.name=copy: but the knobs are those of task=latch; choose a task by task=NAME alone",
+    ),
     ("task=latch task.name=nope", "task.name=nope: but the knobs are those of task=latch"),
     ("task=latch task.name=null", "task.name=None: but the knobs are those of task=latch"),
     ("-m task=latch task.name=latch,copy", "task.name=copy: but the knobs are those of task=latch"),
-    ("recipe=hold recipe.name=chrono", "recipe.name=chrono: but the values are those of recipe=hold; choose a recipe by"),
+    (
+        "recipe=hold recipe.name=chrono",
+        "recipe.name=chrono: but the values are those of recipe=hold; choose a recipe by",
+    ),
     ("recipe=hold recipe.name=auto", "recipe.name=auto: but the values are those of recipe=hold"),
     ("-m recipe=hold,chrono recipe.name=hold", "recipe.name=hold: but the values are those of recipe=chrono"),
-    ("-m task=latch,copy task.items=2", "task.items: no such field; task=latch has lag, length, symbols, distractors"),
-    ("-m task=copy,latch task.items=2,3", "task.items: no such field; task=latch has lag, length, symbols, distractors"),
+    (
+        "-m task=latch,copy task.items=2",
+        "task.items: no such field; task=latch has lag, length, symbols, distractors",
+    ),
+    (
+        "-m task=copy,latch task.items=2,3",
+        "task.items: no such field; task=latch has lag, length, symbols, distractors",
+    ),
     ("-m task=choice(copy,adding) task.items=2", "task.items: no such field; task=adding has lag, length"),
     ("-m task=glob(*) task.items=2", "task.items: no such field; task=adding has lag, length"),
     ("-m task=latch,temporal_order task.lag=1", "task.lag=1: must be a whole number, at least 3"),
@@ -291,7 +338,7 @@ def test_without_a_home_nothing_is_cached_and_all_works(tmp_path, monkeypatch):
     for name in ("HOME", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(pwd, "getpwuid", NoHome().getpwuid)
-    assert not backend._writable(backend.cache_folder())
+    assert not jax_setup._writable(jax_setup.cache_folder())
     assert memcap(tmp_path, "train", *TINY.split()).status == 0
 
 
@@ -310,7 +357,9 @@ def test_a_disk_that_is_full_or_gone(tmp_path, monkeypatch, part, number):
     done = memcap(tmp_path, "train", *TINY.split(), "out=study")
     said = [line for line in done.err.splitlines() if line.startswith("memcap: ")]
     assert (done.status, done.out) == (2, "")
-    assert said == [f"memcap: disk: cannot be read or written ({os.strerror(number)}); set out to another folder"]
+    assert said == [
+        f"memcap: disk: cannot be read or written ({os.strerror(number)}); set out to another folder"
+    ]
     assert "Error executing" not in done.err + done.out
     assert not list((tmp_path / "study" / part).iterdir())
 
@@ -319,7 +368,7 @@ def test_what_fits_into_no_memory(tmp_path, monkeypatch):
     def too_large(*arguments, **options):
         raise JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 5033295026768 bytes.\nAnd more.")
 
-    monkeypatch.setattr(training, "run", too_large)
+    monkeypatch.setattr(session, "run_study", too_large)
     done = memcap(tmp_path, "train", *TINY.split())
     line = "memory: RESOURCE_EXHAUSTED: Out of memory allocating 5033295026768 bytes."
     line += "; lower engine.lanes, recipe.batch, task.lag or model.units\n"
@@ -338,8 +387,16 @@ def test_a_folder_that_is_deleted_while_its_study_trains(tmp_path, monkeypatch):
     write_population = store.write_population
     monkeypatch.setattr(store, "write_population", deleted)
     done = memcap(tmp_path, "train", *TINY.split(), "out=study")
-    assert (done.status, done.out, done.err.count("memcap: "), "Error executing" in done.err) == (2, "", 1, False)
-    assert "study/weights: cannot be read or written (No such file or directory); set out to another folder" in done.err
+    assert (done.status, done.out, done.err.count("memcap: "), "Error executing" in done.err) == (
+        2,
+        "",
+        1,
+        False,
+    )
+    assert (
+        "study/weights: cannot be read or written (No such file or directory); set out to another folder"
+        in done.err
+    )
 
 
 def test_tables_do_not_ask_the_disk_through_polars(tmp_path):
@@ -383,7 +440,11 @@ def test_what_is_no_file_among_a_studys_files_is_named_and_passed_over(tmp_path,
 
 def test_markup_in_a_path_is_a_path(tmp_path):
     for command in ("train", "status", "frontier", "verify", "collect", "compare", "figure frontier"):
-        words = [*TINY.split(), "out='mk[/i]'"] if command == "train" else ["mk[/i]"] * (1 + (command == "compare"))
+        words = (
+            [*TINY.split(), "out='mk[/i]'"]
+            if command == "train"
+            else ["mk[/i]"] * (1 + (command == "compare"))
+        )
         done = memcap(tmp_path, *command.split(), *words)
         assert done.status == 0, done
         if command in ("train", "status", "collect", "figure frontier"):

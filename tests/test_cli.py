@@ -1,4 +1,5 @@
-"""The subcommands that read: their words, their JSON, and their complaints. `memcap train` is in test_hydra_app.py."""
+"""The subcommands that read: their words, their JSON, and their complaints. `memcap train` is in
+test_hydra_app.py."""
 
 import io
 import json
@@ -29,7 +30,8 @@ COUNTS = {1: (0, 8), 2: (4, 8), 3: (8, 8), 4: (8, 8)}
 
 @pytest.fixture
 def study(tmp_path):
-    """A working directory with a study in outputs/: a delay line at lags 2, 3, 8 and a latch that diverged."""
+    """A working directory with a study in outputs/: a delay line at lags 2, 3, 8 and a latch that
+    diverged."""
     groups = [group("delay_line", lag, {u + lag - 2: n for u, n in COUNTS.items()}) for lag in (2, 3, 8)]
     write(tmp_path / "outputs" / "made_up", *groups, group("latch", 5, {1: (0, 2)}, diverged=2))
     return tmp_path
@@ -52,13 +54,26 @@ def strict(text):
 
 def test_a_knob_without_its_option_is_no_folder(study):
     done = memcap(study, "answer", "--task", "latch", "--lag", "5", "symbols=32")
-    assert (done.status, done.err) == (2, "memcap: symbols=32: no such folder; a knob of the task goes by --knob symbols=32\n")
+    assert (done.status, done.err) == (
+        2,
+        "memcap: symbols=32: no such folder; a knob of the task goes by --knob symbols=32\n",
+    )
 
 
 def test_help_teaches(tmp_path):
     top = memcap(tmp_path, "--help")
     assert top.status == 0
-    for command in ("train", "tasks", "collect", "frontier", "figure", "answer", "inspect", "export", "verify"):
+    for command in (
+        "train",
+        "tasks",
+        "collect",
+        "frontier",
+        "figure",
+        "answer",
+        "inspect",
+        "export",
+        "verify",
+    ):
         assert f"\n    {command} " in top.out
         done = memcap(tmp_path, command, "--help")
         assert (done.status, done.err) == (0, "")
@@ -73,7 +88,9 @@ def test_help_teaches(tmp_path):
         "task=      adding, bandlimited_delay, copy",
     ):
         assert part in train
-    assert "left out in this order: passed, 3/4 pass, exist," in " ".join(memcap(tmp_path, "frontier", "--help").out.split())
+    assert "left out in this order: passed, 3/4 pass, exist," in " ".join(
+        memcap(tmp_path, "frontier", "--help").out.split()
+    )
     assert memcap(tmp_path, "--version").out == f"memcap {package.__version__}\n"
     assert not list(tmp_path.iterdir())
 
@@ -84,7 +101,10 @@ REFUSED = [
     ("--", "the following arguments are required: COMMAND"),
     ("nope:nope", "command=nope:nope: no module nope on Python's path or in the current folder"),
     ("json:nope", "command=json:nope: the module json has no nope"),
-    ("json:loads", "command=json:loads: has no function add_arguments; memcap.commands says what a command must have"),
+    (
+        "json:loads",
+        "command=json:loads: has no function add_arguments; memcap.commands says what a command must have",
+    ),
     ("tasks --lag 0", "--lag: 0: must be a whole number, at least 1; see memcap tasks --help"),
     ("tasks --lag soon", "--lag: soon: must be a whole number"),
     ("frontier", "outputs: no such folder or file; train a study first"),
@@ -94,15 +114,25 @@ REFUSED = [
     ("collect", "outputs: no such folder or file"),
     ("collect empty", "empty: holds no rows"),
     ("figure", "the following arguments are required: name"),
-    ("figure nope", "nope: no such figure; one of budget, cells, frontier, law, recipes, seeds, or MODULE:NAME of your own"),
+    (
+        "figure nope",
+        "nope: no such figure; one of budget, cells, frontier, law, recipes, seeds, or MODULE:NAME of your"
+        " own",
+    ),
     ("figure nope:nope", "figure=nope:nope: no module nope on Python's path or in the current folder"),
-    ("figure json:loads empty", "figure=json:loads: has no function draw; memcap.figures says what a figure must have"),
+    (
+        "figure json:loads empty",
+        "figure=json:loads: has no function draw; memcap.figures says what a figure must have",
+    ),
     ("figure no-module:nope", "figure=no-module:nope: must be MODULE:NAME"),
     ("figure frontier", "outputs: no such folder or file"),
     ("figure frontier empty", "empty: holds no rows"),
     ("answer --lag 5", "--task: not given; give --task and --lag, or neither to be asked"),
     ("answer --knob symbols=4", "--task: not given; give --task and --lag, or neither to be asked"),
-    ("answer --task latch", "--lag: not given; how many time steps, as in: memcap answer --task latch --lag 50"),
+    (
+        "answer --task latch",
+        "--lag: not given; how many time steps, as in: memcap answer --task latch --lag 50",
+    ),
     ("answer --task latch --lag 5 --at solved", "--at: invalid choice: 'solved' (choose from "),
     ("answer --task latch --lag 5 --budget 0", "--budget: 0: must be a whole number, at least 1"),
     ("frontier --at solved", "--at: invalid choice: 'solved'"),
@@ -110,14 +140,20 @@ REFUSED = [
     ("answer --task latch --lag 0", "--lag: 0: must be a whole number, at least 1"),
     ("answer --task temporal_order --lag 1", "--lag 1: the least lag of temporal_order is"),
     ("answer --task latch --lag 5 --confidence 1", "--confidence: 1: must be a number above 0 and below 1"),
-    ("answer --task latch --lag 5 --confidence nan", "--confidence: nan: must be a number above 0 and below 1"),
+    (
+        "answer --task latch --lag 5 --confidence nan",
+        "--confidence: nan: must be a number above 0 and below 1",
+    ),
     ("answer --task latch --lag 5 --knob symbols", "--knob symbols: must be NAME=VALUE"),
     ("answer --task latch --lag 5 --knob symbols=1", "task.symbols=1: must be at least 2"),
     ("answer --task latch --lag 5 --knob nope=1", "task.nope: no such field; task has symbols, distractors"),
     ("answer --task latch --lag 5 file", "file: not a readable table of rows"),
     ("inspect --units 0", "--units: 0: must be a whole number, at least 1"),
     ("inspect --timesteps -1", "--timesteps: -1: must be a whole number, at least 1"),
-    ("inspect --cell Nope", f"model.cell=Nope: no such cell; one of {', '.join(cell_classes())}, LSTMCell, or"),
+    (
+        "inspect --cell Nope",
+        f"model.cell=Nope: no such cell; one of {', '.join(cell_classes())}, LSTMCell, or",
+    ),
     ("export abc -o x.npz", "the following arguments are required: --layout"),
     ("export abc -o x.npz --layout onnx", "invalid choice: 'onnx' (choose from"),
     ("export abc -o x.npz --layout keras", "outputs: no such folder or file"),
@@ -142,13 +178,20 @@ def test_a_mistake_is_one_line_and_leaves_nothing(tmp_path, arguments, expected)
 
 @pytest.mark.parametrize("command", ["frontier", "collect", "figure frontier", "answer --task latch --lag 5"])
 def test_a_bad_shard_is_named_and_passed_over(study, command):
-    sound = memcap(study, *command.split(), "--json") if command != "figure frontier" else memcap(study, *command.split())
+    sound = (
+        memcap(study, *command.split(), "--json")
+        if command != "figure frontier"
+        else memcap(study, *command.split())
+    )
     bad = study / "outputs" / "made_up" / "rows" / "other.parquet"
     bad.write_bytes(b"PAR1, and then nothing")
     done = memcap(study, *command.split(), *["--json"] * (command != "figure frontier"))
     assert (done.status, done.out, sound.err) == (0, sound.out, "")
     assert done.err.count("\n") == 1
-    assert "other.parquet: not a readable table of rows; passed over, and training its study again makes up" in done.err
+    assert (
+        "other.parquet: not a readable table of rows; passed over, and training its study again makes up"
+        in done.err
+    )
     assert bad.read_bytes() == b"PAR1, and then nothing"
 
 
@@ -175,18 +218,33 @@ def test_a_file_that_is_nobodys_is_not_to_be_deleted(study):
 def test_rows_of_a_task_that_is_not_there_are_left_out(study):
     """One's own task, read where its module is not; and one whose module breaks, and a cell."""
     (study / "broken_tasks.py").write_text("raise SystemExit('no')")
-    others = [("nowhere_tasks:Pulses", "lstm", "{}"), ("broken_tasks:Task", "lstm", "{}"), ("latch", "nowhere_cells:Leaky", "{}")]
+    others = [
+        ("nowhere_tasks:Pulses", "lstm", "{}"),
+        ("broken_tasks:Task", "lstm", "{}"),
+        ("latch", "nowhere_cells:Leaky", "{}"),
+    ]
     others += [("latch", "lstm", '{"mood": 1}'), ("latch", "lstm", "no JSON")]
     expected = memcap(study, "frontier", "--json").out
     answer = memcap(study, "answer", "--task", "delay_line", "--lag", 3).out
     groups = [group("latch", 9, {1: (1, 2)}, cell=cell) for _, cell, _ in others]
-    rows = [row | {"task": o[0], "knobs": o[2]} for part, o in zip(groups, others, strict=True) for row in part]
+    rows = [
+        row | {"task": o[0], "knobs": o[2]} for part, o in zip(groups, others, strict=True) for row in part
+    ]
     write(study / "outputs" / "others", rows)
     done = memcap(study, "frontier", "--json")
     assert (done.status, done.out) == (0, expected)
-    said = [line for line in done.err.splitlines() if line.startswith("memcap: ") and ": 2 rows left out: " in line]
+    said = [
+        line
+        for line in done.err.splitlines()
+        if line.startswith("memcap: ") and ": 2 rows left out: " in line
+    ]
     assert len(said) == len(others)
-    for part in ("no module nowhere_tasks", "left out: no", "no module nowhere_cells", "task.mood: no such field"):
+    for part in (
+        "no module nowhere_tasks",
+        "left out: no",
+        "no module nowhere_cells",
+        "task.mood: no such field",
+    ):
         assert any(part in line for line in said), part
     assert memcap(study, "answer", "--task", "delay_line", "--lag", 3).out == answer
     assert memcap(study, "figure", "frontier").status == 0
@@ -242,17 +300,34 @@ def test_figure_is_drawn_with_its_numbers_beside_it(study):
     ]
     done = memcap(study, "figure", "frontier", "outputs/made_up", "-o", "elsewhere")
     assert done.out == "elsewhere/frontier.png\n"
-    assert (study / "elsewhere" / "frontier.csv").read_text() == (study / "outputs/figures/frontier.csv").read_text()
+    assert (study / "elsewhere" / "frontier.csv").read_text() == (
+        study / "outputs/figures/frontier.csv"
+    ).read_text()
 
 
 @pytest.mark.parametrize(("lag", "measured"), [(3, True), (5, False), (50, False)])
 def test_answer_in_words_and_json(study, lag, measured):
     found = strict(memcap(study, "answer", "--task", "delay_line", "--lag", lag, "--json").out)
     assert found.keys() >= {
-        *("task", "lag", "u_exist", "u50", "u90", "u90_low", "u90_high", "information_floor", "one_per_number"),
+        *(
+            "task",
+            "lag",
+            "u_exist",
+            "u50",
+            "u90",
+            "u90_low",
+            "u90_high",
+            "information_floor",
+            "one_per_number",
+        ),
         *("constructed", "carry_numbers", "budget", "runs"),
     }
-    assert (found["task"], found["lag"], found["measured"], found["constructed"]) == ("delay_line", lag, measured, lag + 1)
+    assert (found["task"], found["lag"], found["measured"], found["constructed"]) == (
+        "delay_line",
+        lag,
+        measured,
+        lag + 1,
+    )
     words = memcap(study, "answer", "--task", "delay_line", "--lag", lag).out
     assert "unit" in words
     assert "interval" in words
@@ -260,7 +335,8 @@ def test_answer_in_words_and_json(study, lag, measured):
     assert ("NOT MEASURED" in words) == (found["recipe"] is None) == (not measured)
     assert (f"To measure it: memcap train task=delay_line task.lag={lag}" in words) == (not measured)
     sure, unsure = (
-        strict(memcap(study, "answer", "--task", "delay_line", "--lag", lag, "--json", "--confidence", c).out) for c in (0.9, 0.2)
+        strict(memcap(study, "answer", "--task", "delay_line", "--lag", lag, "--json", "--confidence", c).out)
+        for c in (0.9, 0.2)
     )
     assert sure == found
     assert unsure["units"] < sure["units"]
@@ -268,10 +344,19 @@ def test_answer_in_words_and_json(study, lag, measured):
 
 def test_answer_and_frontier_take_a_verdict_and_a_budget(tmp_path):
     counts = {2: (0, 8), 3: (8, 8), 4: (8, 8), 5: (8, 8)}
-    groups = group("delay_line", 3, counts, steady={3: 0}), group("delay_line", 3, {1: (0, 8), 2: (8, 8)}, budget=9000)
+    groups = (
+        group("delay_line", 3, counts, steady={3: 0}),
+        group("delay_line", 3, {1: (0, 8), 2: (8, 8)}, budget=9000),
+    )
     write(tmp_path / "outputs", *groups)
-    for words, units, at in (("--budget 1500", 4, "steady"), ("--budget 1500 --at trained", 3, "trained"), ("", 2, "steady")):
-        found = strict(memcap(tmp_path, "answer", "--task", "delay_line", "--lag", 3, "--json", *words.split()).out)
+    for words, units, at in (
+        ("--budget 1500", 4, "steady"),
+        ("--budget 1500 --at trained", 3, "trained"),
+        ("", 2, "steady"),
+    ):
+        found = strict(
+            memcap(tmp_path, "answer", "--task", "delay_line", "--lag", 3, "--json", *words.split()).out
+        )
         assert (found["units"], found["at"], found["source"]) == (units, at, "outputs")
         (point,) = strict(memcap(tmp_path, "frontier", "--json", *words.split()).out)
         assert (point["u90"], point["at"], point["budget"]) == (found["u90"], at, 1500 if words else 9000)
@@ -304,14 +389,20 @@ def test_where_nobody_answers_it_is_one_line(study, monkeypatch, text):
 def test_answer_without_any_rows(tmp_path):
     done = memcap(tmp_path, "answer", "--task", "copy", "--lag", 8, "--knob", "symbols=4", "--json")
     found, copy = strict(done.out), task_class("copy")(symbols=4)
-    assert (found["units"], found["measured"], found["bits"]) == (None, False, copy.facts(8, copy.length(8)).bits)
+    assert (found["units"], found["measured"], found["bits"]) == (
+        None,
+        False,
+        copy.facts(8, copy.length(8)).bits,
+    )
     assert found["command"].startswith("memcap train task=copy task.symbols=4 task.lag=8 ")
 
 
 def test_the_command_that_an_answer_gives_is_accepted(tmp_path):
     import shlex
 
-    line = strict(memcap(tmp_path, "answer", "--task", "latch", "--lag", 50, "--knob", "symbols=4", "--json").out)
+    line = strict(
+        memcap(tmp_path, "answer", "--task", "latch", "--lag", 50, "--knob", "symbols=4", "--json").out
+    )
     arguments = shlex.split(line["command"])[1:]
     assert memcap(tmp_path, *arguments, "seed=-1").err.startswith("memcap: ")
     done = memcap(tmp_path, *arguments, "--cfg", "job")
@@ -349,7 +440,9 @@ def test_an_exported_member_is_the_one_that_was_trained(tmp_path):
     (row,) = store.read(tmp_path / "outputs").iter_rows(named=True)
     done = memcap(tmp_path, "export", row["key"][:8], "-o", "w.npz", "--layout", "keras")
     assert done.status == 0
-    assert done.out.startswith("w.npz: lstm/kernel, lstm/recurrent_kernel, lstm/bias, dense/kernel, dense/bias (latch, ")
+    assert done.out.startswith(
+        "w.npz: lstm/kernel, lstm/recurrent_kernel, lstm/bias, dense/kernel, dense/bias (latch, "
+    )
     with np.load(tmp_path / "w.npz", allow_pickle=False) as read:
         arrays = dict(read)
     assert [a.shape for a in arrays.values()] == [(7, 8), (2, 8), (8,), (2, 2), (2,)]
@@ -419,7 +512,9 @@ def test_a_closed_pipe_ends_without_a_traceback(tmp_path, arguments):
     os.close(reader)  # as `| head` does once it has its lines
     command = [sys.executable, "-m", "memcap", *arguments.split()]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, stdout=writer, stderr=subprocess.PIPE, text=True, check=False
+    )
     os.close(writer)
     assert done.stderr == ""
     assert done.returncode == 0

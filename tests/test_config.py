@@ -1,4 +1,5 @@
-"""Members: every mistake is one line that says what is allowed, and the key is a hash of everything that decides the result."""
+"""Members: every mistake is one line that says what is allowed, and the key is a hash of everything that
+decides the result."""
 
 import dataclasses
 from copy import deepcopy
@@ -133,7 +134,11 @@ def test_a_lag_that_needs_no_memory_and_a_length_that_needs_no_lag_are_refused()
     for name, cls in task_classes().items():
         lag = max(5, cls().smallest_lag)
         short = cls().shortest(lag) - 1
-        text = refusal(lambda name=name, lag=lag, short=short: resolve(values({"task.lag": lag, "task.length": short}, name)))
+        text = refusal(
+            lambda name=name, lag=lag, short=short: resolve(
+                values({"task.lag": lag, "task.length": short}, name)
+            )
+        )
         assert text.startswith(f"task.length={short}")
         assert f"at least {short + 1}" in text
         assert resolve(values({"task.lag": lag, "task.length": short + 1}, name)).length == short + 1
@@ -149,7 +154,9 @@ def test_a_cell_whose_gates_are_unknown_is_refused_before_it_trains():
 @pytest.mark.parametrize("init", ["hold", "open_gate", "chrono", "flax"])
 def test_a_forget_bias_that_would_be_ignored_is_refused(init):
     cell = "GRUCell" if init == "flax" else "lstm"
-    text = refusal(lambda: resolve(values({"recipe.init": init, "recipe.forget_bias": 2.0, "model.cell": cell})))
+    text = refusal(
+        lambda: resolve(values({"recipe.init": init, "recipe.forget_bias": 2.0, "model.cell": cell}))
+    )
     assert "only recipe.init=forget_bias takes it" in text
 
 
@@ -258,7 +265,12 @@ def changed(name):
 
 
 def test_every_field_has_a_change():
-    flat = {f"{group}.{field}" for group, fields in values().items() if isinstance(fields, dict) for field in fields}
+    flat = {
+        f"{group}.{field}"
+        for group, fields in values().items()
+        if isinstance(fields, dict)
+        for field in fields
+    }
     assert set(CHANGES) == flat | {"seed"}
 
 
@@ -280,8 +292,18 @@ def test_the_key_is_the_same_however_the_values_were_written():
 
 def test_the_key_is_the_same_in_every_process_and_version():
     """A stored row is found again: this changes only where a config's fields do."""
-    recipe = {"init": "hold", "lr": 0.03, "schedule": "constant", "warmup": 0, "batch": 64, "clip": 1, "budget": 1500}
-    changes = {"task.lag": 3, "recipe.name": "hold"} | {f"recipe.{name}": value for name, value in recipe.items()}
+    recipe = {
+        "init": "hold",
+        "lr": 0.03,
+        "schedule": "constant",
+        "warmup": 0,
+        "batch": 64,
+        "clip": 1,
+        "budget": 1500,
+    }
+    changes = {"task.lag": 3, "recipe.name": "hold"} | {
+        f"recipe.{name}": value for name, value in recipe.items()
+    }
     assert resolve(values(changes | {"evaluation.until": "solved"})).key == "3b92187e64796cb7"
 
 
@@ -290,7 +312,9 @@ def test_a_stream_trains_until_it_is_steady_and_others_until_solved_with_the_key
         member = resolve(values(task=task))
         until = "steady" if task in ("bandlimited_delay", "delay_line") else "solved"
         assert member.evaluation.until == until
-        assert member.config["evaluation"].get("until", "solved") == until  # left out where it is as it was before
+        assert (
+            member.config["evaluation"].get("until", "solved") == until
+        )  # left out where it is as it was before
         assert resolve(values({"evaluation.until": until}, task)).key == member.key
         other = {"steady": "solved", "solved": "steady"}[until]
         assert resolve(values({"evaluation.until": other}, task)).key != member.key

@@ -1,4 +1,5 @@
-"""What CONTRIBUTING.md and the README show is done here for good: files are written and commands run as they stand there."""
+"""What CONTRIBUTING.md and the README show is done here for good: files are written and commands run as they
+stand there."""
 
 import os
 import re
@@ -17,7 +18,9 @@ import memcap as face
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "CONTRIBUTING.md").read_text()
 FILES = dict(re.findall(r"```\w+\n# file: (\S+)\n(.*?)```", PAGE, re.DOTALL))
-COMMANDS = [line for block in re.findall(r"```bash\n(.*?)```", PAGE, re.DOTALL) for line in block.splitlines()]
+COMMANDS = [
+    line for block in re.findall(r"```bash\n(.*?)```", PAGE, re.DOTALL) for line in block.splitlines()
+]
 QUICK = ["evaluation.sequences=16", "evaluation.stretch=1", "engine.workers=1"]
 PACKAGE = {  # the same files, inside
     "my_tasks.py": "memcap/tasks/pulses.py",
@@ -62,7 +65,14 @@ def test_what_they_left(outside):
 
 def test_worker_processes_find_them_too(outside):
     axes = "axes={seed: 4, model.units: [1, 2]}"
-    words = ["train", "task=my_tasks:Pulses", "task.lag=2", "model.cell=my_cells:Leaky", "recipe.init=flax", "recipe.budget=20"]
+    words = [
+        "train",
+        "task=my_tasks:Pulses",
+        "task.lag=2",
+        "model.cell=my_cells:Leaky",
+        "recipe.init=flax",
+        "recipe.budget=20",
+    ]
     done = memcap(outside, *words, *QUICK[:2], "engine.workers=2", "study=two", axes)
     assert done.status == 0, done.err
     assert pl.read_parquet(outside / "outputs" / "two" / "rows" / "*.parquet").height == 8
@@ -74,19 +84,26 @@ def test_the_same_files_inside_the_package(tmp_path):
     for name, place in PACKAGE.items():
         text = FILES[name]
         text = text.replace("    rarity: int", '    name: ClassVar[str] = "pulses"\n    rarity: int', 1)
-        text = text.replace("    def __init__(self, in_f", '    name = "leaky"\n\n    def __init__(self, in_f', 1)
+        text = text.replace(
+            "    def __init__(self, in_f", '    name = "leaky"\n\n    def __init__(self, in_f', 1
+        )
         write(tmp_path, place, text)
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
 
     def run(*words: str) -> str:
         command = [sys.executable, "-m", "memcap", *words]
-        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
 
     assert "seconds" in run("--help")
     trained = ["task=pulses", "task.lag=2", "model.cell=leaky", "recipe=mine", "model.units=2", "study=in"]
-    trained += ["recipe.init=flax", "recipe.forget_bias=null"]  # the file's bias is for the file's initialiser
+    trained += [
+        "recipe.init=flax",
+        "recipe.forget_bias=null",
+    ]  # the file's bias is for the file's initialiser
     assert "1 member" in run("train", *trained, *QUICK)
     assert run("figure", "steps", "outputs/in").strip().endswith("steps.png")
     assert run("seconds", "outputs/in").strip().endswith("s")

@@ -1,4 +1,5 @@
-"""Each line of docs/accelerators.md that trains is composed here, share by share: together they train the whole study, once."""
+"""Each line of docs/accelerators.md that trains is composed here, share by share: together they train the
+whole study, once."""
 
 import re
 import shlex
@@ -7,12 +8,14 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 
-from memcap.hydra_app import register, version_base
-from memcap.launchers.jobs import job_of
+from memcap.launch.app import register, version_base
+from memcap.launch.jobs import job_of
 from memcap.recipes import root
 
 PAGE = (Path(__file__).parent.parent / "docs" / "accelerators.md").read_text()
-LINES = [block.strip() for block in re.findall(r"```bash\n(.*?)```", PAGE, re.DOTALL) if "memcap train" in block]
+LINES = [
+    block.strip() for block in re.findall(r"```bash\n(.*?)```", PAGE, re.DOTALL) if "memcap train" in block
+]
 
 
 def jobs(line: str) -> list[list[str]]:
@@ -20,11 +23,19 @@ def jobs(line: str) -> list[list[str]]:
     command = re.search(r"memcap train (.*?)(?:' *$|'$| & done|$)", line)
     assert command is not None
     words = [
-        w for w in shlex.split(command[1].replace("'engine.shard=range", "engine.shard=range").replace(")'", ")")) if w != "-m"
+        w
+        for w in shlex.split(
+            command[1].replace("'engine.shard=range", "engine.shard=range").replace(")'", ")")
+        )
+        if w != "-m"
     ]
     shards = int(next(w for w in words if w.startswith("engine.shards=")).partition("=")[2])
     return [
-        [re.sub(r"^engine\.shard=.*", f"engine.shard={k}", word) for word in words if not word.startswith("hydra/")]
+        [
+            re.sub(r"^engine\.shard=.*", f"engine.shard={k}", word)
+            for word in words
+            if not word.startswith("hydra/")
+        ]
         for k in range(shards)
     ]
 

@@ -1,4 +1,5 @@
-"""The pages: all of them are found, links and pictures lead somewhere, notebooks run, and the numbers are those of the rows.
+"""The pages: all of them are found, links and pictures lead somewhere, notebooks run, and the numbers are
+those of the rows.
 
 `make docs` builds them, with warnings as errors.
 """
@@ -21,7 +22,7 @@ from memcap.capacity.frontier import frontier
 from memcap.capacity.law import laws
 from memcap.capacity.sources import atlas
 from memcap.config import task_of
-from memcap.hydra_app import populations
+from memcap.launch.app import populations
 from memcap.studies import store
 
 ROOT = Path(__file__).parent.parent
@@ -54,7 +55,11 @@ def lines_of(name):
 
 def tables():
     """All lines of tables of the question's page."""
-    return [tuple(c.strip() for c in line.strip("|").split("|")) for line in text_of("question").splitlines() if line[:1] == "|"]
+    return [
+        tuple(c.strip() for c in line.strip("|").split("|"))
+        for line in text_of("question").splitlines()
+        if line[:1] == "|"
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +77,11 @@ def made():
 
 
 def test_every_page_is_in_the_table_of_contents_once():
-    listed = [line for tree in re.findall(r"```{toctree}\n(.*?)```", text_of("index"), re.DOTALL) for line in tree.splitlines()]
+    listed = [
+        line
+        for tree in re.findall(r"```{toctree}\n(.*?)```", text_of("index"), re.DOTALL)
+        for line in tree.splitlines()
+    ]
     listed = [line for line in listed if line and not line.startswith(":")]
     assert len(listed) == len(set(listed))
     written = {path.stem for path in DOCS.glob("*.md")} - {"index"}
@@ -86,13 +95,17 @@ def test_links_and_pictures_lead_somewhere(page):
             name, _, part = target.partition("#")
             there = (page.parent / name).resolve() if name else page
             assert there.exists(), target
-            headings = re.findall(r"^#+ (.+)$", there.read_text(encoding="utf-8"), re.MULTILINE) if part else []
+            headings = (
+                re.findall(r"^#+ (.+)$", there.read_text(encoding="utf-8"), re.MULTILINE) if part else []
+            )
             assert not part or part in map(anchor, headings), target
 
 
 @each_page
 def test_what_is_included_begins_and_ends_where_it_says(page):
-    for name, options in re.findall(r"```{include} (\S+)\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+    for name, options in re.findall(
+        r"```{include} (\S+)\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL
+    ):
         included = (page.parent / name).read_text(encoding="utf-8")
         marks = re.findall(r':(?:start-after|end-before): "(.+)"', options)
         assert [included.count(mark) for mark in marks] == [1, 1]
@@ -122,7 +135,9 @@ def test_there_are_two_notebooks():
     assert [path.stem for path in NOTEBOOKS] == ["first_steps", "paper_redrawn"]
 
 
-@pytest.mark.parametrize("line", [line for name in TAUGHT for line in lines_of(name) if line.startswith("memcap ")])
+@pytest.mark.parametrize(
+    "line", [line for name in TAUGHT for line in lines_of(name) if line.startswith("memcap ")]
+)
 def test_a_command_is_sound(line, tmp_path):
     _, command, *words = shlex.split(line)
     if command == "train":
@@ -130,15 +145,23 @@ def test_a_command_is_sound(line, tmp_path):
         return
     assert command in commands.summaries()
     assert command != "figure" or words[0] in figures.summaries()
-    folders = [word for word in words if word.startswith(("results/", "outputs/"))]  # outputs: of a study that lines before train
-    assert all((ROOT / folder / "rows.parquet").is_file() for folder in folders if folder.startswith("results/"))
+    folders = [
+        word for word in words if word.startswith(("results/", "outputs/"))
+    ]  # outputs: of a study that lines before train
+    assert all(
+        (ROOT / folder / "rows.parquet").is_file() for folder in folders if folder.startswith("results/")
+    )
     if not folders:
         done = memcap(tmp_path, command, *words)
         assert (done.status, bool(done.out.strip())) == (0, True), done.err
 
 
 def test_output_stands_there_as_it_is_printed(tmp_path):
-    shown = re.findall(r"```bash\n(memcap [^\n]+)\n```\n\n```text\n(.*?)```", text_of("question") + text_of("start"), re.DOTALL)
+    shown = re.findall(
+        r"```bash\n(memcap [^\n]+)\n```\n\n```text\n(.*?)```",
+        text_of("question") + text_of("start"),
+        re.DOTALL,
+    )
     assert len(shown) == 2
     for line, output in shown:
         assert memcap(tmp_path, *shlex.split(line)[1:]).out.rstrip("\n") == output.rstrip("\n")
@@ -167,7 +190,10 @@ def test_the_delay_lines_table(points):
 
 def test_the_law(points):
     slopes = {law.cell: f"{law.slope:.2f}" for law in laws(points)}
-    said = f"an LSTM costs about {slopes['lstm']} units a bit, a GRU {slopes['GRUCell']}, an Elman net {slopes['SimpleCell']}."
+    said = (
+        f"an LSTM costs about {slopes['lstm']} units a bit, a GRU {slopes['GRUCell']}, an Elman net"
+        f" {slopes['SimpleCell']}."
+    )
     assert said in " ".join(text_of("question").split())
 
 
@@ -182,12 +208,19 @@ def test_the_latch_is_learned_with_one_unit_at_every_lag(points):
 
 def test_the_tables_of_side_questions_have_the_counts_of_the_rows():
     rows = store.read(ROOT / "results" / "side_questions")
-    knob = {name: pl.col("knobs").str.json_path_match(f"$.{name}") for name in ("window", "carry", "label", "kind", "classes")}
+    knob = {
+        name: pl.col("knobs").str.json_path_match(f"$.{name}")
+        for name in ("window", "carry", "label", "kind", "classes")
+    }
     passed = pl.when(pl.col("evaluation_until") == "steady").then("steady").otherwise("solved")
     rows = rows.with_columns(passed=passed, lag=pl.col("lag").cast(pl.String), **knob)
 
     def counts(task, by, widths, **only):
-        found = rows.filter(pl.col("task").is_in(task), **only).group_by(*by, "units").agg(pl.col("passed").sum(), pl.len())
+        found = (
+            rows.filter(pl.col("task").is_in(task), **only)
+            .group_by(*by, "units")
+            .agg(pl.col("passed").sum(), pl.len())
+        )
         cells = {(*line[:-3], line[-3]): f"{line[-2]}/{line[-1]}" for line in found.iter_rows()}
         return {(*name, *(cells.get((*name, u), "") for u in widths)) for *name, _ in cells}
 
@@ -197,8 +230,12 @@ def test_the_tables_of_side_questions_have_the_counts_of_the_rows():
     wanted |= counts(["count"], ["kind"], (1, 2, 4))
     wanted |= counts(["pattern"], ["lag", "classes"], (1, 2, 4), readout="dense")
     assert {line for line in tables() if re.fullmatch(r"\d/4", line[-1])} == wanted
-    carried = dict(rows.filter(task="pattern", lag="50", units=1).select("readout", "carry_numbers").iter_rows())
-    assert f"carries {carried['lstm']} numbers, not {carried['dense']})" in " ".join(text_of("question").split())
+    carried = dict(
+        rows.filter(task="pattern", lag="50", units=1).select("readout", "carry_numbers").iter_rows()
+    )
+    assert f"carries {carried['lstm']} numbers, not {carried['dense']})" in " ".join(
+        text_of("question").split()
+    )
 
 
 def test_the_gallery_has_each_published_paper_with_its_verdicts(made):

@@ -1,4 +1,5 @@
-"""docs/frontier.md: its tables are those of the published rows, and the lines that train are composed and checked."""
+"""docs/frontier.md: its tables are those of the published rows, and the lines that train are composed and
+checked."""
 
 import re
 import shlex
@@ -8,7 +9,7 @@ import polars as pl
 import pytest
 
 from memcap.capacity.frontier import best, tried
-from memcap.hydra_app import populations
+from memcap.launch.app import populations
 from memcap.studies import store
 
 ROOT = Path(__file__).parent.parent
@@ -29,7 +30,9 @@ def rows_of(study):
 
 
 def shown(point):
-    return f"> {point.fit.u90.units:.0f}" if point.fit.u90.censored == "above" else f"{point.fit.u90.units:.1f}"
+    return (
+        f"> {point.fit.u90.units:.0f}" if point.fit.u90.censored == "above" else f"{point.fit.u90.units:.1f}"
+    )
 
 
 def test_the_recipes_are_those_of_the_rows():
@@ -51,7 +54,9 @@ def test_the_budgets_are_those_of_the_rows():
 
 
 def test_the_counts_of_four_symbols_are_those_of_the_atlas():
-    rows = rows_of("atlas").filter(pl.col("lag") == 8, pl.col("recipe") == "curriculum", pl.col("task") == "delay_line")
+    rows = rows_of("atlas").filter(
+        pl.col("lag") == 8, pl.col("recipe") == "curriculum", pl.col("task") == "delay_line"
+    )
     (point,) = [p for p in tried(rows) if p.label == "delay_line (symbols=4)"]
     (_, *units), (_, *counts) = table("Symbols")
     found = {u: f"{s} of {n}" for u, s, n in zip(point.units, point.solved, point.runs, strict=True)}
@@ -60,7 +65,10 @@ def test_the_counts_of_four_symbols_are_those_of_the_atlas():
 
 @pytest.mark.parametrize(
     ("study", "seeds", "cells"),
-    [("four", range(100, 116), len(re.findall(r"^\| [^|]+ \| \d+ \|$", PAGE, re.MULTILINE))), ("sixteen", range(500, 508), 8)],
+    [
+        ("four", range(100, 116), len(re.findall(r"^\| [^|]+ \| \d+ \|$", PAGE, re.MULTILINE))),
+        ("sixteen", range(500, 508), 8),
+    ],
 )
 def test_a_line_trains_the_seeds_and_cells_of_its_table(study, seeds, cells):
     (line,) = [line for line in LINES if f"study={study} " in line]

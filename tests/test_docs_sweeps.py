@@ -1,4 +1,5 @@
-"""Each line of docs/sweeps.md and docs/clusters.md is composed and checked here, as far as can be without training.
+"""Each line of docs/sweeps.md and docs/clusters.md is composed and checked here, as far as can be without
+training.
 
 Where a plugin of Hydra is missing its line is composed without it: `make test-cluster` has the plugins.
 """
@@ -13,7 +14,7 @@ import pytest
 from command import installed
 
 from memcap import commands
-from memcap.hydra_app import PLUGINS, populations
+from memcap.launch.app import PLUGINS, populations
 from memcap.tasks import task_classes
 
 ROOT = Path(__file__).parent.parent
@@ -44,7 +45,9 @@ def test_all_studies_are_run_by_one_line(tmp_path):
     (line,) = [line for line in TRAIN if "glob(*)" in line]
     found = [job.settings.study for group in jobs(f"{line} axes=null design=grid") for job in group]
     assert found == sorted(path.stem for path in (ROOT / "sweeps").glob("*.yaml"))
-    tasks = [job.members[0].task.name for group in populations(["task=glob(*)"], multirun=True) for job in group]
+    tasks = [
+        job.members[0].task.name for group in populations(["task=glob(*)"], multirun=True) for job in group
+    ]
     assert sorted(tasks) == sorted(task_classes())
 
 
@@ -65,7 +68,9 @@ def test_the_shares_of_the_script_are_the_study():
     places = {"$SLURM_ARRAY_TASK_COUNT": str(last - first + 1)}
     found = []
     for number in range(first, last + 1):
-        line = re.sub(r"\$\w+", lambda m, k=number: (places | {"$SLURM_ARRAY_TASK_ID": str(k)})[m[0]], command)
+        line = re.sub(
+            r"\$\w+", lambda m, k=number: (places | {"$SLURM_ARRAY_TASK_ID": str(k)})[m[0]], command
+        )
         found += keys(jobs(line.removeprefix("exec ")))
     assert sorted(found) == keys(populations(["sweeps=first_study"]))
 
@@ -80,6 +85,10 @@ def test_other_commands_take_their_arguments(line):
 
 def test_what_is_to_be_installed_is_an_extra():
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    offered = {re.split(r"[>=]", each)[0] for name in ("joblib", "slurm", "ray", "optuna") for each in extras[name]}
-    assert {name for page in PAGES.values() for name in re.findall(r"pip install (hydra-[\w-]+)", page)} == offered
+    offered = {
+        re.split(r"[>=]", each)[0] for name in ("joblib", "slurm", "ray", "optuna") for each in extras[name]
+    }
+    assert {
+        name for page in PAGES.values() for name in re.findall(r"pip install (hydra-[\w-]+)", page)
+    } == offered
     assert offered <= set(PLUGINS.values())

@@ -1,4 +1,5 @@
-"""docs/tracking.md, line by line: what trains is trained for a moment, what needs an account or a browser is left out."""
+"""docs/tracking.md, line by line: what trains is trained for a moment, what needs an account or a browser is
+left out."""
 
 import re
 import shlex
@@ -8,8 +9,8 @@ import pytest
 from command import memcap
 
 from memcap.tracking import tracker
-from memcap.tracking.background import MOST_MEMBER_RUNS, SECONDS_BETWEEN_POINTS
 from memcap.tracking.curve import MOST_POINTS
+from memcap.tracking.mirror import MOST_MEMBER_RUNS, SECONDS_BETWEEN_POINTS
 from memcap.tracking.writer import NICENESS
 
 PAGE = (Path(__file__).parent.parent / "docs" / "tracking.md").read_text()

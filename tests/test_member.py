@@ -1,4 +1,5 @@
-"""A member made by hand is the one that the command makes: it fills itself in, and refuses in one line what cannot be."""
+"""A member made by hand is the one that the command makes: it fills itself in, and refuses in one line what
+cannot be."""
 
 from dataclasses import dataclass, replace
 
@@ -47,7 +48,12 @@ def resolved(**changes) -> Member:
 
 def test_it_fills_itself_in():
     made = Member(Latch(), 5, recipe=Recipe("hold"))
-    assert (made.length, made.model, made.evaluation, made.seed) == (7, Model(), Evaluation(until="solved"), 0)
+    assert (made.length, made.model, made.evaluation, made.seed) == (
+        7,
+        Model(),
+        Evaluation(until="solved"),
+        0,
+    )
     assert made.recipe == Recipe(**recipe_file("hold"), optimizer="adam")
     assert made.init is not None
     assert made.facts == Latch().facts(5, 7)
@@ -59,10 +65,16 @@ def test_it_fills_itself_in():
         (Member(Latch(), 5, recipe=Recipe("hold")), {"recipe": {"name": "hold"}}),
         (Member(Latch(), 5), {}),
         (Member(Latch(symbols=4), 5, 30), {"task": {"name": "latch", "lag": 5, "length": 30, "symbols": 4}}),
-        (Member(Latch(), 5, None, Model("GRUCell", 3, "lstm")), {"model": {"cell": "GRUCell", "units": 3, "readout": "lstm"}}),
+        (
+            Member(Latch(), 5, None, Model("GRUCell", 3, "lstm")),
+            {"model": {"cell": "GRUCell", "units": 3, "readout": "lstm"}},
+        ),
         (Member(Latch(), 5, recipe=Recipe(lr=1, budget=9)), {"recipe": {"lr": 1.0, "budget": 9}}),
         (Member(Latch(), 5, recipe=Recipe("chrono", lr="1e-3")), {"recipe": {"name": "chrono", "lr": 0.001}}),
-        (Member(Latch(), 5, evaluation=Evaluation(7, 300), seed=3), {"evaluation": {"every": 7, "sequences": 300}, "seed": 3}),
+        (
+            Member(Latch(), 5, evaluation=Evaluation(7, 300), seed=3),
+            {"evaluation": {"every": 7, "sequences": 300}, "seed": 3},
+        ),
     ],
     ids=str,
 )
@@ -82,7 +94,10 @@ def test_the_knobs_of_its_task_are_converted_as_on_the_command_line():
 @pytest.mark.parametrize("task", task_classes())
 def test_to_replace_nothing_changes_nothing(task):
     lag = max(5, task_class(task)().smallest_lag)
-    for made in (Member(task_class(task)(), lag), Member(task_class(task)(), lag, recipe=Recipe("forget_bias"))):
+    for made in (
+        Member(task_class(task)(), lag),
+        Member(task_class(task)(), lag, recipe=Recipe("forget_bias")),
+    ):
         assert replace(made) == made
         assert replace(made).key == made.key
         assert member_of(made.config) == made
@@ -91,7 +106,13 @@ def test_to_replace_nothing_changes_nothing(task):
 
 
 def test_it_trains():
-    made = Member(Latch(), 1, model=Model(units=1), recipe=Recipe("hold", budget=20, batch=16), evaluation=Evaluation(10, 64))
+    made = Member(
+        Latch(),
+        1,
+        model=Model(units=1),
+        recipe=Recipe("hold", budget=20, batch=16),
+        evaluation=Evaluation(10, 64),
+    )
     (result,) = train([made], Engine("map", workers=1))
     assert result.member is made
     assert result.status in ("solved", "unsolved")
@@ -111,7 +132,10 @@ MISTAKES = [
     (lambda: Member(Latch(), 5.0), "task.lag=5.0: must be a whole number"),
     (lambda: Member(Latch(), True), "task.lag=True: must be a whole number"),
     (lambda: Member(Latch(), None), "task.lag=None: must be a whole number"),
-    (lambda: Member(Latch(), 10**9), "task.lag=1000000000: must be a whole number, at least 1 and at most 1000000"),
+    (
+        lambda: Member(Latch(), 10**9),
+        "task.lag=1000000000: must be a whole number, at least 1 and at most 1000000",
+    ),
     (lambda: Member(Count(), 2), "task.lag=2: must be a whole number, at least 3"),
     (lambda: Member(Latch(), 5, 6), "task.length=6: a latch of lag 5 needs at least 7 steps"),
     (lambda: Member(Latch(), 5, 7.5), "task.length=7.5: must be a whole number"),
@@ -121,8 +145,14 @@ MISTAKES = [
     (lambda: Member(Latch(), 5, model=Model(units=2.5)), "model.units=2.5: must be a whole number"),
     (lambda: Member(Latch(), 5, model=Model(units=None)), "model.units=None: must be a whole number"),
     (lambda: Member(Latch(), 5, model=Model(cell="Foo")), "model.cell=Foo: no such cell; one of GRUCell,"),
-    (lambda: Member(Latch(), 5, model=Model(cell=Model)), "must be text, MODULE:CLASS for a cell of your own"),
-    (lambda: Member(Latch(), 5, model=Model("LSTMCell")), "recipe.init=hold: model.cell=LSTMCell has gates that are not known"),
+    (
+        lambda: Member(Latch(), 5, model=Model(cell=Model)),
+        "must be text, MODULE:CLASS for a cell of your own",
+    ),
+    (
+        lambda: Member(Latch(), 5, model=Model("LSTMCell")),
+        "recipe.init=hold: model.cell=LSTMCell has gates that are not known",
+    ),
     (lambda: Member(Latch(), 5, recipe="hold"), "recipe: must be an object of memcap.Recipe, not str"),
     (lambda: Member(Latch(), 5, recipe=Recipe("nope")), "recipe=nope: no such recipe; one of auto, chrono,"),
     (lambda: Member(Latch(), 5, recipe=Recipe(3)), "recipe.name=3: must be text"),
@@ -130,19 +160,37 @@ MISTAKES = [
     (lambda: Member(Latch(), 5, recipe=Recipe(lr=[1])), "recipe.lr=[1]: must be a number"),
     (lambda: Member(Latch(), 5, recipe=Recipe(lr="fast")), "recipe.lr=fast: must be a number"),
     (lambda: Member(Latch(), 5, recipe=Recipe(batch=1.5)), "recipe.batch=1.5: must be a whole number"),
-    (lambda: Member(Latch(), 5, recipe=Recipe(init="flax")), "recipe.init=flax: the cell lstm has no start of Flax's"),
-    (lambda: Member(Latch(), 5, recipe=Recipe("hold", forget_bias=1.0)), "only recipe.init=forget_bias takes it"),
-    (lambda: Member(Latch(), 5, evaluation={"every": 5}), "evaluation: must be an object of memcap.Evaluation, not dict"),
+    (
+        lambda: Member(Latch(), 5, recipe=Recipe(init="flax")),
+        "recipe.init=flax: the cell lstm has no start of Flax's",
+    ),
+    (
+        lambda: Member(Latch(), 5, recipe=Recipe("hold", forget_bias=1.0)),
+        "only recipe.init=forget_bias takes it",
+    ),
+    (
+        lambda: Member(Latch(), 5, evaluation={"every": 5}),
+        "evaluation: must be an object of memcap.Evaluation, not dict",
+    ),
     (lambda: Member(Latch(), 5, evaluation=Evaluation(every=0)), "evaluation.every=0: must be at least 1"),
-    (lambda: Member(Latch(), 5, evaluation=Evaluation(sequences=1.5)), "evaluation.sequences=1.5: must be a whole number"),
+    (
+        lambda: Member(Latch(), 5, evaluation=Evaluation(sequences=1.5)),
+        "evaluation.sequences=1.5: must be a whole number",
+    ),
     (lambda: Member(Latch(), 5, seed=-1), "seed=-1: must be a whole number, at least 0"),
     (lambda: Member(Latch(), 5, seed=1.0), "seed=1.0: must be a whole number"),
-    (lambda: Member(Latch(), 5, seed=2**31), "seed=2147483648: must be a whole number, at least 0 and at most 1000000000"),
+    (
+        lambda: Member(Latch(), 5, seed=2**31),
+        "seed=2147483648: must be a whole number, at least 0 and at most 1000000000",
+    ),
     (
         lambda: Member(Obvious(), 5),
         "a net without memory scores accuracy 0.5 (by its own facts), which meets the criterion >= 0.5",
     ),
-    (lambda: Member(Shown(), 5), "a net without memory scores accuracy 1 (measured on 2,048 drawn sequences), which meets"),
+    (
+        lambda: Member(Shown(), 5),
+        "a net without memory scores accuracy 1 (measured on 2,048 drawn sequences), which meets",
+    ),
 ]
 
 
@@ -158,7 +206,9 @@ def test_a_mistake_is_one_line(make, line):
 
 def test_no_value_of_a_recipe_may_be_missing(monkeypatch):
     monkeypatch.setattr("memcap.recipes.recipe_file", lambda name: recipe_file("hold") | {"clip": None})
-    with pytest.raises(UserError, match=r"^recipe\.clip: not set; give it a value in conf/recipe/hold\.yaml$"):
+    with pytest.raises(
+        UserError, match=r"^recipe\.clip: not set; give it a value in conf/recipe/hold\.yaml$"
+    ):
         Member(Latch(), 9, recipe=Recipe("hold", batch=17))
 
 

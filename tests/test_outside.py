@@ -1,4 +1,5 @@
-"""What lives outside the package: tasks, cells, recipes and studies in an empty folder, used by the command as its own are."""
+"""What lives outside the package: tasks, cells, recipes and studies in an empty folder, used by the command
+as its own are."""
 
 import contextlib
 import inspect
@@ -16,10 +17,16 @@ from memcap.config import Engine, Evaluation, member_of
 from memcap.studies import store
 from memcap.tasks import task_class
 from memcap.training.queue import LocalClient, Queue
-from memcap.training.worker import Worker
+from memcap.training.workers import Worker
 
 RECIPES = {path.stem for path in (recipes.root() / "conf" / "recipe").glob("*.yaml")}
-TINY = ["recipe.budget=4", "evaluation.every=2", "evaluation.sequences=16", "evaluation.stretch=2", "task.lag=3"]
+TINY = [
+    "recipe.budget=4",
+    "evaluation.every=2",
+    "evaluation.sequences=16",
+    "evaluation.stretch=2",
+    "task.lag=3",
+]
 TASKS = '''
 from dataclasses import dataclass
 
@@ -67,14 +74,23 @@ axes:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """An empty folder with a module of tasks, one of cells, and a folder of configs. Python forgets later to look there."""
+    """An empty folder with a module of tasks, one of cells, and a folder of configs. Python forgets later to
+    look there."""
     made = tmp_path_factory.mktemp("outside")
     (made / "outside_tasks.py").write_text(TASKS)
-    example = (base.__doc__ or "").split("Least work, a leaky integrator:\n")[1].split("\nIn a module of your own")[0]
-    (made / "outside_cells.py").write_text(f"from flax import nnx\nfrom memcap import Cell\n\n{inspect.cleandoc(example)}\n")
+    example = (
+        (base.__doc__ or "")
+        .split("Least work, a leaky integrator:\n")[1]
+        .split("\nIn a module of your own")[0]
+    )
+    (made / "outside_cells.py").write_text(
+        f"from flax import nnx\nfrom memcap import Cell\n\n{inspect.cleandoc(example)}\n"
+    )
     for name, lines in {"recipe": None, "sweeps": {"mine": STUDY}}.items():
         (made / "configs" / name).mkdir(parents=True)
-        for stem, text in (lines or {"mine": recipe_file("mine", 0.05), "hold": recipe_file("hold", 0.07)}).items():
+        for stem, text in (
+            lines or {"mine": recipe_file("mine", 0.05), "hold": recipe_file("hold", 0.07)}
+        ).items():
             (made / "configs" / name / f"{stem}.yaml").write_text(text)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "path", [*sys.path])
@@ -107,11 +123,15 @@ def test_a_task_on_the_command_line(folder):
     assert rows_of(rows, "task", "knobs", "lag", "length", "recipe") == [
         ("outside_tasks:Pulses", '{"pulses": 3}', 3, 4, "forget_bias")
     ]
-    assert rows["parameters"].item() == 4 * 2 * (4 + 2 + 1) + 3 * (2 + 1)  # four symbols enter, three come out
+    assert rows["parameters"].item() == 4 * 2 * (4 + 2 + 1) + 3 * (
+        2 + 1
+    )  # four symbols enter, three come out
     with contextlib.chdir(folder):
         task = task_class("outside_tasks:Pulses")(pulses=3)
     recipe, evaluation = Recipe(budget=4), Evaluation(2, 16, stretch=2)
-    assert rows["key"].item() == Member(task, 3, model=Model(units=2), recipe=recipe, evaluation=evaluation).key
+    assert (
+        rows["key"].item() == Member(task, 3, model=Model(units=2), recipe=recipe, evaluation=evaluation).key
+    )
 
 
 def test_tasks_of_an_axis_and_of_a_multirun(folder):
@@ -138,15 +158,36 @@ def test_a_task_of_a_study_file_and_what_is_said_of_it(folder):
     ("arguments", "expected"),
     [
         ("task=outside_tasks:Nope", "task.name=outside_tasks:Nope: the module outside_tasks has no Nope"),
-        ("task=outside_tasks:jnp", "task.name=outside_tasks:jnp: must be a class derived from memcap.tasks.Task"),
-        ("task=nowhere:Nope", "task.name=nowhere:Nope: no module nowhere on Python's path or in the current folder"),
+        (
+            "task=outside_tasks:jnp",
+            "task.name=outside_tasks:jnp: must be a class derived from memcap.tasks.Task",
+        ),
+        (
+            "task=nowhere:Nope",
+            "task.name=nowhere:Nope: no module nowhere on Python's path or in the current folder",
+        ),
         ("task=outside_tasks", "task=outside_tasks: no such choice; one of adding,"),
         ("task=outside_tasks:Pulses task.pulses=1", "task.pulses=1: must be at least 2 (kinds S of pulses)"),
-        ("task=outside_tasks:Pulses task.symbols=2", "task.symbols: no such field; task has lag, length, pulses"),
-        ("axes={task:['outside_tasks:Nope']}", "task.name=outside_tasks:Nope: the module outside_tasks has no Nope"),
-        ("-m task=latch,outside_tasks:Nope", "task.name=outside_tasks:Nope: the module outside_tasks has no Nope"),
-        ("model.cell=outside_tasks:Pulses", "must be a class derived from memcap.cells.Cell or flax.nnx.RNNCellBase"),
-        ("model.cell=outside_cells:Leaky", "model.cell=outside_cells:Leaky has gates that are not known here"),
+        (
+            "task=outside_tasks:Pulses task.symbols=2",
+            "task.symbols: no such field; task has lag, length, pulses",
+        ),
+        (
+            "axes={task:['outside_tasks:Nope']}",
+            "task.name=outside_tasks:Nope: the module outside_tasks has no Nope",
+        ),
+        (
+            "-m task=latch,outside_tasks:Nope",
+            "task.name=outside_tasks:Nope: the module outside_tasks has no Nope",
+        ),
+        (
+            "model.cell=outside_tasks:Pulses",
+            "must be a class derived from memcap.cells.Cell or flax.nnx.RNNCellBase",
+        ),
+        (
+            "model.cell=outside_cells:Leaky",
+            "model.cell=outside_cells:Leaky has gates that are not known here",
+        ),
         ("recipe=mine", "recipe=mine: no such choice; one of auto, chrono,"),
         ("axes={recipe:[mine]}", "recipe=mine: no such recipe; one of auto, chrono,"),
         (
@@ -170,9 +211,16 @@ def test_a_mistake_is_one_line_and_leaves_nothing(folder, arguments, expected):
 
 def test_a_cell_trains_from_its_own_start(folder):
     rows = trained(
-        folder, "cell", "task=latch", "model.cell=outside_cells:Leaky", "recipe.init=flax", "axes={model.units: [2, 3]}"
+        folder,
+        "cell",
+        "task=latch",
+        "model.cell=outside_cells:Leaky",
+        "recipe.init=flax",
+        "axes={model.units: [2, 3]}",
     )
-    assert rows_of(rows, "cell", "units", "carry_numbers", "init") == [("outside_cells:Leaky", u, u, "flax") for u in (2, 3)]
+    assert rows_of(rows, "cell", "units", "carry_numbers", "init") == [
+        ("outside_cells:Leaky", u, u, "flax") for u in (2, 3)
+    ]
     assert rows_of(rows, "parameters") == [(7 * u + 2 * (u + 1),) for u in (2, 3)]
 
 
@@ -192,9 +240,9 @@ def test_a_recipe_by_name_and_in_an_axis(folder):
 
 
 def test_a_row_of_a_recipe_whose_file_is_gone_is_the_same_member(folder):
-    (row,) = trained(folder, "recipe", "--config-dir", "configs", "task=latch", "recipe=mine", "model.units=1").iter_rows(
-        named=True
-    )
+    (row,) = trained(
+        folder, "recipe", "--config-dir", "configs", "task=latch", "recipe=mine", "model.units=1"
+    ).iter_rows(named=True)
     recipes.look_in([])
     member = member_of(store.config_of(row))
     assert (member.key, member.recipe.lr, member.recipe.name) == (row["key"], 0.05, "mine")
@@ -208,7 +256,10 @@ def test_a_worker_process_finds_tasks_and_cells_as_well(folder):
     with contextlib.chdir(folder):
         task = task_class("outside_tasks:Pulses")()
         model, recipe = Model("outside_cells:Leaky", 2), Recipe(init="flax", budget=4)
-        found = [Member(task, 3, model=model, recipe=recipe, evaluation=Evaluation(2, 16, stretch=2), seed=s) for s in (0, 1)]
+        found = [
+            Member(task, 3, model=model, recipe=recipe, evaluation=Evaluation(2, 16, stretch=2), seed=s)
+            for s in (0, 1)
+        ]
         queue = Queue(found, Engine("map", workers=1))
         with contextlib.closing(Worker()) as worker:
             worker.serve(LocalClient(queue, 0))
@@ -216,9 +267,25 @@ def test_a_worker_process_finds_tasks_and_cells_as_well(folder):
 
 
 def test_the_command_trains_them_with_several_workers(folder):
-    arguments = ["task=outside_tasks:Pulses", "model.cell=outside_cells:Leaky", "recipe.init=flax", "engine.workers=2"]
+    arguments = [
+        "task=outside_tasks:Pulses",
+        "model.cell=outside_cells:Leaky",
+        "recipe.init=flax",
+        "engine.workers=2",
+    ]
     grid = "axes={model.units: [2, 3, 4], recipe: [mine, forget_bias], seed: 2}"
-    command = [sys.executable, "-m", "memcap", "train", "--config-dir", "configs", *arguments, grid, *TINY, "out=workers"]
+    command = [
+        sys.executable,
+        "-m",
+        "memcap",
+        "train",
+        "--config-dir",
+        "configs",
+        *arguments,
+        grid,
+        *TINY,
+        "out=workers",
+    ]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -11,7 +11,12 @@ from memcap.printing import Column, Listing, counted, duration, number, print_js
 KEY = "0123456789abcdef"
 TABLE = Listing(
     "Things",
-    [Column("key"), Column("size", "in metres", right=True), Column("colour", "what it looks like"), Column("note", folds=True)],
+    [
+        Column("key"),
+        Column("size", "in metres", right=True),
+        Column("colour", "what it looks like"),
+        Column("note", folds=True),
+    ],
     [[KEY, "1", "a dark [red]", "short"], [KEY[::-1], "1000000", "", " ".join(["long"] * 20)]],
     drops=["colour", "size", "note"],
     notes=["That is all."],
@@ -25,7 +30,9 @@ def on_terminal(table, width):
     return [line.rstrip() for line in file.getvalue().splitlines()]
 
 
-@pytest.mark.parametrize(("width", "left_out"), [(61, ""), (60, "colour"), (46, "colour, size"), (20, "colour, size, note")])
+@pytest.mark.parametrize(
+    ("width", "left_out"), [(61, ""), (60, "colour"), (46, "colour, size"), (20, "colour, size, note")]
+)
 def test_columns_are_left_out_in_their_order_and_no_key_is_cut(width, left_out):
     lines = on_terminal(TABLE, width)
     text = " ".join(" ".join(lines).split())
@@ -38,7 +45,9 @@ def test_columns_are_left_out_in_their_order_and_no_key_is_cut(width, left_out):
     assert ("size: in metres" in text) == ("size" in heads)
     assert ("colour: what it looks like" in text) == ("colour" in heads)
     assert "That is all." in text
-    said = f"Left out, in this order, as the terminal is narrow: {left_out}. Piped, the table has all columns."
+    said = (
+        f"Left out, in this order, as the terminal is narrow: {left_out}. Piped, the table has all columns."
+    )
     assert (said in text) == bool(left_out)
     assert ("a dark [red]" in text) == ("colour" in heads)
 
@@ -80,7 +89,16 @@ def test_counts_and_times():
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(None, ""), (math.nan, ""), (math.inf, "inf"), (3.0, "3"), (3, "3"), (0.98765, "0.988"), (0, "0"), (1e7, "1e+07")],
+    [
+        (None, ""),
+        (math.nan, ""),
+        (math.inf, "inf"),
+        (3.0, "3"),
+        (3, "3"),
+        (0.98765, "0.988"),
+        (0, "0"),
+        (1e7, "1e+07"),
+    ],
 )
 def test_numbers(value, text):
     assert number(value) == text

@@ -1,4 +1,5 @@
-"""Every command of the README, in order, in one empty folder. Only what is trained is cut short, by overrides at the end."""
+"""Every command of the README, in order, in one empty folder. Only what is trained is cut short, by overrides
+at the end."""
 
 import re
 import shlex
@@ -11,7 +12,7 @@ import pytest
 
 from memcap import cli
 from memcap.config import Evaluation
-from memcap.training.verdict import criterion, rule, steady_rule
+from memcap.training.early_stopping import criterion, rule, steady_rule
 
 ROOT = Path(__file__).parent.parent
 SHORT = ["recipe.budget=2", "evaluation.sequences=16", "evaluation.stretch=1"]
@@ -36,11 +37,15 @@ def test_the_readme_has_its_two_commands_first():
 
 @pytest.mark.parametrize("command", [c for c in commands() if c.startswith("make ")])
 def test_make(command):
-    dry = subprocess.run([*shlex.split(command), "--dry-run"], cwd=ROOT, capture_output=True, text=True, check=False)
+    dry = subprocess.run(
+        [*shlex.split(command), "--dry-run"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert dry.returncode == 0, dry.stderr
 
 
-@pytest.mark.parametrize("command", sorted((c for c in commands() if c.startswith("memcap ")), key=lambda c: " train " not in c))
+@pytest.mark.parametrize(
+    "command", sorted((c for c in commands() if c.startswith("memcap ")), key=lambda c: " train " not in c)
+)
 def test_command(command, folder, monkeypatch, capfd):
     monkeypatch.chdir(folder)
     monkeypatch.setenv("WANDB_MODE", "offline")

@@ -1,4 +1,5 @@
-"""The results that the README shows are in the project, and its figures and tables can be made again from them."""
+"""The results that the README shows are in the project, and its figures and tables can be made again from
+them."""
 
 import math
 import re
@@ -13,7 +14,7 @@ from memcap.capacity.answer import answer
 from memcap.capacity.frontier import frontier, tried
 from memcap.capacity.law import laws
 from memcap.capacity.sources import atlas
-from memcap.hydra_app import populations
+from memcap.launch.app import populations
 from memcap.recipes import recommended
 from memcap.studies import store
 from memcap.studies.standing import standing
@@ -46,7 +47,8 @@ def test_published_rows_are_read_as_they_were_written(study):
 
 @each_study
 def test_published_rows_are_those_of_the_study_as_it_stands(study):
-    """All of a grid; of a search those that it asked for. Who changes a recommendation or a file of recipes trains again."""
+    """All of a grid; of a search those that it asked for. Who changes a recommendation or a file of recipes
+    trains again."""
     (job,) = (job for jobs in populations([f"sweeps={study.name}"]) for job in jobs)
     keys, rows = {member.key for member in job.members}, store.read(study)
     assert set(rows["key"]) <= keys
@@ -83,7 +85,10 @@ def readme_row(point) -> tuple[str, ...]:
 
     r = point.references
     theory = (r.information_floor, r.one_per_number, "" if r.constructed is None else r.constructed)
-    name, middle = point.label.replace("_", " "), (width(point.fit.u50), width(point.fit.u90), *map(str, theory))
+    name, middle = (
+        point.label.replace("_", " "),
+        (width(point.fit.u50), width(point.fit.u90), *map(str, theory)),
+    )
     return name, str(point.lag), *middle, f"{point.recipe['recipe']}, {point.recipe['budget']:,}"
 
 
@@ -91,20 +96,31 @@ def test_the_readme_quotes_the_law_and_the_widths_of_lag_50(points):
     text = " ".join(README.split())
     known = {law.cell: law for law in laws(points)}
     lstm, gru, elman = known["lstm"], known["GRUCell"], known["SimpleCell"]
-    cost = f"{lstm.slope:.2f} [{lstm.low:.2f}, {lstm.high:.2f}] units a bit, or {lstm.slope * lstm.numbers:.2f} carry numbers"
-    assert f"an LSTM costs {cost}; a GRU {gru.slope:.2f} [{gru.low:.2f}, {gru.high:.2f}] and an Elman net" in text
+    cost = (
+        f"{lstm.slope:.2f} [{lstm.low:.2f}, {lstm.high:.2f}] units a bit, or"
+        f" {lstm.slope * lstm.numbers:.2f} carry numbers"
+    )
+    assert (
+        f"an LSTM costs {cost}; a GRU {gru.slope:.2f} [{gru.low:.2f}, {gru.high:.2f}] and an Elman net"
+        in text
+    )
     assert f"an Elman net {elman.slope:.2f} [{elman.low:.2f}, {elman.high:.2f}]" in text
     best = {(p.label, p.lag): p for p in points}
     soon, late = (best["copy (items=16)", lag].fit.u90.units for lag in (1, 50))
     assert f"took {soon:.0f} units right away, and {late:.0f} after 50 blank steps" in text
     units = math.ceil(best["delay_line", 50].fit.u90.units)
     assert (
-        f"said again at every step: {units} units, with up to {best['delay_line', 50].recipe['budget']:,} training steps" in text
+        f"said again at every step: {units} units, with up to {best['delay_line', 50].recipe['budget']:,}"
+        " training steps" in text
     )
 
 
 def test_the_readme_says_how_the_advised_widths_did_on_fresh_seeds(points):
-    counts = rows_of("delay_line_fresh_seeds").group_by("lag", "units").agg(pl.col("steady").sum(), pl.len().alias("seeds"))
+    counts = (
+        rows_of("delay_line_fresh_seeds")
+        .group_by("lag", "units")
+        .agg(pl.col("steady").sum(), pl.len().alias("seeds"))
+    )
     found = {(lag, units): (steady, seeds) for lag, units, steady, seeds in counts.iter_rows()}
     text = " ".join(README.split()).replace(" seeds at lag", " at")
     for point in points:
@@ -113,7 +129,9 @@ def test_the_readme_says_how_the_advised_widths_did_on_fresh_seeds(points):
             steady, seeds = found[point.lag, advised]
             assert steady >= 7
             assert f"{steady} of {seeds} at {point.lag} with {advised}" in text
-            below = max(units for lag, units in found if lag == point.lag and units <= point.fit.u50.units - 2)
+            below = max(
+                units for lag, units in found if lag == point.lag and units <= point.fit.u50.units - 2
+            )
             assert found[point.lag, below] == (0, 8)
 
 
@@ -136,4 +154,6 @@ def test_the_curriculum_keeps_its_price_from_lag_8_on():
     for p in tried(rows_of("delay_line_frontier")):
         if p.lag >= 8 and p.recipe["recipe"] == "curriculum":
             assert 0.6 < p.fit.u90.units / p.lag < 0.72
-    assert {p.recipe["recipe"] for p in frontier(rows_of("delay_line_frontier")) if p.lag >= 8} == {"curriculum"}
+    assert {p.recipe["recipe"] for p in frontier(rows_of("delay_line_frontier")) if p.lag >= 8} == {
+        "curriculum"
+    }

@@ -85,7 +85,9 @@ def test_a_run_that_is_followed_keeps_every_state(loaded):
     np.testing.assert_allclose(found.outputs, outputs, rtol=1e-5, atol=1e-6)
     assert found.hidden.shape == (7, 3, member.model.hidden)
     for t in range(7):
-        assert_carries_equal(jax.tree.map(lambda leaf, t=t: leaf[t], found.carries), net.run(inputs[: t + 1])[1])
+        assert_carries_equal(
+            jax.tree.map(lambda leaf, t=t: leaf[t], found.carries), net.run(inputs[: t + 1])[1]
+        )
     reset = net.follow(inputs, reset=np.arange(7) == 4).outputs
     np.testing.assert_allclose(reset[:4], outputs[:4], rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(reset[4:], net.run(inputs[4:])[0], rtol=1e-5, atol=1e-6)
@@ -110,7 +112,11 @@ def test_inputs_of_another_shape_are_refused(loaded):
     good = inputs_of(member)
     bad = [(net.run, good[0]), (net.run, good[None]), (net.step, good), (net.step, good[0, 0]), (net.step, 0)]
     if member.task.vocabulary is None:
-        bad += [(net.run, good[..., 0]), (net.run, np.concatenate([good, good], -1)), (net.step, good[0, :, 0])]
+        bad += [
+            (net.run, good[..., 0]),
+            (net.run, np.concatenate([good, good], -1)),
+            (net.step, good[0, :, 0]),
+        ]
     for call, inputs in bad:
         with pytest.raises(ValueError, match=r"^inputs \(.*\): (latch|delay_line) takes shape \("):
             call(inputs)

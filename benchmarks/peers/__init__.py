@@ -31,13 +31,23 @@ class Contestant:
 
 CONTESTANTS = {
     "keras": Contestant("Keras 3 on JAX, fit", "benchmarks.peers.keras:Keras", ("keras", "jax")),
-    "keras16": Contestant("the same, steps_per_execution=16", "benchmarks.peers.keras:Keras16", ("keras", "jax")),
+    "keras16": Contestant(
+        "the same, steps_per_execution=16", "benchmarks.peers.keras:Keras16", ("keras", "jax")
+    ),
     "torch": Contestant("torch.nn.LSTM, eager, fused Adam", "benchmarks.peers.torch:Torch", ("torch",)),
-    "linen": Contestant("Flax linen RNN(OptimizedLSTMCell), optax", "benchmarks.peers.linen:Linen", ("flax", "optax")),
-    "nnx": Contestant("Flax NNX RNN(OptimizedLSTMCell), optax", "benchmarks.peers.nnx:NNX", ("flax", "optax")),
-    "equinox": Contestant("Equinox LSTMCell, lax.scan, optax", "benchmarks.peers.equinox:Equinox", ("equinox", "optax")),
+    "linen": Contestant(
+        "Flax linen RNN(OptimizedLSTMCell), optax", "benchmarks.peers.linen:Linen", ("flax", "optax")
+    ),
+    "nnx": Contestant(
+        "Flax NNX RNN(OptimizedLSTMCell), optax", "benchmarks.peers.nnx:NNX", ("flax", "optax")
+    ),
+    "equinox": Contestant(
+        "Equinox LSTMCell, lax.scan, optax", "benchmarks.peers.equinox:Equinox", ("equinox", "optax")
+    ),
     "memcap": Contestant("memcap", "benchmarks.peers.memcap:Memcap", ("memcap",)),
-    "native": Contestant("memcap, engine.kernel=native", "benchmarks.peers.memcap:Native", ("memcap",), ("cc",)),
+    "native": Contestant(
+        "memcap, engine.kernel=native", "benchmarks.peers.memcap:Native", ("memcap",), ("cc",)
+    ),
 }
 OURS = ("memcap", "native")
 

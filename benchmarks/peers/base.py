@@ -1,8 +1,8 @@
 """What a contestant is. NumPy only, so that no contestant's process loads another's library.
 
-Weights and gradients cross every interface in memcap's layout, a nested dict: cell/kernel (F, 4U), cell/recurrent (U, 4U),
-cell/bias (4U,), readout/kernel (U, O), readout/bias (O,); gates in the order i, f, g, o. Axis letters: N batches, T steps,
-B sequences a batch, F features, U units, O outputs.
+Weights and gradients cross every interface in memcap's layout, a nested dict: cell/kernel (F, 4U),
+cell/recurrent (U, 4U), cell/bias (4U,), readout/kernel (U, O), readout/bias (O,); gates in the order i, f, g,
+o. Axis letters: N batches, T steps, B sequences a batch, F features, U units, O outputs.
 """
 
 from abc import ABC, abstractmethod
@@ -60,7 +60,8 @@ def one_hot(symbols: np.ndarray, features: int, dtype: np.dtype | type = np.floa
 
 
 class Peer(ABC):
-    """One library's LSTM, trained by Adam with the gradient clipped to a global norm, on the mean cross entropy of due answers.
+    """One library's LSTM, trained by Adam with the gradient clipped to a global norm, on the mean cross
+    entropy of due answers.
 
     Args:
         shape: what is trained.
@@ -84,11 +85,13 @@ class Peer(ABC):
 
     @abstractmethod
     def run(self, steps: int) -> None:
-        """Train on the first `steps` batches, from the first again where there are fewer; return when it is done."""
+        """Train on the first `steps` batches, from the first again where there are fewer; return when it is
+        done."""
 
     @abstractmethod
     def set_weights(self, weights: Weights) -> None:
-        """Start from these weights, with a fresh optimizer. Their dtype decides the precision of what follows."""
+        """Start from these weights, with a fresh optimizer. Their dtype decides the precision of what
+        follows."""
 
     @abstractmethod
     def weights(self) -> Weights:

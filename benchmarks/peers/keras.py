@@ -11,7 +11,13 @@ import numpy as np
 
 from benchmarks.peers.base import BETA_1, BETA_2, EPSILON, Batches, Peer, Shape, Weights, one_hot
 
-LEAVES = (("cell", "kernel"), ("cell", "recurrent"), ("cell", "bias"), ("readout", "kernel"), ("readout", "bias"))
+LEAVES = (
+    ("cell", "kernel"),
+    ("cell", "recurrent"),
+    ("cell", "bias"),
+    ("readout", "kernel"),
+    ("readout", "bias"),
+)
 
 
 class Keras(Peer):

@@ -20,7 +20,8 @@ class Network(nn.Module):
 
     @nn.compact
     def __call__(self, inputs: jax.Array) -> jax.Array:
-        """Where only the last step is answered the carry has all that is needed: no step's output is stacked."""
+        """Where only the last step is answered the carry has all that is needed: no step's output is
+        stacked."""
         cell = nn.OptimizedLSTMCell(self.shape.units, name="cell")
         (_, last), hidden = nn.RNN(cell, time_major=True, return_carry=True)(inputs)
         return nn.Dense(self.shape.outputs, name="readout")(hidden if self.shape.every else last)
@@ -40,7 +41,9 @@ class Linen(OptaxPeer):
 
     def to_params(self, weights: Weights) -> Any:
         """One kernel a gate."""
-        kernel, recurrent, bias = (np.split(weights["cell"][name], 4, -1) for name in ("kernel", "recurrent", "bias"))
+        kernel, recurrent, bias = (
+            np.split(weights["cell"][name], 4, -1) for name in ("kernel", "recurrent", "bias")
+        )
         cell = {f"i{gate}": {"kernel": kernel[k]} for k, gate in enumerate(GATES)}
         cell |= {f"h{gate}": {"kernel": recurrent[k], "bias": bias[k]} for k, gate in enumerate(GATES)}
         return {"cell": cell, "readout": weights["readout"]}

@@ -9,7 +9,7 @@ import numpy as np
 from jax import lax
 
 from benchmarks.peers.base import BETA_1, Batches, Peer, Shape, Weights
-from memcap import backend
+from memcap import jax_setup
 from memcap.config import Engine, Member, resolve
 from memcap.tasks import Batch
 from memcap.training.engine import settled
@@ -36,7 +36,7 @@ class Memcap(Peer):
     engine: ClassVar[Engine] = Engine(batching="map")
 
     def __init__(self, shape: Shape, lr: float, clip: float, seed: int):
-        backend.prepare()  # flags are read when JAX is first used, not when it is imported
+        jax_setup.prepare()  # flags are read when JAX is first used, not when it is imported
         super().__init__(shape, lr, clip, seed)
         self.member = member_of(shape, lr, clip, seed)
         self.trainer = Program.of(self.member, settled(self.engine)).trainer
@@ -46,7 +46,9 @@ class Memcap(Peer):
 
     def _steps(self, lane, operands, batches, steps):
         def step(k, lane):
-            batch = jax.tree.map(lambda leaf: lax.dynamic_index_in_dim(leaf, k % leaf.shape[0], keepdims=False), batches)
+            batch = jax.tree.map(
+                lambda leaf: lax.dynamic_index_in_dim(leaf, k % leaf.shape[0], keepdims=False), batches
+            )
             return self.trainer.update(lane, operands, batch)[0]
 
         return lax.fori_loop(0, steps, step, lane)
@@ -57,25 +59,34 @@ class Memcap(Peer):
 
     def run(self, steps: int) -> None:
         """One call of a compiled loop; how many steps it takes is an operand."""
-        self.lane = jax.block_until_ready(self._train(self.lane, self.operands, self.batches, np.int32(steps)))
+        self.lane = jax.block_until_ready(
+            self._train(self.lane, self.operands, self.batches, np.int32(steps))
+        )
 
     def set_weights(self, weights: Weights) -> None:
         """A fresh lane with these weights."""
         vector = self.architecture.flatten(weights)
-        self.lane = self.trainer.fresh(self.member)._replace(weights=vector, optimizer=self.trainer.optimizer.init(vector))
+        self.lane = self.trainer.fresh(self.member)._replace(
+            weights=vector, optimizer=self.trainer.optimizer.init(vector)
+        )
 
     def weights(self) -> Weights:
         """From the lane's flat vector."""
         return self.architecture.unflatten(np.array(self.lane.weights))
 
     def loss_and_gradients(self, batch: Batches) -> tuple[float, Weights]:
-        """Of the training step itself: after one step Adam's first moment is (1 - b1) times the gradient, if none is clipped."""
+        """Of the training step itself: after one step Adam's first moment is (1 - b1) times the gradient, if
+        none is clipped."""
         unclipped = replace(self.trainer, shape=replace(self.trainer.shape, clip=1e30))
         lane = self.trainer.fresh(self.member)
-        lane = lane._replace(weights=self.lane.weights, optimizer=self.trainer.optimizer.init(self.lane.weights))
+        lane = lane._replace(
+            weights=self.lane.weights, optimizer=self.trainer.optimizer.init(self.lane.weights)
+        )
         first = jax.tree.map(lambda leaf: leaf[0], Batch(*batch))
         lane, loss = jax.jit(unclipped.update)(lane, self.operands, first)
-        moments = next(state for state in jax.tree.leaves(lane.optimizer, is_leaf=_has_moments) if _has_moments(state))
+        moments = next(
+            state for state in jax.tree.leaves(lane.optimizer, is_leaf=_has_moments) if _has_moments(state)
+        )
         return float(loss), self.architecture.unflatten(np.array(moments.mu) / (1 - BETA_1))
 
     def scores(self, inputs: np.ndarray) -> np.ndarray:

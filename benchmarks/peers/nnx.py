@@ -19,7 +19,8 @@ class Network(nnx.Module):
         self.readout = nnx.Linear(shape.units, shape.outputs, rngs=rngs)
 
     def __call__(self, inputs: jax.Array) -> jax.Array:
-        """Where only the last step is answered the carry has all that is needed: no step's output is stacked."""
+        """Where only the last step is answered the carry has all that is needed: no step's output is
+        stacked."""
         (_, last), hidden = self.rnn(inputs, rngs=nnx.Rngs(0))
         return self.readout(hidden if self.every else last)
 
@@ -40,10 +41,17 @@ class NNX(OptaxPeer):
         """Gates are joined in both."""
         cell = weights["cell"]
         hidden = {"kernel": cell["recurrent"], "bias": cell["bias"]}
-        return {"rnn": {"cell": {"dense_i": {"kernel": cell["kernel"]}, "dense_h": hidden}}, "readout": weights["readout"]}
+        return {
+            "rnn": {"cell": {"dense_i": {"kernel": cell["kernel"]}, "dense_h": hidden}},
+            "readout": weights["readout"],
+        }
 
     def to_weights(self, params: Any) -> Weights:
         """Gates are joined in both."""
         cell = params["rnn"]["cell"]
-        names = {"kernel": cell["dense_i"]["kernel"], "recurrent": cell["dense_h"]["kernel"], "bias": cell["dense_h"]["bias"]}
+        names = {
+            "kernel": cell["dense_i"]["kernel"],
+            "recurrent": cell["dense_h"]["kernel"],
+            "bias": cell["dense_h"]["bias"],
+        }
         return {"cell": names, "readout": dict(params["readout"])}

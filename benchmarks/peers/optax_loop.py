@@ -1,4 +1,5 @@
-"""What the plain JAX contestants share: optax, and a jitted loop over the batches of a slice with its state donated."""
+"""What the plain JAX contestants share: optax, and a jitted loop over the batches of a slice with its state
+donated."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -14,7 +15,8 @@ from benchmarks.peers.base import BETA_1, BETA_2, EPSILON, Batches, Peer, Shape,
 
 
 class OptaxPeer(Peer):
-    """A contestant whose model is a pure function of a pytree of parameters. Inputs are time-major one-hot floats."""
+    """A contestant whose model is a pure function of a pytree of parameters. Inputs are time-major one-hot
+    floats."""
 
     def __init__(self, shape: Shape, lr: float, clip: float, seed: int):
         super().__init__(shape, lr, clip, seed)
@@ -42,13 +44,17 @@ class OptaxPeer(Peer):
         """Parameters, or their gradient, in memcap's layout."""
 
     def _loss(self, params: Any, batch: Batches) -> jax.Array:
-        losses = optax.softmax_cross_entropy_with_integer_labels(self.forward(params, batch.inputs), batch.targets)
+        losses = optax.softmax_cross_entropy_with_integer_labels(
+            self.forward(params, batch.inputs), batch.targets
+        )
         return losses.mean() if batch.mask is None else (losses * batch.mask).sum() / batch.mask.sum()
 
     def _steps(self, params: Any, state: Any, batches: Batches, steps: jax.Array) -> tuple[Any, Any]:
         def step(k, carry):
             params, state = carry
-            batch = jax.tree.map(lambda leaf: lax.dynamic_index_in_dim(leaf, k % leaf.shape[0], keepdims=False), batches)
+            batch = jax.tree.map(
+                lambda leaf: lax.dynamic_index_in_dim(leaf, k % leaf.shape[0], keepdims=False), batches
+            )
             updates, state = self.optimizer.update(jax.grad(self._loss)(params, batch), state, params)
             return optax.apply_updates(params, updates), state
 
@@ -66,7 +72,9 @@ class OptaxPeer(Peer):
 
     def run(self, steps: int) -> None:
         """One call of a compiled loop; how many steps it takes is an operand."""
-        self.params, self.state = jax.block_until_ready(self._train(self.params, self.state, self.batches, np.int32(steps)))
+        self.params, self.state = jax.block_until_ready(
+            self._train(self.params, self.state, self.batches, np.int32(steps))
+        )
 
     def set_weights(self, weights: Weights) -> None:
         """With Adam's moments at zero."""
@@ -109,4 +117,6 @@ class SideBySide:
 
     def run(self, steps: int) -> None:
         """As a peer's, for all at once."""
-        self.params, self.state = jax.block_until_ready(self._train(self.params, self.state, self.batches, np.int32(steps)))
+        self.params, self.state = jax.block_until_ready(
+            self._train(self.params, self.state, self.batches, np.int32(steps))
+        )

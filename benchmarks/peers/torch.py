@@ -1,4 +1,5 @@
-"""PyTorch: `torch.nn.LSTM`, eager, time-major, with fused Adam. By cuDNN on a GPU, unless JAX is told to stay on the CPU."""
+"""PyTorch: `torch.nn.LSTM`, eager, time-major, with fused Adam. By cuDNN on a GPU, unless JAX is told to stay
+on the CPU."""
 
 import os
 
@@ -14,7 +15,8 @@ torch.backends.cudnn.allow_tf32 = False  # cuDNN would round the factors of prod
 
 
 class Torch(Peer):
-    """The second of torch's two bias vectors stays at zero, so that the model has memcap's parameters and no others."""
+    """The second of torch's two bias vectors stays at zero, so that the model has memcap's parameters and no
+    others."""
 
     def __init__(self, shape: Shape, lr: float, clip: float, seed: int):
         super().__init__(shape, lr, clip, seed)
@@ -23,7 +25,12 @@ class Torch(Peer):
         self.lstm = nn.LSTM(shape.features, shape.units, device=DEVICE)
         self.readout = nn.Linear(shape.units, shape.outputs, device=DEVICE)
         self.lstm.bias_hh_l0.requires_grad_(False).zero_()
-        self.parameters = [self.lstm.weight_ih_l0, self.lstm.weight_hh_l0, self.lstm.bias_ih_l0, *self.readout.parameters()]
+        self.parameters = [
+            self.lstm.weight_ih_l0,
+            self.lstm.weight_hh_l0,
+            self.lstm.bias_ih_l0,
+            *self.readout.parameters(),
+        ]
         self._fresh_optimizer()
 
     def _fresh_optimizer(self) -> None:
@@ -33,7 +40,9 @@ class Torch(Peer):
         """A pair a batch: (T, B, F) floats, and (B,) or (T B,) classes."""
         dtype = np.float64 if self.lstm.weight_ih_l0.dtype == torch.float64 else np.float32
         inputs = torch.from_numpy(one_hot(batches.inputs, self.shape.features, dtype)).to(DEVICE)
-        targets = batches.targets if batches.mask is None else np.where(batches.mask, batches.targets, IGNORED)
+        targets = (
+            batches.targets if batches.mask is None else np.where(batches.mask, batches.targets, IGNORED)
+        )
         classes = torch.from_numpy(targets.reshape(len(targets), -1).astype(np.int64)).to(DEVICE)
         return list(zip(inputs, classes, strict=True))
 
@@ -84,7 +93,9 @@ class Torch(Peer):
     def scores(self, inputs: np.ndarray) -> np.ndarray:
         """Without a graph."""
         with torch.no_grad():
-            return self._logits(torch.from_numpy(one_hot(inputs, self.shape.features)).to(DEVICE)).cpu().numpy()
+            return (
+                self._logits(torch.from_numpy(one_hot(inputs, self.shape.features)).to(DEVICE)).cpu().numpy()
+            )
 
 
 def _named(tensors: list[torch.Tensor]) -> Weights:

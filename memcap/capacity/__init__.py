@@ -1,1 +1,2 @@
-"""What is said about trained networks: thresholds and intervals, the frontier, reference lines, the answer."""
+"""What is said about trained networks: thresholds and intervals, the frontier, reference lines, the
+answer."""

@@ -28,8 +28,8 @@ class Answer:
         point: the frontier there; None if the lag was not measured.
         width: the threshold at `share`; None if not measured.
         prediction: what the other lags predict, where the lag was not measured.
-        units: the width to take: `enough` of what was measured, or the prediction rounded up. None where no width tried is known
-            to be enough, more than `MOST_UNITS` are predicted, or nothing is known.
+        units: the width to take: `enough` of what was measured, or the prediction rounded up. None where no
+            width tried is known to be enough, more than `MOST_UNITS` are predicted, or nothing is known.
         references: what theory says.
         command: what would measure it; empty where only more than `MOST_UNITS` would tell more.
         source: where the rows come from: "atlas", or a folder; None: rows that were handed over.
@@ -61,7 +61,9 @@ class Answer:
     @property
     def carry_numbers(self) -> int | None:
         """Numbers in the carry of a net of `units` units."""
-        network = Architecture(Model("lstm", 1), self.task.features, self.task.outputs)  # `units` may be more than can be trained
+        network = Architecture(
+            Model("lstm", 1), self.task.features, self.task.outputs
+        )  # `units` may be more than can be trained
         return None if self.units is None else network.numbers_per_unit() * self.units
 
     @property
@@ -99,7 +101,8 @@ def answer(task: Task, lag: int, share: float, points: Sequence[Point], source: 
         raise UserError(f"--lag {lag}: the least lag of {task.name} is {task.smallest_lag}")
     points = [p for p in points if p.task == task and p.cell == "lstm" and p.readout == "dense"]
     line = _line(points)
-    # Where a lag was measured in several ways, the usual length and rule count first, then the one with most runs.
+    # Where a lag was measured in several ways, the usual length and rule count first, then the one with most
+    # runs.
     point = max((p for p in points if p.lag == lag), key=lambda p: (p.usual, sum(p.runs)), default=None)
     width = None if point is None else threshold(point.posterior, share)
     predicted = None if point is not None else predict(line, lag, share)
@@ -116,7 +119,8 @@ def answer(task: Task, lag: int, share: float, points: Sequence[Point], source: 
 
 
 def _line(points: Sequence[Point]) -> list[Point]:
-    """The points to predict from, one a lag: measured and judged as usual, or else all in one other way, that of most lags."""
+    """The points to predict from, one a lag: measured and judged as usual, or else all in one other way, that
+    of most lags."""
     ways = [list(way) for _, way in groupby(sorted(points, key=lambda p: p.label), key=lambda p: p.label)]
     best = max(ways, key=lambda way: (way[0].usual, len({p.lag for p in way})), default=[])
     return list({p.lag: p for p in sorted(best, key=lambda p: sum(p.runs))}.values())
@@ -127,14 +131,18 @@ def command(task: Task, lag: int, beyond: int | None = None) -> str:
 
     Args:
         task, lag: what to measure.
-        beyond: the widest net that was tried and was not enough. None: widths from half of one unit a symbol held to 1.4
-            times as many.
+        beyond: the widest net that was tried and was not enough. None: widths from half of one unit a symbol
+            held to 1.4 times as many.
 
     Returns:
         The command; nothing where no wider nets are allowed.
     """
     if beyond is None:
-        least, middle, octaves = 1, task.facts(lag, task.length(lag)).held, (-1, -0.5, -0.25, -0.1, 0, 0.1, 0.25, 0.5)
+        least, middle, octaves = (
+            1,
+            task.facts(lag, task.length(lag)).held,
+            (-1, -0.5, -0.25, -0.1, 0, 0.1, 0.25, 0.5),
+        )
     elif beyond >= MOST_UNITS:
         return ""
     else:
@@ -144,14 +152,20 @@ def command(task: Task, lag: int, beyond: int | None = None) -> str:
     widths = sorted({min(width, MOST_UNITS) for width in widths})
     knobs = [f"task.{knob}" for knob in set_knobs(task)]
     grid = f"'axes={{model.units: {widths}, seed: 8}}'"
-    return " ".join(["memcap train", f"task={task.name}", *knobs, f"task.lag={lag}", f"study={task.name}_{lag}", grid])
+    return " ".join(
+        ["memcap train", f"task={task.name}", *knobs, f"task.lag={lag}", f"study={task.name}_{lag}", grid]
+    )
 
 
 def as_dict(found: Answer) -> dict[str, Any]:
     """The answer as plain values, for JSON. Numbers that don't exist are null."""
     point, known, predicted = found.point, found.references, found.prediction
     row = {} if point is None else columns(point)
-    ends = [f"{name}{end}" for name in ("u50", "u90", "u50_trained", "u90_trained") for end in ("", "_low", "_high", "_censored")]
+    ends = [
+        f"{name}{end}"
+        for name in ("u50", "u90", "u50_trained", "u90_trained")
+        for end in ("", "_low", "_high", "_censored")
+    ]
     beyond = None if point is None or found.units is None else point.stretched_at(found.units)
     return {
         "task": found.task.name,
@@ -186,7 +200,8 @@ def sentences(found: Answer) -> list[str]:
     known, what = found.references, "number" if found.task.vocabulary is None else "symbol"
     said.append(
         f"What has to be held: {_count(found.held, what)}, {known.bits:.3g} bits. Floor, float32 information:"
-        f" {_count(known.information_floor, 'unit')}. One carry number a {what} held (a reference, not a floor):"
+        f" {_count(known.information_floor, 'unit')}. One carry number a {what} held (a reference, not a"
+        " floor):"
         f" {_count(known.one_per_number, 'unit')}."
     )
     if known.constructed is not None:
@@ -233,10 +248,16 @@ def _measured(found: Answer) -> list[str]:
     if found.units is None:
         widest = _count(max(point.units), "unit")
         best = f"over {widest}" if width.censored == "above" else f"{width.units:.3g} units"
-        wider = f"measure wider nets: {found.command}" if found.command else f"nets beyond {MOST_UNITS:,} units are not allowed."
+        wider = (
+            f"measure wider nets: {found.command}"
+            if found.command
+            else f"nets beyond {MOST_UNITS:,} units are not allowed."
+        )
         first = (
-            f"{what}: no width up to {widest} is known to be enough for {_share(found)} to {_verb(found)} with up to"
-            f" {found.budget:,} training steps: best estimate {best}, {_interval(width.low, width.high)}. That is a result of"
+            f"{what}: no width up to {widest} is known to be enough for {_share(found)} to {_verb(found)}"
+            " with up to"
+            f" {found.budget:,} training steps: best estimate {best}, {_interval(width.low, width.high)}."
+            " That is a result of"
             f" this training, not of the LSTM; {wider}"
         )
     else:
@@ -244,7 +265,8 @@ def _measured(found: Answer) -> list[str]:
         if width.censored == "below":
             best = "the smallest width that was tried, or less"
         first = (
-            f"{what}: {_take(found)}. With up to {found.budget:,} training steps {_share(found)} {_verb(found)}, from this width"
+            f"{what}: {_take(found)}. With up to {found.budget:,} training steps {_share(found)}"
+            f" {_verb(found)}, from this width"
             f" on: {best}, {_interval(width.low, width.high)}."
         )
         if found.units > math.ceil(width.units):
@@ -262,10 +284,13 @@ def _measured(found: Answer) -> list[str]:
     exist = "none" if point.u_exist is None else point.u_exist
     word = "steady" if found.at == "steady" else "solved"
     said += [
-        f"Measured: {sum(point.runs)} runs, up to {point.seeds} seeds a width{_from(found)}; recipe {recipe['recipe']}{chosen},"
-        f" lr {recipe['lr']:g}, budget {recipe['budget']} steps. Seeds {word}, by units: {counts}. Smallest width at which any"
+        f"Measured: {sum(point.runs)} runs, up to {point.seeds} seeds a width{_from(found)}; recipe"
+        f" {recipe['recipe']}{chosen},"
+        f" lr {recipe['lr']:g}, budget {recipe['budget']} steps. Seeds {word}, by units: {counts}. Smallest"
+        " width at which any"
         f" seed was: {exist}.",
-        f"Seeds that no width saves (a failure of training, not of size): {point.fit.lapse:.0%}, 95 % interval"
+        f"Seeds that no width saves (a failure of training, not of size): {point.fit.lapse:.0%}, 95 %"
+        " interval"
         f" {point.fit.lapse_low:.0%} to {point.fit.lapse_high:.0%}.",
     ]
     beyond = None if found.units is None else point.stretched_at(found.units)
@@ -287,7 +312,9 @@ def _not_measured(found: Answer) -> list[str]:
     if predicted.between is None:
         how = f"The lag lies OUTSIDE the measured ones: a straight line through lags {lags}"
     else:
-        how = f"Interpolated between lags {predicted.between[0]} and {predicted.between[1]} (measured: {lags})"
+        how = (
+            f"Interpolated between lags {predicted.between[0]} and {predicted.between[1]} (measured: {lags})"
+        )
     interval = _interval(predicted.low, predicted.high)
     if len(predicted.lags) == 2:
         interval = "no interval from two lags"
@@ -296,7 +323,8 @@ def _not_measured(found: Answer) -> list[str]:
     else:
         take, which = f"predicted: {_take(found)}", "this"
     said = [
-        f"{what}: NOT MEASURED; {take}. With up to {found.budget:,} training steps {_share(found)} should {_verb(found)}, from"
+        f"{what}: NOT MEASURED; {take}. With up to {found.budget:,} training steps {_share(found)} should"
+        f" {_verb(found)}, from"
         f" {which} width on: best estimate {predicted.units:.3g} units, {interval}.",
         f"{how}{_from(found)}. A prediction, no measurement.",
     ]

@@ -1,16 +1,18 @@
 """The frontier: for each task and lag, how many units it takes, from the rows of trained members.
 
-A frontier belongs to a verdict, a budget and a recipe; it says what training reached, never what a network could hold.
+A frontier belongs to a verdict, a budget and a recipe; it says what training reached, never what a network
+could hold.
 
-Which verdict: at="steady" counts the members that also pass at the stretched length, where the task is a stream (`Task.stream`:
-a longer sequence asks the same at every step), and the solved ones where it is not. at="trained" counts the members solved at the
-length they were trained at, for all tasks.
+Which verdict: at="steady" counts the members that also pass at the stretched length, where the task is a
+stream (`Task.stream`: a longer sequence asks the same at every step), and the solved ones where it is not.
+at="trained" counts the members solved at the length they were trained at, for all tasks.
 
-Which recipe: each is fitted by itself, and the one with the smallest u90 stands for the lag; ties go to the smaller u50, then to
-the one with most seeds passed. It is named, with how many competed: the best of several, chosen on the seeds that it is judged
-on, looks better than it is. What competes: every recipe whose fullest width has as many distinct seeds as any recipe's fullest
-width at that task and lag. Widths may differ, since a search gives each recipe widths of its own, and a threshold with its
-censoring says what they left open; seeds may not, or one lucky run of another recipe would set the frontier.
+Which recipe: each is fitted by itself, and the one with the smallest u90 stands for the lag; ties go to the
+smaller u50, then to the one with most seeds passed. It is named, with how many competed: the best of several,
+chosen on the seeds that it is judged on, looks better than it is. What competes: every recipe whose fullest
+width has as many distinct seeds as any recipe's fullest width at that task and lag. Widths may differ, since
+a search gives each recipe widths of its own, and a threshold with its censoring says what they left open;
+seeds may not, or one lucky run of another recipe would set the frontier.
 """
 
 import json
@@ -30,12 +32,22 @@ from memcap.tasks import task_class
 
 CELL = ["task", "knobs", "lag", "length", "cell", "readout"]
 # Members judged by different rules, or trained to different ends, are no further seeds of each other.
-VERDICT = ["threshold", "evaluation_every", "evaluation_sequences", "evaluation_successive", "stretch", "evaluation_until"]
+VERDICT = [
+    "threshold",
+    "evaluation_every",
+    "evaluation_sequences",
+    "evaluation_successive",
+    "stretch",
+    "evaluation_until",
+]
 RECIPE = ["recipe", "init", "input_bias", "forget_bias", "output_bias", "gain", "orthogonal", *TRAINING]
 
 
-def frontier(rows: pl.DataFrame, at: At = "steady", budget: int | None = None, confidence: float = 0.95) -> list[Point]:
-    """One point a task and lag (and cell and read-out), sorted by label and lag. Diverged members count as not solved.
+def frontier(
+    rows: pl.DataFrame, at: At = "steady", budget: int | None = None, confidence: float = 0.95
+) -> list[Point]:
+    """One point a task and lag (and cell and read-out), sorted by label and lag. Diverged members count as
+    not solved.
 
     Args:
         rows: of trained members, as `memcap.studies.store.read` gives them.
@@ -49,7 +61,9 @@ def frontier(rows: pl.DataFrame, at: At = "steady", budget: int | None = None, c
     return best(tried(rows, at, budget, confidence))
 
 
-def tried(rows: pl.DataFrame, at: At = "steady", budget: int | None = None, confidence: float = 0.95) -> list[Point]:
+def tried(
+    rows: pl.DataFrame, at: At = "steady", budget: int | None = None, confidence: float = 0.95
+) -> list[Point]:
     """One point for each task, lag and recipe: what `frontier` chooses from; arguments and order as there."""
     if at not in VERDICTS:
         raise UserError(f"at={at}: must be one of {', '.join(VERDICTS)}")
@@ -103,11 +117,15 @@ def _point(rows: pl.DataFrame, at: At, confidence: float) -> Point:
         )
         .sort("units")
     )
-    units, count, solved, runs, stretched = (counts[c].to_list() for c in ("units", "passed", "solved", "runs", "stretched"))
+    units, count, solved, runs, stretched = (
+        counts[c].to_list() for c in ("units", "passed", "solved", "runs", "stretched")
+    )
     post = posterior(units, count, runs)
     fitted = fit_of(post, confidence)
     evaluation = Evaluation(
-        *(first[f"evaluation_{k}"] for k in ("every", "sequences", "successive")), first["stretch"], first["evaluation_until"]
+        *(first[f"evaluation_{k}"] for k in ("every", "sequences", "successive")),
+        first["stretch"],
+        first["evaluation_until"],
     )
     return Point(
         typed(task, completed(task, json.loads(first["knobs"])), "task"),

@@ -17,7 +17,8 @@ class Law:
     Args:
         cell: whose.
         intercept: units at no bits.
-        slope, low, high: units a bit, with the 95 % interval of least squares; the points are taken as independent.
+        slope, low, high: units a bit, with the 95 % interval of least squares; the points are taken as
+            independent.
         numbers: carry numbers a unit, so that slope * numbers is what a bit costs at equal carry.
         points: how many thresholds the line goes through.
     """
@@ -36,7 +37,8 @@ class Law:
 
 
 def laws(points: Iterable[Point]) -> list[Law]:
-    """One line a cell, sorted by cell, through its measured points; fewer than three, or all of as many bits, have none."""
+    """One line a cell, sorted by cell, through its measured points; fewer than three, or all of as many bits,
+    have none."""
     by_cell: dict[str, list[Point]] = {}
     for point in points:
         if point.measured:
@@ -51,6 +53,8 @@ def _enough(points: Sequence[Point]) -> bool:
 def _law(cell: str, points: Sequence[Point]) -> Law:
     bits, units = np.array([(p.references.bits, p.fit.u90.units) for p in points]).T
     slope, intercept = (float(v) for v in np.polyfit(bits, units, 1))
-    error = ((units - intercept - slope * bits) ** 2).sum() / (len(bits) - 2) / ((bits - bits.mean()) ** 2).sum()
+    error = (
+        ((units - intercept - slope * bits) ** 2).sum() / (len(bits) - 2) / ((bits - bits.mean()) ** 2).sum()
+    )
     spread = float(stdtrit(len(bits) - 2, 0.975)) * math.sqrt(error)
     return Law(cell, intercept, slope, slope - spread, slope + spread, points[0].carry_numbers(1), len(bits))

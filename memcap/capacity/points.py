@@ -21,10 +21,10 @@ class Point:
 
     Args:
         task: the task with its knobs; lag, length: what was trained; cell, readout: of the network.
-        threshold, evaluation: what decides the verdicts (memcap/training/verdict.py).
+        threshold, evaluation: what decides the verdicts (memcap/training/early_stopping.py).
         recipe: the recipe that was used, as a dict of its columns; recipes: how many competed.
-        at: the verdict that `solved`, `fit`, `posterior`, `u_exist` and `steps` are of: "steady", or "trained" (solved at the
-            trained length), which is the only one where the task is no stream.
+        at: the verdict that `solved`, `fit`, `posterior`, `u_exist` and `steps` are of: "steady", or
+            "trained" (solved at the trained length), which is the only one where the task is no stream.
         u_exist: smallest width at which any seed passed, with any recipe; None if none did.
         units, solved, runs: counts by width, ascending.
         fit: thresholds with intervals; posterior: for any other share.
@@ -66,12 +66,17 @@ class Point:
 
         None if no such width was tried, or no member of it was solved.
         """
-        width, score = next(((u, s) for u, s in zip(self.units, self.stretched_by_width, strict=True) if u >= units), (0, None))
+        width, score = next(
+            ((u, s) for u, s in zip(self.units, self.stretched_by_width, strict=True) if u >= units),
+            (0, None),
+        )
         return None if score is None else (width, score)
 
     def carry_numbers(self, units: int) -> int:
         """Numbers in the carry of a net of this many units."""
-        return Architecture(Model(self.cell, units, self.readout), self.task.features, self.task.outputs).carry_numbers()
+        return Architecture(
+            Model(self.cell, units, self.readout), self.task.features, self.task.outputs
+        ).carry_numbers()
 
     @property
     def references(self) -> "References":
@@ -91,7 +96,9 @@ class Point:
     @property
     def label(self) -> str:
         """Name of the line in a table or figure: the task, and what is not the default."""
-        others = [f"T={self.length}"] * (self.length != self.task.length(self.lag)) + _unusual(self.task, self.evaluation)
+        others = [f"T={self.length}"] * (self.length != self.task.length(self.lag)) + _unusual(
+            self.task, self.evaluation
+        )
         return label(self.task, self.cell, self.readout, *others)
 
     @property
@@ -111,7 +118,8 @@ def _unusual(task: Task, ours: Evaluation) -> list[str]:
 
 @dataclass(frozen=True)
 class References:
-    """Widths that need no training: see the words of the same names in memcap.tasks.base and memcap.models.constructed."""
+    """Widths that need no training: see the words of the same names in memcap.tasks.base and
+    memcap.models.constructed."""
 
     bits: float
     information_floor: int
@@ -129,8 +137,14 @@ def references(task: Task, lag: int, length: int | None = None, cell: str = "lst
 
 
 def label(task: Task, cell: str = "lstm", readout: str = "dense", *others: str) -> str:
-    """The task's name with the knobs that differ from their defaults, then the cell and read-out likewise, then `others`."""
-    said = [*set_knobs(task), *[cell] * (cell != "lstm"), *[f"readout={readout}"] * (readout != "dense"), *others]
+    """The task's name with the knobs that differ from their defaults, then the cell and read-out likewise,
+    then `others`."""
+    said = [
+        *set_knobs(task),
+        *[cell] * (cell != "lstm"),
+        *[f"readout={readout}"] * (readout != "dense"),
+        *others,
+    ]
     return task.name + (f" ({', '.join(said)})" if said else "")
 
 
@@ -140,13 +154,20 @@ def set_knobs(task: Task) -> list[str]:
 
 
 def ends(name: str, width: Threshold) -> dict[str, Any]:
-    """A threshold as columns that begin with `name`: its width, the ends of its interval (null where open), its censoring."""
+    """A threshold as columns that begin with `name`: its width, the ends of its interval (null where open),
+    its censoring."""
     high = None if math.isinf(width.high) else width.high
-    return {name: width.units, f"{name}_low": width.low, f"{name}_high": high, f"{name}_censored": width.censored}
+    return {
+        name: width.units,
+        f"{name}_low": width.low,
+        f"{name}_high": high,
+        f"{name}_censored": width.censored,
+    }
 
 
 def columns(point: Point) -> dict[str, Any]:
-    """A point as one flat row: for a table, a CSV file, JSON, or W&B. `u50` and `u90` are of the verdict `at`."""
+    """A point as one flat row: for a table, a CSV file, JSON, or W&B. `u50` and `u90` are of the verdict
+    `at`."""
     f, t, r = point.fit, point.trained, point.references
     row: dict[str, Any] = {
         "task": point.task.name,
@@ -175,5 +196,7 @@ def columns(point: Point) -> dict[str, Any]:
         "steps_median": point.steps,
         "stretch": point.evaluation.stretch,
         "stretched_median": point.stretched,
-        "counts": " ".join(f"{u}:{s}/{n}" for u, s, n in zip(point.units, point.solved, point.runs, strict=True)),
+        "counts": " ".join(
+            f"{u}:{s}/{n}" for u, s, n in zip(point.units, point.solved, point.runs, strict=True)
+        ),
     }

@@ -35,9 +35,10 @@ def asked(
     Args:
         task, lag, share: as in `memcap.capacity.answer.answer`.
         at, budget: as in `memcap.capacity.frontier.frontier`.
-        folder: only the rows there count. None: those in `outputs` or, where they measure no threshold of this task at this lag,
-            the atlas. Where neither measures it, the one that tried the lag counts, then the one with the most lags to predict
-            from; of equals the user's own. A place that does not exist holds no rows.
+        folder: only the rows there count. None: those in `outputs` or, where they measure no threshold of
+            this task at this lag, the atlas. Where neither measures it, the one that tried the lag counts,
+            then the one with the most lags to predict from; of equals the user's own. A place that does not
+            exist holds no rows.
         strict: refuse bad files of rows, as in `memcap.studies.store.read`.
 
     Raises:
@@ -77,5 +78,9 @@ def _of(rows: pl.DataFrame, task: Task) -> pl.DataFrame:
     """The rows of this task in an LSTM with a dense read-out: nothing else needs a fit."""
     rows = rows.filter(pl.col("task") == task.name, pl.col("cell") == "lstm", pl.col("readout") == "dense")
     cls = type(task)
-    equal = [text for text in rows["knobs"].unique() if typed(cls, completed(cls, json.loads(text)), "task") == task]
+    equal = [
+        text
+        for text in rows["knobs"].unique()
+        if typed(cls, completed(cls, json.loads(text)), "task") == task
+    ]
     return rows.filter(pl.col("knobs").is_in(equal))

@@ -1,4 +1,5 @@
-"""Recurrent cells, one file each. A new file here that defines a named `Cell` is found; nothing else changes."""
+"""Recurrent cells, one file each. A new file here that defines a named `Cell` is found; nothing else
+changes."""
 
 import sys
 from functools import cache
@@ -23,7 +24,10 @@ def cell_classes() -> dict[str, type[Cell]]:
         value
         for module in plugins.modules(sys.modules[__name__])
         for value in vars(module).values()
-        if isinstance(value, type) and issubclass(value, Cell) and value.__module__ == module.__name__ and value.name
+        if isinstance(value, type)
+        and issubclass(value, Cell)
+        and value.__module__ == module.__name__
+        and value.name
     ]
     return {cls.name: cls for cls in sorted(found, key=lambda cls: cls.name)}
 
@@ -31,14 +35,17 @@ def cell_classes() -> dict[str, type[Cell]]:
 def flax_cells() -> list[str]:
     """Names of the recurrent cells of `flax.nnx`, all of which work."""
     base = nnx.RNNCellBase
-    return sorted(n for n, c in vars(nnx).items() if isinstance(c, type) and issubclass(c, base) and c is not base)
+    return sorted(
+        n for n, c in vars(nnx).items() if isinstance(c, type) and issubclass(c, base) and c is not base
+    )
 
 
 _outside: dict[str, type[nnx.RNNCellBase]] = {}
 
 
 def cell_class(name: str) -> type[Cell]:
-    """The cell of this name: of this folder, any of `flax.nnx`, or `module:Class` for one outside the package.
+    """The cell of this name: of this folder, any of `flax.nnx`, or `module:Class` for one outside the
+    package.
 
     With a suffix it is a variant of the cell (memcap/cells/variants.py): `lstm+bfloat16`.
 
@@ -53,13 +60,19 @@ def cell_class(name: str) -> type[Cell]:
     if plugins.is_outside(name):
         found = plugins.outside(name, "model.cell")
         if not (isinstance(found, type) and issubclass(found, nnx.RNNCellBase)):
-            raise UserError(f"model.cell={name}: must be a class derived from memcap.cells.Cell or flax.nnx.RNNCellBase")
+            raise UserError(
+                f"model.cell={name}: must be a class derived from memcap.cells.Cell or flax.nnx.RNNCellBase"
+            )
         if _outside.setdefault(name, found) is not found:  # programs and rows go by the name
-            raise UserError(f"model.cell={name}: was defined anew in this process; give the new class another name")
+            raise UserError(
+                f"model.cell={name}: was defined anew in this process; give the new class another name"
+            )
         return _adopted(found, name)
     if name not in flax_cells():
         known = dict.fromkeys([*cell_classes(), *flax_cells()])
-        raise UserError(f"model.cell={name}: no such cell; one of {', '.join(known)}, or MODULE:CLASS for your own")
+        raise UserError(
+            f"model.cell={name}: no such cell; one of {', '.join(known)}, or MODULE:CLASS for your own"
+        )
     return _adopted(getattr(nnx, name), name)
 
 

@@ -1,4 +1,5 @@
-"""What memcap asks of a recurrent cell: what Flax asks (one step, a zero carry), a scan over time, and where its gates are.
+"""What memcap asks of a recurrent cell: what Flax asks (one step, a zero carry), a scan over time, and where
+its gates are.
 
 A cell is one file with a subclass of `Cell`. Least work, a leaky integrator:
 
@@ -12,8 +13,9 @@ A cell is one file with a subclass of `Cell`. Least work, a leaky integrator:
             carry = 0.9 * carry + inputs @ self.kernel[...]
             return carry, carry
 
-In a module of your own it is `model.cell=my_module:Leaky`. Cells of Flax (or anybody's `nnx.RNNCellBase`) work as they are.
-Carries and parameters may be any pytree: complex numbers, other float types, and integers in the carry count and train.
+In a module of your own it is `model.cell=my_module:Leaky`. Cells of Flax (or anybody's `nnx.RNNCellBase`)
+work as they are. Carries and parameters may be any pytree: complex numbers, other float types, and integers
+in the carry count and train.
 """
 
 from functools import cache
@@ -32,17 +34,18 @@ from memcap.cells.scan import How, Options, Step, cell_scan
 class Cell(nnx.RNNCellBase):
     """Base of all cells.
 
-    A subclass is made by `(in_features, hidden_features, *, rngs)`, keeps both numbers under these names, and has
-    `__call__(carry, inputs (B, F)) -> carry, hidden (B, H)`. Every other method has a default.
+    A subclass is made by `(in_features, hidden_features, *, rngs)`, keeps both numbers under these names, and
+    has `__call__(carry, inputs (B, F)) -> carry, hidden (B, H)`. Every other method has a default.
 
     Attributes:
         name: how `model.cell` calls it; a cell outside the package goes by `module:Class`.
-        gates: where its gates are, so that named initialisers can start it; None: only its own initialiser can.
-        own_start: whether its constructor draws weights (`recipe.init=flax`).
-        shown: numbers of each unit that the hidden state shows to the read-out, unit by unit: H is `shown` times U. 1 but where a
-            unit is more than one number and no gate chooses among them.
-        is_lstm: whether it computes the LSTM's equations, so that an LSTM's hand-set weights and exports fit it.
-        pads: whether a unit whose weights are all zero says zero and never learns, and all weights are in `gates`: then members
+        gates: where its gates are, so that named initialisers can start it; None: only its own initialiser
+        can. own_start: whether its constructor draws weights (`recipe.init=flax`).
+        shown: numbers of each unit that the hidden state shows to the read-out, unit by unit: H is `shown`
+            times U. 1 but where a unit is more than one number and no gate chooses among them.
+        is_lstm: whether it computes the LSTM's equations, so that an LSTM's hand-set weights and exports fit
+        it. pads: whether a unit whose weights are all zero says zero and never learns, and all weights are in
+        `gates`: then members
             of several widths can share a compiled program, the narrower ones padded with such units.
     """
 
@@ -89,12 +92,12 @@ class Cell(nnx.RNNCellBase):
             reset: set the carry to zero where `flows` is 0; otherwise only its gradient is cut there.
             readout: (H, O) weights that turn hidden states into outputs, or None.
             how: see memcap/cells/scan.py.
-            units: () int, how many of the units count, where the weights of those after them are zero; None: all. It changes
-                nothing but, in a loop that can leave them out, the time.
+            units: () int, how many of the units count, where the weights of those after them are zero; None:
+                all. It changes nothing but, in a loop that can leave them out, the time.
 
         Returns:
-            The carry after `length` steps, and hidden states (T, H, B), zero after `length`, or the last one (H, B); with a
-            read-out (T, O, B) or (O, B).
+            The carry after `length` steps, and hidden states (T, H, B), zero after `length`, or the last one
+            (H, B); with a read-out (T, O, B) or (O, B).
         """
         del units
         if inputs.ndim == 2:
@@ -105,13 +108,22 @@ class Cell(nnx.RNNCellBase):
         return carry, hidden if readout is None else self.read(hidden, readout)
 
     def over_time(
-        self, carry: Any, inputs: jax.Array, length: jax.Array, flows: jax.Array | None, options: Options, how: How
+        self,
+        carry: Any,
+        inputs: jax.Array,
+        length: jax.Array,
+        flows: jax.Array | None,
+        options: Options,
+        how: How,
     ) -> tuple[Any, jax.Array]:
-        """`scan` of vectors (T, B, F), with the hidden states as a step gives them: (T, B, H), or the last one (B, H)."""
+        """`scan` of vectors (T, B, F), with the hidden states as a step gives them: (T, B, H), or the last
+        one (B, H)."""
         graph, weights = nnx.split(self)
         step = step_of(graph)
         if how == "plain":
-            return plain_scan(step, weights, carry, inputs, length, flows, every=options.every, reset=options.reset)
+            return plain_scan(
+                step, weights, carry, inputs, length, flows, every=options.every, reset=options.reset
+            )
         return cell_scan(step, options, weights, carry, inputs, length, flows)
 
     @staticmethod
@@ -124,17 +136,23 @@ class Cell(nnx.RNNCellBase):
         return jnp.swapaxes(flat.reshape(-1, steps, batch), 0, 1)
 
     @classmethod
-    def draw(cls, rng: np.random.Generator, init: Init, features: int, units: int) -> dict[tuple[str, ...], np.ndarray]:
-        """A start of the weights by named initialiser: {path of a parameter: array}; only for cells with known gates."""
+    def draw(
+        cls, rng: np.random.Generator, init: Init, features: int, units: int
+    ) -> dict[tuple[str, ...], np.ndarray]:
+        """A start of the weights by named initialiser: {path of a parameter: array}; only for cells with
+        known gates."""
         assert cls.gates is not None
         return cls.gates.draw(rng, init, features, units)
 
     @classmethod
     def arrays(cls, weights: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Kernel (F, G U), recurrent weights (U, G U), bias (G U,) out of the nested weights of a cell whose gates see both."""
+        """Kernel (F, G U), recurrent weights (U, G U), bias (G U,) out of the nested weights of a cell whose
+        gates see both."""
         assert cls.gates is not None
         assert cls.gates.recurrent is not None
-        kernel, recurrent, bias = (_at(weights, path) for path in (cls.gates.kernel, cls.gates.recurrent, cls.gates.bias))
+        kernel, recurrent, bias = (
+            _at(weights, path) for path in (cls.gates.kernel, cls.gates.recurrent, cls.gates.bias)
+        )
         return kernel, recurrent, bias
 
     @classmethod

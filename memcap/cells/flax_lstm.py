@@ -12,6 +12,11 @@ class FlaxLSTM(nnx.OptimizedLSTMCell, Cell):
     """`flax.nnx.OptimizedLSTMCell`, gates in the order i, f, g, o."""
 
     name: ClassVar[str] = "OptimizedLSTMCell"
-    gates = Gates(("input", "forget", "candidate", "output"), ("dense_i", "kernel"), ("dense_h", "kernel"), ("dense_h", "bias"))
+    gates = Gates(
+        ("input", "forget", "candidate", "output"),
+        ("dense_i", "kernel"),
+        ("dense_h", "kernel"),
+        ("dense_h", "bias"),
+    )
     is_lstm = True
     pads = True

@@ -1,8 +1,9 @@
-"""Where a cell keeps its gates, and how their weights are drawn. Drawn on the host, so that it compiles nothing.
+"""Where a cell keeps its gates, and how their weights are drawn. Drawn on the host, so that it compiles
+nothing.
 
-A start gives the biases of the gates by their role and the gain of the candidate's recurrent block. At the start an LSTM's cell
-keeps by itself sigmoid(forget bias)^lag: 1.6e-7 at lag 50 with Keras's forget bias of 1, and 9e-16 with Flax's 0. Recurrent
-blocks add a path of their own, which can be far stronger.
+A start gives the biases of the gates by their role and the gain of the candidate's recurrent block. At the
+start an LSTM's cell keeps by itself sigmoid(forget bias)^lag: 1.6e-7 at lag 50 with Keras's forget bias of 1,
+and 9e-16 with Flax's 0. Recurrent blocks add a path of their own, which can be far stronger.
 """
 
 import math
@@ -20,11 +21,12 @@ class Init:
         input: bias of the gate that writes (LSTM i).
         forget: bias of the gate that keeps (LSTM f, GRU z).
         output: bias of the gate through which the old state reaches the candidate (LSTM o, GRU r).
-        gain: the candidate's recurrent block is `gain` times a random orthogonal matrix; the other blocks are orthogonal.
+        gain: the candidate's recurrent block is `gain` times a random orthogonal matrix; the other blocks are
+            orthogonal.
         orthogonal: draw recurrent blocks orthogonal; otherwise Gaussian with variance 1 / U.
         spread: if set, `forget` is drawn per unit as log U(1, spread), and `input` is its negative (chrono).
-        together: the recurrent blocks of G gates are those of one (U, G U) matrix with orthonormal rows, as in Keras: each
-            is 1 / sqrt(G) as large.
+        together: the recurrent blocks of G gates are those of one (U, G U) matrix with orthonormal rows, as
+            in Keras: each is 1 / sqrt(G) as large.
     """
 
     input: float = 0.0
@@ -38,12 +40,13 @@ class Init:
 
 @dataclass(frozen=True)
 class Gates:
-    """Where a cell keeps its gates: roles in the order of its kernels' blocks, and the paths of its parameters.
+    """Where a cell keeps its gates: roles in the order of its kernels' blocks, and the paths of its
+    parameters.
 
     Args:
         roles: "input", "forget", "output", or "candidate", one a block.
-        kernel: path of the (F, G U) input weights of G gates; recurrent: of the (U, G U) weights, None where gates see the input
-            alone; bias: of the (G U,) biases.
+        kernel: path of the (F, G U) input weights of G gates; recurrent: of the (U, G U) weights, None where
+            gates see the input alone; bias: of the (G U,) biases.
     """
 
     roles: tuple[str, ...]
@@ -56,14 +59,22 @@ class Gates:
         """Of all parameters."""
         return tuple(path for path in (self.kernel, self.recurrent, self.bias) if path is not None)
 
-    def draw(self, rng: np.random.Generator, init: Init, features: int, units: int) -> dict[tuple[str, ...], np.ndarray]:
-        """Draw a cell's weights: {path: float64 array}, kernel (F, G U), recurrent (U, G U) if any, bias (G U)."""
+    def draw(
+        self, rng: np.random.Generator, init: Init, features: int, units: int
+    ) -> dict[tuple[str, ...], np.ndarray]:
+        """Draw a cell's weights: {path: float64 array}, kernel (F, G U), recurrent (U, G U) if any, bias (G
+        U)."""
         forget = np.full(units, init.forget)
         write = np.full(units, init.input)
         if init.spread is not None:
             forget = np.log(rng.uniform(1, init.spread, units))
             write = -forget
-        biases = {"input": write, "forget": forget, "output": np.full(units, init.output), "candidate": np.zeros(units)}
+        biases = {
+            "input": write,
+            "forget": forget,
+            "output": np.full(units, init.output),
+            "candidate": np.zeros(units),
+        }
 
         def recurrent_blocks() -> list[np.ndarray]:
             gates = len(self.roles)
@@ -73,8 +84,8 @@ class Gates:
                 return [orthogonal(rng, units) for _ in self.roles]
             return [rng.standard_normal((units, units)) / math.sqrt(units) for _ in self.roles]
 
-        # One draw over all gates, as in Keras: with a draw a gate the inputs are up to twice as large, which saturates the
-        # candidate and keeps a delay line of lag 50 at chance.
+        # One draw over all gates, as in Keras: with a draw a gate the inputs are up to twice as large, which
+        # saturates the candidate and keeps a delay line of lag 50 at chance.
         drawn = {self.kernel: glorot(rng, features, len(self.roles) * units)}
         if self.recurrent is not None:
             gains = [init.gain if role == "candidate" else 1.0 for role in self.roles]
@@ -83,7 +94,9 @@ class Gates:
             )
         return drawn | {self.bias: np.concatenate([biases[role] for role in self.roles])}
 
-    def resized(self, arrays: Mapping[tuple[str, ...], np.ndarray], units: int) -> dict[tuple[str, ...], np.ndarray]:
+    def resized(
+        self, arrays: Mapping[tuple[str, ...], np.ndarray], units: int
+    ) -> dict[tuple[str, ...], np.ndarray]:
         """The same cell with so many units: further ones have zero weights, those beyond are left out.
 
         Args:
@@ -108,6 +121,7 @@ def glorot(rng: np.random.Generator, fan_in: int, fan_out: int) -> np.ndarray:
 
 
 def orthogonal(rng: np.random.Generator, size: int) -> np.ndarray:
-    """(size, size) orthogonal matrix, uniform over the group (QR of a Gaussian with the signs of R's diagonal fixed)."""
+    """(size, size) orthogonal matrix, uniform over the group (QR of a Gaussian with the signs of R's diagonal
+    fixed)."""
     q, r = np.linalg.qr(rng.standard_normal((size, size)))
     return q * np.sign(np.diag(r))

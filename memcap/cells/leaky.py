@@ -1,7 +1,9 @@
-"""A leaky recurrent network of rates: h' = (1 - a) h + a tanh(W_x x + W_h h + b), with a = .5: a step is half a time constant.
+"""A leaky recurrent network of rates: h' = (1 - a) h + a tanh(W_x x + W_h h + b), with a = .5: a step is half
+a time constant.
 
-With a = 1 it is Elman's. Source: Sussillo & Barak (2013), Opening the black box; a as in Kurtkaya, Dinc et al. (2025), steps of
-5 ms and a time constant of 10 ms. Another leak is a subclass: `class Slow(Leaky): leak = 0.1`, called `my_module:Slow`.
+With a = 1 it is Elman's. Source: Sussillo & Barak (2013), Opening the black box; a as in Kurtkaya, Dinc et
+al. (2025), steps of 5 ms and a time constant of 10 ms. Another leak is a subclass:
+`class Slow(Leaky): leak = 0.1`, called `my_module:Slow`.
 """
 
 from typing import Any, ClassVar

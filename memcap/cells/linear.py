@@ -1,8 +1,9 @@
 """A linear recurrent network: h' = W_h h + W_x x + b. What it holds is known exactly (Jaeger, 2001).
 
-To say a stream of independent numbers again after L steps, without error, takes exactly L + 1 units: the last L + 1 inputs are
-all still to be said, so the state must fix them, and N numbers that are linear in them fix no more than N. A shift register does.
-Its units see each other, so there is no cheap parallel scan: the product of two stretches of time would cost U^3.
+To say a stream of independent numbers again after L steps, without error, takes exactly L + 1 units: the last
+L + 1 inputs are all still to be said, so the state must fix them, and N numbers that are linear in them fix
+no more than N. A shift register does. Its units see each other, so there is no cheap parallel scan: the
+product of two stretches of time would cost U^3.
 """
 
 from typing import Any, ClassVar
@@ -23,8 +24,12 @@ class Linear(Cell):
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         self.in_features, self.hidden_features = in_features, hidden_features
-        self.kernel = nnx.Param(nnx.initializers.glorot_uniform()(rngs.params(), (in_features, hidden_features)))
-        self.recurrent = nnx.Param(nnx.initializers.orthogonal()(rngs.params(), (hidden_features, hidden_features)))
+        self.kernel = nnx.Param(
+            nnx.initializers.glorot_uniform()(rngs.params(), (in_features, hidden_features))
+        )
+        self.recurrent = nnx.Param(
+            nnx.initializers.orthogonal()(rngs.params(), (hidden_features, hidden_features))
+        )
         self.bias = nnx.Param(nnx.initializers.zeros_init()(rngs.params(), (hidden_features,)))
 
     def __call__(self, carry: Any, inputs: jax.Array) -> tuple[Any, jax.Array]:

@@ -1,4 +1,5 @@
-"""The Linear Recurrent Unit (Orvieto et al., 2023): a complex number a unit that turns and decays, h' = lambda h + gamma B x."""
+"""The Linear Recurrent Unit (Orvieto et al., 2023): a complex number a unit that turns and decays, h' =
+lambda h + gamma B x."""
 
 from typing import Any, ClassVar
 
@@ -10,12 +11,14 @@ from memcap.cells.diagonal import DiagonalCell
 
 
 class LRU(DiagonalCell):
-    """The recurrence of an LRU layer; the read-out sees (Re h, Im h) of each unit, two numbers, as it carries two.
+    """The recurrence of an LRU layer; the read-out sees (Re h, Im h) of each unit, two numbers, as it carries
+    two.
 
-    lambda = exp(-exp(nu) + i exp(theta)) stays inside the unit circle whatever is learned. It starts with |lambda|^2 uniform
-    between R_MIN^2 and R_MAX^2 and a phase uniform up to PHASE; gamma, learned as its logarithm, starts at
-    sqrt(1 - |lambda|^2), so that each unit's variance starts at that of its input. The paper's map of h to the layer's output
-    is left to the read-out; its skip of the input and its multi-layer perceptron are left out.
+    lambda = exp(-exp(nu) + i exp(theta)) stays inside the unit circle whatever is learned. It starts with
+    |lambda|^2 uniform between R_MIN^2 and R_MAX^2 and a phase uniform up to PHASE; gamma, learned as its
+    logarithm, starts at sqrt(1 - |lambda|^2), so that each unit's variance starts at that of its input. The
+    paper's map of h to the layer's output is left to the read-out; its skip of the input and its multi-layer
+    perceptron are left out.
     """
 
     name: ClassVar[str] = "LRU"
@@ -24,9 +27,13 @@ class LRU(DiagonalCell):
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         self.in_features, self.hidden_features = in_features, hidden_features
-        squared = jax.random.uniform(rngs.params(), (hidden_features,), minval=self.R_MIN**2, maxval=self.R_MAX**2)
+        squared = jax.random.uniform(
+            rngs.params(), (hidden_features,), minval=self.R_MIN**2, maxval=self.R_MAX**2
+        )
         phase = jax.random.uniform(rngs.params(), (hidden_features,), minval=1e-6, maxval=self.PHASE)
-        parts = nnx.initializers.normal((2 * in_features) ** -0.5)(rngs.params(), (2, in_features, hidden_features))
+        parts = nnx.initializers.normal((2 * in_features) ** -0.5)(
+            rngs.params(), (2, in_features, hidden_features)
+        )
         self.nu = nnx.Param(jnp.log(-0.5 * jnp.log(squared)))
         self.theta = nnx.Param(jnp.log(phase))
         self.gamma = nnx.Param(0.5 * jnp.log1p(-squared))

@@ -1,8 +1,9 @@
-"""The fast LSTM: feature-major, gradient written out; computes what memcap/cells/plain.py says, which to read first.
+"""The fast LSTM: feature-major, gradient written out; computes what memcap/cells/plain.py says, which to read
+first.
 
-Weight gradients are accumulated in the backward loop: on a CPU, stacking the gates' gradients for one large product
-afterwards is slower. Inside the scan arrays are (U, B), so that the batch lies in the vector lanes; what the backward loop needs
-of a step is kept in one buffer, as XLA would fill and copy several.
+Weight gradients are accumulated in the backward loop: on a CPU, stacking the gates' gradients for one large
+product afterwards is slower. Inside the scan arrays are (U, B), so that the batch lies in the vector lanes;
+what the backward loop needs of a step is kept in one buffer, as XLA would fill and copy several.
 """
 
 from functools import partial
@@ -33,8 +34,8 @@ def _column(x: jax.Array, features: int, dtype: jnp.dtype) -> jax.Array:
 def _joined(x: jax.Array, h: jax.Array, features: int, static: bool) -> jax.Array:
     """What a step's product takes: the input above the hidden state, (F + U, B).
 
-    Where time is scanned, a symbol's 1 is written element by element, which goes into the product itself. Of a one-hot array a
-    TPU's compiler would make a kernel, and turn h into its layout and back at every step.
+    Where time is scanned, a symbol's 1 is written element by element, which goes into the product itself. Of
+    a one-hot array a TPU's compiler would make a kernel, and turn h into its layout and back at every step.
     """
     if not static or x.ndim > 1:
         return jnp.concatenate([_column(x, features, h.dtype), h], 0)
@@ -57,22 +58,26 @@ def lstm_scan(
     """Run an LSTM over the first `length` steps.
 
     Args:
-        options: `every`: whether something is returned for every step, the hidden state or what `readout` makes of it.
+        options: `every`: whether something is returned for every step, the hidden state or what `readout`
+            makes of it.
         kernel: (F, 4U) input weights.
         recurrent: (U, 4U) recurrent weights.
         bias: (4U,).
-        readout: (U, O) weights of a linear read-out of every step, or None. Rows of the recurrent product, it costs next to
-            nothing. It needs `every` and one window, `flows` None: at a window's start, what is read out is not what flows on.
+        readout: (U, O) weights of a linear read-out of every step, or None. Rows of the recurrent product, it
+            costs next to nothing. It needs `every` and one window, `flows` None: at a window's start, what is
+            read out is not what flows on.
         carry: (c, h), each (U, B), the state before the first step.
         inputs: (T, B) int symbols below F, or (T, B, F) floats.
         length: () int, how many of the T steps count; may be traced.
         flows: (T,) floats, 0 at the first step of a window and 1 elsewhere; None: one window.
 
     Returns:
-        The carry (c, h) after `length` steps, and the hidden states (T, U, B), or read-outs (T, O, B), zero after `length`; or
-        None.
+        The carry (c, h) after `length` steps, and the hidden states (T, U, B), or read-outs (T, O, B), zero
+        after `length`; or None.
     """
-    carry, _, outputs = _forward(options, False, kernel, recurrent, bias, readout, carry, inputs, length, flows)
+    carry, _, outputs = _forward(
+        options, False, kernel, recurrent, bias, readout, carry, inputs, length, flows
+    )
     return carry, outputs
 
 
@@ -88,9 +93,11 @@ def _forward(
     length: jax.Array,
     flows: jax.Array | None,
 ) -> tuple[CarryCH, jax.Array, jax.Array | None]:
-    """The carry after the last step, each step's i, f, g, o, c, h as (T, 6U, B) if they are kept, and the outputs.
+    """The carry after the last step, each step's i, f, g, o, c, h as (T, 6U, B) if they are kept, and the
+    outputs.
 
-    Where time is scanned ("scan"), h is left out, (T, 5U, B): the backward pass is bound by memory there, and makes it again.
+    Where time is scanned ("scan"), h is left out, (T, 5U, B): the backward pass is bound by memory there, and
+    makes it again.
     """
     every, reset, static = options
     assert readout is None or (every and flows is None)
@@ -117,11 +124,17 @@ def _forward(
         i, f, g, o = sigmoid(i), sigmoid(f), jnp.tanh(g), sigmoid(o)
         c_next = f * c + i * g
         h_next = o * jnp.tanh(c_next)
-        kept = jnp.concatenate([i, f, g, o, c, h][: 5 if static else 6], 0) if keep else jnp.zeros((0, batch), dtype)
+        kept = (
+            jnp.concatenate([i, f, g, o, c, h][: 5 if static else 6], 0)
+            if keep
+            else jnp.zeros((0, batch), dtype)
+        )
         return (c_next, h_next), (kept, counted(on, h_next[:rows]) if readout is None else read)
 
     if static:
-        carry = lax.optimization_barrier(carry)  # zeros that a TPU's compiler knows of, it would select anew at every step
+        carry = lax.optimization_barrier(
+            carry
+        )  # zeros that a TPU's compiler knows of, it would select anew at every step
         carry, (kept, outputs) = over_time(True, step, carry, (inputs, flows), buffers, length, back=False)
         if readout is not None:  # what was read a step late, a step earlier
             last, now = readout.T @ carry[1], jnp.arange(steps)[:, None, None]
@@ -156,7 +169,9 @@ def _lstm_scan_fwd(
     flows: jax.Array | None,
 ) -> tuple[tuple[CarryCH, jax.Array | None], tuple[Any, ...]]:
     first = carry[1]
-    carry, kept, outputs = _forward(options, True, kernel, recurrent, bias, readout, carry, inputs, length, flows)
+    carry, kept, outputs = _forward(
+        options, True, kernel, recurrent, bias, readout, carry, inputs, length, flows
+    )
     return (carry, outputs), (kernel, recurrent, readout, inputs, length, flows, kept, first, carry[1])
 
 
@@ -174,7 +189,9 @@ def _lstm_scan_bwd(options: Options, saved: tuple[Any, ...], cotangents: Any) ->
         d_readout = last @ at(d_outputs, length - 1).T
     sums = jnp.zeros((features + units, backward.shape[1]), dtype), jnp.zeros(4 * units, dtype)
 
-    def through_gates(kept: Any, dc: jax.Array, dh: jax.Array, d_output: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
+    def through_gates(
+        kept: Any, dc: jax.Array, dh: jax.Array, d_output: Any
+    ) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Gradient of the step's product and of its incoming c; and the h that the step made."""
         i, f, g, o, c = kept
         if every and readout is None:
@@ -189,7 +206,9 @@ def _lstm_scan_bwd(options: Options, saved: tuple[Any, ...], cotangents: Any) ->
     def of_weights(dz: jax.Array, x: jax.Array, h: jax.Array) -> jax.Array:
         return _joined(x, h, features, static) @ dz.T
 
-    def onwards(on: Any, dz: jax.Array, dc: jax.Array, db: jax.Array, flow: Any) -> tuple[CarryCH, jax.Array, Any]:
+    def onwards(
+        on: Any, dz: jax.Array, dc: jax.Array, db: jax.Array, flow: Any
+    ) -> tuple[CarryCH, jax.Array, Any]:
         """Gradients of the incoming carry, of the bias so far, and of the input."""
         dx = ()
         if real:
@@ -245,7 +264,9 @@ def _lstm_scan_bwd(options: Options, saved: tuple[Any, ...], cotangents: Any) ->
     d_kernel, d_recurrent = dw[:features, : 4 * units], dw[features:, : 4 * units]
     if readout is not None:
         d_readout = d_readout + dw[features:, 4 * units :]
-    if not real:  # exactly one symbol is on at a step, so the rows of the table's gradient add up to the bias's
+    if (
+        not real
+    ):  # exactly one symbol is on at a step, so the rows of the table's gradient add up to the bias's
         db = d_kernel.sum(0)
     return d_kernel, d_recurrent, db, d_readout, carry, d_inputs if real else None, None, None
 
@@ -268,7 +289,9 @@ class LSTM(Cell):
     is_lstm = True
     pads = True
 
-    def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs, param_dtype: DTypeLike = jnp.float32):
+    def __init__(
+        self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs, param_dtype: DTypeLike = jnp.float32
+    ):
         del rngs
         self.in_features, self.hidden_features = in_features, hidden_features
         self.kernel = nnx.Param(jnp.zeros((in_features, 4 * hidden_features), param_dtype))
@@ -301,7 +324,9 @@ class LSTM(Cell):
     ) -> tuple[Any, jax.Array]:
         """See `Cell.scan`."""
         if how == "plain":
-            return super().scan(carry, inputs, length, flows, every=every, reset=reset, readout=readout, how=how)
+            return super().scan(
+                carry, inputs, length, flows, every=every, reset=reset, readout=readout, how=how
+            )
         c, h = carry
         weights = self.kernel[...], self.recurrent[...], self.bias[...]
         dtype = weights[0].dtype
@@ -310,7 +335,9 @@ class LSTM(Cell):
         fused = every and flows is None and readout is not None and readout.dtype == dtype
         within = readout if fused else None
         if how == "native" and native.takes((*weights, *carry), inputs, flows):
-            counts = jnp.stack([length, jnp.asarray(self.hidden_features if units is None else units)]).astype(jnp.int32)
+            counts = jnp.stack(
+                [length, jnp.asarray(self.hidden_features if units is None else units)]
+            ).astype(jnp.int32)
             (c, h), outputs = native.lstm_scan(every, (*weights, within), (c.T, h.T), inputs, counts)
         else:
             options = Options(every=every, reset=reset, static=how == "scan")

@@ -1,11 +1,12 @@
 """An LSTM to read: its step, and `jax.lax.scan` over time, differentiated by JAX. Read this first.
 
-The equations, with gates in the order i, f, g, o as in Flax (Hochreiter & Schmidhuber, 1997; forget gate of Gers et al., 2000):
+The equations, with gates in the order i, f, g, o as in Flax (Hochreiter & Schmidhuber, 1997; forget gate of
+Gers et al., 2000):
 
     z = W_x x + W_h h + b        c' = sigmoid(f) c + sigmoid(i) tanh(g)        h' = sigmoid(o) tanh(c')
 
-memcap/cells/lstm.py computes the same faster, with the gradient written out, and is tested against this file. `engine.scan=plain`
-trains any cell this way: the same rows to float rounding.
+memcap/cells/lstm.py computes the same faster, with the gradient written out, and is tested against this file.
+`engine.scan=plain` trains any cell this way: the same rows to float rounding.
 """
 
 from collections.abc import Callable
@@ -17,12 +18,17 @@ from jax import lax
 
 
 def sigmoid(x: jax.Array) -> jax.Array:
-    """The logistic function as one tanh: faster on CPUs, and within 2e-7 of it, which is 1e-4 of a gate that is shut to 1e-3."""
+    """The logistic function as one tanh: faster on CPUs, and within 2e-7 of it, which is 1e-4 of a gate that
+    is shut to 1e-3."""
     return 0.5 * jnp.tanh(0.5 * x) + 0.5
 
 
 def lstm_step(
-    kernel: jax.Array, recurrent: jax.Array, bias: jax.Array, carry: tuple[jax.Array, jax.Array], inputs: jax.Array
+    kernel: jax.Array,
+    recurrent: jax.Array,
+    bias: jax.Array,
+    carry: tuple[jax.Array, jax.Array],
+    inputs: jax.Array,
 ) -> tuple[tuple[jax.Array, jax.Array], jax.Array]:
     """One step of an LSTM.
 
@@ -66,7 +72,8 @@ def plain_scan(
         reset: set the carry to zero at a window's first step; otherwise only its gradient is cut there.
 
     Returns:
-        The carry after `length` steps, and the outputs (T, B, U), zero after `length`, or the last one (B, U).
+        The carry after `length` steps, and the outputs (T, B, U), zero after `length`, or the last one (B,
+        U).
     """
 
     def one_step(state: Any, row: Any) -> tuple[Any, Any]:

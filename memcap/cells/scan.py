@@ -1,12 +1,16 @@
-"""Run a cell over time with exact gradients, in one of four ways that give the same numbers to float rounding.
+"""Run a cell over time with exact gradients, in one of four ways that give the same numbers to float
+rounding.
 
-"loop"   a loop whose trip count is an operand: one compiled program serves every length, and short sequences cost little. The
+"loop"   a loop whose trip count is an operand: one compiled program serves every length, and short sequences
+cost little. The
          gradient is written out, as JAX has none for such a loop. For CPUs, one member at a time.
-"scan"   `lax.scan` over all T steps of the buffer, the gradient written out as well; a length masks the small carry only, so that
-         members of several lengths side by side each read and write their own step of a buffer. For GPUs and TPUs: with a trip
-         count a member, `vmap` would select and copy every buffer, whole, at every step.
-"native" "loop" as one call of C, where it serves the cell and the call (memcap/cells/native.py); elsewhere "loop" itself.
-"plain"  `lax.scan` over the cell's own step, differentiated by JAX: memcap/cells/plain.py. To read, and to test the others.
+"scan"   `lax.scan` over all T steps of the buffer, the gradient written out as well; a length masks the small
+carry only, so that
+         members of several lengths side by side each read and write their own step of a buffer. For GPUs and
+         TPUs: with a trip count a member, `vmap` would select and copy every buffer, whole, at every step.
+"native" "loop" as one call of C, where it serves the cell and the call (memcap/cells/native.py); elsewhere
+"loop" itself. "plain"  `lax.scan` over the cell's own step, differentiated by JAX: memcap/cells/plain.py. To
+read, and to test the others.
 """
 
 from collections.abc import Callable
@@ -60,12 +64,13 @@ def over_time(
 
     Args:
         static: over all T rows with a mask ("scan"), or over `length` rows ("loop").
-        body: (state, t, on, rows of xs) -> (state, rows of ys); `on` says whether the step counts, and is True where no other
-            is run.
+        body: (state, t, on, rows of xs) -> (state, rows of ys); `on` says whether the step counts, and is
+            True where no other is run.
         state: pytree of arrays without a time axis.
         xs: pytree of arrays (T, ...), T at least `length`.
-        ys: pytree of zeros (T, ...): what comes out. After `length` it is zero, but where `static` what the body makes of a state
-            that stands still: a body whose rows must be zero there says so by `counted`.
+        ys: pytree of zeros (T, ...): what comes out. After `length` it is zero, but where `static` what the
+            body makes of a state that stands still: a body whose rows must be zero there says so by
+                `counted`.
         length: () int.
         back: from step `length` - 1 down to 0.
 
@@ -80,7 +85,9 @@ def over_time(
             return where(on, new, state), y
 
         t = jnp.arange(jax.tree.leaves((xs, ys))[0].shape[0])
-        return lax.scan(masked, state, (t, t < length, xs), reverse=back)  # compared in the step, it would be a kernel more
+        return lax.scan(
+            masked, state, (t, t < length, xs), reverse=back
+        )  # compared in the step, it would be a kernel more
 
     def step(k: jax.Array, both: tuple[Any, Any]) -> tuple[Any, Any]:
         state, ys = both
@@ -116,8 +123,13 @@ def _has_gradient(leaf: Any) -> bool:
 
 
 def _differentiable_of(like: Any, cotangents: Any) -> list[Any]:
-    """Of a cotangent of `like`, those of its differentiable leaves: integers, such as a cell's own clock, have none."""
-    return [d for d, leaf in zip(jax.tree.leaves(cotangents), jax.tree.leaves(like), strict=True) if _has_gradient(leaf)]
+    """Of a cotangent of `like`, those of its differentiable leaves: integers, such as a cell's own clock,
+    have none."""
+    return [
+        d
+        for d, leaf in zip(jax.tree.leaves(cotangents), jax.tree.leaves(like), strict=True)
+        if _has_gradient(leaf)
+    ]
 
 
 def _cotangent(like: Any, leaves: list[Any]) -> Any:
@@ -150,7 +162,8 @@ def cell_scan(
         flows: (T,) floats, 0 at the first step of a window and 1 elsewhere; None: one window.
 
     Returns:
-        The carry after `length` steps, and the outputs (T, B, U), zero after `length`, or the last one (B, U).
+        The carry after `length` steps, and the outputs (T, B, U), zero after `length`, or the last one (B,
+        U).
     """
     carry, outputs, _ = _forward(step, options, False, params, carry, inputs, length, flows)
     return carry, outputs
@@ -166,7 +179,8 @@ def _forward(
     length: jax.Array,
     flows: jax.Array | None,
 ) -> tuple[Carry, jax.Array, Any]:
-    """The carry after the last step, the outputs, and the carry that entered each step, (T, ...), if it is kept."""
+    """The carry after the last step, the outputs, and the carry that entered each step, (T, ...), if it is
+    kept."""
     every = options.every
     steps = inputs.shape[0]
     _, output = jax.eval_shape(step, params, carry, inputs[0])
@@ -184,7 +198,9 @@ def _forward(
 
     ys = _buffers((output if every else (), carry if keep else ()), steps)
     state = carry, () if every else last
-    (carry, last), (outputs, kept) = over_time(options.static, body, state, (inputs, flows), ys, length, back=False)
+    (carry, last), (outputs, kept) = over_time(
+        options.static, body, state, (inputs, flows), ys, length, back=False
+    )
     return carry, outputs if every else last, kept
 
 
@@ -224,7 +240,9 @@ def _cell_scan_bwd(step: Step, options: Options, saved: Any, cotangents: Any) ->
 
     state = d_carry, jax.tree.map(jnp.zeros_like, _differentiable_of(params, params))
     xs = kept, inputs, flows, d_outputs if every else ()
-    (d_carry, d_params), d_inputs = over_time(options.static, body, state, xs, jnp.zeros_like(inputs), length, back=True)
+    (d_carry, d_params), d_inputs = over_time(
+        options.static, body, state, xs, jnp.zeros_like(inputs), length, back=True
+    )
     return _cotangent(params, d_params), _cotangent(rows, d_carry), d_inputs, None, None
 
 

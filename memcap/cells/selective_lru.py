@@ -1,4 +1,5 @@
-"""An LRU whose step is of the input: the selection of Mamba (Gu & Dao, 2023) on the recurrence of Orvieto et al. (2023)."""
+"""An LRU whose step is of the input: the selection of Mamba (Gu & Dao, 2023) on the recurrence of Orvieto et
+al. (2023)."""
 
 import math
 from typing import ClassVar
@@ -11,18 +12,22 @@ from memcap.cells.lru import LRU
 
 
 class SelectiveLRU(LRU):
-    """h' = lambda^d h + d gamma B x, with d = softplus(W_d x + b_d) a unit: at d = 0 time stands still, and x is left out.
+    """h' = lambda^d h + d gamma B x, with d = softplus(W_d x + b_d) a unit: at d = 0 time stands still, and x
+    is left out.
 
-    b_d starts where d = 1; with W_d = 0, too, this is the LRU. d is Mamba's step size Delta (algorithm 2, S6), in which B x and
-    the read-out C x are of the input as well. Of one-hot inputs B x is any function of the symbol here, too; the read-out is not.
-    Mamba's lambda is real by default, with 16 numbers a channel; ours is complex, one number a unit, as in the LRU.
+    b_d starts where d = 1; with W_d = 0, too, this is the LRU. d is Mamba's step size Delta (algorithm 2,
+    S6), in which B x and the read-out C x are of the input as well. Of one-hot inputs B x is any function of
+    the symbol here, too; the read-out is not. Mamba's lambda is real by default, with 16 numbers a channel;
+    ours is complex, one number a unit, as in the LRU.
     """
 
     name: ClassVar[str] = "selective_LRU"
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         super().__init__(in_features, hidden_features, rngs=rngs)
-        self.step_kernel = nnx.Param(nnx.initializers.lecun_normal()(rngs.params(), (in_features, hidden_features)))
+        self.step_kernel = nnx.Param(
+            nnx.initializers.lecun_normal()(rngs.params(), (in_features, hidden_features))
+        )
         self.step_bias = nnx.Param(jnp.full((hidden_features,), math.log(math.e - 1)))
 
     def coefficients(self, inputs: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -1,10 +1,11 @@
-"""Variants of a cell, by a suffix of its name: what its carry is stored in, what disturbs it, and what of it is read out.
+"""Variants of a cell, by a suffix of its name: what its carry is stored in, what disturbs it, and what of it
+is read out.
 
 `model.cell=lstm+bfloat16`, and so for every cell; several suffixes apply one after the other.
 
     +bfloat16   the carry is stored as bfloat16 between steps; a step computes in float32
-    +noise0.1   N(0, 0.1^2) is added to each number of the carry after each step, in training and in every evaluation
-    +carry      the read-out sees the whole carry: of an LSTM h and c
+    +noise0.1   N(0, 0.1^2) is added to each number of the carry after each step, in training and in every
+    evaluation +carry      the read-out sees the whole carry: of an LSTM h and c
 
 A step's own output is read out before its carry is rounded or disturbed, as in the probe of the same
 (memcap/probes/noise.py). With +carry as the last suffix, what is read out is the carry as it goes on.
@@ -27,7 +28,8 @@ BFLOAT16 = (8, 7)  # bits of the exponent and of the mantissa
 
 
 class Variant(Cell):
-    """Base of the variants: a cell of another class comes after it. No unit of it is a padding, and no hand-set weights fit."""
+    """Base of the variants: a cell of another class comes after it. No unit of it is a padding, and no
+    hand-set weights fit."""
 
     is_lstm = False
     pads = False
@@ -36,7 +38,8 @@ class Variant(Cell):
 
 
 class Bfloat16(Variant):
-    """The carry's floats are bfloat16; a complex number is stored as its two parts, on a last axis of its own."""
+    """The carry's floats are bfloat16; a complex number is stored as its two parts, on a last axis of its
+    own."""
 
     def initialize_carry(self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None) -> Any:
         """As of the cell, stored."""
@@ -68,10 +71,11 @@ def _loaded(stored: jax.Array, like: jax.Array) -> jax.Array:
 class Noisy(Variant):
     """Gaussian noise in each number of the carry.
 
-    A sequence's noise is drawn from a generator that its own carry and input seed at each step, so that no key has to be handed
-    on: the same sequence has the same noise again, another has another (at the first step, where all carries are zero, another
-    input or place in the batch), and no net can tell it from chance. A carry that differs in its last bit has other noise from
-    there on: a row repeats to the bit on the same program, and in law alone on another.
+    A sequence's noise is drawn from a generator that its own carry and input seed at each step, so that no
+    key has to be handed on: the same sequence has the same noise again, another has another (at the first
+    step, where all carries are zero, another input or place in the batch), and no net can tell it from
+    chance. A carry that differs in its last bit has other noise from there on: a row repeats to the bit on
+    the same program, and in law alone on another.
 
     Attributes:
         size: its standard deviation.
@@ -84,13 +88,17 @@ class Noisy(Variant):
         seeds = _seeds([*jax.tree.leaves(carry), inputs])
         carry, hidden = super().__call__(carry, inputs)
         leaves, tree = jax.tree.flatten(carry)
-        return jax.tree.unflatten(tree, [self._disturbed(leaf, seeds + k) for k, leaf in enumerate(leaves)]), hidden
+        return jax.tree.unflatten(
+            tree, [self._disturbed(leaf, seeds + k) for k, leaf in enumerate(leaves)]
+        ), hidden
 
     def _disturbed(self, leaf: jax.Array, seeds: jax.Array) -> jax.Array:
         if not jnp.issubdtype(leaf.dtype, jnp.inexact):
             return leaf
         parts = 2 if jnp.iscomplexobj(leaf) else 1
-        drawn = jax.vmap(lambda seed: jax.random.normal(jax.random.key(seed), (parts, *leaf.shape[1:])))(seeds)
+        drawn = jax.vmap(lambda seed: jax.random.normal(jax.random.key(seed), (parts, *leaf.shape[1:])))(
+            seeds
+        )
         noise = lax.complex(drawn[:, 0], drawn[:, 1]) if parts == 2 else drawn[:, 0]
         return leaf + (self.size * noise).astype(leaf.dtype)
 
@@ -107,7 +115,8 @@ def _seeds(leaves: list[jax.Array]) -> jax.Array:
 
 
 def _mixed(x: jax.Array) -> jax.Array:
-    """The finalizer of MurmurHash3 (Appleby, public domain): any change of a bit changes about half of all bits."""
+    """The finalizer of MurmurHash3 (Appleby, public domain): any change of a bit changes about half of all
+    bits."""
     x = (x + 1) * jnp.uint32(0x9E3779B1)  # else 0 stays 0
     x = (x ^ (x >> 16)) * jnp.uint32(0x85EBCA6B)
     x = (x ^ (x >> 13)) * jnp.uint32(0xC2B2AE35)
@@ -115,7 +124,8 @@ def _mixed(x: jax.Array) -> jax.Array:
 
 
 class WholeCarry(Variant):
-    """The hidden state is the whole carry, its arrays side by side, of complex numbers both parts; whole numbers are left out."""
+    """The hidden state is the whole carry, its arrays side by side, of complex numbers both parts; whole
+    numbers are left out."""
 
     def __call__(self, carry: Any, inputs: jax.Array) -> tuple[Any, jax.Array]:
         """One step: carry, inputs (B, F) -> carry, hidden (B, `shown` U)."""
@@ -128,7 +138,11 @@ def _numbers(carry: Any) -> list[jax.Array]:
     parts: list[jax.Array] = []
     for leaf in jax.tree.leaves(carry):
         flat = leaf.reshape(len(leaf), -1)
-        parts += [flat.real, flat.imag] if jnp.iscomplexobj(flat) else [flat] * jnp.issubdtype(flat.dtype, jnp.floating)
+        parts += (
+            [flat.real, flat.imag]
+            if jnp.iscomplexobj(flat)
+            else [flat] * jnp.issubdtype(flat.dtype, jnp.floating)
+        )
     return parts
 
 
@@ -149,14 +163,17 @@ def variant(cls: type[Cell], suffix: str, name: str) -> type[Cell]:
         kind = Noisy
         fields["size"] = size
     else:
-        raise UserError(f"model.cell={name}: no such variant; +bfloat16, +carry or +noiseS, S above 0, as in +noise0.1")
+        raise UserError(
+            f"model.cell={name}: no such variant; +bfloat16, +carry or +noiseS, S above 0, as in +noise0.1"
+        )
     if issubclass(cls, kind):
         raise UserError(f"model.cell={name}: each suffix can stand once; leave out +{suffix}")
     return type(cls.__name__, (kind, cls), fields)
 
 
 def _size(suffix: str) -> float | None:
-    """The standard deviation that "noise0.1" names; None if it names none. One way to write it, so one name and key a cell."""
+    """The standard deviation that "noise0.1" names; None if it names none. One way to write it, so one name
+    and key a cell."""
     try:
         size = float(suffix.removeprefix("noise"))
     except ValueError:

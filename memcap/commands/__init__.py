@@ -4,11 +4,11 @@ A command is an object, in this room the file itself, with
 
 * a docstring: its first line stands in `memcap --help`, all of it in `memcap COMMAND --help`;
 * `add_arguments(parser)`, which adds what the command takes to an `argparse.ArgumentParser`;
-* `run(arguments)`, which gets what was parsed, does the work and prints. It raises `memcap.knobs.UserError` for what the user can
-  mend: that is printed as one line, and the exit status is 2.
+* `run(arguments)`, which gets what was parsed, does the work and prints. It raises `memcap.knobs.UserError`
+  for what the user can mend: that is printed as one line, and the exit status is 2.
 
-A command that lives elsewhere is called by `module:name`: `memcap my_module:hello` runs the object `hello` of my_module.py, and
-`memcap my_folder:hello` the file my_folder/hello.py. Such a file may look like this:
+A command that lives elsewhere is called by `module:name`: `memcap my_module:hello` runs the object `hello` of
+my_module.py, and `memcap my_folder:hello` the file my_folder/hello.py. Such a file may look like this:
 
     '''Say hello.'''
 
@@ -18,9 +18,10 @@ A command that lives elsewhere is called by `module:name`: `memcap my_module:hel
     def run(arguments):
         print("Hello,", arguments.name)
 
-`memcap --help` reads the files and imports none of them. Only the command that was asked for is imported; so a file imports what
-it needs, JAX too, at its top. `memcap.backend.prepare()` comes before `run`, and before the import of a command that lives
-elsewhere. So a file of this room computes nothing as it is imported, and one that imports no JAX answers at once.
+`memcap --help` reads the files and imports none of them. Only the command that was asked for is imported; so
+a file imports what it needs, JAX too, at its top. `memcap.jax_setup.prepare()` comes before `run`, and before
+the import of a command that lives elsewhere. So a file of this room computes nothing as it is imported, and
+one that imports no JAX answers at once.
 """
 
 import sys

@@ -2,7 +2,7 @@
 
 from argparse import ArgumentParser, Namespace
 
-from memcap.console import add_results, add_strict
+from memcap.arguments import add_results, add_strict
 from memcap.printing import add_json, print_json
 from memcap.studies import curves, store
 

@@ -1,4 +1,5 @@
-"""How two studies differ: units of the second over units of the first, for u50 and u90, paired by task and lag.
+"""How two studies differ: units of the second over units of the first, for u50 and u90, paired by task and
+lag.
 
 The intervals take the two studies as independent: none should hold members of the other.
 
@@ -13,20 +14,23 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from memcap.arguments import add_strict, add_verdict, rows_of
+from memcap.capacity.comparison import Pair, Shift, compare, counted
 from memcap.capacity.frontier import frontier
 from memcap.capacity.points import Point
-from memcap.capacity.shift import Pair, Shift, compare, counted
-from memcap.console import add_strict, add_verdict, rows_of
 from memcap.knobs import UserError
 from memcap.printing import Column, Listing, add_json, number, order, print_json, show
-from memcap.report import shown
+from memcap.report.tables import shown
 
 COLUMNS = (
     Column("task", "that of the first / that of the second, where they differ"),
     Column("lag", right=True),
     Column("u50 A"),
     Column("u50 B"),
-    Column("u50 B/A", "units of the second over units of the first at which half of the seeds pass, with a 95 % interval"),
+    Column(
+        "u50 B/A",
+        "units of the second over units of the first at which half of the seeds pass, with a 95 % interval",
+    ),
     Column("u90 A"),
     Column("u90 B"),
     Column("u90 B/A", "the same for nine in ten seeds (<, >: bounds, where a threshold is one; ?: both are)"),
@@ -51,23 +55,34 @@ def run(arguments: Namespace) -> None:
     first, second = (frontier(rows, arguments.at, arguments.budget) for rows in tables)
     pairs, alone = compare(first, second)
     if not pairs:
-        raise UserError(f"{arguments.first}, {arguments.second}: have no task at a lag in common; memcap frontier shows each")
+        raise UserError(
+            f"{arguments.first}, {arguments.second}: have no task at a lag in common; memcap frontier shows"
+            " each"
+        )
     shared = len({*tables[0]["key"]} & {*tables[1]["key"]})
     if arguments.json:
-        print_json({"pairs": [_columns(pair) for pair in pairs], "alone": _places(alone), "shared_members": shared})
+        print_json(
+            {"pairs": [_columns(pair) for pair in pairs], "alone": _places(alone), "shared_members": shared}
+        )
         return
     rows = [_row(pair) for pair in pairs]
     notes = [_verdicts(pairs)]
     if alone:
         notes.append(f"In one of them only: {'; '.join(_places(alone))}.")
     if shared:
-        notes.append(f"NOT independent: {shared:,} members are in both; as a rule the intervals are too wide then.")
+        notes.append(
+            f"NOT independent: {shared:,} members are in both; as a rule the intervals are too wide then."
+        )
     show(Listing(f"B = {arguments.second} against A = {arguments.first}", COLUMNS, rows, DROPS, notes))
 
 
 def ratio(shift: Shift) -> str:
     """A shift with its interval."""
-    said = "?" if shift.ratio is None else {"no": "", "below": "< ", "above": "> "}[shift.bound] + number(shift.ratio)
+    said = (
+        "?"
+        if shift.ratio is None
+        else {"no": "", "below": "< ", "above": "> "}[shift.bound] + number(shift.ratio)
+    )
     if shift.low == 0 and math.isinf(shift.high):
         return said
     low, high = ("open" if end in (0, math.inf) else number(end) for end in (shift.low, shift.high))
@@ -90,7 +105,9 @@ def _verdicts(pairs: list[Pair]) -> str:
     said = []
     for name, shifts in (("u50", [pair.u50 for pair in pairs]), ("u90", [pair.u90 for pair in pairs])):
         less, more, unsure = counted(shifts)
-        said.append(f"{name}: B needs fewer units at {less}, more at {more}; at {unsure} the interval holds 1")
+        said.append(
+            f"{name}: B needs fewer units at {less}, more at {more}; at {unsure} the interval holds 1"
+        )
     return f"Of {len(pairs)}: {'. '.join(said)}. The studies are taken as independent."
 
 
@@ -104,9 +121,12 @@ def _places(points: Iterable[Point]) -> list[str]:
 
 def _columns(pair: Pair) -> dict[str, Any]:
     sides = {"first": pair.first, "second": pair.second}
-    ends = {side: {name: asdict(getattr(p.fit, name)) for name in ("u50", "u90")} for side, p in sides.items()}
+    ends = {
+        side: {name: asdict(getattr(p.fit, name)) for name in ("u50", "u90")} for side, p in sides.items()
+    }
     about = {
-        side: {"label": p.label, "at": p.at, **{k: p.recipe[k] for k in ("recipe", "lr", "budget")}} for side, p in sides.items()
+        side: {"label": p.label, "at": p.at, **{k: p.recipe[k] for k in ("recipe", "lr", "budget")}}
+        for side, p in sides.items()
     }
     return {
         "task": pair.first.task.name,

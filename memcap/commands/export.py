@@ -3,7 +3,7 @@
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from memcap.console import OUTPUTS
+from memcap.arguments import OUTPUTS
 from memcap.models.export import export
 from memcap.models.network import Model
 from memcap.studies import store
@@ -14,7 +14,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("run", help="key of the member, or its first digits, as in the rows")
     parser.add_argument("-o", "--output", type=Path, required=True, help="file to write, .npz")
     parser.add_argument("--layout", choices=["keras", "torch", "flax"], required=True)
-    parser.add_argument("--results", type=Path, default=OUTPUTS, help="folder of the study (default: outputs)")
+    parser.add_argument(
+        "--results", type=Path, default=OUTPUTS, help="folder of the study (default: outputs)"
+    )
 
 
 def run(arguments: Namespace) -> None:

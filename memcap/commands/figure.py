@@ -4,7 +4,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from memcap import figures
-from memcap.console import add_results, add_strict, folder_of, rows_of
+from memcap.arguments import add_results, add_strict, folder_of, rows_of
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -13,11 +13,19 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_results(parser)
     add_strict(parser)
     parser.add_argument("-o", "--output", type=Path, help="folder to write to (default: RESULTS/figures)")
-    parser.epilog = "figures:\n" + "\n".join(f"  {name:<21} {text}" for name, text in figures.summaries().items())
+    parser.epilog = "figures:\n" + "\n".join(
+        f"  {name:<21} {text}" for name, text in figures.summaries().items()
+    )
 
 
 def run(arguments: Namespace) -> None:
     """Draw, and print the path of the picture."""
     figure = figures.find(arguments.name)
     drawn = figure.draw(rows_of(arguments.results, arguments.strict))
-    print(figures.save(drawn, arguments.output or folder_of(arguments.results) / "figures", arguments.name.rpartition(":")[2]))
+    print(
+        figures.save(
+            drawn,
+            arguments.output or folder_of(arguments.results) / "figures",
+            arguments.name.rpartition(":")[2],
+        )
+    )

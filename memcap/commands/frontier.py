@@ -2,11 +2,11 @@
 
 from argparse import ArgumentParser, Namespace
 
-from memcap import report
+from memcap.arguments import add_results, add_strict, add_verdict, rows_of
 from memcap.capacity.frontier import frontier
 from memcap.capacity.points import columns
-from memcap.console import add_results, add_strict, add_verdict, rows_of
 from memcap.printing import add_json, order, print_json, show
+from memcap.report import tables
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -15,7 +15,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_verdict(parser)
     add_strict(parser)
     add_json(parser)
-    parser.epilog = order(report.FRONTIER_DROPS)
+    parser.epilog = order(tables.FRONTIER_DROPS)
 
 
 def run(arguments: Namespace) -> None:
@@ -24,4 +24,4 @@ def run(arguments: Namespace) -> None:
     if arguments.json:
         print_json([columns(p) for p in points])
     else:
-        show(report.frontier_table(points))
+        show(tables.frontier_table(points))

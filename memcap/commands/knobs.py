@@ -1,4 +1,5 @@
-"""Every knob: what it means, what it allows, what it is where nobody sets it; and the recipes with their values.
+"""Every knob: what it means, what it allows, what it is where nobody sets it; and the recipes with their
+values.
 
 memcap knobs                 all of them
 memcap knobs recipe          one group: job, task, model, recipe, evaluation, engine or tracking
@@ -16,7 +17,7 @@ from typing import Any, get_type_hints
 from memcap import plugins
 from memcap.config import LONGEST, task_defaults
 from memcap.knobs import UserError, allowed
-from memcap.launchers.jobs import GROUPS
+from memcap.launch.jobs import GROUPS
 from memcap.printing import Column, Listing, add_json, print_json, show
 from memcap.recipes import recipe_file, root
 from memcap.tasks import Task, task_class, task_classes
@@ -24,9 +25,9 @@ from memcap.tasks import Task, task_class, task_classes
 COLUMNS = (Column("knob"), Column("default"), Column("range", folds=True), Column("meaning", folds=True))
 HEAD = """# Knobs
 
-Made by `memcap knobs --markdown > docs/knobs.md`; a test holds that it is current. `memcap knobs GROUP` prints a part of it. On
-the command line a knob is set as `recipe.lr=0.01`, in a study's axes as `recipe.lr: [0.01, 0.03]`, in Python as `lr=0.01`.
-`null`: nobody sets it.
+Made by `memcap knobs --markdown > docs/knobs.md`; a test holds that it is current. `memcap knobs GROUP`
+prints a part of it. On the command line a knob is set as `recipe.lr=0.01`, in a study's axes as
+`recipe.lr: [0.01, 0.03]`, in Python as `lr=0.01`. `null`: nobody sets it.
 """
 WORDS = {bool: "true or false", int: "whole number", float: "number", str: "text"}
 
@@ -92,7 +93,9 @@ def groups(name: str | None = None) -> list[Group]:
         return own[name]
     if name in tasks or plugins.is_outside(name):
         return [_any_task(), tasks.get(name) or _task(task_class(name))]
-    raise UserError(f"{name}: no such group of knobs; one of {', '.join([*own, *tasks])}, or MODULE:TASK of your own")
+    raise UserError(
+        f"{name}: no such group of knobs; one of {', '.join([*own, *tasks])}, or MODULE:TASK of your own"
+    )
 
 
 def recipe_values() -> dict[str, dict[str, Any]]:
@@ -105,14 +108,25 @@ def _job() -> Group:
     """What stands beside the groups: its default and its meaning are in conf/config.yaml."""
     text = (root() / "conf" / "config.yaml").read_text(encoding="utf-8")
     found = re.findall(r"^(study|out|seed|axes|design): (\S+) # (.+)$", text, re.MULTILINE)
-    ranges = {"seed": "whole number, at least 0", "design": "one of grid, bisect", "axes": "null, fields, or a list of these"}
-    return Group("Job", tuple(Knob(name, default, ranges.get(name, "text"), about) for name, default, about in found))
+    ranges = {
+        "seed": "whole number, at least 0",
+        "design": "one of grid, bisect",
+        "axes": "null, fields, or a list of these",
+    }
+    return Group(
+        "Job", tuple(Knob(name, default, ranges.get(name, "text"), about) for name, default, about in found)
+    )
 
 
 def _any_task() -> Group:
     span = f"whole number, at least 1 and at most {LONGEST:,}"
-    length = Knob("task.length", "null", f"null, or {span}", "steps of a sequence; null: the task's own for this lag")
-    return Group("Every task", (Knob("task.lag", str(task_defaults("latch")["lag"]), span, "time steps to remember"), length))
+    length = Knob(
+        "task.length", "null", f"null, or {span}", "steps of a sequence; null: the task's own for this lag"
+    )
+    return Group(
+        "Every task",
+        (Knob("task.lag", str(task_defaults("latch")["lag"]), span, "time steps to remember"), length),
+    )
 
 
 def _task(cls: type[Task]) -> Group:
@@ -122,7 +136,8 @@ def _task(cls: type[Task]) -> Group:
 def _of(title: str, prefix: str, cls: Any) -> Group:
     about, hints = (cls.__doc__ or "").partition("\n")[0].rstrip("."), get_type_hints(cls)
     knobs = (
-        Knob(f"{prefix}.{f.name}", _plain(f.default), _range(f, hints[f.name]), f.metadata.get("doc", "")) for f in fields(cls)
+        Knob(f"{prefix}.{f.name}", _plain(f.default), _range(f, hints[f.name]), f.metadata.get("doc", ""))
+        for f in fields(cls)
     )
     return Group(f"{title}: {about}", tuple(knobs))
 
@@ -145,7 +160,10 @@ def _recipes() -> Listing:
     values = recipe_values()
     columns = [Column("recipe"), *(Column(name, right=True) for name in values)]
     return Listing(
-        "Recipes, with the values of their files in conf/recipe/", columns, _recipe_rows(values), drops=(*values,)[::-1]
+        "Recipes, with the values of their files in conf/recipe/",
+        columns,
+        _recipe_rows(values),
+        drops=(*values,)[::-1],
     )
 
 
@@ -156,12 +174,16 @@ def _recipe_rows(values: dict[str, dict[str, Any]]) -> list[list[str]]:
 
 def _page(group: Group) -> str:
     rows = [[f"`{k.name}`", k.default, k.range, k.meaning] for k in group.knobs]
-    return f"## {group.title}\n\n" + (_table(["knob", "default", "range", "meaning"], rows) if rows else "No knobs of its own.\n")
+    return f"## {group.title}\n\n" + (
+        _table(["knob", "default", "range", "meaning"], rows) if rows else "No knobs of its own.\n"
+    )
 
 
 def _recipes_page() -> str:
     values = recipe_values()
-    return "## Recipes, with the values of their files in `conf/recipe/`\n\n" + _table(["", *values], _recipe_rows(values))
+    return "## Recipes, with the values of their files in `conf/recipe/`\n\n" + _table(
+        ["", *values], _recipe_rows(values)
+    )
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -1,14 +1,15 @@
-"""Send a study's rows and curves to W&B or trackio, also long after it was trained. A run that is there goes on, or stays."""
+"""Send a study's rows and curves to W&B or trackio, also long after it was trained. A run that is there goes
+on, or stays."""
 
 from argparse import ArgumentParser, Namespace
 
 import polars as pl
 
+from memcap.arguments import add_results, add_strict, folder_of, rows_of
 from memcap.capacity.frontier import frontier
 from memcap.capacity.points import columns
 from memcap.config import member_of
-from memcap.console import add_results, add_strict, folder_of, rows_of
-from memcap.report import print_places
+from memcap.report.tables import print_places
 from memcap.studies import curves, store
 from memcap.tracking import MODES, RUNS, WANDB_MODES, open_tracker
 
@@ -20,8 +21,15 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--to", choices=MODES[1:], default="wandb", help="the service (default: wandb)")
     parser.add_argument("--project", help="its project (default: WANDB_PROJECT, or memcap)")
     parser.add_argument("--entity", help="W&B user or team (default: the account's)")
-    parser.add_argument("--wandb", choices=WANDB_MODES, default="auto", help="auto: online only where a key is present (default)")
-    parser.add_argument("--runs", choices=RUNS, default="auto", help="a run a member or a cell; auto: a cell in large studies")
+    parser.add_argument(
+        "--wandb",
+        choices=WANDB_MODES,
+        default="auto",
+        help="auto: online only where a key is present (default)",
+    )
+    parser.add_argument(
+        "--runs", choices=RUNS, default="auto", help="a run a member or a cell; auto: a cell in large studies"
+    )
 
 
 def run(arguments: Namespace) -> None:
@@ -52,5 +60,7 @@ def _send(study: str, rows: pl.DataFrame, found: pl.DataFrame, arguments: Namesp
             for step, values in curve.items():
                 tracker.curve(row["key"], step, values)
             tracker.member(row["key"], store.config_of(row), row)
-        tracker.study(study, [columns(point) for point in frontier(rows)], picture if picture.exists() else None)
+        tracker.study(
+            study, [columns(point) for point in frontier(rows)], picture if picture.exists() else None
+        )
     print_places([tracker.where])

@@ -1,7 +1,7 @@
 """What would be trained, before it is: programs, memory and time, also on an accelerator that is not here.
 
-Takes what `memcap train` takes of overrides, --config-dir and -m, checks everything as it does, and compiles the programs, but
-trains and writes nothing.
+Takes what `memcap train` takes of overrides, --config-dir and -m, checks everything as it does, and compiles
+the programs, but trains and writes nothing.
 
   memcap plan sweeps=first_study                              on this machine
   memcap plan --device h100 sweeps=delay_line_frontier        on one H100: needs `make targets`, and no GPU
@@ -18,18 +18,18 @@ import jax
 import polars as pl
 from rich.console import Console
 
+from memcap.arguments import OUTPUTS
 from memcap.config import Engine, Member
-from memcap.console import OUTPUTS
-from memcap.hydra_app import populations
-from memcap.launchers.jobs import Job
+from memcap.launch.app import populations
+from memcap.launch.jobs import Job
+from memcap.planning.devices import TARGETS, Target, only_here, target
+from memcap.planning.plan import Planned, elsewhere, plan, programs
 from memcap.printing import Column, Listing, add_json, duration, number, print_json, show
 from memcap.studies import store
 from memcap.studies.standing import standing
 from memcap.training.engine import workers
-from memcap.training.plan import Planned, elsewhere, plan, programs
 from memcap.training.program import Program
 from memcap.training.queue import cost
-from memcap.training.targets import TARGETS, Target, only_here, target
 
 MOST_PROGRAMS = 12  # that are compiled and shown, the costliest
 GIB = 2**30
@@ -48,10 +48,14 @@ HEADS = {
 
 def add_arguments(parser: ArgumentParser) -> None:
     """What `memcap train` takes, and for which device."""
-    parser.add_argument("overrides", nargs="*", help="as for memcap train: task.lag=50, sweeps=NAME, 'axes={...}'")
+    parser.add_argument(
+        "overrides", nargs="*", help="as for memcap train: task.lag=50, sweeps=NAME, 'axes={...}'"
+    )
     about = f"this (default), or {', '.join(f'{each.name} ({each.about})' for each in TARGETS.values())}"
     parser.add_argument("-m", "--multirun", action="store_true", help="all jobs of a multirun")
-    parser.add_argument("--config-dir", "-cd", type=Path, help="a folder with recipes and studies of your own")
+    parser.add_argument(
+        "--config-dir", "-cd", type=Path, help="a folder with recipes and studies of your own"
+    )
     parser.add_argument("--device", default="this", help=about)
     add_json(parser)
 
@@ -102,8 +106,12 @@ def run(arguments: Namespace) -> None:
     device = None if arguments.device == "this" else target(arguments.device)
     if device is not None:
         only_here()
-    studies = [Study.of(jobs) for jobs in populations(arguments.overrides, arguments.config_dir, arguments.multirun)]
-    made: dict[Program, list[Member]] = {}  # of several studies, if they share it: a process compiles a program once
+    studies = [
+        Study.of(jobs) for jobs in populations(arguments.overrides, arguments.config_dir, arguments.multirun)
+    ]
+    made: dict[
+        Program, list[Member]
+    ] = {}  # of several studies, if they share it: a process compiles a program once
     for study in studies:
         for program, members in study.programs(here=device is None):
             made.setdefault(program, []).extend(members)
@@ -120,10 +128,13 @@ def run(arguments: Namespace) -> None:
         show(sentence)
 
 
-def _about(studies: Sequence[Study], planned: Sequence[Planned], made: int, device: Target | None) -> dict[str, Any]:
+def _about(
+    studies: Sequence[Study], planned: Sequence[Planned], made: int, device: Target | None
+) -> dict[str, Any]:
     """All that is known beside the programs themselves, for JSON and for the sentences."""
     members, missing, most = (
-        sum(counts) for counts in zip(*((len(s.members), len(s.missing), s.most) for s in studies), strict=True)
+        sum(counts)
+        for counts in zip(*((len(s.members), len(s.missing), s.most) for s in studies), strict=True)
     )
     floors = [each.floor * each.steps for each in planned if each.floor is not None]
     guess = _measured(studies) if device is None and missing else None
@@ -154,7 +165,9 @@ def _measured(studies: Sequence[Study]) -> tuple[float, int] | None:
     if rows.is_empty():
         return None
     work = pl.col("steps") * pl.col("length") * pl.col("batch") * (pl.col("units") + 8.0) ** 2  # as in `cost`
-    pace, used = rows.select(pl.col("run_seconds").sum() / work.sum(), used=pl.col("steps").sum() / pl.col("budget").sum()).row(0)
+    pace, used = rows.select(
+        pl.col("run_seconds").sum() / work.sum(), used=pl.col("steps").sum() / pl.col("budget").sum()
+    ).row(0)
     return pace * used * sum(study.work for study in studies), rows.height
 
 
@@ -195,7 +208,9 @@ def _table(planned: Sequence[Planned], device: str) -> Listing:
             ]
         )
     columns = [Column("program"), *(Column(head, about, right=True) for head, about in HEADS.items())]
-    return Listing(f"Programs for {device}", columns, rows, drops=("lanes", "longest", "GB", "GFLOP", "steps"))
+    return Listing(
+        f"Programs for {device}", columns, rows, drops=("lanes", "longest", "GB", "GFLOP", "steps")
+    )
 
 
 def _sentences(about: dict[str, Any], planned: Sequence[Planned], device: Target | None) -> list[str]:
@@ -212,19 +227,23 @@ def _sentences(about: dict[str, Any], planned: Sequence[Planned], device: Target
     room = f", of the {number(known.usable / GIB)} that a program may take" if known else ""
     said = [
         f"{there} {trained} would be trained{search}.{more}",
-        f"GiB: what the compiler plans{' for each chip' if known else ''}; {_short(max(e.memory for e in planned) / GIB)} at most"
+        f"GiB: what the compiler plans{' for each chip' if known else ''};"
+        f" {_short(max(e.memory for e in planned) / GIB)} at most"
         f"{room}. GFLOP, GB: products of a training step, and what its passes over time write and read.",
     ]
     if known:
         said.append(
-            f"ms: a floor of a step, at {number(known.peak / 1e12)} TFLOP/s and {number(known.bandwidth / 1e9)} GB/s. With whole"
-            f" budgets {who} at least {duration(about['floor_seconds'])}; launches, data and evaluations come on top. This was"
+            f"ms: a floor of a step, at {number(known.peak / 1e12)} TFLOP/s and"
+            f" {number(known.bandwidth / 1e9)} GB/s. With whole"
+            f" budgets {who} at least {duration(about['floor_seconds'])}; launches, data and evaluations"
+            " come on top. This was"
             " compiled, not run."
         )
     elif about["estimated_seconds"] is not None:
         said.append(
             f"About {duration(about['estimated_seconds'])} on {about['workers']} workers, at the pace of"
-            f" {about['estimated_from_rows']:,} rows of this kind of CPU in {about['folder']} and {OUTPUTS}; compiling comes"
+            f" {about['estimated_from_rows']:,} rows of this kind of CPU in {about['folder']} and"
+            f" {OUTPUTS}; compiling comes"
             " on top."
         )
     else:

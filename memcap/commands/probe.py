@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from memcap import figures, probes
+from memcap.arguments import add_results, folder_of
 from memcap.config import member_of
-from memcap.console import add_results, folder_of
 from memcap.knobs import UserError
 from memcap.printing import Column, Listing, add_json, number, print_json, show
 from memcap.studies import store
@@ -24,10 +24,14 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Which member, which probes, and where the figures go."""
     parser.add_argument("run", metavar="KEY", help="key of the member, or its first digits, as in the rows")
     add_results(parser)
-    parser.add_argument("--what", nargs="+", metavar="NAME", help="which probes (default: all), or MODULE:NAME of your own")
+    parser.add_argument(
+        "--what", nargs="+", metavar="NAME", help="which probes (default: all), or MODULE:NAME of your own"
+    )
     parser.add_argument("-o", "--output", type=Path, help="folder to write to (default: RESULTS/probes/KEY)")
     add_json(parser)
-    parser.epilog = "probes:\n" + "\n".join(f"  {name:<12} {text}" for name, text in probes.summaries().items())
+    parser.epilog = "probes:\n" + "\n".join(
+        f"  {name:<12} {text}" for name, text in probes.summaries().items()
+    )
 
 
 def run(arguments: Namespace) -> None:

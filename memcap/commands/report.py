@@ -8,9 +8,9 @@ The page is one file that fetches nothing; it can be mailed, or opened from a di
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from memcap.console import add_results, add_strict, folder_of, rows_of
+from memcap.arguments import add_results, add_strict, folder_of, rows_of
 from memcap.knobs import UserError
-from memcap.page import page
+from memcap.report.html import page
 from memcap.studies import curves, files
 
 
@@ -34,5 +34,7 @@ def run(arguments: Namespace) -> None:
     try:
         files.write(path, lambda file: file.write(made.encode()), sealed=False)
     except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror or error}); choose another file with -o") from error
+        raise UserError(
+            f"{path}: cannot be written ({error.strerror or error}); choose another file with -o"
+        ) from error
     print(path)

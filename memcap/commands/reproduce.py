@@ -3,11 +3,12 @@
 Each is a study, sweeps/NAME.yaml, and a file of memcap/papers/; what was published is in results/NAME.
 
   memcap reproduce --list                             question, source, cost and hardware of each
-  memcap reproduce collins2017                        train sweeps/collins2017.yaml into outputs/collins2017, draw, compare
-  memcap reproduce collins2017 --rows results/collins2017 --check   judge published rows; exit status 1 if a verdict changed
-  memcap reproduce collins2017 --tiny                 every part for a moment, in under a minute; its verdicts mean nothing
-  memcap reproduce collins2017 engine.workers=1       further words are overrides, as `memcap train` takes them
-  memcap reproduce my_papers:hello --config-dir my_conf   one of your own, with the study my_conf/sweeps/hello.yaml
+  memcap reproduce collins2017                        train sweeps/collins2017.yaml into outputs/collins2017,
+  draw, compare memcap reproduce collins2017 --rows results/collins2017 --check   judge published rows; exit
+  status 1 if a verdict changed memcap reproduce collins2017 --tiny                 every part for a moment,
+  in under a minute; its verdicts mean nothing memcap reproduce collins2017 engine.workers=1       further
+  words are overrides, as `memcap train` takes them memcap reproduce my_papers:hello --config-dir my_conf
+  one of your own, with the study my_conf/sweeps/hello.yaml
 """
 
 import sys
@@ -18,11 +19,12 @@ from pathlib import Path
 
 import polars as pl
 
-from memcap import figures, hydra_app, papers
+from memcap import figures, papers
 from memcap.api import train
+from memcap.arguments import folder_of, rows_of
 from memcap.config import Member
-from memcap.console import folder_of, rows_of
 from memcap.knobs import UserError
+from memcap.launch import app
 from memcap.printing import Column, Listing, order, show
 from memcap.recipes import root
 from memcap.studies import files
@@ -49,17 +51,29 @@ TINY_BUDGET, TINY_SEQUENCES = 20, 256
 def add_arguments(parser: ArgumentParser) -> None:
     """Which paper, at which size, and what becomes of it."""
     parser.add_argument("name", nargs="?", help="a paper of --list, or MODULE:NAME of your own")
-    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="for training, as `memcap train` takes them")
+    parser.add_argument(
+        "overrides", nargs="*", metavar="KEY=VALUE", help="for training, as `memcap train` takes them"
+    )
     parser.add_argument("--list", action="store_true", help="say which papers there are")
     size = parser.add_mutually_exclusive_group()
-    size.add_argument("--tiny", action="store_true", help="some members for some steps: whether all parts work")
-    size.add_argument("--full", action="store_true", help="the paper's own sizes, where sweeps/NAME_full.yaml has them")
+    size.add_argument(
+        "--tiny", action="store_true", help="some members for some steps: whether all parts work"
+    )
+    size.add_argument(
+        "--full", action="store_true", help="the paper's own sizes, where sweeps/NAME_full.yaml has them"
+    )
     size.add_argument("--rows", type=Path, help="folder or file of rows to judge; nothing is trained")
     parser.add_argument(
-        "--check", action="store_true", help="exit status 1 if a verdict is not the one that the paper's file expects"
+        "--check",
+        action="store_true",
+        help="exit status 1 if a verdict is not the one that the paper's file expects",
     )
-    parser.add_argument("--config-dir", type=Path, help="folder with sweeps/NAME.yaml, for a paper of your own")
-    parser.add_argument("-o", "--output", type=Path, help="folder for figure and verdicts (default: paper/ beside the rows)")
+    parser.add_argument(
+        "--config-dir", type=Path, help="folder with sweeps/NAME.yaml, for a paper of your own"
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, help="folder for figure and verdicts (default: paper/ beside the rows)"
+    )
     parser.epilog = order(DROPS)
 
 
@@ -73,7 +87,10 @@ def run(arguments: Namespace) -> None:
         _list()
         return
     if arguments.name is None:
-        raise UserError(f"which paper? one of {', '.join(papers.summaries())}, or MODULE:NAME of your own; --list says more")
+        raise UserError(
+            f"which paper? one of {', '.join(papers.summaries())}, or MODULE:NAME of your own; --list says"
+            " more"
+        )
     found, name = papers.find(arguments.name), arguments.name.rpartition(":")[2]
     rows, beside = _rows(name, arguments)
     table = papers.judged(found.PAPER, rows)
@@ -96,7 +113,10 @@ def _rows(name: str, arguments: Namespace) -> tuple[pl.DataFrame, Path]:
     """The rows to judge, after training what lacks, and the folder beside which the figure goes."""
     if arguments.rows is not None:
         if arguments.overrides:
-            raise UserError(f"{arguments.overrides[0]}: overrides are for training, and --rows trains nothing; leave one out")
+            raise UserError(
+                f"{arguments.overrides[0]}: overrides are for training, and --rows trains nothing; leave"
+                " one out"
+            )
         return rows_of(arguments.rows), folder_of(arguments.rows)
     study = f"{name}_full" if arguments.full else name
     folders = [arguments.config_dir or root(), root()]
@@ -104,24 +124,27 @@ def _rows(name: str, arguments: Namespace) -> tuple[pl.DataFrame, Path]:
         raise UserError(f"--full: {name} has no sweeps/{study}.yaml; its default study is all there is")
     overrides = [f"sweeps={study}", *arguments.overrides]
     if arguments.tiny:
-        ((job,),) = hydra_app.populations(overrides, arguments.config_dir)
+        ((job,),) = app.populations(overrides, arguments.config_dir)
         folder = job.settings.folder.with_name(f"{job.settings.folder.name}_tiny")
         train(tiny(job.members), folder, study=job.settings.study, engine=job.settings.engine)
         return rows_of(folder), folder
     where = [] if arguments.config_dir is None else ["--config-dir", str(arguments.config_dir)]
-    (folder,) = hydra_app.main([*where, *overrides])
+    (folder,) = app.main([*where, *overrides])
     return rows_of(folder), folder
 
 
 def tiny(members: Sequence[Member]) -> list[Member]:
-    """Of each task, cell and recipe the narrowest and the widest member at the shortest lag, for some training steps.
+    """Of each task, cell and recipe the narrowest and the widest member at the shortest lag, for some
+    training steps.
 
     Args:
         members: of a study.
     """
     groups: dict[tuple, list[Member]] = {}
     for member in members:
-        groups.setdefault((member.task, member.model.cell, member.model.readout, member.recipe.name), []).append(member)
+        groups.setdefault(
+            (member.task, member.model.cell, member.model.readout, member.recipe.name), []
+        ).append(member)
     found = []
     for group in groups.values():
         least = min(m.lag for m in group)
@@ -131,7 +154,9 @@ def tiny(members: Sequence[Member]) -> list[Member]:
         replace(
             m,
             recipe=replace(m.recipe, budget=min(m.recipe.budget or 1, TINY_BUDGET)),
-            evaluation=replace(m.evaluation, sequences=min(m.evaluation.sequences, TINY_SEQUENCES), stretch=1),
+            evaluation=replace(
+                m.evaluation, sequences=min(m.evaluation.sequences, TINY_SEQUENCES), stretch=1
+            ),
         )
         for m in found
     ]

@@ -1,7 +1,8 @@
-"""How far a study is, while it trains and afterwards, from another shell: what is done, what runs, what failed and what goes on.
+"""How far a study is, while it trains and afterwards, from another shell: what is done, what runs, what
+failed and what goes on.
 
-Counts come from the rows, which a job writes every few seconds. A member counts as running from its first chunk of training steps
-on. A job that was killed is named as such, with the time when it was last heard of.
+Counts come from the rows, which a job writes every few seconds. A member counts as running from its first
+chunk of training steps on. A job that was killed is named as such, with the time when it was last heard of.
 """
 
 import shlex
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from memcap.printing import Column, Listing, add_json, counted, duration, number, print_json, show
-from memcap.studies.beats import Beat, Running
+from memcap.studies.heartbeat import Beat, Running
 from memcap.studies.status import Failure, Status, status, studies
 
 SHOWN = 10  # members that are shown, of those that run and of those that failed
@@ -48,7 +49,11 @@ def run(arguments: Namespace) -> None:
 
 def _columns(found: Status) -> dict[str, Any]:
     jobs = [asdict(beat) | {"state": state(beat)} for beat in found.jobs]
-    return asdict(found) | {"members": found.members, "jobs": jobs, "goes_on": [_again(beat) for beat in found.unfinished]}
+    return asdict(found) | {
+        "members": found.members,
+        "jobs": jobs,
+        "goes_on": [_again(beat) for beat in found.unfinished],
+    }
 
 
 def _say(found: Status) -> None:
@@ -66,21 +71,36 @@ def sentences(found: Status) -> list[str]:
     """What is known of a study, in words."""
     unsolved = found.done - found.solved
     most = "at most " if found.at_most and found.members > found.done else ""
-    what = f"{found.solved:,} solved, {unsolved:,} not" + (f" ({found.diverged:,} diverged)" if found.diverged else "")
+    what = f"{found.solved:,} solved, {unsolved:,} not" + (
+        f" ({found.diverged:,} diverged)" if found.diverged else ""
+    )
     said = [
-        f"{found.folder}: {found.done:,} of {most}{counted(found.members, 'member')} done: {what}; {len(found.failed):,} failed."
+        f"{found.folder}: {found.done:,} of {most}{counted(found.members, 'member')} done: {what};"
+        f" {len(found.failed):,} failed."
     ]
     if any(beat.alive for beat in found.jobs):
         pace = [] if found.a_minute is None else [f"{number(found.a_minute)} members a minute"]
-        pace += [] if found.left is None else [f"{'at most' if found.at_most else 'about'} {duration(round(found.left))} left"]
+        pace += (
+            []
+            if found.left is None
+            else [f"{'at most' if found.at_most else 'about'} {duration(round(found.left))} left"]
+        )
         pace += [] if found.running else ["compiling, or in the first steps"]
-        said.append("; ".join(filter(None, [f"{found.running:,} running, {found.waiting:,} waiting", ", ".join(pace)])) + ".")
+        said.append(
+            "; ".join(
+                filter(None, [f"{found.running:,} running, {found.waiting:,} waiting", ", ".join(pace)])
+            )
+            + "."
+        )
     if found.left_over:
-        said.append(f"{counted(found.left_over, 'member')} that a job set out to train and nobody has in hand.")
+        said.append(
+            f"{counted(found.left_over, 'member')} that a job set out to train and nobody has in hand."
+        )
     said += [f"Job {beat.pid} on {beat.host}: {state(beat)}." for beat in found.jobs if beat.ended != "done"]
     if found.unreadable:
         said.append(
-            f"{counted(len(found.unreadable), 'file')} of rows cannot be read: memcap verify {shlex.quote(str(found.folder))}"
+            f"{counted(len(found.unreadable), 'file')} of rows cannot be read: memcap verify"
+            f" {shlex.quote(str(found.folder))}"
         )
     return said
 
@@ -107,7 +127,11 @@ def goes_on(found: Status) -> list[str]:
 def _again(beat: Beat) -> str:
     if beat.command is None:
         return "the same call of memcap.train, with this folder"
-    return beat.command if Path(beat.folder) == Path.cwd() else f"cd {shlex.quote(beat.folder)} && {beat.command}"
+    return (
+        beat.command
+        if Path(beat.folder) == Path.cwd()
+        else f"cd {shlex.quote(beat.folder)} && {beat.command}"
+    )
 
 
 def _running(longest: Sequence[Running], running: int) -> Listing:

@@ -3,8 +3,8 @@
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
+from memcap.arguments import steps
 from memcap.capacity.points import references
-from memcap.console import steps
 from memcap.printing import Column, Listing, add_json, number, order, print_json, show
 from memcap.recipes import recommended
 from memcap.tasks import task_classes
@@ -44,9 +44,12 @@ DROPS = ("shortest", "held", "length", "constructed", "chance", "one/number", "r
 def tasks_table(lag: int) -> Listing:
     """One line a task, with its default knobs."""
     rows = [
-        [number(v) if isinstance(v, (int, float)) else "" if v is None else v for v in row.values()] for row in task_rows(lag)
+        [number(v) if isinstance(v, (int, float)) else "" if v is None else v for v in row.values()]
+        for row in task_rows(lag)
     ]
-    return Listing(f"Tasks at lag {lag}, with their default knobs; reference widths are an LSTM's", COLUMNS, rows, DROPS)
+    return Listing(
+        f"Tasks at lag {lag}, with their default knobs; reference widths are an LSTM's", COLUMNS, rows, DROPS
+    )
 
 
 def task_rows(lag: int) -> list[dict[str, Any]]:

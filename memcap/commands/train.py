@@ -2,30 +2,31 @@
 
 from argparse import REMAINDER, ArgumentParser, Namespace
 
-from memcap import hydra_app, report
+from memcap.launch import app
 from memcap.printing import order
 from memcap.recipes import root
+from memcap.report import tables
 from memcap.tasks import task_classes
 
 HELP = """usage: memcap train [HYDRA OVERRIDES]
 
 Trains what the configuration asks for and keeps one row a member. Arguments go to Hydra unchanged.
 
-  memcap train task=latch task.lag=50 model.units=1            one member
+  memcap train task=latch task.lag=50 model.units=1           one member
   memcap train 'axes={task.lag: [1, 2, 4], model.units: [1, 2, 3, 4], seed: 4}'
-                                                               axes inside one job: members share compiled programs
-  memcap train -m task=latch task.lag=5,50 model.units=1,2     a Hydra multirun, a job each
-  memcap train sweeps=first_study                              a study of the folder sweeps/
+                                                              axes in one job: members share programs
+  memcap train -m task=latch task.lag=5,50 model.units=1,2    a Hydra multirun, a job each
+  memcap train sweeps=first_study                             a study of the folder sweeps/
   memcap train design=bisect 'axes={task.lag: [2, 4], model.units: 1..8, seed: 8}'
-                                                               only those members of the axes that find u50 and u90
-  memcap train task=latch recipe.lr=0.01 recipe.budget=5000    another learning rate, more training steps
-  memcap train tracking=wandb                                  mirrored to W&B, offline without a key; or tracking=trackio
-  memcap train --cfg job                                       the whole configuration, with every key and default
-  memcap knobs recipe                                          what the keys of a group mean and allow
-  memcap train --info searchpath                               where configurations are looked for
-  eval "$(memcap train -sc install=bash)"                      completion
+                                                              only the members that find u50 and u90
+  memcap train task=latch recipe.lr=0.01 recipe.budget=5000   another learning rate, more training steps
+  memcap train tracking=wandb                                 mirrored to W&B (offline without a key)
+  memcap train --cfg job                                      the whole configuration, with defaults
+  memcap knobs recipe                                         what the keys of a group mean and allow
+  memcap train --info searchpath                              where configurations are looked for
+  eval "$(memcap train -sc install=bash)"                     completion
 {choices}
-Rows and weights go to outputs/STUDY (set study=NAME, or out=FOLDER); a rerun trains only what is missing there.
+Rows and weights go to outputs/STUDY (set study=NAME, or out=FOLDER); a rerun trains only what is missing.
 {order}
 Meanwhile, in another shell: memcap status
 Then: memcap frontier, memcap figure frontier, memcap answer --task latch --lag 50
@@ -41,9 +42,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> None:
     """Print the help, or let Hydra compose and train."""
     if set(arguments.overrides).isdisjoint({"-h", "--help"}):
-        hydra_app.main(arguments.overrides)
+        app.main(arguments.overrides)
     else:
-        print(HELP.replace("{choices}", _choices()).replace("{order}", order(report.MEMBERS_DROPS)), end="")
+        print(HELP.replace("{choices}", _choices()).replace("{order}", order(tables.MEMBERS_DROPS)), end="")
 
 
 def _choices() -> str:

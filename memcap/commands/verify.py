@@ -1,10 +1,11 @@
-"""Check a study: digests, keys, each member's weights, curves and checkpoints. The exit status is 1 if anything is wrong."""
+"""Check a study: digests, keys, each member's weights, curves and checkpoints. The exit status is 1 if
+anything is wrong."""
 
 import sys
 from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
 
-from memcap.console import add_results
+from memcap.arguments import add_results
 from memcap.printing import add_json, counted, print_json
 from memcap.studies.verify import verify
 
@@ -12,7 +13,11 @@ from memcap.studies.verify import verify
 def add_arguments(parser: ArgumentParser) -> None:
     """Which study, and what of it."""
     add_results(parser)
-    parser.add_argument("--rows-only", action="store_true", help="leave all else aside, as of a published table, which has none")
+    parser.add_argument(
+        "--rows-only",
+        action="store_true",
+        help="leave all else aside, as of a published table, which has none",
+    )
     add_json(parser)
 
 

@@ -3,12 +3,14 @@
 A figure is an object, in this room the file itself, with
 
 * a docstring: its first line stands in `memcap figure --help`;
-* `draw(rows)`, which gets the rows of trained members (the columns are `memcap.studies.store.SCHEMA`) and gives a `Drawn`: a
-  picture, and the numbers in it. It touches nothing else. It makes its picture with `matplotlib.figure.Figure` and leaves
-  matplotlib.pyplot alone, so no window and no backend is chosen for whoever imports it.
+* `draw(rows)`, which gets the rows of trained members (the columns are `memcap.studies.store.SCHEMA`) and
+  gives a `Drawn`: a picture, and the numbers in it. It touches nothing else. It makes its picture with
+  `matplotlib.figure.Figure` and leaves matplotlib.pyplot alone, so no window and no backend is chosen for
+  whoever imports it.
 
-A figure that lives elsewhere is called by `module:name`: `memcap figure my_module:hello outputs/mine` draws the object `hello` of
-my_module.py, and `memcap figure my_folder:hello outputs/mine` the file my_folder/hello.py. Such a file may look like this:
+A figure that lives elsewhere is called by `module:name`: `memcap figure my_module:hello outputs/mine` draws
+the object `hello` of my_module.py, and `memcap figure my_folder:hello outputs/mine` the file
+my_folder/hello.py. Such a file may look like this:
 
     '''How often each width was solved.'''
 
@@ -75,7 +77,8 @@ def find(name: str) -> Draws:
 
 
 def save(drawn: Drawn, folder: Path, name: str) -> Path:
-    """Write folder/NAME.png, NAME.pdf, and the numbers drawn as NAME.csv. The three appear when all could be written.
+    """Write folder/NAME.png, NAME.pdf, and the numbers drawn as NAME.csv. The three appear when all could be
+    written.
 
     Args:
         drawn: what a figure gave.
@@ -89,7 +92,9 @@ def save(drawn: Drawn, folder: Path, name: str) -> Path:
         UserError: nothing was drawn, or the folder cannot be written.
     """
     if not isinstance(drawn, Drawn):
-        raise UserError(f"{name}: draw gave {type(drawn).__name__}; it must give memcap.figures.Drawn(figure, data)")
+        raise UserError(
+            f"{name}: draw gave {type(drawn).__name__}; it must give memcap.figures.Drawn(figure, data)"
+        )
     if drawn.data.is_empty():
         raise UserError(f"{name}: nothing to draw in these rows; give the folder of another study")
     try:
@@ -101,5 +106,7 @@ def save(drawn: Drawn, folder: Path, name: str) -> Path:
             for file in Path(unfinished).iterdir():
                 file.replace(folder / file.name)
     except OSError as error:
-        raise UserError(f"{folder}: cannot be written ({error.strerror or error}); choose another folder with -o") from error
+        raise UserError(
+            f"{folder}: cannot be written ({error.strerror or error}); choose another folder with -o"
+        ) from error
     return folder / f"{name}.png"

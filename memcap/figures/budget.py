@@ -27,7 +27,8 @@ from memcap.knobs import UserError
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """The frontier of some rows at each budget, for the tasks that were trained with several, or for all if none was.
+    """The frontier of some rows at each budget, for the tasks that were trained with several, or for all if
+    none was.
 
     Args:
         rows: of trained members, as `memcap.studies.store.read` gives them.
@@ -63,7 +64,8 @@ def _columns(point: Point, budget: int) -> dict[str, Any]:
 
 
 def plot(lines: dict[int, list[Point]]) -> Figure:
-    """u90 by lag, a colour a budget and a marker a task; at the longest budget also the least that any seed needed."""
+    """u90 by lag, a colour a budget and a marker a task; at the longest budget also the least that any seed
+    needed."""
     drawn = Figure(figsize=(7.2, 6.8))
     axes = drawn.add_subplot(xlabel="lag (time steps)", ylabel="units")
     longest = max(lines)
@@ -74,13 +76,31 @@ def plot(lines: dict[int, list[Point]]) -> Figure:
             line, colour = [p for p in points if p.label == label], COLOURS[j % len(COLOURS)]
             for p in line:
                 draw_interval(axes, p.lag, p.fit.u90, colour, narrower=p.units[0] > 1)
-            bold: dict[str, Any] = {"color": colour, "marker": marker, "ms": 5, "lw": 1.3, "zorder": 3 - j / len(lines)}
+            bold: dict[str, Any] = {
+                "color": colour,
+                "marker": marker,
+                "ms": 5,
+                "lw": 1.3,
+                "zorder": 3 - j / len(lines),
+            }
             shown = f"{name}90 % of seeds, up to {budget:,} steps" if line else "_none"
             axes.plot([p.lag for p in line], [height(p) for p in line], label=shown, **bold)
         own = [p for p in lines[longest] if p.label == label]
         exist = [math.nan if p.u_exist is None else p.u_exist for p in own]
-        look: dict[str, Any] = {"color": "#333333", "marker": marker, "ms": 4, "mfc": "white", "lw": 0.8, "ls": "--"}
-        axes.plot([p.lag for p in own], exist, label=f"{name}any seed of any recipe, up to {longest:,} steps", **look)
+        look: dict[str, Any] = {
+            "color": "#333333",
+            "marker": marker,
+            "ms": 4,
+            "mfc": "white",
+            "lw": 0.8,
+            "ls": "--",
+        }
+        axes.plot(
+            [p.lag for p in own],
+            exist,
+            label=f"{name}any seed of any recipe, up to {longest:,} steps",
+            **look,
+        )
     for k, label in enumerate(labels):
         reference = [(p.lag, p.references.one_per_number) for p in lines[longest] if p.label == label]
         shown = "one carry number a symbol held (a reference, not a limit)" if k == 0 else "_one_per_number"
@@ -101,9 +121,12 @@ def caption(lines: dict[int, list[Point]]) -> str:
     parts += [
         verdict(everything),
         *rules(everything),
-        "A line is the frontier of the recipes that train for at most so many steps: a longer budget has the shorter ones'"
-        " recipes too, and where it was not tried at a lag its line repeats theirs. Bars are 95 % intervals; an arrow marks an"
-        " end that the widths tried leave open, and a line breaks where no width tried was enough. What training reached, not"
+        "A line is the frontier of the recipes that train for at most so many steps: a longer budget has"
+        " the shorter ones'"
+        " recipes too, and where it was not tried at a lag its line repeats theirs. Bars are 95 %"
+        " intervals; an arrow marks an"
+        " end that the widths tried leave open, and a line breaks where no width tried was enough. What"
+        " training reached, not"
         " what a network could hold.",
     ]
     return "\n".join(textwrap.fill(part, 140) for part in parts)

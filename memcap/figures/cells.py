@@ -35,7 +35,8 @@ def draw(rows: pl.DataFrame) -> Drawn:
     tasks = {(p.task, p.readout, p.evaluation) for p in points}
     if len(tasks) != 1:
         raise UserError(
-            f"{len(tasks)} tasks, read-outs or ways of judging in these rows: cells are compared on one; give the rows of a study"
+            f"{len(tasks)} tasks, read-outs or ways of judging in these rows: cells are compared on one;"
+            " give the rows of a study"
             " such as memcap train sweeps=cells_side_by_side"
         )
     counts = {p.cell: {name: counted(rows, p.cell, name) for name in COUNTED} for p in points}
@@ -46,15 +47,24 @@ def draw(rows: pl.DataFrame) -> Drawn:
 def counted(rows: pl.DataFrame, cell: str, name: str) -> Count:
     """Carry numbers or parameters of a cell by its units, which need not be whole, through those of its rows.
 
-    Both are polynomials in the width, of degree 2 where units see each other, so that the rows of three widths fix them.
+    Both are polynomials in the width, of degree 2 where units see each other, so that the rows of three
+    widths fix them.
     """
-    known = rows.filter(pl.col("cell") == cell).select("units", name).unique().sort("units").to_numpy().astype(np.float64)
+    known = (
+        rows.filter(pl.col("cell") == cell)
+        .select("units", name)
+        .unique()
+        .sort("units")
+        .to_numpy()
+        .astype(np.float64)
+    )
     through = Polynomial.fit(*known.T, deg=min(2, len(known) - 1))
     return lambda units: float(through(units))
 
 
 def in_numbers(point: Point, which: str, count: Count) -> Threshold:
-    """A point's "u50" or "u90" in what is counted instead of in units; an open end stays open: 1 below, infinity above."""
+    """A point's "u50" or "u90" in what is counted instead of in units; an open end stays open: 1 below,
+    infinity above."""
     width: Threshold = getattr(point.fit, which)
     low = 1.0 if width.low <= 1 < point.units[0] else count(width.low)
     high = width.high if np.isinf(width.high) else count(width.high)
@@ -75,7 +85,11 @@ def _columns(point: Point, counts: dict[str, Count]) -> dict[str, Any]:
             open_high = np.isinf(number.high)
             row |= {f"{name}_{which}": number.units, f"{name}_{which}_low": number.low}
             row |= {f"{name}_{which}_high": None if open_high else number.high}
-    return row | {k: point.recipe[k] for k in ("recipe", "lr", "budget")} | {"recipes": point.recipes, "seeds": point.seeds}
+    return (
+        row
+        | {k: point.recipe[k] for k in ("recipe", "lr", "budget")}
+        | {"recipes": point.recipes, "seeds": point.seeds}
+    )
 
 
 def plot(points: Sequence[Point], counts: dict[str, dict[str, Count]]) -> Figure:
@@ -89,7 +103,10 @@ def plot(points: Sequence[Point], counts: dict[str, dict[str, Count]]) -> Figure
             line = [p for p in points if p.cell == cell]
             shift = 2 ** ((k - (len(cells) - 1) / 2) * 0.03)
             _line(axes, cell, line, counts[cell][name], shift, *look(k))
-            widest = max(widest, *(reach(in_numbers(p, which, counts[cell][name])) for p in line for which in ("u50", "u90")))
+            widest = max(
+                widest,
+                *(reach(in_numbers(p, which, counts[cell][name])) for p in line for which in ("u50", "u90")),
+            )
         doublings(axes, lags, widest)
         axes.set_xlabel("lag (time steps)")
         axes.set_ylabel(name.replace("_", " "))
@@ -102,8 +119,11 @@ def plot(points: Sequence[Point], counts: dict[str, dict[str, Count]]) -> Figure
     return drawn
 
 
-def _line(axes: Axes, cell: str, line: Sequence[Point], count: Count, shift: float, colour: str, marker: str) -> None:
-    """One cell: u90 with intervals, and u50. It breaks where no width tried was enough: there stands an arrow alone."""
+def _line(
+    axes: Axes, cell: str, line: Sequence[Point], count: Count, shift: float, colour: str, marker: str
+) -> None:
+    """One cell: u90 with intervals, and u50. It breaks where no width tried was enough: there stands an arrow
+    alone."""
     for which, face, wide, name in (("u90", colour, 1.4, cell), ("u50", "white", 0.7, "_u50")):
         known = [(p, in_numbers(p, which, count)) for p in line]
         x = [p.lag * shift for p, _ in known]
@@ -124,11 +144,14 @@ def caption(points: Sequence[Point]) -> str:
     parts = [
         "; ".join(f"{cell}: {' or '.join(said)}" for cell, said in used.items())
         + f". Up to {max(p.seeds for p in points)} seeds.",
-        f"A recipe is the best of up to {max(p.recipes for p in points)}, chosen on the seeds it is judged on.",
+        f"A recipe is the best of up to {max(p.recipes for p in points)}, chosen on the seeds it is judged"
+        " on.",
         verdict(points),
         *rules(points),
-        "Filled: 90 % of seeds, open: 50 %. Numbers between two widths lie on the polynomial through what the rows counted."
-        " Bars are 95 % intervals; an arrow marks an end that the widths tried leave open, and a line breaks where no width tried"
+        "Filled: 90 % of seeds, open: 50 %. Numbers between two widths lie on the polynomial through what"
+        " the rows counted."
+        " Bars are 95 % intervals; an arrow marks an end that the widths tried leave open, and a line"
+        " breaks where no width tried"
         " was enough. What training reached, not what a network could hold.",
     ]
     return "\n".join(textwrap.fill(part, 200) for part in parts)

@@ -22,7 +22,7 @@ from memcap.capacity.thresholds import Threshold
 from memcap.config import Evaluation
 from memcap.figures import Drawn
 from memcap.knobs import UserError
-from memcap.training.verdict import criterion, rule, steady_rule
+from memcap.training.early_stopping import criterion, rule, steady_rule
 
 COLOURS = ("#0b5394", "#b45f06", "#38761d", "#741b47", "#5b5b5b", "#bf9000", "#134f5c", "#990000")
 MARKERS = "osD^vP<>"
@@ -45,12 +45,15 @@ def draw(rows: pl.DataFrame) -> Drawn:
     """
     points = frontier(rows)
     if not points:
-        raise UserError("no rows: nothing to draw; train a study first, as in: memcap train sweeps=first_study")
+        raise UserError(
+            "no rows: nothing to draw; train a study first, as in: memcap train sweeps=first_study"
+        )
     return Drawn(plot(points), pl.DataFrame([columns(p) for p in points], infer_schema_length=None))
 
 
 def plot(points: Sequence[Point]) -> Figure:
-    """The figure: u90 (filled) and u50 (open) of each task against lag with intervals, reference widths, and a caption."""
+    """The figure: u90 (filled) and u50 (open) of each task against lag with intervals, reference widths, and
+    a caption."""
     drawn = Figure(figsize=(7.2, 6.4))
     axes = drawn.add_subplot()
     lines = {label: list(group) for label, group in groupby(points, key=lambda p: p.label)}
@@ -69,7 +72,9 @@ def plot(points: Sequence[Point]) -> Figure:
 def write_below(drawn: Figure, said: str) -> None:
     """Write lines below the axes, and make room for them."""
     inch = 1 / drawn.get_figheight()
-    drawn.subplots_adjust(left=0.09, right=0.97, top=0.95, bottom=inch * (0.64 + 0.12 * (said.count("\n") + 1)))
+    drawn.subplots_adjust(
+        left=0.09, right=0.97, top=0.95, bottom=inch * (0.64 + 0.12 * (said.count("\n") + 1))
+    )
     drawn.text(0.02, 0.012, said, fontsize=7, va="bottom")
 
 
@@ -79,14 +84,27 @@ def _line(axes: Axes, label: str, line: Sequence[Point], colour: str, marker: st
         known = [(p.lag * 2**sideways, getattr(p.fit, which)) for p in line]
         for (x, threshold), point in zip(known, line, strict=True):
             draw_interval(axes, x, threshold, colour, narrower=point.units[0] > 1)
-        # Where no width was enough the line breaks: it must not run on as if something had been measured there.
+        # Where no width was enough the line breaks: it must not run on as if something had been measured
+        # there.
         measured = [(x, math.nan if t.censored == "above" else t.units) for x, t in known]
         face, width = (colour, 1.4) if which == "u90" else ("white", 0.7)
         axes.plot(
-            *_columns(measured), color=colour, marker=marker, ms=5, mfc=face, lw=width, label=label + SHARE.format(which[1:])
+            *_columns(measured),
+            color=colour,
+            marker=marker,
+            ms=5,
+            mfc=face,
+            lw=width,
+            label=label + SHARE.format(which[1:]),
         )
     references = [(p.lag, p.references) for p in line]
-    axes.plot(*_columns([(lag, r.one_per_number) for lag, r in references]), ls=":", color=colour, lw=1, label="_one_per_number")
+    axes.plot(
+        *_columns([(lag, r.one_per_number) for lag, r in references]),
+        ls=":",
+        color=colour,
+        lw=1,
+        label="_one_per_number",
+    )
     hand_set = [(lag, r.constructed) for lag, r in references if r.constructed is not None]
     axes.plot(*_columns(hand_set), ls="", marker="x", color=colour, ms=8, mew=1, label="_constructed")
 
@@ -96,8 +114,8 @@ def _columns(pairs: Sequence[tuple[float, float]]) -> tuple[list[float], list[fl
 
 
 def draw_interval(axes: Axes, x: float, threshold: Threshold, colour: str, narrower: bool) -> None:
-    """A bar from low to high. An arrow up where the high end is open or the threshold was not reached; an arrow down where
-    the low end is open: `narrower` nets exist and were not tried.
+    """A bar from low to high. An arrow up where the high end is open or the threshold was not reached; an
+    arrow down where the low end is open: `narrower` nets exist and were not tried.
     """
     open_high, open_low = math.isinf(threshold.high), threshold.low <= 1 and narrower
     high = max(threshold.units, threshold.low) * 1.25 if open_high else threshold.high
@@ -111,13 +129,18 @@ def draw_interval(axes: Axes, x: float, threshold: Threshold, colour: str, narro
 def _legend(axes: Axes) -> None:
     """One entry a task, then grey ones for what the marks mean."""
     named = zip(*axes.get_legend_handles_labels(), strict=True)
-    entries = [(line, name.removesuffix(SHARE.format(90))) for line, name in named if name.endswith(SHARE.format(90))]
+    entries = [
+        (line, name.removesuffix(SHARE.format(90))) for line, name in named if name.endswith(SHARE.format(90))
+    ]
     grey: dict[str, Any] = {"color": "grey", "ms": 5}
     entries += [
         (Line2D([], [], marker="o", lw=1.4, **grey), "90 % of seeds pass"),
         (Line2D([], [], marker="o", lw=0.7, mfc="white", **grey), "50 % of seeds pass"),
         (Line2D([], [], ls=":", lw=1, **grey), "one carry number a symbol held (a reference, not a limit)"),
-        (Line2D([], [], ls="", marker="x", mew=1, color="grey", ms=8), "constructed: hand-set weights, no training"),
+        (
+            Line2D([], [], ls="", marker="x", mew=1, color="grey", ms=8),
+            "constructed: hand-set weights, no training",
+        ),
     ]
     lines, names = zip(*entries, strict=True)
     axes.legend(lines, names, frameon=False, fontsize=8, loc="upper left")
@@ -155,19 +178,27 @@ def doublings(axes: Axes, lags: Sequence[int], widest: float) -> None:
 
 
 def caption(points: Sequence[Point]) -> str:
-    """Recipes with learning rate and budget, seeds, and what the marks mean: a frontier is never shown without them."""
+    """Recipes with learning rate and budget, seeds, and what the marks mean: a frontier is never shown
+    without them."""
     parts = []
     for label, group in groupby(points, key=lambda p: p.label):
         line = list(group)
         used: dict[tuple[str, float, int], list[int]] = {}
         for p in line:
             used.setdefault((p.recipe["recipe"], p.recipe["lr"], p.recipe["budget"]), []).append(p.lag)
-        said = [f"lag {_listed(lags)}: {name}, lr {lr:g}, budget {budget} steps" for (name, lr, budget), lags in used.items()]
+        said = [
+            f"lag {_listed(lags)}: {name}, lr {lr:g}, budget {budget} steps"
+            for (name, lr, budget), lags in used.items()
+        ]
         most = "up to " if any(min(p.runs) < p.seeds for p in line) else ""
-        parts.append(f"{label}: {'; '.join(said)}; {most}{_span([p.seeds for p in line])} seeds a width.{best_of(line)}")
+        parts.append(
+            f"{label}: {'; '.join(said)}; {most}{_span([p.seeds for p in line])} seeds a"
+            f" width.{best_of(line)}"
+        )
     parts += [verdict(points), *rules(points)]
     parts.append(
-        "Bars are 95 % intervals; an arrow marks an end that the widths tried leave open. A training frontier at this budget, not"
+        "Bars are 95 % intervals; an arrow marks an end that the widths tried leave open. A training"
+        " frontier at this budget, not"
         " a capacity limit."
     )
     return "\n".join(textwrap.fill(part, 140) for part in parts)
@@ -176,11 +207,16 @@ def caption(points: Sequence[Point]) -> str:
 def best_of(points: Sequence[Point]) -> str:
     """A sentence on the recipes that competed; empty where none did."""
     most = max(p.recipes for p in points)
-    return f" At each lag the best of up to {most} recipes, chosen on the seeds it is judged on." if most > 1 else ""
+    return (
+        f" At each lag the best of up to {most} recipes, chosen on the seeds it is judged on."
+        if most > 1
+        else ""
+    )
 
 
 def rules(points: Sequence[Point]) -> list[str]:
-    """What "solved" and, where it counts, "steady" mean for these points, in words: a sentence for each way of judging."""
+    """What "solved" and, where it counts, "steady" mean for these points, in words: a sentence for each way
+    of judging."""
     asked: dict[Evaluation, dict[str, set[float]]] = {}
     for p in points:  # neither decides whether a member is solved
         alike = replace(p.evaluation, stretch=1, until=None)
@@ -190,7 +226,9 @@ def rules(points: Sequence[Point]) -> list[str]:
         criteria = []
         for metric, values in sorted(thresholds.items()):
             least, most = min(values), max(values)
-            criteria.append(criterion(metric, most) + (f" (down to {least:.3g}, by lag)" if least < most else ""))
+            criteria.append(
+                criterion(metric, most) + (f" (down to {least:.3g}, by lag)" if least < most else "")
+            )
         said.append(rule(" or ".join(criteria), evaluation))
     steady = {(p.evaluation.stretch, p.evaluation.every) for p in points if p.at == "steady"}
     return said + [steady_rule(stretch, every) for stretch, every in sorted(steady)]
@@ -201,7 +239,10 @@ def verdict(points: Sequence[Point]) -> str:
     counted: dict[str, list[str]] = {}
     for p in points:
         counted.setdefault("steady" if p.at == "steady" else "solved", []).append(p.label)
-    return f"Seeds that count: {'; '.join(f'{word} ones of {_listed(names)}' for word, names in sorted(counted.items()))}."
+    return (
+        "Seeds that count:"
+        f" {'; '.join(f'{word} ones of {_listed(names)}' for word, names in sorted(counted.items()))}."
+    )
 
 
 def _listed(values: Sequence[Any]) -> str:

@@ -31,9 +31,13 @@ def draw(rows: pl.DataFrame) -> Drawn:
     """
     points = [p for p in frontier(rows) if p.measured]
     if not points:
-        raise UserError("no measured u90: nothing to draw; train wider nets, as in: memcap train sweeps=first_study")
+        raise UserError(
+            "no measured u90: nothing to draw; train wider nets, as in: memcap train sweeps=first_study"
+        )
     found = laws(points)
-    return Drawn(plot(points, found), pl.DataFrame([_columns(p, found) for p in points], infer_schema_length=None))
+    return Drawn(
+        plot(points, found), pl.DataFrame([_columns(p, found) for p in points], infer_schema_length=None)
+    )
 
 
 def _columns(point: Point, found: Sequence[Law]) -> dict[str, Any]:
@@ -69,11 +73,30 @@ def plot(points: Sequence[Point], found: Sequence[Law]) -> Figure:
         _task(axes, label, list(group), *look(k))
     bits = _range(points)
     for law, style in zip(found, ("-", "--", "-.", (0, (1, 1))) * len(found), strict=False):
-        cost = f"{law.slope:.2f} [{law.low:.2f}, {law.high:.2f}] units a bit, {law.slope * law.numbers:.2f} carry numbers"
+        cost = (
+            f"{law.slope:.2f} [{law.low:.2f}, {law.high:.2f}] units a bit, {law.slope * law.numbers:.2f}"
+            " carry numbers"
+        )
         own = _range([p for p in points if p.cell == law.cell])  # nothing was measured beyond it
-        axes.plot(own, [max(law.units(b), 0.7) for b in own], color="#333333", lw=1.2, ls=style, label=f"{law.cell}: {cost}")
-    axes.plot(bits, bits / 2, color="grey", lw=0.8, ls=":", label="LSTM, one bit a carry number (a reference)")
-    axes.plot(bits, ASKED * bits / 64, color="grey", lw=0.8, ls=(0, (5, 5)), label="LSTM, float32 information (a floor)")
+        axes.plot(
+            own,
+            [max(law.units(b), 0.7) for b in own],
+            color="#333333",
+            lw=1.2,
+            ls=style,
+            label=f"{law.cell}: {cost}",
+        )
+    axes.plot(
+        bits, bits / 2, color="grey", lw=0.8, ls=":", label="LSTM, one bit a carry number (a reference)"
+    )
+    axes.plot(
+        bits,
+        ASKED * bits / 64,
+        color="grey",
+        lw=0.8,
+        ls=(0, (5, 5)),
+        label="LSTM, float32 information (a floor)",
+    )
     axes.set_xscale("log", base=2)
     axes.set_yscale("log", base=2)
     axes.set_ylim(0.6, 1.8 * max(p.fit.u90.units for p in points))
@@ -81,7 +104,9 @@ def plot(points: Sequence[Point], found: Sequence[Law]) -> Figure:
         axis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.set_title("Units that training needs, by bits held")
     axes.grid(color="#dddddd", lw=0.5)
-    axes.legend(frameon=False, fontsize=7, loc="upper left", bbox_to_anchor=(1.01, 1))  # beside the marks: tasks may be many
+    axes.legend(
+        frameon=False, fontsize=7, loc="upper left", bbox_to_anchor=(1.01, 1)
+    )  # beside the marks: tasks may be many
     write_below(drawn, textwrap.fill(caption(points), 200))
     drawn.subplots_adjust(left=0.06, right=0.66)
     return drawn
@@ -106,9 +131,13 @@ def caption(points: Sequence[Point]) -> str:
     """What is drawn, and at which budgets."""
     budgets = sorted({p.recipe["budget"] for p in points})
     return (
-        "Each mark is one task and lag: the width at which 90 % of the seeds that train at all pass, with its 95 % interval."
-        " Thresholds that the widths tried leave open are not drawn. Bits are those that must cross from one step to the next."
-        " Lines: least squares, a cell each, over all its marks, with the 95 % interval of the slope; marks are taken as"
-        f" independent. Budgets: {', '.join(map(str, budgets))} steps. {verdict(points)} {' '.join(rules(points))} What training"
+        "Each mark is one task and lag: the width at which 90 % of the seeds that train at all pass, with"
+        " its 95 % interval."
+        " Thresholds that the widths tried leave open are not drawn. Bits are those that must cross from"
+        " one step to the next."
+        " Lines: least squares, a cell each, over all its marks, with the 95 % interval of the slope; marks"
+        " are taken as"
+        f" independent. Budgets: {', '.join(map(str, budgets))} steps. {verdict(points)}"
+        f" {' '.join(rules(points))} What training"
         " reached, not what a network could hold."
     )

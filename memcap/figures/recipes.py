@@ -11,7 +11,17 @@ from matplotlib.figure import Figure
 from memcap.capacity import frontier
 from memcap.capacity.points import Point, ends
 from memcap.figures import Drawn
-from memcap.figures.frontier import COLOURS, MARKERS, doublings, draw_interval, height, reach, rules, verdict, write_below
+from memcap.figures.frontier import (
+    COLOURS,
+    MARKERS,
+    doublings,
+    draw_interval,
+    height,
+    reach,
+    rules,
+    verdict,
+    write_below,
+)
 from memcap.knobs import UserError
 from memcap.studies.store import TRAINING
 
@@ -19,7 +29,8 @@ BEST = "the frontier: at each lag the best that competes"
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Every recipe's u90 of some rows, for the tasks that several recipes were tried on, or for all if there is no such task.
+    """Every recipe's u90 of some rows, for the tasks that several recipes were tried on, or for all if there
+    is no such task.
 
     Args:
         rows: of trained members, as `memcap.studies.store.read` gives them.
@@ -33,7 +44,9 @@ def draw(rows: pl.DataFrame) -> Drawn:
         keys.setdefault(p.label, set()).add(key(p))
     points = [p for p in points if len(keys[p.label]) > 1] or points
     if not points:
-        raise UserError("no rows: nothing to draw; train a study first, as in: memcap train sweeps=delay_line_recipes")
+        raise UserError(
+            "no rows: nothing to draw; train a study first, as in: memcap train sweeps=delay_line_recipes"
+        )
     best = [p for p in frontier.best(everything) if p.label in {q.label for q in points}]
     names = recipe_names(points)
     chosen = {(p.place, key(p)) for p in best}
@@ -42,7 +55,8 @@ def draw(rows: pl.DataFrame) -> Drawn:
 
 
 def key(point: Point) -> tuple[Any, ...]:
-    """What makes a recipe the same at all lags: its name and values. What a start makes of the lag is none of them."""
+    """What makes a recipe the same at all lags: its name and values. What a start makes of the lag is none of
+    them."""
     start = point.recipe["forget_bias"] if point.recipe["init"] == "forget_bias" else None
     return point.recipe["recipe"], point.recipe["init"], start, *(point.recipe[name] for name in TRAINING)
 
@@ -79,15 +93,27 @@ def _columns(point: Point, name: str, best: bool) -> dict[str, Any]:
 
 
 def plot(points: Sequence[Point], names: Sequence[str], best: Sequence[Point]) -> Figure:
-    """Units above, units a step of lag below; a colour a recipe, a marker a task, and a wide grey line for the frontier."""
+    """Units above, units a step of lag below; a colour a recipe, a marker a task, and a wide grey line for
+    the frontier."""
     drawn = Figure(figsize=(7.2, 9.6))
     above, below = drawn.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": [3, 2], "hspace": 0.06})
     labels, known = list(dict.fromkeys(p.label for p in points)), list(dict.fromkeys(names))
     for k, label in enumerate(labels):
-        wide: dict[str, Any] = {"color": "#bbbbbb", "lw": 6, "alpha": 0.6, "zorder": 1, "label": BEST if k == 0 else "_best"}
+        wide: dict[str, Any] = {
+            "color": "#bbbbbb",
+            "lw": 6,
+            "alpha": 0.6,
+            "zorder": 1,
+            "label": BEST if k == 0 else "_best",
+        }
         _line(above, below, [p for p in best if p.label == label], wide)
         for j, name in enumerate(known):
-            look: dict[str, Any] = {"color": COLOURS[j % len(COLOURS)], "marker": MARKERS[k % len(MARKERS)], "ms": 4, "lw": 1}
+            look: dict[str, Any] = {
+                "color": COLOURS[j % len(COLOURS)],
+                "marker": MARKERS[k % len(MARKERS)],
+                "ms": 4,
+                "lw": 1,
+            }
             line = [p for p, n in zip(points, names, strict=True) if (p.label, n) == (label, name)]
             if line:
                 _line(above, below, line, look | {"label": name if len(labels) == 1 else f"{label}: {name}"})
@@ -124,15 +150,19 @@ def caption(points: Sequence[Point], names: Sequence[str], best: Sequence[Point]
     budgets: dict[str, set[int]] = {}
     for point, name in zip(points, names, strict=True):
         budgets.setdefault(name, set()).add(point.recipe["budget"])
-    listed = "; ".join(f"{name}: {' or '.join(map(str, sorted(steps)))} steps" for name, steps in budgets.items())
+    listed = "; ".join(
+        f"{name}: {' or '.join(map(str, sorted(steps)))} steps" for name, steps in budgets.items()
+    )
     seeds = sorted({p.seeds for p in points})
     parts = [
         f"Recipes and their budgets: {listed}. Seeds a width: up to {', '.join(map(str, seeds))}.",
-        f"Grey: {BEST}. {_competition(max(p.recipes for p in best))} A recipe tried with fewer seeds than another at the same"
+        f"Grey: {BEST}. {_competition(max(p.recipes for p in best))} A recipe tried with fewer seeds than"
+        " another at the same"
         " lag is drawn and does not compete.",
         verdict(points),
         *rules(points),
-        "Bars are 95 % intervals; an arrow marks an end that the widths tried leave open, and a line breaks where no width tried"
+        "Bars are 95 % intervals; an arrow marks an end that the widths tried leave open, and a line breaks"
+        " where no width tried"
         " was enough. What training reached, not what a network could hold.",
     ]
     return "\n".join(textwrap.fill(part, 140) for part in parts)

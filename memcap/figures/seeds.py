@@ -29,10 +29,19 @@ def draw(rows: pl.DataFrame) -> Drawn:
     points = tried(rows)
     if not 0 < len(points) <= MOST:
         raise UserError(
-            f"{len(points)} tasks, lags and recipes: this figure has 1 to {MOST} lines; draw the frontier of larger studies"
+            f"{len(points)} tasks, lags and recipes: this figure has 1 to {MOST} lines; draw the frontier"
+            " of larger studies"
         )
     data = [
-        {"label": p.label, "lag": p.lag, "recipe": p.recipe["recipe"], "at": p.at, "units": u, "passed": s, "seeds": n}
+        {
+            "label": p.label,
+            "lag": p.lag,
+            "recipe": p.recipe["recipe"],
+            "at": p.at,
+            "units": u,
+            "passed": s,
+            "seeds": n,
+        }
         for p in points
         for u, s, n in zip(p.units, p.solved, p.runs, strict=True)
     ]
@@ -42,7 +51,11 @@ def draw(rows: pl.DataFrame) -> Drawn:
 def plot(points: list[Point]) -> Figure:
     """A cell a width with "passed/trained" in it, the darker the larger the share."""
     widths = sorted({u for p in points for u in p.units})
-    parts = [verdict(points), *rules(points), "No cell: not trained. What training reached, not what a network could hold."]
+    parts = [
+        verdict(points),
+        *rules(points),
+        "No cell: not trained. What training reached, not what a network could hold.",
+    ]
     said = "\n".join(textwrap.fill(part, 118) for part in parts)
     wide, high = NAMES + 0.5 * max(len(widths), 6), 1.4 + LINE * len(points) + 0.12 * said.count("\n")
     drawn = Figure(figsize=(wide, high))
@@ -50,11 +63,21 @@ def plot(points: list[Point]) -> Figure:
     for line, p in enumerate(points):
         for u, passed, seeds in zip(p.units, p.solved, p.runs, strict=True):
             share, place = passed / seeds, widths.index(u)
-            axes.barh(line, 0.92, left=place - 0.46, height=0.86, color=SHADES(share), edgecolor="#bbbbbb", lw=0.5)
-            axes.text(
-                place, line, f"{passed}/{seeds}", ha="center", va="center", fontsize=8, color="white" if share > 0.5 else "black"
+            axes.barh(
+                line, 0.92, left=place - 0.46, height=0.86, color=SHADES(share), edgecolor="#bbbbbb", lw=0.5
             )
-    axes.set_yticks(range(len(points)), [f"{p.label}, lag {p.lag}, {p.recipe['recipe']}" for p in points], fontsize=8)
+            axes.text(
+                place,
+                line,
+                f"{passed}/{seeds}",
+                ha="center",
+                va="center",
+                fontsize=8,
+                color="white" if share > 0.5 else "black",
+            )
+    axes.set_yticks(
+        range(len(points)), [f"{p.label}, lag {p.lag}, {p.recipe['recipe']}" for p in points], fontsize=8
+    )
     axes.set_xticks(range(len(widths)), [str(u) for u in widths])
     axes.set(xlim=(-0.5, len(widths) - 0.5), ylim=(len(points) - 0.5, -0.5))
     axes.tick_params(length=0)

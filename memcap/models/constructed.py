@@ -1,9 +1,9 @@
 """Hand-set weights: LSTMs that solve a task with no training, which proves that their width is enough.
 
-They separate what is representable from what training finds. All but the delay line and the selective copy, which are shift
-registers, need one unit, at any lag: its cell c holds one number, and gates saturated at +-20, where a float32 sigmoid is 1 or
-0, keep, add or overwrite it. The input alone decides which, so the recurrent weights are zero. What is read out is h = tanh(c),
-times the output gate.
+They separate what is representable from what training finds. All but the delay line and the selective copy,
+which are shift registers, need one unit, at any lag: its cell c holds one number, and gates saturated at
++-20, where a float32 sigmoid is 1 or 0, keep, add or overwrite it. The input alone decides which, so the
+recurrent weights are zero. What is read out is h = tanh(c), times the output gate.
 
 `constructed(task, lag)` is one function a task, chosen by the task's class; a task without one gets None.
 """
@@ -37,15 +37,16 @@ def constructed(task: Task, lag: int) -> Constructed | None:
 
     Returns:
         The model, and its weights as `Architecture.build` takes them: float32, gates in the order i, f, g, o,
-        kernel (F, 4U), recurrent (U, 4U), bias (4U,), read-out kernel (U, O) and bias (O,). None where no construction
-        is known, which is no proof that there is none.
+        kernel (F, 4U), recurrent (U, 4U), bias (4U,), read-out kernel (U, O) and bias (O,). None where no
+        construction is known, which is no proof that there is none.
     """
     del task, lag
     return None
 
 
 def constructed_units(task: Task, lag: int) -> int | None:
-    """Width at which hand-set weights solve `task` at `lag`, or None: enough units, perhaps not the fewest."""
+    """Width at which hand-set weights solve `task` at `lag`, or None: enough units, perhaps not the
+    fewest."""
     if isinstance(task, DelayLine):  # whose weights at a long lag fit into no memory
         return shift_register(lag)
     found = constructed(task, lag)
@@ -61,8 +62,9 @@ def shift_register(lag: int) -> int:
 def latch(task: Latch, lag: int) -> Constructed:
     """One unit. A symbol overwrites the cell with a level of its own, between -.8 and .8; all else keeps it.
 
-    Example: S = 3 has the levels -.8, 0 and .8. It is the error carousel of Hochreiter & Schmidhuber (1997): with i = 0
-    and f = 1 nothing decays and no distractor enters. Only the read-out limits S: its weights grow as S^2 (`nearest`).
+    Example: S = 3 has the levels -.8, 0 and .8. It is the error carousel of Hochreiter & Schmidhuber (1997):
+    with i = 0 and f = 1 nothing decays and no distractor enters. Only the read-out limits S: its weights grow
+    as S^2 (`nearest`).
     """
     del lag
     levels = np.linspace(-0.8, 0.8, task.symbols)
@@ -72,10 +74,11 @@ def latch(task: Latch, lag: int) -> Constructed:
 
 @constructed.register
 def windows(task: Windows, lag: int) -> Constructed | None:
-    """One unit. A 1 overwrites the cell with .8, zeros keep it: a latch. It holds across windows if the carry does.
+    """One unit. A 1 overwrites the cell with .8, zeros keep it: a latch. It holds across windows if the carry
+    does.
 
-    So where truncated backpropagation learns nothing (label "last"), that is not for want of memory. With carry "reset"
-    it solves a single window only.
+    So where truncated backpropagation learns nothing (label "last"), that is not for want of memory. With
+    carry "reset" it solves a single window only.
     """
     if task.reset_carry and lag >= task.window:
         return None
@@ -84,13 +87,16 @@ def windows(task: Windows, lag: int) -> Constructed | None:
 
 @constructed.register
 def temporal_order(task: TemporalOrder, lag: int) -> Constructed:
-    """One unit. X and Y halve the cell and add -.5 or .5, so the order is a binary fraction: XY leaves -.25 + .5.
+    """One unit. X and Y halve the cell and add -.5 or .5, so the order is a binary fraction: XY leaves -.25 +
+    .5.
 
-    Hochreiter & Schmidhuber (1997), experiment 6, found solutions with few memory cells by training. The halving is a
-    forget gate at sigmoid(0); distractors keep the cell.
+    Hochreiter & Schmidhuber (1997), experiment 6, found solutions with few memory cells by training. The
+    halving is a forget gate at sigmoid(0); distractors keep the cell.
     """
     del lag
-    bits = np.arange(task.outputs)[:, None] >> np.arange(task.relevant)[::-1] & 1  # (classes, symbols), earliest first
+    bits = (
+        np.arange(task.outputs)[:, None] >> np.arange(task.relevant)[::-1] & 1
+    )  # (classes, symbols), earliest first
     levels = (2 * bits - 1) @ 0.5 ** np.arange(task.relevant, 0, -1)
     order = [(OPEN, 0.0, math.atanh(0.5 * sign), OPEN) for sign in (-1, 1)]
     return one_unit(order + [KEEP] * (task.vocabulary - 2), nearest(np.tanh(levels)))
@@ -98,10 +104,12 @@ def temporal_order(task: TemporalOrder, lag: int) -> Constructed:
 
 @constructed.register
 def pattern(task: Pattern, lag: int) -> Constructed | None:
-    """One unit, if the middle is zeros. A 1 adds .9 to the cell and half shuts the output gate; a 0 keeps and opens.
+    """One unit, if the middle is zeros. A 1 adds .9 to the cell and half shuts the output gate; a 0 keeps and
+    opens.
 
-    The cell counts the ones, and the output gate tells a single first 1 from a single last 1, as the cell alone cannot.
-    With a random middle the net must also know where in the sequence it is: no construction is given.
+    The cell counts the ones, and the output gate tells a single first 1 from a single last 1, as the cell
+    alone cannot. With a random middle the net must also know where in the sequence it is: no construction is
+    given.
     """
     del lag
     if task.middle == "random":
@@ -114,8 +122,9 @@ def pattern(task: Pattern, lag: int) -> Constructed | None:
 def count(task: Count, lag: int) -> Constructed:
     """One unit. What is counted adds a small step to the cell, and the read-out divides by it.
 
-    The cell counts exactly: the step is a power of two, which float32 adds without rounding. h = tanh(c) falls short by
-    c^3 / 3; the step shrinks as lag^-1.5, so that the error stays below 1e-4 counts at `lag` whatever the lag.
+    The cell counts exactly: the step is a power of two, which float32 adds without rounding. h = tanh(c)
+    falls short by c^3 / 3; the step shrinks as lag^-1.5, so that the error stays below 1e-4 counts at `lag`
+    whatever the lag.
     """
     step = 2.0 ** math.floor(math.log2(0.01 * lag**-1.5))
     gates = [add(step)] if task.kind == "time" else [KEEP, add(step)]
@@ -126,7 +135,8 @@ def count(task: Count, lag: int) -> Constructed:
 def adding(task: Adding, lag: int) -> Constructed:
     """One unit. The marker opens the input gate, the candidate is the number times .01, and the cell adds up.
 
-    The small scale keeps both tanh linear: the sum s is read as s - (.01 s)^2 s / 3 and the like, an error below 1e-3.
+    The small scale keeps both tanh linear: the sum s is read as s - (.01 s)^2 s / 3 and the like, an error
+    below 1e-3.
     """
     del task, lag
     scale = 0.01
@@ -136,14 +146,16 @@ def adding(task: Adding, lag: int) -> Constructed:
 
 @constructed.register
 def delay_line(task: DelayLine, lag: int) -> Constructed:
-    """Lag + 1 units, a shift register: with i = o = 1 and f = 0, unit j takes over h of unit j - 1; the last is read.
+    """Lag + 1 units, a shift register: with i = o = 1 and f = 0, unit j takes over h of unit j - 1; the last
+    is read.
 
-    A step maps h to tanh(tanh(gain h)). Two symbols use gain 20, which drives each copy back to +-tanh(1): noise dies
-    out. That map has no third stable level, so more symbols, and reals, use gain 1 and values so small that both tanh
-    are nearly linear: k copies of h lose (2/3) k h^3, and the scale holds that below an eighth of the distance of
-    neighbouring symbols, or at 1e-4 for a real of size 1.
+    A step maps h to tanh(tanh(gain h)). Two symbols use gain 20, which drives each copy back to +-tanh(1):
+    noise dies out. That map has no third stable level, so more symbols, and reals, use gain 1 and values so
+    small that both tanh are nearly linear: k copies of h lose (2/3) k h^3, and the scale holds that below an
+    eighth of the distance of neighbouring symbols, or at 1e-4 for a real of size 1.
 
-    Lag + 1 is Jaeger's (2001) bound for linear reservoirs. An LSTM may do with fewer, as training at short lags shows.
+    Lag + 1 is Jaeger's (2001) bound for linear reservoirs. An LSTM may do with fewer, as training at short
+    lags shows.
     """
     units = shift_register(lag)
     if task.reals:
@@ -157,17 +169,23 @@ def delay_line(task: DelayLine, lag: int) -> Constructed:
     recurrent = np.zeros((units, 4, units))
     recurrent[:, 2] = gain * np.eye(units, k=1)
     bias = np.repeat([OPEN, SHUT, 0.0, OPEN], units)
-    readout = (np.array([1 / scale]), np.zeros(1)) if task.reals else nearest(math.tanh(1) * levels if two else scale * levels)
+    readout = (
+        (np.array([1 / scale]), np.zeros(1))
+        if task.reals
+        else nearest(math.tanh(1) * levels if two else scale * levels)
+    )
     return network(kernel.reshape(-1, 4 * units), recurrent.reshape(units, -1), bias, readout)
 
 
 @constructed.register
 def selective_copy(task: SelectiveCopy, lag: int) -> Constructed:
-    """K + 2 units at every lag: a shift register that moves at each symbol and at each step of the recall; blanks keep it still.
+    """K + 2 units at every lag: a shift register that moves at each symbol and at each step of the recall;
+    blanks keep it still.
 
-    Unit 0 is a flag that the cue raises: from the next step on the register moves, whatever comes. A symbol goes into unit 1. At
-    the first step of the recall the first symbol has moved on K times, into unit K + 1, which is read. Gain and scale are those
-    of the delay line: two symbols are driven back to their levels, more of them use a nearly linear copy.
+    Unit 0 is a flag that the cue raises: from the next step on the register moves, whatever comes. A symbol
+    goes into unit 1. At the first step of the recall the first symbol has moved on K times, into unit K + 1,
+    which is read. Gain and scale are those of the delay line: two symbols are driven back to their levels,
+    more of them use a nearly linear copy.
     """
     del lag
     units = task.items + 2
@@ -199,8 +217,8 @@ def write(value: float) -> tuple[float, float, float, float]:
 def nearest(levels: Sequence[float] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Read-out of one hidden number h that says which of O levels is nearest: weights (O,) and bias (O,).
 
-    The logits a (l h - l^2 / 2) differ from -a (h - l)^2 / 2 by a term that all classes share; a is such that at a
-    level each other logit is at least 20 below.
+    The logits a (l h - l^2 / 2) differ from -a (h - l)^2 / 2 by a term that all classes share; a is such that
+    at a level each other logit is at least 20 below.
     """
     levels = np.asarray(levels)
     sharpness = 40 / np.diff(np.sort(levels)).min() ** 2
@@ -212,11 +230,15 @@ def one_unit(gates: Sequence[Sequence[float]], readout: tuple[np.ndarray, np.nda
     return network(np.array(gates), np.zeros((1, 4)), np.zeros(4), readout)
 
 
-def network(kernel: np.ndarray, recurrent: np.ndarray, bias: np.ndarray, readout: tuple[np.ndarray, np.ndarray]) -> Constructed:
+def network(
+    kernel: np.ndarray, recurrent: np.ndarray, bias: np.ndarray, readout: tuple[np.ndarray, np.ndarray]
+) -> Constructed:
     """Model and weights from the cell's arrays and a read-out (O,), (O,) of the last unit."""
     units = recurrent.shape[0]
     top = np.zeros((units, len(readout[0])))
     top[-1] = readout[0]
     cell = {"kernel": kernel, "recurrent": recurrent, "bias": bias}
     weights = {"cell": cell, "readout": {"kernel": top, "bias": readout[1]}}
-    return Model(units=units), {part: {k: v.astype(np.float32) for k, v in w.items()} for part, w in weights.items()}
+    return Model(units=units), {
+        part: {k: v.astype(np.float32) for k, v in w.items()} for part, w in weights.items()
+    }

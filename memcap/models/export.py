@@ -1,4 +1,5 @@
-"""Export: a network's weights under the names, in the shapes and in the gate order of Keras, PyTorch or Flax."""
+"""Export: a network's weights under the names, in the shapes and in the gate order of Keras, PyTorch or
+Flax."""
 
 from collections.abc import Callable
 from typing import Any
@@ -32,28 +33,34 @@ def export(model: Model, weights: dict[str, Any], layout: str) -> Arrays:
 def keras(model: Model, weights: dict[str, Any]) -> Arrays:
     """Arrays for `keras.layers.LSTM`, whose default activations are memcap's, and `Dense` or a second `LSTM`.
 
-    lstm/kernel (F, 4U) with gates i, f, c, o, lstm/recurrent_kernel (U, 4U), lstm/bias (4U,); dense/kernel (U, O),
-    dense/bias (O,), or lstm_1/kernel and so on. To load, with numbers or one-hot symbols (B, T, F) as input:
+    lstm/kernel (F, 4U) with gates i, f, c, o, lstm/recurrent_kernel (U, 4U), lstm/bias (4U,); dense/kernel
+    (U, O), dense/bias (O,), or lstm_1/kernel and so on. To load, with numbers or one-hot symbols (B, T, F) as
+    input:
 
         arrays = np.load("weights.npz")
-        net = keras.Sequential([keras.Input((None, F)), layers.LSTM(U, return_sequences=True), layers.Dense(O)])
-        net.set_weights(list(arrays.values()))
+        net = keras.Sequential([keras.Input((None, F)), layers.LSTM(U, return_sequences=True),
+        layers.Dense(O)]) net.set_weights(list(arrays.values()))
 
     `set_weights` goes by order, not by name.
     """
     names = ("kernel", "recurrent_kernel", "bias")
-    arrays = {f"lstm/{name}": array for name, array in zip(names, _lstm(model, weights, "keras"), strict=True)}
+    arrays = {
+        f"lstm/{name}": array for name, array in zip(names, _lstm(model, weights, "keras"), strict=True)
+    }
     if model.readout == "lstm":
-        return arrays | {f"lstm_1/{name}": array for name, array in zip(names, LSTM.arrays(weights["readout"]), strict=True)}
+        return arrays | {
+            f"lstm_1/{name}": array
+            for name, array in zip(names, LSTM.arrays(weights["readout"]), strict=True)
+        }
     return arrays | {f"dense/{name}": weights["readout"][name] for name in ("kernel", "bias")}
 
 
 def torch(model: Model, weights: dict[str, Any]) -> Arrays:
     """Arrays for `torch.nn.LSTM` and `Linear` or a second `LSTM`.
 
-    lstm.weight_ih_l0 (4U, F) with gates i, f, g, o, lstm.weight_hh_l0 (4U, U), lstm.bias_ih_l0 (4U,), and zeros for
-    lstm.bias_hh_l0 (4U,), which PyTorch adds to it; readout.weight (O, U), readout.bias (O,), or readout.weight_ih_l0
-    and so on. To load, with numbers or one-hot symbols (B, T, F) as input:
+    lstm.weight_ih_l0 (4U, F) with gates i, f, g, o, lstm.weight_hh_l0 (4U, U), lstm.bias_ih_l0 (4U,), and
+    zeros for lstm.bias_hh_l0 (4U,), which PyTorch adds to it; readout.weight (O, U), readout.bias (O,), or
+    readout.weight_ih_l0 and so on. To load, with numbers or one-hot symbols (B, T, F) as input:
 
         arrays = np.load("weights.npz")
         net = nn.ModuleDict({"lstm": nn.LSTM(F, U, batch_first=True), "readout": nn.Linear(U, O)})
@@ -68,20 +75,23 @@ def torch(model: Model, weights: dict[str, Any]) -> Arrays:
 
 
 def flax(model: Model, weights: dict[str, Any]) -> Arrays:
-    """Arrays for `nnx.OptimizedLSTMCell`, or another Flax cell by its own names, and `nnx.Linear` or an LSTM cell.
+    """Arrays for `nnx.OptimizedLSTMCell`, or another Flax cell by its own names, and `nnx.Linear` or an LSTM
+    cell.
 
     cell.dense_i.kernel (F, 4U) with gates i, f, g, o, cell.dense_h.kernel (U, 4U), cell.dense_h.bias (4U,);
-    readout.kernel (U, O), readout.bias (O,), or readout.dense_i.kernel and so on. To load, with numbers or one-hot
-    symbols (B, T, F) as input:
+    readout.kernel (U, O), readout.bias (O,), or readout.dense_i.kernel and so on. To load, with numbers or
+    one-hot symbols (B, T, F) as input:
 
         arrays = np.load("weights.npz")
-        net = nnx.Dict(cell=nnx.OptimizedLSTMCell(F, U, rngs=nnx.Rngs(0)), readout=nnx.Linear(U, O, rngs=nnx.Rngs(0)))
-        nnx.update(net, flax.traverse_util.unflatten_dict(dict(arrays), sep="."))
+        net = nnx.Dict(cell=nnx.OptimizedLSTMCell(F, U, rngs=nnx.Rngs(0)), readout=nnx.Linear(U, O,
+        rngs=nnx.Rngs(0))) nnx.update(net, flax.traverse_util.unflatten_dict(dict(arrays), sep="."))
         outputs = net.readout(nnx.RNN(net.cell)(inputs))
     """
     cell, readout = weights["cell"], weights["readout"]
     arrays = _flax_lstm("cell", *LSTM.arrays(cell)) if cell_class(model.cell) is LSTM else _flat("cell", cell)
-    return arrays | (_flax_lstm("readout", *LSTM.arrays(readout)) if model.readout == "lstm" else _flat("readout", readout))
+    return arrays | (
+        _flax_lstm("readout", *LSTM.arrays(readout)) if model.readout == "lstm" else _flat("readout", readout)
+    )
 
 
 LAYOUTS: dict[str, Callable[[Model, dict[str, Any]], Arrays]] = {"keras": keras, "torch": torch, "flax": flax}
@@ -114,4 +124,6 @@ def _flat(prefix: str, tree: Any) -> Arrays:
     """Leaves of a nested dict, keys joined by dots."""
     if not isinstance(tree, dict):
         return {prefix: tree}
-    return {name: leaf for key, branch in tree.items() for name, leaf in _flat(f"{prefix}.{key}", branch).items()}
+    return {
+        name: leaf for key, branch in tree.items() for name, leaf in _flat(f"{prefix}.{key}", branch).items()
+    }

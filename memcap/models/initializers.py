@@ -17,17 +17,19 @@ def forget_bias(lag: int, length: int) -> Init:
 
 
 def keras(lag: int, length: int) -> Init:
-    """As Keras starts an LSTM: forget bias 1, and recurrent blocks orthogonal together, so half as large as with forget_bias.
+    """As Keras starts an LSTM: forget bias 1, and recurrent blocks orthogonal together, so half as large as
+    with forget_bias.
 
-    From here 1,000 updates leave .67 of the error at a window of 400 steps, and .07 with forget_bias (one seed each,
-    results/voelker2019).
+    From here 1,000 updates leave .67 of the error at a window of 400 steps, and .07 with forget_bias (one
+    seed each, results/voelker2019).
     """
     del lag, length
     return Init(forget=1.0, together=True)
 
 
 def open_gate(lag: int, length: int) -> Init:
-    """Forget gate shut, input and output gates open, candidate loop gain sigmoid(2)^2 * 1.5 = 1.16: an echo state at the start.
+    """Forget gate shut, input and output gates open, candidate loop gain sigmoid(2)^2 * 1.5 = 1.16: an echo
+    state at the start.
 
     What makes a delay line of lag 50 trainable in seconds.
     """
@@ -42,31 +44,38 @@ def open_gate_relaxed(lag: int, length: int) -> Init:
 
 
 def half_open(lag: int, length: int) -> Init:
-    """Input and output gates open, forget gate a little shut, candidate block a little above orthogonal: for the curriculum."""
+    """Input and output gates open, forget gate a little shut, candidate block a little above orthogonal: for
+    the curriculum."""
     del lag, length
     return Init(input=2.0, forget=-1.0, output=2.0, gain=1.1)
 
 
 def integrator(lag: int, length: int) -> Init:
-    """Forget bias 5, and a small recurrent block for the candidate: a cell sums what comes in, undisturbed by the others."""
+    """Forget bias 5, and a small recurrent block for the candidate: a cell sums what comes in, undisturbed by
+    the others."""
     del lag, length
     return Init(forget=5.0, gain=0.1)
 
 
 def hold(lag: int, length: int) -> Init:
-    """Forget bias log(lag + 1) + 1 and input bias its negative: one unit latches a bit at every lag that was tried."""
+    """Forget bias log(lag + 1) + 1 and input bias its negative: one unit latches a bit at every lag that was
+    tried."""
     del length
     bias = math.log(lag + 1) + 1
     return Init(input=-bias, forget=bias)
 
 
 def chrono(lag: int, length: int) -> Init:
-    """Forget biases log U(1, T - 1), input biases their negatives (Tallec & Ollivier, 2018), with T the sequence's length."""
+    """Forget biases log U(1, T - 1), input biases their negatives (Tallec & Ollivier, 2018), with T the
+    sequence's length."""
     del lag
     return Init(spread=float(max(length - 1, 2)))
 
 
-PRESETS = {f.__name__: f for f in (forget_bias, keras, open_gate, open_gate_relaxed, half_open, integrator, hold, chrono)}
+PRESETS = {
+    f.__name__: f
+    for f in (forget_bias, keras, open_gate, open_gate_relaxed, half_open, integrator, hold, chrono)
+}
 
 
 def preset(name: str, lag: int, length: int, bias: float | None = None) -> Init:
@@ -74,6 +83,8 @@ def preset(name: str, lag: int, length: int, bias: float | None = None) -> Init:
     if name not in PRESETS:
         raise UserError(f"recipe.init={name}: no such initialiser; one of {', '.join(PRESETS)}, flax")
     if bias is not None and name != "forget_bias":
-        raise UserError(f"recipe.forget_bias={bias}: only recipe.init=forget_bias takes it, not recipe.init={name}")
+        raise UserError(
+            f"recipe.forget_bias={bias}: only recipe.init=forget_bias takes it, not recipe.init={name}"
+        )
     init = PRESETS[name](lag, length)
     return init if bias is None else replace(init, forget=bias)

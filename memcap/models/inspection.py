@@ -1,4 +1,5 @@
-"""Shapes, counted from a real network: what comes out of an LSTM, and what it carries, whatever the sequence's length."""
+"""Shapes, counted from a real network: what comes out of an LSTM, and what it carries, whatever the
+sequence's length."""
 
 from dataclasses import dataclass
 
@@ -38,7 +39,13 @@ def inspect(model: Model, timesteps: int, features: int, batch: int = 1) -> Insp
 
         carry, hidden = nnx.eval_shape(run)
         leaves = jax.tree.leaves(carry)
-        names = ("c", "h") if len(leaves) == 2 else ("h",) if len(leaves) == 1 else tuple(map(str, range(len(leaves))))
+        names = (
+            ("c", "h")
+            if len(leaves) == 2
+            else ("h",)
+            if len(leaves) == 1
+            else tuple(map(str, range(len(leaves))))
+        )
         steps_, units, _ = hidden.shape
         return {n: leaf.shape for n, leaf in zip(names, leaves, strict=True)}, (batch, steps_, units)
 
@@ -64,13 +71,16 @@ def sentences(found: Inspection) -> list[str]:
     m = found.model
     carry = ", ".join(f"{name} {shape}" for name, shape in found.carry.items())
     return [
-        f"{m.cell} of {m.units} units on sequences of {found.timesteps} time steps with {found.features} features:",
+        f"{m.cell} of {m.units} units on sequences of {found.timesteps} time steps with {found.features}"
+        " features:",
         f"  input             {(found.batch, found.timesteps, found.features)}  (batch, time, features)",
         f"  output, each step {found.every}  (return_sequences=True in Keras)",
         f"  output, last step {found.last}  (the last row of the above: the same h)",
         f"  carry             {carry}: {found.carry_numbers} numbers a sequence",
-        f"  parameters        {found.cell_parameters} in the cell; none of them depends on the number of time steps",
-        "The state has one entry a unit, not one a time step: the same cell is applied at every step, and its carry is all that"
+        f"  parameters        {found.cell_parameters} in the cell; none of them depends on the number of"
+        " time steps",
+        "The state has one entry a unit, not one a time step: the same cell is applied at every step, and"
+        " its carry is all that"
         " passes from one step to the next.",
         f"At {10 * found.timesteps} time steps the carry is the same: "
         + ", ".join(f"{name} {shape}" for name, shape in found.longer.items())

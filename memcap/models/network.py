@@ -1,7 +1,7 @@
 """The network: input -> recurrent cell -> read-out, as a Flax NNX module.
 
-NNX rather than linen: its cells are plain objects that can be built, read and stepped without an `apply`, and `nnx.split` gives
-the pure function over a pytree of parameters that the training engine needs.
+NNX rather than linen: its cells are plain objects that can be built, read and stepped without an `apply`, and
+`nnx.split` gives the pure function over a pytree of parameters that the training engine needs.
 """
 
 import math
@@ -69,7 +69,8 @@ class Network(nnx.Module):
             self.readout = nnx.Linear(model.hidden, outputs, rngs=rngs)
 
     def carry(self, batch: int) -> Any:
-        """The zero state of a batch of B sequences, as the cell lays it out; with an LSTM read-out, (cell's, read-out's)."""
+        """The zero state of a batch of B sequences, as the cell lays it out; with an LSTM read-out, (cell's,
+        read-out's)."""
         keys = nnx.Rngs(0)
         cell = self.cell.initialize_carry((batch, self.features), keys)
         if isinstance(self.readout, LSTM):
@@ -82,7 +83,8 @@ class Network(nnx.Module):
         return carry, outputs
 
     def open_step(self, carry: Any, inputs: jax.Array) -> tuple[Any, jax.Array, jax.Array]:
-        """As `step`, with the hidden state (B, H) that the cell shows to the read-out: carry, hidden, outputs."""
+        """As `step`, with the hidden state (B, H) that the cell shows to the read-out: carry, hidden,
+        outputs."""
         if inputs.ndim == 1:
             inputs = jax.nn.one_hot(inputs, self.features)
         if isinstance(self.readout, LSTM):
@@ -110,24 +112,29 @@ class Network(nnx.Module):
             inputs: (T, B) int symbols or (T, B, F) floats.
             length: how many of the T steps count (default all); may be traced.
             carry: state to start from (default zero).
-            boundary: (T,) bool, true at the first step of a window: the carry enters with its gradient stopped.
+            boundary: (T,) bool, true at the first step of a window: the carry enters with its gradient
+                stopped.
             every: read out at every step, or at the last one only.
             reset: set the carry to zero at each boundary.
             how: how the cell runs over time (memcap/cells/scan.py).
             units: () int, how many of the cell's units count; see `Cell.scan`.
 
         Returns:
-            The carry after `length` steps, and the outputs, outputs first: (O, T, B) or (O, B). Outputs lead so that a
-            softmax over few classes reduces along a long contiguous batch.
+            The carry after `length` steps, and the outputs, outputs first: (O, T, B) or (O, B). Outputs lead
+            so that a softmax over few classes reduces along a long contiguous batch.
         """
         steps, batch = inputs.shape[:2]
         length = jnp.asarray(steps if length is None else length)
         carry = self.carry(batch) if carry is None else carry
         flows = None if boundary is None else jnp.where(boundary, 0.0, 1.0)
         if isinstance(self.readout, LSTM):
-            cell, hidden = self.cell.scan(carry[0], inputs, length, flows, every=True, reset=reset, how=how, units=units)
+            cell, hidden = self.cell.scan(
+                carry[0], inputs, length, flows, every=True, reset=reset, how=how, units=units
+            )
             hidden = jnp.swapaxes(hidden, 1, 2)
-            top, outputs = self.readout.scan(carry[1], hidden, length, flows, every=every, reset=reset, how=how)
+            top, outputs = self.readout.scan(
+                carry[1], hidden, length, flows, every=every, reset=reset, how=how
+            )
             carry = cell, top
         else:
             kernel, bias = self.readout.kernel[...], cast(nnx.Param, self.readout.bias)[...]
@@ -138,7 +145,8 @@ class Network(nnx.Module):
         return carry, jnp.swapaxes(outputs, 0, 1) if every else outputs
 
     def hidden(self, inputs: jax.Array) -> tuple[Any, jax.Array]:
-        """The cell alone, from zero over all of inputs (T, B) or (T, B, F): its carry, and hidden states (T, H, B)."""
+        """The cell alone, from zero over all of inputs (T, B) or (T, B, F): its carry, and hidden states (T,
+        H, B)."""
         carry = self.cell.initialize_carry((inputs.shape[1], self.features), nnx.Rngs(0))
         return self.cell.scan(carry, inputs, jnp.asarray(inputs.shape[0]), every=True)
 
@@ -187,7 +195,8 @@ class Architecture:
         else:
             known = ", ".join(name for name, each in cell_classes().items() if each.gates is not None)
             raise UserError(
-                f"model.cell={self.model.cell}: its gates are not known here, so only recipe.init=flax (the cell's own"
+                f"model.cell={self.model.cell}: its gates are not known here, so only recipe.init=flax (the"
+                " cell's own"
                 f" initialiser) can start it; cells with named presets: {known}"
             )
         if self.model.readout == "lstm":
@@ -209,23 +218,29 @@ class Architecture:
         return replace(self, model=replace(self.model, units=units))
 
     def resized(self, weights: dict[str, Any], units: int) -> dict[str, Any]:
-        """Weights of this architecture for one with other units: padded with units that say zero and never learn, or cropped.
+        """Weights of this architecture for one with other units: padded with units that say zero and never
+        learn, or cropped.
 
         Args:
             weights: nested dict of NumPy arrays.
             units: new width; the cell must be one that `pads`.
         """
-        found = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), self.at_width(units).abstract_weights())
+        found = jax.tree.map(
+            lambda leaf: np.zeros(leaf.shape, leaf.dtype), self.at_width(units).abstract_weights()
+        )
         for path, value in cell_class(self.model.cell).resized(weights["cell"], units).items():
             _assign(found["cell"], path, value)
         most = min(self.model.hidden, self.at_width(units).model.hidden)
-        for name, leaf in weights["readout"].items():  # its kernel has a row a hidden number; the rest knows nothing of them
+        for name, leaf in weights[
+            "readout"
+        ].items():  # its kernel has a row a hidden number; the rest knows nothing of them
             kept = most if name == "kernel" else len(leaf)
             found["readout"][name][:kept] = leaf[:kept]
         return found
 
     def carry_numbers(self) -> int:
-        """Real numbers that one sequence's state holds, counted from the carry itself; a complex number is two."""
+        """Real numbers that one sequence's state holds, counted from the carry itself; a complex number is
+        two."""
         return sum(_reals(leaf) for leaf in _carry(self))
 
     def numbers_per_unit(self) -> int:
@@ -247,14 +262,17 @@ class Architecture:
         return sum(_reals(leaf) for leaf in jax.tree.leaves(self.abstract_weights()))
 
     def flatten(self, weights: dict[str, Any]) -> np.ndarray:
-        """The weights as one (P,) vector; of a complex array first all real parts, then all imaginary parts."""
+        """The weights as one (P,) vector; of a complex array first all real parts, then all imaginary
+        parts."""
         return np.concatenate([_parts(np.asarray(leaf)) for leaf in jax.tree.leaves(weights)])
 
     def unflatten(self, vector: Any) -> dict[str, Any]:
         """The nested dict of weights from a (P,) vector, NumPy's or JAX's, each leaf in its own dtype."""
         leaves, tree = jax.tree.flatten(self.abstract_weights())
         ends = np.cumsum([_reals(leaf) for leaf in leaves])
-        parts = [_whole(vector[end - _reals(leaf) : end], leaf) for leaf, end in zip(leaves, ends, strict=True)]
+        parts = [
+            _whole(vector[end - _reals(leaf) : end], leaf) for leaf, end in zip(leaves, ends, strict=True)
+        ]
         return jax.tree.unflatten(tree, parts)
 
 
@@ -284,7 +302,9 @@ def _whole(part: Any, leaf: Any) -> Any:
         half = math.prod(leaf.shape)
         return (part[:half] + 1j * part[half:]).reshape(leaf.shape).astype(leaf.dtype)
     part = part.reshape(leaf.shape)
-    return part if leaf.dtype == jnp.float32 else part.astype(leaf.dtype)  # in float64, a test of numbers stays there
+    return (
+        part if leaf.dtype == jnp.float32 else part.astype(leaf.dtype)
+    )  # in float64, a test of numbers stays there
 
 
 @cache

@@ -1,9 +1,11 @@
-"""The LSTM in C (lstm.c): compiled at first use by the system's `cc` for the processor at hand, and loaded into this process.
+"""The LSTM in C (lstm.c): compiled at first use by the system's `cc` for the processor at hand, and loaded
+into this process.
 
-The library lies in memcap's cache folder, under a name that changes with the source, the compiler, what the compiler knows of the
-processor, and XLA's header: a home that unlike machines share holds one for each. Beside it lies the digest of what was tested;
-a library that has another one, or none, is made and tested anew. Nothing is needed at install, and without a compiler nothing is
-lost but speed. memcap/cells/native.py calls it.
+The library lies in memcap's cache folder, under a name that changes with the source, the compiler, what the
+compiler knows of the processor, and XLA's header: a home that unlike machines share holds one for each.
+Beside it lies the digest of what was tested; a library that has another one, or none, is made and tested
+anew. Nothing is needed at install, and without a compiler nothing is lost but speed. memcap/cells/native.py
+calls it.
 """
 
 import ctypes
@@ -18,7 +20,7 @@ from pathlib import Path
 
 import jax
 
-from memcap import backend
+from memcap import jax_setup
 
 SOURCE = Path(__file__).with_name("lstm.c")
 CALLS = ("memcap_lstm_forward", "memcap_lstm_backward")
@@ -51,7 +53,8 @@ class Library:
         return f"{self.path.stem}-{self.digest[:8]}"
 
     def target(self, call: str) -> str:
-        """The name by which XLA knows one of `CALLS`. An executable in XLA's cache asks for the very library it was made with."""
+        """The name by which XLA knows one of `CALLS`. An executable in XLA's cache asks for the very library
+        it was made with."""
         return f"{call}_{self.name}"
 
     def size(self, which: int, *sizes: int) -> int:
@@ -77,7 +80,9 @@ def library() -> Library:
     """
     found = load()
     for call in CALLS:
-        jax.ffi.register_ffi_target(found.target(call), jax.ffi.pycapsule(getattr(found.handle, call)), platform="cpu")
+        jax.ffi.register_ffi_target(
+            found.target(call), jax.ffi.pycapsule(getattr(found.handle, call)), platform="cpu"
+        )
     return found
 
 
@@ -85,15 +90,18 @@ def load() -> Library:
     """Load the library from the cache, or compile it there first.
 
     Raises:
-        NativeError: no compiler, or one that fails; a cache folder that can't be written; a library that can't be loaded.
+        NativeError: no compiler, or one that fails; a cache folder that can't be written; a library that
+            can't be loaded.
     """
     include = jax.ffi.include_dir()
     header = Path(include, "xla/ffi/api/c_api.h")
-    known = _run([COMPILER, *FLAGS, "-dM", "-E", "-x", "c", os.devnull])  # its version, and the processor's instructions
+    known = _run(
+        [COMPILER, *FLAGS, "-dM", "-E", "-x", "c", os.devnull]
+    )  # its version, and the processor's instructions
     try:
         parts = SOURCE.read_bytes(), header.read_bytes(), " ".join(FLAGS).encode(), known
         key = hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
-        path = backend.cache_folder() / "native" / f"lstm-{key}.so"
+        path = jax_setup.cache_folder() / "native" / f"lstm-{key}.so"
         if not path.exists() or _tested(path) != _digest(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=path.parent) as scratch:

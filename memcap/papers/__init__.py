@@ -2,14 +2,16 @@
 
 A paper is a study, sweeps/NAME.yaml, and a file with
 
-* a docstring: its first line is the question, and stands in `memcap reproduce --list`; the rest says the protocol, and how ours
-  differs;
-* `PAPER`, a `Paper`: source, cost, and claims, each with the number that the paper gives and how our rows are judged;
+* a docstring: its first line is the question, and stands in `memcap reproduce --list`; the rest says the
+  protocol, and how ours differs;
+* `PAPER`, a `Paper`: source, cost, and claims, each with the number that the paper gives and how our rows are
+  judged;
 * `draw(rows)`, as a figure has it (memcap/figures/): the paper's figure, with the numbers drawn.
 
-`memcap reproduce NAME` trains what the study lacks, draws, and compares; results/NAME/ holds what was published. A second study,
-sweeps/NAME_full.yaml, may hold the paper's own sizes. A paper that lives elsewhere is called by `module:name`:
-`memcap reproduce my_papers:hello --config-dir my_conf` takes my_papers/hello.py and the study my_conf/sweeps/hello.yaml.
+`memcap reproduce NAME` trains what the study lacks, draws, and compares; results/NAME/ holds what was
+published. A second study, sweeps/NAME_full.yaml, may hold the paper's own sizes. A paper that lives elsewhere
+is called by `module:name`: `memcap reproduce my_papers:hello --config-dir my_conf` takes my_papers/hello.py
+and the study my_conf/sweeps/hello.yaml.
 """
 
 import sys
@@ -112,28 +114,39 @@ def find(name: str) -> Reproduction:
     """
     found = plugins.find(sys.modules[__name__], name, "paper", ("draw",))
     if not isinstance(getattr(found, "PAPER", None), Paper):
-        raise UserError(f"paper={name}: has no PAPER, a memcap.papers.Paper; memcap.papers says what a paper must have")
+        raise UserError(
+            f"paper={name}: has no PAPER, a memcap.papers.Paper; memcap.papers says what a paper must have"
+        )
     return found
 
 
 def knob(name: str) -> pl.Expr:
-    """A knob of each row's task, as text; null where the task has none of that name, or it stands where it was before it came."""
+    """A knob of each row's task, as text; null where the task has none of that name, or it stands where it
+    was before it came."""
     return pl.col("knobs").str.json_path_match(f"$.{name}").alias(name)
 
 
 def over_seeds(score: str) -> list[pl.Expr]:
-    """What a mark with bars says of the seeds: the median of their final scores, named `score`, `least`, `greatest`, `seeds`."""
+    """What a mark with bars says of the seeds: the median of their final scores, named `score`, `least`,
+    `greatest`, `seeds`."""
     final = pl.col("final")
-    return [final.median().alias(score), final.min().alias("least"), final.max().alias("greatest"), pl.len().alias("seeds")]
+    return [
+        final.median().alias(score),
+        final.min().alias("least"),
+        final.max().alias("greatest"),
+        pl.len().alias("seeds"),
+    ]
 
 
 def bars(marks: pl.DataFrame, score: str) -> list[np.ndarray]:
-    """Lengths of the bars below and above each mark, from the median to `least` and to `greatest`, as `errorbar` takes them."""
+    """Lengths of the bars below and above each mark, from the median to `least` and to `greatest`, as
+    `errorbar` takes them."""
     return [(marks[score] - marks["least"]).to_numpy(), (marks["greatest"] - marks[score]).to_numpy()]
 
 
 def judged(paper: Paper, rows: pl.DataFrame) -> pl.DataFrame:
-    """One line a claim: what the paper says, what our rows say, the verdict, and whether it is the one that the file expects.
+    """One line a claim: what the paper says, what our rows say, the verdict, and whether it is the one that
+    the file expects.
 
     Args:
         paper: with its claims.

@@ -1,15 +1,16 @@
 """Can an LSTM of 10,000 weights copy ten symbols over 50 steps?
 
-Protocol: copy memory: ten symbols of eight, T blank steps, then the ten again; nets of about 10,000 parameters. The symbol enters
-as one number, 0 to 9, and the marker is repeated throughout the answer (their code). The answer is due at all T + 20 steps; drawn
-is the accuracy on the last ten. In their code RMSprop at .0005, clip 1, batches of 32, 50 epochs of 10,000 sequences; the paper
-searches optimiser, rate, clip and forget bias for LSTMs.
+Protocol: copy memory: ten symbols of eight, T blank steps, then the ten again; nets of about 10,000
+parameters. The symbol enters as one number, 0 to 9, and the marker is repeated throughout the answer (their
+code). The answer is due at all T + 20 steps; drawn is the accuracy on the last ten. In their code RMSprop at
+.0005, clip 1, batches of 32, 50 epochs of 10,000 sequences; the paper searches optimiser, rate, clip and
+forget bias for LSTMs.
 
-Ours: the same sequences, of which only the last ten steps are scored, by a read-out of eight classes; fresh sequences; Adam, for
-there is no RMSprop here. Three arms of 10,000 parameters: `theirs` (the number, forget bias 1), `coding` (one-hot vectors, all
-else as in theirs), `ours` (one-hot vectors, recipe `open_gate`). All have batches of 32, clip 1 and the same budget; the learning
-rate of theirs and coding is .002, which the paper gives for its convolutional nets; ours has its recipe's, .005. A net stops once
-.99 is right.
+Ours: the same sequences, of which only the last ten steps are scored, by a read-out of eight classes; fresh
+sequences; Adam, for there is no RMSprop here. Three arms of 10,000 parameters: `theirs` (the number, forget
+bias 1), `coding` (one-hot vectors, all else as in theirs), `ours` (one-hot vectors, recipe `open_gate`). All
+have batches of 32, clip 1 and the same budget; the learning rate of theirs and coding is .002, which the
+paper gives for its convolutional nets; ours has its recipe's, .005. A net stops once .99 is right.
 """
 
 import textwrap
@@ -23,14 +24,19 @@ from memcap.figures import Drawn
 from memcap.figures.frontier import COLOURS, MARKERS, write_below
 from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, knob
 
-ARMS = {"theirs": "one number, forget bias 1", "coding": "one-hot, forget bias 1", "ours": "one-hot, open gates"}
+ARMS = {
+    "theirs": "one number, forget bias 1",
+    "coding": "one-hot, forget bias 1",
+    "ours": "one-hot, open gates",
+}
 FALLEN = 0.2  # the accuracy below which the paper calls a net fallen
 KNOWN = 0.95  # the accuracy that shows that a net of this size can do it
 LENGTH = 50
 
 
 def accuracies(rows: pl.DataFrame) -> pl.DataFrame:
-    """By arm and T: accuracy on the last ten symbols of each seed, sorted, and their median; parameters of the net."""
+    """By arm and T: accuracy on the last ten symbols of each seed, sorted, and their median; parameters of
+    the net."""
     number = knob("coding").fill_null("one_hot") == "number"
     usual = pl.col("init") == "forget_bias"
     arm = pl.when(number & usual).then(pl.lit("theirs")).when(~number & usual).then(pl.lit("coding"))
@@ -40,17 +46,31 @@ def accuracies(rows: pl.DataFrame) -> pl.DataFrame:
         .filter(pl.col("arm").is_not_null() & pl.col("final").is_not_null())
         .sort("arm", "lag", "final")
         .with_columns(pl.col("final").median().over("arm", "lag").alias("median"))
-        .select("arm", pl.col("lag").alias("T"), "seed", "units", "parameters", "steps", "median", accuracy="final")
+        .select(
+            "arm",
+            pl.col("lag").alias("T"),
+            "seed",
+            "units",
+            "parameters",
+            "steps",
+            "median",
+            accuracy="final",
+        )
     )
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Accuracy on the last ten symbols against T, a line an arm through the medians, a mark a seed; after the paper's fig. 5."""
+    """Accuracy on the last ten symbols against T, a line an arm through the medians, a mark a seed; after the
+    paper's fig. 5."""
     data = accuracies(rows)
     picture = Figure(figsize=(7.2, 5.4))
-    axes = picture.add_subplot(xlabel="T (blank steps)", ylabel="accuracy on the last ten symbols", ylim=(0, 1.03), xscale="log")
+    axes = picture.add_subplot(
+        xlabel="T (blank steps)", ylabel="accuracy on the last ten symbols", ylim=(0, 1.03), xscale="log"
+    )
     axes.axhline(1 / 8, color="grey", lw=0.8, ls=":", label="chance, 1/8")
-    axes.axhline(FALLEN, color="#bbbbbb", lw=4, alpha=0.6, label=".2: the paper's LSTM is below from some T < 50 on")
+    axes.axhline(
+        FALLEN, color="#bbbbbb", lw=4, alpha=0.6, label=".2: the paper's LSTM is below from some T < 50 on"
+    )
     for k, (arm, name) in enumerate(ARMS.items()):
         own = data.filter(arm=arm)
         look: dict[str, Any] = {"color": COLOURS[k], "marker": MARKERS[k], "ms": 5}
@@ -63,7 +83,8 @@ def draw(rows: pl.DataFrame) -> Drawn:
     axes.set_title("Copying ten symbols with 10,000 parameters")
     axes.legend(frameon=False, fontsize=8, loc="upper right", bbox_to_anchor=(1, 0.9))
     said = (
-        f"A mark a seed, lines through medians; nets of {data['parameters'].min() or 0:,} to {data['parameters'].max() or 0:,}"
+        f"A mark a seed, lines through medians; nets of {data['parameters'].min() or 0:,} to"
+        f" {data['parameters'].max() or 0:,}"
         f" parameters, at most {rows['budget'].max() or 0:,} training steps of 32 sequences."
         " After Bai, Kolter & Koltun (2018), fig. 5."
     )
@@ -75,7 +96,9 @@ def _theirs_falls(rows: pl.DataFrame) -> Finding:
     own = accuracies(rows).filter(arm="theirs").unique("T", maintain_order=True).sort("T")
     if own.is_empty() or own["T"][-1] < LENGTH:
         return NOT_MEASURED
-    said = ", ".join(f"{accuracy:.2f} at {length}" for length, accuracy in own.select("T", "median").iter_rows())
+    said = ", ".join(
+        f"{accuracy:.2f} at {length}" for length, accuracy in own.select("T", "median").iter_rows()
+    )
     above = own.filter(pl.col("median") >= FALLEN)
     fallen = own.filter(pl.col("T") > (above["T"].max() if above.height else 0))
     return Finding(said, fallen.height > 0 and fallen["T"][0] <= LENGTH)
@@ -91,20 +114,24 @@ def _the_size_can(rows: pl.DataFrame) -> Finding:
 
 
 PAPER = Paper(
-    source="Bai, Kolter & Koltun, An empirical evaluation of generic convolutional and recurrent networks, 2018 (1803.01271)",
+    source="Bai, Kolter & Koltun, An empirical evaluation of generic convolutional and recurrent networks,"
+    " 2018 (1803.01271)",
     cost="18 minutes on one core of a busy machine",
     claims=(
         Claim(
-            "an LSTM of 10,000 parameters falls below .2 before T = 50 (ours: the median of arm theirs, at T = 50 at the latest)",
+            "an LSTM of 10,000 parameters falls below .2 before T = 50 (ours: the median of arm theirs, at"
+            " T = 50 at the latest)",
             "below 20 % for T < 50",
             "fig. 5 and text",
             _theirs_falls,
             expected=False,
-            why="it falls with T, but more slowly: here only the last ten steps are scored, so that their gradient is not spread"
+            why="it falls with T, but more slowly: here only the last ten steps are scored, so that their"
+            " gradient is not spread"
             " over all T + 20; Adam has four times the rate of their code, and every sequence is fresh",
         ),
         Claim(
-            "ours, not the paper's: that is training, not capacity: a net of this size copies at T = 50 (.95, best seed)",
+            "ours, not the paper's: that is training, not capacity: a net of this size copies at T = 50"
+            " (.95, best seed)",
             "its LSTM is below 20 % there",
             "fig. 5",
             _the_size_can,

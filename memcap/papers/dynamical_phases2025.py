@@ -1,19 +1,21 @@
 """How does the largest learning rate that trains depend on the delay?
 
-Protocol (read in the authors' code and its figures; of the text, the abstract): leaky nets of 100 units, steps of 5 ms and a
-time constant of 10 ms, see one of two cues for 30 ms and after a delay of 0 to 400 ms say for 50 ms which it was, silent until
-then. Gradient descent with momentum .9 on 128 sequences, at learning rates from .001 to .3, takes the larger of 1,000 steps and
-30 over the rate; squared errors of sigmoid outputs, of which silence and answer weigh the same. 100 seeds each. A net has
-learned if it is right at .8 over the last tenth of training and does not keep losing it. At each rate they fit the delay at
-which nets begin to fail.
+Protocol (read in the authors' code and its figures; of the text, the abstract): leaky nets of 100 units,
+steps of 5 ms and a time constant of 10 ms, see one of two cues for 30 ms and after a delay of 0 to 400 ms say
+for 50 ms which it was, silent until then. Gradient descent with momentum .9 on 128 sequences, at learning
+rates from .001 to .3, takes the larger of 1,000 steps and 30 over the rate; squared errors of sigmoid
+outputs, of which silence and answer weigh the same. 100 seeds each. A net has learned if it is right at .8
+over the last tenth of training and does not keep losing it. At each rate they fit the delay at which nets
+begin to fail.
 
-Ours: 32 units, delays of 5 to 20 steps (25 to 100 ms), rates about as theirs, their momentum and budgets, batches of 16, 8
-seeds; cross entropy over two cues and silence; the state starts at zero and nothing is noisy, where theirs draws the state (.1)
-and adds noise (.001); no weight decay (1e-7 there). A net has learned, and stops, if it is right at .99 in four successive
-evaluations, 50 steps apart. At a delay the largest rate that trains is the rate at which half of the seeds that train at any
-rate do, from a logistic curve in the log of one over the rate (memcap/capacity/thresholds.py). The power is that of least
-squares through these rates in logs; its interval has the seeds' chance in it, not how far the rates are from a power law. We do
-not tell limit cycles from slow points.
+Ours: 32 units, delays of 5 to 20 steps (25 to 100 ms), rates about as theirs, their momentum and budgets,
+batches of 16, 8 seeds; cross entropy over two cues and silence; the state starts at zero and nothing is
+noisy, where theirs draws the state (.1) and adds noise (.001); no weight decay (1e-7 there). A net has
+learned, and stops, if it is right at .99 in four successive evaluations, 50 steps apart. At a delay the
+largest rate that trains is the rate at which half of the seeds that train at any rate do, from a logistic
+curve in the log of one over the rate (memcap/capacity/thresholds.py). The power is that of least squares
+through these rates in logs; its interval has the seeds' chance in it, not how far the rates are from a power
+law. We do not tell limit cycles from slow points.
 """
 
 import textwrap
@@ -36,7 +38,8 @@ POWERS = (2.0, 5.0)  # set before training, about what is said of both mechanism
 
 
 class Power(NamedTuple):
-    """The largest rate falls as delay^-power: median and 95 % interval; `rate`, of the line at a delay of one step."""
+    """The largest rate falls as delay^-power: median and 95 % interval; `rate`, of the line at a delay of one
+    step."""
 
     power: float
     low: float
@@ -47,7 +50,9 @@ class Power(NamedTuple):
 def _counts(rows: pl.DataFrame) -> pl.DataFrame:
     """How many seeds there are, and how many train, by delay and rate."""
     own = rows.filter((pl.col("task") == TASK) & (pl.col("cell") == CELL))
-    counted = own.group_by("lag", "lr").agg(pl.col("solved").sum().cast(pl.Int64), pl.len().cast(pl.Int64).alias("seeds"))
+    counted = own.group_by("lag", "lr").agg(
+        pl.col("solved").sum().cast(pl.Int64), pl.len().cast(pl.Int64).alias("seeds")
+    )
     return counted.sort("lag", "lr")
 
 
@@ -62,7 +67,8 @@ def _posteriors(rows: pl.DataFrame) -> dict[int, thresholds.Posterior]:
 
 
 def critical(rows: pl.DataFrame) -> pl.DataFrame:
-    """By delay the largest rate that trains with its 95 % interval, whether it is beyond those tried, and the lapse.
+    """By delay the largest rate that trains with its 95 % interval, whether it is beyond those tried, and the
+    lapse.
 
     `censored`: "no"; "below", even the largest rate tried trains; "above", not even the smallest does.
     """
@@ -73,12 +79,19 @@ def critical(rows: pl.DataFrame) -> pl.DataFrame:
         low = SCALE / at.high  # 0 where the interval is open
         high = SCALE / at.low if at.low > 1 else float("inf")
         found.append((lag, SCALE / at.units, low, high, at.censored, fitted.lapse))
-    kinds = {"rate": pl.Float64, "low": pl.Float64, "high": pl.Float64, "censored": pl.String, "lapse": pl.Float64}
+    kinds = {
+        "rate": pl.Float64,
+        "low": pl.Float64,
+        "high": pl.Float64,
+        "censored": pl.String,
+        "lapse": pl.Float64,
+    }
     return pl.DataFrame(found, schema={"lag": pl.Int64} | kinds, orient="row")
 
 
 def power(rows: pl.DataFrame) -> Power | None:
-    """The power of the delay, least squares through draws of the posteriors; None where too few delays have a largest rate."""
+    """The power of the delay, least squares through draws of the posteriors; None where too few delays have a
+    largest rate."""
     known = critical(rows).filter(censored="no")["lag"].to_list()
     if len(known) < LEAST_DELAYS:
         return None
@@ -99,24 +112,40 @@ def curves(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Left, the share of seeds that train against the learning rate, a colour a delay; right, the largest rate against delay."""
+    """Left, the share of seeds that train against the learning rate, a colour a delay; right, the largest
+    rate against delay."""
     data, fits = curves(rows), _posteriors(rows)
     picture = Figure(figsize=(9.4, 4.6))
     left, right = picture.subplots(1, 2)
     for k, ((lag,), own) in enumerate(data.group_by("lag", maintain_order=True)):
         colour, marker = look(k)
         shape: dict[str, Any] = {"color": colour, "marker": marker, "ms": 5}
-        left.plot(own["lr"] * 1.05 ** (k - 2), own["solved"] / own["seeds"], ls="", label=f"{lag} steps", **shape)
+        left.plot(
+            own["lr"] * 1.05 ** (k - 2), own["solved"] / own["seeds"], ls="", label=f"{lag} steps", **shape
+        )
         rates = np.geomspace(min(own["lr"].to_list()), max(own["lr"].to_list()), 60)
         left.plot(rates, thresholds.probability(fits[int(lag)], SCALE / rates).mean, color=colour, lw=1)
-        rate, low, high, censored = own.row(0, named=True)["rate"], own["low"][0], own["high"][0], own["censored"][0]
+        rate, low, high, censored = (
+            own.row(0, named=True)["rate"],
+            own["low"][0],
+            own["high"][0],
+            own["censored"][0],
+        )
         if censored == "no":
             ends = [[rate - low], [min(high, 10 * rate) - rate]]
             right.errorbar([lag], [rate], yerr=ends, capsize=2, ls="", **shape)
-    left.set(xscale="log", xlabel="learning rate", ylabel="share of seeds that train", xlim=(None, 2), ylim=(-0.04, 1.04))
+    left.set(
+        xscale="log",
+        xlabel="learning rate",
+        ylabel="share of seeds that train",
+        xlim=(None, 2),
+        ylim=(-0.04, 1.04),
+    )
     left.legend(frameon=False, fontsize=8, title="delay", title_fontsize=8, loc="upper right")
     line, lags = power(rows), data["lag"].unique().sort()
-    right.set(xscale="log", yscale="log", xlabel="delay (steps of 5 ms)", ylabel="largest learning rate that trains")
+    right.set(
+        xscale="log", yscale="log", xlabel="delay (steps of 5 ms)", ylabel="largest learning rate that trains"
+    )
     if line is not None:
         said = f"delay^{-line.power:.1f} [{-line.high:.1f}, {-line.low:.1f}]"
         right.plot(lags, line.rate * lags.cast(pl.Float64) ** -line.power, color="black", lw=1, label=said)
@@ -127,10 +156,14 @@ def draw(rows: pl.DataFrame) -> Drawn:
         axes.grid(color="#dddddd", lw=0.5)
     seeds = data["seeds"].max() or 0
     said = (
-        "Leaky nets that say after a delay which of two cues they saw, trained by gradient descent with momentum .9,"
-        f" {seeds} seeds a point (delays moved sideways a little). Left: lines, a logistic curve with a share of seeds that no"
-        " rate trains. Right: the rate at which half of the other seeds train, with 95 % intervals; line, a power of the delay."
-        " Kurtkaya, Dinc et al. (2025) have powers of -2.7, where nets cease to learn, and -4.1, for slow points, at delays to 80"
+        "Leaky nets that say after a delay which of two cues they saw, trained by gradient descent with"
+        " momentum .9,"
+        f" {seeds} seeds a point (delays moved sideways a little). Left: lines, a logistic curve with a"
+        " share of seeds that no"
+        " rate trains. Right: the rate at which half of the other seeds train, with 95 % intervals; line, a"
+        " power of the delay."
+        " Kurtkaya, Dinc et al. (2025) have powers of -2.7, where nets cease to learn, and -4.1, for slow"
+        " points, at delays to 80"
         " steps."
     )
     write_below(picture, textwrap.fill(said, 160))
@@ -152,15 +185,19 @@ def _power(rows: pl.DataFrame) -> Finding:
     line = power(rows)
     if line is None:
         return NOT_MEASURED
-    return Finding(f"{-line.power:.1f} [{-line.high:.1f}, {-line.low:.1f}]", POWERS[0] <= line.power <= POWERS[1])
+    return Finding(
+        f"{-line.power:.1f} [{-line.high:.1f}, {-line.low:.1f}]", POWERS[0] <= line.power <= POWERS[1]
+    )
 
 
 PAPER = Paper(
-    source="Kurtkaya, Dinc et al., Dynamical phases of short-term memory mechanisms in RNNs, ICML 2025 (2502.17433)",
+    source="Kurtkaya, Dinc et al., Dynamical phases of short-term memory mechanisms in RNNs, ICML 2025"
+    " (2502.17433)",
     cost="4 minutes on one core of a busy machine, compiling aside (248 members)",
     claims=(
         Claim(
-            "the largest learning rate that trains falls with the delay (ours: the interval of its power is above 0)",
+            "the largest learning rate that trains falls with the delay (ours: the interval of its power is"
+            " above 0)",
             "a scaling law of the delay",
             "abstract",
             _falls,

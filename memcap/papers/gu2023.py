@@ -1,17 +1,18 @@
 """Does copying symbols that come at random times need a recurrence that depends on its input?
 
-Protocol: selective copying: 16 symbols at random places of 4,096 steps, the rest of which is noise, of a vocabulary of 16; then
-they are due in their order. Two layers of 64 channels, with a recurrence that is the same at all steps (S4), or whose step size,
-input and read-out are of the input (S6), plain or inside gated blocks; 400,000 steps of 64 sequences at a rate of .0001. With the
-symbols at fixed places, the usual copying, "LTI SSMs (linear recurrences and global convolutions) can easily solve this".
+Protocol: selective copying: 16 symbols at random places of 4,096 steps, the rest of which is noise, of a
+vocabulary of 16; then they are due in their order. Two layers of 64 channels, with a recurrence that is the
+same at all steps (S4), or whose step size, input and read-out are of the input (S6), plain or inside gated
+blocks; 400,000 steps of 64 sequences at a rate of .0001. With the symbols at fixed places, the usual copying,
+"LTI SSMs (linear recurrences and global convolutions) can easily solve this".
 
 Ours: 4 symbols of 4 among 15 blanks (memcap/tasks/selective_copy.py), beside the same with all 4 in a row
-(memcap/tasks/copy.py), both with the cue throughout the recall; one layer, whose state one dense layer reads, the same at all
-steps; seven cells of 8 to 64 carry numbers; fresh sequences, 3,000 steps of 64, each cell at the learning rate of
-sweeps/gu2023_rates.yaml. `linear` and `LRU` are time-invariant: what a symbol adds to the logits depends on how long ago it came,
-and on nothing that came between. `selective_LRU` is the LRU with S6's step size; nothing else of it is of the input. The gates of
-minGRU (S6 with one real number a channel, by the paper's theorem 1) and minLSTM see the input alone, those of GRU and LSTM the
-state as well.
+(memcap/tasks/copy.py), both with the cue throughout the recall; one layer, whose state one dense layer reads,
+the same at all steps; seven cells of 8 to 64 carry numbers; fresh sequences, 3,000 steps of 64, each cell at
+the learning rate of sweeps/gu2023_rates.yaml. `linear` and `LRU` are time-invariant: what a symbol adds to
+the logits depends on how long ago it came, and on nothing that came between. `selective_LRU` is the LRU with
+S6's step size; nothing else of it is of the input. The gates of minGRU (S6 with one real number a channel, by
+the paper's theorem 1) and minLSTM see the input alone, those of GRU and LSTM the state as well.
 """
 
 import math
@@ -44,7 +45,11 @@ class Kind(NamedTuple):
 
 KINDS = (
     Kind("the same at all steps", {"linear": "linear", "LRU": "LRU"}, COLOURS[0]),
-    Kind("of the input", {"selective_LRU": "selective LRU", "minGRU": "minGRU", "minLSTM": "minLSTM"}, COLOURS[1]),
+    Kind(
+        "of the input",
+        {"selective_LRU": "selective LRU", "minGRU": "minGRU", "minLSTM": "minLSTM"},
+        COLOURS[1],
+    ),
     Kind("of input and state", {"GRUCell": "GRU", "lstm": "LSTM"}, COLOURS[2]),
 )
 NAMES = {cell: name for kind in KINDS for cell, name in kind.cells.items()}
@@ -52,7 +57,8 @@ MARKERS = "os^"
 
 
 def without_order(items: int, symbols: int) -> float:
-    """Greatest accuracy of one who knows which symbols came, and how often, but not in what order: always the most frequent."""
+    """Greatest accuracy of one who knows which symbols came, and how often, but not in what order: always the
+    most frequent."""
     found = 0.0
     for drawn in combinations_with_replacement(range(symbols), items):
         counts = Counter(drawn).values()
@@ -62,19 +68,23 @@ def without_order(items: int, symbols: int) -> float:
 
 
 def curves(rows: pl.DataFrame) -> pl.DataFrame:
-    """Median and extreme accuracies over the seeds, by task, cell and carry numbers, and how many seeds solved it."""
+    """Median and extreme accuracies over the seeds, by task, cell and carry numbers, and how many seeds
+    solved it."""
     knobs = [knob(k).cast(pl.Int64) for k in ("items", "symbols")]
     return (
         rows.filter(pl.col("task").is_in(list(TASKS)) & pl.col("cell").is_in(list(NAMES)))
         .with_columns(pl.col("final").fill_null(0.0), *knobs)  # one that diverged has recalled nothing
         .group_by("task", "cell", "carry_numbers", "items", "symbols")
         .agg(*over_seeds("accuracy"), pl.col("solved").sum(), pl.col("units").first(), pl.col("lr").first())
-        .sort(pl.col("cell").replace_strict({cell: k for k, cell in enumerate(NAMES)}), "task", "carry_numbers")
+        .sort(
+            pl.col("cell").replace_strict({cell: k for k, cell in enumerate(NAMES)}), "task", "carry_numbers"
+        )
     )
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """A panel a task: accuracy by carry numbers, a line a cell, in the colour of what its recurrence depends on."""
+    """A panel a task: accuracy by carry numbers, a line a cell, in the colour of what its recurrence depends
+    on."""
     data = curves(rows)
     picture = Figure(figsize=(9.6, 4.4))
     panels = picture.subplots(1, 2, sharey=True)
@@ -82,7 +92,13 @@ def draw(rows: pl.DataFrame) -> Drawn:
         own = data.filter(task=task)
         for kind in KINDS:
             for k, cell in enumerate(kind.cells):
-                _line(axes, own.filter(cell=cell), kind.colour, MARKERS[k], 2 ** (0.05 * (list(NAMES).index(cell) - 3)))
+                _line(
+                    axes,
+                    own.filter(cell=cell),
+                    kind.colour,
+                    MARKERS[k],
+                    2 ** (0.05 * (list(NAMES).index(cell) - 3)),
+                )
         for items, symbols in own.select("items", "symbols").unique().sort("items", "symbols").iter_rows():
             axes.axhline(without_order(items, symbols), color="grey", lw=0.8, ls="--", label="_without_order")
             axes.axhline(1 / symbols, color="grey", lw=0.8, ls=":", label="_chance")
@@ -91,11 +107,17 @@ def draw(rows: pl.DataFrame) -> Drawn:
         axes.minorticks_off()
     panels[0].set_ylabel("accuracy of recalled symbols")
     for k, (title, handles) in enumerate(_legends().items()):
-        place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (0.765, 0.93 - 0.2 * k), "alignment": "left"}
+        place: dict[str, Any] = {
+            "loc": "upper left",
+            "bbox_to_anchor": (0.765, 0.93 - 0.2 * k),
+            "alignment": "left",
+        }
         picture.legend(handles=handles, title=title, frameon=False, fontsize=8, title_fontsize=8, **place)
     said = (
-        f"Points: median of up to {data['seeds'].max() or 0} seeds; bars: all of them. Nets of one layer and at most"
-        f" {rows['budget'].max() or 0:,} training steps, each cell at the learning rate that suits it; one stops once it is right"
+        f"Points: median of up to {data['seeds'].max() or 0} seeds; bars: all of them. Nets of one layer"
+        " and at most"
+        f" {rows['budget'].max() or 0:,} training steps, each cell at the learning rate that suits it; one"
+        " stops once it is right"
         " at 99 %. After Gu & Dao, Mamba (2023), table 1 and fig. 2, scaled down."
     )
     write_below(picture, textwrap.fill(said, 150))
@@ -105,7 +127,13 @@ def draw(rows: pl.DataFrame) -> Drawn:
 
 def _line(axes: Axes, own: pl.DataFrame, colour: str, marker: str, shift: float) -> None:
     """One cell, a little aside, so that cells that all solve it are seen side by side."""
-    look: dict[str, Any] = {"color": colour, "marker": marker, "ms": 5, "lw": 1.2, "label": own["cell"].first()}
+    look: dict[str, Any] = {
+        "color": colour,
+        "marker": marker,
+        "ms": 5,
+        "lw": 1.2,
+        "label": own["cell"].first(),
+    }
     axes.errorbar(own["carry_numbers"] * shift, own["accuracy"], yerr=bars(own, "accuracy"), **look)
 
 
@@ -161,11 +189,13 @@ def _none_solves(rows: pl.DataFrame) -> Finding:
 
 
 PAPER = Paper(
-    source="Gu & Dao, Mamba: linear-time sequence modeling with selective state spaces, COLM 2024 (2312.00752)",
+    source="Gu & Dao, Mamba: linear-time sequence modeling with selective state spaces, COLM 2024"
+    " (2312.00752)",
     cost="11 minutes on two cores of a busy machine (a load of 14; 224 members)",
     claims=(
         Claim(
-            "symbols in a row: a recurrence that is the same at all steps copies them (ours: median linear net and LRU, 99 %)",
+            "symbols in a row: a recurrence that is the same at all steps copies them (ours: median linear"
+            " net and LRU, 99 %)",
             '"can easily solve this task"',
             "sec. 4.1.1",
             _solved("copy", "linear", "LRU"),
@@ -188,9 +218,12 @@ PAPER = Paper(
             "table 1 and sec. 3.6",
             _solved("selective_copy", "minGRU", "minLSTM"),
             expected=False,
-            why="with symbols in a row they fail, too (medians of .76 at most), so it is not selection that they lack: a state"
-            " that only fades tells a fixed read-out little of the order. Training is not at its end, either: four times the"
-            " steps bring .95. The paper has 16 numbers a channel, a read-out that is of the input, and two layers",
+            why="with symbols in a row they fail, too (medians of .76 at most), so it is not selection that"
+            " they lack: a state"
+            " that only fades tells a fixed read-out little of the order. Training is not at its end,"
+            " either: four times the"
+            " steps bring .95. The paper has 16 numbers a channel, a read-out that is of the input, and two"
+            " layers",
         ),
         Claim(
             "ours, not the paper's: gates that see the state, too, do (median GRU and LSTM, 99 %)",

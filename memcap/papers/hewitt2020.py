@@ -1,14 +1,16 @@
 """Do nested brackets ask for units by depth and types, and not by length?
 
-Protocol: words of brackets of k types, nested at most m deep. Hewitt et al. prove that a recurrent net needs of the order of
-m log k units to continue them, and that so many are enough, and train LSTMs of 3 m log2 k - m units as language models: m = 3 and
-5, k = 2 to 128, on 2e3 to 2e7 symbols in words of up to 84 (m = 3) or 180, tested on longer ones up to twice that. A net is right
-where the right close bracket has more than .8 of the probability of all close brackets.
+Protocol: words of brackets of k types, nested at most m deep. Hewitt et al. prove that a recurrent net needs
+of the order of m log k units to continue them, and that so many are enough, and train LSTMs of 3 m log2 k - m
+units as language models: m = 3 and 5, k = 2 to 128, on 2e3 to 2e7 symbols in words of up to 84 (m = 3) or
+180, tested on longer ones up to twice that. A net is right where the right close bracket has more than .8 of
+the probability of all close brackets.
 
-Ours (memcap/tasks/dyck.py): m = 3, k = 2, 8, 32; one pair of brackets spans the word, so that the first one is held for 20 or 80
-steps; the net says only which close bracket comes, where one comes that is not in sight; fresh words at every step of training;
-Adam at .03, batch 64, and forget gates that hold from the start (conf/recipe/hold.yaml) where theirs is Adam at .01 that halves
-on plateaus, batch 10. Widths below theirs, too. A net stops once it is right at 99 %, then meets words of twice the length.
+Ours (memcap/tasks/dyck.py): m = 3, k = 2, 8, 32; one pair of brackets spans the word, so that the first one
+is held for 20 or 80 steps; the net says only which close bracket comes, where one comes that is not in sight;
+fresh words at every step of training; Adam at .03, batch 64, and forget gates that hold from the start
+(conf/recipe/hold.yaml) where theirs is Adam at .01 that halves on plateaus, batch 10. Widths below theirs,
+too. A net stops once it is right at 99 %, then meets words of twice the length.
 """
 
 import math
@@ -33,13 +35,16 @@ def width(depth: int, types: int) -> int:
 
 
 def curves(rows: pl.DataFrame) -> pl.DataFrame:
-    """Median and extreme accuracies of the seeds, by types, depth, lag and units: as trained, and `stretch` times as long."""
+    """Median and extreme accuracies of the seeds, by types, depth, lag and units: as trained, and `stretch`
+    times as long."""
     knobs = [knob(k).cast(pl.Int64) for k in ("types", "depth")]
     own = rows.filter(pl.col("task") == TASK).with_columns(*knobs)
     found = own.group_by("types", "depth", "lag", "units", "stretch").agg(
         *over_seeds("accuracy"), pl.col("stretched").median().alias("longer")
     )
-    papers = pl.struct("depth", "types").map_elements(lambda at: width(at["depth"], at["types"]), return_dtype=pl.Int64)
+    papers = pl.struct("depth", "types").map_elements(
+        lambda at: width(at["depth"], at["types"]), return_dtype=pl.Int64
+    )
     return found.with_columns(papers.alias("paper_units")).sort("types", "depth", "lag", "units")
 
 
@@ -55,8 +60,23 @@ def draw(rows: pl.DataFrame) -> Drawn:
         for k, ((lag, stretch), line) in enumerate(own.group_by("lag", "stretch", maintain_order=True)):
             colour, marker = look(k)
             shape: dict[str, Any] = {"color": colour, "marker": marker, "ms": 5}
-            axes.errorbar(line["units"], line["accuracy"], yerr=bars(line, "accuracy"), lw=1.2, label=f"lag {lag}", **shape)
-            axes.plot(line["units"], line["longer"], mfc="white", lw=0.7, ls="--", label=f"lag {stretch * lag}", **shape)
+            axes.errorbar(
+                line["units"],
+                line["accuracy"],
+                yerr=bars(line, "accuracy"),
+                lw=1.2,
+                label=f"lag {lag}",
+                **shape,
+            )
+            axes.plot(
+                line["units"],
+                line["longer"],
+                mfc="white",
+                lw=0.7,
+                ls="--",
+                label=f"lag {stretch * lag}",
+                **shape,
+            )
         axes.set_xticks(ticks := own["units"].unique().sort().to_list(), [str(units) for units in ticks])
         axes.minorticks_off()
         axes.set_title(f"k = {types} types, depth m = {depth}", fontsize=10)
@@ -65,8 +85,10 @@ def draw(rows: pl.DataFrame) -> Drawn:
             axes.legend(frameon=False, fontsize=7, loc="lower right")
     seeds = data["seeds"].max() or 0
     said = (
-        f"Filled: at the trained length, median over up to {seeds} seeds (bars: all of them); open: the same nets on words"
-        " twice as long. lag: steps from the first bracket to the answer that closes it. A net stops once it is right at 99 %."
+        f"Filled: at the trained length, median over up to {seeds} seeds (bars: all of them); open: the"
+        " same nets on words"
+        " twice as long. lag: steps from the first bracket to the answer that closes it. A net stops once"
+        " it is right at 99 %."
         " Grey: the width that Hewitt et al. (2020) give their LSTMs; narrower ones are ours."
     )
     write_below(picture, textwrap.fill(said, 170))
@@ -91,7 +113,9 @@ def _twice_as_long(rows: pl.DataFrame) -> Finding:
     if own.is_empty():
         return NOT_MEASURED
     least = min(own["longer"].to_list())
-    return Finding(f"at least {least:.3f}, from {_listed(own['lag'])} steps to twice that", least >= RIGHT_TWICE)
+    return Finding(
+        f"at least {least:.3f}, from {_listed(own['lag'])} steps to twice that", least >= RIGHT_TWICE
+    )
 
 
 def _listed(values: pl.Series) -> str:
@@ -110,14 +134,24 @@ def _narrowest(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _by_bits(rows: pl.DataFrame) -> Finding:
-    """Of each number of types, the width that is enough at all lags, unless it is the narrowest tried: no measurement."""
-    by_types = _narrowest(rows).group_by("types", "depth", maintain_order=True).agg(pl.all().exclude("lag").max())
+    """Of each number of types, the width that is enough at all lags, unless it is the narrowest tried: no
+    measurement."""
+    by_types = (
+        _narrowest(rows).group_by("types", "depth", maintain_order=True).agg(pl.all().exclude("lag").max())
+    )
     found = by_types.filter(pl.col("enough") > pl.col("tried"))
     if found.height < 2:
         return NOT_MEASURED
-    per_bit = [units / (depth * math.log2(types)) for types, depth, units in found["types", "depth", "enough"].iter_rows()]
-    said = ", ".join(f"{units} units for k = {types}" for types, units in found["types", "enough"].iter_rows())
-    return Finding(f"{said}: {min(per_bit):.2f} to {max(per_bit):.2f} a bit", max(per_bit) <= PER_BIT * min(per_bit))
+    per_bit = [
+        units / (depth * math.log2(types))
+        for types, depth, units in found["types", "depth", "enough"].iter_rows()
+    ]
+    said = ", ".join(
+        f"{units} units for k = {types}" for types, units in found["types", "enough"].iter_rows()
+    )
+    return Finding(
+        f"{said}: {min(per_bit):.2f} to {max(per_bit):.2f} a bit", max(per_bit) <= PER_BIT * min(per_bit)
+    )
 
 
 def _not_by_length(rows: pl.DataFrame) -> Finding:
@@ -126,14 +160,18 @@ def _not_by_length(rows: pl.DataFrame) -> Finding:
         return NOT_MEASURED
     by_types = found.group_by("types", maintain_order=True).agg("lag", "enough")
     said = "; ".join(
-        f"k = {types}: " + ", ".join(f"{units or 'none'} at lag {lag}" for lag, units in zip(lags, enough, strict=True))
+        f"k = {types}: "
+        + ", ".join(f"{units or 'none'} at lag {lag}" for lag, units in zip(lags, enough, strict=True))
         for types, lags, enough in by_types.iter_rows()
     )
-    return Finding(said, bool((by_types["enough"].list.n_unique() == 1).all()) and not found["enough"].has_nulls())
+    return Finding(
+        said, bool((by_types["enough"].list.n_unique() == 1).all()) and not found["enough"].has_nulls()
+    )
 
 
 PAPER = Paper(
-    source="Hewitt, Hahn, Ganguli, Liang & Manning, RNNs can generate bounded hierarchical languages with optimal memory, EMNLP"
+    source="Hewitt, Hahn, Ganguli, Liang & Manning, RNNs can generate bounded hierarchical languages with"
+    " optimal memory, EMNLP"
     " 2020 (2010.07515)",
     cost="9 minutes on one core that some 15 jobs shared, compiling aside (72 members)",
     claims=(
@@ -149,17 +187,20 @@ PAPER = Paper(
             "the authors' code and its configurations",
             _twice_as_long,
             expected=False,
-            why="our nets stop at the first 99 %, after some hundred steps on words of one length; theirs train on, on words of"
+            why="our nets stop at the first 99 %, after some hundred steps on words of one length; theirs"
+            " train on, on words of"
             " all lengths up to the longest",
         ),
         Claim(
-            f"units follow m log k (units per m log2 k differ by at most {PER_BIT:g} times from the fewest to the most types)",
+            f"units follow m log k (units per m log2 k differ by at most {PER_BIT:g} times from the fewest"
+            " to the most types)",
             "of the order of m log k units are needed, and are enough",
             "abstract",
             _by_bits,
         ),
         Claim(
-            "and not the length (the narrowest width that is enough, of those tried, is the same at all lags)",
+            "and not the length (the narrowest width that is enough, of those tried, is the same at all"
+            " lags)",
             "the bound has no length in it",
             "abstract; the lags are ours",
             _not_by_length,

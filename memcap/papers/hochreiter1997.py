@@ -1,16 +1,18 @@
 """How many cells does a long lag take, and how many sequences?
 
-Protocol: nets of one or two cells a block learn to hold something for long. Experiment 2c: one bit through q random
-distractors of p = q kinds; two blocks of a cell. Experiment 4: the sum of two marked numbers of T; two blocks of two cells.
-Experiment 6a: the order of two symbols among 100 to 110; two blocks of two cells. They train by gradient descent, one sequence
-at a time, and count the sequences until all of a long test is right.
+Protocol: nets of one or two cells a block learn to hold something for long. Experiment 2c: one bit through q
+random distractors of p = q kinds; two blocks of a cell. Experiment 4: the sum of two marked numbers of T; two
+blocks of two cells. Experiment 6a: the order of two symbols among 100 to 110; two blocks of two cells. They
+train by gradient descent, one sequence at a time, and count the sequences until all of a long test is right.
 
-Ours: one LSTM layer of 1 to 4 units, recipe `hold` (conf/recipe/hold.yaml: Adam, batches of 64 sequences), lags to 100
-(sweeps/hochreiter1997_full.yaml: 1,000). Our LSTM has a forget gate and biases throughout; theirs has no forget gate, gates that
-see each other, and in experiment 2c no biases. Solved is accuracy .99, of adding a squared error of the sum of .01, where theirs
-asks for errors below .2 (2c), .04 of half the sum (4) and .3 (6a). So sequences to success stand side by side, but say no more
-than their order of magnitude; what is compared is how they grow. A lag is here the longest hold that training may ask for: T - 1
-for the adding problem of T steps, 90 for experiment 6a. Ours are counted every 25 training steps, so in steps of 1,600 sequences.
+Ours: one LSTM layer of 1 to 4 units, recipe `hold` (conf/recipe/hold.yaml: Adam, batches of 64 sequences),
+lags to 100 (sweeps/hochreiter1997_full.yaml: 1,000). Our LSTM has a forget gate and biases throughout; theirs
+has no forget gate, gates that see each other, and in experiment 2c no biases. Solved is accuracy .99, of
+adding a squared error of the sum of .01, where theirs asks for errors below .2 (2c), .04 of half the sum (4)
+and .3 (6a). So sequences to success stand side by side, but say no more than their order of magnitude; what
+is compared is how they grow. A lag is here the longest hold that training may ask for: T - 1 for the adding
+problem of T steps, 90 for experiment 6a. Ours are counted every 25 training steps, so in steps of 1,600
+sequences.
 """
 
 import math
@@ -65,7 +67,9 @@ def _latch(q: int, sequences: int) -> Published:
 
 _SUM = Net(2, 1, blocks=2, cells=2)
 TABLES: dict[str, tuple[Published, ...]] = {
-    "latch": tuple(_latch(q, n) for q, n in ((50, 30_000), (100, 31_000), (200, 33_000), (500, 38_000), (1000, 49_000))),
+    "latch": tuple(
+        _latch(q, n) for q, n in ((50, 30_000), (100, 31_000), (200, 33_000), (500, 38_000), (1000, 49_000))
+    ),
     "adding": (Published(99, _SUM, 74_000), Published(499, _SUM, 209_000), Published(999, _SUM, 853_000)),
     "temporal_order": (Published(90, Net(8, 4, blocks=2, cells=2), 31_390),),
 }
@@ -74,10 +78,11 @@ CELLS = {"latch": 2, "adding": 4, "temporal_order": 2}  # units whose sequences 
 
 
 def lines(rows: pl.DataFrame) -> pl.DataFrame:
-    """By task, lag and units: how many of the seeds are solved, and the median of their sequences to success, beside the paper's.
+    """By task, lag and units: how many of the seeds are solved, and the median of their sequences to success,
+    beside the paper's.
 
-    An unsolved seed counts as infinitely many sequences. `least` is the least width that most seeds solve. Lags that only the
-    paper has stand with nulls for ours.
+    An unsolved seed counts as infinitely many sequences. `least` is the least width that most seeds solve.
+    Lags that only the paper has stand with nulls for ours.
     """
     grouped = (
         rows.filter(pl.col("task").is_in(list(NAMES)))
@@ -85,7 +90,11 @@ def lines(rows: pl.DataFrame) -> pl.DataFrame:
         .agg(
             pl.len().alias("seeds"),
             pl.col("solved").sum().cast(pl.Int64),
-            (pl.col("steps_to_solve") * pl.col("batch")).cast(pl.Float64).fill_null(math.inf).median().alias("sequences"),
+            (pl.col("steps_to_solve") * pl.col("batch"))
+            .cast(pl.Float64)
+            .fill_null(math.inf)
+            .median()
+            .alias("sequences"),
             pl.col("parameters").first(),
         )
         .with_columns(pl.col("seeds").cast(pl.Int64))
@@ -93,14 +102,19 @@ def lines(rows: pl.DataFrame) -> pl.DataFrame:
     by_most = grouped.filter(2 * pl.col("solved") > pl.col("seeds"))
     most = by_most.group_by("task", "lag").agg(pl.col("units").min().alias("least"))
     schema = {"task": pl.String, "lag": pl.Int64, "paper_sequences": pl.Int64, "paper_weights": pl.Int64}
-    theirs = [(task, line.lag, line.sequences, line.net.weights) for task, table in TABLES.items() for line in table]
+    theirs = [
+        (task, line.lag, line.sequences, line.net.weights) for task, table in TABLES.items() for line in table
+    ]
     published = pl.DataFrame(theirs, schema=schema, orient="row")
     found = grouped.join(most, on=["task", "lag"], how="left")
-    return found.join(published, on=["task", "lag"], how="full", coalesce=True).sort("task", "lag", "units", nulls_last=True)
+    return found.join(published, on=["task", "lag"], how="full", coalesce=True).sort(
+        "task", "lag", "units", nulls_last=True
+    )
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Sequences to success against lag, ours filled and the paper's open; below, the least width that most seeds solve."""
+    """Sequences to success against lag, ours filled and the paper's open; below, the least width that most
+    seeds solve."""
     data = lines(rows)
     picture = Figure(figsize=(7.2, 7.0))
     above, below = picture.subplots(2, 1, sharex=True, height_ratios=[3, 1.2], gridspec_kw={"hspace": 0.06})
@@ -110,10 +124,17 @@ def draw(rows: pl.DataFrame) -> Drawn:
         ours = own.filter((pl.col("units") == CELLS[task]) & pl.col("sequences").is_finite())
         above.plot(ours["lag"], ours["sequences"], label=f"{name}, {CELLS[task]} units, ours", **look)
         theirs = own.filter(pl.col("paper_sequences").is_not_null()).unique("lag", maintain_order=True)
-        above.plot(theirs["lag"], theirs["paper_sequences"], label=f"{name}, paper", mfc="white", ls="--", **look)
+        above.plot(
+            theirs["lag"], theirs["paper_sequences"], label=f"{name}, paper", mfc="white", ls="--", **look
+        )
         widths = own.filter(pl.col("least").is_not_null()).unique("lag", maintain_order=True)
         below.plot(widths["lag"] * 1.1 ** (k - 1), widths["least"], label=name, **look)
-    above.set(xscale="log", yscale="log", ylabel="sequences to success", title="Sequences and cells that a lag takes")
+    above.set(
+        xscale="log",
+        yscale="log",
+        ylabel="sequences to success",
+        title="Sequences and cells that a lag takes",
+    )
     above.legend(frameon=False, fontsize=8)
     below.set(xlabel="lag (time steps)", ylabel="least units", ylim=(0, 4.9), yticks=[1, 2, 3, 4])
     below.xaxis.set_major_locator(FixedLocator([5, 10, 25, 50, 100, 200, 500, 1000]))
@@ -123,9 +144,12 @@ def draw(rows: pl.DataFrame) -> Drawn:
         axes.grid(color="#dddddd", lw=0.5)
     seeds = data["seeds"].max() or 0
     said = (
-        f"Above: median over {seeds} seeds of training steps times batch; open: experiments 2c, 4 and 6a of Hochreiter &"
-        " Schmidhuber (1997), at the lag as it is counted here. Learning rule, criterion and cell differ, so compare slopes, not"
-        " heights. Below: the least width that more than half of the seeds solve, of 1 to 4 (moved sideways a little to tell them"
+        f"Above: median over {seeds} seeds of training steps times batch; open: experiments 2c, 4 and 6a of"
+        " Hochreiter &"
+        " Schmidhuber (1997), at the lag as it is counted here. Learning rule, criterion and cell differ,"
+        " so compare slopes, not"
+        " heights. Below: the least width that more than half of the seeds solve, of 1 to 4 (moved sideways"
+        " a little to tell them"
         " apart)."
     )
     write_below(picture, textwrap.fill(said, 120))
@@ -134,8 +158,14 @@ def draw(rows: pl.DataFrame) -> Drawn:
 
 def _least(rows: pl.DataFrame, task: str) -> dict[int, float]:
     """The least width that most seeds solve, by lag; infinite where none of those tried is."""
-    own = lines(rows).filter((pl.col("task") == task) & pl.col("units").is_not_null()).unique("lag", maintain_order=True)
-    return {lag: math.inf if least is None else least for lag, least in own.select("lag", "least").iter_rows()}
+    own = (
+        lines(rows)
+        .filter((pl.col("task") == task) & pl.col("units").is_not_null())
+        .unique("lag", maintain_order=True)
+    )
+    return {
+        lag: math.inf if least is None else least for lag, least in own.select("lag", "least").iter_rows()
+    }
 
 
 def _said(widths: dict[int, float]) -> str:
@@ -168,7 +198,10 @@ def _at(rows: pl.DataFrame, task: str, units: int) -> Finding:
     if own.is_empty():
         return NOT_MEASURED
     line = own.row(0, named=True)
-    said = f"{line['solved']} of {line['seeds']} seeds, median {line['sequences']:,.0f} sequences; least width {line['least']}"
+    said = (
+        f"{line['solved']} of {line['seeds']} seeds, median {line['sequences']:,.0f} sequences; least width"
+        f" {line['least']}"
+    )
     return Finding(said, 2 * line["solved"] > line["seeds"])
 
 
@@ -183,7 +216,8 @@ PAPER = Paper(
             _cells_of_a_latch,
         ),
         Claim(
-            "sequences to success grow slowly with the lag (ours: at most as its square root, over a tenfold lag or more)",
+            "sequences to success grow slowly with the lag (ours: at most as its square root, over a"
+            " tenfold lag or more)",
             "30,000 to 49,000 from lag 50 to 1000: as lag^0.16",
             "experiment 2c, table",
             _growth,

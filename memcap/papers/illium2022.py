@@ -1,15 +1,18 @@
 """How far back do trained nets of n cells recall a random number?
 
-Protocol: a sequence of random numbers, of random length; at its end the net says the number that came p steps before. Illium et
-al. vary p, cells, layers and the kind of cell (Elman, GRU, LSTM), and look for the border beyond which training does not come.
+Protocol: a sequence of random numbers, of random length; at its end the net says the number that came p steps
+before. Illium et al. vary p, cells, layers and the kind of cell (Elman, GRU, LSTM), and look for the border
+beyond which training does not come.
 
-Ours: the delay line of normal numbers (memcap/tasks/delay_line.py), which asks at every step for the number of p steps before;
-one layer, 1 to 8 cells, p from 1 to 8, one recipe for all (conf/recipe/forget_bias.yaml, 1,500 steps). Their range of numbers,
-rate and batch were not in what was read. A number counts as recalled if the mean squared error of the median net is at most .05
-of the variance; a net's reach is the farthest position up to which it recalls every one that was tried.
+Ours: the delay line of normal numbers (memcap/tasks/delay_line.py), which asks at every step for the number
+of p steps before; one layer, 1 to 8 cells, p from 1 to 8, one recipe for all (conf/recipe/forget_bias.yaml,
+1,500 steps). Their range of numbers, rate and batch were not in what was read. A number counts as recalled if
+the mean squared error of the median net is at most .05 of the variance; a net's reach is the farthest
+position up to which it recalls every one that was tried.
 
-Jaeger's bound (2001) says that the squared correlations of N numbers, read linearly, with all past inputs add up to at most N. It
-does not forbid that few cells recall one far number: only for linear cells the error is at least 1 - N / (p + 1).
+Jaeger's bound (2001) says that the squared correlations of N numbers, read linearly, with all past inputs add
+up to at most N. It does not forbid that few cells recall one far number: only for linear cells the error is
+at least 1 - N / (p + 1).
 """
 
 import math
@@ -30,7 +33,8 @@ NAMES = {"SimpleCell": "Elman", "GRUCell": "GRU", "lstm": "LSTM"}
 
 
 def errors(rows: pl.DataFrame) -> pl.DataFrame:
-    """Median error over the seeds, by cell, units (cells of a layer) and lag (position p); a net that diverged counts as lost."""
+    """Median error over the seeds, by cell, units (cells of a layer) and lag (position p); a net that
+    diverged counts as lost."""
     reals = knob("reals") == "true"
     return (
         rows.filter((pl.col("task") == TASK) & reals & pl.col("cell").is_in(list(NAMES)))
@@ -64,7 +68,8 @@ def draw(rows: pl.DataFrame) -> Drawn:
             axes.set_ylabel("cells n")
     seeds = data["seeds"].max() or 0
     said = (
-        f"Mean squared error of recalling the number of p steps before (variance 1), median of up to {seeds} seeds. Above the red"
+        "Mean squared error of recalling the number of p steps before (variance 1), median of up to"
+        f" {seeds} seeds. Above the red"
         " line there are more cells than steps, n > p: enough for a linear net. After Illium et al. (2022)."
     )
     write_below(picture, textwrap.fill(said, 170))
@@ -79,7 +84,8 @@ def _border(lags: list[int], units: list[int]) -> tuple[list[float], list[float]
 
 
 def _reach(rows: pl.DataFrame) -> dict[str, dict[int, int]]:
-    """The farthest position up to which every one tried is recalled, by cell and units; 0: not even the nearest."""
+    """The farthest position up to which every one tried is recalled, by cell and units; 0: not even the
+    nearest."""
     found: dict[str, dict[int, int]] = {}
     for (cell, units), own in errors(rows).group_by("cell", "units", maintain_order=True):
         reach = 0
@@ -93,7 +99,10 @@ def _reach(rows: pl.DataFrame) -> dict[str, dict[int, int]]:
 
 def _said(reach: dict[str, dict[int, int]]) -> str:
     """Cells that recall so far, in words."""
-    return "; ".join(f"{cell} of {_listed(by_units)}: {_listed(by_units.values())} steps" for cell, by_units in reach.items())
+    return "; ".join(
+        f"{cell} of {_listed(by_units)}: {_listed(by_units.values())} steps"
+        for cell, by_units in reach.items()
+    )
 
 
 def _listed(values: Iterable[int]) -> str:
@@ -110,21 +119,29 @@ def _rises(rows: pl.DataFrame) -> Finding:
 
 def _bounded(rows: pl.DataFrame) -> Finding:
     reach = _reach(rows)
-    beyond = [(far - units, cell, units, far) for cell, by_units in reach.items() for units, far in by_units.items()]
+    beyond = [
+        (far - units, cell, units, far) for cell, by_units in reach.items() for units, far in by_units.items()
+    ]
     if not beyond or max(errors(rows)["lag"].to_list()) <= min(units for _, _, units, _ in beyond):
         return NOT_MEASURED
     most, cell, units, far = max(beyond)
-    said = f"{cell} recalls {far} steps with {units}" if most > 0 else "none recalls more steps than it has cells"
+    said = (
+        f"{cell} recalls {far} steps with {units}"
+        if most > 0
+        else "none recalls more steps than it has cells"
+    )
     return Finding(said, most <= 0)
 
 
 PAPER = Paper(
-    source="Illium, Schillman, Müller, Gabor & Linnhoff-Popien, Empirical analysis of limits for memory distance in recurrent"
+    source="Illium, Schillman, Müller, Gabor & Linnhoff-Popien, Empirical analysis of limits for memory"
+    " distance in recurrent"
     " neural networks, ICAART 2022 (2212.11085)",
     cost="2 minutes on one core that some 15 jobs shared, compiling aside (120 members)",
     claims=(
         Claim(
-            f"more cells recall farther (an error of {RECALLED:g} or less; the reach never falls with cells, and rises in all)",
+            f"more cells recall farther (an error of {RECALLED:g} or less; the reach never falls with"
+            " cells, and rises in all)",
             '"more cells increase the memory limit"',
             "conclusion",
             _rises,

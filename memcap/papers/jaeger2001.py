@@ -1,17 +1,19 @@
 """Do N recurrent cells hold more than N numbers of a random signal?
 
-Protocol: a recurrent net of N cells is driven by independent random numbers; for each delay k a linear read-out is fitted to the
-number of k steps before, and its squared correlation is the capacity MC_k. Jaeger proves that they add up to at most N, and to N
-in linear nets whose states are independent.
+Protocol: a recurrent net of N cells is driven by independent random numbers; for each delay k a linear
+read-out is fitted to the number of k steps before, and its squared correlation is the capacity MC_k. Jaeger
+proves that they add up to at most N, and to N in linear nets whose states are independent.
 
-Ours, without training: random linear reservoirs (Gaussian, spectral radius .9) of 5 to 50 cells. Their capacities are computed
-exactly: they are the energies of the Takenaka-Malmquist functions of the eigenvalues, an orthonormal basis of what the states
-can say of the past. Beside them two estimates from one run of 20,000 steps: by QR in float64, and by normal equations in float32
-with a ridge of 1e-7, which is how they come out too small (Ballarin, Grigoryeva & Ortega, 2023).
+Ours, without training: random linear reservoirs (Gaussian, spectral radius .9) of 5 to 50 cells. Their
+capacities are computed exactly: they are the energies of the Takenaka-Malmquist functions of the eigenvalues,
+an orthonormal basis of what the states can say of the past. Beside them two estimates from one run of 20,000
+steps: by QR in float64, and by normal equations in float32 with a ridge of 1e-7, which is how they come out
+too small (Ballarin, Grigoryeva & Ortega, 2023).
 
-Trained: Elman nets and LSTMs that recall one number (memcap/tasks/delay_line.py, 2 and 4 steps before, one recipe). Capacities of
-a linear net never rise with the delay (checked by calculation, not proven here), so it cannot recall the number of L steps
-before with an error under 1 - N / (L + 1). Cells that are not linear may; LSTMs also have two numbers a cell.
+Trained: Elman nets and LSTMs that recall one number (memcap/tasks/delay_line.py, 2 and 4 steps before, one
+recipe). Capacities of a linear net never rise with the delay (checked by calculation, not proven here), so it
+cannot recall the number of L steps before with an error under 1 - N / (L + 1). Cells that are not linear may;
+LSTMs also have two numbers a cell.
 """
 
 import textwrap
@@ -30,18 +32,24 @@ from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, knob
 CELLS = (5, 10, 20, 50)
 RADIUS, STEPS, LAGS = 0.9, 20_000, 2_000
 NAMES = {"SimpleCell": "Elman", "lstm": "LSTM"}
-EXACT, BELOW = 1e-6, 0.02  # of the sum; how far an error may lie below the line, as the first steps have no older inputs
+EXACT, BELOW = (
+    1e-6,
+    0.02,
+)  # of the sum; how far an error may lie below the line, as the first steps have no older inputs
 
 
 def reservoir(cells: int) -> tuple[np.ndarray, np.ndarray]:
     """A random linear net: recurrent (N, N) of the spectral radius, and input weights (N,)."""
     rng = np.random.default_rng(cells)
     recurrent = rng.standard_normal((cells, cells))
-    return recurrent * (RADIUS / float(np.max(np.abs(np.linalg.eigvals(recurrent))))), rng.standard_normal(cells)
+    return recurrent * (RADIUS / float(np.max(np.abs(np.linalg.eigvals(recurrent))))), rng.standard_normal(
+        cells
+    )
 
 
 def capacities(recurrent: np.ndarray, lags: int = LAGS) -> np.ndarray:
-    """(lags,) exact MC_k for k = 0, 1, ... of a linear net whose states are independent; of its eigenvalues only."""
+    """(lags,) exact MC_k for k = 0, 1, ... of a linear net whose states are independent; of its eigenvalues
+    only."""
     found, passed = np.zeros(lags), np.eye(1, lags)[0].astype(complex)
     for pole in np.linalg.eigvals(recurrent):
         kept = signal.lfilter([1], [1, -pole], passed)
@@ -74,7 +82,14 @@ def reservoirs() -> pl.DataFrame:
     for cells in CELLS:
         recurrent, inward = reservoir(cells)
         by_qr, by_normal = estimates(recurrent, inward)
-        found.append({"cells": cells, "exact": float(capacities(recurrent).sum()), "float64": by_qr, "float32": by_normal})
+        found.append(
+            {
+                "cells": cells,
+                "exact": float(capacities(recurrent).sum()),
+                "float64": by_qr,
+                "float32": by_normal,
+            }
+        )
     return pl.DataFrame(found)
 
 
@@ -84,14 +99,22 @@ def errors(rows: pl.DataFrame) -> pl.DataFrame:
     return (
         rows.filter((pl.col("task") == "delay_line") & reals & pl.col("cell").is_in(list(NAMES)))
         .group_by("cell", "lag", "units")
-        .agg(pl.col("final").min().alias("least"), pl.col("final").median().alias("error"), pl.len().alias("seeds"))
-        .with_columns((1 - pl.col("units") / (pl.col("lag") + 1)).clip(0).alias("bound"), pl.col("cell").replace_strict(NAMES))
+        .agg(
+            pl.col("final").min().alias("least"),
+            pl.col("final").median().alias("error"),
+            pl.len().alias("seeds"),
+        )
+        .with_columns(
+            (1 - pl.col("units") / (pl.col("lag") + 1)).clip(0).alias("bound"),
+            pl.col("cell").replace_strict(NAMES),
+        )
         .sort("cell", "lag", "units")
     )
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Memory curves of linear reservoirs, the sums of their capacities, and errors of trained nets against the bound."""
+    """Memory curves of linear reservoirs, the sums of their capacities, and errors of trained nets against
+    the bound."""
     sums, trained = reservoirs(), errors(rows)
     picture = Figure(figsize=(10.8, 4.2))
     curve, total, error = (picture.add_subplot(1, 3, k) for k in (1, 2, 3))
@@ -111,12 +134,15 @@ def draw(rows: pl.DataFrame) -> Drawn:
         error.plot(own["units"], own["least"], label=f"{cell}, lag {lag}", **shape)
     for lag, style in zip(trained["lag"].unique().sort(), ("--", ":", "-."), strict=False):
         error.plot([0, lag + 1], [1, 0], color="grey", lw=1, ls=style, label=f"1 - N / {lag + 1}")
-    error.set(xlabel="cells N", ylabel="mean squared error, best seed", title="one number, trained", ylim=(0, 1.02))
+    error.set(
+        xlabel="cells N", ylabel="mean squared error, best seed", title="one number, trained", ylim=(0, 1.02)
+    )
     for axes in (curve, total, error):
         axes.legend(frameon=False, fontsize=7)
     seeds = trained["seeds"].max() or 0
     said = (
-        f"Left and middle: no training; spectral radius {RADIUS}, estimates from {STEPS:,} steps. Right: best of up to {seeds}"
+        f"Left and middle: no training; spectral radius {RADIUS}, estimates from {STEPS:,} steps. Right:"
+        f" best of up to {seeds}"
         " seeds; grey: a linear net's error is at least this. After Jaeger (2001)."
     )
     write_below(picture, textwrap.fill(said, 170))
@@ -145,15 +171,19 @@ def _above_the_line(cell: str, rows: pl.DataFrame) -> Finding:
     own = errors(rows).filter((pl.col("cell") == cell) & (pl.col("bound") > 0))
     if own.is_empty():
         return NOT_MEASURED
-    nearest = own.with_columns((pl.col("least") - pl.col("bound")).alias("over")).sort("over").row(0, named=True)
+    nearest = (
+        own.with_columns((pl.col("least") - pl.col("bound")).alias("over")).sort("over").row(0, named=True)
+    )
     said = (
-        f"{nearest['least']:.2f} at lag {nearest['lag']} with {nearest['units']}, where linear nets have {nearest['bound']:.2f}"
+        f"{nearest['least']:.2f} at lag {nearest['lag']} with {nearest['units']}, where linear nets have"
+        f" {nearest['bound']:.2f}"
     )
     return Finding(f"nearest: {said}", nearest["over"] >= -BELOW)
 
 
 PAPER = Paper(
-    source="Jaeger, Short term memory in echo state networks, GMD report 152, 2001; estimates: Ballarin et al., 2023",
+    source="Jaeger, Short term memory in echo state networks, GMD report 152, 2001; estimates: Ballarin et"
+    " al., 2023",
     cost="27 seconds on one core that some ten jobs shared, compiling aside (64 members); 5 seconds to draw",
     claims=(
         Claim(
@@ -163,13 +193,15 @@ PAPER = Paper(
             _sums_are_n,
         ),
         Claim(
-            "naive estimates miss it (float32 normal equations by over 10 % at N = 50; QR in float64 within 2 %)",
+            "naive estimates miss it (float32 normal equations by over 10 % at N = 50; QR in float64 within"
+            " 2 %)",
             "numerical estimates often contradict the theory",
             "Ballarin et al., abstract",
             _float32_misses,
         ),
         Claim(
-            f"trained Elman nets recall no number better than linear nets could (error at least 1 - N / (L + 1) - {BELOW:g})",
+            "trained Elman nets recall no number better than linear nets could (error at least 1 - N / (L"
+            f" + 1) - {BELOW:g})",
             "at most N, for any net that is read linearly; the bound of one delay is ours",
             "summaries of the report",
             lambda rows: _above_the_line("Elman", rows),
@@ -180,7 +212,8 @@ PAPER = Paper(
             "summaries of the report",
             lambda rows: _above_the_line("LSTM", rows),
             expected=False,
-            why="an LSTM carries two numbers a cell and is not linear: a bound on the sum over delays does not bind one delay",
+            why="an LSTM carries two numbers a cell and is not linear: a bound on the sum over delays does"
+            " not bind one delay",
         ),
     ),
 )

@@ -1,14 +1,16 @@
 """Which start of the forget gate learns to remember?
 
-Protocol: an LSTM of 128 units starts with a constant forget bias of 1, or with chrono: forget biases log U(1, T_max - 1), input
-biases their negatives. Copy: ten symbols of eight, T blank steps, then the ten again (T = 500, 2000; T_max = 3 T / 2). Variable
-copy: the same with drawn waits (T = 500, 1000; T_max = T). Adding: the sum of two marked numbers of T (T = 200, 750; T_max = T).
-RMSprop at .001, no clipping; training curves are drawn.
+Protocol: an LSTM of 128 units starts with a constant forget bias of 1, or with chrono: forget biases log U(1,
+T_max - 1), input biases their negatives. Copy: ten symbols of eight, T blank steps, then the ten again (T =
+500, 2000; T_max = 3 T / 2). Variable copy: the same with drawn waits (T = 500, 1000; T_max = T). Adding: the
+sum of two marked numbers of T (T = 200, 750; T_max = T). RMSprop at .001, no clipping; training curves are
+drawn.
 
-Ours: 32 units, T = 50 and 100, Adam at .005, batches of 32, clip 1, 2,000 steps, the same for all starts; beside the two of the
-paper `hold` (one bias for all units, by the lag) and `open_gate` (gates open, forget gate shut). T_max is the length of the
-sequence. Of a copy only the last ten steps are scored, where the paper averages over all: so our memoryless plateau is an
-accuracy of 1/8. Drawn are final scores and steps to solve, for rows hold no curves.
+Ours: 32 units, T = 50 and 100, Adam at .005, batches of 32, clip 1, 2,000 steps, the same for all starts;
+beside the two of the paper `hold` (one bias for all units, by the lag) and `open_gate` (gates open, forget
+gate shut). T_max is the length of the sequence. Of a copy only the last ten steps are scored, where the paper
+averages over all: so our memoryless plateau is an accuracy of 1/8. Drawn are final scores and steps to solve,
+for rows hold no curves.
 """
 
 import math
@@ -31,7 +33,8 @@ EVEN = 0.05  # how far apart two accuracies are called even
 
 
 def scores(rows: pl.DataFrame) -> pl.DataFrame:
-    """A line a seed, by task, T and start: of a copy its final accuracy, of adding the steps to solve (infinite: unsolved)."""
+    """A line a seed, by task, T and start: of a copy its final accuracy, of adding the steps to solve
+    (infinite: unsolved)."""
     drawn = knob("waits").fill_null("fixed") == "drawn"
     adding = pl.col("task") == "adding"
     named = pl.when(adding | ~drawn).then(pl.col("task")).otherwise(pl.lit("variable copy"))
@@ -73,11 +76,17 @@ def draw(rows: pl.DataFrame) -> Drawn:
         else:
             axes.set(ylabel="final accuracy on the ten symbols", ylim=(0, 1.03))
             axes.axhline(CHANCE, color="grey", lw=0.8, ls=":", label="without memory")
-    handles = {label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    handles = {
+        label: handle
+        for axes in panels
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
     picture.legend(handles.values(), handles.keys(), frameon=False, fontsize=8, ncols=6, loc="upper center")
     said = (
-        "A mark a seed (side by side), a bar at the median; open marks at the budget are seeds that did not solve adding. All"
-        " starts have the same training. Scores stand in for the training curves of Tallec & Ollivier (2018), whose T is 200 to"
+        "A mark a seed (side by side), a bar at the median; open marks at the budget are seeds that did not"
+        " solve adding. All"
+        " starts have the same training. Scores stand in for the training curves of Tallec & Ollivier"
+        " (2018), whose T is 200 to"
         " 2,000."
     )
     write_below(picture, textwrap.fill(said, 130))
@@ -88,20 +97,29 @@ def draw(rows: pl.DataFrame) -> Drawn:
 def _marks(axes: Axes, own: pl.DataFrame, lengths: list[int], k: int) -> None:
     """The seeds of one start; one that has not solved its task is an open mark at the budget."""
     look: dict[str, Any] = {"color": COLOURS[k], "marker": MARKERS[k], "ls": "", "ms": 5}
-    place = [lengths.index(length) + 0.2 * (k - 1.5) + 0.04 * (seed - 1) for length, seed in own.select("T", "seed").iter_rows()]
+    place = [
+        lengths.index(length) + 0.2 * (k - 1.5) + 0.04 * (seed - 1)
+        for length, seed in own.select("T", "seed").iter_rows()
+    ]
     shown = own.with_columns(x=pl.Series(place, dtype=pl.Float64))
     solved = shown.filter(pl.col("score").is_finite())
     never = shown.filter(pl.col("score").is_infinite())
     axes.plot(solved["x"], solved["score"], label=list(STARTS.values())[k], **look)
     axes.plot(never["x"], never["budget"], mfc="white", label="_never", **look)
-    middle = shown.filter(pl.col("median").is_finite()).group_by("T").agg(pl.col("x").mean(), pl.col("median").first())
+    middle = (
+        shown.filter(pl.col("median").is_finite())
+        .group_by("T")
+        .agg(pl.col("x").mean(), pl.col("median").first())
+    )
     axes.hlines(middle["median"], middle["x"] - 0.08, middle["x"] + 0.08, color=COLOURS[k], lw=1.5)
 
 
 def _medians(rows: pl.DataFrame, task: str) -> dict[int, tuple[float, float]]:
     """Median score of the constant bias and of chrono, by T; only where there are both."""
     own = scores(rows).filter(task=task).select("T", "start", "median").unique()
-    usual, chrono = (dict(own.filter(start=start).select("T", "median").iter_rows()) for start in ("forget_bias", "chrono"))
+    usual, chrono = (
+        dict(own.filter(start=start).select("T", "median").iter_rows()) for start in ("forget_bias", "chrono")
+    )
     return {length: (usual[length], chrono[length]) for length in sorted(usual.keys() & chrono.keys())}
 
 
@@ -131,8 +149,12 @@ def _faster(rows: pl.DataFrame) -> Finding:
     medians = _medians(rows, "adding")
     if not medians or all(math.isinf(chrono) for _, chrono in medians.values()):
         return NOT_MEASURED
-    said = "; ".join(f"T = {length}: {usual:,.0f} and {chrono:,.0f}" for length, (usual, chrono) in medians.items())
-    return Finding(f"steps of constant and chrono, {said}", all(chrono < usual for usual, chrono in medians.values()))
+    said = "; ".join(
+        f"T = {length}: {usual:,.0f} and {chrono:,.0f}" for length, (usual, chrono) in medians.items()
+    )
+    return Finding(
+        f"steps of constant and chrono, {said}", all(chrono < usual for usual, chrono in medians.values())
+    )
 
 
 PAPER = Paper(
@@ -140,7 +162,8 @@ PAPER = Paper(
     cost="12 minutes on one core of a busy machine",
     claims=(
         Claim(
-            "copy: chrono leaves the memoryless plateau, a constant bias does not (ours: the largest T, .1 above 1/8)",
+            "copy: chrono leaves the memoryless plateau, a constant bias does not (ours: the largest T, .1"
+            " above 1/8)",
             "so at T = 500 and 2000, in curves",
             "training curves and text",
             _leaves_the_plateau,
@@ -151,7 +174,8 @@ PAPER = Paper(
             "training curves and text",
             _no_worse,
             expected=False,
-            why="at T = 50 waits are short, a bias of 1 is no handicap, and two seeds differ by more than the starts; at T = 100"
+            why="at T = 50 waits are short, a bias of 1 is no handicap, and two seeds differ by more than"
+            " the starts; at T = 100"
             " chrono is better, as in the paper",
         ),
         Claim(

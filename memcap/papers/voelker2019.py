@@ -1,21 +1,23 @@
 """Does a window of a smooth signal ask for more units when it has more time steps?
 
-Protocol: white noise below 10 Hz, and its values of 0, 1/4, 1/2, 3/4 and 1 second before; a second has T steps. An LSTM of 100
-units with a linear read-out learns it from 80 sequences of 2.5 seconds by Adam at .001, 1,000 updates of 50, from Keras's start
-(their code, experiments/capacity.ipynb; its output gives the losses). They compare it with their own unit, the LMU, which needs
-no training here; that is not redrawn.
+Protocol: white noise below 10 Hz, and its values of 0, 1/4, 1/2, 3/4 and 1 second before; a second has T
+steps. An LSTM of 100 units with a linear read-out learns it from 80 sequences of 2.5 seconds by Adam at .001,
+1,000 updates of 50, from Keras's start (their code, experiments/capacity.ipynb; its output gives the losses).
+They compare it with their own unit, the LMU, which needs no training here; that is not redrawn.
 
-Ours: the same signal and delays (memcap/tasks/bandlimited_delay.py), always fresh; its root mean square is .37, as theirs is
-once divided by its peak (.40 at T = 25). Answers count from step T on; in their losses also before, with zero due where the past
-has not begun. Three arms: `theirs` (their net, start, rate and updates), `start` (each recurrent block orthogonal by itself, and
-so twice as large; all else as in theirs), `ours` (10 to 40 units, recipe `forget_bias` with a bias of 2, a rate of .03 that falls
-as a cosine, batches of 32, up to 10,000 updates, ended once a twentieth of the variance is left). T = 1,600, where their loss is
-that of a net without memory, is in sweeps/voelker2019_full.yaml, which was not run.
+Ours: the same signal and delays (memcap/tasks/bandlimited_delay.py), always fresh; its root mean square is
+.37, as theirs is once divided by its peak (.40 at T = 25). Answers count from step T on; in their losses also
+before, with zero due where the past has not begun. Three arms: `theirs` (their net, start, rate and updates),
+`start` (each recurrent block orthogonal by itself, and so twice as large; all else as in theirs), `ours` (10
+to 40 units, recipe `forget_bias` with a bias of 2, a rate of .03 that falls as a cosine, batches of 32, up to
+10,000 updates, ended once a twentieth of the variance is left). T = 1,600, where their loss is that of a net
+without memory, is in sweeps/voelker2019_full.yaml, which was not run.
 
-Errors are shares of what is left without memory: in their validation losses .0851, that of T = 1,600, at each T. (Of 2,000
-sequences by their generator it is .094 at T = 25 and .081 at the others, so that their shares would be .21, .21 and .87.) Grey in
-the figure: the best n numbers of a window, as a linear code, leave this much of it (Slepian's eigenvalues); at 10 cycles a window
-little from 20 numbers on, for any T. Nets of 10 and 15 units do worse as T grows, by then at the end of their updates.
+Errors are shares of what is left without memory: in their validation losses .0851, that of T = 1,600, at each
+T. (Of 2,000 sequences by their generator it is .094 at T = 25 and .081 at the others, so that their shares
+would be .21, .21 and .87.) Grey in the figure: the best n numbers of a window, as a linear code, leave this
+much of it (Slepian's eigenvalues); at 10 cycles a window little from 20 numbers on, for any T. Nets of 10 and
+15 units do worse as T grows, by then at the end of their updates.
 """
 
 import textwrap
@@ -43,7 +45,11 @@ ARMS = {
 }
 LOSSES = {25: 0.0193, 100: 0.0173, 400: 0.0701, 1600: 0.0851}  # of the validation sequences, after 500 epochs
 WITHOUT = LOSSES[1600]
-NEAR, MOST, RISE = 0.1, 0.5, 1.5  # how far a share may be from theirs; what "most" is; how much a width may rise from T to 4 T
+NEAR, MOST, RISE = (
+    0.1,
+    0.5,
+    1.5,
+)  # how far a share may be from theirs; what "most" is; how much a width may rise from T to 4 T
 FREEDOM = 2 * CYCLES
 
 
@@ -54,10 +60,16 @@ def leaves(steps: int) -> np.ndarray:
 
 
 def shares(rows: pl.DataFrame) -> pl.DataFrame:
-    """By arm, T and units: the error as a share of that without memory, over the seeds, and how many of them solved it."""
+    """By arm, T and units: the error as a share of that without memory, over the seeds, and how many of them
+    solved it."""
     level = knob("rms").cast(pl.Float64)
     theirs = (level == LEVEL) & (pl.col("units") == UNITS)
-    arm = pl.when(theirs & (pl.col("init") == "keras")).then(pl.lit("theirs")).when(theirs).then(pl.lit("start"))
+    arm = (
+        pl.when(theirs & (pl.col("init") == "keras"))
+        .then(pl.lit("theirs"))
+        .when(theirs)
+        .then(pl.lit("start"))
+    )
     own = rows.filter((pl.col("task") == TASK.name) & (knob("cycles") == str(CYCLES)))
     without = {lag: TASK.facts(lag, lag).chance for lag in own["lag"].unique()}
     return (
@@ -76,8 +88,17 @@ def draw(rows: pl.DataFrame) -> Drawn:
     """Left: errors of 100 units against T, the paper's and ours. Right: ours against units, a line a T."""
     data = shares(rows)
     picture = Figure(figsize=(10, 4.6))
-    left = picture.add_subplot(1, 2, 1, xlabel="T, steps of a window of 10 cycles", ylabel=SHARE, xscale="log", ylim=(0, 1.05))
-    left.plot(list(LOSSES), [loss / WITHOUT for loss in LOSSES.values()], color="#bbbbbb", lw=5, alpha=0.6, label="the paper")
+    left = picture.add_subplot(
+        1, 2, 1, xlabel="T, steps of a window of 10 cycles", ylabel=SHARE, xscale="log", ylim=(0, 1.05)
+    )
+    left.plot(
+        list(LOSSES),
+        [loss / WITHOUT for loss in LOSSES.values()],
+        color="#bbbbbb",
+        lw=5,
+        alpha=0.6,
+        label="the paper",
+    )
     for k, (arm, said) in enumerate(ARMS.items()):
         own = data.filter((pl.col("arm") == arm) & ((arm != "ours") | (pl.col("units") == FREEDOM)))
         left.errorbar(own["T"], own["share"], yerr=bars(own, "share"), label=said, **_marks(k))
@@ -87,21 +108,39 @@ def draw(rows: pl.DataFrame) -> Drawn:
     left.set_title("their net of 100 units, and 20 units with our recipe")
     right = picture.add_subplot(1, 2, 2, xlabel="units", xlim=(0, 42), ylim=(0, 1.05))
     line = leaves(10 * FREEDOM)[:45]
-    right.plot(range(45), line, color="#bbbbbb", lw=5, alpha=0.6, label="left by the best n numbers, n = units")
     right.plot(
-        np.arange(45) / 2, line, color="#bbbbbb", lw=5, ls=(0, (1, 0.6)), alpha=0.6, label="n = 2 units, as many as are carried"
+        range(45), line, color="#bbbbbb", lw=5, alpha=0.6, label="left by the best n numbers, n = units"
+    )
+    right.plot(
+        np.arange(45) / 2,
+        line,
+        color="#bbbbbb",
+        lw=5,
+        ls=(0, (1, 0.6)),
+        alpha=0.6,
+        label="n = 2 units, as many as are carried",
     )
     for k, ((steps,), own) in enumerate(data.filter(arm="ours").group_by("T", maintain_order=True)):
-        right.errorbar(own["units"], own["share"], yerr=bars(own, "share"), label=f"T = {steps}", **_marks(k + len(ARMS)))
+        right.errorbar(
+            own["units"], own["share"], yerr=bars(own, "share"), label=f"T = {steps}", **_marks(k + len(ARMS))
+        )
     right.set_title("ours, by width")
     solved = TASK.facts(UNITS, UNITS)
     for axes in (left, right):
-        axes.axhline(solved.threshold / solved.chance, color="grey", lw=0.8, ls=":", label="solved: 5 % of the variance")
+        axes.axhline(
+            solved.threshold / solved.chance,
+            color="grey",
+            lw=0.8,
+            ls=":",
+            label="solved: 5 % of the variance",
+        )
         axes.legend(frameon=False, fontsize=8)
     said = (
         f"Points: median over up to {data['seeds'].max() or 0} seeds; bars: all of them. Right: at most"
-        f" {rows['budget'].max() or 0:,} updates, ended when solved; grey: what a linear code of n numbers leaves of a window,"
-        " a share of its variance. After Voelker, Kajic & Eliasmith (2019); the paper: validation losses of their code, over that"
+        f" {rows['budget'].max() or 0:,} updates, ended when solved; grey: what a linear code of n numbers"
+        " leaves of a window,"
+        " a share of its variance. After Voelker, Kajic & Eliasmith (2019); the paper: validation losses of"
+        " their code, over that"
         " of T = 1,600."
     )
     write_below(picture, textwrap.fill(said, 160))
@@ -144,7 +183,9 @@ def _start_matters(rows: pl.DataFrame) -> Finding:
 def _widths(rows: pl.DataFrame) -> dict[int, int | None]:
     """The narrowest width of which at least half of the seeds solve it, by T; None where none does."""
     found: dict[int, int | None] = {}
-    for steps, units, solved, seeds in shares(rows).filter(arm="ours").select("T", "units", "solved", "seeds").iter_rows():
+    for steps, units, solved, seeds in (
+        shares(rows).filter(arm="ours").select("T", "units", "solved", "seeds").iter_rows()
+    ):
         found[steps] = found.get(steps) or (units if 2 * solved >= seeds else None)
     return found
 
@@ -169,14 +210,17 @@ def _one_a_degree(rows: pl.DataFrame) -> Finding:
 
 
 PAPER = Paper(
-    source="Voelker, Kajic & Eliasmith, Legendre memory units: continuous-time representation in recurrent neural networks,"
+    source="Voelker, Kajic & Eliasmith, Legendre memory units: continuous-time representation in recurrent"
+    " neural networks,"
     " NeurIPS 2019",
     cost="58 minutes on one core that some ten jobs shared, compiling aside (34 members)",
     claims=(
         Claim(
-            f"an LSTM of {UNITS} units, trained as theirs, leaves a fifth of the error without memory at T = 25 and 100 (their"
+            f"an LSTM of {UNITS} units, trained as theirs, leaves a fifth of the error without memory at T"
+            " = 25 and 100 (their"
             f" shares +- {NEAR:g})",
-            f"losses {LOSSES[25]:g} and {LOSSES[100]:g}, of {WITHOUT:g}: {LOSSES[25] / WITHOUT:.2f}, {LOSSES[100] / WITHOUT:.2f}",
+            f"losses {LOSSES[25]:g} and {LOSSES[100]:g}, of {WITHOUT:g}: {LOSSES[25] / WITHOUT:.2f},"
+            f" {LOSSES[100] / WITHOUT:.2f}",
             "output of their code",
             _as_theirs,
         ),
@@ -187,19 +231,22 @@ PAPER = Paper(
             _fails,
         ),
         Claim(
-            "ours, not the paper's: that is training: recurrent blocks that start twice as large leave less than half as much",
+            "ours, not the paper's: that is training: recurrent blocks that start twice as large leave less"
+            " than half as much",
             "one start only",
             "their code",
             _start_matters,
         ),
         Claim(
-            f"ours: content, not steps, sets the width: the least of 10 to 40 units to solve it, at most {RISE:g} times at 4 T",
+            "ours: content, not steps, sets the width: the least of 10 to 40 units to solve it, at most"
+            f" {RISE:g} times at 4 T",
             "none; all its LSTMs have 100 units",
             "their code",
             _same_width,
         ),
         Claim(
-            f"ours: a window of {CYCLES} cycles takes at most {FREEDOM} + 1 units, one a degree of freedom, at every T",
+            f"ours: a window of {CYCLES} cycles takes at most {FREEDOM} + 1 units, one a degree of freedom,"
+            " at every T",
             "its LMU has 100 for such a window",
             "their code",
             _one_a_degree,

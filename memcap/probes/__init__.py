@@ -1,12 +1,15 @@
-"""Probes of a trained net, one file each: what does its state hold? A new file here is a new probe; nothing else changes.
+"""Probes of a trained net, one file each: what does its state hold? A new file here is a new probe; nothing
+else changes.
 
 A probe is an object, in this room the file itself, with
 
 * a docstring: its first line stands in `memcap probe --help`;
-* `probe(net)`, which gets a `memcap.trained.Trained` and gives a `Probed`: a picture, the numbers in it, and a short table. It
-  makes its picture with `matplotlib.figure.Figure`. It raises `NotForThis`, one line, for a net that it has nothing to say about.
+* `probe(net)`, which gets a `memcap.trained.Trained` and gives a `Probed`: a picture, the numbers in it, and
+  a short table. It makes its picture with `matplotlib.figure.Figure`. It raises `NotForThis`, one line, for a
+  net that it has nothing to say about.
 
-A probe that lives elsewhere is called by `module:name`: `memcap probe KEY --what my_module:mine`. Such a file may look like this:
+A probe that lives elsewhere is called by `module:name`: `memcap probe KEY --what my_module:mine`. Such a file
+may look like this:
 
     '''How large the hidden numbers are at the end of a sequence.'''
 
@@ -122,7 +125,8 @@ def _drawn(task: Task, key: jax.Array, lag: int, length: int, sequences: int) ->
 
 
 def followed(net: Trained, batch: Batch, change: Change = unchanged, operands: Any = ()) -> Followed:
-    """A run over a batch as the verdict runs it: the carry is set to zero at windows where the task does so."""
+    """A run over a batch as the verdict runs it: the carry is set to zero at windows where the task does
+    so."""
     reset = batch.boundary if net.member.task.reset_carry else None
     return net.follow(batch.inputs, reset=reset, change=change, operands=operands)
 
@@ -162,13 +166,15 @@ _tally = jax.jit(tally, static_argnums=0)
 
 
 def vectors(net: Trained, inputs: Any) -> np.ndarray:
-    """What a net sees, (..., F): symbols as one-hot vectors, numbers as they are. `inputs` as of a batch, whatever its axes."""
+    """What a net sees, (..., F): symbols as one-hot vectors, numbers as they are. `inputs` as of a batch,
+    whatever its axes."""
     given = np.asarray(inputs)
     return given if net.member.task.vocabulary is None else np.eye(net.member.task.features)[given]
 
 
 def numbers(carry: Any, axes: int) -> np.ndarray:
-    """The real numbers of a carry side by side, (..., N); of complex ones first the real parts, then the imaginary ones.
+    """The real numbers of a carry side by side, (..., N); of complex ones first the real parts, then the
+    imaginary ones.
 
     Args:
         carry: a pytree of arrays.
@@ -189,7 +195,10 @@ def carry_name(net: Trained) -> str:
 def titled(figure: Figure, net: Trained, what: str, caption: str) -> Figure:
     """Write what is drawn, and of which net, above the axes, and a caption below them."""
     member = net.member
-    who = f"{member.task.name}, lag {member.lag}, {member.model.cell}, {counted(member.model.units, 'unit')}, seed {member.seed}"
+    who = (
+        f"{member.task.name}, lag {member.lag}, {member.model.cell}, {counted(member.model.units, 'unit')},"
+        f" seed {member.seed}"
+    )
     figure.suptitle(f"{what} ({who})", fontsize=11)
     figure.supxlabel(caption, fontsize=7, x=0.01, ha="left")
     return figure

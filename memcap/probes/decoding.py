@@ -1,17 +1,21 @@
 """Linear decoding of the input k steps ago: how many numbers of the past does the state hold?
 
-Memory curves of Jaeger (2001), "Short term memory in echo state networks". The input x[t - k] is read off the state by linear
-regression; r^2 is its determination coefficient on sequences that the regression has not seen. Summed over k and over the
-coordinates of an input it is the memory capacity MC. If the inputs of different steps are independent, MC is at most the number
-of numbers that it is read from, whatever the net: the inputs are then uncorrelated, and N numbers span N directions.
+Memory curves of Jaeger (2001), "Short term memory in echo state networks". The input x[t - k] is read off the
+state by linear regression; r^2 is its determination coefficient on sequences that the regression has not
+seen. Summed over k and over the coordinates of an input it is the memory capacity MC. If the inputs of
+different steps are independent, MC is at most the number of numbers that it is read from, whatever the net:
+the inputs are then uncorrelated, and N numbers span N directions.
 
-Symbols are read as vectors of uncorrelated coordinates: S equally likely symbols have S - 1. Streams are read at every step, and
-inputs up to twice the lag ago; other tasks at the first step at which an answer is due, over all of the past.
+Symbols are read as vectors of uncorrelated coordinates: S equally likely symbols have S - 1. Streams are read
+at every step, and inputs up to twice the lag ago; other tasks at the first step at which an answer is due,
+over all of the past.
 
-The null is the same regression on inputs of another sequence. What it finds is subtracted: (r^2 - null) / (1 - null), which is 1
-where the input is read off exactly and 0 where nothing is, however many samples there are.
+The null is the same regression on inputs of another sequence. What it finds is subtracted: (r^2 - null) / (1
+- null), which is 1 where the input is read off exactly and 0 where nothing is, however many samples there
+  are.
 
-Everything is float64, solved through QR factors: normal equations in float32 lose close to half of the MC of 50 linear units.
+Everything is float64, solved through QR factors: normal equations in float32 lose close to half of the MC of
+50 linear units.
 """
 
 from collections.abc import Iterator, Sequence
@@ -49,7 +53,8 @@ class Plan:
 
 
 def plan(net: Trained) -> Plan:
-    """Of a stream all steps once the start is forgotten; else the first one, from `lag` on, at which an answer is due."""
+    """Of a stream all steps once the start is forgotten; else the first one, from `lag` on, at which an
+    answer is due."""
     member, lag = net.member, net.member.lag
     if member.task.stream:
         first, most = 4 * lag, 2 * lag
@@ -65,7 +70,8 @@ def plan(net: Trained) -> Plan:
 
 @dataclass
 class Half:
-    """QR factors of a regression, fed sample by sample: X = Q R, of which R, Q'Y and the squares of Y are kept."""
+    """QR factors of a regression, fed sample by sample: X = Q R, of which R, Q'Y and the squares of Y are
+    kept."""
 
     r: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
     qty: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
@@ -74,7 +80,9 @@ class Half:
 
     def add(self, states: np.ndarray, targets: np.ndarray) -> None:
         """Take in states (n, N) and targets (n, M)."""
-        x = np.concatenate([np.ones((len(states), 1)), states], 1)  # the constant first, so that R's first row holds means
+        x = np.concatenate(
+            [np.ones((len(states), 1)), states], 1
+        )  # the constant first, so that R's first row holds means
         if not self.samples:
             self.r, self.qty = np.zeros((0, x.shape[1])), np.zeros((0, targets.shape[1]))
             self.squares = np.zeros(targets.shape[1])
@@ -123,10 +131,14 @@ def probe(net: Trained) -> Probed:
     chunks = -(-needed // sequences)
     lift = coordinates(net, when)
     if not any(basis.shape[1] for basis in lift):
-        raise NotForThis("decoding: all inputs are the same at all steps that are read, so there is nothing to decode")
+        raise NotForThis(
+            "decoding: all inputs are the same at all steps that are read, so there is nothing to decode"
+        )
     found = {name: (Half(), Half()) for name in ("h", carry_name(net))}
     for half in (0, 1):
-        for states, targets in read(net, when, sequences, range(1 + half * chunks, 1 + (half + 1) * chunks), lift):
+        for states, targets in read(
+            net, when, sequences, range(1 + half * chunks, 1 + (half + 1) * chunks), lift
+        ):
             if same(*states):
                 found.pop(carry_name(net), None)
             for name, values in zip(found, states, strict=False):
@@ -140,13 +152,15 @@ def same(hidden: np.ndarray, carry: np.ndarray) -> bool:
 
 
 def past(net: Trained, when: Plan, given: np.ndarray) -> np.ndarray:
-    """Inputs k = 0 .. K - 1 steps before each step that is read, (steps read, B, K, F), of inputs (T, B) or (T, B, F)."""
+    """Inputs k = 0 .. K - 1 steps before each step that is read, (steps read, B, K, F), of inputs (T, B) or
+    (T, B, F)."""
     places = np.arange(when.first, when.end)[:, None] - np.arange(when.lags)
     return np.moveaxis(vectors(net, given)[places], 1, 2)
 
 
 def coordinates(net: Trained, when: Plan) -> list[np.ndarray]:
-    """For each lag a basis (F, D_k) in which inputs are uncorrelated with variance 1, without directions that never vary."""
+    """For each lag a basis (F, D_k) in which inputs are uncorrelated with variance 1, without directions that
+    never vary."""
     known = np.asarray(fresh(net, 4096, 0, when.at).inputs)
     bases = []
     for rows in np.moveaxis(past(net, replace(when, end=when.first + 1), known)[0], 1, 0):
@@ -159,7 +173,8 @@ def coordinates(net: Trained, when: Plan) -> list[np.ndarray]:
 def read(
     net: Trained, when: Plan, sequences: int, indices: Sequence[int], lift: Sequence[np.ndarray]
 ) -> Iterator[tuple[tuple[np.ndarray, np.ndarray], np.ndarray]]:
-    """Chunks of ((h (n, H), carry (n, N)), targets (n, 2 K D)): the coordinates of the inputs, and those of another sequence."""
+    """Chunks of ((h (n, H), carry (n, N)), targets (n, 2 K D)): the coordinates of the inputs, and those of
+    another sequence."""
     widest = max(basis.shape[1] for basis in lift)
     full = np.stack([np.pad(basis, [(0, 0), (0, widest - basis.shape[1])]) for basis in lift])  # (K, F, D)
     for index in indices:
@@ -183,15 +198,31 @@ def drawn(net: Trained, when: Plan, found: dict[str, tuple[Half, Half]], ranks: 
         total, mean = r2.sum(1), r2.sum(1) / np.maximum(held, 1)
         for k in range(when.lags):
             rows.append({"state": name, "k": k, "r2": mean[k], "coordinates": ranks[k], "numbers": total[k]})
-            rows[-1] |= {"null": null[k, : max(ranks[k], 1)].mean(), "bound": bound, "samples": halves[0].samples}
+            rows[-1] |= {
+                "null": null[k, : max(ranks[k], 1)].mean(),
+                "bound": bound,
+                "samples": halves[0].samples,
+            }
         half = np.flatnonzero(mean > 0.5)
         table.append({"state": name, "MC": total.sum(), "bound": bound, "share": total.sum() / bound})
         table[-1] |= {"above_half": int(half[-1]) if len(half) else None, "samples": halves[0].samples}
         seen = held > 0
-        curves.plot(np.arange(when.lags)[seen], mean[seen], "o-", ms=3, lw=1.2, color=colour, label=f"from {name}")
-        sums.plot(np.arange(when.lags), np.cumsum(total), lw=1.4, color=colour, label=f"from {name}: MC {total.sum():.2f}")
-        sums.axhline(bound, color=colour, lw=0.9, ls="--", label=f"bound of {name}: {counted(bound, 'number')}")
-    curves.set(xlabel="k, steps ago", ylabel="r² of the input k steps ago, null subtracted", ylim=(-0.05, 1.08))
+        curves.plot(
+            np.arange(when.lags)[seen], mean[seen], "o-", ms=3, lw=1.2, color=colour, label=f"from {name}"
+        )
+        sums.plot(
+            np.arange(when.lags),
+            np.cumsum(total),
+            lw=1.4,
+            color=colour,
+            label=f"from {name}: MC {total.sum():.2f}",
+        )
+        sums.axhline(
+            bound, color=colour, lw=0.9, ls="--", label=f"bound of {name}: {counted(bound, 'number')}"
+        )
+    curves.set(
+        xlabel="k, steps ago", ylabel="r² of the input k steps ago, null subtracted", ylim=(-0.05, 1.08)
+    )
     curves.axvline(net.member.lag, color="grey", lw=0.8, ls=":", label="lag")
     sums.set(xlabel="k, steps ago", ylabel="numbers of the past, up to k steps ago", ylim=(0, None))
     for axes in (curves, sums):
@@ -200,12 +231,14 @@ def drawn(net: Trained, when: Plan, found: dict[str, tuple[Half, Half]], ranks: 
     sums.legend(frameon=False, fontsize=8, loc="lower right")
     place = "at every step" if net.member.task.stream else f"after step {when.first + 1} of {when.at[1]}"
     caption = (
-        f"Linear regression on the state {place}, judged on the other half of {2 * table[0]['samples']:,} samples. The bounds"
+        f"Linear regression on the state {place}, judged on the other half of {2 * table[0]['samples']:,}"
+        " samples. The bounds"
         " hold where the inputs of different steps are independent."
     )
     titled(figure, net, "What the state holds", caption)
     notes = (
-        "MC: numbers of the past that a linear read-out finds; at most the bound where the inputs of different steps are"
+        "MC: numbers of the past that a linear read-out finds; at most the bound where the inputs of"
+        " different steps are"
         " independent. above_half: the last k with r² above .5.",
     )
     return Probed(figure, pl.DataFrame(rows), pl.DataFrame(table), notes)

@@ -15,17 +15,25 @@ GATES = {"input": "input gate i", "forget": "forget gate f", "output": "output g
 
 
 def probe(net: Trained) -> Probed:
-    """Heat maps, a row a unit: of an LSTM its gates, cell c and hidden state h; of other cells the hidden state alone."""
+    """Heat maps, a row a unit: of an LSTM its gates, cell c and hidden state h; of other cells the hidden
+    state alone."""
     maps = quantities(net)
     given = vectors(net, fresh(net, 1).inputs)[:MOST_STEPS, 0].astype(np.float64)
     parts = [
         pl.DataFrame(
-            {"what": "input", "step": np.arange(len(given)).repeat(given.shape[1]), "unit": _units(given), "value": given.ravel()}
+            {
+                "what": "input",
+                "step": np.arange(len(given)).repeat(given.shape[1]),
+                "unit": _units(given),
+                "value": given.ravel(),
+            }
         )
     ]
     for name, values in maps.items():
         step = np.arange(len(values)).repeat(values.shape[1])
-        parts.append(pl.DataFrame({"what": name, "step": step, "unit": _units(values), "value": values.ravel()}))
+        parts.append(
+            pl.DataFrame({"what": name, "step": step, "unit": _units(values), "value": values.ravel()})
+        )
     table = pl.DataFrame(
         [
             {"what": name, "least": float(v.min()), "median": float(np.median(v)), "most": float(v.max())}
@@ -36,12 +44,21 @@ def probe(net: Trained) -> Probed:
     )
     notes = ["near_an_end: share of a gate's values below .1 or above .9."]
     if len(maps) == 1:
-        notes = [f"gates: only an LSTM's are known here; of {net.member.model.cell} the hidden state alone is drawn."]
-    return Probed(_plot(net, given, maps), pl.concat([p.cast({"value": pl.Float64}) for p in parts]), table, tuple(notes))
+        notes = [
+            f"gates: only an LSTM's are known here; of {net.member.model.cell} the hidden state alone is"
+            " drawn."
+        ]
+    return Probed(
+        _plot(net, given, maps),
+        pl.concat([p.cast({"value": pl.Float64}) for p in parts]),
+        table,
+        tuple(notes),
+    )
 
 
 def quantities(net: Trained) -> dict[str, np.ndarray]:
-    """(T, U) each: gates in [0, 1], candidate, c and h of an LSTM, or h (T, H) alone, of the first fresh sequence."""
+    """(T, U) each: gates in [0, 1], candidate, c and h of an LSTM, or h (T, H) alone, of the first fresh
+    sequence."""
     batch = fresh(net, 1)
     run = followed(net, batch)
     hidden = run.hidden[:MOST_STEPS, 0]
@@ -57,7 +74,11 @@ def quantities(net: Trained) -> dict[str, np.ndarray]:
     blocks = np.split((inputs @ kernel + before @ recurrent + bias)[:MOST_STEPS, 0], len(cls.gates.roles), -1)
     by_role = dict(zip(cls.gates.roles, blocks, strict=True))
     found = {label: np.asarray(jax.scipy.special.expit(by_role[role])) for role, label in GATES.items()}
-    return found | {"candidate g": np.tanh(by_role["candidate"]), "cell c": cell[:MOST_STEPS, 0], "hidden state h": hidden}
+    return found | {
+        "candidate g": np.tanh(by_role["candidate"]),
+        "cell c": cell[:MOST_STEPS, 0],
+        "hidden state h": hidden,
+    }
 
 
 def _units(values: np.ndarray) -> np.ndarray:
@@ -72,7 +93,11 @@ def _plot(net: Trained, given: np.ndarray, maps: dict[str, np.ndarray]) -> Figur
     for axes, (name, values) in zip(panels, shown.items(), strict=True):
         most = float(np.abs(values).max()) or 1.0
         positive = name in GATES.values() or (name == "input" and net.member.task.vocabulary is not None)
-        look = {"cmap": "Greys", "vmin": 0, "vmax": 1} if positive else {"cmap": "RdBu_r", "vmin": -most, "vmax": most}
+        look = (
+            {"cmap": "Greys", "vmin": 0, "vmax": 1}
+            if positive
+            else {"cmap": "RdBu_r", "vmin": -most, "vmax": most}
+        )
         image = axes.imshow(values.T, aspect="auto", interpolation="nearest", **look)
         figure.colorbar(image, ax=axes, pad=0.01, aspect=8)
         axes.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8)

@@ -1,8 +1,10 @@
-"""How a small change of the carry goes on: Jacobians of the cell's step along a sequence, and their product over the lag.
+"""How a small change of the carry goes on: Jacobians of the cell's step along a sequence, and their product
+over the lag.
 
-A change that the product keeps near size 1 is remembered; one that it takes to 0 is forgotten, and a gradient through it vanishes
-(Hochreiter, 1991; Bengio et al., 1994). Eigenvalues say what many equal steps would do, singular values what one step does. A
-Jacobian is taken at the states of one sequence, of the cell alone: the state of an LSTM read-out is left out.
+A change that the product keeps near size 1 is remembered; one that it takes to 0 is forgotten, and a gradient
+through it vanishes (Hochreiter, 1991; Bengio et al., 1994). Eigenvalues say what many equal steps would do,
+singular values what one step does. A Jacobian is taken at the states of one sequence, of the cell alone: the
+state of an LSTM read-out is left out.
 """
 
 from typing import Any
@@ -14,7 +16,7 @@ import polars as pl
 from jax import lax
 from matplotlib.figure import Figure
 
-from memcap import backend
+from memcap import jax_setup
 from memcap.figures.frontier import COLOURS
 from memcap.probes import NotForThis, Probed, followed, fresh, titled
 from memcap.trained import Trained
@@ -36,10 +38,18 @@ def probe(net: Trained) -> Probed:
     moduli = -np.sort(-np.abs(np.linalg.eigvals(found)), axis=1)
     step, place = np.divmod(np.arange(steps * size), size)
     spectrum = pl.DataFrame(
-        {"what": "step", "step": step, "index": place, "singular": singular.ravel(), "modulus": moduli.ravel()}
+        {
+            "what": "step",
+            "step": step,
+            "index": place,
+            "singular": singular.ravel(),
+            "modulus": moduli.ravel(),
+        }
     )
     norms = products(found, min(2 * net.member.lag, steps))
-    over = pl.DataFrame([{"what": "product", "start": s, "k": k, "norm": norm} for (s, k), norm in norms.items()])
+    over = pl.DataFrame(
+        [{"what": "product", "start": s, "k": k, "norm": norm} for (s, k), norm in norms.items()]
+    )
     data = pl.concat([spectrum, over], how="diagonal")
     at_lag = over.filter(pl.col("k") == min(net.member.lag, steps))["norm"]
     table = pl.DataFrame(
@@ -53,16 +63,20 @@ def probe(net: Trained) -> Probed:
         }
     )
     notes = (
-        "Medians over the steps of one sequence; moduli_above_.9: how many eigenvalues, on average; product_at_lag: norm"
-        " of the product of `lag` Jacobians in a row, the most that a change of the carry is enlarged; median over its starts.",
+        "Medians over the steps of one sequence; moduli_above_.9: how many eigenvalues, on average;"
+        " product_at_lag: norm"
+        " of the product of `lag` Jacobians in a row, the most that a change of the carry is enlarged;"
+        " median over its starts.",
     )
     return Probed(_plot(net, data), data, table, notes)
 
 
 def jacobians(net: Trained) -> np.ndarray:
-    """d carry[t + 1] / d carry[t] of the cell along one sequence: (T, N, N) float64, row the number after, column the one before.
+    """d carry[t + 1] / d carry[t] of the cell along one sequence: (T, N, N) float64, row the number after,
+    column the one before.
 
-    Complex numbers count as two, first all real parts of an array, then all imaginary ones. Whole numbers are left out.
+    Complex numbers count as two, first all real parts of an array, then all imaginary ones. Whole numbers are
+    left out.
     """
     task, cell = net.member.task, net.network.cell
     lstm_on_top = net.member.model.readout == "lstm"
@@ -71,10 +85,14 @@ def jacobians(net: Trained) -> np.ndarray:
     carries = followed(net, batch).carries
     start = net.zero_carry(1)
     carries, start = (carries[0], start[0]) if lstm_on_top else (carries, start)
-    before = jax.tree.map(lambda first, rest: np.concatenate([np.asarray(first)[None], rest])[: len(inputs)], start, carries)
+    before = jax.tree.map(
+        lambda first, rest: np.concatenate([np.asarray(first)[None], rest])[: len(inputs)], start, carries
+    )
     if task.reset_carry and batch.boundary is not None:
         reset = np.asarray(batch.boundary)[: len(inputs)]
-        before = jax.tree.map(lambda leaf: np.where(reset.reshape(-1, *[1] * (leaf.ndim - 1)), 0, leaf), before)
+        before = jax.tree.map(
+            lambda leaf: np.where(reset.reshape(-1, *[1] * (leaf.ndim - 1)), 0, leaf), before
+        )
     size = len(_vector(start))
     if size > MOST_NUMBERS:
         raise NotForThis(f"jacobian: a carry of {size:,} numbers; at most {MOST_NUMBERS}")
@@ -91,8 +109,10 @@ def jacobians(net: Trained) -> np.ndarray:
 
         return jax.jacfwd(step)(_vector(carry))
 
-    with backend.precision():
-        found = jax.jit(lambda weights, rows: lax.map(lambda row: one(weights, row), rows))(net.weights, (before, inputs))
+    with jax_setup.precision():
+        found = jax.jit(lambda weights, rows: lax.map(lambda row: one(weights, row), rows))(
+            net.weights, (before, inputs)
+        )
     return np.asarray(found, np.float64)
 
 
@@ -133,13 +153,18 @@ def _plot(net: Trained, data: pl.DataFrame) -> Figure:
     figure = Figure(figsize=(11.4, 4.2), layout="constrained")
     singular, modulus, product = figure.subplots(1, 3)
     spectrum = data.filter(pl.col("what") == "step")
-    for axes, name, label in ((singular, "singular", "singular values"), (modulus, "modulus", "moduli of the eigenvalues")):
+    for axes, name, label in (
+        (singular, "singular", "singular values"),
+        (modulus, "modulus", "moduli of the eigenvalues"),
+    ):
         axes.plot(spectrum["step"], np.maximum(spectrum[name], FLOOR), ".", ms=3, color=COLOURS[0], alpha=0.6)
         axes.set(xlabel="step", ylabel=f"{label} of one step")
     over = data.filter(pl.col("what") == "product")
     for k, ((start,), line) in enumerate(over.group_by("start", maintain_order=True)):
         label = "a start each" if not k else f"_{start}"
-        product.plot(line["k"], np.maximum(line["norm"], FLOOR), color=COLOURS[0], lw=0.7, alpha=0.4, label=label)
+        product.plot(
+            line["k"], np.maximum(line["norm"], FLOOR), color=COLOURS[0], lw=0.7, alpha=0.4, label=label
+        )
     middle = over.group_by("k").agg(pl.col("norm").median()).sort("k")
     product.plot(middle["k"], np.maximum(middle["norm"], FLOOR), color=COLOURS[1], lw=1.6, label="median")
     product.axvline(net.member.lag, color="grey", lw=0.8, ls=":", label="lag")
@@ -149,5 +174,8 @@ def _plot(net: Trained, data: pl.DataFrame) -> Figure:
         axes.set_yscale("log")
         axes.axhline(1, color="grey", lw=0.8, ls="--")
         axes.grid(color="#dddddd", lw=0.5)
-    caption = f"d carry[t + 1] / d carry[t] of the cell along one fresh sequence. What is below {FLOOR:g} is drawn at {FLOOR:g}."
+    caption = (
+        f"d carry[t + 1] / d carry[t] of the cell along one fresh sequence. What is below {FLOOR:g} is"
+        f" drawn at {FLOOR:g}."
+    )
     return titled(figure, net, "How a change of the carry goes on", caption)

@@ -1,8 +1,9 @@
 """The carry of another sequence, put in midway: is the carry all that the net knows of the past?
 
-At its middle every sequence takes over its neighbour's carry. Answers that hang on what came before must then be the neighbour's:
-a sequence's own score falls to chance, and the score on its neighbour's answers stays. Where its own does not fall, the answer
-was not in the carry: it came by the input, or from elsewhere in the batch, which would be a leak.
+At its middle every sequence takes over its neighbour's carry. Answers that hang on what came before must then
+be the neighbour's: a sequence's own score falls to chance, and the score on its neighbour's answers stays.
+Where its own does not fall, the answer was not in the carry: it came by the input, or from elsewhere in the
+batch, which would be a leak.
 """
 
 from typing import Any
@@ -36,18 +37,27 @@ def probe(net: Trained) -> Probed:
     total = np.zeros((4, net.member.length))
     for index, block in enumerate(blocks(SEQUENCES)):
         batch = fresh(net, block, index)
-        disturbed, left = followed(net, batch, swapped, np.int32(middle - 1)).outputs, followed(net, batch).outputs
+        disturbed, left = (
+            followed(net, batch, swapped, np.int32(middle - 1)).outputs,
+            followed(net, batch).outputs,
+        )
         targets, due = answers(net, batch)
         partner = np.roll(targets, 1, axis=1)
-        for place, (outputs, wanted) in enumerate(((disturbed, targets), (disturbed, partner), (left, targets))):
+        for place, (outputs, wanted) in enumerate(
+            ((disturbed, targets), (disturbed, partner), (left, targets))
+        ):
             total[place] += (marks(net, outputs, wanted) * due).sum(1)
         total[3] += due.sum(1)
     steps = np.flatnonzero(total[3])
     steps = steps[steps >= middle]
     if not len(steps):
-        raise NotForThis("leakage: no answer is due after the middle of the sequence, where carries are exchanged")
+        raise NotForThis(
+            "leakage: no answer is due after the middle of the sequence, where carries are exchanged"
+        )
     scores = dict(zip(("own", "partner", "undisturbed"), total[:3, steps] / total[3, steps], strict=True))
-    data = pl.DataFrame({"step": steps, "after": steps - middle, **scores, "answers": total[3, steps].astype(int)})
+    data = pl.DataFrame(
+        {"step": steps, "after": steps - middle, **scores, "answers": total[3, steps].astype(int)}
+    )
     within = data.filter(pl.col("after") < net.member.lag)
     told = data if within.is_empty() else within
     weight = pl.col("answers") / pl.col("answers").sum()
@@ -77,10 +87,23 @@ def marks(net: Trained, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
 def _plot(net: Trained, data: pl.DataFrame, middle: int) -> Figure:
     figure = Figure(figsize=(6.8, 4.4), layout="constrained")
     axes, facts, metric = figure.add_subplot(), net.member.facts, net.member.task.metric
-    names = {"own": "its own answers", "partner": "its neighbour's answers", "undisturbed": "its own, nothing exchanged"}
+    names = {
+        "own": "its own answers",
+        "partner": "its neighbour's answers",
+        "undisturbed": "its own, nothing exchanged",
+    }
     looks = zip(COLOURS, ("o-", "o-", "o--"), (4, 4, 8), strict=False)  # rings around what they lie on
     for (name, label), (colour, style, size) in zip(names.items(), looks, strict=False):
-        axes.plot(data["step"], data[name], style, ms=size, mfc="none" if size > 4 else None, lw=1.2, color=colour, label=label)
+        axes.plot(
+            data["step"],
+            data[name],
+            style,
+            ms=size,
+            mfc="none" if size > 4 else None,
+            lw=1.2,
+            color=colour,
+            label=label,
+        )
     axes.axhline(facts.chance, color="grey", lw=0.9, ls=":", label="chance")
     axes.axvline(middle - 0.5, color="grey", lw=0.9, ls="--", label="carries exchanged")
     axes.set(xlabel="step", ylabel=metric, xlim=(middle - 2, net.member.length))

@@ -1,4 +1,5 @@
-"""The score at 1, 2, 5, 10 and 20 times the trained lag or length: does the net hold on, or did it learn a clock?"""
+"""The score at 1, 2, 5, 10 and 20 times the trained lag or length: does the net hold on, or did it learn a
+clock?"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,7 +9,7 @@ import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
 
-from memcap import backend
+from memcap import jax_setup
 from memcap.config import Member
 from memcap.figures.frontier import COLOURS
 from memcap.probes import NotForThis, Probed, key, titled
@@ -21,7 +22,8 @@ SEQUENCES = 512
 
 
 def probe(net: Trained) -> Probed:
-    """The score, chance and criterion at each factor; a stream keeps its lag and gets longer, other tasks' lags grow.
+    """The score, chance and criterion at each factor; a stream keeps its lag and gets longer, other tasks'
+    lags grow.
 
     Raises:
         NotForThis: the task has no longer sequences.
@@ -33,8 +35,13 @@ def probe(net: Trained) -> Probed:
     rows: list[dict[str, Any]] = []
     for (factor, at), score in zip(asked.items(), scores(net, list(asked.values())), strict=True):
         facts = task.facts(*at)
-        rows.append({"times": factor, "lag": at[0], "length": at[1], task.metric: score, "chance": facts.chance})
-        rows[-1] |= {"criterion": facts.threshold, "passes": "yes" if task.passes(score, facts.threshold) else "no"}
+        rows.append(
+            {"times": factor, "lag": at[0], "length": at[1], task.metric: score, "chance": facts.chance}
+        )
+        rows[-1] |= {
+            "criterion": facts.threshold,
+            "passes": "yes" if task.passes(score, facts.threshold) else "no",
+        }
     table = pl.DataFrame(rows)
     return Probed(_plot(net, table), table, table.drop("criterion"))
 
@@ -53,10 +60,13 @@ def scores(net: Trained, asked: Sequence[tuple[int, int]]) -> list[float]:
     trainer = Trainer(Shape.of(member), member.length, longest)
     weights = member.architecture.flatten(net.weights)
     blocks = np.int32(-(-SEQUENCES // trainer.block))
-    with backend.precision():
+    with jax_setup.precision():
         evaluate = jax.jit(trainer.evaluate)
         units = np.int32(member.model.units)
-        return [float(evaluate(weights, EvalOperands(key(net, 0), *map(np.int32, at), blocks, units))) for at in asked]
+        return [
+            float(evaluate(weights, EvalOperands(key(net, 0), *map(np.int32, at), blocks, units)))
+            for at in asked
+        ]
 
 
 def _plot(net: Trained, data: pl.DataFrame) -> Figure:

@@ -1,8 +1,10 @@
-"""The score while the carry is disturbed after each step: by noise, and by fewer bits. What does a bfloat16 carry cost?
+"""The score while the carry is disturbed after each step: by noise, and by fewer bits. What does a bfloat16
+carry cost?
 
-Noise is Gaussian, of the same standard deviation for every number of the carry. Fewer bits are either a float format, or 2^b
-equally spaced levels from the least to the most that each number takes in undisturbed sequences. Only what goes on to the next
-step is disturbed: a step computes and is read out in float32. The net was not trained for it.
+Noise is Gaussian, of the same standard deviation for every number of the carry. Fewer bits are either a float
+format, or 2^b equally spaced levels from the least to the most that each number takes in undisturbed
+sequences. Only what goes on to the next step is disturbed: a step computes and is read out in float32. The
+net was not trained for it.
 """
 
 from typing import Any
@@ -26,7 +28,8 @@ BITS = (8, 7, 6, 5, 4, 3, 2, 1)
 
 
 def _real(change: Any, leaf: jax.Array, *others: Any) -> jax.Array:
-    """Apply `change` to a leaf of the carry; to both parts of a complex one; whole numbers stay as they are."""
+    """Apply `change` to a leaf of the carry; to both parts of a complex one; whole numbers stay as they
+    are."""
     if jnp.iscomplexobj(leaf):
         return lax.complex(*(change(part(leaf), *map(part, others)) for part in (jnp.real, jnp.imag)))
     return change(leaf, *others).astype(leaf.dtype) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
@@ -50,17 +53,22 @@ def add_noise(carry: Any, step: jax.Array, operands: Any) -> Any:
 def to_float32(carry: Any, step: jax.Array, operands: Any) -> Any:
     """Round to float32."""
     del step, operands
-    return jax.tree.map(lambda leaf: _real(lambda x: lax.reduce_precision(x, *FORMATS["float32"]), leaf), carry)
+    return jax.tree.map(
+        lambda leaf: _real(lambda x: lax.reduce_precision(x, *FORMATS["float32"]), leaf), carry
+    )
 
 
 def to_bfloat16(carry: Any, step: jax.Array, operands: Any) -> Any:
     """Round to bfloat16. A conversion there and back is one that XLA may leave out."""
     del step, operands
-    return jax.tree.map(lambda leaf: _real(lambda x: lax.reduce_precision(x, *FORMATS["bfloat16"]), leaf), carry)
+    return jax.tree.map(
+        lambda leaf: _real(lambda x: lax.reduce_precision(x, *FORMATS["bfloat16"]), leaf), carry
+    )
 
 
 def to_levels(carry: Any, step: jax.Array, operands: Any) -> Any:
-    """Round to the nearest of equally spaced levels: operands are ((levels, least, most), key), the latter two as the carry."""
+    """Round to the nearest of equally spaced levels: operands are ((levels, least, most), key), the latter
+    two as the carry."""
     del step
     (levels, least, most), _ = operands
 
@@ -73,7 +81,8 @@ def to_levels(carry: Any, step: jax.Array, operands: Any) -> Any:
 
 
 def ranges(net: Trained) -> tuple[Any, Any]:
-    """Least and most of each number of the carry over undisturbed sequences, two pytrees as the carry of one sequence."""
+    """Least and most of each number of the carry over undisturbed sequences, two pytrees as the carry of one
+    sequence."""
     carries = followed(net, fresh(net, BLOCK)).carries
 
     def end(which: Any, leaf: np.ndarray) -> np.ndarray:
@@ -81,13 +90,16 @@ def ranges(net: Trained) -> tuple[Any, Any]:
             return (which(leaf.real, axis=(0, 1)) + 1j * which(leaf.imag, axis=(0, 1))).astype(leaf.dtype)
         return which(leaf, axis=(0, 1))
 
-    return jax.tree.map(lambda leaf: end(np.min, leaf), carries), jax.tree.map(lambda leaf: end(np.max, leaf), carries)
+    return jax.tree.map(lambda leaf: end(np.min, leaf), carries), jax.tree.map(
+        lambda leaf: end(np.max, leaf), carries
+    )
 
 
 def probe(net: Trained) -> Probed:
     """The score against the size of the noise, and against the carry's format."""
     rows: list[dict[str, Any]] = [
-        {"what": "noise", "size": size, "score": scored(net, add_noise, np.float32(size)).value} for size in NOISE
+        {"what": "noise", "size": size, "score": scored(net, add_noise, np.float32(size)).value}
+        for size in NOISE
     ]
     for name, change in (("float32", to_float32), ("bfloat16", to_bfloat16)):
         rows.append({"what": name, "size": None, "score": scored(net, change).value})
@@ -97,14 +109,23 @@ def probe(net: Trained) -> Probed:
         rows.append({"what": f"{bits} bit{'s' * (bits > 1)}", "size": None, "score": score})
     facts, task = net.member.facts, net.member.task
     for row in rows:
-        row |= {"metric": task.metric, "threshold": facts.threshold, "passes": task.passes(row["score"], facts.threshold)}
+        row |= {
+            "metric": task.metric,
+            "threshold": facts.threshold,
+            "passes": task.passes(row["score"], facts.threshold),
+        }
     data = pl.DataFrame(rows, schema_overrides={"size": pl.Float64})
     said = [f"noise {row['size']:g}" if row["what"] == "noise" else row["what"] for row in rows]
     table = pl.DataFrame(
-        {"carry": said, task.metric: data["score"], "passes": ["yes" if passes else "no" for passes in data["passes"]]}
+        {
+            "carry": said,
+            task.metric: data["score"],
+            "passes": ["yes" if passes else "no" for passes in data["passes"]],
+        }
     )
     notes = (
-        f"Disturbed after each step, at test time only. It passes at {task.metric} {facts.threshold:g}; chance is"
+        f"Disturbed after each step, at test time only. It passes at {task.metric} {facts.threshold:g};"
+        " chance is"
         f" {facts.chance:.3g}.",
     )
     return Probed(_plot(net, data), data, table, notes)
@@ -138,5 +159,8 @@ def _references(axes: Axes, net: Trained) -> None:
     axes.axhline(facts.chance, color="grey", lw=0.9, ls=":", label="chance")
     axes.grid(color="#dddddd", lw=0.5)
     axes.legend(
-        frameon=False, fontsize=8, loc="upper left" if values else "lower left", bbox_to_anchor=(0, 0.94 if values else 0.06)
+        frameon=False,
+        fontsize=8,
+        loc="upper left" if values else "lower left",
+        bbox_to_anchor=(0, 0.94 if values else 0.06),
     )

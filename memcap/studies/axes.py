@@ -1,11 +1,13 @@
 """From one composed config to the list of members of a job: axes multiply, grids add up.
 
     axes: {task.lag: [1, 2, 4], model.units: [1, 2, 3], seed: 4}       36 members
-    axes: [{...}, {...}]                                               the members of one grid, then of the next
+    axes: [{...}, {...}]                                               the members of one grid, then of the
+    next
 
-An axis is a field of the config and a list of values, or all whole numbers from one to another, `1..64`. `seed: 4` means four
-seeds from the config's own seed on. `task` and `recipe` take names. Another task has its default knobs and the config's lag and
-length; another recipe, the values of its file in conf/recipe/ and what the config sets beside those of its own.
+An axis is a field of the config and a list of values, or all whole numbers from one to another, `1..64`.
+`seed: 4` means four seeds from the config's own seed on. `task` and `recipe` take names. Another task has its
+default knobs and the config's lag and length; another recipe, the values of its file in conf/recipe/ and what
+the config sets beside those of its own.
 """
 
 import itertools
@@ -35,14 +37,18 @@ def members(config: dict[str, Any]) -> list[Member]:
     parts = {k: config.get(k) for k in ("task", "model", "recipe", "evaluation", "seed", "axes")}
     try:
         written = json.dumps(parts)
-    except (TypeError, ValueError):  # dates and the like, which no member can have: let it be refused where it stands
+    except (
+        TypeError,
+        ValueError,
+    ):  # dates and the like, which no member can have: let it be refused where it stands
         return list(_resolved(parts))
     return list(_members(written))
 
 
 @lru_cache(maxsize=8)
 def _members(written: str) -> tuple[Member, ...]:
-    """A job is checked before Hydra makes its folder, and runs after: the members of the last few jobs are resolved once."""
+    """A job is checked before Hydra makes its folder, and runs after: the members of the last few jobs are
+    resolved once."""
     return _resolved(json.loads(written))
 
 
@@ -61,7 +67,9 @@ def _grids(axes: Any, base: dict[str, Any]) -> Iterator[Grid]:
         return
     for grid in axes if isinstance(axes, list) else [axes]:
         if not isinstance(grid, dict):
-            raise UserError(f"axes={grid}: must map fields to lists of values, as in {{model.units: [1, 2, 4]}}")
+            raise UserError(
+                f"axes={grid}: must map fields to lists of values, as in {{model.units: [1, 2, 4]}}"
+            )
         yield {name: axis(name, values, base["seed"]) for name, values in grid.items()}
 
 
@@ -70,7 +78,8 @@ def axis(name: str, values: Any, first: Any = 0) -> list[Any]:
 
     Args:
         name: of the field.
-        values: a list, one value, `1..64` for all whole numbers from one to another; for `seed` also how many.
+        values: a list, one value, `1..64` for all whole numbers from one to another; for `seed` also how
+            many.
         first: the first seed.
 
     Raises:
@@ -103,10 +112,15 @@ def _placed(base: dict[str, Any], point: dict[str, Any]) -> dict[str, Any]:
     if "recipe" in point:
         if values["recipe"].get("name", "auto") != "auto":
             # A named recipe has filled in its values: which of them the user typed can't be told any more.
-            raise UserError(f"axes.recipe: leave recipe=auto, not {values['recipe']['name']}, and let the axis name the recipes")
+            raise UserError(
+                f"axes.recipe: leave recipe=auto, not {values['recipe']['name']}, and let the axis name the"
+                " recipes"
+            )
         values["recipe"] = values["recipe"] | {"name": str(point["recipe"])}
     allowed = {
-        "task": [k for k in values["task"] if k != "name"],  # a name goes by the axis `task`: its knobs come with it
+        "task": [
+            k for k in values["task"] if k != "name"
+        ],  # a name goes by the axis `task`: its knobs come with it
         "model": list(defaults(Model)),
         "recipe": [k for k in defaults(Recipe) if k != "name"],
         "evaluation": list(defaults(Evaluation)),
@@ -120,10 +134,13 @@ def _placed(base: dict[str, Any], point: dict[str, Any]) -> dict[str, Any]:
         elif field and field in allowed.get(group, ()):
             if value is None and group == "recipe" and field in OPTIONAL:
                 raise UserError(
-                    f"axes.{name}: null would mean what the recipe's file says, not none; name another recipe instead"
+                    f"axes.{name}: null would mean what the recipe's file says, not none; name another"
+                    " recipe instead"
                 )
             values[group][field] = value
         else:
-            known = ", ".join(["seed", "task", "recipe", *(f"{g}.{f}" for g, fs in allowed.items() for f in fs)])
+            known = ", ".join(
+                ["seed", "task", "recipe", *(f"{g}.{f}" for g, fs in allowed.items() for f in fs)]
+            )
             raise UserError(f"axes.{name}: no such field; an axis is one of {known}")
     return values

@@ -1,10 +1,13 @@
-"""The half-trained members of a job: each as it was a few seconds ago, in memory, and of half a minute ago, on disk.
+"""The half-trained members of a job: each as it was a few seconds ago, in memory, and of half a minute ago,
+on disk.
 
-    DIR/checkpoints/TOKEN.npz    those of one run of a job: "index", JSON with a part a program and the curves so far; PART/0,
+    DIR/checkpoints/TOKEN.npz    those of one run of a job: "index", JSON with a part a program and the curves
+    so far; PART/0,
                                  PART/1, ...: leaves of the states, a row a member
 
-A job that begins takes over the states of its members from the files of others, and removes these once it has written its own.
-A state serves only the member, the program, the kernel and the stack that it was made by: all other members begin anew.
+A job that begins takes over the states of its members from the files of others, and removes these once it has
+written its own. A state serves only the member, the program, the kernel and the stack that it was made by:
+all other members begin anew.
 """
 
 import contextlib
@@ -21,9 +24,9 @@ import numpy as np
 from memcap.config import Engine, Member
 from memcap.printing import counted
 from memcap.studies import store
+from memcap.studies.environment import stamp
 from memcap.studies.files import BadFileError, make_folder
 from memcap.studies.notes import note
-from memcap.studies.stack import stamp
 from memcap.studies.weights import read_sealed, write_sealed
 from memcap.tracking import Points
 from memcap.training.engine import Checkpoint
@@ -57,7 +60,9 @@ class Checkpoints:
             for path in there:
                 self._take_over(path, done)
         if begin := self.strange - set(self.states):
-            why = "half-trained by other code, another kernel, other versions or another device, so begun anew"
+            why = (
+                "half-trained by other code, another kernel, other versions or another device, so begun anew"
+            )
             note(f"{why}: {counted(len(begin), 'member')}")
         if self.states:
             note(f"half-trained, and gone on with: {counted(len(self.states), 'member')}")
@@ -78,7 +83,9 @@ class Checkpoints:
             if key not in self.members or key in done:
                 continue
             member = self.members[key]
-            if made_with != stamp(member) or state.kernel != kernel_name(Program.of(member, self.engine).trainer):
+            if made_with != stamp(member) or state.kernel != kernel_name(
+                Program.of(member, self.engine).trainer
+            ):
                 strange.add(key)
             elif key not in self.states or self.states[key].lane["before"] < state.lane["before"]:
                 self.states[key], self.curves[key] = state, curve
@@ -133,7 +140,9 @@ class Checkpoints:
         self.written = time.monotonic()
 
 
-def _arrays(states: Sequence[Checkpoint], stamps: Sequence[str], curves: Mapping[str, Points]) -> dict[str, np.ndarray]:
+def _arrays(
+    states: Sequence[Checkpoint], stamps: Sequence[str], curves: Mapping[str, Points]
+) -> dict[str, np.ndarray]:
     """The arrays of a file with these states."""
     parts: dict[str, list[tuple[Checkpoint, str]]] = {}
     for state, made_with in zip(states, stamps, strict=True):
@@ -143,7 +152,12 @@ def _arrays(states: Sequence[Checkpoint], stamps: Sequence[str], curves: Mapping
         leaves = [np.stack(rows) for rows in zip(*(state.state for state, _ in part), strict=True)]
         arrays |= {f"{number}/{k}": leaf for k, leaf in enumerate(leaves)}
         members = [
-            {"key": state.key, "stamp": made_with, "lane": state.lane, "curve": list(curves[state.key].items())}
+            {
+                "key": state.key,
+                "stamp": made_with,
+                "lane": state.lane,
+                "curve": list(curves[state.key].items()),
+            }
             for state, made_with in part
         ]
         index.append({"program": program, "leaves": len(leaves), "members": members})

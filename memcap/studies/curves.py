@@ -40,7 +40,8 @@ def _line(key: str, step: int, values: Mapping[str, float]) -> tuple:
 
 
 def read(folder: Path) -> pl.DataFrame:
-    """The curves at or below a folder, with the columns of `SCHEMA`; empty where there are none. Bad files are named."""
+    """The curves at or below a folder, with the columns of `SCHEMA`; empty where there are none. Bad files
+    are named."""
     tables, bad = survey(folder)
     for path, why in bad.items():
         note(f"{path}: {why}; these curves are passed over")
@@ -49,7 +50,8 @@ def read(folder: Path) -> pl.DataFrame:
 
 
 def survey(folder: Path) -> tuple[dict[Path, pl.DataFrame], dict[Path, str]]:
-    """The curves of each file at or below a folder that is sound, and for each other file what is wrong with it."""
+    """The curves of each file at or below a folder that is sound, and for each other file what is wrong with
+    it."""
     tables, bad = {}, {}
     for path in sorted(folder.rglob("curves.parquet")) + sorted(folder.rglob("curves/*.parquet")):
         try:
@@ -67,7 +69,10 @@ def _table(path: Path) -> pl.DataFrame:
     files.check(content)
     try:
         return pl.read_parquet(content).select(pl.col(n).cast(dtype) for n, dtype in SCHEMA.items())
-    except (Exception, pl.exceptions.PanicException) as error:  # a file without a digest may make the reader panic
+    except (
+        Exception,
+        pl.exceptions.PanicException,
+    ) as error:  # a file without a digest may make the reader panic
         raise BadFileError("not a readable table of curves") from error
 
 
@@ -86,7 +91,8 @@ def points(lines: pl.DataFrame, metric: str) -> Points:
 
 
 def collect(folder: Path) -> Path | None:
-    """Fold all curves of a study into DIR/curves.parquet. Returns where they are; None where there are none."""
+    """Fold all curves of a study into DIR/curves.parquet. Returns where they are; None where there are
+    none."""
     table = read(folder)
     if table.is_empty():
         return None

@@ -1,10 +1,12 @@
-"""Files that are written whole or not at all, reach the disk before anyone is told, and carry a digest of their own bytes.
+"""Files that are written whole or not at all, reach the disk before anyone is told, and carry a digest of
+their own bytes.
 
-The digest stands inside the file, where its format has room for a text: 64 hexadecimal digits after `MARK`, the SHA-256 of all
-bytes of the file with zeros in these 64 places. So a file and its digest cannot part, and who knows the format still reads it.
+The digest stands inside the file, where its format has room for a text: 64 hexadecimal digits after `MARK`,
+the SHA-256 of all bytes of the file with zeros in these 64 places. So a file and its digest cannot part, and
+who knows the format still reads it.
 
-Who writes into a folder holds its lock (`flock`), shared with others who write. So one that has the lock alone knows what nobody
-will finish any more: what a process left that was killed.
+Who writes into a folder holds its lock (`flock`), shared with others who write. So one that has the lock
+alone knows what nobody will finish any more: what a process left that was killed.
 """
 
 import contextlib
@@ -23,9 +25,13 @@ from typing import IO, Any
 MARK = b"memcap sha256 "
 NO_DIGITS = b"0" * 64
 UNSEALED = MARK + NO_DIGITS  # what a writer leaves in a file for `write` to fill
-TAIL = 1 << 16  # the mark stands in so many last bytes: in the footer of Parquet, in the comment of a zip archive
+TAIL = (
+    1 << 16
+)  # the mark stands in so many last bytes: in the footer of Parquet, in the comment of a zip archive
 CHUNK = 1 << 20
-FRESH = 60.0  # seconds; what is younger may be another host's in the making: not every file system shows its locks to others
+# seconds; what is younger may be another host's in the making: not every file system shows its locks to
+# others
+FRESH = 60.0
 UNFINISHED = re.compile(r"\..+\.(parquet|npz)\.[0-9a-f]{8}")  # names that `write` gives
 
 
@@ -83,7 +89,8 @@ def writing(folder: Path) -> Generator[None]:
 
 @contextlib.contextmanager
 def alone(folder: Path) -> Generator[bool]:
-    """Within, nobody writes into the folder; false where somebody does just now, or where a file system has no locks."""
+    """Within, nobody writes into the folder; false where somebody does just now, or where a file system has
+    no locks."""
     with _locked(folder, fcntl.LOCK_EX | fcntl.LOCK_NB) as locked:
         yield locked
 
@@ -166,7 +173,8 @@ def _place(file: IO[bytes]) -> int | None:
 
 
 def _digits(file: IO[bytes], place: int) -> bytes:
-    """SHA-256 of the file with zeros in the place of its digits, in chunks: weights may be larger than memory."""
+    """SHA-256 of the file with zeros in the place of its digits, in chunks: weights may be larger than
+    memory."""
     digest = hashlib.sha256()
     file.seek(0)
     left = place

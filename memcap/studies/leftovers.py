@@ -14,7 +14,8 @@ DRAWN_IN = re.compile(r"\.\w+\.[a-z0-9_]{8}")  # where `figures.save` writes bef
 def sweep(folder: Path) -> None:
     """Remove unfinished files, weights and curves that no row tells of, and empty folders of Hydra's.
 
-    What another job is writing just now stays, and what is younger than `files.FRESH`; so does what may not be removed.
+    What another job is writing just now stays, and what is younger than `files.FRESH`; so does what may not
+    be removed.
 
     Args:
         folder: of a study; made, with its parts, by `store.prepare`.
@@ -40,7 +41,9 @@ def _sweep_orphans(folder: Path) -> None:
         orphans = [path for path in beside if path.stem not in shards and POPULATION.fullmatch(path.stem)]
         tables, bad = store.survey(folder) if orphans else ([], {})
         told_of = {name for table in tables for name in table["population"]}  # by folded rows
-        for path in orphans if told_of and not bad else ():  # rows that are bad, or were put aside, may have told of them
+        for path in (
+            orphans if told_of and not bad else ()
+        ):  # rows that are bad, or were put aside, may have told of them
             if path.stem not in told_of and files.old(path):
                 path.unlink()
 

@@ -1,4 +1,5 @@
-"""The end of a job or a multirun: what the rows say. Where widths were swept the figure is drawn, and the tracker is told."""
+"""The end of a job or a multirun: what the rows say. Where widths were swept the figure is drawn, and the
+tracker is told."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +31,8 @@ class Outcome:
 
 
 def conclude(rows: pl.DataFrame, folder: Path, study: str, tracker: Tracker) -> Outcome:
-    """Fit the frontier, draw the figure into folder/figures/ and hand both to the tracker, unless all is of one width.
+    """Fit the frontier, draw the figure into folder/figures/ and hand both to the tracker, unless all is of
+    one width.
 
     Args:
         rows: of the job, or of all jobs of a multirun.
@@ -44,16 +46,20 @@ def conclude(rows: pl.DataFrame, folder: Path, study: str, tracker: Tracker) -> 
     points = tuple(frontier(rows))
     if all(len(p.units) == 1 for p in points):
         return Outcome(rows, folder)
-    drawn = figures.find("frontier").draw(store.read(folder))  # the picture is the study's, which may hold more than this job
+    drawn = figures.find("frontier").draw(
+        store.read(folder)
+    )  # the picture is the study's, which may hold more than this job
     picture = figures.save(drawn, folder / "figures", "frontier")
     tracker.study(study, drawn.data.to_dicts(), picture)
     return Outcome(rows, folder, points, picture)
 
 
 def score(rows: pl.DataFrame) -> float:
-    """The number that a job returns, for a sweeper that minimizes: the mean number of training steps that it took to solve.
+    """The number that a job returns, for a sweeper that minimizes: the mean number of training steps that it
+    took to solve.
 
-    A member that was not solved counts as twice its budget: worse than any that was ("PAR2" in the comparison of solvers).
+    A member that was not solved counts as twice its budget: worse than any that was ("PAR2" in the comparison
+    of solvers).
 
     Args:
         rows: the job's. Without any, as in a share that has no members, the score is 0.

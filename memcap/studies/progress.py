@@ -1,4 +1,5 @@
-"""Progress of a job on stderr: members done, solved, time left; a bar on a terminal, a line now and then in a log file."""
+"""Progress of a job on stderr: members done, solved, time left; a bar on a terminal, a line now and then in a
+log file."""
 
 import sys
 import time
@@ -11,7 +12,7 @@ from rich.progress import Progress as Bar
 from rich.text import Text
 
 from memcap.printing import duration, number
-from memcap.studies.beats import Running
+from memcap.studies.heartbeat import Running
 from memcap.studies.tally import Tally
 from memcap.training.engine import Chunk, Result
 
@@ -34,7 +35,9 @@ class Progress:
         self.console = Console(stderr=True)
         self.said = self.tally.started
         self.bar = _Bar(self.tally, self.console, disable=members == done or quiet)
-        self.task = self.bar.add_task("", total=members, completed=done, note="compiling, and the first steps")
+        self.task = self.bar.add_task(
+            "", total=members, completed=done, note="compiling, and the first steps"
+        )
         self.begun = False
 
     def curve(self, chunk: Chunk) -> None:

@@ -1,22 +1,27 @@
-"""The design `bisect`: which members of a study to train, and in which order, to find u50 and u90 of every lag.
+"""The design `bisect`: which members of a study to train, and in which order, to find u50 and u90 of every
+lag.
 
-The axes give the members of a full grid. Members that differ only in width and seed are one search. A width passes at u50 if
-half of its seeds solved, at u90 if nine in ten did (8 seeds: 4 and 7; 4 seeds: 2 and 3). Each search gallops from a first guess
-until it has a width that passes and one that does not, then halves the gap, until the smallest width known to pass stands beside
-one that does not. A probe asks for the fewest seeds that can settle its verdict, then for more if they did not. Every result
-counts for both thresholds, and u90 starts from u50's answer. Last, half of the seeds of a width well below u50 and all of one
-well above u90 are asked for: without them a fit to the counts cannot tell steep from shallow, and leaves intervals open. Where
-no width passes, the gallop ends at the widest: of 64 widths and 8 seeds, from a guess of 25, it asks for 5 seeds of 6 widths.
+The axes give the members of a full grid. Members that differ only in width and seed are one search. A width
+passes at u50 if half of its seeds solved, at u90 if nine in ten did (8 seeds: 4 and 7; 4 seeds: 2 and 3).
+Each search gallops from a first guess until it has a width that passes and one that does not, then halves the
+gap, until the smallest width known to pass stands beside one that does not. A probe asks for the fewest seeds
+that can settle its verdict, then for more if they did not. Every result counts for both thresholds, and u90
+starts from u50's answer. Last, half of the seeds of a width well below u50 and all of one well above u90 are
+asked for: without them a fit to the counts cannot tell steep from shallow, and leaves intervals open. Where
+no width passes, the gallop ends at the widest: of 64 widths and 8 seeds, from a guess of 25, it asks for 5
+seeds of 6 widths.
 
-Failures to train make counts that aren't monotone: 7 of 8 at 12 units, 5 of 8 at 13. The smallest width known to pass is then
-still a width that passes, but a full grid may know a smaller one. The stopping rule looks at nothing but the results, so the
-likelihood of memcap.capacity.thresholds holds as it is. tests/studies/test_search.py measures what is saved and what is lost.
+Failures to train make counts that aren't monotone: 7 of 8 at 12 units, 5 of 8 at 13. The smallest width known
+to pass is then still a width that passes, but a full grid may know a smaller one. The stopping rule looks at
+nothing but the results, so the likelihood of memcap.capacity.thresholds holds as it is.
+tests/studies/test_search.py measures what is saved and what is lost.
 
-A first guess is a straight line through the answers of shorter lags, so lags wait for each other; but not in single file,
-which would leave a machine waiting on one probe at a time. A lag starts once u50 is known at a lag of at least 1 / `REACH` of
-it. Short lags, which wait most, cost next to nothing (a member's work grows with lag x units^2), and the longest lags, which
-cost nearly all, search side by side. Each recipe has searches of its own, which go by its own answers; at the shortest lag of a
-recipe, by those of any other at shorter ones.
+A first guess is a straight line through the answers of shorter lags, so lags wait for each other; but not in
+single file, which would leave a machine waiting on one probe at a time. A lag starts once u50 is known at a
+lag of at least 1 / `REACH` of it. Short lags, which wait most, cost next to nothing (a member's work grows
+with lag x units^2), and the longest lags, which cost nearly all, search side by side. Each recipe has
+searches of its own, which go by its own answers; at the shortest lag of a recipe, by those of any other at
+shorter ones.
 """
 
 from collections.abc import Hashable, Iterable, Mapping
@@ -35,8 +40,8 @@ BESIDE = 0.25  # how far below u50's answer and above u90's, as a share of it, t
 def needed(seeds: int) -> tuple[int, int]:
     """How many of a width's seeds must solve for it to pass at u50 and at u90.
 
-    u90 counts down, to 7 of 8: some seeds fail at any width, and 8 of 8 would read a failure to train as a lack of width. With 2
-    or 3 seeds the two rules are one.
+    u90 counts down, to 7 of 8: some seeds fail at any width, and 8 of 8 would read a failure to train as a
+    lack of width. With 2 or 3 seeds the two rules are one.
     """
     return (seeds + 1) // 2, max(1, 9 * seeds // 10)
 
@@ -68,7 +73,8 @@ class Search:
         where = f"design=bisect: recipe {first.recipe.name} of {first.task.name} at lag {first.lag}"
         if len(self.widths) < 3:
             raise UserError(
-                f"{where} has {len(self.widths)} of the 3 widths it needs; list more in model.units, or set design=grid"
+                f"{where} has {len(self.widths)} of the 3 widths it needs; list more in model.units, or set"
+                " design=grid"
             )
         for width in self.widths:
             if set(table[width]) != set(table[self.widths[0]]):
@@ -103,11 +109,15 @@ class Search:
         return False if self.failed[place] > self.seeds - need else None
 
     def bracket(self, need: int) -> tuple[int, int]:
-        """The largest width below it that does not pass (-1: none), and the smallest that passes (len(widths): none)."""
+        """The largest width below it that does not pass (-1: none), and the smallest that passes
+        (len(widths): none)."""
         if need not in self._brackets:
             last = len(self.widths)
             high = next((k for k in range(last) if self.verdict(k, need)), last)
-            self._brackets[need] = next((k for k in range(high - 1, -1, -1) if self.verdict(k, need) is False), -1), high
+            self._brackets[need] = (
+                next((k for k in range(high - 1, -1, -1) if self.verdict(k, need) is False), -1),
+                high,
+            )
         return self._brackets[need]
 
     def found(self, need: int) -> bool:
@@ -116,7 +126,8 @@ class Search:
         return high - low == 1
 
     def wanted(self) -> dict[int, int]:
-        """How many results each width should have by now, by place. Depends on the results alone, not on their order."""
+        """How many results each width should have by now, by place. Depends on the results alone, not on
+        their order."""
         if self.start is None:
             return {}
         if not self.found(self.u50):
@@ -128,7 +139,9 @@ class Search:
             return {}  # no width passes: there are no answers to confirm
         last = min(self.bracket(self.u90)[1], len(self.widths) - 1)
         ends = (1 - BESIDE) * self.widths[middle], (1 + BESIDE) * self.widths[last]
-        below, above = (min(range(len(self.widths)), key=lambda place: abs(self.widths[place] - end)) for end in ends)
+        below, above = (
+            min(range(len(self.widths)), key=lambda place: abs(self.widths[place] - end)) for end in ends
+        )
         below, above = min(below, max(middle - 1, 0)), max(above, min(last + 1, len(self.widths) - 1))
         return {below: (self.seeds + 1) // 2, above: self.seeds}
 
@@ -156,7 +169,10 @@ class Search:
             gallops = [wide for low, high in gaps if low < 0 or high == len(self.widths)]
             left = self.seeds * (sum(halvings) + sum(gallops) + 2)
         else:
-            left = sum(max(0, count - self.solved[place] - self.failed[place]) for place, count in self.wanted().items())
+            left = sum(
+                max(0, count - self.solved[place] - self.failed[place])
+                for place, count in self.wanted().items()
+            )
         return min(left, self.seeds * len(self.widths) - sum(self.solved) - sum(self.failed))
 
 
@@ -213,7 +229,8 @@ class Bisect:
 
     @property
     def estimate(self) -> int:
-        """How many members are still to end, at most; only counts that are not monotone in width can raise it."""
+        """How many members are still to end, at most; only counts that are not monotone in width can raise
+        it."""
         return sum(search.most_left() for chain in self._chains.values() for search in chain)
 
     def _record(self, member: Member, solved: bool) -> None:
@@ -246,7 +263,8 @@ class Bisect:
 
 
 def _guess(known: list[tuple[int, int]], lag: int) -> float:
-    """Units that a lag may need: on a line through the answers known, or in proportion to the only one; 1 without any."""
+    """Units that a lag may need: on a line through the answers known, or in proportion to the only one; 1
+    without any."""
     lags, units = zip(*known, strict=True) if known else ((), ())
     if len(set(lags)) > 1:
         slope, intercept = np.polyfit(lags, units, 1)

@@ -20,7 +20,8 @@ class Standing:
         missing: the other members, each once.
         search: of design=bisect, which knows the rows; None: every missing member is trained.
         first: to train first: all that is missing, or what the search begins with.
-        most: how many are trained at most; where counts are not monotone in width, a search may come to want more.
+        most: how many are trained at most; where counts are not monotone in width, a search may come to want
+            more.
         in_all: members that have rows in the folder, and those of the job.
     """
 

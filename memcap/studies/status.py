@@ -1,6 +1,8 @@
-"""How far a study is, seen from outside: from the rows in its folder and from what its jobs say of themselves. Needs no JAX.
+"""How far a study is, seen from outside: from the rows in its folder and from what its jobs say of
+themselves. Needs no JAX.
 
-Several jobs may share a folder (an array of jobs, `engine.shard`) or follow each other; their members are counted once, by key.
+Several jobs may share a folder (an array of jobs, `engine.shard`) or follow each other; their members are
+counted once, by key.
 """
 
 from collections.abc import Iterable
@@ -13,8 +15,8 @@ import polars as pl
 
 from memcap.knobs import UserError
 from memcap.studies import files
-from memcap.studies.beats import Beat, Running, beats, keys_of
-from memcap.tracking.records import named
+from memcap.studies.heartbeat import Beat, Running, beats, keys_of
+from memcap.tracking.runs import named
 
 COLUMNS = {
     "key": pl.String,
@@ -45,7 +47,8 @@ class Status:
 
     Args:
         folder: the study's.
-        done: members whose rows are kept and measure something; solved: how many of them are; diverged: how many of the others.
+        done: members whose rows are kept and measure something; solved: how many of them are; diverged: how
+            many of the others.
         failed: members that could not be trained, unless a job has them in hand again.
         running: members in training.
         waiting: members that a living job has yet to train; of a search at most.
@@ -115,7 +118,10 @@ def status(folder: Path) -> Status:
     again = {
         key
         for key, finished in broken.select("key", "finished").iter_rows()
-        if any(key in wanted[token] and finished < datetime.fromtimestamp(beat.started, UTC) for token, beat in alive.items())
+        if any(
+            key in wanted[token] and finished < datetime.fromtimestamp(beat.started, UTC)
+            for token, beat in alive.items()
+        )
     }
     failed = tuple(
         Failure(key, named(*who), reason or "no reason given")
@@ -125,9 +131,15 @@ def status(folder: Path) -> Status:
     ended = done | {each.key for each in failed}
     taken = frozenset().union(*(wanted[token] for token in alive))
     in_hand, left_over = _open(alive, wanted, ended), _open(gone, wanted, ended | taken)
-    lost = {each.key for each in failed} | (frozenset().union(*(wanted[token] for token in gone)) - ended - taken)
+    lost = {each.key for each in failed} | (
+        frozenset().union(*(wanted[token] for token in gone)) - ended - taken
+    )
     running = min(sum(beat.running for beat in alive.values()), in_hand)
-    paces = [60 * beat.done / (beat.heard - beat.started) for beat in alive.values() if beat.done and beat.heard > beat.started]
+    paces = [
+        60 * beat.done / (beat.heard - beat.started)
+        for beat in alive.values()
+        if beat.done and beat.heard > beat.started
+    ]
     left = [beat.left - beat.silent for beat in alive.values() if beat.left is not None]
     return Status(
         folder=folder,
@@ -141,7 +153,9 @@ def status(folder: Path) -> Status:
         at_most=any(beat.searched for beat in (alive | gone).values()),
         a_minute=sum(paces) or None,
         left=max(0.0, *left) if left and len(left) == len(alive) else None,
-        longest=tuple(sorted((each for beat in alive.values() for each in beat.longest), key=lambda each: -each.seconds)),
+        longest=tuple(
+            sorted((each for beat in alive.values() for each in beat.longest), key=lambda each: -each.seconds)
+        ),
         jobs=tuple(said.values()),
         unfinished=tuple(beat for token, beat in said.items() if token not in alive and wanted[token] & lost),
         unreadable=unreadable,
@@ -149,9 +163,12 @@ def status(folder: Path) -> Status:
 
 
 def _open(jobs: dict[str, Beat], wanted: dict[str, frozenset[str]], ended: frozenset[str]) -> int:
-    """How many members these jobs have yet to train. A search says so itself, as it does not want all that it may ask for."""
+    """How many members these jobs have yet to train. A search says so itself, as it does not want all that it
+    may ask for."""
     keys = frozenset().union(*(wanted[token] for token, beat in jobs.items() if not beat.searched))
-    return len(keys - ended) + sum(min(beat.to_come, len(wanted[token] - ended)) for token, beat in jobs.items() if beat.searched)
+    return len(keys - ended) + sum(
+        min(beat.to_come, len(wanted[token] - ended)) for token, beat in jobs.items() if beat.searched
+    )
 
 
 def _rows(folder: Path) -> tuple[pl.DataFrame, tuple[Path, ...]]:
@@ -165,8 +182,14 @@ def _rows(folder: Path) -> tuple[pl.DataFrame, tuple[Path, ...]]:
             wanted = [name for name in COLUMNS if name != LATER or name in pl.read_parquet_schema(content)]
             table = pl.read_parquet(content, columns=wanted)
             reason = pl.lit(None).alias(LATER) if LATER not in wanted else pl.col(LATER)
-            tables.append(table.with_columns(reason).select(pl.col(name).cast(kind) for name, kind in COLUMNS.items()))
+            tables.append(
+                table.with_columns(reason).select(pl.col(name).cast(kind) for name, kind in COLUMNS.items())
+            )
         except (Exception, pl.exceptions.PanicException):  # whatever Rust makes of what is no table
             unreadable.append(path)
-    rows = pl.concat(tables).sort("finished", maintain_order=True).unique("key", keep="last", maintain_order=True)
+    rows = (
+        pl.concat(tables)
+        .sort("finished", maintain_order=True)
+        .unique("key", keep="last", maintain_order=True)
+    )
     return rows, tuple(unreadable)

@@ -1,13 +1,15 @@
-"""The store: one row a member, in Parquet shards that are written whole or not at all, and the weights beside them.
+"""The store: one row a member, in Parquet shards that are written whole or not at all, and the weights beside
+them.
 
     DIR/rows/POPULATION.parquet     rows of one program's members in one job, rewritten whole as they end
     DIR/weights/POPULATION.npz      its members' weights, under KEY/path/of/array
     DIR/rows.parquet                all shards folded into one, by `memcap collect`
     DIR/checkpoints/*.npz           members in training (memcap/studies/checkpoints.py), while there are any
 
-A member's key is the hash of its whole config and seed, so a rerun replaces its row and never adds one. Each file carries a
-digest of its bytes (memcap/studies/files.py), and each row's key is compared with its config. A file that fails is named, left
-where it is and passed over: what only it held is missing, so a rerun trains it into new files.
+A member's key is the hash of its whole config and seed, so a rerun replaces its row and never adds one. Each
+file carries a digest of its bytes (memcap/studies/files.py), and each row's key is compared with its config.
+A file that fails is named, left where it is and passed over: what only it held is missing, so a rerun trains
+it into new files.
 """
 
 import json
@@ -86,7 +88,8 @@ SCHEMA: dict[str, Any] = {
     "batching": pl.String,
     "scan": pl.String,  # loop, scan or plain: memcap/cells/scan.py
     "kernel": pl.String,  # what ran the loop: xla, or native, the LSTM in C
-    "program_units": pl.Int64,  # what the member was padded to: more than `units` only where widths share a program
+    # what the member was padded to: more than `units` only where widths share a program
+    "program_units": pl.Int64,
     "program_steps": pl.Int64,  # and the buffer of its sequences
     "population": pl.String,  # stem of the shard and of the weights' file
     "config": pl.String,  # the whole resolved config, as JSON
@@ -108,9 +111,18 @@ SCHEMA: dict[str, Any] = {
 # Columns that hold a recipe's values for training.
 TRAINING = ("lr", "schedule", "warmup", "batch", "clip", "budget", "falls_above")
 TRAINING += ("curriculum", "advance", "deadline", "optimizer")
-# Columns that came after rows were published: where a table lacks them they are null, or follow from the others (`_made_up`).
-# A table that lacks another column holds no rows.
-LATER = ("falls_above", "curriculum", "advance", "deadline", "scan", "program_units", "program_steps", "matmul_precision")
+# Columns that came after rows were published: where a table lacks them they are null, or follow from the
+# others (`_made_up`). A table that lacks another column holds no rows.
+LATER = (
+    "falls_above",
+    "curriculum",
+    "advance",
+    "deadline",
+    "scan",
+    "program_units",
+    "program_steps",
+    "matmul_precision",
+)
 LATER += ("steady", "steps_to_steady", "evaluation_until", "reason", "optimizer", "kernel")
 FIRST = tuple(name for name in SCHEMA if name not in LATER)
 
@@ -123,10 +135,14 @@ def prepare(folder: Path) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise UserError(f"out={folder}: cannot be written ({error.strerror or error}); set out to another folder") from error
+        raise UserError(
+            f"out={folder}: cannot be written ({error.strerror or error}); set out to another folder"
+        ) from error
 
 
-def write_population(folder: Path, name: str, rows: Sequence[dict[str, Any]], weights: dict[str, dict[str, Any]]) -> None:
+def write_population(
+    folder: Path, name: str, rows: Sequence[dict[str, Any]], weights: dict[str, dict[str, Any]]
+) -> None:
     """Write a population's weights, then its rows: a row that exists has its weights."""
     with files.writing(folder / "weights"):  # nobody takes the weights for orphans
         write_weights(folder / "weights" / f"{name}.npz", weights)
@@ -158,9 +174,11 @@ def shards(folder: Path) -> list[Path]:
 
 
 def read(folder: Path, strict: bool = False) -> pl.DataFrame:
-    """All rows at or below a folder (or of one Parquet file) that can be told about, one a key: the one that finished last.
+    """All rows at or below a folder (or of one Parquet file) that can be told about, one a key: the one that
+    finished last.
 
-    Rows whose task or cell cannot be imported are left out, with a line on stderr. For `strict` and errors see `read_all`.
+    Rows whose task or cell cannot be imported are left out, with a line on stderr. For `strict` and errors
+    see `read_all`.
     """
     return known(read_all(folder, strict))
 
@@ -192,7 +210,9 @@ def survey(folder: Path) -> tuple[list[pl.DataFrame], dict[Path, str]]:
         UserError: the folder doesn't exist.
     """
     if not folder.exists():
-        raise UserError(f"{folder}: no such folder or file; train a study first, as in: memcap train sweeps=first_study")
+        raise UserError(
+            f"{folder}: no such folder or file; train a study first, as in: memcap train sweeps=first_study"
+        )
     tables, bad = [], {}
     for path in shards(folder):
         try:
@@ -208,12 +228,15 @@ def survey(folder: Path) -> tuple[list[pl.DataFrame], dict[Path, str]]:
 def merged(tables: Sequence[pl.DataFrame]) -> pl.DataFrame:
     """Rows of several tables, one a key: the one that finished last."""
     rows = pl.concat([frame([]), *tables]).sort("finished", maintain_order=True)
-    return rows.unique("key", keep="last", maintain_order=True).sort("study", "task", "lag", "units", "recipe", "seed")
+    return rows.unique("key", keep="last", maintain_order=True).sort(
+        "study", "task", "lag", "units", "recipe", "seed"
+    )
 
 
 @lru_cache(maxsize=1024)
 def _shard(path: Path, *state: int) -> pl.DataFrame:
-    """The rows of one file, checked; `state` changes when the file does, so that a job reads each file once."""
+    """The rows of one file, checked; `state` changes when the file does, so that a job reads each file
+    once."""
     del state
     with files.open_regular(path) as file:
         content = BytesIO(file.read())
@@ -234,7 +257,10 @@ def _table(content: BytesIO) -> pl.DataFrame:
             raise BadFileError(f"no column {missing[0]}; not a table of rows")
         columns = {name: pl.col(name) if name in table.columns else _made_up(name) for name in SCHEMA}
         return table.select(columns[name].cast(dtype).alias(name) for name, dtype in SCHEMA.items())
-    except (Exception, pl.exceptions.PanicException) as error:  # a file without a digest may make the reader panic
+    except (
+        Exception,
+        pl.exceptions.PanicException,
+    ) as error:  # a file without a digest may make the reader panic
         if isinstance(error, BadFileError):
             raise
         raise BadFileError("not a readable table of rows") from error
@@ -263,7 +289,8 @@ def collect(folder: Path, strict: bool = False) -> tuple[Path, pl.DataFrame]:
     """Fold all shards of a study into DIR/rows.parquet. The shards stay; folding again gives the same rows.
 
     Raises:
-        UserError: not a study's folder, or one without rows; a bad rows.parquet, which would be written over; as `read_all`.
+        UserError: not a study's folder, or one without rows; a bad rows.parquet, which would be written over;
+            as `read_all`.
     """
     path = folder / "rows.parquet"
     if folder.is_file():
@@ -276,7 +303,9 @@ def collect(folder: Path, strict: bool = False) -> tuple[Path, pl.DataFrame]:
     try:
         write_rows(path, rows)
     except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror}); give the folder of a study") from error
+        raise UserError(
+            f"{path}: cannot be written ({error.strerror}); give the folder of a study"
+        ) from error
     return path, rows
 
 
@@ -285,7 +314,10 @@ def one(folder: Path, key: str) -> dict[str, Any]:
     rows = read_all(folder)
     found = rows.filter(pl.col("key").str.starts_with(key))
     if found.height != 1 or not key:
-        raise UserError(f"{key}: {found.height} members in {folder} have such a key; `memcap train` and the rows show keys")
+        raise UserError(
+            f"{key}: {found.height} members in {folder} have such a key; `memcap train` and the rows show"
+            " keys"
+        )
     return found.row(0, named=True)
 
 

@@ -1,4 +1,5 @@
-"""How far a job is: members that ended and members in training, with their pace; for the progress line and `memcap status`."""
+"""How far a job is: members that ended and members in training, with their pace; for the progress line and
+`memcap status`."""
 
 import heapq
 import threading
@@ -8,8 +9,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from memcap.studies.beats import Beat, Running
-from memcap.tracking.records import named
+from memcap.studies.heartbeat import Beat, Running
+from memcap.tracking.runs import named
 from memcap.training.engine import Chunk, Result
 
 MOST_TOLD = 20  # members in training that are told of one by one
@@ -87,10 +88,14 @@ class Tally:
         return ", ".join([f"{self.solved} solved", *others])
 
     def left(self) -> float | None:
-        """Seconds to the end at the pace so far; None before there is one. Who trains counts by the share of the budget."""
+        """Seconds to the end at the pace so far; None before there is one. Who trains counts by the share of
+        the budget."""
         with self.lock:
-            # Only what this job has trained tells of its pace: a member may have been half-trained when it began.
-            trained = self.done - self.before + sum(lane.share(since=lane.begun) for lane in self.lanes.values())
+            # Only what this job has trained tells of its pace: a member may have been half-trained when it
+            # began.
+            trained = (
+                self.done - self.before + sum(lane.share(since=lane.begun) for lane in self.lanes.values())
+            )
             if not trained:
                 return None
             to_come = self.members - self.done - sum(lane.share() for lane in self.lanes.values())

@@ -44,7 +44,9 @@ def verify(folder: Path, rows_only: bool = False) -> Verdict:
     Raises:
         UserError: no such folder, or no files of rows in it.
     """
-    drawn, bad_curves = ({}, {}) if rows_only else curves.survey(folder)  # before the rows, which come after them
+    drawn, bad_curves = (
+        ({}, {}) if rows_only else curves.survey(folder)
+    )  # before the rows, which come after them
     tables, bad = store.survey(folder)
     if not tables and not bad:
         raise store.no_rows(folder)
@@ -52,7 +54,9 @@ def verify(folder: Path, rows_only: bool = False) -> Verdict:
     rows = store.merged(tables)
     if rows_only:
         sound = [path for path in store.shards(folder) if path not in bad]
-        return Verdict(rows.height, len(tables), 0, 0, 0, sum(not _sealed(path) for path in sound), tuple(wrong))
+        return Verdict(
+            rows.height, len(tables), 0, 0, 0, sum(not _sealed(path) for path in sound), tuple(wrong)
+        )
     found: dict[Path, dict[str, int]] = {}  # numbers by key, of each file of weights
     for path in sorted(folder.rglob("weights/*.npz")):
         try:
@@ -81,7 +85,8 @@ def _sealed(path: Path) -> bool:
 
 
 def _lacking(rows: pl.DataFrame, found: dict[Path, dict[str, int]]) -> list[str]:
-    """A line for each population that lacks weights, and one for each member that has not as many as its row says."""
+    """A line for each population that lacks weights, and one for each member that has not as many as its row
+    says."""
     held: dict[tuple[str, str], set[int]] = {}
     for path, numbers in found.items():
         for key, size in numbers.items():
@@ -93,14 +98,17 @@ def _lacking(rows: pl.DataFrame, found: dict[Path, dict[str, int]]) -> list[str]
         if there is None:
             missing.setdefault(population, []).append(key)
         elif parameters not in there:
-            lines.append(f"weights/{population}.npz: {min(there)} numbers of member {key}, whose row says {parameters}")
+            lines.append(
+                f"weights/{population}.npz: {min(there)} numbers of member {key}, whose row says {parameters}"
+            )
     for population, keys in missing.items():
         lines.append(f"weights/{population}.npz: no sound weights of {_some(keys)}")
     return lines
 
 
 def _strange(rows: pl.DataFrame, drawn: Mapping[Path, pl.DataFrame]) -> list[str]:
-    """A line for each file with curves of members that have no row, unless a job may be about to write these."""
+    """A line for each file with curves of members that have no row, unless a job may be about to write
+    these."""
     lines = []
     for path, table in drawn.items():
         keys = sorted(set(table["key"]) - set(rows["key"]))

@@ -13,14 +13,20 @@ from memcap.studies import files
 from memcap.studies.files import BadFileError
 
 T = TypeVar("T")
-_sound: set[tuple[Any, ...]] = set()  # states of files whose digest was right: members of one file are often read one by one
+_sound: set[tuple[Any, ...]] = (
+    set()
+)  # states of files whose digest was right: members of one file are often read one by one
 
 
 def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, np.ndarray]:
     """A nested dict as {"outer/inner": array}."""
     found: dict[str, np.ndarray] = {}
     for name, value in tree.items():
-        found |= flat(value, f"{prefix}{name}/") if isinstance(value, dict) else {f"{prefix}{name}": np.asarray(value)}
+        found |= (
+            flat(value, f"{prefix}{name}/")
+            if isinstance(value, dict)
+            else {f"{prefix}{name}": np.asarray(value)}
+        )
     return found
 
 
@@ -63,7 +69,9 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     try:
         files.write(path, lambda file: np.savez(file, allow_pickle=False, **arrays), sealed=False)
     except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror}); choose another file with -o") from error
+        raise UserError(
+            f"{path}: cannot be written ({error.strerror}); choose another file with -o"
+        ) from error
 
 
 def weights_of(folder: Path, row: dict[str, Any]) -> dict[str, Any]:
@@ -80,7 +88,9 @@ def weights_of(folder: Path, row: dict[str, Any]) -> dict[str, Any]:
         except BadFileError as error:
             bad = f"{path}: {error}"
     if bad:
-        raise UserError(f"{bad}; to have the weights of member {key}, train it again in another folder (out=FOLDER)")
+        raise UserError(
+            f"{bad}; to have the weights of member {key}, train it again in another folder (out=FOLDER)"
+        )
     raise UserError(f"{folder}: holds no weights of member {key} (weights/{population}.npz)")
 
 
@@ -91,7 +101,9 @@ def read_weights(path: Path, key: str) -> dict[str, np.ndarray]:
         BadFileError: the file is damaged, or no npz file.
     """
     prefix = f"{key}/"
-    return read_sealed(path, lambda stored: {n.removeprefix(prefix): stored[n] for n in stored.files if n.startswith(prefix)})
+    return read_sealed(
+        path, lambda stored: {n.removeprefix(prefix): stored[n] for n in stored.files if n.startswith(prefix)}
+    )
 
 
 def sizes(path: Path) -> dict[str, int]:
@@ -130,5 +142,7 @@ def read_sealed(path: Path, take: Callable[[Any], T]) -> T:
         raise
     except OSError as error:
         raise BadFileError(f"cannot be read ({error.strerror or error})") from error
-    except Exception as error:  # zipfile and NumPy raise nearly everything at bytes that are no archive of plain arrays
+    except (
+        Exception
+    ) as error:  # zipfile and NumPy raise nearly everything at bytes that are no archive of plain arrays
         raise BadFileError("not a readable npz file") from error

@@ -1,4 +1,5 @@
-"""Recall tasks, one file each. A new file here that defines a `Task` is found by its name; nothing else changes."""
+"""Recall tasks, one file each. A new file here that defines a `Task` is found by its name; nothing else
+changes."""
 
 import sys
 from dataclasses import Field
@@ -9,7 +10,16 @@ from memcap import plugins
 from memcap.knobs import UserError
 from memcap.tasks.base import Batch, Facts, Task, information_floor, one_per_number
 
-__all__ = ["Batch", "Facts", "Task", "information_floor", "is_own", "one_per_number", "task_class", "task_classes"]
+__all__ = [
+    "Batch",
+    "Facts",
+    "Task",
+    "information_floor",
+    "is_own",
+    "one_per_number",
+    "task_class",
+    "task_classes",
+]
 
 
 @cache
@@ -19,7 +29,10 @@ def task_classes() -> dict[str, type[Task]]:
         value
         for module in plugins.modules(sys.modules[__name__])
         for value in vars(module).values()
-        if isinstance(value, type) and issubclass(value, Task) and value.__module__ == module.__name__ and "name" in vars(value)
+        if isinstance(value, type)
+        and issubclass(value, Task)
+        and value.__module__ == module.__name__
+        and "name" in vars(value)
     ]
     return {cls.name: cls for cls in sorted(found, key=lambda cls: cls.name)}
 
@@ -36,9 +49,14 @@ def task_class(name: str) -> type[Task]:
         if not (isinstance(found, type) and issubclass(found, Task)):
             raise UserError(f"task.name={name}: must be a class derived from memcap.tasks.Task")
         if lacks := sorted(getattr(found, "__abstractmethods__", ())):
-            raise UserError(f"task.name={name}: lacks {', '.join(lacks)}; memcap/tasks/base.py says what a task must have")
+            raise UserError(
+                f"task.name={name}: lacks {', '.join(lacks)}; memcap/tasks/base.py says what a task must have"
+            )
         if any(isinstance(value, Field) for value in vars(found).values()):
-            raise UserError(f"task.name={name}: must be decorated with @dataclass(frozen=True), so that its fields are its knobs")
+            raise UserError(
+                f"task.name={name}: must be decorated with @dataclass(frozen=True), so that its fields are"
+                " its knobs"
+            )
         return found
     if name not in task_classes():
         known = ", ".join(task_classes())

@@ -12,13 +12,14 @@ from memcap.tasks.base import Batch, Facts, Operand, Task, integers
 
 @dataclass(frozen=True)
 class Adding(Task):
-    """Each step shows a number from U[0, 1] and a marker; at the end the sum of the two marked numbers is due.
+    """Each step shows a number from U[0, 1] and a marker; at the end the sum of the two marked numbers is
+    due.
 
     Example (marked with *): .3 .9* .2 .5 .4* .7 | lag 5 -> 1.3.
 
-    One marker falls in each half of the last `lag` + 1 steps, so the first number is held for `lag` steps at most.
-    The last step can itself be marked, which a net without memory can use: `chance` is a little below 1/6, the variance
-    of the sum and the baseline that papers quote.
+    One marker falls in each half of the last `lag` + 1 steps, so the first number is held for `lag` steps at
+    most. The last step can itself be marked, which a net without memory can use: `chance` is a little below
+    1/6, the variance of the sum and the baseline that papers quote.
 
     Source: Hochreiter & Schmidhuber (1997), experiment 4; the form with one marker a half is that of
     Arjovsky, Shah & Bengio (2016), sec. 4.2.
@@ -52,7 +53,8 @@ class Adding(Task):
         return lag + 1
 
     def sample(self, key: jax.Array, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Inputs (T, B, 2), targets (B,). In a sequence longer than lag + 1 the first steps are never marked."""
+        """Inputs (T, B, 2), targets (B,). In a sequence longer than lag + 1 the first steps are never
+        marked."""
         value_key, first_key, second_key = jax.random.split(key, 3)
         value = jax.random.uniform(value_key, (steps, batch))
         start, half = length - 1 - lag, (lag + 1) // 2
@@ -64,9 +66,11 @@ class Adding(Task):
         return Batch(jnp.stack([value, marked.astype(value.dtype)], axis=-1), total[0] + total[1])
 
     def facts(self, lag: int, length: int) -> Facts:
-        """One number, the running sum, of variance 1/6; solved at a mean squared error of .01, as in most papers.
+        """One number, the running sum, of variance 1/6; solved at a mean squared error of .01, as in most
+        papers.
 
-        Chance is 1/6, less the 1/12 that is seen when the last step is marked, once in ceil((lag + 1) / 2) sequences.
+        Chance is 1/6, less the 1/12 that is seen when the last step is marked, once in ceil((lag + 1) / 2)
+        sequences.
         """
         del length
         chance, threshold = 1 / 6 - 1 / 12 / (lag + 1 - (lag + 1) // 2), 0.01

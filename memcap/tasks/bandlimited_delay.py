@@ -1,4 +1,5 @@
-"""Band-limited delay: say at every step what a smooth signal was at five moments of a sliding window of `lag` steps."""
+"""Band-limited delay: say at every step what a smooth signal was at five moments of a sliding window of `lag`
+steps."""
 
 import math
 from dataclasses import dataclass
@@ -16,21 +17,23 @@ TURN = 2**32  # a phase is a uint32, so that it adds up without rounding however
 
 @dataclass(frozen=True)
 class BandlimitedDelay(Task):
-    """White noise below a cut-off frequency; due are its values of 0, 1/4, 1/2, 3/4 and all of `lag` steps before.
+    """White noise below a cut-off frequency; due are its values of 0, 1/4, 1/2, 3/4 and all of `lag` steps
+    before.
 
     Example: .1 .7 .9 .4 -.3 | lag 4 -> . . . . (-.3 .4 .9 .7 .1) (no answer is due at a dot).
 
-    The cut-off is at c cycles a window of `lag` steps. More steps are denser samples of the same signal: whatever the lag, a
-    window has about 2 c degrees of freedom (Landau & Pollak, 1962). In windows of up to 2 c steps the cut-off is at half the
-    sampling rate, where the noise is white, and each step counts.
+    The cut-off is at c cycles a window of `lag` steps. More steps are denser samples of the same signal:
+    whatever the lag, a window has about 2 c degrees of freedom (Landau & Pollak, 1962). In windows of up to 2
+    c steps the cut-off is at half the sampling rate, where the noise is white, and each step counts.
 
-    A sequence is a sum of K = max(32, 4 c) waves of one amplitude, one in each of K equal bands below the cut-off: phase, and
-    frequency within the band, are uniform (Rice, 1944). So each has the same power, its spectrum ends at the cut-off, it never
-    repeats, and its autocorrelation is exactly that of band-limited white noise, sinc(2 c s / lag).
+    A sequence is a sum of K = max(32, 4 c) waves of one amplitude, one in each of K equal bands below the
+    cut-off: phase, and frequency within the band, are uniform (Rice, 1944). So each has the same power, its
+    spectrum ends at the cut-off, it never repeats, and its autocorrelation is exactly that of band-limited
+    white noise, sinc(2 c s / lag).
 
-    Source: Voelker, Kajic & Eliasmith (2019), as their code has it (experiments/capacity.ipynb). There the signal has period 2.5
-    windows and Gaussian amplitudes, each sequence is divided by its greatest absolute value, and in training answers count from
-    the first step on, as zeros before there are any.
+    Source: Voelker, Kajic & Eliasmith (2019), as their code has it (experiments/capacity.ipynb). There the
+    signal has period 2.5 windows and Gaussian amplitudes, each sequence is divided by its greatest absolute
+    value, and in training answers count from the first step on, as zeros before there are any.
     """
 
     cycles: int = knob(10, "cycles c that the fastest wave makes in `lag` steps", at_least=1, at_most=1000)
@@ -72,21 +75,30 @@ class BandlimitedDelay(Task):
         start_key, pace_key = jax.random.split(key)
         waves = max(32, 4 * self.cycles)
         shape = waves, batch
-        band = jnp.uint32(TURN // 2 // waves * 2 * self.cycles) // jnp.maximum(lag, 2 * self.cycles).astype(jnp.uint32)
+        band = jnp.uint32(TURN // 2 // waves * 2 * self.cycles) // jnp.maximum(lag, 2 * self.cycles).astype(
+            jnp.uint32
+        )
         lowest = jnp.arange(waves, dtype=jnp.uint32)[:, None] * band
         pace = integers(pace_key, shape, lowest, lowest + band).astype(jnp.uint32)
-        phase = jax.random.bits(start_key, shape, jnp.uint32) + pace * jnp.arange(steps, dtype=jnp.uint32)[:, None, None]
+        phase = (
+            jax.random.bits(start_key, shape, jnp.uint32)
+            + pace * jnp.arange(steps, dtype=jnp.uint32)[:, None, None]
+        )
         turned = phase.astype(jnp.int32).astype(jnp.float32)  # -half to half a turn
         x = self.rms * math.sqrt(2 / waves) * jnp.cos(turned * (2 * math.pi / TURN)).sum(1)
         mask = scored(x, lag, length)
         # The roll wraps in from the buffer's end, where nothing is due.
-        due = jnp.stack([jnp.where(mask, jnp.roll(x, part * lag // (DELAYS - 1), axis=0), 0.0) for part in range(DELAYS)])
+        due = jnp.stack(
+            [jnp.where(mask, jnp.roll(x, part * lag // (DELAYS - 1), axis=0), 0.0) for part in range(DELAYS)]
+        )
         return Batch(x[:, :, None], due, mask)
 
     def facts(self, lag: int, length: int) -> Facts:
-        """A number for each degree of freedom, min(lag, 2 c), and the current one; solved at 5 % of the variance.
+        """A number for each degree of freedom, min(lag, 2 c), and the current one; solved at 5 % of the
+        variance.
 
-        Chance: the best guess of x(t - s) is r(s) x(t), with r the autocorrelation, and leaves 1 - r(s)^2 of the variance.
+        Chance: the best guess of x(t - s) is r(s) x(t), with r the autocorrelation, and leaves 1 - r(s)^2 of
+        the variance.
         """
         del length
         cutoff = min(self.cycles / lag, 0.5)
@@ -95,8 +107,11 @@ class BandlimitedDelay(Task):
         share, freedom = 0.05, min(lag, 2 * self.cycles)
         variance = self.rms**2
         chance = variance * sum(left) / DELAYS
-        return Facts(freedom + 1, freedom * 0.5 * math.log2(1 / share), chance=chance, threshold=share * variance)
+        return Facts(
+            freedom + 1, freedom * 0.5 * math.log2(1 / share), chance=chance, threshold=share * variance
+        )
 
     def stretched(self, lag: int, factor: int) -> tuple[int, int]:
-        """The same window in a sequence of factor * lag steps: does the net live without its zero start state?"""
+        """The same window in a sequence of factor * lag steps: does the net live without its zero start
+        state?"""
         return lag, max(factor * lag, self.length(lag))

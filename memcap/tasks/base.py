@@ -1,8 +1,8 @@
 """What a task is: a generator of sequences with a `lag`, and what is known of it before anything is trained.
 
-A task is a frozen dataclass whose fields are its knobs. It is pure: `sample` draws from a key, and `lag` and `length`
-may be traced integers, so that one compiled program serves every lag up to its buffer's size. Axis letters: T time,
-B batch, V symbols, F features, O outputs.
+A task is a frozen dataclass whose fields are its knobs. It is pure: `sample` draws from a key, and `lag` and
+`length` may be traced integers, so that one compiled program serves every lag up to its buffer's size. Axis
+letters: T time, B batch, V symbols, F features, O outputs.
 """
 
 import math
@@ -14,7 +14,8 @@ import jax
 import jax.numpy as jnp
 
 Operand = int | jax.Array
-# Share of the bits that an accuracy of .99 still asks for: 1 - H(.01), by rate-distortion; larger alphabets ask for more.
+# Share of the bits that an accuracy of .99 still asks for: 1 - H(.01), by rate-distortion; larger alphabets
+# ask for more.
 ASKED = 1 + 0.01 * math.log2(0.01) + 0.99 * math.log2(0.99)
 
 
@@ -23,12 +24,14 @@ class Facts:
     """What is known of a task at a lag and a length before anything is trained.
 
     Args:
-        held: symbols (or reals) that must be held at the worst moment, the current one included if it is asked later.
+        held: symbols (or reals) that must be held at the worst moment, the current one included if it is
+            asked later.
         bits: to hold at the worst moment. For reals: at the precision that the criterion asks for.
-        chance: the best expected score of a predictor that sees the current input only: no memory, and no clock. Over the steps
-            where an answer is due: accuracy for classes, mean squared error for values.
+        chance: the best expected score of a predictor that sees the current input only: no memory, and no
+            clock. Over the steps where an answer is due: accuracy for classes, mean squared error for values.
         threshold: solved means accuracy at or above this; for values, mean squared error at or below it.
-        data: digest of the file that the sequences come from, so that another file makes other members; "" where there is none.
+        data: digest of the file that the sequences come from, so that another file makes other members; ""
+            where there is none.
     """
 
     held: int
@@ -43,11 +46,11 @@ class Batch(NamedTuple):
 
     Args:
         inputs: (T, B) int32 symbols below `task.vocabulary`, or (T, B, F) float32.
-        targets: int32 classes or float32 values; (B,) where `task.answers` is "last", else (T, B). Values of a task with several
-            outputs O have them first, as the read-out does: (O, B) or (O, T, B).
+        targets: int32 classes or float32 values; (B,) where `task.answers` is "last", else (T, B). Values of
+            a task with several outputs O have them first, as the read-out does: (O, B) or (O, T, B).
         mask: (T, B) bool, true where an answer is due; None where `task.answers` is "last".
-        boundary: (T,) bool, true at the first step of each window; the carry enters there with its gradient stopped (or is
-            reset, see `Task.reset_carry`). None: one window.
+        boundary: (T,) bool, true at the first step of each window; the carry enters there with its gradient
+            stopped (or is reset, see `Task.reset_carry`). None: one window.
     """
 
     inputs: jax.Array
@@ -58,15 +61,23 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class Task(ABC):
-    """Base of all tasks. A subclass sets `name`, its knobs as fields, and the methods below; nothing else knows it.
+    """Base of all tasks. A subclass sets `name`, its knobs as fields, and the methods below; nothing else
+    knows it.
 
-    A task outside memcap/tasks/ is called `module:Class`, as `task_class` finds it; a `name` of its own is not needed.
+    A task outside memcap/tasks/ is called `module:Class`, as `task_class` finds it; a `name` of its own is
+    not needed.
     """
 
     name: ClassVar[str]
-    answers: ClassVar[Literal["last", "every"]] = "last"  # read out at the last step only, or at every step (masked)
-    stream: ClassVar[bool] = False  # whether a sequence has no end of its own: a longer one asks the same at every step
-    question: ClassVar[str] = ""  # what has to be remembered, in a user's words; "": not offered to one who asks in words
+    answers: ClassVar[Literal["last", "every"]] = (
+        "last"  # read out at the last step only, or at every step (masked)
+    )
+    stream: ClassVar[bool] = (
+        False  # whether a sequence has no end of its own: a longer one asks the same at every step
+    )
+    question: ClassVar[str] = (
+        ""  # what has to be remembered, in a user's words; "": not offered to one who asks in words
+    )
     asks: ClassVar[tuple[str, ...]] = ()  # the knobs that such a user is asked for
 
     def __init_subclass__(cls) -> None:
@@ -126,12 +137,14 @@ class Task(ABC):
         """
 
     def unseen(self, key: jax.Array, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """The same for a verdict: sequences that training never sees. What is generated is fresh under another key."""
+        """The same for a verdict: sequences that training never sees. What is generated is fresh under
+        another key."""
         return self.sample(key, lag, length, steps, batch)
 
     @abstractmethod
     def facts(self, lag: int, length: int) -> Facts:
-        """What is known of sequences of this lag and length: what is to be held, chance, and when it counts as solved."""
+        """What is known of sequences of this lag and length: what is to be held, chance, and when it counts
+        as solved."""
 
     def passes(self, score: float, threshold: float) -> bool:
         """Whether a score meets a criterion; NaN meets none."""
@@ -153,14 +166,17 @@ class Task(ABC):
 
 
 def information_floor(task: Task, facts: Facts, bits_per_unit: int) -> int:
-    """Fewest units whose carry can hold what the criterion asks for: a hard limit, far below what training finds.
+    """Fewest units whose carry can hold what the criterion asks for: a hard limit, far below what training
+    finds.
 
     Args:
         task: says whether accuracy or an error is asked for.
         facts: its facts.
         bits_per_unit: of carry; 32 a float32 number.
     """
-    asked = ASKED if task.loss == "classes" else 1.0  # bits of a real are counted at the criterion's precision
+    asked = (
+        ASKED if task.loss == "classes" else 1.0
+    )  # bits of a real are counted at the criterion's precision
     return max(1, math.ceil(asked * facts.bits / bits_per_unit))
 
 
@@ -179,7 +195,8 @@ def scored(targets: jax.Array, lag: Operand, length: Operand) -> jax.Array:
 
 
 def integers(key: jax.Array, shape: tuple[int, ...], least: Operand, end: Operand) -> jax.Array:
-    """Uniform int32 in [least, end), both may be traced; no value is favoured by more than (end - least) / 2^32.
+    """Uniform int32 in [least, end), both may be traced; no value is favoured by more than (end - least) /
+    2^32.
 
     One pass of random bits, where `jax.random.randint` takes two: half the time to compile and to run.
     """

@@ -47,7 +47,8 @@ def score(task: Task, guess: np.ndarray, targets: np.ndarray, mask: np.ndarray) 
 
 @lru_cache(maxsize=1024)
 def without_memory(task: Task, lag: int, length: int, batch: int = 4096, seed: int = 1) -> Measured:
-    """Fit the best map from the current input to the answer on one half of a batch, and score it on the other half.
+    """Fit the best map from the current input to the answer on one half of a batch, and score it on the other
+    half.
 
     A table for symbols; for reals a quadratic form. A constant answer is among these maps.
 

@@ -15,19 +15,21 @@ from memcap.tasks.base import Batch, Facts, Operand, Task, integers, scored
 class Copy(Task):
     """K symbols, `lag` steps without news, K steps in which the symbols are due; a cue ends the wait.
 
-    Example (K = 3, A = 2, blank _, cue !): 1 0 1 _ _ ! _ _ _ | lag 3 -> . . . . . . 1 0 1 (no answer is due at a dot).
+    Example (K = 3, A = 2, blank _, cue !): 1 0 1 _ _ ! _ _ _ | lag 3 -> . . . . . . 1 0 1 (no answer is due
+    at a dot).
 
-    The cue is the last of the `lag` steps, so the length is 2 K + lag, and each symbol is held for K + lag steps. With
-    `distractors`, all blanks are random symbols of an alphabet of their own. A fixed blank lag teaches a clock: a net
-    trained on it often fails at a lag two steps longer. With `waits` = drawn, each sequence waits for 1 to `lag` steps, with
-    the rest of the blanks before its symbols.
+    The cue is the last of the `lag` steps, so the length is 2 K + lag, and each symbol is held for K + lag
+    steps. With `distractors`, all blanks are random symbols of an alphabet of their own. A fixed blank lag
+    teaches a clock: a net trained on it often fails at a lag two steps longer. With `waits` = drawn, each
+    sequence waits for 1 to `lag` steps, with the rest of the blanks before its symbols.
 
-    With `coding` = number a step is not a one-hot vector but one number: 0 a blank (from 0 on the distractors), then the
-    symbols, then the cue. The example is then 2 1 2 0 0 3 0 0 0.
+    With `coding` = number a step is not a one-hot vector but one number: 0 a blank (from 0 on the
+    distractors), then the symbols, then the cue. The example is then 2 1 2 0 0 3 0 0 0.
 
-    Source: Hochreiter & Schmidhuber (1997); in this layout Arjovsky, Shah & Bengio (2016), sec. 4.1, where T is the
-    lag, K = 10, A = 8, and the loss is averaged over all steps; here only the K recall steps count. Numbers are how the
-    code of Bai, Kolter & Koltun (2018) shows the symbols; drawn waits are the variable copy of Tallec & Ollivier (2018).
+    Source: Hochreiter & Schmidhuber (1997); in this layout Arjovsky, Shah & Bengio (2016), sec. 4.1, where T
+    is the lag, K = 10, A = 8, and the loss is averaged over all steps; here only the K recall steps count.
+    Numbers are how the code of Bai, Kolter & Koltun (2018) shows the symbols; drawn waits are the variable
+    copy of Tallec & Ollivier (2018).
     """
 
     items: int = knob(4, "number K of symbols to recall", at_least=1, at_most=1024)
@@ -38,8 +40,15 @@ class Copy(Task):
         "at the last step of the lag only, or there and throughout the recall (Bai et al. 2018)",
         choices=("once", "throughout"),
     )
-    waits: str = knob("fixed", "of `lag` steps in all, or drawn from 1 to `lag`", choices=("fixed", "drawn"), before="fixed")
-    coding: str = knob("one_hot", "of a symbol: a one-hot vector, or one number", choices=("one_hot", "number"), before="one_hot")
+    waits: str = knob(
+        "fixed", "of `lag` steps in all, or drawn from 1 to `lag`", choices=("fixed", "drawn"), before="fixed"
+    )
+    coding: str = knob(
+        "one_hot",
+        "of a symbol: a one-hot vector, or one number",
+        choices=("one_hot", "number"),
+        before="one_hot",
+    )
     name: ClassVar[str] = "copy"
     question: ClassVar[str] = "several things in a row, in their order, until they are asked for"
     asks: ClassVar[tuple[str, ...]] = (
@@ -50,7 +59,8 @@ class Copy(Task):
 
     @property
     def vocabulary(self) -> int | None:
-        """A symbols, the distractors (or one blank), and the cue, in that order; None where a number stands for each."""
+        """A symbols, the distractors (or one blank), and the cue, in that order; None where a number stands
+        for each."""
         return self._cue + 1 if self.coding == "one_hot" else None
 
     @property
@@ -72,7 +82,8 @@ class Copy(Task):
         return 2 * self.items + lag
 
     def sample(self, key: jax.Array, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Inputs, targets and mask (T, B). In a sequence longer than 2 K + lag the symbols come later, after filler."""
+        """Inputs, targets and mask (T, B). In a sequence longer than 2 K + lag the symbols come later, after
+        filler."""
         symbol_key, filler_key = jax.random.split(key)
         symbols = integers(symbol_key, (self.items, batch), 0, self.symbols)
         filler = integers(filler_key, (steps, batch), self.symbols, self._cue)

@@ -17,11 +17,12 @@ class Count(Task):
 
     Examples: time 1 1 1 1 | lag 4 -> .25 .5 .75 1; tokens 0 1 1 0 | lag 4 -> 0 .25 .5 .5.
 
-    "time" is f(t) = t from a constant input: does the net know where in the sequence it is? "tokens" counts the ones
-    among fair coin flips. `lag` is how far the net counts, and the length. The division keeps the targets in [0, 1].
+    "time" is f(t) = t from a constant input: does the net know where in the sequence it is? "tokens" counts
+    the ones among fair coin flips. `lag` is how far the net counts, and the length. The division keeps the
+    targets in [0, 1].
 
-    Source: f(t) = t is the usual first question about a net's memory; counting of tokens by LSTMs: Gers & Schmidhuber
-    (2001), "LSTM recurrent networks learn simple context-free and context-sensitive languages".
+    Source: f(t) = t is the usual first question about a net's memory; counting of tokens by LSTMs: Gers &
+    Schmidhuber (2001), "LSTM recurrent networks learn simple context-free and context-sensitive languages".
     """
 
     kind: str = knob("time", "what is counted: steps, or ones among random bits", choices=("time", "tokens"))
@@ -65,12 +66,13 @@ class Count(Task):
         return Batch(inputs, targets, scored(targets, 0, length))
 
     def facts(self, lag: int, length: int) -> Facts:
-        """One number, up to `length` counts; solved at a root mean squared error of half a count, to which `bits` counts it.
+        """One number, up to `length` counts; solved at a root mean squared error of half a count, to which
+        `bits` counts it.
 
-        Chance, with T the length. Time: (T^2 - 1) / 12 counts squared, the variance of t uniform on 1..T. Tokens:
-        (T - 1) / 8 + (T^2 - 1) / 48. There the best answer from the current bit x is x + (T - 1) / 4 counts, and what stays
-        unknown is the number of ones in the t - 1 earlier steps, Binomial(t - 1, 1/2): its variance is the mean of the variance,
-        (T - 1) / 8, and the variance of the mean, (T^2 - 1) / 48.
+        Chance, with T the length. Time: (T^2 - 1) / 12 counts squared, the variance of t uniform on 1..T.
+        Tokens: (T - 1) / 8 + (T^2 - 1) / 48. There the best answer from the current bit x is x + (T - 1) / 4
+        counts, and what stays unknown is the number of ones in the t - 1 earlier steps, Binomial(t - 1, 1/2):
+        its variance is the mean of the variance, (T - 1) / 8, and the variance of the mean, (T^2 - 1) / 48.
         """
         if self.kind == "time":
             chance = (length**2 - 1) / 12 / lag**2

@@ -1,4 +1,5 @@
-"""Delayed cue discrimination: be silent for a while, then say which of two cues was shown. Nothing tells when."""
+"""Delayed cue discrimination: be silent for a while, then say which of two cues was shown. Nothing tells
+when."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -12,16 +13,17 @@ from memcap.tasks.base import Batch, Facts, Operand, Task, integers
 
 @dataclass(frozen=True)
 class CueDiscrimination(Task):
-    """One of two cues is shown for some steps, `lag` blank steps follow, and then its name is due for some steps.
+    """One of two cues is shown for some steps, `lag` blank steps follow, and then its name is due for some
+    steps.
 
     Example (cue of 2 steps, answer of 3): a a . . . . . . . | lag 4 -> . . silent silent silent silent a a a.
 
-    In the delay silence is due, a third class, and no symbol ends the delay: the net keeps the cue and the time. Of the delay as
-    many steps as the answer has (all, if it has fewer), spread evenly and drawn anew for each sequence, count: so silence and
-    answer weigh alike at every lag, as in the source's loss.
+    In the delay silence is due, a third class, and no symbol ends the delay: the net keeps the cue and the
+    time. Of the delay as many steps as the answer has (all, if it has fewer), spread evenly and drawn anew
+    for each sequence, count: so silence and answer weigh alike at every lag, as in the source's loss.
 
-    Source: Kurtkaya, Dinc et al., Dynamical phases of short-term memory mechanisms in RNNs, ICML 2025 (2502.17433), and
-    its code.
+    Source: Kurtkaya, Dinc et al., Dynamical phases of short-term memory mechanisms in RNNs, ICML 2025
+    (2502.17433), and its code.
     """
 
     cue: int = knob(6, "steps that the cue is shown", at_least=1, at_most=1000)
@@ -44,7 +46,8 @@ class CueDiscrimination(Task):
         return self.cue + lag + self.response
 
     def sample(self, key: jax.Array, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Inputs, targets and mask (T, B). In a longer sequence more blanks come before the cue, where nothing is due."""
+        """Inputs, targets and mask (T, B). In a longer sequence more blanks come before the cue, where
+        nothing is due."""
         cue_key, place_key = jax.random.split(key)
         cue = integers(cue_key, (batch,), 0, 2)
         step = jnp.arange(steps)[:, None]
@@ -59,7 +62,8 @@ class CueDiscrimination(Task):
         return Batch(inputs, jnp.where(answer, cue, 2), silent | answer)
 
     def facts(self, lag: int, length: int) -> Facts:
-        """One bit, the cue; the time is not counted. A blank is best answered by silence, or by a cue where silence is rare."""
+        """One bit, the cue; the time is not counted. A blank is best answered by silence, or by a cue where
+        silence is rare."""
         del length
         silent = min(self.response, lag)
         return Facts(held=1, bits=1.0, chance=max(silent, self.response / 2) / (silent + self.response))

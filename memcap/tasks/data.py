@@ -16,28 +16,32 @@ from memcap.tasks.chance import without_memory
 
 @dataclass(frozen=True)
 class Data(Task):
-    """The net sees the last `lag` + 1 steps of a sequence: less lag asks how much of the past your sequences need.
+    """The net sees the last `lag` + 1 steps of a sequence: less lag asks how much of the past your sequences
+    need.
 
     Example: a sequence 2 7 1 with target 4 | lag 1 -> 7 1 -> 4.
 
     The file is an .npz (numpy.savez) of N sequences of T steps with these arrays:
 
     * `inputs`: (N, T) whole numbers from 0, symbols; or (N, T, F) numbers.
-    * `targets`: whole numbers from 0, classes; or other numbers, values. (N,), or (N, O) values, at the last step; (N, T), or
-      (N, T, O), at every step.
+    * `targets`: whole numbers from 0, classes; or other numbers, values. (N,), or (N, O) values, at the last
+      step; (N, T), or (N, T, O), at every step.
     * `mask`, if an answer is not due at every step: (N, T), true where one is.
-    * `lengths`, if not all sequences have T steps: (N,), how many of them count. Shorter ones begin later, after blanks.
+    * `lengths`, if not all sequences have T steps: (N,), how many of them count. Shorter ones begin later,
+      after blanks.
 
-    A share of the sequences is held out: training draws from the others, and the verdict is about these. Which are held out is a
-    matter of `fold`, not of the member's seed. Scores of drawn sequences repeat those of few: 100 held-out sequences give an
-    accuracy to a percent.
+    A share of the sequences is held out: training draws from the others, and the verdict is about these.
+    Which are held out is a matter of `fold`, not of the member's seed. Scores of drawn sequences repeat those
+    of few: 100 held-out sequences give an accuracy to a percent.
     """
 
     name: ClassVar[str] = "data"
     file: str = knob(EXAMPLE, "an .npz file of your sequences; example: 512 made-up ones, to see how it goes")
     held_out: float = knob(0.2, "share of the sequences that training never sees", above=0, below=1)
     fold: int = knob(0, "which split into training and held-out sequences", at_least=0, at_most=1000)
-    criterion: float | None = knob(None, "accuracy, or mean squared error, that is a pass; null: .99, or 5 % of the variance")
+    criterion: float | None = knob(
+        None, "accuracy, or mean squared error, that is a pass; null: .99, or 5 % of the variance"
+    )
     bits: float = knob(1.0, "bits to hold, if you know them: for reference lines only", above=0, at_most=1e6)
 
     def __post_init__(self) -> None:
@@ -48,7 +52,8 @@ class Data(Task):
         return read(self.file)
 
     @property
-    def answers(self) -> Literal["last", "every"]:  # ty: ignore[incompatible-property-override]  # of a file, not of the class
+    # ty: ignore[incompatible-property-override]  # of a file, not of the class
+    def answers(self) -> Literal["last", "every"]:
         """As the file has them."""
         return "last" if self._all.due is None else "every"
 
@@ -83,14 +88,21 @@ class Data(Task):
         """
         if isinstance(lag, int) and lag >= self._all.steps:
             most = self._all.steps - 1
-            raise UserError(f"task.lag={lag}: {self.file} has sequences of {most + 1} steps, so lag must be at most {most}")
+            raise UserError(
+                f"task.lag={lag}: {self.file} has sequences of {most + 1} steps, so lag must be at most"
+                f" {most}"
+            )
         return lag + 1
 
-    def _drawn(self, key: jax.Array, lag: Operand, length: Operand, steps: int, batch: int, unseen: bool) -> Batch:
+    def _drawn(
+        self, key: jax.Array, lag: Operand, length: Operand, steps: int, batch: int, unseen: bool
+    ) -> Batch:
         found, ours = self._all, _split(self.file, self.held_out, self.fold)[unseen]
         which = jnp.asarray(ours)[integers(key, (batch,), 0, len(ours))]
         step = jnp.arange(steps)
-        source = jnp.clip(step + found.steps - length, 0, found.steps - 1)  # the end of a sequence at the end of `length` steps
+        source = jnp.clip(
+            step + found.steps - length, 0, found.steps - 1
+        )  # the end of a sequence at the end of `length` steps
         shown = (step >= length - 1 - lag) & (step < length)
 
         def laid_out(array: np.ndarray, blank: Any) -> jax.Array:
@@ -115,10 +127,13 @@ class Data(Task):
         return self._drawn(key, lag, length, steps, batch, unseen=True)
 
     def facts(self, lag: int, length: int) -> Facts:
-        """Chance is measured on the training sequences; what has to be held, nobody knows but you: `bits`, and one symbol."""
+        """Chance is measured on the training sequences; what has to be held, nobody knows but you: `bits`,
+        and one symbol."""
         targets = self._all.targets
         usual = (
-            0.99 if self._all.classes else 0.05 * float(targets.var(axis=tuple(range(targets.ndim - self.several_values))).mean())
+            0.99
+            if self._all.classes
+            else 0.05 * float(targets.var(axis=tuple(range(targets.ndim - self.several_values))).mean())
         )
         threshold = usual if self.criterion is None else self.criterion
         chance = without_memory(self, lag, length, batch=8192).mean

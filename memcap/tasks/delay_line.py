@@ -17,8 +17,9 @@ class DelayLine(Task):
 
     Example (S = 2): 0 1 1 0 1 | lag 2 -> . . 0 1 1 (no answer is due at a dot).
 
-    After a step the state must still determine the last `lag` + 1 symbols: the task where "one entry a time step" is
-    the right intuition. A sequence shorter than 2 lag + 1 would never ask for some of them, so it is refused.
+    After a step the state must still determine the last `lag` + 1 symbols: the task where "one entry a time
+    step" is the right intuition. A sequence shorter than 2 lag + 1 would never ask for some of them, so it is
+    refused.
 
     Source: the pure delay of Jaeger (2001), "Short term memory in echo state networks"; n-back in psychology.
     """
@@ -56,27 +57,36 @@ class DelayLine(Task):
         return 2 * lag + 1
 
     def length(self, lag: int) -> int:
-        """4 lag: long enough that a net cannot lean on its zero start state. At least 2 lag + 10 at short lags."""
+        """4 lag: long enough that a net cannot lean on its zero start state. At least 2 lag + 10 at short
+        lags."""
         return max(4 * lag, 2 * lag + 10)
 
     def sample(self, key: jax.Array, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
         """Inputs (T, B), or (T, B, 1) for reals; targets and mask (T, B)."""
-        x = jax.random.normal(key, (steps, batch)) if self.reals else integers(key, (steps, batch), 0, self.symbols)
+        x = (
+            jax.random.normal(key, (steps, batch))
+            if self.reals
+            else integers(key, (steps, batch), 0, self.symbols)
+        )
         mask = scored(x, lag, length)
         targets = jnp.where(mask, jnp.roll(x, lag, axis=0), 0)  # the roll wraps in from the buffer's end
         return Batch(x[:, :, None] if self.reals else x, targets, mask)
 
     def facts(self, lag: int, length: int) -> Facts:
-        """Lag + 1 symbols (the current one is asked later, the oldest is asked now), of which lag cross from step to step.
+        """Lag + 1 symbols (the current one is asked later, the oldest is asked now), of which lag cross from
+        step to step.
 
         Chance is 1 / S, and solved is .99; for reals the variance 1, and a normalised squared error of .05.
         """
         del length
         if self.reals:
             threshold = 0.05
-            return Facts(held=lag + 1, bits=lag * (0.5 * math.log2(1 / threshold)), chance=1.0, threshold=threshold)
+            return Facts(
+                held=lag + 1, bits=lag * (0.5 * math.log2(1 / threshold)), chance=1.0, threshold=threshold
+            )
         return Facts(held=lag + 1, bits=lag * math.log2(self.symbols), chance=1 / self.symbols)
 
     def stretched(self, lag: int, factor: int) -> tuple[int, int]:
-        """The same lag in a sequence of factor * lag steps: does the net live without its zero start state?"""
+        """The same lag in a sequence of factor * lag steps: does the net live without its zero start
+        state?"""
         return lag, max(factor * lag, self.length(lag))

@@ -17,8 +17,8 @@ class Latch(Task):
 
     Example (S = 2, 4 distractors d-g, trigger ?): 1 f d g ? | lag 3 -> 1.
 
-    Distractors come from another alphabet. With `distractors` = 0 the lag is blank, which teaches a clock rather than a
-    memory: a net trained on a fixed blank lag often fails at every other lag.
+    Distractors come from another alphabet. With `distractors` = 0 the lag is blank, which teaches a clock
+    rather than a memory: a net trained on a fixed blank lag often fails at every other lag.
 
     Source: Hochreiter & Schmidhuber (1997), experiment 2; Bengio et al. (1994).
     """
@@ -44,7 +44,8 @@ class Latch(Task):
         return lag + 2
 
     def sample(self, key: jax.Array, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Inputs (T, B), targets (B,). In a sequence longer than lag + 2 the symbol comes later, after distractors."""
+        """Inputs (T, B), targets (B,). In a sequence longer than lag + 2 the symbol comes later, after
+        distractors."""
         symbol_key, filler_key = jax.random.split(key)
         symbol = integers(symbol_key, (batch,), 0, self.symbols)
         filler = integers(filler_key, (steps, batch), self.symbols, self.symbols + max(self.distractors, 1))

@@ -1,4 +1,5 @@
-"""Multi-query associative recall: read pairs of keys and values, then say the value of each key that is shown again."""
+"""Multi-query associative recall: read pairs of keys and values, then say the value of each key that is shown
+again."""
 
 import math
 from dataclasses import dataclass
@@ -18,14 +19,16 @@ POWER = 0.01  # gaps before a query come with probability in proportion to gap^(
 class Mqar(Task):
     """N keys, each followed by its value; then each key comes once more, among blanks, and its value is due.
 
-    Example (N = 2, keys a-d, values 0-3): a 2 c 0 _ c _ _ a | lag 5 -> . . . . . 0 . . 2 (no answer is due at a dot).
+    Example (N = 2, keys a-d, values 0-3): a 2 c 0 _ c _ _ a | lag 5 -> . . . . . 0 . . 2 (no answer is due at
+    a dot).
 
-    `lag` is the number of steps from the last value to the last query, which is at the end; the other queries come soon after the
-    pairs, with gaps of a power law. Keys and values are drawn without replacement, each from V symbols of its own.
+    `lag` is the number of steps from the last value to the last query, which is at the end; the other queries
+    come soon after the pairs, with gaps of a power law. Keys and values are drawn without replacement, each
+    from V symbols of its own.
 
-    Source: Arora et al. (2024), "Zoology". Their generator: a vocabulary of 8,192, queries at every other step only, none of
-    them set to the end, and random symbols between them. Here blanks are between them: among 32 symbols most would be keys, and
-    look like queries.
+    Source: Arora et al. (2024), "Zoology". Their generator: a vocabulary of 8,192, queries at every other
+    step only, none of them set to the end, and random symbols between them. Here blanks are between them:
+    among 32 symbols most would be keys, and look like queries.
     """
 
     pairs: int = knob(4, "number N of pairs, at most V", at_least=1, at_most=1024)
@@ -37,7 +40,10 @@ class Mqar(Task):
 
     def __post_init__(self) -> None:
         if self.pairs > self.symbols:
-            raise UserError(f"task.pairs={self.pairs}: must be at most task.symbols={self.symbols}: no key comes in two pairs")
+            raise UserError(
+                f"task.pairs={self.pairs}: must be at most task.symbols={self.symbols}: no key comes in two"
+                " pairs"
+            )
 
     @property
     def vocabulary(self) -> int:
@@ -59,7 +65,8 @@ class Mqar(Task):
         return 2 * self.pairs + lag
 
     def sample(self, key: jax.Array, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Inputs, targets and mask (T, B). In a sequence longer than 2 N + lag blanks come before the pairs."""
+        """Inputs, targets and mask (T, B). In a sequence longer than 2 N + lag blanks come before the
+        pairs."""
         keys_key, values_key, order_key, gap_key = jax.random.split(key, 4)
         keys, values = (_some(k, self.symbols, self.pairs, batch) for k in (keys_key, values_key))
         step = jnp.arange(steps)[:, None]
@@ -83,8 +90,8 @@ class Mqar(Task):
     def facts(self, lag: int, length: int) -> Facts:
         """N keys and N values, whatever the lag. Chance is 1 / V.
 
-        The bits are those of the values, whose keys are asked for: a state need not know which keys came. A table of both has
-        log2 C(V, N) more: 26 bits instead of 15 for 4 pairs of 16 symbols.
+        The bits are those of the values, whose keys are asked for: a state need not know which keys came. A
+        table of both has log2 C(V, N) more: 26 bits instead of 15 for 4 pairs of 16 symbols.
         """
         del lag, length
         bits = sum(math.log2(self.symbols - i) for i in range(self.pairs))

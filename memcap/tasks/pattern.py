@@ -16,12 +16,13 @@ class Pattern(Task):
 
     Examples: 1 0 0 0 | lag 3 -> 1; 1 0 0 1 -> 2; 0 0 0 1 -> 3; with `classes` = 4 also 0 0 0 0 -> 0.
 
-    The classes are drawn equally often, and the read-out has four logits in either case. One bit must be held: the last
-    is in sight. So a net without memory knows whether the class is in {0, 1} or in {2, 3}, and is right half of the
-    time with four classes, and 2/3 of the time with three (class 1 always, 2 and 3 half of the time), not 1/4 or 1/3.
+    The classes are drawn equally often, and the read-out has four logits in either case. One bit must be
+    held: the last is in sight. So a net without memory knows whether the class is in {0, 1} or in {2, 3}, and
+    is right half of the time with four classes, and 2/3 of the time with three (class 1 always, 2 and 3 half
+    of the time), not 1/4 or 1/3.
 
-    With `middle` = "random" nothing marks the bit that counts: the net must also know where in the sequence it is. Long
-    patterns of either kind want a forget gate that holds from the start.
+    With `middle` = "random" nothing marks the bit that counts: the net must also know where in the sequence
+    it is. Long patterns of either kind want a forget gate that holds from the start.
 
     Source: the example that users of LSTM layers often ask about, made longer.
     """
@@ -47,7 +48,8 @@ class Pattern(Task):
         return lag + 1
 
     def sample(self, key: jax.Array, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Inputs (T, B), targets (B,). In a sequence longer than lag + 1 the steps before are like the middle."""
+        """Inputs (T, B), targets (B,). In a sequence longer than lag + 1 the steps before are like the
+        middle."""
         class_key, middle_key = jax.random.split(key)
         label = integers(class_key, (batch,), 4 - self.classes, 4)
         inputs = integers(middle_key, (steps, batch), 0, 2 if self.middle == "random" else 1)
@@ -57,6 +59,7 @@ class Pattern(Task):
         return Batch(jnp.where(step == length - 1, last, inputs), label)
 
     def facts(self, lag: int, length: int) -> Facts:
-        """One bit, whatever the lag. Chance is 1/2 with four classes, 2/3 with three: the last bit is in sight."""
+        """One bit, whatever the lag. Chance is 1/2 with four classes, 2/3 with three: the last bit is in
+        sight."""
         del lag, length
         return Facts(held=1, bits=1.0, chance=2 / self.classes)

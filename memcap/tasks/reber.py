@@ -13,12 +13,17 @@ from memcap.tasks.base import Batch, Facts, Operand, Task, integers
 _SYMBOLS = "BTPSXVE"
 # From each state of the grammar (Reber, 1967) two branches, and the symbols that they write; 7 is the end.
 _NEXT = np.array([(1, 1), (2, 3), (2, 4), (3, 5), (3, 6), (4, 6), (7, 7), (7, 7)])
-_WRITES = np.array([[_SYMBOLS.index(symbol) for symbol in pair] for pair in ("BB", "TP", "SX", "TV", "XS", "PV", "EE", "EE")])
-_FAR = 128  # symbols from the end, beyond which the shares below differ by less than a float32 tells (tests/tasks/test_reber.py)
+_WRITES = np.array(
+    [[_SYMBOLS.index(symbol) for symbol in pair] for pair in ("BB", "TP", "SX", "TV", "XS", "PV", "EE", "EE")]
+)
+# symbols from the end, beyond which the shares below differ by less than a float32 tells
+# (tests/tasks/test_reber.py)
+_FAR = 128
 
 
 def words_left(most: int) -> np.ndarray:
-    """(most, 8): by symbols left, 0 to most - 1, and state how many words end so, as shares of those from all states."""
+    """(most, 8): by symbols left, 0 to most - 1, and state how many words end so, as shares of those from all
+    states."""
     rows = [np.eye(8)[7]]
     while len(rows) < most:
         more = rows[-1][_NEXT].sum(1) * (np.arange(8) < 7)
@@ -31,15 +36,16 @@ _LEFT = words_left(_FAR).astype(np.float32)
 
 @dataclass(frozen=True)
 class Reber(Task):
-    """A begin, T or P, then a word of the Reber grammar of `lag` symbols, from its own begin to its end; then T or P is due.
+    """A begin, T or P, then a word of the Reber grammar of `lag` symbols, from its own begin to its end; then
+    T or P is due.
 
     Example: B P B T S S X S E | lag 7 -> P.
 
-    The word itself is full of T and P, so what is to be held must be told from what looks the same. All words of one length are
-    as likely, as in the grammar, whose branches are taken with even odds.
+    The word itself is full of T and P, so what is to be held must be told from what looks the same. All words
+    of one length are as likely, as in the grammar, whose branches are taken with even odds.
 
-    Source: Hochreiter & Schmidhuber (1997), experiment 1. There a net predicts every next symbol of words of any length; here one
-    batch has one length, and only the symbol with the long lag is judged.
+    Source: Hochreiter & Schmidhuber (1997), experiment 1. There a net predicts every next symbol of words of
+    any length; here one batch has one length, and only the symbol with the long lag is judged.
     """
 
     name: ClassVar[str] = "reber"

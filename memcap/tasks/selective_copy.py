@@ -14,24 +14,30 @@ from memcap.tasks.base import Batch, Facts, Operand, Task, integers, scored
 
 @dataclass(frozen=True)
 class SelectiveCopy(Task):
-    """K symbols at random steps among `lag` - 1 blanks, then a cue, then K steps in which they are due, in their order.
+    """K symbols at random steps among `lag` - 1 blanks, then a cue, then K steps in which they are due, in
+    their order.
 
-    Example (K = 3, A = 2, blank _, cue !): _ 1 _ 0 1 ! _ _ _ | lag 3 -> . . . . . . 1 0 1 (no answer is due at a dot).
+    Example (K = 3, A = 2, blank _, cue !): _ 1 _ 0 1 ! _ _ _ | lag 3 -> . . . . . . 1 0 1 (no answer is due
+    at a dot).
 
-    It has the symbols, blanks, cue and length 2 K + lag of `copy`, which shows its symbols in a row: there the answer is what
-    came K + lag steps ago, here it was at any of so many steps, and which ones is for the net to see. Each of the places is as
-    likely as any other. At lag 1 there is no blank to leave out, and the two tasks are the same. With `distractors`, all blanks
-    are random symbols of an alphabet of their own. With `cue` = throughout the recall looks other than the wait: gates that see
-    the input alone cannot keep a state at a blank of the wait, and move it on at one of the recall.
+    It has the symbols, blanks, cue and length 2 K + lag of `copy`, which shows its symbols in a row: there
+    the answer is what came K + lag steps ago, here it was at any of so many steps, and which ones is for the
+    net to see. Each of the places is as likely as any other. At lag 1 there is no blank to leave out, and the
+    two tasks are the same. With `distractors`, all blanks are random symbols of an alphabet of their own.
+    With `cue` = throughout the recall looks other than the wait: gates that see the input alone cannot keep a
+    state at a blank of the wait, and move it on at one of the recall.
 
-    Source: Jing et al. (2019), "Gated orthogonal recurrent units", where it is the denoise task; Gu & Dao (2023), "Mamba",
-    sec. 4.1.1 and app. E.1, with K = 16 in 4,096 steps, of a vocabulary of 16 with the blank.
+    Source: Jing et al. (2019), "Gated orthogonal recurrent units", where it is the denoise task; Gu & Dao
+    (2023), "Mamba", sec. 4.1.1 and app. E.1, with K = 16 in 4,096 steps, of a vocabulary of 16 with the
+    blank.
     """
 
     items: int = knob(4, "number K of symbols to recall", at_least=1, at_most=1024)
     symbols: int = knob(2, "size A of the alphabet", at_least=2, at_most=1024)
     distractors: int = knob(0, "size of the distractors' alphabet; 0: blanks", at_least=0, at_most=1024)
-    cue: str = knob("once", "before the recall only, or there and throughout it", choices=("once", "throughout"))
+    cue: str = knob(
+        "once", "before the recall only, or there and throughout it", choices=("once", "throughout")
+    )
     name: ClassVar[str] = "selective_copy"
     question: ClassVar[str] = "several things out of many, in their order, until they are asked for"
     asks: ClassVar[tuple[str, ...]] = ("items", "symbols")

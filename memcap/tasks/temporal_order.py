@@ -17,16 +17,19 @@ _DISTRACTORS, _START, _TRIGGER = 4, 6, 7
 
 @dataclass(frozen=True)
 class TemporalOrder(Task):
-    """Relevant symbols X and Y come once in each of two or three windows of time; a trigger asks for the order.
+    """Relevant symbols X and Y come once in each of two or three windows of time; a trigger asks for the
+    order.
 
-    Example (start E, distractors a-d, trigger B): E c a X d b d a Y b c a d B | lag 11 -> XY, class 1 of XX XY YX YY.
+    Example (start E, distractors a-d, trigger B): E c a X d b d a Y b c a d B | lag 11 -> XY, class 1 of XX
+    XY YX YY.
 
-    `lag` is the number of steps from the first step that may hold a relevant symbol to the trigger. The places are the
-    paper's, scaled by lag / 90: the windows open at 0 and 4/9 of the lag (with three symbols at 0, .26 and .62), each
-    stays open for 1/9 of it, and about lag / 9 distractors come before. The paper also draws the length, from 100 to
-    110; here a batch has one length.
+    `lag` is the number of steps from the first step that may hold a relevant symbol to the trigger. The
+    places are the paper's, scaled by lag / 90: the windows open at 0 and 4/9 of the lag (with three symbols
+    at 0, .26 and .62), each stays open for 1/9 of it, and about lag / 9 distractors come before. The paper
+    also draws the length, from 100 to 110; here a batch has one length.
 
-    Source: Hochreiter & Schmidhuber (1997), experiments 6a (two symbols, 4 classes) and 6b (three, 8 classes).
+    Source: Hochreiter & Schmidhuber (1997), experiments 6a (two symbols, 4 classes) and 6b (three, 8
+    classes).
     """
 
     relevant: int = knob(2, "number of relevant symbols in a sequence", choices=(2, 3))
@@ -41,7 +44,8 @@ class TemporalOrder(Task):
 
     @property
     def outputs(self) -> int:
-        """One logit an order: 4 or 8, read as a binary number with X = 0, Y = 1 and the earliest symbol first."""
+        """One logit an order: 4 or 8, read as a binary number with X = 0, Y = 1 and the earliest symbol
+        first."""
         return 2**self.relevant
 
     @property
@@ -70,6 +74,7 @@ class TemporalOrder(Task):
         return Batch(inputs, jnp.sum(symbols << jnp.arange(self.relevant)[::-1, None], axis=0))
 
     def facts(self, lag: int, length: int) -> Facts:
-        """The relevant symbols, a bit each, whatever the lag. Chance is 1/4 or 1/8: the trigger tells nothing."""
+        """The relevant symbols, a bit each, whatever the lag. Chance is 1/4 or 1/8: the trigger tells
+        nothing."""
         del lag, length
         return Facts(held=self.relevant, bits=float(self.relevant), chance=1 / self.outputs)

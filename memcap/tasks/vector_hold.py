@@ -13,12 +13,13 @@ from memcap.tasks.base import Batch, Facts, Operand, Task
 
 @dataclass(frozen=True)
 class VectorHold(Task):
-    """N numbers from N(0, 1) are shown at the first step, then zeros for `lag` steps; all N are due at the last step.
+    """N numbers from N(0, 1) are shown at the first step, then zeros for `lag` steps; all N are due at the
+    last step.
 
     Example (N = 2): (.3, -1.2) (0, 0) (0, 0) | lag 2 -> (.3, -1.2).
 
-    A read-out that is linear in U hidden numbers answers in a U-dimensional subspace, so its mean squared error is at least
-    1 - U / N, whatever the cell and the lag.
+    A read-out that is linear in U hidden numbers answers in a U-dimensional subspace, so its mean squared
+    error is at least 1 - U / N, whatever the cell and the lag.
 
     Source: Collins, Sohl-Dickstein & Sussillo (2017), sec. 2.2: "per-unit capacity to remember the input".
     """
@@ -51,7 +52,8 @@ class VectorHold(Task):
         return lag + 1
 
     def sample(self, key: jax.Array, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Inputs (T, B, N), targets (N, B), or (B,) if N is 1. In a longer sequence zeros come before the vector."""
+        """Inputs (T, B, N), targets (N, B), or (B,) if N is 1. In a longer sequence zeros come before the
+        vector."""
         vector = jax.random.normal(key, (batch, self.numbers))
         shown = jnp.arange(steps)[:, None, None] == length - 1 - lag
         return Batch(jnp.where(shown, vector, 0.0), vector.T if self.several_values else vector[:, 0])
@@ -60,4 +62,9 @@ class VectorHold(Task):
         """N reals of variance 1, which is chance; solved at a mean squared error of .02."""
         del lag, length
         threshold = 0.02
-        return Facts(held=self.numbers, bits=self.numbers * 0.5 * math.log2(1 / threshold), chance=1.0, threshold=threshold)
+        return Facts(
+            held=self.numbers,
+            bits=self.numbers * 0.5 * math.log2(1 / threshold),
+            chance=1.0,
+            threshold=threshold,
+        )

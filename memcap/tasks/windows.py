@@ -14,23 +14,25 @@ from memcap.tasks.base import Batch, Facts, Operand, Task, integers
 class Windows(Task):
     """The first bit is the answer; zeros follow; the sequence is trained in windows of w steps.
 
-    Example (w = 3, windows apart by |): 1 0 0 | 0 0 0 | 0 0, lag 7 -> . . 1 | . . 1 | . 1 (no answer is due at a dot).
+    Example (w = 3, windows apart by |): 1 0 0 | 0 0 0 | 0 0, lag 7 -> . . 1 | . . 1 | . 1 (no answer is due
+    at a dot).
 
-    The carry goes from window to window, its gradient does not: truncated backpropagation, `stateful=True` in Keras.
-    What can then be learned, when `lag` >= w, so that there is more than one window:
+    The carry goes from window to window, its gradient does not: truncated backpropagation, `stateful=True` in
+    Keras. What can then be learned, when `lag` >= w, so that there is more than one window:
 
-    * label "every", carry "keep": all of it. The answer due in the first window teaches the net to write the bit, and
-      each later window teaches it to keep what the carry brings.
-    * label "last", carry "keep": never to write. The bit is written in the first window, the answer is due in the last,
-      and the gradient from one to the other is exactly zero. All that can be learned is to read what the untrained
-      weights happen to leave in the carry. At forget bias 1 a lag of some tens leaves nothing, and accuracy stays at
-      1/2 at any width; with gates that hold from the start enough can be left to solve the task. A limit of the
-      training, not of the memory.
-    * carry "reset": nothing beyond the first window. The bit is gone, whatever the weights. With label "last" accuracy
-      is 1/2; with "every" and n windows at most 1/2 + 1/(2n): a window that saw no 1 can't know that it is the first.
+    * label "every", carry "keep": all of it. The answer due in the first window teaches the net to write the
+      bit, and each later window teaches it to keep what the carry brings.
+    * label "last", carry "keep": never to write. The bit is written in the first window, the answer is due in
+      the last, and the gradient from one to the other is exactly zero. All that can be learned is to read
+      what the untrained weights happen to leave in the carry. At forget bias 1 a lag of some tens leaves
+      nothing, and accuracy stays at 1/2 at any width; with gates that hold from the start enough can be left
+      to solve the task. A limit of the training, not of the memory.
+    * carry "reset": nothing beyond the first window. The bit is gone, whatever the weights. With label "last"
+      accuracy is 1/2; with "every" and n windows at most 1/2 + 1/(2n): a window that saw no 1 can't know that
+      it is the first.
 
-    Source: truncated backpropagation through time, Williams & Peng (1990); the form with x[0] in {0, 1} and then zeros
-    is that of common tutorials on stateful LSTMs.
+    Source: truncated backpropagation through time, Williams & Peng (1990); the form with x[0] in {0, 1} and
+    then zeros is that of common tutorials on stateful LSTMs.
     """
 
     window: int = knob(10, "steps w in a window", at_least=2, at_most=10_000)
@@ -61,8 +63,8 @@ class Windows(Task):
     def sample(self, key: jax.Array, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
         """Inputs, targets and mask (T, B), boundary (T,).
 
-        In a sequence longer than lag + 1 zeros come before the bit. The bit always opens a window: at the end of one,
-        no gradient would ever reach it. An answer is due only after the bit.
+        In a sequence longer than lag + 1 zeros come before the bit. The bit always opens a window: at the end
+        of one, no gradient would ever reach it. An answer is due only after the bit.
         """
         bit = integers(key, (batch,), 0, 2)
         step = jnp.arange(steps)
@@ -75,6 +77,7 @@ class Windows(Task):
         return Batch(inputs, jnp.where(mask, bit, 0), mask, age % self.window == 0)
 
     def facts(self, lag: int, length: int) -> Facts:
-        """One bit, whatever the lag. Chance is 1/2: at the steps where an answer is due the input is always 0."""
+        """One bit, whatever the lag. Chance is 1/2: at the steps where an answer is due the input is always
+        0."""
         del lag, length
         return Facts(held=1, bits=1.0, chance=0.5)

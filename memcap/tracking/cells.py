@@ -1,4 +1,5 @@
-"""Runs of cells: one for all members that differ in their seed alone, with the quantiles over seeds of every metric."""
+"""Runs of cells: one for all members that differ in their seed alone, with the quantiles over seeds of every
+metric."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence, Set
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from memcap.tracking.curve import Points, spread
-from memcap.tracking.records import Member, Run, RunRecord, of_cell
+from memcap.tracking.runs import Member, Run, RunRecord, of_cell
 
 QUANTILES = {"q25": 0.25, "q50": 0.5, "q75": 0.75}
 SUMMED_UP = ("final", "best", "stretched", "steps", "steps_to_solve", "steps_to_steady", "run_seconds")
@@ -16,7 +17,8 @@ SUMMED_UP = ("final", "best", "stretched", "steps", "steps_to_solve", "steps_to_
 class Cells:
     """Collects members of a study until their cell is whole.
 
-    A cell of which some members ended in an earlier job is left out: what could be said of it here would not be all.
+    A cell of which some members ended in an earlier job is left out: what could be said of it here would not
+    be all.
     """
 
     def __init__(self, study: str):
@@ -29,7 +31,8 @@ class Cells:
         self.left_out = 0  # members that were
 
     def expect(self, members: Iterable[Member], there: Set[str]) -> None:
-        """Say which members may come, each once; `there`: the keys of those that ended in an earlier job, and will not."""
+        """Say which members may come, each once; `there`: the keys of those that ended in an earlier job, and
+        will not."""
         for member in members:
             if member.key not in self.expected:
                 self.expected.add(member.key)
@@ -88,11 +91,19 @@ def quantiles(curves: Sequence[Points]) -> Points:
 def _held(curve: Points, metric: str, steps: np.ndarray) -> np.ndarray:
     """The last value of a metric at or before each of `steps`; NaN before the first."""
     known = [(step, point[metric]) for step, point in curve.items() if metric in point]
-    at, values = np.array([step for step, _ in known], np.int64), np.array([np.nan, *(value for _, value in known)], float)
+    at, values = (
+        np.array([step for step, _ in known], np.int64),
+        np.array([np.nan, *(value for _, value in known)], float),
+    )
     return values[np.searchsorted(at, steps, side="right")]
 
 
 def _quantiles(name: str, values: Sequence[float] | np.ndarray) -> dict[str, float]:
-    """Of the values that are not NaN: values that are there, no means between them, as some may be infinite."""
+    """Of the values that are not NaN: values that are there, no means between them, as some may be
+    infinite."""
     known = np.sort([value for value in values if value == value])
-    return {f"{name}/{q}": float(known[round(share * (len(known) - 1))]) for q, share in QUANTILES.items() if len(known)}
+    return {
+        f"{name}/{q}": float(known[round(share * (len(known) - 1))])
+        for q, share in QUANTILES.items()
+        if len(known)
+    }

@@ -1,4 +1,5 @@
-"""The curve of one member in training: points by step, thinned so that memory and mirror do not grow with them."""
+"""The curve of one member in training: points by step, thinned so that memory and mirror do not grow with
+them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,7 +11,8 @@ Points = dict[int, dict[str, Any]]
 
 
 def add_point(points: Points, step: int, values: Mapping[str, Any]) -> None:
-    """Add `values` at `step`, in place. Values of one step that come in several calls share a point; the later wins."""
+    """Add `values` at `step`, in place. Values of one step that come in several calls share a point; the
+    later wins."""
     points.setdefault(step, {}).update(values)
     if len(points) > MOST_HELD:
         kept = _coarse(points, 2 * MOST_POINTS)
@@ -21,8 +23,8 @@ def add_point(points: Points, step: int, values: Mapping[str, Any]) -> None:
 def thin(points: Points, most: int = MOST_POINTS) -> Points:
     """At most `most` of the points, in the order of their steps, evenly spread over the steps.
 
-    The first and the last are always kept. A metric that is seldom logged is not starved by one that is logged often:
-    the points are shared out among the sets of metrics that appear together.
+    The first and the last are always kept. A metric that is seldom logged is not starved by one that is
+    logged often: the points are shared out among the sets of metrics that appear together.
 
     Args:
         points: metrics by step, in any order.
@@ -45,10 +47,11 @@ def _groups(points: Points) -> list[list[int]]:
 
 
 def _coarse(points: Points, most: int) -> Points:
-    """About `most` of the points, or fewer. A curve that is made coarse again and again does not become uneven.
+    """About `most` of the points, or fewer. A curve that is made coarse again and again does not become
+    uneven.
 
-    Of each stretch of steps the first point is kept, and of all the last. Lengths of stretches are powers of two: two short ones
-    make a longer one.
+    Of each stretch of steps the first point is kept, and of all the last. Lengths of stretches are powers of
+    two: two short ones make a longer one.
     """
     groups, kept = _groups(points), {max(points)}
     for steps in groups:
@@ -61,7 +64,8 @@ def _coarse(points: Points, most: int) -> Points:
 
 
 def spread(steps: Sequence[int], most: int = MOST_POINTS) -> Sequence[int]:
-    """At most `most` of the sorted `steps`: for each of `most` evenly spaced marks, the last step not beyond it."""
+    """At most `most` of the sorted `steps`: for each of `most` evenly spaced marks, the last step not beyond
+    it."""
     if len(steps) <= most:
         return steps
     first, span = steps[0], steps[-1] - steps[0]

@@ -1,6 +1,7 @@
 """A sink that is a process of its own, below the priority of those that train; it can be ended at any moment.
 
-So the service's library costs the training process neither imports nor Python's lock, and nothing in it can hold up Ctrl-C.
+So the service's library costs the training process neither imports nor Python's lock, and nothing in it can
+hold up Ctrl-C.
 """
 
 import contextlib
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from memcap.processes import start
-from memcap.tracking.records import Record, Run
+from memcap.tracking.runs import Record, Run
 
 MAIN = "from memcap.tracking import writer; writer.main()"
 
@@ -40,7 +41,7 @@ class Target:
 
 
 class ProcessSink:
-    """See `memcap.tracking.background.Sink`.
+    """See `memcap.tracking.mirror.Sink`.
 
     Args:
         target: where records go.

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from memcap.tracking.records import Member, of_cell, task_at_lag
+from memcap.tracking.runs import Member, of_cell, task_at_lag
 
 
 class SoFar:
@@ -17,7 +17,10 @@ class SoFar:
         self.runs: Counter[tuple[str, int, str]] = Counter()  # by task at lag, units and cell
         self.passed: Counter[tuple[str, int, str]] = Counter()
         self.start = time.monotonic()
-        self.since, self.trained = self.start, 0  # when it was last asked, and the members that have ended since
+        self.since, self.trained = (
+            self.start,
+            0,
+        )  # when it was last asked, and the members that have ended since
 
     def add(self, member: Member, row: Mapping[str, Any], trained: bool = True) -> None:
         """Count one more member; `trained`: by this job."""
@@ -31,13 +34,20 @@ class SoFar:
         self.passed[where] += bool(row["steady" if row["evaluation_until"] == "steady" else "solved"])
 
     def values(self) -> dict[str, float]:
-        """Members done, solved, and a second since it was last asked; and for each task and lag the frontier so far.
+        """Members done, solved, and a second since it was last asked; and for each task and lag the frontier
+        so far.
 
-        That is the fewest units of which at least half of the seeds passed, by any recipe and cell, of those that have ended.
+        That is the fewest units of which at least half of the seeds passed, by any recipe and cell, of those
+        that have ended.
         """
         now = time.monotonic()
         rate = self.trained / max(now - self.since, 1e-3)
-        counts = {"seconds": now - self.start, "done": len(self.keys), "solved": self.solved, "members_a_second": rate}
+        counts = {
+            "seconds": now - self.start,
+            "done": len(self.keys),
+            "solved": self.solved,
+            "members_a_second": rate,
+        }
         self.since, self.trained = now, 0
         least: dict[str, float] = {}
         for (name, units, cell), runs in self.runs.items():

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, Self
 
-from memcap.tracking import wandb_mirror
-from memcap.tracking.background import BackgroundTracker
+from memcap.tracking import wandb_service
+from memcap.tracking.mirror import BackgroundTracker
 from memcap.tracking.process import Target, sinks
-from memcap.tracking.records import Member, of_study
+from memcap.tracking.runs import Member, of_study
 from memcap.tracking.settings import Tracking
 
 SECONDS_AT_THE_END = 5.0
@@ -22,22 +22,27 @@ class Tracker(Protocol):
     where: str
     """After `close`: where people find the runs, in one line; empty where there are none."""
 
-    def begin(self, members: Sequence[Member], there: Sequence[Mapping[str, Any]] = (), in_all: int = 0) -> None:
-        """Say what may come, before it comes; further jobs of the study may add to it. Others have runs named by their ids.
+    def begin(
+        self, members: Sequence[Member], there: Sequence[Mapping[str, Any]] = (), in_all: int = 0
+    ) -> None:
+        """Say what may come, before it comes; further jobs of the study may add to it. Others have runs named
+        by their ids.
 
         Args:
             members: all of the job, or of all jobs.
-            there: of the rows of those among them that ended in an earlier job, and will not come: key, solved, steady,
-                evaluation_until.
+            there: of the rows of those among them that ended in an earlier job, and will not come: key,
+                solved, steady, evaluation_until.
             in_all: how many members the study has, as far as is known: others' on disk, too.
         """
 
     def curve(self, member_id: str, step: int, values: Mapping[str, float]) -> None:
-        """Add a point, such as `{"train/loss": 0.3, "eval/accuracy": 0.9}`, to the curve of a member in training.
+        """Add a point, such as `{"train/loss": 0.3, "eval/accuracy": 0.9}`, to the curve of a member in
+        training.
 
         Args:
             member_id: the member's key.
-            step: training steps done, in any order; values of one step that come in several calls share a point.
+            step: training steps done, in any order; values of one step that come in several calls share a
+                point.
             values: one number a metric; NaN and infinity are welcome.
         """
 
@@ -45,14 +50,17 @@ class Tracker(Protocol):
         """Say that a member has ended: its run appears with `config`, its curve, and `row` as the summary."""
 
     def study(self, name: str, table: Sequence[Mapping[str, Any]], image: Path | None = None) -> None:
-        """Show a result of the whole study: `table`, one dict a row, and a picture (PNG, JPEG, GIF or BMP)."""
+        """Show a result of the whole study: `table`, one dict a row, and a picture (PNG, JPEG, GIF or
+        BMP)."""
 
     def close(self) -> None:
         """Hand over what is still waiting, for some seconds. Calls that come later do nothing."""
 
     def __enter__(self) -> Self: ...
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> None: ...
 
 
 class NoTracker:
@@ -60,7 +68,9 @@ class NoTracker:
 
     where = ""
 
-    def begin(self, members: Sequence[Member], there: Sequence[Mapping[str, Any]] = (), in_all: int = 0) -> None:
+    def begin(
+        self, members: Sequence[Member], there: Sequence[Mapping[str, Any]] = (), in_all: int = 0
+    ) -> None:
         """Do nothing."""
 
     def curve(self, member_id: str, step: int, values: Mapping[str, float]) -> None:
@@ -103,18 +113,20 @@ def open_tracker(
         entity: W&B user or team; None is the account's default.
         study: name of the study; the group of all its runs, unless WANDB_RUN_GROUP names another.
         part: tells apart jobs that share a study, which have study runs of their own.
-        directory: the study's folder. W&B writes a folder `wandb` in it, or in WANDB_DIR; made when first needed.
+        directory: the study's folder. W&B writes a folder `wandb` in it, or in WANDB_DIR; made when first
+            needed.
         tags: of every run, each at most 64 characters, beside those of WANDB_TAGS.
-        wandb_mode: "online", "offline" or "auto". Auto obeys the environment variable WANDB_MODE; without it, it is
-            online where an API key is found and offline elsewhere. WANDB_MODE=disabled always wins.
-        runs: one a "member", one a "cell" (members that differ in the seed alone), or "auto": see `MOST_MEMBER_RUNS`.
+        wandb_mode: "online", "offline" or "auto". Auto obeys the environment variable WANDB_MODE; without it,
+            it is online where an API key is found and offline elsewhere. WANDB_MODE=disabled always wins.
+        runs: one a "member", one a "cell" (members that differ in the seed alone), or "auto": see
+            `MOST_MEMBER_RUNS`.
         patient: `close` waits until all is written, and not for some seconds; for rows that come all at once.
 
     Raises:
         UserError: `mode`, `wandb_mode` or `runs` is not one of those named.
     """
     Tracking(mode, project, entity, wandb_mode, runs)  # checks them
-    chosen = wandb_mirror.resolve_mode(wandb_mode) if mode == "wandb" else mode
+    chosen = wandb_service.resolve_mode(wandb_mode) if mode == "wandb" else mode
     if chosen in ("off", "disabled"):
         return NoTracker()
     theirs = os.environ if mode == "wandb" else {}
@@ -129,7 +141,11 @@ def open_tracker(
         study=of_study(study, part),
     )
     mirror = ["memcap", "mirror", str(directory)]
-    for option, value in (("--to", mode if mode != "wandb" else None), ("--project", project), ("--entity", entity)):
+    for option, value in (
+        ("--to", mode if mode != "wandb" else None),
+        ("--project", project),
+        ("--entity", entity),
+    ):
         mirror += [option, value] if value else []
     return BackgroundTracker(
         sinks(target),

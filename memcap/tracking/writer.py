@@ -7,9 +7,9 @@ from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
 from memcap.processes import connected
-from memcap.tracking import trackio_mirror, wandb_mirror
+from memcap.tracking import trackio_service, wandb_service
 from memcap.tracking.process import Target
-from memcap.tracking.records import ProgressRecord, Record, RunRecord, StudyRecord
+from memcap.tracking.runs import ProgressRecord, Record, RunRecord, StudyRecord
 
 NICENESS = 10  # about a tenth of what a training process gets of a core that both want
 
@@ -31,7 +31,8 @@ class Mirror(Protocol):
 
 
 def main() -> None:
-    """Serve the process at the other end of the connection that the arguments name, for as long as it lives."""
+    """Serve the process at the other end of the connection that the arguments name, for as long as it
+    lives."""
     os.nice(NICENESS)
     try:
         _serve(connected())
@@ -52,12 +53,13 @@ def _serve(connection: Connection) -> None:
         connection.send((error, value if isinstance(value, str) else None))
         return value
 
-    mode = answer(wandb_mirror.chosen_mode if target.service == "wandb" else lambda mode: mode, target.mode)
+    mode = answer(wandb_service.chosen_mode if target.service == "wandb" else lambda mode: mode, target.mode)
     if target.service == "wandb":
         label += f" {mode}"
     connection.recv()
     mirror = answer(
-        wandb_mirror.WandbMirror if target.service == "wandb" else trackio_mirror.TrackioMirror, replace(target, mode=mode)
+        wandb_service.WandbMirror if target.service == "wandb" else trackio_service.TrackioMirror,
+        replace(target, mode=mode),
     )
     while (record := connection.recv()) is not None:
         answer(_write, mirror, record)

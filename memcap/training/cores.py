@@ -1,4 +1,5 @@
-"""How many CPU cores this process was given: by affinity, cgroups, SLURM, and the launcher that runs its job beside others."""
+"""How many CPU cores this process was given: by affinity, cgroups, SLURM, and the launcher that runs its job
+beside others."""
 
 import math
 import os
@@ -25,7 +26,8 @@ def _number(name: str) -> int:
 def quotas(cgroups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> Iterator[int]:
     """Cores that each cgroup of this process leaves it, rounded up, in versions 1 and 2.
 
-    A container may see the name that its cgroup has outside and only the cgroup itself inside: the folder at the top.
+    A container may see the name that its cgroup has outside and only the cgroup itself inside: the folder at
+    the top.
     """
     try:
         lines = own.read_text().splitlines()

@@ -6,7 +6,7 @@ import time
 from memcap.knobs import UserError
 from memcap.training.line import DiedError
 from memcap.training.queue import LocalClient, Queue
-from memcap.training.worker import Worker
+from memcap.training.workers import Worker
 
 FALSE_STARTS = 3  # deaths in a row of workers that had no members, after which the environment is broken
 LATE = 5.0  # seconds between two looks after which it was we who slept
@@ -41,7 +41,9 @@ class Crew:
                 worker.kill()
                 idle = 0 if self._bury(number, worker) else idle + 1
                 if idle == FALSE_STARTS:
-                    why = f"{idle} workers in a row ended before they had a member; the last {worker.epitaph()}"
+                    why = (
+                        f"{idle} workers in a row ended before they had a member; the last {worker.epitaph()}"
+                    )
                     raise UserError(f"{why}; engine.workers=1 trains without workers") from None
             finally:
                 worker.close()
@@ -60,7 +62,8 @@ class Crew:
         return bool(blamed)
 
     def look(self) -> None:
-        """Kill the workers that hang. If it is long since we last looked, it was this process that was stopped."""
+        """Kill the workers that hang. If it is long since we last looked, it was this process that was
+        stopped."""
         now = time.monotonic()
         workers = list(self.workers.values())
         if now - self.looked > LATE:

@@ -1,9 +1,11 @@
-"""An adaptive curriculum over the lag: a member trains at a front that moves from a share of its lag up to the lag.
+"""An adaptive curriculum over the lag: a member trains at a front that moves from a share of its lag up to
+the lag.
 
-The front rises by one lag when the running accuracy on training batches reaches `advance`, and is pushed along a line that
-reaches the lag at `deadline` of the budget. Held-out sequences are asked at the full lag only, once the front has arrived. A
-learning rate that falls with the lag (`falls_above`) falls with the front's. With schedule=arrive it is that until the front has
-arrived, and falls to 0 as a cosine over what is left of the budget.
+The front rises by one lag when the running accuracy on training batches reaches `advance`, and is pushed
+along a line that reaches the lag at `deadline` of the budget. Held-out sequences are asked at the full lag
+only, once the front has arrived. A learning rate that falls with the lag (`falls_above`) falls with the
+front's. With schedule=arrive it is that until the front has arrived, and falls to 0 as a cosine over what is
+left of the budget.
 """
 
 import math
@@ -31,7 +33,8 @@ class Plan(NamedTuple):
 
 
 class Front(NamedTuple):
-    """How far the curriculum is; scalars. `arrived`: the step at which the front reached the lag; -1 before."""
+    """How far the curriculum is; scalars. `arrived`: the step at which the front reached the lag; -1
+    before."""
 
     lag: Any
     score: Any
@@ -39,7 +42,8 @@ class Front(NamedTuple):
 
 
 def plan(member: Member, steps: int) -> Plan:
-    """The curriculum of a member whose buffer has `steps` steps; of one that has none, it starts at the lag."""
+    """The curriculum of a member whose buffer has `steps` steps; of one that has none, it starts at the
+    lag."""
     recipe, task, lag = member.recipe, member.task, member.lag
     start = lag if recipe.curriculum is None else max(task.smallest_lag, math.ceil(recipe.curriculum * lag))
     lengths = np.full(steps + 1, member.length, np.int32)
@@ -48,7 +52,9 @@ def plan(member: Member, steps: int) -> Plan:
     deadline = (recipe.deadline or 0.0) * (recipe.budget or 0)
     arrive = np.bool_(recipe.schedule == "arrive")
     falls_above = np.float32(lag if recipe.falls_above is None else recipe.falls_above)
-    return Plan(np.int32(start), np.float32(recipe.advance or 1.0), np.float32(deadline), arrive, falls_above, lengths)
+    return Plan(
+        np.int32(start), np.float32(recipe.advance or 1.0), np.float32(deadline), arrive, falls_above, lengths
+    )
 
 
 def start(made: Plan, lag: int) -> Front:
@@ -75,7 +81,8 @@ def moved(front: Front, made: Plan, lag: jax.Array, step: jax.Array, score: jax.
 
 
 def share_of_rate(front: Front, made: Plan, step: jax.Array, budget: jax.Array) -> jax.Array:
-    """Of the learning rate: what the front's lag leaves of it; with schedule=arrive a cosine to 0 once it has arrived, too."""
+    """Of the learning rate: what the front's lag leaves of it; with schedule=arrive a cosine to 0 once it has
+    arrived, too."""
     after = jnp.maximum(step - front.arrived, 0) / jnp.maximum(budget - front.arrived, 1)
     cosine = 0.5 * (1 + jnp.cos(jnp.pi * after))
     at_front = jnp.minimum(1.0, made.falls_above / jnp.maximum(front.lag, 1))

@@ -1,11 +1,12 @@
-"""The engine: `train(members)` groups members into populations, trains them on all cores, and reports each member as it ends.
+"""The engine: `train(members)` groups members into populations, trains them on all cores, and reports each
+member as it ends.
 
-On a CPU there is a worker a core: a thread of this process is one, the others are its children (crew.py). On an accelerator this
-process drives all devices of the host by itself.
+On a CPU there is a worker a core: a thread of this process is one, the others are its children (crew.py). On
+an accelerator this process drives all devices of the host by itself.
 
-Members that can share a compiled program (program.py) wait together in the queue (queue.py). A worker takes them from there,
-through a `LocalClient` or over a pipe (worker.py), and trains each in a lane of its program (population.py) until the verdict is
-in (verdict.py). What a training step computes is in step.py.
+Members that can share a compiled program (program.py) wait together in the queue (queue.py). A worker takes
+them from there, through a `LocalClient` or over a pipe (worker.py), and trains each in a lane of its program
+(population.py) until the verdict is in (verdict.py). What a training step computes is in step.py.
 """
 
 import contextlib
@@ -20,21 +21,22 @@ from typing import Any
 
 import jax
 
-from memcap import backend
+from memcap import jax_setup
 from memcap.cells import cell_class, native
 from memcap.config import Engine, Member
 from memcap.knobs import UserError
 from memcap.training.cores import cores
 from memcap.training.crew import Crew
 from memcap.training.lane import Checkpoint
-from memcap.training.population import Chunk, Result, work
 from memcap.training.program import MOST_PROGRAMS, Program, compiled, side_by_side
 from memcap.training.queue import Listener, LocalClient, Queue
+from memcap.training.train_loop import Chunk, Result, work
 
 __all__ = ["Checkpoint", "Chunk", "Listener", "Result", "settled", "train", "workers"]
 
 EXTRAS = {"cuda": "cuda", "gpu": "cuda", "tpu": "tpu"}  # by JAX_PLATFORMS: memcap's extra that brings it
-PATIENCE = 0.3  # seconds that a worker in this process has to end its chunk once the job is over; then it is left to it
+# seconds that a worker in this process has to end its chunk once the job is over; then it is left to it
+PATIENCE = 0.3
 
 
 def workers(engine: Engine) -> int:
@@ -45,7 +47,10 @@ def workers(engine: Engine) -> int:
     """
     if found_backend() != "cpu":
         if engine.workers > 1:
-            raise UserError(f"engine.workers={engine.workers}: one process drives all accelerators of a host; leave it at 0 or 1")
+            raise UserError(
+                f"engine.workers={engine.workers}: one process drives all accelerators of a host; leave it"
+                " at 0 or 1"
+            )
         return 1
     return engine.workers or cores()
 
@@ -64,11 +69,14 @@ def found_backend() -> str:
             raise
         extra = EXTRAS.get(asked)
         mend = f"pip install 'memcap[{extra}]'" if extra else "unset it for what is there"
-        raise UserError(f"JAX_PLATFORMS={asked}: JAX finds no such device here; {mend}, or JAX_PLATFORMS=cpu") from error
+        raise UserError(
+            f"JAX_PLATFORMS={asked}: JAX finds no such device here; {mend}, or JAX_PLATFORMS=cpu"
+        ) from error
 
 
 def settled(engine: Engine) -> Engine:
-    """The engine with `kernel=auto` decided: native where it can run here, xla with a line on stderr where it should and can't.
+    """The engine with `kernel=auto` decided: native where it can run here, xla with a line on stderr where it
+    should and can't.
 
     Raises:
         UserError: `kernel=native`, and it can't run.
@@ -110,14 +118,15 @@ def train(
         members: in any order; equal members train once each.
         engine: how to share the machine; changes no result beyond float rounding.
         listener: told of curves and ended members as they come.
-        more: members that are wanted now that these have ended; called with each batch of results, one call at a time.
+        more: members that are wanted now that these have ended; called with each batch of results, one call
+            at a time.
         possible: all that `more` may ask for.
         study: all members, where some have been trained before; see `Queue`.
 
     Returns:
         One result a member: those of `members` in their order, then those that `more` asked for.
     """
-    backend.prepare()
+    jax_setup.prepare()
     engine = settled(engine or Engine())
     count = workers(engine)
     if any("__main__" in (type(m.task).__module__, cell_class(m.model.cell).__module__) for m in members):
@@ -132,7 +141,8 @@ def train(
             queue.stop()
 
     def compile_ahead(programs: deque[Program]) -> None:
-        """Compile the next programs while the first one trains. A worker that comes to one that can't be compiled says why."""
+        """Compile the next programs while the first one trains. A worker that comes to one that can't be
+        compiled says why."""
         with contextlib.suppress(IndexError):
             while not queue.over.is_set():
                 with contextlib.suppress(jax.errors.JaxRuntimeError):
@@ -140,7 +150,10 @@ def train(
 
     jobs: list[Future] = []
     try:
-        jobs += [_in_thread(work, LocalClient(queue, 0)), *(_in_thread(crew.serve, number) for number in range(1, count))]
+        jobs += [
+            _in_thread(work, LocalClient(queue, 0)),
+            *(_in_thread(crew.serve, number) for number in range(1, count)),
+        ]
         for job in jobs:
             job.add_done_callback(failed)
         if queue.together:  # compiling costs more than training there
@@ -163,7 +176,8 @@ def train(
 
 
 def _in_thread(function: Callable[..., Any], *arguments: Any) -> Future:
-    """Call in a daemon thread: nobody waits for it when the job is over, not even the interpreter at its end."""
+    """Call in a daemon thread: nobody waits for it when the job is over, not even the interpreter at its
+    end."""
     job: Future = Future()
 
     def call() -> None:

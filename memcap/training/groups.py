@@ -1,13 +1,14 @@
 """Which members share compiled programs, and how large these must be.
 
-On a CPU a program serves all lengths, at no cost. On accelerators compiling takes longer than a short study trains, so members
-of several widths and lengths share a program, padded to the widest and longest of them. That is exact: a unit whose weights are
-all zero says zero and never learns. Widths are put together up to 4, 16, 64, ... units, lengths up to 64, 256, ... steps. A
-member without a curriculum shares the program of those with one: it starts where theirs ends.
+On a CPU a program serves all lengths, at no cost. On accelerators compiling takes longer than a short study
+trains, so members of several widths and lengths share a program, padded to the widest and longest of them.
+That is exact: a unit whose weights are all zero says zero and never learns. Widths are put together up to 4,
+16, 64, ... units, lengths up to 64, 256, ... steps. A member without a curriculum shares the program of those
+with one: it starts where theirs ends.
 
-On a CPU XLA's loops have a program a width: units that pad would take their time, and published rows would change in their last
-bits. The LSTM in C leaves such units out, so that padding costs what the optimizer takes for their weights. There widths share a
-program where that is less than compiling another one.
+On a CPU XLA's loops have a program a width: units that pad would take their time, and published rows would
+change in their last bits. The LSTM in C leaves such units out, so that padding costs what the optimizer takes
+for their weights. There widths share a program where that is less than compiling another one.
 """
 
 from collections import Counter
@@ -28,9 +29,11 @@ SECONDS_A_PROGRAM = 1.0  # that is compiled
 
 
 class Group(NamedTuple):
-    """Members that share programs: of one shape, but for their width where it is padded, and of lengths of one bucket.
+    """Members that share programs: of one shape, but for their width where it is padded, and of lengths of
+    one bucket.
 
-    shape: theirs, at the width of their bucket; bucket: of lengths, 0 where a program serves every length at no cost.
+    shape: theirs, at the width of their bucket; bucket: of lengths, 0 where a program serves every length at
+    no cost.
     """
 
     shape: Shape
@@ -75,9 +78,11 @@ class Groups:
 
 
 def shared_programs(steps: Mapping[Shape, int]) -> dict[Shape, Shape]:
-    """For each shape that C serves, and the training steps of its members, the shape of the program that they train in.
+    """For each shape that C serves, and the training steps of its members, the shape of the program that they
+    train in.
 
-    From the widest on, a width joins the program at hand if padding its members to it takes less than compiling another one.
+    From the widest on, a width joins the program at hand if padding its members to it takes less than
+    compiling another one.
     """
     found: dict[Shape, Shape] = {}
     wider: dict[Shape, Shape] = {}  # the program at hand, by what all widths have in common

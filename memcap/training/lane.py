@@ -1,6 +1,8 @@
-"""A member in flight, as the host sees it, and its checkpoint: all that it takes to train on as if nobody had stopped it.
+"""A member in flight, as the host sees it, and its checkpoint: all that it takes to train on as if nobody had
+stopped it.
 
-A member's data are drawn from its seed and its step, and its evaluations are counted, so there is nothing else to keep.
+A member's data are drawn from its seed and its step, and its evaluations are counted, so there is nothing
+else to keep.
 """
 
 import math
@@ -13,8 +15,8 @@ import numpy as np
 
 from memcap.config import Member
 from memcap.native import library
+from memcap.training.early_stopping import Verdict
 from memcap.training.step import Trainer
-from memcap.training.verdict import Verdict
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,5 @@
-"""The worker's end of its connection. It is there before JAX is: a worker says that it lives while it still imports."""
+"""The worker's end of its connection. It is there before JAX is: a worker says that it lives while it still
+imports."""
 
 import os
 import sys
@@ -15,7 +16,8 @@ class DiedError(Exception):
 
 
 class Line:
-    """One end of a connection of its own, so that nothing that is printed comes between the messages; thread-safe to send."""
+    """One end of a connection of its own, so that nothing that is printed comes between the messages;
+    thread-safe to send."""
 
     def __init__(self, connection: Connection):
         self.connection, self.lock = connection, threading.Lock()
@@ -45,14 +47,16 @@ class Line:
 
 
 def opened() -> Line:
-    """In a worker: the line to its parent, named in the arguments with the seconds between beats. Beats begin."""
+    """In a worker: the line to its parent, named in the arguments with the seconds between beats. Beats
+    begin."""
     line = Line(connected())
     threading.Thread(target=_beat, args=(line, float(sys.argv[2]), os.getppid()), daemon=True).start()
     return line
 
 
 def _beat(line: Line, seconds: float, parent: int) -> None:
-    """Say now and then that this process lives: programs run without Python's lock. End it soon after its parent."""
+    """Say now and then that this process lives: programs run without Python's lock. End it soon after its
+    parent."""
     while os.getppid() == parent:
         try:
             line.send(("beat", (), False))

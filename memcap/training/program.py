@@ -1,7 +1,9 @@
-"""The compiled program that trains a population: members of one shape, whatever their lag, rate, budget or seed.
+"""The compiled program that trains a population: members of one shape, whatever their lag, rate, budget or
+seed.
 
-A member in flight occupies a lane. One call takes every running lane through a chunk of training steps; another scores lanes on
-fresh sequences. What a lane computes is step.py's; here are lanes, devices, compiling and memory.
+A member in flight occupies a lane. One call takes every running lane through a chunk of training steps;
+another scores lanes on fresh sequences. What a lane computes is step.py's; here are lanes, devices, compiling
+and memory.
 """
 
 import math
@@ -17,7 +19,7 @@ import jax
 import numpy as np
 from jax import lax
 
-from memcap import backend
+from memcap import jax_setup
 from memcap.config import Engine, Member
 from memcap.training.curriculum import Plan
 from memcap.training.kernel import kernel_of
@@ -25,8 +27,9 @@ from memcap.training.state import EvalOperands, TrainOperands, TrainState
 from memcap.training.step import Shape, Trainer
 
 MEMBERS = "members"  # the axis of the device mesh
-# Less of LLVM's work, for CPUs. An evaluation compiles in two thirds of the time and runs as fast. So does training on at most 32
-# sequences, whose loops LLVM unrolls: 1.3 s instead of 3.3 s (delay line, lag 50, 50 units). With 128 it runs 15 % slower.
+# Less of LLVM's work, for CPUs. An evaluation compiles in two thirds of the time and runs as fast. So does
+# training on at most 32 sequences, whose loops LLVM unrolls: 1.3 s instead of 3.3 s (delay line, lag 50, 50
+# units). With 128 it runs 15 % slower.
 QUICK: dict[str, Any] = {"xla_backend_optimization_level": 2}
 MOST_PROGRAMS = 64  # that a process keeps
 SHARE = 0.9  # of a device's memory that a program may take
@@ -47,7 +50,14 @@ def side_by_side(engine: Engine) -> bool:
 
 def trainer_of(shape: Shape, steps: int, evaluation_steps: int, engine: Engine) -> Trainer:
     """What a lane computes, as the engine wants it; the arguments are those of `Trainer`."""
-    return Trainer(shape, steps, evaluation_steps, side_by_side(engine), engine.scan == "plain", kernel_of(shape, steps, engine))
+    return Trainer(
+        shape,
+        steps,
+        evaluation_steps,
+        side_by_side(engine),
+        engine.scan == "plain",
+        kernel_of(shape, steps, engine),
+    )
 
 
 @dataclass(frozen=True)
@@ -55,7 +65,8 @@ class Program:
     """What one pair of executables depends on.
 
     Args:
-        trainer: what a lane computes; `trainer.together` says whether lanes run side by side (GPU, TPU) or in turn (CPU).
+        trainer: what a lane computes; `trainer.together` says whether lanes run side by side (GPU, TPU) or in
+            turn (CPU).
         lanes: members in flight, a multiple of `devices`.
         devices: devices of this host that share the lanes.
     """
@@ -89,22 +100,34 @@ class Program:
         """The devices that share the lanes: the first of those over there, or of this host."""
         return jax.sharding.Mesh((there or jax.local_devices())[: self.devices], (MEMBERS,))
 
-    def over_lanes(self, function: Callable[..., Any], there: Sequence[jax.Device] = ()) -> Callable[..., Any]:
-        """The function of one member as a function of all lanes, each device with its share of them; see `mesh`."""
+    def over_lanes(
+        self, function: Callable[..., Any], there: Sequence[jax.Device] = ()
+    ) -> Callable[..., Any]:
+        """The function of one member as a function of all lanes, each device with its share of them; see
+        `mesh`."""
         if not self.trainer.together:
             return lambda *arguments: lax.map(lambda each: function(*each), arguments)
         if self.devices == 1:
             return jax.vmap(function)
         # A shard has its own loops: no device waits for the lanes of another within a chunk.
         lanes = jax.sharding.PartitionSpec(MEMBERS)
-        return jax.shard_map(jax.vmap(function), mesh=self.mesh(there), in_specs=lanes, out_specs=lanes, check_vma=False)
+        return jax.shard_map(
+            jax.vmap(function), mesh=self.mesh(there), in_specs=lanes, out_specs=lanes, check_vma=False
+        )
 
     def example(self, there: Sequence[jax.Device] = ()) -> tuple[TrainState, TrainOperands, EvalOperands]:
         """Shapes of what the executables take, all lanes stacked; placed, if devices are given."""
-        place = jax.sharding.NamedSharding(self.mesh(there), jax.sharding.PartitionSpec(MEMBERS)) if there else None
+        place = (
+            jax.sharding.NamedSharding(self.mesh(there), jax.sharding.PartitionSpec(MEMBERS))
+            if there
+            else None
+        )
 
         def stacked(value: Any) -> Any:
-            return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((self.lanes, *leaf.shape), leaf.dtype, sharding=place), value)
+            return jax.tree.map(
+                lambda leaf: jax.ShapeDtypeStruct((self.lanes, *leaf.shape), leaf.dtype, sharding=place),
+                value,
+            )
 
         number, real, key = np.int32(0), np.float32(0), np.zeros(2, np.uint32)
         plan: Any = ()
@@ -120,8 +143,10 @@ class Compiled:
 
     Args:
         program: what was compiled.
-        advance: (lanes, operands) -> lanes, losses (lanes, evaluation.every); the lanes that go in are used up.
-        other: `evaluate`, and when it was there; where memory doesn't limit the lanes it may still be compiling.
+        advance: (lanes, operands) -> lanes, losses (lanes, evaluation.every); the lanes that go in are used
+            up.
+        other: `evaluate`, and when it was there; where memory doesn't limit the lanes it may still be
+            compiling.
         since: when compiling began; then: when `advance` was there. On the clock of `time.perf_counter`.
     """
 
@@ -135,8 +160,8 @@ class Compiled:
     def evaluate(self) -> Any:
         """(weights (lanes, P), asked) -> scores (lanes,); waits until it is compiled.
 
-        Its buffer is that of the stretched evaluation: a buffer of its own for the shorter ones would save them 7 % of their
-        time at 50 units, and cost a second program to compile.
+        Its buffer is that of the stretched evaluation: a buffer of its own for the shorter ones would save
+        them 7 % of their time at 50 units, and cost a second program to compile.
         """
         return self.other.result()[0]
 
@@ -147,7 +172,8 @@ class Compiled:
 
 
 def compiled(program: Program) -> Compiled:
-    """Compile a program, once a process, also when several threads ask; with fewer lanes where memory can't hold as many."""
+    """Compile a program, once a process, also when several threads ask; with fewer lanes where memory can't
+    hold as many."""
     with _lock:
         job = _jobs.pop(program, None)
         mine = job is None
@@ -199,25 +225,33 @@ def executables(program: Program, there: Sequence[jax.Device] = ()) -> tuple[Any
     lanes, operands, asked = program.example(there)
 
     def evaluate() -> tuple[Any, float]:
-        with backend.precision():
+        with jax_setup.precision():
             lowered = jax.jit(program.over_lanes(trainer.evaluate, there)).lower(lanes.weights, asked)
             return lowered.compile(QUICK if cpu else None), time.perf_counter()
 
-    with backend.precision():
+    with jax_setup.precision():
         lowered = jax.jit(program.over_lanes(trainer.advance, there), donate_argnums=0).lower(lanes, operands)
         other = _beside.submit(evaluate)
         return lowered.compile(QUICK if cpu and trainer.shape.batch <= 32 else None), other
 
 
 def needed_memory(program: Program, advance: Any, evaluate: Any) -> float:
-    """Bytes that a device needs for its lanes and the larger of the two executables, as the compiler has planned them."""
+    """Bytes that a device needs for its lanes and the larger of the two executables, as the compiler has
+    planned them."""
 
     def planned(executable: Any) -> float:
         plan = executable.memory_analysis()
-        return plan.temp_size_in_bytes + plan.argument_size_in_bytes + plan.output_size_in_bytes - plan.alias_size_in_bytes
+        return (
+            plan.temp_size_in_bytes
+            + plan.argument_size_in_bytes
+            + plan.output_size_in_bytes
+            - plan.alias_size_in_bytes
+        )
 
     lanes = program.example()[0]  # while an evaluation runs, all of them stay
-    resident = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(lanes)) / program.devices
+    resident = (
+        sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(lanes)) / program.devices
+    )
     return max(planned(advance), planned(evaluate) + resident)
 
 
@@ -227,5 +261,12 @@ def device_memory() -> float:
 
     What others held when it was first asked is theirs; what our own programs hold goes as they end.
     """
-    known = [stats for device in jax.local_devices() if (stats := device.memory_stats()) and "bytes_limit" in stats]
-    return max(1.0, min((SHARE * stats["bytes_limit"] - stats.get("bytes_in_use", 0) for stats in known), default=math.inf))
+    known = [
+        stats for device in jax.local_devices() if (stats := device.memory_stats()) and "bytes_limit" in stats
+    ]
+    return max(
+        1.0,
+        min(
+            (SHARE * stats["bytes_limit"] - stats.get("bytes_in_use", 0) for stats in known), default=math.inf
+        ),
+    )

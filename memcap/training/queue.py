@@ -1,10 +1,11 @@
 """The members that wait, those in flight, and the results: shared by all workers of a job.
 
-Members that differ only in what is an operand share a program. A worker claims the costliest program that nobody else has; if
-all are taken it helps with one that another worker has already compiled, so that the compilation cache serves it.
+Members that differ only in what is an operand share a program. A worker claims the costliest program that
+nobody else has; if all are taken it helps with one that another worker has already compiled, so that the
+compilation cache serves it.
 
-A dead worker's members wait again, as suspects: each is trained alone, and not by this process, whose death would be the job's.
-Of a second death they are guilty, and have failed.
+A dead worker's members wait again, as suspects: each is trained alone, and not by this process, whose death
+would be the job's. Of a second death they are guilty, and have failed.
 """
 
 import math
@@ -17,24 +18,27 @@ import jax
 from memcap.config import Engine, Member
 from memcap.training.groups import Group, Groups, Size, size_of
 from memcap.training.lane import Checkpoint
-from memcap.training.population import Chunk, Result
 from memcap.training.program import Program, side_by_side, trainer_of
+from memcap.training.train_loop import Chunk, Result
 
 MOST_LANES = 4096  # members in flight on an accelerator; what its memory holds may be fewer
 LANES_OF_A_SEARCH = 256  # at least, where more members are asked for as results come
 
 
 class Listener:
-    """What happens while members train; every method may be called from several threads. This one ignores it all.
+    """What happens while members train; every method may be called from several threads. This one ignores it
+    all.
 
     Attributes:
-        keeps: seconds of training after which a member's state is handed in, and again after as many; infinite: never.
+        keeps: seconds of training after which a member's state is handed in, and again after as many;
+        infinite: never.
     """
 
     keeps = math.inf
 
     def curve(self, chunk: Chunk) -> None:
-        """A piece of a member's curve. One that was taken over from a dead worker goes on where it was `kept`, or at step 0."""
+        """A piece of a member's curve. One that was taken over from a dead worker goes on where it was
+        `kept`, or at step 0."""
 
     def ended(self, population: str, results: Sequence[Result]) -> None:
         """Members have ended; `population` names the program that trained them."""
@@ -67,8 +71,8 @@ class Queue:
         listener: told of curves and ended members.
         more: members that are wanted after these have ended.
         possible: all that `more` may ask for, so that programs are made as large as they will have to be.
-        study: members with some of which those to train were to share programs, so that programs, which the rows tell of, are
-            the same where some of these have been trained before.
+        study: members with some of which those to train were to share programs, so that programs, which the
+            rows tell of, are the same where some of these have been trained before.
     """
 
     def __init__(
@@ -99,7 +103,9 @@ class Queue:
         self.closed = False  # nobody listens any more
         members, possible, study = list(members), list(possible), list(study)
         self.groups = Groups(engine, [*members, *possible, *study])
-        if self.together:  # elsewhere a program of the lengths at hand runs as fast, and larger ones are seldom needed
+        if (
+            self.together
+        ):  # elsewhere a program of the lengths at hand runs as fast, and larger ones are seldom needed
             for member in dict.fromkeys([*members, *possible]):
                 group = self.groups.of(member)
                 size, count = self.expected.get(group, (Size.of(member), 0))
@@ -133,7 +139,8 @@ class Queue:
         self.closed = True
 
     def _look(self) -> None:
-        """Let everybody look again at what has changed; all is over once nothing waits and nothing is in flight."""
+        """Let everybody look again at what has changed; all is over once nothing waits and nothing is in
+        flight."""
         if not any(self.waiting.values()) and not any(self.held.values()):
             self.over.set()
         self.changed.notify_all()
@@ -150,7 +157,11 @@ class Queue:
             self._leave(worker)
             self.claimed.pop(worker, None)
             while not self.over.is_set():
-                waiting = [group for group, members in self.waiting.items() if any(self._may_train(worker, m) for m in members)]
+                waiting = [
+                    group
+                    for group, members in self.waiting.items()
+                    if any(self._may_train(worker, m) for m in members)
+                ]
                 for group in sorted(waiting, key=lambda g: (bool(self.owners.get(g)), -self.work[g])):
                     program = self._program(group)
                     if not self.owners.get(group) or program in self.running:
@@ -170,7 +181,8 @@ class Queue:
         self.changed.notify_all()
 
     def _program(self, group: Group) -> Program:
-        """The smallest program of this group whose width, buffers and lanes serve all that wait; a new one if there is none."""
+        """The smallest program of this group whose width, buffers and lanes serve all that wait; a new one if
+        there is none."""
         size, lanes = Size.most(map(Size.of, self.waiting[group])), self.engine.lanes or 1
         expected, count = self.expected.get(group, (size, 0))
         size = Size.most([size, expected])
@@ -185,7 +197,10 @@ class Queue:
             return min(fitting, key=lambda p: (size_of(p), p.lanes))
         if made:  # more and longer members came later: grow in few, large steps
             steps, stretched = (1 << (n - 1).bit_length() for n in size[1:])
-            size, lanes = Size(size.units, steps, stretched), self.engine.lanes or 1 << (lanes - 1).bit_length()
+            size, lanes = (
+                Size(size.units, steps, stretched),
+                self.engine.lanes or 1 << (lanes - 1).bit_length(),
+            )
         devices = jax.local_device_count() if self.together else 1
         shape = group.shape.at_width(size.units)
         trainer = trainer_of(shape, size.steps, size.stretched, self.engine)
@@ -240,12 +255,15 @@ class Queue:
             why: how it ended.
 
         Returns:
-            The members that may have killed it: what it had, or all that wait for the program that it was compiling. And those
+            The members that may have killed it: what it had, or all that wait for the program that it was
+                compiling. And those
             of them that had killed another one before, and have failed.
         """
         with self.changed:
             held, program = list(self.held[worker]), self.claimed.get(worker)
-            compiling = [] if program is None or program in self.running else list(self.waiting[self._group(program)])
+            compiling = (
+                [] if program is None or program in self.running else list(self.waiting[self._group(program)])
+            )
             blamed = held or compiling
             self.deaths.update(blamed)
             failed = [member for member in blamed if self.deaths[member] > 1]

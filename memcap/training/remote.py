@@ -9,12 +9,13 @@ import jax
 from memcap.config import Member
 from memcap.training.lane import Checkpoint
 from memcap.training.line import DiedError, Line
-from memcap.training.population import Chunk, Result, work
 from memcap.training.program import Program
+from memcap.training.train_loop import Chunk, Result, work
 
 
 class RemoteClient:
-    """The side of the queue that a worker in a process of its own sees: what the parent's `LocalClient` answers."""
+    """The side of the queue that a worker in a process of its own sees: what the parent's `LocalClient`
+    answers."""
 
     def __init__(self, line: Line):
         self.line = line

@@ -1,10 +1,12 @@
-"""What a compiled program takes and gives for each member: operands and state, as NamedTuples of scalars and vectors."""
+"""What a compiled program takes and gives for each member: operands and state, as NamedTuples of scalars and
+vectors."""
 
 from typing import Any, NamedTuple
 
 
 class TrainOperands(NamedTuple):
-    """What may differ between the members of one program. `key`: (2,) uint32, of the training stream; the others are scalars.
+    """What may differ between the members of one program. `key`: (2,) uint32, of the training stream; the
+    others are scalars.
 
     `plan`: of the curriculum; () without one.
     """
@@ -21,7 +23,8 @@ class TrainOperands(NamedTuple):
 
 
 class EvalOperands(NamedTuple):
-    """What an evaluation of one member draws, and its units. `key`: (2,) uint32; `blocks` of sequences, 0: none is wanted."""
+    """What an evaluation of one member draws, and its units. `key`: (2,) uint32; `blocks` of sequences, 0:
+    none is wanted."""
 
     key: Any
     lag: Any
@@ -31,7 +34,8 @@ class EvalOperands(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """How far a member is; scalars. `train_score` is a running mean over about 10 steps; NaN while a curriculum is on its way.
+    """How far a member is; scalars. `train_score` is a running mean over about 10 steps; NaN while a
+    curriculum is on its way.
 
     `front`: of the curriculum; () without one.
     """
@@ -45,7 +49,8 @@ class Progress(NamedTuple):
 class TrainState(NamedTuple):
     """State of one member in flight. `progress.running` ends where the loss or a weight is no longer finite.
 
-    Weights, and moments in `optimizer`, are one flat (P,) vector each: fewer and larger operations to compile and run.
+    Weights, and moments in `optimizer`, are one flat (P,) vector each: fewer and larger operations to compile
+    and run.
     """
 
     weights: Any

@@ -1,7 +1,8 @@
 """The mathematics of training and judging one member: pure functions of its state, its operands and its data.
 
-Nothing here knows of lanes, devices or compiling (program.py does). All that differs between members of a `Shape` is an operand.
-Data are drawn inside: the stream of a member depends on its seed, lag and units alone, never on its neighbours.
+Nothing here knows of lanes, devices or compiling (program.py does). All that differs between members of a
+`Shape` is an operand. Data are drawn inside: the stream of a member depends on its seed, lag and units alone,
+never on its neighbours.
 """
 
 import hashlib
@@ -36,7 +37,8 @@ class Shape:
         batch: sequences a training step.
         clip: global gradient norm at which a gradient is clipped.
         evaluation: when a member counts as solved.
-        curriculum: whether there is a front that moves up to the lag; at the lag from the start of those that have no curriculum.
+        curriculum: whether there is a front that moves up to the lag; at the lag from the start of those that
+            have no curriculum.
         optimizer: "adam", or "sgd" with momentum.
     """
 
@@ -56,7 +58,15 @@ class Shape:
         assert recipe.clip is not None
         assert recipe.optimizer is not None
         front = recipe.curriculum is not None
-        return cls(member.task, member.architecture, recipe.batch, recipe.clip, member.evaluation, front, recipe.optimizer)
+        return cls(
+            member.task,
+            member.architecture,
+            recipe.batch,
+            recipe.clip,
+            member.evaluation,
+            front,
+            recipe.optimizer,
+        )
 
     def at_width(self, units: int) -> "Shape":
         """The same with another number of units."""
@@ -78,7 +88,8 @@ def stream(seed: Any, lag: Any, units: Any, number: Any, index: Any) -> jax.Arra
 
 
 def tally(task: Task, outputs: jax.Array, batch: Batch) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Sums over the answers that are due: loss (nats, or squared error), score (hits, or squared error), and how many.
+    """Sums over the answers that are due: loss (nats, or squared error), score (hits, or squared error), and
+    how many.
 
     Args:
         task: says whether outputs are logits or values.
@@ -112,7 +123,8 @@ class Trainer:
         shape: of the members.
         steps: buffer T of the training sequences, at least the longest length.
         evaluation_steps: buffer T of the evaluations; the stretched one is the longest.
-        together: whether many members run this side by side (`vmap`): then loops have trip counts that all share, and masks.
+        together: whether many members run this side by side (`vmap`): then loops have trip counts that all
+            share, and masks.
         plain: whether the loop over time is the plain one.
         kernel: "native" where the loop ("loop") is the LSTM's in C, else "xla"; see `memcap.training.kernel`.
     """
@@ -131,7 +143,8 @@ class Trainer:
 
     @property
     def optimizer(self) -> optax.GradientTransformation:
-        """Clipping and Adam, or momentum, over the flat vector; the caller applies the learning rate, as it is an operand."""
+        """Clipping and Adam, or momentum, over the flat vector; the caller applies the learning rate, as it
+        is an operand."""
         direction = optax.scale_by_adam() if self.shape.optimizer == "adam" else optax.trace(MOMENTUM)
         return optax.chain(optax.clip_by_global_norm(self.shape.clip), direction)
 
@@ -141,12 +154,15 @@ class Trainer:
         return min(EVALUATION_BATCH, self.shape.evaluation.sequences)
 
     def blank(self) -> TrainState:
-        """An empty state: zeros on the host. The optimizer's state starts at zero, so `fresh` needs only the weights."""
+        """An empty state: zeros on the host. The optimizer's state starts at zero, so `fresh` needs only the
+        weights."""
         weights = np.zeros(self.shape.architecture.parameters(), np.float32)
         state = jax.eval_shape(self.optimizer.init, weights)
         optimizer = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), state)
         front = curriculum.Front(np.int32(0), np.float32(0), np.int32(0)) if self.shape.curriculum else ()
-        return TrainState(weights, optimizer, Progress(np.int32(0), np.bool_(False), np.float32(np.nan), front))
+        return TrainState(
+            weights, optimizer, Progress(np.int32(0), np.bool_(False), np.float32(np.nan), front)
+        )
 
     def fresh(self, member: Member) -> TrainState:
         """The state of a member that is about to start."""
@@ -155,7 +171,9 @@ class Trainer:
         if own != shared:
             weights = own.resized(weights, shared.model.units)
         blank = self.blank()
-        front = curriculum.start(curriculum.plan(member, self.steps), member.lag) if self.shape.curriculum else ()
+        front = (
+            curriculum.start(curriculum.plan(member, self.steps), member.lag) if self.shape.curriculum else ()
+        )
         progress = blank.progress._replace(running=np.bool_(True), front=front)
         return blank._replace(weights=shared.flatten(weights), progress=progress)
 
@@ -181,14 +199,19 @@ class Trainer:
 
     def held_out(self, member: Member, index: int) -> EvalOperands:
         """A member's held-out evaluation number `index`."""
-        return self._asked(member, EVALUATE, index, member.lag, member.length, self.shape.evaluation.sequences)
+        return self._asked(
+            member, EVALUATE, index, member.lag, member.length, self.shape.evaluation.sequences
+        )
 
     def stretched(self, member: Member) -> EvalOperands:
-        """A member's evaluation at `evaluation.stretch` times its lag or length, over a quarter as many sequences."""
+        """A member's evaluation at `evaluation.stretch` times its lag or length, over a quarter as many
+        sequences."""
         lag, length = member.task.stretched(member.lag, member.evaluation.stretch)
         return self._asked(member, STRETCH, 0, lag, length, self.shape.evaluation.sequences // 4)
 
-    def _asked(self, member: Member, number: int, index: int, lag: int, length: int, sequences: int) -> EvalOperands:
+    def _asked(
+        self, member: Member, number: int, index: int, lag: int, length: int, sequences: int
+    ) -> EvalOperands:
         blocks = max(1, -(-sequences // self.block))
         sizes = map(np.int32, (lag, length, blocks, member.model.units))
         return EvalOperands(self._key(member, number, index), *sizes)
@@ -196,23 +219,34 @@ class Trainer:
     def _key(self, member: Member, number: int, index: int) -> np.ndarray:
         return np.asarray(stream(member.seed, member.lag, member.model.units, number, index))
 
-    def _run(self, weights: Any, batch: Batch, length: Any, units: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
+    def _run(
+        self, weights: Any, batch: Batch, length: Any, units: Any
+    ) -> tuple[jax.Array, jax.Array, jax.Array]:
         task, architecture = self.shape.task, self.shape.architecture
         network, every = architecture.build(architecture.unflatten(weights)), task.answers == "every"
         how = "native" if self.kernel == "native" else self.how
         _, outputs = network(
-            batch.inputs, length, boundary=batch.boundary, every=every, reset=task.reset_carry, how=how, units=units
+            batch.inputs,
+            length,
+            boundary=batch.boundary,
+            every=every,
+            reset=task.reset_carry,
+            how=how,
+            units=units,
         )
         return tally(task, outputs, batch)
 
     def asked(self, state: TrainState, operands: TrainOperands) -> tuple[Any, Any]:
-        """Lag and length of the sequences that a member trains on next: its own, or those of its curriculum's front."""
+        """Lag and length of the sequences that a member trains on next: its own, or those of its curriculum's
+        front."""
         if not self.shape.curriculum:
             return operands.lag, operands.length
         lag = state.progress.front.lag
         return lag, operands.plan.lengths[lag]
 
-    def update(self, state: TrainState, operands: TrainOperands, batch: Batch, on: Any = True) -> tuple[TrainState, jax.Array]:
+    def update(
+        self, state: TrainState, operands: TrainOperands, batch: Batch, on: Any = True
+    ) -> tuple[TrainState, jax.Array]:
         """One training step of one member on a batch. Returns the state and the batch's mean loss.
 
         Args:
@@ -231,19 +265,25 @@ class Trainer:
         progress = state.progress
         speed = rate(operands, progress.step)
         if self.shape.curriculum:
-            speed = speed * curriculum.share_of_rate(progress.front, operands.plan, progress.step, operands.budget)
+            speed = speed * curriculum.share_of_rate(
+                progress.front, operands.plan, progress.step, operands.budget
+            )
         weights = state.weights - speed * cast(jax.Array, direction)
         finite = jnp.isfinite(loss) & jnp.isfinite(weights).all()
         # A diverged member keeps its last finite weights and stops here.
         taken = finite & progress.running & on
         weights, optimizer = jax.tree.map(
-            lambda new, old: jnp.where(taken, new, old), (weights, optimizer), (state.weights, state.optimizer)
+            lambda new, old: jnp.where(taken, new, old),
+            (weights, optimizer),
+            (state.weights, state.optimizer),
         )
         mean = jnp.where(jnp.isnan(progress.train_score), score, 0.9 * progress.train_score + 0.1 * score)
         front = progress.front
         if self.shape.curriculum:
             moved = curriculum.moved(front, operands.plan, operands.lag, progress.step + 1, score)
-            mean = jnp.where(front.lag < operands.lag, jnp.nan, mean)  # a score at another lag asks for no evaluation
+            mean = jnp.where(
+                front.lag < operands.lag, jnp.nan, mean
+            )  # a score at another lag asks for no evaluation
             front = jax.tree.map(lambda new, old: jnp.where(taken, new, old), moved, front)
         progress = Progress(
             step=progress.step + taken,
@@ -256,7 +296,8 @@ class Trainer:
     def advance(self, state: TrainState, operands: TrainOperands) -> tuple[TrainState, jax.Array]:
         """A chunk of training for one member.
 
-        Returns the state, and the loss of each of the chunk's steps: (evaluation.every,), 0 for steps not taken.
+        Returns the state, and the loss of each of the chunk's steps: (evaluation.every,), 0 for steps not
+        taken.
         """
         every = self.shape.evaluation.every
         left = jnp.minimum(every, operands.budget - state.progress.step)
@@ -288,7 +329,8 @@ class Trainer:
         return state, losses
 
     def evaluate(self, weights: jax.Array, asked: EvalOperands) -> jax.Array:
-        """Score of one member over fresh sequences; NaN where none are wanted. Side by side, one that is costs all lanes."""
+        """Score of one member over fresh sequences; NaN where none are wanted. Side by side, one that is
+        costs all lanes."""
         key = jax.random.wrap_key_data(asked.key)
 
         def block(k: jax.Array, sums: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:

@@ -1,6 +1,8 @@
-"""What a training step must do, counted in the traced program: operations, and bytes that its passes over time hand on.
+"""What a training step must do, counted in the traced program: operations, and bytes that its passes over
+time hand on.
 
-Not by the compilers' own `cost_analysis()`: that counts the body of a loop once, and says nothing of a GPU that isn't here.
+Not by the compilers' own `cost_analysis()`: that counts the body of a loop once, and says nothing of a GPU
+that isn't here.
 """
 
 import math
@@ -19,7 +21,8 @@ class Work(NamedTuple):
     """Of one training step of one member.
 
     Args:
-        operations: of its products: a multiplication and an addition count two. What else there is grows less with the width.
+        operations: of its products: a multiplication and an addition count two. What else there is grows less
+            with the width.
         buffers: bytes of each array with an axis of time that a pass over time reads or writes, row by row.
     """
 
@@ -29,8 +32,12 @@ class Work(NamedTuple):
 
 def work(program: Program) -> Work:
     """What a training step of a member of this program does, whatever the device and the loop over time."""
-    trainer = replace(program.trainer, together=True, plain=False, kernel="xla")  # whose loops say how often they run
-    state, operands, _ = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), program.example())
+    trainer = replace(
+        program.trainer, together=True, plain=False, kernel="xla"
+    )  # whose loops say how often they run
+    state, operands, _ = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), program.example()
+    )
 
     def step(state: TrainState, operands: TrainOperands) -> Any:
         sequences = operands.lag, operands.length, trainer.steps, trainer.shape.batch
@@ -38,7 +45,9 @@ def work(program: Program) -> Work:
         return trainer.update(state, operands, batch)
 
     found = list(_counted(jax.make_jaxpr(step)(state, operands).jaxpr))
-    return Work(sum(each.operations for each in found), tuple(size for each in found for size in each.buffers if size))
+    return Work(
+        sum(each.operations for each in found), tuple(size for each in found for size in each.buffers if size)
+    )
 
 
 def _counted(jaxpr: Jaxpr) -> Iterator[Work]:
@@ -54,10 +63,14 @@ def _counted(jaxpr: Jaxpr) -> Iterator[Work]:
             body = body.jaxpr if isinstance(body, ClosedJaxpr) else body
             inside = [_shape(value) for value in [*body.invars, *body.outvars]]
             rows = [
-                out for out, row in zip([*given, *made], inside, strict=True) if len(out.shape) > len(row.shape)
+                out
+                for out, row in zip([*given, *made], inside, strict=True)
+                if len(out.shape) > len(row.shape)
             ]  # cut by time
             yield Work(0.0, tuple(float(row.size * row.dtype.itemsize) for row in rows))
-        for part in jax.tree.leaves(list(parameters.values()), is_leaf=lambda part: isinstance(part, (ClosedJaxpr, Jaxpr))):
+        for part in jax.tree.leaves(
+            list(parameters.values()), is_leaf=lambda part: isinstance(part, (ClosedJaxpr, Jaxpr))
+        ):
             if isinstance(part, (ClosedJaxpr, Jaxpr)):
                 for inner in _counted(part.jaxpr if isinstance(part, ClosedJaxpr) else part):
                     yield Work(repeated * inner.operations, inner.buffers)

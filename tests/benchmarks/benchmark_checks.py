@@ -1,4 +1,5 @@
-"""Helpers of the benchmarks' tests: small shapes and random batches, contestants in this process, and a target for workers."""
+"""Helpers of the benchmarks' tests: small shapes and random batches, contestants in this process, and a
+target for workers."""
 
 import pkgutil
 import sys
@@ -45,7 +46,10 @@ def weights(shape: Shape, seed: int = 1) -> Weights:
 
     gates = 4 * shape.units
     cell = {"kernel": draw(shape.features, gates), "recurrent": draw(shape.units, gates), "bias": draw(gates)}
-    return {"cell": cell, "readout": {"kernel": draw(shape.units, shape.outputs), "bias": draw(shape.outputs)}}
+    return {
+        "cell": cell,
+        "readout": {"kernel": draw(shape.units, shape.outputs), "bias": draw(shape.outputs)},
+    }
 
 
 class Local:

@@ -1,4 +1,5 @@
-"""The accelerator benchmark, on a CPU: its arithmetic, its lanes, its command. Nothing here depends on how fast anything is."""
+"""The accelerator benchmark, on a CPU: its arithmetic, its lanes, its command. Nothing here depends on how
+fast anything is."""
 
 import json
 from dataclasses import replace
@@ -89,12 +90,15 @@ def test_flaxs_runs_side_by_side_are_its_runs_one_by_one():
         alone.load(drawn[k])
         alone.run(8)
         jax.tree.map(
-            lambda one, all_, k=k: np.testing.assert_allclose(one, all_[k], rtol=1e-4, atol=1e-6), alone.params, together.params
+            lambda one, all_, k=k: np.testing.assert_allclose(one, all_[k], rtol=1e-4, atol=1e-6),
+            alone.params,
+            together.params,
         )
 
 
 def measured(torch: str | None) -> Measured:
-    """A lane takes a second a chunk and four take two; more don't fit. memcap's study takes 2 s, the others' 8 with 2 of data."""
+    """A lane takes a second a chunk and four take two; more don't fit. memcap's study takes 2 s, the others'
+    8 with 2 of data."""
     plan = AcceleratorPlan()
     timed: list[tuple[Point, Timed | None]] = []
     for units, lag in plan.lags:
@@ -102,7 +106,10 @@ def measured(torch: str | None) -> Measured:
             timed.append((plan.point(units, lag, count), Timed((seconds, 9.0, 0.1), 3.0)))
         timed.append((plan.point(units, lag, 16), None))
     names = [name for name in accelerator.TITLES if torch or name != "torch"]
-    samples = [Sample(name, "cold", 2.0 if name == "engine" else 8.0, 1.0, {"data": 2.0 * (name != "engine")}) for name in names]
+    samples = [
+        Sample(name, "cold", 2.0 if name == "engine" else 8.0, 1.0, {"data": 2.0 * (name != "engine")})
+        for name in names
+    ]
     return Measured(Device("gpu", "A Card", 2, 60 << 30), PEAKS, timed, torch, samples)
 
 
@@ -112,10 +119,18 @@ def test_the_page_has_rates_shares_and_what_did_not_fit():
     share = 50 * max(Floor.of(plan.point(8, 8, 1)).seconds(PEAKS))
     lines = page.splitlines()
     assert next(line for line in lines if line.startswith("| 1 |")).startswith(f"| 1 | 50 ({share:.2%}) |")
-    assert next(line for line in lines if line.startswith("| 4 |")).startswith(f"| 4 | 100 ({2 * share:.2%}) |")
+    assert next(line for line in lines if line.startswith("| 4 |")).startswith(
+        f"| 4 | 100 ({2 * share:.2%}) |"
+    )
     for count in ("16", "4,096"):
         assert f"| {count} | memory too small | memory too small | memory too small |" in lines
-    for wanted in ("A Card (gpu), 60 GiB for JAX; 2 here", "1e+03 GB/s", "10 TFLOP/s", "144 runs of 200 steps", "not pinned"):
+    for wanted in (
+        "A Card (gpu), 60 GiB for JAX; 2 here",
+        "1e+03 GB/s",
+        "10 TFLOP/s",
+        "144 runs of 200 steps",
+        "not pinned",
+    ):
         assert wanted in page
     assert "one run after another, on cuda | 8.0 [8.0, 8.0] | 6.0 | 4.00 | 3.00 |" in page
 
@@ -134,14 +149,19 @@ def test_without_an_accelerator_nothing_is_measured(monkeypatch, tmp_path):
 
 def test_tiny_runs(monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("JAX_PLATFORMS", "cpu")
-    monkeypatch.setitem(CONTESTANTS, "torch", replace(CONTESTANTS["torch"], packages=("a_library_that_nobody_has",)))
+    monkeypatch.setitem(
+        CONTESTANTS, "torch", replace(CONTESTANTS["torch"], packages=("a_library_that_nobody_has",))
+    )
     runner.main(["accelerator", "--tiny", "--out", str(tmp_path)])
     page = (tmp_path / "accelerator.md").read_text()
     assert page.strip() in capsys.readouterr().out
     assert "| not installed |" in page
     found = json.loads((tmp_path / "accelerator.json").read_text())
     assert found["device"]["platform"] == "cpu"
-    assert [(point["units"], point["members"], len(timed["chunks"])) for point, timed in found["timed"]] == [(2, 1, 2), (2, 3, 2)]
+    assert [(point["units"], point["members"], len(timed["chunks"])) for point, timed in found["timed"]] == [
+        (2, 1, 2),
+        (2, 3, 2),
+    ]
     assert [sample["contestant"] for sample in found["samples"]] == ["engine", "vmap", "workers"]
     assert all(sample["wall"] > 0 for sample in found["samples"])
 

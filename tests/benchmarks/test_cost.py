@@ -1,4 +1,5 @@
-"""The cost benchmark: its points, its arithmetic, its command. Nothing here depends on how fast anything is."""
+"""The cost benchmark: its points, its arithmetic, its command. Nothing here depends on how fast anything
+is."""
 
 import json
 from dataclasses import replace
@@ -28,7 +29,9 @@ def test_what_is_lost_is_by_medians():
 def test_a_points_members_differ_in_width_and_seed():
     members = replace(SMALL, units=(1, 3)).resolved(first_seed=5)
     assert [(m.model.units, m.seed) for m in members] == [(1, 5), (1, 6), (3, 5), (3, 6)]
-    assert {(m.lag, m.length, m.recipe.batch, m.recipe.budget, m.evaluation.every) for m in members} == {(1, 4, 2, 6, 6)}
+    assert {(m.lag, m.length, m.recipe.batch, m.recipe.budget, m.evaluation.every) for m in members} == {
+        (1, 4, 2, 6, 6)
+    }
     assert replace(SMALL, every=2).resolved()[0].evaluation.every == 2
 
 
@@ -59,7 +62,8 @@ def measured(many: float) -> Measured:
     plan = CostPlan()
     axes = {
         axis: [
-            Cost(replace(plan.origin, **{axis: value}), (0.5 * value, value, 2.0 * value), value << 20, -1) for value in values
+            Cost(replace(plan.origin, **{axis: value}), (0.5 * value, value, 2.0 * value), value << 20, -1)
+            for value in values
         ]
         for axis, values in plan.axes
     }

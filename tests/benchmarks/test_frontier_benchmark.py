@@ -1,4 +1,5 @@
-"""The frontier benchmark: from the sample to the whole, and its command. Nothing here depends on how fast anything is."""
+"""The frontier benchmark: from the sample to the whole, and its command. Nothing here depends on how fast
+anything is."""
 
 import json
 
@@ -32,7 +33,10 @@ def test_nothing_is_extrapolated():
 
 def test_a_bilinear_cost_is_added_up_exactly():
     grid = Grid(
-        lengths=(12, 14, 18, 32, 64), sampled_lengths=(12, 64), units=tuple(range(1, 25)), sampled_units=(1, 4, 8, 16, 24)
+        lengths=(12, 14, 18, 32, 64),
+        sampled_lengths=(12, 64),
+        units=tuple(range(1, 25)),
+        sampled_units=(1, 4, 8, 16, 24),
     )
 
     def cost(length, units):
@@ -57,28 +61,40 @@ def test_memcaps_axes_are_the_grid(sampled, runs):
     from omegaconf import OmegaConf
 
     from memcap.config import task_defaults
-    from memcap.launchers.jobs import GROUPS
+    from memcap.launch.jobs import GROUPS
 
     axes = OmegaConf.to_container(OmegaConf.from_dotlist([PLAN.axes(sampled)]))
-    config = {name: defaults(cls) for name, cls in GROUPS.items()} | {"task": task_defaults("delay_line"), "seed": 0} | axes
+    config = (
+        {name: defaults(cls) for name, cls in GROUPS.items()}
+        | {"task": task_defaults("delay_line"), "seed": 0}
+        | axes
+    )
     try:
         found = members(config)
     except UserError as error:
         pytest.fail(str(error))
     assert len(found) == runs
-    assert {(m.task.name, m.length) for m in found} >= {(task, t) for task in PLAN.tasks for t, _ in PLAN.grid(task).cells}
+    assert {(m.task.name, m.length) for m in found} >= {
+        (task, t) for task in PLAN.tasks for t, _ in PLAN.grid(task).cells
+    }
 
 
 def cells(name, compiling, step):
     """The same at every sampled cell."""
-    return [Cell(name, task, t, u, compiling, step, step / 2) for task in PLAN.tasks for t, u in PLAN.grid(task).cells]
+    return [
+        Cell(name, task, t, u, compiling, step, step / 2)
+        for task in PLAN.tasks
+        for t, u in PLAN.grid(task).cells
+    ]
 
 
 def test_a_peer_compiles_each_model_linen_each_cell_and_memcap_each_width():
     found = [*cells("keras", 2.0, 1e-3), *cells("linen", 2.0, 1e-3), *cells("memcap", 2.0, 1e-3)]
     steps = {"delay_line": 3000, "latch": 1500}
     half = PLAN.runs / 2
-    assert sampling.whole(PLAN, found, "keras", steps, alone=False) == pytest.approx((2.0 * PLAN.runs, 3 * half + 1.5 * half))
+    assert sampling.whole(PLAN, found, "keras", steps, alone=False) == pytest.approx(
+        (2.0 * PLAN.runs, 3 * half + 1.5 * half)
+    )
     assert sampling.whole(PLAN, found, "linen", steps, alone=True) == pytest.approx(
         (2.0 * PLAN.runs / 8, 1.5 * half + 0.75 * half)
     )
@@ -117,7 +133,9 @@ def test_the_page_says_what_is_estimated_and_what_was_run():
     # 960 runs of 3000 steps and 960 of 1500, alone at half a millisecond: 36 minutes, against 2 and 1.
     assert "| 36.0 | 18.0 | 36.0 | 54.0 | 72.0 |" in page
     assert "| memcap, engine.kernel=native | 4.0 | 0.45 | 5% |" in page
-    without = frontier.page(PLAN, found, {name: s for name, s in studies.items() if "native" not in name}, FACTS)
+    without = frontier.page(
+        PLAN, found, {name: s for name, s in studies.items() if "native" not in name}, FACTS
+    )
     assert "| 36.0 | 18.0 | 36.0 |\n" in without
 
 
@@ -135,8 +153,15 @@ def test_tiny_runs(monkeypatch, tmp_path, capsys):
     assert page.strip() in capsys.readouterr().out
     found = json.loads((tmp_path / "frontier.json").read_text())
     plan = frontier.TINY
-    wanted = [(name, task, t, u) for name in ("linen", "memcap") for task in plan.tasks for t, u in plan.grid(task).cells]
-    assert sorted((c["contestant"], c["task"], c["length"], c["units"]) for c in found["cells"]) == sorted(wanted)
+    wanted = [
+        (name, task, t, u)
+        for name in ("linen", "memcap")
+        for task in plan.tasks
+        for t, u in plan.grid(task).cells
+    ]
+    assert sorted((c["contestant"], c["task"], c["length"], c["units"]) for c in found["cells"]) == sorted(
+        wanted
+    )
     assert found["studies"]["sample"]["members"] == len(plan.tasks) * 2 * plan.seeds
     assert 0 < found["studies"]["cold"]["members"] <= plan.runs
     if not CONTESTANTS["native"].missing:

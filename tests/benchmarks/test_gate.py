@@ -15,7 +15,9 @@ class WrongGradient(Linen):
 
     def loss_and_gradients(self, batch):
         loss, gradients = super().loss_and_gradients(batch)
-        gradients["cell"]["bias"] = gradients["cell"]["bias"] + np.eye(1, 4 * self.shape.units, dtype=np.float32)[0] * 1e-4
+        gradients["cell"]["bias"] = (
+            gradients["cell"]["bias"] + np.eye(1, 4 * self.shape.units, dtype=np.float32)[0] * 1e-4
+        )
         return loss, gradients
 
 
@@ -25,7 +27,9 @@ def ours():
 
 
 def through(ours, other):
-    return gate.check_gradients({"memcap": ours, "linen": Local(other)}, TITLES, ours, weights(LAST), batches(LAST, 2))
+    return gate.check_gradients(
+        {"memcap": ours, "linen": Local(other)}, TITLES, ours, weights(LAST), batches(LAST, 2)
+    )
 
 
 def test_the_same_gradient_passes(ours):
@@ -57,7 +61,9 @@ def test_an_array_of_another_shape_is_caught():
         gate.agree("it", other, one, 5e-6)
 
 
-@pytest.mark.parametrize(("lr", "clip", "passes"), [(0.01, 0.05, True), (0.011, 0.05, False), (0.01, 1e-7, False)])
+@pytest.mark.parametrize(
+    ("lr", "clip", "passes"), [(0.01, 0.05, True), (0.011, 0.05, False), (0.01, 1e-7, False)]
+)
 def test_another_rate_or_clip_is_caught(lr, clip, passes):
     workers = {"memcap": Local(build("memcap", LAST, clip=0.05)), "linen": Local(Linen(LAST, lr, clip, 0))}
     for worker in workers.values():

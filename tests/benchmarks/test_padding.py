@@ -1,4 +1,5 @@
-"""The benchmark of widths that share a program: it runs, and its page says what the model takes for granted."""
+"""The benchmark of widths that share a program: it runs, and its page says what the model takes for
+granted."""
 
 import pytest
 
@@ -23,5 +24,7 @@ def test_the_page_says_what_a_weight_costs(monkeypatch):
     page = padding.page(steps, [Study("a program a width", "full", 21, 33.3)], PaddingPlan(), FACTS)
     assert "| 4 | 16 | 42 | 5% | 2.0 | 1.10 |" in page
     assert "| 4 | 64 | 100 | 150% | 3.0 | 1.30 |" in page
-    assert "Medians: 2.5 ns a weight, 1.1 s a program; the model says 3 ns a weight and 1.0 s a program." in page
+    assert (
+        "Medians: 2.5 ns a weight, 1.1 s a program; the model says 3 ns a weight and 1.0 s a program." in page
+    )
     assert "| a program a width | full | 21 | 33.3 |" in page

@@ -12,7 +12,9 @@ from memcap.models.export import export
 from memcap.models.network import Model
 
 # Keras reads its own variables in a way that NumPy no longer likes.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
+)
 
 STEPS = 32
 everyone = pytest.mark.parametrize("name", CONTESTANTS)
@@ -31,7 +33,9 @@ def test_layouts_round_trip(name, shape):
     one, wanted = peer(name, shape), weights(shape)
     one.set_weights(wanted)
     found = one.weights()
-    assert {part: set(arrays) for part, arrays in found.items()} == {part: set(arrays) for part, arrays in wanted.items()}
+    assert {part: set(arrays) for part, arrays in found.items()} == {
+        part: set(arrays) for part, arrays in wanted.items()
+    }
     for part, arrays in wanted.items():
         for key, array in arrays.items():
             np.testing.assert_array_equal(found[part][key], array)
@@ -70,7 +74,10 @@ def test_memcaps_loss_is_the_mean_over_due_answers():
         one, batch = peer("memcap", shape), batches(shape, 1)
         one.set_weights(weights(shape))
         scores = one.scores(batch.inputs[0]).astype(np.float64)
-        losses = np.log(np.exp(scores).sum(-1)) - np.take_along_axis(scores, batch.targets[0][..., None], -1)[..., 0]
+        losses = (
+            np.log(np.exp(scores).sum(-1))
+            - np.take_along_axis(scores, batch.targets[0][..., None], -1)[..., 0]
+        )
         due = np.ones_like(losses, bool) if batch.mask is None else batch.mask[0]
         assert one.loss_and_gradients(batch)[0] == pytest.approx(losses[due].mean(), rel=1e-6)
 

@@ -53,7 +53,9 @@ class Clock:
         return Seconds(steps * self.seconds, steps * self.seconds / 4)
 
 
-@pytest.mark.parametrize(("seconds", "stride", "steps"), [(0.01, 1, 25), (0.01, 16, 32), (2.0, 1, 1), (2.0, 16, 16)])
+@pytest.mark.parametrize(
+    ("seconds", "stride", "steps"), [(0.01, 1, 25), (0.01, 16, 32), (2.0, 1, 1), (2.0, 16, 16)]
+)
 def test_a_slice_is_whole_strides_of_about_the_length_asked_for(seconds, stride, steps):
     assert slice_steps(Clock("a", seconds, []), stride, 0.25) == steps
 

@@ -35,7 +35,10 @@ def lines(title, columns):
 def medians_of(stack, name, clock):
     """Seconds a step by workload, contestant and width; clock: "samples", by the wall, or "cpu"."""
     rows = report(stack, name)["rows"]
-    return {(r["workload"], r["contestant"], r["shape"]["units"]): statistics.median(r["timing"][clock]) for r in rows}
+    return {
+        (r["workload"], r["contestant"], r["shape"]["units"]): statistics.median(r["timing"][clock])
+        for r in rows
+    }
 
 
 @pytest.mark.parametrize("ours", OURS)
@@ -59,7 +62,9 @@ def test_the_ratios_are_those_that_were_measured(stack, workload, place, ours):
         (f"{short} over torch", seconds("torch")),
         (f"{short} over the best peer", best),
     ):
-        assert shown(line) == [pytest.approx(o / m, abs=0.006) for o, m in zip(others, seconds(ours), strict=True)]
+        assert shown(line) == [
+            pytest.approx(o / m, abs=0.006) for o, m in zip(others, seconds(ours), strict=True)
+        ]
 
 
 @pytest.mark.parametrize(
@@ -87,8 +92,12 @@ def test_a_small_study_took_the_seconds_that_were_measured(stack, title, name):
             walls.setdefault(sample["state"], []).append(sample["wall"])
             compiling += [sample["phases"]["compile"]] if sample["state"] == "cold" else []
     cold, filling, warm = (walls.get(state) for state in ("cold", "filling", "warm"))
-    expected = ["" if each is None else f"{statistics.median(each):.1f}" for each in (cold, compiling, filling, warm)]
-    plain = [cells for cells in lines(title, 4) if not any("(" in cell for cell in cells)]  # those of a step have shares
+    expected = [
+        "" if each is None else f"{statistics.median(each):.1f}" for each in (cold, compiling, filling, warm)
+    ]
+    plain = [
+        cells for cells in lines(title, 4) if not any("(" in cell for cell in cells)
+    ]  # those of a step have shares
     assert plain[STACKS.index(stack)] == expected
 
 
@@ -96,7 +105,9 @@ def test_a_small_study_took_the_seconds_that_were_measured(stack, title, name):
 def test_a_frontier_took_the_minutes_that_were_measured(stack):
     """Ratios of the README's two tables, from the report's own."""
     page, readme = (FOLDER / stack / "frontier.md").read_text(), (FOLDER / "README.md").read_text()
-    found = re.findall(r"^\| ([^|]+) \| ([\d.]+) \| ([\d.]+) \| \d+% \|$", page, re.MULTILINE)  # at equal work
+    found = re.findall(
+        r"^\| ([^|]+) \| ([\d.]+) \| ([\d.]+) \| \d+% \|$", page, re.MULTILINE
+    )  # at equal work
     assert len(found) == 5
     shown = re.findall(r"^\| [^|]+ \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|$", readme, re.MULTILINE)
     minutes = [float(row[1]) for row in found]

@@ -14,7 +14,9 @@ def test_tiny_runs(capsys):
     assert out.count("\n| ") == 2 + len(sides.TINY.lags)
 
 
-@pytest.mark.parametrize(("seconds", "verdict"), [(1.4, "; held here (1.40)"), (1.6, "; NOT held here (1.60)")])
+@pytest.mark.parametrize(
+    ("seconds", "verdict"), [(1.4, "; held here (1.40)"), (1.6, "; NOT held here (1.60)")]
+)
 def test_the_claim_is_about_the_longest_lag(monkeypatch, seconds, verdict):
     monkeypatch.setattr(sides.report, "page", lambda title, facts, notes, body: "\n".join(body))
     plan = sides.SidesPlan(lags=(1, 50))

@@ -32,7 +32,9 @@ def measured(names=tuple(CONTESTANTS), double_errors=None, busy=5.5 / 3) -> step
             workload=workload.key,
             shape=workload.shape(units),
             contestant=name,
-            timing=Timing(tuple(scale * (k + 1) * 1e-3 for scale in (0.5, 1.0, 4.0)), (busy * (k + 1) * 1e-3,) * 3, 100),
+            timing=Timing(
+                tuple(scale * (k + 1) * 1e-3 for scale in (0.5, 1.0, 4.0)), (busy * (k + 1) * 1e-3,) * 3, 100
+            ),
             compile_seconds=k + 0.25,
             floor=0.5e-3,
             gradient_error=1e-6,
@@ -72,7 +74,9 @@ def test_cells_are_ratios_to_keras_shares_and_milliseconds():
 def test_without_keras_memcap_is_the_measure():
     section = step.section(measured(("linen", "memcap")).rows, EVERY)
     assert "relative to memcap" in section
-    assert next(cells(line)[1] for line in section.splitlines() if line.startswith("| Flax")).startswith("0.50")
+    assert next(cells(line)[1] for line in section.splitlines() if line.startswith("| Flax")).startswith(
+        "0.50"
+    )
 
 
 def test_the_page_tells_the_machine_flags_gates_and_what_is_amiss():
@@ -111,7 +115,9 @@ def test_batches_are_the_tasks_own():
 def two_contestants(monkeypatch):
     """memcap and linen, whose libraries memcap itself needs, and one whose library nobody has."""
     monkeypatch.setattr(step, "PEERS", ("linen", "torch"))
-    monkeypatch.setitem(CONTESTANTS, "torch", replace(CONTESTANTS["torch"], packages=("a_library_that_nobody_has",)))
+    monkeypatch.setitem(
+        CONTESTANTS, "torch", replace(CONTESTANTS["torch"], packages=("a_library_that_nobody_has",))
+    )
 
 
 def test_tiny_runs_with_those_that_are_installed(two_contestants, tmp_path, capsys):
@@ -147,7 +153,10 @@ def test_both_kernels_are_timed_without_peers(tmp_path, capsys):
     page = (tmp_path / "kernels.md").read_text()
     assert "relative to memcap" in page
     assert "the others" not in page
-    assert [row["contestant"] for row in json.loads((tmp_path / "kernels.json").read_text())["rows"]] == ["memcap", "native"]
+    assert [row["contestant"] for row in json.loads((tmp_path / "kernels.json").read_text())["rows"]] == [
+        "memcap",
+        "native",
+    ]
 
 
 def test_without_a_compiler_there_is_nothing_to_compare(monkeypatch):

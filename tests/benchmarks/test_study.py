@@ -1,4 +1,5 @@
-"""The study benchmark: its data, its steps, its arithmetic, its command. Nothing here depends on how fast anything is."""
+"""The study benchmark: its data, its steps, its arithmetic, its command. Nothing here depends on how fast
+anything is."""
 
 import json
 import sys
@@ -77,17 +78,28 @@ def test_medians_and_ratios_with_preparation_taken_off():
     assert found["memcap", "cold"]["rest"] == 2.0
     page = study.page(samples, StudyPlan(), 3, FACTS)
     keras = next(line for line in page.splitlines() if line.startswith("| Keras"))
-    assert [cell.strip() for cell in keras.strip("|").split("|")][1:6] == ["22.0", "11.0", "4.40", "4.00", "4.40"]
+    assert [cell.strip() for cell in keras.strip("|").split("|")][1:6] == [
+        "22.0",
+        "11.0",
+        "4.40",
+        "4.00",
+        "4.40",
+    ]
     assert "18 runs of 200 steps" in page
 
 
 def test_a_program_that_fails_is_told(tmp_path):
     with pytest.raises(process.ProgramError, match=r"(?s)exit code 3.*last words"):
-        process.run([sys.executable, "-c", "import sys; print('last words', file=sys.stderr); sys.exit(3)"], None, {})
+        process.run(
+            [sys.executable, "-c", "import sys; print('last words', file=sys.stderr); sys.exit(3)"], None, {}
+        )
 
 
 def test_a_program_is_timed_with_its_children_and_pinned():
-    code = "import os, subprocess, sys; print(os.environ['WORD'], *sorted(getattr(os, 'sched_getaffinity', lambda _: [])(0)))"
+    code = (
+        "import os, subprocess, sys; print(os.environ['WORD'], *sorted(getattr(os, 'sched_getaffinity',"
+        " lambda _: [])(0)))"
+    )
     ran = process.run([sys.executable, "-c", code], process.last_core(), {"WORD": "yes"})
     assert ran.output.split() == ["yes", *([] if process.last_core() is None else [str(process.last_core())])]
     assert ran.wall > 0

@@ -22,7 +22,12 @@ MIXED = {4: (0, 8), 5: (3, 8), 6: (6, 8), 7: (8, 8), 8: (8, 8)}
 
 def points():
     """Delay lines measured at lags 2, 4, 8; not reached at 16; a latch whose smallest width was enough."""
-    delays = {2: {2: (0, 8), 3: (8, 8), 4: (8, 8)}, 4: MIXED, 8: {8: (0, 8), 9: (5, 8), 10: (8, 8)}, 16: {15: (0, 8)}}
+    delays = {
+        2: {2: (0, 8), 3: (8, 8), 4: (8, 8)},
+        4: MIXED,
+        8: {8: (0, 8), 9: (5, 8), 10: (8, 8)},
+        16: {15: (0, 8)},
+    }
     rows = [group("delay_line", lag, counts, budget=3000) for lag, counts in delays.items()]
     return frontier(table(*rows, group("latch", 5, {1: (8, 8), 2: (8, 8)})))
 
@@ -51,7 +56,8 @@ def test_measured():
     assert f"take {values['units']} units, so a carry of {values['carry_numbers']} numbers" in words
     assert f"from {exact.low:.3g} to {exact.high:.3g} units" in words
     assert words.startswith(
-        "delay_line at lag 4: take 7 units, so a carry of 14 numbers (h and c). With up to 3,000 training steps 90 % of the seeds"
+        "delay_line at lag 4: take 7 units, so a carry of 14 numbers (h and c). With up to 3,000 training"
+        " steps 90 % of the seeds"
         " that train at all solve it, and still do at 20 times the lag, from this width on: best estimate"
         f" {exact.units:.3g} units, 95 % interval from {exact.low:.3g} to"
     )
@@ -76,7 +82,10 @@ def test_confidence_moves_the_answer():
     assert units == [5, 6, 7]
     values, words = asked(DELAY, 4, 0.9995)
     assert values["units"] is None
-    assert "no width up to 8 units is known to be enough for 99.95 % of the seeds that train at all to solve it" in words
+    assert (
+        "no width up to 8 units is known to be enough for 99.95 % of the seeds that train at all to solve it"
+        in words
+    )
     assert "with up to 3,000 training steps: best estimate over 8 units" in words
 
 
@@ -86,7 +95,10 @@ def test_not_measured(lag, between):
     widths = [p.fit.u90.units for p in points() if p.lag in (2, 4, 8) and p.task == DELAY]
     expected = (widths[1] + widths[2]) / 2 if between else np.polyval(np.polyfit([2, 4, 8], widths, 1), lag)
     assert not values["measured"]
-    assert all(values[k] is None for k in ("u_exist", "u50", "u90", "u90_low", "u90_high", "u90_trained", "recipe", "runs"))
+    assert all(
+        values[k] is None
+        for k in ("u_exist", "u50", "u90", "u90_low", "u90_high", "u90_trained", "recipe", "runs")
+    )
     assert values["budget"] == 3000
     assert values["predicted"] == pytest.approx(expected)
     assert values["predicted_between"] == between
@@ -94,9 +106,12 @@ def test_not_measured(lag, between):
     assert values["units"] == math.ceil(expected)
     assert values["carry_numbers"] == 2 * values["units"]
     first, second = words.splitlines()[:2]
-    assert first.startswith(f"delay_line at lag {lag}: NOT MEASURED; predicted: take {values['units']} units, so a carry of")
+    assert first.startswith(
+        f"delay_line at lag {lag}: NOT MEASURED; predicted: take {values['units']} units, so a carry of"
+    )
     assert (
-        "With up to 3,000 training steps 90 % of the seeds that train at all should solve it, and still do at 20 times" in first
+        "With up to 3,000 training steps 90 % of the seeds that train at all should solve it, and still do"
+        " at 20 times" in first
     )
     assert f"best estimate {expected:.3g} units, 95 % interval from {values['predicted_low']:.3g} to" in first
     how = (
@@ -164,7 +179,10 @@ def test_seeds_that_no_width_saves_are_a_failure_of_training():
     (point,) = frontier(table(rows))
     said = asked(LATCH, 5, points=[point])[1]
     assert point.fit.lapse > 0.3
-    assert f"Seeds that no width saves (a failure of training, not of size): {point.fit.lapse:.0%}, 95 % interval" in said
+    assert (
+        f"Seeds that no width saves (a failure of training, not of size): {point.fit.lapse:.0%}, 95 %"
+        " interval" in said
+    )
 
 
 @pytest.mark.parametrize("other", [{"knobs": {"symbols": 4}}, {"cell": "GRUCell"}, {"readout": "lstm"}])
@@ -195,7 +213,9 @@ def test_the_command_measures_what_was_asked():
 
 def lost(**more):
     """Delay lines of lag 4 whose members at 5 and 6 units forget beyond the trained length."""
-    return group("delay_line", 4, {4: (0, 8), 5: (8, 8), 6: (8, 8), 7: (8, 8), 8: (8, 8)}, steady={5: 0, 6: 0}, **more)
+    return group(
+        "delay_line", 4, {4: (0, 8), 5: (8, 8), 6: (8, 8), 7: (8, 8), 8: (8, 8)}, steady={5: 0, 6: 0}, **more
+    )
 
 
 def test_the_steady_verdict_counts_and_the_trained_length_alone_stands_beside():
@@ -204,7 +224,10 @@ def test_the_steady_verdict_counts_and_the_trained_length_alone_stands_beside():
     assert (steady["at"], steady["units"], trained["at"], trained["units"]) == ("steady", 7, "trained", 5)
     assert (steady["u90_trained"], trained["u90_trained"]) == (trained["u90"], trained["u90"])
     assert "solve it, and still do at 20 times the lag, from this width on" in words
-    assert f"The same for 90 % of the seeds and the trained length alone: {trained['u90']:.3g} units, 95 % interval from" in words
+    assert (
+        f"The same for 90 % of the seeds and the trained length alone: {trained['u90']:.3g} units, 95 %"
+        " interval from" in words
+    )
     assert "Seeds steady, by units: 4: 0/8, 5: 0/8, 6: 0/8, 7: 8/8, 8: 8/8." in words
     assert "solve it at the length they were trained at, from this width on" in others
     assert "the trained length alone" not in others
@@ -220,7 +243,10 @@ def test_the_budget_is_that_of_the_recipe_that_stands():
 def test_the_stretched_score_is_that_of_the_width_to_take():
     rows = table(group("latch", 5, {4: (0, 8), 5: (3, 8), 6: (6, 8), 7: (8, 8), 9: (8, 8)}))
     values, words = asked(LATCH, 5, points=frontier(rows))
-    assert (values["units"], values["stretched_units"]) == (8, 9) or (values["units"], values["stretched_units"]) == (7, 7)
+    assert (values["units"], values["stretched_units"]) == (8, 9) or (
+        values["units"],
+        values["stretched_units"],
+    ) == (7, 7)
     assert values["stretched_median"] == pytest.approx(1 - 0.01 * 3.5)
     assert f"the median accuracy of the solved nets of {values['stretched_units']} units is 0.965." in words
     assert asked(DELAY, 16)[0]["stretched_units"] is None  # not reached
@@ -228,9 +254,16 @@ def test_the_stretched_score_is_that_of_the_width_to_take():
 
 
 def test_rows_of_another_end_of_training_are_used_where_there_are_no_others_and_named():
-    old = [group("delay_line", lag, {lag: (0, 8), lag + 1: (8, 8)}, evaluation_until="solved") for lag in (2, 4, 8, 16)]
-    assert asked(DELAY, 4, points=frontier(table(*old)))[1].startswith("delay_line (trained until solved) at lag 4: take")
-    assert asked(DELAY, 6, points=frontier(table(*old)))[1].startswith("delay_line (trained until solved) at lag 6: NOT MEASURED")
+    old = [
+        group("delay_line", lag, {lag: (0, 8), lag + 1: (8, 8)}, evaluation_until="solved")
+        for lag in (2, 4, 8, 16)
+    ]
+    assert asked(DELAY, 4, points=frontier(table(*old)))[1].startswith(
+        "delay_line (trained until solved) at lag 4: take"
+    )
+    assert asked(DELAY, 6, points=frontier(table(*old)))[1].startswith(
+        "delay_line (trained until solved) at lag 6: NOT MEASURED"
+    )
     both = frontier(table(*old, lost(), group("delay_line", 9, {8: (0, 8), 9: (8, 8)})))
     assert asked(DELAY, 4, points=both)[1].startswith("delay_line at lag 4: take 7 units")
     assert "Interpolated between lags 4 and 9 (measured: 4, 9)" in asked(DELAY, 6, points=both)[1]

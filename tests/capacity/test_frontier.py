@@ -47,14 +47,22 @@ def test_the_recipe_with_the_smallest_u90_stands_and_is_named_with_the_number_tr
 
 @pytest.mark.parametrize("column", ["lr", "budget", "forget_bias", "init", "batch"])
 def test_runs_of_recipes_that_differ_in_one_value_are_not_mixed(column):
-    values = {"lr": (0.1, 0.2), "budget": (1, 2), "forget_bias": (None, 1.0), "init": ("hold", "flax"), "batch": (1, 2)}
+    values = {
+        "lr": (0.1, 0.2),
+        "budget": (1, 2),
+        "forget_bias": (None, 1.0),
+        "init": ("hold", "flax"),
+        "batch": (1, 2),
+    }
     (point,) = frontier(table(*(group(counts=SHARP, **{column: value}) for value in values[column])))
     assert point.recipes == 2
     assert point.runs == (4, 4, 4, 4)
 
 
 def test_a_recipe_that_never_got_there_does_not_win():
-    (point,) = frontier(table(group(counts={1: (0, 4)}, recipe="hold"), group(counts={8: (0, 4), 9: (4, 4)}, recipe="chrono")))
+    (point,) = frontier(
+        table(group(counts={1: (0, 4)}, recipe="hold"), group(counts={8: (0, 4), 9: (4, 4)}, recipe="chrono"))
+    )
     assert point.recipe["recipe"] == "chrono"
 
 
@@ -87,13 +95,21 @@ def test_columns_of_a_measured_point():
     assert row["u50"] <= row["u90"] <= row["u90_high"]
     assert row["u50_censored"] == row["u90_censored"] == "no"
     assert (row["information_floor"], row["one_per_number"], row["constructed"]) == (1, 2, 3)
-    assert (row["recipe"], row["lr"], row["budget"], row["recipes"], row["seeds"]) == ("hold", 0.03, 1500, 1, 4)
+    assert (row["recipe"], row["lr"], row["budget"], row["recipes"], row["seeds"]) == (
+        "hold",
+        0.03,
+        1500,
+        1,
+        4,
+    )
     assert row["steps_median"] == 115  # of 100, and twice 100 110 120 130, and 5 more each to be steady
     assert row["stretched_median"] == pytest.approx(0.99)
 
 
 def test_columns_of_censored_points():
-    reached_at_once, never = frontier(table(group(lag=1, counts={2: (4, 4)}), group(lag=2, counts={2: (0, 4), 3: (0, 4)})))
+    reached_at_once, never = frontier(
+        table(group(lag=1, counts={2: (4, 4)}), group(lag=2, counts={2: (0, 4), 3: (0, 4)}))
+    )
     row = columns(reached_at_once)
     assert (row["u50_censored"], row["u50"], row["u50_low"], row["u_exist"]) == ("below", 2, 1, 2)
     row = columns(never)
@@ -106,7 +122,12 @@ def test_reference_widths_are_those_of_the_cell():
     assert references(task, 50).one_per_number == 26  # h and c
     assert references(task, 50, cell="GRUCell").one_per_number == 51
     assert references(task, 50, cell="GRUCell").constructed is None
-    assert [references(task, lag).information_floor for lag in (50, 69, 70, 140)] == [1, 1, 2, 3]  # .919 bits a step, 64 a unit
+    assert [references(task, lag).information_floor for lag in (50, 69, 70, 140)] == [
+        1,
+        1,
+        2,
+        3,
+    ]  # .919 bits a step, 64 a unit
 
 
 def test_no_rows_no_points():
@@ -122,12 +143,18 @@ def test_a_recipe_tried_with_fewer_seeds_does_not_compete():
 
 
 def test_recipes_tried_at_widths_of_their_own_compete():
-    """As a bisection tries them: the fullest width has as many seeds, the widths differ, and most have fewer seeds."""
+    """As a bisection tries them: the fullest width has as many seeds, the widths differ, and most have fewer
+    seeds."""
     first = group("delay_line", 8, {4: (0, 4), 8: (3, 8), 9: (8, 8), 12: (4, 4)}, recipe="open_gate")
     second = group("delay_line", 8, {3: (0, 4), 5: (0, 5), 6: (8, 8)}, recipe="curriculum", budget=8000)
     unlike = group("delay_line", 8, {4: (7, 7)}, recipe="hold")
     (point,) = frontier(table(first, second, unlike))
-    assert (point.recipe["recipe"], point.recipes, point.seeds, point.units) == ("curriculum", 2, 8, (3, 5, 6))
+    assert (point.recipe["recipe"], point.recipes, point.seeds, point.units) == (
+        "curriculum",
+        2,
+        8,
+        (3, 5, 6),
+    )
     assert point.u_exist == 4
     found = tried(table(first, second, unlike))
     assert [(p.recipe["recipe"], p.recipes, p.u_exist) for p in found] == [
@@ -137,7 +164,10 @@ def test_recipes_tried_at_widths_of_their_own_compete():
     ]
     (point,) = frontier(table(first, second, unlike), budget=7999)
     assert (point.recipe["recipe"], point.recipes) == ("open_gate", 1)
-    assert [p.recipe["recipe"] for p in tried(table(first, second, unlike), budget=1500)] == ["open_gate", "hold"]
+    assert [p.recipe["recipe"] for p in tried(table(first, second, unlike), budget=1500)] == [
+        "open_gate",
+        "hold",
+    ]
     assert frontier(table(first), budget=1) == []
 
 
@@ -158,12 +188,21 @@ STEADY = {5: 1, 6: 3}  # of those solved
 def test_where_the_task_is_a_stream_the_steady_members_count_and_the_solved_ones_stand_beside():
     rows = table(group("delay_line", 6, LOST, steady=STEADY))
     (steady,), (trained,) = frontier(rows), frontier(rows, at="trained")
-    assert (steady.at, steady.solved, trained.at, trained.solved) == ("steady", (0, 1, 3, 8, 8), "trained", (0, 6, 8, 8, 8))
+    assert (steady.at, steady.solved, trained.at, trained.solved) == (
+        "steady",
+        (0, 1, 3, 8, 8),
+        "trained",
+        (0, 6, 8, 8, 8),
+    )
     assert steady.fit == fit([4, 5, 6, 7, 8], [0, 1, 3, 8, 8], [8] * 5)
     assert steady.trained == trained.fit == trained.trained == fit([4, 5, 6, 7, 8], [0, 6, 8, 8, 8], [8] * 5)
     assert (steady.posterior.solved == [0, 1, 3, 8, 8]).all()
     for row, point in ((columns(steady), steady), (columns(trained), trained)):
-        assert (row["at"], row["u90"], row["u90_trained"]) == (point.at, point.fit.u90.units, trained.fit.u90.units)
+        assert (row["at"], row["u90"], row["u90_trained"]) == (
+            point.at,
+            point.fit.u90.units,
+            trained.fit.u90.units,
+        )
         assert row["u50_trained_low"] <= row["u50_trained"] <= row["u50_trained_high"]
         assert row["u90_trained_censored"] == "no"
         assert (row["until"], row["u_exist"]) == ("steady", 5)
@@ -179,9 +218,14 @@ def test_where_the_task_has_an_end_of_its_own_the_solved_members_count():
 
 
 def test_the_best_recipe_is_that_of_the_verdict_asked_for():
-    early = group("delay_line", 6, {4: (0, 8), 5: (8, 8), 6: (8, 8), 7: (8, 8)}, steady={5: 0, 6: 0}, recipe="early")
+    early = group(
+        "delay_line", 6, {4: (0, 8), 5: (8, 8), 6: (8, 8), 7: (8, 8)}, steady={5: 0, 6: 0}, recipe="early"
+    )
     sure = group("delay_line", 6, {4: (0, 8), 5: (0, 8), 6: (8, 8), 7: (8, 8)}, recipe="sure")
-    assert [frontier(table(early, sure), at)[0].recipe["recipe"] for at in ("steady", "trained")] == ["sure", "early"]
+    assert [frontier(table(early, sure), at)[0].recipe["recipe"] for at in ("steady", "trained")] == [
+        "sure",
+        "early",
+    ]
 
 
 def test_an_unknown_verdict_is_refused():
@@ -190,11 +234,13 @@ def test_an_unknown_verdict_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("other", "name"), [({"evaluation_until": "solved"}, "trained until solved"), ({"stretch": 5}, "stretch 5")]
+    ("other", "name"),
+    [({"evaluation_until": "solved"}, "trained until solved"), ({"stretch": 5}, "stretch 5")],
 )
 def test_members_trained_to_another_end_are_no_further_seeds_and_not_usual(other, name):
     usual, odd = sorted(
-        frontier(table(group("delay_line", 4, SHARP), group("delay_line", 4, SHARP, **other))), key=lambda p: p.label
+        frontier(table(group("delay_line", 4, SHARP), group("delay_line", 4, SHARP, **other))),
+        key=lambda p: p.label,
     )
     assert (usual.runs, odd.runs) == ((4, 4, 4, 4), (4, 4, 4, 4))
     assert (usual.usual, usual.label) == (True, "delay_line")

@@ -1,4 +1,5 @@
-"""Units at lags that were not measured: what they are, and how often their intervals hold what they should."""
+"""Units at lags that were not measured: what they are, and how often their intervals hold what they
+should."""
 
 import math
 
@@ -14,7 +15,10 @@ from memcap.capacity.thresholds import Threshold
 
 def line(lags, widths):
     """Points whose thresholds grow with the lag."""
-    groups = (group("delay_line", lag, {w - 1: (0, 8), w: (4, 8), w + 1: (8, 8)}) for lag, w in zip(lags, widths, strict=True))
+    groups = (
+        group("delay_line", lag, {w - 1: (0, 8), w: (4, 8), w + 1: (8, 8)})
+        for lag, w in zip(lags, widths, strict=True)
+    )
     return frontier(table(*groups))
 
 
@@ -31,7 +35,9 @@ def spread(lag):
     x, y = np.array(X, float), np.array(Y)
     design, at = np.stack([x, np.ones(4)], 1), np.array([lag, 1.0])
     squares = (y - design @ np.linalg.lstsq(design, y)[0]) ** 2
-    error = max(squares.sum() / 2, squares[np.argsort(abs(x - lag))[:3]].mean() * 4 / 2)  # of all, or of the nearer lags
+    error = max(
+        squares.sum() / 2, squares[np.argsort(abs(x - lag))[:3]].mean() * 4 / 2
+    )  # of all, or of the nearer lags
     return stats.t(2).ppf(0.975) * math.sqrt(error * (1 + at @ np.linalg.inv(design.T @ design) @ at))
 
 
@@ -58,7 +64,9 @@ def test_a_frontier_that_bends_is_followed_between_its_lags():
 
 def test_the_neighbours_own_intervals_are_in_it():
     sure, unsure = Threshold(7, 6.9, 7.1, "no"), Threshold(15, 2, 40, "no")
-    on_the_line = [Threshold(v, v - 0.1, v + 0.1, "no") for v in (3, 5)]  # so the line alone has a narrow interval
+    on_the_line = [
+        Threshold(v, v - 0.1, v + 0.1, "no") for v in (3, 5)
+    ]  # so the line alone has a narrow interval
     _, low, high, _ = estimate(X, [*on_the_line, sure, unsure], 12)
     assert low <= (6.9 + 2) / 2
     assert high >= (7.1 + 40) / 2
@@ -76,7 +84,9 @@ def test_outside_the_thresholds_own_uncertainty_moves_the_ends():
     assert (high - units) ** 2 == pytest.approx(spread(30) ** 2 + up.sum())
     assert (units - low) ** 2 == pytest.approx(spread(30) ** 2 + down.sum())
     opened = [*wide[:3], Threshold(15, 14, math.inf, "no")]  # open: as far as the other end
-    assert estimate(X, opened, 30)[2] == pytest.approx(estimate(X, [*wide[:3], Threshold(15, 14, 16, "no")], 30)[2])
+    assert estimate(X, opened, 30)[2] == pytest.approx(
+        estimate(X, [*wide[:3], Threshold(15, 14, 16, "no")], 30)[2]
+    )
 
 
 @pytest.mark.parametrize("share", [0.5, 0.9])
@@ -107,7 +117,8 @@ def test_a_prediction_leaves_out_and_names_lags_that_were_not_reached():
 
 
 def covered(scatter, error, lags, lag, draws=2000):
-    """How often an interval holds the threshold, where true ones scatter about a line by `scatter`, one number or one a lag.
+    """How often an interval holds the threshold, where true ones scatter about a line by `scatter`, one
+    number or one a lag.
 
     Each is known with `error`, to an interval that holds it 95 times of 100.
     """
@@ -115,7 +126,9 @@ def covered(scatter, error, lags, lag, draws=2000):
     for _ in range(draws):
         truth = 20 + 0.7 * np.array([*lags, lag]) + scatter * rng.normal(size=len(lags) + 1)
         seen = truth[:-1] + error * rng.normal(size=len(lags))
-        _, low, high, _ = estimate(lags, [Threshold(y, y - 1.96 * error, y + 1.96 * error, "no") for y in seen], lag)
+        _, low, high, _ = estimate(
+            lags, [Threshold(y, y - 1.96 * error, y + 1.96 * error, "no") for y in seen], lag
+        )
         held += low <= truth[-1] <= high
     print(f"scatter {scatter} error {error} {len(lags)} lags, lag {lag}: {held / draws:.3f}")
     return held / draws

@@ -1,4 +1,5 @@
-"""Whose rows answer: the user's own where they measure the lag, else the published ones; or only those of a folder."""
+"""Whose rows answer: the user's own where they measure the lag, else the published ones; or only those of a
+folder."""
 
 import pytest
 from study_rows import group, table, write
@@ -19,7 +20,8 @@ def sharp(lag, width, seeds=8):
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    """An empty working directory, and an atlas that measured lags 4, 8 and 16 at one unit more than the lag."""
+    """An empty working directory, and an atlas that measured lags 4, 8 and 16 at one unit more than the
+    lag."""
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "published" / "rows.parquet"
     path.parent.mkdir()
@@ -52,7 +54,12 @@ def test_own_rows_that_measure_the_lag_come_first(place):
 
 def test_own_rows_that_try_the_lag_and_measure_nothing_do_not_hide_the_atlas(place):
     """As one run at one width, solved or not."""
-    own(place, group("delay_line", 8, {2: (0, 1)}), group("delay_line", 16, {40: (1, 1)}), group("delay_line", 20, {2: (0, 1)}))
+    own(
+        place,
+        group("delay_line", 8, {2: (0, 1)}),
+        group("delay_line", 16, {40: (1, 1)}),
+        group("delay_line", 20, {2: (0, 1)}),
+    )
     assert [asked(DELAY, lag).source for lag in (8, 16)] == ["atlas", "atlas"]
     assert asked(DELAY, 20).source == "outputs"  # nothing else tried it
     assert asked(DELAY, 20).units is None
@@ -83,7 +90,11 @@ def test_without_rows_and_atlas_nothing_is_known(place, monkeypatch):
 
 def test_verdict_and_budget_reach_the_frontier(place):
     counts = {4: (0, 8), 5: (8, 8), 6: (8, 8), 7: (8, 8)}
-    own(place, group("delay_line", 5, counts, steady={5: 0}), group("delay_line", 5, {3: (0, 8), 4: (8, 8)}, budget=9000))
+    own(
+        place,
+        group("delay_line", 5, counts, steady={5: 0}),
+        group("delay_line", 5, {3: (0, 8), 4: (8, 8)}, budget=9000),
+    )
     asks = (("steady", 1500), ("trained", 1500), ("steady", None))
     assert [asked(DELAY, 5, at=at, budget=budget).units for at, budget in asks] == [6, 5, 4]
     with pytest.raises(UserError, match="at=nope"):
@@ -99,7 +110,9 @@ def test_only_rows_that_can_answer_are_fitted(monkeypatch):
 
     monkeypatch.setattr(sources, "frontier", frontier)
     others = [{"knobs": {"symbols": 4}}, {"cell": "GRUCell"}, {"readout": "lstm"}, {"task": "latch"}]
-    from_rows(table(*(group(**({"task": "delay_line", "lag": 4} | other)) for other in [{}, *others])), DELAY, 4)
+    from_rows(
+        table(*(group(**({"task": "delay_line", "lag": 4} | other)) for other in [{}, *others])), DELAY, 4
+    )
     assert set(kept[0]["task"]) == {"delay_line"}
     assert (kept[0]["cell"] == "lstm").all()
     assert kept[0].height == 12

@@ -1,7 +1,9 @@
-"""Thresholds against truths that we simulate, asymptotic theory, and counts that an earlier analysis had fitted.
+"""Thresholds against truths that we simulate, asymptotic theory, and counts that an earlier analysis had
+fitted.
 
-Coverage of the 95 % intervals, as `pytest -s -k coverage` here prints it, 500 studies a cell (s.e. .010), 600 for bisection.
-Truths: mu log-uniform from 1.5 x the smallest to 0.75 x the largest width; `factor` = units at 90 % / units at 10 %.
+Coverage of the 95 % intervals, as `pytest -s -k coverage` here prints it, 500 studies a cell (s.e. .010), 600
+for bisection. Truths: mu log-uniform from 1.5 x the smallest to 0.75 x the largest width; `factor` = units at
+90 % / units at 10 %.
 
 | widths | factor | lapse | u50: 4, 8, 16 seeds | u90: 4, 8, 16 seeds |
 | --- | --- | --- | --- | --- |
@@ -25,7 +27,7 @@ Why this prior of slopes: u90 with it and two others, all from 0.7 on, 600 studi
 | this | .975 .962 .957 | .967 | .958 |
 | log-uniform to 60 | .978 .963 .955 | .873 | .858 |
 | log-uniform to 500 | .948 .945 .935 | .985 | .938 |
-"""
+"""  # noqa: E501
 
 import math
 
@@ -54,14 +56,16 @@ def intervals(units, solved, seeds, *shares):
 
 
 def truths(rng, units, studies, factor, lapse):
-    """mu inside the tested widths; the units at 90 % over those at 10 %, log-uniform on `factor`; lapse uniform."""
+    """mu inside the tested widths; the units at 90 % over those at 10 %, log-uniform on `factor`; lapse
+    uniform."""
     mu = rng.uniform(np.log2(1.5 * units[0]), np.log2(0.75 * units[-1]), studies)
     slope = 2 * logit(0.9) / np.log2(np.exp(rng.uniform(*np.log(factor), studies)))
     return mu, slope, rng.uniform(*lapse, studies)
 
 
 def covered(units, seeds, factor=(1.2, 1.6), lapse=(0.0, 0.1), studies=STUDIES):
-    """For u50 and u90: share of studies whose interval holds the truth, and share whose interval lies above it."""
+    """For u50 and u90: share of studies whose interval holds the truth, and share whose interval lies above
+    it."""
     rng = np.random.default_rng(1)
     mu, slope, lapses = truths(rng, units, studies, factor, lapse)
     p_solved = (1 - lapses[:, None]) * expit(slope[:, None] * (np.log2(units) - mu[:, None]))
@@ -78,10 +82,15 @@ def covered(units, seeds, factor=(1.2, 1.6), lapse=(0.0, 0.1), studies=STUDIES):
 @pytest.mark.parametrize("seeds", [4, 8, 16])
 @pytest.mark.parametrize("units", [INTEGERS, MIXED], ids=["integers", "mixed"])
 def test_coverage(units, seeds):
-    """Conservative where seeds are few, or widths as far apart as the transition is wide: steep and shallow curves fit."""
+    """Conservative where seeds are few, or widths as far apart as the transition is wide: steep and shallow
+    curves fit."""
     u50, _, u90, _ = covered(units, seeds)
     assert 0.93 <= u50 <= (0.99 if units == MIXED else 0.98)
-    assert 0.93 <= u90 <= (0.995 if (units, seeds) == (MIXED, 4) else 0.99 if units == MIXED or seeds == 4 else 0.98)
+    assert (
+        0.93
+        <= u90
+        <= (0.995 if (units, seeds) == (MIXED, 4) else 0.99 if units == MIXED or seeds == 4 else 0.98)
+    )
 
 
 @pytest.mark.parametrize("seeds", [4, 8, 16])
@@ -136,7 +145,10 @@ def test_coverage_when_widths_are_chosen_by_bisection(widest, factor):
             truth = np.maximum(np.exp2(mu + logit(p) / slope), 1.0)
             _, low, high, _ = intervals(widths, solved, seeds, p)[0]
             hits += np.sum((low <= truth) & (truth <= high))
-        print(f"\nbisection from {widest}, {seeds} seeds, factor {factor}, u{100 * p:.0f}: {hits / 600:.3f}", end="")
+        print(
+            f"\nbisection from {widest}, {seeds} seeds, factor {factor}, u{100 * p:.0f}: {hits / 600:.3f}",
+            end="",
+        )
         assert 0.93 <= hits / 600 <= 0.985
 
 
@@ -167,16 +179,20 @@ def test_widths_of_intervals_are_those_of_asymptotic_theory(units, mu, slope, p)
     units, truth = np.array(units), (np.log2(mu), slope, 0.05, p)
     found = {seeds: np.log(ratio(units, seeds, *truth)) for seeds in (4, 8, 16, 64)}
     for seeds, width in found.items():
-        assert width == pytest.approx(np.log(asymptotic(units, seeds, *truth)), rel=0.15 if seeds == 4 else 0.1)
+        assert width == pytest.approx(
+            np.log(asymptotic(units, seeds, *truth)), rel=0.15 if seeds == 4 else 0.1
+        )
     assert found[4] / found[16] == pytest.approx(2, rel=0.15)
     assert found[16] / found[64] == pytest.approx(2, rel=0.15)
 
 
 @pytest.mark.parametrize(("seeds", "published"), [(4, 1.35), (8, 1.26), (16, 1.16)])
 def test_widths_against_an_earlier_simulation(seeds, published):
-    """Delay line of lag 8, six widths, no lapse. That fit had no lapse at all; ours must allow for one and pays for it.
+    """Delay line of lag 8, six widths, no lapse. That fit had no lapse at all; ours must allow for one and
+    pays for it.
 
-    Theory with the lapse known to be 0 gives 1.33, 1.23, 1.16; the log of ours may exceed the published by 26 %.
+    Theory with the lapse known to be 0 gives 1.33, 1.23, 1.16; the log of ours may exceed the published by 26
+    %.
     """
     units, truth = np.array([4, 5, 6, 7, 8, 10]), (np.log2(6.2), logit(0.9) / np.log2(7.0 / 6.2))
     known = asymptotic(units, seeds, *truth, 1e-6, 0.9, lapse_known=True)
@@ -184,7 +200,8 @@ def test_widths_against_an_earlier_simulation(seeds, published):
     assert 0.95 <= np.log(ratio(units, seeds, *truth, 0.0, 0.9)) / np.log(published) <= 1.26
 
 
-EARLIER = [  # units: solved/runs; u50 and u90 with their intervals, as an earlier analysis without a lapse had them
+# units: solved/runs; u50 and u90 with their intervals, as an earlier analysis without a lapse had them
+EARLIER = [
     ("1:0/8 2:8/8 3:8/8 4:8/8", (1.4, 1.1, 1.9), (1.6, 1.1, 2.1)),
     ("1:0/8 2:1/8 3:8/8 4:8/8 5:8/8 6:8/8", (2.2, 2.0, 2.6), (2.5, 2.1, 3.3)),
     ("2:0/8 3:0/8 4:6/8 5:8/8 6:8/8 7:8/8 8:8/8", (3.8, 3.4, 4.0), (4.2, 3.9, 4.9)),
@@ -204,7 +221,8 @@ def parse(row):
 
 @pytest.mark.parametrize(("row", "u50", "u90"), EARLIER)
 def test_delay_lines_of_an_earlier_analysis(row, u50, u90):
-    """Estimates to 6 %, high ends to 10 %; low ends to 12 % (u50) and 24 % (u90): with a lapse 6/8 may be enough."""
+    """Estimates to 6 %, high ends to 10 %; low ends to 12 % (u50) and 24 % (u90): with a lapse 6/8 may be
+    enough."""
     found = fit(*parse(row))
     for mine, (units, low, high), loose in ((found.u50, u50, 0.12), (found.u90, u90, 0.24)):
         assert mine.censored == "no"
@@ -213,8 +231,9 @@ def test_delay_lines_of_an_earlier_analysis(row, u50, u90):
         assert mine.high == pytest.approx(high, rel=0.1)
 
 
-# u50 by psignifit 4.3 (posterior mean; sigmoid "logistic" of log2(units); experiment_type "yes/no", so that the lapse is free;
-# fixed_parameters gamma = 0; thresh_PC = 0.5, which is of the range from 0 to 1 - lapse; all else as it comes).
+# u50 by psignifit 4.3 (posterior mean; sigmoid "logistic" of log2(units); experiment_type "yes/no", so that
+# the lapse is free; fixed_parameters gamma = 0; thresh_PC = 0.5, which is of the range from 0 to 1 - lapse;
+# all else as it comes).
 PSIGNIFIT = [
     ("1:0/8 2:3/8 3:6/8 4:8/8 5:8/8 6:8/8", 2.135),
     ("3:0/8 4:0/8 5:3/8 6:4/8 8:7/8 10:8/8 12:8/8", 5.716),
@@ -300,7 +319,8 @@ def test_a_single_width_leaves_both_ends_open():
 
 
 def test_u50_lies_above_a_width_at_which_no_seed_solved_and_not_above_one_at_which_most_did():
-    """4 or 8 seeds, at widths this close, leave the interval open below: a lapse, or a shallow transition, may explain them."""
+    """4 or 8 seeds, at widths this close, leave the interval open below: a lapse, or a shallow transition,
+    may explain them."""
     few = fit([46, 47, 48], [0, 3, 3], [4] * 3)
     assert few.u50.censored == "no"
     assert 46 < few.u50.units <= 48
@@ -341,14 +361,16 @@ def test_a_lapse_is_a_finding_only_where_widths_are_wide_enough_to_tell():
 
 
 def test_all_seeds_solve_needs_as_many_runs_as_the_binomial_says():
-    """29 of 29 are the fewest to claim P > 0.9 at 95 %: a plateau of 3 x 4 seeds leaves it open, 3 x 32 do not."""
+    """29 of 29 are the fewest to claim P > 0.9 at 95 %: a plateau of 3 x 4 seeds leaves it open, 3 x 32 do
+    not."""
     few, many = (posterior([4, 5, 6, 7, 8], [0, n // 2, n, n, n], [n] * 5) for n in (4, 32))
     assert threshold(few, 0.9, of="all").high == INF
     assert threshold(many, 0.9, of="all").high < 8
 
 
 def test_at_the_width_that_is_enough_a_further_seed_passes_as_often_as_was_asked():
-    """Simulated, as coverage: at the width itself, over studies; at the rounded-up u90 it passes less often."""
+    """Simulated, as coverage: at the width itself, over studies; at the rounded-up u90 it passes less
+    often."""
     rng, units, studies = np.random.default_rng(1), np.arange(4, 25), 200
     mu, slope, lapse = truths(rng, units, studies, (1.02, 1.6), (0.0, 0.1))
     solved = rng.binomial(8, (1 - lapse[:, None]) * expit(slope[:, None] * (np.log2(units) - mu[:, None])))
@@ -359,7 +381,11 @@ def test_at_the_width_that_is_enough_a_further_seed_passes_as_often_as_was_asked
 
     advised = passes([enough(post, 0.9) for post in posts])
     rounded = passes([math.ceil(threshold(post, 0.9).units) for post in posts])
-    print(f"\n{advised.mean():.3f} of further seeds pass at the advised width, {rounded.mean():.3f} at u90 rounded up", end="")
+    print(
+        f"\n{advised.mean():.3f} of further seeds pass at the advised width, {rounded.mean():.3f} at u90"
+        " rounded up",
+        end="",
+    )
     assert 0.9 <= advised.mean() <= 0.99
     assert advised.mean() > rounded.mean()
 
@@ -380,7 +406,9 @@ def test_enough():
 def test_probability_band():
     post = posterior([4, 5, 6, 7, 8, 10], [0, 0, 3, 7, 8, 8], [8] * 6)
     band = probability(post, np.linspace(1, 40, 118))
-    seen = band.mean > 0.02  # where all curves but a few are at 0, the mean of the few leaves an interval of equal tails
+    seen = (
+        band.mean > 0.02
+    )  # where all curves but a few are at 0, the mean of the few leaves an interval of equal tails
     assert np.all((band.low <= band.mean)[seen] & (band.mean <= band.high)[seen])
     assert np.all(band.low <= band.high)
     for curve in (band.mean, band.low, band.high):
@@ -467,7 +495,11 @@ def test_sound_whatever_the_counts(study):
 @given(studies(), st.randoms(use_true_random=False))
 def test_order_and_duplicates_do_not_matter(study, random):
     rows = list(zip(*study, strict=True))
-    split = [part for u, k, n in rows for part in ([(u, min(k, 1), 1), (u, k - min(k, 1), n - 1)] if n > 1 else [(u, k, n)])]
+    split = [
+        part
+        for u, k, n in rows
+        for part in ([(u, min(k, 1), 1), (u, k - min(k, 1), n - 1)] if n > 1 else [(u, k, n)])
+    ]
     random.shuffle(split)
     assert fit(*zip(*split, strict=True)) == fit(*study)
 
@@ -477,7 +509,9 @@ def test_order_and_duplicates_do_not_matter(study, random):
 def test_twice_the_widths_twice_the_units(study, factor):
     units, solved, runs = study
     for p in (0.5, 0.9):
-        once, scaled = (threshold(posterior(u, solved, runs), p) for u in (units, [factor * u for u in units]))
+        once, scaled = (
+            threshold(posterior(u, solved, runs), p) for u in (units, [factor * u for u in units])
+        )
         assert scaled.units == pytest.approx(factor * once.units, rel=STEP)
         assert scaled.low == (1 if once.low == 1 else pytest.approx(factor * once.low, rel=STEP))
         assert scaled.high == pytest.approx(factor * once.high, rel=STEP)
@@ -487,7 +521,9 @@ def test_twice_the_widths_twice_the_units(study, factor):
 @pytest.mark.parametrize("units", [(4, 5, 6, 7, 8), MIXED, OCTAVES, (3, 7, 9, 20)])
 @pytest.mark.parametrize("seeds", [1, 4, 16])
 def test_more_solved_from_the_widest_down_never_raises_u50(units, seeds):
-    counts = np.clip(np.arange(seeds * len(units) + 1)[:, None] - seeds * np.arange(len(units))[::-1], 0, seeds)
+    counts = np.clip(
+        np.arange(seeds * len(units) + 1)[:, None] - seeds * np.arange(len(units))[::-1], 0, seeds
+    )
     u50 = intervals(units, counts, seeds, 0.5)[0][0]
     assert u50[0] == units[-1]
     assert u50[-1] == units[0]

@@ -1,4 +1,5 @@
-"""minGRU, minLSTM and two LRUs: the published equations, and a parallel scan that equals one step after the other in float64."""
+"""minGRU, minLSTM and two LRUs: the published equations, and a parallel scan that equals one step after the
+other in float64."""
 
 from functools import cache
 
@@ -38,13 +39,18 @@ def material(name):
 def weighed(outputs, carry):
     """A loss to which every number adds with its own weight."""
     parts = [part for leaf in (outputs, carry) for part in (leaf.real, leaf.imag)]
-    return sum(jnp.sum(part * jnp.sin(1 + k + jnp.arange(part.size)).reshape(part.shape)) for k, part in enumerate(parts))
+    return sum(
+        jnp.sum(part * jnp.sin(1 + k + jnp.arange(part.size)).reshape(part.shape))
+        for k, part in enumerate(parts)
+    )
 
 
 def in_parallel(graph, window, every, weights, carry, inputs):
     flows = None if window == "one" else jnp.where(BOUNDARY, 0.0, 1.0)
     cell = nnx.merge(graph, weights)
-    carry, hidden = cell.scan(carry, inputs, jnp.asarray(LENGTH), flows, every=every, reset=window == "reset", how="scan")
+    carry, hidden = cell.scan(
+        carry, inputs, jnp.asarray(LENGTH), flows, every=every, reset=window == "reset", how="scan"
+    )
     return weighed(hidden[:LENGTH] if every else hidden, carry), (hidden, carry)
 
 
@@ -70,14 +76,19 @@ def test_the_parallel_scan_and_its_gradient_equal_the_steps_in_float64(name, win
         def both(*arguments):
             runs = (in_parallel, step_by_step)
             return [
-                jax.grad(lambda *a, run=run: run(graph, window, every, *a), (0, 1, 2), has_aux=True)(*arguments) for run in runs
+                jax.grad(lambda *a, run=run: run(graph, window, every, *a), (0, 1, 2), has_aux=True)(
+                    *arguments
+                )
+                for run in runs
             ]
 
         (found, (hidden, carry)), (expected, (right, last)) = both(*arguments)
     if every:
         assert not np.any(hidden[LENGTH:])
         hidden = hidden[:LENGTH]
-    pairs = zip(jax.tree.leaves((found, hidden, carry)), jax.tree.leaves((expected, right, last)), strict=True)
+    pairs = zip(
+        jax.tree.leaves((found, hidden, carry)), jax.tree.leaves((expected, right, last)), strict=True
+    )
     for a, b in pairs:
         assert a.dtype == b.dtype
         assert a.dtype in (np.float64, np.complex128)
@@ -113,10 +124,16 @@ def test_a_step_is_what_the_papers_say():
             after, hidden = nnx.merge(graph, jax.tree.map(jnp.asarray, weights))(carry, inputs[0])
         w = nnx.to_pure_dict(weights)
         if name in TURNING:
-            step = np.log1p(np.exp(inputs[0] @ w["step_kernel"] + w["step_bias"])) if name == "selective_LRU" else 1.0
+            step = (
+                np.log1p(np.exp(inputs[0] @ w["step_kernel"] + w["step_bias"]))
+                if name == "selective_LRU"
+                else 1.0
+            )
             decay = np.exp(step * (-np.exp(w["nu"]) + 1j * np.exp(w["theta"])))
             right = decay * carry + step * np.exp(w["gamma"]) * (inputs[0] @ w["kernel"])
-            np.testing.assert_allclose(hidden, np.stack([right.real, right.imag], -1).reshape(B, 2 * U), rtol=1e-12)
+            np.testing.assert_allclose(
+                hidden, np.stack([right.real, right.imag], -1).reshape(B, 2 * U), rtol=1e-12
+            )
         else:
             z = gates(name, w["kernel"], w["bias"], inputs[0])
             f = expit(z["forget"])

@@ -1,4 +1,5 @@
-"""The linear cell: a shift register of lag + 1 units is a delay line, and training finds one at that width and at none below."""
+"""The linear cell: a shift register of lag + 1 units is a delay line, and training finds one at that width
+and at none below."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -32,7 +33,13 @@ def test_it_starts_orthogonal_by_itself_and_by_name():
 def test_training_needs_exactly_what_the_theorem_says_at_lag_2(cell, enough):
     """lag + 1 carry numbers, in whole units: one a linear unit, two an LRU's."""
     runs = memcap.members(
-        task="delay_line", lag=2, cell=cell, units=[enough - 1, enough], recipe="own_start", budget=1000, seed=2
+        task="delay_line",
+        lag=2,
+        cell=cell,
+        units=[enough - 1, enough],
+        recipe="own_start",
+        budget=1000,
+        seed=2,
     )
     rows = memcap.train(runs, engine=memcap.Engine(workers=1), progress=False)
     assert rows.filter(rows["units"] < enough)["solved"].to_list() == [False, False]

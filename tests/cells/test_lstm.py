@@ -135,7 +135,11 @@ def compare(case: Case, got: Result, reference: Result, limit: float):
     outputs = np.moveaxis(np.asarray(reference.outputs), -1, 0)
     found = got.outputs[:, :LENGTH] if case.every else got.outputs
     assert relative_error(found, outputs if case.every else outputs[:, -1]) <= limit
-    pairs = [(got.carry, reference.carry), (got.d_weights, reference.d_weights), (got.d_carry, reference.d_carry)]
+    pairs = [
+        (got.carry, reference.carry),
+        (got.d_weights, reference.d_weights),
+        (got.d_carry, reference.d_carry),
+    ]
     if case.real:
         assert not np.any(got.d_inputs[LENGTH:])
         pairs.append((got.d_inputs[:LENGTH], reference.d_inputs))
@@ -195,14 +199,18 @@ def flax(window: str, readout: str, dtype: str):
     return quick_jit(jax.grad(loss, argnums=(0, 1, 2), has_aux=True))
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case.window != "reset" or case.readout == "lstm"], ids=label)
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if case.window != "reset" or case.readout == "lstm"], ids=label
+)
 def test_values_and_gradients_equal_flax(case):
     weights, carry, inputs, boundary, d_outputs, d_carry = material(case)
     got = run_ours(case, weights, carry, inputs, boundary, d_outputs, d_carry)
     with precision(case.dtype):
         by_time = outputs_by_time(case, d_outputs).astype(case.dtype)
         run = flax(case.window, case.readout, case.dtype)
-        grads, (outputs, final) = run(weights, carry, one_hot(inputs)[:LENGTH].astype(case.dtype), by_time, d_carry)
+        grads, (outputs, final) = run(
+            weights, carry, one_hot(inputs)[:LENGTH].astype(case.dtype), by_time, d_carry
+        )
     compare(case, got, Result(outputs, final, *grads), LIMIT[case.dtype])
 
 
@@ -216,7 +224,9 @@ def scan_gradients(weights, inputs, length):
 
     def loss(weights, inputs):
         start = (jnp.zeros((U, B)), jnp.zeros((U, B)))
-        carry, hidden = lstm_scan(Options(every=True, reset=False, static=False), *weights, None, start, inputs, length, None)
+        carry, hidden = lstm_scan(
+            Options(every=True, reset=False, static=False), *weights, None, start, inputs, length, None
+        )
         return weighed(hidden**2, carry, jnp.ones_like(hidden), start) + carry[1].sum(), (carry, hidden)
 
     grads, values = jax.grad(loss, argnums=(0, 1), has_aux=True)(weights, inputs)
@@ -244,7 +254,9 @@ def test_a_padded_buffer_gives_bitwise_what_an_exact_one_gives(length):
     padded = inputs.copy()
     padded[length:] = np.nan
     (carry, hidden), (d_weights, d_inputs) = scan_gradients(weights, padded, length)
-    (exact_carry, exact_hidden), (exact_d_weights, exact_d_inputs) = scan_gradients(weights, inputs[:length], length)
+    (exact_carry, exact_hidden), (exact_d_weights, exact_d_inputs) = scan_gradients(
+        weights, inputs[:length], length
+    )
     assert not np.any(hidden[length:])
     assert not np.any(d_inputs[length:])
     pairs = (
@@ -261,7 +273,9 @@ def test_a_padded_buffer_gives_bitwise_what_an_exact_one_gives(length):
 def test_vmap_equals_a_loop(axes):
     first, inputs = scan_material()
     members = [(tuple(leaf * k for leaf in first), n) for k, n in ((1, 2), (-1, T), (0.5, 5))]
-    own = [tuple(member[k] if axis == 0 else members[0][k] for k, axis in enumerate(axes)) for member in members]
+    own = [
+        tuple(member[k] if axis == 0 else members[0][k] for k, axis in enumerate(axes)) for member in members
+    ]
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *members)
     weights, lengths = (stacked[k] if axis == 0 else members[0][k] for k, axis in enumerate(axes))
     mapped = jax.vmap(scan_gradients, (axes[0], None, axes[1]))(weights, inputs, lengths)

@@ -1,4 +1,5 @@
-"""The LSTM's loop in C gives what XLA's gives: values and gradients, saturation to the bit, under every transformation of JAX."""
+"""The LSTM's loop in C gives what XLA's gives: values and gradients, saturation to the bit, under every
+transformation of JAX."""
 
 import re
 from functools import cache, partial
@@ -35,7 +36,8 @@ TASKS = {  # lag and sequences: symbols few and many, reals, read out at every s
 
 
 class Sizes(NamedTuple):
-    """Of a call: steps, those that count, sequences, features, units, outputs; whether inputs are reals; what is returned."""
+    """Of a call: steps, those that count, sequences, features, units, outputs; whether inputs are reals; what
+    is returned."""
 
     T: int
     steps: int
@@ -59,20 +61,33 @@ SIZES = [
 
 
 def material(sizes: Sizes, seed: int = 0) -> tuple[Any, Any]:
-    """Arguments of `lstm_scan` that have a gradient, inputs among them where they are reals, and the other inputs."""
+    """Arguments of `lstm_scan` that have a gradient, inputs among them where they are reals, and the other
+    inputs."""
     rng = np.random.default_rng(seed)
     T, _, B, F, U, O = sizes[:6]  # noqa: E741
-    shapes = {"kernel": (F, 4 * U), "recurrent": (U, 4 * U), "bias": (4 * U,), "readout": (U, O), "c": (U, B), "h": (U, B)}
+    shapes = {
+        "kernel": (F, 4 * U),
+        "recurrent": (U, 4 * U),
+        "bias": (4 * U,),
+        "readout": (U, O),
+        "c": (U, B),
+        "h": (U, B),
+    }
     arrays = {name: rng.normal(size=shape) / np.sqrt(shape[0]) for name, shape in shapes.items()}
     if sizes.real:
         arrays["inputs"] = rng.normal(size=(T, B, F))
-    return {name: array.astype(np.float32) for name, array in arrays.items()}, rng.integers(F, size=(T, B), dtype=np.int32)
+    return {name: array.astype(np.float32) for name, array in arrays.items()}, rng.integers(
+        F, size=(T, B), dtype=np.int32
+    )
 
 
 def call(kernel: str, sizes: Sizes, arrays: Any, symbols: Any, steps: Any) -> Any:
     """The scan's own carry and outputs."""
     every, readout = sizes.returned != "last", arrays["readout"] if sizes.returned == "readout" else None
-    weights, carry = (arrays["kernel"], arrays["recurrent"], arrays["bias"], readout), (arrays["c"], arrays["h"])
+    weights, carry = (
+        (arrays["kernel"], arrays["recurrent"], arrays["bias"], readout),
+        (arrays["c"], arrays["h"]),
+    )
     inputs = arrays.get("inputs", symbols)
     if kernel == "native":
         counts = steps if jnp.ndim(steps) else jnp.stack([jnp.asarray(steps, jnp.int32), jnp.int32(sizes.U)])
@@ -81,7 +96,8 @@ def call(kernel: str, sizes: Sizes, arrays: Any, symbols: Any, steps: Any) -> An
 
 
 def weighed(tree: Any) -> jax.Array:
-    """A loss to which every number adds with a weight of its own: XLA's sine would depend on what is compiled with it."""
+    """A loss to which every number adds with a weight of its own: XLA's sine would depend on what is compiled
+    with it."""
     leaves = jax.tree.leaves(tree)
     weights = [np.sin(1.0 + np.arange(leaf.size)).astype(leaf.dtype).reshape(leaf.shape) for leaf in leaves]
     return sum((jnp.sum(leaf * weight) for leaf, weight in zip(leaves, weights, strict=True)), jnp.zeros(()))
@@ -147,7 +163,9 @@ def test_a_tasks_gradient_is_that_of_float64(name):
 def drawn(architecture: Architecture) -> Any:
     """Weights of no particular start."""
     rng = np.random.default_rng(0)
-    return jax.tree.map(lambda leaf: rng.normal(size=leaf.shape).astype(np.float32) / 2, architecture.abstract_weights())
+    return jax.tree.map(
+        lambda leaf: rng.normal(size=leaf.shape).astype(np.float32) / 2, architecture.abstract_weights()
+    )
 
 
 @pytest.mark.parametrize("steps", [-1, 0, 1, 12, 13])
@@ -164,7 +182,10 @@ def test_a_length_outside_of_the_buffer_ends_at_its_ends(steps):
         assert {name for name, slope in slopes.items() if np.any(slope)} == {"c", "h"}
 
 
-GATES, ROWS = ("kernel", "recurrent", "bias"), ("recurrent", "readout", "c", "h")  # with a column, or a row, a unit
+GATES, ROWS = (
+    ("kernel", "recurrent", "bias"),
+    ("recurrent", "readout", "c", "h"),
+)  # with a column, or a row, a unit
 
 
 @pytest.mark.parametrize("more", [1, 6])
@@ -172,13 +193,17 @@ GATES, ROWS = ("kernel", "recurrent", "bias"), ("recurrent", "readout", "c", "h"
 def test_units_that_do_not_count_change_no_bit_and_have_no_gradient(sizes, more):
     def padded(name: str, array: np.ndarray) -> np.ndarray:
         if name in GATES:
-            parts = [np.pad(part, [*[(0, 0)] * (part.ndim - 1), (0, more)]) for part in np.split(array, 4, -1)]
+            parts = [
+                np.pad(part, [*[(0, 0)] * (part.ndim - 1), (0, more)]) for part in np.split(array, 4, -1)
+            ]
             array = np.concatenate(parts, -1)
         return np.pad(array, [(0, more), *[(0, 0)] * (array.ndim - 1)]) if name in ROWS else array
 
     def cropped(values: Any) -> Any:
         carry, outputs = values
-        return [state[: sizes.U] for state in carry], outputs[:, : sizes.U] if sizes.returned == "hidden" else outputs
+        return [state[: sizes.U] for state in carry], outputs[
+            :, : sizes.U
+        ] if sizes.returned == "hidden" else outputs
 
     def of_wider(arrays: Any) -> Any:
         values = call("native", wider, arrays, symbols, np.int32([sizes.steps, sizes.U]))
@@ -187,8 +212,14 @@ def test_units_that_do_not_count_change_no_bit_and_have_no_gradient(sizes, more)
     arrays, symbols = material(sizes)
     slopes, values = compiled("native", sizes)(arrays, symbols, np.int32(sizes.steps))
     wider = sizes._replace(U=sizes.U + more)
-    found, wide = jax.jit(jax.grad(of_wider, has_aux=True))({name: padded(name, array) for name, array in arrays.items()})
-    jax.tree.map(np.testing.assert_array_equal, found, {name: padded(name, np.asarray(slope)) for name, slope in slopes.items()})
+    found, wide = jax.jit(jax.grad(of_wider, has_aux=True))(
+        {name: padded(name, array) for name, array in arrays.items()}
+    )
+    jax.tree.map(
+        np.testing.assert_array_equal,
+        found,
+        {name: padded(name, np.asarray(slope)) for name, slope in slopes.items()},
+    )
     jax.tree.map(np.testing.assert_array_equal, cropped(wide), ([*values[0]], values[1]))
     assert not any(np.any(state[sizes.U :]) for state in wide[0])
     assert sizes.returned != "hidden" or not np.any(wide[1][:, sizes.U :])
@@ -220,7 +251,9 @@ def test_units_that_do_not_count_are_not_computed(sizes):
 def test_as_many_units_count_as_there_are_and_at_least_one(units, meant):
     sizes = SIZES[2]
     arrays, symbols = material(sizes)
-    found, expected = (call("native", sizes, arrays, symbols, np.int32([sizes.steps, n])) for n in (units, meant))
+    found, expected = (
+        call("native", sizes, arrays, symbols, np.int32([sizes.steps, n])) for n in (units, meant)
+    )
     jax.tree.map(np.testing.assert_array_equal, found, expected)
 
 
@@ -231,7 +264,8 @@ def test_a_symbol_that_is_none_is_refused_and_one_beyond_the_length_is_not_looke
     symbols[sizes.steps] = symbol
     compiled("native", sizes)(arrays, symbols, np.int32(sizes.steps))
     with pytest.raises(
-        (ValueError, jax.errors.JaxRuntimeError), match="symbols must be at least 0 and below the number of its inputs"
+        (ValueError, jax.errors.JaxRuntimeError),
+        match="symbols must be at least 0 and below the number of its inputs",
     ):
         jax.block_until_ready(compiled("native", sizes)(arrays, symbols, np.int32(sizes.steps + 1)))
 
@@ -255,14 +289,24 @@ def one_step(kernel: str, x: np.ndarray, gate: int, bias: list[float], c: float)
     weights = np.zeros((1, 4), np.float32)
     weights[0, gate] = 1
     still = np.zeros((1, len(x)), np.float32)
-    operands = weights, np.zeros((1, 4), np.float32), np.float32(bias), None, (still + np.float32(c), still), x[None, :, None], 1
+    operands = (
+        weights,
+        np.zeros((1, 4), np.float32),
+        np.float32(bias),
+        None,
+        (still + np.float32(c), still),
+        x[None, :, None],
+        1,
+    )
     options = Options(every=False, reset=False, static=False)
     run = (
         (lambda *given: lstm_scan(options, *given, None))
         if kernel == "xla"
         else lambda *g: native.lstm_scan(False, g[:4], *g[4:6], jnp.stack([g[6], 1]))
     )
-    (cells, _), _ = jax.jit(lambda: run(*map(jnp.asarray, operands[:3]), *operands[3:5], *map(jnp.asarray, operands[5:])))()
+    (cells, _), _ = jax.jit(
+        lambda: run(*map(jnp.asarray, operands[:3]), *operands[3:5], *map(jnp.asarray, operands[5:]))
+    )()
     return np.asarray(cells[0])
 
 
@@ -279,7 +323,9 @@ def one_step(kernel: str, x: np.ndarray, gate: int, bias: list[float], c: float)
 def test_what_is_saturated_is_so_from_the_same_number_as_in_xla(gate, bias, c, sign, ends):
     last = {"candidate": sign, "gate": (1 + sign) / 2}["candidate" if gate == 2 else "gate"]
     around = np.float32(ends) + np.spacing(np.float32(ends)) * np.arange(-2, 60, dtype=np.float32)
-    x = sign * np.concatenate([around[2:], np.linspace(ends + 0.01, 90, 500, dtype=np.float32), [1e20, 1e30]]).astype(np.float32)
+    x = sign * np.concatenate(
+        [around[2:], np.linspace(ends + 0.01, 90, 500, dtype=np.float32), [1e20, 1e30]]
+    ).astype(np.float32)
     for kernel in ("native", "xla"):
         np.testing.assert_array_equal(one_step(kernel, x, gate, bias, c), np.float32(last))
     before = sign * np.linspace(-ends + 0.05, ends - 0.05, 5000, dtype=np.float32)
@@ -305,7 +351,10 @@ def test_hand_set_weights_solve_as_by_xla(task, lag):
     length = task.length(lag)
     batch = task.sample(jax.random.key(lag), lag, length, length, 256)
     network = Architecture(model, task.features, task.outputs).build(weights)
-    run = {how: network(batch.inputs, length, every=task.answers == "every", how=how)[1] for how in ("native", "loop")}
+    run = {
+        how: network(batch.inputs, length, every=task.answers == "every", how=how)[1]
+        for how in ("native", "loop")
+    }
     due = np.ones(batch.targets.shape, bool) if batch.mask is None else np.asarray(batch.mask)
     found, expected = (np.asarray(outputs)[:, due] for outputs in (run["native"], run["loop"]))
     if task.loss == "classes":
@@ -317,7 +366,9 @@ def test_hand_set_weights_solve_as_by_xla(task, lag):
 def test_side_by_side_equals_one_after_another(axes):
     sizes = SIZES[1]
     members = [(*material(sizes, seed), np.int32(steps)) for seed, steps in enumerate((3, 20, 11))]
-    given = [tuple(member[k] if axis == 0 else members[0][k] for k, axis in enumerate(axes)) for member in members]
+    given = [
+        tuple(member[k] if axis == 0 else members[0][k] for k, axis in enumerate(axes)) for member in members
+    ]
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *members)
     mapped = jax.vmap(gradients("native", sizes), axes)(
         *(stacked[k] if axis == 0 else members[0][k] for k, axis in enumerate(axes))
@@ -335,7 +386,9 @@ def test_recomputing_and_loops_change_nothing():
         return weighed(call("native", sizes, arrays, symbols, sizes.steps))
 
     def summed(arrays: Any) -> jax.Array:
-        return jax.lax.scan(lambda total, _: (total + jax.checkpoint(loss)(arrays), None), jnp.zeros(()), None, length=2)[0]
+        return jax.lax.scan(
+            lambda total, _: (total + jax.checkpoint(loss)(arrays), None), jnp.zeros(()), None, length=2
+        )[0]
 
     once, twice = quick_jit(jax.grad(loss))(arrays), quick_jit(jax.grad(summed))(arrays)
     assert apart(twice, jax.tree.map(lambda leaf: 2 * leaf, once)) <= 1e-6
@@ -346,7 +399,9 @@ def text(dtype: Any, flows: Any = None) -> str:
     cell = LSTM(3, 2, rngs=None, param_dtype=dtype)
     carry = tuple(jnp.zeros((4, 2), dtype) for _ in "ch")
     inputs = jnp.zeros((5, 4), jnp.int32)
-    return str(jax.make_jaxpr(lambda: cell.scan(carry, inputs, jnp.int32(5), flows, every=True, how="native"))())
+    return str(
+        jax.make_jaxpr(lambda: cell.scan(carry, inputs, jnp.int32(5), flows, every=True, how="native"))()
+    )
 
 
 def test_what_it_does_not_serve_runs_in_xlas_loop():
@@ -368,7 +423,10 @@ def broken(*_: Any) -> Any:
 @pytest.mark.parametrize(
     ("step", "reason"),
     [
-        (lambda *arrays: in_numpy(*arrays[:-2], 2 * arrays[-2], arrays[-1]), r"\.so does not compute an LSTM$"),
+        (
+            lambda *arrays: in_numpy(*arrays[:-2], 2 * arrays[-2], arrays[-1]),
+            r"\.so does not compute an LSTM$",
+        ),
         (broken, r"^XLA does not take it \(INVALID_ARGUMENT: no such version\)$"),
     ],
     ids=["other numbers", "an error"],
@@ -384,7 +442,9 @@ def test_a_library_that_fails_its_test_is_not_used(monkeypatch, step, reason):
 def test_a_gradient_that_is_wrong_by_a_hundredth_fails_the_test(monkeypatch, which):
     def wrong(name: str, *given: Any) -> Any:
         found = called(name, *given)
-        return found if name == loader.CALLS[0] else (*found[:which], 1.01 * found[which], *found[which + 1 :])
+        return (
+            found if name == loader.CALLS[0] else (*found[:which], 1.01 * found[which], *found[which + 1 :])
+        )
 
     assert native._right(*native.TESTED[1])
     monkeypatch.setattr(native, "_call", wrong)

@@ -20,7 +20,9 @@ CELLS = (nnx.GRUCell, nnx.SimpleCell, nnx.OptimizedLSTMCell, nnx.LSTMCell)
 def pure(kind: type[nnx.RNNCellBase], dtype: str):
     """A cell as (step function, random weights, random carry)."""
     rng = np.random.default_rng(0)
-    graph, weights = nnx.split(nnx.eval_shape(lambda: kind(F, U, dtype=dtype, param_dtype=dtype, rngs=nnx.Rngs(0))))
+    graph, weights = nnx.split(
+        nnx.eval_shape(lambda: kind(F, U, dtype=dtype, param_dtype=dtype, rngs=nnx.Rngs(0)))
+    )
 
     def draw(leaf):
         return (0.7 * rng.standard_normal(leaf.shape)).astype(dtype)
@@ -31,13 +33,22 @@ def pure(kind: type[nnx.RNNCellBase], dtype: str):
 
 def weighed(outputs, carry):
     """A loss to which every output and every number of the carry adds with its own weight."""
-    return sum(jnp.sum(leaf * jnp.sin(jnp.arange(leaf.size)).reshape(leaf.shape)) for leaf in jax.tree.leaves((outputs, carry)))
+    return sum(
+        jnp.sum(leaf * jnp.sin(jnp.arange(leaf.size)).reshape(leaf.shape))
+        for leaf in jax.tree.leaves((outputs, carry))
+    )
 
 
 def ours(step, window, weights, carry, inputs):
     flows = None if window == "one" else jnp.where(BOUNDARY, 0.0, 1.0)
     carry, outputs = cell_scan(
-        step, Options(every=True, reset=window == "reset", static=False), weights, carry, inputs, jnp.asarray(LENGTH), flows
+        step,
+        Options(every=True, reset=window == "reset", static=False),
+        weights,
+        carry,
+        inputs,
+        jnp.asarray(LENGTH),
+        flows,
     )
     return weighed(outputs[:LENGTH], carry), (outputs[:LENGTH], carry)
 
@@ -71,7 +82,10 @@ def test_values_and_gradients_equal_automatic_ones(kind, window, dtype):
 
         @quick_jit
         def both(*arguments):
-            return [jax.grad(partial(run, step, window), (0, 1, 2), has_aux=True)(*arguments) for run in (ours, automatic)]
+            return [
+                jax.grad(partial(run, step, window), (0, 1, 2), has_aux=True)(*arguments)
+                for run in (ours, automatic)
+            ]
 
         got, expected = both(weights, carry, inputs)
     assert {leaf.dtype for leaf in jax.tree.leaves(got)} == {np.dtype(dtype)}
@@ -90,7 +104,9 @@ def gradients(weights, inputs, length):
     carry = jax.tree.map(np.zeros_like, carry)
 
     def loss(weights, inputs):
-        final, outputs = cell_scan(step, Options(every=True, reset=False, static=False), weights, carry, inputs, length, None)
+        final, outputs = cell_scan(
+            step, Options(every=True, reset=False, static=False), weights, carry, inputs, length, None
+        )
         return jnp.sum(outputs**2) + final.sum(), (outputs, final)
 
     grads, values = jax.grad(loss, argnums=(0, 1), has_aux=True)(weights, inputs)
@@ -122,14 +138,18 @@ def test_a_padded_buffer_gives_bitwise_what_an_exact_one_gives(material, length)
     assert not np.any(outputs[length:])
     assert not np.any(d_inputs[length:])
     exact = gradients(weights, inputs[:length], length)
-    jax.tree.map(np.testing.assert_array_equal, ((outputs[:length], carry), (d_weights, d_inputs[:length])), exact)
+    jax.tree.map(
+        np.testing.assert_array_equal, ((outputs[:length], carry), (d_weights, d_inputs[:length])), exact
+    )
 
 
 @pytest.mark.parametrize("axes", [(0, None), (None, 0), (0, 0)], ids=["weights", "lengths", "both"])
 def test_vmap_equals_a_loop(material, axes):
     first, inputs = material
     members = [(jax.tree.map(lambda leaf, k=k: leaf * k, first), n) for k, n in ((1, 2), (-1, T), (0.5, 5))]
-    own = [tuple(member[k] if axis == 0 else members[0][k] for k, axis in enumerate(axes)) for member in members]
+    own = [
+        tuple(member[k] if axis == 0 else members[0][k] for k, axis in enumerate(axes)) for member in members
+    ]
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *members)
     weights, lengths = (stacked[k] if axis == 0 else members[0][k] for k, axis in enumerate(axes))
     mapped = jax.vmap(gradients, (axes[0], None, axes[1]))(weights, inputs, lengths)

@@ -23,7 +23,9 @@ def network(name: str) -> Network:
     net = Architecture(Model(name, U), F, 2).network(3)
     state = nnx.state(net, nnx.Param)
     keys = iter(jax.random.split(jax.random.key(1), len(jax.tree.leaves(state))))
-    nnx.update(net, jax.tree.map(lambda leaf: 0.4 * jax.random.normal(next(keys), leaf.shape, leaf.dtype), state))
+    nnx.update(
+        net, jax.tree.map(lambda leaf: 0.4 * jax.random.normal(next(keys), leaf.shape, leaf.dtype), state)
+    )
     return net
 
 
@@ -91,7 +93,9 @@ def test_noise_is_gaussian_of_the_size_that_is_named_and_new_for_each_sequence(n
     assert flat.mean() == pytest.approx(0, abs=4 * 0.1 / np.sqrt(flat.size))
     assert flat.std() == pytest.approx(0.1, rel=4 / np.sqrt(2 * flat.size))
     fourth = np.mean(flat**4) / np.mean(flat**2) ** 2
-    assert fourth == pytest.approx(3, abs=4 * np.sqrt(96 / flat.size))  # the standard error of a Gaussian's kurtosis
+    assert fourth == pytest.approx(
+        3, abs=4 * np.sqrt(96 / flat.size)
+    )  # the standard error of a Gaussian's kurtosis
     shared = np.corrcoef(flat.T) - np.eye(flat.shape[1])
     assert np.abs(shared).max() < 5 / np.sqrt(len(flat))
     assert abs(np.corrcoef(flat[:-1, 0], flat[1:, 0])[0, 1]) < 4 / np.sqrt(len(flat))
@@ -130,7 +134,9 @@ def test_gradients_are_those_of_the_plain_loop(suffix, inputs):
     weights = nnx.to_pure_dict(nnx.split(net)[1])
 
     def gradient(how: Any) -> list[jax.Array]:
-        return jax.tree.leaves(quick_jit(jax.grad(lambda w: (build(w)(inputs, how=how)[1] ** 2).sum()))(weights))
+        return jax.tree.leaves(
+            quick_jit(jax.grad(lambda w: (build(w)(inputs, how=how)[1] ** 2).sum()))(weights)
+        )
 
     one, other = gradient("loop"), gradient("plain")
     for a, b in zip(one, other, strict=True):
@@ -147,7 +153,9 @@ def test_suffixes_apply_one_after_the_other():
     assert len(np.unique(carry[0].astype(np.float32)[:, 0])) > 4
 
 
-@pytest.mark.parametrize("name", ["lstm+carry+carry", "lstm+noise0.1+noise0.2", "GRUCell+bfloat16+noise0.1+bfloat16"])
+@pytest.mark.parametrize(
+    "name", ["lstm+carry+carry", "lstm+noise0.1+noise0.2", "GRUCell+bfloat16+noise0.1+bfloat16"]
+)
 def test_a_suffix_stands_once(name):
     with pytest.raises(UserError, match=r"each suffix can stand once; leave out \+"):
         Model(name)
@@ -155,10 +163,25 @@ def test_a_suffix_stands_once(name):
 
 @pytest.mark.parametrize(
     "suffix",
-    ["", "bf16", "noise", "noise0", "noise-1", "noiseinf", "noise1_0", "noise 1", "noise.1", "noise0.10", "noise01", "0.1"],
+    [
+        "",
+        "bf16",
+        "noise",
+        "noise0",
+        "noise-1",
+        "noiseinf",
+        "noise1_0",
+        "noise 1",
+        "noise.1",
+        "noise0.10",
+        "noise01",
+        "0.1",
+    ],
 )
 def test_a_suffix_that_is_none_is_refused_in_one_line(suffix):
-    with pytest.raises(UserError, match=r"no such variant; \+bfloat16, \+carry or \+noiseS, S above 0, as in \+noise0\.1"):
+    with pytest.raises(
+        UserError, match=r"no such variant; \+bfloat16, \+carry or \+noiseS, S above 0, as in \+noise0\.1"
+    ):
         Model(f"lstm+{suffix}")
 
 

@@ -1,4 +1,5 @@
-"""All ways over time give the same outputs, carries and gradients, for every cell and for members side by side."""
+"""All ways over time give the same outputs, carries and gradients, for every cell and for members side by
+side."""
 
 from collections.abc import Callable
 from functools import cache
@@ -16,7 +17,8 @@ from memcap.cells import Cell, cell_class, cell_classes, native
 
 T, B, F, U, OUT = 9, 3, 4, 5, 2
 LENGTHS = (7, T, 1)
-# Where the members' windows begin; the second's first step begins one, so that no gradient reaches its initial carry.
+# Where the members' windows begin; the second's first step begins one, so that no gradient reaches its
+# initial carry.
 BOUNDARIES = ((3, 5), (0, 4, 8), (6,))
 CELLS = (*cell_classes(), "LSTMCell", *ODD_CELLS)
 
@@ -49,7 +51,8 @@ READ_OUT = [  # of one window and every step, the LSTM's read-out is fused into 
 
 
 def cases_of(name: str) -> list[Case]:
-    """All for a cell with a loop of its own, and for one cell of each kind of carry that goes by the loop of all cells."""
+    """All for a cell with a loop of its own, and for one cell of each kind of carry that goes by the loop of
+    all cells."""
     own = cell_class(name).scan is not Cell.scan
     return CASES if own or name in ("GRUCell", "odd_cells:Diagonal", "odd_cells:Clocked") else FEW
 
@@ -86,18 +89,26 @@ def structure(name: str) -> tuple[Any, Any, Any]:
 
 
 def member(name: str, case: Case, number: int) -> tuple:
-    """Weights, carry, inputs, length, flows and read-out of a member, each of another draw. Past its length, inputs go on."""
+    """Weights, carry, inputs, length, flows and read-out of a member, each of another draw. Past its length,
+    inputs go on."""
     rng = np.random.default_rng(number)
     _, weights, carry = structure(name)
     weights, carry = jax.tree.map(lambda leaf: drawn(rng, leaf), (weights, carry))
-    inputs = rng.standard_normal((T, B, F)).astype(np.float32) if case.real else rng.integers(0, F, (T, B), np.int32)
-    flows = np.where(np.isin(np.arange(T), BOUNDARIES[number]), 0, 1).astype(np.float32) if case.windows else None
+    inputs = (
+        rng.standard_normal((T, B, F)).astype(np.float32)
+        if case.real
+        else rng.integers(0, F, (T, B), np.int32)
+    )
+    flows = (
+        np.where(np.isin(np.arange(T), BOUNDARIES[number]), 0, 1).astype(np.float32) if case.windows else None
+    )
     readout = rng.standard_normal((U, OUT)).astype(np.float32) if case.readout else None
     return weights, carry, inputs, np.int32(LENGTHS[number]), flows, readout
 
 
 def weighed(tree: Any) -> jax.Array:
-    """A real loss to which every float, and both parts of a complex number, add with a weight of their own."""
+    """A real loss to which every float, and both parts of a complex number, add with a weight of their
+    own."""
     total = jnp.float32(0)
     for leaf in filter(is_float, jax.tree.leaves(tree)):
         weights = jnp.sin(1 + jnp.arange(leaf.size)).reshape(leaf.shape)
@@ -129,8 +140,13 @@ def run(name: str, case: Case, how: Any) -> Callable[..., Any]:
 @cache
 def programs(name: str, case: Case) -> tuple[Callable, Callable]:
     """All ways for one member, and "scan" for members side by side."""
-    ways = {how: run(name, case, how) for how in ("loop", "scan", "plain", *("native",) * (native.missing() is None))}
-    return quick_jit(lambda *member: {how: one(*member) for how, one in ways.items()}), quick_jit(jax.vmap(ways["scan"]))
+    ways = {
+        how: run(name, case, how)
+        for how in ("loop", "scan", "plain", *("native",) * (native.missing() is None))
+    }
+    return quick_jit(lambda *member: {how: one(*member) for how, one in ways.items()}), quick_jit(
+        jax.vmap(ways["scan"])
+    )
 
 
 def agree(found: Any, expected: Any) -> None:
@@ -141,7 +157,9 @@ def agree(found: Any, expected: Any) -> None:
     for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
         assert a.dtype == b.dtype
         eps = max(carried, jnp.finfo(a.dtype).eps) if is_float(a) else 0
-        limit = eps * (4 if eps > 1e-3 else 100)  # bfloat16 rounds so coarsely that little but the last rounding is seen
+        limit = eps * (
+            4 if eps > 1e-3 else 100
+        )  # bfloat16 rounds so coarsely that little but the last rounding is seen
         for x, y in [(a.real, b.real), (a.imag, b.imag)] if jnp.iscomplexobj(a) else [(a, b)]:
             assert relative_error(x, y) <= limit
 

@@ -1,4 +1,5 @@
-"""Helpers of the clusters' tests: one sweep of mixed tasks, the command in a process of its own, and rows compared."""
+"""Helpers of the clusters' tests: one sweep of mixed tasks, the command in a process of its own, and rows
+compared."""
 
 import os
 import subprocess
@@ -22,20 +23,34 @@ SWEEP = [
     "recipe.budget=40",
     *QUICK,
 ]
-OF_A_RUN = ["compile_seconds", "run_seconds", "population", "finished", "program_steps", "git_commit"]  # and not of a member
+OF_A_RUN = [
+    "compile_seconds",
+    "run_seconds",
+    "population",
+    "finished",
+    "program_steps",
+    "git_commit",
+]  # and not of a member
 
 
 def environment(folder):
     """Variables of a process whose home is the folder; the compilation cache is everybody's."""
     cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    own = {"HOME": str(folder), "XDG_CACHE_HOME": cache, "PYTHONPATH": str(ROOT), "RAY_USAGE_STATS_ENABLED": "0"}
+    own = {
+        "HOME": str(folder),
+        "XDG_CACHE_HOME": cache,
+        "PYTHONPATH": str(ROOT),
+        "RAY_USAGE_STATS_ENABLED": "0",
+    }
     return {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")} | own
 
 
 def memcap(folder, *arguments, status=0):
     """Stdout and stderr of the command, which runs in the folder."""
     words = [*COMMAND, *map(str, arguments)]
-    done = subprocess.run(words, cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=400, check=False)
+    done = subprocess.run(
+        words, cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=400, check=False
+    )
     assert done.returncode == status, done.stdout + done.stderr
     return done.stdout, done.stderr
 
@@ -43,6 +58,10 @@ def memcap(folder, *arguments, status=0):
 def same(rows, others):
     """Whether two tables hold the same members with the same results, to float rounding."""
     rows, others = (store.merged([table]).drop(OF_A_RUN).sort("key") for table in (rows, others))
-    assert [name for name in rows.columns if rows[name].dtype != pl.Float64 and not rows[name].equals(others[name])] == []
+    assert [
+        name
+        for name in rows.columns
+        if rows[name].dtype != pl.Float64 and not rows[name].equals(others[name])
+    ] == []
     for column in ("final", "best", "train_loss", "stretched"):
         assert rows[column].to_list() == pytest.approx(others[column].to_list(), rel=1e-3, nan_ok=True)

@@ -1,4 +1,5 @@
-"""memcap on a SLURM of one node, started here: arrays, launchers; jobs cancelled, requeued and drained; a worker killed."""
+"""memcap on a SLURM of one node, started here: arrays, launchers; jobs cancelled, requeued and drained; a
+worker killed."""
 
 import os
 import re
@@ -13,7 +14,7 @@ import pytest
 from cluster_checks import COMMAND, QUICK, SWEEP, environment, memcap, same
 
 from memcap.studies import store
-from memcap.training import worker
+from memcap.training import workers
 
 MISSING = shutil.which("slurmctld", path=f"{os.environ['PATH']}:/usr/sbin") is None
 pytestmark = [
@@ -33,7 +34,8 @@ SHARES = shlex.join([*COMMAND, *STUDY]) + " engine.shard=$SLURM_ARRAY_TASK_ID en
 
 @pytest.fixture(scope="module", autouse=True)
 def slurm(tmp_path_factory):
-    """The SLURM, in the environment of this process while the tests run; it ends with this process, however that ends."""
+    """The SLURM, in the environment of this process while the tests run; it ends with this process, however
+    that ends."""
     folder = tmp_path_factory.mktemp("slurm")
     before = dict(os.environ)
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
@@ -71,7 +73,14 @@ def until(condition, seconds=300):
 def submit(folder, *options, command=(*COMMAND, *STUDY)):
     """Number of the job that runs the command, whose stdout and stderr go to FOLDER/said.* ."""
     wrapped = command if isinstance(command, str) else shlex.join(command)
-    words = ["sbatch", "--parsable", "--output=said.%a", "--open-mode=append", *options, f"--wrap=exec {wrapped}"]
+    words = [
+        "sbatch",
+        "--parsable",
+        "--output=said.%a",
+        "--open-mode=append",
+        *options,
+        f"--wrap=exec {wrapped}",
+    ]
     return subprocess.run(
         words, cwd=folder, env=environment(folder), capture_output=True, text=True, check=True, timeout=60
     ).stdout.strip()
@@ -87,10 +96,10 @@ def said(folder):
     return "".join(path.read_text() for path in sorted(folder.glob("said.*")))
 
 
-def workers(folder):
+def worker_pids(folder):
     """Process numbers of the workers that were started in the folder."""
     lines = ask("ps", "-ww", "-eo", "pid,args").splitlines()
-    pids = [int(line.split()[0]) for line in lines if worker.MAIN in line]
+    pids = [int(line.split()[0]) for line in lines if workers.MAIN in line]
     return [pid for pid in pids if Path(f"/proc/{pid}/cwd").resolve() == folder.resolve()]
 
 
@@ -99,7 +108,9 @@ def rows(folder):
     return store.read(folder) if list(folder.rglob("*.parquet")) else store.frame([])
 
 
-@pytest.mark.parametrize(("options", "cores"), [(["--ntasks=1"], 1), (["--cpus-per-task=2"], 2), (["--ntasks=2"], 2)])
+@pytest.mark.parametrize(
+    ("options", "cores"), [(["--ntasks=1"], 1), (["--cpus-per-task=2"], 2), (["--ntasks=2"], 2)]
+)
 def test_a_job_counts_the_cores_that_it_was_given(tmp_path, options, cores):
     counted = [COMMAND[0], "-P", "-c", "from memcap.training.cores import cores; print(cores())"]
     job = submit(tmp_path, *options, command=counted)
@@ -119,7 +130,11 @@ def test_a_cancelled_job_keeps_what_had_ended(tmp_path):
     until(lambda: rows(tmp_path).height)
     ask("scancel", job)
     until(lambda: states(job) == {"CANCELLED"} and "interrupted" in said(tmp_path))
-    kept = int(re.search(r"interrupted \(SIGTERM\); (\d) members? (?:is|are) kept, and this goes on", said(tmp_path))[1])
+    kept = int(
+        re.search(
+            r"interrupted \(SIGTERM\); (\d) members? (?:is|are) kept, and this goes on", said(tmp_path)
+        )[1]
+    )
     assert rows(tmp_path).height == kept < 8
 
 
@@ -140,7 +155,7 @@ def test_a_requeued_job_trains_what_is_missing(tmp_path):
 def test_a_job_goes_on_when_its_worker_is_killed(tmp_path):
     job = submit(tmp_path, "--cpus-per-task=2")
     until(lambda: rows(tmp_path).height)
-    own = until(lambda: workers(tmp_path))
+    own = until(lambda: worker_pids(tmp_path))
     assert len(own) == 1
     os.kill(own[0], signal.SIGKILL)
     until(lambda: states(job) == {"COMPLETED"})
@@ -184,7 +199,15 @@ def test_a_multirun_through_submitit(tmp_path, alone, launcher):
 
 def test_of_an_array_of_populations_one_is_cancelled(tmp_path):
     pytest.importorskip("hydra_plugins.hydra_submitit_launcher", reason="pip install hydra-submitit-launcher")
-    words = ["train", "-m", "hydra/launcher=population_slurm", "task=latch,delay_line", "task.lag=20", "model.units=1,2", *QUICK]
+    words = [
+        "train",
+        "-m",
+        "hydra/launcher=population_slurm",
+        "task=latch,delay_line",
+        "task.lag=20",
+        "model.units=1,2",
+        *QUICK,
+    ]
     words += ["recipe.budget=100000"]
     with subprocess.Popen(
         [*COMMAND, *words], cwd=tmp_path, env=environment(tmp_path), stdout=-1, stderr=-2, text=True
@@ -199,12 +222,21 @@ def test_of_an_array_of_populations_one_is_cancelled(tmp_path):
     assert out.count("1 member, 1 solved") == 2
     assert out.count(": failed, ") == 2
     assert "\n2 members, 2 solved" in out
-    assert out.splitlines()[-1] == f"memcap: SLURM's task {job}_1 ended as CANCELLED; the same command trains what is missing"
+    assert (
+        out.splitlines()[-1]
+        == f"memcap: SLURM's task {job}_1 ended as CANCELLED; the same command trains what is missing"
+    )
 
 
 def test_what_slurm_refuses_is_said(tmp_path):
     pytest.importorskip("hydra_plugins.hydra_submitit_launcher", reason="pip install hydra-submitit-launcher")
-    words = ["-m", "hydra/launcher=population_slurm", "hydra.launcher.cpus_per_task=1000", "task=latch", "model.units=1,2"]
+    words = [
+        "-m",
+        "hydra/launcher=population_slurm",
+        "hydra.launcher.cpus_per_task=1000",
+        "task=latch",
+        "model.units=1,2",
+    ]
     _, err = memcap(tmp_path, "train", *words, status=2)
     *sbatchs, ours = err.splitlines()
     assert ours == f"memcap: hydra/launcher=population_slurm: {sbatchs[-1]}"

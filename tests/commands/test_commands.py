@@ -7,7 +7,8 @@ import sys
 import pytest
 from command import memcap
 
-from memcap import commands, hydra_app, plugins
+from memcap import commands, plugins
+from memcap.launch import app
 
 HELLO = """'Say hello.\\n\\nTo anybody.'
 
@@ -36,7 +37,8 @@ class refuse:
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """An empty folder. Python forgets at the end to look in it, but no module: each test has names of its own."""
+    """An empty folder. Python forgets at the end to look in it, but no module: each test has names of its
+    own."""
     monkeypatch.setattr(sys, "path", [*sys.path])
     return tmp_path
 
@@ -81,7 +83,16 @@ def test_the_example_of_the_protocol_works(folder):
 
 def test_the_help_lists_each_file_with_the_first_line_of_its_docstring(tmp_path):
     out = " ".join(memcap(tmp_path, "--help").out.split())
-    assert {"answer", "collect", "export", "figure", "frontier", "inspect", "tasks", "train"} <= commands.summaries().keys()
+    assert {
+        "answer",
+        "collect",
+        "export",
+        "figure",
+        "frontier",
+        "inspect",
+        "tasks",
+        "train",
+    } <= commands.summaries().keys()
     for name, summary in commands.summaries().items():
         assert summary
         assert f" {name} {summary}" in out
@@ -97,7 +108,14 @@ def test_a_command_imports_at_its_top(name):
 
 def test_words_of_train_reach_hydra_as_they_are(tmp_path, monkeypatch):
     got = []
-    monkeypatch.setattr(hydra_app, "main", got.append)
-    for words in (["-m", "a=1"], ["a=1", "--cfg", "job", "-p", "x"], [], ["--version"], ["--", "-1"], ["+a=-1", "~b", ""]):
+    monkeypatch.setattr(app, "main", got.append)
+    for words in (
+        ["-m", "a=1"],
+        ["a=1", "--cfg", "job", "-p", "x"],
+        [],
+        ["--version"],
+        ["--", "-1"],
+        ["+a=-1", "~b", ""],
+    ):
         assert memcap(tmp_path, "train", *words).err == ""
         assert got.pop() == words

@@ -12,8 +12,18 @@ NARROW, WIDE = {1: (0, 8), 2: (4, 8), 3: (8, 8), 4: (8, 8)}, {4: (0, 8), 5: (4, 
 @pytest.fixture
 def two(tmp_path):
     """Two studies: of a delay line and a copy, in both; of other lags, in one."""
-    write(tmp_path / "a", group("delay_line", 5, NARROW), group("copy", 3, NARROW), group("latch", 9), group("latch", 12))
-    write(tmp_path / "b", group("delay_line", 5, WIDE, recipe="chrono"), group("copy", 3, {1: (0, 8), 2: (0, 8)}))
+    write(
+        tmp_path / "a",
+        group("delay_line", 5, NARROW),
+        group("copy", 3, NARROW),
+        group("latch", 9),
+        group("latch", 12),
+    )
+    write(
+        tmp_path / "b",
+        group("delay_line", 5, WIDE, recipe="chrono"),
+        group("copy", 3, {1: (0, 8), 2: (0, 8)}),
+    )
     return tmp_path
 
 
@@ -23,7 +33,23 @@ def test_in_words(two):
     assert (done.status, done.err) == (0, "")
     title, heads, copy, delay, about, *notes = done.out.splitlines()
     assert title == "B = b against A = a"
-    assert heads.split() == ["task", "lag", "u50", "A", "u50", "B", "u50", "B/A", "u90", "A", "u90", "B", "u90", "B/A", "recipes"]
+    assert heads.split() == [
+        "task",
+        "lag",
+        "u50",
+        "A",
+        "u50",
+        "B",
+        "u50",
+        "B/A",
+        "u90",
+        "A",
+        "u90",
+        "B",
+        "u90",
+        "B/A",
+        "recipes",
+    ]
     assert copy.startswith("copy          3  1.96 [")
     assert "  > 1.02 [" in copy
     assert ", open]" in copy
@@ -31,7 +57,8 @@ def test_in_words(two):
     assert "u50 B/A: units of the second over units of the first" in about
     assert notes == [
         "Of 2: u50: B needs fewer units at 0, more at 1; at 1 the interval holds 1."
-        " u90: B needs fewer units at 0, more at 1; at 1 the interval holds 1. The studies are taken as independent.",
+        " u90: B needs fewer units at 0, more at 1; at 1 the interval holds 1. The studies are taken as"
+        " independent.",
         "In one of them only: latch at 9, 12.",
     ]
     assert files(two) == before
@@ -45,7 +72,11 @@ def test_in_json(two):
     assert (copy["task"], copy["u50"]["bound"], copy["u50"]["high"], copy["second"]["u50"]["censored"]) == (
         *("copy", "above", None, "above"),
     )
-    assert (delay["first"]["recipe"], delay["second"]["recipe"], delay["first"]["at"]) == ("hold", "chrono", "steady")
+    assert (delay["first"]["recipe"], delay["second"]["recipe"], delay["first"]["at"]) == (
+        "hold",
+        "chrono",
+        "steady",
+    )
     assert 1 < delay["u50"]["low"] < delay["u50"]["ratio"] < delay["u50"]["high"]
     assert delay["u50"]["ratio"] == delay["second"]["u50"]["units"] / delay["first"]["u50"]["units"]
     other = json.loads(memcap(two, "compare", "a", "b", "--at", "trained", "--json").out)

@@ -9,7 +9,7 @@ import yaml
 from command import memcap
 
 from memcap.commands.knobs import groups, recipe_values
-from memcap.launchers.jobs import GROUPS, KNOWN
+from memcap.launch.jobs import GROUPS, KNOWN
 from memcap.recipes import Recipe, recipe_file
 from memcap.tasks import task_classes
 
@@ -38,7 +38,9 @@ def test_every_knob_is_there_with_a_meaning():
     assert all(knob.meaning and knob.range and knob.default for knob in found)
     names = [knob.name for knob in found]
     for group, cls in GROUPS.items():
-        assert {name.partition(".")[2] for name in names if name.startswith(f"{group}.")} == {f.name for f in fields(cls)}
+        assert {name.partition(".")[2] for name in names if name.startswith(f"{group}.")} == {
+            f.name for f in fields(cls)
+        }
     assert {name for name in names if "." not in name} == {*KNOWN} - {"task", *GROUPS}
     for name, cls in task_classes().items():
         own = {knob.name for knob in groups(name)[1].knobs}
@@ -46,7 +48,9 @@ def test_every_knob_is_there_with_a_meaning():
 
 
 def test_recipes_have_the_values_of_their_files():
-    files = {path.stem: yaml.safe_load(path.read_text()) for path in (ROOT / "conf" / "recipe").glob("*.yaml")}
+    files = {
+        path.stem: yaml.safe_load(path.read_text()) for path in (ROOT / "conf" / "recipe").glob("*.yaml")
+    }
     assert recipe_values() == {name: values for name, values in files.items() if name != "auto"}
     assert {f.name for f in fields(Recipe)} >= {key for values in recipe_values().values() for key in values}
 
@@ -54,9 +58,24 @@ def test_recipes_have_the_values_of_their_files():
 @pytest.mark.parametrize(
     ("group", "lines"),
     [
-        ("evaluation", ["evaluation.stretch 20 whole number, at least 1 and at most 100 how many times the lag"]),
-        ("job", ["design grid one of grid, bisect grid: all members", "axes null null, fields, or a list of these"]),
-        ("delay_line", ["task.lag 8 whole number, at least 1", "task.reals false true or false draw standard normal reals"]),
+        (
+            "evaluation",
+            ["evaluation.stretch 20 whole number, at least 1 and at most 100 how many times the lag"],
+        ),
+        (
+            "job",
+            [
+                "design grid one of grid, bisect grid: all members",
+                "axes null null, fields, or a list of these",
+            ],
+        ),
+        (
+            "delay_line",
+            [
+                "task.lag 8 whole number, at least 1",
+                "task.reals false true or false draw standard normal reals",
+            ],
+        ),
         (
             "recipe",
             [
@@ -82,7 +101,12 @@ def test_a_task_of_ones_own(tmp_path, monkeypatch):
     (tmp_path / "blinks.py").write_text(OWN)
     _, own = json.loads(memcap(tmp_path, "knobs", "blinks:Blinks", "--json").out)
     assert own["title"] == "Task blinks:Blinks: Say how often it blinked. At night"
-    mood = {"name": "task.mood", "default": "null", "range": "null, or number, above 0 and below 2", "meaning": "how it feels"}
+    mood = {
+        "name": "task.mood",
+        "default": "null",
+        "range": "null, or number, above 0 and below 2",
+        "meaning": "how it feels",
+    }
     assert own["knobs"][-1] == mood
 
 

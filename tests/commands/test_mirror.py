@@ -1,4 +1,5 @@
-"""`memcap mirror`: what a finished study holds is in W&B's own offline files, as it would be had it been tracked."""
+"""`memcap mirror`: what a finished study holds is in W&B's own offline files, as it would be had it been
+tracked."""
 
 import json
 
@@ -48,7 +49,9 @@ def test_members_have_their_rows_and_curves_and_the_study_its_frontier(study, mo
         assert run.config == store.config_of(row)
         assert (run.summary["steps"], run.summary["status"]) == (row["steps"], row["status"])
         curve = curves.points(lines.filter(key=row["key"]), row["metric"])
-        assert run.curve("train/loss") == [(step, point["train/loss"]) for step, point in curve.items() if "train/loss" in point]
+        assert run.curve("train/loss") == [
+            (step, point["train/loss"]) for step, point in curve.items() if "train/loss" in point
+        ]
         assert len(curve) == 12
     (frontier,) = runs.values()
     table = json.loads(next(frontier.directory.rglob("*.table.json")).read_text())

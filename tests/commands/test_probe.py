@@ -16,7 +16,8 @@ TINY = {"budget": 4, "batch": 8, "every": 2, "sequences": 16, "stretch": 1}
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
-    """Folder and rows of a study of two members: a latch, and the file that memcap makes up, which has no longer sequences."""
+    """Folder and rows of a study of two members: a latch, and the file that memcap makes up, which has no
+    longer sequences."""
     folder = tmp_path_factory.mktemp("study")
     members = face.members(task=["latch", "data"], lag=3, units=1, recipe="hold", **TINY)
     return folder, face.train(members, folder, engine=face.Engine("map", workers=1), progress=False)
@@ -44,7 +45,11 @@ def test_json_has_the_tables_and_what_was_left_out_and_why(study, tmp_path):
     assert found["key"] == key
     assert found["probes"]["gates"]["table"][0]["what"] == "input gate i"
     assert list(found["left_out"]) == ["lengths"]
-    assert sorted(path.name for path in (tmp_path / "here").iterdir()) == ["gates.csv", "gates.pdf", "gates.png"]
+    assert sorted(path.name for path in (tmp_path / "here").iterdir()) == [
+        "gates.csv",
+        "gates.pdf",
+        "gates.png",
+    ]
     done = memcap(tmp_path, "probe", key, folder, "--what", "lengths", "gates")
     assert "lengths: data has no longer sequences" in done.out
     assert (memcap(tmp_path, "probe", key, folder, "--what", "lengths").status) == 2  # nothing is left
@@ -53,7 +58,10 @@ def test_json_has_the_tables_and_what_was_left_out_and_why(study, tmp_path):
 def test_mistakes_are_one_line(study):
     folder, rows = study
     for words, said in (
-        ([rows["key"][0], folder, "--what", "nothing"], f"no such probe; one of {', '.join(plugins.files(probes))}"),
+        (
+            [rows["key"][0], folder, "--what", "nothing"],
+            f"no such probe; one of {', '.join(plugins.files(probes))}",
+        ),
         (["x", folder], "0 members"),
         ([rows["key"][0], folder / "nowhere"], "no such folder"),
     ):

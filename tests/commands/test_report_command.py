@@ -9,8 +9,8 @@ import pytest
 from command import files, memcap
 from study_rows import group, table
 
-from memcap import page
 from memcap.capacity.frontier import frontier
+from memcap.report import html
 from memcap.studies import curves, store
 
 COUNTS = {1: (0, 8), 2: (4, 8), 3: (8, 8)}
@@ -52,7 +52,7 @@ def test_the_page_holds_the_frontier_the_members_and_their_curves(study):
 
 
 def test_it_fetches_nothing_and_takes_no_name_for_markup(study):
-    text = page.page(store.read(study), curves.read(study), "one & <two>")
+    text = html.page(store.read(study), curves.read(study), "one & <two>")
     assert not re.search(SAID, text)
     assert set(re.findall(r"https?://[^\"' ]+", text)) == {"http://www.w3.org/2000/svg"}
     assert "<title>one &amp; &lt;two&gt;</title>" in text
@@ -63,7 +63,7 @@ def test_a_large_study_is_below_a_megabyte_and_says_what_it_leaves_out():
     rows = table(*(group("latch", lag, dict.fromkeys(range(1, 17), (8, 8))) for lag in range(1, 41)))
     steps = [(step, 0.123456, 0.5, 0.5 if step == 1000 else None) for step in range(100, 1100, 100)]
     lines = [(key, *values) for key in rows.sort("lag", "units", "seed")["key"][:2000] for values in steps]
-    text = page.page(rows, pl.DataFrame(lines, curves.SCHEMA, orient="row"), "large")
+    text = html.page(rows, pl.DataFrame(lines, curves.SCHEMA, orient="row"), "large")
     assert rows.height == 5120
     assert len(text.encode()) < 1_000_000
     assert "2,000 of 5,120." in text
@@ -89,7 +89,7 @@ def test_in_a_browser_a_click_shows_a_curve_and_a_head_sorts(study, scheme):
     driver = pytest.importorskip("playwright.sync_api", reason="needs memcap[browser]")
     rows = store.read(study)
     made = study / "report.html"
-    made.write_text(page.page(rows, curves.read(study), "study"))
+    made.write_text(html.page(rows, curves.read(study), "study"))
     with driver.sync_playwright() as browsers:
         browser = browsers.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         tab, errors = browser.new_page(color_scheme=scheme), []
@@ -104,9 +104,9 @@ def test_in_a_browser_a_click_shows_a_curve_and_a_head_sorts(study, scheme):
         assert tab.locator("#curve polyline.loss").count() == 1
         assert tab.locator("#curve .held-out").count() == 1
         tab.click("#members th button:text-is('units')")
-        assert [int(units) for units in tab.locator("#members tbody tr td:nth-child(5)").all_inner_texts()] == sorted(
-            rows["units"]
-        )
+        assert [
+            int(units) for units in tab.locator("#members tbody tr td:nth-child(5)").all_inner_texts()
+        ] == sorted(rows["units"])
         tab.click("#members th button:text-is('units')")
         assert tab.locator("#members th[aria-sort=descending]").inner_text() == "units"
         units = tab.locator("#members tbody tr td:nth-child(5)").all_inner_texts()

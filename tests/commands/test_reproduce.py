@@ -50,12 +50,22 @@ def test_a_paper_of_ones_own_is_trained_drawn_and_judged(tmp_path, monkeypatch):
     (tmp_path / "my_conf" / "sweeps").mkdir(parents=True)
     (tmp_path / "my_conf" / "sweeps" / "hello.yaml").write_text(STUDY)
     monkeypatch.syspath_prepend(tmp_path)
-    done = memcap(tmp_path, "reproduce", "my_reproductions:hello", "--config-dir", "my_conf", "--check", "engine.workers=1")
+    done = memcap(
+        tmp_path,
+        "reproduce",
+        "my_reproductions:hello",
+        "--config-dir",
+        "my_conf",
+        "--check",
+        "engine.workers=1",
+    )
     assert done.status == 0, done.err
     assert store.read(tmp_path / "outputs" / "hello")["steps"].to_list() == [5, 5]
     assert "one unit  1      1     holds" in done.out
     store.write_rows(tmp_path / "wide.parquet", table(group(counts={3: (1, 2)})))
-    done = memcap(tmp_path, "reproduce", "my_reproductions:hello", "--rows", "wide.parquet", "--check", "-o", "drawn")
+    done = memcap(
+        tmp_path, "reproduce", "my_reproductions:hello", "--rows", "wide.parquet", "--check", "-o", "drawn"
+    )
     assert done.status == 1
     assert done.err == "memcap: not as my_reproductions:hello expects: one unit\n"
     assert (tmp_path / "drawn" / "hello.png").is_file()
@@ -74,7 +84,10 @@ def test_the_list_has_all_papers(tmp_path):
         ([], "which paper? one of "),
         (["nobody"], "nobody: no such paper; one of "),
         (["collins2017", "--rows", "nowhere"], "nowhere: "),
-        (["collins2017", "task.lag=2", "--rows", "."], "task.lag=2: overrides are for training, and --rows trains nothing"),
+        (
+            ["collins2017", "task.lag=2", "--rows", "."],
+            "task.lag=2: overrides are for training, and --rows trains nothing",
+        ),
         (["collins2017", "task.lug=2"], "task.lug: no such field; task has "),
         (["collins2017", "--config-dir", "nowhere"], "--config-dir nowhere: no such folder"),
         (["collins2017", "--tiny", "--full"], "--full: not allowed with argument --tiny"),

@@ -18,7 +18,15 @@ def test_a_study_in_training(tmp_path):
     write(tmp_path / "outputs" / "mine", group(counts={1: (2, 4)}, diverged=1))
     now = time.time()
     beat = first(
-        started=now - 60, heard=now, folder=str(tmp_path), done=4, to_come=6, running=2, left=3 * DAY, longest=(MEMBER,), pid=1
+        started=now - 60,
+        heard=now,
+        folder=str(tmp_path),
+        done=4,
+        to_come=6,
+        running=2,
+        left=3 * DAY,
+        longest=(MEMBER,),
+        pid=1,
     )
     put(tmp_path / "outputs" / "mine", "a", replace(beat, host="elsewhere"), list("bcdefg"))
     done = memcap(tmp_path, "status")
@@ -30,11 +38,17 @@ def test_a_study_in_training(tmp_path):
         "Running",
         "key               member          step  budget  loss  trains     left",
         "0123456789abcdef  latch-L5-u1-s0   100   1,500   0.5  3 seconds",
-        "budget: most training steps; loss: mean over its last chunk; trains: for how long; left: at most, at its pace so far.",
+        "budget: most training steps; loss: mean over its last chunk; trains: for how long; left: at most,"
+        " at its pace so far.",
         "1 of 2, those that have trained longest.",
     ]
     (found,) = json.loads(memcap(tmp_path, "status", "outputs/mine", "--json").out)
-    assert (found["members"], found["running"], found["waiting"], found["left"]) == (10, 2, 4, pytest.approx(3 * DAY, abs=60))
+    assert (found["members"], found["running"], found["waiting"], found["left"]) == (
+        10,
+        2,
+        4,
+        pytest.approx(3 * DAY, abs=60),
+    )
     assert found["jobs"][0]["state"] == "trains, for 60 seconds"
     assert found["longest"][0]["key"] == MEMBER.key
 
@@ -52,7 +66,9 @@ def test_after_a_kill_it_says_when_and_what_goes_on(tmp_path):
     (row,) = group(counts={1: (0, 1)}, finished=datetime.now(UTC))
     failed = row | {"status": "failed", "reason": "two workers ended while they trained it"}
     write(tmp_path / "mine", [failed], group(counts={2: (1, 1)}))
-    killed = first(heard=time.time() - 20 * DAY, host="elsewhere", pid=7, command=COMMAND, folder=str(tmp_path))
+    killed = first(
+        heard=time.time() - 20 * DAY, host="elsewhere", pid=7, command=COMMAND, folder=str(tmp_path)
+    )
     put(tmp_path / "mine", "a", killed, [row["key"], "b", "c"])
     done = memcap(tmp_path, "status", "mine")
     assert done.out.splitlines() == [
@@ -65,7 +81,10 @@ def test_after_a_kill_it_says_when_and_what_goes_on(tmp_path):
         f"Goes on: {COMMAND}",
     ]
     (tmp_path / "below").mkdir()
-    assert memcap(tmp_path / "below", "status", "../mine").out.splitlines()[-1] == f"Goes on: cd {tmp_path} && {COMMAND}"
+    assert (
+        memcap(tmp_path / "below", "status", "../mine").out.splitlines()[-1]
+        == f"Goes on: cd {tmp_path} && {COMMAND}"
+    )
     put(tmp_path / "mine", "a", replace(killed, ended="interrupted", command=None), ["b"])
     lines = memcap(tmp_path, "status", "mine").out.splitlines()
     assert "Job 7 on elsewhere: interrupted, 20 days ago." in lines
@@ -95,19 +114,35 @@ def test_a_file_that_cannot_be_read_is_told_of(tmp_path):
 
 
 def test_where_there_is_no_study_it_is_one_line(tmp_path):
-    for words, line in ((["nowhere"], "nowhere: no such folder"), (["."], ".: holds no study; train one first")):
+    for words, line in (
+        (["nowhere"], "nowhere: no such folder"),
+        (["."], ".: holds no study; train one first"),
+    ):
         done = memcap(tmp_path, "status", *words)
         assert (done.status, done.out, done.err.count("\n")) == (2, "", 1)
         assert done.err.startswith(f"memcap: {line}")
 
 
 def test_what_a_job_leaves_is_what_it_was_told(tmp_path):
-    tiny = ["task=latch", "task.lag=3", "recipe.budget=20", "evaluation.sequences=16", "evaluation.stretch=1", "engine.workers=1"]
+    tiny = [
+        "task=latch",
+        "task.lag=3",
+        "recipe.budget=20",
+        "evaluation.sequences=16",
+        "evaluation.stretch=1",
+        "engine.workers=1",
+    ]
     words = ["axes={model.units: [1, 2], seed: 2}", *tiny]
     assert memcap(tmp_path, "train", *words).status == 0
     (found,) = json.loads(memcap(tmp_path, "status", "--json").out)
     (job,) = found["jobs"]
-    assert (found["done"], found["members"], job["ended"], job["done"], job["to_come"]) == (4, 4, "done", 4, 0)
+    assert (found["done"], found["members"], job["ended"], job["done"], job["to_come"]) == (
+        4,
+        4,
+        "done",
+        4,
+        0,
+    )
     assert job["command"] == "memcap train 'axes={model.units: [1, 2], seed: 2}' " + " ".join(tiny)
     kept = files(tmp_path / "outputs" / "adhoc" / "jobs")
     assert memcap(tmp_path, "train", *words).status == 0  # nothing is missing, and nothing is said

@@ -16,7 +16,10 @@ def test_every_task_is_listed_with_its_references(lag):
     assert rows.keys() == set(task_classes())
     assert rows["delay_line"]["one_per_number"] == math.ceil((lag + 1) / 2)
     assert rows["latch"]["bits"] == 1
-    assert all(rows[name]["chance"] == cls().facts(lag, cls().length(lag)).chance for name, cls in task_classes().items())
+    assert all(
+        rows[name]["chance"] == cls().facts(lag, cls().length(lag)).chance
+        for name, cls in task_classes().items()
+    )
     file = io.StringIO()
     Console(width=240, file=file).print(tasks_table(lag))
     assert all(name in file.getvalue() for name in task_classes())

@@ -16,7 +16,8 @@ from memcap.training.engine import Checkpoint
 
 @pytest.fixture
 def study(tmp_path):
-    """A working directory with a study of two populations: three members of 5 numbers, and one of 7, two of them complex."""
+    """A working directory with a study of two populations: three members of 5 numbers, and one of 7, two of
+    them complex."""
     rows = group("latch", 5, {1: (1, 3), 2: (1, 1)})
     for row in rows:
         row |= {"population": f"p{row['units']}", "parameters": 5 if row["units"] == 1 else 7}
@@ -62,15 +63,31 @@ def turned(path):
 @pytest.mark.parametrize(
     ("harm", "says", "sound"),
     [
-        ("rows/p1 bit", ["rows/p1.parquet: damaged: its bytes"], "1 row in 1 file, 2 files of weights; 1 fault"),
+        (
+            "rows/p1 bit",
+            ["rows/p1.parquet: damaged: its bytes"],
+            "1 row in 1 file, 2 files of weights; 1 fault",
+        ),
         (
             "weights/p1 bit",
             ["weights/p1.npz: damaged", "weights/p1.npz: no sound weights of K1, K2, K3"],
             "1 file of weights; 2 faults",
         ),
-        ("weights/p2 gone", ["weights/p2.npz: no sound weights of K4"], "4 rows in 2 files, 1 file of weights; 1 fault"),
-        ("weights/p2 empty", ["weights/p2.npz: not a readable npz", "weights/p2.npz: no sound weights of K4"], "2 faults"),
-        ("weights/p2 less", ["weights/p2.npz: 5 numbers of member K4, whose row says 7"], "2 files of weights; 1 fault"),
+        (
+            "weights/p2 gone",
+            ["weights/p2.npz: no sound weights of K4"],
+            "4 rows in 2 files, 1 file of weights; 1 fault",
+        ),
+        (
+            "weights/p2 empty",
+            ["weights/p2.npz: not a readable npz", "weights/p2.npz: no sound weights of K4"],
+            "2 faults",
+        ),
+        (
+            "weights/p2 less",
+            ["weights/p2.npz: 5 numbers of member K4, whose row says 7"],
+            "2 files of weights; 1 fault",
+        ),
         ("weights/p2 other", ["weights/p2.npz: no sound weights of K4"], "2 files of weights; 1 fault"),
     ],
 )
@@ -110,7 +127,10 @@ def half_trained(folder):
     """A checkpoint of a member that has no row."""
     member = Member(Latch(), 5)
     kept = Checkpoints(folder, [member])
-    kept.keep([Checkpoint(member.key, "p xla", {"before": 10}, [np.arange(3.0)])], {member.key: {10: {"train/loss": np.inf}}})
+    kept.keep(
+        [Checkpoint(member.key, "p xla", {"before": 10}, [np.arange(3.0)])],
+        {member.key: {10: {"train/loss": np.inf}}},
+    )
     kept.write()
 
 
@@ -171,4 +191,6 @@ def test_a_study_that_was_trained_is_sound(tmp_path):
     done = memcap(tmp_path, "verify")
     assert done.out == "Sound: 4 rows in 2 files, 2 files of weights, 2 files of curves\n"
     assert memcap(tmp_path, "collect").status == 0
-    assert memcap(tmp_path, "verify").out == "Sound: 4 rows in 3 files, 2 files of weights, 3 files of curves\n"
+    assert (
+        memcap(tmp_path, "verify").out == "Sound: 4 rows in 3 files, 2 files of weights, 3 files of curves\n"
+    )

@@ -19,9 +19,18 @@ def rows():
     """Lags 4 and 8 with two budgets, lag 16 with the shorter one; a latch with one."""
     return table(
         group("delay_line", 4, {4: (0, 8), 5: (8, 8), 6: (8, 8)}),
-        group("delay_line", 4, {2: (0, 8), 3: (1, 8), 4: (8, 8), 5: (8, 8)}, recipe="curriculum", budget=8000),
+        group(
+            "delay_line", 4, {2: (0, 8), 3: (1, 8), 4: (8, 8), 5: (8, 8)}, recipe="curriculum", budget=8000
+        ),
         group("delay_line", 8, {8: (0, 8), 9: (8, 8), 10: (8, 8)}),
-        group("delay_line", 8, {5: (0, 8), 6: (8, 8), 7: (8, 8)}, steady={6: 0}, recipe="curriculum", budget=8000),
+        group(
+            "delay_line",
+            8,
+            {5: (0, 8), 6: (8, 8), 7: (8, 8)},
+            steady={6: 0},
+            recipe="curriculum",
+            budget=8000,
+        ),
         group("delay_line", 16, {16: (0, 8), 17: (8, 8), 18: (8, 8)}),
         group("latch", 4),
     )
@@ -34,7 +43,9 @@ def line(axes, label):
 
 def test_each_budget_has_the_frontier_of_its_recipes(rows):
     (axes,) = draw(rows).figure.axes
-    early, late = ([(p.lag, p.fit.u90.units) for p in frontier(rows, budget=b) if p.task.stream] for b in (1500, 8000))
+    early, late = (
+        [(p.lag, p.fit.u90.units) for p in frontier(rows, budget=b) if p.task.stream] for b in (1500, 8000)
+    )
     assert early == line(axes, EARLY)
     assert late == line(axes, LATE)
     assert [a > b for (_, a), (_, b) in zip(early, late, strict=True)] == [True, True, False]
@@ -55,7 +66,10 @@ def test_the_numbers_drawn_lie_beside(rows):
 def test_the_caption_names_recipes_and_seeds(rows):
     text = " ".join(draw(rows).figure.texts[0].get_text().split())
     assert "Up to 1,500 steps: hold; up to 8 seeds a width." in text
-    assert "Up to 8,000 steps: curriculum, hold; up to 8 seeds a width. At each lag the best of up to 2 recipes" in text
+    assert (
+        "Up to 8,000 steps: curriculum, hold; up to 8 seeds a width. At each lag the best of up to 2 recipes"
+        in text
+    )
     assert "Steady:" in text
 
 

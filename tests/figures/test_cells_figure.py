@@ -29,7 +29,9 @@ def of_cell(cell, lag, counts):
 def rows():
     """Three cells with sharp edges, and one that no width was enough for."""
     sharp = [
-        of_cell(cell, lag, {u - 1: (0, 8), u: (8, 8), u + 1: (8, 8)}) for cell, edges in EDGES.items() for lag, u in edges.items()
+        of_cell(cell, lag, {u - 1: (0, 8), u: (8, 8), u + 1: (8, 8)})
+        for cell, edges in EDGES.items()
+        for lag, u in edges.items()
     ]
     return table(*sharp, *(of_cell("minGRU", lag, {2: (0, 8), 8: (0, 8), 16: (0, 8)}) for lag in (4, 8)))
 

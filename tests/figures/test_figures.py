@@ -1,4 +1,5 @@
-"""What every figure gets: it is found by name, saved whole, and chooses no backend; also one that lives outside the package."""
+"""What every figure gets: it is found by name, saved whole, and chooses no backend; also one that lives
+outside the package."""
 
 import inspect
 import os
@@ -41,7 +42,11 @@ def test_a_figure_elsewhere_is_drawn_as_the_protocol_says(folder):
     (folder / "figure_folder" / "widths.py").write_text(inspect.cleandoc(example))
     done = memcap(folder, "figure", "figure_folder:widths", "outputs/x")
     assert (done.status, done.out, done.err) == (0, "outputs/x/figures/widths.png\n", "")
-    assert {p.name for p in (folder / "outputs/x/figures").iterdir()} == {"widths.png", "widths.pdf", "widths.csv"}
+    assert {p.name for p in (folder / "outputs/x/figures").iterdir()} == {
+        "widths.png",
+        "widths.pdf",
+        "widths.csv",
+    }
     assert pl.read_csv(folder / "outputs/x/figures/widths.csv").rows() == [(1, 0.25), (2, 1.0)]
 
 
@@ -53,7 +58,10 @@ def test_a_figure_elsewhere_is_drawn_as_the_protocol_says(folder):
     ],
 )
 def test_a_figure_that_gives_no_drawing_is_refused(folder, gives, expected):
-    head = "from matplotlib.figure import Figure\nfrom memcap import figures\nclass wrong:\n    def draw(rows):\n"
+    head = (
+        "from matplotlib.figure import Figure\nfrom memcap import figures\nclass wrong:\n    def"
+        " draw(rows):\n"
+    )
     module = f"wrong_figure_{len(gives)}"
     (folder / f"{module}.py").write_text(f"{head}        return {gives}\n")
     before = files(folder / "outputs")
@@ -89,9 +97,11 @@ def test_importing_drawing_and_saving_choose_no_backend(tmp_path):
     """A notebook's own backend must stay."""
     write(tmp_path, group("delay_line", 2), group("delay_line", 4))
     script = (
-        "import sys, matplotlib; from pathlib import Path; from memcap import figures; from memcap.studies import store\n"
+        "import sys, matplotlib; from pathlib import Path; from memcap import figures; from memcap.studies"
+        " import store\n"
         "from memcap.figures import frontier\n"
-        "def untouched(): return matplotlib.get_backend(auto_select=False) is None and 'matplotlib.pyplot' not in sys.modules\n"
+        "def untouched(): return matplotlib.get_backend(auto_select=False) is None and 'matplotlib.pyplot'"
+        " not in sys.modules\n"
         "assert untouched()\n"
         "figures.save(frontier.draw(store.read(Path())), Path('drawn'), 'frontier')\n"
         "assert untouched()"

@@ -12,15 +12,18 @@ from memcap.capacity.points import columns
 from memcap.config import Evaluation
 from memcap.figures.frontier import caption, draw, plot
 from memcap.knobs import UserError
-from memcap.training.verdict import criterion, rule, steady_rule
+from memcap.training.early_stopping import criterion, rule, steady_rule
 
 
 @pytest.fixture(scope="module")
 def rows():
-    """A delay line at lags 2 and 4 that was not reached at 16, and a latch at lags 2 and 16 that needs 1 unit."""
+    """A delay line at lags 2 and 4 that was not reached at 16, and a latch at lags 2 and 16 that needs 1
+    unit."""
     return table(
         group("delay_line", 2, {2: (0, 8), 3: (6, 8), 4: (8, 8)}, recipe="forget_bias", budget=3000),
-        group("delay_line", 4, {3: (0, 8), 4: (2, 8), 5: (8, 8), 6: (8, 8)}, recipe="forget_bias", budget=3000),
+        group(
+            "delay_line", 4, {3: (0, 8), 4: (2, 8), 5: (8, 8), 6: (8, 8)}, recipe="forget_bias", budget=3000
+        ),
         group("delay_line", 16, {14: (0, 6), 15: (0, 6)}, recipe="open_gate", lr=0.005, budget=1234),
         *(group("latch", lag, {1: (8, 8), 2: (8, 8)}) for lag in (2, 16)),
     )
@@ -57,13 +60,18 @@ def same(found, expected):
 @pytest.mark.parametrize("which", ["u50", "u90"])
 def test_lines_go_through_the_thresholds_that_were_reached(points, axes, task, measured, which):
     (found,) = drawn(axes, f"{task}, {which[1:]} %")
-    same(found, [(p.lag, getattr(p.fit, which).units) for p in points if p.task.name == task and p.lag in measured])
+    same(
+        found,
+        [(p.lag, getattr(p.fit, which).units) for p in points if p.task.name == task and p.lag in measured],
+    )
 
 
 def test_a_threshold_that_was_not_reached_has_an_arrow_and_no_marker(points, axes):
     own = colour(axes, "delay_line")
     assert not [x for line in drawn(axes, "delay_line, ") for x, _ in line if x > 8]
-    arrows = [x for line in axes.lines for x in [line] if x.get_label() == "_open_end" and x.get_color() == own]
+    arrows = [
+        x for line in axes.lines for x in [line] if x.get_label() == "_open_end" and x.get_color() == own
+    ]
     up = [x.get_data() for x in arrows if x.get_marker() == "^"]
     at_16 = [(float(x[0]), float(y[0])) for x, y in up if x[0] > 8]
     assert len(at_16) == 2  # u50 and u90
@@ -135,14 +143,20 @@ def test_the_steady_members_are_drawn_and_the_caption_says_what_that_is():
 
 def test_the_numbers_lie_beside_the_picture(rows, points, tmp_path):
     picture = figures.save(draw(rows), tmp_path / "new" / "figures", "frontier")
-    assert sorted(p.name for p in picture.parent.iterdir()) == ["frontier.csv", "frontier.pdf", "frontier.png"]
+    assert sorted(p.name for p in picture.parent.iterdir()) == [
+        "frontier.csv",
+        "frontier.pdf",
+        "frontier.png",
+    ]
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert picture.with_suffix(".pdf").read_bytes().startswith(b"%PDF")
     read = pl.read_csv(picture.with_suffix(".csv"), infer_schema_length=None)
     expected = [columns(p) for p in points]
     assert read.columns == list(expected[0])
     for row, point in zip(read.iter_rows(named=True), expected, strict=True):
-        assert {k: v if v is None or isinstance(v, str) else pytest.approx(v) for k, v in point.items()} == row
+        assert {
+            k: v if v is None or isinstance(v, str) else pytest.approx(v) for k, v in point.items()
+        } == row
 
 
 def test_nothing_to_draw():

@@ -1,4 +1,5 @@
-"""The law: the line is least squares over what was measured, and the numbers drawn are those of the frontier."""
+"""The law: the line is least squares over what was measured, and the numbers drawn are those of the
+frontier."""
 
 import math
 
@@ -15,7 +16,8 @@ from memcap.knobs import UserError
 
 @pytest.fixture(scope="module")
 def rows():
-    """Delay lines of 2 and 4 symbols, one not reached, one whose smallest width was enough; a latch; a GRU's delay line."""
+    """Delay lines of 2 and 4 symbols, one not reached, one whose smallest width was enough; a latch; a GRU's
+    delay line."""
     edge = {lag: {lag - 1: (0, 8), lag: (8, 8), lag + 1: (8, 8)} for lag in (3, 4, 8, 16)}
     return table(
         *(group("delay_line", lag, counts) for lag, counts in edge.items()),
@@ -23,7 +25,10 @@ def rows():
         group("delay_line", 20, {10: (0, 8), 12: (0, 8)}),
         group("delay_line", 5, {4: (8, 8), 5: (8, 8)}),
         group("latch", 9, {1: (8, 8), 2: (8, 8)}),
-        *(group("delay_line", lag, {2 * u: n for u, n in edge[lag].items()}, cell="GRUCell") for lag in (3, 8, 16)),
+        *(
+            group("delay_line", lag, {2 * u: n for u, n in edge[lag].items()}, cell="GRUCell")
+            for lag in (3, 8, 16)
+        ),
     )
 
 
@@ -63,7 +68,9 @@ def test_the_numbers_drawn_are_the_frontiers(rows):
     points = [p for p in frontier(rows) if p.measured]
     marks = [line for line in drawn.figure.axes[0].lines if line.get_linestyle() == "None"]
     seen = sorted((x, y) for line in marks for x, y in zip(*line.get_data(), strict=True))
-    assert seen == [pytest.approx(pair) for pair in sorted((p.references.bits, p.fit.u90.units) for p in points)]
+    assert seen == [
+        pytest.approx(pair) for pair in sorted((p.references.bits, p.fit.u90.units) for p in points)
+    ]
     assert drawn.data["u90"].to_list() == [p.fit.u90.units for p in points]
     (law,) = drawn.data.filter(drawn.data["cell"] == "GRUCell")["units_a_bit"].unique()
     assert law == next(law.slope for law in laws(points) if law.cell == "GRUCell")

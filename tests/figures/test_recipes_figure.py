@@ -16,7 +16,8 @@ def sharp(width, seeds=8):
 
 @pytest.fixture(scope="module")
 def rows():
-    """Two recipes on delay lines, of which now one is better and now the other; a third with too few seeds; a latch with one."""
+    """Two recipes on delay lines, of which now one is better and now the other; a third with too few seeds; a
+    latch with one."""
     return table(
         group("delay_line", 4, sharp(5), recipe="open_gate", budget=1500),
         group("delay_line", 4, sharp(4), recipe="curriculum", budget=8000),
@@ -38,9 +39,14 @@ def test_each_recipe_is_a_line_through_its_own_thresholds_and_the_frontier_takes
     points = {(p.recipe["recipe"], p.lag): p.fit.u90.units for p in tried(rows)}
     for name in ("open_gate", "curriculum"):
         assert line(above, name) == [(lag, pytest.approx(points[name, lag])) for lag in (4, 8)]
-    assert line(above, BEST) == [(4, pytest.approx(points["curriculum", 4])), (8, pytest.approx(points["open_gate", 8]))]
+    assert line(above, BEST) == [
+        (4, pytest.approx(points["curriculum", 4])),
+        (8, pytest.approx(points["open_gate", 8])),
+    ]
     heights = [[y for y in x.get_ydata() if not math.isnan(y)] for x in below.lines]
-    assert [points["open_gate", 4] / 4, points["open_gate", 8] / 8] in [pytest.approx(h) for h in heights if len(h) == 2]
+    assert [points["open_gate", 4] / 4, points["open_gate", 8] / 8] in [
+        pytest.approx(h) for h in heights if len(h) == 2
+    ]
 
 
 def test_the_numbers_say_which_is_best(rows):
@@ -54,7 +60,9 @@ def test_the_numbers_say_which_is_best(rows):
 
 def test_the_caption_names_recipes_budgets_seeds_and_how_the_best_was_chosen(rows):
     text = " ".join(draw(rows).figure.texts[0].get_text().split())
-    assert "open_gate: 1500 steps; curriculum: 8000 steps; lucky: 100 steps. Seeds a width: up to 2, 8." in text
+    assert (
+        "open_gate: 1500 steps; curriculum: 8000 steps; lucky: 100 steps. Seeds a width: up to 2, 8." in text
+    )
     assert "It is the best of up to 2, chosen on the seeds it is judged on." in text
     assert "Steady:" in text
 

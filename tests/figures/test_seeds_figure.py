@@ -26,7 +26,9 @@ def test_the_cells_hold_the_counts_of_the_rows():
     assert [label.get_text() for label in axes.get_xticklabels()] == ["1", "2"]
     cells = {text.get_position(): text.get_text() for text in axes.texts}
     assert cells == {(0, 0): "1/4", (0, 1): "0/4", (1, 1): "3/4", (1, 2): "4/4"}
-    light = {cell: sum(bar.get_facecolor()[:3]) for cell, bar in zip(cells.values(), axes.patches, strict=True)}
+    light = {
+        cell: sum(bar.get_facecolor()[:3]) for cell, bar in zip(cells.values(), axes.patches, strict=True)
+    }
     assert light["0/4"] > light["1/4"] > light["3/4"] > light["4/4"]
 
 

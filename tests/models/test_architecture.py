@@ -1,4 +1,5 @@
-"""Weights as one vector, counts of numbers and bits, and training, for cells of complex numbers and of other float types."""
+"""Weights as one vector, counts of numbers and bits, and training, for cells of complex numbers and of other
+float types."""
 
 from functools import cache
 
@@ -63,7 +64,9 @@ def test_an_own_start_has_each_parameter_s_dtype():
     for cell in (DIAGONAL, CLOCKED):
         net = architecture(cell)
         weights = net.init(None, [3])
-        assert jax.tree.map(lambda leaf: leaf.dtype, weights) == jax.tree.map(lambda leaf: leaf.dtype, net.abstract_weights())
+        assert jax.tree.map(lambda leaf: leaf.dtype, weights) == jax.tree.map(
+            lambda leaf: leaf.dtype, net.abstract_weights()
+        )
         assert np.isfinite(net.flatten(weights)).all()
 
 
@@ -94,7 +97,10 @@ def slope_of(how: str):
     """The loss of a diagonal cell's network as a function of its flat weights, and its gradient."""
     net = architecture(DIAGONAL)
     rng = np.random.default_rng(1)
-    inputs, wanted = rng.standard_normal((T, B, F)).astype(np.float32), rng.standard_normal((OUT, T, B)).astype(np.float32)
+    inputs, wanted = (
+        rng.standard_normal((T, B, F)).astype(np.float32),
+        rng.standard_normal((OUT, T, B)).astype(np.float32),
+    )
 
     def loss(vector):
         return jnp.mean((net.build(net.unflatten(vector))(inputs, T - 1, how=how)[1] - wanted) ** 2)
@@ -104,7 +110,8 @@ def slope_of(how: str):
 
 @pytest.mark.parametrize("how", ["loop", "scan", "plain"])
 def test_the_gradient_through_complex_weights_is_that_of_their_two_parts(how):
-    """Central differences in every real and every imaginary part; float32 leaves them about 1e-4 of the largest slope."""
+    """Central differences in every real and every imaginary part; float32 leaves them about 1e-4 of the
+    largest slope."""
     vector = architecture(DIAGONAL).flatten(random_weights(architecture(DIAGONAL)))
     loss, gradient = slope_of(how)
     found = np.asarray(gradient(vector))

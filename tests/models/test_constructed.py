@@ -21,11 +21,14 @@ SEQUENCES = 2048
 
 @partial(jax.jit, static_argnums=(0, 1, 2, 3))
 def run(task, model, steps, sequences, weights, lag, length):
-    """Fresh sequences and the network's outputs: one program for all lags that share the width and the buffer."""
+    """Fresh sequences and the network's outputs: one program for all lags that share the width and the
+    buffer."""
     batch = task.sample(jax.random.key(lag), lag, length, steps, sequences)
     network = Architecture(model, task.features, task.outputs).build(weights)
     every = task.answers == "every"
-    return batch, network(batch.inputs, length, boundary=batch.boundary, every=every, reset=task.reset_carry)[1]
+    return batch, network(batch.inputs, length, boundary=batch.boundary, every=every, reset=task.reset_carry)[
+        1
+    ]
 
 
 def answers(task, lag, length=None, sequences=SEQUENCES, steps=None):
@@ -77,14 +80,19 @@ def test_delay_line_of_reals_is_linear(lag):
 
 @pytest.mark.parametrize("task", [DelayLine(symbols=2), DelayLine(symbols=8), DelayLine(reals=True)], ids=str)
 def test_a_shorter_register_does_not_solve_a_longer_lag(task):
-    """Units are claimed one for one: the register for lag 5 is exact there, and at chance when asked for lag 6."""
+    """Units are claimed one for one: the register for lag 5 is exact there, and at chance when asked for lag
+    6."""
     outputs, targets = answers(task, 5)
-    earlier = np.roll(targets.reshape(-1, SEQUENCES), 1, axis=0)[1:].ravel()  # what was seen one step before the answer
+    earlier = np.roll(targets.reshape(-1, SEQUENCES), 1, axis=0)[
+        1:
+    ].ravel()  # what was seen one step before the answer
     outputs = outputs[:, SEQUENCES:]
     if task.reals:
         assert np.mean((outputs[0] - earlier) ** 2) > 1.9  # the variance of a difference of two reals
     else:
-        assert np.mean(outputs.argmax(0) == earlier) == pytest.approx(task.facts(6, task.length(6)).chance, abs=0.02)
+        assert np.mean(outputs.argmax(0) == earlier) == pytest.approx(
+            task.facts(6, task.length(6)).chance, abs=0.02
+        )
     assert constructed_units(task, 6) == constructed_units(task, 5) + 1
 
 
@@ -149,7 +157,11 @@ def test_windows_that_reset_the_carry():
 
 @pytest.mark.parametrize(
     "task",
-    [SelectiveCopy(), SelectiveCopy(items=10, symbols=8), SelectiveCopy(items=1, distractors=3, cue="throughout")],
+    [
+        SelectiveCopy(),
+        SelectiveCopy(items=10, symbols=8),
+        SelectiveCopy(items=1, distractors=3, cue="throughout"),
+    ],
     ids=str,
 )
 @pytest.mark.parametrize("lag", [1, 5, 400])

@@ -23,7 +23,8 @@ def sigmoid(x):
 
 
 def keras_lstm(x, kernel, recurrent_kernel, bias):
-    """keras.layers.LSTM(return_sequences=True): x (B, T, F); gates are split from the last axis as i, f, c, o."""
+    """keras.layers.LSTM(return_sequences=True): x (B, T, F); gates are split from the last axis as i, f, c,
+    o."""
     units = recurrent_kernel.shape[0]
     k_i, k_f, k_c, k_o = (kernel[:, n * units : (n + 1) * units] for n in range(4))
     r_i, r_f, r_c, r_o = (recurrent_kernel[:, n * units : (n + 1) * units] for n in range(4))
@@ -41,7 +42,8 @@ def keras_lstm(x, kernel, recurrent_kernel, bias):
 
 
 def torch_lstm(x, weight_ih, weight_hh, bias_ih, bias_hh):
-    """torch.nn.LSTM(batch_first=True): x (B, T, F); weight_ih is (W_ii | W_if | W_ig | W_io), stacked by rows."""
+    """torch.nn.LSTM(batch_first=True): x (B, T, F); weight_ih is (W_ii | W_if | W_ig | W_io), stacked by
+    rows."""
     (w_ii, w_if, w_ig, w_io), (w_hi, w_hf, w_hg, w_ho) = np.split(weight_ih, 4), np.split(weight_hh, 4)
     (b_ii, b_if, b_ig, b_io), (b_hi, b_hf, b_hg, b_ho) = np.split(bias_ih, 4), np.split(bias_hh, 4)
     h = c = np.zeros((x.shape[0], weight_hh.shape[1]))
@@ -59,7 +61,8 @@ def torch_lstm(x, weight_ih, weight_hh, bias_ih, bias_hh):
 
 @cache
 def drawn(cell, readout):
-    """A random network with no zero weight: model, weights, and its outputs (B, T, O) for random inputs (B, T, F)."""
+    """A random network with no zero weight: model, weights, and its outputs (B, T, O) for random inputs (B,
+    T, F)."""
     model = Model(cell, U, readout)
     architecture = Architecture(model, F, OUT)
     rng = np.random.default_rng(0)
@@ -164,7 +167,9 @@ def test_constructed_delay_line_survives_the_way_through_a_file(tmp_path):
 def test_other_cells_only_go_to_flax(layout, cell):
     model = Model(cell, U)
     weights = {"cell": {}, "readout": {}}  # refused by name, before any array is read
-    with pytest.raises(UserError, match=f"model.cell={cell}: layout {layout} takes OptimizedLSTMCell and lstm only") as error:
+    with pytest.raises(
+        UserError, match=f"model.cell={cell}: layout {layout} takes OptimizedLSTMCell and lstm only"
+    ) as error:
         export(model, weights, layout)
     assert "\n" not in str(error.value)
 

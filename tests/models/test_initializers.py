@@ -83,7 +83,8 @@ def test_the_gates_of_a_gru_do_what_their_names_say():
 @pytest.mark.parametrize("cell", GATED)
 @pytest.mark.parametrize("name", [name for name in PRESETS if not preset(name, 20, 40).together])
 def test_a_preset_sets_the_gates_at_rest(cell, name):
-    """Read off the derivatives of a step at zero state and input, where only biases and recurrent blocks act."""
+    """Read off the derivatives of a step at zero state and input, where only biases and recurrent blocks
+    act."""
     init = preset(name, 20, 40)
     weights = architecture(cell).init(init, [1])
     forget = np.full(U, init.forget) if init.spread is None else _chrono_biases(cell)
@@ -91,7 +92,9 @@ def test_a_preset_sets_the_gates_at_rest(cell, name):
 
     def state(c, h):
         carry = h if cell == "GRUCell" else (c, h)
-        return one_step(cell)(weights, carry[None] if cell == "GRUCell" else (c[None], h[None]), jnp.zeros((1, F)))[0]
+        return one_step(cell)(
+            weights, carry[None] if cell == "GRUCell" else (c[None], h[None]), jnp.zeros((1, F))
+        )[0]
 
     zero = jnp.zeros(U)
     if cell == "GRUCell":
@@ -139,7 +142,9 @@ def test_recurrent_blocks_are_orthogonal_and_only_the_candidate_s_has_the_gain(c
     assert drawn[gates.kernel].shape == (F, len(gates.roles) * U)
     bias = {"input": 1, "forget": 2, "output": 3, "candidate": 0}
     blocks = np.split(drawn[gates.recurrent], len(gates.roles), 1)
-    for role, block, biases in zip(gates.roles, blocks, np.split(drawn[gates.bias], len(gates.roles)), strict=True):
+    for role, block, biases in zip(
+        gates.roles, blocks, np.split(drawn[gates.bias], len(gates.roles)), strict=True
+    ):
         gain = 1.5 if role == "candidate" else 1.0
         np.testing.assert_allclose(block.T @ block, gain**2 * np.eye(U), atol=1e-12)
         np.testing.assert_array_equal(biases, bias[role])
@@ -149,14 +154,17 @@ def test_recurrent_blocks_are_orthogonal_and_only_the_candidate_s_has_the_gain(c
 
 @pytest.mark.parametrize("cell", NAMED)
 def test_recurrent_blocks_may_be_orthogonal_together_as_in_keras(cell):
-    """Keras draws its whole recurrent kernel by one orthogonal initialiser: of an LSTM each block is half as large."""
+    """Keras draws its whole recurrent kernel by one orthogonal initialiser: of an LSTM each block is half as
+    large."""
     gates = known_gates(cell)
     kernel, gained = (
         gates.draw(np.random.default_rng(0), init, F, 40)[gates.recurrent]
         for init in (preset("keras", 20, 40), Init(gain=1.5, together=True))
     )
     np.testing.assert_allclose(kernel @ kernel.T, np.eye(40), atol=1e-12)
-    for role, block, wider in zip(gates.roles, *(np.split(k, len(gates.roles), 1) for k in (kernel, gained)), strict=True):
+    for role, block, wider in zip(
+        gates.roles, *(np.split(k, len(gates.roles), 1) for k in (kernel, gained)), strict=True
+    ):
         assert np.linalg.norm(block) == pytest.approx((40 / len(gates.roles)) ** 0.5, rel=0.1)
         np.testing.assert_allclose(wider, block * (1.5 if role == "candidate" else 1.0))
 
@@ -238,7 +246,8 @@ def test_what_the_forget_bias_alone_leaves_of_a_cell_at_lag_50(bias):
 
 
 def test_a_forget_bias_of_the_log_of_the_lag_keeps_the_gradient_alive():
-    """The whole net, recurrent blocks and all: hold and chrono within a factor of 5 of no loss; zeros lose it."""
+    """The whole net, recurrent blocks and all: hold and chrono within a factor of 5 of no loss; zeros lose
+    it."""
     start, ends = np.random.default_rng(3).standard_normal((2, U, B)).astype(np.float32)
 
     def ratio(init):
@@ -256,7 +265,12 @@ def same(a, b) -> bool:
 
 @pytest.mark.parametrize(
     ("cell", "flax", "readout"),
-    [("lstm", False, "dense"), ("lstm", False, "lstm"), ("GRUCell", False, "dense"), ("GRUCell", True, "dense")],
+    [
+        ("lstm", False, "dense"),
+        ("lstm", False, "lstm"),
+        ("GRUCell", False, "dense"),
+        ("GRUCell", True, "dense"),
+    ],
 )
 def test_the_same_entropy_draws_the_same_weights(cell, flax, readout):
     net, init = architecture(cell, readout), None if flax else preset("chrono", 5, 20)

@@ -33,6 +33,11 @@ def test_a_longer_sequence_leaves_carry_and_parameters_as_they_are():
 
 def test_words():
     said = "\n".join(sentences(inspect(Model("lstm", 5), 2, 3)))
-    for part in ("(1, 2, 5)", "c (1, 5), h (1, 5): 10 numbers", "180 in the cell", "At 20 time steps the carry is the same"):
+    for part in (
+        "(1, 2, 5)",
+        "c (1, 5), h (1, 5): 10 numbers",
+        "180 in the cell",
+        "At 20 time steps the carry is the same",
+    ):
         assert part in said
     assert "not one a time step" in said

@@ -14,7 +14,9 @@ from memcap.knobs import UserError
 from memcap.models.network import Architecture, Model
 
 T, B, F, U, OUT = 8, 3, 4, 5, 2
-FLAX_CELLS = sorted(name for name, kind in vars(nnx).items() if isinstance(kind, type) and issubclass(kind, nnx.RNNCellBase))
+FLAX_CELLS = sorted(
+    name for name, kind in vars(nnx).items() if isinstance(kind, type) and issubclass(kind, nnx.RNNCellBase)
+)
 FLAX_CELLS.remove("RNNCellBase")
 CELLS = ("lstm", *FLAX_CELLS)
 READOUTS = ("dense", "lstm")
@@ -56,7 +58,9 @@ def whole(net: Architecture):
 
 @cache
 def last(net: Architecture):
-    return quick_jit(lambda weights, carry, inputs, length: net.build(weights)(inputs, length, carry, every=False))
+    return quick_jit(
+        lambda weights, carry, inputs, length: net.build(weights)(inputs, length, carry, every=False)
+    )
 
 
 @cache
@@ -108,7 +112,9 @@ def test_the_last_step_alone_equals_the_last_of_every_step(cell, readout):
 def test_symbols_are_one_hot_reals_and_the_defaults_are_all_steps_from_zero(cell):
     net = architecture(cell)
     weights, inputs = random_weights(net), symbols()
-    plain = quick_jit(lambda weights, inputs: net.build(weights)(inputs))(weights, np.eye(F, dtype=np.float32)[inputs])
+    plain = quick_jit(lambda weights, inputs: net.build(weights)(inputs))(
+        weights, np.eye(F, dtype=np.float32)[inputs]
+    )
     close(plain, whole(net)(weights, zero_carry(net), inputs, T))
 
 

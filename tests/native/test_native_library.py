@@ -1,4 +1,5 @@
-"""How the library of the LSTM in C comes into a process: compiled, found, made anew if it is damaged, or refused."""
+"""How the library of the LSTM in C comes into a process: compiled, found, made anew if it is damaged, or
+refused."""
 
 import os
 import subprocess
@@ -73,7 +74,9 @@ def test_a_library_that_is_not_the_one_that_was_tested_is_made_anew(compiled, da
 @needs_compiler
 def test_unlike_processors_and_flags_have_libraries_of_their_own(folder, monkeypatch):
     names, run = {load().path.name}, native._run
-    monkeypatch.setattr(native, "_run", lambda command: run(command) + b"#define __OTHER__ 1\n" * ("-dM" in command))
+    monkeypatch.setattr(
+        native, "_run", lambda command: run(command) + b"#define __OTHER__ 1\n" * ("-dM" in command)
+    )
     names.add(load().path.name)
     monkeypatch.setattr(native, "_run", run)
     monkeypatch.setattr(native, "FLAGS", ("-O2",))
@@ -86,7 +89,9 @@ def test_unlike_processors_and_flags_have_libraries_of_their_own(folder, monkeyp
 def test_processes_may_compile_it_at_the_same_time(folder):
     def process(_):
         command = [sys.executable, "-P", "-c", BARE]
-        return subprocess.run(command, capture_output=True, text=True, check=True, env=environment, timeout=200).stdout
+        return subprocess.run(
+            command, capture_output=True, text=True, check=True, env=environment, timeout=200
+        ).stdout
 
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with ThreadPoolExecutor() as pool:
@@ -105,13 +110,17 @@ def script(folder, text):
 
 def test_without_a_compiler_the_reason_is_that(monkeypatch):
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(NativeError, match=r"^there is no C compiler `cc` here \(No such file or directory\)$"):
+    with pytest.raises(
+        NativeError, match=r"^there is no C compiler `cc` here \(No such file or directory\)$"
+    ):
         load()
 
 
 def test_a_compiler_that_does_not_know_the_processor_is_quoted(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        native, "COMPILER", script(tmp_path, "echo 'In a file:' >&2; echo 'error: bad value for -march=' >&2; exit 1")
+        native,
+        "COMPILER",
+        script(tmp_path, "echo 'In a file:' >&2; echo 'error: bad value for -march=' >&2; exit 1"),
     )
     with pytest.raises(NativeError, match=r"cannot compile it \(error: bad value for -march=\)$"):
         load()
@@ -135,7 +144,9 @@ def test_what_cannot_be_loaded_is_refused(tmp_path, monkeypatch):
 def test_a_cache_that_cannot_be_written_is_the_reason(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    with pytest.raises(NativeError, match=r"^its library can be neither written nor loaded .*Not a directory"):
+    with pytest.raises(
+        NativeError, match=r"^its library can be neither written nor loaded .*Not a directory"
+    ):
         load()
 
 

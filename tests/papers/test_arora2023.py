@@ -25,9 +25,14 @@ def said(data):
 
 def test_widths_that_rise_with_the_pairs_hold():
     assert said(rows()) == [True, True]
-    assert PAPER.claims[0].judge(rows()).here == "4 units for 1 pair, 8 units for 2 pairs, 16 units for 4 pairs"
+    assert (
+        PAPER.claims[0].judge(rows()).here == "4 units for 1 pair, 8 units for 2 pairs, 16 units for 4 pairs"
+    )
     never = rows(lambda pairs, units: 0.5 if pairs == 4 else min(1.0, units / pairs / 4))
-    assert PAPER.claims[0].judge(never).here == "4 units for 1 pair, 8 units for 2 pairs, over 16 units for 4 pairs"
+    assert (
+        PAPER.claims[0].judge(never).here
+        == "4 units for 1 pair, 8 units for 2 pairs, over 16 units for 4 pairs"
+    )
 
 
 def test_widths_that_do_not_rise_and_states_that_do_not_count_deny_it():
@@ -48,7 +53,9 @@ def test_what_is_drawn_are_medians_by_units_and_by_bytes():
     assert list(by_bytes["4 pairs"].get_xdata()) == [32, 64, 128]
     assert list(by_bytes["4 pairs"].get_ydata()) == [0.25, 0.5, 1.0]
     assert list(one.containers[0].lines[0].get_ydata()) == [1.0] * 3
-    assert {line.get_label(): line.get_ydata()[0] for line in two.get_lines() if line.get_label()[0] != "_"} == {
+    assert {
+        line.get_label(): line.get_ydata()[0] for line in two.get_lines() if line.get_label()[0] != "_"
+    } == {
         "chance": 1 / 16,
         "one of the values seen": 1 / 2,
     }

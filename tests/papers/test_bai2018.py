@@ -5,11 +5,15 @@ import polars as pl
 import pytest
 from study_rows import group, table
 
-from memcap.hydra_app import populations
+from memcap.launch.app import populations
 from memcap.papers import NOT_MEASURED
 from memcap.papers.bai2018 import PAPER, accuracies, draw
 
-ARMS = {"theirs": ("number", "forget_bias"), "coding": ("one_hot", "forget_bias"), "ours": ("one_hot", "open_gate")}
+ARMS = {
+    "theirs": ("number", "forget_bias"),
+    "coding": ("one_hot", "forget_bias"),
+    "ours": ("one_hot", "open_gate"),
+}
 
 
 def rows(arm, scores):
@@ -48,7 +52,9 @@ def test_other_arms_and_shorter_lengths_say_nothing():
 
 
 def test_rows_from_before_there_were_codings_are_one_hot():
-    data = rows("ours", {50: [0.9]}).with_columns(knobs=pl.lit('{"cue": "once", "distractors": 0, "items": 10, "symbols": 8}'))
+    data = rows("ours", {50: [0.9]}).with_columns(
+        knobs=pl.lit('{"cue": "once", "distractors": 0, "items": 10, "symbols": 8}')
+    )
     assert accuracies(data)["arm"].to_list() == ["ours"]
 
 
@@ -61,7 +67,9 @@ def test_what_is_drawn_are_seeds_and_their_medians():
     np.testing.assert_allclose(theirs, [[10, 0.35], [25, 0.15], [50, 0.125]])
     np.testing.assert_allclose(ours, [[10, 1.0], [50, 0.68]])
     seeds = np.concatenate([xy for label, xy in lines if label == "_seeds"])
-    np.testing.assert_allclose(seeds[:6], [[10, 0.3], [10, 0.4], [25, 0.1], [25, 0.2], [50, 0.12], [50, 0.13]])
+    np.testing.assert_allclose(
+        seeds[:6], [[10, 0.3], [10, 0.4], [25, 0.1], [25, 0.2], [50, 0.12], [50, 0.13]]
+    )
 
 
 def test_the_nets_of_the_study_have_10_000_parameters():

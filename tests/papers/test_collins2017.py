@@ -18,7 +18,9 @@ def rows(error, lags=(1, 50), cell="lstm"):
     found = []
     for lag in lags:
         for units in UNITS:
-            found += group("vector_hold", lag, {units: (0, 2)}, knobs={"numbers": 8}, final=error(lag, units), cell=cell)
+            found += group(
+                "vector_hold", lag, {units: (0, 2)}, knobs={"numbers": 8}, final=error(lag, units), cell=cell
+            )
     return table(found)
 
 
@@ -56,7 +58,9 @@ def test_what_is_drawn_are_medians_and_the_line():
     np.testing.assert_allclose(grey.get_ydata(), np.clip(1 - grey.get_xdata() / 8, 0, None))
     bars = {bar.get_label(): bar.lines[0] for bar in drawn.figure.axes[0].containers}
     assert set(bars) == {"8 numbers, 1 step", "8 numbers, 50 steps"}
-    np.testing.assert_allclose(np.asarray(bars["8 numbers, 50 steps"].get_ydata(), float), [LINE[u] + 0.05 for u in UNITS])
+    np.testing.assert_allclose(
+        np.asarray(bars["8 numbers, 50 steps"].get_ydata(), float), [LINE[u] + 0.05 for u in UNITS]
+    )
 
 
 def test_nets_whose_read_out_sees_the_whole_carry_are_drawn_beside_and_judged_by_none():
@@ -67,13 +71,16 @@ def test_nets_whose_read_out_sees_the_whole_carry_are_drawn_beside_and_judged_by
     assert curves(whole)["line"].to_list() == [0.5, 0, 0, 0, 0]
     h, carry = draw(both).figure.axes
     assert [len(axes.containers) for axes in (h, carry)] == [2, 1]
-    np.testing.assert_allclose(np.asarray(carry.containers[0].lines[0].get_ydata(), float), [0.5, 0.02, 0.02, 0.02, 0.02])
+    np.testing.assert_allclose(
+        np.asarray(carry.containers[0].lines[0].get_ydata(), float), [0.5, 0.02, 0.02, 0.02, 0.02]
+    )
     grey = next(line for line in carry.get_lines() if line.get_label() == "1 - 2 u / 8")
     np.testing.assert_allclose(grey.get_ydata(), np.clip(1 - grey.get_xdata() / 4, 0, None))
 
 
 def test_the_least_error_of_a_linear_read_out_is_the_line():
-    """Numbers that are not trained: the best reconstruction of a random vector from u random directions of it."""
+    """Numbers that are not trained: the best reconstruction of a random vector from u random directions of
+    it."""
     rng = np.random.default_rng(0)
     vectors = rng.standard_normal((20000, 8))
     for units in (2, 6):

@@ -1,4 +1,5 @@
-"""Kurtkaya, Dinc et al. (2025): the largest rate, its power of the delay and what is drawn, on rows that nobody trained."""
+"""Kurtkaya, Dinc et al. (2025): the largest rate, its power of the delay and what is drawn, on rows that
+nobody trained."""
 
 import numpy as np
 import pytest
@@ -12,11 +13,18 @@ LAGS = (5, 7, 10, 14)
 
 
 def rows(exponent=3.0, lags=LAGS, stuck=0, seeds=16):
-    """Seeds that train below a rate of .13 at a delay of 5, falling as a power of the delay; `stuck` of them at no rate."""
+    """Seeds that train below a rate of .13 at a delay of 5, falling as a power of the delay; `stuck` of them
+    at no rate."""
     below = {lag: 0.13 * (5 / lag) ** exponent for lag in lags}
     return table(
         *(
-            group("cue_discrimination", lag, {32: ((seeds - stuck) * (lr < below[lag]), seeds)}, cell="leaky", lr=lr)
+            group(
+                "cue_discrimination",
+                lag,
+                {32: ((seeds - stuck) * (lr < below[lag]), seeds)},
+                cell="leaky",
+                lr=lr,
+            )
             for lag in lags
             for lr in RATES
         )
@@ -27,7 +35,9 @@ def said(data):
     return [claim.judge(data).holds for claim in PAPER.claims]
 
 
-@pytest.mark.parametrize(("exponent", "verdicts"), [(0.0, [False, False]), (1.0, [True, False]), (3.0, [True, True])])
+@pytest.mark.parametrize(
+    ("exponent", "verdicts"), [(0.0, [False, False]), (1.0, [True, False]), (3.0, [True, True])]
+)
 def test_the_power_that_the_rows_were_made_with_is_found(exponent, verdicts):
     found = power(rows(exponent))
     assert found.low < exponent < found.high

@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 from study_rows import group, table
 
-from memcap.hydra_app import populations
+from memcap.launch.app import populations
 from memcap.papers import NOT_MEASURED
 from memcap.papers.gu2023 import NAMES, PAPER, TASKS, curves, draw, without_order
 
@@ -36,9 +36,12 @@ def said(data):
     return [claim.judge(data).holds for claim in PAPER.claims]
 
 
-@pytest.mark.parametrize(("items", "symbols", "accuracy"), [(1, 5, 1.0), (2, 2, 0.75), (3, 2, 0.75), (4, 4, ORDER)])
+@pytest.mark.parametrize(
+    ("items", "symbols", "accuracy"), [(1, 5, 1.0), (2, 2, 0.75), (3, 2, 0.75), (4, 4, ORDER)]
+)
 def test_who_knows_what_came_but_not_in_what_order(items, symbols, accuracy):
-    """Two bits: 00 and 11 are known, of 01 and 10 one of two; three bits: 2 of 8 are all right, of the others two thirds."""
+    """Two bits: 00 and 11 are known, of 01 and 10 one of two; three bits: 2 of 8 are all right, of the others
+    two thirds."""
     assert without_order(items, symbols) == pytest.approx(accuracy)
 
 
@@ -61,13 +64,17 @@ def test_time_invariant_nets_that_solve_it_and_others_that_do_not_deny_the_paper
 
 def test_a_cell_that_was_not_trained_leaves_its_claims_unmeasured():
     claims = PAPER.claims
-    assert claims[0].judge(rows(cells=("linear",))) == claims[1].judge(rows(cells=("linear",))) == NOT_MEASURED
+    assert (
+        claims[0].judge(rows(cells=("linear",))) == claims[1].judge(rows(cells=("linear",))) == NOT_MEASURED
+    )
     assert said(rows(cells=("linear", "LRU"), tasks=("copy",))) == [True, None, None, None, None]
     assert said(rows(cells=("GRUCell", "lstm"))) == [None, None, None, None, True]
 
 
 def test_nets_that_diverged_have_recalled_nothing():
-    lost = group("selective_copy", 16, {16: (0, 3)}, knobs=KNOBS, cell="selective_LRU", carry_numbers=16, diverged=2)
+    lost = group(
+        "selective_copy", 16, {16: (0, 3)}, knobs=KNOBS, cell="selective_LRU", carry_numbers=16, diverged=2
+    )
     assert curves(table(lost)).select("accuracy", "greatest", "seeds").row(0) == (0.0, 0.5, 3)
 
 
@@ -83,7 +90,11 @@ def test_what_is_drawn_are_medians_a_panel_a_task():
         for cell, line in bars.items():
             assert list(line.get_ydata()) == [learns(task, cell, numbers) for numbers in NUMBERS]
             assert [round(x / line.get_xdata()[0]) for x in line.get_xdata()] == [1, 2, 4]
-        grey = [line.get_ydata()[0] for line in axes.get_lines() if line.get_label() in ("_without_order", "_chance")]
+        grey = [
+            line.get_ydata()[0]
+            for line in axes.get_lines()
+            if line.get_label() in ("_without_order", "_chance")
+        ]
         assert grey == [ORDER, 0.25]
     legend = [entry.get_text() for part in drawn.figure.legends for entry in part.get_texts()]
     assert set(NAMES.values()) < set(legend)
@@ -98,4 +109,6 @@ def test_all_cells_of_the_study_have_the_same_carry_numbers_and_training():
     assert set(trained) == set(product(TASKS, NAMES))
     assert {frozenset(numbers) for numbers in trained.values()} == {frozenset({8, 16, 32, 64})}
     recipes = [member.recipe for member in job.members]
-    assert {(r.schedule, r.warmup, r.batch, r.clip, r.budget) for r in recipes} == {("cosine", 0, 64, 1.0, 3000)}
+    assert {(r.schedule, r.warmup, r.batch, r.clip, r.budget) for r in recipes} == {
+        ("cosine", 0, 64, 1.0, 3000)
+    }

@@ -48,15 +48,22 @@ def test_nets_of_the_papers_width_that_fail_deny_it():
 
 
 def test_a_width_that_rises_with_the_lag_denies_that_it_does_not():
-    longer = rows(lambda types, lag, units: units >= ENOUGH[types] or (lag == 20 and units == 1 and types == 2))
+    longer = rows(
+        lambda types, lag, units: units >= ENOUGH[types] or (lag == 20 and units == 1 and types == 2)
+    )
     assert said(longer)[3] is False
-    assert PAPER.claims[3].judge(longer).here == "k = 2: 1 at lag 20, 2 at lag 80; k = 8: 8 at lag 20, 8 at lag 80"
+    assert (
+        PAPER.claims[3].judge(longer).here
+        == "k = 2: 1 at lag 20, 2 at lag 80; k = 8: 8 at lag 20, 8 at lag 80"
+    )
 
 
 def test_what_the_rows_do_not_say_is_not_measured():
     bits, length = PAPER.claims[2:]
     assert bits.judge(rows(types=(2,))) == NOT_MEASURED
-    assert bits.judge(rows(lambda types, lag, units: True)) == NOT_MEASURED, "the narrowest tried is a bound only"
+    assert bits.judge(rows(lambda types, lag, units: True)) == NOT_MEASURED, (
+        "the narrowest tried is a bound only"
+    )
     assert length.judge(rows(lags=(20,))) == NOT_MEASURED
     narrow = rows().filter(units=2)
     assert [claim.judge(narrow) for claim in PAPER.claims[:2]] == [NOT_MEASURED] * 2

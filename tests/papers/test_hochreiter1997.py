@@ -1,4 +1,5 @@
-"""Hochreiter & Schmidhuber (1997): the paper's own counts, and what is drawn and judged, on rows that nobody trained."""
+"""Hochreiter & Schmidhuber (1997): the paper's own counts, and what is drawn and judged, on rows that nobody
+trained."""
 
 import numpy as np
 import polars as pl
@@ -45,7 +46,9 @@ def test_more_units_at_one_lag_or_growth_with_the_lag_does_not():
     assert PAPER.claims[1].judge(rows({2: 8}, lags=(10, 99))) == NOT_MEASURED
 
 
-@pytest.mark.parametrize(("claim", "task", "lag", "units"), [(2, "adding", 99, 4), (3, "temporal_order", 90, 2)])
+@pytest.mark.parametrize(
+    ("claim", "task", "lag", "units"), [(2, "adding", 99, 4), (3, "temporal_order", 90, 2)]
+)
 def test_the_other_tasks_are_judged_at_the_papers_size(claim, task, lag, units):
     judge = PAPER.claims[claim].judge
     here = f"5 of 8 seeds, median 8,640 sequences; least width {units}"

@@ -34,7 +34,10 @@ def said(data):
 def test_reach_that_rises_with_the_cells_and_stays_below_them_holds():
     data = rows()
     assert said(data) == [True, True]
-    assert PAPER.claims[0].judge(data).here == "Elman of 1, 2, 4, 8: 0, 1, 2, 4 steps; LSTM of 1, 2, 4, 8: 0, 1, 2, 4 steps"
+    assert (
+        PAPER.claims[0].judge(data).here
+        == "Elman of 1, 2, 4, 8: 0, 1, 2, 4 steps; LSTM of 1, 2, 4, 8: 0, 1, 2, 4 steps"
+    )
 
 
 def test_reach_beyond_the_cells_or_that_falls_does_not():
@@ -50,7 +53,9 @@ def test_a_position_that_is_lost_ends_the_reach():
     gap = data.filter(~((data["lag"] == 2) & (data["units"] == 8)))
     lost = rows(lambda cell, units: 1, units=(8,)).filter(lag=2)
     assert (
-        PAPER.claims[0].judge(table(*[gap.to_dicts(), lost.to_dicts()])).here.startswith("Elman of 1, 2, 4, 8: 1, 2, 4, 1 steps")
+        PAPER.claims[0]
+        .judge(table(*[gap.to_dicts(), lost.to_dicts()]))
+        .here.startswith("Elman of 1, 2, 4, 8: 1, 2, 4, 1 steps")
     )
 
 
@@ -66,7 +71,9 @@ def test_the_map_has_every_median():
     assert drawn.data.equals(errors(data))
     elman, lstm = drawn.figure.axes
     assert [axes.get_title() for axes in (elman, lstm)] == ["Elman", "LSTM"]
-    assert elman.get_images()[0].get_array().tolist() == [[0.01 if lag <= n - 1 else 0.9 for lag in LAGS] for n in UNITS]
+    assert elman.get_images()[0].get_array().tolist() == [
+        [0.01 if lag <= n - 1 else 0.9 for lag in LAGS] for n in UNITS
+    ]
     assert [text.get_text() for text in lstm.texts[:4]] == [".90"] * 4
     border = elman.get_lines()[0]
     assert border.get_ydata().tolist() == [0.5, 1.5, 2.5, 3.5, 3.5]

@@ -1,4 +1,5 @@
-"""Jaeger (2001): exact capacities against other ways to compute them, what is drawn and judged, on rows that nobody trained."""
+"""Jaeger (2001): exact capacities against other ways to compute them, what is drawn and judged, on rows that
+nobody trained."""
 
 import numpy as np
 import pytest
@@ -47,7 +48,9 @@ def test_float32_loses_capacities_of_fifty_cells_that_qr_keeps():
 
 def test_errors_on_the_line_hold_and_errors_below_it_do_not():
     assert said(rows()) == [True] * 4
-    below = rows(lambda cell, lag, units: 1 - units / (lag + 1) - (0.2 if cell == "lstm" and units == 2 else 0))
+    below = rows(
+        lambda cell, lag, units: 1 - units / (lag + 1) - (0.2 if cell == "lstm" and units == 2 else 0)
+    )
     assert said(below) == [True, True, True, False]
     assert PAPER.claims[3].judge(below).here == "nearest: 0.13 at lag 2 with 2, where linear nets have 0.33"
 
@@ -56,7 +59,9 @@ def test_what_is_drawn_are_curves_sums_and_the_best_seeds():
     drawn = draw(rows())
     assert drawn.data.equals(errors(rows()))
     curve, total, error = drawn.figure.axes
-    np.testing.assert_allclose([line.get_ydata().sum() for line in curve.get_lines()][:3], CELLS[:3], rtol=0.01)
+    np.testing.assert_allclose(
+        [line.get_ydata().sum() for line in curve.get_lines()][:3], CELLS[:3], rtol=0.01
+    )
     sums = {line.get_label(): list(line.get_ydata()) for line in total.get_lines()}
     assert sums["float32, normal equations"] == reservoirs()["float32"].to_list()
     trained = {line.get_label(): list(line.get_ydata()) for line in error.get_lines()}

@@ -42,7 +42,9 @@ def test_its_figure_and_its_verdicts_are_those_of_the_published_rows(name):
     drawn, there = found.draw(rows), published(name) / "paper"
     assert_frame_equal(pl.read_csv(there / f"{name}.csv", schema=drawn.data.schema), drawn.data, rel_tol=1e-9)
     verdicts = judged(found.PAPER, rows)
-    written = pl.read_csv(there / "verdicts.csv", schema=verdicts.schema).with_columns(pl.col(pl.String).fill_null(""))
+    written = pl.read_csv(there / "verdicts.csv", schema=verdicts.schema).with_columns(
+        pl.col(pl.String).fill_null("")
+    )
     assert_frame_equal(written, verdicts)
     assert verdicts["expected"].all()
 
@@ -57,7 +59,8 @@ def test_the_readme_counts_the_claims_that_hold():
     shown = [line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("| [`")]
     verdicts = {name: pl.read_csv(published(name) / "paper" / "verdicts.csv")["verdict"] for name in NAMES}
     assert shown == [
-        f"| [`{name}`](results/{name}/paper/{name}.png) | {papers.summaries()[name]} | {(said == 'holds').sum()} of {len(said)} |"
+        f"| [`{name}`](results/{name}/paper/{name}.png) | {papers.summaries()[name]} |"
+        f" {(said == 'holds').sum()} of {len(said)} |"
         for name, said in verdicts.items()
     ]
 
@@ -69,7 +72,14 @@ def test_a_verdict_is_what_the_rows_say_and_it_is_said_when_it_is_another_than_e
         claims=(
             Claim("as there", "1", "fig. 1", lambda rows: Finding("1", True)),
             Claim("not as there", "1", "fig. 1", lambda rows: Finding("2", False)),
-            Claim("known to differ", "1", "fig. 1", lambda rows: Finding("2", False), expected=False, why="another recipe"),
+            Claim(
+                "known to differ",
+                "1",
+                "fig. 1",
+                lambda rows: Finding("2", False),
+                expected=False,
+                why="another recipe",
+            ),
             Claim("no rows", "1", "fig. 1", lambda rows: NOT_MEASURED),
         ),
     )
@@ -79,9 +89,16 @@ def test_a_verdict_is_what_the_rows_say_and_it_is_said_when_it_is_another_than_e
 
 
 def test_a_tiny_run_has_the_ends_of_each_kind_of_member_at_the_shortest_lag():
-    latch, copy = memcap.members("latch", lag=[9, 5], units=[1, 3, 2], seed=2), memcap.members("copy", lag=2, units=4)
+    latch, copy = (
+        memcap.members("latch", lag=[9, 5], units=[1, 3, 2], seed=2),
+        memcap.members("copy", lag=2, units=4),
+    )
     some = tiny([*latch, *copy])
-    assert [(m.task.name, m.lag, m.model.units) for m in some] == [("latch", 5, 1), ("latch", 5, 3), ("copy", 2, 4)]
+    assert [(m.task.name, m.lag, m.model.units) for m in some] == [
+        ("latch", 5, 1),
+        ("latch", 5, 3),
+        ("copy", 2, 4),
+    ]
     assert {m.seed for m in some} == {0}
     assert all(m.recipe.budget < copy[0].recipe.budget for m in some)
     brief = replace(copy[0], recipe=replace(copy[0].recipe, budget=3))
@@ -89,7 +106,9 @@ def test_a_tiny_run_has_the_ends_of_each_kind_of_member_at_the_shortest_lag():
 
 
 def test_what_is_no_paper_is_refused():
-    with pytest.raises(UserError, match=r"nobody: no such paper; one of .*collins2017.*, or MODULE:NAME of your own"):
+    with pytest.raises(
+        UserError, match=r"nobody: no such paper; one of .*collins2017.*, or MODULE:NAME of your own"
+    ):
         papers.find("nobody")
     with pytest.raises(UserError, match=r"paper=memcap\.figures:law: has no PAPER"):
         papers.find("memcap.figures:law")

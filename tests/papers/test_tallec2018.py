@@ -28,7 +28,14 @@ def sums(**steps):
     found = []
     for start, lengths in steps.items():
         for length, first in lengths.items():
-            found += group("adding", length - 1, {32: (3 * (first is not None), 3)}, init=start, steps=first or 1, budget=2000)
+            found += group(
+                "adding",
+                length - 1,
+                {32: (3 * (first is not None), 3)},
+                init=start,
+                steps=first or 1,
+                budget=2000,
+            )
     return table(found)
 
 
@@ -37,13 +44,17 @@ def test_chrono_off_the_plateau_where_the_constant_bias_is_on_it():
     assert PLATEAU.judge(data).holds
     assert PLATEAU.judge(data).here == "constant and chrono, T = 50: 0.50 and 0.10; T = 100: 0.17 and 0.25"
     assert PLATEAU.judge(data.filter(lag=50)).holds is False
-    assert PLATEAU.judge(copies(forget_bias={50: [0.3]}, chrono={50: [0.9]})).holds is False, "both have left it"
+    assert PLATEAU.judge(copies(forget_bias={50: [0.3]}, chrono={50: [0.9]})).holds is False, (
+        "both have left it"
+    )
     assert PLATEAU.judge(data.filter(pl.col("init") == "chrono")) == NOT_MEASURED
     assert VARIABLE.judge(data) == NOT_MEASURED
 
 
 def test_variable_copies_are_judged_at_every_length():
-    assert VARIABLE.judge(copies("drawn", forget_bias={50: [0.5], 100: [0.3]}, chrono={50: [0.46], 100: [0.9]})).holds
+    assert VARIABLE.judge(
+        copies("drawn", forget_bias={50: [0.5], 100: [0.3]}, chrono={50: [0.46], 100: [0.9]})
+    ).holds
     worse = copies("drawn", forget_bias={50: [0.5], 100: [0.3]}, chrono={50: [0.44], 100: [0.9]})
     assert VARIABLE.judge(worse).holds is False
     assert PLATEAU.judge(worse) == NOT_MEASURED
@@ -52,13 +63,17 @@ def test_variable_copies_are_judged_at_every_length():
 def test_adding_is_faster_at_every_length_or_it_is_not():
     faster = sums(forget_bias={50: 400, 100: None}, chrono={50: 300, 100: 700}, hold={50: 100})
     assert ADDING.judge(faster).holds
-    assert ADDING.judge(faster).here == "steps of constant and chrono, T = 50: 410 and 310; T = 100: inf and 710"
+    assert (
+        ADDING.judge(faster).here == "steps of constant and chrono, T = 50: 410 and 310; T = 100: inf and 710"
+    )
     assert ADDING.judge(sums(forget_bias={50: 300, 100: 400}, chrono={50: 400, 100: 300})).holds is False
     assert ADDING.judge(sums(forget_bias={50: None}, chrono={50: None})) == NOT_MEASURED
 
 
 def test_what_is_drawn_are_all_seeds():
-    data = pl.concat([copies(forget_bias={50: [0.2, 0.4]}, chrono={100: [0.9]}), sums(hold={50: 100}, chrono={50: None})])
+    data = pl.concat(
+        [copies(forget_bias={50: [0.2, 0.4]}, chrono={100: [0.9]}), sums(hold={50: 100}, chrono={50: None})]
+    )
     drawn = draw(data)
     assert drawn.data.equals(scores(data))
     copy, variable, adding = drawn.figure.axes
@@ -66,6 +81,10 @@ def test_what_is_drawn_are_all_seeds():
     np.testing.assert_allclose(lines["forget bias 1"], [[-0.34, 0.2], [-0.34, 0.4]])
     np.testing.assert_allclose(lines["chrono"], [[0.86, 0.9]])
     assert {len(line.get_xdata()) for line in variable.get_lines()} == {0, 2}
-    steps = {line.get_label(): np.asarray(line.get_ydata()).tolist() for line in adding.get_lines() if len(line.get_xdata())}
+    steps = {
+        line.get_label(): np.asarray(line.get_ydata()).tolist()
+        for line in adding.get_lines()
+        if len(line.get_xdata())
+    }
     assert steps == {"hold": [100, 110, 120], "_never": [2000] * 3, "budget: not solved": [2000, 2000]}
     assert drawn.data.filter(task="adding", start="chrono")["score"].to_list() == [math.inf] * 3

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from study_rows import group, table
 
-from memcap.hydra_app import populations
+from memcap.launch.app import populations
 from memcap.papers import NOT_MEASURED
 from memcap.papers.voelker2019 import FREEDOM, LOSSES, PAPER, WITHOUT, draw, leaves, shares
 from memcap.tasks.bandlimited_delay import BandlimitedDelay
@@ -17,7 +17,9 @@ SOLVED = {25: 15, 50: 20, 100: 20}  # the least width that does
 
 def arm(init, found):
     """Nets of 100 units, {T: share of the error without memory}, two seeds each."""
-    return [row for steps, share in found.items() for row in nets(steps, 100, share, 0.37, solved=0, init=init)]
+    return [
+        row for steps, share in found.items() for row in nets(steps, 100, share, 0.37, solved=0, init=init)
+    ]
 
 
 def nets(steps, units, share, rms=1.0, solved=2, **columns):
@@ -102,7 +104,9 @@ def test_what_numbers_leave_is_what_a_drawn_signal_shows():
     x = np.asarray(BandlimitedDelay().sample(jax.random.key(0), steps, 100, 100, 4096).inputs)[-steps:, :, 0]
     directions = np.linalg.eigh(np.cov(x[:, :2048]))[1][:, -10:]
     others = x[:, 2048:]
-    assert 1 - ((directions.T @ others) ** 2).sum() / (others**2).sum() == pytest.approx(leaves(steps)[10], abs=0.02)
+    assert 1 - ((directions.T @ others) ** 2).sum() / (others**2).sum() == pytest.approx(
+        leaves(steps)[10], abs=0.02
+    )
 
 
 def test_what_is_drawn_are_their_losses_and_our_medians():
@@ -116,7 +120,9 @@ def test_what_is_drawn_are_their_losses_and_our_medians():
     np.testing.assert_allclose(np.asarray(marks["theirs"].get_ydata(), float), list(THEIRS.values()))
     np.testing.assert_allclose(np.asarray(marks["start"].get_ydata(), float), list(START.values()))
     np.testing.assert_allclose(np.asarray(marks["ours"].get_ydata(), float), [1 / 20] * 3)
-    np.testing.assert_allclose(np.asarray(marks["T = 50"].get_ydata(), float), [1 / 10, 1 / 15, 1 / 20, 1 / 40])
+    np.testing.assert_allclose(
+        np.asarray(marks["T = 50"].get_ydata(), float), [1 / 10, 1 / 15, 1 / 20, 1 / 40]
+    )
     (solved,) = (line.get_ydata()[0] for line in left.get_lines() if line.get_label().startswith("solved"))
     assert solved == pytest.approx(0.05 / 0.8)
 

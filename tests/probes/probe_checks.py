@@ -1,4 +1,5 @@
-"""Nets for the tests of probes: hand-set ones, which are oracles, and random ones, which nothing was trained in."""
+"""Nets for the tests of probes: hand-set ones, which are oracles, and random ones, which nothing was trained
+in."""
 
 import jax
 import numpy as np

@@ -21,7 +21,9 @@ def test_a_latch_opens_its_gate_once():
 @pytest.mark.parametrize(("cell", "readout"), [("lstm", "lstm"), ("OptimizedLSTMCell", "dense")])
 def test_what_is_drawn_makes_the_next_state(cell, readout):
     found = gates.quantities(untrained(DelayLine(symbols=3), 2, cell, units=4, readout=readout))
-    i, f, o, g, c, h = (found[name] for name in [*gates.GATES.values(), "candidate g", "cell c", "hidden state h"])
+    i, f, o, g, c, h = (
+        found[name] for name in [*gates.GATES.values(), "candidate g", "cell c", "hidden state h"]
+    )
     np.testing.assert_allclose(c[1:], f[1:] * c[:-1] + i[1:] * g[1:], atol=1e-5)
     np.testing.assert_allclose(h, o * np.tanh(c), atol=1e-5)
 

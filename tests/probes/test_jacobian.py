@@ -47,19 +47,27 @@ def test_jacobians_are_the_differences_of_steps(cell, readout):
     def after(x):
         parts = np.split(x.astype(np.float32), np.cumsum([leaf.size for leaf in numbers])[:-1])
         parts = [part.reshape(leaf.shape) for part, leaf in zip(parts, numbers, strict=True)]
-        whole = [p[0] + 1j * p[1] if np.iscomplexobj(leaf) else p for p, leaf in zip(parts, leaves, strict=True)]
+        whole = [
+            p[0] + 1j * p[1] if np.iscomplexobj(leaf) else p for p, leaf in zip(parts, leaves, strict=True)
+        ]
         carry = jax.tree.unflatten(tree, whole)
         for given in inputs[at : at + steps]:
             carry = net.network.cell(carry, given)[0]
         ends = [np.asarray(leaf) for leaf in jax.tree.leaves(carry)]
-        return np.concatenate([np.stack([e.real, e.imag]).ravel() if np.iscomplexobj(e) else e.ravel() for e in ends])
+        return np.concatenate(
+            [np.stack([e.real, e.imag]).ravel() if np.iscomplexobj(e) else e.ravel() for e in ends]
+        )
 
     step = 1e-2
-    numeric = np.transpose([(after(vector + step * e) - after(vector - step * e)) / (2 * step) for e in np.eye(len(vector))])
+    numeric = np.transpose(
+        [(after(vector + step * e) - after(vector - step * e)) / (2 * step) for e in np.eye(len(vector))]
+    )
     assert found.shape == (net.member.length, len(vector), len(vector))
     product = found[at + 2] @ found[at + 1] @ found[at]
     np.testing.assert_allclose(product, numeric, atol=1e-3)
-    assert jacobian.products(found[at:], steps)[0, steps] == pytest.approx(np.linalg.norm(product, 2), rel=1e-9)
+    assert jacobian.products(found[at:], steps)[0, steps] == pytest.approx(
+        np.linalg.norm(product, 2), rel=1e-9
+    )
 
 
 def test_a_carry_of_too_many_numbers_is_refused():

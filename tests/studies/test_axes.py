@@ -50,7 +50,10 @@ def test_the_config_is_left_alone():
 
 def test_another_task_has_its_own_knobs_and_the_configs_lag():
     found = members(config({"task": ["latch", "delay_line"]}, task__symbols=5, task__lag=6, task__length=40))
-    assert [(m.task.name, m.task.symbols, m.lag, m.length) for m in found] == [("latch", 5, 6, 40), ("delay_line", 2, 6, 40)]
+    assert [(m.task.name, m.task.symbols, m.lag, m.length) for m in found] == [
+        ("latch", 5, 6, 40),
+        ("delay_line", 2, 6, 40),
+    ]
     found = members(config({"task": ["copy"], "task.items": [2, 3], "task.lag": [5]}))
     assert [(m.task.name, m.task.items, m.lag) for m in found] == [("copy", 2, 5), ("copy", 3, 5)]
 
@@ -112,5 +115,9 @@ def test_a_mistake_is_one_line(axes, where, allowed):
 
 def test_null_is_no_value_of_a_recipe():
     """It would mean what the file says, so that both arms of an ablation were one."""
-    text = refusal(lambda: members(config({"recipe": ["curriculum"], "recipe.falls_above": [None, 16]}, task="delay_line")))
+    text = refusal(
+        lambda: members(
+            config({"recipe": ["curriculum"], "recipe.falls_above": [None, 16]}, task="delay_line")
+        )
+    )
     assert text.startswith("axes.recipe.falls_above: null")

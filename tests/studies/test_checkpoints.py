@@ -1,4 +1,5 @@
-"""A member goes on from its checkpoint, or begins anew: whichever, its row is that of one that was never stopped."""
+"""A member goes on from its checkpoint, or begins anew: whichever, its row is that of one that was never
+stopped."""
 
 import importlib
 import math
@@ -13,14 +14,14 @@ from study_checks import ONE_LANE, config, fake
 
 from memcap.cells import native
 from memcap.config import Engine
-from memcap.interrupts import Interrupted
-from memcap.studies import checkpoints, curves, job, notes, stack, store
+from memcap.signals import Interrupted
+from memcap.studies import checkpoints, curves, environment, notes, run, store
 from memcap.studies.axes import members
 from memcap.studies.checkpoints import Checkpoints
-from memcap.studies.job import run
 from memcap.studies.progress import Progress
+from memcap.studies.run import run_study
 from memcap.tracking import NoTracker
-from memcap.training import population
+from memcap.training import train_loop
 from memcap.training.engine import Checkpoint, Chunk
 
 TIMES = ("compile_seconds", "run_seconds", "finished", "population")
@@ -42,40 +43,43 @@ class Stops(NoTracker):
 
 @pytest.fixture(autouse=True)
 def always(monkeypatch):
-    """States are handed in after every chunk, whatever it costs; the first step that a job takes of each member is noted."""
-    monkeypatch.setattr(job, "SECONDS_OF_TRAINING", 0.0)
-    monkeypatch.setattr(population, "HAND_IN", math.inf)
+    """States are handed in after every chunk, whatever it costs; the first step that a job takes of each
+    member is noted."""
+    monkeypatch.setattr(run, "SECONDS_OF_TRAINING", 0.0)
+    monkeypatch.setattr(train_loop, "HAND_IN", math.inf)
     notes.note.cache_clear()
-    curve = job.Progress.curve
+    curve = run.Progress.curve
 
     def noted(self, chunk):
         FIRST.setdefault(chunk.member.key, chunk.before + 1)
         curve(self, chunk)
 
-    monkeypatch.setattr(job.Progress, "curve", noted)
+    monkeypatch.setattr(run.Progress, "curve", noted)
 
 
 def slow(axes=None, **changes):
     """Members that are never near the criterion, in chunks of 10 steps."""
-    return members(config(axes, **{"recipe__budget": BUDGET, "recipe__batch": 16, "recipe__lr": 1e-6} | changes))
+    return members(
+        config(axes, **{"recipe__budget": BUDGET, "recipe__batch": 16, "recipe__lr": 1e-6} | changes)
+    )
 
 
 def stopped(found, folder, step=35, engine=ONE_LANE):
     with pytest.raises(Interrupted) as caught:
-        run(found, engine, folder, "s", Stops(step))
+        run_study(found, engine, folder, "s", Stops(step))
     return caught.value.kept, caught.value.half_trained
 
 
 def gone_on(found, folder, engine=ONE_LANE):
     """The first steps of the members, in their order, and the rows."""
     FIRST.clear()
-    rows = run(found, engine, folder, "s", NoTracker())
+    rows = run_study(found, engine, folder, "s", NoTracker())
     return [FIRST.get(member.key) for member in found], rows
 
 
 def assert_as_whole(found, rows, folder, engine=ONE_LANE):
     lines = curves.read(folder)
-    whole = run(found, engine, folder / "whole", "s", NoTracker())
+    whole = run_study(found, engine, folder / "whole", "s", NoTracker())
     assert_frame_equal(rows.drop(TIMES), whole.drop(TIMES), check_exact=True)
     assert_frame_equal(lines, curves.read(folder / "whole"), check_exact=True)
 
@@ -99,7 +103,7 @@ def test_a_tracker_sees_the_whole_curve_of_a_member_that_goes_on(tmp_path):
     (member,) = slow()
     stopped([member], tmp_path)
     tracker = Stops()
-    run([member], ONE_LANE, tmp_path, "s", tracker)
+    run_study([member], ONE_LANE, tmp_path, "s", tracker)
     assert {member.key: curves.points(curves.read(tmp_path), "accuracy")} == tracker.curves
     assert list(tracker.curves[member.key]) == list(range(1, BUDGET + 1))
 
@@ -107,12 +111,16 @@ def test_a_tracker_sees_the_whole_curve_of_a_member_that_goes_on(tmp_path):
 def test_a_member_that_begins_again_leaves_nothing_of_its_curve_beyond():
     """As after the death of its worker."""
     (member,) = slow()
-    writer = job._RowWriter(None, "s", NoTracker(), Progress(1, 0))
+    writer = run._RowWriter(None, "s", NoTracker(), Progress(1, 0))
     for before in (0, 10, 20, 10):
         writer.curve(Chunk(member, before, np.full(5, before, np.float32), 0.5, None))
     writer.curve(Chunk(member, 15, np.zeros(0, np.float32), 0.5, 0.75))
     assert list(writer.running[member.key]) == [1, 2, 3, 4, 5, 11, 12, 13, 14, 15]
-    assert writer.running[member.key][15] == {"train/loss": 10.0, "train/accuracy": 0.5, "eval/accuracy": 0.75}
+    assert writer.running[member.key][15] == {
+        "train/loss": 10.0,
+        "train/accuracy": 0.5,
+        "eval/accuracy": 0.75,
+    }
 
 
 def test_members_in_lanes_side_by_side_go_on(tmp_path):
@@ -143,18 +151,24 @@ def test_a_member_in_another_program_begins_anew(tmp_path):
 def test_another_stack_begins_anew(tmp_path, monkeypatch, capfd, what):
     found = slow()
     stopped(found, tmp_path)
-    other = {"versions": ("environment", lambda: {"jaxlib": "0.0"}), "code": ("_code", lambda module: "edited")}
-    monkeypatch.setattr(stack, *other[what])
-    stack._stamp.cache_clear()
+    other = {
+        "versions": ("environment", lambda: {"jaxlib": "0.0"}),
+        "code": ("_code", lambda module: "edited"),
+    }
+    monkeypatch.setattr(environment, *other[what])
+    environment._stamp.cache_clear()
     try:
         assert gone_on(found, tmp_path)[0] == [1]
     finally:
-        stack._stamp.cache_clear()
-    said = "half-trained by other code, another kernel, other versions or another device, so begun anew: 1 member"
+        environment._stamp.cache_clear()
+    said = (
+        "half-trained by other code, another kernel, other versions or another device, so begun anew: 1"
+        " member"
+    )
     assert said in capfd.readouterr().err
     assert len(held(tmp_path)) == 1  # for who goes back to it; the next job sees that its member has a row
     monkeypatch.undo()
-    run(found, ONE_LANE, tmp_path, "s", NoTracker())
+    run_study(found, ONE_LANE, tmp_path, "s", NoTracker())
     assert held(tmp_path) == []
 
 
@@ -163,16 +177,17 @@ def test_an_edited_module_is_other_code(tmp_path, monkeypatch):
     path.write_text("before = 1\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     importlib.import_module(path.stem)
-    before = stack._code.__wrapped__(path.stem)
+    before = environment._code.__wrapped__(path.stem)
     path.write_text("after = 2\n")
-    assert stack._code.__wrapped__(path.stem) != before
-    assert stack._code("memcap") != stack._code("memcap.knobs")
+    assert environment._code.__wrapped__(path.stem) != before
+    assert environment._code("memcap") != environment._code("memcap.knobs")
 
 
 def test_rows_do_not_tell_where_a_study_was_stopped(tmp_path):
-    """The shorter member is alone when the study goes on; its program is the one that it would have shared."""
+    """The shorter member is alone when the study goes on; its program is the one that it would have
+    shared."""
     long, short = slow({"task.lag": [9, 3]})
-    run([long], ONE_LANE, tmp_path, "s", NoTracker())
+    run_study([long], ONE_LANE, tmp_path, "s", NoTracker())
     first, rows = gone_on([long, short], tmp_path)
     assert first == [None, 1]
     assert rows["program_steps"].to_list() == [long.length] * 2
@@ -208,7 +223,10 @@ def test_a_flipped_bit_is_noticed_and_the_member_begins_anew(tmp_path, capfd):
             assert all(map(np.array_equal, states[member.key].state, sound.state))
         else:
             assert held(tmp_path) == [bad.with_name(f"{bad.name}.bad")]
-            assert f"{bad}: damaged: its bytes are not those that were written (sha256)" in capfd.readouterr().err
+            assert (
+                f"{bad}: damaged: its bytes are not those that were written (sha256)"
+                in capfd.readouterr().err
+            )
     bad.with_name(f"{bad.name}.bad").unlink(missing_ok=True)
     path.write_bytes(content[:-100])
     first, rows = gone_on([member], tmp_path)
@@ -234,7 +252,9 @@ def test_a_state_of_another_kernel_is_told_of_and_kept(tmp_path, capfd):
     (path,) = held(tmp_path)
     other = Checkpoints(tmp_path, [member], Engine(batching="map", kernel="native"))
     assert (other.states, other.taken_over) == ({}, [])
-    assert "another kernel, other versions or another device, so begun anew: 1 member" in capfd.readouterr().err
+    assert (
+        "another kernel, other versions or another device, so begun anew: 1 member" in capfd.readouterr().err
+    )
     assert list(Checkpoints(tmp_path, [member]).states) == [member.key]
     assert path.exists()
 
@@ -247,7 +267,7 @@ def test_a_state_is_kept_until_its_members_row_is_written(tmp_path):
     """A row waits some seconds to be written: killed in between, the member goes on."""
     first, second = found = slow({"seed": 2})
     store.prepare(tmp_path)
-    writer = job._RowWriter(tmp_path, "s", NoTracker(), Progress(2, 0), Checkpoints(tmp_path, found))
+    writer = run._RowWriter(tmp_path, "s", NoTracker(), Progress(2, 0), Checkpoints(tmp_path, found))
     writer.keep([a_state(member) for member in found])
     writer.ended("population", [fake(first)])  # written at once, as none was before
     assert set(writer.kept(found)) == {second.key}
@@ -298,12 +318,12 @@ def test_a_write_that_was_interrupted_is_made_up_for(tmp_path, monkeypatch):
 
 
 def test_cheap_members_hand_in_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr(job, "SECONDS_OF_TRAINING", 1e5)
+    monkeypatch.setattr(run, "SECONDS_OF_TRAINING", 1e5)
     monkeypatch.setattr(Checkpoints, "keep", lambda *arguments: pytest.fail("kept"))
-    run(slow(), ONE_LANE, tmp_path, "s", NoTracker())
+    run_study(slow(), ONE_LANE, tmp_path, "s", NoTracker())
 
 
 def test_without_a_folder_nothing_is_kept(monkeypatch):
-    monkeypatch.setattr(job._RowWriter, "keep", lambda *arguments: pytest.fail("kept"))
-    monkeypatch.setattr(job._RowWriter, "kept", lambda *arguments: pytest.fail("asked"))
-    run(slow(), ONE_LANE, None, "s", NoTracker())
+    monkeypatch.setattr(run._RowWriter, "keep", lambda *arguments: pytest.fail("kept"))
+    monkeypatch.setattr(run._RowWriter, "kept", lambda *arguments: pytest.fail("asked"))
+    run_study(slow(), ONE_LANE, None, "s", NoTracker())

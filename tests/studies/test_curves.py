@@ -7,7 +7,7 @@ from study_checks import ONE_LANE, small_job
 
 from memcap.studies import curves
 from memcap.studies.axes import members
-from memcap.studies.job import run
+from memcap.studies.run import run_study
 from memcap.tracking import MOST_POINTS, NoTracker
 
 
@@ -22,7 +22,9 @@ class Sees(NoTracker):
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
     folder, tracker = tmp_path_factory.mktemp("study"), Sees()
-    run(members(small_job({"model.units": [1, 2], "seed": 2})), ONE_LANE, folder, "small", tracker, quiet=True)
+    run_study(
+        members(small_job({"model.units": [1, 2], "seed": 2})), ONE_LANE, folder, "small", tracker, quiet=True
+    )
     return folder, tracker.curves
 
 
@@ -49,7 +51,9 @@ def test_folded_curves_are_the_same_and_say_nothing_twice(study):
 def test_a_damaged_file_is_named_and_passed_over(tmp_path, capsys):
     for name in ("whole", "damaged"):
         curves.write(
-            tmp_path, name, {name: {1: {"train/loss": np.inf}, 2: {"train/loss": 0.5, "train/mse": 1.0, "eval/mse": 2.0}}}
+            tmp_path,
+            name,
+            {name: {1: {"train/loss": np.inf}, 2: {"train/loss": 0.5, "train/mse": 1.0, "eval/mse": 2.0}}},
         )
     path = tmp_path / "curves" / "damaged.parquet"
     data = bytearray(path.read_bytes())
@@ -67,8 +71,10 @@ def test_a_file_that_cannot_be_read_is_named_once(tmp_path, capsys):
     (tmp_path / "curves" / "text.parquet").write_text("no table")
     assert curves.read(tmp_path).is_empty()
     assert capsys.readouterr().err.splitlines() == [
-        f"memcap: {tmp_path}/curves/folder.parquet: cannot be read (Is a directory); these curves are passed over",
-        f"memcap: {tmp_path}/curves/text.parquet: not a readable table of curves; these curves are passed over",
+        f"memcap: {tmp_path}/curves/folder.parquet: cannot be read (Is a directory); these curves are"
+        " passed over",
+        f"memcap: {tmp_path}/curves/text.parquet: not a readable table of curves; these curves are passed"
+        " over",
     ]
 
 
@@ -79,7 +85,7 @@ def test_no_curves_are_no_error(tmp_path):
 
 def test_curves_are_thinned(tmp_path):
     found = members(small_job(recipe__budget=4000, evaluation__every=40, recipe__lr=1e-9, recipe__batch=1))
-    run(found, ONE_LANE, tmp_path, "small", NoTracker(), quiet=True)
+    run_study(found, ONE_LANE, tmp_path, "small", NoTracker(), quiet=True)
     steps = curves.read(tmp_path)["step"]
     assert MOST_POINTS / 2 < len(steps) <= MOST_POINTS
     assert (steps[0], steps[-1]) == (4, 4000)

@@ -14,14 +14,15 @@ from study_rows import group, table
 from memcap.studies import files, notes, store, weights
 from memcap.studies.axes import members
 from memcap.studies.files import BadFileError
-from memcap.studies.job import run
+from memcap.studies.run import run_study
 from memcap.tracking import NoTracker
 
 FLIPS = 400
 
 
 def flipped(content, seed=0):
-    """The content with one bit turned over, at `FLIPS` places drawn by chance, and at every bit of its mark and digest."""
+    """The content with one bit turned over, at `FLIPS` places drawn by chance, and at every bit of its mark
+    and digest."""
     places = random.Random(seed).sample(range(8 * len(content)), FLIPS)
     mark = content.rindex(files.MARK)
     places += range(8 * mark, 8 * (mark + len(files.UNSEALED)))
@@ -32,7 +33,8 @@ def flipped(content, seed=0):
 
 
 def outcomes(content, path, read, same):
-    """How often a flipped file was (named, read as it was, read as something else). Each has a name of its own: no cache."""
+    """How often a flipped file was (named, read as it was, read as something else). Each has a name of its
+    own: no cache."""
     named = equal = wrong = 0
     for k, changed in enumerate(flipped(content)):
         file = path.with_name(f"{k}{path.suffix}")
@@ -55,7 +57,9 @@ def test_a_bit_that_flips_in_a_shard_is_seen(tmp_path):
     assert_frame_equal(pl.read_parquet(path), rows)  # anyone may read it
     named, equal, wrong = outcomes(path.read_bytes(), path, store._shard, rows.equals)
     assert wrong == 0
-    assert equal <= 8 * len(files.MARK) + FLIPS // 20  # of the mark alone: then no digest is found, and all is as it was
+    assert (
+        equal <= 8 * len(files.MARK) + FLIPS // 20
+    )  # of the mark alone: then no digest is found, and all is as it was
     assert named >= FLIPS
 
 
@@ -68,9 +72,13 @@ def test_a_bit_that_flips_in_weights_is_seen(tmp_path):
         np.testing.assert_array_equal(stored["k/cell/kernel"], arrays["cell/kernel"])
 
     def same(found):
-        return found.keys() == arrays.keys() and all(found[k].tobytes() == v.tobytes() for k, v in arrays.items())
+        return found.keys() == arrays.keys() and all(
+            found[k].tobytes() == v.tobytes() for k, v in arrays.items()
+        )
 
-    named, equal, wrong = outcomes(path.read_bytes(), path, lambda file: weights.read_weights(file, "k"), same)
+    named, equal, wrong = outcomes(
+        path.read_bytes(), path, lambda file: weights.read_weights(file, "k"), same
+    )
     assert wrong == 0
     assert equal <= 8 * len(files.MARK) + FLIPS // 20
     assert named >= FLIPS
@@ -136,7 +144,9 @@ def test_weights_that_are_no_plain_archive_are_named(tmp_path, content):
     else:
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
     text = refusal(lambda: store.weights_of(tmp_path, {"key": "k", "population": "p"}))
-    assert text.startswith(f"{path}: not a readable npz file; to have the weights of member k, train it again in another folder")
+    assert text.startswith(
+        f"{path}: not a readable npz file; to have the weights of member k, train it again in another folder"
+    )
     with pytest.raises(BadFileError):
         weights.sizes(path)
 
@@ -151,15 +161,15 @@ def test_sound_weights_elsewhere_make_up_for_bad_ones(tmp_path):
 
 def test_a_rerun_trains_what_a_bad_shard_held_and_leaves_it_there(tmp_path, capsys):
     found = members(small_job({"seed": 3}))
-    run(found[:1], ONE_LANE, tmp_path, "small", NoTracker(), quiet=True)
+    run_study(found[:1], ONE_LANE, tmp_path, "small", NoTracker(), quiet=True)
     (kept,) = (tmp_path / "rows").iterdir()
-    run(found, ONE_LANE, tmp_path, "small", NoTracker(), quiet=True)
+    run_study(found, ONE_LANE, tmp_path, "small", NoTracker(), quiet=True)
     (bad,) = set((tmp_path / "rows").iterdir()) - {kept}
     content = next(flipped(bad.read_bytes()))
     bad.unlink()
     bad.write_bytes(content)
     capsys.readouterr()
-    rows = run(found, ONE_LANE, tmp_path, "small", NoTracker(), quiet=True)
+    rows = run_study(found, ONE_LANE, tmp_path, "small", NoTracker(), quiet=True)
     assert capsys.readouterr().err.count(f"{bad}: damaged") == 1
     assert sorted(rows["key"]) == sorted(m.key for m in found)
     assert bad.read_bytes() == content
@@ -178,7 +188,11 @@ def test_a_collected_row_survives_its_shard(tmp_path):
     assert_frame_equal(store.collect(tmp_path)[1], rows)
     path.write_bytes(b"not ours")
     text = refusal(lambda: store.collect(tmp_path))
-    assert text == f"{path}: not a readable table of rows; it would be written over: move it elsewhere, and collect again"
+    assert (
+        text
+        == f"{path}: not a readable table of rows; it would be written over: move it elsewhere, and collect"
+        " again"
+    )
     assert path.read_bytes() == b"not ours"
 
 

@@ -2,10 +2,10 @@
 
 from study_checks import ONE_LANE, small_job
 
-from memcap.report import counted
-from memcap.studies import job, store
+from memcap.report.tables import counted
+from memcap.studies import run, store
 from memcap.studies.axes import members
-from memcap.studies.job import run
+from memcap.studies.run import run_study
 from memcap.tracking import NoTracker
 from memcap.training.engine import Result, train
 from memcap.training.program import Program
@@ -23,14 +23,18 @@ def test_a_failed_member_is_recorded_and_trained_again(tmp_path, monkeypatch):
         listener.ended(program.name, [Result.failed(first, program, "it took two workers with it")])
         return train([second], engine, listener, *rest)
 
-    monkeypatch.setattr(job, "train", fails)
-    rows = run([first, second], ONE_LANE, tmp_path, "small", NoTracker())
+    monkeypatch.setattr(run, "train", fails)
+    rows = run_study([first, second], ONE_LANE, tmp_path, "small", NoTracker())
     kept = store.read(tmp_path)
     (failed,) = kept.filter(kept["status"] == "failed").iter_rows(named=True)
-    assert (failed["key"], failed["solved"], failed["reason"]) == (first.key, False, "it took two workers with it")
+    assert (failed["key"], failed["solved"], failed["reason"]) == (
+        first.key,
+        False,
+        "it took two workers with it",
+    )
     assert store.measured(kept)["key"].to_list() == [second.key]
     assert counted(rows).endswith(", 1 failed (the same command trains these again)")
-    again = run([first, second], ONE_LANE, tmp_path, "small", NoTracker())
+    again = run_study([first, second], ONE_LANE, tmp_path, "small", NoTracker())
     assert asked == [[first, second], [first]]
     assert set(store.measured(again)["key"]) == set(store.read(tmp_path)["key"]) == {first.key, second.key}
     assert "failed" not in counted(again)

@@ -1,7 +1,8 @@
-"""Rows of yesterday under the code of today and of tomorrow: a row that was written keeps its key, whatever knobs come later.
+"""Rows of yesterday under the code of today and of tomorrow: a row that was written keeps its key, whatever
+knobs come later.
 
-frozen_rows.json has keys and configs as the code before the first later knob wrote them: published rows, members of every task
-and of several cells, and every knob at another value than its default.
+frozen_rows.json has keys and configs as the code before the first later knob wrote them: published rows,
+members of every task and of several cells, and every knob at another value than its default.
 """
 
 import json
@@ -22,7 +23,7 @@ from memcap.models.initializers import Init
 from memcap.models.network import Model
 from memcap.recipes import Recipe
 from memcap.studies import store
-from memcap.studies.job import row
+from memcap.studies.run import row
 from memcap.tasks import task_class
 
 ROWS = json.loads((Path(__file__).parent / "frozen_rows.json").read_text())
@@ -39,21 +40,34 @@ def test_a_frozen_row_keeps_its_key_and_its_config(frozen):
 
 def first(cls):
     """Knobs that were there when the rows were frozen, with their defaults."""
-    return {f.name: f.default for f in fields(cls) if f.name in defaults(cls) and f.metadata["before"] is MISSING}
+    return {
+        f.name: f.default for f in fields(cls) if f.name in defaults(cls) and f.metadata["before"] is MISSING
+    }
 
 
 def test_the_frozen_rows_have_every_knob_that_there_was():
-    """So that a change of any of them is seen: each task of then, and each knob at another value than the default."""
+    """So that a change of any of them is seen: each task of then, and each knob at another value than the
+    default."""
     configs = [frozen["config"] for frozen in ROWS]
     tasks = {each["task"]["name"] for each in configs}
     assert len(tasks) == 8
     for name in tasks:
         for knob_, default in first(task_class(name)).items():
-            assert any(each["task"].get(knob_, default) != default for each in configs if each["task"]["name"] == name), knob_
+            assert any(
+                each["task"].get(knob_, default) != default
+                for each in configs
+                if each["task"]["name"] == name
+            ), knob_
     for part, cls in (("model", Model), ("recipe", Recipe), ("evaluation", Evaluation)):
         for knob_, default in first(cls).items():
             assert any(each[part].get(knob_, default) != default for each in configs), knob_
-    assert {each["model"]["cell"] for each in configs} >= {"lstm", "GRUCell", "SimpleCell", "OptimizedLSTMCell", "LSTMCell"}
+    assert {each["model"]["cell"] for each in configs} >= {
+        "lstm",
+        "GRUCell",
+        "SimpleCell",
+        "OptimizedLSTMCell",
+        "LSTMCell",
+    }
     later = {"half_open", "integrator", "keras"}
     assert {each["recipe"]["init"] for each in configs} == {*initializers.PRESETS, "flax"} - later
     assert None in [each["start"] for each in configs]
@@ -127,7 +141,9 @@ def test_a_later_knob_of_a_recipe_needs_no_place_in_its_file(monkeypatch):
 
 @pytest.mark.parametrize(("default", "same"), [(0.5, True), (0.25, False)])
 @pytest.mark.parametrize("name", ["hold", "open_gate", "chrono"])
-def test_a_later_knob_of_a_start_changes_a_key_only_where_it_is_not_as_before(monkeypatch, name, default, same):
+def test_a_later_knob_of_a_start_changes_a_key_only_where_it_is_not_as_before(
+    monkeypatch, name, default, same
+):
     """The config holds what a preset made: one that makes something else makes another member."""
     member = Member(task_class("latch")(), 5, recipe=Recipe(name))
     key = member.key

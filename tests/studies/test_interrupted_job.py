@@ -1,4 +1,5 @@
-"""Rows are kept as they come: also of a job that is interrupted or killed, and the next one goes on where it stopped."""
+"""Rows are kept as they come: also of a job that is interrupted or killed, and the next one goes on where it
+stopped."""
 
 import json
 import os
@@ -14,10 +15,10 @@ from polars.testing import assert_frame_equal
 from study_checks import ONE_LANE, config, fake, small_job
 
 from memcap.config import Engine
-from memcap.studies import job, store
+from memcap.studies import run, store
 from memcap.studies.axes import members
-from memcap.studies.job import run
 from memcap.studies.progress import Progress
+from memcap.studies.run import run_study
 from memcap.tracking import NoTracker
 from memcap.training.engine import Chunk, train
 
@@ -42,16 +43,16 @@ def remaining(found, folder, monkeypatch):
         asked.extend(missing)
         return train(missing, *rest)
 
-    monkeypatch.setattr(job, "train", counted)
-    rows = run(found, ONE_LANE, folder, "small", NoTracker())
+    monkeypatch.setattr(run, "train", counted)
+    rows = run_study(found, ONE_LANE, folder, "small", NoTracker())
     return [m.key for m in asked], rows
 
 
 def test_an_interrupted_job_keeps_what_had_ended(tmp_path, monkeypatch):
     found = members(small_job({"seed": 5}))
-    monkeypatch.setattr(job, "SECONDS_BETWEEN_WRITES", 1e12)  # so that only the interrupt can write
+    monkeypatch.setattr(run, "SECONDS_BETWEEN_WRITES", 1e12)  # so that only the interrupt can write
     with pytest.raises(KeyboardInterrupt):
-        run(found, ONE_LANE, tmp_path, "small", StopsAt(3))
+        run_study(found, ONE_LANE, tmp_path, "small", StopsAt(3))
     kept = store.read(tmp_path)
     assert sorted(kept["key"]) == sorted(m.key for m in found[:3])
     for each in kept.iter_rows(named=True):
@@ -65,15 +66,15 @@ def test_an_interrupted_job_keeps_what_had_ended(tmp_path, monkeypatch):
 KILLED = """
 import json, os, signal, sys
 from pathlib import Path
-from memcap import backend
-backend.prepare()
+from memcap import jax_setup
+jax_setup.prepare()
 from memcap.config import Engine
-from memcap.studies import job
+from memcap.studies import run
 from memcap.studies.axes import members
 from memcap.tracking import NoTracker
 
 values, folder, last = json.loads(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
-job.SECONDS_BETWEEN_WRITES = -1.0
+run.SECONDS_BETWEEN_WRITES = -1.0
 put, calls = os.replace, []
 
 def replace(*names):
@@ -84,7 +85,7 @@ def replace(*names):
     put(*names)
 
 os.replace = replace
-job.run(members(values), Engine("map", 1, 1), folder, "small", NoTracker())
+run.run_study(members(values), Engine("map", 1, 1), folder, "small", NoTracker())
 """
 
 
@@ -120,17 +121,17 @@ def test_a_shard_appears_while_the_population_still_trains(tmp_path):
             seen.append(store.read(tmp_path).height)
 
     found = members(config({"seed": 2}, recipe__budget=12, recipe__batch=16))
-    run(found, Engine("map", 1, 1), tmp_path, "small", Looks())
+    run_study(found, Engine("map", 1, 1), tmp_path, "small", Looks())
     assert seen[0] == 0
     assert seen[-1] == 1
 
 
 def test_a_shard_is_written_soon_even_if_its_population_rests(tmp_path, monkeypatch):
     clock = [100.0]
-    monkeypatch.setattr(job.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(run.time, "monotonic", lambda: clock[0])
     found = members(small_job({"seed": 5}))
     store.prepare(tmp_path)
-    writer = job._RowWriter(tmp_path, "s", NoTracker(), Progress(5, 0))
+    writer = run._RowWriter(tmp_path, "s", NoTracker(), Progress(5, 0))
     for population, member, seconds, kept in (("a", 0, 0, 1), ("a", 1, 1, 1), ("b", 2, 1, 2), ("b", 3, 6, 4)):
         clock[0] += seconds
         writer.ended(population, [fake(found[member])])
@@ -142,10 +143,10 @@ def test_a_shard_is_written_soon_even_if_its_population_rests(tmp_path, monkeypa
 
 
 def test_a_full_shard_is_left_alone_and_the_next_begun(tmp_path, monkeypatch):
-    monkeypatch.setattr(job, "ROWS_OF_A_SHARD", 2)
+    monkeypatch.setattr(run, "ROWS_OF_A_SHARD", 2)
     found = members(small_job({"seed": 5}))
     store.prepare(tmp_path)
-    writer = job._RowWriter(tmp_path, "s", NoTracker(), Progress(5, 0))
+    writer = run._RowWriter(tmp_path, "s", NoTracker(), Progress(5, 0))
     for member in found:
         writer.ended("a", [fake(member)])
     writer.flush()
@@ -158,7 +159,7 @@ def test_a_full_shard_is_left_alone_and_the_next_begun(tmp_path, monkeypatch):
 def test_two_jobs_of_the_same_members_never_write_the_same_file(tmp_path):
     first, second = members(small_job(axes={"seed": 2}))
     store.prepare(tmp_path)
-    keepers = [job._RowWriter(tmp_path, "s", NoTracker(), Progress(2, 0)) for _ in range(2)]
+    keepers = [run._RowWriter(tmp_path, "s", NoTracker(), Progress(2, 0)) for _ in range(2)]
     for writer, member in zip(keepers, (first, second), strict=True):
         writer.ended("population", [fake(member)])
         writer.flush()
@@ -169,8 +170,8 @@ def test_two_jobs_of_the_same_members_never_write_the_same_file(tmp_path):
 
 INTERRUPTED = """
 import os, signal, threading, time
-from memcap import backend
-backend.prepare()
+from memcap import jax_setup
+jax_setup.prepare()
 from memcap.config import Engine, resolve, task_defaults
 from memcap.training.engine import Listener, train
 import polars  # makes the kernel restart interrupted waits
@@ -182,7 +183,8 @@ class Slow(Listener):
         time.sleep(0.5)
 
 values = {"task": task_defaults("latch") | {"lag": 1}, "model": {"units": 1}, "seed": 0}
-values |= {"recipe": {"name": "hold", "budget": 10_000, "lr": 1e-9}, "evaluation": {"every": 5, "sequences": 16}}
+values["recipe"] = {"name": "hold", "budget": 10_000, "lr": 1e-9}
+values["evaluation"] = {"every": 5, "sequences": 16}
 try:
     train([resolve(values)], Engine(), Slow())
 except KeyboardInterrupt:
@@ -191,5 +193,7 @@ except KeyboardInterrupt:
 
 
 def test_ctrl_c_stops_a_job_between_chunks():
-    done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, timeout=120, check=False
+    )
     assert done.stdout == "interrupted\n", done.stderr

@@ -1,4 +1,5 @@
-"""A study that is killed again and again comes to the rows and weights that an uninterrupted one has, bit for bit."""
+"""A study that is killed again and again comes to the rows and weights that an uninterrupted one has, bit for
+bit."""
 
 import contextlib
 import os
@@ -23,15 +24,16 @@ SERVER = """
 import os, sys, warnings
 from pathlib import Path
 import memcap
-from memcap import backend
-backend.prepare()
+from memcap import jax_setup
+jax_setup.prepare()
 from memcap.config import Engine
-from memcap.studies import checkpoints, files, job
+from memcap.studies import checkpoints, files
+from memcap.studies import run
 from memcap.tracking import NoTracker
 
 warnings.simplefilter("ignore")  # that JAX has threads, which it has not yet
 files.FRESH = 0
-job.SECONDS_OF_TRAINING = checkpoints.SECONDS_BETWEEN_WRITES = 0.05
+run.SECONDS_OF_TRAINING = checkpoints.SECONDS_BETWEEN_WRITES = 0.05
 
 class Says(NoTracker):
     seen = set()
@@ -43,11 +45,12 @@ class Says(NoTracker):
 
 shared = {"seed": [1], "every": 50, "sequences": 64}
 streams = memcap.members(  # one is solved and never steady; the other one has a curriculum on its way
-    lag=1, length=3, units=2, recipe="forget_bias", lr=0.1, batch=32, budget=200_000, schedule="constant", stretch=50, **shared
+    lag=1, length=3, units=2, recipe="forget_bias", lr=0.1, batch=32, budget=200_000, schedule="constant",
+    stretch=50, **shared
 ) + memcap.members(lag=6, units=3, recipe="curriculum", batch=16, budget=20_000, stretch=2, **shared)
 for line in sys.stdin:
     if not (pid := os.fork()):
-        job.run(streams, Engine("map", 1, 1), Path(line.strip()), "s", Says(), quiet=True)
+        run.run_study(streams, Engine("map", 1, 1), Path(line.strip()), "s", Says(), quiet=True)
         os._exit(0)
     print(pid, flush=True)
     print("ended", os.waitpid(pid, 0)[1], flush=True)
@@ -58,7 +61,12 @@ for line in sys.stdin:
 def server():
     path = os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]))
     process = subprocess.Popen(
-        [sys.executable, "-c", SERVER], env={**os.environ, "PYTHONPATH": path}, stdin=-1, stdout=-1, stderr=-1, text=True
+        [sys.executable, "-c", SERVER],
+        env={**os.environ, "PYTHONPATH": path},
+        stdin=-1,
+        stdout=-1,
+        stderr=-1,
+        text=True,
     )
     yield process
     process.kill()
@@ -66,7 +74,8 @@ def server():
 
 
 def lived(server, folder, seconds=None, after="began"):
-    """Begin the study, and kill it some seconds after it began, or after its first member did. Returns members' first steps."""
+    """Begin the study, and kill it some seconds after it began, or after its first member did. Returns
+    members' first steps."""
     server.stdin.write(f"{folder}\n")
     server.stdin.flush()
     pid, first, said = int(server.stdout.readline()), {}, ""

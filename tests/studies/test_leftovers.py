@@ -1,4 +1,5 @@
-"""What kills leave is swept by the next job; what another job is writing, and what memcap did not write, is not."""
+"""What kills leave is swept by the next job; what another job is writing, and what memcap did not write, is
+not."""
 
 import os
 import subprocess
@@ -12,11 +13,11 @@ from matplotlib.figure import Figure
 from study_checks import ONE_LANE, fake, small_job
 
 from memcap import figures
-from memcap.studies import curves, files, job, store
+from memcap.studies import curves, files, run, store
 from memcap.studies.axes import members
-from memcap.studies.job import row, run
 from memcap.studies.leftovers import sweep
 from memcap.studies.progress import Progress
+from memcap.studies.run import row, run_study
 from memcap.tracking import NoTracker
 
 NAME = "0123456789abcdef-01234567-0"
@@ -123,7 +124,7 @@ def test_curves_whose_rows_are_about_to_come_stay(study, monkeypatch):
         write(*arguments)
 
     monkeypatch.setattr(store, "write_population", swept_before)
-    writer = job._RowWriter(study, "s", NoTracker(), Progress(1, 0))
+    writer = run._RowWriter(study, "s", NoTracker(), Progress(1, 0))
     writer.ended("0123456789abcdef", [fake(coming)])
     assert len(list((study / "curves").iterdir())) == 1
 
@@ -147,7 +148,10 @@ def test_what_is_young_stays_as_another_host_may_be_at_it(study, monkeypatch):
     monkeypatch.setattr(files, "FRESH", 60)
     (member,) = members(small_job())
     store.write_population(study, NAME, [row(fake(member), "s", NAME)], {member.key: {"w": np.ones(2)}})
-    orphan, unfinished = study / "weights" / "ffffffffffffffff-01234567-0.npz", study / "rows" / ".some.parquet.0123abcd"
+    orphan, unfinished = (
+        study / "weights" / "ffffffffffffffff-01234567-0.npz",
+        study / "rows" / ".some.parquet.0123abcd",
+    )
     for path in (orphan, unfinished):
         path.touch()
     sweep(study)
@@ -185,8 +189,8 @@ def test_empty_folders_of_hydras_are_swept(study, monkeypatch):
 
 def test_the_next_job_sweeps_also_where_nothing_is_missing(study):
     found = members(small_job())
-    run(found, ONE_LANE, study, "s", NoTracker())
+    run_study(found, ONE_LANE, study, "s", NoTracker())
     before = paths(study)
     (study / "weights" / f".{NAME}.npz.0123abcd").touch()
-    run(found, ONE_LANE, study, "s", NoTracker())
+    run_study(found, ONE_LANE, study, "s", NoTracker())
     assert paths(study) == before

@@ -1,4 +1,5 @@
-"""Many jobs write into one folder at once, and sweep it as jobs do that begin: every row is there once, with its weights."""
+"""Many jobs write into one folder at once, and sweep it as jobs do that begin: every row is there once, with
+its weights."""
 
 import os
 import subprocess
@@ -33,7 +34,8 @@ def job(number):
         ours = [row | {{"population": name}} for row in rows[first : first + 256]]
         for some in (10, 100, 256):  # a shard is rewritten as members end
             part = ours[:some]
-            store.write_population(folder, name, part, {{row["key"]: {{"w": np.full(2, row["seed"])}} for row in part}})
+            weights = {{row["key"]: {{"w": np.full(2, row["seed"])}} for row in part}}
+            store.write_population(folder, name, part, weights)
             leftovers.sweep(folder)
 
 store.prepare(folder)

@@ -6,7 +6,9 @@ import pytest
 from memcap.studies import store
 from memcap.studies.outcome import score
 
-ROWS = pl.DataFrame({"solved": [True, True, False], "steps_to_solve": [100, 300, None], "budget": [300, 300, 1000]})
+ROWS = pl.DataFrame(
+    {"solved": [True, True, False], "steps_to_solve": [100, 300, None], "budget": [300, 300, 1000]}
+)
 
 
 @pytest.mark.parametrize(("rows", "steps"), [(ROWS, 800), (ROWS.head(2), 200), (ROWS.tail(1), 2000)])

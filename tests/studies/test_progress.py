@@ -17,7 +17,12 @@ def test_a_log_file_gets_a_line_now_and_then(monkeypatch, capsys):
     clock = SimpleNamespace(now=0.0)
     monkeypatch.setattr(progress.time, "monotonic", lambda: clock.now)
     shown = progress.Progress(members=6, done=2)
-    ends = ((10, "solved", 300), (40, "diverged", None), (60, "unsolved", None), (80, "diverged", 100))  # the last one trained on
+    ends = (
+        (10, "solved", 300),
+        (40, "diverged", None),
+        (60, "unsolved", None),
+        (80, "diverged", 100),
+    )  # the last one trained on
     for seconds, status, solved in ends:
         clock.now = seconds
         shown.ended(SimpleNamespace(member=SimpleNamespace(key=""), status=status, solved=solved))
@@ -50,7 +55,9 @@ def test_a_member_that_trains_long_is_shown_on_a_terminal_alone(monkeypatch, cap
     (member,) = members(small_job(recipe__budget=1000))
     file = io.StringIO()
     monkeypatch.setattr(
-        progress, "Console", lambda **_: Console(file=file, width=100, force_terminal=terminal, color_system=None)
+        progress,
+        "Console",
+        lambda **_: Console(file=file, width=100, force_terminal=terminal, color_system=None),
     )
     shown = progress.Progress(members=1, done=0)
     said = []

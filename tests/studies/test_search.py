@@ -1,9 +1,11 @@
-"""The design `bisect`: sound whatever the results and their order, and what it saves and loses against the full grid.
+"""The design `bisect`: sound whatever the results and their order, and what it saves and loses against the
+full grid.
 
-Simulated: lags 1 2 3 5 8 12 16 20 25 32 40 50, widths 1 .. 64, 8 seeds; mu at .87 to 1.03 x lag, 10 % to 90 % within a factor of
-1.2 to 1.6 in units, lapse 0 to .1. The same outcomes are shown to both designs; a solved member costs .3 of its budget.
-Measured over 300 studies: 525 of 6144 members, 1/10.8 of the grid's run-steps (5 % to 95 % of studies: 1/9.8 to 1/12.0), and 2
-workers as busy as they can be (wall time 1.00 x work / 2). Posterior medians within one unit of the grid's, share of lags:
+Simulated: lags 1 2 3 5 8 12 16 20 25 32 40 50, widths 1 .. 64, 8 seeds; mu at .87 to 1.03 x lag, 10 % to 90 %
+within a factor of 1.2 to 1.6 in units, lapse 0 to .1. The same outcomes are shown to both designs; a solved
+member costs .3 of its budget. Measured over 300 studies: 525 of 6144 members, 1/10.8 of the grid's run-steps
+(5 % to 95 % of studies: 1/9.8 to 1/12.0), and 2 workers as busy as they can be (wall time 1.00 x work / 2).
+Posterior medians within one unit of the grid's, share of lags:
 
 | lag | 1 | 2 | 3 | 5 | 8 | 12 | 16 | 20 | 25 | 32 | 40 | 50 | all |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
@@ -12,18 +14,19 @@ workers as busy as they can be (wall time 1.00 x work / 2). Posterior medians wi
 | u90 | .99 | .99 | .98 | .96 | .94 | .76 | .68 | .60 | .53 | .41 | .33 | .34 | .709 |
 | u90: two grids, other seeds | .94 | .96 | .93 | .87 | .80 | .71 | .55 | .53 | .50 | .35 | .33 | .39 | .656 |
 
-Members and run-steps do not depend on the fit; medians and intervals do, and these are of an earlier prior (slopes log-uniform on
-[0.7, 60]). 8 studies with today's, which the test prints, give within one unit u50 .875 and u90 .646 of 96 lags, and intervals
-that hold the truth in .969 and .969; 300 have yet to be simulated with it.
-Single searches of 1 .. 64 with it (u50 of 3 to 48 units, first guess within 10 % r.m.s., lapse 0 to .2, 300 each): 10 % to 90 %
-within a factor of 1.02-1.13, u50 .983 and u90 .950; 1.13-1.6, .950 and .957; 1.6-3, .973 and .973.
+Members and run-steps do not depend on the fit; medians and intervals do, and these are of an earlier prior
+(slopes log-uniform on [0.7, 60]). 8 studies with today's, which the test prints, give within one unit u50
+.875 and u90 .646 of 96 lags, and intervals that hold the truth in .969 and .969; 300 have yet to be simulated
+with it. Single searches of 1 .. 64 with it (u50 of 3 to 48 units, first guess within 10 % r.m.s., lapse 0 to
+.2, 300 each): 10 % to 90 % within a factor of 1.02-1.13, u50 .983 and u90 .950; 1.13-1.6, .950 and .957;
+1.6-3, .973 and .973.
 
-So a bisection agrees with its grid about as well as another grid would. At long lags that is within a few units: no design agrees
-within one unit at all 12 lags at once (u50 in .16 of the studies, two grids in .20; u90 in none). Within a unit or a tenth of the
-grid's: u50 .989 and u90 .921 of lags. The 95 % intervals hold the truth in .950 (u50) and .973 (u90) of lags, the grid's in .944
-and .956; high / low at lag 16 is 1.19 and 1.41, the grid's 1.11 and 1.20. At lags of 20 and more the r.m.s. error is about twice
-the grid's.
-"""
+So a bisection agrees with its grid about as well as another grid would. At long lags that is within a few
+units: no design agrees within one unit at all 12 lags at once (u50 in .16 of the studies, two grids in .20;
+u90 in none). Within a unit or a tenth of the grid's: u50 .989 and u90 .921 of lags. The 95 % intervals hold
+the truth in .950 (u50) and .973 (u90) of lags, the grid's in .944 and .956; high / low at lag 16 is 1.19 and
+1.41, the grid's 1.11 and 1.20. At lags of 20 and more the r.m.s. error is about twice the grid's.
+"""  # noqa: E501
 
 import heapq
 import math
@@ -56,7 +59,9 @@ def grid(lags, widths, seeds) -> list[Member]:
     """The members of a full grid. widths: the same for all lags, or a list a lag."""
     return [
         Member(TASK, lag, model=Model(units=units), seed=seed)
-        for lag, some in zip(lags, widths if isinstance(widths[0], (list, tuple)) else [widths] * len(lags), strict=True)
+        for lag, some in zip(
+            lags, widths if isinstance(widths[0], (list, tuple)) else [widths] * len(lags), strict=True
+        )
         for units in some
         for seed in range(seeds)
     ]
@@ -73,7 +78,9 @@ def trained(found, outcome, known=None, pick=lambda flying: 0):
         member = flying.pop(pick(flying))
         results[member] = outcome(member)
         more = design.after(member, results[member])
-        assert len({*more, *flying, *results, *known}) == len(more) + len(flying) + len(results) + len(known), "asked twice"
+        assert len({*more, *flying, *results, *known}) == len(more) + len(flying) + len(results) + len(
+            known
+        ), "asked twice"
         flying += more
     assert design.done
     assert design.estimate == 0
@@ -89,7 +96,8 @@ def passing(results, lag, need, seeds):
 
 @st.composite
 def studies(draw, monotone=False):
-    """Lags, widths of each lag, seeds, and outcomes of the full grid; monotone: a seed solves from some width on."""
+    """Lags, widths of each lag, seeds, and outcomes of the full grid; monotone: a seed solves from some width
+    on."""
     lags = sorted(draw(st.sets(st.integers(1, 60), min_size=1, max_size=5)))
     widths = [sorted(draw(st.sets(st.integers(1, 40), min_size=3, max_size=20))) for _ in lags]
     seeds = draw(st.integers(1, 9))
@@ -176,7 +184,8 @@ def test_ends_of_the_widths_that_all_pass_or_none(solved, edge):
 
 
 def test_the_fewest_seeds_that_can_settle_a_verdict():
-    """Of 8, 4 may settle u50. At the narrowest width all of them solve; for u90 (7 of 8) two failures would do, so 2, then 1."""
+    """Of 8, 4 may settle u50. At the narrowest width all of them solve; for u90 (7 of 8) two failures would
+    do, so 2, then 1."""
     found = grid((1,), (1, 2, 3), 8)
     design = Bisect(found, {})
     first = design.first()
@@ -237,7 +246,8 @@ def test_a_recipe_without_a_shorter_lag_starts_from_the_answers_of_another():
 
 
 def test_what_it_costs_where_no_width_solves():
-    """From a guess of 25: five failures of 8 seeds settle u50, and u90 with it. Longer lags begin at the widest."""
+    """From a guess of 25: five failures of 8 seeds settle u50, and u90 with it. Longer lags begin at the
+    widest."""
     lags = (20, 25, 64)
     known = {m: m.model.units >= 20 for m in grid(lags[:1], range(1, 65), 8)}
     results = trained(grid(lags, range(1, 65), 8), lambda m: False, known)
@@ -280,7 +290,8 @@ def work(member, share=1.0):
 
 
 def simulated(found, outcomes, workers):
-    """Results of a design whose members go to free workers, longest first; and the wall time over the work."""
+    """Results of a design whose members go to free workers, longest first; and the wall time over the
+    work."""
     design = Bisect(found, {})
     waiting, running, results, now, total = design.first(), [], {}, 0.0, 0.0
     while waiting or running:
@@ -316,7 +327,9 @@ def test_simulated_studies_agree_with_the_grid_and_cost_a_tenth():
         slope = 2 * logit(0.9) / np.log2(np.exp(rng.uniform(*np.log([1.2, 1.6]), len(LAGS))))
         lapse = rng.uniform(0, 0.1, len(LAGS))
         curve = (1 - lapse[:, None]) * expit(slope[:, None] * (np.log2(np.arange(1, 65)) - mu[:, None]))
-        outcomes = dict(zip(found, (rng.random((len(LAGS), 64, 8)) < curve[..., None]).ravel().tolist(), strict=True))
+        outcomes = dict(
+            zip(found, (rng.random((len(LAGS), 64, 8)) < curve[..., None]).ravel().tolist(), strict=True)
+        )
         results, wall = simulated(found, outcomes, workers=2)
         walls.append(wall)
         spent.append([sum(0.3 if good else 1.0 for good in rows.values()) for rows in (outcomes, results)])
@@ -329,11 +342,19 @@ def test_simulated_studies_agree_with_the_grid_and_cost_a_tenth():
     agree = np.array(near).reshape(STUDIES, len(LAGS), 2)
     saved = np.divide(*np.sum(spent, axis=0))
     rms = np.sqrt(np.mean(np.square(errors), axis=0))
-    print(f"\n{STUDIES} studies; run-steps 1/{saved:.1f} of the grid's; wall with 2 workers {2 * np.mean(walls):.2f} x work / 2")
+    print(
+        f"\n{STUDIES} studies; run-steps 1/{saved:.1f} of the grid's; wall with 2 workers"
+        f" {2 * np.mean(walls):.2f} x work / 2"
+    )
     for p, name in enumerate(("u50", "u90")):
-        by_lag = " ".join(f"{lag}:{share:.2f}" for lag, share in zip(LAGS, agree[..., p].mean(axis=0), strict=True))
+        by_lag = " ".join(
+            f"{lag}:{share:.2f}" for lag, share in zip(LAGS, agree[..., p].mean(axis=0), strict=True)
+        )
         print(f"{name} within one unit of the grid's: {by_lag}; all {agree[..., p].mean():.3f},", end=" ")
-        print(f"whole studies {agree[..., p].all(axis=1).mean():.2f}; coverage {np.mean(holds, axis=0)[p]:.3f}", end="; ")
+        print(
+            f"whole studies {agree[..., p].all(axis=1).mean():.2f}; coverage {np.mean(holds, axis=0)[p]:.3f}",
+            end="; ",
+        )
         print(f"r.m.s. error {rms[0, p]:.2f}, grid {rms[1, p]:.2f} units")
     assert saved > 9
     assert math.isclose(np.mean(walls), 0.5, rel_tol=0.05)

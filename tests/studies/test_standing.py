@@ -7,7 +7,7 @@ from study_checks import fake, small_job
 
 from memcap.studies import store
 from memcap.studies.axes import members
-from memcap.studies.job import row
+from memcap.studies.run import row
 from memcap.studies.search import Bisect
 from memcap.studies.standing import standing
 

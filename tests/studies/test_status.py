@@ -31,7 +31,13 @@ def test_rows_alone_are_a_study_that_is_done(tmp_path):
     rows_of(tmp_path, group(counts={1: (1, 4), 2: (4, 4)}, diverged=2))
     found = status(tmp_path)
     assert (found.members, found.done, found.solved, found.diverged, found.failed) == (8, 8, 5, 2, ())
-    assert (found.running, found.waiting, found.left_over, found.left, found.a_minute) == (0, 0, 0, None, None)
+    assert (found.running, found.waiting, found.left_over, found.left, found.a_minute) == (
+        0,
+        0,
+        0,
+        None,
+        None,
+    )
     assert found.jobs == found.unfinished == ()
 
 
@@ -134,8 +140,12 @@ def test_studies_are_found_below_a_folder(tmp_path):
     assert studies(tmp_path / "outputs") == [tmp_path / "outputs" / "a", tmp_path / "outputs" / "b"]
     assert studies(tmp_path / "outputs" / "b") == [tmp_path / "outputs" / "b"]
     (tmp_path / "empty").mkdir()
-    assert "empty: holds no study; train one first, as in: memcap train" in refusal(lambda: studies(tmp_path / "empty"))
-    assert refusal(lambda: studies(tmp_path / "none")).endswith("none: no such folder; give the folder of a study")
+    assert "empty: holds no study; train one first, as in: memcap train" in refusal(
+        lambda: studies(tmp_path / "empty")
+    )
+    assert refusal(lambda: studies(tmp_path / "none")).endswith(
+        "none: no such folder; give the folder of a study"
+    )
 
 
 def test_it_needs_no_jax(tmp_path):

@@ -12,7 +12,13 @@ from study_checks import refusal
 from memcap.studies import store
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-EXAMPLES = {pl.String: "x", pl.Int64: 2**40 + 1, pl.Float64: 0.1, pl.Boolean: True, pl.Datetime("us", "UTC"): NOW}
+EXAMPLES = {
+    pl.String: "x",
+    pl.Int64: 2**40 + 1,
+    pl.Float64: 0.1,
+    pl.Boolean: True,
+    pl.Datetime("us", "UTC"): NOW,
+}
 
 
 KNOWN = {"task": "latch", "knobs": "{}", "cell": "lstm", "population": "p"}
@@ -123,7 +129,9 @@ def test_a_key_has_the_row_that_finished_last(folder):
 
 def test_collect_again_gives_the_same_rows(folder):
     for k in range(3):
-        store.write_rows(folder / "rows" / f"{k}.parquet", store.frame([row(f"k{k}", lag=3 - k), row("shared")]))
+        store.write_rows(
+            folder / "rows" / f"{k}.parquet", store.frame([row(f"k{k}", lag=3 - k), row("shared")])
+        )
     path, rows = store.collect(folder)
     assert path == folder / "rows.parquet"
     assert rows.height == 4
@@ -183,15 +191,32 @@ def test_a_file_that_is_no_table_is_named_and_passed_over(folder, capsys):
 def test_a_table_without_a_column_is_named(folder, column):
     path = folder / "rows" / "p.parquet"
     store.write_rows(path, store.frame([row()]).drop(column))
-    assert refusal(lambda: store.read(folder, strict=True)).startswith(f"{path}: no column {column}; not a table of rows")
+    assert refusal(lambda: store.read(folder, strict=True)).startswith(
+        f"{path}: no column {column}; not a table of rows"
+    )
 
 
 def test_a_table_of_before_a_column_came_has_null_there(folder):
     """Beside one of this version. Only what came after rows were published may be missing."""
     assert set(store.FIRST) | set(store.LATER) == set(store.SCHEMA)
-    later = ("falls_above", "curriculum", "advance", "deadline", "scan", "program_units", "program_steps", "matmul_precision")
+    later = (
+        "falls_above",
+        "curriculum",
+        "advance",
+        "deadline",
+        "scan",
+        "program_units",
+        "program_steps",
+        "matmul_precision",
+    )
     later += ("reason",)
-    follow = ("steady", "steps_to_steady", "evaluation_until", "optimizer", "kernel")  # from other columns, or the same in all
+    follow = (
+        "steady",
+        "steps_to_steady",
+        "evaluation_until",
+        "optimizer",
+        "kernel",
+    )  # from other columns, or the same in all
     assert sorted(later + follow) == sorted(store.LATER)
     store.write_rows(folder / "rows" / "old.parquet", store.frame([row("old")]).drop(*store.LATER))
     store.write_rows(folder / "rows" / "new.parquet", store.frame([row("new")]))
@@ -215,11 +240,22 @@ def test_a_table_of_before_a_column_came_has_null_there(folder):
         (True, "mse", 0.06, False),
     ],
 )
-def test_a_table_of_before_the_verdict_steady_says_what_it_would_have_been(folder, solved, metric, stretched, steady):
+def test_a_table_of_before_the_verdict_steady_says_what_it_would_have_been(
+    folder, solved, metric, stretched, steady
+):
     """Such a member stopped when it was solved: it was asked then, and was trained for no more."""
     threshold = 0.99 if metric == "accuracy" else 0.05
-    old = row(solved=solved, metric=metric, threshold=threshold, stretched=stretched, steps_to_solve=120 if solved else None)
-    store.write_rows(folder / "rows" / "old.parquet", store.frame([old]).drop("steady", "steps_to_steady", "evaluation_until"))
+    old = row(
+        solved=solved,
+        metric=metric,
+        threshold=threshold,
+        stretched=stretched,
+        steps_to_solve=120 if solved else None,
+    )
+    store.write_rows(
+        folder / "rows" / "old.parquet",
+        store.frame([old]).drop("steady", "steps_to_steady", "evaluation_until"),
+    )
     found = store.read(folder).select("steady", "steps_to_steady", "evaluation_until", store.passed())
     assert found.rows() == [(steady, 120 if steady else None, "solved", solved)]
 
@@ -260,7 +296,9 @@ def test_a_temporary_file_of_a_killed_job_is_ignored(folder):
 
 
 def test_one_finds_a_row_by_the_first_digits_of_its_key(folder):
-    store.write_rows(folder / "rows" / "p.parquet", store.frame([row(k) for k in range(17)]))  # two begin with the same digit
+    store.write_rows(
+        folder / "rows" / "p.parquet", store.frame([row(k) for k in range(17)])
+    )  # two begin with the same digit
     by_first = {}
     for k in range(17):
         by_first.setdefault(key(k)[0], []).append(k)
@@ -278,7 +316,9 @@ def test_one_finds_a_row_by_the_first_digits_of_its_key(folder):
 def test_weights_that_are_not_there_are_missed(folder):
     store.write_population(folder, "p", [row("a1")], {key("a1"): tree()})
     assert f"no weights of member {key('b2')}" in refusal(lambda: store.weights_of(folder, row("b2")))
-    assert f"no weights of member {key('a1')}" in refusal(lambda: store.weights_of(folder, row("a1", population="q")))
+    assert f"no weights of member {key('a1')}" in refusal(
+        lambda: store.weights_of(folder, row("a1", population="q"))
+    )
 
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path):

@@ -8,8 +8,8 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from study_checks import ONE_LANE
 
-from memcap.hydra_app import register, version_base
-from memcap.launchers.jobs import settings, values_of
+from memcap.launch.app import register, version_base
+from memcap.launch.jobs import settings, values_of
 from memcap.recipes import root
 from memcap.studies.axes import members
 from memcap.studies.search import Bisect
@@ -46,7 +46,10 @@ def test_a_sweep_composes_and_its_members_resolve(name):
 def test_each_grid_of_a_sweep_trains_for_a_moment(name):
     values = composed(f"sweeps={name}")
     first = [members(values | {"axes": grid})[0] for grid in values["axes"]]
-    brief = [replace(m, recipe=replace(m.recipe, budget=2), evaluation=replace(m.evaluation, sequences=16)) for m in first]
+    brief = [
+        replace(m, recipe=replace(m.recipe, budget=2), evaluation=replace(m.evaluation, sequences=16))
+        for m in first
+    ]
     for ended in train(brief, ONE_LANE):
         assert ended.steps == 2
         assert np.isfinite(ended.train_loss)

@@ -8,7 +8,7 @@ from study_checks import fake, small_job
 
 from memcap.studies import tally
 from memcap.studies.axes import members
-from memcap.studies.beats import Beat
+from memcap.studies.heartbeat import Beat
 from memcap.studies.tally import Tally
 from memcap.training.engine import Chunk
 
@@ -34,7 +34,13 @@ def test_a_member_that_trains_has_its_step_loss_pace_and_time_left(clock):
     clock.now = 10
     found.curve(chunk(FIRST, 0, 100, 0.7))
     (one,) = found.longest(9)
-    assert (one.key, one.name, one.step, one.budget, one.left) == (FIRST.key, "latch-L3-u1-s0", 100, 1000, None)
+    assert (one.key, one.name, one.step, one.budget, one.left) == (
+        FIRST.key,
+        "latch-L3-u1-s0",
+        100,
+        1000,
+        None,
+    )
     assert one.loss == pytest.approx(0.7)
     clock.now = 30
     found.curve(chunk(FIRST, 100, 100, 0.3))
@@ -54,7 +60,9 @@ def test_what_was_trained_before_a_member_was_resumed_is_no_pace(clock):
     found = Tally(members=2, before=0)
     clock.now = 10
     found.curve(chunk(FIRST, 500, 100))
-    assert found.left() == pytest.approx(10 / 0.1 * 1.4)  # a tenth of a budget in 10 seconds; 0.4 of it and a whole one to come
+    assert found.left() == pytest.approx(
+        10 / 0.1 * 1.4
+    )  # a tenth of a budget in 10 seconds; 0.4 of it and a whole one to come
 
 
 def test_a_member_that_begins_again_and_one_that_is_only_asked_again(clock):
@@ -75,9 +83,18 @@ def test_what_has_ended_is_counted_and_no_longer_runs(clock):
     found = Tally(members=5, before=2)
     found.curve(chunk(FIRST, 0, 100))
     clock.now = 10
-    for member, status, solved in ((FIRST, "solved", 100), (SECOND, "diverged", None), (THIRD, "failed", None)):
+    for member, status, solved in (
+        (FIRST, "solved", 100),
+        (SECOND, "diverged", None),
+        (THIRD, "failed", None),
+    ):
         found.ended(fake(member, status=status, solved=solved))
-    assert (found.done, found.longest(9), found.words, found.left()) == (5, [], "1 solved, 1 diverged, 1 failed", 0)
+    assert (found.done, found.longest(9), found.words, found.left()) == (
+        5,
+        [],
+        "1 solved, 1 diverged, 1 failed",
+        0,
+    )
     found.expect(6)
     assert (found.members, found.bound, found.left()) == (11, "at most", 20)
     told = found.told(BEAT)

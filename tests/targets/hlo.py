@@ -1,7 +1,8 @@
-"""What a compiled program does in a time step, read from its text: kernels, whole buffers that they write, collectives.
+"""What a compiled program does in a time step, read from its text: kernels, whole buffers that they write,
+collectives.
 
-The text is that of XLA's compilers for CPUs, GPUs and TPUs. A loop over time is told from others by what it carries: arrays with
-an axis of T steps. So compile with a T that no other axis has.
+The text is that of XLA's compilers for CPUs, GPUs and TPUs. A loop over time is told from others by what it
+carries: arrays with an axis of T steps. So compile with a T that no other axis has.
 """
 
 import re
@@ -62,8 +63,8 @@ class TimeLoop:
 
     Args:
         kernels: what runs in a time step, each with the type of what it writes.
-        whole: of all instructions of a step, also inside of kernels, those that make an array with an axis of T steps, other than
-            by replacing a row of it.
+        whole: of all instructions of a step, also inside of kernels, those that make an array with an axis of
+            T steps, other than by replacing a row of it.
         collectives: those by which devices wait for each other.
     """
 
@@ -94,8 +95,11 @@ def _part(loop: Instruction, name: str) -> str:
 
 
 def _trips(known: dict[str, list[Instruction]], loop: Instruction) -> int | None:
-    """How often a loop runs, if that is a constant: GPUs' and CPUs' compilers say it, TPUs' compares with it."""
-    said = _TRIPS.findall(loop.line) or [n for i in _reached(known, _part(loop, "condition")) for n in _LIMIT.findall(i.line)]
+    """How often a loop runs, if that is a constant: GPUs' and CPUs' compilers say it, TPUs' compares with
+    it."""
+    said = _TRIPS.findall(loop.line) or [
+        n for i in _reached(known, _part(loop, "condition")) for n in _LIMIT.findall(i.line)
+    ]
     return int(said[0]) if said else None
 
 

@@ -1,4 +1,5 @@
-"""Helpers of the tests that compile for accelerators: small programs whose steps are no other axis, and what is asked of them."""
+"""Helpers of the tests that compile for accelerators: small programs whose steps are no other axis, and what
+is asked of them."""
 
 from functools import cache
 
@@ -7,20 +8,24 @@ from hlo import TimeLoop, time_loops
 
 import memcap
 from memcap.config import Member
+from memcap.planning.devices import TARGETS, compile_for
 from memcap.training.program import Program
 from memcap.training.step import Shape, Trainer
-from memcap.training.targets import TARGETS, compile_for
 
 STEPS, EVALUATION_STEPS, LANES = 89, 97, 8
 NAMES = [
-    pytest.param(name, marks=pytest.mark.skipif(not target.installed, reason="make test-targets has what it takes"))
+    pytest.param(
+        name, marks=pytest.mark.skipif(not target.installed, reason="make test-targets has what it takes")
+    )
     for name, target in TARGETS.items()
 ]
 
 
 def small(task: str, cell: str = "lstm", **knobs) -> Member:
     """A member of lag 17."""
-    (member,) = memcap.members(task=task, lag=17, units=6, cell=cell, batch=32, sequences=64, every=10, **knobs)
+    (member,) = memcap.members(
+        task=task, lag=17, units=6, cell=cell, batch=32, sequences=64, every=10, **knobs
+    )
     assert member.length < STEPS
     return member
 
@@ -32,16 +37,19 @@ def program(member: Member, cls: type[Program] = Program, together: bool = True)
 
 @cache
 def loops(name: str, program: Program) -> tuple[list[TimeLoop], list[TimeLoop]]:
-    """The loops over time of a training program, forward and back, and of an evaluation, as compiled for a target."""
+    """The loops over time of a training program, forward and back, and of an evaluation, as compiled for a
+    target."""
     code = compile_for(program, TARGETS[name])
     assert code.program.lanes == LANES
     return time_loops(code.advance.as_text(), STEPS), time_loops(code.evaluate.as_text(), EVALUATION_STEPS)
 
 
 def check(name: str, program: Program, forward: int, back: int, draws: int = 0) -> None:
-    """Each row of a buffer is touched alone, devices never wait for each other, and a time step has few kernels.
+    """Each row of a buffer is touched alone, devices never wait for each other, and a time step has few
+    kernels.
 
-    draws: loops over time in which the task draws its sequences; kernels are not counted then, as it is not told whose they are.
+    draws: loops over time in which the task draws its sequences; kernels are not counted then, as it is not
+    told whose they are.
     """
     training, evaluation = loops(name, program)
     assert (len(training), len(evaluation)) == (2 + draws, 1 + draws)

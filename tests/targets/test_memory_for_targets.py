@@ -1,18 +1,20 @@
-"""The LSTM of 50 units at lag 50, 256 lanes a chip: its time steps, and its memory beside what the backward pass needs."""
+"""The LSTM of 50 units at lag 50, 256 lanes a chip: its time steps, and its memory beside what the backward
+pass needs."""
 
 import pytest
 from hlo import time_loops
 from targets_checks import NAMES
 
 import memcap
+from memcap.planning.devices import TARGETS, compile_for
 from memcap.training.program import Program, lengths
 from memcap.training.step import Shape, Trainer
-from memcap.training.targets import TARGETS, compile_for
 
 LANES, BATCH, UNITS = 256, 32, 50
 
 
-# Kernels of a time step, forward and back. Nothing but an LSTM under `lax.scan` has 7 and 7, and 12 and 23, by the same count.
+# Kernels of a time step, forward and back. Nothing but an LSTM under `lax.scan` has 7 and 7, and 12 and 23,
+# by the same count.
 MOST = {"h100": (8, 9), "v5e": (14, 18), "v5e-4": (14, 18)}
 
 
@@ -23,7 +25,9 @@ def test_training_has_few_kernels_and_takes_little_more_than_its_residuals(name)
     wanted = Program(Trainer(Shape.of(member), steps, steps, together=True), LANES * TARGETS[name].chips)
     code = compile_for(wanted, TARGETS[name])
     assert code.program.lanes == wanted.lanes
-    residuals = LANES * steps * 6 * UNITS * BATCH * 4  # of one that keeps four gates, c and h; ours makes h again
+    residuals = (
+        LANES * steps * 6 * UNITS * BATCH * 4
+    )  # of one that keeps four gates, c and h; ours makes h again
     assert code.advance.memory_analysis().temp_size_in_bytes < 1.3 * residuals
     loops = time_loops(code.advance.as_text(), steps)
     for loop, most in zip(loops, MOST[name], strict=True):

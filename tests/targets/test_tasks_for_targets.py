@@ -1,4 +1,5 @@
-"""Every task's LSTM compiles for an H100 and for TPUs, and its time steps do no work that grows with the buffers."""
+"""Every task's LSTM compiles for an H100 and for TPUs, and its time steps do no work that grows with the
+buffers."""
 
 import jax
 import pytest
@@ -7,7 +8,8 @@ from targets_checks import NAMES, check, loops, program, small
 from memcap.tasks import task_classes
 from memcap.training.program import Program
 
-# Kernels of a time step, forward and back, of nothing but an LSTM under `lax.scan` with its gradient written out; and two more.
+# Kernels of a time step, forward and back, of nothing but an LSTM under `lax.scan` with its gradient written
+# out; and two more.
 LEAST = {"h100": (7, 7), "v5e": (12, 23), "v5e-4": (12, 23)}
 MORE = 2
 DRAWN_IN_A_LOOP = {"dyck": 1, "reber": 1}  # a symbol depends on those before it

@@ -1,4 +1,5 @@
-"""Helpers of the task tests: draw a batch, and every task that the package finds, at several settings of its knobs."""
+"""Helpers of the task tests: draw a batch, and every task that the package finds, at several settings of its
+knobs."""
 
 from collections.abc import Iterator
 from dataclasses import Field, fields, replace
@@ -33,7 +34,8 @@ def draw(task: Task, lag: int, length: int | None = None, *, seed=0, steps=STEPS
 
 
 def recall(task: Copy | SelectiveCopy, row: np.ndarray) -> np.ndarray:
-    """Keep what is a symbol, wherever it comes; after the cue say it, oldest first: (T,) symbols to (T,) answers."""
+    """Keep what is a symbol, wherever it comes; after the cue say it, oldest first: (T,) symbols to (T,)
+    answers."""
     kept, guess, cued = [], np.zeros(len(row), int), False
     for t, x in enumerate(row):
         if cued:
@@ -47,8 +49,8 @@ def recall(task: Copy | SelectiveCopy, row: np.ndarray) -> np.ndarray:
 def other_values(field: Field) -> list[Any]:
     """Other values of a knob than its default, from what the knob itself allows.
 
-    Of a number, the least that is allowed and one a little above the default: 3 more, as 1 more may change nothing (an alphabet
-    of one distractor is a blank).
+    Of a number, the least that is allowed and one a little above the default: 3 more, as 1 more may change
+    nothing (an alphabet of one distractor is a blank).
     """
     limits, default = field.metadata, field.default
     if limits["choices"] is not None:
@@ -59,7 +61,9 @@ def other_values(field: Field) -> list[Any]:
         return [limits["at_least"] or 0.75]
     if isinstance(default, bool):
         return [not default]
-    assert isinstance(default, (int, float)), f"the knob {field.name} needs `choices`, or a number as its default"
+    assert isinstance(default, (int, float)), (
+        f"the knob {field.name} needs `choices`, or a number as its default"
+    )
     least, most = limits["at_least"], limits["at_most"]
     if limits["below"] is not None:
         return [(default + limits["below"]) / 2]

@@ -49,4 +49,6 @@ def test_the_baseline_that_papers_quote():
 def test_each_place_of_a_half_is_marked_alike(lag):
     marks = draw(TASK, lag, batch=16384).inputs[: lag + 1, :, 1].mean(1)
     half = (lag + 1) // 2
-    np.testing.assert_allclose(marks, [1 / half] * half + [1 / (lag + 1 - half)] * (lag + 1 - half), atol=0.015)
+    np.testing.assert_allclose(
+        marks, [1 / half] * half + [1 / (lag + 1 - half)] * (lag + 1 - half), atol=0.015
+    )

@@ -28,7 +28,9 @@ def test_reading_back_solves_it(task, lag, extra, seed):
     inputs, targets, mask = sequences(task, draw(task, lag, length, seed=seed), length)
     x = inputs[..., 0]
     delays = np.linspace(0, lag, 5, dtype=int)  # as in the source's code
-    guess = np.array([[[row[t - s] for s in delays] if t >= lag else [0.0] * 5 for t in range(length)] for row in x])
+    guess = np.array(
+        [[[row[t - s] for s in delays] if t >= lag else [0.0] * 5 for t in range(length)] for row in x]
+    )
     assert np.array_equal(guess, targets)
     assert score(task, guess, targets, mask).mean == 0
     assert mask.sum(1).tolist() == [length - lag] * len(mask)
@@ -80,7 +82,8 @@ def test_moments_are_nearly_those_of_normal_numbers():
 
 @each_band
 def test_a_window_has_about_2_c_degrees_of_freedom_whatever_the_lag(cycles, lag):
-    """The directions in which windows vary: nearly all of the variance is in 2 c + 3 of them, and not in 2 c - 3."""
+    """The directions in which windows vary: nearly all of the variance is in 2 c + 3 of them, and not in 2 c
+    - 3."""
     x = signal(BandlimitedDelay(cycles=cycles), lag, steps=256, batch=8192)[lag : 2 * lag]
     values = np.sort(np.linalg.eigvalsh(x @ x.T))[::-1]
     left = 1 - np.cumsum(values) / values.sum()
@@ -90,7 +93,8 @@ def test_a_window_has_about_2_c_degrees_of_freedom_whatever_the_lag(cycles, lag)
 
 
 def test_a_phase_does_not_drift():
-    """The spectrum of the last of 100,000 steps ends there, too: in float32 a phase would be off by thousandths of a turn."""
+    """The spectrum of the last of 100,000 steps ends there, too: in float32 a phase would be off by
+    thousandths of a turn."""
     steps = 100_000
     x = draw(BandlimitedDelay(), 25, steps, steps=steps, batch=1).inputs[-LONG:, 0, 0].astype(float)
     power = abs(np.fft.rfft(x * get_window("blackmanharris", LONG))) ** 2
@@ -103,7 +107,9 @@ def test_facts_lengths_and_recipe():
     assert [task.length(lag) for lag in (1, 25, 100, 400, 1600)] == [3, 62, 250, 1000, 4000]
     assert task.stretched(50, 20) == (50, 1000)
     assert [task.facts(lag, 1000).held for lag in (5, 20, 25, 400)] == [6, 21, 21, 21]
-    assert task.facts(100, 250).chance == pytest.approx(0.8)  # a quarter of the window is 5 zeros of the sinc away
+    assert task.facts(100, 250).chance == pytest.approx(
+        0.8
+    )  # a quarter of the window is 5 zeros of the sinc away
     assert BandlimitedDelay(rms=0.5).facts(100, 250).chance == pytest.approx(0.2)
     assert BandlimitedDelay(cycles=1).facts(100, 250).chance == pytest.approx(
         np.mean([1 - np.sinc(s / 2) ** 2 for s in range(5)])

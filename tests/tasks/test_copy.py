@@ -10,7 +10,11 @@ from memcap.recipes import recommended
 from memcap.tasks.chance import score, sequences
 from memcap.tasks.copy import Copy
 
-KINDS = [Copy(), Copy(items=3, symbols=5, distractors=2, cue="throughout"), Copy(items=3, symbols=5, waits="drawn")]
+KINDS = [
+    Copy(),
+    Copy(items=3, symbols=5, distractors=2, cue="throughout"),
+    Copy(items=3, symbols=5, waits="drawn"),
+]
 
 
 @pytest.mark.parametrize("task", KINDS, ids=str)
@@ -49,7 +53,9 @@ def test_numbers_say_what_vectors_say(seed):
     """As the code of Bai et al. writes them: blanks 0, symbols 1 to 8, and from the cue on 9."""
     vectors = Copy(items=10, symbols=8, cue="throughout")
     numbers = Copy(items=10, symbols=8, cue="throughout", coding="number")
-    (shown, due, _), (written, also_due, _) = (sequences(task, draw(task, 5, seed=seed), 25) for task in (vectors, numbers))
+    (shown, due, _), (written, also_due, _) = (
+        sequences(task, draw(task, 5, seed=seed), 25) for task in (vectors, numbers)
+    )
     digits = np.array([*range(1, 9), 0, 9])
     assert np.array_equal(written[..., 0], digits[shown])
     assert np.array_equal(due, also_due)
@@ -67,7 +73,8 @@ def test_all_sequences_of_symbols_are_drawn_alike():
 
 @pytest.mark.parametrize(("lag", "known"), [(50, 0.29706), (100, 0.17329), (500, 0.03999), (1000, 0.02039)])
 def test_the_loss_without_memory_that_papers_quote(lag, known):
-    """Averaged over all T + 2K steps: blanks are certain outside the recall, and there each symbol has 1 / A."""
+    """Averaged over all T + 2K steps: blanks are certain outside the recall, and there each symbol has 1 /
+    A."""
     task = Copy(items=10, symbols=8)
     length = task.length(lag)
     assert length == lag + 20

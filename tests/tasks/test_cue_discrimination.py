@@ -1,4 +1,5 @@
-"""Cue discrimination against the generator of the source, written out in NumPy, and what of the delay counts."""
+"""Cue discrimination against the generator of the source, written out in NumPy, and what of the delay
+counts."""
 
 import numpy as np
 import pytest

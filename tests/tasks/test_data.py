@@ -1,4 +1,5 @@
-"""Own sequences: what is drawn is what the file holds, held-out ones are never trained on, and bad files are named."""
+"""Own sequences: what is drawn is what the file holds, held-out ones are never trained on, and bad files are
+named."""
 
 from dataclasses import replace
 
@@ -48,7 +49,8 @@ def test_held_out_sequences_are_never_trained_on_and_all_are_drawn(tmp_path_fact
     path = tmp_path_factory.mktemp("data") / "a.npz"
     task = replace(saved(path, **symbols()), fold=fold, held_out=share)
     trained, unseen = (
-        set(np.asarray(part(jax.random.key(seed), STEPS - 1, STEPS, STEPS, 2000).targets)) for part in (task.sample, task.unseen)
+        set(np.asarray(part(jax.random.key(seed), STEPS - 1, STEPS, STEPS, 2000).targets))
+        for part in (task.sample, task.unseen)
     )
     assert trained.isdisjoint(unseen)
     assert trained | unseen == set(range(COUNT))
@@ -58,7 +60,10 @@ def test_held_out_sequences_are_never_trained_on_and_all_are_drawn(tmp_path_fact
 def test_the_fold_and_not_the_seed_says_which(tmp_path):
     task = saved(tmp_path / "a.npz", **symbols())
     pairs = (0, 0), (0, 1), (1, 0)
-    held = [set(np.asarray(replace(task, fold=f).unseen(jax.random.key(seed), 5, 6, 6, 500).targets)) for f, seed in pairs]
+    held = [
+        set(np.asarray(replace(task, fold=f).unseen(jax.random.key(seed), 5, 6, 6, 500).targets))
+        for f, seed in pairs
+    ]
     assert held[0] == held[1] != held[2]
 
 
@@ -86,7 +91,13 @@ def test_values_at_every_step_under_a_mask(tmp_path, outputs):
     mask[:, -1] = True
     targets = rng.normal(size=(COUNT, STEPS, outputs)) if outputs > 1 else rng.normal(size=(COUNT, STEPS))
     task = saved(tmp_path / "a.npz", inputs=inputs, targets=targets, mask=mask)
-    assert (task.vocabulary, task.features, task.outputs, task.loss, task.answers) == (None, 2, outputs, "values", "every")
+    assert (task.vocabulary, task.features, task.outputs, task.loss, task.answers) == (
+        None,
+        2,
+        outputs,
+        "values",
+        "every",
+    )
     batch = draw(task, STEPS - 1, batch=16)
     for b in range(16):
         k = int(np.abs(inputs[:, 0] - batch.inputs[0, b]).sum(1).argmin())
@@ -107,10 +118,13 @@ def test_another_content_is_another_member_and_a_row_finds_its_own(tmp_path):
 
 
 def test_a_net_learns_what_a_file_teaches_and_is_judged_on_what_it_never_saw():
-    """The example's class is shown 11 steps before the end: one step less, and a net can only learn by heart."""
+    """The example's class is shown 11 steps before the end: one step less, and a net can only learn by
+    heart."""
     (row,) = memcap.train(memcap.members("data", recipe="hold", lag=11, units=4), progress=False).to_dicts()
     assert row["solved"]
-    (blind,) = memcap.train(memcap.members("data", recipe="hold", lag=10, units=4, budget=300), progress=False).to_dicts()
+    (blind,) = memcap.train(
+        memcap.members("data", recipe="hold", lag=10, units=4, budget=300), progress=False
+    ).to_dicts()
     assert not blind["solved"]
     assert 0.3 < blind["final"] < 0.7
 
@@ -123,7 +137,9 @@ def test_the_verdict_is_about_held_out_sequences(tmp_path):
     targets = inputs[:, -3].copy()
     targets[held] = 1 - targets[held]
     task = saved(tmp_path / "a.npz", inputs=inputs, targets=targets)
-    (row,) = memcap.train(memcap.members(task, recipe="hold", lag=2, units=4, budget=300), progress=False).to_dicts()
+    (row,) = memcap.train(
+        memcap.members(task, recipe="hold", lag=2, units=4, budget=300), progress=False
+    ).to_dicts()
     assert row["train_loss"] < 0.1
     assert row["final"] < 0.1
 
@@ -133,21 +149,39 @@ BAD = {
     "no targets": ({"inputs": GOOD["inputs"]}, "has no array `targets`"),
     "another array": ({**GOOD, "weights": np.ones(3)}, "has an array `weights`, which means nothing"),
     "text": ({**GOOD, "targets": np.array(["a"] * COUNT)}, "`targets` must hold numbers"),
-    "not finite": ({"inputs": np.full((4, 3, 1), np.nan), "targets": np.arange(4)}, "`inputs` holds numbers that are not finite"),
-    "numbers without features": ({**GOOD, "inputs": GOOD["inputs"] + 0.5}, "`inputs` must be (N, T) whole numbers or (N, T, F)"),
-    "one sequence": ({"inputs": np.ones((1, 6), int), "targets": np.ones(1, int)}, "at least 2 sequences of at least 2 steps"),
+    "not finite": (
+        {"inputs": np.full((4, 3, 1), np.nan), "targets": np.arange(4)},
+        "`inputs` holds numbers that are not finite",
+    ),
+    "numbers without features": (
+        {**GOOD, "inputs": GOOD["inputs"] + 0.5},
+        "`inputs` must be (N, T) whole numbers or (N, T, F)",
+    ),
+    "one sequence": (
+        {"inputs": np.ones((1, 6), int), "targets": np.ones(1, int)},
+        "at least 2 sequences of at least 2 steps",
+    ),
     "other count": ({**GOOD, "targets": np.arange(COUNT - 1)}, "for 40 sequences"),
     "too many axes": ({**GOOD, "targets": np.ones((COUNT, 3, 2))}, "`targets` has shape (40, 3, 2)"),
-    "several classes": ({**GOOD, "targets": np.ones((COUNT, 3), int)}, "classes, whole numbers, are one an answer"),
+    "several classes": (
+        {**GOOD, "targets": np.ones((COUNT, 3), int)},
+        "classes, whole numbers, are one an answer",
+    ),
     "one class": ({**GOOD, "targets": np.zeros(COUNT, int)}, "of which there are at least two"),
     "symbol below 0": ({**GOOD, "inputs": GOOD["inputs"] - 1}, "`inputs` has symbols below 0"),
     "symbols too large": ({**GOOD, "inputs": GOOD["inputs"] * 5000}, "above 4,095"),
-    "mask at the last step": ({**GOOD, "mask": np.ones((COUNT, STEPS))}, "`mask` must be (40, 6), beside targets at every step"),
+    "mask at the last step": (
+        {**GOOD, "mask": np.ones((COUNT, STEPS))},
+        "`mask` must be (40, 6), beside targets at every step",
+    ),
     "mask without an end": (
         {"inputs": GOOD["inputs"], "targets": GOOD["inputs"], "mask": np.eye(COUNT, STEPS)},
         "must ask for an answer at the last step",
     ),
-    "lengths": ({**GOOD, "lengths": np.zeros(COUNT, int)}, "`lengths` must be (40,) whole numbers from 1 to 6"),
+    "lengths": (
+        {**GOOD, "lengths": np.zeros(COUNT, int)},
+        "`lengths` must be (40,) whole numbers from 1 to 6",
+    ),
     "object": ({**GOOD, "targets": np.array([None] * COUNT)}, "is no .npz file of plain arrays"),
 }
 

@@ -30,7 +30,9 @@ def test_lengths_and_recipes():
     assert (facts.held, facts.bits) == (51, 50)
     assert [recommended(task, lag) for lag in (5, 6, 50)] == ["forget_bias", "curriculum", "curriculum"]
     assert [recommended(DelayLine(symbols=4), lag) for lag in (1, 20)] == ["curriculum", "curriculum"]
-    assert [recommended(DelayLine(symbols=8), lag) for lag in (1, 8, 12, 50)] == 2 * ["curriculum"] + 2 * ["open_gate"]
+    assert [recommended(DelayLine(symbols=8), lag) for lag in (1, 8, 12, 50)] == 2 * ["curriculum"] + 2 * [
+        "open_gate"
+    ]
     assert [recommended(DelayLine(reals=True), lag) for lag in (20, 21)] == ["forget_bias", "open_gate"]
 
 

@@ -43,9 +43,12 @@ def same(a: list, b: list) -> bool:
     return all(np.shape(x) == np.shape(y) and np.array_equal(x, y) for x, y in zip(a, b, strict=True))
 
 
-@pytest.mark.parametrize(("knob", "other"), [pair for cls in task_classes().values() for pair in variants(cls)], ids=str)
+@pytest.mark.parametrize(
+    ("knob", "other"), [pair for cls in task_classes().values() for pair in variants(cls)], ids=str
+)
 def test_every_knob_changes_the_data(knob, other):
-    """But for the two by which the owner of a file says when it is solved and what it holds: these change the facts."""
+    """But for the two by which the owner of a file says when it is solved and what it holds: these change the
+    facts."""
     task = type(other)()
     check(other, "task")
     assert getattr(other, knob) != getattr(task, knob)
@@ -74,7 +77,8 @@ def test_lag_and_length_change_the_data(task):
 
 @each_task
 def test_same_key_same_data_and_another_key_other_data(task):
-    """Unless there is nothing to draw, as where time alone is counted: then all sequences of a batch are the same one."""
+    """Unless there is nothing to draw, as where time alone is counted: then all sequences of a batch are the
+    same one."""
     arguments = task, lag_of(task), length_of(task)
     first = seen(*arguments)
     assert same(first, seen(*arguments))
@@ -84,7 +88,8 @@ def test_same_key_same_data_and_another_key_other_data(task):
 
 @each_task
 def test_plain_integers_and_a_tight_buffer_give_the_same_data(task):
-    """Not under jit, lag and length as Python integers, no room to spare: equal to traced ones in a longer buffer."""
+    """Not under jit, lag and length as Python integers, no room to spare: equal to traced ones in a longer
+    buffer."""
     lag, length = lag_of(task), length_of(task)
     plain = task.sample(jax.random.key(0), lag, length, length, BATCH)
     boundary = [] if plain.boundary is None else [plain.boundary[:length]]
@@ -152,7 +157,10 @@ def test_chance_is_the_best_score_without_memory(task, length):
 def test_no_constant_answer_beats_chance(task, length):
     """The most frequent class, or the mean, of one batch as the answer to all of another."""
     lag, steps = lag_of(task), 1 << (length - 1).bit_length()
-    fit, test = (sequences(task, draw(task, lag, length, seed=seed, steps=steps, batch=4096), length) for seed in (2, 3))
+    fit, test = (
+        sequences(task, draw(task, lag, length, seed=seed, steps=steps, batch=4096), length)
+        for seed in (2, 3)
+    )
     due = fit[1][fit[2]]
     answer = np.bincount(due).argmax() if task.loss == "classes" else due.mean(0, dtype=float)
     found = score(task, np.full(test[1].shape, answer), *test[1:])
@@ -183,4 +191,7 @@ def test_what_a_task_says_of_itself(task, lag):
 def test_an_unknown_task_is_a_user_error():
     with pytest.raises(UserError) as error:
         task_class("delay")
-    assert str(error.value) == f"task.name=delay: no such task; one of {', '.join(task_classes())}, or MODULE:CLASS for your own"
+    assert (
+        str(error.value)
+        == f"task.name=delay: no such task; one of {', '.join(task_classes())}, or MODULE:CLASS for your own"
+    )

@@ -17,7 +17,9 @@ def test_the_one_symbol_of_the_alphabet_is_the_answer(task, lag, extra, seed):
     assert np.all(shown.sum(0) == 1)
     assert np.all(shown[length - 2 - lag])  # exactly `lag` distractors before the trigger
     assert np.array_equal(batch.inputs[:length].T[shown.T], batch.targets)
-    assert np.array_equal(batch.inputs[:length] == task.vocabulary - 1, np.arange(length)[:, None] == [length - 1] * 32)
+    assert np.array_equal(
+        batch.inputs[:length] == task.vocabulary - 1, np.arange(length)[:, None] == [length - 1] * 32
+    )
 
 
 def test_a_blank_lag_has_one_filler_and_distractors_have_all():

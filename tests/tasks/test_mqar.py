@@ -35,7 +35,9 @@ def test_a_table_solves_it(task, more, extra, seed):
     guess = np.array([look_up(task, row) for row in inputs])
     assert score(task, guess, targets, mask).mean == 1
     assert np.all(mask.sum(1) == task.pairs)
-    assert np.all(np.sort(inputs[:, -lag:][mask[:, -lag:]].reshape(-1, task.pairs)) == np.sort(inputs[:, extra:-lag:2]))
+    assert np.all(
+        np.sort(inputs[:, -lag:][mask[:, -lag:]].reshape(-1, task.pairs)) == np.sort(inputs[:, extra:-lag:2])
+    )
     blanks = inputs == 2 * task.symbols
     assert np.all(blanks[:, :extra])
     assert np.all(blanks[:, -lag:] == ~mask[:, -lag:])

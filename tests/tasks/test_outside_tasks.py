@@ -33,7 +33,8 @@ class Pulses(Task):
 
     def sample(self, key, lag, length, steps, batch):
         place, height = jax.random.split(key)
-        pulse = jax.random.bernoulli(place, self.rate, (steps, batch)) * jax.random.normal(height, (steps, batch))
+        there = jax.random.bernoulli(place, self.rate, (steps, batch))
+        pulse = there * jax.random.normal(height, (steps, batch))
         step = jnp.arange(steps)[:, None]
         mask = jnp.broadcast_to((step >= lag) & (step < length), pulse.shape)
         return Batch(pulse[:, :, None], jnp.where(mask, jnp.roll(pulse, lag, 0), 0), mask)
@@ -87,7 +88,9 @@ def test_a_task_whose_constant_answer_solves_it_is_refused(module):
     with pytest.raises(UserError) as error:
         Member(task, 4, 20)
     said = one_line(error)
-    assert said.startswith(f"task {module}:Pulses at lag 4, length 20: a net without memory scores mse {measured.mean:.3g}")
+    assert said.startswith(
+        f"task {module}:Pulses at lag 4, length 20: a net without memory scores mse {measured.mean:.3g}"
+    )
     assert "measured" in said
     assert "<= 0.05" in said
     dense = Member(type(task)(rate=1.0), 4, 20)  # of pulses at every step, what it says is true
@@ -103,7 +106,13 @@ def test_a_task_that_says_itself_that_chance_solves_it_is_refused(module):
 def test_an_honest_task_is_a_member_s_like_any_other(module):
     name = f"{module}:Honest"
     member = resolve(
-        {"task": task_defaults(name) | {"lag": 4, "rate": 0.25}, "model": {}, "recipe": {}, "evaluation": {}, "seed": 0}
+        {
+            "task": task_defaults(name) | {"lag": 4, "rate": 0.25},
+            "model": {},
+            "recipe": {},
+            "evaluation": {},
+            "seed": 0,
+        }
     )
     assert member == Member(task_class(name)(rate=0.25), 4)
     assert member.config["task"] == {"name": name, "lag": 4, "length": 9, "rate": 0.25}

@@ -1,4 +1,5 @@
-"""Reber words against a regular expression of the grammar, written by hand, and against all words of a length."""
+"""Reber words against a regular expression of the grammar, written by hand, and against all words of a
+length."""
 
 import itertools
 import re
@@ -31,7 +32,11 @@ def test_a_begin_a_symbol_and_a_word_of_the_grammar(lag, extra, seed):
 
 
 def test_all_words_of_a_length_are_as_likely():
-    words = {text for middle in itertools.product("TPSXV", repeat=6) if WORD.fullmatch(text := f"B{''.join(middle)}E")}
+    words = {
+        text
+        for middle in itertools.product("TPSXV", repeat=6)
+        if WORD.fullmatch(text := f"B{''.join(middle)}E")
+    }
     drawn = [written(row) for row in draw(Reber(), 8, batch=8192).inputs[2:10].T]
     counts = np.array([drawn.count(word) for word in words])
     assert counts.sum() == 8192

@@ -11,7 +11,11 @@ from memcap.tasks.chance import score, sequences
 from memcap.tasks.copy import Copy
 from memcap.tasks.selective_copy import SelectiveCopy
 
-KINDS = [SelectiveCopy(), SelectiveCopy(items=3, symbols=5, distractors=2, cue="throughout"), SelectiveCopy(items=1)]
+KINDS = [
+    SelectiveCopy(),
+    SelectiveCopy(items=3, symbols=5, distractors=2, cue="throughout"),
+    SelectiveCopy(items=1),
+]
 
 
 @pytest.mark.parametrize("task", KINDS, ids=str)
@@ -25,7 +29,9 @@ def test_a_queue_of_what_is_a_symbol_solves_it(task, lag, extra, seed):
     assert np.all(mask == [0] * (length - task.items) + [1] * task.items)
     symbols = inputs < task.symbols
     assert np.all(symbols.sum(1) == task.items)
-    assert not symbols[:, : length - task.shortest(lag)].any(), "what is longer than need be begins with filler"
+    assert not symbols[:, : length - task.shortest(lag)].any(), (
+        "what is longer than need be begins with filler"
+    )
     assert not symbols[:, -task.items - 1 :].any()
 
 
@@ -51,15 +57,20 @@ def test_each_choice_of_places_is_as_frequent():
         assert np.all(abs(counts / batch - 1 / kinds) < 4 * (1 / kinds * (1 - 1 / kinds) / batch) ** 0.5)
 
 
-@pytest.mark.parametrize("knobs", [{}, {"items": 3, "symbols": 5, "distractors": 3, "cue": "throughout"}], ids=str)
+@pytest.mark.parametrize(
+    "knobs", [{}, {"items": 3, "symbols": 5, "distractors": 3, "cue": "throughout"}], ids=str
+)
 def test_it_is_the_copy_task_but_for_the_places(knobs):
-    """At every lag as long, with as many of each kind of symbol, the same facts, and with no blank left the same sequences."""
+    """At every lag as long, with as many of each kind of symbol, the same facts, and with no blank left the
+    same sequences."""
     spread, row = SelectiveCopy(**knobs), Copy(**knobs)
     for lag in (1, 7):
         length = row.length(lag)
         assert spread.length(lag) == length
         assert spread.facts(lag, length) == row.facts(lag, length)
-        (seen, _, due), (plain, _, due_there) = (sequences(task, draw(task, lag), length) for task in (spread, row))
+        (seen, _, due), (plain, _, due_there) = (
+            sequences(task, draw(task, lag), length) for task in (spread, row)
+        )
         kinds = [np.where(x < row.symbols, 0, np.where(x < row.vocabulary - 1, 1, 2)) for x in (seen, plain)]
         assert np.array_equal(np.sort(kinds[0], axis=1), np.sort(kinds[1], axis=1))
         assert np.array_equal(kinds[0], kinds[1]) == (lag == 1)
@@ -67,7 +78,8 @@ def test_it_is_the_copy_task_but_for_the_places(knobs):
 
 
 def test_what_came_a_fixed_number_of_steps_ago_is_no_answer():
-    """Plain copy says what came K + lag steps ago; here that is a symbol 4 times of 11 only, and no other distance is better."""
+    """Plain copy says what came K + lag steps ago; here that is a symbol 4 times of 11 only, and no other
+    distance is better."""
     task, lag = SelectiveCopy(symbols=4), 8
     inputs, targets, mask = sequences(task, draw(task, lag, batch=8192), task.length(lag))
     first = np.argmax(mask[0])
@@ -82,4 +94,6 @@ def test_facts():
 
 
 def test_recipe():
-    assert [recommended(SelectiveCopy(items=items), lag) for items in (1, 4, 16) for lag in (1, 50)] == ["chrono"] * 6
+    assert [recommended(SelectiveCopy(items=items), lag) for items in (1, 4, 16) for lag in (1, 50)] == [
+        "chrono"
+    ] * 6

@@ -25,7 +25,9 @@ def test_the_relevant_symbols_in_order_are_the_class(relevant, lag, extra, seed)
         assert set(row[1:-1][row[1:-1] >= 2]) <= {2, 3, 4, 5}
 
 
-@pytest.mark.parametrize(("relevant", "places"), [(2, [(10, 20), (50, 60)]), (3, [(10, 20), (33, 43), (66, 76)])])
+@pytest.mark.parametrize(
+    ("relevant", "places"), [(2, [(10, 20), (50, 60)]), (3, [(10, 20), (33, 43), (66, 76)])]
+)
 def test_the_places_of_the_paper(relevant, places):
     """Experiments 6a and 6b: t1 in 10..20 and so on, the trigger at step 100."""
     task = TemporalOrder(relevant=relevant)

@@ -49,9 +49,12 @@ def test_a_reset_carry_can_do_no_better_than_this(lag, windows):
 
 @jax.jit
 def gradients(batch: Batch) -> jax.Array:
-    """(T,) norm of the loss's gradient in the input weights as each step uses them, for a small tanh network."""
+    """(T,) norm of the loss's gradient in the input weights as each step uses them, for a small tanh
+    network."""
     T, B = batch.inputs.shape
-    inward, inner, outward = (jax.random.normal(key, (4, 4)) for key in jax.random.split(jax.random.key(1), 3))
+    inward, inner, outward = (
+        jax.random.normal(key, (4, 4)) for key in jax.random.split(jax.random.key(1), 3)
+    )
 
     def loss(weights):
         def advance(h, at_step):

@@ -4,19 +4,28 @@ import math
 
 import numpy as np
 import pytest
-from test_records import member
+from test_runs import member
 
 from memcap.tracking.cells import Cells, quantiles
 from memcap.tracking.curve import MOST_POINTS
 
 
 def row(**more):
-    return {"status": "solved", "solved": True, "steady": False, "steps": 10, "final": 1.0, "steps_to_solve": 10} | more
+    return {
+        "status": "solved",
+        "solved": True,
+        "steady": False,
+        "steps": 10,
+        "final": 1.0,
+        "steps_to_solve": 10,
+    } | more
 
 
 def test_quantiles_of_curves_on_one_grid_are_those_of_numpy():
     draws = np.random.default_rng(0).normal(size=(9, 30))
-    found = quantiles([{10 * i: {"train/loss": value} for i, value in enumerate(curve)} for curve in draws.tolist()])
+    found = quantiles(
+        [{10 * i: {"train/loss": value} for i, value in enumerate(curve)} for curve in draws.tolist()]
+    )
     wanted = np.quantile(draws, [0.25, 0.5, 0.75], axis=0)  # of 9 values these are values that are there
     assert list(found) == list(range(0, 300, 10))
     for i, point in enumerate(found.values()):
@@ -25,7 +34,9 @@ def test_quantiles_of_curves_on_one_grid_are_those_of_numpy():
 
 
 def test_a_curve_that_has_ended_stays_at_its_last_value():
-    found = quantiles([{1: {"a": 5.0}}, {1: {"a": 0.0}, 2: {"a": 1.0}, 3: {"a": 2.0}}, {2: {"a": 9.0, "b": 4.0}}])
+    found = quantiles(
+        [{1: {"a": 5.0}}, {1: {"a": 0.0}, 2: {"a": 1.0}, 3: {"a": 2.0}}, {2: {"a": 9.0, "b": 4.0}}]
+    )
     assert [found[step]["a/q50"] for step in (1, 2, 3)] == [0.0, 5.0, 5.0]
     assert [found[step].get("b/q50") for step in (1, 2, 3)] == [None, 4.0, 4.0]
 
@@ -48,10 +59,19 @@ def test_a_cell_is_handed_over_once_it_is_whole():
     cells.expect([*seeds, other], frozenset())
     assert cells.add(seeds[0].key, row(), {1: {"a": 1.0}}) is None
     cells.expect(seeds, {seeds[0].key})  # as a job that is tried again in halves
-    assert cells.add(seeds[1].key, row(solved=False, status="diverged", steps_to_solve=None), {1: {"a": 2.0}}) is None
+    assert (
+        cells.add(seeds[1].key, row(solved=False, status="diverged", steps_to_solve=None), {1: {"a": 2.0}})
+        is None
+    )
     record = cells.add(seeds[2].key, row(steady=True, steps_to_solve=30), {1: {"a": 3.0}})
     assert (record.run.kind, record.run.name, record.points[1]["a/q50"]) == ("cell", "delay_line-L8-u7", 2.0)
-    wanted = {"members": 3, "members_solved": 2, "members_diverged": 1, "share_solved": 2 / 3, "share_steady": 1 / 3}
+    wanted = {
+        "members": 3,
+        "members_solved": 2,
+        "members_diverged": 1,
+        "share_solved": 2 / 3,
+        "share_steady": 1 / 3,
+    }
     assert wanted.items() <= record.row.items()
     assert (record.row["steps_to_solve/q25"], record.row["steps_to_solve/q75"]) == (10, 30)
     assert cells.rest() == []

@@ -1,6 +1,6 @@
 """What the study's run streams."""
 
-from test_records import member
+from test_runs import member
 
 from memcap.tracking.so_far import SoFar
 
@@ -18,7 +18,9 @@ def test_members_are_counted_once_and_the_frontier_is_the_narrowest_cell_that_ha
     so_far.add(member(lag=20), row(passed=False))
     found = so_far.values()
     assert (found["study/done"], found["study/solved"]) == (8, 4)
-    assert {name: value for name, value in found.items() if name.startswith("frontier/")} == {"frontier/delay_line-L8": 5}
+    assert {name: value for name, value in found.items() if name.startswith("frontier/")} == {
+        "frontier/delay_line-L8": 5
+    }
     assert found["study/members_a_second"] > 0
     assert so_far.values()["study/members_a_second"] == 0
 

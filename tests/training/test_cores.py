@@ -51,7 +51,11 @@ def test_a_quota_counts(monkeypatch):
             [3],
         ),
         ("1:cpu:/job", {"cpu/job/cpu.cfs_quota_us": "-1", "cpu/job/cpu.cfs_period_us": "100000"}, []),
-        ("1:cpuset:/job", {"cpuset/job/cpu.cfs_quota_us": "100000", "cpuset/job/cpu.cfs_period_us": "100000"}, []),
+        (
+            "1:cpuset:/job",
+            {"cpuset/job/cpu.cfs_quota_us": "100000", "cpuset/job/cpu.cfs_period_us": "100000"},
+            [],
+        ),
         ("0::/job", {"job/cpu.max": "nonsense"}, []),
     ],
 )

@@ -1,4 +1,5 @@
-"""Worker processes that die, hang, or never start: each is replaced, its members wait again, and who kills two has failed."""
+"""Worker processes that die, hang, or never start: each is replaced, its members wait again, and who kills
+two has failed."""
 
 import os
 import signal
@@ -11,19 +12,24 @@ from training_checks import Remembers, assert_same, member
 
 from memcap.config import Engine
 from memcap.knobs import UserError
-from memcap.training import worker
+from memcap.training import workers
 from memcap.training.crew import Crew
 from memcap.training.engine import train
 from memcap.training.queue import Queue
-from memcap.training.worker import Worker
+from memcap.training.workers import Worker
 
 TWO = Engine("map", workers=2)
-FOUR = [member("latch", 3, seed=seed, model={"units": u}, recipe={"lr": 1e-9, "budget": 60}) for u in (1, 2) for seed in (0, 1)]
+FOUR = [
+    member("latch", 3, seed=seed, model={"units": u}, recipe={"lr": 1e-9, "budget": 60})
+    for u in (1, 2)
+    for seed in (0, 1)
+]
 
 
 @pytest.fixture
 def first_taken(monkeypatch):
-    """Do something to worker 1 when it has first taken a member and waits for the answer. This process takes none before that."""
+    """Do something to worker 1 when it has first taken a member and waits for the answer. This process takes
+    none before that."""
     workers, happened = [], threading.Event()
     take, start = Queue.take, Worker.__init__
 
@@ -60,13 +66,16 @@ def test_a_dead_worker_is_replaced_and_its_members_are_trained(first_taken, capf
     assert [e.member for e in results] == FOUR
     assert len(listener.results) == 4
     assert len(workers) == 2
-    assert "died (status -9); another takes its place and trains what it had, 1 member\n" in capfd.readouterr().err
+    assert (
+        "died (status -9); another takes its place and trains what it had, 1 member\n"
+        in capfd.readouterr().err
+    )
     for ours in train(FOUR, replace(TWO, workers=1)):
         assert_same(ours, results[FOUR.index(ours.member)])
 
 
 def test_a_stopped_worker_is_noticed_killed_and_replaced(first_taken, monkeypatch, capfd):
-    monkeypatch.setattr(worker, "SILENCE", 5.0)
+    monkeypatch.setattr(workers, "SILENCE", 5.0)
     first_taken(lambda process: os.kill(process.pid, signal.SIGSTOP))
     results = train(FOUR, TWO)
     assert [e.status for e in results] == ["unsolved"] * 4
@@ -93,7 +102,9 @@ def test_a_job_that_was_stopped_itself_kills_nobody(monkeypatch):
 
 
 def test_a_worker_beats_while_its_program_runs():
-    long = member("latch", 3, model={"units": 9}, recipe={"lr": 1e-9, "budget": 20_000}, evaluation={"every": 20_000})
+    long = member(
+        "latch", 3, model={"units": 9}, recipe={"lr": 1e-9, "budget": 20_000}, evaluation={"every": 20_000}
+    )
     calls, heard = [], Worker._heard
 
     def counted(self):
@@ -101,7 +112,7 @@ def test_a_worker_beats_while_its_program_runs():
         return calls[-1]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(worker, "BEATS", 30 * worker.SILENCE)
+        patch.setattr(workers, "BEATS", 30 * workers.SILENCE)
         patch.setattr(Worker, "_heard", counted)
         Crew(Queue([long], TWO, 2)).serve(1)
     names = [call[0] for call in calls if call]
@@ -113,7 +124,9 @@ def test_a_member_that_kills_two_workers_has_failed_and_the_rest_goes_on(monkeyp
     culprit, asked = FOUR[1], []
     take = Queue.take
     listener = Remembers()
-    queue = Queue(FOUR[:2] + [replace(FOUR[0], seed=seed) for seed in (2, 3)], replace(TWO, lanes=4), 2, listener)
+    queue = Queue(
+        FOUR[:2] + [replace(FOUR[0], seed=seed) for seed in (2, 3)], replace(TWO, lanes=4), 2, listener
+    )
     queue.workers = 1  # of which it is the only one that comes: no share is left to another
     crew = Crew(queue)
 
@@ -143,11 +156,13 @@ def test_a_member_that_kills_two_workers_has_failed_and_the_rest_goes_on(monkeyp
 
 
 def test_workers_that_cannot_start_end_the_job_in_one_line(monkeypatch, capfd):
-    monkeypatch.setattr(worker, "MAIN", "import no_such_library")
+    monkeypatch.setattr(workers, "MAIN", "import no_such_library")
     with pytest.raises(UserError) as caught:
         Crew(Queue(FOUR, TWO, 2)).serve(1)
     line = str(caught.value)
     assert "\n" not in line
-    assert line.startswith("3 workers in a row ended before they had a member; the last died (status 1), its last line: ")
+    assert line.startswith(
+        "3 workers in a row ended before they had a member; the last died (status 1), its last line: "
+    )
     assert "No module named 'no_such_library'" in line
     assert capfd.readouterr().err == ""

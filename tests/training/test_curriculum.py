@@ -72,12 +72,15 @@ def test_a_step_draws_at_the_front():
     trainer = Program.of(member(8)).trainer
     state, operands = trainer.fresh(member(8)), trainer.operands(member(8))
     assert tuple(map(int, trainer.asked(state, operands))) == (4, member(8).task.length(4))
-    there = state._replace(progress=state.progress._replace(front=Front(np.int32(8), np.float32(0), np.int32(9))))
+    there = state._replace(
+        progress=state.progress._replace(front=Front(np.int32(8), np.float32(0), np.int32(9)))
+    )
     assert tuple(map(int, trainer.asked(there, operands))) == (8, member(8).length)
 
 
 def test_nothing_is_asked_before_the_front_has_arrived():
-    """Lag 2 of one symbol in two is soon learned at lag 1: still no evaluation before step 70, where the front is forced."""
+    """Lag 2 of one symbol in two is soon learned at lag 1: still no evaluation before step 70, where the
+    front is forced."""
     slow = member(2, budget=100, every=10, advance=1.0, sequences=64, stretch=1)
     listener = Remembers()
     train([slow], Engine(workers=1), listener)
@@ -89,7 +92,14 @@ def test_nothing_is_asked_before_the_front_has_arrived():
 @pytest.mark.parametrize("batching", ["map", "vmap"])
 def test_it_solves_what_it_should(batching):
     easy = memcap.members(
-        task="delay_line", lag=[2, 3], units=5, recipe="curriculum", seed=[1], budget=1500, sequences=256, stretch=1
+        task="delay_line",
+        lag=[2, 3],
+        units=5,
+        recipe="curriculum",
+        seed=[1],
+        budget=1500,
+        sequences=256,
+        stretch=1,
     )
     rows = memcap.train(easy, engine=Engine(batching=batching, workers=1), progress=False)
     assert rows["solved"].all()

@@ -1,4 +1,5 @@
-"""Lanes sharded over the devices of a host, on 8 devices that XLA makes of this CPU, in a process of its own."""
+"""Lanes sharded over the devices of a host, on 8 devices that XLA makes of this CPU, in a process of its
+own."""
 
 import json
 import os
@@ -32,7 +33,9 @@ def eight():
     path = os.pathsep.join(filter(None, [str(here.parents[1]), str(here), os.environ.get("PYTHONPATH")]))
     flags = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
     environment = {**os.environ, "PYTHONPATH": path, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
-    done = subprocess.run([sys.executable, "-c", EIGHT], env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", EIGHT], env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 

@@ -19,7 +19,13 @@ from memcap.training.step import Trainer
 TARGET = member("delay_line", 2, seed=3, model={"units": 2})
 OTHERS = [
     member("delay_line", 1, seed=1, model={"units": 2}, recipe={"lr": 0.1}),
-    member("delay_line", 7, seed=7, model={"units": 2}, recipe={"name": "forget_bias", "schedule": "constant", "budget": 45}),
+    member(
+        "delay_line",
+        7,
+        seed=7,
+        model={"units": 2},
+        recipe={"name": "forget_bias", "schedule": "constant", "budget": 45},
+    ),
     member("delay_line", 2, seed=4, model={"units": 2}, recipe={"budget": 15, "warmup": 5}),
     member("delay_line", 2, seed=3, model={"units": 3}),
     member("delay_line", 3, seed=2, length=31, model={"units": 2}, recipe={"init": "hold"}),
@@ -64,9 +70,16 @@ def test_how_members_share_the_machine_changes_no_result(reference, other):
 
 def test_the_plain_loop_over_time_trains_to_the_same_rows():
     """`engine.scan=plain`: `lax.scan` over the cell's own step, differentiated by JAX."""
-    ask, recipe = {"every": 10, "sequences": 128}, {"lr": 0.1, "budget": 80, "batch": 32, "schedule": "constant"}
+    ask, recipe = (
+        {"every": 10, "sequences": 128},
+        {"lr": 0.1, "budget": 80, "batch": 32, "schedule": "constant"},
+    )
     study = [
-        *(member("latch", lag, model={"units": u}, recipe=recipe, evaluation=ask) for lag in (3, 5) for u in (1, 2)),
+        *(
+            member("latch", lag, model={"units": u}, recipe=recipe, evaluation=ask)
+            for lag in (3, 5)
+            for u in (1, 2)
+        ),
         member("delay_line", 2, model={"units": 3}, recipe=recipe | {"budget": 25}, evaluation=ask),
         member("latch", 3, model={"units": 2, "cell": "GRUCell"}, recipe=recipe, evaluation=ask),
     ]
@@ -99,7 +112,8 @@ def test_no_members_is_no_work():
 
 
 def streams(until="steady"):
-    """At lag 1: steady when it is solved, steady later, never steady. Short sequences teach little of life after the start."""
+    """At lag 1: steady when it is solved, steady later, never steady. Short sequences teach little of life
+    after the start."""
     ask = {"every": 5, "stretch": 50, "until": until}
     recipe = {"lr": 0.1, "batch": 32, "budget": 113, "schedule": "constant"}
     return [
@@ -208,7 +222,13 @@ def counted(monkeypatch):
 
 
 def test_a_width_is_traced_and_compiled_once(counted):
-    points = [(lag, lr, seed, budget) for lag in (1, 4) for lr in (0.1, 0.01) for seed in (0, 1) for budget in (3, 12)]
+    points = [
+        (lag, lr, seed, budget)
+        for lag in (1, 4)
+        for lr in (0.1, 0.01)
+        for seed in (0, 1)
+        for budget in (3, 12)
+    ]
     many = [
         member("latch", lag, seed=seed, model={"units": units}, recipe={"lr": lr, "budget": budget})
         for lag, lr, seed, budget in points
@@ -217,7 +237,10 @@ def test_a_width_is_traced_and_compiled_once(counted):
     train(many, Engine("map", lanes=3, workers=1))
     assert sorted(counted["steps"]) == [1, 2]
     assert counted["compiled"] == 4  # a width's training, and its stretched evaluation
-    shorter = [member("latch", 4, seed=9, recipe={"budget": 5}), member("latch", 2, seed=8, recipe={"warmup": 2})]
+    shorter = [
+        member("latch", 4, seed=9, recipe={"budget": 5}),
+        member("latch", 2, seed=8, recipe={"warmup": 2}),
+    ]
     train(shorter, Engine("map", lanes=3, workers=1))
     assert counted["compiled"] == 4
 
@@ -225,7 +248,12 @@ def test_a_width_is_traced_and_compiled_once(counted):
 def test_programs_group_by_what_a_program_depends_on():
     base = member("latch", 3)
     same = [
-        member("latch", 9, seed=5, recipe={"lr": 0.5, "schedule": "cosine", "warmup": 3, "budget": 77, "init": "chrono"}),
+        member(
+            "latch",
+            9,
+            seed=5,
+            recipe={"lr": 0.5, "schedule": "cosine", "warmup": 3, "budget": 77, "init": "chrono"},
+        ),
         member("latch", 3, length=20),
     ]
     apart = [
@@ -250,7 +278,9 @@ def test_programs_group_by_what_a_program_depends_on():
 
 
 def test_the_costliest_program_starts_first():
-    groups = programs([member(model={"units": u}, recipe={"budget": b}) for u, b in ((1, 10), (9, 10), (2, 900))], ONE)
+    groups = programs(
+        [member(model={"units": u}, recipe={"budget": b}) for u, b in ((1, 10), (9, 10), (2, 900))], ONE
+    )
     assert [program.shape.architecture.model.units for program in groups] == [2, 9, 1]
 
 

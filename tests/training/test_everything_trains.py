@@ -1,4 +1,5 @@
-"""Everything trains: each task, each cell and read-out, each kind of data; one after the other as side by side."""
+"""Everything trains: each task, each cell and read-out, each kind of data; one after the other as side by
+side."""
 
 from dataclasses import replace
 
@@ -19,7 +20,11 @@ def learns(tried, steps=30, longer=None):
     `longer`: a lag, at which another member trains beside it; then both have the same rows under `vmap`.
     """
     listener = Remembers()
-    both = [tried] if longer is None else [tried, replace(tried, lag=longer, length=None, recipe=tried.recipe, seed=1)]
+    both = (
+        [tried]
+        if longer is None
+        else [tried, replace(tried, lag=longer, length=None, recipe=tried.recipe, seed=1)]
+    )
     results = train(both, ONE, listener)
     if longer is not None:
         for one, other in zip(results, train(both, SIDE_BY_SIDE), strict=True):

@@ -1,4 +1,5 @@
-"""Members of several widths and lengths share programs where compiling is dear: few of them, and the padding is exact."""
+"""Members of several widths and lengths share programs where compiling is dear: few of them, and the padding
+is exact."""
 
 import threading
 from dataclasses import replace
@@ -23,7 +24,15 @@ PADDING = [name for name, cell in cell_classes().items() if cell.pads]
 
 def one(units=3, cell="lstm", **values):
     (member,) = memcap.members(
-        **{"task": "delay_line", "lag": 2, "units": units, "cell": cell, "recipe": "forget_bias", "batch": 8, "seed": [1]}
+        **{
+            "task": "delay_line",
+            "lag": 2,
+            "units": units,
+            "cell": cell,
+            "recipe": "forget_bias",
+            "batch": 8,
+            "seed": [1],
+        }
         | values
     )
     return member
@@ -41,7 +50,10 @@ def test_a_column_of_the_frontier_compiles_at_most_six_programs():
     assert len(ahead) == len(set(ahead)) <= 6
     for member in members:
         own = replace(Shape.of(member), curriculum=True)
-        assert any(size_of(p).holds(Size.of(member)) and replace(p.shape, architecture=member.architecture) == own for p in ahead)
+        assert any(
+            size_of(p).holds(Size.of(member)) and replace(p.shape, architecture=member.architecture) == own
+            for p in ahead
+        )
 
 
 def test_members_with_and_without_a_curriculum_train_in_one_program_as_alone():
@@ -51,7 +63,12 @@ def test_members_with_and_without_a_curriculum_train_in_one_program_as_alone():
     assert len({Groups(TOGETHER).of(m) for m in members}) == 1
     assert len({Groups(IN_TURN).of(m) for m in members}) == 2
     for one, other in zip(together, alone, strict=True):
-        assert (one.member, one.status, one.steps, one.solved) == (other.member, other.status, other.steps, other.solved)
+        assert (one.member, one.status, one.steps, one.solved) == (
+            other.member,
+            other.status,
+            other.steps,
+            other.solved,
+        )
         np.testing.assert_allclose([one.score, one.train_loss], [other.score, other.train_loss], rtol=2e-3)
 
 
@@ -63,12 +80,18 @@ def test_a_program_is_no_larger_than_what_may_come():
 
 def test_on_a_cpu_each_width_has_its_own_program_and_all_lengths_share_it():
     members = memcap.members(task="delay_line", lag=[1, 8, 16], units=[3, 4], recipe="forget_bias", seed=1)
-    assert {(size_of(p).units, p.trainer.steps) for p in Queue(members, IN_TURN).ahead()} == {(3, 64), (4, 64)}
+    assert {(size_of(p).units, p.trainer.steps) for p in Queue(members, IN_TURN).ahead()} == {
+        (3, 64),
+        (4, 64),
+    }
 
 
 def test_a_cell_that_does_not_pad_keeps_its_width():
     assert not cell_class("LSTMCell").pads
-    assert Groups(TOGETHER).of(one(3, "LSTMCell", init="flax", forget_bias=None)).shape.architecture.model.units == 3
+    assert (
+        Groups(TOGETHER).of(one(3, "LSTMCell", init="flax", forget_bias=None)).shape.architecture.model.units
+        == 3
+    )
     assert Groups(TOGETHER).of(one(3, "GRUCell")).shape.architecture.model.units == 4
 
 
@@ -94,18 +117,28 @@ def test_a_padded_unit_stays_zero_after_400_steps_of_adam_and_the_rest_learns_as
     padded = wide.shape.architecture.unflatten(vector)
     cropped_and_back = member.architecture.resized(wide.weights(member, vector), 5)
     assert int(states[wide].progress.step) == 400
-    assert jax.tree.all(jax.tree.map(np.array_equal, padded, cropped_and_back))  # so all that was cropped is exactly zero
+    assert jax.tree.all(
+        jax.tree.map(np.array_equal, padded, cropped_and_back)
+    )  # so all that was cropped is exactly zero
     start = np.asarray(alone.fresh(member).weights)
     assert np.abs(np.asarray(states[alone].weights) - start).max() > 0.1
     few = {
-        t: jax.jit(replace(t, shape=replace(t.shape, evaluation=replace(member.evaluation, every=20))).advance) for t in states
+        t: jax.jit(
+            replace(t, shape=replace(t.shape, evaluation=replace(member.evaluation, every=20))).advance
+        )
+        for t in states
     }
-    ends = {t: t.weights(member, np.asarray(few[t](t.fresh(member), t.operands(member))[0].weights)) for t in states}
+    ends = {
+        t: t.weights(member, np.asarray(few[t](t.fresh(member), t.operands(member))[0].weights))
+        for t in states
+    }
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5), ends[alone], ends[wide])
 
 
 def test_rows_say_what_a_member_was_padded_to():
-    members = memcap.members(task="latch", lag=[2, 3], units=[1, 3], seed=1, budget=20, batch=8, sequences=16, stretch=1)
+    members = memcap.members(
+        task="latch", lag=[2, 3], units=[1, 3], seed=1, budget=20, batch=8, sequences=16, stretch=1
+    )
     rows = memcap.train(members, engine=TOGETHER, progress=False)
     assert set(rows["program_units"]) == {3}
     assert set(rows["program_steps"]) == {5}
@@ -114,7 +147,9 @@ def test_rows_say_what_a_member_was_padded_to():
 
 
 def test_a_search_makes_its_programs_as_large_as_it_will_need_them():
-    members = memcap.members(task="delay_line", lag=[1, 2], units="1..3", seed=4, budget=20, batch=8, sequences=16, stretch=1)
+    members = memcap.members(
+        task="delay_line", lag=[1, 2], units="1..3", seed=4, budget=20, batch=8, sequences=16, stretch=1
+    )
     made = []
 
     def more(results):

@@ -1,4 +1,5 @@
-"""The compiled program: what a chunk and an evaluation leave in a lane, and as many lanes as the memory holds."""
+"""The compiled program: what a chunk and an evaluation leave in a lane, and as many lanes as the memory
+holds."""
 
 from concurrent.futures import Future
 from dataclasses import replace
@@ -29,7 +30,9 @@ def test_a_chunk_ends_at_the_budget():
 def test_an_empty_lane_takes_no_step():
     one = member()
     program = Program.of(one)
-    lane, losses = compiled(program).advance(rows(program.trainer.blank()), rows(program.trainer.operands(one)))
+    lane, losses = compiled(program).advance(
+        rows(program.trainer.blank()), rows(program.trainer.operands(one))
+    )
     assert int(lane.progress.step[0]) == 0
     assert not np.asarray(losses).any()
 

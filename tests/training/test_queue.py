@@ -6,8 +6,8 @@ import pytest
 from training_checks import ONE, Remembers, member
 
 from memcap.config import Engine
-from memcap.training.population import Result
 from memcap.training.queue import LocalClient, Queue
+from memcap.training.train_loop import Result
 
 
 def ended(member):
@@ -127,7 +127,8 @@ def test_a_dead_workers_members_wait_again():
 
 
 def test_a_member_that_has_killed_a_worker_is_not_trained_by_this_process():
-    """It may kill the next one, too. Once the others have ended, a suspect is all that is left, and this process waits."""
+    """It may kill the next one, too. Once the others have ended, a suspect is all that is left, and this
+    process waits."""
     suspect, other = wide(2, 2)
     queue = Queue([suspect, other], ONE, 2)
     program = queue.claim(1)
@@ -217,6 +218,8 @@ def test_more_members_than_lanes_get_more_lanes():
     assert queue.claim(0) == large
 
 
-@pytest.mark.parametrize(("engine", "lanes"), [(Engine("map"), 1), (Engine("vmap"), 3), (Engine("vmap", lanes=7), 7)])
+@pytest.mark.parametrize(
+    ("engine", "lanes"), [(Engine("map"), 1), (Engine("vmap"), 3), (Engine("vmap", lanes=7), 7)]
+)
 def test_lanes(engine, lanes):
     assert Queue(wide(2, 3), engine).claim(0).lanes == lanes

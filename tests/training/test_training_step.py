@@ -1,4 +1,5 @@
-"""The mathematics of training against plain loops: Adam, schedules, held-out streams, the stretched score, the verdict's rows."""
+"""The mathematics of training against plain loops: Adam, schedules, held-out streams, the stretched score,
+the verdict's rows."""
 
 import itertools
 from dataclasses import replace
@@ -67,7 +68,9 @@ def plain_score(member, weights, key, blocks, size, lag=None, length=None):
     "trained",
     [
         member("delay_line", 2, seed=5, model={"units": 3}, recipe={"budget": 20, "warmup": 4, "clip": 0.3}),
-        member("adding", 4, seed=6, model={"units": 2}, recipe={"budget": 20, "schedule": "cosine", "lr": 0.05}),
+        member(
+            "adding", 4, seed=6, model={"units": 2}, recipe={"budget": 20, "schedule": "cosine", "lr": 0.05}
+        ),
         member("latch", 3, seed=7, model={"units": 2}, recipe={"budget": 20, "lr": 0.3, "optimizer": "sgd"}),
     ],
     ids=["symbols", "reals", "momentum"],
@@ -128,7 +131,9 @@ def test_learning_rate_against_optax():
     rates = jax.jit(jax.vmap(rate, (None, 0)))
     steps = np.arange(200)
     for lr, warmup, schedule in itertools.product((0.03, 2.0), (0, 1, 50), ("constant", "cosine")):
-        operands = trainer.operands(member(recipe={"lr": lr, "warmup": warmup, "schedule": schedule, "budget": 200}))
+        operands = trainer.operands(
+            member(recipe={"lr": lr, "warmup": warmup, "schedule": schedule, "budget": 200})
+        )
         wanted = lr * (optax.linear_schedule(0, 1, warmup)(steps + 1) if warmup else np.ones(200))
         if schedule == "cosine":
             wanted = wanted * optax.cosine_decay_schedule(1.0, 200)(steps)
@@ -151,7 +156,10 @@ KNOBS = {
 def with_each_knob():
     """A member, and the same with one knob of the recipe changed at a time."""
     changes = [{}, *({knob: value} for knob, value in KNOBS.items())]
-    varied = [member("delay_line", 2, model={"units": 2}, recipe={"name": "forget_bias"} | change) for change in changes]
+    varied = [
+        member("delay_line", 2, model={"units": 2}, recipe={"name": "forget_bias"} | change)
+        for change in changes
+    ]
     return dict(zip([None, *KNOBS], train(varied, ONE), strict=True))
 
 
@@ -165,7 +173,9 @@ def test_each_knob_of_the_recipe_reaches_the_training(with_each_knob, knob):
 
 def test_a_tiny_clip_starves_adam(with_each_knob):
     """Adam undoes the scale of a gradient, until its epsilon is the larger."""
-    tiny, usual = (np.abs(vector(e) - start(e.member)).max() for e in (with_each_knob["clip"], with_each_knob[None]))
+    tiny, usual = (
+        np.abs(vector(e) - start(e.member)).max() for e in (with_each_knob["clip"], with_each_knob[None])
+    )
     assert tiny < usual / 5
 
 
@@ -175,7 +185,12 @@ def test_a_tiny_clip_starves_adam(with_each_knob):
 def test_streams_never_meet():
     one = member("delay_line", 3, seed=1, reals=True)
     trainer = Program.of(one).trainer
-    keys = [trainer.operands(one).key, trainer.held_out(one, 0).key, trainer.held_out(one, 1).key, trainer.stretched(one).key]
+    keys = [
+        trainer.operands(one).key,
+        trainer.held_out(one, 0).key,
+        trainer.held_out(one, 1).key,
+        trainer.stretched(one).key,
+    ]
     others = replace(one, seed=2), replace(one, lag=4), replace(one, model=replace(one.model, units=2))
     keys += [Program.of(other).trainer.operands(other).key for other in others]
 
@@ -212,11 +227,13 @@ def test_the_stretched_score_is_what_the_stored_weights_give(task):
 
 
 def test_successive_and_budget_from_outside():
-    """A latch of lag 1 is solved a few evaluations after the first pass; a hopeless delay line stops at its budget."""
+    """A latch of lag 1 is solved a few evaluations after the first pass; a hopeless delay line stops at its
+    budget."""
     ask = {"every": 5, "sequences": 256}
     recipe = {"lr": 0.1, "budget": 200, "batch": 32}
     once, thrice = (
-        train([member("latch", 1, seed=1, recipe=recipe, evaluation=ask | {"successive": n})], ONE)[0] for n in (1, 3)
+        train([member("latch", 1, seed=1, recipe=recipe, evaluation=ask | {"successive": n})], ONE)[0]
+        for n in (1, 3)
     )
     assert once.status == thrice.status == "solved"
     assert thrice.steps >= once.steps + 10
@@ -231,7 +248,8 @@ def test_successive_and_budget_from_outside():
 
 @cache
 def plain_update(architecture, task, lag, length, recipe):
-    """A training step, with Adam as optax writes it: weights, state and key -> weights, state and accuracy."""
+    """A training step, with Adam as optax writes it: weights, state and key -> weights, state and
+    accuracy."""
     optimizer = optax.chain(optax.clip_by_global_norm(recipe.clip), optax.adam(recipe.lr))
     network = stepped(architecture, task)
 
@@ -256,7 +274,8 @@ def plain_update(architecture, task, lag, length, recipe):
 def plainly(one):
     """Train a member by itself, step by step, to the end of its budget whatever its verdict.
 
-    Returns the row that the first verdict gives: status, steps, score, and the weights at that moment; and the steps taken.
+    Returns the row that the first verdict gives: status, steps, score, and the weights at that moment; and
+    the steps taken.
     """
     recipe, ask = one.recipe, one.evaluation
     optimizer, update = plain_update(one.architecture, one.task, one.lag, one.length, recipe)
@@ -269,7 +288,9 @@ def plainly(one):
         if mean < 0.98 and step < recipe.budget:
             passed = 0
             continue
-        score = plain_score(one, weights, stream(one, EVALUATE, asked), -(-ask.sequences // 256), min(ask.sequences, 256))
+        score = plain_score(
+            one, weights, stream(one, EVALUATE, asked), -(-ask.sequences // 256), min(ask.sequences, 256)
+        )
         asked, passed = asked + 1, passed + 1 if score >= 0.99 else 0
         if row is None and passed == ask.successive:
             row = "solved", step, score, one.architecture.flatten(weights)
@@ -279,8 +300,12 @@ def plainly(one):
 
 
 def test_rows_are_those_of_the_plain_path():
-    """One member at a time, without early stop, in code of its own; against lanes, queue, worker processes and early stop."""
-    ask, recipe = {"every": 10, "sequences": 128}, {"lr": 0.1, "budget": 120, "batch": 32, "schedule": "constant", "warmup": 0}
+    """One member at a time, without early stop, in code of its own; against lanes, queue, worker processes
+    and early stop."""
+    ask, recipe = (
+        {"every": 10, "sequences": 128},
+        {"lr": 0.1, "budget": 120, "batch": 32, "schedule": "constant", "warmup": 0},
+    )
     members = [
         *(member("latch", 2, seed=seed, recipe=recipe, evaluation=ask) for seed in (0, 1, 2)),
         *(member("delay_line", lag, model={"units": 2}, recipe=recipe, evaluation=ask) for lag in (1, 4)),

@@ -37,7 +37,8 @@ def member(
 
 
 def unchecked(member: Member, **recipe: Any) -> Member:
-    """The member with values of the recipe that no user may set. Members share their parts, so nothing is changed in place."""
+    """The member with values of the recipe that no user may set. Members share their parts, so nothing is
+    changed in place."""
     twin, own = copy(member), copy(member.recipe)
     for name, value in recipe.items():
         object.__setattr__(own, name, value)

@@ -1,0 +1,90 @@
+"""What commands share: arguments that several have, the types of arguments, and the rows that a user
+names."""
+
+import argparse
+import math
+from pathlib import Path
+
+import polars as pl
+
+from memcap.capacity.points import VERDICTS
+from memcap.capacity.sources import OUTPUTS
+from memcap.config import LONGEST
+from memcap.recipes import MOST
+from memcap.studies import store
+
+
+def add_results(parser: argparse.ArgumentParser, otherwise: str = "") -> None:
+    """Give a command the argument `results`: where rows are read; `otherwise`: what None, the default, stands
+    for in words."""
+    about = f"folder of a study, or of many (default: {otherwise or OUTPUTS})"
+    parser.add_argument("results", type=Path, nargs="?", default=None if otherwise else OUTPUTS, help=about)
+
+
+def add_verdict(parser: argparse.ArgumentParser) -> None:
+    """Give a command the options `--at` and `--budget`: which members count as a pass, and which recipes
+    compete."""
+    about = (
+        "steady: right at 20 times the lag, too, where the task is a stream (default); trained: at the"
+        " trained length"
+    )
+    parser.add_argument("--at", choices=VERDICTS, default=VERDICTS[0], help=about)
+    about = "only recipes of at most so many training steps (default: all)"
+    parser.add_argument("--budget", type=positive, metavar="STEPS", help=about)
+
+
+def add_strict(parser: argparse.ArgumentParser) -> None:
+    """Give a command the option `--strict`, for `rows_of` and `memcap.studies.store.read`."""
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="refuse bad files of rows, which are named and passed over otherwise",
+    )
+
+
+def positive(text: str) -> int:
+    """The type of an argument that is a whole number, at least 1."""
+    value = int(text) if text.lstrip("-").isdigit() else 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text}: must be a whole number, at least 1")
+    if value > MOST:
+        raise argparse.ArgumentTypeError(f"{text}: must be at most {MOST:,}")
+    return value
+
+
+def steps(text: str) -> int:
+    """The type of an argument that counts time steps: as many as a sequence may have."""
+    value = positive(text)
+    if value > LONGEST:
+        raise argparse.ArgumentTypeError(f"{text}: must be at most {LONGEST:,}")
+    return value
+
+
+def share(text: str) -> float:
+    """The type of an argument that is a number above 0 and below 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text}: must be a number above 0 and below 1")
+    return value
+
+
+def folder_of(results: Path) -> Path:
+    """The folder beside whose rows things are written: the one that a user named, or that of the file that he
+    named."""
+    return results if results.is_dir() else results.parent
+
+
+def rows_of(results: Path, strict: bool = False) -> pl.DataFrame:
+    """The rows of a folder or file that a user named, at least one.
+
+    Raises:
+        UserError: there is no such place, it cannot be read, or it holds no rows; a bad file of rows, if
+            `strict`.
+    """
+    rows = store.read(results, strict)
+    if rows.is_empty():
+        raise store.no_rows(results)
+    return rows

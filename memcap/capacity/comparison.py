@@ -1,0 +1,156 @@
+"""How two studies differ: the threshold of one over that of the other, at each task and lag that both have.
+
+The two posteriors are taken as independent, which they are if the studies share no trained member: draws of
+one are divided by draws of the other. Where a study's widths leave an end of its threshold open, they leave
+an end of the ratio open, too.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy.special import logit
+
+from memcap.capacity.points import Point
+from memcap.capacity.thresholds import Floats, Posterior, Threshold, threshold
+
+Bound = Literal["no", "below", "above", "open"]
+Side = Literal["no", "below", "above"]
+
+DRAWS = 400  # quantiles of each posterior; every one of the one meets every one of the other
+# What is known of the ratio, by how the first and the second threshold are censored.
+BOUNDS: dict[tuple[Side, Side], Bound] = {
+    ("no", "no"): "no",
+    ("no", "below"): "below",
+    ("no", "above"): "above",
+    ("below", "no"): "above",
+    ("above", "no"): "below",
+    ("below", "above"): "above",
+    ("above", "below"): "below",
+    ("below", "below"): "open",
+    ("above", "above"): "open",
+}
+
+
+@dataclass(frozen=True)
+class Shift:
+    """The second threshold over the first.
+
+    Args:
+        ratio: None where neither an estimate nor a bound is known.
+        low, high: ends of the interval; 0 or inf where it is open.
+        bound: "no": `ratio` is an estimate; "below": an upper bound, "above": a lower bound, as a threshold
+            is censored; "open": nothing is known, both are.
+    """
+
+    ratio: float | None
+    low: float
+    high: float
+    bound: Bound
+
+    @property
+    def sure(self) -> bool:
+        """Whether the interval leaves out 1: the studies differ."""
+        return self.low > 1 or self.high < 1
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A task and lag that both studies have.
+
+    Args:
+        first, second: its point in each.
+        u50, u90: shifts from the first to the second.
+    """
+
+    first: Point
+    second: Point
+    u50: Shift
+    u90: Shift
+
+
+def compare(
+    first: Sequence[Point], second: Sequence[Point], confidence: float = 0.95
+) -> tuple[list[Pair], list[Point]]:
+    """Pair two frontiers by task and lag.
+
+    Points that are measured and judged in one way are paired first. Of what is left, points of an equal task
+    and lag are paired if each study has but one, as where the studies differ in their cell.
+
+    Args:
+        first, second: frontiers of the same verdict.
+        confidence: of the intervals.
+
+    Returns:
+        The pairs in the order of the first frontier, and the points of either that have no partner.
+    """
+    partners: dict[int, Point] = {}  # by the place in the first frontier
+    left = list(second)
+    for key in (lambda p: p.place, lambda p: (p.task, p.lag)):
+        for place, point in enumerate(first):
+            same = [p for p in left if key(p) == key(point)]
+            rivals = [p for k, p in enumerate(first) if k not in partners and key(p) == key(point)]
+            if place not in partners and len(same) == len(rivals) == 1:
+                partners[place] = same[0]
+                left.remove(same[0])
+    pairs = [
+        Pair(a, b, *(shift(a.posterior, b.posterior, p, confidence) for p in (0.5, 0.9)))
+        for a, b in ((first[place], partners[place]) for place in sorted(partners))
+    ]
+    return pairs, [point for place, point in enumerate(first) if place not in partners] + left
+
+
+def shift(first: Posterior, second: Posterior, p: float, confidence: float = 0.95) -> Shift:
+    """The width at which a share `p` of the seeds that train at all solves, of the second study over the
+    first's.
+
+    Args:
+        first, second: posteriors, each of one study.
+        p: the share, between 0 and 1.
+        confidence: of the interval, between 0 and 1; equal tails.
+
+    Raises:
+        ValueError: `p` or `confidence` out of range.
+    """
+    a, b = (threshold(post, p, confidence) for post in (first, second))
+    (a_low, a_high), (b_low, b_high) = _draws(first, a, p), _draws(second, b, p)
+    tail = (1 - confidence) / 2
+    low, high = (
+        float(np.exp2(np.quantile(np.subtract.outer(ours, theirs), rank, method="inverted_cdf")))
+        for ours, theirs, rank in ((b_low, a_high, tail), (b_high, a_low, 1 - tail))
+    )
+    bound = BOUNDS[_side(a, first), _side(b, second)]
+    if bound == "open":
+        return Shift(None, low, high, bound)
+    ratio = b.units / a.units
+    return Shift(ratio, min(low, ratio), max(high, ratio), bound)
+
+
+def _side(width: Threshold, post: Posterior) -> Side:
+    """On which side of its number a threshold lies: a bound is a number where it is 1, below which there is
+    no net."""
+    return "no" if width.is_number(int(post.widths[0])) else width.censored
+
+
+def _draws(post: Posterior, width: Threshold, p: float) -> tuple[Floats, Floats]:
+    """Equally likely values of log2 of the threshold, (DRAWS,): the least and the most that each may be.
+
+    These differ where `memcap.capacity.thresholds.interval` has open ends: too far beyond the widths tried,
+    or where censored.
+    """
+    log_units, weights = post.mu + logit(p) / post.slope, post.weights.sum(axis=-1)
+    order = np.argsort(log_units, kind="stable")
+    ranks = np.searchsorted(np.cumsum(weights[order]), (np.arange(DRAWS) + 0.5) / DRAWS)
+    values = np.maximum(log_units[order[np.minimum(ranks, order.size - 1)]], 0.0)
+    least, most = np.log2([post.widths[0], post.widths[-1]])
+    least, most = max(0.0, least - (width.censored != "below")), most + (width.censored != "above")
+    low, high = np.where(values < least, 0.0, values), np.where(values > most, np.inf, values)
+    return np.minimum(low, most), np.maximum(high, least)
+
+
+def counted(shifts: Iterable[Shift]) -> tuple[int, int, int]:
+    """How many are surely below 1, surely above it, and neither."""
+    found = list(shifts)
+    less, more = sum(s.high < 1 for s in found), sum(s.low > 1 for s in found)
+    return less, more, len(found) - less - more

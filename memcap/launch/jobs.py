@@ -1,0 +1,168 @@
+"""A job, as Hydra composed it: checked, with its members and with what decides how they are trained."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from memcap import plugins, recipes
+from memcap.config import Engine, Evaluation, Member, task_defaults
+from memcap.knobs import UserError, defaults, typed
+from memcap.models.network import Model
+from memcap.recipes import Recipe
+from memcap.studies.axes import members
+from memcap.studies.search import DESIGNS, Bisect
+from memcap.studies.shares import share
+from memcap.tasks import task_classes
+from memcap.tracking import Tracking
+
+GROUPS = {"model": Model, "recipe": Recipe, "evaluation": Evaluation, "engine": Engine, "tracking": Tracking}
+KNOWN = ("task", *GROUPS, "seed", "axes", "design", "study", "out")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The part of a job's config that says nothing of its members. Jobs that have it in common can be trained
+    as one.
+
+    Args:
+        engine: how members share the machine.
+        tracking: where curves are mirrored.
+        study: its name, in every row.
+        folder: of the study.
+        design: which of the members are trained.
+    """
+
+    engine: Engine
+    tracking: Tracking
+    study: str
+    folder: Path
+    design: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one job trains."""
+
+    settings: Settings
+    members: tuple[Member, ...]
+
+    def population(self, place: int) -> tuple[Settings, int | None]:
+        """What the jobs of a multirun that are trained as one have in common; `place` is the job's own among
+        them.
+
+        A job of design=bisect is trained by itself: in what order its members come is a matter of what it has
+        seen.
+        """
+        return self.settings, place if self.settings.design == "bisect" else None
+
+
+def job_of(config: DictConfig) -> Job:
+    """The job that a config asks for, every member of it checked.
+
+    Args:
+        config: as Hydra composed it.
+
+    Raises:
+        UserError: the first mistake, in one line.
+        OmegaConfBaseException: a value that cannot be resolved.
+    """
+    values = values_of(config)
+    decided = settings(values)
+    job = Job(decided, tuple(share(members(values), decided.engine, decided.design)))
+    if decided.design == "bisect":
+        Bisect(job.members, {})
+    return job
+
+
+def values_of(config: DictConfig) -> dict[str, Any]:
+    """The job's config as plain values, without Hydra's own part, which can't be resolved before a job."""
+    values = {}
+    for name in config:
+        if name != "hydra":
+            value = config[name]
+            values[str(name)] = (
+                OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+            )
+    for name in values:
+        if name not in KNOWN:
+            raise UserError(f"{name}: no such key; one of {', '.join(sorted(KNOWN))}")
+    for name in KNOWN:
+        if name not in values:
+            raise UserError(f"{name}: was deleted; a job needs it")
+        if name in ("task", *GROUPS) and not isinstance(values[name], dict):
+            raise UserError(
+                f"{name}={values[name]}: must hold fields, as in {name}.{fields_of(name)[0]}=VALUE"
+            )
+    _check_choice(config, values)
+    return values
+
+
+def _check_choice(config: DictConfig, values: dict[str, Any]) -> None:
+    """Refuse another task or recipe than the one that was chosen: the knobs, or the values, are those of the
+    choice."""
+    choices = OmegaConf.select(config, "hydra.runtime.choices") or {}
+    choice, name = choices.get("task"), values["task"].get("name")
+    if choice != name and (choice in task_classes() or plugins.is_outside(str(choice))):
+        raise UserError(
+            f"task.name={name}: but the knobs are those of task={choice}; choose a task by task=NAME alone"
+        )
+    choice, name = choices.get("recipe"), values["recipe"].get("name")
+    if choice not in (None, "auto", name) and name != recipes.recipe_file(choice).get("name", "auto"):
+        raise UserError(
+            f"recipe.name={name}: but the values are those of recipe={choice}; choose a recipe by"
+            " recipe=NAME alone"
+        )
+
+
+def settings(values: dict[str, Any]) -> Settings:
+    """The parts of a job's config that decide no result, and the design.
+
+    Raises:
+        UserError: the first mistake, in one line.
+    """
+    for name in ("study", "out"):
+        if not isinstance(values[name], str) or not values[name]:
+            raise UserError(f"{name}={values[name]}: must be text")
+    if values["design"] not in DESIGNS:
+        raise UserError(
+            f"design={values['design']}: must be one of {', '.join(DESIGNS)} (which members of the axes are"
+            " trained)"
+        )
+    engine, tracking = (
+        typed(Engine, values["engine"], "engine"),
+        typed(Tracking, values["tracking"], "tracking"),
+    )
+    return Settings(engine, tracking, values["study"], Path(values["out"]), values["design"])
+
+
+def fields_of(group: str, task: str = "delay_line") -> list[str]:
+    """What a group may hold."""
+    return (
+        list(defaults(GROUPS[group])) if group != "task" else [k for k in task_defaults(task) if k != "name"]
+    )
+
+
+def chosen_tasks(overrides: Sequence[str]) -> list[str]:
+    """The tasks that overrides choose: several in a multirun; all where a pattern chooses, the default one if
+    none does."""
+    chosen = [text.partition("=")[2] for text in overrides if text.startswith("task=")]
+    if not chosen:
+        return ["delay_line"]
+    known = [
+        word
+        for word in re.split(r"[(),\s]+", chosen[-1])
+        if word in task_classes() or plugins.is_outside(word)
+    ]
+    return known or list(task_classes())
+
+
+def look_where_hydra_does(hydra_config: Any) -> None:
+    """Let recipes that axes name be the files that Hydra finds: in --config-dir, too, and in a launcher's
+    process."""
+    recipes.look_in(
+        Path(source.path) for source in hydra_config.runtime.config_sources if source.schema == "file"
+    )

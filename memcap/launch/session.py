@@ -1,0 +1,265 @@
+"""What Hydra calls to run a job, whatever launcher has it run."""
+
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NoReturn
+
+import polars as pl
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import filter_overrides
+from hydra.types import RunMode
+from jax.errors import JaxRuntimeError
+from omegaconf import DictConfig
+
+from memcap import signals
+from memcap.config import Engine, Member
+from memcap.knobs import UserError, of_disk
+from memcap.launch.jobs import Job, Settings, job_of, look_where_hydra_does
+from memcap.report.tables import counted, print_outcome, print_places
+from memcap.signals import Interrupted
+from memcap.studies import store
+from memcap.studies.outcome import conclude, score
+from memcap.studies.run import run_study
+from memcap.tracking import MOST_MEMBER_RUNS, NoTracker, Tracker, open_tracker
+from memcap.training.cores import SHARE
+
+log = logging.getLogger(__name__)
+
+
+class Training:
+    """Trains jobs, and says at the end what all of them found; a context manager.
+
+    What has ended by then is said also where a job failed; not where the command was interrupted, or ended by
+    a mistake.
+
+    Launchers send it to other processes, too, where it does what the command does here; the end is said here,
+    from their rows.
+
+    Args:
+        command: what was typed.
+    """
+
+    def __init__(self, command: str) -> None:
+        self.command = command
+        self.start = Path.cwd()
+        self.process = os.getpid()
+        self.rows: dict[Settings, list[pl.DataFrame]] = {}  # of what was trained here, by its `_study`
+        self.expected: dict[
+            Settings, dict[Member, None]
+        ] = {}  # of the jobs, wherever they train; none: not known before
+        self.engines: dict[Settings, list[Engine]] = {}  # of the jobs
+        self.large: set[Settings] = set()  # studies of more members than have runs of their own
+        self.trackers: dict[Settings, Tracker] = {}  # by `_study`, and open until all jobs have ended
+
+    def __getstate__(self) -> dict[str, Any]:
+        # No process of another host has the number 0, though one may have ours.
+        return vars(self) | {"process": 0, "rows": {}, "expected": {}, "engines": {}, "trackers": {}}
+
+    def expect(self, jobs: Iterable[Job]) -> None:
+        """Say before they run which jobs there will be; of jobs that a sweeper makes up as it goes one
+        without members."""
+        for job in jobs:
+            study = _study(job.settings)
+            members = self.expected.setdefault(study, {})
+            members |= dict.fromkeys(job.members)
+            self.engines.setdefault(study, []).append(job.settings.engine)
+            if job.settings.tracking.runs == "auto" and len(members) > MOST_MEMBER_RUNS:
+                self.large.add(study)
+
+    def __call__(self, config: DictConfig) -> float:
+        """Train one job; a mistake in the only one ends the process. Returns its score, see
+        `memcap.studies.outcome.score`."""
+        look_where_hydra_does(HydraConfig.get())
+        try:
+            return self.result(self.train([job_of(config)]))
+        except (UserError, OSError, JaxRuntimeError) as error:
+            line = in_a_line(error)
+            if line is None:
+                raise
+            if HydraConfig.get().mode == RunMode.MULTIRUN:
+                if isinstance(error, JaxRuntimeError):
+                    raise UserError(line) from error
+                raise
+            stop(line)  # raised, Hydra would announce it first
+
+    def train(self, jobs: Sequence[Job]) -> pl.DataFrame:
+        """Train the members of jobs that have their settings in common, and keep the rows for the end.
+
+        Args:
+            jobs: at least one.
+
+        Returns:
+            The rows of all of them.
+        """
+        settings = jobs[0].settings
+        folder = settings.folder
+        if (
+            not folder.is_absolute()
+        ):  # hydra.job.chdir: the job is in a folder of its own, which it will leave
+            folder = Path(os.path.relpath(folder, self.start))
+        study = _study(replace(settings, folder=folder))
+        kept = self.rows.setdefault(study, [])
+        members = list(dict.fromkeys(member for job in jobs for member in job.members))
+        with self._elsewhere(), self._tracking(settings, study) as tracker:
+            rows = run_study(
+                members,
+                settings.engine,
+                settings.folder,
+                settings.study,
+                tracker,
+                settings.design,
+                command=self.command,
+            )
+        kept.append(rows)
+        return rows
+
+    @contextlib.contextmanager
+    def _tracking(self, settings: Settings, study: Settings) -> Generator[Tracker]:
+        """The tracker of a study, which stays open for its next job; in another process, where none comes, of
+        the job alone.
+
+        There a job has a run of its own beside those of its members, and of a large study none of these.
+        """
+        if os.getpid() != self.process:
+            with (
+                NoTracker()
+                if study in self.large
+                else _tracker(settings, [settings.engine], _job()) as tracker
+            ):
+                yield tracker
+            return
+        if study not in self.trackers:
+            self.trackers[study] = _tracker(settings, self.engines.get(study, [settings.engine]))
+            self.trackers[study].begin(
+                list(self.expected.get(study, {}))
+            )  # so that it knows of all seeds of a cell
+        yield self.trackers[study]
+
+    @contextlib.contextmanager
+    def _elsewhere(self) -> Generator[None]:
+        """In another process than the command's: end by signals as the command does, and leave the other jobs
+        their cores."""
+        if os.getpid() == self.process:
+            yield
+            return
+        if (
+            os.environ.get("SUBMITIT_EXECUTOR") != "slurm"
+        ):  # joblib and Ray say how many cores a job has by OMP_NUM_THREADS
+            os.environ.setdefault(SHARE, os.environ.get("OMP_NUM_THREADS") or "1")
+        with signals.raised():
+            yield
+
+    def result(self, rows: pl.DataFrame) -> float:
+        """Say in the log of the job that Hydra runs now what became of its members. Returns its score."""
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            log.info(f"{named()}: {counted(rows)}")
+        return score(rows)
+
+    def __enter__(self) -> "Training":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        tables = self._found()
+        if isinstance(error, Interrupted) and (tables or error.kept is not None):
+            error.kept = (error.kept or 0) + sum(rows.height for rows in tables.values())
+        interrupted = kind is not None and not issubclass(kind, Exception)
+        try:
+            for study, rows in () if interrupted else tables.items():
+                if study not in self.trackers:
+                    self.trackers[study] = _tracker(study, self.engines.get(study, []))
+                    if study in self.large and study.tracking.mode != "off":
+                        log.warning(
+                            "tracking: the members were not mirrored; this sends them: memcap mirror"
+                            f" {study.folder}"
+                        )
+                print_outcome(conclude(rows, study.folder, study.study, self.trackers[study]))
+        finally:
+            for tracker in self.trackers.values():
+                tracker.__exit__(kind, error, trace)  # which waits less for one that was interrupted
+        if not interrupted:
+            print_places(tracker.where for tracker in self.trackers.values())
+
+    def _found(self) -> dict[Settings, pl.DataFrame]:
+        """The rows of each study: those trained here; if none ever was, those that other processes left in
+        its folder."""
+        found = {study: store.merged(rows) for study, rows in self.rows.items() if rows}
+        elsewhere = {} if self.rows else self.expected
+        for study, members in elsewhere.items():
+            if not study.folder.exists():
+                continue
+            rows = store.read_all(study.folder)
+            if members:
+                rows = rows.filter(pl.col("key").is_in([member.key for member in members]))
+            if rows.height:
+                found[study] = rows
+        return found
+
+
+def _study(settings: Settings) -> Settings:
+    """What jobs have in common that are one study at the end, such as its shares."""
+    return replace(settings, engine=Engine(), design="")
+
+
+def named() -> str:
+    """The job that Hydra runs now, by its number and overrides."""
+    job = HydraConfig.get()
+    return " ".join([f"#{job.job.num}", *filter_overrides(job.overrides.task)])
+
+
+def in_a_line(error: UserError | OSError | JaxRuntimeError) -> str | None:
+    """What the user can mend; None where it is nothing of the kind."""
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, OSError):
+        line = of_disk(error)
+        return line and f"{line}; set out to another folder"
+    if "RESOURCE_EXHAUSTED" not in str(error):
+        return None
+    return f"memory: {str(error).splitlines()[0]}; lower engine.lanes, recipe.batch, task.lag or model.units"
+
+
+def stop(line: str) -> NoReturn:
+    """End the process as a user's mistake does. Hydra turns exceptions of a callback into warnings, but not
+    this."""
+    print(f"memcap: {line}", file=sys.stderr)
+    sys.exit(2)
+
+
+def _job() -> str:
+    """What tells this job from others of its study."""
+    if HydraConfig.initialized():
+        return f"job {HydraConfig.get().job.num}"
+    return f"task {os.environ.get('SLURM_ARRAY_TASK_ID', 0)}"
+
+
+def shares(engines: Iterable[Engine]) -> str:
+    """Which shares of a study these are, as in "0, 1 of 3"; nothing where they are all of it."""
+    found: dict[int, set[int]] = {}
+    for engine in engines:
+        found.setdefault(engine.shards, set()).add(engine.shard)
+    parts = [
+        f"{', '.join(map(str, sorted(some)))} of {of}" for of, some in sorted(found.items()) if len(some) < of
+    ]
+    return "" if len(parts) < len(found) else "; ".join(parts)
+
+
+def _tracker(settings: Settings, engines: Iterable[Engine], job: str = "") -> Tracker:
+    tracking, part = settings.tracking, shares(engines)
+    return open_tracker(
+        tracking.mode,
+        project=tracking.project,
+        entity=tracking.entity,
+        study=settings.study,
+        part=" ".join(filter(None, (part, job))),
+        directory=settings.folder,
+        wandb_mode=tracking.wandb,
+        runs=tracking.runs,
+    )

@@ -1,0 +1,107 @@
+"""Hydra's launcher `population_slurm`: a task of a SLURM array for each population of a multirun, through
+submitit.
+
+A population is here what shares programs on an accelerator (memcap/training/groups.py): on a CPU a few
+widths. Its parameters are those of `submitit_slurm`. This process waits, then hands each job what became of
+it, as the launcher `population` does.
+"""
+
+import logging
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import fields
+from typing import Any
+
+import polars as pl
+from hydra.core.utils import env_override
+
+from memcap.config import Engine
+from memcap.knobs import UserError
+from memcap.launch import launcher
+from memcap.launch.jobs import Job
+from memcap.launch.launcher import PopulationLauncher, Results
+from memcap.launch.session import Training
+from memcap.training.groups import Groups
+
+log = logging.getLogger(__name__)
+ON_ACCELERATOR = Groups(Engine(batching="vmap"))
+
+
+class ArrayTask:
+    """What a task of the array runs.
+
+    Args:
+        training: of the command.
+        environment: variables that jobs are to have (`hydra.job.env_set`).
+    """
+
+    def __init__(self, training: Training, environment: dict[str, str]):
+        self.training, self.environment = training, environment
+
+    def __call__(self, jobs: Sequence[Job]) -> pl.DataFrame:
+        """Train the jobs as one; returns their rows."""
+        with env_override(self.environment):
+            return self.training.train(jobs)
+
+    def checkpoint(self, jobs: Sequence[Job]) -> Any:
+        """What submitit runs when SLURM has preempted the task: the same again, which trains what is
+        missing."""
+        from submitit.helpers import DelayedSubmission
+
+        return DelayedSubmission(self, jobs)
+
+
+class SlurmPopulationLauncher(PopulationLauncher):
+    """Trains each population in a task of one array.
+
+    Args:
+        parameters: of `submitit_slurm`.
+    """
+
+    __module__ = "hydra_plugins.memcap"
+
+    def __init__(self, **parameters: Any) -> None:
+        self.parameters = parameters
+
+    def shared(self, job: Job, place: int) -> Hashable:
+        """As in `population`, and by the programs that the job's members need."""
+        return super().shared(job, place), frozenset(ON_ACCELERATOR.of(member) for member in job.members)
+
+    def trained(self, populations: Sequence[dict[int, Job]]) -> Iterator[Results]:
+        """Submit all of them, then wait for one after another."""
+        import submitit
+        from hydra_plugins.hydra_submitit_launcher.config import BaseQueueConf
+        from submitit.core.utils import FailedJobError, UncompletedJobError
+
+        parameters = dict(self.parameters)
+        common = {field.name for field in fields(BaseQueueConf)}
+        task = ArrayTask(self.training, dict(self.config.hydra.job.env_set))
+        try:
+            executor = submitit.AutoExecutor(
+                parameters.pop("submitit_folder"),
+                cluster="slurm",
+                slurm_max_num_timeout=parameters.pop("max_num_timeout"),
+            )
+            executor.update_parameters(
+                **{k if k in common else f"slurm_{k}": v for k, v in parameters.items()}
+            )
+            tasks = executor.map_array(task, [list(jobs.values()) for jobs in populations])
+        except RuntimeError as error:  # there is no SLURM, or it refuses
+            raise UserError(f"hydra/launcher=population_slurm: {str(error).splitlines()[-1]}") from error
+        log.info(f"submitted {len(tasks)} tasks: {', '.join(each.job_id for each in tasks)}")
+        for each, jobs in zip(tasks, populations, strict=True):
+            try:
+                yield self.handed(jobs, each.result())
+            except FailedJobError as error:  # with the task's traceback; the other tasks go on
+                yield dict.fromkeys(jobs, error)
+            except UncompletedJobError:
+                line = (
+                    f"SLURM's task {each.job_id} ended as {each.state}; the same command trains what is"
+                    " missing"
+                )
+                yield dict.fromkeys(jobs, UserError(line))
+
+
+def register() -> None:
+    """Make the launcher known to Hydra. Its parameters come with the plugin for `submitit_slurm`, without
+    which it is refused."""
+    launcher.register(SlurmPopulationLauncher, "population_slurm", ["submitit_slurm"])

@@ -1,0 +1,68 @@
+"""Hydra's group `task`, made from the tasks themselves: their names, and the defaults of their knobs.
+
+So a task needs no file in conf/, and `task=my_module:MyTask` works on the command line, in a study file and
+in a defaults list. Tasks and studies are on Hydra's search path by a plugin, not by `hydra.searchpath`, which
+`glob(*)` in a multirun would not see.
+"""
+
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.object_type import ObjectType
+from hydra.plugins.config_source import ConfigResult, ConfigSource
+from hydra.plugins.search_path_plugin import SearchPathPlugin
+from omegaconf import OmegaConf
+
+from memcap import plugins
+from memcap.config import task_defaults
+from memcap.recipes import root
+from memcap.tasks import task_classes
+
+GROUP = "task"
+
+
+class TaskSource(ConfigSource):
+    """The search path entry memcap://tasks."""
+
+    @staticmethod
+    def scheme() -> str:
+        """Memcap's own."""
+        return "memcap"
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        """The defaults of one task."""
+        node = OmegaConf.create(task_defaults(_name(config_path)))
+        return ConfigResult(
+            config=node, path=self.full_path(), provider=self.provider, header={"package": None}
+        )
+
+    def available(self) -> bool:
+        """Always."""
+        return True
+
+    def is_group(self, config_path: str) -> bool:
+        """Whether a path is the group, or the folder it is in."""
+        return config_path.strip("/") in ("", GROUP)
+
+    def is_config(self, config_path: str) -> bool:
+        """Whether a path is one of the tasks."""
+        group, _, name = config_path.strip("/").partition("/")
+        return group == GROUP and (_name(name) in task_classes() or plugins.is_outside(name))
+
+    def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
+        """What is in the group, and the group itself."""
+        path = config_path.strip("/")
+        if path == "":
+            return [GROUP] if results_filter in (None, ObjectType.GROUP) else []
+        return list(task_classes()) if path == GROUP and results_filter in (None, ObjectType.CONFIG) else []
+
+
+class Places(SearchPathPlugin):
+    """Where the groups are that are not in conf/: `sweeps` is a folder beside it, `task` is made."""
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        """Add both."""
+        search_path.append("memcap", f"file://{root()}")
+        search_path.append("memcap", f"{TaskSource.scheme()}://tasks")
+
+
+def _name(config_path: str) -> str:
+    return config_path.strip("/").rpartition("/")[2].removesuffix(".yaml")

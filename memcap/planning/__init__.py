@@ -1,0 +1,1 @@
+"""What would train, and on which chip: also on such as this machine does not have."""

@@ -1,0 +1,151 @@
+"""Accelerators to compile for on a machine that has none: `compile_for(program, target)`.
+
+XLA's compilers need a description of a chip, not the chip. What comes out is real: memory, the instructions
+of a time step, sharding, what does not compile. How long it runs takes the chip. The packages come with the
+extra `targets` (`make targets`).
+"""
+
+import importlib.util
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jax
+from jax.experimental import topologies
+from jax.experimental.compilation_cache import compilation_cache
+
+from memcap.knobs import UserError
+from memcap.training.program import SHARE, Compiled, Program, fitted
+
+PACKAGES = {
+    "cuda": ("jax_cuda12_plugin", "jax_plugins.xla_cuda12"),
+    "tpu": ("libtpu",),
+}  # modules that each platform needs
+_lock = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Target:
+    """Chips of a kind. Numbers are a chip's.
+
+    Args:
+        name: as `memcap plan --device` takes it.
+        about: in words.
+        platform: "cuda" or "tpu", as JAX calls it.
+        kind: how JAX calls such a device.
+        chips: that share the lanes of a program.
+        memory: bytes.
+        bandwidth: of that memory, bytes a second.
+        cache: bytes between that memory and the cores.
+        peak: float32 operations a second, at the precision at which memcap multiplies.
+    """
+
+    name: str
+    about: str
+    platform: str
+    kind: str
+    chips: int
+    memory: float
+    bandwidth: float
+    cache: float
+    peak: float
+
+    @property
+    def installed(self) -> bool:
+        """Whether its compiler is installed."""
+        return all(importlib.util.find_spec(module) for module in PACKAGES[self.platform])
+
+    @property
+    def usable(self) -> float:
+        """Bytes that a program may take."""
+        return SHARE * self.memory
+
+    def widened(self, program: Program) -> Program:
+        """The program on all chips, with at least as many lanes."""
+        return replace(program, lanes=-(-program.lanes // self.chips) * self.chips, devices=self.chips)
+
+
+_H100 = {
+    "platform": "cuda",
+    "kind": "NVIDIA H100 80GB HBM3",
+    "memory": 84942979072,
+    "bandwidth": 3.352e12,
+    "cache": 50 * 2**20,
+}
+_V5E = {
+    "platform": "tpu",
+    "kind": "TPU v5 lite",
+    "memory": 16 * 2**30,
+    "bandwidth": 8.19e11,
+    "cache": 128 * 2**20,
+}
+TARGETS = {
+    target.name: target
+    for target in (
+        Target("h100", "one NVIDIA H100 80GB", **_H100, chips=1, peak=132 * 128 * 2 * 1.98e9),
+        # of bfloat16 it does 197e12, and a product of float32 is six of those
+        Target("v5e", "one chip of a TPU v5e", **_V5E, chips=1, peak=197e12 / 6),
+        Target("v5e-4", "the four chips of a TPU v5e:2x2", **_V5E, chips=4, peak=197e12 / 6),
+    )
+}
+
+
+def target(name: str) -> Target:
+    """The target of this name.
+
+    Raises:
+        UserError: there is none, or its compiler is not installed.
+    """
+    if name not in TARGETS:
+        raise UserError(f"{name}: no such device; one of this, {', '.join(TARGETS)}")
+    found = TARGETS[name]
+    if not found.installed:
+        raise UserError(
+            f"{name}: its compiler is not installed; pip install -c requirements.lock '.[targets]', or make"
+            " targets"
+        )
+    return found
+
+
+def devices(platform: str) -> Sequence[Any]:
+    """Devices that can be compiled for, and nothing else. From then on the process uses no compilation cache.
+
+    What is compiled for them can be written to a cache, but not read back without them.
+    """
+    with _lock:
+        return _devices(platform)
+
+
+@cache
+def _devices(platform: str) -> Sequence[Any]:
+    jax.config.update("jax_enable_compilation_cache", False)
+    compilation_cache.reset_cache()  # which forgets that it was in use
+    if platform == "cuda":
+        text = Path(__file__).with_name("h100.txtpb").read_text()
+        return topologies.get_topology_desc(
+            platform="cuda", topology_name="", target_config=text, topology="1x1x1"
+        ).devices
+    # libtpu would ask the cloud which machine this is, and let only one process in
+    for name in ("TPU_SKIP_MDS_QUERY", "ALLOW_MULTIPLE_LIBTPU_LOAD"):
+        os.environ.setdefault(name, "1")
+    os.environ.setdefault("TPU_WORKER_HOSTNAMES", "localhost")
+    return topologies.get_topology_desc("v5e:2x2", platform="tpu").devices
+
+
+def only_here() -> None:
+    """Let JAX compute on this machine's CPU, so that it looks for no chips whose compilers are installed.
+    Call it first."""
+    if not os.environ.get("JAX_PLATFORMS"):
+        jax.config.update("jax_platforms", "cpu")
+
+
+def compile_for(program: Program, target: Target) -> Compiled:
+    """Compile a program for chips that need not be here, with as many of its lanes as their memory holds.
+
+    What it gives can't run here; ask its executables for `memory_analysis()` and `as_text()`.
+    """
+    return fitted(target.widened(program), target.usable, devices(target.platform)[: target.chips])

@@ -1,0 +1,108 @@
+"""One self-contained page of a study: frontier, a table to sort, and each member's curve; nothing is fetched
+from anywhere."""
+
+import html
+import json
+import math
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import polars as pl
+
+from memcap.capacity.frontier import frontier
+from memcap.capacity.points import Point, columns
+from memcap.figures.frontier import COLOURS, rules, verdict
+from memcap.report.tables import counted, frontier_table, shown
+
+MEMBERS = ("key", "task", "lag", "cell", "units", "recipe", "seed", "status", "steps", "final", "stretched")
+MOST_MEMBERS = 2_000
+BYTES_OF_CURVES = 500_000
+BYTES_OF_A_POINT = 22
+
+
+def page(rows: pl.DataFrame, curves: pl.DataFrame, title: str) -> str:
+    """The page, as HTML.
+
+    Args:
+        rows: of trained members, as `memcap.studies.store.read` gives them.
+        curves: of these members, as `memcap.studies.curves.read` gives them; may be empty.
+        title: of the page.
+    """
+    points = [point for point in frontier(rows) if len(point.units) > 1]
+    listing = frontier_table(points)
+    some = rows.sort("task", "knobs", "cell", "lag", "units", "seed").head(MOST_MEMBERS)
+    data = {
+        "points": [_point(point) for point in points],
+        "heads": [column.head for column in listing.columns],
+        "thresholds": [[_number(cell) for cell in row] for row in listing.rows],
+        "memberHeads": MEMBERS,
+        "members": [[_plain(cell) for cell in row] for row in some.select(MEMBERS).iter_rows()],
+        "curves": _curves(curves, some["key"]),
+    }
+    said = (
+        [verdict(points), *rules(points), "A dashed bar has no end: the widths tried leave it open."]
+        if points
+        else []
+    )
+    texts = {
+        "title": title,
+        "summary": f"{counted(rows)}.",
+        "caption": " ".join(said),
+        "members": f"{some.height:,} of {rows.height:,}." if some.height < rows.height else "",
+        "made": f"Made by memcap {', '.join(sorted(set(rows['memcap'].drop_nulls())))}: memcap report.",
+    }
+    template = Template(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
+    script = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    return template.substitute(
+        {k: html.escape(v) for k, v in texts.items()}, data=script, colours=json.dumps(COLOURS)
+    )
+
+
+def _point(point: Point) -> dict[str, Any]:
+    row = columns(point)
+    names = (
+        "label",
+        "lag",
+        "u90",
+        "u90_low",
+        "u90_high",
+        "u90_censored",
+        "one_per_number",
+        "recipe",
+        "budget",
+        "counts",
+    )
+    return {name: _plain(row[name]) for name in names} | {"said": shown(point.fit.u90)}
+
+
+def _plain(value: Any) -> Any:
+    """A value that JSON has, with four digits."""
+    if isinstance(value, float):
+        return float(f"{value:.4g}") if math.isfinite(value) else None
+    return value
+
+
+def _number(text: str) -> Any:
+    """A cell of a table: a number where it is one, so that it sorts as one."""
+    try:
+        return _plain(float(text)) if text else None
+    except ValueError:
+        return text
+
+
+def _curves(curves: pl.DataFrame, keys: pl.Series) -> dict[str, list[list[Any]]]:
+    """[step, loss, held-out score] by key: evenly thinned to what a page holds."""
+    own = curves.filter(pl.col("key").is_in(keys.to_list())).select("key", "step", "train_loss", "held_out")
+    most = max(2, BYTES_OF_CURVES // BYTES_OF_A_POINT // max(own["key"].n_unique(), 1))
+    found = {}
+    for (key,), curve in own.group_by("key", maintain_order=True):
+        every = math.ceil(curve.height / most)
+        evaluated = curve["held_out"].is_not_null()
+        kept = curve.with_row_index().filter(
+            (pl.col("index") % every == 0) | (pl.col("index") == curve.height - 1) | evaluated
+        )
+        found[str(key)] = [
+            [_plain(v) for v in row] for row in kept.select("step", "train_loss", "held_out").iter_rows()
+        ]
+    return found

@@ -1,0 +1,64 @@
+"""What members are trained with: versions, device and flags, which rows tell of, and the code itself."""
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jax
+
+import memcap
+from memcap import jax_setup
+from memcap.cells import cell_class
+from memcap.config import Member
+from memcap.recipes import root
+
+
+@cache
+def environment() -> dict[str, Any]:
+    """What the rows were made with: versions, device, flags, and the commit of a checkout."""
+    git = ["git", "-C", str(root()), "rev-parse", "HEAD"]
+    try:
+        found = subprocess.run(git, capture_output=True, text=True, check=False, timeout=10)
+        commit = found.stdout.strip() or None
+    except (OSError, subprocess.TimeoutExpired):
+        commit = None
+    device = jax.devices()[0]
+    return {
+        "memcap": memcap.__version__,
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in ("jax", "jaxlib", "flax", "optax")},
+        "backend": device.platform,
+        "device": device.device_kind,
+        "matmul_precision": jax_setup.PRECISION,
+        "xla_flags": os.environ.get("XLA_FLAGS", ""),
+        "git_commit": commit if (root() / ".git").exists() else None,
+    }
+
+
+def stamp(member: Member) -> str:
+    """64 hex digits: of all that must be the same for a member to come out the same, beside its config and
+    its program."""
+    return _stamp(type(member.task).__module__, cell_class(member.model.cell).__module__)
+
+
+@cache
+def _stamp(*modules: str) -> str:
+    stack = {
+        name: value for name, value in environment().items() if name != "git_commit"
+    }  # the code itself says more
+    return hashlib.sha256(json.dumps([stack, *map(_code, ("memcap", *modules))]).encode()).hexdigest()
+
+
+@cache
+def _code(module: str) -> str:
+    """Of a module's source, or of all sources of a package."""
+    path = Path(getattr(sys.modules[module], "__file__", None) or "")  # what a notebook defines has no file
+    files = sorted(path.parent.rglob("*.py")) if path.stem == "__init__" else [path] if path.name else []
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()

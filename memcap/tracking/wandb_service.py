@@ -1,0 +1,171 @@
+"""W&B as a mirror: a run for each member or cell, and one for the study.
+
+Ids are stable, so that W&B takes what comes again for the same run, whether it comes at once
+(`resume="allow"`) or with `wandb sync`. A run is created, filled and finished in one go once its member has
+ended, unless it is live: so a process that is killed leaves whole runs on disk. wandb is imported here when
+it is asked for, in the process of writer.py.
+"""
+
+import math
+import os
+import shlex
+from typing import Any
+
+from memcap.tracking.process import Target
+from memcap.tracking.runs import Run, RunRecord, StudyRecord
+
+# Runs last for milliseconds and come by the thousand: no system statistics, no code, no console, nothing
+# printed. finish_timeout keeps a server that dies half-way from holding up the end; the flush, what a killed
+# process loses of a live run.
+LEAN = {
+    "console": "off",
+    "silent": True,
+    "disable_code": True,
+    "disable_git": True,
+    "save_code": False,
+    "x_disable_stats": True,
+    "x_disable_meta": True,
+    "x_disable_machine_info": True,
+    "x_save_requirements": False,
+    "x_transaction_log_flush_interval": 5.0,
+    "init_timeout": 8.0,
+    "finish_timeout": 15.0,
+    "finish_timeout_raises": True,
+}
+SUMMARIES = {
+    "train/loss": "min",
+    "train/accuracy": "max",
+    "eval/accuracy": "max",
+    "train/mse": "min",
+    "eval/mse": "min",
+}
+
+
+def resolve_mode(wandb_mode: str) -> str:
+    """The mode asked for, once the environment variable WANDB_MODE has had its say: an argument, or
+    "disabled"."""
+    from_environment = {"dryrun": "offline", "run": "online"}.get(
+        mode := os.environ.get("WANDB_MODE", ""), mode
+    )
+    if from_environment == "disabled" or (wandb_mode == "auto" and from_environment in ("online", "offline")):
+        return from_environment
+    return wandb_mode
+
+
+def chosen_mode(mode: str) -> str:
+    """ "online" or "offline": for "auto", whether an API key is found. Imports wandb."""
+    _start_wandb()
+    return ("online" if has_api_key() else "offline") if mode == "auto" else mode
+
+
+def has_api_key() -> bool:
+    """Whether credentials for the W&B server in use are configured, valid or not. Sends nothing, asks
+    nobody."""
+    if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
+        return True
+    wandb, settings = _start_wandb()
+    from wandb.sdk.lib.wbauth import read_netrc_auth
+
+    try:
+        return bool(settings.api_key or read_netrc_auth(host=settings.base_url))
+    except wandb.errors.AuthenticationError:
+        return True  # malformed: going online tells the user so
+
+
+def _start_wandb() -> tuple[Any, Any]:
+    """The wandb module, kept from printing, and its settings from the environment and the user's files."""
+    # W&B's reports on its own health go to the server even offline; where nothing answers, they hold up the
+    # exit.
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+    import wandb
+
+    return wandb, wandb.setup(wandb.Settings(silent=True)).settings
+
+
+def _shown(value: Any) -> Any:
+    # A table is a JSON file that browsers read, and JSON has no NaN.
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+class WandbMirror:
+    """See `memcap.tracking.writer.Mirror`.
+
+    Raises:
+        RuntimeError: the mode is "online" and no API key is configured (W&B itself would ask for one on the
+            terminal).
+    """
+
+    def __init__(self, target: Target):
+        if target.mode == "online" and not has_api_key():
+            raise RuntimeError("no API key is configured; `wandb login` stores one")
+        self.wandb, _ = _start_wandb()
+        known = self.wandb.Settings.model_fields
+        target.directory.mkdir(parents=True, exist_ok=True)
+        self.target, self.count, self.url = target, 0, ""
+        self.open: dict[str, Any] = {}  # W&B's runs by id
+        self.common = {
+            "mode": target.mode,
+            "resume": "allow" if target.mode == "online" else None,
+            "project": target.project,
+            "entity": target.entity,
+            "group": target.group,
+            "dir": str(target.directory),
+            "reinit": "create_new",
+            "settings": self.wandb.Settings(**{key: value for key, value in LEAN.items() if key in known}),
+        }
+
+    def run(self, record: RunRecord) -> None:
+        """See `Mirror.run`."""
+        run = self._opened(record.run)
+        there = run.step  # of a run that goes on: what the server has
+        for step, values in record.points.items():
+            if step >= there:
+                run.log(
+                    values, step=step, commit=True
+                )  # uncommitted, the last point would overwrite the summary
+        if record.row is not None:
+            run.summary.update(record.row)
+            del self.open[record.run.id]
+            run.finish()
+
+    def progress(self, values: dict[str, float]) -> None:
+        """See `Mirror.progress`."""
+        self._opened(self.target.study).log(values)
+
+    def result(self, record: StudyRecord) -> None:
+        """See `Mirror.result`."""
+        shown: dict[str, Any] = {}
+        if record.table:
+            columns = list(dict.fromkeys(key for row in record.table for key in row))
+            data = [[_shown(row.get(column)) for column in columns] for row in record.table]
+            shown["frontier"] = self.wandb.Table(columns=columns, data=data, allow_mixed_types=True)
+        if record.image is not None:
+            shown["figure"] = self.wandb.Image(str(record.image))
+        self._opened(self.target.study).log(shown)
+
+    def close(self) -> str:
+        """See `Mirror.close`."""
+        for run in self.open.values():
+            run.finish()
+        runs = f"W&B: {self.count} run{'s' * (self.count != 1)}"
+        if self.target.mode == "online":
+            return f"{runs} in {self.url}"
+        folder = self.target.directory / "wandb"
+        return f"{runs} in {folder}, sent by: wandb sync {shlex.quote(str(folder))}/offline-run-*"
+
+    def _opened(self, run: Run) -> Any:
+        if run.id in self.open:
+            return self.open[run.id]
+        tags = tuple(dict.fromkeys([*run.tags, *self.target.tags]))
+        opened = self.wandb.init(
+            id=run.id, name=run.name, job_type=run.kind, config=run.config, tags=tags, **self.common
+        )
+        if run.kind == "study":
+            for metrics in ("study/*", "frontier/*"):
+                opened.define_metric(metrics, step_metric="study/seconds")
+        elif run.kind == "member":
+            for metric, summary in SUMMARIES.items():
+                opened.define_metric(metric, summary=summary)
+        self.count, self.url = self.count + 1, opened.project_url or ""
+        self.open[run.id] = opened
+        return opened

@@ -1,0 +1,141 @@
+"""When a member counts as solved: the rule, and what it says in words. Figures, README and docs quote the
+words from here."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from memcap.config import Evaluation, Member
+from memcap.tasks import Task
+
+# how far below the criterion a running training accuracy may be, for the held-out sequences to be asked
+NEAR = 0.01
+NEAR_ERROR = 1.5  # how many times the criterion a running training error may be
+RARELY = 5  # chunks between the evaluations that ask a solved member whether it is steady
+
+
+def near(task: Task, train_score: float, threshold: float) -> bool:
+    """Whether a running training score is good enough to ask the held-out sequences. It decides nothing else;
+    NaN is not near."""
+    return task.passes(train_score, threshold - NEAR if task.higher_is_better else NEAR_ERROR * threshold)
+
+
+def criterion(metric: str, threshold: float) -> str:
+    """The criterion in words: "accuracy at least 0.99"."""
+    return f"{metric} at {'least' if metric == 'accuracy' else 'most'} {threshold:.3g}"
+
+
+def rule(criterion: str, evaluation: Evaluation) -> str:
+    """The rule in words.
+
+    Args:
+        criterion: what an evaluation must show, in words.
+        evaluation: how often, on how much.
+    """
+    return (
+        f"Solved: {criterion} on {evaluation.sequences:,} fresh sequences, in {evaluation.successive}"
+        " evaluations in a row."
+        f" One is made after each {evaluation.every} training steps if the running training score is near"
+        " the criterion (within"
+        f" {NEAR:g}; an error: within {NEAR_ERROR:g} times), and at the end of the budget;"
+        f" {evaluation.every} steps without one"
+        " start the count anew."
+    )
+
+
+def steady_rule(stretch: int, every: int) -> str:
+    """What steady means, in words; `stretch` and `every` as in an evaluation."""
+    return (
+        f"Steady: solved, and the criterion met by the same weights on sequences of {stretch} times the"
+        " lag. A solved member is"
+        f" asked at once, then every {RARELY * every} training steps, and at the end of the budget; until"
+        " then it trains on."
+    )
+
+
+@dataclass
+class Verdict:
+    """What held-out evaluations have said of a member so far.
+
+    Args:
+        member: whose.
+        status: "running", "solved", "unsolved" or "diverged".
+        passed: successive evaluations that passed.
+        evaluations: how many there were.
+        score: of the last one; best: of the best one; NaN before the first.
+        stretched: score at the stretched length; NaN before the first.
+        solved: the step at which it was solved; steady: and steady; None before.
+    """
+
+    member: Member
+    status: str = "running"
+    passed: int = 0
+    evaluations: int = 0
+    score: float = math.nan
+    best: float = math.nan
+    stretched: float = math.nan
+    solved: int | None = None
+    steady: int | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether the member goes on."""
+        return self.status == "running"
+
+    def wants_evaluation(self, step: int, train_score: float) -> bool:
+        """Whether to ask the held-out sequences after a chunk that ended at `step`."""
+        if self.solved is not None:
+            return self.running and (
+                step % (RARELY * self.member.evaluation.every) == 0 or self._at_end(step)
+            )
+        asked = near(self.member.task, train_score, self.member.facts.threshold)
+        return self.running and (asked or self._at_end(step))
+
+    def judge(self, step: int, score: float | None) -> None:
+        """The verdict after a chunk; `score`: held-out, None where it wasn't wanted.
+
+        At the end of the budget a net that has just passed is asked again, on other sequences, until the
+        verdict is in.
+        """
+        if not self.running:
+            return
+        if score is None:
+            self.passed = 0
+            return
+        task = self.member.task
+        passes = self._passes(score)
+        self.evaluations, self.score = self.evaluations + 1, score
+        self.best = float((np.fmax if task.higher_is_better else np.fmin)(self.best, score))
+        self.passed = self.passed + 1 if passes else 0
+        if self.solved is None and self.passed >= self.member.evaluation.successive:
+            self.solved = step
+        if self.solved is None:
+            if self._at_end(step) and not passes:
+                self.status = "unsolved"
+        elif self.member.evaluation.until == "solved" or (self._at_end(step) and not passes):
+            self.status = "solved"
+
+    def wants_stretched(self) -> bool:
+        """Whether to ask at the stretched length: of a member that has just passed as a solved one, or that
+        has ended."""
+        return not self.running or (self.solved is not None and self.passed > 0)
+
+    def judge_stretched(self, step: int, score: float) -> None:
+        """The verdict after an evaluation at the stretched length.
+
+        A member is steady if it was solved and these weights pass at both lengths.
+        """
+        self.stretched = score
+        if self.solved is None or self.status == "diverged":
+            return
+        if self.passed > 0 and self._passes(score):
+            self.steady = step
+        if self.running and (self.steady is not None or self._at_end(step)):
+            self.status = "solved"
+
+    def _passes(self, score: float) -> bool:
+        return self.member.task.passes(score, self.member.facts.threshold)
+
+    def _at_end(self, step: int) -> bool:
+        return step >= (self.member.recipe.budget or 0)

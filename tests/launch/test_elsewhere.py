@@ -1,0 +1,150 @@
+"""Jobs that a launcher runs in other processes: what they are told, how the command ends. The launchers:
+tests/cluster."""
+
+import logging
+import os
+import pickle
+import signal
+import sys
+from types import ModuleType
+
+import pytest
+from command import memcap
+from hydra.core.config_store import ConfigStore
+from hydra.core.plugins import Plugins
+from hydra.core.utils import run_job
+from hydra.plugins.launcher import Launcher
+from omegaconf import open_dict
+
+from memcap.knobs import UserError
+from memcap.studies import run, store
+from memcap.training import cores
+from memcap.training.engine import train
+
+TINY = [
+    "recipe.budget=40",
+    "evaluation.every=20",
+    "evaluation.sequences=64",
+    "evaluation.stretch=2",
+    "engine.workers=1",
+]
+JOBS = ["task=latch", "task.lag=3", "model.units=1,2"]
+
+
+class Elsewhere(Launcher):
+    """Runs each job as another process would: with a pickled copy of what it is given, which is not of this
+    process."""
+
+    __module__ = "hydra_plugins.elsewhere"
+
+    def setup(self, *, hydra_context, task_function, config):
+        self.context, self.task, self.config = hydra_context, task_function, config
+
+    def launch(self, job_overrides, initial_job_idx):
+        returned = []
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        logging.getLogger("jax").setLevel(logging.NOTSET)
+        for number, overrides in enumerate(job_overrides, initial_job_idx):
+            task, config = (
+                pickle.loads(pickle.dumps(self.task)),
+                self.context.config_loader.load_sweep_config(self.config, overrides),
+            )
+            assert not task.rows
+            assert not task.expected
+            task.process = -1
+            with open_dict(config):
+                config.hydra.job.id, config.hydra.job.num = str(number), number
+            places = {"job_dir_key": "hydra.sweep.dir", "job_subdir_key": "hydra.sweep.subdir"}
+            returned.append(run_job(task_function=task, config=config, hydra_context=self.context, **places))
+        return returned
+
+
+@pytest.fixture
+def told(tmp_path, monkeypatch):
+    """The launcher is there; a list of what each job was told: cores, and who hears SIGTERM."""
+    memcap(tmp_path, "train", "--cfg", "job")  # Hydra looks for plugins
+    Plugins.instance().register(Elsewhere)
+    sys.modules.setdefault("hydra_plugins", ModuleType("hydra_plugins")).elsewhere = sys.modules[__name__]
+    ConfigStore.instance().store(
+        group="hydra/launcher", name="elsewhere", node={"_target_": "hydra_plugins.elsewhere.Elsewhere"}
+    )
+    for name in (cores.SHARE, "OMP_NUM_THREADS", "SUBMITIT_EXECUTOR"):
+        monkeypatch.setenv(name, "")  # so that it is taken back at the end
+        monkeypatch.delenv(name)
+    found = []
+
+    def noted(members, *arguments):
+        found.append((os.environ.get(cores.SHARE), signal.getsignal(signal.SIGTERM).__qualname__))
+        return train(members, *arguments)
+
+    monkeypatch.setattr(run, "train", noted)
+    return found
+
+
+def test_the_command_ends_with_what_others_trained(tmp_path, told):
+    first = memcap(tmp_path, "train", "-m", "hydra/launcher=elsewhere", *JOBS, *TINY)
+    assert first.status == 0
+    assert len(told) == 2
+    for done in (
+        first,
+        memcap(tmp_path, "train", "-m", "hydra/launcher=elsewhere", *JOBS, *TINY),
+    ):  # again: nothing to train
+        assert done.out.count("Training frontier") == 1
+        assert "\n2 members, 2 solved" in done.out
+    assert len(told) == 2
+    memcap(
+        tmp_path,
+        "train",
+        "-m",
+        "hydra/launcher=elsewhere",
+        "task=latch",
+        "task.lag=3",
+        "model.units=3,4",
+        *TINY,
+    )
+    last = memcap(tmp_path, "train", "-m", "hydra/launcher=elsewhere", *JOBS, *TINY)
+    assert "\n2 members, 2 solved" in last.out  # the study has four
+
+
+def test_shares_of_a_study_end_as_one(tmp_path, told):
+    shares = ["axes={model.units: [1, 2, 3, 4]}", "engine.shard=0,1", "engine.shards=2"]
+    done = memcap(
+        tmp_path, "train", "-m", "hydra/launcher=elsewhere", "task=latch", "task.lag=3", *shares, *TINY
+    )
+    assert done.out.count("Training frontier") == 1
+    assert "\n4 members, " in done.out
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, "1"),
+        ({"OMP_NUM_THREADS": "3"}, "3"),
+        ({"SUBMITIT_EXECUTOR": "slurm", "OMP_NUM_THREADS": "3"}, None),
+    ],
+)
+def test_a_job_has_its_share_of_the_cores_and_hears_signals(
+    tmp_path, told, monkeypatch, environment, expected
+):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    memcap(tmp_path, "train", "-m", "hydra/launcher=elsewhere", *JOBS[:2], *TINY)
+    assert told == [(expected, "raised.<locals>.told")]
+
+
+def test_logs_of_jobs_are_quiet(tmp_path, told):
+    memcap(tmp_path, "train", "-m", "hydra/launcher=elsewhere", *JOBS[:2], *TINY)
+    assert logging.getLogger("jax").level == logging.WARNING
+
+
+def test_a_mistake_that_shows_in_one_job_fails_that_job_alone(tmp_path, told, monkeypatch):
+    def choosy(members, *_):
+        if members[0].model.units == 1:
+            raise UserError("no units=1 today")
+        return train(members, *_)
+
+    monkeypatch.setattr(run, "train", choosy)
+    done = memcap(tmp_path, "train", "-m", "hydra/launcher=elsewhere", *JOBS, *TINY)
+    assert done.status == 2
+    assert done.err.splitlines()[-1] == "memcap: no units=1 today"
+    assert set(store.read(tmp_path)["units"]) == {2}

@@ -1,0 +1,259 @@
+"""The launcher `population`: what it trains, what each job leaves, and what becomes of jobs that fail."""
+
+import sys
+from collections import Counter
+from pathlib import Path
+from types import ModuleType
+
+import polars as pl
+import pytest
+from command import files, memcap
+from hydra.core.config_store import ConfigStore
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobStatus
+from hydra.plugins.sweeper import Sweeper
+from omegaconf import OmegaConf
+
+from memcap.studies import run, store
+from memcap.training.engine import train
+
+TINY = [
+    "recipe.budget=40",
+    "evaluation.every=20",
+    "evaluation.sequences=64",
+    "evaluation.stretch=2",
+    "engine.workers=1",
+]
+MIXED = ["task=latch,delay_line", "task.lag=1,3", "model.units=1,2", "seed=range(0,2)"]
+WIDTHS = ["task=latch", "task.lag=3", "model.units=1,2,3,4"]
+OWN = [
+    "compile_seconds",
+    "run_seconds",
+    "population",
+    "finished",
+    "study",
+    "program_steps",
+]  # of a run, not of a member
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory):
+    """The folder of a multirun of 16 jobs, and what it said."""
+    folder = tmp_path_factory.mktemp("mixed")
+    return folder, memcap(folder, "train", "-m", *MIXED, *TINY)
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """The calls of the engine: each the list of its members."""
+    calls = []
+
+    def recorded(members, *arguments):
+        calls.append(list(members))
+        return train(members, *arguments)
+
+    monkeypatch.setattr(run, "train", recorded)
+    return calls
+
+
+def logs(folder):
+    """The log of each job, by the job's number."""
+    return {path.parent.name: path.read_text() for path in folder.rglob("train.log")}
+
+
+def test_rows_are_those_of_the_basic_launcher(mixed, tmp_path):
+    assert memcap(tmp_path, "train", "-m", *MIXED, *TINY, "hydra/launcher=basic").status == 0
+    rows, basic = (store.read(folder).drop(OWN) for folder in (mixed[0], tmp_path))
+    assert rows.height == 16
+    exact = pl.exclude(pl.Float64)
+    assert rows.select(exact).equals(basic.select(exact))
+    for column in ("final", "best", "train_loss", "stretched"):
+        assert rows[column].to_list() == pytest.approx(basic[column].to_list(), rel=1e-3)
+
+
+def test_a_job_has_its_folder_files_and_log(mixed):
+    folder, _ = mixed
+    (multirun,) = (folder / "outputs/adhoc/hydra").iterdir()
+    assert {path.name for path in multirun.iterdir()} == {"multirun.yaml", *map(str, range(16))}
+    said = logs(folder)
+    wanted = [
+        f"task={t} task.lag={n} model.units={u} seed={s}"
+        for t in ("latch", "delay_line")
+        for n in (1, 3)
+        for u in (1, 2)
+        for s in (0, 1)
+    ]
+    for number, overrides in enumerate(wanted):
+        place = multirun / str(number)
+        assert OmegaConf.load(place / ".hydra/overrides.yaml") == [*overrides.split(), *TINY]
+        config = OmegaConf.load(place / ".hydra/config.yaml")
+        assert (config.task.lag, config.model.units, config.seed) == tuple(
+            int(w[-1]) for w in overrides.split()[1:]
+        )
+        hydra = OmegaConf.load(place / ".hydra/hydra.yaml").hydra
+        assert (hydra.job.num, hydra.runtime.output_dir) == (number, str(place))
+        assert said[str(number)].count("\n") == 1
+        assert f"#{number} {overrides} " in said[str(number)]
+        assert ": 1 member, " in said[str(number)]
+
+
+def test_a_multirun_ends_with_a_line_a_job_the_frontier_and_its_figure(mixed):
+    folder, done = mixed
+    assert (done.status, done.out.count(": 1 member, ")) == (0, 16)
+    assert "Launching 16 jobs, 1 population\n" in done.out
+    assert done.out.count("Training frontier") == 1
+    assert "\n16 members, " in done.out
+    assert (folder / "outputs/adhoc/figures/frontier.png").exists()
+    assert (
+        store.read(folder)["population"].n_unique() == 4
+    )  # a shard a program: each task at each width, of both lags and seeds
+
+
+def test_a_rerun_trains_nothing(mixed, trained):
+    folder, first = mixed
+    before = {path: at for path, at in files(folder).items() if "/rows/" in path or "/weights/" in path}
+    again = memcap(folder, "train", "-m", *MIXED, *TINY)
+    assert not trained
+    assert {
+        path: at for path, at in files(folder).items() if "/rows/" in path or "/weights/" in path
+    } == before
+    assert [line for line in again.out.splitlines() if "│" in line] == [
+        line for line in first.out.splitlines() if "│" in line
+    ]
+
+
+def test_jobs_are_trained_together_if_their_settings_are_one(tmp_path, trained):
+    done = memcap(tmp_path, "train", "-m", *WIDTHS, *TINY, "out=a,b")
+    assert "8 jobs, 2 populations" in done.out
+    assert [len(members) for members in trained] == [4, 4]
+    assert done.out.count("Training frontier") == 2
+    assert all(store.read(tmp_path / name).height == 4 for name in "ab")
+
+
+def test_a_search_stays_in_its_job(tmp_path, trained):
+    axes = "axes={model.units: [1, 2, 3], seed: 1}"
+    done = memcap(tmp_path, "train", "-m", "task=latch", "task.lag=1,2", axes, "design=bisect", *TINY)
+    assert (done.status, len(trained)) == (0, 2)
+    assert "2 jobs, 2 populations" in done.out
+
+
+def test_a_group_that_raises_is_halved_until_the_culprit_is_alone(tmp_path, monkeypatch):
+    ended, calls = Counter(), []
+
+    def fragile(members, *arguments):
+        calls.append(len(members))
+        sound = [m for m in members if m.model.units < 3]  # these end, then the third raises
+        ended.update(m.model.units for m in sound)
+        if any(m.model.units == 3 for m in members):
+            train(sound, *arguments)
+            raise RuntimeError("of 3 units")
+        ended.update(m.model.units for m in members if m.model.units > 3)
+        return train(members, *arguments)
+
+    monkeypatch.setattr(run, "train", fragile)
+    with pytest.raises(RuntimeError, match="of 3 units"):
+        memcap(tmp_path, "train", "-m", *WIDTHS, *TINY)
+    assert calls == [4, 2, 1, 1]  # the first half of the four was done
+    assert ended == {1: 1, 2: 1, 4: 1}
+    assert set(store.read(tmp_path)["units"]) == {1, 2, 4}
+    said = logs(tmp_path)
+    assert "model.units=3 " in said["2"]
+    assert "failed, RuntimeError: of 3 units" in said["2"]
+    assert all(": 1 member, " in said[number] for number in "013")
+    assert (tmp_path / "outputs/adhoc/figures/frontier.png").exists()
+
+
+def test_an_interrupted_multirun_stops_at_once(tmp_path, monkeypatch):
+    calls = []
+
+    def interrupted(members, *_):
+        calls.append(members)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run, "train", interrupted)
+    done = memcap(tmp_path, "train", "-m", *WIDTHS, *TINY)
+    assert (done.status, len(calls), logs(tmp_path)) == (130, 1, {})
+    assert "Training frontier" not in done.out
+
+
+def test_jobs_in_folders_of_their_own_end_with_what_they_found(tmp_path):
+    done = memcap(tmp_path, "train", "-m", *WIDTHS, *TINY, "hydra.job.chdir=true", "hydra/launcher=basic")
+    assert (done.status, done.err.count("memcap: ")) == (0, 0)
+    assert done.out.count("\n1 member, ") == 4
+
+
+def test_what_is_typed_beats_what_the_sweeper_was_given(tmp_path):
+    study = tmp_path / "own" / "sweeps" / "given.yaml"
+    study.parent.mkdir(parents=True)
+    study.write_text("# @package _global_\nhydra: {sweeper: {params: {model.units: '0', task.lag: '2,3'}}}\n")
+    own = ["--config-dir", "own", "sweeps=given"]
+    done = memcap(tmp_path, "train", "-m", *own, "task=latch", "model.units=1,2", *TINY)
+    assert done.status == 0
+    assert sorted(store.read(tmp_path).select("lag", "units").rows()) == [(2, 1), (2, 2), (3, 1), (3, 2)]
+    assert memcap(tmp_path, "train", "-m", *own, "task=latch", *TINY).status == 2
+
+
+class MadeUp(Sweeper):
+    """A sweeper that makes up its jobs as it goes: two batches."""
+
+    __module__ = "hydra_plugins.made_up"
+    returned: list
+
+    def setup(self, *, hydra_context, task_function, config):
+        self.launcher = Plugins.instance().instantiate_launcher(hydra_context, task_function, config)
+
+    def sweep(self, arguments):
+        first, last = (
+            [["model.units=1"], ["model.units=0"], ["model.nope=1"], ["task=nope"]],
+            [["model.units=2"]],
+        )
+        batches = [(first, 0), (last, 4)]
+        type(self).returned = [
+            each
+            for jobs, number in batches
+            for each in self.launcher.launch([[*arguments, *overrides] for overrides in jobs], number)
+        ]
+
+
+def test_a_bad_job_that_a_sweeper_makes_up_fails_alone(tmp_path):
+    memcap(tmp_path, "train", "--cfg", "job")  # Hydra looks for plugins
+    Plugins.instance().register(MadeUp)
+    sys.modules.setdefault("hydra_plugins", ModuleType("hydra_plugins")).made_up = sys.modules[__name__]
+    node = {"_target_": "hydra_plugins.made_up.MadeUp"}
+    ConfigStore.instance().store(group="hydra/sweeper", name="made_up", node=node)
+    done = memcap(tmp_path, "train", "-m", "hydra/sweeper=made_up", "task=latch", "task.lag=3", *TINY)
+    assert done.status == 0
+    good, *bad, last = MadeUp.returned
+    assert [each.status for each in (good, last)] == 2 * [JobStatus.COMPLETED]
+    assert all(20 <= each.return_value <= 80 for each in (good, last))
+    assert [each.status for each in bad] == 3 * [JobStatus.FAILED]
+    for each, said in zip(
+        bad, ("units=0: must be at least 1", "Could not override 'model.nope'", "task/nope"), strict=True
+    ):
+        with pytest.raises(Exception, match=said):
+            _ = each.return_value
+    assert set(store.read(tmp_path)["units"]) == {1, 2}
+    assert "model.units=0: must be at least 1" in logs(tmp_path)["1"]
+    assert done.out.count("Training frontier") == 1
+
+
+@pytest.mark.filterwarnings("default")  # Optuna 2 has some of its own
+def test_optuna_minimizes_the_score(tmp_path):
+    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
+    sweep = [
+        "hydra/sweeper=optuna",
+        "hydra.sweeper.n_trials=4",
+        "hydra.sweeper.n_jobs=2",
+        "hydra.sweeper.max_failure_rate=1",
+    ]
+    done = memcap(
+        tmp_path, "train", "-m", *sweep, "task=latch", "task.lag=3", "model.units=choice(0,1,2)", *TINY
+    )
+    assert done.status == 0
+    (results,) = tmp_path.rglob("optimization_results.yaml")
+    best = OmegaConf.load(results)
+    rows = store.read(tmp_path)
+    score = rows.select(pl.when("solved").then("steps_to_solve").otherwise(80).min()).item()
+    assert (best.best_value, len(logs(tmp_path))) == (score, 4)
+    assert best.best_params["model.units"] in set(rows["units"])
+    assert Path(tmp_path / "outputs/adhoc/rows").exists()

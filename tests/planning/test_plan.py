@@ -1,0 +1,238 @@
+"""`memcap plan`: the programs of a study before it is trained; on this CPU, and on accelerators where their
+compilers are."""
+
+import json
+
+import jax
+import pytest
+from command import files, memcap
+
+from memcap.commands import plan
+from memcap.planning import devices
+from memcap.planning.devices import TARGETS
+from memcap.recipes import root
+from memcap.tasks.latch import Latch
+
+SMALL = [
+    "task=latch",
+    "task.lag=3",
+    "recipe.budget=20",
+    "evaluation.sequences=16",
+    "evaluation.stretch=1",
+    "engine.workers=1",
+]
+AXES = "axes={model.units: [1, 2], seed: 3}"
+
+
+@pytest.fixture(autouse=True)
+def as_it_was(monkeypatch):
+    """The command would keep JAX off accelerators for good."""
+    monkeypatch.setattr(plan, "only_here", lambda: None)
+
+
+def planned(folder, *words):
+    done = memcap(folder, "plan", *words, "--json")
+    assert done.status == 0, done.err
+    return json.loads(done.out)
+
+
+def test_this_machine(tmp_path):
+    told = planned(tmp_path, *SMALL, AXES)
+    assert not files(tmp_path)
+    assert (told["members"], told["there"], told["at_most"], told["searched"]) == (6, 0, 6, False)
+    assert [(p["task"], p["cell"], p["members"], p["lanes"], p["units"]) for p in told["programs"]] == [
+        ("latch", "lstm", 3, 1, 2),
+        ("latch", "lstm", 3, 1, 1),
+    ]
+    assert told["device"] == jax.devices()[0].device_kind
+    assert told["floor_seconds"] is None
+    for program in told["programs"]:
+        assert program["memory_bytes"] > 0
+        assert program["step_bytes"] > program["steps"] * 6 * program["units"] * program["batch"] * 4
+        gates = (
+            2
+            * 4
+            * program["units"]
+            * (program["units"] + Latch().features)
+            * program["batch"]
+            * program["steps"]
+        )
+        assert 2 * gates < program["step_operations"] < 3.5 * gates
+
+
+def test_what_is_there_is_not_planned_again_and_gives_the_pace(tmp_path):
+    assert planned(tmp_path, *SMALL, AXES)["estimated_seconds"] is None
+    assert memcap(tmp_path, "train", *SMALL, "axes={model.units: [1], seed: 3}").status == 0
+    before = files(tmp_path)
+    told = planned(tmp_path, *SMALL, AXES)
+    assert files(tmp_path) == before
+    assert (told["there"], told["at_most"], told["estimated_from_rows"]) == (3, 3, 3)
+    assert [(p["members"], p["units"]) for p in told["programs"]] == [(3, 2)]
+    assert 0 < told["estimated_seconds"] < 60
+    done = memcap(tmp_path, "plan", *SMALL, "axes={model.units: [1], seed: 3}")
+    assert (done.status, done.out) == (
+        0,
+        "Members: 3, of which outputs/adhoc holds 3. Nothing would be trained.\n",
+    )
+
+
+def test_the_table_fits_a_terminal(tmp_path, monkeypatch):
+    done = memcap(tmp_path, "plan", *SMALL[1:], "task=temporal_order", "task.lag=20")
+    assert done.status == 0, done.err
+    table, _, words = done.out.partition("Members: 1, of which outputs/adhoc holds 0. 1 would be trained.")
+    *lines, heads = table.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "longest: steps of an evaluation's" in heads
+    assert "no rows of this device" in words
+
+
+def test_the_costliest_programs_are_shown(tmp_path, monkeypatch):
+    monkeypatch.setattr(plan, "MOST_PROGRAMS", 2)
+    told = planned(tmp_path, *SMALL, "axes={model.units: [1, 3, 2]}")
+    assert [p["units"] for p in told["programs"]] == [3, 2]
+    assert told["programs_in_all"] == 3
+    assert (
+        "The 2 costliest of 3 programs are shown."
+        in memcap(tmp_path, "plan", *SMALL, "axes={model.units: [1, 3, 2]}").out
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["task.lag=0"], "task.lag=0"),
+        (["tsk=latch"], "tsk: no such key"),
+        (["sweeps=nothing"], "sweeps=nothing: no such choice"),
+        (["design=bisect", "model.units=1"], "design=bisect"),
+        (["--device", "h99"], "h99: no such device; one of this, h100, v5e, v5e-4"),
+        (["-m", "task=latch", "model.units=1,0"], "model.units=0: must be at least 1"),
+        (["-m", "task=latch,nope"], "task=nope: no such choice"),
+        (["task=latch", "model.units=1,2"], "model.units=1,2: several values need -m"),
+        (["--config-dir", "nowhere", "task=latch"], "--config-dir nowhere: no such folder"),
+        (
+            ["-m", "hydra.sweeper._target_=hydra_plugins.made_up.MadeUp"],
+            "-m: this hydra/sweeper makes up its jobs as it goes",
+        ),
+    ],
+)
+def test_mistakes_are_one_line(tmp_path, words, says):
+    done = memcap(tmp_path, "plan", *words)
+    assert (done.status, done.out, done.err.count("\n")) == (2, "", 1)
+    assert says in done.err
+    assert not files(tmp_path)
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A folder with a recipe and a study of one's own."""
+    hold = (root() / "conf" / "recipe" / "hold.yaml").read_text()
+    for name, text in {
+        "recipe/mine": hold.replace("name: hold", "name: mine").replace("batch: 64", "batch: 16"),
+        "sweeps/given": GIVEN,
+    }.items():
+        path = tmp_path / "own" / f"{name}.yaml"
+        path.parent.mkdir(parents=True)
+        path.write_text(text)
+    return tmp_path
+
+
+GIVEN = """# @package _global_
+defaults:
+  - override /task: latch
+study: given
+axes: {task.lag: 3, recipe: [mine, hold], seed: 2}
+"""
+
+
+def test_recipes_and_studies_of_a_folder(own):
+    told = planned(own, "--config-dir", "own", "sweeps=given", *SMALL[2:])
+    assert (told["folder"], told["members"]) == ("outputs/given", 4)
+    assert sorted((p["members"], p["batch"]) for p in told["programs"]) == [(2, 16), (2, 64)]
+    done = memcap(own, "plan", "sweeps=given")
+    assert (done.status, done.err.count("\n")) == (2, 1)
+    assert "sweeps=given: no such choice" in done.err
+    done = memcap(own, "plan", "--config-dir", "own", "axes={recipe: [yours]}")
+    known = sorted(
+        {
+            path.stem
+            for folder in (root() / "conf", own / "own")
+            for path in (folder / "recipe").glob("*.yaml")
+        }
+    )
+    assert {"mine", "hold"} <= set(known)
+    assert f"recipe=yours: no such recipe; one of {', '.join(known)} (" in done.err
+
+
+def test_the_jobs_of_a_multirun_are_planned_as_they_are_trained(own):
+    jobs = [*SMALL, "recipe.batch=16", "model.units=1,2", "seed=0,1,2"]
+    told = planned(own, "-m", *jobs)
+    assert (told["members"], told["at_most"], told["folder"]) == (6, 6, "outputs/adhoc")
+    assert [(p["members"], p["units"]) for p in told["programs"]] == [(3, 2), (3, 1)]
+    assert not (own / "outputs").exists()
+    assert memcap(own, "train", "-m", *jobs[:-1]).status == 0
+    before = files(own)
+    told = planned(own, "-m", "--config-dir", "own", *jobs)
+    assert (told["there"], told["at_most"], told["estimated_from_rows"]) == (2, 4, 2)
+    assert [(p["members"], p["units"]) for p in told["programs"]] == [(2, 2), (2, 1)]
+    assert files(own) == before
+
+
+def test_a_multirun_of_several_studies(tmp_path):
+    """A program that both need is shown once, with the members of both."""
+    axes = "axes={model.units: [1, 2, 3], seed: 1}"
+    told = planned(
+        tmp_path, "-m", *SMALL, "task.lag=3,4", "task.length=6", axes, "design=grid,bisect", "out=${design}"
+    )
+    assert (told["folder"], told["members"], told["searched"]) == ("bisect, grid", 12, True)
+    assert 6 < told["at_most"] <= 12
+    assert [(p["members"], p["units"]) for p in told["programs"]] == [(4, 3), (4, 2), (4, 1)]
+
+
+def test_another_launcher_trains_each_job_by_itself(tmp_path):
+    """Side by side, the lanes of a program are no more than the members of a job."""
+    jobs = ["-m", *SMALL, "engine.batching=vmap", "seed=range(0,4)"]
+    assert [(p["members"], p["lanes"]) for p in planned(tmp_path, *jobs)["programs"]] == [(4, 4)]
+    assert [
+        (p["members"], p["lanes"]) for p in planned(tmp_path, *jobs, "hydra/launcher=basic")["programs"]
+    ] == [(4, 1)]
+
+
+@pytest.mark.parametrize("name", [name for name, target in TARGETS.items() if not target.installed])
+def test_a_compiler_that_is_missing(tmp_path, name):
+    done = memcap(tmp_path, "plan", "--device", name)
+    line = (
+        f"memcap: {name}: its compiler is not installed; pip install -c requirements.lock '.[targets]', or"
+        " make targets\n"
+    )
+    assert (done.status, done.out, done.err) == (2, "", line)
+
+
+@pytest.mark.skipif(not TARGETS["h100"].installed, reason="its compiler is not installed: make test-targets")
+def test_a_study_on_an_accelerator(tmp_path):
+    told = planned(tmp_path, "--device", "h100", "sweeps=delay_line_frontier")
+    assert (told["members"], told["searched"]) == (18432, True)
+    assert told["programs_in_all"] <= 12  # six for the recipe whose batch is 64, six for the two others
+    assert told["programs"]
+    assert all(p["memory_bytes"] < TARGETS["h100"].usable for p in told["programs"])
+    assert all(p["step_floor_seconds"] > 0 and p["batching"] == "vmap" for p in told["programs"])
+    assert not files(tmp_path)
+
+
+@pytest.mark.skipif(not TARGETS["h100"].installed, reason="its compiler is not installed: make test-targets")
+def test_one_recipe_at_all_widths_and_lags_is_six_programs(tmp_path):
+    lags = "[1, 2, 3, 5, 8, 12, 16, 20, 25, 32, 40, 50]"
+    axes = f"axes={{task.lag: {lags}, recipe: curriculum, model.units: 1..64, seed: 8}}"
+    told = planned(tmp_path, "--device", "h100", "design=bisect", axes)
+    assert (told["members"], told["searched"]) == (6144, True)
+    assert told["programs_in_all"] == len(told["programs"]) <= 6
+
+
+@pytest.mark.skipif(not TARGETS["v5e-4"].installed, reason="its compiler is not installed: make test-targets")
+def test_lanes_are_fewer_where_memory_is_short(tmp_path, monkeypatch):
+    short = devices.Target(**{**vars(TARGETS["v5e-4"]), "memory": 24 * 2**20})
+    monkeypatch.setitem(TARGETS, "v5e-4", short)
+    (program,) = planned(tmp_path, "--device", "v5e-4", *SMALL, "axes={seed: 4096}")["programs"]
+    assert program["devices"] == 4
+    assert program["lanes"] % 4 == 0
+    assert program["lanes"] < 4096
+    assert program["memory_bytes"] <= short.usable

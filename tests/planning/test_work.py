@@ -1,0 +1,136 @@
+"""The way "scan" does no work that grows with the buffer at a step, however many lengths lie side by side."""
+
+import re
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from memcap.cells import cell_class
+from memcap.cells.base import step_of
+from memcap.cells.lstm import lstm_scan
+from memcap.cells.scan import Options, cell_scan
+
+T, B, F, U = 37, 3, 4, 5  # no other size here is 37
+LENGTHS = np.array([20, T, 1])
+
+
+def bodies(text: str) -> list[str]:
+    """The operations of the loops of a compiled program, one a line, with those of all computations that they
+    call."""
+    computations: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        if start := re.match(r"(?:ENTRY )?%?([\w.-]+) \(.*\{$", line):
+            lines = computations.setdefault(start[1], [])
+        elif " = " in line:
+            lines.append(line.strip().removeprefix("ROOT "))
+    pending, seen = re.findall(r"body=%?([\w.-]+)", text), {}
+    while pending:
+        name = pending.pop()
+        if name not in seen:
+            seen[name] = computations[name]
+            pending += re.findall(r"(?:calls|body|to_apply)=%?([\w.-]+)", "\n".join(seen[name]))
+    return [line for lines in seen.values() for line in lines]
+
+
+def of_the_buffer(run: Callable, *arguments: Any) -> set[str]:
+    """Kinds of operations in loops whose result has an axis of T, in the program that XLA makes for a CPU."""
+    with jax.default_device(jax.devices("cpu")[0]):
+        operations = bodies(jax.jit(run).lower(*arguments).compile().as_text())
+    found = [re.match(r"%?[\w.-]+ = \w+\[([\d,]*)\]\S* ([\w-]+)\(", line) for line in operations]
+    assert sum(match is not None for match in found) > 50  # forward and backward loops were looked into
+    return {match[2] for match in found if match and str(T) in match[1].split(",")}
+
+
+def material(real: bool, windows: bool) -> tuple:
+    """Inputs, lengths and flows of three members."""
+    rng = np.random.default_rng(0)
+    inputs = (
+        rng.standard_normal((3, T, B, F)).astype(np.float32)
+        if real
+        else rng.integers(0, F, (3, T, B), np.int32)
+    )
+    return (
+        inputs,
+        LENGTHS,
+        (np.arange(T) % 5 != np.arange(3)[:, None]).astype(np.float32) if windows else None,
+    )
+
+
+def summed(carry: Any, outputs: Any) -> jax.Array:
+    return sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves((carry, outputs)))
+
+
+def of_lstm_scan(static: bool, every: bool, real: bool, windows: bool, read: bool) -> set[str]:
+    """What `of_the_buffer` finds in value and gradient of `lstm_scan` over three members of several
+    lengths."""
+
+    def loss(weights, carry, inputs, length, flows):
+        kernel, recurrent, bias, readout = weights
+        return summed(
+            *lstm_scan(
+                Options(every, windows, static),
+                kernel,
+                recurrent,
+                bias,
+                readout,
+                carry,
+                inputs,
+                length,
+                flows,
+            )
+        )
+
+    weights = *(np.ones((3, *shape), np.float32) for shape in ((F, 4 * U), (U, 4 * U), (4 * U,))), None
+    if read:
+        weights = *weights[:3], np.ones((3, U, 2), np.float32)
+    carry = np.ones((3, U, B), np.float32), np.ones((3, U, B), np.float32)
+    gradient = jax.value_and_grad(loss, (0, 1, 2) if real else (0, 1))
+    return of_the_buffer(jax.vmap(gradient), weights, carry, *material(real, windows))
+
+
+def of_cell_scan(static: bool, every: bool, windows: bool) -> set[str]:
+    """The same of `cell_scan`, with a GRU."""
+    kind: Any = cell_class("GRUCell")
+    graph, weights = nnx.split(kind(F, U, rngs=nnx.Rngs(0)))
+    weights, carry = jax.tree.map(lambda leaf: np.stack([leaf] * 3), (weights, np.ones((B, U), np.float32)))
+
+    def loss(weights, carry, inputs, length, flows):
+        return summed(
+            *cell_scan(step_of(graph), Options(every, windows, static), weights, carry, inputs, length, flows)
+        )
+
+    return of_the_buffer(
+        jax.vmap(jax.value_and_grad(loss, (0, 1, 2))), weights, carry, *material(True, windows)
+    )
+
+
+RUNS = {
+    "lstm-last-symbols": partial(of_lstm_scan, every=False, real=False, windows=False, read=False),
+    "lstm-every-symbols-readout": partial(of_lstm_scan, every=True, real=False, windows=False, read=True),
+    "lstm-every-reals-readout": partial(of_lstm_scan, every=True, real=True, windows=False, read=True),
+    "lstm-every-reals-windows": partial(of_lstm_scan, every=True, real=True, windows=True, read=False),
+    "gru-last": partial(of_cell_scan, every=False, windows=False),
+    "gru-every-windows": partial(of_cell_scan, every=True, windows=True),
+}
+each_run = pytest.mark.parametrize("run", RUNS.values(), ids=RUNS.keys())
+
+
+@each_run
+def test_a_step_reads_and_writes_its_own_row_of_a_buffer(run):
+    """It selects and copies no buffer: that would make each step cost as much as the sequence is long."""
+    found = run(True)
+    assert "dynamic-update-slice" in found
+    assert found <= {"parameter", "get-tuple-element", "fusion", "bitcast", "dynamic-update-slice"}
+
+
+@each_run
+def test_a_trip_count_a_member_selects_and_copies_whole_buffers(run):
+    """What the way "loop" becomes under `vmap`: the reason for the way "scan", and a check on the test
+    above."""
+    assert {"select", "copy"} <= run(False)

@@ -1,0 +1,187 @@
+"""Who may import whom: a room knows those below it and itself, and nobody imports in a circle or within a
+function."""
+
+import ast
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+# From the ground up. A room is a module or a package, and knows itself and all that stands on lower lines.
+LINES = [
+    ("memcap",),  # the package's own name space, which imports nothing before it is asked for
+    ("memcap.knobs", "memcap.jax_setup", "memcap.signals", "memcap.printing", "memcap.processes"),
+    ("memcap.plugins", "memcap.sequences", "memcap.native"),
+    ("memcap.tasks", "memcap.cells"),
+    ("memcap.models",),
+    ("memcap.recipes",),
+    ("memcap.config",),
+    ("memcap.training", "memcap.tracking", "memcap.trained"),
+    ("memcap.planning",),
+    ("memcap.studies",),
+    ("memcap.capacity",),
+    ("memcap.figures",),
+    ("memcap.papers", "memcap.probes"),
+    ("memcap.studies.outcome",),  # what a study says at its end
+    ("memcap.arguments", "memcap.questions", "memcap.launch.sources"),
+    ("memcap.report.tables", "memcap.api"),
+    ("memcap.report.html",),
+    ("memcap.launch",),
+    ("memcap.launch.app",),
+    ("memcap.commands",),
+    ("memcap.cli",),
+    ("memcap.__main__",),
+]
+HEIGHT = {room: height for height, line in enumerate(LINES) for room in line}
+# What a task, a cell or a network may know of the world: no files, no configuration, no results.
+MATHS = {
+    "abc",
+    "collections",
+    "dataclasses",
+    "flax",
+    "functools",
+    "jax",
+    "math",
+    "memcap",
+    "numpy",
+    "sys",
+    "typing",
+}
+LATE = {  # who may import where it is needed, and what
+    "memcap.launch.slurm": {  # submitit, which is optional
+        *(
+            "hydra_plugins.hydra_submitit_launcher.config",
+            "submitit",
+            "submitit.core.utils",
+            "submitit.helpers",
+        )
+    },
+    "memcap.jax_setup": {"jax", "jax._src"},  # flags must be set before JAX starts
+    "memcap.tracking.wandb_service": {
+        "wandb",
+        "wandb.sdk.lib.wbauth",
+    },  # seconds that nobody waits for whose tracking is off
+    "memcap.tracking.trackio_service": {"trackio"},
+}
+BY_NAME = {"memcap", "memcap.plugins"}  # who may import what is named at run time
+
+
+def sources() -> dict[str, str]:
+    """Source by module."""
+    found = {}
+    for path in sorted((ROOT / "memcap").rglob("*.py")):
+        *folders, stem = path.relative_to(ROOT).with_suffix("").parts
+        found[".".join(folders if stem == "__init__" else [*folders, stem])] = path.read_text(
+            encoding="utf-8"
+        )
+    return found
+
+
+def room(module: str) -> str:
+    """The innermost room of a module."""
+    while module not in HEIGHT:
+        assert "." in module, f"{module}: has no place in LINES"
+        module = module.rpartition(".")[0]
+    return module
+
+
+def nodes(source: str):
+    """(import statement, whether it stands at the module's top) of all but those for type checkers."""
+    tree = ast.parse(source)
+    ours = [n for n in tree.body if not (isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING")]
+    for outer in ours:
+        for node in ast.walk(outer):
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                yield node, node is outer
+
+
+def imported(node, modules) -> list[str]:
+    """Full names of the modules that a statement imports."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    assert node.level == 0, "relative import"
+    names = [f"{node.module}.{alias.name}" for alias in node.names]
+    return [name if name in modules else node.module for name in names]
+
+
+def graph(code: dict[str, str]) -> dict[str, set[str]]:
+    """Modules of memcap that each module imports."""
+    return {
+        module: {
+            name
+            for node, _ in nodes(source)
+            for name in imported(node, code)
+            if name.partition(".")[0] == "memcap"
+        }
+        for module, source in code.items()
+    }
+
+
+def arrows_up(code: dict[str, str]) -> list[str]:
+    """Imports of a room that does not stand lower."""
+    pairs = [(module, other) for module, others in graph(code).items() for other in others]
+    return [f"{a} imports {b}" for a, b in pairs if room(a) != room(b) and HEIGHT[room(a)] <= HEIGHT[room(b)]]
+
+
+def test_every_room_is_there():
+    code = sources()
+    assert {room(module) for module in code} == set(HEIGHT)
+    assert len(code) > 50
+
+
+def test_no_room_imports_one_that_does_not_stand_lower():
+    assert arrows_up(sources()) == []
+
+
+def test_nothing_is_imported_in_a_circle():
+    list(TopologicalSorter(graph(sources())).static_order())
+
+
+@pytest.mark.parametrize("name", ["tasks", "cells", "models"])
+def test_mathematics_knows_no_files_no_configuration_and_no_results(name):
+    code = {module: source for module, source in sources().items() if room(module) == f"memcap.{name}"}
+    assert len(code) > 4
+    for module, source in code.items():
+        outside = {other for node, _ in nodes(source) for other in imported(node, code)}
+        assert {other.partition(".")[0] for other in outside} <= MATHS, module
+
+
+def test_imports_stand_at_the_top():
+    found = {}
+    for module, source in sources().items():
+        late = {name for node, at_top in nodes(source) if not at_top for name in imported(node, ())}
+        if late:
+            found[module] = late
+    assert found == LATE
+
+
+def test_only_what_finds_things_by_name_imports_by_name():
+    calls = ("import_module(", "__import__(", "exec(", "spec_from")
+    assert {
+        module for module, source in sources().items() if any(call in source for call in calls)
+    } == BY_NAME
+
+
+@pytest.mark.parametrize(
+    ("module", "line"),
+    [
+        ("memcap.tasks.latch", "from memcap.cells import Cell"),
+        ("memcap.models.network", "from memcap import config"),
+        ("memcap.training.step", "def late():\n    import memcap.studies.run"),
+        ("memcap.studies.run", "from memcap.studies.outcome import conclude"),
+        ("memcap.knobs", "from memcap.plugins import find"),
+        ("memcap.api", "from memcap.report.tables import shown"),
+    ],
+)
+def test_an_arrow_up_is_seen(module, line):
+    code = sources()
+    assert len(arrows_up(code | {module: line})) == 1
+
+
+def test_a_circle_is_seen():
+    code = sources() | {"memcap.cells.gates": "from memcap.cells.base import Cell"}
+    assert arrows_up(code) == []
+    with pytest.raises(CycleError):
+        list(TopologicalSorter(graph(code)).static_order())

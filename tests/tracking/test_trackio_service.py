@@ -1,0 +1,70 @@
+"""trackio in a process and a folder of its own, read back by trackio's own API."""
+
+import json
+
+import pytest
+from test_wandb_service import MEMBERS, ROOT, python
+
+pytest.importorskip("trackio", reason="needs memcap[trackio]")
+
+STUDY = (
+    MEMBERS
+    + """
+from matplotlib.figure import Figure
+Figure(figsize=(1, 1)).savefig("frontier.png")
+background.LIVE_AFTER = background.SECONDS_BETWEEN_POINTS = 1e9
+with open_tracker("trackio", project="p", study="delay", directory=Path("job")) as t:
+    t.begin([member])
+    for step in range(1, 11):
+        t.curve(member.key, step, {"train/loss": 1 / step, "eval/accuracy": step / 10})
+    t.member(member.key, member.config, row)
+    t.study("any", [{"lag": 5, "u50": math.nan}], Path("frontier.png"))
+print(t.where)
+"""
+)
+READ = """
+import json, trackio
+from trackio.sqlite_storage import SQLiteStorage
+runs = [(r.name, r.config, SQLiteStorage.get_logs("p", r.name, run_id=r.id)) for r in trackio.Api().runs("p")]
+print(json.dumps(runs, default=str))
+"""
+
+
+@pytest.mark.parametrize("seconds", ["1e9", "0"])
+def test_a_study_is_in_trackio_and_a_rerun_adds_no_run_and_no_point(tmp_path, seconds):
+    where = {"TRACKIO_DIR": str(tmp_path / "trackio")}
+    script = STUDY.replace("1e9", seconds)
+    assert python(script, tmp_path, **where) == (
+        "trackio: 2 runs in project p, shown by: trackio show --project p\n",
+        "",
+    )
+    python(script, tmp_path, **where)
+    found = {
+        name.rpartition(" ")[0]: (config, logs)
+        for name, config, logs in json.loads(python(READ, tmp_path, **where)[0])
+    }
+    assert found.keys() == {"latch-L5-u2-s3", "delay"}
+    config, logs = found["latch-L5-u2-s3"]
+    assert config["tags"] == ["latch", "lag 5", "hold", "lstm"]
+    assert config["model"]["units"] == 2
+    curve = [(log["step"], log["train/loss"]) for log in logs if "train/loss" in log]
+    assert curve == [(step, pytest.approx(1 / step)) for step in range(1, 11)]
+    assert [(log["step"], log["row/status"]) for log in logs if "row/status" in log] == [(10, "solved")]
+    _, logs = found["delay"]
+    assert any(log.get("study/done") == 1 for log in logs)
+    assert any("frontier" in log and "figure" in log for log in logs)
+
+
+def test_without_trackio_one_line_says_how_to_get_it(tmp_path):
+    (tmp_path / "trackio.py").write_text("raise ImportError('no trackio here')")
+    out, err = python(STUDY, tmp_path, PYTHONPATH=f"{tmp_path}:{ROOT}")
+    assert out == "\n"
+    assert err == "trackio does not work and is left: no trackio here; pip install 'memcap[trackio]'\n"
+
+
+def test_what_trackio_cannot_write_is_one_warning(tmp_path):
+    (tmp_path / "file").touch()
+    out, err = python(STUDY, tmp_path, TRACKIO_DIR=str(tmp_path / "file" / "below"))
+    assert out == "\n"
+    assert err.count("\n") == 1
+    assert err.startswith("trackio does not work and is left: ")

@@ -1,0 +1,346 @@
+"""Each test drives W&B in a process of its own, with a home of its own, and reads what lies on disk
+afterwards."""
+
+import json
+import math
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from readback import read_runs
+
+from memcap.knobs import UserError
+from memcap.tracking import MOST_POINTS, NoTracker, open_tracker
+
+ROOT = Path(__file__).parents[2]
+KEY = "a" * 40
+PRELUDE = """
+import math, sys
+from pathlib import Path
+from memcap.tracking import open_tracker
+
+def tracker(**more):
+    given = {"project": "memcap-test", "study": "delay", "directory": Path("job")}
+    given |= {"tags": ("ci", "small"), "patient": True}
+    return open_tracker("wandb", **given | more)
+"""
+ONE_MEMBER = """
+with tracker() as t:
+    t.curve("m", 1, {"train/loss": 0.5})
+    t.member("m", {"lag": 3}, {"solved": True})
+"""
+
+
+def environment(home, **more):
+    folders = {f"WANDB_{name}_DIR": str(home / name.lower()) for name in ("CONFIG", "CACHE", "DATA")}
+    ours = {"PATH": os.environ["PATH"], "HOME": str(home), "TMPDIR": str(home), "PYTHONPATH": str(ROOT)}
+    return ours | folders | {"WANDB_BASE_URL": "http://127.0.0.1:9", "NETRC": str(home / "netrc")} | more
+
+
+def python(script, home, **more):
+    """Run `script` after the prelude in `home`, as a user's process would run; return what it printed."""
+    # W&B leaves a temporary folder for the interpreter's end to remove; every other warning is an error.
+    command = [sys.executable, "-W", "error", "-W", "ignore::ResourceWarning", "-c", PRELUDE + script]
+    done = subprocess.run(
+        command,
+        cwd=home,
+        env=environment(home, **more),
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout, done.stderr
+
+
+@pytest.fixture(scope="module")
+def offline(tmp_path_factory):
+    """Folder and runs of a study of three members that was tracked without an account."""
+    home = tmp_path_factory.mktemp("offline")
+    from matplotlib.figure import Figure
+
+    Figure(figsize=(1, 1)).savefig(home / "frontier.png")
+    printed = python(
+        """
+with tracker() as t:
+    t.curve("short", 10, {"train/loss": 0.25, "eval/accuracy": 0.5})
+    t.curve("short", 0, {"train/loss": 1.5})
+    t.curve("short", 20, {"train/loss": 0.125, "eval/accuracy": 1.0})
+    for step in range(1234):
+        t.curve("long", step, {"train/loss": step / 2})
+    t.curve("diverged", 0, {"train/loss": math.inf})
+    t.curve("diverged", 1, {"train/loss": math.nan, "eval/accuracy": -math.inf})
+    t.member("long", {}, {})
+    t.member("diverged", {"lr": math.inf}, {"solved": False, "loss": math.nan, "norm": math.inf})
+    config = {"task": {"name": "delay_line", "lag": 3}, "units": 4}
+    config |= {"seed": 2**32 - 1, "clip": None, "tied": False}
+    t.member("short", config, {"solved": True, "steps": 20, "train/loss": 0.0625, "note": "ok"})
+    table = [{"lag": 1, "u50": 1.5}, {"lag": 2, "u50": math.nan, "censored": "above"}]
+    t.study("frontier", table, Path("frontier.png"))
+""",
+        home,
+    )
+    return home, read_runs(home / "job"), printed
+
+
+def test_offline_prints_nothing_and_writes_only_in_its_directory(offline):
+    home, _, printed = offline
+    assert printed == ("", "")
+    assert sorted(p.name for p in (home / "job").iterdir()) == ["wandb"]
+
+
+def test_one_run_a_member_and_one_for_the_study(offline):
+    _, runs, _ = offline
+    kinds = {name: run.job_type for name, run in runs.items()}
+    assert kinds == {"short": "member", "long": "member", "diverged": "member", "delay": "study"}
+    for run in runs.values():
+        assert (run.project, run.group, run.tags, run.finished) == (
+            "memcap-test",
+            "delay",
+            ("ci", "small"),
+            True,
+        )
+
+
+def test_a_run_holds_config_curve_and_row(offline):
+    run = offline[1]["short"]
+    task = {"name": "delay_line", "lag": 3}
+    assert run.config == {"task": task, "units": 4, "seed": 2**32 - 1, "clip": None, "tied": False}
+    assert run.curve("train/loss") == [(0, 1.5), (10, 0.25), (20, 0.125)]
+    assert run.curve("eval/accuracy") == [(10, 0.5), (20, 1.0)]
+    row = {key: run.summary[key] for key in ("solved", "steps", "note")}
+    assert row == {"solved": True, "steps": 20, "note": "ok"}
+
+
+def test_the_row_wins_over_the_last_point_of_the_curve(offline):
+    assert offline[1]["short"].summary["train/loss"] == 0.0625
+
+
+def test_a_long_curve_is_thinned_and_keeps_its_ends(offline):
+    curve = offline[1]["long"].curve("train/loss")
+    assert len(curve) == MOST_POINTS
+    assert (curve[0], curve[-1]) == ((0, 0.0), (1233, 616.5))
+    assert all(value == step / 2 for step, value in curve)
+
+
+def test_a_diverged_member_is_shown_as_it_was(offline):
+    run = offline[1]["diverged"]
+    (_, first), (_, last) = run.curve("train/loss")
+    assert first == math.inf
+    assert math.isnan(last)
+    assert run.curve("eval/accuracy") == [(1, -math.inf)]
+    assert run.summary["solved"] is False
+    assert {"loss", "norm"} <= set(run.summary)
+
+
+def test_the_study_shows_its_table_and_picture(offline):
+    home, runs, _ = offline
+    run = runs["delay"]
+    table, figure = (run.directory / "files" / run.history[0][key]["path"] for key in ("frontier", "figure"))
+    assert figure.read_bytes() == (home / "frontier.png").read_bytes()
+    shown = json.loads(table.read_text())
+    assert shown["columns"] == ["lag", "u50", "censored"]
+    assert shown["data"] == [[1, 1.5, None], [2, None, "above"]]
+
+
+def test_off_does_not_import_wandb(tmp_path):
+    out, err = python(
+        """
+with open_tracker(study="delay", directory=Path("job")) as t:
+    t.curve("m", 0, {"loss": 1.0})
+    t.member("m", {}, {})
+    t.study("frontier", [])
+print([name for name in sys.modules if name.partition(".")[0] in ("wandb", "jax")], Path("job").exists())
+""",
+        tmp_path,
+    )
+    assert (out, err) == ("[] False\n", "")
+
+
+def test_disabled_by_the_environment_is_off(tmp_path):
+    out, err = python(
+        """
+for wandb_mode in ("auto", "online", "offline"):
+    with tracker(wandb_mode=wandb_mode) as t:
+        t.member("m", {}, {})
+print("wandb" in sys.modules, Path("job").exists())
+""",
+        tmp_path,
+        WANDB_MODE="disabled",
+    )
+    assert (out, err) == ("False False\n", "")
+
+
+@pytest.mark.parametrize(("argument", "knob"), [("mode", "mode"), ("wandb_mode", "wandb"), ("runs", "runs")])
+def test_an_unknown_choice_is_a_users_error(argument, knob, tmp_path):
+    with pytest.raises(UserError, match=f"tracking.{knob}=on: must be one of"):
+        open_tracker(**{"mode": "wandb", argument: "on"}, study="s", directory=tmp_path)
+
+
+def test_the_default_is_off(tmp_path):
+    assert isinstance(open_tracker(study="s", directory=tmp_path), NoTracker)
+
+
+def test_a_dead_server_costs_one_warning_and_the_runs_lie_on_disk(tmp_path):
+    start = time.monotonic()
+    out, err = python(ONE_MEMBER, tmp_path, WANDB_API_KEY=KEY)
+    assert time.monotonic() - start < 60
+    assert out == ""
+    assert err.count("\n") == 1
+    assert err.startswith("W&B online does not work and is left:")
+    assert read_runs(tmp_path / "job")["m"].curve("train/loss") == [(1, 0.5)]
+
+
+def test_a_key_in_netrc_means_online_and_offline_in_the_environment_forbids_it(tmp_path):
+    script = """
+from memcap.tracking.wandb_service import chosen_mode, resolve_mode
+print(chosen_mode(resolve_mode("auto")))
+"""
+    assert python(script, tmp_path)[0] == "offline\n"
+    (tmp_path / "netrc").write_text(f"machine 127.0.0.1:9 login user password {KEY}\n")
+    assert python(script, tmp_path)[0] == "online\n"
+    assert python(script, tmp_path, WANDB_MODE="offline")[0] == "offline\n"
+
+
+def test_a_malformed_key_costs_one_warning_and_the_runs_lie_on_disk(tmp_path):
+    (tmp_path / "netrc").write_text("machine 127.0.0.1:9 login user password short\n")
+    out, err = python(ONE_MEMBER, tmp_path)
+    assert out == ""
+    assert err.count("\n") == 1
+    assert err.startswith("W&B online does not work and is left:")
+    assert list(read_runs(tmp_path / "job")) == ["m"]
+
+
+def test_online_without_a_key_asks_nobody_and_goes_offline(tmp_path):
+    out, err = python(ONE_MEMBER.replace("tracker()", 'tracker(wandb_mode="online")'), tmp_path)
+    assert (out, err) == (
+        "",
+        "W&B online does not work and is left: no API key is configured; `wandb login` stores one\n",
+    )
+    assert list(read_runs(tmp_path / "job")) == ["m"]
+
+
+def test_offline_touches_no_network_and_a_silent_server_cannot_hold_up_the_exit(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0)
+        python(ONE_MEMBER, tmp_path, WANDB_BASE_URL=f"http://127.0.0.1:{server.getsockname()[1]}")
+        with pytest.raises(BlockingIOError):
+            server.accept()
+    assert list(read_runs(tmp_path / "job")) == ["m"]
+
+
+def test_a_killed_process_leaves_the_members_that_had_ended(tmp_path):
+    script = """
+import time
+t = tracker()
+for step in range(50):
+    t.curve("ended", step, {"train/loss": float(step)})
+    t.curve("running", step, {"train/loss": float(step)})
+t.member("ended", {"lag": 3}, {"solved": True})
+while t._written == 0:
+    time.sleep(0.01)
+print("ready", flush=True)
+time.sleep(100)
+"""
+    command = [sys.executable, "-c", PRELUDE + script]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment(tmp_path), stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGKILL)
+    runs = read_runs(tmp_path / "job")
+    assert list(runs) == ["ended"]
+    assert runs["ended"].curve("train/loss") == [(step, float(step)) for step in range(50)]
+    assert runs["ended"].summary["solved"] is True
+
+
+MEMBERS = """
+from dataclasses import make_dataclass
+from types import SimpleNamespace
+import memcap.tracking.mirror as background, memcap.tracking.tracker as opened
+opened.SECONDS_AT_THE_END = 60
+config = {"task": {"name": "latch", "lag": 5}, "model": {"units": 2, "cell": "lstm"}}
+config |= {"recipe": {"name": "hold"}, "seed": 3}
+member = SimpleNamespace(key="0123456789abcdef", config=config, task=make_dataclass("Latch", [])())
+row = {"solved": True, "steady": False, "evaluation_until": "solved", "status": "solved"}
+"""
+
+
+def test_a_live_run_lies_on_disk_while_its_member_trains(tmp_path):
+    script = (
+        MEMBERS
+        + """
+import time
+background.LIVE_AFTER = background.SECONDS_BETWEEN_POINTS = 0
+t = tracker(patient=False)
+t.begin([member])
+for step in range(30):
+    t.curve(member.key, step, {"train/loss": float(step)})
+while not t._queue.empty():
+    time.sleep(0.01)
+time.sleep(6)  # W&B writes what it has every 5 s
+print(member.key, flush=True)
+time.sleep(100)
+"""
+    )
+    command = [sys.executable, "-c", PRELUDE + script]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment(tmp_path), stdout=subprocess.PIPE, text=True
+    ) as process:
+        key = process.stdout.readline().strip()
+        process.send_signal(signal.SIGKILL)
+    run = {run.id: run for run in read_runs(tmp_path / "job").values()}[key]
+    assert run.name == "latch-L5-u2-s3"
+    assert not run.finished
+    assert run.curve("train/loss") == [(step, float(step)) for step in range(30)]
+
+
+def test_what_the_environment_says_of_wandb_is_heeded_and_a_rerun_has_the_same_ids(tmp_path):
+    script = (
+        MEMBERS
+        + """
+with tracker(project=None, tags=()) as t:
+    t.begin([member])
+    t.curve(member.key, 1, {"train/loss": 0.5, "eval/accuracy": 0.9})
+    t.member(member.key, member.config, row)
+    t.study("any", [{"lag": 5}])
+print(t.where)
+"""
+    )
+    theirs = {
+        "WANDB_PROJECT": "theirs",
+        "WANDB_DIR": str(tmp_path / "elsewhere"),
+        "WANDB_RUN_GROUP": "grouped",
+    }
+    theirs |= {
+        "WANDB_TAGS": "one, two",
+        "WANDB_NAME": "no",
+        "WANDB_RUN_ID": "no",
+        "WANDB_RESUME": "must",
+        "WANDB_JOB_TYPE": "no",
+    }
+    where, _ = python(script, tmp_path, **theirs)
+    folder = tmp_path / "elsewhere" / "wandb"
+    assert where == f"W&B: 2 runs in {folder}, sent by: wandb sync {folder}/offline-run-*\n"
+    runs = read_runs(tmp_path / "elsewhere")
+    assert {(run.name, run.job_type) for run in runs.values()} == {
+        ("latch-L5-u2-s3", "member"),
+        ("delay", "study"),
+    }
+    for run in runs.values():
+        assert (run.project, run.group) == ("theirs", "grouped")
+        assert {"one", "two"} <= set(run.tags)
+    assert runs["latch-L5-u2-s3"].tags[:2] == ("latch", "lag 5")
+    kinds = {metric.name: metric for metric in runs["latch-L5-u2-s3"].metrics}
+    assert kinds["eval/accuracy"].summary.max
+    assert kinds["train/loss"].summary.min
+    steps = {metric.glob_name: metric.step_metric for metric in runs["delay"].metrics}
+    assert steps["frontier/*"] == steps["study/*"] == "study/seconds"
+    python(script, tmp_path, **theirs | {"WANDB_DIR": str(tmp_path / "again")})
+    assert {run.id for run in read_runs(tmp_path / "again").values()} == {run.id for run in runs.values()}
