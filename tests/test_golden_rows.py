@@ -1,10 +1,11 @@
-"""Members train to the rows and weights that they had, bit for bit: by several loops, in a search, and as a resumed study.
+"""Members train to the rows and weights that they had, bit for bit: by several loops, in a search, and as a
+resumed study.
 
     python -m tests.test_golden_rows    writes golden_rows.parquet anew, on jaxlib 0.10.2
 
-Compared are the columns of golden_rows.parquet; one that comes later is not. Sums are taken in an order that the vectors
-of the processor decide, by XLA's loops too, and by the LSTM in C also the compiler: the file names both, and elsewhere
-the rows are not compared.
+Compared are the columns of golden_rows.parquet; one that comes later is not. Sums are taken in an order that
+the vectors of the processor decide, by XLA's loops too, and by the LSTM in C also the compiler: the file
+names both, and elsewhere the rows are not compared.
 """
 
 import hashlib
@@ -26,15 +27,25 @@ import memcap
 FILE = Path(__file__).with_name("golden_rows.parquet")
 JAXLIB = "0.10.2"
 # They differ with the machine, the versions and the hour.
-PASSING = ["compile_seconds", "run_seconds", "population", "memcap", "python", "jax", "jaxlib", "flax", "optax"]
+PASSING = [
+    "compile_seconds",
+    "run_seconds",
+    "population",
+    "memcap",
+    "python",
+    "jax",
+    "jaxlib",
+    "flax",
+    "optax",
+]
 PASSING += ["backend", "device", "xla_flags", "git_commit", "finished"]
 
 SHORT = {"budget": 60, "batch": 16, "every": 20, "sequences": 64, "stretch": 2}
 LATCH = {"task": "latch", "recipe": "hold", **SHORT}
 DELAY = {"task": "delay_line", "lag": 2, "units": 4, "seed": 2, **SHORT}
 CURRICULUM = {**DELAY, "lag": 4, "recipe": "curriculum", "warmup": 5, "budget": 120}
-# Of each case the loop, the design, and lists of grids of axes: each list is trained in the folder that those before
-# it have filled.
+# Of each case the loop, the design, and lists of grids of axes: each list is trained in the folder that those
+# before it have filled.
 CASES = {
     "while": (
         "while",
@@ -42,12 +53,36 @@ CASES = {
         [
             [
                 CURRICULUM,
-                {"task": "count", "lag": 6, "units": 2, "cell": "linear", "recipe": "descent", "lr": 10.0, **SHORT},  # diverges
+                # diverges
+                {
+                    "task": "count",
+                    "lag": 6,
+                    "units": 2,
+                    "cell": "linear",
+                    "recipe": "descent",
+                    "lr": 10.0,
+                    **SHORT,
+                },
                 {**LATCH, "lag": 3, "units": 2, "cell": "lstm+noise0.1", "recipe": "forget_bias"},
                 {**LATCH, "lag": 3, "units": 2, "readout": "lstm", "recipe": "forget_bias"},
-                {"task": "count", "lag": 3, "units": 2, "cell": "GRUCell", "recipe": "own_start", "seed": 2, **SHORT},
+                {
+                    "task": "count",
+                    "lag": 3,
+                    "units": 2,
+                    "cell": "GRUCell",
+                    "recipe": "own_start",
+                    "seed": 2,
+                    **SHORT,
+                },
                 {"task": "adding", "lag": [4, 6], "units": 3, "cell": "LRU", "recipe": "own_start", **SHORT},
-                {"task": "windows", "lag": 3, "units": 2, "cell": "OptimizedLSTMCell", "recipe": "descent", **SHORT},
+                {
+                    "task": "windows",
+                    "lag": 3,
+                    "units": 2,
+                    "cell": "OptimizedLSTMCell",
+                    "recipe": "descent",
+                    **SHORT,
+                },
             ]
         ],
     ),
@@ -57,7 +92,11 @@ CASES = {
         [[{**LATCH, "lag": [2, 5], "units": [1, 3], "seed": 2}, CURRICULUM, {**DELAY, "recipe": "hold"}]],
     ),
     "native": ("native", "grid", [[{**LATCH, "lag": [2, 5], "units": [1, 3], "seed": 2}, CURRICULUM]]),
-    "search": ("while", "bisect", [[{**DELAY, "lag": 1, "units": [1, 2, 3, 4], "seed": 4, "recipe": "hold", "budget": 400}]]),
+    "search": (
+        "while",
+        "bisect",
+        [[{**DELAY, "lag": 1, "units": [1, 2, 3, 4], "seed": 4, "recipe": "hold", "budget": 400}]],
+    ),
     "resumed": (
         "while",
         "grid",
@@ -70,7 +109,8 @@ CASES = {
 
 
 def trained(case, folder):
-    """The rows of a case, trained in a folder, and their weights in words. What this file knows of memcap is here."""
+    """The rows of a case, trained in a folder, and their weights in words. What this file knows of memcap is
+    here."""
     engines = {
         "while": {"batching": "map", "kernel": "xla"},
         "masked": {"batching": "vmap", "lanes": 4},
@@ -102,7 +142,9 @@ def machine(case):
     named = f"{platform.machine()} {next((name for name in ('avx512f', 'avx2') if name in flags), 'unknown')}"
     if CASES[case][0] != "native":
         return named
-    macros = subprocess.run(["cc", "-dM", "-E", "-x", "c", "/dev/null"], capture_output=True, text=True, check=True)
+    macros = subprocess.run(
+        ["cc", "-dM", "-E", "-x", "c", "/dev/null"], capture_output=True, text=True, check=True
+    )
     return f"{named} cc {re.search('__VERSION__ (.*)', macros.stdout)[1]}"
 
 
@@ -123,7 +165,10 @@ def test_rows_and_weights_are_what_they_were(case, tmp_path):
     now = trained(case, tmp_path).with_columns(machine=pl.lit(machine(case))).select(then.columns).sort("key")
     assert now["key"].to_list() == then["key"].to_list(), "other members were trained"
     differ = {
-        f"{row['task']} {row['cell']} lag {row['lag']} units {row['units']} seed {row['seed']}: {name}": (value, row[name])
+        f"{row['task']} {row['cell']} lag {row['lag']} units {row['units']} seed {row['seed']}: {name}": (
+            value,
+            row[name],
+        )
         for row, old in zip(now.iter_rows(named=True), then.iter_rows(named=True), strict=True)
         for name, value in old.items()
         if value != row[name]

@@ -1,11 +1,13 @@
-"""Moving code changes no program: digests of the StableHLO of training and evaluating, lowered and not compiled.
+"""Moving code changes no program: digests of the StableHLO of training and evaluating, lowered and not
+compiled.
 
     python -m tests.test_programs                               writes those of this jax into programs.json
-    python -m tests.test_programs latch-lstm-while-1_lane       prints a program, to compare with an older version's
+    python -m tests.test_programs latch-lstm-while-1_lane       prints a program, to compare with an older
+    version's
 
-Names of functions, operands and files are left out, so that renaming and moving code changes no digest. Where a
-program is meant to change, write the digests anew, with each jax that the file knows, and see in its diff that no
-other program has changed.
+Names of functions, operands and files are left out, so that renaming and moving code changes no digest. Where
+a program is meant to change, write the digests anew, with each jax that the file knows, and see in its diff
+that no other program has changed.
 """
 
 import hashlib
@@ -28,15 +30,16 @@ SEQUENCES = str(Path(__file__).parent / "tasks" / "sequences.npz")
 
 
 def lowered(lanes, loop, **axes):
-    """The StableHLO of training a chunk, and of an evaluation. All that this file knows of memcap's inside is here.
+    """The StableHLO of training a chunk, and of an evaluation. All that this file knows of memcap's inside is
+    here.
 
     Args:
         lanes: members in flight.
-        loop: while, masked, plain, or native. The last one's library is a stand-in: the real one needs a compiler, and
-            its buffers differ between processors.
+        loop: while, masked, plain, or native. The last one's library is a stand-in: the real one needs a
+            compiler, and its buffers differ between processors.
         axes: of `memcap.members`, of one member.
     """
-    from memcap import backend
+    from memcap import jax_setup
     from memcap.training.program import Program, lengths, trainer_of
     from memcap.training.step import Shape
 
@@ -50,9 +53,10 @@ def lowered(lanes, loop, **axes):
     trainer = trainer_of(Shape.of(member), *lengths(member), memcap.Engine(**engines[loop]))
     program = Program(trainer, lanes)
     library = SimpleNamespace(target=str, size=lambda *sizes: 1000 + sizes[0])
-    with patch("memcap.cells.native.library", lambda: library), backend.precision():
+    with patch("memcap.cells.native.library", lambda: library), jax_setup.precision():
         state, operands, evaluation = program.example()
-        # Functions of this call alone, as JAX would find an equal trainer's trace again, with another library in it.
+        # Functions of this call alone, as JAX would find an equal trainer's trace again, with another library
+        # in it.
         train = jax.jit(program.over_lanes(lambda *arguments: trainer.advance(*arguments)), donate_argnums=0)
         evaluate = jax.jit(program.over_lanes(lambda *arguments: trainer.evaluate(*arguments)))
         traced = train.trace(state, operands), evaluate.trace(state.weights, evaluation)
@@ -80,7 +84,8 @@ def programs():
 
     for task in tasks():
         add(task)
-    for cell in cell_classes():  # a delay line answers at every step; windows has windows, and keeps the carry between them
+    # a delay line answers at every step; windows has windows, and keeps the carry between them
+    for cell in cell_classes():
         add("delay_line", cell)
         add("windows", cell)
         add("delay_line", cell, "masked", 4)
@@ -110,24 +115,40 @@ PROGRAMS = programs()
 
 
 def normal(text):
-    """A program without what moving code changes: locations, names of operands, and names of functions but for C's."""
+    """A program without what moving code changes: locations, names of operands, and names of functions but
+    for C's."""
     names = {}
-    text = re.sub(r'loc\((?:[^()"]|"[^"]*"|\([^()]*\))*\)|^#loc.*\n|jax\.(?:result|arg)_info = "[^"]*"', "", text, flags=re.M)
-    return re.sub(r"(?<!custom_call )@[\w.$]+", lambda name: names.setdefault(name[0], f"@{len(names)}"), text)
+    text = re.sub(
+        r'loc\((?:[^()"]|"[^"]*"|\([^()]*\))*\)|^#loc.*\n|jax\.(?:result|arg)_info ='
+        r' "[^"]*"',
+        "",
+        text,
+        flags=re.M,
+    )
+    return re.sub(
+        r"(?<!custom_call )@[\w.$]+", lambda name: names.setdefault(name[0], f"@{len(names)}"), text
+    )
 
 
 @cache
 def digest(name):
     """16 hex digits of training, and of an evaluation."""
-    return " ".join(hashlib.sha256(normal(text).encode()).hexdigest()[:16] for text in lowered(**PROGRAMS[name]))
+    return " ".join(
+        hashlib.sha256(normal(text).encode()).hexdigest()[:16] for text in lowered(**PROGRAMS[name])
+    )
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_a_program_is_what_it_was(name):
     if jax.__version__ not in KNOWN:
-        pytest.skip(f"programs.json has no digests of jax {jax.__version__}: python -m tests.test_programs writes them")
+        pytest.skip(
+            f"programs.json has no digests of jax {jax.__version__}: python -m tests.test_programs writes"
+            " them"
+        )
     train, evaluate = digest(name).split()
-    assert name in KNOWN[jax.__version__], f"{name} has no digest yet: python -m tests.test_programs writes it"
+    assert name in KNOWN[jax.__version__], (
+        f"{name} has no digest yet: python -m tests.test_programs writes it"
+    )
     train_then, evaluate_then = KNOWN[jax.__version__][name].split()
     assert train == train_then, f"{name}: training is another program on jax {jax.__version__}"
     assert evaluate == evaluate_then, f"{name}: an evaluation is another program on jax {jax.__version__}"
