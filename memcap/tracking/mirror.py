@@ -164,8 +164,9 @@ class BackgroundTracker:
             self._put(record)
         self._queue.put(None)
         seconds = 0.5 if at_once else self._at_most
+        half = None if math.isinf(seconds) else seconds / 2
         try:
-            self._thread.join(None if math.isinf(seconds) else seconds / 2)
+            self._thread.join(half)
             if (
                 self._thread.is_alive()
                 and not self._written
@@ -173,7 +174,7 @@ class BackgroundTracker:
                 and self._sink.replaceable
             ):
                 self._sink.kill()  # it has not worked once: the next one may
-            self._thread.join(seconds / 2)
+            self._thread.join(half)
             left = (
                 self._lost
                 + self._cells.left_out
