@@ -13,6 +13,7 @@ from memcap.tasks.base import Batch, Facts, Operand, Task, integers, scored
 
 DELAYS = 5
 TURN = 2**32  # a phase is a uint32, so that it adds up without rounding however long the sequence
+FEWEST_TERMS = 4096  # in a batch: on a CPU, XLA adds up fewer cosines in another order
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ class BandlimitedDelay(Task):
         start_key, pace_key = jax.random.split(key)
         waves = max(32, 4 * self.cycles)
         shape = waves, batch
+        moments = max(steps, -(-FEWEST_TERMS // (waves * batch)))
         band = jnp.uint32(TURN // 2 // waves * 2 * self.cycles) // jnp.maximum(lag, 2 * self.cycles).astype(
             jnp.uint32
         )
@@ -82,10 +84,15 @@ class BandlimitedDelay(Task):
         pace = integers(pace_key, shape, lowest, lowest + band).astype(jnp.uint32)
         phase = (
             jax.random.bits(start_key, shape, jnp.uint32)
-            + pace * jnp.arange(steps, dtype=jnp.uint32)[:, None, None]
+            + pace * jnp.arange(moments, dtype=jnp.uint32)[:, None, None]
         )
         turned = phase.astype(jnp.int32).astype(jnp.float32)  # -half to half a turn
-        x = self.rms * math.sqrt(2 / waves) * jnp.cos(turned * (2 * math.pi / TURN)).sum(1)
+        waved = jnp.cos(turned * (2 * math.pi / TURN))
+        # On a CPU, XLA hands the sum to a library, from jaxlib 0.12 on with the cosine before it, which ends in
+        # other bits there. The barrier keeps the cosine here, so that a draw has the same bits op by op and
+        # compiled, in any buffer.
+        waved = jax.lax.platform_dependent(waved, cpu=jax.lax.optimization_barrier, default=lambda x: x)
+        x = self.rms * math.sqrt(2 / waves) * waved.sum(1)[:steps]
         mask = scored(x, lag, length)
         # The roll wraps in from the buffer's end, where nothing is due.
         due = jnp.stack(

@@ -1,5 +1,9 @@
 """The band-limited delay: spectrum, power, autocorrelation, what is due, and what a window of it holds."""
 
+from functools import partial
+
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given
@@ -115,3 +119,18 @@ def test_facts_lengths_and_recipe():
         np.mean([1 - np.sinc(s / 2) ** 2 for s in range(5)])
     )
     assert recommended(task, 50) == "forget_bias"
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_a_small_batch_has_the_same_data_in_each_buffer_and_beside_others(batch):
+    """So few cosines that XLA would add them up in another order than more of them; see the interface's tests for larger ones."""
+    lag, length, key = 12, 30, jax.random.key(0)
+
+    @partial(jax.jit, static_argnums=0)
+    def drawn(steps, lags):
+        return jax.vmap(lambda lag: BandlimitedDelay().sample(key, lag, length, steps, batch).inputs)(lags)
+
+    alone = BandlimitedDelay().sample(key, lag, length, length, batch).inputs
+    for steps in (length, 35, 48, 250):
+        for lags in ([lag], [lag + 1, lag, lag + 2]):
+            np.testing.assert_array_equal(drawn(steps, jnp.array(lags))[lags.index(lag), :length], alone)
