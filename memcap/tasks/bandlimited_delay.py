@@ -88,9 +88,9 @@ class BandlimitedDelay(Task):
         )
         turned = phase.astype(jnp.int32).astype(jnp.float32)  # -half to half a turn
         waved = jnp.cos(turned * (2 * math.pi / TURN))
-        # On a CPU, XLA hands the sum to a library, from jaxlib 0.12 on with the cosine before it, which ends in
-        # other bits there. The barrier keeps the cosine here, so that a draw has the same bits op by op and
-        # compiled, in any buffer.
+        # On a CPU, XLA hands the sum to a library, from jaxlib 0.12 on with the cosine before it, which ends
+        # in other bits there. The barrier keeps the cosine here, so that a draw has the same bits op by op
+        # and compiled, in any buffer.
         waved = jax.lax.platform_dependent(waved, cpu=jax.lax.optimization_barrier, default=lambda x: x)
         x = self.rms * math.sqrt(2 / waves) * waved.sum(1)[:steps]
         mask = scored(x, lag, length)

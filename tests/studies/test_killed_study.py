@@ -1,7 +1,6 @@
 """A study that is killed again and again comes to the rows and weights that an uninterrupted one has, bit for
 bit."""
 
-import contextlib
 import os
 import random
 import signal
@@ -19,9 +18,10 @@ from memcap.studies import store
 
 KILLS = 20
 TIMES = ("compile_seconds", "run_seconds", "finished", "population")  # what two runs of one study differ in
-# A process a study: forked from one that has imported everything, but has not begun to compute.
-SERVER = """
-import os, sys, warnings
+# A process a study, begun afresh: where a module has started threads on import, as Polars does, a forked
+# child may hang.
+STUDY = """
+import sys
 from pathlib import Path
 import memcap
 from memcap import jax_setup
@@ -31,7 +31,6 @@ from memcap.studies import checkpoints, files
 from memcap.studies import run
 from memcap.tracking import NoTracker
 
-warnings.simplefilter("ignore")  # that JAX has threads, which it has not yet
 files.FRESH = 0
 run.SECONDS_OF_TRAINING = checkpoints.SECONDS_BETWEEN_WRITES = 0.05
 
@@ -48,62 +47,63 @@ streams = memcap.members(  # one is solved and never steady; the other one has a
     lag=1, length=3, units=2, recipe="forget_bias", lr=0.1, batch=32, budget=200_000, schedule="constant",
     stretch=50, **shared
 ) + memcap.members(lag=6, units=3, recipe="curriculum", batch=16, budget=20_000, stretch=2, **shared)
-for line in sys.stdin:
-    if not (pid := os.fork()):
-        run.run_study(streams, Engine("map", 1, 1), Path(line.strip()), "s", Says(), quiet=True)
-        os._exit(0)
-    print(pid, flush=True)
-    print("ended", os.waitpid(pid, 0)[1], flush=True)
+print("ready", flush=True)
+run.run_study(streams, Engine("map", 1, 1), Path(sys.stdin.readline().strip()), "s", Says(), quiet=True)
 """
 
 
 @pytest.fixture
-def server():
+def start():
+    """Starts a process that has imported everything and waits for a study's folder."""
     path = os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]))
-    process = subprocess.Popen(
-        [sys.executable, "-c", SERVER],
-        env={**os.environ, "PYTHONPATH": path},
-        stdin=-1,
-        stdout=-1,
-        stderr=-1,
-        text=True,
-    )
-    yield process
-    process.kill()
-    process.communicate()
+    processes = []
+
+    def start():
+        command, env = [sys.executable, "-c", STUDY], {**os.environ, "PYTHONPATH": path}
+        process = subprocess.Popen(command, env=env, stdin=-1, stdout=-1, stderr=-1, text=True)
+        processes.append(process)
+        assert process.stdout.readline() == "ready\n", process.stderr.read()
+        return process
+
+    yield start
+    for process in processes:
+        process.kill()
+        with process:  # which closes its pipes
+            pass
 
 
-def lived(server, folder, seconds=None, after="began"):
+def lived(process, folder, seconds=None, after="began"):
     """Begin the study, and kill it some seconds after it began, or after its first member did. Returns
     members' first steps."""
-    server.stdin.write(f"{folder}\n")
-    server.stdin.flush()
-    pid, first, said = int(server.stdout.readline()), {}, ""
-    while said != "ended":
-        if seconds is not None and after in ("", said):
+    process.stdin.write(f"{folder}\n")
+    process.stdin.flush()
+    first, line = {}, ""
+    while True:
+        if seconds is not None and after in ("", line.partition(" ")[0]):
             time.sleep(seconds)
-            with contextlib.suppress(ProcessLookupError):  # it was faster
-                os.kill(pid, signal.SIGKILL)
+            process.kill()  # unless it was faster
             seconds = None
-        said, *words = server.stdout.readline().split() or ["nothing"]
-        assert said != "nothing", server.stderr.read()
-        if said == "began":
-            first[words[0]] = int(words[1])
-    assert int(words[0]) in (0, signal.SIGKILL)
-    return int(words[0]), first
+        if not (line := process.stdout.readline()):
+            break
+        if line.startswith("began ") and line.endswith("\n"):  # all of it was written
+            _, member, step = line.split()
+            first[member] = int(step)
+    status = process.wait()
+    assert status in (0, -signal.SIGKILL), process.stderr.read()
+    return status, first
 
 
-def test_killed_at_random_moments_a_study_ends_as_if_it_had_not_been(server, tmp_path):
+def test_killed_at_random_moments_a_study_ends_as_if_it_had_not_been(start, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    assert lived(server, whole)[0] == 0
+    assert lived(start(), whole)[0] == 0
     draw, begun = random.Random(0), []
     for k in range(KILLS):
-        status, first = lived(server, killed, draw.uniform(0, 0.4), after="began" if k % 4 else "")
+        status, first = lived(start(), killed, draw.uniform(0, 0.4), after="began" if k % 4 else "")
         begun += first.values()
         if status == 0:  # all is trained, on a fast machine
             assert k > KILLS / 2
             break
-    status, first = lived(server, killed)
+    status, first = lived(start(), killed)
     assert status == 0
     print(f"first steps: {begun}, at last {list(first.values())}")
     assert sum(step > 1 for step in begun) > KILLS / 4  # it went on

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from memcap.studies import store
 from memcap.studies.verify import verify
@@ -14,56 +15,63 @@ from memcap.studies.verify import verify
 TESTS = Path(__file__).parents[1]
 WRITERS, ROWS = 16, 1000
 
-# The processes are forked once all is imported: each would take seconds to.
+# A process each, begun afresh: where a module has started threads on import, as Polars does, a forked child
+# may hang.
 WRITE = f"""
-import itertools, os, sys
+import itertools, sys
 from pathlib import Path
 
 import numpy as np
 import study_rows
 from memcap.studies import files, leftovers, store
 
-folder, files.FRESH = Path(sys.argv[1]), 0  # as if all that lies there were old
+folder, number, files.FRESH = Path(sys.argv[1]), int(sys.argv[2]), 0  # as if all that lies there were old
+study_rows.NUMBERS = itertools.count({ROWS} * number)
+rows = study_rows.group(counts={{1: ({ROWS} // 2, {ROWS})}}, parameters=2)
 
-def job(number):
-    study_rows.NUMBERS = itertools.count({ROWS} * number)
-    rows = study_rows.group(counts={{1: ({ROWS} // 2, {ROWS})}}, parameters=2)
-    leftovers.sweep(folder)
-    for shard, first in enumerate(range(0, {ROWS}, 256)):
-        name = f"0123456789abcdef-{{number:08x}}-{{shard}}"
-        ours = [row | {{"population": name}} for row in rows[first : first + 256]]
-        for some in (10, 100, 256):  # a shard is rewritten as members end
-            part = ours[:some]
-            weights = {{row["key"]: {{"w": np.full(2, row["seed"])}} for row in part}}
-            store.write_population(folder, name, part, weights)
-            leftovers.sweep(folder)
-
-store.prepare(folder)
-begin, start = os.pipe()
-children = []
-for number in range({WRITERS}):
-    child = os.fork()
-    if not child:
-        os.close(start)
-        os.read(begin, 1)  # all at once
-        job(number)
-        os._exit(0)
-    children.append(child)
-os.close(start)
-sys.exit(any(os.waitpid(child, 0)[1] for child in children))
+print("ready", flush=True)
+sys.stdin.read()  # all at once
+leftovers.sweep(folder)
+for shard, first in enumerate(range(0, {ROWS}, 256)):
+    name = f"0123456789abcdef-{{number:08x}}-{{shard}}"
+    ours = [row | {{"population": name}} for row in rows[first : first + 256]]
+    for some in (10, 100, 256):  # a shard is rewritten as members end
+        part = ours[:some]
+        weights = {{row["key"]: {{"w": np.full(2, row["seed"])}} for row in part}}
+        store.write_population(folder, name, part, weights)
+        leftovers.sweep(folder)
 """
 
 
-def test_sixteen_jobs_in_one_folder_lose_no_row_and_double_none(tmp_path):
+@pytest.fixture
+def writers(tmp_path):
+    """They wait for their standard input's end."""
     path = os.pathsep.join(filter(None, [str(TESTS.parent), str(TESTS), os.environ.get("PYTHONPATH")]))
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", WRITE, str(tmp_path)],
-        env={**os.environ, "PYTHONPATH": path, "POLARS_MAX_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
+    env = {**os.environ, "PYTHONPATH": path, "POLARS_MAX_THREADS": "1"}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-P", "-c", WRITE, str(tmp_path), str(number)],
+            env=env,
+            stdin=-1,
+            stdout=-1,
+            stderr=-1,
+            text=True,
+        )
+        for number in range(WRITERS)
+    ]
+    yield processes
+    for process in processes:
+        process.kill()
+        with process:  # which closes its pipes
+            pass
+
+
+def test_sixteen_jobs_in_one_folder_lose_no_row_and_double_none(writers, tmp_path):
+    store.prepare(tmp_path)
+    assert [process.stdout.readline() for process in writers] == ["ready\n"] * WRITERS
+    for process in writers:
+        process.stdin.close()
+    assert [(process.wait(), process.stderr.read()) for process in writers] == [(0, "")] * WRITERS
     tables, bad = store.survey(tmp_path)
     assert bad == {}
     assert sum(table.height for table in tables) == WRITERS * ROWS

@@ -123,7 +123,8 @@ def test_facts_lengths_and_recipe():
 
 @pytest.mark.parametrize("batch", [1, 3])
 def test_a_small_batch_has_the_same_data_in_each_buffer_and_beside_others(batch):
-    """So few cosines that XLA would add them up in another order than more of them; see the interface's tests for larger ones."""
+    """So few cosines that XLA would add them up in another order than more of them; the
+    interface's tests have larger ones."""
     lag, length, key = 12, 30, jax.random.key(0)
 
     @partial(jax.jit, static_argnums=0)
