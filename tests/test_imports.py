@@ -19,7 +19,7 @@ LINES = [
     ("memcap.recipes",),
     ("memcap.config",),
     ("memcap.training", "memcap.tracking", "memcap.trained"),
-    ("memcap.planning",),
+    ("memcap.planning", "memcap.reference"),
     ("memcap.studies",),
     ("memcap.capacity",),
     ("memcap.figures",),

@@ -1,0 +1,139 @@
+"""The whole method on one page: a member is trained and judged, in plain JAX, one step at a time.
+
+The engine (memcap/training/) does the same, faster and safer: gradients written out, many members in one
+program, workers, checkpoints, curves. tests/test_reference.py holds that it gives the same numbers. A
+curriculum over the lag (training/curriculum.py) is the engine's alone.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import lax
+
+from memcap.config import Member
+from memcap.tasks import Batch
+from memcap.training.early_stopping import RARELY, near
+from memcap.training.step import EVALUATION_BATCH, MOMENTUM, tally
+
+TRAIN, EVALUATE, STRETCH = 0, 1, 2  # a member's streams of random numbers
+
+
+@dataclass
+class Outcome:
+    """What became of a member: as the engine's `Result`, with the weights as one vector (P,)."""
+
+    weights: np.ndarray
+    status: str = "running"  # at the end "solved", "unsolved" or "diverged"
+    steps: int = 0
+    solved: int | None = None  # the step at which it was; steady: at the stretched length, too
+    steady: int | None = None
+    score: float = float("nan")
+    stretched: float = float("nan")
+
+
+def train(member: Member) -> Outcome:
+    """Train one member, without a curriculum, from scratch until it is solved or its budget is used up."""
+    task, recipe, rule, architecture = member.task, member.recipe, member.evaluation, member.architecture
+    direction = optax.scale_by_adam() if recipe.optimizer == "adam" else optax.trace(MOMENTUM)
+    optimizer = optax.chain(optax.clip_by_global_norm(recipe.clip), direction)
+
+    def stream_key(stream: int, index: Any) -> jax.Array:
+        """A stream hangs on the member alone, never on what else trains."""
+        key = jax.random.key(member.seed)
+        for part in (member.lag, member.model.units, stream, index):
+            key = jax.random.fold_in(key, part)
+        return key
+
+    def sums(weights: jax.Array, batch: Batch) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """Loss, score, and how many answers were due: the cell and its read-out, over time by `lax.scan`."""
+        network = architecture.build(architecture.unflatten(weights))
+        starts = jnp.zeros(len(batch.inputs), bool) if batch.boundary is None else batch.boundary
+
+        def step(carry: Any, row: tuple[jax.Array, jax.Array]) -> Any:
+            inputs, window_starts = row  # there the carry is set to zero, or its gradient is cut
+            fresh = jax.tree.map(jnp.zeros_like if task.reset_carry else lax.stop_gradient, carry)
+            carry = jax.tree.map(lambda new, old: jnp.where(window_starts, new, old), fresh, carry)
+            return network.step(carry, inputs)
+
+        _, outputs = lax.scan(step, network.carry(batch.inputs.shape[1]), (batch.inputs, starts))  # (T, B, O)
+        outputs = outputs if task.answers == "every" else outputs[-1]
+        return tally(task, jnp.moveaxis(outputs, -1, 0), batch)
+
+    @jax.jit
+    def train_step(weights: jax.Array, state: Any, step: Any) -> Any:
+        """Draw a batch, go down its gradient: weights, optimizer's state, score, and whether all is finite."""
+
+        def mean_loss(weights: jax.Array) -> tuple[jax.Array, jax.Array]:
+            key = jax.random.fold_in(stream_key(TRAIN, 0), step)
+            batch = task.sample(key, member.lag, member.length, member.length, recipe.batch)
+            loss, score, due = sums(weights, batch)
+            return loss / due, score / due
+
+        (loss, score), gradient = jax.value_and_grad(mean_loss, has_aux=True)(weights)
+        update, state = optimizer.update(gradient, state)
+        cosine = 0.5 * (1 + jnp.cos(jnp.pi * step / recipe.budget)) if recipe.schedule == "cosine" else 1.0
+        warm = jnp.minimum(1.0, (step + 1) / max(recipe.warmup, 1))
+        weights = weights - recipe.peak(member.lag) * warm * cosine * update
+        return weights, state, score, jnp.isfinite(loss) & jnp.isfinite(weights).all()
+
+    def evaluate(weights: jax.Array, stream: int, index: int, lag: int, length: int, sequences: int) -> float:
+        """Mean score over fresh sequences, drawn by the block."""
+        block = min(EVALUATION_BATCH, rule.sequences)
+
+        @jax.jit
+        def block_sums(k: Any) -> tuple[jax.Array, jax.Array]:
+            key = jax.random.fold_in(stream_key(stream, index), k)
+            return sums(weights, task.unseen(key, lag, length, length, block))[1:]
+
+        blocks = [block_sums(k) for k in range(max(1, -(-sequences // block)))]
+        return float(sum(score for score, _ in blocks) / sum(due for _, due in blocks))
+
+    def passes(score: float) -> bool:
+        return task.passes(score, member.facts.threshold)
+
+    weights = jnp.asarray(
+        architecture.flatten(architecture.init(member.init, [member.seed, member.lag, member.model.units]))
+    )
+    state, running_score = optimizer.init(weights), float("nan")
+    outcome, evaluations, passed = Outcome(np.asarray(weights)), 0, 0
+    while outcome.status == "running":
+        for step in range(outcome.steps, min(outcome.steps + rule.every, recipe.budget)):
+            new_weights, state, score, finite = train_step(weights, state, step)
+            if not finite:  # it keeps its last finite weights
+                outcome.status = "diverged"
+                break
+            weights, outcome.steps = new_weights, step + 1
+            running_score = float(score if np.isnan(running_score) else 0.9 * running_score + 0.1 * score)
+
+        step, at_end = outcome.steps, outcome.steps >= recipe.budget
+        if outcome.solved is None:  # held-out sequences are drawn where training looks good, and at the end
+            due = near(task, running_score, member.facts.threshold) or at_end
+        else:
+            due = step % (RARELY * rule.every) == 0 or at_end
+        if outcome.status == "running" and due:
+            outcome.score = evaluate(
+                weights, EVALUATE, evaluations, member.lag, member.length, rule.sequences
+            )
+            evaluations, passed = evaluations + 1, passed + 1 if passes(outcome.score) else 0
+            if outcome.solved is None and passed >= rule.successive:
+                outcome.solved = step
+            if outcome.solved is None:  # one that has just passed at the end is asked again
+                outcome.status = "unsolved" if at_end and not passed else "running"
+            elif rule.until == "solved" or (at_end and not passed):
+                outcome.status = "solved"
+        elif outcome.status == "running":
+            passed = 0
+
+        if outcome.status != "running" or (outcome.solved is not None and passed):
+            longer = *task.stretched(member.lag, rule.stretch), rule.sequences // 4
+            outcome.stretched = evaluate(weights, STRETCH, 0, *longer)
+            if outcome.solved is not None and outcome.status != "diverged":
+                outcome.steady = step if passed and passes(outcome.stretched) else None
+                if outcome.steady is not None or at_end:
+                    outcome.status = "solved"
+    outcome.weights = np.asarray(weights)
+    return outcome

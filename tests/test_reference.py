@@ -1,0 +1,64 @@
+"""The whole method on one page does what the engine does: same verdicts, same steps, same weights to rounding."""
+
+import memcap
+import numpy as np
+import pytest
+
+from memcap import reference
+from memcap.training.engine import train
+
+SMALL = {"sequences": 512, "every": 50, "seed": 1}
+MEMBERS = {
+    "solved_and_steady": {"task": "latch", "lag": 3, "units": 1, "recipe": "hold", "budget": 600},
+    "values_by_cosine": {
+        "task": "adding",
+        "lag": 4,
+        "units": 3,
+        "recipe": "hold",
+        "budget": 150,
+        "schedule": "cosine",
+        "warmup": 20,
+    },
+    "windows_reset": {"task": "windows", "lag": 4, "units": 2, "recipe": "hold", "budget": 400},
+    "a_stream_by_a_gru": {
+        "task": "delay_line",
+        "lag": 2,
+        "units": 6,
+        "cell": "GRUCell",
+        "recipe": "forget_bias",
+        "budget": 600,
+    },
+    "descent_by_an_lru": {
+        "task": "count",
+        "lag": 3,
+        "units": 4,
+        "cell": "LRU",
+        "recipe": "own_start",
+        "budget": 150,
+        "optimizer": "sgd",
+    },
+    "diverged": {
+        "task": "delay_line",
+        "lag": 2,
+        "units": 2,
+        "cell": "linear",
+        "recipe": "descent",
+        "budget": 150,
+        "lr": 10.0,
+        "clip": 1e30,
+    },
+}
+
+
+STATUS = {"values_by_cosine": "unsolved", "diverged": "diverged"}
+
+
+@pytest.mark.parametrize("name", MEMBERS)
+def test_the_reference_and_the_engine_agree(name):
+    (member,) = memcap.members(**SMALL | MEMBERS[name])
+    (engine,) = train([member], memcap.Engine(workers=1, lanes=1))
+    own = reference.train(member)
+    assert own.status == engine.status == STATUS.get(name, "solved")
+    assert (own.steps, own.solved, own.steady) == (engine.steps, engine.solved, engine.steady)
+    np.testing.assert_allclose([own.score, own.stretched], [engine.score, engine.stretched], rtol=1e-5)
+    np.testing.assert_allclose(own.weights, member.architecture.flatten(engine.weights), rtol=1e-5, atol=1e-5)
