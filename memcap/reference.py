@@ -6,7 +6,8 @@ curriculum over the lag (training/curriculum.py) is the engine's alone.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -36,10 +37,18 @@ class Outcome:
 
 
 def train(member: Member) -> Outcome:
-    """Train one member, without a curriculum, from scratch until it is solved or its budget is used up."""
+    """Train one member from scratch until it is solved or its budget is used up.
+
+    Raises:
+        ValueError: its recipe has a curriculum.
+    """
+    if member.recipe.curriculum is not None:
+        raise ValueError(f"recipe={member.recipe.name}: has a curriculum, which the engine alone trains by")
     task, recipe, rule, architecture = member.task, member.recipe, member.evaluation, member.architecture
-    direction = optax.scale_by_adam() if recipe.optimizer == "adam" else optax.trace(MOMENTUM)
-    optimizer = optax.chain(optax.clip_by_global_norm(recipe.clip), direction)
+    # A recipe's file gives each of these a value.
+    budget, batch_size, clip = recipe.budget or 0, recipe.batch or 0, recipe.clip or 0.0
+    scale = optax.scale_by_adam() if recipe.optimizer == "adam" else optax.trace(MOMENTUM)
+    optimizer = optax.chain(optax.clip_by_global_norm(clip), scale)
 
     def stream_key(stream: int, index: Any) -> jax.Array:
         """A stream hangs on the member alone, never on what else trains."""
@@ -64,33 +73,33 @@ def train(member: Member) -> Outcome:
         return tally(task, jnp.moveaxis(outputs, -1, 0), batch)
 
     @jax.jit
-    def train_step(weights: jax.Array, state: Any, step: Any) -> Any:
-        """Draw a batch, go down its gradient: weights, optimizer's state, score, and whether all is finite."""
+    def train_step(weights: Any, state: Any, step: Any) -> Any:
+        """One batch, one step down its gradient: weights, state of the optimizer, score, whether finite."""
 
         def mean_loss(weights: jax.Array) -> tuple[jax.Array, jax.Array]:
             key = jax.random.fold_in(stream_key(TRAIN, 0), step)
-            batch = task.sample(key, member.lag, member.length, member.length, recipe.batch)
+            batch = task.sample(key, member.lag, member.length, member.length, batch_size)
             loss, score, due = sums(weights, batch)
             return loss / due, score / due
 
         (loss, score), gradient = jax.value_and_grad(mean_loss, has_aux=True)(weights)
-        update, state = optimizer.update(gradient, state)
-        cosine = 0.5 * (1 + jnp.cos(jnp.pi * step / recipe.budget)) if recipe.schedule == "cosine" else 1.0
-        warm = jnp.minimum(1.0, (step + 1) / max(recipe.warmup, 1))
-        weights = weights - recipe.peak(member.lag) * warm * cosine * update
+        direction, state = optimizer.update(gradient, state)
+        cosine = 0.5 * (1 + jnp.cos(jnp.pi * step / budget)) if recipe.schedule == "cosine" else 1.0
+        warm = jnp.minimum(1.0, (step + 1) / max(recipe.warmup or 0, 1))
+        weights = weights - recipe.peak(member.lag) * warm * cosine * cast(jax.Array, direction)
         return weights, state, score, jnp.isfinite(loss) & jnp.isfinite(weights).all()
+
+    @partial(jax.jit, static_argnames=("lag", "length", "block"))
+    def block_sums(weights: jax.Array, key: jax.Array, lag: int, length: int, block: int) -> Any:
+        """Score over fresh sequences, and how many answers were due."""
+        return sums(weights, task.unseen(key, lag, length, length, block))[1:]
 
     def evaluate(weights: jax.Array, stream: int, index: int, lag: int, length: int, sequences: int) -> float:
         """Mean score over fresh sequences, drawn by the block."""
-        block = min(EVALUATION_BATCH, rule.sequences)
-
-        @jax.jit
-        def block_sums(k: Any) -> tuple[jax.Array, jax.Array]:
-            key = jax.random.fold_in(stream_key(stream, index), k)
-            return sums(weights, task.unseen(key, lag, length, length, block))[1:]
-
-        blocks = [block_sums(k) for k in range(max(1, -(-sequences // block)))]
-        return float(sum(score for score, _ in blocks) / sum(due for _, due in blocks))
+        block, key = min(EVALUATION_BATCH, rule.sequences), stream_key(stream, index)
+        keys = [jax.random.fold_in(key, k) for k in range(max(1, -(-sequences // block)))]
+        scores, due = zip(*(block_sums(weights, each, lag, length, block) for each in keys), strict=True)
+        return float(sum(scores) / sum(due))
 
     def passes(score: float) -> bool:
         return task.passes(score, member.facts.threshold)
@@ -101,7 +110,7 @@ def train(member: Member) -> Outcome:
     state, running_score = optimizer.init(weights), float("nan")
     outcome, evaluations, passed = Outcome(np.asarray(weights)), 0, 0
     while outcome.status == "running":
-        for step in range(outcome.steps, min(outcome.steps + rule.every, recipe.budget)):
+        for step in range(outcome.steps, min(outcome.steps + rule.every, budget)):
             new_weights, state, score, finite = train_step(weights, state, step)
             if not finite:  # it keeps its last finite weights
                 outcome.status = "diverged"
@@ -109,7 +118,7 @@ def train(member: Member) -> Outcome:
             weights, outcome.steps = new_weights, step + 1
             running_score = float(score if np.isnan(running_score) else 0.9 * running_score + 0.1 * score)
 
-        step, at_end = outcome.steps, outcome.steps >= recipe.budget
+        step, at_end = outcome.steps, outcome.steps >= budget
         if outcome.solved is None:  # held-out sequences are drawn where training looks good, and at the end
             due = near(task, running_score, member.facts.threshold) or at_end
         else:

@@ -1,9 +1,9 @@
-"""The whole method on one page does what the engine does: same verdicts, same steps, same weights to rounding."""
+"""The whole method on one page does as the engine: same status, same steps, same weights to rounding."""
 
-import memcap
 import numpy as np
 import pytest
 
+import memcap
 from memcap import reference
 from memcap.training.engine import train
 

@@ -1,4 +1,4 @@
-"""Band-limited delay: say at every step what a smooth signal was at five moments of a sliding window of `lag`
+"""Band-limited delay: say at every step what a smooth signal was at five rows of a sliding window of `lag`
 steps."""
 
 import math
@@ -76,7 +76,7 @@ class BandlimitedDelay(Task):
         start_key, pace_key = jax.random.split(key)
         waves = max(32, 4 * self.cycles)
         shape = waves, batch
-        moments = max(steps, -(-FEWEST_TERMS // (waves * batch)))
+        rows = max(steps, -(-FEWEST_TERMS // (waves * batch)))
         band = jnp.uint32(TURN // 2 // waves * 2 * self.cycles) // jnp.maximum(lag, 2 * self.cycles).astype(
             jnp.uint32
         )
@@ -84,15 +84,15 @@ class BandlimitedDelay(Task):
         pace = integers(pace_key, shape, lowest, lowest + band).astype(jnp.uint32)
         phase = (
             jax.random.bits(start_key, shape, jnp.uint32)
-            + pace * jnp.arange(moments, dtype=jnp.uint32)[:, None, None]
+            + pace * jnp.arange(rows, dtype=jnp.uint32)[:, None, None]
         )
         turned = phase.astype(jnp.int32).astype(jnp.float32)  # -half to half a turn
-        waved = jnp.cos(turned * (2 * math.pi / TURN))
+        cosines = jnp.cos(turned * (2 * math.pi / TURN))
         # On a CPU, XLA hands the sum to a library, from jaxlib 0.12 on with the cosine before it, which ends
         # in other bits there. The barrier keeps the cosine here, so that a draw has the same bits op by op
         # and compiled, in any buffer.
-        waved = jax.lax.platform_dependent(waved, cpu=jax.lax.optimization_barrier, default=lambda x: x)
-        x = self.rms * math.sqrt(2 / waves) * waved.sum(1)[:steps]
+        cosines = jax.lax.platform_dependent(cosines, cpu=jax.lax.optimization_barrier, default=lambda x: x)
+        x = self.rms * math.sqrt(2 / waves) * cosines.sum(1)[:steps]
         mask = scored(x, lag, length)
         # The roll wraps in from the buffer's end, where nothing is due.
         due = jnp.stack(
