@@ -1,0 +1,443 @@
+"""The tables and sentences of README and docs that hold measured numbers, made from the published rows.
+
+python docs/tables.py           writes them, as `make tables` does
+python docs/tables.py --check   writes nothing; exit status 1 and a line per page that would change
+
+A block of a page stands between `<!-- NAME -->` and `<!-- end -->`. NAME is one of this file's `BLOCKS`, or a
+line that begins with `memcap`: then the block is what this command prints.
+"""
+
+import contextlib
+import io
+import json
+import math
+import re
+import shlex
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, get_args
+
+import polars as pl
+
+from memcap import cli, papers
+from memcap.capacity.answer import answer
+from memcap.capacity.frontier import best, frontier, tried
+from memcap.capacity.law import laws
+from memcap.capacity.points import Point
+from memcap.capacity.sources import atlas
+from memcap.capacity.thresholds import Threshold
+from memcap.config import Evaluation, task_of
+from memcap.studies import store
+from memcap.training import early_stopping
+
+ROOT = Path(__file__).parents[1]
+BLOCK = re.compile(r"(<!-- (?P<name>[^\n]+?) -->\n)(?P<body>.*?)(<!-- end -->)", re.DOTALL)
+QUESTIONS = {  # what must be known after 50 steps: task, knobs
+    "a bit, seen once": ("latch",),
+    "one of 32 symbols, seen once": ("latch", "symbols=32"),
+    "the sum of two of 51 numbers": ("adding",),
+    "the order of two symbols": ("temporal_order",),
+    "how many steps went by": ("count",),
+    "four bits, to be said again in their order": ("copy",),
+    "sixteen bits, likewise": ("copy", "items=16"),
+    "every bit of the last 50 steps, at every step": ("delay_line",),
+}
+SHORT = ("a bit, seen once", "one of 32 symbols, seen once", "how many steps went by", *list(QUESTIONS)[5:])
+
+
+@cache
+def rows_of(study: str) -> pl.DataFrame:
+    """The published rows of a study."""
+    return store.read(ROOT / "results" / study)
+
+
+@cache
+def points() -> Sequence[Point]:
+    """The frontier of the atlas."""
+    return frontier(store.read(atlas()))
+
+
+def point(label: str, lag: int) -> Point:
+    """One mark of it."""
+    return next(p for p in points() if (p.label, p.lag) == (label, lag))
+
+
+def width(threshold: Threshold) -> str:
+    """Units with their interval."""
+    sign = {"no": "", "below": "<= ", "above": "> "}[threshold.censored]
+    high = f"{threshold.high:.1f}" if math.isfinite(threshold.high) else "open"
+    return f"{sign}{threshold.units:.1f} [{threshold.low:.1f}, {high}]"
+
+
+def u90(each: Point) -> str:
+    """Units that 90 % of the seeds need, without an interval."""
+    threshold = each.fit.u90
+    return f"> {threshold.units:.0f}" if threshold.censored == "above" else f"{threshold.units:.1f}"
+
+
+def table(head: Sequence[str], lines: Iterable[Sequence[Any]]) -> str:
+    """A Markdown table."""
+    text = [head, ["---"] * len(head), *lines]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in text)
+
+
+def filled(text: str) -> str:
+    """A paragraph in lines of the width that the pages have."""
+    words, lines = text.split(" "), [""]
+    for word in words:
+        if len(lines[-1]) + len(word) + 1 > 110:
+            lines.append("")
+        lines[-1] += (" " if lines[-1] else "") + word
+    return "\n".join(lines)
+
+
+def advised(task: str, *knobs: str) -> int:
+    """Units that `memcap answer` says at lag 50."""
+    return answer(task_of(task, list(knobs)), 50, 0.9, points()).units
+
+
+def short_answer() -> str:
+    """The answer in two sentences."""
+    stream = point("delay_line", 50)
+    return filled(
+        f"**One thing, seen once and held for 50 steps: {advised('latch')} unit. Everything of the last 50"
+        f" steps, said again at every step: {advised('delay_line')} units, with up to"
+        f" {stream.recipe['budget']:,} training steps.** Lag alone costs no width; information does, and how"
+        " much depends on how well the net was trained."
+    )
+
+
+def questions(names: Iterable[str] = QUESTIONS) -> str:
+    """Units to take at lag 50."""
+    lines = []
+    for name in names:
+        task, *knobs = QUESTIONS[name]
+        words = "".join(f" --knob {knob}" for knob in knobs)
+        lines.append((name, f"`memcap answer --task {task} --lag 50{words}`", advised(task, *knobs)))
+    return table(("what must be known after 50 steps", "ask", "units to take"), lines)
+
+
+def six() -> str:
+    """The README's table."""
+    return questions(SHORT)
+
+
+def whole_atlas() -> str:
+    """Every mark of the atlas."""
+    lines = []
+    for p in points():
+        r = p.references
+        theory = (r.information_floor, r.one_per_number, "" if r.constructed is None else r.constructed)
+        recipe = f"{p.recipe['recipe']}, {p.recipe['budget']:,}"
+        widths = width(p.fit.u50), width(p.fit.u90)
+        lines.append((p.label.replace("_", " "), p.lag, *widths, *theory, recipe))
+    head = "task", "lag", "u50", "u90", "floor", "one per number", "constructed", "recipe, budget"
+    return table(head, lines)
+
+
+def law() -> str:
+    """Units per bit of three cells."""
+    known = {each.cell: each for each in laws(points())}
+
+    def cost(cell: str) -> str:
+        return f"{known[cell].slope:.2f} [{known[cell].low:.2f}, {known[cell].high:.2f}]"
+
+    numbers = known["lstm"].slope * known["lstm"].numbers
+    soon, late = (point("copy (items=16)", lag).fit.u90.units for lag in (1, 50))
+    return filled(
+        f"Over all tasks and lags measured an LSTM costs {cost('lstm')} units per bit, or {numbers:.2f} carry"
+        f" numbers; a GRU {cost('GRUCell')} and an Elman net {cost('SimpleCell')}, both to lag 32. It is a"
+        f" rule of thumb: to say 16 symbols again took {soon:.0f} units right away, and {late:.0f} after 50"
+        " blank steps. The intervals take all marks as independent, which lags of one task are not, so they"
+        " are too narrow."
+    )
+
+
+def short_law() -> str:
+    """The same in one sentence."""
+    slopes = {each.cell: f"{each.slope:.2f}" for each in laws(points())}
+    return filled(
+        f"Over all tasks and lags an LSTM costs about {slopes['lstm']} units per bit, a GRU"
+        f" {slopes['GRUCell']}, an Elman net {slopes['SimpleCell']}. It is a rule of thumb, with wide"
+        " exceptions:"
+    )
+
+
+def fresh_seeds() -> str:
+    """How the advised widths did on seeds that nothing was chosen on."""
+    counts = rows_of("delay_line_fresh_seeds").group_by("lag", "units").agg(pl.col("steady").sum(), pl.len())
+    steady = {(lag, units): (good, seeds) for lag, units, good, seeds in counts.iter_rows()}
+    parts, below = [], []
+    for p in points():
+        if p.label == "delay_line" and p.lag in {lag for lag, _ in steady}:
+            units = answer(p.task, p.lag, 0.9, [p]).units
+            good, seeds = steady[p.lag, units]
+            parts.append(f"{good} of {seeds} at lag {p.lag} with {units} units")
+            under = max(u for lag, u in steady if lag == p.lag and u <= p.fit.u50.units - 2)
+            below.append(steady[p.lag, under])
+    good, seeds = (sum(column) for column in zip(*below, strict=True))
+    return filled(
+        f"The widths that `memcap answer` advises were tried again on fresh seeds (`memcap train"
+        f" sweeps=delay_line_fresh_seeds`): steady were {', '.join(parts[:-1])} and {parts[-1]}. Two units"
+        f" below u50 {good} of {seeds} were."
+    )
+
+
+def budgets_at_50() -> str:
+    """What a longer or shorter budget buys at lag 50."""
+    at_50 = [p for p in tried(rows_of("delay_line_budgets")) if p.lag == 50]
+    by_budget = {budget: _best_within(at_50, budget) for budget in (24000, 8000, 4000)}
+    parts = [f"{width(p.fit.u90)} units with up to {budget:,} steps" for budget, p in by_budget.items()]
+    return filled(f"For 90 % of seeds lag 50 takes {parts[0]}, {parts[1]}, and {parts[2]}.")
+
+
+def _best_within(several: Iterable[Point], budget: int) -> Point:
+    (found,) = best(p for p in several if p.recipe["budget"] <= budget)
+    return found
+
+
+def delay_line() -> str:
+    """Five lags of it."""
+    marks = [point("delay_line", lag) for lag in (1, 5, 12, 25, 50)]
+    lines = [(p.lag, f"{p.references.bits:g}", width(p.fit.u50), width(p.fit.u90)) for p in marks]
+    return table(("lag", "bits to hold", "units at which half of the seeds pass", "nine in ten"), lines)
+
+
+def latch() -> str:
+    """One unit at every lag."""
+    marks = {p.lag: p for p in points() if p.label == "latch"}
+    assert all(p.units[0] == 1 for p in marks.values())
+    near, far = (f"{marks[lag].solved[0]} of {marks[lag].runs[0]}" for lag in (50, max(marks)))
+    return filled(
+        "Show a net one bit, then random distractors, and ask for the bit at the end. At every lag that was"
+        f" measured, from {min(marks)} to {max(marks)} steps, one unit is enough: at lag 50 {near} seeds"
+        f" learned it with one unit, and at lag {max(marks)} {far}."
+    )
+
+
+def recipes() -> str:
+    """u90 of three recipes by lag."""
+    marks = {(p.recipe["recipe"], p.lag): p for p in tried(rows_of("delay_line_frontier"))}
+    names = ("forget_bias", "open_gate", "curriculum")
+    heads = [f"{name} ({marks[name, 8].recipe['budget']:,} steps)" for name in names]
+    lines = [(lag, *(u90(marks[name, lag]) for name in names)) for lag in (8, 16, 20, 25, 50)]
+    return table(("lag", *heads), lines)
+
+
+def budgets() -> str:
+    """u90 of three budgets by lag."""
+    marks, most = tried(rows_of("delay_line_budgets")), (4000, 8000, 24000)
+    lines = []
+    for lag in sorted({p.lag for p in marks}):
+        at_lag = [p for p in marks if p.lag == lag]
+        lines.append((lag, *(u90(_best_within(at_lag, budget)) for budget in most)))
+    return table(("lag", *(f"{budget:,} steps" for budget in most)), lines)
+
+
+def four_symbols() -> str:
+    """Steady seeds by width at lag 8."""
+    rows = rows_of("atlas").filter(task="delay_line", lag=8, recipe="curriculum")
+    (p,) = [p for p in tried(rows) if p.label == "delay_line (symbols=4)"]
+    counts = [f"{good} of {seeds}" for good, seeds in zip(p.solved, p.runs, strict=True)]
+    return table(("units", *p.units), [("steady", *counts)])
+
+
+def carry_precision() -> str:
+    """What a carry in bfloat16, or with noise, costs in units."""
+    names = {"lstm": "float32", "lstm+bfloat16": "bfloat16"}
+    lines = [
+        (
+            names.get(p.cell) or "noise " + p.cell.removeprefix("lstm+noise0"),
+            p.lag,
+            width(p.fit.u50),
+            width(p.fit.u90),
+        )
+        for p in frontier(rows_of("carry_precision"))
+    ]
+    return table(("carry", "lag", "half of the seeds", "nine in ten"), lines)
+
+
+def _side_question(by: dict[str, str], widths: Sequence[int], which: pl.Expr) -> str:
+    """Seeds that passed, of those tried: a table of results/side_questions.
+
+    Args:
+        by: heads of the first columns, by the column or knob that they show.
+        widths: units of the other columns.
+        which: rows that it counts.
+    """
+    rows = rows_of("side_questions").filter(which)
+    knobs = {k: pl.col("knobs").str.json_path_match(f"$.{k}") for k in by if k not in rows.columns}
+    verdict = pl.when(pl.col("evaluation_until") == "steady").then("steady").otherwise("solved")
+    counts = (
+        rows.with_columns(passed=verdict, **knobs)
+        .group_by(*by, "units", maintain_order=True)
+        .agg(pl.col("passed").sum(), pl.len())
+    )
+    cells: dict[tuple[Any, ...], dict[int, str]] = {}
+    for *names, units, passed, seeds in counts.iter_rows():
+        cells.setdefault(tuple(names), {})[units] = f"{passed}/{seeds}"
+    lines = [(*names, *(line.get(units, "") for units in widths)) for names, line in sorted(cells.items())]
+    heads = [f"{units} unit{'s' * (units > 1)}" for units in widths]
+    return table((*by.values(), *heads), lines)
+
+
+def readouts() -> str:
+    """Dense, or another LSTM."""
+    by = {"task": "task", "lag": "lag", "readout": "read-out"}
+    long = pl.col("task").is_in(["latch", "pattern", "adding"]) & (pl.col("lag") == 50)
+    return _side_question(by, (1, 2, 3, 4), long | (pl.col("task") == "delay_line"))
+
+
+def windows() -> str:
+    """Stateful, or sliding."""
+    by = {"window": "window", "carry": "carry between windows", "label": "answers due", "recipe": "recipe"}
+    return _side_question(by, (1, 4), pl.col("task") == "windows")
+
+
+def counting() -> str:
+    """Time, or tokens."""
+    return _side_question({"kind": "what is counted"}, (1, 2, 4), pl.col("task") == "count")
+
+
+def pattern() -> str:
+    """Three classes, or four."""
+    which = (pl.col("task") == "pattern") & (pl.col("readout") == "dense")
+    return _side_question({"lag": "lag", "classes": "classes"}, (1, 2, 4), which)
+
+
+def solved() -> str:
+    """The rule by which a member is solved."""
+    return filled(early_stopping.rule(early_stopping.criterion("accuracy", 0.99), Evaluation()))
+
+
+def steady() -> str:
+    """The rule by which it is steady."""
+    return filled(early_stopping.steady_rule(Evaluation().stretch, Evaluation().every))
+
+
+def redrawn() -> str:
+    """The papers, with how many of their claims hold here."""
+    lines = []
+    for name, question in papers.summaries().items():
+        folder = ROOT / "results" / name / "paper"
+        if not (folder / "verdicts.csv").is_file():
+            continue
+        verdicts = pl.read_csv(folder / "verdicts.csv", infer_schema=False)["verdict"].to_list()
+        picture = f"../results/{name}/paper/{name}.png"
+        holds = verdicts.count(get_args(papers.Verdict)[0])
+        lines.append((f"[`{name}`]({picture})", question, f"{holds} of {len(verdicts)}"))
+    return table(("paper", "question", "claims that hold here"), lines)
+
+
+def speed() -> str:
+    """A training step against Keras's and PyTorch's, by width."""
+    lines = []
+    for stack, versions in (("results", "3.11, jax 0.10.2"), ("results/python3.13", "3.13, jax 0.12")):
+        report = json.loads((ROOT / "benchmarks" / stack / "step.json").read_text())
+        seconds: dict[str, dict[int, float]] = {}
+        for row in report["rows"]:
+            if row["workload"] == "last":
+                times = statistics.median(row["timing"]["samples"])
+                seconds.setdefault(row["contestant"], {})[row["shape"]["units"]] = times
+        for loop, ours in (("XLA's loops", "memcap"), ("the LSTM in C", "native")):
+            for name, peer in (("Keras, JAX backend", "keras"), ("`torch.nn.LSTM`", "torch")):
+                ratios = [seconds[peer][u] / seconds[ours][u] for u in (8, 16, 32, 64)]
+                lines.append((versions, loop, name, *(f"{ratio:.1f}" for ratio in ratios)))
+    head = "Python", "memcap by", "times as fast as", "8 units", "16 units", "32 units", "64 units"
+    return table(head, lines)
+
+
+def studies() -> str:
+    """Whole studies beside Keras and PyTorch, on Python 3.11."""
+    folder = ROOT / "benchmarks" / "results"
+    walls: dict[str, list[float]] = {}
+    for sample in json.loads((folder / "study.json").read_text())["samples"]:
+        if sample["state"] == "cold":
+            walls.setdefault(sample["contestant"], []).append(sample["wall"])
+    cold = {name: f"{statistics.median(seconds):.1f} s" for name, seconds in walls.items()}
+    page = (folder / "frontier.md").read_text()
+    minutes = [float(cell) for cell in re.findall(r"^\| [^|]+ \| ([\d.]+) \| [\d.]+ \| \d+% \|$", page, re.M)]
+    keras, _, torch, xla, native = minutes
+    return filled(
+        f"The grid of a small frontier takes {keras / xla:.1f} times less than with Keras and"
+        f" {torch / xla:.1f} times less than with PyTorch by XLA's loops at equal work, in C"
+        f" {keras / native:.0f} and {torch / native:.1f} times less (`python -m benchmarks frontier`; peers"
+        f" extrapolated from a sample). A cold study of seconds takes {cold['memcap-native']} in C,"
+        f" {cold['memcap']} by XLA's loops, {cold['torch']} with PyTorch and {cold['keras']} with Keras"
+        " (`python -m benchmarks study`)."
+    )
+
+
+BLOCKS: dict[str, Callable[[], str]] = {
+    "the answer": short_answer,
+    "six questions": six,
+    "questions": questions,
+    "atlas": whole_atlas,
+    "law": law,
+    "law in short": short_law,
+    "fresh seeds": fresh_seeds,
+    "budgets at lag 50": budgets_at_50,
+    "delay line": delay_line,
+    "latch": latch,
+    "recipes": recipes,
+    "budgets": budgets,
+    "four symbols": four_symbols,
+    "carry precision": carry_precision,
+    "read-outs": readouts,
+    "windows": windows,
+    "counting": counting,
+    "pattern": pattern,
+    "solved": solved,
+    "steady": steady,
+    "papers": redrawn,
+    "speed": speed,
+    "speed of studies": studies,
+}
+
+
+def printed(command: str) -> str:
+    """What a command prints, as a block of text."""
+    out = io.StringIO()
+    with (
+        tempfile.TemporaryDirectory() as empty,  # no rows of one's own
+        contextlib.chdir(empty),
+        contextlib.redirect_stdout(out),
+    ):
+        cli.main(shlex.split(command)[1:])
+    return f"```text\n{out.getvalue().rstrip()}\n```"
+
+
+def renewed(page: str) -> str:
+    """A page with its blocks made again.
+
+    Raises:
+        KeyError: a block has a name that is not known here.
+    """
+
+    def block(match: re.Match[str]) -> str:
+        name = match["name"]
+        body = printed(name) if name.startswith("memcap ") else BLOCKS[name]()
+        return f"{match[1]}\n{body}\n\n{match[4]}"
+
+    return BLOCK.sub(block, page)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the pages, or say which would change."""
+    stale = 0
+    for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+        page = path.read_text(encoding="utf-8")
+        if (new := renewed(page)) != page:
+            stale += 1
+            print(f"{path.relative_to(ROOT)}: not as its rows are; make tables writes it")
+            if "--check" not in arguments:
+                path.write_text(new, encoding="utf-8")
+    return stale if "--check" in arguments else 0
+
+
+if __name__ == "__main__":
+    sys.exit(min(1, main(sys.argv[1:])))
