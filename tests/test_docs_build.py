@@ -5,7 +5,6 @@ those of the rows.
 """
 
 import importlib.util
-import itertools
 import json
 import re
 import shlex
@@ -17,13 +16,7 @@ from command import memcap
 
 import memcap as face
 from memcap import commands, figures, papers
-from memcap.capacity.answer import answer
-from memcap.capacity.frontier import frontier
-from memcap.capacity.law import laws
-from memcap.capacity.sources import atlas
-from memcap.config import task_of
 from memcap.launch.app import populations
-from memcap.studies import store
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -51,20 +44,6 @@ def lines_of(name):
     """The commands of a page's blocks, without their remarks."""
     blocks = re.findall(r"```bash\n(.*?)```", text_of(name), re.DOTALL)
     return [line for block in blocks for full in block.splitlines() if (line := re.split(r"\s+#\s", full)[0])]
-
-
-def tables():
-    """All lines of tables of the question's page."""
-    return [
-        tuple(c.strip() for c in line.strip("|").split("|"))
-        for line in text_of("question").splitlines()
-        if line[:1] == "|"
-    ]
-
-
-@pytest.fixture(scope="module")
-def points():
-    return frontier(store.read(atlas()))
 
 
 @pytest.fixture(scope="module")
@@ -154,88 +133,6 @@ def test_a_command_is_sound(line, tmp_path):
     if not folders:
         done = memcap(tmp_path, command, *words)
         assert (done.status, bool(done.out.strip())) == (0, True), done.err
-
-
-def test_output_stands_there_as_it_is_printed(tmp_path):
-    shown = re.findall(
-        r"```bash\n(memcap [^\n]+)\n```\n\n```text\n(.*?)```",
-        text_of("question") + text_of("start"),
-        re.DOTALL,
-    )
-    assert len(shown) == 2
-    for line, output in shown:
-        assert memcap(tmp_path, *shlex.split(line)[1:]).out.rstrip("\n") == output.rstrip("\n")
-
-
-def test_the_answers_at_lag_50(points):
-    asked = [line for line in tables() if line[1].startswith("`memcap answer")]
-    assert len(asked) == 8
-    for _, line, units in asked:
-        words = shlex.split(line.strip("`"))
-        task, lag, knobs = words[3], int(words[5]), [b for a, b in itertools.pairwise(words) if a == "--knob"]
-        assert answer(task_of(task, knobs), lag, 0.9, points).units == int(units)
-
-
-def test_the_delay_lines_table(points):
-    there = {p.lag: p for p in points if p.label == "delay_line"}
-    shown = [line for line in tables() if len(line) == 4 and "[" in line[2]]
-    assert [int(line[0]) for line in shown] == [1, 5, 12, 25, 50]
-    for lag, bits, *widths in shown:
-        point = there[int(lag)]
-        assert float(bits) == point.references.bits
-        for said, width in zip(widths, (point.fit.u50, point.fit.u90), strict=True):
-            sign = {"no": "", "below": "<= "}[width.censored]
-            assert said == f"{sign}{width.units:.1f} [{width.low:.1f}, {width.high:.1f}]"
-
-
-def test_the_law(points):
-    slopes = {law.cell: f"{law.slope:.2f}" for law in laws(points)}
-    said = (
-        f"an LSTM costs about {slopes['lstm']} units a bit, a GRU {slopes['GRUCell']}, an Elman net"
-        f" {slopes['SimpleCell']}."
-    )
-    assert said in " ".join(text_of("question").split())
-
-
-def test_the_latch_is_learned_with_one_unit_at_every_lag(points):
-    latch = {p.lag: p for p in points if p.label == "latch"}
-    assert (min(latch), max(latch)) == (1, 200)
-    assert all(p.units[0] == 1 and p.solved[0] >= 0.75 * p.runs[0] for p in latch.values())
-    counts = [f"{latch[lag].solved[0]} of {latch[lag].runs[0]}" for lag in (50, 200)]
-    text = " ".join(text_of("question").split())
-    assert f"at lag 50 {counts[0]} seeds learned it with one unit, and at lag 200 {counts[1]}." in text
-
-
-def test_the_tables_of_side_questions_have_the_counts_of_the_rows():
-    rows = store.read(ROOT / "results" / "side_questions")
-    knob = {
-        name: pl.col("knobs").str.json_path_match(f"$.{name}")
-        for name in ("window", "carry", "label", "kind", "classes")
-    }
-    passed = pl.when(pl.col("evaluation_until") == "steady").then("steady").otherwise("solved")
-    rows = rows.with_columns(passed=passed, lag=pl.col("lag").cast(pl.String), **knob)
-
-    def counts(task, by, widths, **only):
-        found = (
-            rows.filter(pl.col("task").is_in(task), **only)
-            .group_by(*by, "units")
-            .agg(pl.col("passed").sum(), pl.len())
-        )
-        cells = {(*line[:-3], line[-3]): f"{line[-2]}/{line[-1]}" for line in found.iter_rows()}
-        return {(*name, *(cells.get((*name, u), "") for u in widths)) for *name, _ in cells}
-
-    wanted = counts(["latch", "pattern", "adding"], ["task", "lag", "readout"], (1, 2, 3, 4), lag="50")
-    wanted |= counts(["delay_line"], ["task", "lag", "readout"], (1, 2, 3, 4))
-    wanted |= counts(["windows"], ["window", "carry", "label", "recipe"], (1, 4))
-    wanted |= counts(["count"], ["kind"], (1, 2, 4))
-    wanted |= counts(["pattern"], ["lag", "classes"], (1, 2, 4), readout="dense")
-    assert {line for line in tables() if re.fullmatch(r"\d/4", line[-1])} == wanted
-    carried = dict(
-        rows.filter(task="pattern", lag="50", units=1).select("readout", "carry_numbers").iter_rows()
-    )
-    assert f"carries {carried['lstm']} numbers, not {carried['dense']})" in " ".join(
-        text_of("question").split()
-    )
 
 
 def test_the_gallery_has_each_published_paper_with_its_verdicts(made):

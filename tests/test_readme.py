@@ -11,8 +11,6 @@ import polars as pl
 import pytest
 
 from memcap import cli
-from memcap.config import Evaluation
-from memcap.training.early_stopping import criterion, rule, steady_rule
 
 ROOT = Path(__file__).parent.parent
 SHORT = ["recipe.budget=2", "evaluation.sequences=16", "evaluation.stretch=1"]
@@ -57,12 +55,6 @@ def test_command(command, folder, monkeypatch, capfd):
         words[1] = rows.sort("lag", "units")["key"][0]
     cli.main(words)
     assert capfd.readouterr().out.strip()
-
-
-def test_the_rules_by_which_members_are_judged_stand_there_as_the_code_has_them():
-    text, usual = " ".join((ROOT / "README.md").read_text().split()), Evaluation()
-    assert rule(criterion("accuracy", 0.99), usual) in text
-    assert steady_rule(usual.stretch, usual.every) in text
 
 
 def test_every_command_is_one_of_these():

@@ -1,0 +1,42 @@
+"""The numbers of README and docs are made from the rows, and nobody has typed over them."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.fixture(scope="module")
+def tables():
+    """docs/tables.py."""
+    spec = importlib.util.spec_from_file_location("tables", ROOT / "docs" / "tables.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_page_is_as_its_rows_are(tables, capsys):
+    assert tables.main(["--check"]) == 0, capsys.readouterr().out
+
+
+def test_every_block_stands_on_a_page_and_every_page_has_known_ones(tables):
+    names = {match["name"] for page in PAGES for match in tables.BLOCK.finditer(page.read_text())}
+    assert {name for name in names if not name.startswith("memcap ")} == set(tables.BLOCKS)
+    assert sum(name.startswith("memcap ") for name in names) == 2
+
+
+def test_a_number_that_was_typed_over_is_seen(tables):
+    page = (ROOT / "docs" / "question.md").read_text()
+    (line,) = re.findall(r"^\| every bit of the last 50 steps.*\|$", page, re.MULTILINE)
+    wrong = page.replace(line, re.sub(r"\d+ \|$", "12 |", line))
+    assert wrong != page
+    assert tables.renewed(wrong) == page
+
+
+def test_an_unknown_block_is_refused(tables):
+    with pytest.raises(KeyError, match="nonsense"):
+        tables.renewed("<!-- nonsense -->\n<!-- end -->")
