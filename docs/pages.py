@@ -25,42 +25,42 @@ WIDTH = 90  # characters of a line of help
 
 
 def gallery() -> str:
-    """Each paper that results/ holds: question, picture, verdicts, and the command that makes them again.
+    """Each paper with published rows: question, picture, verdicts, and the command that makes them again.
     Then other studies."""
-    results, known = root() / "results", papers.summaries()
-    done = [name for name in known if (results / name / "paper" / "verdicts.csv").is_file()]
+    known = papers.summaries()
+    done = [name for name in known if (papers.folder(name) / "verdicts.csv").is_file()]
     parts = [
         "# Gallery",
         "Papers redrawn, and the studies behind memcap's answers. Each picture and verdict is made by the"
         " command beside it from"
         " the rows that lie in the project; tests make them again and compare.",
         "## Papers",
-        _table(["paper", "question", *get_args(papers.Verdict)], [_counts(name, results) for name in done]),
-        *(_paper(name, results) for name in done),
+        _table(["paper", "question", *get_args(papers.Verdict)], [_counts(name) for name in done]),
+        *(_paper(name) for name in done),
     ]
     if missing := [f"`memcap reproduce {name}`: {known[name]}" for name in known if name not in done]:
         parts += ["### Without published rows", "\n".join(f"* {line}" for line in missing)]
-    return "\n\n".join([*parts, "## Studies", *_studies(results)]) + "\n"
+    return "\n\n".join([*parts, "## Studies", *_studies(root() / "results")]) + "\n"
 
 
-def _verdicts(name: str, results: Path) -> pl.DataFrame:
-    return pl.read_csv(results / name / "paper" / "verdicts.csv", infer_schema=False).fill_null("")
+def _verdicts(name: str) -> pl.DataFrame:
+    return pl.read_csv(papers.folder(name) / "verdicts.csv", infer_schema=False).fill_null("")
 
 
-def _counts(name: str, results: Path) -> list[str]:
+def _counts(name: str) -> list[str]:
     """A line of the table of papers."""
-    said = _verdicts(name, results)["verdict"].to_list()
+    verdicts = _verdicts(name)["verdict"].to_list()
     return [
         f"[{name}](#{name})",
         _text(papers.summaries()[name]),
-        *(str(said.count(verdict)) for verdict in get_args(papers.Verdict)),
+        *(str(verdicts.count(status)) for status in get_args(papers.Verdict)),
     ]
 
 
-def _paper(name: str, results: Path) -> str:
+def _paper(name: str) -> str:
     """The section of a paper."""
-    found, data = papers.find(name), _verdicts(name, results)
-    question, _, protocol = inspect.cleandoc(found.__doc__ or "").partition("\n")
+    reproduction, data = papers.find(name), _verdicts(name)
+    question, _, protocol = inspect.cleandoc(reproduction.__doc__ or "").partition("\n")
     claims = [
         [*map(_text, line)]
         for line in data.select("claim", "paper", "read", "here", "verdict", "why").iter_rows()
@@ -70,20 +70,20 @@ def _paper(name: str, results: Path) -> str:
         for claim, paper, read, here, verdict, _ in claims
     ]
     why = [f"* *{claim}*: {reason}" for claim, *_, reason in claims if reason]
-    at = f"{UP}/results/{name}"
+    at = f"{UP}/memcap/papers/{name}"
     return "\n\n".join(
         [
             f"### {name}",
-            f"**{_text(question)}** {_text(found.PAPER.source)}.",
-            f"![{question}]({at}/paper/{name}.png)",
+            f"**{_text(question)}** {_text(reproduction.PAPER.source)}.",
+            f"![{question}]({at}/figure.png)",
             _table(["claim", "paper", "here", "verdict"], lines),
             *(["Why not:", "\n".join(why)] if why else []),
-            _fenced(f"memcap reproduce {name} --rows results/{name} --check"),
+            _fenced(f"memcap reproduce {name} --rows --check"),
             f"makes picture and verdicts again from the [rows]({at}/rows.parquet) ([numbers"
-            f" drawn]({at}/paper/{name}.csv),"
-            f" [verdicts]({at}/paper/verdicts.csv)); `memcap reproduce {name}` trains the"
-            f" [study]({UP}/sweeps/{name}.yaml), too."
-            f" It costs {found.PAPER.cost}, and needs {found.PAPER.hardware}.",
+            f" drawn]({at}/figure.csv),"
+            f" [verdicts]({at}/verdicts.csv)); `memcap reproduce {name}` trains the"
+            f" [study]({at}/study.yaml), too."
+            f" It costs {reproduction.PAPER.cost}, and needs {reproduction.PAPER.hardware}.",
             protocol.strip(),
         ]
     )

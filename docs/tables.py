@@ -323,11 +323,11 @@ def redrawn() -> str:
     """The papers, with how many of their claims hold here."""
     lines = []
     for name, question in papers.summaries().items():
-        folder = ROOT / "results" / name / "paper"
-        if not (folder / "verdicts.csv").is_file():
+        path = papers.folder(name) / "verdicts.csv"
+        if not path.is_file():
             continue
-        verdicts = pl.read_csv(folder / "verdicts.csv", infer_schema=False)["verdict"].to_list()
-        picture = f"../results/{name}/paper/{name}.png"
+        verdicts = pl.read_csv(path, infer_schema=False)["verdict"].to_list()
+        picture = f"../memcap/papers/{name}/figure.png"
         holds = verdicts.count(get_args(papers.Verdict)[0])
         lines.append((f"[`{name}`]({picture})", question, f"{holds} of {len(verdicts)}"))
     return table(("paper", "question", "claims that hold here"), lines)

@@ -1,4 +1,4 @@
-"""What is found by name: a file of one of memcap's rooms, or `module:name` for what lives outside the
+"""What is found by name: a file of one of memcap's folders, or `module:name` for what lives outside the
 package.
 
 A module outside is looked for where Python looks, and last in the current folder: so that a file there can be
@@ -60,48 +60,62 @@ def outside(name: str, where: str) -> Any:
         raise UserError(f"{where}={name}: the module {module_name} has no {attribute}") from error
 
 
-def files(package: ModuleType) -> list[str]:
-    """Names of a room's files, in alphabetical order, without importing them."""
+def files(package: ModuleType, inner: str = "") -> list[str]:
+    """Names of a folder's files, in alphabetical order, without importing them.
+
+    Args:
+        package: the folder.
+        inner: where each one is a folder of its own, which file in it is meant, as in "paper".
+    """
+    if inner:
+        return sorted(
+            path.parent.name for place in package.__path__ for path in Path(place).glob(f"*/{inner}.py")
+        )
     return sorted(module.name for module in pkgutil.iter_modules(package.__path__))
 
 
 def modules(package: ModuleType) -> Iterable[ModuleType]:
-    """A room's files, imported."""
+    """A folder's files, imported."""
     return [importlib.import_module(f"{package.__name__}.{name}") for name in files(package)]
 
 
-def summaries(package: ModuleType) -> dict[str, str]:
-    """A room's files with the first line of each one's docstring, in alphabetical order, without importing
-    them."""
-    found = {}
-    for name in files(package):
-        spec = importlib.util.find_spec(f"{package.__name__}.{name}")
+def summaries(package: ModuleType, inner: str = "") -> dict[str, str]:
+    """A folder's files with the first line of each one's docstring, in alphabetical order, without importing
+    them. Arguments as in `files`."""
+    lines = {}
+    for name in files(package, inner):
+        spec = importlib.util.find_spec(_module_name(package, name, inner))
         assert spec is not None
         assert spec.origin is not None
         text = ast.get_docstring(ast.parse(Path(spec.origin).read_text(encoding="utf-8")))
-        found[name] = (text or "").partition("\n")[0]
-    return found
+        lines[name] = (text or "").partition("\n")[0]
+    return lines
 
 
-def find(package: ModuleType, name: str, what: str, parts: Sequence[str]) -> Any:
-    """One file of a room, imported, or an object outside the package that stands for one.
+def _module_name(package: ModuleType, name: str, inner: str) -> str:
+    return ".".join(part for part in (package.__name__, name, inner) if part)
+
+
+def find(package: ModuleType, name: str, what: str, parts: Sequence[str], inner: str = "") -> Any:
+    """One file of a folder, imported, or an object outside the package that stands for one.
 
     Args:
-        package: the room.
-        name: a file of the room, or `module:name`.
-        what: what the room holds, for the errors: "command", "figure".
-        parts: functions that a file of this room has.
+        package: the folder.
+        name: a file of the folder, or `module:name`.
+        what: what the folder holds, for the errors: "command", "figure".
+        parts: functions that a file of this folder has.
+        inner: as in `files`.
 
     Raises:
         UserError: there is no such file or object, or it lacks a part.
     """
     if is_outside(name):
         found = outside(name, what)
-    elif name in files(package):
-        found = importlib.import_module(f"{package.__name__}.{name}")
+    elif name in files(package, inner):
+        found = importlib.import_module(_module_name(package, name, inner))
     else:
         raise UserError(
-            f"{name}: no such {what}; one of {', '.join(files(package))}, or MODULE:NAME of your own"
+            f"{name}: no such {what}; one of {', '.join(files(package, inner))}, or MODULE:NAME of your own"
         )
     for part in parts:
         if not callable(getattr(found, part, None)):

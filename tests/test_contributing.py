@@ -27,7 +27,8 @@ PACKAGE = {  # the same files, inside
     "my_cells.py": "memcap/cells/leaky.py",
     "my_figures/steps.py": "memcap/figures/steps.py",
     "my_commands/seconds.py": "memcap/commands/seconds.py",
-    "my_papers/pulses.py": "memcap/papers/pulses.py",
+    "my_papers/pulses.py": "memcap/papers/pulses/paper.py",
+    "my_conf/sweeps/pulses.yaml": "memcap/papers/pulses/study.yaml",
     "my_conf/recipe/mine.yaml": "conf/recipe/mine.yaml",
 }
 
@@ -87,7 +88,7 @@ def test_the_same_files_inside_the_package(tmp_path):
         text = text.replace(
             "    def __init__(self, in_f", '    name = "leaky"\n\n    def __init__(self, in_f', 1
         )
-        write(tmp_path, place, text)
+        write(tmp_path, place, text.replace("my_tasks:Pulses", "pulses"))
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
 
     def run(*words: str) -> str:
@@ -107,6 +108,14 @@ def test_the_same_files_inside_the_package(tmp_path):
     assert "1 member" in run("train", *trained, *QUICK)
     assert run("figure", "steps", "outputs/in").strip().endswith("steps.png")
     assert run("seconds", "outputs/in").strip().endswith("s")
+    assert "Do two units suffice" in run("reproduce", "--list")
+    run("reproduce", "pulses", "--check", *QUICK)
+    run("collect", "outputs/pulses")
+    place = tmp_path / "memcap" / "papers" / "pulses"
+    shutil.copy(tmp_path / "outputs" / "pulses" / "rows.parquet", place)
+    run("reproduce", "pulses", "--rows", "--check", "-o", "memcap/papers/pulses")
+    published = {"figure.csv", "figure.pdf", "figure.png", "rows.parquet", "verdicts.csv"}
+    assert {path.name for path in place.iterdir()} >= published | {"paper.py", "study.yaml"}
 
 
 def lines_of_the_readme() -> str:

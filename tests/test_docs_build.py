@@ -136,17 +136,17 @@ def test_a_command_is_sound(line, tmp_path):
 
 
 def test_the_gallery_has_each_published_paper_with_its_verdicts(made):
-    page, results = made.gallery(), ROOT / "results"
-    published = sorted(path.parts[-3] for path in results.glob("*/paper/verdicts.csv"))
+    page, folder = made.gallery(), ROOT / "memcap" / "papers"
+    published = sorted(path.parent.name for path in folder.glob("*/verdicts.csv"))
     assert published
     assert set(published) <= set(papers.summaries())
     for name in papers.summaries():
         assert (f"\n### {name}\n" in page) == (name in published)
         assert f"memcap reproduce {name}" in page
     for name in published:
-        for line in pl.read_csv(results / name / "paper" / "verdicts.csv").iter_rows(named=True):
+        for line in pl.read_csv(folder / name / "verdicts.csv").iter_rows(named=True):
             assert f"| {made._text(line['claim'])} |" in page
-        assert f"\n\n```text\nmemcap reproduce {name} --rows results/{name} --check\n```\n\n" in page
+        assert f"\n\n```text\nmemcap reproduce {name} --rows --check\n```\n\n" in page
     for target in re.findall(r"\]\((\.\.[^)]+)\)", page):
         assert (DOCS / "_generated" / target).resolve().exists(), target
 

@@ -11,6 +11,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import study_files
 from command import installed
 
 from memcap import commands
@@ -44,7 +45,7 @@ def test_a_line_is_composed_and_its_members_are_sound(line):
 def test_all_studies_are_run_by_one_line(tmp_path):
     (line,) = [line for line in TRAIN if "glob(*)" in line]
     found = [job.settings.study for group in jobs(f"{line} axes=null design=grid") for job in group]
-    assert found == sorted(path.stem for path in (ROOT / "sweeps").glob("*.yaml"))
+    assert found == study_files.NAMES
     tasks = [
         job.members[0].task.name for group in populations(["task=glob(*)"], multirun=True) for job in group
     ]

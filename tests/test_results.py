@@ -18,7 +18,9 @@ from memcap.studies import store
 from memcap.studies.standing import standing
 
 ROOT = Path(__file__).parent.parent
-STUDIES = sorted(path.parent for path in (ROOT / "results").glob("*/rows.parquet"))
+STUDIES = sorted(
+    p.parent for place in ("results", "memcap/papers") for p in (ROOT / place).glob("*/rows.parquet")
+)
 DRAWN = sorted((ROOT / "results").glob("*/figures/*.csv"))
 each_study = pytest.mark.parametrize("study", STUDIES, ids=lambda path: path.name)
 

@@ -1,14 +1,15 @@
 """Redraw a paper: train what its study lacks, draw its figure, and compare its claims with ours.
 
-Each is a study, sweeps/NAME.yaml, and a file of memcap/papers/; what was published is in results/NAME.
+Each is a folder, memcap/papers/NAME: study, claims, and the rows that were published.
 
-  memcap reproduce --list                             question, source, cost and hardware of each
-  memcap reproduce collins2017                        train sweeps/collins2017.yaml into outputs/collins2017,
-  draw, compare memcap reproduce collins2017 --rows results/collins2017 --check   judge published rows; exit
-  status 1 if a verdict changed memcap reproduce collins2017 --tiny                 every part for a moment,
-  in under a minute; its verdicts mean nothing memcap reproduce collins2017 engine.workers=1       further
-  words are overrides, as `memcap train` takes them memcap reproduce my_papers:hello --config-dir my_conf
-  one of your own, with the study my_conf/sweeps/hello.yaml
+  memcap reproduce --list                        question, source, cost and hardware of each
+  memcap reproduce collins2017                   train its study into outputs/collins2017, draw, compare
+  memcap reproduce collins2017 --rows --check    judge its published rows; exit status 1 if a verdict changed
+  memcap reproduce collins2017 --rows DIR        judge other rows
+  memcap reproduce collins2017 --tiny            every part for a moment; its verdicts mean nothing
+  memcap reproduce collins2017 engine.workers=1  further words are overrides, as `memcap train` takes them
+  memcap reproduce my_papers:hello --config-dir my_conf
+                                                 one of your own, with the study my_conf/sweeps/hello.yaml
 """
 
 import sys
@@ -19,9 +20,10 @@ from pathlib import Path
 
 import polars as pl
 
-from memcap import figures, papers
+from memcap import figures, papers, plugins
 from memcap.api import train
 from memcap.arguments import folder_of, rows_of
+from memcap.capacity.sources import OUTPUTS
 from memcap.config import Member
 from memcap.knobs import UserError
 from memcap.launch import app
@@ -60,9 +62,16 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--tiny", action="store_true", help="some members for some steps: whether all parts work"
     )
     size.add_argument(
-        "--full", action="store_true", help="the paper's own sizes, where sweeps/NAME_full.yaml has them"
+        "--full", action="store_true", help="the paper's own sizes, where it has a study of them"
     )
-    size.add_argument("--rows", type=Path, help="folder or file of rows to judge; nothing is trained")
+    size.add_argument(
+        "--rows",
+        type=Path,
+        nargs="?",
+        const=True,
+        metavar="PATH",
+        help="judge rows, and train nothing: those of a folder or file, or without PATH the paper's own",
+    )
     parser.add_argument(
         "--check",
         action="store_true",
@@ -72,13 +81,17 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--config-dir", type=Path, help="folder with sweeps/NAME.yaml, for a paper of your own"
     )
     parser.add_argument(
-        "-o", "--output", type=Path, help="folder for figure and verdicts (default: paper/ beside the rows)"
+        "-o",
+        "--output",
+        type=Path,
+        help="folder for figure and verdicts (default: paper/ beside the rows; of a paper's own rows"
+        f" {OUTPUTS}/NAME/published)",
     )
     parser.epilog = order(DROPS)
 
 
 def run(arguments: Namespace) -> None:
-    """Train, draw, compare, and print one line a claim.
+    """Train, draw, compare, and print one line per claim.
 
     Raises:
         UserError: no such paper, or whatever training refuses.
@@ -91,16 +104,16 @@ def run(arguments: Namespace) -> None:
             f"which paper? one of {', '.join(papers.summaries())}, or MODULE:NAME of your own; --list says"
             " more"
         )
-    found, name = papers.find(arguments.name), arguments.name.rpartition(":")[2]
-    rows, beside = _rows(name, arguments)
-    table = papers.judged(found.PAPER, rows)
-    place = arguments.output or beside / "paper"
-    picture = figures.save(found.draw(rows), place, name)
+    reproduction = papers.find(arguments.name)
+    rows, place = _rows(arguments)
+    table = papers.judged(reproduction.PAPER, rows)
+    place = arguments.output or place
+    picture = figures.save(reproduction.draw(rows), place, "figure")
     files.write(place / "verdicts.csv", lambda file: file.write(table.write_csv().encode()), sealed=False)
     notes = [f"Why not: {line['claim']}: {line['why']}" for line in table.to_dicts() if line["why"]]
     if arguments.tiny:
         notes.append("A tiny run shows that all parts work; its verdicts mean nothing.")
-    title = f"{arguments.name}: {found.PAPER.source}"
+    title = f"{arguments.name}: {reproduction.PAPER.source}"
     show(Listing(title, CLAIMS, [[line[c.head] for c in CLAIMS] for line in table.to_dicts()], DROPS, notes))
     print(f"Figure: {picture} (numbers and verdicts beside it)")
     if arguments.check and not table["expected"].all():
@@ -109,28 +122,46 @@ def run(arguments: Namespace) -> None:
         sys.exit(1)
 
 
-def _rows(name: str, arguments: Namespace) -> tuple[pl.DataFrame, Path]:
-    """The rows to judge, after training what lacks, and the folder beside which the figure goes."""
+def _rows(arguments: Namespace) -> tuple[pl.DataFrame, Path]:
+    """The rows to judge, after training what lacks, and the folder that the figure goes to by itself."""
+    name = arguments.name.rpartition(":")[2]
     if arguments.rows is not None:
         if arguments.overrides:
             raise UserError(
                 f"{arguments.overrides[0]}: overrides are for training, and --rows trains nothing; leave"
                 " one out"
             )
-        return rows_of(arguments.rows), folder_of(arguments.rows)
+        if arguments.rows is True:  # no path
+            return _published(arguments.name), OUTPUTS / name / "published"
+        return rows_of(arguments.rows), folder_of(arguments.rows) / "paper"
     study = f"{name}_full" if arguments.full else name
-    folders = [arguments.config_dir or root(), root()]
-    if arguments.full and not any((folder / "sweeps" / f"{study}.yaml").is_file() for folder in folders):
-        raise UserError(f"--full: {name} has no sweeps/{study}.yaml; its default study is all there is")
+    if arguments.full and not _is_study(study, arguments.config_dir):
+        raise UserError(f"--full: there is no study {study}; the default study of {name} is all there is")
     overrides = [f"sweeps={study}", *arguments.overrides]
     if arguments.tiny:
         ((job,),) = app.populations(overrides, arguments.config_dir)
         folder = job.settings.folder.with_name(f"{job.settings.folder.name}_tiny")
         train(tiny(job.members), folder, study=job.settings.study, engine=job.settings.engine)
-        return rows_of(folder), folder
+        return rows_of(folder), folder / "paper"
     where = [] if arguments.config_dir is None else ["--config-dir", str(arguments.config_dir)]
     (folder,) = app.main([*where, *overrides])
-    return rows_of(folder), folder
+    return rows_of(folder), folder / "paper"
+
+
+def _published(name: str) -> pl.DataFrame:
+    """The rows in a paper's own folder."""
+    path = papers.folder(name) / "rows.parquet"
+    if plugins.is_outside(name) or not path.is_file():
+        raise UserError(
+            f"--rows: {name} has no published rows; give the folder of others, as in --rows outputs/mine"
+        )
+    return rows_of(path)
+
+
+def _is_study(name: str, config_dir: Path | None) -> bool:
+    """Whether `sweeps=NAME` finds something."""
+    folders = [config_dir or root(), root()]
+    return name in papers.studies() or any((f / "sweeps" / f"{name}.yaml").is_file() for f in folders)
 
 
 def tiny(members: Sequence[Member]) -> list[Member]:
@@ -145,11 +176,11 @@ def tiny(members: Sequence[Member]) -> list[Member]:
         groups.setdefault(
             (member.task, member.model.cell, member.model.readout, member.recipe.name), []
         ).append(member)
-    found = []
+    ends = []
     for group in groups.values():
         least = min(m.lag for m in group)
         short = [m for m in group if m.lag == least]
-        found += dict.fromkeys((min(short, key=_units), max(short, key=_units)))
+        ends += dict.fromkeys((min(short, key=_units), max(short, key=_units)))
     return [
         replace(
             m,
@@ -158,7 +189,7 @@ def tiny(members: Sequence[Member]) -> list[Member]:
                 m.evaluation, sequences=min(m.evaluation.sequences, TINY_SEQUENCES), stretch=1
             ),
         )
-        for m in found
+        for m in ends
     ]
 
 

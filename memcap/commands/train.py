@@ -2,6 +2,7 @@
 
 from argparse import REMAINDER, ArgumentParser, Namespace
 
+from memcap import papers
 from memcap.launch import app
 from memcap.printing import order
 from memcap.recipes import root
@@ -48,8 +49,9 @@ def run(arguments: Namespace) -> None:
 
 
 def _choices() -> str:
-    """The tasks, and the files of each folder of conf/, for the help text."""
+    """The tasks, the files of each folder of conf/, and the studies, for the help text."""
     folders = [*sorted((root() / "conf").iterdir()), root() / "sweeps"]
-    names = {"task": ", ".join(task_classes())}
-    names |= {f.name: ", ".join(sorted(p.stem for p in f.glob("*.yaml"))) for f in folders if f.is_dir()}
-    return "\n" + "".join(f"  {name + '=':<10} {files}\n" for name, files in names.items())
+    names = {"task": list(task_classes())}
+    names |= {f.name: [p.stem for p in f.glob("*.yaml")] for f in folders if f.is_dir()}
+    names["sweeps"] += papers.studies()
+    return "\n" + "".join(f"  {name + '=':<10} {', '.join(sorted(of))}\n" for name, of in names.items())

@@ -42,7 +42,7 @@ from memcap.launch.jobs import (
     values_of,
 )
 from memcap.launch.session import Training, stop
-from memcap.launch.sources import Places, TaskSource
+from memcap.launch.sources import PaperSource, Places, TaskSource
 from memcap.launch.sweeper import JobLoader
 from memcap.recipes import of_yaml, root
 from memcap.studies import store
@@ -68,7 +68,7 @@ def register() -> None:
     refused."""
     schema = ConfigStore.instance()
     schema.store(name="schema", node={name: defaults(cls) for name, cls in GROUPS.items()})
-    for plugin in (TaskSource, Places):
+    for plugin in (TaskSource, PaperSource, Places):
         Plugins.instance().register(plugin)
     launcher.register()
     slurm.register()

@@ -1,8 +1,9 @@
-"""Hydra's group `task`, made from the tasks themselves: their names, and the defaults of their knobs.
+"""Hydra's group `task`, made from the tasks themselves, and the studies of papers in the group `sweeps`.
 
-So a task needs no file in conf/, and `task=my_module:MyTask` works on the command line, in a study file and
-in a defaults list. Tasks and studies are on Hydra's search path by a plugin, not by `hydra.searchpath`, which
-`glob(*)` in a multirun would not see.
+A task's choice is its name, and holds the defaults of its knobs. So a task needs no file in conf/, and
+`task=my_module:MyTask` works on the command line, in a study file and in a defaults list. A paper's study
+lies in the paper's own folder (memcap/papers/NAME/study.yaml). Tasks and studies are on Hydra's search path
+by a plugin, not by `hydra.searchpath`, which `glob(*)` in a multirun would not see.
 """
 
 from hydra.core.config_search_path import ConfigSearchPath
@@ -11,12 +12,13 @@ from hydra.plugins.config_source import ConfigResult, ConfigSource
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import OmegaConf
 
-from memcap import plugins
+from memcap import papers, plugins
 from memcap.config import task_defaults
 from memcap.recipes import root
 from memcap.tasks import task_classes
 
 GROUP = "task"
+STUDIES = "sweeps"
 
 
 class TaskSource(ConfigSource):
@@ -55,12 +57,52 @@ class TaskSource(ConfigSource):
         return list(task_classes()) if path == GROUP and results_filter in (None, ObjectType.CONFIG) else []
 
 
+class PaperSource(ConfigSource):
+    """The search path entry memcap-papers://studies."""
+
+    @staticmethod
+    def scheme() -> str:
+        """Memcap's own."""
+        return "memcap-papers"
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        """One study, which sets keys of any group."""
+        node = OmegaConf.load(papers.studies()[_name(config_path)])
+        return ConfigResult(
+            config=node, path=self.full_path(), provider=self.provider, header={"package": "_global_"}
+        )
+
+    def available(self) -> bool:
+        """Always."""
+        return True
+
+    def is_group(self, config_path: str) -> bool:
+        """Whether a path is the group, or the folder it is in."""
+        return config_path.strip("/") in ("", STUDIES)
+
+    def is_config(self, config_path: str) -> bool:
+        """Whether a path is one of the studies."""
+        group, _, name = config_path.strip("/").partition("/")
+        return group == STUDIES and _name(name) in papers.studies()
+
+    def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
+        """What is in the group, and the group itself."""
+        path = config_path.strip("/")
+        if path == "":
+            return [STUDIES] if results_filter in (None, ObjectType.GROUP) else []
+        return (
+            list(papers.studies()) if path == STUDIES and results_filter in (None, ObjectType.CONFIG) else []
+        )
+
+
 class Places(SearchPathPlugin):
-    """Where the groups are that are not in conf/: `sweeps` is a folder beside it, `task` is made."""
+    """Where the groups are that are not in conf/: `sweeps` is a folder beside it, and in those of papers;
+    `task` is made."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        """Add both."""
+        """Add all three."""
         search_path.append("memcap", f"file://{root()}")
+        search_path.append("memcap", f"{PaperSource.scheme()}://studies")
         search_path.append("memcap", f"{TaskSource.scheme()}://tasks")
 
 

@@ -21,7 +21,7 @@ def keras(lag: int, length: int) -> Init:
     with forget_bias.
 
     From here 1,000 updates leave .67 of the error at a window of 400 steps, and .07 with forget_bias (one
-    seed each, results/voelker2019).
+    seed each, memcap/papers/voelker2019).
     """
     del lag, length
     return Init(forget=1.0, together=True)

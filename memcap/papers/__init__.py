@@ -1,22 +1,26 @@
-"""Papers that are redrawn here, one file each. A new file here is a new paper; nothing else changes.
+"""Papers that are redrawn here, a folder each. A new folder here is a new paper; nothing else changes.
 
-A paper is a study, sweeps/NAME.yaml, and a file with
+memcap/papers/NAME/ has
 
-* a docstring: its first line is the question, and stands in `memcap reproduce --list`; the rest says the
-  protocol, and how ours differs;
-* `PAPER`, a `Paper`: source, cost, and claims, each with the number that the paper gives and how our rows are
-  judged;
-* `draw(rows)`, as a figure has it (memcap/figures/): the paper's figure, with the numbers drawn.
+* paper.py, a file with
+    * a docstring: its first line is the question, and stands in `memcap reproduce --list`; the rest says the
+      protocol, and how ours differs;
+    * `PAPER`, a `Paper`: source, cost, and claims, each with the number that the paper gives and how our rows
+      are judged;
+    * `draw(rows)`, as a figure has it (memcap/figures/): the paper's figure, with the numbers drawn;
+* study.yaml, which `memcap train sweeps=NAME` and `memcap reproduce NAME` train. Further studies are called
+  study_OTHER.yaml, for `sweeps=NAME_OTHER`; study_full.yaml may hold the paper's own sizes (`--full`);
+* once it is published: rows.parquet, and what `memcap reproduce NAME --rows -o memcap/papers/NAME` makes of
+  them: figure.png, figure.csv, verdicts.csv.
 
-`memcap reproduce NAME` trains what the study lacks, draws, and compares; results/NAME/ holds what was
-published. A second study, sweeps/NAME_full.yaml, may hold the paper's own sizes. A paper that lives elsewhere
-is called by `module:name`: `memcap reproduce my_papers:hello --config-dir my_conf` takes my_papers/hello.py
-and the study my_conf/sweeps/hello.yaml.
+A paper that lives elsewhere is called by `module:name`: `memcap reproduce my_papers:hello --config-dir
+my_conf` takes my_papers/hello.py, a file as paper.py, and the study my_conf/sweeps/hello.yaml.
 """
 
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -27,6 +31,8 @@ from memcap.figures import Drawn
 from memcap.knobs import UserError
 
 Verdict = Literal["holds", "does not hold", "not measured"]
+FOLDER = Path(__file__).parent
+FILE = "paper"  # of each paper's folder
 
 
 class Finding(NamedTuple):
@@ -88,7 +94,7 @@ class Paper:
 
 
 class Reproduction(Protocol):
-    """What a file of this room, or one elsewhere, must have."""
+    """What a paper's file, here or elsewhere, must have."""
 
     __doc__: str | None
     PAPER: Paper
@@ -100,19 +106,29 @@ class Reproduction(Protocol):
 
 def summaries() -> dict[str, str]:
     """All papers of the package, with the first line of each one's docstring; none is imported."""
-    return plugins.summaries(sys.modules[__name__])
+    return plugins.summaries(sys.modules[__name__], FILE)
+
+
+def folder(name: str) -> Path:
+    """Where a paper of the package has its studies, its published rows, and what was made of them."""
+    return FOLDER / name
+
+
+def studies() -> dict[str, Path]:
+    """The studies of the package's papers, by the name that `sweeps=` takes."""
+    return {p.parent.name + p.stem.removeprefix("study"): p for p in sorted(FOLDER.glob("*/study*.yaml"))}
 
 
 def find(name: str) -> Reproduction:
     """The paper of this name, imported.
 
     Args:
-        name: a file of this room, or `module:name` for a paper that lives elsewhere.
+        name: a folder of this one, or `module:name` for a paper that lives elsewhere.
 
     Raises:
         UserError: there is no such paper, or it lacks a part.
     """
-    found = plugins.find(sys.modules[__name__], name, "paper", ("draw",))
+    found = plugins.find(sys.modules[__name__], name, "paper", ("draw",), FILE)
     if not isinstance(getattr(found, "PAPER", None), Paper):
         raise UserError(
             f"paper={name}: has no PAPER, a memcap.papers.Paper; memcap.papers says what a paper must have"
@@ -145,7 +161,7 @@ def bars(marks: pl.DataFrame, score: str) -> list[np.ndarray]:
 
 
 def judged(paper: Paper, rows: pl.DataFrame) -> pl.DataFrame:
-    """One line a claim: what the paper says, what our rows say, the verdict, and whether it is the one that
+    """One line per claim: what the paper says, what our rows say, the verdict, and whether it is the one that
     the file expects.
 
     Args:

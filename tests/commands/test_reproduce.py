@@ -39,7 +39,7 @@ def test_every_paper_runs_for_a_moment(name, tmp_path):
     done = memcap(tmp_path, "reproduce", name, "--tiny", "engine.workers=1")
     assert done.status == 0, done.err
     there = tmp_path / "outputs" / f"{name}_tiny" / "paper"
-    assert (there / f"{name}.png").is_file()
+    assert (there / "figure.png").is_file()
     assert set(pl.read_csv(there / "verdicts.csv").columns) == TABLE
     assert "A tiny run shows that all parts work; its verdicts mean nothing." in done.out
 
@@ -68,7 +68,21 @@ def test_a_paper_of_ones_own_is_trained_drawn_and_judged(tmp_path, monkeypatch):
     )
     assert done.status == 1
     assert done.err == "memcap: not as my_reproductions:hello expects: one unit\n"
-    assert (tmp_path / "drawn" / "hello.png").is_file()
+    assert (tmp_path / "drawn" / "figure.png").is_file()
+
+
+def test_a_paper_is_judged_by_the_rows_in_its_own_folder(tmp_path):
+    done = memcap(tmp_path, "reproduce", "collins2017", "--rows", "--check")
+    assert done.status == 0, done.err
+    drawn = tmp_path / "outputs" / "collins2017" / "published"
+    assert (drawn / "figure.png").is_file()
+    written = (papers.folder("collins2017") / "verdicts.csv").read_bytes()
+    assert (drawn / "verdicts.csv").read_bytes() == written
+    again = memcap(
+        tmp_path, "reproduce", "collins2017", "--rows", str(papers.folder("collins2017")), "-o", "o"
+    )
+    assert again.status == 0
+    assert (tmp_path / "o" / "verdicts.csv").read_bytes() == written
 
 
 def test_the_list_has_all_papers(tmp_path):
@@ -91,6 +105,11 @@ def test_the_list_has_all_papers(tmp_path):
         (["collins2017", "task.lug=2"], "task.lug: no such field; task has "),
         (["collins2017", "--config-dir", "nowhere"], "--config-dir nowhere: no such folder"),
         (["collins2017", "--tiny", "--full"], "--full: not allowed with argument --tiny"),
+        (["bai2018", "--full"], "--full: there is no study bai2018_full; "),
+        (
+            ["memcap.papers.bai2018:paper", "--rows"],
+            "--rows: memcap.papers.bai2018:paper has no published rows",
+        ),
     ],
 )
 def test_a_mistake_is_one_line_and_leaves_nothing(arguments, said, tmp_path):

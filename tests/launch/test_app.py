@@ -7,18 +7,18 @@ import sys
 from pathlib import Path
 
 import pytest
+import study_files
 from command import files, installed, memcap
 
 from memcap import commands
 from memcap.cells import cell_classes
-from memcap.recipes import root
 from memcap.studies import store
 from memcap.tasks import task_classes
 
 ROOT = Path(__file__).parents[2]
 TINY = ["recipe.budget=40", "evaluation.every=20", "evaluation.sequences=256", "evaluation.stretch=2"]
 TASKS = ", ".join(task_classes())
-SWEEPS = ", ".join(sorted(path.stem for path in (root() / "sweeps").glob("*.yaml")))
+SWEEPS = ", ".join(study_files.NAMES)
 
 REFUSED = [  # arguments, and what the line must hold: what was wrong, and what is allowed
     ("task=recal", f"task=recal: no such choice; one of {TASKS}, or MODULE:CLASS for your own"),
@@ -287,10 +287,10 @@ def test_info_says_where_configurations_are_looked_for(tmp_path):
 def test_every_study_is_accepted(tmp_path):
     """But for where it would be written, which is asked once all members are checked."""
     (tmp_path / "file").touch()
-    for path in sorted((ROOT / "sweeps").glob("*.yaml")):
-        done = memcap(tmp_path, "train", "--cfg", "job", f"sweeps={path.stem}")
-        assert f"study: {path.stem}\n" in done.out
-        done = memcap(tmp_path, "train", f"sweeps={path.stem}", "out=file/in")
+    for name in study_files.NAMES:
+        done = memcap(tmp_path, "train", "--cfg", "job", f"sweeps={name}")
+        assert f"study: {name}\n" in done.out
+        done = memcap(tmp_path, "train", f"sweeps={name}", "out=file/in")
         assert done.err.startswith("memcap: out=file/in: cannot be written")
 
 

@@ -3,7 +3,7 @@
 from study_rows import group, table
 
 from memcap.papers import NOT_MEASURED
-from memcap.papers.arora2023 import PAPER, curves, draw
+from memcap.papers.arora2023.paper import PAPER, curves, draw
 
 UNITS = (4, 8, 16)
 

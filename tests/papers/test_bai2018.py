@@ -7,7 +7,7 @@ from study_rows import group, table
 
 from memcap.launch.app import populations
 from memcap.papers import NOT_MEASURED
-from memcap.papers.bai2018 import PAPER, accuracies, draw
+from memcap.papers.bai2018.paper import PAPER, accuracies, draw
 
 ARMS = {
     "theirs": ("number", "forget_bias"),

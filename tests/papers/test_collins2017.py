@@ -7,7 +7,7 @@ from study_rows import group, table
 
 from memcap import papers
 from memcap.papers import NOT_MEASURED
-from memcap.papers.collins2017 import PAPER, curves, draw
+from memcap.papers.collins2017.paper import PAPER, curves, draw
 
 UNITS = (2, 4, 6, 8, 10)
 LINE = {2: 0.75, 4: 0.5, 6: 0.25, 8: 0.01, 10: 0.005}

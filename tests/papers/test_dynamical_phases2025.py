@@ -6,7 +6,7 @@ import pytest
 from study_rows import group, table
 
 from memcap.papers import NOT_MEASURED
-from memcap.papers.dynamical_phases2025 import PAPER, critical, draw, power
+from memcap.papers.dynamical_phases2025.paper import PAPER, critical, draw, power
 
 RATES = (0.32, 0.18, 0.1, 0.056, 0.032, 0.018, 0.01, 0.0056, 0.0032)
 LAGS = (5, 7, 10, 14)

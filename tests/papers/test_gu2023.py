@@ -7,7 +7,7 @@ from study_rows import group, table
 
 from memcap.launch.app import populations
 from memcap.papers import NOT_MEASURED
-from memcap.papers.gu2023 import NAMES, PAPER, TASKS, curves, draw, without_order
+from memcap.papers.gu2023.paper import NAMES, PAPER, TASKS, curves, draw, without_order
 
 KNOBS = {"items": 4, "symbols": 4}
 NUMBERS = (8, 16, 32)

@@ -4,7 +4,7 @@ import pytest
 from study_rows import group, table
 
 from memcap.papers import NOT_MEASURED
-from memcap.papers.hewitt2020 import PAPER, draw, width
+from memcap.papers.hewitt2020.paper import PAPER, draw, width
 
 ENOUGH = {2: 2, 8: 8}
 UNITS = {2: (1, 2, 6), 8: (4, 8, 24)}

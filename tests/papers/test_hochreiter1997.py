@@ -7,7 +7,7 @@ import pytest
 from study_rows import group, table
 
 from memcap.papers import NOT_MEASURED
-from memcap.papers.hochreiter1997 import PAPER, TABLES, Net, draw, lines
+from memcap.papers.hochreiter1997.paper import PAPER, TABLES, Net, draw, lines
 
 
 def rows(counts, steps=(400, 500), lags=(10, 100)):

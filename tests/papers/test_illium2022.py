@@ -3,7 +3,7 @@
 from study_rows import group, table
 
 from memcap.papers import NOT_MEASURED
-from memcap.papers.illium2022 import PAPER, draw, errors
+from memcap.papers.illium2022.paper import PAPER, draw, errors
 
 LAGS, UNITS = (1, 2, 4, 8), (1, 2, 4, 8)
 

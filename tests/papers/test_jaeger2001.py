@@ -5,7 +5,16 @@ import numpy as np
 import pytest
 from study_rows import group, table
 
-from memcap.papers.jaeger2001 import CELLS, PAPER, capacities, draw, errors, estimates, reservoir, reservoirs
+from memcap.papers.jaeger2001.paper import (
+    CELLS,
+    PAPER,
+    capacities,
+    draw,
+    errors,
+    estimates,
+    reservoir,
+    reservoirs,
+)
 
 
 def rows(error=lambda cell, lag, units: 1.0 - units / (lag + 1)):

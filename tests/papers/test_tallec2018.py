@@ -7,7 +7,7 @@ import polars as pl
 from study_rows import group, table
 
 from memcap.papers import NOT_MEASURED
-from memcap.papers.tallec2018 import PAPER, draw, scores
+from memcap.papers.tallec2018.paper import PAPER, draw, scores
 
 PLATEAU, VARIABLE, ADDING = PAPER.claims
 

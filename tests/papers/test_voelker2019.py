@@ -7,7 +7,7 @@ from study_rows import group, table
 
 from memcap.launch.app import populations
 from memcap.papers import NOT_MEASURED
-from memcap.papers.voelker2019 import FREEDOM, LOSSES, PAPER, WITHOUT, draw, leaves, shares
+from memcap.papers.voelker2019.paper import FREEDOM, LOSSES, PAPER, WITHOUT, draw, leaves, shares
 from memcap.tasks.bandlimited_delay import BandlimitedDelay
 
 THEIRS = {25: 0.28, 100: 0.22, 400: 0.8}

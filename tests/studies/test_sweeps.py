@@ -1,4 +1,5 @@
-"""Every file of sweeps/ composes, all its members resolve, and each of its grids trains for a moment."""
+"""Every study, of sweeps/ or of a paper, composes, all its members resolve, and each of its grids trains
+for a moment."""
 
 from dataclasses import replace
 
@@ -7,6 +8,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from study_checks import ONE_LANE
+from study_files import NAMES, STUDIES
 
 from memcap.launch.app import register, version_base
 from memcap.launch.jobs import settings, values_of
@@ -15,8 +17,6 @@ from memcap.studies.axes import members
 from memcap.studies.search import Bisect
 from memcap.training.engine import train
 
-SWEEPS = sorted(path.stem for path in (root() / "sweeps").glob("*.yaml"))
-
 
 def composed(*overrides: str):
     register()
@@ -24,25 +24,25 @@ def composed(*overrides: str):
         return values_of(compose("config", list(overrides)))
 
 
-def test_there_are_sweeps():
-    assert "first_study" in SWEEPS
+def test_there_are_studies_of_sweeps_and_of_papers():
+    assert {"first_study", "collins2017", "collins2017_full", "gu2023_rates"} <= {*NAMES}
 
 
-@pytest.mark.parametrize("name", SWEEPS)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_sweep_composes_and_its_members_resolve(name):
     values = composed(f"sweeps={name}")
     assert values["study"] == name
     assert values["out"] == f"outputs/{name}"
     settings(values)
     found = members(values)
-    grids = OmegaConf.to_container(OmegaConf.load(root() / "sweeps" / f"{name}.yaml"))["axes"]
+    grids = OmegaConf.to_container(OmegaConf.load(STUDIES[name]))["axes"]
     assert len(found) == sum(len(members(values | {"axes": grid})) for grid in grids), "grids overlap"
     assert len({m.key for m in found}) == len(found)
     if values["design"] == "bisect":
         assert 0 < len(Bisect(found, {}).first()) < len(found)
 
 
-@pytest.mark.parametrize("name", SWEEPS)
+@pytest.mark.parametrize("name", NAMES)
 def test_each_grid_of_a_sweep_trains_for_a_moment(name):
     values = composed(f"sweeps={name}")
     first = [members(values | {"axes": grid})[0] for grid in values["axes"]]

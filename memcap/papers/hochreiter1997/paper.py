@@ -6,7 +6,7 @@ blocks of two cells. Experiment 6a: the order of two symbols among 100 to 110; t
 train by gradient descent, one sequence at a time, and count the sequences until all of a long test is right.
 
 Ours: one LSTM layer of 1 to 4 units, recipe `hold` (conf/recipe/hold.yaml: Adam, batches of 64 sequences),
-lags to 100 (sweeps/hochreiter1997_full.yaml: 1,000). Our LSTM has a forget gate and biases throughout; theirs
+lags to 100 (study_full.yaml: 1,000). Our LSTM has a forget gate and biases throughout; theirs
 has no forget gate, gates that see each other, and in experiment 2c no biases. Solved is accuracy .99, of
 adding a squared error of the sum of .01, where theirs asks for errors below .2 (2c), .04 of half the sum (4)
 and .3 (6a). So sequences to success stand side by side, but say no more than their order of magnitude; what

@@ -11,7 +11,7 @@ before, with zero due where the past has not begun. Three arms: `theirs` (their 
 `start` (each recurrent block orthogonal by itself, and so twice as large; all else as in theirs), `ours` (10
 to 40 units, recipe `forget_bias` with a bias of 2, a rate of .03 that falls as a cosine, batches of 32, up to
 10,000 updates, ended once a twentieth of the variance is left). T = 1,600, where their loss is that of a net
-without memory, is in sweeps/voelker2019_full.yaml, which was not run.
+without memory, is in study_full.yaml, which was not run.
 
 Errors are shares of what is left without memory: in their validation losses .0851, that of T = 1,600, at each
 T. (Of 2,000 sequences by their generator it is .094 at T = 25 and .081 at the others, so that their shares

@@ -9,7 +9,7 @@ blocks; 400,000 steps of 64 sequences at a rate of .0001. With the symbols at fi
 Ours: 4 symbols of 4 among 15 blanks (memcap/tasks/selective_copy.py), beside the same with all 4 in a row
 (memcap/tasks/copy.py), both with the cue throughout the recall; one layer, whose state one dense layer reads,
 the same at all steps; seven cells of 8 to 64 carry numbers; fresh sequences, 3,000 steps of 64, each cell at
-the learning rate of sweeps/gu2023_rates.yaml. `linear` and `LRU` are time-invariant: what a symbol adds to
+the learning rate of study_rates.yaml. `linear` and `LRU` are time-invariant: what a symbol adds to
 the logits depends on how long ago it came, and on nothing that came between. `selective_LRU` is the LRU with
 S6's step size; nothing else of it is of the input. The gates of minGRU (S6 with one real number a channel, by
 the paper's theorem 1) and minLSTM see the input alone, those of GRU and LSTM the state as well.

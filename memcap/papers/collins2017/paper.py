@@ -4,7 +4,7 @@ Protocol: a vector of n numbers from N(0, 1) is shown once; after a delay of bla
 again, and the mean squared error counts. Collins et al. vary architecture and depth, tune every net, and draw
 the error against the hidden units at n = 64.
 
-Ours: n = 16 (sweeps/collins2017_full.yaml: 64), one LSTM layer, one recipe for all widths and delays
+Ours: n = 16 (study_full.yaml: 64), one LSTM layer, one recipe for all widths and delays
 (conf/recipe/integrator.yaml), delays of 1, 10, 25 and 50 steps. Their delay is not said in the text that was
 read. A net stops once it is at .02.
 
