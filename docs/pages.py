@@ -35,7 +35,7 @@ def gallery() -> str:
         " command beside it from"
         " the rows that lie in the project; tests make them again and compare.",
         "## Papers",
-        _table(["paper", "question", *get_args(papers.Verdict)], [_counts(name) for name in done]),
+        _table(["paper", "question", *get_args(papers.ClaimStatus)], [_counts(name) for name in done]),
         *(_paper(name) for name in done),
     ]
     if missing := [f"`memcap reproduce {name}`: {known[name]}" for name in known if name not in done]:
@@ -53,7 +53,7 @@ def _counts(name: str) -> list[str]:
     return [
         f"[{name}](#{name})",
         _text(papers.summaries()[name]),
-        *(str(verdicts.count(status)) for status in get_args(papers.Verdict)),
+        *(str(verdicts.count(status)) for status in get_args(papers.ClaimStatus)),
     ]
 
 

@@ -328,7 +328,7 @@ def redrawn() -> str:
             continue
         verdicts = pl.read_csv(path, infer_schema=False)["verdict"].to_list()
         picture = f"../memcap/papers/{name}/figure.png"
-        holds = verdicts.count(get_args(papers.Verdict)[0])
+        holds = verdicts.count(get_args(papers.ClaimStatus)[0])
         lines.append((f"[`{name}`]({picture})", question, f"{holds} of {len(verdicts)}"))
     return table(("paper", "question", "claims that hold here"), lines)
 

@@ -106,7 +106,7 @@ def run(arguments: Namespace) -> None:
         )
     reproduction = papers.find(arguments.name)
     rows, place = _rows(arguments)
-    table = papers.judged(reproduction.PAPER, rows)
+    table = papers.judge_claims(reproduction.PAPER, rows)
     place = arguments.output or place
     picture = figures.save(reproduction.draw(rows), place, "figure")
     files.write(place / "verdicts.csv", lambda file: file.write(table.write_csv().encode()), sealed=False)

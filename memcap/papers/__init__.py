@@ -30,7 +30,7 @@ from memcap import plugins
 from memcap.figures import Drawn
 from memcap.knobs import UserError
 
-Verdict = Literal["holds", "does not hold", "not measured"]
+ClaimStatus = Literal["holds", "does not hold", "not measured"]
 FOLDER = Path(__file__).parent
 FILE = "paper"  # of each paper's folder
 
@@ -39,15 +39,15 @@ class Finding(NamedTuple):
     """What our rows say of a claim.
 
     Args:
-        here: our number, in words.
+        ours: our number, in words.
         holds: whether the claim holds here; None: the rows do not say.
     """
 
-    here: str
+    ours: str
     holds: bool | None
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> ClaimStatus:
         """In words."""
         return "not measured" if self.holds is None else "holds" if self.holds else "does not hold"
 
@@ -62,7 +62,7 @@ class Claim:
     Args:
         text: the claim, in one line.
         paper: the paper's number, as it stands there.
-        read: where it was read: the figure, table or section, or that it is of the abstract only.
+        where: where it was read: the figure, table or section, or that it is of the abstract only.
         judge: our rows to a `Finding`; `NOT_MEASURED` where they lack what it needs.
         expected: whether it holds in the published rows; where it does not, `why` says the likely reason.
         why: the likely reason.
@@ -70,7 +70,7 @@ class Claim:
 
     text: str
     paper: str
-    read: str
+    where: str
     judge: Callable[[pl.DataFrame], Finding]
     expected: bool = True
     why: str = ""
@@ -160,7 +160,7 @@ def bars(marks: pl.DataFrame, score: str) -> list[np.ndarray]:
     return [(marks[score] - marks["least"]).to_numpy(), (marks["greatest"] - marks[score]).to_numpy()]
 
 
-def judged(paper: Paper, rows: pl.DataFrame) -> pl.DataFrame:
+def judge_claims(paper: Paper, rows: pl.DataFrame) -> pl.DataFrame:
     """One line per claim: what the paper says, what our rows say, the verdict, and whether it is the one that
     the file expects.
 
@@ -174,8 +174,8 @@ def judged(paper: Paper, rows: pl.DataFrame) -> pl.DataFrame:
             {
                 "claim": claim.text,
                 "paper": claim.paper,
-                "read": claim.read,
-                "here": finding.here,
+                "read": claim.where,
+                "here": finding.ours,
                 "verdict": finding.verdict,
                 "expected": finding.holds == claim.expected,
                 "why": claim.why,

@@ -26,11 +26,11 @@ def said(data):
 def test_widths_that_rise_with_the_pairs_hold():
     assert said(rows()) == [True, True]
     assert (
-        PAPER.claims[0].judge(rows()).here == "4 units for 1 pair, 8 units for 2 pairs, 16 units for 4 pairs"
+        PAPER.claims[0].judge(rows()).ours == "4 units for 1 pair, 8 units for 2 pairs, 16 units for 4 pairs"
     )
     never = rows(lambda pairs, units: 0.5 if pairs == 4 else min(1.0, units / pairs / 4))
     assert (
-        PAPER.claims[0].judge(never).here
+        PAPER.claims[0].judge(never).ours
         == "4 units for 1 pair, 8 units for 2 pairs, over 16 units for 4 pairs"
     )
 

@@ -34,8 +34,8 @@ def test_a_fall_by_50_and_one_seed_that_can_hold():
     data = pl.concat([rows("theirs", FALLS), rows("ours", {50: [0.4, 0.96]})])
     falls, can = (claim.judge(data) for claim in PAPER.claims)
     assert (falls.holds, can.holds) == (True, True)
-    assert falls.here == "0.35 at 10, 0.15 at 25, 0.12 at 50"
-    assert can.here == "0.960 by the best of 2 seeds, with 9,992 parameters"
+    assert falls.ours == "0.35 at 10, 0.15 at 25, 0.12 at 50"
+    assert can.ours == "0.960 by the best of 2 seeds, with 9,992 parameters"
 
 
 @pytest.mark.parametrize("scores", [{10: [0.1], 50: [0.21]}, {10: [0.5], 25: [0.1], 50: [0.1], 100: [0.3]}])

@@ -38,7 +38,7 @@ def test_errors_off_the_line_do_not():
     assert (on_line.judge(off).holds, at_n.judge(off).holds, delay.judge(off).holds) == (False, True, True)
     late = rows(lambda lag, units: LINE[units] if lag == 1 or units < 8 else 0.3 if units == 8 else 0.001)
     assert said(late) == [True, False, False]
-    assert at_n.judge(late).here == "1.00 n after 1, 1.25 n after 50"
+    assert at_n.judge(late).ours == "1.00 n after 1, 1.25 n after 50"
     never = rows(lambda lag, units: max(LINE[units], 0.1))
     assert said(never) == [True, False, False]
 

@@ -37,7 +37,7 @@ def test_the_widths_of_the_published_configurations(depth, types, units):
 
 def test_widths_that_follow_the_bits_hold_and_others_do_not():
     assert said(rows()) == [True] * 4
-    assert PAPER.claims[2].judge(rows()).here == "2 units for k = 2, 8 units for k = 8: 0.67 to 0.89 a bit"
+    assert PAPER.claims[2].judge(rows()).ours == "2 units for k = 2, 8 units for k = 8: 0.67 to 0.89 a bit"
     dear = rows(lambda types, lag, units: units >= {2: 2, 8: 24}[types])
     assert said(dear) == [True, True, False, True]
 
@@ -53,7 +53,7 @@ def test_a_width_that_rises_with_the_lag_denies_that_it_does_not():
     )
     assert said(longer)[3] is False
     assert (
-        PAPER.claims[3].judge(longer).here
+        PAPER.claims[3].judge(longer).ours
         == "k = 2: 1 at lag 20, 2 at lag 80; k = 8: 8 at lag 20, 8 at lag 80"
     )
 

@@ -33,8 +33,8 @@ def test_their_nets_have_the_weights_that_their_tables_give():
 def test_two_units_at_every_lag_and_slow_growth_hold():
     data = rows({1: 4, 2: 5, 3: 8})
     assert said(data) == [True, True, None, None]
-    assert PAPER.claims[0].judge(data).here == "units: 2 at lag 10, 2 at lag 100"
-    assert PAPER.claims[1].judge(data).here == "27,840 to 34,240 from lag 10 to 100: as lag^0.09"
+    assert PAPER.claims[0].judge(data).ours == "units: 2 at lag 10, 2 at lag 100"
+    assert PAPER.claims[1].judge(data).ours == "27,840 to 34,240 from lag 10 to 100: as lag^0.09"
 
 
 def test_more_units_at_one_lag_or_growth_with_the_lag_does_not():
@@ -52,7 +52,7 @@ def test_more_units_at_one_lag_or_growth_with_the_lag_does_not():
 def test_the_other_tasks_are_judged_at_the_papers_size(claim, task, lag, units):
     judge = PAPER.claims[claim].judge
     here = f"5 of 8 seeds, median 8,640 sequences; least width {units}"
-    assert judge(table(group(task, lag, {units: (5, 8)}))).here == here
+    assert judge(table(group(task, lag, {units: (5, 8)}))).ours == here
     assert judge(table(group(task, lag, {units: (4, 8)}))).holds is False
     assert judge(table(group(task, lag - 1, {units: (8, 8)}))) == NOT_MEASURED
     assert judge(table(group(task, lag, {units + 1: (8, 8)}))) == NOT_MEASURED

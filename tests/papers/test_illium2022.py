@@ -35,7 +35,7 @@ def test_reach_that_rises_with_the_cells_and_stays_below_them_holds():
     data = rows()
     assert said(data) == [True, True]
     assert (
-        PAPER.claims[0].judge(data).here
+        PAPER.claims[0].judge(data).ours
         == "Elman of 1, 2, 4, 8: 0, 1, 2, 4 steps; LSTM of 1, 2, 4, 8: 0, 1, 2, 4 steps"
     )
 
@@ -43,7 +43,7 @@ def test_reach_that_rises_with_the_cells_and_stays_below_them_holds():
 def test_reach_beyond_the_cells_or_that_falls_does_not():
     beyond = rows(lambda cell, units: 2 * units if cell == "lstm" else units - 1)
     assert said(beyond) == [True, False]
-    assert PAPER.claims[1].judge(beyond).here == "LSTM recalls 8 steps with 4"
+    assert PAPER.claims[1].judge(beyond).ours == "LSTM recalls 8 steps with 4"
     assert said(rows(lambda cell, units: min(units, 4) if units < 8 else 1)) == [False, True]
     assert said(rows(lambda cell, units: 1)) == [False, True]
 
@@ -55,7 +55,7 @@ def test_a_position_that_is_lost_ends_the_reach():
     assert (
         PAPER.claims[0]
         .judge(table(*[gap.to_dicts(), lost.to_dicts()]))
-        .here.startswith("Elman of 1, 2, 4, 8: 1, 2, 4, 1 steps")
+        .ours.startswith("Elman of 1, 2, 4, 8: 1, 2, 4, 1 steps")
     )
 
 

@@ -61,7 +61,7 @@ def test_errors_on_the_line_hold_and_errors_below_it_do_not():
         lambda cell, lag, units: 1 - units / (lag + 1) - (0.2 if cell == "lstm" and units == 2 else 0)
     )
     assert said(below) == [True, True, True, False]
-    assert PAPER.claims[3].judge(below).here == "nearest: 0.13 at lag 2 with 2, where linear nets have 0.33"
+    assert PAPER.claims[3].judge(below).ours == "nearest: 0.13 at lag 2 with 2, where linear nets have 0.33"
 
 
 def test_what_is_drawn_are_curves_sums_and_the_best_seeds():

@@ -11,7 +11,7 @@ import memcap
 from memcap import papers
 from memcap.commands.reproduce import tiny
 from memcap.knobs import UserError
-from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, judged
+from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, judge_claims
 from memcap.studies import store
 
 ROOT = Path(__file__).parents[2]
@@ -32,7 +32,7 @@ def test_a_paper_says_what_it_asks_where_it_is_from_and_what_it_costs(name):
     for claim in found.PAPER.claims:
         assert claim.text
         assert claim.paper
-        assert claim.read
+        assert claim.where
         assert bool(claim.why) != claim.expected, "a claim that does not hold says why"
 
 
@@ -42,7 +42,7 @@ def test_its_figure_and_its_verdicts_are_those_of_the_published_rows(name):
     drawn, there = found.draw(rows), published(name)
     assert_frame_equal(pl.read_csv(there / "figure.csv", schema=drawn.data.schema), drawn.data, rel_tol=1e-9)
     assert (there / "figure.png").read_bytes().startswith(b"\x89PNG")
-    verdicts = judged(found.PAPER, rows)
+    verdicts = judge_claims(found.PAPER, rows)
     written = pl.read_csv(there / "verdicts.csv", schema=verdicts.schema).with_columns(
         pl.col(pl.String).fill_null("")
     )
@@ -74,7 +74,7 @@ def test_a_verdict_is_what_the_rows_say_and_it_is_said_when_it_is_another_than_e
             Claim("no rows", "1", "fig. 1", lambda rows: NOT_MEASURED),
         ),
     )
-    table = judged(paper, store.frame([]))
+    table = judge_claims(paper, store.frame([]))
     assert table["verdict"].to_list() == ["holds", "does not hold", "does not hold", "not measured"]
     assert table["expected"].to_list() == [True, False, True, False]
 

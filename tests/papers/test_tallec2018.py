@@ -42,7 +42,7 @@ def sums(**steps):
 def test_chrono_off_the_plateau_where_the_constant_bias_is_on_it():
     data = copies(forget_bias={50: [0.5], 100: [0.13, 0.2]}, chrono={50: [0.1], 100: [0.2, 0.3]})
     assert PLATEAU.judge(data).holds
-    assert PLATEAU.judge(data).here == "constant and chrono, T = 50: 0.50 and 0.10; T = 100: 0.17 and 0.25"
+    assert PLATEAU.judge(data).ours == "constant and chrono, T = 50: 0.50 and 0.10; T = 100: 0.17 and 0.25"
     assert PLATEAU.judge(data.filter(lag=50)).holds is False
     assert PLATEAU.judge(copies(forget_bias={50: [0.3]}, chrono={50: [0.9]})).holds is False, (
         "both have left it"
@@ -64,7 +64,7 @@ def test_adding_is_faster_at_every_length_or_it_is_not():
     faster = sums(forget_bias={50: 400, 100: None}, chrono={50: 300, 100: 700}, hold={50: 100})
     assert ADDING.judge(faster).holds
     assert (
-        ADDING.judge(faster).here == "steps of constant and chrono, T = 50: 410 and 310; T = 100: inf and 710"
+        ADDING.judge(faster).ours == "steps of constant and chrono, T = 50: 410 and 310; T = 100: inf and 710"
     )
     assert ADDING.judge(sums(forget_bias={50: 300, 100: 400}, chrono={50: 400, 100: 300})).holds is False
     assert ADDING.judge(sums(forget_bias={50: None}, chrono={50: None})) == NOT_MEASURED

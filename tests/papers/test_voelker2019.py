@@ -50,7 +50,7 @@ def said(data):
 def test_shares_near_theirs_and_one_width_for_all_hold():
     data = rows()
     assert said(data) == [True] * 5
-    here = [claim.judge(data).here for claim in PAPER.claims]
+    here = [claim.judge(data).ours for claim in PAPER.claims]
     assert here == [
         "0.28 at T = 25, 0.22 at T = 100",
         "0.80",
@@ -67,7 +67,7 @@ def test_other_shares_and_widths_that_rise_with_the_steps_do_not():
     assert said(rows(least={25: 40, 100: 40}))[3:] == [True, False]
     never = rows(least={25: 20, 100: 50})
     assert said(never)[3:] == [False, False]
-    assert PAPER.claims[3].judge(never).here == "20 at T = 25, none tried at T = 100"
+    assert PAPER.claims[3].judge(never).ours == "20 at T = 25, none tried at T = 100"
     assert said(rows(least={25: 50, 100: 20}))[3:] == [None, False]
 
 
