@@ -1,0 +1,65 @@
+"""What a wheel holds, and that it works where no checkout is."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+import study_files
+
+pytest.importorskip("hatchling", reason="pip install hatchling")
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """A folder with a wheel in it, as pip unpacks it."""
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = folder.glob("*.whl")
+    zipfile.ZipFile(wheel).extractall(folder / "site")
+    return folder / "site"
+
+
+@pytest.fixture
+def run(installed, tmp_path):
+    """Run Python in an empty folder, on the wheel's files."""
+
+    def python(*words: str) -> str:
+        done = subprocess.run(
+            [sys.executable, *words],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(installed)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return python
+
+
+def test_a_paper_is_in_it_but_for_its_picture(installed):
+    for folder in {path.parent for path in study_files.PAPERS.glob("*/paper.py")}:
+        names = {path.name for path in folder.iterdir() if path.suffix not in (".png", ".pdf")}
+        there = {path.name for path in (installed / "memcap" / "papers" / folder.name).iterdir()}
+        assert there - {"__pycache__"} == names - {"__pycache__"}
+    assert not [*(installed / "memcap").rglob("*.png")]
+
+
+def test_it_judges_a_papers_rows_in_an_empty_folder(run, tmp_path):
+    assert "/site/memcap/" in run("-c", "import memcap; print(memcap.__file__)")
+    run("-m", "memcap", "reproduce", "collins2017", "--rows", "--check")
+    drawn = {path.name for path in (tmp_path / "outputs" / "collins2017" / "published").iterdir()}
+    assert drawn == {"figure.csv", "figure.pdf", "figure.png", "verdicts.csv"}
+
+
+def test_it_finds_every_study(run):
+    text = run("-m", "memcap", "train", "--help")
+    (line,) = [line for line in text.splitlines() if line.startswith("  sweeps= ")]
+    assert line.split("= ")[1].strip() == ", ".join(study_files.NAMES)
+    assert "study: gu2023_rates\n" in run("-m", "memcap", "train", "--cfg", "job", "sweeps=gu2023_rates")
