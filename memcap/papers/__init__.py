@@ -128,12 +128,12 @@ def find(name: str) -> Reproduction:
     Raises:
         UserError: there is no such paper, or it lacks a part.
     """
-    found = plugins.find(sys.modules[__name__], name, "paper", ("draw",), FILE)
-    if not isinstance(getattr(found, "PAPER", None), Paper):
+    reproduction = plugins.find(sys.modules[__name__], name, "paper", ("draw",), FILE)
+    if not isinstance(getattr(reproduction, "PAPER", None), Paper):
         raise UserError(
             f"paper={name}: has no PAPER, a memcap.papers.Paper; memcap.papers says what a paper must have"
         )
-    return found
+    return reproduction
 
 
 def knob(name: str) -> pl.Expr:

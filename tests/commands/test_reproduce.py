@@ -93,7 +93,7 @@ def test_the_list_has_all_papers(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "line"),
     [
         ([], "which paper? one of "),
         (["nobody"], "nobody: no such paper; one of "),
@@ -112,9 +112,9 @@ def test_the_list_has_all_papers(tmp_path):
         ),
     ],
 )
-def test_a_mistake_is_one_line_and_leaves_nothing(arguments, said, tmp_path):
+def test_a_mistake_is_one_line_and_leaves_nothing(arguments, line, tmp_path):
     before = files(tmp_path)
     done = memcap(tmp_path, "reproduce", *arguments)
     assert done.status == 2
-    assert said in done.err.splitlines()[-1]
+    assert line in done.err.splitlines()[-1]
     assert files(tmp_path) == before

@@ -19,12 +19,12 @@ def rows(accuracy=lambda pairs, units: min(1.0, units / pairs / 4), pairs=(1, 2,
     )
 
 
-def said(data):
+def holds(data):
     return [claim.judge(data).holds for claim in PAPER.claims]
 
 
 def test_widths_that_rise_with_the_pairs_hold():
-    assert said(rows()) == [True, True]
+    assert holds(rows()) == [True, True]
     assert (
         PAPER.claims[0].judge(rows()).ours == "4 units for 1 pair, 8 units for 2 pairs, 16 units for 4 pairs"
     )
@@ -36,12 +36,12 @@ def test_widths_that_rise_with_the_pairs_hold():
 
 
 def test_widths_that_do_not_rise_and_states_that_do_not_count_deny_it():
-    assert said(rows(lambda pairs, units: 1 - 1 / units + (pairs == 4) / 10)) == [False, False]
-    assert said(rows(lambda pairs, units: 1 / units)) == [None, False]
+    assert holds(rows(lambda pairs, units: 1 - 1 / units + (pairs == 4) / 10)) == [False, False]
+    assert holds(rows(lambda pairs, units: 1 / units)) == [None, False]
 
 
 def test_few_rows_say_little():
-    assert said(rows(pairs=(2,))) == [None, None]
+    assert holds(rows(pairs=(2,))) == [None, None]
     assert PAPER.claims[1].judge(rows(units=(4,))) == NOT_MEASURED
 
 

@@ -20,11 +20,11 @@ def rows(arm, scores):
     """{T: accuracies of its seeds}, of one arm."""
     coding, init = ARMS[arm]
     knobs, columns = {"coding": coding, "items": 10, "symbols": 8}, {"init": init, "parameters": 9992}
-    found = []
+    groups = []
     for length, seeds in scores.items():
         for accuracy in seeds:
-            found += group("copy", length, {48: (0, 1)}, knobs=knobs, final=accuracy, **columns)
-    return table(found)
+            groups += group("copy", length, {48: (0, 1)}, knobs=knobs, final=accuracy, **columns)
+    return table(groups)
 
 
 FALLS = {10: [0.3, 0.4], 25: [0.1, 0.2], 50: [0.12, 0.13]}

@@ -15,21 +15,21 @@ LINE = {2: 0.75, 4: 0.5, 6: 0.25, 8: 0.01, 10: 0.005}
 
 def rows(error, lags=(1, 50), cell="lstm"):
     """Two seeds a width and lag of a vector of 8 numbers; error: of a lag and a width."""
-    found = []
+    groups = []
     for lag in lags:
         for units in UNITS:
-            found += group(
+            groups += group(
                 "vector_hold", lag, {units: (0, 2)}, knobs={"numbers": 8}, final=error(lag, units), cell=cell
             )
-    return table(found)
+    return table(groups)
 
 
-def said(data):
+def holds(data):
     return [claim.judge(data).holds for claim in PAPER.claims]
 
 
 def test_errors_on_the_line_hold_at_every_delay():
-    assert said(rows(lambda lag, units: LINE[units])) == [True, True, True]
+    assert holds(rows(lambda lag, units: LINE[units])) == [True, True, True]
 
 
 def test_errors_off_the_line_do_not():
@@ -37,16 +37,16 @@ def test_errors_off_the_line_do_not():
     off = rows(lambda lag, units: min(1.0, LINE[units] + 0.2 * (units < 8)))
     assert (on_line.judge(off).holds, at_n.judge(off).holds, delay.judge(off).holds) == (False, True, True)
     late = rows(lambda lag, units: LINE[units] if lag == 1 or units < 8 else 0.3 if units == 8 else 0.001)
-    assert said(late) == [True, False, False]
+    assert holds(late) == [True, False, False]
     assert at_n.judge(late).ours == "1.00 n after 1, 1.25 n after 50"
     never = rows(lambda lag, units: max(LINE[units], 0.1))
-    assert said(never) == [True, False, False]
+    assert holds(never) == [True, False, False]
 
 
 def test_one_delay_says_nothing_of_delays_and_narrow_nets_nothing_of_n():
     assert PAPER.claims[2].judge(rows(lambda lag, units: LINE[units], lags=(1,))) == NOT_MEASURED
     narrow = rows(lambda lag, units: LINE[units]).filter(units=2)
-    assert said(narrow) == [None] * 3
+    assert holds(narrow) == [None] * 3
 
 
 def test_what_is_drawn_are_medians_and_the_line():
@@ -66,8 +66,8 @@ def test_what_is_drawn_are_medians_and_the_line():
 def test_nets_whose_read_out_sees_the_whole_carry_are_drawn_beside_and_judged_by_none():
     whole = rows(lambda lag, units: max(0.02, 1 - 2 * units / 8), lags=(2,), cell="lstm+carry")
     both = pl.concat([rows(lambda lag, units: LINE[units]), whole])
-    assert said(both) == [True] * 3
-    assert said(whole) == [None] * 3
+    assert holds(both) == [True] * 3
+    assert holds(whole) == [None] * 3
     assert curves(whole)["line"].to_list() == [0.5, 0, 0, 0, 0]
     h, carry = draw(both).figure.axes
     assert [len(axes.containers) for axes in (h, carry)] == [2, 1]

@@ -31,7 +31,7 @@ def rows(exponent=3.0, lags=LAGS, stuck=0, seeds=16):
     )
 
 
-def said(data):
+def holds(data):
     return [claim.judge(data).holds for claim in PAPER.claims]
 
 
@@ -39,16 +39,16 @@ def said(data):
     ("exponent", "verdicts"), [(0.0, [False, False]), (1.0, [True, False]), (3.0, [True, True])]
 )
 def test_the_power_that_the_rows_were_made_with_is_found(exponent, verdicts):
-    found = power(rows(exponent))
-    assert found.low < exponent < found.high
-    assert found.power == pytest.approx(exponent, abs=0.3)
-    assert said(rows(exponent)) == verdicts
+    line = power(rows(exponent))
+    assert line.low < exponent < line.high
+    assert line.power == pytest.approx(exponent, abs=0.3)
+    assert holds(rows(exponent)) == verdicts
 
 
 def test_the_largest_rate_lies_between_the_last_that_trains_and_the_first_that_does_not():
-    found = critical(rows(stuck=4)).filter(lag=10).row(0, named=True)
-    assert 0.01 < found["low"] < found["rate"] < found["high"] < 0.018
-    assert found["lapse"] == pytest.approx(4 / 16, abs=0.08)
+    ten = critical(rows(stuck=4)).filter(lag=10).row(0, named=True)
+    assert 0.01 < ten["low"] < ten["rate"] < ten["high"] < 0.018
+    assert ten["lapse"] == pytest.approx(4 / 16, abs=0.08)
 
 
 def test_delays_whose_largest_rate_is_beyond_those_tried_are_left_out():

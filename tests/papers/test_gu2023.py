@@ -23,16 +23,16 @@ def learns(task, cell, numbers):
 
 def rows(accuracy=learns, cells=tuple(NAMES), tasks=tuple(TASKS), seeds=2):
     """So many seeds of each cell and width; accuracy: of nets of a task, a cell and so many carry numbers."""
-    found = []
+    groups = []
     for task, cell, numbers in product(tasks, cells, NUMBERS):
         final = accuracy(task, cell, numbers)
         solved = seeds if final >= 0.99 else 0
         columns = {"cell": cell, "carry_numbers": numbers, "final": final}
-        found.append(group(task, 16, {numbers: (solved, seeds)}, knobs=KNOBS, **columns))
-    return table(*found)
+        groups.append(group(task, 16, {numbers: (solved, seeds)}, knobs=KNOBS, **columns))
+    return table(*groups)
 
 
-def said(data):
+def holds(data):
     return [claim.judge(data).holds for claim in PAPER.claims]
 
 
@@ -47,19 +47,19 @@ def test_who_knows_what_came_but_not_in_what_order(items, symbols, accuracy):
 
 def test_nets_as_in_the_paper_but_for_the_minimal_ones():
     data = rows()
-    assert said(data) == [True, True, True, False, True]
+    assert holds(data) == [True, True, True, False, True]
     plain, stuck, _, minimal, _ = (claim.judge(data).ours for claim in PAPER.claims)
     assert plain == "linear 1.00 with 16 numbers; LRU 1.00 with 16 numbers"
     assert stuck == "0 of 12 nets; the best: linear 0.56, LRU 0.56; without order 0.53"
     assert minimal == "minGRU 0.56 with 32 numbers; minLSTM 0.56 with 32 numbers"
-    assert said(data) == [claim.expected for claim in PAPER.claims]
+    assert holds(data) == [claim.expected for claim in PAPER.claims]
 
 
 def test_time_invariant_nets_that_solve_it_and_others_that_do_not_deny_the_paper():
-    assert said(rows(lambda task, cell, numbers: 1.0)) == [True, False, True, True, True]
-    assert said(rows(lambda task, cell, numbers: 0.98)) == [False, True, False, False, False]
+    assert holds(rows(lambda task, cell, numbers: 1.0)) == [True, False, True, True, True]
+    assert holds(rows(lambda task, cell, numbers: 0.98)) == [False, True, False, False, False]
     one = rows(lambda task, cell, numbers: 0.0 if cell in ("linear", "minLSTM", "lstm") else 1.0)
-    assert said(one) == [False, False, True, False, False]
+    assert holds(one) == [False, False, True, False, False]
 
 
 def test_a_cell_that_was_not_trained_leaves_its_claims_unmeasured():
@@ -67,8 +67,8 @@ def test_a_cell_that_was_not_trained_leaves_its_claims_unmeasured():
     assert (
         claims[0].judge(rows(cells=("linear",))) == claims[1].judge(rows(cells=("linear",))) == NOT_MEASURED
     )
-    assert said(rows(cells=("linear", "LRU"), tasks=("copy",))) == [True, None, None, None, None]
-    assert said(rows(cells=("GRUCell", "lstm"))) == [None, None, None, None, True]
+    assert holds(rows(cells=("linear", "LRU"), tasks=("copy",))) == [True, None, None, None, None]
+    assert holds(rows(cells=("GRUCell", "lstm"))) == [None, None, None, None, True]
 
 
 def test_nets_that_diverged_have_recalled_nothing():

@@ -23,7 +23,7 @@ def rows(right=lambda types, lag, units: units >= ENOUGH[types], twice=0.97, typ
     )
 
 
-def said(data):
+def holds(data):
     return [claim.judge(data).holds for claim in PAPER.claims]
 
 
@@ -36,22 +36,22 @@ def test_the_widths_of_the_published_configurations(depth, types, units):
 
 
 def test_widths_that_follow_the_bits_hold_and_others_do_not():
-    assert said(rows()) == [True] * 4
+    assert holds(rows()) == [True] * 4
     assert PAPER.claims[2].judge(rows()).ours == "2 units for k = 2, 8 units for k = 8: 0.67 to 0.89 a bit"
     dear = rows(lambda types, lag, units: units >= {2: 2, 8: 24}[types])
-    assert said(dear) == [True, True, False, True]
+    assert holds(dear) == [True, True, False, True]
 
 
 def test_nets_of_the_papers_width_that_fail_deny_it():
-    assert said(rows(lambda types, lag, units: False, twice=0.94)) == [False, False, None, None]
-    assert said(rows(twice=0.94))[:2] == [True, False]
+    assert holds(rows(lambda types, lag, units: False, twice=0.94)) == [False, False, None, None]
+    assert holds(rows(twice=0.94))[:2] == [True, False]
 
 
 def test_a_width_that_rises_with_the_lag_denies_that_it_does_not():
     longer = rows(
         lambda types, lag, units: units >= ENOUGH[types] or (lag == 20 and units == 1 and types == 2)
     )
-    assert said(longer)[3] is False
+    assert holds(longer)[3] is False
     assert (
         PAPER.claims[3].judge(longer).ours
         == "k = 2: 1 at lag 20, 2 at lag 80; k = 8: 8 at lag 20, 8 at lag 80"

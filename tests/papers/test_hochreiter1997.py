@@ -12,14 +12,14 @@ from memcap.papers.hochreiter1997.paper import PAPER, TABLES, Net, draw, lines
 
 def rows(counts, steps=(400, 500), lags=(10, 100)):
     """Latches of 8 seeds, {units: solved}, at a short and a long lag of so many steps to solve."""
-    found = []
+    groups = []
     for lag, first in zip(lags, steps, strict=True):
         solved = {units: (n, 8) for units, n in counts.items()}
-        found += group("latch", lag, solved, knobs={"distractors": lag}, steps=first, parameters=9)
-    return table(found)
+        groups += group("latch", lag, solved, knobs={"distractors": lag}, steps=first, parameters=9)
+    return table(groups)
 
 
-def said(data):
+def holds(data):
     return [claim.judge(data).holds for claim in PAPER.claims]
 
 
@@ -32,7 +32,7 @@ def test_their_nets_have_the_weights_that_their_tables_give():
 
 def test_two_units_at_every_lag_and_slow_growth_hold():
     data = rows({1: 4, 2: 5, 3: 8})
-    assert said(data) == [True, True, None, None]
+    assert holds(data) == [True, True, None, None]
     assert PAPER.claims[0].judge(data).ours == "units: 2 at lag 10, 2 at lag 100"
     assert PAPER.claims[1].judge(data).ours == "27,840 to 34,240 from lag 10 to 100: as lag^0.09"
 

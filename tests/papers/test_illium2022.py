@@ -27,13 +27,13 @@ def rows(reach=lambda cell, units: units - 1, cells=("SimpleCell", "lstm"), unit
     )
 
 
-def said(data):
+def holds(data):
     return [claim.judge(data).holds for claim in PAPER.claims]
 
 
 def test_reach_that_rises_with_the_cells_and_stays_below_them_holds():
     data = rows()
-    assert said(data) == [True, True]
+    assert holds(data) == [True, True]
     assert (
         PAPER.claims[0].judge(data).ours
         == "Elman of 1, 2, 4, 8: 0, 1, 2, 4 steps; LSTM of 1, 2, 4, 8: 0, 1, 2, 4 steps"
@@ -42,10 +42,10 @@ def test_reach_that_rises_with_the_cells_and_stays_below_them_holds():
 
 def test_reach_beyond_the_cells_or_that_falls_does_not():
     beyond = rows(lambda cell, units: 2 * units if cell == "lstm" else units - 1)
-    assert said(beyond) == [True, False]
+    assert holds(beyond) == [True, False]
     assert PAPER.claims[1].judge(beyond).ours == "LSTM recalls 8 steps with 4"
-    assert said(rows(lambda cell, units: min(units, 4) if units < 8 else 1)) == [False, True]
-    assert said(rows(lambda cell, units: 1)) == [False, True]
+    assert holds(rows(lambda cell, units: min(units, 4) if units < 8 else 1)) == [False, True]
+    assert holds(rows(lambda cell, units: 1)) == [False, True]
 
 
 def test_a_position_that_is_lost_ends_the_reach():
@@ -61,7 +61,7 @@ def test_a_position_that_is_lost_ends_the_reach():
 
 def test_few_rows_say_little():
     assert PAPER.claims[0].judge(rows(units=(2,))) == NOT_MEASURED
-    assert said(rows(knobs={"reals": False, "symbols": 3})) == [None, None]
+    assert holds(rows(knobs={"reals": False, "symbols": 3})) == [None, None]
     assert PAPER.claims[1].judge(rows(units=(8,))) == NOT_MEASURED, "no position tried lies beyond the cells"
 
 

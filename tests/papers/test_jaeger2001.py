@@ -29,7 +29,7 @@ def rows(error=lambda cell, lag, units: 1.0 - units / (lag + 1)):
     )
 
 
-def said(data):
+def holds(data):
     return [claim.judge(data).holds for claim in PAPER.claims]
 
 
@@ -56,11 +56,11 @@ def test_float32_loses_capacities_of_fifty_cells_that_qr_keeps():
 
 
 def test_errors_on_the_line_hold_and_errors_below_it_do_not():
-    assert said(rows()) == [True] * 4
+    assert holds(rows()) == [True] * 4
     below = rows(
         lambda cell, lag, units: 1 - units / (lag + 1) - (0.2 if cell == "lstm" and units == 2 else 0)
     )
-    assert said(below) == [True, True, True, False]
+    assert holds(below) == [True, True, True, False]
     assert PAPER.claims[3].judge(below).ours == "nearest: 0.13 at lag 2 with 2, where linear nets have 0.33"
 
 

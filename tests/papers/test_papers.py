@@ -25,11 +25,11 @@ def published(name: str) -> Path:
 
 @each_paper
 def test_a_paper_says_what_it_asks_where_it_is_from_and_what_it_costs(name):
-    found = papers.find(name)
+    reproduction = papers.find(name)
     assert papers.summaries()[name].endswith("?")
-    for text in (found.PAPER.source, found.PAPER.cost, found.PAPER.hardware):
+    for text in (reproduction.PAPER.source, reproduction.PAPER.cost, reproduction.PAPER.hardware):
         assert text
-    for claim in found.PAPER.claims:
+    for claim in reproduction.PAPER.claims:
         assert claim.text
         assert claim.paper
         assert claim.where
@@ -38,11 +38,11 @@ def test_a_paper_says_what_it_asks_where_it_is_from_and_what_it_costs(name):
 
 @each_paper
 def test_its_figure_and_its_verdicts_are_those_of_the_published_rows(name):
-    found, rows = papers.find(name), store.read(published(name))
-    drawn, there = found.draw(rows), published(name)
+    reproduction, rows = papers.find(name), store.read(published(name))
+    drawn, there = reproduction.draw(rows), published(name)
     assert_frame_equal(pl.read_csv(there / "figure.csv", schema=drawn.data.schema), drawn.data, rel_tol=1e-9)
     assert (there / "figure.png").read_bytes().startswith(b"\x89PNG")
-    verdicts = judge_claims(found.PAPER, rows)
+    verdicts = judge_claims(reproduction.PAPER, rows)
     written = pl.read_csv(there / "verdicts.csv", schema=verdicts.schema).with_columns(
         pl.col(pl.String).fill_null("")
     )

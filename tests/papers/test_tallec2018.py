@@ -15,20 +15,20 @@ PLATEAU, VARIABLE, ADDING = PAPER.claims
 def copies(waits="fixed", **finals):
     """{start: {T: accuracies of the seeds}}."""
     knobs = {"items": 10, "symbols": 8, "waits": waits}
-    found = []
+    groups = []
     for start, lengths in finals.items():
         for length, seeds in lengths.items():
             for final in seeds:
-                found += group("copy", length, {32: (0, 1)}, knobs=knobs, init=start, final=final)
-    return table(found)
+                groups += group("copy", length, {32: (0, 1)}, knobs=knobs, init=start, final=final)
+    return table(groups)
 
 
 def sums(**steps):
     """{start: {T: steps of the first seed}}, or None where no seed is solved; three seeds."""
-    found = []
+    groups = []
     for start, lengths in steps.items():
         for length, first in lengths.items():
-            found += group(
+            groups += group(
                 "adding",
                 length - 1,
                 {32: (3 * (first is not None), 3)},
@@ -36,7 +36,7 @@ def sums(**steps):
                 steps=first or 1,
                 budget=2000,
             )
-    return table(found)
+    return table(groups)
 
 
 def test_chrono_off_the_plateau_where_the_constant_bias_is_on_it():

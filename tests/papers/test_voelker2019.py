@@ -15,10 +15,10 @@ START = {25: 0.05, 100: 0.02}
 SOLVED = {25: 15, 50: 20, 100: 20}  # the least width that does
 
 
-def arm(init, found):
+def arm(init, shares):
     """Nets of 100 units, {T: share of the error without memory}, two seeds each."""
     return [
-        row for steps, share in found.items() for row in nets(steps, 100, share, 0.37, solved=0, init=init)
+        row for steps, share in shares.items() for row in nets(steps, 100, share, 0.37, solved=0, init=init)
     ]
 
 
@@ -43,13 +43,13 @@ def rows(theirs=None, start=None, least=None):
     return table(arm("keras", theirs or THEIRS), arm("forget_bias", start or START), widths(least))
 
 
-def said(data):
+def holds(data):
     return [claim.judge(data).holds for claim in PAPER.claims]
 
 
 def test_shares_near_theirs_and_one_width_for_all_hold():
     data = rows()
-    assert said(data) == [True] * 5
+    assert holds(data) == [True] * 5
     here = [claim.judge(data).ours for claim in PAPER.claims]
     assert here == [
         "0.28 at T = 25, 0.22 at T = 100",
@@ -60,15 +60,15 @@ def test_shares_near_theirs_and_one_width_for_all_hold():
 
 
 def test_other_shares_and_widths_that_rise_with_the_steps_do_not():
-    assert said(rows(theirs={25: 0.28, 100: 0.4, 400: 0.4})) == [False, False, True, True, True]
-    assert said(rows(start={25: 0.05, 100: 0.2}))[2] is False
-    assert said(rows(start=START | {400: 0.7}))[2] is False
-    assert said(rows(least={25: 10, 100: 20}))[3:] == [False, True]
-    assert said(rows(least={25: 40, 100: 40}))[3:] == [True, False]
+    assert holds(rows(theirs={25: 0.28, 100: 0.4, 400: 0.4})) == [False, False, True, True, True]
+    assert holds(rows(start={25: 0.05, 100: 0.2}))[2] is False
+    assert holds(rows(start=START | {400: 0.7}))[2] is False
+    assert holds(rows(least={25: 10, 100: 20}))[3:] == [False, True]
+    assert holds(rows(least={25: 40, 100: 40}))[3:] == [True, False]
     never = rows(least={25: 20, 100: 50})
-    assert said(never)[3:] == [False, False]
+    assert holds(never)[3:] == [False, False]
     assert PAPER.claims[3].judge(never).ours == "20 at T = 25, none tried at T = 100"
-    assert said(rows(least={25: 50, 100: 20}))[3:] == [None, False]
+    assert holds(rows(least={25: 50, 100: 20}))[3:] == [None, False]
 
 
 @pytest.mark.parametrize(

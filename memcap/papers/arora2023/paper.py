@@ -75,34 +75,34 @@ def draw(rows: pl.DataFrame) -> Drawn:
     pooled.legend(frameon=False, fontsize=7, loc="lower right")
     picture.axes[1].set_ylabel("accuracy of recalled values")
     seeds = data["seeds"].max() or 0
-    said = (
+    caption = (
         f"Points: median of up to {seeds} seeds; bars: all of them. A net stops once it is right at 99 %."
         " After Arora et al.,"
         " Zoology (2023), fig. 2, and Based (2024), fig. 2, scaled down, and with LSTMs of one layer and"
         " one recipe."
     )
-    write_below(picture, textwrap.fill(said, 150))
+    write_below(picture, textwrap.fill(caption, 150))
     picture.subplots_adjust(left=0.065, right=0.985, top=0.91, wspace=0.24)
     return Drawn(picture, data)
 
 
 def _wider_for_more(rows: pl.DataFrame) -> Finding:
     enough = pl.col("units").filter(pl.col("accuracy") >= RECALLS).min()
-    found = (
+    widths = (
         curves(rows)
         .group_by("pairs", maintain_order=True)
         .agg(enough.alias("enough"), pl.col("units").max().alias("widest"))
     )
-    if found.height < 2 or found["enough"].is_null().all():
+    if widths.height < 2 or widths["enough"].is_null().all():
         return NOT_MEASURED
-    said = ", ".join(
+    text = ", ".join(
         f"{units} units for {counted(pairs, 'pair')}"
         if units
         else f"over {widest} units for {counted(pairs, 'pair')}"
-        for pairs, units, widest in found.iter_rows()
+        for pairs, units, widest in widths.iter_rows()
     )
-    asked = [units or float("inf") for units in found["enough"]]
-    return Finding(said, all(few < more for few, more in itertools.pairwise(asked)))
+    needed = [units or float("inf") for units in widths["enough"]]
+    return Finding(text, all(few < more for few, more in itertools.pairwise(needed)))
 
 
 def _by_state(rows: pl.DataFrame) -> Finding:

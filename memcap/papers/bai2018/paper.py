@@ -82,13 +82,13 @@ def draw(rows: pl.DataFrame) -> Drawn:
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_title("Copying ten symbols with 10,000 parameters")
     axes.legend(frameon=False, fontsize=8, loc="upper right", bbox_to_anchor=(1, 0.9))
-    said = (
+    caption = (
         f"A mark a seed, lines through medians; nets of {data['parameters'].min() or 0:,} to"
         f" {data['parameters'].max() or 0:,}"
         f" parameters, at most {rows['budget'].max() or 0:,} training steps of 32 sequences."
         " After Bai, Kolter & Koltun (2018), fig. 5."
     )
-    write_below(picture, textwrap.fill(said, 120))
+    write_below(picture, textwrap.fill(caption, 120))
     return Drawn(picture, data)
 
 
@@ -96,12 +96,12 @@ def _theirs_falls(rows: pl.DataFrame) -> Finding:
     own = accuracies(rows).filter(arm="theirs").unique("T", maintain_order=True).sort("T")
     if own.is_empty() or own["T"][-1] < LENGTH:
         return NOT_MEASURED
-    said = ", ".join(
+    text = ", ".join(
         f"{accuracy:.2f} at {length}" for length, accuracy in own.select("T", "median").iter_rows()
     )
     above = own.filter(pl.col("median") >= FALLEN)
     fallen = own.filter(pl.col("T") > (above["T"].max() if above.height else 0))
-    return Finding(said, fallen.height > 0 and fallen["T"][0] <= LENGTH)
+    return Finding(text, fallen.height > 0 and fallen["T"][0] <= LENGTH)
 
 
 def _the_size_can(rows: pl.DataFrame) -> Finding:
@@ -109,8 +109,8 @@ def _the_size_can(rows: pl.DataFrame) -> Finding:
     if own.is_empty():
         return NOT_MEASURED
     best = own.sort("accuracy").row(-1, named=True)
-    said = f"{best['accuracy']:.3f} by the best of {own.height} seeds, with {best['parameters']:,} parameters"
-    return Finding(said, best["accuracy"] >= KNOWN)
+    text = f"{best['accuracy']:.3f} by the best of {own.height} seeds, with {best['parameters']:,} parameters"
+    return Finding(text, best["accuracy"] >= KNOWN)
 
 
 PAPER = Paper(

@@ -66,14 +66,14 @@ def draw(rows: pl.DataFrame) -> Drawn:
         per_unit = 2 if cell == WHOLE else 1
         for numbers in own["numbers"].unique().sort():
             at = np.linspace(0, 1.5 * numbers, 200)
-            said = f"1 - {'2 ' * (per_unit == 2)}u / {numbers}"
+            label = f"1 - {'2 ' * (per_unit == 2)}u / {numbers}"
             axes.plot(
                 at,
                 np.clip(1 - per_unit * at / numbers, 0, None),
                 color="#bbbbbb",
                 lw=6,
                 alpha=0.6,
-                label=said,
+                label=label,
             )
             axes.axvline(numbers, color="grey", lw=0.8, ls=":")
         for key, line in own.group_by("numbers", "lag", maintain_order=True):
@@ -84,8 +84,8 @@ def draw(rows: pl.DataFrame) -> Drawn:
                 "ms": 4,
                 "lw": 1,
             }
-            said = f"{key[0]} numbers, {counted(cast(int, key[1]), 'step')}"
-            axes.errorbar(line["units"], line["error"], yerr=bars(line, "error"), label=said, **look)
+            label = f"{key[0]} numbers, {counted(cast(int, key[1]), 'step')}"
+            axes.errorbar(line["units"], line["error"], yerr=bars(line, "error"), label=label, **look)
         axes.set_ylim(bottom=0)
         axes.set_xlabel("hidden units")
         axes.set_title("read out of h and c" if cell == WHOLE else "read out of h")
@@ -93,14 +93,14 @@ def draw(rows: pl.DataFrame) -> Drawn:
     panels[0].set_ylabel("mean squared error of the recalled vector")
     picture.suptitle("Error of holding a random vector, by width and delay", y=0.98)
     seeds = data["seeds"].max() or 0
-    said = (
+    caption = (
         f"Points: median over up to {seeds} seeds; bars: all of them. Grey: the least error of any linear"
         " read-out of so many"
         " numbers. A net stops once its error is .02. After Collins, Sohl-Dickstein & Sussillo (2017), fig."
         " 2c, whose nets are"
         " tuned one by one; here one recipe trains all."
     )
-    write_below(picture, textwrap.fill(said, 60 + 60 * max(1, len(cells))))
+    write_below(picture, textwrap.fill(caption, 60 + 60 * max(1, len(cells))))
     picture.subplots_adjust(top=0.89, wspace=0.08)
     return Drawn(picture, data)
 
@@ -141,8 +141,8 @@ def _held_at_n(rows: pl.DataFrame) -> Finding:
     widths = _widths(rows)
     if not widths:
         return NOT_MEASURED
-    said = ", ".join(f"{share:.2f} n after {lag}" for lag, share in widths.items())
-    return Finding(said, all(0.9 <= share <= 1.15 for share in widths.values()))
+    text = ", ".join(f"{share:.2f} n after {lag}" for lag, share in widths.items())
+    return Finding(text, all(0.9 <= share <= 1.15 for share in widths.values()))
 
 
 def _delay_moves_nothing(rows: pl.DataFrame) -> Finding:

@@ -72,13 +72,13 @@ def critical(rows: pl.DataFrame) -> pl.DataFrame:
 
     `censored`: "no"; "below", even the largest rate tried trains; "above", not even the smallest does.
     """
-    found = []
+    largest = []
     for lag, posterior in _posteriors(rows).items():
         fitted = thresholds.fit_of(posterior)
         at = fitted.u50
         low = SCALE / at.high  # 0 where the interval is open
         high = SCALE / at.low if at.low > 1 else float("inf")
-        found.append((lag, SCALE / at.units, low, high, at.censored, fitted.lapse))
+        largest.append((lag, SCALE / at.units, low, high, at.censored, fitted.lapse))
     kinds = {
         "rate": pl.Float64,
         "low": pl.Float64,
@@ -86,22 +86,22 @@ def critical(rows: pl.DataFrame) -> pl.DataFrame:
         "censored": pl.String,
         "lapse": pl.Float64,
     }
-    return pl.DataFrame(found, schema={"lag": pl.Int64} | kinds, orient="row")
+    return pl.DataFrame(largest, schema={"lag": pl.Int64} | kinds, orient="row")
 
 
 def power(rows: pl.DataFrame) -> Power | None:
     """The power of the delay, least squares through draws of the posteriors; None where too few delays have a
     largest rate."""
-    known = critical(rows).filter(censored="no")["lag"].to_list()
-    if len(known) < LEAST_DELAYS:
+    lags = critical(rows).filter(censored="no")["lag"].to_list()
+    if len(lags) < LEAST_DELAYS:
         return None
     rng = np.random.default_rng(0)
-    drawn = []
+    samples = []
     for lag, posterior in _posteriors(rows).items():
-        if lag in known:
+        if lag in lags:
             weights = posterior.weights.sum(axis=-1)
-            drawn.append(rng.choice(posterior.mu, DRAWS, p=weights / weights.sum()))
-    slopes, starts = np.polyfit(np.log2(known), np.array(drawn), 1)
+            samples.append(rng.choice(posterior.mu, DRAWS, p=weights / weights.sum()))
+    slopes, starts = np.polyfit(np.log2(lags), np.array(samples), 1)
     low, middle, high = np.quantile(slopes, [0.025, 0.5, 0.975])
     return Power(float(middle), float(low), float(high), float(SCALE / np.exp2(np.median(starts))))
 
@@ -147,15 +147,15 @@ def draw(rows: pl.DataFrame) -> Drawn:
         xscale="log", yscale="log", xlabel="delay (steps of 5 ms)", ylabel="largest learning rate that trains"
     )
     if line is not None:
-        said = f"delay^{-line.power:.1f} [{-line.high:.1f}, {-line.low:.1f}]"
-        right.plot(lags, line.rate * lags.cast(pl.Float64) ** -line.power, color="black", lw=1, label=said)
+        label = f"delay^{-line.power:.1f} [{-line.high:.1f}, {-line.low:.1f}]"
+        right.plot(lags, line.rate * lags.cast(pl.Float64) ** -line.power, color="black", lw=1, label=label)
         right.legend(frameon=False, fontsize=9)
     right.set_xticks(lags.to_list(), [str(lag) for lag in lags])
     right.minorticks_off()
     for axes in (left, right):
         axes.grid(color="#dddddd", lw=0.5)
     seeds = data["seeds"].max() or 0
-    said = (
+    caption = (
         "Leaky nets that say after a delay which of two cues they saw, trained by gradient descent with"
         " momentum .9,"
         f" {seeds} seeds a point (delays moved sideways a little). Left: lines, a logistic curve with a"
@@ -166,19 +166,19 @@ def draw(rows: pl.DataFrame) -> Drawn:
         " points, at delays to 80"
         " steps."
     )
-    write_below(picture, textwrap.fill(said, 160))
+    write_below(picture, textwrap.fill(caption, 160))
     picture.subplots_adjust(left=0.075, right=0.985, wspace=0.24)
     return Drawn(picture, data)
 
 
 def _falls(rows: pl.DataFrame) -> Finding:
-    known = critical(rows).filter(censored="no")
-    if known.height < LEAST_DELAYS:
+    largest = critical(rows).filter(censored="no")
+    if largest.height < LEAST_DELAYS:
         return NOT_MEASURED
-    said = ", ".join(f"{rate:.2g} at {lag} steps" for lag, rate in known["lag", "rate"].iter_rows())
+    text = ", ".join(f"{rate:.2g} at {lag} steps" for lag, rate in largest["lag", "rate"].iter_rows())
     line = power(rows)
     assert line is not None
-    return Finding(said, line.low > 0 and known["rate"][0] > known["rate"][-1])
+    return Finding(text, line.low > 0 and largest["rate"][0] > largest["rate"][-1])
 
 
 def _power(rows: pl.DataFrame) -> Finding:

@@ -38,7 +38,7 @@ SOLVED = 0.99
 class Kind(NamedTuple):
     """Cells whose recurrence depends on the same things."""
 
-    said: str
+    recurrence: str  # on what it depends
     cells: dict[str, str]  # name in the rows: name in the figure
     colour: str
 
@@ -59,12 +59,12 @@ MARKERS = "os^"
 def without_order(items: int, symbols: int) -> float:
     """Greatest accuracy of one who knows which symbols came, and how often, but not in what order: always the
     most frequent."""
-    found = 0.0
-    for drawn in combinations_with_replacement(range(symbols), items):
-        counts = Counter(drawn).values()
+    share = 0.0
+    for sequence in combinations_with_replacement(range(symbols), items):
+        counts = Counter(sequence).values()
         ways = math.factorial(items) // math.prod(math.factorial(n) for n in counts)
-        found += ways / symbols**items * max(counts) / items
-    return found
+        share += ways / symbols**items * max(counts) / items
+    return share
 
 
 def curves(rows: pl.DataFrame) -> pl.DataFrame:
@@ -83,8 +83,8 @@ def curves(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """A panel a task: accuracy by carry numbers, a line a cell, in the colour of what its recurrence depends
-    on."""
+    """A panel per task: accuracy by carry numbers, a line per cell, in the colour of what its recurrence
+    depends on."""
     data = curves(rows)
     picture = Figure(figsize=(9.6, 4.4))
     panels = picture.subplots(1, 2, sharey=True)
@@ -113,14 +113,14 @@ def draw(rows: pl.DataFrame) -> Drawn:
             "alignment": "left",
         }
         picture.legend(handles=handles, title=title, frameon=False, fontsize=8, title_fontsize=8, **place)
-    said = (
+    caption = (
         f"Points: median of up to {data['seeds'].max() or 0} seeds; bars: all of them. Nets of one layer"
         " and at most"
         f" {rows['budget'].max() or 0:,} training steps, each cell at the learning rate that suits it; one"
         " stops once it is right"
         " at 99 %. After Gu & Dao, Mamba (2023), table 1 and fig. 2, scaled down."
     )
-    write_below(picture, textwrap.fill(said, 150))
+    write_below(picture, textwrap.fill(caption, 150))
     picture.subplots_adjust(left=0.07, right=0.755, top=0.92, wspace=0.06)
     return Drawn(picture, data)
 
@@ -145,7 +145,7 @@ def _legends() -> dict[str, list[Line2D]]:
         Line2D([], [], ls=":", label="chance", **grey),
     ]
     return {
-        f"recurrence {kind.said}": [
+        f"recurrence {kind.recurrence}": [
             Line2D([], [], color=kind.colour, marker=MARKERS[k], ms=5, lw=1.2, label=name)
             for k, name in enumerate(kind.cells.values())
         ]
@@ -160,17 +160,17 @@ def _solved(task: str, *cells: str) -> Callable[[pl.DataFrame], Finding]:
         own = curves(rows).filter(pl.col("cell").is_in(cells), task=task)
         if own["cell"].n_unique() < len(cells):
             return NOT_MEASURED
-        said = []
+        parts = []
         for cell in cells:
             best = own.filter(pl.col("accuracy") >= SOLVED, cell=cell).head(1)
             if best.is_empty():
                 best = own.filter(cell=cell).sort("accuracy").tail(1)
-            said += [
+            parts += [
                 f"{NAMES[cell]} {score:.2f} with {numbers} numbers"
                 for score, numbers in best.select("accuracy", "carry_numbers").iter_rows()
             ]
         solving = own.filter(pl.col("accuracy") >= SOLVED)["cell"].n_unique()
-        return Finding("; ".join(said), solving == len(cells))
+        return Finding("; ".join(parts), solving == len(cells))
 
     return judge
 
@@ -180,10 +180,10 @@ def _none_solves(rows: pl.DataFrame) -> Finding:
     if own["cell"].n_unique() < len(KINDS[0].cells):
         return NOT_MEASURED
     best = own.group_by("cell", maintain_order=True).agg(pl.col("greatest").max())
-    said = ", ".join(f"{NAMES[cell]} {score:.2f}" for cell, score in best.iter_rows())
+    scores = ", ".join(f"{NAMES[cell]} {score:.2f}" for cell, score in best.iter_rows())
     order = max(without_order(*which) for which in own.select("items", "symbols").iter_rows())
     return Finding(
-        f"{own['solved'].sum()} of {own['seeds'].sum()} nets; the best: {said}; without order {order:.2f}",
+        f"{own['solved'].sum()} of {own['seeds'].sum()} nets; the best: {scores}; without order {order:.2f}",
         own["solved"].sum() == 0,
     )
 

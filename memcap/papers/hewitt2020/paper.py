@@ -39,13 +39,13 @@ def curves(rows: pl.DataFrame) -> pl.DataFrame:
     times as long."""
     knobs = [knob(k).cast(pl.Int64) for k in ("types", "depth")]
     own = rows.filter(pl.col("task") == TASK).with_columns(*knobs)
-    found = own.group_by("types", "depth", "lag", "units", "stretch").agg(
+    medians = own.group_by("types", "depth", "lag", "units", "stretch").agg(
         *over_seeds("accuracy"), pl.col("stretched").median().alias("longer")
     )
     papers = pl.struct("depth", "types").map_elements(
         lambda at: width(at["depth"], at["types"]), return_dtype=pl.Int64
     )
-    return found.with_columns(papers.alias("paper_units")).sort("types", "depth", "lag", "units")
+    return medians.with_columns(papers.alias("paper_units")).sort("types", "depth", "lag", "units")
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
@@ -84,14 +84,14 @@ def draw(rows: pl.DataFrame) -> Drawn:
             axes.set_ylabel("accuracy where a bracket must be remembered")
             axes.legend(frameon=False, fontsize=7, loc="lower right")
     seeds = data["seeds"].max() or 0
-    said = (
+    caption = (
         f"Filled: at the trained length, median over up to {seeds} seeds (bars: all of them); open: the"
         " same nets on words"
         " twice as long. lag: steps from the first bracket to the answer that closes it. A net stops once"
         " it is right at 99 %."
         " Grey: the width that Hewitt et al. (2020) give their LSTMs; narrower ones are ours."
     )
-    write_below(picture, textwrap.fill(said, 170))
+    write_below(picture, textwrap.fill(caption, 170))
     picture.subplots_adjust(left=0.07, right=0.985, top=0.92, wspace=0.16)
     return Drawn(picture, data)
 
@@ -139,33 +139,33 @@ def _by_bits(rows: pl.DataFrame) -> Finding:
     by_types = (
         _narrowest(rows).group_by("types", "depth", maintain_order=True).agg(pl.all().exclude("lag").max())
     )
-    found = by_types.filter(pl.col("enough") > pl.col("tried"))
-    if found.height < 2:
+    widths = by_types.filter(pl.col("enough") > pl.col("tried"))
+    if widths.height < 2:
         return NOT_MEASURED
     per_bit = [
         units / (depth * math.log2(types))
-        for types, depth, units in found["types", "depth", "enough"].iter_rows()
+        for types, depth, units in widths["types", "depth", "enough"].iter_rows()
     ]
-    said = ", ".join(
-        f"{units} units for k = {types}" for types, units in found["types", "enough"].iter_rows()
+    text = ", ".join(
+        f"{units} units for k = {types}" for types, units in widths["types", "enough"].iter_rows()
     )
     return Finding(
-        f"{said}: {min(per_bit):.2f} to {max(per_bit):.2f} a bit", max(per_bit) <= PER_BIT * min(per_bit)
+        f"{text}: {min(per_bit):.2f} to {max(per_bit):.2f} a bit", max(per_bit) <= PER_BIT * min(per_bit)
     )
 
 
 def _not_by_length(rows: pl.DataFrame) -> Finding:
-    found = _narrowest(rows)
-    if found["lag"].n_unique() < 2 or found["enough"].is_null().all():
+    widths = _narrowest(rows)
+    if widths["lag"].n_unique() < 2 or widths["enough"].is_null().all():
         return NOT_MEASURED
-    by_types = found.group_by("types", maintain_order=True).agg("lag", "enough")
-    said = "; ".join(
+    by_types = widths.group_by("types", maintain_order=True).agg("lag", "enough")
+    text = "; ".join(
         f"k = {types}: "
         + ", ".join(f"{units or 'none'} at lag {lag}" for lag, units in zip(lags, enough, strict=True))
         for types, lags, enough in by_types.iter_rows()
     )
     return Finding(
-        said, bool((by_types["enough"].list.n_unique() == 1).all()) and not found["enough"].has_nulls()
+        text, bool((by_types["enough"].list.n_unique() == 1).all()) and not widths["enough"].has_nulls()
     )
 
 

@@ -106,8 +106,8 @@ def lines(rows: pl.DataFrame) -> pl.DataFrame:
         (task, line.lag, line.sequences, line.net.weights) for task, table in TABLES.items() for line in table
     ]
     published = pl.DataFrame(theirs, schema=schema, orient="row")
-    found = grouped.join(most, on=["task", "lag"], how="left")
-    return found.join(published, on=["task", "lag"], how="full", coalesce=True).sort(
+    counts = grouped.join(most, on=["task", "lag"], how="left")
+    return counts.join(published, on=["task", "lag"], how="full", coalesce=True).sort(
         "task", "lag", "units", nulls_last=True
     )
 
@@ -143,7 +143,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
     for axes in (above, below):
         axes.grid(color="#dddddd", lw=0.5)
     seeds = data["seeds"].max() or 0
-    said = (
+    caption = (
         f"Above: median over {seeds} seeds of training steps times batch; open: experiments 2c, 4 and 6a of"
         " Hochreiter &"
         " Schmidhuber (1997), at the lag as it is counted here. Learning rule, criterion and cell differ,"
@@ -152,7 +152,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
         " a little to tell them"
         " apart)."
     )
-    write_below(picture, textwrap.fill(said, 120))
+    write_below(picture, textwrap.fill(caption, 120))
     return Drawn(picture, data)
 
 
@@ -168,7 +168,7 @@ def _least(rows: pl.DataFrame, task: str) -> dict[int, float]:
     }
 
 
-def _said(widths: dict[int, float]) -> str:
+def _in_words(widths: dict[int, float]) -> str:
     return ", ".join(f"{width:g} at lag {lag}" for lag, width in sorted(widths.items()))
 
 
@@ -176,7 +176,7 @@ def _cells_of_a_latch(rows: pl.DataFrame) -> Finding:
     widths = _least(rows, "latch")
     if len(widths) < 2:
         return NOT_MEASURED
-    return Finding(f"units: {_said(widths)}", max(widths.values()) <= 2)
+    return Finding(f"units: {_in_words(widths)}", max(widths.values()) <= 2)
 
 
 def _growth(rows: pl.DataFrame) -> Finding:
@@ -184,11 +184,11 @@ def _growth(rows: pl.DataFrame) -> Finding:
     if own.is_empty() or own["lag"][-1] < ROOM * own["lag"][0]:
         return NOT_MEASURED
     (first, few), (last, many) = (own.select("lag", "sequences").row(k) for k in (0, -1))
-    said = f"{few:,.0f} to {many:,.0f} from lag {first} to {last}"
+    text = f"{few:,.0f} to {many:,.0f} from lag {first} to {last}"
     if math.isinf(few) or math.isinf(many):
-        return Finding(said, False)
+        return Finding(text, False)
     power = math.log(many / few) / math.log(last / first)
-    return Finding(f"{said}: as lag^{power:.2f}", power <= SLOW)
+    return Finding(f"{text}: as lag^{power:.2f}", power <= SLOW)
 
 
 def _at(rows: pl.DataFrame, task: str, units: int) -> Finding:
@@ -198,11 +198,11 @@ def _at(rows: pl.DataFrame, task: str, units: int) -> Finding:
     if own.is_empty():
         return NOT_MEASURED
     line = own.row(0, named=True)
-    said = (
+    text = (
         f"{line['solved']} of {line['seeds']} seeds, median {line['sequences']:,.0f} sequences; least width"
         f" {line['least']}"
     )
-    return Finding(said, 2 * line["solved"] > line["seeds"])
+    return Finding(text, 2 * line["solved"] > line["seeds"])
 
 
 PAPER = Paper(

@@ -59,20 +59,20 @@ def draw(rows: pl.DataFrame) -> Drawn:
         axes.imshow(values, cmap="viridis_r", vmin=0, vmax=1, origin="lower", aspect="auto")
         for row, column in np.ndindex(*values.shape):
             colour = "white" if values[row, column] > 0.5 else "black"
-            said = f"{min(values[row, column], 9.99):.2f}".removeprefix("0")
-            axes.text(column, row, said, ha="center", va="center", fontsize=8, color=colour)
+            text = f"{min(values[row, column], 9.99):.2f}".removeprefix("0")
+            axes.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
         axes.set_xticks(range(len(lags)), [str(lag) for lag in lags])
         axes.set_yticks(range(table.height), [str(units) for units in table["units"]])
         axes.step(*_border(lags, table["units"].to_list()), where="post", color="red", lw=1.5)
         if at == 0:
             axes.set_ylabel("cells n")
     seeds = data["seeds"].max() or 0
-    said = (
+    caption = (
         "Mean squared error of recalling the number of p steps before (variance 1), median of up to"
         f" {seeds} seeds. Above the red"
         " line there are more cells than steps, n > p: enough for a linear net. After Illium et al. (2022)."
     )
-    write_below(picture, textwrap.fill(said, 170))
+    write_below(picture, textwrap.fill(caption, 170))
     picture.subplots_adjust(left=0.06, right=0.985, top=0.92, wspace=0.14)
     return Drawn(picture, data)
 
@@ -86,18 +86,18 @@ def _border(lags: list[int], units: list[int]) -> tuple[list[float], list[float]
 def _reach(rows: pl.DataFrame) -> dict[str, dict[int, int]]:
     """The farthest position up to which every one tried is recalled, by cell and units; 0: not even the
     nearest."""
-    found: dict[str, dict[int, int]] = {}
+    by_cell: dict[str, dict[int, int]] = {}
     for (cell, units), own in errors(rows).group_by("cell", "units", maintain_order=True):
         reach = 0
         for lag, error in own.sort("lag")["lag", "error"].iter_rows():
             if error > RECALLED:
                 break
             reach = lag
-        found.setdefault(str(cell), {})[int(str(units))] = reach
-    return found
+        by_cell.setdefault(str(cell), {})[int(str(units))] = reach
+    return by_cell
 
 
-def _said(reach: dict[str, dict[int, int]]) -> str:
+def _in_words(reach: dict[str, dict[int, int]]) -> str:
     """Cells that recall so far, in words."""
     return "; ".join(
         f"{cell} of {_listed(by_units)}: {_listed(by_units.values())} steps"
@@ -114,7 +114,7 @@ def _rises(rows: pl.DataFrame) -> Finding:
     if not reach or any(len(by_units) < 2 for by_units in reach.values()):
         return NOT_MEASURED
     far = [list(by_units.values()) for by_units in reach.values()]
-    return Finding(_said(reach), all(steps == sorted(steps) and steps[-1] > steps[0] for steps in far))
+    return Finding(_in_words(reach), all(steps == sorted(steps) and steps[-1] > steps[0] for steps in far))
 
 
 def _bounded(rows: pl.DataFrame) -> Finding:
@@ -125,12 +125,12 @@ def _bounded(rows: pl.DataFrame) -> Finding:
     if not beyond or max(errors(rows)["lag"].to_list()) <= min(units for _, _, units, _ in beyond):
         return NOT_MEASURED
     most, cell, units, far = max(beyond)
-    said = (
+    text = (
         f"{cell} recalls {far} steps with {units}"
         if most > 0
         else "none recalls more steps than it has cells"
     )
-    return Finding(said, most <= 0)
+    return Finding(text, most <= 0)
 
 
 PAPER = Paper(

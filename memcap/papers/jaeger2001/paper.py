@@ -50,12 +50,12 @@ def reservoir(cells: int) -> tuple[np.ndarray, np.ndarray]:
 def capacities(recurrent: np.ndarray, lags: int = LAGS) -> np.ndarray:
     """(lags,) exact MC_k for k = 0, 1, ... of a linear net whose states are independent; of its eigenvalues
     only."""
-    found, passed = np.zeros(lags), np.eye(1, lags)[0].astype(complex)
+    curve, impulse = np.zeros(lags), np.eye(1, lags)[0].astype(complex)
     for pole in np.linalg.eigvals(recurrent):
-        kept = signal.lfilter([1], [1, -pole], passed)
-        found += (1 - abs(pole) ** 2) * abs(kept) ** 2
-        passed = signal.lfilter([-pole.conjugate(), 1], [1, -pole], passed)
-    return found
+        states = signal.lfilter([1], [1, -pole], impulse)
+        curve += (1 - abs(pole) ** 2) * abs(states) ** 2
+        impulse = signal.lfilter([-pole.conjugate(), 1], [1, -pole], impulse)
+    return curve
 
 
 def estimates(recurrent: np.ndarray, inward: np.ndarray) -> tuple[float, float]:
@@ -77,12 +77,12 @@ def estimates(recurrent: np.ndarray, inward: np.ndarray) -> tuple[float, float]:
 
 @cache
 def reservoirs() -> pl.DataFrame:
-    """A line a reservoir: its cells, the exact sum of its capacities, and both estimates."""
-    found = []
+    """A line per reservoir: its cells, the exact sum of its capacities, and both estimates."""
+    lines = []
     for cells in CELLS:
         recurrent, inward = reservoir(cells)
         by_qr, by_normal = estimates(recurrent, inward)
-        found.append(
+        lines.append(
             {
                 "cells": cells,
                 "exact": float(capacities(recurrent).sum()),
@@ -90,7 +90,7 @@ def reservoirs() -> pl.DataFrame:
                 "float32": by_normal,
             }
         )
-    return pl.DataFrame(found)
+    return pl.DataFrame(lines)
 
 
 def errors(rows: pl.DataFrame) -> pl.DataFrame:
@@ -122,11 +122,11 @@ def draw(rows: pl.DataFrame) -> Drawn:
         curve.plot(capacities(reservoir(cells)[0])[:100], color=look(k)[0], lw=1.4, label=f"N = {cells}")
     curve.set(xlabel="delay k", ylabel="capacity $MC_k$ (exact)", title="random linear reservoirs")
     total.plot(sums["cells"], sums["cells"], color="#bbbbbb", lw=6, alpha=0.6, label="N")
-    for k, (name, said) in enumerate(
+    for k, (name, label) in enumerate(
         {"exact": "exact", "float64": "float64, QR", "float32": "float32, normal equations"}.items()
     ):
         colour, marker = look(k)
-        total.plot(sums["cells"], sums[name], color=colour, marker=marker, ms=5, lw=1, label=said)
+        total.plot(sums["cells"], sums[name], color=colour, marker=marker, ms=5, lw=1, label=label)
     total.set(xlabel="cells N", ylabel="sum of capacities", title="their sum, and how it is missed")
     for k, ((cell, lag), own) in enumerate(trained.group_by("cell", "lag", maintain_order=True)):
         colour, marker = look(k)
@@ -140,12 +140,12 @@ def draw(rows: pl.DataFrame) -> Drawn:
     for axes in (curve, total, error):
         axes.legend(frameon=False, fontsize=7)
     seeds = trained["seeds"].max() or 0
-    said = (
+    caption = (
         f"Left and middle: no training; spectral radius {RADIUS}, estimates from {STEPS:,} steps. Right:"
         f" best of up to {seeds}"
         " seeds; grey: a linear net's error is at least this. After Jaeger (2001)."
     )
-    write_below(picture, textwrap.fill(said, 170))
+    write_below(picture, textwrap.fill(caption, 170))
     picture.subplots_adjust(left=0.055, right=0.985, top=0.91, wspace=0.22)
     return Drawn(picture, trained)
 
@@ -163,8 +163,8 @@ def _float32_misses(rows: pl.DataFrame) -> Finding:
     last = reservoirs().row(-1, named=True)
     lost = 1 - last["float32"] / last["cells"]
     tens = int(10 * lost) * 10  # the digits below are another BLAS's
-    said = f"of {last['cells']} over {tens} % are lost in float32; {last['float64']:.1f} by QR in float64"
-    return Finding(said, lost > 0.1 and abs(last["float64"] / last["cells"] - 1) < 0.02)
+    text = f"of {last['cells']} over {tens} % are lost in float32; {last['float64']:.1f} by QR in float64"
+    return Finding(text, lost > 0.1 and abs(last["float64"] / last["cells"] - 1) < 0.02)
 
 
 def _above_the_line(cell: str, rows: pl.DataFrame) -> Finding:
@@ -174,11 +174,11 @@ def _above_the_line(cell: str, rows: pl.DataFrame) -> Finding:
     nearest = (
         own.with_columns((pl.col("least") - pl.col("bound")).alias("over")).sort("over").row(0, named=True)
     )
-    said = (
+    text = (
         f"{nearest['least']:.2f} at lag {nearest['lag']} with {nearest['units']}, where linear nets have"
         f" {nearest['bound']:.2f}"
     )
-    return Finding(f"nearest: {said}", nearest["over"] >= -BELOW)
+    return Finding(f"nearest: {text}", nearest["over"] >= -BELOW)
 
 
 PAPER = Paper(

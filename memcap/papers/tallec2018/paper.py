@@ -33,11 +33,11 @@ EVEN = 0.05  # how far apart two accuracies are called even
 
 
 def scores(rows: pl.DataFrame) -> pl.DataFrame:
-    """A line a seed, by task, T and start: of a copy its final accuracy, of adding the steps to solve
+    """A line per seed, by task, T and start: of a copy its final accuracy, of adding the steps to solve
     (infinite: unsolved)."""
-    drawn = knob("waits").fill_null("fixed") == "drawn"
+    random_waits = knob("waits").fill_null("fixed") == "drawn"
     adding = pl.col("task") == "adding"
-    named = pl.when(adding | ~drawn).then(pl.col("task")).otherwise(pl.lit("variable copy"))
+    named = pl.when(adding | ~random_waits).then(pl.col("task")).otherwise(pl.lit("variable copy"))
     steps = pl.col("steps_to_solve").cast(pl.Float64).fill_null(math.inf)
     return (
         rows.filter(pl.col("task").is_in(["copy", "adding"]) & pl.col("init").is_in(list(STARTS)))
@@ -56,7 +56,7 @@ def scores(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """A panel a task: a mark a seed, a bar at the median, by T and start of the gates."""
+    """A panel per task: a mark per seed, a bar at the median, by T and start of the gates."""
     data = scores(rows)
     picture = Figure(figsize=(8.4, 5.0))
     panels = picture.subplots(1, 3)
@@ -82,14 +82,14 @@ def draw(rows: pl.DataFrame) -> Drawn:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
     }
     picture.legend(handles.values(), handles.keys(), frameon=False, fontsize=8, ncols=6, loc="upper center")
-    said = (
+    caption = (
         "A mark a seed (side by side), a bar at the median; open marks at the budget are seeds that did not"
         " solve adding. All"
         " starts have the same training. Scores stand in for the training curves of Tallec & Ollivier"
         " (2018), whose T is 200 to"
         " 2,000."
     )
-    write_below(picture, textwrap.fill(said, 130))
+    write_below(picture, textwrap.fill(caption, 130))
     picture.subplots_adjust(top=0.86, wspace=0.45)
     return Drawn(picture, data)
 
@@ -123,7 +123,7 @@ def _medians(rows: pl.DataFrame, task: str) -> dict[int, tuple[float, float]]:
     return {length: (usual[length], chrono[length]) for length in sorted(usual.keys() & chrono.keys())}
 
 
-def _said(medians: dict[int, tuple[float, float]]) -> str:
+def _in_words(medians: dict[int, tuple[float, float]]) -> str:
     """Median accuracies in words."""
     return "constant and chrono, " + "; ".join(
         f"T = {at}: {usual:.2f} and {chrono:.2f}" for at, (usual, chrono) in medians.items()
@@ -135,25 +135,25 @@ def _leaves_the_plateau(rows: pl.DataFrame) -> Finding:
     if not medians:
         return NOT_MEASURED
     usual, chrono = medians[max(medians)]
-    return Finding(_said(medians), usual < CHANCE + LEFT <= chrono)
+    return Finding(_in_words(medians), usual < CHANCE + LEFT <= chrono)
 
 
 def _no_worse(rows: pl.DataFrame) -> Finding:
     medians = _medians(rows, "variable copy")
     if not medians:
         return NOT_MEASURED
-    return Finding(_said(medians), all(chrono >= usual - EVEN for usual, chrono in medians.values()))
+    return Finding(_in_words(medians), all(chrono >= usual - EVEN for usual, chrono in medians.values()))
 
 
 def _faster(rows: pl.DataFrame) -> Finding:
     medians = _medians(rows, "adding")
     if not medians or all(math.isinf(chrono) for _, chrono in medians.values()):
         return NOT_MEASURED
-    said = "; ".join(
+    text = "; ".join(
         f"T = {length}: {usual:,.0f} and {chrono:,.0f}" for length, (usual, chrono) in medians.items()
     )
     return Finding(
-        f"steps of constant and chrono, {said}", all(chrono < usual for usual, chrono in medians.values())
+        f"steps of constant and chrono, {text}", all(chrono < usual for usual, chrono in medians.values())
     )
 
 

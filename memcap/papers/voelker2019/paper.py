@@ -55,8 +55,8 @@ FREEDOM = 2 * CYCLES
 
 def leaves(steps: int) -> np.ndarray:
     """(steps + 1,) share of a window's variance that its best 0, 1, ... numbers leave, as a linear code."""
-    found = np.linalg.eigvalsh(toeplitz(np.sinc(2 * CYCLES / steps * np.arange(steps))))[::-1]
-    return 1 - np.append(0, np.cumsum(found)) / steps
+    eigenvalues = np.linalg.eigvalsh(toeplitz(np.sinc(2 * CYCLES / steps * np.arange(steps))))[::-1]
+    return 1 - np.append(0, np.cumsum(eigenvalues)) / steps
 
 
 def shares(rows: pl.DataFrame) -> pl.DataFrame:
@@ -99,9 +99,9 @@ def draw(rows: pl.DataFrame) -> Drawn:
         alpha=0.6,
         label="the paper",
     )
-    for k, (arm, said) in enumerate(ARMS.items()):
+    for k, (arm, label) in enumerate(ARMS.items()):
         own = data.filter((pl.col("arm") == arm) & ((arm != "ours") | (pl.col("units") == FREEDOM)))
-        left.errorbar(own["T"], own["share"], yerr=bars(own, "share"), label=said, **_marks(k))
+        left.errorbar(own["T"], own["share"], yerr=bars(own, "share"), label=label, **_marks(k))
     left.xaxis.set_major_locator(FixedLocator(sorted({*LOSSES, *data["T"]})))
     left.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     left.xaxis.set_minor_locator(NullLocator())
@@ -135,7 +135,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
             label="solved: 5 % of the variance",
         )
         axes.legend(frameon=False, fontsize=8)
-    said = (
+    caption = (
         f"Points: median over up to {data['seeds'].max() or 0} seeds; bars: all of them. Right: at most"
         f" {rows['budget'].max() or 0:,} updates, ended when solved; grey: what a linear code of n numbers"
         " leaves of a window,"
@@ -143,7 +143,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
         " their code, over that"
         " of T = 1,600."
     )
-    write_below(picture, textwrap.fill(said, 160))
+    write_below(picture, textwrap.fill(caption, 160))
     picture.subplots_adjust(left=0.065, right=0.985, top=0.93, wspace=0.13)
     return Drawn(picture, data)
 
@@ -159,16 +159,16 @@ def _medians(rows: pl.DataFrame, arm: str) -> dict[int, float]:
 
 
 def _as_theirs(rows: pl.DataFrame) -> Finding:
-    found = _medians(rows, "theirs")
-    if not set(SHORT) <= set(found):
+    losses = _medians(rows, "theirs")
+    if not set(SHORT) <= set(losses):
         return NOT_MEASURED
-    said = ", ".join(f"{found[steps]:.2f} at T = {steps}" for steps in SHORT)
-    return Finding(said, all(abs(found[steps] - LOSSES[steps] / WITHOUT) <= NEAR for steps in SHORT))
+    text = ", ".join(f"{losses[steps]:.2f} at T = {steps}" for steps in SHORT)
+    return Finding(text, all(abs(losses[steps] - LOSSES[steps] / WITHOUT) <= NEAR for steps in SHORT))
 
 
 def _fails(rows: pl.DataFrame) -> Finding:
-    found = _medians(rows, "theirs")
-    return Finding(f"{found[LONG]:.2f}", found[LONG] > MOST) if LONG in found else NOT_MEASURED
+    losses = _medians(rows, "theirs")
+    return Finding(f"{losses[LONG]:.2f}", losses[LONG] > MOST) if LONG in losses else NOT_MEASURED
 
 
 def _start_matters(rows: pl.DataFrame) -> Finding:
@@ -176,37 +176,41 @@ def _start_matters(rows: pl.DataFrame) -> Finding:
     both = sorted(set(theirs) & set(other))
     if not set(SHORT) <= set(both):
         return NOT_MEASURED
-    said = ", ".join(f"{other[steps]:.2f} instead of {theirs[steps]:.2f} at T = {steps}" for steps in both)
-    return Finding(said, all(other[steps] <= theirs[steps] / 2 for steps in both))
+    text = ", ".join(f"{other[steps]:.2f} instead of {theirs[steps]:.2f} at T = {steps}" for steps in both)
+    return Finding(text, all(other[steps] <= theirs[steps] / 2 for steps in both))
 
 
 def _widths(rows: pl.DataFrame) -> dict[int, int | None]:
     """The narrowest width of which at least half of the seeds solve it, by T; None where none does."""
-    found: dict[int, int | None] = {}
+    widths: dict[int, int | None] = {}
     for steps, units, solved, seeds in (
         shares(rows).filter(arm="ours").select("T", "units", "solved", "seeds").iter_rows()
     ):
-        found[steps] = found.get(steps) or (units if 2 * solved >= seeds else None)
-    return found
+        widths[steps] = widths.get(steps) or (units if 2 * solved >= seeds else None)
+    return widths
 
 
-def _said(widths: dict[int, int | None]) -> str:
+def _in_words(widths: dict[int, int | None]) -> str:
     return ", ".join(f"{units or 'none tried'} at T = {steps}" for steps, units in widths.items())
 
 
 def _same_width(rows: pl.DataFrame) -> Finding:
-    found = _widths(rows)
-    first = found.get(min(found)) if found else None
-    if first is None or max(found) < 4 * min(found):
+    widths = _widths(rows)
+    first = widths.get(min(widths)) if widths else None
+    if first is None or max(widths) < 4 * min(widths):
         return NOT_MEASURED
-    return Finding(_said(found), all(units is not None and units <= RISE * first for units in found.values()))
+    return Finding(
+        _in_words(widths), all(units is not None and units <= RISE * first for units in widths.values())
+    )
 
 
 def _one_a_degree(rows: pl.DataFrame) -> Finding:
-    found = _widths(rows)
-    if not found:
+    widths = _widths(rows)
+    if not widths:
         return NOT_MEASURED
-    return Finding(_said(found), all(units is not None and units <= FREEDOM + 1 for units in found.values()))
+    return Finding(
+        _in_words(widths), all(units is not None and units <= FREEDOM + 1 for units in widths.values())
+    )
 
 
 PAPER = Paper(
