@@ -105,7 +105,7 @@ def train(
         progress: whether to show progress on stderr.
 
     Returns:
-        One row a member, with the columns of `memcap.studies.store.SCHEMA`.
+        One row a member, with the columns of `memcap.studies.rows.SCHEMA`.
 
     Raises:
         UserError: anything that the user should mend, before anything trains.
@@ -114,7 +114,9 @@ def train(
         raise UserError(f"design={design}: must be one of {', '.join(DESIGNS)}")
     with nullcontext(NoTracker()) if tracker is None else tracker as mirror:
         place = None if folder is None else Path(folder)
-        return run_study(list(members), engine or Engine(), place, study, mirror, design, quiet=not progress)
+        return run_study(
+            list(members), engine or Engine(), place, study, design, quiet=not progress, tracker=mirror
+        )
 
 
 def frontier(
@@ -179,7 +181,7 @@ def load(folder: str | Path, key: str) -> Trained:
     Raises:
         UserError: no such folder, not exactly one such member, or no weights.
     """
-    row = store.one(Path(folder), key)
+    row = store.find_row(Path(folder), key)
     return Trained(member_of(store.config_of(row)), store.weights_of(Path(folder), row))
 
 

@@ -11,7 +11,7 @@ from memcap.capacity.points import VERDICTS
 from memcap.capacity.sources import OUTPUTS
 from memcap.config import LONGEST
 from memcap.recipes import MOST
-from memcap.studies import store
+from memcap.studies import shards, store
 
 
 def add_results(parser: argparse.ArgumentParser, otherwise: str = "") -> None:
@@ -86,5 +86,5 @@ def rows_of(results: Path, strict: bool = False) -> pl.DataFrame:
     """
     rows = store.read(results, strict)
     if rows.is_empty():
-        raise store.no_rows(results)
+        raise shards.no_rows(results)
     return rows

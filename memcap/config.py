@@ -5,7 +5,6 @@ Knobs of a task live in the task's own dataclass (memcap/tasks/), those of the n
 training in `Recipe` (memcap/recipes.py); the rest is here.
 """
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -16,7 +15,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from memcap.knobs import UserError, check, completed, defaults, keyed, knob, typed, whole
+from memcap.knobs import UserError, check, completed, defaults, key_of, keyed, knob, typed, whole
 from memcap.models.initializers import Init, preset
 from memcap.models.network import Architecture, Model
 from memcap.recipes import MOST, Recipe, complete
@@ -178,11 +177,6 @@ class Member:
 def usual_until(task: Task) -> str:
     """What members of a task are trained for unless `Evaluation.until` says otherwise."""
     return "steady" if task.stream else "solved"
-
-
-def key_of(config: str) -> str:
-    """The key of a member, from its config as JSON with sorted keys."""
-    return hashlib.sha256(config.encode()).hexdigest()[:16]
 
 
 def _checked(part: Any, cls: type, where: str) -> Any:

@@ -2,6 +2,7 @@
 becomes."""
 
 import errno
+import hashlib
 import math
 import types
 from collections.abc import Mapping
@@ -66,6 +67,11 @@ def completed(cls: Any, values: dict[str, Any]) -> dict[str, Any]:
         f.name: f.metadata["before"] for f in fields(cls) if f.metadata.get("before", MISSING) is not MISSING
     }
     return later | values
+
+
+def key_of(config: str) -> str:
+    """The key of a member, from its config as JSON with sorted keys."""
+    return hashlib.sha256(config.encode()).hexdigest()[:16]
 
 
 def allowed(metadata: Any) -> str:

@@ -6,9 +6,11 @@ Imports nothing of memcap, so that a command that only reads answers at once.
 
 import json
 import math
+import sys
 from argparse import ArgumentParser
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from rich import box
@@ -139,6 +141,19 @@ def number(value: float | None) -> str:
 def counted(count: int, noun: str) -> str:
     """So many of them: "1 row", "1,000 rows"."""
     return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
+def member_name(task: str, lag: int, units: int | None = None, seed: int | None = None) -> str:
+    """As `delay_line-L8-u7-s3`: a member in a few characters, or all that have so much in common."""
+    parts = {"L": lag, "u": units, "s": seed}
+    return "-".join([task, *(f"{letter}{value}" for letter, value in parts.items() if value is not None)])
+
+
+@cache
+def warn_once(line: str) -> None:
+    """Print a line on stderr, unless this process has printed it before: of what a reader skips, however
+    often it meets it."""
+    print(f"memcap: {line}", file=sys.stderr)
 
 
 def duration(seconds: float) -> str:

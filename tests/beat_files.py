@@ -1,20 +1,35 @@
 """Files as jobs leave them for `memcap status`, of jobs that nobody ran."""
 
 import json
+import os
+import socket
+import time
 from dataclasses import asdict, replace
+from pathlib import Path
 
-from memcap.studies.heartbeat import Beat, Running
+import polars as pl
+
+from memcap.studies import shards
+from memcap.studies.heartbeat import MEMBERS, Heartbeat, Running
 
 MEMBER = Running("0123456789abcdef", "latch-L5-u1-s0", 100, 1500, 0.5, 3.0, None)
 
 
 def first(**changes):
-    """What a job of this process says, with changes."""
-    return replace(Beat.first("name", "memcap train study=name", searched=False), **changes)
+    """The heartbeat of a job of this process, with changes."""
+    now = time.time()
+    who = "0123456789abcdef", "name", "memcap train study=name", str(Path.cwd()), socket.gethostname()
+    return replace(Heartbeat(*who, os.getpid(), now, now), **changes)
 
 
-def put(folder, token, beat, keys):
-    """What it says, and what it set out to train."""
+def listed(keys):
+    """Members of these keys, as a job writes them down."""
+    values = {name: list(keys) if name == "key" else [None] * len(keys) for name in MEMBERS}
+    return pl.DataFrame(values, MEMBERS)
+
+
+def put(folder, token, heartbeat, keys):
+    """What it says, and what it may train."""
     (folder / "jobs").mkdir(parents=True, exist_ok=True)
-    (folder / "jobs" / f"{token}.json").write_text(json.dumps(asdict(beat)))
-    (folder / "jobs" / f"{token}.keys").write_text("\n".join(keys))
+    (folder / "jobs" / f"{token}.json").write_text(json.dumps(asdict(replace(heartbeat, token=token))))
+    shards.write_table(folder / "jobs" / f"{token}.members.parquet", listed(keys))

@@ -11,7 +11,7 @@ from pathlib import Path
 from absl import logging as absl_logging
 
 from memcap import cli
-from memcap.studies import notes
+from memcap.printing import warn_once
 
 # Hydra closes all handlers of logging, and absl's would close its stream, which is what pytest captures
 # stderr with.
@@ -30,7 +30,7 @@ class Done:
 def memcap(folder, *arguments):
     """Run the command with `folder` as the working directory."""
     out, err, status = io.StringIO(), io.StringIO(), 0
-    notes.note.cache_clear()  # as in a process of its own
+    warn_once.cache_clear()  # as in a process of its own
     with contextlib.chdir(folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
             cli.main(list(map(str, arguments)))

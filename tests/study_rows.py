@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 
 import polars as pl
 
-from memcap.studies import store
+from memcap.knobs import key_of
+from memcap.studies import shards
+from memcap.studies.rows import SCHEMA, frame
 from memcap.tasks import task_class
 
 RECIPE = {
@@ -39,9 +41,9 @@ def group(task="latch", lag=5, counts=None, *, steady=None, knobs=None, diverged
             done = status == "solved"
             lasts = done and seed < (steady or {}).get(units, solved)
             found.append(
-                dict.fromkeys(store.SCHEMA)
+                dict.fromkeys(SCHEMA)
                 | {
-                    "key": store.key_of(config := json.dumps(next(NUMBERS))),
+                    "key": key_of(config := json.dumps(next(NUMBERS))),
                     "config": config,
                     "study": "made_up",
                     "task": task,
@@ -73,10 +75,10 @@ def group(task="latch", lag=5, counts=None, *, steady=None, knobs=None, diverged
 
 def table(*groups) -> pl.DataFrame:
     """All rows of some groups, as the store would read them."""
-    return store.frame([row for group in groups for row in group])
+    return frame([row for group in groups for row in group])
 
 
 def write(folder, *groups):
     """Put the rows where a study would have put them."""
     (folder / "rows").mkdir(parents=True, exist_ok=True)
-    store.write_rows(folder / "rows" / "made_up.parquet", table(*groups))
+    shards.write_table(folder / "rows" / "made_up.parquet", table(*groups))

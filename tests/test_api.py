@@ -18,6 +18,7 @@ from memcap.config import resolve, task_defaults
 from memcap.knobs import UserError
 from memcap.recipes import Recipe
 from memcap.studies import run, store
+from memcap.studies.rows import SCHEMA
 from memcap.tasks import DelayLine, Latch
 from memcap.tracking import NoTracker
 
@@ -173,7 +174,7 @@ def trained(tmp_path_factory):
 def test_a_folder_keeps_rows_and_weights_and_a_second_run_trains_nothing(trained, monkeypatch, capsys):
     folder, found, rows = trained
     assert sorted(rows["key"]) == sorted(m.key for m in found)
-    assert dict(rows.schema) == store.SCHEMA
+    assert dict(rows.schema) == SCHEMA
     assert set(rows["study"]) == {"small"}
     assert_frame_equal(store.read(folder), rows)
     before = files(folder)

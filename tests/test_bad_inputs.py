@@ -24,7 +24,8 @@ from memcap import cli as cli_module
 from memcap import jax_setup
 from memcap.launch import session
 from memcap.studies import files as files_module
-from memcap.studies import store
+from memcap.studies import shards
+from memcap.studies.rows import frame
 
 TINY = "task=latch task.lag=2 model.units=1 recipe=hold recipe.budget=20 recipe.batch=8"
 YAML = {  # study files that cannot be read, and what is said of them
@@ -382,10 +383,10 @@ def test_what_fits_into_no_memory(tmp_path, monkeypatch):
 def test_a_folder_that_is_deleted_while_its_study_trains(tmp_path, monkeypatch):
     def deleted(folder, *arguments):
         shutil.rmtree(folder)
-        return write_population(folder, *arguments)
+        return write(folder, *arguments)
 
-    write_population = store.write_population
-    monkeypatch.setattr(store, "write_population", deleted)
+    write = shards.write
+    monkeypatch.setattr(shards, "write", deleted)
     done = memcap(tmp_path, "train", *TINY.split(), "out=study")
     assert (done.status, done.out, done.err.count("memcap: "), "Error executing" in done.err) == (
         2,
@@ -407,14 +408,14 @@ def test_tables_do_not_ask_the_disk_through_polars(tmp_path):
     (tmp_path / "rows").mkdir()
     seen = []
 
-    def fill_full(path, fill, sealed=True):
+    def fill_full(path, fill, with_digest=True):
         with full.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space left") as raised:
             fill(file)
         seen.append(raised.value.errno)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(files_module, "write", fill_full)
-        store.write_rows(tmp_path / "rows" / "a.parquet", store.frame(group()))
+        shards.write_table(tmp_path / "rows" / "a.parquet", frame(group()))
     assert seen == [errno.ENOSPC]
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from command import memcap
 
+from memcap.studies.curves import MOST_POINTS
 from memcap.tracking import tracker
-from memcap.tracking.curve import MOST_POINTS
 from memcap.tracking.mirror import MOST_MEMBER_RUNS, SECONDS_BETWEEN_POINTS
 from memcap.tracking.writer import NICENESS
 

@@ -18,10 +18,10 @@ LINES = [
     ("memcap.models",),
     ("memcap.recipes",),
     ("memcap.config",),
-    ("memcap.training", "memcap.tracking", "memcap.trained"),
+    ("memcap.training", "memcap.trained"),
     ("memcap.planning", "memcap.reference"),
     ("memcap.studies",),
-    ("memcap.capacity",),
+    ("memcap.tracking", "memcap.capacity"),
     ("memcap.figures",),
     ("memcap.papers", "memcap.probes"),
     ("memcap.studies.outcome",),  # what a study says at its end

@@ -15,7 +15,8 @@ from memcap.capacity.sources import atlas
 from memcap.launch.app import populations
 from memcap.recipes import recommended
 from memcap.studies import store
-from memcap.studies.standing import standing
+from memcap.studies.rows import SCHEMA
+from memcap.studies.run import what_is_missing
 
 ROOT = Path(__file__).parent.parent
 STUDIES = sorted(
@@ -38,7 +39,7 @@ def points():
 def test_published_rows_are_read_as_they_were_written(study):
     rows, written = store.read(study), pl.read_parquet(study / "rows.parquet")
     assert rows.height == written.height > 20
-    assert dict(rows.schema) == store.SCHEMA
+    assert dict(rows.schema) == SCHEMA
     assert rows["kernel"].unique().to_list() == ["xla"]  # whose rows are the same bits on any machine
     assert_frame_equal(rows.select(written.columns), written, check_row_order=False)
 
@@ -50,7 +51,7 @@ def test_published_rows_are_those_of_the_study_as_it_stands(study):
     (job,) = (job for jobs in populations([f"sweeps={study.name}"]) for job in jobs)
     keys, rows = {member.key for member in job.members}, store.read(study)
     assert set(rows["key"]) <= keys
-    assert standing(job.members, study, job.settings.design).first == []
+    assert what_is_missing(job.members, study, job.settings.design).first == []
 
 
 @pytest.mark.parametrize("drawn", DRAWN, ids=lambda path: f"{path.parts[-3]}-{path.stem}")

@@ -20,10 +20,11 @@ from memcap.studies import store
 COMMAND = """
 import sys, time
 from memcap import cli
-from memcap.studies import run
+from memcap.studies import writer
+from memcap.studies.writer import StudyWriter
 
-run.SECONDS_BETWEEN_WRITES = 1e5
-ended, flush = run._RowWriter.ended, run._RowWriter.flush
+writer.SECONDS_BETWEEN_WRITES = 1e5
+ended, flush = StudyWriter.ended, StudyWriter.flush
 
 def said(self, population, results):
     ended(self, population, results)
@@ -33,9 +34,9 @@ def hangs(self):
     print("flushing", flush=True)
     time.sleep(600)
 
-run._RowWriter.ended = said
+StudyWriter.ended = said
 if sys.argv[1] == "hangs":
-    run._RowWriter.flush = hangs
+    StudyWriter.flush = hangs
 cli.main(sys.argv[2:])
 """
 STUDY = ["task=latch", "task.lag=3", "model.units=9", "recipe=hold", "engine.lanes=1"]

@@ -6,7 +6,7 @@ import pytest
 
 import memcap
 from memcap.knobs import UserError
-from memcap.studies import store
+from memcap.studies import shards, store
 
 TINY = {"budget": 4, "batch": 8, "every": 2, "sequences": 16, "stretch": 1}
 
@@ -58,7 +58,7 @@ def test_a_sequence_at_once_is_one_element_at_a_time_is_what_the_weights_say(loa
         each.append(out)
     np.testing.assert_allclose(outputs, each, rtol=1e-5, atol=1e-6)
     assert_carries_equal(carry, state)
-    weights = store.weights_of(trained[0], store.one(trained[0], member.key))
+    weights = store.weights_of(trained[0], store.find_row(trained[0], member.key))
     own, expected = member.architecture.build(weights)(jax.numpy.asarray(inputs))
     np.testing.assert_allclose(outputs, np.moveaxis(np.asarray(expected), 0, -1), rtol=1e-5, atol=1e-6)
     assert_carries_equal(carry, own)
@@ -137,5 +137,5 @@ def test_a_member_is_loaded_by_the_first_digits_of_its_key(trained, tmp_path):
     assert "0 members" in refusal(lambda: memcap.load(folder, "x"))
     assert f"{len(found)} members" in refusal(lambda: memcap.load(folder, ""))
     assert "no such folder" in refusal(lambda: memcap.load(tmp_path / "nowhere", "x"))
-    store.write_rows(tmp_path / "rows.parquet", rows)  # rows without weights
+    shards.write_table(tmp_path / "rows.parquet", rows)  # rows without weights
     assert "holds no weights" in refusal(lambda: memcap.load(tmp_path, found[0].key))

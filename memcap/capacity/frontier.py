@@ -27,7 +27,7 @@ from memcap.capacity.points import VERDICTS, At, Point
 from memcap.capacity.thresholds import fit, fit_of, posterior
 from memcap.config import Evaluation
 from memcap.knobs import UserError, completed, typed
-from memcap.studies.store import TRAINING, measured
+from memcap.studies.rows import TRAINING, without_failed
 from memcap.tasks import task_class
 
 CELL = ["task", "knobs", "lag", "length", "cell", "readout"]
@@ -67,7 +67,7 @@ def tried(
     """One point for each task, lag and recipe: what `frontier` chooses from; arguments and order as there."""
     if at not in VERDICTS:
         raise UserError(f"at={at}: must be one of {', '.join(VERDICTS)}")
-    rows = measured(rows)
+    rows = without_failed(rows)
     if budget is not None:
         rows = rows.filter(pl.col("budget") <= budget)
     points = [

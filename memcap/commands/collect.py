@@ -4,7 +4,7 @@ from argparse import ArgumentParser, Namespace
 
 from memcap.arguments import add_results, add_strict
 from memcap.printing import add_json, print_json
-from memcap.studies import curves, store
+from memcap.studies import curves, shards
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -16,7 +16,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> None:
     """Fold, and say where the rows are."""
-    path, rows = store.collect(arguments.results, arguments.strict)
+    path, rows = shards.collect(arguments.results, arguments.strict)
     curves.collect(arguments.results)
     if arguments.json:
         print_json({"file": str(path), "rows": rows.height})

@@ -7,6 +7,7 @@ from memcap.arguments import OUTPUTS
 from memcap.models.export import export
 from memcap.models.network import Model
 from memcap.studies import store
+from memcap.studies.weights import write_arrays
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -21,9 +22,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> None:
     """Write the file, and say what is in it."""
-    row = store.one(arguments.results, arguments.run)
+    row = store.find_row(arguments.results, arguments.run)
     model = Model(**store.config_of(row)["model"])
     arrays = export(model, store.weights_of(arguments.results, row), arguments.layout)
-    store.write_arrays(arguments.output, arrays)
+    write_arrays(arguments.output, arrays)
     member = f"{row['task']}, lag {row['lag']}, units {row['units']}, seed {row['seed']}, {row['status']}"
     print(f"{arguments.output}: {', '.join(arrays)} ({member})")

@@ -25,8 +25,9 @@ from memcap.launch.jobs import Job
 from memcap.planning.devices import TARGETS, Target, only_here, target
 from memcap.planning.plan import Planned, elsewhere, plan, programs
 from memcap.printing import Column, Listing, add_json, duration, number, print_json, show
-from memcap.studies import store
-from memcap.studies.standing import standing
+from memcap.studies import shards
+from memcap.studies.rows import latest_per_key
+from memcap.studies.run import what_is_missing
 from memcap.training.engine import workers
 from memcap.training.program import Program
 from memcap.training.queue import cost
@@ -85,7 +86,7 @@ class Study:
         """Of jobs that have their settings in common."""
         settings = jobs[0].settings
         members = list(dict.fromkeys(member for job in jobs for member in job.members))
-        now = standing(members, settings.folder, settings.design)
+        now = what_is_missing(members, settings.folder, settings.design)
         return cls(settings.engine, settings.folder, members, now.missing, now.most, now.search is not None)
 
     def programs(self, here: bool) -> list[tuple[Program, list[Member]]]:
@@ -158,7 +159,7 @@ def _measured(studies: Sequence[Study]) -> tuple[float, int] | None:
     if jax.default_backend() != "cpu":
         return None
     folders = [folder for folder in {OUTPUTS, *(study.folder for study in studies)} if folder.exists()]
-    rows = store.merged([store.read_all(folder) for folder in folders]).filter(
+    rows = latest_per_key([shards.read(folder) for folder in folders]).filter(
         backend="cpu", device=jax.devices()[0].device_kind, batching="map"
     )
     rows = rows.filter(pl.col("run_seconds") > 0, pl.col("steps") > 0)

@@ -41,7 +41,7 @@ def run(arguments: Namespace) -> None:
         UserError: no such member or probe, no weights, or no probe that fits the net.
     """
     wanted = {name: probes.find(name) for name in arguments.what or probes.summaries()}
-    row = store.one(arguments.results, arguments.run)
+    row = store.find_row(arguments.results, arguments.run)
     net = Trained(member_of(store.config_of(row)), store.weights_of(arguments.results, row))
     folder = arguments.output or folder_of(arguments.results) / "probes" / row["key"]
     found: dict[str, Any] = {}

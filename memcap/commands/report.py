@@ -32,7 +32,7 @@ def run(arguments: Namespace) -> None:
     path = arguments.output or folder / "report.html"
     made = page(rows, curves.read(folder), f"memcap: {folder.name or folder.absolute().name}")
     try:
-        files.write(path, lambda file: file.write(made.encode()), sealed=False)
+        files.write(path, lambda file: file.write(made.encode()), with_digest=False)
     except OSError as error:
         raise UserError(
             f"{path}: cannot be written ({error.strerror or error}); choose another file with -o"

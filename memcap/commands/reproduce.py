@@ -109,7 +109,8 @@ def run(arguments: Namespace) -> None:
     table = papers.judge_claims(reproduction.PAPER, rows)
     place = arguments.output or place
     picture = figures.save(reproduction.draw(rows), place, "figure")
-    files.write(place / "verdicts.csv", lambda file: file.write(table.write_csv().encode()), sealed=False)
+    verdicts = table.write_csv().encode()
+    files.write(place / "verdicts.csv", lambda file: file.write(verdicts), with_digest=False)
     notes = [f"Why not: {line['claim']}: {line['why']}" for line in table.to_dicts() if line["why"]]
     if arguments.tiny:
         notes.append("A tiny run shows that all parts work; its verdicts mean nothing.")

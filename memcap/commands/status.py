@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from memcap.printing import Column, Listing, add_json, counted, duration, number, print_json, show
-from memcap.studies.heartbeat import Beat, Running
+from memcap.studies.heartbeat import Heartbeat, Running
 from memcap.studies.status import Failure, Status, status, studies
 
 SHOWN = 10  # members that are shown, of those that run and of those that failed
@@ -48,12 +48,18 @@ def run(arguments: Namespace) -> None:
 
 
 def _columns(found: Status) -> dict[str, Any]:
-    jobs = [asdict(beat) | {"state": state(beat)} for beat in found.jobs]
+    jobs = [_job_columns(job) for job in found.jobs]
     return asdict(found) | {
         "members": found.members,
         "jobs": jobs,
-        "goes_on": [_again(beat) for beat in found.unfinished],
+        "goes_on": [_again(job) for job in found.unfinished],
     }
+
+
+def _job_columns(job: Heartbeat) -> dict[str, Any]:
+    """A job, with two fields under the names that they have always had in this JSON."""
+    columns = {"updated": "heard", "seconds_left": "left"}
+    return {columns.get(name, name): value for name, value in asdict(job).items()} | {"state": state(job)}
 
 
 def _say(found: Status) -> None:
@@ -78,7 +84,7 @@ def sentences(found: Status) -> list[str]:
         f"{found.folder}: {found.done:,} of {most}{counted(found.members, 'member')} done: {what};"
         f" {len(found.failed):,} failed."
     ]
-    if any(beat.alive for beat in found.jobs):
+    if any(job.alive for job in found.jobs):
         pace = [] if found.a_minute is None else [f"{number(found.a_minute)} members a minute"]
         pace += (
             []
@@ -96,7 +102,7 @@ def sentences(found: Status) -> list[str]:
         said.append(
             f"{counted(found.left_over, 'member')} that a job set out to train and nobody has in hand."
         )
-    said += [f"Job {beat.pid} on {beat.host}: {state(beat)}." for beat in found.jobs if beat.ended != "done"]
+    said += [f"Job {job.pid} on {job.host}: {state(job)}." for job in found.jobs if job.ended != "done"]
     if found.unreadable:
         said.append(
             f"{counted(len(found.unreadable), 'file')} of rows cannot be read: memcap verify"
@@ -105,33 +111,29 @@ def sentences(found: Status) -> list[str]:
     return said
 
 
-def state(beat: Beat) -> str:
+def state(job: Heartbeat) -> str:
     """What becomes of a job, in words."""
-    ago = f"{duration(round(beat.silent))} ago"
-    if beat.ended is not None:
-        return f"{beat.ended}, {ago}"
-    if beat.alive:
-        return f"trains, for {duration(round(beat.heard - beat.started))}"
-    return f"{'silent, or gone' if beat.exists else 'killed: its process is gone'}; last heard of {ago}"
+    ago = f"{duration(round(job.age))} ago"
+    if job.ended is not None:
+        return f"{job.ended}, {ago}"
+    if job.alive:
+        return f"trains, for {duration(round(job.updated - job.started))}"
+    return f"{'silent, or gone' if job.exists else 'killed: its process is gone'}; last heard of {ago}"
 
 
 def goes_on(found: Status) -> list[str]:
     """The commands that train what nobody has in hand; or, where all is done, what shows it."""
     if found.left_over or found.failed:
-        return list(dict.fromkeys(f"Goes on: {_again(beat)}" for beat in found.unfinished))
+        return list(dict.fromkeys(f"Goes on: {_again(job)}" for job in found.unfinished))
     if found.running or found.waiting:
         return []
     return [f"Then: memcap frontier {shlex.quote(str(found.folder))}"]
 
 
-def _again(beat: Beat) -> str:
-    if beat.command is None:
+def _again(job: Heartbeat) -> str:
+    if job.command is None:
         return "the same call of memcap.train, with this folder"
-    return (
-        beat.command
-        if Path(beat.folder) == Path.cwd()
-        else f"cd {shlex.quote(beat.folder)} && {beat.command}"
-    )
+    return job.command if Path(job.folder) == Path.cwd() else f"cd {shlex.quote(job.folder)} && {job.command}"
 
 
 def _running(longest: Sequence[Running], running: int) -> Listing:

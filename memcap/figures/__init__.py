@@ -3,7 +3,7 @@
 A figure is an object, in this room the file itself, with
 
 * a docstring: its first line stands in `memcap figure --help`;
-* `draw(rows)`, which gets the rows of trained members (the columns are `memcap.studies.store.SCHEMA`) and
+* `draw(rows)`, which gets the rows of trained members (the columns are `memcap.studies.rows.SCHEMA`) and
   gives a `Drawn`: a picture, and the numbers in it. It touches nothing else. It makes its picture with
   `matplotlib.figure.Figure` and leaves matplotlib.pyplot alone, so no window and no backend is chosen for
   whoever imports it.
@@ -99,7 +99,10 @@ def save(drawn: Drawn, folder: Path, name: str) -> Path:
         raise UserError(f"{name}: nothing to draw in these rows; give the folder of another study")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with files.writing(folder), tempfile.TemporaryDirectory(dir=folder, prefix=f".{name}.") as unfinished:
+        with (
+            files.shared_lock(folder),
+            tempfile.TemporaryDirectory(dir=folder, prefix=f".{name}.") as unfinished,
+        ):
             drawn.figure.savefig(Path(unfinished, f"{name}.png"), dpi=200)
             drawn.figure.savefig(Path(unfinished, f"{name}.pdf"))
             drawn.data.write_csv(Path(unfinished, f"{name}.csv"))

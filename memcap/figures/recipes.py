@@ -23,7 +23,7 @@ from memcap.figures.frontier import (
     write_below,
 )
 from memcap.knobs import UserError
-from memcap.studies.store import TRAINING
+from memcap.studies.rows import TRAINING
 
 BEST = "the frontier: at each lag the best that competes"
 

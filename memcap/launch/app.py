@@ -45,7 +45,7 @@ from memcap.launch.session import Training, stop
 from memcap.launch.sources import PaperSource, Places, TaskSource
 from memcap.launch.sweeper import JobLoader
 from memcap.recipes import of_yaml, root
-from memcap.studies import store
+from memcap.studies import shards
 from memcap.training.engine import found_backend, settled
 
 PLUGINS = {  # by what is missing without them
@@ -150,7 +150,7 @@ def _check_folder(folder: Path) -> None:
             f"out={folder}: cannot be written ({above.name} is no folder that can); set out to another folder"
         )
     if above == folder:
-        store.read_all(folder)
+        shards.read(folder)
 
 
 def checked(config: DictConfig, jobs: Iterable[DictConfig]) -> list[Job]:

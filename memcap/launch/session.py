@@ -23,8 +23,9 @@ from memcap.knobs import UserError, of_disk
 from memcap.launch.jobs import Job, Settings, job_of, look_where_hydra_does
 from memcap.report.tables import counted, print_outcome, print_places
 from memcap.signals import Interrupted
-from memcap.studies import store
+from memcap.studies import shards
 from memcap.studies.outcome import conclude, score
+from memcap.studies.rows import latest_per_key
 from memcap.studies.run import run_study
 from memcap.tracking import MOST_MEMBER_RUNS, NoTracker, Tracker, open_tracker
 from memcap.training.cores import SHARE
@@ -112,9 +113,9 @@ class Training:
                 settings.engine,
                 settings.folder,
                 settings.study,
-                tracker,
                 settings.design,
                 command=self.command,
+                tracker=tracker,
             )
         kept.append(rows)
         return rows
@@ -190,12 +191,12 @@ class Training:
     def _found(self) -> dict[Settings, pl.DataFrame]:
         """The rows of each study: those trained here; if none ever was, those that other processes left in
         its folder."""
-        found = {study: store.merged(rows) for study, rows in self.rows.items() if rows}
+        found = {study: latest_per_key(rows) for study, rows in self.rows.items() if rows}
         elsewhere = {} if self.rows else self.expected
         for study, members in elsewhere.items():
             if not study.folder.exists():
                 continue
-            rows = store.read_all(study.folder)
+            rows = shards.read(study.folder)
             if members:
                 rows = rows.filter(pl.col("key").is_in([member.key for member in members]))
             if rows.height:

@@ -9,8 +9,8 @@ import polars as pl
 from memcap.capacity.points import Point, columns
 from memcap.capacity.thresholds import Threshold
 from memcap.printing import Column, Listing, number, show
-from memcap.studies import store
 from memcap.studies.outcome import Outcome
+from memcap.studies.rows import without_failed
 
 SHOWN_ROWS = 20
 HALF = (
@@ -140,6 +140,6 @@ def print_places(places: Iterable[str]) -> None:
 def counted(rows: pl.DataFrame) -> str:
     """How many members there are, how many were solved, and how many failed, which the same command trains
     again."""
-    failed = rows.height - store.measured(rows).height
+    failed = rows.height - without_failed(rows).height
     counts = f"{rows.height} member{'s' * (rows.height != 1)}, {int(rows['solved'].sum())} solved"
     return counts + (f", {failed} failed (the same command trains these again)" if failed else "")

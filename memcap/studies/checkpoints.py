@@ -12,7 +12,6 @@ all other members begin anew.
 
 import contextlib
 import json
-import secrets
 import threading
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -22,13 +21,13 @@ from typing import Any
 import numpy as np
 
 from memcap.config import Engine, Member
-from memcap.printing import counted
-from memcap.studies import store
-from memcap.studies.environment import stamp
+from memcap.printing import counted, warn_once
+from memcap.studies import shards
+from memcap.studies.curves import Points
+from memcap.studies.environment import fingerprint
 from memcap.studies.files import BadFileError, make_folder
-from memcap.studies.notes import note
+from memcap.studies.rows import without_failed
 from memcap.studies.weights import read_sealed, write_sealed
-from memcap.tracking import Points
 from memcap.training.engine import Checkpoint
 from memcap.training.lane import kernel_name
 from memcap.training.program import Program
@@ -44,54 +43,59 @@ class Checkpoints:
         folder: the study's.
         members: the job's.
         engine: how they are trained; its kernel is settled.
+        token: of the job, which names its file; a token of its own if there is none.
     """
 
-    def __init__(self, folder: Path, members: Iterable[Member], engine: Engine | None = None):
+    def __init__(
+        self, folder: Path, members: Iterable[Member], engine: Engine | None = None, token: str = ""
+    ):
         self.engine = engine or Engine()
-        self.path = folder / "checkpoints" / f"{secrets.token_hex(4)}.npz"
+        self.path = folder / "checkpoints" / f"{token or shards.new_token()}.npz"
         self.members = {member.key: member for member in members}
         self.lock = threading.Lock()
         self.states: dict[str, Checkpoint] = {}
         self.curves: dict[str, Points] = {}  # by key, to where the state is
-        self.taken_over: list[Path] = []  # what they hold is held here, or has rows
-        self.strange: set[str] = set()  # whose states another stack or other code made
+        self.adopted_files: list[Path] = []  # what they hold is held here, or has rows
+        self.foreign: set[str] = set()  # whose states another stack or other code made
         if there := sorted(self.path.parent.glob("*.npz")):
-            done = set(store.measured(store.read_all(folder))["key"])
+            done = set(without_failed(shards.read(folder))["key"])
             for path in there:
-                self._take_over(path, done)
-        if begin := self.strange - set(self.states):
+                self._adopt(path, done)
+        if begin := self.foreign - set(self.states):
             why = (
                 "half-trained by other code, another kernel, other versions or another device, so begun anew"
             )
-            note(f"{why}: {counted(len(begin), 'member')}")
+            warn_once(f"{why}: {counted(len(begin), 'member')}")
         if self.states:
-            note(f"half-trained, and gone on with: {counted(len(self.states), 'member')}")
-        self.version, self.on_disk, self.written = len(self.taken_over), 0, time.monotonic()
+            warn_once(f"half-trained, and gone on with: {counted(len(self.states), 'member')}")
+        self.version, self.on_disk, self.written = len(self.adopted_files), 0, time.monotonic()
 
-    def _take_over(self, path: Path, done: Collection[str]) -> None:
+    def _adopt(self, path: Path, done: Collection[str]) -> None:
         try:
             found = read_sealed(path, states_of)
         except BadFileError as error:
             aside = path.with_name(f"{path.name}.bad")
             if not isinstance(error.__cause__, OSError):
                 path.replace(aside)
-            note(f"{path}: {error}; its members begin anew" + f"; set aside as {aside.name}" * aside.exists())
+            warn_once(
+                f"{path}: {error}; its members begin anew" + f"; set aside as {aside.name}" * aside.exists()
+            )
             return
-        strange = set()
-        for state, made_with, curve in found:
+        foreign = set()
+        for state, made_by, curve in found:
             key = state.key
             if key not in self.members or key in done:
                 continue
             member = self.members[key]
-            if made_with != stamp(member) or state.kernel != kernel_name(
+            if made_by != fingerprint(member) or state.kernel != kernel_name(
                 Program.of(member, self.engine).trainer
             ):
-                strange.add(key)
+                foreign.add(key)
             elif key not in self.states or self.states[key].lane["before"] < state.lane["before"]:
                 self.states[key], self.curves[key] = state, curve
-        self.strange |= strange
-        if not strange and all(state.key in self.members or state.key in done for state, _, _ in found):
-            self.taken_over.append(path)
+        self.foreign |= foreign
+        if not foreign and all(state.key in self.members or state.key in done for state, _, _ in found):
+            self.adopted_files.append(path)
 
     def kept(self, keys: Sequence[str]) -> dict[str, Checkpoint]:
         """The states of those that have one."""
@@ -128,25 +132,25 @@ class Checkpoints:
             states, curves, version = list(self.states.values()), dict(self.curves), self.version
         if version != self.on_disk:
             if states:
-                arrays = _arrays(states, [stamp(self.members[state.key]) for state in states], curves)
+                arrays = _arrays(states, [fingerprint(self.members[state.key]) for state in states], curves)
                 make_folder(self.path.parent)  # just before: another job may have removed it, as it was empty
                 write_sealed(self.path, arrays)
-            for path in self.taken_over if states else (*self.taken_over, self.path):
+            for path in self.adopted_files if states else (*self.adopted_files, self.path):
                 path.unlink(missing_ok=True)
             if not states:
                 with contextlib.suppress(OSError):  # others have states there
                     self.path.parent.rmdir()
-            self.taken_over, self.on_disk = [], version
+            self.adopted_files, self.on_disk = [], version
         self.written = time.monotonic()
 
 
 def _arrays(
-    states: Sequence[Checkpoint], stamps: Sequence[str], curves: Mapping[str, Points]
+    states: Sequence[Checkpoint], fingerprints: Sequence[str], curves: Mapping[str, Points]
 ) -> dict[str, np.ndarray]:
     """The arrays of a file with these states."""
     parts: dict[str, list[tuple[Checkpoint, str]]] = {}
-    for state, made_with in zip(states, stamps, strict=True):
-        parts.setdefault(state.program, []).append((state, made_with))
+    for state, made_by in zip(states, fingerprints, strict=True):
+        parts.setdefault(state.program, []).append((state, made_by))
     index, arrays = [], {}
     for number, (program, part) in enumerate(parts.items()):
         leaves = [np.stack(rows) for rows in zip(*(state.state for state, _ in part), strict=True)]
@@ -154,11 +158,11 @@ def _arrays(
         members = [
             {
                 "key": state.key,
-                "stamp": made_with,
+                "stamp": made_by,
                 "lane": state.lane,
                 "curve": list(curves[state.key].items()),
             }
-            for state, made_with in part
+            for state, made_by in part
         ]
         index.append({"program": program, "leaves": len(leaves), "members": members})
     return {"index": np.frombuffer(json.dumps(index).encode(), np.uint8), **arrays}

@@ -25,8 +25,8 @@ def environment() -> dict[str, Any]:
     """What the rows were made with: versions, device, flags, and the commit of a checkout."""
     git = ["git", "-C", str(root()), "rev-parse", "HEAD"]
     try:
-        found = subprocess.run(git, capture_output=True, text=True, check=False, timeout=10)
-        commit = found.stdout.strip() or None
+        result = subprocess.run(git, capture_output=True, text=True, check=False, timeout=10)
+        commit = result.stdout.strip() or None
     except (OSError, subprocess.TimeoutExpired):
         commit = None
     device = jax.devices()[0]
@@ -42,14 +42,14 @@ def environment() -> dict[str, Any]:
     }
 
 
-def stamp(member: Member) -> str:
+def fingerprint(member: Member) -> str:
     """64 hex digits: of all that must be the same for a member to come out the same, beside its config and
     its program."""
-    return _stamp(type(member.task).__module__, cell_class(member.model.cell).__module__)
+    return _fingerprint(type(member.task).__module__, cell_class(member.model.cell).__module__)
 
 
 @cache
-def _stamp(*modules: str) -> str:
+def _fingerprint(*modules: str) -> str:
     stack = {
         name: value for name, value in environment().items() if name != "git_commit"
     }  # the code itself says more

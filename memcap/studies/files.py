@@ -24,14 +24,14 @@ from typing import IO, Any
 
 MARK = b"memcap sha256 "
 NO_DIGITS = b"0" * 64
-UNSEALED = MARK + NO_DIGITS  # what a writer leaves in a file for `write` to fill
+DIGEST_PLACEHOLDER = MARK + NO_DIGITS  # what a writer leaves in a file for `write` to fill
 TAIL = (
     1 << 16
 )  # the mark stands in so many last bytes: in the footer of Parquet, in the comment of a zip archive
 CHUNK = 1 << 20
 # seconds; what is younger may be another host's in the making: not every file system shows its locks to
 # others
-FRESH = 60.0
+STALE_AFTER = 60.0
 UNFINISHED = re.compile(r"\..+\.(parquet|npz)\.[0-9a-f]{8}")  # names that `write` gives
 
 
@@ -53,24 +53,24 @@ def open_regular(path: Path) -> IO[bytes]:
     return file
 
 
-def write(path: Path, fill: Callable[[IO[bytes]], Any], sealed: bool = True) -> None:
+def write(path: Path, fill: Callable[[IO[bytes]], Any], with_digest: bool = True) -> None:
     """Write a file: whole or not at all, and on disk when this returns, its name too.
 
     Args:
         path: of the file; an older one is replaced in one step.
         fill: writes the content into the open file.
-        sealed: whether the content has `UNSEALED` near its end, where the digest goes.
+        with_digest: whether the content has `DIGEST_PLACEHOLDER` near its end, where the digest goes.
 
     Raises:
         OSError: it cannot be written; the older file is still there.
     """
     unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    with writing(path.parent):
+    with shared_lock(path.parent):
         try:
             with unfinished.open("x+b") as file:
                 fill(file)
-                if sealed:
-                    _seal(file)
+                if with_digest:
+                    _write_digest(file)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(unfinished, path)
@@ -80,15 +80,27 @@ def write(path: Path, fill: Callable[[IO[bytes]], Any], sealed: bool = True) -> 
     _sync(path.parent)
 
 
+def replace(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all, without a digest. It need not outlive the machine, so nobody waits
+    for the disk.
+
+    Raises:
+        OSError: it cannot be written; the older file is still there.
+    """
+    unfinished = path.with_name(f".{path.name}")
+    unfinished.write_bytes(content)
+    unfinished.replace(path)
+
+
 @contextlib.contextmanager
-def writing(folder: Path) -> Generator[None]:
+def shared_lock(folder: Path) -> Generator[None]:
     """Within, nobody has the folder's lock alone. Where a file system has no locks, nobody ever has it."""
     with _locked(folder, fcntl.LOCK_SH):
         yield
 
 
 @contextlib.contextmanager
-def alone(folder: Path) -> Generator[bool]:
+def exclusive_lock(folder: Path) -> Generator[bool]:
     """Within, nobody writes into the folder; false where somebody does just now, or where a file system has
     no locks."""
     with _locked(folder, fcntl.LOCK_EX | fcntl.LOCK_NB) as locked:
@@ -109,17 +121,17 @@ def _locked(folder: Path, how: int) -> Generator[bool]:
         os.close(descriptor)
 
 
-def sweep(folder: Path) -> None:
+def remove_unfinished(folder: Path) -> None:
     """Remove the unfinished files that `write` had no time to finish or to remove."""
-    with alone(folder) as nobody_writes:
+    with exclusive_lock(folder) as nobody_writes:
         for path in folder.iterdir() if nobody_writes else ():
-            if UNFINISHED.fullmatch(path.name) and old(path):
+            if UNFINISHED.fullmatch(path.name) and is_stale(path):
                 path.unlink(missing_ok=True)
 
 
-def old(path: Path) -> bool:
+def is_stale(path: Path) -> bool:
     """Whether nobody can be at work on a file any more."""
-    return time.time() - path.stat().st_mtime >= FRESH
+    return time.time() - path.stat().st_mtime >= STALE_AFTER
 
 
 def make_folder(path: Path) -> None:
@@ -130,7 +142,7 @@ def make_folder(path: Path) -> None:
         _sync(each.parent)
 
 
-def sealed(file: IO[bytes]) -> bool:
+def has_digest(file: IO[bytes]) -> bool:
     """Whether an open file has a digest, right or wrong. Files of memcap 0.1 have none."""
     return _place(file) is not None
 
@@ -154,7 +166,7 @@ def check(file: IO[bytes]) -> bool:
     return True
 
 
-def _seal(file: IO[bytes]) -> None:
+def _write_digest(file: IO[bytes]) -> None:
     file.flush()
     place = _place(file)
     assert place is not None, "nowhere to put the digest"

@@ -1,117 +1,146 @@
-"""Progress of a job on stderr: members done, solved, time left; a bar on a terminal, a line now and then in a
-log file."""
+"""The progress of a job on stderr: members done, solved, time left; a bar on a terminal, a line now and then
+in a log file. It draws the job's heartbeat (heartbeat.py)."""
 
 import sys
+import threading
 import time
 from collections.abc import Iterable
 from types import TracebackType
 
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as Bar
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.text import Text
 
 from memcap.printing import duration, number
-from memcap.studies.heartbeat import Running
-from memcap.studies.tally import Tally
-from memcap.training.engine import Chunk, Result
+from memcap.studies.heartbeat import Heartbeat, JobProgress, Running
 
 SECONDS_BETWEEN_LINES = 30.0
+SECONDS_BETWEEN_LOOKS = 0.5  # of whether it is time for a line
 LONG = 10.0  # seconds after which a member that is in training is shown by itself
 MOST_SHOWN = 3
 
 
-class Progress:
-    """Progress on stderr; a context manager.
+class ProgressBar:
+    """The progress of a job on stderr; a context manager.
 
     Args:
-        members: how many the job has.
-        done: how many of them were there before.
+        progress: the job's.
         quiet: show nothing.
     """
 
-    def __init__(self, members: int, done: int, quiet: bool = False):
-        self.tally, self.quiet = Tally(members, done), quiet
+    def __init__(self, progress: JobProgress, quiet: bool = False):
+        self.progress = progress
         self.console = Console(stderr=True)
-        self.said = self.tally.started
-        self.bar = _Bar(self.tally, self.console, disable=members == done or quiet)
-        self.task = self.bar.add_task(
-            "", total=members, completed=done, note="compiling, and the first steps"
-        )
-        self.begun = False
+        self.shows = not quiet and progress.to_come > 0
+        self.bar = _Bar(progress, self.console, disable=not self.shows)
+        self.last_line, self.done = time.monotonic(), 0
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self._print_lines, name="memcap-progress", daemon=True)
 
-    def curve(self, chunk: Chunk) -> None:
-        """Take note of a chunk of a member's training."""
-        self.tally.curve(chunk)
-        if not self.begun:
-            self.begun = True
-            self.bar.update(self.task, note=self.tally.words)
-
-    def ended(self, ended: Result) -> None:
-        """Count one more member."""
-        tally = self.tally
-        tally.ended(ended)
-        self.bar.update(self.task, advance=1, note=tally.words)
+    def print_line(self) -> None:
+        """Print a line for a log file, if members have ended since the last one, and it was long ago."""
         now = time.monotonic()
-        if not self.quiet and not self.console.is_terminal and now - self.said > SECONDS_BETWEEN_LINES:
-            line = f"training {tally.done}/{tally.members} members, {tally.words}, {left(tally)}"
-            print(line, file=sys.stderr, flush=True)
-            self.said = now
+        if not self.shows or now - self.last_line <= SECONDS_BETWEEN_LINES or self.progress.done == self.done:
+            return
+        heartbeat = self.progress.heartbeat()
+        done, members = _counts(heartbeat, self.progress.before)
+        line = f"training {done}/{members} members, {_ends(heartbeat)}, {_left(heartbeat)}"
+        print(line, file=sys.stderr, flush=True)
+        self.last_line, self.done = now, heartbeat.done
 
-    def expect(self, left: int) -> None:
-        """Set how many members are still to come at most, where a design finds out as it goes."""
-        self.tally.expect(left)
-        self.bar.update(self.task, total=self.tally.members)
+    def _print_lines(self) -> None:
+        while not self.over.wait(SECONDS_BETWEEN_LOOKS):
+            self.print_line()
 
-    def __enter__(self) -> "Progress":
+    def __enter__(self) -> "ProgressBar":
         self.bar.start()
+        if self.shows and not self.console.is_terminal:
+            self.thread.start()
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.over.set()
+        if self.thread.is_alive():
+            self.thread.join()
         self.bar.stop()
 
 
-class _Bar(Bar):
+class _Bar(Progress):
     """The bar, and below it the members that train long."""
 
-    def __init__(self, tally: Tally, console: Console, disable: bool):
-        self.tally, self.stderr = tally, console
+    def __init__(self, progress: JobProgress, console: Console, disable: bool):
+        self.progress, self.stderr = progress, console
         columns = (
             TextColumn("training"),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("members, {task.fields[note]}"),
             TimeElapsedColumn(),
-            _Left(tally),
+            _LeftColumn(),
         )
-        super().__init__(*columns, console=console, disable=disable, refresh_per_second=4)
+        # Where there is no terminal it is drawn once, as it stops.
+        super().__init__(
+            *columns,
+            console=console,
+            disable=disable,
+            auto_refresh=console.is_terminal,
+            refresh_per_second=4,
+        )
+        self.add_task("", total=None, note="", left="")
 
     def get_renderables(self) -> Iterable[RenderableType]:
+        heartbeat = self.progress.heartbeat()
+        done, members = _counts(heartbeat, self.progress.before)
+        begun = heartbeat.done or heartbeat.running
+        note = _ends(heartbeat) if begun else "compiling, and the first steps"
+        for row in self.task_ids:  # none yet as rich begins, then the one
+            self.update(row, completed=done, total=members, note=note, left=_left(heartbeat))
         yield self.make_tasks_table(self.tasks)
         if self.stderr.is_terminal:
-            yield from (Text(line(each)) for each in self.tally.longest(MOST_SHOWN, LONG))
+            longest = [each for each in heartbeat.longest if each.seconds >= LONG]
+            yield from (Text(_line(each)) for each in longest[:MOST_SHOWN])
 
 
-class _Left(ProgressColumn):
+class _LeftColumn(ProgressColumn):
     """The time left, as the log's lines have it."""
 
-    def __init__(self, tally: Tally):
-        self.tally = tally
-        super().__init__()
-
     def render(self, task: Task) -> Text:
-        return Text("" if task.finished else left(self.tally))
+        return Text("" if task.finished else task.fields["left"])
 
 
-def left(tally: Tally) -> str:
+def _counts(heartbeat: Heartbeat, before: int) -> tuple[int, int]:
+    """Members of the job that are done, and all of them."""
+    done = before + heartbeat.done
+    return done, done + heartbeat.to_come
+
+
+def _ends(heartbeat: Heartbeat) -> str:
+    """What became of the members that ended."""
+    others = {"diverged": heartbeat.diverged, "failed": heartbeat.failed}
+    return ", ".join(
+        [f"{heartbeat.solved} solved", *(f"{count} {status}" for status, count in others.items() if count)]
+    )
+
+
+def _left(heartbeat: Heartbeat) -> str:
     """The time left in words; nothing where it is not known."""
-    seconds = tally.left()
-    return "" if seconds is None else f"{tally.bound} {duration(round(seconds))} left"
+    if heartbeat.seconds_left is None:
+        return ""
+    bound = "at most" if heartbeat.searched else "about"
+    return f"{bound} {duration(round(heartbeat.seconds_left))} left"
 
 
-def line(member: Running) -> str:
+def _line(member: Running) -> str:
     """A member in training, in one line."""
-    said = [f"{member.name}: step {member.step:,} of {member.budget:,}"]
-    said += [] if member.loss is None else [f"loss {number(member.loss)}"]
-    said += [] if member.left is None else [f"at most {duration(round(member.left))} left"]
-    return ", ".join(said)
+    parts = [f"{member.name}: step {member.step:,} of {member.budget:,}"]
+    parts += [] if member.loss is None else [f"loss {number(member.loss)}"]
+    parts += [] if member.left is None else [f"at most {duration(round(member.left))} left"]
+    return ", ".join(parts)

@@ -8,28 +8,15 @@ counted once, by key.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from io import BytesIO
 from pathlib import Path
 
 import polars as pl
 
 from memcap.knobs import UserError
-from memcap.studies import files
-from memcap.studies.heartbeat import Beat, Running, beats, keys_of
-from memcap.tracking.runs import named
-
-COLUMNS = {
-    "key": pl.String,
-    "task": pl.String,
-    "lag": pl.Int64,
-    "units": pl.Int64,
-    "seed": pl.Int64,
-    "status": pl.String,
-    "solved": pl.Boolean,
-    "reason": pl.String,
-    "finished": pl.Datetime("us", "UTC"),
-}
-LATER = "reason"  # which older tables lack
+from memcap.printing import member_name
+from memcap.studies import heartbeat, shards
+from memcap.studies.heartbeat import Heartbeat, Running
+from memcap.studies.rows import latest_per_key, without_failed
 
 
 @dataclass(frozen=True)
@@ -74,8 +61,8 @@ class Status:
     a_minute: float | None
     left: float | None
     longest: tuple[Running, ...]
-    jobs: tuple[Beat, ...]
-    unfinished: tuple[Beat, ...]
+    jobs: tuple[Heartbeat, ...]
+    unfinished: tuple[Heartbeat, ...]
     unreadable: tuple[Path, ...]
 
     @property
@@ -92,10 +79,10 @@ def studies(place: Path) -> list[Path]:
     """
     if not place.is_dir():
         raise UserError(f"{place}: no such folder; give the folder of a study")
-    found = [place] if _is_study(place) else sorted({p.parent for p in _marks(place) if _is_study(p.parent)})
-    if not found:
+    folders = [place] if _is_study(place) else sorted({p.parent for p in _marks(place)})
+    if not folders:
         raise UserError(f"{place}: holds no study; train one first, as in: memcap train sweeps=first_study")
-    return found
+    return folders
 
 
 def _marks(place: Path) -> Iterable[Path]:
@@ -108,39 +95,41 @@ def _is_study(folder: Path) -> bool:
 
 def status(folder: Path) -> Status:
     """How far the study in this folder is."""
-    rows, unreadable = _rows(folder)
-    said = dict(sorted(beats(folder).items(), key=lambda each: each[1].started))
-    wanted = {token: keys_of(folder, token) for token in said}
-    alive = {token: beat for token, beat in said.items() if beat.alive}
-    gone = {token: beat for token, beat in said.items() if token not in alive and beat.ended != "done"}
-    measured, broken = rows.filter(pl.col("status") != "failed"), rows.filter(pl.col("status") == "failed")
-    done = frozenset(measured["key"])
-    again = {
+    tables, bad = shards.read_files(folder, below=False)
+    rows = latest_per_key(tables)
+    jobs = dict(sorted(heartbeat.read(folder).items(), key=lambda each: each[1].started))
+    keys = {token: heartbeat.keys_of(folder, token) for token in jobs}
+    alive = {token: job for token, job in jobs.items() if job.alive}
+    gone = {token: job for token, job in jobs.items() if token not in alive and job.ended != "done"}
+    measured, failed_rows = without_failed(rows), rows.filter(pl.col("status") == "failed")
+    retrained = {
         key
-        for key, finished in broken.select("key", "finished").iter_rows()
+        for key, finished in failed_rows.select("key", "finished").iter_rows()
         if any(
-            key in wanted[token] and finished < datetime.fromtimestamp(beat.started, UTC)
-            for token, beat in alive.items()
+            key in keys[token] and finished < datetime.fromtimestamp(job.started, UTC)
+            for token, job in alive.items()
         )
     }
     failed = tuple(
-        Failure(key, named(*who), reason or "no reason given")
-        for key, *who, reason in broken.select("key", "task", "lag", "units", "seed", "reason").iter_rows()
-        if key not in again
+        Failure(key, member_name(*member), reason or "no reason given")
+        for key, *member, reason in failed_rows.select(
+            "key", "task", "lag", "units", "seed", "reason"
+        ).iter_rows()
+        if key not in retrained
     )
-    ended = done | {each.key for each in failed}
-    taken = frozenset().union(*(wanted[token] for token in alive))
-    in_hand, left_over = _open(alive, wanted, ended), _open(gone, wanted, ended | taken)
-    lost = {each.key for each in failed} | (
-        frozenset().union(*(wanted[token] for token in gone)) - ended - taken
-    )
-    running = min(sum(beat.running for beat in alive.values()), in_hand)
+    failed_keys = frozenset(each.key for each in failed)
+    ended = frozenset(measured["key"]) | failed_keys
+    in_hand = _union(keys[token] for token in alive)
+    to_come, left_over = _to_come(alive, keys, ended), _to_come(gone, keys, ended | in_hand)
+    lost = failed_keys | (_union(keys[token] for token in gone) - ended - in_hand)
+    running = min(sum(job.running for job in alive.values()), to_come)
     paces = [
-        60 * beat.done / (beat.heard - beat.started)
-        for beat in alive.values()
-        if beat.done and beat.heard > beat.started
+        60 * job.done / (job.updated - job.started)
+        for job in alive.values()
+        if job.done and job.updated > job.started
     ]
-    left = [beat.left - beat.silent for beat in alive.values() if beat.left is not None]
+    left = [job.seconds_left - job.age for job in alive.values() if job.seconds_left is not None]
+    longest = sorted((each for job in alive.values() for each in job.longest), key=lambda each: -each.seconds)
     return Status(
         folder=folder,
         done=measured.height,
@@ -148,48 +137,25 @@ def status(folder: Path) -> Status:
         diverged=measured.filter(pl.col("status") == "diverged", ~pl.col("solved")).height,
         failed=failed,
         running=running,
-        waiting=in_hand - running,
+        waiting=to_come - running,
         left_over=left_over,
-        at_most=any(beat.searched for beat in (alive | gone).values()),
+        at_most=any(job.searched for job in (alive | gone).values()),
         a_minute=sum(paces) or None,
         left=max(0.0, *left) if left and len(left) == len(alive) else None,
-        longest=tuple(
-            sorted((each for beat in alive.values() for each in beat.longest), key=lambda each: -each.seconds)
-        ),
-        jobs=tuple(said.values()),
-        unfinished=tuple(beat for token, beat in said.items() if token not in alive and wanted[token] & lost),
-        unreadable=unreadable,
+        longest=tuple(longest),
+        jobs=tuple(jobs.values()),
+        unfinished=tuple(job for token, job in jobs.items() if token not in alive and keys[token] & lost),
+        unreadable=tuple(bad),
     )
 
 
-def _open(jobs: dict[str, Beat], wanted: dict[str, frozenset[str]], ended: frozenset[str]) -> int:
+def _union(sets: Iterable[frozenset[str]]) -> frozenset[str]:
+    return frozenset().union(*sets)
+
+
+def _to_come(jobs: dict[str, Heartbeat], keys: dict[str, frozenset[str]], ended: frozenset[str]) -> int:
     """How many members these jobs have yet to train. A search says so itself, as it does not want all that it
     may ask for."""
-    keys = frozenset().union(*(wanted[token] for token, beat in jobs.items() if not beat.searched))
-    return len(keys - ended) + sum(
-        min(beat.to_come, len(wanted[token] - ended)) for token, beat in jobs.items() if beat.searched
-    )
-
-
-def _rows(folder: Path) -> tuple[pl.DataFrame, tuple[Path, ...]]:
-    """What matters here of a study's rows, the latest of each key, and the files that cannot be read."""
-    tables, unreadable = [pl.DataFrame(schema=COLUMNS)], []
-    for path in [*folder.glob("rows.parquet"), *sorted(folder.glob("rows/*.parquet"))]:
-        try:
-            with files.open_regular(path) as file:
-                content = BytesIO(file.read())
-            files.check(content)
-            wanted = [name for name in COLUMNS if name != LATER or name in pl.read_parquet_schema(content)]
-            table = pl.read_parquet(content, columns=wanted)
-            reason = pl.lit(None).alias(LATER) if LATER not in wanted else pl.col(LATER)
-            tables.append(
-                table.with_columns(reason).select(pl.col(name).cast(kind) for name, kind in COLUMNS.items())
-            )
-        except (Exception, pl.exceptions.PanicException):  # whatever Rust makes of what is no table
-            unreadable.append(path)
-    rows = (
-        pl.concat(tables)
-        .sort("finished", maintain_order=True)
-        .unique("key", keep="last", maintain_order=True)
-    )
-    return rows, tuple(unreadable)
+    listed = _union(keys[token] for token, job in jobs.items() if not job.searched)
+    searched = (min(job.to_come, len(keys[token] - ended)) for token, job in jobs.items() if job.searched)
+    return len(listed - ended) + sum(searched)

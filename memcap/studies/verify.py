@@ -6,16 +6,17 @@ from pathlib import Path
 
 import polars as pl
 
-from memcap.studies import curves, store
+from memcap.studies import curves, shards
 from memcap.studies.checkpoints import states_of
-from memcap.studies.files import BadFileError, old, sealed
+from memcap.studies.files import BadFileError, has_digest, is_stale
+from memcap.studies.rows import latest_per_key
 from memcap.studies.weights import read_sealed, sizes
 
 SHOWN_KEYS = 3
 
 
 @dataclass(frozen=True)
-class Verdict:
+class VerifyReport:
     """What was looked at, and what is wrong.
 
     Args:
@@ -34,7 +35,7 @@ class Verdict:
     wrong: tuple[str, ...]
 
 
-def verify(folder: Path, rows_only: bool = False) -> Verdict:
+def verify(folder: Path, rows_only: bool = False) -> VerifyReport:
     """Check every file at or below a folder: digests, keys, the weights of each row, curves and checkpoints.
 
     Args:
@@ -45,17 +46,17 @@ def verify(folder: Path, rows_only: bool = False) -> Verdict:
         UserError: no such folder, or no files of rows in it.
     """
     drawn, bad_curves = (
-        ({}, {}) if rows_only else curves.survey(folder)
+        ({}, {}) if rows_only else curves.read_files(folder)
     )  # before the rows, which come after them
-    tables, bad = store.survey(folder)
+    tables, bad = shards.read_files(folder)
     if not tables and not bad:
-        raise store.no_rows(folder)
+        raise shards.no_rows(folder)
     wrong = [f"{path}: {why}" for path, why in bad.items()]
-    rows = store.merged(tables)
+    rows = latest_per_key(tables)
     if rows_only:
-        sound = [path for path in store.shards(folder) if path not in bad]
-        return Verdict(
-            rows.height, len(tables), 0, 0, 0, sum(not _sealed(path) for path in sound), tuple(wrong)
+        sound = [path for path in shards.paths(folder) if path not in bad]
+        return VerifyReport(
+            rows.height, len(tables), 0, 0, 0, sum(not _has_digest(path) for path in sound), tuple(wrong)
         )
     found: dict[Path, dict[str, int]] = {}  # numbers by key, of each file of weights
     for path in sorted(folder.rglob("weights/*.npz")):
@@ -74,14 +75,14 @@ def verify(folder: Path, rows_only: bool = False) -> Verdict:
         except BadFileError as error:
             if path.exists():  # else its job is done with it
                 wrong.append(f"{path}: {error}")
-    sound = [*(path for path in store.shards(folder) if path not in bad), *found, *drawn]
-    without = sum(not _sealed(path) for path in sound)
-    return Verdict(rows.height, len(tables), len(found), len(drawn), half_trained, without, tuple(wrong))
+    sound = [*(path for path in shards.paths(folder) if path not in bad), *found, *drawn]
+    without = sum(not _has_digest(path) for path in sound)
+    return VerifyReport(rows.height, len(tables), len(found), len(drawn), half_trained, without, tuple(wrong))
 
 
-def _sealed(path: Path) -> bool:
+def _has_digest(path: Path) -> bool:
     with path.open("rb") as file:
-        return sealed(file)
+        return has_digest(file)
 
 
 def _lacking(rows: pl.DataFrame, found: dict[Path, dict[str, int]]) -> list[str]:
@@ -112,7 +113,7 @@ def _strange(rows: pl.DataFrame, drawn: Mapping[Path, pl.DataFrame]) -> list[str
     lines = []
     for path, table in drawn.items():
         keys = sorted(set(table["key"]) - set(rows["key"]))
-        if keys and old(path):
+        if keys and is_stale(path):
             lines.append(f"{path}: curves of {_some(keys)}, of which there is no row")
     return lines
 

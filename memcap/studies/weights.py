@@ -53,7 +53,7 @@ def write_sealed(path: Path, arrays: dict[str, np.ndarray]) -> None:
     def fill(file: IO[bytes]) -> None:
         np.savez(file, allow_pickle=False, **arrays)
         with zipfile.ZipFile(file, "a") as archive:
-            archive.comment = files.UNSEALED
+            archive.comment = files.DIGEST_PLACEHOLDER
 
     files.write(path, fill)
 
@@ -67,7 +67,7 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     if path.suffix != ".npz":
         raise UserError(f"{path}: must end in .npz")
     try:
-        files.write(path, lambda file: np.savez(file, allow_pickle=False, **arrays), sealed=False)
+        files.write(path, lambda file: np.savez(file, allow_pickle=False, **arrays), with_digest=False)
     except OSError as error:
         raise UserError(
             f"{path}: cannot be written ({error.strerror}); choose another file with -o"

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from memcap.tracking.curve import Points, spread
+from memcap.studies.curves import Points, spread
 from memcap.tracking.runs import Member, Run, RunRecord, of_cell
 
 QUANTILES = {"q25": 0.25, "q50": 0.5, "q75": 0.75}

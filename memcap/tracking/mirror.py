@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, Self
 
+from memcap.studies.curves import MOST_POINTS, Points, add_point, thin
 from memcap.tracking.cells import Cells
-from memcap.tracking.curve import MOST_POINTS, Points, add_point, thin
 from memcap.tracking.runs import Member, ProgressRecord, Record, Run, RunRecord, StudyRecord, of_member
 from memcap.tracking.so_far import SoFar
 

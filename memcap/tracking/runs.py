@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from memcap.tracking.curve import Points
+from memcap.printing import member_name
+from memcap.studies.curves import Points
 
 LONGEST_TAG = 64  # characters that W&B takes
 
@@ -84,7 +85,7 @@ def hashed(*parts: str) -> str:
 def of_member(member: Member) -> Run:
     """The run of a member."""
     config = member.config
-    name = named(_task(member), config["task"]["lag"], config["model"]["units"], config["seed"])
+    name = member_name(_task(member), config["task"]["lag"], config["model"]["units"], config["seed"])
     return Run(member.key, name, "member", _tags(config), config)
 
 
@@ -92,7 +93,7 @@ def of_cell(member: Member, study: str) -> Run:
     """The run of all members that differ from this one in the seed alone."""
     config = {name: value for name, value in member.config.items() if name != "seed"}
     identity = hashed(study, json.dumps(config, sort_keys=True))
-    name = named(_task(member), config["task"]["lag"], config["model"]["units"])
+    name = member_name(_task(member), config["task"]["lag"], config["model"]["units"])
     return Run(f"cell-{identity}", name, "cell", _tags(config), config)
 
 
@@ -101,15 +102,9 @@ def of_study(study: str, part: str = "") -> Run:
     return Run(f"study-{hashed(study, part)}", " ".join(filter(None, (study, part))), "study")
 
 
-def named(task: str, lag: int, units: int | None = None, seed: int | None = None) -> str:
-    """As `delay_line-L8-u7-s3`: a member in a few characters, or all that have so much in common."""
-    parts = {"L": lag, "u": units, "s": seed}
-    return "-".join([task, *(f"{letter}{value}" for letter, value in parts.items() if value is not None)])
-
-
 def task_at_lag(member: Member) -> str:
     """As `delay_line-L8`."""
-    return named(_task(member), member.config["task"]["lag"])
+    return member_name(_task(member), member.config["task"]["lag"])
 
 
 def _task(member: Member) -> str:

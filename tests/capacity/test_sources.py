@@ -8,7 +8,7 @@ from memcap.capacity import sources
 from memcap.capacity.answer import as_dict, sentences
 from memcap.capacity.sources import asked, from_rows
 from memcap.knobs import UserError
-from memcap.studies import store
+from memcap.studies import shards
 from memcap.tasks import task_class
 
 DELAY = task_class("delay_line")()
@@ -25,7 +25,7 @@ def place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "published" / "rows.parquet"
     path.parent.mkdir()
-    store.write_rows(path, table(*(sharp(lag, lag + 1) for lag in (4, 8, 16))))
+    shards.write_table(path, table(*(sharp(lag, lag + 1) for lag in (4, 8, 16))))
     monkeypatch.setattr(sources, "atlas", lambda: path)
     return tmp_path
 

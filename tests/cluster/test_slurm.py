@@ -14,6 +14,7 @@ import pytest
 from cluster_checks import COMMAND, QUICK, SWEEP, environment, memcap, same
 
 from memcap.studies import store
+from memcap.studies.rows import frame
 from memcap.training import workers
 
 MISSING = shutil.which("slurmctld", path=f"{os.environ['PATH']}:/usr/sbin") is None
@@ -105,7 +106,7 @@ def worker_pids(folder):
 
 def rows(folder):
     """The rows so far."""
-    return store.read(folder) if list(folder.rglob("*.parquet")) else store.frame([])
+    return store.read(folder) if list(folder.rglob("*.parquet")) else frame([])
 
 
 @pytest.mark.parametrize(

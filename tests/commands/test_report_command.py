@@ -11,7 +11,7 @@ from study_rows import group, table
 
 from memcap.capacity.frontier import frontier
 from memcap.report import html
-from memcap.studies import curves, store
+from memcap.studies import curves, shards, store
 
 COUNTS = {1: (0, 8), 2: (4, 8), 3: (8, 8)}
 SAID = "fetch|XMLHttpRequest|WebSocket|import\\s*\\(|@import|url\\(|src=|href="
@@ -24,7 +24,7 @@ def study(tmp_path):
     rows = table(*groups, group("latch", 5, {1: (8, 8), 2: (8, 8)}, recipe="<b>&</script>"))
     folder = tmp_path / "outputs" / "one & <two>"
     (folder / "rows").mkdir(parents=True)
-    store.write_rows(folder / "rows" / "a.parquet", rows)
+    shards.write_table(folder / "rows" / "a.parquet", rows)
     points = {k: {"train/loss": 1.0 / k, "train/accuracy": 0.5} for k in range(1, 2001)}
     points[2000]["eval/accuracy"] = 0.75
     curves.write(folder, "a", {rows["key"][0]: points})

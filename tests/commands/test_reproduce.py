@@ -6,7 +6,7 @@ from command import files, memcap
 from study_rows import group, table
 
 from memcap import papers
-from memcap.studies import store
+from memcap.studies import shards, store
 
 TABLE = {"claim", "paper", "read", "here", "verdict", "expected", "why"}
 OWN = '''"""Is there a latch?"""
@@ -62,7 +62,7 @@ def test_a_paper_of_ones_own_is_trained_drawn_and_judged(tmp_path, monkeypatch):
     assert done.status == 0, done.err
     assert store.read(tmp_path / "outputs" / "hello")["steps"].to_list() == [5, 5]
     assert "one unit  1      1     holds" in done.out
-    store.write_rows(tmp_path / "wide.parquet", table(group(counts={3: (1, 2)})))
+    shards.write_table(tmp_path / "wide.parquet", table(group(counts={3: (1, 2)})))
     done = memcap(
         tmp_path, "reproduce", "my_reproductions:hello", "--rows", "wide.parquet", "--check", "-o", "drawn"
     )

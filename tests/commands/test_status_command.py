@@ -19,12 +19,12 @@ def test_a_study_in_training(tmp_path):
     now = time.time()
     beat = first(
         started=now - 60,
-        heard=now,
+        updated=now,
         folder=str(tmp_path),
         done=4,
         to_come=6,
         running=2,
-        left=3 * DAY,
+        seconds_left=3 * DAY,
         longest=(MEMBER,),
         pid=1,
     )
@@ -67,7 +67,7 @@ def test_after_a_kill_it_says_when_and_what_goes_on(tmp_path):
     failed = row | {"status": "failed", "reason": "two workers ended while they trained it"}
     write(tmp_path / "mine", [failed], group(counts={2: (1, 1)}))
     killed = first(
-        heard=time.time() - 20 * DAY, host="elsewhere", pid=7, command=COMMAND, folder=str(tmp_path)
+        updated=time.time() - 20 * DAY, host="elsewhere", pid=7, command=COMMAND, folder=str(tmp_path)
     )
     put(tmp_path / "mine", "a", killed, [row["key"], "b", "c"])
     done = memcap(tmp_path, "status", "mine")

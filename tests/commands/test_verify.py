@@ -8,8 +8,9 @@ from command import files, memcap
 from study_rows import group, table
 
 from memcap.config import Member
-from memcap.studies import curves, store
+from memcap.studies import curves, shards, store
 from memcap.studies.checkpoints import Checkpoints
+from memcap.studies.weights import write_weights
 from memcap.tasks.latch import Latch
 from memcap.training.engine import Checkpoint
 
@@ -22,12 +23,12 @@ def study(tmp_path):
     for row in rows:
         row |= {"population": f"p{row['units']}", "parameters": 5 if row["units"] == 1 else 7}
     folder = tmp_path / "outputs" / "made_up"
-    store.prepare(folder)
+    shards.prepare(folder)
     whole = {"cell": {"kernel": np.ones((2, 2), np.float32), "bias": np.zeros(1, np.float32)}}
     parts = {1: whole, 2: whole | {"phase": np.ones(1, np.complex64)}}
     for units, weights in parts.items():
         of_width = [row for row in rows if row["units"] == units]
-        store.write_population(folder, f"p{units}", of_width, {row["key"]: weights for row in of_width})
+        shards.write(folder, f"p{units}", of_width, {row["key"]: weights for row in of_width})
     return tmp_path
 
 
@@ -104,9 +105,9 @@ def test_what_is_wrong_is_named(study, harm, says, sound):
         case "empty":
             path.write_bytes(b"")
         case "less":
-            store.write_weights(path, {members[3]: five})
+            write_weights(path, {members[3]: five})
         case "other":
-            store.write_weights(path, {"another": five})
+            write_weights(path, {"another": five})
     before = files(study)
     done = memcap(study, "verify")
     assert (done.status, done.err) == (1, "")
@@ -160,7 +161,7 @@ def test_curves_and_checkpoints_are_looked_at(study, monkeypatch, harm, says):
         case "other":
             curves.write(folder, "p1", {"another": {1: {"train/loss": 0.5}}})
             assert memcap(study, "verify").out == sound  # its row may be about to come
-            monkeypatch.setattr(store.files, "FRESH", 0)
+            monkeypatch.setattr("memcap.studies.files.STALE_AFTER", 0)
     done = memcap(study, "verify")
     assert (done.status, done.err) == (1, "")
     line, last = done.out.splitlines()

@@ -13,6 +13,7 @@ from memcap.commands.reproduce import tiny
 from memcap.knobs import UserError
 from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, judge_claims
 from memcap.studies import store
+from memcap.studies.rows import frame
 
 ROOT = Path(__file__).parents[2]
 NAMES = sorted(papers.summaries())
@@ -52,7 +53,7 @@ def test_its_figure_and_its_verdicts_are_those_of_the_published_rows(name):
 
 @each_paper
 def test_without_rows_nothing_is_measured(name):
-    nothing = store.frame([])
+    nothing = frame([])
     assert {claim.judge(nothing) for claim in papers.find(name).PAPER.claims} == {NOT_MEASURED}
 
 
@@ -74,7 +75,7 @@ def test_a_verdict_is_what_the_rows_say_and_it_is_said_when_it_is_another_than_e
             Claim("no rows", "1", "fig. 1", lambda rows: NOT_MEASURED),
         ),
     )
-    table = judge_claims(paper, store.frame([]))
+    table = judge_claims(paper, frame([]))
     assert table["verdict"].to_list() == ["holds", "does not hold", "does not hold", "not measured"]
     assert table["expected"].to_list() == [True, False, True, False]
 

@@ -14,12 +14,14 @@ from study_checks import ONE_LANE, config, fake
 
 from memcap.cells import native
 from memcap.config import Engine
+from memcap.printing import warn_once
 from memcap.signals import Interrupted
-from memcap.studies import checkpoints, curves, environment, notes, run, store
+from memcap.studies import checkpoints, curves, environment, shards
 from memcap.studies.axes import members
 from memcap.studies.checkpoints import Checkpoints
-from memcap.studies.progress import Progress
+from memcap.studies.heartbeat import JobProgress
 from memcap.studies.run import run_study
+from memcap.studies.writer import StudyWriter
 from memcap.tracking import NoTracker
 from memcap.training import train_loop
 from memcap.training.engine import Checkpoint, Chunk
@@ -45,16 +47,16 @@ class Stops(NoTracker):
 def always(monkeypatch):
     """States are handed in after every chunk, whatever it costs; the first step that a job takes of each
     member is noted."""
-    monkeypatch.setattr(run, "SECONDS_OF_TRAINING", 0.0)
+    monkeypatch.setattr("memcap.studies.writer.SECONDS_OF_TRAINING", 0.0)
     monkeypatch.setattr(train_loop, "HAND_IN", math.inf)
-    notes.note.cache_clear()
-    curve = run.Progress.curve
+    warn_once.cache_clear()
+    curve = StudyWriter.curve
 
     def noted(self, chunk):
         FIRST.setdefault(chunk.member.key, chunk.before + 1)
         curve(self, chunk)
 
-    monkeypatch.setattr(run.Progress, "curve", noted)
+    monkeypatch.setattr(StudyWriter, "curve", noted)
 
 
 def slow(axes=None, **changes):
@@ -66,20 +68,20 @@ def slow(axes=None, **changes):
 
 def stopped(found, folder, step=35, engine=ONE_LANE):
     with pytest.raises(Interrupted) as caught:
-        run_study(found, engine, folder, "s", Stops(step))
+        run_study(found, engine, folder, "s", tracker=Stops(step))
     return caught.value.kept, caught.value.half_trained
 
 
 def gone_on(found, folder, engine=ONE_LANE):
     """The first steps of the members, in their order, and the rows."""
     FIRST.clear()
-    rows = run_study(found, engine, folder, "s", NoTracker())
+    rows = run_study(found, engine, folder, "s")
     return [FIRST.get(member.key) for member in found], rows
 
 
 def assert_as_whole(found, rows, folder, engine=ONE_LANE):
     lines = curves.read(folder)
-    whole = run_study(found, engine, folder / "whole", "s", NoTracker())
+    whole = run_study(found, engine, folder / "whole", "s")
     assert_frame_equal(rows.drop(TIMES), whole.drop(TIMES), check_exact=True)
     assert_frame_equal(lines, curves.read(folder / "whole"), check_exact=True)
 
@@ -103,7 +105,7 @@ def test_a_tracker_sees_the_whole_curve_of_a_member_that_goes_on(tmp_path):
     (member,) = slow()
     stopped([member], tmp_path)
     tracker = Stops()
-    run_study([member], ONE_LANE, tmp_path, "s", tracker)
+    run_study([member], ONE_LANE, tmp_path, "s", tracker=tracker)
     assert {member.key: curves.points(curves.read(tmp_path), "accuracy")} == tracker.curves
     assert list(tracker.curves[member.key]) == list(range(1, BUDGET + 1))
 
@@ -111,7 +113,7 @@ def test_a_tracker_sees_the_whole_curve_of_a_member_that_goes_on(tmp_path):
 def test_a_member_that_begins_again_leaves_nothing_of_its_curve_beyond():
     """As after the death of its worker."""
     (member,) = slow()
-    writer = run._RowWriter(None, "s", NoTracker(), Progress(1, 0))
+    writer = StudyWriter(None, "s", JobProgress(1))
     for before in (0, 10, 20, 10):
         writer.curve(Chunk(member, before, np.full(5, before, np.float32), 0.5, None))
     writer.curve(Chunk(member, 15, np.zeros(0, np.float32), 0.5, 0.75))
@@ -156,11 +158,11 @@ def test_another_stack_begins_anew(tmp_path, monkeypatch, capfd, what):
         "code": ("_code", lambda module: "edited"),
     }
     monkeypatch.setattr(environment, *other[what])
-    environment._stamp.cache_clear()
+    environment._fingerprint.cache_clear()
     try:
         assert gone_on(found, tmp_path)[0] == [1]
     finally:
-        environment._stamp.cache_clear()
+        environment._fingerprint.cache_clear()
     said = (
         "half-trained by other code, another kernel, other versions or another device, so begun anew: 1"
         " member"
@@ -168,7 +170,7 @@ def test_another_stack_begins_anew(tmp_path, monkeypatch, capfd, what):
     assert said in capfd.readouterr().err
     assert len(held(tmp_path)) == 1  # for who goes back to it; the next job sees that its member has a row
     monkeypatch.undo()
-    run_study(found, ONE_LANE, tmp_path, "s", NoTracker())
+    run_study(found, ONE_LANE, tmp_path, "s")
     assert held(tmp_path) == []
 
 
@@ -187,7 +189,7 @@ def test_rows_do_not_tell_where_a_study_was_stopped(tmp_path):
     """The shorter member is alone when the study goes on; its program is the one that it would have
     shared."""
     long, short = slow({"task.lag": [9, 3]})
-    run_study([long], ONE_LANE, tmp_path, "s", NoTracker())
+    run_study([long], ONE_LANE, tmp_path, "s")
     first, rows = gone_on([long, short], tmp_path)
     assert first == [None, 1]
     assert rows["program_steps"].to_list() == [long.length] * 2
@@ -251,7 +253,7 @@ def test_a_state_of_another_kernel_is_told_of_and_kept(tmp_path, capfd):
     stopped([member], tmp_path, 25)
     (path,) = held(tmp_path)
     other = Checkpoints(tmp_path, [member], Engine(batching="map", kernel="native"))
-    assert (other.states, other.taken_over) == ({}, [])
+    assert (other.states, other.adopted_files) == ({}, [])
     assert (
         "another kernel, other versions or another device, so begun anew: 1 member" in capfd.readouterr().err
     )
@@ -266,8 +268,8 @@ def a_state(member):
 def test_a_state_is_kept_until_its_members_row_is_written(tmp_path):
     """A row waits some seconds to be written: killed in between, the member goes on."""
     first, second = found = slow({"seed": 2})
-    store.prepare(tmp_path)
-    writer = run._RowWriter(tmp_path, "s", NoTracker(), Progress(2, 0), Checkpoints(tmp_path, found))
+    shards.prepare(tmp_path)
+    writer = StudyWriter(tmp_path, "s", JobProgress(2), Checkpoints(tmp_path, found))
     writer.keep([a_state(member) for member in found])
     writer.ended("population", [fake(first)])  # written at once, as none was before
     assert set(writer.kept(found)) == {second.key}
@@ -281,7 +283,7 @@ def test_states_are_written_now_and_then_if_they_are_new(tmp_path, monkeypatch):
     clock = [100.0]
     monkeypatch.setattr("time.monotonic", lambda: clock[0])
     (member,) = slow()
-    store.prepare(tmp_path)
+    shards.prepare(tmp_path)
     kept = Checkpoints(tmp_path, [member])
 
     def late(seconds):
@@ -318,12 +320,12 @@ def test_a_write_that_was_interrupted_is_made_up_for(tmp_path, monkeypatch):
 
 
 def test_cheap_members_hand_in_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr(run, "SECONDS_OF_TRAINING", 1e5)
+    monkeypatch.setattr("memcap.studies.writer.SECONDS_OF_TRAINING", 1e5)
     monkeypatch.setattr(Checkpoints, "keep", lambda *arguments: pytest.fail("kept"))
-    run_study(slow(), ONE_LANE, tmp_path, "s", NoTracker())
+    run_study(slow(), ONE_LANE, tmp_path, "s")
 
 
 def test_without_a_folder_nothing_is_kept(monkeypatch):
-    monkeypatch.setattr(run._RowWriter, "keep", lambda *arguments: pytest.fail("kept"))
-    monkeypatch.setattr(run._RowWriter, "kept", lambda *arguments: pytest.fail("asked"))
-    run_study(slow(), ONE_LANE, None, "s", NoTracker())
+    monkeypatch.setattr(StudyWriter, "keep", lambda *arguments: pytest.fail("kept"))
+    monkeypatch.setattr(StudyWriter, "kept", lambda *arguments: pytest.fail("asked"))
+    run_study(slow(), ONE_LANE, None, "s")

@@ -23,7 +23,7 @@ class Sees(NoTracker):
 def study(tmp_path_factory):
     folder, tracker = tmp_path_factory.mktemp("study"), Sees()
     run_study(
-        members(small_job({"model.units": [1, 2], "seed": 2})), ONE_LANE, folder, "small", tracker, quiet=True
+        members(small_job({"model.units": [1, 2], "seed": 2})), ONE_LANE, folder, "small", tracker=tracker
     )
     return folder, tracker.curves
 
@@ -85,7 +85,7 @@ def test_no_curves_are_no_error(tmp_path):
 
 def test_curves_are_thinned(tmp_path):
     found = members(small_job(recipe__budget=4000, evaluation__every=40, recipe__lr=1e-9, recipe__batch=1))
-    run_study(found, ONE_LANE, tmp_path, "small", NoTracker(), quiet=True)
+    run_study(found, ONE_LANE, tmp_path, "small", quiet=True)
     steps = curves.read(tmp_path)["step"]
     assert MOST_POINTS / 2 < len(steps) <= MOST_POINTS
     assert (steps[0], steps[-1]) == (4, 4000)

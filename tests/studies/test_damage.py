@@ -11,11 +11,12 @@ from polars.testing import assert_frame_equal
 from study_checks import ONE_LANE, refusal, small_job
 from study_rows import group, table
 
-from memcap.studies import files, notes, store, weights
+from memcap.printing import warn_once
+from memcap.studies import files, shards, store, weights
 from memcap.studies.axes import members
 from memcap.studies.files import BadFileError
 from memcap.studies.run import run_study
-from memcap.tracking import NoTracker
+from memcap.studies.weights import nested, write_arrays
 
 FLIPS = 400
 
@@ -25,7 +26,7 @@ def flipped(content, seed=0):
     and digest."""
     places = random.Random(seed).sample(range(8 * len(content)), FLIPS)
     mark = content.rindex(files.MARK)
-    places += range(8 * mark, 8 * (mark + len(files.UNSEALED)))
+    places += range(8 * mark, 8 * (mark + len(files.DIGEST_PLACEHOLDER)))
     for place in places:
         changed = bytearray(content)
         changed[place // 8] ^= 1 << place % 8
@@ -53,9 +54,9 @@ def outcomes(content, path, read, same):
 def test_a_bit_that_flips_in_a_shard_is_seen(tmp_path):
     rows = table(group("latch", 5, {1: (1, 2), 2: (2, 2)}))
     path = tmp_path / "p.parquet"
-    store.write_rows(path, rows)
+    shards.write_table(path, rows)
     assert_frame_equal(pl.read_parquet(path), rows)  # anyone may read it
-    named, equal, wrong = outcomes(path.read_bytes(), path, store._shard, rows.equals)
+    named, equal, wrong = outcomes(path.read_bytes(), path, shards._cached, rows.equals)
     assert wrong == 0
     assert (
         equal <= 8 * len(files.MARK) + FLIPS // 20
@@ -67,7 +68,7 @@ def test_a_bit_that_flips_in_weights_is_seen(tmp_path):
     rng = np.random.default_rng(0)
     arrays = {"cell/kernel": rng.standard_normal((3, 8), np.float32), "cell/bias": np.zeros(8, np.float32)}
     path = tmp_path / "p.npz"
-    weights.write_weights(path, {"k": store.nested(arrays)})
+    weights.write_weights(path, {"k": nested(arrays)})
     with np.load(path, allow_pickle=False) as stored:  # anyone may read it
         np.testing.assert_array_equal(stored["k/cell/kernel"], arrays["cell/kernel"])
 
@@ -86,9 +87,9 @@ def test_a_bit_that_flips_in_weights_is_seen(tmp_path):
 
 @pytest.mark.parametrize("size", [0, 1, files.TAIL, 3 * files.CHUNK + 5])
 def test_a_digest_covers_files_of_any_size_and_its_own_place(size):
-    content = b"x" * size + files.UNSEALED + b"the end"
+    content = b"x" * size + files.DIGEST_PLACEHOLDER + b"the end"
     file = BytesIO(content)
-    files._seal(file)
+    files._write_digest(file)
     sealed = file.getvalue()
     assert sealed.replace(sealed[size + len(files.MARK) :][:64], files.NO_DIGITS) == content
     assert files.check(file)
@@ -161,15 +162,15 @@ def test_sound_weights_elsewhere_make_up_for_bad_ones(tmp_path):
 
 def test_a_rerun_trains_what_a_bad_shard_held_and_leaves_it_there(tmp_path, capsys):
     found = members(small_job({"seed": 3}))
-    run_study(found[:1], ONE_LANE, tmp_path, "small", NoTracker(), quiet=True)
+    run_study(found[:1], ONE_LANE, tmp_path, "small", quiet=True)
     (kept,) = (tmp_path / "rows").iterdir()
-    run_study(found, ONE_LANE, tmp_path, "small", NoTracker(), quiet=True)
+    run_study(found, ONE_LANE, tmp_path, "small", quiet=True)
     (bad,) = set((tmp_path / "rows").iterdir()) - {kept}
     content = next(flipped(bad.read_bytes()))
     bad.unlink()
     bad.write_bytes(content)
     capsys.readouterr()
-    rows = run_study(found, ONE_LANE, tmp_path, "small", NoTracker(), quiet=True)
+    rows = run_study(found, ONE_LANE, tmp_path, "small", quiet=True)
     assert capsys.readouterr().err.count(f"{bad}: damaged") == 1
     assert sorted(rows["key"]) == sorted(m.key for m in found)
     assert bad.read_bytes() == content
@@ -178,16 +179,16 @@ def test_a_rerun_trains_what_a_bad_shard_held_and_leaves_it_there(tmp_path, caps
 
 
 def test_a_collected_row_survives_its_shard(tmp_path):
-    store.prepare(tmp_path)
+    shards.prepare(tmp_path)
     shard = tmp_path / "rows" / "p.parquet"
-    store.write_rows(shard, table(group()))
-    path, rows = store.collect(tmp_path)
+    shards.write_table(shard, table(group()))
+    path, rows = shards.collect(tmp_path)
     shard.write_bytes(b"")
     assert_frame_equal(store.read(tmp_path), rows)
-    assert "p.parquet: not a readable table" in refusal(lambda: store.collect(tmp_path, strict=True))
-    assert_frame_equal(store.collect(tmp_path)[1], rows)
+    assert "p.parquet: not a readable table" in refusal(lambda: shards.collect(tmp_path, strict=True))
+    assert_frame_equal(shards.collect(tmp_path)[1], rows)
     path.write_bytes(b"not ours")
-    text = refusal(lambda: store.collect(tmp_path))
+    text = refusal(lambda: shards.collect(tmp_path))
     assert (
         text
         == f"{path}: not a readable table of rows; it would be written over: move it elsewhere, and collect"
@@ -198,7 +199,7 @@ def test_a_collected_row_survives_its_shard(tmp_path):
 
 def test_a_note_is_made_once(capsys):
     for line in ("this", "that", "this"):
-        notes.note(f"{line} of {os.getpid()}")
+        warn_once(f"{line} of {os.getpid()}")
     assert capsys.readouterr().err == f"memcap: this of {os.getpid()}\nmemcap: that of {os.getpid()}\n"
 
 
@@ -218,11 +219,11 @@ def test_a_file_is_on_disk_with_its_name_before_anyone_is_told(tmp_path, monkeyp
 
     monkeypatch.setattr(os, "fsync", synced)
     monkeypatch.setattr(os, "replace", replaced)
-    store.prepare(tmp_path / "a" / "b")
+    shards.prepare(tmp_path / "a" / "b")
     assert set(done) == {(tmp_path / folder).stat().st_ino for folder in (".", "a", "a/b")}
     done.clear()
     path = tmp_path / "a" / "b" / "rows" / "p.parquet"
-    store.write_rows(path, table(group()))
+    shards.write_table(path, table(group()))
     assert done == [path.stat().st_ino, "replaced", path.parent.stat().st_ino]
 
 
@@ -230,8 +231,8 @@ def test_a_file_is_on_disk_with_its_name_before_anyone_is_told(tmp_path, monkeyp
 def test_the_umask_decides_who_reads(tmp_path, mask):
     before = os.umask(mask)
     try:
-        store.write_rows(tmp_path / "p.parquet", table(group()))
-        store.write_arrays(tmp_path / "p.npz", {"x": np.zeros(1)})
+        shards.write_table(tmp_path / "p.parquet", table(group()))
+        write_arrays(tmp_path / "p.npz", {"x": np.zeros(1)})
     finally:
         os.umask(before)
     assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o666 & ~mask}

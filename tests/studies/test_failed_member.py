@@ -5,8 +5,8 @@ from study_checks import ONE_LANE, small_job
 from memcap.report.tables import counted
 from memcap.studies import run, store
 from memcap.studies.axes import members
+from memcap.studies.rows import without_failed
 from memcap.studies.run import run_study
-from memcap.tracking import NoTracker
 from memcap.training.engine import Result, train
 from memcap.training.program import Program
 
@@ -24,7 +24,7 @@ def test_a_failed_member_is_recorded_and_trained_again(tmp_path, monkeypatch):
         return train([second], engine, listener, *rest)
 
     monkeypatch.setattr(run, "train", fails)
-    rows = run_study([first, second], ONE_LANE, tmp_path, "small", NoTracker())
+    rows = run_study([first, second], ONE_LANE, tmp_path, "small")
     kept = store.read(tmp_path)
     (failed,) = kept.filter(kept["status"] == "failed").iter_rows(named=True)
     assert (failed["key"], failed["solved"], failed["reason"]) == (
@@ -32,9 +32,9 @@ def test_a_failed_member_is_recorded_and_trained_again(tmp_path, monkeypatch):
         False,
         "it took two workers with it",
     )
-    assert store.measured(kept)["key"].to_list() == [second.key]
+    assert without_failed(kept)["key"].to_list() == [second.key]
     assert counted(rows).endswith(", 1 failed (the same command trains these again)")
-    again = run_study([first, second], ONE_LANE, tmp_path, "small", NoTracker())
+    again = run_study([first, second], ONE_LANE, tmp_path, "small")
     assert asked == [[first, second], [first]]
-    assert set(store.measured(again)["key"]) == set(store.read(tmp_path)["key"]) == {first.key, second.key}
+    assert set(without_failed(again)["key"]) == set(store.read(tmp_path)["key"]) == {first.key, second.key}
     assert "failed" not in counted(again)

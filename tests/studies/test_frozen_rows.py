@@ -23,7 +23,7 @@ from memcap.models.initializers import Init
 from memcap.models.network import Model
 from memcap.recipes import Recipe
 from memcap.studies import store
-from memcap.studies.run import row
+from memcap.studies.writer import row_of
 from memcap.tasks import task_class
 
 ROWS = json.loads((Path(__file__).parent / "frozen_rows.json").read_text())
@@ -162,7 +162,7 @@ def test_the_frontier_of_rows_without_a_later_knob_is_that_of_the_task_as_it_was
     assert json.loads(old["knobs"][0]) == {"symbols": 2, "distractors": 4}
     (point,) = frontier(old)
     assert point.task == member.task
-    same, other = (row(fake(each), "s", "p") for each in (member, replace(member, task=cls(mood=0.25))))
+    same, other = (row_of(fake(each), "s", "p") for each in (member, replace(member, task=cls(mood=0.25))))
     assert same["knobs"] == old["knobs"][0]
     both = frontier(pl.concat([old, old.with_columns(knobs=pl.lit(other["knobs"]))]))
     assert {p.task.mood for p in both} == {0.25, 0.5}

@@ -15,10 +15,11 @@ from polars.testing import assert_frame_equal
 from study_checks import ONE_LANE, config, fake, small_job
 
 from memcap.config import Engine
-from memcap.studies import run, store
+from memcap.studies import run, shards, store
 from memcap.studies.axes import members
-from memcap.studies.progress import Progress
+from memcap.studies.heartbeat import JobProgress
 from memcap.studies.run import run_study
+from memcap.studies.writer import StudyWriter
 from memcap.tracking import NoTracker
 from memcap.training.engine import Chunk, train
 
@@ -44,15 +45,16 @@ def remaining(found, folder, monkeypatch):
         return train(missing, *rest)
 
     monkeypatch.setattr(run, "train", counted)
-    rows = run_study(found, ONE_LANE, folder, "small", NoTracker())
+    rows = run_study(found, ONE_LANE, folder, "small")
     return [m.key for m in asked], rows
 
 
 def test_an_interrupted_job_keeps_what_had_ended(tmp_path, monkeypatch):
     found = members(small_job({"seed": 5}))
-    monkeypatch.setattr(run, "SECONDS_BETWEEN_WRITES", 1e12)  # so that only the interrupt can write
+    # So that only the interrupt can write.
+    monkeypatch.setattr("memcap.studies.writer.SECONDS_BETWEEN_WRITES", 1e12)
     with pytest.raises(KeyboardInterrupt):
-        run_study(found, ONE_LANE, tmp_path, "small", StopsAt(3))
+        run_study(found, ONE_LANE, tmp_path, "small", tracker=StopsAt(3))
     kept = store.read(tmp_path)
     assert sorted(kept["key"]) == sorted(m.key for m in found[:3])
     for each in kept.iter_rows(named=True):
@@ -69,12 +71,11 @@ from pathlib import Path
 from memcap import jax_setup
 jax_setup.prepare()
 from memcap.config import Engine
-from memcap.studies import run
+from memcap.studies import run, writer
 from memcap.studies.axes import members
-from memcap.tracking import NoTracker
 
 values, folder, last = json.loads(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
-run.SECONDS_BETWEEN_WRITES = -1.0
+writer.SECONDS_BETWEEN_WRITES = -1.0
 put, calls = os.replace, []
 
 def replace(*names):
@@ -85,7 +86,7 @@ def replace(*names):
     put(*names)
 
 os.replace = replace
-run.run_study(members(values), Engine("map", 1, 1), folder, "small", NoTracker())
+run.run_study(members(values), Engine("map", 1, 1), folder, "small")
 """
 
 
@@ -121,17 +122,17 @@ def test_a_shard_appears_while_the_population_still_trains(tmp_path):
             seen.append(store.read(tmp_path).height)
 
     found = members(config({"seed": 2}, recipe__budget=12, recipe__batch=16))
-    run_study(found, Engine("map", 1, 1), tmp_path, "small", Looks())
+    run_study(found, Engine("map", 1, 1), tmp_path, "small", tracker=Looks())
     assert seen[0] == 0
     assert seen[-1] == 1
 
 
 def test_a_shard_is_written_soon_even_if_its_population_rests(tmp_path, monkeypatch):
     clock = [100.0]
-    monkeypatch.setattr(run.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr("memcap.studies.writer.time.monotonic", lambda: clock[0])
     found = members(small_job({"seed": 5}))
-    store.prepare(tmp_path)
-    writer = run._RowWriter(tmp_path, "s", NoTracker(), Progress(5, 0))
+    shards.prepare(tmp_path)
+    writer = StudyWriter(tmp_path, "s", JobProgress(5))
     for population, member, seconds, kept in (("a", 0, 0, 1), ("a", 1, 1, 1), ("b", 2, 1, 2), ("b", 3, 6, 4)):
         clock[0] += seconds
         writer.ended(population, [fake(found[member])])
@@ -143,14 +144,14 @@ def test_a_shard_is_written_soon_even_if_its_population_rests(tmp_path, monkeypa
 
 
 def test_a_full_shard_is_left_alone_and_the_next_begun(tmp_path, monkeypatch):
-    monkeypatch.setattr(run, "ROWS_OF_A_SHARD", 2)
+    monkeypatch.setattr("memcap.studies.writer.ROWS_OF_A_SHARD", 2)
     found = members(small_job({"seed": 5}))
-    store.prepare(tmp_path)
-    writer = run._RowWriter(tmp_path, "s", NoTracker(), Progress(5, 0))
+    shards.prepare(tmp_path)
+    writer = StudyWriter(tmp_path, "s", JobProgress(5))
     for member in found:
         writer.ended("a", [fake(member)])
     writer.flush()
-    assert [pl.read_parquet(path).height for path in store.shards(tmp_path)] == [2, 2, 1]
+    assert [pl.read_parquet(path).height for path in shards.paths(tmp_path)] == [2, 2, 1]
     assert sorted(store.read(tmp_path)["key"]) == sorted(m.key for m in found)
     for each in store.read(tmp_path).iter_rows(named=True):
         assert store.weights_of(tmp_path, each)
@@ -158,8 +159,8 @@ def test_a_full_shard_is_left_alone_and_the_next_begun(tmp_path, monkeypatch):
 
 def test_two_jobs_of_the_same_members_never_write_the_same_file(tmp_path):
     first, second = members(small_job(axes={"seed": 2}))
-    store.prepare(tmp_path)
-    keepers = [run._RowWriter(tmp_path, "s", NoTracker(), Progress(2, 0)) for _ in range(2)]
+    shards.prepare(tmp_path)
+    keepers = [StudyWriter(tmp_path, "s", JobProgress(2)) for _ in range(2)]
     for writer, member in zip(keepers, (first, second), strict=True):
         writer.ended("population", [fake(member)])
         writer.flush()

@@ -15,6 +15,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from memcap.studies import store
+from memcap.studies.weights import flat
 
 KILLS = 20
 TIMES = ("compile_seconds", "run_seconds", "finished", "population")  # what two runs of one study differ in
@@ -28,11 +29,11 @@ from memcap import jax_setup
 jax_setup.prepare()
 from memcap.config import Engine
 from memcap.studies import checkpoints, files
-from memcap.studies import run
+from memcap.studies import run, writer
 from memcap.tracking import NoTracker
 
-files.FRESH = 0
-run.SECONDS_OF_TRAINING = checkpoints.SECONDS_BETWEEN_WRITES = 0.05
+files.STALE_AFTER = 0
+writer.SECONDS_OF_TRAINING = checkpoints.SECONDS_BETWEEN_WRITES = 0.05
 
 class Says(NoTracker):
     seen = set()
@@ -48,7 +49,7 @@ streams = memcap.members(  # one is solved and never steady; the other one has a
     stretch=50, **shared
 ) + memcap.members(lag=6, units=3, recipe="curriculum", batch=16, budget=20_000, stretch=2, **shared)
 print("ready", flush=True)
-run.run_study(streams, Engine("map", 1, 1), Path(sys.stdin.readline().strip()), "s", Says(), quiet=True)
+run.run_study(streams, Engine("map", 1, 1), Path(sys.stdin.readline().strip()), "s", quiet=True, tracker=Says())
 """
 
 
@@ -111,7 +112,7 @@ def test_killed_at_random_moments_a_study_ends_as_if_it_had_not_been(start, tmp_
     assert_frame_equal(rows.drop(TIMES), others.drop(TIMES), check_exact=True)
     assert rows["status"].to_list().count("solved") == 1
     for one, other in zip(rows.iter_rows(named=True), others.iter_rows(named=True), strict=True):
-        ours, theirs = (store.flat(store.weights_of(*each)) for each in ((whole, one), (killed, other)))
+        ours, theirs = (flat(store.weights_of(*each)) for each in ((whole, one), (killed, other)))
         for name, array in ours.items():
             np.testing.assert_array_equal(array, theirs[name], strict=True)
     assert others.select(pl.col("run_seconds") > 0).to_series().all()

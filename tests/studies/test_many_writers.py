@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from memcap.studies import store
+from memcap.studies import shards, store
+from memcap.studies.rows import latest_per_key
 from memcap.studies.verify import verify
 
 TESTS = Path(__file__).parents[1]
@@ -23,23 +24,23 @@ from pathlib import Path
 
 import numpy as np
 import study_rows
-from memcap.studies import files, leftovers, store
+from memcap.studies import files, shards, store
 
-folder, number, files.FRESH = Path(sys.argv[1]), int(sys.argv[2]), 0  # as if all that lies there were old
+folder, number, files.STALE_AFTER = Path(sys.argv[1]), int(sys.argv[2]), 0  # as if all that lies there were old
 study_rows.NUMBERS = itertools.count({ROWS} * number)
 rows = study_rows.group(counts={{1: ({ROWS} // 2, {ROWS})}}, parameters=2)
 
 print("ready", flush=True)
 sys.stdin.read()  # all at once
-leftovers.sweep(folder)
+shards.remove_stale_files(folder)
 for shard, first in enumerate(range(0, {ROWS}, 256)):
     name = f"0123456789abcdef-{{number:08x}}-{{shard}}"
     ours = [row | {{"population": name}} for row in rows[first : first + 256]]
     for some in (10, 100, 256):  # a shard is rewritten as members end
         part = ours[:some]
         weights = {{row["key"]: {{"w": np.full(2, row["seed"])}} for row in part}}
-        store.write_population(folder, name, part, weights)
-        leftovers.sweep(folder)
+        shards.write(folder, name, part, weights)
+        shards.remove_stale_files(folder)
 """
 
 
@@ -67,15 +68,15 @@ def writers(tmp_path):
 
 
 def test_sixteen_jobs_in_one_folder_lose_no_row_and_double_none(writers, tmp_path):
-    store.prepare(tmp_path)
+    shards.prepare(tmp_path)
     assert [process.stdout.readline() for process in writers] == ["ready\n"] * WRITERS
     for process in writers:
         process.stdin.close()
     assert [(process.wait(), process.stderr.read()) for process in writers] == [(0, "")] * WRITERS
-    tables, bad = store.survey(tmp_path)
+    tables, bad = shards.read_files(tmp_path)
     assert bad == {}
     assert sum(table.height for table in tables) == WRITERS * ROWS
-    rows = store.merged(tables)
+    rows = latest_per_key(tables)
     assert rows.height == rows["key"].n_unique() == WRITERS * ROWS
     assert rows["seed"].value_counts()["count"].to_list() == [WRITERS] * ROWS
     assert verify(tmp_path).wrong == ()

@@ -3,8 +3,8 @@
 import polars as pl
 import pytest
 
-from memcap.studies import store
 from memcap.studies.outcome import score
+from memcap.studies.rows import frame
 
 ROWS = pl.DataFrame(
     {"solved": [True, True, False], "steps_to_solve": [100, 300, None], "budget": [300, 300, 1000]}
@@ -17,4 +17,4 @@ def test_the_score_is_the_mean_of_steps_and_an_unsolved_member_is_worse_than_any
 
 
 def test_a_share_without_members_has_a_score():
-    assert score(store.frame([])) == 0.0
+    assert score(frame([])) == 0.0

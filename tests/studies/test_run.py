@@ -13,9 +13,13 @@ from polars.testing import assert_frame_equal
 from study_checks import ONE_LANE, fake, refusal, small_job
 
 from memcap.config import resolve
-from memcap.studies import run, store
+from memcap.studies import run, shards, store
 from memcap.studies.axes import members
-from memcap.studies.run import environment, row, run_study
+from memcap.studies.environment import environment
+from memcap.studies.rows import SCHEMA, frame, passed_column
+from memcap.studies.run import run_study
+from memcap.studies.weights import flat
+from memcap.studies.writer import row_of
 from memcap.tracking import NoTracker
 from memcap.training.engine import train
 
@@ -38,7 +42,7 @@ def trained(tmp_path_factory):
     """A small study, trained once."""
     folder, tracker = tmp_path_factory.mktemp("study"), Remembers()
     found = members(small_job(AXES))
-    rows = run_study(found, replace(ONE_LANE, lanes=2), folder, "small", tracker)
+    rows = run_study(found, replace(ONE_LANE, lanes=2), folder, "small", tracker=tracker)
     return found, folder, rows, tracker
 
 
@@ -67,10 +71,10 @@ OFTEN_NULL = {"steps_to_solve", "steps_to_steady", "git_commit", "final", "best"
 
 def test_a_row_has_every_column(trained):
     found, _, rows, _ = trained
-    assert dict(rows.schema) == store.SCHEMA
+    assert dict(rows.schema) == SCHEMA
     nulls = {name for name in rows.columns if rows[name].null_count()}
     assert nulls <= OFTEN_NULL
-    assert not any(rows[name].is_nan().any() for name, kind in store.SCHEMA.items() if kind == pl.Float64)
+    assert not any(rows[name].is_nan().any() for name, kind in SCHEMA.items() if kind == pl.Float64)
     by_key = {m.key: m for m in found}
     for each in rows.iter_rows(named=True):
         member = by_key[each["key"]]
@@ -115,7 +119,7 @@ def test_a_row_counts_carry_and_parameters(trained):
         units = each["units"]
         assert each["carry_numbers"] == 2 * units
         assert each["parameters"] == 4 * units * (7 + units + 1) + 2 * (units + 1)
-        weights = store.flat(store.weights_of(folder, each))
+        weights = flat(store.weights_of(folder, each))
         assert sum(array.size for array in weights.values()) == each["parameters"]
         assert all(array.dtype == np.float32 for array in weights.values())
 
@@ -123,8 +127,8 @@ def test_a_row_counts_carry_and_parameters(trained):
 def test_the_stored_weights_are_those_that_were_trained(trained):
     found, folder, _, _ = trained
     (ended,) = train([found[0]], ONE_LANE)
-    stored = store.flat(store.weights_of(folder, store.one(folder, found[0].key)))
-    for path, array in store.flat(ended.weights).items():
+    stored = flat(store.weights_of(folder, store.find_row(folder, found[0].key)))
+    for path, array in flat(ended.weights).items():
         np.testing.assert_allclose(stored[path], array, atol=1e-5)
 
 
@@ -140,14 +144,14 @@ def test_tracking_sees_curves_and_rows(trained):
 def test_a_second_run_trains_nothing(trained, monkeypatch):
     found, folder, rows, _ = trained
     forbid_training(monkeypatch)
-    assert_frame_equal(run_study(found, ONE_LANE, folder, "small", NoTracker()), rows)
-    part = run_study(found[:3], ONE_LANE, folder, "small", NoTracker())
+    assert_frame_equal(run_study(found, ONE_LANE, folder, "small"), rows)
+    part = run_study(found[:3], ONE_LANE, folder, "small")
     assert sorted(part["key"]) == sorted(m.key for m in found[:3])
 
 
 def test_a_longer_job_trains_what_is_new(trained, tmp_path, monkeypatch):
     rows = trained[2]
-    store.write_rows(tmp_path / "rows.parquet", rows)  # as after `collect` alone
+    shards.write_table(tmp_path / "rows.parquet", rows)  # as after `collect` alone
     asked = []
 
     def few(missing, *rest):
@@ -156,14 +160,14 @@ def test_a_longer_job_trains_what_is_new(trained, tmp_path, monkeypatch):
 
     monkeypatch.setattr(run, "train", few)
     more = members(small_job([AXES, {"seed": [9]}]))
-    grown = run_study(more, ONE_LANE, tmp_path, "small", NoTracker())
+    grown = run_study(more, ONE_LANE, tmp_path, "small")
     assert [m.seed for m in asked] == [9]
     assert sorted(grown["key"]) == sorted(m.key for m in more)
 
 
 def test_what_was_never_measured_is_null():
     (member,) = members(small_job())
-    table = store.frame([row(fake(member), "s", "p")])
+    table = frame([row_of(fake(member), "s", "p")])
     unmeasured = {"steps_to_solve", "steps_to_steady", "final", "best", "stretched", "train_loss"}
     assert {name for name in table.columns if table[name].null_count()} - {
         "git_commit"
@@ -176,14 +180,14 @@ def test_a_row_tells_solved_from_steady():
     not steady."""
     (member,) = members(small_job(task="delay_line"))
     ends = [{"status": "solved", "steady": 9}, {"status": "solved"}, {"status": "diverged"}]
-    table = store.frame([row(fake(member, solved=5, steps=12, **end), "s", "p") for end in ends])
+    table = frame([row_of(fake(member, solved=5, steps=12, **end), "s", "p") for end in ends])
     columns = ["status", "solved", "steady", "steps", "steps_to_solve", "steps_to_steady", "evaluation_until"]
     assert table.select(columns).rows() == [
         ("solved", True, True, 12, 5, 9, "steady"),
         ("solved", True, False, 12, 5, None, "steady"),
         ("diverged", True, False, 12, 5, None, "steady"),
     ]
-    assert table.select(store.passed())["passed"].to_list() == [True, False, False]
+    assert table.select(passed_column())["passed"].to_list() == [True, False, False]
 
 
 @pytest.mark.parametrize(
@@ -197,9 +201,9 @@ def test_a_row_tells_solved_from_steady():
 def test_biases_that_are_drawn_are_null(init, nulls):
     (member,) = members(small_job(recipe__init=init, model__cell="GRUCell" if init == "flax" else "lstm"))
     scores = {"score": 1.0, "best": 1.0, "stretched": 1.0, "train_loss": 0.1}
-    result = row(fake(member, status="solved", steps=3, solved=3, steady=3, **scores), "s", "p")
+    result = row_of(fake(member, status="solved", steps=3, solved=3, steady=3, **scores), "s", "p")
     assert {name for name, value in result.items() if value is None} - {"git_commit"} == nulls | NOT_SET
-    assert set(result) == set(store.SCHEMA)
+    assert set(result) == set(SCHEMA)
     assert result["steps_to_solve"] == 3
 
 
@@ -207,14 +211,14 @@ def test_the_environment_names_versions_and_flags():
     found = environment()
     assert found["xla_flags"] == os.environ.get("XLA_FLAGS", "")
     assert found["python"].startswith(f"{sys.version_info.major}.{sys.version_info.minor}")
-    assert set(found) <= set(store.SCHEMA)
+    assert set(found) <= set(SCHEMA)
 
 
 def test_a_folder_that_cannot_be_written_is_refused_before_anything_trains(tmp_path, monkeypatch):
     forbid_training(monkeypatch)
     file = tmp_path / "file"
     file.touch()
-    text = refusal(lambda: run_study(members(small_job()), ONE_LANE, file / "out", "s", NoTracker()))
+    text = refusal(lambda: run_study(members(small_job()), ONE_LANE, file / "out", "s"))
     assert text.startswith(f"out={file / 'out'}: cannot be written")
 
 
@@ -225,18 +229,18 @@ BISECT = {"model.units": [1, 2, 3, 4], "task.lag": [1, 2], "seed": 2}
 
 def test_bisection_trains_a_part_and_a_rerun_nothing(tmp_path, monkeypatch):
     found = members(small_job(BISECT))
-    rows = run_study(found, ONE_LANE, tmp_path, "small", NoTracker(), "bisect")
+    rows = run_study(found, ONE_LANE, tmp_path, "small", "bisect")
     assert 0 < rows.height < len(found)
     assert_frame_equal(store.read(tmp_path), rows)
     assert set(rows["lag"]) == {1, 2}
     for _, widths in rows.group_by("lag"):  # nothing solves in 12 steps: the widest net must have been asked
         assert widths["units"].max() == 4
     forbid_training(monkeypatch)
-    assert_frame_equal(run_study(found, ONE_LANE, tmp_path, "small", NoTracker(), "bisect"), rows)
+    assert_frame_equal(run_study(found, ONE_LANE, tmp_path, "small", "bisect"), rows)
 
 
 def test_bisection_uses_what_a_grid_has_trained(tmp_path, monkeypatch):
     found = members(small_job(BISECT))
-    grid = run_study(found, replace(ONE_LANE, lanes=4), tmp_path, "small", NoTracker())
+    grid = run_study(found, replace(ONE_LANE, lanes=4), tmp_path, "small")
     forbid_training(monkeypatch)
-    assert_frame_equal(run_study(found, ONE_LANE, tmp_path, "small", NoTracker(), "bisect"), grid)
+    assert_frame_equal(run_study(found, ONE_LANE, tmp_path, "small", "bisect"), grid)

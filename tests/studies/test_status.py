@@ -14,7 +14,7 @@ from beat_files import MEMBER, first, put
 from study_checks import refusal
 from study_rows import group, table, write
 
-from memcap.studies import store
+from memcap.studies import shards, store
 from memcap.studies.status import status, studies
 
 ROOT = Path(__file__).parents[2]
@@ -24,7 +24,7 @@ OLD = time.time() - 1000
 def rows_of(folder, *groups):
     """Write rows, and give their keys."""
     write(folder, *groups)
-    return store.read_all(folder)["key"].to_list()
+    return shards.read(folder)["key"].to_list()
 
 
 def test_rows_alone_are_a_study_that_is_done(tmp_path):
@@ -49,7 +49,7 @@ def test_a_published_table_that_lacks_later_columns_is_read():
 
 def test_a_job_in_training_is_added(tmp_path):
     done = rows_of(tmp_path, group(counts={1: (2, 4)}))
-    beat = first(started=time.time() - 60, done=4, to_come=6, running=2, left=90.0, longest=(MEMBER,))
+    beat = first(started=time.time() - 60, done=4, to_come=6, running=2, seconds_left=90.0, longest=(MEMBER,))
     put(tmp_path, "a", beat, [*done, *"bcdefg"])
     found = status(tmp_path)
     assert (found.members, found.done, found.running, found.waiting, found.left_over) == (10, 4, 2, 4, 0)
@@ -61,9 +61,9 @@ def test_a_job_in_training_is_added(tmp_path):
 def test_jobs_that_share_a_folder_are_added_up_and_shared_members_counted_once(tmp_path):
     done = rows_of(tmp_path, group(counts={1: (2, 4)}))
     long = replace(MEMBER, key="d", seconds=99.0)
-    one = first(started=time.time() - 60, done=2, running=1, left=30.0, longest=(MEMBER,))
+    one = first(started=time.time() - 60, done=2, running=1, seconds_left=30.0, longest=(MEMBER,))
     put(tmp_path, "a", one, [*done[:2], "b", "c"])
-    put(tmp_path, "b", replace(one, left=300.0, longest=(long,)), [*done[2:], "c", "d", "e"])
+    put(tmp_path, "b", replace(one, seconds_left=300.0, longest=(long,)), [*done[2:], "c", "d", "e"])
     found = status(tmp_path)
     assert (found.members, found.done, found.running, found.waiting) == (8, 4, 2, 2)
     assert found.a_minute == pytest.approx(4, rel=0.1)
@@ -73,7 +73,8 @@ def test_jobs_that_share_a_folder_are_added_up_and_shared_members_counted_once(t
 
 def test_a_killed_job_is_not_running_and_what_it_lacks_is_in_nobodys_hand(tmp_path):
     done = rows_of(tmp_path, group(counts={1: (2, 4)}))
-    killed = first(heard=OLD, running=2, left=30.0, longest=(MEMBER,), command="memcap train study=killed")
+    killed = first(updated=OLD, running=2, seconds_left=30.0, longest=(MEMBER,))
+    killed = replace(killed, command="memcap train study=killed")
     put(tmp_path, "killed", killed, [*done, "b", "c", "d"])
     put(tmp_path, "finished", first(ended="done", command="memcap train study=finished"), done)
     found = status(tmp_path)
@@ -118,7 +119,7 @@ def test_the_last_row_of_a_key_counts(tmp_path):
     early = group(counts={1: (0, 1)})
     late = [early[0] | {"solved": True, "status": "solved", "finished": datetime.now(UTC)}]
     write(tmp_path, late)
-    store.write_rows(tmp_path / "rows.parquet", table(early))
+    shards.write_table(tmp_path / "rows.parquet", table(early))
     found = status(tmp_path)
     assert (found.done, found.solved) == (1, 1)
 

@@ -9,7 +9,10 @@ import pytest
 from polars.testing import assert_frame_equal
 from study_checks import refusal
 
-from memcap.studies import store
+from memcap.knobs import key_of
+from memcap.studies import shards, store
+from memcap.studies.rows import LATER, REQUIRED, SCHEMA, frame, passed_column
+from memcap.studies.weights import flat, write_arrays
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 EXAMPLES = {
@@ -26,13 +29,13 @@ KNOWN = {"task": "latch", "knobs": "{}", "cell": "lstm", "population": "p"}
 
 def key(name):
     """The key of `row(name)`."""
-    return store.key_of(json.dumps(name))
+    return key_of(json.dumps(name))
 
 
 def row(name="a", **changes):
     """A row with something in every column."""
     own = {"key": key(name), "config": json.dumps(name)}
-    return {column: EXAMPLES[kind] for column, kind in store.SCHEMA.items()} | KNOWN | own | changes
+    return {column: EXAMPLES[kind] for column, kind in SCHEMA.items()} | KNOWN | own | changes
 
 
 def names(rows):
@@ -49,7 +52,7 @@ def tree(seed=0):
 
 
 def assert_trees_equal(one, other):
-    one, other = store.flat(one), store.flat(other)
+    one, other = flat(one), flat(other)
     assert set(one) == set(other)
     for path, array in one.items():
         assert array.dtype == other[path].dtype
@@ -58,7 +61,7 @@ def assert_trees_equal(one, other):
 
 @pytest.fixture
 def folder(tmp_path):
-    store.prepare(tmp_path)
+    shards.prepare(tmp_path)
     return tmp_path
 
 
@@ -69,24 +72,24 @@ def files(folder):
 def test_rows_and_weights_come_back_exactly(folder):
     rows = [row("a1", steps_to_solve=None, best=None, lr=1 / 3), row("b2", solved=False, git_commit=None)]
     weights = {key("a1"): tree(1), key("b2"): tree(2)}
-    store.write_population(folder, "p", rows, weights)
+    shards.write(folder, "p", rows, weights)
     found = store.read(folder)
-    assert_frame_equal(found, store.frame(rows), check_exact=True, check_row_order=False)
-    assert dict(found.schema) == store.SCHEMA
+    assert_frame_equal(found, frame(rows), check_exact=True, check_row_order=False)
+    assert dict(found.schema) == SCHEMA
     for each in found.iter_rows(named=True):
         assert_trees_equal(store.weights_of(folder, each), weights[each["key"]])
     assert files(folder) == ["rows/p.parquet", "weights/p.npz"]
 
 
 def test_a_shard_is_rewritten_as_its_members_end(folder):
-    store.write_population(folder, "p", [row("a1")], {key("a1"): tree(1)})
-    store.write_population(folder, "p", [row("a1"), row("b2")], {key("a1"): tree(1), key("b2"): tree(2)})
+    shards.write(folder, "p", [row("a1")], {key("a1"): tree(1)})
+    shards.write(folder, "p", [row("a1"), row("b2")], {key("a1"): tree(1), key("b2"): tree(2)})
     assert sorted(names(store.read(folder))) == ["a1", "b2"]
     assert_trees_equal(store.weights_of(folder, row("a1")), tree(1))
 
 
 def test_a_write_that_breaks_leaves_the_old_file_and_nothing_else(folder, monkeypatch):
-    store.write_population(folder, "p", [row("a1")], {key("a1"): tree()})
+    shards.write(folder, "p", [row("a1")], {key("a1"): tree()})
     before = {name: (folder / name).read_bytes() for name in files(folder)}
 
     def half(file, **arrays):
@@ -95,12 +98,12 @@ def test_a_write_that_breaks_leaves_the_old_file_and_nothing_else(folder, monkey
 
     monkeypatch.setattr(np, "savez", half)
     with pytest.raises(KeyboardInterrupt):
-        store.write_population(folder, "p", [row("a1"), row("b2")], {key("a1"): tree(), key("b2"): tree()})
+        shards.write(folder, "p", [row("a1"), row("b2")], {key("a1"): tree(), key("b2"): tree()})
     monkeypatch.setattr(pl.DataFrame, "write_parquet", lambda self, file, **options: half(file))
     with pytest.raises(KeyboardInterrupt):
-        store.write_rows(folder / "rows" / "p.parquet", store.frame([row("c3")]))
+        shards.write_table(folder / "rows" / "p.parquet", frame([row("c3")]))
     with pytest.raises(KeyboardInterrupt):
-        store.collect(folder)
+        shards.collect(folder)
     assert {name: (folder / name).read_bytes() for name in files(folder)} == before
 
 
@@ -108,34 +111,32 @@ def test_weights_are_written_before_the_rows_that_promise_them(folder, monkeypat
     def full(*arguments):
         raise OSError("no space left")
 
-    monkeypatch.setattr(store, "write_rows", full)
+    monkeypatch.setattr(shards, "write_table", full)
     with pytest.raises(OSError, match="no space"):
-        store.write_population(folder, "p", [row("a1")], {key("a1"): tree()})
+        shards.write(folder, "p", [row("a1")], {key("a1"): tree()})
     assert files(folder) == ["weights/p.npz"]
 
 
 def test_a_key_has_the_row_that_finished_last(folder):
     late, early = row("a1", final=0.9, finished=NOW + timedelta(hours=1)), row("a1", final=0.1)
     for name, each in (("p", late), ("z", early)):  # the stale shard is read last
-        store.write_rows(folder / "rows" / f"{name}.parquet", store.frame([each, row(f"own{name}")]))
+        shards.write_table(folder / "rows" / f"{name}.parquet", frame([each, row(f"own{name}")]))
     found = store.read(folder)
     assert sorted(names(found)) == ["a1", "ownp", "ownz"]
     assert found.filter(pl.col("key") == key("a1"))["final"].item() == 0.9
-    store.collect(folder)
+    shards.collect(folder)
     newest = row("a1", final=0.95, finished=NOW + timedelta(hours=2))
-    store.write_rows(folder / "rows" / "q.parquet", store.frame([newest]))
+    shards.write_table(folder / "rows" / "q.parquet", frame([newest]))
     assert store.read(folder).filter(pl.col("key") == key("a1"))["final"].item() == 0.95
 
 
 def test_collect_again_gives_the_same_rows(folder):
     for k in range(3):
-        store.write_rows(
-            folder / "rows" / f"{k}.parquet", store.frame([row(f"k{k}", lag=3 - k), row("shared")])
-        )
-    path, rows = store.collect(folder)
+        shards.write_table(folder / "rows" / f"{k}.parquet", frame([row(f"k{k}", lag=3 - k), row("shared")]))
+    path, rows = shards.collect(folder)
     assert path == folder / "rows.parquet"
     assert rows.height == 4
-    again = store.collect(folder)[1]
+    again = shards.collect(folder)[1]
     assert_frame_equal(rows, again)
     assert_frame_equal(store.read(path), rows)
     assert rows["lag"].is_sorted()
@@ -143,26 +144,26 @@ def test_collect_again_gives_the_same_rows(folder):
 
 def test_all_studies_below_a_folder_are_read(tmp_path):
     for study in ("one", "two"):
-        store.prepare(tmp_path / study)
-        store.write_population(tmp_path / study, "p", [row(study, study=study)], {key(study): tree()})
+        shards.prepare(tmp_path / study)
+        shards.write(tmp_path / study, "p", [row(study, study=study)], {key(study): tree()})
     assert store.read(tmp_path)["study"].to_list() == ["one", "two"]
-    assert_trees_equal(store.weights_of(tmp_path, store.one(tmp_path, key("two")[:9])), tree())
+    assert_trees_equal(store.weights_of(tmp_path, store.find_row(tmp_path, key("two")[:9])), tree())
 
 
 @pytest.mark.parametrize("name", ["lag=5,units=[1,2]", "a*b?", "with space"])
 def test_a_folder_may_have_any_name(tmp_path, name):
     """Hydra names folders after overrides; Polars would read patterns and partitions into them."""
     folder = tmp_path / name
-    store.prepare(folder)
-    store.write_population(folder, "p", [row("a1")], {key("a1"): tree()})
-    assert_frame_equal(store.read(folder), store.frame([row("a1")]))
+    shards.prepare(folder)
+    shards.write(folder, "p", [row("a1")], {key("a1"): tree()})
+    assert_frame_equal(store.read(folder), frame([row("a1")]))
     assert_trees_equal(store.weights_of(folder, row("a1")), tree())
 
 
 def test_an_empty_folder_has_no_rows(folder):
     assert store.read(folder).is_empty()
-    assert dict(store.read(folder).schema) == store.SCHEMA
-    assert "holds no rows" in refusal(lambda: store.collect(folder))
+    assert dict(store.read(folder).schema) == SCHEMA
+    assert "holds no rows" in refusal(lambda: shards.collect(folder))
 
 
 def test_no_folder_at_all(tmp_path):
@@ -171,14 +172,14 @@ def test_no_folder_at_all(tmp_path):
 
 def test_a_file_that_is_no_table_is_named_and_passed_over(folder, capsys):
     whole = folder / "rows" / "p.parquet"
-    store.write_rows(whole, store.frame([row()]))
+    shards.write_table(whole, frame([row()]))
     whole_content = whole.read_bytes()
     no_table, half = "not a readable table of rows", whole_content[: len(whole_content) // 2]
     contents = [b"", b"PAR1", b"no table at all", half, whole_content[:-20], whole_content + b"PAR1"]
     for k, content in enumerate(contents):
         bad = folder / "rows" / f"bad{k}.parquet"
         bad.write_bytes(content)
-        assert_frame_equal(store.read(folder), store.frame([row()]))
+        assert_frame_equal(store.read(folder), frame([row()]))
         err = capsys.readouterr().err
         why = no_table if k < 4 else "damaged: its bytes are not those that were written (sha256)"
         assert (err.count("\n"), err.startswith(f"memcap: {bad}: {why}; passed over")) == (1, True)
@@ -190,7 +191,7 @@ def test_a_file_that_is_no_table_is_named_and_passed_over(folder, capsys):
 @pytest.mark.parametrize("column", ["key", "threshold", "xla_flags", "finished"])
 def test_a_table_without_a_column_is_named(folder, column):
     path = folder / "rows" / "p.parquet"
-    store.write_rows(path, store.frame([row()]).drop(column))
+    shards.write_table(path, frame([row()]).drop(column))
     assert refusal(lambda: store.read(folder, strict=True)).startswith(
         f"{path}: no column {column}; not a table of rows"
     )
@@ -198,7 +199,7 @@ def test_a_table_without_a_column_is_named(folder, column):
 
 def test_a_table_of_before_a_column_came_has_null_there(folder):
     """Beside one of this version. Only what came after rows were published may be missing."""
-    assert set(store.FIRST) | set(store.LATER) == set(store.SCHEMA)
+    assert set(REQUIRED) | set(LATER) == set(SCHEMA)
     later = (
         "falls_above",
         "curriculum",
@@ -217,12 +218,12 @@ def test_a_table_of_before_a_column_came_has_null_there(folder):
         "optimizer",
         "kernel",
     )  # from other columns, or the same in all
-    assert sorted(later + follow) == sorted(store.LATER)
-    store.write_rows(folder / "rows" / "old.parquet", store.frame([row("old")]).drop(*store.LATER))
-    store.write_rows(folder / "rows" / "new.parquet", store.frame([row("new")]))
+    assert sorted(later + follow) == sorted(LATER)
+    shards.write_table(folder / "rows" / "old.parquet", frame([row("old")]).drop(*LATER))
+    shards.write_table(folder / "rows" / "new.parquet", frame([row("new")]))
     found = store.read(folder)
-    assert dict(found.schema) == store.SCHEMA
-    for column in store.SCHEMA:
+    assert dict(found.schema) == SCHEMA
+    for column in SCHEMA:
         (value,) = found.filter(pl.col("key") == key("old"))[column]
         assert (value is None) == (column in later)
     new = found.filter(pl.col("key") == key("new")).drop("reason")
@@ -252,38 +253,38 @@ def test_a_table_of_before_the_verdict_steady_says_what_it_would_have_been(
         stretched=stretched,
         steps_to_solve=120 if solved else None,
     )
-    store.write_rows(
+    shards.write_table(
         folder / "rows" / "old.parquet",
-        store.frame([old]).drop("steady", "steps_to_steady", "evaluation_until"),
+        frame([old]).drop("steady", "steps_to_steady", "evaluation_until"),
     )
-    found = store.read(folder).select("steady", "steps_to_steady", "evaluation_until", store.passed())
+    found = store.read(folder).select("steady", "steps_to_steady", "evaluation_until", passed_column())
     assert found.rows() == [(steady, 120 if steady else None, "solved", solved)]
 
 
 def test_a_table_of_another_type_is_named(folder):
     path = folder / "rows" / "p.parquet"
-    store.write_rows(path, store.frame([row()]).with_columns(lag=pl.lit("three")))
+    shards.write_table(path, frame([row()]).with_columns(lag=pl.lit("three")))
     assert refusal(lambda: store.read(folder, strict=True)).startswith(f"{path}: not a readable")
 
 
 def test_a_column_that_is_new_to_this_version_is_left_out(folder):
-    store.write_rows(folder / "rows" / "p.parquet", store.frame([row()]).with_columns(mood=pl.lit("good")))
-    assert dict(store.read(folder).schema) == store.SCHEMA
+    shards.write_table(folder / "rows" / "p.parquet", frame([row()]).with_columns(mood=pl.lit("good")))
+    assert dict(store.read(folder).schema) == SCHEMA
 
 
 def test_a_shard_is_read_once_as_long_as_it_is_the_same(folder, monkeypatch):
-    opened, paths = store.files.open_regular, []
+    opened, paths = shards.files.open_regular, []
 
     def counted(path):
         paths.append(path.stem)
         return opened(path)
 
-    monkeypatch.setattr(store.files, "open_regular", counted)
+    monkeypatch.setattr(shards.files, "open_regular", counted)
     for name in ("p", "q"):
-        store.write_rows(folder / "rows" / f"{name}.parquet", store.frame([row(name)]))
+        shards.write_table(folder / "rows" / f"{name}.parquet", frame([row(name)]))
     assert sorted(names(store.read(folder))) == sorted(names(store.read(folder))) == ["p", "q"]
     assert sorted(paths) == ["p", "q"]
-    store.write_rows(folder / "rows" / "q.parquet", store.frame([row("r")]))  # of the same size
+    shards.write_table(folder / "rows" / "q.parquet", frame([row("r")]))  # of the same size
     assert sorted(names(store.read(folder))) == ["p", "r"]
     assert sorted(paths) == ["p", "q", "q"]
     (folder / "rows" / "p.parquet").unlink()
@@ -296,25 +297,25 @@ def test_a_temporary_file_of_a_killed_job_is_ignored(folder):
 
 
 def test_one_finds_a_row_by_the_first_digits_of_its_key(folder):
-    store.write_rows(
-        folder / "rows" / "p.parquet", store.frame([row(k) for k in range(17)])
+    shards.write_table(
+        folder / "rows" / "p.parquet", frame([row(k) for k in range(17)])
     )  # two begin with the same digit
     by_first = {}
     for k in range(17):
         by_first.setdefault(key(k)[0], []).append(k)
-    assert store.one(folder, key(3))["config"] == "3"
+    assert store.find_row(folder, key(3))["config"] == "3"
     alone = next(found[0] for found in by_first.values() if len(found) == 1)
     several = next(digit for digit, found in by_first.items() if len(found) > 1)
-    assert store.one(folder, key(alone)[0])["config"] == str(alone)
-    assert f"{len(by_first[several])} members" in refusal(lambda: store.one(folder, several))
-    assert "0 members" in refusal(lambda: store.one(folder, "x"))
-    assert "17 members" in refusal(lambda: store.one(folder, ""))
-    store.write_rows(folder / "rows" / "p.parquet", store.frame([row("abc1")]))
-    refusal(lambda: store.one(folder, ""))
+    assert store.find_row(folder, key(alone)[0])["config"] == str(alone)
+    assert f"{len(by_first[several])} members" in refusal(lambda: store.find_row(folder, several))
+    assert "0 members" in refusal(lambda: store.find_row(folder, "x"))
+    assert "17 members" in refusal(lambda: store.find_row(folder, ""))
+    shards.write_table(folder / "rows" / "p.parquet", frame([row("abc1")]))
+    refusal(lambda: store.find_row(folder, ""))
 
 
 def test_weights_that_are_not_there_are_missed(folder):
-    store.write_population(folder, "p", [row("a1")], {key("a1"): tree()})
+    shards.write(folder, "p", [row("a1")], {key("a1"): tree()})
     assert f"no weights of member {key('b2')}" in refusal(lambda: store.weights_of(folder, row("b2")))
     assert f"no weights of member {key('a1')}" in refusal(
         lambda: store.weights_of(folder, row("a1", population="q"))
@@ -325,13 +326,13 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
     file = tmp_path / "file"
     file.touch()
     for path in (file, file / "below"):
-        assert refusal(lambda path=path: store.prepare(path)).startswith(f"out={path}: cannot be written")
-    store.write_rows(tmp_path / "rows.parquet", store.frame([row()]))
-    assert "give the folder of a study" in refusal(lambda: store.collect(tmp_path / "rows.parquet"))
+        assert refusal(lambda path=path: shards.prepare(path)).startswith(f"out={path}: cannot be written")
+    shards.write_table(tmp_path / "rows.parquet", frame([row()]))
+    assert "give the folder of a study" in refusal(lambda: shards.collect(tmp_path / "rows.parquet"))
 
 
 def test_arrays_are_written_whole(tmp_path):
-    store.write_arrays(tmp_path / "w.npz", {"x": np.arange(3)})
+    write_arrays(tmp_path / "w.npz", {"x": np.arange(3)})
     np.testing.assert_array_equal(np.load(tmp_path / "w.npz")["x"], np.arange(3))
-    assert "must end in .npz" in refusal(lambda: store.write_arrays(tmp_path / "w.bin", {}))
-    assert "cannot be written" in refusal(lambda: store.write_arrays(tmp_path / "no" / "w.npz", {}))
+    assert "must end in .npz" in refusal(lambda: write_arrays(tmp_path / "w.bin", {}))
+    assert "cannot be written" in refusal(lambda: write_arrays(tmp_path / "no" / "w.npz", {}))

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from test_runs import member
 
+from memcap.studies.curves import MOST_POINTS
 from memcap.tracking.cells import Cells, quantiles
-from memcap.tracking.curve import MOST_POINTS
 
 
 def row(**more):

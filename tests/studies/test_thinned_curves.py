@@ -3,7 +3,7 @@ from itertools import pairwise
 
 import pytest
 
-from memcap.tracking.curve import MOST_HELD, MOST_POINTS, add_point, thin
+from memcap.studies.curves import MOST_HELD, MOST_POINTS, add_point, thin
 
 
 def test_few_points_stay_as_they_are_in_the_order_of_their_steps():

@@ -5,11 +5,11 @@ import pytest
 from command import files
 from study_checks import fake, small_job
 
-from memcap.studies import store
+from memcap.studies import shards
 from memcap.studies.axes import members
-from memcap.studies.run import row
+from memcap.studies.run import what_is_missing
 from memcap.studies.search import Bisect
-from memcap.studies.standing import standing
+from memcap.studies.writer import row_of
 
 GRID = members(small_job({"model.units": [1, 2, 3], "seed": 2}))
 SOLVED = {"status": "solved", "solved": 1, "steady": 1, "steps": 1, "score": 1.0}
@@ -20,14 +20,14 @@ def folder(tmp_path):
     """Holds both seeds of one unit, which solved, and a member of no other concern."""
     (other,) = members(small_job(task="count"))
     ended = [fake(member, **SOLVED) for member in (*GRID[:2], other)]
-    store.prepare(tmp_path)
-    store.write_population(tmp_path, "a", [row(each, "small", "a") for each in ended], {})
+    shards.prepare(tmp_path)
+    shards.write(tmp_path, "a", [row_of(each, "small", "a") for each in ended], {})
     return tmp_path
 
 
 def test_a_grid_lacks_what_the_folder_does_not_hold(folder):
     before = files(folder)
-    now = standing([*GRID, GRID[-1]], folder, "grid")
+    now = what_is_missing([*GRID, GRID[-1]], folder, "grid")
     assert sorted(now.rows["key"]) == sorted(member.key for member in GRID[:2])
     assert now.missing == now.first == GRID[2:]
     assert (now.most, now.search, now.in_all) == (4, None, 7)
@@ -36,13 +36,13 @@ def test_a_grid_lacks_what_the_folder_does_not_hold(folder):
 
 @pytest.mark.parametrize("where", [None, "nowhere"])
 def test_without_a_folder_everything_is_missing(tmp_path, where):
-    now = standing(GRID, where and tmp_path / where, "grid")
+    now = what_is_missing(GRID, where and tmp_path / where, "grid")
     assert (now.rows.height, now.missing, now.most, now.in_all) == (0, GRID, 6, 6)
     assert not files(tmp_path)
 
 
 def test_a_search_begins_where_the_folder_leaves_it(folder):
-    now = standing(GRID, folder, "bisect")
+    now = what_is_missing(GRID, folder, "bisect")
     search = Bisect(GRID, dict.fromkeys(GRID[:2], True))
     assert now.missing == GRID[2:]
     assert now.first == search.first() != Bisect(GRID, {}).first()
@@ -56,10 +56,10 @@ def test_a_search_that_has_ended_wants_nothing_though_members_are_missing(tmp_pa
         member = wanted.pop()
         known[member] = True
         wanted += search.after(member, True)
-    store.prepare(tmp_path)
+    shards.prepare(tmp_path)
     ended = [fake(member, **SOLVED) for member in known]
-    store.write_population(tmp_path, "a", [row(each, "small", "a") for each in ended], {})
-    now = standing(GRID, tmp_path, "bisect")
+    shards.write(tmp_path, "a", [row_of(each, "small", "a") for each in ended], {})
+    now = what_is_missing(GRID, tmp_path, "bisect")
     assert now.rows.select(pl.col("solved").all()).item()
     assert len(now.missing) == len(GRID) - len(known) > 0
     assert (now.first, now.most) == ([], 0)

@@ -1,0 +1,259 @@
+"""Shards: the files of rows of a study, written whole or not at all, and the weights beside them. Needs no
+JAX.
+
+    DIR/rows/PROGRAM-TOKEN-N.parquet    rows of one program's members in one job, rewritten whole as they end
+    DIR/weights/PROGRAM-TOKEN-N.npz     its members' weights, under KEY/path/of/array
+    DIR/curves/PROGRAM-TOKEN-N.parquet  their curves (curves.py)
+    DIR/rows.parquet                    all shards folded into one, by `memcap collect`
+    DIR/jobs/TOKEN.*                    what the job says of itself (heartbeat.py)
+    DIR/checkpoints/TOKEN.npz           members in training (checkpoints.py), while there are any
+
+PROGRAM has 16 hexadecimal digits. TOKEN has 8 of the session, which all jobs of one command share, and 8 of
+the job, so that two jobs in one folder never write the same file; before memcap 0.2 it had only the latter.
+
+A member's key is the hash of its whole config and seed, so a rerun replaces its row and never adds one. Each
+file carries a digest of its bytes (files.py), and each row's key is compared with its config. A file that
+fails is named, left where it is and skipped: what only it held is missing, so a rerun trains it into new
+files.
+"""
+
+import contextlib
+import re
+import secrets
+import shutil
+import tempfile
+from collections.abc import Sequence
+from functools import lru_cache
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from memcap.knobs import UserError, key_of
+from memcap.printing import warn_once
+from memcap.studies import files
+from memcap.studies.files import BadFileError
+from memcap.studies.rows import complete, frame, latest_per_key
+from memcap.studies.weights import write_weights
+
+SESSION_DIGITS = 8  # of the command, as many of the job
+NAME = re.compile(r"[0-9a-f]{16}-(?:[0-9a-f]{8}){1,2}-\d+")  # that jobs give their shards
+UNFINISHED_FIGURE = re.compile(r"\.\w+\.[a-z0-9_]{8}")  # where `figures.save` writes before all is there
+
+
+def new_session() -> str:
+    """8 hexadecimal digits that the tokens of all jobs of one command begin with."""
+    return secrets.token_hex(SESSION_DIGITS // 2)
+
+
+def new_token(session: str = "") -> str:
+    """16 hexadecimal digits that name the files of one run of one job.
+
+    Args:
+        session: of the command; "": the job is alone.
+    """
+    return (session or new_session()) + secrets.token_hex(SESSION_DIGITS // 2)
+
+
+def session_of(name: str) -> str:
+    """The session of a token, or of a shard's name; "" where memcap 0.1 gave it, or nobody's job."""
+    token = name.split("-")[1] if NAME.fullmatch(name) else name
+    return token[:SESSION_DIGITS] if len(token) == 2 * SESSION_DIGITS else ""
+
+
+def shard_name(program: str, token: str, number: int) -> str:
+    """The stem of a shard's files."""
+    return f"{program}-{token}-{number}"
+
+
+def prepare(folder: Path) -> None:
+    """Make the folder and see that it can be written, before anything trains."""
+    try:
+        for part in ("rows", "weights"):
+            files.make_folder(folder / part)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UserError(
+            f"out={folder}: cannot be written ({error.strerror or error}); set out to another folder"
+        ) from error
+
+
+def write(
+    folder: Path, name: str, rows: Sequence[dict[str, Any]], weights: dict[str, dict[str, Any]]
+) -> None:
+    """Write a shard's weights, then its rows: a row that exists has its weights."""
+    with files.shared_lock(folder / "weights"):  # nobody takes the weights for orphans
+        write_weights(folder / "weights" / f"{name}.npz", weights)
+        write_table(folder / "rows" / f"{name}.parquet", frame(rows))
+
+
+def write_table(path: Path, table: pl.DataFrame) -> None:
+    """Write one Parquet file, whole or not at all, with a digest."""
+    content = BytesIO()  # on a full disk polars would raise errors of its own
+    table.write_parquet(content, metadata={"memcap": files.DIGEST_PLACEHOLDER.decode()})
+    files.write(path, lambda file: file.write(content.getbuffer()))
+
+
+def no_rows(folder: Path) -> UserError:
+    """What to say of a place that holds none."""
+    return UserError(f"{folder}: holds no rows; train a study first, as in: memcap train sweeps=first_study")
+
+
+def paths(folder: Path, below: bool = True) -> list[Path]:
+    """All files of rows in a study's folder and, unless `below` is false, in the folders below it: folded
+    files, then shards. Of one that is a file, itself."""
+    if folder.is_file():
+        return [folder]
+    search = folder.rglob if below else folder.glob
+    return sorted(search("rows.parquet")) + sorted(search("rows/*.parquet"))
+
+
+def read(folder: Path, strict: bool = False) -> pl.DataFrame:
+    """All rows at or below a folder, one per key: the one that finished last. Also those of tasks and cells
+    that cannot be imported, which `memcap.studies.store.read` leaves out.
+
+    Args:
+        folder: of a study or of several, or one Parquet file.
+        strict: refuse a bad file. Otherwise it is named on stderr, and the others are read.
+
+    Raises:
+        UserError: a bad file, if `strict` or if it is the one that was named; the folder doesn't exist.
+    """
+    tables, bad = read_files(folder)
+    for path, why in bad.items():
+        if path == folder:
+            raise UserError(f"{path}: {why}; give the folder of a study, or its rows.parquet")
+        if strict:
+            raise UserError(f"{path}: {why}; without --strict the other files are read")
+        warn_once(f"{path}: {why}; passed over, and training its study again makes up for what only it held")
+    return latest_per_key(tables)
+
+
+def read_files(folder: Path, below: bool = True) -> tuple[list[pl.DataFrame], dict[Path, str]]:
+    """The tables of all files that are sound, and for each other file what is wrong with it. For arguments
+    see `paths`.
+
+    Raises:
+        UserError: the folder doesn't exist.
+    """
+    if not folder.exists():
+        raise UserError(
+            f"{folder}: no such folder or file; train a study first, as in: memcap train sweeps=first_study"
+        )
+    tables, bad = [], {}
+    for path in paths(folder, below):
+        try:
+            status = path.stat()
+            tables.append(_cached(path, status.st_ino, status.st_mtime_ns, status.st_size))
+        except BadFileError as error:
+            bad[path] = str(error)
+        except OSError as error:
+            bad[path] = f"cannot be read ({error.strerror or error})"
+    return tables, bad
+
+
+@lru_cache(maxsize=1024)
+def _cached(path: Path, *state: int) -> pl.DataFrame:
+    """The rows of one file; `state` changes when the file does, so that a job reads each file once."""
+    del state
+    return read_file(path)
+
+
+def read_file(path: Path) -> pl.DataFrame:
+    """The rows of one file, checked.
+
+    Raises:
+        BadFileError: it is damaged, or no table of rows.
+        OSError: it cannot be read.
+    """
+    with files.open_regular(path) as file:
+        content = BytesIO(file.read())
+    files.check(content)
+    try:
+        table = complete(pl.read_parquet(content))
+    except BadFileError:
+        raise
+    except (Exception, pl.exceptions.PanicException) as error:  # at a file without a digest Rust may panic
+        raise BadFileError("not a readable table of rows") from error
+    for key, config in table.select("key", "config").iter_rows():
+        if config is None or key != key_of(config):
+            raise BadFileError(f"damaged: the row {key} has the config of another")
+    return table
+
+
+def collect(folder: Path, strict: bool = False) -> tuple[Path, pl.DataFrame]:
+    """Fold all shards of a study into DIR/rows.parquet. The shards stay; folding again gives the same rows.
+
+    Raises:
+        UserError: not a study's folder, or one without rows; a bad rows.parquet, which would be written over;
+            as `read`.
+    """
+    path = folder / "rows.parquet"
+    if folder.is_file():
+        raise UserError(f"{folder}: cannot be written into; give the folder of a study")
+    if why := read_files(folder)[1].get(path):
+        raise UserError(f"{path}: {why}; it would be written over: move it elsewhere, and collect again")
+    rows = read(folder, strict)
+    if rows.is_empty():
+        raise no_rows(folder)
+    try:
+        write_table(path, rows)
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be written ({error.strerror}); give the folder of a study"
+        ) from error
+    return path, rows
+
+
+def remove_stale_files(folder: Path) -> None:
+    """Remove what killed jobs left: unfinished files, weights and curves that no row tells of, curves of
+    members that nobody trains any more, and empty folders of Hydra's.
+
+    What another job is writing just now stays, and what is younger than `files.STALE_AFTER`; so does what may
+    not be removed.
+
+    Args:
+        folder: of a study; made, with its parts, by `prepare`.
+    """
+    for part in (folder, *(folder / name for name in ("rows", "weights", "curves", "checkpoints", "jobs"))):
+        with contextlib.suppress(OSError):
+            files.remove_unfinished(part)
+    for remove in (_remove_orphans, _remove_running_curves, _remove_unfinished_figures):
+        with contextlib.suppress(OSError):
+            remove(folder)
+    for path in (*folder.glob("hydra/*/*"), *folder.glob("hydra/*")):
+        with contextlib.suppress(OSError):  # it is no folder, or not empty
+            if not path.samefile("."):
+                path.rmdir()
+
+
+def _remove_orphans(folder: Path) -> None:
+    """Weights and curves that no row tells of."""
+    with files.exclusive_lock(folder / "weights") as nobody_writes:
+        if not nobody_writes:
+            return
+        with_rows = {path.stem for path in (folder / "rows").glob("*.parquet")}
+        beside = [*(folder / "weights").glob("*.npz"), *(folder / "curves").glob("*.parquet")]
+        orphans = [path for path in beside if path.stem not in with_rows and NAME.fullmatch(path.stem)]
+        tables, bad = read_files(folder) if orphans else ([], {})
+        folded = {name for table in tables for name in table["population"]}
+        # Rows that are bad, or were put aside, may have told of them.
+        for path in orphans if folded and not bad else ():
+            if path.stem not in folded and files.is_stale(path):
+                path.unlink()
+
+
+def _remove_running_curves(folder: Path) -> None:
+    """Curves of members in training, of jobs that write them no more."""
+    for path in (folder / "curves").glob("*.running.parquet"):
+        if files.is_stale(path):
+            path.unlink(missing_ok=True)
+
+
+def _remove_unfinished_figures(folder: Path) -> None:
+    with files.exclusive_lock(folder / "figures") as nobody_writes:
+        for path in (folder / "figures").iterdir() if nobody_writes else ():
+            if UNFINISHED_FIGURE.fullmatch(path.name):
+                shutil.rmtree(path)

@@ -1,0 +1,309 @@
+"""What a job writes into its study's folder as members end: rows, weights, curves and checkpoints."""
+
+import contextlib
+import json
+import math
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import polars as pl
+
+from memcap.config import Member
+from memcap.knobs import keyed
+from memcap.printing import member_name
+from memcap.studies import curves, files, heartbeat, shards
+from memcap.studies.checkpoints import SECONDS_OF_TRAINING, Checkpoints
+from memcap.studies.curves import Points, add_point, thin
+from memcap.studies.environment import environment
+from memcap.studies.heartbeat import JobProgress
+from memcap.studies.rows import TRAINING
+from memcap.tasks import Task
+from memcap.training.engine import Checkpoint, Chunk, Listener, Result
+
+if TYPE_CHECKING:
+    from memcap.tracking import Tracker
+
+SECONDS_BETWEEN_WRITES = 5.0
+ROWS_OF_A_SHARD = 256  # a shard is rewritten whole until it has as many
+POINTS_OF_A_CHUNK = 10  # of a curve: a point costs as much as some steps of a tiny net
+
+
+def row_of(result: Result, study: str, shard: str) -> dict[str, Any]:
+    """A member's row: everything in `memcap.studies.rows.SCHEMA`.
+
+    Args:
+        result: what came of the member.
+        study: name of the study.
+        shard: stem of the file that the row goes to.
+    """
+    member = result.member
+    recipe, init = member.recipe, member.init
+    drawn = init is None or init.spread is not None
+    return {
+        "key": member.key,
+        "study": study,
+        "task": member.task.name,
+        "knobs": json.dumps(keyed(member.task), sort_keys=True),
+        "lag": member.lag,
+        "length": member.length,
+        **asdict(member.model),
+        "seed": member.seed,
+        "recipe": recipe.name,
+        "init": recipe.init,
+        "input_bias": None if init is None or drawn else init.input,
+        "forget_bias": None if init is None or drawn else init.forget,
+        "output_bias": None if init is None else init.output,
+        "gain": None if init is None else init.gain,
+        "orthogonal": None if init is None else init.orthogonal,
+        **{name: getattr(recipe, name) for name in TRAINING},
+        "status": result.status,
+        "reason": result.reason,
+        "solved": result.solved is not None,
+        "steady": result.steady is not None,
+        "steps": result.steps,
+        "steps_to_solve": result.solved,
+        "steps_to_steady": result.steady,
+        "metric": member.task.metric,
+        "threshold": member.facts.threshold,
+        "final": _finite(result.score),
+        "best": _finite(result.best),
+        "train_loss": _finite(result.train_loss),
+        "stretch": member.evaluation.stretch,
+        "stretched": _finite(result.stretched),
+        "evaluation_sequences": member.evaluation.sequences,
+        "evaluation_every": member.evaluation.every,
+        "evaluation_successive": member.evaluation.successive,
+        "evaluation_until": member.evaluation.until,
+        "carry_numbers": member.architecture.carry_numbers(),
+        "parameters": member.architecture.parameters(),
+        "compile_seconds": result.compile_seconds,
+        "run_seconds": result.run_seconds,
+        "batching": result.batching,
+        "scan": result.scan,
+        "kernel": result.kernel,
+        "program_units": result.program_units,
+        "program_steps": result.program_steps,
+        "population": shard,
+        "config": json.dumps(member.config, sort_keys=True),
+        **environment(),
+        "finished": datetime.now(UTC),
+    }
+
+
+def _finite(value: float) -> float | None:
+    """None for what was never measured, or overflowed in a diverged run."""
+    return value if math.isfinite(value) else None
+
+
+def members_table(members: Sequence[Member]) -> pl.DataFrame:
+    """Members as a job writes them down before it trains, with the columns of `heartbeat.MEMBERS`."""
+    lines = [
+        (
+            member.key,
+            member_name(_label(member.task), member.lag, member.model.units, member.seed),
+            member.task.metric,
+            json.dumps(member.config, sort_keys=True),
+        )
+        for member in members
+    ]
+    return pl.DataFrame(lines, heartbeat.MEMBERS, orient="row")
+
+
+@lru_cache(maxsize=1024)
+def _label(task: Task) -> str:
+    """Its name; knobs that are not the default stand behind it."""
+    default = vars(type(task)())
+    knobs = ",".join(f"{name}={value}" for name, value in vars(task).items() if value != default[name])
+    return task.name + (f"({knobs})" if knobs else "")
+
+
+@dataclass
+class _Shard:
+    """Members of one program that have ended, as they will stand in one file.
+
+    Args:
+        rows: theirs, in the order in which they ended; weights, curves: by key.
+        written: when they were last written, on the monotonic clock; changed: whether more have ended since.
+    """
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    weights: dict[str, dict[str, Any]] = field(default_factory=dict)
+    curves: dict[str, Points] = field(default_factory=dict)
+    written: float = -math.inf
+    changed: bool = False
+
+
+class StudyWriter(Listener):
+    """Writes rows, weights and curves as members end, at most every few seconds a shard, and counts the job's
+    progress; a context manager, which at its end writes whatever is left, also where the job is interrupted.
+
+    States of members that train long go to the checkpoints, and leave these when their rows are written. The
+    curves of those that have trained longest are written as they grow (`memcap.studies.curves`).
+
+    A shard belongs to one run of one job: its name has the job's token, so that two jobs in one folder, even
+    of the same members, never write the same file. Readers take one row per key. Without a folder rows are
+    collected here, and weights and curves are not.
+
+    Args:
+        folder: of the study; None: nothing is written.
+        study: name of the study, in every row.
+        progress: counts of the job; its token names the files.
+        checkpoints: of the job; None: no states are wanted.
+        tracker: told of curves and rows.
+    """
+
+    def __init__(
+        self,
+        folder: Path | None,
+        study: str,
+        progress: JobProgress,
+        checkpoints: Checkpoints | None = None,
+        tracker: "Tracker | None" = None,
+    ):
+        self.folder, self.study, self.progress = folder, study, progress
+        self.checkpoints, self.tracker = checkpoints, tracker
+        self.keeps = math.inf if checkpoints is None else SECONDS_OF_TRAINING
+        self.rows: list[dict[str, Any]] = []  # of this job
+        self.lock = threading.Lock()
+        self.running: dict[str, Points] = {}  # curves by key of the members in training
+        self.shards: dict[str, _Shard] = {}  # by name, those that are not full
+        self.full_shards: dict[str, int] = {}  # how many, by program
+        self.running_time, self.running_steps = (
+            time.monotonic(),
+            {},
+        )  # when and what was last written of `running`
+
+    def curve(self, chunk: Chunk) -> None:
+        """Add a piece of a member's curve."""
+        member, losses = chunk.member, chunk.losses
+        self.progress.chunk(
+            member.key,
+            member_name(member.task.name, member.lag, member.model.units, member.seed),
+            member.recipe.budget or 0,
+            chunk.before,
+            chunk.before + len(losses),
+            float(np.mean(losses)) if len(losses) else None,
+        )
+        points = dict(chunk.points(POINTS_OF_A_CHUNK))
+        with self.lock:
+            new = {} if member.key in self.running else self._curve_before(chunk)
+            curve = self.running.setdefault(member.key, new)
+            if next(reversed(curve), 0) > chunk.before:  # it begins again, after the death of its worker
+                curve = self.running[member.key] = up_to(chunk.before, curve)
+            for step, values in points.items():
+                add_point(curve, step, values)
+            self._write_late()
+        if self.tracker is not None:
+            for step, values in (new | points).items():
+                self.tracker.curve(member.key, step, values)
+
+    def _curve_before(self, chunk: Chunk) -> Points:
+        """The curve that a member has which goes on from a checkpoint: to where it goes on."""
+        earlier = {} if self.checkpoints is None else self.checkpoints.curve(chunk.member.key)
+        return up_to(chunk.before, earlier)
+
+    def ended(self, population: str, results: Sequence[Result]) -> None:
+        """Take the results of members that have ended; `population` names the program that trained them."""
+        with self.lock:
+            number = self.full_shards.get(population, 0)
+            name = shards.shard_name(population, self.progress.token, number)
+            shard = self.shards.setdefault(name, _Shard())
+            for result in results:
+                key, row = result.member.key, row_of(result, self.study, name)
+                self.rows.append(row)
+                shard.rows.append(row)
+                shard.weights[key] = result.weights
+                shard.curves[key] = thin(self.running.pop(key, {}))
+                if self.tracker is not None:
+                    self.tracker.member(key, result.member.config, row)
+                self.progress.ended(key, result.status, result.solved is not None)
+            shard.changed = True
+            if len(shard.rows) >= ROWS_OF_A_SHARD:
+                self._write(name)
+                self.full_shards[population] = number + 1
+                del self.shards[name]
+            self._write_late()
+
+    def keep(self, checkpoints: Sequence[Checkpoint]) -> None:
+        """Keep states of members in flight."""
+        assert self.checkpoints is not None
+        with self.lock:
+            curves_so_far = {each.key: dict(self.running.get(each.key, {})) for each in checkpoints}
+        self.checkpoints.keep(checkpoints, curves_so_far)
+
+    def kept(self, members: Sequence[Member]) -> dict[str, Checkpoint]:
+        """Where members go on that have trained before."""
+        assert self.checkpoints is not None
+        return self.checkpoints.kept([member.key for member in members])
+
+    def meanwhile(self) -> None:
+        """Write states and running curves that have waited long enough."""
+        if self.checkpoints is not None:
+            self.checkpoints.write_late()
+        if time.monotonic() - self.running_time > curves.SECONDS_BETWEEN_WRITES:
+            self._write_running()
+
+    def _write_late(self) -> None:
+        """Write the shards that have waited long enough; called after every chunk, so that no row waits for
+        another to end."""
+        now = time.monotonic()
+        for name, shard in self.shards.items():
+            if shard.changed and now - shard.written > SECONDS_BETWEEN_WRITES:
+                self._write(name)
+
+    def _write(self, name: str) -> None:
+        shard = self.shards[name]
+        if self.folder is not None:
+            with files.shared_lock(self.folder / "weights"):  # nobody takes the curves for orphans
+                curves.write(self.folder, name, shard.curves)
+                shards.write(self.folder, name, shard.rows, shard.weights)
+        if self.checkpoints is not None:
+            self.checkpoints.drop(list(shard.weights))
+        shard.written, shard.changed = time.monotonic(), False
+
+    def _write_running(self) -> None:
+        """Write the curves of the members that have trained longest, if they have grown."""
+        self.running_time = time.monotonic()
+        if self.folder is None:
+            return
+        longest = self.progress.longest(curves.MOST_RUNNING, curves.RUNNING_AFTER)
+        with self.lock:
+            grown = {each.key: dict(self.running[each.key]) for each in longest if each.key in self.running}
+        steps = {key: next(reversed(curve), 0) for key, curve in grown.items()}
+        if steps != self.running_steps:
+            with contextlib.suppress(OSError):  # they are to look at: training goes on
+                thinned = {key: thin(curve) for key, curve in grown.items()}
+                curves.write_running(self.folder, self.progress.token, thinned)
+                self.running_steps = steps
+
+    def flush(self) -> None:
+        """Write whatever has ended, and what is half-trained."""
+        with self.lock:
+            for name, shard in self.shards.items():
+                if shard.changed:
+                    self._write(name)
+        if self.checkpoints is not None:
+            self.checkpoints.write()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        try:
+            self.flush()
+        finally:
+            if self.folder is not None:
+                curves.running_path(self.folder, self.progress.token).unlink(missing_ok=True)
+
+
+def up_to(last: int, points: Mapping[int, dict[str, Any]]) -> Points:
+    """The points of a curve up to a step."""
+    return {step: values for step, values in points.items() if step <= last}
