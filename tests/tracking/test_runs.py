@@ -2,9 +2,10 @@
 
 from memcap.config import Member
 from memcap.models.network import Model
+from memcap.printing import member_name
 from memcap.recipes import Recipe
 from memcap.tasks import task_class
-from memcap.tracking.runs import named, of_cell, of_member, of_study
+from memcap.tracking.runs import of_cell, of_member, of_study
 
 
 def member(task="delay_line", lag=8, units=7, seed=3, **knobs):
@@ -59,4 +60,6 @@ def test_ids_are_what_wandb_takes():
 
 
 def test_a_member_has_one_name_here_and_in_status():
-    assert of_member(member(units=9, seed=3)).name == named("delay_line", 8, 9, 3) == "delay_line-L8-u9-s3"
+    assert (
+        of_member(member(units=9, seed=3)).name == member_name("delay_line", 8, 9, 3) == "delay_line-L8-u9-s3"
+    )
