@@ -1,17 +1,12 @@
-"""What commands share: arguments that several have, the types of arguments, and the rows that a user
-names."""
+"""What commands share: arguments that several have, and their types. Needs no JAX."""
 
 import argparse
 import math
 from pathlib import Path
 
-import polars as pl
-
-from memcap.capacity.points import VERDICTS
-from memcap.capacity.sources import OUTPUTS
-from memcap.config import LONGEST
-from memcap.recipes import MOST
-from memcap.studies import shards, store
+from memcap.knobs import LONGEST, MOST
+from memcap.studies.rows import VERDICTS
+from memcap.studies.shards import OUTPUTS
 
 
 def add_results(parser: argparse.ArgumentParser, otherwise: str = "") -> None:
@@ -34,11 +29,11 @@ def add_verdict(parser: argparse.ArgumentParser) -> None:
 
 
 def add_strict(parser: argparse.ArgumentParser) -> None:
-    """Give a command the option `--strict`, for `rows_of` and `memcap.studies.store.read`."""
+    """Give a command the option `--strict`, for `memcap.studies.store.read`."""
     parser.add_argument(
         "--strict",
         action="store_true",
-        help="refuse bad files of rows, which are named and passed over otherwise",
+        help="refuse bad files of rows, which are named and skipped otherwise",
     )
 
 
@@ -75,16 +70,3 @@ def folder_of(results: Path) -> Path:
     """The folder beside whose rows things are written: the one that a user named, or that of the file that he
     named."""
     return results if results.is_dir() else results.parent
-
-
-def rows_of(results: Path, strict: bool = False) -> pl.DataFrame:
-    """The rows of a folder or file that a user named, at least one.
-
-    Raises:
-        UserError: there is no such place, it cannot be read, or it holds no rows; a bad file of rows, if
-            `strict`.
-    """
-    rows = store.read(results, strict)
-    if rows.is_empty():
-        raise shards.no_rows(results)
-    return rows

@@ -15,14 +15,24 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from memcap.knobs import UserError, check, completed, defaults, key_of, keyed, knob, typed, whole
+from memcap.knobs import (
+    LONGEST,
+    MOST,
+    UserError,
+    check,
+    completed,
+    defaults,
+    key_of,
+    keyed,
+    knob,
+    typed,
+    whole,
+)
 from memcap.models.initializers import Init, preset
 from memcap.models.network import Architecture, Model
-from memcap.recipes import MOST, Recipe, complete
+from memcap.recipes import Recipe, complete
 from memcap.tasks import Facts, Task, is_own, task_class
 from memcap.tasks.chance import without_memory
-
-LONGEST = 1_000_000  # steps of a sequence; `LONGEST` times `evaluation.stretch` is an int32 operand
 
 
 @dataclass(frozen=True)

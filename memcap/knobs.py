@@ -11,6 +11,8 @@ from functools import cache
 from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
+MOST = 1_000_000_000  # steps and seeds are int32 operands of the compiled programs
+LONGEST = 1_000_000  # steps of a sequence; `LONGEST` times `evaluation.stretch` is an int32 operand
 _hints = cache(get_type_hints)
 
 
@@ -56,9 +58,14 @@ def knob(
 def keyed(owner: Any) -> dict[str, Any]:
     """The fields of a dataclass as plain values, for a key: without those at the value that they had before
     they came."""
-    values = {f.name: getattr(owner, f.name) for f in fields(owner)}
-    before = {f.name: f.metadata.get("before", MISSING) for f in fields(owner)}
-    return {name: value for name, value in values.items() if before[name] is MISSING or value != before[name]}
+    values = ((name, getattr(owner, name), before) for name, before in _befores(type(owner)))
+    return {name: value for name, value, before in values if before is MISSING or value != before}
+
+
+@cache
+def _befores(cls: Any) -> tuple[tuple[str, Any], ...]:
+    """The fields of a dataclass, each with the value that all had before it came."""
+    return tuple((f.name, f.metadata.get("before", MISSING)) for f in fields(cls))
 
 
 def completed(cls: Any, values: dict[str, Any]) -> dict[str, Any]:

@@ -12,11 +12,10 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from memcap.cells import cell_class
-from memcap.knobs import UserError, check, completed, knob, typed
+from memcap.knobs import MOST, UserError, check, completed, knob, typed
 from memcap.models.initializers import PRESETS, preset
 from memcap.tasks import Task
 
-MOST = 1_000_000_000  # steps and seeds are int32 operands of the compiled programs
 _folders: list[Path] = []  # where Hydra looks for configs, --config-dir among them
 
 

@@ -3,8 +3,8 @@
 import pytest
 from study_rows import group, write
 
-from memcap.arguments import rows_of
 from memcap.knobs import UserError
+from memcap.studies.store import rows_of
 
 
 def test_rows_are_read_or_missed_in_one_line(tmp_path):

@@ -430,7 +430,7 @@ def test_what_is_no_file_among_a_studys_files_is_named_and_passed_over(tmp_path,
     done = memcap(tmp_path, "frontier", "study")
     assert (done.status, done.out, done.err.count("\n")) == (0, expected, 1)
     what = "not a regular file" if make is os.mkfifo else "cannot be read (Is a directory)"
-    assert done.err.startswith(f"memcap: study/rows/x.parquet: {what}; passed over")
+    assert done.err.startswith(f"memcap: study/rows/x.parquet: {what}; skipped")
     assert "1 file of rows cannot be read" in memcap(tmp_path, "status", "study").out
     found = memcap(tmp_path, "verify", "study")
     assert (found.status, found.err) == (1, "")

@@ -189,7 +189,7 @@ def test_a_bad_shard_is_named_and_passed_over(study, command):
     assert (done.status, done.out, sound.err) == (0, sound.out, "")
     assert done.err.count("\n") == 1
     assert (
-        "other.parquet: not a readable table of rows; passed over, and training its study again makes up"
+        "other.parquet: not a readable table of rows; skipped; rerun the study to retrain what only it held"
         in done.err
     )
     assert bad.read_bytes() == b"PAR1, and then nothing"

@@ -23,11 +23,11 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from memcap.capacity.points import VERDICTS, At, Point
+from memcap.capacity.points import Point
 from memcap.capacity.thresholds import fit, fit_of, posterior
 from memcap.config import Evaluation
 from memcap.knobs import UserError, completed, typed
-from memcap.studies.rows import TRAINING, without_failed
+from memcap.studies.rows import TRAINING, VERDICTS, At, without_failed
 from memcap.tasks import task_class
 
 CELL = ["task", "knobs", "lag", "length", "cell", "readout"]

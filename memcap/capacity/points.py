@@ -2,17 +2,15 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any
 
 from memcap.capacity.thresholds import Fit, Posterior, Threshold
 from memcap.cells import cell_class
 from memcap.config import Evaluation, usual_until
 from memcap.models.constructed import constructed_units
 from memcap.models.network import Architecture, Model
+from memcap.studies.rows import At
 from memcap.tasks import Task, information_floor, one_per_number
-
-At = Literal["steady", "trained"]  # which verdict counts: see `memcap.capacity.frontier`
-VERDICTS = get_args(At)
 
 
 @dataclass(frozen=True)

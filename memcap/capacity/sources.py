@@ -11,9 +11,8 @@ from memcap.capacity.points import At
 from memcap.knobs import completed, typed
 from memcap.recipes import root
 from memcap.studies import store
+from memcap.studies.shards import OUTPUTS
 from memcap.tasks import Task
-
-OUTPUTS = Path("outputs")
 
 
 def atlas() -> Path:

@@ -14,13 +14,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from memcap.arguments import add_strict, add_verdict, rows_of
+from memcap.arguments import add_strict, add_verdict
 from memcap.capacity.comparison import Pair, Shift, compare, counted
 from memcap.capacity.frontier import frontier
 from memcap.capacity.points import Point
 from memcap.knobs import UserError
 from memcap.printing import Column, Listing, add_json, number, order, print_json, show
 from memcap.report.tables import shown
+from memcap.studies.store import rows_of
 
 COLUMNS = (
     Column("task", "that of the first / that of the second, where they differ"),

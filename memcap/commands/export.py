@@ -3,10 +3,10 @@
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from memcap.arguments import OUTPUTS
 from memcap.models.export import export
 from memcap.models.network import Model
 from memcap.studies import store
+from memcap.studies.shards import OUTPUTS
 from memcap.studies.weights import write_arrays
 
 

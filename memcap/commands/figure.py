@@ -4,7 +4,8 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from memcap import figures
-from memcap.arguments import add_results, add_strict, folder_of, rows_of
+from memcap.arguments import add_results, add_strict, folder_of
+from memcap.studies.store import rows_of
 
 
 def add_arguments(parser: ArgumentParser) -> None:

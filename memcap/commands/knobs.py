@@ -15,8 +15,8 @@ from dataclasses import Field, asdict, dataclass, fields
 from typing import Any, get_type_hints
 
 from memcap import plugins
-from memcap.config import LONGEST, task_defaults
-from memcap.knobs import UserError, allowed
+from memcap.config import task_defaults
+from memcap.knobs import LONGEST, UserError, allowed
 from memcap.launch.jobs import GROUPS
 from memcap.printing import Column, Listing, add_json, print_json, show
 from memcap.recipes import recipe_file, root

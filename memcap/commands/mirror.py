@@ -5,12 +5,13 @@ from argparse import ArgumentParser, Namespace
 
 import polars as pl
 
-from memcap.arguments import add_results, add_strict, folder_of, rows_of
+from memcap.arguments import add_results, add_strict, folder_of
 from memcap.capacity.frontier import frontier
 from memcap.capacity.points import columns
 from memcap.config import member_of
 from memcap.report.tables import print_places
 from memcap.studies import curves, store
+from memcap.studies.store import rows_of
 from memcap.tracking import MODES, RUNS, WANDB_MODES, open_tracker
 
 

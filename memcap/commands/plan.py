@@ -18,7 +18,6 @@ import jax
 import polars as pl
 from rich.console import Console
 
-from memcap.arguments import OUTPUTS
 from memcap.config import Engine, Member
 from memcap.launch.app import populations
 from memcap.launch.jobs import Job
@@ -28,6 +27,7 @@ from memcap.printing import Column, Listing, add_json, duration, number, print_j
 from memcap.studies import shards
 from memcap.studies.rows import latest_per_key
 from memcap.studies.run import what_is_missing
+from memcap.studies.shards import OUTPUTS
 from memcap.training.engine import workers
 from memcap.training.program import Program
 from memcap.training.queue import cost

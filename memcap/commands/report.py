@@ -8,10 +8,11 @@ The page is one file that fetches nothing; it can be mailed, or opened from a di
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from memcap.arguments import add_results, add_strict, folder_of, rows_of
+from memcap.arguments import add_results, add_strict, folder_of
 from memcap.knobs import UserError
 from memcap.report.html import page
 from memcap.studies import curves, files
+from memcap.studies.store import rows_of
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -22,14 +22,15 @@ import polars as pl
 
 from memcap import figures, papers, plugins
 from memcap.api import train
-from memcap.arguments import folder_of, rows_of
-from memcap.capacity.sources import OUTPUTS
+from memcap.arguments import folder_of
 from memcap.config import Member
 from memcap.knobs import UserError
 from memcap.launch import app
 from memcap.printing import Column, Listing, order, show
 from memcap.recipes import root
 from memcap.studies import files
+from memcap.studies.shards import OUTPUTS
+from memcap.studies.store import rows_of
 
 CLAIMS = (
     Column("claim", folds=True),

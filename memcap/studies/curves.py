@@ -60,7 +60,7 @@ def read(folder: Path) -> pl.DataFrame:
     none. Bad files are named on stderr."""
     tables, bad = read_files(folder)
     for path, why in bad.items():
-        warn_once(f"{path}: {why}; these curves are passed over")
+        warn_once(f"{path}: {why}; these curves are skipped")
     whole = pl.concat([pl.DataFrame(schema=SCHEMA), *tables.values()])
     return whole.unique(["key", "step"], keep="last", maintain_order=True).sort("key", "step")
 

@@ -1,11 +1,14 @@
 """Rows: one per member, with all that was trained, how it was judged and what came of it. Needs no JAX."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, get_args
 
 import polars as pl
 
 from memcap.studies.files import BadFileError
+
+At = Literal["steady", "trained"]  # which verdict counts: see `memcap.capacity.frontier`
+VERDICTS = get_args(At)
 
 SCHEMA: dict[str, Any] = {
     "key": pl.String,  # hash of `config`

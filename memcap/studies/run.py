@@ -65,7 +65,7 @@ def what_is_missing(members: Sequence[Member], folder: Path | None, design: str)
     if design != "bisect":
         return Todo(rows, missing, None, missing, len(missing), in_all)
     search = Bisect(members, passed)
-    first = search.first()
+    first = search.first_members()
     return Todo(rows, missing, search, first, search.estimate if first else 0, in_all)
 
 
@@ -117,7 +117,7 @@ def run_study(
 
     def next_members(results: Sequence[Result]) -> list[Member]:
         assert search is not None
-        wanted = [member for each in results for member in search.after(each.member, each.passed)]
+        wanted = [member for each in results for member in search.next_members(each.member, each.passed)]
         progress.expect(search.estimate)
         return wanted
 

@@ -37,7 +37,7 @@ GALLOP = 0.1  # first step of a gallop, as a share of the width that it starts a
 BESIDE = 0.25  # how far below u50's answer and above u90's, as a share of it, the two last widths lie
 
 
-def needed(seeds: int) -> tuple[int, int]:
+def seeds_needed(seeds: int) -> tuple[int, int]:
     """How many of a width's seeds must solve for it to pass at u50 and at u90.
 
     u90 counts down, to 7 of 8: some seeds fail at any width, and 8 of 8 would read a failure to train as a
@@ -69,7 +69,7 @@ class Search:
         self.widths = sorted(table)
         self.members = [[table[width][seed] for seed in sorted(table[width])] for width in self.widths]
         first = self.members[0][0]
-        self.lag, self.place, self.recipe = first.lag, (first.lag, first.length), first.recipe
+        self.lag, self.position, self.recipe = first.lag, (first.lag, first.length), first.recipe
         where = f"design=bisect: recipe {first.recipe.name} of {first.task.name} at lag {first.lag}"
         if len(self.widths) < 3:
             raise UserError(
@@ -83,7 +83,7 @@ class Search:
                     " give every width the same seeds, or set design=grid"
                 )
         self.seeds = len(self.members[0])
-        self.u50, self.u90 = needed(self.seeds)
+        self.u50, self.u90 = seeds_needed(self.seeds)
         self.solved, self.failed = [0] * len(self.widths), [0] * len(self.widths)
         self.start: int | None = None
         self._brackets: dict[int, tuple[int, int]] = {}  # by need; as long as no result comes
@@ -120,7 +120,7 @@ class Search:
             )
         return self._brackets[need]
 
-    def found(self, need: int) -> bool:
+    def is_settled(self, need: int) -> bool:
         """Whether no width is left between those that pass and those that do not."""
         low, high = self.bracket(need)
         return high - low == 1
@@ -130,10 +130,10 @@ class Search:
         their order."""
         if self.start is None:
             return {}
-        if not self.found(self.u50):
+        if not self.is_settled(self.u50):
             return self._probe(self.u50, self.start)
         middle = min(self.bracket(self.u50)[1], len(self.widths) - 1)
-        if not self.found(self.u90):
+        if not self.is_settled(self.u90):
             return self._probe(self.u90, middle)
         if self.bracket(self.u50)[1] == len(self.widths):
             return {}  # no width passes: there are no answers to confirm
@@ -177,7 +177,7 @@ class Search:
 
 
 class Bisect:
-    """The design `bisect` of one job: members to train, asked for as results come, in any order.
+    """The design `bisect` of one job: members to train, requested as results come, in any order.
 
     Args:
         members: all that may be asked for, as the axes give them.
@@ -198,34 +198,36 @@ class Bisect:
             self._of |= dict.fromkeys(group, search)
             task, _, _, network, evaluation, _ = kind
             self._chains.setdefault((task, network, evaluation), []).append(search)
-        self._asked: set[Member] = set()
+        self._requested: set[Member] = set()
         self._ended: set[Member] = set()
         for member in self._of:
             if member in known:
                 self._record(member, known[member])
 
-    def first(self) -> list[Member]:
+    def first_members(self) -> list[Member]:
         """The members to begin with. Empty if the store holds all that is wanted."""
-        return [member for chain in self._chains.values() for member in self._ask(self._begun(chain))]
+        return [
+            member for chain in self._chains.values() for member in self._request(self._begin_searches(chain))
+        ]
 
-    def after(self, member: Member, solved: bool) -> list[Member]:
+    def next_members(self, member: Member, solved: bool) -> list[Member]:
         """The members wanted now that one that was asked for has ended. Empty while others must end first.
 
         Raises:
             ValueError: the member was not asked for, or has ended before.
         """
-        if member not in self._asked or member in self._ended:
+        if member not in self._requested or member in self._ended:
             raise ValueError(f"{member}: was not asked for, or has ended before")
         self._record(member, solved)
         search = self._of[member]
         chain = next(chain for chain in self._chains.values() if search in chain)
-        return self._ask([search, *self._begun(chain)])
+        return self._request([search, *self._begin_searches(chain)])
 
     @property
     def done(self) -> bool:
         """Whether every search has ended: nothing is in flight and nothing more will be asked for."""
         started = all(search.start is not None for chain in self._chains.values() for search in chain)
-        return started and self._asked == self._ended
+        return started and self._requested == self._ended
 
     @property
     def estimate(self) -> int:
@@ -234,31 +236,31 @@ class Bisect:
         return sum(search.most_left() for chain in self._chains.values() for search in chain)
 
     def _record(self, member: Member, solved: bool) -> None:
-        self._asked.add(member)
+        self._requested.add(member)
         self._ended.add(member)
         self._of[member].record(member.model.units, solved)
 
-    def _begun(self, chain: list[Search]) -> list[Search]:
+    def _begin_searches(self, chain: list[Search]) -> list[Search]:
         """Begin the searches of a chain that need not wait any longer."""
         begun = []
-        for search in sorted((s for s in chain if s.start is None), key=lambda s: s.place):
-            shorter = [s for s in chain if s.place < search.place]
+        for search in sorted((s for s in chain if s.start is None), key=lambda s: s.position):
+            shorter = [s for s in chain if s.position < search.position]
             before = [s for s in shorter if s.recipe == search.recipe] or shorter
-            known = [(s.lag, s.answer) for s in before if s.found(s.u50)]
+            known = [(s.lag, s.answer) for s in before if s.is_settled(s.u50)]
             if len(known) == len(before) or search.lag <= REACH * max((lag for lag, _ in known), default=0):
                 search.begin(_guess(known, search.lag))
                 begun.append(search)
         return begun
 
-    def _ask(self, searches: list[Search]) -> list[Member]:
+    def _request(self, searches: list[Search]) -> list[Member]:
         """What the searches want and have not been given."""
         wanted = []
         for search in searches:
             for place, count in search.wanted().items():
                 members = search.members[place]
-                missing = count - sum(member in self._asked for member in members)
-                wanted += [member for member in members if member not in self._asked][: max(missing, 0)]
-        self._asked.update(wanted)
+                missing = count - sum(member in self._requested for member in members)
+                wanted += [member for member in members if member not in self._requested][: max(missing, 0)]
+        self._requested.update(wanted)
         return wanted
 
 

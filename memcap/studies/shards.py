@@ -37,6 +37,7 @@ from memcap.studies.files import BadFileError
 from memcap.studies.rows import complete, frame, latest_per_key
 from memcap.studies.weights import write_weights
 
+OUTPUTS = Path("outputs")  # where studies are, unless one says another place
 SESSION_DIGITS = 8  # of the command, as many of the job
 NAME = re.compile(r"[0-9a-f]{16}-(?:[0-9a-f]{8}){1,2}-\d+")  # that jobs give their shards
 UNFINISHED_FIGURE = re.compile(r"\.\w+\.[a-z0-9_]{8}")  # where `figures.save` writes before all is there
@@ -127,7 +128,7 @@ def read(folder: Path, strict: bool = False) -> pl.DataFrame:
             raise UserError(f"{path}: {why}; give the folder of a study, or its rows.parquet")
         if strict:
             raise UserError(f"{path}: {why}; without --strict the other files are read")
-        warn_once(f"{path}: {why}; passed over, and training its study again makes up for what only it held")
+        warn_once(f"{path}: {why}; skipped; rerun the study to retrain what only it held")
     return latest_per_key(tables)
 
 

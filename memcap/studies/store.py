@@ -30,6 +30,19 @@ def read(folder: Path, strict: bool = False) -> pl.DataFrame:
     return readable(shards.read(folder, strict))
 
 
+def rows_of(results: Path, strict: bool = False) -> pl.DataFrame:
+    """The rows of a folder or file that a user named, at least one.
+
+    Raises:
+        UserError: there is no such place, it cannot be read, or it holds no rows; a bad file of rows, if
+            `strict`.
+    """
+    rows = read(results, strict)
+    if rows.is_empty():
+        raise shards.no_rows(results)
+    return rows
+
+
 def readable(rows: pl.DataFrame) -> pl.DataFrame:
     """The rows whose task, with its knobs, and whose cell there are; a line on stderr says how many others
     were left out."""

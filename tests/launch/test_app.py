@@ -176,7 +176,7 @@ def test_a_corrupt_shard_is_named_and_left_and_the_job_trains(tmp_path, argument
     (rows / "shard.parquet").write_bytes(b"PAR1, and then nothing")
     done = memcap(tmp_path, "train", *arguments, "task=latch", *TINY)
     assert done.status == 0
-    assert done.err.count("shard.parquet: not a readable table of rows; passed over") == 1
+    assert done.err.count("shard.parquet: not a readable table of rows; skipped") == 1
     assert (rows / "shard.parquet").read_bytes() == b"PAR1, and then nothing"
     assert len(list(rows.iterdir())) > 1
 

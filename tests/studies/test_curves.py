@@ -72,9 +72,8 @@ def test_a_file_that_cannot_be_read_is_named_once(tmp_path, capsys):
     assert curves.read(tmp_path).is_empty()
     assert capsys.readouterr().err.splitlines() == [
         f"memcap: {tmp_path}/curves/folder.parquet: cannot be read (Is a directory); these curves are"
-        " passed over",
-        f"memcap: {tmp_path}/curves/text.parquet: not a readable table of curves; these curves are passed"
-        " over",
+        " skipped",
+        f"memcap: {tmp_path}/curves/text.parquet: not a readable table of curves; these curves are skipped",
     ]
 
 

@@ -1,5 +1,5 @@
-"""A folder that memcap wrote before jobs had a session's token, a list of members and a heartbeat of today: it
-is read, verified, shown, and trained on.
+"""A folder that memcap wrote before jobs had a session's token, a list of members and a heartbeat of today:
+it is read, verified, shown, and trained on.
 
 older_folder/ was written by commit 2274b4f: a job that trained one member, and one of four members that was
 interrupted when it had trained another and half of a third.

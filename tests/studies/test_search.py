@@ -45,7 +45,7 @@ from memcap.config import Member
 from memcap.models.network import Model
 from memcap.recipes import Recipe
 from memcap.studies.axes import members
-from memcap.studies.search import Bisect, needed
+from memcap.studies.search import Bisect, seeds_needed
 from memcap.tasks import task_class
 
 LAGS = (1, 2, 3, 5, 8, 12, 16, 20, 25, 32, 40, 50)
@@ -71,13 +71,13 @@ def trained(found, outcome, known=None, pick=lambda flying: 0):
     """Run a design to its end. outcome: Member -> bool; pick: which of the members in flight ends next."""
     known = known or {}
     design = Bisect(found, known)
-    flying = design.first()
+    flying = design.first_members()
     results = {}
     while flying:
         assert not design.done
         member = flying.pop(pick(flying))
         results[member] = outcome(member)
-        more = design.after(member, results[member])
+        more = design.next_members(member, results[member])
         assert len({*more, *flying, *results, *known}) == len(more) + len(flying) + len(results) + len(
             known
         ), "asked twice"
@@ -119,7 +119,7 @@ def test_ends_with_neighbours_whatever_the_results_and_their_order(study, random
     results = trained(outcomes, outcomes.get, pick=lambda flying: random.randrange(len(flying)))
     assert results.keys() <= outcomes.keys()
     for lag, some in zip(lags, widths, strict=True):
-        for need in needed(seeds):
+        for need in seeds_needed(seeds):
             passed, not_passed = passing(results, lag, need, seeds)
             place = some.index(min(passed)) if passed else len(some)
             assert place == 0 or some[place - 1] in not_passed
@@ -131,7 +131,7 @@ def test_where_counts_are_monotone_the_thresholds_are_those_of_the_grid(study, r
     lags, _, seeds, outcomes = study
     results = trained(outcomes, outcomes.get, pick=lambda flying: random.randrange(len(flying)))
     for lag in lags:
-        for need in needed(seeds):
+        for need in seeds_needed(seeds):
             mine, full = passing(results, lag, need, seeds)[0], passing(outcomes, lag, need, seeds)[0]
             assert min(mine, default=None) == min(full, default=None)
 
@@ -141,11 +141,11 @@ def test_where_counts_are_monotone_the_thresholds_are_those_of_the_grid(study, r
 def test_the_estimate_is_a_bound_where_counts_are_monotone(study, random):
     *_, outcomes = study
     design = Bisect(outcomes, {})
-    flying = design.first()
+    flying = design.first_members()
     bounds = [design.estimate]
     while flying:
         member = flying.pop(random.randrange(len(flying)))
-        flying += design.after(member, outcomes[member])
+        flying += design.next_members(member, outcomes[member])
         bounds.append(design.estimate)
     assert all(bound >= left for left, bound in enumerate(reversed(bounds)))
 
@@ -188,13 +188,13 @@ def test_the_fewest_seeds_that_can_settle_a_verdict():
     do, so 2, then 1."""
     found = grid((1,), (1, 2, 3), 8)
     design = Bisect(found, {})
-    first = design.first()
+    first = design.first_members()
     assert [(m.model.units, m.seed) for m in first] == [(1, 0), (1, 1), (1, 2), (1, 3)]
-    asked = [len(design.after(m, True)) for m in first]
+    asked = [len(design.next_members(m, True)) for m in first]
     assert asked == [0, 0, 0, 2]
-    assert needed(8) == (4, 7)
-    assert needed(4) == (2, 3)
-    assert needed(1) == (1, 1)
+    assert seeds_needed(8) == (4, 7)
+    assert seeds_needed(4) == (2, 3)
+    assert seeds_needed(1) == (1, 1)
 
 
 def test_a_lag_starts_where_the_lags_before_point():
@@ -235,7 +235,7 @@ def test_each_recipe_is_searched_as_if_it_were_alone(study):
 def test_recipes_start_from_their_own_answers_and_do_not_wait_for_each_other():
     """One needs a unit a lag, the other two; lag 12 waits for the lag 5 of its recipe."""
     found = [under(m, lr) for m in grid((1, 2, 5, 12), range(1, 41), 4) for lr in (1, 2)]
-    assert {m.recipe.lr for m in Bisect(found, {}).first()} == {1, 2}
+    assert {m.recipe.lr for m in Bisect(found, {}).first_members()} == {1, 2}
     asked = trained(found, lambda m: m.model.units >= m.recipe.lr * m.lag)
     assert [first_widths(m for m in asked if m.recipe.lr == lr)[12] for lr in (1, 2)] == [12, 24]
 
@@ -267,11 +267,11 @@ def test_a_member_that_was_not_asked_for_is_refused():
     found = grid((1,), (1, 2, 3), 8)
     design = Bisect(found, {})
     with pytest.raises(ValueError, match="not asked"):
-        design.after(found[-1], True)
-    first = design.first()[0]
-    design.after(first, True)
+        design.next_members(found[-1], True)
+    first = design.first_members()[0]
+    design.next_members(first, True)
     with pytest.raises(ValueError, match="ended before"):
-        design.after(first, True)
+        design.next_members(first, True)
 
 
 def test_designs_that_cannot_be_searched_are_refused_in_a_line():
@@ -293,7 +293,7 @@ def simulated(found, outcomes, workers):
     """Results of a design whose members go to free workers, longest first; and the wall time over the
     work."""
     design = Bisect(found, {})
-    waiting, running, results, now, total = design.first(), [], {}, 0.0, 0.0
+    waiting, running, results, now, total = design.first_members(), [], {}, 0.0, 0.0
     while waiting or running:
         waiting.sort(key=work)
         while waiting and len(running) < workers:
@@ -303,7 +303,7 @@ def simulated(found, outcomes, workers):
             heapq.heappush(running, (now + took, len(results) + len(running), id(member), member))
         now, *_, member = heapq.heappop(running)
         results[member] = outcomes[member]
-        waiting += design.after(member, results[member])
+        waiting += design.next_members(member, results[member])
     return results, now / total
 
 

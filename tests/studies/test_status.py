@@ -1,8 +1,5 @@
 """How far a study is: rows and jobs, added up by key."""
 
-import os
-import subprocess
-import sys
 import time
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
@@ -147,16 +144,3 @@ def test_studies_are_found_below_a_folder(tmp_path):
     assert refusal(lambda: studies(tmp_path / "none")).endswith(
         "none: no such folder; give the folder of a study"
     )
-
-
-def test_it_needs_no_jax(tmp_path):
-    rows_of(tmp_path, group(counts={1: (0, 1)}))
-    script = (
-        "import sys\nfrom memcap import cli\ncli.main(['status', '.'])\n"
-        "assert not {'jax', 'flax', 'matplotlib'} & set(sys.modules)"
-    )
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-c", script]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith(".: 1 of 1 member done")

@@ -182,7 +182,7 @@ def test_a_file_that_is_no_table_is_named_and_passed_over(folder, capsys):
         assert_frame_equal(store.read(folder), frame([row()]))
         err = capsys.readouterr().err
         why = no_table if k < 4 else "damaged: its bytes are not those that were written (sha256)"
-        assert (err.count("\n"), err.startswith(f"memcap: {bad}: {why}; passed over")) == (1, True)
+        assert (err.count("\n"), err.startswith(f"memcap: {bad}: {why}; skipped")) == (1, True)
         assert refusal(lambda: store.read(folder, strict=True)).startswith(f"{bad}: {why}; without --strict")
         assert refusal(lambda bad=bad: store.read(bad)).startswith(f"{bad}: {why}; give the folder")
         bad.unlink()

@@ -39,7 +39,7 @@ def test_a_sweep_composes_and_its_members_resolve(name):
     assert len(found) == sum(len(members(values | {"axes": grid})) for grid in grids), "grids overlap"
     assert len({m.key for m in found}) == len(found)
     if values["design"] == "bisect":
-        assert 0 < len(Bisect(found, {}).first()) < len(found)
+        assert 0 < len(Bisect(found, {}).first_members()) < len(found)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -45,17 +45,17 @@ def test_a_search_begins_where_the_folder_leaves_it(folder):
     now = what_is_missing(GRID, folder, "bisect")
     search = Bisect(GRID, dict.fromkeys(GRID[:2], True))
     assert now.missing == GRID[2:]
-    assert now.first == search.first() != Bisect(GRID, {}).first()
+    assert now.first == search.first_members() != Bisect(GRID, {}).first_members()
     assert 0 < now.most == search.estimate < len(now.missing) + 1
 
 
 def test_a_search_that_has_ended_wants_nothing_though_members_are_missing(tmp_path):
     search, known = Bisect(GRID, {}), {}
-    wanted = search.first()
+    wanted = search.first_members()
     while wanted:
         member = wanted.pop()
         known[member] = True
-        wanted += search.after(member, True)
+        wanted += search.next_members(member, True)
     shards.prepare(tmp_path)
     ended = [fake(member, **SOLVED) for member in known]
     shards.write(tmp_path, "a", [row_of(each, "small", "a") for each in ended], {})

@@ -1,0 +1,171 @@
+"""Curves of members in training, beside those of members that have ended."""
+
+import contextlib
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from study_checks import ONE_LANE, fake, small_job
+
+from memcap.studies import curves, shards, writer
+from memcap.studies.axes import members
+from memcap.studies.heartbeat import JobProgress
+from memcap.studies.run import run_study
+from memcap.studies.verify import verify
+from memcap.studies.writer import StudyWriter
+from memcap.training.engine import Chunk
+
+FIRST, SECOND, THIRD = members(small_job({"seed": 3}, recipe__budget=1000))
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that stands until it is set."""
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr("time.monotonic", lambda: clock.now)
+    return clock
+
+
+@pytest.fixture
+def job(tmp_path, clock):
+    """The writer of a job in a study's folder."""
+    shards.prepare(tmp_path)
+    return StudyWriter(tmp_path, "s", JobProgress(3))
+
+
+def train(job, member, before, steps, score=None):
+    job.curve(Chunk(member, before, np.full(steps, 0.5, np.float32), 0.75, score))
+
+
+def steps_by_key(folder):
+    """Of each member whose curve is there, the steps of its points."""
+    tables = curves.read_running(folder).values()
+    return {
+        key: lines["step"].to_list()
+        for table in tables
+        for (key,), lines in table.group_by("key", maintain_order=True)
+    }
+
+
+def test_they_are_written_every_few_seconds_once_a_member_has_trained_for_some(job, clock, tmp_path):
+    train(job, FIRST, 0, 2)
+    clock.now = 5
+    train(job, SECOND, 0, 2)
+    clock.now = 9
+    job.meanwhile()
+    assert steps_by_key(tmp_path) == {}
+    clock.now = 11
+    train(job, FIRST, 2, 1)
+    job.meanwhile()
+    assert steps_by_key(tmp_path) == {FIRST.key: [1, 2, 3]}  # the second has trained for 6 seconds
+    train(job, FIRST, 3, 1)
+    clock.now = 20
+    job.meanwhile()
+    assert steps_by_key(tmp_path) == {FIRST.key: [1, 2, 3]}  # not again as yet
+    clock.now = 22
+    job.meanwhile()
+    assert steps_by_key(tmp_path) == {FIRST.key: [1, 2, 3, 4], SECOND.key: [1, 2]}
+    assert list(curves.read_running(tmp_path)) == [job.progress.token]
+    assert list(curves.read_running(tmp_path, ["another", job.progress.token])) == [job.progress.token]
+
+
+def test_what_was_written_is_not_written_again(job, clock, tmp_path):
+    train(job, FIRST, 0, 2)
+    for seconds, grows in ((11, True), (22, False), (33, True)):
+        clock.now = seconds
+        before = curves.running_path(tmp_path, job.progress.token)
+        inode = before.stat().st_ino if before.exists() else None
+        if seconds == 33:
+            train(job, FIRST, 2, 2)
+        job.meanwhile()
+        assert (before.stat().st_ino != inode) == grows
+
+
+def test_a_point_has_loss_and_scores(job, clock, tmp_path):
+    train(job, FIRST, 0, 2, score=0.25)
+    clock.now = 11
+    job.meanwhile()
+    (table,) = curves.read_running(tmp_path).values()
+    points = curves.points(table, "accuracy")
+    assert points == {
+        1: {"train/loss": 0.5},
+        2: {"train/loss": 0.5, "train/accuracy": 0.75, "eval/accuracy": 0.25},
+    }
+
+
+def test_they_are_of_those_that_have_trained_longest_and_thinned(job, clock, tmp_path, monkeypatch):
+    monkeypatch.setattr(curves, "MOST_RUNNING", 2)
+    monkeypatch.setattr(writer, "POINTS_OF_A_CHUNK", 1000)
+    for member in (SECOND, THIRD, FIRST):
+        clock.now += 1
+        train(job, member, 0, 250)
+    clock.now = 30
+    job.meanwhile()
+    steps = steps_by_key(tmp_path)
+    assert steps.keys() == {SECOND.key, THIRD.key}
+    assert all(len(each) <= curves.MOST_POINTS and each[-1] == 250 for each in steps.values())
+
+
+def test_a_member_that_has_ended_is_no_longer_among_them_and_without_any_the_file_goes(job, clock, tmp_path):
+    for member in (FIRST, SECOND):
+        train(job, member, 0, 2)
+    clock.now = 11
+    job.meanwhile()
+    job.ended("0123456789abcdef", [fake(FIRST)])
+    clock.now = 22
+    job.meanwhile()
+    assert steps_by_key(tmp_path).keys() == {SECOND.key}
+    job.ended("0123456789abcdef", [fake(SECOND)])
+    clock.now = 33
+    job.meanwhile()
+    assert not list((tmp_path / "curves").glob("*.running.parquet"))
+
+
+@pytest.mark.parametrize("error", [None, KeyboardInterrupt])
+def test_none_is_left_at_the_end_of_a_job(job, clock, tmp_path, error):
+    with contextlib.nullcontext() if error is None else pytest.raises(error), job:
+        train(job, FIRST, 0, 2)
+        clock.now = 11
+        job.meanwhile()
+        assert steps_by_key(tmp_path).keys() == {FIRST.key}
+        if error is not None:
+            raise error
+    assert not list((tmp_path / "curves").iterdir())
+
+
+def test_a_disk_that_is_full_stops_nothing(job, clock, tmp_path, monkeypatch):
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    train(job, FIRST, 0, 2)
+    clock.now = 11
+    monkeypatch.setattr("memcap.studies.files.replace", full)
+    job.meanwhile()
+    monkeypatch.undo()
+    monkeypatch.setattr("time.monotonic", lambda: 22.0)
+    job.meanwhile()
+    assert steps_by_key(tmp_path).keys() == {FIRST.key}
+
+
+def test_readers_of_ended_members_do_not_see_them(tmp_path):
+    run_study(members(small_job()), ONE_LANE, tmp_path, "small", quiet=True)
+    before = curves.read(tmp_path)
+    curves.write_running(tmp_path, "0123456789abcdef", {"a": {1: {"train/loss": 0.5}}})
+    (tmp_path / "curves" / "bad.running.parquet").write_text("no table")
+    assert curves.read(tmp_path).equals(before)
+    report = verify(tmp_path)
+    assert (report.curve_files, report.wrong) == (1, ())
+    assert list(curves.read_running(tmp_path)) == ["0123456789abcdef"]
+    curves.collect(tmp_path)
+    assert curves.read(tmp_path).equals(before)
+
+
+def test_those_of_a_killed_job_are_removed_once_they_are_old(tmp_path, monkeypatch):
+    shards.prepare(tmp_path)
+    curves.write_running(tmp_path, "0123456789abcdef", {"a": {1: {"train/loss": 0.5}}})
+    (tmp_path / "curves" / ".ffffffffffffffff.running.parquet").write_text("half of it")
+    shards.remove_stale_files(tmp_path)
+    assert len(list((tmp_path / "curves").iterdir())) == 2
+    monkeypatch.setattr("memcap.studies.files.STALE_AFTER", 0)
+    shards.remove_stale_files(tmp_path)
+    assert not list((tmp_path / "curves").iterdir())

@@ -1,0 +1,44 @@
+"""Who only reads a study's folder starts without JAX, which takes most of a second to import."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+HEAVY = {"jax", "flax", "scipy", "matplotlib", "hydra"}
+
+
+def run(folder, script):
+    """What a process of its own prints that may import none of what is heavy."""
+    check = f"import sys\n{script}\nassert not {HEAVY} & set(sys.modules), {HEAVY} & set(sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", check],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def test_modules_that_read_rows_curves_and_heartbeats_need_no_jax(tmp_path):
+    names = "rows", "shards", "files", "weights", "curves", "heartbeat", "progress", "status"
+    run(tmp_path, "\n".join(f"import memcap.studies.{name}" for name in names))
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        ("status", ".: 2 of 4 members done: 0 solved, 2 not; 0 failed.\n"),
+        ("collect", "2 rows in rows.parquet"),
+    ],
+)
+def test_commands_that_only_read_a_folder_need_no_jax(tmp_path, command, says):
+    folder = shutil.copytree(Path(__file__).with_name("older_folder"), tmp_path / "study")
+    assert says in run(folder, f"from memcap import cli\ncli.main(['{command}', '.'])")
