@@ -49,7 +49,8 @@ streams = memcap.members(  # one is solved and never steady; the other one has a
     stretch=50, **shared
 ) + memcap.members(lag=6, units=3, recipe="curriculum", batch=16, budget=20_000, stretch=2, **shared)
 print("ready", flush=True)
-run.run_study(streams, Engine("map", 1, 1), Path(sys.stdin.readline().strip()), "s", quiet=True, tracker=Says())
+folder = Path(sys.stdin.readline().strip())
+run.run_study(streams, Engine("map", 1, 1), folder, "s", quiet=True, tracker=Says())
 """
 
 

@@ -26,7 +26,8 @@ import numpy as np
 import study_rows
 from memcap.studies import files, shards, store
 
-folder, number, files.STALE_AFTER = Path(sys.argv[1]), int(sys.argv[2]), 0  # as if all that lies there were old
+folder, number = Path(sys.argv[1]), int(sys.argv[2])
+files.STALE_AFTER = 0  # as if all that lies there were old
 study_rows.NUMBERS = itertools.count({ROWS} * number)
 rows = study_rows.group(counts={{1: ({ROWS} // 2, {ROWS})}}, parameters=2)
 
