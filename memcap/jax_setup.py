@@ -93,6 +93,20 @@ def hash_of(flag: str) -> str:
     return hashlib.sha256(flag.encode()).hexdigest()[:8]
 
 
+def _devices_are_known() -> bool:
+    """Whether JAX has met its devices, so that flags come too late: it then refuses another number of
+    them."""
+    import jax
+
+    number = jax.config.values["jax_num_cpu_devices"]
+    try:
+        jax.config.update("jax_num_cpu_devices", number + 2)
+    except RuntimeError:
+        return True
+    jax.config.update("jax_num_cpu_devices", number)
+    return False
+
+
 @cache
 def prepare() -> None:
     """Set flags and the compilation cache, once a process. A user's own XLA_FLAGS and cache settings are
@@ -101,10 +115,9 @@ def prepare() -> None:
     Flags are read when JAX first meets a device: where that has happened, they stay as they were.
     """
     import jax
-    from jax._src import xla_bridge  # JAX has no public way to ask
 
     flags = os.environ.get("XLA_FLAGS", "")
-    if not xla_bridge.backends_are_initialized():
+    if not _devices_are_known():
         os.environ.setdefault(
             "TF_CPP_MIN_LOG_LEVEL", "2"
         )  # XLA's remarks on cached CPU code are no concern of the user

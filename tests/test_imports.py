@@ -58,7 +58,7 @@ LATE = {  # who may import where it is needed, and what
             "submitit.helpers",
         )
     },
-    "memcap.jax_setup": {"jax", "jax._src"},  # flags must be set before JAX starts
+    "memcap.jax_setup": {"jax"},  # flags must be set before JAX starts
     "memcap.tracking.wandb_service": {
         "wandb",
         "wandb.sdk.lib.wbauth",

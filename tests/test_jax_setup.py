@@ -180,6 +180,29 @@ def test_the_cache_folder_follows_the_environment(tmp_path, monkeypatch):
     assert jax_setup.cache_folder() == Path.home() / ".cache" / "memcap"
 
 
+MET = """
+import jax
+from memcap import jax_setup
+before = jax.config.values["jax_num_cpu_devices"]
+known = [jax_setup._devices_are_known(), len(jax.devices()), jax_setup._devices_are_known()]
+print(known, jax.config.values["jax_num_cpu_devices"] == before)
+"""
+
+
+@pytest.mark.parametrize(
+    ("environment", "devices"),
+    [
+        ({}, 1),
+        ({"JAX_NUM_CPU_DEVICES": "3"}, 3),
+        ({"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}, 2),
+    ],
+)
+def test_it_is_known_whether_jax_has_met_its_devices_and_asking_changes_no_number(
+    tmp_path, environment, devices
+):
+    assert python(MET, tmp_path, **environment) == f"[False, {devices}, True] True\n"
+
+
 # Without the command
 
 NOTEBOOK = """
