@@ -84,7 +84,7 @@ def root() -> Path:
     return package if (package / "conf").is_dir() else package.parent
 
 
-def look_in(folders: Iterable[Path]) -> None:
+def use_config_folders(folders: Iterable[Path]) -> None:
     """Look for recipes in the folders recipe/ of these, in this order, and then in conf/."""
     found = [folder.absolute() for folder in folders]
     if found != _folders:

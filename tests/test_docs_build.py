@@ -16,7 +16,7 @@ from command import memcap
 
 import memcap as face
 from memcap import commands, figures, papers
-from memcap.launch.app import populations
+from memcap.launch.app import compose_jobs
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -120,7 +120,7 @@ def test_there_are_two_notebooks():
 def test_a_command_is_sound(line, tmp_path):
     _, command, *words = shlex.split(line)
     if command == "train":
-        assert all(job.members for group in populations(words) for job in group)
+        assert all(job.members for group in compose_jobs(words) for job in group)
         return
     assert command in commands.summaries()
     assert command != "figure" or words[0] in figures.summaries()

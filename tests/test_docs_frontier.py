@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from memcap.launch.app import populations
+from memcap.launch.app import compose_jobs
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "frontier.md").read_text()
@@ -23,6 +23,6 @@ LINES = re.findall(r"^memcap train (?!sweeps=).*", PAGE, re.MULTILINE)
 )
 def test_a_line_trains_the_seeds_and_cells_of_its_table(study, seeds, cells):
     (line,) = [line for line in LINES if f"study={study} " in line]
-    ((job,),) = populations(shlex.split(line)[2:], multirun=False)
+    ((job,),) = compose_jobs(shlex.split(line)[2:], multirun=False)
     assert {member.seed for member in job.members} == set(seeds)
     assert len(job.members) == cells * len(seeds)

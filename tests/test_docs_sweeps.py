@@ -15,7 +15,8 @@ import study_files
 from command import installed
 
 from memcap import commands
-from memcap.launch.app import PLUGINS, populations
+from memcap.launch.app import compose_jobs
+from memcap.launch.errors import PLUGINS
 from memcap.tasks import task_classes
 
 ROOT = Path(__file__).parent.parent
@@ -34,7 +35,7 @@ def jobs(line):
     (package,) = [PLUGINS[choice] for choice in choices if choice in PLUGINS] or [""]
     if "optuna" in package or (package and not installed(package)):  # trials are made up as they go
         words = [word for word in words if not PLUGGED.match(word) and "interval(" not in word]
-    return populations([word for word in words if word != "-m"], multirun="-m" in words)
+    return compose_jobs([word for word in words if word != "-m"], multirun="-m" in words)
 
 
 @pytest.mark.parametrize("line", [line for line in TRAIN if "glob" not in line])
@@ -47,7 +48,7 @@ def test_all_studies_are_run_by_one_line(tmp_path):
     found = [job.settings.study for group in jobs(f"{line} axes=null design=grid") for job in group]
     assert found == study_files.NAMES
     tasks = [
-        job.members[0].task.name for group in populations(["task=glob(*)"], multirun=True) for job in group
+        job.members[0].task.name for group in compose_jobs(["task=glob(*)"], multirun=True) for job in group
     ]
     assert sorted(tasks) == sorted(task_classes())
 
@@ -58,7 +59,7 @@ def keys(groups):
 
 @pytest.mark.parametrize("line", [line for line in TRAIN if "engine.shard=range" in line])
 def test_the_shares_of_a_line_are_the_study(line):
-    assert keys(jobs(line)) == keys(populations(["sweeps=first_study"]))
+    assert keys(jobs(line)) == keys(compose_jobs(["sweeps=first_study"]))
 
 
 def test_the_shares_of_the_script_are_the_study():
@@ -73,7 +74,7 @@ def test_the_shares_of_the_script_are_the_study():
             r"\$\w+", lambda m, k=number: (places | {"$SLURM_ARRAY_TASK_ID": str(k)})[m[0]], command
         )
         found += keys(jobs(line.removeprefix("exec ")))
-    assert sorted(found) == keys(populations(["sweeps=first_study"]))
+    assert sorted(found) == keys(compose_jobs(["sweeps=first_study"]))
 
 
 @pytest.mark.parametrize("line", [line for line in LINES if line not in TRAIN and line.startswith("memcap ")])

@@ -157,6 +157,11 @@ def test_imports_stand_at_the_top():
     assert found == LATE
 
 
+@pytest.mark.parametrize("private", ["_internal", "jax._src"])
+def test_libraries_are_used_by_their_public_names(private):
+    assert [module for module, source in sources().items() if private in source] == []
+
+
 def test_only_what_finds_things_by_name_imports_by_name():
     calls = ("import_module(", "__import__(", "exec(", "spec_from")
     assert {

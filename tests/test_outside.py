@@ -95,7 +95,7 @@ def folder(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "path", [*sys.path])
         yield made
-        recipes.look_in([])
+        recipes.use_config_folders([])
 
 
 def recipe_file(name, lr):
@@ -243,7 +243,7 @@ def test_a_row_of_a_recipe_whose_file_is_gone_is_the_same_member(folder):
     (row,) = trained(
         folder, "recipe", "--config-dir", "configs", "task=latch", "recipe=mine", "model.units=1"
     ).iter_rows(named=True)
-    recipes.look_in([])
+    recipes.use_config_folders([])
     member = member_of(store.config_of(row))
     assert (member.key, member.recipe.lr, member.recipe.name) == (row["key"], 0.05, "mine")
 

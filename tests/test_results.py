@@ -12,7 +12,7 @@ from memcap import figures
 from memcap.capacity.answer import answer
 from memcap.capacity.frontier import frontier, tried
 from memcap.capacity.sources import atlas
-from memcap.launch.app import populations
+from memcap.launch.app import compose_jobs
 from memcap.recipes import recommended
 from memcap.studies import store
 from memcap.studies.rows import SCHEMA
@@ -48,7 +48,7 @@ def test_published_rows_are_read_as_they_were_written(study):
 def test_published_rows_are_those_of_the_study_as_it_stands(study):
     """All of a grid; of a search those that it asked for. Who changes a recommendation or a file of recipes
     trains again."""
-    (job,) = (job for jobs in populations([f"sweeps={study.name}"]) for job in jobs)
+    (job,) = (job for jobs in compose_jobs([f"sweeps={study.name}"]) for job in jobs)
     keys, rows = {member.key for member in job.members}, store.read(study)
     assert set(rows["key"]) <= keys
     assert what_is_missing(job.members, study, job.settings.design).first == []

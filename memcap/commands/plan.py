@@ -19,7 +19,7 @@ import polars as pl
 from rich.console import Console
 
 from memcap.config import Engine, Member
-from memcap.launch.app import populations
+from memcap.launch.app import compose_jobs
 from memcap.launch.jobs import Job
 from memcap.planning.devices import TARGETS, Target, only_here, target
 from memcap.planning.plan import Planned, elsewhere, plan, programs
@@ -108,7 +108,7 @@ def run(arguments: Namespace) -> None:
     if device is not None:
         only_here()
     studies = [
-        Study.of(jobs) for jobs in populations(arguments.overrides, arguments.config_dir, arguments.multirun)
+        Study.of(jobs) for jobs in compose_jobs(arguments.overrides, arguments.config_dir, arguments.multirun)
     ]
     made: dict[
         Program, list[Member]

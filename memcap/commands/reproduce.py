@@ -141,7 +141,7 @@ def _rows(arguments: Namespace) -> tuple[pl.DataFrame, Path]:
         raise UserError(f"--full: there is no study {study}; the default study of {name} is all there is")
     overrides = [f"sweeps={study}", *arguments.overrides]
     if arguments.tiny:
-        ((job,),) = app.populations(overrides, arguments.config_dir)
+        ((job,),) = app.compose_jobs(overrides, arguments.config_dir)
         folder = job.settings.folder.with_name(f"{job.settings.folder.name}_tiny")
         train(tiny(job.members), folder, study=job.settings.study, engine=job.settings.engine)
         return rows_of(folder), folder / "paper"

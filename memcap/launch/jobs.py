@@ -1,7 +1,7 @@
 """A job, as Hydra composed it: checked, with its members and with what decides how they are trained."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,12 @@ from memcap.knobs import UserError, defaults, typed
 from memcap.models.network import Model
 from memcap.recipes import Recipe
 from memcap.studies.axes import members
-from memcap.studies.search import DESIGNS, Bisect
-from memcap.studies.shares import share
+from memcap.studies.search import DESIGNS, Bisect, search_of
 from memcap.tasks import task_classes
 from memcap.tracking import Tracking
 
 GROUPS = {"model": Model, "recipe": Recipe, "evaluation": Evaluation, "engine": Engine, "tracking": Tracking}
-KNOWN = ("task", *GROUPS, "seed", "axes", "design", "study", "out")
+JOB_KEYS = ("task", *GROUPS, "seed", "axes", "design", "study", "out")
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ class Job:
     settings: Settings
     members: tuple[Member, ...]
 
-    def population(self, place: int) -> tuple[Settings, int | None]:
+    def merge_key(self, place: int) -> tuple[Settings, int | None]:
         """What the jobs of a multirun that are trained as one have in common; `place` is the job's own among
         them.
 
@@ -78,6 +77,33 @@ def job_of(config: DictConfig) -> Job:
     return job
 
 
+def share(members: Sequence[Member], engine: Engine, design: str) -> list[Member]:
+    """The members that this job trains of a study that several jobs share, as on a SLURM array, several GPUs
+    or hosts: every `engine.shards`-th, from `engine.shard` on.
+
+    Keys stay as they are, and all jobs write into one folder. Neighbours in a list of axes differ in seed,
+    then width, so each job gets some of every lag. Under `bisect` a job gets whole searches (all widths and
+    seeds of a task, lag and recipe), as they need each other's results.
+
+    Args:
+        members: all of the study, in the same order in every job.
+        engine: `shard` and `shards`.
+        design: "grid" or "bisect".
+    """
+    if engine.shards == 1:
+        return list(members)
+    # what must not be split
+    whole = [member if design == "grid" else search_of(member) for member in members]
+    places: dict[Hashable, int] = {}
+    for each in whole:
+        places.setdefault(each, len(places))
+    return [
+        member
+        for member, each in zip(members, whole, strict=True)
+        if places[each] % engine.shards == engine.shard
+    ]
+
+
 def values_of(config: DictConfig) -> dict[str, Any]:
     """The job's config as plain values, without Hydra's own part, which can't be resolved before a job."""
     values = {}
@@ -88,9 +114,9 @@ def values_of(config: DictConfig) -> dict[str, Any]:
                 OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
             )
     for name in values:
-        if name not in KNOWN:
-            raise UserError(f"{name}: no such key; one of {', '.join(sorted(KNOWN))}")
-    for name in KNOWN:
+        if name not in JOB_KEYS:
+            raise UserError(f"{name}: no such key; one of {', '.join(sorted(JOB_KEYS))}")
+    for name in JOB_KEYS:
         if name not in values:
             raise UserError(f"{name}: was deleted; a job needs it")
         if name in ("task", *GROUPS) and not isinstance(values[name], dict):
@@ -160,9 +186,9 @@ def chosen_tasks(overrides: Sequence[str]) -> list[str]:
     return known or list(task_classes())
 
 
-def look_where_hydra_does(hydra_config: Any) -> None:
+def use_config_folders(hydra_config: Any) -> None:
     """Let recipes that axes name be the files that Hydra finds: in --config-dir, too, and in a launcher's
     process."""
-    recipes.look_in(
+    recipes.use_config_folders(
         Path(source.path) for source in hydra_config.runtime.config_sources if source.schema == "file"
     )

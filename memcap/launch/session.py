@@ -20,7 +20,8 @@ from omegaconf import DictConfig
 from memcap import signals
 from memcap.config import Engine, Member
 from memcap.knobs import UserError, of_disk
-from memcap.launch.jobs import Job, Settings, job_of, look_where_hydra_does
+from memcap.launch.composer import Composer
+from memcap.launch.jobs import Job, Settings, job_of, use_config_folders
 from memcap.report.tables import counted, print_outcome, print_places
 from memcap.signals import Interrupted
 from memcap.studies import shards
@@ -33,7 +34,7 @@ from memcap.training.cores import SHARE
 log = logging.getLogger(__name__)
 
 
-class Training:
+class Session:
     """Trains jobs, and says at the end what all of them found; a context manager.
 
     What has ended by then is said also where a job failed; not where the command was interrupted, or ended by
@@ -50,6 +51,7 @@ class Training:
         self.command = command
         self.start = Path.cwd()
         self.process = os.getpid()
+        self.composer: Composer | None = None  # of a multirun's jobs
         self.rows: dict[Settings, list[pl.DataFrame]] = {}  # of what was trained here, by its `_study`
         self.expected: dict[
             Settings, dict[Member, None]
@@ -60,9 +62,10 @@ class Training:
 
     def __getstate__(self) -> dict[str, Any]:
         # No process of another host has the number 0, though one may have ours.
-        return vars(self) | {"process": 0, "rows": {}, "expected": {}, "engines": {}, "trackers": {}}
+        own = {"process": 0, "composer": None, "rows": {}, "expected": {}, "engines": {}, "trackers": {}}
+        return vars(self) | own
 
-    def expect(self, jobs: Iterable[Job]) -> None:
+    def add_jobs(self, jobs: Iterable[Job]) -> None:
         """Say before they run which jobs there will be; of jobs that a sweeper makes up as it goes one
         without members."""
         for job in jobs:
@@ -76,18 +79,18 @@ class Training:
     def __call__(self, config: DictConfig) -> float:
         """Train one job; a mistake in the only one ends the process. Returns its score, see
         `memcap.studies.outcome.score`."""
-        look_where_hydra_does(HydraConfig.get())
+        use_config_folders(HydraConfig.get())
         try:
             return self.result(self.train([job_of(config)]))
         except (UserError, OSError, JaxRuntimeError) as error:
-            line = in_a_line(error)
+            line = one_line(error)
             if line is None:
                 raise
             if HydraConfig.get().mode == RunMode.MULTIRUN:
                 if isinstance(error, JaxRuntimeError):
                     raise UserError(line) from error
                 raise
-            stop(line)  # raised, Hydra would announce it first
+            exit_with(line)  # raised, Hydra would announce it first
 
     def train(self, jobs: Sequence[Job]) -> pl.DataFrame:
         """Train the members of jobs that have their settings in common, and keep the rows for the end.
@@ -107,7 +110,7 @@ class Training:
         study = _study(replace(settings, folder=folder))
         kept = self.rows.setdefault(study, [])
         members = list(dict.fromkeys(member for job in jobs for member in job.members))
-        with self._elsewhere(), self._tracking(settings, study) as tracker:
+        with self.in_worker_process(), self._tracking(settings, study) as tracker:
             rows = run_study(
                 members,
                 settings.engine,
@@ -143,7 +146,7 @@ class Training:
         yield self.trackers[study]
 
     @contextlib.contextmanager
-    def _elsewhere(self) -> Generator[None]:
+    def in_worker_process(self) -> Generator[None]:
         """In another process than the command's: end by signals as the command does, and leave the other jobs
         their cores."""
         if os.getpid() == self.process:
@@ -159,16 +162,16 @@ class Training:
     def result(self, rows: pl.DataFrame) -> float:
         """Say in the log of the job that Hydra runs now what became of its members. Returns its score."""
         if HydraConfig.get().mode == RunMode.MULTIRUN:
-            log.info(f"{named()}: {counted(rows)}")
+            log.info(f"{job_label()}: {counted(rows)}")
         return score(rows)
 
-    def __enter__(self) -> "Training":
+    def __enter__(self) -> "Session":
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        tables = self._found()
+        tables = self.rows_by_study()
         if isinstance(error, Interrupted) and (tables or error.kept is not None):
             error.kept = (error.kept or 0) + sum(rows.height for rows in tables.values())
         interrupted = kind is not None and not issubclass(kind, Exception)
@@ -188,7 +191,7 @@ class Training:
         if not interrupted:
             print_places(tracker.where for tracker in self.trackers.values())
 
-    def _found(self) -> dict[Settings, pl.DataFrame]:
+    def rows_by_study(self) -> dict[Settings, pl.DataFrame]:
         """The rows of each study: those trained here; if none ever was, those that other processes left in
         its folder."""
         found = {study: latest_per_key(rows) for study, rows in self.rows.items() if rows}
@@ -209,13 +212,13 @@ def _study(settings: Settings) -> Settings:
     return replace(settings, engine=Engine(), design="")
 
 
-def named() -> str:
+def job_label() -> str:
     """The job that Hydra runs now, by its number and overrides."""
     job = HydraConfig.get()
     return " ".join([f"#{job.job.num}", *filter_overrides(job.overrides.task)])
 
 
-def in_a_line(error: UserError | OSError | JaxRuntimeError) -> str | None:
+def one_line(error: UserError | OSError | JaxRuntimeError) -> str | None:
     """What the user can mend; None where it is nothing of the kind."""
     if isinstance(error, UserError):
         return str(error)
@@ -227,7 +230,7 @@ def in_a_line(error: UserError | OSError | JaxRuntimeError) -> str | None:
     return f"memory: {str(error).splitlines()[0]}; lower engine.lanes, recipe.batch, task.lag or model.units"
 
 
-def stop(line: str) -> NoReturn:
+def exit_with(line: str) -> NoReturn:
     """End the process as a user's mistake does. Hydra turns exceptions of a callback into warnings, but not
     this."""
     print(f"memcap: {line}", file=sys.stderr)

@@ -19,7 +19,8 @@ from memcap.knobs import UserError
 from memcap.launch import launcher
 from memcap.launch.jobs import Job
 from memcap.launch.launcher import PopulationLauncher, Results
-from memcap.launch.session import Training
+from memcap.launch.plugin import MODULE
+from memcap.launch.session import Session
 from memcap.training.groups import Groups
 
 log = logging.getLogger(__name__)
@@ -30,17 +31,17 @@ class ArrayTask:
     """What a task of the array runs.
 
     Args:
-        training: of the command.
+        session: of the command.
         environment: variables that jobs are to have (`hydra.job.env_set`).
     """
 
-    def __init__(self, training: Training, environment: dict[str, str]):
-        self.training, self.environment = training, environment
+    def __init__(self, session: Session, environment: dict[str, str]):
+        self.session, self.environment = session, environment
 
     def __call__(self, jobs: Sequence[Job]) -> pl.DataFrame:
         """Train the jobs as one; returns their rows."""
         with env_override(self.environment):
-            return self.training.train(jobs)
+            return self.session.train(jobs)
 
     def checkpoint(self, jobs: Sequence[Job]) -> Any:
         """What submitit runs when SLURM has preempted the task: the same again, which trains what is
@@ -57,16 +58,16 @@ class SlurmPopulationLauncher(PopulationLauncher):
         parameters: of `submitit_slurm`.
     """
 
-    __module__ = "hydra_plugins.memcap"
+    __module__ = MODULE
 
     def __init__(self, **parameters: Any) -> None:
         self.parameters = parameters
 
-    def shared(self, job: Job, place: int) -> Hashable:
+    def merge_key(self, job: Job, place: int) -> Hashable:
         """As in `population`, and by the programs that the job's members need."""
-        return super().shared(job, place), frozenset(ON_ACCELERATOR.of(member) for member in job.members)
+        return super().merge_key(job, place), frozenset(ON_ACCELERATOR.of(member) for member in job.members)
 
-    def trained(self, populations: Sequence[dict[int, Job]]) -> Iterator[Results]:
+    def train_groups(self, groups: Sequence[dict[int, Job]]) -> Iterator[Results]:
         """Submit all of them, then wait for one after another."""
         import submitit
         from hydra_plugins.hydra_submitit_launcher.config import BaseQueueConf
@@ -74,7 +75,7 @@ class SlurmPopulationLauncher(PopulationLauncher):
 
         parameters = dict(self.parameters)
         common = {field.name for field in fields(BaseQueueConf)}
-        task = ArrayTask(self.training, dict(self.config.hydra.job.env_set))
+        task = ArrayTask(self.session, dict(self.config.hydra.job.env_set))
         try:
             executor = submitit.AutoExecutor(
                 parameters.pop("submitit_folder"),
@@ -84,13 +85,13 @@ class SlurmPopulationLauncher(PopulationLauncher):
             executor.update_parameters(
                 **{k if k in common else f"slurm_{k}": v for k, v in parameters.items()}
             )
-            tasks = executor.map_array(task, [list(jobs.values()) for jobs in populations])
+            tasks = executor.map_array(task, [list(jobs.values()) for jobs in groups])
         except RuntimeError as error:  # there is no SLURM, or it refuses
             raise UserError(f"hydra/launcher=population_slurm: {str(error).splitlines()[-1]}") from error
         log.info(f"submitted {len(tasks)} tasks: {', '.join(each.job_id for each in tasks)}")
-        for each, jobs in zip(tasks, populations, strict=True):
+        for each, jobs in zip(tasks, groups, strict=True):
             try:
-                yield self.handed(jobs, each.result())
+                yield self.rows_by_job(jobs, each.result())
             except FailedJobError as error:  # with the task's traceback; the other tasks go on
                 yield dict.fromkeys(jobs, error)
             except UncompletedJobError:

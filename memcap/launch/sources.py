@@ -6,6 +6,11 @@ lies in the paper's own folder (memcap/papers/NAME/study.yaml). Tasks and studie
 by a plugin, not by `hydra.searchpath`, which `glob(*)` in a multirun would not see.
 """
 
+import contextlib
+from collections.abc import Generator
+from pathlib import Path
+from typing import ClassVar
+
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.object_type import ObjectType
 from hydra.plugins.config_source import ConfigResult, ConfigSource
@@ -95,15 +100,29 @@ class PaperSource(ConfigSource):
         )
 
 
-class Places(SearchPathPlugin):
+class SearchPath(SearchPathPlugin):
     """Where the groups are that are not in conf/: `sweeps` is a folder beside it, and in those of papers;
     `task` is made."""
 
+    folders: ClassVar[list[Path]] = []  # of a --config-dir that Hydra's own command line does not see
+
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        """Add all three."""
+        """Add all of them."""
         search_path.append("memcap", f"file://{root()}")
         search_path.append("memcap", f"{PaperSource.scheme()}://studies")
         search_path.append("memcap", f"{TaskSource.scheme()}://tasks")
+        for folder in self.folders:
+            search_path.append("command-line", f"file://{folder.absolute()}")
+
+
+@contextlib.contextmanager
+def config_dir(folder: Path | None) -> Generator[None]:
+    """Within, Hydra looks in this folder as well, as by --config-dir."""
+    SearchPath.folders[:] = [] if folder is None else [folder]
+    try:
+        yield
+    finally:
+        SearchPath.folders.clear()
 
 
 def _name(config_path: str) -> str:

@@ -1,80 +1,119 @@
-"""Composes the jobs of a multirun quickly.
+"""Hydra's sweeper `grid`, the default of memcap: each combination of what sweeps is a job, as in Hydra's own
+`basic`.
 
-Hydra reads all files again and builds the defaults list anew whenever a job is composed: to check it, in the
-sweeper and in the launcher. Most jobs differ in plain values, `task.lag=8`, which no file and no choice
-depends on: those are set in a copy of what Hydra composed for the first job of the same choices.
+That one composes all jobs by Hydra's own loader before it launches any, to see whether they can be: 50 ms
+each. Here they have been composed and checked by then (memcap/launch/app.py).
 """
 
-import pickle
-import re
-from typing import Any
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
-from hydra._internal import config_loader_impl
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
-from hydra.types import RunMode
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-# A group is never written with a dot, and of the config's own keys only these have none.
-VALUE = re.compile(r"(?:seed|axes|design|study|out|(?!hydra\.)\w+(?:\.\w+)+)=")
+from memcap.knobs import UserError
+from memcap.launch.plugin import MODULE, register_plugin
 
 
-class JobLoader(ConfigLoaderImpl):
-    """Hydra's loader, with a faster `load_sweep_config` that gives the same.
+@dataclass
+class GridSweeperConf:
+    """What `hydra.sweeper` holds, called as in Hydra's own sweeper."""
+
+    _target_: str = f"{MODULE}.GridSweeper"
+    max_batch_size: int | None = None
+    params: dict[str, str] | None = None
+
+
+class GridSweeper(Sweeper):
+    """Launches each combination of what sweeps.
 
     Args:
-        config_search_path: of the loader that it stands in for.
+        max_batch_size: jobs that the launcher gets at a time; None: all.
+        params: overrides beside those of the command line, which beat them.
     """
 
-    def __init__(self, config_search_path: ConfigSearchPath):
-        super().__init__(config_search_path)
-        # By choices: the config before any plain value is set. Pickled, as that makes a copy 7 times sooner
-        # than deepcopy.
-        self._composed: dict[tuple[str, ...], bytes] = {}
-        self._parsed: dict[str, Override] = {}  # by their text
+    __module__ = MODULE
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """To other processes goes Hydra's own loader: they compose few jobs, of classes that may not pickle
-        there."""
-        ours = ("_composed", "_parsed")
-        return (
-            object.__new__,
-            (ConfigLoaderImpl,),
-            {name: value for name, value in vars(self).items() if name not in ours},
+    def __init__(self, max_batch_size: int | None, params: Mapping[str, str] | None):
+        self.max_batch_size, self.params = max_batch_size, params
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Make the launcher."""
+        self.loader, self.config = hydra_context.config_loader, config
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
         )
 
-    def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
-        """The config of one job.
+    def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
+        """Launch the jobs of a command line's overrides, batch by batch.
 
-        Args:
-            master_config: the multirun's, the same in every call.
-            sweep_overrides: of the job.
+        Returns:
+            What the jobs of each batch returned.
 
         Raises:
-            HydraException: as Hydra's own.
+            Exception: what the first job raised that failed, once its batch has ended.
         """
-        choices = tuple(text for text in sweep_overrides if not VALUE.match(text))
-        if any(text[:1] in "+~" for text in choices):  # these add and delete in the order in which they stand
-            return super().load_sweep_config(master_config, sweep_overrides)
-        if choices not in self._composed:
-            self._composed[choices] = pickle.dumps(super().load_sweep_config(master_config, list(choices)))
-        config = pickle.loads(self._composed[choices])
-        OmegaConf.copy_cache(from_config=master_config, to_config=config)  # one ${now:...} for all
-        overrides = [self._override(text) for text in sweep_overrides]
-        self.validate_sweep_overrides_legal(overrides, RunMode.RUN, from_shell=True)
-        self._apply_overrides_to_config(
-            [each for each in overrides if VALUE.match(each.input_line or "")], config
-        )
-        config.hydra.overrides.task = sweep_overrides
-        if dirname := getattr(
-            config_loader_impl, "get_overrides_dirname", None
-        ):  # since Hydra 1.4 a resolver does it
-            config.hydra.job.override_dirname = dirname(overrides, **config.hydra.job.config.override_dirname)
-        return config
+        assert self.config is not None
+        assert self.launcher is not None
+        jobs = expand(self.params, arguments, self.loader)
+        size = len(jobs) if self.max_batch_size is None else self.max_batch_size
+        if size < 1:
+            raise UserError(f"hydra.sweeper.max_batch_size={size}: must be at least 1")
+        folder = Path(self.config.hydra.sweep.dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(self.config, folder / "multirun.yaml")
+        returned: list[Sequence[JobReturn]] = []
+        for first in range(0, len(jobs), size):
+            batch = self.launcher.launch(jobs[first : first + size], initial_job_idx=first)
+            for job in batch:
+                _ = job.return_value  # raises what a job raised that failed
+            returned.append(batch)
+        return returned
 
-    def _override(self, text: str) -> Override:
-        if text not in self._parsed:
-            (self._parsed[text],) = OverridesParser.create().parse_overrides([text])
-        return self._parsed[text]
+
+def expand(
+    params: Mapping[str, str] | None, arguments: Sequence[str], loader: ConfigLoader
+) -> list[list[str]]:
+    """The overrides of each job of a multirun.
+
+    Args:
+        params: `hydra.sweeper.params`.
+        arguments: the overrides of the command line, which beat them.
+        loader: Hydra's, which knows what glob(*) may be.
+
+    Raises:
+        UserError: there is no job.
+        HydraException: it cannot read an override.
+    """
+    overrides = [f"{key}={value}" for key, value in (params or {}).items()] + list(arguments)
+    choices: dict[str, list[str]] = {}  # by key: where one comes twice, the last counts
+    for each in OverridesParser.create(config_loader=loader).parse_overrides(overrides):
+        key = each.get_key_element()
+        if not each.is_sweep_override():
+            choices[key] = [f"{key}={each.get_value_element_as_str()}"]
+            continue
+        if not each.is_discrete_sweep():
+            raise UserError(
+                f"{each.input_line}: has no end of values; hydra/sweeper=grid takes lists, range(...) and"
+                " glob(...)"
+            )
+        choices[key] = [f"{key}={value}" for value in each.sweep_string_iterator()]
+        if not choices[key]:
+            options = ", ".join(loader.get_group_options(each.key_or_group))
+            raise UserError(
+                f"{each.input_line}: matches nothing, so there is no job"
+                + (f"; one of {options}" if options else "")
+            )
+    return [list(job) for job in itertools.product(*choices.values())]
+
+
+def register() -> None:
+    """Make the sweeper known to Hydra."""
+    register_plugin(GridSweeper, "hydra/sweeper", "grid", GridSweeperConf)

@@ -9,7 +9,7 @@ import yaml
 from command import memcap
 
 from memcap.commands.knobs import groups, recipe_values
-from memcap.launch.jobs import GROUPS, KNOWN
+from memcap.launch.jobs import GROUPS, JOB_KEYS
 from memcap.recipes import Recipe, recipe_file
 from memcap.tasks import task_classes
 
@@ -41,7 +41,7 @@ def test_every_knob_is_there_with_a_meaning():
         assert {name.partition(".")[2] for name in names if name.startswith(f"{group}.")} == {
             f.name for f in fields(cls)
         }
-    assert {name for name in names if "." not in name} == {*KNOWN} - {"task", *GROUPS}
+    assert {name for name in names if "." not in name} == {*JOB_KEYS} - {"task", *GROUPS}
     for name, cls in task_classes().items():
         own = {knob.name for knob in groups(name)[1].knobs}
         assert own == {f"task.{f.name}" for f in fields(cls)}

@@ -10,7 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from memcap.config import Engine, Member
 from memcap.launch import session
 from memcap.launch.jobs import Job, Settings
-from memcap.launch.session import Training
+from memcap.launch.session import Session
 from memcap.signals import Interrupted
 from memcap.tasks.latch import Latch
 from memcap.tracking import NoTracker, Tracking
@@ -27,7 +27,7 @@ class Told(NoTracker):
 
 @pytest.mark.parametrize("error", [None, Interrupted(signal.SIGTERM), ValueError("wrong")])
 def test_how_a_command_ended_reaches_each_tracker(error):
-    training = Training("memcap train")
+    training = Session("memcap train")
     trackers = [Told(), Told()]
     training.trackers = dict(enumerate(trackers))
     kind = None if error is None else type(error)
@@ -67,9 +67,9 @@ def open_for(training, one):
     [([0], 1, ""), ([0, 1], 2, ""), ([1], 2, "1 of 2"), ([0, 2], 3, "0, 2 of 3"), ([2, 0, 1], 3, "")],
 )
 def test_the_run_of_a_study_names_the_shares_that_this_process_has(opened, ours, of, part):
-    training, members = Training("memcap train"), [Member(Latch(), 5, seed=seed) for seed in ours]
+    training, members = Session("memcap train"), [Member(Latch(), 5, seed=seed) for seed in ours]
     jobs = [job(member, shards=of, shard=shard) for member, shard in zip(members, ours, strict=True)]
-    training.expect(jobs)
+    training.add_jobs(jobs)
     tracker = open_for(training, jobs[0])
     assert tracker.members == members
     assert [open_for(training, each) for each in jobs] == [tracker] * len(jobs)
@@ -82,11 +82,11 @@ def test_jobs_in_other_processes_leave_the_members_of_a_large_study_to_mirror(
 ):
     monkeypatch.setattr(session, "MOST_MEMBER_RUNS", most)
     monkeypatch.setattr(HydraConfig.instance(), "cfg", None)  # as another test may have left it
-    training, jobs = Training("memcap train"), [job(Member(Latch(), 5, seed=seed)) for seed in range(2)]
-    training.expect(jobs)
+    training, jobs = Session("memcap train"), [job(Member(Latch(), 5, seed=seed)) for seed in range(2)]
+    training.add_jobs(jobs)
     assert type(open_for(pickle.loads(pickle.dumps(training)), jobs[0])) is kind
 
 
 def test_elsewhere_it_is_another_process_whatever_its_number():
-    training = Training("memcap train")
+    training = Session("memcap train")
     assert pickle.loads(pickle.dumps(training)).process != training.process

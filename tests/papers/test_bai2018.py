@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 from study_rows import group, table
 
-from memcap.launch.app import populations
+from memcap.launch.app import compose_jobs
 from memcap.papers import NOT_MEASURED
 from memcap.papers.bai2018.paper import PAPER, accuracies, draw
 
@@ -74,7 +74,7 @@ def test_what_is_drawn_are_seeds_and_their_medians():
 
 def test_the_nets_of_the_study_have_10_000_parameters():
     """Of an LSTM with one bias a gate: 4 u (n + u + 1), and a read-out of 8 (u + 1)."""
-    (job,) = (job for jobs in populations(["sweeps=bai2018"]) for job in jobs)
+    (job,) = (job for jobs in compose_jobs(["sweeps=bai2018"]) for job in jobs)
     sizes = {(m.task.features, m.model.units): m.architecture.parameters() for m in job.members}
     assert sizes == {(n, u): 4 * u * (n + u + 1) + 8 * (u + 1) for n, u in ((1, 48), (10, 44))}
     assert all(abs(size / 10_000 - 1) < 0.01 for size in sizes.values())

@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 from study_rows import group, table
 
-from memcap.launch.app import populations
+from memcap.launch.app import compose_jobs
 from memcap.papers import NOT_MEASURED
 from memcap.papers.gu2023.paper import NAMES, PAPER, TASKS, curves, draw, without_order
 
@@ -101,7 +101,7 @@ def test_what_is_drawn_are_medians_a_panel_a_task():
 
 
 def test_all_cells_of_the_study_have_the_same_carry_numbers_and_training():
-    (job,) = (job for jobs in populations(["sweeps=gu2023"]) for job in jobs)
+    (job,) = (job for jobs in compose_jobs(["sweeps=gu2023"]) for job in jobs)
     trained = {}
     for member in job.members:
         numbers = trained.setdefault((member.task.name, member.model.cell), set())

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from study_rows import group, table
 
-from memcap.launch.app import populations
+from memcap.launch.app import compose_jobs
 from memcap.papers import NOT_MEASURED
 from memcap.papers.voelker2019.paper import FREEDOM, LOSSES, PAPER, WITHOUT, draw, leaves, shares
 from memcap.tasks.bandlimited_delay import BandlimitedDelay
@@ -129,7 +129,7 @@ def test_what_is_drawn_are_their_losses_and_our_medians():
 
 def test_the_net_of_the_paper_has_its_parameters():
     """41,305, as their code prints: 4 u (1 + u + 1), and a read-out of 5 (u + 1)."""
-    (job,) = (job for jobs in populations(["sweeps=voelker2019"]) for job in jobs)
+    (job,) = (job for jobs in compose_jobs(["sweeps=voelker2019"]) for job in jobs)
     theirs = [m for m in job.members if m.recipe.init == "keras"]
     assert {m.architecture.parameters() for m in theirs} == {41_305}
     assert {(m.lag, m.length) for m in theirs} == {(25, 62), (100, 250), (400, 1000)}

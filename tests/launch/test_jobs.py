@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 import memcap
 from memcap.config import Engine
 from memcap.knobs import UserError
-from memcap.studies.shares import share
+from memcap.launch.jobs import share
 
 MEMBERS = memcap.members(task=["latch", "delay_line"], lag=[2, 3, 5], units=[1, 2, 3], seed=3)
 RECIPES = memcap.members(

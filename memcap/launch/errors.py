@@ -1,0 +1,94 @@
+"""What Hydra and OmegaConf complain of, in one line: what was wrong, what is allowed, where to set it."""
+
+import contextlib
+import re
+from collections.abc import Generator, Sequence
+
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from memcap.knobs import UserError
+from memcap.launch.jobs import GROUPS, JOB_KEYS, chosen_tasks, fields_of
+from memcap.recipes import of_yaml
+
+PLUGINS = {  # by what is missing without them
+    "hydra/launcher/joblib": "hydra-joblib-launcher",
+    "hydra/launcher/ray": "hydra-ray-launcher",
+    "hydra/launcher/submitit_local": "hydra-submitit-launcher",
+    "hydra/launcher/submitit_slurm": "hydra-submitit-launcher",
+    "hydra/sweeper/ax": "hydra-ax-sweeper",
+    "hydra/sweeper/nevergrad": "hydra-nevergrad-sweeper",
+    "hydra/sweeper/optuna": "hydra-optuna-sweeper",
+}
+# What they raise where a config is wrong.
+HYDRA_ERRORS = (HydraException, OmegaConfBaseException, YAMLError, UnicodeDecodeError)
+# They raise ValueErrors, too: of these the user's mistakes begin so.
+MISTAKES = ("Config group override", "Only one of --run", "The --resolve flag")
+
+
+def explain(error: Exception, overrides: Sequence[str] = ()) -> str:
+    """What Hydra or OmegaConf complains of, in one line: what was wrong, what is allowed, where.
+
+    Args:
+        error: theirs.
+        overrides: what the user typed.
+    """
+    text = str(error)
+    if isinstance(error, (YAMLError, UnicodeDecodeError)):
+        return of_yaml(error)
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        group, _, choice = error.missing_cfg_file.rpartition("/")
+        if plugin := PLUGINS.get(error.missing_cfg_file):
+            return f"{group}={choice}: comes with a plugin that is not installed; pip install {plugin}"
+        if error.options:
+            where = {"task": ", or MODULE:CLASS for your own", "sweeps": " (sweeps/)"}
+            options = ", ".join(error.options) + where.get(group, f" (conf/{group}/)")
+            return f"{group}={choice}: no such choice; one of {options}"
+    if isinstance(error, OverrideParseException):
+        return (
+            f"{error.override}: Hydra cannot read it; write KEY=VALUE, as in task.lag=8, and quote what has"
+            " spaces or brackets, as in 'axes={model.units: [1, 2]}'"
+        )
+    if ambiguous := re.search(r"Ambiguous value for argument '(.*?)'\n", text):
+        return (
+            f"{ambiguous[1]}: several values need -m (a job each); axes='{{KEY: [VALUE, VALUE]}}' makes"
+            " them one job"
+        )
+    if unknown := re.match(r"Could not override '([^']+)'", text):
+        return _unknown_key(unknown[1], overrides)
+    if text.startswith(MISTAKES[0]):
+        return (
+            "task, model, recipe, tracking and sweeps take a name, as in task=latch; memcap train --help"
+            " lists them"
+        )
+    cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__
+    key = getattr(cause, "full_key", None)
+    if cause is not error and isinstance(cause, OmegaConfBaseException):
+        text += f" ({cause})"
+    text = re.sub(r"(full_key|object_type|reference_type)[:=] ?\S*", "", text.split("Config search path:")[0])
+    text = " ".join(re.sub(r"^In '[^']*': ", "", text).split()).replace(" )", ")")
+    return f"{key}: {text}" if key else text
+
+
+def _unknown_key(key: str, overrides: Sequence[str]) -> str:
+    group, _, field = key.rpartition(".")
+    if not group:
+        return f"{field}: no such key; one of {', '.join(sorted(JOB_KEYS))}"
+    if group == "task":
+        chosen = chosen_tasks(overrides)
+        lacks = next((name for name in chosen if field not in fields_of(group, name)), chosen[0])
+        who = group if len(chosen) == 1 else f"{group}={lacks}"
+        return f"{key}: no such field; {who} has {', '.join(fields_of(group, lacks))}"
+    if group in GROUPS:
+        return f"{key}: no such field; {group} has {', '.join(fields_of(group))}"
+    return f"{key}: no such key; memcap train --cfg all prints every key"
+
+
+@contextlib.contextmanager
+def composing() -> Generator[None]:
+    """Within, only configs are read: whoever nests without end there is one of them."""
+    try:
+        yield
+    except RecursionError as error:
+        raise UserError(of_yaml(error)) from error

@@ -1,0 +1,32 @@
+"""Makes memcap's launchers and its sweeper known to Hydra.
+
+A folder of plugins that Hydra finds by itself would have every other Hydra program import memcap, and JAX
+with it.
+"""
+
+import sys
+from types import ModuleType
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.plugins import Plugins
+from hydra.plugins.plugin import Plugin
+
+# Hydra finds plugins by name, and takes none whose module is called otherwise.
+MODULE = "hydra_plugins.memcap"
+
+
+def register_plugin(plugin: type[Plugin], group: str, name: str, node: Any) -> None:
+    """Make a plugin a choice of a group.
+
+    Args:
+        plugin: a class of `__module__` MODULE.
+        group: "hydra/launcher", "hydra/sweeper".
+        name: of the choice.
+        node: its config.
+    """
+    Plugins.instance().register(plugin)
+    package, _, stem = MODULE.partition(".")
+    home = sys.modules.setdefault(package, ModuleType(package)).__dict__.setdefault(stem, ModuleType(MODULE))
+    setattr(home, plugin.__qualname__, plugin)
+    ConfigStore.instance().store(group=group, name=name, node=node, provider="memcap")
