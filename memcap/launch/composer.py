@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -73,7 +74,10 @@ class Composer:
         choices = tuple(text for text in overrides if not VALUE.match(text))
         if any(text[:1] in "+~" for text in choices):  # these add and delete in the order in which they stand
             return None
-        parsed = list(map(self._parse, overrides))
+        try:
+            parsed = list(map(self._parse, overrides))
+        except HydraException:
+            return None
         if any(each.is_sweep_override() for each in parsed):
             return None
         if choices not in self._bases:

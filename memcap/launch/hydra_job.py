@@ -1,14 +1,15 @@
 """What `hydra.core.utils.run_job` does around a job, in a fifth of its time.
 
-Hydra copies the config of each job five times, node by node, and writes all of its YAML anew: 25 ms a job,
-and a job of a multirun has often been trained by then. Here it is copied once, by pickle, and a line of YAML
-is written once for all jobs that have it. Files, log, callbacks and what is returned are the same.
+Hydra copies the config of each job five times, node by node, and writes all of its YAML anew, which takes
+longer than to train a tiny member. Here it is copied once, by pickle, and of the YAML is written what differs
+from the job before. Files, log, callbacks and what is returned are the same.
 """
 
 import logging
 import os
 import pickle
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
@@ -47,13 +48,14 @@ class JobRunner:
     """
 
     def __init__(self, context: HydraContext):
-        self.callbacks, self.yaml = context.callbacks, Yaml()
+        self.callbacks = context.callbacks
+        self.yamls = {name: Yaml() for name in ("config", "hydra", "overrides")}
 
     def run(self, function: TaskFunction, config: DictConfig) -> JobReturn:
         """Run a job.
 
         Args:
-            function: whose value the job returns.
+            function: whose value the job returns. It gets the whole config, and leaves it as it is.
             config: of the job, with its number.
 
         Returns:
@@ -71,19 +73,18 @@ class JobRunner:
             with read_write(config.hydra.runtime), open_dict(config.hydra.runtime):
                 config.hydra.runtime.output_dir = os.path.abspath(output)
             OmegaConf.set_readonly(config.hydra, True)
-            returned = JobReturn(overrides=list(config.hydra.overrides.task))
-            returned.cfg, returned.hydra_cfg = _parts(config)
+            returned = LateJobReturn(config)
             Path(output).mkdir(parents=True, exist_ok=True)
             if chdir:
                 os.chdir(output)
             returned.working_dir = output if chdir else folder
             configure_log(config.hydra.job_logging, config.hydra.verbose)
             if config.hydra.output_subdir is not None:
-                self._write(returned, Path(config.hydra.runtime.output_dir) / config.hydra.output_subdir)
-            with env_override(returned.hydra_cfg.hydra.job.env_set):
+                self._write(config, Path(config.hydra.runtime.output_dir) / config.hydra.output_subdir)
+            with env_override(dict(config.hydra.job.env_set)):
                 self.callbacks.on_job_start(config=config, task_function=function)
                 try:
-                    returned.return_value = function(returned.cfg)
+                    returned.return_value = function(config)
                     returned.status = JobStatus.COMPLETED
                 except Exception as error:
                     returned.return_value, returned.status = error, JobStatus.FAILED
@@ -97,21 +98,42 @@ class JobRunner:
             if chdir:
                 os.chdir(folder)
 
-    def _write(self, job: JobReturn, folder: Path) -> None:
+    def _write(self, config: DictConfig, folder: Path) -> None:
+        own = cast(dict[str, Any], OmegaConf.to_container(config, resolve=False))
+        hydras = {"hydra": own.pop("hydra")}
+        files = {"config": own, "hydra": hydras, "overrides": hydras["hydra"]["overrides"]["task"]}
         folder.mkdir(parents=True, exist_ok=True)
-        files = {"config.yaml": job.cfg, "hydra.yaml": job.hydra_cfg, "overrides.yaml": job.overrides}
         for name, content in files.items():
-            (folder / name).write_text(self.yaml.dump(content), encoding="utf-8")
+            (folder / f"{name}.yaml").write_text(self.yamls[name].dump(content), encoding="utf-8")
 
 
-def _parts(config: DictConfig) -> tuple[DictConfig, DictConfig]:
-    """Copies of a job's own config, and of Hydra's part of it."""
-    own, hydras = pickle.loads(pickle.dumps(config)), OmegaConf.create()
-    with flag_override(hydras, "no_deepcopy_set_nodes", True):
-        hydras["hydra"] = own.hydra
-    with read_write(own), open_dict(own):
-        del own["hydra"]
-    return own, hydras
+class LateJobReturn(JobReturn):
+    """A `JobReturn` that makes its configs when they are asked for: few ask, and there may be thousands.
+
+    Args:
+        config: of the job.
+    """
+
+    def __init__(self, config: DictConfig):
+        super().__init__(overrides=list(config.hydra.overrides.task))
+        del self.cfg, self.hydra_cfg
+        self._pickled = pickle.dumps(config)
+
+    @cached_property
+    def cfg(self) -> DictConfig:  # ty: ignore[incompatible-mutable-override]
+        """The job's own config."""
+        config = pickle.loads(self._pickled)
+        with read_write(config), open_dict(config):
+            del config["hydra"]
+        return config
+
+    @cached_property
+    def hydra_cfg(self) -> DictConfig:  # ty: ignore[incompatible-mutable-override]
+        """Hydra's part of it."""
+        config = OmegaConf.create()
+        with flag_override(config, "no_deepcopy_set_nodes", True):
+            config["hydra"] = pickle.loads(self._pickled).hydra
+        return config
 
 
 class Yaml:
@@ -122,17 +144,11 @@ class Yaml:
         self._heads: dict[tuple[Any, ...], str] = {}  # by path
 
     def dump(self, config: Any) -> str:
-        """The text of a config.
-
-        Args:
-            config: of OmegaConf, or plain.
-        """
-        if OmegaConf.is_config(config):
-            config = OmegaConf.to_container(config, resolve=False)
+        """The text of a config, which is given as plain values."""
         return self._text((), config)
 
     def _text(self, path: tuple[Any, ...], value: Any) -> str:
-        """The lines of a value with its key; `path` has the keys (places in lists) above it, and its own."""
+        """The lines of a value with its key; `path` has keys, and places in lists, its own being the last."""
         value_now = repr(value)
         value_then, text = self._last.get(path, ("", ""))
         if value_now != value_then:

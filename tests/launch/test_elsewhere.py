@@ -6,6 +6,7 @@ import os
 import pickle
 import signal
 import sys
+from functools import cache
 from types import ModuleType
 
 import pytest
@@ -59,15 +60,21 @@ class Elsewhere(Launcher):
         return returned
 
 
-@pytest.fixture
-def told(tmp_path, monkeypatch):
-    """The launcher is there; a list of what each job was told: cores, and who hears SIGTERM."""
-    memcap(tmp_path, "train", "--cfg", "job")  # Hydra looks for plugins
+@cache
+def register():
+    """Make the launcher known to Hydra."""
     Plugins.instance().register(Elsewhere)
     sys.modules.setdefault("hydra_plugins", ModuleType("hydra_plugins")).elsewhere = sys.modules[__name__]
     ConfigStore.instance().store(
         group="hydra/launcher", name="elsewhere", node={"_target_": "hydra_plugins.elsewhere.Elsewhere"}
     )
+
+
+@pytest.fixture
+def told(tmp_path, monkeypatch):
+    """The launcher is there; a list of what each job was told: cores, and who hears SIGTERM."""
+    memcap(tmp_path, "train", "--cfg", "job")  # Hydra looks for plugins
+    register()
     for name in (cores.SHARE, "OMP_NUM_THREADS", "SUBMITIT_EXECUTOR"):
         monkeypatch.setenv(name, "")  # so that it is taken back at the end
         monkeypatch.delenv(name)
