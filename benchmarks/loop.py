@@ -186,7 +186,7 @@ def main(name: str, plan: str) -> None:
     made = StudyPlan(**values | {field: tuple(values[field]) for field in ("lengths", "units")})
     scripts = {
         "engine": engine,
-        "engine-native": partial(engine, kernel="native"),
+        "engine-native": partial(engine, loop="native"),
         "workers": partial(engine, workers=0),
         "vmap": side_by_side,
     }

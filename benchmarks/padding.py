@@ -21,9 +21,9 @@ from benchmarks.runner import Outcome, one_core
 from benchmarks.worker import Worker
 from memcap import jax_setup
 from memcap.config import Engine, resolve
+from memcap.loops import padding_cost
 from memcap.studies import store
-from memcap.training.engine import settled
-from memcap.training.groups import SECONDS_A_PROGRAM, SECONDS_A_WEIGHT
+from memcap.training.groups import SECONDS_A_PROGRAM
 from memcap.training.program import Program, fitted
 
 PEERS: tuple[str, ...] = ()
@@ -90,7 +90,7 @@ class Padded:
         member = resolve(
             {"task": task, "model": {"units": units}, "recipe": recipe, "evaluation": {}, "seed": 0}
         )
-        program = Program.of(member, settled(Engine(batching="map", kernel="native")))
+        program = Program.of(member, Engine(loop="native"))
         trainer = replace(program.trainer, shape=program.shape.at_width(wide))
         compiling = fitted(replace(program, trainer=trainer), float("inf")).seconds
         advance = jax.jit(trainer.advance).lower(trainer.fresh(member), trainer.operands(member)).compile()
@@ -151,7 +151,7 @@ def study(way: str, plan: PaddingPlan, core: int | None, environment: Mapping[st
         f"recipe.budget={plan.steps}",
         f"evaluation.every={plan.steps}",
         "engine.workers=1",
-        "engine.kernel=native",
+        "engine.loop=native",
     ]
     found = []
     with tempfile.TemporaryDirectory(prefix="memcap-benchmark-") as folder:
@@ -194,7 +194,7 @@ def page(steps: list[Step], studies: list[Study], plan: PaddingPlan, facts: Mapp
         "seconds to compile",
     ]
     compiling = statistics.median(each.compiling for each in steps)
-    said = f"{1e9 * SECONDS_A_WEIGHT:.0f} ns a weight and {SECONDS_A_PROGRAM:.1f} s a program"
+    said = f"{1e9 * (padding_cost('native') or 0):.0f} ns a weight and {SECONDS_A_PROGRAM:.1f} s a program"
     lines = ["", report.table(heads, body), ""]
     lines += [
         f"Medians: {statistics.median(found):.1f} ns a weight, {compiling:.1f} s a program; the model says"
@@ -204,7 +204,7 @@ def page(steps: list[Step], studies: list[Study], plan: PaddingPlan, facts: Mapp
     rows = [[each.way, each.caches, str(each.programs), f"{each.wall:.1f}"] for each in studies]
     lines += [report.table(["the study", "caches", "programs", "seconds"], rows)]
     notes = [
-        f"delay line, lag {plan.lag}, T = {4 * plan.lag}, recipe forget_bias, engine.kernel=native, one core",
+        f"delay line, lag {plan.lag}, T = {4 * plan.lag}, recipe forget_bias, engine.loop=native, one core",
         f"the study: `memcap train`, {len(plan.study)} widths from {plan.study[0]} to {plan.study[-1]},"
         f" {plan.seeds} seeds,"
         f" {plan.steps} steps each, evaluated at the end; from process start to its end",

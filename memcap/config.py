@@ -15,6 +15,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from memcap import loops
 from memcap.knobs import (
     LONGEST,
     MOST,
@@ -30,6 +31,7 @@ from memcap.knobs import (
 )
 from memcap.models.initializers import Init, preset
 from memcap.models.network import Architecture, Model
+from memcap.printing import warn_once
 from memcap.recipes import Recipe, complete
 from memcap.tasks import Facts, Task, is_own, task_class
 from memcap.tasks.chance import without_memory
@@ -61,9 +63,24 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Engine:
-    """How members share the machine. Changes no result beyond float rounding."""
+    """How members share the machine. Changes no result beyond float rounding.
 
-    batching: str = knob("auto", "members one after another or side by side", choices=("auto", "map", "vmap"))
+    `batching`, `scan` and `kernel` are former knobs: given, they decide `loop`, and are forgotten.
+    """
+
+    loop: str = knob(
+        "auto",
+        "the loop over time: auto, the fastest that is here; reproducible, XLA's, whose rows are the same"
+        " to the bit"
+        " where jaxlib and the processor's vectors are; plain, while, masked, associative, native; or"
+        " MODULE:OBJECT",
+        kw_only=True,
+    )
+    batching: str | None = knob(
+        None,
+        "former: map is now loop=while, vmap is loop=associative",
+        choices=("auto", "map", "vmap"),
+    )
     lanes: int = knob(
         0,
         "members in flight in a program; 0: one on a CPU, what its memory holds on an accelerator",
@@ -72,14 +89,10 @@ class Engine:
     workers: int = knob(
         0, "processes that train; 0: one a CPU core, one in all on an accelerator", at_least=0, at_most=1024
     )
-    scan: str = knob(
-        "auto",
-        "the loop over time: auto, or plain (memcap/cells/plain.py, to compare)",
-        choices=("auto", "plain"),
-    )
-    kernel: str = knob(
-        "xla",
-        "what runs the LSTM's loop on CPUs: XLA, or C compiled on this machine; auto: C where it can",
+    scan: str | None = knob(None, "former: plain is now loop=plain", choices=("auto", "plain"))
+    kernel: str | None = knob(
+        None,
+        "former: xla is now loop=reproducible, native and auto are loop=native and loop=auto",
         choices=("auto", "native", "xla"),
     )
     shards: int = knob(1, "jobs that share the members of a study", at_least=1, at_most=MOST)
@@ -87,11 +100,38 @@ class Engine:
 
     def __post_init__(self) -> None:
         check(self, "engine")
+        if (loop := _loop_of_former_knobs(self)) is not None:
+            for name, value in {"loop": loop, "batching": None, "scan": None, "kernel": None}.items():
+                object.__setattr__(self, name, value)
+        loops.check_name(self.loop)
         if self.shard >= self.shards:
             raise UserError(
                 f"engine.shard={self.shard}: must be below engine.shards={self.shards}, as in shard=0,1,2"
                 " of shards=3"
             )
+
+
+def _loop_of_former_knobs(engine: Engine) -> str | None:
+    """What `loop` is by the knobs before it, with a note; None where none of them is given."""
+    former = {
+        name: value for name in ("batching", "scan", "kernel") if (value := getattr(engine, name)) is not None
+    }
+    if not former:
+        return None
+    batching, scan, kernel = (former.get(name) for name in ("batching", "scan", "kernel"))
+    words = " ".join(f"engine.{name}={value}" for name, value in former.items())
+    if kernel == "native" and (batching == "vmap" or scan == "plain"):
+        raise UserError(f"{words}: are two loops; give engine.loop=native, or another one")
+    if scan == "plain":
+        loop = "plain"
+    elif batching == "vmap":
+        loop = "associative"
+    elif kernel in ("native", "auto"):
+        loop = kernel
+    else:
+        loop = "while" if batching == "map" else "reproducible"
+    warn_once(f"{words} is now engine.loop={loop}")
+    return loop
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,7 @@ def knob(
     at_most: float | None = None,
     below: float | None = None,
     choices: tuple[Any, ...] | None = None,
+    kw_only: bool = False,
     before: Any = MISSING,
 ) -> Any:
     """A dataclass field that says what it means and what it allows. `check` enforces the range; None passes
@@ -47,12 +48,13 @@ def knob(
         doc: what it means, in a few words.
         at_least, above, at_most, below: range of a number.
         choices: the values that are allowed.
+        kw_only: whether it is given by name alone when the dataclass is made by hand.
         before: for a knob that came after rows were published: what all members had before it came. At this
             value it is left out of a member's key, so that those rows are still found; a row that lacks it
             has this value.
     """
     allowed = {"at_least": at_least, "above": above, "at_most": at_most, "below": below, "choices": choices}
-    return field(default=default, metadata={"doc": doc, **allowed, "before": before})
+    return field(default=default, kw_only=kw_only, metadata={"doc": doc, **allowed, "before": before})
 
 
 def keyed(owner: Any) -> dict[str, Any]:

@@ -191,7 +191,7 @@ def complete(recipe: Recipe, task: Task, lag: int, cell: str) -> Recipe:
             " error"
         )
     if recipe.init == "flax":
-        if not cell_class(cell).own_start:
+        if not cell_class(cell).has_own_init:
             raise UserError(
                 f"recipe.init=flax: the cell {cell} has no start of Flax's; use"
                 " model.cell=OptimizedLSTMCell, the same LSTM"

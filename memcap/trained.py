@@ -52,7 +52,9 @@ class Trained:
         self.network = member.architecture.build(weights)
         build = member.architecture.build
         self._step = jax.jit(lambda weights, carry, x: build(weights).step(carry, x))
-        self._run = jax.jit(lambda weights, carry, inputs: build(weights)(inputs, carry=carry))
+        self._run = jax.jit(
+            lambda weights, carry, inputs: build(weights)(inputs, initial_carry=carry, return_carry=True)
+        )
         self._follow = jax.jit(partial(_follow, build), static_argnums=0)
 
     def zero_carry(self, batch: int = 1) -> Any:

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from memcap.native import COMPILER
+from memcap.loops.c_library import COMPILER
 
 HAS_COMPILER = shutil.which(COMPILER) is not None
 needs_compiler = pytest.mark.skipif(not HAS_COMPILER, reason="no C compiler")

@@ -13,8 +13,9 @@ ROOT = Path(__file__).parents[1]
 LINES = [
     ("memcap",),  # the package's own name space, which imports nothing before it is asked for
     ("memcap.knobs", "memcap.jax_setup", "memcap.signals", "memcap.printing", "memcap.processes"),
-    ("memcap.plugins", "memcap.sequences", "memcap.native"),
+    ("memcap.plugins", "memcap.sequences"),
     ("memcap.tasks", "memcap.cells"),
+    ("memcap.loops",),
     ("memcap.models",),
     ("memcap.recipes",),
     ("memcap.config",),

@@ -39,21 +39,19 @@ def lowered(lanes, loop, **axes):
             compiler, and its buffers differ between processors.
         axes: of `memcap.members`, of one member.
     """
-    from memcap import jax_setup
-    from memcap.training.program import Program, lengths, trainer_of
-    from memcap.training.step import Shape
+    from dataclasses import replace
 
-    engines = {
-        "while": {"batching": "map", "kernel": "xla"},
-        "masked": {"batching": "vmap"},
-        "plain": {"batching": "map", "scan": "plain"},
-        "native": {"batching": "map", "kernel": "native"},
-    }
+    from memcap import jax_setup
+    from memcap.training.program import Program
+
     (member,) = memcap.members(**axes)
-    trainer = trainer_of(Shape.of(member), *lengths(member), memcap.Engine(**engines[loop]))
-    program = Program(trainer, lanes)
-    library = SimpleNamespace(target=str, size=lambda *sizes: 1000 + sizes[0])
-    with patch("memcap.cells.native.library", lambda: library), jax_setup.precision():
+    # what runs side by side of a diagonal cell is associative, and of all others masked
+    engine = memcap.Engine(loop="associative" if loop == "masked" else loop)
+    program = replace(Program.of(member, engine), lanes=lanes)
+    trainer = program.trainer
+    handle = SimpleNamespace(memcap_lstm_size=lambda *sizes: 1000 + sizes[0])
+    library = SimpleNamespace(target=str, handle=handle)
+    with patch("memcap.loops.lstm_native.library", lambda: library), jax_setup.precision():
         state, operands, evaluation = program.example()
         # Functions of this call alone, as JAX would find an equal trainer's trace again, with another library
         # in it.

@@ -12,7 +12,6 @@ from benchmarks.peers.base import BETA_1, Batches, Peer, Shape, Weights
 from memcap import jax_setup
 from memcap.config import Engine, Member, resolve
 from memcap.tasks import Batch
-from memcap.training.engine import settled
 from memcap.training.program import Program
 
 
@@ -33,13 +32,13 @@ def member_of(shape: Shape, lr: float, clip: float, seed: int) -> Member:
 class Memcap(Peer):
     """Inputs are symbols. The lane, with the weights and Adam's moments in it, is donated."""
 
-    engine: ClassVar[Engine] = Engine(batching="map")
+    engine: ClassVar[Engine] = Engine(loop="while")
 
     def __init__(self, shape: Shape, lr: float, clip: float, seed: int):
         jax_setup.prepare()  # flags are read when JAX is first used, not when it is imported
         super().__init__(shape, lr, clip, seed)
         self.member = member_of(shape, lr, clip, seed)
-        self.trainer = Program.of(self.member, settled(self.engine)).trainer
+        self.trainer = Program.of(self.member, self.engine).trainer
         self.architecture, self.operands = self.member.architecture, self.trainer.operands(self.member)
         self.lane = self.trainer.fresh(self.member)
         self._train = jax.jit(self._steps, donate_argnums=0)
@@ -92,13 +91,13 @@ class Memcap(Peer):
     def scores(self, inputs: np.ndarray) -> np.ndarray:
         """Outputs come outputs first; they are moved last, as in the peers."""
         network = self.architecture.build(self.architecture.unflatten(jnp.asarray(self.lane.weights)))
-        return np.moveaxis(np.asarray(network(jnp.asarray(inputs), every=self.shape.every)[1]), 0, -1)
+        return np.moveaxis(np.asarray(network(jnp.asarray(inputs), return_sequences=self.shape.every)), 0, -1)
 
 
 class Native(Memcap):
     """The same with the LSTM's loop in C."""
 
-    engine = Engine(batching="map", kernel="native")
+    engine = Engine(loop="native")
 
 
 def _has_moments(state) -> bool:

@@ -10,11 +10,10 @@ from flax import nnx
 from memcap import plugins
 from memcap.cells.base import Cell
 from memcap.cells.gates import Gates, Init
-from memcap.cells.scan import How
 from memcap.cells.variants import variant
 from memcap.knobs import UserError
 
-__all__ = ["Cell", "Gates", "How", "Init", "cell_class", "cell_classes", "flax_cells"]
+__all__ = ["Cell", "Gates", "Init", "cell_class", "cell_classes", "flax_cell_names"]
 
 
 @cache
@@ -32,7 +31,7 @@ def cell_classes() -> dict[str, type[Cell]]:
     return {cls.name: cls for cls in sorted(found, key=lambda cls: cls.name)}
 
 
-def flax_cells() -> list[str]:
+def flax_cell_names() -> list[str]:
     """Names of the recurrent cells of `flax.nnx`, all of which work."""
     base = nnx.RNNCellBase
     return sorted(
@@ -68,8 +67,8 @@ def cell_class(name: str) -> type[Cell]:
                 f"model.cell={name}: was defined anew in this process; give the new class another name"
             )
         return _adopted(found, name)
-    if name not in flax_cells():
-        known = dict.fromkeys([*cell_classes(), *flax_cells()])
+    if name not in flax_cell_names():
+        known = dict.fromkeys([*cell_classes(), *flax_cell_names()])
         raise UserError(
             f"model.cell={name}: no such cell; one of {', '.join(known)}, or MODULE:CLASS for your own"
         )

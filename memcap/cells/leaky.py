@@ -21,7 +21,7 @@ class Leaky(Cell):
 
     name: ClassVar[str] = "leaky"
     gates = Gates(("candidate",), ("kernel",), ("recurrent",), ("bias",))
-    pads = True
+    can_pad = True
     leak: ClassVar[float] = 0.5
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):

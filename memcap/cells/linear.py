@@ -20,7 +20,7 @@ class Linear(Cell):
 
     name: ClassVar[str] = "linear"
     gates = Gates(("candidate",), ("kernel",), ("recurrent",), ("bias",))
-    pads = True
+    can_pad = True
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         self.in_features, self.hidden_features = in_features, hidden_features

@@ -22,7 +22,7 @@ class LRU(DiagonalCell):
     """
 
     name: ClassVar[str] = "LRU"
-    shown = 2
+    hidden_per_unit = 2
     R_MIN, R_MAX, PHASE = 0.4, 0.99, jnp.pi
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):

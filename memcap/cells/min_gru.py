@@ -6,7 +6,7 @@ import jax
 
 from memcap.cells.diagonal import GatedDiagonalCell
 from memcap.cells.gates import Gates
-from memcap.cells.plain import sigmoid
+from memcap.cells.lstm import sigmoid
 
 
 class MinGRU(GatedDiagonalCell):

@@ -9,7 +9,8 @@ is read out.
 
 A step's own output is read out before its carry is rounded or disturbed, as in the probe of the same
 (memcap/probes/noise.py). With +carry as the last suffix, what is read out is the carry as it goes on.
-Every variant goes through time step by step, differentiated by the rule of all cells.
+Every variant has a step of its own, so loops for a cell's own step leave it to those for any cell
+(memcap/loops/).
 """
 
 import math
@@ -32,9 +33,7 @@ class Variant(Cell):
     hand-set weights fit."""
 
     is_lstm = False
-    pads = False
-    scan = Cell.scan
-    over_time = Cell.over_time
+    can_pad = False
 
 
 class Bfloat16(Variant):
@@ -128,7 +127,7 @@ class WholeCarry(Variant):
     numbers are left out."""
 
     def __call__(self, carry: Any, inputs: jax.Array) -> tuple[Any, jax.Array]:
-        """One step: carry, inputs (B, F) -> carry, hidden (B, `shown` U)."""
+        """One step: carry, inputs (B, F) -> carry, hidden (B, `hidden_per_unit` U)."""
         carry, _ = super().__call__(carry, inputs)
         return carry, jnp.concatenate(_numbers(carry), -1).astype(jnp.float32)
 
@@ -158,7 +157,9 @@ def variant(cls: type[Cell], suffix: str, name: str) -> type[Cell]:
         kind: type[Variant] = Bfloat16
     elif suffix == "carry":
         kind = WholeCarry
-        fields["shown"] = sum(part.size for part in nnx.eval_shape(lambda: _numbers(_one_unit(cls))))
+        fields["hidden_per_unit"] = sum(
+            part.size for part in nnx.eval_shape(lambda: _numbers(_one_unit(cls)))
+        )
     elif size is not None:
         kind = Noisy
         fields["size"] = size

@@ -24,7 +24,7 @@ from memcap.launch.session import Session
 from memcap.training.groups import Groups
 
 log = logging.getLogger(__name__)
-ON_ACCELERATOR = Groups(Engine(batching="vmap"))
+ON_ACCELERATOR = Groups(Engine(loop="associative"))
 
 
 class ArrayTask:

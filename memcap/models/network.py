@@ -15,10 +15,12 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from memcap.cells import Cell, How, Init, cell_class, cell_classes
+from memcap import loops
+from memcap.cells import Cell, Init, cell_class, cell_classes
 from memcap.cells.gates import glorot
 from memcap.cells.lstm import LSTM
 from memcap.knobs import UserError, check, knob
+from memcap.loops import Windows
 
 READOUTS = ("dense", "lstm")
 MOST_UNITS = 4096
@@ -45,7 +47,7 @@ class Model:
     @property
     def hidden(self) -> int:
         """Numbers H that the cell shows to the read-out: U, but for a cell whose units show more than one."""
-        return self.units * cell_class(self.cell).shown
+        return self.units * cell_class(self.cell).hidden_per_unit
 
 
 class Network(nnx.Module):
@@ -97,58 +99,63 @@ class Network(nnx.Module):
     def __call__(
         self,
         inputs: jax.Array,
-        length: jax.Array | int | None = None,
-        carry: Any = None,
-        boundary: jax.Array | None = None,
         *,
-        every: bool = True,
-        reset: bool = False,
-        how: How = "loop",
-        units: jax.Array | None = None,
-    ) -> tuple[Any, jax.Array]:
-        """Run whole sequences.
+        initial_carry: Any = None,
+        seq_lengths: jax.Array | int | None = None,
+        return_carry: bool = False,
+        windows: Windows | None = None,
+        return_sequences: bool = True,
+        loop: str = "while",
+        num_units: jax.Array | None = None,
+    ) -> Any:
+        """Run whole sequences; arguments are called as in `flax.nnx.RNN`, and time comes first.
 
         Args:
             inputs: (T, B) int symbols or (T, B, F) floats.
-            length: how many of the T steps count (default all); may be traced.
-            carry: state to start from (default zero).
-            boundary: (T,) bool, true at the first step of a window: the carry enters with its gradient
-                stopped.
-            every: read out at every step, or at the last one only.
-            reset: set the carry to zero at each boundary.
-            how: how the cell runs over time (memcap/cells/scan.py).
-            units: () int, how many of the cell's units count; see `Cell.scan`.
+            initial_carry: state to start from (default zero).
+            seq_lengths: () int, how many of the T steps count (default all), of every sequence; may be
+                traced.
+            return_carry: return the carry after the last step that counts, too.
+            windows: of truncated backpropagation; None: one window.
+            return_sequences: read out at every step, or at the last one only.
+            loop: name of the loop over time (memcap/loops/).
+            num_units: () int, how many of the cell's units count; see `memcap.loops.Loop.run`.
 
         Returns:
-            The carry after `length` steps, and the outputs, outputs first: (O, T, B) or (O, B). Outputs lead
-            so that a softmax over few classes reduces along a long contiguous batch.
+            The outputs, outputs first: (O, T, B) or (O, B); with `return_carry` (carry, outputs). Outputs
+                lead so
+            that a softmax over few classes reduces along a long contiguous batch.
         """
         steps, batch = inputs.shape[:2]
-        length = jnp.asarray(steps if length is None else length)
-        carry = self.carry(batch) if carry is None else carry
-        flows = None if boundary is None else jnp.where(boundary, 0.0, 1.0)
+        seq_lengths = jnp.asarray(steps if seq_lengths is None else seq_lengths)
+        carry = self.carry(batch) if initial_carry is None else initial_carry
+        run = self._loop(self.cell, loop, windows)
+        shared: dict[str, Any] = {"seq_lengths": seq_lengths, "windows": windows}
         if isinstance(self.readout, LSTM):
-            cell, hidden = self.cell.scan(
-                carry[0], inputs, length, flows, every=True, reset=reset, how=how, units=units
-            )
+            cell, hidden = run(self.cell, inputs, initial_carry=carry[0], num_units=num_units, **shared)
             hidden = jnp.swapaxes(hidden, 1, 2)
-            top, outputs = self.readout.scan(
-                carry[1], hidden, length, flows, every=every, reset=reset, how=how
-            )
+            shared["return_sequences"] = return_sequences
+            read_out = self._loop(self.readout, loop, windows)
+            top, outputs = read_out(self.readout, hidden, initial_carry=carry[1], **shared)
             carry = cell, top
         else:
             kernel, bias = self.readout.kernel[...], cast(nnx.Param, self.readout.bias)[...]
-            carry, outputs = self.cell.scan(
-                carry, inputs, length, flows, every=every, reset=reset, readout=kernel, how=how, units=units
-            )
+            shared |= {"return_sequences": return_sequences, "readout": kernel, "num_units": num_units}
+            carry, outputs = run(self.cell, inputs, initial_carry=carry, **shared)
             outputs = outputs + bias[:, None]
-        return carry, jnp.swapaxes(outputs, 0, 1) if every else outputs
+        outputs = jnp.swapaxes(outputs, 0, 1) if return_sequences else outputs
+        return (carry, outputs) if return_carry else outputs
 
     def hidden(self, inputs: jax.Array) -> tuple[Any, jax.Array]:
         """The cell alone, from zero over all of inputs (T, B) or (T, B, F): its carry, and hidden states (T,
         H, B)."""
         carry = self.cell.initialize_carry((inputs.shape[1], self.features), nnx.Rngs(0))
-        return self.cell.scan(carry, inputs, jnp.asarray(inputs.shape[0]), every=True)
+        run = self._loop(self.cell, "while", None)
+        return run(self.cell, inputs, initial_carry=carry, seq_lengths=jnp.asarray(inputs.shape[0]))
+
+    @staticmethod
+    def _loop(cell: Cell, name: str, windows: Windows | None) -> loops.Loop:
+        return loops.resolve(name, loops.Request(type(cell), jax.default_backend(), windows is not None))
 
 
 @dataclass(frozen=True)
@@ -185,9 +192,9 @@ class Architecture:
         """
         rng = np.random.default_rng(entropy)
         cell = cell_class(self.model.cell)
-        if init is None and cell.own_start:
+        if init is None and cell.has_own_init:
             seed = int(rng.integers(2**31))
-            weights = jax.tree.map(np.asarray, nnx.to_pure_dict(_own_start(self)(seed)))
+            weights = jax.tree.map(np.asarray, nnx.to_pure_dict(_own_init(self)(seed)))
         elif cell.gates is not None:
             weights = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), self.abstract_weights())
             for path, value in cell.draw(rng, init or Init(), self.features, self.model.units).items():
@@ -223,7 +230,7 @@ class Architecture:
 
         Args:
             weights: nested dict of NumPy arrays.
-            units: new width; the cell must be one that `pads`.
+            units: new width; the cell must be one that `can_pad`.
         """
         found = jax.tree.map(
             lambda leaf: np.zeros(leaf.shape, leaf.dtype), self.at_width(units).abstract_weights()
@@ -318,5 +325,5 @@ def _carry(architecture: Architecture) -> list[Any]:
 
 
 @cache
-def _own_start(architecture: Architecture) -> Callable[[int], nnx.State]:
+def _own_init(architecture: Architecture) -> Callable[[int], nnx.State]:
     return jax.jit(lambda seed: nnx.split(architecture.network(jax.random.key(seed)))[1])

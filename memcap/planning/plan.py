@@ -8,14 +8,16 @@ from functools import cached_property
 
 import jax
 
+from memcap import loops
 from memcap.config import Engine, Member
 from memcap.planning.devices import TARGETS, Target, compile_for
 from memcap.training.cores import cores
-from memcap.training.engine import settled
 from memcap.training.groups import Group, Groups
-from memcap.training.program import Compiled, Program, compiled, needed_memory, side_by_side
+from memcap.training.program import Compiled, Program, compiled, needed_memory
 from memcap.training.queue import Queue, cost
 from memcap.training.work import Work, work
+
+CHOSEN_BY_PLATFORM = (*loops.GENERAL, "native")  # loops that are others on an accelerator
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Planned:
     @property
     def together(self) -> int:
         """Lanes that a device trains at the same time."""
-        return self.program.lanes // self.program.devices if self.program.trainer.together else 1
+        return self.program.lanes // self.program.devices if self.program.trainer.side_by_side else 1
 
     @cached_property
     def work(self) -> Work:
@@ -91,7 +93,7 @@ def programs(
         searched: whether members are asked for as results come, a few at a time; then `members` are all that
             may be.
     """
-    engine = settled(engine)
+    loops.check(engine.loop)
     members, study = list(members), list(study)
     grouped = Groups(engine, [*members, *study])
     groups: dict[Group, list[Member]] = {}
@@ -101,7 +103,7 @@ def programs(
             found.setdefault(grouped.of(member), []).append(member)
     made = []
     for group in sorted(groups, key=lambda group: -sum(map(cost, groups[group]))):
-        waiting = groups[group][:1] if searched and side_by_side(engine) else groups[group]
+        waiting = groups[group][:1] if searched and group.side_by_side else groups[group]
         whole = size.get(group, ())
         (program,) = (
             Queue(waiting, engine, possible=whole) if searched else Queue(waiting, engine, study=whole)
@@ -126,4 +128,4 @@ def plan(found: Sequence[tuple[Program, list[Member]]], target: Target | None) -
 
 def elsewhere(engine: Engine) -> Engine:
     """How an accelerator would share itself, where this machine is none."""
-    return replace(engine, batching="vmap" if engine.batching == "auto" else engine.batching, kernel="xla")
+    return replace(engine, loop="associative") if engine.loop in CHOSEN_BY_PLATFORM else engine

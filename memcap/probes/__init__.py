@@ -127,7 +127,7 @@ def _drawn(task: Task, key: jax.Array, lag: int, length: int, sequences: int) ->
 def followed(net: Trained, batch: Batch, change: Change = unchanged, operands: Any = ()) -> Followed:
     """A run over a batch as the verdict runs it: the carry is set to zero at windows where the task does
     so."""
-    reset = batch.boundary if net.member.task.reset_carry else None
+    reset = batch.window_starts if net.member.task.reset_carry else None
     return net.follow(batch.inputs, reset=reset, change=change, operands=operands)
 
 

@@ -67,8 +67,8 @@ def quantities(net: Trained) -> dict[str, np.ndarray]:
         return {"hidden state h": hidden}
     cell, h = run.carries[0] if member.model.readout == "lstm" else run.carries
     before = np.concatenate([np.zeros_like(h[:1]), h[:-1]])
-    if member.task.reset_carry and batch.boundary is not None:
-        before[np.asarray(batch.boundary)] = 0
+    if member.task.reset_carry and batch.window_starts is not None:
+        before[np.asarray(batch.window_starts)] = 0
     inputs = vectors(net, batch.inputs)
     kernel, recurrent, bias = (np.asarray(array, np.float64) for array in cls.arrays(net.weights["cell"]))
     blocks = np.split((inputs @ kernel + before @ recurrent + bias)[:MOST_STEPS, 0], len(cls.gates.roles), -1)

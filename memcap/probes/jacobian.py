@@ -88,8 +88,8 @@ def jacobians(net: Trained) -> np.ndarray:
     before = jax.tree.map(
         lambda first, rest: np.concatenate([np.asarray(first)[None], rest])[: len(inputs)], start, carries
     )
-    if task.reset_carry and batch.boundary is not None:
-        reset = np.asarray(batch.boundary)[: len(inputs)]
+    if task.reset_carry and batch.window_starts is not None:
+        reset = np.asarray(batch.window_starts)[: len(inputs)]
         before = jax.tree.map(
             lambda leaf: np.where(reset.reshape(-1, *[1] * (leaf.ndim - 1)), 0, leaf), before
         )

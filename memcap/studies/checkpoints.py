@@ -6,7 +6,7 @@ on disk.
                                  PART/1, ...: leaves of the states, a row a member
 
 A job that begins takes over the states of its members from the files of others, and removes these once it has
-written its own. A state serves only the member, the program, the kernel and the stack that it was made by:
+written its own. A state serves only the member, the program, the loop and the stack that it was made by:
 all other members begin anew.
 """
 
@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from memcap import loops
 from memcap.config import Engine, Member
 from memcap.printing import counted, warn_once
 from memcap.studies import shards
@@ -29,7 +30,6 @@ from memcap.studies.files import BadFileError, make_folder
 from memcap.studies.rows import without_failed
 from memcap.studies.weights import read_sealed, write_sealed
 from memcap.training.engine import Checkpoint
-from memcap.training.lane import kernel_name
 from memcap.training.program import Program
 
 SECONDS_OF_TRAINING = 5.0  # after which a member's state is wanted: one that takes less has none
@@ -42,7 +42,7 @@ class Checkpoints:
     Args:
         folder: the study's.
         members: the job's.
-        engine: how they are trained; its kernel is settled.
+        engine: how they are trained.
         token: of the job, which names its file; a token of its own if there is none.
     """
 
@@ -62,9 +62,7 @@ class Checkpoints:
             for path in there:
                 self._adopt(path, done)
         if begin := self.foreign - set(self.states):
-            why = (
-                "half-trained by other code, another kernel, other versions or another device, so begun anew"
-            )
+            why = "half-trained by other code, another loop, other versions or another device, so begun anew"
             warn_once(f"{why}: {counted(len(begin), 'member')}")
         if self.states:
             warn_once(f"half-trained, and gone on with: {counted(len(self.states), 'member')}")
@@ -87,9 +85,8 @@ class Checkpoints:
             if key not in self.members or key in done:
                 continue
             member = self.members[key]
-            if made_by != fingerprint(member) or state.kernel != kernel_name(
-                Program.of(member, self.engine).trainer
-            ):
+            loop = loops.version(Program.of(member, self.engine).trainer.loop)
+            if made_by != fingerprint(member) or state.loop != loop:
                 foreign.add(key)
             elif key not in self.states or self.states[key].lane["before"] < state.lane["before"]:
                 self.states[key], self.curves[key] = state, curve

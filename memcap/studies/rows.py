@@ -1,6 +1,6 @@
 """Rows: one per member, with all that was trained, how it was judged and what came of it. Needs no JAX."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Literal, get_args
 
 import polars as pl
@@ -61,9 +61,10 @@ SCHEMA: dict[str, Any] = {
     "parameters": pl.Int64,
     "compile_seconds": pl.Float64,  # of the program, shared by its population
     "run_seconds": pl.Float64,
-    "batching": pl.String,
-    "scan": pl.String,  # loop, scan or plain: memcap/cells/scan.py
-    "kernel": pl.String,  # what ran the loop: xla, or native, the LSTM in C
+    "loop": pl.String,  # over time, by its name in memcap/loops/
+    "batching": pl.String,  # the same in three words, before there was `loop`: map or vmap,
+    "scan": pl.String,  # loop, scan or plain,
+    "kernel": pl.String,  # xla or native
     # what the member was padded to: more than `units` only where widths share a program
     "program_units": pl.Int64,
     "program_steps": pl.Int64,  # and the buffer of its sequences
@@ -97,6 +98,7 @@ LATER += (
     "reason",
     "optimizer",
     "kernel",
+    "loop",
 )
 REQUIRED = tuple(name for name in SCHEMA if name not in LATER)
 
@@ -116,16 +118,21 @@ def complete(table: pl.DataFrame) -> pl.DataFrame:
     missing = [column for column in REQUIRED if column not in table.columns]
     if missing:
         raise BadFileError(f"no column {missing[0]}; not a table of rows")
-    columns = {name: pl.col(name) if name in table.columns else _derived(name) for name in SCHEMA}
+    there = table.columns
+    columns = {name: pl.col(name) if name in there else _derived(name, there) for name in SCHEMA}
     return table.select(columns[name].cast(dtype).alias(name) for name, dtype in SCHEMA.items())
 
 
-def _derived(name: str) -> pl.Expr:
-    """The values of a column that a table lacks."""
+def _derived(name: str, there: Collection[str]) -> pl.Expr:
+    """The values of a column that a table lacks, from the columns that are there."""
     passes = pl.when(pl.col("metric") == "accuracy").then(pl.col("stretched") >= pl.col("threshold"))
     steady = pl.col("solved") & passes.otherwise(pl.col("stretched") <= pl.col("threshold")).fill_null(False)
     values = {"steady": steady, "steps_to_steady": pl.when(steady).then("steps_to_solve")}
     values |= {"evaluation_until": pl.lit("solved"), "optimizer": pl.lit("adam"), "kernel": pl.lit("xla")}
+    values["loop"] = pl.when(pl.col("batching") == "vmap").then(pl.lit("masked")).otherwise(pl.lit("while"))
+    for column, loop in (("scan", "plain"), ("kernel", "native")):
+        if column in there:
+            values["loop"] = pl.when(pl.col(column) == loop).then(pl.lit(loop)).otherwise(values["loop"])
     return values.get(name, pl.lit(None))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from memcap import jax_setup
+from memcap import jax_setup, loops
 from memcap.config import Engine, Member
 from memcap.signals import Interrupted
 from memcap.studies import heartbeat, shards
@@ -17,7 +17,7 @@ from memcap.studies.progress import ProgressBar
 from memcap.studies.rows import frame, latest_per_key, passed_column, without_failed
 from memcap.studies.search import Bisect
 from memcap.studies.writer import StudyWriter, members_table
-from memcap.training.engine import Result, found_backend, settled, train
+from memcap.training.engine import Result, found_backend, train
 
 if TYPE_CHECKING:
     from memcap.tracking import Tracker
@@ -101,7 +101,7 @@ def run_study(
     """
     jax_setup.prepare()
     found_backend()
-    engine = settled(engine)
+    loops.check(engine.loop)
     if folder is not None:
         shards.prepare(folder)
         shards.remove_stale_files(folder)

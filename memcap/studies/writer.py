@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import polars as pl
 
+from memcap import loops
 from memcap.config import Member
 from memcap.knobs import keyed
 from memcap.printing import member_name
@@ -86,9 +87,7 @@ def row_of(result: Result, study: str, shard: str) -> dict[str, Any]:
         "parameters": member.architecture.parameters(),
         "compile_seconds": result.compile_seconds,
         "run_seconds": result.run_seconds,
-        "batching": result.batching,
-        "scan": result.scan,
-        "kernel": result.kernel,
+        **loops.row_columns(result.loop, result.side_by_side),
         "program_units": result.program_units,
         "program_steps": result.program_steps,
         "population": shard,

@@ -49,14 +49,19 @@ class Batch(NamedTuple):
         targets: int32 classes or float32 values; (B,) where `task.answers` is "last", else (T, B). Values of
             a task with several outputs O have them first, as the read-out does: (O, B) or (O, T, B).
         mask: (T, B) bool, true where an answer is due; None where `task.answers` is "last".
-        boundary: (T,) bool, true at the first step of each window; the carry enters there with its gradient
-            stopped (or is reset, see `Task.reset_carry`). None: one window.
+        window_starts: (T,) bool, true at the first step of each window; the carry enters there with its
+            gradient stopped (or is reset, see `Task.reset_carry`). None: one window.
     """
 
     inputs: jax.Array
     targets: jax.Array
     mask: jax.Array | None = None
-    boundary: jax.Array | None = None
+    window_starts: jax.Array | None = None
+
+    @property
+    def boundary(self) -> jax.Array | None:
+        """The former name of `window_starts`."""
+        return self.window_starts
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ class Windows(Task):
         return lag + 1
 
     def sample(self, key: jax.Array, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Inputs, targets and mask (T, B), boundary (T,).
+        """Inputs, targets and mask (T, B), window starts (T,).
 
         In a sequence longer than lag + 1 zeros come before the bit. The bit always opens a window: at the end
         of one, no gradient would ever reach it. An answer is due only after the bit.

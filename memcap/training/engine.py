@@ -10,29 +10,26 @@ them from there, through a `LocalClient` or over a pipe (worker.py), and trains 
 """
 
 import contextlib
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, wait
-from dataclasses import replace
-from functools import cache
 from typing import Any
 
 import jax
 
-from memcap import jax_setup
-from memcap.cells import cell_class, native
+from memcap import jax_setup, loops
+from memcap.cells import cell_class
 from memcap.config import Engine, Member
 from memcap.knobs import UserError
 from memcap.training.cores import cores
 from memcap.training.crew import Crew
 from memcap.training.lane import Checkpoint
-from memcap.training.program import MOST_PROGRAMS, Program, compiled, side_by_side
+from memcap.training.program import MOST_PROGRAMS, Program, compiled
 from memcap.training.queue import Listener, LocalClient, Queue
 from memcap.training.train_loop import Chunk, Result, work
 
-__all__ = ["Checkpoint", "Chunk", "Listener", "Result", "settled", "train", "workers"]
+__all__ = ["Checkpoint", "Chunk", "Listener", "Result", "train", "workers"]
 
 EXTRAS = {"cuda": "cuda", "gpu": "cuda", "tpu": "tpu"}  # by JAX_PLATFORMS: memcap's extra that brings it
 # seconds that a worker in this process has to end its chunk once the job is over; then it is left to it
@@ -74,36 +71,6 @@ def found_backend() -> str:
         ) from error
 
 
-def settled(engine: Engine) -> Engine:
-    """The engine with `kernel=auto` decided: native where it can run here, xla with a line on stderr where it
-    should and can't.
-
-    Raises:
-        UserError: `kernel=native`, and it can't run.
-    """
-    if engine.kernel == "xla":
-        return engine
-    found_backend()
-    other = None
-    if side_by_side(engine):
-        other = "it takes one member at a time (engine.batching=map), and here they run side by side"
-    elif engine.scan == "plain":
-        other = "engine.scan=plain is a loop of its own"
-    why = other or native.missing()
-    if why is None:
-        return replace(engine, kernel="native")
-    if engine.kernel == "native":
-        raise UserError(f"engine.kernel=native: cannot run here: {why}; engine.kernel=xla runs anywhere")
-    if other is None:
-        _say(f"memcap: XLA runs the LSTM's loop, as the native kernel cannot run here: {why}")
-    return replace(engine, kernel="xla")
-
-
-@cache
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
-
-
 def train(
     members: Sequence[Member],
     engine: Engine | None = None,
@@ -127,10 +94,12 @@ def train(
         One result a member: those of `members` in their order, then those that `more` asked for.
     """
     jax_setup.prepare()
-    engine = settled(engine or Engine())
+    engine = engine or Engine()
     count = workers(engine)
-    if any("__main__" in (type(m.task).__module__, cell_class(m.model.cell).__module__) for m in members):
-        count = 1  # another process could not import the task or the cell
+    loops.check(engine.loop)
+    parts = [part for m in members for part in (type(m.task), cell_class(m.model.cell))]
+    if engine.loop.startswith("__main__:") or any(part.__module__ == "__main__" for part in parts):
+        count = 1  # another process could not import the task, the cell or the loop
     if more is None:
         count = min(count, max(len(members), 1))
     queue = Queue(members, engine, count, listener, more, possible, study)
@@ -156,7 +125,7 @@ def train(
         ]
         for job in jobs:
             job.add_done_callback(failed)
-        if queue.together:  # compiling costs more than training there
+        if any(group.side_by_side for group in queue.waiting):  # compiling costs more than training there
             ahead = deque(queue.ahead()[:MOST_PROGRAMS])
             for _ in range(max(1, cores() - 1)):
                 _in_thread(compile_ahead, ahead)

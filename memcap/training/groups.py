@@ -8,24 +8,24 @@ with one: it starts where theirs ends.
 
 On a CPU XLA's loops have a program a width: units that pad would take their time, and published rows would
 change in their last bits. The LSTM in C leaves such units out, so that padding costs what the optimizer takes
-for their weights. There widths share a program where that is less than compiling another one.
+for their weights (`Loop.seconds_per_padded_weight`). There widths share a program where that is less than
+compiling another one.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
+from memcap import loops
 from memcap.cells import cell_class
 from memcap.config import Engine, Member
-from memcap.training.kernel import kernel_of
-from memcap.training.program import Program, lengths, side_by_side
+from memcap.training.program import Program, lengths, loop_of
 from memcap.training.step import Shape
 
 SMALLEST_WIDTH, SMALLEST_BUFFER, GROWTH = 4, 64, 4
-# By the LSTM in C, measured on a core of an AMD EPYC (Zen 4), `python -m benchmarks padding`:
-SECONDS_A_WEIGHT = 3e-9  # that pads, a training step
-SECONDS_A_PROGRAM = 1.0  # that is compiled
+# that is compiled; measured on a core of an AMD EPYC (Zen 4), `python -m benchmarks padding`
+SECONDS_A_PROGRAM = 1.0
 
 
 class Group(NamedTuple):
@@ -33,11 +33,13 @@ class Group(NamedTuple):
     one bucket.
 
     shape: theirs, at the width of their bucket; bucket: of lengths, 0 where a program serves every length at
-    no cost.
+    no cost; loop: over time; side_by_side: whether members run under `vmap`.
     """
 
     shape: Shape
     bucket: int
+    loop: str
+    side_by_side: bool
 
 
 def bucket(number: int, smallest: int) -> int:
@@ -52,48 +54,56 @@ class Groups:
     """The groups of a study's members.
 
     Args:
-        engine: settled.
+        engine: says which loop is wanted.
         members: of the study, where one has to know all of them; in C others have a program a width.
     """
 
     def __init__(self, engine: Engine, members: Iterable[Member] = ()):
-        self.engine, self.together = engine, side_by_side(engine)
-        steps: Counter[Shape] = Counter()
-        if not self.together and engine.kernel == "native":
-            for member in dict.fromkeys(members):
-                shape = Shape.of(member)
-                if kernel_of(shape, member.length, engine) == "native":
-                    steps[shape] += member.recipe.budget or 0
-        self.programs = shared_programs(steps)
+        self.engine = engine
+        steps: dict[str, Counter[Shape]] = defaultdict(Counter)
+        for member in dict.fromkeys(members):
+            shape = Shape.of(member)
+            loop, side_by_side = loop_of(shape, member.length, engine)
+            if not side_by_side and cell_class(member.model.cell).can_pad:
+                steps[loop][shape] += member.recipe.budget or 0
+        self.programs: dict[Shape, Shape] = {}
+        for loop, counts in steps.items():
+            cost = loops.padding_cost(loop)
+            if cost is not None:
+                self.programs |= shared_programs(counts, cost)
 
     def of(self, member: Member) -> Group:
         """The group of a member."""
         shape = Shape.of(member)
-        if not self.together:
-            return Group(self.programs.get(shape, shape), 0)
+        choice = loop_of(shape, member.length, self.engine)
+        if not choice.side_by_side:
+            return Group(self.programs.get(shape, shape), 0, *choice)
         shape = replace(shape, curriculum=True)
-        if cell_class(member.model.cell).pads:
+        if cell_class(member.model.cell).can_pad:
             shape = shape.at_width(bucket(member.model.units, SMALLEST_WIDTH))
-        return Group(shape, bucket(member.length, SMALLEST_BUFFER))
+        return Group(shape, bucket(member.length, SMALLEST_BUFFER), *choice)
 
 
-def shared_programs(steps: Mapping[Shape, int]) -> dict[Shape, Shape]:
-    """For each shape that C serves, and the training steps of its members, the shape of the program that they
-    train in.
+def shared_programs(steps: Mapping[Shape, int], seconds_per_weight: float) -> dict[Shape, Shape]:
+    """For each shape, and the training steps of its members, the shape of the program that they train in.
 
     From the widest on, a width joins the program at hand if padding its members to it takes less than
     compiling another one.
+
+    Args:
+        steps: of shapes that one loop serves.
+        seconds_per_weight: what a weight that pads costs a training step.
     """
-    found: dict[Shape, Shape] = {}
+    shared: dict[Shape, Shape] = {}
     wider: dict[Shape, Shape] = {}  # the program at hand, by what all widths have in common
     for shape in sorted(steps, key=lambda shape: -shape.architecture.model.units):
         family = shape.at_width(1)
         program = wider.get(family, shape)
         weights = program.architecture.parameters() - shape.architecture.parameters()
-        if steps[shape] * weights * SECONDS_A_WEIGHT > SECONDS_A_PROGRAM:
+        if steps[shape] * weights * seconds_per_weight > SECONDS_A_PROGRAM:
             program = shape
-        found[shape] = wider[family] = program
-    return found
+        shared[shape] = wider[family] = program
+    return shared
 
 
 class Size(NamedTuple):

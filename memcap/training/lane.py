@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from memcap import loops
 from memcap.config import Member
-from memcap.native import library
 from memcap.training.early_stopping import Verdict
 from memcap.training.step import Trainer
 
@@ -36,19 +36,15 @@ class Checkpoint:
     state: Sequence[np.ndarray]
 
     @property
-    def kernel(self) -> str:
-        """What ran its loop, as `kernel_name` calls it."""
+    def loop(self) -> str:
+        """What ran it over time, as `memcap.loops.version` calls it."""
         return self.program.rpartition(" ")[2]
-
-
-def kernel_name(trainer: Trainer) -> str:
-    """What runs a program's loop over time: "xla", or the name of the library in C."""
-    return library().name if trainer.kernel == "native" else "xla"
 
 
 def program_of(trainer: Trainer) -> str:
     """What decides how a state is laid out and what comes of it, in words. Buffers and lanes don't."""
-    return f"{trainer.shape!r} {trainer.how} {kernel_name(trainer)}"
+    together = "side by side" if trainer.side_by_side else "one after another"
+    return f"{trainer.shape!r} {together} {loops.version(trainer.loop)}"
 
 
 @dataclass

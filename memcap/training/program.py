@@ -19,10 +19,11 @@ import jax
 import numpy as np
 from jax import lax
 
-from memcap import jax_setup
+from memcap import jax_setup, loops
+from memcap.cells import cell_class
 from memcap.config import Engine, Member
+from memcap.tasks import Task
 from memcap.training.curriculum import Plan
-from memcap.training.kernel import kernel_of
 from memcap.training.state import EvalOperands, TrainOperands, TrainState
 from memcap.training.step import Shape, Trainer
 
@@ -43,21 +44,28 @@ def lengths(member: Member) -> tuple[int, int]:
     return member.length, max(member.length, member.task.stretched(member.lag, member.evaluation.stretch)[1])
 
 
-def side_by_side(engine: Engine) -> bool:
-    """Whether lanes run under `vmap`. On a CPU they gain nothing from it."""
-    return engine.batching == "vmap" or (engine.batching == "auto" and jax.default_backend() != "cpu")
+def loop_of(shape: Shape, steps: int, engine: Engine) -> loops.Choice:
+    """The loop over time of members of this shape, and whether they run side by side.
 
-
-def trainer_of(shape: Shape, steps: int, evaluation_steps: int, engine: Engine) -> Trainer:
-    """What a lane computes, as the engine wants it; the arguments are those of `Trainer`."""
-    return Trainer(
-        shape,
-        steps,
-        evaluation_steps,
-        side_by_side(engine),
-        engine.scan == "plain",
-        kernel_of(shape, steps, engine),
+    Args:
+        shape: theirs.
+        steps: buffer T of their training sequences.
+        engine: says which loop is wanted.
+    """
+    request = loops.Request(
+        cell_class(shape.architecture.model.cell), jax.default_backend(), _has_windows(shape.task, steps)
     )
+    return loops.choose(engine.loop, request)
+
+
+@cache
+def _has_windows(task: Task, steps: int) -> bool:
+    number, key = np.int32(1), np.zeros(2, np.uint32)
+
+    def sample(key: Any, lag: Any, length: Any) -> Any:
+        return task.sample(jax.random.wrap_key_data(key), lag, length, steps, 1)
+
+    return jax.eval_shape(sample, key, number, number).window_starts is not None
 
 
 @dataclass(frozen=True)
@@ -65,8 +73,8 @@ class Program:
     """What one pair of executables depends on.
 
     Args:
-        trainer: what a lane computes; `trainer.together` says whether lanes run side by side (GPU, TPU) or in
-            turn (CPU).
+        trainer: what a lane computes; `trainer.side_by_side` says whether lanes run side by side (GPU, TPU)
+            or in turn (CPU).
         lanes: members in flight, a multiple of `devices`.
         devices: devices of this host that share the lanes.
     """
@@ -78,8 +86,8 @@ class Program:
     @classmethod
     def of(cls, member: Member, engine: Engine | None = None) -> "Program":
         """The program by which a study would train this member alone, in one lane."""
-        engine = engine or Engine(batching="map")
-        return cls(trainer_of(Shape.of(member), *lengths(member), engine), 1)
+        shape, sizes = Shape.of(member), lengths(member)
+        return cls(Trainer(shape, *sizes, *loop_of(shape, sizes[0], engine or Engine(loop="while"))), 1)
 
     @property
     def shape(self) -> Shape:
@@ -94,7 +102,7 @@ class Program:
     @property
     def batching(self) -> str:
         """ "vmap" or "map", for the rows."""
-        return "vmap" if self.trainer.together else "map"
+        return "vmap" if self.trainer.side_by_side else "map"
 
     def mesh(self, there: Sequence[jax.Device] = ()) -> jax.sharding.Mesh:
         """The devices that share the lanes: the first of those over there, or of this host."""
@@ -105,7 +113,7 @@ class Program:
     ) -> Callable[..., Any]:
         """The function of one member as a function of all lanes, each device with its share of them; see
         `mesh`."""
-        if not self.trainer.together:
+        if not self.trainer.side_by_side:
             return lambda *arguments: lax.map(lambda each: function(*each), arguments)
         if self.devices == 1:
             return jax.vmap(function)

@@ -18,7 +18,8 @@ import jax
 from memcap.config import Engine, Member
 from memcap.training.groups import Group, Groups, Size, size_of
 from memcap.training.lane import Checkpoint
-from memcap.training.program import Program, side_by_side, trainer_of
+from memcap.training.program import Program
+from memcap.training.step import Trainer
 from memcap.training.train_loop import Chunk, Result
 
 MOST_LANES = 4096  # members in flight on an accelerator; what its memory holds may be fewer
@@ -86,7 +87,6 @@ class Queue:
         study: Iterable[Member] = (),
     ):
         self.engine, self.workers, self.listener, self.more = engine, workers, listener or Listener(), more
-        self.together = side_by_side(engine)
         self.changed = threading.Condition(threading.RLock())
         self.known: set[Member] = set()
         self.waiting: dict[Group, deque[Member]] = {}
@@ -103,11 +103,11 @@ class Queue:
         self.closed = False  # nobody listens any more
         members, possible, study = list(members), list(possible), list(study)
         self.groups = Groups(engine, [*members, *possible, *study])
-        if (
-            self.together
-        ):  # elsewhere a program of the lengths at hand runs as fast, and larger ones are seldom needed
-            for member in dict.fromkeys([*members, *possible]):
-                group = self.groups.of(member)
+        for member in dict.fromkeys([*members, *possible]):
+            group = self.groups.of(member)
+            # one after another a program of the lengths at hand runs as fast, and larger ones are seldom
+            # needed
+            if group.side_by_side:
                 size, count = self.expected.get(group, (Size.of(member), 0))
                 self.expected[group] = Size.most([size, Size.of(member)]), count + 1
         for member in study:
@@ -186,7 +186,7 @@ class Queue:
         size, lanes = Size.most(map(Size.of, self.waiting[group])), self.engine.lanes or 1
         expected, count = self.expected.get(group, (size, 0))
         size = Size.most([size, expected])
-        if self.together:
+        if group.side_by_side:
             waiting = len(self.waiting[group])
             lanes = self.engine.lanes or min(max(waiting, min(count, LANES_OF_A_SEARCH)), MOST_LANES)
         else:
@@ -201,9 +201,9 @@ class Queue:
                 Size(size.units, steps, stretched),
                 self.engine.lanes or 1 << (lanes - 1).bit_length(),
             )
-        devices = jax.local_device_count() if self.together else 1
+        devices = jax.local_device_count() if group.side_by_side else 1
         shape = group.shape.at_width(size.units)
-        trainer = trainer_of(shape, size.steps, size.stretched, self.engine)
+        trainer = Trainer(shape, size.steps, size.stretched, group.loop, group.side_by_side)
         made.append(Program(trainer, -(-lanes // devices) * devices, devices))
         return made[-1]
 

@@ -15,8 +15,8 @@ import numpy as np
 import optax
 from jax import lax
 
-from memcap.cells import How
 from memcap.config import Evaluation, Member
+from memcap.loops import Windows
 from memcap.models.network import Architecture
 from memcap.tasks import Batch, Task
 from memcap.training import curriculum
@@ -123,23 +123,16 @@ class Trainer:
         shape: of the members.
         steps: buffer T of the training sequences, at least the longest length.
         evaluation_steps: buffer T of the evaluations; the stretched one is the longest.
-        together: whether many members run this side by side (`vmap`): then loops have trip counts that all
-            share, and masks.
-        plain: whether the loop over time is the plain one.
-        kernel: "native" where the loop ("loop") is the LSTM's in C, else "xla"; see `memcap.training.kernel`.
+        loop: name of the loop over time (memcap/loops/).
+        side_by_side: whether many members run this under `vmap`: then the loop over training steps has a trip
+            count that all share, and a mask.
     """
 
     shape: Shape
     steps: int
     evaluation_steps: int
-    together: bool = False
-    plain: bool = False
-    kernel: str = "xla"
-
-    @property
-    def how(self) -> How:
-        """The loop over time."""
-        return "plain" if self.plain else "scan" if self.together else "loop"
+    loop: str = "while"
+    side_by_side: bool = False
 
     @property
     def optimizer(self) -> optax.GradientTransformation:
@@ -223,16 +216,14 @@ class Trainer:
         self, weights: Any, batch: Batch, length: Any, units: Any
     ) -> tuple[jax.Array, jax.Array, jax.Array]:
         task, architecture = self.shape.task, self.shape.architecture
-        network, every = architecture.build(architecture.unflatten(weights)), task.answers == "every"
-        how = "native" if self.kernel == "native" else self.how
-        _, outputs = network(
+        network, starts = architecture.build(architecture.unflatten(weights)), batch.window_starts
+        outputs = network(
             batch.inputs,
-            length,
-            boundary=batch.boundary,
-            every=every,
-            reset=task.reset_carry,
-            how=how,
-            units=units,
+            seq_lengths=length,
+            windows=None if starts is None else Windows(starts, task.reset_carry),
+            return_sequences=task.answers == "every",
+            loop=self.loop,
+            num_units=units,
         )
         return tally(task, outputs, batch)
 
@@ -306,7 +297,7 @@ class Trainer:
             key = jax.random.fold_in(jax.random.wrap_key_data(operands.key), state.progress.step)
             return self.shape.task.sample(key, *self.asked(state, operands), self.steps, self.shape.batch)
 
-        if self.together:  # a trip count that all share; those that have ended wait, masked
+        if self.side_by_side:  # a trip count that all share; those that have ended wait, masked
 
             def masked(k: jax.Array, both: tuple[TrainState, jax.Array]) -> tuple[TrainState, jax.Array]:
                 state, losses = both

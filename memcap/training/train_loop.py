@@ -42,8 +42,8 @@ class Result:
         compile_seconds: of the member's program, which its population shares.
         run_seconds: the member's share of the time that its population's executables ran, evaluations
             included.
-        batching: "map" or "vmap"; scan: "loop", "scan" or "plain" (memcap/cells/scan.py); kernel: "xla" or
-            "native".
+        loop: name of its loop over time (memcap/loops/); side_by_side: whether the program's members ran
+            under `vmap`.
         program_units, program_steps: width and length of the program, to which the member was padded.
         reason: why it failed.
     """
@@ -60,9 +60,8 @@ class Result:
     weights: dict[str, Any]
     compile_seconds: float
     run_seconds: float
-    batching: str
-    scan: str
-    kernel: str
+    loop: str
+    side_by_side: bool
     program_units: int
     program_steps: int
     reason: str | None = None
@@ -76,7 +75,7 @@ class Result:
             math.nan,
         )
         scores = (nan, nan, nan, nan)
-        ways = program.batching, trainer.how, trainer.kernel
+        ways = trainer.loop, trainer.side_by_side
         return cls(member, "failed", 0, None, None, *scores, {}, 0.0, 0.0, *ways, *size, reason)
 
     @property
@@ -289,9 +288,8 @@ def _result(code: Compiled, lane: Lane, weights: np.ndarray) -> Result:
         program.trainer.weights(verdict.member, np.array(weights)),
         code.seconds,
         lane.seconds,
-        program.batching,
-        program.trainer.how,
-        program.trainer.kernel,
+        program.trainer.loop,
+        program.trainer.side_by_side,
         program.shape.architecture.model.units,
         program.trainer.steps,
     )

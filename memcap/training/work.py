@@ -32,9 +32,8 @@ class Work(NamedTuple):
 
 def work(program: Program) -> Work:
     """What a training step of a member of this program does, whatever the device and the loop over time."""
-    trainer = replace(
-        program.trainer, together=True, plain=False, kernel="xla"
-    )  # whose loops say how often they run
+    # whose loops say how often they run
+    trainer = replace(program.trainer, loop="associative", side_by_side=True)
     state, operands, _ = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), program.example()
     )

@@ -8,13 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from loop_checks import run_loop
 from lstm_reference import quick_jit, relative_error
 from scipy.special import expit
 from scipy.stats import kstest
 
 from memcap.cells import cell_class
-from memcap.cells.diagonal import diagonal_scan
 from memcap.cells.lru import LRU
+from memcap.loops.associative import diagonal_scan
 from memcap.models.network import Architecture, Model
 
 T, LENGTH, B, F, U = 11, 9, 3, 4, 5
@@ -46,11 +47,10 @@ def weighed(outputs, carry):
 
 
 def in_parallel(graph, window, every, weights, carry, inputs):
-    flows = None if window == "one" else jnp.where(BOUNDARY, 0.0, 1.0)
+    starts = None if window == "one" else jnp.asarray(BOUNDARY)
     cell = nnx.merge(graph, weights)
-    carry, hidden = cell.scan(
-        carry, inputs, jnp.asarray(LENGTH), flows, every=every, reset=window == "reset", how="scan"
-    )
+    options = {"starts": starts, "reset": window == "reset", "return_sequences": every}
+    carry, hidden = run_loop("associative", cell, inputs, carry, LENGTH, **options)
     return weighed(hidden[:LENGTH] if every else hidden, carry), (hidden, carry)
 
 

@@ -4,8 +4,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from loop_checks import run_loop
 
-from memcap.cells.elman import Elman
+from memcap.cells.flax_cells import Elman
 from memcap.cells.leaky import Leaky
 
 
@@ -30,7 +31,7 @@ def test_it_is_half_of_what_was_and_half_a_rate(x):
     hidden = np.zeros((2, 4))
     for step in x:
         hidden = hidden / 2 + np.tanh(step @ kernel + hidden @ recurrent + bias) / 2
-    carry, _ = cell.scan(jnp.zeros((2, 4)), x, jnp.asarray(9), every=False)
+    carry, _ = run_loop("while", cell, x, jnp.zeros((2, 4)), return_sequences=False)
     np.testing.assert_allclose(carry, hidden, atol=1e-6)
 
 
@@ -38,5 +39,5 @@ def test_with_a_leak_of_one_it_is_flax_elman_cell(x):
     cell, elman = drawn(Tight), Elman(3, 4, rngs=nnx.Rngs(1))
     elman.dense_i.kernel[...], elman.dense_i.bias[...] = cell.kernel[...], cell.bias[...]
     elman.dense_h.kernel[...] = cell.recurrent[...]
-    theirs, ours = (c.scan(jnp.zeros((2, 4)), x, jnp.asarray(9), every=True)[1] for c in (elman, cell))
+    theirs, ours = (run_loop("while", c, x, jnp.zeros((2, 4)))[1] for c in (elman, cell))
     np.testing.assert_allclose(ours, theirs, atol=1e-6)

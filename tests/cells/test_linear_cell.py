@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from loop_checks import run_loop
 
 import memcap
 from memcap.cells.linear import Linear
@@ -17,7 +18,7 @@ def test_a_shift_register_says_everything_again_after_its_lag():
     cell = Linear(1, LAG + 1, rngs=nnx.Rngs(0))
     cell.kernel[...], cell.recurrent[...] = jnp.eye(1, LAG + 1), jnp.eye(LAG + 1, k=1)
     x = np.random.default_rng(0).standard_normal((12, 2, 1)).astype(np.float32)
-    _, hidden = cell.scan(jnp.zeros((2, LAG + 1)), x, jnp.asarray(12), every=True)
+    _, hidden = run_loop("while", cell, x, jnp.zeros((2, LAG + 1)))
     np.testing.assert_array_equal(hidden[LAG:, -1], x[:-LAG, :, 0])
 
 

@@ -11,8 +11,8 @@ import pytest
 from flax import nnx
 from lstm_reference import Result, network, quick_jit, relative_error
 
-from memcap.cells.lstm import lstm_scan
-from memcap.cells.scan import Options
+from memcap.loops import Windows
+from memcap.loops.lstm_while import lstm_while
 from memcap.models.network import Architecture, Model
 
 T, LENGTH, B, F, U, OUT = 9, 7, 3, 4, 5, 2
@@ -102,7 +102,15 @@ def ours(case: Case):
 
     def loss(weights, carry, inputs, length, boundary, d_outputs, d_carry):
         net = architecture.build(weights)
-        final, outputs = net(inputs, length, carry, boundary, every=case.every, reset=case.window == "reset")
+        windows = None if boundary is None else Windows(boundary, case.window == "reset")
+        final, outputs = net(
+            inputs,
+            initial_carry=carry,
+            seq_lengths=length,
+            return_carry=True,
+            windows=windows,
+            return_sequences=case.every,
+        )
         return weighed(outputs, final, d_outputs, d_carry), (outputs, final)
 
     compiled = quick_jit if case.dtype == "float64" else jax.jit
@@ -224,9 +232,7 @@ def scan_gradients(weights, inputs, length):
 
     def loss(weights, inputs):
         start = (jnp.zeros((U, B)), jnp.zeros((U, B)))
-        carry, hidden = lstm_scan(
-            Options(every=True, reset=False, static=False), *weights, None, start, inputs, length, None
-        )
+        carry, hidden = lstm_while(True, False, (*weights, None), start, inputs, length, None)
         return weighed(hidden**2, carry, jnp.ones_like(hidden), start) + carry[1].sum(), (carry, hidden)
 
     grads, values = jax.grad(loss, argnums=(0, 1), has_aux=True)(weights, inputs)

@@ -8,6 +8,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 from flax import nnx
+from loop_checks import run_loop
 from lstm_reference import quick_jit
 
 from memcap.cells import cell_class
@@ -34,9 +35,9 @@ def inputs() -> jax.Array:
     return jax.random.normal(jax.random.key(0), (T, B, F))
 
 
-def run(net: Network, inputs: jax.Array, how: Any = "loop") -> tuple[Any, jax.Array]:
+def run(net: Network, inputs: jax.Array, loop: str = "while") -> tuple[Any, jax.Array]:
     """The carry at the end and all hidden states (T, H, B)."""
-    return quick_jit(lambda x: net.cell.scan(net.carry(B), x, jnp.int32(T), every=True, how=how))(inputs)
+    return quick_jit(lambda x: run_loop(loop, net.cell, x, net.carry(B)))(inputs)
 
 
 def parts(carry: Any) -> list[np.ndarray]:
@@ -121,8 +122,8 @@ def test_identical_sequences_of_a_batch_get_noise_of_their_own():
 def test_the_whole_carry_is_what_the_step_hands_on(name, inputs):
     net = network(f"{name}+carry")
     carry, hidden = quick_jit(lambda x: net.cell(net.carry(B), x))(inputs[0])
-    assert net.cell.shown == Architecture(Model(name, U), F, 2).numbers_per_unit()
-    assert hidden.shape == (B, net.cell.shown * U)
+    assert net.cell.hidden_per_unit == Architecture(Model(name, U), F, 2).numbers_per_unit()
+    assert hidden.shape == (B, net.cell.hidden_per_unit * U)
     given = [np.concatenate([x.real, x.imag], -1) if np.iscomplexobj(x) else x for x in parts(carry)]
     np.testing.assert_array_equal(hidden, np.concatenate(given, -1))
 
@@ -133,12 +134,12 @@ def test_gradients_are_those_of_the_plain_loop(suffix, inputs):
     build = Architecture(Model(f"GRUCell+{suffix}", U), F, 2).build
     weights = nnx.to_pure_dict(nnx.split(net)[1])
 
-    def gradient(how: Any) -> list[jax.Array]:
+    def gradient(loop: str) -> list[jax.Array]:
         return jax.tree.leaves(
-            quick_jit(jax.grad(lambda w: (build(w)(inputs, how=how)[1] ** 2).sum()))(weights)
+            quick_jit(jax.grad(lambda w: (build(w)(inputs, loop=loop) ** 2).sum()))(weights)
         )
 
-    one, other = gradient("loop"), gradient("plain")
+    one, other = gradient("while"), gradient("plain")
     for a, b in zip(one, other, strict=True):
         np.testing.assert_allclose(a, b, rtol=0.05, atol=0.05 * float(jnp.abs(b).max()))
 
@@ -147,7 +148,7 @@ def test_suffixes_apply_one_after_the_other():
     cell = cell_class("lstm+bfloat16+noise0.5")
     assert cell.name == "lstm+bfloat16+noise0.5"
     assert cell is cell_class("lstm+bfloat16+noise0.5")
-    assert not cell.pads
+    assert not cell.can_pad
     carry = after_one_step("lstm+bfloat16+noise0.5", jnp.zeros((9, F)))
     assert all(leaf.dtype == jnp.bfloat16 for leaf in carry)
     assert len(np.unique(carry[0].astype(np.float32)[:, 0])) > 4

@@ -13,9 +13,8 @@ from scipy.stats import kstest
 
 from memcap.cells import Gates, Init, cell_class
 from memcap.cells.gates import orthogonal
-from memcap.cells.lstm import lstm_scan
-from memcap.cells.scan import Options
 from memcap.knobs import UserError
+from memcap.loops.lstm_while import lstm_while
 from memcap.models.initializers import PRESETS, preset
 from memcap.models.network import Architecture, Model
 
@@ -220,15 +219,8 @@ def cell_gradient(weights, start, ends):
 
     def loss(c):
         matrices = weights["kernel"], weights["recurrent"], weights["bias"]
-        carry, _ = lstm_scan(
-            Options(every=False, reset=False, static=False),
-            *matrices,
-            None,
-            (c, jnp.zeros((U, B))),
-            jnp.zeros((50, B, F)),
-            50,
-            None,
-        )
+        start, blank = (c, jnp.zeros((U, B))), jnp.zeros((50, B, F))
+        carry, _ = lstm_while(False, False, (*matrices, None), start, blank, 50, None)
         return jnp.sum(ends * carry[0])
 
     return jax.grad(loss)(start)

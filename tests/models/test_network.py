@@ -1,6 +1,6 @@
 """The network as a whole: streams, windows, sizes, cells by name, and the errors that a user can cause."""
 
-from functools import cache
+from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +11,7 @@ from lstm_reference import quick_jit, relative_error
 
 from memcap.cells import Init, cell_classes
 from memcap.knobs import UserError
+from memcap.loops import Windows
 from memcap.models.network import Architecture, Model
 
 T, B, F, U, OUT = 8, 3, 4, 5, 2
@@ -51,16 +52,20 @@ def symbols(seed: int = 2):
     return np.random.default_rng(seed).integers(0, F, (T, B), np.int32)
 
 
+def run_whole(net, weights, carry, inputs, length=None, **options):
+    """The carry, and outputs."""
+    run = net.build(weights)
+    return run(inputs, initial_carry=carry, seq_lengths=length, return_carry=True, **options)
+
+
 @cache
 def whole(net: Architecture):
-    return quick_jit(lambda weights, carry, inputs, length: net.build(weights)(inputs, length, carry))
+    return quick_jit(partial(run_whole, net))
 
 
 @cache
 def last(net: Architecture):
-    return quick_jit(
-        lambda weights, carry, inputs, length: net.build(weights)(inputs, length, carry, every=False)
-    )
+    return quick_jit(partial(run_whole, net, return_sequences=False))
 
 
 @cache
@@ -112,7 +117,7 @@ def test_the_last_step_alone_equals_the_last_of_every_step(cell, readout):
 def test_symbols_are_one_hot_reals_and_the_defaults_are_all_steps_from_zero(cell):
     net = architecture(cell)
     weights, inputs = random_weights(net), symbols()
-    plain = quick_jit(lambda weights, inputs: net.build(weights)(inputs))(
+    plain = quick_jit(lambda weights, inputs: run_whole(net, weights, None, inputs))(
         weights, np.eye(F, dtype=np.float32)[inputs]
     )
     close(plain, whole(net)(weights, zero_carry(net), inputs, T))
@@ -123,7 +128,8 @@ def windowed(net: Architecture, reset: bool):
     """Last output, and the gradient of its weighed sum in weights, carry and inputs."""
 
     def loss(weights, carry, inputs, boundary):
-        _, output = net.build(weights)(inputs, T, carry, boundary, every=False, reset=reset)
+        windows = Windows(boundary, reset)
+        _, output = run_whole(net, weights, carry, inputs, T, windows=windows, return_sequences=False)
         return jnp.sum(output * jnp.cos(jnp.arange(output.size)).reshape(output.shape)), output
 
     return quick_jit(jax.grad(loss, argnums=(0, 1, 2), has_aux=True))
@@ -175,7 +181,7 @@ def test_one_trace_serves_every_length_and_window(cell):
     @quick_jit
     def run(weights, inputs, length, boundary):
         traces.append(length)
-        return net.build(weights)(inputs, length, None, boundary)[1]
+        return run_whole(net, weights, None, inputs, length, windows=Windows(boundary))[1]
 
     weights = random_weights(net)
     for length in range(1, T + 1):
@@ -192,7 +198,7 @@ def test_every_cell_plugs_in_and_trains_a_step(cell, readout):
     @quick_jit
     def train(weights, inputs):
         def loss(weights):
-            scores = net.build(weights)(inputs, every=False)[1]
+            scores = net.build(weights)(inputs, return_sequences=False)
             return -jnp.mean(jax.nn.log_softmax(scores, 0)[target, jnp.arange(B)])
 
         value, grads = jax.value_and_grad(loss)(weights)

@@ -1,4 +1,4 @@
-"""The way "scan" does no work that grows with the buffer at a step, however many lengths lie side by side."""
+"""The masked loops do no work that grows with the buffer at a step, however many lengths lie side by side."""
 
 import re
 from collections.abc import Callable
@@ -12,9 +12,11 @@ import pytest
 from flax import nnx
 
 from memcap.cells import cell_class
-from memcap.cells.base import step_of
-from memcap.cells.lstm import lstm_scan
-from memcap.cells.scan import Options, cell_scan
+from memcap.loops.base import step_of, stepwise
+from memcap.loops.lstm_masked import lstm_masked
+from memcap.loops.lstm_while import lstm_while
+from memcap.loops.masked_scan import masked
+from memcap.loops.while_loop import trip_count
 
 T, B, F, U = 37, 3, 4, 5  # no other size here is 37
 LENGTHS = np.array([20, T, 1])
@@ -67,24 +69,12 @@ def summed(carry: Any, outputs: Any) -> jax.Array:
 
 
 def of_lstm_scan(static: bool, every: bool, real: bool, windows: bool, read: bool) -> set[str]:
-    """What `of_the_buffer` finds in value and gradient of `lstm_scan` over three members of several
+    """What `of_the_buffer` finds in value and gradient of the LSTM over three members of several
     lengths."""
 
     def loss(weights, carry, inputs, length, flows):
-        kernel, recurrent, bias, readout = weights
-        return summed(
-            *lstm_scan(
-                Options(every, windows, static),
-                kernel,
-                recurrent,
-                bias,
-                readout,
-                carry,
-                inputs,
-                length,
-                flows,
-            )
-        )
+        run = lstm_masked if static else lstm_while
+        return summed(*run(every, windows, weights, carry, inputs, length, flows))
 
     weights = *(np.ones((3, *shape), np.float32) for shape in ((F, 4 * U), (U, 4 * U), (4 * U,))), None
     if read:
@@ -95,15 +85,14 @@ def of_lstm_scan(static: bool, every: bool, real: bool, windows: bool, read: boo
 
 
 def of_cell_scan(static: bool, every: bool, windows: bool) -> set[str]:
-    """The same of `cell_scan`, with a GRU."""
+    """The same of `stepwise`, with a GRU."""
     kind: Any = cell_class("GRUCell")
     graph, weights = nnx.split(kind(F, U, rngs=nnx.Rngs(0)))
     weights, carry = jax.tree.map(lambda leaf: np.stack([leaf] * 3), (weights, np.ones((B, U), np.float32)))
 
     def loss(weights, carry, inputs, length, flows):
-        return summed(
-            *cell_scan(step_of(graph), Options(every, windows, static), weights, carry, inputs, length, flows)
-        )
+        drive = masked if static else trip_count
+        return summed(*stepwise(drive, step_of(graph), every, windows, weights, carry, inputs, length, flows))
 
     return of_the_buffer(
         jax.vmap(jax.value_and_grad(loss, (0, 1, 2))), weights, carry, *material(True, windows)

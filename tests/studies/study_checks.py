@@ -12,7 +12,7 @@ from memcap.models.network import Model
 from memcap.recipes import Recipe
 from memcap.training.engine import Result
 
-ONE_LANE = Engine(batching="map", lanes=1, workers=1)
+ONE_LANE = Engine(loop="while", lanes=1, workers=1)
 
 
 def config(axes: Any = None, *, task: str = "latch", seed: int = 0, **changes: Any) -> dict[str, Any]:
@@ -41,7 +41,14 @@ def fake(member: Member, **changes: Any) -> Result:
     weights = member.architecture.init(member.init, [0])
     values = {"status": "diverged", "steps": 0, "solved": None, "steady": None, "train_loss": np.inf}
     values |= {"score": np.nan, "best": np.nan, "stretched": np.nan}
-    values |= {"compile_seconds": 1.0, "run_seconds": 1.0, "batching": "map", "scan": "loop", "kernel": "xla"}
+    values |= {
+        "compile_seconds": 1.0,
+        "run_seconds": 1.0,
+        "loop": "while",
+        "batching": "map",
+        "scan": "loop",
+        "kernel": "xla",
+    }
     values |= {"program_units": member.model.units, "program_steps": member.length}
     return Result(member, weights=weights, **values | changes)
 

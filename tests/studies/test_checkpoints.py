@@ -12,8 +12,8 @@ import pytest
 from polars.testing import assert_frame_equal
 from study_checks import ONE_LANE, config, fake
 
-from memcap.cells import native
 from memcap.config import Engine
+from memcap.loops import lstm_native
 from memcap.printing import warn_once
 from memcap.signals import Interrupted
 from memcap.studies import checkpoints, curves, environment, shards
@@ -164,8 +164,7 @@ def test_another_stack_begins_anew(tmp_path, monkeypatch, capfd, what):
     finally:
         environment._fingerprint.cache_clear()
     said = (
-        "half-trained by other code, another kernel, other versions or another device, so begun anew: 1"
-        " member"
+        "half-trained by other code, another loop, other versions or another device, so begun anew: 1 member"
     )
     assert said in capfd.readouterr().err
     assert len(held(tmp_path)) == 1  # for who goes back to it; the next job sees that its member has a row
@@ -211,7 +210,7 @@ def test_a_flipped_bit_is_noticed_and_the_member_begins_anew(tmp_path, capfd):
     stopped([member], tmp_path)
     (path,) = held(tmp_path)
     content = path.read_bytes()
-    (sound,) = Checkpoints(tmp_path, [member]).states.values()
+    (sound,) = Checkpoints(tmp_path, [member], ONE_LANE).states.values()
     draw = random.Random(0)
     for _ in range(40):
         place, bit = draw.randrange(len(content)), 1 << draw.randrange(8)
@@ -220,7 +219,7 @@ def test_a_flipped_bit_is_noticed_and_the_member_begins_anew(tmp_path, capfd):
         for older in path.parent.iterdir():
             if older != bad:
                 older.unlink()
-        states = Checkpoints(tmp_path, [member]).states
+        states = Checkpoints(tmp_path, [member], ONE_LANE).states
         if states:  # the mark of the digest was hit, and nothing else
             assert all(map(np.array_equal, states[member.key].state, sound.state))
         else:
@@ -247,29 +246,28 @@ def test_of_several_states_the_one_that_is_furthest_counts(tmp_path):
     assert gone_on([member], tmp_path)[0] == [31]
 
 
-@pytest.mark.skipif(native.missing() is not None, reason=f"no native kernel: {native.missing()}")
-def test_a_state_of_another_kernel_is_told_of_and_kept(tmp_path, capfd):
+@pytest.mark.skipif(lstm_native.missing() is not None, reason=f"no LSTM in C: {lstm_native.missing()}")
+def test_a_state_of_another_loop_is_told_of_and_kept(tmp_path, capfd):
     (member,) = slow()
     stopped([member], tmp_path, 25)
     (path,) = held(tmp_path)
-    other = Checkpoints(tmp_path, [member], Engine(batching="map", kernel="native"))
+    other = Checkpoints(tmp_path, [member], Engine(loop="native"))
     assert (other.states, other.adopted_files) == ({}, [])
-    assert (
-        "another kernel, other versions or another device, so begun anew: 1 member" in capfd.readouterr().err
-    )
-    assert list(Checkpoints(tmp_path, [member]).states) == [member.key]
+    assert "another loop, other versions or another device, so begun anew: 1 member" in capfd.readouterr().err
+    assert list(Checkpoints(tmp_path, [member], ONE_LANE).states) == [member.key]
     assert path.exists()
 
 
 def a_state(member):
-    return Checkpoint(member.key, "p xla", {"before": 10}, [np.arange(3.0), np.int32(1)])
+    return Checkpoint(member.key, "p while", {"before": 10}, [np.arange(3.0), np.int32(1)])
 
 
 def test_a_state_is_kept_until_its_members_row_is_written(tmp_path):
     """A row waits some seconds to be written: killed in between, the member goes on."""
     first, second = found = slow({"seed": 2})
     shards.prepare(tmp_path)
-    writer = StudyWriter(tmp_path, "s", JobProgress(2), Checkpoints(tmp_path, found))
+    checkpoints_of = Checkpoints(tmp_path, found, ONE_LANE)
+    writer = StudyWriter(tmp_path, "s", JobProgress(2), checkpoints_of)
     writer.keep([a_state(member) for member in found])
     writer.ended("population", [fake(first)])  # written at once, as none was before
     assert set(writer.kept(found)) == {second.key}
@@ -284,7 +282,7 @@ def test_states_are_written_now_and_then_if_they_are_new(tmp_path, monkeypatch):
     monkeypatch.setattr("time.monotonic", lambda: clock[0])
     (member,) = slow()
     shards.prepare(tmp_path)
-    kept = Checkpoints(tmp_path, [member])
+    kept = Checkpoints(tmp_path, [member], ONE_LANE)
 
     def late(seconds):
         clock[0] += seconds
@@ -305,7 +303,7 @@ def test_states_are_written_now_and_then_if_they_are_new(tmp_path, monkeypatch):
 
 def test_a_write_that_was_interrupted_is_made_up_for(tmp_path, monkeypatch):
     (member,) = slow()
-    kept = Checkpoints(tmp_path, [member])
+    kept = Checkpoints(tmp_path, [member], ONE_LANE)
     kept.keep([a_state(member)], {})
 
     def interrupted(*arguments):

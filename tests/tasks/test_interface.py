@@ -35,7 +35,7 @@ def length_of(*tasks: Task) -> int:
 def seen(task: Task, lag: int, length: int, seed: int = 0) -> list:
     """All that a network and its trainer can see of a batch."""
     batch = draw(task, lag, length, seed=seed, steps=max(STEPS, length + 1))
-    boundary = [] if batch.boundary is None else [batch.boundary[:length]]
+    boundary = [] if batch.window_starts is None else [batch.window_starts[:length]]
     return [*sequences(task, batch, length), *boundary, task.reset_carry]
 
 
@@ -92,7 +92,7 @@ def test_plain_integers_and_a_tight_buffer_give_the_same_data(task):
     buffer."""
     lag, length = lag_of(task), length_of(task)
     plain = task.sample(jax.random.key(0), lag, length, length, BATCH)
-    boundary = [] if plain.boundary is None else [plain.boundary[:length]]
+    boundary = [] if plain.window_starts is None else [plain.window_starts[:length]]
     exact = [*sequences(task, jax.tree.map(np.asarray, plain), length), *boundary, task.reset_carry]
     assert same(exact, seen(task, lag, length))
 
@@ -129,9 +129,9 @@ def test_shapes_dtypes_and_ranges(task, data, seed):
         assert batch.mask.any(0).all()
         assert not batch.mask[length:].any()
         assert np.all(batch.mask[length - 1])
-    if batch.boundary is not None:
-        assert batch.boundary.shape == (steps,)
-        assert batch.boundary.dtype == bool
+    if batch.window_starts is not None:
+        assert batch.window_starts.shape == (steps,)
+        assert batch.window_starts.dtype == bool
 
 
 def lengths_of(task: Task) -> list[int]:

@@ -24,7 +24,7 @@ def test_whether_a_one_was_seen_is_the_answer(label, lag, extra, seed):
     assert not np.delete(inputs, first, axis=1).any()
     ends = set(range(first + 3, length, 4)) if label == "every" else set()
     assert set(np.flatnonzero(mask[0])) == ends | {length - 1}
-    assert [t for t in range(first, length) if batch.boundary[t]] == list(range(first, length, 4))
+    assert [t for t in range(first, length) if batch.window_starts[t]] == list(range(first, length, 4))
 
 
 def windows_alone(task: Windows, lag: int) -> float:
@@ -34,7 +34,7 @@ def windows_alone(task: Windows, lag: int) -> float:
     inputs, targets, mask = sequences(task, batch, length)
     guess = np.zeros_like(inputs)
     for t in range(length):
-        guess[:, t] = inputs[:, t] if batch.boundary[t] else np.maximum(guess[:, t - 1], inputs[:, t])
+        guess[:, t] = inputs[:, t] if batch.window_starts[t] else np.maximum(guess[:, t - 1], inputs[:, t])
     return score(task, guess, targets, mask).mean
 
 
@@ -63,7 +63,7 @@ def gradients(batch: Batch) -> jax.Array:
             h = jnp.tanh(jax.nn.one_hot(x, 2) @ w + h @ inner)
             return h, h @ outward[:, :2]
 
-        _, logits = jax.lax.scan(advance, jnp.zeros((B, 4)), (batch.inputs, batch.boundary, weights))
+        _, logits = jax.lax.scan(advance, jnp.zeros((B, 4)), (batch.inputs, batch.window_starts, weights))
         due = jnp.take_along_axis(jax.nn.log_softmax(logits), batch.targets[..., None], -1)[..., 0]
         return -jnp.where(batch.mask, due, 0).sum()
 

@@ -19,11 +19,12 @@ from memcap.training.queue import Queue
 
 assert jax.local_device_count() == 8
 members = [member("delay_line", lag, seed=s, model={"units": 2}) for lag in (1, 2, 5) for s in range(4)][:11]
-(program,) = {Queue(members, Engine("vmap", lanes=lanes)).claim(0) for lanes in (0, 11, 16)}
-sharded, plain = train(members, Engine("vmap", workers=1)), train(members, Engine("map", workers=1))
+(program,) = {Queue(members, Engine(loop="associative", lanes=lanes)).claim(0) for lanes in (0, 11, 16)}
+sharded = train(members, Engine(loop="associative", workers=1))
+plain = train(members, Engine(loop="while", workers=1))
 for one, other in zip(sharded, plain, strict=True):
     assert_same(one, other)
-print(json.dumps([program.lanes, program.devices, len(sharded), sharded[0].batching]))
+print(json.dumps([program.lanes, program.devices, len(sharded), sharded[0].side_by_side]))
 """
 
 
@@ -41,4 +42,4 @@ def eight():
 
 
 def test_eleven_members_on_eight_devices_have_the_rows_of_one_device(eight):
-    assert eight == [16, 8, 11, "vmap"]
+    assert eight == [16, 8, 11, True]

@@ -56,20 +56,20 @@ def test_a_member_alone_and_among_others_has_one_result(reference):
 @pytest.mark.parametrize(
     "other",
     [
-        Engine("map", lanes=1, workers=1),  # one after another: the queue
-        Engine("map", lanes=2, workers=2),  # a process beside this one
-        Engine("vmap", lanes=4, workers=1),
+        Engine(loop="while", lanes=1, workers=1),  # one after another: the queue
+        Engine(loop="while", lanes=2, workers=2),  # a process beside this one
+        Engine(loop="associative", lanes=4, workers=1),
     ],
-    ids=lambda e: f"{e.batching}-{e.lanes}-{e.workers}",
+    ids=lambda e: f"{e.loop}-{e.lanes}-{e.workers}",
 )
 def test_how_members_share_the_machine_changes_no_result(reference, other):
     for one, same in zip(reference[0], train(POPULATION, other), strict=True):
         assert_same(one, same)
-        assert same.batching == other.batching
+        assert same.side_by_side == other.side_by_side
 
 
 def test_the_plain_loop_over_time_trains_to_the_same_rows():
-    """`engine.scan=plain`: `lax.scan` over the cell's own step, differentiated by JAX."""
+    """`engine.loop=plain`: `lax.scan` over the cell's own step, differentiated by JAX."""
     ask, recipe = (
         {"every": 10, "sequences": 128},
         {"lr": 0.1, "budget": 80, "batch": 32, "schedule": "constant"},
@@ -83,11 +83,11 @@ def test_the_plain_loop_over_time_trains_to_the_same_rows():
         member("delay_line", 2, model={"units": 3}, recipe=recipe | {"budget": 25}, evaluation=ask),
         member("latch", 3, model={"units": 2, "cell": "GRUCell"}, recipe=recipe, evaluation=ask),
     ]
-    usual, plain = train(study, ONE), train(study, replace(ONE, scan="plain"))
+    usual, plain = train(study, ONE), train(study, replace(ONE, loop="plain"))
     assert {each.status for each in usual} == {"solved", "unsolved"}
     for one, other in zip(usual, plain, strict=True):
-        assert (one.status, one.steps, one.scan) == (other.status, other.steps, "loop")
-        assert other.scan == "plain"
+        assert (one.status, one.steps, one.loop) == (other.status, other.steps, "while")
+        assert other.loop == "plain"
         np.testing.assert_allclose(vector(one), vector(other), rtol=1e-3, atol=1e-3)
 
 
@@ -160,7 +160,9 @@ def test_a_solved_stream_is_evaluated_rarely(judged):
 
 
 def test_lanes_side_by_side_come_to_the_same_verdicts(judged):
-    for one, other in zip(judged[0], train(streams(), Engine("vmap", lanes=2, workers=1)), strict=True):
+    for one, other in zip(
+        judged[0], train(streams(), Engine(loop="associative", lanes=2, workers=1)), strict=True
+    ):
         assert_same(one, other)
 
 
@@ -178,10 +180,10 @@ def test_until_solved_stops_where_the_other_goes_on(judged):
 WILD = 1e38  # a learning rate at which weights overflow what a loss can be computed from
 
 
-@pytest.mark.parametrize("batching", ["map", "vmap"])
-def test_divergence_is_recorded_and_leaves_the_neighbours_alone(batching):
+@pytest.mark.parametrize("loop", ["while", "associative"])
+def test_divergence_is_recorded_and_leaves_the_neighbours_alone(loop):
     calm = [member("adding", lag, seed=lag, recipe={"lr": 0.1}) for lag in (3, 5, 4)]
-    shared = Engine(batching, lanes=2, workers=1)
+    shared = Engine(loop=loop, lanes=2, workers=1)
     usual = train(calm, shared)
     listener = Remembers()
     first, lost, last = train([calm[0], unchecked(calm[1], lr=WILD), calm[2]], shared, listener)
@@ -234,14 +236,14 @@ def test_a_width_is_traced_and_compiled_once(counted):
         for lag, lr, seed, budget in points
         for units in (1, 2)
     ]
-    train(many, Engine("map", lanes=3, workers=1))
+    train(many, Engine(loop="while", lanes=3, workers=1))
     assert sorted(counted["steps"]) == [1, 2]
     assert counted["compiled"] == 4  # a width's training, and its stretched evaluation
     shorter = [
         member("latch", 4, seed=9, recipe={"budget": 5}),
         member("latch", 2, seed=8, recipe={"warmup": 2}),
     ]
-    train(shorter, Engine("map", lanes=3, workers=1))
+    train(shorter, Engine(loop="while", lanes=3, workers=1))
     assert counted["compiled"] == 4
 
 
@@ -274,7 +276,7 @@ def test_programs_group_by_what_a_program_depends_on():
     program = next(program for program, group in groups.items() if group is together)
     assert program.trainer.steps == 20
     assert program.trainer.evaluation_steps == 20
-    assert (program.lanes, program.trainer.together, program.devices) == (4, False, 1)
+    assert (program.lanes, program.trainer.side_by_side, program.devices) == (4, False, 1)
 
 
 def test_the_costliest_program_starts_first():
@@ -286,7 +288,7 @@ def test_the_costliest_program_starts_first():
 
 def test_defaults_of_the_engine_on_a_cpu():
     (program,) = programs([TARGET], Engine())
-    assert (program.lanes, program.trainer.together) == (1, False)
+    assert (program.lanes, program.trainer.side_by_side) == (1, False)
     assert engine.workers(Engine()) == engine.cores() <= os.cpu_count()
     assert engine.workers(Engine(workers=3)) == 3
 
@@ -330,4 +332,4 @@ def test_an_error_in_a_listener_ends_the_job():
             raise RuntimeError("no")
 
     with pytest.raises(RuntimeError, match="no"):
-        train(POPULATION, Engine("map", lanes=4, workers=2), Breaks())
+        train(POPULATION, Engine(loop="while", lanes=4, workers=2), Breaks())

@@ -11,7 +11,7 @@ from memcap.config import Engine
 from memcap.tasks import task_classes
 from memcap.training.engine import train
 
-SIDE_BY_SIDE = Engine("vmap", workers=1)
+SIDE_BY_SIDE = Engine(loop="associative", workers=1)
 
 
 def learns(tried, steps=30, longer=None):
@@ -29,7 +29,7 @@ def learns(tried, steps=30, longer=None):
     if longer is not None:
         for one, other in zip(results, train(both, SIDE_BY_SIDE), strict=True):
             assert_same(one, other)
-            assert (one.scan, other.scan) == ("loop", "scan")
+            assert (one.loop, one.side_by_side, other.side_by_side) == ("while", False, True)
     ended = results[0]
     moved = np.abs(vector(ended) - start(tried))
     assert np.isfinite(vector(ended)).all()

@@ -18,8 +18,8 @@ from memcap.training.program import Program, compiled
 from memcap.training.queue import Queue
 from memcap.training.step import Shape, Trainer
 
-TOGETHER, IN_TURN = Engine(batching="vmap"), Engine(batching="map")
-PADDING = [name for name, cell in cell_classes().items() if cell.pads]
+TOGETHER, IN_TURN = Engine(loop="associative"), Engine(loop="while")
+PADDING = [name for name, cell in cell_classes().items() if cell.can_pad]
 
 
 def one(units=3, cell="lstm", **values):
@@ -59,7 +59,7 @@ def test_a_column_of_the_frontier_compiles_at_most_six_programs():
 def test_members_with_and_without_a_curriculum_train_in_one_program_as_alone():
     values = {"task": "delay_line", "lag": 3, "units": 4, "budget": 300, "sequences": 256, "seed": 2}
     members = memcap.members(**values, recipe=["open_gate", "curriculum"], falls_above=2)
-    together, alone = train(members, Engine(batching="vmap", lanes=4)), train(members, IN_TURN)
+    together, alone = train(members, Engine(loop="associative", lanes=4)), train(members, IN_TURN)
     assert len({Groups(TOGETHER).of(m) for m in members}) == 1
     assert len({Groups(IN_TURN).of(m) for m in members}) == 2
     for one, other in zip(together, alone, strict=True):
@@ -87,7 +87,7 @@ def test_on_a_cpu_each_width_has_its_own_program_and_all_lengths_share_it():
 
 
 def test_a_cell_that_does_not_pad_keeps_its_width():
-    assert not cell_class("LSTMCell").pads
+    assert not cell_class("LSTMCell").can_pad
     assert (
         Groups(TOGETHER).of(one(3, "LSTMCell", init="flax", forget_bias=None)).shape.architecture.model.units
         == 3
@@ -99,7 +99,7 @@ def test_a_cell_that_does_not_pad_keeps_its_width():
 @pytest.mark.parametrize("cell", PADDING)
 def test_resizing_there_and_back_changes_nothing(cell, readout):
     architecture = one(3, cell, readout=readout).architecture
-    weights = architecture.init(None if cell_class(cell).own_start else memcap.cells.Init(forget=1.0), [1])
+    weights = architecture.init(None if cell_class(cell).has_own_init else memcap.cells.Init(forget=1.0), [1])
     wide = architecture.resized(weights, 7)
     shapes = jax.tree.map(np.shape, wide)
     assert shapes == jax.tree.map(lambda leaf: leaf.shape, architecture.at_width(7).abstract_weights())

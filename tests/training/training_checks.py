@@ -10,7 +10,7 @@ from memcap.training.engine import Chunk, Listener, Result
 from memcap.training.program import Program
 from memcap.training.queue import Queue
 
-ONE = Engine(batching="map", lanes=4, workers=1)
+ONE = Engine(loop="while", lanes=4, workers=1)
 
 
 def member(

@@ -1,21 +1,28 @@
-"""The LSTM's loop over time as one call of C (memcap/native/lstm.c): what `lstm_scan` of lstm.py computes, to
-float rounding.
+"""memcap's LSTM over time as one call of C (lstm.c): what memcap/loops/lstm_while.py computes, to float
+rounding.
 
-For CPUs, in float32, of one window; `takes` says what it serves. Under `vmap` members are called one after
-another.
+For CPUs, in float32, of one window. Under `vmap` members are called one after another.
 """
 
+import ctypes
 from functools import cache, partial
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from memcap.native import CALLS, NativeError, library
+from memcap.cells import Cell
+from memcap.cells.lstm import LSTM, CarryCH, has_lstm_step
+from memcap.loops import c_library, lstm_while
+from memcap.loops.base import Request
+from memcap.loops.c_library import Library
+from memcap.loops.lstm_while import Weights, run_lstm
+from memcap.loops.while_loop import WhileLoop
 
-CarryCH = tuple[jax.Array, jax.Array]
-Weights = tuple[jax.Array, jax.Array, jax.Array, jax.Array | None]
+SOURCE = Path(__file__).with_name("lstm.c")
+CALLS = ("memcap_lstm_forward", "memcap_lstm_backward")
 WORK, SLOTS, TWO_SLOTS = range(3)  # buffers, as memcap_lstm_size counts them
 MOST_STEPS = 2**24
 TESTED = (
@@ -29,39 +36,40 @@ FAR = 1e-5  # by which an array is moved to see how a loss changes
 
 
 @cache
+def library() -> Library:
+    """The library, with its calls made known to XLA; once a process.
+
+    Raises:
+        LibraryError: it can't be had here; `missing` says so beforehand.
+    """
+    loaded = c_library.load(SOURCE, CALLS)
+    loaded.handle.memcap_lstm_size.restype = ctypes.c_int64
+    loaded.handle.memcap_lstm_size.argtypes = [ctypes.c_int, *[ctypes.c_int64] * 5, ctypes.c_int]
+    return loaded
+
+
+@cache
 def missing() -> str | None:
-    """Why this process cannot use the kernel; None: it can. A library that is new here is tested first."""
-    if jax.default_backend() != "cpu":
-        return "it is for CPUs"
-    try:
-        found = library()
-        if not found.tested:
-            if not all(_right(*sizes) for sizes in TESTED):
-                return f"{found.path} does not compute an LSTM"
-            found.passed()
-    except NativeError as error:
-        return str(error)
-    except (ValueError, jax.errors.JaxRuntimeError) as error:
-        return f"XLA does not take it ({str(error).partition(chr(10))[0]})"
-    return None
+    """Why this process cannot use it; None: it can. A library that is new here is tested first."""
+    return c_library.missing(library, lambda: all(_right(*sizes) for sizes in TESTED), "an LSTM")
 
 
-def takes(arrays: tuple[jax.Array, ...], inputs: jax.Array, flows: jax.Array | None) -> bool:
-    """Whether the kernel serves a call: float32 weights and carries, one window, and fewer steps than it can
+def takes(arrays: tuple[jax.Array, ...], inputs: jax.Array, flow: jax.Array | None) -> bool:
+    """Whether it serves a call: float32 weights and carries, one window, and fewer steps than it can
     count."""
     fits = inputs.shape[0] <= MOST_STEPS and inputs.shape[0] * inputs.shape[1] < 2**31
-    return flows is None and fits and all(array.dtype == jnp.float32 for array in arrays)
+    return flow is None and fits and all(array.dtype == jnp.float32 for array in arrays)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
-def lstm_scan(
-    every: bool, weights: Weights, carry: CarryCH, inputs: jax.Array, counts: jax.Array
+def lstm_native(
+    return_sequences: bool, weights: Weights, carry: CarryCH, inputs: jax.Array, counts: jax.Array
 ) -> tuple[CarryCH, jax.Array | None]:
     """Run an LSTM over the first `length` steps; the LSTM of memcap/cells/lstm.py.
 
     Args:
-        every: whether something is returned for every step, the hidden state or what the read-out makes of
-            it.
+        return_sequences: whether something is returned for every step, the hidden state or what the read-out
+            makes of it.
         weights: kernel (F, 4U), recurrent (U, 4U), bias (4U,), and a read-out (U, O) or None; float32.
         carry: (c, h), each (U, B), float32.
         inputs: (T, B) int symbols below F, or (T, B, F) float32.
@@ -73,20 +81,20 @@ def lstm_scan(
         after them; or None.
 
     Raises:
-        NativeError: there is no kernel here; `missing` says so beforehand.
+        LibraryError: it can't be had here; `missing` says so beforehand.
         ValueError: as it runs, if a symbol is outside of 0 ... F - 1; or jax.errors.JaxRuntimeError, where
             JAX calls it so.
     """
-    return _forward(every, False, weights, carry, inputs, counts)[:2]
+    return _forward(return_sequences, False, weights, carry, inputs, counts)[:2]
 
 
 def _forward(
-    every: bool, keep: bool, weights: Weights, carry: CarryCH, inputs: jax.Array, counts: jax.Array
+    return_sequences: bool, keep: bool, weights: Weights, carry: CarryCH, inputs: jax.Array, counts: jax.Array
 ) -> Any:
-    """The carry after the last step, the outputs, and what the backward pass needs, if it is kept."""
+    """The carry after the last step, the outputs, and what the backward pass needs, if it is residuals."""
     kernel, recurrent, bias, readout = weights
     matrix, inputs = _matrix(recurrent, readout), _time_last(inputs)
-    rows = 0 if not every else recurrent.shape[0] if readout is None else readout.shape[1]
+    rows = 0 if not return_sequences else recurrent.shape[0] if readout is None else readout.shape[1]
     state = jax.ShapeDtypeStruct(carry[0].shape, jnp.float32)
     outputs = jax.ShapeDtypeStruct((inputs.shape[0], rows, inputs.shape[-1]), jnp.float32)
     buffers = (
@@ -94,23 +102,23 @@ def _forward(
         _buffer(WORK, kernel, matrix, inputs),
     )
     operands = kernel, recurrent, bias, matrix, *carry, inputs, counts
-    c, h, outputs, kept, _ = _call(CALLS[0], (state, state, outputs, *buffers), operands)
-    return (c, h), outputs if every else None, kept
+    c, h, outputs, residuals, _ = _call(CALLS[0], (state, state, outputs, *buffers), operands)
+    return (c, h), outputs if return_sequences else None, residuals
 
 
-def _lstm_scan_fwd(
-    every: bool, weights: Weights, carry: CarryCH, inputs: jax.Array, counts: jax.Array
+def _lstm_native_fwd(
+    return_sequences: bool, weights: Weights, carry: CarryCH, inputs: jax.Array, counts: jax.Array
 ) -> Any:
-    carry, outputs, kept = _forward(every, True, weights, carry, inputs, counts)
-    return (carry, outputs), (weights, inputs, counts, kept)
+    carry, outputs, residuals = _forward(return_sequences, True, weights, carry, inputs, counts)
+    return (carry, outputs), (weights, inputs, counts, residuals)
 
 
-def _lstm_scan_bwd(every: bool, saved: tuple[Any, ...], cotangents: Any) -> tuple[Any, ...]:
-    (kernel, recurrent, bias, readout), inputs, counts, kept = saved
+def _lstm_native_bwd(return_sequences: bool, saved: tuple[Any, ...], cotangents: Any) -> tuple[Any, ...]:
+    (kernel, recurrent, bias, readout), inputs, counts, residuals = saved
     carry, d_outputs = cotangents
     matrix, inputs = _matrix(recurrent, readout), _time_last(inputs)
     real = inputs.ndim == 3
-    if not every:
+    if not return_sequences:
         d_outputs = jnp.zeros((inputs.shape[0], 0, inputs.shape[-1]), jnp.float32)
     shapes = (
         *(array.shape for array in (kernel, recurrent, bias, matrix, *carry)),
@@ -120,13 +128,13 @@ def _lstm_scan_bwd(every: bool, saved: tuple[Any, ...], cotangents: Any) -> tupl
         *(jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes),
         _buffer(WORK, kernel, matrix, inputs),
     )
-    operands = kernel, recurrent, matrix, *carry, d_outputs, inputs, counts, kept
+    operands = kernel, recurrent, matrix, *carry, d_outputs, inputs, counts, residuals
     *d_weights, d_readout, dc, dh, d_inputs, _ = _call(CALLS[1], results, operands)
     d_inputs = jnp.swapaxes(d_inputs, 1, 2) if real else None
     return (*d_weights, None if readout is None else d_readout), (dc, dh), d_inputs, None
 
 
-lstm_scan.defvjp(_lstm_scan_fwd, _lstm_scan_bwd)
+lstm_native.defvjp(_lstm_native_fwd, _lstm_native_bwd)
 
 
 def _matrix(recurrent: jax.Array, readout: jax.Array | None) -> jax.Array:
@@ -135,14 +143,19 @@ def _matrix(recurrent: jax.Array, readout: jax.Array | None) -> jax.Array:
 
 
 def _time_last(inputs: jax.Array) -> jax.Array:
-    """Inputs as the kernel takes them: symbols (T, B) int32, or numbers (T, F, B)."""
+    """Inputs as the C takes them: symbols (T, B) int32, or numbers (T, F, B)."""
     return jnp.swapaxes(inputs, 1, 2) if inputs.ndim == 3 else inputs.astype(jnp.int32)
 
 
 def _buffer(which: int, kernel: jax.Array, matrix: jax.Array, inputs: jax.Array) -> jax.ShapeDtypeStruct:
-    """A buffer that the kernel asks for."""
+    """A buffer that the C asks for."""
     sizes = inputs.shape[0], kernel.shape[0], *matrix.shape, inputs.shape[-1], int(inputs.ndim == 3)
-    return jax.ShapeDtypeStruct((library().size(which, *sizes),), jnp.float32)
+    return jax.ShapeDtypeStruct((size(which, *sizes),), jnp.float32)
+
+
+def size(which: int, *sizes: int) -> int:
+    """Floats of a buffer; the arguments are those of `memcap_lstm_size`."""
+    return library().handle.memcap_lstm_size(which, *sizes)
 
 
 def _call(
@@ -152,7 +165,7 @@ def _call(
 
 
 def _right(steps: int, batch: int, features: int, units: int, outputs: int, real: bool) -> bool:
-    """Whether the kernel's values and gradients are those of float64, at one size; of no outputs, its hidden
+    """Whether the C's values and gradients are those of float64, at one size; of no outputs, its hidden
     states.
 
     A gradient is right if it says how fast a loss changes in a random direction, one for each array.
@@ -172,8 +185,8 @@ def _right(steps: int, batch: int, features: int, units: int, outputs: int, real
 
     def in_c(*arrays: Any) -> Any:
         weights = arrays[:4] if outputs else (*arrays[:3], None)
-        (c, h), found = lstm_scan(True, weights, arrays[4:6], arrays[6] if real else symbols, counts)
-        return c, h, found
+        (c, h), sequences = lstm_native(True, weights, arrays[4:6], arrays[6] if real else symbols, counts)
+        return c, h, sequences
 
     def values_and_gradients(weighed: Any, *arrays: Any) -> Any:
         values, pullback = jax.vjp(in_c, *arrays)
@@ -213,3 +226,72 @@ def _in_numpy(
         h = o * np.tanh(c)
         outputs[t] = readout.T @ h if readout.size else h
     return c, h, outputs
+
+
+class LSTMNative(WhileLoop):
+    """memcap's LSTM on CPUs: the fastest there is. Compiled for the machine at hand, its rows repeat to the
+    bit there alone."""
+
+    name = "native"
+    rank = 2
+    reproducible = False
+    takes_symbols = fuses_readout = True
+    # measured on a core of an AMD EPYC (Zen 4), `python -m benchmarks padding`
+    seconds_per_padded_weight = 3e-9
+
+    def refuses(self, request: Request) -> str | None:
+        """See `Loop.refuses`."""
+        if request.platform != "cpu":
+            return "it is for CPUs"
+        if request.windows:
+            return "it knows no windows"
+        return None if has_lstm_step(request.cell) else "the cell is not memcap's LSTM"
+
+    def missing(self) -> str | None:
+        """See `Loop.missing`."""
+        return missing()
+
+    def version(self) -> str:
+        """The library's name."""
+        return library().name
+
+    def row_columns(self, side_by_side: bool) -> dict[str, str]:
+        """See `Loop.row_columns`."""
+        return super().row_columns(side_by_side) | {"kernel": "native"}
+
+    def run(
+        self,
+        cell: Cell,
+        carry: Any,
+        inputs: jax.Array,
+        length: jax.Array,
+        *,
+        flow: jax.Array | None,
+        reset: bool,
+        return_sequences: bool,
+        readout: jax.Array | None,
+        num_units: jax.Array | None,
+    ) -> tuple[Any, jax.Array]:
+        """See `Loop.run`. What C cannot count or hold, such as float64, goes by XLA."""
+        if not takes((*cast(LSTM, cell).weights, *carry), inputs, flow):
+            return lstm_while.LOOP.run(
+                cell,
+                carry,
+                inputs,
+                length,
+                flow=flow,
+                reset=reset,
+                return_sequences=return_sequences,
+                readout=readout,
+                num_units=num_units,
+            )
+        units = jnp.asarray(cell.hidden_features if num_units is None else num_units)
+        counts = jnp.stack([length, units]).astype(jnp.int32)
+
+        def over_time(weights: Weights, carry: CarryCH, inputs: jax.Array) -> Any:
+            return lstm_native(return_sequences, weights, carry, inputs, counts)
+
+        return run_lstm(over_time, cast(LSTM, cell), carry, inputs, readout, fuses=return_sequences)
+
+
+LOOP = LSTMNative()

@@ -9,12 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from loop_checks import run_loop
 from lstm_reference import quick_jit, relative_error
 
-from memcap import native as loader
-from memcap.cells import native
-from memcap.cells.lstm import LSTM, lstm_scan
-from memcap.cells.scan import Options
+from memcap.cells.lstm import LSTM
+from memcap.loops import c_library
+from memcap.loops import lstm_native as native
+from memcap.loops.lstm_while import lstm_while
 from memcap.models.constructed import constructed
 from memcap.models.network import Architecture, Model
 from memcap.tasks import task_class
@@ -61,7 +62,7 @@ SIZES = [
 
 
 def material(sizes: Sizes, seed: int = 0) -> tuple[Any, Any]:
-    """Arguments of `lstm_scan` that have a gradient, inputs among them where they are reals, and the other
+    """Arguments of `lstm_native` that have a gradient, inputs among them where they are reals, and the other
     inputs."""
     rng = np.random.default_rng(seed)
     T, _, B, F, U, O = sizes[:6]  # noqa: E741
@@ -91,8 +92,8 @@ def call(kernel: str, sizes: Sizes, arrays: Any, symbols: Any, steps: Any) -> An
     inputs = arrays.get("inputs", symbols)
     if kernel == "native":
         counts = steps if jnp.ndim(steps) else jnp.stack([jnp.asarray(steps, jnp.int32), jnp.int32(sizes.U)])
-        return native.lstm_scan(every, weights, carry, inputs, counts)
-    return lstm_scan(Options(every=every, reset=False, static=False), *weights, carry, inputs, steps, None)
+        return native.lstm_native(every, weights, carry, inputs, counts)
+    return lstm_while(every, False, weights, carry, inputs, steps, None)
 
 
 def weighed(tree: Any) -> jax.Array:
@@ -150,14 +151,15 @@ def test_a_tasks_gradient_is_that_of_float64(name):
     sequences = task.sample(jax.random.key(0), lag, length, length + 2, batch)
     every = task.answers == "every"
 
-    def loss(weights: Any, how: Any) -> Any:
-        _, outputs = architecture.build(weights)(sequences.inputs, length, every=every, how=how)
+    def loss(weights: Any, loop: str) -> Any:
+        run = architecture.build(weights)
+        outputs = run(sequences.inputs, seq_lengths=length, return_sequences=every, loop=loop)
         return weighed(outputs if sequences.mask is None else outputs * sequences.mask)
 
-    found = quick_jit(partial(jax.grad(loss), how="native"))(weights)
+    found = quick_jit(partial(jax.grad(loss), loop="native"))(weights)
     with jax.enable_x64(True):
         wide = jax.tree.map(lambda leaf: leaf.astype(np.float64), weights)
-        assert apart(found, quick_jit(partial(jax.grad(loss), how="loop"))(wide)) <= LIMIT
+        assert apart(found, quick_jit(partial(jax.grad(loss), loop="while"))(wide)) <= LIMIT
 
 
 def drawn(architecture: Architecture) -> Any:
@@ -298,11 +300,10 @@ def one_step(kernel: str, x: np.ndarray, gate: int, bias: list[float], c: float)
         x[None, :, None],
         1,
     )
-    options = Options(every=False, reset=False, static=False)
     run = (
-        (lambda *given: lstm_scan(options, *given, None))
+        (lambda *g: lstm_while(False, False, g[:4], *g[4:], None))
         if kernel == "xla"
-        else lambda *g: native.lstm_scan(False, g[:4], *g[4:6], jnp.stack([g[6], 1]))
+        else lambda *g: native.lstm_native(False, g[:4], *g[4:6], jnp.stack([g[6], 1]))
     )
     (cells, _), _ = jax.jit(
         lambda: run(*map(jnp.asarray, operands[:3]), *operands[3:5], *map(jnp.asarray, operands[5:]))
@@ -352,11 +353,11 @@ def test_hand_set_weights_solve_as_by_xla(task, lag):
     batch = task.sample(jax.random.key(lag), lag, length, length, 256)
     network = Architecture(model, task.features, task.outputs).build(weights)
     run = {
-        how: network(batch.inputs, length, every=task.answers == "every", how=how)[1]
-        for how in ("native", "loop")
+        loop: network(batch.inputs, seq_lengths=length, return_sequences=task.answers == "every", loop=loop)
+        for loop in ("native", "while")
     }
     due = np.ones(batch.targets.shape, bool) if batch.mask is None else np.asarray(batch.mask)
-    found, expected = (np.asarray(outputs)[:, due] for outputs in (run["native"], run["loop"]))
+    found, expected = (np.asarray(outputs)[:, due] for outputs in (run["native"], run["while"]))
     if task.loss == "classes":
         np.testing.assert_array_equal(found.argmax(0), np.asarray(batch.targets)[due])
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
@@ -394,19 +395,17 @@ def test_recomputing_and_loops_change_nothing():
     assert apart(twice, jax.tree.map(lambda leaf: 2 * leaf, once)) <= 1e-6
 
 
-def text(dtype: Any, flows: Any = None) -> str:
+def text(dtype: Any, starts: Any = None) -> str:
     """What is traced of an LSTM's native scan."""
     cell = LSTM(3, 2, rngs=None, param_dtype=dtype)
     carry = tuple(jnp.zeros((4, 2), dtype) for _ in "ch")
     inputs = jnp.zeros((5, 4), jnp.int32)
-    return str(
-        jax.make_jaxpr(lambda: cell.scan(carry, inputs, jnp.int32(5), flows, every=True, how="native"))()
-    )
+    return str(jax.make_jaxpr(lambda: run_loop("native", cell, inputs, carry, starts=starts))())
 
 
 def test_what_it_does_not_serve_runs_in_xlas_loop():
     assert "memcap_lstm_forward" in text(jnp.float32)
-    assert "memcap_lstm" not in text(jnp.float32, jnp.ones(5))
+    assert "memcap_lstm" not in text(jnp.float32, jnp.zeros(5, bool))
     assert "memcap_lstm" not in text(jnp.bfloat16)
     with jax.enable_x64(True):
         assert "memcap_lstm" not in text(jnp.float64)
@@ -433,8 +432,8 @@ def broken(*_: Any) -> Any:
 )
 def test_a_library_that_fails_its_test_is_not_used(monkeypatch, step, reason):
     monkeypatch.setattr(native, "_in_numpy", step)
-    monkeypatch.setattr(loader, "_tested", lambda path: "")
-    monkeypatch.setattr(loader.Library, "passed", lambda self: pytest.fail("it passed"))
+    monkeypatch.setattr(c_library, "_tested", lambda path: "")
+    monkeypatch.setattr(c_library.Library, "passed", lambda self: pytest.fail("it passed"))
     assert re.search(reason, native.missing.__wrapped__())
 
 
@@ -443,7 +442,7 @@ def test_a_gradient_that_is_wrong_by_a_hundredth_fails_the_test(monkeypatch, whi
     def wrong(name: str, *given: Any) -> Any:
         found = called(name, *given)
         return (
-            found if name == loader.CALLS[0] else (*found[:which], 1.01 * found[which], *found[which + 1 :])
+            found if name == native.CALLS[0] else (*found[:which], 1.01 * found[which], *found[which + 1 :])
         )
 
     assert native._right(*native.TESTED[1])

@@ -1,4 +1,4 @@
-"""The scan of any cell: gradients against automatic ones through `lax.scan`; one program, every length."""
+"""`stepwise`, which runs any cell: its gradients are those of JAX; one program serves every length."""
 
 from functools import cache, partial
 
@@ -9,7 +9,8 @@ import pytest
 from flax import nnx
 from lstm_reference import quick_jit, relative_error
 
-from memcap.cells.scan import Options, cell_scan
+from memcap.loops.base import stepwise
+from memcap.loops.while_loop import trip_count
 
 T, LENGTH, B, F, U = 9, 7, 3, 4, 5
 BOUNDARY = np.isin(np.arange(T), (3, 5))
@@ -41,14 +42,8 @@ def weighed(outputs, carry):
 
 def ours(step, window, weights, carry, inputs):
     flows = None if window == "one" else jnp.where(BOUNDARY, 0.0, 1.0)
-    carry, outputs = cell_scan(
-        step,
-        Options(every=True, reset=window == "reset", static=False),
-        weights,
-        carry,
-        inputs,
-        jnp.asarray(LENGTH),
-        flows,
+    carry, outputs = stepwise(
+        trip_count, step, True, window == "reset", weights, carry, inputs, jnp.asarray(LENGTH), flows
     )
     return weighed(outputs[:LENGTH], carry), (outputs[:LENGTH], carry)
 
@@ -104,9 +99,7 @@ def gradients(weights, inputs, length):
     carry = jax.tree.map(np.zeros_like, carry)
 
     def loss(weights, inputs):
-        final, outputs = cell_scan(
-            step, Options(every=True, reset=False, static=False), weights, carry, inputs, length, None
-        )
+        final, outputs = stepwise(trip_count, step, True, False, weights, carry, inputs, length, None)
         return jnp.sum(outputs**2) + final.sum(), (outputs, final)
 
     grads, values = jax.grad(loss, argnums=(0, 1), has_aux=True)(weights, inputs)

@@ -1,4 +1,4 @@
-"""How the library of the LSTM in C comes into a process: compiled, found, made anew if it is damaged, or
+"""How the library of a C source comes into a process: compiled, found, made anew if it is damaged, or
 refused."""
 
 import os
@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from native_checks import needs_compiler
 
-from memcap import native
-from memcap.native import NativeError, load
+from memcap.loops import c_library, lstm_native
+from memcap.loops.c_library import LibraryError
+from memcap.loops.lstm_native import SOURCE
 
 ROOT = Path(__file__).parents[2]
 BARE = """
-from memcap import native
-found = native.load()
-print(found.name, found.size(0, 5, 2, 3, 2, 4, 0), flush=True)
+from memcap.loops.lstm_native import library, size
+print(library().name, size(0, 5, 2, 3, 2, 4, 0), flush=True)
 """
 
 
@@ -31,23 +31,23 @@ def folder(tmp_path, monkeypatch):
 @pytest.fixture
 def compiled(monkeypatch):
     """Commands that compiled a library."""
-    seen, run = [], native._run
+    seen, run = [], c_library._run
 
     def counted(command):
         if "-shared" in command:
             seen.append(command)
         return run(command)
 
-    monkeypatch.setattr(native, "_run", counted)
+    monkeypatch.setattr(c_library, "_run", counted)
     return seen
 
 
 @needs_compiler
 def test_a_library_is_compiled_once_and_then_found(folder, compiled):
-    first = load()
+    first = c_library.load(SOURCE)
     assert (first.path.parent, first.tested, len(compiled)) == (folder, False, 1)
     first.passed()
-    second = load()
+    second = c_library.load(SOURCE)
     assert (second.name, second.tested, len(compiled)) == (first.name, True, 1)
     assert sorted(path.suffix for path in folder.iterdir()) == [".so", ".tested"]
 
@@ -55,7 +55,7 @@ def test_a_library_is_compiled_once_and_then_found(folder, compiled):
 @needs_compiler
 @pytest.mark.parametrize("damage", ["cut", "other bytes", "not tested", "another one's test"])
 def test_a_library_that_is_not_the_one_that_was_tested_is_made_anew(compiled, damage):
-    first = load()
+    first = c_library.load(SOURCE)
     first.passed()
     good, seal = first.path.read_bytes(), first.path.with_suffix(".tested")
     first.path.unlink()  # this process has it mapped
@@ -66,21 +66,21 @@ def test_a_library_that_is_not_the_one_that_was_tested_is_made_anew(compiled, da
     else:
         first.path.write_bytes(good)
         seal.unlink() if damage == "not tested" else seal.write_bytes(b"\xff" * 64)
-    again = load()
+    again = c_library.load(SOURCE)
     assert (again.path, len(compiled)) == (first.path, 2)
     assert again.path.read_bytes() == good
 
 
 @needs_compiler
 def test_unlike_processors_and_flags_have_libraries_of_their_own(folder, monkeypatch):
-    names, run = {load().path.name}, native._run
+    names, run = {c_library.load(SOURCE).path.name}, c_library._run
     monkeypatch.setattr(
-        native, "_run", lambda command: run(command) + b"#define __OTHER__ 1\n" * ("-dM" in command)
+        c_library, "_run", lambda command: run(command) + b"#define __OTHER__ 1\n" * ("-dM" in command)
     )
-    names.add(load().path.name)
-    monkeypatch.setattr(native, "_run", run)
-    monkeypatch.setattr(native, "FLAGS", ("-O2",))
-    names.add(load().path.name)
+    names.add(c_library.load(SOURCE).path.name)
+    monkeypatch.setattr(c_library, "_run", run)
+    monkeypatch.setattr(c_library, "FLAGS", ("-O2",))
+    names.add(c_library.load(SOURCE).path.name)
     assert names == {path.name for path in folder.glob("*.so")}
     assert len(names) == 3
 
@@ -111,33 +111,33 @@ def script(folder, text):
 def test_without_a_compiler_the_reason_is_that(monkeypatch):
     monkeypatch.setenv("PATH", "")
     with pytest.raises(
-        NativeError, match=r"^there is no C compiler `cc` here \(No such file or directory\)$"
+        LibraryError, match=r"^there is no C compiler `cc` here \(No such file or directory\)$"
     ):
-        load()
+        c_library.load(SOURCE)
 
 
 def test_a_compiler_that_does_not_know_the_processor_is_quoted(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        native,
+        c_library,
         "COMPILER",
         script(tmp_path, "echo 'In a file:' >&2; echo 'error: bad value for -march=' >&2; exit 1"),
     )
-    with pytest.raises(NativeError, match=r"cannot compile it \(error: bad value for -march=\)$"):
-        load()
+    with pytest.raises(LibraryError, match=r"cannot compile it \(error: bad value for -march=\)$"):
+        c_library.load(SOURCE)
 
 
 def test_a_compiler_that_hangs_is_not_waited_for(tmp_path, monkeypatch):
-    monkeypatch.setattr(native, "COMPILER", script(tmp_path, "while :; do :; done"))
-    monkeypatch.setattr(native, "MOST_SECONDS", 0.1)
-    with pytest.raises(NativeError, match=r"took more than 0\.1 s$"):
-        load()
+    monkeypatch.setattr(c_library, "COMPILER", script(tmp_path, "while :; do :; done"))
+    monkeypatch.setattr(c_library, "MOST_SECONDS", 0.1)
+    with pytest.raises(LibraryError, match=r"took more than 0\.1 s$"):
+        c_library.load(SOURCE)
 
 
 def test_what_cannot_be_loaded_is_refused(tmp_path, monkeypatch):
     """As what a compiler for another machine makes."""
-    monkeypatch.setattr(native, "COMPILER", script(tmp_path, 'for last; do :; done; echo "$@" > "$last"'))
-    with pytest.raises(NativeError, match=r"^its library can be neither written nor loaded"):
-        load()
+    monkeypatch.setattr(c_library, "COMPILER", script(tmp_path, 'for last; do :; done; echo "$@" > "$last"'))
+    with pytest.raises(LibraryError, match=r"^its library can be neither written nor loaded"):
+        c_library.load(SOURCE)
 
 
 @needs_compiler
@@ -145,14 +145,14 @@ def test_a_cache_that_cannot_be_written_is_the_reason(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     with pytest.raises(
-        NativeError, match=r"^its library can be neither written nor loaded .*Not a directory"
+        LibraryError, match=r"^its library can be neither written nor loaded .*Not a directory"
     ):
-        load()
+        c_library.load(SOURCE)
 
 
 @needs_compiler
 def test_sizes_that_would_overflow_have_none():
-    size = load().size
+    size = lstm_native.size
     assert size(0, 5, 2, 3, 2, 4, 0) > 0
     assert {size(which, 2**24, 2, 3, 2, 2**24, 0) for which in range(3)} == {-1}
     assert {size(0, 5, 2**15 + 1, 3, 2, 4, 1), size(0, 5, 2, 0, 2, 4, 0), size(0, -1, 2, 3, 2, 4, 0)} == {-1}

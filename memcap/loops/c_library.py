@@ -1,11 +1,10 @@
-"""The LSTM in C (lstm.c): compiled at first use by the system's `cc` for the processor at hand, and loaded
-into this process.
+"""A C source as a library of this process: compiled at first use by the system's `cc` for the processor at
+hand.
 
 The library lies in memcap's cache folder, under a name that changes with the source, the compiler, what the
 compiler knows of the processor, and XLA's header: a home that unlike machines share holds one for each.
 Beside it lies the digest of what was tested; a library that has another one, or none, is made and tested
-anew. Nothing is needed at install, and without a compiler nothing is lost but speed. memcap/cells/native.py
-calls it.
+anew. Nothing is needed at install, and without a compiler nothing is lost but speed.
 """
 
 import ctypes
@@ -13,24 +12,21 @@ import hashlib
 import os
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import jax
 
 from memcap import jax_setup
 
-SOURCE = Path(__file__).with_name("lstm.c")
-CALLS = ("memcap_lstm_forward", "memcap_lstm_backward")
 COMPILER = "cc"
 FLAGS = ("-O2", "-march=native")
 MOST_SECONDS = 120  # that a compiler may take: it takes one
 
 
-class NativeError(RuntimeError):
-    """The kernel can't be had on this machine; says why, in words that go on after "as"."""
+class LibraryError(RuntimeError):
+    """The library can't be had on this machine; says why, in words that go on after "as"."""
 
 
 @dataclass(frozen=True)
@@ -53,13 +49,9 @@ class Library:
         return f"{self.path.stem}-{self.digest[:8]}"
 
     def target(self, call: str) -> str:
-        """The name by which XLA knows one of `CALLS`. An executable in XLA's cache asks for the very library
-        it was made with."""
+        """The name by which XLA knows a function of the library. An executable in XLA's cache asks for the
+        very library it was made with."""
         return f"{call}_{self.name}"
-
-    def size(self, which: int, *sizes: int) -> int:
-        """Floats of a buffer; the arguments are those of `memcap_lstm_size`."""
-        return self.handle.memcap_lstm_size(which, *sizes)
 
     @property
     def tested(self) -> bool:
@@ -71,67 +63,80 @@ class Library:
         _write(self.path.with_suffix(".tested"), self.digest.encode())
 
 
-@cache
-def library() -> Library:
-    """The library, with its calls made known to XLA; once a process.
+def load(source: Path, calls: Sequence[str] = ()) -> Library:
+    """Load a source's library from the cache, or compile it there first.
+
+    Args:
+        source: of C, in one file.
+        calls: its functions that XLA is to know, each a handler of XLA's foreign functions.
 
     Raises:
-        NativeError: as `load`.
-    """
-    found = load()
-    for call in CALLS:
-        jax.ffi.register_ffi_target(
-            found.target(call), jax.ffi.pycapsule(getattr(found.handle, call)), platform="cpu"
-        )
-    return found
-
-
-def load() -> Library:
-    """Load the library from the cache, or compile it there first.
-
-    Raises:
-        NativeError: no compiler, or one that fails; a cache folder that can't be written; a library that
+        LibraryError: no compiler, or one that fails; a cache folder that can't be written; a library that
             can't be loaded.
     """
     include = jax.ffi.include_dir()
     header = Path(include, "xla/ffi/api/c_api.h")
-    known = _run(
-        [COMPILER, *FLAGS, "-dM", "-E", "-x", "c", os.devnull]
-    )  # its version, and the processor's instructions
+    # the compiler's version, and the processor's instructions
+    macros = _run([COMPILER, *FLAGS, "-dM", "-E", "-x", "c", os.devnull])
     try:
-        parts = SOURCE.read_bytes(), header.read_bytes(), " ".join(FLAGS).encode(), known
+        parts = source.read_bytes(), header.read_bytes(), " ".join(FLAGS).encode(), macros
         key = hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
-        path = jax_setup.cache_folder() / "native" / f"lstm-{key}.so"
+        path = jax_setup.cache_folder() / "native" / f"{source.stem}-{key}.so"
         if not path.exists() or _tested(path) != _digest(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
                 made = Path(scratch, path.name)
-                _run([COMPILER, *FLAGS, "-shared", "-fPIC", f"-I{include}", str(SOURCE), "-o", str(made)])
+                _run([COMPILER, *FLAGS, "-shared", "-fPIC", f"-I{include}", str(source), "-o", str(made)])
                 made.replace(path)  # whole or not at all: other processes may be at it
-        found = Library(path, _digest(path), ctypes.CDLL(str(path)))
+        library = Library(path, _digest(path), ctypes.CDLL(str(path)))
     except OSError as error:
-        raise NativeError(f"its library can be neither written nor loaded ({error})") from error
-    found.handle.memcap_lstm_size.restype = ctypes.c_int64
-    found.handle.memcap_lstm_size.argtypes = [ctypes.c_int, *[ctypes.c_int64] * 5, ctypes.c_int]
-    return found
+        raise LibraryError(f"its library can be neither written nor loaded ({error})") from error
+    for call in calls:
+        jax.ffi.register_ffi_target(
+            library.target(call), jax.ffi.pycapsule(getattr(library.handle, call)), platform="cpu"
+        )
+    return library
+
+
+def missing(library: Callable[[], Library], right: Callable[[], bool], what: str) -> str | None:
+    """Why this process cannot use a library; None: it can. One that is new here is tested first.
+
+    Args:
+        library: loads it.
+        right: the test: whether it computes what it should.
+        what: it computes, such as "an LSTM".
+    """
+    if jax.default_backend() != "cpu":
+        return "it is for CPUs"
+    try:
+        loaded = library()
+        if not loaded.tested:
+            if not right():
+                return f"{loaded.path} does not compute {what}"
+            loaded.passed()
+    except LibraryError as error:
+        return str(error)
+    except (ValueError, jax.errors.JaxRuntimeError) as error:
+        return f"XLA does not take it ({str(error).partition(chr(10))[0]})"
+    return None
 
 
 def _run(command: Sequence[str]) -> bytes:
     """What a command prints.
 
     Raises:
-        NativeError: it isn't there, or fails.
+        LibraryError: it isn't there, or fails.
     """
     try:
         return subprocess.run(command, capture_output=True, check=True, timeout=MOST_SECONDS).stdout
     except OSError as error:
-        raise NativeError(f"there is no C compiler `{command[0]}` here ({error.strerror})") from error
+        raise LibraryError(f"there is no C compiler `{command[0]}` here ({error.strerror})") from error
     except subprocess.CalledProcessError as error:
-        said = error.stderr.decode(errors="replace").strip().splitlines() or [f"status {error.returncode}"]
-        line = next((line for line in said if "error" in line), said[0])
-        raise NativeError(f"`{command[0]}` cannot compile it ({line})") from error
+        lines = error.stderr.decode(errors="replace").strip().splitlines() or [f"status {error.returncode}"]
+        line = next((line for line in lines if "error" in line), lines[0])
+        raise LibraryError(f"`{command[0]}` cannot compile it ({line})") from error
     except subprocess.TimeoutExpired as error:
-        raise NativeError(f"`{command[0]}` took more than {MOST_SECONDS} s") from error
+        raise LibraryError(f"`{command[0]}` took more than {MOST_SECONDS} s") from error
 
 
 def _digest(path: Path) -> str:

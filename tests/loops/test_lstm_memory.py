@@ -11,9 +11,9 @@ import jax
 import pytest
 from native_checks import needs_compiler
 
-from memcap import native
-from memcap.cells.native import TESTED, _right
-from memcap.native import COMPILER, SOURCE
+from memcap.loops import c_library, lstm_native
+from memcap.loops.c_library import COMPILER
+from memcap.loops.lstm_native import SOURCE, TESTED, _right
 
 SANITIZED = (
     "-O1",
@@ -81,16 +81,14 @@ def test_narrower_vectors_compute_the_same(tmp_path, monkeypatch, flags):
     if needed not in known():
         pytest.skip(f"the processor has no {needed}")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(native, "FLAGS", ("-O2", *flags.split()))
-    native.library.cache_clear()
+    monkeypatch.setattr(c_library, "FLAGS", ("-O2", *flags.split()))
+    lstm_native.library.cache_clear()
     try:
-        lanes = (
-            native.library().size(2, 1, 1, 1, 1, 1, 1) // 2 // 8
-        )  # two slots of x and 7 rows, of 2 vectors
+        lanes = lstm_native.size(2, 1, 1, 1, 1, 1, 1) // 2 // 8  # two slots of x and 7 rows, of 2 vectors
         assert lanes == 2 * width
         assert all(_right(*sizes) for sizes in TESTED)
     finally:
-        native.library.cache_clear()
+        lstm_native.library.cache_clear()
 
 
 ARM = "aarch64-linux-gnu-gcc", "qemu-aarch64"  # Debian: gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user

@@ -1,0 +1,44 @@
+"""Cells of Flax whose gates memcap knows. All others of `flax.nnx` work too, from their own start alone."""
+
+from typing import ClassVar
+
+from flax import nnx
+
+from memcap.cells.base import Cell
+from memcap.cells.gates import Gates
+
+
+class Elman(nnx.SimpleCell, Cell):
+    """`flax.nnx.SimpleCell` (Elman, 1990): h' = tanh(W_x x + W_h h + b); a candidate, and no gates."""
+
+    name: ClassVar[str] = "SimpleCell"
+    gates = Gates(("candidate",), ("dense_i", "kernel"), ("dense_h", "kernel"), ("dense_i", "bias"))
+    can_pad = True
+
+
+class GRU(nnx.GRUCell, Cell):
+    """`flax.nnx.GRUCell` (Cho et al., 2014): one number a unit in its carry.
+
+    Its z gate keeps (role "forget"), its r gate lets the old state reach the candidate (role "output").
+    """
+
+    name: ClassVar[str] = "GRUCell"
+    gates = Gates(
+        ("output", "forget", "candidate"), ("dense_i", "kernel"), ("dense_h", "kernel"), ("dense_i", "bias")
+    )
+    can_pad = True
+
+
+class FlaxLSTM(nnx.OptimizedLSTMCell, Cell):
+    """`flax.nnx.OptimizedLSTMCell`, its gates in one product, in the order i, f, g, o: the same equations as
+    memcap's, and a check on them."""
+
+    name: ClassVar[str] = "OptimizedLSTMCell"
+    gates = Gates(
+        ("input", "forget", "candidate", "output"),
+        ("dense_i", "kernel"),
+        ("dense_h", "kernel"),
+        ("dense_h", "bias"),
+    )
+    is_lstm = True
+    can_pad = True

@@ -1,0 +1,170 @@
+"""Ways to run a cell over time, one file each; `engine.loop` chooses.
+
+    auto           the fastest that is here and serves the members: on CPUs the LSTM in C where there is a
+                   compiler, elsewhere XLA's loops
+    reproducible   XLA's loops alone, whose rows are the same to the bit on machines with the same jaxlib and
+    the same
+                   vectors; published studies name it
+    NAME           one of this folder: plain, while, masked, associative, native
+    MODULE:OBJECT  one of your own, see memcap/loops/base.py
+
+A new file here with an object `LOOP` is found; nothing else changes. Two files may have one name, such as
+`while` for the LSTM and for any cell: the one of higher rank that serves the members is run.
+"""
+
+import sys
+from functools import cache
+from typing import NamedTuple
+
+from memcap import plugins
+from memcap.knobs import UserError
+from memcap.loops.base import Loop, Request, Windows
+from memcap.printing import warn_once
+
+__all__ = [
+    "GENERAL",
+    "Choice",
+    "Loop",
+    "Request",
+    "Windows",
+    "check",
+    "check_name",
+    "choose",
+    "loops",
+    "names",
+    "padding_cost",
+    "resolve",
+    "row_columns",
+    "version",
+]
+
+GENERAL = ("auto", "reproducible")
+
+
+class Choice(NamedTuple):
+    """The loop of a program: its name, and whether members run side by side."""
+
+    loop: str
+    side_by_side: bool
+
+
+@cache
+def loops() -> list[Loop]:
+    """The loops of this folder, those of the highest rank first."""
+    found = [module.LOOP for module in plugins.modules(sys.modules[__name__]) if hasattr(module, "LOOP")]
+    return sorted(found, key=lambda loop: (-loop.rank, loop.name))
+
+
+def names() -> list[str]:
+    """What `engine.loop` may be, but for a loop of one's own."""
+    return [*GENERAL, *sorted({loop.name for loop in loops()})]
+
+
+_outside: dict[str, Loop] = {}
+
+
+def _named(name: str) -> list[Loop]:
+    """The loops of this name, those of the highest rank first.
+
+    Raises:
+        UserError: there is none.
+    """
+    if plugins.is_outside(name):
+        if name not in _outside:
+            found = plugins.outside(name, "engine.loop")
+            loop = found() if isinstance(found, type) and issubclass(found, Loop) else found
+            if not isinstance(loop, Loop):
+                raise UserError(f"engine.loop={name}: must be a class or an object of memcap.loops.Loop")
+            loop.name = name
+            _outside[name] = loop
+        return [_outside[name]]
+    found = [loop for loop in loops() if loop.name == name]
+    if not found:
+        raise UserError(
+            f"engine.loop={name}: no such loop; one of {', '.join(names())}, or MODULE:OBJECT for your own"
+        )
+    return found
+
+
+def resolve(name: str, request: Request) -> Loop:
+    """The first loop of this name that serves, else of its fallback.
+
+    Raises:
+        UserError: there is no loop of this name.
+    """
+    named = _named(name)
+    serving = [loop for loop in named if not loop.refuses(request)]
+    if serving:
+        return serving[0]
+    assert named[-1].fallback != name, f"{name}: serves no cell"
+    return resolve(named[-1].fallback, request)
+
+
+def choose(wanted: str, request: Request) -> Choice:
+    """The loop of a program.
+
+    Args:
+        wanted: auto, reproducible, a name, or module:object.
+        request: what the program needs.
+
+    Raises:
+        UserError: there is no loop of this name.
+    """
+    loop = _first(wanted, request) if wanted in GENERAL else resolve(wanted, request)
+    return Choice(loop.name, loop.side_by_side(request.platform))
+
+
+def _first(wanted: str, request: Request) -> Loop:
+    """The loop of the highest rank that serves and is here; a note where one would have been chosen but
+    isn't."""
+    for loop in loops():
+        if request.platform not in loop.chosen_on or (wanted == "reproducible" and not loop.reproducible):
+            continue
+        if loop.refuses(request):
+            continue
+        why = loop.missing()
+        if why is None:
+            return loop
+        warn_once(f"XLA runs the LSTM's loop, as engine.loop={loop.name} cannot run here: {why}")
+    raise AssertionError(f"no loop for any cell on {request.platform}")
+
+
+def check_name(wanted: str) -> None:
+    """Refuse a loop that there is not.
+
+    Raises:
+        UserError: there is none of this name.
+    """
+    if wanted not in GENERAL:
+        _named(wanted)
+
+
+def check(wanted: str) -> None:
+    """Refuse a loop that is named and cannot run in this process, before anything trains.
+
+    Raises:
+        UserError: there is no such loop, or it is missing here.
+    """
+    if wanted in GENERAL:
+        return
+    for loop in _named(wanted):
+        why = loop.missing()
+        if why is not None:
+            raise UserError(
+                f"engine.loop={wanted}: cannot run here: {why}; engine.loop=reproducible runs anywhere"
+            )
+
+
+def version(name: str) -> str:
+    """See `Loop.version`."""
+    return _named(name)[0].version()
+
+
+def row_columns(name: str, side_by_side: bool) -> dict[str, str]:
+    """The columns of a row that say what ran its member over time."""
+    return {"loop": name, **_named(name)[0].row_columns(side_by_side)}
+
+
+def padding_cost(name: str) -> float | None:
+    """See `Loop.seconds_per_padded_weight`."""
+    return _named(name)[0].seconds_per_padded_weight

@@ -1,0 +1,129 @@
+"""A parallel scan over time, for cells whose units do not see each other's past: h' = a h + b, number by
+number.
+
+Such a recurrence is associative, so a machine with many lanes finds all T states in about 2 log2 T passes
+over the buffer (`jax.lax.associative_scan`; Blelloch, 1990) instead of T steps that wait for each other.
+
+States are computed as they stand, not as logarithms. minGRU's authors take sums over time in log space
+(Heinsen, 2023), as there each state is divided by the product of all decays before it, which float32 cannot
+hold; and logarithms allow positive states only. The associative scan multiplies decays and divides by none:
+where a product underflows to 0, the state was forgotten.
+"""
+
+from functools import partial
+from typing import Any, cast
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from memcap.cells import Cell
+from memcap.cells.diagonal import DiagonalCell
+from memcap.loops.base import Loop, Request, zero_unless
+
+
+def _joined(first: Any, second: Any) -> Any:
+    """Two stretches of time, one after the other, as one: h' = a h + b."""
+    (a, b), (c, d) = first, second
+    return a * c, c * b + d
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def diagonal_scan(
+    reset: bool, decay: jax.Array, added: jax.Array, carry: jax.Array, flow: jax.Array
+) -> jax.Array:
+    """All states h[t] = decay[t] * h[t - 1] + added[t], by a parallel scan over time.
+
+    Args:
+        reset: set the state to zero where `flow` is 0; otherwise only its gradient is cut there.
+        decay: (T, B or 1, U), real or complex.
+        added: (T, B, U) of the same dtype.
+        carry: (B, U), h[-1].
+        flow: (T,) of the same dtype, 0 or 1.
+
+    Returns:
+        (T, B, U).
+    """
+    through = decay * flow[:, None, None] if reset else decay
+    added = jnp.concatenate([added[:1] + through[:1] * carry, added[1:]], 0)
+    return lax.associative_scan(_joined, (through, added))[1]
+
+
+def _fwd(
+    reset: bool, decay: jax.Array, added: jax.Array, carry: jax.Array, flow: jax.Array
+) -> tuple[jax.Array, Any]:
+    states = diagonal_scan(reset, decay, added, carry, flow)
+    return states, (decay, carry, flow, states)
+
+
+def _bwd(reset: bool, residuals: Any, d_states: jax.Array) -> tuple[Any, ...]:
+    """The same recurrence, backwards. A reset state and a cut one have the same gradient into the past:
+    none."""
+    decay, carry, flow, states = residuals
+    flow = flow[:, None, None]
+    through = decay * flow
+    after = jnp.concatenate([through[1:], jnp.zeros_like(through[:1])], 0)
+    d_added = lax.associative_scan(_joined, (after, d_states), reverse=True)[1]
+    entered = jnp.concatenate([carry[None], states[:-1]], 0)
+    d_decay = d_added * (entered * flow if reset else entered)
+    if decay.shape[1] == 1:
+        d_decay = d_decay.sum(1, keepdims=True)
+    return d_decay, d_added, (through[:1] * d_added[:1])[0], None
+
+
+diagonal_scan.defvjp(_fwd, _bwd)
+
+
+class Associative(Loop):
+    """Diagonal cells (memcap/cells/diagonal.py), members side by side: on accelerators."""
+
+    name = "associative"
+    chosen_on = ("gpu", "tpu")
+    rank = 1
+    reproducible = True
+    fallback = "masked"
+
+    def refuses(self, request: Request) -> str | None:
+        """See `Loop.refuses`."""
+        own_step = issubclass(request.cell, DiagonalCell) and request.cell.__call__ is DiagonalCell.__call__
+        return None if own_step else "the cell's step is not h' = a h + b of the input alone"
+
+    def side_by_side(self, platform: str) -> bool:
+        """See `Loop.side_by_side`."""
+        del platform
+        return True
+
+    def run(
+        self,
+        cell: Cell,
+        carry: Any,
+        inputs: jax.Array,
+        length: jax.Array,
+        *,
+        flow: jax.Array | None,
+        reset: bool,
+        return_sequences: bool,
+        readout: jax.Array | None,
+        num_units: jax.Array | None,
+    ) -> tuple[Any, jax.Array]:
+        """See `Loop.run`."""
+        del readout, num_units
+        cell = cast(DiagonalCell, cell)
+        # Past `length` the state stands still, and so does its gradient: a window that begins there cuts
+        # nothing.
+        steps = len(inputs)
+        valid = (jnp.arange(steps) < length)[:, None, None]
+        decay, added = cell.coefficients(zero_unless(valid, inputs))
+        decay = jnp.where(valid, decay, jnp.ones_like(decay))
+        flow = (
+            jnp.ones(steps, added.dtype)
+            if flow is None
+            else jnp.where(valid[:, 0, 0], flow.astype(added.dtype), 1)
+        )
+        states = diagonal_scan(reset, decay, zero_unless(valid, added), carry, flow)
+        last = states[-1]
+        hidden = zero_unless(valid, cell.seen(states)) if return_sequences else cell.seen(states[-1])
+        return last, jnp.swapaxes(hidden, -1, -2)
+
+
+LOOP = Associative()

@@ -1,0 +1,409 @@
+"""What a loop over time is, and the gradient that serves any cell.
+
+A loop runs a cell over the steps of a sequence, with exact gradients. It is a file of this folder with an
+object `LOOP`, or a class or object of your own: `engine.loop=my_loops:Fast`. Read memcap/loops/plain.py
+first. Least work:
+
+    class Unrolled(Loop):
+        def run(self, cell, carry, inputs, length, *, flow, reset, return_sequences, readout, num_units):
+            outputs = []
+            for t in range(len(inputs)):
+                new, output = cell(carry, inputs[t])
+                carry = jax.tree.map(lambda a, b: jnp.where(t < length, a, b), new, carry)
+                outputs.append(jnp.where(t < length, output, 0))
+            hidden = jnp.swapaxes(jnp.stack(outputs), 1, 2)
+            return carry, hidden if return_sequences else hidden[length - 1]
+
+        def refuses(self, request):
+            return "it knows no windows" if request.windows else None
+
+Below `Loop` is `stepwise`, by which memcap/loops/while_loop.py and masked_scan.py differentiate any cell:
+forward it keeps the carry that entered each step, backward it goes through the cell's step again, from the
+last one to the first.
+"""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from functools import cache, partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax import lax
+
+from memcap.cells import Cell
+
+Carry = Any
+Params = Any
+Step = Callable[[Params, Carry, jax.Array], tuple[Carry, jax.Array]]
+Drive = Callable[..., tuple[Any, Any]]
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Windows:
+    """Truncated backpropagation.
+
+    Args:
+        starts: (T,) bool, true at the first step of a window.
+        reset: whether the carry is zero there; otherwise it flows in, with its gradient cut.
+    """
+
+    starts: jax.Array
+    reset: bool = field(default=False, metadata={"static": True})
+
+
+class Request(NamedTuple):
+    """What a program needs of a loop.
+
+    Args:
+        cell: what is run over time.
+        platform: "cpu", "gpu" or "tpu": of the device that will run it, which need not be here
+            (`memcap plan`).
+        windows: whether gradients are cut at windows.
+    """
+
+    cell: type[nnx.RNNCellBase]
+    platform: str
+    windows: bool
+
+
+class Loop:
+    """One way to run a cell over time, with exact gradients. A subclass has `run`; all else has a default.
+
+    Attributes:
+        name: `engine.loop=NAME`, and the column `loop` of rows; a loop outside the package goes by
+        `module:object`. chosen_on: platforms on which `engine.loop=auto` may choose it.
+        rank: of those that may be chosen and serve, the highest is.
+        reproducible: whether `engine.loop=reproducible` may choose it, too: its rows are the same to the bit
+            on machines with the same jaxlib and the same vectors.
+        fallback: the loop of what this one refuses: of other members, and of an LSTM read-out in the same
+        program. takes_symbols: whether `run` takes symbols (T, B) int as they are; others get one-hot vectors
+        (T, B, F). fuses_readout: whether `run` is given the read-out, to apply it as it sees fit; to the
+        hidden states of others
+            it is applied here.
+        seconds_per_padded_weight: what a weight of a unit that pads a member to a wider program costs a
+            training step; None: members of several widths do not share programs of this loop on a CPU.
+    """
+
+    name: str = ""
+    chosen_on: Collection[str] = ()
+    rank: int = 0
+    reproducible: bool = False
+    fallback: str = "while"
+    takes_symbols: bool = False
+    fuses_readout: bool = False
+    seconds_per_padded_weight: float | None = None
+
+    def refuses(self, request: Request) -> str | None:
+        """Why it cannot serve these members, in words that go on after "as"; None: it can."""
+        del request
+        return None
+
+    def missing(self) -> str | None:
+        """Why this process has it not, such as a compiler that isn't there; None: it has."""
+        return None
+
+    def side_by_side(self, platform: str) -> bool:
+        """Whether members of a program run under `vmap`, or one after another."""
+        return platform != "cpu"
+
+    def version(self) -> str:
+        """What decides the bits of its results: a half-trained member goes on with the same alone."""
+        return self.name
+
+    def row_columns(self, side_by_side: bool) -> dict[str, str]:
+        """The columns batching, scan and kernel, which said the same before there was a column `loop`."""
+        return {
+            "batching": "vmap" if side_by_side else "map",
+            "scan": "scan" if side_by_side else "loop",
+            "kernel": "xla",
+        }
+
+    def run(
+        self,
+        cell: Cell,
+        carry: Carry,
+        inputs: jax.Array,
+        length: jax.Array,
+        *,
+        flow: jax.Array | None,
+        reset: bool,
+        return_sequences: bool,
+        readout: jax.Array | None,
+        num_units: jax.Array | None,
+    ) -> tuple[Carry, jax.Array]:
+        """Run over the first `length` of T steps.
+
+        Args:
+            cell: its `cell(carry, (B, F))` gives carry and hidden state (B, H).
+            carry: the state before the first step, as `cell.initialize_carry` lays it out, batch first.
+            inputs: (T, B, F) floats; (T, B) int symbols below F where `takes_symbols`.
+            length: () int, how many of the T steps count; may be traced.
+            flow: (T,) float32, 0 at the first step of a window and 1 elsewhere: what the carry's gradient is
+                multiplied by as it goes back through the step; None: one window.
+            reset: whether the carry itself is multiplied by `flow`, too.
+            return_sequences: return the hidden state of every step, or of the last one only.
+            readout: (H, O) weights to apply to the hidden states, given only where `fuses_readout`; or None.
+            num_units: () int, how many of the units count, where the weights of those after them are zero;
+                None: all. It changes nothing but, in a loop that leaves them out, the time.
+
+        Returns:
+            The carry after `length` steps, and the hidden states (T, H, B), zero after `length`, or the last
+            one (H, B); with a read-out what it makes of them, (T, O, B) or (O, B).
+        """
+        raise NotImplementedError
+
+    def __call__(
+        self,
+        cell: Cell,
+        inputs: jax.Array,
+        *,
+        initial_carry: Carry,
+        seq_lengths: jax.Array,
+        windows: Windows | None = None,
+        return_sequences: bool = True,
+        readout: jax.Array | None = None,
+        num_units: jax.Array | None = None,
+    ) -> tuple[Carry, jax.Array]:
+        """Run a cell; arguments are called as in `flax.nnx.RNN`, and time comes first.
+
+        Args:
+            cell: what is run.
+            inputs: (T, B) int symbols below F, or (T, B, F) floats.
+            initial_carry: as `cell.initialize_carry` lays it out.
+            seq_lengths: () int, how many of the T steps count, the same for all sequences; may be traced.
+            windows: of truncated backpropagation; None: one window.
+            return_sequences: every step, or the last one only.
+            readout: (H, O) weights that turn hidden states into outputs, or None.
+            num_units: see `run`.
+
+        Returns:
+            The carry after the last step that counts, and hidden states (T, H, B), zero after it, or the last
+            one (H, B); with a read-out (T, O, B) or (O, B).
+        """
+        flow = None if windows is None else jnp.where(windows.starts, 0.0, 1.0)
+        if inputs.ndim == 2 and not self.takes_symbols:
+            inputs = jax.nn.one_hot(inputs, cell.in_features)
+        fused = readout if self.fuses_readout else None
+        carry, hidden = self.run(
+            cell,
+            initial_carry,
+            inputs,
+            seq_lengths,
+            flow=flow,
+            reset=windows is not None and windows.reset,
+            return_sequences=return_sequences,
+            readout=fused,
+            num_units=num_units,
+        )
+        return carry, hidden if readout is None or self.fuses_readout else read(hidden, readout)
+
+
+def read(hidden: jax.Array, readout: jax.Array) -> jax.Array:
+    """Hidden states (H, B) or (T, H, B) through a read-out (H, O): (O, B) or (T, O, B)."""
+    if hidden.ndim == 2:
+        return readout.T @ hidden
+    steps, units, batch = hidden.shape
+    flat = readout.T @ jnp.swapaxes(hidden, 0, 1).reshape(units, -1)
+    return jnp.swapaxes(flat.reshape(-1, steps, batch), 0, 1)
+
+
+@cache
+def step_of(graph: nnx.GraphDef) -> Step:
+    """One pure function a cell's structure, so that a trace is shared by all who run it."""
+    return lambda params, carry, inputs: nnx.merge(graph, params)(carry, inputs)
+
+
+def run_stepwise(
+    drive: Drive,
+    cell: Cell,
+    carry: Carry,
+    inputs: jax.Array,
+    length: jax.Array,
+    flow: jax.Array | None,
+    reset: bool,
+    return_sequences: bool,
+) -> tuple[Carry, jax.Array]:
+    """`Loop.run` of any cell, by its own step; `drive` goes over time, see `stepwise`."""
+    graph, params = nnx.split(cell)
+    carry, outputs = stepwise(
+        drive, step_of(graph), return_sequences, reset, params, carry, inputs, length, flow
+    )
+    return carry, jnp.swapaxes(outputs, -1, -2)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2, 3))
+def stepwise(
+    drive: Drive,
+    step: Step,
+    return_sequences: bool,
+    reset: bool,
+    params: Params,
+    carry: Carry,
+    inputs: jax.Array,
+    length: jax.Array,
+    flow: jax.Array | None,
+) -> tuple[Carry, jax.Array]:
+    """Apply `step` to the first `length` rows of `inputs`, with the gradient written out.
+
+    Args:
+        drive: goes over time. (body, state, xs, ys, length, backwards) -> state, ys: runs `body` over the
+            first `length` rows of `xs`, from the first to the last or backwards. body: (state, t, valid, row
+            of xs) -> (state, row of ys); `valid` says whether the step counts, and is True where no other is
+            run. state: pytree without an axis of time. xs: pytree of (T, ...). ys: pytree of zeros (T, ...)
+            for what comes out; rows after `length` are zero, or what the body makes of a state that stands
+            still: a body whose rows must be zero there says so by `zero_unless`.
+        step: (params, carry, (B, F) input) -> (carry, (B, H) output), pure.
+        return_sequences: return the output of every step, or of the last one only.
+        reset: set the carry to zero where `flow` is 0; otherwise only its gradient is cut there.
+        params: pytree of the cell's parameters.
+        carry: pytree, the state before the first step.
+        inputs: (T, B, F) floats.
+        length: () int, how many of the T rows count; may be traced.
+        flow: (T,) floats, 0 at the first step of a window and 1 elsewhere; None: one window.
+
+    Returns:
+        The carry after `length` steps, and the outputs (T, B, H), zero after `length`, or the last one (B,
+        H).
+    """
+    carry, outputs, _ = _forward(
+        drive, step, return_sequences, reset, False, params, carry, inputs, length, flow
+    )
+    return carry, outputs
+
+
+def _forward(
+    drive: Drive,
+    step: Step,
+    return_sequences: bool,
+    reset: bool,
+    keep: bool,
+    params: Params,
+    carry: Carry,
+    inputs: jax.Array,
+    length: jax.Array,
+    flow: jax.Array | None,
+) -> tuple[Carry, jax.Array, Any]:
+    """The carry after the last step, the outputs, and the carry that entered each step, (T, ...), if it is to
+    be kept."""
+    steps = inputs.shape[0]
+    _, output = jax.eval_shape(step, params, carry, inputs[0])
+    last = jnp.zeros(output.shape, output.dtype)
+
+    def body(state: Any, t: jax.Array, valid: Any, row: Any) -> tuple[Any, Any]:
+        carry, _ = state
+        x, flow = row
+        if reset and flow is not None:
+            carry = _scaled(carry, flow)
+        entered = carry
+        carry, output = step(params, carry, x)
+        row = zero_unless(valid, output) if return_sequences else ()
+        return (carry, () if return_sequences else output), (row, entered if keep else ())
+
+    ys = _buffers((output if return_sequences else (), carry if keep else ()), steps)
+    state = carry, () if return_sequences else last
+    (carry, last), (outputs, entered) = drive(body, state, (inputs, flow), ys, length, False)
+    return carry, outputs if return_sequences else last, entered
+
+
+def _stepwise_fwd(
+    drive: Drive,
+    step: Step,
+    return_sequences: bool,
+    reset: bool,
+    params: Params,
+    carry: Carry,
+    inputs: jax.Array,
+    length: jax.Array,
+    flow: jax.Array | None,
+) -> tuple[tuple[Carry, jax.Array], Any]:
+    carry, outputs, entered = _forward(
+        drive, step, return_sequences, reset, True, params, carry, inputs, length, flow
+    )
+    return (carry, outputs), (params, entered, inputs, length, flow)
+
+
+def _stepwise_bwd(
+    drive: Drive, step: Step, return_sequences: bool, reset: bool, residuals: Any, cotangents: Any
+) -> tuple[Any, ...]:
+    """A reset carry and a cut carry have the same gradient into the past: none."""
+    del reset
+    params, entered, inputs, length, flow = residuals
+    d_last, d_outputs = cotangents
+    rows = jax.tree.map(lambda buffer: jax.ShapeDtypeStruct(buffer.shape[1:], buffer.dtype), entered)
+    d_carry = _differentiable_of(rows, d_last)
+
+    def body(state: Any, t: jax.Array, valid: Any, row: Any) -> tuple[Any, Any]:
+        d_carry, d_params = state
+        entered, x, flow, d_output = row
+        if not return_sequences:  # only the last output was returned
+            d_output = jnp.where(t == length - 1, d_outputs, jnp.zeros_like(d_outputs))
+        _, pullback = jax.vjp(step, params, entered, x)
+        d_param, d_entered, d_input = pullback((_cotangent(rows, d_carry), d_output))
+        d_entered = _differentiable_of(rows, d_entered)
+        if flow is not None:
+            d_entered = _scaled(d_entered, flow)
+        added = jax.tree.map(jnp.add, d_params, _differentiable_of(params, d_param))
+        return (d_entered, added), zero_unless(valid, d_input)
+
+    state = d_carry, jax.tree.map(jnp.zeros_like, _differentiable_of(params, params))
+    xs = entered, inputs, flow, d_outputs if return_sequences else ()
+    (d_carry, d_params), d_inputs = drive(body, state, xs, jnp.zeros_like(inputs), length, True)
+    return _cotangent(params, d_params), _cotangent(rows, d_carry), d_inputs, None, None
+
+
+stepwise.defvjp(_stepwise_fwd, _stepwise_bwd)
+
+
+def read_row(buffer: jax.Array, t: jax.Array) -> jax.Array:
+    """Row t of a buffer whose first axis is time."""
+    return lax.dynamic_index_in_dim(buffer, t, 0, keepdims=False)
+
+
+def write_row(buffer: jax.Array, value: jax.Array, t: jax.Array) -> jax.Array:
+    """The buffer with row t replaced."""
+    return lax.dynamic_update_index_in_dim(buffer, value, t, 0)
+
+
+def zero_unless(valid: Any, row: jax.Array) -> jax.Array:
+    """The row of a step that counts, or zero; `valid` is what a `drive` says of the step."""
+    return row if valid is True else jnp.where(valid, row, jnp.zeros_like(row))
+
+
+def select(condition: jax.Array, new: Any, old: Any) -> Any:
+    """The leaves of one pytree or of the other."""
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), new, old)
+
+
+def _scaled(carry: Carry, factor: jax.Array) -> Carry:
+    """The carry times a number, each leaf in its own dtype."""
+    return jax.tree.map(lambda leaf: leaf * factor.astype(leaf.dtype), carry)
+
+
+def _buffers(rows: Any, steps: int) -> Any:
+    """Zeros with a time axis in front of each leaf."""
+    return jax.tree.map(lambda row: jnp.zeros((steps, *row.shape), row.dtype), rows)
+
+
+def _has_gradient(leaf: Any) -> bool:
+    return jnp.issubdtype(leaf.dtype, jnp.inexact)
+
+
+def _differentiable_of(like: Any, cotangents: Any) -> list[Any]:
+    """Of a cotangent of `like`, those of its differentiable leaves: integers, such as a cell's own clock,
+    have none."""
+    pairs = zip(jax.tree.leaves(cotangents), jax.tree.leaves(like), strict=True)
+    return [cotangent for cotangent, leaf in pairs if _has_gradient(leaf)]
+
+
+def _cotangent(like: Any, leaves: list[Any]) -> Any:
+    """A cotangent of `like` from those of its differentiable leaves; JAX wants float0 for the others."""
+    cotangents = iter(leaves)
+    flat, tree = jax.tree.flatten(like)
+    full = [
+        next(cotangents) if _has_gradient(leaf) else np.zeros(leaf.shape, jax.dtypes.float0) for leaf in flat
+    ]
+    return jax.tree.unflatten(tree, full)

@@ -1,0 +1,66 @@
+"""`jax.lax.scan` over the cell's own step, differentiated by JAX. Read this first.
+
+    carry, hidden = cell(carry, inputs[t])        for t = 0, 1, ... length - 1
+
+The other loops compute the same faster, with the gradient written out, and are tested against this one.
+`engine.loop=plain` trains any cell this way: the same rows to float rounding.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import lax
+
+from memcap.cells import Cell
+from memcap.loops.base import Loop, step_of
+
+
+class Plain(Loop):
+    """Any cell, members side by side or one after another."""
+
+    name = "plain"
+
+    def row_columns(self, side_by_side: bool) -> dict[str, str]:
+        """See `Loop.row_columns`."""
+        return super().row_columns(side_by_side) | {"scan": "plain"}
+
+    def run(
+        self,
+        cell: Cell,
+        carry: Any,
+        inputs: jax.Array,
+        length: jax.Array,
+        *,
+        flow: jax.Array | None,
+        reset: bool,
+        return_sequences: bool,
+        readout: jax.Array | None,
+        num_units: jax.Array | None,
+    ) -> tuple[Any, jax.Array]:
+        """See `Loop.run`."""
+        del readout, num_units
+        graph, weights = nnx.split(cell)
+        step = step_of(graph)
+
+        def one_step(state: Any, row: Any) -> tuple[Any, Any]:
+            carry, last = state
+            t, x, flow = row
+            entered = carry
+            if flow is not None:  # where a window begins nothing flows in, or no gradient flows back
+                cut = jax.tree.map(jnp.zeros_like if reset else lax.stop_gradient, carry)
+                entered = jax.tree.map(lambda there, here: jnp.where(flow == 0, there, here), cut, carry)
+            new, output = step(weights, entered, x)
+            counts = t < length
+            carry = jax.tree.map(lambda after, before: jnp.where(counts, after, before), new, carry)
+            last = jnp.where(counts, output, last)
+            return (carry, last), jnp.where(counts, output, 0) if return_sequences else None
+
+        output = jax.eval_shape(step, weights, carry, inputs[0])[1]
+        start = carry, jnp.zeros(output.shape, output.dtype)
+        (carry, last), outputs = lax.scan(one_step, start, (jnp.arange(inputs.shape[0]), inputs, flow))
+        return carry, jnp.swapaxes(last if outputs is None else outputs, -1, -2)
+
+
+LOOP = Plain()

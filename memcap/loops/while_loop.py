@@ -1,0 +1,61 @@
+"""A loop whose trip count is an operand, for any cell: one compiled program serves every length, and short
+sequences cost little.
+
+For CPUs, one member after another: with a trip count a member, `vmap` would select and copy every buffer,
+whole, at every step. JAX has no gradient of such a loop, so it is written out (`memcap.loops.base.stepwise`).
+"""
+
+from typing import Any
+
+import jax
+from jax import lax
+
+from memcap.cells import Cell
+from memcap.loops.base import Loop, read_row, run_stepwise, write_row
+
+
+def trip_count(
+    body: Any, state: Any, xs: Any, ys: Any, length: jax.Array, backwards: bool
+) -> tuple[Any, Any]:
+    """Go over the first `length` rows and no others; see `stepwise`."""
+
+    def step(k: jax.Array, both: tuple[Any, Any]) -> tuple[Any, Any]:
+        state, ys = both
+        t = length - 1 - k if backwards else k
+        state, y = body(state, t, True, jax.tree.map(lambda buffer: read_row(buffer, t), xs))
+        return state, jax.tree.map(lambda buffer, row: write_row(buffer, row, t), ys, y)
+
+    return lax.fori_loop(0, length, step, (state, ys))
+
+
+class WhileLoop(Loop):
+    """Any cell, on CPUs; where it is asked for by name, anywhere."""
+
+    name = "while"
+    chosen_on = ("cpu",)
+    reproducible = True
+
+    def side_by_side(self, platform: str) -> bool:
+        """See `Loop.side_by_side`."""
+        del platform
+        return False
+
+    def run(
+        self,
+        cell: Cell,
+        carry: Any,
+        inputs: jax.Array,
+        length: jax.Array,
+        *,
+        flow: jax.Array | None,
+        reset: bool,
+        return_sequences: bool,
+        readout: jax.Array | None,
+        num_units: jax.Array | None,
+    ) -> tuple[Any, jax.Array]:
+        """See `Loop.run`."""
+        del readout, num_units
+        return run_stepwise(trip_count, cell, carry, inputs, length, flow, reset, return_sequences)
+
+
+LOOP = WhileLoop()

@@ -1,0 +1,302 @@
+"""All loops give the outputs, carries and gradients of the plain one, for every cell, alone and side by side.
+
+The registry is walked: a new file of memcap/loops/ is compared without a line here.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from lstm_reference import quick_jit, relative_error
+from odd_cells import ODD_CELLS
+
+from memcap import loops
+from memcap.cells import cell_class, cell_classes
+
+T, B, F, U, OUT = 9, 3, 4, 5, 2
+LENGTHS = (7, T, 1)
+# Where the members' windows begin; the second's first step begins one, so that no gradient reaches its
+# initial carry.
+BOUNDARIES = ((3, 5), (0, 4, 8), (6,))
+CELLS = (*cell_classes(), "LSTMCell", *ODD_CELLS)
+
+
+class Case(NamedTuple):
+    """A way to call a loop."""
+
+    every: bool
+    windows: bool
+    reset: bool
+    real: bool
+    readout: bool = False
+
+
+CASES = [  # each pair of values of `every`, (`windows`, `reset`) and `real` is somewhere among them
+    Case(every=True, windows=False, reset=False, real=True),
+    Case(every=False, windows=False, reset=True, real=False),
+    Case(every=True, windows=True, reset=False, real=False),
+    Case(every=False, windows=True, reset=False, real=True),
+    Case(every=True, windows=True, reset=True, real=True),
+    Case(every=False, windows=True, reset=True, real=False),
+]
+FEW = [CASES[0], CASES[3], CASES[5]]  # each value of each is somewhere among them
+READ_OUT = [  # of one window and every step, the LSTM's read-out is fused into its loop
+    Case(every=True, windows=False, reset=False, real=True, readout=True),
+    Case(every=True, windows=False, reset=False, real=False, readout=True),
+    Case(every=True, windows=True, reset=False, real=True, readout=True),
+    Case(every=False, windows=False, reset=False, real=False, readout=True),
+]
+
+
+# One of each kind: with loops of its own, with the loops for any cell, and diagonal.
+IN_FULL = ("lstm", "GRUCell", "LRU", "odd_cells:Clocked")
+
+
+def cases_of(name: str) -> list[Case]:
+    return CASES if name in IN_FULL else FEW
+
+
+def label(value: Any) -> str:
+    if not isinstance(value, Case):
+        return str(value).rpartition(":")[2]
+    window = "reset" if value.windows and value.reset else "cut" if value.windows else "one"
+    words = ["every" if value.every else "last", window, "reals" if value.real else "symbols"]
+    return "-".join(words + ["readout"] * value.readout)
+
+
+def drawn(rng: np.random.Generator, leaf: Any) -> np.ndarray:
+    """Random numbers of the shape and dtype of a parameter or a carry."""
+    if jnp.issubdtype(leaf.dtype, jnp.integer):
+        return rng.integers(0, 5, leaf.shape).astype(leaf.dtype)
+    numbers = 0.7 * rng.standard_normal(leaf.shape)
+    if jnp.issubdtype(leaf.dtype, jnp.complexfloating):
+        numbers = numbers + 0.7j * rng.standard_normal(leaf.shape)
+    return numbers.astype(leaf.dtype)
+
+
+def is_float(leaf: Any) -> bool:
+    return jnp.issubdtype(leaf.dtype, jnp.inexact)
+
+
+@cache
+def structure(name: str) -> tuple[Any, Any, Any]:
+    """A cell's graph, and its weights and its carry as shapes."""
+    kind: Any = cell_class(name)
+    graph, weights = nnx.split(nnx.eval_shape(lambda: kind(F, U, rngs=nnx.Rngs(0))))
+    carry = jax.eval_shape(lambda w: nnx.merge(graph, w).initialize_carry((B, F), nnx.Rngs(0)), weights)
+    return graph, weights, carry
+
+
+def member(name: str, case: Case, number: int) -> tuple:
+    """Weights, carry, inputs, length, window starts and read-out of a member, each of another draw.
+
+    Past its length, inputs go on.
+    """
+    rng = np.random.default_rng(number)
+    _, weights, carry = structure(name)
+    weights, carry = jax.tree.map(lambda leaf: drawn(rng, leaf), (weights, carry))
+    inputs = (
+        rng.standard_normal((T, B, F)).astype(np.float32)
+        if case.real
+        else rng.integers(0, F, (T, B), np.int32)
+    )
+    starts = np.isin(np.arange(T), BOUNDARIES[number]) if case.windows else None
+    readout = (
+        rng.standard_normal((cell_class(name).hidden_per_unit * U, OUT)).astype(np.float32)
+        if case.readout
+        else None
+    )
+    return weights, carry, inputs, np.int32(LENGTHS[number]), starts, readout
+
+
+def weighed(tree: Any) -> jax.Array:
+    """A real loss to which every float, and both parts of a complex number, add with a weight of their
+    own."""
+    total = jnp.float32(0)
+    for leaf in filter(is_float, jax.tree.leaves(tree)):
+        weights = jnp.sin(1 + jnp.arange(leaf.size)).reshape(leaf.shape)
+        total += jnp.sum(leaf.real * weights)
+        if jnp.iscomplexobj(leaf):
+            total += jnp.sum(leaf.imag * jnp.cos(weights))
+    return total
+
+
+def serving(name: str, case: Case) -> list[loops.Loop]:
+    """The loops that serve a cell and are here, in any order but with the plain one first."""
+    request = loops.Request(cell_class(name), "cpu", case.windows)
+    found = [loop for loop in loops.loops() if not loop.refuses(request) and not loop.missing()]
+    return sorted(found, key=lambda loop: loop.name != "plain")
+
+
+def run(name: str, case: Case, loop: loops.Loop) -> Callable[..., Any]:
+    """What a loop makes of a member: its outputs, its last carry, and the gradient in all that has one."""
+    graph, _, _ = structure(name)
+
+    def one(weights, carry, inputs, length, starts, readout):
+        windows = None if starts is None else loops.Windows(starts, case.reset)
+
+        def loss(weights, carry, inputs, readout):
+            cell = nnx.merge(graph, weights)
+            options = {"windows": windows, "return_sequences": case.every, "readout": readout}
+            carry, outputs = loop(cell, inputs, initial_carry=carry, seq_lengths=length, **options)
+            return weighed((outputs, carry)), (outputs, carry)
+
+        wanted = (0, 1, *(2,) * case.real, *(3,) * case.readout)
+        gradient = jax.grad(loss, wanted, has_aux=True, allow_int=True)
+        slopes, values = gradient(weights, carry, inputs, readout)
+        return values, [leaf for leaf in jax.tree.leaves(slopes) if is_float(leaf)]
+
+    return one
+
+
+@cache
+def programs(name: str, case: Case) -> tuple[Callable, Callable]:
+    """All loops for one member, and those that run members side by side on an accelerator for several."""
+    alone = [run(name, case, loop) for loop in serving(name, case)]
+    together = [run(name, case, loop) for loop in serving(name, case) if loop.side_by_side("gpu")]
+    return quick_jit(lambda *member: [one(*member) for one in alone]), quick_jit(
+        lambda *members: [jax.vmap(one)(*members) for one in together]
+    )
+
+
+def agree(found: Any, expected: Any) -> None:
+    """Leaf by leaf to the rounding of its dtype or the carry's, with the dtype itself; integers exactly."""
+    assert jax.tree.structure(found) == jax.tree.structure(expected)
+    (_, carry), _ = expected
+    carried = max(jnp.finfo(leaf.dtype).eps for leaf in jax.tree.leaves(carry) if is_float(leaf))
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        assert a.dtype == b.dtype
+        eps = max(carried, jnp.finfo(a.dtype).eps) if is_float(a) else 0
+        limit = eps * (
+            4 if eps > 1e-3 else 100
+        )  # bfloat16 rounds so coarsely that little but the last rounding is seen
+        for x, y in [(a.real, b.real), (a.imag, b.imag)] if jnp.iscomplexobj(a) else [(a, b)]:
+            assert relative_error(x, y) <= limit
+
+
+@pytest.mark.parametrize(
+    ("name", "case"),
+    [
+        *((name, case) for name in CELLS for case in cases_of(name)),
+        *(("lstm", case) for case in READ_OUT),
+        ("GRUCell", READ_OUT[0]),
+        ("LRU", READ_OUT[2]),
+    ],
+    ids=label,
+)
+def test_all_loops_agree_alone_and_side_by_side(name, case):
+    one, side_by_side = programs(name, case)
+    members = [member(name, case, number) for number in range(len(LENGTHS))]
+    looped = []
+    for arguments, length in zip(members, LENGTHS, strict=True):
+        plain, *others = one(*arguments)
+        looped.append(plain)
+        (outputs, carry), slopes = plain
+        assert jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), carry) == jax.tree.map(
+            lambda leaf: (leaf.shape, leaf.dtype), arguments[1]
+        )
+        assert np.any(outputs)
+        assert all(np.all(np.isfinite(leaf)) for leaf in slopes)
+        for (outputs, _), slopes in (plain, *others):
+            if case.every:
+                assert not np.any(outputs[length:])
+            if case.real:
+                assert not np.any(slopes[-1 - case.readout][length:])
+        assert len(others) >= 2
+        for other in others:
+            agree(other, plain)
+    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *members)
+    for found in side_by_side(*stacked):
+        agree(found, jax.tree.map(lambda *leaves: np.stack(leaves), *looped))
+
+
+EXACT = Case(every=True, windows=False, reset=False, real=True)
+
+
+def padded_run(name: str, loop: loops.Loop, units: int, weights: Any, carry: Any, inputs: Any) -> Any:
+    """Gradients (weights by name, carry, inputs), and values (hidden states, carry); U of `units` count."""
+    kind: Any = cell_class(name)
+    graph = nnx.split(nnx.eval_shape(lambda: kind(F, units, rngs=nnx.Rngs(0))))[0]
+
+    def loss(weights: Any, carry: Any, inputs: Any) -> Any:
+        counts = {"seq_lengths": np.int32(LENGTHS[0]), "num_units": np.int32(U)}
+        carry, hidden = loop(nnx.merge(graph, weights), inputs, initial_carry=carry, **counts)
+        return weighed((hidden[:, :U], cropped(carry))), (hidden, carry)
+
+    (slopes, *others), values = quick_jit(jax.grad(loss, (0, 1, 2), has_aux=True))(weights, carry, inputs)
+    return jax.tree.map(np.asarray, ((nnx.to_pure_dict(slopes), *others), values))
+
+
+def cropped(carry: Any) -> Any:
+    return jax.tree.map(lambda leaf: leaf[..., :U], carry)
+
+
+SERVED = [
+    (loop, name)
+    for loop in loops.loops()
+    for name in ("lstm", "minGRU", "SimpleCell")
+    if not loop.refuses(loops.Request(cell_class(name), "cpu", False))
+]
+
+
+def test_each_loop_serves_a_cell_of_these():
+    assert {loop for loop, _ in SERVED} == set(loops.loops())
+
+
+@pytest.mark.parametrize(("loop", "name"), SERVED, ids=lambda value: getattr(value, "name", value))
+def test_a_loop_is_as_exact_as_float32_allows(loop, name):
+    if why := loop.missing():
+        pytest.skip(f"{loop.name} cannot run here: {why}")
+    given = member(name, EXACT, 0)[:3]
+    found = padded_run(name, loop, U, *given)
+    with jax.enable_x64(True):
+        wide = jax.tree.map(lambda leaf: leaf.astype(np.float64), given)
+        plain = loops.resolve("plain", loops.Request(cell_class(name), "cpu", False))
+        exact = padded_run(name, plain, U, *wide)
+    errors = jax.tree.map(relative_error, found, exact)
+    assert max(jax.tree.leaves(errors)) <= 1e-5, errors
+
+
+@pytest.mark.parametrize(("loop", "name"), SERVED, ids=lambda value: getattr(value, "name", value))
+def test_units_of_zero_weights_say_nothing_and_never_learn(loop, name):
+    if why := loop.missing():
+        pytest.skip(f"{loop.name} cannot run here: {why}")
+    weights, carry, inputs = member(name, EXACT, 0)[:3]
+    (slopes, *others), (hidden, last) = padded_run(name, loop, U, weights, carry, inputs)
+    kind: Any = cell_class(name)
+    wider = nnx.split(nnx.eval_shape(lambda: kind(F, U + 3, rngs=nnx.Rngs(0))))[1]
+    nnx.replace_by_pure_dict(wider, nested(kind.resized(nnx.to_pure_dict(weights), U + 3)))
+    state = jax.tree.map(lambda leaf: np.pad(leaf, [(0, 0), (0, 3)]), carry)
+    (wide_slopes, *wide_others), (wide_hidden, wide_last) = padded_run(
+        name, loop, U + 3, wider, state, inputs
+    )
+    assert not np.any(wide_hidden[:, U:])
+    assert not any(np.any(leaf[:, U:]) for leaf in jax.tree.leaves(wide_last))
+    kept = nested(kind.resized(wide_slopes, U))
+    for path, slope in kind.resized(kept, U + 3).items():
+        np.testing.assert_array_equal(leaf_at(wide_slopes, path), slope)
+    found = kept, cropped(wide_others[0]), wide_others[1], wide_hidden[:, :U], cropped(wide_last)
+    errors = jax.tree.map(relative_error, found, (slopes, *others, hidden, last))
+    assert max(jax.tree.leaves(errors)) <= 1e-6, errors
+
+
+def nested(flat: dict) -> dict:
+    """A tree of dicts, from arrays by path."""
+    tree: dict = {}
+    for (*path, last), value in flat.items():
+        place = tree
+        for key in path:
+            place = place.setdefault(key, {})
+        place[last] = np.asarray(value, np.float32)
+    return tree
+
+
+def leaf_at(tree: Any, path: tuple[str, ...]) -> Any:
+    for key in path:
+        tree = tree[key]
+    return tree

@@ -1,0 +1,423 @@
+"""`engine.loop`: what each value trains with, what it says where it can't, and the knobs before it; and that
+loops come to the same verdicts."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import jax
+import numpy as np
+import polars as pl
+import pytest
+from native_checks import EMPTY_PATH, needs_compiler
+from training_checks import ONE, member, programs, vector
+
+from memcap import loops
+from memcap.cells import cell_class
+from memcap.config import Engine
+from memcap.knobs import UserError
+from memcap.loops import Choice, Loop, Request, lstm_native
+from memcap.planning.plan import elsewhere
+from memcap.printing import warn_once
+from memcap.studies import store
+from memcap.training.engine import train
+from memcap.training.groups import SECONDS_A_PROGRAM, shared_programs, size_of
+from memcap.training.lane import program_of
+from memcap.training.program import Program, loop_of
+from memcap.training.queue import Queue
+from memcap.training.step import Shape
+from memcap.training.work import work
+
+ROOT = Path(__file__).parents[2]
+NATIVE = replace(ONE, loop="native")
+SECONDS_A_WEIGHT = loops.padding_cost("native") or 0.0
+NO_COMPILER = "there is no C compiler `cc` here"
+needs_native = pytest.mark.skipif(
+    lstm_native.missing() is not None, reason=f"no LSTM in C: {lstm_native.missing()}"
+)
+TINY = [
+    "recipe.budget=20",
+    "evaluation.every=10",
+    "evaluation.sequences=64",
+    "evaluation.stretch=2",
+    "engine.workers=1",
+]
+
+
+@pytest.fixture
+def without(monkeypatch):
+    """A machine where the LSTM in C cannot run."""
+    monkeypatch.setattr(lstm_native, "missing", lambda: NO_COMPILER)
+    warn_once.cache_clear()
+
+
+@pytest.fixture
+def unasked(monkeypatch):
+    """Nobody looks whether the LSTM in C could run."""
+    monkeypatch.setattr(lstm_native, "missing", lambda: pytest.fail("asked"))
+
+
+def chosen(wanted, cell="lstm", platform="cpu", windows=False):
+    return loops.choose(wanted, Request(cell_class(cell), platform, windows))
+
+
+@needs_compiler
+def test_where_there_is_a_compiler_the_lstm_in_c_passes_its_test(tmp_path):
+    """Else all tests that need it would be left out, and a loop that is wrong would go unseen."""
+    (tmp_path / "any.c").write_text(
+        "#include <stdint.h>\n#include <string.h>\nint main(void) { return 0; }\n"
+    )
+    done = subprocess.run(["cc", "any.c", "-o", "any"], cwd=tmp_path, capture_output=True, check=False)
+    if done.returncode:
+        pytest.skip("the compiler compiles nothing")
+    assert lstm_native.missing() is None
+
+
+def test_the_default_is_the_fastest_loop():
+    assert Engine().loop == "auto"
+
+
+@needs_native
+def test_where_it_can_the_lstm_in_c_is_chosen_and_says_nothing(capsys):
+    warn_once.cache_clear()
+    assert chosen("auto") == chosen("native") == Choice("native", side_by_side=False)
+    loops.check("native")
+    assert capsys.readouterr().err == ""
+
+
+def test_without_it_auto_says_so_once_and_native_is_refused(without, capsys):
+    assert chosen("auto") == chosen("auto") == Choice("while", side_by_side=False)
+    line = f"memcap: XLA runs the LSTM's loop, as engine.loop=native cannot run here: {NO_COMPILER}\n"
+    assert capsys.readouterr().err == line
+    said = r"^engine.loop=native: cannot run here: there is no .*; engine.loop=reproducible runs anywhere$"
+    with pytest.raises(UserError, match=said):
+        loops.check("native")
+
+
+@pytest.mark.parametrize("cell", ["GRUCell", "LRU", "LSTMCell", "lstm+noise0.1", "OptimizedLSTMCell"])
+def test_cells_that_it_does_not_serve_compile_nothing(unasked, cell):
+    assert chosen("auto", cell) == Choice("while", side_by_side=False)
+
+
+def test_reproducible_is_xlas_loops_and_asks_for_nothing(unasked):
+    for cell in ("lstm", "GRUCell", "LRU"):
+        assert chosen("reproducible", cell) == Choice("while", side_by_side=False)
+        for platform in ("gpu", "tpu"):
+            loop = "associative" if cell == "LRU" else "masked"
+            assert chosen("reproducible", cell, platform) == Choice(loop, side_by_side=True)
+            assert chosen("auto", cell, platform) == Choice(loop, side_by_side=True)
+
+
+def test_a_loop_by_name_leaves_what_it_refuses_to_its_fallback(unasked):
+    assert chosen("native", "GRUCell") == chosen("native", windows=True) == Choice("while", False)
+    assert chosen("associative") == chosen("associative", "LRU+noise0.1") == Choice("masked", True)
+    assert chosen("plain", platform="gpu") == Choice("plain", side_by_side=True)
+    assert chosen("while", platform="gpu") == Choice("while", side_by_side=False)
+
+
+def test_an_unknown_loop_is_refused():
+    names = "auto, reproducible, associative, masked, native, plain, while"
+    with pytest.raises(
+        UserError, match=rf"^engine.loop=fast: no such loop; one of {names}, or MODULE:OBJECT"
+    ):
+        Engine(loop="fast")
+
+
+@pytest.mark.parametrize(
+    ("former", "loop"),
+    [
+        ({"kernel": "xla"}, "reproducible"),
+        ({"kernel": "auto"}, "auto"),
+        ({"kernel": "native"}, "native"),
+        ({"scan": "plain"}, "plain"),
+        ({"scan": "auto"}, "reproducible"),  # the kernel was XLA's unless another was asked for
+        ({"batching": "map"}, "while"),
+        ({"batching": "vmap"}, "associative"),
+        ({"batching": "auto"}, "reproducible"),
+        ({"batching": "map", "kernel": "native"}, "native"),
+        ({"batching": "map", "kernel": "xla"}, "while"),
+        ({"batching": "map", "scan": "plain"}, "plain"),
+        ({"batching": "vmap", "kernel": "auto"}, "associative"),
+    ],
+    ids=str,
+)
+def test_former_knobs_are_read_with_one_note(former, loop, capsys):
+    warn_once.cache_clear()
+    for given in (
+        {},
+        {"loop": "reproducible"},
+    ):  # as in a published study's file, which a former knob overrides
+        assert Engine(**given, **former) == Engine(loop=loop)
+    words = " ".join(f"engine.{name}={value}" for name, value in former.items())
+    assert capsys.readouterr().err == f"memcap: {words} is now engine.loop={loop}\n"
+    assert replace(Engine(**former), lanes=2) == Engine(loop=loop, lanes=2)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("change", [{"batching": "vmap"}, {"scan": "plain"}], ids=str)
+def test_former_knobs_that_name_two_loops_are_refused(change):
+    with pytest.raises(UserError, match=r"^engine\.\w+=\w+ engine.kernel=native: are two loops"):
+        Engine(kernel="native", **change)
+
+
+def test_for_a_device_elsewhere_loops_of_cpus_are_none():
+    for loop in ("auto", "reproducible", "native"):
+        assert elsewhere(Engine(loop=loop, lanes=3)) == Engine(loop="associative", lanes=3)
+    for loop in ("while", "plain"):
+        assert elsewhere(Engine(loop=loop)) == Engine(loop=loop)
+
+
+@pytest.mark.parametrize(
+    ("one", "loop"),
+    [
+        (member(), "native"),
+        (member("adding", 4), "native"),
+        (member(model={"readout": "lstm"}), "native"),
+        (member(model={"cell": "GRUCell"}), "while"),
+        (member(model={"cell": "LSTMCell"}, recipe={"init": "flax"}), "while"),
+        (member(model={"cell": "SimpleCell"}), "while"),
+        (member("windows", 4), "while"),
+        (member("mqar", 4), "native"),  # these two cannot draw a sequence as short as one likes
+        (member("selective_copy", 4), "native"),
+    ],
+    ids=lambda value: (
+        value if isinstance(value, str) else f"{value.task.name}-{value.model.cell}-{value.model.readout}"
+    ),
+)
+def test_the_lstm_in_c_serves_memcaps_lstm_on_sequences_without_windows(one, loop):
+    """What is not served is trained by XLA's loop, and its row says so."""
+    shape, steps = Shape.of(one), Program.of(one).trainer.steps
+    assert loop_of(shape, steps, NATIVE) == Choice(loop, side_by_side=False)
+    assert loop_of(shape, steps, Engine(loop="reproducible")) == Choice("while", side_by_side=False)
+    (program,) = programs([one], NATIVE)
+    assert program.trainer.loop == Program.of(one, NATIVE).trainer.loop == loop
+
+
+def test_a_row_says_its_loop_and_the_columns_before_it_say_the_same():
+    known = {
+        ("while", False): ("map", "loop", "xla"),
+        ("native", False): ("map", "loop", "native"),
+        ("masked", True): ("vmap", "scan", "xla"),
+        ("associative", True): ("vmap", "scan", "xla"),
+        ("plain", False): ("map", "plain", "xla"),
+        ("plain", True): ("vmap", "plain", "xla"),
+    }
+    for (loop, side_by_side), columns in known.items():
+        named = dict(zip(("batching", "scan", "kernel"), columns, strict=True))
+        assert loops.row_columns(loop, side_by_side) == {"loop": loop, **named}
+
+
+class Counted(Loop):
+    """A loop of somebody else's: the plain one, which counts how often it is traced."""
+
+    traces = 0
+
+    def refuses(self, request):
+        return "it knows no windows" if request.windows else None
+
+    def run(self, cell, carry, inputs, length, **options):
+        type(self).traces += 1
+        return loops.resolve("plain", Request(type(cell), "cpu", windows=False)).run(
+            cell, carry, inputs, length, **options
+        )
+
+
+def test_a_loop_from_outside_trains_and_names_its_rows():
+    name, one = f"{__name__}:Counted", member("latch", 3, recipe={"budget": 20})
+    (ours,), (usual,) = train([one], Engine(loop=name, workers=1)), train([one], ONE)
+    assert Counted.traces > 0
+    assert (ours.loop, usual.loop) == (name, "while")
+    assert loops.row_columns(name, side_by_side=False)["loop"] == name
+    assert (ours.status, ours.steps) == (usual.status, usual.steps)
+    np.testing.assert_allclose(vector(ours), vector(usual), rtol=1e-3, atol=1e-4)
+    assert chosen(name, windows=True) == Choice("while", side_by_side=False)
+
+
+def test_what_is_no_loop_is_refused():
+    with pytest.raises(UserError, match=r"must be a class or an object of memcap\.loops\.Loop"):
+        Engine(loop=f"{__name__}:ROOT")
+
+
+@needs_native
+def test_a_state_is_gone_on_with_by_the_loop_that_made_it_alone():
+    by_xla, by_native = (Program.of(member(), engine).trainer for engine in (ONE, NATIVE))
+    assert program_of(by_native) == program_of(by_xla).removesuffix("while") + lstm_native.library().name
+    assert work(Program.of(member(), NATIVE)) == work(Program.of(member(), ONE))
+
+
+@needs_native
+def test_a_small_study_has_equal_counts_by_both_loops():
+    ask, recipe = (
+        {"every": 10, "sequences": 128},
+        {"lr": 0.1, "budget": 80, "batch": 32, "schedule": "constant"},
+    )
+    study = [
+        *(
+            member("latch", lag, model={"units": u}, recipe=recipe, evaluation=ask)
+            for lag in (3, 5)
+            for u in (1, 2)
+        ),
+        *(
+            member("delay_line", 1, seed=s, model={"units": 3}, recipe=recipe, evaluation=ask)
+            for s in range(2)
+        ),
+        member("delay_line", 2, model={"units": 3}, recipe=recipe | {"budget": 25}, evaluation=ask),
+        member("latch", 3, model={"units": 2, "cell": "GRUCell"}, recipe=recipe, evaluation=ask),
+    ]
+    usual, ours = train(study, ONE), train(study, replace(NATIVE, workers=2))
+    assert {each.status for each in usual} == {"solved", "unsolved"}
+    assert [each.loop for each in usual] == 8 * ["while"]
+    assert [each.loop for each in ours] == [*7 * ["native"], "while"]
+    for one, other in zip(usual, ours, strict=True):
+        assert (one.status, one.steps, one.program_steps) == (other.status, other.steps, other.program_steps)
+        np.testing.assert_allclose(vector(one), vector(other), rtol=1e-3, atol=1e-3)
+    again = train(study[:2], NATIVE)
+    assert [vector(each).tolist() for each in again] == [vector(each).tolist() for each in ours[:2]]
+
+
+@needs_native
+def test_widths_that_share_a_program_train_as_alone():
+    ask, recipe = (
+        {"every": 10, "sequences": 128},
+        {"lr": 0.1, "budget": 60, "batch": 32, "schedule": "constant"},
+    )
+    study = [member("delay_line", 1, model={"units": u}, recipe=recipe, evaluation=ask) for u in (5, 6, 8)]
+    (program,) = programs(study, NATIVE)
+    shared, alone = train(study, NATIVE), [train([one], NATIVE)[0] for one in study]
+    assert (
+        [each.program_units for each in shared] == [8, 8, 8] == 3 * [program.shape.architecture.model.units]
+    )
+    assert [each.program_units for each in alone] == [5, 6, 8]
+    assert {each.status for each in alone} == {"solved"}
+    for one, other in zip(shared, alone, strict=True):
+        assert (one.status, one.steps, one.solved) == (other.status, other.steps, other.solved)
+        assert jax.tree.map(np.shape, one.weights) == jax.tree.map(np.shape, other.weights)
+        np.testing.assert_allclose(vector(one), vector(other), rtol=1e-4, atol=1e-5)
+
+
+@needs_native
+def test_a_program_leaves_out_the_units_that_pad():
+    """A NaN in their weights would reach every unit, and the score."""
+    one = member("delay_line", 1, model={"units": 2})
+    trainer = Program.of(one, NATIVE).trainer
+    wide = replace(trainer, shape=trainer.shape.at_width(4))
+    architecture, start = wide.shape.architecture, wide.fresh(one)
+    weights = architecture.unflatten(np.array(start.weights))
+    for name in ("kernel", "recurrent", "bias"):
+        weights["cell"][name].reshape(-1, 4, 4)[..., 2:] = np.nan
+    poisoned = architecture.flatten(weights)
+    assert np.isnan(poisoned).any()
+    alone = jax.jit(trainer.evaluate)(trainer.fresh(one).weights, trainer.held_out(one, 0))
+    assert jax.jit(wide.evaluate)(poisoned, wide.held_out(one, 0)) == alone
+    operands = wide.operands(one)
+    batch = one.task.sample(jax.random.key(0), one.lag, one.length, wide.steps, 16)
+    loss = jax.jit(wide.update)(start._replace(weights=poisoned), operands, batch)[1]
+    assert np.isfinite(loss)
+    assert not np.isfinite(
+        jax.jit(wide.update)(start._replace(weights=poisoned), operands._replace(units=3), batch)[1]
+    )
+
+
+def test_widths_in_c_share_a_program_where_padding_costs_less_than_compiling_another_one():
+    def widths(engine, budget, cell="lstm", most=21):
+        recipe = {"budget": budget, "batch": 16}
+        study = [
+            member("delay_line", n, model={"units": u, "cell": cell}, recipe=recipe)
+            for n in (1, 4)
+            for u in range(1, most + 1)
+        ]
+        return sorted(size_of(program).units for program in programs(study, engine))
+
+    assert widths(NATIVE, 200) == [21]
+    assert len(widths(NATIVE, 3000, most=64)) < 6
+    assert widths(NATIVE, 10**8) == list(range(1, 22))
+    assert widths(ONE, 200) == list(range(1, 22))
+    assert widths(NATIVE, 200, cell="GRUCell") == list(range(1, 22))
+
+
+def test_what_is_joined_to_a_program_costs_less_than_it_saves():
+    """And the next narrower width would not, so that no program more is made than pays."""
+    shapes = {u: Shape.of(member("delay_line", 4, model={"units": u})) for u in range(1, 65)}
+    steps = dict.fromkeys(shapes.values(), 40_000)
+    found = shared_programs(steps, SECONDS_A_WEIGHT)
+    for units, shape in shapes.items():
+        program = found[shape]
+        assert found[program] == program
+        wasted = (
+            40_000 * (program.architecture.parameters() - shape.architecture.parameters()) * SECONDS_A_WEIGHT
+        )
+        assert 0 <= wasted <= SECONDS_A_PROGRAM
+        if units > 1 and found[shapes[units - 1]] != program:
+            more = program.architecture.parameters() - shapes[units - 1].architecture.parameters()
+            assert 40_000 * more * SECONDS_A_WEIGHT > SECONDS_A_PROGRAM
+    assert 1 < len(set(found.values())) < 64
+
+
+def test_members_that_may_come_and_those_that_were_trained_decide_a_program_too():
+    study = [member("delay_line", 1, model={"units": u}) for u in (2, 3, 9)]
+    for engine, width in ((NATIVE, 9), (ONE, 2)):
+        for more in ({"possible": study}, {"study": study}):
+            (program,) = Queue(study[:1], engine, **more).ahead()
+            assert size_of(program).units == width
+
+
+def run(folder, *arguments, **environment):
+    """`memcap train` in a process of its own."""
+    variables = os.environ | {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"} | environment
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "memcap",
+        "train",
+        "task=latch",
+        "model.units=1",
+        *TINY,
+        *arguments,
+    ]
+    return subprocess.run(
+        command, cwd=folder, env=variables, capture_output=True, text=True, timeout=200, check=False
+    )
+
+
+def test_without_a_compiler_the_command_refuses_native_and_leaves_nothing(tmp_path):
+    (tmp_path / "here").mkdir()
+    done = run(tmp_path / "here", "engine.loop=native", XDG_CACHE_HOME=str(tmp_path), **EMPTY_PATH)
+    line = "memcap: engine.loop=native: cannot run here: there is no C compiler `cc` here"
+    line += " (No such file or directory);"
+    assert (done.returncode, done.stdout, done.stderr) == (
+        2,
+        "",
+        f"{line} engine.loop=reproducible runs anywhere\n",
+    )
+    assert list((tmp_path / "here").iterdir()) == []
+
+
+def test_without_a_compiler_auto_trains_by_xla(tmp_path):
+    done = run(tmp_path, "engine.kernel=auto", XDG_CACHE_HOME=str(tmp_path / "cache"), **EMPTY_PATH)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("memcap: engine.kernel=auto is now engine.loop=auto\n") == 1
+    assert (
+        done.stderr.count(
+            "memcap: XLA runs the LSTM's loop, as engine.loop=native cannot run here: there is no C comp"
+        )
+        == 1
+    )
+    assert store.read(tmp_path / "outputs").select("kernel", "loop").row(0) == ("xla", "while")
+
+
+@needs_native
+def test_a_second_process_trains_by_what_the_first_one_compiled(tmp_path):
+    """XLA's cache holds calls of the library, which must be known before they are loaded."""
+    rows = []
+    for name in ("first", "second"):
+        done = run(tmp_path, "engine.kernel=native", f"out={name}", XDG_CACHE_HOME=str(tmp_path / "cache"))
+        assert done.returncode == 0, done.stderr
+        rows.append(store.read(tmp_path / name))
+    assert rows[0].select("kernel", "loop").row(0) == ("native", "native")
+    same = pl.exclude("compile_seconds", "run_seconds", "population", "finished")
+    assert rows[0].select(same).equals(rows[1].select(same))
+    libraries = [path.suffix for path in (tmp_path / "cache" / "memcap" / "native").iterdir()]
+    assert sorted(libraries) == [".so", ".tested"]
