@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
-QUICK := tests/cells/test_scan.py tests/tasks --ignore=tests/tasks/test_interface.py tests/models/test_network.py tests/capacity/test_frontier.py tests/capacity/test_answer.py \
+QUICK := tests/loops/test_stepwise.py tests/tasks --ignore=tests/tasks/test_interface.py tests/models/test_network.py tests/capacity/test_frontier.py tests/capacity/test_answer.py \
 	tests/studies/test_axes.py tests/studies/test_store.py tests/training/test_early_stopping.py tests/test_config.py tests/test_imports.py
 
 TARGETS := .venv-targets
@@ -13,9 +13,9 @@ CLUSTER := .venv-cluster
 
 .PHONY: study test docs test-targets targets test-cluster cluster quick lint hooks lock clean
 
-# By the LSTM in C where there is a compiler: half the time, and as fast on any jaxlib.
+# By the LSTM in C where there is a compiler, which takes half the time.
 study: $(STAMP)
-	$(BIN)/memcap train sweeps=first_study engine.kernel=auto
+	$(BIN)/memcap train sweeps=first_study
 	$(BIN)/memcap answer --task delay_line --lag 50 outputs/first_study
 	$(BIN)/memcap answer --task latch --lag 50 outputs/first_study
 
