@@ -76,13 +76,14 @@ def train(
     sampled, whole = [plan.axes(sampled=True), *fixed], [plan.axes(sampled=False), *fixed]
     bisect = [plan.axes(sampled=False), "design=bisect", *quick]
     asked = {"sample": sampled} | ({"full": whole} if full else {}) | {"cold": bisect, "warm": bisect}
+    asked = {name: [*words, "engine.loop=reproducible"] for name, words in asked.items()}
     if missing := CONTESTANTS["native"].missing:
-        say(f"left out, as {', '.join(missing)} is not installed: engine.kernel=native")
+        say(f"left out, as {', '.join(missing)} is not installed: engine.loop=native")
     else:  # whose programs serve many widths, so that a sample would not tell what the whole compiles
         native = {
             f"native {name}": words for name, words in (("full", whole), ("cold", bisect), ("warm", bisect))
         }
-        asked |= {name: [*words, "engine.kernel=native"] for name, words in native.items()}
+        asked |= {name: [*words, "engine.loop=native"] for name, words in native.items()}
     studies, rows = {}, {}
     with tempfile.TemporaryDirectory(prefix="memcap-benchmark-") as made:
         for name, words in asked.items():
@@ -191,7 +192,7 @@ def equal_table(
         " cells by"
         " `memcap train`, caches empty; its evaluations and all else that the command does are in its time;"
         " with"
-        " engine.kernel=native the whole grid, really trained.",
+        " engine.loop=native the whole grid, really trained.",
         "",
         report.table(["the whole grid, estimated", "minutes", "/ memcap's", "of it compiling"], body),
     ]
@@ -234,13 +235,12 @@ def used_table(
         body.append(row(CONTESTANTS[name].title, how, sum(whole(plan, cells, name, budgets, alone=True))))
     for name in ours:
         study, caches = studies[name], "empty" if name.endswith("cold") else "full"
+        loop = "native" if name.startswith("native") else "reproducible"
         how = (
             f"design=bisect, {plan.workers} workers, caches {caches}: measured ({study.members:,} runs,"
             f" {study.solved:,} solved)"
         )
-        body.append(
-            row(f"`memcap train{' engine.kernel=native' * name.startswith('native')}`", how, study.wall)
-        )
+        body.append(row(f"`memcap train engine.loop={loop}`", how, study.wall))
     named = ", ".join(f"{task} {steps:,}" for task, steps in budgets.items())
     return [
         "",

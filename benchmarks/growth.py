@@ -68,7 +68,7 @@ class Trainer:
         members = point.resolved(self.seed)
         self.seed += point.members
         start = time.perf_counter()
-        ended = train(members, Engine(workers=workers))
+        ended = train(members, Engine(loop="reproducible", workers=workers))
         wall = time.perf_counter() - start
         if any(each.steps != point.steps for each in ended):
             raise RuntimeError(f"{point}: took {sorted({each.steps for each in ended})} steps")

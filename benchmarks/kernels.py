@@ -1,4 +1,4 @@
-"""Seconds a training step by XLA's kernel and by the LSTM in C (`engine.kernel`), from 2 units to 64, one
+"""Seconds a training step by XLA's loop and by the LSTM in C (`engine.loop`), from 2 units to 64, one
 core, in turn."""
 
 import argparse

@@ -171,7 +171,7 @@ def engine(plan: StudyPlan, **settings: Any) -> dict[str, float]:
         )
         for length, units, seed in plan.runs
     ]
-    ended = train(members, Engine(**{"workers": 1} | settings))
+    ended = train(members, Engine(**{"workers": 1, "loop": "reproducible"} | settings))
     assert all(each.steps == plan.steps for each in ended)
     phases.seconds["compile"] = sum(
         {(each.program_units, each.program_steps): each.compile_seconds for each in ended}.values()

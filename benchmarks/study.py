@@ -22,11 +22,11 @@ from memcap.studies import store
 PEERS = ("keras", "linen", "torch")
 TITLES = {name: CONTESTANTS[name].title for name in PEERS} | {
     "engine": "memcap, its engine in a script",
-    "engine-native": "the same, engine.kernel=native",
-    "memcap": "`memcap train`",
-    "memcap-native": "`memcap train engine.kernel=native`",
+    "engine-native": "the same, engine.loop=native",
+    "memcap": "`memcap train engine.loop=reproducible`",
+    "memcap-native": "`memcap train engine.loop=native`",
 }
-COMMANDS = {"memcap": "xla", "memcap-native": "native"}  # and their kernels; the others are scripts
+COMMANDS = {"memcap": "reproducible", "memcap-native": "native"}  # and their loops; the others are scripts
 TINY = StudyPlan(lengths=(4, 6), units=(2,), seeds=1, steps=4, batch=8)
 STATES = {
     "cold": "Cold, as installed: memcap keeps what it compiles on disk, JAX by itself does not",
@@ -77,7 +77,7 @@ def benchmark(arguments: argparse.Namespace, facts: Mapping[str, Any]) -> Outcom
     present = installed(PEERS)
     names = [name for name in TITLES if name not in PEERS or name in present]
     if missing := CONTESTANTS["native"].missing:
-        say(f"left out, as {', '.join(missing)} is not installed: engine.kernel=native")
+        say(f"left out, as {', '.join(missing)} is not installed: engine.loop=native")
         names = [name for name in names if not name.endswith("-native")]
     plan, rounds = (TINY, 1) if arguments.tiny else (StudyPlan(steps=arguments.steps), arguments.rounds)
     samples = measure(names, plan, rounds, arguments.core, touch=not arguments.tiny)
@@ -135,7 +135,7 @@ def command(
 ) -> Sample:
     """`memcap train` into a fresh folder. Every member must have taken every step."""
     with tempfile.TemporaryDirectory(prefix="memcap-benchmark-") as folder:
-        out = ["study=benchmark", f"out={folder}/study", f"engine.kernel={COMMANDS[name]}"]
+        out = ["study=benchmark", f"out={folder}/study", f"engine.loop={COMMANDS[name]}"]
         ran = process.run(
             [sys.executable, "-m", "memcap", "train", *loop.overrides(plan), *out], core, environment
         )

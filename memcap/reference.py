@@ -60,7 +60,7 @@ def train(member: Member) -> Outcome:
     def sums(weights: jax.Array, batch: Batch) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Loss, score, and how many answers were due: the cell and its read-out, over time by `lax.scan`."""
         network = architecture.build(architecture.unflatten(weights))
-        starts = jnp.zeros(len(batch.inputs), bool) if batch.boundary is None else batch.boundary
+        starts = jnp.zeros(len(batch.inputs), bool) if batch.window_starts is None else batch.window_starts
 
         def step(carry: Any, row: tuple[jax.Array, jax.Array]) -> Any:
             inputs, window_starts = row  # there the carry is set to zero, or its gradient is cut

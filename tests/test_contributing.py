@@ -25,6 +25,7 @@ QUICK = ["evaluation.sequences=16", "evaluation.stretch=1", "engine.workers=1"]
 PACKAGE = {  # the same files, inside
     "my_tasks.py": "memcap/tasks/pulses.py",
     "my_cells.py": "memcap/cells/leaky.py",
+    "my_loops.py": "memcap/loops/unrolled.py",
     "my_figures/steps.py": "memcap/figures/steps.py",
     "my_commands/seconds.py": "memcap/commands/seconds.py",
     "my_papers/pulses.py": "memcap/papers/pulses/paper.py",
@@ -88,6 +89,10 @@ def test_the_same_files_inside_the_package(tmp_path):
         text = text.replace(
             "    def __init__(self, in_f", '    name = "leaky"\n\n    def __init__(self, in_f', 1
         )
+        if name == "my_loops.py":
+            about = 'windows."""\n\n    def refuses'
+            text = text.replace(about, about.replace("def", 'name = "unrolled"\n\n    def'), 1)
+            text += "\n\nLOOP = Unrolled()\n"
         write(tmp_path, place, text.replace("my_tasks:Pulses", "pulses"))
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
 
@@ -105,7 +110,9 @@ def test_the_same_files_inside_the_package(tmp_path):
         "recipe.init=flax",
         "recipe.forget_bias=null",
     ]  # the file's bias is for the file's initialiser
-    assert "1 member" in run("train", *trained, *QUICK)
+    assert "1 member" in run("train", *trained, *QUICK, "engine.loop=unrolled")
+    rows = pl.read_parquet(tmp_path / "outputs" / "in" / "rows" / "*.parquet")
+    assert rows["loop"].to_list() == ["unrolled"]
     assert run("figure", "steps", "outputs/in").strip().endswith("steps.png")
     assert run("seconds", "outputs/in").strip().endswith("s")
     assert "Do two units suffice" in run("reproduce", "--list")

@@ -46,7 +46,7 @@ CONTESTANTS = {
     ),
     "memcap": Contestant("memcap", "benchmarks.peers.memcap:Memcap", ("memcap",)),
     "native": Contestant(
-        "memcap, engine.kernel=native", "benchmarks.peers.memcap:Native", ("memcap",), ("cc",)
+        "memcap, engine.loop=native", "benchmarks.peers.memcap:Native", ("memcap",), ("cc",)
     ),
 }
 OURS = ("memcap", "native")

@@ -5,14 +5,14 @@ object `LOOP`, or a class or object of your own: `engine.loop=my_loops:Fast`. Re
 first. Least work:
 
     class Unrolled(Loop):
-        def run(self, cell, carry, inputs, length, *, flow, reset, return_sequences, readout, num_units):
-            outputs = []
-            for t in range(len(inputs)):
-                new, output = cell(carry, inputs[t])
-                carry = jax.tree.map(lambda a, b: jnp.where(t < length, a, b), new, carry)
+        def run(self, cell, carry, inputs, length, *, return_sequences, **_):
+            outputs, last = [], 0
+            for t, x in enumerate(inputs):
+                new, output = cell(carry, x)
+                carry = select(t < length, new, carry)
+                last = jnp.where(t < length, output, last)
                 outputs.append(jnp.where(t < length, output, 0))
-            hidden = jnp.swapaxes(jnp.stack(outputs), 1, 2)
-            return carry, hidden if return_sequences else hidden[length - 1]
+            return carry, jnp.swapaxes(jnp.stack(outputs), 1, 2) if return_sequences else last.T
 
         def refuses(self, request):
             return "it knows no windows" if request.windows else None

@@ -132,7 +132,7 @@ def test_the_page_says_what_is_estimated_and_what_was_run():
         assert wanted in page
     # 960 runs of 3000 steps and 960 of 1500, alone at half a millisecond: 36 minutes, against 2 and 1.
     assert "| 36.0 | 18.0 | 36.0 | 54.0 | 72.0 |" in page
-    assert "| memcap, engine.kernel=native | 4.0 | 0.45 | 5% |" in page
+    assert "| memcap, engine.loop=native | 4.0 | 0.45 | 5% |" in page
     without = frontier.page(
         PLAN, found, {name: s for name, s in studies.items() if "native" not in name}, FACTS
     )

@@ -10,15 +10,15 @@ import pytest
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 STACKS = ("results", "results/python3.13")  # in the README's order
 PEERS = ("keras", "keras16", "torch", "linen", "nnx", "equinox")
-OURS = {"memcap": ("**memcap**", "memcap"), "native": ("**memcap, `engine.kernel=native`**", "memcap native")}
+OURS = {"memcap": ("**memcap**", "memcap"), "native": ("**memcap, `engine.loop=native`**", "memcap native")}
 STUDY = {
     "Keras on JAX, `fit`": "keras",
     "Flax linen": "linen",
     "`torch.nn.LSTM`, eager": "torch",
     "memcap's engine in a script": "engine",
-    "the same, `engine.kernel=native`": "engine-native",
-    "`memcap train`": "memcap",
-    "`memcap train engine.kernel=native`": "memcap-native",
+    "the same, `engine.loop=native`": "engine-native",
+    "`memcap train engine.loop=reproducible`": "memcap",
+    "`memcap train engine.loop=native`": "memcap-native",
 }
 
 
