@@ -60,14 +60,14 @@ def test_a_bfloat16_carry_is_what_rounding_after_each_step_of_the_cell_gives(nam
         carry, hidden = step(carry, x)
         carry = jax.tree.map(lambda leaf: jnp.asarray(rounded(np.asarray(leaf))), carry)
         slow.append(hidden)
-    for how in ("loop", "scan", "plain"):
-        last, hidden = run(stored, inputs, how)
+    for loop in ("while", "masked", "plain"):
+        last, hidden = run(stored, inputs, loop)
         assert all(leaf.dtype == jnp.bfloat16 for leaf in parts(last))
         # Sums in another order may round a number to the neighbour in bfloat16.
         np.testing.assert_allclose(np.swapaxes(hidden, -1, -2), np.stack(slow), atol=2e-2, rtol=2e-2)
         exact = [np.stack([x.real, x.imag], -1) if np.iscomplexobj(x) else x for x in parts(carry)]
         same = np.mean([np.mean(a.astype(np.float32) == b) for a, b in zip(parts(last), exact, strict=True)])
-        assert same > 0.9, f"{how}: {same}"
+        assert same > 0.9, f"{loop}: {same}"
 
 
 @pytest.mark.parametrize("name", CELLS)

@@ -217,6 +217,7 @@ def test_a_table_of_before_a_column_came_has_null_there(folder):
         "evaluation_until",
         "optimizer",
         "kernel",
+        "loop",
     )  # from other columns, or the same in all
     assert sorted(later + follow) == sorted(LATER)
     shards.write_table(folder / "rows" / "old.parquet", frame([row("old")]).drop(*LATER))
@@ -228,6 +229,25 @@ def test_a_table_of_before_a_column_came_has_null_there(folder):
         assert (value is None) == (column in later)
     new = found.filter(pl.col("key") == key("new")).drop("reason")
     assert new.null_count().row(0) == (0,) * new.width
+
+
+@pytest.mark.parametrize(
+    ("batching", "scan", "kernel", "loop"),
+    [
+        ("map", "loop", "xla", "while"),
+        ("map", "loop", "native", "native"),
+        ("map", "plain", "xla", "plain"),
+        ("vmap", "scan", "xla", "masked"),
+        ("map", None, None, "while"),  # from before these columns
+        ("vmap", None, None, "masked"),
+    ],
+)
+def test_a_table_of_before_the_loop_says_what_it_was(folder, batching, scan, kernel, loop):
+    columns = {"batching": batching, "scan": scan, "kernel": kernel}
+    table = store.frame([row("old") | {name: value for name, value in columns.items() if value}])
+    lacks = ["loop", *(name for name, value in columns.items() if value is None)]
+    store.write_rows(folder / "rows" / "old.parquet", table.drop(lacks))
+    assert store.read(folder)["loop"].to_list() == [loop]
 
 
 @pytest.mark.parametrize(
