@@ -28,6 +28,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from memcap import jax_setup
 from memcap.knobs import UserError, defaults
 from memcap.launch import launcher, slurm
 from memcap.launch.jobs import (
@@ -46,7 +47,7 @@ from memcap.launch.sources import PaperSource, Places, TaskSource
 from memcap.launch.sweeper import JobLoader
 from memcap.recipes import of_yaml, root
 from memcap.studies import shards
-from memcap.training.engine import found_backend, settled
+from memcap.training.engine import settled
 
 PLUGINS = {  # by what is missing without them
     "hydra/launcher/joblib": "hydra-joblib-launcher",
@@ -241,7 +242,7 @@ class CheckFirst(Callback):
             found = checked(config, jobs)
             self.training.expect(found)
             if here:  # elsewhere there may be other devices
-                found_backend()
+                jax_setup.platform()
                 for engine in dict.fromkeys(job.settings.engine for job in found):
                     settled(engine)
         except UserError as error:

@@ -8,9 +8,9 @@ from functools import cached_property
 
 import jax
 
+from memcap import jax_setup
 from memcap.config import Engine, Member
 from memcap.planning.devices import TARGETS, Target, compile_for
-from memcap.training.cores import cores
 from memcap.training.engine import settled
 from memcap.training.groups import Group, Groups
 from memcap.training.program import Compiled, Program, compiled, needed_memory, side_by_side
@@ -120,7 +120,7 @@ def plan(found: Sequence[tuple[Program, list[Member]]], target: Target | None) -
         program, members = each
         return Planned(compiled(program) if target is None else compile_for(program, target), members, known)
 
-    with ThreadPoolExecutor(cores()) as pool:
+    with ThreadPoolExecutor(jax_setup.cores()) as pool:
         return list(pool.map(planned, found))
 
 

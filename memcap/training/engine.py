@@ -25,7 +25,6 @@ from memcap import jax_setup
 from memcap.cells import cell_class, native
 from memcap.config import Engine, Member
 from memcap.knobs import UserError
-from memcap.training.cores import cores
 from memcap.training.crew import Crew
 from memcap.training.lane import Checkpoint
 from memcap.training.program import MOST_PROGRAMS, Program, compiled, side_by_side
@@ -34,7 +33,6 @@ from memcap.training.train_loop import Chunk, Result, work
 
 __all__ = ["Checkpoint", "Chunk", "Listener", "Result", "settled", "train", "workers"]
 
-EXTRAS = {"cuda": "cuda", "gpu": "cuda", "tpu": "tpu"}  # by JAX_PLATFORMS: memcap's extra that brings it
 # seconds that a worker in this process has to end its chunk once the job is over; then it is left to it
 PATIENCE = 0.3
 
@@ -45,33 +43,14 @@ def workers(engine: Engine) -> int:
     Raises:
         UserError: several are asked for where one process drives all devices; JAX finds no device.
     """
-    if found_backend() != "cpu":
+    if jax_setup.platform() != "cpu":
         if engine.workers > 1:
             raise UserError(
                 f"engine.workers={engine.workers}: one process drives all accelerators of a host; leave it"
                 " at 0 or 1"
             )
         return 1
-    return engine.workers or cores()
-
-
-def found_backend() -> str:
-    """Of JAX: cpu, gpu or tpu.
-
-    Raises:
-        UserError: JAX_PLATFORMS asks for what is not there.
-    """
-    try:
-        return jax.default_backend()
-    except (RuntimeError, AssertionError) as error:  # the latter is JAX's answer to CUDA without its packages
-        asked = jax.config.values["jax_platforms"]
-        if not asked:
-            raise
-        extra = EXTRAS.get(asked)
-        mend = f"pip install 'memcap[{extra}]'" if extra else "unset it for what is there"
-        raise UserError(
-            f"JAX_PLATFORMS={asked}: JAX finds no such device here; {mend}, or JAX_PLATFORMS=cpu"
-        ) from error
+    return engine.workers or jax_setup.cores()
 
 
 def settled(engine: Engine) -> Engine:
@@ -83,7 +62,7 @@ def settled(engine: Engine) -> Engine:
     """
     if engine.kernel == "xla":
         return engine
-    found_backend()
+    jax_setup.platform()
     other = None
     if side_by_side(engine):
         other = "it takes one member at a time (engine.batching=map), and here they run side by side"
@@ -158,7 +137,7 @@ def train(
             job.add_done_callback(failed)
         if queue.together:  # compiling costs more than training there
             ahead = deque(queue.ahead()[:MOST_PROGRAMS])
-            for _ in range(max(1, cores() - 1)):
+            for _ in range(max(1, jax_setup.cores() - 1)):
                 _in_thread(compile_ahead, ahead)
         while not queue.over.wait(0.2):  # in short waits, as an untimed one can sleep through Ctrl-C
             crew.look()

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from training_checks import ONE, Remembers, assert_same, member, programs, unchecked, vector
 
+from memcap import jax_setup
 from memcap.config import Engine
 from memcap.knobs import UserError
 from memcap.training import engine
@@ -287,7 +288,7 @@ def test_the_costliest_program_starts_first():
 def test_defaults_of_the_engine_on_a_cpu():
     (program,) = programs([TARGET], Engine())
     assert (program.lanes, program.trainer.together) == (1, False)
-    assert engine.workers(Engine()) == engine.cores() <= os.cpu_count()
+    assert engine.workers(Engine()) == jax_setup.cores() <= os.cpu_count()
     assert engine.workers(Engine(workers=3)) == 3
 
 
