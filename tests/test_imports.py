@@ -60,6 +60,7 @@ LATE = {  # who may import where it is needed, and what
         )
     },
     "memcap.jax_setup": {"jax", "jax._src"},  # flags must be set before JAX starts
+    "memcap.training.workers": {"memcap.training.train_loop"},  # JAX, after the first heartbeat
     "memcap.tracking.wandb_service": {
         "wandb",
         "wandb.sdk.lib.wbauth",

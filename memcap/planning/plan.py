@@ -104,8 +104,8 @@ def programs(
         waiting = groups[group][:1] if searched and side_by_side(engine) else groups[group]
         whole = size.get(group, ())
         (program,) = (
-            Queue(waiting, engine, possible=whole) if searched else Queue(waiting, engine, study=whole)
-        ).ahead()
+            Queue(waiting, engine, candidates=whole) if searched else Queue(waiting, engine, study=whole)
+        ).programs_to_compile()
         made.append((program, groups[group]))
     return made
 

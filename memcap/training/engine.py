@@ -1,23 +1,21 @@
-"""The engine: `train(members)` groups members into populations, trains them on all cores, and reports each
-member as it ends.
+"""The engine: `train(members)` groups members by the program that they can share, trains them on all cores,
+and reports each member as it ends.
 
-On a CPU there is a worker a core: a thread of this process is one, the others are its children (crew.py). On
-an accelerator this process drives all devices of the host by itself.
+On a CPU there is a worker a core: a thread of this process is one, the others are processes of their own
+(workers.py). On an accelerator this process drives all devices of the host by itself.
 
-Members that can share a compiled program (program.py) wait together in the queue (queue.py). A worker takes
-them from there, through a `LocalClient` or over a pipe (worker.py), and trains each in a lane of its program
-(population.py) until the verdict is in (verdict.py). What a training step computes is in step.py.
+Members that can share a compiled program (groups.py, program.py) wait together in the queue (queue.py). A
+worker takes them from there, directly or over a pipe, and trains each in a lane of its program
+(train_loop.py) until it is solved, steady or at the end of its budget (early_stopping.py). What a training
+step computes is in step.py.
 """
 
 import contextlib
 import sys
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, wait
 from dataclasses import replace
 from functools import cache
-from typing import Any
 
 import jax
 
@@ -25,19 +23,17 @@ from memcap import jax_setup
 from memcap.cells import cell_class, native
 from memcap.config import Engine, Member
 from memcap.knobs import UserError
-from memcap.training.crew import Crew
 from memcap.training.lane import Checkpoint
-from memcap.training.program import MOST_PROGRAMS, Program, compiled, side_by_side
-from memcap.training.queue import Listener, LocalClient, Queue
-from memcap.training.train_loop import Chunk, Result, work
+from memcap.training.program import MOST_PROGRAMS, compiled, side_by_side
+from memcap.training.queue import Listener, Queue
+from memcap.training.results import CurveChunk, Result
+from memcap.training.train_loop import run_worker
+from memcap.training.workers import WorkerPool, in_thread
 
-__all__ = ["Checkpoint", "Chunk", "Listener", "Result", "settled", "train", "workers"]
-
-# seconds that a worker in this process has to end its chunk once the job is over; then it is left to it
-PATIENCE = 0.3
+__all__ = ["Checkpoint", "CurveChunk", "Listener", "Result", "settled", "train", "worker_count"]
 
 
-def workers(engine: Engine) -> int:
+def worker_count(engine: Engine) -> int:
     """Workers on this host.
 
     Raises:
@@ -87,8 +83,8 @@ def train(
     members: Sequence[Member],
     engine: Engine | None = None,
     listener: Listener | None = None,
-    more: Callable[[Sequence[Result]], Iterable[Member]] | None = None,
-    possible: Iterable[Member] = (),
+    next_members: Callable[[Sequence[Result]], Iterable[Member]] | None = None,
+    candidates: Iterable[Member] = (),
     study: Iterable[Member] = (),
 ) -> list[Result]:
     """Train all members.
@@ -97,73 +93,42 @@ def train(
         members: in any order; equal members train once each.
         engine: how to share the machine; changes no result beyond float rounding.
         listener: told of curves and ended members as they come.
-        more: members that are wanted now that these have ended; called with each batch of results, one call
-            at a time.
-        possible: all that `more` may ask for.
+        next_members: members that are wanted now that these have ended; called with each batch of results,
+            one call at a time.
+        candidates: all that `next_members` may ask for.
         study: all members, where some have been trained before; see `Queue`.
 
     Returns:
-        One result a member: those of `members` in their order, then those that `more` asked for.
+        One result a member: those of `members` in their order, then those that `next_members` asked for.
     """
     jax_setup.prepare()
     engine = settled(engine or Engine())
-    count = workers(engine)
+    workers = worker_count(engine)
     if any("__main__" in (type(m.task).__module__, cell_class(m.model.cell).__module__) for m in members):
-        count = 1  # another process could not import the task or the cell
-    if more is None:
-        count = min(count, max(len(members), 1))
-    queue = Queue(members, engine, count, listener, more, possible, study)
-    crew = Crew(queue)
+        workers = 1  # another process could not import the task or the cell
+    if next_members is None:
+        workers = min(workers, max(len(members), 1))
 
-    def failed(job: Future) -> None:
-        if job.exception() is not None:
-            queue.stop()
+    queue = Queue(members, engine, workers, listener, next_members, candidates, study)
+    with WorkerPool(queue, run_worker) as pool:
+        if queue.together:  # compiling costs more than training there
+            _compile_ahead(queue)
+        while not queue.done.wait(0.2):  # in short waits, as an untimed one can sleep through Ctrl-C
+            pool.kill_hung()
+            queue.listener.tick()
+    return queue.in_order(members)
 
-    def compile_ahead(programs: deque[Program]) -> None:
-        """Compile the next programs while the first one trains. A worker that comes to one that can't be
-        compiled says why."""
+
+def _compile_ahead(queue: Queue) -> None:
+    """Compile the next programs in threads while the first one trains. A worker that comes to one that can't
+    be compiled says why."""
+    programs = deque(queue.programs_to_compile()[:MOST_PROGRAMS])
+
+    def compile_next() -> None:
         with contextlib.suppress(IndexError):
-            while not queue.over.is_set():
+            while not queue.done.is_set():
                 with contextlib.suppress(jax.errors.JaxRuntimeError):
                     compiled(programs.popleft())
 
-    jobs: list[Future] = []
-    try:
-        jobs += [
-            _in_thread(work, LocalClient(queue, 0)),
-            *(_in_thread(crew.serve, number) for number in range(1, count)),
-        ]
-        for job in jobs:
-            job.add_done_callback(failed)
-        if queue.together:  # compiling costs more than training there
-            ahead = deque(queue.ahead()[:MOST_PROGRAMS])
-            for _ in range(max(1, jax_setup.cores() - 1)):
-                _in_thread(compile_ahead, ahead)
-        while not queue.over.wait(0.2):  # in short waits, as an untimed one can sleep through Ctrl-C
-            crew.look()
-            queue.listener.meanwhile()
-    finally:
-        queue.stop()
-        crew.end()
-        wait(jobs, PATIENCE)
-        queue.close()
-    for job in jobs:
-        if job.done():
-            job.result()
-    first = dict.fromkeys(members)
-    return [queue.found[member] for member in [*members, *(m for m in queue.found if m not in first)]]
-
-
-def _in_thread(function: Callable[..., Any], *arguments: Any) -> Future:
-    """Call in a daemon thread: nobody waits for it when the job is over, not even the interpreter at its
-    end."""
-    job: Future = Future()
-
-    def call() -> None:
-        try:
-            job.set_result(function(*arguments))
-        except BaseException as error:
-            job.set_exception(error)
-
-    threading.Thread(target=call, name="memcap-worker", daemon=True).start()
-    return job
+    for _ in range(max(1, jax_setup.cores() - 1)):
+        in_thread(compile_next)

@@ -7,10 +7,7 @@ are wanted, the states of members that train long are handed in now and then.
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any, Protocol
+from typing import Any
 
 import jax
 import numpy as np
@@ -19,149 +16,21 @@ from memcap.config import Member
 from memcap.training.early_stopping import Verdict
 from memcap.training.lane import Checkpoint, Lane, program_of
 from memcap.training.program import Compiled, Program, compiled
+from memcap.training.queue import WorkerQueue
+from memcap.training.results import CurveChunk, Result
 from memcap.training.state import EvalOperands, TrainState
 from memcap.training.step import Trainer
 
 HAND_IN = 0.01  # of the time, at most, goes into handing in states
 
 
-@dataclass(frozen=True)
-class Result:
-    """What came of a member.
-
-    Args:
-        member: what was trained.
-        status: "solved", "unsolved" (budget used up), "diverged", or "failed": it took two workers with it.
-        steps: training steps taken.
-        solved: steps to solve it, the verdict's evaluations included; steady: steps until it was steady, too;
-            None if never.
-        score: last held-out score; best: best one; stretched: last score at `evaluation.stretch` times the
-            lag (or length).
-        train_loss: mean over the last chunk, in nats or squared error.
-        weights: nested dict of arrays.
-        compile_seconds: of the member's program, which its population shares.
-        run_seconds: the member's share of the time that its population's executables ran, evaluations
-            included.
-        batching: "map" or "vmap"; scan: "loop", "scan" or "plain" (memcap/cells/scan.py); kernel: "xla" or
-            "native".
-        program_units, program_steps: width and length of the program, to which the member was padded.
-        reason: why it failed.
-    """
-
-    member: Member
-    status: str
-    steps: int
-    solved: int | None
-    steady: int | None
-    score: float
-    best: float
-    stretched: float
-    train_loss: float
-    weights: dict[str, Any]
-    compile_seconds: float
-    run_seconds: float
-    batching: str
-    scan: str
-    kernel: str
-    program_units: int
-    program_steps: int
-    reason: str | None = None
-
-    @classmethod
-    def failed(cls, member: Member, program: Program, reason: str) -> "Result":
-        """Of a member that nobody could train: no measurement."""
-        trainer, size, nan = (
-            program.trainer,
-            (program.shape.architecture.model.units, program.trainer.steps),
-            math.nan,
-        )
-        scores = (nan, nan, nan, nan)
-        ways = program.batching, trainer.how, trainer.kernel
-        return cls(member, "failed", 0, None, None, *scores, {}, 0.0, 0.0, *ways, *size, reason)
-
-    @property
-    def passed(self) -> bool:
-        """Whether it became what its training was for: solved, or steady, as `evaluation.until` says."""
-        return (self.steady if self.member.evaluation.until == "steady" else self.solved) is not None
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """A piece of a member's curve.
-
-    Args:
-        member: whose.
-        before: steps taken before the chunk.
-        losses: (steps of the chunk,) float32, the training loss of each.
-        train_score: running training score at the chunk's end; score: held-out, None where no evaluation was
-            wanted.
-    """
-
-    member: Member
-    before: int
-    losses: np.ndarray
-    train_score: float
-    score: float | None
-
-    def points(self, most: int | None = None) -> Iterator[tuple[int, dict[str, float]]]:
-        """(step, values) of each step; the last one comes with the scores. No steps: a further evaluation of
-        the last one.
-
-        Args:
-            most: points that are wanted; where there are more steps, a point has the mean loss since the one
-                before.
-        """
-        metric, end = self.member.task.metric, self.before + len(self.losses)
-        ends = np.unique(
-            np.linspace(0, len(self.losses), min(most or len(self.losses), len(self.losses)) + 1).astype(int)
-        )
-        for before, after in pairwise(ends.tolist()):
-            step, point = self.before + after, {"train/loss": float(self.losses[before:after].mean())}
-            if step == end:
-                point[f"train/{metric}"] = self.train_score
-                if self.score is not None:
-                    point[f"eval/{metric}"] = self.score
-            yield step, point
-        if not len(self.losses) and self.score is not None:
-            yield end, {f"eval/{metric}": self.score}
-
-
-class QueueClient(Protocol):
-    """A worker's side of the queue."""
-
-    def going(self) -> bool:
-        """Whether the job goes on; false once it was interrupted or another worker has failed."""
-
-    def claim(self) -> Program | None:
-        """The next program to train; None when all is done. Waits where members may still come."""
-
-    def take(self, program: Program, most: int) -> list[Member]:
-        """Up to `most` waiting members for a program that was claimed."""
-
-    def keeps(self) -> float:
-        """Seconds of training after which a member's state is wanted, and wanted again; infinite: never."""
-
-    def kept(self, members: Sequence[Member]) -> Mapping[str, Checkpoint]:
-        """Those of the members, by key, that have trained before."""
-
-    def keep(self, checkpoints: Sequence[Checkpoint]) -> None:
-        """Hand in states of members in flight."""
-
-    def curve(self, chunk: Chunk) -> None:
-        """Hand in a piece of a curve."""
-
-    def ended(self, program: Program, results: Sequence[Result]) -> None:
-        """Hand in members that have ended."""
-
-
-def work(queue: QueueClient) -> None:
+def run_worker(queue: WorkerQueue) -> None:
     """Train whatever the queue has, until there is nothing left."""
-    every = queue.keeps()
-    while (program := queue.claim()) is not None:
-        _population(program, queue, every)
+    while (program := queue.claim_program()) is not None:
+        _train_program(program, queue, queue.checkpoint_after)
 
 
-def _population(program: Program, queue: QueueClient, every: float) -> None:
+def _train_program(program: Program, queue: WorkerQueue, every: float) -> None:
     code = compiled(program)
     program, trainer = code.program, code.program.trainer
     lanes: list[Lane | None] = [None] * program.lanes
@@ -181,14 +50,14 @@ def _population(program: Program, queue: QueueClient, every: float) -> None:
             else np.full(program.lanes, np.nan, np.float32)
         )
 
-    while queue.going():
+    while queue.should_continue():
         empty = [k for k, lane in enumerate(lanes) if lane is None]
-        fresh = queue.take(program, len(empty)) if empty else []
+        fresh = queue.take_members(program, len(empty)) if empty else []
         if fresh:
             states = jax.tree.map(
                 np.array, states
             )  # on the host while lanes change; between chunks they stay on the device
-            kept = queue.kept(fresh) if math.isfinite(every) else {}
+            kept = queue.load_checkpoints(fresh) if math.isfinite(every) else {}
             for k, member in zip(empty, fresh, strict=False):
                 lanes[k], state = _begun(member, trainer, kept.get(member.key))
                 _write(states, k, state)
@@ -229,20 +98,22 @@ def _population(program: Program, queue: QueueClient, every: float) -> None:
             lane.seconds += spent / len(taken)
             steps, score = int(progress.step[k]) - lane.before, scores.get(k)
             if steps or score is not None:
-                queue.curve(
-                    Chunk(lane.member, lane.before, losses[k, :steps], float(progress.train_score[k]), score)
+                queue.add_curve(
+                    CurveChunk(
+                        lane.member, lane.before, losses[k, :steps], float(progress.train_score[k]), score
+                    )
                 )
             lane.before += steps
         if ended:
             results = [_result(code, lane, states.weights[k]) for k, lane in ended.items()]
-            queue.ended(program, results)
+            queue.finish(program, results)
             for k in ended:
                 lanes[k], states.progress.running[k] = None, False
         now = time.monotonic()
         if now - handed_in > pause and (
             old := {k: lane for k, lane in enumerate(lanes) if lane and now - lane.since > every}
         ):
-            queue.keep(_checkpoints(old, trainer, states))
+            queue.save_checkpoints(_checkpoints(old, trainer, states))
             handed_in = time.monotonic()
             pause = max(every, (handed_in - now) / HAND_IN)
 

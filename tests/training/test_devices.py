@@ -19,7 +19,7 @@ from memcap.training.queue import Queue
 
 assert jax.local_device_count() == 8
 members = [member("delay_line", lag, seed=s, model={"units": 2}) for lag in (1, 2, 5) for s in range(4)][:11]
-(program,) = {Queue(members, Engine("vmap", lanes=lanes)).claim(0) for lanes in (0, 11, 16)}
+(program,) = {Queue(members, Engine("vmap", lanes=lanes)).claim_program(0) for lanes in (0, 11, 16)}
 sharded, plain = train(members, Engine("vmap", workers=1)), train(members, Engine("map", workers=1))
 for one, other in zip(sharded, plain, strict=True):
     assert_same(one, other)

@@ -288,15 +288,15 @@ def test_the_costliest_program_starts_first():
 def test_defaults_of_the_engine_on_a_cpu():
     (program,) = programs([TARGET], Engine())
     assert (program.lanes, program.trainer.together) == (1, False)
-    assert engine.workers(Engine()) == jax_setup.cores() <= os.cpu_count()
-    assert engine.workers(Engine(workers=3)) == 3
+    assert engine.worker_count(Engine()) == jax_setup.cores() <= os.cpu_count()
+    assert engine.worker_count(Engine(workers=3)) == 3
 
 
 def test_one_process_drives_all_accelerators(monkeypatch):
     monkeypatch.setattr(engine.jax, "default_backend", lambda: "gpu")
-    assert engine.workers(Engine()) == 1
+    assert engine.worker_count(Engine()) == 1
     with pytest.raises(UserError, match=r"engine\.workers=2: one process drives all accelerators"):
-        engine.workers(Engine(workers=2))
+        engine.worker_count(Engine(workers=2))
 
 
 # Curves
@@ -327,7 +327,7 @@ def test_curves_are_reported(reference):
 
 def test_an_error_in_a_listener_ends_the_job():
     class Breaks(Remembers):
-        def curve(self, chunk) -> None:
+        def add_curve(self, chunk) -> None:
             raise RuntimeError("no")
 
     with pytest.raises(RuntimeError, match="no"):

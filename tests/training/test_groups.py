@@ -46,7 +46,7 @@ def test_a_column_of_the_frontier_compiles_at_most_six_programs():
     """Whether its recipe has a curriculum or not."""
     lags, recipes = list(range(1, 51)), ["open_gate", "curriculum"]
     members = memcap.members(task="delay_line", lag=lags, recipe=recipes, units="1..64", seed=1)
-    ahead = Queue(members, TOGETHER).ahead()
+    ahead = Queue(members, TOGETHER).programs_to_compile()
     assert len(ahead) == len(set(ahead)) <= 6
     for member in members:
         own = replace(Shape.of(member), curriculum=True)
@@ -74,13 +74,13 @@ def test_members_with_and_without_a_curriculum_train_in_one_program_as_alone():
 
 def test_a_program_is_no_larger_than_what_may_come():
     members = memcap.members(task="delay_line", lag=[20, 50], units=[17, 20], seed=1)
-    (program,) = Queue(members[:1], TOGETHER, possible=members).ahead()
+    (program,) = Queue(members[:1], TOGETHER, candidates=members).programs_to_compile()
     assert size_of(program) == (20, 200, 1000)
 
 
 def test_on_a_cpu_each_width_has_its_own_program_and_all_lengths_share_it():
     members = memcap.members(task="delay_line", lag=[1, 8, 16], units=[3, 4], recipe="forget_bias", seed=1)
-    assert {(size_of(p).units, p.trainer.steps) for p in Queue(members, IN_TURN).ahead()} == {
+    assert {(size_of(p).units, p.trainer.steps) for p in Queue(members, IN_TURN).programs_to_compile()} == {
         (3, 64),
         (4, 64),
     }
@@ -156,7 +156,7 @@ def test_a_search_makes_its_programs_as_large_as_it_will_need_them():
         made.extend(results)
         return members if len(made) == 1 else ()
 
-    found = train(members[:1], replace(TOGETHER, lanes=0), more=more, possible=members)
+    found = train(members[:1], replace(TOGETHER, lanes=0), next_members=more, candidates=members)
     assert len(found) == len(members)
     assert {(r.program_units, r.program_steps) for r in found} == {(3, 14)}
 

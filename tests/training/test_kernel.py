@@ -251,8 +251,8 @@ def test_what_is_joined_to_a_program_costs_less_than_it_saves():
 def test_members_that_may_come_and_those_that_were_trained_decide_a_program_too():
     study = [member("delay_line", 1, model={"units": u}) for u in (2, 3, 9)]
     for engine, width in ((NATIVE, 9), (ONE, 2)):
-        for more in ({"possible": study}, {"study": study}):
-            (program,) = Queue(study[:1], engine, **more).ahead()
+        for more in ({"candidates": study}, {"study": study}):
+            (program,) = Queue(study[:1], engine, **more).programs_to_compile()
             assert size_of(program).units == width
 
 
