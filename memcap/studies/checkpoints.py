@@ -29,8 +29,8 @@ from memcap.studies.files import BadFileError, make_folder
 from memcap.studies.rows import without_failed
 from memcap.studies.weights import read_sealed, write_sealed
 from memcap.training.engine import Checkpoint
-from memcap.training.lane import kernel_name
 from memcap.training.program import Program
+from memcap.training.results import kernel_name
 
 SECONDS_OF_TRAINING = 5.0  # after which a member's state is wanted: one that takes less has none
 SECONDS_BETWEEN_WRITES = 30.0
@@ -91,7 +91,7 @@ class Checkpoints:
                 Program.of(member, self.engine).trainer
             ):
                 foreign.add(key)
-            elif key not in self.states or self.states[key].lane["before"] < state.lane["before"]:
+            elif key not in self.states or self.states[key].host_state["steps"] < state.host_state["steps"]:
                 self.states[key], self.curves[key] = state, curve
         self.foreign |= foreign
         if not foreign and all(state.key in self.members or state.key in done for state, _, _ in found):
@@ -159,7 +159,7 @@ def _arrays(
             {
                 "key": state.key,
                 "stamp": made_by,
-                "lane": state.lane,
+                "lane": state.host_state,
                 "curve": list(curves[state.key].items()),
             }
             for state, made_by in part

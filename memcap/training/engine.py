@@ -23,10 +23,9 @@ from memcap import jax_setup
 from memcap.cells import cell_class, native
 from memcap.config import Engine, Member
 from memcap.knobs import UserError
-from memcap.training.lane import Checkpoint
 from memcap.training.program import MOST_PROGRAMS, compiled, side_by_side
 from memcap.training.queue import Listener, Queue
-from memcap.training.results import CurveChunk, Result
+from memcap.training.results import Checkpoint, CurveChunk, Result
 from memcap.training.train_loop import run_worker
 from memcap.training.workers import WorkerPool, in_thread
 

@@ -18,9 +18,8 @@ import jax
 
 from memcap.config import Engine, Member
 from memcap.training.groups import Group, Groups, Size, size_of
-from memcap.training.lane import Checkpoint
 from memcap.training.program import Program, side_by_side, trainer_of
-from memcap.training.results import CurveChunk, Result
+from memcap.training.results import Checkpoint, CurveChunk, Result
 
 MAX_LANES = 4096  # members in flight on an accelerator; what its memory holds may be fewer
 MIN_LANES_OF_A_SEARCH = 256  # where more members are asked for as results come, if it may ask for so many

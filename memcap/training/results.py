@@ -1,8 +1,8 @@
-"""What training hands out: the result of a member that has ended, and pieces of the curves of members that
-train."""
+"""What training hands out: the result of a member that has ended; pieces of the curves, and checkpoints, of
+members that train."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from memcap.config import Member
+from memcap.native import library
 from memcap.training.program import Program
+from memcap.training.step import Trainer
 
 
 @dataclass(frozen=True)
@@ -109,3 +111,35 @@ class CurveChunk:
 
         if not len(self.losses) and self.score is not None:
             yield last, {f"eval/{metric}": self.score}
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A member between two chunks.
+
+    Args:
+        key: of the member.
+        program: what trains it, in words (`program_id`); only the same one goes on from here.
+        host_state: what the host knows of it, as plain values: `train_loop.Lane.to_dict`.
+        state: the leaves of its `TrainState`.
+    """
+
+    key: str
+    program: str
+    host_state: dict[str, Any]
+    state: Sequence[np.ndarray]
+
+    @property
+    def kernel(self) -> str:
+        """What ran its loop, as `kernel_name` calls it."""
+        return self.program.rpartition(" ")[2]
+
+
+def kernel_name(trainer: Trainer) -> str:
+    """What runs a program's loop over time: "xla", or the name of the library in C."""
+    return library().name if trainer.kernel == "native" else "xla"
+
+
+def program_id(trainer: Trainer) -> str:
+    """What decides how a state is laid out and what comes of it, in words. Buffers and lanes don't."""
+    return f"{trainer.shape!r} {trainer.how} {kernel_name(trainer)}"

@@ -7,133 +7,250 @@ are wanted, the states of members that train long are handed in now and then.
 
 import math
 import time
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
 import numpy as np
 
 from memcap.config import Member
-from memcap.training.early_stopping import Verdict
-from memcap.training.lane import Checkpoint, Lane, program_of
-from memcap.training.program import Compiled, Program, compiled
+from memcap.training.early_stopping import EarlyStopping
+from memcap.training.program import Program, compiled
 from memcap.training.queue import WorkerQueue
-from memcap.training.results import CurveChunk, Result
+from memcap.training.results import Checkpoint, CurveChunk, Result, program_id
 from memcap.training.state import EvalOperands, TrainState
-from memcap.training.step import Trainer
 
-HAND_IN = 0.01  # of the time, at most, goes into handing in states
+MAX_SAVING = 0.01  # of the time, at most, goes into handing in states
 
 
 def run_worker(queue: WorkerQueue) -> None:
     """Train whatever the queue has, until there is nothing left."""
     while (program := queue.claim_program()) is not None:
-        _train_program(program, queue, queue.checkpoint_after)
+        train_program(program, queue)
 
 
-def _train_program(program: Program, queue: WorkerQueue, every: float) -> None:
-    code = compiled(program)
-    program, trainer = code.program, code.program.trainer
-    lanes: list[Lane | None] = [None] * program.lanes
-    states = jax.tree.map(lambda *leaves: np.stack(leaves), *[trainer.blank()] * program.lanes)
-    given: Any = None
-    handed_in, pause = time.monotonic(), every
-    _, operands, asked = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), program.example())
-
-    def evaluate(wanted: dict[int, EvalOperands]) -> np.ndarray:
-        """(lanes,) scores of the lanes in `wanted`."""
-        asked.blocks[:] = 0
-        for k, each in wanted.items():
-            _write(asked, k, each)
-        return (
-            np.asarray(code.evaluate(states.weights, asked))
-            if wanted
-            else np.full(program.lanes, np.nan, np.float32)
-        )
+def train_program(program: Program, queue: WorkerQueue) -> None:
+    """Train members in the lanes of one program, until the queue has no more for it."""
+    lanes, checkpoint_after = Lanes(program), queue.checkpoint_after
+    last_save, pause = time.monotonic(), checkpoint_after
 
     while queue.should_continue():
-        empty = [k for k, lane in enumerate(lanes) if lane is None]
-        fresh = queue.take_members(program, len(empty)) if empty else []
-        if fresh:
-            states = jax.tree.map(
-                np.array, states
-            )  # on the host while lanes change; between chunks they stay on the device
-            kept = queue.load_checkpoints(fresh) if math.isfinite(every) else {}
-            for k, member in zip(empty, fresh, strict=False):
-                lanes[k], state = _begun(member, trainer, kept.get(member.key))
-                _write(states, k, state)
-                _write(operands, k, trainer.operands(member))
-            given = (
-                jax.device_put(operands) if program.devices == 1 else operands
-            )  # handed over once, not every chunk
-        taken = {k: lane for k, lane in enumerate(lanes) if lane is not None}
-        if not taken:
+        empty = lanes.empty
+        members = queue.take_members(lanes.program, len(empty)) if empty else []
+        if members:
+            checkpoints = queue.load_checkpoints(members) if math.isfinite(checkpoint_after) else {}
+            lanes.fill(dict(zip(empty, members, strict=False)), checkpoints)
+        if not lanes.active:
             return
-        start = time.perf_counter()
-        losses = np.zeros((program.lanes, program.shape.evaluation.every), np.float32)
-        if any(
-            lane.before < (lane.member.recipe.budget or 0) for lane in taken.values()
-        ):  # else they are only asked again
-            states, losses = code.advance(states, given)
-        progress, losses = jax.tree.map(np.array, (states.progress, losses))
-        for k, lane in taken.items():
-            lane.advanced(int(progress.step[k]), bool(progress.running[k]), losses[k])
-        wanted = {
-            k: trainer.held_out(lane.member, lane.verdict.evaluations)
-            for k, lane in taken.items()
-            if lane.verdict.wants_evaluation(int(progress.step[k]), float(progress.train_score[k]))
-        }
-        found = evaluate(wanted)
-        scores = {k: float(found[k]) for k in wanted}
-        for k, lane in taken.items():
-            lane.verdict.judge(int(progress.step[k]), scores.get(k))
-        longer = {k: lane for k, lane in taken.items() if lane.verdict.wants_stretched()}
-        stretched = evaluate({k: trainer.stretched(lane.member) for k, lane in longer.items()})
-        for k, lane in longer.items():
-            lane.verdict.judge_stretched(int(progress.step[k]), float(stretched[k]))
-        ended = {k: lane for k, lane in taken.items() if not lane.verdict.running}
-        if ended:
-            states = jax.tree.map(np.array, states)
-        spent = time.perf_counter() - start
-        for k, lane in taken.items():
-            lane.seconds += spent / len(taken)
-            steps, score = int(progress.step[k]) - lane.before, scores.get(k)
-            if steps or score is not None:
-                queue.add_curve(
-                    CurveChunk(
-                        lane.member, lane.before, losses[k, :steps], float(progress.train_score[k]), score
-                    )
-                )
-            lane.before += steps
-        if ended:
-            results = [_result(code, lane, states.weights[k]) for k, lane in ended.items()]
-            queue.finish(program, results)
-            for k in ended:
-                lanes[k], states.progress.running[k] = None, False
+
+        for chunk in lanes.train_chunk():
+            queue.add_curve(chunk)
+        if results := lanes.results():
+            queue.finish(lanes.program, list(results.values()))
+            lanes.clear(results)
+
         now = time.monotonic()
-        if now - handed_in > pause and (
-            old := {k: lane for k, lane in enumerate(lanes) if lane and now - lane.since > every}
-        ):
-            queue.save_checkpoints(_checkpoints(old, trainer, states))
-            handed_in = time.monotonic()
-            pause = max(every, (handed_in - now) / HAND_IN)
+        if now - last_save > pause and (old := lanes.older_than(checkpoint_after)):
+            queue.save_checkpoints(lanes.checkpoints(old))
+            last_save = time.monotonic()
+            pause = max(checkpoint_after, (last_save - now) / MAX_SAVING)
 
 
-def _begun(member: Member, trainer: Trainer, kept: Checkpoint | None) -> tuple[Lane, TrainState]:
-    """Where a member begins, or goes on."""
-    if kept is None or kept.program != program_of(trainer):
-        return Lane(Verdict(member)), trainer.fresh(member)
-    return Lane.resumed(member, kept.lane), jax.tree.unflatten(
-        jax.tree.structure(trainer.blank()), kept.state
-    )
+@dataclass
+class Lane:
+    """A member in flight, as the host sees it.
+
+    Args:
+        stopping: says whether the member goes on.
+        steps: taken before the chunk in hand.
+        loss: mean over the last chunk.
+        seconds: its share of the time so far.
+        since: when it came into its lane, on the monotonic clock.
+    """
+
+    stopping: EarlyStopping
+    steps: int = 0
+    loss: float = math.nan
+    seconds: float = 0.0
+    since: float = field(default_factory=time.monotonic)
+
+    @property
+    def member(self) -> Member:
+        """Who is in the lane."""
+        return self.stopping.member
+
+    def to_dict(self) -> dict[str, Any]:
+        """All but the member, and when it came here: plain values.
+
+        A member's data are drawn from its seed and its step, and its evaluations are counted, so these and
+        its `TrainState` are all that it takes to train on as if nobody had stopped it.
+        """
+        stopping = {name: value for name, value in vars(self.stopping).items() if name != "member"}
+        return {"steps": self.steps, "loss": self.loss, "seconds": self.seconds, "stopping": stopping}
+
+    @classmethod
+    def from_dict(cls, member: Member, values: Mapping[str, Any]) -> "Lane":
+        """The lane of a member that goes on; see `to_dict`."""
+        stopping = EarlyStopping(member, **values["stopping"])
+        return cls(stopping, values["steps"], values["loss"], values["seconds"])
+
+    def add_losses(self, step: int, finite: bool, losses: np.ndarray) -> None:
+        """Take note of a chunk that ended at `step`. The step that diverged has a loss, but does not count as
+        taken."""
+        count = step - self.steps + (not finite)
+        if count:
+            self.loss = float(np.mean(losses[:count]))
+        if not finite:
+            self.stopping.status = "diverged"
 
 
-def _checkpoints(lanes: dict[int, Lane], trainer: Trainer, states: TrainState) -> list[Checkpoint]:
-    """Of some lanes."""
-    program, leaves = program_of(trainer), [np.array(leaf) for leaf in jax.tree.leaves(states)]
-    return [
-        Checkpoint(lane.member.key, program, lane.notes, [leaf[k] for leaf in leaves])
-        for k, lane in lanes.items()
-    ]
+class Lanes:
+    """The lanes of a program: members in flight, and their states and operands, stacked.
+
+    States are on the host while members come and go; between chunks they stay on the device.
+    """
+
+    def __init__(self, program: Program):
+        self.code = compiled(program)
+        self.program = self.code.program  # with fewer lanes, where memory holds no more
+        self.trainer = self.program.trainer
+        self.lanes: list[Lane | None] = [None] * self.program.lanes
+        self.states = jax.tree.map(
+            lambda *leaves: np.stack(leaves), *[self.trainer.blank()] * self.program.lanes
+        )
+        _, self.operands, self.eval_operands = jax.tree.map(
+            lambda leaf: np.zeros(leaf.shape, leaf.dtype), self.program.example()
+        )
+        self.operands_on_device: Any = None
+
+    @property
+    def active(self) -> dict[int, Lane]:
+        """Lanes with a member, by number."""
+        return {k: lane for k, lane in enumerate(self.lanes) if lane is not None}
+
+    @property
+    def empty(self) -> list[int]:
+        """Numbers of the lanes without one."""
+        return [k for k, lane in enumerate(self.lanes) if lane is None]
+
+    def older_than(self, seconds: float) -> list[int]:
+        """Numbers of the lanes whose member has been there for longer."""
+        now = time.monotonic()
+        return [k for k, lane in self.active.items() if now - lane.since > seconds]
+
+    def fill(self, members: Mapping[int, Member], checkpoints: Mapping[str, Checkpoint]) -> None:
+        """Put members into lanes, by number; those with a checkpoint, by key, go on from there."""
+        self.states = jax.tree.map(np.array, self.states)
+        for k, member in members.items():
+            self.lanes[k], state = self._start(member, checkpoints.get(member.key))
+            _write(self.states, k, state)
+            _write(self.operands, k, self.trainer.operands(member))
+        # Handed over once, not every chunk.
+        one_device = self.program.devices == 1
+        self.operands_on_device = jax.device_put(self.operands) if one_device else self.operands
+
+    def _start(self, member: Member, checkpoint: Checkpoint | None) -> tuple[Lane, TrainState]:
+        if checkpoint is None or checkpoint.program != program_id(self.trainer):
+            return Lane(EarlyStopping(member)), self.trainer.fresh(member)
+        structure = jax.tree.structure(self.trainer.blank())
+        return Lane.from_dict(member, checkpoint.host_state), jax.tree.unflatten(structure, checkpoint.state)
+
+    def train_chunk(self) -> list[CurveChunk]:
+        """Take all members through a chunk of training, and through the evaluations that are due after it."""
+        start, active = time.perf_counter(), self.active
+        losses = np.zeros((self.program.lanes, self.program.shape.evaluation.every), np.float32)
+        if any(lane.steps < (lane.member.recipe.budget or 0) for lane in active.values()):
+            self.states, losses = self.code.advance(self.states, self.operands_on_device)
+        # Else they are only evaluated once more.
+        progress, losses = jax.tree.map(np.array, (self.states.progress, losses))
+        steps = {k: int(progress.step[k]) for k in active}
+        train_scores = {k: float(progress.train_score[k]) for k in active}
+        for k, lane in active.items():
+            lane.add_losses(steps[k], bool(progress.running[k]), losses[k])
+
+        scores = self._evaluate(
+            {
+                k: self.trainer.held_out(lane.member, lane.stopping.evaluations)
+                for k, lane in active.items()
+                if lane.stopping.wants_evaluation(steps[k], train_scores[k])
+            }
+        )
+        for k, lane in active.items():
+            lane.stopping.update(steps[k], scores.get(k))
+        stretched = self._evaluate(
+            {
+                k: self.trainer.stretched(lane.member)
+                for k, lane in active.items()
+                if lane.stopping.wants_stretched()
+            }
+        )
+        for k, score in stretched.items():
+            active[k].stopping.update_stretched(steps[k], score)
+
+        if not all(lane.stopping.running for lane in active.values()):
+            self.states = jax.tree.map(np.array, self.states)
+        seconds = (time.perf_counter() - start) / len(active)
+        chunks = []
+        for k, lane in active.items():
+            lane.seconds += seconds
+            count = steps[k] - lane.steps
+            if count or k in scores:
+                chunk = CurveChunk(lane.member, lane.steps, losses[k, :count], train_scores[k], scores.get(k))
+                chunks.append(chunk)
+            lane.steps = steps[k]
+        return chunks
+
+    def _evaluate(self, wanted: Mapping[int, EvalOperands]) -> dict[int, float]:
+        """Scores of some lanes, by number."""
+        if not wanted:
+            return {}
+        self.eval_operands.blocks[:] = 0  # none of the others
+        for k, operands in wanted.items():
+            _write(self.eval_operands, k, operands)
+        scores = np.asarray(self.code.evaluate(self.states.weights, self.eval_operands))
+        return {k: float(scores[k]) for k in wanted}
+
+    def results(self) -> dict[int, Result]:
+        """Of the members that have ended, by lane."""
+        ended = {k: lane for k, lane in self.active.items() if not lane.stopping.running}
+        return {k: self._result(lane, self.states.weights[k]) for k, lane in ended.items()}
+
+    def _result(self, lane: Lane, weights: np.ndarray) -> Result:
+        stopping, program = lane.stopping, self.program
+        return Result(
+            lane.member,
+            stopping.status,
+            lane.steps,
+            stopping.solved,
+            stopping.steady,
+            stopping.score,
+            stopping.best,
+            stopping.stretched,
+            lane.loss,
+            self.trainer.weights(lane.member, np.array(weights)),
+            self.code.seconds,
+            lane.seconds,
+            program.batching,
+            program.trainer.how,
+            program.trainer.kernel,
+            program.shape.architecture.model.units,
+            program.trainer.steps,
+        )
+
+    def clear(self, numbers: Collection[int]) -> None:
+        """Empty some lanes, whose states are on the host."""
+        for k in numbers:
+            self.lanes[k], self.states.progress.running[k] = None, False
+
+    def checkpoints(self, numbers: Collection[int]) -> list[Checkpoint]:
+        """Of the members in some lanes."""
+        program, leaves = program_id(self.trainer), [np.array(leaf) for leaf in jax.tree.leaves(self.states)]
+        return [
+            Checkpoint(lane.member.key, program, lane.to_dict(), [leaf[k] for leaf in leaves])
+            for k, lane in self.active.items()
+            if k in numbers
+        ]
 
 
 def _write(stacked: Any, k: int, value: Any) -> None:
@@ -143,26 +260,3 @@ def _write(stacked: Any, k: int, value: Any) -> None:
         rows[k] = row
 
     jax.tree.map(write, stacked, value)
-
-
-def _result(code: Compiled, lane: Lane, weights: np.ndarray) -> Result:
-    verdict, program = lane.verdict, code.program
-    return Result(
-        verdict.member,
-        verdict.status,
-        lane.before,
-        verdict.solved,
-        verdict.steady,
-        verdict.score,
-        verdict.best,
-        verdict.stretched,
-        lane.loss,
-        program.trainer.weights(verdict.member, np.array(weights)),
-        code.seconds,
-        lane.seconds,
-        program.batching,
-        program.trainer.how,
-        program.trainer.kernel,
-        program.shape.architecture.model.units,
-        program.trainer.steps,
-    )

@@ -48,7 +48,7 @@ def always(monkeypatch):
     """States are handed in after every chunk, whatever it costs; the first step that a job takes of each
     member is noted."""
     monkeypatch.setattr("memcap.studies.writer.SECONDS_OF_TRAINING", 0.0)
-    monkeypatch.setattr(train_loop, "HAND_IN", math.inf)
+    monkeypatch.setattr(train_loop, "MAX_SAVING", math.inf)
     warn_once.cache_clear()
     curve = StudyWriter.add_curve
 
@@ -262,7 +262,7 @@ def test_a_state_of_another_kernel_is_told_of_and_kept(tmp_path, capfd):
 
 
 def a_state(member):
-    return Checkpoint(member.key, "p xla", {"before": 10}, [np.arange(3.0), np.int32(1)])
+    return Checkpoint(member.key, "p xla", {"steps": 10}, [np.arange(3.0), np.int32(1)])
 
 
 def test_a_state_is_kept_until_its_members_row_is_written(tmp_path):

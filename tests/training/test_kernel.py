@@ -23,9 +23,9 @@ from memcap.training import engine as engine_module
 from memcap.training.engine import settled, train
 from memcap.training.groups import SECONDS_A_PROGRAM, SECONDS_A_WEIGHT, shared_programs, size_of
 from memcap.training.kernel import kernel_of
-from memcap.training.lane import program_of
 from memcap.training.program import Program
 from memcap.training.queue import Queue
+from memcap.training.results import program_id
 from memcap.training.step import Shape
 from memcap.training.work import work
 
@@ -131,7 +131,7 @@ def test_it_serves_memcaps_lstm_on_sequences_without_windows(one, kernel):
 @needs_kernel
 def test_a_state_is_gone_on_with_by_the_kernel_that_made_it_alone():
     by_xla, by_native = (Program.of(member(), engine).trainer for engine in (ONE, NATIVE))
-    assert program_of(by_native) == program_of(by_xla).removesuffix("xla") + native.library().name
+    assert program_id(by_native) == program_id(by_xla).removesuffix("xla") + native.library().name
     assert work(Program.of(member(), NATIVE)) == work(Program.of(member(), ONE))
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from training_checks import ONE as ONE_WORKER
 from training_checks import Remembers, member
 
-from memcap.training.early_stopping import Verdict
+from memcap.training.early_stopping import EarlyStopping
 from memcap.training.engine import train
 from memcap.training.results import CurveChunk
 from memcap.training.train_loop import Lane
@@ -17,31 +17,31 @@ REAL = member("delay_line", 2, reals=True, evaluation={"every": 10}, recipe={"bu
 
 
 def test_a_diverged_member_is_not_judged():
-    lane = Lane(Verdict(ONE), before=10)
-    lane.advanced(12, False, np.array([1.0, 2.0, np.inf] + [0.0] * 7, np.float32))
-    lane.verdict.judge(12, 0.995)
-    assert (lane.verdict.status, lane.verdict.evaluations, lane.loss) == ("diverged", 0, np.inf)
-    assert not lane.verdict.running
+    lane = Lane(EarlyStopping(ONE), steps=10)
+    lane.add_losses(12, False, np.array([1.0, 2.0, np.inf] + [0.0] * 7, np.float32))
+    lane.stopping.update(12, 0.995)
+    assert (lane.stopping.status, lane.stopping.evaluations, lane.loss) == ("diverged", 0, np.inf)
+    assert not lane.stopping.running
 
 
 def test_a_member_that_diverges_after_it_was_solved_stays_solved():
-    lane = Lane(Verdict(STREAM, solved=20, passed=1), before=30)
-    lane.advanced(32, False, np.array([1.0, 2.0, np.inf] + [0.0] * 7, np.float32))
-    assert not lane.verdict.wants_evaluation(32, 1.0)
-    lane.verdict.judge(32, None)
-    lane.verdict.judge_stretched(32, 1.0)
-    assert (lane.verdict.status, lane.verdict.solved, lane.verdict.steady) == ("diverged", 20, None)
+    lane = Lane(EarlyStopping(STREAM, solved=20, passed=1), steps=30)
+    lane.add_losses(32, False, np.array([1.0, 2.0, np.inf] + [0.0] * 7, np.float32))
+    assert not lane.stopping.wants_evaluation(32, 1.0)
+    lane.stopping.update(32, None)
+    lane.stopping.update_stretched(32, 1.0)
+    assert (lane.stopping.status, lane.stopping.solved, lane.stopping.steady) == ("diverged", 20, None)
 
 
 def test_the_loss_is_the_mean_of_the_steps_taken():
-    lane = Lane(Verdict(ONE), before=20)
+    lane = Lane(EarlyStopping(ONE), steps=20)
     losses = np.array([1.0, 2.0, 3.0, 4.0, 5.0] + [0.0] * 5, np.float32)
-    lane.advanced(25, True, losses)
+    lane.add_losses(25, True, losses)
     assert lane.loss == 3.0
-    lane.before = 25
-    lane.advanced(25, True, np.zeros(10, np.float32))  # asked again at the budget's end: no step taken
+    lane.steps = 25
+    lane.add_losses(25, True, np.zeros(10, np.float32))  # asked again at the budget's end: no step taken
     assert lane.loss == 3.0
-    assert lane.verdict.running
+    assert lane.stopping.running
 
 
 def test_states_are_handed_in_for_a_hundredth_of_the_time_at_most():

@@ -114,7 +114,7 @@ def test_a_successor_goes_on_where_the_dead_worker_was(child):
 
     class Successor(LocalQueue):
         def load_checkpoints(self, members):
-            begun.append(super().load_checkpoints(members)[long.key].lane["before"])
+            begun.append(super().load_checkpoints(members)[long.key].host_state["steps"])
             listener.points.clear()
             return super().load_checkpoints(members)
 
