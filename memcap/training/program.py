@@ -21,7 +21,7 @@ from jax import lax
 
 from memcap import jax_setup
 from memcap.config import Engine, Member
-from memcap.training.curriculum import Plan
+from memcap.training.curriculum import Curriculum
 from memcap.training.kernel import kernel_of
 from memcap.training.state import EvalOperands, TrainOperands, TrainState
 from memcap.training.step import Shape, Trainer
@@ -132,7 +132,9 @@ class Program:
         number, real, key = np.int32(0), np.float32(0), np.zeros(2, np.uint32)
         plan: Any = ()
         if self.shape.curriculum:
-            plan = Plan(number, real, real, np.bool_(False), real, np.zeros(self.trainer.steps + 1, np.int32))
+            plan = Curriculum(
+                number, real, real, np.bool_(False), real, np.zeros(self.trainer.steps + 1, np.int32)
+            )
         operands = TrainOperands(key, number, number, real, number, np.bool_(False), number, number, plan)
         return stacked(self.trainer.blank()), stacked(operands), stacked(EvalOperands(key, *[number] * 4))
 

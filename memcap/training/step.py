@@ -159,7 +159,11 @@ class Trainer:
         weights = np.zeros(self.shape.architecture.parameters(), np.float32)
         state = jax.eval_shape(self.optimizer.init, weights)
         optimizer = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), state)
-        front = curriculum.Front(np.int32(0), np.float32(0), np.int32(0)) if self.shape.curriculum else ()
+        front = (
+            curriculum.CurriculumState(np.int32(0), np.float32(0), np.int32(0))
+            if self.shape.curriculum
+            else ()
+        )
         return TrainState(
             weights, optimizer, Progress(np.int32(0), np.bool_(False), np.float32(np.nan), front)
         )
@@ -172,7 +176,9 @@ class Trainer:
             weights = own.resized(weights, shared.model.units)
         blank = self.blank()
         front = (
-            curriculum.start(curriculum.plan(member, self.steps), member.lag) if self.shape.curriculum else ()
+            curriculum.initial_state(curriculum.curriculum_of(member, self.steps), member.lag)
+            if self.shape.curriculum
+            else ()
         )
         progress = blank.progress._replace(running=np.bool_(True), front=front)
         return blank._replace(weights=shared.flatten(weights), progress=progress)
@@ -194,7 +200,7 @@ class Trainer:
             np.bool_(recipe.schedule == "cosine"),
             np.int32(recipe.budget or 0),
             np.int32(member.model.units),
-            curriculum.plan(member, self.steps) if self.shape.curriculum else (),
+            curriculum.curriculum_of(member, self.steps) if self.shape.curriculum else (),
         )
 
     def held_out(self, member: Member, index: int) -> EvalOperands:
@@ -265,9 +271,7 @@ class Trainer:
         progress = state.progress
         speed = rate(operands, progress.step)
         if self.shape.curriculum:
-            speed = speed * curriculum.share_of_rate(
-                progress.front, operands.plan, progress.step, operands.budget
-            )
+            speed = speed * curriculum.lr_scale(progress.front, operands.plan, progress.step, operands.budget)
         weights = state.weights - speed * cast(jax.Array, direction)
         finite = jnp.isfinite(loss) & jnp.isfinite(weights).all()
         # A diverged member keeps its last finite weights and stops here.
@@ -280,7 +284,7 @@ class Trainer:
         mean = jnp.where(jnp.isnan(progress.train_score), score, 0.9 * progress.train_score + 0.1 * score)
         front = progress.front
         if self.shape.curriculum:
-            moved = curriculum.moved(front, operands.plan, operands.lag, progress.step + 1, score)
+            moved = curriculum.update(front, operands.plan, operands.lag, progress.step + 1, score)
             mean = jnp.where(
                 front.lag < operands.lag, jnp.nan, mean
             )  # a score at another lag asks for no evaluation
