@@ -40,7 +40,7 @@ class Planned:
     @cached_property
     def memory(self) -> float:
         """Bytes that each device needs, as the compiler has planned them."""
-        return needed_memory(self.program, self.code.advance, self.code.evaluate)
+        return needed_memory(self.program, self.code.train_chunk, self.code.evaluate)
 
     @property
     def together(self) -> int:

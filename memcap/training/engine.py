@@ -23,7 +23,7 @@ from memcap import jax_setup
 from memcap.cells import cell_class, native
 from memcap.config import Engine, Member
 from memcap.knobs import UserError
-from memcap.training.program import MOST_PROGRAMS, compiled, side_by_side
+from memcap.training.program import MAX_PROGRAMS, compiled, side_by_side
 from memcap.training.queue import Listener, Queue
 from memcap.training.results import Checkpoint, CurveChunk, Result
 from memcap.training.train_loop import run_worker
@@ -121,7 +121,7 @@ def train(
 def _compile_ahead(queue: Queue) -> None:
     """Compile the next programs in threads while the first one trains. A worker that comes to one that can't
     be compiled says why."""
-    programs = deque(queue.programs_to_compile()[:MOST_PROGRAMS])
+    programs = deque(queue.programs_to_compile()[:MAX_PROGRAMS])
 
     def compile_next() -> None:
         with contextlib.suppress(IndexError):

@@ -121,4 +121,4 @@ class Size(NamedTuple):
 def size_of(program: Program) -> Size:
     """What a program holds."""
     trainer = program.trainer
-    return Size(program.shape.architecture.model.units, trainer.steps, trainer.evaluation_steps)
+    return Size(program.shape.architecture.model.units, trainer.max_length, trainer.max_eval_length)

@@ -60,7 +60,7 @@ class Result:
     def failed(cls, member: Member, program: Program, reason: str) -> "Result":
         """Of a member that nobody could train: no measurement."""
         trainer, nan = program.trainer, math.nan
-        size = program.shape.architecture.model.units, trainer.steps
+        size = program.shape.architecture.model.units, trainer.max_length
         scores = (nan, nan, nan, nan)
         ways = program.batching, trainer.how, trainer.kernel
         return cls(member, "failed", 0, None, None, *scores, {}, 0.0, 0.0, *ways, *size, reason)

@@ -16,10 +16,17 @@ import numpy as np
 
 from memcap.config import Member
 from memcap.training.early_stopping import EarlyStopping
+from memcap.training.operands import (
+    empty_state,
+    eval_operands,
+    initial_state,
+    train_operands,
+    weights_of,
+)
 from memcap.training.program import Program, compiled
 from memcap.training.queue import WorkerQueue
 from memcap.training.results import Checkpoint, CurveChunk, Result, program_id
-from memcap.training.state import EvalOperands, TrainState
+from memcap.training.step import EVALUATE, STRETCH, EvalOperands, TrainState
 
 MAX_SAVING = 0.01  # of the time, at most, goes into handing in states
 
@@ -117,7 +124,7 @@ class Lanes:
         self.trainer = self.program.trainer
         self.lanes: list[Lane | None] = [None] * self.program.lanes
         self.states = jax.tree.map(
-            lambda *leaves: np.stack(leaves), *[self.trainer.blank()] * self.program.lanes
+            lambda *leaves: np.stack(leaves), *[empty_state(self.trainer)] * self.program.lanes
         )
         _, self.operands, self.eval_operands = jax.tree.map(
             lambda leaf: np.zeros(leaf.shape, leaf.dtype), self.program.example()
@@ -145,15 +152,15 @@ class Lanes:
         for k, member in members.items():
             self.lanes[k], state = self._start(member, checkpoints.get(member.key))
             _write(self.states, k, state)
-            _write(self.operands, k, self.trainer.operands(member))
+            _write(self.operands, k, train_operands(self.trainer, member))
         # Handed over once, not every chunk.
         one_device = self.program.devices == 1
         self.operands_on_device = jax.device_put(self.operands) if one_device else self.operands
 
     def _start(self, member: Member, checkpoint: Checkpoint | None) -> tuple[Lane, TrainState]:
         if checkpoint is None or checkpoint.program != program_id(self.trainer):
-            return Lane(EarlyStopping(member)), self.trainer.fresh(member)
-        structure = jax.tree.structure(self.trainer.blank())
+            return Lane(EarlyStopping(member)), initial_state(self.trainer, member)
+        structure = jax.tree.structure(empty_state(self.trainer))
         return Lane.from_dict(member, checkpoint.host_state), jax.tree.unflatten(structure, checkpoint.state)
 
     def train_chunk(self) -> list[CurveChunk]:
@@ -161,17 +168,19 @@ class Lanes:
         start, active = time.perf_counter(), self.active
         losses = np.zeros((self.program.lanes, self.program.shape.evaluation.every), np.float32)
         if any(lane.steps < (lane.member.recipe.budget or 0) for lane in active.values()):
-            self.states, losses = self.code.advance(self.states, self.operands_on_device)
-        # Else they are only evaluated once more.
-        progress, losses = jax.tree.map(np.array, (self.states.progress, losses))
-        steps = {k: int(progress.step[k]) for k in active}
-        train_scores = {k: float(progress.train_score[k]) for k in active}
+            # Else they are only evaluated once more.
+            self.states, losses = self.code.train_chunk(self.states, self.operands_on_device)
+        steps, finite, train_scores = (
+            np.asarray(leaf).tolist()
+            for leaf in (self.states.step, self.states.active, self.states.train_score)
+        )
+        losses = np.array(losses)
         for k, lane in active.items():
-            lane.add_losses(steps[k], bool(progress.running[k]), losses[k])
+            lane.add_losses(steps[k], finite[k], losses[k])
 
         scores = self._evaluate(
             {
-                k: self.trainer.held_out(lane.member, lane.stopping.evaluations)
+                k: eval_operands(self.trainer, lane.member, EVALUATE, lane.stopping.evaluations)
                 for k, lane in active.items()
                 if lane.stopping.wants_evaluation(steps[k], train_scores[k])
             }
@@ -180,7 +189,7 @@ class Lanes:
             lane.stopping.update(steps[k], scores.get(k))
         stretched = self._evaluate(
             {
-                k: self.trainer.stretched(lane.member)
+                k: eval_operands(self.trainer, lane.member, STRETCH)
                 for k, lane in active.items()
                 if lane.stopping.wants_stretched()
             }
@@ -208,13 +217,13 @@ class Lanes:
         self.eval_operands.blocks[:] = 0  # none of the others
         for k, operands in wanted.items():
             _write(self.eval_operands, k, operands)
-        scores = np.asarray(self.code.evaluate(self.states.weights, self.eval_operands))
+        scores = np.asarray(self.code.evaluate(self.states.params, self.eval_operands))
         return {k: float(scores[k]) for k in wanted}
 
     def results(self) -> dict[int, Result]:
         """Of the members that have ended, by lane."""
         ended = {k: lane for k, lane in self.active.items() if not lane.stopping.running}
-        return {k: self._result(lane, self.states.weights[k]) for k, lane in ended.items()}
+        return {k: self._result(lane, self.states.params[k]) for k, lane in ended.items()}
 
     def _result(self, lane: Lane, weights: np.ndarray) -> Result:
         stopping, program = lane.stopping, self.program
@@ -228,20 +237,20 @@ class Lanes:
             stopping.best,
             stopping.stretched,
             lane.loss,
-            self.trainer.weights(lane.member, np.array(weights)),
+            weights_of(self.trainer, lane.member, np.array(weights)),
             self.code.seconds,
             lane.seconds,
             program.batching,
             program.trainer.how,
             program.trainer.kernel,
             program.shape.architecture.model.units,
-            program.trainer.steps,
+            program.trainer.max_length,
         )
 
     def clear(self, numbers: Collection[int]) -> None:
         """Empty some lanes, whose states are on the host."""
         for k in numbers:
-            self.lanes[k], self.states.progress.running[k] = None, False
+            self.lanes[k], self.states.active[k] = None, False
 
     def checkpoints(self, numbers: Collection[int]) -> list[Checkpoint]:
         """Of the members in some lanes."""

@@ -40,9 +40,9 @@ def work(program: Program) -> Work:
     )
 
     def step(state: TrainState, operands: TrainOperands) -> Any:
-        sequences = operands.lag, operands.length, trainer.steps, trainer.shape.batch
+        sequences = operands.lag, operands.length, trainer.max_length, trainer.shape.batch
         batch = trainer.shape.task.sample(jax.random.wrap_key_data(operands.key), *sequences)
-        return trainer.update(state, operands, batch)
+        return trainer.train_step(state, operands, batch)
 
     found = list(_counted(jax.make_jaxpr(step)(state, operands).jaxpr))
     return Work(

@@ -11,6 +11,7 @@ from memcap.knobs import UserError
 from memcap.training import curriculum
 from memcap.training.curriculum import CurriculumState, curriculum_of, lr_scale, update
 from memcap.training.engine import train
+from memcap.training.operands import initial_state, train_operands
 from memcap.training.program import Program
 
 
@@ -70,12 +71,10 @@ def test_the_rate_is_constant_until_the_front_arrives_and_0_at_the_budget():
 
 def test_a_step_draws_at_the_front():
     trainer = Program.of(member(8)).trainer
-    state, operands = trainer.fresh(member(8)), trainer.operands(member(8))
-    assert tuple(map(int, trainer.asked(state, operands))) == (4, member(8).task.length(4))
-    there = state._replace(
-        progress=state.progress._replace(front=CurriculumState(np.int32(8), np.float32(0), np.int32(9)))
-    )
-    assert tuple(map(int, trainer.asked(there, operands))) == (8, member(8).length)
+    state, operands = initial_state(trainer, member(8)), train_operands(trainer, member(8))
+    assert tuple(map(int, trainer.lag_and_length(state, operands))) == (4, member(8).task.length(4))
+    there = state._replace(curriculum=CurriculumState(np.int32(8), np.float32(0), np.int32(9)))
+    assert tuple(map(int, trainer.lag_and_length(there, operands))) == (8, member(8).length)
 
 
 def test_nothing_is_asked_before_the_front_has_arrived():
@@ -109,7 +108,9 @@ def test_it_solves_what_it_should(batching):
 def test_learning_rates_fall_with_the_lag_of_the_front():
     assert [member(lag).recipe.peak(lag) for lag in (8, 16, 32)] == pytest.approx([0.02, 0.02, 0.01])
     trainer, made = Program.of(member(64)).trainer, curriculum_of(member(64), 256)
-    assert float(trainer.operands(member(64)).lr) == pytest.approx(0.02)  # the front's share comes on top
+    assert float(train_operands(trainer, member(64)).lr) == pytest.approx(
+        0.02
+    )  # the front's share comes on top
     states = [CurriculumState(jnp.int32(lag), jnp.float32(0), jnp.int32(-1)) for lag in (10, 16, 32, 64)]
     shares = [float(lr_scale(state, made, jnp.int32(0), jnp.int32(100))) for state in states]
     assert shares == pytest.approx([1, 1, 1 / 2, 1 / 4])

@@ -23,10 +23,11 @@ from memcap.training import engine as engine_module
 from memcap.training.engine import settled, train
 from memcap.training.groups import SECONDS_A_PROGRAM, SECONDS_A_WEIGHT, shared_programs, size_of
 from memcap.training.kernel import kernel_of
+from memcap.training.operands import eval_operands, initial_state, train_operands
 from memcap.training.program import Program
 from memcap.training.queue import Queue
 from memcap.training.results import program_id
-from memcap.training.step import Shape
+from memcap.training.step import EVALUATE, Shape
 from memcap.training.work import work
 
 ROOT = Path(__file__).parents[2]
@@ -120,7 +121,7 @@ def test_for_a_device_elsewhere_there_is_no_native_kernel():
 )
 def test_it_serves_memcaps_lstm_on_sequences_without_windows(one, kernel):
     """What is not served is trained by XLA's kernel, and its row says so."""
-    shape, steps = Shape.of(one), Program.of(one).trainer.steps
+    shape, steps = Shape.of(one), Program.of(one).trainer.max_length
     assert kernel_of(shape, steps, NATIVE) == kernel
     assert kernel_of(shape, steps, ONE) == kernel_of(shape, steps, replace(ONE, kernel="auto")) == "xla"
     (program,) = programs([one], NATIVE)
@@ -196,20 +197,22 @@ def test_a_program_leaves_out_the_units_that_pad():
     one = member("delay_line", 1, model={"units": 2})
     trainer = Program.of(one, NATIVE).trainer
     wide = replace(trainer, shape=trainer.shape.at_width(4))
-    architecture, start = wide.shape.architecture, wide.fresh(one)
-    weights = architecture.unflatten(np.array(start.weights))
+    architecture, start = wide.shape.architecture, initial_state(wide, one)
+    weights = architecture.unflatten(np.array(start.params))
     for name in ("kernel", "recurrent", "bias"):
         weights["cell"][name].reshape(-1, 4, 4)[..., 2:] = np.nan
     poisoned = architecture.flatten(weights)
     assert np.isnan(poisoned).any()
-    alone = jax.jit(trainer.evaluate)(trainer.fresh(one).weights, trainer.held_out(one, 0))
-    assert jax.jit(wide.evaluate)(poisoned, wide.held_out(one, 0)) == alone
-    operands = wide.operands(one)
-    batch = one.task.sample(jax.random.key(0), one.lag, one.length, wide.steps, 16)
-    loss = jax.jit(wide.update)(start._replace(weights=poisoned), operands, batch)[1]
+    alone = jax.jit(trainer.evaluate)(
+        initial_state(trainer, one).params, eval_operands(trainer, one, EVALUATE)
+    )
+    assert jax.jit(wide.evaluate)(poisoned, eval_operands(wide, one, EVALUATE)) == alone
+    operands = train_operands(wide, one)
+    batch = one.task.sample(jax.random.key(0), one.lag, one.length, wide.max_length, 16)
+    loss = jax.jit(wide.train_step)(start._replace(params=poisoned), operands, batch)[1]
     assert np.isfinite(loss)
     assert not np.isfinite(
-        jax.jit(wide.update)(start._replace(weights=poisoned), operands._replace(units=3), batch)[1]
+        jax.jit(wide.train_step)(start._replace(params=poisoned), operands._replace(units=3), batch)[1]
     )
 
 

@@ -97,7 +97,7 @@ def test_longer_members_that_come_later_get_a_larger_program_of_rounded_size():
     queue.add(wide(2, lag=20))
     assert len(queue.take_members(0, small, 9)) == 1  # what fits
     large = queue.claim_program(0)
-    assert (small.trainer.steps, large.trainer.steps, large.shape) == (12, 32, small.shape)
+    assert (small.trainer.max_length, large.trainer.max_length, large.shape) == (12, 32, small.shape)
     queue.add(wide(2, lag=25))
     assert queue.claim_program(0) == large
     assert len(queue.take_members(0, large, 9)) + len(queue.take_members(0, large, 9)) == 2
