@@ -11,11 +11,11 @@ import jax
 from memcap import jax_setup
 from memcap.config import Engine, Member
 from memcap.planning.devices import TARGETS, Target, compile_for
+from memcap.planning.step_cost import StepCost, step_cost
 from memcap.training.engine import settled
 from memcap.training.groups import Group, Groups
 from memcap.training.program import Compiled, Program, compiled, needed_memory, side_by_side
 from memcap.training.queue import Queue, cost
-from memcap.training.work import Work, work
 
 
 @dataclass(frozen=True)
@@ -48,20 +48,20 @@ class Planned:
         return self.program.lanes // self.program.devices if self.program.trainer.together else 1
 
     @cached_property
-    def work(self) -> Work:
+    def step_cost(self) -> StepCost:
         """Of a training step of one lane."""
-        return work(self.program)
+        return step_cost(self.program)
 
     @cached_property
     def operations(self) -> float:
         """Of the products of a training step, in all lanes that a device trains at the same time."""
-        return self.together * self.work.operations
+        return self.together * self.step_cost.flops
 
     @cached_property
     def bytes(self) -> float:
         """That the passes over time of a training step hand on, in all lanes that a device trains at the same
         time."""
-        return sum(self.together * size for size in self.work.buffers)
+        return sum(self.together * size for size in self.step_cost.buffer_bytes)
 
     @property
     def floor(self) -> float | None:
@@ -69,7 +69,9 @@ class Planned:
         the bandwidth."""
         if self.target is None:
             return None
-        moved = sum(max(0.0, self.together * size - self.target.cache) for size in self.work.buffers)
+        moved = sum(
+            max(0.0, self.together * size - self.target.cache) for size in self.step_cost.buffer_bytes
+        )
         return max(self.operations / self.target.peak, moved / self.target.bandwidth)
 
     @property

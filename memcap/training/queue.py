@@ -165,8 +165,8 @@ class Queue:
     def _expect(self, member: Member, count: int) -> None:
         """Let the programs of a member's group be large enough for it, with so many more lanes."""
         group = self.groups.of(member)
-        size, so_far = self.sizes.get(group, (Size.of(member), 0))
-        self.sizes[group] = Size.most([size, Size.of(member)]), so_far + count
+        size, so_far = self.sizes.get(group, (Size.needed_by(member), 0))
+        self.sizes[group] = Size.max_of([size, Size.needed_by(member)]), so_far + count
 
     def for_worker(self, worker: int) -> "LocalQueue":
         """The queue as this worker sees it."""
@@ -247,9 +247,9 @@ class Queue:
         """The smallest program of this group whose width, buffers and lanes serve all that wait; a new one if
         there is none."""
         pending = self.pending[group]
-        size, lanes = Size.most(map(Size.of, pending)), self.engine.lanes or 1
+        size, lanes = Size.max_of(map(Size.needed_by, pending)), self.engine.lanes or 1
         expected, count = self.sizes.get(group, (size, 0))
-        size = Size.most([size, expected])
+        size = Size.max_of([size, expected])
         if self.together:
             wanted = max(len(pending), min(count, MIN_LANES_OF_A_SEARCH))
             lanes = self.engine.lanes or min(wanted, MAX_LANES)
@@ -257,17 +257,16 @@ class Queue:
             size = size._replace(units=group.shape.architecture.model.units)
 
         programs = self.programs.setdefault(group, [])
-        fitting = [p for p in programs if size_of(p).holds(size) and p.lanes >= lanes]
+        fitting = [p for p in programs if size.fits(size_of(p)) and p.lanes >= lanes]
         if fitting:
             return min(fitting, key=lambda p: (size_of(p), p.lanes))
         if programs:  # more and longer members came later: grow in few, large steps
-            steps, stretched = (1 << (n - 1).bit_length() for n in size[1:])
-            size = Size(size.units, steps, stretched)
+            size = Size(size.units, *(1 << (length - 1).bit_length() for length in size[1:]))
             lanes = self.engine.lanes or 1 << (lanes - 1).bit_length()
 
         devices = jax.local_device_count() if self.together else 1
         shape = group.shape.at_width(size.units)
-        trainer = trainer_of(shape, size.steps, size.stretched, self.engine)
+        trainer = trainer_of(shape, size.max_length, size.max_eval_length, self.engine)
         programs.append(Program(trainer, -(-lanes // devices) * devices, devices))
         return programs[-1]
 
@@ -296,7 +295,7 @@ class Queue:
                 most = 0
             while pending and len(members) < min(most, share):
                 member = pending.popleft()
-                fits = size_of(program).holds(Size.of(member)) and self._may_train(worker, member)
+                fits = Size.needed_by(member).fits(size_of(program)) and self._may_train(worker, member)
                 (members if fits else others).append(member)
                 if fits and member in self.failures:
                     break

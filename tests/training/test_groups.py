@@ -52,7 +52,8 @@ def test_a_column_of_the_frontier_compiles_at_most_six_programs():
     for member in members:
         own = replace(Shape.of(member), curriculum=True)
         assert any(
-            size_of(p).holds(Size.of(member)) and replace(p.shape, architecture=member.architecture) == own
+            Size.needed_by(member).fits(size_of(p))
+            and replace(p.shape, architecture=member.architecture) == own
             for p in ahead
         )
 

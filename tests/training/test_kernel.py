@@ -18,6 +18,7 @@ from memcap.cells import native
 from memcap.config import Engine
 from memcap.knobs import UserError
 from memcap.planning.plan import elsewhere
+from memcap.planning.step_cost import step_cost
 from memcap.studies import store
 from memcap.training import engine as engine_module
 from memcap.training.engine import settled, train
@@ -28,7 +29,6 @@ from memcap.training.program import Program
 from memcap.training.queue import Queue
 from memcap.training.results import program_id
 from memcap.training.step import EVALUATE, Shape
-from memcap.training.work import work
 
 ROOT = Path(__file__).parents[2]
 NATIVE = replace(ONE, kernel="native")
@@ -133,7 +133,7 @@ def test_it_serves_memcaps_lstm_on_sequences_without_windows(one, kernel):
 def test_a_state_is_gone_on_with_by_the_kernel_that_made_it_alone():
     by_xla, by_native = (Program.of(member(), engine).trainer for engine in (ONE, NATIVE))
     assert program_id(by_native) == program_id(by_xla).removesuffix("xla") + native.library().name
-    assert work(Program.of(member(), NATIVE)) == work(Program.of(member(), ONE))
+    assert step_cost(Program.of(member(), NATIVE)) == step_cost(Program.of(member(), ONE))
 
 
 @needs_kernel
