@@ -76,7 +76,7 @@ class Trainer:
 
     def planned(self, point: Point) -> int:
         """Bytes of temporaries that XLA has planned for the training program."""
-        return compiled(Program.of(point.resolved()[0])).advance.memory_analysis().temp_size_in_bytes
+        return compiled(Program.of(point.resolved()[0])).train_chunk.memory_analysis().temp_size_in_bytes
 
     def peak(self) -> int:
         """Bytes of memory that this process has held at most."""

@@ -3,6 +3,7 @@ seconds of a chunk."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 from benchmarks.growth import Point
 from benchmarks.roofline import best
 from memcap import jax_setup
+from memcap.training.operands import initial_state, train_operands
 from memcap.training.program import Program, compiled, lengths
 from memcap.training.step import Shape, Trainer
 
@@ -119,15 +121,15 @@ class Lanes:
         if code.program.lanes < point.members:
             return None
         trainer = code.program.trainer
-        states = jax.device_put(_stacked(trainer.fresh, members))
-        operands = jax.device_put(_stacked(trainer.operands, members))
+        states = jax.device_put(_stacked(partial(initial_state, trainer), members))
+        operands = jax.device_put(_stacked(partial(train_operands, trainer), members))
         seconds = []
         for _ in range(1 + chunks):
             start = perf_counter()
-            states, _ = jax.block_until_ready(code.advance(states, operands))
+            states, _ = jax.block_until_ready(code.train_chunk(states, operands))
             seconds.append(perf_counter() - start)
         wanted = (1 + chunks) * point.every
-        if (np.asarray(states.progress.step) != wanted).any():
+        if (np.asarray(states.step) != wanted).any():
             raise RuntimeError(f"{point}: not every member took {wanted} steps")
         return Timed(tuple(seconds[1:]), code.seconds)
 

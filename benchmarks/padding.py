@@ -24,7 +24,8 @@ from memcap.config import Engine, resolve
 from memcap.loops import padding_cost
 from memcap.studies import store
 from memcap.training.groups import SECONDS_A_PROGRAM
-from memcap.training.program import Program, fitted
+from memcap.training.operands import initial_state, train_operands
+from memcap.training.program import Program, compile_to_fit
 
 PEERS: tuple[str, ...] = ()
 WAYS = {
@@ -92,10 +93,10 @@ class Padded:
         )
         program = Program.of(member, Engine(loop="native"))
         trainer = replace(program.trainer, shape=program.shape.at_width(wide))
-        compiling = fitted(replace(program, trainer=trainer), float("inf")).seconds
-        advance = jax.jit(trainer.advance).lower(trainer.fresh(member), trainer.operands(member)).compile()
-        given = trainer.fresh(member), trainer.operands(member)
-        took = best(lambda: jax.block_until_ready(advance(*given)), seconds) / member.evaluation.every
+        compiling = compile_to_fit(replace(program, trainer=trainer), float("inf")).seconds
+        inputs = initial_state(trainer, member), train_operands(trainer, member)
+        train_chunk = jax.jit(trainer.train_chunk).lower(*inputs).compile()
+        took = best(lambda: jax.block_until_ready(train_chunk(*inputs)), seconds) / member.evaluation.every
         return Step(units, wide, trainer.shape.architecture.parameters(), took, compiling)
 
 

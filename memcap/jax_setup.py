@@ -1,6 +1,6 @@
 """How JAX is set up: flags that make small programs fast on CPUs, a compilation cache that outlives the
-process, and the precision of products. The library does it by itself, before it compiles anything; nothing
-here needs the command.
+process, the precision of products, the platform, and the CPU cores of this process. The library does it by
+itself, before it compiles anything; nothing here needs the command.
 
 Two XLA flags make the small programs of a study compile in less time and run faster on a CPU. A jaxlib that
 doesn't know a flag aborts the process (0.12 no longer knows the first, and its steps are slower), so each is
@@ -10,13 +10,17 @@ tried in a child process first, once a jaxlib version. The flags in use are in e
 import contextlib
 import hashlib
 import importlib.metadata
+import math
 import os
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from memcap.knobs import UserError
 
 CPU_FLAGS = ("--xla_cpu_use_fusion_emitters=false", "--xla_cpu_prefer_vector_width=512")
 # Accelerators would round the factors of a product to 8 or 11 bits: enough noise to blur what a carry holds.
@@ -31,6 +35,19 @@ _CACHE = {
     "jax_persistent_cache_min_compile_time_secs": (1.0, 0.0),
     "jax_persistent_cache_min_entry_size_bytes": (0, -1),
 }
+EXTRAS = {"cuda": "cuda", "gpu": "cuda", "tpu": "tpu"}  # by JAX_PLATFORMS: memcap's extra that brings it
+CORES_VARIABLE = "MEMCAP_CORES"  # set in a job that a launcher runs beside others: its share of the cores
+# The first is set where it was asked for.
+SLURM_VARIABLES = ("SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE")
+WORKER_SETTINGS = (  # what a worker takes over from the process that starts it
+    "jax_compilation_cache_dir",
+    "jax_default_prng_impl",
+    "jax_enable_x64",
+    "jax_persistent_cache_min_compile_time_secs",
+    "jax_persistent_cache_min_entry_size_bytes",
+    "jax_platforms",
+    "jax_threefry_partitionable",
+)
 
 
 def cache_folder() -> Path:
@@ -136,3 +153,85 @@ def prepare() -> None:
     folder = cache_folder() / "xla"
     if _writable(folder):
         jax.config.update("jax_compilation_cache_dir", str(folder))
+
+
+def platform() -> str:
+    """JAX's platform: cpu, gpu or tpu.
+
+    Raises:
+        UserError: JAX_PLATFORMS asks for what is not there.
+    """
+    import jax
+
+    try:
+        return jax.default_backend()
+    except (RuntimeError, AssertionError) as error:  # the latter is JAX's answer to CUDA without its packages
+        requested = jax.config.values["jax_platforms"]
+        if not requested:
+            raise
+        extra = EXTRAS.get(requested)
+        remedy = f"pip install 'memcap[{extra}]'" if extra else "unset it for what is there"
+        raise UserError(
+            f"JAX_PLATFORMS={requested}: JAX finds no such device here; {remedy}, or JAX_PLATFORMS=cpu"
+        ) from error
+
+
+def worker_settings() -> dict[str, Any]:
+    """JAX's settings of this process that its workers take over."""
+    import jax
+
+    return {name: jax.config.values[name] for name in WORKER_SETTINGS}
+
+
+def apply_settings(settings: Mapping[str, Any]) -> None:
+    """In a worker: take over the settings of the process that started it."""
+    import jax
+
+    for name, value in settings.items():
+        jax.config.update(name, value)
+
+
+def cores() -> int:
+    """CPU cores that this process may use, at least 1: by affinity, cgroups, SLURM, and the launcher that
+    runs its job beside others."""
+    visible = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    by_slurm = [count for name in SLURM_VARIABLES if (count := _env_int(name))]
+    return max(1, min([visible, *quotas(), *by_slurm[:1], *filter(None, [_env_int(CORES_VARIABLE)])]))
+
+
+def _env_int(name: str) -> int:
+    """An environment variable's whole number; 0 where it holds none."""
+    text = os.environ.get(name, "")
+    return int(text) if text.isdecimal() else 0
+
+
+def quotas(cgroups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> Iterator[int]:
+    """Cores that each cgroup of this process leaves it, rounded up, in versions 1 and 2.
+
+    A container may see the name that its cgroup has outside and only the cgroup itself inside: the folder at
+    the top.
+    """
+    try:
+        lines = own.read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        top = cgroups / controllers
+        folder = top / path.strip("/")
+        names = ("cpu.cfs_quota_us", "cpu.cfs_period_us") if controllers else ("cpu.max",)
+        for each in [folder, *folder.parents[: len(folder.relative_to(top).parts)]]:
+            quota, period = _quota_and_period(*(each / name for name in names))
+            if quota.isdecimal() and period.isdecimal():  # "max" and -1: no quota
+                yield math.ceil(int(quota) / int(period))
+
+
+def _quota_and_period(*paths: Path) -> tuple[str, str]:
+    """The two words that the files hold; two empty ones where they don't."""
+    try:
+        quota, period = " ".join(path.read_text() for path in paths).split()
+    except (OSError, ValueError):
+        return "", ""
+    return quota, period

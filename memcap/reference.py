@@ -18,7 +18,7 @@ from jax import lax
 from memcap.config import Member
 from memcap.tasks import Batch
 from memcap.training.early_stopping import RARELY, near
-from memcap.training.step import EVALUATION_BATCH, MOMENTUM, tally
+from memcap.training.step import EVALUATION_BATCH, MOMENTUM, loss_and_score_sums
 
 TRAIN, EVALUATE, STRETCH = 0, 1, 2  # a member's streams of random numbers
 
@@ -70,7 +70,7 @@ def train(member: Member) -> Outcome:
 
         _, outputs = lax.scan(step, network.carry(batch.inputs.shape[1]), (batch.inputs, starts))  # (T, B, O)
         outputs = outputs if task.answers == "every" else outputs[-1]
-        return tally(task, jnp.moveaxis(outputs, -1, 0), batch)
+        return loss_and_score_sums(task, jnp.moveaxis(outputs, -1, 0), batch)
 
     @jax.jit
     def train_step(weights: Any, state: Any, step: Any) -> Any:

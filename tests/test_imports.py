@@ -12,7 +12,8 @@ ROOT = Path(__file__).parents[1]
 # From the ground up. A room is a module or a package, and knows itself and all that stands on lower lines.
 LINES = [
     ("memcap",),  # the package's own name space, which imports nothing before it is asked for
-    ("memcap.knobs", "memcap.jax_setup", "memcap.signals", "memcap.printing", "memcap.processes"),
+    ("memcap.knobs", "memcap.signals", "memcap.printing", "memcap.processes"),
+    ("memcap.jax_setup",),
     ("memcap.plugins", "memcap.sequences"),
     ("memcap.tasks", "memcap.cells"),
     ("memcap.loops",),
@@ -60,6 +61,7 @@ LATE = {  # who may import where it is needed, and what
         )
     },
     "memcap.jax_setup": {"jax"},  # flags must be set before JAX starts
+    "memcap.training.workers": {"memcap.training.train_loop"},  # JAX, after the first heartbeat
     "memcap.tracking.wandb_service": {
         "wandb",
         "wandb.sdk.lib.wbauth",

@@ -16,8 +16,8 @@ from memcap.cells import base
 from memcap.config import Engine, Evaluation, member_of
 from memcap.studies import store
 from memcap.tasks import task_class
-from memcap.training.queue import LocalClient, Queue
-from memcap.training.workers import Worker
+from memcap.training.queue import LocalQueue, Queue
+from memcap.training.workers import WorkerProcess
 
 RECIPES = {path.stem for path in (recipes.root() / "conf" / "recipe").glob("*.yaml")}
 TINY = [
@@ -261,9 +261,9 @@ def test_a_worker_process_finds_tasks_and_cells_as_well(folder):
             for s in (0, 1)
         ]
         queue = Queue(found, Engine("map", workers=1))
-        with contextlib.closing(Worker()) as worker:
-            worker.serve(LocalClient(queue, 0))
-    assert [queue.found[member].steps for member in found] == [4, 4]
+        with contextlib.closing(WorkerProcess()) as worker:
+            worker.serve(LocalQueue(queue, 0))
+    assert [queue.results[member].steps for member in found] == [4, 4]
 
 
 def test_the_command_trains_them_with_several_workers(folder):
@@ -289,7 +289,7 @@ def test_the_command_trains_them_with_several_workers(folder):
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "another takes its place" not in done.stderr
+    assert "queued again" not in done.stderr
     rows = store.read(folder / "workers")
     assert rows_of(rows, "units", "recipe", "seed") == [
         (u, r, s) for u in (2, 3, 4) for r in ("forget_bias", "mine") for s in (0, 1)

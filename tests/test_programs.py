@@ -55,9 +55,11 @@ def lowered(lanes, loop, **axes):
         state, operands, evaluation = program.example()
         # Functions of this call alone, as JAX would find an equal trainer's trace again, with another library
         # in it.
-        train = jax.jit(program.over_lanes(lambda *arguments: trainer.advance(*arguments)), donate_argnums=0)
-        evaluate = jax.jit(program.over_lanes(lambda *arguments: trainer.evaluate(*arguments)))
-        traced = train.trace(state, operands), evaluate.trace(state.weights, evaluation)
+        train = jax.jit(
+            program.map_over_lanes(lambda *arguments: trainer.train_chunk(*arguments)), donate_argnums=0
+        )
+        evaluate = jax.jit(program.map_over_lanes(lambda *arguments: trainer.evaluate(*arguments)))
+        traced = train.trace(state, operands), evaluate.trace(state.params, evaluation)
         return tuple(each.lower(lowering_platforms=("cpu",)).as_text() for each in traced)
 
 

@@ -24,17 +24,17 @@ from memcap.studies import writer
 from memcap.studies.writer import StudyWriter
 
 writer.SECONDS_BETWEEN_WRITES = 1e5
-ended, flush = StudyWriter.ended, StudyWriter.flush
+finish, flush = StudyWriter.finish, StudyWriter.flush
 
 def said(self, population, results):
-    ended(self, population, results)
+    finish(self, population, results)
     print("ended", flush=True)
 
 def hangs(self):
     print("flushing", flush=True)
     time.sleep(600)
 
-StudyWriter.ended = said
+StudyWriter.finish = said
 if sys.argv[1] == "hangs":
     StudyWriter.flush = hangs
 cli.main(sys.argv[2:])

@@ -12,6 +12,7 @@ from benchmarks.peers.base import BETA_1, Batches, Peer, Shape, Weights
 from memcap import jax_setup
 from memcap.config import Engine, Member, resolve
 from memcap.tasks import Batch
+from memcap.training.operands import initial_state, train_operands
 from memcap.training.program import Program
 
 
@@ -39,8 +40,8 @@ class Memcap(Peer):
         super().__init__(shape, lr, clip, seed)
         self.member = member_of(shape, lr, clip, seed)
         self.trainer = Program.of(self.member, self.engine).trainer
-        self.architecture, self.operands = self.member.architecture, self.trainer.operands(self.member)
-        self.lane = self.trainer.fresh(self.member)
+        self.architecture, self.operands = self.member.architecture, train_operands(self.trainer, self.member)
+        self.lane = initial_state(self.trainer, self.member)
         self._train = jax.jit(self._steps, donate_argnums=0)
 
     def _steps(self, lane, operands, batches, steps):
@@ -48,7 +49,7 @@ class Memcap(Peer):
             batch = jax.tree.map(
                 lambda leaf: lax.dynamic_index_in_dim(leaf, k % leaf.shape[0], keepdims=False), batches
             )
-            return self.trainer.update(lane, operands, batch)[0]
+            return self.trainer.train_step(lane, operands, batch)[0]
 
         return lax.fori_loop(0, steps, step, lane)
 
@@ -65,32 +66,30 @@ class Memcap(Peer):
     def set_weights(self, weights: Weights) -> None:
         """A fresh lane with these weights."""
         vector = self.architecture.flatten(weights)
-        self.lane = self.trainer.fresh(self.member)._replace(
-            weights=vector, optimizer=self.trainer.optimizer.init(vector)
+        self.lane = initial_state(self.trainer, self.member)._replace(
+            params=vector, opt_state=self.trainer.optimizer.init(vector)
         )
 
     def weights(self) -> Weights:
         """From the lane's flat vector."""
-        return self.architecture.unflatten(np.array(self.lane.weights))
+        return self.architecture.unflatten(np.array(self.lane.params))
 
     def loss_and_gradients(self, batch: Batches) -> tuple[float, Weights]:
         """Of the training step itself: after one step Adam's first moment is (1 - b1) times the gradient, if
         none is clipped."""
         unclipped = replace(self.trainer, shape=replace(self.trainer.shape, clip=1e30))
-        lane = self.trainer.fresh(self.member)
-        lane = lane._replace(
-            weights=self.lane.weights, optimizer=self.trainer.optimizer.init(self.lane.weights)
-        )
+        lane = initial_state(self.trainer, self.member)
+        lane = lane._replace(params=self.lane.params, opt_state=self.trainer.optimizer.init(self.lane.params))
         first = jax.tree.map(lambda leaf: leaf[0], Batch(*batch))
-        lane, loss = jax.jit(unclipped.update)(lane, self.operands, first)
+        lane, loss = jax.jit(unclipped.train_step)(lane, self.operands, first)
         moments = next(
-            state for state in jax.tree.leaves(lane.optimizer, is_leaf=_has_moments) if _has_moments(state)
+            state for state in jax.tree.leaves(lane.opt_state, is_leaf=_has_moments) if _has_moments(state)
         )
         return float(loss), self.architecture.unflatten(np.array(moments.mu) / (1 - BETA_1))
 
     def scores(self, inputs: np.ndarray) -> np.ndarray:
         """Outputs come outputs first; they are moved last, as in the peers."""
-        network = self.architecture.build(self.architecture.unflatten(jnp.asarray(self.lane.weights)))
+        network = self.architecture.build(self.architecture.unflatten(jnp.asarray(self.lane.params)))
         return np.moveaxis(np.asarray(network(jnp.asarray(inputs), return_sequences=self.shape.every)), 0, -1)
 
 

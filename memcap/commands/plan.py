@@ -28,7 +28,7 @@ from memcap.studies import shards
 from memcap.studies.rows import latest_per_key
 from memcap.studies.run import what_is_missing
 from memcap.studies.shards import OUTPUTS
-from memcap.training.engine import workers
+from memcap.training.engine import worker_count
 from memcap.training.program import Program
 from memcap.training.queue import cost
 
@@ -99,7 +99,9 @@ class Study:
     @property
     def work(self) -> float:
         """What its missing members cost, as far as they are trained, over the workers that share it."""
-        return self.most * sum(map(cost, self.missing)) / max(len(self.missing), 1) / workers(self.engine)
+        return (
+            self.most * sum(map(cost, self.missing)) / max(len(self.missing), 1) / worker_count(self.engine)
+        )
 
 
 def run(arguments: Namespace) -> None:
@@ -150,7 +152,7 @@ def _about(
         "floor_seconds": most / missing * sum(floors) if floors else None,
         "estimated_seconds": guess and guess[0],
         "estimated_from_rows": guess and guess[1],
-        "workers": max(workers(study.engine) for study in studies) if device is None else 1,
+        "workers": max(worker_count(study.engine) for study in studies) if device is None else 1,
     }
 
 
@@ -183,8 +185,8 @@ def _columns(each: Planned) -> dict[str, Any]:
         "devices": program.devices,
         "batching": program.batching,
         "units": program.shape.architecture.model.units,
-        "steps": trainer.steps,
-        "evaluation_steps": trainer.evaluation_steps,
+        "steps": trainer.max_length,
+        "evaluation_steps": trainer.max_eval_length,
         "batch": program.shape.batch,
         "memory_bytes": each.memory,
         "step_operations": each.operations,

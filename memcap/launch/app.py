@@ -20,7 +20,7 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from memcap import loops
+from memcap import jax_setup, loops
 from memcap.knobs import UserError, defaults
 from memcap.launch import launcher, slurm, sweeper
 from memcap.launch.check import check, typed_overrides
@@ -31,7 +31,6 @@ from memcap.launch.session import Session, exit_with
 from memcap.launch.sources import PaperSource, SearchPath, TaskSource, config_dir
 from memcap.launch.sweeper import expand
 from memcap.recipes import of_yaml, root
-from memcap.training.engine import found_backend
 
 IN_PROCESS = (".PopulationLauncher", ".BasicLauncher")  # run jobs in this process
 GRIDS = (".GridSweeper", ".BasicSweeper")  # know all jobs before any runs
@@ -117,7 +116,7 @@ class CheckMembers(Callback):
             checked = check(config, jobs)
             self.session.add_jobs(checked)
             if here:  # elsewhere there may be other devices
-                found_backend()
+                jax_setup.platform()
                 for loop in dict.fromkeys(job.settings.engine.loop for job in checked):
                     loops.check(loop)
         except UserError as error:

@@ -17,7 +17,7 @@ from hydra.types import RunMode
 from jax.errors import JaxRuntimeError
 from omegaconf import DictConfig
 
-from memcap import signals
+from memcap import jax_setup, signals
 from memcap.config import Engine, Member
 from memcap.knobs import UserError, of_disk
 from memcap.launch.composer import Composer
@@ -29,7 +29,6 @@ from memcap.studies.outcome import conclude, score
 from memcap.studies.rows import latest_per_key
 from memcap.studies.run import run_study
 from memcap.tracking import MOST_MEMBER_RUNS, NoTracker, Tracker, open_tracker
-from memcap.training.cores import SHARE
 
 log = logging.getLogger(__name__)
 
@@ -155,7 +154,7 @@ class Session:
         if (
             os.environ.get("SUBMITIT_EXECUTOR") != "slurm"
         ):  # joblib and Ray say how many cores a job has by OMP_NUM_THREADS
-            os.environ.setdefault(SHARE, os.environ.get("OMP_NUM_THREADS") or "1")
+            os.environ.setdefault(jax_setup.CORES_VARIABLE, os.environ.get("OMP_NUM_THREADS") or "1")
         with signals.raised():
             yield
 

@@ -19,7 +19,7 @@ from jax.experimental import topologies
 from jax.experimental.compilation_cache import compilation_cache
 
 from memcap.knobs import UserError
-from memcap.training.program import SHARE, Compiled, Program, fitted
+from memcap.training.program import MEMORY_FRACTION, Compiled, Program, compile_to_fit
 
 PACKAGES = {
     "cuda": ("jax_cuda12_plugin", "jax_plugins.xla_cuda12"),
@@ -62,7 +62,7 @@ class Target:
     @property
     def usable(self) -> float:
         """Bytes that a program may take."""
-        return SHARE * self.memory
+        return MEMORY_FRACTION * self.memory
 
     def widened(self, program: Program) -> Program:
         """The program on all chips, with at least as many lanes."""
@@ -148,4 +148,4 @@ def compile_for(program: Program, target: Target) -> Compiled:
 
     What it gives can't run here; ask its executables for `memory_analysis()` and `as_text()`.
     """
-    return fitted(target.widened(program), target.usable, devices(target.platform)[: target.chips])
+    return compile_to_fit(target.widened(program), target.usable, devices(target.platform)[: target.chips])

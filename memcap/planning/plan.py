@@ -8,14 +8,13 @@ from functools import cached_property
 
 import jax
 
-from memcap import loops
+from memcap import jax_setup, loops
 from memcap.config import Engine, Member
 from memcap.planning.devices import TARGETS, Target, compile_for
-from memcap.training.cores import cores
+from memcap.planning.step_cost import StepCost, step_cost
 from memcap.training.groups import Group, Groups
 from memcap.training.program import Compiled, Program, compiled, needed_memory
 from memcap.training.queue import Queue, cost
-from memcap.training.work import Work, work
 
 CHOSEN_BY_PLATFORM = (*loops.GENERAL, "native")  # loops that are others on an accelerator
 
@@ -42,7 +41,7 @@ class Planned:
     @cached_property
     def memory(self) -> float:
         """Bytes that each device needs, as the compiler has planned them."""
-        return needed_memory(self.program, self.code.advance, self.code.evaluate)
+        return needed_memory(self.program, self.code.train_chunk, self.code.evaluate)
 
     @property
     def together(self) -> int:
@@ -50,20 +49,20 @@ class Planned:
         return self.program.lanes // self.program.devices if self.program.trainer.side_by_side else 1
 
     @cached_property
-    def work(self) -> Work:
+    def step_cost(self) -> StepCost:
         """Of a training step of one lane."""
-        return work(self.program)
+        return step_cost(self.program)
 
     @cached_property
     def operations(self) -> float:
         """Of the products of a training step, in all lanes that a device trains at the same time."""
-        return self.together * self.work.operations
+        return self.together * self.step_cost.flops
 
     @cached_property
     def bytes(self) -> float:
         """That the passes over time of a training step hand on, in all lanes that a device trains at the same
         time."""
-        return sum(self.together * size for size in self.work.buffers)
+        return sum(self.together * size for size in self.step_cost.buffer_bytes)
 
     @property
     def floor(self) -> float | None:
@@ -71,7 +70,9 @@ class Planned:
         the bandwidth."""
         if self.target is None:
             return None
-        moved = sum(max(0.0, self.together * size - self.target.cache) for size in self.work.buffers)
+        moved = sum(
+            max(0.0, self.together * size - self.target.cache) for size in self.step_cost.buffer_bytes
+        )
         return max(self.operations / self.target.peak, moved / self.target.bandwidth)
 
     @property
@@ -106,8 +107,8 @@ def programs(
         waiting = groups[group][:1] if searched and group.side_by_side else groups[group]
         whole = size.get(group, ())
         (program,) = (
-            Queue(waiting, engine, possible=whole) if searched else Queue(waiting, engine, study=whole)
-        ).ahead()
+            Queue(waiting, engine, candidates=whole) if searched else Queue(waiting, engine, study=whole)
+        ).programs_to_compile()
         made.append((program, groups[group]))
     return made
 
@@ -122,7 +123,7 @@ def plan(found: Sequence[tuple[Program, list[Member]]], target: Target | None) -
         program, members = each
         return Planned(compiled(program) if target is None else compile_for(program, target), members, known)
 
-    with ThreadPoolExecutor(cores()) as pool:
+    with ThreadPoolExecutor(jax_setup.cores()) as pool:
         return list(pool.map(planned, found))
 
 

@@ -46,7 +46,8 @@ from memcap.knobs import UserError
 from memcap.printing import counted
 from memcap.tasks import Batch, Task
 from memcap.trained import Change, Followed, Trained, unchanged
-from memcap.training.step import stream, tally
+from memcap.training.operands import stream_key
+from memcap.training.step import loss_and_score_sums
 
 PROBE = 3  # the stream of a member's key that probes draw from; training and verdicts have 0 to 2
 SEQUENCES, BLOCK = 2048, 256  # of a score, and how many of them run at once
@@ -116,7 +117,7 @@ def fresh(net: Trained, sequences: int, index: int = 0, at: tuple[int, int] | No
 def key(net: Trained, index: int) -> np.ndarray:
     """(2,) uint32: the key of a block of fresh sequences."""
     member = net.member
-    return np.asarray(stream(member.seed, member.lag, member.model.units, PROBE, index))
+    return stream_key(member, PROBE, index)
 
 
 @partial(jax.jit, static_argnums=(0, 2, 3, 4))
@@ -162,7 +163,7 @@ def sums(net: Trained, outputs: np.ndarray, batch: Batch) -> tuple[float, float]
     return float(score), float(due)
 
 
-_tally = jax.jit(tally, static_argnums=0)
+_tally = jax.jit(loss_and_score_sums, static_argnums=0)
 
 
 def vectors(net: Trained, inputs: Any) -> np.ndarray:

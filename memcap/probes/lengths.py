@@ -14,8 +14,7 @@ from memcap.config import Member
 from memcap.figures.frontier import COLOURS
 from memcap.probes import NotForThis, Probed, key, titled
 from memcap.trained import Trained
-from memcap.training.state import EvalOperands
-from memcap.training.step import Shape, Trainer
+from memcap.training.step import EvalOperands, Shape, Trainer
 
 FACTORS = (1, 2, 5, 10, 20)
 SEQUENCES = 512

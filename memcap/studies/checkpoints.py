@@ -88,7 +88,7 @@ class Checkpoints:
             loop = loops.version(Program.of(member, self.engine).trainer.loop)
             if made_by != fingerprint(member) or state.loop != loop:
                 foreign.add(key)
-            elif key not in self.states or self.states[key].lane["before"] < state.lane["before"]:
+            elif key not in self.states or self.states[key].host_state["steps"] < state.host_state["steps"]:
                 self.states[key], self.curves[key] = state, curve
         self.foreign |= foreign
         if not foreign and all(state.key in self.members or state.key in done for state, _, _ in found):
@@ -156,7 +156,7 @@ def _arrays(
             {
                 "key": state.key,
                 "stamp": made_by,
-                "lane": state.lane,
+                "lane": state.host_state,
                 "curve": list(curves[state.key].items()),
             }
             for state, made_by in part

@@ -17,7 +17,7 @@ from memcap.studies.progress import ProgressBar
 from memcap.studies.rows import frame, latest_per_key, passed_column, without_failed
 from memcap.studies.search import Bisect
 from memcap.studies.writer import StudyWriter, members_table
-from memcap.training.engine import Result, found_backend, train
+from memcap.training.engine import Result, train
 
 if TYPE_CHECKING:
     from memcap.tracking import Tracker
@@ -100,7 +100,7 @@ def run_study(
         The rows of these members, as far as the design wanted them.
     """
     jax_setup.prepare()
-    found_backend()
+    jax_setup.platform()
     loops.check(engine.loop)
     if folder is not None:
         shards.prepare(folder)

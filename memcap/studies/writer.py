@@ -27,7 +27,7 @@ from memcap.studies.environment import environment
 from memcap.studies.heartbeat import JobProgress
 from memcap.studies.rows import TRAINING
 from memcap.tasks import Task
-from memcap.training.engine import Checkpoint, Chunk, Listener, Result
+from memcap.training.engine import Checkpoint, CurveChunk, Listener, Result
 
 if TYPE_CHECKING:
     from memcap.tracking import Tracker
@@ -169,7 +169,7 @@ class StudyWriter(Listener):
     ):
         self.folder, self.study, self.progress = folder, study, progress
         self.checkpoints, self.tracker = checkpoints, tracker
-        self.keeps = math.inf if checkpoints is None else SECONDS_OF_TRAINING
+        self.checkpoint_after = math.inf if checkpoints is None else SECONDS_OF_TRAINING
         self.rows: list[dict[str, Any]] = []  # of this job
         self.lock = threading.Lock()
         self.running: dict[str, Points] = {}  # curves by key of the members in training
@@ -180,23 +180,23 @@ class StudyWriter(Listener):
             {},
         )  # when and what was last written of `running`
 
-    def curve(self, chunk: Chunk) -> None:
+    def add_curve(self, chunk: CurveChunk) -> None:
         """Add a piece of a member's curve."""
         member, losses = chunk.member, chunk.losses
         self.progress.chunk(
             member.key,
             member_name(member.task.name, member.lag, member.model.units, member.seed),
             member.recipe.budget or 0,
-            chunk.before,
-            chunk.before + len(losses),
+            chunk.first_step,
+            chunk.first_step + len(losses),
             float(np.mean(losses)) if len(losses) else None,
         )
         points = dict(chunk.points(POINTS_OF_A_CHUNK))
         with self.lock:
             new = {} if member.key in self.running else self._curve_before(chunk)
             curve = self.running.setdefault(member.key, new)
-            if next(reversed(curve), 0) > chunk.before:  # it begins again, after the death of its worker
-                curve = self.running[member.key] = up_to(chunk.before, curve)
+            if next(reversed(curve), 0) > chunk.first_step:  # it begins again, after the death of its worker
+                curve = self.running[member.key] = up_to(chunk.first_step, curve)
             for step, values in points.items():
                 add_point(curve, step, values)
             self._write_late()
@@ -204,12 +204,12 @@ class StudyWriter(Listener):
             for step, values in (new | points).items():
                 self.tracker.curve(member.key, step, values)
 
-    def _curve_before(self, chunk: Chunk) -> Points:
+    def _curve_before(self, chunk: CurveChunk) -> Points:
         """The curve that a member has which goes on from a checkpoint: to where it goes on."""
         earlier = {} if self.checkpoints is None else self.checkpoints.curve(chunk.member.key)
-        return up_to(chunk.before, earlier)
+        return up_to(chunk.first_step, earlier)
 
-    def ended(self, population: str, results: Sequence[Result]) -> None:
+    def finish(self, population: str, results: Sequence[Result]) -> None:
         """Take the results of members that have ended; `population` names the program that trained them."""
         with self.lock:
             number = self.full_shards.get(population, 0)
@@ -231,19 +231,19 @@ class StudyWriter(Listener):
                 del self.shards[name]
             self._write_late()
 
-    def keep(self, checkpoints: Sequence[Checkpoint]) -> None:
+    def save_checkpoints(self, checkpoints: Sequence[Checkpoint]) -> None:
         """Keep states of members in flight."""
         assert self.checkpoints is not None
         with self.lock:
             curves_so_far = {each.key: dict(self.running.get(each.key, {})) for each in checkpoints}
         self.checkpoints.keep(checkpoints, curves_so_far)
 
-    def kept(self, members: Sequence[Member]) -> dict[str, Checkpoint]:
+    def load_checkpoints(self, members: Sequence[Member]) -> dict[str, Checkpoint]:
         """Where members go on that have trained before."""
         assert self.checkpoints is not None
         return self.checkpoints.kept([member.key for member in members])
 
-    def meanwhile(self) -> None:
+    def tick(self) -> None:
         """Write states and running curves that have waited long enough."""
         if self.checkpoints is not None:
             self.checkpoints.write_late()

@@ -1,11 +1,11 @@
-"""An adaptive curriculum over the lag: a member trains at a front that moves from a share of its lag up to
-the lag.
+"""An adaptive curriculum over the lag: a member trains at a lag that rises from a share of its own up to its
+own.
 
-The front rises by one lag when the running accuracy on training batches reaches `advance`, and is pushed
-along a line that reaches the lag at `deadline` of the budget. Held-out sequences are asked at the full lag
-only, once the front has arrived. A learning rate that falls with the lag (`falls_above`) falls with the
-front's. With schedule=arrive it is that until the front has arrived, and falls to 0 as a cosine over what is
-left of the budget.
+The lag rises by one when the running accuracy on training batches reaches `advance`, and is pushed along a
+line that reaches the member's lag at `deadline` of the budget. Held-out sequences are drawn at the member's
+lag only, once the curriculum has arrived there. A learning rate that falls with the lag (`falls_above`) falls
+with the curriculum's. With schedule=arrive it is that until the curriculum has arrived, and falls to 0 as a
+cosine over what is left of the budget.
 """
 
 import math
@@ -21,7 +21,7 @@ DECAY = 0.8  # of the running accuracy
 AFTER_A_RISE = 0.5  # what the running accuracy starts from again
 
 
-class Plan(NamedTuple):
+class Curriculum(NamedTuple):
     """A member's curriculum, as operands: scalars, and `lengths` (T + 1,) int32, of sequences by lag."""
 
     start: Any
@@ -32,58 +32,62 @@ class Plan(NamedTuple):
     lengths: Any
 
 
-class Front(NamedTuple):
-    """How far the curriculum is; scalars. `arrived`: the step at which the front reached the lag; -1
-    before."""
+class CurriculumState(NamedTuple):
+    """How far the curriculum is; scalars: the lag at hand, the running accuracy there, and the step at which
+    it `arrived` at the member's lag; -1 before."""
 
     lag: Any
     score: Any
     arrived: Any
 
 
-def plan(member: Member, steps: int) -> Plan:
-    """The curriculum of a member whose buffer has `steps` steps; of one that has none, it starts at the
-    lag."""
+def curriculum_of(member: Member, max_length: int) -> Curriculum:
+    """The curriculum of a member whose buffer has `max_length` steps; of one that has none, it starts at the
+    member's lag."""
     recipe, task, lag = member.recipe, member.task, member.lag
     start = lag if recipe.curriculum is None else max(task.smallest_lag, math.ceil(recipe.curriculum * lag))
-    lengths = np.full(steps + 1, member.length, np.int32)
-    for at in range(start, lag):
-        lengths[at] = min(task.length(at), member.length)
+    lengths = np.full(max_length + 1, member.length, np.int32)
+    for shorter in range(start, lag):
+        lengths[shorter] = min(task.length(shorter), member.length)
     deadline = (recipe.deadline or 0.0) * (recipe.budget or 0)
     arrive = np.bool_(recipe.schedule == "arrive")
     falls_above = np.float32(lag if recipe.falls_above is None else recipe.falls_above)
-    return Plan(
+    return Curriculum(
         np.int32(start), np.float32(recipe.advance or 1.0), np.float32(deadline), arrive, falls_above, lengths
     )
 
 
-def start(made: Plan, lag: int) -> Front:
-    """Before the first step."""
-    return Front(made.start, np.float32(AFTER_A_RISE), np.int32(0 if made.start >= lag else -1))
+def initial_state(curriculum: Curriculum, lag: int) -> CurriculumState:
+    """Before the first step of a member with this lag."""
+    arrived = np.int32(0 if curriculum.start >= lag else -1)
+    return CurriculumState(curriculum.start, np.float32(AFTER_A_RISE), arrived)
 
 
-def moved(front: Front, made: Plan, lag: jax.Array, step: jax.Array, score: jax.Array) -> Front:
-    """The front after a training step.
+def update(
+    state: CurriculumState, curriculum: Curriculum, lag: jax.Array, step: jax.Array, score: jax.Array
+) -> CurriculumState:
+    """The state after a training step.
 
     Args:
-        front: before it.
-        made: the member's plan.
+        state: before it.
+        curriculum: the member's.
         lag: () int32, the member's lag.
         step: () int32, steps taken, this one included.
         score: () accuracy of the step's batch.
     """
-    mean = DECAY * front.score + (1 - DECAY) * score
-    rises = mean >= made.advance
-    line = made.start + (lag - made.start) * jnp.minimum(1.0, step / jnp.maximum(made.deadline, 1.0))
-    at = jnp.minimum(jnp.maximum(front.lag + rises, line.astype(jnp.int32)), lag)
-    arrived = jnp.where((front.arrived < 0) & (at >= lag), step, front.arrived)
-    return Front(at, jnp.where(at > front.lag, AFTER_A_RISE, mean), arrived)
+    mean = DECAY * state.score + (1 - DECAY) * score
+    rises = mean >= curriculum.advance
+    rise = (lag - curriculum.start) * jnp.minimum(1.0, step / jnp.maximum(curriculum.deadline, 1.0))
+    line = curriculum.start + rise
+    new_lag = jnp.minimum(jnp.maximum(state.lag + rises, line.astype(jnp.int32)), lag)
+    arrived = jnp.where((state.arrived < 0) & (new_lag >= lag), step, state.arrived)
+    return CurriculumState(new_lag, jnp.where(new_lag > state.lag, AFTER_A_RISE, mean), arrived)
 
 
-def share_of_rate(front: Front, made: Plan, step: jax.Array, budget: jax.Array) -> jax.Array:
-    """Of the learning rate: what the front's lag leaves of it; with schedule=arrive a cosine to 0 once it has
-    arrived, too."""
-    after = jnp.maximum(step - front.arrived, 0) / jnp.maximum(budget - front.arrived, 1)
-    cosine = 0.5 * (1 + jnp.cos(jnp.pi * after))
-    at_front = jnp.minimum(1.0, made.falls_above / jnp.maximum(front.lag, 1))
-    return at_front * jnp.where(made.arrive & (front.arrived >= 0), cosine, 1.0)
+def lr_scale(state: CurriculumState, curriculum: Curriculum, step: jax.Array, budget: jax.Array) -> jax.Array:
+    """Factor of the learning rate: what the lag at hand leaves of it; with schedule=arrive a cosine to 0 once
+    the curriculum has arrived, too."""
+    since = jnp.maximum(step - state.arrived, 0) / jnp.maximum(budget - state.arrived, 1)
+    cosine = 0.5 * (1 + jnp.cos(jnp.pi * since))
+    at_lag = jnp.minimum(1.0, curriculum.falls_above / jnp.maximum(state.lag, 1))
+    return at_lag * jnp.where(curriculum.arrive & (state.arrived >= 0), cosine, 1.0)

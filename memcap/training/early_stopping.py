@@ -55,13 +55,13 @@ def steady_rule(stretch: int, every: int) -> str:
 
 
 @dataclass
-class Verdict:
-    """What held-out evaluations have said of a member so far.
+class EarlyStopping:
+    """Decides after each chunk whether a member goes on, by what held-out evaluations have said of it.
 
     Args:
         member: whose.
         status: "running", "solved", "unsolved" or "diverged".
-        passed: successive evaluations that passed.
+        passed: successive evaluations that passed, up to the last one.
         evaluations: how many there were.
         score: of the last one; best: of the best one; NaN before the first.
         stretched: score at the stretched length; NaN before the first.
@@ -89,14 +89,14 @@ class Verdict:
             return self.running and (
                 step % (RARELY * self.member.evaluation.every) == 0 or self._at_end(step)
             )
-        asked = near(self.member.task, train_score, self.member.facts.threshold)
-        return self.running and (asked or self._at_end(step))
+        is_near = near(self.member.task, train_score, self.member.facts.threshold)
+        return self.running and (is_near or self._at_end(step))
 
-    def judge(self, step: int, score: float | None) -> None:
-        """The verdict after a chunk; `score`: held-out, None where it wasn't wanted.
+    def update(self, step: int, score: float | None) -> None:
+        """Decide after a chunk; `score`: held-out, None where it wasn't wanted.
 
-        At the end of the budget a net that has just passed is asked again, on other sequences, until the
-        verdict is in.
+        At the end of the budget a net that has just passed is asked again, on other sequences, until it has
+        passed often enough or fails.
         """
         if not self.running:
             return
@@ -121,8 +121,8 @@ class Verdict:
         has ended."""
         return not self.running or (self.solved is not None and self.passed > 0)
 
-    def judge_stretched(self, step: int, score: float) -> None:
-        """The verdict after an evaluation at the stretched length.
+    def update_stretched(self, step: int, score: float) -> None:
+        """Decide after an evaluation at the stretched length.
 
         A member is steady if it was solved and these weights pass at both lengths.
         """

@@ -1,20 +1,18 @@
-"""The engine: `train(members)` groups members into populations, trains them on all cores, and reports each
-member as it ends.
+"""The engine: `train(members)` groups members by the program that they can share, trains them on all cores,
+and reports each member as it ends.
 
-On a CPU there is a worker a core: a thread of this process is one, the others are its children (crew.py). On
-an accelerator this process drives all devices of the host by itself.
+On a CPU there is a worker a core: a thread of this process is one, the others are processes of their own
+(workers.py). On an accelerator this process drives all devices of the host by itself.
 
-Members that can share a compiled program (program.py) wait together in the queue (queue.py). A worker takes
-them from there, through a `LocalClient` or over a pipe (worker.py), and trains each in a lane of its program
-(population.py) until the verdict is in (verdict.py). What a training step computes is in step.py.
+Members that can share a compiled program (groups.py, program.py) wait together in the queue (queue.py). A
+worker takes them from there, directly or over a pipe, and trains each in a lane of its program
+(train_loop.py) until it is solved, steady or at the end of its budget (early_stopping.py). What a training
+step computes is in step.py.
 """
 
 import contextlib
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, wait
-from typing import Any
 
 import jax
 
@@ -22,61 +20,37 @@ from memcap import jax_setup, loops
 from memcap.cells import cell_class
 from memcap.config import Engine, Member
 from memcap.knobs import UserError
-from memcap.training.cores import cores
-from memcap.training.crew import Crew
-from memcap.training.lane import Checkpoint
-from memcap.training.program import MOST_PROGRAMS, Program, compiled
-from memcap.training.queue import Listener, LocalClient, Queue
-from memcap.training.train_loop import Chunk, Result, work
+from memcap.training.program import MAX_PROGRAMS, compiled
+from memcap.training.queue import Listener, Queue
+from memcap.training.results import Checkpoint, CurveChunk, Result
+from memcap.training.train_loop import run_worker
+from memcap.training.workers import WorkerPool, in_thread
 
-__all__ = ["Checkpoint", "Chunk", "Listener", "Result", "train", "workers"]
-
-EXTRAS = {"cuda": "cuda", "gpu": "cuda", "tpu": "tpu"}  # by JAX_PLATFORMS: memcap's extra that brings it
-# seconds that a worker in this process has to end its chunk once the job is over; then it is left to it
-PATIENCE = 0.3
+__all__ = ["Checkpoint", "CurveChunk", "Listener", "Result", "train", "worker_count"]
 
 
-def workers(engine: Engine) -> int:
+def worker_count(engine: Engine) -> int:
     """Workers on this host.
 
     Raises:
         UserError: several are asked for where one process drives all devices; JAX finds no device.
     """
-    if found_backend() != "cpu":
+    if jax_setup.platform() != "cpu":
         if engine.workers > 1:
             raise UserError(
                 f"engine.workers={engine.workers}: one process drives all accelerators of a host; leave it"
                 " at 0 or 1"
             )
         return 1
-    return engine.workers or cores()
-
-
-def found_backend() -> str:
-    """Of JAX: cpu, gpu or tpu.
-
-    Raises:
-        UserError: JAX_PLATFORMS asks for what is not there.
-    """
-    try:
-        return jax.default_backend()
-    except (RuntimeError, AssertionError) as error:  # the latter is JAX's answer to CUDA without its packages
-        asked = jax.config.values["jax_platforms"]
-        if not asked:
-            raise
-        extra = EXTRAS.get(asked)
-        mend = f"pip install 'memcap[{extra}]'" if extra else "unset it for what is there"
-        raise UserError(
-            f"JAX_PLATFORMS={asked}: JAX finds no such device here; {mend}, or JAX_PLATFORMS=cpu"
-        ) from error
+    return engine.workers or jax_setup.cores()
 
 
 def train(
     members: Sequence[Member],
     engine: Engine | None = None,
     listener: Listener | None = None,
-    more: Callable[[Sequence[Result]], Iterable[Member]] | None = None,
-    possible: Iterable[Member] = (),
+    next_members: Callable[[Sequence[Result]], Iterable[Member]] | None = None,
+    candidates: Iterable[Member] = (),
     study: Iterable[Member] = (),
 ) -> list[Result]:
     """Train all members.
@@ -85,75 +59,44 @@ def train(
         members: in any order; equal members train once each.
         engine: how to share the machine; changes no result beyond float rounding.
         listener: told of curves and ended members as they come.
-        more: members that are wanted now that these have ended; called with each batch of results, one call
-            at a time.
-        possible: all that `more` may ask for.
+        next_members: members that are wanted now that these have ended; called with each batch of results,
+            one call at a time.
+        candidates: all that `next_members` may ask for.
         study: all members, where some have been trained before; see `Queue`.
 
     Returns:
-        One result a member: those of `members` in their order, then those that `more` asked for.
+        One result a member: those of `members` in their order, then those that `next_members` asked for.
     """
     jax_setup.prepare()
     engine = engine or Engine()
-    count = workers(engine)
+    workers = worker_count(engine)
     loops.check(engine.loop)
     parts = [part for m in members for part in (type(m.task), cell_class(m.model.cell))]
     if engine.loop.startswith("__main__:") or any(part.__module__ == "__main__" for part in parts):
-        count = 1  # another process could not import the task, the cell or the loop
-    if more is None:
-        count = min(count, max(len(members), 1))
-    queue = Queue(members, engine, count, listener, more, possible, study)
-    crew = Crew(queue)
+        workers = 1  # another process could not import the task, the cell or the loop
+    if next_members is None:
+        workers = min(workers, max(len(members), 1))
 
-    def failed(job: Future) -> None:
-        if job.exception() is not None:
-            queue.stop()
+    queue = Queue(members, engine, workers, listener, next_members, candidates, study)
+    with WorkerPool(queue, run_worker) as pool:
+        if any(group.side_by_side for group in queue.pending):  # compiling costs more than training there
+            _compile_ahead(queue)
+        while not queue.done.wait(0.2):  # in short waits, as an untimed one can sleep through Ctrl-C
+            pool.kill_hung()
+            queue.listener.tick()
+    return queue.in_order(members)
 
-    def compile_ahead(programs: deque[Program]) -> None:
-        """Compile the next programs while the first one trains. A worker that comes to one that can't be
-        compiled says why."""
+
+def _compile_ahead(queue: Queue) -> None:
+    """Compile the next programs in threads while the first one trains. A worker that comes to one that can't
+    be compiled says why."""
+    programs = deque(queue.programs_to_compile()[:MAX_PROGRAMS])
+
+    def compile_next() -> None:
         with contextlib.suppress(IndexError):
-            while not queue.over.is_set():
+            while not queue.done.is_set():
                 with contextlib.suppress(jax.errors.JaxRuntimeError):
                     compiled(programs.popleft())
 
-    jobs: list[Future] = []
-    try:
-        jobs += [
-            _in_thread(work, LocalClient(queue, 0)),
-            *(_in_thread(crew.serve, number) for number in range(1, count)),
-        ]
-        for job in jobs:
-            job.add_done_callback(failed)
-        if any(group.side_by_side for group in queue.waiting):  # compiling costs more than training there
-            ahead = deque(queue.ahead()[:MOST_PROGRAMS])
-            for _ in range(max(1, cores() - 1)):
-                _in_thread(compile_ahead, ahead)
-        while not queue.over.wait(0.2):  # in short waits, as an untimed one can sleep through Ctrl-C
-            crew.look()
-            queue.listener.meanwhile()
-    finally:
-        queue.stop()
-        crew.end()
-        wait(jobs, PATIENCE)
-        queue.close()
-    for job in jobs:
-        if job.done():
-            job.result()
-    first = dict.fromkeys(members)
-    return [queue.found[member] for member in [*members, *(m for m in queue.found if m not in first)]]
-
-
-def _in_thread(function: Callable[..., Any], *arguments: Any) -> Future:
-    """Call in a daemon thread: nobody waits for it when the job is over, not even the interpreter at its
-    end."""
-    job: Future = Future()
-
-    def call() -> None:
-        try:
-            job.set_result(function(*arguments))
-        except BaseException as error:
-            job.set_exception(error)
-
-    threading.Thread(target=call, name="memcap-worker", daemon=True).start()
-    return job
+    for _ in range(max(1, jax_setup.cores() - 1)):
+        in_thread(compile_next)

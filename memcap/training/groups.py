@@ -107,28 +107,28 @@ def shared_programs(steps: Mapping[Shape, int], seconds_per_weight: float) -> di
 
 
 class Size(NamedTuple):
-    """What a program must hold: units, steps of a sequence, steps of the longest evaluation."""
+    """What a program must hold: units, the longest training sequence, the longest of an evaluation."""
 
     units: int
-    steps: int
-    stretched: int
+    max_length: int
+    max_eval_length: int
 
     @classmethod
-    def of(cls, member: Member) -> "Size":
+    def needed_by(cls, member: Member) -> "Size":
         """What a member needs."""
         return cls(member.model.units, *lengths(member))
 
     @classmethod
-    def most(cls, sizes: Iterable["Size"]) -> "Size":
-        """What holds all of them."""
+    def max_of(cls, sizes: Iterable["Size"]) -> "Size":
+        """What all of them fit into."""
         return cls(*map(max, zip(*sizes, strict=True)))
 
-    def holds(self, other: "Size") -> bool:
-        """Whether it is as large in every way."""
-        return all(mine >= theirs for mine, theirs in zip(self, other, strict=True))
+    def fits(self, room: "Size") -> bool:
+        """Whether it is at most as large in every way."""
+        return all(mine <= theirs for mine, theirs in zip(self, room, strict=True))
 
 
 def size_of(program: Program) -> Size:
     """What a program holds."""
     trainer = program.trainer
-    return Size(program.shape.architecture.model.units, trainer.steps, trainer.evaluation_steps)
+    return Size(program.shape.architecture.model.units, trainer.max_length, trainer.max_eval_length)

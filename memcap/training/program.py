@@ -23,17 +23,17 @@ from memcap import jax_setup, loops
 from memcap.cells import cell_class
 from memcap.config import Engine, Member
 from memcap.tasks import Task
-from memcap.training.curriculum import Plan
-from memcap.training.state import EvalOperands, TrainOperands, TrainState
-from memcap.training.step import Shape, Trainer
+from memcap.training.curriculum import Curriculum
+from memcap.training.operands import empty_state
+from memcap.training.step import EvalOperands, Shape, Trainer, TrainOperands, TrainState
 
 MEMBERS = "members"  # the axis of the device mesh
 # Less of LLVM's work, for CPUs. An evaluation compiles in two thirds of the time and runs as fast. So does
 # training on at most 32 sequences, whose loops LLVM unrolls: 1.3 s instead of 3.3 s (delay line, lag 50, 50
 # units). With 128 it runs 15 % slower.
-QUICK: dict[str, Any] = {"xla_backend_optimization_level": 2}
-MOST_PROGRAMS = 64  # that a process keeps
-SHARE = 0.9  # of a device's memory that a program may take
+FAST_COMPILE: dict[str, Any] = {"xla_backend_optimization_level": 2}
+MAX_PROGRAMS = 64  # that a process keeps
+MEMORY_FRACTION = 0.9  # of a device's memory that a program may take
 _lock = threading.Lock()
 _beside = ThreadPoolExecutor(thread_name_prefix="memcap-compile")
 _jobs: dict["Program", Future["Compiled"]] = {}
@@ -108,7 +108,7 @@ class Program:
         """The devices that share the lanes: the first of those over there, or of this host."""
         return jax.sharding.Mesh((there or jax.local_devices())[: self.devices], (MEMBERS,))
 
-    def over_lanes(
+    def map_over_lanes(
         self, function: Callable[..., Any], there: Sequence[jax.Device] = ()
     ) -> Callable[..., Any]:
         """The function of one member as a function of all lanes, each device with its share of them; see
@@ -138,11 +138,14 @@ class Program:
             )
 
         number, real, key = np.int32(0), np.float32(0), np.zeros(2, np.uint32)
-        plan: Any = ()
+        curriculum: Any = ()
         if self.shape.curriculum:
-            plan = Plan(number, real, real, np.bool_(False), real, np.zeros(self.trainer.steps + 1, np.int32))
-        operands = TrainOperands(key, number, number, real, number, np.bool_(False), number, number, plan)
-        return stacked(self.trainer.blank()), stacked(operands), stacked(EvalOperands(key, *[number] * 4))
+            curriculum = Curriculum(
+                number, real, real, np.bool_(False), real, np.zeros(self.trainer.max_length + 1, np.int32)
+            )
+        train = TrainOperands(key, number, number, real, number, np.bool_(False), number, number, curriculum)
+        evaluate = EvalOperands(key, *[number] * 4)
+        return stacked(empty_state(self.trainer)), stacked(train), stacked(evaluate)
 
 
 @dataclass(frozen=True)
@@ -151,32 +154,33 @@ class Compiled:
 
     Args:
         program: what was compiled.
-        advance: (lanes, operands) -> lanes, losses (lanes, evaluation.every); the lanes that go in are used
-            up.
-        other: `evaluate`, and when it was there; where memory doesn't limit the lanes it may still be
-            compiling.
-        since: when compiling began; then: when `advance` was there. On the clock of `time.perf_counter`.
+        train_chunk: (states, operands) -> states, losses (lanes, evaluation.every); the states that go in are
+            used up.
+        evaluate_future: `evaluate`, and when it was there; where memory doesn't limit the lanes it may still
+            be compiling.
+        started: when compiling began; train_ready: when `train_chunk` was there. On the clock of
+            `time.perf_counter`.
     """
 
     program: Program
-    advance: Any
-    other: Future[tuple[Any, float]]
-    since: float
-    then: float
+    train_chunk: Any
+    evaluate_future: Future[tuple[Any, float]]
+    started: float
+    train_ready: float
 
     @property
     def evaluate(self) -> Any:
-        """(weights (lanes, P), asked) -> scores (lanes,); waits until it is compiled.
+        """(params (lanes, P), eval operands) -> scores (lanes,); waits until it is compiled.
 
         Its buffer is that of the stretched evaluation: a buffer of its own for the shorter ones would save
         them 7 % of their time at 50 units, and cost a second program to compile.
         """
-        return self.other.result()[0]
+        return self.evaluate_future.result()[0]
 
     @property
     def seconds(self) -> float:
         """That it took to get both; waits for them."""
-        return max(self.then, self.other.result()[1]) - self.since
+        return max(self.train_ready, self.evaluate_future.result()[1]) - self.started
 
 
 def compiled(program: Program) -> Compiled:
@@ -186,7 +190,7 @@ def compiled(program: Program) -> Compiled:
         job = _jobs.pop(program, None)
         mine = job is None
         job = _jobs[program] = job or Future()  # the last one used is the last one to go
-        while len(_jobs) > MOST_PROGRAMS:
+        while len(_jobs) > MAX_PROGRAMS:
             del _jobs[next(iter(_jobs))]
     if mine:
         try:
@@ -199,10 +203,10 @@ def compiled(program: Program) -> Compiled:
 
 
 def _compile(program: Program) -> Compiled:
-    return fitted(program, device_memory())
+    return compile_to_fit(program, device_memory())
 
 
-def fitted(program: Program, memory: float, there: Sequence[jax.Device] = ()) -> Compiled:
+def compile_to_fit(program: Program, memory: float, there: Sequence[jax.Device] = ()) -> Compiled:
     """Compile a program, with as many of its lanes as the memory of each device holds; at least one a device.
 
     Args:
@@ -210,40 +214,46 @@ def fitted(program: Program, memory: float, there: Sequence[jax.Device] = ()) ->
         memory: bytes that it may take on each device.
         there: devices to compile for, also such as this machine doesn't have; none: those of this host.
     """
-    start = time.perf_counter()
+    started = time.perf_counter()
     while True:
         try:
-            advance, other = executables(program, there)
-            then = time.perf_counter()
-            # Where nothing limits the lanes nobody waits for `other`.
-            share = 0 if math.isinf(memory) else needed_memory(program, advance, other.result()[0]) / memory
+            train_chunk, evaluate = compile_both(program, there)
+            train_ready = time.perf_counter()
+            if math.isinf(memory):  # nothing limits the lanes, so nobody waits for `evaluate`
+                share = 0.0
+            else:
+                share = needed_memory(program, train_chunk, evaluate.result()[0]) / memory
         except jax.errors.JaxRuntimeError as error:  # a TPU's compiler refuses what doesn't fit
             if "RESOURCE_EXHAUSTED" not in str(error) or program.lanes == program.devices:
                 raise
             share = 1.9  # it doesn't say by how much: half of the lanes
         if share <= 1 or program.lanes == program.devices:
-            return Compiled(program, advance, other, start, then)
+            return Compiled(program, train_chunk, evaluate, started, train_ready)
         fewer = int(0.95 * program.lanes / share) // program.devices * program.devices
         program = replace(program, lanes=max(fewer, program.devices))
 
 
-def executables(program: Program, there: Sequence[jax.Device] = ()) -> tuple[Any, Future[tuple[Any, float]]]:
-    """`Compiled.advance` and `Compiled.other`, which is compiled meanwhile; see `fitted`."""
+def compile_both(program: Program, there: Sequence[jax.Device] = ()) -> tuple[Any, Future[tuple[Any, float]]]:
+    """`Compiled.train_chunk` and `Compiled.evaluate_future`, which is compiled meanwhile; see
+    `compile_to_fit`."""
     trainer, cpu = program.trainer, (there or jax.local_devices())[0].platform == "cpu"
-    lanes, operands, asked = program.example(there)
+    states, operands, eval_operands = program.example(there)
 
-    def evaluate() -> tuple[Any, float]:
+    def compile_evaluate() -> tuple[Any, float]:
         with jax_setup.precision():
-            lowered = jax.jit(program.over_lanes(trainer.evaluate, there)).lower(lanes.weights, asked)
-            return lowered.compile(QUICK if cpu else None), time.perf_counter()
+            evaluate = jax.jit(program.map_over_lanes(trainer.evaluate, there))
+            lowered = evaluate.lower(states.params, eval_operands)
+            return lowered.compile(FAST_COMPILE if cpu else None), time.perf_counter()
 
     with jax_setup.precision():
-        lowered = jax.jit(program.over_lanes(trainer.advance, there), donate_argnums=0).lower(lanes, operands)
-        other = _beside.submit(evaluate)
-        return lowered.compile(QUICK if cpu and trainer.shape.batch <= 32 else None), other
+        train_chunk = jax.jit(program.map_over_lanes(trainer.train_chunk, there), donate_argnums=0)
+        lowered = train_chunk.lower(states, operands)
+        evaluate_future = _beside.submit(compile_evaluate)
+        fast = cpu and trainer.shape.batch <= 32
+        return lowered.compile(FAST_COMPILE if fast else None), evaluate_future
 
 
-def needed_memory(program: Program, advance: Any, evaluate: Any) -> float:
+def needed_memory(program: Program, train_chunk: Any, evaluate: Any) -> float:
     """Bytes that a device needs for its lanes and the larger of the two executables, as the compiler has
     planned them."""
 
@@ -256,11 +266,9 @@ def needed_memory(program: Program, advance: Any, evaluate: Any) -> float:
             - plan.alias_size_in_bytes
         )
 
-    lanes = program.example()[0]  # while an evaluation runs, all of them stay
-    resident = (
-        sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(lanes)) / program.devices
-    )
-    return max(planned(advance), planned(evaluate) + resident)
+    leaves = jax.tree.leaves(program.example()[0])  # while an evaluation runs, all states stay
+    resident = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in leaves) / program.devices
+    return max(planned(train_chunk), planned(evaluate) + resident)
 
 
 @cache
@@ -272,9 +280,5 @@ def device_memory() -> float:
     known = [
         stats for device in jax.local_devices() if (stats := device.memory_stats()) and "bytes_limit" in stats
     ]
-    return max(
-        1.0,
-        min(
-            (SHARE * stats["bytes_limit"] - stats.get("bytes_in_use", 0) for stats in known), default=math.inf
-        ),
-    )
+    free = [MEMORY_FRACTION * stats["bytes_limit"] - stats.get("bytes_in_use", 0) for stats in known]
+    return max(1.0, min(free, default=math.inf))

@@ -1,7 +1,7 @@
 """The members that wait, those in flight, and the results: shared by all workers of a job.
 
 Members that differ only in what is an operand share a program. A worker claims the costliest program that
-nobody else has; if all are taken it helps with one that another worker has already compiled, so that the
+nobody else has; if all are claimed it helps with one that another worker has already compiled, so that the
 compilation cache serves it.
 
 A dead worker's members wait again, as suspects: each is trained alone, and not by this process, whose death
@@ -11,19 +11,19 @@ would be the job's. Of a second death they are guilty, and have failed.
 import math
 import threading
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol
 
 import jax
 
 from memcap.config import Engine, Member
 from memcap.training.groups import Group, Groups, Size, size_of
-from memcap.training.lane import Checkpoint
 from memcap.training.program import Program
+from memcap.training.results import Checkpoint, CurveChunk, Result
 from memcap.training.step import Trainer
-from memcap.training.train_loop import Chunk, Result
 
-MOST_LANES = 4096  # members in flight on an accelerator; what its memory holds may be fewer
-LANES_OF_A_SEARCH = 256  # at least, where more members are asked for as results come
+MAX_LANES = 4096  # members in flight on an accelerator; what its memory holds may be fewer
+MIN_LANES_OF_A_SEARCH = 256  # where more members are asked for as results come, if it may ask for so many
 
 
 class Listener:
@@ -31,33 +31,73 @@ class Listener:
     all.
 
     Attributes:
-        keeps: seconds of training after which a member's state is handed in, and again after as many;
-        infinite: never.
+        checkpoint_after: seconds of training after which a member's state is handed in, and again after as
+            many; infinite: never.
     """
 
-    keeps = math.inf
+    checkpoint_after = math.inf
 
-    def curve(self, chunk: Chunk) -> None:
-        """A piece of a member's curve. One that was taken over from a dead worker goes on where it was
-        `kept`, or at step 0."""
+    def add_curve(self, chunk: CurveChunk) -> None:
+        """A piece of a member's curve. One that was taken over from a dead worker goes on at its checkpoint,
+        or at step 0."""
 
-    def ended(self, population: str, results: Sequence[Result]) -> None:
+    def finish(self, population: str, results: Sequence[Result]) -> None:
         """Members have ended; `population` names the program that trained them."""
 
-    def keep(self, checkpoints: Sequence[Checkpoint]) -> None:
+    def save_checkpoints(self, checkpoints: Sequence[Checkpoint]) -> None:
         """States of members in flight. What comes of a member from here on is the same, whoever trains it."""
 
-    def kept(self, members: Sequence[Member]) -> dict[str, Checkpoint]:
+    def load_checkpoints(self, members: Sequence[Member]) -> Mapping[str, Checkpoint]:
         """Where those of the members, by key, go on that have trained before."""
         del members
         return {}
 
-    def meanwhile(self) -> None:
+    def tick(self) -> None:
         """Called several times a second, by the thread that called `train`."""
 
 
+class WorkerQueue(Protocol):
+    """The queue as one worker sees it, in this process (`LocalQueue`) or at the other end of a pipe
+    (`workers.RemoteQueue`).
+
+    Attributes:
+        checkpoint_after: seconds of training after which a member's state is wanted, and wanted again;
+            infinite: never.
+    """
+
+    @property
+    def checkpoint_after(self) -> float:
+        """See above."""
+        ...
+
+    def should_continue(self) -> bool:
+        """Whether the job goes on; false once it was interrupted or another worker has failed."""
+        ...
+
+    def claim_program(self) -> Program | None:
+        """The next program to train; None when all is done. Waits where members may still come."""
+        ...
+
+    def take_members(self, program: Program, most: int) -> list[Member]:
+        """Up to `most` waiting members for a program that was claimed."""
+        ...
+
+    def load_checkpoints(self, members: Sequence[Member]) -> Mapping[str, Checkpoint]:
+        """Those of the members, by key, that have trained before."""
+        ...
+
+    def save_checkpoints(self, checkpoints: Sequence[Checkpoint]) -> None:
+        """Hand in states of members in flight."""
+
+    def add_curve(self, chunk: CurveChunk) -> None:
+        """Hand in a piece of a curve."""
+
+    def finish(self, program: Program, results: Sequence[Result]) -> None:
+        """Hand in members that have ended."""
+
+
 def cost(member: Member) -> float:
-    """Rough work of a member, to start the longest first: steps x length x batch x (units + overhead)^2."""
+    """Rough cost of a member, to start the longest first: steps x length x batch x (units + overhead)^2."""
     recipe, units = member.recipe, member.model.units
     return (recipe.budget or 0) * member.length * (recipe.batch or 0) * (units + 8.0) ** 2
 
@@ -70,10 +110,15 @@ class Queue:
         engine: how to share the machine.
         workers: how many workers will ask; nobody takes more than a fair share of what waits.
         listener: told of curves and ended members.
-        more: members that are wanted after these have ended.
-        possible: all that `more` may ask for, so that programs are made as large as they will have to be.
+        next_members: members that are wanted after these have ended.
+        candidates: all that `next_members` may ask for, so that programs are made as large as they will have
+            to be.
         study: members with some of which those to train were to share programs, so that programs, which the
             rows tell of, are the same where some of these have been trained before.
+
+    Attributes:
+        done: set when all is over, or the job was stopped.
+        results: of the members that have ended, in the order in which they did.
     """
 
     def __init__(
@@ -82,100 +127,119 @@ class Queue:
         engine: Engine,
         workers: int = 1,
         listener: Listener | None = None,
-        more: Callable[[Sequence[Result]], Iterable[Member]] | None = None,
-        possible: Iterable[Member] = (),
+        next_members: Callable[[Sequence[Result]], Iterable[Member]] | None = None,
+        candidates: Iterable[Member] = (),
         study: Iterable[Member] = (),
     ):
-        self.engine, self.workers, self.listener, self.more = engine, workers, listener or Listener(), more
+        self.engine, self.workers, self.listener = engine, workers, listener or Listener()
+        self.next_members = next_members
         self.changed = threading.Condition(threading.RLock())
-        self.known: set[Member] = set()
-        self.waiting: dict[Group, deque[Member]] = {}
-        self.work: dict[Group, float] = defaultdict(float)  # cost of what waits
-        self.expected: dict[Group, tuple[Size, int]] = {}  # what may come: size, and how many
+        self.done = threading.Event()
+        self.detached = False  # nobody listens any more
+
+        # Members
+        self.seen: set[Member] = set()
+        self.pending: dict[Group, deque[Member]] = {}
+        self.pending_cost: dict[Group, float] = defaultdict(float)
+        self.in_flight: dict[int, dict[Member, None]] = {worker: {} for worker in range(workers)}
+        self.results: dict[Member, Result] = {}
+        self.failures: Counter[Member] = Counter()  # deaths of workers that had the member
+
+        # Programs
+        self.sizes: dict[Group, tuple[Size, int]] = {}  # what a group may come to: size, and how many members
         self.programs: dict[Group, list[Program]] = {}
         self.owners: dict[Group, set[int]] = {}
-        self.running: set[Program] = set()  # compiled by a worker
-        self.claimed: dict[int, Program] = {}
-        self.deaths: Counter[Member] = Counter()
-        self.held: dict[int, dict[Member, None]] = {worker: {} for worker in range(workers)}
-        self.found: dict[Member, Result] = {}
-        self.over = threading.Event()  # all done, or stopped
-        self.closed = False  # nobody listens any more
-        members, possible, study = list(members), list(possible), list(study)
-        self.groups = Groups(engine, [*members, *possible, *study])
-        for member in dict.fromkeys([*members, *possible]):
-            group = self.groups.of(member)
-            # one after another a program of the lengths at hand runs as fast, and larger ones are seldom
-            # needed
-            if group.side_by_side:
-                size, count = self.expected.get(group, (Size.of(member), 0))
-                self.expected[group] = Size.most([size, Size.of(member)]), count + 1
+        self.claims: dict[int, Program] = {}  # by worker
+        self.compiled: set[Program] = set()  # by a worker
+
+        members, candidates, study = list(members), list(candidates), list(study)
+        self.groups = Groups(engine, [*members, *candidates, *study])
+        for member in dict.fromkeys([*members, *candidates]):
+            # One after another, a program of the lengths at hand runs as fast, and larger ones are seldom
+            # needed.
+            if self.groups.of(member).side_by_side:
+                self._expect(member, 1)
         for member in study:
-            group = self.groups.of(member)
-            size, count = self.expected.get(group, (Size.of(member), 0))
-            self.expected[group] = Size.most([size, Size.of(member)]), count
+            self._expect(member, 0)
         self.add(members)
+
+    def _expect(self, member: Member, count: int) -> None:
+        """Let the programs of a member's group be large enough for it, with so many more lanes."""
+        group = self.groups.of(member)
+        size, so_far = self.sizes.get(group, (Size.needed_by(member), 0))
+        self.sizes[group] = Size.max_of([size, Size.needed_by(member)]), so_far + count
+
+    def for_worker(self, worker: int) -> "LocalQueue":
+        """The queue as this worker sees it."""
+        return LocalQueue(self, worker)
 
     def add(self, members: Iterable[Member]) -> None:
         """Let more members wait."""
         with self.changed:
             for member in members:
-                if member not in self.known:
-                    self.known.add(member)
+                if member not in self.seen:
+                    self.seen.add(member)
                     group = self.groups.of(member)
-                    self.waiting.setdefault(group, deque()).append(member)
-                    self.work[group] += cost(member)
-            self._look()
+                    self.pending.setdefault(group, deque()).append(member)
+                    self.pending_cost[group] += cost(member)
+            self._notify()
 
     def stop(self) -> None:
         """Let every worker end after its chunk."""
         with self.changed:
-            self.over.set()
+            self.done.set()
             self.changed.notify_all()
 
-    def close(self) -> None:
-        """Take nothing more from the workers: `train` returns, and leaves them to their chunks."""
+    def detach(self) -> None:
+        """Accept nothing more from the workers: `train` returns, and leaves them to their chunks."""
         self.stop()
-        self.closed = True
+        self.detached = True
 
-    def _look(self) -> None:
-        """Let everybody look again at what has changed; all is over once nothing waits and nothing is in
-        flight."""
-        if not any(self.waiting.values()) and not any(self.held.values()):
-            self.over.set()
+    def in_order(self, members: Sequence[Member]) -> list[Result]:
+        """The results of these members in their order, then those of all others."""
+        first = set(members)
+        others = [member for member in self.results if member not in first]
+        return [self.results[member] for member in [*members, *others]]
+
+    def _notify(self) -> None:
+        """Wake all that wait for a change; all is over once nothing waits and nothing is in flight."""
+        if not any(self.pending.values()) and not any(self.in_flight.values()):
+            self.done.set()
         self.changed.notify_all()
 
-    def ahead(self) -> list[Program]:
+    # Programs
+
+    def programs_to_compile(self) -> list[Program]:
         """The programs of all that waits, the costliest first."""
         with self.changed:
-            waiting = [group for group, members in self.waiting.items() if members]
-            return [self._program(group) for group in sorted(waiting, key=lambda g: -self.work[g])]
+            groups = [group for group, members in self.pending.items() if members]
+            return [self._program(group) for group in sorted(groups, key=lambda g: -self.pending_cost[g])]
 
-    def claim(self, worker: int) -> Program | None:
-        """See `QueueClient.claim`."""
+    def claim_program(self, worker: int) -> Program | None:
+        """See `WorkerQueue`."""
         with self.changed:
-            self._leave(worker)
-            self.claimed.pop(worker, None)
-            while not self.over.is_set():
-                waiting = [
+            self._release(worker)
+            self.claims.pop(worker, None)
+            while not self.done.is_set():
+                groups = [
                     group
-                    for group, members in self.waiting.items()
-                    if any(self._may_train(worker, m) for m in members)
+                    for group, members in self.pending.items()
+                    if any(self._may_train(worker, member) for member in members)
                 ]
-                for group in sorted(waiting, key=lambda g: (bool(self.owners.get(g)), -self.work[g])):
+                for group in sorted(groups, key=lambda g: (bool(self.owners.get(g)), -self.pending_cost[g])):
                     program = self._program(group)
-                    if not self.owners.get(group) or program in self.running:
+                    if not self.owners.get(group) or program in self.compiled:
                         self.owners.setdefault(group, set()).add(worker)
-                        self.claimed[worker] = program
+                        self.claims[worker] = program
                         return program
                 self.changed.wait()
             return None
 
     def _may_train(self, worker: int, member: Member) -> bool:
         """Suspects train in another process than this one, and alone."""
-        return member not in self.deaths or (worker != 0 and not self.held[worker])
+        return member not in self.failures or (worker != 0 and not self.in_flight[worker])
 
-    def _leave(self, worker: int) -> None:
+    def _release(self, worker: int) -> None:
         for owners in self.owners.values():
             owners.discard(worker)
         self.changed.notify_all()
@@ -183,146 +247,156 @@ class Queue:
     def _program(self, group: Group) -> Program:
         """The smallest program of this group whose width, buffers and lanes serve all that wait; a new one if
         there is none."""
-        size, lanes = Size.most(map(Size.of, self.waiting[group])), self.engine.lanes or 1
-        expected, count = self.expected.get(group, (size, 0))
-        size = Size.most([size, expected])
+        pending = self.pending[group]
+        size, lanes = Size.max_of(map(Size.needed_by, pending)), self.engine.lanes or 1
+        expected, count = self.sizes.get(group, (size, 0))
+        size = Size.max_of([size, expected])
         if group.side_by_side:
-            waiting = len(self.waiting[group])
-            lanes = self.engine.lanes or min(max(waiting, min(count, LANES_OF_A_SEARCH)), MOST_LANES)
+            wanted = max(len(pending), min(count, MIN_LANES_OF_A_SEARCH))
+            lanes = self.engine.lanes or min(wanted, MAX_LANES)
         else:
             size = size._replace(units=group.shape.architecture.model.units)
-        made = self.programs.setdefault(group, [])
-        fitting = [p for p in made if size_of(p).holds(size) and p.lanes >= lanes]
+
+        programs = self.programs.setdefault(group, [])
+        fitting = [p for p in programs if size.fits(size_of(p)) and p.lanes >= lanes]
         if fitting:
             return min(fitting, key=lambda p: (size_of(p), p.lanes))
-        if made:  # more and longer members came later: grow in few, large steps
-            steps, stretched = (1 << (n - 1).bit_length() for n in size[1:])
-            size, lanes = (
-                Size(size.units, steps, stretched),
-                self.engine.lanes or 1 << (lanes - 1).bit_length(),
-            )
+        if programs:  # more and longer members came later: grow in few, large steps
+            size = Size(size.units, *(1 << (length - 1).bit_length() for length in size[1:]))
+            lanes = self.engine.lanes or 1 << (lanes - 1).bit_length()
+
         devices = jax.local_device_count() if group.side_by_side else 1
         shape = group.shape.at_width(size.units)
-        trainer = Trainer(shape, size.steps, size.stretched, group.loop, group.side_by_side)
-        made.append(Program(trainer, -(-lanes // devices) * devices, devices))
-        return made[-1]
-
-    def take(self, worker: int, program: Program, most: int) -> list[Member]:
-        """See `QueueClient.take`: a share of what waits and fits into the program's buffers."""
-        with self.changed:
-            if program not in self.running:  # a worker compiles before it takes
-                self.running.add(program)
-                self.changed.notify_all()
-            group = self._group(program)
-            waiting = self.waiting[group]
-            share = -(-len(waiting) // self.workers)
-            taken: list[Member] = []
-            others: list[Member] = []
-            if any(member in self.deaths for member in self.held[worker]):
-                most = 0
-            while waiting and len(taken) < min(most, share):
-                member = waiting.popleft()
-                suspect = member in self.deaths
-                fits = size_of(program).holds(Size.of(member)) and self._may_train(worker, member)
-                (taken if fits else others).append(member)
-                if fits and suspect:
-                    break
-            waiting.extendleft(reversed(others))
-            self.held[worker] |= dict.fromkeys(taken)
-            self.work[group] -= sum(map(cost, taken))
-            return taken
+        trainer = Trainer(shape, size.max_length, size.max_eval_length, group.loop, group.side_by_side)
+        programs.append(Program(trainer, -(-lanes // devices) * devices, devices))
+        return programs[-1]
 
     def _group(self, program: Program) -> Group:
         """Whose program it is; one with fewer lanes, as memory allows, is the same to its members."""
-        return next(g for g, made in self.programs.items() if any(p.trainer == program.trainer for p in made))
+        return next(
+            group
+            for group, programs in self.programs.items()
+            if any(each.trainer == program.trainer for each in programs)
+        )
 
-    def ended(self, worker: int, program: Program, results: Sequence[Result]) -> None:
-        """See `QueueClient.ended`."""
-        self.listener.ended(program.name, results)
+    # Members
+
+    def take_members(self, worker: int, program: Program, most: int) -> list[Member]:
+        """See `WorkerQueue`: a share of what waits and fits into the program's buffers."""
+        with self.changed:
+            if program not in self.compiled:  # a worker compiles before it takes members
+                self.compiled.add(program)
+                self.changed.notify_all()
+            group = self._group(program)
+            pending = self.pending[group]
+            share = -(-len(pending) // self.workers)
+            members: list[Member] = []
+            others: list[Member] = []
+            if any(member in self.failures for member in self.in_flight[worker]):
+                most = 0
+            while pending and len(members) < min(most, share):
+                member = pending.popleft()
+                fits = Size.needed_by(member).fits(size_of(program)) and self._may_train(worker, member)
+                (members if fits else others).append(member)
+                if fits and member in self.failures:
+                    break
+            pending.extendleft(reversed(others))
+            self.in_flight[worker] |= dict.fromkeys(members)
+            self.pending_cost[group] -= sum(map(cost, members))
+            return members
+
+    def finish(self, worker: int, program: Program, results: Sequence[Result]) -> None:
+        """See `WorkerQueue`."""
+        self.listener.finish(program.name, results)
         with self.changed:
             for each in results:
-                self.found[each.member] = each
-            wanted = self.more(results) if self.more else ()
+                self.results[each.member] = each
+            wanted = self.next_members(results) if self.next_members else ()
             for each in results:
-                del self.held[worker][each.member]
+                del self.in_flight[worker][each.member]
             self.add(wanted)
 
-    def lost(self, worker: int, why: str) -> tuple[list[Member], list[Member]]:
-        """A worker has died.
+    def worker_died(self, worker: int, reason: str) -> tuple[list[Member], list[Member]]:
+        """Let a dead worker's members wait again.
 
         Args:
             worker: its number; its successor has the same.
-            why: how it ended.
+            reason: how it ended.
 
         Returns:
             The members that may have killed it: what it had, or all that wait for the program that it was
-                compiling. And those
-            of them that had killed another one before, and have failed.
+            compiling. And those of them that had killed another one before, and have failed.
         """
         with self.changed:
-            held, program = list(self.held[worker]), self.claimed.get(worker)
-            compiling = (
-                [] if program is None or program in self.running else list(self.waiting[self._group(program)])
-            )
-            blamed = held or compiling
-            self.deaths.update(blamed)
-            failed = [member for member in blamed if self.deaths[member] > 1]
-            self.held[worker] = dict.fromkeys(failed)  # until they have ended
-            for member in failed if not held else ():
+            had, program = list(self.in_flight[worker]), self.claims.get(worker)
+            compiling: list[Member] = []
+            if program is not None and program not in self.compiled:
+                compiling = list(self.pending[self._group(program)])
+            suspects = had or compiling
+            self.failures.update(suspects)
+            failed = [member for member in suspects if self.failures[member] > 1]
+            self.in_flight[worker] = dict.fromkeys(failed)  # until they have ended
+            for member in failed if not had else ():
                 group = self.groups.of(member)
-                self.waiting[group].remove(member)
-                self.work[group] -= cost(member)
-            for member in held:
-                if member not in self.held[worker]:
+                self.pending[group].remove(member)
+                self.pending_cost[group] -= cost(member)
+            for member in had:
+                if member not in self.in_flight[worker]:
                     group = self.groups.of(member)
-                    self.waiting[group].appendleft(member)
-                    self.work[group] += cost(member)
-            self._leave(worker)
-            self._look()
+                    self.pending[group].appendleft(member)
+                    self.pending_cost[group] += cost(member)
+            self._release(worker)
+            self._notify()
         if failed:
             assert program is not None
-            reason = f"two workers ended while they trained it; the second {why}"
-            self.ended(worker, program, [Result.failed(member, program, reason) for member in failed])
-        return blamed, failed
+            why = f"two workers ended while they trained it; the second {reason}"
+            self.finish(worker, program, [Result.failed(member, program, why) for member in failed])
+        return suspects, failed
 
 
-class LocalClient:
-    """The side of the queue that a worker in this process sees: a `QueueClient`."""
+class LocalQueue:
+    """A `WorkerQueue` in the queue's own process.
+
+    Args:
+        queue: of the job.
+        worker: the number of the worker that asks; 0 is this process.
+    """
 
     def __init__(self, queue: Queue, worker: int):
         self.queue, self.worker = queue, worker
 
-    def going(self) -> bool:
-        """See `QueueClient`."""
-        return not self.queue.over.is_set()
+    @property
+    def checkpoint_after(self) -> float:
+        """See `WorkerQueue`."""
+        return self.queue.listener.checkpoint_after
 
-    def claim(self) -> Program | None:
-        """See `QueueClient`."""
-        return self.queue.claim(self.worker)
+    def should_continue(self) -> bool:
+        """See `WorkerQueue`."""
+        return not self.queue.done.is_set()
 
-    def take(self, program: Program, most: int) -> list[Member]:
-        """See `QueueClient`."""
-        return self.queue.take(self.worker, program, most)
+    def claim_program(self) -> Program | None:
+        """See `WorkerQueue`."""
+        return self.queue.claim_program(self.worker)
 
-    def keeps(self) -> float:
-        """See `QueueClient`."""
-        return self.queue.listener.keeps
+    def take_members(self, program: Program, most: int) -> list[Member]:
+        """See `WorkerQueue`."""
+        return self.queue.take_members(self.worker, program, most)
 
-    def kept(self, members: Sequence[Member]) -> dict[str, Checkpoint]:
-        """See `QueueClient`."""
-        return self.queue.listener.kept(members)
+    def load_checkpoints(self, members: Sequence[Member]) -> Mapping[str, Checkpoint]:
+        """See `WorkerQueue`."""
+        return self.queue.listener.load_checkpoints(members)
 
-    def keep(self, checkpoints: Sequence[Checkpoint]) -> None:
-        """See `QueueClient`."""
-        if not self.queue.closed:
-            self.queue.listener.keep(checkpoints)
+    def save_checkpoints(self, checkpoints: Sequence[Checkpoint]) -> None:
+        """See `WorkerQueue`."""
+        if not self.queue.detached:
+            self.queue.listener.save_checkpoints(checkpoints)
 
-    def curve(self, chunk: Chunk) -> None:
-        """See `QueueClient`."""
-        if not self.queue.closed:
-            self.queue.listener.curve(chunk)
+    def add_curve(self, chunk: CurveChunk) -> None:
+        """See `WorkerQueue`."""
+        if not self.queue.detached:
+            self.queue.listener.add_curve(chunk)
 
-    def ended(self, program: Program, results: Sequence[Result]) -> None:
-        """See `QueueClient`."""
-        if not self.queue.closed:
-            self.queue.ended(self.worker, program, results)
+    def finish(self, program: Program, results: Sequence[Result]) -> None:
+        """See `WorkerQueue`."""
+        if not self.queue.detached:
+            self.queue.finish(self.worker, program, results)

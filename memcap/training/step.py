@@ -1,17 +1,17 @@
-"""The mathematics of training and judging one member: pure functions of its state, its operands and its data.
+"""The mathematics of training and evaluating one member: pure functions of its state, its operands and its
+data.
 
-Nothing here knows of lanes, devices or compiling (program.py does). All that differs between members of a
-`Shape` is an operand. Data are drawn inside: the stream of a member depends on its seed, lag and units alone,
-never on its neighbours.
+Nothing here knows of lanes, devices or compiling (program.py does), or of what the host prepares
+(operands.py). All that differs between members of a `Shape` is an operand. Data are drawn inside: the stream
+of a member depends on its seed, lag and units alone, never on its neighbours.
 """
 
 import hashlib
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jax import lax
 
@@ -20,11 +20,56 @@ from memcap.loops import Windows
 from memcap.models.network import Architecture
 from memcap.tasks import Batch, Task
 from memcap.training import curriculum
-from memcap.training.state import EvalOperands, Progress, TrainOperands, TrainState
 
 EVALUATION_BATCH = 256
 MOMENTUM = 0.9  # of gradient descent
-TRAIN, EVALUATE, STRETCH = 0, 1, 2  # streams of a member's key
+TRAIN, EVALUATE, STRETCH = 0, 1, 2  # a member's streams of random numbers
+
+
+class TrainOperands(NamedTuple):
+    """What may differ between the members of one program. `key`: (2,) uint32, of the training stream; the
+    others are scalars.
+
+    `curriculum`: a `Curriculum`; () without one.
+    """
+
+    key: Any
+    lag: Any
+    length: Any
+    lr: Any
+    warmup: Any
+    cosine: Any
+    budget: Any
+    units: Any
+    curriculum: Any = ()
+
+
+class EvalOperands(NamedTuple):
+    """What an evaluation of one member draws, and its units. `key`: (2,) uint32; `blocks` of sequences, 0:
+    none is wanted."""
+
+    key: Any
+    lag: Any
+    length: Any
+    blocks: Any
+    units: Any
+
+
+class TrainState(NamedTuple):
+    """State of one member in flight; scalars but for `params` and `opt_state`.
+
+    `params`, and moments in `opt_state`, are one flat (P,) vector each: fewer and larger operations to
+    compile and run. `active` ends where the loss or a weight is no longer finite. `train_score` is a running
+    mean over about 10 steps; NaN while a curriculum is on its way. `curriculum`: a `CurriculumState`; ()
+    without one.
+    """
+
+    params: Any
+    opt_state: Any
+    step: Any
+    active: Any
+    train_score: Any
+    curriculum: Any = ()
 
 
 @dataclass(frozen=True)
@@ -37,8 +82,8 @@ class Shape:
         batch: sequences a training step.
         clip: global gradient norm at which a gradient is clipped.
         evaluation: when a member counts as solved.
-        curriculum: whether there is a front that moves up to the lag; at the lag from the start of those that
-            have no curriculum.
+        curriculum: whether the lag at hand rises up to the member's; that of members without a curriculum is
+            there from the start.
         optimizer: "adam", or "sgd" with momentum.
     """
 
@@ -57,14 +102,13 @@ class Shape:
         assert recipe.batch is not None
         assert recipe.clip is not None
         assert recipe.optimizer is not None
-        front = recipe.curriculum is not None
         return cls(
             member.task,
             member.architecture,
             recipe.batch,
             recipe.clip,
             member.evaluation,
-            front,
+            recipe.curriculum is not None,
             recipe.optimizer,
         )
 
@@ -78,16 +122,9 @@ class Shape:
         return hashlib.sha256(repr(self).encode()).hexdigest()[:16]
 
 
-@jax.jit
-def stream(seed: Any, lag: Any, units: Any, number: Any, index: Any) -> jax.Array:
-    """(2,) uint32: the key of one of a member's streams; `index` counts the evaluations."""
-    key = jax.random.key(seed)
-    for part in (lag, units, number, index):
-        key = jax.random.fold_in(key, part)
-    return jax.random.key_data(key)
-
-
-def tally(task: Task, outputs: jax.Array, batch: Batch) -> tuple[jax.Array, jax.Array, jax.Array]:
+def loss_and_score_sums(
+    task: Task, outputs: jax.Array, batch: Batch
+) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Sums over the answers that are due: loss (nats, or squared error), score (hits, or squared error), and
     how many.
 
@@ -108,7 +145,7 @@ def tally(task: Task, outputs: jax.Array, batch: Batch) -> tuple[jax.Array, jax.
     return (loss * due).sum(), (score * due).sum(), due.sum()
 
 
-def rate(operands: TrainOperands, step: jax.Array) -> jax.Array:
+def learning_rate(operands: TrainOperands, step: jax.Array) -> jax.Array:
     """Learning rate: linear warmup, then constant or a cosine to 0 at the budget."""
     warm = jnp.minimum(1.0, (step + 1) / jnp.maximum(operands.warmup, 1))
     cosine = 0.5 * (1 + jnp.cos(jnp.pi * step / operands.budget))
@@ -117,20 +154,20 @@ def rate(operands: TrainOperands, step: jax.Array) -> jax.Array:
 
 @dataclass(frozen=True)
 class Trainer:
-    """Trains and judges one member.
+    """Trains and evaluates one member.
 
     Args:
         shape: of the members.
-        steps: buffer T of the training sequences, at least the longest length.
-        evaluation_steps: buffer T of the evaluations; the stretched one is the longest.
+        max_length: buffer T of the training sequences, at least the longest length.
+        max_eval_length: buffer T of the evaluations; the stretched one is the longest.
         loop: name of the loop over time (memcap/loops/).
         side_by_side: whether many members run this under `vmap`: then the loop over training steps has a trip
             count that all share, and a mask.
     """
 
     shape: Shape
-    steps: int
-    evaluation_steps: int
+    max_length: int
+    max_eval_length: int
     loop: str = "while"
     side_by_side: bool = False
 
@@ -146,77 +183,11 @@ class Trainer:
         """Sequences B of an evaluation that are drawn at once."""
         return min(EVALUATION_BATCH, self.shape.evaluation.sequences)
 
-    def blank(self) -> TrainState:
-        """An empty state: zeros on the host. The optimizer's state starts at zero, so `fresh` needs only the
-        weights."""
-        weights = np.zeros(self.shape.architecture.parameters(), np.float32)
-        state = jax.eval_shape(self.optimizer.init, weights)
-        optimizer = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), state)
-        front = curriculum.Front(np.int32(0), np.float32(0), np.int32(0)) if self.shape.curriculum else ()
-        return TrainState(
-            weights, optimizer, Progress(np.int32(0), np.bool_(False), np.float32(np.nan), front)
-        )
-
-    def fresh(self, member: Member) -> TrainState:
-        """The state of a member that is about to start."""
-        own, shared = member.architecture, self.shape.architecture
-        weights = own.init(member.init, [member.seed, member.lag, member.model.units])
-        if own != shared:
-            weights = own.resized(weights, shared.model.units)
-        blank = self.blank()
-        front = (
-            curriculum.start(curriculum.plan(member, self.steps), member.lag) if self.shape.curriculum else ()
-        )
-        progress = blank.progress._replace(running=np.bool_(True), front=front)
-        return blank._replace(weights=shared.flatten(weights), progress=progress)
-
-    def weights(self, member: Member, vector: np.ndarray) -> dict[str, Any]:
-        """A member's own weights, a nested dict, from the flat vector of its state."""
-        own, shared = member.architecture, self.shape.architecture
-        weights = shared.unflatten(vector)
-        return weights if own == shared else shared.resized(weights, own.model.units)
-
-    def operands(self, member: Member) -> TrainOperands:
-        """A member's operands."""
-        recipe = member.recipe
-        return TrainOperands(
-            self._key(member, TRAIN, 0),
-            *(np.int32(v) for v in (member.lag, member.length)),
-            np.float32(recipe.lr if self.shape.curriculum else recipe.peak(member.lag)),
-            np.int32(recipe.warmup or 0),
-            np.bool_(recipe.schedule == "cosine"),
-            np.int32(recipe.budget or 0),
-            np.int32(member.model.units),
-            curriculum.plan(member, self.steps) if self.shape.curriculum else (),
-        )
-
-    def held_out(self, member: Member, index: int) -> EvalOperands:
-        """A member's held-out evaluation number `index`."""
-        return self._asked(
-            member, EVALUATE, index, member.lag, member.length, self.shape.evaluation.sequences
-        )
-
-    def stretched(self, member: Member) -> EvalOperands:
-        """A member's evaluation at `evaluation.stretch` times its lag or length, over a quarter as many
-        sequences."""
-        lag, length = member.task.stretched(member.lag, member.evaluation.stretch)
-        return self._asked(member, STRETCH, 0, lag, length, self.shape.evaluation.sequences // 4)
-
-    def _asked(
-        self, member: Member, number: int, index: int, lag: int, length: int, sequences: int
-    ) -> EvalOperands:
-        blocks = max(1, -(-sequences // self.block))
-        sizes = map(np.int32, (lag, length, blocks, member.model.units))
-        return EvalOperands(self._key(member, number, index), *sizes)
-
-    def _key(self, member: Member, number: int, index: int) -> np.ndarray:
-        return np.asarray(stream(member.seed, member.lag, member.model.units, number, index))
-
     def _run(
-        self, weights: Any, batch: Batch, length: Any, units: Any
+        self, params: Any, batch: Batch, length: Any, units: Any
     ) -> tuple[jax.Array, jax.Array, jax.Array]:
         task, architecture = self.shape.task, self.shape.architecture
-        network, starts = architecture.build(architecture.unflatten(weights)), batch.window_starts
+        network, starts = architecture.build(architecture.unflatten(params)), batch.window_starts
         outputs = network(
             batch.inputs,
             seq_lengths=length,
@@ -225,17 +196,16 @@ class Trainer:
             loop=self.loop,
             num_units=units,
         )
-        return tally(task, outputs, batch)
+        return loss_and_score_sums(task, outputs, batch)
 
-    def asked(self, state: TrainState, operands: TrainOperands) -> tuple[Any, Any]:
-        """Lag and length of the sequences that a member trains on next: its own, or those of its curriculum's
-        front."""
+    def lag_and_length(self, state: TrainState, operands: TrainOperands) -> tuple[Any, Any]:
+        """Of the sequences that a member trains on next: its own, or those of its curriculum."""
         if not self.shape.curriculum:
             return operands.lag, operands.length
-        lag = state.progress.front.lag
-        return lag, operands.plan.lengths[lag]
+        lag = state.curriculum.lag
+        return lag, operands.curriculum.lengths[lag]
 
-    def update(
+    def train_step(
         self, state: TrainState, operands: TrainOperands, batch: Batch, on: Any = True
     ) -> tuple[TrainState, jax.Array]:
         """One training step of one member on a batch. Returns the state and the batch's mean loss.
@@ -247,87 +217,95 @@ class Trainer:
             on: () bool; where it is false, nothing changes.
         """
 
-        def mean_loss(weights: Any) -> tuple[jax.Array, jax.Array]:
-            loss, score, due = self._run(weights, batch, self.asked(state, operands)[1], operands.units)
+        def mean_loss(params: Any) -> tuple[jax.Array, jax.Array]:
+            length = self.lag_and_length(state, operands)[1]
+            loss, score, due = self._run(params, batch, length, operands.units)
             return loss / due, score / due
 
-        (loss, score), gradient = jax.value_and_grad(mean_loss, has_aux=True)(state.weights)
-        direction, optimizer = self.optimizer.update(gradient, state.optimizer)
-        progress = state.progress
-        speed = rate(operands, progress.step)
+        (loss, score), gradient = jax.value_and_grad(mean_loss, has_aux=True)(state.params)
+        direction, opt_state = self.optimizer.update(gradient, state.opt_state)
+        lr = learning_rate(operands, state.step)
         if self.shape.curriculum:
-            speed = speed * curriculum.share_of_rate(
-                progress.front, operands.plan, progress.step, operands.budget
-            )
-        weights = state.weights - speed * cast(jax.Array, direction)
-        finite = jnp.isfinite(loss) & jnp.isfinite(weights).all()
-        # A diverged member keeps its last finite weights and stops here.
-        taken = finite & progress.running & on
-        weights, optimizer = jax.tree.map(
-            lambda new, old: jnp.where(taken, new, old),
-            (weights, optimizer),
-            (state.weights, state.optimizer),
-        )
-        mean = jnp.where(jnp.isnan(progress.train_score), score, 0.9 * progress.train_score + 0.1 * score)
-        front = progress.front
-        if self.shape.curriculum:
-            moved = curriculum.moved(front, operands.plan, operands.lag, progress.step + 1, score)
-            mean = jnp.where(
-                front.lag < operands.lag, jnp.nan, mean
-            )  # a score at another lag asks for no evaluation
-            front = jax.tree.map(lambda new, old: jnp.where(taken, new, old), moved, front)
-        progress = Progress(
-            step=progress.step + taken,
-            running=jnp.where(on, finite & progress.running, progress.running),
-            train_score=jnp.where(taken, mean, progress.train_score),
-            front=front,
-        )
-        return TrainState(weights, optimizer, progress), loss
+            lr = lr * curriculum.lr_scale(state.curriculum, operands.curriculum, state.step, operands.budget)
+        params = state.params - lr * cast(jax.Array, direction)
+        finite = jnp.isfinite(loss) & jnp.isfinite(params).all()
 
-    def advance(self, state: TrainState, operands: TrainOperands) -> tuple[TrainState, jax.Array]:
+        # A diverged member keeps its last finite weights and stops here.
+        applied = finite & state.active & on
+        params, opt_state = jax.tree.map(
+            lambda new, old: jnp.where(applied, new, old),
+            (params, opt_state),
+            (state.params, state.opt_state),
+        )
+        mean = jnp.where(jnp.isnan(state.train_score), score, 0.9 * state.train_score + 0.1 * score)
+        new_curriculum = state.curriculum
+        if self.shape.curriculum:
+            updated = curriculum.update(
+                state.curriculum, operands.curriculum, operands.lag, state.step + 1, score
+            )
+            # A score at another lag asks for no evaluation.
+            mean = jnp.where(state.curriculum.lag < operands.lag, jnp.nan, mean)
+            new_curriculum = jax.tree.map(
+                lambda new, old: jnp.where(applied, new, old), updated, state.curriculum
+            )
+        new_state = TrainState(
+            params,
+            opt_state,
+            step=state.step + applied,
+            active=jnp.where(on, finite & state.active, state.active),
+            train_score=jnp.where(applied, mean, state.train_score),
+            curriculum=new_curriculum,
+        )
+        return new_state, loss
+
+    def train_chunk(self, state: TrainState, operands: TrainOperands) -> tuple[TrainState, jax.Array]:
         """A chunk of training for one member.
 
         Returns the state, and the loss of each of the chunk's steps: (evaluation.every,), 0 for steps not
         taken.
         """
         every = self.shape.evaluation.every
-        left = jnp.minimum(every, operands.budget - state.progress.step)
+        left = jnp.minimum(every, operands.budget - state.step)
 
-        def drawn(state: TrainState) -> Batch:
-            key = jax.random.fold_in(jax.random.wrap_key_data(operands.key), state.progress.step)
-            return self.shape.task.sample(key, *self.asked(state, operands), self.steps, self.shape.batch)
+        def draw(state: TrainState) -> Batch:
+            key = jax.random.fold_in(jax.random.wrap_key_data(operands.key), state.step)
+            lag, length = self.lag_and_length(state, operands)
+            return self.shape.task.sample(key, lag, length, self.max_length, self.shape.batch)
 
         if self.side_by_side:  # a trip count that all share; those that have ended wait, masked
 
             def masked(k: jax.Array, both: tuple[TrainState, jax.Array]) -> tuple[TrainState, jax.Array]:
                 state, losses = both
-                on = (k < left) & state.progress.running
-                state, loss = self.update(state, operands, drawn(state), on)
+                on = (k < left) & state.active
+                state, loss = self.train_step(state, operands, draw(state), on)
                 return state, losses.at[k].set(jnp.where(on, loss, 0))
 
             return lax.fori_loop(0, every, masked, (state, jnp.zeros(every)))
 
-        def going(carried: Any) -> jax.Array:
-            k, state, _ = carried
-            return (k < left) & state.progress.running
+        def goes_on(loop: Any) -> jax.Array:
+            k, state, _ = loop
+            return (k < left) & state.active
 
-        def step(carried: Any) -> Any:
-            k, state, losses = carried
-            state, loss = self.update(state, operands, drawn(state))
+        def step(loop: Any) -> Any:
+            k, state, losses = loop
+            state, loss = self.train_step(state, operands, draw(state))
             return k + 1, state, losses.at[k].set(loss)
 
-        _, state, losses = lax.while_loop(going, step, (jnp.int32(0), state, jnp.zeros(every)))
+        _, state, losses = lax.while_loop(goes_on, step, (jnp.int32(0), state, jnp.zeros(every)))
         return state, losses
 
-    def evaluate(self, weights: jax.Array, asked: EvalOperands) -> jax.Array:
+    def evaluate(self, params: jax.Array, operands: EvalOperands) -> jax.Array:
         """Score of one member over fresh sequences; NaN where none are wanted. Side by side, one that is
         costs all lanes."""
-        key = jax.random.wrap_key_data(asked.key)
+        key = jax.random.wrap_key_data(operands.key)
 
         def block(k: jax.Array, sums: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-            sequences = jax.random.fold_in(key, k), asked.lag, asked.length, self.evaluation_steps, self.block
-            _, score, due = self._run(weights, self.shape.task.unseen(*sequences), asked.length, asked.units)
+            draw = jax.random.fold_in(key, k)
+            batch = self.shape.task.unseen(
+                draw, operands.lag, operands.length, self.max_eval_length, self.block
+            )
+            _, score, due = self._run(params, batch, operands.length, operands.units)
             return sums[0] + score, sums[1] + due
 
-        score, due = lax.fori_loop(0, asked.blocks, block, (jnp.float32(0), jnp.float32(0)))
+        score, due = lax.fori_loop(0, operands.blocks, block, (jnp.float32(0), jnp.float32(0)))
         return score / due

@@ -7,261 +7,258 @@ are wanted, the states of members that train long are handed in now and then.
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any, Protocol
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import jax
 import numpy as np
 
 from memcap.config import Member
-from memcap.training.early_stopping import Verdict
-from memcap.training.lane import Checkpoint, Lane, program_of
-from memcap.training.program import Compiled, Program, compiled
-from memcap.training.state import EvalOperands, TrainState
-from memcap.training.step import Trainer
+from memcap.training.early_stopping import EarlyStopping
+from memcap.training.operands import (
+    empty_state,
+    eval_operands,
+    initial_state,
+    train_operands,
+    weights_of,
+)
+from memcap.training.program import Program, compiled
+from memcap.training.queue import WorkerQueue
+from memcap.training.results import Checkpoint, CurveChunk, Result, program_id
+from memcap.training.step import EVALUATE, STRETCH, EvalOperands, TrainState
 
-HAND_IN = 0.01  # of the time, at most, goes into handing in states
+MAX_SAVING = 0.01  # of the time, at most, goes into handing in states
 
 
-@dataclass(frozen=True)
-class Result:
-    """What came of a member.
+def run_worker(queue: WorkerQueue) -> None:
+    """Train whatever the queue has, until there is nothing left."""
+    while (program := queue.claim_program()) is not None:
+        train_program(program, queue)
+
+
+def train_program(program: Program, queue: WorkerQueue) -> None:
+    """Train members in the lanes of one program, until the queue has no more for it."""
+    lanes, checkpoint_after = Lanes(program), queue.checkpoint_after
+    last_save, pause = time.monotonic(), checkpoint_after
+
+    while queue.should_continue():
+        empty = lanes.empty
+        members = queue.take_members(lanes.program, len(empty)) if empty else []
+        if members:
+            checkpoints = queue.load_checkpoints(members) if math.isfinite(checkpoint_after) else {}
+            lanes.fill(dict(zip(empty, members, strict=False)), checkpoints)
+        if not lanes.active:
+            return
+
+        for chunk in lanes.train_chunk():
+            queue.add_curve(chunk)
+        if results := lanes.results():
+            queue.finish(lanes.program, list(results.values()))
+            lanes.clear(results)
+
+        now = time.monotonic()
+        if now - last_save > pause and (old := lanes.older_than(checkpoint_after)):
+            queue.save_checkpoints(lanes.checkpoints(old))
+            last_save = time.monotonic()
+            pause = max(checkpoint_after, (last_save - now) / MAX_SAVING)
+
+
+@dataclass
+class Lane:
+    """A member in flight, as the host sees it.
 
     Args:
-        member: what was trained.
-        status: "solved", "unsolved" (budget used up), "diverged", or "failed": it took two workers with it.
-        steps: training steps taken.
-        solved: steps to solve it, the verdict's evaluations included; steady: steps until it was steady, too;
-            None if never.
-        score: last held-out score; best: best one; stretched: last score at `evaluation.stretch` times the
-            lag (or length).
-        train_loss: mean over the last chunk, in nats or squared error.
-        weights: nested dict of arrays.
-        compile_seconds: of the member's program, which its population shares.
-        run_seconds: the member's share of the time that its population's executables ran, evaluations
-            included.
-        loop: name of its loop over time (memcap/loops/); side_by_side: whether the program's members ran
-            under `vmap`.
-        program_units, program_steps: width and length of the program, to which the member was padded.
-        reason: why it failed.
+        stopping: says whether the member goes on.
+        steps: taken before the chunk in hand.
+        loss: mean over the last chunk.
+        seconds: its share of the time so far.
+        since: when it came into its lane, on the monotonic clock.
     """
 
-    member: Member
-    status: str
-    steps: int
-    solved: int | None
-    steady: int | None
-    score: float
-    best: float
-    stretched: float
-    train_loss: float
-    weights: dict[str, Any]
-    compile_seconds: float
-    run_seconds: float
-    loop: str
-    side_by_side: bool
-    program_units: int
-    program_steps: int
-    reason: str | None = None
-
-    @classmethod
-    def failed(cls, member: Member, program: Program, reason: str) -> "Result":
-        """Of a member that nobody could train: no measurement."""
-        trainer, size, nan = (
-            program.trainer,
-            (program.shape.architecture.model.units, program.trainer.steps),
-            math.nan,
-        )
-        scores = (nan, nan, nan, nan)
-        ways = trainer.loop, trainer.side_by_side
-        return cls(member, "failed", 0, None, None, *scores, {}, 0.0, 0.0, *ways, *size, reason)
+    stopping: EarlyStopping
+    steps: int = 0
+    loss: float = math.nan
+    seconds: float = 0.0
+    since: float = field(default_factory=time.monotonic)
 
     @property
-    def passed(self) -> bool:
-        """Whether it became what its training was for: solved, or steady, as `evaluation.until` says."""
-        return (self.steady if self.member.evaluation.until == "steady" else self.solved) is not None
+    def member(self) -> Member:
+        """Who is in the lane."""
+        return self.stopping.member
+
+    def to_dict(self) -> dict[str, Any]:
+        """All but the member, and when it came here: plain values.
+
+        A member's data are drawn from its seed and its step, and its evaluations are counted, so these and
+        its `TrainState` are all that it takes to train on as if nobody had stopped it.
+        """
+        stopping = {name: value for name, value in vars(self.stopping).items() if name != "member"}
+        return {"steps": self.steps, "loss": self.loss, "seconds": self.seconds, "stopping": stopping}
+
+    @classmethod
+    def from_dict(cls, member: Member, values: Mapping[str, Any]) -> "Lane":
+        """The lane of a member that goes on; see `to_dict`."""
+        stopping = EarlyStopping(member, **values["stopping"])
+        return cls(stopping, values["steps"], values["loss"], values["seconds"])
+
+    def add_losses(self, step: int, finite: bool, losses: np.ndarray) -> None:
+        """Take note of a chunk that ended at `step`. The step that diverged has a loss, but does not count as
+        taken."""
+        count = step - self.steps + (not finite)
+        if count:
+            self.loss = float(np.mean(losses[:count]))
+        if not finite:
+            self.stopping.status = "diverged"
 
 
-@dataclass(frozen=True)
-class Chunk:
-    """A piece of a member's curve.
+class Lanes:
+    """The lanes of a program: members in flight, and their states and operands, stacked.
 
-    Args:
-        member: whose.
-        before: steps taken before the chunk.
-        losses: (steps of the chunk,) float32, the training loss of each.
-        train_score: running training score at the chunk's end; score: held-out, None where no evaluation was
-            wanted.
+    States are on the host while members come and go; between chunks they stay on the device.
     """
 
-    member: Member
-    before: int
-    losses: np.ndarray
-    train_score: float
-    score: float | None
-
-    def points(self, most: int | None = None) -> Iterator[tuple[int, dict[str, float]]]:
-        """(step, values) of each step; the last one comes with the scores. No steps: a further evaluation of
-        the last one.
-
-        Args:
-            most: points that are wanted; where there are more steps, a point has the mean loss since the one
-                before.
-        """
-        metric, end = self.member.task.metric, self.before + len(self.losses)
-        ends = np.unique(
-            np.linspace(0, len(self.losses), min(most or len(self.losses), len(self.losses)) + 1).astype(int)
+    def __init__(self, program: Program):
+        self.code = compiled(program)
+        self.program = self.code.program  # with fewer lanes, where memory holds no more
+        self.trainer = self.program.trainer
+        self.lanes: list[Lane | None] = [None] * self.program.lanes
+        self.states = jax.tree.map(
+            lambda *leaves: np.stack(leaves), *[empty_state(self.trainer)] * self.program.lanes
         )
-        for before, after in pairwise(ends.tolist()):
-            step, point = self.before + after, {"train/loss": float(self.losses[before:after].mean())}
-            if step == end:
-                point[f"train/{metric}"] = self.train_score
-                if self.score is not None:
-                    point[f"eval/{metric}"] = self.score
-            yield step, point
-        if not len(self.losses) and self.score is not None:
-            yield end, {f"eval/{metric}": self.score}
-
-
-class QueueClient(Protocol):
-    """A worker's side of the queue."""
-
-    def going(self) -> bool:
-        """Whether the job goes on; false once it was interrupted or another worker has failed."""
-
-    def claim(self) -> Program | None:
-        """The next program to train; None when all is done. Waits where members may still come."""
-
-    def take(self, program: Program, most: int) -> list[Member]:
-        """Up to `most` waiting members for a program that was claimed."""
-
-    def keeps(self) -> float:
-        """Seconds of training after which a member's state is wanted, and wanted again; infinite: never."""
-
-    def kept(self, members: Sequence[Member]) -> Mapping[str, Checkpoint]:
-        """Those of the members, by key, that have trained before."""
-
-    def keep(self, checkpoints: Sequence[Checkpoint]) -> None:
-        """Hand in states of members in flight."""
-
-    def curve(self, chunk: Chunk) -> None:
-        """Hand in a piece of a curve."""
-
-    def ended(self, program: Program, results: Sequence[Result]) -> None:
-        """Hand in members that have ended."""
-
-
-def work(queue: QueueClient) -> None:
-    """Train whatever the queue has, until there is nothing left."""
-    every = queue.keeps()
-    while (program := queue.claim()) is not None:
-        _population(program, queue, every)
-
-
-def _population(program: Program, queue: QueueClient, every: float) -> None:
-    code = compiled(program)
-    program, trainer = code.program, code.program.trainer
-    lanes: list[Lane | None] = [None] * program.lanes
-    states = jax.tree.map(lambda *leaves: np.stack(leaves), *[trainer.blank()] * program.lanes)
-    given: Any = None
-    handed_in, pause = time.monotonic(), every
-    _, operands, asked = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), program.example())
-
-    def evaluate(wanted: dict[int, EvalOperands]) -> np.ndarray:
-        """(lanes,) scores of the lanes in `wanted`."""
-        asked.blocks[:] = 0
-        for k, each in wanted.items():
-            _write(asked, k, each)
-        return (
-            np.asarray(code.evaluate(states.weights, asked))
-            if wanted
-            else np.full(program.lanes, np.nan, np.float32)
+        _, self.operands, self.eval_operands = jax.tree.map(
+            lambda leaf: np.zeros(leaf.shape, leaf.dtype), self.program.example()
         )
+        self.operands_on_device: Any = None
 
-    while queue.going():
-        empty = [k for k, lane in enumerate(lanes) if lane is None]
-        fresh = queue.take(program, len(empty)) if empty else []
-        if fresh:
-            states = jax.tree.map(
-                np.array, states
-            )  # on the host while lanes change; between chunks they stay on the device
-            kept = queue.kept(fresh) if math.isfinite(every) else {}
-            for k, member in zip(empty, fresh, strict=False):
-                lanes[k], state = _begun(member, trainer, kept.get(member.key))
-                _write(states, k, state)
-                _write(operands, k, trainer.operands(member))
-            given = (
-                jax.device_put(operands) if program.devices == 1 else operands
-            )  # handed over once, not every chunk
-        taken = {k: lane for k, lane in enumerate(lanes) if lane is not None}
-        if not taken:
-            return
-        start = time.perf_counter()
-        losses = np.zeros((program.lanes, program.shape.evaluation.every), np.float32)
-        if any(
-            lane.before < (lane.member.recipe.budget or 0) for lane in taken.values()
-        ):  # else they are only asked again
-            states, losses = code.advance(states, given)
-        progress, losses = jax.tree.map(np.array, (states.progress, losses))
-        for k, lane in taken.items():
-            lane.advanced(int(progress.step[k]), bool(progress.running[k]), losses[k])
-        wanted = {
-            k: trainer.held_out(lane.member, lane.verdict.evaluations)
-            for k, lane in taken.items()
-            if lane.verdict.wants_evaluation(int(progress.step[k]), float(progress.train_score[k]))
-        }
-        found = evaluate(wanted)
-        scores = {k: float(found[k]) for k in wanted}
-        for k, lane in taken.items():
-            lane.verdict.judge(int(progress.step[k]), scores.get(k))
-        longer = {k: lane for k, lane in taken.items() if lane.verdict.wants_stretched()}
-        stretched = evaluate({k: trainer.stretched(lane.member) for k, lane in longer.items()})
-        for k, lane in longer.items():
-            lane.verdict.judge_stretched(int(progress.step[k]), float(stretched[k]))
-        ended = {k: lane for k, lane in taken.items() if not lane.verdict.running}
-        if ended:
-            states = jax.tree.map(np.array, states)
-        spent = time.perf_counter() - start
-        for k, lane in taken.items():
-            lane.seconds += spent / len(taken)
-            steps, score = int(progress.step[k]) - lane.before, scores.get(k)
-            if steps or score is not None:
-                queue.curve(
-                    Chunk(lane.member, lane.before, losses[k, :steps], float(progress.train_score[k]), score)
-                )
-            lane.before += steps
-        if ended:
-            results = [_result(code, lane, states.weights[k]) for k, lane in ended.items()]
-            queue.ended(program, results)
-            for k in ended:
-                lanes[k], states.progress.running[k] = None, False
+    @property
+    def active(self) -> dict[int, Lane]:
+        """Lanes with a member, by number."""
+        return {k: lane for k, lane in enumerate(self.lanes) if lane is not None}
+
+    @property
+    def empty(self) -> list[int]:
+        """Numbers of the lanes without one."""
+        return [k for k, lane in enumerate(self.lanes) if lane is None]
+
+    def older_than(self, seconds: float) -> list[int]:
+        """Numbers of the lanes whose member has been there for longer."""
         now = time.monotonic()
-        if now - handed_in > pause and (
-            old := {k: lane for k, lane in enumerate(lanes) if lane and now - lane.since > every}
-        ):
-            queue.keep(_checkpoints(old, trainer, states))
-            handed_in = time.monotonic()
-            pause = max(every, (handed_in - now) / HAND_IN)
+        return [k for k, lane in self.active.items() if now - lane.since > seconds]
 
+    def fill(self, members: Mapping[int, Member], checkpoints: Mapping[str, Checkpoint]) -> None:
+        """Put members into lanes, by number; those with a checkpoint, by key, go on from there."""
+        self.states = jax.tree.map(np.array, self.states)
+        for k, member in members.items():
+            self.lanes[k], state = self._start(member, checkpoints.get(member.key))
+            _write(self.states, k, state)
+            _write(self.operands, k, train_operands(self.trainer, member))
+        # Handed over once, not every chunk.
+        one_device = self.program.devices == 1
+        self.operands_on_device = jax.device_put(self.operands) if one_device else self.operands
 
-def _begun(member: Member, trainer: Trainer, kept: Checkpoint | None) -> tuple[Lane, TrainState]:
-    """Where a member begins, or goes on."""
-    if kept is None or kept.program != program_of(trainer):
-        return Lane(Verdict(member)), trainer.fresh(member)
-    return Lane.resumed(member, kept.lane), jax.tree.unflatten(
-        jax.tree.structure(trainer.blank()), kept.state
-    )
+    def _start(self, member: Member, checkpoint: Checkpoint | None) -> tuple[Lane, TrainState]:
+        if checkpoint is None or checkpoint.program != program_id(self.trainer):
+            return Lane(EarlyStopping(member)), initial_state(self.trainer, member)
+        structure = jax.tree.structure(empty_state(self.trainer))
+        return Lane.from_dict(member, checkpoint.host_state), jax.tree.unflatten(structure, checkpoint.state)
 
+    def train_chunk(self) -> list[CurveChunk]:
+        """Take all members through a chunk of training, and through the evaluations that are due after it."""
+        start, active = time.perf_counter(), self.active
+        losses = np.zeros((self.program.lanes, self.program.shape.evaluation.every), np.float32)
+        if any(lane.steps < (lane.member.recipe.budget or 0) for lane in active.values()):
+            # Else they are only evaluated once more.
+            self.states, losses = self.code.train_chunk(self.states, self.operands_on_device)
+        steps, finite, train_scores = (
+            np.asarray(leaf).tolist()
+            for leaf in (self.states.step, self.states.active, self.states.train_score)
+        )
+        losses = np.array(losses)
+        for k, lane in active.items():
+            lane.add_losses(steps[k], finite[k], losses[k])
 
-def _checkpoints(lanes: dict[int, Lane], trainer: Trainer, states: TrainState) -> list[Checkpoint]:
-    """Of some lanes."""
-    program, leaves = program_of(trainer), [np.array(leaf) for leaf in jax.tree.leaves(states)]
-    return [
-        Checkpoint(lane.member.key, program, lane.notes, [leaf[k] for leaf in leaves])
-        for k, lane in lanes.items()
-    ]
+        scores = self._evaluate(
+            {
+                k: eval_operands(self.trainer, lane.member, EVALUATE, lane.stopping.evaluations)
+                for k, lane in active.items()
+                if lane.stopping.wants_evaluation(steps[k], train_scores[k])
+            }
+        )
+        for k, lane in active.items():
+            lane.stopping.update(steps[k], scores.get(k))
+        stretched = self._evaluate(
+            {
+                k: eval_operands(self.trainer, lane.member, STRETCH)
+                for k, lane in active.items()
+                if lane.stopping.wants_stretched()
+            }
+        )
+        for k, score in stretched.items():
+            active[k].stopping.update_stretched(steps[k], score)
+
+        if not all(lane.stopping.running for lane in active.values()):
+            self.states = jax.tree.map(np.array, self.states)
+        seconds = (time.perf_counter() - start) / len(active)
+        chunks = []
+        for k, lane in active.items():
+            lane.seconds += seconds
+            count = steps[k] - lane.steps
+            if count or k in scores:
+                chunk = CurveChunk(lane.member, lane.steps, losses[k, :count], train_scores[k], scores.get(k))
+                chunks.append(chunk)
+            lane.steps = steps[k]
+        return chunks
+
+    def _evaluate(self, wanted: Mapping[int, EvalOperands]) -> dict[int, float]:
+        """Scores of some lanes, by number."""
+        if not wanted:
+            return {}
+        self.eval_operands.blocks[:] = 0  # none of the others
+        for k, operands in wanted.items():
+            _write(self.eval_operands, k, operands)
+        scores = np.asarray(self.code.evaluate(self.states.params, self.eval_operands))
+        return {k: float(scores[k]) for k in wanted}
+
+    def results(self) -> dict[int, Result]:
+        """Of the members that have ended, by lane."""
+        ended = {k: lane for k, lane in self.active.items() if not lane.stopping.running}
+        return {k: self._result(lane, self.states.params[k]) for k, lane in ended.items()}
+
+    def _result(self, lane: Lane, weights: np.ndarray) -> Result:
+        stopping, program = lane.stopping, self.program
+        return Result(
+            lane.member,
+            stopping.status,
+            lane.steps,
+            stopping.solved,
+            stopping.steady,
+            stopping.score,
+            stopping.best,
+            stopping.stretched,
+            lane.loss,
+            weights_of(self.trainer, lane.member, np.array(weights)),
+            self.code.seconds,
+            lane.seconds,
+            program.trainer.loop,
+            program.trainer.side_by_side,
+            program.shape.architecture.model.units,
+            program.trainer.max_length,
+        )
+
+    def clear(self, numbers: Collection[int]) -> None:
+        """Empty some lanes, whose states are on the host."""
+        for k in numbers:
+            self.lanes[k], self.states.active[k] = None, False
+
+    def checkpoints(self, numbers: Collection[int]) -> list[Checkpoint]:
+        """Of the members in some lanes."""
+        program, leaves = program_id(self.trainer), [np.array(leaf) for leaf in jax.tree.leaves(self.states)]
+        return [
+            Checkpoint(lane.member.key, program, lane.to_dict(), [leaf[k] for leaf in leaves])
+            for k, lane in self.active.items()
+            if k in numbers
+        ]
 
 
 def _write(stacked: Any, k: int, value: Any) -> None:
@@ -271,25 +268,3 @@ def _write(stacked: Any, k: int, value: Any) -> None:
         rows[k] = row
 
     jax.tree.map(write, stacked, value)
-
-
-def _result(code: Compiled, lane: Lane, weights: np.ndarray) -> Result:
-    verdict, program = lane.verdict, code.program
-    return Result(
-        verdict.member,
-        verdict.status,
-        lane.before,
-        verdict.solved,
-        verdict.steady,
-        verdict.score,
-        verdict.best,
-        verdict.stretched,
-        lane.loss,
-        program.trainer.weights(verdict.member, np.array(weights)),
-        code.seconds,
-        lane.seconds,
-        program.trainer.loop,
-        program.trainer.side_by_side,
-        program.shape.architecture.model.units,
-        program.trainer.steps,
-    )

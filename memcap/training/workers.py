@@ -1,124 +1,388 @@
-"""A worker in a process of its own, as its parent sees it: it asks for members, hands in results, and
-beats."""
+"""Worker processes, both ends of them, in the order of a worker's life: it is started, says that it lives,
+trains what the queue in its parent has, and is replaced when it dies or hangs.
 
+No `multiprocessing`: that would run a user's script again in every worker unless the script guards against
+it. And no fork: a process in which JAX has threads cannot be forked. This file imports JAX in no other place
+than `worker_main`, so that a worker says that it lives while it still imports.
+"""
+
+import gc
 import math
+import multiprocessing
+import os
 import subprocess
 import sys
 import threading
 import time
+import traceback
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from functools import partial
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING, Any, cast
 
-import jax
+from memcap import jax_setup
+from memcap.knobs import UserError
 
-from memcap.processes import start
-from memcap.training.line import Line
-from memcap.training.queue import LocalClient
+if TYPE_CHECKING:  # these import JAX
+    from memcap.training.queue import LocalQueue, Queue, WorkerQueue
 
-SETTINGS = (  # what a worker takes over from the process that starts it
-    "jax_compilation_cache_dir",
-    "jax_default_prng_impl",
-    "jax_enable_x64",
-    "jax_persistent_cache_min_compile_time_secs",
-    "jax_persistent_cache_min_entry_size_bytes",
-    "jax_platforms",
-    "jax_threefry_partitionable",
-)
-SILENCE = 60.0  # seconds without a beat after which a worker hangs, or was stopped
-BEATS = 30  # that fit into as many seconds
-MAIN = (  # as in memcap/cli.py: what is imported stays
-    "import gc; gc.disable(); from memcap.training import line; ours = line.opened(); from memcap.training"
-    " import remote; "
-    "gc.freeze(); gc.enable(); remote.main(ours)"
-)
+MAIN = "from memcap.training.workers import worker_main; worker_main()"
+ENVIRONMENT = {
+    "PJRT_NPROC": "1"
+}  # threads of XLA for the worker of one core; a variable of ours overrules it
+HEARTBEAT_TIMEOUT = 60.0  # seconds without a word after which a worker hangs, or was stopped
+HEARTBEATS = 30  # in as many seconds
+# Calls of a `WorkerQueue` whose answer a worker waits for; it goes on after the others.
+ANSWERED = ("claim_program", "take_members", "load_checkpoints")
+MAX_FALSE_STARTS = 3  # deaths in a row of workers that had no members, after which the environment is broken
+CLOCK_JUMP = 5.0  # seconds between two checks of ours after which it was this process that was stopped
+# seconds that a worker in this process has to end its chunk once the job is over; then it is left to it
+SHUTDOWN_WAIT = 0.3
 
 
-class Worker:
-    """A worker's process, started as the object is made.
+class PeerDiedError(Exception):
+    """The process at the other end of a pipe ended without a word, as one that was killed does."""
+
+
+class Pipe:
+    """One end of a connection that nothing else uses, so that nothing that is printed comes between the
+    messages; thread-safe to send."""
+
+    def __init__(self, connection: Connection):
+        self.connection, self.lock = connection, threading.Lock()
+
+    def send(self, value: Any) -> None:
+        """Send one value.
+
+        Raises:
+            PeerDiedError: nobody is there.
+        """
+        try:
+            with self.lock:
+                self.connection.send(value)
+        except OSError as error:
+            raise PeerDiedError from error
+
+    def receive(self) -> Any:
+        """Wait for a value.
+
+        Raises:
+            PeerDiedError: nobody is there.
+        """
+        try:
+            return self.connection.recv()
+        except (EOFError, OSError) as error:
+            raise PeerDiedError from error
+
+
+# Start
+
+
+def spawn(code: str, *arguments: str) -> tuple[subprocess.Popen[str], Connection]:
+    """Start Python on some code, with our import path, in a session of its own: Ctrl-C is for the process
+    that starts it.
+
+    Args:
+        code: what it runs.
+        arguments: its `sys.argv[2:]`; the first one is for `parent_pipe`.
+
+    Returns:
+        The process, whose `stdout` has all that it prints, and our end of the connection with it.
+    """
+    path = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
+    ours, theirs = multiprocessing.Pipe()
+    with theirs:
+        process = subprocess.Popen(
+            # -P: import nothing from here; -u: what is printed comes at once
+            [sys.executable, "-P", "-u", "-c", code, str(theirs.fileno()), *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            pass_fds=[theirs.fileno()],
+            env={**ENVIRONMENT, **os.environ, "PYTHONPATH": path},
+            start_new_session=True,
+            text=True,
+            errors="replace",
+        )
+    return process, ours
+
+
+# The worker's end
+
+
+def parent_pipe() -> Pipe:
+    """In the process that was started: its end of the connection, which no child of its own inherits."""
+    descriptor = int(sys.argv[1])
+    os.set_inheritable(descriptor, False)
+    return Pipe(Connection(descriptor))
+
+
+def worker_main() -> None:
+    """What a worker's process runs: heartbeats first and JAX after them, then members until there is nothing
+    left.
+
+    Its arguments are the connection, and the seconds between heartbeats.
+    """
+    pipe = parent_pipe()
+    beat = (pipe, float(sys.argv[2]), os.getppid())
+    threading.Thread(target=_send_heartbeats, args=beat, daemon=True).start()
+    gc.disable()  # as in memcap/cli.py: what is imported stays
+    from memcap.training.train_loop import run_worker
+
+    gc.freeze()
+    gc.enable()
+
+    try:
+        settings, checkpoint_after = pipe.receive()
+        jax_setup.apply_settings(settings)
+        run_worker(cast("WorkerQueue", RemoteQueue(pipe, checkpoint_after)))
+        pipe.send(None)
+    except PeerDiedError:
+        pass  # the parent is gone
+    except Exception:
+        pipe.send(("error", (traceback.format_exc(),)))
+
+
+def _send_heartbeats(pipe: Pipe, seconds: float, parent: int) -> None:
+    """Say now and then that this process lives: programs run without Python's lock. End it soon after its
+    parent."""
+    while os.getppid() == parent:
+        try:
+            pipe.send(("heartbeat", ()))
+        except PeerDiedError:
+            break
+        time.sleep(seconds)
+    os._exit(1)
+
+
+class RemoteQueue:
+    """The parent's queue, a `WorkerQueue`: every call goes over the pipe by its name, to the parent's
+    `LocalQueue`.
+
+    Args:
+        pipe: to the parent.
+        checkpoint_after: see `WorkerQueue`.
+    """
+
+    def __init__(self, pipe: Pipe, checkpoint_after: float):
+        self._pipe, self.checkpoint_after = pipe, checkpoint_after
+
+    def should_continue(self) -> bool:
+        """Always: it is the parent that ends this process."""
+        return True
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        return partial(self._call, name)
+
+    def _call(self, name: str, *arguments: Any) -> Any:
+        self._pipe.send((name, arguments))
+        return self._pipe.receive() if name in ANSWERED else None
+
+
+# The parent's end
+
+
+class WorkerProcess:
+    """A worker's process as its parent sees it, started as the object is made.
 
     What it prints, wherever it prints it, is passed on to stderr once it has asked for something. One that
     can't even start, and its successors, would say the same many times: of those only the last line is kept.
     """
 
     def __init__(self) -> None:
-        one_thread = {"PJRT_NPROC": "1"}  # of XLA's, for one core's worker
-        self.process, self.connection = start(
-            MAIN, str(SILENCE / BEATS), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, defaults=one_thread
-        )
-        self.line = Line(self.connection)
-        self.heard = time.monotonic()  # when it was last heard of; infinite while its call is answered
-        self.asked = False
-        self.hung = False
+        self.process, connection = spawn(MAIN, str(HEARTBEAT_TIMEOUT / HEARTBEATS))
+        self.pipe = Pipe(connection)
+        self.last_message = time.monotonic()  # when it came; infinite while a call is answered
+        self.timed_out = False
         self.last_line = ""
-        self.held_back: list[str] = []
-        self.printed = threading.Lock()
-        self.reader = threading.Thread(target=self._read, name="memcap-words", daemon=True)
+        self.buffered: list[str] = []
+        self.may_print = False
+        self.printing = threading.Lock()
+        self.reader = threading.Thread(target=self._read, name="memcap-worker-output", daemon=True)
         self.reader.start()
 
     def _read(self) -> None:
         assert self.process.stdout is not None
         for text in self.process.stdout:
             self.last_line = text.strip() or self.last_line
-            self._pass_on([text])
+            self._print([text])
 
-    def _pass_on(self, lines: list[str]) -> None:
-        with self.printed:
-            self.held_back += lines
-            if self.asked:
-                print("".join(self.held_back), end="", file=sys.stderr, flush=True)
-                self.held_back.clear()
+    def _print(self, lines: list[str]) -> None:
+        with self.printing:
+            self.buffered += lines
+            if self.may_print:
+                print("".join(self.buffered), end="", file=sys.stderr, flush=True)
+                self.buffered.clear()
 
-    def serve(self, client: LocalClient) -> None:
+    def serve(self, queue: "LocalQueue") -> None:
         """Answer its calls until all is done.
 
         Raises:
-            DiedError: the process is gone.
+            PeerDiedError: the process is gone.
             RuntimeError: an error in the worker, with its traceback.
         """
-        self.line.send({name: jax.config.values[name] for name in SETTINGS})
-        while (call := self._heard()) is not None:
-            name, arguments, answers = call
-            if name == "beat":
+        self.pipe.send((jax_setup.worker_settings(), queue.checkpoint_after))
+        while (call := self._receive()) is not None:
+            name, arguments = call
+            if name == "heartbeat":
                 continue
-            if not self.asked:
-                self.asked = True
-                self._pass_on([])
-            if name == "failed":
+            if not self.may_print:
+                self.may_print = True
+                self._print([])
+            if name == "error":
                 raise RuntimeError(f"a worker failed\n{arguments[0]}")
-            self.heard = math.inf  # it waits for us
-            result = getattr(client, name)(*arguments)
-            self.heard = time.monotonic()
-            if answers:
-                self.line.send(result)
+            self.last_message = math.inf  # it waits for us
+            answer = getattr(queue, name)(*arguments)
+            self.last_message = time.monotonic()
+            if name in ANSWERED:
+                self.pipe.send(answer)
 
-    def _heard(self) -> tuple | None:
-        call = self.line.receive()
-        self.heard = time.monotonic()
+    def _receive(self) -> tuple[str, tuple[Any, ...]] | None:
+        call = self.pipe.receive()
+        self.last_message = time.monotonic()
         return call
 
-    def look(self) -> None:
-        """Kill it if it hangs; `serve` then finds it dead."""
-        if time.monotonic() - self.heard > SILENCE:
-            self.hung = True
+    def kill_if_hung(self) -> None:
+        """Kill it if nothing has come from it for long; `serve` then finds it dead."""
+        if time.monotonic() - self.last_message > HEARTBEAT_TIMEOUT:
+            self.timed_out = True
             self.kill()
 
     def kill(self) -> None:
         """End the process."""
         self.process.kill()
 
-    def epitaph(self) -> str:
+    def exit_reason(self) -> str:
         """Of one that is dead: how it ended, and what it printed last."""
         self.reader.join(5)  # at most, as somebody may have inherited its stderr
-        how = (
-            f"said nothing for {SILENCE:g} s and was killed"
-            if self.hung
-            else f"died (status {self.process.wait()})"
-        )
-        return how + (f', its last line: "{self.last_line}"' if self.last_line else "")
+        if self.timed_out:
+            reason = f"said nothing for {HEARTBEAT_TIMEOUT:g} s and was killed"
+        else:
+            reason = f"died (status {self.process.wait()})"
+        return reason + (f', its last line: "{self.last_line}"' if self.last_line else "")
 
     def close(self) -> None:
         """End the process and close what leads to it."""
         self.kill()
         self.process.wait()
-        self.connection.close()
+        self.pipe.connection.close()
         self.reader.join(5)
         if not self.reader.is_alive() and self.process.stdout is not None:
             self.process.stdout.close()
+
+
+class WorkerPool:
+    """All workers of a job: a thread of this process, and for each further one a process, with a thread of
+    ours that answers it.
+
+    Entered, they work; on leaving, those that still do are ended, and what one of them raised is raised.
+
+    Args:
+        queue: what they train; it says how many they are.
+        run_worker: trains what a `WorkerQueue` has, `memcap.training.train_loop.run_worker`.
+    """
+
+    def __init__(self, queue: "Queue", run_worker: "Callable[[WorkerQueue], None]"):
+        self.queue, self.run_worker = queue, run_worker
+        self.processes: dict[int, WorkerProcess] = {}
+        self.jobs: list[Future[None]] = []
+        self.last_check = time.monotonic()
+
+    def __enter__(self) -> "WorkerPool":
+        try:
+            self.jobs.append(in_thread(self.run_worker, self.queue.for_worker(0)))
+            for number in range(1, self.queue.workers):
+                self.jobs.append(in_thread(self.serve, number))
+            for job in self.jobs:
+                job.add_done_callback(self._stop_if_failed)
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._end()
+        if kind is None:
+            for job in self.jobs:
+                if job.done():
+                    job.result()
+
+    def _stop_if_failed(self, job: Future[None]) -> None:
+        if job.exception() is not None:
+            self.queue.stop()
+
+    def _end(self) -> None:
+        self.queue.stop()
+        for worker in list(self.processes.values()):
+            worker.kill()  # the threads that serve them end, too
+        wait(self.jobs, SHUTDOWN_WAIT)
+        self.queue.detach()
+
+    def serve(self, number: int) -> None:
+        """Have one process at work, this one or its successors, until all is done.
+
+        Raises:
+            UserError: none can start.
+            RuntimeError: an error in a worker, with its traceback.
+        """
+        false_starts = 0
+        while not self.queue.done.is_set():
+            worker = self.processes[number] = WorkerProcess()
+            if self.queue.done.is_set():
+                worker.kill()
+            try:
+                worker.serve(self.queue.for_worker(number))
+                return
+            except PeerDiedError:
+                if self.queue.done.is_set():
+                    return
+                worker.kill()
+                false_starts = 0 if self._requeue(number, worker) else false_starts + 1
+                if false_starts == MAX_FALSE_STARTS:
+                    raise UserError(
+                        f"{false_starts} workers in a row ended before they had a member; the last"
+                        f" {worker.exit_reason()}; engine.workers=1 trains without workers"
+                    ) from None
+            finally:
+                worker.close()
+
+    def _requeue(self, number: int, worker: WorkerProcess) -> bool:
+        """Queue a dead worker's members again, and say so. Returns whether it had any."""
+        reason = worker.exit_reason()
+        suspects, failed = self.queue.worker_died(number, reason)
+        if suspects:
+            line = f"memcap: a worker (process {worker.process.pid}) {reason}; restarted"
+            if again := len(suspects) - len(failed):
+                line += f"; {again} member{'s' * (again != 1)} queued again"
+            if failed:
+                line += f"; {' '.join(m.key for m in failed)}: recorded as failed, as two workers died of it"
+            print(line, file=sys.stderr, flush=True)
+        return bool(suspects)
+
+    def kill_hung(self) -> None:
+        """Kill the processes that hang. If the last check is long ago, it was this process that was
+        stopped."""
+        now = time.monotonic()
+        workers = list(self.processes.values())
+        if now - self.last_check > CLOCK_JUMP:
+            for worker in workers:
+                worker.last_message = max(worker.last_message, now)
+        self.last_check = now
+        for worker in workers:
+            worker.kill_if_hung()
+
+
+def in_thread(function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+    """Call in a daemon thread: nobody waits for it when the job is over, not even the interpreter at its
+    end."""
+    job: Future[Any] = Future()
+
+    def call() -> None:
+        try:
+            job.set_result(function(*arguments))
+        except BaseException as error:
+            job.set_exception(error)
+
+    threading.Thread(target=call, name="memcap-worker", daemon=True).start()
+    return job

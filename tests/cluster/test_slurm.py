@@ -113,7 +113,7 @@ def rows(folder):
     ("options", "cores"), [(["--ntasks=1"], 1), (["--cpus-per-task=2"], 2), (["--ntasks=2"], 2)]
 )
 def test_a_job_counts_the_cores_that_it_was_given(tmp_path, options, cores):
-    counted = [COMMAND[0], "-P", "-c", "from memcap.training.cores import cores; print(cores())"]
+    counted = [COMMAND[0], "-P", "-c", "from memcap.jax_setup import cores; print(cores())"]
     job = submit(tmp_path, *options, command=counted)
     until(lambda: states(job) == {"COMPLETED"})
     assert said(tmp_path) == f"{min(cores, len(os.sched_getaffinity(0)))}\n"
@@ -161,7 +161,7 @@ def test_a_job_goes_on_when_its_worker_is_killed(tmp_path):
     os.kill(own[0], signal.SIGKILL)
     until(lambda: states(job) == {"COMPLETED"})
     assert rows(tmp_path).height == 8
-    assert "another takes its place" in said(tmp_path)
+    assert "queued again" in said(tmp_path)
 
 
 def test_a_drained_node_ends_its_job_and_starts_no_other(tmp_path):

@@ -129,7 +129,7 @@ def half_trained(folder):
     member = Member(Latch(), 5)
     kept = Checkpoints(folder, [member])
     kept.keep(
-        [Checkpoint(member.key, "p xla", {"before": 10}, [np.arange(3.0)])],
+        [Checkpoint(member.key, "p xla", {"steps": 10}, [np.arange(3.0)])],
         {member.key: {10: {"train/loss": np.inf}}},
     )
     kept.write()

@@ -17,9 +17,9 @@ from hydra.core.utils import run_job
 from hydra.plugins.launcher import Launcher
 from omegaconf import open_dict
 
+from memcap import jax_setup
 from memcap.knobs import UserError
 from memcap.studies import run, store
-from memcap.training import cores
 from memcap.training.engine import train
 
 TINY = [
@@ -75,13 +75,15 @@ def told(tmp_path, monkeypatch):
     """The launcher is there; a list of what each job was told: cores, and who hears SIGTERM."""
     memcap(tmp_path, "train", "--cfg", "job")  # Hydra looks for plugins
     register()
-    for name in (cores.SHARE, "OMP_NUM_THREADS", "SUBMITIT_EXECUTOR"):
+    for name in (jax_setup.CORES_VARIABLE, "OMP_NUM_THREADS", "SUBMITIT_EXECUTOR"):
         monkeypatch.setenv(name, "")  # so that it is taken back at the end
         monkeypatch.delenv(name)
     found = []
 
     def noted(members, *arguments):
-        found.append((os.environ.get(cores.SHARE), signal.getsignal(signal.SIGTERM).__qualname__))
+        found.append(
+            (os.environ.get(jax_setup.CORES_VARIABLE), signal.getsignal(signal.SIGTERM).__qualname__)
+        )
         return train(members, *arguments)
 
     monkeypatch.setattr(run, "train", noted)

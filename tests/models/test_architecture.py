@@ -13,6 +13,7 @@ from memcap.config import Member
 from memcap.models.network import Architecture, Model
 from memcap.recipes import Recipe
 from memcap.tasks.latch import Latch
+from memcap.training.operands import initial_state, train_operands
 from memcap.training.step import Shape, Trainer
 
 F, U, OUT, T, B = 3, 5, 2, 6, 4
@@ -129,11 +130,11 @@ def test_steps_of_adam_lower_the_loss(cell, together):
     member = Member(Latch(distractors=0), 3, model=Model(cell, U), recipe=recipe)
     trainer = Trainer(Shape.of(member), member.length, member.length, together=together)
     batch = member.task.sample(jax.random.key(0), member.lag, member.length, member.length, 32)
-    update = jax.jit(trainer.update)
-    state, operands, losses = trainer.fresh(member), trainer.operands(member), []
+    update = jax.jit(trainer.train_step)
+    state, operands, losses = initial_state(trainer, member), train_operands(trainer, member), []
     for _ in range(30):
         state, loss = update(state, operands, batch)
         losses.append(float(loss))
-    assert state.progress.step == 30
-    assert state.weights.dtype == np.float32
+    assert state.step == 30
+    assert state.params.dtype == np.float32
     assert losses[-1] < 0.8 * losses[0]

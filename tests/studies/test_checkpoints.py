@@ -24,7 +24,7 @@ from memcap.studies.run import run_study
 from memcap.studies.writer import StudyWriter
 from memcap.tracking import NoTracker
 from memcap.training import train_loop
-from memcap.training.engine import Checkpoint, Chunk
+from memcap.training.engine import Checkpoint, CurveChunk
 
 TIMES = ("compile_seconds", "run_seconds", "finished", "population")
 BUDGET = 60
@@ -48,15 +48,15 @@ def always(monkeypatch):
     """States are handed in after every chunk, whatever it costs; the first step that a job takes of each
     member is noted."""
     monkeypatch.setattr("memcap.studies.writer.SECONDS_OF_TRAINING", 0.0)
-    monkeypatch.setattr(train_loop, "HAND_IN", math.inf)
+    monkeypatch.setattr(train_loop, "MAX_SAVING", math.inf)
     warn_once.cache_clear()
-    curve = StudyWriter.curve
+    curve = StudyWriter.add_curve
 
     def noted(self, chunk):
-        FIRST.setdefault(chunk.member.key, chunk.before + 1)
+        FIRST.setdefault(chunk.member.key, chunk.first_step + 1)
         curve(self, chunk)
 
-    monkeypatch.setattr(StudyWriter, "curve", noted)
+    monkeypatch.setattr(StudyWriter, "add_curve", noted)
 
 
 def slow(axes=None, **changes):
@@ -115,8 +115,8 @@ def test_a_member_that_begins_again_leaves_nothing_of_its_curve_beyond():
     (member,) = slow()
     writer = StudyWriter(None, "s", JobProgress(1))
     for before in (0, 10, 20, 10):
-        writer.curve(Chunk(member, before, np.full(5, before, np.float32), 0.5, None))
-    writer.curve(Chunk(member, 15, np.zeros(0, np.float32), 0.5, 0.75))
+        writer.add_curve(CurveChunk(member, before, np.full(5, before, np.float32), 0.5, None))
+    writer.add_curve(CurveChunk(member, 15, np.zeros(0, np.float32), 0.5, 0.75))
     assert list(writer.running[member.key]) == [1, 2, 3, 4, 5, 11, 12, 13, 14, 15]
     assert writer.running[member.key][15] == {
         "train/loss": 10.0,
@@ -259,22 +259,21 @@ def test_a_state_of_another_loop_is_told_of_and_kept(tmp_path, capfd):
 
 
 def a_state(member):
-    return Checkpoint(member.key, "p while", {"before": 10}, [np.arange(3.0), np.int32(1)])
+    return Checkpoint(member.key, "p while", {"steps": 10}, [np.arange(3.0), np.int32(1)])
 
 
 def test_a_state_is_kept_until_its_members_row_is_written(tmp_path):
     """A row waits some seconds to be written: killed in between, the member goes on."""
     first, second = found = slow({"seed": 2})
     shards.prepare(tmp_path)
-    checkpoints_of = Checkpoints(tmp_path, found, ONE_LANE)
-    writer = StudyWriter(tmp_path, "s", JobProgress(2), checkpoints_of)
-    writer.keep([a_state(member) for member in found])
-    writer.ended("population", [fake(first)])  # written at once, as none was before
-    assert set(writer.kept(found)) == {second.key}
-    writer.ended("population", [fake(second)])
-    assert set(writer.kept(found)) == {second.key}
+    writer = StudyWriter(tmp_path, "s", JobProgress(2), Checkpoints(tmp_path, found, ONE_LANE))
+    writer.save_checkpoints([a_state(member) for member in found])
+    writer.finish("population", [fake(first)])  # written at once, as none was before
+    assert set(writer.load_checkpoints(found)) == {second.key}
+    writer.finish("population", [fake(second)])
+    assert set(writer.load_checkpoints(found)) == {second.key}
     writer.flush()
-    assert writer.kept(found) == {}
+    assert writer.load_checkpoints(found) == {}
 
 
 def test_states_are_written_now_and_then_if_they_are_new(tmp_path, monkeypatch):
@@ -324,6 +323,6 @@ def test_cheap_members_hand_in_nothing(tmp_path, monkeypatch):
 
 
 def test_without_a_folder_nothing_is_kept(monkeypatch):
-    monkeypatch.setattr(StudyWriter, "keep", lambda *arguments: pytest.fail("kept"))
-    monkeypatch.setattr(StudyWriter, "kept", lambda *arguments: pytest.fail("asked"))
+    monkeypatch.setattr(StudyWriter, "save_checkpoints", lambda *arguments: pytest.fail("kept"))
+    monkeypatch.setattr(StudyWriter, "load_checkpoints", lambda *arguments: pytest.fail("asked"))
     run_study(slow(), ONE_LANE, None, "s")

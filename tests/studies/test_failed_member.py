@@ -20,7 +20,7 @@ def test_a_failed_member_is_recorded_and_trained_again(tmp_path, monkeypatch):
         if len(asked) > 1:
             return train(missing, engine, listener, *rest)
         program = Program.of(first)
-        listener.ended(program.name, [Result.failed(first, program, "it took two workers with it")])
+        listener.finish(program.name, [Result.failed(first, program, "it took two workers with it")])
         return train([second], engine, listener, *rest)
 
     monkeypatch.setattr(run, "train", fails)

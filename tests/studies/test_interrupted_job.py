@@ -21,7 +21,7 @@ from memcap.studies.heartbeat import JobProgress
 from memcap.studies.run import run_study
 from memcap.studies.writer import StudyWriter
 from memcap.tracking import NoTracker
-from memcap.training.engine import Chunk, train
+from memcap.training.engine import CurveChunk, train
 
 
 class StopsAt(NoTracker):
@@ -135,11 +135,11 @@ def test_a_shard_is_written_soon_even_if_its_population_rests(tmp_path, monkeypa
     writer = StudyWriter(tmp_path, "s", JobProgress(5))
     for population, member, seconds, kept in (("a", 0, 0, 1), ("a", 1, 1, 1), ("b", 2, 1, 2), ("b", 3, 6, 4)):
         clock[0] += seconds
-        writer.ended(population, [fake(found[member])])
+        writer.finish(population, [fake(found[member])])
         assert store.read(tmp_path).height == kept
-    writer.ended("b", [fake(found[4])])
+    writer.finish("b", [fake(found[4])])
     clock[0] += 6
-    writer.curve(Chunk(found[4], 0, np.zeros(0), 0.0, None))  # nobody else ends, but somebody trains
+    writer.add_curve(CurveChunk(found[4], 0, np.zeros(0), 0.0, None))  # nobody else ends, but somebody trains
     assert store.read(tmp_path).height == 5
 
 
@@ -149,7 +149,7 @@ def test_a_full_shard_is_left_alone_and_the_next_begun(tmp_path, monkeypatch):
     shards.prepare(tmp_path)
     writer = StudyWriter(tmp_path, "s", JobProgress(5))
     for member in found:
-        writer.ended("a", [fake(member)])
+        writer.finish("a", [fake(member)])
     writer.flush()
     assert [pl.read_parquet(path).height for path in shards.paths(tmp_path)] == [2, 2, 1]
     assert sorted(store.read(tmp_path)["key"]) == sorted(m.key for m in found)
@@ -162,7 +162,7 @@ def test_two_jobs_of_the_same_members_never_write_the_same_file(tmp_path):
     shards.prepare(tmp_path)
     keepers = [StudyWriter(tmp_path, "s", JobProgress(2)) for _ in range(2)]
     for writer, member in zip(keepers, (first, second), strict=True):
-        writer.ended("population", [fake(member)])
+        writer.finish("population", [fake(member)])
         writer.flush()
     assert set(store.read(tmp_path)["key"]) == {first.key, second.key}
     for row_ in store.read(tmp_path).iter_rows(named=True):
@@ -178,8 +178,8 @@ from memcap.training.engine import Listener, train
 import polars  # makes the kernel restart interrupted waits
 
 class Slow(Listener):
-    def curve(self, chunk):
-        if chunk.before == 5:
+    def add_curve(self, chunk):
+        if chunk.first_step == 5:
             threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
         time.sleep(0.5)
 

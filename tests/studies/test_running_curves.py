@@ -13,7 +13,7 @@ from memcap.studies.heartbeat import JobProgress
 from memcap.studies.run import run_study
 from memcap.studies.verify import verify
 from memcap.studies.writer import StudyWriter
-from memcap.training.engine import Chunk
+from memcap.training.engine import CurveChunk
 
 FIRST, SECOND, THIRD = members(small_job({"seed": 3}, recipe__budget=1000))
 
@@ -34,7 +34,7 @@ def job(tmp_path, clock):
 
 
 def train(job, member, before, steps, score=None):
-    job.curve(Chunk(member, before, np.full(steps, 0.5, np.float32), 0.75, score))
+    job.add_curve(CurveChunk(member, before, np.full(steps, 0.5, np.float32), 0.75, score))
 
 
 def steps_by_key(folder):
@@ -52,18 +52,18 @@ def test_they_are_written_every_few_seconds_once_a_member_has_trained_for_some(j
     clock.now = 5
     train(job, SECOND, 0, 2)
     clock.now = 9
-    job.meanwhile()
+    job.tick()
     assert steps_by_key(tmp_path) == {}
     clock.now = 11
     train(job, FIRST, 2, 1)
-    job.meanwhile()
+    job.tick()
     assert steps_by_key(tmp_path) == {FIRST.key: [1, 2, 3]}  # the second has trained for 6 seconds
     train(job, FIRST, 3, 1)
     clock.now = 20
-    job.meanwhile()
+    job.tick()
     assert steps_by_key(tmp_path) == {FIRST.key: [1, 2, 3]}  # not again as yet
     clock.now = 22
-    job.meanwhile()
+    job.tick()
     assert steps_by_key(tmp_path) == {FIRST.key: [1, 2, 3, 4], SECOND.key: [1, 2]}
     assert list(curves.read_running(tmp_path)) == [job.progress.token]
     assert list(curves.read_running(tmp_path, ["another", job.progress.token])) == [job.progress.token]
@@ -77,14 +77,14 @@ def test_what_was_written_is_not_written_again(job, clock, tmp_path):
         inode = before.stat().st_ino if before.exists() else None
         if seconds == 33:
             train(job, FIRST, 2, 2)
-        job.meanwhile()
+        job.tick()
         assert (before.stat().st_ino != inode) == grows
 
 
 def test_a_point_has_loss_and_scores(job, clock, tmp_path):
     train(job, FIRST, 0, 2, score=0.25)
     clock.now = 11
-    job.meanwhile()
+    job.tick()
     (table,) = curves.read_running(tmp_path).values()
     points = curves.points(table, "accuracy")
     assert points == {
@@ -100,7 +100,7 @@ def test_they_are_of_those_that_have_trained_longest_and_thinned(job, clock, tmp
         clock.now += 1
         train(job, member, 0, 250)
     clock.now = 30
-    job.meanwhile()
+    job.tick()
     steps = steps_by_key(tmp_path)
     assert steps.keys() == {SECOND.key, THIRD.key}
     assert all(len(each) <= curves.MOST_POINTS and each[-1] == 250 for each in steps.values())
@@ -110,14 +110,14 @@ def test_a_member_that_has_ended_is_no_longer_among_them_and_without_any_the_fil
     for member in (FIRST, SECOND):
         train(job, member, 0, 2)
     clock.now = 11
-    job.meanwhile()
-    job.ended("0123456789abcdef", [fake(FIRST)])
+    job.tick()
+    job.finish("0123456789abcdef", [fake(FIRST)])
     clock.now = 22
-    job.meanwhile()
+    job.tick()
     assert steps_by_key(tmp_path).keys() == {SECOND.key}
-    job.ended("0123456789abcdef", [fake(SECOND)])
+    job.finish("0123456789abcdef", [fake(SECOND)])
     clock.now = 33
-    job.meanwhile()
+    job.tick()
     assert not list((tmp_path / "curves").glob("*.running.parquet"))
 
 
@@ -126,7 +126,7 @@ def test_none_is_left_at_the_end_of_a_job(job, clock, tmp_path, error):
     with contextlib.nullcontext() if error is None else pytest.raises(error), job:
         train(job, FIRST, 0, 2)
         clock.now = 11
-        job.meanwhile()
+        job.tick()
         assert steps_by_key(tmp_path).keys() == {FIRST.key}
         if error is not None:
             raise error
@@ -140,10 +140,10 @@ def test_a_disk_that_is_full_stops_nothing(job, clock, tmp_path, monkeypatch):
     train(job, FIRST, 0, 2)
     clock.now = 11
     monkeypatch.setattr("memcap.studies.files.replace", full)
-    job.meanwhile()
+    job.tick()
     monkeypatch.undo()
     monkeypatch.setattr("time.monotonic", lambda: 22.0)
-    job.meanwhile()
+    job.tick()
     assert steps_by_key(tmp_path).keys() == {FIRST.key}
 
 

@@ -126,7 +126,7 @@ def test_curves_whose_rows_are_about_to_come_stay(study, monkeypatch):
 
     monkeypatch.setattr(shards, "write", swept_before)
     writer = StudyWriter(study, "s", JobProgress(1))
-    writer.ended("0123456789abcdef", [fake(coming)])
+    writer.finish("0123456789abcdef", [fake(coming)])
     assert len(list((study / "curves").iterdir())) == 1
 
 

@@ -41,7 +41,8 @@ def loops(name: str, program: Program) -> tuple[list[TimeLoop], list[TimeLoop]]:
     target."""
     code = compile_for(program, TARGETS[name])
     assert code.program.lanes == LANES
-    return time_loops(code.advance.as_text(), STEPS), time_loops(code.evaluate.as_text(), EVALUATION_STEPS)
+    train, evaluate = code.train_chunk.as_text(), code.evaluate.as_text()
+    return time_loops(train, STEPS), time_loops(evaluate, EVALUATION_STEPS)
 
 
 def check(name: str, program: Program, forward: int, back: int, draws: int = 0) -> None:

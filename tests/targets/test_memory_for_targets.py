@@ -28,8 +28,8 @@ def test_training_has_few_kernels_and_takes_little_more_than_its_residuals(name)
     residuals = (
         LANES * steps * 6 * UNITS * BATCH * 4
     )  # of one that keeps four gates, c and h; ours makes h again
-    assert code.advance.memory_analysis().temp_size_in_bytes < 1.3 * residuals
-    loops = time_loops(code.advance.as_text(), steps)
+    assert code.train_chunk.memory_analysis().temp_size_in_bytes < 1.3 * residuals
+    loops = time_loops(code.train_chunk.as_text(), steps)
     for loop, most in zip(loops, MOST[name], strict=True):
         assert not loop.whole
         assert not loop.collectives

@@ -1,4 +1,4 @@
-"""The curriculum: where its front is, what a member trains on, when it is asked, and at which rate."""
+"""The curriculum: where it is, what a member trains on, when it is asked, and at which rate."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -9,8 +9,9 @@ import memcap
 from memcap.config import Engine
 from memcap.knobs import UserError
 from memcap.training import curriculum
-from memcap.training.curriculum import Front, moved, plan, share_of_rate
+from memcap.training.curriculum import CurriculumState, curriculum_of, lr_scale, update
 from memcap.training.engine import train
+from memcap.training.operands import initial_state, train_operands
 from memcap.training.program import Program
 
 
@@ -20,67 +21,65 @@ def member(lag=8, **values):
     return made
 
 
-MADE = plan(member(8), 42)
+CURRICULUM = curriculum_of(member(8), 42)
 
 
 def test_it_starts_at_half_of_the_lag_with_the_lengths_of_the_fronts():
     task = member(8).task
-    assert MADE.start == 4
-    assert MADE.lengths[4:9].tolist() == [task.length(lag) for lag in range(4, 9)]
-    assert plan(member(1), 42).start == 1
-    assert curriculum.start(MADE, 8).arrived == -1
-    assert curriculum.start(plan(member(1), 42), 1).arrived == 0
+    assert CURRICULUM.start == 4
+    assert CURRICULUM.lengths[4:9].tolist() == [task.length(lag) for lag in range(4, 9)]
+    assert curriculum_of(member(1), 42).start == 1
+    assert curriculum.initial_state(CURRICULUM, 8).arrived == -1
+    assert curriculum.initial_state(curriculum_of(member(1), 42), 1).arrived == 0
 
 
 def test_the_front_rises_where_the_running_accuracy_is_good_enough_and_the_mean_starts_again():
-    front = Front(jnp.int32(5), jnp.float32(0.94), jnp.int32(-1))
-    stays = moved(front, MADE, jnp.int32(8), jnp.int32(1), jnp.float32(0.95))
+    state = CurriculumState(jnp.int32(5), jnp.float32(0.94), jnp.int32(-1))
+    stays = update(state, CURRICULUM, jnp.int32(8), jnp.int32(1), jnp.float32(0.95))
     assert (int(stays.lag), float(stays.score)) == (5, pytest.approx(0.8 * 0.94 + 0.2 * 0.95))
-    rises = moved(front, MADE, jnp.int32(8), jnp.int32(1), jnp.float32(1.0))
+    rises = update(state, CURRICULUM, jnp.int32(8), jnp.int32(1), jnp.float32(1.0))
     assert (int(rises.lag), float(rises.score), int(rises.arrived)) == (6, 0.5, -1)
 
 
 def test_the_front_arrives_by_the_deadline_whatever_the_accuracy():
-    front = curriculum.start(MADE, 8)
+    state = curriculum.initial_state(CURRICULUM, 8)
     lags = []
     for step in range(1, 101):
-        front = moved(front, MADE, jnp.int32(8), jnp.int32(step), jnp.float32(0.0))
-        lags.append(int(front.lag))
+        state = update(state, CURRICULUM, jnp.int32(8), jnp.int32(step), jnp.float32(0.0))
+        lags.append(int(state.lag))
     assert lags == sorted(lags)
     assert lags.index(8) + 1 == 70  # .7 of a budget of 100
-    assert int(front.arrived) == 70
+    assert int(state.arrived) == 70
 
 
 def test_the_front_never_passes_the_lag():
-    front = Front(jnp.int32(8), jnp.float32(1.0), jnp.int32(3))
-    after = moved(front, MADE, jnp.int32(8), jnp.int32(9), jnp.float32(1.0))
+    state = CurriculumState(jnp.int32(8), jnp.float32(1.0), jnp.int32(3))
+    after = update(state, CURRICULUM, jnp.int32(8), jnp.int32(9), jnp.float32(1.0))
     assert (int(after.lag), int(after.arrived)) == (8, 3)
 
 
 def test_the_rate_is_constant_until_the_front_arrives_and_0_at_the_budget():
-    on_its_way = Front(jnp.int32(5), jnp.float32(0), jnp.int32(-1))
-    there = Front(jnp.int32(8), jnp.float32(0), jnp.int32(40))
-    assert float(share_of_rate(on_its_way, MADE, jnp.int32(60), jnp.int32(100))) == 1.0
-    assert float(share_of_rate(there, MADE, jnp.int32(40), jnp.int32(100))) == 1.0
-    assert float(share_of_rate(there, MADE, jnp.int32(70), jnp.int32(100))) == pytest.approx(0.5)
-    assert float(share_of_rate(there, MADE, jnp.int32(100), jnp.int32(100))) == pytest.approx(0.0, abs=1e-6)
-    constant = MADE._replace(arrive=np.bool_(False))
-    assert float(share_of_rate(there, constant, jnp.int32(70), jnp.int32(100))) == 1.0
+    on_its_way = CurriculumState(jnp.int32(5), jnp.float32(0), jnp.int32(-1))
+    there = CurriculumState(jnp.int32(8), jnp.float32(0), jnp.int32(40))
+    assert float(lr_scale(on_its_way, CURRICULUM, jnp.int32(60), jnp.int32(100))) == 1.0
+    assert float(lr_scale(there, CURRICULUM, jnp.int32(40), jnp.int32(100))) == 1.0
+    assert float(lr_scale(there, CURRICULUM, jnp.int32(70), jnp.int32(100))) == pytest.approx(0.5)
+    assert float(lr_scale(there, CURRICULUM, jnp.int32(100), jnp.int32(100))) == pytest.approx(0.0, abs=1e-6)
+    constant = CURRICULUM._replace(arrive=np.bool_(False))
+    assert float(lr_scale(there, constant, jnp.int32(70), jnp.int32(100))) == 1.0
 
 
 def test_a_step_draws_at_the_front():
     trainer = Program.of(member(8)).trainer
-    state, operands = trainer.fresh(member(8)), trainer.operands(member(8))
-    assert tuple(map(int, trainer.asked(state, operands))) == (4, member(8).task.length(4))
-    there = state._replace(
-        progress=state.progress._replace(front=Front(np.int32(8), np.float32(0), np.int32(9)))
-    )
-    assert tuple(map(int, trainer.asked(there, operands))) == (8, member(8).length)
+    state, operands = initial_state(trainer, member(8)), train_operands(trainer, member(8))
+    assert tuple(map(int, trainer.lag_and_length(state, operands))) == (4, member(8).task.length(4))
+    there = state._replace(curriculum=CurriculumState(np.int32(8), np.float32(0), np.int32(9)))
+    assert tuple(map(int, trainer.lag_and_length(there, operands))) == (8, member(8).length)
 
 
 def test_nothing_is_asked_before_the_front_has_arrived():
     """Lag 2 of one symbol in two is soon learned at lag 1: still no evaluation before step 70, where the
-    front is forced."""
+    curriculum is forced."""
     slow = member(2, budget=100, every=10, advance=1.0, sequences=64, stretch=1)
     listener = Remembers()
     train([slow], Engine(workers=1), listener)
@@ -108,13 +107,15 @@ def test_it_solves_what_it_should(batching):
 
 def test_learning_rates_fall_with_the_lag_of_the_front():
     assert [member(lag).recipe.peak(lag) for lag in (8, 16, 32)] == pytest.approx([0.02, 0.02, 0.01])
-    trainer, made = Program.of(member(64)).trainer, plan(member(64), 256)
-    assert float(trainer.operands(member(64)).lr) == pytest.approx(0.02)  # the front's share comes on top
-    fronts = [Front(jnp.int32(lag), jnp.float32(0), jnp.int32(-1)) for lag in (10, 16, 32, 64)]
-    shares = [float(share_of_rate(front, made, jnp.int32(0), jnp.int32(100))) for front in fronts]
+    trainer, made = Program.of(member(64)).trainer, curriculum_of(member(64), 256)
+    assert float(train_operands(trainer, member(64)).lr) == pytest.approx(
+        0.02
+    )  # the front's share comes on top
+    states = [CurriculumState(jnp.int32(lag), jnp.float32(0), jnp.int32(-1)) for lag in (10, 16, 32, 64)]
+    shares = [float(lr_scale(state, made, jnp.int32(0), jnp.int32(100))) for state in states]
     assert shares == pytest.approx([1, 1, 1 / 2, 1 / 4])
-    everywhere = plan(member(64, falls_above=64), 256)
-    assert float(share_of_rate(fronts[3], everywhere, jnp.int32(0), jnp.int32(100))) == 1
+    everywhere = curriculum_of(member(64, falls_above=64), 256)
+    assert float(lr_scale(states[3], everywhere, jnp.int32(0), jnp.int32(100))) == 1
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,8 @@ from memcap.training.queue import Queue
 
 assert jax.local_device_count() == 8
 members = [member("delay_line", lag, seed=s, model={"units": 2}) for lag in (1, 2, 5) for s in range(4)][:11]
-(program,) = {Queue(members, Engine(loop="associative", lanes=lanes)).claim(0) for lanes in (0, 11, 16)}
+queues = [Queue(members, Engine(loop="associative", lanes=lanes)) for lanes in (0, 11, 16)]
+(program,) = {queue.claim_program(0) for queue in queues}
 sharded = train(members, Engine(loop="associative", workers=1))
 plain = train(members, Engine(loop="while", workers=1))
 for one, other in zip(sharded, plain, strict=True):

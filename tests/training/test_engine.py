@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from training_checks import ONE, Remembers, assert_same, member, programs, unchecked, vector
 
+from memcap import jax_setup
 from memcap.config import Engine
 from memcap.knobs import UserError
-from memcap.training import engine
+from memcap.training import engine, train_loop
 from memcap.training import program as program_module
 from memcap.training.engine import train
-from memcap.training.step import Trainer
+from memcap.training.step import STRETCH, Trainer
 
 TARGET = member("delay_line", 2, seed=3, model={"units": 2})
 OTHERS = [
@@ -125,14 +126,14 @@ def streams(until="steady"):
 @pytest.fixture(scope="module")
 def judged():
     """What came of the streams, and how often each was asked at the stretched length."""
-    listener, asked, stretched = Remembers(), Counter(), Trainer.stretched
+    listener, asked, operands = Remembers(), Counter(), train_loop.eval_operands
 
-    def counted(self, member):
-        asked[member] += 1
-        return stretched(self, member)
+    def counted(trainer, member, stream, index=0):
+        asked[member] += stream == STRETCH
+        return operands(trainer, member, stream, index)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Trainer, "stretched", counted)
+        patch.setattr(train_loop, "eval_operands", counted)
         return train(streams(), ONE, listener), listener, asked
 
 
@@ -207,7 +208,7 @@ def test_divergence_is_recorded_and_leaves_the_neighbours_alone(loop):
 def counted(monkeypatch):
     """How often Python walks through a training step, and how often XLA compiles."""
     counts = {"steps": [], "compiled": 0}
-    step, build = Trainer.update, jax.stages.Lowered.compile
+    step, build = Trainer.train_step, jax.stages.Lowered.compile
 
     def traced(self, *arguments):
         counts["steps"].append(self.shape.architecture.model.units)
@@ -217,7 +218,7 @@ def counted(monkeypatch):
         counts["compiled"] += 1
         return build(self, *arguments, **options)
 
-    monkeypatch.setattr(Trainer, "update", traced)
+    monkeypatch.setattr(Trainer, "train_step", traced)
     monkeypatch.setattr(jax.stages.Lowered, "compile", built)
     program_module._jobs.clear()
     return counts
@@ -274,8 +275,8 @@ def test_programs_group_by_what_a_program_depends_on():
     together = next(group for group in groups.values() if base in group)
     assert together == [base, *same]
     program = next(program for program, group in groups.items() if group is together)
-    assert program.trainer.steps == 20
-    assert program.trainer.evaluation_steps == 20
+    assert program.trainer.max_length == 20
+    assert program.trainer.max_eval_length == 20
     assert (program.lanes, program.trainer.side_by_side, program.devices) == (4, False, 1)
 
 
@@ -289,15 +290,15 @@ def test_the_costliest_program_starts_first():
 def test_defaults_of_the_engine_on_a_cpu():
     (program,) = programs([TARGET], Engine())
     assert (program.lanes, program.trainer.side_by_side) == (1, False)
-    assert engine.workers(Engine()) == engine.cores() <= os.cpu_count()
-    assert engine.workers(Engine(workers=3)) == 3
+    assert engine.worker_count(Engine()) == jax_setup.cores() <= os.cpu_count()
+    assert engine.worker_count(Engine(workers=3)) == 3
 
 
 def test_one_process_drives_all_accelerators(monkeypatch):
     monkeypatch.setattr(engine.jax, "default_backend", lambda: "gpu")
-    assert engine.workers(Engine()) == 1
+    assert engine.worker_count(Engine()) == 1
     with pytest.raises(UserError, match=r"engine\.workers=2: one process drives all accelerators"):
-        engine.workers(Engine(workers=2))
+        engine.worker_count(Engine(workers=2))
 
 
 # Curves
@@ -328,7 +329,7 @@ def test_curves_are_reported(reference):
 
 def test_an_error_in_a_listener_ends_the_job():
     class Breaks(Remembers):
-        def curve(self, chunk) -> None:
+        def add_curve(self, chunk) -> None:
             raise RuntimeError("no")
 
     with pytest.raises(RuntimeError, match="no"):

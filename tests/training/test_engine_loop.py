@@ -20,15 +20,16 @@ from memcap.config import Engine
 from memcap.knobs import UserError
 from memcap.loops import Choice, Loop, Request, lstm_native
 from memcap.planning.plan import elsewhere
+from memcap.planning.step_cost import step_cost
 from memcap.printing import warn_once
 from memcap.studies import store
 from memcap.training.engine import train
 from memcap.training.groups import SECONDS_A_PROGRAM, shared_programs, size_of
-from memcap.training.lane import program_of
+from memcap.training.operands import eval_operands, initial_state, train_operands
 from memcap.training.program import Program, loop_of
 from memcap.training.queue import Queue
-from memcap.training.step import Shape
-from memcap.training.work import work
+from memcap.training.results import program_id
+from memcap.training.step import EVALUATE, Shape
 
 ROOT = Path(__file__).parents[2]
 NATIVE = replace(ONE, loop="native")
@@ -243,8 +244,8 @@ def test_what_is_no_loop_is_refused():
 @needs_native
 def test_a_state_is_gone_on_with_by_the_loop_that_made_it_alone():
     by_xla, by_native = (Program.of(member(), engine).trainer for engine in (ONE, NATIVE))
-    assert program_of(by_native) == program_of(by_xla).removesuffix("while") + lstm_native.library().name
-    assert work(Program.of(member(), NATIVE)) == work(Program.of(member(), ONE))
+    assert program_id(by_native) == program_id(by_xla).removesuffix("while") + lstm_native.library().name
+    assert step_cost(Program.of(member(), NATIVE)) == step_cost(Program.of(member(), ONE))
 
 
 @needs_native
@@ -303,20 +304,22 @@ def test_a_program_leaves_out_the_units_that_pad():
     one = member("delay_line", 1, model={"units": 2})
     trainer = Program.of(one, NATIVE).trainer
     wide = replace(trainer, shape=trainer.shape.at_width(4))
-    architecture, start = wide.shape.architecture, wide.fresh(one)
-    weights = architecture.unflatten(np.array(start.weights))
+    architecture, start = wide.shape.architecture, initial_state(wide, one)
+    weights = architecture.unflatten(np.array(start.params))
     for name in ("kernel", "recurrent", "bias"):
         weights["cell"][name].reshape(-1, 4, 4)[..., 2:] = np.nan
     poisoned = architecture.flatten(weights)
     assert np.isnan(poisoned).any()
-    alone = jax.jit(trainer.evaluate)(trainer.fresh(one).weights, trainer.held_out(one, 0))
-    assert jax.jit(wide.evaluate)(poisoned, wide.held_out(one, 0)) == alone
-    operands = wide.operands(one)
-    batch = one.task.sample(jax.random.key(0), one.lag, one.length, wide.steps, 16)
-    loss = jax.jit(wide.update)(start._replace(weights=poisoned), operands, batch)[1]
+    alone = jax.jit(trainer.evaluate)(
+        initial_state(trainer, one).params, eval_operands(trainer, one, EVALUATE)
+    )
+    assert jax.jit(wide.evaluate)(poisoned, eval_operands(wide, one, EVALUATE)) == alone
+    operands = train_operands(wide, one)
+    batch = one.task.sample(jax.random.key(0), one.lag, one.length, wide.max_length, 16)
+    loss = jax.jit(wide.train_step)(start._replace(params=poisoned), operands, batch)[1]
     assert np.isfinite(loss)
     assert not np.isfinite(
-        jax.jit(wide.update)(start._replace(weights=poisoned), operands._replace(units=3), batch)[1]
+        jax.jit(wide.train_step)(start._replace(params=poisoned), operands._replace(units=3), batch)[1]
     )
 
 
@@ -358,8 +361,8 @@ def test_what_is_joined_to_a_program_costs_less_than_it_saves():
 def test_members_that_may_come_and_those_that_were_trained_decide_a_program_too():
     study = [member("delay_line", 1, model={"units": u}) for u in (2, 3, 9)]
     for engine, width in ((NATIVE, 9), (ONE, 2)):
-        for more in ({"possible": study}, {"study": study}):
-            (program,) = Queue(study[:1], engine, **more).ahead()
+        for more in ({"candidates": study}, {"study": study}):
+            (program,) = Queue(study[:1], engine, **more).programs_to_compile()
             assert size_of(program).units == width
 
 

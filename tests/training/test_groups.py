@@ -14,6 +14,7 @@ from memcap.config import Engine
 from memcap.training import program as programs
 from memcap.training.engine import train
 from memcap.training.groups import Groups, Size, bucket, size_of
+from memcap.training.operands import initial_state, train_operands, weights_of
 from memcap.training.program import Program, compiled
 from memcap.training.queue import Queue
 from memcap.training.step import Shape, Trainer
@@ -46,12 +47,13 @@ def test_a_column_of_the_frontier_compiles_at_most_six_programs():
     """Whether its recipe has a curriculum or not."""
     lags, recipes = list(range(1, 51)), ["open_gate", "curriculum"]
     members = memcap.members(task="delay_line", lag=lags, recipe=recipes, units="1..64", seed=1)
-    ahead = Queue(members, TOGETHER).ahead()
+    ahead = Queue(members, TOGETHER).programs_to_compile()
     assert len(ahead) == len(set(ahead)) <= 6
     for member in members:
         own = replace(Shape.of(member), curriculum=True)
         assert any(
-            size_of(p).holds(Size.of(member)) and replace(p.shape, architecture=member.architecture) == own
+            Size.needed_by(member).fits(size_of(p))
+            and replace(p.shape, architecture=member.architecture) == own
             for p in ahead
         )
 
@@ -74,13 +76,14 @@ def test_members_with_and_without_a_curriculum_train_in_one_program_as_alone():
 
 def test_a_program_is_no_larger_than_what_may_come():
     members = memcap.members(task="delay_line", lag=[20, 50], units=[17, 20], seed=1)
-    (program,) = Queue(members[:1], TOGETHER, possible=members).ahead()
+    (program,) = Queue(members[:1], TOGETHER, candidates=members).programs_to_compile()
     assert size_of(program) == (20, 200, 1000)
 
 
 def test_on_a_cpu_each_width_has_its_own_program_and_all_lengths_share_it():
     members = memcap.members(task="delay_line", lag=[1, 8, 16], units=[3, 4], recipe="forget_bias", seed=1)
-    assert {(size_of(p).units, p.trainer.steps) for p in Queue(members, IN_TURN).ahead()} == {
+    found = Queue(members, IN_TURN).programs_to_compile()
+    assert {(size_of(program).units, program.trainer.max_length) for program in found} == {
         (3, 64),
         (4, 64),
     }
@@ -112,26 +115,24 @@ def test_a_padded_unit_stays_zero_after_400_steps_of_adam_and_the_rest_learns_as
     member = one(3, cell, every=400, budget=400)
     alone = Trainer(Shape.of(member), member.length, member.length, together=True)
     wide = replace(alone, shape=alone.shape.at_width(5))
-    states = {t: jax.jit(t.advance)(t.fresh(member), t.operands(member))[0] for t in (alone, wide)}
-    vector = np.asarray(states[wide].weights)
+    inputs = {t: (initial_state(t, member), train_operands(t, member)) for t in (alone, wide)}
+    states = {t: jax.jit(t.train_chunk)(*inputs[t])[0] for t in inputs}
+    vector = np.asarray(states[wide].params)
     padded = wide.shape.architecture.unflatten(vector)
-    cropped_and_back = member.architecture.resized(wide.weights(member, vector), 5)
-    assert int(states[wide].progress.step) == 400
+    cropped_and_back = member.architecture.resized(weights_of(wide, member, vector), 5)
+    assert int(states[wide].step) == 400
     assert jax.tree.all(
         jax.tree.map(np.array_equal, padded, cropped_and_back)
     )  # so all that was cropped is exactly zero
-    start = np.asarray(alone.fresh(member).weights)
-    assert np.abs(np.asarray(states[alone].weights) - start).max() > 0.1
+    start = np.asarray(initial_state(alone, member).params)
+    assert np.abs(np.asarray(states[alone].params) - start).max() > 0.1
     few = {
         t: jax.jit(
-            replace(t, shape=replace(t.shape, evaluation=replace(member.evaluation, every=20))).advance
+            replace(t, shape=replace(t.shape, evaluation=replace(member.evaluation, every=20))).train_chunk
         )
         for t in states
     }
-    ends = {
-        t: t.weights(member, np.asarray(few[t](t.fresh(member), t.operands(member))[0].weights))
-        for t in states
-    }
+    ends = {t: weights_of(t, member, np.asarray(few[t](*inputs[t])[0].params)) for t in states}
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5), ends[alone], ends[wide])
 
 
@@ -156,7 +157,7 @@ def test_a_search_makes_its_programs_as_large_as_it_will_need_them():
         made.extend(results)
         return members if len(made) == 1 else ()
 
-    found = train(members[:1], replace(TOGETHER, lanes=0), more=more, possible=members)
+    found = train(members[:1], replace(TOGETHER, lanes=0), next_members=more, candidates=members)
     assert len(found) == len(members)
     assert {(r.program_units, r.program_steps) for r in found} == {(3, 14)}
 

@@ -9,7 +9,9 @@ import numpy as np
 from training_checks import ONE, member, programs
 
 from memcap.training import program as program_module
-from memcap.training.program import Program, compiled, fitted, needed_memory
+from memcap.training.operands import empty_state, eval_operands, initial_state, train_operands
+from memcap.training.program import Program, compile_to_fit, compiled, needed_memory
+from memcap.training.step import EVALUATE
 
 
 def rows(value):
@@ -19,31 +21,31 @@ def rows(value):
 def test_a_chunk_ends_at_the_budget():
     one = member(recipe={"budget": 25})
     program = Program.of(one)
-    lane, steps = rows(program.trainer.fresh(one)), []
+    states, steps = rows(initial_state(program.trainer, one)), []
     for _ in range(4):
-        lane, losses = compiled(program).advance(lane, rows(program.trainer.operands(one)))
-        lane = jax.tree.map(np.array, lane)
-        steps.append((int(lane.progress.step[0]), int((np.asarray(losses) > 0).sum())))
+        states, losses = compiled(program).train_chunk(states, rows(train_operands(program.trainer, one)))
+        states = jax.tree.map(np.array, states)
+        steps.append((int(states.step[0]), int((np.asarray(losses) > 0).sum())))
     assert steps == [(10, 10), (20, 10), (25, 5), (25, 0)]
 
 
 def test_an_empty_lane_takes_no_step():
     one = member()
     program = Program.of(one)
-    lane, losses = compiled(program).advance(
-        rows(program.trainer.blank()), rows(program.trainer.operands(one))
+    states, losses = compiled(program).train_chunk(
+        rows(empty_state(program.trainer)), rows(train_operands(program.trainer, one))
     )
-    assert int(lane.progress.step[0]) == 0
+    assert int(states.step[0]) == 0
     assert not np.asarray(losses).any()
 
 
 def test_an_evaluation_that_is_not_wanted_is_no_number():
     one = member()
     program = Program.of(one)
-    asked = program.trainer.held_out(one, 0)
-    weights = rows(program.trainer.fresh(one)).weights
-    assert np.isnan(compiled(program).evaluate(weights, rows(asked._replace(blocks=np.int32(0)))))
-    assert np.isfinite(compiled(program).evaluate(weights, rows(asked)))
+    operands = eval_operands(program.trainer, one, EVALUATE)
+    params = rows(initial_state(program.trainer, one)).params
+    assert np.isnan(compiled(program).evaluate(params, rows(operands._replace(blocks=np.int32(0)))))
+    assert np.isfinite(compiled(program).evaluate(params, rows(operands)))
 
 
 def test_the_first_chunk_does_not_wait_for_the_evaluation_to_compile(monkeypatch):
@@ -56,13 +58,15 @@ def test_the_first_chunk_does_not_wait_for_the_evaluation_to_compile(monkeypatch
 
     monkeypatch.setattr(program_module, "_beside", Beside())
     program = Program.of(one)
-    code = fitted(program, np.inf)
-    lane, _ = code.advance(rows(program.trainer.fresh(one)), rows(program.trainer.operands(one)))
-    assert int(lane.progress.step[0]) == 10
+    code = compile_to_fit(program, np.inf)
+    states, _ = code.train_chunk(
+        rows(initial_state(program.trainer, one)), rows(train_operands(program.trainer, one))
+    )
+    assert int(states.step[0]) == 10
     ((promised, work),) = later
     promised.set_result(work())
-    assert np.isfinite(code.evaluate(lane.weights, rows(program.trainer.held_out(one, 0))))
-    assert code.seconds == promised.result()[1] - code.since > code.then - code.since > 0
+    assert np.isfinite(code.evaluate(states.params, rows(eval_operands(program.trainer, one, EVALUATE))))
+    assert code.seconds == promised.result()[1] - code.started > code.train_ready - code.started > 0
 
 
 # Memory
@@ -74,14 +78,14 @@ def test_as_many_lanes_as_the_memory_holds(monkeypatch):
     assert wide.lanes == 64
     code = compiled(wide)
     assert code.program == wide
-    room = needed_memory(code.program, code.advance, code.evaluate)
+    room = needed_memory(code.program, code.train_chunk, code.evaluate)
     for share, least, most in ((1.0, 64, 64), (0.5, 20, 32), (1e-9, 1, 1)):
         monkeypatch.setattr(program_module, "device_memory", lambda share=share: share * room)
         program_module._jobs.clear()
         code = compiled(wide)
         assert least <= code.program.lanes <= most
         if most > 1:
-            assert needed_memory(code.program, code.advance, code.evaluate) <= share * room
+            assert needed_memory(code.program, code.train_chunk, code.evaluate) <= share * room
         monkeypatch.undo()
     program_module._jobs.clear()
 

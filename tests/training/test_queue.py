@@ -6,8 +6,8 @@ import pytest
 from training_checks import ONE, Remembers, member
 
 from memcap.config import Engine
-from memcap.training.queue import LocalClient, Queue
-from memcap.training.train_loop import Result
+from memcap.training.queue import LocalQueue, Queue
+from memcap.training.results import Result
 
 
 def ended(member):
@@ -20,54 +20,56 @@ def wide(units, count=1, lag=3, **recipe):
 
 def test_workers_claim_different_programs_the_costliest_first():
     queue = Queue([*wide(1, 4), *wide(9, 4), *wide(2, 4)], ONE, 2)
-    assert [queue.claim(worker).shape.architecture.model.units for worker in (0, 1, 0)] == [9, 2, 9]
-    assert queue.claim(1).shape.architecture.model.units == 2  # what it had is costlier than what is left
+    assert [queue.claim_program(worker).shape.architecture.model.units for worker in (0, 1, 0)] == [9, 2, 9]
+    assert (
+        queue.claim_program(1).shape.architecture.model.units == 2
+    )  # what it had is costlier than what is left
 
 
 def test_no_worker_takes_more_than_its_share():
     queue = Queue(wide(2, 8), ONE, 2)
-    program = queue.claim(0)
-    assert [len(queue.take(0, program, 100)) for _ in range(4)] == [4, 2, 1, 1]
-    assert queue.take(0, program, 100) == []
+    program = queue.claim_program(0)
+    assert [len(queue.take_members(0, program, 100)) for _ in range(4)] == [4, 2, 1, 1]
+    assert queue.take_members(0, program, 100) == []
 
 
 def test_a_taken_program_is_shared_once_it_is_compiled():
     queue = Queue(wide(2, 8), ONE, 2)
-    program = queue.claim(0)
+    program = queue.claim_program(0)
     got = []
-    helper = threading.Thread(target=lambda: got.append(queue.claim(1)))
+    helper = threading.Thread(target=lambda: got.append(queue.claim_program(1)))
     helper.start()
     helper.join(0.2)
     assert helper.is_alive()  # nothing else to do, and compiling twice helps nobody
-    queue.take(0, program, 1)  # which a worker does once it has compiled
+    queue.take_members(0, program, 1)  # which a worker does once it has compiled
     helper.join(10)
     assert got == [program]
 
 
 def test_a_program_that_is_left_wakes_who_waits_for_it():
     queue = Queue(wide(2, 2), ONE, 2)
-    queue.claim(0)
+    queue.claim_program(0)
     got = []
-    helper = threading.Thread(target=lambda: got.append(queue.claim(1)))
+    helper = threading.Thread(target=lambda: got.append(queue.claim_program(1)))
     helper.start()
     helper.join(0.2)
     queue.add(wide(9))
     helper.join(10)
     assert got[0].shape.architecture.model.units == 9
-    queue.claim(0)
-    assert queue.claim(1) is not None
+    queue.claim_program(0)
+    assert queue.claim_program(1) is not None
 
 
 def test_all_is_over_when_everything_has_ended():
     listener, members = Remembers(), wide(2, 3)
     queue = Queue(members, ONE, 1, listener)
-    program = queue.claim(0)
-    for each in queue.take(0, program, 3):
-        assert not queue.over.is_set()
-        queue.ended(0, program, [ended(each)])
-    assert queue.over.is_set()
-    assert queue.claim(0) is None
-    assert list(queue.found) == members
+    program = queue.claim_program(0)
+    for each in queue.take_members(0, program, 3):
+        assert not queue.done.is_set()
+        queue.finish(0, program, [ended(each)])
+    assert queue.done.is_set()
+    assert queue.claim_program(0) is None
+    assert list(queue.results) == members
     assert listener.populations == [program.name] * 3
 
 
@@ -75,54 +77,54 @@ def test_more_members_come_as_others_end():
     first, second = wide(2, 2)
     asked = []
 
-    def more(results):
+    def next_members(results):
         asked.append([each.member for each in results])
         return [second] if len(asked) == 1 else []
 
-    queue = Queue([first], ONE, 1, more=more)
-    program = queue.claim(0)
-    queue.ended(0, program, [ended(m) for m in queue.take(0, program, 1)])
-    assert not queue.over.is_set()
-    assert queue.take(0, program, 9) == [second]
-    queue.ended(0, program, [ended(second)])
-    assert queue.over.is_set()
+    queue = Queue([first], ONE, 1, next_members=next_members)
+    program = queue.claim_program(0)
+    queue.finish(0, program, [ended(m) for m in queue.take_members(0, program, 1)])
+    assert not queue.done.is_set()
+    assert queue.take_members(0, program, 9) == [second]
+    queue.finish(0, program, [ended(second)])
+    assert queue.done.is_set()
     assert asked == [[first], [second]]
 
 
 def test_longer_members_that_come_later_get_a_larger_program_of_rounded_size():
     queue = Queue(wide(2, lag=10), ONE)
-    small = queue.claim(0)
+    small = queue.claim_program(0)
     queue.add(wide(2, lag=20))
-    assert len(queue.take(0, small, 9)) == 1  # what fits
-    large = queue.claim(0)
-    assert (small.trainer.steps, large.trainer.steps, large.shape) == (12, 32, small.shape)
+    assert len(queue.take_members(0, small, 9)) == 1  # what fits
+    large = queue.claim_program(0)
+    assert (small.trainer.max_length, large.trainer.max_length, large.shape) == (12, 32, small.shape)
     queue.add(wide(2, lag=25))
-    assert queue.claim(0) == large
-    assert len(queue.take(0, large, 9)) + len(queue.take(0, large, 9)) == 2
+    assert queue.claim_program(0) == large
+    assert len(queue.take_members(0, large, 9)) + len(queue.take_members(0, large, 9)) == 2
 
 
 def test_members_that_were_trained_before_leave_the_programs_as_they_were():
     short, long = wide(2, 3, lag=10), wide(2, 5, lag=20)
     for engine, lanes in ((ONE, 4), (Engine("vmap"), 3)):
         whole, rest = Queue([*short, *long], engine), Queue(short, engine, study=[*short, *long])
-        program = rest.claim(0)
-        assert program.trainer == whole.claim(0).trainer
+        program = rest.claim_program(0)
+        assert program.trainer == whole.claim_program(0).trainer
         assert program.lanes == lanes  # no more than there is to train
 
 
 def test_a_dead_workers_members_wait_again():
     members = wide(2, 4)
     queue = Queue(members, ONE, 2)
-    program = queue.claim(1)
-    held = queue.take(1, program, 9)
-    assert queue.lost(1, "died") == (held, [])
+    program = queue.claim_program(1)
+    held = queue.take_members(1, program, 9)
+    assert queue.worker_died(1, "died") == (held, [])
     assert len(held) == 2
-    assert queue.claim(1) == program  # nobody else has it now
+    assert queue.claim_program(1) == program  # nobody else has it now
     found = []
     for _ in range(4):
-        (one,) = queue.take(1, program, 9)[:1]
+        (one,) = queue.take_members(1, program, 9)[:1]
         found.append(one)
-        queue.ended(1, program, [ended(one)])
+        queue.finish(1, program, [ended(one)])
     assert sorted(m.seed for m in found) == [0, 1, 2, 3]
 
 
@@ -131,21 +133,21 @@ def test_a_member_that_has_killed_a_worker_is_not_trained_by_this_process():
     process waits."""
     suspect, other = wide(2, 2)
     queue = Queue([suspect, other], ONE, 2)
-    program = queue.claim(1)
-    assert queue.take(1, program, 1) == [suspect]
-    queue.lost(1, "died")
-    assert queue.claim(0) == program
-    assert queue.take(0, program, 9) == [other]
-    queue.ended(0, program, [ended(other)])
-    assert queue.take(0, program, 9) == []
+    program = queue.claim_program(1)
+    assert queue.take_members(1, program, 1) == [suspect]
+    queue.worker_died(1, "died")
+    assert queue.claim_program(0) == program
+    assert queue.take_members(0, program, 9) == [other]
+    queue.finish(0, program, [ended(other)])
+    assert queue.take_members(0, program, 9) == []
     got = []
-    waiting = threading.Thread(target=lambda: got.append(queue.claim(0)))
+    waiting = threading.Thread(target=lambda: got.append(queue.claim_program(0)))
     waiting.start()
     waiting.join(0.2)
     assert waiting.is_alive()
-    assert queue.claim(1) == program
-    assert queue.take(1, program, 9) == [suspect]
-    queue.ended(1, program, [ended(suspect)])
+    assert queue.claim_program(1) == program
+    assert queue.take_members(1, program, 9) == [suspect]
+    queue.finish(1, program, [ended(suspect)])
     waiting.join(10)
     assert got == [None]
 
@@ -155,71 +157,71 @@ def test_a_suspect_is_trained_alone():
     suspects, other, last = wide(2, 5)[:3], *wide(2, 5)[3:]
     queue = Queue([*suspects, other, last], ONE, 3)
     queue.workers = 1  # no share is left to another
-    program = queue.claim(1)
-    assert queue.take(1, program, 3) == suspects
-    assert queue.take(2, program, 1) == [other]
-    queue.lost(1, "died")
-    assert queue.take(2, program, 9) == [last]  # it has others in hand
+    program = queue.claim_program(1)
+    assert queue.take_members(1, program, 3) == suspects
+    assert queue.take_members(2, program, 1) == [other]
+    queue.worker_died(1, "died")
+    assert queue.take_members(2, program, 9) == [last]  # it has others in hand
     queue.add(fresh := [member(lag=3, seed=9, model={"units": 2})])
     tried = []
     for _ in suspects:
-        tried += queue.take(1, program, 9)
-        assert queue.take(1, program, 9) == []
-        queue.ended(1, program, [ended(tried[-1])])
+        tried += queue.take_members(1, program, 9)
+        assert queue.take_members(1, program, 9) == []
+        queue.finish(1, program, [ended(tried[-1])])
     assert sorted(m.seed for m in tried) == [0, 1, 2]
-    assert queue.take(1, program, 9) == fresh
+    assert queue.take_members(1, program, 9) == fresh
 
 
 def test_a_program_that_kills_two_workers_as_it_is_compiled_fails_its_members():
     listener, members, small = Remembers(), wide(9, 2), wide(1)
     queue = Queue([*members, *small], ONE, 2, listener)
-    assert queue.claim(1).shape.architecture.model.units == 9
-    assert queue.lost(1, "died") == (members, [])
-    assert queue.claim(1).shape.architecture.model.units == 9
-    assert queue.lost(1, "died (status -6)") == (members, members)
+    assert queue.claim_program(1).shape.architecture.model.units == 9
+    assert queue.worker_died(1, "died") == (members, [])
+    assert queue.claim_program(1).shape.architecture.model.units == 9
+    assert queue.worker_died(1, "died (status -6)") == (members, members)
     assert [(each.member, each.status) for each in listener.results] == [(m, "failed") for m in members]
-    program = queue.claim(0)
-    assert queue.take(0, program, 9) == small
-    queue.ended(0, program, [ended(small[0])])
-    assert queue.over.is_set()
+    program = queue.claim_program(0)
+    assert queue.take_members(0, program, 9) == small
+    queue.finish(0, program, [ended(small[0])])
+    assert queue.done.is_set()
 
 
 def test_a_worker_that_dies_with_nothing_in_hand_leaves_no_suspects():
     queue = Queue(wide(2, 2), ONE, 2)
-    assert queue.lost(1, "died") == ([], [])
-    program = queue.claim(0)
-    assert len(queue.take(0, program, 9)) == 1
+    assert queue.worker_died(1, "died") == ([], [])
+    program = queue.claim_program(0)
+    assert len(queue.take_members(0, program, 9)) == 1
 
 
 def test_what_a_worker_hands_in_after_the_end_is_ignored():
     listener, members = Remembers(), wide(2)
     queue = Queue(members, ONE, 1, listener)
-    client = LocalClient(queue, 0)
-    program = client.claim()
-    client.take(program, 1)
-    queue.close()
-    client.ended(program, [ended(members[0])])
+    client = LocalQueue(queue, 0)
+    program = client.claim_program()
+    client.take_members(program, 1)
+    queue.detach()
+    client.finish(program, [ended(members[0])])
     assert listener.results == []
 
 
 def test_a_stopped_queue_gives_nothing_out():
     queue = Queue(wide(2), ONE)
     queue.stop()
-    assert queue.claim(0) is None
+    assert queue.claim_program(0) is None
 
 
 def test_more_members_than_lanes_get_more_lanes():
     queue = Queue(wide(2), Engine("vmap"))
-    assert queue.claim(0).lanes == 1
+    assert queue.claim_program(0).lanes == 1
     queue.add(wide(2, 6))
-    large = queue.claim(0)
+    large = queue.claim_program(0)
     assert large.lanes == 8
-    queue.take(0, large, 4)
-    assert queue.claim(0) == large
+    queue.take_members(0, large, 4)
+    assert queue.claim_program(0) == large
 
 
 @pytest.mark.parametrize(
     ("engine", "lanes"), [(Engine("map"), 1), (Engine("vmap"), 3), (Engine("vmap", lanes=7), 7)]
 )
 def test_lanes(engine, lanes):
-    assert Queue(wide(2, 3), engine).claim(0).lanes == lanes
+    assert Queue(wide(2, 3), engine).claim_program(0).lanes == lanes

@@ -6,9 +6,10 @@ import numpy as np
 from training_checks import ONE as ONE_WORKER
 from training_checks import Remembers, member
 
-from memcap.training.early_stopping import Verdict
+from memcap.training.early_stopping import EarlyStopping
 from memcap.training.engine import train
-from memcap.training.train_loop import Chunk, Lane
+from memcap.training.results import CurveChunk
+from memcap.training.train_loop import Lane
 
 ONE = member("latch", 3, evaluation={"every": 10, "successive": 2}, recipe={"budget": 25})
 STREAM = member("delay_line", 2, evaluation={"every": 10}, recipe={"budget": 60})
@@ -16,63 +17,63 @@ REAL = member("delay_line", 2, reals=True, evaluation={"every": 10}, recipe={"bu
 
 
 def test_a_diverged_member_is_not_judged():
-    lane = Lane(Verdict(ONE), before=10)
-    lane.advanced(12, False, np.array([1.0, 2.0, np.inf] + [0.0] * 7, np.float32))
-    lane.verdict.judge(12, 0.995)
-    assert (lane.verdict.status, lane.verdict.evaluations, lane.loss) == ("diverged", 0, np.inf)
-    assert not lane.verdict.running
+    lane = Lane(EarlyStopping(ONE), steps=10)
+    lane.add_losses(12, False, np.array([1.0, 2.0, np.inf] + [0.0] * 7, np.float32))
+    lane.stopping.update(12, 0.995)
+    assert (lane.stopping.status, lane.stopping.evaluations, lane.loss) == ("diverged", 0, np.inf)
+    assert not lane.stopping.running
 
 
 def test_a_member_that_diverges_after_it_was_solved_stays_solved():
-    lane = Lane(Verdict(STREAM, solved=20, passed=1), before=30)
-    lane.advanced(32, False, np.array([1.0, 2.0, np.inf] + [0.0] * 7, np.float32))
-    assert not lane.verdict.wants_evaluation(32, 1.0)
-    lane.verdict.judge(32, None)
-    lane.verdict.judge_stretched(32, 1.0)
-    assert (lane.verdict.status, lane.verdict.solved, lane.verdict.steady) == ("diverged", 20, None)
+    lane = Lane(EarlyStopping(STREAM, solved=20, passed=1), steps=30)
+    lane.add_losses(32, False, np.array([1.0, 2.0, np.inf] + [0.0] * 7, np.float32))
+    assert not lane.stopping.wants_evaluation(32, 1.0)
+    lane.stopping.update(32, None)
+    lane.stopping.update_stretched(32, 1.0)
+    assert (lane.stopping.status, lane.stopping.solved, lane.stopping.steady) == ("diverged", 20, None)
 
 
 def test_the_loss_is_the_mean_of_the_steps_taken():
-    lane = Lane(Verdict(ONE), before=20)
+    lane = Lane(EarlyStopping(ONE), steps=20)
     losses = np.array([1.0, 2.0, 3.0, 4.0, 5.0] + [0.0] * 5, np.float32)
-    lane.advanced(25, True, losses)
+    lane.add_losses(25, True, losses)
     assert lane.loss == 3.0
-    lane.before = 25
-    lane.advanced(25, True, np.zeros(10, np.float32))  # asked again at the budget's end: no step taken
+    lane.steps = 25
+    lane.add_losses(25, True, np.zeros(10, np.float32))  # asked again at the budget's end: no step taken
     assert lane.loss == 3.0
-    assert lane.verdict.running
+    assert lane.stopping.running
 
 
 def test_states_are_handed_in_for_a_hundredth_of_the_time_at_most():
     class Slow(Remembers):
-        keeps, kept_at = 0.0, ()
+        checkpoint_after, saved_at = 0.0, ()
 
-        def keep(self, checkpoints):
-            self.kept_at += (time.monotonic(),)
+        def save_checkpoints(self, checkpoints):
+            self.saved_at += (time.monotonic(),)
             time.sleep(0.02)
 
     listener = Slow()
     train([member("latch", 3, recipe={"lr": 1e-9, "budget": 20_000})], ONE_WORKER, listener)
-    assert listener.kept_at
-    assert all(np.diff(listener.kept_at) > 2.0)
+    assert listener.saved_at
+    assert all(np.diff(listener.saved_at) > 2.0)
 
 
 def test_points_of_a_chunk():
     losses = np.array([0.5, 0.25], np.float32)
-    assert list(Chunk(ONE, 8, losses, 0.75, None).points()) == [
+    assert list(CurveChunk(ONE, 8, losses, 0.75, None).points()) == [
         (9, {"train/loss": 0.5}),
         (10, {"train/loss": 0.25, "train/accuracy": 0.75}),
     ]
-    assert list(Chunk(REAL, 8, losses, 0.75, 0.5).points())[-1] == (
+    assert list(CurveChunk(REAL, 8, losses, 0.75, 0.5).points())[-1] == (
         10,
         {"train/loss": 0.25, "train/mse": 0.75, "eval/mse": 0.5},
     )
-    assert list(Chunk(REAL, 8, losses[:0], 0.75, 0.5).points()) == [(8, {"eval/mse": 0.5})]
+    assert list(CurveChunk(REAL, 8, losses[:0], 0.75, 0.5).points()) == [(8, {"eval/mse": 0.5})]
 
 
 def test_few_points_of_a_chunk_have_the_means_between_them():
     losses = np.arange(10, dtype=np.float32)
-    found = dict(Chunk(REAL, 90, losses, 0.75, 0.5).points(3))
+    found = dict(CurveChunk(REAL, 90, losses, 0.75, 0.5).points(3))
     assert {step: values["train/loss"] for step, values in found.items()} == {93: 1.0, 96: 4.0, 100: 7.5}
     assert found[100] == {"train/loss": 7.5, "train/mse": 0.75, "eval/mse": 0.5}
-    assert list(Chunk(REAL, 90, losses[:0], 0.75, 0.5).points(3)) == [(90, {"eval/mse": 0.5})]
+    assert list(CurveChunk(REAL, 90, losses[:0], 0.75, 0.5).points(3)) == [(90, {"eval/mse": 0.5})]

@@ -16,8 +16,9 @@ from memcap.config import Engine
 from memcap.tasks import Batch
 from memcap.tasks.vector_hold import VectorHold
 from memcap.training.engine import train
+from memcap.training.operands import eval_operands, train_operands
 from memcap.training.program import Program
-from memcap.training.step import EVALUATE, STRETCH, TRAIN, rate, tally
+from memcap.training.step import EVALUATE, STRETCH, TRAIN, learning_rate, loss_and_score_sums
 
 
 def stream(member, number, index=0):
@@ -120,7 +121,9 @@ def test_several_values_an_answer_are_averaged_over(steps):
     rng = np.random.default_rng(0)
     outputs, targets = rng.normal(size=(2, 3, *steps, 5)).astype(np.float32)
     mask = rng.random((*steps, 5)) < 0.5 if steps else None
-    loss, score, answers = tally(VectorHold(numbers=3), outputs, Batch(np.zeros(()), targets, mask))
+    loss, score, answers = loss_and_score_sums(
+        VectorHold(numbers=3), outputs, Batch(np.zeros(()), targets, mask)
+    )
     each = ((outputs - targets) ** 2).mean(0)[slice(None) if mask is None else mask]
     assert answers == each.size
     assert loss == score == pytest.approx(each.sum(), rel=1e-6)
@@ -128,11 +131,11 @@ def test_several_values_an_answer_are_averaged_over(steps):
 
 def test_learning_rate_against_optax():
     trainer = Program.of(member()).trainer
-    rates = jax.jit(jax.vmap(rate, (None, 0)))
+    rates = jax.jit(jax.vmap(learning_rate, (None, 0)))
     steps = np.arange(200)
     for lr, warmup, schedule in itertools.product((0.03, 2.0), (0, 1, 50), ("constant", "cosine")):
-        operands = trainer.operands(
-            member(recipe={"lr": lr, "warmup": warmup, "schedule": schedule, "budget": 200})
+        operands = train_operands(
+            trainer, member(recipe={"lr": lr, "warmup": warmup, "schedule": schedule, "budget": 200})
         )
         wanted = lr * (optax.linear_schedule(0, 1, warmup)(steps + 1) if warmup else np.ones(200))
         if schedule == "cosine":
@@ -186,13 +189,13 @@ def test_streams_never_meet():
     one = member("delay_line", 3, seed=1, reals=True)
     trainer = Program.of(one).trainer
     keys = [
-        trainer.operands(one).key,
-        trainer.held_out(one, 0).key,
-        trainer.held_out(one, 1).key,
-        trainer.stretched(one).key,
+        train_operands(trainer, one).key,
+        eval_operands(trainer, one, EVALUATE, 0).key,
+        eval_operands(trainer, one, EVALUATE, 1).key,
+        eval_operands(trainer, one, STRETCH).key,
     ]
     others = replace(one, seed=2), replace(one, lag=4), replace(one, model=replace(one.model, units=2))
-    keys += [Program.of(other).trainer.operands(other).key for other in others]
+    keys += [train_operands(Program.of(other).trainer, other).key for other in others]
 
     def drawn(key, k):
         key = jax.random.fold_in(jax.random.wrap_key_data(key), k)

@@ -1,9 +1,12 @@
-"""Workers in processes of their own: same results, and a dead one is noticed."""
+"""Workers in processes of their own: same results; one that dies, hangs or never starts is replaced, its
+members wait again, and who kills two has failed."""
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -13,15 +16,17 @@ import pytest
 from training_checks import Remembers, assert_same, member, unchecked, vector
 
 from memcap.config import Engine
+from memcap.knobs import UserError
+from memcap.training import workers
 from memcap.training.engine import train
-from memcap.training.line import DiedError
-from memcap.training.queue import LocalClient, Queue
-from memcap.training.workers import Worker
+from memcap.training.queue import LocalQueue, Queue
+from memcap.training.train_loop import run_worker
+from memcap.training.workers import PeerDiedError, WorkerPool, WorkerProcess
 
 TWO = Engine("map", workers=2)
 PATHS = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, PATHS))}
-LONG = [
+FOUR = [
     member("latch", 3, seed=seed, model={"units": u}, recipe={"lr": 1e-9, "budget": 60})
     for u in (1, 2)
     for seed in (0, 1)
@@ -31,12 +36,12 @@ LONG = [
 @pytest.fixture
 def child():
     """A worker's process, alone at a queue of two widths."""
-    started = Worker()
+    started = WorkerProcess()
     yield started, Remembers()
     started.close()
 
 
-class Client(LocalClient):
+class Interrupts(LocalQueue):
     """Lets something happen to a worker that asks for members: it waits for the answer, so it has sent all
     and is at rest."""
 
@@ -44,10 +49,10 @@ class Client(LocalClient):
         super().__init__(queue, number)
         self.happens = happens
 
-    def take(self, program, most):
-        found = super().take(program, most)
-        self.happens(found)
-        return found
+    def take_members(self, program, most):
+        members = super().take_members(program, most)
+        self.happens(members)
+        return members
 
 
 def killed(process):
@@ -57,43 +62,43 @@ def killed(process):
 
 def test_a_process_trains_as_this_one_does(child):
     started, listener = child
-    queue = Queue(LONG, TWO, 1, listener)
-    started.serve(LocalClient(queue, 0))
+    queue = Queue(FOUR, TWO, 1, listener)
+    started.serve(LocalQueue(queue, 0))
     assert started.process.wait(30) == 0
     assert len(listener.results) == 4
-    for ours in train(LONG, replace(TWO, workers=1)):
-        assert_same(ours, queue.found[ours.member])
+    for ours in train(FOUR, replace(TWO, workers=1)):
+        assert_same(ours, queue.results[ours.member])
     assert {m: [step for step, _ in points] for m, points in listener.points.items()} == {
-        m: [*range(1, 61)] for m in LONG
+        m: [*range(1, 61)] for m in FOUR
     }
 
 
 def test_a_killed_worker_is_noticed_and_loses_nothing(child):
     started, listener = child
-    queue = Queue(LONG, TWO, 2, listener)
-    with pytest.raises(DiedError):
-        started.serve(Client(queue, 1, lambda found: killed(started.process)))
-    blamed, failed = queue.lost(1, started.epitaph())
-    assert (len(blamed), failed) == (1, [])
-    with contextlib.closing(Worker()) as successor:
-        successor.serve(LocalClient(queue, 1))
-    assert sorted(m.key for m in queue.found) == sorted(m.key for m in LONG)
+    queue = Queue(FOUR, TWO, 2, listener)
+    with pytest.raises(PeerDiedError):
+        started.serve(Interrupts(queue, 1, lambda members: killed(started.process)))
+    suspects, failed = queue.worker_died(1, started.exit_reason())
+    assert (len(suspects), failed) == (1, [])
+    with contextlib.closing(WorkerProcess()) as successor:
+        successor.serve(LocalQueue(queue, 1))
+    assert sorted(m.key for m in queue.results) == sorted(m.key for m in FOUR)
     assert len(listener.results) == 4
 
 
 class Keeps(Remembers):
     """Keeps the states of members, too."""
 
-    keeps = 0.0
+    checkpoint_after = 0.0
 
     def __init__(self):
         super().__init__()
         self.states = {}
 
-    def keep(self, checkpoints):
+    def save_checkpoints(self, checkpoints):
         self.states |= {state.key: state for state in checkpoints}
 
-    def kept(self, members):
+    def load_checkpoints(self, members):
         return {m.key: self.states[m.key] for m in members if m.key in self.states}
 
 
@@ -102,42 +107,48 @@ def test_a_successor_goes_on_where_the_dead_worker_was(child):
     long = member("latch", 3, recipe={"lr": 1e-6, "budget": 20_000})
     queue, begun = Queue([long], TWO, 2, listener), []
 
-    class Killed(LocalClient):
-        def keep(self, checkpoints):
-            super().keep(checkpoints)
+    class Killed(LocalQueue):
+        def save_checkpoints(self, checkpoints):
+            super().save_checkpoints(checkpoints)
             killed(started.process)
 
-    class Successor(LocalClient):
-        def kept(self, members):
-            begun.append(super().kept(members)[long.key].lane["before"])
+    class Successor(LocalQueue):
+        def load_checkpoints(self, members):
+            begun.append(super().load_checkpoints(members)[long.key].host_state["steps"])
             listener.points.clear()
-            return super().kept(members)
+            return super().load_checkpoints(members)
 
-    with pytest.raises(DiedError):
+    with pytest.raises(PeerDiedError):
         started.serve(Killed(queue, 1))
-    queue.lost(1, "died")
-    with contextlib.closing(Worker()) as successor:
+    queue.worker_died(1, "died")
+    with contextlib.closing(WorkerProcess()) as successor:
         successor.serve(Successor(queue, 1))
     assert begun[0] >= 10
     assert [step for step, _ in listener.points[long]] == [*range(begun[0] + 1, 20_001)]
     (whole,) = train([long], replace(TWO, workers=1))
-    np.testing.assert_array_equal(vector(whole), vector(queue.found[long]))
+    np.testing.assert_array_equal(vector(whole), vector(queue.results[long]))
 
 
 def test_a_listeners_broken_pipe_is_no_dead_worker(child):
     started, _ = child
 
     class Broken(Remembers):
-        def curve(self, chunk):
+        def add_curve(self, chunk):
             raise BrokenPipeError
 
     with pytest.raises(BrokenPipeError):
-        started.serve(LocalClient(Queue(LONG, TWO, 1, Broken()), 0))
+        started.serve(LocalQueue(Queue(FOUR, TWO, 1, Broken()), 0))
+
+
+def test_a_worker_can_say_that_it_lives_before_it_imports_jax():
+    alone = "import sys; from memcap.training import workers; assert 'jax' not in sys.modules"
+    subprocess.run([sys.executable, "-c", alone], env=ENVIRONMENT, check=True)
 
 
 def test_a_worker_ends_with_the_process_that_started_it():
     orphan = (
-        "import os, sys; from memcap.training.workers import Worker; print(Worker().process.pid,"
+        "import os, sys; from memcap.training.workers import WorkerProcess;"
+        " print(WorkerProcess().process.pid,"
         " flush=True); os._exit(0)"
     )
     done = subprocess.run(
@@ -153,7 +164,7 @@ def test_an_error_in_a_worker_ends_the_job_with_its_traceback(child):
     started, _ = child
     lost = unchecked(member(), init="no such start")
     with pytest.raises(RuntimeError, match=r"(?s)a worker failed.*Traceback.*no such start"):
-        started.serve(LocalClient(Queue([lost], TWO), 0))
+        started.serve(LocalQueue(Queue([lost], TWO), 0))
 
 
 def test_what_a_worker_prints_is_passed_on_and_breaks_nothing(tmp_path, monkeypatch, capfd):
@@ -163,11 +174,151 @@ def test_what_a_worker_prints_is_passed_on_and_breaks_nothing(tmp_path, monkeypa
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     listener = Remembers()
-    with contextlib.closing(Worker()) as started:
-        started.serve(LocalClient(Queue(LONG[:1], TWO, 1, listener), 0))
+    with contextlib.closing(WorkerProcess()) as started:
+        started.serve(LocalQueue(Queue(FOUR[:1], TWO, 1, listener), 0))
         started.process.wait(30)
     assert len(listener.results) == 1
     assert capfd.readouterr().err == "a greeting\npast Python\n"
+
+
+# Workers that are replaced
+
+
+@pytest.fixture
+def first_taken(monkeypatch):
+    """Do something to worker 1 when it has first taken a member and waits for the answer. This process takes
+    none before that."""
+    processes, happened = [], threading.Event()
+    take, start = Queue.take_members, WorkerProcess.__init__
+
+    def started(self):
+        start(self)
+        processes.append(self)
+
+    def install(event):
+        def take_members(self, number, program, most):
+            if number == 0:
+                assert happened.wait(60)
+            members = take(self, number, program, most)
+            if number and members and not happened.is_set():
+                event(processes[0].process)
+                happened.set()
+            return members
+
+        monkeypatch.setattr(WorkerProcess, "__init__", started)
+        monkeypatch.setattr(Queue, "take_members", take_members)
+        return processes
+
+    return install
+
+
+def test_a_dead_worker_is_replaced_and_its_members_are_trained(first_taken, capfd):
+    processes = first_taken(killed)
+    listener = Remembers()
+    results = train(FOUR, TWO, listener)
+    assert [e.member for e in results] == FOUR
+    assert len(listener.results) == 4
+    assert len(processes) == 2
+    assert "died (status -9); restarted; 1 member queued again\n" in capfd.readouterr().err
+    for ours in train(FOUR, replace(TWO, workers=1)):
+        assert_same(ours, results[FOUR.index(ours.member)])
+
+
+def test_a_stopped_worker_is_noticed_killed_and_replaced(first_taken, monkeypatch, capfd):
+    monkeypatch.setattr(workers, "HEARTBEAT_TIMEOUT", 5.0)
+    first_taken(lambda process: os.kill(process.pid, signal.SIGSTOP))
+    results = train(FOUR, TWO)
+    assert [e.status for e in results] == ["unsolved"] * 4
+    assert "said nothing for 5 s and was killed; restarted; 1 member queued again" in capfd.readouterr().err
+
+
+def test_a_job_that_was_stopped_itself_kills_nobody(monkeypatch):
+    """After Ctrl-Z and fg nobody was heard for long, as nobody listened."""
+    clock, silences = [100.0], []
+
+    class Silent:
+        last_message = 100.0
+
+        def kill_if_hung(self):
+            silences.append(clock[0] - self.last_message)
+
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    pool = WorkerPool(Queue([], TWO, 2), run_worker)
+    pool.processes[1] = Silent()
+    for later in (1, 1, 1000, 1):
+        clock[0] += later
+        pool.kill_hung()
+    assert silences == [1, 2, 0, 1]
+
+
+def test_a_worker_sends_heartbeats_while_its_program_runs():
+    long = member(
+        "latch", 3, model={"units": 9}, recipe={"lr": 1e-9, "budget": 20_000}, evaluation={"every": 20_000}
+    )
+    calls, receive = [], WorkerProcess._receive
+
+    def recorded(self):
+        calls.append(receive(self))
+        return calls[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(workers, "HEARTBEATS", 30 * workers.HEARTBEAT_TIMEOUT)
+        patch.setattr(WorkerProcess, "_receive", recorded)
+        WorkerPool(Queue([long], TWO, 2), run_worker).serve(1)
+    names = [call[0] for call in calls if call]
+    assert names[names.index("take_members") : names.index("add_curve")].count("heartbeat") >= 5
+
+
+def test_a_member_that_kills_two_workers_has_failed_and_the_rest_goes_on(monkeypatch, capfd):
+    """Lanes that it shared the first time are acquitted: suspects are trained alone."""
+    culprit, seeds = FOUR[1], []
+    take = Queue.take_members
+    listener = Remembers()
+    queue = Queue(
+        FOUR[:2] + [replace(FOUR[0], seed=seed) for seed in (2, 3)], replace(TWO, lanes=4), 2, listener
+    )
+    queue.workers = 1  # of which it is the only one that comes: no share is left to another
+    pool = WorkerPool(queue, run_worker)
+
+    def take_members(self, number, program, most):
+        members = take(self, number, program, most)
+        if members:
+            seeds.append([m.seed for m in members])
+        if culprit in members:
+            killed(pool.processes[1].process)
+        return members
+
+    monkeypatch.setattr(Queue, "take_members", take_members)
+    pool.serve(1)
+    assert seeds[0] == [0, 1, 2, 3]
+    assert sorted(seeds[1:]) == [[0], [1], [2], [3]]
+    assert {m.seed: result.status for m, result in queue.results.items()} == {
+        0: "unsolved",
+        1: "failed",
+        2: "unsolved",
+        3: "unsolved",
+    }
+    failed = queue.results[culprit]
+    assert failed.reason.startswith("two workers ended while they trained it; the second died (status -9)")
+    assert (failed.status, failed.solved, failed.steps, np.isnan(failed.score)) == ("failed", None, 0, True)
+    assert len(listener.results) == 4
+    assert f"{culprit.key}: recorded as failed" in capfd.readouterr().err
+
+
+def test_workers_that_cannot_start_end_the_job_in_one_line(monkeypatch, capfd):
+    monkeypatch.setattr(workers, "MAIN", "import no_such_library")
+    with pytest.raises(UserError) as caught:
+        WorkerPool(Queue(FOUR, TWO, 2), run_worker).serve(1)
+    line = str(caught.value)
+    assert "\n" not in line
+    assert line.startswith(
+        "3 workers in a row ended before they had a member; the last died (status 1), its last line: "
+    )
+    assert "No module named 'no_such_library'" in line
+    assert capfd.readouterr().err == ""
+
+
+# Scripts of users
 
 
 SCRIPT = """

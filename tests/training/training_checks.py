@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from memcap.config import Engine, Member, resolve, task_defaults
-from memcap.training.engine import Chunk, Listener, Result
+from memcap.training.engine import CurveChunk, Listener, Result
 from memcap.training.program import Program
 from memcap.training.queue import Queue
 
@@ -54,7 +54,7 @@ class Remembers(Listener):
         self.results: list[Result] = []
         self.populations: list[str] = []  # of each result
 
-    def curve(self, chunk: Chunk) -> None:
+    def add_curve(self, chunk: CurveChunk) -> None:
         points = self.points.setdefault(chunk.member, [])
         for step, values in chunk.points():
             if points and points[-1][0] == step:  # what is said of one step at several times belongs together
@@ -62,7 +62,7 @@ class Remembers(Listener):
             else:
                 points.append((step, values))
 
-    def ended(self, population, ended) -> None:
+    def finish(self, population, ended) -> None:
         self.results += ended
         self.populations += [population] * len(ended)
 
@@ -70,9 +70,9 @@ class Remembers(Listener):
 def programs(members, engine: Engine) -> dict[Program, list[Member]]:
     """What one worker would claim and take, in its order."""
     queue, found = Queue(members, engine), {}
-    while any(queue.waiting.values()):
-        program = queue.claim(0)
-        found[program] = queue.take(0, program, len(members))
+    while any(queue.pending.values()):
+        program = queue.claim_program(0)
+        found[program] = queue.take_members(0, program, len(members))
     return found
 
 

@@ -4,16 +4,16 @@ import os
 
 import pytest
 
-from memcap.training import cores as cores_module
-from memcap.training.cores import SHARE, SLURMS, cores, quotas
+from memcap import jax_setup
+from memcap.jax_setup import CORES_VARIABLE, SLURM_VARIABLES, cores, quotas
 
 
 @pytest.fixture(autouse=True)
 def eight(monkeypatch):
     """A process that may use eight cores, and was told nothing else."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
-    monkeypatch.setattr(cores_module, "quotas", lambda: iter(()))
-    for name in (SHARE, *SLURMS):
+    monkeypatch.setattr(jax_setup, "quotas", lambda: iter(()))
+    for name in (CORES_VARIABLE, *SLURM_VARIABLES):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -35,7 +35,7 @@ def test_the_least_that_anybody_says(monkeypatch, environment, expected):
 
 
 def test_a_quota_counts(monkeypatch):
-    monkeypatch.setattr(cores_module, "quotas", lambda: iter([4, 2]))
+    monkeypatch.setattr(jax_setup, "quotas", lambda: iter([4, 2]))
     assert cores() == 2
 
 

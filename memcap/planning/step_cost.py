@@ -1,0 +1,79 @@
+"""What a training step costs, counted in the traced program: operations, and bytes that its passes over time
+hand on.
+
+Not by the compilers' own `cost_analysis()`: that counts the body of a loop once, and says nothing of a GPU
+that isn't here.
+"""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import jax
+from jax.extend.core import ClosedJaxpr, Jaxpr
+
+from memcap.training.program import Program
+from memcap.training.step import TrainOperands, TrainState
+
+
+class StepCost(NamedTuple):
+    """Of one training step of one member.
+
+    Args:
+        flops: of its products: a multiplication and an addition count two. What else there is grows less with
+            the width.
+        buffer_bytes: of each array with an axis of time that a pass over time reads or writes, row by row.
+    """
+
+    flops: float
+    buffer_bytes: tuple[float, ...]
+
+
+def step_cost(program: Program) -> StepCost:
+    """Of a training step of a member of this program, whatever the device and the loop over time."""
+    # whose loops say how often they run
+    trainer = replace(program.trainer, loop="associative", side_by_side=True)
+    state, operands, _ = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), program.example()
+    )
+
+    def step(state: TrainState, operands: TrainOperands) -> Any:
+        sequences = operands.lag, operands.length, trainer.max_length, trainer.shape.batch
+        batch = trainer.shape.task.sample(jax.random.wrap_key_data(operands.key), *sequences)
+        return trainer.train_step(state, operands, batch)
+
+    costs = list(_costs(jax.make_jaxpr(step)(state, operands).jaxpr))
+    buffer_bytes = tuple(size for each in costs for size in each.buffer_bytes if size)
+    return StepCost(sum(each.flops for each in costs), buffer_bytes)
+
+
+def _costs(jaxpr: Jaxpr) -> Iterator[StepCost]:
+    """Of each product and each loop."""
+    for equation in jaxpr.eqns:
+        name, parameters, repeated = equation.primitive.name, equation.params, 1
+        inputs, outputs = map(_shapes, (equation.invars, equation.outvars))
+        if name == "dot_general":
+            (contracted, _), _ = parameters["dimension_numbers"]
+            products = outputs[0].size * math.prod(inputs[0].shape[axis] for axis in contracted)
+            yield StepCost(2.0 * products, ())
+        if name == "scan":
+            repeated, body = parameters["length"], parameters["jaxpr"]
+            body = body.jaxpr if isinstance(body, ClosedJaxpr) else body
+            inside = _shapes([*body.invars, *body.outvars])
+            rows = [
+                out
+                for out, row in zip([*inputs, *outputs], inside, strict=True)
+                if len(out.shape) > len(row.shape)
+            ]  # cut by time
+            yield StepCost(0.0, tuple(float(row.size * row.dtype.itemsize) for row in rows))
+        for part in jax.tree.leaves(
+            list(parameters.values()), is_leaf=lambda part: isinstance(part, (ClosedJaxpr, Jaxpr))
+        ):
+            if isinstance(part, (ClosedJaxpr, Jaxpr)):
+                for inner in _costs(part.jaxpr if isinstance(part, ClosedJaxpr) else part):
+                    yield StepCost(repeated * inner.flops, inner.buffer_bytes)
+
+
+def _shapes(values: Iterable[Any]) -> list[jax.ShapeDtypeStruct]:
+    return [jax.ShapeDtypeStruct(value.aval.shape, value.aval.dtype) for value in values]

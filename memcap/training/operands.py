@@ -1,0 +1,91 @@
+"""What the host prepares for a member: its first state, its operands, those of its evaluations, and its
+weights out of a state. Scalars and vectors in NumPy; step.py says what each of them is.
+"""
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from memcap.config import Member
+from memcap.training import curriculum
+from memcap.training.step import STRETCH, TRAIN, EvalOperands, Trainer, TrainOperands, TrainState
+
+
+def stream_key(member: Member, stream: int, index: int = 0) -> np.ndarray:
+    """(2,) uint32: the key of one of a member's streams of random numbers; `index` counts the evaluations."""
+    return np.asarray(_stream_key(member.seed, member.lag, member.model.units, stream, index))
+
+
+@jax.jit
+def _stream_key(seed: Any, *parts: Any) -> jax.Array:
+    key = jax.random.key(seed)
+    for part in parts:
+        key = jax.random.fold_in(key, part)
+    return jax.random.key_data(key)
+
+
+def empty_state(trainer: Trainer) -> TrainState:
+    """Zeros. The optimizer's state starts at zero, so `initial_state` needs only the weights."""
+    params = np.zeros(trainer.shape.architecture.parameters(), np.float32)
+    shapes = jax.eval_shape(trainer.optimizer.init, params)
+    opt_state = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
+    at_lag: Any = ()
+    if trainer.shape.curriculum:
+        at_lag = curriculum.CurriculumState(np.int32(0), np.float32(0), np.int32(0))
+    return TrainState(params, opt_state, np.int32(0), np.bool_(False), np.float32(np.nan), at_lag)
+
+
+def initial_state(trainer: Trainer, member: Member) -> TrainState:
+    """The state of a member that is about to start."""
+    own, shared = member.architecture, trainer.shape.architecture
+    weights = own.init(member.init, [member.seed, member.lag, member.model.units])
+    if own != shared:
+        weights = own.resized(weights, shared.model.units)
+    state = empty_state(trainer)._replace(params=shared.flatten(weights), active=np.bool_(True))
+    if not trainer.shape.curriculum:
+        return state
+    own_curriculum = curriculum.curriculum_of(member, trainer.max_length)
+    return state._replace(curriculum=curriculum.initial_state(own_curriculum, member.lag))
+
+
+def weights_of(trainer: Trainer, member: Member, params: np.ndarray) -> dict[str, Any]:
+    """A member's own weights, a nested dict, from the flat vector (P,) of its state."""
+    own, shared = member.architecture, trainer.shape.architecture
+    weights = shared.unflatten(params)
+    return weights if own == shared else shared.resized(weights, own.model.units)
+
+
+def train_operands(trainer: Trainer, member: Member) -> TrainOperands:
+    """The operands of a member's training."""
+    recipe, with_curriculum = member.recipe, trainer.shape.curriculum
+    return TrainOperands(
+        stream_key(member, TRAIN),
+        np.int32(member.lag),
+        np.int32(member.length),
+        np.float32(recipe.lr if with_curriculum else recipe.peak(member.lag)),
+        np.int32(recipe.warmup or 0),
+        np.bool_(recipe.schedule == "cosine"),
+        np.int32(recipe.budget or 0),
+        np.int32(member.model.units),
+        curriculum.curriculum_of(member, trainer.max_length) if with_curriculum else (),
+    )
+
+
+def eval_operands(trainer: Trainer, member: Member, stream: int, index: int = 0) -> EvalOperands:
+    """The operands of one of a member's evaluations.
+
+    Args:
+        trainer: what trains it.
+        member: who is evaluated.
+        stream: EVALUATE, at its lag; or STRETCH, at `evaluation.stretch` times its lag or length, over a
+            quarter as many sequences.
+        index: counts the evaluations at its lag: each has sequences of its own.
+    """
+    lag, length, sequences = member.lag, member.length, trainer.shape.evaluation.sequences
+    if stream == STRETCH:
+        lag, length = member.task.stretched(member.lag, member.evaluation.stretch)
+        sequences //= 4
+    blocks = max(1, -(-sequences // trainer.block))
+    sizes = map(np.int32, (lag, length, blocks, member.model.units))
+    return EvalOperands(stream_key(member, stream, index), *sizes)

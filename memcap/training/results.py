@@ -1,0 +1,140 @@
+"""What training hands out: the result of a member that has ended; pieces of the curves, and checkpoints, of
+members that train."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from memcap import loops
+from memcap.config import Member
+from memcap.training.program import Program
+from memcap.training.step import Trainer
+
+
+@dataclass(frozen=True)
+class Result:
+    """The result of a member.
+
+    Args:
+        member: what was trained.
+        status: "solved", "unsolved" (budget used up), "diverged", or "failed": it took two workers with it.
+        steps: training steps taken.
+        solved: steps to solve it, the evaluations that confirmed it included; steady: steps until it was
+            steady, too; None if never.
+        score: last held-out score; best: best one; stretched: last score at `evaluation.stretch` times the
+            lag (or length).
+        train_loss: mean over the last chunk, in nats or squared error.
+        weights: nested dict of arrays.
+        compile_seconds: of the member's program, which all members in it share.
+        run_seconds: the member's share of the time that its program's executables ran, evaluations included.
+        loop: name of its loop over time (memcap/loops/); side_by_side: whether the program's members ran
+            under `vmap`.
+        program_units, program_steps: width and length of the program, to which the member was padded.
+        reason: why it failed.
+    """
+
+    member: Member
+    status: str
+    steps: int
+    solved: int | None
+    steady: int | None
+    score: float
+    best: float
+    stretched: float
+    train_loss: float
+    weights: dict[str, Any]
+    compile_seconds: float
+    run_seconds: float
+    loop: str
+    side_by_side: bool
+    program_units: int
+    program_steps: int
+    reason: str | None = None
+
+    @classmethod
+    def failed(cls, member: Member, program: Program, reason: str) -> "Result":
+        """Of a member that nobody could train: no measurement."""
+        trainer, nan = program.trainer, math.nan
+        size = program.shape.architecture.model.units, trainer.max_length
+        scores = (nan, nan, nan, nan)
+        ways = trainer.loop, trainer.side_by_side
+        return cls(member, "failed", 0, None, None, *scores, {}, 0.0, 0.0, *ways, *size, reason)
+
+    @property
+    def passed(self) -> bool:
+        """Whether it became what its training was for: solved, or steady, as `evaluation.until` says."""
+        return (self.steady if self.member.evaluation.until == "steady" else self.solved) is not None
+
+
+@dataclass(frozen=True)
+class CurveChunk:
+    """A piece of a member's curve.
+
+    Args:
+        member: whose.
+        first_step: steps taken before the chunk.
+        losses: (steps of the chunk,) float32, the training loss of each.
+        train_score: running training score at the chunk's end; score: held-out, None where no evaluation was
+            wanted.
+    """
+
+    member: Member
+    first_step: int
+    losses: np.ndarray
+    train_score: float
+    score: float | None
+
+    def points(self, most: int | None = None) -> Iterator[tuple[int, dict[str, float]]]:
+        """(step, values) of each step; the last one comes with the scores. No steps: a further evaluation of
+        the last one.
+
+        Args:
+            most: points that are wanted; where there are more steps, a point has the mean loss since the one
+                before.
+        """
+        metric, last = self.member.task.metric, self.first_step + len(self.losses)
+        count = min(most or len(self.losses), len(self.losses))
+        ends = np.unique(np.linspace(0, len(self.losses), count + 1).astype(int))
+
+        for start, end in pairwise(ends.tolist()):
+            step, point = self.first_step + end, {"train/loss": float(self.losses[start:end].mean())}
+            if step == last:
+                point[f"train/{metric}"] = self.train_score
+                if self.score is not None:
+                    point[f"eval/{metric}"] = self.score
+            yield step, point
+
+        if not len(self.losses) and self.score is not None:
+            yield last, {f"eval/{metric}": self.score}
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A member between two chunks.
+
+    Args:
+        key: of the member.
+        program: what trains it, in words (`program_id`); only the same one goes on from here.
+        host_state: what the host knows of it, as plain values: `train_loop.Lane.to_dict`.
+        state: the leaves of its `TrainState`.
+    """
+
+    key: str
+    program: str
+    host_state: dict[str, Any]
+    state: Sequence[np.ndarray]
+
+    @property
+    def loop(self) -> str:
+        """What ran it over time, as `memcap.loops.version` calls it."""
+        return self.program.rpartition(" ")[2]
+
+
+def program_id(trainer: Trainer) -> str:
+    """What decides how a state is laid out and what comes of it, in words. Buffers and lanes don't."""
+    together = "side by side" if trainer.side_by_side else "one after another"
+    return f"{trainer.shape!r} {together} {loops.version(trainer.loop)}"
