@@ -24,7 +24,7 @@ from memcap.tracking import NoTracker
 
 ROOT = Path(__file__).parents[1]
 TINY = {"budget": 4, "batch": 8, "every": 2, "sequences": 16, "stretch": 1}
-ONE = memcap.Engine("map", workers=1)
+ONE = memcap.Engine(loop="while", workers=1)
 
 
 def refusal(call) -> str:

@@ -240,10 +240,8 @@ def coarse():
     jax.config.update("jax_default_matmul_precision", None)
 
 
-@pytest.mark.parametrize("batching", ["map", "vmap"])
-def test_the_products_of_a_compiled_program_are_exact_whatever_the_process_has_set(
-    coarse, monkeypatch, batching
-):
+@pytest.mark.parametrize("loop", ["while", "associative"])
+def test_the_products_of_a_compiled_program_are_exact_whatever_the_process_has_set(coarse, monkeypatch, loop):
     texts, build = [], jax.stages.Lowered.compile
 
     def seen(self, *arguments, **options):
@@ -252,7 +250,7 @@ def test_the_products_of_a_compiled_program_are_exact_whatever_the_process_has_s
 
     monkeypatch.setattr(jax.stages.Lowered, "compile", seen)
     program_module._jobs.clear()
-    assert compiled(Program.of(OWN, Engine(batching))).evaluate  # once it is there, too
+    assert compiled(Program.of(OWN, Engine(loop=loop))).evaluate  # once it is there, too
     assert len(texts) == 2  # training, and evaluation
     for text in texts:
         products = [line for line in text.splitlines() if "dot_general" in line]

@@ -113,7 +113,7 @@ def test_it_trains():
         recipe=Recipe("hold", budget=20, batch=16),
         evaluation=Evaluation(10, 64),
     )
-    (result,) = train([made], Engine("map", workers=1))
+    (result,) = train([made], Engine(loop="while", workers=1))
     assert result.member is made
     assert result.status in ("solved", "unsolved")
     started = made.architecture.flatten(made.architecture.init(made.init, [0, 1, 1]))

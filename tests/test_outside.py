@@ -260,7 +260,7 @@ def test_a_worker_process_finds_tasks_and_cells_as_well(folder):
             Member(task, 3, model=model, recipe=recipe, evaluation=Evaluation(2, 16, stretch=2), seed=s)
             for s in (0, 1)
         ]
-        queue = Queue(found, Engine("map", workers=1))
+        queue = Queue(found, Engine(loop="while", workers=1))
         with contextlib.closing(WorkerProcess()) as worker:
             worker.serve(LocalQueue(queue, 0))
     assert [queue.results[member].steps for member in found] == [4, 4]

@@ -27,7 +27,11 @@ def trained(tmp_path_factory):
     found += memcap.members(task="latch", lag=3, units=2, readout="lstm", **TINY)
     found += memcap.members(task="latch", lag=3, units=2, cell="GRUCell", **TINY)
     found += memcap.members(task="delay_line", reals=True, lag=2, units=3, **TINY)
-    return folder, found, memcap.train(found, folder, engine=memcap.Engine("map", workers=1), progress=False)
+    return (
+        folder,
+        found,
+        memcap.train(found, folder, engine=memcap.Engine(loop="while", workers=1), progress=False),
+    )
 
 
 @pytest.fixture(params=range(4), ids=["LSTM", "LSTM read-out", "GRU", "reals"])

@@ -22,7 +22,7 @@ def study(tmp_path, monkeypatch):
         api.members("latch", lag=3, **grid),
         tmp_path / "outputs" / "small",
         study="small",
-        engine=Engine(batching="map", lanes=1, workers=1),
+        engine=Engine(loop="while", lanes=1, workers=1),
         progress=False,
     )
     return tmp_path

@@ -20,7 +20,7 @@ def study(tmp_path_factory):
     longer sequences."""
     folder = tmp_path_factory.mktemp("study")
     members = face.members(task=["latch", "data"], lag=3, units=1, recipe="hold", **TINY)
-    return folder, face.train(members, folder, engine=face.Engine("map", workers=1), progress=False)
+    return folder, face.train(members, folder, engine=face.Engine(loop="while", workers=1), progress=False)
 
 
 def test_it_prints_a_table_a_probe_and_draws_beside_the_rows(study):

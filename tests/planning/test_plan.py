@@ -190,7 +190,7 @@ def test_a_multirun_of_several_studies(tmp_path):
 
 def test_another_launcher_trains_each_job_by_itself(tmp_path):
     """Side by side, the lanes of a program are no more than the members of a job."""
-    jobs = ["-m", *SMALL, "engine.batching=vmap", "seed=range(0,4)"]
+    jobs = ["-m", *SMALL, "engine.loop=associative", "seed=range(0,4)"]
     assert [(p["members"], p["lanes"]) for p in planned(tmp_path, *jobs)["programs"]] == [(4, 4)]
     assert [
         (p["members"], p["lanes"]) for p in planned(tmp_path, *jobs, "hydra/launcher=basic")["programs"]

@@ -41,14 +41,7 @@ def fake(member: Member, **changes: Any) -> Result:
     weights = member.architecture.init(member.init, [0])
     values = {"status": "diverged", "steps": 0, "solved": None, "steady": None, "train_loss": np.inf}
     values |= {"score": np.nan, "best": np.nan, "stretched": np.nan}
-    values |= {
-        "compile_seconds": 1.0,
-        "run_seconds": 1.0,
-        "loop": "while",
-        "batching": "map",
-        "scan": "loop",
-        "kernel": "xla",
-    }
+    values |= {"compile_seconds": 1.0, "run_seconds": 1.0, "loop": "while", "side_by_side": False}
     values |= {"program_units": member.model.units, "program_steps": member.length}
     return Result(member, weights=weights, **values | changes)
 

@@ -126,7 +126,7 @@ def test_a_member_that_begins_again_leaves_nothing_of_its_curve_beyond():
 
 
 def test_members_in_lanes_side_by_side_go_on(tmp_path):
-    engine = Engine("vmap", lanes=2, workers=1)
+    engine = Engine(loop="associative", lanes=2, workers=1)
     found = slow({"model.units": [1, 2]})
     stopped(found, tmp_path, engine=engine)
     first, rows = gone_on(found, tmp_path, engine)
@@ -142,7 +142,7 @@ def test_a_member_of_another_config_begins_anew_and_leaves_the_checkpoint_to_its
 
 
 def test_a_member_in_another_program_begins_anew(tmp_path):
-    found, engine = slow(), Engine("vmap", lanes=1, workers=1)
+    found, engine = slow(), Engine(loop="associative", lanes=1, workers=1)
     stopped(found, tmp_path)
     first, rows = gone_on(found, tmp_path, engine)
     assert first == [1]
@@ -198,7 +198,7 @@ def test_rows_do_not_tell_where_a_study_was_stopped(tmp_path):
 def test_a_job_goes_on_with_its_own_members_and_leaves_those_of_another(tmp_path):
     """As the jobs of engine.shards do, in one folder."""
     ours, theirs = slow({"seed": 2})
-    stopped([ours, theirs], tmp_path, engine=Engine("map", lanes=2, workers=1))
+    stopped([ours, theirs], tmp_path, engine=Engine(loop="while", lanes=2, workers=1))
     assert gone_on([ours], tmp_path)[0] == [31]
     assert len(held(tmp_path)) == 1
     assert gone_on([theirs], tmp_path)[0] == [31]

@@ -86,7 +86,7 @@ def replace(*names):
     put(*names)
 
 os.replace = replace
-run.run_study(members(values), Engine("map", 1, 1), folder, "small")
+run.run_study(members(values), Engine(loop="while", lanes=1, workers=1), folder, "small")
 """
 
 
@@ -122,7 +122,7 @@ def test_a_shard_appears_while_the_population_still_trains(tmp_path):
             seen.append(store.read(tmp_path).height)
 
     found = members(config({"seed": 2}, recipe__budget=12, recipe__batch=16))
-    run_study(found, Engine("map", 1, 1), tmp_path, "small", tracker=Looks())
+    run_study(found, Engine(loop="while", lanes=1, workers=1), tmp_path, "small", tracker=Looks())
     assert seen[0] == 0
     assert seen[-1] == 1
 

@@ -50,7 +50,7 @@ streams = memcap.members(  # one is solved and never steady; the other one has a
 ) + memcap.members(lag=6, units=3, recipe="curriculum", batch=16, budget=20_000, stretch=2, **shared)
 print("ready", flush=True)
 folder = Path(sys.stdin.readline().strip())
-run.run_study(streams, Engine("map", 1, 1), folder, "s", quiet=True, tracker=Says())
+run.run_study(streams, Engine(loop="while", lanes=1, workers=1), folder, "s", quiet=True, tracker=Says())
 """
 
 

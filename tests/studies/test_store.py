@@ -244,9 +244,9 @@ def test_a_table_of_before_a_column_came_has_null_there(folder):
 )
 def test_a_table_of_before_the_loop_says_what_it_was(folder, batching, scan, kernel, loop):
     columns = {"batching": batching, "scan": scan, "kernel": kernel}
-    table = store.frame([row("old") | {name: value for name, value in columns.items() if value}])
+    table = frame([row("old") | {name: value for name, value in columns.items() if value}])
     lacks = ["loop", *(name for name, value in columns.items() if value is None)]
-    store.write_rows(folder / "rows" / "old.parquet", table.drop(lacks))
+    shards.write_table(folder / "rows" / "old.parquet", table.drop(lacks))
     assert store.read(folder)["loop"].to_list() == [loop]
 
 

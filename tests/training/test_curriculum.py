@@ -88,8 +88,8 @@ def test_nothing_is_asked_before_the_front_has_arrived():
     assert min(asked) > 70
 
 
-@pytest.mark.parametrize("batching", ["map", "vmap"])
-def test_it_solves_what_it_should(batching):
+@pytest.mark.parametrize("loop", ["while", "associative"])
+def test_it_solves_what_it_should(loop):
     easy = memcap.members(
         task="delay_line",
         lag=[2, 3],
@@ -100,7 +100,7 @@ def test_it_solves_what_it_should(batching):
         sequences=256,
         stretch=1,
     )
-    rows = memcap.train(easy, engine=Engine(batching=batching, workers=1), progress=False)
+    rows = memcap.train(easy, engine=Engine(loop=loop, workers=1), progress=False)
     assert rows["solved"].all()
     assert rows["curriculum"].to_list() == [0.5, 0.5]
 

@@ -74,7 +74,7 @@ def test_the_first_chunk_does_not_wait_for_the_evaluation_to_compile(monkeypatch
 
 def test_as_many_lanes_as_the_memory_holds(monkeypatch):
     many = [member(seed=seed) for seed in range(64)]
-    (wide,) = programs(many, replace(ONE, batching="vmap", lanes=0))
+    (wide,) = programs(many, replace(ONE, loop="associative", lanes=0))
     assert wide.lanes == 64
     code = compiled(wide)
     assert code.program == wide

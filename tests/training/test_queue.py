@@ -11,7 +11,7 @@ from memcap.training.results import Result
 
 
 def ended(member):
-    return Result(member, "solved", 1, 1, 1, 1.0, 1.0, 1.0, 0.0, {}, 1.0, 1.0, "map", "loop", "xla", 1, 5)
+    return Result(member, "solved", 1, 1, 1, 1.0, 1.0, 1.0, 0.0, {}, 1.0, 1.0, "while", False, 1, 5)
 
 
 def wide(units, count=1, lag=3, **recipe):
@@ -105,7 +105,7 @@ def test_longer_members_that_come_later_get_a_larger_program_of_rounded_size():
 
 def test_members_that_were_trained_before_leave_the_programs_as_they_were():
     short, long = wide(2, 3, lag=10), wide(2, 5, lag=20)
-    for engine, lanes in ((ONE, 4), (Engine("vmap"), 3)):
+    for engine, lanes in ((ONE, 4), (Engine(loop="associative"), 3)):
         whole, rest = Queue([*short, *long], engine), Queue(short, engine, study=[*short, *long])
         program = rest.claim_program(0)
         assert program.trainer == whole.claim_program(0).trainer
@@ -211,7 +211,7 @@ def test_a_stopped_queue_gives_nothing_out():
 
 
 def test_more_members_than_lanes_get_more_lanes():
-    queue = Queue(wide(2), Engine("vmap"))
+    queue = Queue(wide(2), Engine(loop="associative"))
     assert queue.claim_program(0).lanes == 1
     queue.add(wide(2, 6))
     large = queue.claim_program(0)
@@ -221,7 +221,8 @@ def test_more_members_than_lanes_get_more_lanes():
 
 
 @pytest.mark.parametrize(
-    ("engine", "lanes"), [(Engine("map"), 1), (Engine("vmap"), 3), (Engine("vmap", lanes=7), 7)]
+    ("engine", "lanes"),
+    [(Engine(loop="while"), 1), (Engine(loop="associative"), 3), (Engine(loop="associative", lanes=7), 7)],
 )
 def test_lanes(engine, lanes):
     assert Queue(wide(2, 3), engine).claim_program(0).lanes == lanes

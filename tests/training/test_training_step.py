@@ -316,7 +316,7 @@ def test_rows_are_those_of_the_plain_path():
     plain = [plainly(one) for one in members]
     assert {steps for _, steps in plain} == {120}
     assert {row[0] for row, _ in plain} == {"solved", "unsolved"}
-    for shared in (Engine("map", lanes=2, workers=2), Engine("vmap", workers=1)):
+    for shared in (Engine(loop="while", lanes=2, workers=2), Engine(loop="associative", workers=1)):
         for ended, ((status, steps, score, weights), _) in zip(train(members, shared), plain, strict=True):
             assert (ended.status, ended.steps) == (status, steps)
             assert ended.score == pytest.approx(score, abs=1e-6)

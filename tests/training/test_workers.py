@@ -23,7 +23,7 @@ from memcap.training.queue import LocalQueue, Queue
 from memcap.training.train_loop import run_worker
 from memcap.training.workers import PeerDiedError, WorkerPool, WorkerProcess
 
-TWO = Engine("map", workers=2)
+TWO = Engine(loop="while", workers=2)
 PATHS = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, PATHS))}
 FOUR = [
