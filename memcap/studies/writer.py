@@ -46,7 +46,7 @@ def row_of(result: Result, study: str, shard: str) -> dict[str, Any]:
     """
     member = result.member
     recipe, init = member.recipe, member.init
-    drawn = init is None or init.spread is not None
+    random = init is None or init.spread is not None
     return {
         "key": member.key,
         "study": study,
@@ -58,8 +58,8 @@ def row_of(result: Result, study: str, shard: str) -> dict[str, Any]:
         "seed": member.seed,
         "recipe": recipe.name,
         "init": recipe.init,
-        "input_bias": None if init is None or drawn else init.input,
-        "forget_bias": None if init is None or drawn else init.forget,
+        "input_bias": None if init is None or random else init.input,
+        "forget_bias": None if init is None or random else init.forget,
         "output_bias": None if init is None else init.output,
         "gain": None if init is None else init.gain,
         "orthogonal": None if init is None else init.orthogonal,
