@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 from command import memcap
+from memcap.tracking.writer import NICENESS
 
 from memcap.studies.curves import MOST_POINTS
 from memcap.tracking import tracker
 from memcap.tracking.mirror import MOST_MEMBER_RUNS, SECONDS_BETWEEN_POINTS
-from memcap.tracking.writer import NICENESS
 
 PAGE = (Path(__file__).parent.parent / "docs" / "tracking.md").read_text()
 BLOCKS = re.findall(r"```(bash|python)\n(.*?)```", PAGE, re.DOTALL)

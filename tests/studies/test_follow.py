@@ -5,62 +5,13 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import asdict, replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import polars as pl
 import pytest
+from followed_files import OURS, THEIRS, key, put_job, put_rows
 
-from memcap.knobs import key_of
 from memcap.studies import curves, follow, shards
 from memcap.studies.follow import Follower
-from memcap.studies.heartbeat import MEMBERS, JobProgress
-from memcap.studies.rows import frame
-
-PROGRAM = "0123456789abcdef"
-OURS, THEIRS = "aaaaaaaa", "bbbbbbbb"
-
-
-def config_of(seed):
-    return json.dumps({"seed": seed})
-
-
-def key(seed):
-    return key_of(config_of(seed))
-
-
-def put_rows(folder, token, seeds, status="solved", later=0, number=0, study="study"):
-    """A shard and its curves, as a job writes them."""
-    name = shards.shard_name(PROGRAM, token, number)
-    finished = datetime(2025, 1, 1, tzinfo=UTC) + timedelta(seconds=later)
-    rows = [
-        {
-            "key": key(seed),
-            "config": config_of(seed),
-            "study": study,
-            "population": name,
-            "status": status,
-            "solved": True,
-            "steady": True,
-            "finished": finished,
-        }
-        for seed in seeds
-    ]
-    (folder / "rows").mkdir(parents=True, exist_ok=True)
-    curves.write(folder, name, {key(seed): {1: {"train/loss": float(seed)}} for seed in seeds})
-    shards.write_table(folder / "rows" / f"{name}.parquet", frame(rows))
-    return folder / "rows" / f"{name}.parquet"
-
-
-def put_job(folder, token, seeds=(), ended=None, **changes):
-    """What a job says of itself."""
-    (folder / "jobs").mkdir(parents=True, exist_ok=True)
-    beat = replace(JobProgress(len(seeds), study="study", token=token).heartbeat(), ended=ended, **changes)
-    (folder / "jobs" / f"{token}.json").write_text(json.dumps(asdict(beat)))
-    lines = [(key(seed), f"it-s{seed}", "accuracy", config_of(seed)) for seed in seeds]
-    table = pl.DataFrame(lines, MEMBERS, orient="row")
-    shards.write_table(folder / "jobs" / f"{token}.members.parquet", table)
 
 
 def seeds_of(table):
@@ -226,14 +177,14 @@ def test_rows_whose_curves_stay_bad_come_without_them_once_nothing_else_will(tmp
 WRITES = """
 import sys
 from pathlib import Path
-from test_follow import put_rows
+from followed_files import put_rows
 for count in range(1, 151):
     put_rows(Path(sys.argv[1]), "aaaaaaaa00000000", range(count))
 """
 
 
 def test_a_shard_that_is_replaced_all_the_time_is_read_whole(tmp_path):
-    path = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[2])])
+    path = os.pathsep.join([str(Path(__file__).parents[1]), str(Path(__file__).parents[2])])
     command = [sys.executable, "-c", WRITES, str(tmp_path)]
     seen, follower = [], Follower(tmp_path)
     with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": path}) as process:
