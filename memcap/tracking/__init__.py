@@ -202,6 +202,7 @@ class MirrorProcess:
             if self._reader.is_alive() and not self._sent and self._using == "W&B online":
                 log.warning("W&B online does not work and is left: did not answer in time")
                 self._kill()
+                self._errors.close()
                 self._start("offline")
                 self._finish()
             self._reader.join(SECONDS_AT_THE_END / 2)

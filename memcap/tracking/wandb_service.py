@@ -99,6 +99,7 @@ class WandbService:
     def __init__(self, target: Target):
         if target.mode == "online" and not has_api_key():
             raise RuntimeError("no API key is configured; `wandb login` stores one")
+        _start_wandb()[0].teardown()  # so that one that was left before holds no run
         self.wandb, _ = _start_wandb()
         known = self.wandb.Settings.model_fields
         target.directory.mkdir(parents=True, exist_ok=True)
