@@ -6,7 +6,9 @@ row says stands at the last step, as row/NAME. trackio is imported when it is ca
 mirror's process alone.
 """
 
+import contextlib
 import contextvars
+import io
 import warnings
 from pathlib import Path
 from typing import Any
@@ -78,23 +80,20 @@ class TrackioService:
             self.count += 1
             config = {**run.config, "id": run.id, "kind": run.kind, "tags": [*run.tags, *self.target.tags]}
             more = {"group": self.target.group, "embed": False, "auto_log_gpu": False, "auto_log_cpu": False}
-            make = (
-                contextvars.copy_context().run
-            )  # in a context of its own: else trackio ends the run that is open
-            opened = make(
-                self.trackio.init,
-                self.target.project,
-                name=f"{run.name} {run.id[-6:]}",
-                config=config,
-                resume="allow",
-                **more,
-            )
+            # In a context of its own: else trackio ends the run that is open.
+            make = contextvars.copy_context().run
+            name = f"{run.name} {run.id[-6:]}"
+            with contextlib.redirect_stdout(io.StringIO()):  # it says how to see each run
+                opened = make(
+                    self.trackio.init, self.target.project, name=name, config=config, resume="allow", **more
+                )
             self.open[run.id] = opened, opened._next_step
             self._complain()
         return self.open[run.id]
 
     def _finish(self, run: Any) -> None:
-        run.finish()
+        with contextlib.redirect_stdout(io.StringIO()):
+            run.finish()
         self._complain()
 
     def _complain(self) -> None:
