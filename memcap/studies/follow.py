@@ -13,6 +13,7 @@ from memcap.studies import curves, heartbeat, rows, shards
 from memcap.studies.files import BadFileError
 from memcap.studies.heartbeat import Heartbeat
 
+EARLIER = ("key", "config", "solved", "steady", "evaluation_until")
 State = tuple[int, int, int]  # of a file: inode, time of change, size
 
 
@@ -21,8 +22,8 @@ class News(NamedTuple):
 
     Args:
         rows: of members that have ended, with the columns of `memcap.studies.rows.SCHEMA`, one per key.
-        earlier: rows of other commands, as they were when the folder was first looked into; none where all
-            commands are followed.
+        earlier: rows of other commands, as they were when the folder was first looked into, with the columns
+            `EARLIER`; none where all commands are followed.
         curves: by key, with the columns of `memcap.studies.curves.SCHEMA`: of the rows' members whole, of
             members in training as far as they are.
         members: that jobs may train, with the columns of `memcap.studies.heartbeat.MEMBERS`, and `study`.
@@ -56,7 +57,7 @@ class Follower:
         self._states: dict[Path, State] = {}  # of the files as they were read
         self._finished: dict[str, datetime] = {}  # when the members ended whose rows were news, by key
         self._jobs: set[str] = set()  # tokens of those whose members were news
-        self._earlier: pl.DataFrame | None = None if session else rows.frame([])
+        self._earlier: pl.DataFrame | None = None if session else rows.frame([]).select(EARLIER)
 
     def poll(self) -> News:
         """Look into the folder again."""
@@ -97,7 +98,7 @@ class Follower:
             if not self._follows(path.stem):
                 with contextlib.suppress(BadFileError, OSError):
                     tables.append(shards.read_file(path))
-        return rows.without_failed(rows.latest_per_key(tables))
+        return rows.without_failed(rows.latest_per_key(tables)).select(EARLIER)
 
     def _rows_and_curves(self, over: bool) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
         """The rows that are new, and their curves by key."""

@@ -221,16 +221,17 @@ class StudyMirror:
 
     def update(self, news: News) -> None:
         """Send what is new of this study."""
-        rows = {row["key"]: row for row in news.rows.iter_rows(named=True)}
+        ended = news.rows.select("key", "config", "metric")
         if not self._members:
             self._earlier = {row["key"]: row for row in news.earlier.iter_rows(named=True)}
-        self._expect(rows | {row["key"]: row for row in news.members.iter_rows(named=True)})
-        for key in news.curves.keys() - rows.keys() if self._member_runs else ():
+        known = (*ended.iter_rows(named=True), *news.members.iter_rows(named=True))
+        self._expect({row["key"]: row for row in known})
+        for key in news.curves.keys() - set(ended["key"]) if self._member_runs else ():
             if key in self._members:
                 self._stream(self._members[key], news.curves[key])
-        for key, row in rows.items():
-            self._end(self._members[key], row, news.curves.get(key))
-        if rows or news.curves:
+        for row in news.rows.iter_rows(named=True):
+            self._end(self._members[row["key"]], row, news.curves.get(row["key"]))
+        if len(ended) or news.curves:
             self._progress()
 
     def _expect(self, rows: Mapping[str, Mapping[str, Any]]) -> None:

@@ -10,7 +10,7 @@ import pytest
 from test_runs import member
 
 from memcap.studies import curves
-from memcap.studies.follow import News
+from memcap.studies.follow import EARLIER, News
 from memcap.studies.heartbeat import MEMBERS
 from memcap.studies.rows import frame
 from memcap.tracking import Tracking, mirror
@@ -94,7 +94,7 @@ def news(ended=(), members=(), curve=None, earlier=(), running=(), over=False):
     named = [(each.key, each.name, each.metric, json.dumps(each.config), "study") for each in members]
     return News(
         frame([row_of(each) for each in ended]),
-        frame([row_of(each) for each in earlier]),
+        frame([row_of(each) for each in earlier]).select(EARLIER),
         lines,
         pl.DataFrame(named, {**MEMBERS, "study": pl.String}, orient="row"),
         {},
