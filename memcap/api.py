@@ -18,12 +18,13 @@ from memcap.config import Engine, Evaluation, Member, member_of, task_of
 from memcap.knobs import UserError, typed
 from memcap.models.network import Model
 from memcap.recipes import Recipe
-from memcap.studies import store
+from memcap.studies import shards, store
 from memcap.studies.axes import axis
 from memcap.studies.run import run_study
 from memcap.studies.search import DESIGNS
+from memcap.studies.writer import members_table
 from memcap.tasks import Task, task_class
-from memcap.tracking import NoTracker, Tracker
+from memcap.tracking import MirrorProcess, Tracking
 from memcap.trained import Trained
 
 GROUPS = {"model": Model, "recipe": Recipe, "evaluation": Evaluation}
@@ -89,8 +90,9 @@ def train(
     study: str = "notebook",
     design: str = "grid",
     engine: Engine | None = None,
-    tracker: Tracker | None = None,
+    tracking: str | Tracking = "off",
     progress: bool = True,
+    tracker: None = None,
 ) -> pl.DataFrame:
     """Train members on all cores, or on this host's accelerators.
 
@@ -101,8 +103,11 @@ def train(
         study: its name in every row.
         design: "grid" trains all; "bisect" those that find u50 and u90 on the widths of the members.
         engine: how to share the machine; changes no result beyond float rounding.
-        tracker: a mirror, as `memcap.tracking.open_tracker` opens it.
-        progress: whether to show progress on stderr.
+        tracking: where a process of its own mirrors the folder meanwhile: "wandb", "trackio", "module:name"
+            of a class with the methods of `memcap.tracking.mirror.Service`, or all of it as
+            `memcap.tracking.Tracking`. "off": nowhere.
+        progress: whether to show progress on stderr, and to print where runs are.
+        tracker: refused; `tracking` is its name now.
 
     Returns:
         One row a member, with the columns of `memcap.studies.rows.SCHEMA`.
@@ -112,11 +117,30 @@ def train(
     """
     if design not in DESIGNS:
         raise UserError(f"design={design}: must be one of {', '.join(DESIGNS)}")
-    with nullcontext(NoTracker()) if tracker is None else tracker as mirror:
-        place = None if folder is None else Path(folder)
-        return run_study(
-            list(members), engine or Engine(), place, study, design, quiet=not progress, tracker=mirror
+    if tracker is not None:
+        raise UserError(
+            "tracker: there are no trackers any more; write tracking='wandb', or"
+            " tracking='my_module:MyService'"
         )
+    settings = tracking if isinstance(tracking, Tracking) else Tracking(tracking)
+    place, session, all_members = (
+        None if folder is None else Path(folder),
+        shards.new_session(),
+        list(members),
+    )
+    if settings.is_off:
+        mirror = None
+    elif place is None:
+        raise UserError(f"tracking={settings.mode}: mirrors a folder; give train a folder, too")
+    else:
+        mirror = MirrorProcess(settings, place, study, session, members_table(all_members))
+    with nullcontext() if mirror is None else mirror:
+        rows = run_study(
+            all_members, engine or Engine(), place, study, design, quiet=not progress, session=session
+        )
+    if mirror is not None and mirror.where and progress:
+        print(mirror.where)
+    return rows
 
 
 def frontier(

@@ -1,6 +1,7 @@
 """The Python face: members from axes, rows with and without a folder, and what is said of them;
 test_trained.py has `load`."""
 
+import json
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -20,7 +21,6 @@ from memcap.recipes import Recipe
 from memcap.studies import run, store
 from memcap.studies.rows import SCHEMA
 from memcap.tasks import DelayLine, Latch
-from memcap.tracking import NoTracker
 
 ROOT = Path(__file__).parents[1]
 TINY = {"budget": 4, "batch": 8, "every": 2, "sequences": 16, "stretch": 1}
@@ -196,19 +196,41 @@ def test_without_a_folder_the_rows_are_the_same_and_nothing_is_written(
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_tracker_is_told_and_closed(tmp_path):
-    class Told(NoTracker):
-        members, closed = (), False
+def test_a_service_of_ones_own_gets_rows_and_curves_and_is_closed(tmp_path, monkeypatch, capsys):
+    service = """
+import json
 
-        def member(self, member_id, config, row):
-            self.members += (member_id,)
+class Service:
+    def __init__(self, target):
+        self.target, self.runs = target, []
 
-        def __exit__(self, *exc):
-            self.closed = True
+    def run(self, run, points, row):
+        self.runs.append((run.name, run.id, row["status"], max(points)))
 
-    told, found = Told(), memcap.members(task="latch", lag=3, units=1, **TINY)
-    memcap.train(found, engine=ONE, tracker=told, progress=False)
-    assert (told.members, told.closed) == ((found[0].key,), True)
+    def progress(self, values): ...
+    def result(self, table, image): ...
+
+    def close(self):
+        return json.dumps([self.target.group, self.runs])
+"""
+    (tmp_path / "my_module.py").write_text(service)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("memcap.tracking.SECONDS_AT_THE_END", 60.0)
+    found = memcap.members(task="latch", lag=3, units=1, **TINY)
+    rows = memcap.train(found, "outputs", study="small", engine=ONE, tracking="my_module:Service")
+    runs = [["latch-L3-u1-s0", found[0].key, rows["status"][0], rows["steps"][0]]]
+    assert json.loads(capsys.readouterr().out.splitlines()[-1]) == ["small", runs]
+
+
+def test_a_tracker_is_refused_in_one_line_that_names_what_came_instead():
+    found = memcap.members(task="latch", lag=3, units=1, **TINY)
+    assert "write tracking='wandb'" in refusal(lambda: memcap.train(found, tracker=object()))
+    for name in ("open_tracker", "NoTracker"):
+        assert "memcap.train(tracking='wandb')" in refusal(lambda name=name: getattr(memcap.tracking, name))
+    assert refusal(lambda: memcap.train(found, tracking="wandb")).startswith(
+        "tracking=wandb: mirrors a folder"
+    )
+    assert "one of off, wandb, trackio" in refusal(lambda: memcap.train(found, tracking="on"))
 
 
 def test_a_design_searches_and_an_unknown_one_is_refused(monkeypatch):

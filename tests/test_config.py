@@ -118,7 +118,7 @@ def test_an_unknown_recipe_names_the_known_ones():
         (Engine, "batching", "pmap", "one of auto, map, vmap"),
         (Engine, "lanes", -1, "at least 0"),
         (Engine, "workers", 1.5, "a whole number"),
-        (Tracking, "mode", "on", "one of off, wandb, trackio"),
+        (Tracking, "mode", "on", "one of off, wandb, trackio; or MODULE:NAME of your own"),
         (Tracking, "wandb", "never", "one of auto, online, offline"),
         (Tracking, "project", 3, "text"),
     ],

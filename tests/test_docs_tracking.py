@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 from command import memcap
 
-from memcap.studies.curves import MOST_POINTS
-from memcap.tracking import tracker
-from memcap.tracking.mirror import MOST_MEMBER_RUNS, SECONDS_BETWEEN_POINTS
-from memcap.tracking.writer import NICENESS
+from memcap import tracking
+from memcap.studies.curves import MOST_POINTS, MOST_RUNNING, SECONDS_BETWEEN_WRITES
+from memcap.tracking.mirror import MOST_MEMBER_RUNS, NICENESS, PATIENCE, SECONDS_BETWEEN_POINTS, STREAM_AFTER
 
 PAGE = (Path(__file__).parent.parent / "docs" / "tracking.md").read_text()
 BLOCKS = re.findall(r"```(bash|python)\n(.*?)```", PAGE, re.DOTALL)
@@ -32,7 +31,8 @@ def test_block(number, followed, monkeypatch, capsys):
         monkeypatch.setenv(f"WANDB_{name}_DIR", str(followed / name.lower()))
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("TRACKIO_DIR", str(followed / "trackio"))
-    monkeypatch.setattr(tracker, "SECONDS_AT_THE_END", 60.0)
+    monkeypatch.setattr(tracking, "SECONDS_AT_THE_END", 60.0)
+    monkeypatch.syspath_prepend(followed)
     language, text = BLOCKS[number]
     if language == "python":
         exec(text.replace("units=[1, 2])", "units=[1, 2], budget=20, sequences=16, stretch=1)"), {})
@@ -47,7 +47,10 @@ def test_block(number, followed, monkeypatch, capsys):
             print(done.out)
     said = capsys.readouterr().out
     assert "does not work" not in said
-    if "tracking=" in text or "mirror" in text or "open_tracker" in text:
+    if "my_module:Prints" in text:
+        assert len(re.findall(r"^latch-L5-u\d-s0: \d+ points, ", said, re.MULTILINE)) == 2
+        assert said.count("; 1 lines of the frontier") == 2
+    elif "tracking=" in text or "mirror" in text:
         assert re.search(r"^(W&B|trackio): \d+ runs in ", said, re.MULTILINE)
 
 
@@ -56,5 +59,10 @@ def test_the_page_says_the_numbers_of_the_code():
     assert f"at most {MOST_POINTS} points" in words
     assert f"more than {MOST_MEMBER_RUNS} members" in words
     assert f"every {SECONDS_BETWEEN_POINTS:g} seconds" in words
-    assert f"it has {tracker.SECONDS_AT_THE_END:g} seconds" in words
+    assert f"it has {tracking.SECONDS_AT_THE_END:g} seconds" in words
+    assert tracking.SECONDS_WHEN_INTERRUPTED == 0.5
+    assert "has half a second more" in words
+    assert (STREAM_AFTER, PATIENCE) == (30, 60)
+    assert f"the {MOST_RUNNING} that have trained longest" in words
+    assert f"rewritten every {SECONDS_BETWEEN_WRITES:g} seconds" in words
     assert f"nice {NICENESS}" in words

@@ -62,6 +62,10 @@ LATE = {  # who may import where it is needed, and what
     },
     "memcap.jax_setup": {"jax"},  # flags must be set before JAX starts
     "memcap.training.workers": {"memcap.training.train_loop"},  # JAX, after the first heartbeat
+    "memcap.commands.mirror": {  # JAX, which a mirror beside a job does without
+        *("memcap.config", "memcap.studies.writer", "memcap.capacity.frontier", "memcap.capacity.points"),
+        "memcap.studies",
+    },
     "memcap.tracking.wandb_service": {
         "wandb",
         "wandb.sdk.lib.wbauth",

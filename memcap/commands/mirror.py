@@ -1,67 +1,147 @@
-"""Send a study's rows and curves to W&B or trackio, also long after it was trained. A run that is there goes
-on, or stays."""
+"""Send a study's rows and curves to W&B or trackio, while it trains (--follow) or long after it. A run that
+is there goes on, or stays."""
 
-from argparse import ArgumentParser, Namespace
+import os
+import sys
+import time
+from argparse import SUPPRESS, ArgumentParser, Namespace
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
-import polars as pl
-
-from memcap.arguments import add_results, add_strict, folder_of
-from memcap.capacity.frontier import frontier
-from memcap.capacity.points import columns
-from memcap.config import member_of
-from memcap.report.tables import print_places
-from memcap.studies import curves, store
-from memcap.studies.store import rows_of
-from memcap.tracking import MODES, RUNS, WANDB_MODES, open_tracker
+from memcap import jax_setup
+from memcap.knobs import UserError
+from memcap.printing import member_name, warn_once
+from memcap.studies import shards
+from memcap.studies.follow import Follower
+from memcap.studies.status import studies
+from memcap.tracking import RUNS, WANDB_MODES, Tracking
+from memcap.tracking.mirror import (
+    NICENESS,
+    SECONDS_BETWEEN_POLLS,
+    Job,
+    Report,
+    Result,
+    Sender,
+    StudyMirror,
+    mirror,
+)
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Which study, and where it goes."""
-    add_results(parser)
-    add_strict(parser)
-    parser.add_argument("--to", choices=MODES[1:], default="wandb", help="the service (default: wandb)")
+    about = "folder of a study, or of many (default: outputs)"
+    parser.add_argument("results", type=Path, nargs="?", default=Path("outputs"), help=about)
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="refuse bad files of rows, which are named and passed over otherwise",
+    )
+    parser.add_argument("--follow", action="store_true", help="go on while jobs train in the folder")
+    parser.add_argument(
+        "--session", help="only the jobs of one command: what the names in DIR/jobs begin with"
+    )
+    about = "the service: wandb (default), trackio, or MODULE:NAME of your own"
+    parser.add_argument("--to", default="wandb", metavar="SERVICE", help=about)
     parser.add_argument("--project", help="its project (default: WANDB_PROJECT, or memcap)")
     parser.add_argument("--entity", help="W&B user or team (default: the account's)")
+    about = "auto: online only where a key is present (default)"
+    parser.add_argument("--wandb", choices=WANDB_MODES, default="auto", help=about)
+    about = "a run a member or per group of seeds; auto: groups in large studies"
     parser.add_argument(
-        "--wandb",
-        choices=WANDB_MODES,
-        default="auto",
-        help="auto: online only where a key is present (default)",
+        "--runs", choices=[*RUNS, "cell"], default="auto", metavar="{auto,member,seeds}", help=about
     )
-    parser.add_argument(
-        "--runs", choices=RUNS, default="auto", help="a run a member or a cell; auto: a cell in large studies"
-    )
+    # As the process that trains starts it.
+    parser.add_argument("--beside-a-job", action="store_true", help=SUPPRESS)
+    parser.add_argument("--study", help=SUPPRESS)
+    parser.add_argument("--part", default="", help=SUPPRESS)
 
 
 def run(arguments: Namespace) -> None:
-    """Send one study after another."""
-    rows = rows_of(arguments.results, arguments.strict)
-    found = curves.read(arguments.results)
-    for (study,), part in rows.group_by("study", maintain_order=True):
-        _send(str(study), part, found, arguments)
+    """Send what one study after another holds, or follow one."""
+    settings = Tracking(arguments.to, arguments.project, arguments.entity, arguments.wandb, arguments.runs)
+    if arguments.beside_a_job:
+        os.nice(NICENESS)
+        _beside_a_job(settings, arguments)
+        os._exit(0)  # threads of a service that hangs hold nothing up
+    if settings.is_off:
+        raise UserError(f"--to {arguments.to}: is turned off, by the service off or by WANDB_MODE=disabled")
+    try:
+        _by_hand(settings, arguments)
+    except KeyboardInterrupt:
+        print("memcap: interrupted (SIGINT)", file=sys.stderr, flush=True)
+        os._exit(130)  # at Python's end a service would wait for what it has not sent
 
 
-def _send(study: str, rows: pl.DataFrame, found: pl.DataFrame, arguments: Namespace) -> None:
-    folder = folder_of(arguments.results)
-    picture = folder / "figures" / "frontier.png"
-    by_key = found.filter(pl.col("key").is_in(rows["key"].to_list())).partition_by("key", as_dict=True)
-    with open_tracker(
-        arguments.to,
-        project=arguments.project,
-        entity=arguments.entity,
-        study=study,
-        directory=folder,
-        wandb_mode=arguments.wandb,
-        runs=arguments.runs,
-        patient=True,
-    ) as tracker:
-        tracker.begin([member_of(store.config_of(row)) for row in rows.iter_rows(named=True)])
-        for row in rows.iter_rows(named=True):
-            curve = curves.points(by_key[row["key"],], row["metric"]) if (row["key"],) in by_key else {}
-            for step, values in curve.items():
-                tracker.curve(row["key"], step, values)
-            tracker.member(row["key"], store.config_of(row), row)
-        tracker.study(
-            study, [columns(point) for point in frontier(rows)], picture if picture.exists() else None
-        )
-    print_places([tracker.where])
+def _by_hand(settings: Tracking, arguments: Namespace) -> None:
+    place = arguments.results
+    if arguments.strict:
+        shards.read(place, strict=True)
+    for folder in [place] if arguments.follow or place.is_file() else studies(place):
+        follower = Follower(folder, arguments.session)
+        ends = None if arguments.follow else lambda: True
+        make = _maker(settings, follower, arguments, Report())
+        mirrors = mirror(follower, make, ends, lambda: time.sleep(SECONDS_BETWEEN_POLLS))
+        for path, why in follower.bad.items():
+            warn_once(f"{path}: {why}; passed over")
+        if not mirrors:
+            raise shards.no_rows(folder)
+        for study, each in mirrors.items():
+            each.finish(_result(folder, study))
+            if where := each.sender.close():
+                print(where)
+            if each.left:
+                print(settings.not_sent(each.left, folder), file=sys.stderr)
+
+
+def _beside_a_job(settings: Tracking, arguments: Namespace) -> None:
+    """Follow one command until that ends, or is gone."""
+    job, parent = Job(arguments.study), os.getppid()
+    follower = Follower(arguments.results, arguments.session)
+    ours = _maker(settings, follower, arguments, job)(arguments.study)
+    mirror(
+        follower,
+        lambda study: ours if study == arguments.study else None,
+        lambda: job.gone.is_set() or os.getppid() != parent,
+        lambda: job.gone.wait(SECONDS_BETWEEN_POLLS),
+        job.members,
+    )
+    ours.finish(job.result)
+    job.end(ours.sender.close(), ours.left)
+
+
+def _maker(
+    settings: Tracking, follower: Follower, arguments: Namespace, report: Report
+) -> Callable[[str], StudyMirror]:
+    """What makes the mirror of a study."""
+
+    def make(study: str) -> StudyMirror:
+        sender = Sender(settings.target(study, follower.folder, arguments.part), report)
+        return StudyMirror(sender, study, settings.runs, _name)
+
+    return make
+
+
+def _name(config: dict[str, Any]) -> str:
+    """The name of a member of which a folder has the row alone."""
+    jax_setup.prepare()
+    from memcap.config import member_of
+    from memcap.studies.writer import members_table
+
+    try:
+        return members_table([member_of(config)])["name"][0]
+    except UserError:  # its task cannot be imported here
+        task = config["task"]
+        return member_name(task["name"], task["lag"], config["model"]["units"], config["seed"])
+
+
+def _result(folder: Path, study: str) -> Result:
+    """What a study found, of all rows in its folder."""
+    jax_setup.prepare()
+    from memcap.capacity.frontier import frontier
+    from memcap.capacity.points import columns
+    from memcap.studies import store
+
+    points = frontier(store.read(folder).filter(study=study))
+    image = (folder.parent if folder.is_file() else folder) / "figures" / "frontier.png"
+    return Result([columns(point) for point in points], image if image.exists() else None)

@@ -28,7 +28,8 @@ from memcap.studies import shards
 from memcap.studies.outcome import conclude, score
 from memcap.studies.rows import latest_per_key
 from memcap.studies.run import run_study
-from memcap.tracking import MOST_MEMBER_RUNS, NoTracker, Tracker, open_tracker
+from memcap.studies.writer import members_table
+from memcap.tracking import MirrorProcess
 
 log = logging.getLogger(__name__)
 
@@ -55,25 +56,23 @@ class Session:
         self.expected: dict[
             Settings, dict[Member, None]
         ] = {}  # of the jobs, wherever they train; none: not known before
-        self.engines: dict[Settings, list[Engine]] = {}  # of the jobs
-        self.large: set[Settings] = set()  # studies of more members than have runs of their own
-        self.trackers: dict[Settings, Tracker] = {}  # by `_study`, and open until all jobs have ended
+        self.session = shards.new_session()  # in the names of what all its jobs write
+        self.mirrors: dict[Settings, MirrorProcess] = {}  # by `_study`, until all jobs have ended
 
     def __getstate__(self) -> dict[str, Any]:
         # No process of another host has the number 0, though one may have ours.
-        own = {"process": 0, "composer": None, "rows": {}, "expected": {}, "engines": {}, "trackers": {}}
-        return vars(self) | own
+        return vars(self) | {"process": 0, "composer": None, "rows": {}, "expected": {}, "mirrors": {}}
 
     def add_jobs(self, jobs: Iterable[Job]) -> None:
         """Say before they run which jobs there will be; of jobs that a sweeper makes up as it goes one
         without members."""
+        engines: dict[Settings, list[Engine]] = {}
         for job in jobs:
             study = _study(job.settings)
-            members = self.expected.setdefault(study, {})
-            members |= dict.fromkeys(job.members)
-            self.engines.setdefault(study, []).append(job.settings.engine)
-            if job.settings.tracking.runs == "auto" and len(members) > MOST_MEMBER_RUNS:
-                self.large.add(study)
+            self.expected.setdefault(study, {}).update(dict.fromkeys(job.members))
+            engines.setdefault(study, []).append(job.settings.engine)
+        for study, each in engines.items():
+            self._mirror(study, each)
 
     def __call__(self, config: DictConfig) -> float:
         """Train one job; a mistake in the only one ends the process. Returns its score, see
@@ -109,7 +108,9 @@ class Session:
         study = _study(replace(settings, folder=folder))
         kept = self.rows.setdefault(study, [])
         members = list(dict.fromkeys(member for job in jobs for member in job.members))
-        with self.in_worker_process(), self._tracking(settings, study) as tracker:
+        if os.getpid() == self.process:
+            self._mirror(study, [settings.engine])
+        with self.in_worker_process():
             rows = run_study(
                 members,
                 settings.engine,
@@ -117,32 +118,19 @@ class Session:
                 settings.study,
                 settings.design,
                 command=self.command,
-                tracker=tracker,
+                session=self.session,
             )
         kept.append(rows)
         return rows
 
-    @contextlib.contextmanager
-    def _tracking(self, settings: Settings, study: Settings) -> Generator[Tracker]:
-        """The tracker of a study, which stays open for its next job; in another process, where none comes, of
-        the job alone.
-
-        There a job has a run of its own beside those of its members, and of a large study none of these.
-        """
-        if os.getpid() != self.process:
-            with (
-                NoTracker()
-                if study in self.large
-                else _tracker(settings, [settings.engine], _job()) as tracker
-            ):
-                yield tracker
-            return
-        if study not in self.trackers:
-            self.trackers[study] = _tracker(settings, self.engines.get(study, [settings.engine]))
-            self.trackers[study].begin(
-                list(self.expected.get(study, {}))
-            )  # so that it knows of all seeds of a cell
-        yield self.trackers[study]
+    def _mirror(self, study: Settings, engines: Iterable[Engine]) -> None:
+        """Have a process follow the study's folder, wherever its jobs train, unless tracking is off or one
+        does."""
+        if study not in self.mirrors and not study.tracking.is_off:
+            members, part = members_table(list(self.expected.get(study, ()))), shares(engines)
+            self.mirrors[study] = MirrorProcess(
+                study.tracking, study.folder, study.study, self.session, members, part
+            )
 
     @contextlib.contextmanager
     def in_worker_process(self) -> Generator[None]:
@@ -176,19 +164,15 @@ class Session:
         interrupted = kind is not None and not issubclass(kind, Exception)
         try:
             for study, rows in () if interrupted else tables.items():
-                if study not in self.trackers:
-                    self.trackers[study] = _tracker(study, self.engines.get(study, []))
-                    if study in self.large and study.tracking.mode != "off":
-                        log.warning(
-                            "tracking: the members were not mirrored; this sends them: memcap mirror"
-                            f" {study.folder}"
-                        )
-                print_outcome(conclude(rows, study.folder, study.study, self.trackers[study]))
+                outcome = conclude(rows, study.folder)
+                if outcome.picture is not None and study in self.mirrors:
+                    self.mirrors[study].result(outcome.table, outcome.picture)
+                print_outcome(outcome)
         finally:
-            for tracker in self.trackers.values():
-                tracker.__exit__(kind, error, trace)  # which waits less for one that was interrupted
+            for mirror in self.mirrors.values():
+                mirror.__exit__(kind, error, trace)  # which waits less for one that was interrupted
         if not interrupted:
-            print_places(tracker.where for tracker in self.trackers.values())
+            print_places(mirror.where for mirror in self.mirrors.values())
 
     def rows_by_study(self) -> dict[Settings, pl.DataFrame]:
         """The rows of each study: those trained here; if none ever was, those that other processes left in
@@ -236,13 +220,6 @@ def exit_with(line: str) -> NoReturn:
     sys.exit(2)
 
 
-def _job() -> str:
-    """What tells this job from others of its study."""
-    if HydraConfig.initialized():
-        return f"job {HydraConfig.get().job.num}"
-    return f"task {os.environ.get('SLURM_ARRAY_TASK_ID', 0)}"
-
-
 def shares(engines: Iterable[Engine]) -> str:
     """Which shares of a study these are, as in "0, 1 of 3"; nothing where they are all of it."""
     found: dict[int, set[int]] = {}
@@ -252,17 +229,3 @@ def shares(engines: Iterable[Engine]) -> str:
         f"{', '.join(map(str, sorted(some)))} of {of}" for of, some in sorted(found.items()) if len(some) < of
     ]
     return "" if len(parts) < len(found) else "; ".join(parts)
-
-
-def _tracker(settings: Settings, engines: Iterable[Engine], job: str = "") -> Tracker:
-    tracking, part = settings.tracking, shares(engines)
-    return open_tracker(
-        tracking.mode,
-        project=tracking.project,
-        entity=tracking.entity,
-        study=settings.study,
-        part=" ".join(filter(None, (part, job))),
-        directory=settings.folder,
-        wandb_mode=tracking.wandb,
-        runs=tracking.runs,
-    )

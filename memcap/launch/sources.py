@@ -35,8 +35,10 @@ class TaskSource(ConfigSource):
         return "memcap"
 
     def load_config(self, config_path: str) -> ConfigResult:
-        """The defaults of one task."""
-        node = OmegaConf.create(task_defaults(_name(config_path)))
+        """The defaults of one task, or a tracking service of one's own."""
+        name = _name(config_path)
+        group = config_path.strip("/").partition("/")[0]
+        node = OmegaConf.create(task_defaults(name) if group == GROUP else {"mode": name})
         return ConfigResult(
             config=node, path=self.full_path(), provider=self.provider, header={"package": None}
         )
@@ -50,9 +52,11 @@ class TaskSource(ConfigSource):
         return config_path.strip("/") in ("", GROUP)
 
     def is_config(self, config_path: str) -> bool:
-        """Whether a path is one of the tasks."""
+        """Whether a path is one of the tasks, or a tracking service of one's own."""
         group, _, name = config_path.strip("/").partition("/")
-        return group == GROUP and (_name(name) in task_classes() or plugins.is_outside(name))
+        if plugins.is_outside(name):
+            return group in (GROUP, "tracking")
+        return group == GROUP and _name(name) in task_classes()
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
         """What is in the group, and the group itself."""

@@ -132,7 +132,7 @@ def print_outcome(outcome: Outcome) -> None:
 
 
 def print_places(places: Iterable[str]) -> None:
-    """Say where the runs of trackers are (`memcap.tracking.Tracker.where`)."""
+    """Say where runs are (`memcap.tracking.MirrorProcess.where`)."""
     for place in filter(None, places):
         print(place)
 

@@ -54,11 +54,11 @@ def _members(written: str) -> tuple[Member, ...]:
 
 def _resolved(config: dict[str, Any]) -> tuple[Member, ...]:
     base = {k: config[k] for k in ("task", "model", "recipe", "evaluation", "seed")}
-    found: dict[Member, None] = {}
+    members: dict[Member, None] = {}
     for grid in _grids(config["axes"], base):
         for point in _points(grid):
-            found.setdefault(resolve(_placed(base, point)))
-    return tuple(found)
+            members.setdefault(resolve(_placed(base, point)))
+    return tuple(members)
 
 
 def _grids(axes: Any, base: dict[str, Any]) -> Iterator[Grid]:

@@ -70,7 +70,7 @@ class Checkpoints:
 
     def _adopt(self, path: Path, done: Collection[str]) -> None:
         try:
-            found = read_sealed(path, states_of)
+            stored = read_sealed(path, states_of)
         except BadFileError as error:
             aside = path.with_name(f"{path.name}.bad")
             if not isinstance(error.__cause__, OSError):
@@ -80,7 +80,7 @@ class Checkpoints:
             )
             return
         foreign = set()
-        for state, made_by, curve in found:
+        for state, made_by, curve in stored:
             key = state.key
             if key not in self.members or key in done:
                 continue
@@ -91,7 +91,7 @@ class Checkpoints:
             elif key not in self.states or self.states[key].host_state["steps"] < state.host_state["steps"]:
                 self.states[key], self.curves[key] = state, curve
         self.foreign |= foreign
-        if not foreign and all(state.key in self.members or state.key in done for state, _, _ in found):
+        if not foreign and all(state.key in self.members or state.key in done for state, _, _ in stored):
             self.adopted_files.append(path)
 
     def kept(self, keys: Sequence[str]) -> dict[str, Checkpoint]:
@@ -167,10 +167,10 @@ def _arrays(
 
 def states_of(stored: Any) -> list[tuple[Checkpoint, str, Points]]:
     """The states of an open file, each with its stamp and the curve that led there."""
-    found = []
+    states = []
     for number, part in enumerate(json.loads(stored["index"].tobytes())):
         leaves = [stored[f"{number}/{k}"] for k in range(part["leaves"])]
         for row, each in enumerate(part["members"]):
             state = Checkpoint(each["key"], part["program"], each["lane"], [leaf[row] for leaf in leaves])
-            found.append((state, each["stamp"], dict(each["curve"])))
-    return found
+            states.append((state, each["stamp"], dict(each["curve"])))
+    return states

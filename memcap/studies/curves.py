@@ -174,9 +174,9 @@ def add_point(points: Points, step: int, values: Mapping[str, Any]) -> None:
     later wins."""
     points.setdefault(step, {}).update(values)
     if len(points) > MOST_HELD:
-        kept = _coarse(points, 2 * MOST_POINTS)
+        subset = _coarse(points, 2 * MOST_POINTS)
         points.clear()
-        points.update(kept)
+        points.update(subset)
 
 
 def thin(points: Points, most: int = MOST_POINTS) -> Points:
@@ -212,14 +212,14 @@ def _coarse(points: Points, most: int) -> Points:
     Of each stretch of steps the first point is kept, and of all the last. Lengths of stretches are powers of
     two: two short ones make a longer one.
     """
-    groups, kept = _groups(points), {max(points)}
+    groups, subset = _groups(points), {max(points)}
     for steps in groups:
         stretches, length = steps, 1
         while len(stretches) > max(2, most // len(groups)):
             length *= 2
             stretches = list({step // length: step for step in reversed(steps)}.values())
-        kept.update(stretches)
-    return {step: points[step] for step in sorted(kept)}
+        subset.update(stretches)
+    return {step: points[step] for step in sorted(subset)}
 
 
 def spread(steps: Sequence[int], most: int = MOST_POINTS) -> Sequence[int]:
@@ -229,10 +229,10 @@ def spread(steps: Sequence[int], most: int = MOST_POINTS) -> Sequence[int]:
         return steps
     first, span = steps[0], steps[-1] - steps[0]
     marks = [first + span * i // (most - 1) for i in range(most)]
-    kept, at = [], 0
+    subset, at = [], 0
     for mark in marks:
         while at + 1 < len(steps) and steps[at + 1] <= mark:
             at += 1
-        if not kept or kept[-1] != steps[at]:
-            kept.append(steps[at])
-    return kept
+        if not subset or subset[-1] != steps[at]:
+            subset.append(steps[at])
+    return subset

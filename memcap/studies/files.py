@@ -179,9 +179,9 @@ def _place(file: IO[bytes]) -> int | None:
     """Where the digits stand; None without a mark. Leaves the file at its start."""
     start = max(0, file.seek(0, os.SEEK_END) - TAIL)
     file.seek(start)
-    found = file.read().rfind(MARK)
+    mark = file.read().rfind(MARK)
     file.seek(0)
-    return None if found < 0 else start + found + len(MARK)
+    return None if mark < 0 else start + mark + len(MARK)
 
 
 def _digits(file: IO[bytes], place: int) -> bytes:

@@ -1,8 +1,8 @@
-"""The end of a job or a multirun: what the rows say. Where widths were swept the figure is drawn, and the
-tracker is told."""
+"""The end of a job or a multirun: what the rows say. Where widths were swept the figure is drawn."""
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -10,7 +10,6 @@ from memcap import figures
 from memcap.capacity.frontier import frontier
 from memcap.capacity.points import Point
 from memcap.studies import store
-from memcap.tracking import Tracker
 
 
 @dataclass(frozen=True)
@@ -22,23 +21,22 @@ class Outcome:
         folder: the study's folder.
         points: the frontier of these rows; none where the members say all.
         picture: the study's figure; None where none was drawn.
+        table: the numbers drawn in it, one dict a row.
     """
 
     rows: pl.DataFrame
     folder: Path
     points: tuple[Point, ...] = ()
     picture: Path | None = None
+    table: tuple[dict[str, Any], ...] = ()
 
 
-def conclude(rows: pl.DataFrame, folder: Path, study: str, tracker: Tracker) -> Outcome:
-    """Fit the frontier, draw the figure into folder/figures/ and hand both to the tracker, unless all is of
-    one width.
+def conclude(rows: pl.DataFrame, folder: Path) -> Outcome:
+    """Fit the frontier and draw the figure into folder/figures/, unless all is of one width.
 
     Args:
         rows: of the job, or of all jobs of a multirun.
         folder: the study's folder.
-        study: name for the tracker.
-        tracker: gets the frontier's table and picture.
 
     Raises:
         UserError: the figure cannot be written.
@@ -50,8 +48,7 @@ def conclude(rows: pl.DataFrame, folder: Path, study: str, tracker: Tracker) -> 
         store.read(folder)
     )  # the picture is the study's, which may hold more than this job
     picture = figures.save(drawn, folder / "figures", "frontier")
-    tracker.study(study, drawn.data.to_dicts(), picture)
-    return Outcome(rows, folder, points, picture)
+    return Outcome(rows, folder, points, picture, tuple(drawn.data.to_dicts()))
 
 
 def score(rows: pl.DataFrame) -> float:

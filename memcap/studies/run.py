@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -19,9 +18,6 @@ from memcap.studies.search import Bisect
 from memcap.studies.writer import StudyWriter, members_table
 from memcap.training.engine import Result, train
 
-if TYPE_CHECKING:
-    from memcap.tracking import Tracker
-
 
 @dataclass(frozen=True)
 class Todo:
@@ -34,7 +30,6 @@ class Todo:
         first: to train first: all that is missing, or what the search begins with.
         most: how many are trained at most; where counts are not monotone in width, a search may come to want
             more.
-        in_all: members that have rows in the folder, and those of the job.
     """
 
     rows: pl.DataFrame
@@ -42,7 +37,6 @@ class Todo:
     search: Bisect | None
     first: list[Member]
     most: int
-    in_all: int
 
 
 def what_is_missing(members: Sequence[Member], folder: Path | None, design: str) -> Todo:
@@ -60,13 +54,12 @@ def what_is_missing(members: Sequence[Member], folder: Path | None, design: str)
     there = shards.read(folder) if folder is not None and folder.exists() else frame([])
     rows = without_failed(there.filter(pl.col("key").is_in(list(by_key))))
     passed = {by_key[key]: verdict for key, verdict in rows.select("key", passed_column()).iter_rows()}
-    in_all = len(by_key.keys() | set(there["key"]))
     missing = [member for member in by_key.values() if member not in passed]
     if design != "bisect":
-        return Todo(rows, missing, None, missing, len(missing), in_all)
+        return Todo(rows, missing, None, missing, len(missing))
     search = Bisect(members, passed)
     first = search.first_members()
-    return Todo(rows, missing, search, first, search.estimate if first else 0, in_all)
+    return Todo(rows, missing, search, first, search.estimate if first else 0)
 
 
 def run_study(
@@ -78,7 +71,6 @@ def run_study(
     quiet: bool = False,
     command: str | None = None,
     session: str = "",
-    tracker: "Tracker | None" = None,
 ) -> pl.DataFrame:
     """Train what is missing.
 
@@ -94,7 +86,6 @@ def run_study(
         command: what was typed to start it, for `memcap status`.
         session: 8 hexadecimal digits that all jobs of one command have in common (`shards.new_session`), so
             that one who follows the folder knows their files; "": the job is alone.
-        tracker: mirror of curves and rows.
 
     Returns:
         The rows of these members, as far as the design wanted them.
@@ -110,10 +101,7 @@ def run_study(
     token = shards.new_token(session)
     checkpoints = None if folder is None else Checkpoints(folder, members, engine, token)
     progress = JobProgress(todo.most, there, study, command, token, searched=search is not None)
-    writer = StudyWriter(folder, study, progress, checkpoints, tracker)
-    if tracker is not None:
-        there_before = todo.rows.select("key", "solved", "steady", "evaluation_until").to_dicts()
-        tracker.begin(members, there_before, todo.in_all)
+    writer = StudyWriter(folder, study, progress, checkpoints)
 
     def next_members(results: Sequence[Result]) -> list[Member]:
         assert search is not None

@@ -45,7 +45,7 @@ def verify(folder: Path, rows_only: bool = False) -> VerifyReport:
     Raises:
         UserError: no such folder, or no files of rows in it.
     """
-    drawn, bad_curves = (
+    tables_of_curves, bad_curves = (
         ({}, {}) if rows_only else curves.read_files(folder)
     )  # before the rows, which come after them
     tables, bad = shards.read_files(folder)
@@ -58,15 +58,15 @@ def verify(folder: Path, rows_only: bool = False) -> VerifyReport:
         return VerifyReport(
             rows.height, len(tables), 0, 0, 0, sum(not _has_digest(path) for path in sound), tuple(wrong)
         )
-    found: dict[Path, dict[str, int]] = {}  # numbers by key, of each file of weights
+    numbers_by_file: dict[Path, dict[str, int]] = {}  # numbers by key, of each file of weights
     for path in sorted(folder.rglob("weights/*.npz")):
         try:
-            found[path] = sizes(path)
+            numbers_by_file[path] = sizes(path)
         except BadFileError as error:
             wrong.append(f"{path}: {error}")
-    wrong += _lacking(rows, found)
+    wrong += _without_weights(rows, numbers_by_file)
     wrong += [f"{path}: {why}" for path, why in bad_curves.items()]
-    wrong += [] if bad else _strange(rows, drawn)  # what is bad may have told of them
+    wrong += [] if bad else _without_rows(rows, tables_of_curves)  # what is bad may have told of them
     half_trained = 0
     for path in sorted(folder.rglob("checkpoints/*.npz")):
         try:
@@ -75,9 +75,17 @@ def verify(folder: Path, rows_only: bool = False) -> VerifyReport:
         except BadFileError as error:
             if path.exists():  # else its job is done with it
                 wrong.append(f"{path}: {error}")
-    sound = [*(path for path in shards.paths(folder) if path not in bad), *found, *drawn]
+    sound = [*(path for path in shards.paths(folder) if path not in bad), *numbers_by_file, *tables_of_curves]
     without = sum(not _has_digest(path) for path in sound)
-    return VerifyReport(rows.height, len(tables), len(found), len(drawn), half_trained, without, tuple(wrong))
+    return VerifyReport(
+        rows.height,
+        len(tables),
+        len(numbers_by_file),
+        len(tables_of_curves),
+        half_trained,
+        without,
+        tuple(wrong),
+    )
 
 
 def _has_digest(path: Path) -> bool:
@@ -85,11 +93,11 @@ def _has_digest(path: Path) -> bool:
         return has_digest(file)
 
 
-def _lacking(rows: pl.DataFrame, found: dict[Path, dict[str, int]]) -> list[str]:
+def _without_weights(rows: pl.DataFrame, numbers_by_file: dict[Path, dict[str, int]]) -> list[str]:
     """A line for each population that lacks weights, and one for each member that has not as many as its row
     says."""
     held: dict[tuple[str, str], set[int]] = {}
-    for path, numbers in found.items():
+    for path, numbers in numbers_by_file.items():
         for key, size in numbers.items():
             held.setdefault((path.stem, key), set()).add(size)
     missing: dict[str, list[str]] = {}
@@ -107,11 +115,11 @@ def _lacking(rows: pl.DataFrame, found: dict[Path, dict[str, int]]) -> list[str]
     return lines
 
 
-def _strange(rows: pl.DataFrame, drawn: Mapping[Path, pl.DataFrame]) -> list[str]:
+def _without_rows(rows: pl.DataFrame, tables_of_curves: Mapping[Path, pl.DataFrame]) -> list[str]:
     """A line for each file with curves of members that have no row, unless a job may be about to write
     these."""
     lines = []
-    for path, table in drawn.items():
+    for path, table in tables_of_curves.items():
         keys = sorted(set(table["key"]) - set(rows["key"]))
         if keys and is_stale(path):
             lines.append(f"{path}: curves of {_some(keys)}, of which there is no row")

@@ -20,14 +20,14 @@ _sound: set[tuple[Any, ...]] = (
 
 def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, np.ndarray]:
     """A nested dict as {"outer/inner": array}."""
-    found: dict[str, np.ndarray] = {}
+    arrays: dict[str, np.ndarray] = {}
     for name, value in tree.items():
-        found |= (
+        arrays |= (
             flat(value, f"{prefix}{name}/")
             if isinstance(value, dict)
             else {f"{prefix}{name}": np.asarray(value)}
         )
-    return found
+    return arrays
 
 
 def nested(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
@@ -114,11 +114,11 @@ def sizes(path: Path) -> dict[str, int]:
     """
 
     def count(stored: Any) -> dict[str, int]:
-        found: dict[str, int] = {}
+        numbers: dict[str, int] = {}
         for name in stored.files:
             array, key = stored[name], name.partition("/")[0]
-            found[key] = found.get(key, 0) + array.size * (2 if np.iscomplexobj(array) else 1)
-        return found
+            numbers[key] = numbers.get(key, 0) + array.size * (2 if np.iscomplexobj(array) else 1)
+        return numbers
 
     return read_sealed(path, count)
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 import polars as pl
@@ -29,9 +29,6 @@ from memcap.studies.rows import TRAINING
 from memcap.tasks import Task
 from memcap.training.engine import Checkpoint, CurveChunk, Listener, Result
 
-if TYPE_CHECKING:
-    from memcap.tracking import Tracker
-
 SECONDS_BETWEEN_WRITES = 5.0
 ROWS_OF_A_SHARD = 256  # a shard is rewritten whole until it has as many
 POINTS_OF_A_CHUNK = 10  # of a curve: a point costs as much as some steps of a tiny net
@@ -47,7 +44,7 @@ def row_of(result: Result, study: str, shard: str) -> dict[str, Any]:
     """
     member = result.member
     recipe, init = member.recipe, member.init
-    drawn = init is None or init.spread is not None
+    random = init is None or init.spread is not None
     return {
         "key": member.key,
         "study": study,
@@ -59,8 +56,8 @@ def row_of(result: Result, study: str, shard: str) -> dict[str, Any]:
         "seed": member.seed,
         "recipe": recipe.name,
         "init": recipe.init,
-        "input_bias": None if init is None or drawn else init.input,
-        "forget_bias": None if init is None or drawn else init.forget,
+        "input_bias": None if init is None or random else init.input,
+        "forget_bias": None if init is None or random else init.forget,
         "output_bias": None if init is None else init.output,
         "gain": None if init is None else init.gain,
         "orthogonal": None if init is None else init.orthogonal,
@@ -156,7 +153,6 @@ class StudyWriter(Listener):
         study: name of the study, in every row.
         progress: counts of the job; its token names the files.
         checkpoints: of the job; None: no states are wanted.
-        tracker: told of curves and rows.
     """
 
     def __init__(
@@ -165,10 +161,9 @@ class StudyWriter(Listener):
         study: str,
         progress: JobProgress,
         checkpoints: Checkpoints | None = None,
-        tracker: "Tracker | None" = None,
     ):
         self.folder, self.study, self.progress = folder, study, progress
-        self.checkpoints, self.tracker = checkpoints, tracker
+        self.checkpoints = checkpoints
         self.checkpoint_after = math.inf if checkpoints is None else SECONDS_OF_TRAINING
         self.rows: list[dict[str, Any]] = []  # of this job
         self.lock = threading.Lock()
@@ -191,18 +186,15 @@ class StudyWriter(Listener):
             chunk.first_step + len(losses),
             float(np.mean(losses)) if len(losses) else None,
         )
-        points = dict(chunk.points(POINTS_OF_A_CHUNK))
         with self.lock:
-            new = {} if member.key in self.running else self._curve_before(chunk)
-            curve = self.running.setdefault(member.key, new)
+            if member.key not in self.running:
+                self.running[member.key] = self._curve_before(chunk)
+            curve = self.running[member.key]
             if next(reversed(curve), 0) > chunk.first_step:  # it begins again, after the death of its worker
                 curve = self.running[member.key] = up_to(chunk.first_step, curve)
-            for step, values in points.items():
+            for step, values in chunk.points(POINTS_OF_A_CHUNK):
                 add_point(curve, step, values)
             self._write_late()
-        if self.tracker is not None:
-            for step, values in (new | points).items():
-                self.tracker.curve(member.key, step, values)
 
     def _curve_before(self, chunk: CurveChunk) -> Points:
         """The curve that a member has which goes on from a checkpoint: to where it goes on."""
@@ -221,8 +213,6 @@ class StudyWriter(Listener):
                 shard.rows.append(row)
                 shard.weights[key] = result.weights
                 shard.curves[key] = thin(self.running.pop(key, {}))
-                if self.tracker is not None:
-                    self.tracker.member(key, result.member.config, row)
                 self.progress.ended(key, result.status, result.solved is not None)
             shard.changed = True
             if len(shard.rows) >= ROWS_OF_A_SHARD:

@@ -1,20 +1,241 @@
-"""Tracking: curves, rows and the frontier, mirrored to W&B or trackio. A mirror only: nothing is ever read
-back from it."""
+"""Tracking: curves, rows and the frontier of a study, sent to W&B or trackio by a process that follows the
+study's folder. Nothing is ever read back, and nothing here imports a service."""
 
-from memcap.studies.curves import MOST_POINTS, Points, add_point, thin
-from memcap.tracking.mirror import MOST_MEMBER_RUNS
-from memcap.tracking.settings import MODES, RUNS, WANDB_MODES, Tracking
-from memcap.tracking.tracker import NoTracker, Tracker, open_tracker
+import contextlib
+import json
+import logging
+import os
+import queue
+import shlex
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
 
-__all__ = [
-    "MODES",
-    "MOST_MEMBER_RUNS",
-    "MOST_POINTS",
-    "RUNS",
-    "WANDB_MODES",
-    "NoTracker",
-    "Points",
-    "Tracker",
-    "Tracking",
-]
-__all__ += ["add_point", "open_tracker", "thin"]
+import polars as pl
+
+from memcap import plugins
+from memcap.knobs import UserError, check, knob
+from memcap.studies import follow
+from memcap.tracking import wandb_service
+from memcap.tracking.runs import Run, Target, run_of_study
+
+__all__ = ["MODES", "RUNS", "WANDB_MODES", "MirrorProcess", "Run", "Target", "Tracking"]
+
+log = logging.getLogger(__name__)
+
+MODES = ("off", "wandb", "trackio")
+WANDB_MODES = ("auto", "online", "offline")
+RUNS = ("auto", "member", "seeds")
+SECONDS_AT_THE_END = 5.0  # that a mirror has once its job has ended
+SECONDS_WHEN_INTERRUPTED = 0.5
+GONE = ("open_tracker", "Tracker", "NoTracker")  # of memcap 0.1
+
+
+def __getattr__(name: str) -> Any:
+    if name in GONE:
+        raise UserError(
+            f"memcap.tracking.{name}: there are no trackers any more; write memcap.train(tracking='wandb'),"
+            " or"
+            " tracking='my_module:MyService' (memcap.tracking.mirror.Service) for a service of your own"
+        )
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+@dataclass(frozen=True)
+class Tracking:
+    """Where curves are mirrored. The rows on disk are the truth."""
+
+    mode: str = knob("off", "off, wandb, trackio, or MODULE:NAME of your own")
+    project: str | None = knob(None, "project of W&B or trackio; null: WANDB_PROJECT, or memcap")
+    entity: str | None = knob(None, "W&B entity; null: your default")
+    wandb: str = knob("auto", "auto: online only where a key is present", choices=WANDB_MODES)
+    runs: str = knob(
+        "auto", "a run a member or per group of seeds; auto: groups in large studies", choices=RUNS
+    )
+
+    def __post_init__(self) -> None:
+        if self.runs == "cell":  # its name before memcap 0.2
+            object.__setattr__(self, "runs", "seeds")
+        if isinstance(self.mode, str) and self.mode not in MODES and not plugins.is_outside(self.mode):
+            raise UserError(
+                f"tracking.mode={self.mode}: must be one of {', '.join(MODES)}; or MODULE:NAME of your own"
+            )
+        check(self, "tracking")
+
+    @property
+    def is_off(self) -> bool:
+        """Whether nothing is mirrored; WANDB_MODE=disabled turns W&B off."""
+        return self.mode == "off" or (
+            self.mode == "wandb" and wandb_service.resolve_mode(self.wandb) == "disabled"
+        )
+
+    def target(self, study: str, folder: Path, part: str = "") -> Target:
+        """Where the runs of a study go, by these settings and the environment.
+
+        Args:
+            study: name of the study; the group of all its runs, unless WANDB_RUN_GROUP names another.
+            folder: of the study. W&B writes a folder `wandb` in it, or in WANDB_DIR.
+            part: tells apart commands that share a study, which have study runs of their own.
+        """
+        theirs: Mapping[str, str] = os.environ if self.mode == "wandb" else {}
+        return Target(
+            service=self.mode,
+            mode=wandb_service.resolve_mode(self.wandb) if self.mode == "wandb" else "",
+            project=self.project or theirs.get("WANDB_PROJECT") or "memcap",
+            entity=self.entity,
+            group=theirs.get("WANDB_RUN_GROUP") or study,
+            tags=tuple(filter(None, map(str.strip, theirs.get("WANDB_TAGS", "").split(",")))),
+            directory=Path(theirs.get("WANDB_DIR") or folder).absolute(),
+            study=run_of_study(study, part),
+        )
+
+    def command(self, folder: Path) -> list[str]:
+        """What sends a folder by hand."""
+        words = ["memcap", "mirror", str(folder)]
+        named = {"--to": self.mode if self.mode != "wandb" else None, "--project": self.project}
+        for option, value in (named | {"--entity": self.entity}).items():
+            words += [option, value] if value else []
+        return words
+
+    def not_sent(self, left: int, folder: Path) -> str:
+        """What to say of members and results that were not sent."""
+        command = shlex.join(self.command(folder))
+        return f"tracking: {left} of the members and results were not mirrored; this sends them: {command}"
+
+
+class MirrorProcess:
+    """`memcap mirror` beside the job that starts it: a process of its own, below the job's priority, which
+    follows the study's folder; a context manager, which ends it.
+
+    It can be ended at any moment, costs the job neither imports nor Python's lock, and outlives a job that is
+    killed until it has sent what that wrote. It is told over its standard input, in lines of JSON, and says
+    over its standard output what it has sent.
+
+    Args:
+        settings: what it does.
+        folder: of the study, which need not be there yet.
+        study: name of the study.
+        session: of the command whose jobs it follows (`memcap.studies.shards`).
+        members: that may come, with the columns of `memcap.studies.heartbeat.MEMBERS`, as far as they are
+            known.
+        part: tells apart commands that share a study.
+    """
+
+    def __init__(
+        self,
+        settings: Tracking,
+        folder: Path,
+        study: str,
+        session: str,
+        members: pl.DataFrame,
+        part: str = "",
+    ):
+        self.where = ""  # once it has ended: where people find the runs, in one line
+        self._settings, self._folder, self._study = settings, folder, study
+        self._session, self._part, self._members = session, part, members
+        self._absolute = folder.absolute()  # whatever folder the job goes to
+        self._result: list[Any] = []
+        self._start(settings.wandb)
+
+    def _start(self, wandb: str) -> None:
+        path = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
+        words = self._settings.command(self._absolute)[1:]
+        words += ["--wandb", wandb, "--runs", self._settings.runs, "--session", self._session]
+        words += ["--beside-a-job", "--study", self._study, "--part", self._part]
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (read once the process is dead)
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "memcap", *words],  # -P: import nothing from here
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            env={**os.environ, "PYTHONPATH": path},
+            start_new_session=True,  # Ctrl-C is for the job
+            text=True,
+        )
+        self._sent, self._using = 0, ""  # how many members and results, by which service
+        self._end: dict[str, Any] | None = None  # what it said as it ended
+        self._lines: queue.SimpleQueue[Any] = queue.SimpleQueue()  # to tell it; None: no more
+        self._lines.put(self._members.rows())
+        self._reader = threading.Thread(target=self._read, name="memcap-mirror-reader", daemon=True)
+        self._reader.start()
+        threading.Thread(target=self._write, name="memcap-mirror-writer", daemon=True).start()
+
+    def _write(self) -> None:
+        """In a thread, as the process may be slow to read."""
+        lines = self._lines
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError), self._process.stdin as stream:  # it may have ended
+            while (line := lines.get()) is not None:
+                stream.write(json.dumps(line, default=str) + "\n")
+                stream.flush()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout as lines:
+            for line in lines:
+                said = json.loads(line)
+                self._sent, self._using = said.get("sent", self._sent), said.get("using", self._using)
+                self._end = said.get("end")
+                if "warning" in said:
+                    log.warning(said["warning"])
+
+    def result(self, table: Sequence[Mapping[str, Any]], image: Path | None = None) -> None:
+        """Show what the whole study found in its run: a table, one dict a row, and a picture (PNG)."""
+        self._result = [[table, None if image is None else str(image.absolute())]]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        """Wait until all is sent, for some seconds, or half a second where the job is interrupted; then end
+        it. What was not sent is counted in one warning."""
+        self._finish()
+        if kind is not None and not issubclass(kind, Exception):
+            self._reader.join(SECONDS_WHEN_INTERRUPTED)
+        else:
+            self._reader.join(SECONDS_AT_THE_END / 2)
+            if self._reader.is_alive() and not self._sent and self._using == "W&B online":
+                log.warning("W&B online does not work and is left: did not answer in time")
+                self._kill()
+                self._errors.close()
+                self._start("offline")
+                self._finish()
+            self._reader.join(SECONDS_AT_THE_END / 2)
+        in_time = not self._reader.is_alive()
+        self._kill()
+        self._say_what_is_left(in_time)
+
+    def _finish(self) -> None:
+        """Tell it that nothing else will come."""
+        for line in (*self._result, None):
+            self._lines.put(line)
+
+    def _kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._reader.join()
+
+    def _say_what_is_left(self, in_time: bool) -> None:
+        end, left = self._end, 0
+        if end is not None:
+            self.where, left = end["where"], end["left"]
+        elif in_time:
+            log.warning(
+                f"tracking={self._settings.mode} does not work and is left: its process ended{self._why()}"
+            )
+        else:
+            rows = follow.count_rows(self._absolute, self._session, self._study)
+            left = rows + len(self._result) - self._sent
+        if left > 0:
+            log.warning(self._settings.not_sent(left, self._folder))
+        self._errors.close()
+
+    def _why(self) -> str:
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors="replace").split("\n")
+        return next((f' ("{line}")' for line in reversed(lines) if line.strip()), "")

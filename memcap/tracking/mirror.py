@@ -1,275 +1,341 @@
-"""A tracker whose work is done elsewhere: a slow or dead service can neither slow nor stop training."""
+"""The mirror: follows a study's folder and sends what is new to a tracking service, beside the job that
+trains or long after it."""
 
-import logging
-import math
-import queue
+import contextlib
+import json
+import os
+import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
-from memcap.studies.curves import MOST_POINTS, Points, add_point, thin
-from memcap.tracking.cells import Cells
-from memcap.tracking.runs import Member, ProgressRecord, Record, Run, RunRecord, StudyRecord, of_member
-from memcap.tracking.so_far import SoFar
+import polars as pl
 
-log = logging.getLogger(__name__)
-
-MOST_WAITING = (
-    10_000  # records; with 100 points each a quarter of a gigabyte, reached only behind a service that hangs
+from memcap import plugins
+from memcap.studies import curves
+from memcap.studies.curves import Points
+from memcap.studies.follow import Follower, News
+from memcap.studies.heartbeat import MEMBERS
+from memcap.tracking import trackio_service, wandb_service
+from memcap.tracking.runs import (
+    Member,
+    Run,
+    SeedGroup,
+    SeedGroups,
+    StudyMetrics,
+    Target,
+    plain,
+    run_of_member,
 )
-# Members beyond which cells have runs. A project of W&B holds some 10,000, but a run costs some 20 ms: no
-# more than this many are written in the seconds that there are for it where members train as fast.
-MOST_MEMBER_RUNS = 300
-LIVE_AFTER = 30.0  # seconds that a member trains before its curve is streamed
-SECONDS_BETWEEN_POINTS = 10.0  # of the study's run; a live curve is sent on as often
+
+SECONDS_BETWEEN_POLLS = 1.0
+SECONDS_BETWEEN_POINTS = 10.0  # of the study's run; a live curve comes as often, see `memcap.studies.curves`
+# Seconds that a member trains before its curve is streamed, of which it spends the first ones before the job
+# writes its curve at all.
+STREAM_AFTER = 30.0
 POINTS_AT_ONCE = 10  # of a live curve, from what came since it was last sent on
+# Members beyond which groups of seeds have runs. A project of W&B holds some 10,000, but a run costs some
+# 20 ms: no more than this many are written in the seconds that there are for it where members train as fast.
+MOST_MEMBER_RUNS = 300
+NICENESS = 10  # about a tenth of what a training process gets of a core that both want
+PATIENCE = 60.0  # seconds that a mirror has at most once the job beside it was killed
 
 
-class Sink(Protocol):
-    """Where records go. It is used by the background thread: it may be slow, and whatever it raises is caught
-    there."""
+class Service(Protocol):
+    """A tracking service, made with a `memcap.tracking.runs.Target`. It may be slow, and whatever it raises
+    is caught: it is then left, with one warning."""
 
-    replaceable: bool
-    """Whether there is another sink, should this one not answer."""
+    def run(self, run: Run, points: Points, row: dict[str, Any] | None) -> None:
+        """Add points to a run, by their steps; `row`: what it ended with, and that it has ended."""
 
-    def write(self, record: Record) -> None:
-        """Write one record, whole."""
+    def progress(self, values: dict[str, float]) -> None:
+        """Add a point to the study's run."""
+
+    def result(self, table: list[dict[str, Any]], image: Path | None) -> None:
+        """Show a table, one dict a row, and a picture (PNG) in the study's run."""
 
     def close(self) -> str:
-        """Write what is left. Returns where people find it, in one line."""
+        """End all runs. Returns where people find them, in one line."""
 
-    def kill(self) -> None:
-        """End at once, from any thread; `write` and `close` then raise."""
+
+@dataclass(frozen=True)
+class Result:
+    """What a whole study found: the frontier as a table, and its figure."""
+
+    table: list[dict[str, Any]]
+    image: Path | None
+
+
+def services(target: Target) -> Iterator[tuple[str, Callable[[], Service]]]:
+    """The services to try, the best first, each with its name. W&B offline comes after online."""
+    if target.service == "trackio":
+        yield "trackio", lambda: trackio_service.TrackioService(target)
+    elif target.service != "wandb":
+        make = plugins.outside(target.service, "tracking")
+        yield target.service, lambda: make(target)
+    else:
+        mode = wandb_service.chosen_mode(target.mode)
+        for each in ("online", "offline")[mode == "offline" :]:
+            yield f"W&B {each}", lambda each=each: wandb_service.WandbService(replace(target, mode=each))
+
+
+class Report:
+    """What a mirror says while it works. This one prints warnings, and says nothing else."""
+
+    def warn(self, line: str) -> None:
+        """Say in one line what does not work."""
+        print(line, file=sys.stderr)
+
+    def using(self, service: str) -> None:
+        """Say which service is called from now on."""
+
+    def sent(self, count: int) -> None:
+        """Say how many members and results a service has."""
+
+
+class Job(Report):
+    """The process that started this one (`memcap.tracking.MirrorProcess`): its lines come over standard
+    input, and what is said goes to standard output, in JSON.
+
+    The first line it sends is of members that may come. Its end may be told by a line with what the whole
+    study found; the end of its lines tells it, too, also where it was killed.
+    """
+
+    def __init__(self, study: str) -> None:
+        self._out = os.fdopen(os.dup(1), "w")
+        os.dup2(2, 1)  # whatever else is printed here is none of its business
+        columns = list(zip(*json.loads(sys.stdin.readline() or "[]"), strict=True)) or [()] * len(MEMBERS)
+        table = pl.DataFrame(dict(zip(MEMBERS, columns, strict=True)), MEMBERS)
+        self.members = table.with_columns(study=pl.lit(study))
+        self.result: Result | None = None
+        self.gone = threading.Event()
+        threading.Thread(target=self._read, name="memcap-mirror-job", daemon=True).start()
+
+    def _read(self) -> None:
+        for line in sys.stdin:
+            table, image = json.loads(line)
+            self.result = Result(table, None if image is None else Path(image))
+        self.gone.set()
+        time.sleep(PATIENCE)  # it ends us before, unless it was killed
+        os._exit(1)
+
+    def warn(self, line: str) -> None:
+        """See `Report`."""
+        self._say(warning=line)
+
+    def using(self, service: str) -> None:
+        """See `Report`."""
+        self._say(using=service)
+
+    def sent(self, count: int) -> None:
+        """See `Report`."""
+        self._say(sent=count)
+
+    def end(self, where: str, left: int) -> None:
+        """Say where runs are, and how many members and results were not sent."""
+        self._say(end={"where": where, "left": left})
+
+    def _say(self, **values: Any) -> None:
+        with contextlib.suppress(BrokenPipeError):  # it was killed
+            print(json.dumps(values), file=self._out, flush=True)
+
+
+class Sender:
+    """Calls the first of several services that works. One that raises is left with one warning, and what it
+    refused goes to the next; after the last one nothing is sent any more."""
+
+    def __init__(self, target: Target, report: Report):
+        self.report, self.works, self.count = report, True, 0
+        self._services = services(target)
+        self._label = {"wandb": "W&B"}.get(target.service, target.service)
+        self._service: Service | None = None
+
+    def send(self, call: Callable[[Service], Any], count: int = 0) -> None:
+        """Call a service. `count`: of the members and results that it then has."""
+        while self.works:
+            try:
+                if self._service is None:
+                    self._label, make = next(self._services)
+                    self.report.using(self._label)
+                    self._service = make()
+                call(self._service)
+            except StopIteration:
+                self.works = False
+            except (Exception, SystemExit) as error:
+                why = " ".join(str(error).split()) or type(error).__name__
+                self.report.warn(f"{self._label} does not work and is left: {why}")
+                self._service = None
+            else:
+                self.count += count
+                self.report.sent(self.count)
+                return
+
+    def close(self) -> str:
+        """End all runs. Returns where they are; "" where there are none."""
+        places: list[str] = []
+        if self._service is not None:
+            self.send(lambda service: places.append(service.close()))
+        return places[0] if places else ""
 
 
 class _Live:
-    """A curve in training: what was not yet sent on, and since when."""
+    """A curve in training: since when it is known, and the last step that was sent on."""
 
     def __init__(self) -> None:
-        self.points: Points = {}
-        self.since = self.sent = time.monotonic()
-        self.last = -1  # step that was sent on
+        self.since, self.last = time.monotonic(), -1
+
+    def new_points(self, curve: Points, most: int = curves.MOST_POINTS) -> Points:
+        """What of the curve was not yet sent on, thinned. A member that began again goes on from where it
+        was."""
+        points = curves.thin({step: values for step, values in curve.items() if step > self.last}, most)
+        self.last = max(points, default=self.last)
+        return points
 
 
-class BackgroundTracker:
-    """A tracker that hands records to the first of several sinks that works, in one background thread.
-
-    A sink that raises is given up with one warning, and its record goes to the next one. After the last,
-    tracking is off.
+class StudyMirror:
+    """One study's members, sent on as their rows and curves come.
 
     Args:
-        sinks: constructors, the best first. Iterated and called in the background thread only.
-        study: name of the study.
-        runs: "member", "cell", or "auto": cells if it begins with more than `MOST_MEMBER_RUNS` members. Where
-            it has fewer, of a study that has more, it has only parts of cells: then members are not written.
-        at_most: seconds that `close` takes at the very most. Infinite: all that was handed in is written, and
-            no curve is live.
-        otherwise: what to do about records that were not written, in words.
+        sender: takes runs.
+        study: its name.
+        runs: "member", "seeds" (a run per group of members that differ in the seed alone), or "auto": seeds
+            if it begins with more than `MOST_MEMBER_RUNS` members. Where it has fewer, of a folder that has
+            more,
+            it may have only parts of groups: then members are left to a mirror of the whole folder.
+        name_of: the name of a member of which only the config is known.
     """
 
-    def __init__(
-        self,
-        sinks: Iterable[Callable[[], Sink]],
-        *,
-        study: str = "",
-        runs: str = "auto",
-        at_most: float = 5.0,
-        otherwise: str = "",
-    ):
-        self._sinks = iter(sinks)
-        self._study, self._runs, self._at_most, self._otherwise = study, runs, at_most, otherwise
+    def __init__(self, sender: Sender, study: str, runs: str, name_of: Callable[[dict[str, Any]], str]):
+        self.sender, self.study, self.runs, self.name_of = sender, study, runs, name_of
+        self.ended = 0  # members and results that there were to send
         self._members: dict[str, Member] = {}
-        self._in_all = 0  # members of the study, as far as is known
-        self._cells = Cells(study)
-        self._so_far = SoFar()
-        self._told = time.monotonic()  # when the study's run last had a point
-        self._lock = threading.Lock()
-        self._curves: dict[str, _Live] = {}
-        self._queue: queue.SimpleQueue[Record | None] = queue.SimpleQueue()  # None: no more will come
-        self._sink: Sink | None = None
-        self._written = 0
-        self._lost = 0  # records that were refused
-        self._silent = (
-            threading.Event()
-        )  # set once nothing is accepted any more and nothing is worth a warning
-        self.where = ""
-        self._thread = threading.Thread(target=self._work, name="memcap-tracking", daemon=True)
-        self._thread.start()
+        self._earlier: dict[str, dict[str, Any]] = {}  # rows of other commands, by key
+        self._too_many = False
+        self._groups = SeedGroups(study)
+        self._metrics = StudyMetrics()
+        self._live: dict[str, _Live] = {}
+        self._last_point = time.monotonic()  # when the study's run last had one
 
-    def begin(
-        self, members: Sequence[Member], there: Sequence[Mapping[str, Any]] = (), in_all: int = 0
-    ) -> None:
-        """See `Tracker.begin`."""
-        if self._runs == "auto" and not self._members and len(members) > MOST_MEMBER_RUNS:
-            self._runs = "cell"
-        self._members |= {member.key: member for member in members}
-        self._in_all = max(self._in_all, in_all, len(self._members))
-        before = [(self._members[row["key"]], row) for row in there]
-        with self._lock:
-            for member, row in before:
-                self._so_far.add(member, row, trained=False)
-            if self._runs == "cell":
-                self._cells.expect(members, {member.key for member, _ in before})
+    def update(self, news: News) -> None:
+        """Send what is new of this study."""
+        ended = news.rows.select("key", "config", "metric")
+        if not self._members:
+            self._earlier = {row["key"]: row for row in news.earlier.iter_rows(named=True)}
+        known = (*ended.iter_rows(named=True), *news.members.iter_rows(named=True))
+        self._expect({row["key"]: row for row in known})
+        for key in news.curves.keys() - set(ended["key"]) if self._member_runs else ():
+            if key in self._members:
+                self._stream(self._members[key], news.curves[key])
+        for row in news.rows.iter_rows(named=True):
+            self._end(self._members[row["key"]], row, news.curves.get(row["key"]))
+        if len(ended) or news.curves:
+            self._progress()
 
-    def curve(self, member_id: str, step: int, values: Mapping[str, float]) -> None:
-        """See `Tracker.curve`."""
-        if self._silent.is_set():
-            return
-        live = self._curves.setdefault(member_id, _Live())
-        add_point(live.points, int(step), plain(values))
-        now = time.monotonic()
-        if (
-            now - live.since > LIVE_AFTER
-            and now - live.sent > SECONDS_BETWEEN_POINTS
-            and self._streams(member_id)
-        ):
-            live.sent = now
-            if points := _news(live, POINTS_AT_ONCE):
-                self._put(RunRecord(of_member(self._members[member_id]), points, None))
-        self._progress()
+    def _expect(self, rows: Mapping[str, Mapping[str, Any]]) -> None:
+        """Take note of members that may come, by key, before they come."""
+        earlier = self._earlier
+        new = [self._member(row) for key, row in rows.items() if key not in self._members]
+        if new and not self._members:
+            if self.runs == "auto" and len(new) > MOST_MEMBER_RUNS:
+                self.runs = "seeds"
+            if self.runs == "seeds":
+                self._groups.leave_out(json.loads(row["config"]) for row in earlier.values())
+        self._members |= {member.key: member for member in new}
+        self._too_many = len(self._members.keys() | earlier.keys()) > MOST_MEMBER_RUNS
+        self._groups.expect(member for member in new if member.key not in earlier)
+        for member in new:
+            if member.key in earlier:
+                self._metrics.add(member, earlier[member.key], trained=False)
 
-    def member(self, member_id: str, config: Mapping[str, Any], row: Mapping[str, Any]) -> None:
-        """See `Tracker.member`."""
-        live, known = self._curves.pop(member_id, None) or _Live(), self._members.get(member_id)
-        plain_row, record = plain(row), None
-        with self._lock:
-            if known is not None:
-                self._so_far.add(known, plain_row)
-            if self._runs == "cell" and known is not None:
-                record = self._cells.add(member_id, plain_row, thin(live.points))
-            elif self._left_to_mirror:
-                self._lost += 1
-            else:
-                run = (
-                    Run(member_id, member_id, "member", config=plain(config))
-                    if known is None
-                    else of_member(known)
-                )
-                record = RunRecord(run, _news(live), plain_row)
-        if record is not None:
-            self._put(record)
-        self._progress()
-
-    def study(self, name: str, table: Sequence[Mapping[str, Any]], image: Path | None = None) -> None:
-        """See `Tracker.study`."""
-        self._progress(at_once=True)
-        self._put(StudyRecord(plain(table), image))
-
-    def close(self, *, at_once: bool = False) -> None:
-        """See `Tracker.close`."""
-        self._curves.clear()
-        for record in self._cells.rest():
-            self._put(record)
-        self._queue.put(None)
-        seconds = 0.5 if at_once else self._at_most
-        half = None if math.isinf(seconds) else seconds / 2
-        try:
-            self._thread.join(half)
-            if (
-                self._thread.is_alive()
-                and not self._written
-                and self._sink is not None
-                and self._sink.replaceable
-            ):
-                self._sink.kill()  # it has not worked once: the next one may
-            self._thread.join(half)
-            left = (
-                self._lost
-                + self._cells.left_out
-                + (max(1, self._queue.qsize()) if self._thread.is_alive() else 0)
-            )
-            if left and not self._silent.is_set():
-                log.warning(f"tracking: {left} of the members and results were not mirrored{self._otherwise}")
-        finally:
-            self._silent.set()
-            if self._thread.is_alive() and self._sink is not None:
-                self._sink.kill()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        self.close(at_once=kind is not None and not issubclass(kind, Exception))
+    def _member(self, row: Mapping[str, Any]) -> Member:
+        config = json.loads(row["config"])
+        return Member(row["key"], row.get("name") or self.name_of(config), config, row["metric"])
 
     @property
-    def _left_to_mirror(self) -> bool:
-        """Whether the members are too many for runs of their own, and only parts of cells are to be had."""
-        return self._runs == "auto" and self._in_all > MOST_MEMBER_RUNS
+    def left(self) -> int:
+        """How many members and results were not sent; none where no service works, which was said."""
+        return self.ended - self.sender.count if self.sender.works else 0
 
-    def _streams(self, member_id: str) -> bool:
-        live = self._runs != "cell" and not self._left_to_mirror
-        return live and member_id in self._members and not math.isinf(self._at_most)
+    def finish(self, result: Result | None) -> None:
+        """Send what waited for others, and what the whole study found."""
+        for group in self._groups.rest():
+            self._send_group(group)
+        if result is not None:
+            self.ended += 1
+            self._progress(at_once=True)
+            self.sender.send(lambda service: service.result(result.table, result.image), 1)
+
+    @property
+    def _member_runs(self) -> bool:
+        """Whether members have runs of their own: not where groups have them, nor where the members are too
+        many and perhaps only parts of groups are here."""
+        return self.runs != "seeds" and not (self.runs == "auto" and self._too_many)
+
+    def _stream(self, member: Member, lines: pl.DataFrame) -> None:
+        live = self._live.setdefault(member.key, _Live())
+        if time.monotonic() - live.since >= STREAM_AFTER - curves.RUNNING_AFTER:
+            points = live.new_points(curves.points(lines, member.metric), POINTS_AT_ONCE)
+            if points:
+                self.sender.send(lambda service: service.run(run_of_member(member), points, None))
+
+    def _end(self, member: Member, row: dict[str, Any], lines: pl.DataFrame | None) -> None:
+        self.ended += 1
+        values, curve = plain(row), {} if lines is None else curves.points(lines, member.metric)
+        self._metrics.add(member, values)
+        if self.runs == "seeds":
+            group = self._groups.add(member.key, values, curves.thin(curve))
+            if group is not None:
+                self._send_group(group)
+        elif self._member_runs:
+            points = self._live.pop(member.key, _Live()).new_points(curve)
+            self.sender.send(lambda service: service.run(run_of_member(member), points, values), 1)
+
+    def _send_group(self, group: SeedGroup) -> None:
+        self.sender.send(lambda service: service.run(group.run, group.points, group.summary), group.members)
 
     def _progress(self, at_once: bool = False) -> None:
         """Give the study's run a point, if it had none lately."""
         now = time.monotonic()
-        with self._lock:
-            if not self._members or not (at_once or now - self._told > SECONDS_BETWEEN_POINTS):
-                return
-            self._told = now
-            values = self._so_far.values()
-        self._put(ProgressRecord(values))
-
-    def _put(self, record: Record) -> None:
-        while math.isinf(self._at_most) and self._queue.qsize() >= MOST_WAITING and not self._silent.is_set():
-            time.sleep(0.1)
-        if self._silent.is_set():
-            return
-        if self._queue.qsize() < MOST_WAITING:
-            self._queue.put(record)
-        else:
-            self._lost += 1
-
-    def _work(self) -> None:
-        while True:
-            record = self._queue.get()
-            while not self._silent.is_set():
-                try:
-                    if self._sink is None:
-                        if record is None:
-                            break
-                        self._sink = next(self._sinks)()
-                    if record is None:
-                        self.where = self._sink.close()
-                    else:
-                        self._sink.write(record)
-                        self._written += 1
-                    break
-                except StopIteration:
-                    self._silent.set()
-                except (Exception, SystemExit) as error:
-                    self._warn(error)
-                    if self._sink is not None:
-                        self._sink.kill()
-                    self._sink = None
-            if record is None:
-                return
-
-    def _warn(self, error: BaseException) -> None:
-        if not self._silent.is_set():
-            why = " ".join(str(error).split()) or type(error).__name__
-            log.warning(why)
+        if at_once or now - self._last_point > SECONDS_BETWEEN_POINTS:
+            self._last_point = now
+            values = self._metrics.values()
+            self.sender.send(lambda service: service.progress(values))
 
 
-def _news(live: _Live, most: int = MOST_POINTS) -> Points:
-    """What of a curve was not yet sent on, thinned; it is then forgotten. A member that began again goes on
-    from where it was."""
-    points = thin({step: values for step, values in live.points.items() if step > live.last}, most)
-    live.last, live.points = max(points, default=live.last), {}
-    return points
+def mirror(
+    follower: Follower,
+    make: Callable[[str], StudyMirror | None],
+    ends: Callable[[], bool] | None,
+    wait: Callable[[], Any],
+    members: pl.DataFrame | None = None,
+) -> dict[str, StudyMirror]:
+    """Send what a folder holds, and what comes, until it ends.
 
+    Args:
+        follower: of the folder.
+        make: the mirror of a study, by its name; None: of a study that is not wanted.
+        ends: whether to look only once more; called before each look. None: until no job trains.
+        wait: called between two looks.
+        members: that may come, as `memcap.studies.follow.News` has them.
 
-def plain(value: Any) -> Any:
-    """`value` as dicts, lists, strings and numbers, without arrays or references to what the caller may yet
-    change."""
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    if isinstance(value, Mapping):
-        return {str(k): plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [plain(v) for v in value]
-    if hasattr(value, "tolist"):  # NumPy and JAX, scalars and arrays
-        return value.tolist()
-    return str(value)
+    Returns:
+        The mirrors of the studies in the folder, by name; none of them is finished.
+    """
+    mirrors: dict[str, StudyMirror] = {}
+    while True:
+        last = ends is not None and ends()
+        news = follower.poll()
+        if members is not None:
+            news, members = news._replace(members=pl.concat([members, news.members])), None
+        for study in dict.fromkeys([*news.members["study"], *news.rows["study"]]):
+            if study not in mirrors and (made := make(study)) is not None:
+                mirrors[study] = made
+        for study, each in mirrors.items():
+            rows, new_members = news.rows.filter(study=study), news.members.filter(study=study)
+            each.update(news._replace(rows=rows, members=new_members))
+        if last or (ends is None and news.over):
+            return mirrors
+        wait()

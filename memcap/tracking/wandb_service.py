@@ -1,18 +1,19 @@
-"""W&B as a mirror: a run for each member or cell, and one for the study.
+"""W&B: a run for each member or group of seeds, and one for the study.
 
 Ids are stable, so that W&B takes what comes again for the same run, whether it comes at once
 (`resume="allow"`) or with `wandb sync`. A run is created, filled and finished in one go once its member has
-ended, unless it is live: so a process that is killed leaves whole runs on disk. wandb is imported here when
-it is asked for, in the process of writer.py.
+ended, unless it is live: so a process that is killed leaves whole runs on disk. wandb is imported
+when it is called for, which is in the mirror's process alone.
 """
 
 import math
 import os
 import shlex
+from pathlib import Path
 from typing import Any
 
-from memcap.tracking.process import Target
-from memcap.tracking.runs import Run, RunRecord, StudyRecord
+from memcap.studies.curves import Points
+from memcap.tracking.runs import Run, Target
 
 # Runs last for milliseconds and come by the thousand: no system statistics, no code, no console, nothing
 # printed. finish_timeout keeps a server that dies half-way from holding up the end; the flush, what a killed
@@ -82,13 +83,13 @@ def _start_wandb() -> tuple[Any, Any]:
     return wandb, wandb.setup(wandb.Settings(silent=True)).settings
 
 
-def _shown(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
     # A table is a JSON file that browsers read, and JSON has no NaN.
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-class WandbMirror:
-    """See `memcap.tracking.writer.Mirror`.
+class WandbService:
+    """See `memcap.tracking.mirror.Service`.
 
     Raises:
         RuntimeError: the mode is "online" and no API key is configured (W&B itself would ask for one on the
@@ -98,6 +99,7 @@ class WandbMirror:
     def __init__(self, target: Target):
         if target.mode == "online" and not has_api_key():
             raise RuntimeError("no API key is configured; `wandb login` stores one")
+        _start_wandb()[0].teardown()  # so that one that was left before holds no run
         self.wandb, _ = _start_wandb()
         known = self.wandb.Settings.model_fields
         target.directory.mkdir(parents=True, exist_ok=True)
@@ -114,39 +116,39 @@ class WandbMirror:
             "settings": self.wandb.Settings(**{key: value for key, value in LEAN.items() if key in known}),
         }
 
-    def run(self, record: RunRecord) -> None:
-        """See `Mirror.run`."""
-        run = self._opened(record.run)
-        there = run.step  # of a run that goes on: what the server has
-        for step, values in record.points.items():
+    def run(self, run: Run, points: Points, row: dict[str, Any] | None) -> None:
+        """See `Service.run`."""
+        opened = self._opened(run)
+        there = opened.step  # of a run that goes on: what the server has
+        for step, values in points.items():
             if step >= there:
-                run.log(
-                    values, step=step, commit=True
-                )  # uncommitted, the last point would overwrite the summary
-        if record.row is not None:
-            run.summary.update(record.row)
-            del self.open[record.run.id]
-            run.finish()
+                # Uncommitted, the last point would overwrite the summary.
+                opened.log(values, step=step, commit=True)
+        if row is not None:
+            opened.summary.update(row)
+            del self.open[run.id]
+            opened.finish()
 
     def progress(self, values: dict[str, float]) -> None:
-        """See `Mirror.progress`."""
+        """See `Service.progress`."""
         self._opened(self.target.study).log(values)
 
-    def result(self, record: StudyRecord) -> None:
-        """See `Mirror.result`."""
-        shown: dict[str, Any] = {}
-        if record.table:
-            columns = list(dict.fromkeys(key for row in record.table for key in row))
-            data = [[_shown(row.get(column)) for column in columns] for row in record.table]
-            shown["frontier"] = self.wandb.Table(columns=columns, data=data, allow_mixed_types=True)
-        if record.image is not None:
-            shown["figure"] = self.wandb.Image(str(record.image))
-        self._opened(self.target.study).log(shown)
+    def result(self, table: list[dict[str, Any]], image: Path | None) -> None:
+        """See `Service.result`."""
+        media: dict[str, Any] = {}
+        if table:
+            columns = list(dict.fromkeys(key for row in table for key in row))
+            data = [[_json_value(row.get(column)) for column in columns] for row in table]
+            media["frontier"] = self.wandb.Table(columns=columns, data=data, allow_mixed_types=True)
+        if image is not None:
+            media["figure"] = self.wandb.Image(str(image))
+        self._opened(self.target.study).log(media)
 
     def close(self) -> str:
-        """See `Mirror.close`."""
+        """See `Service.close`."""
         for run in self.open.values():
             run.finish()
+        self.wandb.teardown()  # waits until W&B's own process has written all
         runs = f"W&B: {self.count} run{'s' * (self.count != 1)}"
         if self.target.mode == "online":
             return f"{runs} in {self.url}"

@@ -5,10 +5,13 @@ import json
 
 import pytest
 from command import memcap
+from followed_files import put_job, put_rows
 
 from memcap import api
+from memcap.commands import mirror as command
 from memcap.config import Engine
 from memcap.studies import curves, store
+from memcap.tracking.mirror import Result
 
 
 @pytest.fixture
@@ -61,8 +64,9 @@ def test_members_have_their_rows_and_curves_and_the_study_its_frontier(study, mo
     assert (len(again), count) == (5, 10)
 
 
-def test_cells_may_have_the_runs(study, monkeypatch):
-    memcap(study, "mirror", "outputs/small", "--runs", "cell", "--project", "other")
+@pytest.mark.parametrize("kind", ["seeds", "cell"])  # its name now, and before memcap 0.2
+def test_groups_of_seeds_may_have_the_runs(study, monkeypatch, kind):
+    memcap(study, "mirror", "outputs/small", "--runs", kind, "--project", "other")
     runs, _ = runs_of(study, monkeypatch)
     cells = {run.name: run for run in runs.values() if run.job_type == "cell"}
     assert cells.keys() == {"latch-L3-u1", "latch-L3-u2"}
@@ -72,6 +76,70 @@ def test_cells_may_have_the_runs(study, monkeypatch):
         summary, scores = cells[f"latch-L3-u{units}"].summary, sorted(rows.filter(units=units)["final"])
         assert summary["members"] == 2
         assert [summary[f"final/{name}"] for name in ("q25", "q75")] == scores
+
+
+SERVICE = """
+class Service:
+    def __init__(self, target):
+        self.target, self.runs = target, []
+
+    def run(self, run, points, row):
+        self.runs.append(run.name)
+
+    def progress(self, values): ...
+    def result(self, table, image): self.table = table
+    def close(self): return f"{self.target.study.name}: {sorted(self.runs)}, {len(self.table)} line"
+"""
+
+
+def test_a_study_that_trains_is_followed_to_its_end_by_hand(tmp_path, monkeypatch):
+    monkeypatch.setattr(command, "SECONDS_BETWEEN_POLLS", 0.05)
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "their_module.py").write_text(SERVICE)
+    folder, token = tmp_path / "outputs", "aaaaaaaa00000000"
+    put_job(folder, token, range(3))
+    put_rows(folder, token, [0])
+    sleeps = []
+
+    def sleep(seconds):
+        sleeps.append(seconds)
+        put_rows(folder, token, range(len(sleeps) + 1))
+        if len(sleeps) == 2:
+            put_job(folder, token, range(3), ended="done")
+
+    monkeypatch.setattr(command.time, "sleep", sleep)
+    monkeypatch.setattr(command, "_result", lambda folder, study: Result([{}], None))
+    done = memcap(tmp_path, "mirror", "outputs", "--follow", "--to", "their_module:Service")
+    names = [f"latch-L5-u1-s{seed}" for seed in range(3)]
+    assert (done.status, done.out, done.err) == (0, f"study: {names}, 1 line\n", "")
+    assert len(sleeps) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (
+            ["--to", "mlflow"],
+            "memcap: tracking.mode=mlflow: must be one of off, wandb, trackio; or MODULE:NAME",
+        ),
+        (["--to", "off"], "memcap: --to off: is turned off"),
+        (["--runs", "cells"], "memcap: --runs: invalid choice: 'cells'"),
+    ],
+)
+def test_mistakes_are_one_line(study, options, line):
+    done = memcap(study, "mirror", "outputs/small", *options)
+    assert (done.status, done.err.count("\n")) == (2, 1)
+    assert done.err.startswith(line)
+
+
+def test_a_bad_file_is_named_or_refused(study, monkeypatch):
+    path = next((study / "outputs" / "small" / "rows").iterdir())
+    path.write_bytes(path.read_bytes()[:-100])
+    done = memcap(study, "mirror", "outputs/small", "--strict")
+    assert (done.status, done.err.count("\n")) == (2, 1)
+    done = memcap(study, "mirror", "outputs/small")
+    assert done.status == 0
+    assert done.err.startswith(f"memcap: outputs/small/rows/{path.name}: ")
 
 
 def test_an_empty_folder_is_refused(tmp_path):

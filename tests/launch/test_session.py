@@ -1,90 +1,97 @@
-"""What the trackers of a command are told at its end."""
+"""Which mirrors a command starts, and how it leaves them."""
 
 import pickle
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hydra.core.hydra_config import HydraConfig
 
 from memcap.config import Engine, Member
 from memcap.launch import session
 from memcap.launch.jobs import Job, Settings
 from memcap.launch.session import Session
 from memcap.signals import Interrupted
+from memcap.studies.rows import frame
 from memcap.tasks.latch import Latch
-from memcap.tracking import NoTracker, Tracking
+from memcap.tracking import Tracking
 
 
-class Told(NoTracker):
-    """Remembers how it was left."""
+class FakeMirror:
+    """Remembers how it was started and left."""
 
-    kind = "open"
+    where = "there"
+
+    def __init__(self, tracking, folder, study, session, members, part):
+        self.folder, self.session, self.part, self.left = folder, session, part, "open"
+        self.members = members["key"].to_list()
 
     def __exit__(self, kind, error, trace):
-        self.kind = kind
-
-
-@pytest.mark.parametrize("error", [None, Interrupted(signal.SIGTERM), ValueError("wrong")])
-def test_how_a_command_ended_reaches_each_tracker(error):
-    training = Session("memcap train")
-    trackers = [Told(), Told()]
-    training.trackers = dict(enumerate(trackers))
-    kind = None if error is None else type(error)
-    training.__exit__(kind, error, None)
-    assert [tracker.kind for tracker in trackers] == [kind, kind]
-
-
-def job(*members, **engine):
-    return Job(Settings(Engine(**engine), Tracking(), "study", Path("outputs/study"), "grid"), members)
+        self.left = kind
 
 
 @pytest.fixture
-def opened(monkeypatch):
-    """What trackers were opened with."""
-    calls = []
+def mirrors(monkeypatch):
+    """Those that were started."""
+    started = []
 
-    def open_tracker(mode, **options):
-        calls.append(options)
-        return Begun()
+    def start(*arguments):
+        started.append(FakeMirror(*arguments))
+        return started[-1]
 
-    monkeypatch.setattr(session, "open_tracker", open_tracker)
-    return calls
-
-
-class Begun(NoTracker):
-    def begin(self, members, there=(), in_all=0):
-        self.members = list(members)
+    monkeypatch.setattr(session, "MirrorProcess", start)
+    return started
 
 
-def open_for(training, one):
-    with training._tracking(one.settings, session._study(one.settings)) as tracker:
-        return tracker
+def job(*members, mode="wandb", **engine):
+    return Job(Settings(Engine(**engine), Tracking(mode), "study", Path("outputs/study"), "grid"), members)
+
+
+@pytest.mark.parametrize("error", [None, Interrupted(signal.SIGTERM), ValueError("wrong")])
+def test_how_a_command_ended_reaches_each_mirror(mirrors, error):
+    training = Session("memcap train")
+    training.add_jobs([job(), replace(job(), settings=replace(job().settings, study="other"))])
+    kind = None if error is None else type(error)
+    training.__exit__(kind, error, None)
+    assert [mirror.left for mirror in mirrors] == [kind, kind]
 
 
 @pytest.mark.parametrize(
     ("ours", "of", "part"),
     [([0], 1, ""), ([0, 1], 2, ""), ([1], 2, "1 of 2"), ([0, 2], 3, "0, 2 of 3"), ([2, 0, 1], 3, "")],
 )
-def test_the_run_of_a_study_names_the_shares_that_this_process_has(opened, ours, of, part):
+def test_the_run_of_a_study_names_the_shares_that_this_command_has(mirrors, ours, of, part):
     training, members = Session("memcap train"), [Member(Latch(), 5, seed=seed) for seed in ours]
-    jobs = [job(member, shards=of, shard=shard) for member, shard in zip(members, ours, strict=True)]
-    training.add_jobs(jobs)
-    tracker = open_for(training, jobs[0])
-    assert tracker.members == members
-    assert [open_for(training, each) for each in jobs] == [tracker] * len(jobs)
-    assert [options["part"] for options in opened] == [part]
+    training.add_jobs(
+        job(member, shards=of, shard=shard) for member, shard in zip(members, ours, strict=True)
+    )
+    (mirror,) = mirrors
+    assert (mirror.members, mirror.part) == ([member.key for member in members], part)
 
 
-@pytest.mark.parametrize(("most", "kind"), [(2, Begun), (1, NoTracker)])
-def test_jobs_in_other_processes_leave_the_members_of_a_large_study_to_mirror(
-    opened, monkeypatch, most, kind
-):
-    monkeypatch.setattr(session, "MOST_MEMBER_RUNS", most)
-    monkeypatch.setattr(HydraConfig.instance(), "cfg", None)  # as another test may have left it
+def test_one_mirror_follows_the_jobs_of_a_study_wherever_they_train(mirrors, monkeypatch):
+    sessions = []
+
+    def run_study(members, *arguments, session, **options):
+        sessions.append(session)
+        return frame([])
+
+    monkeypatch.setattr(session, "run_study", run_study)
     training, jobs = Session("memcap train"), [job(Member(Latch(), 5, seed=seed)) for seed in range(2)]
     training.add_jobs(jobs)
-    assert type(open_for(pickle.loads(pickle.dumps(training)), jobs[0])) is kind
+    training.train(jobs[:1])
+    pickle.loads(pickle.dumps(training)).train(jobs[1:])  # as joblib, Ray and SLURM do
+    (mirror,) = mirrors
+    assert len(mirror.members) == 2
+    assert sessions == [mirror.session] * 2
+
+
+def test_no_mirror_is_started_where_tracking_is_off(mirrors, monkeypatch):
+    training = Session("memcap train")
+    training.add_jobs([job(mode="off")])
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    training.add_jobs([job()])
+    assert mirrors == []
 
 
 def test_elsewhere_it_is_another_process_whatever_its_number():

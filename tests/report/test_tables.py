@@ -14,7 +14,6 @@ from memcap.capacity.thresholds import Threshold
 from memcap.report.tables import SHOWN_ROWS, frontier_table, print_outcome, rows_table, shown
 from memcap.studies import store
 from memcap.studies.outcome import conclude
-from memcap.tracking import NoTracker
 
 SHARP = {1: (0, 4), 2: (3, 4), 3: (4, 4)}
 
@@ -99,20 +98,11 @@ def test_tables_fit_a_terminal_with_whole_keys_and_thresholds(width):
         )
 
 
-class Recorder(NoTracker):
-    """Keeps what a study says."""
-
-    def __init__(self):
-        self.said = []
-
-    def study(self, name, table, image=None):
-        self.said.append((name, list(table), image))
-
-
-def test_a_job_that_swept_widths_ends_with_the_frontier_its_figure_and_a_record(tmp_path, capsys):
+def test_a_job_that_swept_widths_ends_with_the_frontier_its_figure_and_a_table(tmp_path, capsys):
     write(tmp_path, group(counts=SHARP), group("delay_line", 2, SHARP))
-    rows, tracker = store.read(tmp_path), Recorder()
-    print_outcome(conclude(rows, tmp_path, "name", tracker))
+    rows = store.read(tmp_path)
+    outcome = conclude(rows, tmp_path)
+    print_outcome(outcome)
     out = capsys.readouterr().out
     assert "Training frontier" in out
     assert f"24 members, 14 solved. Rows and weights: {tmp_path}\n" in out
@@ -123,21 +113,22 @@ def test_a_job_that_swept_widths_ends_with_the_frontier_its_figure_and_a_record(
         "frontier.pdf",
         "frontier.png",
     ]
-    assert tracker.said == [("name", [columns(p) for p in frontier(rows)], picture)]
+    assert (outcome.table, outcome.picture) == (tuple(columns(p) for p in frontier(rows)), picture)
 
 
 def test_a_job_of_one_width_ends_with_its_members(tmp_path, capsys):
-    rows, tracker = table(group(counts={2: (1, 1)})), Recorder()
-    print_outcome(conclude(rows, tmp_path, "name", tracker))
+    rows = table(group(counts={2: (1, 1)}))
+    outcome = conclude(rows, tmp_path)
+    print_outcome(outcome)
     out = capsys.readouterr().out
     assert "Members" in out
     assert rows["key"][0] in out
-    assert not tracker.said
+    assert (outcome.table, outcome.picture) == ((), None)
     assert not list(tmp_path.iterdir())
 
 
 def test_one_member_is_not_called_members(tmp_path, capsys):
-    print_outcome(conclude(table(group(counts={2: (1, 1)})), tmp_path, "name", NoTracker()))
+    print_outcome(conclude(table(group(counts={2: (1, 1)})), tmp_path))
     assert "\n1 member, 1 solved." in capsys.readouterr().out
 
 

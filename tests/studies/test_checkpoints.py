@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from polars.testing import assert_frame_equal
 from study_checks import ONE_LANE, config, fake
+from watching import Watcher, run_watched
 
 from memcap.config import Engine
 from memcap.loops import lstm_native
@@ -22,7 +23,6 @@ from memcap.studies.checkpoints import Checkpoints
 from memcap.studies.heartbeat import JobProgress
 from memcap.studies.run import run_study
 from memcap.studies.writer import StudyWriter
-from memcap.tracking import NoTracker
 from memcap.training import train_loop
 from memcap.training.engine import Checkpoint, CurveChunk
 
@@ -31,14 +31,14 @@ BUDGET = 60
 FIRST = {}  # by key: the first step that a job took
 
 
-class Stops(NoTracker):
+class Stops(Watcher):
     """Ctrl-C once members have taken so many steps; remembers the curves."""
 
     def __init__(self, last=None):
         self.last, self.curves = last, {}
 
-    def curve(self, member_id, step, values):
-        self.curves.setdefault(member_id, {})[step] = dict(values)
+    def curve(self, key, step, values):
+        self.curves.setdefault(key, {})[step] = dict(values)
         if step == self.last:
             raise Interrupted(signal.SIGTERM)
 
@@ -68,7 +68,7 @@ def slow(axes=None, **changes):
 
 def stopped(found, folder, step=35, engine=ONE_LANE):
     with pytest.raises(Interrupted) as caught:
-        run_study(found, engine, folder, "s", tracker=Stops(step))
+        run_watched(Stops(step), found, engine, folder, "s")
     return caught.value.kept, caught.value.half_trained
 
 
@@ -101,13 +101,13 @@ def test_an_interrupted_member_goes_on_from_its_last_chunk(tmp_path, capfd):
     assert_as_whole(found, rows, tmp_path)
 
 
-def test_a_tracker_sees_the_whole_curve_of_a_member_that_goes_on(tmp_path):
+def test_the_curve_of_a_member_that_goes_on_is_whole(tmp_path):
     (member,) = slow()
     stopped([member], tmp_path)
-    tracker = Stops()
-    run_study([member], ONE_LANE, tmp_path, "s", tracker=tracker)
-    assert {member.key: curves.points(curves.read(tmp_path), "accuracy")} == tracker.curves
-    assert list(tracker.curves[member.key]) == list(range(1, BUDGET + 1))
+    watcher = Stops()
+    run_watched(watcher, [member], ONE_LANE, tmp_path, "s")
+    assert {member.key: curves.points(curves.read(tmp_path), "accuracy")} == watcher.curves
+    assert list(watcher.curves[member.key]) == list(range(1, BUDGET + 1))
 
 
 def test_a_member_that_begins_again_leaves_nothing_of_its_curve_beyond():

@@ -1,31 +1,29 @@
-"""Curves on disk: those that trackers saw, for every member, whether or not anyone tracked."""
+"""Curves on disk: those that members had as they trained."""
 
 import numpy as np
 import polars as pl
 import pytest
 from study_checks import ONE_LANE, small_job
+from watching import Watcher, run_watched
 
 from memcap.studies import curves
 from memcap.studies.axes import members
 from memcap.studies.run import run_study
-from memcap.tracking import MOST_POINTS, NoTracker
 
 
-class Sees(NoTracker):
+class Sees(Watcher):
     def __init__(self):
         self.curves = {}
 
-    def curve(self, member_id, step, values):
-        self.curves.setdefault(member_id, {})[step] = dict(values)
+    def curve(self, key, step, values):
+        self.curves.setdefault(key, {})[step] = dict(values)
 
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
-    folder, tracker = tmp_path_factory.mktemp("study"), Sees()
-    run_study(
-        members(small_job({"model.units": [1, 2], "seed": 2})), ONE_LANE, folder, "small", tracker=tracker
-    )
-    return folder, tracker.curves
+    folder, watcher = tmp_path_factory.mktemp("study"), Sees()
+    run_watched(watcher, members(small_job({"model.units": [1, 2], "seed": 2})), ONE_LANE, folder, "small")
+    return folder, watcher.curves
 
 
 def read_back(folder):
@@ -33,7 +31,7 @@ def read_back(folder):
     return {key: curves.points(lines, "accuracy") for (key,), lines in found.items()}
 
 
-def test_each_member_has_the_curve_that_its_tracker_saw(study):
+def test_each_member_has_the_curve_that_it_trained_by(study):
     folder, seen = study
     assert len(seen) == 4
     assert read_back(folder) == seen
@@ -86,5 +84,5 @@ def test_curves_are_thinned(tmp_path):
     found = members(small_job(recipe__budget=4000, evaluation__every=40, recipe__lr=1e-9, recipe__batch=1))
     run_study(found, ONE_LANE, tmp_path, "small", quiet=True)
     steps = curves.read(tmp_path)["step"]
-    assert MOST_POINTS / 2 < len(steps) <= MOST_POINTS
+    assert curves.MOST_POINTS / 2 < len(steps) <= curves.MOST_POINTS
     assert (steps[0], steps[-1]) == (4, 4000)

@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 from study_checks import ONE_LANE, config, fake, small_job
+from watching import Watcher, run_watched
 
 from memcap.config import Engine
 from memcap.studies import run, shards, store
@@ -20,17 +21,16 @@ from memcap.studies.axes import members
 from memcap.studies.heartbeat import JobProgress
 from memcap.studies.run import run_study
 from memcap.studies.writer import StudyWriter
-from memcap.tracking import NoTracker
 from memcap.training.engine import CurveChunk, train
 
 
-class StopsAt(NoTracker):
+class StopsAt(Watcher):
     """An interrupt as the n-th member ends."""
 
     def __init__(self, count):
         self.left = count
 
-    def member(self, member_id, config, row):
+    def member(self, key, config, row):
         self.left -= 1
         if not self.left:
             raise KeyboardInterrupt
@@ -54,7 +54,7 @@ def test_an_interrupted_job_keeps_what_had_ended(tmp_path, monkeypatch):
     # So that only the interrupt can write.
     monkeypatch.setattr("memcap.studies.writer.SECONDS_BETWEEN_WRITES", 1e12)
     with pytest.raises(KeyboardInterrupt):
-        run_study(found, ONE_LANE, tmp_path, "small", tracker=StopsAt(3))
+        run_watched(StopsAt(3), found, ONE_LANE, tmp_path, "small")
     kept = store.read(tmp_path)
     assert sorted(kept["key"]) == sorted(m.key for m in found[:3])
     for each in kept.iter_rows(named=True):
@@ -117,12 +117,12 @@ def test_a_killed_job_goes_on_where_it_stopped(tmp_path, monkeypatch):
 def test_a_shard_appears_while_the_population_still_trains(tmp_path):
     seen = []
 
-    class Looks(NoTracker):
-        def curve(self, member_id, step, values):
+    class Looks(Watcher):
+        def curve(self, key, step, values):
             seen.append(store.read(tmp_path).height)
 
     found = members(config({"seed": 2}, recipe__budget=12, recipe__batch=16))
-    run_study(found, Engine(loop="while", lanes=1, workers=1), tmp_path, "small", tracker=Looks())
+    run_watched(Looks(), found, Engine(loop="while", lanes=1, workers=1), tmp_path, "small")
     assert seen[0] == 0
     assert seen[-1] == 1
 

@@ -30,18 +30,21 @@ jax_setup.prepare()
 from memcap.config import Engine
 from memcap.studies import checkpoints, files
 from memcap.studies import run, writer
-from memcap.tracking import NoTracker
 
 files.STALE_AFTER = 0
 writer.SECONDS_OF_TRAINING = checkpoints.SECONDS_BETWEEN_WRITES = 0.05
 
-class Says(NoTracker):
+class Says(writer.StudyWriter):
     seen = set()
 
-    def curve(self, member_id, step, values):
-        if member_id not in self.seen:
-            self.seen.add(member_id)
-            print("began", member_id, step, flush=True)
+    def add_curve(self, chunk):
+        super().add_curve(chunk)
+        key = chunk.member.key
+        if key not in self.seen:
+            self.seen.add(key)
+            print("began", key, next(iter(self.running[key])), flush=True)
+
+run.StudyWriter = Says
 
 shared = {"seed": [1], "every": 50, "sequences": 64}
 streams = memcap.members(  # one is solved and never steady; the other one has a curriculum on its way
@@ -50,7 +53,7 @@ streams = memcap.members(  # one is solved and never steady; the other one has a
 ) + memcap.members(lag=6, units=3, recipe="curriculum", batch=16, budget=20_000, stretch=2, **shared)
 print("ready", flush=True)
 folder = Path(sys.stdin.readline().strip())
-run.run_study(streams, Engine(loop="while", lanes=1, workers=1), folder, "s", quiet=True, tracker=Says())
+run.run_study(streams, Engine(loop="while", lanes=1, workers=1), folder, "s", quiet=True)
 """
 
 

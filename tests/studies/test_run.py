@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 from study_checks import ONE_LANE, fake, refusal, small_job
+from watching import Watcher, run_watched
 
 from memcap.config import resolve
 from memcap.studies import run, shards, store
@@ -20,30 +21,29 @@ from memcap.studies.rows import SCHEMA, frame, passed_column
 from memcap.studies.run import run_study
 from memcap.studies.weights import flat
 from memcap.studies.writer import row_of
-from memcap.tracking import NoTracker
 from memcap.training.engine import train
 
 AXES = {"model.units": [1, 2], "task.lag": [2, 3], "seed": 2}
 
 
-class Remembers(NoTracker):
+class Remembers(Watcher):
     def __init__(self):
         self.curves, self.rows = [], {}
 
-    def curve(self, member_id, step, values):
-        self.curves.append((member_id, step))
+    def curve(self, key, step, values):
+        self.curves.append((key, step))
 
-    def member(self, member_id, config, row):
-        self.rows[member_id] = (config, row)
+    def member(self, key, config, row):
+        self.rows[key] = (config, row)
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A small study, trained once."""
-    folder, tracker = tmp_path_factory.mktemp("study"), Remembers()
+    folder, watcher = tmp_path_factory.mktemp("study"), Remembers()
     found = members(small_job(AXES))
-    rows = run_study(found, replace(ONE_LANE, lanes=2), folder, "small", tracker=tracker)
-    return found, folder, rows, tracker
+    rows = run_watched(watcher, found, replace(ONE_LANE, lanes=2), folder, "small")
+    return found, folder, rows, watcher
 
 
 def forbid_training(monkeypatch):
@@ -132,13 +132,13 @@ def test_the_stored_weights_are_those_that_were_trained(trained):
         np.testing.assert_allclose(stored[path], array, atol=1e-5)
 
 
-def test_tracking_sees_curves_and_rows(trained):
-    found, _, rows, tracker = trained
-    assert {name for name, _ in tracker.curves} == set(tracker.rows) == {m.key for m in found}
+def test_each_member_has_a_curve_and_a_row_as_it_ends(trained):
+    found, _, rows, watcher = trained
+    assert {key for key, _ in watcher.curves} == set(watcher.rows) == {m.key for m in found}
     for each in rows.iter_rows(named=True):
-        config, mirrored = tracker.rows[each["key"]]
+        config, row = watcher.rows[each["key"]]
         assert config == json.loads(each["config"])
-        assert mirrored == each
+        assert row == each
 
 
 def test_a_second_run_trains_nothing(trained, monkeypatch):

@@ -4,12 +4,12 @@ import json
 
 import pytest
 from study_checks import ONE_LANE, config, small_job
+from watching import Watcher, run_watched
 
 from memcap.config import member_of
 from memcap.studies import heartbeat, shards
 from memcap.studies.axes import members
 from memcap.studies.run import run_study
-from memcap.tracking import NoTracker
 
 
 def test_a_token_begins_with_its_session():
@@ -35,7 +35,7 @@ def test_the_session_of_a_name(name, session):
     assert shards.session_of(name) == session
 
 
-class Sees(NoTracker):
+class Sees(Watcher):
     """The names of the files that are there while a member trains."""
 
     def __init__(self, folder):
@@ -48,7 +48,7 @@ class Sees(NoTracker):
 def test_all_files_of_a_job_have_its_token(tmp_path):
     found = members(small_job({"model.units": [1, 2], "seed": 2}))
     sees = Sees(tmp_path)
-    run_study(found, ONE_LANE, tmp_path, "small", quiet=True, session="01234567", tracker=sees)
+    run_watched(sees, found, ONE_LANE, tmp_path, "small", quiet=True, session="01234567")
     (token,) = heartbeat.read(tmp_path)
     assert shards.session_of(token) == "01234567"
     assert sees.names == {f"{token}.json", f"{token}.members.parquet"}

@@ -107,3 +107,37 @@ def put(target: dict[str, Any], items: Iterable[Any]) -> None:
         for parent in parents:
             inner = inner.setdefault(parent, {})
         inner[last] = json.loads(item.value_json)
+
+
+TIMES = ("_runtime", "_timestamp", "_wandb", "study/seconds", "study/members_a_second")
+
+
+def plain_runs(directory: Path) -> dict[str, dict[str, Any]]:
+    """All offline runs under `directory` by id, in values that JSON takes: all that is the same each time."""
+    runs = [read_run(path) for path in sorted(directory.glob("wandb/offline-run-*/*.wandb"))]
+    assert len({run.id for run in runs}) == len(runs), "a run was sent twice"
+    return {
+        run.id: {
+            "name": run.name,
+            "project": run.project,
+            "group": run.group,
+            "job_type": run.job_type,
+            "tags": list(run.tags),
+            "config": run.config,
+            "metrics": [str(metric) for metric in run.metrics],
+            "summary": _without_times(run, run.summary),
+            "points": [_without_times(run, point) for point in run.history],
+            "finished": run.finished,
+        }
+        for run in runs
+    }
+
+
+def _without_times(run: Run, values: dict[str, Any]) -> dict[str, Any]:
+    """A point or a summary; a table is what it shows, and a picture only that it is one."""
+    kept = {name: value for name, value in sorted(values.items()) if name not in TIMES}
+    if "frontier" in kept:
+        kept["frontier"] = json.loads((run.directory / "files" / kept["frontier"]["path"]).read_text())
+    if "figure" in kept:
+        kept["figure"] = kept["figure"]["_type"]
+    return kept

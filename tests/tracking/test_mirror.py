@@ -1,362 +1,324 @@
-import logging
-import math
-import threading
-import time
+"""What a mirror sends of the news of a folder, to services that do nothing, break or refuse."""
 
-import numpy as np
+import json
+import math
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
 import pytest
 from test_runs import member
 
-from memcap.tracking import mirror
-from memcap.tracking.mirror import BackgroundTracker, plain
-from memcap.tracking.runs import ProgressRecord, Run, RunRecord, StudyRecord, of_cell, of_member
+from memcap.studies import curves
+from memcap.studies.follow import EARLIER, News
+from memcap.studies.heartbeat import MEMBERS
+from memcap.studies.rows import frame
+from memcap.tracking import Tracking, mirror
+from memcap.tracking.mirror import Report, Result, Sender, StudyMirror
+from memcap.tracking.runs import run_of_member, run_of_seeds
 
 
-class ListSink:
-    replaceable = True
+class ListService:
+    """Remembers what came, in order."""
 
     def __init__(self):
-        self.records, self.killed = [], False
+        self.calls, self.closed = [], False
 
-    def write(self, record):
-        self.records.append(record)
+    def run(self, run, points, row):
+        self.calls.append((run, points, row))
+
+    def progress(self, values):
+        self.calls.append(values)
+
+    def result(self, table, image):
+        self.calls.append((table, image))
 
     def close(self):
-        return f"{len(self.records)} records"
+        self.closed = True
+        return f"{len(self.calls)} calls"
 
-    def kill(self):
-        self.killed = True
+    @property
+    def runs(self):
+        return [call for call in self.calls if isinstance(call, tuple) and len(call) == 3]
 
 
-class BrokenSink(ListSink):
-    def write(self, record):
+class BrokenService(ListService):
+    def run(self, run, points, row):
         raise OSError("disk\nfull")
 
 
-class StuckSink(ListSink):
-    """A sink that hangs until it is killed, as a server that accepts a connection and never answers; from
-    which record on."""
+class ListReport(Report):
+    def __init__(self):
+        self.warnings, self.services, self.count = [], [], 0
 
-    def __init__(self, works=0):
-        super().__init__()
-        self.works, self.entered, self.release = works, threading.Event(), threading.Event()
+    def warn(self, line):
+        self.warnings.append(line)
 
-    def write(self, record):
-        super().write(record)
-        if len(self.records) <= self.works:
-            return
-        self.entered.set()
-        self.release.wait()
-        if self.killed:
-            raise RuntimeError("killed")
+    def using(self, service):
+        self.services.append(service)
 
-    def kill(self):
-        super().kill()
-        self.release.set()
+    def sent(self, count):
+        self.count = count
 
 
-def run_of(name, config=None, row=None, points=None):
-    """The record of a member that nobody announced."""
-    return RunRecord(
-        Run(name, name, "member", config=config or {}), points or {}, row if row is not None else {}
+@pytest.fixture
+def sender(monkeypatch):
+    """Makes a sender to the services that a test lists."""
+
+    def make(*services):
+        monkeypatch.setattr(mirror, "services", lambda target: iter([("it", each) for each in services]))
+        return Sender(Tracking("wandb").target("study", Path("outputs")), ListReport())
+
+    return make
+
+
+def row_of(ours, passed=True):
+    return {
+        "key": ours.key,
+        "study": "study",
+        "config": json.dumps(ours.config, sort_keys=True),
+        "metric": ours.metric,
+        "status": "solved" if passed else "unsolved",
+        "solved": passed,
+        "steady": passed,
+        "evaluation_until": "steady",
+        "steps": 9,
+        "finished": datetime(2025, 1, 1, tzinfo=UTC),
+    }
+
+
+def news(ended=(), members=(), curve=None, earlier=(), running=(), over=False):
+    """Of members that have ended, and others that run, each with the points of a curve."""
+    points = {1: {"train/loss": 1.0}, 2: {"train/loss": 0.5}} if curve is None else curve
+    lines = {each.key: curves.table({each.key: points}) for each in (*ended, *running)}
+    named = [(each.key, each.name, each.metric, json.dumps(each.config), "study") for each in members]
+    return News(
+        frame([row_of(each) for each in ended]),
+        frame([row_of(each) for each in earlier]).select(EARLIER),
+        lines,
+        pl.DataFrame(named, {**MEMBERS, "study": pl.String}, orient="row"),
+        {},
+        over,
     )
 
 
-def warnings(caplog):
-    return [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
+def name_of(config):
+    return f"latch-L5-u{config['model']['units']}-s{config['seed']}"
 
 
-def test_records_arrive_whole_and_in_order(caplog):
-    sink = ListSink()
-    with BackgroundTracker([lambda: sink]) as tracker:
-        tracker.curve("a", 0, {"train/loss": 1.0})
-        tracker.curve("b", 0, {"train/loss": 2.0})
-        tracker.curve("a", 10, {"train/loss": math.inf})
-        tracker.member("a", {"lag": 3}, {"solved": True})
-        tracker.member("c", {"lag": 4}, {"solved": False})
-        tracker.study("frontier", [{"lag": 3, "u50": 2.5}])
-    assert sink.records == [
-        run_of("a", {"lag": 3}, {"solved": True}, {0: {"train/loss": 1.0}, 10: {"train/loss": math.inf}}),
-        run_of("c", {"lag": 4}, {"solved": False}),
-        StudyRecord([{"lag": 3, "u50": 2.5}], None),
-    ]
-    assert tracker.where == "3 records"
-    assert warnings(caplog) == []
+def make_study(sender, runs="auto"):
+    return StudyMirror(sender, "study", runs, name_of)
 
 
-def test_what_the_caller_changes_later_does_not_change_the_record():
-    sink, config, values = ListSink(), {"task": {"lag": 3}}, {"loss": 1.0}
-    with BackgroundTracker([lambda: sink]) as tracker:
-        tracker.curve("a", 0, values)
-        tracker.member("a", config, {})
-        config["task"]["lag"] = values["loss"] = 99
-    assert sink.records == [run_of("a", {"task": {"lag": 3}}, points={0: {"loss": 1.0}})]
+def test_a_member_is_sent_whole_once_it_has_ended(sender):
+    service, ours = ListService(), [member(seed=k) for k in range(2)]
+    study = make_study(sender(lambda: service))
+    study.update(news(members=ours))
+    assert service.calls == []
+    study.update(news(ended=ours[:1]))
+    ((run, points, row),) = service.calls
+    assert run == run_of_member(ours[0])
+    assert points == {1: {"train/loss": 1.0}, 2: {"train/loss": 0.5}}
+    assert (row["status"], row["steps"], row["finished"]) == ("solved", 9, "2025-01-01 00:00:00+00:00")
+    assert (study.sender.count, study.left) == (1, 0)
 
 
-def test_the_producer_is_done_while_the_sink_still_hangs(caplog):
-    sink = StuckSink(works=1)
-    tracker = BackgroundTracker([lambda: sink], at_most=1, otherwise="; do this")
-
-    def produce():
-        for number in range(300):
-            for step in range(20):
-                tracker.curve(f"m{number}", step, {"train/loss": 1.0})
-            tracker.member(f"m{number}", {}, {})
-        tracker.study("frontier", [])
-
-    producer = threading.Thread(target=produce, daemon=True)
-    producer.start()
-    assert sink.entered.wait(30)
-    producer.join(30)
-    blocked = producer.is_alive()  # nobody has let the sink go
-    start = time.monotonic()
-    tracker.close()
-    assert time.monotonic() - start < 20
-    assert not blocked
-    assert sink.killed
-    assert warnings(caplog) == ["tracking: 300 of the members and results were not mirrored; do this"]
+def test_a_member_of_which_only_the_row_is_known_has_the_name_that_its_config_gives(sender):
+    service, ours = ListService(), member()
+    make_study(sender(lambda: service)).update(news(ended=[ours]))
+    assert service.runs[0][0].name == name_of(ours.config)
 
 
-def test_a_sink_that_never_answered_makes_room_for_the_next_before_the_time_is_up(caplog):
-    stuck, sink = StuckSink(), ListSink()
-    with BackgroundTracker([lambda: stuck, lambda: sink], at_most=2) as tracker:
-        tracker.member("a", {}, {})
-        assert stuck.entered.wait(30)
-    assert (stuck.killed, sink.records) == (True, [run_of("a")])
-    assert warnings(caplog) == ["killed"]
+def test_a_long_curve_is_thinned_and_keeps_its_ends(sender):
+    service, ours = ListService(), member()
+    curve = {step: {"train/loss": step / 2} for step in range(1234)}
+    make_study(sender(lambda: service)).update(news(ended=[ours], curve=curve))
+    points = service.runs[0][1]
+    assert len(points) == curves.MOST_POINTS
+    assert (min(points), max(points)) == (0, 1233)
+    assert all(point == {"train/loss": step / 2} for step, point in points.items())
 
 
-def test_a_slow_sink_without_a_next_one_has_all_the_time_there_is(caplog):
-    class SlowSink(ListSink):
-        replaceable = False
-
-        def write(self, record):
-            time.sleep(1.2)
-            super().write(record)
-
-    sink = SlowSink()
-    with BackgroundTracker([lambda: sink], at_most=2) as tracker:
-        tracker.member("a", {}, {})
-    assert (sink.killed, sink.records, warnings(caplog)) == (False, [run_of("a")], [])
+def test_numbers_that_are_none_come_through(sender):
+    service, ours = ListService(), member()
+    curve = {1: {"train/loss": math.inf}, 2: {"train/loss": math.nan, "eval/accuracy": -math.inf}}
+    make_study(sender(lambda: service)).update(news(ended=[ours], curve=curve))
+    points = service.runs[0][1]
+    assert (points[1], points[2]["eval/accuracy"]) == ({"train/loss": math.inf}, -math.inf)
+    assert math.isnan(points[2]["train/loss"])
 
 
-def test_an_interrupt_waits_for_nobody():
-    sink = StuckSink(works=1)
-
-    def train():
-        with BackgroundTracker([lambda: sink]) as tracker:
-            tracker.member("a", {}, {})
-            tracker.member("b", {}, {})
-            assert sink.entered.wait(30)
-            raise KeyboardInterrupt
-
-    start = time.monotonic()
-    with pytest.raises(KeyboardInterrupt):
-        train()
-    assert time.monotonic() - start < 3
-    assert sink.killed
+def test_a_service_that_breaks_is_left_with_one_warning_and_what_it_refused_goes_to_the_next(sender):
+    service, ours = ListService(), [member(seed=k) for k in range(3)]
+    study = make_study(sender(BrokenService, lambda: service))
+    study.update(news(ended=ours))
+    assert [run.id for run, _, _ in service.runs] == [each.key for each in ours]
+    assert study.sender.report.warnings == ["it does not work and is left: disk full"]
+    assert study.sender.close() == "3 calls"
 
 
-def test_a_patient_tracker_writes_all():
-    class SlowSink(ListSink):
-        def write(self, record):
-            time.sleep(0.1)
-            super().write(record)
-
-    sink = SlowSink()
-    with BackgroundTracker([lambda: sink], at_most=math.inf) as tracker:
-        for member in range(10):
-            tracker.member(f"m{member}", {}, {})
-    assert len(sink.records) == 10
-
-
-def test_close_has_a_bound_even_while_records_arrive(caplog):
-    class SlowSink(ListSink):
-        def write(self, record):
-            time.sleep(0.1)
-
-    tracker = BackgroundTracker([SlowSink], at_most=0.3)
-    for number in range(600):
-        tracker.member(f"m{number}", {}, {})
-    start = time.monotonic()
-    tracker.close()
-    assert time.monotonic() - start < 30  # a minute of work was waiting
-    assert len(warnings(caplog)) == 1
-
-
-def test_a_record_that_one_sink_refuses_goes_to_the_next_with_one_warning(caplog):
-    sink = ListSink()
-    with BackgroundTracker([BrokenSink, lambda: sink]) as tracker:
-        for member in "abc":
-            tracker.member(member, {}, {})
-    assert [record.run.id for record in sink.records] == ["a", "b", "c"]
-    assert warnings(caplog) == ["disk full"]
-
-
-def test_a_sink_that_cannot_be_made_counts_as_broken(caplog):
+def test_a_service_that_cannot_be_made_counts_as_broken(sender):
     def make():
         raise SystemExit("no core")
 
-    sink = ListSink()
-    with BackgroundTracker([make, lambda: sink]) as tracker:
-        tracker.member("a", {}, {})
-    assert len(sink.records) == 1
-    assert warnings(caplog) == ["no core"]
+    service = ListService()
+    study = make_study(sender(make, lambda: service))
+    study.update(news(ended=[member()]))
+    assert len(service.runs) == 1
+    assert study.sender.report.warnings == ["it does not work and is left: no core"]
 
 
-def test_after_the_last_sink_tracking_is_off(caplog):
-    with BackgroundTracker([BrokenSink]) as tracker:
-        for member in range(50):
-            tracker.member(f"m{member}", {}, {})
-    tracker.curve("late", 0, {"loss": 0.0})
-    tracker.member("late", {}, {})
-    tracker.close()
-    assert warnings(caplog) == ["disk full"]
+def test_after_the_last_service_nothing_is_sent_and_nothing_else_is_said(sender):
+    study = make_study(sender(BrokenService))
+    study.update(news(ended=[member(seed=k) for k in range(5)]))
+    study.finish(Result([], None))
+    assert study.sender.report.warnings == ["it does not work and is left: disk full"]
+    assert (study.sender.works, study.sender.close(), study.left) == (False, "", 0)
 
 
-def test_sinks_that_cannot_be_listed_turn_tracking_off(caplog):
-    def sinks():
-        raise ImportError("no module named wandb")
-        yield
-
-    with BackgroundTracker(sinks()) as tracker:
-        tracker.member("a", {}, {})
-    assert len(warnings(caplog)) == 1
-
-
-def test_ctrl_c_goes_through_and_what_has_ended_is_kept():
-    sink = ListSink()
-
-    def train():
-        with BackgroundTracker([lambda: sink]) as tracker:
-            tracker.member("a", {}, {})
-            tracker.curve("b", 0, {"loss": 1.0})
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        train()
-    assert [record.run.id for record in sink.records] == ["a"]
+def test_a_service_that_cannot_be_found_is_one_warning():
+    report = ListReport()
+    sender = Sender(Tracking("no_such_module:Service").target("study", Path("outputs")), report)
+    sender.send(lambda service: service.progress({}))
+    (line,) = report.warnings
+    assert "no module no_such_module" in line
+    assert not sender.works
 
 
-def test_plain_takes_whatever_a_row_may_hold():
-    value = {
-        "a": np.float32(0.5),
-        "b": np.arange(2),
-        3: (None, True, {"p": np.int64(7)}),
-        "nan": np.float32("nan"),
-    }
-    got = plain(value)
-    assert math.isnan(got.pop("nan"))
-    assert got == {"a": 0.5, "b": [0, 1], "3": [None, True, {"p": 7}]}
-    assert plain(ValueError) == "<class 'ValueError'>"
+def test_a_member_that_trains_long_streams_its_curve_and_every_point_comes_once(sender, monkeypatch):
+    monkeypatch.setattr(mirror, "STREAM_AFTER", 0.0)
+    service, ours = ListService(), member()
+    study = make_study(sender(lambda: service))
+    curve = {step: {"train/loss": 1 / step} for step in range(1, 41)}
+    study.update(news(members=[ours]))
+    for last in (10, 10, 15, 30):
+        study.update(news(running=[ours], curve={step: curve[step] for step in range(1, last + 1)}))
+    study.update(news(ended=[ours], curve=curve))
+    assert {run.id for run, _, _ in service.runs} == {ours.key}
+    assert [row is None for _, _, row in service.runs] == [True, True, True, False]
+    steps = [step for _, points, _ in service.runs for step in points]
+    assert steps == sorted(set(steps))
+    assert (steps[:10], steps[-10:]) == (list(range(1, 11)), list(range(31, 41)))
 
 
-ROW = {"solved": True, "steady": True, "evaluation_until": "steady", "status": "solved", "steps": 9}
-
-
-def trained(tracker, member, steps=3):
-    for step in range(1, steps + 1):
-        tracker.curve(member.key, step, {"train/loss": 1 / step})
-    tracker.member(member.key, member.config, ROW)
-
-
-def test_a_member_that_trains_long_streams_its_curve_and_every_point_comes_once(monkeypatch):
-    monkeypatch.setattr(mirror, "LIVE_AFTER", 0.0)
-    monkeypatch.setattr(mirror, "SECONDS_BETWEEN_POINTS", 0.0)
-    sink, ours = ListSink(), member()
-    with BackgroundTracker([lambda: sink]) as tracker:
-        tracker.begin([ours])
-        trained(tracker, ours, steps=40)
-    records = [record for record in sink.records if isinstance(record, RunRecord)]
-    assert {record.run.id for record in records} == {ours.key}
-    assert [record.row for record in records] == [None] * (len(records) - 1) + [ROW]
-    assert len(records) > 10
-    assert [step for record in records for step in record.points] == list(range(1, 41))
-
-
-def test_a_live_member_that_begins_again_goes_on_where_it_was_and_its_curve_stays_small(monkeypatch):
-    monkeypatch.setattr(mirror, "LIVE_AFTER", 0.0)
-    sink, ours = ListSink(), member()
-    with BackgroundTracker([lambda: sink]) as tracker:
-        tracker.begin([ours])
-        for step in [*range(1, 201), *range(1, 401)]:
-            monkeypatch.setattr(mirror, "SECONDS_BETWEEN_POINTS", 0.0 if step == 200 else 1e9)
-            tracker.curve(ours.key, step, {"train/loss": 0.0})
-        tracker.member(ours.key, ours.config, ROW)
-    first, last = (list(record.points) for record in sink.records if isinstance(record, RunRecord))
+def test_a_live_member_that_begins_again_goes_on_where_it_was_and_its_curve_stays_small(sender, monkeypatch):
+    monkeypatch.setattr(mirror, "STREAM_AFTER", 0.0)
+    service, ours = ListService(), member()
+    study = make_study(sender(lambda: service))
+    study.update(news(members=[ours]))
+    for last in (200, 100):
+        curve = {step: {"train/loss": 0.0} for step in range(1, last + 1)}
+        study.update(news(running=[ours], curve=curve))
+    study.update(news(ended=[ours], curve={step: {"train/loss": 0.0} for step in range(1, 401)}))
+    first, last = (list(points) for _, points, _ in service.runs)
     assert (len(first), first[0], first[-1]) == (mirror.POINTS_AT_ONCE, 1, 200)
     assert (last[0], last[-1]) == (201, 400)
 
 
-def test_a_short_member_is_written_whole_and_the_study_has_points(monkeypatch):
-    sink, ours = ListSink(), [member(units=units) for units in (5, 6, 7)]
-    with BackgroundTracker([lambda: sink]) as tracker:
-        tracker.begin(ours, [{**ROW, "key": ours[0].key}])
-        trained(tracker, ours[1])
-        monkeypatch.setattr(mirror, "SECONDS_BETWEEN_POINTS", 0.0)
-        trained(tracker, ours[2])
-        tracker.study("any", [])
-    runs = [record for record in sink.records if isinstance(record, RunRecord)]
-    assert [(record.run, record.row) for record in runs] == [(of_member(each), ROW) for each in ours[1:]]
-    points = [record.values for record in sink.records if isinstance(record, ProgressRecord)]
-    assert [point["study/done"] for point in points] == sorted(point["study/done"] for point in points)
-    assert (points[-1]["study/done"], points[-1]["study/solved"], points[-1]["frontier/delay_line-L8"]) == (
-        3,
-        3,
-        5,
-    )
+def test_a_member_that_has_just_begun_is_not_streamed(sender):
+    service, ours = ListService(), member()
+    study = make_study(sender(lambda: service))
+    study.update(news(members=[ours], running=[ours]))
+    study.update(news(running=[ours]))
+    assert service.calls == []
 
 
-@pytest.mark.parametrize(("runs", "most"), [("auto", 3), ("cell", 1000)])
-def test_cells_have_the_runs_of_a_large_study(monkeypatch, runs, most):
+def test_the_study_has_points_and_a_result(sender, monkeypatch):
+    service, ours = ListService(), [member(units=units) for units in (5, 6, 7)]
+    study = make_study(sender(lambda: service))
+    study.update(news(members=ours, earlier=ours[:1]))
+    study.update(news(ended=ours[1:2], earlier=ours[:1]))
+    assert len(service.calls) == 1
+    monkeypatch.setattr(mirror, "SECONDS_BETWEEN_POINTS", 0.0)
+    study.update(news(ended=ours[2:], earlier=ours[:1]))
+    study.finish(Result([{"lag": 3, "u50": 2.5}], Path("frontier.png")))
+    points = [call for call in service.calls if isinstance(call, dict)]
+    assert [point["study/done"] for point in points] == [3, 3]
+    assert (points[0]["study/solved"], points[0]["frontier/delay_line-L8"]) == (3, 5)
+    assert service.calls[-1] == ([{"lag": 3, "u50": 2.5}], Path("frontier.png"))
+    assert (study.sender.count, study.left) == (3, 0)
+
+
+@pytest.mark.parametrize(("runs", "most"), [("auto", 3), ("seeds", 1000)])
+def test_seeds_have_the_runs_of_a_large_study(sender, monkeypatch, runs, most):
     monkeypatch.setattr(mirror, "MOST_MEMBER_RUNS", most)
-    monkeypatch.setattr(mirror, "LIVE_AFTER", 0.0)
-    sink, ours = ListSink(), [member(units=units, seed=seed) for units in (5, 6) for seed in range(2)]
-    with BackgroundTracker([lambda: sink], study="large", runs=runs) as tracker:
-        tracker.begin(ours)
-        for each in ours:
-            trained(tracker, each)
-    assert [record.run for record in sink.records] == [of_cell(ours[0], "large"), of_cell(ours[2], "large")]
-    assert sink.records[0].points[2] == {"train/loss/q25": 0.5, "train/loss/q50": 0.5, "train/loss/q75": 0.5}
-
-
-def test_jobs_of_one_member_each_have_the_cells_of_their_study(monkeypatch):
-    monkeypatch.setattr(mirror, "MOST_MEMBER_RUNS", 3)
-    sink, ours = ListSink(), [member(units=units, seed=seed) for units in (5, 6) for seed in range(2)]
-    with BackgroundTracker([lambda: sink], study="large") as tracker:
-        tracker.begin(ours)
-        for each in ours:
-            tracker.begin([each], in_all=4)
-            trained(tracker, each)
-    assert [(record.run, record.row["members"]) for record in sink.records] == [
-        (of_cell(ours[0], "large"), 2),
-        (of_cell(ours[2], "large"), 2),
+    monkeypatch.setattr(mirror, "STREAM_AFTER", 0.0)
+    service, ours = ListService(), [member(units=units, seed=seed) for units in (5, 6) for seed in range(2)]
+    study = make_study(sender(lambda: service), runs)
+    study.update(news(members=ours, running=ours))
+    for each in ours:
+        study.update(news(ended=[each]))
+    assert [run for run, _, _ in service.runs] == [
+        run_of_seeds(ours[0], "study"),
+        run_of_seeds(ours[2], "study"),
     ]
+    points = service.runs[0][1]
+    assert points[2] == {"train/loss/q25": 0.5, "train/loss/q50": 0.5, "train/loss/q75": 0.5}
+    assert (study.sender.count, study.left) == (4, 0)
 
 
-@pytest.mark.parametrize(("on_disk", "written"), [(0, 3), (1, 3), (2, 2), (9, 0)])
+def test_groups_of_which_members_ended_in_an_earlier_command_are_counted_as_not_sent(sender):
+    service, ours = ListService(), [member(seed=seed) for seed in range(3)]
+    study = make_study(sender(lambda: service), "seeds")
+    study.update(news(members=ours[1:], earlier=ours[:1]))
+    study.update(news(ended=ours[1:], earlier=ours[:1]))
+    study.finish(None)
+    assert service.calls == []
+    assert study.left == 2
+
+
+@pytest.mark.parametrize(("on_disk", "written"), [(0, 3), (1, 2), (2, 1), (9, 0)])
 def test_members_that_come_one_by_one_have_runs_until_they_are_too_many(
-    monkeypatch, caplog, on_disk, written
+    sender, monkeypatch, on_disk, written
 ):
     """As those of a sampler, and of a command of which many share a folder."""
     monkeypatch.setattr(mirror, "MOST_MEMBER_RUNS", 3)
-    monkeypatch.setattr(mirror, "LIVE_AFTER", 0.0)
-    sink, ours = ListSink(), [member(seed=seed) for seed in range(4)]
-    with BackgroundTracker([lambda: sink], otherwise="; do this") as tracker:
-        for number, each in enumerate(ours):
-            tracker.begin([each], in_all=max(on_disk, 1) + number)
-            trained(tracker, each)
-    assert [record.run for record in sink.records] == [of_member(each) for each in ours[:written]]
-    assert warnings(caplog) == [
-        f"tracking: {4 - written} of the members and results were not mirrored; do this"
-    ]
+    service, ours = ListService(), [member(seed=seed) for seed in range(4)]
+    others = [member(units=9, seed=seed) for seed in range(on_disk)]
+    study = make_study(sender(lambda: service))
+    for each in ours:
+        study.update(news(members=[each], earlier=others))
+        study.update(news(ended=[each], earlier=others))
+    assert [run for run, _, _ in service.runs] == [run_of_member(each) for each in ours[:written]]
+    assert study.left == 4 - written
 
 
-def test_members_of_cells_that_began_in_an_earlier_job_are_counted_as_not_mirrored(caplog):
-    sink, ours = ListSink(), [member(seed=seed) for seed in range(3)]
-    with BackgroundTracker([lambda: sink], runs="cell", otherwise="; do this") as tracker:
-        tracker.begin(ours, [{**ROW, "key": ours[0].key}])
-        for each in ours[1:]:
-            trained(tracker, each)
-    assert sink.records == []
-    assert warnings(caplog) == ["tracking: 2 of the members and results were not mirrored; do this"]
+class FakeFollower:
+    """Gives one news after another."""
+
+    def __init__(self, *all_news):
+        self.news, self.polls = list(all_news), 0
+
+    def poll(self):
+        self.polls += 1
+        return self.news.pop(0) if self.news else news(over=True)
+
+
+def test_what_a_mirror_is_told_of_is_known_before_the_first_row(sender):
+    service, ours = ListService(), [member(seed=seed) for seed in range(2)]
+    study = make_study(sender(lambda: service), "seeds")
+    follower = FakeFollower(news(ended=ours[:1]), news(ended=ours[1:]))
+    mirror.mirror(follower, lambda name: study, None, lambda: None, news(members=ours).members)
+    ((run, _, row),) = service.calls
+    assert (run, row["members"]) == (run_of_seeds(ours[0], "study"), 2)
+
+
+def test_a_mirror_looks_once_more_after_the_end(sender):
+    service, ours, ended = ListService(), [member(seed=seed) for seed in range(2)], []
+    study = make_study(sender(lambda: service))
+    follower = FakeFollower(news(ended=ours[:1]), news(ended=ours[1:]), news())
+    mirror.mirror(follower, lambda name: study, lambda: bool(ended), lambda: ended.append(True))
+    assert (follower.polls, len(service.runs)) == (2, 2)
+
+
+def test_a_mirror_with_nobody_beside_it_ends_when_no_job_trains(sender):
+    service = ListService()
+    study = make_study(sender(lambda: service))
+    follower = FakeFollower(news(), news(ended=[member()], over=True), news())
+    mirrors = mirror.mirror(follower, lambda name: study, None, lambda: None)
+    assert (follower.polls, mirrors) == (2, {"study": study})
+
+
+def test_a_study_that_is_not_wanted_is_left_alone(sender):
+    follower = FakeFollower(news(ended=[member()], over=True))
+    assert mirror.mirror(follower, lambda name: None, None, lambda: None) == {}

@@ -1,65 +1,192 @@
-"""Names, ids and tags, from real members."""
+"""Names, ids and tags, from real members; runs of seeds, against NumPy; points of a study's run."""
 
-from memcap.config import Member
+import json
+import math
+
+import numpy as np
+import pytest
+
+from memcap import config
 from memcap.models.network import Model
 from memcap.printing import member_name
 from memcap.recipes import Recipe
+from memcap.studies.curves import MOST_POINTS
+from memcap.studies.writer import members_table
 from memcap.tasks import task_class
-from memcap.tracking.runs import of_cell, of_member, of_study
+from memcap.tracking.runs import (
+    Member,
+    SeedGroups,
+    StudyMetrics,
+    plain,
+    quantiles,
+    run_of_member,
+    run_of_seeds,
+    run_of_study,
+)
 
 
 def member(task="delay_line", lag=8, units=7, seed=3, **knobs):
-    return Member(
+    """As a job writes it down before it trains."""
+    ours = config.Member(
         task_class(task)(**knobs), lag, model=Model(units=units), recipe=Recipe("chrono"), seed=seed
     )
+    row = members_table([ours]).row(0, named=True)
+    return Member(row["key"], row["name"], json.loads(row["config"]), row["metric"])
 
 
 def test_a_member_has_a_readable_name_and_the_key_as_its_id():
     ours = member()
-    run = of_member(ours)
+    run = run_of_member(ours)
     assert (run.id, run.name, run.kind) == (ours.key, "delay_line-L8-u7-s3", "member")
     assert run.tags == ("delay_line", "lag 8", "chrono", "lstm")
     assert run.config == ours.config
-    assert of_member(member(symbols=4)).name == "delay_line(symbols=4)-L8-u7-s3"
+    assert run_of_member(member(symbols=4)).name == "delay_line(symbols=4)-L8-u7-s3"
+    assert member(symbols=4).task_at_lag == "delay_line(symbols=4)-L8"
 
 
-def test_members_share_a_cell_if_they_differ_in_the_seed_alone():
-    run = of_cell(member(), "a")
+def test_a_member_has_one_name_here_and_in_status():
+    assert member(units=9, seed=3).name == member_name("delay_line", 8, 9, 3) == "delay_line-L8-u9-s3"
+
+
+def test_members_share_a_run_of_seeds_if_they_differ_in_the_seed_alone():
+    run = run_of_seeds(member(), "a")
     assert (run.name, run.kind) == ("delay_line-L8-u7", "cell")
-    assert of_cell(member(seed=5), "a") == run
+    assert run_of_seeds(member(seed=5), "a") == run
     others = [
-        of_cell(member(units=8), "a"),
-        of_cell(member(lag=9), "a"),
-        of_cell(member(symbols=4), "a"),
-        of_cell(member(), "b"),
+        run_of_seeds(member(units=8), "a"),
+        run_of_seeds(member(lag=9), "a"),
+        run_of_seeds(member(symbols=4), "a"),
+        run_of_seeds(member(), "b"),
     ]
     assert len({run.id, *(other.id for other in others)}) == 5
 
 
-def test_a_study_has_one_id_and_jobs_that_share_it_have_their_own():
-    assert of_study("first") == of_study("first")
-    assert (
-        len(
-            {
-                of_study("first").id,
-                of_study("second").id,
-                of_study("first", "0 of 2").id,
-                of_study("first", "1 of 2").id,
-            }
-        )
-        == 4
-    )
-    assert of_study("first", "0 of 2").name == "first 0 of 2"
+def test_a_study_has_one_id_and_commands_that_share_it_have_their_own():
+    assert run_of_study("first") == run_of_study("first")
+    parts = [("first",), ("second",), ("first", "0 of 2"), ("first", "1 of 2")]
+    assert len({run_of_study(*each).id for each in parts}) == 4
+    assert run_of_study("first", "0 of 2").name == "first 0 of 2"
 
 
 def test_ids_are_what_wandb_takes():
-    for run in (of_member(member()), of_cell(member(), "a/b c"), of_study("a/b c")):
+    for run in (run_of_member(member()), run_of_seeds(member(), "a/b c"), run_of_study("a/b c")):
         assert len(run.id) <= 64
         assert not set("/\\#?%: ") & set(run.id)
         assert all(len(tag) <= 64 for tag in run.tags)
 
 
-def test_a_member_has_one_name_here_and_in_status():
-    assert (
-        of_member(member(units=9, seed=3)).name == member_name("delay_line", 8, 9, 3) == "delay_line-L8-u9-s3"
+def row(**more):
+    row = {
+        "status": "solved",
+        "solved": True,
+        "steady": False,
+        "steps": 10,
+        "final": 1.0,
+        "steps_to_solve": 10,
+    }
+    return row | more
+
+
+def test_quantiles_of_curves_on_one_grid_are_those_of_numpy():
+    draws = np.random.default_rng(0).normal(size=(9, 30))
+    points = quantiles(
+        [{10 * i: {"train/loss": value} for i, value in enumerate(curve)} for curve in draws.tolist()]
     )
+    wanted = np.quantile(draws, [0.25, 0.5, 0.75], axis=0)  # of 9 values these are values that are there
+    assert list(points) == list(range(0, 300, 10))
+    for i, point in enumerate(points.values()):
+        assert list(point.values()) == pytest.approx(wanted[:, i].tolist())
+        assert list(point) == ["train/loss/q25", "train/loss/q50", "train/loss/q75"]
+
+
+def test_a_curve_that_has_ended_stays_at_its_last_value():
+    points = quantiles(
+        [{1: {"a": 5.0}}, {1: {"a": 0.0}, 2: {"a": 1.0}, 3: {"a": 2.0}}, {2: {"a": 9.0, "b": 4.0}}]
+    )
+    assert [points[step]["a/q50"] for step in (1, 2, 3)] == [0.0, 5.0, 5.0]
+    assert [points[step].get("b/q50") for step in (1, 2, 3)] == [None, 4.0, 4.0]
+
+
+def test_diverged_members_are_in_the_quantiles_unless_they_are_no_numbers():
+    points = quantiles([{1: {"a": math.inf}}, {1: {"a": 1.0}}, {1: {"a": math.nan}}, {1: {"b": math.nan}}])
+    assert points == {1: {"a/q25": 1.0, "a/q50": 1.0, "a/q75": math.inf}}
+    assert quantiles([{}, {}]) == {}
+
+
+def test_many_points_are_thinned():
+    points = quantiles([{seed + 7 * i: {"a": 1.0} for i in range(90)} for seed in range(5)])
+    assert len(points) == MOST_POINTS
+    assert (min(points), max(points)) == (0, 4 + 7 * 89)
+
+
+def test_a_group_is_handed_over_once_it_is_whole():
+    seeds, other = [member(seed=k) for k in range(3)], member(units=8)
+    groups = SeedGroups("study")
+    groups.expect([*seeds, other])
+    assert groups.add(seeds[0].key, row(), {1: {"a": 1.0}}) is None
+    diverged = row(solved=False, status="diverged", steps_to_solve=None)
+    assert groups.add(seeds[1].key, diverged, {1: {"a": 2.0}}) is None
+    group = groups.add(seeds[2].key, row(steady=True, steps_to_solve=30), {1: {"a": 3.0}})
+    assert (group.run.kind, group.run.name, group.points[1]["a/q50"]) == ("cell", "delay_line-L8-u7", 2.0)
+    wanted = {
+        "members": 3,
+        "members_solved": 2,
+        "members_diverged": 1,
+        "share_solved": 2 / 3,
+        "share_steady": 1 / 3,
+    }
+    assert group.members == 3
+    assert wanted.items() <= group.summary.items()
+    assert (group.summary["steps_to_solve/q25"], group.summary["steps_to_solve/q75"]) == (10, 30)
+    assert groups.rest() == []
+
+
+def test_groups_that_a_search_leaves_come_last_and_those_of_an_earlier_command_not_at_all():
+    seeds, others = [member(seed=k) for k in range(3)], [member(units=8, seed=k) for k in range(3)]
+    groups = SeedGroups("study")
+    groups.leave_out([others[0].config])
+    groups.expect([*seeds, *others[1:]])
+    for each in (seeds[0], others[1], others[2]):
+        assert groups.add(each.key, row(), {1: {"a": 1.0}}) is None
+    assert [(group.run.name, group.members) for group in groups.rest()] == [("delay_line-L8-u7", 1)]
+
+
+def passes(passed, until="solved"):
+    return {"solved": passed, "steady": passed and until == "steady", "evaluation_until": until}
+
+
+def test_members_are_counted_once_and_the_frontier_is_the_narrowest_group_that_half_of_its_seeds_pass():
+    metrics = StudyMetrics()
+    for units, verdicts in {4: [True, False, False], 5: [True, False], 6: [True, True]}.items():
+        for seed, passed in enumerate(verdicts):
+            metrics.add(member(units=units, seed=seed), passes(passed), trained=units > 4)
+    metrics.add(member(units=6, seed=0), passes(True))
+    metrics.add(member(lag=20), passes(False))
+    values = metrics.values()
+    assert (values["study/done"], values["study/solved"]) == (8, 4)
+    assert {name: value for name, value in values.items() if name.startswith("frontier/")} == {
+        "frontier/delay_line-L8": 5
+    }
+    assert values["study/members_a_second"] > 0
+    assert metrics.values()["study/members_a_second"] == 0
+
+
+def test_a_stream_passes_once_it_is_steady():
+    metrics = StudyMetrics()
+    metrics.add(member(), passes(True) | {"evaluation_until": "steady"})
+    assert not [name for name in metrics.values() if name.startswith("frontier/")]
+    metrics.add(member(seed=4), passes(True, until="steady"))
+    assert metrics.values()["frontier/delay_line-L8"] == 7
+
+
+def test_plain_takes_whatever_a_row_may_hold():
+    value = {
+        "a": np.float32(0.5),
+        "b": np.arange(2),
+        3: (None, True, {"p": np.int64(7)}),
+        "nan": np.float32("nan"),
+    }
+    got = plain(value)
+    assert math.isnan(got.pop("nan"))
+    assert got == {"a": 0.5, "b": [0, 1], "3": [None, True, {"p": 7}]}
+    assert plain(ValueError) == "<class 'ValueError'>"

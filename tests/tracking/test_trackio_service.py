@@ -3,23 +3,24 @@
 import json
 
 import pytest
-from test_wandb_service import MEMBERS, ROOT, python
+from test_wandb_service import LATCH, ROOT, python
 
 pytest.importorskip("trackio", reason="needs memcap[trackio]")
 
 STUDY = (
-    MEMBERS
+    LATCH
     + """
 from matplotlib.figure import Figure
 Figure(figsize=(1, 1)).savefig("frontier.png")
-background.LIVE_AFTER = background.SECONDS_BETWEEN_POINTS = 1e9
-with open_tracker("trackio", project="p", study="delay", directory=Path("job")) as t:
-    t.begin([member])
-    for step in range(1, 11):
-        t.curve(member.key, step, {"train/loss": 1 / step, "eval/accuracy": step / 10})
-    t.member(member.key, member.config, row)
-    t.study("any", [{"lag": 5, "u50": math.nan}], Path("frontier.png"))
-print(t.where)
+live = False
+t = sender("trackio", "p")
+points = {step: {"train/loss": 1 / step, "eval/accuracy": step / 10} for step in range(1, 11)}
+if live:
+    t.send(lambda service: service.run(latch, {step: points.pop(step) for step in range(1, 6)}, None))
+t.send(lambda service: service.run(latch, points, row))
+t.send(lambda service: service.progress({"study/done": 1}))
+t.send(lambda service: service.result([{"lag": 5, "u50": math.nan}], Path("frontier.png")))
+print(t.close())
 """
 )
 READ = """
@@ -30,10 +31,10 @@ print(json.dumps(runs, default=str))
 """
 
 
-@pytest.mark.parametrize("seconds", ["1e9", "0"])
-def test_a_study_is_in_trackio_and_a_rerun_adds_no_run_and_no_point(tmp_path, seconds):
+@pytest.mark.parametrize("live", [False, True])
+def test_a_study_is_in_trackio_and_a_rerun_adds_no_run_and_no_point(tmp_path, live):
     where = {"TRACKIO_DIR": str(tmp_path / "trackio")}
-    script = STUDY.replace("1e9", seconds)
+    script = STUDY.replace("live = False", f"live = {live}")
     assert python(script, tmp_path, **where) == (
         "trackio: 2 runs in project p, shown by: trackio show --project p\n",
         "",

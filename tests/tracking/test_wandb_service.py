@@ -12,33 +12,38 @@ import time
 from pathlib import Path
 
 import pytest
+from followed_files import OURS, members_of, put_rows
 from readback import read_runs
 
-from memcap.knobs import UserError
-from memcap.tracking import MOST_POINTS, NoTracker, open_tracker
+from memcap import tracking
+from memcap.tracking import MirrorProcess, Tracking
 
 ROOT = Path(__file__).parents[2]
 KEY = "a" * 40
 PRELUDE = """
-import math, sys
+import math, os, sys, time
 from pathlib import Path
-from memcap.tracking import open_tracker
+from memcap.tracking import Tracking
+from memcap.tracking.mirror import Report, Sender
+from memcap.tracking.runs import Member, Run, run_of_member
 
-def tracker(**more):
-    given = {"project": "memcap-test", "study": "delay", "directory": Path("job")}
-    given |= {"tags": ("ci", "small"), "patient": True}
-    return open_tracker("wandb", **given | more)
+def sender(mode="wandb", project="memcap-test", **more):
+    return Sender(Tracking(mode, project, **more).target("delay", Path("job")), Report())
+
+def member(name, points, row, config=None):
+    return lambda service: service.run(Run(name, name, "member", config=config or {}), points, row)
 """
 ONE_MEMBER = """
-with tracker() as t:
-    t.curve("m", 1, {"train/loss": 0.5})
-    t.member("m", {"lag": 3}, {"solved": True})
+t = sender()
+t.send(member("m", {1: {"train/loss": 0.5}}, {"solved": True}, {"lag": 3}))
+t.close()
 """
 
 
 def environment(home, **more):
     folders = {f"WANDB_{name}_DIR": str(home / name.lower()) for name in ("CONFIG", "CACHE", "DATA")}
     ours = {"PATH": os.environ["PATH"], "HOME": str(home), "TMPDIR": str(home), "PYTHONPATH": str(ROOT)}
+    ours |= {"WANDB_TAGS": "ci, small"}
     return ours | folders | {"WANDB_BASE_URL": "http://127.0.0.1:9", "NETRC": str(home / "netrc")} | more
 
 
@@ -61,28 +66,25 @@ def python(script, home, **more):
 
 @pytest.fixture(scope="module")
 def offline(tmp_path_factory):
-    """Folder and runs of a study of three members that was tracked without an account."""
+    """Folder and runs of a study of two members that was mirrored without an account."""
     home = tmp_path_factory.mktemp("offline")
     from matplotlib.figure import Figure
 
     Figure(figsize=(1, 1)).savefig(home / "frontier.png")
     printed = python(
         """
-with tracker() as t:
-    t.curve("short", 10, {"train/loss": 0.25, "eval/accuracy": 0.5})
-    t.curve("short", 0, {"train/loss": 1.5})
-    t.curve("short", 20, {"train/loss": 0.125, "eval/accuracy": 1.0})
-    for step in range(1234):
-        t.curve("long", step, {"train/loss": step / 2})
-    t.curve("diverged", 0, {"train/loss": math.inf})
-    t.curve("diverged", 1, {"train/loss": math.nan, "eval/accuracy": -math.inf})
-    t.member("long", {}, {})
-    t.member("diverged", {"lr": math.inf}, {"solved": False, "loss": math.nan, "norm": math.inf})
-    config = {"task": {"name": "delay_line", "lag": 3}, "units": 4}
-    config |= {"seed": 2**32 - 1, "clip": None, "tied": False}
-    t.member("short", config, {"solved": True, "steps": 20, "train/loss": 0.0625, "note": "ok"})
-    table = [{"lag": 1, "u50": 1.5}, {"lag": 2, "u50": math.nan, "censored": "above"}]
-    t.study("frontier", table, Path("frontier.png"))
+t = sender()
+points = {0: {"train/loss": 1.5}, 10: {"train/loss": 0.25, "eval/accuracy": 0.5}}
+points[20] = {"train/loss": 0.125, "eval/accuracy": 1.0}
+config = {"task": {"name": "delay_line", "lag": 3}, "units": 4}
+config |= {"seed": 2**32 - 1, "clip": None, "tied": False}
+t.send(member("short", points, {"solved": True, "steps": 20, "train/loss": 0.0625, "note": "ok"}, config))
+points = {0: {"train/loss": math.inf}, 1: {"train/loss": math.nan, "eval/accuracy": -math.inf}}
+row = {"solved": False, "loss": math.nan, "norm": math.inf}
+t.send(member("diverged", points, row, {"lr": math.inf}))
+table = [{"lag": 1, "u50": 1.5}, {"lag": 2, "u50": math.nan, "censored": "above"}]
+t.send(lambda service: service.result(table, Path("frontier.png")))
+t.close()
 """,
         home,
     )
@@ -98,7 +100,7 @@ def test_offline_prints_nothing_and_writes_only_in_its_directory(offline):
 def test_one_run_a_member_and_one_for_the_study(offline):
     _, runs, _ = offline
     kinds = {name: run.job_type for name, run in runs.items()}
-    assert kinds == {"short": "member", "long": "member", "diverged": "member", "delay": "study"}
+    assert kinds == {"short": "member", "diverged": "member", "delay": "study"}
     for run in runs.values():
         assert (run.project, run.group, run.tags, run.finished) == (
             "memcap-test",
@@ -122,13 +124,6 @@ def test_the_row_wins_over_the_last_point_of_the_curve(offline):
     assert offline[1]["short"].summary["train/loss"] == 0.0625
 
 
-def test_a_long_curve_is_thinned_and_keeps_its_ends(offline):
-    curve = offline[1]["long"].curve("train/loss")
-    assert len(curve) == MOST_POINTS
-    assert (curve[0], curve[-1]) == ((0, 0.0), (1233, 616.5))
-    assert all(value == step / 2 for step, value in curve)
-
-
 def test_a_diverged_member_is_shown_as_it_was(offline):
     run = offline[1]["diverged"]
     (_, first), (_, last) = run.curve("train/loss")
@@ -149,42 +144,19 @@ def test_the_study_shows_its_table_and_picture(offline):
     assert shown["data"] == [[1, 1.5, None], [2, None, "above"]]
 
 
-def test_off_does_not_import_wandb(tmp_path):
-    out, err = python(
-        """
-with open_tracker(study="delay", directory=Path("job")) as t:
-    t.curve("m", 0, {"loss": 1.0})
-    t.member("m", {}, {})
-    t.study("frontier", [])
-print([name for name in sys.modules if name.partition(".")[0] in ("wandb", "jax")], Path("job").exists())
-""",
-        tmp_path,
-    )
-    assert (out, err) == ("[] False\n", "")
-
-
-def test_disabled_by_the_environment_is_off(tmp_path):
-    out, err = python(
-        """
-for wandb_mode in ("auto", "online", "offline"):
-    with tracker(wandb_mode=wandb_mode) as t:
-        t.member("m", {}, {})
-print("wandb" in sys.modules, Path("job").exists())
-""",
-        tmp_path,
-        WANDB_MODE="disabled",
-    )
-    assert (out, err) == ("False False\n", "")
-
-
-@pytest.mark.parametrize(("argument", "knob"), [("mode", "mode"), ("wandb_mode", "wandb"), ("runs", "runs")])
-def test_an_unknown_choice_is_a_users_error(argument, knob, tmp_path):
-    with pytest.raises(UserError, match=f"tracking.{knob}=on: must be one of"):
-        open_tracker(**{"mode": "wandb", argument: "on"}, study="s", directory=tmp_path)
-
-
-def test_the_default_is_off(tmp_path):
-    assert isinstance(open_tracker(study="s", directory=tmp_path), NoTracker)
+def test_the_process_that_trains_imports_no_service(tmp_path):
+    script = """
+import memcap, memcap.launch.session
+members = memcap.members(task="latch", lag=3, units=1, budget=4, batch=8, every=2, sequences=16, stretch=1)
+import memcap.tracking
+memcap.tracking.SECONDS_AT_THE_END = 60
+memcap.train(members, "job", tracking="wandb", engine=memcap.Engine("map", workers=1))
+print({"wandb", "trackio"} & set(sys.modules))
+"""
+    cache = {name: os.environ[name] for name in ("XDG_CACHE_HOME",) if name in os.environ}
+    out, _ = python(script, tmp_path, **cache)
+    where, imported = out.splitlines()
+    assert (where.split(" in ")[0], imported) == ("W&B: 1 run", "set()")
 
 
 def test_a_dead_server_costs_one_warning_and_the_runs_lie_on_disk(tmp_path):
@@ -218,7 +190,7 @@ def test_a_malformed_key_costs_one_warning_and_the_runs_lie_on_disk(tmp_path):
 
 
 def test_online_without_a_key_asks_nobody_and_goes_offline(tmp_path):
-    out, err = python(ONE_MEMBER.replace("tracker()", 'tracker(wandb_mode="online")'), tmp_path)
+    out, err = python(ONE_MEMBER.replace("sender()", 'sender(wandb="online")'), tmp_path)
     assert (out, err) == (
         "",
         "W&B online does not work and is left: no API key is configured; `wandb login` stores one\n",
@@ -237,14 +209,9 @@ def test_offline_touches_no_network_and_a_silent_server_cannot_hold_up_the_exit(
 
 def test_a_killed_process_leaves_the_members_that_had_ended(tmp_path):
     script = """
-import time
-t = tracker()
-for step in range(50):
-    t.curve("ended", step, {"train/loss": float(step)})
-    t.curve("running", step, {"train/loss": float(step)})
-t.member("ended", {"lag": 3}, {"solved": True})
-while t._written == 0:
-    time.sleep(0.01)
+t = sender()
+points = {step: {"train/loss": float(step)} for step in range(50)}
+t.send(member("ended", points, {"solved": True}, {"lag": 3}))
 print("ready", flush=True)
 time.sleep(100)
 """
@@ -260,36 +227,24 @@ time.sleep(100)
     assert runs["ended"].summary["solved"] is True
 
 
-MEMBERS = """
-from dataclasses import make_dataclass
-from types import SimpleNamespace
-import memcap.tracking.mirror as background, memcap.tracking.tracker as opened
-opened.SECONDS_AT_THE_END = 60
+LATCH = """
 config = {"task": {"name": "latch", "lag": 5}, "model": {"units": 2, "cell": "lstm"}}
 config |= {"recipe": {"name": "hold"}, "seed": 3}
-member = SimpleNamespace(key="0123456789abcdef", config=config, task=make_dataclass("Latch", [])())
+latch = run_of_member(Member("0123456789abcdef", "latch-L5-u2-s3", config, "accuracy"))
 row = {"solved": True, "steady": False, "evaluation_until": "solved", "status": "solved"}
 """
 
 
 def test_a_live_run_lies_on_disk_while_its_member_trains(tmp_path):
-    script = (
-        MEMBERS
-        + """
-import time
-background.LIVE_AFTER = background.SECONDS_BETWEEN_POINTS = 0
-t = tracker(patient=False)
-t.begin([member])
+    script = """
+t = sender()
 for step in range(30):
-    t.curve(member.key, step, {"train/loss": float(step)})
-while not t._queue.empty():
-    time.sleep(0.01)
+    t.send(lambda service: service.run(latch, {step: {"train/loss": float(step)}}, None))
 time.sleep(6)  # W&B writes what it has every 5 s
-print(member.key, flush=True)
+print(latch.id, flush=True)
 time.sleep(100)
 """
-    )
-    command = [sys.executable, "-c", PRELUDE + script]
+    command = [sys.executable, "-c", PRELUDE + LATCH + script]
     with subprocess.Popen(
         command, cwd=tmp_path, env=environment(tmp_path), stdout=subprocess.PIPE, text=True
     ) as process:
@@ -302,17 +257,12 @@ time.sleep(100)
 
 
 def test_what_the_environment_says_of_wandb_is_heeded_and_a_rerun_has_the_same_ids(tmp_path):
-    script = (
-        MEMBERS
-        + """
-with tracker(project=None, tags=()) as t:
-    t.begin([member])
-    t.curve(member.key, 1, {"train/loss": 0.5, "eval/accuracy": 0.9})
-    t.member(member.key, member.config, row)
-    t.study("any", [{"lag": 5}])
-print(t.where)
+    script = """
+t = sender(project=None)
+t.send(lambda service: service.run(latch, {1: {"train/loss": 0.5, "eval/accuracy": 0.9}}, row))
+t.send(lambda service: service.result([{"lag": 5}], None))
+print(t.close())
 """
-    )
     theirs = {
         "WANDB_PROJECT": "theirs",
         "WANDB_DIR": str(tmp_path / "elsewhere"),
@@ -325,7 +275,7 @@ print(t.where)
         "WANDB_RESUME": "must",
         "WANDB_JOB_TYPE": "no",
     }
-    where, _ = python(script, tmp_path, **theirs)
+    where, _ = python(LATCH + script, tmp_path, **theirs)
     folder = tmp_path / "elsewhere" / "wandb"
     assert where == f"W&B: 2 runs in {folder}, sent by: wandb sync {folder}/offline-run-*\n"
     runs = read_runs(tmp_path / "elsewhere")
@@ -342,5 +292,57 @@ print(t.where)
     assert kinds["train/loss"].summary.min
     steps = {metric.glob_name: metric.step_metric for metric in runs["delay"].metrics}
     assert steps["frontier/*"] == steps["study/*"] == "study/seconds"
-    python(script, tmp_path, **theirs | {"WANDB_DIR": str(tmp_path / "again")})
+    python(LATCH + script, tmp_path, **theirs | {"WANDB_DIR": str(tmp_path / "again")})
     assert {run.id for run in read_runs(tmp_path / "again").values()} == {run.id for run in runs.values()}
+
+
+WANDB = """
+import time
+from types import SimpleNamespace
+
+class Settings:
+    model_fields = {}
+    base_url = ""
+
+    def __init__(self, **options):
+        pass
+
+def setup(settings):
+    return SimpleNamespace(settings=settings)
+
+def init(mode, **options):
+    if mode == "online":
+        time.sleep(1000)
+    with open("runs", "a") as file:
+        print(options["id"], file=file)
+    nothing = lambda *arguments, **more: None
+    return SimpleNamespace(
+        step=0, log=nothing, summary={}, finish=nothing, project_url="", define_metric=nothing
+    )
+
+def teardown():
+    pass
+"""
+
+
+def test_a_server_that_never_answers_leaves_half_of_the_time_to_runs_on_disk(tmp_path, monkeypatch, caplog):
+    (tmp_path / "wandb.py").write_text(WANDB)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for name in ("WANDB_MODE", "WANDB_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    monkeypatch.setattr(tracking, "SECONDS_AT_THE_END", 10.0)
+    mirror = MirrorProcess(Tracking("wandb"), Path("study"), "study", OURS, members_of(range(3)))
+    put_rows(tmp_path / "study", f"{OURS}00000000", range(3))
+    end = time.monotonic() + 60
+    while mirror._using != "W&B online":
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    with mirror:
+        mirror.result([])
+    assert len((tmp_path / "runs").read_text().split()) == 4
+    assert mirror.where.startswith("W&B: 4 runs in ")
+    assert [record.getMessage() for record in caplog.records] == [
+        "W&B online does not work and is left: did not answer in time"
+    ]

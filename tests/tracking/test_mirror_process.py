@@ -1,0 +1,307 @@
+"""The process beside a job: what it sends, says and costs, and how it ends; with services that each test
+writes."""
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from followed_files import OURS, members_of, put_job, put_rows
+
+from memcap import tracking
+from memcap.knobs import UserError
+from memcap.tracking import MirrorProcess, Tracking
+
+SERVICE = """
+import json, os, sys, time
+from pathlib import Path
+
+class Service:
+    def __init__(self, target):
+        self.target = target
+        self.write("made", target.group)
+
+    def write(self, *words):
+        with open("sent", "a") as file:
+            print(json.dumps(words, default=str), file=file)
+
+    def run(self, run, points, row):
+        self.write("run", run.name, sorted(points), row and row.get("status"))
+
+    def progress(self, values):
+        self.write("progress")
+
+    def result(self, table, image):
+        self.write("result", table, image)
+
+    def close(self):
+        self.write("close")
+        return "here"
+
+class Slow(Service):
+    def run(self, run, points, row):
+        super().run(run, points, row)
+        time.sleep(0.5)
+
+class Hangs(Service):
+    def run(self, run, points, row):
+        super().run(run, points, row)
+        time.sleep(1000)
+
+class Breaks(Service):
+    def run(self, run, points, row):
+        raise OSError("disk" + chr(10) + "full")
+
+class Dies(Service):
+    def run(self, run, points, row):
+        print("out of luck", file=sys.stderr, flush=True)
+        os._exit(3)
+
+class Chats(Service):
+    def run(self, run, points, row):
+        print("a library prints what it likes")
+        os.write(1, b"and so does its C\\n")
+        super().run(run, points, row)
+"""
+TOKEN = f"{OURS}00000000"
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A working directory with the services, and a study's folder in it."""
+    (tmp_path / "my_module.py").write_text(SERVICE)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def start(service="Service", seeds=range(30), **settings):
+    tracking = Tracking(f"my_module:{service}", **settings)
+    return MirrorProcess(tracking, Path("study"), "study", OURS, members_of(seeds))
+
+
+def sent(home):
+    path = home / "sent"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def runs(home):
+    return [line[1] for line in sent(home) if line[0] == "run"]
+
+
+def wait_for(condition, seconds=30.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def warnings(caplog):
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def test_rows_are_sent_while_the_job_trains_and_the_result_at_its_end(home):
+    with start() as mirror:
+        put_rows(home / "study", TOKEN, [0])
+        wait_for(lambda: runs(home) == ["latch-L5-u1-s0"])
+        put_rows(home / "study", TOKEN, [0, 1])
+        mirror.result([{"lag": 5, "u50": 1.5}], Path("frontier.png"))
+    assert mirror.where == "here"
+    assert sent(home)[0] == ["made", "study"]
+    assert ["run", "latch-L5-u1-s1", [1], "solved"] in sent(home)
+    assert sent(home)[-3:] == [
+        ["progress"],
+        ["result", [{"lag": 5, "u50": 1.5}], str(home / "frontier.png")],
+        ["close"],
+    ]
+
+
+def test_nothing_to_send_makes_no_service(home, caplog):
+    with start() as mirror:
+        put_job(home / "study", TOKEN, range(3))
+    assert (mirror.where, sent(home), warnings(caplog)) == ("", [], [])
+
+
+def test_groups_of_seeds_of_jobs_elsewhere_are_whole(home):
+    """As of joblib, Ray and SLURM: jobs of one member each, in processes of their own."""
+    with start(seeds=range(3), runs="seeds"):
+        for seed in range(3):
+            assert runs(home) == []
+            token = f"{OURS}{seed:08x}"
+            put_job(home / "study", token, [seed], ended="done")
+            put_rows(home / "study", token, [seed])
+            time.sleep(1.5 if seed < 2 else 0)
+        wait_for(lambda: runs(home) == ["latch-L5-u1"])
+    assert runs(home) == ["latch-L5-u1"]
+
+
+def test_what_other_commands_write_is_not_sent(home):
+    put_rows(home / "study", "bbbbbbbb00000000", [0])
+    with start():
+        put_rows(home / "study", "bbbbbbbb11111111", [1])
+        put_rows(home / "study", TOKEN, [2])
+        put_rows(home / "study", f"{OURS}11111111", [0, 1], study="other")
+    assert runs(home) == ["latch-L5-u1-s2"]
+
+
+def test_a_slow_service_is_left_in_time_and_what_it_lacks_is_counted(home, caplog, monkeypatch):
+    monkeypatch.setattr(tracking, "SECONDS_AT_THE_END", 2.0)
+    mirror = start("Slow", project="p")
+    put_rows(home / "study", TOKEN, range(30))
+    wait_for(lambda: runs(home))
+    began = time.monotonic()
+    with mirror:
+        mirror.result([], None)
+    assert time.monotonic() - began < 10
+    (line,) = warnings(caplog)
+    left, _, rest = line.removeprefix("tracking: ").partition(" ")
+    assert 31 - len(runs(home)) <= int(left) <= 32 - len(runs(home))
+    assert rest == (
+        "of the members and results were not mirrored; this sends them: memcap mirror study --to"
+        " my_module:Slow --project p"
+    )
+
+
+def test_a_service_that_hangs_holds_up_nothing(home, caplog, monkeypatch):
+    monkeypatch.setattr(tracking, "SECONDS_AT_THE_END", 0.5)
+    mirror = start("Hangs")
+    put_rows(home / "study", TOKEN, range(3))
+    wait_for(lambda: runs(home))
+    with mirror:
+        began = time.monotonic()
+    assert time.monotonic() - began < 5
+    assert mirror._process.poll() is not None
+    assert warnings(caplog)[0].startswith("tracking: 3 of the members and results were not mirrored")
+
+
+def interrupted(mirror, error):
+    with mirror:
+        raise error
+
+
+@pytest.mark.parametrize(("service", "error"), [("Service", KeyboardInterrupt), ("Hangs", KeyboardInterrupt)])
+def test_an_interrupt_waits_half_a_second_at_most(home, caplog, service, error):
+    mirror = start(service)
+    put_rows(home / "study", TOKEN, range(3))
+    wait_for(lambda: runs(home))
+    began = time.monotonic()
+    with pytest.raises(error):
+        interrupted(mirror, error)
+    seconds = time.monotonic() - began
+    assert seconds < 3  # 0.5 where nothing else runs
+    assert mirror._process.poll() is not None
+    assert len(warnings(caplog)) == (service == "Hangs")
+
+
+def test_a_mistake_waits_for_nobody(home, caplog):
+    with pytest.raises(SystemExit):
+        interrupted(start("Hangs"), SystemExit(2))
+    assert warnings(caplog) == []
+
+
+def test_a_service_that_breaks_is_one_warning(home, caplog):
+    with start("Breaks"):
+        put_rows(home / "study", TOKEN, range(3))
+    assert warnings(caplog) == ["my_module:Breaks does not work and is left: disk full"]
+
+
+def test_a_process_that_ends_by_itself_is_one_warning_with_its_last_words(home, caplog):
+    with start("Dies"):
+        put_rows(home / "study", TOKEN, range(3))
+    assert warnings(caplog) == [
+        'tracking=my_module:Dies does not work and is left: its process ended ("out of luck")'
+    ]
+
+
+def test_what_a_library_prints_is_no_ones_business(home, caplog, capfd):
+    with start("Chats") as mirror:
+        put_rows(home / "study", TOKEN, range(3))
+    assert (len(runs(home)), mirror.where, warnings(caplog)) == (3, "here", [])
+    assert capfd.readouterr() == ("", "")
+
+
+KILLED = """
+import os, sys, time
+from pathlib import Path
+from followed_files import OURS, members_of, put_job, put_rows
+from memcap.tracking import MirrorProcess, Tracking
+mirror = MirrorProcess(Tracking("my_module:Service"), Path("study"), "study", OURS, members_of(range(9)))
+put_job(Path("study"), OURS + "00000000", range(9))
+print(mirror._process.pid, flush=True)
+put_rows(Path("study"), OURS + "00000000", range(2))
+while not Path("sent").exists():
+    time.sleep(0.02)
+put_rows(Path("study"), OURS + "00000000", range(7))
+print("written", flush=True)
+time.sleep(100)
+"""
+
+
+def test_a_job_that_is_killed_is_mirrored_to_its_last_row_and_its_mirror_ends(home):
+    tests = Path(__file__).parents[1]
+    path = os.pathsep.join([str(home), str(tests), str(tests.parent)])
+    with subprocess.Popen(
+        [sys.executable, "-c", KILLED],
+        env={**os.environ, "PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        mirror = int(process.stdout.readline())
+        assert process.stdout.readline() == "written\n"
+        process.send_signal(signal.SIGKILL)
+    wait_for(lambda: sent(home)[-1] == ["close"])
+    assert runs(home) == [f"latch-L5-u1-s{seed}" for seed in range(7)]
+    wait_for(lambda: not alive(mirror))
+
+
+def alive(pid):
+    """Whether a process runs; one that nobody has waited for yet does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_the_mirror_is_nice_and_imports_neither_jax_nor_what_it_does_not_need(home):
+    (home / "my_module.py").write_text(
+        SERVICE.replace(
+            'self.write("made", target.group)',
+            "heavy = {'jax', 'flax', 'hydra', 'wandb', 'trackio', 'matplotlib'} & set(sys.modules);"
+            'self.write("made", sorted(heavy), os.nice(0), time.process_time())',
+        )
+    )
+    before = os.nice(0)
+    with start() as mirror:
+        put_rows(home / "study", TOKEN, range(3))
+        mirror.result([{"lag": 5}])
+    _, heavy, niceness, seconds = sent(home)[0]
+    print(f"{seconds:.2f} s of CPU time until its first row")
+    assert (heavy, niceness) == ([], min(before + 10, 19))
+    assert seconds < 2  # 0.3 where nothing else runs
+
+
+def test_an_unknown_service_is_a_users_error():
+    with pytest.raises(
+        UserError, match=r"tracking.mode=on: must be one of off, wandb, trackio; or MODULE:NAME"
+    ):
+        Tracking("on")
+
+
+def test_cell_is_the_old_name_of_seeds():
+    assert Tracking("wandb", runs="cell") == Tracking("wandb", runs="seeds")
+
+
+@pytest.mark.parametrize("mode", ["auto", "online", "offline"])
+def test_disabled_by_the_environment_is_off(monkeypatch, mode):
+    assert not Tracking("wandb", wandb=mode).is_off
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    assert Tracking("wandb", wandb=mode).is_off
+    assert not Tracking("trackio").is_off
+
+
+def test_the_default_is_off():
+    assert Tracking().is_off

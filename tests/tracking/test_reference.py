@@ -1,0 +1,71 @@
+"""A study's runs are those that they always were: ids, names, tags, configs, summaries and points.
+
+reference/rows.parquet and curves.parquet hold a study of six members, which was trained by
+
+    memcap train task=latch task.lag=5 'axes={model.units: [1, 2], seed: 3}' study=reference recipe.budget=60
+        evaluation.every=10 evaluation.sequences=64 evaluation.stretch=2 recipe.batch=16 tracking=wandb
+
+while training itself held a tracker; reference/runs.json what W&B then had of it, as runs of members and as
+runs of seeds, but for the times.
+"""
+
+import json
+import math
+import shutil
+from pathlib import Path
+
+import pytest
+from command import memcap
+from matplotlib.figure import Figure
+from readback import plain_runs
+
+REFERENCE = Path(__file__).parent / "reference"
+RUNS = json.loads((REFERENCE / "runs.json").read_text())
+STUDY = ["task=latch", "task.lag=5", "axes={model.units: [1, 2], seed: 3}", "recipe.budget=60"]
+STUDY += ["evaluation.every=10", "evaluation.sequences=64", "evaluation.stretch=2", "recipe.batch=16"]
+STUDY += ["study=reference", "engine.workers=1", "engine.batching=map", "engine.lanes=1"]
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """An empty folder, where W&B's own folders are, too."""
+    for name in ("CONFIG", "CACHE", "DATA"):
+        monkeypatch.setenv(f"WANDB_{name}_DIR", str(tmp_path / name.lower()))
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    return tmp_path
+
+
+@pytest.mark.parametrize("runs", ["member", "cell"])
+def test_rows_and_curves_on_disk_give_the_runs_of_the_reference(home, runs):
+    folder = shutil.copytree(REFERENCE, home / "study")
+    (folder / "figures").mkdir()
+    Figure(figsize=(1, 1)).savefig(folder / "figures" / "frontier.png")
+    done = memcap(home, "mirror", "study", "--project", "tests", "--runs", runs)
+    assert (done.status, done.err) == (0, "")
+    assert plain_runs(folder) == RUNS[runs]
+
+
+@pytest.mark.parametrize("runs", ["member", "cell"])
+def test_a_study_that_trains_gives_the_runs_of_the_reference(home, monkeypatch, runs):
+    monkeypatch.setattr("memcap.tracking.SECONDS_AT_THE_END", 60.0)
+    words = [*STUDY, "out=study", "tracking=wandb", "tracking.project=tests", f"tracking.runs={runs}"]
+    done = memcap(home, "train", *words)
+    assert done.status == 0, done.err
+    live = plain_runs(home / "study")
+    assert live.keys() == RUNS[runs].keys()
+    for name, run in live.items():
+        wanted = RUNS[runs][name]
+        for part in ("name", "project", "group", "job_type", "tags", "config", "metrics", "finished"):
+            assert run[part] == wanted[part]
+        assert run["summary"].keys() == wanted["summary"].keys()
+        if run["job_type"] != "study":  # numbers of another machine differ in the last digits
+            assert [point.keys() for point in run["points"]] == [point.keys() for point in wanted["points"]]
+            for ours, theirs in zip(run["points"], wanted["points"], strict=True):
+                assert all(math.isclose(value, theirs[k], rel_tol=0.02) for k, value in ours.items())
+    monkeypatch.setenv("WANDB_DIR", str(home / "later"))
+    memcap(home, "mirror", "study", "--project", "tests", "--runs", runs)
+    later = plain_runs(home / "later")
+    for found in (live, later):  # while it trains a study has more points
+        for run in found.values():
+            run["points"] = run["points"][-2:] if run["job_type"] == "study" else run["points"]
+    assert live == later
