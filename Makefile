@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
+PROCESSES ?= 2
 QUICK := tests/cells/test_scan.py tests/tasks --ignore=tests/tasks/test_interface.py tests/models/test_network.py tests/capacity/test_frontier.py tests/capacity/test_answer.py \
 	tests/studies/test_axes.py tests/studies/test_store.py tests/training/test_early_stopping.py tests/test_config.py tests/test_imports.py
 
@@ -19,8 +20,9 @@ study: $(STAMP)
 	$(BIN)/memcap answer --task delay_line --lag 50 outputs/first_study
 	$(BIN)/memcap answer --task latch --lag 50 outputs/first_study
 
+# In two processes, as tests mostly compile. A file's tests stay in one, in order: they share programs, folders and what went before.
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile
 
 # The pages, into docs/_build; a warning is an error.
 docs: $(STAMP)
