@@ -20,8 +20,8 @@ from memcap.launch.jobs import settings, values_of
 from memcap.recipes import root
 from memcap.studies import store
 from memcap.studies.axes import axis, members
-from memcap.studies.search import Bisect
 from memcap.studies.run import what_is_missing
+from memcap.studies.search import Bisect
 from memcap.training.engine import train
 
 PUBLISHED = sorted(
@@ -74,7 +74,8 @@ def test_every_study_is_accepted(tmp_path):
 
 @pytest.mark.parametrize("study", PUBLISHED, ids=lambda path: path.name)
 def test_published_rows_are_those_of_the_study_as_it_stands(study):
-    """All of a grid; of a search those that it asked for. Who changes a recommendation or a file of recipes trains again."""
+    """All of a grid; of a search those that it asked for. Who changes a recommendation or a file of recipes
+    trains again."""
     (job,) = (job for jobs in compose_jobs([f"sweeps={study.name}"]) for job in jobs)
     keys, rows = {member.key for member in job.members}, store.read(study)
     assert set(rows["key"]) <= keys
@@ -102,7 +103,8 @@ def first_members() -> Iterator[Member]:
 
 
 def test_whatever_the_grids_ask_for_trains_for_a_moment():
-    """Each task with each choice of its knobs, each cell and each optimiser; of those that differ in a number the last."""
+    """Each task with each choice of its knobs, each cell and each optimiser; of those that differ in a number
+    the last."""
     kinds: dict[Any, Member] = {}
     for member in map(brief, first_members()):
         choices = tuple(knob for knob in astuple(member.task) if isinstance(knob, (str, bool)))
