@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
+PROCESSES ?= 2
 QUICK := tests/loops/test_stepwise.py tests/tasks --ignore=tests/tasks/test_interface.py tests/models/test_network.py tests/capacity/test_frontier.py tests/capacity/test_answer.py \
 	tests/studies/test_axes.py tests/studies/test_store.py tests/training/test_early_stopping.py tests/test_config.py tests/test_imports.py
 
@@ -11,7 +12,7 @@ TARGETS := .venv-targets
 COMPILED := tests/targets tests/planning/test_plan.py
 CLUSTER := .venv-cluster
 
-.PHONY: study test docs test-targets targets test-cluster cluster quick lint hooks lock clean
+.PHONY: study test docs test-targets targets test-cluster cluster tables quick lint hooks lock clean
 
 # By the LSTM in C where there is a compiler, which takes half the time.
 study: $(STAMP)
@@ -19,12 +20,17 @@ study: $(STAMP)
 	$(BIN)/memcap answer --task delay_line --lag 50 outputs/first_study
 	$(BIN)/memcap answer --task latch --lag 50 outputs/first_study
 
+# In two processes, as tests mostly compile. A file's tests stay in one, in order: they share programs, folders and what went before.
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile
 
 # The pages, into docs/_build; a warning is an error.
 docs: $(STAMP)
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -b html docs docs/_build
+
+# The numbers of README and docs, from the published rows.
+tables: $(STAMP)
+	$(BIN)/python docs/tables.py
 
 # XLA's compilers for accelerators that are not here: 1.7 GB, in an environment of their own, as JAX complains of missing chips.
 targets:

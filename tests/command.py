@@ -4,18 +4,11 @@ import contextlib
 import importlib.metadata
 import io
 import logging
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from absl import logging as absl_logging
-
 from memcap import cli
 from memcap.printing import warn_once
-
-# Hydra closes all handlers of logging, and absl's would close its stream, which is what pytest captures
-# stderr with.
-absl_logging.get_absl_handler().python_handler.stream = sys.__stderr__
 
 
 @dataclass

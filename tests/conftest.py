@@ -2,6 +2,9 @@
 
 import gc
 import importlib
+import sys
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -10,8 +13,9 @@ from memcap import jax_setup
 
 jax_setup.prepare()
 # Flax imports absl, whose log handler keeps the stderr of that moment, and Hydra closes handlers with their
-# streams: a test's own stderr must not be the one.
+# streams: it must be neither a test's own stderr nor what pytest captures with.
 importlib.import_module("flax")
+importlib.import_module("absl.logging").get_absl_handler().python_handler.stream = sys.__stderr__
 
 MAPS = Path("/proc/self/maps")
 MORE_MAPS = (
@@ -34,3 +38,12 @@ def few_compiled_programs():
         importlib.import_module("jax").clear_caches()
         gc.collect()
         most_maps[0] = maps() + MORE_MAPS  # some are held for good, by programs that modules keep
+
+
+@pytest.fixture(scope="session")
+def resolved_once() -> Iterator[None]:
+    """Members of all jobs are resolved once a process, not of the last few alone: the atlas has 90,000."""
+    axes = importlib.import_module("memcap.studies.axes")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(axes, "_members", cache(axes._members.__wrapped__))
+        yield

@@ -4,13 +4,17 @@ import itertools
 import json
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from typing import Any
 
+import numpy as np
 import polars as pl
 
+from memcap.config import Member
 from memcap.knobs import key_of
 from memcap.studies import shards
 from memcap.studies.rows import SCHEMA, frame
 from memcap.tasks import task_class
+from memcap.training.engine import Result
 
 RECIPE = {
     "recipe": "hold",
@@ -82,3 +86,13 @@ def write(folder, *groups):
     """Put the rows where a study would have put them."""
     (folder / "rows").mkdir(parents=True, exist_ok=True)
     shards.write_table(folder / "rows" / "made_up.parquet", table(*groups))
+
+
+def fake(member: Member, **changes: Any) -> Result:
+    """What came of a member that nobody trained."""
+    weights = member.architecture.init(member.init, [0])
+    values = {"status": "diverged", "steps": 0, "solved": None, "steady": None, "train_loss": np.inf}
+    values |= {"score": np.nan, "best": np.nan, "stretched": np.nan}
+    values |= {"compile_seconds": 1.0, "run_seconds": 1.0, "loop": "while", "side_by_side": False}
+    values |= {"program_units": member.model.units, "program_steps": member.length}
+    return Result(member, weights=weights, **values | changes)

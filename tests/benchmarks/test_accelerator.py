@@ -9,8 +9,9 @@ import jax
 import numpy as np
 import pytest
 from benchmark_checks import LAST, batches
+from same_process import Here, run_here
 
-from benchmarks import accelerator, lanes, report, runner
+from benchmarks import accelerator, lanes, process, report, runner
 from benchmarks.accelerator import TINY, AcceleratorPlan, Floor, Measured
 from benchmarks.growth import Point
 from benchmarks.lanes import Device, Lanes, Peaks, Timed
@@ -148,6 +149,8 @@ def test_without_an_accelerator_nothing_is_measured(monkeypatch, tmp_path):
 
 
 def test_tiny_runs(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(accelerator, "Worker", Here)
+    monkeypatch.setattr(process, "run", run_here)
     monkeypatch.setenv("JAX_PLATFORMS", "cpu")
     monkeypatch.setitem(
         CONTESTANTS, "torch", replace(CONTESTANTS["torch"], packages=("a_library_that_nobody_has",))

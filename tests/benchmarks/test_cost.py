@@ -5,6 +5,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from same_process import Here
 
 from benchmarks import cost, estimate, report, runner
 from benchmarks.cost import Cost, CostPlan, Measured, lost, slope
@@ -82,7 +83,8 @@ def test_the_page_has_slopes_beside_theory_and_the_claims():
     assert "2.00 times as fast" in page
 
 
-def test_tiny_runs(tmp_path, capsys):
+def test_tiny_runs(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(cost, "Worker", Here)
     runner.main(["cost", "--tiny", "--out", str(tmp_path)])
     assert (tmp_path / "cost.md").read_text().strip() in capsys.readouterr().out
     found = json.loads((tmp_path / "cost.json").read_text())

@@ -2,10 +2,12 @@
 anything is."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
 import pytest
+from same_process import Here, run_here
 
 from benchmarks import frontier, process, report, runner, sampling
 from benchmarks.frontier import Study
@@ -148,6 +150,9 @@ def test_members_that_stop_early_are_refused():
 
 def test_tiny_runs(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(frontier, "PEERS", ("linen",))
+    monkeypatch.setattr(frontier, "TINY", replace(frontier.TINY, workers=1))
+    monkeypatch.setattr(sampling, "Worker", Here)
+    monkeypatch.setattr(process, "run", run_here)
     runner.main(["frontier", "--tiny", "--out", str(tmp_path)])
     page = (tmp_path / "frontier.md").read_text()
     assert page.strip() in capsys.readouterr().out

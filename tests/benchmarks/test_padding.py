@@ -2,6 +2,7 @@
 granted."""
 
 import pytest
+from same_process import Here
 
 from benchmarks import padding, runner
 from benchmarks.padding import PaddingPlan, Step, Study
@@ -11,7 +12,8 @@ FACTS = {"warning": None, "absent": ""}
 
 
 @pytest.mark.skipif(bool(CONTESTANTS["native"].missing), reason="no C compiler")
-def test_tiny_runs(capsys):
+def test_tiny_runs(monkeypatch, capsys):
+    monkeypatch.setattr(padding, "Worker", Here)
     runner.main(["padding", "--tiny"])
     out = capsys.readouterr().out
     assert "| as the model decides | empty | 1 |" in out

@@ -1,6 +1,7 @@
 """The benchmark of lanes side by side: it runs, and says whether its claim is held."""
 
 import pytest
+from same_process import Here
 
 from benchmarks import runner, sides
 from benchmarks.lanes import Timed
@@ -8,7 +9,8 @@ from benchmarks.lanes import Timed
 FACTS = {"warning": None, "absent": ""}
 
 
-def test_tiny_runs(capsys):
+def test_tiny_runs(monkeypatch, capsys):
+    monkeypatch.setattr(sides, "Worker", Here)
     runner.main(["sides", "--tiny"])
     out = capsys.readouterr().out
     assert out.count("\n| ") == 2 + len(sides.TINY.lags)

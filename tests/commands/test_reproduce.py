@@ -3,10 +3,13 @@
 import polars as pl
 import pytest
 from command import files, memcap
-from study_rows import group, table
+from study_rows import fake, group, table
 
 from memcap import papers
+from memcap.commands import reproduce
 from memcap.studies import shards, store
+from memcap.studies.rows import frame
+from memcap.studies.writer import row_of
 
 TABLE = {"claim", "paper", "read", "here", "verdict", "expected", "why"}
 OWN = '''"""Is there a latch?"""
@@ -34,14 +37,35 @@ axes: [{task: latch, task.lag: 2, recipe.budget: 5, evaluation.sequences: 16, mo
 """
 
 
-@pytest.mark.parametrize("name", sorted(papers.summaries()))
-def test_every_paper_runs_for_a_moment(name, tmp_path):
-    done = memcap(tmp_path, "reproduce", name, "--tiny", "engine.workers=1")
+def tiny_run(folder, name):
+    """`memcap reproduce --tiny` draws and judges, and says that it means nothing."""
+    done = memcap(folder, "reproduce", name, "--tiny", "engine.workers=1")
     assert done.status == 0, done.err
-    there = tmp_path / "outputs" / f"{name}_tiny" / "paper"
+    there = folder / "outputs" / f"{name}_tiny" / "paper"
     assert (there / "figure.png").is_file()
     assert set(pl.read_csv(there / "verdicts.csv").columns) == TABLE
     assert "A tiny run shows that all parts work; its verdicts mean nothing." in done.out
+
+
+@pytest.mark.parametrize("name", sorted(papers.summaries()))
+def test_every_paper_is_drawn_and_judged_where_nothing_was_solved(name, tmp_path, monkeypatch):
+    """As in a tiny run, of which nothing is trained here: test_sweeps.py trains what each study asks for."""
+
+    def instead(members, folder, *, study, engine):
+        (folder / "rows").mkdir(parents=True)
+        results = [
+            fake(m, status="unsolved", score=m.facts.chance, stretched=m.facts.chance) for m in members
+        ]
+        rows = [row_of(each, study, "") for each in results]
+        shards.write_table(folder / "rows" / "untrained.parquet", frame(rows))
+
+    monkeypatch.setattr(reproduce, "train", instead)
+    tiny_run(tmp_path, name)
+
+
+def test_a_tiny_run_trains(tmp_path):
+    tiny_run(tmp_path, "collins2017")
+    assert set(store.read(tmp_path / "outputs" / "collins2017_tiny")["steps"]) == {reproduce.TINY_BUDGET}
 
 
 def test_a_paper_of_ones_own_is_trained_drawn_and_judged(tmp_path, monkeypatch):

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import study_files
 from command import files, memcap
 
 from memcap import commands
@@ -131,16 +130,6 @@ def test_info_says_where_configurations_are_looked_for(tmp_path):
     done = memcap(tmp_path, "train", "--info", "searchpath")
     assert done.status == 0
     assert f"file://{ROOT}" in done.out
-
-
-def test_every_study_is_accepted(tmp_path):
-    """But for where it would be written, which is asked once all members are checked."""
-    (tmp_path / "file").touch()
-    for name in study_files.NAMES:
-        done = memcap(tmp_path, "train", "--cfg", "job", f"sweeps={name}")
-        assert f"study: {name}\n" in done.out
-        done = memcap(tmp_path, "train", f"sweeps={name}", "out=file/in")
-        assert done.err.startswith("memcap: out=file/in: cannot be written")
 
 
 @pytest.mark.parametrize(

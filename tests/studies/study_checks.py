@@ -3,14 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytest
 
-from memcap.config import Engine, Evaluation, Member, task_defaults
+from memcap.config import Engine, Evaluation, task_defaults
 from memcap.knobs import UserError, defaults
 from memcap.models.network import Model
 from memcap.recipes import Recipe
-from memcap.training.engine import Result
 
 ONE_LANE = Engine(loop="while", lanes=1, workers=1)
 
@@ -34,16 +32,6 @@ def config(axes: Any = None, *, task: str = "latch", seed: int = 0, **changes: A
 def small_job(axes: Any = None, **changes: Any) -> dict[str, Any]:
     """A config whose members take 12 steps."""
     return config(axes, **{"recipe__budget": 12, "recipe__batch": 16} | changes)
-
-
-def fake(member: Member, **changes: Any) -> Result:
-    """What came of a member that nobody trained."""
-    weights = member.architecture.init(member.init, [0])
-    values = {"status": "diverged", "steps": 0, "solved": None, "steady": None, "train_loss": np.inf}
-    values |= {"score": np.nan, "best": np.nan, "stretched": np.nan}
-    values |= {"compile_seconds": 1.0, "run_seconds": 1.0, "loop": "while", "side_by_side": False}
-    values |= {"program_units": member.model.units, "program_steps": member.length}
-    return Result(member, weights=weights, **values | changes)
 
 
 def refusal(call: Callable[[], Any]) -> str:

@@ -10,7 +10,8 @@ import signal
 import numpy as np
 import pytest
 from polars.testing import assert_frame_equal
-from study_checks import ONE_LANE, config, fake
+from study_checks import ONE_LANE, config
+from study_rows import fake
 from watching import Watcher, run_watched
 
 from memcap.config import Engine

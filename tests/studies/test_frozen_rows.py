@@ -11,8 +11,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from study_checks import fake
-from study_rows import group, table
+from study_rows import fake, group, table
 
 from memcap import config, recipes
 from memcap.capacity.frontier import frontier

@@ -10,7 +10,8 @@ import numpy as np
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
-from study_checks import ONE_LANE, fake, refusal, small_job
+from study_checks import ONE_LANE, refusal, small_job
+from study_rows import fake
 from watching import Watcher, run_watched
 
 from memcap.config import resolve

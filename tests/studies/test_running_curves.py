@@ -5,7 +5,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from study_checks import ONE_LANE, fake, small_job
+from study_checks import ONE_LANE, small_job
+from study_rows import fake
 
 from memcap.studies import curves, shards, writer
 from memcap.studies.axes import members

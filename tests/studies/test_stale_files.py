@@ -10,7 +10,8 @@ import numpy as np
 import polars as pl
 import pytest
 from matplotlib.figure import Figure
-from study_checks import ONE_LANE, fake, small_job
+from study_checks import ONE_LANE, small_job
+from study_rows import fake
 
 from memcap import figures
 from memcap.studies import curves, files, shards

@@ -1,27 +1,46 @@
-"""Every study, of sweeps/ or of a paper, composes, all its members resolve, and each of its grids trains
-for a moment."""
+"""Every study, of sweeps/ or of a paper, composes, its members resolve, and what its grids ask for trains.
 
-from dataclasses import replace
+What else needs the members of every study is here, too: they are resolved once.
+"""
+
+from collections.abc import Iterator
+from dataclasses import astuple, replace
+from typing import Any
 
 import numpy as np
 import pytest
+from command import memcap
 from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 from study_checks import ONE_LANE
-from study_files import NAMES, STUDIES
+from study_files import NAMES, ROOT
 
-from memcap.launch.app import register, version_base
+from memcap.config import Member
+from memcap.launch.app import compose_jobs, register, version_base
 from memcap.launch.jobs import settings, values_of
 from memcap.recipes import root
-from memcap.studies.axes import members
+from memcap.studies import store
+from memcap.studies.axes import axis, members
+from memcap.studies.run import what_is_missing
 from memcap.studies.search import Bisect
 from memcap.training.engine import train
 
+PUBLISHED = sorted(
+    p.parent for place in ("results", "memcap/papers") for p in (ROOT / place).glob("*/rows.parquet")
+)
+pytestmark = pytest.mark.usefixtures("resolved_once")
 
-def composed(*overrides: str):
+
+def composed(*overrides: str) -> dict[str, Any]:
     register()
     with initialize_config_dir(str(root() / "conf"), **version_base()):
         return values_of(compose("config", list(overrides)))
+
+
+def grids(values: dict[str, Any]) -> list[dict[str, list[Any]]]:
+    """Each grid of a study, with every value of its axes."""
+    return [
+        {name: axis(name, listed, values["seed"]) for name, listed in grid.items()} for grid in values["axes"]
+    ]
 
 
 def test_there_are_studies_of_sweeps_and_of_papers():
@@ -35,22 +54,68 @@ def test_a_sweep_composes_and_its_members_resolve(name):
     assert values["out"] == f"outputs/{name}"
     settings(values)
     found = members(values)
-    grids = OmegaConf.to_container(OmegaConf.load(STUDIES[name]))["axes"]
-    assert len(found) == sum(len(members(values | {"axes": grid})) for grid in grids), "grids overlap"
+    assert len(found) == sum(np.prod([len(axis) for axis in grid.values()]) for grid in grids(values)), (
+        "grids overlap"
+    )
     assert len({m.key for m in found}) == len(found)
     if values["design"] == "bisect":
         assert 0 < len(Bisect(found, {}).first_members()) < len(found)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_each_grid_of_a_sweep_trains_for_a_moment(name):
-    values = composed(f"sweeps={name}")
-    first = [members(values | {"axes": grid})[0] for grid in values["axes"]]
-    brief = [
-        replace(m, recipe=replace(m.recipe, budget=2), evaluation=replace(m.evaluation, sequences=16))
-        for m in first
-    ]
-    for ended in train(brief, ONE_LANE):
+def test_every_study_is_accepted(tmp_path):
+    """But for where it would be written, which is asked once all members are checked."""
+    (tmp_path / "file").touch()
+    for name in NAMES:
+        done = memcap(tmp_path, "train", "--cfg", "job", f"sweeps={name}")
+        assert f"study: {name}\n" in done.out
+        done = memcap(tmp_path, "train", f"sweeps={name}", "out=file/in")
+        assert done.err.startswith("memcap: out=file/in: cannot be written")
+
+
+@pytest.mark.parametrize("study", PUBLISHED, ids=lambda path: path.name)
+def test_published_rows_are_those_of_the_study_as_it_stands(study):
+    """All of a grid; of a search those that it asked for. Who changes a recommendation or a file of recipes
+    trains again."""
+    (job,) = (job for jobs in compose_jobs([f"sweeps={study.name}"]) for job in jobs)
+    keys, rows = {member.key for member in job.members}, store.read(study)
+    assert set(rows["key"]) <= keys
+    assert what_is_missing(job.members, study, job.settings.design).first == []
+
+
+def brief(member: Member) -> Member:
+    """It takes two steps, and is so small that members of many studies share a program."""
+    return replace(
+        member,
+        lag=max(3, member.task.smallest_lag),
+        length=None,
+        model=replace(member.model, units=2),
+        recipe=replace(member.recipe, budget=2, batch=4),
+        evaluation=replace(member.evaluation, every=2, sequences=4, stretch=1),
+    )
+
+
+def first_members() -> Iterator[Member]:
+    """The first member of each grid of each study."""
+    for name in NAMES:
+        values = composed(f"sweeps={name}")
+        for grid in grids(values):
+            yield members(values | {"axes": {name: listed[:1] for name, listed in grid.items()}})[0]
+
+
+def test_whatever_the_grids_ask_for_trains_for_a_moment():
+    """Each task with each choice of its knobs, each cell and each optimiser; of those that differ in a number
+    the last."""
+    kinds: dict[Any, Member] = {}
+    for member in map(brief, first_members()):
+        choices = tuple(knob for knob in astuple(member.task) if isinstance(knob, (str, bool)))
+        kinds[
+            type(member.task),
+            choices,
+            member.model,
+            member.recipe.optimizer,
+            member.recipe.curriculum is None,
+        ] = member
+    for ended in train(list(kinds.values()), ONE_LANE):
         assert ended.steps == 2
         assert np.isfinite(ended.train_loss)
 

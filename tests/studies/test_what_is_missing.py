@@ -3,7 +3,8 @@
 import polars as pl
 import pytest
 from command import files
-from study_checks import fake, small_job
+from study_checks import small_job
+from study_rows import fake
 
 from memcap.studies import shards
 from memcap.studies.axes import members

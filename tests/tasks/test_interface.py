@@ -15,7 +15,7 @@ from task_checks import BATCH, STEPS, draw, every_task, few, other_values, seeds
 from memcap import recipes
 from memcap.knobs import UserError, check
 from memcap.tasks import Task, information_floor, one_per_number, task_class, task_classes
-from memcap.tasks.chance import score, sequences, without_memory
+from memcap.tasks.chance import sequences, without_memory
 
 RECIPES = {path.stem for path in (recipes.root() / "conf" / "recipe").glob("*.yaml")} - {"auto"}
 each_task = pytest.mark.parametrize("task", every_task(), ids=str)
@@ -135,10 +135,10 @@ def test_shapes_dtypes_and_ranges(task, data, seed):
 
 
 def lengths_of(task: Task) -> list[int]:
-    """The shortest length, the task's own, and longer ones."""
+    """The shortest length, the task's own, and a longer one."""
     lag = lag_of(task)
     shortest = task.shortest(lag)
-    return sorted({shortest, task.length(lag), max(LENGTH, shortest), max(40, shortest + 10)})
+    return sorted({shortest, task.length(lag), max(40, shortest + 10)})
 
 
 each_length = pytest.mark.parametrize(
@@ -148,24 +148,10 @@ each_length = pytest.mark.parametrize(
 
 @each_length
 def test_chance_is_the_best_score_without_memory(task, length):
+    """So no constant answer beats it either: that is one of the maps from the current input."""
     lag = lag_of(task)
     found = without_memory(task, lag, length, batch=8192)
     assert abs(found.mean - task.facts(lag, length).chance) < 3 * found.error + 1e-6
-
-
-@each_length
-def test_no_constant_answer_beats_chance(task, length):
-    """The most frequent class, or the mean, of one batch as the answer to all of another."""
-    lag, steps = lag_of(task), 1 << (length - 1).bit_length()
-    fit, test = (
-        sequences(task, draw(task, lag, length, seed=seed, steps=steps, batch=4096), length)
-        for seed in (2, 3)
-    )
-    due = fit[1][fit[2]]
-    answer = np.bincount(due).argmax() if task.loss == "classes" else due.mean(0, dtype=float)
-    found = score(task, np.full(test[1].shape, answer), *test[1:])
-    better = found.mean - task.facts(lag, length).chance
-    assert (better if task.higher_is_better else -better) < 3 * found.error + 1e-6
 
 
 @each_task
