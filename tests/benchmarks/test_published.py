@@ -67,22 +67,6 @@ def test_the_ratios_are_those_that_were_measured(stack, workload, place, ours):
         ]
 
 
-@pytest.mark.parametrize(
-    ("workload", "title"),
-    [
-        ("last", "at the last step, T = 60, B = 128"),
-        ("every", "at every step, T = 60, B = 64"),
-        ("long", "at every step, T = 200, B = 32"),
-    ],
-)
-def test_the_native_kernels_ratios_are_those_that_were_measured(workload, title):
-    medians = medians_of("results", "kernels", "cpu")
-    widths = sorted({units for kind, _, units in medians if kind == workload})
-    (cells,) = lines(title, len(widths))
-    ratios = [medians[workload, "memcap", units] / medians[workload, "native", units] for units in widths]
-    assert [float(cell) for cell in cells] == [pytest.approx(ratio, abs=0.006) for ratio in ratios]
-
-
 @pytest.mark.parametrize(("title", "name"), STUDY.items())
 @pytest.mark.parametrize("stack", STACKS)
 def test_a_small_study_took_the_seconds_that_were_measured(stack, title, name):

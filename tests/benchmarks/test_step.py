@@ -5,7 +5,6 @@ import re
 from dataclasses import replace
 
 import pytest
-from native_checks import needs_compiler
 
 from benchmarks import report, runner, step
 from benchmarks.peers import CONTESTANTS, OURS, installed
@@ -145,21 +144,3 @@ def test_a_full_run_needs_everyone(two_contestants, capsys):
         runner.main(["step"])
     assert stopped.value.code == 1
     assert "pip install '.[bench]'" in capsys.readouterr().err
-
-
-@needs_compiler
-def test_both_kernels_are_timed_without_peers(tmp_path, capsys):
-    runner.main(["kernels", "--tiny", "--out", str(tmp_path)])
-    page = (tmp_path / "kernels.md").read_text()
-    assert "relative to memcap" in page
-    assert "the others" not in page
-    assert [row["contestant"] for row in json.loads((tmp_path / "kernels.json").read_text())["rows"]] == [
-        "memcap",
-        "native",
-    ]
-
-
-def test_without_a_compiler_there_is_nothing_to_compare(monkeypatch):
-    monkeypatch.setenv("PATH", "")
-    with pytest.raises(SystemExit, match=r"^nothing to compare with: the native kernel needs cc$"):
-        runner.main(["kernels", "--tiny"])
