@@ -1,4 +1,4 @@
-"""What `hydra.core.utils.run_job` does around a job, in a fifth of its time.
+"""What `hydra.core.utils.run_job` does around a job, in a fraction of its time.
 
 Hydra copies the config of each job five times, node by node, and writes all of its YAML anew, which takes
 longer than to train a tiny member. Here it is copied once, by pickle, and of the YAML is written what differs
