@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 # From the ground up. A room is a module or a package, and knows itself and all that stands on lower lines.
 LINES = [
     ("memcap",),  # the package's own name space, which imports nothing before it is asked for
-    ("memcap.knobs", "memcap.signals", "memcap.printing", "memcap.processes"),
+    ("memcap.knobs", "memcap.signals", "memcap.printing"),
     ("memcap.jax_setup",),
     ("memcap.plugins", "memcap.sequences"),
     ("memcap.tasks", "memcap.cells"),
