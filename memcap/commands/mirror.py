@@ -2,6 +2,7 @@
 is there goes on, or stays."""
 
 import os
+import signal
 import sys
 import time
 from argparse import SUPPRESS, ArgumentParser, Namespace
@@ -62,6 +63,8 @@ def run(arguments: Namespace) -> None:
     settings = Tracking(arguments.to, arguments.project, arguments.entity, arguments.wandb, arguments.runs)
     if arguments.beside_a_job:
         os.nice(NICENESS)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # the job ends it, or its own end does
+            signal.signal(number, signal.SIG_IGN)
         _beside_a_job(settings, arguments)
         os._exit(0)  # threads of a service that hangs hold nothing up
     if settings.is_off:

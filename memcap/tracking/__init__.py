@@ -40,8 +40,7 @@ def __getattr__(name: str) -> Any:
     if name in GONE:
         raise UserError(
             f"memcap.tracking.{name}: there are no trackers any more; write memcap.train(tracking='wandb'),"
-            " or"
-            " tracking='my_module:MyService' (memcap.tracking.mirror.Service) for a service of your own"
+            " or tracking='my_module:MyService' for a service of your own (memcap.tracking.mirror.Service)"
         )
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
@@ -192,11 +191,13 @@ class MirrorProcess:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        """Wait until all is sent, for some seconds, or half a second where the job is interrupted; then end
+        """Wait until all is sent, for some seconds, or half a second where the job was interrupted; then end
         it. What was not sent is counted in one warning."""
         self._finish()
-        if kind is not None and not issubclass(kind, Exception):
+        if kind is not None and issubclass(kind, KeyboardInterrupt):
             self._reader.join(SECONDS_WHEN_INTERRUPTED)
+        elif kind is not None and issubclass(kind, SystemExit):  # of a mistake, before anything has trained
+            self._kill()
         else:
             self._reader.join(SECONDS_AT_THE_END / 2)
             if self._reader.is_alive() and not self._sent and self._using == "W&B online":
@@ -208,7 +209,9 @@ class MirrorProcess:
             self._reader.join(SECONDS_AT_THE_END / 2)
         in_time = not self._reader.is_alive()
         self._kill()
-        self._say_what_is_left(in_time)
+        if kind is None or not issubclass(kind, SystemExit):
+            self._say_what_is_left(in_time)
+        self._errors.close()
 
     def _finish(self) -> None:
         """Tell it that nothing else will come."""
@@ -233,7 +236,6 @@ class MirrorProcess:
             left = rows + len(self._result) - self._sent
         if left > 0:
             log.warning(self._settings.not_sent(left, self._folder))
-        self._errors.close()
 
     def _why(self) -> str:
         self._errors.seek(0)

@@ -203,8 +203,7 @@ class StudyMirror:
         study: its name.
         runs: "member", "seeds" (a run per group of members that differ in the seed alone), or "auto": seeds
             if it begins with more than `MOST_MEMBER_RUNS` members. Where it has fewer, of a folder that has
-            more,
-            it may have only parts of groups: then members are left to a mirror of the whole folder.
+            more, it may have only parts of groups: then members are left to a mirror of the whole folder.
         name_of: the name of a member of which only the config is known.
     """
 

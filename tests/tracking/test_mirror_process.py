@@ -197,10 +197,25 @@ def test_an_interrupt_waits_half_a_second_at_most(home, caplog, service, error):
     assert len(warnings(caplog)) == (service == "Hangs")
 
 
-def test_a_mistake_waits_for_nobody(home, caplog):
+def test_a_mistake_waits_for_nobody(home, caplog, monkeypatch):
+    for name in ("SECONDS_AT_THE_END", "SECONDS_WHEN_INTERRUPTED"):
+        monkeypatch.setattr(tracking, name, 100.0)
+    mirror, began = start("Hangs"), time.monotonic()
     with pytest.raises(SystemExit):
-        interrupted(start("Hangs"), SystemExit(2))
-    assert warnings(caplog) == []
+        interrupted(mirror, SystemExit(2))
+    assert time.monotonic() - began < 20
+    assert (mirror._process.poll() is not None, warnings(caplog)) == (True, [])
+
+
+def test_a_signal_to_all_processes_of_a_job_leaves_the_end_to_the_job(home):
+    """As SLURM sends it."""
+    with start() as mirror:
+        put_rows(home / "study", TOKEN, [0])
+        wait_for(lambda: runs(home))
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+            os.kill(mirror._process.pid, number)
+        put_rows(home / "study", TOKEN, [0, 1])
+    assert runs(home) == ["latch-L5-u1-s0", "latch-L5-u1-s1"]
 
 
 def test_a_service_that_breaks_is_one_warning(home, caplog):
