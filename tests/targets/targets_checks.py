@@ -32,7 +32,8 @@ def small(task: str, cell: str = "lstm", **knobs) -> Member:
 
 def program(member: Member, cls: type[Program] = Program, together: bool = True) -> Program:
     """As an accelerator would get it."""
-    return cls(Trainer(Shape.of(member), STEPS, EVALUATION_STEPS, together), LANES)
+    way = ("associative", True) if together else ("while", False)
+    return cls(Trainer(Shape.of(member), STEPS, EVALUATION_STEPS, *way), LANES)
 
 
 @cache

@@ -22,7 +22,8 @@ MOST = {"h100": (8, 9), "v5e": (14, 18), "v5e-4": (14, 18)}
 def test_training_has_few_kernels_and_takes_little_more_than_its_residuals(name):
     (member,) = memcap.members(task="delay_line", lag=50, units=UNITS, batch=BATCH)
     steps, _ = lengths(member)
-    wanted = Program(Trainer(Shape.of(member), steps, steps, together=True), LANES * TARGETS[name].chips)
+    trainer = Trainer(Shape.of(member), steps, steps, "associative", side_by_side=True)
+    wanted = Program(trainer, LANES * TARGETS[name].chips)
     code = compile_for(wanted, TARGETS[name])
     assert code.program.lanes == wanted.lanes
     residuals = (

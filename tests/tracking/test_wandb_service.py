@@ -150,7 +150,7 @@ import memcap, memcap.launch.session
 members = memcap.members(task="latch", lag=3, units=1, budget=4, batch=8, every=2, sequences=16, stretch=1)
 import memcap.tracking
 memcap.tracking.SECONDS_AT_THE_END = 60
-memcap.train(members, "job", tracking="wandb", engine=memcap.Engine("map", workers=1))
+memcap.train(members, "job", tracking="wandb", engine=memcap.Engine(loop="while", workers=1))
 print({"wandb", "trackio"} & set(sys.modules))
 """
     cache = {name: os.environ[name] for name in ("XDG_CACHE_HOME",) if name in os.environ}

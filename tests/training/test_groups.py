@@ -113,7 +113,7 @@ def test_resizing_there_and_back_changes_nothing(cell, readout):
 @pytest.mark.parametrize("cell", PADDING)
 def test_a_padded_unit_stays_zero_after_400_steps_of_adam_and_the_rest_learns_as_alone(cell):
     member = one(3, cell, every=400, budget=400)
-    alone = Trainer(Shape.of(member), member.length, member.length, together=True)
+    alone = Trainer(Shape.of(member), member.length, member.length, "associative", side_by_side=True)
     wide = replace(alone, shape=alone.shape.at_width(5))
     inputs = {t: (initial_state(t, member), train_operands(t, member)) for t in (alone, wide)}
     states = {t: jax.jit(t.train_chunk)(*inputs[t])[0] for t in inputs}
@@ -143,7 +143,7 @@ def test_rows_say_what_a_member_was_padded_to():
     rows = memcap.train(members, engine=TOGETHER, progress=False)
     assert set(rows["program_units"]) == {3}
     assert set(rows["program_steps"]) == {5}
-    rows = memcap.train(members, engine=Engine(workers=1), progress=False)
+    rows = memcap.train(members, engine=Engine(loop="while", workers=1), progress=False)
     assert rows["program_units"].to_list() == rows["units"].to_list()
 
 
