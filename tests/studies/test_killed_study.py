@@ -42,7 +42,7 @@ class Says(writer.StudyWriter):
         key = chunk.member.key
         if key not in self.seen:
             self.seen.add(key)
-            print("began", key, next(iter(self.running[key])), flush=True)
+            print("began", key, chunk.first_step + 1, flush=True)
 
 run.StudyWriter = Says
 
