@@ -32,7 +32,7 @@ def study(tmp_path, monkeypatch):
 
 
 def runs_of(study, monkeypatch):
-    monkeypatch.syspath_prepend(str(__file__).replace("commands/test_mirror.py", "tracking"))
+    monkeypatch.syspath_prepend(str(__file__).replace("commands/test_mirror_command.py", "tracking"))
     from readback import read_run
 
     found = [read_run(path) for path in sorted(study.glob("outputs/small/wandb/offline-run-*/*.wandb"))]
