@@ -189,7 +189,7 @@ def test_for_a_device_elsewhere_loops_of_cpus_are_none():
 )
 def test_the_lstm_in_c_serves_memcaps_lstm_on_sequences_without_windows(one, loop):
     """What is not served is trained by XLA's loop, and its row says so."""
-    shape, steps = Shape.of(one), Program.of(one).trainer.steps
+    shape, steps = Shape.of(one), Program.of(one).trainer.max_length
     assert loop_of(shape, steps, NATIVE) == Choice(loop, side_by_side=False)
     assert loop_of(shape, steps, Engine(loop="reproducible")) == Choice("while", side_by_side=False)
     (program,) = programs([one], NATIVE)
