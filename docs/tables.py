@@ -25,12 +25,12 @@ import polars as pl
 
 from memcap import cli, papers
 from memcap.capacity.answer import answer
-from memcap.capacity.frontier import best, frontier, tried
-from memcap.capacity.law import laws
+from memcap.capacity.frontier import best_recipes, fit_all_recipes, frontier
 from memcap.capacity.points import Point
 from memcap.capacity.sources import atlas
 from memcap.capacity.thresholds import Threshold
 from memcap.config import Evaluation, task_of
+from memcap.figures.law import laws
 from memcap.studies import store
 from memcap.training import early_stopping
 
@@ -189,14 +189,14 @@ def fresh_seeds() -> str:
 
 def budgets_at_50() -> str:
     """What a longer or shorter budget buys at lag 50."""
-    at_50 = [p for p in tried(rows_of("delay_line_budgets")) if p.lag == 50]
+    at_50 = [p for p in fit_all_recipes(rows_of("delay_line_budgets")) if p.lag == 50]
     by_budget = {budget: _best_within(at_50, budget) for budget in (24000, 8000, 4000)}
     parts = [f"{width(p.fit.u90)} units with up to {budget:,} steps" for budget, p in by_budget.items()]
     return filled(f"For 90 % of seeds lag 50 takes {parts[0]}, {parts[1]}, and {parts[2]}.")
 
 
 def _best_within(several: Iterable[Point], budget: int) -> Point:
-    (found,) = best(p for p in several if p.recipe["budget"] <= budget)
+    (found,) = best_recipes(p for p in several if p.recipe["budget"] <= budget)
     return found
 
 
@@ -221,7 +221,7 @@ def latch() -> str:
 
 def recipes() -> str:
     """u90 of three recipes by lag."""
-    marks = {(p.recipe["recipe"], p.lag): p for p in tried(rows_of("delay_line_frontier"))}
+    marks = {(p.recipe["recipe"], p.lag): p for p in fit_all_recipes(rows_of("delay_line_frontier"))}
     names = ("forget_bias", "open_gate", "curriculum")
     heads = [f"{name} ({marks[name, 8].recipe['budget']:,} steps)" for name in names]
     lines = [(lag, *(u90(marks[name, lag]) for name in names)) for lag in (8, 16, 20, 25, 50)]
@@ -230,7 +230,7 @@ def recipes() -> str:
 
 def budgets() -> str:
     """u90 of three budgets by lag."""
-    marks, most = tried(rows_of("delay_line_budgets")), (4000, 8000, 24000)
+    marks, most = fit_all_recipes(rows_of("delay_line_budgets")), (4000, 8000, 24000)
     lines = []
     for lag in sorted({p.lag for p in marks}):
         at_lag = [p for p in marks if p.lag == lag]
@@ -241,7 +241,7 @@ def budgets() -> str:
 def four_symbols() -> str:
     """Steady seeds by width at lag 8."""
     rows = rows_of("atlas").filter(task="delay_line", lag=8, recipe="curriculum")
-    (p,) = [p for p in tried(rows) if p.label == "delay_line (symbols=4)"]
+    (p,) = [p for p in fit_all_recipes(rows) if p.label == "delay_line (symbols=4)"]
     counts = [f"{good} of {seeds}" for good, seeds in zip(p.solved, p.runs, strict=True)]
     return table(("units", *p.units), [("steady", *counts)])
 

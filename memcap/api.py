@@ -110,7 +110,7 @@ def train(
         tracker: refused; `tracking` is its name now.
 
     Returns:
-        One row a member, with the columns of `memcap.studies.rows.SCHEMA`.
+        One row per member, with the columns of `memcap.studies.rows.SCHEMA`.
 
     Raises:
         UserError: anything that the user should mend, before anything trains.
@@ -146,7 +146,7 @@ def train(
 def frontier(
     rows: pl.DataFrame | str | Path, at: At = "steady", budget: int | None = None, confidence: float = 0.95
 ) -> pl.DataFrame:
-    """Units that each task and lag needs: one line a task and lag, with u50, u90, intervals, counts, recipe
+    """Units that each task and lag needs: one line per task and lag, with u50, u90, intervals, counts, recipe
     and budget.
 
     Args:
@@ -192,7 +192,7 @@ def answer(
     wanted = task if isinstance(task, Task) else task_of(task, knobs)
     if isinstance(rows, pl.DataFrame):
         return sources.from_rows(rows, wanted, lag, share, at, budget)
-    return sources.asked(wanted, lag, share, at, budget, None if rows is None else Path(rows))
+    return sources.best_answer(wanted, lag, share, at, budget, None if rows is None else Path(rows))
 
 
 def load(folder: str | Path, key: str) -> Trained:

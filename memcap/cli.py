@@ -1,5 +1,4 @@
-"""The `memcap` command. Thin: it finds the subcommand, parses its arguments, runs it, and says what went
-wrong in one line."""
+"""The `memcap` command: finds the subcommand, parses its arguments, runs it; errors take one line."""
 
 import argparse
 import contextlib
@@ -15,6 +14,7 @@ from typing import NoReturn
 
 from memcap import __version__, commands, jax_setup, plugins, signals
 from memcap.knobs import UserError, of_disk
+from memcap.printing import plural
 
 LINES = argparse.RawDescriptionHelpFormatter  # keeps the line breaks of docstrings and examples
 FIRST_STEPS = """First steps:
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; a user's mistake ends it with one line and status 2."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        with signals.raised():
+        with signals.raise_on_signal():
             _run(arguments)
         sys.stdout.flush()  # so that a closed pipe shows here
     except UserError as error:
@@ -46,9 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt as error:
         _interrupted(error, arguments)
     except BrokenPipeError:
-        os.dup2(
-            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
-        )  # the interpreter flushes once more at its end
+        # the interpreter flushes once more at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except OSError as error:
         line = of_disk(error)
@@ -62,18 +61,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _interrupted(error: KeyboardInterrupt, arguments: Sequence[str]) -> NoReturn:
-    """Say what is kept and what goes on from there."""
-    told = error if isinstance(error, signals.Interrupted) else signals.Interrupted(signal.SIGINT)
-    line, kept = f"interrupted ({signal.Signals(told.number).name})", told.kept
+    """Say what is saved, and how to resume."""
+    signal_error = error if isinstance(error, signals.Interrupted) else signals.Interrupted(signal.SIGINT)
+    line, saved = f"interrupted ({signal.Signals(signal_error.number).name})", signal_error.rows_saved
     if arguments[:1] == ["train"]:
-        what = (
-            "what had ended is kept"
-            if kept is None
-            else f"{kept} member{'s are' if kept != 1 else ' is'} kept"
-        )
-        what += f", {told.half_trained} half-trained" if told.half_trained else ""
-        line += f"; {what}, and this goes on from there: {shlex.join(['memcap', *arguments])}"
-    _stop(line, told.status)
+        rows = "finished members" if saved is None else plural(saved, "member")
+        half_trained = f", {signal_error.half_trained:,} half-trained" if signal_error.half_trained else ""
+        line += f"; {rows} saved{half_trained}. Resume with: {shlex.join(['memcap', *arguments])}"
+    _stop(line, signal_error.status)
 
 
 def _stop(line: str, status: int) -> NoReturn:
@@ -82,8 +77,8 @@ def _stop(line: str, status: int) -> NoReturn:
 
 
 def _leave(status: int | str) -> NoReturn:
-    """Exit. Nobody waits for a worker's thread that is in the middle of its chunk: at it the interpreter's
-    end would abort."""
+    """Exit, without waiting for a worker's thread in the middle of its chunk, at which the interpreter's end
+    would abort."""
     if isinstance(status, int) and any(thread.name == "memcap-worker" for thread in threading.enumerate()):
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError):
@@ -93,19 +88,17 @@ def _leave(status: int | str) -> NoReturn:
 
 
 def _run(arguments: list[str]) -> None:
-    if arguments[:1] == [
-        "-sc"
-    ]:  # the shell asks how to complete a line, or somebody follows memcap train --hydra-help
+    # the shell asks how to complete a line, or somebody follows memcap train --hydra-help
+    if arguments[:1] == ["-sc"]:
         if not (arguments[-1].startswith("query=") and _complete_command()):
             _call("train", arguments)
         return
     name = arguments[0] if arguments else ""
-    if plugins.is_outside(name):
+    if plugins.is_import_path(name):
         jax_setup.prepare()  # its module may use JAX as it is imported
     else:
-        _top().parse_args(
-            arguments[:1]
-        )  # prints the help or the version, or complains, unless this is a command's name
+        # prints the help or the version, or complains, unless this is a command's name
+        _top().parse_args(arguments[:1])
     _call(name, arguments[1:])
 
 
@@ -133,8 +126,8 @@ def _call(name: str, words: list[str]) -> None:
 
 @contextlib.contextmanager
 def _libraries_coming() -> Generator[None]:
-    """Look for no garbage while the libraries are imported, and never again among what they made: much of the
-    start is that."""
+    """Collect no garbage while the libraries are imported, and never again what they made: that is much of
+    the start."""
     if "jax" in sys.modules or not gc.isenabled():  # this process is not ours alone
         yield
         return
@@ -169,20 +162,19 @@ def _complete_command() -> bool:
         os.environ["COMP_LINE"] = f"{program} {words}"
         return False
     if not space:
-        found = [each for each in commands.summaries() if each.startswith(name)]
+        matches = [each for each in commands.summaries() if each.startswith(name)]
     elif name in commands.summaries():
-        found = _options(_parser(name, commands.find(name)), words.split(" ")[:-1], last)
+        matches = _options(_parser(name, commands.find(name)), words.split(" ")[:-1], last)
     else:
-        found = []
-    print(" ".join(found))
+        matches = []
+    print(" ".join(matches))
     return True
 
 
 def _options(parser: Parser, before: list[str], last: str) -> list[str]:
-    """The options of a command that begin as the last word does, or what the option before it may be, if it
-    has choices."""
+    """The options of a command that begin like the last word, or the choices of the option before it."""
     options = {text: action for action in parser._actions for text in action.option_strings}
-    asked = options.get(before[-1]) if before else None
-    if asked is not None and asked.nargs != 0:
-        return [str(each) for each in asked.choices or () if str(each).startswith(last)]
+    option = options.get(before[-1]) if before else None
+    if option is not None and option.nargs != 0:
+        return [str(each) for each in option.choices or () if str(each).startswith(last)]
     return [text for text in options if text.startswith(last)] if last.startswith("-") else []

@@ -137,13 +137,13 @@ def defaults(cls: Any) -> dict[str, Any]:
 def typed(cls: type[T], values: Mapping[str, Any], where: str) -> T:
     """Build the dataclass `cls` from plain values; UserError names an unknown key, a wrong type or a value
     out of range."""
-    hints, known = _hints(cls), [f.name for f in fields(cast(Any, cls))]
+    hints, names = _hints(cls), [f.name for f in fields(cast(Any, cls))]
     for key in values:
-        if key not in known:
-            raise UserError(f"{where}.{key}: no such field; {where} has {', '.join(known)}")
-    made = cls(**{key: _converted(value, hints[key], f"{where}.{key}") for key, value in values.items()})
-    check(made, where)
-    return made
+        if key not in names:
+            raise UserError(f"{where}.{key}: no such field; {where} has {', '.join(names)}")
+    built = cls(**{key: _converted(value, hints[key], f"{where}.{key}") for key, value in values.items()})
+    check(built, where)
+    return built
 
 
 def _converted(value: Any, hint: Any, name: str) -> Any:

@@ -1,8 +1,7 @@
-"""What is found by name: a file of one of memcap's folders, or `module:name` for what lives outside the
-package.
+"""Plug-ins, found by name: a file of one of memcap's folders, or `module:name` for what lives elsewhere.
 
-A module outside is looked for where Python looks, and last in the current folder: so that a file there can be
-named, but takes no other module's place.
+A module elsewhere is looked for where Python looks, and last in the current folder: so that a file there can
+be named, but takes no other module's place.
 """
 
 import ast
@@ -14,25 +13,27 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Generic, TypeVar, cast
 
 from memcap.knobs import UserError
 
+T = TypeVar("T")
 
-def is_outside(name: str) -> bool:
+
+def is_import_path(name: str) -> bool:
     """Whether a name has the form `module:name`."""
     return ":" in name
 
 
-def outside(name: str, where: str) -> Any:
+def import_object(name: str, where: str) -> Any:
     """The object called `module:name`: an attribute of the module, or a module of that package.
 
     Args:
         name: as the user wrote it.
-        where: the field or argument that he wrote it in, for the error.
+        where: the field or argument where it stands, for the error.
 
     Raises:
-        UserError: there is no such module or no such object in it. What the module itself raises is passed
+        UserError: there is no such module, or no such object in it. What the module itself raises is passed
             on.
     """
     module_name, _, attribute = name.partition(":")
@@ -60,66 +61,73 @@ def outside(name: str, where: str) -> Any:
         raise UserError(f"{where}={name}: the module {module_name} has no {attribute}") from error
 
 
-def files(package: ModuleType, inner: str = "") -> list[str]:
-    """Names of a folder's files, in alphabetical order, without importing them.
+class Folder(Generic[T]):
+    """A package whose files are found by name: each is a `T`, or a folder that has one.
 
     Args:
-        package: the folder.
-        inner: where each one is a folder of its own, which file in it is meant, as in "paper".
+        package: the package's name.
+        what: what each file is, for the errors: "command", "figure".
+        functions: that each of them has.
+        shared: files that are none, but what the others share.
+        inner: where each is a folder, the name of its file: "paper" for papers/NAME/paper.py.
     """
-    if inner:
-        return sorted(
-            path.parent.name for place in package.__path__ for path in Path(place).glob(f"*/{inner}.py")
-        )
-    return sorted(module.name for module in pkgutil.iter_modules(package.__path__))
 
+    def __init__(
+        self, package: str, what: str, functions: Sequence[str], shared: Sequence[str] = (), inner: str = ""
+    ):
+        self.package, self.what, self.functions = package, what, functions
+        self.shared, self.inner = shared, inner
 
-def modules(package: ModuleType) -> Iterable[ModuleType]:
-    """A folder's files, imported."""
-    return [importlib.import_module(f"{package.__name__}.{name}") for name in files(package)]
+    @property
+    def names(self) -> list[str]:
+        """All that the package has, in alphabetical order; none is imported."""
+        path = sys.modules[self.package].__path__
+        if self.inner:
+            return sorted(
+                file.parent.name for place in path for file in Path(place).glob(f"*/{self.inner}.py")
+            )
+        return sorted(file.name for file in pkgutil.iter_modules(path) if file.name not in self.shared)
 
+    def summaries(self) -> dict[str, str]:
+        """All that the package has, with the first line of each one's docstring; none is imported."""
+        return {name: self._summary(name) for name in self.names}
 
-def summaries(package: ModuleType, inner: str = "") -> dict[str, str]:
-    """A folder's files with the first line of each one's docstring, in alphabetical order, without importing
-    them. Arguments as in `files`."""
-    lines = {}
-    for name in files(package, inner):
-        spec = importlib.util.find_spec(_module_name(package, name, inner))
+    def find(self, name: str) -> T:
+        """The one of this name, imported.
+
+        Args:
+            name: a file of the package, or `module:name` for an object elsewhere that stands for one.
+
+        Raises:
+            UserError: there is no such file or object, or it lacks a function.
+        """
+        if is_import_path(name):
+            plugin = import_object(name, self.what)
+        elif name in self.names:
+            plugin = importlib.import_module(self._module(name))
+        else:
+            names = ", ".join(self.names)
+            raise UserError(f"{name}: no such {self.what}; one of {names}, or MODULE:NAME of your own")
+        for function in self.functions:
+            if not callable(getattr(plugin, function, None)):
+                raise UserError(
+                    f"{self.what}={name}: has no function {function}; {self.package} says what a {self.what}"
+                    " must have"
+                )
+        return cast(T, plugin)
+
+    def _module(self, name: str) -> str:
+        return ".".join(filter(None, [self.package, name, self.inner]))
+
+    def _summary(self, name: str) -> str:
+        spec = importlib.util.find_spec(self._module(name))
         assert spec is not None
         assert spec.origin is not None
         text = ast.get_docstring(ast.parse(Path(spec.origin).read_text(encoding="utf-8")))
-        lines[name] = (text or "").partition("\n")[0]
-    return lines
+        return (text or "").partition("\n")[0]
 
 
-def _module_name(package: ModuleType, name: str, inner: str) -> str:
-    return ".".join(part for part in (package.__name__, name, inner) if part)
-
-
-def find(package: ModuleType, name: str, what: str, parts: Sequence[str], inner: str = "") -> Any:
-    """One file of a folder, imported, or an object outside the package that stands for one.
-
-    Args:
-        package: the folder.
-        name: a file of the folder, or `module:name`.
-        what: what the folder holds, for the errors: "command", "figure".
-        parts: functions that a file of this folder has.
-        inner: as in `files`.
-
-    Raises:
-        UserError: there is no such file or object, or it lacks a part.
-    """
-    if is_outside(name):
-        found = outside(name, what)
-    elif name in files(package, inner):
-        found = importlib.import_module(_module_name(package, name, inner))
-    else:
-        raise UserError(
-            f"{name}: no such {what}; one of {', '.join(files(package, inner))}, or MODULE:NAME of your own"
-        )
-    for part in parts:
-        if not callable(getattr(found, part, None)):
-            raise UserError(
-                f"{what}={name}: has no function {part}; {package.__name__} says what a {what} must have"
-            )
-    return found
+def modules(package: str) -> Iterable[ModuleType]:
+    """All files of a package, imported, in alphabetical order."""
+    files = pkgutil.iter_modules(sys.modules[package].__path__)
+    return [importlib.import_module(f"{package}.{name}") for name in sorted(f.name for f in files)]

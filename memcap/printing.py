@@ -1,5 +1,4 @@
-"""How tables, numbers and JSON are printed: tables that fit a terminal by leaving columns out, and are plain
-elsewhere.
+"""How tables, numbers and JSON are printed: tables hide columns to fit a terminal, and are plain elsewhere.
 
 Imports nothing of memcap, so that a command that only reads answers at once.
 """
@@ -32,7 +31,7 @@ class Column:
         head: its name.
         about: what the name means, for the lines below the table; "": the name says it.
         right: whether its cells are numbers, which stand at the right.
-        folds: whether long cells are folded on a terminal that is too narrow; else they stand on one line.
+        folds: whether long cells are folded on a narrow terminal; otherwise they stay on one line.
     """
 
     head: str
@@ -45,14 +44,14 @@ class Column:
 class Listing:
     """A table with a line that explains its heads.
 
-    On a terminal that is too narrow, columns are left out, the first of `drops` first, and named below the
-    table; no cell is cut. Elsewhere it is plain: all columns, one line a row.
+    On a narrow terminal columns are hidden, the first of `drops` first, and named below the table; no cell is
+    cut. Elsewhere it is plain: all columns, one line per row.
 
     Args:
         title: what is listed.
         columns: all of them.
-        rows: one text a column.
-        drops: heads of columns that may be left out, in this order.
+        rows: one text per column.
+        drops: heads of columns that may be hidden, in this order.
         notes: further lines below the table.
     """
 
@@ -80,10 +79,10 @@ class Listing:
         return Measurement.get(console, options, self._table(dropped, plain=False)).minimum
 
     def _table(self, dropped: Sequence[str], plain: bool) -> Table:
-        look, gap = (None, 2) if plain else (box.SIMPLE_HEAD, 1)  # which adds one
-        table = Table(box=look, padding=(0, gap, 0, 0), pad_edge=False, show_edge=False)
-        kept = [place for place, column in enumerate(self.columns) if column.head not in dropped]
-        for place in kept:
+        style, gap = (None, 2) if plain else (box.SIMPLE_HEAD, 1)  # which adds one
+        table = Table(box=style, padding=(0, gap, 0, 0), pad_edge=False, show_edge=False)
+        places = [place for place, column in enumerate(self.columns) if column.head not in dropped]
+        for place in places:
             column = self.columns[place]
             folds = column.folds and not plain
             width = max(map(cell_len, [column.head, *(row[place] for row in self.rows)]))
@@ -94,7 +93,7 @@ class Listing:
                 min_width=min(width, FOLDED) if folds else width,
             )
         for row in self.rows:
-            table.add_row(*(Text(row[place]) for place in kept))
+            table.add_row(*(Text(row[place]) for place in places))
         return table
 
     def _below(self, dropped: Sequence[str]) -> Iterable[str]:
@@ -105,15 +104,12 @@ class Listing:
             yield "; ".join(heads) + "."
         yield from self.notes
         if dropped:
-            yield (
-                f"Left out, in this order, as the terminal is narrow: {', '.join(dropped)}. Piped, the"
-                " table has all columns."
-            )
+            yield (f"Hidden on a narrow terminal: {', '.join(dropped)}. Piped, the table has all columns.")
 
 
 def order(drops: Sequence[str]) -> str:
-    """The order in which a listing leaves out columns, for the help of a command that prints it."""
-    return f"On a terminal that is too narrow, columns are left out in this order: {', '.join(drops)}."
+    """The order in which a listing hides columns, for the help of a command that prints it."""
+    return f"A narrow terminal hides columns in this order: {', '.join(drops)}."
 
 
 def show(what: RenderableType) -> None:
@@ -138,8 +134,8 @@ def number(value: float | None) -> str:
     return f"{value:.0f}" if value == int(value) and abs(value) < 1e6 else f"{value:.3g}"
 
 
-def counted(count: int, noun: str) -> str:
-    """So many of them: "1 row", "1,000 rows"."""
+def plural(count: int, noun: str) -> str:
+    """A count with its noun: "1 row", "1,000 rows"."""
     return f"{count:,} {noun}{'s' * (count != 1)}"
 
 

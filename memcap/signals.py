@@ -1,5 +1,4 @@
-"""How a command ends when it is told to: by Ctrl-C, by a scheduler or container (SIGTERM), by a terminal that
-closes (SIGHUP).
+"""How a command ends on Ctrl-C, on SIGTERM of a scheduler or container, and on SIGHUP of a closed terminal.
 
 The first signal raises `Interrupted` in the main thread, so that what has ended is written; another one ends
 the process at once.
@@ -13,9 +12,8 @@ from collections.abc import Generator
 from types import FrameType
 
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
-ONE_MEANT = (
-    0.3  # seconds in which several signals are one: `timeout` sends two, a service manager SIGTERM and SIGHUP
-)
+# seconds in which several signals count as one: `timeout` sends two, a service manager SIGTERM and SIGHUP
+ONE_SIGNAL = 0.3
 
 
 class Interrupted(KeyboardInterrupt):
@@ -23,40 +21,42 @@ class Interrupted(KeyboardInterrupt):
 
     Args:
         number: of the signal.
-        kept: members whose rows are kept; None where nothing was trained.
-        half_trained: members that go on from a checkpoint.
+        rows_saved: members whose rows are saved; None where nothing was trained.
+        half_trained: members that resume from a checkpoint.
     """
 
-    def __init__(self, number: int, kept: int | None = None, half_trained: int = 0):
+    def __init__(self, number: int, rows_saved: int | None = None, half_trained: int = 0):
         super().__init__(number)
-        self.number, self.kept, self.half_trained = number, kept, half_trained
+        self.number, self.rows_saved, self.half_trained = number, rows_saved, half_trained
 
     @property
     def status(self) -> int:
-        """The exit status that says so."""
+        """The exit status of a process that this signal ended."""
         return 128 + self.number
 
 
 @contextlib.contextmanager
-def raised() -> Generator[None]:
-    """Within, signals raise `Interrupted`. One that is ignored, as by nohup, stays so; only the main thread
-    can set this up."""
+def raise_on_signal() -> Generator[None]:
+    """Within, signals raise `Interrupted`; one that is ignored, as under nohup, stays ignored.
+
+    Only the main thread can set this up.
+    """
     first = None
 
-    def told(number: int, frame: FrameType | None) -> None:
+    def handle(number: int, frame: FrameType | None) -> None:
         nonlocal first
         now = time.monotonic()
         if first is None:
             first = now
             raise Interrupted(number)
-        if now - first > ONE_MEANT:
+        if now - first > ONE_SIGNAL:
             os._exit(128 + number)
 
     before = {}
     with contextlib.suppress(ValueError):  # another thread than the main one
         for number in (getattr(signal, name) for name in NAMES if hasattr(signal, name)):
             if signal.getsignal(number) not in (signal.SIG_IGN, None):
-                before[number] = signal.signal(number, told)
+                before[number] = signal.signal(number, handle)
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""A trained network to run: whole sequences, or a stream one element at a time, with its carry at hand."""
+"""A trained network to run: on whole sequences, or on a stream one element at a time."""
 
 from collections.abc import Callable
 from functools import partial
@@ -16,17 +16,17 @@ Change = Callable[[Any, jax.Array, Any], Any]
 
 
 def unchanged(carry: Any, step: jax.Array, operands: Any) -> Any:
-    """The `Change` of `Trained.follow` that leaves the carry as it is."""
+    """The `Change` of `Trained.trace` that leaves the carry as it is."""
     del step, operands
     return carry
 
 
-class Followed(NamedTuple):
-    """A run with all that happened inside. T steps, B sequences.
+class Trace(NamedTuple):
+    """A run with every state. T steps, B sequences.
 
     outputs: (T, B, O), logits or values.
-    hidden: (T, B, H), what the cell showed to the read-out.
-    carries: the state that went on from each step, a pytree of arrays (T, B, ...).
+    hidden: (T, B, H), what the read-out sees.
+    carries: the state after each step, a pytree of arrays (T, B, ...).
     """
 
     outputs: np.ndarray
@@ -42,7 +42,7 @@ class Trained:
         weights: nested dict of arrays, as `Architecture.build` takes it.
 
     Attributes:
-        member, weights: as given.
+        member, weights: the arguments.
         network: the Flax module (`memcap.models.network.Network`).
     """
 
@@ -55,12 +55,14 @@ class Trained:
         self._run = jax.jit(
             lambda weights, carry, inputs: build(weights)(inputs, initial_carry=carry, return_carry=True)
         )
-        self._follow = jax.jit(partial(_follow, build), static_argnums=0)
+        self._trace = jax.jit(partial(_trace, build), static_argnums=0)
 
-    def zero_carry(self, batch: int = 1) -> Any:
+    def initialize_carry(self, batch: int = 1) -> Any:
         """The state before the first step of B sequences, a pytree of arrays with the batch first; an LSTM's
         is (c, h)."""
         return self.network.carry(batch)
+
+    zero_carry = initialize_carry  # its earlier name
 
     def run(self, inputs: Any, carry: Any = None) -> tuple[np.ndarray, Any]:
         """Run whole sequences.
@@ -76,7 +78,7 @@ class Trained:
             ValueError: inputs of another shape.
         """
         inputs = self._checked(inputs, 2)
-        carry = self.zero_carry(inputs.shape[1]) if carry is None else carry
+        carry = self.initialize_carry(inputs.shape[1]) if carry is None else carry
         with jax_setup.precision():
             carry, outputs = self._run(self.weights, carry, inputs)
         return np.moveaxis(np.asarray(outputs), 0, -1), carry
@@ -95,12 +97,12 @@ class Trained:
             ValueError: inputs of another shape.
         """
         inputs = self._checked(inputs, 1)
-        carry = self.zero_carry(inputs.shape[0]) if carry is None else carry
+        carry = self.initialize_carry(inputs.shape[0]) if carry is None else carry
         with jax_setup.precision():
             carry, outputs = self._step(self.weights, carry, inputs)
         return np.asarray(outputs), carry
 
-    def follow(
+    def trace(
         self,
         inputs: Any,
         carry: Any = None,
@@ -108,7 +110,7 @@ class Trained:
         reset: Any = None,
         change: Change = unchanged,
         operands: Any = (),
-    ) -> Followed:
+    ) -> Trace:
         """Run whole sequences step by step, and keep every state.
 
         Args:
@@ -123,28 +125,30 @@ class Trained:
             ValueError: inputs of another shape.
         """
         inputs = self._checked(inputs, 2)
-        carry = self.zero_carry(inputs.shape[1]) if carry is None else carry
+        carry = self.initialize_carry(inputs.shape[1]) if carry is None else carry
         reset = jnp.zeros(len(inputs), bool) if reset is None else jnp.asarray(reset)
         with jax_setup.precision():
-            found = self._follow(change, self.weights, carry, inputs, reset, operands)
-        return Followed(*jax.tree.map(np.asarray, found))
+            run = self._trace(change, self.weights, carry, inputs, reset, operands)
+        return Trace(*jax.tree.map(np.asarray, run))
+
+    follow = trace  # its earlier name
 
     def _checked(self, inputs: Any, axes: int) -> jax.Array:
         task = self.member.task
-        given = np.asarray(inputs)
+        array = np.asarray(inputs)
         symbols = task.vocabulary is not None
         letters = ("T, " if axes == 2 else "") + "B"
-        if given.ndim != axes + (not symbols) or (not symbols and given.shape[-1] != task.features):
+        if array.ndim != axes + (not symbols) or (not symbols and array.shape[-1] != task.features):
             wanted = f"({letters})" if symbols else f"({letters}, {task.features})"
-            raise ValueError(f"inputs {given.shape}: {task.name} takes shape {wanted}")
+            raise ValueError(f"inputs {array.shape}: {task.name} takes shape {wanted}")
         if symbols and not (
-            np.issubdtype(given.dtype, np.integer) and np.all((given >= 0) & (given < task.features))
+            np.issubdtype(array.dtype, np.integer) and np.all((array >= 0) & (array < task.features))
         ):
             raise ValueError(f"inputs: {task.name} takes whole numbers from 0 to {task.features - 1}")
-        return jnp.asarray(given, jnp.int32 if symbols else jnp.float32)
+        return jnp.asarray(array, jnp.int32 if symbols else jnp.float32)
 
 
-def _follow(
+def _trace(
     build: Callable,
     change: Change,
     weights: Any,

@@ -20,7 +20,7 @@ from memcap.capacity import sources
 from memcap.capacity.frontier import frontier
 from memcap.capacity.points import columns
 from memcap.cells import cell_classes
-from memcap.questions import NOBODY
+from memcap.commands.answer import NOBODY
 from memcap.studies import store
 from memcap.tasks import task_class, task_classes
 
@@ -88,7 +88,7 @@ def test_help_teaches(tmp_path):
         "task=      adding, bandlimited_delay, copy",
     ):
         assert part in train
-    assert "left out in this order: passed, 3/4 pass, exist," in " ".join(
+    assert "hides columns in this order: passed, 75 %, any seed," in " ".join(
         memcap(tmp_path, "frontier", "--help").out.split()
     )
     assert memcap(tmp_path, "--version").out == f"memcap {package.__version__}\n"

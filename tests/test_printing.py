@@ -6,7 +6,7 @@ import math
 import pytest
 from rich.console import Console
 
-from memcap.printing import Column, Listing, counted, duration, number, print_json, show
+from memcap.printing import Column, Listing, duration, number, plural, print_json, show
 
 KEY = "0123456789abcdef"
 TABLE = Listing(
@@ -45,9 +45,7 @@ def test_columns_are_left_out_in_their_order_and_no_key_is_cut(width, left_out):
     assert ("size: in metres" in text) == ("size" in heads)
     assert ("colour: what it looks like" in text) == ("colour" in heads)
     assert "That is all." in text
-    said = (
-        f"Left out, in this order, as the terminal is narrow: {left_out}. Piped, the table has all columns."
-    )
+    said = f"Hidden on a narrow terminal: {left_out}. Piped, the table has all columns."
     assert (said in text) == bool(left_out)
     assert ("a dark [red]" in text) == ("colour" in heads)
 
@@ -80,7 +78,7 @@ def test_a_table_without_rows_has_its_heads(capsys):
 
 
 def test_counts_and_times():
-    assert [counted(n, "row") for n in (0, 1, 1000)] == ["0 rows", "1 row", "1,000 rows"]
+    assert [plural(n, "row") for n in (0, 1, 1000)] == ["0 rows", "1 row", "1,000 rows"]
     seconds = (1, 40, 119, 120, 7199, 7200, 3 * 86400)
     assert [duration(s) for s in seconds] == [
         *("1 second", "40 seconds", "119 seconds", "2 minutes", "120 minutes", "2 hours", "3 days")

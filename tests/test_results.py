@@ -10,7 +10,7 @@ from polars.testing import assert_frame_equal
 
 from memcap import figures
 from memcap.capacity.answer import answer
-from memcap.capacity.frontier import frontier, tried
+from memcap.capacity.frontier import fit_all_recipes, frontier
 from memcap.capacity.sources import atlas
 from memcap.recipes import recommended
 from memcap.studies import store
@@ -65,7 +65,7 @@ def test_the_advised_widths_do_on_fresh_seeds_and_narrower_ones_do_not(points):
 def test_a_delay_line_is_recommended_the_recipe_that_was_best_there():
     """Or one whose interval reaches into that of the best one, at every lag of the atlas."""
     found: dict[tuple, list] = {}
-    for p in tried(store.read(atlas())):
+    for p in fit_all_recipes(store.read(atlas())):
         if p.task.name == "delay_line" and p.cell == "lstm":
             found.setdefault((p.task, p.lag), []).append(p)
     assert len(found) > 35
@@ -78,7 +78,7 @@ def test_a_delay_line_is_recommended_the_recipe_that_was_best_there():
 
 def test_the_curriculum_keeps_its_price_from_lag_8_on():
     """And no recipe of the set is better anywhere there."""
-    for p in tried(rows_of("delay_line_frontier")):
+    for p in fit_all_recipes(rows_of("delay_line_frontier")):
         if p.lag >= 8 and p.recipe["recipe"] == "curriculum":
             assert 0.6 < p.fit.u90.units / p.lag < 0.72
     assert {p.recipe["recipe"] for p in frontier(rows_of("delay_line_frontier")) if p.lag >= 8} == {

@@ -1,4 +1,4 @@
-"""Signals end a command soon, whatever its chunks last; what has ended is kept, and one line says how to go
+"""Signals end a command soon, whatever its chunks last; what has ended is saved, and one line says how to go
 on."""
 
 import os
@@ -119,8 +119,7 @@ def test_a_signal_ends_a_job_within_its_chunk_and_keeps_what_has_ended(started, 
     print(f"{number.name}: {seconds:.2f} s")
     assert process.returncode == 128 + number
     assert said.splitlines()[-1] == (
-        f"memcap: interrupted ({number.name}); 3 members are kept, and this goes on from there:"
-        f" {shlex.join(['memcap', *words])}"
+        f"memcap: interrupted ({number.name}); 3 members saved. Resume with: {shlex.join(['memcap', *words])}"
     )
     assert "Traceback" not in said
     assert sorted(store.read(tmp_path / "outputs")["budget"]) == [20, 21, 22]
@@ -131,7 +130,7 @@ def test_a_second_signal_ends_it_at_once(started, tmp_path):
     process = started(tmp_path, "train", *STUDY, AXES, "engine.workers=1", flush="hangs")
     process.send_signal(signal.SIGINT)
     assert process.stdout.readline() == "flushing\n"
-    time.sleep(2 * signals.ONE_MEANT)
+    time.sleep(2 * signals.ONE_SIGNAL)
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=20)
     assert process.returncode == 143
@@ -142,8 +141,7 @@ def test_half_trained_members_are_counted(monkeypatch, capsys):
     with pytest.raises(SystemExit):
         cli._interrupted(Interrupted(signal.SIGTERM, 1, 2), ["train", "study=s"])
     line = (
-        "memcap: interrupted (SIGTERM); 1 member is kept, 2 half-trained, and this goes on from there:"
-        " memcap train study=s\n"
+        "memcap: interrupted (SIGTERM); 1 member saved, 2 half-trained. Resume with: memcap train study=s\n"
     )
     assert capsys.readouterr().err == line
 
@@ -153,22 +151,22 @@ def test_signals_that_come_together_are_one(monkeypatch):
     ends = []
     monkeypatch.setattr(os, "_exit", ends.append)
     before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)]
-    with signals.raised():
+    with signals.raise_on_signal():
         with pytest.raises(Interrupted) as caught:
             signal.raise_signal(signal.SIGTERM)
         signal.raise_signal(signal.SIGHUP)
         assert ends == []
-        monkeypatch.setattr(signals, "ONE_MEANT", 0.0)
+        monkeypatch.setattr(signals, "ONE_SIGNAL", 0.0)
         signal.raise_signal(signal.SIGHUP)
         assert ends == [129]
-    assert (caught.value.status, caught.value.kept) == (143, None)
+    assert (caught.value.status, caught.value.rows_saved) == (143, None)
     assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)] == before
 
 
 def test_nohup_is_obeyed():
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with signals.raised():
+        with signals.raise_on_signal():
             signal.raise_signal(signal.SIGHUP)
     finally:
         signal.signal(signal.SIGHUP, before)

@@ -63,7 +63,7 @@ def test_a_sequence_at_once_is_one_element_at_a_time_is_what_the_weights_say(loa
     np.testing.assert_allclose(outputs, each, rtol=1e-5, atol=1e-6)
     assert_carries_equal(carry, state)
     weights = store.weights_of(trained[0], store.find_row(trained[0], member.key))
-    own, expected = member.architecture.build(weights)(jax.numpy.asarray(inputs))
+    own, expected = member.architecture.build(weights)(jax.numpy.asarray(inputs), return_carry=True)
     np.testing.assert_allclose(outputs, np.moveaxis(np.asarray(expected), 0, -1), rtol=1e-5, atol=1e-6)
     assert_carries_equal(carry, own)
 
@@ -77,24 +77,32 @@ def test_a_carry_is_handed_on(loaded):
     np.testing.assert_allclose(np.concatenate([first, second]), whole, rtol=1e-5, atol=1e-6)
     assert_carries_equal(end, last)
     assert np.abs(net.run(inputs[4:])[0] - second).max() > 1e-4  # not what a zero carry gives
-    assert_carries_equal(net.run(inputs[:4], net.zero_carry(3))[1], carry)
-    assert sum(leaf.size for leaf in jax.tree.leaves(net.zero_carry())) == member.architecture.carry_numbers()
+    assert_carries_equal(net.run(inputs[:4], net.initialize_carry(3))[1], carry)
+    assert (
+        sum(leaf.size for leaf in jax.tree.leaves(net.initialize_carry()))
+        == member.architecture.carry_numbers()
+    )
 
 
-def test_a_run_that_is_followed_keeps_every_state(loaded):
+def test_a_trace_has_every_state(loaded):
     member, net = loaded
     inputs = inputs_of(member)
     outputs, _ = net.run(inputs)
-    found = net.follow(inputs)
+    found = net.trace(inputs)
     np.testing.assert_allclose(found.outputs, outputs, rtol=1e-5, atol=1e-6)
     assert found.hidden.shape == (7, 3, member.model.hidden)
     for t in range(7):
         assert_carries_equal(
             jax.tree.map(lambda leaf, t=t: leaf[t], found.carries), net.run(inputs[: t + 1])[1]
         )
-    reset = net.follow(inputs, reset=np.arange(7) == 4).outputs
+    reset = net.trace(inputs, reset=np.arange(7) == 4).outputs
     np.testing.assert_allclose(reset[:4], outputs[:4], rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(reset[4:], net.run(inputs[4:])[0], rtol=1e-5, atol=1e-6)
+
+
+def test_earlier_names_of_methods_stay():
+    assert memcap.Trained.follow is memcap.Trained.trace
+    assert memcap.Trained.zero_carry is memcap.Trained.initialize_carry
 
 
 def halved_after(carry, step, last):
@@ -104,7 +112,7 @@ def halved_after(carry, step, last):
 def test_a_change_is_made_after_its_step(loaded):
     member, net = loaded
     inputs = inputs_of(member)
-    found = net.follow(inputs, change=halved_after, operands=np.int32(3))
+    found = net.trace(inputs, change=halved_after, operands=np.int32(3))
     first, carry = net.run(inputs[:4])
     second, end = net.run(inputs[4:], jax.tree.map(lambda leaf: leaf / 2, carry))
     np.testing.assert_allclose(found.outputs, np.concatenate([first, second]), rtol=1e-5, atol=1e-6)

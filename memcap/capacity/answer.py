@@ -11,6 +11,7 @@ from memcap.capacity.prediction import Prediction, predict
 from memcap.capacity.thresholds import Threshold, enough, threshold
 from memcap.knobs import UserError
 from memcap.models.network import MOST_UNITS, Architecture, Model
+from memcap.printing import plural
 from memcap.tasks import Task
 
 ATLAS = "atlas"  # the source of the rows that memcap publishes
@@ -110,12 +111,14 @@ def answer(task: Task, lag: int, share: float, points: Sequence[Point], source: 
     if point is not None:
         units = enough(point.posterior, share)
     beyond = max(point.units) if point is not None and units is None else None
-    shown = point or (None if predicted is None else line[0])
+    source_point = point or (None if predicted is None else line[0])
     at, stretch, name = "trained", 1, label(task)
-    if shown is not None:
-        at, stretch, name = shown.at, shown.evaluation.stretch, shown.label
-    known, measure = references(task, lag), command(task, lag, beyond)
-    return Answer(task, lag, share, at, stretch, name, point, width, predicted, units, known, measure, source)
+    if source_point is not None:
+        at, stretch, name = source_point.at, source_point.evaluation.stretch, source_point.label
+    theory, measure = references(task, lag), command(task, lag, beyond)
+    return Answer(
+        task, lag, share, at, stretch, name, point, width, predicted, units, theory, measure, source
+    )
 
 
 def _line(points: Sequence[Point]) -> list[Point]:
@@ -157,32 +160,32 @@ def command(task: Task, lag: int, beyond: int | None = None) -> str:
     )
 
 
-def as_dict(found: Answer) -> dict[str, Any]:
+def as_dict(result: Answer) -> dict[str, Any]:
     """The answer as plain values, for JSON. Numbers that don't exist are null."""
-    point, known, predicted = found.point, found.references, found.prediction
+    point, theory, predicted = result.point, result.references, result.prediction
     row = {} if point is None else columns(point)
     ends = [
         f"{name}{end}"
         for name in ("u50", "u90", "u50_trained", "u90_trained")
         for end in ("", "_low", "_high", "_censored")
     ]
-    beyond = None if point is None or found.units is None else point.stretched_at(found.units)
+    beyond = None if point is None or result.units is None else point.stretched_at(result.units)
     return {
-        "task": found.task.name,
-        "knobs": dict(vars(found.task)),
-        "lag": found.lag,
+        "task": result.task.name,
+        "knobs": dict(vars(result.task)),
+        "lag": result.lag,
         "measured": point is not None,
-        "source": found.source,
-        "at": found.at,
-        "share": found.share,
-        "units": found.units,
+        "source": result.source,
+        "at": result.at,
+        "share": result.share,
+        "units": result.units,
         **{k: row.get(k) for k in ("u_exist", *ends)},
-        "carry_numbers": found.carry_numbers,
-        "information_floor": known.information_floor,
-        "one_per_number": known.one_per_number,
-        "constructed": known.constructed,
-        "bits": known.bits,
-        "budget": found.budget,
+        "carry_numbers": result.carry_numbers,
+        "information_floor": theory.information_floor,
+        "one_per_number": theory.one_per_number,
+        "constructed": theory.constructed,
+        "bits": theory.bits,
+        "budget": result.budget,
         **{k: row.get(k) for k in ("recipe", "recipes", "lr", "seeds", "runs", "lapse", "stretch", "counts")},
         "stretched_units": None if beyond is None else beyond[0],
         "stretched_median": None if beyond is None else beyond[1],
@@ -190,38 +193,34 @@ def as_dict(found: Answer) -> dict[str, Any]:
         "predicted_low": None if predicted is None else predicted.low,
         "predicted_high": None if predicted is None or math.isinf(predicted.high) else predicted.high,
         "predicted_between": None if predicted is None else predicted.between,
-        "command": found.command,
+        "command": result.command,
     }
 
 
-def sentences(found: Answer) -> list[str]:
+def sentences(result: Answer) -> list[str]:
     """The answer in plain words, a line each."""
-    said = _measured(found) if found.point is not None else _not_measured(found)
-    known, what = found.references, "number" if found.task.vocabulary is None else "symbol"
-    said.append(
-        f"What has to be held: {_count(found.held, what)}, {known.bits:.3g} bits. Floor, float32 information:"
-        f" {_count(known.information_floor, 'unit')}. One carry number a {what} held (a reference, not a"
-        " floor):"
-        f" {_count(known.one_per_number, 'unit')}."
+    lines = _measured(result) if result.point is not None else _not_measured(result)
+    theory, what = result.references, "number" if result.task.vocabulary is None else "symbol"
+    lines.append(
+        f"What has to be held: {plural(result.held, what)}, {theory.bits:.3g} bits."
+        f" Floor, float32 information: {plural(theory.information_floor, 'unit')}."
+        f" One carry number per {what} held (a reference, not a floor):"
+        f" {plural(theory.one_per_number, 'unit')}."
     )
-    if known.constructed is not None:
-        said.append(f"Hand-set weights solve it, with no training, at {_count(known.constructed, 'unit')}.")
-    return said
+    if theory.constructed is not None:
+        lines.append(f"Hand-set weights solve it, with no training, at {plural(theory.constructed, 'unit')}.")
+    return lines
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" + "s" * (number != 1)
-
-
-def _verb(found: Answer) -> str:
+def _verb(result: Answer) -> str:
     """What counts as a pass."""
-    if found.at == "steady":
-        return f"solve it, and still do at {found.stretch} times the lag"
-    return "solve it at the length they were trained at" if found.task.stream else "solve it"
+    if result.at == "steady":
+        return f"solve it, and still do at {result.stretch} times the lag"
+    return "solve it at the length they were trained at" if result.task.stream else "solve it"
 
 
-def _share(found: Answer) -> str:
-    return f"{100 * found.share:.4g} % of the seeds that train at all"
+def _share(result: Answer) -> str:
+    return f"{100 * result.share:.4g} % of the seeds that train at all"
 
 
 def _interval(low: float, high: float) -> str:
@@ -230,33 +229,33 @@ def _interval(low: float, high: float) -> str:
     return f"95 % interval from {low:.3g} to {high:.3g} units"
 
 
-def _take(found: Answer) -> str:
-    assert found.units is not None
-    return f"take {_count(found.units, 'unit')}, so a carry of {found.carry_numbers} numbers (h and c)"
+def _take(result: Answer) -> str:
+    assert result.units is not None
+    return f"take {plural(result.units, 'unit')}, so a carry of {result.carry_numbers} numbers (h and c)"
 
 
-def _from(found: Answer) -> str:
-    named = {None: "", ATLAS: ", of memcap's published atlas"}
-    return named.get(found.source, f", from the rows in {found.source}")
+def _from(result: Answer) -> str:
+    places = {None: "", ATLAS: ", of memcap's published atlas"}
+    return places.get(result.source, f", from the rows in {result.source}")
 
 
-def _measured(found: Answer) -> list[str]:
-    point, width = found.point, found.width
+def _measured(result: Answer) -> list[str]:
+    point, width = result.point, result.width
     assert point is not None
     assert width is not None
-    what = f"{found.label} at lag {found.lag}"
-    if found.units is None:
-        widest = _count(max(point.units), "unit")
+    what = f"{result.label} at lag {result.lag}"
+    if result.units is None:
+        widest = plural(max(point.units), "unit")
         best = f"over {widest}" if width.censored == "above" else f"{width.units:.3g} units"
         wider = (
-            f"measure wider nets: {found.command}"
-            if found.command
+            f"measure wider nets: {result.command}"
+            if result.command
             else f"nets beyond {MOST_UNITS:,} units are not allowed."
         )
         first = (
-            f"{what}: no width up to {widest} is known to be enough for {_share(found)} to {_verb(found)}"
+            f"{what}: no width up to {widest} is known to be enough for {_share(result)} to {_verb(result)}"
             " with up to"
-            f" {found.budget:,} training steps: best estimate {best}, {_interval(width.low, width.high)}."
+            f" {result.budget:,} training steps: best estimate {best}, {_interval(width.low, width.high)}."
             " That is a result of"
             f" this training, not of the LSTM; {wider}"
         )
@@ -265,26 +264,26 @@ def _measured(found: Answer) -> list[str]:
         if width.censored == "below":
             best = "the smallest width that was tried, or less"
         first = (
-            f"{what}: {_take(found)}. With up to {found.budget:,} training steps {_share(found)}"
-            f" {_verb(found)}, from this width"
+            f"{what}: {_take(result)}. With up to {result.budget:,} training steps {_share(result)}"
+            f" {_verb(result)}, from this width"
             f" on: {best}, {_interval(width.low, width.high)}."
         )
-        if found.units > math.ceil(width.units):
+        if result.units > math.ceil(width.units):
             first += " The width to take allows for that interval."
-    said = [first]
-    if found.at == "steady":
+    lines = [first]
+    if result.at == "steady":
         alone = point.trained.u90
         words = f"{alone.units:.3g} units, {_interval(alone.low, alone.high)}"
         if alone.censored == "above":
-            words = f"not reached by {_count(round(alone.units), 'unit')}"
-        said.append(f"The same for 90 % of the seeds and the trained length alone: {words}.")
+            words = f"not reached by {plural(round(alone.units), 'unit')}"
+        lines.append(f"The same for 90 % of the seeds and the trained length alone: {words}.")
     recipe = point.recipe
     chosen = f" (best of {point.recipes}, chosen on the seeds it is judged on)" if point.recipes > 1 else ""
     counts = ", ".join(f"{u}: {s}/{n}" for u, s, n in zip(point.units, point.solved, point.runs, strict=True))
     exist = "none" if point.u_exist is None else point.u_exist
-    word = "steady" if found.at == "steady" else "solved"
-    said += [
-        f"Measured: {sum(point.runs)} runs, up to {point.seeds} seeds a width{_from(found)}; recipe"
+    word = "steady" if result.at == "steady" else "solved"
+    lines += [
+        f"Measured: {sum(point.runs)} runs, up to {point.seeds} seeds per width{_from(result)}; recipe"
         f" {recipe['recipe']}{chosen},"
         f" lr {recipe['lr']:g}, budget {recipe['budget']} steps. Seeds {word}, by units: {counts}. Smallest"
         " width at which any"
@@ -293,19 +292,19 @@ def _measured(found: Answer) -> list[str]:
         " interval"
         f" {point.fit.lapse_low:.0%} to {point.fit.lapse_high:.0%}.",
     ]
-    beyond = None if found.units is None else point.stretched_at(found.units)
+    beyond = None if result.units is None else point.stretched_at(result.units)
     if beyond is not None:
         score = "accuracy" if point.task.higher_is_better else "error"
-        said.append(
-            f"Asked at {found.stretch} times the lag (or length), the median {score} of the solved nets of"
-            f" {_count(beyond[0], 'unit')} is {beyond[1]:.3g}."
+        lines.append(
+            f"Asked at {result.stretch} times the lag (or length), the median {score} of the solved nets of"
+            f" {plural(beyond[0], 'unit')} is {beyond[1]:.3g}."
         )
-    return said
+    return lines
 
 
-def _not_measured(found: Answer) -> list[str]:
-    what, predicted = f"{found.label} at lag {found.lag}", found.prediction
-    measure = f"To measure it: {found.command}"
+def _not_measured(result: Answer) -> list[str]:
+    what, predicted = f"{result.label} at lag {result.lag}", result.prediction
+    measure = f"To measure it: {result.command}"
     if predicted is None:
         return [f"{what}: NOT MEASURED, and there are too few measured lags to predict it.", measure]
     lags = ", ".join(map(str, predicted.lags))
@@ -318,17 +317,17 @@ def _not_measured(found: Answer) -> list[str]:
     interval = _interval(predicted.low, predicted.high)
     if len(predicted.lags) == 2:
         interval = "no interval from two lags"
-    if found.units is None:
+    if result.units is None:
         take, which = f"no width up to {MOST_UNITS:,}, the most allowed, is known to be enough", "some larger"
     else:
-        take, which = f"predicted: {_take(found)}", "this"
-    said = [
-        f"{what}: NOT MEASURED; {take}. With up to {found.budget:,} training steps {_share(found)} should"
-        f" {_verb(found)}, from"
+        take, which = f"predicted: {_take(result)}", "this"
+    lines = [
+        f"{what}: NOT MEASURED; {take}. With up to {result.budget:,} training steps {_share(result)} should"
+        f" {_verb(result)}, from"
         f" {which} width on: best estimate {predicted.units:.3g} units, {interval}.",
-        f"{how}{_from(found)}. A prediction, no measurement.",
+        f"{how}{_from(result)}. A prediction, no measurement.",
     ]
     if predicted.left_out:
         lags = ", ".join(map(str, predicted.left_out))
-        said[-1] += f" Left out, because no width tried was enough: lag {lags}; so it may be too low."
-    return [*said, measure]
+        lines[-1] += f" Left out, because no width tried was enough: lag {lags}; so it may be too low."
+    return [*lines, measure]

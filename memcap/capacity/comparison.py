@@ -149,8 +149,8 @@ def _draws(post: Posterior, width: Threshold, p: float) -> tuple[Floats, Floats]
     return np.minimum(low, most), np.maximum(high, least)
 
 
-def counted(shifts: Iterable[Shift]) -> tuple[int, int, int]:
+def count_directions(shifts: Iterable[Shift]) -> tuple[int, int, int]:
     """How many are surely below 1, surely above it, and neither."""
-    found = list(shifts)
-    less, more = sum(s.high < 1 for s in found), sum(s.low > 1 for s in found)
-    return less, more, len(found) - less - more
+    values = list(shifts)
+    less, more = sum(s.high < 1 for s in values), sum(s.low > 1 for s in values)
+    return less, more, len(values) - less - more

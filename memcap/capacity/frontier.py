@@ -46,7 +46,7 @@ RECIPE = ["recipe", "init", "input_bias", "forget_bias", "output_bias", "gain", 
 def frontier(
     rows: pl.DataFrame, at: At = "steady", budget: int | None = None, confidence: float = 0.95
 ) -> list[Point]:
-    """One point a task and lag (and cell and read-out), sorted by label and lag. Diverged members count as
+    """One point per task and lag (and cell and read-out), sorted by label and lag. Diverged members count as
     not solved.
 
     Args:
@@ -58,10 +58,10 @@ def frontier(
     Raises:
         UserError: no such verdict.
     """
-    return best(tried(rows, at, budget, confidence))
+    return best_recipes(fit_all_recipes(rows, at, budget, confidence))
 
 
-def tried(
+def fit_all_recipes(
     rows: pl.DataFrame, at: At = "steady", budget: int | None = None, confidence: float = 0.95
 ) -> list[Point]:
     """One point for each task, lag and recipe: what `frontier` chooses from; arguments and order as there."""
@@ -78,15 +78,15 @@ def tried(
     return sorted(points, key=lambda p: (p.label, p.lag, p.length))
 
 
-def best(points: Iterable[Point]) -> list[Point]:
-    """The frontier of some recipes' points, as `tried` gives them, in their order."""
+def best_recipes(points: Iterable[Point]) -> list[Point]:
+    """The frontier of some recipes' points, as `fit_all_recipes` gives them, in their order."""
     places: dict[tuple, list[Point]] = {}
     for point in points:
         places.setdefault(point.place, []).append(point)
-    return [_stands_for(recipes) for recipes in places.values()]
+    return [_winner(recipes) for recipes in places.values()]
 
 
-def _stands_for(points: list[Point]) -> Point:
+def _winner(points: list[Point]) -> Point:
     """The point that stands for all recipes of one task and lag."""
     seeds = max(p.seeds for p in points)
     fair = [p for p in points if p.seeds == seeds]

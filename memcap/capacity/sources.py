@@ -20,7 +20,7 @@ def atlas() -> Path:
     return root() / "results" / "atlas" / "rows.parquet"
 
 
-def asked(
+def best_answer(
     task: Task,
     lag: int,
     share: float = 0.9,
@@ -47,9 +47,9 @@ def asked(
     best: Answer | None = None
     for source, place in places:
         if place.exists():
-            found = from_rows(store.read(place, strict), task, lag, share, at, budget, source)
-            if best is None or _says(found) > _says(best):
-                best = found
+            each = from_rows(store.read(place, strict), task, lag, share, at, budget, source)
+            if best is None or _evidence(each) > _evidence(best):
+                best = each
             if best.settled:
                 break
     return best or answer(task, lag, share, [])
@@ -65,15 +65,15 @@ def from_rows(
     source: str | None = None,
 ) -> Answer:
     """The answer from some rows; arguments and errors as above, and `source`, what they are called."""
-    return answer(task, lag, share, frontier(_of(rows, task), at, budget), source)
+    return answer(task, lag, share, frontier(_rows_of(rows, task), at, budget), source)
 
 
-def _says(found: Answer) -> tuple[bool, bool, int]:
+def _evidence(answer: Answer) -> tuple[bool, bool, int]:
     """How much an answer rests on."""
-    return found.settled, found.point is not None, len(found.prediction.lags) if found.prediction else 0
+    return answer.settled, answer.point is not None, len(answer.prediction.lags) if answer.prediction else 0
 
 
-def _of(rows: pl.DataFrame, task: Task) -> pl.DataFrame:
+def _rows_of(rows: pl.DataFrame, task: Task) -> pl.DataFrame:
     """The rows of this task in an LSTM with a dense read-out: nothing else needs a fit."""
     rows = rows.filter(pl.col("task") == task.name, pl.col("cell") == "lstm", pl.col("readout") == "dense")
     cls = type(task)

@@ -104,7 +104,7 @@ class Fit:
     solved. u50, u90: widths at which 50 % and 90 % of the seeds that can train at all solve.
     lapse, lapse_low, lapse_high: posterior mean and interval of the share that no width saves. Where no width
     is wide enough to tell, that is the prior, with mean 0.1: only a lapse_low well above 0 is a finding.
-    slope: posterior median, in logits a doubling of units.
+    slope: posterior median, in logits per doubling of units.
     runs: seeds counted, over all widths.
     """
 

@@ -1,7 +1,6 @@
 """Recurrent cells, one file each. A new file here that defines a named `Cell` is found; nothing else
 changes."""
 
-import sys
 from functools import cache
 from typing import cast
 
@@ -21,7 +20,7 @@ def cell_classes() -> dict[str, type[Cell]]:
     """The cells of this folder by name, in alphabetical order."""
     found = [
         value
-        for module in plugins.modules(sys.modules[__name__])
+        for module in plugins.modules(__name__)
         for value in vars(module).values()
         if isinstance(value, type)
         and issubclass(value, Cell)
@@ -56,8 +55,8 @@ def cell_class(name: str) -> type[Cell]:
     base, plus, suffix = name.rpartition("+")
     if plus:
         return _variant(base, suffix)
-    if plugins.is_outside(name):
-        found = plugins.outside(name, "model.cell")
+    if plugins.is_import_path(name):
+        found = plugins.import_object(name, "model.cell")
         if not (isinstance(found, type) and issubclass(found, nnx.RNNCellBase)):
             raise UserError(
                 f"model.cell={name}: must be a class derived from memcap.cells.Cell or flax.nnx.RNNCellBase"

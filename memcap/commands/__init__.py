@@ -24,7 +24,6 @@ the import of a command that lives elsewhere. So a file of this room computes no
 one that imports no JAX answers at once.
 """
 
-import sys
 from argparse import ArgumentParser, Namespace
 from typing import Protocol
 
@@ -43,18 +42,5 @@ class Command(Protocol):
         """Do it."""
 
 
-def summaries() -> dict[str, str]:
-    """All subcommands of the package, with the first line of each one's docstring; none is imported."""
-    return plugins.summaries(sys.modules[__name__])
-
-
-def find(name: str) -> Command:
-    """The command of this name, imported.
-
-    Args:
-        name: a file of this room, or `module:name` for a command that lives elsewhere.
-
-    Raises:
-        UserError: there is no such command, or it lacks a part.
-    """
-    return plugins.find(sys.modules[__name__], name, "command", ("add_arguments", "run"))
+FOLDER = plugins.Folder[Command](__name__, "command", ("add_arguments", "run"))
+find, summaries = FOLDER.find, FOLDER.summaries

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from memcap.arguments import add_strict, add_verdict
-from memcap.capacity.comparison import Pair, Shift, compare, counted
+from memcap.capacity.comparison import Pair, Shift, compare, count_directions
 from memcap.capacity.frontier import frontier
 from memcap.capacity.points import Point
 from memcap.knobs import UserError
 from memcap.printing import Column, Listing, add_json, number, order, print_json, show
-from memcap.report.tables import shown
+from memcap.report.tables import threshold_text
 from memcap.studies.store import rows_of
 
 COLUMNS = (
@@ -51,7 +51,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> None:
-    """Print one line a task and lag that both have."""
+    """Print one line per task and lag that both have."""
     tables = [rows_of(place, arguments.strict) for place in (arguments.first, arguments.second)]
     first, second = (frontier(rows, arguments.at, arguments.budget) for rows in tables)
     pairs, alone = compare(first, second)
@@ -79,15 +79,15 @@ def run(arguments: Namespace) -> None:
 
 def ratio(shift: Shift) -> str:
     """A shift with its interval."""
-    said = (
+    text = (
         "?"
         if shift.ratio is None
         else {"no": "", "below": "< ", "above": "> "}[shift.bound] + number(shift.ratio)
     )
     if shift.low == 0 and math.isinf(shift.high):
-        return said
+        return text
     low, high = ("open" if end in (0, math.inf) else number(end) for end in (shift.low, shift.high))
-    return f"{said} [{low}, {high}]"
+    return f"{text} [{low}, {high}]"
 
 
 def _either(first: str, second: str) -> str:
@@ -98,18 +98,18 @@ def _row(pair: Pair) -> list[str]:
     a, b = pair.first, pair.second
     cells = [_either(a.label, b.label), str(a.lag)]
     for name, shift in (("u50", pair.u50), ("u90", pair.u90)):
-        cells += [shown(getattr(a.fit, name)), shown(getattr(b.fit, name)), ratio(shift)]
+        cells += [threshold_text(getattr(a.fit, name)), threshold_text(getattr(b.fit, name)), ratio(shift)]
     return [*cells, _either(*(f"{p.recipe['recipe']}, {p.recipe['budget']:,} steps" for p in (a, b)))]
 
 
 def _verdicts(pairs: list[Pair]) -> str:
-    said = []
+    lines = []
     for name, shifts in (("u50", [pair.u50 for pair in pairs]), ("u90", [pair.u90 for pair in pairs])):
-        less, more, unsure = counted(shifts)
-        said.append(
+        less, more, unsure = count_directions(shifts)
+        lines.append(
             f"{name}: B needs fewer units at {less}, more at {more}; at {unsure} the interval holds 1"
         )
-    return f"Of {len(pairs)}: {'. '.join(said)}. The studies are taken as independent."
+    return f"Of {len(pairs)}: {'. '.join(lines)}. The studies are taken as independent."
 
 
 def _places(points: Iterable[Point]) -> list[str]:

@@ -20,7 +20,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> None:
-    """Print one line a task and lag."""
+    """Print one line per task and lag."""
     points = frontier(rows_of(arguments.results, arguments.strict), arguments.at, arguments.budget)
     if arguments.json:
         print_json([columns(p) for p in points])

@@ -60,14 +60,14 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> None:
     """Print a table a group."""
-    found = groups(arguments.group)
+    chosen = groups(arguments.group)
     recipes = arguments.group in (None, "recipe")
     if arguments.json:
-        print_json([asdict(group) for group in found] + [{"recipes": recipe_values()}] * recipes)
+        print_json([asdict(group) for group in chosen] + [{"recipes": recipe_values()}] * recipes)
     elif arguments.markdown:
-        print("\n".join([HEAD, *map(_page, found), *[_recipes_page()] * recipes]), end="")
+        print("\n".join([HEAD, *map(_page, chosen), *[_recipes_page()] * recipes]), end="")
     else:
-        for group in filter(lambda group: group.knobs, found):
+        for group in filter(lambda group: group.knobs, chosen):
             rows = [[k.name, k.default, k.range, k.meaning] for k in group.knobs]
             show(Listing(group.title, COLUMNS, rows))
             show("")
@@ -91,7 +91,7 @@ def groups(name: str | None = None) -> list[Group]:
         return [group for part in own.values() for group in part]
     if name in own:
         return own[name]
-    if name in tasks or plugins.is_outside(name):
+    if name in tasks or plugins.is_import_path(name):
         return [_any_task(), tasks.get(name) or _task(task_class(name))]
     raise UserError(
         f"{name}: no such group of knobs; one of {', '.join([*own, *tasks])}, or MODULE:TASK of your own"
@@ -107,14 +107,14 @@ def recipe_values() -> dict[str, dict[str, Any]]:
 def _job() -> Group:
     """What stands beside the groups: its default and its meaning are in conf/config.yaml."""
     text = (root() / "conf" / "config.yaml").read_text(encoding="utf-8")
-    found = re.findall(r"^(study|out|seed|axes|design): (\S+) # (.+)$", text, re.MULTILINE)
+    fields = re.findall(r"^(study|out|seed|axes|design): (\S+) # (.+)$", text, re.MULTILINE)
     ranges = {
         "seed": "whole number, at least 0",
         "design": "one of grid, bisect",
         "axes": "null, fields, or a list of these",
     }
     return Group(
-        "Job", tuple(Knob(name, default, ranges.get(name, "text"), about) for name, default, about in found)
+        "Job", tuple(Knob(name, default, ranges.get(name, "text"), about) for name, default, about in fields)
     )
 
 
@@ -156,7 +156,7 @@ def _plain(value: Any) -> str:
 
 
 def _recipes() -> Listing:
-    """A line a knob and a column a recipe."""
+    """A line per knob and a column per recipe."""
     values = recipe_values()
     columns = [Column("recipe"), *(Column(name, right=True) for name in values)]
     return Listing(

@@ -10,7 +10,6 @@ the programs, but trains and writes nothing.
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +17,13 @@ import jax
 import polars as pl
 from rich.console import Console
 
-from memcap.config import Engine, Member
+from memcap.config import Member
 from memcap.launch.app import compose_jobs
 from memcap.launch.jobs import Job
-from memcap.planning.devices import TARGETS, Target, only_here, target
-from memcap.planning.plan import Planned, elsewhere, plan, programs
-from memcap.printing import Column, Listing, add_json, duration, number, print_json, show
+from memcap.planning import devices
+from memcap.planning.devices import DEVICES, Device
+from memcap.planning.plan import ProgramPlan, Study, compile_plan
+from memcap.printing import Column, Listing, add_json, duration, number, plural, print_json, show
 from memcap.studies import shards
 from memcap.studies.rows import latest_per_key
 from memcap.studies.run import what_is_missing
@@ -38,8 +38,8 @@ HEADS = {
     "members": "",
     "lanes": "members in flight",
     "units": "",
-    "steps": "of a training sequence",
-    "longest": "steps of an evaluation's",
+    "length": "time steps of a training sequence",
+    "eval len": "of an evaluation's",
     "GiB": "",
     "GFLOP": "",
     "GB": "",
@@ -52,7 +52,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "overrides", nargs="*", help="as for memcap train: task.lag=50, sweeps=NAME, 'axes={...}'"
     )
-    about = f"this (default), or {', '.join(f'{each.name} ({each.about})' for each in TARGETS.values())}"
+    about = f"this (default), or {', '.join(f'{each.name} ({each.about})' for each in DEVICES.values())}"
     parser.add_argument("-m", "--multirun", action="store_true", help="all jobs of a multirun")
     parser.add_argument(
         "--config-dir", "-cd", type=Path, help="a folder with recipes and studies of your own"
@@ -61,85 +61,50 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_json(parser)
 
 
-@dataclass(frozen=True)
-class Study:
-    """What a job is about to do, or the jobs of a multirun that are trained as one.
-
-    Args:
-        engine: how its members share the device.
-        folder: where its rows are kept.
-        members: all of them.
-        missing: those of them that the folder does not hold.
-        most: how many of these are trained at most: all, unless a search decides.
-        searched: whether one does.
-    """
-
-    engine: Engine
-    folder: Path
-    members: list[Member]
-    missing: list[Member]
-    most: int
-    searched: bool
-
-    @classmethod
-    def of(cls, jobs: Sequence[Job]) -> "Study":
-        """Of jobs that have their settings in common."""
-        settings = jobs[0].settings
-        members = list(dict.fromkeys(member for job in jobs for member in job.members))
-        now = what_is_missing(members, settings.folder, settings.design)
-        return cls(settings.engine, settings.folder, members, now.missing, now.most, now.search is not None)
-
-    def programs(self, here: bool) -> list[tuple[Program, list[Member]]]:
-        """What would be compiled, the costliest first, with the members of each."""
-        if not self.most:
-            return []
-        engine = self.engine if here else elsewhere(self.engine)
-        return programs(self.missing, self.members, engine, self.searched)
-
-    @property
-    def work(self) -> float:
-        """What its missing members cost, as far as they are trained, over the workers that share it."""
-        return (
-            self.most * sum(map(cost, self.missing)) / max(len(self.missing), 1) / worker_count(self.engine)
-        )
-
-
 def run(arguments: Namespace) -> None:
     """Compose and check, compile, and print a table and some sentences."""
-    device = None if arguments.device == "this" else target(arguments.device)
+    device = None if arguments.device == "this" else devices.find(arguments.device)
     if device is not None:
-        only_here()
-    studies = [
-        Study.of(jobs) for jobs in compose_jobs(arguments.overrides, arguments.config_dir, arguments.multirun)
-    ]
-    made: dict[
-        Program, list[Member]
-    ] = {}  # of several studies, if they share it: a process compiles a program once
+        devices.force_cpu()
+    jobs = compose_jobs(arguments.overrides, arguments.config_dir, arguments.multirun)
+    studies = [_study(together) for together in jobs]
+
+    # a process compiles a program once, also if several studies share it
+    programs: dict[Program, list[Member]] = {}
     for study in studies:
         for program, members in study.programs(here=device is None):
-            made.setdefault(program, []).extend(members)
-    costliest = sorted(made.items(), key=lambda each: -sum(map(cost, each[1])))
+            programs.setdefault(program, []).extend(members)
+    costliest = sorted(programs.items(), key=lambda each: -sum(map(cost, each[1])))
     with Console(stderr=True).status("compiling"):
-        planned = plan(costliest[:MOST_PROGRAMS], device)
-    about = _about(studies, planned, len(made), device)
+        plans = compile_plan(costliest[:MOST_PROGRAMS], device)
+
+    about = _about(studies, plans, len(programs), device)
     if arguments.json:
-        print_json(about | {"programs": [_columns(each) for each in planned]})
+        print_json(about | {"programs": [_columns(each) for each in plans]})
         return
-    if planned:
-        show(_table(planned, about["device"]))
-    for sentence in _sentences(about, planned, device):
+    if plans:
+        show(_table(plans, about["device"]))
+    for sentence in _sentences(about, plans, device):
         show(sentence)
 
 
+def _study(jobs: Sequence[Job]) -> Study:
+    """Of jobs that have their settings in common."""
+    settings = jobs[0].settings
+    members = list(dict.fromkeys(member for job in jobs for member in job.members))
+    now = what_is_missing(members, settings.folder, settings.design)
+    return Study(settings.engine, settings.folder, members, now.missing, now.most, now.search is not None)
+
+
 def _about(
-    studies: Sequence[Study], planned: Sequence[Planned], made: int, device: Target | None
+    studies: Sequence[Study], plans: Sequence[ProgramPlan], programs: int, device: Device | None
 ) -> dict[str, Any]:
     """All that is known beside the programs themselves, for JSON and for the sentences."""
     members, missing, most = (
         sum(counts)
         for counts in zip(*((len(s.members), len(s.missing), s.most) for s in studies), strict=True)
     )
-    floors = [each.floor * each.steps for each in planned if each.floor is not None]
+    floors = [each.floor * each.steps for each in plans if each.floor is not None]
     guess = _measured(studies) if device is None and missing else None
     return {
         "device": jax.devices()[0].device_kind if device is None else device.about,
@@ -148,7 +113,7 @@ def _about(
         "there": members - missing,
         "at_most": most,
         "searched": any(study.searched for study in studies),
-        "programs_in_all": made,
+        "programs_in_all": programs,
         "floor_seconds": most / missing * sum(floors) if floors else None,
         "estimated_seconds": guess and guess[0],
         "estimated_from_rows": guess and guess[1],
@@ -171,10 +136,10 @@ def _measured(studies: Sequence[Study]) -> tuple[float, int] | None:
     pace, used = rows.select(
         pl.col("run_seconds").sum() / work.sum(), used=pl.col("steps").sum() / pl.col("budget").sum()
     ).row(0)
-    return pace * used * sum(study.work for study in studies), rows.height
+    return pace * used * sum(study.cost for study in studies), rows.height
 
 
-def _columns(each: Planned) -> dict[str, Any]:
+def _columns(each: ProgramPlan) -> dict[str, Any]:
     """A program, as JSON has it."""
     program, trainer = each.program, each.program.trainer
     return {
@@ -189,69 +154,67 @@ def _columns(each: Planned) -> dict[str, Any]:
         "evaluation_steps": trainer.max_eval_length,
         "batch": program.shape.batch,
         "memory_bytes": each.memory,
-        "step_operations": each.operations,
+        "step_operations": each.flops,
         "step_bytes": each.bytes,
         "step_floor_seconds": each.floor,
         "compile_seconds": each.code.seconds,
     }
 
 
-def _table(planned: Sequence[Planned], device: str) -> Listing:
-    """One line a program."""
+def _table(plans: Sequence[ProgramPlan], device: str) -> Listing:
+    """One line per program."""
     rows = []
-    for each in planned:
+    for each in plans:
         row = _columns(each)
         cell = "" if row["cell"] == "lstm" else f", {row['cell']}"
         rows.append(
             [
                 row["task"] + cell,
                 *(str(row[name]) for name in ("members", "lanes", "units", "steps", "evaluation_steps")),
-                *(_short(value) for value in (each.memory / GIB, each.operations / 1e9, each.bytes / 1e9)),
+                *(_short(value) for value in (each.memory / GIB, each.flops / 1e9, each.bytes / 1e9)),
                 "" if each.floor is None else _short(1e3 * each.floor),
             ]
         )
     columns = [Column("program"), *(Column(head, about, right=True) for head, about in HEADS.items())]
     return Listing(
-        f"Programs for {device}", columns, rows, drops=("lanes", "longest", "GB", "GFLOP", "steps")
+        f"Programs for {device}", columns, rows, drops=("lanes", "eval len", "GB", "GFLOP", "length")
     )
 
 
-def _sentences(about: dict[str, Any], planned: Sequence[Planned], device: Target | None) -> list[str]:
+def _sentences(about: dict[str, Any], plans: Sequence[ProgramPlan], device: Device | None) -> list[str]:
     """What the table means, in words."""
     there = f"Members: {about['members']:,}, of which {about['folder']} holds {about['there']:,}."
-    if not planned:
+    if not plans:
         return [f"{there} Nothing would be trained."]
     trained = f"At most {about['at_most']:,}" if about["searched"] else f"{about['at_most']:,}"
     search = ", which ones is decided as results come" if about["searched"] else ""
-    left = about["programs_in_all"] - len(planned)
-    more = f" The {len(planned)} costliest of {about['programs_in_all']} programs are shown." if left else ""
-    known = device or planned[0].target
+    left = about["programs_in_all"] - len(plans)
+    more = f" The {len(plans)} costliest of {about['programs_in_all']} programs are shown." if left else ""
+    known = device or plans[0].device
     who = "so many members of average cost take" if about["searched"] else "all of them take"
-    room = f", of the {number(known.usable / GIB)} that a program may take" if known else ""
-    said = [
+    of_all = f", of the {number(known.usable / GIB)} that a program may take" if known else ""
+    sentences = [
         f"{there} {trained} would be trained{search}.{more}",
         f"GiB: what the compiler plans{' for each chip' if known else ''};"
-        f" {_short(max(e.memory for e in planned) / GIB)} at most"
-        f"{room}. GFLOP, GB: products of a training step, and what its passes over time write and read.",
+        f" {_short(max(e.memory for e in plans) / GIB)} at most{of_all}."
+        " GFLOP, GB: products of a training step, and what its passes over time write and read.",
     ]
     if known:
-        said.append(
-            f"ms: a floor of a step, at {number(known.peak / 1e12)} TFLOP/s and"
-            f" {number(known.bandwidth / 1e9)} GB/s. With whole"
-            f" budgets {who} at least {duration(about['floor_seconds'])}; launches, data and evaluations"
-            " come on top. This was"
-            " compiled, not run."
+        sentences.append(
+            f"ms: the least that a step can take, at {number(known.peak / 1e12)} TFLOP/s and"
+            f" {number(known.bandwidth / 1e9)} GB/s. With whole budgets {who} at least"
+            f" {duration(about['floor_seconds'])}; launches, data and evaluations come on top."
+            " This was compiled, not run."
         )
     elif about["estimated_seconds"] is not None:
-        said.append(
-            f"About {duration(about['estimated_seconds'])} on {about['workers']} workers, at the pace of"
-            f" {about['estimated_from_rows']:,} rows of this kind of CPU in {about['folder']} and"
-            f" {OUTPUTS}; compiling comes"
-            " on top."
+        sentences.append(
+            f"About {duration(about['estimated_seconds'])} on {plural(about['workers'], 'worker')}, at the"
+            f" pace of {plural(about['estimated_from_rows'], 'row')} from this kind of CPU in"
+            f" {about['folder']} and {OUTPUTS}; compiling comes on top."
         )
     else:
-        said.append("How long it takes is not known: no rows of this device to go by.")
-    return said
+        sentences.append("How long it takes is not known: there are no rows from this device to go by.")
+    return sentences
 
 
 def _short(value: float) -> str:

@@ -44,7 +44,7 @@ def run(arguments: Namespace) -> None:
     row = store.find_row(arguments.results, arguments.run)
     net = Trained(member_of(store.config_of(row)), store.weights_of(arguments.results, row))
     folder = arguments.output or folder_of(arguments.results) / "probes" / row["key"]
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     left_out: dict[str, str] = {}
     for name, each in wanted.items():
         try:
@@ -55,13 +55,13 @@ def run(arguments: Namespace) -> None:
                 print(error)
             continue
         picture = figures.save(probed, folder, name.rpartition(":")[2])
-        found[name] = {"figure": str(picture), "table": probed.table.to_dicts()}
+        results[name] = {"figure": str(picture), "table": probed.table.to_dicts()}
         if not arguments.json:
             show(_listing(name, probed, picture))
-    if not found:
+    if not results:
         raise UserError("; ".join(left_out.values()))
     if arguments.json:
-        print_json({"key": row["key"], "probes": found, "left_out": left_out})
+        print_json({"key": row["key"], "probes": results, "left_out": left_out})
 
 
 def _listing(name: str, probed: probes.Probed, picture: Path) -> Listing:

@@ -31,9 +31,9 @@ def run(arguments: Namespace) -> None:
     rows = rows_of(arguments.results, arguments.strict)
     folder = folder_of(arguments.results)
     path = arguments.output or folder / "report.html"
-    made = page(rows, curves.read(folder), f"memcap: {folder.name or folder.absolute().name}")
+    text = page(rows, curves.read(folder), f"memcap: {folder.name or folder.absolute().name}")
     try:
-        files.write(path, lambda file: file.write(made.encode()), with_digest=False)
+        files.write(path, lambda file: file.write(text.encode()), with_digest=False)
     except OSError as error:
         raise UserError(
             f"{path}: cannot be written ({error.strerror or error}); choose another file with -o"

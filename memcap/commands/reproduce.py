@@ -153,7 +153,7 @@ def _rows(arguments: Namespace) -> tuple[pl.DataFrame, Path]:
 def _published(name: str) -> pl.DataFrame:
     """The rows in a paper's own folder."""
     path = papers.folder(name) / "rows.parquet"
-    if plugins.is_outside(name) or not path.is_file():
+    if plugins.is_import_path(name) or not path.is_file():
         raise UserError(
             f"--rows: {name} has no published rows; give the folder of others, as in --rows outputs/mine"
         )

@@ -1,8 +1,8 @@
-"""How far a study is, while it trains and afterwards, from another shell: what is done, what runs, what
-failed and what goes on.
+"""How far a study is: what is done, what runs, what failed, and how to resume it.
 
-Counts come from the rows, which a job writes every few seconds. A member counts as running from its first
-chunk of training steps on. A job that was killed is named as such, with the time when it was last heard of.
+Ask it from another shell while the study trains, or afterwards. Counts come from the rows, which a job writes
+every few seconds. A member counts as running from its first chunk of training steps on. A job that was killed
+is named as such, with the time of its last heartbeat.
 """
 
 import shlex
@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from memcap.printing import Column, Listing, add_json, counted, duration, number, print_json, show
+from memcap.printing import Column, Listing, add_json, duration, number, plural, print_json, show
 from memcap.studies.heartbeat import Heartbeat, Running
 from memcap.studies.status import Failure, Status, status, studies
 
@@ -37,22 +37,22 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> None:
     """Print what is known of each study there."""
-    found = [status(folder) for folder in studies(arguments.results)]
+    studies_there = [status(folder) for folder in studies(arguments.results)]
     if arguments.json:
-        print_json([_columns(each) for each in found])
+        print_json([_columns(each) for each in studies_there])
         return
-    for place, each in enumerate(found):
+    for place, each in enumerate(studies_there):
         if place:
             show("")
         _say(each)
 
 
-def _columns(found: Status) -> dict[str, Any]:
-    jobs = [_job_columns(job) for job in found.jobs]
-    return asdict(found) | {
-        "members": found.members,
+def _columns(study: Status) -> dict[str, Any]:
+    jobs = [_job_columns(job) for job in study.jobs]
+    return asdict(study) | {
+        "members": study.members,
         "jobs": jobs,
-        "goes_on": [_again(job) for job in found.unfinished],
+        "goes_on": [_again(job) for job in study.unfinished],
     }
 
 
@@ -62,72 +62,72 @@ def _job_columns(job: Heartbeat) -> dict[str, Any]:
     return {columns.get(name, name): value for name, value in asdict(job).items()} | {"state": state(job)}
 
 
-def _say(found: Status) -> None:
-    for sentence in sentences(found):
+def _say(study: Status) -> None:
+    for sentence in sentences(study):
         show(sentence)
-    if found.longest:
-        show(_running(found.longest, found.running))
-    if found.failed:
-        show(_failed(found.failed))
-    for line in goes_on(found):
+    if study.longest:
+        show(_running(study.longest, study.running))
+    if study.failed:
+        show(_failed(study.failed))
+    for line in goes_on(study):
         print(line)  # whole, to be copied
 
 
-def sentences(found: Status) -> list[str]:
+def sentences(study: Status) -> list[str]:
     """What is known of a study, in words."""
-    unsolved = found.done - found.solved
-    most = "at most " if found.at_most and found.members > found.done else ""
-    what = f"{found.solved:,} solved, {unsolved:,} not" + (
-        f" ({found.diverged:,} diverged)" if found.diverged else ""
+    unsolved = study.done - study.solved
+    most = "at most " if study.at_most and study.members > study.done else ""
+    what = f"{study.solved:,} solved, {unsolved:,} not" + (
+        f" ({study.diverged:,} diverged)" if study.diverged else ""
     )
-    said = [
-        f"{found.folder}: {found.done:,} of {most}{counted(found.members, 'member')} done: {what};"
-        f" {len(found.failed):,} failed."
+    lines = [
+        f"{study.folder}: {study.done:,} of {most}{plural(study.members, 'member')} done: {what};"
+        f" {len(study.failed):,} failed."
     ]
-    if any(job.alive for job in found.jobs):
-        pace = [] if found.a_minute is None else [f"{number(found.a_minute)} members a minute"]
+    if any(job.alive for job in study.jobs):
+        pace = [] if study.a_minute is None else [f"{number(study.a_minute)} members per minute"]
         pace += (
             []
-            if found.left is None
-            else [f"{'at most' if found.at_most else 'about'} {duration(round(found.left))} left"]
+            if study.left is None
+            else [f"{'at most' if study.at_most else 'about'} {duration(round(study.left))} left"]
         )
-        pace += [] if found.running else ["compiling, or in the first steps"]
-        said.append(
+        pace += [] if study.running else ["compiling, or in the first steps"]
+        lines.append(
             "; ".join(
-                filter(None, [f"{found.running:,} running, {found.waiting:,} waiting", ", ".join(pace)])
+                filter(None, [f"{study.running:,} running, {study.waiting:,} waiting", ", ".join(pace)])
             )
             + "."
         )
-    if found.left_over:
-        said.append(
-            f"{counted(found.left_over, 'member')} that a job set out to train and nobody has in hand."
+    if study.left_over:
+        lines.append(f"{plural(study.left_over, 'member')} unfinished: no running job trains them.")
+    lines += [f"Job {job.pid} on {job.host}: {state(job)}." for job in study.jobs if job.ended != "done"]
+    if study.unreadable:
+        lines.append(
+            f"{plural(len(study.unreadable), 'file')} of rows cannot be read: memcap verify"
+            f" {shlex.quote(str(study.folder))}"
         )
-    said += [f"Job {job.pid} on {job.host}: {state(job)}." for job in found.jobs if job.ended != "done"]
-    if found.unreadable:
-        said.append(
-            f"{counted(len(found.unreadable), 'file')} of rows cannot be read: memcap verify"
-            f" {shlex.quote(str(found.folder))}"
-        )
-    return said
+    return lines
 
 
 def state(job: Heartbeat) -> str:
-    """What becomes of a job, in words."""
+    """The state of a job, in words."""
     ago = f"{duration(round(job.age))} ago"
     if job.ended is not None:
         return f"{job.ended}, {ago}"
     if job.alive:
         return f"trains, for {duration(round(job.updated - job.started))}"
-    return f"{'silent, or gone' if job.exists else 'killed: its process is gone'}; last heard of {ago}"
+    if job.exists:
+        return f"no heartbeat for {duration(round(job.age))}"
+    return f"killed: its process is gone; last heartbeat {ago}"
 
 
-def goes_on(found: Status) -> list[str]:
-    """The commands that train what nobody has in hand; or, where all is done, what shows it."""
-    if found.left_over or found.failed:
-        return list(dict.fromkeys(f"Goes on: {_again(job)}" for job in found.unfinished))
-    if found.running or found.waiting:
+def goes_on(study: Status) -> list[str]:
+    """The commands that train what no job does; or, where all is done, what shows it."""
+    if study.left_over or study.failed:
+        return list(dict.fromkeys(f"Resume with: {_again(job)}" for job in study.unfinished))
+    if study.running or study.waiting:
         return []
-    return [f"Then: memcap frontier {shlex.quote(str(found.folder))}"]
+    return [f"Then: memcap frontier {shlex.quote(str(study.folder))}"]
 
 
 def _again(job: Heartbeat) -> str:

@@ -18,7 +18,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> None:
-    """Print one line a task."""
+    """Print one line per task."""
     if arguments.json:
         print_json(task_rows(arguments.lag))
     else:
@@ -42,7 +42,7 @@ DROPS = ("shortest", "held", "length", "constructed", "chance", "one/number", "r
 
 
 def tasks_table(lag: int) -> Listing:
-    """One line a task, with its default knobs."""
+    """One line per task, with its default knobs."""
     rows = [
         [number(v) if isinstance(v, (int, float)) else "" if v is None else v for v in row.values()]
         for row in task_rows(lag)
@@ -54,24 +54,24 @@ def tasks_table(lag: int) -> Listing:
 
 def task_rows(lag: int) -> list[dict[str, Any]]:
     """What each task knows of itself at a lag."""
-    found: list[dict[str, Any]] = []
+    rows: list[dict[str, Any]] = []
     for name, cls in task_classes().items():
         task = cls()
-        known, facts = references(task, lag), task.facts(lag, task.length(lag))
+        theory, facts = references(task, lag), task.facts(lag, task.length(lag))
         sign = ">=" if task.higher_is_better else "<="
-        found.append(
+        rows.append(
             {
                 "task": name,
                 "length": task.length(lag),
                 "shortest": task.shortest(lag),
                 "held": facts.held,
-                "bits": known.bits,
+                "bits": theory.bits,
                 "chance": facts.chance,
                 "solved": f"{task.metric} {sign} {facts.threshold:.3g}",
-                "information_floor": known.information_floor,
-                "one_per_number": known.one_per_number,
-                "constructed": known.constructed,
+                "information_floor": theory.information_floor,
+                "one_per_number": theory.one_per_number,
+                "constructed": theory.constructed,
                 "recipe": recommended(task, lag),
             }
         )
-    return found
+    return rows

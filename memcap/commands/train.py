@@ -11,7 +11,7 @@ from memcap.tasks import task_classes
 
 HELP = """usage: memcap train [HYDRA OVERRIDES]
 
-Trains what the configuration asks for and keeps one row a member. Arguments go to Hydra unchanged.
+Trains what the configuration asks for and keeps one row per member. Arguments go to Hydra unchanged.
 
   memcap train task=latch task.lag=50 model.units=1           one member
   memcap train 'axes={task.lag: [1, 2, 4], model.units: [1, 2, 3, 4], seed: 4}'

@@ -1,12 +1,14 @@
-"""Check a study: digests, keys, each member's weights, curves and checkpoints. The exit status is 1 if
-anything is wrong."""
+"""Check a study: digests, keys, each member's weights, curves and checkpoints.
+
+The exit status is 1 if anything is wrong.
+"""
 
 import sys
 from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
 
 from memcap.arguments import add_results
-from memcap.printing import add_json, counted, print_json
+from memcap.printing import add_json, plural, print_json
 from memcap.studies.verify import verify
 
 
@@ -16,23 +18,23 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--rows-only",
         action="store_true",
-        help="leave all else aside, as of a published table, which has none",
+        help="check only the rows, as of a published table, which has nothing else",
     )
     add_json(parser)
 
 
 def run(arguments: Namespace) -> None:
-    """Print a line for each fault, and how much was sound."""
-    found = verify(arguments.results, arguments.rows_only)
+    """Print a line per problem, and how much was OK."""
+    report = verify(arguments.results, arguments.rows_only)
     if arguments.json:
-        print_json(asdict(found))
+        print_json(asdict(report))
     else:
-        beside = "" if arguments.rows_only else f", {counted(found.weight_files, 'file')} of weights"
-        for count, what in ((found.curve_files, "curves"), (found.checkpoint_files, "checkpoints")):
-            beside += f", {counted(count, 'file')} of {what}" if count else ""
-        old = f"; {found.without_digest} of these without a digest" if found.without_digest else ""
-        faults = f"; {counted(len(found.wrong), 'fault')}" if found.wrong else ""
-        rows = f"{counted(found.rows, 'row')} in {counted(found.row_files, 'file')}"
-        print("\n".join([*found.wrong, f"Sound: {rows}{beside}{old}{faults}"]))
-    if found.wrong:
+        beside = "" if arguments.rows_only else f", {plural(report.weight_files, 'file')} of weights"
+        for count, what in ((report.curve_files, "curves"), (report.checkpoint_files, "checkpoints")):
+            beside += f", {plural(count, 'file')} of {what}" if count else ""
+        old = f"; {report.without_digest} of these without a digest" if report.without_digest else ""
+        problems = f"; {plural(len(report.wrong), 'problem')}" if report.wrong else ""
+        rows = f"{plural(report.rows, 'row')} in {plural(report.row_files, 'file')}"
+        print("\n".join([*report.wrong, f"OK: {rows}{beside}{old}{problems}"]))
+    if report.wrong:
         sys.exit(1)

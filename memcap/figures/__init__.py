@@ -27,7 +27,6 @@ my_folder/hello.py. Such a file may look like this:
 In a notebook: `memcap.figures.find("frontier").draw(rows).figure`.
 """
 
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,21 +58,8 @@ class Draws(Protocol):
         ...
 
 
-def summaries() -> dict[str, str]:
-    """All figures of the package, with the first line of each one's docstring; none is imported."""
-    return plugins.summaries(sys.modules[__name__])
-
-
-def find(name: str) -> Draws:
-    """The figure of this name, imported.
-
-    Args:
-        name: a file of this room, or `module:name` for a figure that lives elsewhere.
-
-    Raises:
-        UserError: there is no such figure, or it cannot draw.
-    """
-    return plugins.find(sys.modules[__name__], name, "figure", ("draw",))
+FOLDER = plugins.Folder[Draws](__name__, "figure", ("draw",), shared=("style",))
+find, summaries = FOLDER.find, FOLDER.summaries
 
 
 def save(drawn: Drawn, folder: Path, name: str) -> Path:

@@ -8,19 +8,20 @@ from typing import Any
 import polars as pl
 from matplotlib.figure import Figure
 
-from memcap.capacity.frontier import best, tried
+from memcap.capacity.frontier import best_recipes, fit_all_recipes
 from memcap.capacity.points import Point, ends
 from memcap.figures import Drawn
-from memcap.figures.frontier import (
+from memcap.figures.style import (
     COLOURS,
     MARKERS,
-    best_of,
-    doublings,
+    ONE_PER_SYMBOL,
+    choice_of_recipe,
     draw_interval,
-    height,
-    reach,
-    rules,
-    verdict,
+    highest_end,
+    log2_axes,
+    pass_rules,
+    u90_or_nan,
+    which_seeds_count,
     write_below,
 )
 from memcap.knobs import UserError
@@ -38,12 +39,13 @@ def draw(rows: pl.DataFrame) -> Drawn:
     """
     budgets = sorted(rows["budget"].unique())
     if len(budgets) < 2:
-        found = f"all rows have budget {budgets[0]}" if budgets else "no rows"
-        raise UserError(f"{found}: nothing to compare; train with recipe.budget=... of two values or more")
+        problem = f"all rows have budget {budgets[0]}" if budgets else "no rows"
+        raise UserError(f"{problem}: nothing to compare; train with recipe.budget=... of two values or more")
     several = rows.filter(pl.col("budget").n_unique().over("task") > 1)
     rows = rows if several.is_empty() else several
-    points = tried(rows)
-    lines = {b: best(p for p in points if p.recipe["budget"] <= b) for b in sorted(rows["budget"].unique())}
+    points = fit_all_recipes(rows)
+    budgets = sorted(rows["budget"].unique())
+    lines = {b: best_recipes(p for p in points if p.recipe["budget"] <= b) for b in budgets}
     data = [_columns(p, budget) for budget, points in lines.items() for p in points]
     return Drawn(plot(lines), pl.DataFrame(data, infer_schema_length=None))
 
@@ -64,10 +66,12 @@ def _columns(point: Point, budget: int) -> dict[str, Any]:
 
 
 def plot(lines: dict[int, list[Point]]) -> Figure:
-    """u90 by lag, a colour a budget and a marker a task; at the longest budget also the least that any seed
-    needed."""
-    drawn = Figure(figsize=(7.2, 6.8))
-    axes = drawn.add_subplot(xlabel="lag (time steps)", ylabel="units")
+    """u90 by lag, a colour per budget and a marker per task.
+
+    At the longest budget also the least that any seed needed.
+    """
+    figure = Figure(figsize=(7.2, 6.8))
+    axes = figure.add_subplot(xlabel="lag (time steps)", ylabel="units")
     longest = max(lines)
     labels = list(dict.fromkeys(p.label for p in lines[longest]))
     for k, label in enumerate(labels):
@@ -83,11 +87,11 @@ def plot(lines: dict[int, list[Point]]) -> Figure:
                 "lw": 1.3,
                 "zorder": 3 - j / len(lines),
             }
-            shown = f"{name}90 % of seeds, up to {budget:,} steps" if line else "_none"
-            axes.plot([p.lag for p in line], [height(p) for p in line], label=shown, **bold)
-        own = [p for p in lines[longest] if p.label == label]
-        exist = [math.nan if p.u_exist is None else p.u_exist for p in own]
-        look: dict[str, Any] = {
+            name_of_line = f"{name}90 % of seeds, up to {budget:,} steps" if line else "_none"
+            axes.plot([p.lag for p in line], [u90_or_nan(p) for p in line], label=name_of_line, **bold)
+        last_line = [p for p in lines[longest] if p.label == label]
+        exist = [math.nan if p.u_exist is None else p.u_exist for p in last_line]
+        open_marks: dict[str, Any] = {
             "color": "#333333",
             "marker": marker,
             "ms": 4,
@@ -96,22 +100,22 @@ def plot(lines: dict[int, list[Point]]) -> Figure:
             "ls": "--",
         }
         axes.plot(
-            [p.lag for p in own],
+            [p.lag for p in last_line],
             exist,
             label=f"{name}any seed of any recipe, up to {longest:,} steps",
-            **look,
+            **open_marks,
         )
     for k, label in enumerate(labels):
         reference = [(p.lag, p.references.one_per_number) for p in lines[longest] if p.label == label]
-        shown = "one carry number a symbol held (a reference, not a limit)" if k == 0 else "_one_per_number"
-        axes.plot(*zip(*reference, strict=True), color="grey", lw=1, ls=":", label=shown)
+        name_of_line = ONE_PER_SYMBOL if k == 0 else "_one_per_number"
+        axes.plot(*zip(*reference, strict=True), color="grey", lw=1, ls=":", label=name_of_line)
     points = [p for line in lines.values() for p in line]
-    widest = max(max(reach(p.fit.u90), p.references.one_per_number) for p in points)
-    doublings(axes, sorted({p.lag for p in points}), widest)
+    widest = max(max(highest_end(p.fit.u90), p.references.one_per_number) for p in points)
+    log2_axes(axes, sorted({p.lag for p in points}), widest)
     axes.set_title("Units that training needs, by budget")
     axes.legend(frameon=False, fontsize=8, loc="upper left")
-    write_below(drawn, caption(lines))
-    return drawn
+    write_below(figure, caption(lines))
+    return figure
 
 
 def caption(lines: dict[int, list[Point]]) -> str:
@@ -119,8 +123,8 @@ def caption(lines: dict[int, list[Point]]) -> str:
     parts = [_budget(budget, points) for budget, points in lines.items()]
     everything = [p for points in lines.values() for p in points]
     parts += [
-        verdict(everything),
-        *rules(everything),
+        which_seeds_count(everything),
+        *pass_rules(everything),
         "A line is the frontier of the recipes that train for at most so many steps: a longer budget has"
         " the shorter ones'"
         " recipes too, and where it was not tried at a lag its line repeats theirs. Bars are 95 %"
@@ -134,5 +138,5 @@ def caption(lines: dict[int, list[Point]]) -> str:
 
 def _budget(budget: int, points: Sequence[Point]) -> str:
     recipes = ", ".join(dict.fromkeys(p.recipe["recipe"] for p in points))
-    said = f"Up to {budget:,} steps: {recipes}; up to {max(p.seeds for p in points)} seeds a width."
-    return said + best_of(points)
+    text = f"Up to {budget:,} steps: {recipes}; up to {max(p.seeds for p in points)} seeds per width."
+    return text + choice_of_recipe(points)

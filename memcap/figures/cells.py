@@ -14,12 +14,20 @@ from memcap.capacity.frontier import frontier
 from memcap.capacity.points import Point, ends
 from memcap.capacity.thresholds import Threshold
 from memcap.figures import Drawn
-from memcap.figures.frontier import doublings, draw_interval, look, reach, rules, verdict, write_below
+from memcap.figures.style import (
+    colour_and_marker,
+    draw_interval,
+    highest_end,
+    log2_axes,
+    pass_rules,
+    which_seeds_count,
+    write_below,
+)
 from memcap.knobs import UserError
 
 Count = Callable[[float], float]  # of units
-COUNTED = ("carry_numbers", "parameters")
-LINEAR = "one carry number a symbol held: the least for a linear cell"
+COUNTS = ("carry_numbers", "parameters")
+LINEAR = "one carry number per symbol held: the least for a linear cell"
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
@@ -39,18 +47,18 @@ def draw(rows: pl.DataFrame) -> Drawn:
             " give the rows of a study"
             " such as memcap train sweeps=cells_side_by_side"
         )
-    counts = {p.cell: {name: counted(rows, p.cell, name) for name in COUNTED} for p in points}
+    counts = {p.cell: {name: count_by_units(rows, p.cell, name) for name in COUNTS} for p in points}
     data = [_columns(p, counts[p.cell]) for p in points]
     return Drawn(plot(points, counts), pl.DataFrame(data, infer_schema_length=None))
 
 
-def counted(rows: pl.DataFrame, cell: str, name: str) -> Count:
+def count_by_units(rows: pl.DataFrame, cell: str, name: str) -> Count:
     """Carry numbers or parameters of a cell by its units, which need not be whole, through those of its rows.
 
     Both are polynomials in the width, of degree 2 where units see each other, so that the rows of three
     widths fix them.
     """
-    known = (
+    widths = (
         rows.filter(pl.col("cell") == cell)
         .select("units", name)
         .unique()
@@ -58,8 +66,8 @@ def counted(rows: pl.DataFrame, cell: str, name: str) -> Count:
         .to_numpy()
         .astype(np.float64)
     )
-    through = Polynomial.fit(*known.T, deg=min(2, len(known) - 1))
-    return lambda units: float(through(units))
+    polynomial = Polynomial.fit(*widths.T, deg=min(2, len(widths) - 1))
+    return lambda units: float(polynomial(units))
 
 
 def in_numbers(point: Point, which: str, count: Count) -> Threshold:
@@ -71,16 +79,16 @@ def in_numbers(point: Point, which: str, count: Count) -> Threshold:
     return Threshold(count(width.units), low, high, width.censored)
 
 
-def held(point: Point) -> int:
+def symbols_held(point: Point) -> int:
     """Symbols that the task must hold at once: lag + 1 of a delay line."""
     return point.task.facts(point.lag, point.length).held
 
 
 def _columns(point: Point, counts: dict[str, Count]) -> dict[str, Any]:
-    row: dict[str, Any] = {"cell": point.cell, "lag": point.lag, "held": held(point)}
+    row: dict[str, Any] = {"cell": point.cell, "lag": point.lag, "held": symbols_held(point)}
     for which in ("u50", "u90"):
         row |= ends(which, getattr(point.fit, which))
-        for name in COUNTED:
+        for name in COUNTS:
             number = in_numbers(point, which, counts[name])
             open_high = np.isinf(number.high)
             row |= {f"{name}_{which}": number.units, f"{name}_{which}_low": number.low}
@@ -93,30 +101,34 @@ def _columns(point: Point, counts: dict[str, Count]) -> dict[str, Any]:
 
 
 def plot(points: Sequence[Point], counts: dict[str, dict[str, Count]]) -> Figure:
-    """Carry numbers on the left, parameters on the right; a line a cell, u90 filled and u50 open."""
-    drawn = Figure(figsize=(10.4, 6.2))
-    panels = drawn.subplots(1, 2)
+    """Carry numbers on the left, parameters on the right; a line per cell, u90 filled and u50 open."""
+    figure = Figure(figsize=(10.4, 6.2))
+    panels = figure.subplots(1, 2)
     lags, cells = sorted({p.lag for p in points}), list(dict.fromkeys(p.cell for p in points))
-    for axes, name in zip(panels, COUNTED, strict=True):
+    for axes, name in zip(panels, COUNTS, strict=True):
         widest = 1.0
         for k, cell in enumerate(cells):
             line = [p for p in points if p.cell == cell]
             shift = 2 ** ((k - (len(cells) - 1) / 2) * 0.03)
-            _line(axes, cell, line, counts[cell][name], shift, *look(k))
+            _line(axes, cell, line, counts[cell][name], shift, *colour_and_marker(k))
             widest = max(
                 widest,
-                *(reach(in_numbers(p, which, counts[cell][name])) for p in line for which in ("u50", "u90")),
+                *(
+                    highest_end(in_numbers(p, which, counts[cell][name]))
+                    for p in line
+                    for which in ("u50", "u90")
+                ),
             )
-        doublings(axes, lags, widest)
+        log2_axes(axes, lags, widest)
         axes.set_xlabel("lag (time steps)")
         axes.set_ylabel(name.replace("_", " "))
-    symbols = {p.lag: held(p) for p in points}
+    symbols = {p.lag: symbols_held(p) for p in points}
     panels[0].plot(lags, [symbols[lag] for lag in lags], color="grey", lw=1, ls=":", label=LINEAR)
     panels[0].set_title("Carry numbers that training needs")
     panels[1].set_title("Parameters that training needs")
     panels[0].legend(frameon=False, fontsize=7, loc="lower right")
-    write_below(drawn, caption(points))
-    return drawn
+    write_below(figure, caption(points))
+    return figure
 
 
 def _line(
@@ -125,12 +137,12 @@ def _line(
     """One cell: u90 with intervals, and u50. It breaks where no width tried was enough: there stands an arrow
     alone."""
     for which, face, wide, name in (("u90", colour, 1.4, cell), ("u50", "white", 0.7, "_u50")):
-        known = [(p, in_numbers(p, which, count)) for p in line]
-        x = [p.lag * shift for p, _ in known]
-        y = [np.nan if t.censored == "above" else t.units for _, t in known]
+        thresholds = [(p, in_numbers(p, which, count)) for p in line]
+        x = [p.lag * shift for p, _ in thresholds]
+        y = [np.nan if t.censored == "above" else t.units for _, t in thresholds]
         axes.plot(x, y, color=colour, marker=marker, ms=5, mfc=face, lw=wide, label=name)
         if which == "u90":
-            for at, (p, threshold) in zip(x, known, strict=True):
+            for at, (p, threshold) in zip(x, thresholds, strict=True):
                 draw_interval(axes, at, threshold, colour, narrower=p.units[0] > 1)
 
 
@@ -138,16 +150,16 @@ def caption(points: Sequence[Point]) -> str:
     """Each cell's recipes, and what the marks mean."""
     used: dict[str, list[str]] = {}
     for p in points:
-        said = f"{p.recipe['recipe']} at lr {p.recipe['lr']:g}, {p.recipe['budget']:,} steps"
-        if said not in used.setdefault(p.cell, []):
-            used[p.cell].append(said)
+        recipe = f"{p.recipe['recipe']} at lr {p.recipe['lr']:g}, {p.recipe['budget']:,} steps"
+        if recipe not in used.setdefault(p.cell, []):
+            used[p.cell].append(recipe)
     parts = [
-        "; ".join(f"{cell}: {' or '.join(said)}" for cell, said in used.items())
+        "; ".join(f"{cell}: {' or '.join(recipe)}" for cell, recipe in used.items())
         + f". Up to {max(p.seeds for p in points)} seeds.",
         f"A recipe is the best of up to {max(p.recipes for p in points)}, chosen on the seeds it is judged"
         " on.",
-        verdict(points),
-        *rules(points),
+        which_seeds_count(points),
+        *pass_rules(points),
         "Filled: 90 % of seeds, open: 50 %. Numbers between two widths lie on the polynomial through what"
         " the rows counted."
         " Bars are 95 % intervals; an arrow marks an end that the widths tried leave open, and a line"

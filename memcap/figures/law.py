@@ -2,7 +2,8 @@
 
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
@@ -10,14 +11,66 @@ import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from scipy.special import stdtrit
 
 from memcap.capacity.frontier import frontier
-from memcap.capacity.law import Law, laws
 from memcap.capacity.points import Point
 from memcap.figures import Drawn
-from memcap.figures.frontier import look, rules, verdict, write_below
+from memcap.figures.style import colour_and_marker, pass_rules, which_seeds_count, write_below
 from memcap.knobs import UserError
 from memcap.tasks.base import ASKED
+
+
+@dataclass(frozen=True)
+class Law:
+    """The straight line units = intercept + slope * bits, by least squares over a cell's thresholds (u90).
+
+    Args:
+        cell: whose.
+        intercept: units at no bits.
+        slope, low, high: units per bit, with the 95 % interval of least squares; the points are taken as
+            independent.
+        numbers: carry numbers a unit, so that slope * numbers is what a bit costs at equal carry.
+        points: how many thresholds the line goes through.
+    """
+
+    cell: str
+    intercept: float
+    slope: float
+    low: float
+    high: float
+    numbers: int
+    points: int
+
+    def units(self, bits: float) -> float:
+        """The line at so many bits."""
+        return self.intercept + self.slope * bits
+
+
+def laws(points: Iterable[Point]) -> list[Law]:
+    """One line per cell, sorted by cell, through its measured points.
+
+    Fewer than three points, or points of equally many bits, have none.
+    """
+    by_cell: dict[str, list[Point]] = {}
+    for point in points:
+        if point.measured:
+            by_cell.setdefault(point.cell, []).append(point)
+    return [_law(cell, by_cell[cell]) for cell in sorted(by_cell) if _enough(by_cell[cell])]
+
+
+def _enough(points: Sequence[Point]) -> bool:
+    return len(points) > 2 and len({p.references.bits for p in points}) > 1
+
+
+def _law(cell: str, points: Sequence[Point]) -> Law:
+    bits, units = np.array([(p.references.bits, p.fit.u90.units) for p in points]).T
+    slope, intercept = (float(v) for v in np.polyfit(bits, units, 1))
+    error = (
+        ((units - intercept - slope * bits) ** 2).sum() / (len(bits) - 2) / ((bits - bits.mean()) ** 2).sum()
+    )
+    spread = float(stdtrit(len(bits) - 2, 0.975)) * math.sqrt(error)
+    return Law(cell, intercept, slope, slope - spread, slope + spread, points[0].carry_numbers(1), len(bits))
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
@@ -34,26 +87,26 @@ def draw(rows: pl.DataFrame) -> Drawn:
         raise UserError(
             "no measured u90: nothing to draw; train wider nets, as in: memcap train sweeps=first_study"
         )
-    found = laws(points)
+    lines = laws(points)
     return Drawn(
-        plot(points, found), pl.DataFrame([_columns(p, found) for p in points], infer_schema_length=None)
+        plot(points, lines), pl.DataFrame([_columns(p, lines) for p in points], infer_schema_length=None)
     )
 
 
-def _columns(point: Point, found: Sequence[Law]) -> dict[str, Any]:
-    law = next((law for law in found if law.cell == point.cell), None)
-    width, known = point.fit.u90, point.references
+def _columns(point: Point, lines: Sequence[Law]) -> dict[str, Any]:
+    law = next((law for law in lines if law.cell == point.cell), None)
+    width, references = point.fit.u90, point.references
     return {
         "label": point.label,
         "cell": point.cell,
         "lag": point.lag,
-        "bits": known.bits,
+        "bits": references.bits,
         "u90": width.units,
         "u90_low": width.low,
         "u90_high": None if math.isinf(width.high) else width.high,
         "carry_numbers": point.carry_numbers(1) * width.units,
-        "one_per_number": known.one_per_number,
-        "information_floor": known.information_floor,
+        "one_per_number": references.one_per_number,
+        "information_floor": references.information_floor,
         **{name: point.recipe[name] for name in ("recipe", "budget")},
         "units_a_bit": None if law is None else law.slope,
         "units_a_bit_low": None if law is None else law.low,
@@ -64,17 +117,17 @@ def _columns(point: Point, found: Sequence[Law]) -> dict[str, Any]:
     }
 
 
-def plot(points: Sequence[Point], found: Sequence[Law]) -> Figure:
-    """u90 against bits, a marker a task and a line a cell; and the two reference lines of an LSTM."""
-    drawn = Figure(figsize=(10.4, 6.2))
-    axes = drawn.add_subplot(xlabel="bits held", ylabel="units (90 % of seeds)")
+def plot(points: Sequence[Point], lines: Sequence[Law]) -> Figure:
+    """u90 against bits, a marker per task and a line per cell; and the two reference lines of an LSTM."""
+    figure = Figure(figsize=(10.4, 6.2))
+    axes = figure.add_subplot(xlabel="bits held", ylabel="units (90 % of seeds)")
     ordered = sorted(points, key=lambda p: p.label)
     for k, (label, group) in enumerate(groupby(ordered, key=lambda p: p.label)):
-        _task(axes, label, list(group), *look(k))
+        _task(axes, label, list(group), *colour_and_marker(k))
     bits = _range(points)
-    for law, style in zip(found, ("-", "--", "-.", (0, (1, 1))) * len(found), strict=False):
+    for law, style in zip(lines, ("-", "--", "-.", (0, (1, 1))) * len(lines), strict=False):
         cost = (
-            f"{law.slope:.2f} [{law.low:.2f}, {law.high:.2f}] units a bit, {law.slope * law.numbers:.2f}"
+            f"{law.slope:.2f} [{law.low:.2f}, {law.high:.2f}] units per bit, {law.slope * law.numbers:.2f}"
             " carry numbers"
         )
         own = _range([p for p in points if p.cell == law.cell])  # nothing was measured beyond it
@@ -87,7 +140,7 @@ def plot(points: Sequence[Point], found: Sequence[Law]) -> Figure:
             label=f"{law.cell}: {cost}",
         )
     axes.plot(
-        bits, bits / 2, color="grey", lw=0.8, ls=":", label="LSTM, one bit a carry number (a reference)"
+        bits, bits / 2, color="grey", lw=0.8, ls=":", label="LSTM, one bit per carry number (a reference)"
     )
     axes.plot(
         bits,
@@ -107,9 +160,9 @@ def plot(points: Sequence[Point], found: Sequence[Law]) -> Figure:
     axes.legend(
         frameon=False, fontsize=7, loc="upper left", bbox_to_anchor=(1.01, 1)
     )  # beside the marks: tasks may be many
-    write_below(drawn, textwrap.fill(caption(points), 200))
-    drawn.subplots_adjust(left=0.06, right=0.66)
-    return drawn
+    write_below(figure, textwrap.fill(caption(points), 200))
+    figure.subplots_adjust(left=0.06, right=0.66)
+    return figure
 
 
 def _range(points: Sequence[Point]) -> np.ndarray:
@@ -137,7 +190,7 @@ def caption(points: Sequence[Point]) -> str:
         " one step to the next."
         " Lines: least squares, a cell each, over all its marks, with the 95 % interval of the slope; marks"
         " are taken as"
-        f" independent. Budgets: {', '.join(map(str, budgets))} steps. {verdict(points)}"
-        f" {' '.join(rules(points))} What training"
+        f" independent. Budgets: {', '.join(map(str, budgets))} steps. {which_seeds_count(points)}"
+        f" {' '.join(pass_rules(points))} What training"
         " reached, not what a network could hold."
     )

@@ -1,4 +1,4 @@
-"""Units against lag, a line a recipe: is a kink of the frontier the recipe's?"""
+"""Units against lag, a line per recipe: is a kink of the frontier the recipe's?"""
 
 import textwrap
 from collections.abc import Sequence
@@ -11,15 +11,15 @@ from matplotlib.figure import Figure
 from memcap.capacity import frontier
 from memcap.capacity.points import Point, ends
 from memcap.figures import Drawn
-from memcap.figures.frontier import (
+from memcap.figures.style import (
     COLOURS,
     MARKERS,
-    doublings,
     draw_interval,
-    height,
-    reach,
-    rules,
-    verdict,
+    highest_end,
+    log2_axes,
+    pass_rules,
+    u90_or_nan,
+    which_seeds_count,
     write_below,
 )
 from memcap.knobs import UserError
@@ -38,7 +38,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
     Raises:
         UserError: there are no rows.
     """
-    points = everything = frontier.tried(rows)
+    points = everything = frontier.fit_all_recipes(rows)
     keys: dict[str, set[Any]] = {}
     for p in points:
         keys.setdefault(p.label, set()).add(key(p))
@@ -47,7 +47,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
         raise UserError(
             "no rows: nothing to draw; train a study first, as in: memcap train sweeps=delay_line_recipes"
         )
-    best = [p for p in frontier.best(everything) if p.label in {q.label for q in points}]
+    best = [p for p in frontier.best_recipes(everything) if p.label in {q.label for q in points}]
     names = recipe_names(points)
     chosen = {(p.place, key(p)) for p in best}
     data = [_columns(p, name, (p.place, key(p)) in chosen) for p, name in zip(points, names, strict=True)]
@@ -93,11 +93,10 @@ def _columns(point: Point, name: str, best: bool) -> dict[str, Any]:
 
 
 def plot(points: Sequence[Point], names: Sequence[str], best: Sequence[Point]) -> Figure:
-    """Units above, units a step of lag below; a colour a recipe, a marker a task, and a wide grey line for
-    the frontier."""
-    drawn = Figure(figsize=(7.2, 9.6))
-    above, below = drawn.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": [3, 2], "hspace": 0.06})
-    labels, known = list(dict.fromkeys(p.label for p in points)), list(dict.fromkeys(names))
+    """Units above, units per step of lag below; a colour per recipe, a marker per task, grey for the best."""
+    figure = Figure(figsize=(7.2, 9.6))
+    above, below = figure.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": [3, 2], "hspace": 0.06})
+    labels, recipes = list(dict.fromkeys(p.label for p in points)), list(dict.fromkeys(names))
     for k, label in enumerate(labels):
         wide: dict[str, Any] = {
             "color": "#bbbbbb",
@@ -107,7 +106,7 @@ def plot(points: Sequence[Point], names: Sequence[str], best: Sequence[Point]) -
             "label": BEST if k == 0 else "_best",
         }
         _line(above, below, [p for p in best if p.label == label], wide)
-        for j, name in enumerate(known):
+        for j, name in enumerate(recipes):
             look: dict[str, Any] = {
                 "color": COLOURS[j % len(COLOURS)],
                 "marker": MARKERS[k % len(MARKERS)],
@@ -119,24 +118,24 @@ def plot(points: Sequence[Point], names: Sequence[str], best: Sequence[Point]) -
                 _line(above, below, line, look | {"label": name if len(labels) == 1 else f"{label}: {name}"})
             for p in line:
                 draw_interval(above, p.lag, p.fit.u90, COLOURS[j % len(COLOURS)], narrower=p.units[0] > 1)
-    doublings(above, sorted({p.lag for p in points}), max(reach(p.fit.u90) for p in points))
+    log2_axes(above, sorted({p.lag for p in points}), max(highest_end(p.fit.u90) for p in points))
     below.set_ylim(0, 1.1 * max(p.fit.u90.units / p.lag for p in points))
     below.grid(color="#dddddd", lw=0.5)
     above.set_ylabel("units (90 % of seeds)")
-    below.set_ylabel("units a step of lag")
+    below.set_ylabel("units per step of lag")
     below.set_xlabel("lag (time steps)")
     above.set_title("Units that training needs, by recipe")
     above.legend(frameon=False, fontsize=7, loc="upper left")
-    write_below(drawn, caption(points, names, best))
-    return drawn
+    write_below(figure, caption(points, names, best))
+    return figure
 
 
 def _line(above: Axes, below: Axes, line: Sequence[Point], look: dict[str, Any]) -> None:
     """u90 by lag, and u90 over the lag."""
     lags = [p.lag for p in line]
-    above.plot(lags, [height(p) for p in line], **look)
+    above.plot(lags, [u90_or_nan(p) for p in line], **look)
     unnamed: dict[str, Any] = {**look, "label": "_units_a_lag"}
-    below.plot(lags, [height(p) / p.lag for p in line], **unnamed)
+    below.plot(lags, [u90_or_nan(p) / p.lag for p in line], **unnamed)
 
 
 def _competition(most: int) -> str:
@@ -155,12 +154,12 @@ def caption(points: Sequence[Point], names: Sequence[str], best: Sequence[Point]
     )
     seeds = sorted({p.seeds for p in points})
     parts = [
-        f"Recipes and their budgets: {listed}. Seeds a width: up to {', '.join(map(str, seeds))}.",
+        f"Recipes and their budgets: {listed}. Seeds per width: up to {', '.join(map(str, seeds))}.",
         f"Grey: {BEST}. {_competition(max(p.recipes for p in best))} A recipe tried with fewer seeds than"
         " another at the same"
         " lag is drawn and does not compete.",
-        verdict(points),
-        *rules(points),
+        which_seeds_count(points),
+        *pass_rules(points),
         "Bars are 95 % intervals; an arrow marks an end that the widths tried leave open, and a line breaks"
         " where no width tried"
         " was enough. What training reached, not what a network could hold.",

@@ -1,4 +1,4 @@
-"""Seeds that passed of those that were trained: a line a task, lag and recipe, a column a width."""
+"""Seeds that passed of those that were trained: a line per task, lag and recipe, a column per width."""
 
 import textwrap
 
@@ -6,10 +6,10 @@ import polars as pl
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from memcap.capacity.frontier import tried
+from memcap.capacity.frontier import fit_all_recipes
 from memcap.capacity.points import Point
 from memcap.figures import Drawn
-from memcap.figures.frontier import COLOURS, rules, verdict, write_below
+from memcap.figures.style import COLOURS, pass_rules, which_seeds_count, write_below
 from memcap.knobs import UserError
 
 MOST = 60  # lines that can still be read
@@ -26,7 +26,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
     Raises:
         UserError: no rows, or more lines than can be read.
     """
-    points = tried(rows)
+    points = fit_all_recipes(rows)
     if not 0 < len(points) <= MOST:
         raise UserError(
             f"{len(points)} tasks, lags and recipes: this figure has 1 to {MOST} lines; draw the frontier"
@@ -49,17 +49,17 @@ def draw(rows: pl.DataFrame) -> Drawn:
 
 
 def plot(points: list[Point]) -> Figure:
-    """A cell a width with "passed/trained" in it, the darker the larger the share."""
+    """A cell per width with "passed/trained" in it, the darker the larger the share."""
     widths = sorted({u for p in points for u in p.units})
     parts = [
-        verdict(points),
-        *rules(points),
+        which_seeds_count(points),
+        *pass_rules(points),
         "No cell: not trained. What training reached, not what a network could hold.",
     ]
-    said = "\n".join(textwrap.fill(part, 118) for part in parts)
-    wide, high = NAMES + 0.5 * max(len(widths), 6), 1.4 + LINE * len(points) + 0.12 * said.count("\n")
-    drawn = Figure(figsize=(wide, high))
-    axes = drawn.add_subplot(xlabel="units", title="Seeds that passed, of those trained")
+    text = "\n".join(textwrap.fill(part, 118) for part in parts)
+    wide, high = NAMES + 0.5 * max(len(widths), 6), 1.4 + LINE * len(points) + 0.12 * text.count("\n")
+    figure = Figure(figsize=(wide, high))
+    axes = figure.add_subplot(xlabel="units", title="Seeds that passed, of those trained")
     for line, p in enumerate(points):
         for u, passed, seeds in zip(p.units, p.solved, p.runs, strict=True):
             share, place = passed / seeds, widths.index(u)
@@ -82,6 +82,6 @@ def plot(points: list[Point]) -> Figure:
     axes.set(xlim=(-0.5, len(widths) - 0.5), ylim=(len(points) - 0.5, -0.5))
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    write_below(drawn, said)
-    drawn.subplots_adjust(left=NAMES / wide, top=1 - 0.35 / high)
-    return drawn
+    write_below(figure, text)
+    figure.subplots_adjust(left=NAMES / wide, top=1 - 0.35 / high)
+    return figure

@@ -132,7 +132,7 @@ def _check_choice(config: DictConfig, values: dict[str, Any]) -> None:
     choice."""
     choices = OmegaConf.select(config, "hydra.runtime.choices") or {}
     choice, name = choices.get("task"), values["task"].get("name")
-    if choice != name and (choice in task_classes() or plugins.is_outside(str(choice))):
+    if choice != name and (choice in task_classes() or plugins.is_import_path(str(choice))):
         raise UserError(
             f"task.name={name}: but the knobs are those of task={choice}; choose a task by task=NAME alone"
         )
@@ -181,7 +181,7 @@ def chosen_tasks(overrides: Sequence[str]) -> list[str]:
     known = [
         word
         for word in re.split(r"[(),\s]+", chosen[-1])
-        if word in task_classes() or plugins.is_outside(word)
+        if word in task_classes() or plugins.is_import_path(word)
     ]
     return known or list(task_classes())
 

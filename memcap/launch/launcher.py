@@ -27,7 +27,7 @@ from memcap.launch.hydra_job import job_runner
 from memcap.launch.jobs import Job, use_config_folders
 from memcap.launch.plugin import MODULE, register_plugin
 from memcap.launch.session import Session, job_label, one_line
-from memcap.printing import counted
+from memcap.printing import plural
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ class PopulationLauncher(Launcher):
             except Exception as error:
                 # A mistake, or a bug in somebody's task: this job fails, the others go on.
                 refused[place] = error
-        log.info(f"Launching {len(job_overrides)} jobs, {counted(len(groups), 'population')}")
+        log.info(f"Launching {len(job_overrides)} jobs, {plural(len(groups), 'population')}")
         returned: dict[int, JobReturn] = {}
         with env_override(dict(self.config.hydra.job.env_set)):
             # The jobs of a group end with it.

@@ -22,10 +22,9 @@ from memcap.config import Engine, Member
 from memcap.knobs import UserError, of_disk
 from memcap.launch.composer import Composer
 from memcap.launch.jobs import Job, Settings, job_of, use_config_folders
-from memcap.report.tables import counted, print_outcome, print_places
+from memcap.report.tables import par2_score, print_places, print_summary, summarize, totals
 from memcap.signals import Interrupted
 from memcap.studies import shards
-from memcap.studies.outcome import conclude, score
 from memcap.studies.rows import latest_per_key
 from memcap.studies.run import run_study
 from memcap.studies.writer import members_table
@@ -76,7 +75,7 @@ class Session:
 
     def __call__(self, config: DictConfig) -> float:
         """Train one job; a mistake in the only one ends the process. Returns its score, see
-        `memcap.studies.outcome.score`."""
+        `memcap.report.tables.par2_score`."""
         use_config_folders(HydraConfig.get())
         try:
             return self.result(self.train([job_of(config)]))
@@ -143,14 +142,14 @@ class Session:
             os.environ.get("SUBMITIT_EXECUTOR") != "slurm"
         ):  # joblib and Ray say how many cores a job has by OMP_NUM_THREADS
             os.environ.setdefault(jax_setup.CORES_VARIABLE, os.environ.get("OMP_NUM_THREADS") or "1")
-        with signals.raised():
+        with signals.raise_on_signal():
             yield
 
     def result(self, rows: pl.DataFrame) -> float:
         """Say in the log of the job that Hydra runs now what became of its members. Returns its score."""
         if HydraConfig.get().mode == RunMode.MULTIRUN:
-            log.info(f"{job_label()}: {counted(rows)}")
-        return score(rows)
+            log.info(f"{job_label()}: {totals(rows)}")
+        return par2_score(rows)
 
     def __enter__(self) -> "Session":
         return self
@@ -159,15 +158,15 @@ class Session:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         tables = self.rows_by_study()
-        if isinstance(error, Interrupted) and (tables or error.kept is not None):
-            error.kept = (error.kept or 0) + sum(rows.height for rows in tables.values())
+        if isinstance(error, Interrupted) and (tables or error.rows_saved is not None):
+            error.rows_saved = (error.rows_saved or 0) + sum(rows.height for rows in tables.values())
         interrupted = kind is not None and not issubclass(kind, Exception)
         try:
             for study, rows in () if interrupted else tables.items():
-                outcome = conclude(rows, study.folder)
-                if outcome.picture is not None and study in self.mirrors:
-                    self.mirrors[study].result(outcome.table, outcome.picture)
-                print_outcome(outcome)
+                summary = summarize(rows, study.folder)
+                if summary.picture is not None and study in self.mirrors:
+                    self.mirrors[study].result(summary.table, summary.picture)
+                print_summary(summary)
         finally:
             for mirror in self.mirrors.values():
                 mirror.__exit__(kind, error, trace)  # which waits less for one that was interrupted

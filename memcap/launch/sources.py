@@ -54,7 +54,7 @@ class TaskSource(ConfigSource):
     def is_config(self, config_path: str) -> bool:
         """Whether a path is one of the tasks, or a tracking service of one's own."""
         group, _, name = config_path.strip("/").partition("/")
-        if plugins.is_outside(name):
+        if plugins.is_import_path(name):
             return group in (GROUP, "tracking")
         return group == GROUP and _name(name) in task_classes()
 

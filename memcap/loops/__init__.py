@@ -12,7 +12,6 @@ A new file here with an object `LOOP` is found; nothing else changes. Two files 
 `while` for the LSTM and for any cell: the one of higher rank that serves the members is run.
 """
 
-import sys
 from functools import cache
 from typing import NamedTuple
 
@@ -51,7 +50,7 @@ class Choice(NamedTuple):
 @cache
 def loops() -> list[Loop]:
     """The loops of this folder, those of the highest rank first."""
-    found = [module.LOOP for module in plugins.modules(sys.modules[__name__]) if hasattr(module, "LOOP")]
+    found = [module.LOOP for module in plugins.modules(__name__) if hasattr(module, "LOOP")]
     return sorted(found, key=lambda loop: (-loop.rank, loop.name))
 
 
@@ -69,9 +68,9 @@ def _named(name: str) -> list[Loop]:
     Raises:
         UserError: there is none.
     """
-    if plugins.is_outside(name):
+    if plugins.is_import_path(name):
         if name not in _outside:
-            found = plugins.outside(name, "engine.loop")
+            found = plugins.import_object(name, "engine.loop")
             loop = found() if isinstance(found, type) and issubclass(found, Loop) else found
             if not isinstance(loop, Loop):
                 raise UserError(f"engine.loop={name}: must be a class or an object of memcap.loops.Loop")

@@ -49,8 +49,8 @@ def constructed_units(task: Task, lag: int) -> int | None:
     fewest."""
     if isinstance(task, DelayLine):  # whose weights at a long lag fit into no memory
         return shift_register(lag)
-    found = constructed(task, lag)
-    return None if found is None else found[0].units
+    network_there = constructed(task, lag)
+    return None if network_there is None else network_there[0].units
 
 
 def shift_register(lag: int) -> int:

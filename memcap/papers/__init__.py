@@ -17,7 +17,6 @@ A paper that lives elsewhere is called by `module:name`: `memcap reproduce my_pa
 my_conf` takes my_papers/hello.py, a file as paper.py, and the study my_conf/sweeps/hello.yaml.
 """
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,8 +30,7 @@ from memcap.figures import Drawn
 from memcap.knobs import UserError
 
 ClaimStatus = Literal["holds", "does not hold", "not measured"]
-FOLDER = Path(__file__).parent
-FILE = "paper"  # of each paper's folder
+PLACE = Path(__file__).parent
 
 
 class Finding(NamedTuple):
@@ -104,19 +102,22 @@ class Reproduction(Protocol):
         ...
 
 
+FOLDER = plugins.Folder["Reproduction"](__name__, "paper", ("draw",), inner="paper")
+
+
 def summaries() -> dict[str, str]:
     """All papers of the package, with the first line of each one's docstring; none is imported."""
-    return plugins.summaries(sys.modules[__name__], FILE)
+    return FOLDER.summaries()
 
 
 def folder(name: str) -> Path:
     """Where a paper of the package has its studies, its published rows, and what was made of them."""
-    return FOLDER / name
+    return PLACE / name
 
 
 def studies() -> dict[str, Path]:
     """The studies of the package's papers, by the name that `sweeps=` takes."""
-    return {p.parent.name + p.stem.removeprefix("study"): p for p in sorted(FOLDER.glob("*/study*.yaml"))}
+    return {p.parent.name + p.stem.removeprefix("study"): p for p in sorted(PLACE.glob("*/study*.yaml"))}
 
 
 def find(name: str) -> Reproduction:
@@ -128,7 +129,7 @@ def find(name: str) -> Reproduction:
     Raises:
         UserError: there is no such paper, or it lacks a part.
     """
-    reproduction = plugins.find(sys.modules[__name__], name, "paper", ("draw",), FILE)
+    reproduction = FOLDER.find(name)
     if not isinstance(getattr(reproduction, "PAPER", None), Paper):
         raise UserError(
             f"paper={name}: has no PAPER, a memcap.papers.Paper; memcap.papers says what a paper must have"

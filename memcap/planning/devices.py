@@ -1,4 +1,4 @@
-"""Accelerators to compile for on a machine that has none: `compile_for(program, target)`.
+"""Accelerators to compile for on a machine that has none: `compile_for(program, device)`.
 
 XLA's compilers need a description of a chip, not the chip. What comes out is real: memory, the instructions
 of a time step, sharding, what does not compile. How long it runs takes the chip. The packages come with the
@@ -21,27 +21,25 @@ from jax.experimental.compilation_cache import compilation_cache
 from memcap.knobs import UserError
 from memcap.training.program import MEMORY_FRACTION, Compiled, Program, compile_to_fit
 
-PACKAGES = {
-    "cuda": ("jax_cuda12_plugin", "jax_plugins.xla_cuda12"),
-    "tpu": ("libtpu",),
-}  # modules that each platform needs
+# modules that each platform needs
+PACKAGES = {"cuda": ("jax_cuda12_plugin", "jax_plugins.xla_cuda12"), "tpu": ("libtpu",)}
 _lock = threading.Lock()
 
 
 @dataclass(frozen=True)
-class Target:
+class Device:
     """Chips of a kind. Numbers are a chip's.
 
     Args:
         name: as `memcap plan --device` takes it.
         about: in words.
         platform: "cuda" or "tpu", as JAX calls it.
-        kind: how JAX calls such a device.
+        kind: as JAX calls such a device.
         chips: that share the lanes of a program.
         memory: bytes.
-        bandwidth: of that memory, bytes a second.
+        bandwidth: of that memory, bytes per second.
         cache: bytes between that memory and the cores.
-        peak: float32 operations a second, at the precision at which memcap multiplies.
+        peak: float32 operations per second, at the precision at which memcap multiplies.
     """
 
     name: str
@@ -64,7 +62,7 @@ class Target:
         """Bytes that a program may take."""
         return MEMORY_FRACTION * self.memory
 
-    def widened(self, program: Program) -> Program:
+    def on_all_chips(self, program: Program) -> Program:
         """The program on all chips, with at least as many lanes."""
         return replace(program, lanes=-(-program.lanes // self.chips) * self.chips, devices=self.chips)
 
@@ -83,45 +81,45 @@ _V5E = {
     "bandwidth": 8.19e11,
     "cache": 128 * 2**20,
 }
-TARGETS = {
-    target.name: target
-    for target in (
-        Target("h100", "one NVIDIA H100 80GB", **_H100, chips=1, peak=132 * 128 * 2 * 1.98e9),
+DEVICES = {
+    device.name: device
+    for device in (
+        Device("h100", "one NVIDIA H100 80GB", **_H100, chips=1, peak=132 * 128 * 2 * 1.98e9),
         # of bfloat16 it does 197e12, and a product of float32 is six of those
-        Target("v5e", "one chip of a TPU v5e", **_V5E, chips=1, peak=197e12 / 6),
-        Target("v5e-4", "the four chips of a TPU v5e:2x2", **_V5E, chips=4, peak=197e12 / 6),
+        Device("v5e", "one chip of a TPU v5e", **_V5E, chips=1, peak=197e12 / 6),
+        Device("v5e-4", "the four chips of a TPU v5e:2x2", **_V5E, chips=4, peak=197e12 / 6),
     )
 }
 
 
-def target(name: str) -> Target:
-    """The target of this name.
+def find(name: str) -> Device:
+    """The device of this name.
 
     Raises:
         UserError: there is none, or its compiler is not installed.
     """
-    if name not in TARGETS:
-        raise UserError(f"{name}: no such device; one of this, {', '.join(TARGETS)}")
-    found = TARGETS[name]
-    if not found.installed:
+    if name not in DEVICES:
+        raise UserError(f"{name}: no such device; one of this, {', '.join(DEVICES)}")
+    device = DEVICES[name]
+    if not device.installed:
         raise UserError(
             f"{name}: its compiler is not installed; pip install -c requirements.lock '.[targets]', or make"
             " targets"
         )
-    return found
+    return device
 
 
-def devices(platform: str) -> Sequence[Any]:
-    """Devices that can be compiled for, and nothing else. From then on the process uses no compilation cache.
+def topology(platform: str) -> Sequence[Any]:
+    """Devices that can be compiled for but not used. From then on the process uses no compilation cache.
 
     What is compiled for them can be written to a cache, but not read back without them.
     """
     with _lock:
-        return _devices(platform)
+        return _topology(platform)
 
 
 @cache
-def _devices(platform: str) -> Sequence[Any]:
+def _topology(platform: str) -> Sequence[Any]:
     jax.config.update("jax_enable_compilation_cache", False)
     compilation_cache.reset_cache()  # which forgets that it was in use
     if platform == "cuda":
@@ -136,16 +134,18 @@ def _devices(platform: str) -> Sequence[Any]:
     return topologies.get_topology_desc("v5e:2x2", platform="tpu").devices
 
 
-def only_here() -> None:
-    """Let JAX compute on this machine's CPU, so that it looks for no chips whose compilers are installed.
-    Call it first."""
+def force_cpu() -> None:
+    """Let JAX compute on this machine's CPU alone, so that it looks for no chips whose compilers are
+    installed. Call it first."""
     if not os.environ.get("JAX_PLATFORMS"):
         jax.config.update("jax_platforms", "cpu")
 
 
-def compile_for(program: Program, target: Target) -> Compiled:
+def compile_for(program: Program, device: Device) -> Compiled:
     """Compile a program for chips that need not be here, with as many of its lanes as their memory holds.
 
-    What it gives can't run here; ask its executables for `memory_analysis()` and `as_text()`.
+    The result can't run here; ask its executables for `memory_analysis()` and `as_text()`.
     """
-    return compile_to_fit(target.widened(program), target.usable, devices(target.platform)[: target.chips])
+    return compile_to_fit(
+        device.on_all_chips(program), device.usable, topology(device.platform)[: device.chips]
+    )

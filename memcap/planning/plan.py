@@ -1,17 +1,18 @@
-"""What would be trained, before it is: the programs of members, compiled for this machine or for one that
-isn't here."""
+"""What would be trained, before it is: the programs of members, compiled for this machine or another."""
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 
 import jax
 
 from memcap import jax_setup, loops
 from memcap.config import Engine, Member
-from memcap.planning.devices import TARGETS, Target, compile_for
+from memcap.planning.devices import DEVICES, Device, compile_for
 from memcap.planning.step_cost import StepCost, step_cost
+from memcap.training.engine import worker_count
 from memcap.training.groups import Group, Groups
 from memcap.training.program import Compiled, Program, compiled, needed_memory
 from memcap.training.queue import Queue, cost
@@ -20,69 +21,49 @@ CHOSEN_BY_PLATFORM = (*loops.GENERAL, "native")  # loops that are others on an a
 
 
 @dataclass(frozen=True)
-class Planned:
-    """A program and what it asks of a device.
+class Study:
+    """What a job is about to do, or the jobs of a multirun that are trained as one.
 
     Args:
-        code: as compiled, with as many lanes as fit.
-        members: that would train in it.
-        target: the device, if its numbers are known.
+        engine: how its members share the device.
+        folder: of its rows.
+        members: all of them.
+        missing: those of them that the folder does not hold.
+        most: how many of these are trained at most: all, unless a search decides.
+        searched: whether one does.
     """
 
-    code: Compiled
+    engine: Engine
+    folder: Path
     members: Sequence[Member]
-    target: Target | None
+    missing: Sequence[Member]
+    most: int
+    searched: bool
+
+    def programs(self, here: bool) -> list[tuple[Program, list[Member]]]:
+        """What would be compiled, the costliest first, with the members of each.
+
+        Args:
+            here: for this machine, or for an accelerator.
+        """
+        if not self.most:
+            return []
+        engine = self.engine if here else elsewhere(self.engine)
+        return group_programs(self.missing, self.members, engine, self.searched)
 
     @property
-    def program(self) -> Program:
-        """The program."""
-        return self.code.program
-
-    @cached_property
-    def memory(self) -> float:
-        """Bytes that each device needs, as the compiler has planned them."""
-        return needed_memory(self.program, self.code.train_chunk, self.code.evaluate)
-
-    @property
-    def together(self) -> int:
-        """Lanes that a device trains at the same time."""
-        return self.program.lanes // self.program.devices if self.program.trainer.side_by_side else 1
-
-    @cached_property
-    def step_cost(self) -> StepCost:
-        """Of a training step of one lane."""
-        return step_cost(self.program)
-
-    @cached_property
-    def operations(self) -> float:
-        """Of the products of a training step, in all lanes that a device trains at the same time."""
-        return self.together * self.step_cost.flops
-
-    @cached_property
-    def bytes(self) -> float:
-        """That the passes over time of a training step hand on, in all lanes that a device trains at the same
-        time."""
-        return sum(self.together * size for size in self.step_cost.buffer_bytes)
-
-    @property
-    def floor(self) -> float | None:
-        """Seconds that a training step takes at least: its products at the peak, or what no cache holds at
-        the bandwidth."""
-        if self.target is None:
-            return None
-        moved = sum(
-            max(0.0, self.together * size - self.target.cache) for size in self.step_cost.buffer_bytes
-        )
-        return max(self.operations / self.target.peak, moved / self.target.bandwidth)
-
-    @property
-    def steps(self) -> float:
-        """Training steps of the program, if each member takes its whole budget and no lane is ever empty."""
-        budgets = [member.recipe.budget or 0 for member in self.members]
-        return max(max(budgets), sum(budgets) / self.program.lanes)
+    def cost(self) -> float:
+        """What its missing members cost, as far as they are trained, over the workers that share it."""
+        mean = sum(map(cost, self.missing)) / max(len(self.missing), 1)
+        return self.most * mean / worker_count(self.engine)
 
 
-def programs(
+def elsewhere(engine: Engine) -> Engine:
+    """How an accelerator would share itself, where this machine is none."""
+    return replace(engine, loop="associative") if engine.loop in CHOSEN_BY_PLATFORM else engine
+
+
+def group_programs(
     members: Iterable[Member], study: Iterable[Member], engine: Engine, searched: bool
 ) -> list[tuple[Program, list[Member]]]:
     """The programs that would be made, the costliest first, each with the members that would train in it.
@@ -96,37 +77,98 @@ def programs(
     """
     loops.check(engine.loop)
     members, study = list(members), list(study)
-    grouped = Groups(engine, [*members, *study])
-    groups: dict[Group, list[Member]] = {}
-    size: dict[Group, list[Member]] = {}
-    for kept, found in ((members, groups), (study, size)):
-        for member in kept:
-            found.setdefault(grouped.of(member), []).append(member)
-    made = []
-    for group in sorted(groups, key=lambda group: -sum(map(cost, groups[group]))):
-        waiting = groups[group][:1] if searched and group.side_by_side else groups[group]
-        whole = size.get(group, ())
+    groups = Groups(engine, [*members, *study])
+    pending, whole = _by_group(groups, members), _by_group(groups, study)
+    programs = []
+    for group in sorted(pending, key=lambda group: -sum(map(cost, pending[group]))):
+        waiting = pending[group][:1] if searched and group.side_by_side else pending[group]
+        others = whole.get(group, ())
         (program,) = (
-            Queue(waiting, engine, candidates=whole) if searched else Queue(waiting, engine, study=whole)
+            Queue(waiting, engine, candidates=others) if searched else Queue(waiting, engine, study=others)
         ).programs_to_compile()
-        made.append((program, groups[group]))
-    return made
+        programs.append((program, pending[group]))
+    return programs
 
 
-def plan(found: Sequence[tuple[Program, list[Member]]], target: Target | None) -> list[Planned]:
-    """Compile programs, each with its members, for a target; None: for this machine."""
-    known = target or next(
-        (each for each in TARGETS.values() if each.kind == jax.devices()[0].device_kind), None
-    )
+def _by_group(groups: Groups, members: Iterable[Member]) -> dict[Group, list[Member]]:
+    members_of: dict[Group, list[Member]] = {}
+    for member in members:
+        members_of.setdefault(groups.of(member), []).append(member)
+    return members_of
 
-    def planned(each: tuple[Program, list[Member]]) -> Planned:
-        program, members = each
-        return Planned(compiled(program) if target is None else compile_for(program, target), members, known)
+
+@dataclass(frozen=True)
+class ProgramPlan:
+    """A program and what it asks of a device.
+
+    Args:
+        code: as compiled, with as many lanes as fit.
+        members: that would train in it.
+        device: whose numbers are known, or None.
+    """
+
+    code: Compiled
+    members: Sequence[Member]
+    device: Device | None
+
+    @property
+    def program(self) -> Program:
+        """The program."""
+        return self.code.program
+
+    @cached_property
+    def memory(self) -> float:
+        """Bytes that each device needs, as the compiler has planned them."""
+        return needed_memory(self.program, self.code.train_chunk, self.code.evaluate)
+
+    @property
+    def lanes_at_once(self) -> int:
+        """Lanes that a device trains at the same time."""
+        return self.program.lanes // self.program.devices if self.program.trainer.side_by_side else 1
+
+    @cached_property
+    def step_cost(self) -> StepCost:
+        """Of a training step of one lane."""
+        return step_cost(self.program)
+
+    @cached_property
+    def flops(self) -> float:
+        """Of the products of a training step, in all lanes that a device trains at the same time."""
+        return self.lanes_at_once * self.step_cost.flops
+
+    @cached_property
+    def bytes(self) -> float:
+        """That the passes over time of a training step hand on, in all lanes of a device at the same time."""
+        return self.lanes_at_once * sum(self.step_cost.buffer_bytes)
+
+    @property
+    def floor(self) -> float | None:
+        """Least seconds of a training step: its products at the peak, or what no cache holds at the
+        bandwidth."""
+        if self.device is None:
+            return None
+        buffers = (self.lanes_at_once * size for size in self.step_cost.buffer_bytes)
+        uncached = sum(max(0.0, size - self.device.cache) for size in buffers)
+        return max(self.flops / self.device.peak, uncached / self.device.bandwidth)
+
+    @property
+    def steps(self) -> float:
+        """Training steps of the program, if each member takes its whole budget and no lane is ever empty."""
+        budgets = [member.recipe.budget or 0 for member in self.members]
+        return max(max(budgets), sum(budgets) / self.program.lanes)
+
+
+def compile_plan(
+    programs: Sequence[tuple[Program, list[Member]]], device: Device | None
+) -> list[ProgramPlan]:
+    """Compile programs, each with its members, for a device; None: for this machine."""
+    here = jax.devices()[0].device_kind
+    known = device or next((each for each in DEVICES.values() if each.kind == here), None)
+
+    def plan(program: Program, members: list[Member]) -> ProgramPlan:
+        return ProgramPlan(
+            compiled(program) if device is None else compile_for(program, device), members, known
+        )
 
     with ThreadPoolExecutor(jax_setup.cores()) as pool:
-        return list(pool.map(planned, found))
-
-
-def elsewhere(engine: Engine) -> Engine:
-    """How an accelerator would share itself, where this machine is none."""
-    return replace(engine, loop="associative") if engine.loop in CHOSEN_BY_PLATFORM else engine
+        return list(pool.map(plan, *zip(*programs, strict=True)) if programs else ())

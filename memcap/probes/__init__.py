@@ -16,10 +16,10 @@ may look like this:
     import numpy as np
     import polars as pl
     from matplotlib.figure import Figure
-    from memcap.probes import Probed, fresh
+    from memcap.probes import Probed, fresh_batch
 
     def probe(net):
-        sizes = np.abs(net.follow(fresh(net, 256).inputs).hidden[-1]).mean(0)
+        sizes = np.abs(net.trace(fresh_batch(net, 256).inputs).hidden[-1]).mean(0)
         data = pl.DataFrame({"unit": range(len(sizes)), "size": sizes})
         figure = Figure()
         figure.add_subplot(xlabel="unit", ylabel="mean size").bar(data["unit"], data["size"])
@@ -28,7 +28,6 @@ may look like this:
 All ask on sequences that the member has not been trained or judged on, the same at each call.
 """
 
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -43,9 +42,9 @@ from matplotlib.figure import Figure
 from memcap import plugins
 from memcap.figures import Drawn
 from memcap.knobs import UserError
-from memcap.printing import counted
+from memcap.printing import plural
 from memcap.tasks import Batch, Task
-from memcap.trained import Change, Followed, Trained, unchanged
+from memcap.trained import Change, Trace, Trained, unchanged
 from memcap.training.operands import stream_key
 from memcap.training.step import loss_and_score_sums
 
@@ -84,24 +83,11 @@ class Score(NamedTuple):
     answers: int
 
 
-def summaries() -> dict[str, str]:
-    """All probes of the package, with the first line of each one's docstring; none is imported."""
-    return plugins.summaries(sys.modules[__name__])
+FOLDER = plugins.Folder[Probes](__name__, "probe", ("probe",))
+find, summaries = FOLDER.find, FOLDER.summaries
 
 
-def find(name: str) -> Probes:
-    """The probe of this name, imported.
-
-    Args:
-        name: a file of this room, or `module:name` for a probe that lives elsewhere.
-
-    Raises:
-        UserError: there is no such probe, or it cannot probe.
-    """
-    return plugins.find(sys.modules[__name__], name, "probe", ("probe",))
-
-
-def fresh(net: Trained, sequences: int, index: int = 0, at: tuple[int, int] | None = None) -> Batch:
+def fresh_batch(net: Trained, sequences: int, index: int = 0, at: tuple[int, int] | None = None) -> Batch:
     """Sequences of the member's task that nothing was trained or judged on.
 
     Args:
@@ -111,7 +97,7 @@ def fresh(net: Trained, sequences: int, index: int = 0, at: tuple[int, int] | No
         at: lag and length T; None: the member's.
     """
     lag, length = at or (net.member.lag, net.member.length)
-    return _drawn(net.member.task, key(net, index), lag, length, sequences)
+    return _sample(net.member.task, key(net, index), lag, length, sequences)
 
 
 def key(net: Trained, index: int) -> np.ndarray:
@@ -121,31 +107,33 @@ def key(net: Trained, index: int) -> np.ndarray:
 
 
 @partial(jax.jit, static_argnums=(0, 2, 3, 4))
-def _drawn(task: Task, key: jax.Array, lag: int, length: int, sequences: int) -> Batch:
+def _sample(task: Task, key: jax.Array, lag: int, length: int, sequences: int) -> Batch:
     return task.unseen(jax.random.wrap_key_data(key), lag, length, length, sequences)
 
 
-def followed(net: Trained, batch: Batch, change: Change = unchanged, operands: Any = ()) -> Followed:
+def trace(net: Trained, batch: Batch, change: Change = unchanged, operands: Any = ()) -> Trace:
     """A run over a batch as the verdict runs it: the carry is set to zero at windows where the task does
     so."""
     reset = batch.window_starts if net.member.task.reset_carry else None
-    return net.follow(batch.inputs, reset=reset, change=change, operands=operands)
+    return net.trace(batch.inputs, reset=reset, change=change, operands=operands)
 
 
-def scored(net: Trained, change: Change = unchanged, operands: Any = (), sequences: int = SEQUENCES) -> Score:
+def fresh_score(
+    net: Trained, change: Change = unchanged, operands: Any = (), sequences: int = SEQUENCES
+) -> Score:
     """The member's score on fresh sequences while something happens to its carry after each step.
 
     Args:
         net: the net.
-        change: as in `Trained.follow`; its operands are (`operands`, a random key of the block).
+        change: as in `Trained.trace`; its operands are (`operands`, a random key of the block).
         operands: a pytree of arrays.
         sequences: how many, in blocks of `BLOCK`.
     """
     total, due = 0.0, 0.0
     for index, block in enumerate(blocks(sequences)):
-        batch = fresh(net, block, index)
-        run = followed(net, batch, change, (operands, jax.random.key(index)))
-        score, answers = sums(net, run.outputs, batch)
+        batch = fresh_batch(net, block, index)
+        run = trace(net, batch, change, (operands, jax.random.key(index)))
+        score, answers = score_sums(net, run.outputs, batch)
         total, due = total + score, due + answers
     return Score(total / due, round(due))
 
@@ -156,10 +144,10 @@ def blocks(sequences: int) -> Iterator[int]:
         yield min(BLOCK, sequences - start)
 
 
-def sums(net: Trained, outputs: np.ndarray, batch: Batch) -> tuple[float, float]:
+def score_sums(net: Trained, outputs: np.ndarray, batch: Batch) -> tuple[float, float]:
     """Sum of the scores of outputs (T, B, O) over the answers that are due, and how many these are."""
-    given = outputs if net.member.task.answers == "every" else outputs[-1]
-    _, score, due = _tally(net.member.task, jnp.moveaxis(jnp.asarray(given), -1, 0), batch)
+    answers = outputs if net.member.task.answers == "every" else outputs[-1]
+    _, score, due = _tally(net.member.task, jnp.moveaxis(jnp.asarray(answers), -1, 0), batch)
     return float(score), float(due)
 
 
@@ -169,8 +157,8 @@ _tally = jax.jit(loss_and_score_sums, static_argnums=0)
 def vectors(net: Trained, inputs: Any) -> np.ndarray:
     """What a net sees, (..., F): symbols as one-hot vectors, numbers as they are. `inputs` as of a batch,
     whatever its axes."""
-    given = np.asarray(inputs)
-    return given if net.member.task.vocabulary is None else np.eye(net.member.task.features)[given]
+    array = np.asarray(inputs)
+    return array if net.member.task.vocabulary is None else np.eye(net.member.task.features)[array]
 
 
 def numbers(carry: Any, axes: int) -> np.ndarray:
@@ -197,7 +185,7 @@ def titled(figure: Figure, net: Trained, what: str, caption: str) -> Figure:
     """Write what is drawn, and of which net, above the axes, and a caption below them."""
     member = net.member
     who = (
-        f"{member.task.name}, lag {member.lag}, {member.model.cell}, {counted(member.model.units, 'unit')},"
+        f"{member.task.name}, lag {member.lag}, {member.model.cell}, {plural(member.model.units, 'unit')},"
         f" seed {member.seed}"
     )
     figure.suptitle(f"{what} ({who})", fontsize=11)

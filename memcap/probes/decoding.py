@@ -25,9 +25,9 @@ import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
 
-from memcap.figures.frontier import COLOURS
-from memcap.printing import counted
-from memcap.probes import NotForThis, Probed, carry_name, followed, fresh, numbers, titled, vectors
+from memcap.figures.style import COLOURS
+from memcap.printing import plural
+from memcap.probes import NotForThis, Probed, carry_name, fresh_batch, numbers, titled, trace, vectors
 from memcap.trained import Trained
 
 SAMPLES = 100  # times lags times numbers, at least, in each half
@@ -38,7 +38,7 @@ RANK = 1e-4  # of an input's directions, against the largest
 
 
 @dataclass(frozen=True)
-class Plan:
+class ReadingPlan:
     """When the state is read, and how far back.
 
     first, end: steps at which it is read, [first, end).
@@ -52,20 +52,20 @@ class Plan:
     at: tuple[int, int]
 
 
-def plan(net: Trained) -> Plan:
+def reading_plan(net: Trained) -> ReadingPlan:
     """Of a stream all steps once the start is forgotten; else the first one, from `lag` on, at which an
     answer is due."""
     member, lag = net.member, net.member.lag
     if member.task.stream:
         first, most = 4 * lag, 2 * lag
         end = first + max(most, 64)
-        return Plan(first, end, most + 1, (lag, end))
+        return ReadingPlan(first, end, most + 1, (lag, end))
     due = member.length - 1
-    mask = fresh(net, 1).mask
+    mask = fresh_batch(net, 1).mask
     if mask is not None:
         steps = np.flatnonzero(np.asarray(mask).any(1))
         due = int(next((t for t in steps if t >= lag), steps[-1]))
-    return Plan(due, due + 1, due + 1, (lag, member.length))
+    return ReadingPlan(due, due + 1, due + 1, (lag, member.length))
 
 
 @dataclass
@@ -122,7 +122,7 @@ def probe(net: Trained) -> Probed:
     Raises:
         NotForThis: no input is ever different from another.
     """
-    when, member = plan(net), net.member
+    when, member = reading_plan(net), net.member
     carried = member.architecture.carry_numbers()
     samples = int(np.clip(SAMPLES * when.lags * max(carried, member.model.hidden), LEAST, MOST))
     per_sequence = when.at[1] * (carried + member.model.hidden + member.task.features)
@@ -143,7 +143,7 @@ def probe(net: Trained) -> Probed:
                 found.pop(carry_name(net), None)
             for name, values in zip(found, states, strict=False):
                 found[name][half].add(values, targets)
-    return drawn(net, when, found, [basis.shape[1] for basis in lift])
+    return draw_memory(net, when, found, [basis.shape[1] for basis in lift])
 
 
 def same(hidden: np.ndarray, carry: np.ndarray) -> bool:
@@ -151,17 +151,17 @@ def same(hidden: np.ndarray, carry: np.ndarray) -> bool:
     return hidden.shape == carry.shape and np.array_equal(np.sort(hidden, 1), np.sort(carry, 1))
 
 
-def past(net: Trained, when: Plan, given: np.ndarray) -> np.ndarray:
+def past(net: Trained, when: ReadingPlan, given: np.ndarray) -> np.ndarray:
     """Inputs k = 0 .. K - 1 steps before each step that is read, (steps read, B, K, F), of inputs (T, B) or
     (T, B, F)."""
     places = np.arange(when.first, when.end)[:, None] - np.arange(when.lags)
     return np.moveaxis(vectors(net, given)[places], 1, 2)
 
 
-def coordinates(net: Trained, when: Plan) -> list[np.ndarray]:
+def coordinates(net: Trained, when: ReadingPlan) -> list[np.ndarray]:
     """For each lag a basis (F, D_k) in which inputs are uncorrelated with variance 1, without directions that
     never vary."""
-    known = np.asarray(fresh(net, 4096, 0, when.at).inputs)
+    known = np.asarray(fresh_batch(net, 4096, 0, when.at).inputs)
     bases = []
     for rows in np.moveaxis(past(net, replace(when, end=when.first + 1), known)[0], 1, 0):
         values, vectors = np.linalg.eigh(np.atleast_2d(np.cov(rows, rowvar=False)))
@@ -171,15 +171,15 @@ def coordinates(net: Trained, when: Plan) -> list[np.ndarray]:
 
 
 def read(
-    net: Trained, when: Plan, sequences: int, indices: Sequence[int], lift: Sequence[np.ndarray]
+    net: Trained, when: ReadingPlan, sequences: int, indices: Sequence[int], lift: Sequence[np.ndarray]
 ) -> Iterator[tuple[tuple[np.ndarray, np.ndarray], np.ndarray]]:
     """Chunks of ((h (n, H), carry (n, N)), targets (n, 2 K D)): the coordinates of the inputs, and those of
     another sequence."""
     widest = max(basis.shape[1] for basis in lift)
     full = np.stack([np.pad(basis, [(0, 0), (0, widest - basis.shape[1])]) for basis in lift])  # (K, F, D)
     for index in indices:
-        batch = fresh(net, sequences, index, when.at)
-        run = followed(net, batch)
+        batch = fresh_batch(net, sequences, index, when.at)
+        run = trace(net, batch)
         targets = np.einsum("tbkf,kfd->tbkd", past(net, when, np.asarray(batch.inputs)), full)
         targets = np.stack([targets, np.roll(targets, 1, axis=1)], 2)
         states = run.hidden[when.first : when.end], numbers(run.carries, 2)[when.first : when.end]
@@ -187,7 +187,9 @@ def read(
         yield (flat[0], flat[1]), targets.reshape(len(flat[0]), -1)
 
 
-def drawn(net: Trained, when: Plan, found: dict[str, tuple[Half, Half]], ranks: Sequence[int]) -> Probed:
+def draw_memory(
+    net: Trained, when: ReadingPlan, found: dict[str, tuple[Half, Half]], ranks: Sequence[int]
+) -> Probed:
     """Curves by lag, their running sums with the bounds, and a line a state."""
     figure = Figure(figsize=(9.6, 4.4), layout="constrained")
     curves, sums = figure.subplots(1, 2)
@@ -218,7 +220,7 @@ def drawn(net: Trained, when: Plan, found: dict[str, tuple[Half, Half]], ranks: 
             label=f"from {name}: MC {total.sum():.2f}",
         )
         sums.axhline(
-            bound, color=colour, lw=0.9, ls="--", label=f"bound of {name}: {counted(bound, 'number')}"
+            bound, color=colour, lw=0.9, ls="--", label=f"bound of {name}: {plural(bound, 'number')}"
         )
     curves.set(
         xlabel="k, steps ago", ylabel="r² of the input k steps ago, null subtracted", ylim=(-0.05, 1.08)

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from memcap.cells import cell_class
-from memcap.probes import Probed, followed, fresh, titled, vectors
+from memcap.probes import Probed, fresh_batch, titled, trace, vectors
 from memcap.trained import Trained
 
 MOST_STEPS = 200
@@ -15,10 +15,10 @@ GATES = {"input": "input gate i", "forget": "forget gate f", "output": "output g
 
 
 def probe(net: Trained) -> Probed:
-    """Heat maps, a row a unit: of an LSTM its gates, cell c and hidden state h; of other cells the hidden
+    """Heat maps, a row per unit: of an LSTM its gates, cell c and hidden state h; of other cells the hidden
     state alone."""
     maps = quantities(net)
-    given = vectors(net, fresh(net, 1).inputs)[:MOST_STEPS, 0].astype(np.float64)
+    given = vectors(net, fresh_batch(net, 1).inputs)[:MOST_STEPS, 0].astype(np.float64)
     parts = [
         pl.DataFrame(
             {
@@ -59,8 +59,8 @@ def probe(net: Trained) -> Probed:
 def quantities(net: Trained) -> dict[str, np.ndarray]:
     """(T, U) each: gates in [0, 1], candidate, c and h of an LSTM, or h (T, H) alone, of the first fresh
     sequence."""
-    batch = fresh(net, 1)
-    run = followed(net, batch)
+    batch = fresh_batch(net, 1)
+    run = trace(net, batch)
     hidden = run.hidden[:MOST_STEPS, 0]
     cls, member = cell_class(net.member.model.cell), net.member
     if not cls.is_lstm or cls.gates is None:

@@ -17,8 +17,8 @@ from jax import lax
 from matplotlib.figure import Figure
 
 from memcap import jax_setup
-from memcap.figures.frontier import COLOURS
-from memcap.probes import NotForThis, Probed, followed, fresh, titled
+from memcap.figures.style import COLOURS
+from memcap.probes import NotForThis, Probed, fresh_batch, titled, trace
 from memcap.trained import Trained
 
 MOST_NUMBERS, MOST_STEPS = 512, 256  # of the carry, and of the sequence
@@ -80,10 +80,10 @@ def jacobians(net: Trained) -> np.ndarray:
     """
     task, cell = net.member.task, net.network.cell
     lstm_on_top = net.member.model.readout == "lstm"
-    batch = fresh(net, 1)
+    batch = fresh_batch(net, 1)
     inputs = jnp.asarray(batch.inputs)[:MOST_STEPS]
-    carries = followed(net, batch).carries
-    start = net.zero_carry(1)
+    carries = trace(net, batch).carries
+    start = net.initialize_carry(1)
     carries, start = (carries[0], start[0]) if lstm_on_top else (carries, start)
     before = jax.tree.map(
         lambda first, rest: np.concatenate([np.asarray(first)[None], rest])[: len(inputs)], start, carries

@@ -15,8 +15,8 @@ import polars as pl
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from memcap.figures.frontier import COLOURS
-from memcap.probes import SEQUENCES, NotForThis, Probed, blocks, followed, fresh, titled
+from memcap.figures.style import COLOURS
+from memcap.probes import SEQUENCES, NotForThis, Probed, blocks, fresh_batch, titled, trace
 from memcap.tasks import Batch
 from memcap.tasks.chance import sequences
 from memcap.trained import Trained
@@ -36,10 +36,10 @@ def probe(net: Trained) -> Probed:
     task, middle = net.member.task, net.member.length // 2
     total = np.zeros((4, net.member.length))
     for index, block in enumerate(blocks(SEQUENCES)):
-        batch = fresh(net, block, index)
+        batch = fresh_batch(net, block, index)
         disturbed, left = (
-            followed(net, batch, swapped, np.int32(middle - 1)).outputs,
-            followed(net, batch).outputs,
+            trace(net, batch, swapped, np.int32(middle - 1)).outputs,
+            trace(net, batch).outputs,
         )
         targets, due = answers(net, batch)
         partner = np.roll(targets, 1, axis=1)

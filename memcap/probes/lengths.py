@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from memcap import jax_setup
 from memcap.config import Member
-from memcap.figures.frontier import COLOURS
+from memcap.figures.style import COLOURS
 from memcap.probes import NotForThis, Probed, key, titled
 from memcap.trained import Trained
 from memcap.training.step import EvalOperands, Shape, Trainer

@@ -18,8 +18,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from memcap.cells.variants import BFLOAT16
-from memcap.figures.frontier import COLOURS
-from memcap.probes import BLOCK, SEQUENCES, Probed, followed, fresh, scored, titled
+from memcap.figures.style import COLOURS
+from memcap.printing import plural
+from memcap.probes import BLOCK, SEQUENCES, Probed, fresh_batch, fresh_score, titled, trace
 from memcap.trained import Trained
 
 NOISE = (0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.2, 0.3, 1.0)  # standard deviations
@@ -83,7 +84,7 @@ def to_levels(carry: Any, step: jax.Array, operands: Any) -> Any:
 def ranges(net: Trained) -> tuple[Any, Any]:
     """Least and most of each number of the carry over undisturbed sequences, two pytrees as the carry of one
     sequence."""
-    carries = followed(net, fresh(net, BLOCK)).carries
+    carries = trace(net, fresh_batch(net, BLOCK)).carries
 
     def end(which: Any, leaf: np.ndarray) -> np.ndarray:
         if np.iscomplexobj(leaf):
@@ -98,15 +99,15 @@ def ranges(net: Trained) -> tuple[Any, Any]:
 def probe(net: Trained) -> Probed:
     """The score against the size of the noise, and against the carry's format."""
     rows: list[dict[str, Any]] = [
-        {"what": "noise", "size": size, "score": scored(net, add_noise, np.float32(size)).value}
+        {"what": "noise", "size": size, "score": fresh_score(net, add_noise, np.float32(size)).value}
         for size in NOISE
     ]
     for name, change in (("float32", to_float32), ("bfloat16", to_bfloat16)):
-        rows.append({"what": name, "size": None, "score": scored(net, change).value})
+        rows.append({"what": name, "size": None, "score": fresh_score(net, change).value})
     least, most = ranges(net)
     for bits in BITS:
-        score = scored(net, to_levels, (np.float32(2**bits), least, most)).value
-        rows.append({"what": f"{bits} bit{'s' * (bits > 1)}", "size": None, "score": score})
+        score = fresh_score(net, to_levels, (np.float32(2**bits), least, most)).value
+        rows.append({"what": plural(bits, "bit"), "size": None, "score": score})
     facts, task = net.member.facts, net.member.task
     for row in rows:
         row |= {

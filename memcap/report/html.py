@@ -12,8 +12,8 @@ import polars as pl
 
 from memcap.capacity.frontier import frontier
 from memcap.capacity.points import Point, columns
-from memcap.figures.frontier import COLOURS, rules, verdict
-from memcap.report.tables import counted, frontier_table, shown
+from memcap.figures.style import COLOURS, pass_rules, which_seeds_count
+from memcap.report.tables import frontier_table, threshold_text, totals
 
 MEMBERS = ("key", "task", "lag", "cell", "units", "recipe", "seed", "status", "steps", "final", "stretched")
 MOST_MEMBERS = 2_000
@@ -40,15 +40,14 @@ def page(rows: pl.DataFrame, curves: pl.DataFrame, title: str) -> str:
         "members": [[_plain(cell) for cell in row] for row in some.select(MEMBERS).iter_rows()],
         "curves": _curves(curves, some["key"]),
     }
-    said = (
-        [verdict(points), *rules(points), "A dashed bar has no end: the widths tried leave it open."]
-        if points
-        else []
-    )
+    caption: list[str] = []
+    if points:
+        open_ends = "A dashed bar has no end: the widths tried leave it open."
+        caption = [which_seeds_count(points), *pass_rules(points), open_ends]
     texts = {
         "title": title,
-        "summary": f"{counted(rows)}.",
-        "caption": " ".join(said),
+        "summary": f"{totals(rows)}.",
+        "caption": " ".join(caption),
         "members": f"{some.height:,} of {rows.height:,}." if some.height < rows.height else "",
         "made": f"Made by memcap {', '.join(sorted(set(rows['memcap'].drop_nulls())))}: memcap report.",
     }
@@ -73,7 +72,7 @@ def _point(point: Point) -> dict[str, Any]:
         "budget",
         "counts",
     )
-    return {name: _plain(row[name]) for name in names} | {"said": shown(point.fit.u90)}
+    return {name: _plain(row[name]) for name in names} | {"said": threshold_text(point.fit.u90)}
 
 
 def _plain(value: Any) -> Any:
@@ -95,14 +94,14 @@ def _curves(curves: pl.DataFrame, keys: pl.Series) -> dict[str, list[list[Any]]]
     """[step, loss, held-out score] by key: evenly thinned to what a page holds."""
     own = curves.filter(pl.col("key").is_in(keys.to_list())).select("key", "step", "train_loss", "held_out")
     most = max(2, BYTES_OF_CURVES // BYTES_OF_A_POINT // max(own["key"].n_unique(), 1))
-    found = {}
+    points = {}
     for (key,), curve in own.group_by("key", maintain_order=True):
         every = math.ceil(curve.height / most)
         evaluated = curve["held_out"].is_not_null()
-        kept = curve.with_row_index().filter(
+        thin = curve.with_row_index().filter(
             (pl.col("index") % every == 0) | (pl.col("index") == curve.height - 1) | evaluated
         )
-        found[str(key)] = [
-            [_plain(v) for v in row] for row in kept.select("step", "train_loss", "held_out").iter_rows()
+        points[str(key)] = [
+            [_plain(v) for v in row] for row in thin.select("step", "train_loss", "held_out").iter_rows()
         ]
-    return found
+    return points

@@ -1,15 +1,19 @@
-"""What is printed of trained members: tables of rows and of the frontier, and what stands at the end of a
-job."""
+"""Tables of rows and of the frontier, and the summary at the end of a job."""
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import polars as pl
 
+from memcap import figures
+from memcap.capacity.frontier import frontier
 from memcap.capacity.points import Point, columns
 from memcap.capacity.thresholds import Threshold
-from memcap.printing import Column, Listing, number, show
-from memcap.studies.outcome import Outcome
+from memcap.printing import Column, Listing, number, plural, show
+from memcap.studies import store
 from memcap.studies.rows import without_failed
 
 SHOWN_ROWS = 20
@@ -21,8 +25,8 @@ FRONTIER = (
     Column("task"),
     Column("lag", right=True),
     Column("verdict", "what counts as a pass"),
-    Column("exist", "smallest width at which any seed passed", right=True),
-    Column("3/4 pass", "smallest at which three in four did", right=True),
+    Column("any seed", "smallest width at which a seed passed", right=True),
+    Column("75 %", "smallest at which 75 % of the seeds did", right=True),
     Column("u50", HALF),
     Column("u90", "the same for nine in ten"),
     Column("u50 trained", "the same at the trained length alone"),
@@ -33,11 +37,11 @@ FRONTIER = (
     Column("recipe"),
     Column("lr", "learning rate", right=True),
     Column("budget", "most training steps", right=True),
-    Column("seeds", "at most, a width", right=True),
-    Column("passed", "of how many runs, by units"),
+    Column("seeds", "per width, at most", right=True),
+    Column("passed", "of how many seeds, by units"),
 )
 FRONTIER_DROPS = (
-    *("passed", "3/4 pass", "exist", "constructed", "one/number", "u50 trained", "u90 trained", "seeds"),
+    *("passed", "75 %", "any seed", "constructed", "one/number", "u50 trained", "u90 trained", "seeds"),
     *("floor", "verdict", "recipe", "lr", "budget"),
 )
 MEMBERS = (
@@ -52,36 +56,33 @@ MEMBERS = (
 MEMBERS_DROPS = ("cell", "budget", "recipe", "stretched", "final", "steps", "task", "seed", "lag", "units")
 
 
-def shown(threshold: Threshold) -> str:
-    """A threshold with its interval; "<=" or ">" where it is censored. An end that the widths tried leave
-    open is called so."""
+def threshold_text(threshold: Threshold) -> str:
+    """A threshold with its interval, "open" at an end without bound; "<=" or ">" where it is censored."""
     low, high = number(threshold.low), "open" if math.isinf(threshold.high) else number(threshold.high)
     sign = {"no": "", "below": "<= ", "above": "> "}[threshold.censored]
-    said = f"{sign}{number(threshold.units)}"
+    units = f"{sign}{number(threshold.units)}"
     if threshold.low == threshold.high or (sign and threshold.low == 1 and math.isinf(threshold.high)):
-        return said  # nothing is open, or all
-    return f"{said} [{low}, {high}]"
+        return units  # nothing is open, or all
+    return f"{units} [{low}, {high}]"
 
 
 def frontier_table(points: Sequence[Point]) -> Listing:
-    """One line a task and lag."""
-    both = any(point.at == "steady" for point in points)  # else the verdicts are one
+    """One line per task and lag."""
+    both = any(point.at == "steady" for point in points)  # otherwise the two verdicts are the same
     rows = []
     for point in points:
-        row = columns(point)
-        trained = {"u50": point.trained.u50, "u90": point.trained.u90}
+        row, steady = columns(point), point.at == "steady"
         rows.append(
             {
                 "task": point.label,
                 "lag": number(row["lag"]),
                 "verdict": point.at,
-                "exist": number(row["u_exist"]),
-                "3/4 pass": number(row["u75_observed"]),
-                "u50": shown(point.fit.u50),
-                "u90": shown(point.fit.u90),
-                **{
-                    f"{name} trained": shown(t) if point.at == "steady" else "" for name, t in trained.items()
-                },
+                "any seed": number(row["u_exist"]),
+                "75 %": number(row["u75_observed"]),
+                "u50": threshold_text(point.fit.u50),
+                "u90": threshold_text(point.fit.u90),
+                "u50 trained": threshold_text(point.trained.u50) if steady else "",
+                "u90 trained": threshold_text(point.trained.u90) if steady else "",
                 "floor": number(row["information_floor"]),
                 "one/number": number(row["one_per_number"]),
                 "constructed": number(row["constructed"]),
@@ -94,25 +95,23 @@ def frontier_table(points: Sequence[Point]) -> Listing:
     notes = []
     if both:
         notes.append(
-            "steady: the same weights also pass at the stretched length; trained: they pass at the trained"
-            " one."
+            "steady: the same weights also pass at the stretched length; trained: at the trained one."
         )
     if any(point.recipes > 1 for point in points):
         notes.append("best of k recipes: chosen on the seeds it is judged on.")
-    shown_columns = [
-        each for each in FRONTIER if both or each.head not in ("verdict", "u50 trained", "u90 trained")
-    ]
+    only_both = () if both else ("verdict", "u50 trained", "u90 trained")
+    heads = [each for each in FRONTIER if each.head not in only_both]
     return Listing(
         "Training frontier: units that a task needs at a lag",
-        shown_columns,
-        [[row[each.head] for each in shown_columns] for row in rows],
+        heads,
+        [[row[each.head] for each in heads] for row in rows],
         FRONTIER_DROPS,
         notes,
     )
 
 
 def rows_table(rows: pl.DataFrame) -> Listing:
-    """One line a member."""
+    """One line per member."""
     heads = [each.head for each in MEMBERS]
     cells = [
         [str(v) if isinstance(v, (str, int)) else number(v) for v in row]
@@ -122,24 +121,76 @@ def rows_table(rows: pl.DataFrame) -> Listing:
     return Listing("Members", MEMBERS, cells, MEMBERS_DROPS, notes)
 
 
-def print_outcome(outcome: Outcome) -> None:
-    """Say what a job found: its members, or the frontier and where its figure is; then how many, and where
-    they are kept."""
-    show(frontier_table(outcome.points) if outcome.points else rows_table(outcome.rows))
-    if outcome.picture is not None:
-        print(f"Figure: {outcome.picture} (data beside it)")
-    print(f"{counted(outcome.rows)}. Rows and weights: {outcome.folder}")
+@dataclass(frozen=True)
+class Summary:
+    """What the rows of a job, or of all jobs of a multirun, say.
+
+    Args:
+        rows: theirs.
+        folder: the study's folder.
+        points: the frontier of these rows; none where the members say all.
+        picture: the study's figure; None where none was drawn.
+        table: the numbers in it, one dict per row.
+    """
+
+    rows: pl.DataFrame
+    folder: Path
+    points: tuple[Point, ...] = ()
+    picture: Path | None = None
+    table: tuple[dict[str, Any], ...] = ()
+
+
+def summarize(rows: pl.DataFrame, folder: Path) -> Summary:
+    """Fit the frontier and draw the figure into folder/figures/, unless all is of one width.
+
+    Args:
+        rows: of the job, or of all jobs of a multirun.
+        folder: the study's folder.
+
+    Raises:
+        UserError: the figure cannot be written.
+    """
+    points = tuple(frontier(rows))
+    if all(len(p.units) == 1 for p in points):
+        return Summary(rows, folder)
+    # the picture is the study's, which may hold more than this job
+    drawn = figures.find("frontier").draw(store.read(folder))
+    picture = figures.save(drawn, folder / "figures", "frontier")
+    return Summary(rows, folder, points, picture, tuple(drawn.data.to_dicts()))
+
+
+def print_summary(summary: Summary) -> None:
+    """Print the frontier and where its figure is, or the members; then their number, and where they lie."""
+    show(frontier_table(summary.points) if summary.points else rows_table(summary.rows))
+    if summary.picture is not None:
+        print(f"Figure: {summary.picture} (data beside it)")
+    print(f"{totals(summary.rows)}. Rows and weights: {summary.folder}")
+
+
+def par2_score(rows: pl.DataFrame) -> float:
+    """The number that a job returns, for a sweeper that minimizes: the mean number of training steps that it
+    took to solve.
+
+    A member that was not solved counts as twice its budget: worse than any that was ("PAR2" in the comparison
+    of solvers).
+
+    Args:
+        rows: the job's. Without any, as in a share that has no members, the score is 0.
+    """
+    if rows.is_empty():
+        return 0.0
+    steps = pl.when("solved").then("steps_to_solve").otherwise(2 * pl.col("budget"))
+    return float(rows.select(steps.mean()).item())
 
 
 def print_places(places: Iterable[str]) -> None:
-    """Say where runs are (`memcap.tracking.MirrorProcess.where`)."""
+    """Print where runs are (`memcap.tracking.MirrorProcess.where`)."""
     for place in filter(None, places):
         print(place)
 
 
-def counted(rows: pl.DataFrame) -> str:
-    """How many members there are, how many were solved, and how many failed, which the same command trains
-    again."""
+def totals(rows: pl.DataFrame) -> str:
+    """How many members there are, and how many of them were solved or failed."""
     failed = rows.height - without_failed(rows).height
-    counts = f"{rows.height} member{'s' * (rows.height != 1)}, {int(rows['solved'].sum())} solved"
-    return counts + (f", {failed} failed (the same command trains these again)" if failed else "")
+    counts = f"{plural(rows.height, 'member')}, {int(rows['solved'].sum()):,} solved"
+    return counts + (f", {failed:,} failed (the same command trains these again)" if failed else "")

@@ -22,7 +22,7 @@ import numpy as np
 
 from memcap import loops
 from memcap.config import Engine, Member
-from memcap.printing import counted, warn_once
+from memcap.printing import plural, warn_once
 from memcap.studies import shards
 from memcap.studies.curves import Points
 from memcap.studies.environment import fingerprint
@@ -63,9 +63,9 @@ class Checkpoints:
                 self._adopt(path, done)
         if begin := self.foreign - set(self.states):
             why = "half-trained by other code, another loop, other versions or another device, so begun anew"
-            warn_once(f"{why}: {counted(len(begin), 'member')}")
+            warn_once(f"{why}: {plural(len(begin), 'member')}")
         if self.states:
-            warn_once(f"half-trained, and gone on with: {counted(len(self.states), 'member')}")
+            warn_once(f"half-trained, and gone on with: {plural(len(self.states), 'member')}")
         self.version, self.on_disk, self.written = len(self.adopted_files), 0, time.monotonic()
 
     def _adopt(self, path: Path, done: Collection[str]) -> None:

@@ -122,7 +122,7 @@ def run_study(
                     # The rest are of members that a search wanted before, and now does not.
                     checkpoints.drop(list(checkpoints.states))
     except Interrupted as interrupted:
-        interrupted.kept = there + len(writer.rows)
+        interrupted.rows_saved = there + len(writer.rows)
         interrupted.half_trained = len(checkpoints.states) if checkpoints else 0
         raise
     return latest_per_key([todo.rows, frame(writer.rows)])

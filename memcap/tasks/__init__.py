@@ -1,7 +1,6 @@
 """Recall tasks, one file each. A new file here that defines a `Task` is found by its name; nothing else
 changes."""
 
-import sys
 from dataclasses import Field
 from functools import cache
 from typing import Any
@@ -27,7 +26,7 @@ def task_classes() -> dict[str, type[Task]]:
     """The tasks of this folder by name, in alphabetical order."""
     found = [
         value
-        for module in plugins.modules(sys.modules[__name__])
+        for module in plugins.modules(__name__)
         for value in vars(module).values()
         if isinstance(value, type)
         and issubclass(value, Task)
@@ -44,8 +43,8 @@ def task_class(name: str) -> type[Task]:
     Raises:
         UserError: there is none; names the known ones.
     """
-    if plugins.is_outside(name):
-        found = plugins.outside(name, "task.name")
+    if plugins.is_import_path(name):
+        found = plugins.import_object(name, "task.name")
         if not (isinstance(found, type) and issubclass(found, Task)):
             raise UserError(f"task.name={name}: must be a class derived from memcap.tasks.Task")
         if lacks := sorted(getattr(found, "__abstractmethods__", ())):

@@ -60,7 +60,7 @@ class Tracking:
     def __post_init__(self) -> None:
         if self.runs == "cell":  # its name before memcap 0.2
             object.__setattr__(self, "runs", "seeds")
-        if isinstance(self.mode, str) and self.mode not in MODES and not plugins.is_outside(self.mode):
+        if isinstance(self.mode, str) and self.mode not in MODES and not plugins.is_import_path(self.mode):
             raise UserError(
                 f"tracking.mode={self.mode}: must be one of {', '.join(MODES)}; or MODULE:NAME of your own"
             )

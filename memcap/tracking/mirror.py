@@ -74,7 +74,7 @@ def services(target: Target) -> Iterator[tuple[str, Callable[[], Service]]]:
     if target.service == "trackio":
         yield "trackio", lambda: trackio_service.TrackioService(target)
     elif target.service != "wandb":
-        make = plugins.outside(target.service, "tracking")
+        make = plugins.import_object(target.service, "tracking")
         yield target.service, lambda: make(target)
     else:
         mode = wandb_service.chosen_mode(target.mode)

@@ -134,7 +134,7 @@ def test_widths_beyond_those_allowed_are_not_named():
     rows = frontier(table(group("delay_line", 100_000, {3000: (0, 4), 4096: (1, 4)})))
     values, words = asked(DELAY, 100_000, points=rows)
     assert (values["units"], values["command"]) == (None, "")
-    assert "no width up to 4096 units is known to be enough" in words
+    assert "no width up to 4,096 units is known to be enough" in words
     assert "nets beyond 4,096 units are not allowed" in words
 
 

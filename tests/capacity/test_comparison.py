@@ -8,7 +8,7 @@ import pytest
 from scipy.special import expit, logit
 from study_rows import group, table
 
-from memcap.capacity.comparison import Shift, compare, counted, shift
+from memcap.capacity.comparison import Shift, compare, count_directions, shift
 from memcap.capacity.frontier import frontier
 from memcap.capacity.thresholds import posterior, threshold
 
@@ -130,7 +130,7 @@ def test_studies_are_paired_by_task_and_lag():
     assert pairs[1].u50 == shift(pairs[1].first.posterior, pairs[1].second.posterior, 0.5)
     assert pairs[1].u90 == shift(pairs[1].first.posterior, pairs[1].second.posterior, 0.9)
     assert pairs[1].u90.low > 1
-    assert counted(p.u50 for p in pairs) == (0, 1, 1)
+    assert count_directions(p.u50 for p in pairs) == (0, 1, 1)
 
 
 def test_who_has_two_rivals_has_no_partner():

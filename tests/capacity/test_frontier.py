@@ -3,7 +3,7 @@
 import pytest
 from study_rows import group, table
 
-from memcap.capacity.frontier import frontier, tried
+from memcap.capacity.frontier import fit_all_recipes, frontier
 from memcap.capacity.points import columns, label, references
 from memcap.capacity.thresholds import fit
 from memcap.knobs import UserError
@@ -33,12 +33,12 @@ def test_diverged_members_count_as_not_solved():
 
 
 def test_the_recipe_with_the_smallest_u90_stands_and_is_named_with_the_number_tried():
-    tried = (
+    fit_all_recipes = (
         group(counts={1: (0, 4), 2: (0, 4), 3: (0, 4), 4: (4, 4)}, recipe="hold", lr=0.03),
         group(counts=SHARP, recipe="chrono", lr=0.01),
         group(counts={1: (0, 4), 2: (0, 4), 3: (0, 4), 4: (0, 4)}, recipe="hold", lr=0.1),
     )
-    for order in (tried, tried[::-1]):
+    for order in (fit_all_recipes, fit_all_recipes[::-1]):
         (point,) = frontier(table(*order))
         assert (point.recipe["recipe"], point.recipe["lr"]) == ("chrono", 0.01)
         assert point.recipes == 3
@@ -156,7 +156,7 @@ def test_recipes_tried_at_widths_of_their_own_compete():
         (3, 5, 6),
     )
     assert point.u_exist == 4
-    found = tried(table(first, second, unlike))
+    found = fit_all_recipes(table(first, second, unlike))
     assert [(p.recipe["recipe"], p.recipes, p.u_exist) for p in found] == [
         ("open_gate", 1, 8),
         ("curriculum", 1, 6),
@@ -164,7 +164,7 @@ def test_recipes_tried_at_widths_of_their_own_compete():
     ]
     (point,) = frontier(table(first, second, unlike), budget=7999)
     assert (point.recipe["recipe"], point.recipes) == ("open_gate", 1)
-    assert [p.recipe["recipe"] for p in tried(table(first, second, unlike), budget=1500)] == [
+    assert [p.recipe["recipe"] for p in fit_all_recipes(table(first, second, unlike), budget=1500)] == [
         "open_gate",
         "hold",
     ]

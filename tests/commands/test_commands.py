@@ -7,7 +7,7 @@ import sys
 import pytest
 from command import memcap
 
-from memcap import commands, plugins
+from memcap import commands
 from memcap.launch import app
 
 HELLO = """'Say hello.\\n\\nTo anybody.'
@@ -99,7 +99,7 @@ def test_the_help_lists_each_file_with_the_first_line_of_its_docstring(tmp_path)
         assert (commands.find(name).__doc__ or "").startswith(summary)
 
 
-@pytest.mark.parametrize("name", plugins.files(commands))
+@pytest.mark.parametrize("name", commands.FOLDER.names)
 def test_a_command_imports_at_its_top(name):
     tree = ast.parse(inspect.getsource(commands.find(name)))
     imports = [node for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))]

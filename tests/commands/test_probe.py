@@ -9,7 +9,7 @@ import pytest
 from command import memcap
 
 import memcap as face
-from memcap import plugins, probes
+from memcap import probes
 
 TINY = {"budget": 4, "batch": 8, "every": 2, "sequences": 16, "stretch": 1}
 
@@ -60,7 +60,7 @@ def test_mistakes_are_one_line(study):
     for words, said in (
         (
             [rows["key"][0], folder, "--what", "nothing"],
-            f"no such probe; one of {', '.join(plugins.files(probes))}",
+            f"no such probe; one of {', '.join(probes.FOLDER.names)}",
         ),
         (["x", folder], "0 members"),
         ([rows["key"][0], folder / "nowhere"], "no such folder"),

@@ -33,7 +33,7 @@ def test_a_study_in_training(tmp_path):
     assert (done.status, done.err) == (0, "")
     assert done.out.splitlines() == [
         "outputs/mine: 4 of 10 members done: 2 solved, 2 not (1 diverged); 0 failed.",
-        "2 running, 4 waiting; 4 members a minute, about 3 days left.",
+        "2 running, 4 waiting; 4 members per minute, about 3 days left.",
         "Job 1 on elsewhere: trains, for 60 seconds.",
         "Running",
         "key               member          step  budget  loss  trains     left",
@@ -73,22 +73,22 @@ def test_after_a_kill_it_says_when_and_what_goes_on(tmp_path):
     done = memcap(tmp_path, "status", "mine")
     assert done.out.splitlines() == [
         "mine: 1 of 4 members done: 1 solved, 0 not; 1 failed.",
-        "2 members that a job set out to train and nobody has in hand.",
-        "Job 7 on elsewhere: silent, or gone; last heard of 20 days ago.",
+        "2 members unfinished: no running job trains them.",
+        "Job 7 on elsewhere: no heartbeat for 20 days.",
         "Failed",
         "key               member          reason",
         f"{row['key']}  latch-L5-u1-s0  two workers ended while they trained it",
-        f"Goes on: {COMMAND}",
+        f"Resume with: {COMMAND}",
     ]
     (tmp_path / "below").mkdir()
     assert (
         memcap(tmp_path / "below", "status", "../mine").out.splitlines()[-1]
-        == f"Goes on: cd {tmp_path} && {COMMAND}"
+        == f"Resume with: cd {tmp_path} && {COMMAND}"
     )
     put(tmp_path / "mine", "a", replace(killed, ended="interrupted", command=None), ["b"])
     lines = memcap(tmp_path, "status", "mine").out.splitlines()
     assert "Job 7 on elsewhere: interrupted, 20 days ago." in lines
-    assert lines[-1] == "Goes on: the same call of memcap.train, with this folder"
+    assert lines[-1] == "Resume with: the same call of memcap.train, with this folder"
 
 
 def test_after_the_end_it_names_what_shows_it(tmp_path):

@@ -39,7 +39,7 @@ def keys(study, units):
 def test_a_whole_study_is_counted_in_one_line(study):
     before = files(study)
     done = memcap(study, "verify")
-    assert (done.status, done.out, done.err) == (0, "Sound: 4 rows in 2 files, 2 files of weights\n", "")
+    assert (done.status, done.out, done.err) == (0, "OK: 4 rows in 2 files, 2 files of weights\n", "")
     assert memcap(study, "verify", "outputs/made_up").out == done.out
     assert files(study) == before
     told = json.loads(memcap(study, "verify", "--json").out)
@@ -50,7 +50,7 @@ def test_a_whole_study_is_counted_in_one_line(study):
 def test_files_of_before_digests_are_counted(study):
     table(group()).with_columns(population=None).write_parquet(study / "rows.parquet")
     done = memcap(study, "verify", "rows.parquet", "--rows-only")
-    assert (done.status, done.out) == (0, "Sound: 12 rows in 1 file; 1 of these without a digest\n")
+    assert (done.status, done.out) == (0, "OK: 12 rows in 1 file; 1 of these without a digest\n")
 
 
 def turned(path):
@@ -67,29 +67,29 @@ def turned(path):
         (
             "rows/p1 bit",
             ["rows/p1.parquet: damaged: its bytes"],
-            "1 row in 1 file, 2 files of weights; 1 fault",
+            "1 row in 1 file, 2 files of weights; 1 problem",
         ),
         (
             "weights/p1 bit",
             ["weights/p1.npz: damaged", "weights/p1.npz: no sound weights of K1, K2, K3"],
-            "1 file of weights; 2 faults",
+            "1 file of weights; 2 problems",
         ),
         (
             "weights/p2 gone",
             ["weights/p2.npz: no sound weights of K4"],
-            "4 rows in 2 files, 1 file of weights; 1 fault",
+            "4 rows in 2 files, 1 file of weights; 1 problem",
         ),
         (
             "weights/p2 empty",
             ["weights/p2.npz: not a readable npz", "weights/p2.npz: no sound weights of K4"],
-            "2 faults",
+            "2 problems",
         ),
         (
             "weights/p2 less",
             ["weights/p2.npz: 5 numbers of member K4, whose row says 7"],
-            "2 files of weights; 1 fault",
+            "2 files of weights; 1 problem",
         ),
-        ("weights/p2 other", ["weights/p2.npz: no sound weights of K4"], "2 files of weights; 1 fault"),
+        ("weights/p2 other", ["weights/p2.npz: no sound weights of K4"], "2 files of weights; 1 problem"),
     ],
 )
 def test_what_is_wrong_is_named(study, harm, says, sound):
@@ -116,7 +116,7 @@ def test_what_is_wrong_is_named(study, harm, says, sound):
         for k, key in enumerate(members):
             line = line.replace(key, f"K{k + 1}")
         assert part in line
-    assert last.startswith("Sound: ")
+    assert last.startswith("OK: ")
     assert last.endswith(sound)
     assert json.loads(memcap(study, "verify", "--json").out)["wrong"] == lines
     rows_only = memcap(study, "verify", "--rows-only")
@@ -149,7 +149,7 @@ def test_curves_and_checkpoints_are_looked_at(study, monkeypatch, harm, says):
     folder = study / "outputs" / "made_up"
     curves.write(folder, "p1", {key: {1: {"train/loss": 0.5}} for key in keys(study, 1)})
     half_trained(folder)
-    sound = "Sound: 4 rows in 2 files, 2 files of weights, 1 file of curves, 1 file of checkpoints\n"
+    sound = "OK: 4 rows in 2 files, 2 files of weights, 1 file of curves, 1 file of checkpoints\n"
     assert memcap(study, "verify").out == sound
     name, _, what = harm.partition(" ")
     (path,) = folder.glob(f"{name}.*")
@@ -167,7 +167,7 @@ def test_curves_and_checkpoints_are_looked_at(study, monkeypatch, harm, says):
     line, last = done.out.splitlines()
     assert line.startswith(str(path.relative_to(study)))
     assert says in line
-    assert last.endswith("; 1 fault")
+    assert last.endswith("; 1 problem")
     assert memcap(study, "verify", "--rows-only").status == 0
 
 
@@ -187,11 +187,10 @@ def test_a_study_that_was_trained_is_sound(tmp_path):
         "evaluation.sequences=16",
         "evaluation.stretch=1",
         "engine.workers=1",
+        "engine.loop=reproducible",  # a program per width
     ]
     assert memcap(tmp_path, "train", *words, "axes={model.units: [1, 2], seed: 2}").status == 0
     done = memcap(tmp_path, "verify")
-    assert done.out == "Sound: 4 rows in 2 files, 2 files of weights, 2 files of curves\n"
+    assert done.out == "OK: 4 rows in 2 files, 2 files of weights, 2 files of curves\n"
     assert memcap(tmp_path, "collect").status == 0
-    assert (
-        memcap(tmp_path, "verify").out == "Sound: 4 rows in 3 files, 2 files of weights, 3 files of curves\n"
-    )
+    assert memcap(tmp_path, "verify").out == "OK: 4 rows in 3 files, 2 files of weights, 3 files of curves\n"

@@ -50,7 +50,7 @@ def test_each_budget_has_the_frontier_of_its_recipes(rows):
     assert late == line(axes, LATE)
     assert [a > b for (_, a), (_, b) in zip(early, late, strict=True)] == [True, True, False]
     assert line(axes, EXIST) == [(4, 3), (8, 7), (16, 17)]
-    reference = line(axes, "one carry number a symbol held (a reference, not a limit)")
+    reference = line(axes, "one carry number per symbol held (a reference, not a limit)")
     assert reference == [(4, 3), (8, 5), (16, 9)]
 
 
@@ -65,11 +65,9 @@ def test_the_numbers_drawn_lie_beside(rows):
 
 def test_the_caption_names_recipes_and_seeds(rows):
     text = " ".join(draw(rows).figure.texts[0].get_text().split())
-    assert "Up to 1,500 steps: hold; up to 8 seeds a width." in text
-    assert (
-        "Up to 8,000 steps: curriculum, hold; up to 8 seeds a width. At each lag the best of up to 2 recipes"
-        in text
-    )
+    assert "Up to 1,500 steps: hold; up to 8 seeds per width." in text
+    budget = "Up to 8,000 steps: curriculum, hold; up to 8 seeds per width."
+    assert f"{budget} At each lag the best of up to 2 recipes" in text
     assert "Steady:" in text
 
 

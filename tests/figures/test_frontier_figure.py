@@ -109,7 +109,7 @@ def test_the_caption_says_recipe_rate_budget_and_seeds(points, axes):
     text = " ".join(caption(points).split())
     assert "lag 2, 4: forget_bias, lr 0.03, budget 3000 steps" in text
     assert "lag 16: open_gate, lr 0.005, budget 1234 steps" in text
-    assert "6 to 8 seeds a width" in text
+    assert "6 to 8 seeds per width" in text
     assert "not a capacity limit" in text
     assert "Best of" not in text
     assert caption(points) in [t.get_text() for t in axes.figure.texts]

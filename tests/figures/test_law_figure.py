@@ -8,9 +8,8 @@ import pytest
 from study_rows import group, table
 
 from memcap.capacity.frontier import frontier
-from memcap.capacity.law import laws
-from memcap.figures.frontier import look
-from memcap.figures.law import draw
+from memcap.figures.law import draw, laws
+from memcap.figures.style import colour_and_marker
 from memcap.knobs import UserError
 
 
@@ -96,4 +95,4 @@ def test_nothing_measured_is_one_line():
 
 
 def test_no_two_of_many_lines_look_alike():
-    assert len({look(k) for k in range(64)}) == 64
+    assert len({colour_and_marker(k) for k in range(64)}) == 64

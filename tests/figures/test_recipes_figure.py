@@ -5,7 +5,7 @@ import math
 import pytest
 from study_rows import group, table
 
-from memcap.capacity.frontier import frontier, tried
+from memcap.capacity.frontier import fit_all_recipes, frontier
 from memcap.figures.recipes import BEST, draw, recipe_names
 from memcap.knobs import UserError
 
@@ -36,7 +36,7 @@ def line(axes, label):
 
 def test_each_recipe_is_a_line_through_its_own_thresholds_and_the_frontier_takes_the_best(rows):
     above, below = draw(rows).figure.axes
-    points = {(p.recipe["recipe"], p.lag): p.fit.u90.units for p in tried(rows)}
+    points = {(p.recipe["recipe"], p.lag): p.fit.u90.units for p in fit_all_recipes(rows)}
     for name in ("open_gate", "curriculum"):
         assert line(above, name) == [(lag, pytest.approx(points[name, lag])) for lag in (4, 8)]
     assert line(above, BEST) == [
@@ -61,7 +61,8 @@ def test_the_numbers_say_which_is_best(rows):
 def test_the_caption_names_recipes_budgets_seeds_and_how_the_best_was_chosen(rows):
     text = " ".join(draw(rows).figure.texts[0].get_text().split())
     assert (
-        "open_gate: 1500 steps; curriculum: 8000 steps; lucky: 100 steps. Seeds a width: up to 2, 8." in text
+        "open_gate: 1500 steps; curriculum: 8000 steps; lucky: 100 steps. Seeds per width: up to 2, 8."
+        in text
     )
     assert "It is the best of up to 2, chosen on the seeds it is judged on." in text
     assert "Steady:" in text
@@ -69,7 +70,8 @@ def test_the_caption_names_recipes_budgets_seeds_and_how_the_best_was_chosen(row
 
 def test_recipes_of_one_name_are_told_apart_by_what_differs():
     rows = table(group(lr=0.1), group(lr=0.2, batch=7), group(recipe="other"))
-    assert set(recipe_names(tried(rows))) == {"hold, lr 0.1, batch 64", "hold, lr 0.2, batch 7", "other"}
+    names = set(recipe_names(fit_all_recipes(rows)))
+    assert names == {"hold, lr 0.1, batch 64", "hold, lr 0.2, batch 7", "other"}
 
 
 def test_one_recipe_is_the_frontier_and_no_rows_are_one_line():

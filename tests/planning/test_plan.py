@@ -9,7 +9,7 @@ from command import files, memcap
 
 from memcap.commands import plan
 from memcap.planning import devices
-from memcap.planning.devices import TARGETS
+from memcap.planning.devices import DEVICES
 from memcap.recipes import root
 from memcap.tasks.latch import Latch
 
@@ -27,7 +27,7 @@ AXES = "axes={model.units: [1, 2], seed: 3}"
 @pytest.fixture(autouse=True)
 def as_it_was(monkeypatch):
     """The command would keep JAX off accelerators for good."""
-    monkeypatch.setattr(plan, "only_here", lambda: None)
+    monkeypatch.setattr(devices, "force_cpu", lambda: None)
 
 
 def planned(folder, *words):
@@ -82,8 +82,8 @@ def test_the_table_fits_a_terminal(tmp_path, monkeypatch):
     table, _, words = done.out.partition("Members: 1, of which outputs/adhoc holds 0. 1 would be trained.")
     *lines, heads = table.splitlines()
     assert max(map(len, lines)) <= 80
-    assert "longest: steps of an evaluation's" in heads
-    assert "no rows of this device" in words
+    assert "eval len: of an evaluation's" in heads
+    assert "no rows from this device" in words
 
 
 def test_the_costliest_programs_are_shown(tmp_path, monkeypatch):
@@ -197,7 +197,7 @@ def test_another_launcher_trains_each_job_by_itself(tmp_path):
     ] == [(4, 1)]
 
 
-@pytest.mark.parametrize("name", [name for name, target in TARGETS.items() if not target.installed])
+@pytest.mark.parametrize("name", [name for name, device in DEVICES.items() if not device.installed])
 def test_a_compiler_that_is_missing(tmp_path, name):
     done = memcap(tmp_path, "plan", "--device", name)
     line = (
@@ -207,18 +207,18 @@ def test_a_compiler_that_is_missing(tmp_path, name):
     assert (done.status, done.out, done.err) == (2, "", line)
 
 
-@pytest.mark.skipif(not TARGETS["h100"].installed, reason="its compiler is not installed: make test-targets")
+@pytest.mark.skipif(not DEVICES["h100"].installed, reason="its compiler is not installed: make test-targets")
 def test_a_study_on_an_accelerator(tmp_path):
     told = planned(tmp_path, "--device", "h100", "sweeps=delay_line_frontier")
     assert (told["members"], told["searched"]) == (18432, True)
     assert told["programs_in_all"] <= 12  # six for the recipe whose batch is 64, six for the two others
     assert told["programs"]
-    assert all(p["memory_bytes"] < TARGETS["h100"].usable for p in told["programs"])
+    assert all(p["memory_bytes"] < DEVICES["h100"].usable for p in told["programs"])
     assert all(p["step_floor_seconds"] > 0 and p["batching"] == "vmap" for p in told["programs"])
     assert not files(tmp_path)
 
 
-@pytest.mark.skipif(not TARGETS["h100"].installed, reason="its compiler is not installed: make test-targets")
+@pytest.mark.skipif(not DEVICES["h100"].installed, reason="its compiler is not installed: make test-targets")
 def test_one_recipe_at_all_widths_and_lags_is_six_programs(tmp_path):
     lags = "[1, 2, 3, 5, 8, 12, 16, 20, 25, 32, 40, 50]"
     axes = f"axes={{task.lag: {lags}, recipe: curriculum, model.units: 1..64, seed: 8}}"
@@ -227,10 +227,10 @@ def test_one_recipe_at_all_widths_and_lags_is_six_programs(tmp_path):
     assert told["programs_in_all"] == len(told["programs"]) <= 6
 
 
-@pytest.mark.skipif(not TARGETS["v5e-4"].installed, reason="its compiler is not installed: make test-targets")
+@pytest.mark.skipif(not DEVICES["v5e-4"].installed, reason="its compiler is not installed: make test-targets")
 def test_lanes_are_fewer_where_memory_is_short(tmp_path, monkeypatch):
-    short = devices.Target(**{**vars(TARGETS["v5e-4"]), "memory": 24 * 2**20})
-    monkeypatch.setitem(TARGETS, "v5e-4", short)
+    short = devices.Device(**{**vars(DEVICES["v5e-4"]), "memory": 24 * 2**20})
+    monkeypatch.setitem(DEVICES, "v5e-4", short)
     (program,) = planned(tmp_path, "--device", "v5e-4", *SMALL, "axes={seed: 4096}")["programs"]
     assert program["devices"] == 4
     assert program["lanes"] % 4 == 0

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from probe_checks import hand_set, untrained
 
-from memcap.probes import NotForThis, followed, fresh, jacobian
+from memcap.probes import NotForThis, fresh_batch, jacobian, trace
 from memcap.tasks.delay_line import DelayLine
 from memcap.tasks.latch import Latch
 
@@ -36,8 +36,8 @@ def test_a_shift_register_passes_changes_on_until_they_fall_out():
 def test_jacobians_are_the_differences_of_steps(cell, readout):
     net = untrained(DelayLine(), 2, cell, units=2, readout=readout)
     found = jacobian.jacobians(net)
-    inputs = np.eye(2, dtype=np.float32)[np.asarray(fresh(net, 1).inputs)]
-    carries = followed(net, fresh(net, 1)).carries
+    inputs = np.eye(2, dtype=np.float32)[np.asarray(fresh_batch(net, 1).inputs)]
+    carries = trace(net, fresh_batch(net, 1)).carries
     at, steps = 6, 3
     before = jax.tree.map(lambda leaf: leaf[at - 1], carries[0] if readout == "lstm" else carries)
     leaves, tree = jax.tree.flatten(before)

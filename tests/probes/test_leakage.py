@@ -3,7 +3,7 @@
 import pytest
 from probe_checks import hand_set, untrained
 
-from memcap.probes import leakage, scored
+from memcap.probes import fresh_score, leakage
 from memcap.tasks.copy import Copy
 from memcap.tasks.delay_line import DelayLine
 from memcap.tasks.latch import Latch
@@ -29,7 +29,7 @@ def test_a_latch_says_its_neighbours_symbol():
 def test_undisturbed_is_the_score(task):
     net = untrained(task, 4)
     data = leakage.probe(net).data
-    whole = scored(net)
+    whole = fresh_score(net)
     assert data["answers"].sum() == whole.answers
     mean = (data["undisturbed"] * data["answers"]).sum() / whole.answers
     assert mean == pytest.approx(whole.value, rel=1e-4)

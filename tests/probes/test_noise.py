@@ -9,7 +9,7 @@ import pytest
 from probe_checks import hand_set, untrained
 from scipy.stats import norm
 
-from memcap.probes import followed, fresh, noise
+from memcap.probes import fresh_batch, noise, trace
 from memcap.tasks.delay_line import DelayLine
 from memcap.tasks.latch import Latch
 
@@ -52,14 +52,14 @@ def test_formats_are_what_they_are_called():
 
 def test_noise_has_its_size_in_every_number_of_a_complex_carry():
     net = untrained(DelayLine(), 2, "LRU", units=200)
-    carry = net.zero_carry(100)
+    carry = net.initialize_carry(100)
     noisy = np.asarray(noise.add_noise(carry, 0, (np.float32(0.2), jax.random.key(0))))
     assert np.iscomplexobj(noisy)
     for part in (noisy.real, noisy.imag):
         assert part.std() == pytest.approx(0.2, rel=0.03)
     assert abs(np.corrcoef(noisy.real.ravel(), noisy.imag.ravel())[0, 1]) < 0.03
     least, most = noise.ranges(net)
-    states = followed(net, fresh(net, 256)).carries
+    states = trace(net, fresh_batch(net, 256)).carries
     assert least.shape == (200,)
     assert np.all(least.real == states.real.min((0, 1)))
     assert np.all(most.imag == states.imag.max((0, 1)))

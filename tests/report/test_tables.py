@@ -11,9 +11,15 @@ from study_rows import group, table, write
 from memcap.capacity.frontier import frontier
 from memcap.capacity.points import columns
 from memcap.capacity.thresholds import Threshold
-from memcap.report.tables import SHOWN_ROWS, frontier_table, print_outcome, rows_table, shown
+from memcap.report.tables import (
+    SHOWN_ROWS,
+    frontier_table,
+    print_summary,
+    rows_table,
+    summarize,
+    threshold_text,
+)
 from memcap.studies import store
-from memcap.studies.outcome import conclude
 
 SHARP = {1: (0, 4), 2: (3, 4), 3: (4, 4)}
 
@@ -38,7 +44,7 @@ def printed(renderable):
     ],
 )
 def test_thresholds(threshold, text):
-    assert shown(threshold) == text
+    assert threshold_text(threshold) == text
 
 
 def test_the_frontier_is_shown_with_budget_rate_recipe_and_counts():
@@ -47,8 +53,8 @@ def test_the_frontier_is_shown_with_budget_rate_recipe_and_counts():
     )
     text = printed(frontier_table([point]))
     for part in (
-        shown(point.fit.u50),
-        shown(point.fit.u90),
+        threshold_text(point.fit.u50),
+        threshold_text(point.fit.u90),
         "hold (best of 2) 0.03",
         " 1500 ",
         "chosen on the seeds it is judged on",
@@ -64,7 +70,7 @@ def test_the_frontier_shows_both_verdicts_and_says_what_they_are():
     text = printed(frontier_table(points))
     delay = points[0]
     for threshold in (delay.fit.u50, delay.fit.u90, delay.trained.u50, delay.trained.u90):
-        assert shown(threshold) in text
+        assert threshold_text(threshold) in text
     assert "1:0/4 2:0/4 3:1/4 4:4/4" in text
     assert "steady: the same weights also pass at the stretched length" in text
     alone = printed(frontier_table(points[1:]))
@@ -86,7 +92,7 @@ def test_tables_fit_a_terminal_with_whole_keys_and_thresholds(width):
     (point,) = frontier(rows)
     for listing, kept in (
         (rows_table(rows), [*rows["key"]]),
-        (frontier_table([point]), [shown(point.fit.u50), shown(point.fit.u90)]),
+        (frontier_table([point]), [threshold_text(point.fit.u50), threshold_text(point.fit.u90)]),
     ):
         file = io.StringIO()
         Console(width=width, file=file, force_terminal=True, color_system=None).print(listing)
@@ -101,8 +107,8 @@ def test_tables_fit_a_terminal_with_whole_keys_and_thresholds(width):
 def test_a_job_that_swept_widths_ends_with_the_frontier_its_figure_and_a_table(tmp_path, capsys):
     write(tmp_path, group(counts=SHARP), group("delay_line", 2, SHARP))
     rows = store.read(tmp_path)
-    outcome = conclude(rows, tmp_path)
-    print_outcome(outcome)
+    outcome = summarize(rows, tmp_path)
+    print_summary(outcome)
     out = capsys.readouterr().out
     assert "Training frontier" in out
     assert f"24 members, 14 solved. Rows and weights: {tmp_path}\n" in out
@@ -118,8 +124,8 @@ def test_a_job_that_swept_widths_ends_with_the_frontier_its_figure_and_a_table(t
 
 def test_a_job_of_one_width_ends_with_its_members(tmp_path, capsys):
     rows = table(group(counts={2: (1, 1)}))
-    outcome = conclude(rows, tmp_path)
-    print_outcome(outcome)
+    outcome = summarize(rows, tmp_path)
+    print_summary(outcome)
     out = capsys.readouterr().out
     assert "Members" in out
     assert rows["key"][0] in out
@@ -128,7 +134,7 @@ def test_a_job_of_one_width_ends_with_its_members(tmp_path, capsys):
 
 
 def test_one_member_is_not_called_members(tmp_path, capsys):
-    print_outcome(conclude(table(group(counts={2: (1, 1)})), tmp_path))
+    print_summary(summarize(table(group(counts={2: (1, 1)})), tmp_path))
     assert "\n1 member, 1 solved." in capsys.readouterr().out
 
 

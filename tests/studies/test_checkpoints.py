@@ -70,7 +70,7 @@ def slow(axes=None, **changes):
 def stopped(found, folder, step=35, engine=ONE_LANE):
     with pytest.raises(Interrupted) as caught:
         run_watched(Stops(step), found, engine, folder, "s")
-    return caught.value.kept, caught.value.half_trained
+    return caught.value.rows_saved, caught.value.half_trained
 
 
 def gone_on(found, folder, engine=ONE_LANE):

@@ -2,7 +2,7 @@
 
 from study_checks import ONE_LANE, small_job
 
-from memcap.report.tables import counted
+from memcap.report.tables import totals
 from memcap.studies import run, store
 from memcap.studies.axes import members
 from memcap.studies.rows import without_failed
@@ -33,8 +33,8 @@ def test_a_failed_member_is_recorded_and_trained_again(tmp_path, monkeypatch):
         "it took two workers with it",
     )
     assert without_failed(kept)["key"].to_list() == [second.key]
-    assert counted(rows).endswith(", 1 failed (the same command trains these again)")
+    assert totals(rows).endswith(", 1 failed (the same command trains these again)")
     again = run_study([first, second], ONE_LANE, tmp_path, "small")
     assert asked == [[first, second], [first]]
     assert set(without_failed(again)["key"]) == set(store.read(tmp_path)["key"]) == {first.key, second.key}
-    assert "failed" not in counted(again)
+    assert "failed" not in totals(again)

@@ -8,16 +8,16 @@ from hlo import TimeLoop, time_loops
 
 import memcap
 from memcap.config import Member
-from memcap.planning.devices import TARGETS, compile_for
+from memcap.planning.devices import DEVICES, compile_for
 from memcap.training.program import Program
 from memcap.training.step import Shape, Trainer
 
 STEPS, EVALUATION_STEPS, LANES = 89, 97, 8
 NAMES = [
     pytest.param(
-        name, marks=pytest.mark.skipif(not target.installed, reason="make test-targets has what it takes")
+        name, marks=pytest.mark.skipif(not device.installed, reason="make test-targets has what it takes")
     )
-    for name, target in TARGETS.items()
+    for name, device in DEVICES.items()
 ]
 
 
@@ -40,7 +40,7 @@ def program(member: Member, cls: type[Program] = Program, together: bool = True)
 def loops(name: str, program: Program) -> tuple[list[TimeLoop], list[TimeLoop]]:
     """The loops over time of a training program, forward and back, and of an evaluation, as compiled for a
     target."""
-    code = compile_for(program, TARGETS[name])
+    code = compile_for(program, DEVICES[name])
     assert code.program.lanes == LANES
     train, evaluate = code.train_chunk.as_text(), code.evaluate.as_text()
     return time_loops(train, STEPS), time_loops(evaluate, EVALUATION_STEPS)

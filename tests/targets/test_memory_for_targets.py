@@ -6,7 +6,7 @@ from hlo import time_loops
 from targets_checks import NAMES
 
 import memcap
-from memcap.planning.devices import TARGETS, compile_for
+from memcap.planning.devices import DEVICES, compile_for
 from memcap.training.program import Program, lengths
 from memcap.training.step import Shape, Trainer
 
@@ -23,8 +23,8 @@ def test_training_has_few_kernels_and_takes_little_more_than_its_residuals(name)
     (member,) = memcap.members(task="delay_line", lag=50, units=UNITS, batch=BATCH)
     steps, _ = lengths(member)
     trainer = Trainer(Shape.of(member), steps, steps, "associative", side_by_side=True)
-    wanted = Program(trainer, LANES * TARGETS[name].chips)
-    code = compile_for(wanted, TARGETS[name])
+    wanted = Program(trainer, LANES * DEVICES[name].chips)
+    code = compile_for(wanted, DEVICES[name])
     assert code.program.lanes == wanted.lanes
     residuals = (
         LANES * steps * 6 * UNITS * BATCH * 4

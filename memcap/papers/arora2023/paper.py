@@ -19,9 +19,9 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from memcap.figures import Drawn
-from memcap.figures.frontier import look, write_below
+from memcap.figures.style import colour_and_marker, write_below
 from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, bars, knob, over_seeds
-from memcap.printing import counted
+from memcap.printing import plural
 
 TASK = "mqar"
 RECALLS = 0.9  # accuracy of the median net
@@ -50,13 +50,13 @@ def draw(rows: pl.DataFrame) -> Drawn:
     )
     for k, ((pairs, symbols), own) in enumerate(panels):
         axes = picture.add_subplot(1, len(panels) + 1, k + 1, xlabel="units", xscale="log", ylim=(0, 1.04))
-        colour, marker = look(k)
+        colour, marker = colour_and_marker(k)
         shape: dict[str, Any] = {
             "color": colour,
             "marker": marker,
             "ms": 5,
             "lw": 1.2,
-            "label": counted(pairs, "pair"),
+            "label": plural(pairs, "pair"),
         }
         axes.errorbar(own["units"], own["accuracy"], yerr=bars(own, "accuracy"), **shape)
         pooled.plot(own["bytes"], own["accuracy"], **shape)
@@ -65,7 +65,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
             axes.axhline(1 / pairs, color="grey", lw=0.8, ls="--", label="one of the values seen")
         axes.set_xticks(own["units"].to_list(), [str(units) for units in own["units"]])
         axes.minorticks_off()
-        axes.set_title(f"{counted(pairs, 'pair')} of {symbols} symbols", fontsize=10)
+        axes.set_title(f"{plural(pairs, 'pair')} of {symbols} symbols", fontsize=10)
         axes.legend(
             framealpha=1, edgecolor="none", fontsize=7, loc="lower right"
         )  # white over the lines of chance
@@ -96,9 +96,9 @@ def _wider_for_more(rows: pl.DataFrame) -> Finding:
     if widths.height < 2 or widths["enough"].is_null().all():
         return NOT_MEASURED
     text = ", ".join(
-        f"{units} units for {counted(pairs, 'pair')}"
+        f"{units} units for {plural(pairs, 'pair')}"
         if units
-        else f"over {widest} units for {counted(pairs, 'pair')}"
+        else f"over {widest} units for {plural(pairs, 'pair')}"
         for pairs, units, widest in widths.iter_rows()
     )
     needed = [units or float("inf") for units in widths["enough"]]

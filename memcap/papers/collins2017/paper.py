@@ -22,9 +22,9 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from memcap.figures import Drawn
-from memcap.figures.frontier import COLOURS, MARKERS, write_below
+from memcap.figures.style import COLOURS, MARKERS, write_below
 from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, bars, knob, over_seeds
-from memcap.printing import counted
+from memcap.printing import plural
 
 TASK = "vector_hold"
 H, WHOLE = "lstm", "lstm+carry"  # the cells: the read-out sees h, or h and c
@@ -84,7 +84,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
                 "ms": 4,
                 "lw": 1,
             }
-            label = f"{key[0]} numbers, {counted(cast(int, key[1]), 'step')}"
+            label = f"{key[0]} numbers, {plural(cast(int, key[1]), 'step')}"
             axes.errorbar(line["units"], line["error"], yerr=bars(line, "error"), label=label, **look)
         axes.set_ylim(bottom=0)
         axes.set_xlabel("hidden units")

@@ -27,7 +27,7 @@ from matplotlib.figure import Figure
 
 from memcap.capacity import thresholds
 from memcap.figures import Drawn
-from memcap.figures.frontier import look, write_below
+from memcap.figures.style import colour_and_marker, write_below
 from memcap.papers import NOT_MEASURED, Claim, Finding, Paper
 
 TASK, CELL = "cue_discrimination", "leaky"
@@ -118,7 +118,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
     picture = Figure(figsize=(9.4, 4.6))
     left, right = picture.subplots(1, 2)
     for k, ((lag,), own) in enumerate(data.group_by("lag", maintain_order=True)):
-        colour, marker = look(k)
+        colour, marker = colour_and_marker(k)
         shape: dict[str, Any] = {"color": colour, "marker": marker, "ms": 5}
         left.plot(
             own["lr"] * 1.05 ** (k - 2), own["solved"] / own["seeds"], ls="", label=f"{lag} steps", **shape

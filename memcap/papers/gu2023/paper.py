@@ -28,7 +28,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from memcap.figures import Drawn
-from memcap.figures.frontier import COLOURS, write_below
+from memcap.figures.style import COLOURS, write_below
 from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, bars, knob, over_seeds
 
 TASKS = {"copy": "symbols in a row", "selective_copy": "symbols at random places"}

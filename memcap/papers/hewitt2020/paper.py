@@ -21,7 +21,7 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from memcap.figures import Drawn
-from memcap.figures.frontier import look, write_below
+from memcap.figures.style import colour_and_marker, write_below
 from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, bars, knob, over_seeds
 
 TASK = "dyck"
@@ -58,7 +58,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
         axes.axvline(own["paper_units"][0], color="grey", lw=6, alpha=0.3, label="3 m log2 k - m units")
         axes.axhline(1 / types, color="grey", lw=0.8, ls=":", label="chance")
         for k, ((lag, stretch), line) in enumerate(own.group_by("lag", "stretch", maintain_order=True)):
-            colour, marker = look(k)
+            colour, marker = colour_and_marker(k)
             shape: dict[str, Any] = {"color": colour, "marker": marker, "ms": 5}
             axes.errorbar(
                 line["units"],

@@ -24,7 +24,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from memcap.figures import Drawn
-from memcap.figures.frontier import COLOURS, MARKERS, write_below
+from memcap.figures.style import COLOURS, MARKERS, write_below
 from memcap.papers import NOT_MEASURED, Claim, Finding, Paper
 
 SLOW = 0.5  # the largest power of the lag that is called slow growth

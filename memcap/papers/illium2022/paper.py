@@ -24,7 +24,7 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from memcap.figures import Drawn
-from memcap.figures.frontier import write_below
+from memcap.figures.style import write_below
 from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, knob
 
 TASK = "delay_line"

@@ -26,7 +26,7 @@ from matplotlib.figure import Figure
 from scipy import signal
 
 from memcap.figures import Drawn
-from memcap.figures.frontier import look, write_below
+from memcap.figures.style import colour_and_marker, write_below
 from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, knob
 
 CELLS = (5, 10, 20, 50)
@@ -119,17 +119,19 @@ def draw(rows: pl.DataFrame) -> Drawn:
     picture = Figure(figsize=(10.8, 4.2))
     curve, total, error = (picture.add_subplot(1, 3, k) for k in (1, 2, 3))
     for k, cells in enumerate(CELLS):
-        curve.plot(capacities(reservoir(cells)[0])[:100], color=look(k)[0], lw=1.4, label=f"N = {cells}")
+        curve.plot(
+            capacities(reservoir(cells)[0])[:100], color=colour_and_marker(k)[0], lw=1.4, label=f"N = {cells}"
+        )
     curve.set(xlabel="delay k", ylabel="capacity $MC_k$ (exact)", title="random linear reservoirs")
     total.plot(sums["cells"], sums["cells"], color="#bbbbbb", lw=6, alpha=0.6, label="N")
     for k, (name, label) in enumerate(
         {"exact": "exact", "float64": "float64, QR", "float32": "float32, normal equations"}.items()
     ):
-        colour, marker = look(k)
+        colour, marker = colour_and_marker(k)
         total.plot(sums["cells"], sums[name], color=colour, marker=marker, ms=5, lw=1, label=label)
     total.set(xlabel="cells N", ylabel="sum of capacities", title="their sum, and how it is missed")
     for k, ((cell, lag), own) in enumerate(trained.group_by("cell", "lag", maintain_order=True)):
-        colour, marker = look(k)
+        colour, marker = colour_and_marker(k)
         shape: dict[str, Any] = {"color": colour, "marker": marker, "ms": 5, "lw": 1}
         error.plot(own["units"], own["least"], label=f"{cell}, lag {lag}", **shape)
     for lag, style in zip(trained["lag"].unique().sort(), ("--", ":", "-."), strict=False):

@@ -22,7 +22,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from memcap.figures import Drawn
-from memcap.figures.frontier import COLOURS, MARKERS, write_below
+from memcap.figures.style import COLOURS, MARKERS, write_below
 from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, knob
 
 STARTS = {"forget_bias": "forget bias 1", "chrono": "chrono", "hold": "hold", "open_gate": "open gates"}

@@ -30,7 +30,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from scipy.linalg import toeplitz
 
 from memcap.figures import Drawn
-from memcap.figures.frontier import look, write_below
+from memcap.figures.style import colour_and_marker, write_below
 from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, bars, knob, over_seeds
 from memcap.tasks.bandlimited_delay import BandlimitedDelay
 
@@ -149,7 +149,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
 
 
 def _marks(k: int) -> dict[str, Any]:
-    colour, marker = look(k)
+    colour, marker = colour_and_marker(k)
     return {"color": colour, "marker": marker, "ms": 5, "lw": 1.2}
 
 

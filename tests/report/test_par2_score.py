@@ -1,9 +1,9 @@
-"""What a job returns."""
+"""The number that a job returns to a sweeper."""
 
 import polars as pl
 import pytest
 
-from memcap.studies.outcome import score
+from memcap.report.tables import par2_score
 from memcap.studies.rows import frame
 
 ROWS = pl.DataFrame(
@@ -13,8 +13,8 @@ ROWS = pl.DataFrame(
 
 @pytest.mark.parametrize(("rows", "steps"), [(ROWS, 800), (ROWS.head(2), 200), (ROWS.tail(1), 2000)])
 def test_the_score_is_the_mean_of_steps_and_an_unsolved_member_is_worse_than_any_solved(rows, steps):
-    assert score(rows) == steps
+    assert par2_score(rows) == steps
 
 
 def test_a_share_without_members_has_a_score():
-    assert score(frame([])) == 0.0
+    assert par2_score(frame([])) == 0.0

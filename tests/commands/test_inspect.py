@@ -2,7 +2,7 @@
 
 import pytest
 
-from memcap.models.inspection import inspect, sentences
+from memcap.commands.inspect import inspect, sentences
 from memcap.models.network import Model
 
 
@@ -40,4 +40,4 @@ def test_words():
         "At 20 time steps the carry is the same",
     ):
         assert part in said
-    assert "not one a time step" in said
+    assert "not one per time step" in said

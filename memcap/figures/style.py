@@ -1,0 +1,111 @@
+"""What figures share: colours, marks, scales and intervals, and the words of their captions."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from memcap.capacity.points import Point
+from memcap.capacity.thresholds import Threshold
+from memcap.config import Evaluation
+from memcap.training.early_stopping import criterion, rule, steady_rule
+
+COLOURS = ("#0b5394", "#b45f06", "#38761d", "#741b47", "#5b5b5b", "#bf9000", "#134f5c", "#990000")
+MARKERS = "osD^vP<>"
+ONE_PER_SYMBOL = "one carry number per symbol held (a reference, not a limit)"
+
+
+def colour_and_marker(k: int) -> tuple[str, str]:
+    """Colour and marker of line `k`; both come again at other lines, so that 64 lines differ."""
+    return COLOURS[k % len(COLOURS)], MARKERS[(k + k // len(COLOURS)) % len(MARKERS)]
+
+
+def draw_interval(axes: Axes, x: float, threshold: Threshold, colour: str, narrower: bool) -> None:
+    """Draw a bar from low to high.
+
+    An arrow points up where the high end is open or the threshold was not reached, and down where the low
+    end is open: `narrower` nets exist and were not tried.
+    """
+    open_high, open_low = math.isinf(threshold.high), threshold.low <= 1 and narrower
+    high = max(threshold.units, threshold.low) * 1.25 if open_high else threshold.high
+    low = threshold.units / 1.25 if open_low else threshold.low
+    axes.plot([x, x], [low, high], color=colour, lw=1, alpha=0.7, label="_interval")
+    for end, is_open, arrow in ((high, open_high, "^"), (low, open_low, "v")):
+        if is_open:
+            axes.plot(x, end, marker=arrow, color=colour, ms=4, ls="", label="_open_end")
+
+
+def highest_end(threshold: Threshold) -> float:
+    """The largest width of a threshold and its interval, without an arrow."""
+    return max(threshold.units, threshold.high if math.isfinite(threshold.high) else threshold.low)
+
+
+def u90_or_nan(point: Point) -> float:
+    """u90, or NaN, which breaks a line, where no width tried was enough."""
+    return math.nan if point.fit.u90.censored == "above" else point.fit.u90.units
+
+
+def log2_axes(axes: Axes, lags: Sequence[int], widest: float) -> None:
+    """Lags and units on scales of doublings."""
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log", base=2)
+    axes.set_xlim(lags[0] / 1.25, lags[-1] * 1.25)
+    axes.set_ylim(0.8, widest * 1.6)
+    axes.xaxis.set_major_locator(FixedLocator(lags))
+    axes.yaxis.set_major_locator(FixedLocator([2**k for k in range(int(math.log2(widest)) + 2)]))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_minor_locator(NullLocator())
+    axes.grid(color="#dddddd", lw=0.5)
+
+
+def write_below(figure: Figure, text: str) -> None:
+    """Write lines below the axes, and make room for them."""
+    inch = 1 / figure.get_figheight()
+    bottom = inch * (0.64 + 0.12 * (text.count("\n") + 1))
+    figure.subplots_adjust(left=0.09, right=0.97, top=0.95, bottom=bottom)
+    figure.text(0.02, 0.012, text, fontsize=7, va="bottom")
+
+
+def choice_of_recipe(points: Sequence[Point]) -> str:
+    """A sentence on the recipes that competed; empty where none did."""
+    most = max(p.recipes for p in points)
+    if most == 1:
+        return ""
+    return f" At each lag the best of up to {most} recipes, chosen on the seeds it is judged on."
+
+
+def pass_rules(points: Sequence[Point]) -> list[str]:
+    """What "solved" and, where it counts, "steady" mean for these points: a sentence per way of judging."""
+    thresholds: dict[Evaluation, dict[str, set[float]]] = {}
+    for p in points:
+        # neither stretch nor until decides whether a member is solved
+        evaluation = replace(p.evaluation, stretch=1, until=None)
+        thresholds.setdefault(evaluation, {}).setdefault(p.task.metric, set()).add(p.threshold)
+    sentences = [rule(" or ".join(_criteria(each)), evaluation) for evaluation, each in thresholds.items()]
+    steady = {(p.evaluation.stretch, p.evaluation.every) for p in points if p.at == "steady"}
+    return sentences + [steady_rule(stretch, every) for stretch, every in sorted(steady)]
+
+
+def _criteria(thresholds: dict[str, set[float]]) -> Iterable[str]:
+    """The criterion of each metric, in words."""
+    for metric, values in sorted(thresholds.items()):
+        least, most = min(values), max(values)
+        yield criterion(metric, most) + (f" (down to {least:.3g}, by lag)" if least < most else "")
+
+
+def which_seeds_count(points: Sequence[Point]) -> str:
+    """Which seeds count as a pass, in words."""
+    labels: dict[str, list[str]] = {}
+    for p in points:
+        labels.setdefault("steady" if p.at == "steady" else "solved", []).append(p.label)
+    seeds = "; ".join(f"{word} ones of {listing(names)}" for word, names in sorted(labels.items()))
+    return f"Seeds that count: {seeds}."
+
+
+def listing(values: Iterable[object]) -> str:
+    """Values without repetition, separated by commas."""
+    return ", ".join(map(str, dict.fromkeys(values)))
