@@ -193,9 +193,8 @@ def race(
             say(f"round {k + 1} of {plan.rounds}: {TITLES[name]}")
             with tempfile.TemporaryDirectory(prefix="memcap-benchmark-") as cache:
                 environment = {**(on_cpu if name == "workers" else on_device), "XDG_CACHE_HOME": cache}
-                environment["JAX_DEFAULT_MATMUL_PRECISION"] = (
-                    "highest"  # memcap's own: Flax would round on a GPU
-                )
+                # memcap's own: Flax would round on a GPU
+                environment["JAX_DEFAULT_MATMUL_PRECISION"] = "highest"
                 samples.append(study.script(name, "cold", plan.study, None, environment))
     return samples
 

@@ -18,9 +18,8 @@ importlib.import_module("flax")
 importlib.import_module("absl.logging").get_absl_handler().python_handler.stream = sys.__stderr__
 
 MAPS = Path("/proc/self/maps")
-MORE_MAPS = (
-    15_000  # of 65,530 that Linux gives a process; a compiled program takes some, and at the end XLA aborts
-)
+# of 65,530 that Linux gives a process; a compiled program takes some, and at the end XLA aborts
+MORE_MAPS = 15_000
 most_maps = [MORE_MAPS]
 
 

@@ -312,9 +312,8 @@ def test_a_stream_trains_until_it_is_steady_and_others_until_solved_with_the_key
         member = resolve(values(task=task))
         until = "steady" if task in ("bandlimited_delay", "delay_line") else "solved"
         assert member.evaluation.until == until
-        assert (
-            member.config["evaluation"].get("until", "solved") == until
-        )  # left out where it is as it was before
+        # left out where it is as it was before
+        assert member.config["evaluation"].get("until", "solved") == until
         assert resolve(values({"evaluation.until": until}, task)).key == member.key
         other = {"steady": "solved", "solved": "steady"}[until]
         assert resolve(values({"evaluation.until": other}, task)).key != member.key

@@ -82,9 +82,8 @@ def test_flags_and_cache_are_set_and_the_verdict_is_kept(tmp_path):
     assert cache == tmp_path / "memcap" / "xla"
     assert list(cache.iterdir())  # also the smallest program is kept
     assert (found[SECONDS], found[BYTES]) == (0.0, -1)
-    assert (
-        found["jax_default_matmul_precision"] is None
-    )  # the process's own products are no concern of memcap
+    # the process's own products are no concern of memcap
+    assert found["jax_default_matmul_precision"] is None
     assert verdicts(tmp_path) == {verdict_of(KNOWN): "yes"}
 
 

@@ -104,9 +104,8 @@ def _line(x: Floats, y: Floats, below: Floats, above: Floats, lag: int) -> tuple
     """Least squares of `y` on `x` at `lag`, with its 95 % interval; `below`, `above`: how far each y's own
     interval reaches."""
     off = x - x.mean()
-    weights = (
-        1 / len(x) + (lag - x.mean()) * off / (off**2).sum()
-    )  # what each y counts for the line at the lag
+    # what each y counts for the line at the lag
+    weights = 1 / len(x) + (lag - x.mean()) * off / (off**2).sum()
     at = float(weights @ y)
     if len(x) < 3:
         return at, -math.inf, math.inf

@@ -94,9 +94,8 @@ def temporal_order(task: TemporalOrder, lag: int) -> Constructed:
     halving is a forget gate at sigmoid(0); distractors keep the cell.
     """
     del lag
-    bits = (
-        np.arange(task.outputs)[:, None] >> np.arange(task.relevant)[::-1] & 1
-    )  # (classes, symbols), earliest first
+    # (classes, symbols), earliest first
+    bits = np.arange(task.outputs)[:, None] >> np.arange(task.relevant)[::-1] & 1
     levels = (2 * bits - 1) @ 0.5 ** np.arange(task.relevant, 0, -1)
     order = [(OPEN, 0.0, math.atanh(0.5 * sign), OPEN) for sign in (-1, 1)]
     return one_unit(order + [KEEP] * (task.vocabulary - 2), nearest(np.tanh(levels)))

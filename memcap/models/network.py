@@ -309,9 +309,8 @@ def _whole(part: Any, leaf: Any) -> Any:
         half = math.prod(leaf.shape)
         return (part[:half] + 1j * part[half:]).reshape(leaf.shape).astype(leaf.dtype)
     part = part.reshape(leaf.shape)
-    return (
-        part if leaf.dtype == jnp.float32 else part.astype(leaf.dtype)
-    )  # in float64, a test of numbers stays there
+    # in float64, a test of numbers stays there
+    return part if leaf.dtype == jnp.float32 else part.astype(leaf.dtype)
 
 
 @cache

@@ -25,9 +25,8 @@ from typing import IO, Any
 MARK = b"memcap sha256 "
 NO_DIGITS = b"0" * 64
 DIGEST_PLACEHOLDER = MARK + NO_DIGITS  # what a writer leaves in a file for `write` to fill
-TAIL = (
-    1 << 16
-)  # the mark stands in so many last bytes: in the footer of Parquet, in the comment of a zip archive
+# the mark stands in so many last bytes: in the footer of Parquet, in the comment of a zip archive
+TAIL = 1 << 16
 CHUNK = 1 << 20
 # seconds; what is younger may be another host's in the making: not every file system shows its locks to
 # others

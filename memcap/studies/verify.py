@@ -45,9 +45,8 @@ def verify(folder: Path, rows_only: bool = False) -> VerifyReport:
     Raises:
         UserError: no such folder, or no files of rows in it.
     """
-    tables_of_curves, bad_curves = (
-        ({}, {}) if rows_only else curves.read_files(folder)
-    )  # before the rows, which come after them
+    # before the rows, which come after them
+    tables_of_curves, bad_curves = ({}, {}) if rows_only else curves.read_files(folder)
     tables, bad = shards.read_files(folder)
     if not tables and not bad:
         raise shards.no_rows(folder)

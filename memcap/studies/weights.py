@@ -13,9 +13,8 @@ from memcap.studies import files
 from memcap.studies.files import BadFileError
 
 T = TypeVar("T")
-_sound: set[tuple[Any, ...]] = (
-    set()
-)  # states of files whose digest was right: members of one file are often read one by one
+# states of files whose digest was right: members of one file are often read one by one
+_sound: set[tuple[Any, ...]] = set()
 
 
 def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, np.ndarray]:

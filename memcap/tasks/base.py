@@ -74,12 +74,10 @@ class Task(ABC):
     """
 
     name: ClassVar[str]
-    answers: ClassVar[Literal["last", "every"]] = (
-        "last"  # read out at the last step only, or at every step (masked)
-    )
-    stream: ClassVar[bool] = (
-        False  # whether a sequence has no end of its own: a longer one asks the same at every step
-    )
+    # read out at the last step only, or at every step (masked)
+    answers: ClassVar[Literal["last", "every"]] = "last"
+    # whether a sequence has no end of its own: a longer one asks the same at every step
+    stream: ClassVar[bool] = False
     question: ClassVar[str] = (
         ""  # what has to be remembered, in a user's words; "": not offered to one who asks in words
     )
@@ -179,9 +177,8 @@ def information_floor(task: Task, facts: Facts, bits_per_unit: int) -> int:
         facts: its facts.
         bits_per_unit: of carry; 32 a float32 number.
     """
-    asked = (
-        ASKED if task.loss == "classes" else 1.0
-    )  # bits of a real are counted at the criterion's precision
+    # bits of a real are counted at the criterion's precision
+    asked = ASKED if task.loss == "classes" else 1.0
     return max(1, math.ceil(asked * facts.bits / bits_per_unit))
 
 

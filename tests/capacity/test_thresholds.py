@@ -406,9 +406,8 @@ def test_enough():
 def test_probability_band():
     post = posterior([4, 5, 6, 7, 8, 10], [0, 0, 3, 7, 8, 8], [8] * 6)
     band = probability(post, np.linspace(1, 40, 118))
-    seen = (
-        band.mean > 0.02
-    )  # where all curves but a few are at 0, the mean of the few leaves an interval of equal tails
+    # where all curves but a few are at 0, the mean of the few leaves an interval of equal tails
+    seen = band.mean > 0.02
     assert np.all((band.low <= band.mean)[seen] & (band.mean <= band.high)[seen])
     assert np.all(band.low <= band.high)
     for curve in (band.mean, band.low, band.high):

@@ -104,9 +104,8 @@ def test_a_multirun_ends_with_a_line_a_job_the_frontier_and_its_figure(mixed):
     assert done.out.count("Training frontier") == 1
     assert "\n16 members, " in done.out
     assert (folder / "outputs/adhoc/figures/frontier.png").exists()
-    assert (
-        store.read(folder)["population"].n_unique() == 4
-    )  # a shard a program: each task at each width, of both lags and seeds
+    # a shard a program: each task at each width, of both lags and seeds
+    assert store.read(folder)["population"].n_unique() == 4
 
 
 def test_a_rerun_trains_nothing(mixed, trained):

@@ -58,9 +58,8 @@ def test_a_bit_that_flips_in_a_shard_is_seen(tmp_path):
     assert_frame_equal(pl.read_parquet(path), rows)  # anyone may read it
     named, equal, wrong = outcomes(path.read_bytes(), path, shards._cached, rows.equals)
     assert wrong == 0
-    assert (
-        equal <= 8 * len(files.MARK) + FLIPS // 20
-    )  # of the mark alone: then no digest is found, and all is as it was
+    # of the mark alone: then no digest is found, and all is as it was
+    assert equal <= 8 * len(files.MARK) + FLIPS // 20
     assert named >= FLIPS
 
 

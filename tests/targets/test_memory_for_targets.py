@@ -26,9 +26,8 @@ def test_training_has_few_kernels_and_takes_little_more_than_its_residuals(name)
     wanted = Program(trainer, LANES * DEVICES[name].chips)
     code = compile_for(wanted, DEVICES[name])
     assert code.program.lanes == wanted.lanes
-    residuals = (
-        LANES * steps * 6 * UNITS * BATCH * 4
-    )  # of one that keeps four gates, c and h; ours makes h again
+    # of one that keeps four gates, c and h; ours makes h again
+    residuals = LANES * steps * 6 * UNITS * BATCH * 4
     assert code.train_chunk.memory_analysis().temp_size_in_bytes < 1.3 * residuals
     loops = time_loops(code.train_chunk.as_text(), steps)
     for loop, most in zip(loops, MOST[name], strict=True):
