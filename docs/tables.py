@@ -44,7 +44,7 @@ QUESTIONS = {  # what must be known after 50 steps: task, knobs
     "how many steps went by": ("count",),
     "four bits, to be said again in their order": ("copy",),
     "sixteen bits, likewise": ("copy", "items=16"),
-    "every bit of the last 50 steps, at every step": ("delay_line",),
+    "at every step, the bit of 50 steps ago": ("delay_line",),
 }
 SHORT = ("a bit, seen once", "one of 32 symbols, seen once", "how many steps went by", *list(QUESTIONS)[5:])
 
@@ -104,8 +104,8 @@ def short_answer() -> str:
     """The answer in two sentences."""
     stream = point("delay_line", 50)
     return filled(
-        f"**One thing, seen once and held for 50 steps: {advised('latch')} unit. Everything of the last 50"
-        f" steps, said again at every step: {advised('delay_line')} units, with up to"
+        f"**One thing, seen once and held for 50 steps: {advised('latch')} unit. At every step, the bit"
+        f" of 50 steps ago, so that 50 bits are held all the time: {advised('delay_line')} units, with up to"
         f" {stream.recipe['budget']:,} training steps.** Lag alone costs no width; information does, and how"
         " much depends on how well the net was trained."
     )

@@ -58,7 +58,7 @@ def __getattr__(name: str) -> Any:
     for home, names in _HOMES.items():
         if name in names:
             return getattr(importlib.import_module(home), name)
-    if name in __all__:  # a room
+    if name in __all__:  # a folder or a file
         return importlib.import_module(f"memcap.{name}")
     raise AttributeError(f"module 'memcap' has no attribute {name!r}")
 

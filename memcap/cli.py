@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from memcap import __version__, commands, jax_setup, plugins, signals
 from memcap.knobs import UserError, of_disk
-from memcap.printing import plural
+from memcap.words import plural
 
 LINES = argparse.RawDescriptionHelpFormatter  # keeps the line breaks of docstrings and examples
 FIRST_STEPS = """First steps:

@@ -134,11 +134,6 @@ def number(value: float | None) -> str:
     return f"{value:.0f}" if value == int(value) and abs(value) < 1e6 else f"{value:.3g}"
 
 
-def plural(count: int, noun: str) -> str:
-    """A count with its noun: "1 row", "1,000 rows"."""
-    return f"{count:,} {noun}{'s' * (count != 1)}"
-
-
 def member_name(task: str, lag: int, units: int | None = None, seed: int | None = None) -> str:
     """As `delay_line-L8-u7-s3`: a member in a few characters, or all that have so much in common."""
     parts = {"L": lag, "u": units, "s": seed}

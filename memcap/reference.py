@@ -79,8 +79,8 @@ def train(member: Member) -> Outcome:
         def mean_loss(weights: jax.Array) -> tuple[jax.Array, jax.Array]:
             key = jax.random.fold_in(stream_key(TRAIN, 0), step)
             batch = task.sample(key, member.lag, member.length, member.length, batch_size)
-            loss, score, due = sums(weights, batch)
-            return loss / due, score / due
+            loss, score, answers = sums(weights, batch)
+            return loss / answers, score / answers
 
         (loss, score), gradient = jax.value_and_grad(mean_loss, has_aux=True)(weights)
         direction, state = optimizer.update(gradient, state)
@@ -98,8 +98,8 @@ def train(member: Member) -> Outcome:
         """Mean score over fresh sequences, drawn by the block."""
         block, key = min(EVALUATION_BATCH, rule.sequences), stream_key(stream, index)
         keys = [jax.random.fold_in(key, k) for k in range(max(1, -(-sequences // block)))]
-        scores, due = zip(*(block_sums(weights, each, lag, length, block) for each in keys), strict=True)
-        return float(sum(scores) / sum(due))
+        scores, answers = zip(*(block_sums(weights, each, lag, length, block) for each in keys), strict=True)
+        return float(sum(scores) / sum(answers))
 
     def passes(score: float) -> bool:
         return task.passes(score, member.facts.threshold)
@@ -108,7 +108,7 @@ def train(member: Member) -> Outcome:
         architecture.flatten(architecture.init(member.init, [member.seed, member.lag, member.model.units]))
     )
     state, running_score = optimizer.init(weights), float("nan")
-    outcome, evaluations, passed = Outcome(np.asarray(weights)), 0, 0
+    outcome, evaluations, passes_in_a_row = Outcome(np.asarray(weights)), 0, 0
     while outcome.status == "running":
         for step in range(outcome.steps, min(outcome.steps + rule.every, budget)):
             new_weights, state, score, finite = train_step(weights, state, step)
@@ -120,28 +120,31 @@ def train(member: Member) -> Outcome:
 
         step, at_end = outcome.steps, outcome.steps >= budget
         if outcome.solved is None:  # held-out sequences are drawn where training looks good, and at the end
-            due = near(task, running_score, member.facts.threshold) or at_end
+            evaluate_now = near(task, running_score, member.facts.threshold) or at_end
         else:
-            due = step % (RARELY * rule.every) == 0 or at_end
-        if outcome.status == "running" and due:
+            evaluate_now = step % (RARELY * rule.every) == 0 or at_end
+        if outcome.status == "running" and evaluate_now:
             outcome.score = evaluate(
                 weights, EVALUATE, evaluations, member.lag, member.length, rule.sequences
             )
-            evaluations, passed = evaluations + 1, passed + 1 if passes(outcome.score) else 0
-            if outcome.solved is None and passed >= rule.successive:
+            evaluations, passes_in_a_row = (
+                evaluations + 1,
+                passes_in_a_row + 1 if passes(outcome.score) else 0,
+            )
+            if outcome.solved is None and passes_in_a_row >= rule.successive:
                 outcome.solved = step
-            if outcome.solved is None:  # one that has just passed at the end is asked again
-                outcome.status = "unsolved" if at_end and not passed else "running"
-            elif rule.until == "solved" or (at_end and not passed):
+            if outcome.solved is None:  # one that has just passes_in_a_row at the end is asked again
+                outcome.status = "unsolved" if at_end and not passes_in_a_row else "running"
+            elif rule.until == "solved" or (at_end and not passes_in_a_row):
                 outcome.status = "solved"
         elif outcome.status == "running":
-            passed = 0
+            passes_in_a_row = 0
 
-        if outcome.status != "running" or (outcome.solved is not None and passed):
+        if outcome.status != "running" or (outcome.solved is not None and passes_in_a_row):
             longer = *task.stretched(member.lag, rule.stretch), rule.sequences // 4
             outcome.stretched = evaluate(weights, STRETCH, 0, *longer)
             if outcome.solved is not None and outcome.status != "diverged":
-                outcome.steady = step if passed and passes(outcome.stretched) else None
+                outcome.steady = step if passes_in_a_row and passes(outcome.stretched) else None
                 if outcome.steady is not None or at_end:
                     outcome.status = "solved"
     outcome.weights = np.asarray(weights)

@@ -16,6 +16,7 @@ from command import files, memcap
 from study_rows import group, write
 
 import memcap as package
+from memcap import figures
 from memcap.capacity import sources
 from memcap.capacity.frontier import frontier
 from memcap.capacity.points import columns
@@ -116,8 +117,7 @@ REFUSED = [
     ("figure", "the following arguments are required: name"),
     (
         "figure nope",
-        "nope: no such figure; one of budget, cells, frontier, law, recipes, seeds, or MODULE:NAME of your"
-        " own",
+        f"nope: no such figure; one of {', '.join(figures.summaries())}, or MODULE:NAME of your own",
     ),
     ("figure nope:nope", "figure=nope:nope: no module nope on Python's path or in the current folder"),
     (

@@ -24,7 +24,7 @@ COMMANDS = [
 QUICK = ["evaluation.sequences=16", "evaluation.stretch=1", "engine.workers=1"]
 PACKAGE = {  # the same files, inside
     "my_tasks.py": "memcap/tasks/pulses.py",
-    "my_cells.py": "memcap/cells/leaky.py",
+    "my_cells.py": "memcap/cells/fading.py",
     "my_loops.py": "memcap/loops/unrolled.py",
     "my_figures/steps.py": "memcap/figures/steps.py",
     "my_commands/seconds.py": "memcap/commands/seconds.py",
@@ -71,7 +71,7 @@ def test_worker_processes_find_them_too(outside):
         "train",
         "task=my_tasks:Pulses",
         "task.lag=2",
-        "model.cell=my_cells:Leaky",
+        "model.cell=my_cells:Fading",
         "recipe.init=flax",
         "recipe.budget=20",
     ]
@@ -87,7 +87,7 @@ def test_the_same_files_inside_the_package(tmp_path):
         text = FILES[name]
         text = text.replace("    rarity: int", '    name: ClassVar[str] = "pulses"\n    rarity: int', 1)
         text = text.replace(
-            "    def __init__(self, in_f", '    name = "leaky"\n\n    def __init__(self, in_f', 1
+            "    def __init__(self, in_f", '    name = "fading"\n\n    def __init__(self, in_f', 1
         )
         if name == "my_loops.py":
             about = 'windows."""\n\n    def refuses'
@@ -105,7 +105,7 @@ def test_the_same_files_inside_the_package(tmp_path):
         return done.stdout
 
     assert "seconds" in run("--help")
-    trained = ["task=pulses", "task.lag=2", "model.cell=leaky", "recipe=mine", "model.units=2", "study=in"]
+    trained = ["task=pulses", "task.lag=2", "model.cell=fading", "recipe=mine", "model.units=2", "study=in"]
     trained += [
         "recipe.init=flax",
         "recipe.forget_bias=null",

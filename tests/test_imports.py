@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 # From the ground up: what stands on a floor knows itself and all that stands on lower floors. A word is a
 # module or a package of memcap.
 FLOORS = [
-    "knobs signals printing",
+    "knobs signals words printing",
     "jax_setup",
     "plugins sequences",
     "tasks cells",

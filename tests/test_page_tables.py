@@ -31,7 +31,7 @@ def test_every_block_stands_on_a_page_and_every_page_has_known_ones(tables):
 
 def test_a_number_that_was_typed_over_is_seen(tables):
     page = (ROOT / "docs" / "question.md").read_text()
-    (line,) = re.findall(r"^\| every bit of the last 50 steps.*\|$", page, re.MULTILINE)
+    (line,) = re.findall(r"^\| at every step, the bit of 50 steps ago.*\|$", page, re.MULTILINE)
     wrong = page.replace(line, re.sub(r"\d+ \|$", "12 |", line))
     assert wrong != page
     assert tables.renewed(wrong) == page

@@ -6,7 +6,8 @@ import math
 import pytest
 from rich.console import Console
 
-from memcap.printing import Column, Listing, duration, number, plural, print_json, show
+from memcap.printing import Column, Listing, duration, number, print_json, show
+from memcap.words import plural
 
 KEY = "0123456789abcdef"
 TABLE = Listing(

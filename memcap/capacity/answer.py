@@ -11,8 +11,8 @@ from memcap.capacity.prediction import Prediction, predict
 from memcap.capacity.thresholds import Threshold, enough, threshold
 from memcap.knobs import UserError
 from memcap.models.network import MOST_UNITS, Architecture, Model
-from memcap.printing import plural
 from memcap.tasks import Task
+from memcap.words import plural
 
 ATLAS = "atlas"  # the source of the rows that memcap publishes
 

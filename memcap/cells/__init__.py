@@ -27,7 +27,9 @@ def cell_classes() -> dict[str, type[Cell]]:
         and value.__module__ == module.__name__
         and value.name
     ]
-    return {cls.name: cls for cls in sorted(found, key=lambda cls: cls.name)}
+    by_name = {cls.name: cls for cls in sorted(found, key=lambda cls: cls.name)}
+    assert len(by_name) == len(found), f"two cells have one name: {sorted(cls.name for cls in found)}"
+    return by_name
 
 
 def flax_cell_names() -> list[str]:

@@ -23,7 +23,7 @@ from memcap.launch.jobs import Job
 from memcap.planning import devices
 from memcap.planning.devices import DEVICES, Device
 from memcap.planning.plan import ProgramPlan, Study, compile_plan
-from memcap.printing import Column, Listing, add_json, duration, number, plural, print_json, show
+from memcap.printing import Column, Listing, add_json, duration, number, print_json, show
 from memcap.studies import shards
 from memcap.studies.rows import latest_per_key
 from memcap.studies.run import what_is_missing
@@ -31,6 +31,7 @@ from memcap.studies.shards import OUTPUTS
 from memcap.training.engine import worker_count
 from memcap.training.program import Program
 from memcap.training.queue import cost
+from memcap.words import plural
 
 MOST_PROGRAMS = 12  # that are compiled and shown, the costliest
 GIB = 2**30

@@ -12,9 +12,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from memcap.printing import Column, Listing, add_json, duration, number, plural, print_json, show
+from memcap.printing import Column, Listing, add_json, duration, number, print_json, show
 from memcap.studies.heartbeat import Heartbeat, Running
 from memcap.studies.status import Failure, Status, status, studies
+from memcap.words import plural
 
 SHOWN = 10  # members that are shown, of those that run and of those that failed
 RUNNING = (

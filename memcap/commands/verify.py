@@ -8,8 +8,9 @@ from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
 
 from memcap.arguments import add_results
-from memcap.printing import add_json, plural, print_json
+from memcap.printing import add_json, print_json
 from memcap.studies.verify import verify
+from memcap.words import plural
 
 
 def add_arguments(parser: ArgumentParser) -> None:

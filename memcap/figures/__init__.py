@@ -1,6 +1,6 @@
 """Figures, one file each. A new file here is a new figure; nothing else changes.
 
-A figure is an object, in this room the file itself, with
+A figure is an object, in this folder the file itself, with
 
 * a docstring: its first line stands in `memcap figure --help`;
 * `draw(rows)`, which gets the rows of trained members (the columns are `memcap.studies.rows.SCHEMA`) and
@@ -51,7 +51,7 @@ class Drawn:
 
 
 class Draws(Protocol):
-    """What a file of this room, or an object elsewhere, must have."""
+    """What a file of this folder, or an object elsewhere, must have."""
 
     def draw(self, rows: pl.DataFrame) -> Drawn:
         """Draw the rows."""

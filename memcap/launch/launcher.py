@@ -27,7 +27,7 @@ from memcap.launch.hydra_job import job_runner
 from memcap.launch.jobs import Job, use_config_folders
 from memcap.launch.plugin import MODULE, register_plugin
 from memcap.launch.session import Session, job_label, one_line
-from memcap.printing import plural
+from memcap.words import plural
 
 log = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
 """Probes of a trained net, one file each: what does its state hold? A new file here is a new probe; nothing
 else changes.
 
-A probe is an object, in this room the file itself, with
+A probe is an object, in this folder the file itself, with
 
 * a docstring: its first line stands in `memcap probe --help`;
 * `probe(net)`, which gets a `memcap.trained.Trained` and gives a `Probed`: a picture, the numbers in it, and
@@ -42,11 +42,11 @@ from matplotlib.figure import Figure
 from memcap import plugins
 from memcap.figures import Drawn
 from memcap.knobs import UserError
-from memcap.printing import plural
 from memcap.tasks import Batch, Task
 from memcap.trained import Change, Trace, Trained, unchanged
 from memcap.training.operands import stream_key
 from memcap.training.step import loss_and_score_sums
+from memcap.words import plural
 
 PROBE = 3  # the stream of a member's key that probes draw from; training and verdicts have 0 to 2
 SEQUENCES, BLOCK = 2048, 256  # of a score, and how many of them run at once
@@ -69,7 +69,7 @@ class Probed(Drawn):
 
 
 class Probes(Protocol):
-    """What a file of this room, or an object elsewhere, must have."""
+    """What a file of this folder, or an object elsewhere, must have."""
 
     def probe(self, net: Trained) -> Probed:
         """Look into a net."""

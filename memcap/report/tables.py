@@ -12,9 +12,10 @@ from memcap import figures
 from memcap.capacity.frontier import frontier
 from memcap.capacity.points import Point, columns
 from memcap.capacity.thresholds import Threshold
-from memcap.printing import Column, Listing, number, plural, show
+from memcap.printing import Column, Listing, number, show
 from memcap.studies import store
 from memcap.studies.rows import without_failed
+from memcap.words import plural
 
 SHOWN_ROWS = 20
 HALF = (

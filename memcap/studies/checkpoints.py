@@ -22,7 +22,7 @@ import numpy as np
 
 from memcap import loops
 from memcap.config import Engine, Member
-from memcap.printing import plural, warn_once
+from memcap.printing import warn_once
 from memcap.studies import shards
 from memcap.studies.curves import Points
 from memcap.studies.environment import fingerprint
@@ -31,6 +31,7 @@ from memcap.studies.rows import without_failed
 from memcap.studies.weights import read_sealed, write_sealed
 from memcap.training.engine import Checkpoint
 from memcap.training.program import Program
+from memcap.words import plural
 
 SECONDS_OF_TRAINING = 5.0  # after which a member's state is wanted: one that takes less has none
 SECONDS_BETWEEN_WRITES = 30.0

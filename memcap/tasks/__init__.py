@@ -33,7 +33,9 @@ def task_classes() -> dict[str, type[Task]]:
         and value.__module__ == module.__name__
         and "name" in vars(value)
     ]
-    return {cls.name: cls for cls in sorted(found, key=lambda cls: cls.name)}
+    by_name = {cls.name: cls for cls in sorted(found, key=lambda cls: cls.name)}
+    assert len(by_name) == len(found), f"two tasks have one name: {sorted(cls.name for cls in found)}"
+    return by_name
 
 
 @cache

@@ -123,9 +123,9 @@ class Size(NamedTuple):
         """What all of them fit into."""
         return cls(*map(max, zip(*sizes, strict=True)))
 
-    def fits(self, room: "Size") -> bool:
+    def fits(self, other: "Size") -> bool:
         """Whether it is at most as large in every way."""
-        return all(mine <= theirs for mine, theirs in zip(self, room, strict=True))
+        return all(mine <= theirs for mine, theirs in zip(self, other, strict=True))
 
 
 def size_of(program: Program) -> Size:

@@ -164,7 +164,7 @@ def programs(name: str, case: Case) -> tuple[Callable, Callable]:
     )
 
 
-def agree(found: Any, expected: Any) -> None:
+def agree(found: Any, expected: Any, loop: str) -> None:
     """Leaf by leaf to the rounding of its dtype or the carry's, with the dtype itself; integers exactly."""
     assert jax.tree.structure(found) == jax.tree.structure(expected)
     (_, carry), _ = expected
@@ -172,11 +172,10 @@ def agree(found: Any, expected: Any) -> None:
     for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
         assert a.dtype == b.dtype
         eps = max(carried, jnp.finfo(a.dtype).eps) if is_float(a) else 0
-        limit = eps * (
-            4 if eps > 1e-3 else 100
-        )  # bfloat16 rounds so coarsely that little but the last rounding is seen
+        # bfloat16 rounds so coarsely that little but the last rounding is seen
+        limit = eps * (4 if eps > 1e-3 else 100)
         for x, y in [(a.real, b.real), (a.imag, b.imag)] if jnp.iscomplexobj(a) else [(a, b)]:
-            assert relative_error(x, y) <= limit
+            assert relative_error(x, y) <= limit, f"engine.loop={loop}"
 
 
 @pytest.mark.parametrize(
@@ -208,11 +207,13 @@ def test_all_loops_agree_alone_and_side_by_side(name, case):
             if case.real:
                 assert not np.any(slopes[-1 - case.readout][length:])
         assert len(others) >= 2
-        for other in others:
-            agree(other, plain)
+        loops_here = [loop.name for loop in serving(name, case)]
+        for loop, other in zip(loops_here[1:], others, strict=True):
+            agree(other, plain, loop)
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *members)
-    for found in side_by_side(*stacked):
-        agree(found, jax.tree.map(lambda *leaves: np.stack(leaves), *looped))
+    together = [loop.name for loop in serving(name, case) if loop.side_by_side("gpu")]
+    for loop, found in zip(together, side_by_side(*stacked), strict=True):
+        agree(found, jax.tree.map(lambda *leaves: np.stack(leaves), *looped), f"{loop}, side by side")
 
 
 EXACT = Case(every=True, windows=False, reset=False, real=True)

@@ -128,7 +128,8 @@ def test_the_gradient_through_complex_weights_is_that_of_their_two_parts(how):
 def test_steps_of_adam_lower_the_loss(cell, together):
     recipe = Recipe(name="forget_bias", init="flax", lr=0.01, schedule="constant", warmup=0, batch=32)
     member = Member(Latch(distractors=0), 3, model=Model(cell, U), recipe=recipe)
-    trainer = Trainer(Shape.of(member), member.length, member.length, together=together)
+    loop = "masked" if together else "while"
+    trainer = Trainer(Shape.of(member), member.length, member.length, loop, side_by_side=together)
     batch = member.task.sample(jax.random.key(0), member.lag, member.length, member.length, 32)
     update = jax.jit(trainer.train_step)
     state, operands, losses = initial_state(trainer, member), train_operands(trainer, member), []

@@ -39,8 +39,11 @@ def test_a_paper_says_what_it_asks_where_it_is_from_and_what_it_costs(name):
 
 @each_paper
 def test_its_figure_and_its_verdicts_are_those_of_the_published_rows(name):
-    reproduction, rows = papers.find(name), store.read(published(name))
-    drawn, there = reproduction.draw(rows), published(name)
+    there = published(name)
+    if not (there / "rows.parquet").is_file():
+        pytest.skip("not published yet")
+    reproduction, rows = papers.find(name), store.read(there)
+    drawn = reproduction.draw(rows)
     assert_frame_equal(pl.read_csv(there / "figure.csv", schema=drawn.data.schema), drawn.data, rel_tol=1e-9)
     assert (there / "figure.png").read_bytes().startswith(b"\x89PNG")
     verdicts = judge_claims(reproduction.PAPER, rows)
