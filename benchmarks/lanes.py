@@ -117,7 +117,9 @@ class Lanes:
 
     def _time(self, point: Point, chunks: int, together: bool) -> Timed | None:
         members = point.resolved()
-        code = compiled(Program(Trainer(Shape.of(members[0]), *lengths(members[0]), together), point.members))
+        spec, loop = Shape.of(members[0]), "associative" if together else "while"
+        trainer = Trainer(spec, *lengths(members[0]), loop, side_by_side=together)
+        code = compiled(Program(trainer, point.members))
         if code.program.lanes < point.members:
             return None
         trainer = code.program.trainer

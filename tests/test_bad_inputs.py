@@ -176,7 +176,7 @@ OPTIONS = [
     ("knobs nope", "nope: no such group of knobs; one of job,"),
     ("knobs recipe task", "unrecognized arguments: task"),
     ("knobs --html", "unrecognized arguments: --html"),
-    ("mirror study --to tensorboard", "--to: invalid choice: 'tensorboard'"),
+    ("mirror study --to tensorboard", "tracking.mode=tensorboard: must be one of off, wandb, trackio"),
     ("mirror study --wandb perhaps", "--wandb: invalid choice: 'perhaps'"),
     ("mirror study --runs none", "--runs: invalid choice: 'none'"),
     ("mirror study --project", "--project: expected one argument"),

@@ -138,7 +138,7 @@ def test_a_job_has_its_share_of_the_cores_and_hears_signals(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     memcap(tmp_path, "train", "-m", "hydra/launcher=elsewhere", *JOBS[:2], *TINY)
-    assert told == [(expected, "raised.<locals>.told")]
+    assert told == [(expected, "raise_on_signal.<locals>.handle")]
 
 
 def test_logs_of_jobs_are_quiet(tmp_path, told):

@@ -102,10 +102,10 @@ def test_binary_delay_line_forgets_noise():
     model, weights = constructed(DelayLine(), 8)
     network = Architecture(model, 2, 2).build(weights)
     bits = jax.random.randint(jax.random.key(0), (20, 256), 0, 2)
-    forward = jax.jit(network)
-    (c, h), _ = forward(bits[:10], carry=network.carry(256))
+    forward = jax.jit(partial(network, return_carry=True))
+    (c, h), _ = forward(bits[:10], initial_carry=network.carry(256))
     noise = 0.2 * jax.random.uniform(jax.random.key(1), h.shape, minval=-1)
-    _, outputs = forward(bits[10:], carry=(c, h + noise))
+    _, outputs = forward(bits[10:], initial_carry=(c, h + noise))
     assert np.array_equal(outputs.argmax(0), bits[2:-8])
 
 

@@ -71,7 +71,7 @@ def drawn(cell, readout):
         architecture.init(Init(forget=1.0), [0]),
     )
     inputs = rng.normal(size=(B, T, F)).astype(np.float32)
-    _, predictions = jax.jit(architecture.build(weights))(np.swapaxes(inputs, 0, 1))
+    predictions = jax.jit(architecture.build(weights))(np.swapaxes(inputs, 0, 1))
     return model, weights, inputs, np.transpose(predictions, (2, 1, 0))
 
 
