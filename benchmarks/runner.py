@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 from benchmarks import report
 from benchmarks.peers import CONTESTANTS
 from benchmarks.process import last_core
+from memcap.words import first_paragraph
 
 
 class Outcome(NamedTuple):
@@ -41,7 +42,7 @@ def commands() -> dict[str, str]:
     for path in sorted(Path(__file__).parent.glob("*.py")):
         tree = ast.parse(path.read_bytes())
         if any(isinstance(node, ast.FunctionDef) and node.name == "benchmark" for node in tree.body):
-            found[path.stem] = (ast.get_docstring(tree) or "").partition("\n")[0]
+            found[path.stem] = first_paragraph(ast.get_docstring(tree))
     return found
 
 

@@ -60,7 +60,8 @@ def _counts(name: str) -> list[str]:
 def _paper(name: str) -> str:
     """The section of a paper."""
     reproduction, data = papers.find(name), _verdicts(name)
-    question, _, protocol = inspect.cleandoc(reproduction.__doc__ or "").partition("\n")
+    question, _, protocol = inspect.cleandoc(reproduction.__doc__ or "").partition("\n\n")
+    question = " ".join(question.split())
     claims = [
         [*map(_text, line)]
         for line in data.select("claim", "paper", "read", "here", "verdict", "why").iter_rows()

@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any, Generic, TypeVar, cast
 
 from memcap.knobs import UserError
+from memcap.words import first_paragraph
 
 T = TypeVar("T")
 
@@ -89,7 +90,7 @@ class Folder(Generic[T]):
         return sorted(file.name for file in pkgutil.iter_modules(path) if file.name not in self.shared)
 
     def summaries(self) -> dict[str, str]:
-        """All that the package has, with the first line of each one's docstring; none is imported."""
+        """All that the package has, with what each one's docstring says first; none is imported."""
         return {name: self._summary(name) for name in self.names}
 
     def find(self, name: str) -> T:
@@ -124,7 +125,7 @@ class Folder(Generic[T]):
         assert spec is not None
         assert spec.origin is not None
         text = ast.get_docstring(ast.parse(Path(spec.origin).read_text(encoding="utf-8")))
-        return (text or "").partition("\n")[0]
+        return first_paragraph(text)
 
 
 def modules(package: str) -> Iterable[ModuleType]:

@@ -4,3 +4,8 @@
 def plural(count: int, noun: str) -> str:
     """A count with its noun: "1 row", "1,000 rows"."""
     return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
+def first_paragraph(doc: str | None) -> str:
+    """What a docstring says first, in one line."""
+    return " ".join((doc or "").strip().partition("\n\n")[0].split())

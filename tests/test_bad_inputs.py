@@ -27,7 +27,9 @@ from memcap.studies import files as files_module
 from memcap.studies import shards
 from memcap.studies.rows import frame
 
-TINY = "task=latch task.lag=2 model.units=1 recipe=hold recipe.budget=20 recipe.batch=8"
+TINY = (
+    "task=latch task.lag=2 model.units=1 recipe=hold recipe.budget=20 recipe.batch=8 engine.loop=reproducible"
+)
 YAML = {  # study files that cannot be read, and what is said of them
     "tag": (
         "study: !!python/object/apply:os.system ['touch ran']",

@@ -21,6 +21,7 @@ from memcap.launch.jobs import GROUPS
 from memcap.printing import Column, Listing, add_json, print_json, show
 from memcap.recipes import recipe_file, root
 from memcap.tasks import Task, task_class, task_classes
+from memcap.words import first_paragraph
 
 COLUMNS = (Column("knob"), Column("default"), Column("range", folds=True), Column("meaning", folds=True))
 HEAD = """# Knobs
@@ -134,7 +135,7 @@ def _task(cls: type[Task]) -> Group:
 
 
 def _of(title: str, prefix: str, cls: Any) -> Group:
-    about, hints = (cls.__doc__ or "").partition("\n")[0].rstrip("."), get_type_hints(cls)
+    about, hints = first_paragraph(cls.__doc__).rstrip("."), get_type_hints(cls)
     knobs = (
         Knob(f"{prefix}.{f.name}", _plain(f.default), _range(f, hints[f.name]), f.metadata.get("doc", ""))
         for f in fields(cls)

@@ -11,7 +11,8 @@ def test_benchmarks_are_found_by_name_with_a_line_each():
     found = runner.commands()
     assert set(found) == {"step", "padding", "study", "frontier", "cost", "accelerator"}
     for name, line in found.items():
-        assert importlib.import_module(f"benchmarks.{name}").__doc__ == line
+        about = importlib.import_module(f"benchmarks.{name}").__doc__
+        assert " ".join(about.partition("\n\n")[0].split()) == line
         assert line
 
 

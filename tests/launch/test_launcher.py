@@ -18,6 +18,7 @@ from memcap.studies import run, store
 from memcap.training.engine import train
 
 TINY = [
+    "engine.loop=reproducible",  # a program per width, whatever compiler is here
     "recipe.budget=40",
     "evaluation.every=20",
     "evaluation.sequences=64",
