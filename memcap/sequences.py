@@ -18,10 +18,12 @@ LARGEST = 64 * 2**20  # bytes of arrays: they are constants of the compiled prog
 class Sequences:
     """What a file holds, checked, each sequence moved to the end of the T steps.
 
-    inputs: (N, T) int32 symbols below `symbols`, which itself stands for steps before a sequence begins; or
-    (N, T, F) float32. targets: (N,), (N, O), (N, T) or (N, T, O): int32 classes below `classes`, or float32
-    values. due: (N, T) bool, where an answer is due; None: at the last step.
-    digest: of the file's bytes; "" of the example.
+    Args:
+        inputs: (N, T) int32 symbols below `symbols`, which itself stands for steps before a sequence begins;
+            or (N, T, F) float32.
+        targets: (N,), (N, O), (N, T) or (N, T, O): int32 classes below `classes`, or float32 values.
+        due: (N, T) bool, where an answer is due; None: at the last step.
+        digest: of the file's bytes; "" of the example.
     """
 
     inputs: np.ndarray

@@ -36,14 +36,15 @@ class Cell(nnx.RNNCellBase):
     Attributes:
         name: how `model.cell` calls it; a cell outside the package goes by `module:Class`.
         gates: where its gates are, so that named initialisers can start it; None: only its own initialiser
-        can. has_own_init: whether its constructor draws weights (`recipe.init=flax`).
+            can.
+        has_own_init: whether its constructor draws weights (`recipe.init=flax`).
         hidden_per_unit: numbers of each unit that the hidden state shows to the read-out, unit by unit: H is
             so many times U. 1 but where a unit is more than one number and no gate chooses among them.
         can_pad: whether a unit whose weights are all zero says zero and never learns, and all weights are in
             `gates`: then members of several widths can share a compiled program, the narrower ones padded
             with such units.
         is_lstm: whether it computes the LSTM's equations, so that an LSTM's hand-set weights and exports fit
-        it.
+            it.
     """
 
     name: ClassVar[str] = ""

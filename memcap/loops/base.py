@@ -75,17 +75,17 @@ class Loop:
 
     Attributes:
         name: `engine.loop=NAME`, and the column `loop` of rows; a loop outside the package goes by
-        `module:object`. chosen_on: platforms on which `engine.loop=auto` may choose it.
-        rank: of those that may be chosen and serve, the highest is.
+            `module:object`.
+        chosen_on: platforms on which `engine.loop=auto` may choose it.
+        rank: `auto` takes the loop of the highest rank among those that may be chosen and serve.
         reproducible: whether `engine.loop=reproducible` may choose it, too: its rows are the same to the bit
-            on machines with the same jaxlib and the same vectors.
-        fallback: the loop of what this one refuses: of other members, and of an LSTM read-out in the same
-        program. takes_symbols: whether `run` takes symbols (T, B) int as they are; others get one-hot vectors
-        (T, B, F). fuses_readout: whether `run` is given the read-out, to apply it as it sees fit; to the
-        hidden states of others
-            it is applied here.
-        seconds_per_padded_weight: what a weight of a unit that pads a member to a wider program costs a
-            training step; None: members of several widths do not share programs of this loop on a CPU.
+            on machines with the same jaxlib and the same vector instructions.
+        fallback: the loop that runs what this one refuses: other members, and an LSTM read-out in the same
+            program.
+        takes_symbols: whether `run` takes (T, B) int symbols; otherwise it gets one-hot vectors (T, B, F).
+        fuses_readout: whether `run` applies the read-out itself; otherwise `Loop.__call__` does.
+        seconds_per_padded_weight: what each weight that pads a member to a wider program costs per training
+            step; None: members of several widths do not share programs of this loop on a CPU.
     """
 
     name: str = ""
@@ -250,11 +250,12 @@ def stepwise(
     """Apply `step` to the first `length` rows of `inputs`, with the gradient written out.
 
     Args:
-        drive: goes over time. (body, state, xs, ys, length, backwards) -> state, ys: runs `body` over the
-            first `length` rows of `xs`, from the first to the last or backwards. body: (state, t, valid, row
-            of xs) -> (state, row of ys); `valid` says whether the step counts, and is True where no other is
-            run. state: pytree without an axis of time. xs: pytree of (T, ...). ys: pytree of zeros (T, ...)
-            for what comes out; rows after `length` are zero, or what the body makes of a state that stands
+        drive: goes over time: (body, state, xs, ys, length, backwards) -> state, ys. It runs `body` over the
+            first `length` rows of `xs`, from the first to the last or backwards.
+            `body` is (state, t, valid, row of xs) -> (state, row of ys); `valid` says whether the step
+            counts, and is True where no other is run.
+            `state` is a pytree without a time axis, `xs` one of (T, ...) arrays, `ys` one of zeros (T, ...)
+            for what comes out. Rows after `length` are zero, or what the body makes of a state that stands
             still: a body whose rows must be zero there says so by `zero_unless`.
         step: (params, carry, (B, F) input) -> (carry, (B, H) output), pure.
         return_sequences: return the output of every step, or of the last one only.
