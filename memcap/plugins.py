@@ -132,3 +132,25 @@ def modules(package: str) -> Iterable[ModuleType]:
     """All files of a package, imported, in alphabetical order."""
     files = pkgutil.iter_modules(sys.modules[package].__path__)
     return [importlib.import_module(f"{package}.{name}") for name in sorted(f.name for f in files)]
+
+
+def classes(package: str, base: type[T]) -> dict[str, type[T]]:
+    """The classes of a package's files that derive from `base`, by the `name` of their own, in
+    alphabetical order.
+
+    Raises:
+        ValueError: two have one name.
+    """
+    found = [
+        value
+        for module in modules(package)
+        for value in vars(module).values()
+        if isinstance(value, type)
+        and issubclass(value, base)
+        and value.__module__ == module.__name__
+        and vars(value).get("name")
+    ]
+    names = sorted(vars(cls)["name"] for cls in found)
+    if len(set(names)) < len(names):
+        raise ValueError(f"{package}: two have one name: {', '.join(names)}")
+    return dict(sorted((vars(cls)["name"], cls) for cls in found))

@@ -18,18 +18,7 @@ __all__ = ["Cell", "Gates", "Init", "cell_class", "cell_classes", "flax_cell_nam
 @cache
 def cell_classes() -> dict[str, type[Cell]]:
     """The cells of this folder by name, in alphabetical order."""
-    found = [
-        value
-        for module in plugins.modules(__name__)
-        for value in vars(module).values()
-        if isinstance(value, type)
-        and issubclass(value, Cell)
-        and value.__module__ == module.__name__
-        and value.name
-    ]
-    by_name = {cls.name: cls for cls in sorted(found, key=lambda cls: cls.name)}
-    assert len(by_name) == len(found), f"two cells have one name: {sorted(cls.name for cls in found)}"
-    return by_name
+    return plugins.classes(__name__, Cell)
 
 
 def flax_cell_names() -> list[str]:

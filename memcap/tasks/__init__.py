@@ -24,18 +24,7 @@ __all__ = [
 @cache
 def task_classes() -> dict[str, type[Task]]:
     """The tasks of this folder by name, in alphabetical order."""
-    found = [
-        value
-        for module in plugins.modules(__name__)
-        for value in vars(module).values()
-        if isinstance(value, type)
-        and issubclass(value, Task)
-        and value.__module__ == module.__name__
-        and "name" in vars(value)
-    ]
-    by_name = {cls.name: cls for cls in sorted(found, key=lambda cls: cls.name)}
-    assert len(by_name) == len(found), f"two tasks have one name: {sorted(cls.name for cls in found)}"
-    return by_name
+    return plugins.classes(__name__, Task)
 
 
 @cache
