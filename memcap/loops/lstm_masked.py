@@ -7,7 +7,7 @@ element by element, which goes into the product itself.
 """
 
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,6 @@ from jax import lax
 
 from memcap.cells import Cell
 from memcap.cells.lstm import (
-    LSTM,
     CarryCH,
     back_through_gates,
     has_lstm_step,
@@ -23,7 +22,7 @@ from memcap.cells.lstm import (
     through_gates,
 )
 from memcap.loops.base import Request, read_row, zero_unless
-from memcap.loops.lstm_while import Weights, run_lstm
+from memcap.loops.lstm_while import Weights, run_with_windows
 from memcap.loops.masked_scan import MaskedScan, masked
 
 
@@ -189,14 +188,9 @@ class LSTMMasked(MaskedScan):
     ) -> tuple[Any, jax.Array]:
         """See `Loop.run`."""
         del num_units
-        dtype = cast(LSTM, cell).kernel[...].dtype
-        flow = None if flow is None else flow.astype(dtype)
-
-        def over_time(weights: Weights, carry: CarryCH, inputs: jax.Array) -> Any:
-            return lstm_masked(return_sequences, reset, weights, carry, inputs, length, flow)
-
-        fuses = return_sequences and flow is None
-        return run_lstm(over_time, cast(LSTM, cell), carry, inputs, readout, fuses)
+        return run_with_windows(
+            lstm_masked, cell, carry, inputs, length, flow, reset, return_sequences, readout
+        )
 
 
 LOOP = LSTMMasked()

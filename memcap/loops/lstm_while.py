@@ -207,6 +207,27 @@ def run_lstm(
     return (c.T, h.T), outputs
 
 
+def run_with_windows(
+    over_time: Callable[..., tuple[CarryCH, jax.Array | None]],
+    cell: Cell,
+    carry: Any,
+    inputs: jax.Array,
+    length: jax.Array,
+    flow: jax.Array | None,
+    reset: bool,
+    return_sequences: bool,
+    readout: jax.Array | None,
+) -> tuple[Any, jax.Array]:
+    """`Loop.run` of an LSTM, by `lstm_while` or a function with its arguments."""
+    lstm = cast(LSTM, cell)
+    flow = None if flow is None else flow.astype(lstm.kernel[...].dtype)
+
+    def run(weights: Weights, carry: CarryCH, inputs: jax.Array) -> Any:
+        return over_time(return_sequences, reset, weights, carry, inputs, length, flow)
+
+    return run_lstm(run, lstm, carry, inputs, readout, return_sequences and flow is None)
+
+
 class LSTMWhile(WhileLoop):
     """What `while` runs of memcap's LSTM."""
 
@@ -232,14 +253,9 @@ class LSTMWhile(WhileLoop):
     ) -> tuple[Any, jax.Array]:
         """See `Loop.run`."""
         del num_units
-        dtype = cast(LSTM, cell).kernel[...].dtype
-        flow = None if flow is None else flow.astype(dtype)
-
-        def over_time(weights: Weights, carry: CarryCH, inputs: jax.Array) -> Any:
-            return lstm_while(return_sequences, reset, weights, carry, inputs, length, flow)
-
-        fuses = return_sequences and flow is None
-        return run_lstm(over_time, cast(LSTM, cell), carry, inputs, readout, fuses)
+        return run_with_windows(
+            lstm_while, cell, carry, inputs, length, flow, reset, return_sequences, readout
+        )
 
 
 LOOP = LSTMWhile()
