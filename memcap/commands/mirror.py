@@ -78,9 +78,10 @@ def run(arguments: Namespace) -> None:
 
 def _by_hand(settings: Tracking, arguments: Namespace) -> None:
     place = arguments.results
-    rows = shards.read(place, arguments.strict)
-    if rows.is_empty() and not arguments.follow:  # before a service starts
-        raise shards.no_rows(place)
+    if arguments.strict or not arguments.follow:
+        rows = shards.read(place, arguments.strict)
+        if rows.is_empty() and not arguments.follow:  # before a service starts
+            raise shards.no_rows(place)
     for folder in [place] if arguments.follow or place.is_file() else studies(place):
         follower = Follower(folder, arguments.session)
         ends = None if arguments.follow else lambda: True

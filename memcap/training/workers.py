@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from memcap import jax_setup
 from memcap.knobs import UserError
+from memcap.words import plural
 
 if TYPE_CHECKING:  # these import JAX
     from memcap.training.queue import LocalQueue, Queue, WorkerQueue
@@ -354,7 +355,7 @@ class WorkerPool:
         if suspects:
             line = f"memcap: a worker (process {worker.process.pid}) {reason}; restarted"
             if again := len(suspects) - len(failed):
-                line += f"; {again} member{'s' * (again != 1)} queued again"
+                line += f"; {plural(again, 'member')} queued again"
             if failed:
                 line += f"; {' '.join(m.key for m in failed)}: recorded as failed, as two workers died of it"
             print(line, file=sys.stderr, flush=True)
