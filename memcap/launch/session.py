@@ -52,9 +52,8 @@ class Session:
         self.process = os.getpid()
         self.composer: Composer | None = None  # of a multirun's jobs
         self.rows: dict[Settings, list[pl.DataFrame]] = {}  # of what was trained here, by its `_study`
-        self.expected: dict[
-            Settings, dict[Member, None]
-        ] = {}  # of the jobs, wherever they train; none: not known before
+        # of the jobs, wherever they train; none: not known before
+        self.expected: dict[Settings, dict[Member, None]] = {}
         self.session = shards.new_session()  # in the names of what all its jobs write
         self.mirrors: dict[Settings, MirrorProcess] = {}  # by `_study`, until all jobs have ended
 
@@ -100,9 +99,8 @@ class Session:
         """
         settings = jobs[0].settings
         folder = settings.folder
-        if (
-            not folder.is_absolute()
-        ):  # hydra.job.chdir: the job is in a folder of its own, which it will leave
+        # hydra.job.chdir: the job is in a folder of its own, which it will leave
+        if not folder.is_absolute():
             folder = Path(os.path.relpath(folder, self.start))
         study = _study(replace(settings, folder=folder))
         kept = self.rows.setdefault(study, [])
@@ -138,9 +136,8 @@ class Session:
         if os.getpid() == self.process:
             yield
             return
-        if (
-            os.environ.get("SUBMITIT_EXECUTOR") != "slurm"
-        ):  # joblib and Ray say how many cores a job has by OMP_NUM_THREADS
+        # joblib and Ray say how many cores a job has by OMP_NUM_THREADS
+        if os.environ.get("SUBMITIT_EXECUTOR") != "slurm":
             os.environ.setdefault(jax_setup.CORES_VARIABLE, os.environ.get("OMP_NUM_THREADS") or "1")
         with signals.raise_on_signal():
             yield

@@ -170,10 +170,8 @@ class StudyWriter(Listener):
         self.running: dict[str, Points] = {}  # curves by key of the members in training
         self.shards: dict[str, _Shard] = {}  # by name, those that are not full
         self.full_shards: dict[str, int] = {}  # how many, by program
-        self.running_time, self.running_steps = (
-            time.monotonic(),
-            {},
-        )  # when and what was last written of `running`
+        # when and what was last written of `running`
+        self.running_time, self.running_steps = time.monotonic(), {}
 
     def add_curve(self, chunk: CurveChunk) -> None:
         """Add a piece of a member's curve."""
