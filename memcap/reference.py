@@ -18,9 +18,14 @@ from jax import lax
 from memcap.config import Member
 from memcap.tasks import Batch
 from memcap.training.early_stopping import RARELY, near
-from memcap.training.step import EVALUATION_BATCH, MOMENTUM, loss_and_score_sums
-
-TRAIN, EVALUATE, STRETCH = 0, 1, 2  # a member's streams of random numbers
+from memcap.training.step import (
+    EVALUATE,
+    EVALUATION_BATCH,
+    MOMENTUM,
+    STRETCH,
+    TRAIN,
+    loss_and_score_sums,
+)
 
 
 @dataclass
