@@ -12,7 +12,7 @@ TARGETS := .venv-targets
 COMPILED := tests/targets tests/planning/test_plan.py
 CLUSTER := .venv-cluster
 
-.PHONY: study test docs test-targets targets test-cluster cluster tables quick lint hooks lock clean
+.PHONY: study test test-slow docs test-targets targets test-cluster cluster tables nets quick lint hooks lock clean
 
 # By the LSTM in C where there is a compiler, which takes half the time.
 study: $(STAMP)
@@ -20,9 +20,15 @@ study: $(STAMP)
 	$(BIN)/memcap answer --task delay_line --lag 50 outputs/first_study
 	$(BIN)/memcap answer --task latch --lag 50 outputs/first_study
 
-# In two processes, as tests mostly compile. A file's tests stay in one, in order: they share programs, folders and what went before.
+# In two processes, as tests mostly compile. A file's tests stay in one, in order: they share programs, folders and what went before;
+# tests/conftest.py orders the files, not xdist, which would begin with those of most tests. A process that dies is not replaced:
+# xdist 3.8 would wait for ever (its issue 1378), instead of naming the test.
 test: lint
-	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile
+	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder --max-worker-restart 0
+
+# What hangs on no version of Python, and takes minutes: simulations of coverage, kills at random moments, each benchmark for a moment.
+test-slow: $(STAMP)
+	$(BIN)/python -m pytest -m slow -n $(PROCESSES) --max-worker-restart 0
 
 # The pages, into docs/_build; a warning is an error.
 docs: $(STAMP)
@@ -31,6 +37,10 @@ docs: $(STAMP)
 # The numbers of README and docs, from the published rows.
 tables: $(STAMP)
 	$(BIN)/python docs/tables.py
+
+# The nets that `memcap.load("atlas:NAME")` gives: one that passes for each task and lag of the atlas, where it is missing.
+nets: $(STAMP)
+	$(BIN)/python docs/nets.py
 
 # XLA's compilers for accelerators that are not here: 1.7 GB, in an environment of their own, as JAX complains of missing chips.
 targets:

@@ -56,7 +56,7 @@ class Trainer:
     """Trains points; built in a process of `benchmarks.worker`."""
 
     def __init__(self) -> None:
-        jax_setup.prepare()  # flags are read when JAX is first used, not when it is imported
+        jax_setup.setup()  # flags are read when JAX is first used, not when it is imported
         self.seed = 0
 
     def train(self, point: Point, workers: int = 1) -> tuple[float, float]:

@@ -16,7 +16,7 @@ from benchmarks.roofline import best
 from memcap import jax_setup
 from memcap.training.operands import initial_state, train_operands
 from memcap.training.program import Program, compiled, lengths
-from memcap.training.step import Shape, Trainer
+from memcap.training.step import Trainer, TrainSpec
 
 COPIES = 16  # of a large array, in one wait: what starting them costs is hidden
 
@@ -69,7 +69,7 @@ class Lanes:
     """Measures; built in a process of `benchmarks.worker`."""
 
     def __init__(self) -> None:
-        jax_setup.prepare()  # flags are read when JAX is first used, not when it is imported
+        jax_setup.setup()  # flags are read when JAX is first used, not when it is imported
 
     def device(self) -> Device:
         """The first of them."""
@@ -117,7 +117,7 @@ class Lanes:
 
     def _time(self, point: Point, chunks: int, together: bool) -> Timed | None:
         members = point.resolved()
-        spec, loop = Shape.of(members[0]), "associative" if together else "while"
+        spec, loop = TrainSpec.of(members[0]), "associative" if together else "while"
         trainer = Trainer(spec, *lengths(members[0]), loop, side_by_side=together)
         code = compiled(Program(trainer, point.members))
         if code.program.lanes < point.members:

@@ -148,7 +148,7 @@ def engine(plan: StudyPlan, **settings: Any) -> dict[str, float]:
     with phases("import"):
         from memcap import jax_setup
 
-        jax_setup.prepare()
+        jax_setup.setup()
         from memcap.config import Engine, resolve
         from memcap.training.engine import train
     recipe = {

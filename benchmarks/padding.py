@@ -86,18 +86,18 @@ class Padded:
 
     def time(self, units: int, wide: int, lag: int, seconds: float) -> Step:
         """A step of a delay line's member in a program of another width."""
-        jax_setup.prepare()
+        jax_setup.setup()
         task, recipe = {"name": "delay_line", "lag": lag}, {"name": "forget_bias"}
         member = resolve(
             {"task": task, "model": {"units": units}, "recipe": recipe, "evaluation": {}, "seed": 0}
         )
         program = Program.of(member, Engine(loop="native"))
-        trainer = replace(program.trainer, shape=program.shape.at_width(wide))
+        trainer = replace(program.trainer, spec=program.spec.at_width(wide))
         compiling = compile_to_fit(replace(program, trainer=trainer), float("inf")).seconds
         inputs = initial_state(trainer, member), train_operands(trainer, member)
         train_chunk = jax.jit(trainer.train_chunk).lower(*inputs).compile()
         took = best(lambda: jax.block_until_ready(train_chunk(*inputs)), seconds) / member.evaluation.every
-        return Step(units, wide, trainer.shape.architecture.parameters(), took, compiling)
+        return Step(units, wide, trainer.spec.architecture.parameters(), took, compiling)
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ class Roofline:
         """Each of the rates, as the best of repeats that take about `seconds` together."""
         from memcap import jax_setup
 
-        jax_setup.prepare()
+        jax_setup.setup()
         import jax
         import jax.numpy as jnp
         import numpy as np

@@ -35,7 +35,10 @@ def gallery() -> str:
         " command beside it from"
         " the rows that lie in the project; tests make them again and compare.",
         "## Papers",
-        _table(["paper", "question", *get_args(papers.ClaimStatus)], [_counts(name) for name in done]),
+        _table(
+            ["paper", "question", "whose claims", *get_args(papers.ClaimStatus)],
+            [line for name in done for line in _counts(name)],
+        ),
         *(_paper(name) for name in done),
     ]
     if missing := [f"`memcap reproduce {name}`: {known[name]}" for name in known if name not in done]:
@@ -47,14 +50,15 @@ def _verdicts(name: str) -> pl.DataFrame:
     return pl.read_csv(papers.folder(name) / "verdicts.csv", infer_schema=False).fill_null("")
 
 
-def _counts(name: str) -> list[str]:
-    """A line of the table of papers."""
-    verdicts = _verdicts(name)["verdict"].to_list()
-    return [
-        f"[{name}](#{name})",
-        _text(papers.summaries()[name]),
-        *(str(verdicts.count(status)) for status in get_args(papers.ClaimStatus)),
-    ]
+def _counts(name: str) -> list[list[str]]:
+    """Lines of the table of papers: one of the paper's own claims, and one of ours where there are any."""
+    lines = []
+    for whose in get_args(papers.Whose):
+        verdicts = _verdicts(name).filter(whose=whose)["verdict"].to_list()
+        if verdicts:
+            counts = [str(verdicts.count(status)) for status in get_args(papers.ClaimStatus)]
+            lines.append([f"[{name}](#{name})", _text(papers.summaries()[name]), whose, *counts])
+    return lines
 
 
 def _paper(name: str) -> str:
@@ -64,11 +68,11 @@ def _paper(name: str) -> str:
     question = " ".join(question.split())
     claims = [
         [*map(_text, line)]
-        for line in data.select("claim", "paper", "read", "here", "verdict", "why").iter_rows()
+        for line in data.select("claim", "whose", "paper", "read", "here", "verdict", "why").iter_rows()
     ]
     lines = [
-        [claim, f"{paper} ({read})", here, f"**{verdict}**"]
-        for claim, paper, read, here, verdict, _ in claims
+        [claim, whose, f"{paper} ({read})", here, f"**{verdict}**"]
+        for claim, whose, paper, read, here, verdict, _ in claims
     ]
     why = [f"* *{claim}*: {reason}" for claim, *_, reason in claims if reason]
     at = f"{UP}/memcap/papers/{name}"
@@ -77,7 +81,7 @@ def _paper(name: str) -> str:
             f"### {name}",
             f"**{_text(question)}** {_text(reproduction.PAPER.source)}.",
             f"![{question}]({at}/figure.png)",
-            _table(["claim", "paper", "here", "verdict"], lines),
+            _table(["claim", "whose", "paper", "here", "verdict"], lines),
             *(["Why not:", "\n".join(why)] if why else []),
             _fenced(f"memcap reproduce {name} --rows --check"),
             f"makes picture and verdicts again from the [rows]({at}/rows.parquet) ([numbers"

@@ -1,4 +1,4 @@
-"""The tables and sentences of README and docs that hold measured numbers, made from the published rows.
+"""The tables and sentences of README, docs and results/ that hold measured numbers, made from the rows.
 
 python docs/tables.py           writes them, as `make tables` does
 python docs/tables.py --check   writes nothing; exit status 1 and a line per page that would change
@@ -22,16 +22,20 @@ from pathlib import Path
 from typing import Any, get_args
 
 import polars as pl
+from scipy.stats import binomtest
 
 from memcap import cli, papers
 from memcap.capacity.answer import answer
 from memcap.capacity.frontier import best_recipes, fit_all_recipes, frontier
-from memcap.capacity.points import Point
+from memcap.capacity.points import Point, label
 from memcap.capacity.sources import atlas
 from memcap.capacity.thresholds import Threshold
 from memcap.config import Evaluation, task_of
-from memcap.figures.law import laws
+from memcap.figures.law import content, costs, family, sentence
+from memcap.knobs import typed
 from memcap.studies import store
+from memcap.studies.rows import COLUMNS, passed_column
+from memcap.tasks import task_class
 from memcap.training import early_stopping
 
 ROOT = Path(__file__).parents[1]
@@ -46,6 +50,7 @@ QUESTIONS = {  # what must be known after 50 steps: task, knobs
     "sixteen bits, likewise": ("copy", "items=16"),
     "at every step, the bit of 50 steps ago": ("delay_line",),
 }
+COPIES = tuple(("copy", f"items={items}") for items in (2, 4, 8, 16))
 SHORT = ("a bit, seen once", "one of 32 symbols, seen once", "how many steps went by", *list(QUESTIONS)[5:])
 
 
@@ -53,6 +58,12 @@ SHORT = ("a bit, seen once", "one of 32 symbols, seen once", "how many steps wen
 def rows_of(study: str) -> pl.DataFrame:
     """The published rows of a study."""
     return store.read(ROOT / "results" / study)
+
+
+@cache
+def all_recipes() -> Sequence[Point]:
+    """Every recipe's points of the atlas."""
+    return fit_all_recipes(rows_of("atlas"))
 
 
 @cache
@@ -69,8 +80,9 @@ def point(label: str, lag: int) -> Point:
 def width(threshold: Threshold) -> str:
     """Units with their interval."""
     sign = {"no": "", "below": "<= ", "above": "> "}[threshold.censored]
+    low = f"{threshold.low:.1f}" if threshold.low > 0 else "open"
     high = f"{threshold.high:.1f}" if math.isfinite(threshold.high) else "open"
-    return f"{sign}{threshold.units:.1f} [{threshold.low:.1f}, {high}]"
+    return f"{sign}{threshold.units:.1f} [{low}, {high}]"
 
 
 def u90(each: Point) -> str:
@@ -106,8 +118,8 @@ def short_answer() -> str:
     return filled(
         f"**One thing, seen once and held for 50 steps: {advised('latch')} unit. At every step, the bit"
         f" of 50 steps ago, so that 50 bits are held all the time: {advised('delay_line')} units, with up to"
-        f" {stream.recipe['budget']:,} training steps.** Lag alone costs no width; information does, and how"
-        " much depends on how well the net was trained."
+        f" {stream.recipe['budget']:,} training steps.** Lag alone costs next to no width; information does,"
+        " and how much depends on how well the net was trained."
     )
 
 
@@ -140,31 +152,98 @@ def whole_atlas() -> str:
 
 
 def law() -> str:
-    """Units per bit of three cells."""
-    known = {each.cell: each for each in laws(points())}
+    """What each family of tasks costs."""
+    lines = []
+    for cost in costs(points()):
+        own = [p for p in points() if p.measured and family(p) == cost.family]
+        contents = [content(p) for p in own]
+        interval = f"[{cost.low:.2f}, {cost.high:.2f}]" if math.isfinite(cost.low) else "too few"
+        measured_at = f"{min(contents):g} to {max(contents):g} {cost.unit}s, lags {own_lags(own)}"
+        lines.append(
+            (
+                cost.family.replace("_", " "),
+                f"{cost.slope:.2f} {interval}",
+                f"units per {cost.unit}",
+                measured_at,
+            )
+        )
+    return table(("family", "cost", "in", "measured at"), lines)
 
-    def cost(cell: str) -> str:
-        return f"{known[cell].slope:.2f} [{known[cell].low:.2f}, {known[cell].high:.2f}]"
 
-    numbers = known["lstm"].slope * known["lstm"].numbers
-    soon, late = (point("copy (items=16)", lag).fit.u90.units for lag in (1, 50))
-    return filled(
-        f"Over all tasks and lags measured an LSTM costs {cost('lstm')} units per bit, or {numbers:.2f} carry"
-        f" numbers; a GRU {cost('GRUCell')} and an Elman net {cost('SimpleCell')}, both to lag 32. It is a"
-        f" rule of thumb: to say 16 symbols again took {soon:.0f} units right away, and {late:.0f} after 50"
-        " blank steps. The intervals take all marks as independent, which lags of one task are not, so they"
-        " are too narrow."
+def loops() -> str:
+    """How often a net's verdict differs between XLA's loop and the LSTM in C on the same seeds."""
+    ours, native = (rows_of(f"loops/{loop}").with_columns(passed_column()) for loop in ("while", "native"))
+    native = native.select("key", "steps", "passed")
+    members = ours.join(native, "key", validate="1:1", suffix="_native")
+    lines = []
+    for (task, knobs, lag), own in members.group_by("task", "knobs", "lag", maintain_order=True):
+        what = label(typed(task_class(task), json.loads(knobs), "task")).replace("_", " ")
+        lines.append((what, lag, " and ".join(map(str, sorted(own["units"].unique()))), *counts_of(own)))
+    lines.append(("all", "", "", *counts_of(members)))
+    head = (
+        "task",
+        "lag",
+        "units",
+        "nets",
+        "passed by while",
+        "passed by native",
+        "other verdict",
+        "other step",
     )
+    turned = members.filter(pl.col("passed") != pl.col("passed_native"))
+    lost = turned["passed"].sum()
+    chance = binomtest(lost, turned.height).pvalue
+    sentence = filled(
+        f"Of {turned.height} nets that turned, {lost} passed by `while` alone and {turned.height - lost} by"
+        f" `native` alone (sign test: p = {chance:.2f}). Other step: training ended after another number of"
+        " steps."
+    )
+    return f"{table(head, lines)}\n\n{sentence}"
+
+
+def counts_of(members: pl.DataFrame) -> list[int]:
+    """How many nets, how many passed by each of the two loops, and at how many the loops differ."""
+    passed, native = members["passed"], members["passed_native"]
+    other_step = (members["steps"] != members["steps_native"]).sum()
+    return [members.height, passed.sum(), native.sum(), (passed != native).sum(), other_step]
+
+
+def own_lags(marks: Sequence[Point]) -> str:
+    """The shortest and the longest lag."""
+    return f"{min(p.lag for p in marks)} to {max(p.lag for p in marks)}"
 
 
 def short_law() -> str:
-    """The same in one sentence."""
-    slopes = {each.cell: f"{each.slope:.2f}" for each in laws(points())}
+    """What differs between the families."""
+    by_family = {cost.family: cost for cost in costs(points())}
     return filled(
-        f"Over all tasks and lags an LSTM costs about {slopes['lstm']} units per bit, a GRU"
-        f" {slopes['GRUCell']}, an Elman net {slopes['SimpleCell']}. It is a rule of thumb, with wide"
-        " exceptions:"
+        f"What a bit costs depends on the task. In a copy it is {sentence(by_family['copy'])}, at whatever"
+        f" lag; in a delay line, which shifts at every step, {sentence(by_family['delay_line'])} where there"
+        f" are two symbols, {sentence(by_family['delay_line (symbols=4)'])} where there are four and"
+        f" {sentence(by_family['delay_line (symbols=8)'])} where there are eight. A delay line of reals costs"
+        f" {sentence(by_family['delay_line (reals=True)'])}. No slope over all of them means anything."
     )
+
+
+def hidden() -> str:
+    """Holding tasks at their shortest and longest lag, by the recipes of before and under the curriculum."""
+    lines = []
+    for task, *knobs in (("latch", "symbols=8"), ("latch", "symbols=32"), *COPIES):
+        label_of = label(task_of(task, list(knobs)))
+        for lag in (1, 50):
+            own = [p for p in all_recipes() if p.label == label_of and p.lag == lag]
+            climbs = [p for p in own if p.recipe["recipe"] == "curriculum_chrono"]
+            (before,), (now,) = (best_recipes(each) for each in ([p for p in own if p not in climbs], climbs))
+            lines.append(
+                (
+                    label_of,
+                    lag,
+                    f"{width(before.fit.u90)} ({before.recipe['recipe']}, {before.recipe['budget']:,})",
+                    f"{width(now.fit.u90)} ({now.recipe['budget']:,})",
+                )
+            )
+    head = "task", "lag", "u90 without a curriculum (recipe, steps)", "u90 with it (steps)"
+    return table(head, lines)
 
 
 def fresh_seeds() -> str:
@@ -174,17 +253,83 @@ def fresh_seeds() -> str:
     parts, below = [], []
     for p in points():
         if p.label == "delay_line" and p.lag in {lag for lag, _ in steady}:
-            units = answer(p.task, p.lag, 0.9, [p]).units
+            units = max(u for lag, u in steady if lag == p.lag)
             good, seeds = steady[p.lag, units]
             parts.append(f"{good} of {seeds} at lag {p.lag} with {units} units")
             under = max(u for lag, u in steady if lag == p.lag and u <= p.fit.u50.units - 2)
             below.append(steady[p.lag, under])
     good, seeds = (sum(column) for column in zip(*below, strict=True))
     return filled(
-        f"The widths that `memcap answer` advises were tried again on fresh seeds (`memcap train"
+        f"Widths about u90 were tried again on fresh seeds (`memcap train"
         f" sweeps=delay_line_fresh_seeds`): steady were {', '.join(parts[:-1])} and {parts[-1]}. Two units"
         f" below u50 {good} of {seeds} were."
     )
+
+
+def between_lags() -> str:
+    """How the advised widths of lags that nothing measured did on seeds that nothing was chosen on."""
+    rows = rows_of("advice_fresh_seeds").with_columns(passed_column())
+    cells = rows.group_by("task", "knobs", "lag", "units", "recipe", maintain_order=True)
+    lines = [
+        (label(typed(task_class(task), json.loads(knobs), "task")), lag, units, recipe, f"{passed}/{seeds}")
+        for task, knobs, lag, units, recipe, passed, seeds in cells.agg(
+            pl.col("passed").sum(), pl.len()
+        ).iter_rows()
+    ]
+    return table(("task", "lag", "units", "recipe", "passed"), lines)
+
+
+def every_lag() -> str:
+    """Lags between those of the atlas, as predicted from it alone, and as measured since."""
+    rows, lines, inside = rows_of("every_lag"), [], {0.5: 0, 0.9: 0}
+    passed = seeds = 0
+    for each in frontier(rows):
+        thresholds = {0.5: each.fit.u50, 0.9: each.fit.u90}
+        if any(threshold.censored != "no" for threshold in thresholds.values()):
+            continue
+        told = {share: answer(each.task, each.lag, share, points()) for share in thresholds}
+        for share, threshold in thresholds.items():
+            inside[share] += told[share].low <= threshold.units <= told[share].high
+        there = rows.filter(lag=each.lag, units=told[0.9].units)["steady"]
+        passed, seeds = passed + there.sum(), seeds + len(there)
+        cells = (
+            f"{told[share].estimate:.1f} [{told[share].low:.1f}, {told[share].high:.1f}]"
+            for share in thresholds
+        )
+        lines.append((each.lag, *cells, *(width(each) for each in thresholds.values()), told[0.9].units))
+    head = ("lag", "u50 predicted", "u90 predicted", "u50 measured", "u90 measured", "width to take")
+    return (
+        table(head, lines)
+        + "\n\n"
+        + filled(
+            f"Of these {len(lines)} lags u50 lies in the predicted 95 % interval at {inside[0.5]}, u90 at"
+            f" {inside[0.9]}. Where the width to take was trained, {passed} of {seeds} seeds were steady."
+        )
+    )
+
+
+def races() -> str:
+    """What a race of recipes finds where nothing is recommended, beside the atlas, and what it takes beside
+    the search alone."""
+    rows, lines, as_good, cheap = rows_of("recipes_race"), [], [], 0
+    published = {(p.label, p.lag): p.fit.u90 for p in points()}
+    for each in frontier(rows):
+        own = rows.filter(task=each.task.name, lag=each.lag)
+        winner, budget = each.recipe["recipe"], each.recipe["budget"]
+        ratio = own["steps"].sum() / own.filter(recipe=winner, budget=budget)["steps"].sum()
+        cheap += ratio <= MOST_OF_A_RACE
+        thresholds = [width(each.fit.u90), "not measured"]
+        if threshold := published.get((each.label, each.lag)):
+            thresholds[1] = width(threshold)
+            as_good.append(each.fit.u90.units <= threshold.high)
+        lines.append((each.label, each.lag, f"`{winner}`", *thresholds, own.height, f"{ratio:.2f}"))
+    head = ("task", "lag", "recipe that won", "u90", "u90 of the atlas", "nets", "steps over the search's")
+    sentence = filled(
+        f"At {sum(as_good)} of {len(as_good)} u90 lies in the atlas's interval or below it. At {cheap} of"
+        f" {len(lines)} the race and the search after it took at most {MOST_OF_A_RACE:g} times the training"
+        " steps of that search."
+    )
+    return f"{table(head, lines)}\n\n{sentence}"
 
 
 def budgets_at_50() -> str:
@@ -320,17 +465,23 @@ def steady() -> str:
 
 
 def redrawn() -> str:
-    """The papers, with how many of their claims hold here."""
+    """The papers, with how many of their claims hold here, and of ours about their experiments."""
     lines = []
     for name, question in papers.summaries().items():
         path = papers.folder(name) / "verdicts.csv"
         if not path.is_file():
             continue
-        verdicts = pl.read_csv(path, infer_schema=False)["verdict"].to_list()
+        verdicts = pl.read_csv(path, infer_schema=False)
         picture = f"../memcap/papers/{name}/figure.png"
-        holds = verdicts.count(get_args(papers.ClaimStatus)[0])
-        lines.append((f"[`{name}`]({picture})", question, f"{holds} of {len(verdicts)}"))
-    return table(("paper", "question", "claims that hold here"), lines)
+        counts = [_holding(verdicts.filter(whose=whose)) for whose in get_args(papers.Whose)]
+        lines.append((f"[`{name}`]({picture})", question, *counts))
+    return table(("paper", "question", "its claims that hold here", "ours that hold"), lines)
+
+
+def _holding(verdicts: pl.DataFrame) -> str:
+    """How many claims hold, of how many there are."""
+    holds = verdicts.filter(verdict=get_args(papers.ClaimStatus)[0]).height
+    return f"{holds} of {verdicts.height}" if verdicts.height else "-"
 
 
 def speed() -> str:
@@ -372,6 +523,31 @@ def studies() -> str:
     )
 
 
+def tables_of_rows() -> str:
+    """Each folder of published rows: how many, how many core hours, and the command that trained them."""
+    lines = []
+    for path in sorted((ROOT / "results").rglob("rows.parquet")):
+        rows, name = pl.read_parquet(path), path.parent.relative_to(ROOT / "results").as_posix()
+        study, _, loop = name.partition("/")  # sweeps/loops.yaml has a folder for each loop
+        hours = rows["run_seconds"].sum() / 3600
+        lines.append(
+            (
+                f"[{name}]({name}/rows.parquet)",
+                f"{len(rows):,}",
+                f"{hours:.2f}",
+                f"`memcap train sweeps={study}{f' engine.loop={loop} out=outputs/{name}' * bool(loop)}`",
+            )
+        )
+    return table(("table", "rows", "core hours", "trained by"), lines)
+
+
+def columns() -> str:
+    """Each column of the rows, as polars names its type."""
+    each = ((f"`{name}`", str(dtype), meaning) for name, (dtype, meaning) in COLUMNS.items())
+    return table(("column", "type", "meaning"), each)
+
+
+MOST_OF_A_RACE = 1.5  # training steps of a race and its search, over those of the search
 BLOCKS: dict[str, Callable[[], str]] = {
     "the answer": short_answer,
     "six questions": six,
@@ -379,7 +555,12 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "atlas": whole_atlas,
     "law": law,
     "law in short": short_law,
+    "loops": loops,
+    "what training hid": hidden,
     "fresh seeds": fresh_seeds,
+    "advice between lags": between_lags,
+    "every lag": every_lag,
+    "races": races,
     "budgets at lag 50": budgets_at_50,
     "delay line": delay_line,
     "latch": latch,
@@ -396,6 +577,8 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "papers": redrawn,
     "speed": speed,
     "speed of studies": studies,
+    "tables of rows": tables_of_rows,
+    "columns": columns,
 }
 
 
@@ -429,7 +612,7 @@ def renewed(page: str) -> str:
 def main(arguments: Sequence[str]) -> int:
     """Write the pages, or say which would change."""
     stale = 0
-    for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+    for path in (ROOT / "README.md", ROOT / "results" / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
         page = path.read_text(encoding="utf-8")
         if (new := renewed(page)) != page:
             stale += 1

@@ -17,7 +17,8 @@ class Net(nn.Module):
         super().__init__()
         state = {name: torch.from_numpy(array) for name, array in np.load(path).items()}
         units, features = state["lstm.weight_hh_l0"].shape[1], state["lstm.weight_ih_l0"].shape[1]
-        self.lstm = nn.LSTM(features, units, batch_first=True)
+        layers = sum(name.startswith("lstm.weight_ih_l") for name in state)
+        self.lstm = nn.LSTM(features, units, layers, batch_first=True)
         if "readout.weight" in state:
             self.readout = nn.Linear(units, len(state["readout.bias"]))
         else:

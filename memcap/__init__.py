@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from memcap.cells import Cell
     from memcap.config import Engine, Evaluation, Member
     from memcap.knobs import UserError, knob
-    from memcap.models.network import Model
+    from memcap.models.model import Model
     from memcap.recipes import Recipe
     from memcap.tasks import Batch, Facts, Task
     from memcap.trained import Trained
@@ -47,7 +47,7 @@ _HOMES = {
     "memcap.cells": ("Cell",),
     "memcap.config": ("Engine", "Evaluation", "Member"),
     "memcap.knobs": ("UserError", "knob"),
-    "memcap.models.network": ("Model",),
+    "memcap.models.model": ("Model",),
     "memcap.trained": ("Trained",),
     "memcap.recipes": ("Recipe",),
     "memcap.tasks": ("Batch", "Facts", "Task"),

@@ -1,5 +1,15 @@
-"""`python -m memcap`: the same as the command `memcap`."""
+"""The command `memcap`, also as `python -m memcap`: hears signals first, and only then imports the rest."""
 
-from memcap.cli import main
+from memcap import signals
 
-main()
+
+def main() -> None:
+    """Run the command that was typed."""
+    with signals.watching():
+        from memcap import cli
+
+        cli.main()
+
+
+if __name__ == "__main__":
+    main()

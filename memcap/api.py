@@ -1,31 +1,41 @@
 """The Python face of memcap: the same engine and rows as the command's, for notebooks and scripts."""
 
 import itertools
+import math
+import reprlib
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
-from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
+from flax import nnx
 
 from memcap import figures
 from memcap.capacity import frontier as frontiers
 from memcap.capacity import sources
 from memcap.capacity.answer import Answer
+from memcap.capacity.nets import PREFIX, find_net
 from memcap.capacity.points import At, columns
+from memcap.cells import cell_classes, flax_cell_names
 from memcap.config import Engine, Evaluation, Member, member_of, task_of
-from memcap.knobs import UserError, typed
-from memcap.models.network import Model
+from memcap.knobs import LONGEST, MOST, UserError, field_values, names_of, typed, whole
+from memcap.models.model import MOST_LAYERS, Model
 from memcap.recipes import Recipe
 from memcap.studies import shards, store
-from memcap.studies.axes import axis
+from memcap.studies.axes import axis, check_count
+from memcap.studies.files import BadFileError
+from memcap.studies.row_checks import check_rows
+from memcap.studies.rows import VERDICTS, complete
 from memcap.studies.run import run_study
 from memcap.studies.search import DESIGNS
+from memcap.studies.shards import OUTPUTS
 from memcap.studies.writer import members_table
 from memcap.tasks import Task, task_class
 from memcap.tracking import MirrorProcess, Tracking
 from memcap.trained import Trained
+from memcap.words import warn_once
 
 GROUPS = {"model": Model, "recipe": Recipe, "evaluation": Evaluation}
 
@@ -34,13 +44,13 @@ def members(task: Any = "delay_line", recipe: Any = "auto", **axes: Any) -> list
     """Members from axes: every combination of the values, each once.
 
     Args:
-        task: name ("latch", "my_module:MyTask"), object, or a list of these.
+        task: name ("latch", "my_module:MyTask"), class, object, or a list of these.
         recipe: name of a file in conf/recipe/, object, or a list of these.
         axes: any field by name, each a value or a list: `lag`, `length`, the task's knobs; `units`, `cell`,
-            `readout`; `lr`, `batch`, `budget` and the other values of a recipe; `every`, `sequences`,
-            `successive`, `stretch`; `seed`, where a number says how many, from 0 on, and a list which.
-            "1..64" is all whole numbers from 1 to 64. Where two parts have a field of one name, write
-            `**{"task.NAME": ...}`.
+            `layers`, `readout`; `lr`, `batch`, `budget` and the other values of a recipe; `every`,
+            `sequences`, `successive`, `stretch`; `seed`, where a number says how many, from 0 on, and a list
+            which. "1..64" is all whole numbers from 1 to 64. A cell may be a class, as `flax.nnx.GRUCell`.
+            Where two parts have a field of one name, write `**{"task.NAME": ...}`.
 
     Returns:
         The members, fully resolved.
@@ -52,35 +62,113 @@ def members(task: Any = "delay_line", recipe: Any = "auto", **axes: Any) -> list
         >>> len(memcap.members(task="latch", lag=[5, 50], units=[1, 2], seed=4))
         16
     """
+    axes = {
+        name: _names_of_cells(values) if name in ("cell", "model.cell") else _plain(values)
+        for name, values in axes.items()
+    }
     grid = {name: axis(name, values) for name, values in {"task": task, "recipe": recipe, **axes}.items()}
+    check_count(math.prod(map(len, grid.values())), "members")
     points = (dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values()))
     return list(dict.fromkeys(_member(**point) for point in points))
 
 
 def _member(task: Any, recipe: Any, **values: Any) -> Member:
-    cls = type(task) if isinstance(task, Task) else task_class(str(task))
+    cls = type(task) if isinstance(task, Task) else _task_class(task)
     parts: dict[str, dict[str, Any]] = {"task": {}, **{group: {} for group in GROUPS}, "member": {}}
-    owned = {"task": {f.name for f in fields(cls)}, "member": {"lag", "length", "seed"}}
-    owned |= {group: {f.name for f in fields(part)} - {"name"} for group, part in GROUPS.items()}
+    owned = {"task": {*names_of(cls)}, "member": {"lag", "length", "seed"}}
+    owned |= {group: {*names_of(part)} - {"name"} for group, part in GROUPS.items()}
     for name, value in values.items():
         group, _, field = name.rpartition(".")
-        found = [part for part, names in owned.items() if field in names and group in ("", part)]
-        if len(found) != 1:
-            known = ", ".join(sorted(set().union(*owned.values())))
+        owners = [part for part, names in owned.items() if field in names and group in ("", part)]
+        if len(owners) != 1:
+            choices = ", ".join(sorted(set().union(*owned.values())))
             what = (
-                f"in {' and '.join(found)}; write {found[0]}.{field}"
-                if found
-                else f"no such field; one of {known}"
+                f"in {' and '.join(owners)}; write {owners[0]}.{field}"
+                if owners
+                else f"no such field; one of {choices}"
             )
             raise UserError(f"{name}: {what}")
-        parts[found[0]][field] = value
+        parts[owners[0]][field] = value
+    named = recipe if isinstance(recipe, Recipe) else Recipe(_text(recipe, "recipe"))
     return Member(
-        replace(task, **parts["task"]) if isinstance(task, Task) else typed(cls, parts["task"], "task"),
-        recipe=replace(recipe if isinstance(recipe, Recipe) else Recipe(str(recipe)), **parts["recipe"]),
+        _with(task, parts["task"]) if isinstance(task, Task) else typed(cls, parts["task"], "task"),
+        recipe=_with(named, parts["recipe"]),
         model=typed(Model, parts["model"], "model"),
         evaluation=typed(Evaluation, parts["evaluation"], "evaluation"),
         **{"lag": 8, **parts["member"]},
     )
+
+
+def _task_class(task: Any) -> type[Task]:
+    if not (isinstance(task, type) and issubclass(task, Task)):
+        return task_class(_text(task, "task"))
+    _say_if_alone("task", task)
+    return task_class(task.name)
+
+
+def _say_if_alone(what: str, cls: type) -> None:
+    """Say once of a class of the script or notebook itself that no other process can import it."""
+    if cls.__module__ == "__main__":
+        warn_once(
+            f"{what}={cls.__name__}: is defined here, so it trains in this process alone; in a module of its"
+            " own all cores train it"
+        )
+
+
+def _with(part: Any, values: dict[str, Any]) -> Any:
+    """A task or a recipe with some of its fields set, all of them checked."""
+    where = "task" if isinstance(part, Task) else "recipe"
+    return typed(type(part), field_values(part) | values, where)
+
+
+def _names_of_cells(values: Any) -> Any:
+    """Cells as they are called in members; classes become names."""
+    if isinstance(values, (list, tuple)):
+        return [_names_of_cells(each) for each in values]
+    if isinstance(values, nnx.Module):
+        raise UserError(f"cell: is an object of {type(values).__name__}; give its class")
+    if not isinstance(values, type):
+        return values
+    if values in (getattr(nnx, name) for name in flax_cell_names()):
+        return values.__name__
+    own = [name for name, cls in cell_classes().items() if cls is values]
+    if "<locals>" in values.__qualname__:
+        raise UserError(f"cell={values.__name__}: is defined in a function; define it at the top of a module")
+    _say_if_alone("cell", values)
+    return own[0] if own else f"{values.__module__}:{values.__qualname__}"
+
+
+def _plain(values: Any) -> Any:
+    """Numbers of NumPy, and arrays of them, as Python's own."""
+    if isinstance(values, (np.ndarray, np.generic)):
+        return values.tolist()
+    return list(map(_plain, values)) if isinstance(values, (list, tuple)) else values
+
+
+def _text(value: Any, name: str) -> str:
+    if not isinstance(value, str) or not value:
+        raise UserError(f"{name}={reprlib.repr(value)}: must be a name, as text")
+    return value
+
+
+def _place(value: Any, name: str) -> Path:
+    if not isinstance(value, (str, Path)) or not str(value) or "\0" in str(value):
+        raise UserError(f"{name}={reprlib.repr(value)}: must be the path of a folder")
+    return Path(value)
+
+
+def _number(value: Any, name: str) -> float:
+    """A number above 0 and below 1."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1:
+        raise UserError(f"{name}={value!r}: must be a number above 0 and below 1")
+    return value
+
+
+def _verdict(at: Any, budget: Any) -> None:
+    if at not in VERDICTS:
+        raise UserError(f"at={at}: must be one of {', '.join(VERDICTS)}")
+    if budget is not None:
+        whole(budget, "budget", 1, MOST)
 
 
 def train(
@@ -101,8 +189,9 @@ def train(
         folder: where rows and weights go; members whose rows it holds are not trained again, and half-trained
             ones go on. None: rows are returned, and nothing is written.
         study: its name in every row.
-        design: "grid" trains all; "bisect" those that find u50 and u90 on the widths of the members.
-        engine: how to share the machine; changes no result beyond float rounding.
+        design: "grid" trains all; "bisect" those that find u50 and u90 on the widths of the members; "race"
+            first those that tell which of the members' recipes to take.
+        engine: how to share the machine. It moves last bits, by which single verdicts may turn.
         tracking: where a process of its own mirrors the folder meanwhile: "wandb", "trackio", "module:name"
             of a class with the methods of `memcap.tracking.mirror.Service`, or all of it as
             `memcap.tracking.Tracking`. "off": nowhere.
@@ -122,12 +211,20 @@ def train(
             "tracker: there are no trackers any more; write tracking='wandb', or"
             " tracking='my_module:MyService'"
         )
-    settings = tracking if isinstance(tracking, Tracking) else Tracking(tracking)
-    place, session, all_members = (
-        None if folder is None else Path(folder),
-        shards.new_session(),
-        list(members),
-    )
+    shards.check_study(_text(study, "study"))
+    if not (engine is None or isinstance(engine, Engine)):
+        raise UserError(f"engine={engine!r}: must be a memcap.Engine, as in memcap.Engine(workers=1)")
+    engine = typed(Engine, vars(engine or Engine()), "engine")
+    settings = tracking if isinstance(tracking, Tracking) else Tracking(_text(tracking, "tracking"))
+    settings = typed(Tracking, vars(settings), "tracking")
+    if not isinstance(progress, bool):
+        raise UserError(f"progress={progress!r}: must be True or False")
+    if isinstance(members, str) or not isinstance(members, Iterable):
+        raise UserError(f"members={members!r}: must be what memcap.members gives")
+    all_members = list(members)
+    if wrong := [each for each in all_members if not isinstance(each, Member)]:
+        raise UserError(f"members: must be what memcap.members gives, and no {type(wrong[0]).__name__}")
+    place, session = None if folder is None else _place(folder, "folder"), shards.new_session()
     if settings.is_off:
         mirror = None
     elif place is None:
@@ -135,9 +232,7 @@ def train(
     else:
         mirror = MirrorProcess(settings, place, study, session, members_table(all_members))
     with nullcontext() if mirror is None else mirror:
-        rows = run_study(
-            all_members, engine or Engine(), place, study, design, quiet=not progress, session=session
-        )
+        rows = run_study(all_members, engine, place, study, design, quiet=not progress, session=session)
     if mirror is not None and mirror.where and progress:
         print(mirror.where)
     return rows
@@ -150,7 +245,7 @@ def frontier(
     and budget.
 
     Args:
-        rows: what `train` returned, or the folder of a study.
+        rows: what `train` returned, the folder of a study, or "atlas", the rows that memcap publishes.
         at: "steady", members that also pass at the stretched length count, where the task is a stream;
             "trained", those that are solved at the trained length. `u50_trained` and `u90_trained` are always
             of the latter.
@@ -160,53 +255,79 @@ def frontier(
     Raises:
         UserError: no such folder, or no such verdict.
     """
+    _verdict(at, budget)
+    _number(confidence, "confidence")
     points = frontiers.frontier(_rows(rows), at, budget, confidence)
     return pl.DataFrame([columns(point) for point in points], infer_schema_length=None)
 
 
 def answer(
-    task: Task | str,
+    task: Task | type[Task] | str,
     lag: int,
     rows: pl.DataFrame | str | Path | None = None,
     *,
     share: float = 0.9,
     at: At = "steady",
     budget: int | None = None,
+    cell: str | type = "lstm",
+    layers: int = 1,
     knobs: Sequence[str] = (),
+    **values: Any,
 ) -> Answer:
     """How many units for this task at this lag. Print it for words; `.units` is the width to take.
 
     Args:
-        task: name or object.
+        task: name, class or object.
         lag: time steps.
-        rows: what `train` returned, or a folder of studies; one that does not exist holds no rows. None: the
-            folder `outputs` and, where it does not measure the lag, the atlas that memcap publishes;
-            `.source` says which.
+        rows: what `train` returned, a folder of studies, or "atlas", the rows that memcap publishes; a folder
+            that does not exist holds no rows. None: the folder `outputs` and, where it does not measure the
+            lag, the atlas; `.source` says which.
         share: of the seeds that train at all and should pass.
         at, budget: as in `frontier`.
+        cell: "lstm", "gru", "elman", a class, or as in rows; layers: how many of it, one on top of another.
         knobs: of a task given by name, as "symbols=4".
+        values: the same by keyword, as `symbols=4`.
 
     Raises:
         UserError: no such task, no such lag, or no such verdict.
     """
-    wanted = task if isinstance(task, Task) else task_of(task, knobs)
+    _verdict(at, budget)
+    _number(share, "share")
+    if not isinstance(knobs, (list, tuple)) or not all(isinstance(each, str) for each in knobs):
+        raise UserError(f'knobs={knobs!r}: must be a list of texts, as in ["symbols=4"]')
+    words = [*knobs, *(f"{name}={value}" for name, value in values.items())]
+    if not isinstance(task, Task):
+        task = task_of(_task_class(task).name, words)
+    elif words:
+        raise UserError(f"{words[0]}: a task that is an object has its knobs already; give its name")
+    lag = whole(_plain(lag), "lag", 1, LONGEST)
+    layers = whole(_plain(layers), "layers", 1, MOST_LAYERS)
+    name = sources.cell_name(_text(_names_of_cells(cell), "cell"))
     if isinstance(rows, pl.DataFrame):
-        return sources.from_rows(rows, wanted, lag, share, at, budget)
-    return sources.best_answer(wanted, lag, share, at, budget, None if rows is None else Path(rows))
+        return sources.from_rows(_rows(rows), task, lag, share, at, budget, cell=name, layers=layers)
+    place = None if rows is None else _place(rows, "rows")
+    return sources.best_answer(task, lag, share, at, budget, place, cell=name, layers=layers)
 
 
-def load(folder: str | Path, key: str) -> Trained:
-    """A trained member of a study's folder.
+def load(folder: str | Path, key: str | None = None) -> Trained:
+    """A trained member of a study's folder, or a net that memcap publishes.
 
     Args:
-        folder: of a study, or of several.
-        key: of the member, or its first digits, as the rows have it.
+        folder: of a study, or of several; or the name of a published net, as "atlas:delay_line-L50".
+        key: of the member, or its first digits, as the rows have it; None for a published net.
 
     Raises:
-        UserError: no such folder, not exactly one such member, or no weights.
+        UserError: no such folder or net, not exactly one such member, or no weights.
     """
-    row = store.find_row(Path(folder), key)
-    return Trained(member_of(store.config_of(row)), store.weights_of(Path(folder), row))
+    if key is None:
+        if not str(folder).startswith(PREFIX):
+            raise UserError(f"load({str(folder)!r}): give the key of a member, too, or the name {PREFIX}NAME")
+        place, row = find_net(OUTPUTS, str(folder))
+    else:
+        if not isinstance(key, str):
+            raise UserError(f"key={key!r}: must be text, as the rows have it")
+        place, row = find_net(_place(folder, "folder"), key)
+    return Trained(member_of(store.config_of(row)), store.weights_of(place, row))
 
 
 def draw(figure: str, rows: pl.DataFrame | str | Path) -> figures.Drawn:
@@ -214,13 +335,23 @@ def draw(figure: str, rows: pl.DataFrame | str | Path) -> figures.Drawn:
 
     Args:
         figure: a file of memcap/figures/, or `module:name`.
-        rows: what `train` returned, or the folder of a study.
+        rows: what `train` returned, the folder of a study, or "atlas".
 
     Raises:
         UserError: no such figure, no such folder, or nothing to draw.
     """
-    return figures.find(figure).draw(_rows(rows))
+    return figures.find(_text(figure, "figure")).draw(_rows(rows))
 
 
 def _rows(rows: pl.DataFrame | str | Path) -> pl.DataFrame:
-    return store.read(Path(rows)) if isinstance(rows, (str, Path)) else rows
+    """Rows of a folder, or a table of them, checked as a file's are."""
+    if not isinstance(rows, pl.DataFrame):
+        return store.read(_place(rows, "rows"))
+    try:
+        table = complete(rows)
+        check_rows(table)
+    except (BadFileError, pl.exceptions.PolarsError) as error:
+        raise UserError(
+            f"rows: {' '.join(str(error).split())}; give what memcap.train returned, or a folder"
+        ) from error
+    return store.readable(table)

@@ -5,15 +5,24 @@ import math
 from pathlib import Path
 
 from memcap.knobs import LONGEST, MOST
+from memcap.models.model import MOST_LAYERS
+from memcap.published import ATLAS, is_atlas
 from memcap.studies.rows import VERDICTS
 from memcap.studies.shards import OUTPUTS
+
+NET = "key of the member, or its first digits, as in the rows; or a published net, as atlas:latch-L50"
+
+
+PLACE = "folder of a study, or of many; or atlas, the rows that memcap publishes"
 
 
 def add_results(parser: argparse.ArgumentParser, otherwise: str = "") -> None:
     """Give a command the argument `results`: where rows are read; `otherwise`: what None, the default, stands
     for in words."""
-    about = f"folder of a study, or of many (default: {otherwise or OUTPUTS})"
-    parser.add_argument("results", type=Path, nargs="?", default=None if otherwise else OUTPUTS, help=about)
+    about = f"{PLACE} (default: {otherwise or OUTPUTS})"
+    parser.add_argument(
+        "results", type=location, nargs="?", default=None if otherwise else OUTPUTS, help=about
+    )
 
 
 def add_verdict(parser: argparse.ArgumentParser) -> None:
@@ -37,6 +46,14 @@ def add_strict(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def location(text: str) -> Path:
+    """The type of an argument that names a file or folder. An empty one, as of a shell's variable that is not
+    set, would mean the current folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("is empty; name a file or folder, . for this one")
+    return Path(text)
+
+
 def positive(text: str) -> int:
     """The type of an argument that is a whole number, at least 1."""
     value = int(text) if text.lstrip("-").isdigit() else 0
@@ -55,6 +72,14 @@ def steps(text: str) -> int:
     return value
 
 
+def layers(text: str) -> int:
+    """The type of an argument that counts the layers of a net."""
+    value = positive(text)
+    if value > MOST_LAYERS:
+        raise argparse.ArgumentTypeError(f"{text}: must be at most {MOST_LAYERS}")
+    return value
+
+
 def share(text: str) -> float:
     """The type of an argument that is a number above 0 and below 1."""
     try:
@@ -68,5 +93,7 @@ def share(text: str) -> float:
 
 def folder_of(results: Path) -> Path:
     """The folder beside whose rows things are written: the one that a user named, or that of the file that he
-    named."""
+    named. What is made of the atlas goes where studies are."""
+    if is_atlas(results):
+        return OUTPUTS / ATLAS
     return results if results.is_dir() else results.parent

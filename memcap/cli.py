@@ -4,12 +4,13 @@ import argparse
 import contextlib
 import gc
 import inspect
+import io
 import os
 import shlex
 import signal
 import sys
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import NoReturn
 
 from memcap import __version__, commands, jax_setup, plugins, signals
@@ -17,11 +18,12 @@ from memcap.knobs import UserError, of_disk
 from memcap.words import plural
 
 LINES = argparse.RawDescriptionHelpFormatter  # keeps the line breaks of docstrings and examples
+ABOUT = "How many units does a recurrent network need to remember this? Answered by measurement."
 FIRST_STEPS = """First steps:
-  memcap inspect --units 5 --timesteps 2 --features 3    what `units` sets, and what it doesn't
-  memcap tasks                                           what there is to remember
-  memcap train sweeps=first_study                        measure (minutes); memcap train --help says more
   memcap answer --task delay_line --lag 50               how many units, from what was measured
+  memcap tasks                                           what there is to remember
+  memcap inspect --units 5 --timesteps 2 --features 3    what `units` sets, and what it doesn't
+  memcap train sweeps=first_study                        measure (minutes); memcap train --help says more
   memcap my_module:my_command                            a command of your own, from my_module.py
 """
 
@@ -37,14 +39,22 @@ class Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; a user's mistake ends it with one line and status 2."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that lacks a letter has the rest of the line
+    with signals.watching(lambda interrupted: _interruption(interrupted, arguments)):
+        _run_to_its_end(arguments)
+
+
+def _run_to_its_end(arguments: list[str]) -> None:
+    """Run the command, and say in one line what ended it."""
     try:
-        with signals.raise_on_signal():
-            _run(arguments)
+        _run(arguments)
         sys.stdout.flush()  # so that a closed pipe shows here
     except UserError as error:
         _stop(f"{error}", 2)
     except KeyboardInterrupt as error:
-        _interrupted(error, arguments)
+        interrupted = error if isinstance(error, signals.Interrupted) else signals.Interrupted(signal.SIGINT)
+        _stop(_interruption(interrupted, arguments), interrupted.status)
     except BrokenPipeError:
         # the interpreter flushes once more at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -60,15 +70,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise
 
 
-def _interrupted(error: KeyboardInterrupt, arguments: Sequence[str]) -> NoReturn:
-    """Say what is saved, and how to resume."""
-    signal_error = error if isinstance(error, signals.Interrupted) else signals.Interrupted(signal.SIGINT)
-    line, saved = f"interrupted ({signal.Signals(signal_error.number).name})", signal_error.rows_saved
-    if arguments[:1] == ["train"]:
-        rows = "finished members" if saved is None else plural(saved, "member")
-        half_trained = f", {signal_error.half_trained:,} half-trained" if signal_error.half_trained else ""
-        line += f"; {rows} saved{half_trained}. Resume with: {shlex.join(['memcap', *arguments])}"
-    _stop(line, signal_error.status)
+def _interruption(interrupted: signals.Interrupted, arguments: Sequence[str]) -> str:
+    """What is saved, and how to resume."""
+    name, saved, again = arguments[:1], interrupted.rows_saved, shlex.join(["memcap", *arguments])
+    if name == ["mirror"]:
+        return f"{interrupted}; what was not sent yet is sent by: {again}"
+    if name != ["train"] and saved is None:
+        return str(interrupted)
+    rows = "finished members" if saved is None else plural(saved, "member")
+    half_trained = f", {interrupted.half_trained:,} half-trained" if interrupted.half_trained else ""
+    return f"{interrupted}; {rows} saved{half_trained}. Resume with: {again}"
 
 
 def _stop(line: str, status: int) -> NoReturn:
@@ -88,14 +99,21 @@ def _leave(status: int | str) -> NoReturn:
 
 
 def _run(arguments: list[str]) -> None:
+    for word in arguments:
+        if "\0" in word:  # no shell hands one over, but a caller of `main` may
+            raise UserError(f"{word}: holds a zero byte, which no name or value does")
     # the shell asks how to complete a line, or somebody follows memcap train --hydra-help
     if arguments[:1] == ["-sc"]:
-        if not (arguments[-1].startswith("query=") and _complete_command()):
-            _call("train", arguments)
+        more = _complete() if arguments[-1].startswith("query=") else []
+        if more is not None:
+            _call("train", [*arguments, *more])
         return
-    name = arguments[0] if arguments else ""
+    if not arguments:
+        print(f"{ABOUT}\n\n{FIRST_STEPS}\nmemcap --help lists all commands.")
+        return
+    name = arguments[0]
     if plugins.is_import_path(name):
-        jax_setup.prepare()  # its module may use JAX as it is imported
+        jax_setup.setup()  # its module may use JAX as it is imported
     else:
         # prints the help or the version, or complains, unless this is a command's name
         _top().parse_args(arguments[:1])
@@ -104,8 +122,7 @@ def _run(arguments: list[str]) -> None:
 
 def _top() -> Parser:
     """The parser of the first word: a command's name, --help or --version."""
-    about = "How many units does a recurrent network need to remember this? Answered by measurement."
-    parser = Parser(prog="memcap", description=about, epilog=FIRST_STEPS, formatter_class=LINES)
+    parser = Parser(prog="memcap", description=ABOUT, epilog=FIRST_STEPS, formatter_class=LINES)
     parser.add_argument("--version", action="version", version=f"memcap {__version__}")
     names = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, summary in commands.summaries().items():
@@ -118,7 +135,7 @@ def _call(name: str, words: list[str]) -> None:
     with _libraries_coming():
         command = commands.find(name)
     if "jax" in sys.modules:  # memcap's own modules import it and use it later; some do without
-        jax_setup.prepare()
+        jax_setup.setup()
     parser = _parser(name, command)
     takes_all = any(action.nargs in (argparse.REMAINDER, argparse.PARSER) for action in parser._actions)
     command.run((parser.parse_args if takes_all else parser.parse_intermixed_args)(words))
@@ -148,33 +165,49 @@ def _parser(name: str, command: commands.Command) -> Parser:
     return parser
 
 
-def _complete_command() -> bool:
+def _complete() -> list[str] | None:
     """Complete the subcommand's name, its options, and what an option may be. Leave a line's overrides to
     Hydra.
 
-    Hydra completes what follows the name of the program, so the subcommand is taken out of the line.
+    Returns:
+        The options that Hydra has to know beside the line; None: it is not asked.
     """
-    line = os.environ.get("COMP_LINE", "")
-    program, _, rest = line.partition(" ")
+    program, _, rest = os.environ.get("COMP_LINE", "").partition(" ")
     name, space, words = rest.lstrip().partition(" ")
-    last = words.rpartition(" ")[2]
-    if space and (name == "train" or (name == "plan" and not last.startswith("-"))):
-        os.environ["COMP_LINE"] = f"{program} {words}"
-        return False
     if not space:
-        matches = [each for each in commands.summaries() if each.startswith(name)]
-    elif name in commands.summaries():
-        matches = _options(_parser(name, commands.find(name)), words.split(" ")[:-1], last)
-    else:
-        matches = []
-    print(" ".join(matches))
-    return True
-
-
-def _options(parser: Parser, before: list[str], last: str) -> list[str]:
-    """The options of a command that begin like the last word, or the choices of the option before it."""
+        print(" ".join(each for each in commands.summaries() if each.startswith(name)))
+        return None
+    if name not in commands.summaries():
+        return None
+    *before, last = words.split(" ")
+    command = commands.find(name)
+    hydras = getattr(command, "options", None)
+    parser = _parser(name, command) if hydras is None else hydras()
     options = {text: action for action in parser._actions for text in action.option_strings}
     option = options.get(before[-1]) if before else None
     if option is not None and option.nargs != 0:
-        return [str(each) for each in option.choices or () if str(each).startswith(last)]
-    return [text for text in options if text.startswith(last)] if last.startswith("-") else []
+        print(" ".join(str(each) for each in option.choices or () if str(each).startswith(last)))
+    elif last.startswith("-"):
+        print(" ".join(text for text in options if text.startswith(last)))
+    elif name in ("train", "plan"):
+        return _leave_to_hydra(program, before, last, options)
+    return None
+
+
+def _leave_to_hydra(
+    program: str, before: list[str], last: str, options: Mapping[str, argparse.Action]
+) -> list[str]:
+    """Set the line that Hydra completes: it wants overrides after the name of the program. Returns the folder
+    of configs that the line names, as an option."""
+    overrides, folder = [], ""
+    words = iter(before)
+    for word in words:
+        text, equals, value = word.partition("=")
+        option = options.get(text)
+        if option is None or option.dest == "multirun":
+            overrides.append(word)
+        elif option.nargs != 0:
+            value = value if equals else next(words, "")
+            folder = os.path.expanduser(value) if option.dest == "config_dir" else folder
+    os.environ["COMP_LINE"] = " ".join([program, *overrides, last])
+    return ["--config-dir", folder] if os.path.isdir(folder) else []

@@ -7,15 +7,14 @@ training in `Recipe` (memcap/recipes.py); the rest is here.
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from memcap import loops
 from memcap.knobs import (
     LONGEST,
     MOST,
@@ -23,18 +22,23 @@ from memcap.knobs import (
     check,
     completed,
     defaults,
+    field_values,
     key_of,
     keyed,
     knob,
+    names_of,
     typed,
     whole,
 )
 from memcap.models.initializers import Init, preset
-from memcap.models.network import Architecture, Model
-from memcap.printing import warn_once
+from memcap.models.model import Model
 from memcap.recipes import Recipe, complete
 from memcap.tasks import Facts, Task, is_own, task_class
 from memcap.tasks.chance import without_memory
+from memcap.words import warn_once
+
+if TYPE_CHECKING:
+    from memcap.models.network import Architecture
 
 
 @dataclass(frozen=True)
@@ -63,17 +67,17 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Engine:
-    """How members share the machine. Changes no result beyond float rounding.
+    """How members share the machine. Moves last bits, by which single verdicts may turn; counts agree within
+    chance.
 
     `batching`, `scan` and `kernel` are former knobs: given, they decide `loop`, and are forgotten.
     """
 
     loop: str = knob(
         "auto",
-        "the loop over time: auto, the fastest that is here; reproducible, XLA's, whose rows are the same"
-        " to the bit"
-        " where jaxlib and the processor's vectors are; plain, while, masked, associative, native; or"
-        " MODULE:OBJECT",
+        "the loop over time: auto, the fastest that is here; reproducible, XLA's, by which a study has the"
+        " same rows to the bit where jaxlib and the processor's vectors are the same; plain, while, masked,"
+        " associative, native; or MODULE:OBJECT",
         kw_only=True,
     )
     batching: str | None = knob(
@@ -103,7 +107,9 @@ class Engine:
         if (loop := _loop_of_former_knobs(self)) is not None:
             for name, value in {"loop": loop, "batching": None, "scan": None, "kernel": None}.items():
                 object.__setattr__(self, name, value)
-        loops.check_name(self.loop)
+        from memcap.loops import check_name
+
+        check_name(self.loop)
         if self.shard >= self.shards:
             raise UserError(
                 f"engine.shard={self.shard}: must be below engine.shards={self.shards}, as in shard=0,1,2"
@@ -176,15 +182,21 @@ class Member:
             "length": length,
             "model": model,
             "recipe": complete(recipe, task, lag, model.cell),
-            "evaluation": replace(evaluation, until=evaluation.until or usual_until(task)),
+            "evaluation": typed(
+                Evaluation,
+                field_values(evaluation) | {"until": evaluation.until or usual_until(task)},
+                "evaluation",
+            ),
             "seed": whole(self.seed, "seed", 0, MOST),
         }
         for name, value in resolved.items():
             object.__setattr__(self, name, value)
 
     @property
-    def architecture(self) -> Architecture:
+    def architecture(self) -> "Architecture":
         """The network's structure."""
+        from memcap.models.network import Architecture
+
         return Architecture(self.model, self.task.features, self.task.outputs)
 
     @property
@@ -233,7 +245,7 @@ def _checked(part: Any, cls: type, where: str) -> Any:
     """A dataclass that was made by hand, its values converted and in their ranges."""
     if not isinstance(part, cls):
         raise UserError(f"{where}: must be an object of memcap.{cls.__name__}, not {type(part).__name__}")
-    return typed(type(part), {f.name: getattr(part, f.name) for f in fields(part)}, where)
+    return typed(type(part), field_values(part), where)
 
 
 @lru_cache(maxsize=4096)
@@ -271,10 +283,10 @@ def resolve(values: dict[str, Any]) -> Member:
     task_values = dict(values["task"])
     name, lag, length = (task_values.pop(k, None) for k in ("name", "lag", "length"))
     cls = task_class(str(name))
-    unknown = [k for k in task_values if k not in {f.name for f in fields(cls)}]
+    unknown = [k for k in task_values if k not in names_of(cls)]
     if unknown:
-        known = ", ".join(["lag", "length", *(f.name for f in fields(cls))])
-        raise UserError(f"task.{unknown[0]}: no such field; task {name} has {known}")
+        choices = ", ".join(["lag", "length", *names_of(cls)])
+        raise UserError(f"task.{unknown[0]}: no such field; task {name} has {choices}")
     return Member(
         typed(cls, task_values, "task"),
         cast(int, lag),  # checked by Member

@@ -7,13 +7,17 @@ doesn't know a flag aborts the process (0.12 no longer knows the first, and its 
 tried in a child process first, once a jaxlib version. The flags in use are in every row (`xla_flags`).
 """
 
+import atexit
 import contextlib
 import hashlib
 import importlib.metadata
 import math
 import os
+import shutil
+import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -21,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from memcap.knobs import UserError
+from memcap.words import warn_once
 
 CPU_FLAGS = ("--xla_cpu_use_fusion_emitters=false", "--xla_cpu_prefer_vector_width=512")
 # Accelerators would round the factors of a product to 8 or 11 bits: enough noise to blur what a carry holds.
@@ -36,6 +41,7 @@ _CACHE = {
     "jax_persistent_cache_min_entry_size_bytes": (0, -1),
 }
 EXTRAS = {"cuda": "cuda", "gpu": "cuda", "tpu": "tpu"}  # by JAX_PLATFORMS: memcap's extra that brings it
+PRIVATE_VARIABLE = "MEMCAP_PRIVATE_CACHE"  # set where the usual cache is not this user's alone
 CORES_VARIABLE = "MEMCAP_CORES"  # set in a job that a launcher runs beside others: its share of the cores
 # The first is set where it was asked for.
 SLURM_VARIABLES = ("SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE")
@@ -52,7 +58,50 @@ WORKER_SETTINGS = (  # what a worker takes over from the process that starts it
 
 def cache_folder() -> Path:
     """$XDG_CACHE_HOME/memcap, by default ~/.cache/memcap; for a user without a home a place that cannot be
-    made."""
+    made. Code is loaded from it: where another user owns or may write it, a private one instead, of this
+    process and those that it starts."""
+    folder = Path(os.environ.get(PRIVATE_VARIABLE) or _usual_folder())
+    places = (folder, *(folder / part for part in ("native", "xla")))
+    why = next(filter(None, map(not_ours, places)), None)
+    return folder if why is None else _private_folder(why)
+
+
+def not_ours(path: Path) -> str | None:
+    """Why what is loaded from a file or folder may be another user's; None: it is ours, or not there."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    if status.st_uid != os.geteuid():
+        return f"{path}: belongs to another user"
+    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        return f"{path}: other users may write it"
+    return None
+
+
+def _private_folder(why: str) -> Path:
+    folder = tempfile.mkdtemp(prefix="memcap-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    os.environ[PRIVATE_VARIABLE] = folder
+    warn_once(
+        f"{why}, so no code from there is run, and nothing is cached beyond this command; chmod go-w"
+        " it, or set XDG_CACHE_HOME to a folder of your own"
+    )
+    return Path(folder)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder of the cache, which nobody else may write, whatever the umask.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    for each in dict.fromkeys((cache_folder(), folder)):
+        each.parent.mkdir(parents=True, exist_ok=True)
+        each.mkdir(mode=0o700, exist_ok=True)
+
+
+def _usual_folder() -> Path:
     if own := os.environ.get("XDG_CACHE_HOME"):
         return Path(own) / "memcap"
     try:
@@ -71,24 +120,24 @@ def precision() -> Any:
 def _flag_works(flag: str) -> bool:
     verdict = cache_folder() / f"flag-jaxlib-{importlib.metadata.version('jaxlib')}-{hash_of(flag)}"
     try:
-        known = verdict.read_text()
+        answer = verdict.read_text()
     except OSError:
-        known = ""
-    if known in ("yes", "no"):
-        return known == "yes"
+        answer = ""
+    if answer in ("yes", "no"):
+        return answer == "yes"
     environment = {**os.environ, "XLA_FLAGS": flag, "JAX_PLATFORMS": "cpu"}
     works = unknown = False
     for probe in _PROBES:
         # -P: a file jax.py in the current folder is none of ours
-        tried = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-P", "-c", probe], env=environment, capture_output=True, check=False
         )
-        works, unknown = tried.returncode == 0, b"Unknown flag" in tried.stderr
+        works, unknown = process.returncode == 0, b"Unknown flag" in process.stderr
         if works or unknown:
             break
     if works or unknown:  # any other failure says nothing of the flag
         with contextlib.suppress(OSError):  # no cache folder: ask again next time
-            verdict.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(verdict.parent)
             written = verdict.with_name(
                 f".{verdict.name}.{os.getpid()}"
             )  # of this flag: others are tried beside it
@@ -99,7 +148,7 @@ def _flag_works(flag: str) -> bool:
 
 def _writable(folder: Path) -> bool:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
     except OSError:
         return False
     return os.access(folder, os.W_OK)
@@ -125,7 +174,7 @@ def _devices_are_known() -> bool:
 
 
 @cache
-def prepare() -> None:
+def setup() -> None:
     """Set flags and the compilation cache, once a process. A user's own XLA_FLAGS and cache settings are
     kept.
 
@@ -141,7 +190,7 @@ def prepare() -> None:
         unset = [flag for flag in CPU_FLAGS if flag.split("=")[0] not in flags]
         with ThreadPoolExecutor() as pool:
             works = list(pool.map(_flag_works, unset))
-        added = [flag for flag, known in zip(unset, works, strict=True) if known]
+        added = [flag for flag, good in zip(unset, works, strict=True) if good]
         if added:
             os.environ["XLA_FLAGS"] = " ".join([flags, *added]).strip()
 

@@ -7,8 +7,8 @@ import math
 import types
 from collections.abc import Mapping
 from dataclasses import MISSING, field, fields
-from functools import cache
-from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from functools import cache, lru_cache
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
 MOST = 1_000_000_000  # steps and seeds are int32 operands of the compiled programs
@@ -16,9 +16,20 @@ LONGEST = 1_000_000  # steps of a sequence; `LONGEST` times `evaluation.stretch`
 _hints = cache(get_type_hints)
 
 
+@cache
+def names_of(cls: Any) -> tuple[str, ...]:
+    """The names of a dataclass's fields."""
+    return tuple(f.name for f in fields(cls))
+
+
 class UserError(Exception):
     """Something that the user can mend. The command prints it as one line and exits with status 2, without a
-    traceback."""
+    traceback. What the user wrote may stand in it: letters that would end the line are escaped."""
+
+    def __init__(self, line: str):
+        super().__init__(
+            "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in line)
+        )
 
 
 def of_disk(error: OSError) -> str | None:
@@ -26,6 +37,11 @@ def of_disk(error: OSError) -> str | None:
     if error.filename is None and error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO):
         return None
     return f"{error.filename or 'disk'}: cannot be read or written ({error.strerror})"
+
+
+def field_values(owner: Any) -> dict[str, Any]:
+    """The fields of a dataclass, by name."""
+    return {name: getattr(owner, name) for name in names_of(type(owner))}
 
 
 def knob(
@@ -135,13 +151,24 @@ def defaults(cls: Any) -> dict[str, Any]:
 
 
 def typed(cls: type[T], values: Mapping[str, Any], where: str) -> T:
-    """Build the dataclass `cls` from plain values; UserError names an unknown key, a wrong type or a value
-    out of range."""
-    hints, names = _hints(cls), [f.name for f in fields(cast(Any, cls))]
-    for key in values:
+    """Build the frozen dataclass `cls` from plain values; UserError names an unknown key, a wrong type or a
+    value out of range."""
+    items = tuple((key, type(value), value) for key, value in values.items())
+    try:
+        return _typed(cls, items, where)
+    except TypeError:  # of a list or a dict, which has no hash
+        return _typed.__wrapped__(cls, items, where)
+
+
+@lru_cache(maxsize=4096)
+def _typed(cls: type[T], items: tuple[tuple[str, type, Any], ...], where: str) -> T:
+    """The members of a study have few different tasks, models and recipes: each is built once. By type, too,
+    as 1 equals True."""
+    hints, names = _hints(cls), names_of(cls)
+    for key, _, _ in items:
         if key not in names:
             raise UserError(f"{where}.{key}: no such field; {where} has {', '.join(names)}")
-    built = cls(**{key: _converted(value, hints[key], f"{where}.{key}") for key, value in values.items()})
+    built = cls(**{key: _converted(value, hints[key], f"{where}.{key}") for key, _, value in items})
     check(built, where)
     return built
 
@@ -164,8 +191,14 @@ def _converted(value: Any, hint: Any, name: str) -> Any:
         except ValueError:
             pass
     if type(value) is not hint:
-        raise UserError(f"{name}={value}: must be {words[hint]}")
+        raise UserError(f"{name}={_shown(value)}: must be {words[hint]}")
     return value
+
+
+def _shown(value: Any) -> str:
+    """A value as an error names it: text that reads like a number in its quotes."""
+    quoted = isinstance(value, str) and value.replace(".", "", 1).lstrip("-").isdecimal()
+    return repr(value) if quoted else str(value)
 
 
 def whole(value: Any, name: str, least: int, most: int) -> int:

@@ -141,7 +141,7 @@ def classes(package: str, base: type[T]) -> dict[str, type[T]]:
     Raises:
         ValueError: two have one name.
     """
-    found = [
+    classes = [
         value
         for module in modules(package)
         for value in vars(module).values()
@@ -150,7 +150,7 @@ def classes(package: str, base: type[T]) -> dict[str, type[T]]:
         and value.__module__ == module.__name__
         and vars(value).get("name")
     ]
-    names = sorted(vars(cls)["name"] for cls in found)
+    names = sorted(vars(cls)["name"] for cls in classes)
     if len(set(names)) < len(names):
         raise ValueError(f"{package}: two have one name: {', '.join(names)}")
-    return dict(sorted((vars(cls)["name"], cls) for cls in found))
+    return dict(sorted((vars(cls)["name"], cls) for cls in classes))

@@ -6,11 +6,11 @@ Imports nothing of memcap, so that a command that only reads answers at once.
 import json
 import math
 import sys
+import threading
 from argparse import ArgumentParser
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
+from typing import Any, Self
 
 from rich import box
 from rich.cells import cell_len
@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 UNBOUNDED = 1_000_000  # characters of a line where nobody's screen bounds it
+SECONDS_OF_SILENCE = 2.0
 FOLDED = 20  # characters that a column that folds has at least
 
 
@@ -134,17 +135,48 @@ def number(value: float | None) -> str:
     return f"{value:.0f}" if value == int(value) and abs(value) < 1e6 else f"{value:.3g}"
 
 
+def scaled(value: float, unit: str) -> str:
+    """A quantity with the prefix that leaves few digits: "8.4 MB", "700 \u00b5s"."""
+    prefixes = {1e12: "T", 1e9: "G", 1e6: "M", 1e3: "k", 1.0: "", 1e-3: "m", 1e-6: "\u00b5", 1e-9: "n"}
+    size = next((each for each in prefixes if value >= each), 1.0)
+    return f"{number(value / size)} {prefixes[size]}{unit}"
+
+
 def member_name(task: str, lag: int, units: int | None = None, seed: int | None = None) -> str:
     """As `delay_line-L8-u7-s3`: a member in a few characters, or all that have so much in common."""
     parts = {"L": lag, "u": units, "s": seed}
     return "-".join([task, *(f"{letter}{value}" for letter, value in parts.items() if value is not None)])
 
 
-@cache
-def warn_once(line: str) -> None:
-    """Print a line on stderr, unless this process has printed it before: of what a reader skips, however
-    often it meets it."""
-    print(f"memcap: {line}", file=sys.stderr)
+class Waiting:
+    """Says on stderr what a command is at, for one that may take long: after two seconds, and then as often
+    as that changes, but every two seconds at most; a context manager.
+
+    Args:
+        what: it begins with.
+    """
+
+    def __init__(self, what: str):
+        self._what, self._last, self._over = what, "", threading.Event()
+        self._thread = threading.Thread(target=self._say, daemon=True)
+
+    def now(self, what: str) -> None:
+        """It is at something else."""
+        self._what = what
+
+    def _say(self) -> None:
+        while not self._over.wait(SECONDS_OF_SILENCE):
+            if self._what != self._last:
+                self._last = self._what
+                print(f"memcap: {self._last} ...", file=sys.stderr)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._over.set()
+        self._thread.join()
 
 
 def duration(seconds: float) -> str:

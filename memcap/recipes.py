@@ -7,25 +7,30 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
+import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from memcap.cells import cell_class
-from memcap.knobs import MOST, UserError, check, completed, knob, typed
+from memcap import cells
+from memcap.knobs import MOST, UserError, check, completed, knob, names_of, typed
 from memcap.models.initializers import PRESETS, preset
+from memcap.published import root
 from memcap.tasks import Task
 
+MOST_VALUES = 100_000  # of a file of configs
+MOMENTUM = 0.9  # of gradient descent
+RMS_DECAY, EPSILON = 0.99, 1e-8  # of RMSprop: per step of its running mean of squares; added to the root
 _folders: list[Path] = []  # where Hydra looks for configs, --config-dir among them
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a member is trained. A file in conf/recipe/ gives every value; None means "as the file says"."""
+    """How a member is trained. A recipe's file gives every value; None means "as the file says"."""
 
     name: str = knob(
         "auto",
-        "a file of conf/recipe/; auto: the one that conf/recommended.yaml names for the task and its lag",
+        "a recipe's name; auto: the one that is recommended for the task and its lag",
     )
     init: str | None = knob(None, "start of the weights", choices=(*PRESETS, "flax"))
     forget_bias: float | None = knob(None, "forget bias, for init=forget_bias", at_least=-100, at_most=100)
@@ -54,13 +59,20 @@ class Recipe:
         before=None,
     )
     advance: float | None = knob(
-        None, "running accuracy at which the front rises", above=0, at_most=1, before=None
+        None,
+        "running accuracy at which the lag at hand rises; an error counts as one, its threshold as .99",
+        above=0,
+        at_most=1,
+        before=None,
     )
     deadline: float | None = knob(
         None, "share of the budget at which the front has arrived", above=0, at_most=1, before=None
     )
     optimizer: str | None = knob(
-        None, "Adam, or gradient descent with momentum .9; null: adam", choices=("adam", "sgd"), before="adam"
+        None,
+        "Adam, gradient descent with momentum .9, or RMSprop with a decay of .99; null: adam",
+        choices=("adam", "sgd", "rmsprop"),
+        before="adam",
     )
 
     def __post_init__(self) -> None:
@@ -77,18 +89,11 @@ LATER = {
 }  # which its file may leave out
 
 
-def root() -> Path:
-    """The folder that holds conf/ and sweeps/: the package in an installed wheel, its parent in a
-    checkout."""
-    package = Path(__file__).resolve().parent
-    return package if (package / "conf").is_dir() else package.parent
-
-
 def use_config_folders(folders: Iterable[Path]) -> None:
     """Look for recipes in the folders recipe/ of these, in this order, and then in conf/."""
-    found = [folder.absolute() for folder in folders]
-    if found != _folders:
-        _folders[:] = found
+    absolute = [folder.absolute() for folder in folders]
+    if absolute != _folders:
+        _folders[:] = absolute
         recipe_file.cache_clear()
         complete.cache_clear()
 
@@ -102,9 +107,9 @@ def recipe_file(name: str) -> dict[str, Any]:
     """
     path = _file(name)
     if path is None:
-        known = ", ".join(sorted({p.stem for folder in _searched() for p in folder.glob("*.yaml")}))
+        names = ", ".join(sorted({p.stem for folder in _searched() for p in folder.glob("*.yaml")}))
         raise UserError(
-            f"recipe={name}: no such recipe; one of {known} (conf/recipe/, or recipe/ in --config-dir)"
+            f"recipe={name}: no such recipe; one of {names}, or a file of recipe/ in --config-dir"
         )
     return _plain(path)
 
@@ -129,7 +134,33 @@ def of_yaml(error: YAMLError | UnicodeDecodeError | RecursionError) -> str:
     return f"{mark.name}, line {mark.line + 1}: {getattr(error, 'problem', 'no YAML')}"
 
 
+def check_aliases(path: Path) -> None:
+    """Refuse a file of YAML whose aliases stand for more than anybody writes, before anything copies them.
+
+    Raises:
+        UserError: they do.
+    """
+    try:
+        text = path.read_bytes()
+        root = yaml.compose(text, yaml.SafeLoader) if b"&" in text and b"*" in text else None
+    except (YAMLError, ValueError, RecursionError, OSError):
+        return  # whoever reads it says so, if it is used
+    sizes: dict[int, float] = {}
+
+    def size(node: Any) -> float:
+        if id(node) not in sizes:
+            sizes[id(node)] = 0  # of an alias that contains itself, of which is said elsewhere
+            inside = node.value if isinstance(node, yaml.CollectionNode) else ()
+            parts = (part for each in inside for part in (each if isinstance(each, tuple) else (each,)))
+            sizes[id(node)] = 1 + sum(map(size, parts))
+        return sizes[id(node)]
+
+    if root is not None and size(root) > MOST_VALUES:
+        raise UserError(f"{path}: its aliases stand for more than {MOST_VALUES:,} values; write fewer")
+
+
 def _plain(path: Path) -> dict[str, Any]:
+    check_aliases(path)
     try:
         values = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
     except (YAMLError, RecursionError) as error:
@@ -148,11 +179,26 @@ def _recommendations() -> dict[str, Any]:
 
 def recommended(task: Task, lag: int) -> str:
     """Name of the recipe that is recommended for a task at a lag."""
-    known = vars(task) | {"lag": lag}
-    lines = _recommendations().get(task.name, _recommendations()["default"])
+    values = vars(task) | {"lag": lag}
+    lines = _recommendations()[task.name if is_recommended(task.name) else "default"]
     return next(
-        line["recipe"] for line in lines if all(known[k] <= most for k, most in line.items() if k != "recipe")
+        line["recipe"]
+        for line in lines
+        if all(values[k] <= most for k, most in line.items() if k != "recipe")
     )
+
+
+def is_recommended(task: str) -> bool:
+    """Whether a recipe is recommended for a task of this name."""
+    return task in _recommendations() and task not in ("default", "race")
+
+
+def race_names() -> list[str]:
+    """Names of the recipes that race where none is named: those of conf/recommended.yaml, then all of the
+    user's own."""
+    folders = [folder for folder in _folders if folder != root() / "conf"]
+    own = [path.stem for folder in folders for path in sorted((folder / "recipe").glob("*.yaml"))]
+    return list(dict.fromkeys([*_recommendations()["race"], *own]))
 
 
 @lru_cache(maxsize=4096)
@@ -164,7 +210,7 @@ def complete(recipe: Recipe, task: Task, lag: int, cell: str) -> Recipe:
     """
     name = recommended(task, lag) if recipe.name == "auto" else recipe.name
     set_here = {k: v for k, v in asdict(recipe).items() if v is not None and k != "name"}
-    needed = [f.name for f in fields(Recipe) if f.name not in {"name", "forget_bias", *LATER}]
+    needed = [each for each in names_of(Recipe) if each not in {"name", "forget_bias", *LATER}]
     if "init" in set_here and set_here["init"] != "forget_bias":
         set_here.setdefault("forget_bias", None)  # the file's bias belonged to the file's initialiser
     in_file = recipe_file(name) if _file(name) is not None or any(k not in set_here for k in needed) else {}
@@ -175,7 +221,7 @@ def complete(recipe: Recipe, task: Task, lag: int, cell: str) -> Recipe:
     recipe = typed(Recipe, completed(Recipe, in_file) | set_here | {"name": name}, "recipe")
     missing = [k for k in needed if getattr(recipe, k) is None]
     if missing:
-        raise UserError(f"recipe.{missing[0]}: not set; give it a value in conf/recipe/{name}.yaml")
+        raise UserError(f"recipe.{missing[0]}: not set; give it a value in {_file(name)}")
     curriculum = {k: getattr(recipe, k) for k in ("curriculum", "advance", "deadline")}
     if any(v is None for v in curriculum.values()) and (
         set(curriculum.values()) != {None} or recipe.schedule == "arrive"
@@ -185,13 +231,8 @@ def complete(recipe: Recipe, task: Task, lag: int, cell: str) -> Recipe:
             f"recipe.{absent}: not set; curriculum, advance and deadline go together, and schedule=arrive"
             " needs them"
         )
-    if recipe.curriculum is not None and task.loss != "classes":
-        raise UserError(
-            f"recipe.curriculum={recipe.curriculum}: needs an accuracy to advance by; {task.name} has an"
-            " error"
-        )
     if recipe.init == "flax":
-        if not cell_class(cell).has_own_init:
+        if not cells.cell_class(cell).has_own_init:
             raise UserError(
                 f"recipe.init=flax: the cell {cell} has no start of Flax's; use"
                 " model.cell=OptimizedLSTMCell, the same LSTM"
@@ -199,14 +240,14 @@ def complete(recipe: Recipe, task: Task, lag: int, cell: str) -> Recipe:
         if recipe.forget_bias is not None:
             raise UserError(
                 f"recipe.forget_bias={recipe.forget_bias}: only recipe.init=forget_bias takes it, not"
-                " recipe.init=flax"
+                " recipe.init=flax; set recipe.forget_bias=null beside it"
             )
     else:
         preset(recipe.init or "", lag, lag, recipe.forget_bias)
-        if cell_class(cell).gates is None:
+        if cells.cell_class(cell).gates is None:
+            bias = "" if recipe.forget_bias is None else " and recipe.forget_bias=null"
             raise UserError(
                 f"recipe.init={recipe.init}: model.cell={cell} has gates that are not known here, so only"
-                " its own initialiser can"
-                " start it; set recipe.init=flax"
+                f" its own initialiser can start it; set recipe.init=flax{bias}"
             )
     return recipe

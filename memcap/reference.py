@@ -12,7 +12,6 @@ from typing import Any, cast
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jax import lax
 
 from memcap.config import Member
@@ -21,10 +20,10 @@ from memcap.training.early_stopping import RARELY, near
 from memcap.training.step import (
     EVALUATE,
     EVALUATION_BATCH,
-    MOMENTUM,
     STRETCH,
     TRAIN,
     loss_and_score_sums,
+    optimizer_of,
 )
 
 
@@ -52,8 +51,7 @@ def train(member: Member) -> Outcome:
     task, recipe, rule, architecture = member.task, member.recipe, member.evaluation, member.architecture
     # A recipe's file gives each of these a value.
     budget, batch_size, clip = recipe.budget or 0, recipe.batch or 0, recipe.clip or 0.0
-    scale = optax.scale_by_adam() if recipe.optimizer == "adam" else optax.trace(MOMENTUM)
-    optimizer = optax.chain(optax.clip_by_global_norm(clip), scale)
+    optimizer = optimizer_of(recipe.optimizer or "adam", clip)
 
     def stream_key(stream: int, index: Any) -> jax.Array:
         """A stream hangs on the member alone, never on what else trains."""

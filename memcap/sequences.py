@@ -2,6 +2,10 @@
 
 import hashlib
 import io
+import math
+import os
+import stat
+import zipfile
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -12,6 +16,8 @@ from memcap.knobs import UserError
 
 EXAMPLE = "example"
 LARGEST = 64 * 2**20  # bytes of arrays: they are constants of the compiled programs
+UNPACKED = 2 * LARGEST + 2**16  # bytes in the file, of numbers of 8 bytes, and heads
+MOST = 1e18  # its square is a number in float32, too
 
 
 @dataclass(frozen=True)
@@ -24,6 +30,7 @@ class Sequences:
         targets: (N,), (N, O), (N, T) or (N, T, O): int32 classes below `classes`, or float32 values.
         due: (N, T) bool, where an answer is due; None: at the last step.
         digest: of the file's bytes; "" of the example.
+        source: NumPy statements that make the arrays of the file, called INPUTS, TARGETS and DUE.
     """
 
     inputs: np.ndarray
@@ -32,6 +39,7 @@ class Sequences:
     symbols: int | None
     classes: int | None
     digest: str
+    source: str
 
     @property
     def steps(self) -> int:
@@ -49,17 +57,25 @@ def read(file: str) -> Sequences:
     if file == EXAMPLE:
         return _example()
     try:
+        mode = os.stat(file).st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # a FIFO would be waited for, for ever
+            raise _wrong(file, "is no regular file")
         with open(file, "rb") as opened:
             content = opened.read(LARGEST + 1)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # the latter of a zero byte in its name
+        why = getattr(error, "strerror", None) or error
         raise UserError(
-            f"task.file={file}: cannot be read ({error.strerror}); name an .npz file of your sequences"
+            f"task.file={file}: cannot be read ({why}); name an .npz file of your sequences"
         ) from error
     if len(content) > LARGEST:
         raise _wrong(file, f"is larger than {LARGEST >> 20} MiB")
     try:
+        if _unpacked(content) > UNPACKED:
+            raise _wrong(file, f"holds more than {LARGEST >> 20} MiB of numbers")
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
+    except UserError:
+        raise
     except Exception as error:  # of zipfile, zlib and NumPy, a dozen kinds
         raise _wrong(
             file, f"is no .npz file of plain arrays ({' '.join(str(error).split()) or type(error).__name__})"
@@ -67,18 +83,36 @@ def read(file: str) -> Sequences:
     return _checked(file, arrays, hashlib.sha256(content).hexdigest()[:16])
 
 
+def _unpacked(content: bytes) -> int:
+    """Bytes that an archive says its arrays have, or its members if that is more, with nothing unpacked but
+    the heads."""
+    heads = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    arrays = members = 0
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        for info in archive.infolist():
+            members += info.file_size
+            if members > UNPACKED:
+                break
+            with archive.open(info) as member:
+                shape, _, dtype = heads[np.lib.format.read_magic(member)](member)
+            arrays += math.prod(shape) * dtype.itemsize
+    return max(arrays, members)
+
+
 def _wrong(file: str, what: str) -> UserError:
-    return UserError(f"task.file={file}: {what}; docs/sequences.md says what such a file must hold")
+    return UserError(
+        f"task.file={file}: {what}; python -m pydoc memcap.tasks.data says what such a file must hold"
+    )
 
 
 def _checked(file: str, arrays: dict[str, np.ndarray], digest: str) -> Sequences:
-    known = ("inputs", "targets", "mask", "lengths")
+    names = ("inputs", "targets", "mask", "lengths")
     for name in ("inputs", "targets"):
         if name not in arrays:
             raise _wrong(file, f"has no array `{name}`")
     for name, array in arrays.items():
-        if name not in known:
-            raise _wrong(file, f"has an array `{name}`, which means nothing; it may have {', '.join(known)}")
+        if name not in names:
+            raise _wrong(file, f"has an array `{name}`, which means nothing; it may have {', '.join(names)}")
         if array.dtype.kind not in "biuf":
             raise _wrong(file, f"`{name}` must hold numbers, not {array.dtype}")
         if not np.isfinite(array).all():
@@ -125,7 +159,8 @@ def _checked(file: str, arrays: dict[str, np.ndarray], digest: str) -> Sequences
         raise _wrong(file, "has symbols or classes above 4,095; number them from 0 without gaps")
     due = _due(file, arrays, every, count, steps)
     lengths = arrays.get("lengths")
-    inputs = inputs.astype(np.int32 if symbols else np.float32)
+    with np.errstate(over="ignore"):  # what is too large is refused below
+        inputs = inputs.astype(np.int32 if symbols else np.float32)
     if lengths is not None:
         if (
             lengths.shape != (count,)
@@ -134,14 +169,33 @@ def _checked(file: str, arrays: dict[str, np.ndarray], digest: str) -> Sequences
             or lengths.max() > steps
         ):
             raise _wrong(file, f"`lengths` must be ({count},) whole numbers from 1 to {steps}")
-        inputs = _at_the_end(inputs, lengths, symbols or 0)
+        inputs = at_the_end(inputs, lengths, symbols or 0)
         if due is not None:
-            targets, due = _at_the_end(targets, lengths, 0), _at_the_end(due, lengths, False)
+            targets, due = at_the_end(targets, lengths, 0), at_the_end(due, lengths, False)
     if due is not None and not due[:, -1].all():
         raise _wrong(file, "`mask` must ask for an answer at the last step of every sequence")
-    return Sequences(
-        inputs, targets.astype(np.int32 if classes else np.float32), due, symbols, classes, digest
-    )
+    with np.errstate(over="ignore"):
+        targets = targets.astype(np.int32 if classes else np.float32)
+    for name, array in (("inputs", inputs), ("targets", targets)):
+        if not (np.abs(array) <= MOST).all():
+            raise _wrong(file, f"`{name}` holds numbers above {MOST:g}, too large for float32; scale them")
+    source = _source(file, symbols, classes, due is not None, "mask" in arrays, lengths is not None)
+    return Sequences(inputs, targets, due, symbols, classes, digest, source)
+
+
+def _source(
+    file: str, symbols: int | None, classes: int | None, every: bool, mask: bool, lengths: bool
+) -> str:
+    """Statements that read a file which was checked."""
+    kinds = {"inputs": "int32" if symbols else "float32", "targets": "int32" if classes else "float32"}
+    lines = [f'{name.upper()} = FILE["{name}"].astype(np.{kind})' for name, kind in kinds.items()]
+    if every:
+        due = 'FILE["mask"].astype(bool)' if mask else "np.ones(TARGETS.shape[:2], bool)"
+        lines.append(f"DUE = {due}")
+    if lengths:
+        blanks = {"INPUTS": symbols or 0} | ({"TARGETS": 0, "DUE": False} if every else {})
+        lines += [f'{name} = at_the_end({name}, FILE["lengths"], {blank})' for name, blank in blanks.items()]
+    return "\n".join([f"FILE = dict(np.load({file!r}))", *lines])
 
 
 def _due(file: str, arrays: dict[str, np.ndarray], every: bool, count: int, steps: int) -> np.ndarray | None:
@@ -153,7 +207,7 @@ def _due(file: str, arrays: dict[str, np.ndarray], every: bool, count: int, step
     return mask.astype(bool)
 
 
-def _at_the_end(array: np.ndarray, lengths: np.ndarray, blank: Any) -> np.ndarray:
+def at_the_end(array: np.ndarray, lengths: np.ndarray, blank: Any) -> np.ndarray:
     """The first `lengths` steps of each sequence, moved to the end."""
     moved = np.full_like(array, blank)
     for place, length in enumerate(lengths):
@@ -162,9 +216,14 @@ def _at_the_end(array: np.ndarray, lengths: np.ndarray, blank: Any) -> np.ndarra
 
 
 def _example() -> Sequences:
+    inputs, targets = example()
+    return Sequences(inputs, targets, None, 6, 2, "", "INPUTS, TARGETS = example()")
+
+
+def example() -> tuple[np.ndarray, np.ndarray]:
     """512 sequences of 256 symbols: the one 11 steps before the last is 0 or 1, which is the class; the
     others are 2 to 5."""
     rng = np.random.default_rng(0)
     inputs = rng.integers(2, 6, (512, 256)).astype(np.int32)
     inputs[:, -12] = rng.integers(0, 2, 512)
-    return Sequences(inputs, inputs[:, -12].copy(), None, 6, 2, "")
+    return inputs, inputs[:, -12].copy()

@@ -1,19 +1,38 @@
 """How a command ends on Ctrl-C, on SIGTERM of a scheduler or container, and on SIGHUP of a closed terminal.
 
-The first signal raises `Interrupted` in the main thread, so that what has ended is written; another one ends
-the process at once.
+Python runs a handler between two steps of whatever the main thread runs: what it raised would vanish in a
+callback of the garbage collector, and break an import. So the handlers do nothing. A signal wakes a thread of
+its own (`signal.set_wakeup_fd`), at once, and that thread decides:
+
+* Where nothing is unsaved, it ends the process: while libraries are imported, rows are read, a figure is
+  drawn. Files are written whole or not at all.
+* Within `saving` the main thread ends by itself: it looks now and then (`look`), between chunks and jobs and
+  while it composes, and writes what there is. If it does not look for `PATIENCE`, the thread writes what is
+  cheap, and ends the process.
+* At a second signal the thread does that at once.
+
+In a launcher that is not ours the main thread waits where it cannot look: see `raising`.
 """
 
 import contextlib
 import os
+import select
 import signal
+import sys
+import threading
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from types import FrameType
 
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
 # seconds in which several signals count as one: `timeout` sends two, a service manager SIGTERM and SIGHUP
 ONE_SIGNAL = 0.3
+PATIENCE = 1.0  # seconds that the main thread has to look, once there was a signal
+# The same where the handler raises: libraries end processes of theirs then.
+PATIENCE_WITH_LIBRARIES = 6.0
+REPEAT = 2.0  # seconds after which a handler raises again what has vanished
+SECONDS_TO_SAVE = 2.0  # that what is cheap has to be written
+END = 0  # no signal: the command has ended
 
 
 class Interrupted(KeyboardInterrupt):
@@ -34,31 +53,213 @@ class Interrupted(KeyboardInterrupt):
         """The exit status of a process that this signal ended."""
         return 128 + self.number
 
+    def __str__(self) -> str:
+        return f"interrupted ({signal.Signals(self.number).name})"
+
+
+class Watch:
+    """The thread that hears signals, and what it knows.
+
+    Args:
+        line: what to say of a process that ends.
+
+    Attributes:
+        number: of the first signal; None: there was none.
+        ending: whether the main thread is about to end.
+        unsaved: what writes it, the innermost last; empty: nothing is unsaved.
+        raises: whether the handler raises.
+    """
+
+    def __init__(self, line: Callable[[Interrupted], str]) -> None:
+        self.line = line
+        self.number: int | None = None
+        self.ending = False
+        self.unsaved: list[Callable[[Interrupted], None]] = []
+        self.raises = False
+        self._reader, self._writer = os.pipe()
+        os.set_blocking(self._writer, False)
+        self._handlers = {
+            number: signal.signal(number, self._handle)
+            for number in (getattr(signal, name) for name in NAMES if hasattr(signal, name))
+            if signal.getsignal(number) not in (signal.SIG_IGN, None)  # as under nohup: it stays ignored
+        }
+        self._descriptor = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
+        self._thread = threading.Thread(target=self._listen, name="memcap-signals", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Leave signals to whoever had them before."""
+        self.restore()
+        os.write(self._writer, bytes([END]))
+        self._thread.join()
+        os.close(self._reader)
+        os.close(self._writer)
+
+    def restore(self) -> None:
+        """Set the handlers that were there before."""
+        signal.set_wakeup_fd(self._descriptor)
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.raises and not self.ending:
+            raise Interrupted(number)
+
+    def _listen(self) -> None:
+        while self.number is None:
+            number = self._next()
+            if number == END:
+                return
+            self.number = number
+        first = last = time.monotonic()  # the last one may be a repetition of ours
+        while True:
+            number = self._next(0.02)
+            now = time.monotonic()
+            if number == END:
+                return
+            patience = PATIENCE_WITH_LIBRARIES if self.raises else PATIENCE
+            hurries = number is not None and now - last > ONE_SIGNAL
+            if hurries or (not self.ending and (not self.unsaved or now - first > patience)):
+                self._leave(number or self.number)
+                return
+            if self.raises and not self.ending and now - last > REPEAT:
+                last = now
+                signal.pthread_kill(threading.main_thread().ident or 0, self.number)
+
+    def _next(self, seconds: float | None = None) -> int | None:
+        """Wait for one of the signals, or the end; None after so many seconds without."""
+        while select.select([self._reader], [], [], seconds)[0]:
+            number = os.read(self._reader, 1)[0]
+            if number == END or number in self._handlers:  # others have handlers, too
+                return number
+        return None
+
+    def _leave(self, number: int) -> None:
+        """End the process, with what is cheap to write written. Whatever hangs holds up nothing."""
+        interrupted = Interrupted(number)
+        saving = threading.Thread(target=self._save, args=[interrupted], daemon=True)
+        saving.start()
+        saving.join(SECONDS_TO_SAVE)
+        if saving.is_alive():
+            os.write(2, f"memcap: {interrupted}; not all was saved\n".encode())
+        os._exit(interrupted.status)
+
+    def _save(self, interrupted: Interrupted) -> None:
+        for save in reversed(self.unsaved):
+            try:
+                save(interrupted)
+            except OSError as error:
+                print(f"memcap: not saved: {error}", file=sys.stderr)
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        with contextlib.suppress(OSError, ValueError):
+            print(f"memcap: {self.line(interrupted)}", file=sys.stderr, flush=True)
+
+
+_watch: Watch | None = None  # of this process
+
+
+def _leave_to_parent() -> None:
+    """In a fork: it has no thread that would hear."""
+    global _watch
+    if _watch is not None:
+        _watch.restore()
+        _watch = None
+
+
+os.register_at_fork(after_in_child=_leave_to_parent)
+
 
 @contextlib.contextmanager
-def raise_on_signal() -> Generator[None]:
-    """Within, signals raise `Interrupted`; one that is ignored, as under nohup, stays ignored.
+def watching(line: Callable[[Interrupted], str] = str) -> Generator[None]:
+    """Within, signals end the process as this module says; one that is ignored, as under nohup, stays
+    ignored.
 
-    Only the main thread can set this up.
+    Only the main thread can set this up; elsewhere nothing changes. Within another `watching` only the line
+    does.
+
+    Args:
+        line: what to say when it is not the main thread that ends.
     """
-    first = None
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        nonlocal first
-        now = time.monotonic()
-        if first is None:
-            first = now
-            raise Interrupted(number)
-        if now - first > ONE_SIGNAL:
-            os._exit(128 + number)
-
-    before = {}
-    with contextlib.suppress(ValueError):  # another thread than the main one
-        for number in (getattr(signal, name) for name in NAMES if hasattr(signal, name)):
-            if signal.getsignal(number) not in (signal.SIG_IGN, None):
-                before[number] = signal.signal(number, handle)
+    global _watch
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    if _watch is not None:
+        _watch.line = line
+        yield
+        return
+    _watch = watch = Watch(line)
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        _watch = None
+        watch.close()
+
+
+def look() -> None:
+    """Raise `Interrupted` if there was a signal, every time, as somebody may have caught it. For the main
+    thread, where it may end.
+
+    Raises:
+        Interrupted: within `watching`.
+    """
+    if _watch is not None and _watch.number is not None:
+        _watch.ending = True
+        raise Interrupted(_watch.number)
+
+
+def pending() -> bool:
+    """Whether there was a signal: what waits at the end of a command waits less then."""
+    return _watch is not None and _watch.number is not None
+
+
+@contextlib.contextmanager
+def _noticing(watch: Watch) -> Generator[None]:
+    """Within, an `Interrupted` that passes tells the thread that the main thread is about to end."""
+    try:
+        yield
+    except Interrupted:
+        watch.ending = True
+        raise
+
+
+def _nothing(interrupted: Interrupted) -> None:
+    """What is cheap to write of a file that is being written."""
+
+
+@contextlib.contextmanager
+def saving(save: Callable[[Interrupted], None] = _nothing) -> Generator[None]:
+    """Within, the main thread looks, and has time to end by itself; or there is a file to be finished.
+
+    Args:
+        save: writes what is cheap to write, and counts it. Called from another thread, perhaps while this one
+            does the same.
+    """
+    watch = _watch
+    if watch is None:
+        yield
+        return
+    watch.unsaved.append(save)
+    try:
+        with _noticing(watch):
+            yield
+    finally:
+        watch.unsaved.remove(save)
+
+
+@contextlib.contextmanager
+def raising() -> Generator[None]:
+    """Within, handlers raise `Interrupted`, again and again until it comes through here: for libraries that
+    wait for their processes in the main thread."""
+    watch = _watch
+    if watch is None:
+        yield
+        return
+    watch.raises = True
+    try:
+        with _noticing(watch):
+            yield
+    finally:
+        watch.raises = False

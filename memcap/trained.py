@@ -25,7 +25,7 @@ class Trace(NamedTuple):
     """A run with every state. T steps, B sequences.
 
     outputs: (T, B, O), logits or values.
-    hidden: (T, B, H), what the read-out sees.
+    hidden: (T, B, H), what the read-out sees: the hidden state of the last layer.
     carries: the state after each step, a pytree of arrays (T, B, ...).
     """
 
@@ -47,7 +47,7 @@ class Trained:
     """
 
     def __init__(self, member: Member, weights: dict[str, Any]):
-        jax_setup.prepare()
+        jax_setup.setup()
         self.member, self.weights = member, weights
         self.network = member.architecture.build(weights)
         build = member.architecture.build
@@ -57,9 +57,17 @@ class Trained:
         )
         self._trace = jax.jit(partial(_trace, build), static_argnums=0)
 
+    def __repr__(self) -> str:
+        member = self.member
+        layers = "" if member.model.layers == 1 else f" in each of {member.model.layers} layers"
+        what = (
+            f"{member.task!r} at lag {member.lag}, {member.model.units} units of {member.model.cell}{layers}"
+        )
+        return f"Trained({what}, seed {member.seed}, key {member.key})"
+
     def initialize_carry(self, batch: int = 1) -> Any:
         """The state before the first step of B sequences, a pytree of arrays with the batch first; an LSTM's
-        is (c, h)."""
+        is (c, h), and of several layers there is one for each, from the inputs up."""
         return self.network.carry(batch)
 
     zero_carry = initialize_carry  # its earlier name
@@ -78,7 +86,7 @@ class Trained:
             ValueError: inputs of another shape.
         """
         inputs = self._checked(inputs, 2)
-        carry = self.initialize_carry(inputs.shape[1]) if carry is None else carry
+        carry = self._carry(carry, inputs.shape[1])
         with jax_setup.precision():
             carry, outputs = self._run(self.weights, carry, inputs)
         return np.moveaxis(np.asarray(outputs), 0, -1), carry
@@ -97,7 +105,7 @@ class Trained:
             ValueError: inputs of another shape.
         """
         inputs = self._checked(inputs, 1)
-        carry = self.initialize_carry(inputs.shape[0]) if carry is None else carry
+        carry = self._carry(carry, inputs.shape[0])
         with jax_setup.precision():
             carry, outputs = self._step(self.weights, carry, inputs)
         return np.asarray(outputs), carry
@@ -125,7 +133,7 @@ class Trained:
             ValueError: inputs of another shape.
         """
         inputs = self._checked(inputs, 2)
-        carry = self.initialize_carry(inputs.shape[1]) if carry is None else carry
+        carry = self._carry(carry, inputs.shape[1])
         reset = jnp.zeros(len(inputs), bool) if reset is None else jnp.asarray(reset)
         with jax_setup.precision():
             run = self._trace(change, self.weights, carry, inputs, reset, operands)
@@ -133,14 +141,24 @@ class Trained:
 
     follow = trace  # its earlier name
 
+    def _carry(self, carry: Any, batch: int) -> Any:
+        """The state that was given, if it is one of so many sequences; zero if none was."""
+        zero = self.initialize_carry(batch)
+        if carry is None:
+            return zero
+        shapes, zero_shapes = (jax.tree.map(jnp.shape, each) for each in (carry, zero))
+        if shapes != zero_shapes:
+            raise ValueError(f"carry of shapes {shapes}: for {batch} sequences it must have {zero_shapes}")
+        return carry
+
     def _checked(self, inputs: Any, axes: int) -> jax.Array:
         task = self.member.task
         array = np.asarray(inputs)
         symbols = task.vocabulary is not None
         letters = ("T, " if axes == 2 else "") + "B"
         if array.ndim != axes + (not symbols) or (not symbols and array.shape[-1] != task.features):
-            wanted = f"({letters})" if symbols else f"({letters}, {task.features})"
-            raise ValueError(f"inputs {array.shape}: {task.name} takes shape {wanted}")
+            shape = f"({letters})" if symbols else f"({letters}, {task.features})"
+            raise ValueError(f"inputs {array.shape}: {task.name} takes shape {shape}")
         if symbols and not (
             np.issubdtype(array.dtype, np.integer) and np.all((array >= 0) & (array < task.features))
         ):

@@ -11,16 +11,42 @@ import pytest
 
 from memcap import jax_setup
 
-jax_setup.prepare()
+jax_setup.setup()
 # Flax imports absl, whose log handler keeps the stderr of that moment, and Hydra closes handlers with their
 # streams: it must be neither a test's own stderr nor what pytest captures with.
 importlib.import_module("flax")
 importlib.import_module("absl.logging").get_absl_handler().python_handler.stream = sys.__stderr__
 
+# These take longest and come first: pytest-xdist gives a process whole files, and the last should be short.
+LONGEST = (
+    "tests/tasks/test_interface.py",
+    "tests/loops/test_loops.py",
+    "tests/capacity/test_thresholds.py",
+    "tests/training/test_everything_trains.py",
+    "tests/studies/test_sweeps.py",
+    "tests/models/test_network.py",
+    "tests/commands/test_reproduce.py",
+    "tests/test_programs.py",
+    "tests/training/test_engine.py",
+    "tests/training/test_workers.py",
+    "tests/benchmarks/",
+    "tests/training/",
+    "tests/studies/",
+    "tests/launch/",
+)
 MAPS = Path("/proc/self/maps")
 # of 65,530 that Linux gives a process; a compiled program takes some, and at the end XLA aborts
 MORE_MAPS = 15_000
 most_maps = [MORE_MAPS]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Sort files by LONGEST; what it doesn't name stays in its order, after these."""
+
+    def place(item: pytest.Item) -> int:
+        return next((i for i, name in enumerate(LONGEST) if item.nodeid.startswith(name)), len(LONGEST))
+
+    items.sort(key=place)
 
 
 def maps() -> int:
@@ -37,6 +63,25 @@ def few_compiled_programs():
         importlib.import_module("jax").clear_caches()
         gc.collect()
         most_maps[0] = maps() + MORE_MAPS  # some are held for good, by programs that modules keep
+
+
+@pytest.fixture
+def quick_compile() -> Iterator[None]:
+    """A test's programs are compiled without optimisation, as compiling takes longer than running: for what
+    hangs on no last bit."""
+    jax = importlib.import_module("jax")
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
+@pytest.fixture
+def own_module(monkeypatch, tmp_path):
+    """my_module is what the test writes into `tmp_path`, not what another one imported."""
+    monkeypatch.syspath_prepend(tmp_path)
+    sys.modules.pop("my_module", None)
+    yield
+    sys.modules.pop("my_module", None)
 
 
 @pytest.fixture(scope="session")

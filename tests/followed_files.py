@@ -15,9 +15,25 @@ PROGRAM = "0123456789abcdef"
 OURS, THEIRS = "aaaaaaaa", "bbbbbbbb"
 
 
+MODEL = {"cell": "lstm", "units": 1, "readout": "dense"}
+RECIPE = {
+    "init": "flax",
+    "lr": 0.03,
+    "schedule": "constant",
+    "warmup": 0,
+    "batch": 64,
+    "clip": 1.0,
+    "budget": 9,
+}
+TIMES = {"every": 3, "sequences": 256, "successive": 2}
+RESULT = {"steps": 9, "steps_to_solve": 6, "steps_to_steady": 9, "best": 1.0, "stretched": 1.0}
+RESULT |= {"carry_numbers": 2, "parameters": 5, "compile_seconds": 1.0, "run_seconds": 1.0}
+
+
 def config_of(seed):
-    config = {"task": {"name": "latch", "lag": 5}, "model": {"units": 1, "cell": "lstm"}}
-    return json.dumps(config | {"recipe": {"name": "hold"}, "seed": seed}, sort_keys=True)
+    config = {"task": {"name": "latch", "lag": 5, "length": 6}, "model": MODEL, "seed": seed, "start": None}
+    config |= {"recipe": RECIPE | {"name": "hold"}, "evaluation": TIMES | {"stretch": 20}, "threshold": 0.99}
+    return json.dumps(config, sort_keys=True)
 
 
 def key(seed):
@@ -28,19 +44,23 @@ def put_rows(folder, token, seeds, status="solved", later=0, number=0, study="st
     """A shard and its curves, as a job writes them."""
     name = shards.shard_name(PROGRAM, token, number)
     finished = datetime(2025, 1, 1, tzinfo=UTC) + timedelta(seconds=later)
+    done = status == "solved"
+    result = RESULT | (
+        {} if done else dict.fromkeys(("steps_to_solve", "steps_to_steady", "best", "stretched"))
+    )
+    common = {"task": "latch", "lag": 5, "length": 6, "knobs": "{}", "metric": "accuracy", "threshold": 0.99}
+    common |= {"recipe": "hold", "optimizer": "adam", "stretch": 20, "evaluation_until": "solved"}
+    common |= {f"evaluation_{each}": value for each, value in TIMES.items()} | MODEL | RECIPE | result
+    common |= {
+        "layers": 1,
+        "study": study,
+        "population": name,
+        "status": status,
+        "solved": done,
+        "steady": done,
+    }
     rows = [
-        {
-            "key": key(seed),
-            "config": config_of(seed),
-            "study": study,
-            "population": name,
-            "metric": "accuracy",
-            "evaluation_until": "solved",
-            "status": status,
-            "solved": True,
-            "steady": True,
-            "finished": finished,
-        }
+        common | {"key": key(seed), "config": config_of(seed), "seed": seed, "finished": finished}
         for seed in seeds
     ]
     (folder / "rows").mkdir(parents=True, exist_ok=True)

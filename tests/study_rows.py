@@ -12,12 +12,13 @@ import polars as pl
 from memcap.config import Member
 from memcap.knobs import key_of
 from memcap.studies import shards
-from memcap.studies.rows import SCHEMA, frame
+from memcap.studies.rows import SCHEMA, TRAINING, frame
 from memcap.tasks import task_class
 from memcap.training.engine import Result
 
 RECIPE = {
     "recipe": "hold",
+    "init": "hold",
     "lr": 0.03,
     "schedule": "constant",
     "warmup": 0,
@@ -26,6 +27,50 @@ RECIPE = {
     "budget": 1500,
 }
 NUMBERS = itertools.count()
+
+
+def row_of(**columns):
+    """A row of a member that nobody trained: what `columns` leave out is of one that never learned anything,
+    and the config beside it is made of them."""
+    units = columns.setdefault("units", 1)
+    task = task_class(columns.setdefault("task", "latch"))()
+    row = dict.fromkeys(SCHEMA) | {"study": "made_up", "knobs": json.dumps(asdict(task), sort_keys=True)}
+    row |= {"lag": 5, "seed": 0, "cell": "lstm", "readout": "dense", "layers": 1, **RECIPE}
+    row["optimizer"] = "adam"
+    row |= {"evaluation_sequences": 2048, "evaluation_every": 100, "evaluation_successive": 2, "stretch": 20}
+    row |= {"evaluation_until": "steady" if task.stream else "solved", "metric": task.metric}
+    row |= {"status": "unsolved", "solved": False, "steady": False, "steps": 100, "train_loss": 0.5}
+    row |= {
+        "carry_numbers": 2 * units * columns.get("layers", 1),
+        "parameters": 5,
+        "compile_seconds": 1.0,
+        "run_seconds": 1.0,
+    }
+    row |= {"population": "p", "finished": datetime.now(UTC), **columns}
+    row["length"] = row["length"] or task.length(row["lag"])
+    row["threshold"] = row["threshold"] or task.facts(row["lag"], row["length"]).threshold
+    return sealed(row)
+
+
+def sealed(row, name=None):
+    """A row with the config that its plain columns repeat, and that config's key; `name`: what tells it from
+    others, any number if None."""
+    start = ("input_bias", "forget_bias", "output_bias", "gain", "orthogonal")
+    recipe = {name: row[name] for name in ("init", *TRAINING)}
+    evaluation = {name: row[f"evaluation_{name}"] for name in ("every", "sequences", "successive", "until")}
+    layers = {} if row["layers"] == 1 else {"layers": row["layers"]}
+    config = {
+        "task": {"name": row["task"], "lag": row["lag"], "length": row["length"], **json.loads(row["knobs"])},
+        "model": {name: row[name] for name in ("cell", "readout", "units")} | layers,
+        "recipe": recipe | {"name": row["recipe"]},
+        "evaluation": evaluation | {"stretch": row["stretch"]},
+        "seed": row["seed"],
+        "start": {each.removesuffix("_bias"): row[each] for each in start} | {"spread": None},
+        "threshold": row["threshold"],
+        "made_up": next(NUMBERS) if name is None else name,
+    }
+    text = json.dumps(config, sort_keys=True)
+    return row | {"key": key_of(text), "config": text}
 
 
 def group(task="latch", lag=5, counts=None, *, steady=None, knobs=None, diverged=0, steps=100, **columns):
@@ -37,44 +82,36 @@ def group(task="latch", lag=5, counts=None, *, steady=None, knobs=None, diverged
     schema.
     """
     generator = replace(task_class(task)(), **(knobs or {}))
-    columns = {"length": generator.length(lag), "cell": "lstm", "readout": "dense", **RECIPE, **columns}
-    found = []
+    length = columns.get("length") or generator.length(lag)
+    best, worst = (1.0, 0.5) if generator.higher_is_better else (0.0, 10.0)
+    rows = []
     for units, (solved, runs) in (counts or {1: (0, 4), 2: (4, 4), 3: (4, 4)}).items():
         for seed in range(runs):
             status = "solved" if seed < solved else "diverged" if seed < solved + diverged else "unsolved"
-            done = status == "solved"
+            done, taken = status == "solved", steps + 10 * (seed % 100)
             lasts = done and seed < (steady or {}).get(units, solved)
-            found.append(
-                dict.fromkeys(SCHEMA)
-                | {
-                    "key": key_of(config := json.dumps(next(NUMBERS))),
-                    "config": config,
-                    "study": "made_up",
-                    "task": task,
-                    "lag": lag,
-                    "units": units,
-                }
-                | {"knobs": json.dumps(asdict(generator), sort_keys=True), "seed": seed, "status": status}
-                | {
-                    "solved": done,
-                    "steps": steps + 10 * seed,
-                    "steps_to_solve": steps + 10 * seed if done else None,
-                }
-                | {"steady": lasts, "steps_to_steady": steps + 10 * seed + 5 if lasts else None}
-                | {"evaluation_until": "steady" if generator.stream else "solved"}
-                | {
-                    "metric": generator.metric,
-                    "threshold": generator.facts(lag, generator.length(lag)).threshold,
-                    "stretch": 20,
-                }
-                | {
-                    "stretched": 1.0 - 0.01 * seed if done else None,
-                    "final": None if status == "diverged" else 0.5,
-                }
-                | {"evaluation_sequences": 2048, "evaluation_every": 100, "evaluation_successive": 2}
-                | {"finished": datetime.now(UTC), **columns}
-            )
-    return found
+            outcome = {
+                "status": status,
+                "solved": done,
+                "steady": lasts,
+                "steps": taken + 5 * lasts,
+                "steps_to_solve": taken if done else None,
+                "steps_to_steady": taken + 5 if lasts else None,
+                "final": None if status == "diverged" else best if done else worst,
+                "best": None if status == "diverged" else best if done else worst,
+                "stretched": (best * (1 - 0.001 * (seed % 10)) if lasts else worst) if done else None,
+            }
+            of_task = {
+                "task": task,
+                "lag": lag,
+                "length": length,
+                "knobs": json.dumps(asdict(generator), sort_keys=True),
+                "metric": generator.metric,
+                "threshold": generator.facts(lag, length).threshold,
+                "evaluation_until": "steady" if generator.stream else "solved",
+            }
+            rows.append(row_of(**{**of_task, "units": units, "seed": seed, **outcome, **columns}))
+    return rows
 
 
 def table(*groups) -> pl.DataFrame:

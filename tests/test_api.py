@@ -2,25 +2,31 @@
 test_trained.py has `load`."""
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import polars as pl
 import pytest
 from command import files
+from flax import nnx
 from polars.testing import assert_frame_equal
 from study_rows import group, table, write
 
 import memcap
 from memcap.capacity import answer, frontier, sources
 from memcap.capacity.points import columns
+from memcap.cells.lstm import LSTM
 from memcap.config import resolve, task_defaults
 from memcap.knobs import UserError
 from memcap.recipes import Recipe
 from memcap.studies import run, store
 from memcap.studies.rows import SCHEMA
 from memcap.tasks import DelayLine, Latch
+from memcap.tracking import Tracking
 
 ROOT = Path(__file__).parents[1]
 TINY = {"budget": 4, "batch": 8, "every": 2, "sequences": 16, "stretch": 1}
@@ -32,6 +38,7 @@ def refusal(call) -> str:
         call()
     text = str(caught.value)
     assert "\n" not in text
+    assert len(text) < 700
     return text
 
 
@@ -135,7 +142,7 @@ def test_tasks_and_recipes_may_be_objects():
         ({"lag": {"from": 1}}, "axes.lag=[{'from': 1}]: must be a plain list"),
         ({"lag": [[1]]}, "axes.lag=[[1]]: must be a plain list"),
         ({"seed": 0}, "axes.seed=0: must be how many seeds"),
-        ({"lr": -1}, "recipe.lr=-1: must be above 0"),
+        ({"lr": -1}, "recipe.lr=-1.0: must be above 0"),
         ({"every": 0}, "evaluation.every=0: must be at least 1"),
         ({"symbols": 1}, "task.symbols=1: must be at least 2"),
     ],
@@ -145,11 +152,115 @@ def test_a_mistake_is_one_line(values, line):
     assert refusal(lambda: memcap.members(**values)).startswith(line)
 
 
+class Own(nnx.GRUCell):
+    """A cell of a module."""
+
+
 @dataclass(frozen=True)
 class Wide(Latch):
     """A task with a knob of the name of a field of the network."""
 
     units: int = memcap.knob(3, "none", at_least=1)
+
+
+def test_a_number_as_text_is_shown_as_text():
+    assert refusal(lambda: memcap.members(units="3")).startswith("model.units='3': must be a whole number")
+
+
+def test_numbers_of_numpy_are_numbers():
+    mine = memcap.members(task="latch", units=np.arange(1, 3), lag=[np.int64(3)], lr=np.float64(0.5))
+    assert mine == memcap.members(task="latch", units=[1, 2], lag=3, lr=0.5)
+    assert memcap.answer("latch", np.int64(3), ROWS).lag == 3
+
+
+def test_classes_stand_for_their_names():
+    named = memcap.members(task=["latch", "copy"], cell=["GRUCell", "lstm"], units=2)
+    assert memcap.members(task=[Latch, "copy"], cell=[nnx.GRUCell, LSTM], units=2) == named
+    rows = table(group(counts={1: (1, 4), 2: (4, 4)}, cell="GRUCell"))
+    assert (
+        memcap.answer(Latch, 5, rows, cell=nnx.GRUCell).units
+        == memcap.answer("latch", 5, rows, cell="gru").units
+    )
+    (own,) = memcap.members(task=Latch, cell=Own, init="flax")
+    assert own.model.cell == f"{__name__}:Own"
+
+    class Local(nnx.GRUCell):
+        """Of a function: no name leads there."""
+
+    assert "cell=Local: is defined in a function" in refusal(lambda: memcap.members(cell=Local))
+
+
+def test_a_class_of_the_script_itself_trains_in_its_process_alone(tmp_path):
+    (tmp_path / "script.py").write_text(
+        "from flax import nnx\nimport memcap\n\n"
+        "class Mine(nnx.GRUCell):\n    pass\n\n"
+        "runs = memcap.members(task='latch', lag=3, cell=Mine, units=[1, 2], recipe='hold', init='flax',"
+        " budget=2, batch=8, every=2, sequences=16, stretch=1)\n"
+        "print(memcap.train(runs, engine=memcap.Engine(loop='plain'), progress=False)['cell'].to_list())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "script.py"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "['__main__:Mine', '__main__:Mine']\n", done.stderr
+    assert done.stderr.startswith("memcap: cell=Mine: is defined here, so it trains in this process alone")
+
+
+ROWS = table(group(counts={1: (1, 4), 2: (4, 4)}))
+WRONG = [
+    (lambda: memcap.train([1, 2]), "members: must be what memcap.members gives, and no int"),
+    (lambda: memcap.train("latch"), "members='latch': must be what memcap.members gives"),
+    (lambda: memcap.train(None), "members=None: must be what memcap.members gives"),
+    (lambda: memcap.train([], engine="x"), "engine='x': must be a memcap.Engine"),
+    (lambda: memcap.train([], study=3), "study=3: must be a name, as text"),
+    (lambda: memcap.train([], study="../x"), "study=../x: must be a name, without / and"),
+    (lambda: memcap.train([], "a\0b"), "folder='a\\x00b': must be the path of a folder"),
+    (lambda: memcap.train([], 3), "folder=3: must be the path of a folder"),
+    (lambda: memcap.train([], tracking=None), "tracking=None: must be a name, as text"),
+    (lambda: memcap.train([], engine=memcap.Engine(workers="x")), "engine.workers=x: must be a whole number"),
+    (lambda: memcap.train([], tracking=Tracking(project=3)), "tracking.project=3: must be text"),
+    (lambda: memcap.train([], progress="x"), "progress='x': must be True or False"),
+    (lambda: memcap.members(task=3), "task=3: must be a name, as text"),
+    (lambda: memcap.members(recipe=None), "recipe=None: must be a name, as text"),
+    (lambda: memcap.members(task=Latch(), symbols="x"), "task.symbols=x: must be a whole number"),
+    (lambda: memcap.members(recipe=Recipe("hold"), lr="x"), "recipe.lr=x: must be a number"),
+    (lambda: memcap.members(lag="1..9999999"), "axes.lag=1..9999999: 9,999,999 are more than the 1,000,000"),
+    (lambda: memcap.members(lag=range(1, 10**7)), "axes.lag=range(1, 10000000): 9,999,999 are more than the"),
+    (lambda: memcap.members(seed=1000, lag="1..2000"), "members: 2,000,000 are more than the 1,000,000"),
+    (lambda: memcap.frontier(pl.DataFrame()), "rows: no column key; not a table of rows; give what"),
+    (lambda: memcap.frontier(ROWS.with_columns(units=9)), "rows: row "),
+    (lambda: memcap.frontier(ROWS, confidence=2), "confidence=2: must be a number above 0 and below 1"),
+    (lambda: memcap.frontier(ROWS, budget="x"), "budget=x: must be a whole number"),
+    (lambda: memcap.frontier(3), "rows=3: must be the path of a folder"),
+    (lambda: memcap.answer("latch", lag="x"), "lag=x: must be a whole number"),
+    (lambda: memcap.answer(3, 3), "task=3: must be a name, as text"),
+    (lambda: memcap.answer("latch", 3, ROWS, cell=3), "cell=3: must be a name, as text"),
+    (lambda: memcap.answer("latch", 3, ROWS, share="x"), "share='x': must be a number above 0 and below 1"),
+    (
+        lambda: memcap.answer("latch", 3, knobs="symbols=4"),
+        "knobs='symbols=4': must be a list of texts",
+    ),
+    (lambda: memcap.answer("latch", 3, knobs=None), "knobs=None: must be a list of texts"),
+    (
+        lambda: memcap.members(cell=nnx.GRUCell(1, 1, rngs=nnx.Rngs(0))),
+        "cell: is an object of GRUCell; give its",
+    ),
+    (lambda: memcap.frontier(ROWS.to_dicts()), "rows=[{"),
+    (lambda: memcap.answer("latch", 3, 3), "rows=3: must be the path of a folder"),
+    (lambda: memcap.load(None, "x"), "folder=None: must be the path of a folder"),
+    (lambda: memcap.load(".", 3), "key=3: must be text, as the rows have it"),
+    (lambda: memcap.draw(3, ROWS), "figure=3: must be a name, as text"),
+    (lambda: memcap.draw("frontier", pl.DataFrame({"lag": [1]})), "rows: no column key"),
+]
+
+
+@pytest.mark.parametrize(("call", "line"), WRONG, ids=[line for _, line in WRONG])
+def test_each_argument_is_checked_at_the_door(call, line):
+    assert refusal(call).startswith(line)
 
 
 def test_a_field_of_two_parts_is_asked_for_by_its_whole_name():
@@ -196,7 +307,7 @@ def test_without_a_folder_the_rows_are_the_same_and_nothing_is_written(
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_service_of_ones_own_gets_rows_and_curves_and_is_closed(tmp_path, monkeypatch, capsys):
+def test_a_service_of_ones_own_gets_rows_and_curves_and_is_closed(tmp_path, monkeypatch, capsys, own_module):
     service = """
 import json
 

@@ -11,6 +11,9 @@ import os
 import pwd
 import shutil
 import threading
+import zipfile
+import zlib
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +21,7 @@ import polars as pl
 import pytest
 from command import files, memcap
 from jax.errors import JaxRuntimeError
+from matplotlib.figure import Figure
 from study_rows import group, write
 
 from memcap import cli as cli_module
@@ -29,6 +33,9 @@ from memcap.studies.rows import frame
 
 TINY = (
     "task=latch task.lag=2 model.units=1 recipe=hold recipe.budget=20 recipe.batch=8 engine.loop=reproducible"
+)
+LAUGHS = (
+    "[&a [1, 1], " + ", ".join(f"&{b} [*{a}, *{a}]" for a, b in pairwise("abcdefghijklmnopqrstuvwxyz")) + "]"
 )
 YAML = {  # study files that cannot be read, and what is said of them
     "tag": (
@@ -78,7 +85,7 @@ RECIPES = {  # files of recipes that an axis names
     "itself": ("lr: &a [*a]", "a file of configs nests too deep, or has an alias that contains itself"),
     "list": ("- lr", "list.yaml: must hold fields, as in lr: 0.01"),
     "field": ("learning_rate: 1", "recipe.learning_rate: no such field; recipe has name, init,"),
-    "short": ("lr: 0.1", "recipe.init: not set; give it a value in conf/recipe/short.yaml"),
+    "short": ("lr: 0.1", "conf/recipe/short.yaml"),
     "latin": ("lr: \xe9", "latin.yaml: cannot be read ('utf-8' codec can't decode"),
 }
 READERS = ("frontier", "collect", "verify", "figure frontier", "compare study", "mirror")
@@ -98,6 +105,10 @@ NO_TABLES = {  # files that hold none, of which `collect` wants to make one and 
     "other.parquet": "other.parquet: no column key; not a table of rows",
 }
 OPTIONS = [
+    ("report study -o \0", "\\x00: holds a zero byte, which no name or value does"),
+    ("report study -o .", ".: cannot be written (Is a directory); choose another file with -o"),
+    ("report study -o /", "/: cannot be written (Is a directory); choose another file with -o"),
+    ("report study -o fifo", "fifo: cannot be written (not a regular file); choose another file with -o"),
     ("tasks --lag 1000001", "--lag: 1000001: must be at most 1,000,000; see memcap tasks --help"),
     ("tasks --lag 9999999999999999", "--lag: 9999999999999999: must be at most 1,000,000,000"),
     ("tasks --lag 1e3", "--lag: 1e3: must be a whole number, at least 1"),
@@ -146,6 +157,7 @@ OPTIONS = [
     ("answer --task nowhere:Task --lag 3", "no module nowhere"),
     ("answer --task os:path --lag 3", "must be a class derived from memcap.tasks.Task"),
     ("answer --task : --lag 3", "must be MODULE:NAME"),
+    ("answer --task latch --lag 3 --config-dir text.parquet", "--config-dir text.parquet: no such folder"),
     ("answer --task latch --lag 3 study study", "unrecognized arguments: study"),
     ("inspect --timesteps 1000001", "--timesteps: 1000001: must be at most 1,000,000"),
     (
@@ -182,11 +194,13 @@ OPTIONS = [
     ("mirror study --wandb perhaps", "--wandb: invalid choice: 'perhaps'"),
     ("mirror study --runs none", "--runs: invalid choice: 'none'"),
     ("mirror study --project", "--project: expected one argument"),
+    ("mirror study --project=", "tracking.project: is empty; name one, or leave it out"),
+    ("mirror study --entity=", "tracking.entity: is empty; name one, or leave it out"),
     ("verify study --weights", "unrecognized arguments: --weights"),
     ("collect study --strictly", "unrecognized arguments: --strictly"),
     ("collect text.parquet", "text.parquet: cannot be written into; give the folder of a study"),
-    ("figure frontier study -o text.parquet", "text.parquet: cannot be written"),
-    ("figure frontier study -o text.parquet/below", "text.parquet/below: cannot be written"),
+    ("figure frontier study -o text.parquet", "text.parquet: the figure cannot be written"),
+    ("figure frontier study -o text.parquet/below", "text.parquet/below: the figure cannot be written"),
     ("figure frontier study -o " + "x" * 300, "cannot be written (File name too long)"),
     ("figure frontier study --width 3", "unrecognized arguments: --width"),
     ("figure ../frontier study", "../frontier: no such figure; one of budget,"),
@@ -195,6 +209,9 @@ OPTIONS = [
     ("export 00 --layout flax --results study -o", "-o/--output: expected one argument"),
     ("export zz --layout flax --results study -o x.npz", "zz: 0 members in study have such a key"),
     ("export [/i] --layout flax --results study -o x.npz", "[/i]: 0 members in study have such a key"),
+    ("export atlas:nope --layout flax -o x.npz", "atlas:nope: no such net; one of a task that has some, as"),
+    ("export atlas:latch-L0 --layout flax -o x.npz", "atlas:latch-L0: no such net; one of atlas:latch-"),
+    ("plan =3", "task, model, recipe, tracking and sweeps take a name, as in task=latch"),
     ("plan --device tpu9", "tpu9: no such device; one of this, h100,"),
     ("plan --config-dir nowhere", "--config-dir nowhere: no such folder"),
     ("plan --config-dir text.parquet", "--config-dir text.parquet: no such folder"),
@@ -221,6 +238,28 @@ TRAINING = [  # what only the whole of a job's choices tells
     ("evaluation.sequences=99999999999", "evaluation.sequences=99999999999: must be at least 1"),
     ("evaluation.stretch=99999999999", "evaluation.stretch=99999999999: must be at least 1 and at most 100"),
     ("engine.workers=99999999999", "engine.workers=99999999999: must be at least 0 and at most 1024"),
+    (
+        "axes={seed:1000000000}",
+        "axes.seed=1000000000: 1,000,000,000 are more than the 1,000,000 that a command",
+    ),
+    (
+        "axes={task.lag:1..1000000000}",
+        "axes.task.lag=1..1000000000: 1,000,000,000 are more than the 1,000,000",
+    ),
+    (
+        "axes={seed:100000,task.lag:1..1000,model.units:1..100}",
+        "axes: 10,000,000,000 are more than the 1,000,000 that a command can have; split them: some lags or",
+    ),
+    ("-m seed=range(1000000000)", "seed=range(1000000000): 1,000,000,000 are more than the 1,000,000"),
+    ("-m seed=range(1000) task.lag=range(1,2000)", "-m: jobs: 1,999,000 are more than the 1,000,000"),
+    ("study=../../x", "study=../../x: must be a name, without / and \\; a folder goes by out, in"),
+    ("study=..", "study=..: must be a name"),
+    ("study=a/b", "study=a/b: must be a name"),
+    ("task=data task.file=fifo", "task.file=fifo: is no regular file"),
+    ("task=data task.file=/dev/zero", "task.file=/dev/zero: is no regular file"),
+    ("task=data task.file=empty", "task.file=empty: cannot be read (Is a directory)"),
+    ("task=data task.file=bomb.npz", "task.file=bomb.npz: holds more than 64 MiB of numbers"),
+    ("task=data task.file=huge.npz", "task.file=huge.npz: `inputs` holds numbers above 1e+18, too large for"),
     ("engine.shard=3 engine.shards=3", "engine.shard=3: must be below engine.shards=3"),
     ("seed=99999999999", "seed=99999999999: must be a whole number"),
     ("recipe.lr=inf", "recipe.lr=inf: must be above 0"),
@@ -248,17 +287,23 @@ TRAINING = [  # what only the whole of a job's choices tells
     ("-m task=choice(copy,adding) task.items=2", "task.items: no such field; task=adding has lag, length"),
     ("-m task=glob(*) task.items=2", "task.items: no such field; task=adding has lag, length"),
     ("-m task=latch,temporal_order task.lag=1", "task.lag=1: must be a whole number, at least 3"),
-    ("-m model=lstm,nope", "model=nope: no such choice; one of elman, gru, lstm (conf/model/)"),
+    ("-m model=lstm,nope", "model=nope: no such choice; one of elman, gru, lstm, or a file of model/ in"),
     ("out=mk[/i]", "out=mk[/i]: Hydra cannot read it"),
     ("out='text.parquet/mk[/i]'", "out=text.parquet/mk[/i]: cannot be written"),
     ("out=text.parquet", "out=text.parquet: cannot be written"),
     ("out=fifo", "out=fifo: cannot be written"),
     ("out=loop", ": cannot be read or written (Too many levels of symbolic links); set out"),
+    ("hydra.run.dir=/dev/null/x", "hydra.run.dir=/dev/null/x: cannot be written"),
+    ("-m hydra.sweep.dir=/dev/null/x seed=1,2", "hydra.sweep.dir=/dev/null/x: cannot be written"),
+    ("study=\udcff", "study=\\udcff: is not UTF-8; write it in letters that are"),
     ("out=/proc/study", "/proc/study: cannot be read or written"),
     ("--config-dir nowhere", "memcap: --config-dir nowhere: no such folder\n"),
     ("--config-dir text.parquet", "memcap: --config-dir text.parquet: no such folder\n"),
     ("--config-dir conf sweeps=folder", "sweeps=folder: no such choice"),
+    ("-cd= sweeps=first_study", "--config-dir : no such folder"),
     ("--config-path nowhere", "nowhere"),
+    ("-m seed=range(1,5,0)", "seed=range(1,5,0): has a step of 0, and so no end"),
+    ("-sc zsh", "Expecting one subcommand from ['install', 'uninstall', 'query']"),
     ("--multirun --run", "Only one of --run"),
 ]
 
@@ -274,6 +319,11 @@ def place(tmp_path_factory):
     (folder / "text.parquet").write_text("no rows")
     np.savez(folder / "weights.npz", x=np.zeros(3))
     pl.DataFrame({"lag": [1]}).write_parquet(folder / "other.parquet")
+    numbers = np.full((4, 3, 1), 1e300)
+    np.savez(folder / "huge.npz", inputs=numbers, targets=np.array([0, 1, 0, 1]))
+    with zipfile.ZipFile(folder / "bomb.npz", "w") as archive, archive.open("inputs.npy", "w") as member:
+        head = {"descr": "<f8", "fortran_order": False, "shape": (10**9,)}
+        np.lib.format.write_array_header_1_0(member, head)
     os.mkfifo(folder / "fifo")
     (folder / "loop").symlink_to("loop")
     for part, texts, head in (("sweeps", YAML, "# @package _global_\n"), ("recipe", RECIPES, "")):
@@ -298,9 +348,20 @@ def test_a_bad_option(place, words, expected):
     refused(place, words.split(), expected)
 
 
+@pytest.mark.parametrize(
+    "words", ["collect", "status", "answer --task latch --lag 5", "report study -o", "compare study"]
+)
+def test_an_empty_name_is_not_the_current_folder(place, words):
+    refused(place, [*words.split(), ""], ": is empty; name a file or folder, . for this one; see memcap ")
+
+
 @pytest.mark.parametrize(("words", "expected"), TRAINING)
 def test_a_bad_choice_of_a_job(place, words, expected):
     refused(place, ["train", *words.split()], expected)
+
+
+def test_an_error_stays_on_one_line_whatever_was_typed(place):
+    refused(place, ["train", "recipe.optimizer=a\nb"], "recipe.optimizer=a\\nb: ")
 
 
 @pytest.mark.parametrize("name", YAML)
@@ -308,6 +369,16 @@ def test_a_bad_choice_of_a_job(place, words, expected):
 def test_a_bad_study_file(place, command, name):
     refused(place, [*command.split(), "--config-dir", "conf", f"sweeps={name}"], YAML[name][1])
     assert not (place / "ran").exists()
+
+
+@pytest.mark.parametrize("part", ["sweeps", "recipe"])
+@pytest.mark.parametrize("command", ["train", "plan"])
+def test_aliases_that_stand_for_millions_of_values_are_not_copied(tmp_path, command, part):
+    (tmp_path / "conf" / part).mkdir(parents=True)
+    (tmp_path / "conf" / part / "laughs.yaml").write_text(f"axes: {{model.units: {LAUGHS}}}\n")
+    choice = "sweeps=laughs" if part == "sweeps" else "axes={recipe: [laughs]}"
+    line = f"conf/{part}/laughs.yaml: its aliases stand for more than 100,000 values; write fewer"
+    refused(tmp_path, [command, "--config-dir", "conf", choice], line)
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -365,6 +436,23 @@ def test_a_disk_that_is_full_or_gone(tmp_path, monkeypatch, part, number):
     ]
     assert "Error executing" not in done.err + done.out
     assert not list((tmp_path / "study" / part).iterdir())
+
+
+def test_a_figure_that_does_not_fit_on_the_disk_is_told_of_after_all_rows_are_safe(tmp_path, monkeypatch):
+    """A picture that is cut short there is an error of its compression, not of the disk."""
+
+    def full(*arguments, **options):
+        raise zlib.error("Error -5 while finishing compression")
+
+    monkeypatch.setattr(Figure, "savefig", full)
+    axes = "axes={model.units: [1, 2, 3]}"
+    done = memcap(tmp_path, "train", *TINY.split(), axes, "out=study")
+    assert (done.status, done.err.splitlines()[-1]) == (
+        2,
+        "memcap: study/figures: the figure cannot be written (Error -5 while finishing compression); rows are"
+        " safe, and memcap figure frontier STUDY -o FOLDER draws it elsewhere",
+    )
+    assert shards.read(tmp_path / "study").height == 3
 
 
 def test_what_fits_into_no_memory(tmp_path, monkeypatch):

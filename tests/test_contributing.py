@@ -80,6 +80,7 @@ def test_worker_processes_find_them_too(outside):
     assert pl.read_parquet(outside / "outputs" / "two" / "rows" / "*.parquet").height == 8
 
 
+@pytest.mark.slow
 def test_the_same_files_inside_the_package(tmp_path):
     for part in ("memcap", "conf", "sweeps"):
         shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
@@ -138,7 +139,7 @@ def test_the_readmes_python_lines(tmp_path, monkeypatch, capsys):
     assert names["outputs"].shape == (7, 1, 2)
     assert names["outputs"][-1, 0].argmax() == 1
     said = capsys.readouterr().out
-    assert "take 1 unit" in said
+    assert "latch at lag 50: 1 unit." in said
 
 
 def test_the_page_of_the_python_face_lists_all_of_it():

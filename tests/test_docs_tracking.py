@@ -25,7 +25,7 @@ def followed(tmp_path_factory):
 
 
 @pytest.mark.parametrize("number", range(len(BLOCKS)))
-def test_block(number, followed, monkeypatch, capsys):
+def test_block(number, followed, monkeypatch, capsys, own_module):
     monkeypatch.chdir(followed)
     for name in ("CONFIG", "CACHE", "DATA"):
         monkeypatch.setenv(f"WANDB_{name}_DIR", str(followed / name.lower()))

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 # From the ground up: what stands on a floor knows itself and all that stands on lower floors. A word is a
 # module or a package of memcap.
 FLOORS = [
-    "knobs signals words printing",
+    "knobs signals words printing lazy published",
     "jax_setup",
     "plugins sequences",
     "tasks cells",
@@ -20,7 +20,7 @@ FLOORS = [
     "recipes",
     "config",
     "training trained",
-    "planning studies reference",
+    "planning studies reference scripts",
     "tracking capacity",
     "figures",
     "papers probes",
@@ -36,14 +36,18 @@ HEIGHT = {"memcap": 0} | {
     f"memcap.{name}": height for height, names in enumerate(FLOORS, start=1) for name in names.split()
 }
 # What a task, a cell or a network may know of the world: no files, no configuration, no results.
-MATHS = "abc collections dataclasses flax functools jax math memcap numpy sys typing"
+MATHS = "__future__ abc collections dataclasses flax functools jax math memcap numpy sys typing"
 LATE = {  # who may import where it is needed, and what
+    "memcap.cells": {"memcap.cells"},  # Flax, which reference widths of its own cells do without
+    # JAX, which who only reads rows does without
+    "memcap.config": {"memcap.loops", "memcap.models.network"},
     "memcap.launch.slurm": {  # submitit, which is optional
         "hydra_plugins.hydra_submitit_launcher.config",
         "submitit",
         "submitit.core.utils",
         "submitit.helpers",
     },
+    "memcap.__main__": {"memcap"},  # signals are heard before
     "memcap.jax_setup": {"jax"},  # flags must be set before JAX starts
     "memcap.training.workers": {"memcap.training.train_loop"},  # JAX, after the first heartbeat
     "memcap.commands.mirror": {  # JAX, which a mirror beside a job does without
@@ -54,7 +58,7 @@ LATE = {  # who may import where it is needed, and what
     "memcap.tracking.wandb_service": {"wandb", "wandb.sdk.lib.wbauth"},
     "memcap.tracking.trackio_service": {"trackio"},
 }
-BY_NAME = {"memcap", "memcap.plugins"}  # who may import what is named at run time
+BY_NAME = {"memcap", "memcap.lazy", "memcap.plugins"}  # who may import what is named at run time
 
 
 def sources() -> dict[str, str]:

@@ -14,7 +14,8 @@ import pytest
 
 from memcap import jax_setup
 from memcap.config import Engine, Member
-from memcap.models.network import Architecture, Model
+from memcap.models.model import Model
+from memcap.models.network import Architecture
 from memcap.recipes import Recipe
 from memcap.tasks import task_class
 from memcap.trained import Trained
@@ -25,7 +26,7 @@ REPORT = """
 import sys
 from memcap import jax_setup
 jax_setup.CPU_FLAGS = tuple(sys.argv[1:]) or jax_setup.CPU_FLAGS
-jax_setup.prepare()
+jax_setup.setup()
 import json, os, jax
 product = float(jax.jit(lambda x: x + 1)(1.0))
 flags = os.environ.get("XLA_FLAGS", "")
@@ -85,6 +86,12 @@ def test_flags_and_cache_are_set_and_the_verdict_is_kept(tmp_path):
     # the process's own products are no concern of memcap
     assert found["jax_default_matmul_precision"] is None
     assert verdicts(tmp_path) == {verdict_of(KNOWN): "yes"}
+
+
+def test_a_chance_that_is_measured_is_compiled_with_the_flags(tmp_path):
+    script = "import os; from memcap.tasks import chance; from memcap.tasks.latch import Latch"
+    script += "; chance.without_memory(Latch(), 2, 3, 64); print(os.environ['XLA_FLAGS'])"
+    assert KNOWN in python(script, tmp_path)
 
 
 def test_each_flag_is_tried_by_itself(tmp_path):
@@ -170,6 +177,30 @@ def test_a_cache_folder_that_cannot_be_made_stops_nothing(tmp_path):
     found = prepared(file / "below", KNOWN)
     assert found["flags"] == KNOWN
     assert found["jax_compilation_cache_dir"] is None
+
+
+def test_a_cache_of_another_user_is_not_used_by_this_process_and_those_that_it_starts(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv(jax_setup.PRIVATE_VARIABLE, "")
+    usual = tmp_path / "memcap"
+    jax_setup.make_folder(usual / "xla")
+    assert {path.stat().st_mode & 0o777 for path in (usual, usual / "xla")} == {0o700}
+    assert jax_setup.cache_folder() == usual
+    stat = Path.stat
+    with monkeypatch.context() as patch:  # root alone could give it to another
+        mine = os.geteuid()
+        patch.setattr(
+            Path,
+            "stat",
+            lambda path, **how: os.stat_result([0o40700, 0, 0, 1, mine + (path == usual), *[0] * 5]),
+        )
+        private = jax_setup.cache_folder()
+    assert private == jax_setup.cache_folder() != usual
+    assert stat(private).st_mode & 0o077 == 0
+    assert os.environ[jax_setup.PRIVATE_VARIABLE] == str(private)
+    assert capsys.readouterr().err.startswith(f"memcap: {usual}: belongs to another user, so no code from")
 
 
 def test_the_cache_folder_follows_the_environment(tmp_path, monkeypatch):

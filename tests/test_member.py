@@ -8,7 +8,7 @@ import pytest
 
 from memcap.config import Engine, Evaluation, Member, member_of, resolve, task_defaults
 from memcap.knobs import UserError, defaults, knob
-from memcap.models.network import Model
+from memcap.models.model import Model
 from memcap.recipes import Recipe, recipe_file
 from memcap.tasks import Facts, task_class, task_classes
 from memcap.training.engine import train
@@ -207,7 +207,7 @@ def test_a_mistake_is_one_line(make, line):
 def test_no_value_of_a_recipe_may_be_missing(monkeypatch):
     monkeypatch.setattr("memcap.recipes.recipe_file", lambda name: recipe_file("hold") | {"clip": None})
     with pytest.raises(
-        UserError, match=r"^recipe\.clip: not set; give it a value in conf/recipe/hold\.yaml$"
+        UserError, match=r"^recipe\.clip: not set; give it a value in /.*/conf/recipe/hold\.yaml$"
     ):
         Member(Latch(), 9, recipe=Recipe("hold", batch=17))
 

@@ -2,11 +2,13 @@
 
 import io
 import math
+import time
 
 import pytest
 from rich.console import Console
 
-from memcap.printing import Column, Listing, duration, number, print_json, show
+from memcap import printing
+from memcap.printing import Column, Listing, Waiting, duration, number, print_json, scaled, show
 from memcap.words import plural
 
 KEY = "0123456789abcdef"
@@ -106,3 +108,30 @@ def test_numbers(value, text):
 def test_what_is_not_finite_becomes_null(capsys):
     print_json({"a": [1.5, math.nan], "b": (math.inf, "c")})
     assert "".join(capsys.readouterr().out.split()) == '{"a":[1.5,null],"b":[null,"c"]}'
+
+
+def test_who_waits_is_told_at_what_a_command_is_once_it_takes_long(capsys, monkeypatch):
+    monkeypatch.setattr(printing, "SECONDS_OF_SILENCE", 0.05)
+    with Waiting("reading"):
+        pass
+    assert capsys.readouterr().err == ""
+    with Waiting("reading") as waiting:
+        time.sleep(0.4)
+        waiting.now("1 of 2 compiled")
+        time.sleep(0.4)
+    assert capsys.readouterr().err == "memcap: reading ...\nmemcap: 1 of 2 compiled ...\n"
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (8e-3 * 2**30, "B", "8.59 MB"),
+        (7e-7, "s", "700 ns"),
+        (7e-4, "s", "700 µs"),
+        (1.66e11, "FLOP", "166 GFLOP"),
+        (0, "B", "0 B"),
+        (999, "B", "999 B"),
+    ],
+)
+def test_a_quantity_has_the_prefix_that_a_person_reads(value, unit, text):
+    assert scaled(value, unit) == text

@@ -105,6 +105,7 @@ def programs():
     for loop, lanes in (("while", 1), ("masked", 4), ("native", 1)):
         add("delay_line", "lstm", loop, lanes, "curriculum", more="curriculum")
         add("latch", "lstm", loop, lanes, readout="lstm", more="lstm_readout")
+        add("delay_line", "lstm", loop, lanes, layers=2, more="2_layers")
     add("latch", "OptimizedLSTMCell", recipe="descent", more="sgd")
     add("latch", recipe="hold", schedule="cosine", warmup=10, more="cosine")
     add("latch", lanes=4)

@@ -151,3 +151,13 @@ def test_a_member_is_loaded_by_the_first_digits_of_its_key(trained, tmp_path):
     assert "no such folder" in refusal(lambda: memcap.load(tmp_path / "nowhere", "x"))
     shards.write_table(tmp_path / "rows.parquet", rows)  # rows without weights
     assert "holds no weights" in refusal(lambda: memcap.load(tmp_path, found[0].key))
+
+
+def test_a_carry_of_another_batch_is_refused_and_not_broadcast(loaded):
+    member, net = loaded
+    inputs, carry = inputs_of(member), net.initialize_carry(1)
+    for call in (net.run, net.trace, lambda inputs, carry: net.step(inputs[0], carry)):
+        with pytest.raises(ValueError, match="for 3 sequences it must have"):
+            call(inputs, carry)
+    assert repr(net).startswith("Trained(")
+    assert member.key in repr(net)

@@ -1,6 +1,8 @@
 """What a wheel holds, and that it works where no checkout is."""
 
+import ast
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -11,6 +13,11 @@ import study_files
 
 pytest.importorskip("hatchling", reason="pip install hatchling")
 ROOT = Path(__file__).parent.parent
+# what a wheel lacks: folders of the checkout, and make
+CHECKOUT = re.compile(
+    r"\b(docs|results|tests|benchmarks|examples|conf)/\w"
+    r"|(?<!in a checkout: )\bmake (study|tests?|targets|tables|nets)\b"
+)
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +50,24 @@ def run(installed, tmp_path):
     return python
 
 
+def said(path):
+    """The texts of a file that a user may read: those of its code, and the help of a command."""
+    tree = ast.parse(path.read_text())
+    texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    docs = {ast.get_docstring(node, clean=False) for node in ast.walk(tree) if isinstance(node, documented)}
+    if path.parent.name == "commands":
+        docs.discard(ast.get_docstring(tree, clean=False))
+    return [text for text in texts if isinstance(text, str) and text not in docs]
+
+
+def test_no_message_sends_a_user_to_what_is_in_a_checkout_alone():
+    paths = [path for path in (ROOT / "memcap").rglob("*.py") if path.name != "paper.py"]
+    assert len(paths) > 150
+    sent = {(path.name, text) for path in paths for text in said(path) if CHECKOUT.search(text)}
+    assert not sent
+
+
 def test_a_paper_is_in_it_but_for_its_picture(installed):
     for folder in {path.parent for path in study_files.PAPERS.glob("*/paper.py")}:
         names = {path.name for path in folder.iterdir() if path.suffix not in (".png", ".pdf")}
@@ -63,3 +88,15 @@ def test_it_finds_every_study(run):
     (line,) = [line for line in text.splitlines() if line.startswith("  sweeps= ")]
     assert line.split("= ")[1].strip() == ", ".join(study_files.NAMES)
     assert "study: gu2023_rates\n" in run("-m", "memcap", "train", "--cfg", "job", "sweeps=gu2023_rates")
+
+
+def test_the_atlas_is_read_by_its_name(run, tmp_path):
+    assert run("-m", "memcap", "status", "atlas").startswith("atlas: ")
+    assert run("-c", "import memcap; print(memcap.answer('latch', 5, 'atlas').source)") == "atlas\n"
+    assert not [*tmp_path.iterdir()]
+
+
+def test_it_writes_scripts_and_has_the_published_nets(run):
+    script = run("-m", "memcap", "answer", "--task", "latch", "--lag", "5", "--code", "torch")
+    compile(script, "script", "exec")
+    assert run("-c", "import memcap; print(memcap.load('atlas:latch-L5').member.lag)") == "5\n"

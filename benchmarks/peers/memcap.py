@@ -36,7 +36,7 @@ class Memcap(Peer):
     engine: ClassVar[Engine] = Engine(loop="while")
 
     def __init__(self, shape: Shape, lr: float, clip: float, seed: int):
-        jax_setup.prepare()  # flags are read when JAX is first used, not when it is imported
+        jax_setup.setup()  # flags are read when JAX is first used, not when it is imported
         super().__init__(shape, lr, clip, seed)
         self.member = member_of(shape, lr, clip, seed)
         self.trainer = Program.of(self.member, self.engine).trainer
@@ -77,7 +77,7 @@ class Memcap(Peer):
     def loss_and_gradients(self, batch: Batches) -> tuple[float, Weights]:
         """Of the training step itself: after one step Adam's first moment is (1 - b1) times the gradient, if
         none is clipped."""
-        unclipped = replace(self.trainer, shape=replace(self.trainer.shape, clip=1e30))
+        unclipped = replace(self.trainer, spec=replace(self.trainer.spec, clip=1e30))
         lane = initial_state(self.trainer, self.member)
         lane = lane._replace(params=self.lane.params, opt_state=self.trainer.optimizer.init(self.lane.params))
         first = jax.tree.map(lambda leaf: leaf[0], Batch(*batch))

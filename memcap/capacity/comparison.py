@@ -5,18 +5,19 @@ one are divided by draws of the other. Where a study's widths leave an end of it
 an end of the ratio open, too.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.special import logit
 
+from memcap.capacity.logistic import logit
 from memcap.capacity.points import Point
 from memcap.capacity.thresholds import Floats, Posterior, Threshold, threshold
 
 Bound = Literal["no", "below", "above", "open"]
 Side = Literal["no", "below", "above"]
+Count = Callable[[float], float]  # of units: what is compared in their place, and rises with them
 
 DRAWS = 400  # quantiles of each posterior; every one of the one meets every one of the other
 # What is known of the ratio, by how the first and the second threshold are censored.
@@ -101,7 +102,18 @@ def compare(
     return pairs, [point for place, point in enumerate(first) if place not in partners] + left
 
 
-def shift(first: Posterior, second: Posterior, p: float, confidence: float = 0.95) -> Shift:
+def in_units(units: float) -> float:
+    """The `Count` of `shift` that compares widths themselves."""
+    return units
+
+
+def shift(
+    first: Posterior,
+    second: Posterior,
+    p: float,
+    confidence: float = 0.95,
+    counts: tuple[Count, Count] = (in_units, in_units),
+) -> Shift:
     """The width at which a share `p` of the seeds that train at all solves, of the second study over the
     first's.
 
@@ -109,12 +121,17 @@ def shift(first: Posterior, second: Posterior, p: float, confidence: float = 0.9
         first, second: posteriors, each of one study.
         p: the share, between 0 and 1.
         confidence: of the interval, between 0 and 1; equal tails.
+        counts: what is compared in place of the widths, of the first and of the second study's nets, as their
+            parameters.
 
     Raises:
         ValueError: `p` or `confidence` out of range.
     """
     a, b = (threshold(post, p, confidence) for post in (first, second))
-    (a_low, a_high), (b_low, b_high) = _draws(first, a, p), _draws(second, b, p)
+    (a_low, a_high), (b_low, b_high) = (
+        [_log2_of(count, draws) for draws in _draws(post, width, p)]
+        for count, post, width in zip(counts, (first, second), (a, b), strict=True)
+    )
     tail = (1 - confidence) / 2
     low, high = (
         float(np.exp2(np.quantile(np.subtract.outer(ours, theirs), rank, method="inverted_cdf")))
@@ -123,8 +140,19 @@ def shift(first: Posterior, second: Posterior, p: float, confidence: float = 0.9
     bound = BOUNDS[_side(a, first), _side(b, second)]
     if bound == "open":
         return Shift(None, low, high, bound)
-    ratio = b.units / a.units
+    ratio = counts[1](b.units) / counts[0](a.units)
     return Shift(ratio, min(low, ratio), max(high, ratio), bound)
+
+
+def _log2_of(count: Count, log_units: Floats) -> Floats:
+    """log2 of what is counted, of log2 of units; what is without bound stays so."""
+    if count is in_units:
+        return log_units
+    finite = np.isfinite(log_units)
+    numbers = [count(float(units)) for units in np.exp2(log_units[finite])]
+    log_counts = np.full_like(log_units, np.inf)
+    log_counts[finite] = np.log2(numbers)
+    return log_counts
 
 
 def _side(width: Threshold, post: Posterior) -> Side:

@@ -15,22 +15,21 @@ a search gives each recipe widths of its own, and a threshold with its censoring
 seeds may not, or one lucky run of another recipe would set the frontier.
 """
 
-import json
 import math
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
-import numpy as np
 import polars as pl
 
 from memcap.capacity.points import Point
-from memcap.capacity.thresholds import fit, fit_of, posterior
+from memcap.capacity.thresholds import fit_of, no_easier, posterior
 from memcap.config import Evaluation
-from memcap.knobs import UserError, completed, typed
+from memcap.knobs import UserError
+from memcap.studies import store
 from memcap.studies.rows import TRAINING, VERDICTS, At, without_failed
-from memcap.tasks import task_class
 
-CELL = ["task", "knobs", "lag", "length", "cell", "readout"]
+CELL = ["task", "knobs", "lag", "length", "cell", "readout", "layers"]
 # Members judged by different rules, or trained to different ends, are no further seeds of each other.
 VERDICT = [
     "threshold",
@@ -40,14 +39,15 @@ VERDICT = [
     "stretch",
     "evaluation_until",
 ]
+COUNTS = ["units", "solved", "steady", "runs", "seeds", "stretched"]
 RECIPE = ["recipe", "init", "input_bias", "forget_bias", "output_bias", "gain", "orthogonal", *TRAINING]
 
 
 def frontier(
     rows: pl.DataFrame, at: At = "steady", budget: int | None = None, confidence: float = 0.95
 ) -> list[Point]:
-    """One point per task and lag (and cell and read-out), sorted by label and lag. Diverged members count as
-    not solved.
+    """One point per task and lag (and cell, read-out and layers), sorted by label and lag. Diverged members
+    count as not solved.
 
     Args:
         rows: of trained members, as `memcap.studies.store.read` gives them.
@@ -70,11 +70,23 @@ def fit_all_recipes(
     rows = without_failed(rows)
     if budget is not None:
         rows = rows.filter(pl.col("budget") <= budget)
-    points = [
-        _point(recipe, at, confidence)
-        for _, group in rows.group_by(CELL + VERDICT, maintain_order=True)
-        for _, recipe in group.group_by(RECIPE, maintain_order=True)
-    ]
+    keys = CELL + VERDICT + RECIPE
+    widths = rows.group_by(*keys, "units").agg(
+        pl.col("solved").sum(),
+        pl.col("steady").sum(),
+        pl.len().alias("runs"),
+        pl.col("seed").n_unique().alias("seeds"),
+        pl.col("stretched").filter("solved").median(),
+    )
+    by_width = widths.sort("units").group_by(keys, maintain_order=True).agg(COUNTS)
+    medians = rows.group_by(keys, maintain_order=True).agg(
+        pl.col("steps_to_solve").filter("solved").median(),
+        pl.col("steps_to_steady").filter("steady").median(),
+        pl.col("stretched").filter("solved").median().alias("stretched_median"),
+        pl.col("run_seconds").sum(),
+    )
+    groups = medians.join(by_width, on=keys, how="left", nulls_equal=True, maintain_order="left")
+    points = [_point(row, at, confidence) for row in groups.iter_rows(named=True)]
     return sorted(points, key=lambda p: (p.label, p.lag, p.length))
 
 
@@ -100,55 +112,44 @@ def _rank(point: Point) -> tuple[float, ...]:
     return *measured, -sum(point.solved)
 
 
-def _point(rows: pl.DataFrame, at: At, confidence: float) -> Point:
-    """The point of one recipe's rows at one task and lag."""
-    first = rows.row(0, named=True)
-    task = task_class(first["task"])
+def _point(row: dict[str, Any], at: At, confidence: float) -> Point:
+    """The point of one recipe at one task and lag, from its aggregated rows."""
+    task = store.task_of(row["task"], row["knobs"])
     verdict: At = "steady" if at == "steady" and task.stream else "trained"
-    passed, steps = ("steady", "steps_to_steady") if verdict == "steady" else ("solved", "steps_to_solve")
-    counts = (
-        rows.group_by("units")
-        .agg(
-            pl.col(passed).sum().alias("passed"),
-            pl.col("solved").sum(),
-            pl.len().alias("runs"),
-            pl.col("seed").n_unique().alias("seeds"),
-            pl.col("stretched").filter("solved").median(),
-        )
-        .sort("units")
-    )
-    units, count, solved, runs, stretched = (
-        counts[c].to_list() for c in ("units", "passed", "solved", "runs", "stretched")
-    )
-    post = posterior(units, count, runs)
-    fitted = fit_of(post, confidence)
+    count, steps = ("steady", "steps_to_steady") if verdict == "steady" else ("solved", "steps_to_solve")
+    passed, solved = row[count], row["solved"]
+    trained = posterior(row["units"], solved, row["runs"])
+    post = trained if passed == solved else posterior(row["units"], passed, row["runs"])
+    fitted = fit_of(trained, confidence)
     evaluation = Evaluation(
-        *(first[f"evaluation_{k}"] for k in ("every", "sequences", "successive")),
-        first["stretch"],
-        first["evaluation_until"],
+        *(row[f"evaluation_{k}"] for k in ("every", "sequences", "successive")),
+        row["stretch"],
+        row["evaluation_until"],
     )
-    return Point(
-        typed(task, completed(task, json.loads(first["knobs"])), "task"),
-        *(first[k] for k in ("lag", "length", "cell", "readout")),
-        threshold=first["threshold"],
+    point = Point(
+        task,
+        *(row[k] for k in ("lag", "length", "cell", "readout", "layers")),
+        threshold=row["threshold"],
         evaluation=evaluation,
-        recipe={k: first[k] for k in RECIPE},
+        recipe={k: row[k] for k in RECIPE},
         recipes=1,
         at=verdict,
         u_exist=fitted.u_exist,
-        units=tuple(units),
-        solved=tuple(count),
-        runs=tuple(runs),
-        seeds=int(np.max(counts["seeds"].to_numpy())),
+        units=tuple(row["units"]),
+        solved=tuple(passed),
+        runs=tuple(row["runs"]),
+        seeds=max(row["seeds"]),
         fit=fitted,
         posterior=post,
-        trained=fitted if count == solved else fit(units, solved, runs, confidence),
-        steps=_median(rows.filter(passed)[steps]),
-        stretched=_median(rows.filter("solved")["stretched"]),
-        stretched_by_width=tuple(stretched),
+        trained=fitted,
+        trained_posterior=trained,
+        steps=row[steps],
+        stretched=row["stretched_median"],
+        stretched_by_width=tuple(row["stretched"]),
+        seconds=row["run_seconds"],
     )
-
-
-def _median(values: pl.Series) -> float | None:
-    known = values.drop_nulls()
-    return None if known.is_empty() else float(np.median(known.to_numpy()))
+    if post is trained:
+        return point
+    # What passes at the stretched length is solved at the trained one, so no threshold of the first is lower.
+    strict = no_easier(fit_of(post, confidence), fitted)
+    return replace(point, fit=strict, u_exist=strict.u_exist)

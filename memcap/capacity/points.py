@@ -1,14 +1,18 @@
 """One task and lag of a frontier: what was counted, what was fitted to it, and what theory says beside it."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
+import numpy as np
+
 from memcap.capacity.thresholds import Fit, Posterior, Threshold
-from memcap.cells import cell_class
+from memcap.cells import cell_facts
 from memcap.config import Evaluation, usual_until
+from memcap.knobs import UserError, completed
 from memcap.models.constructed import constructed_units
-from memcap.models.network import Architecture, Model
+from memcap.printing import number
+from memcap.recipes import Recipe, recipe_file
 from memcap.studies.rows import At
 from memcap.tasks import Task, information_floor, one_per_number
 
@@ -18,7 +22,7 @@ class Point:
     """One task and lag of a frontier.
 
     Args:
-        task: the task with its knobs; lag, length: what was trained; cell, readout: of the network.
+        task: the task with its knobs; lag, length: what was trained; cell, readout, layers: of the network.
         threshold, evaluation: what decides the verdicts (memcap/training/early_stopping.py).
         recipe: the recipe that was used, as a dict of its columns; recipes: how many competed.
         at: the verdict that `solved`, `fit`, `posterior`, `u_exist` and `steps` are of: "steady", or
@@ -27,9 +31,11 @@ class Point:
         units, solved, runs: counts by width, ascending.
         fit: thresholds with intervals; posterior: for any other share.
         trained: thresholds of the members solved at the trained length; `fit` itself where `at` is "trained".
+        trained_posterior: the posterior that these are of.
         steps: median steps to the verdict over all members that passed; None if none did.
         stretched: median score of the solved members at `evaluation.stretch` times the lag; None if none was.
         stretched_by_width: the same by width.
+        seconds: that all its members trained, one after the other.
     """
 
     task: Task
@@ -37,6 +43,7 @@ class Point:
     length: int
     cell: str
     readout: str
+    layers: int
     threshold: float
     evaluation: Evaluation
     recipe: dict[str, Any]
@@ -50,9 +57,11 @@ class Point:
     fit: Fit
     posterior: Posterior
     trained: Fit
+    trained_posterior: Posterior
     steps: float | None
     stretched: float | None
     stretched_by_width: tuple[float | None, ...]
+    seconds: float
 
     def most(self, share: float) -> int | None:
         """The smallest width at which at least this share of the seeds passed; None if none did."""
@@ -70,16 +79,20 @@ class Point:
         )
         return None if score is None else (width, score)
 
-    def carry_numbers(self, units: int) -> int:
-        """Numbers in the carry of a net of this many units."""
-        return Architecture(
-            Model(self.cell, units, self.readout), self.task.features, self.task.outputs
-        ).carry_numbers()
+    @property
+    def numbers_per_unit(self) -> int:
+        """Carry numbers that each unit of width brings: of the cell, times the layers."""
+        return self.layers * cell_facts(self.cell, self.task.features).numbers_per_unit
+
+    @property
+    def net(self) -> str:
+        """The cell, and how many layers there are of it, if several."""
+        return self.cell if self.layers == 1 else f"{self.cell}, {self.layers} layers"
 
     @property
     def references(self) -> "References":
         """What theory says of this task and lag."""
-        return references(self.task, self.lag, self.length, self.cell)
+        return references(self.task, self.lag, self.length, self.cell, self.layers)
 
     @property
     def measured(self) -> bool:
@@ -87,9 +100,22 @@ class Point:
         return self.fit.u90.is_number(self.units[0])
 
     @property
+    def trains(self) -> bool:
+        """Whether the recipe trains the task at all: at some width at least half of the seeds passed, or
+        counts rise with the width. Where it does not, widths say nothing."""
+        if any(2 * s >= n for s, n in zip(self.solved, self.runs, strict=True)):
+            return True
+        solved, runs, x = np.array(self.solved), np.array(self.runs), np.log2(self.units)
+        mean = solved.sum() / runs.sum()
+        off = x - runs @ x / runs.sum()
+        spread = mean * (1 - mean) * (runs @ off**2)
+        return bool(spread > 0 and (solved @ off) ** 2 > spread and solved @ off > 0)
+
+    @property
     def place(self) -> tuple[Any, ...]:
         """What the recipes that compete have in common."""
-        return self.task, self.lag, self.length, self.cell, self.readout, self.threshold, self.evaluation
+        network = self.cell, self.readout, self.layers
+        return self.task, self.lag, self.length, network, self.threshold, self.evaluation
 
     @property
     def label(self) -> str:
@@ -97,7 +123,7 @@ class Point:
         others = [f"T={self.length}"] * (self.length != self.task.length(self.lag)) + _unusual(
             self.task, self.evaluation
         )
-        return label(self.task, self.cell, self.readout, *others)
+        return label(self.task, self.cell, self.readout, *others, layers=self.layers)
 
     @property
     def usual(self) -> bool:
@@ -108,10 +134,10 @@ class Point:
 def _unusual(task: Task, ours: Evaluation) -> list[str]:
     """What of an evaluation is not the default and bears on a verdict, in words."""
     rule, until = Evaluation(), usual_until(task)
-    said = [f"{ours.sequences} sequences"] * (ours.sequences != rule.sequences)
-    said += [f"{ours.successive} successive"] * (ours.successive != rule.successive)
-    said += [f"stretch {ours.stretch}"] * (task.stream and ours.stretch != rule.stretch)
-    return said + [f"trained until {ours.until}"] * (ours.until != until)
+    differences = [f"{ours.sequences} sequences"] * (ours.sequences != rule.sequences)
+    differences += [f"{ours.successive} successive"] * (ours.successive != rule.successive)
+    differences += [f"stretch {ours.stretch}"] * (task.stream and ours.stretch != rule.stretch)
+    return differences + [f"trained until {ours.until}"] * (ours.until != until)
 
 
 @dataclass(frozen=True)
@@ -125,25 +151,29 @@ class References:
     constructed: int | None
 
 
-def references(task: Task, lag: int, length: int | None = None, cell: str = "lstm") -> References:
-    """Reference widths of a task at a lag and length (the task's own by default), for a cell."""
+def references(
+    task: Task, lag: int, length: int | None = None, cell: str = "lstm", layers: int = 1
+) -> References:
+    """Reference widths of a task at a lag and length (the task's own by default), for layers of a cell.
+    Hand-set weights are known for one layer alone."""
     facts = task.facts(lag, task.length(lag) if length is None else length)
-    network = Architecture(Model(cell, 1), task.features, task.outputs)
-    floor = information_floor(task, facts, network.bits_per_unit())
-    hand_set = constructed_units(task, lag) if cell_class(cell).is_lstm else None
-    return References(facts.bits, floor, one_per_number(facts, network.numbers_per_unit()), hand_set)
+    carry = cell_facts(cell, task.features)
+    floor = information_floor(task, facts, layers * carry.bits_per_unit)
+    hand_set = constructed_units(task, lag) if carry.is_lstm and layers == 1 else None
+    return References(facts.bits, floor, one_per_number(facts, layers * carry.numbers_per_unit), hand_set)
 
 
-def label(task: Task, cell: str = "lstm", readout: str = "dense", *others: str) -> str:
-    """The task's name with the knobs that differ from their defaults, then the cell and read-out likewise,
-    then `others`."""
-    said = [
+def label(task: Task, cell: str = "lstm", readout: str = "dense", *others: str, layers: int = 1) -> str:
+    """The task's name with the knobs that differ from their defaults, then the cell, read-out and layers
+    likewise, then `others`."""
+    parts = [
         *set_knobs(task),
         *[cell] * (cell != "lstm"),
         *[f"readout={readout}"] * (readout != "dense"),
+        *[f"layers={layers}"] * (layers != 1),
         *others,
     ]
-    return task.name + (f" ({', '.join(said)})" if said else "")
+    return task.name + (f" ({', '.join(parts)})" if parts else "")
 
 
 def set_knobs(task: Task) -> list[str]:
@@ -151,14 +181,65 @@ def set_knobs(task: Task) -> list[str]:
     return [f"{k}={v}" for k, v in vars(task).items() if v != vars(type(task)())[k]]
 
 
+def recipe_words(point: Point) -> list[str]:
+    """The recipe of a point as words of a command: its name, and the values that its file has otherwise."""
+    name = point.recipe["recipe"]
+    words = [f"recipe={name}"]
+    try:
+        in_file = completed(Recipe, recipe_file(name))
+    except UserError:  # a user's own, whose folder is not here
+        return words
+    for field in fields(Recipe):
+        value = point.recipe.get(field.name)
+        if field.name == "forget_bias" and point.recipe["init"] != "forget_bias":
+            continue  # it comes with the start
+        if field.name in point.recipe and value is not None and value != in_file.get(field.name):
+            words.append(
+                f"recipe.{field.name}={value:g}"
+                if isinstance(value, float)
+                else f"recipe.{field.name}={value}"
+            )
+    return words
+
+
+def closing(point: Point) -> str | None:
+    """What would close the open ends of the intervals of u50 and u90: which seeds to train. None: all are
+    closed."""
+    low, high, units = point.fit.u50.low == 0, math.isinf(point.fit.u90.high), point.units
+    if not low and not high:
+        return None
+    if point.fit.u50.censored == "below":
+        return (
+            f"train 8 seeds at {max(1, units[0] // 2)} to {units[0]} units"
+            if low
+            else f"train {2 * point.seeds} seeds at {units[0]} units"
+        )
+    under = [u for u in units if u < point.fit.u50.units]
+    over = [u for u in units if u >= point.fit.u90.units]
+    first = under[-1] if low and under else math.floor(point.fit.u50.units)
+    last = over[0] if over else units[-1]
+    if high:
+        last = max(last, math.ceil(1.25 * units[-1]))
+    few = [n for u, n in zip(units, point.runs, strict=True) if first <= u <= last]
+    seeds = 8 if min(few, default=0) < 8 else 16
+    return f"train {seeds} seeds at {first} to {last} units"
+
+
+def interval_text(width: Threshold) -> str:
+    """A threshold with its interval, "open" at an end without bound; "<=" or ">" where it is censored."""
+    low = "open" if width.low == 0 else number(width.low)
+    high = "open" if math.isinf(width.high) else number(width.high)
+    units = {"no": "", "below": "<= ", "above": "> "}[width.censored] + number(width.units)
+    return units if width.low == width.high or (low, high) == ("open", "open") else f"{units} [{low}, {high}]"
+
+
 def ends(name: str, width: Threshold) -> dict[str, Any]:
     """A threshold as columns that begin with `name`: its width, the ends of its interval (null where open),
     its censoring."""
-    high = None if math.isinf(width.high) else width.high
     return {
         name: width.units,
-        f"{name}_low": width.low,
-        f"{name}_high": high,
+        f"{name}_low": None if width.low == 0 else width.low,
+        f"{name}_high": None if math.isinf(width.high) else width.high,
         f"{name}_censored": width.censored,
     }
 
@@ -174,6 +255,7 @@ def columns(point: Point) -> dict[str, Any]:
         "length": point.length,
         "cell": point.cell,
         "readout": point.readout,
+        "layers": point.layers,
         "at": point.at,
         "u_exist": point.u_exist,
         "u75_observed": point.most(0.75),
@@ -182,6 +264,9 @@ def columns(point: Point) -> dict[str, Any]:
         row |= ends(name, width)
     return row | {
         "lapse": f.lapse,
+        "trains": point.trains,
+        "misfit": f.misfit,
+        "fits": f.fits,
         "bits": r.bits,
         "information_floor": r.information_floor,
         "one_per_number": r.one_per_number,

@@ -5,19 +5,21 @@ from pathlib import Path
 
 import polars as pl
 
-from memcap.capacity.answer import ATLAS, Answer, answer
+from memcap.capacity.answer import Answer, answer
 from memcap.capacity.frontier import frontier
 from memcap.capacity.points import At
 from memcap.knobs import completed, typed
-from memcap.recipes import root
+from memcap.published import ATLAS, atlas, is_atlas
 from memcap.studies import store
 from memcap.studies.shards import OUTPUTS
 from memcap.tasks import Task
 
+CELLS = {"gru": "GRUCell", "elman": "SimpleCell"}  # what people call them, and Flax
 
-def atlas() -> Path:
-    """The rows that memcap publishes, one table for all tasks and lags; the file need not be there."""
-    return root() / "results" / "atlas" / "rows.parquet"
+
+def cell_name(name: str) -> str:
+    """The cell as rows have it."""
+    return CELLS.get(name.lower(), name)
 
 
 def best_answer(
@@ -28,31 +30,42 @@ def best_answer(
     budget: int | None = None,
     folder: Path | None = None,
     strict: bool = False,
+    cell: str = "lstm",
+    config_dir: Path | None = None,
+    layers: int = 1,
 ) -> Answer:
     """The answer from the rows that say most.
 
     Args:
         task, lag, share: as in `memcap.capacity.answer.answer`.
         at, budget: as in `memcap.capacity.frontier.frontier`.
-        folder: only the rows there count. None: those in `outputs` or, where they measure no threshold of
-            this task at this lag, the atlas. Where neither measures it, the one that tried the lag counts,
-            then the one with the most lags to predict from; of equals the user's own. A place that does not
-            exist holds no rows.
+        folder: only the rows there count; the name `atlas`: those that memcap publishes. None: those in
+            `outputs` or, where they measure no threshold of this task at this lag, the atlas. Where neither
+            measures it, the one that tried the lag counts, then the one with the most lags to predict from;
+            of equals the user's own. A place that does not exist holds no rows.
         strict: refuse bad files of rows, as in `memcap.studies.store.read`.
+        cell, config_dir, layers: as in `memcap.capacity.answer.answer`.
 
     Raises:
         UserError: no such lag, or rows that cannot be read.
     """
-    places = [(str(folder), folder)] if folder is not None else [(str(OUTPUTS), OUTPUTS), (ATLAS, atlas())]
+    if folder is None:
+        places = [(str(OUTPUTS), OUTPUTS), (ATLAS, atlas())]
+    elif is_atlas(folder):
+        places = [(ATLAS, atlas())]
+    else:
+        places = [(f"./{folder}" if str(folder) == ATLAS else str(folder), folder)]
     best: Answer | None = None
     for source, place in places:
         if place.exists():
-            each = from_rows(store.read(place, strict), task, lag, share, at, budget, source)
+            each = from_rows(
+                store.read(place, strict), task, lag, share, at, budget, source, cell, config_dir, layers
+            )
             if best is None or _evidence(each) > _evidence(best):
                 best = each
             if best.settled:
                 break
-    return best or answer(task, lag, share, [])
+    return best or answer(task, lag, share, [], None, cell, config_dir, layers)
 
 
 def from_rows(
@@ -63,19 +76,23 @@ def from_rows(
     at: At = "steady",
     budget: int | None = None,
     source: str | None = None,
+    cell: str = "lstm",
+    config_dir: Path | None = None,
+    layers: int = 1,
 ) -> Answer:
     """The answer from some rows; arguments and errors as above, and `source`, what they are called."""
-    return answer(task, lag, share, frontier(_rows_of(rows, task), at, budget), source)
+    points = frontier(_rows_of(rows, task, cell, layers), at, budget)
+    return answer(task, lag, share, points, source, cell, config_dir, layers)
 
 
 def _evidence(answer: Answer) -> tuple[bool, bool, int]:
     """How much an answer rests on."""
-    return answer.settled, answer.point is not None, len(answer.prediction.lags) if answer.prediction else 0
+    return answer.settled, answer.point is not None, len(answer.lags)
 
 
-def _rows_of(rows: pl.DataFrame, task: Task) -> pl.DataFrame:
-    """The rows of this task in an LSTM with a dense read-out: nothing else needs a fit."""
-    rows = rows.filter(pl.col("task") == task.name, pl.col("cell") == "lstm", pl.col("readout") == "dense")
+def _rows_of(rows: pl.DataFrame, task: Task, cell: str, layers: int) -> pl.DataFrame:
+    """The rows of this task in layers of a cell with a dense read-out: nothing else needs a fit."""
+    rows = rows.filter(task=task.name, cell=cell, layers=layers, readout="dense")
     cls = type(task)
     equal = [
         text

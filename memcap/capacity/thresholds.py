@@ -24,7 +24,7 @@ true: `of="all"`.
 Where the data end, so does the claim. A median outside the tested widths, or inside them without one failure
 or without one success in the counts, gives a censored threshold. An end of an interval may lie beyond the
 tested widths, carried there by the shape of the curve, but by one doubling at most; further out only the
-prior speaks and the end is opened, to 1 (no smaller net exists) or to infinity.
+prior speaks and the end is opened.
 
 An estimate is the median of the posterior, but not against what counts say plainly of u50. It never lies at
 or below a width at which no seed solved, nor at any narrower; nor at or below the narrowest, if fewer than
@@ -42,13 +42,15 @@ beyond its prior, and intervals are then not to be trusted. Seeds are taken as i
 makes counts vary more than binomially, intervals are too narrow.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit, log_expit, logit
+
+from memcap.capacity.logistic import log_logistic, logistic, logit
 
 Floats = NDArray[np.float64]
 Share = Literal["trainable", "all"]
@@ -70,18 +72,25 @@ GOLDEN = (5**0.5 - 1) / 2  # whose multiples, modulo 1, are spread evenly
 DOUBT = 0.025
 LAPSE_MOST, LAPSES = 0.6, 11
 LAPSE_RUNS, LAPSE_ODD = 14, 0.2  # Beta(1, 15) weighs as much as 14 solved runs; share of the uniform part
+# Intraclass correlation of the seeds of one width, and its prior.
+CORRELATIONS = ((0.0, 0.4), (0.1, 0.3), (0.25, 0.3))
+INDEPENDENT = ((0.0, 1.0),)  # the same where seeds have nothing in common
+MISFIT = 0.02  # the chance of such counts below which they are said not to fit
+SURPRISE, MOST_SURPRISE = 0.05, 40.0  # steps and range of minus log probability in `misfit`
+SMALLEST = np.finfo(float).tiny  # of a probability whose logarithm is taken
+LOGIT_STEP, LOGIT_MOST = 0.04, 12.0  # where the beta-binomial is tabulated
 
 
 @dataclass(frozen=True)
 class Threshold:
     """A width in units, not rounded: ceil(units) is the smallest net that reaches the share. Numbers >= 1,
-    none NaN.
+    none NaN; an end that is open is 0 or inf.
 
-    censored = "no": `units` is the posterior median, [low, high] the interval; low = 1 or high = inf where it
-    is open. censored = "below": the smallest width tested is enough; `units` is that width, an upper bound;
-    low = 1; high is beyond it where the counts leave room for doubt. If that width is 1 nothing is left open:
-    1 unit is enough. censored = "above": not reached; `units` is the largest width tested, a lower bound; low
-    <= units; high = inf.
+    censored = "no": `units` is the posterior median, [low, high] the interval. censored = "below": the
+    smallest width tested is enough; `units` is that width, an upper bound; low is open, or 1 where no width
+    is left between; high is beyond it where the counts leave room for doubt. If that width is 1 nothing is
+    left open: 1 unit is enough. censored = "above": not reached; `units` is the largest width tested, a lower
+    bound; low <= units; high = inf.
     """
 
     units: float
@@ -106,6 +115,8 @@ class Fit:
     is wide enough to tell, that is the prior, with mean 0.1: only a lapse_low well above 0 is a finding.
     slope: posterior median, in logits per doubling of units.
     runs: seeds counted, over all widths.
+    misfit: how likely counts as unlike the fitted curve as these are, if every seed is independent: below
+    `MISFIT` the model does not describe them, as where they fall with the width.
     """
 
     u_exist: int | None
@@ -117,6 +128,12 @@ class Fit:
     lapse_high: float
     slope: float
     runs: int
+    misfit: float
+
+    @property
+    def fits(self) -> bool:
+        """Whether the counts are such as the model would give."""
+        return self.misfit >= MISFIT
 
 
 @dataclass(frozen=True)
@@ -147,9 +164,8 @@ class Posterior:
 
 
 @lru_cache(maxsize=8)
-def _grid(widths: tuple[int, ...]) -> tuple[Floats, Floats, Floats, Floats, Floats, Floats]:
-    """Of one design: mu and slope (N,), lapse (K,), log prior (N, K), log logistic (W, N), log P of failed
-    (W, N * K)."""
+def _grid(widths: tuple[int, ...]) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+    """Of one design: mu and slope (N,), lapse (K,), log prior (N, K), logits of the logistic (W, N)."""
     x = np.log2(np.asarray(widths, float))
     # A steep curve's likelihood changes where mu is near a width and is flat between widths, so values of mu
     # lie densest beside the widths: at equal steps of log(1 + distance), half-way to the next width. They are
@@ -172,9 +188,45 @@ def _grid(widths: tuple[int, ...]) -> tuple[Floats, Floats, Floats, Floats, Floa
     usual = (LAPSE_RUNS + 1) * (1 - lapse) ** LAPSE_RUNS
     prior = np.log((1 - LAPSE_ODD) * usual + LAPSE_ODD / LAPSE_MOST) + np.log(root)
     prior = prior + np.log(step / (1 + slope / STEEP))[:, None]
-    z = slope * (x[:, None] - mu)
-    failed = np.log(lapse + (1 - lapse) * expit(-z)[..., None])
-    return mu, slope, lapse, prior, log_expit(z), failed.reshape(x.size, -1)
+    return mu, slope, lapse, prior, slope * (x[:, None] - mu)
+
+
+@lru_cache(maxsize=8)
+def _binomial(widths: tuple[int, ...]) -> tuple[Floats, Floats]:
+    """Of one design: log logistic (W, N), and log P of failed (W, N * K)."""
+    *_, lapse, _, z = _grid(widths)
+    failed = (1 - lapse) * logistic(-z)[..., None]
+    failed += lapse  # in place, here and below: new pages take longer than the sums
+    return log_logistic(z), np.log(failed, out=failed).reshape(len(widths), -1)
+
+
+@lru_cache(maxsize=1024)
+def beta_binomial(
+    solved: int, runs: int, lapses: tuple[float, ...], correlations: tuple[float, ...]
+) -> NDArray[np.float32]:
+    """Log P of `solved` of `runs` seeds in their order: (Z, R, K), by the logit of the logistic (`nearest`
+    says which row), by correlation and by lapse.
+
+    P(solved) of a width has a beta distribution about p = (1 - lapse) * logistic. So with
+    r = correlation / (1 - correlation) it is the product of p + i r over the solved seeds and of 1 - p + j r
+    over the failed ones, over that of 1 + k r over all.
+    """
+    lapse, correlation = np.array(lapses), np.array(correlations)[:, None]
+    ratio = correlation / (1 - correlation)
+    z = np.arange(-LOGIT_MOST, LOGIT_MOST + LOGIT_STEP, LOGIT_STEP)[:, None, None]
+    passes, fails = (1 - lapse) * logistic(z), lapse + (1 - lapse) * logistic(-z)
+    table = np.zeros((len(z), len(correlation), len(lapse)))
+    for part, count in ((passes, solved), (fails, runs - solved)):
+        for k in range(count):
+            table += np.log(part + k * ratio)
+    for k in range(runs):
+        table -= np.log1p(k * ratio)
+    return table.astype(np.float32)
+
+
+def nearest(z: Floats) -> NDArray[np.int64]:
+    """The rows of `beta_binomial` for some logits."""
+    return np.rint((np.clip(z, -LOGIT_MOST, LOGIT_MOST) + LOGIT_MOST) / LOGIT_STEP).astype(np.int64)
 
 
 def _counts(name: str, values: ArrayLike) -> NDArray[np.int64]:
@@ -192,13 +244,20 @@ def _within(name: str, value: float) -> None:
         raise ValueError(f"{name}={value}: must be above 0 and below 1")
 
 
-def posterior(units: ArrayLike, solved: ArrayLike, runs: ArrayLike) -> Posterior:
+def posterior(
+    units: ArrayLike,
+    solved: ArrayLike,
+    runs: ArrayLike,
+    correlations: Sequence[tuple[float, float]] = CORRELATIONS,
+) -> Posterior:
     """The posterior given `solved` of `runs` seeds at each of `units`.
 
     Args:
         units: (D,) widths >= 1, whole, in any order; a width that occurs twice is merged.
         solved: (D,), or (..., D) for many studies of one design.
         runs: as `solved`, >= 1.
+        correlations: intraclass correlations of the seeds of a width, each with its prior; ((0, 1),) takes
+            seeds as independent.
 
     Raises:
         ValueError: shapes that do not fit, numbers that are not whole, units or runs < 1, or not 0 <= solved
@@ -215,17 +274,37 @@ def posterior(units: ArrayLike, solved: ArrayLike, runs: ArrayLike) -> Posterior
     widths = np.unique(units)
     same = (units[:, None] == widths).astype(np.int64)
     solved, runs = solved @ same, runs @ same
-    mu, slope, lapse, prior, log_logistic, log_failed = _grid(tuple(widths.tolist()))
-    weights = ((runs - solved).astype(float) @ log_failed).reshape(*solved.shape[:-1], *prior.shape)
-    weights += (
-        prior
-        + (solved.astype(float) @ log_logistic)[..., None]
-        + solved.sum(axis=-1)[..., None, None] * np.log1p(-lapse)
-    )
-    weights -= weights.max(axis=(-2, -1), keepdims=True)
-    np.exp(weights, out=weights)
+    mu, slope, lapse, prior, _ = _grid(tuple(widths.tolist()))
+    weights, shift = np.zeros((*solved.shape[:-1], *prior.shape)), None
+    for correlation, share in correlations:
+        part = _log_likelihood(tuple(widths.tolist()), solved, runs, correlation)
+        part += prior
+        shift = part.max(axis=(-2, -1), keepdims=True) if shift is None else shift
+        part -= shift
+        weights += share * np.exp(part, out=part)
     weights /= weights.sum(axis=(-2, -1), keepdims=True)
     return Posterior(widths, solved, runs, mu, slope, lapse, weights)
+
+
+def _log_likelihood(
+    widths: tuple[int, ...], solved: NDArray[np.int64], runs: NDArray[np.int64], correlation: float
+) -> Floats:
+    """Of counts (..., W), on the grid of their design: (..., N, K)."""
+    _, _, lapse, prior, z = _grid(widths)
+    shape = *solved.shape[:-1], *prior.shape
+    if correlation == 0:
+        log_passed, log_failed = _binomial(widths)
+        log_p = ((runs - solved).astype(float) @ log_failed).reshape(shape)
+        log_p += (solved.astype(float) @ log_passed)[..., None]
+        log_p += solved.sum(axis=-1)[..., None, None] * np.log1p(-lapse)
+        return log_p
+    rows, log_p = nearest(z), np.zeros(shape)
+    for study in np.ndindex(*solved.shape[:-1]):
+        for k, row in enumerate(rows):
+            count = int(solved[study][k]), int(runs[study][k])
+            table = beta_binomial(*count, tuple(lapse.tolist()), (correlation,))
+            log_p[study] += table[:, 0].take(row, axis=0)
+    return log_p
 
 
 def _ruled_out(post: Posterior) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -236,10 +315,10 @@ def _ruled_out(post: Posterior) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     wider = post.mu > log_widths[np.maximum(unsolved, 1) - 1][..., None]
     fewer = (2 * post.solved[..., 0] < post.runs[..., 0]) & (np.sum(marginal * wider, axis=-1) > DOUBT)
     smallest = (unsolved > 0) | fewer
-    kept = wider | ~smallest[..., None]
-    inside = kept & (post.mu <= log_widths[-1])
+    beyond = wider | ~smallest[..., None]
+    inside = beyond & (post.mu <= log_widths[-1])
     most = (2 * post.solved[..., -1] > post.runs[..., -1]) & (np.sum(marginal * inside, axis=-1) > DOUBT)
-    return smallest, np.where(most[..., None], inside, kept)
+    return smallest, np.where(most[..., None], inside, beyond)
 
 
 def interval(
@@ -250,21 +329,23 @@ def interval(
     _within("p", p)
     _within("confidence", confidence)
     ruled_out, possible = _ruled_out(post)
-    kept = np.where(possible[..., None], post.weights, 0.0)
+    possible_weights = np.where(possible[..., None], post.weights, 0.0)
     if of == "trainable":
-        log_units, weights, kept = (
+        log_units, weights, possible_weights = (
             post.mu + logit(p) / post.slope,
             post.weights.sum(axis=-1),
-            kept.sum(axis=-1),
+            possible_weights.sum(axis=-1),
         )
     elif of == "all":
-        odds = np.where(post.lapse < 1 - p, logit(np.minimum(p / (1 - post.lapse), 1)), np.inf)
+        share = p / (1 - post.lapse)
+        odds = np.where(share < 1, logit(np.where(share < 1, share, 0.5)), np.inf)
         log_units, weights = post.mu[:, None] + odds / post.slope[:, None], post.weights
     else:
         raise ValueError(f"of={of}: must be trainable or all")
     order = np.argsort(log_units, axis=None, kind="stable")
     mass, part = (
-        np.cumsum(x.reshape(*post.solved.shape[:-1], -1)[..., order], axis=-1) for x in (weights, kept)
+        np.cumsum(x.reshape(*post.solved.shape[:-1], -1)[..., order], axis=-1)
+        for x in (weights, possible_weights)
     )
     tail = (1 - confidence) / 2
     ranks = [
@@ -280,7 +361,8 @@ def interval(
     below = ((middle < least) & ~ruled_out) | (every & (middle <= most))
     above = (middle > most) | (none & (middle >= least))
     units = np.where(below, least, np.where(above, most, np.maximum(middle, least)))
-    low = np.where(below | (low < least / 2), 1.0, np.maximum(np.minimum(low, units), 1.0))
+    furthest = 1.0 if least <= 2 else 0.0  # within a doubling there is no net narrower than 1
+    low = np.where(below | (low < least / 2), furthest, np.maximum(np.minimum(low, units), 1.0))
     high = np.where(above | (high > 2 * most), np.inf, np.maximum(high, units))
     return units, low, high, above.astype(np.int64) - below
 
@@ -301,34 +383,6 @@ def threshold(post: Posterior, p: float, confidence: float = 0.95, of: Share = "
     return Threshold(float(units), float(low), float(high), ("no", "above", "below")[int(side)])
 
 
-def enough(post: Posterior, share: float) -> int | None:
-    """The smallest whole width at which one more seed, if it trains at all, passes with a chance of at least
-    `share`.
-
-    That chance is the mean over the posterior, of one study: it counts how well the curve is known. So it may
-    ask for a unit more than the threshold at `share` does, where a shallow transition is not excluded.
-
-    Args:
-        post: the posterior of one study.
-        share: between 0 and 1.
-
-    Returns:
-        The narrowest width tried if the threshold is censored below; None if it is above, or if no width to a
-        doubling beyond the widest tried is enough.
-
-    Raises:
-        ValueError: `share` out of range.
-    """
-    censored = threshold(post, share).censored
-    if censored != "no":
-        return int(post.widths[0]) if censored == "below" else None
-    units = np.arange(int(post.widths[0]), 2 * int(post.widths[-1]) + 1)
-    weights = post.weights.sum(axis=-1)
-    chances = expit(post.slope * (np.log2(units)[:, None] - post.mu)) @ weights
-    passing = units[chances >= share]
-    return int(passing[0]) if passing.size else None
-
-
 def probability(post: Posterior, units: ArrayLike, confidence: float = 0.95) -> Band:
     """P(solved) of a seed, lapse included, at each of `units` (any shape, > 0, tested or not), for one study.
 
@@ -343,7 +397,7 @@ def probability(post: Posterior, units: ArrayLike, confidence: float = 0.95) -> 
         post.weights > 1e-8 * np.max(post.weights)
     )  # the rest moves no quantile, and sorting it is slow
     weights = post.weights[n, k]
-    curves = (1 - post.lapse[k]) * expit(post.slope[n] * (np.log2(x)[..., None] - post.mu[n]))
+    curves = (1 - post.lapse[k]) * logistic(post.slope[n] * (np.log2(x)[..., None] - post.mu[n]))
     tail = (1 - confidence) / 2
     low, high = np.quantile(curves, [tail, 1 - tail], axis=-1, weights=weights, method="inverted_cdf")
     return Band(np.average(curves, axis=-1, weights=weights), low, high)
@@ -384,4 +438,42 @@ def fit_of(post: Posterior, confidence: float = 0.95) -> Fit:
         lapse_high=float(post.lapse[np.searchsorted(by_lapse, (1 + confidence) / 2)]),
         slope=float(post.slope[np.searchsorted(by_slope, 0.5)]),
         runs=int(post.runs.sum()),
+        misfit=misfit(post),
     )
+
+
+def misfit(post: Posterior) -> float:
+    """How likely counts are that the fitted curve gives at most the probability of these, seeds independent.
+
+    The posterior-predictive check of the model, at the posterior mean of P(solved), summed over all counts
+    that could have come.
+    """
+    *_, z = _grid(tuple(post.widths.tolist()))
+    p = logistic(z) @ (post.weights @ (1 - post.lapse))
+    surprise, beside = 0, np.ones(1)  # in steps of SURPRISE; of the widths so far, how likely each is
+    for mean, solved, runs in zip(p, post.solved, post.runs, strict=True):
+        counts = np.arange(int(runs) + 1)
+        log_factorials = np.cumsum(np.log(np.maximum(counts, 1)))
+        log_p = log_factorials[-1] - log_factorials - log_factorials[::-1]
+        log_p += counts * np.log(max(mean, SMALLEST)) + (runs - counts) * np.log1p(-mean)
+        own = np.rint(-np.maximum(log_p, -MOST_SURPRISE) / SURPRISE).astype(int)
+        surprise += own[solved]
+        wider = np.zeros(len(beside) + own.max())
+        for shift, chance in zip(own, np.exp(log_p), strict=True):
+            wider[shift : shift + len(beside)] += chance * beside
+        beside = wider
+    return float(beside[surprise:].sum())
+
+
+def no_easier(strict: Fit, loose: Fit) -> Fit:
+    """The fit of a verdict that implies another one, whose thresholds cannot be lower.
+
+    The two are fitted to counts of their own; each quantile of a threshold is the larger of the two.
+    """
+    return replace(strict, u50=_larger(strict.u50, loose.u50), u90=_larger(strict.u90, loose.u90))
+
+
+def _larger(strict: Threshold, loose: Threshold) -> Threshold:
+    """Where one of the two was not reached, that one."""
+    first = max(strict, loose, key=lambda each: (each.censored == "above", each.units))
+    return replace(first, low=max(strict.low, loose.low), high=max(strict.high, loose.high))

@@ -2,13 +2,17 @@
 alone. On accelerators they go over time by a parallel scan: memcap/loops/associative.py.
 """
 
-from typing import Any
+from __future__ import annotations
 
-import jax
+from typing import TYPE_CHECKING, Any
+
 import jax.numpy as jnp
 from flax import nnx
 
 from memcap.cells.base import Cell
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float, Inexact
 
 
 class DiagonalCell(Cell):
@@ -18,17 +22,18 @@ class DiagonalCell(Cell):
     The carry is h, one array (B, U).
     """
 
-    def coefficients(self, inputs: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Decay a, (..., U) or one that broadcasts to it, and what is added b, (..., U), of inputs (...,
-        F)."""
+    def coefficients(
+        self, inputs: Float[Array, "*T F"]
+    ) -> tuple[Inexact[Array, "... U"], Inexact[Array, "*T U"]]:
+        """Decay a, or one that broadcasts to it, and what is added b."""
         raise NotImplementedError
 
-    def seen(self, state: jax.Array) -> jax.Array:
-        """The hidden state (..., H) that a carry (..., U) shows."""
+    def seen(self, state: Inexact[Array, "*T U"]) -> Float[Array, "*T H"]:
+        """The hidden state that a carry shows."""
         return state
 
-    def __call__(self, carry: Any, inputs: jax.Array) -> tuple[Any, jax.Array]:
-        """One step: carry (B, U), inputs (B, F) -> carry, hidden (B, H)."""
+    def __call__(self, carry: Any, inputs: Float[Array, "B F"]) -> tuple[Any, Float[Array, "B H"]]:
+        """One step: carry (B, U), inputs -> carry, hidden."""
         decay, added = self.coefficients(inputs)
         carry = decay * carry + added
         return carry, self.seen(carry)
@@ -47,7 +52,7 @@ class GatedDiagonalCell(DiagonalCell):
         self.kernel = nnx.Param(nnx.initializers.lecun_normal()(rngs.params(), (in_features, width)))
         self.bias = nnx.Param(nnx.initializers.zeros_init()(rngs.params(), (width,)))
 
-    def blocks(self, inputs: jax.Array) -> list[jax.Array]:
-        """What each gate sees of inputs (..., F): (..., U) each, in the order of the roles."""
+    def blocks(self, inputs: Float[Array, "*T F"]) -> list[Float[Array, "*T U"]]:
+        """What each gate sees of the inputs, in the order of the roles."""
         assert self.gates is not None
         return jnp.split(inputs @ self.kernel[...] + self.bias[...], len(self.gates.roles), -1)

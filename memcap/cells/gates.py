@@ -103,15 +103,15 @@ class Gates:
             arrays: of all the cell's parameters, by path, as `draw` gives them.
             units: new width.
         """
-        gates, found = len(self.roles), {}
+        gates, result = len(self.roles), {}
         for path in self.paths:
             blocks = arrays[path].reshape(*arrays[path].shape[:-1], gates, -1)
             more = max(units - blocks.shape[-1], 0)
             blocks = np.pad(blocks, [(0, 0)] * (blocks.ndim - 1) + [(0, more)])[..., :units]
             if path == self.recurrent:
                 blocks = np.pad(blocks, [(0, more), (0, 0), (0, 0)])[:units]
-            found[path] = blocks.reshape(*blocks.shape[:-2], -1)
-        return found
+            result[path] = blocks.reshape(*blocks.shape[:-2], -1)
+        return result
 
 
 def glorot(rng: np.random.Generator, fan_in: int, fan_out: int) -> np.ndarray:

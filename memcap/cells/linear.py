@@ -6,13 +6,17 @@ no more than N. A shift register does. Its units see each other, so there is no 
 product of two stretches of time would cost U^3.
 """
 
-from typing import Any, ClassVar
+from __future__ import annotations
 
-import jax
+from typing import TYPE_CHECKING, Any, ClassVar
+
 from flax import nnx
 
 from memcap.cells.base import Cell
 from memcap.cells.gates import Gates
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float
 
 
 class Linear(Cell):
@@ -32,7 +36,7 @@ class Linear(Cell):
         )
         self.bias = nnx.Param(nnx.initializers.zeros_init()(rngs.params(), (hidden_features,)))
 
-    def __call__(self, carry: Any, inputs: jax.Array) -> tuple[Any, jax.Array]:
+    def __call__(self, carry: Any, inputs: Float[Array, "B F"]) -> tuple[Any, Float[Array, "B H"]]:
         """One step: carry (B, U), inputs (B, F) -> carry, and it again as the hidden state."""
         carry = carry @ self.recurrent[...] + inputs @ self.kernel[...] + self.bias[...]
         return carry, carry

@@ -1,13 +1,18 @@
 """The Linear Recurrent Unit (Orvieto et al., 2023): a complex number a unit that turns and decays, h' =
 lambda h + gamma B x."""
 
-from typing import Any, ClassVar
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
 from memcap.cells.diagonal import DiagonalCell
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Complex, Float, Inexact
 
 
 class LRU(DiagonalCell):
@@ -39,16 +44,18 @@ class LRU(DiagonalCell):
         self.gamma = nnx.Param(0.5 * jnp.log1p(-squared))
         self.kernel = nnx.Param(jax.lax.complex(parts[0], parts[1]))
 
-    def exponent(self) -> jax.Array:
-        """log lambda, (U,)."""
+    def exponent(self) -> Complex[Array, " U"]:
+        """log lambda."""
         return jax.lax.complex(-jnp.exp(self.nu[...]), jnp.exp(self.theta[...]))
 
-    def coefficients(self, inputs: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def coefficients(
+        self, inputs: Float[Array, "*T F"]
+    ) -> tuple[Inexact[Array, "... U"], Inexact[Array, "*T U"]]:
         """lambda (U,), the same at all steps, and gamma B x."""
         return jnp.exp(self.exponent()), inputs @ (jnp.exp(self.gamma[...]) * self.kernel[...])
 
-    def seen(self, state: jax.Array) -> jax.Array:
-        """(..., 2 U): real and imaginary part of each unit, side by side."""
+    def seen(self, state: Inexact[Array, "*T U"]) -> Float[Array, "*T H"]:
+        """Real and imaginary part of each unit, side by side: H = 2 U."""
         return jnp.stack([state.real, state.imag], -1).reshape(*state.shape[:-1], -1)
 
     def initialize_carry(self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None) -> Any:

@@ -10,7 +10,9 @@ feature-major: arrays are (U, B), so that the batch lies in the vector lanes. me
 lstm_masked.py are made of them.
 """
 
-from typing import Any, ClassVar
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -20,24 +22,31 @@ from jax.typing import DTypeLike
 from memcap.cells.base import Cell
 from memcap.cells.gates import Gates
 
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float
+
 CarryCH = tuple[jax.Array, jax.Array]
 
 
-def sigmoid(x: jax.Array) -> jax.Array:
+def sigmoid(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """The logistic function as one tanh: faster on CPUs, and within 2e-7 of it, which is 1e-4 of a gate that
     is shut to 1e-3."""
     return 0.5 * jnp.tanh(0.5 * x) + 0.5
 
 
 def lstm_step(
-    kernel: jax.Array, recurrent: jax.Array, bias: jax.Array, carry: CarryCH, inputs: jax.Array
-) -> tuple[CarryCH, jax.Array]:
+    kernel: Float[Array, "F G"],
+    recurrent: Float[Array, "U G"],
+    bias: Float[Array, " G"],
+    carry: tuple[Float[Array, "B U"], Float[Array, "B U"]],
+    inputs: Float[Array, "B F"],
+) -> tuple[CarryCH, Float[Array, "B U"]]:
     """One step of an LSTM.
 
     Args:
-        kernel: (F, 4U); recurrent: (U, 4U); bias: (4U,).
-        carry: (c, h), each (B, U).
-        inputs: (B, F).
+        kernel, recurrent, bias: of the gates i, f, g, o, side by side: G = 4 U.
+        carry: (c, h).
+        inputs: of a batch.
 
     Returns:
         The next carry (c, h), and h again as the output.
@@ -75,12 +84,12 @@ class LSTM(Cell):
         self.bias = nnx.Param(jnp.zeros(4 * hidden_features, param_dtype))
 
     @property
-    def weights(self) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """Kernel (F, 4U), recurrent weights (U, 4U) and bias (4U,)."""
+    def weights(self) -> tuple[Float[Array, "F G"], Float[Array, "U G"], Float[Array, " G"]]:
+        """Kernel, recurrent weights and bias; G = 4 U."""
         return self.kernel[...], self.recurrent[...], self.bias[...]
 
-    def __call__(self, carry: Any, inputs: jax.Array) -> tuple[Any, jax.Array]:
-        """One step: carry (c, h), inputs (B, F) -> carry, h (B, U)."""
+    def __call__(self, carry: Any, inputs: Float[Array, "B F"]) -> tuple[Any, Float[Array, "B H"]]:
+        """One step: carry (c, h), inputs -> carry, h."""
         kernel, recurrent, bias = self.weights
         return lstm_step(kernel, recurrent, bias, carry, inputs.astype(kernel.dtype))
 
@@ -98,8 +107,12 @@ def has_lstm_step(cell: type[nnx.RNNCellBase]) -> bool:
 
 
 def stacked_weights(
-    kernel: jax.Array, recurrent: jax.Array, bias: jax.Array, readout: jax.Array | None, real: bool
-) -> jax.Array:
+    kernel: Float[Array, "F G"],
+    recurrent: Float[Array, "U G"],
+    bias: Float[Array, " G"],
+    readout: Float[Array, "U O"] | None,
+    real: bool,
+) -> Float[Array, "G_and_O F_and_U"]:
     """(4U + O, F + U): all that a step multiplies its input and h with, in one matrix.
 
     Of symbols exactly one is on at a step, so its column can carry the bias; the bias of real inputs is left
@@ -112,9 +125,10 @@ def stacked_weights(
     return weights
 
 
-def through_gates(z: jax.Array, c: jax.Array) -> tuple[list[jax.Array], jax.Array, jax.Array]:
-    """The gates i, f, g, o after their nonlinearities, and the next c and h, each (U, B), of z (4U, B) and
-    c."""
+def through_gates(
+    z: Float[Array, "G B"], c: Float[Array, "U B"]
+) -> tuple[list[Float[Array, "U B"]], Float[Array, "U B"], Float[Array, "U B"]]:
+    """The gates i, f, g, o after their nonlinearities, and the next c and h, of z, G = 4 U, and c."""
     i, f, g, o = jnp.split(z, 4, 0)
     i, f, g, o = sigmoid(i), sigmoid(f), jnp.tanh(g), sigmoid(o)
     c_next = f * c + i * g
@@ -123,14 +137,18 @@ def through_gates(z: jax.Array, c: jax.Array) -> tuple[list[jax.Array], jax.Arra
 
 
 def back_through_gates(
-    gates: list[jax.Array], c: jax.Array, dc: jax.Array, dh: jax.Array, d_readout: jax.Array | None
-) -> tuple[jax.Array, jax.Array, jax.Array]:
+    gates: list[Float[Array, "U B"]],
+    c: Float[Array, "U B"],
+    dc: Float[Array, "U B"],
+    dh: Float[Array, "U B"],
+    d_readout: Float[Array, "O B"] | None,
+) -> tuple[Float[Array, "G_and_O B"], Float[Array, "U B"], Float[Array, "U B"]]:
     """The gradient of `through_gates`.
 
     Args:
-        gates: i, f, g, o as it gave them; c: as it entered, each (U, B).
+        gates: i, f, g, o as it gave them; c: as it entered.
         dc: gradient of the next c; dh: of the next h.
-        d_readout: (O, B), of what the same product read out, or None.
+        d_readout: of what the same product read out, or None.
 
     Returns:
         The gradient of the product, (4U + O, B), and of c; and h again, which the step made.

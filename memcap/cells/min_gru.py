@@ -1,12 +1,15 @@
 """minGRU (Feng et al., 2024, "Were RNNs all we needed?"): a GRU whose gate sees the input alone."""
 
-from typing import ClassVar
+from __future__ import annotations
 
-import jax
+from typing import TYPE_CHECKING, ClassVar
 
 from memcap.cells.diagonal import GatedDiagonalCell
 from memcap.cells.gates import Gates
 from memcap.cells.lstm import sigmoid
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float, Inexact
 
 
 class MinGRU(GatedDiagonalCell):
@@ -20,7 +23,9 @@ class MinGRU(GatedDiagonalCell):
     name: ClassVar[str] = "minGRU"
     gates = Gates(("forget", "candidate"), ("kernel",), None, ("bias",))
 
-    def coefficients(self, inputs: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def coefficients(
+        self, inputs: Float[Array, "*T F"]
+    ) -> tuple[Inexact[Array, "... U"], Inexact[Array, "*T U"]]:
         """z, and (1 - z) times the candidate."""
         z, candidate = self.blocks(inputs)
         return sigmoid(z), sigmoid(-z) * candidate

@@ -1,14 +1,18 @@
 """minLSTM (Feng et al., 2024, "Were RNNs all we needed?"): an LSTM whose gates see the input alone and share
 one whole."""
 
-from typing import ClassVar
+from __future__ import annotations
 
-import jax
+from typing import TYPE_CHECKING, ClassVar
+
 import jax.numpy as jnp
 from jax import lax
 
 from memcap.cells.diagonal import GatedDiagonalCell
 from memcap.cells.gates import Gates
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float, Inexact
 
 
 class MinLSTM(GatedDiagonalCell):
@@ -22,7 +26,9 @@ class MinLSTM(GatedDiagonalCell):
     name: ClassVar[str] = "minLSTM"
     gates = Gates(("forget", "input", "candidate"), ("kernel",), None, ("bias",))
 
-    def coefficients(self, inputs: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def coefficients(
+        self, inputs: Float[Array, "*T F"]
+    ) -> tuple[Inexact[Array, "... U"], Inexact[Array, "*T U"]]:
         """f / (f + i), and i / (f + i) times the candidate."""
         u, v, candidate = self.blocks(inputs)
         largest = lax.stop_gradient(jnp.maximum(0, jnp.maximum(-u, -v)))

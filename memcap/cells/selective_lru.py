@@ -1,14 +1,18 @@
 """An LRU whose step is of the input: the selection of Mamba (Gu & Dao, 2023) on the recurrence of Orvieto et
 al. (2023)."""
 
-import math
-from typing import ClassVar
+from __future__ import annotations
 
-import jax
+import math
+from typing import TYPE_CHECKING, ClassVar
+
 import jax.numpy as jnp
 from flax import nnx
 
 from memcap.cells.lru import LRU
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float, Inexact
 
 
 class SelectiveLRU(LRU):
@@ -30,7 +34,9 @@ class SelectiveLRU(LRU):
         )
         self.step_bias = nnx.Param(jnp.full((hidden_features,), math.log(math.e - 1)))
 
-    def coefficients(self, inputs: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def coefficients(
+        self, inputs: Float[Array, "*T F"]
+    ) -> tuple[Inexact[Array, "... U"], Inexact[Array, "*T U"]]:
         """lambda^d, (..., U), and d gamma B x."""
         step = nnx.softplus(inputs @ self.step_kernel[...] + self.step_bias[...])
         return jnp.exp(step * self.exponent()), step * super().coefficients(inputs)[1]

@@ -13,9 +13,11 @@ Every variant has a step of its own, so loops for a cell's own step leave it to 
 (memcap/loops/).
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
-from typing import Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +26,9 @@ from jax import lax
 
 from memcap.cells.base import Cell
 from memcap.knobs import UserError
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float
 
 BFLOAT16 = (8, 7)  # bits of the exponent and of the mantissa
 
@@ -44,7 +49,7 @@ class Bfloat16(Variant):
         """As of the cell, stored."""
         return jax.tree.map(_stored, super().initialize_carry(input_shape, rngs, carry_init))
 
-    def __call__(self, carry: Any, inputs: jax.Array) -> tuple[Any, jax.Array]:
+    def __call__(self, carry: Any, inputs: Float[Array, "B F"]) -> tuple[Any, Float[Array, "B H"]]:
         """One step: carry, inputs (B, F) -> carry, hidden (B, H)."""
         like = super().initialize_carry(inputs.shape, nnx.Rngs(0))
         carry, hidden = super().__call__(jax.tree.map(_loaded, carry, like), inputs)
@@ -82,7 +87,7 @@ class Noisy(Variant):
 
     size: ClassVar[float]
 
-    def __call__(self, carry: Any, inputs: jax.Array) -> tuple[Any, jax.Array]:
+    def __call__(self, carry: Any, inputs: Float[Array, "B F"]) -> tuple[Any, Float[Array, "B H"]]:
         """One step: carry, inputs (B, F) -> carry, hidden (B, H)."""
         seeds = _seeds([*jax.tree.leaves(carry), inputs])
         carry, hidden = super().__call__(carry, inputs)
@@ -126,7 +131,7 @@ class WholeCarry(Variant):
     """The hidden state is the whole carry, its arrays side by side, of complex numbers both parts; whole
     numbers are left out."""
 
-    def __call__(self, carry: Any, inputs: jax.Array) -> tuple[Any, jax.Array]:
+    def __call__(self, carry: Any, inputs: Float[Array, "B F"]) -> tuple[Any, Float[Array, "B H"]]:
         """One step: carry, inputs (B, F) -> carry, hidden (B, `hidden_per_unit` U)."""
         carry, _ = super().__call__(carry, inputs)
         return carry, jnp.concatenate(_numbers(carry), -1).astype(jnp.float32)

@@ -4,19 +4,24 @@ Without --task and --lag it asks what has to be remembered. Without RESULTS it r
 `outputs` and, where they do not measure the lag, those that memcap publishes.
 """
 
+import sys
 from argparse import ArgumentParser, Namespace
 from dataclasses import fields
+from shutil import get_terminal_size
+from textwrap import fill
 from typing import Any
 
 from rich.console import Console
 from rich.prompt import IntPrompt, Prompt
 
-from memcap.arguments import add_results, add_strict, add_verdict, share, steps
+from memcap.arguments import add_results, add_strict, add_verdict, layers, location, share, steps
 from memcap.capacity.answer import as_dict, sentences
-from memcap.capacity.sources import best_answer
+from memcap.capacity.sources import CELLS, best_answer, cell_name
 from memcap.config import task_of
 from memcap.knobs import UserError, allowed, typed
 from memcap.printing import add_json, print_json
+from memcap.recipes import use_config_folders
+from memcap.scripts import FRAMEWORKS
 from memcap.tasks import Task, task_classes
 
 NOBODY = "--task: not given, and nobody answers; give both, as in: memcap answer --task delay_line --lag 50"
@@ -31,9 +36,21 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--knob", action="append", default=[], metavar="NAME=VALUE", help="a knob of the task, as symbols=4"
     )
+    about = f"cell: lstm (default), {', '.join(CELLS)}, or as in rows"
+    parser.add_argument("--cell", default="lstm", help=about)
+    parser.add_argument("--layers", type=layers, default=1, help="of that cell (default 1)")
+    parser.add_argument("--why", action="store_true", help="what the answer rests on, too")
+    parser.add_argument(
+        "--config-dir", type=location, help="folder with recipes of your own, for the command that measures"
+    )
     about = "share of the seeds that train at all and should pass (default .9)"
     parser.add_argument("--confidence", type=share, default=0.9, help=about)
     add_verdict(parser)
+    parser.add_argument(
+        "--code",
+        choices=FRAMEWORKS,
+        help="print a script of that framework, which trains a net of this width",
+    )
     add_strict(parser)
     add_results(parser, "outputs, and the published atlas where it does not measure the lag")
     add_json(parser)
@@ -46,13 +63,38 @@ def run(arguments: Namespace) -> None:
         raise UserError(
             f"{arguments.results}: no such folder; a knob of the task goes by --knob {arguments.results}"
         )
+    if arguments.config_dir is not None:
+        if not arguments.config_dir.is_dir():
+            raise UserError(f"--config-dir {arguments.config_dir}: no such folder")
+        use_config_folders([arguments.config_dir])
     answer = best_answer(
-        task, lag, arguments.confidence, arguments.at, arguments.budget, arguments.results, arguments.strict
+        task,
+        lag,
+        share=arguments.confidence,
+        at=arguments.at,
+        budget=arguments.budget,
+        folder=arguments.results,
+        strict=arguments.strict,
+        cell=cell_name(arguments.cell),
+        config_dir=arguments.config_dir,
+        layers=arguments.layers,
     )
+    if arguments.code:
+        print(answer.code(arguments.code), end="")
+        return
     if arguments.json:
         print_json(as_dict(answer))
-    else:
-        print("\n".join(sentences(answer)))
+        return
+    for line in sentences(answer, arguments.why):
+        print(line if line == answer.command else folded(line))
+    if not arguments.why:
+        print("--why says what this rests on.")
+
+
+def folded(text: str) -> str:
+    """Words in lines of at most 80 characters on a terminal; elsewhere a line stays one."""
+    width = min(80, get_terminal_size().columns)
+    return fill(text, width, break_on_hyphens=False) if sys.stdout.isatty() else text
 
 
 def _question(arguments: Namespace) -> tuple[Task, int]:

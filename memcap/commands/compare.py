@@ -4,17 +4,16 @@ lag.
 The intervals take the two studies as independent: none should hold members of the other.
 
   memcap compare outputs/before outputs/after
-  memcap compare results/atlas outputs/mine --at trained
+  memcap compare outputs/first_study outputs/mine --at trained
 """
 
 import math
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
-from memcap.arguments import add_strict, add_verdict
+from memcap.arguments import PLACE, add_strict, add_verdict, location
 from memcap.capacity.comparison import Pair, Shift, compare, count_directions
 from memcap.capacity.frontier import frontier
 from memcap.capacity.points import Point
@@ -42,8 +41,8 @@ DROPS = ("recipes", "u50 A", "u50 B", "u90 A", "u90 B")
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Which studies, which verdict, and how it is printed."""
-    parser.add_argument("first", type=Path, help="folder of a study, or of many: A")
-    parser.add_argument("second", type=Path, help="the same: B")
+    parser.add_argument("first", type=location, help=f"A: {PLACE}")
+    parser.add_argument("second", type=location, help="B: the same")
     add_verdict(parser)
     add_strict(parser)
     add_json(parser)
@@ -98,7 +97,7 @@ def _row(pair: Pair) -> list[str]:
     a, b = pair.first, pair.second
     cells = [_either(a.label, b.label), str(a.lag)]
     for name, shift in (("u50", pair.u50), ("u90", pair.u90)):
-        cells += [threshold_text(getattr(a.fit, name)), threshold_text(getattr(b.fit, name)), ratio(shift)]
+        cells += [threshold_text(a, name), threshold_text(b, name), ratio(shift)]
     return [*cells, _either(*(f"{p.recipe['recipe']}, {p.recipe['budget']:,} steps" for p in (a, b)))]
 
 

@@ -1,10 +1,9 @@
 """Draw a figure from a study's rows, with the numbers drawn beside it."""
 
 from argparse import ArgumentParser, Namespace
-from pathlib import Path
 
 from memcap import figures
-from memcap.arguments import add_results, add_strict, folder_of
+from memcap.arguments import add_results, add_strict, folder_of, location
 from memcap.studies.store import rows_of
 
 
@@ -13,7 +12,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("name", help="which figure: one of those below, or MODULE:NAME of your own")
     add_results(parser)
     add_strict(parser)
-    parser.add_argument("-o", "--output", type=Path, help="folder to write to (default: RESULTS/figures)")
+    parser.add_argument("-o", "--output", type=location, help="folder to write to (default: RESULTS/figures)")
     parser.epilog = "figures:\n" + "\n".join(
         f"  {name:<21} {text}" for name, text in figures.summaries().items()
     )

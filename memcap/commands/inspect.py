@@ -1,14 +1,17 @@
 """Shapes of an LSTM's output and state, and why they don't depend on the length."""
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from memcap.arguments import positive, steps
-from memcap.models.network import Architecture, Model, Network
+from memcap.arguments import layers, positive, steps
+from memcap.models.model import Model
+from memcap.models.network import Architecture, Network, cell_names
 from memcap.printing import add_json, print_json
 
 
@@ -20,12 +23,14 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--features", type=positive, default=3, help="numbers that come in at a step (default 3)"
     )
     parser.add_argument("--cell", default="lstm", help="lstm (the default), or a Flax cell such as GRUCell")
+    parser.add_argument("--layers", type=layers, default=1, help="of that cell (default 1)")
     add_json(parser)
 
 
 def run(arguments: Namespace) -> None:
     """Print the shapes."""
-    shapes = inspect(Model(arguments.cell, arguments.units), arguments.timesteps, arguments.features)
+    model = Model(arguments.cell, arguments.units, layers=arguments.layers)
+    shapes = inspect(model, arguments.timesteps, arguments.features)
     if arguments.json:
         print_json(asdict(shapes))
     else:
@@ -36,7 +41,8 @@ def run(arguments: Namespace) -> None:
 class Inspection:
     """What `memcap inspect` shows; shapes have the batch first, as in Keras.
 
-    every: hidden states of all steps; last: of the last one; carry: each array of the state, by name.
+    every: hidden states of all steps, of the last layer; last: of the last one; carry: each array of the
+    state, by name.
     """
 
     model: Model
@@ -57,23 +63,23 @@ def inspect(model: Model, timesteps: int, features: int, batch: int = 1) -> Insp
     def shapes(steps: int) -> tuple[dict[str, tuple[int, ...]], tuple[int, ...]]:
         def run() -> tuple:
             network = Network(model, features, 1, rngs=nnx.Rngs(0))
-            return network.hidden(jnp.zeros((steps, batch, features)))
+            carry, hidden = network.hidden(jnp.zeros((steps, batch, features)))
+            return network.by_layer(carry), hidden
 
-        carry, hidden = nnx.eval_shape(run)
-        leaves = jax.tree.leaves(carry)
-        names = (
-            ("c", "h")
-            if len(leaves) == 2
-            else ("h",)
-            if len(leaves) == 1
-            else tuple(map(str, range(len(leaves))))
-        )
+        carries, hidden = nnx.eval_shape(run)
+        carry = {}
+        for layer, leaves in enumerate(map(jax.tree.leaves, carries), 1):
+            usual: dict[int, Sequence[Any]] = {1: ("h",), 2: ("c", "h")}
+            names = usual.get(len(leaves), range(len(leaves)))
+            end = "" if model.layers == 1 else f"_{layer}"
+            carry |= {f"{name}{end}": leaf.shape for name, leaf in zip(names, leaves, strict=True)}
         steps_, units, _ = hidden.shape
-        return {n: leaf.shape for n, leaf in zip(names, leaves, strict=True)}, (batch, steps_, units)
+        return carry, (batch, steps_, units)
 
     carry, every = shapes(timesteps)
     architecture = Architecture(model, features, 1)
-    cell = jax.tree.leaves(architecture.abstract_weights()["cell"])
+    weights = architecture.abstract_weights()
+    cells = jax.tree.leaves([weights[name] for name in cell_names(model)])
     return Inspection(
         model,
         timesteps,
@@ -83,7 +89,7 @@ def inspect(model: Model, timesteps: int, features: int, batch: int = 1) -> Insp
         (batch, every[-1]),
         carry,
         architecture.carry_numbers(),
-        sum(leaf.size for leaf in cell),
+        sum(leaf.size for leaf in cells),
         shapes(10 * timesteps)[0],
     )
 
@@ -92,14 +98,16 @@ def sentences(shapes: Inspection) -> list[str]:
     """The inspection in words."""
     m = shapes.model
     carry = ", ".join(f"{name} {shape}" for name, shape in shapes.carry.items())
+    net, cells = f"{m.cell} of {m.units} units", "the cell"
+    if m.layers > 1:
+        net, cells = f"{m.layers} layers of {net} each", f"the {m.layers} cells"
     return [
-        f"{m.cell} of {m.units} units on sequences of {shapes.timesteps} time steps with {shapes.features}"
-        " features:",
+        f"{net} on sequences of {shapes.timesteps} time steps with {shapes.features} features:",
         f"  input             {(shapes.batch, shapes.timesteps, shapes.features)}  (batch, time, features)",
         f"  output, each step {shapes.every}  (return_sequences=True in Keras)",
         f"  output, last step {shapes.last}  (the last row of the above: the same h)",
         f"  carry             {carry}: {shapes.carry_numbers} numbers per sequence",
-        f"  parameters        {shapes.cell_parameters} in the cell; none of them depends on the number of"
+        f"  parameters        {shapes.cell_parameters} in {cells}; none of them depends on the number of"
         " time steps",
         "The state has one entry per unit, not one per time step: the same cell is applied at every step, and"
         " its carry is all that"

@@ -4,7 +4,7 @@ values.
 memcap knobs                 all of them
 memcap knobs recipe          one group: job, task, model, recipe, evaluation, engine or tracking
 memcap knobs latch           one task's own; my_tasks:Pulses, too
-memcap knobs --markdown      all of them, as in docs/knobs.md
+memcap knobs --markdown      all of them, as a page
 """
 
 import json
@@ -19,14 +19,15 @@ from memcap.config import task_defaults
 from memcap.knobs import LONGEST, UserError, allowed
 from memcap.launch.jobs import GROUPS
 from memcap.printing import Column, Listing, add_json, print_json, show
-from memcap.recipes import recipe_file, root
+from memcap.published import root
+from memcap.recipes import recipe_file
 from memcap.tasks import Task, task_class, task_classes
 from memcap.words import first_paragraph
 
 COLUMNS = (Column("knob"), Column("default"), Column("range", folds=True), Column("meaning", folds=True))
 HEAD = """# Knobs
 
-Made by `memcap knobs --markdown > docs/knobs.md`; a test holds that it is current. `memcap knobs GROUP`
+Made by `memcap knobs --markdown`; a test holds that it is current. `memcap knobs GROUP`
 prints a part of it. On the command line a knob is set as `recipe.lr=0.01`, in a study's axes as
 `recipe.lr: [0.01, 0.03]`, in Python as `lr=0.01`. `null`: nobody sets it.
 """
@@ -55,7 +56,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Which knobs, and how they are printed."""
     names = f"job, task, {', '.join(GROUPS)}, or a task"
     parser.add_argument("group", nargs="?", metavar="GROUP", help=f"one of {names} (default: all)")
-    parser.add_argument("--markdown", action="store_true", help="print the page docs/knobs.md")
+    parser.add_argument("--markdown", action="store_true", help="print them as a page")
     add_json(parser)
 
 
@@ -111,7 +112,7 @@ def _job() -> Group:
     fields = re.findall(r"^(study|out|seed|axes|design): (\S+) # (.+)$", text, re.MULTILINE)
     ranges = {
         "seed": "whole number, at least 0",
-        "design": "one of grid, bisect",
+        "design": "one of grid, bisect, race",
         "axes": "null, fields, or a list of these",
     }
     return Group(
@@ -147,8 +148,8 @@ def _range(field: Field, hint: Any) -> str:
     """What a knob allows, in words."""
     kinds, limits = getattr(hint, "__args__", (hint,)), allowed(field.metadata)
     kind = next(WORDS[kind] for kind in kinds if kind in WORDS)
-    said = limits if field.metadata.get("choices") else ", ".join(filter(None, (kind, limits)))
-    return f"null, or {said}" if type(None) in kinds else said
+    text = limits if field.metadata.get("choices") else ", ".join(filter(None, (kind, limits)))
+    return f"null, or {text}" if type(None) in kinds else text
 
 
 def _plain(value: Any) -> str:
@@ -161,7 +162,7 @@ def _recipes() -> Listing:
     values = recipe_values()
     columns = [Column("recipe"), *(Column(name, right=True) for name in values)]
     return Listing(
-        "Recipes, with the values of their files in conf/recipe/",
+        "Recipes, with the values of their files",
         columns,
         _recipe_rows(values),
         drops=(*values,)[::-1],
@@ -182,9 +183,7 @@ def _page(group: Group) -> str:
 
 def _recipes_page() -> str:
     values = recipe_values()
-    return "## Recipes, with the values of their files in `conf/recipe/`\n\n" + _table(
-        ["", *values], _recipe_rows(values)
-    )
+    return "## Recipes, with the values of their files\n\n" + _table(["", *values], _recipe_rows(values))
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from memcap import jax_setup
+from memcap.arguments import location
 from memcap.knobs import UserError
-from memcap.printing import member_name, warn_once
+from memcap.printing import member_name
+from memcap.published import is_atlas
 from memcap.studies import shards
 from memcap.studies.follow import Follower
+from memcap.studies.shards import OUTPUTS
 from memcap.studies.status import studies
 from memcap.tracking import RUNS, WANDB_MODES, Tracking
 from memcap.tracking.mirror import (
@@ -27,12 +30,13 @@ from memcap.tracking.mirror import (
     StudyMirror,
     mirror,
 )
+from memcap.words import warn_once
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Which study, and where it goes."""
     about = "folder of a study, or of many (default: outputs)"
-    parser.add_argument("results", type=Path, nargs="?", default=Path("outputs"), help=about)
+    parser.add_argument("results", type=location, nargs="?", default=OUTPUTS, help=about)
     parser.add_argument(
         "--strict",
         action="store_true",
@@ -69,15 +73,14 @@ def run(arguments: Namespace) -> None:
         os._exit(0)  # threads of a service that hangs hold nothing up
     if settings.is_off:
         raise UserError(f"--to {arguments.to}: is turned off, by the service off or by WANDB_MODE=disabled")
-    try:
-        _by_hand(settings, arguments)
-    except KeyboardInterrupt:
-        print("memcap: interrupted (SIGINT)", file=sys.stderr, flush=True)
-        os._exit(130)  # at Python's end a service would wait for what it has not sent
+    settings.check_service()
+    _by_hand(settings, arguments)
 
 
 def _by_hand(settings: Tracking, arguments: Namespace) -> None:
     place = arguments.results
+    if is_atlas(place):
+        raise UserError(f"{place}: rows that memcap publishes, of no study that could be sent; give a folder")
     if arguments.strict or not arguments.follow:
         rows = shards.read(place, arguments.strict)
         if rows.is_empty() and not arguments.follow:  # before a service starts
@@ -129,7 +132,7 @@ def _maker(
 
 def _name(config: dict[str, Any]) -> str:
     """The name of a member of which a folder has the row alone."""
-    jax_setup.prepare()
+    jax_setup.setup()
     from memcap.config import member_of
     from memcap.studies.writer import members_table
 
@@ -142,7 +145,7 @@ def _name(config: dict[str, Any]) -> str:
 
 def _result(folder: Path, study: str) -> Result:
     """What a study found, of all rows in its folder."""
-    jax_setup.prepare()
+    jax_setup.setup()
     from memcap.capacity.frontier import frontier
     from memcap.capacity.points import columns
     from memcap.studies import store

@@ -4,28 +4,27 @@ Takes what `memcap train` takes of overrides, --config-dir and -m, checks everyt
 the programs, but trains and writes nothing.
 
   memcap plan sweeps=first_study                              on this machine
-  memcap plan --device h100 sweeps=delay_line_frontier        on one H100: needs `make targets`, and no GPU
+  memcap plan --device h100 sweeps=delay_line_frontier        on one H100: needs memcap[targets], and no GPU
   memcap plan -m task=latch task.lag=5,50 model.units=1,2     all jobs of a multirun
 """
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import jax
 import polars as pl
-from rich.console import Console
 
+from memcap.arguments import location
 from memcap.config import Member
 from memcap.launch.app import compose_jobs
 from memcap.launch.jobs import Job
 from memcap.planning import devices
 from memcap.planning.devices import DEVICES, Device
 from memcap.planning.plan import ProgramPlan, Study, compile_plan
-from memcap.printing import Column, Listing, add_json, duration, number, print_json, show
+from memcap.printing import Column, Listing, Waiting, add_json, duration, number, print_json, scaled, show
 from memcap.studies import shards
-from memcap.studies.rows import latest_per_key
+from memcap.studies.rows import one_per_key
 from memcap.studies.run import what_is_missing
 from memcap.studies.shards import OUTPUTS
 from memcap.training.engine import worker_count
@@ -34,17 +33,16 @@ from memcap.training.queue import cost
 from memcap.words import plural
 
 MOST_PROGRAMS = 12  # that are compiled and shown, the costliest
-GIB = 2**30
 HEADS = {
     "members": "",
     "lanes": "members in flight",
     "units": "",
     "length": "time steps of a training sequence",
-    "eval len": "of an evaluation's",
-    "GiB": "",
-    "GFLOP": "",
-    "GB": "",
-    "ms": "",
+    "eval": "of an evaluation's",
+    "memory": "",
+    "products": "floating-point operations",
+    "passes": "",
+    "step": "",
 }
 
 
@@ -56,7 +54,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     about = f"this (default), or {', '.join(f'{each.name} ({each.about})' for each in DEVICES.values())}"
     parser.add_argument("-m", "--multirun", action="store_true", help="all jobs of a multirun")
     parser.add_argument(
-        "--config-dir", "-cd", type=Path, help="a folder with recipes and studies of your own"
+        "--config-dir", "-cd", type=location, help="a folder with recipes and studies of your own"
     )
     parser.add_argument("--device", default="this", help=about)
     add_json(parser)
@@ -67,17 +65,22 @@ def run(arguments: Namespace) -> None:
     device = None if arguments.device == "this" else devices.find(arguments.device)
     if device is not None:
         devices.force_cpu()
-    jobs = compose_jobs(arguments.overrides, arguments.config_dir, arguments.multirun)
-    studies = [_study(together) for together in jobs]
+    with Waiting("checking the members") as waiting:
+        jobs = compose_jobs(arguments.overrides, arguments.config_dir, arguments.multirun)
+        studies = [_study(together) for together in jobs]
 
-    # a process compiles a program once, also if several studies share it
-    programs: dict[Program, list[Member]] = {}
-    for study in studies:
-        for program, members in study.programs(here=device is None):
-            programs.setdefault(program, []).extend(members)
-    costliest = sorted(programs.items(), key=lambda each: -sum(map(cost, each[1])))
-    with Console(stderr=True).status("compiling"):
-        plans = compile_plan(costliest[:MOST_PROGRAMS], device)
+        # a process compiles a program once, also if several studies share it
+        programs: dict[Program, list[Member]] = {}
+        for study in studies:
+            for program, members in study.programs(here=device is None):
+                programs.setdefault(program, []).extend(members)
+        costliest = sorted(programs.items(), key=lambda each: -sum(map(cost, each[1])))[:MOST_PROGRAMS]
+        waiting.now(f"compiling {plural(len(costliest), 'program')}")
+        plans = compile_plan(
+            costliest,
+            device,
+            lambda done: waiting.now(f"{done} of {plural(len(costliest), 'program')} compiled"),
+        )
 
     about = _about(studies, plans, len(programs), device)
     if arguments.json:
@@ -94,16 +97,24 @@ def _study(jobs: Sequence[Job]) -> Study:
     settings = jobs[0].settings
     members = list(dict.fromkeys(member for job in jobs for member in job.members))
     now = what_is_missing(members, settings.folder, settings.design)
-    return Study(settings.engine, settings.folder, members, now.missing, now.most, now.search is not None)
+    return Study(
+        settings.engine,
+        settings.folder,
+        members,
+        now.rows.height,
+        now.missing,
+        now.most,
+        now.search is not None,
+    )
 
 
 def _about(
     studies: Sequence[Study], plans: Sequence[ProgramPlan], programs: int, device: Device | None
 ) -> dict[str, Any]:
     """All that is known beside the programs themselves, for JSON and for the sentences."""
-    members, missing, most = (
+    members, there, missing, most = (
         sum(counts)
-        for counts in zip(*((len(s.members), len(s.missing), s.most) for s in studies), strict=True)
+        for counts in zip(*((len(s.members), s.there, len(s.missing), s.most) for s in studies), strict=True)
     )
     floors = [each.floor * each.steps for each in plans if each.floor is not None]
     guess = _measured(studies) if device is None and missing else None
@@ -111,7 +122,7 @@ def _about(
         "device": jax.devices()[0].device_kind if device is None else device.about,
         "folder": ", ".join(sorted({str(study.folder) for study in studies})),
         "members": members,
-        "there": members - missing,
+        "there": there,
         "at_most": most,
         "searched": any(study.searched for study in studies),
         "programs_in_all": programs,
@@ -127,13 +138,14 @@ def _measured(studies: Sequence[Study]) -> tuple[float, int] | None:
     if jax.default_backend() != "cpu":
         return None
     folders = [folder for folder in {OUTPUTS, *(study.folder for study in studies)} if folder.exists()]
-    rows = latest_per_key([shards.read(folder) for folder in folders]).filter(
+    rows = one_per_key([shards.read(folder) for folder in folders]).filter(
         backend="cpu", device=jax.devices()[0].device_kind, batching="map"
     )
     rows = rows.filter(pl.col("run_seconds") > 0, pl.col("steps") > 0)
     if rows.is_empty():
         return None
-    work = pl.col("steps") * pl.col("length") * pl.col("batch") * (pl.col("units") + 8.0) ** 2  # as in `cost`
+    steps = pl.col("steps") * pl.col("length") * pl.col("batch")
+    work = steps * pl.col("layers") * (pl.col("units") + 8.0) ** 2  # as in `cost`
     pace, used = rows.select(
         pl.col("run_seconds").sum() / work.sum(), used=pl.col("steps").sum() / pl.col("budget").sum()
     ).row(0)
@@ -144,16 +156,17 @@ def _columns(each: ProgramPlan) -> dict[str, Any]:
     """A program, as JSON has it."""
     program, trainer = each.program, each.program.trainer
     return {
-        "task": program.shape.task.name,
-        "cell": program.shape.architecture.model.cell,
+        "task": program.spec.task.name,
+        "cell": program.spec.architecture.model.cell,
+        "layers": program.spec.architecture.model.layers,
         "members": len(each.members),
         "lanes": program.lanes,
         "devices": program.devices,
         "batching": program.batching,
-        "units": program.shape.architecture.model.units,
+        "units": program.spec.architecture.model.units,
         "steps": trainer.max_length,
         "evaluation_steps": trainer.max_eval_length,
-        "batch": program.shape.batch,
+        "batch": program.spec.batch,
         "memory_bytes": each.memory,
         "step_operations": each.flops,
         "step_bytes": each.bytes,
@@ -168,17 +181,16 @@ def _table(plans: Sequence[ProgramPlan], device: str) -> Listing:
     for each in plans:
         row = _columns(each)
         cell = "" if row["cell"] == "lstm" else f", {row['cell']}"
-        rows.append(
-            [
-                row["task"] + cell,
-                *(str(row[name]) for name in ("members", "lanes", "units", "steps", "evaluation_steps")),
-                *(_short(value) for value in (each.memory / GIB, each.flops / 1e9, each.bytes / 1e9)),
-                "" if each.floor is None else _short(1e3 * each.floor),
-            ]
-        )
+        cell += "" if row["layers"] == 1 else f", {row['layers']} layers"
+        numbers = (str(row[name]) for name in ("members", "lanes", "units", "steps", "evaluation_steps"))
+        amounts = scaled(each.memory, "B"), scaled(each.flops, ""), scaled(each.bytes, "B")
+        floor = "" if each.floor is None else scaled(each.floor, "s")
+        rows.append([row["task"] + cell, *numbers, *amounts, floor])
     columns = [Column("program"), *(Column(head, about, right=True) for head, about in HEADS.items())]
+    if not any(row[-1] for row in rows):  # as on a CPU, of which no floor is known
+        columns, rows = columns[:-1], [row[:-1] for row in rows]
     return Listing(
-        f"Programs for {device}", columns, rows, drops=("lanes", "eval len", "GB", "GFLOP", "length")
+        f"Programs for {device}", columns, rows, drops=("lanes", "eval", "passes", "products", "length")
     )
 
 
@@ -191,19 +203,19 @@ def _sentences(about: dict[str, Any], plans: Sequence[ProgramPlan], device: Devi
     search = ", which ones is decided as results come" if about["searched"] else ""
     left = about["programs_in_all"] - len(plans)
     more = f" The {len(plans)} costliest of {about['programs_in_all']} programs are shown." if left else ""
-    known = device or plans[0].device
+    chip = device or plans[0].device
     who = "so many members of average cost take" if about["searched"] else "all of them take"
-    of_all = f", of the {number(known.usable / GIB)} that a program may take" if known else ""
+    of_all = f", of the {scaled(chip.usable, 'B')} that a program may take" if chip else ""
     sentences = [
         f"{there} {trained} would be trained{search}.{more}",
-        f"GiB: what the compiler plans{' for each chip' if known else ''};"
-        f" {_short(max(e.memory for e in plans) / GIB)} at most{of_all}."
-        " GFLOP, GB: products of a training step, and what its passes over time write and read.",
+        f"memory: what the compiler plans{' for each chip' if chip else ''};"
+        f" {scaled(max(e.memory for e in plans), 'B')} at most{of_all}."
+        " products, passes: of a training step, and what its passes over time write and read.",
     ]
-    if known:
+    if chip:
         sentences.append(
-            f"ms: the least that a step can take, at {number(known.peak / 1e12)} TFLOP/s and"
-            f" {number(known.bandwidth / 1e9)} GB/s. With whole budgets {who} at least"
+            f"step: the least that it can take, at {number(chip.peak / 1e12)} TFLOP/s and"
+            f" {number(chip.bandwidth / 1e9)} GB/s. With whole budgets {who} at least"
             f" {duration(about['floor_seconds'])}; launches, data and evaluations come on top."
             " This was compiled, not run."
         )
@@ -216,8 +228,3 @@ def _sentences(about: dict[str, Any], plans: Sequence[ProgramPlan], device: Devi
     else:
         sentences.append("How long it takes is not known: there are no rows from this device to go by.")
     return sentences
-
-
-def _short(value: float) -> str:
-    """A number in at most 5 characters, or a few more if it is large."""
-    return number(value) if value >= 0.01 or not value else f"{value:.0e}"

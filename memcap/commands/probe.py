@@ -2,6 +2,7 @@
 
   memcap probe KEY                                  all probes of a member under outputs, with a figure each
   memcap probe KEY outputs/mine --what decoding     one of them; several: --what decoding noise
+  memcap probe atlas:delay_line-L8                  of a net that memcap publishes
   memcap probe KEY --what my_module:mine            one of your own
 
 Figures, with the numbers drawn as CSV, go to RESULTS/probes/KEY.
@@ -12,22 +13,26 @@ from pathlib import Path
 from typing import Any
 
 from memcap import figures, probes
-from memcap.arguments import add_results, folder_of
+from memcap.arguments import NET, add_results, folder_of, location
+from memcap.capacity.nets import find_net
 from memcap.config import member_of
 from memcap.knobs import UserError
 from memcap.printing import Column, Listing, add_json, number, print_json, show
 from memcap.studies import store
+from memcap.studies.shards import OUTPUTS
 from memcap.trained import Trained
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Which member, which probes, and where the figures go."""
-    parser.add_argument("run", metavar="KEY", help="key of the member, or its first digits, as in the rows")
+    parser.add_argument("run", metavar="KEY", help=NET)
     add_results(parser)
     parser.add_argument(
         "--what", nargs="+", metavar="NAME", help="which probes (default: all), or MODULE:NAME of your own"
     )
-    parser.add_argument("-o", "--output", type=Path, help="folder to write to (default: RESULTS/probes/KEY)")
+    parser.add_argument(
+        "-o", "--output", type=location, help="folder to write to (default: RESULTS/probes/KEY)"
+    )
     add_json(parser)
     parser.epilog = "probes:\n" + "\n".join(
         f"  {name:<12} {text}" for name, text in probes.summaries().items()
@@ -40,13 +45,14 @@ def run(arguments: Namespace) -> None:
     Raises:
         UserError: no such member or probe, no weights, or no probe that fits the net.
     """
-    wanted = {name: probes.find(name) for name in arguments.what or probes.summaries()}
-    row = store.find_row(arguments.results, arguments.run)
-    net = Trained(member_of(store.config_of(row)), store.weights_of(arguments.results, row))
-    folder = arguments.output or folder_of(arguments.results) / "probes" / row["key"]
+    selection = {name: probes.find(name) for name in arguments.what or probes.summaries()}
+    place, row = find_net(arguments.results, arguments.run)
+    net = Trained(member_of(store.config_of(row)), store.weights_of(place, row))
+    beside = folder_of(arguments.results) if place == arguments.results else OUTPUTS
+    folder = arguments.output or beside / "probes" / row["key"]
     results: dict[str, Any] = {}
     left_out: dict[str, str] = {}
-    for name, each in wanted.items():
+    for name, each in selection.items():
         try:
             probed = each.probe(net)
         except probes.NotForThis as error:

@@ -6,9 +6,8 @@ The page is one file that fetches nothing; it can be mailed, or opened from a di
 """
 
 from argparse import ArgumentParser, Namespace
-from pathlib import Path
 
-from memcap.arguments import add_results, add_strict, folder_of
+from memcap.arguments import add_results, add_strict, folder_of, location
 from memcap.knobs import UserError
 from memcap.report.html import page
 from memcap.studies import curves, files
@@ -19,7 +18,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Which study, and which file."""
     add_results(parser)
     add_strict(parser)
-    parser.add_argument("-o", "--output", type=Path, help="file to write (default: RESULTS/report.html)")
+    parser.add_argument("-o", "--output", type=location, help="file to write (default: RESULTS/report.html)")
 
 
 def run(arguments: Namespace) -> None:
@@ -33,6 +32,8 @@ def run(arguments: Namespace) -> None:
     path = arguments.output or folder / "report.html"
     text = page(rows, curves.read(folder), f"memcap: {folder.name or folder.absolute().name}")
     try:
+        if arguments.output is None:  # that of what is made of the atlas need not be there
+            files.make_folder(folder)
         files.write(path, lambda file: file.write(text.encode()), with_digest=False)
     except OSError as error:
         raise UserError(

@@ -22,18 +22,19 @@ import polars as pl
 
 from memcap import figures, papers, plugins
 from memcap.api import train
-from memcap.arguments import folder_of
+from memcap.arguments import folder_of, location
 from memcap.config import Member
 from memcap.knobs import UserError
 from memcap.launch import app
 from memcap.printing import Column, Listing, order, show
-from memcap.recipes import root
+from memcap.published import root
 from memcap.studies import files
 from memcap.studies.shards import OUTPUTS
 from memcap.studies.store import rows_of
 
 CLAIMS = (
     Column("claim", folds=True),
+    Column("whose", "the paper's claim, or ours about its experiment"),
     Column("paper", "its number, as it stands there", folds=True),
     Column("here", "ours", folds=True),
     Column("verdict", "in these rows"),
@@ -67,7 +68,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     size.add_argument(
         "--rows",
-        type=Path,
+        type=location,
         nargs="?",
         const=True,
         metavar="PATH",
@@ -79,12 +80,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="exit status 1 if a verdict is not the one that the paper's file expects",
     )
     parser.add_argument(
-        "--config-dir", type=Path, help="folder with sweeps/NAME.yaml, for a paper of your own"
+        "--config-dir", type=location, help="folder with sweeps/NAME.yaml, for a paper of your own"
     )
     parser.add_argument(
         "-o",
         "--output",
-        type=Path,
+        type=location,
         help="folder for figure and verdicts (default: paper/ beside the rows; of a paper's own rows"
         f" {OUTPUTS}/NAME/published)",
     )
@@ -167,17 +168,17 @@ def _is_study(name: str, config_dir: Path | None) -> bool:
 
 
 def tiny(members: Sequence[Member]) -> list[Member]:
-    """Of each task, cell and recipe the narrowest and the widest member at the shortest lag, for some
-    training steps.
+    """Of each task, recipe and network but for its width the narrowest and the widest member at the shortest
+    lag, for some training steps.
 
     Args:
         members: of a study.
     """
     groups: dict[tuple, list[Member]] = {}
     for member in members:
-        groups.setdefault(
-            (member.task, member.model.cell, member.model.readout, member.recipe.name), []
-        ).append(member)
+        groups.setdefault((member.task, replace(member.model, units=1), member.recipe.name), []).append(
+            member
+        )
     ends = []
     for group in groups.values():
         least = min(m.lag for m in group)

@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from memcap.arguments import add_results
 from memcap.printing import Column, Listing, add_json, duration, number, print_json, show
 from memcap.studies.heartbeat import Heartbeat, Running
 from memcap.studies.status import Failure, Status, status, studies
@@ -31,8 +32,7 @@ RUNNING = (
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Which study, and how it is printed."""
-    about = "folder of a study, or of many (default: outputs)"
-    parser.add_argument("results", type=Path, nargs="?", default=Path("outputs"), help=about)
+    add_results(parser)
     add_json(parser)
 
 
@@ -101,7 +101,12 @@ def sentences(study: Status) -> list[str]:
         )
     if study.left_over:
         lines.append(f"{plural(study.left_over, 'member')} unfinished: no running job trains them.")
-    lines += [f"Job {job.pid} on {job.host}: {state(job)}." for job in study.jobs if job.ended != "done"]
+    over = study.done == study.members  # then nobody asks any more who was interrupted
+    lines += [
+        f"Job {job.pid} on {job.host}: {state(job)}."
+        for job in study.jobs
+        if job.ended != "done" and (job.alive or not over)
+    ]
     if study.unreadable:
         lines.append(
             f"{plural(len(study.unreadable), 'file')} of rows cannot be read: memcap verify"

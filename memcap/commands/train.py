@@ -5,7 +5,7 @@ from argparse import REMAINDER, ArgumentParser, Namespace
 from memcap import papers
 from memcap.launch import app
 from memcap.printing import order
-from memcap.recipes import root
+from memcap.published import root
 from memcap.report import tables
 from memcap.tasks import task_classes
 
@@ -22,7 +22,7 @@ Trains what the configuration asks for and keeps one row per member. Arguments g
                                                               only the members that find u50 and u90
   memcap train task=latch recipe.lr=0.01 recipe.budget=5000   another learning rate, more training steps
   memcap train tracking=wandb                                 mirrored to W&B (offline without a key)
-  memcap train --cfg job                                      the whole configuration, with defaults
+  memcap train --cfg job                                      the whole configuration, with what will be used
   memcap knobs recipe                                         what the keys of a group mean and allow
   memcap train --info searchpath                              where configurations are looked for
   eval "$(memcap train -sc install=bash)"                     completion
@@ -38,6 +38,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Everything is Hydra's, also what begins with a dash: no word is an option of memcap."""
     parser.prefix_chars = ""
     parser.add_argument("overrides", nargs=REMAINDER)
+
+
+def options() -> ArgumentParser:
+    """Hydra's options, for completion."""
+    return app.Parser()
 
 
 def run(arguments: Namespace) -> None:

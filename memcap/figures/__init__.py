@@ -28,6 +28,7 @@ In a notebook: `memcap.figures.find("frontier").draw(rows).figure`.
 """
 
 import tempfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -94,8 +95,10 @@ def save(drawn: Drawn, folder: Path, name: str) -> Path:
             drawn.data.write_csv(Path(unfinished, f"{name}.csv"))
             for file in Path(unfinished).iterdir():
                 file.replace(folder / file.name)
-    except OSError as error:
+    except (OSError, zlib.error) as error:  # the latter of a picture that a full disk cuts short
+        why = getattr(error, "strerror", None) or error
         raise UserError(
-            f"{folder}: cannot be written ({error.strerror or error}); choose another folder with -o"
+            f"{folder}: the figure cannot be written ({why}); rows are safe, and memcap figure {name} STUDY"
+            " -o FOLDER draws it elsewhere"
         ) from error
     return folder / f"{name}.png"

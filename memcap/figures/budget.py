@@ -79,7 +79,7 @@ def plot(lines: dict[int, list[Point]]) -> Figure:
         for j, (budget, points) in enumerate(lines.items()):
             line, colour = [p for p in points if p.label == label], COLOURS[j % len(COLOURS)]
             for p in line:
-                draw_interval(axes, p.lag, p.fit.u90, colour, narrower=p.units[0] > 1)
+                draw_interval(axes, p.lag, p.fit.u90, colour)
             bold: dict[str, Any] = {
                 "color": colour,
                 "marker": marker,

@@ -1,7 +1,7 @@
 """Cells side by side: carry numbers and parameters that each needs, by lag."""
 
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.polynomial import Polynomial
 
+from memcap.capacity.comparison import Count
 from memcap.capacity.frontier import frontier
 from memcap.capacity.points import Point, ends
 from memcap.capacity.thresholds import Threshold
@@ -25,7 +26,6 @@ from memcap.figures.style import (
 )
 from memcap.knobs import UserError
 
-Count = Callable[[float], float]  # of units
 COUNTS = ("carry_numbers", "parameters")
 LINEAR = "one carry number per symbol held: the least for a linear cell"
 
@@ -47,19 +47,20 @@ def draw(rows: pl.DataFrame) -> Drawn:
             " give the rows of a study"
             " such as memcap train sweeps=cells_side_by_side"
         )
-    counts = {p.cell: {name: count_by_units(rows, p.cell, name) for name in COUNTS} for p in points}
-    data = [_columns(p, counts[p.cell]) for p in points]
+    counts = {p.net: {name: count_by_units(rows, p, name) for name in COUNTS} for p in points}
+    data = [_columns(p, counts[p.net]) for p in points]
     return Drawn(plot(points, counts), pl.DataFrame(data, infer_schema_length=None))
 
 
-def count_by_units(rows: pl.DataFrame, cell: str, name: str) -> Count:
-    """Carry numbers or parameters of a cell by its units, which need not be whole, through those of its rows.
+def count_by_units(rows: pl.DataFrame, point: Point, name: str) -> Count:
+    """Carry numbers or parameters of a point's whole net by its units, which need not be whole, through those
+    of its rows.
 
     Both are polynomials in the width, of degree 2 where units see each other, so that the rows of three
     widths fix them.
     """
     widths = (
-        rows.filter(pl.col("cell") == cell)
+        rows.filter(cell=point.cell, layers=point.layers)
         .select("units", name)
         .unique()
         .sort("units")
@@ -71,10 +72,9 @@ def count_by_units(rows: pl.DataFrame, cell: str, name: str) -> Count:
 
 
 def in_numbers(point: Point, which: str, count: Count) -> Threshold:
-    """A point's "u50" or "u90" in what is counted instead of in units; an open end stays open: 1 below,
-    infinity above."""
+    """A point's "u50" or "u90" in what is counted instead of in units; an open end stays open."""
     width: Threshold = getattr(point.fit, which)
-    low = 1.0 if width.low <= 1 < point.units[0] else count(width.low)
+    low = 0.0 if width.low == 0 else count(width.low)
     high = width.high if np.isinf(width.high) else count(width.high)
     return Threshold(count(width.units), low, high, width.censored)
 
@@ -85,14 +85,12 @@ def symbols_held(point: Point) -> int:
 
 
 def _columns(point: Point, counts: dict[str, Count]) -> dict[str, Any]:
-    row: dict[str, Any] = {"cell": point.cell, "lag": point.lag, "held": symbols_held(point)}
+    row: dict[str, Any] = {"cell": point.net, "lag": point.lag, "held": symbols_held(point)}
     for which in ("u50", "u90"):
         row |= ends(which, getattr(point.fit, which))
         for name in COUNTS:
             number = in_numbers(point, which, counts[name])
-            open_high = np.isinf(number.high)
-            row |= {f"{name}_{which}": number.units, f"{name}_{which}_low": number.low}
-            row |= {f"{name}_{which}_high": None if open_high else number.high}
+            row |= ends(f"{name}_{which}", number)
     return (
         row
         | {k: point.recipe[k] for k in ("recipe", "lr", "budget")}
@@ -104,11 +102,11 @@ def plot(points: Sequence[Point], counts: dict[str, dict[str, Count]]) -> Figure
     """Carry numbers on the left, parameters on the right; a line per cell, u90 filled and u50 open."""
     figure = Figure(figsize=(10.4, 6.2))
     panels = figure.subplots(1, 2)
-    lags, cells = sorted({p.lag for p in points}), list(dict.fromkeys(p.cell for p in points))
+    lags, cells = sorted({p.lag for p in points}), list(dict.fromkeys(p.net for p in points))
     for axes, name in zip(panels, COUNTS, strict=True):
         widest = 1.0
         for k, cell in enumerate(cells):
-            line = [p for p in points if p.cell == cell]
+            line = [p for p in points if p.net == cell]
             shift = 2 ** ((k - (len(cells) - 1) / 2) * 0.03)
             _line(axes, cell, line, counts[cell][name], shift, *colour_and_marker(k))
             widest = max(
@@ -142,8 +140,8 @@ def _line(
         y = [np.nan if t.censored == "above" else t.units for _, t in thresholds]
         axes.plot(x, y, color=colour, marker=marker, ms=5, mfc=face, lw=wide, label=name)
         if which == "u90":
-            for at, (p, threshold) in zip(x, thresholds, strict=True):
-                draw_interval(axes, at, threshold, colour, narrower=p.units[0] > 1)
+            for at, (_, threshold) in zip(x, thresholds, strict=True):
+                draw_interval(axes, at, threshold, colour)
 
 
 def caption(points: Sequence[Point]) -> str:
@@ -151,8 +149,8 @@ def caption(points: Sequence[Point]) -> str:
     used: dict[str, list[str]] = {}
     for p in points:
         recipe = f"{p.recipe['recipe']} at lr {p.recipe['lr']:g}, {p.recipe['budget']:,} steps"
-        if recipe not in used.setdefault(p.cell, []):
-            used[p.cell].append(recipe)
+        if recipe not in used.setdefault(p.net, []):
+            used[p.net].append(recipe)
     parts = [
         "; ".join(f"{cell}: {' or '.join(recipe)}" for cell, recipe in used.items())
         + f". Up to {max(p.seeds for p in points)} seeds.",

@@ -73,8 +73,8 @@ def _line(axes: Axes, label: str, line: Sequence[Point], colour: str, marker: st
     """One task; `shift` (in doublings) keeps the intervals of tasks and shares apart."""
     for which, sideways in (("u50", shift - 0.02), ("u90", shift + 0.02)):
         thresholds = [(p.lag * 2**sideways, getattr(p.fit, which)) for p in line]
-        for (x, threshold), point in zip(thresholds, line, strict=True):
-            draw_interval(axes, x, threshold, colour, narrower=point.units[0] > 1)
+        for x, threshold in thresholds:
+            draw_interval(axes, x, threshold, colour)
         # Where no width was enough the line breaks: it must not run on as if something had been measured
         # there.
         measured = [(x, math.nan if t.censored == "above" else t.units) for x, t in thresholds]

@@ -117,7 +117,7 @@ def plot(points: Sequence[Point], names: Sequence[str], best: Sequence[Point]) -
             if line:
                 _line(above, below, line, look | {"label": name if len(labels) == 1 else f"{label}: {name}"})
             for p in line:
-                draw_interval(above, p.lag, p.fit.u90, COLOURS[j % len(COLOURS)], narrower=p.units[0] > 1)
+                draw_interval(above, p.lag, p.fit.u90, COLOURS[j % len(COLOURS)])
     log2_axes(above, sorted({p.lag for p in points}), max(highest_end(p.fit.u90) for p in points))
     below.set_ylim(0, 1.1 * max(p.fit.u90.units / p.lag for p in points))
     below.grid(color="#dddddd", lw=0.5)

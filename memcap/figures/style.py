@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -23,13 +24,13 @@ def colour_and_marker(k: int) -> tuple[str, str]:
     return COLOURS[k % len(COLOURS)], MARKERS[(k + k // len(COLOURS)) % len(MARKERS)]
 
 
-def draw_interval(axes: Axes, x: float, threshold: Threshold, colour: str, narrower: bool) -> None:
+def draw_interval(axes: Axes, x: float, threshold: Threshold, colour: str) -> None:
     """Draw a bar from low to high.
 
     An arrow points up where the high end is open or the threshold was not reached, and down where the low
-    end is open: `narrower` nets exist and were not tried.
+    end is open.
     """
-    open_high, open_low = math.isinf(threshold.high), threshold.low <= 1 and narrower
+    open_high, open_low = math.isinf(threshold.high), threshold.low == 0
     high = max(threshold.units, threshold.low) * 1.25 if open_high else threshold.high
     low = threshold.units / 1.25 if open_low else threshold.low
     axes.plot([x, x], [low, high], color=colour, lw=1, alpha=0.7, label="_interval")
@@ -62,6 +63,14 @@ def log2_axes(axes: Axes, lags: Sequence[int], widest: float) -> None:
     axes.grid(color="#dddddd", lw=0.5)
 
 
+def legend_in_order(axes: Axes, labels: Iterable[str], **look: Any) -> None:
+    """A legend with its entries in this order; Matplotlib by itself names lines before lines with bars."""
+    handles, names = axes.get_legend_handles_labels()
+    by_label = dict(zip(names, handles, strict=True))
+    shown = [label for label in labels if label in by_label]
+    axes.legend([by_label[label] for label in shown], shown, **look)
+
+
 def write_below(figure: Figure, text: str) -> None:
     """Write lines below the axes, and make room for them."""
     inch = 1 / figure.get_figheight()
@@ -76,6 +85,11 @@ def choice_of_recipe(points: Sequence[Point]) -> str:
     if most == 1:
         return ""
     return f" At each lag the best of up to {most} recipes, chosen on the seeds it is judged on."
+
+
+def budgets(points: Iterable[Point]) -> str:
+    """A sentence on the training budgets of the points."""
+    return f"Budgets: {listing(sorted({p.recipe['budget'] for p in points}))} steps."
 
 
 def pass_rules(points: Sequence[Point]) -> list[str]:

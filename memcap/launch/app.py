@@ -20,17 +20,20 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from memcap import jax_setup, loops
+from memcap import jax_setup, loops, signals
+from memcap.config import Member
 from memcap.knobs import UserError, defaults
 from memcap.launch import launcher, slurm, sweeper
-from memcap.launch.check import check, typed_overrides
+from memcap.launch.check import check, check_text, typed_overrides
 from memcap.launch.composer import Composer
-from memcap.launch.errors import HYDRA_ERRORS, MISTAKES, composing, explain
-from memcap.launch.jobs import GROUPS, Job, job_of, settings, values_of
+from memcap.launch.errors import HYDRA_ERRORS, composing, explaining
+from memcap.launch.jobs import GROUPS, Job, job_of, settings, use_config_folders, values_of
+from memcap.launch.preview import preview
 from memcap.launch.session import Session, exit_with
 from memcap.launch.sources import PaperSource, SearchPath, TaskSource, config_dir
 from memcap.launch.sweeper import expand
-from memcap.recipes import of_yaml, root
+from memcap.published import root
+from memcap.recipes import check_aliases, of_yaml
 
 IN_PROCESS = (".PopulationLauncher", ".BasicLauncher")  # run jobs in this process
 GRIDS = (".GridSweeper", ".BasicSweeper")  # know all jobs before any runs
@@ -57,6 +60,11 @@ FLAGS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (  # of Hydra's comm
         },
     ),
 )
+
+
+# options beside which `--cfg job` is Hydra's own
+OTHERS = ("help", "hydra_help", "run", "multirun", "shell_completion", "config_path", "config_name")
+OTHERS += ("experimental_rerun", "info")
 
 
 class Parser(argparse.ArgumentParser):
@@ -105,11 +113,20 @@ class CheckMembers(Callback):
         """All jobs of a multirun; with a sweeper that makes up its jobs as it goes, each job is checked as it
         starts."""
         self.session.composer = Composer(GlobalHydra.instance().config_loader(), config)
+        here = config.hydra.launcher._target_.endswith(IN_PROCESS)
         if _makes_all_jobs_at_once(config):
             jobs = _multirun(config, self.session.composer)
-            self._check(config, jobs, here=config.hydra.launcher._target_.endswith(IN_PROCESS))
+            self._check(config, jobs, here)
         else:
-            self.session.add_jobs([Job(settings(values_of(config)), ())])
+            self._add_jobs([Job(settings(values_of(config)), ())])
+        if not here:
+            self.session.wait_elsewhere()
+
+    def _add_jobs(self, jobs: Sequence[Job]) -> None:
+        try:
+            self.session.add_jobs(jobs)
+        except UserError as error:
+            exit_with(str(error))
 
     def _check(self, config: DictConfig, jobs: Iterable[Job], here: bool) -> None:
         try:
@@ -131,6 +148,7 @@ def _multirun(config: DictConfig, composer: Composer) -> Iterable[Job]:
     """The jobs of a multirun, each composed when its turn comes."""
     loader = GlobalHydra.instance().config_loader()
     for overrides in expand(config.hydra.sweeper.params, typed_overrides(config), loader):
+        signals.look()
         yield composer.job(overrides)
 
 
@@ -149,28 +167,33 @@ def compose_jobs(
         UserError: the first mistake, in one line.
     """
     register()
+    check_text(overrides)
     _check_config_dir(folder)
     mode = RunMode.MULTIRUN if multirun else RunMode.RUN
-    try:
-        with config_dir(folder), initialize_config_dir(str(root() / "conf"), **version_base()):
-            loader = GlobalHydra.instance().config_loader()
-            with composing():
-                config = loader.load_configuration("config", list(overrides), mode)
-            if not multirun:
-                return [check(config, map(job_of, [config]))]
-            if not _makes_all_jobs_at_once(config):
-                raise UserError(
-                    "-m: this hydra/sweeper makes up its jobs as it goes, so they cannot be planned; plan"
-                    " one of them, without -m"
-                )
-            return merge_jobs(config, check(config, _multirun(config, Composer(loader, config))))
-    except HYDRA_ERRORS as error:
-        raise UserError(explain(error, overrides)) from error
+    with (
+        explaining(overrides),
+        config_dir(folder),
+        initialize_config_dir(str(root() / "conf"), **version_base()),
+    ):
+        loader = GlobalHydra.instance().config_loader()
+        with composing():
+            config = loader.load_configuration("config", list(overrides), mode)
+        if not multirun:
+            return [check(config, map(job_of, [config]))]
+        if not _makes_all_jobs_at_once(config):
+            raise UserError(
+                "-m: this hydra/sweeper makes up its jobs as it goes, so they cannot be planned; plan"
+                " one of them, without -m"
+            )
+        return merge_jobs(config, check(config, _multirun(config, Composer(loader, config))))
 
 
 def _check_config_dir(folder: Path | str | None) -> None:
-    if folder is not None and not Path(folder).is_dir():
+    if folder is not None and not (str(folder) and Path(folder).is_dir()):
         raise UserError(f"--config-dir {folder}: no such folder")
+    for path in Path(folder).rglob("*.yaml") if folder is not None else ():
+        if path.is_file():
+            check_aliases(path)
 
 
 def merge_jobs(config: DictConfig, jobs: Sequence[Job]) -> list[list[Job]]:
@@ -195,25 +218,44 @@ def main(arguments: Sequence[str]) -> list[Path]:
     register()
     logging.raiseExceptions = False  # Hydra prints by logging: a closed pipe would give a traceback a line
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that Hydra raises, and memcap decides what the user sees
+    check_text(arguments)
     parsed = Parser().parse_args(list(arguments))
     _check_config_dir(parsed.config_dir)
     sys.argv = ["memcap", *arguments]
     try:
-        with Session(shlex.join(["memcap", "train", *arguments])) as CheckMembers.session:
-            hydra.main(config_path=str(root() / "conf"), config_name="config", **_options())(
-                CheckMembers.session
-            )()
-    except HYDRA_ERRORS as error:
-        raise UserError(explain(error, parsed.overrides)) from error
+        with explaining(parsed.overrides):
+            if parsed.cfg == "job" and not any(getattr(parsed, each) for each in OTHERS):
+                _print_job(parsed)
+                return []
+            with Session(shlex.join(["memcap", "train", *arguments])) as CheckMembers.session:
+                hydra.main(config_path=str(root() / "conf"), config_name="config", **_options())(
+                    CheckMembers.session
+                )()
     except RecursionError as error:
         if CheckMembers.session.expected:  # so all configs had been read
             raise
         raise UserError(of_yaml(error)) from error
-    except ValueError as error:
-        if not str(error).startswith(MISTAKES):
-            raise
-        raise UserError(explain(error)) from error
     return [study.folder for study in CheckMembers.session.expected]
+
+
+def _print_job(parsed: argparse.Namespace) -> None:
+    """Print the config of a job with the values that its members will have; one that cannot be trained as it
+    was composed, and then say what is wrong."""
+    folder = None if parsed.config_dir is None else Path(parsed.config_dir)
+    members: Sequence[Member] = ()
+    wrong = None
+    with config_dir(folder), initialize_config_dir(str(root() / "conf"), **version_base()):
+        loader = GlobalHydra.instance().config_loader()
+        with composing():
+            config = loader.load_configuration("config", parsed.overrides, RunMode.RUN)
+        use_config_folders(config.hydra)
+        try:
+            members = job_of(config).members
+        except (UserError, *HYDRA_ERRORS) as error:
+            wrong = error
+        print(preview(config, members, parsed.package, parsed.resolve), end="")
+    if wrong is not None:
+        raise wrong
 
 
 def version_base() -> dict[str, Any]:

@@ -1,9 +1,10 @@
 """All jobs of a command are checked before Hydra makes a folder or anything trains."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from memcap.knobs import UserError
@@ -26,10 +27,23 @@ def check(config: DictConfig, jobs: Iterable[Job]) -> list[Job]:
     try:
         checked = list(jobs)
         for folder in sorted({job.settings.folder for job in checked}):
-            _check_folder(folder)
+            _check_folder(folder, "out")
+            if folder.exists():
+                shards.read(folder)
+        place = "hydra.sweep.dir" if config.hydra.mode == RunMode.MULTIRUN else "hydra.run.dir"
+        _check_folder(Path(str(OmegaConf.select(config, place))), place)
     except HYDRA_ERRORS as error:
         raise UserError(explain(error, typed_overrides(config))) from error
     return checked
+
+
+def check_text(words: Sequence[str]) -> None:
+    """Refuse words of a command line that are no text: rows, logs and pages are."""
+    for word in words:
+        try:
+            word.encode()
+        except UnicodeEncodeError as error:
+            raise UserError(f"{word}: is not UTF-8; write it in letters that are") from error
 
 
 def typed_overrides(config: DictConfig) -> list[str]:
@@ -38,18 +52,16 @@ def typed_overrides(config: DictConfig) -> list[str]:
     return [str(override) for override in overrides] if isinstance(overrides, list) else []
 
 
-def _check_folder(folder: Path) -> None:
-    """Raise UserError if a study can't be written to the folder, or if the rows that it holds can't be
-    read."""
+def _check_folder(folder: Path, name: str) -> None:
+    """Raise UserError if nothing can be written to the folder that a key names."""
     try:
         above = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     except OSError as error:
         raise UserError(
-            f"out={folder}: cannot be written ({error.strerror}); set out to another folder"
+            f"{name}={folder}: cannot be written ({error.strerror}); set {name} to another folder"
         ) from error
     if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
         raise UserError(
-            f"out={folder}: cannot be written ({above.name} is no folder that can); set out to another folder"
+            f"{name}={folder}: cannot be written ({above.name} is no folder that can); set {name} to another"
+            " folder"
         )
-    if above == folder:
-        shards.read(folder)

@@ -1,6 +1,7 @@
 """What Hydra and OmegaConf complain of, in one line: what was wrong, what is allowed, where to set it."""
 
 import contextlib
+import difflib
 import re
 from collections.abc import Generator, Sequence
 
@@ -24,7 +25,8 @@ PLUGINS = {  # by what is missing without them
 # What they raise where a config is wrong.
 HYDRA_ERRORS = (HydraException, OmegaConfBaseException, YAMLError, UnicodeDecodeError)
 # They raise ValueErrors, too: of these the user's mistakes begin so.
-MISTAKES = ("Config group override", "Only one of --run", "The --resolve flag")
+MISTAKES = ("Config group override", "Only one of --run", "The --resolve flag", "Expecting one subcommand")
+NAMED = 12  # choices that a line names; of studies there are ever more
 
 
 def explain(error: Exception, overrides: Sequence[str] = ()) -> str:
@@ -42,9 +44,8 @@ def explain(error: Exception, overrides: Sequence[str] = ()) -> str:
         if plugin := PLUGINS.get(error.missing_cfg_file):
             return f"{group}={choice}: comes with a plugin that is not installed; pip install {plugin}"
         if error.options:
-            where = {"task": ", or MODULE:CLASS for your own", "sweeps": " (sweeps/)"}
-            options = ", ".join(error.options) + where.get(group, f" (conf/{group}/)")
-            return f"{group}={choice}: no such choice; one of {options}"
+            own = "MODULE:CLASS for your own" if group == "task" else f"a file of {group}/ in --config-dir"
+            return f"{group}={choice}: no such choice; {alternatives(choice, error.options)}, or {own}"
     if isinstance(error, OverrideParseException):
         return (
             f"{error.override}: Hydra cannot read it; write KEY=VALUE, as in task.lag=8, and quote what has"
@@ -71,6 +72,13 @@ def explain(error: Exception, overrides: Sequence[str] = ()) -> str:
     return f"{key}: {text}" if key else text
 
 
+def alternatives(typed: str, names: Sequence[str]) -> str:
+    """What could have been typed: those that look like it, and the first `NAMED` of all."""
+    near = difflib.get_close_matches(typed, names)
+    more = f" and {len(names) - NAMED} more (memcap train --help lists all)" if len(names) > NAMED else ""
+    return f"did you mean {' or '.join(near)}? " * bool(near) + f"one of {', '.join(names[:NAMED])}{more}"
+
+
 def _unknown_key(key: str, overrides: Sequence[str]) -> str:
     group, _, field = key.rpartition(".")
     if not group:
@@ -83,6 +91,19 @@ def _unknown_key(key: str, overrides: Sequence[str]) -> str:
     if group in GROUPS:
         return f"{key}: no such field; {group} has {', '.join(fields_of(group))}"
     return f"{key}: no such key; memcap train --cfg all prints every key"
+
+
+@contextlib.contextmanager
+def explaining(overrides: Sequence[str]) -> Generator[None]:
+    """Within, what Hydra or OmegaConf complains of is a UserError; `overrides`: what the user typed."""
+    try:
+        yield
+    except HYDRA_ERRORS as error:
+        raise UserError(explain(error, overrides)) from error
+    except ValueError as error:
+        if not str(error).startswith(MISTAKES):
+            raise
+        raise UserError(explain(error)) from error
 
 
 @contextlib.contextmanager

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,15 @@ from omegaconf import DictConfig, OmegaConf
 from memcap import plugins, recipes
 from memcap.config import Engine, Evaluation, Member, task_defaults
 from memcap.knobs import UserError, defaults, typed
-from memcap.models.network import Model
+from memcap.models.model import Model
 from memcap.recipes import Recipe
-from memcap.studies.axes import members
+from memcap.studies import shards
+from memcap.studies.axes import members, racing
+from memcap.studies.race import Race, chain_of
 from memcap.studies.search import DESIGNS, Bisect, search_of
 from memcap.tasks import task_classes
 from memcap.tracking import Tracking
+from memcap.words import warn_once
 
 GROUPS = {"model": Model, "recipe": Recipe, "evaluation": Evaluation, "engine": Engine, "tracking": Tracking}
 JOB_KEYS = ("task", *GROUPS, "seed", "axes", "design", "study", "out")
@@ -53,10 +56,10 @@ class Job:
         """What the jobs of a multirun that are trained as one have in common; `place` is the job's own among
         them.
 
-        A job of design=bisect is trained by itself: in what order its members come is a matter of what it has
-        seen.
+        A job whose design decides as it goes is trained by itself: in what order its members come is a matter
+        of what it has seen.
         """
-        return self.settings, place if self.settings.design == "bisect" else None
+        return self.settings, None if self.settings.design == "grid" else place
 
 
 def job_of(config: DictConfig) -> Job:
@@ -71,9 +74,18 @@ def job_of(config: DictConfig) -> Job:
     """
     values = values_of(config)
     decided = settings(values)
+    raced = racing(values, decided.design)
+    if raced is not None:
+        if decided.design != "race":
+            names = ", ".join(recipes.race_names())
+            warn_once(
+                f"no recipe is recommended for {values['task']['name']}: design=race compares {names} before"
+                " it searches the widths; recipe=NAME trains by that one alone"
+            )
+        values, decided = values | {"axes": raced}, replace(decided, design="race")
     job = Job(decided, tuple(share(members(values), decided.engine, decided.design)))
-    if decided.design == "bisect":
-        Bisect(job.members, {})
+    if decided.design != "grid":
+        (Bisect if decided.design == "bisect" else Race)(job.members, {})
     return job
 
 
@@ -83,17 +95,18 @@ def share(members: Sequence[Member], engine: Engine, design: str) -> list[Member
 
     Keys stay as they are, and all jobs write into one folder. Neighbours in a list of axes differ in seed,
     then width, so each job gets some of every lag. Under `bisect` a job gets whole searches (all widths and
-    seeds of a task, lag and recipe), as they need each other's results.
+    seeds of a task, lag and recipe), as they need each other's results; under `race` all of a task.
 
     Args:
         members: all of the study, in the same order in every job.
         engine: `shard` and `shards`.
-        design: "grid" or "bisect".
+        design: one of `DESIGNS`.
     """
     if engine.shards == 1:
         return list(members)
     # what must not be split
-    whole = [member if design == "grid" else search_of(member) for member in members]
+    part_of = {"grid": lambda member: member, "bisect": search_of, "race": chain_of}[design]
+    whole = [part_of(member) for member in members]
     places: dict[Hashable, int] = {}
     for each in whole:
         places.setdefault(each, len(places))
@@ -153,6 +166,7 @@ def settings(values: dict[str, Any]) -> Settings:
     for name in ("study", "out"):
         if not isinstance(values[name], str) or not values[name]:
             raise UserError(f"{name}={values[name]}: must be text")
+    shards.check_study(values["study"])
     if values["design"] not in DESIGNS:
         raise UserError(
             f"design={values['design']}: must be one of {', '.join(DESIGNS)} (which members of the axes are"
@@ -178,12 +192,12 @@ def chosen_tasks(overrides: Sequence[str]) -> list[str]:
     chosen = [text.partition("=")[2] for text in overrides if text.startswith("task=")]
     if not chosen:
         return ["delay_line"]
-    known = [
+    names = [
         word
         for word in re.split(r"[(),\s]+", chosen[-1])
         if word in task_classes() or plugins.is_import_path(word)
     ]
-    return known or list(task_classes())
+    return names or list(task_classes())
 
 
 def use_config_folders(hydra_config: Any) -> None:

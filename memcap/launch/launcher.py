@@ -21,6 +21,7 @@ from jax.errors import JaxRuntimeError
 from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from memcap import signals
 from memcap.knobs import UserError
 from memcap.launch.composer import Composer
 from memcap.launch.hydra_job import job_runner
@@ -65,6 +66,7 @@ class PopulationLauncher(Launcher):
         groups: dict[Hashable, dict[int, Job]] = defaultdict(dict)
         refused: Results = {}
         for place, overrides in enumerate(job_overrides):
+            signals.look()
             try:
                 job = self.composer.job(overrides)
                 groups[self.merge_key(job, place)][place] = job
@@ -77,6 +79,7 @@ class PopulationLauncher(Launcher):
             # The jobs of a group end with it.
             for results in itertools.chain([refused], self.train_groups(list(groups.values()))):
                 for place, result in results.items():
+                    signals.look()
                     returned[place] = self._run_hydra_job(
                         job_overrides[place], initial_job_idx + place, result
                     )

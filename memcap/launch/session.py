@@ -25,7 +25,7 @@ from memcap.launch.jobs import Job, Settings, job_of, use_config_folders
 from memcap.report.tables import par2_score, print_places, print_summary, summarize, totals
 from memcap.signals import Interrupted
 from memcap.studies import shards
-from memcap.studies.rows import latest_per_key
+from memcap.studies.rows import one_per_key
 from memcap.studies.run import run_study
 from memcap.studies.writer import members_table
 from memcap.tracking import MirrorProcess
@@ -56,10 +56,12 @@ class Session:
         self.expected: dict[Settings, dict[Member, None]] = {}
         self.session = shards.new_session()  # in the names of what all its jobs write
         self.mirrors: dict[Settings, MirrorProcess] = {}  # by `_study`, until all jobs have ended
+        self.saving, self.waits_elsewhere = contextlib.ExitStack(), contextlib.ExitStack()
 
     def __getstate__(self) -> dict[str, Any]:
         # No process of another host has the number 0, though one may have ours.
-        return vars(self) | {"process": 0, "composer": None, "rows": {}, "expected": {}, "mirrors": {}}
+        here = {"composer": None, "rows": {}, "expected": {}, "mirrors": {}}
+        return vars(self) | {"process": 0, **here, "saving": None, "waits_elsewhere": None}
 
     def add_jobs(self, jobs: Iterable[Job]) -> None:
         """Say before they run which jobs there will be; of jobs that a sweeper makes up as it goes one
@@ -103,7 +105,7 @@ class Session:
         if not folder.is_absolute():
             folder = Path(os.path.relpath(folder, self.start))
         study = _study(replace(settings, folder=folder))
-        kept = self.rows.setdefault(study, [])
+        tables = self.rows.setdefault(study, [])
         members = list(dict.fromkeys(member for job in jobs for member in job.members))
         if os.getpid() == self.process:
             self._mirror(study, [settings.engine])
@@ -117,7 +119,7 @@ class Session:
                 command=self.command,
                 session=self.session,
             )
-        kept.append(rows)
+        tables.append(rows)
         return rows
 
     def _mirror(self, study: Settings, engines: Iterable[Engine]) -> None:
@@ -139,7 +141,7 @@ class Session:
         # joblib and Ray say how many cores a job has by OMP_NUM_THREADS
         if os.environ.get("SUBMITIT_EXECUTOR") != "slurm":
             os.environ.setdefault(jax_setup.CORES_VARIABLE, os.environ.get("OMP_NUM_THREADS") or "1")
-        with signals.raise_on_signal():
+        with signals.watching():
             yield
 
     def result(self, rows: pl.DataFrame) -> float:
@@ -148,18 +150,31 @@ class Session:
             log.info(f"{job_label()}: {totals(rows)}")
         return par2_score(rows)
 
+    def wait_elsewhere(self) -> None:
+        """From now on a launcher that is not ours may wait for the jobs."""
+        self.waits_elsewhere.enter_context(signals.raising())
+
     def __enter__(self) -> "Session":
+        self.saving.enter_context(signals.saving(self._count))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        tables = self.rows_by_study()
-        if isinstance(error, Interrupted) and (tables or error.rows_saved is not None):
-            error.rows_saved = (error.rows_saved or 0) + sum(rows.height for rows in tables.values())
+        self.waits_elsewhere.__exit__(kind, error, trace)
+        try:
+            self._end(kind, error, trace)
+        finally:
+            self.saving.__exit__(kind, error, trace)
+
+    def _end(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, Interrupted):
+            self._count(error)
         interrupted = kind is not None and not issubclass(kind, Exception)
         try:
-            for study, rows in () if interrupted else tables.items():
+            for study, rows in () if interrupted else self.rows_by_study().items():
                 summary = summarize(rows, study.folder)
                 if summary.picture is not None and study in self.mirrors:
                     self.mirrors[study].result(summary.table, summary.picture)
@@ -170,10 +185,17 @@ class Session:
         if not interrupted:
             print_places(mirror.where for mirror in self.mirrors.values())
 
+    def _count(self, interrupted: Interrupted) -> None:
+        """Count the rows of the jobs that have ended."""
+        tables = self.rows_by_study()
+        if tables or interrupted.rows_saved is not None:
+            saved = interrupted.rows_saved or 0
+            interrupted.rows_saved = saved + sum(rows.height for rows in tables.values())
+
     def rows_by_study(self) -> dict[Settings, pl.DataFrame]:
         """The rows of each study: those trained here; if none ever was, those that other processes left in
         its folder."""
-        found = {study: latest_per_key(rows) for study, rows in self.rows.items() if rows}
+        tables = {study: one_per_key(rows) for study, rows in self.rows.items() if rows}
         elsewhere = {} if self.rows else self.expected
         for study, members in elsewhere.items():
             if not study.folder.exists():
@@ -182,8 +204,8 @@ class Session:
             if members:
                 rows = rows.filter(pl.col("key").is_in([member.key for member in members]))
             if rows.height:
-                found[study] = rows
-        return found
+                tables[study] = rows
+        return tables
 
 
 def _study(settings: Settings) -> Settings:
@@ -218,10 +240,12 @@ def exit_with(line: str) -> NoReturn:
 
 def shares(engines: Iterable[Engine]) -> str:
     """Which shares of a study these are, as in "0, 1 of 3"; nothing where they are all of it."""
-    found: dict[int, set[int]] = {}
+    indices: dict[int, set[int]] = {}
     for engine in engines:
-        found.setdefault(engine.shards, set()).add(engine.shard)
+        indices.setdefault(engine.shards, set()).add(engine.shard)
     parts = [
-        f"{', '.join(map(str, sorted(some)))} of {of}" for of, some in sorted(found.items()) if len(some) < of
+        f"{', '.join(map(str, sorted(some)))} of {of}"
+        for of, some in sorted(indices.items())
+        if len(some) < of
     ]
-    return "" if len(parts) < len(found) else "; ".join(parts)
+    return "" if len(parts) < len(indices) else "; ".join(parts)

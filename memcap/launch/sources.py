@@ -19,7 +19,7 @@ from omegaconf import OmegaConf
 
 from memcap import papers, plugins
 from memcap.config import task_defaults
-from memcap.recipes import root
+from memcap.published import root
 from memcap.tasks import task_classes
 
 GROUP = "task"

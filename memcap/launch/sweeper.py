@@ -6,12 +6,14 @@ each. Here they have been composed and checked by then (memcap/launch/app.py).
 """
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, RangeSweep
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn
 from hydra.plugins.sweeper import Sweeper
@@ -19,7 +21,9 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from memcap.knobs import UserError
+from memcap.launch.errors import alternatives
 from memcap.launch.plugin import MODULE, register_plugin
+from memcap.studies.axes import MOST_MEMBERS, check_count
 
 
 @dataclass
@@ -104,14 +108,28 @@ def expand(
                 f"{each.input_line}: has no end of values; hydra/sweeper=grid takes lists, range(...) and"
                 " glob(...)"
             )
+        if isinstance(sweep := each.value(), RangeSweep) and not sweep.step:
+            raise UserError(f"{each.input_line}: has a step of 0, and so no end; give it another step")
+        check_count(_count(each), each.input_line or key)
         choices[key] = [f"{key}={value}" for value in each.sweep_string_iterator()]
         if not choices[key]:
-            options = ", ".join(loader.get_group_options(each.key_or_group))
+            options = loader.get_group_options(each.key_or_group)
             raise UserError(
                 f"{each.input_line}: matches nothing, so there is no job"
-                + (f"; one of {options}" if options else "")
+                + (f"; {alternatives('', options)}" if options else "")
             )
+    check_count(math.prod(map(len, choices.values())), "-m: jobs")
     return [list(job) for job in itertools.product(*choices.values())]
+
+
+def _count(override: Override) -> int:
+    """How many values an override has, none of them made."""
+    sweep = override.value()
+    if not isinstance(sweep, RangeSweep):
+        return 1  # they are in memory, as they were typed
+    ends = float(sweep.start or 0), float(sweep.stop or 0), float(sweep.step)
+    steps = (ends[1] - ends[0]) / ends[2]
+    return math.ceil(steps) if math.isfinite(steps) else MOST_MEMBERS + 1
 
 
 def register() -> None:

@@ -2,9 +2,8 @@
 
     auto           the fastest that is here and serves the members: on CPUs the LSTM in C where there is a
                    compiler, elsewhere XLA's loops
-    reproducible   XLA's loops alone, whose rows are the same to the bit on machines with the same jaxlib and
-    the same
-                   vectors; published studies name it
+    reproducible   XLA's loops alone, by which a study has the same rows to the bit on machines with the same
+                   jaxlib and the same vectors; published studies name it
     NAME           one of this folder: plain, while, masked, associative, native
     MODULE:OBJECT  one of your own, see memcap/loops/base.py
 
@@ -18,7 +17,7 @@ from typing import NamedTuple
 from memcap import plugins
 from memcap.knobs import UserError
 from memcap.loops.base import Loop, Request, Windows
-from memcap.printing import warn_once
+from memcap.words import warn_once
 
 __all__ = [
     "GENERAL",
@@ -50,8 +49,8 @@ class Choice(NamedTuple):
 @cache
 def loops() -> list[Loop]:
     """The loops of this folder, those of the highest rank first."""
-    found = [module.LOOP for module in plugins.modules(__name__) if hasattr(module, "LOOP")]
-    return sorted(found, key=lambda loop: (-loop.rank, loop.name))
+    own = [module.LOOP for module in plugins.modules(__name__) if hasattr(module, "LOOP")]
+    return sorted(own, key=lambda loop: (-loop.rank, loop.name))
 
 
 def names() -> list[str]:
@@ -70,19 +69,19 @@ def _named(name: str) -> list[Loop]:
     """
     if plugins.is_import_path(name):
         if name not in _outside:
-            found = plugins.import_object(name, "engine.loop")
-            loop = found() if isinstance(found, type) and issubclass(found, Loop) else found
+            target = plugins.import_object(name, "engine.loop")
+            loop = target() if isinstance(target, type) and issubclass(target, Loop) else target
             if not isinstance(loop, Loop):
                 raise UserError(f"engine.loop={name}: must be a class or an object of memcap.loops.Loop")
             loop.name = name
             _outside[name] = loop
         return [_outside[name]]
-    found = [loop for loop in loops() if loop.name == name]
-    if not found:
+    matches = [loop for loop in loops() if loop.name == name]
+    if not matches:
         raise UserError(
             f"engine.loop={name}: no such loop; one of {', '.join(names())}, or MODULE:OBJECT for your own"
         )
-    return found
+    return matches
 
 
 def resolve(name: str, request: Request) -> Loop:
@@ -99,25 +98,25 @@ def resolve(name: str, request: Request) -> Loop:
     return resolve(named[-1].fallback, request)
 
 
-def choose(wanted: str, request: Request) -> Choice:
+def choose(name: str, request: Request) -> Choice:
     """The loop of a program.
 
     Args:
-        wanted: auto, reproducible, a name, or module:object.
+        name: auto, reproducible, a name, or module:object.
         request: what the program needs.
 
     Raises:
         UserError: there is no loop of this name.
     """
-    loop = _first(wanted, request) if wanted in GENERAL else resolve(wanted, request)
+    loop = _first(name, request) if name in GENERAL else resolve(name, request)
     return Choice(loop.name, loop.side_by_side(request.platform))
 
 
-def _first(wanted: str, request: Request) -> Loop:
+def _first(name: str, request: Request) -> Loop:
     """The loop of the highest rank that serves and is here; a note where one would have been chosen but
     isn't."""
     for loop in loops():
-        if request.platform not in loop.chosen_on or (wanted == "reproducible" and not loop.reproducible):
+        if request.platform not in loop.chosen_on or (name == "reproducible" and not loop.reproducible):
             continue
         if loop.refuses(request):
             continue
@@ -128,29 +127,29 @@ def _first(wanted: str, request: Request) -> Loop:
     raise AssertionError(f"no loop for any cell on {request.platform}")
 
 
-def check_name(wanted: str) -> None:
+def check_name(name: str) -> None:
     """Refuse a loop that there is not.
 
     Raises:
         UserError: there is none of this name.
     """
-    if wanted not in GENERAL:
-        _named(wanted)
+    if name not in GENERAL:
+        _named(name)
 
 
-def check(wanted: str) -> None:
+def check(name: str) -> None:
     """Refuse a loop that is named and cannot run in this process, before anything trains.
 
     Raises:
         UserError: there is no such loop, or it is missing here.
     """
-    if wanted in GENERAL:
+    if name in GENERAL:
         return
-    for loop in _named(wanted):
+    for loop in _named(name):
         why = loop.missing()
         if why is not None:
             raise UserError(
-                f"engine.loop={wanted}: cannot run here: {why}; engine.loop=reproducible runs anywhere"
+                f"engine.loop={name}: cannot run here: {why}; engine.loop=reproducible runs anywhere"
             )
 
 

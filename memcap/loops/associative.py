@@ -10,8 +10,10 @@ hold; and logarithms allow positive states only. The associative scan multiplies
 where a product underflows to 0, the state was forgotten.
 """
 
+from __future__ import annotations
+
 from functools import partial
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +22,9 @@ from jax import lax
 from memcap.cells import Cell
 from memcap.cells.diagonal import DiagonalCell
 from memcap.loops.base import Loop, Request, zero_unless
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float, Inexact, Int
 
 
 def _joined(first: Any, second: Any) -> Any:
@@ -30,19 +35,18 @@ def _joined(first: Any, second: Any) -> Any:
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
 def diagonal_scan(
-    reset: bool, decay: jax.Array, added: jax.Array, carry: jax.Array, flow: jax.Array
-) -> jax.Array:
+    reset: bool,
+    decay: Inexact[Array, "T ... U"],
+    added: Inexact[Array, "T B U"],
+    carry: Inexact[Array, "B U"],
+    flow: Inexact[Array, " T"],
+) -> Inexact[Array, "T B U"]:
     """All states h[t] = decay[t] * h[t - 1] + added[t], by a parallel scan over time.
 
     Args:
         reset: set the state to zero where `flow` is 0; otherwise only its gradient is cut there.
-        decay: (T, B or 1, U), real or complex.
-        added: (T, B, U) of the same dtype.
-        carry: (B, U), h[-1].
-        flow: (T,) of the same dtype, 0 or 1.
-
-    Returns:
-        (T, B, U).
+        decay: real or complex; `added` and `flow`, 0 or 1, of the same dtype.
+        carry: h[-1].
     """
     through = decay * flow[:, None, None] if reset else decay
     added = jnp.concatenate([added[:1] + through[:1] * carry, added[1:]], 0)
@@ -97,15 +101,15 @@ class Associative(Loop):
         self,
         cell: Cell,
         carry: Any,
-        inputs: jax.Array,
-        length: jax.Array,
+        inputs: Int[Array, "T B"] | Float[Array, "T B F"],
+        length: Int[Array, ""],
         *,
-        flow: jax.Array | None,
+        flow: Float[Array, " T"] | None,
         reset: bool,
         return_sequences: bool,
-        readout: jax.Array | None,
-        num_units: jax.Array | None,
-    ) -> tuple[Any, jax.Array]:
+        readout: Float[Array, "H O"] | None,
+        num_units: Int[Array, ""] | None,
+    ) -> tuple[Any, Float[Array, "*T H B"] | Float[Array, "*T O B"]]:
         """See `Loop.run`."""
         del readout, num_units
         cell = cast(DiagonalCell, cell)

@@ -17,15 +17,20 @@ first. Least work:
         def refuses(self, request):
             return "it knows no windows" if request.windows else None
 
+A net of several layers calls the loop once for each, on the hidden states of the layer below
+(memcap/models/network.py): a loop serves any number of them.
+
 Below `Loop` is `stepwise`, by which memcap/loops/while_loop.py and masked_scan.py differentiate any cell:
 forward it keeps the carry that entered each step, backward it goes through the cell's step again, from the
 last one to the first.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import cache, partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -34,6 +39,9 @@ from flax import nnx
 from jax import lax
 
 from memcap.cells import Cell
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Bool, Float, Int
 
 Carry = Any
 Params = Any
@@ -47,11 +55,11 @@ class Windows:
     """Truncated backpropagation.
 
     Args:
-        starts: (T,) bool, true at the first step of a window.
+        starts: true at the first step of a window.
         reset: whether the carry is zero there; otherwise it flows in, with its gradient cut.
     """
 
-    starts: jax.Array
+    starts: Bool[Array, " T"]
     reset: bool = field(default=False, metadata={"static": True})
 
 
@@ -78,8 +86,8 @@ class Loop:
             `module:object`.
         chosen_on: platforms on which `engine.loop=auto` may choose it.
         rank: `auto` takes the loop of the highest rank among those that may be chosen and serve.
-        reproducible: whether `engine.loop=reproducible` may choose it, too: its rows are the same to the bit
-            on machines with the same jaxlib and the same vector instructions.
+        reproducible: whether `engine.loop=reproducible` may choose it, too: by it a study has the same rows
+            to the bit on machines with the same jaxlib and the same vector instructions.
         fallback: the loop that runs what this one refuses: other members, and an LSTM read-out in the same
             program.
         takes_symbols: whether `run` takes (T, B) int symbols; otherwise it gets one-hot vectors (T, B, F).
@@ -126,28 +134,28 @@ class Loop:
         self,
         cell: Cell,
         carry: Carry,
-        inputs: jax.Array,
-        length: jax.Array,
+        inputs: Int[Array, "T B"] | Float[Array, "T B F"],
+        length: Int[Array, ""],
         *,
-        flow: jax.Array | None,
+        flow: Float[Array, " T"] | None,
         reset: bool,
         return_sequences: bool,
-        readout: jax.Array | None,
-        num_units: jax.Array | None,
-    ) -> tuple[Carry, jax.Array]:
+        readout: Float[Array, "H O"] | None,
+        num_units: Int[Array, ""] | None,
+    ) -> tuple[Carry, Float[Array, "*T H B"] | Float[Array, "*T O B"]]:
         """Run over the first `length` of T steps.
 
         Args:
             cell: its `cell(carry, (B, F))` gives carry and hidden state (B, H).
             carry: the state before the first step, as `cell.initialize_carry` lays it out, batch first.
-            inputs: (T, B, F) floats; (T, B) int symbols below F where `takes_symbols`.
-            length: () int, how many of the T steps count; may be traced.
-            flow: (T,) float32, 0 at the first step of a window and 1 elsewhere: what the carry's gradient is
+            inputs: floats; symbols below F where `takes_symbols`.
+            length: how many of the T steps count.
+            flow: 0 at the first step of a window and 1 elsewhere: what the carry's gradient is
                 multiplied by as it goes back through the step; None: one window.
             reset: whether the carry itself is multiplied by `flow`, too.
             return_sequences: return the hidden state of every step, or of the last one only.
-            readout: (H, O) weights to apply to the hidden states, given only where `fuses_readout`; or None.
-            num_units: () int, how many of the units count, where the weights of those after them are zero;
+            readout: weights to apply to the hidden states, given only where `fuses_readout`; or None.
+            num_units: how many of the units count, where the weights of those after them are zero;
                 None: all. It changes nothing but, in a loop that leaves them out, the time.
 
         Returns:
@@ -159,25 +167,25 @@ class Loop:
     def __call__(
         self,
         cell: Cell,
-        inputs: jax.Array,
+        inputs: Int[Array, "T B"] | Float[Array, "T B F"],
         *,
         initial_carry: Carry,
-        seq_lengths: jax.Array,
+        seq_lengths: Int[Array, ""],
         windows: Windows | None = None,
         return_sequences: bool = True,
-        readout: jax.Array | None = None,
-        num_units: jax.Array | None = None,
-    ) -> tuple[Carry, jax.Array]:
+        readout: Float[Array, "H O"] | None = None,
+        num_units: Int[Array, ""] | None = None,
+    ) -> tuple[Carry, Float[Array, "*T H B"] | Float[Array, "*T O B"]]:
         """Run a cell; arguments are called as in `flax.nnx.RNN`, and time comes first.
 
         Args:
             cell: what is run.
-            inputs: (T, B) int symbols below F, or (T, B, F) floats.
+            inputs: symbols below F, or floats.
             initial_carry: as `cell.initialize_carry` lays it out.
-            seq_lengths: () int, how many of the T steps count, the same for all sequences; may be traced.
+            seq_lengths: how many of the T steps count, the same for all sequences.
             windows: of truncated backpropagation; None: one window.
             return_sequences: every step, or the last one only.
-            readout: (H, O) weights that turn hidden states into outputs, or None.
+            readout: weights that turn hidden states into outputs, or None.
             num_units: see `run`.
 
         Returns:
@@ -202,8 +210,8 @@ class Loop:
         return carry, hidden if readout is None or self.fuses_readout else read(hidden, readout)
 
 
-def read(hidden: jax.Array, readout: jax.Array) -> jax.Array:
-    """Hidden states (H, B) or (T, H, B) through a read-out (H, O): (O, B) or (T, O, B)."""
+def read(hidden: Float[Array, "*T H B"], readout: Float[Array, "H O"]) -> Float[Array, "*T O B"]:
+    """Hidden states through a read-out."""
     if hidden.ndim == 2:
         return readout.T @ hidden
     steps, units, batch = hidden.shape
@@ -221,12 +229,12 @@ def run_stepwise(
     drive: Drive,
     cell: Cell,
     carry: Carry,
-    inputs: jax.Array,
-    length: jax.Array,
-    flow: jax.Array | None,
+    inputs: Float[Array, "T B F"],
+    length: Int[Array, ""],
+    flow: Float[Array, " T"] | None,
     reset: bool,
     return_sequences: bool,
-) -> tuple[Carry, jax.Array]:
+) -> tuple[Carry, Float[Array, "*T H B"]]:
     """`Loop.run` of any cell, by its own step; `drive` goes over time, see `stepwise`."""
     graph, params = nnx.split(cell)
     carry, outputs = stepwise(
@@ -243,10 +251,10 @@ def stepwise(
     reset: bool,
     params: Params,
     carry: Carry,
-    inputs: jax.Array,
-    length: jax.Array,
-    flow: jax.Array | None,
-) -> tuple[Carry, jax.Array]:
+    inputs: Float[Array, "T B F"],
+    length: Int[Array, ""],
+    flow: Float[Array, " T"] | None,
+) -> tuple[Carry, Float[Array, "*T B H"]]:
     """Apply `step` to the first `length` rows of `inputs`, with the gradient written out.
 
     Args:
@@ -262,9 +270,9 @@ def stepwise(
         reset: set the carry to zero where `flow` is 0; otherwise only its gradient is cut there.
         params: pytree of the cell's parameters.
         carry: pytree, the state before the first step.
-        inputs: (T, B, F) floats.
-        length: () int, how many of the T rows count; may be traced.
-        flow: (T,) floats, 0 at the first step of a window and 1 elsewhere; None: one window.
+        inputs: of each step.
+        length: how many of the T rows count.
+        flow: 0 at the first step of a window and 1 elsewhere; None: one window.
 
     Returns:
         The carry after `length` steps, and the outputs (T, B, H), zero after `length`, or the last one (B,

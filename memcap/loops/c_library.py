@@ -72,7 +72,7 @@ def load(source: Path, calls: Sequence[str] = ()) -> Library:
 
     Raises:
         LibraryError: no compiler, or one that fails; a cache folder that can't be written; a library that
-            can't be loaded.
+            can't be loaded, or lacks a function.
     """
     include = jax.ffi.include_dir()
     header = Path(include, "xla/ffi/api/c_api.h")
@@ -82,16 +82,20 @@ def load(source: Path, calls: Sequence[str] = ()) -> Library:
         parts = source.read_bytes(), header.read_bytes(), " ".join(FLAGS).encode(), macros
         key = hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
         path = jax_setup.cache_folder() / "native" / f"{source.stem}-{key}.so"
-        if not path.exists() or _tested(path) != _digest(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
+        theirs = any(map(jax_setup.not_ours, (path, path.with_suffix(".tested"))))
+        if theirs or not path.exists() or _tested(path) != _digest(path):
+            jax_setup.make_folder(path.parent)
             with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
                 made = Path(scratch, path.name)
                 _run([COMPILER, *FLAGS, "-shared", "-fPIC", f"-I{include}", str(source), "-o", str(made)])
+                made.chmod(0o700)  # whatever the umask: nobody else may write it
                 made.replace(path)  # whole or not at all: other processes may be at it
         library = Library(path, _digest(path), ctypes.CDLL(str(path)))
     except OSError as error:
         raise LibraryError(f"its library can be neither written nor loaded ({error})") from error
     for call in calls:
+        if not hasattr(library.handle, call):
+            raise LibraryError(f"its library lacks the function {call}")
         jax.ffi.register_ffi_target(
             library.target(call), jax.ffi.pycapsule(getattr(library.handle, call)), platform="cpu"
         )
@@ -156,6 +160,7 @@ def _write(path: Path, content: bytes) -> None:
     written = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         written.write_bytes(content)
+        written.chmod(0o600)
         written.replace(path)
     except OSError:
         written.unlink(missing_ok=True)  # not known to be tested, it is made and tested again next time

@@ -6,8 +6,10 @@ TPU's compiler would make a kernel, and turn h into its layout and back at every
 element by element, which goes into the product itself.
 """
 
+from __future__ import annotations
+
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +27,9 @@ from memcap.loops.base import Request, read_row, zero_unless
 from memcap.loops.lstm_while import Weights, run_with_windows
 from memcap.loops.masked_scan import MaskedScan, masked
 
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float, Int
+
 
 def _joined(x: jax.Array, h: jax.Array, features: int) -> jax.Array:
     """What a step's product takes: the input above the hidden state, (F + U, B), of symbols (B,) or numbers
@@ -41,10 +46,10 @@ def lstm_masked(
     reset: bool,
     weights: Weights,
     carry: CarryCH,
-    inputs: jax.Array,
-    length: jax.Array,
-    flow: jax.Array | None,
-) -> tuple[CarryCH, jax.Array | None]:
+    inputs: Int[Array, "T B"] | Float[Array, "T B F"],
+    length: Int[Array, ""],
+    flow: Float[Array, " T"] | None,
+) -> tuple[CarryCH, Float[Array, "T H B"] | None]:
     """Run an LSTM over the first `length` steps; arguments and results as of
     `memcap.loops.lstm_while.lstm_while`."""
     carry, _, outputs = _forward(return_sequences, reset, False, weights, carry, inputs, length, flow)
@@ -177,15 +182,15 @@ class LSTMMasked(MaskedScan):
         self,
         cell: Cell,
         carry: Any,
-        inputs: jax.Array,
-        length: jax.Array,
+        inputs: Int[Array, "T B"] | Float[Array, "T B F"],
+        length: Int[Array, ""],
         *,
-        flow: jax.Array | None,
+        flow: Float[Array, " T"] | None,
         reset: bool,
         return_sequences: bool,
-        readout: jax.Array | None,
-        num_units: jax.Array | None,
-    ) -> tuple[Any, jax.Array]:
+        readout: Float[Array, "H O"] | None,
+        num_units: Int[Array, ""] | None,
+    ) -> tuple[Any, Float[Array, "*T H B"] | Float[Array, "*T O B"]]:
         """See `Loop.run`."""
         del num_units
         return run_with_windows(

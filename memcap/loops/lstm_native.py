@@ -1,13 +1,15 @@
-"""memcap's LSTM over time as one call of C (lstm.c): what memcap/loops/lstm_while.py computes, to float
-rounding.
+"""memcap's LSTM over time as one call of C (lstm.c): what memcap/loops/lstm_while.py computes, each
+step to float rounding.
 
 For CPUs, in float32, of one window. Under `vmap` members are called one after another.
 """
 
+from __future__ import annotations
+
 import ctypes
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +22,9 @@ from memcap.loops.base import Request
 from memcap.loops.c_library import Library
 from memcap.loops.lstm_while import Weights, run_lstm
 from memcap.loops.while_loop import WhileLoop
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float, Int
 
 SOURCE = Path(__file__).with_name("lstm.c")
 CALLS = ("memcap_lstm_forward", "memcap_lstm_backward")
@@ -263,15 +268,15 @@ class LSTMNative(WhileLoop):
         self,
         cell: Cell,
         carry: Any,
-        inputs: jax.Array,
-        length: jax.Array,
+        inputs: Int[Array, "T B"] | Float[Array, "T B F"],
+        length: Int[Array, ""],
         *,
-        flow: jax.Array | None,
+        flow: Float[Array, " T"] | None,
         reset: bool,
         return_sequences: bool,
-        readout: jax.Array | None,
-        num_units: jax.Array | None,
-    ) -> tuple[Any, jax.Array]:
+        readout: Float[Array, "H O"] | None,
+        num_units: Int[Array, ""] | None,
+    ) -> tuple[Any, Float[Array, "*T H B"] | Float[Array, "*T O B"]]:
         """See `Loop.run`. What C cannot count or hold, such as float64, goes by XLA."""
         if not takes((*cast(LSTM, cell).weights, *carry), inputs, flow):
             return lstm_while.LOOP.run(

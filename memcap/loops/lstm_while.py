@@ -5,9 +5,11 @@ product afterwards is slower. Arrays are (U, B), so that the batch lies in the v
 loop needs of a step is kept in one buffer, as XLA would fill and copy several.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from functools import partial
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +26,9 @@ from memcap.cells.lstm import (
 )
 from memcap.loops.base import Request, read, read_row, write_row
 from memcap.loops.while_loop import WhileLoop
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float, Int
 
 Weights = tuple[jax.Array, jax.Array, jax.Array, jax.Array | None]
 
@@ -44,10 +49,10 @@ def lstm_while(
     reset: bool,
     weights: Weights,
     carry: CarryCH,
-    inputs: jax.Array,
-    length: jax.Array,
-    flow: jax.Array | None,
-) -> tuple[CarryCH, jax.Array | None]:
+    inputs: Int[Array, "T B"] | Float[Array, "T B F"],
+    length: Int[Array, ""],
+    flow: Float[Array, " T"] | None,
+) -> tuple[CarryCH, Float[Array, "T H B"] | None]:
     """Run an LSTM over the first `length` steps.
 
     Args:
@@ -58,9 +63,9 @@ def lstm_while(
             Rows of the recurrent product, the read-out costs next to nothing. It needs one window, `flow`
             None: at a window's start, what is read out is not what flows on.
         carry: (c, h), each (U, B), the state before the first step.
-        inputs: (T, B) int symbols below F, or (T, B, F) floats.
-        length: () int, how many of the T steps count; may be traced.
-        flow: (T,) floats, 0 at the first step of a window and 1 elsewhere; None: one window.
+        inputs: symbols below F, or floats.
+        length: how many of the T steps count.
+        flow: 0 at the first step of a window and 1 elsewhere; None: one window.
 
     Returns:
         The carry (c, h) after `length` steps, and the hidden states (T, U, B), or read-outs (T, O, B), zero
@@ -242,15 +247,15 @@ class LSTMWhile(WhileLoop):
         self,
         cell: Cell,
         carry: Any,
-        inputs: jax.Array,
-        length: jax.Array,
+        inputs: Int[Array, "T B"] | Float[Array, "T B F"],
+        length: Int[Array, ""],
         *,
-        flow: jax.Array | None,
+        flow: Float[Array, " T"] | None,
         reset: bool,
         return_sequences: bool,
-        readout: jax.Array | None,
-        num_units: jax.Array | None,
-    ) -> tuple[Any, jax.Array]:
+        readout: Float[Array, "H O"] | None,
+        num_units: Int[Array, ""] | None,
+    ) -> tuple[Any, Float[Array, "*T H B"] | Float[Array, "*T O B"]]:
         """See `Loop.run`."""
         del num_units
         return run_with_windows(

@@ -4,7 +4,9 @@ A length masks the small carry only, so that members of several lengths side by 
 own step of a buffer. For GPUs and TPUs.
 """
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +14,9 @@ from jax import lax
 
 from memcap.cells import Cell
 from memcap.loops.base import Loop, run_stepwise, select
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float, Int
 
 
 def masked(body: Any, state: Any, xs: Any, ys: Any, length: jax.Array, backwards: bool) -> tuple[Any, Any]:
@@ -44,15 +49,15 @@ class MaskedScan(Loop):
         self,
         cell: Cell,
         carry: Any,
-        inputs: jax.Array,
-        length: jax.Array,
+        inputs: Int[Array, "T B"] | Float[Array, "T B F"],
+        length: Int[Array, ""],
         *,
-        flow: jax.Array | None,
+        flow: Float[Array, " T"] | None,
         reset: bool,
         return_sequences: bool,
-        readout: jax.Array | None,
-        num_units: jax.Array | None,
-    ) -> tuple[Any, jax.Array]:
+        readout: Float[Array, "H O"] | None,
+        num_units: Int[Array, ""] | None,
+    ) -> tuple[Any, Float[Array, "*T H B"] | Float[Array, "*T O B"]]:
         """See `Loop.run`."""
         del readout, num_units
         return run_stepwise(masked, cell, carry, inputs, length, flow, reset, return_sequences)

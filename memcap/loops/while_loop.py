@@ -5,13 +5,18 @@ For CPUs, one member after another: with a trip count a member, `vmap` would sel
 whole, at every step. JAX has no gradient of such a loop, so it is written out (`memcap.loops.base.stepwise`).
 """
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import jax
 from jax import lax
 
 from memcap.cells import Cell
 from memcap.loops.base import Loop, read_row, run_stepwise, write_row
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float, Int
 
 
 def trip_count(
@@ -44,15 +49,15 @@ class WhileLoop(Loop):
         self,
         cell: Cell,
         carry: Any,
-        inputs: jax.Array,
-        length: jax.Array,
+        inputs: Int[Array, "T B"] | Float[Array, "T B F"],
+        length: Int[Array, ""],
         *,
-        flow: jax.Array | None,
+        flow: Float[Array, " T"] | None,
         reset: bool,
         return_sequences: bool,
-        readout: jax.Array | None,
-        num_units: jax.Array | None,
-    ) -> tuple[Any, jax.Array]:
+        readout: Float[Array, "H O"] | None,
+        num_units: Int[Array, ""] | None,
+    ) -> tuple[Any, Float[Array, "*T H B"] | Float[Array, "*T O B"]]:
         """See `Loop.run`."""
         del readout, num_units
         return run_stepwise(trip_count, cell, carry, inputs, length, flow, reset, return_sequences)

@@ -3,7 +3,8 @@
 They separate what is representable from what training finds. All but the delay line and the selective copy,
 which are shift registers, need one unit, at any lag: its cell c holds one number, and gates saturated at
 +-20, where a float32 sigmoid is 1 or 0, keep, add or overwrite it. The input alone decides which, so the
-recurrent weights are zero. What is read out is h = tanh(c), times the output gate.
+recurrent weights are zero. What is read out is h = tanh(c), times the output gate. They are of one layer: of
+several none is given.
 
 `constructed(task, lag)` is one function a task, chosen by the task's class; a task without one gets None.
 """
@@ -15,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from memcap.models.network import Model
+from memcap.models.model import Model
 from memcap.tasks.adding import Adding
 from memcap.tasks.base import Task
 from memcap.tasks.count import Count

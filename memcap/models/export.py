@@ -1,7 +1,7 @@
 """Export: a network's weights under the names, in the shapes and in the gate order of Keras, PyTorch or
 Flax."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,8 @@ import numpy as np
 from memcap.cells import cell_class, cell_classes
 from memcap.cells.lstm import LSTM
 from memcap.knobs import UserError
-from memcap.models.network import Model
+from memcap.models.model import Model
+from memcap.models.network import cell_names
 
 Arrays = dict[str, np.ndarray]
 
@@ -18,7 +19,7 @@ def export(model: Model, weights: dict[str, Any], layout: str) -> Arrays:
     """The weights as a flat dict of float32 arrays, in the order in which `layout`'s library lists them.
 
     Args:
-        model: cell, units U and read-out.
+        model: cell, units U, layers and read-out.
         weights: nested dict, as `Architecture.build` takes it.
         layout: "keras", "torch" or "flax"; see the function of that name for the arrays and how to load them.
 
@@ -34,7 +35,8 @@ def keras(model: Model, weights: dict[str, Any]) -> Arrays:
     """Arrays for `keras.layers.LSTM`, whose default activations are memcap's, and `Dense` or a second `LSTM`.
 
     lstm/kernel (F, 4U) with gates i, f, c, o, lstm/recurrent_kernel (U, 4U), lstm/bias (4U,); dense/kernel
-    (U, O), dense/bias (O,), or lstm_1/kernel and so on. To load, with numbers or one-hot symbols (B, T, F) as
+    (U, O), dense/bias (O,), or lstm_1/kernel and so on. Of several layers the second is lstm_1, and the
+    network has a layer more for each. To load, with numbers or one-hot symbols (B, T, F) as
     input:
 
         arrays = np.load("weights.npz")
@@ -44,14 +46,16 @@ def keras(model: Model, weights: dict[str, Any]) -> Arrays:
     `set_weights` goes by order, not by name.
     """
     names = ("kernel", "recurrent_kernel", "bias")
+    lstms = _lstms(model, weights, "keras")
+    if model.readout == "lstm":
+        lstms.append(LSTM.arrays(weights["readout"]))
     arrays = {
-        f"lstm/{name}": array for name, array in zip(names, _lstm(model, weights, "keras"), strict=True)
+        f"lstm_{place}/{name}" if place else f"lstm/{name}": array
+        for place, lstm in enumerate(lstms)
+        for name, array in zip(names, lstm, strict=True)
     }
     if model.readout == "lstm":
-        return arrays | {
-            f"lstm_1/{name}": array
-            for name, array in zip(names, LSTM.arrays(weights["readout"]), strict=True)
-        }
+        return arrays
     return arrays | {f"dense/{name}": weights["readout"][name] for name in ("kernel", "bias")}
 
 
@@ -59,17 +63,18 @@ def torch(model: Model, weights: dict[str, Any]) -> Arrays:
     """Arrays for `torch.nn.LSTM` and `Linear` or a second `LSTM`.
 
     lstm.weight_ih_l0 (4U, F) with gates i, f, g, o, lstm.weight_hh_l0 (4U, U), lstm.bias_ih_l0 (4U,), and
-    zeros for lstm.bias_hh_l0 (4U,), which PyTorch adds to it; readout.weight (O, U), readout.bias (O,), or
-    readout.weight_ih_l0 and so on. To load, with numbers or one-hot symbols (B, T, F) as input:
+    zeros for lstm.bias_hh_l0 (4U,), which PyTorch adds to it; of further layers lstm.weight_ih_l1 (4U, U) and
+    so on; readout.weight (O, U), readout.bias (O,), or readout.weight_ih_l0 and so on. To load, with numbers
+    or one-hot symbols (B, T, F) as input, and `num_layers` in `nn.LSTM` if there are several:
 
         arrays = np.load("weights.npz")
         net = nn.ModuleDict({"lstm": nn.LSTM(F, U, batch_first=True), "readout": nn.Linear(U, O)})
         net.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
         outputs = net["readout"](net["lstm"](inputs)[0])
     """
-    arrays = _torch_lstm("lstm", *_lstm(model, weights, "torch"))
+    arrays = _torch_lstm("lstm", _lstms(model, weights, "torch"))
     if model.readout == "lstm":
-        return arrays | _torch_lstm("readout", *LSTM.arrays(weights["readout"]))
+        return arrays | _torch_lstm("readout", [LSTM.arrays(weights["readout"])])
     kernel, bias = weights["readout"]["kernel"], weights["readout"]["bias"]
     return arrays | {"readout.weight": np.ascontiguousarray(kernel.T), "readout.bias": bias}
 
@@ -79,6 +84,7 @@ def flax(model: Model, weights: dict[str, Any]) -> Arrays:
     cell.
 
     cell.dense_i.kernel (F, 4U) with gates i, f, g, o, cell.dense_h.kernel (U, 4U), cell.dense_h.bias (4U,);
+    of further layers cell_2.dense_i.kernel (U, 4U) and so on;
     readout.kernel (U, O), readout.bias (O,), or readout.dense_i.kernel and so on. To load, with numbers or
     one-hot symbols (B, T, F) as input:
 
@@ -87,8 +93,10 @@ def flax(model: Model, weights: dict[str, Any]) -> Arrays:
         rngs=nnx.Rngs(0))) nnx.update(net, flax.traverse_util.unflatten_dict(dict(arrays), sep="."))
         outputs = net.readout(nnx.RNN(net.cell)(inputs))
     """
-    cell, readout = weights["cell"], weights["readout"]
-    arrays = _flax_lstm("cell", *LSTM.arrays(cell)) if cell_class(model.cell) is LSTM else _flat("cell", cell)
+    is_lstm, readout, arrays = cell_class(model.cell) is LSTM, weights["readout"], {}
+    for name in cell_names(model):
+        cell = weights[name]
+        arrays |= _flax_lstm(name, *LSTM.arrays(cell)) if is_lstm else _flat(name, cell)
     return arrays | (
         _flax_lstm("readout", *LSTM.arrays(readout)) if model.readout == "lstm" else _flat("readout", readout)
     )
@@ -97,22 +105,26 @@ def flax(model: Model, weights: dict[str, Any]) -> Arrays:
 LAYOUTS: dict[str, Callable[[Model, dict[str, Any]], Arrays]] = {"keras": keras, "torch": torch, "flax": flax}
 
 
-def _lstm(model: Model, weights: dict[str, Any], layout: str) -> tuple[np.ndarray, ...]:
-    """Kernel (F, 4U), recurrent (U, 4U) and bias (4U,) of an LSTM, gates i, f, g, o."""
+def _lstms(model: Model, weights: dict[str, Any], layout: str) -> list[tuple[np.ndarray, ...]]:
+    """Of each layer of an LSTM kernel (F, 4U), recurrent (U, 4U) and bias (4U,), gates i, f, g, o; F is U in
+    all but the first."""
     cell = cell_class(model.cell)
     if not cell.is_lstm:
-        known = " and ".join(name for name, each in cell_classes().items() if each.is_lstm)
-        raise UserError(f"model.cell={model.cell}: layout {layout} takes {known} only; flax takes any cell")
-    return cell.arrays(weights["cell"])
+        names = " and ".join(name for name, each in cell_classes().items() if each.is_lstm)
+        raise UserError(f"model.cell={model.cell}: layout {layout} takes {names} only; flax takes any cell")
+    return [cell.arrays(weights[name]) for name in cell_names(model)]
 
 
-def _torch_lstm(prefix: str, kernel: np.ndarray, recurrent: np.ndarray, bias: np.ndarray) -> Arrays:
-    return {
-        f"{prefix}.weight_ih_l0": np.ascontiguousarray(kernel.T),
-        f"{prefix}.weight_hh_l0": np.ascontiguousarray(recurrent.T),
-        f"{prefix}.bias_ih_l0": bias,
-        f"{prefix}.bias_hh_l0": np.zeros_like(bias),
-    }
+def _torch_lstm(prefix: str, layers: Sequence[tuple[np.ndarray, ...]]) -> Arrays:
+    arrays: Arrays = {}
+    for place, (kernel, recurrent, bias) in enumerate(layers):
+        arrays |= {
+            f"{prefix}.weight_ih_l{place}": np.ascontiguousarray(kernel.T),
+            f"{prefix}.weight_hh_l{place}": np.ascontiguousarray(recurrent.T),
+            f"{prefix}.bias_ih_l{place}": bias,
+            f"{prefix}.bias_hh_l{place}": np.zeros_like(bias),
+        }
+    return arrays
 
 
 def _flax_lstm(prefix: str, kernel: np.ndarray, recurrent: np.ndarray, bias: np.ndarray) -> Arrays:

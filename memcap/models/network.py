@@ -1,14 +1,21 @@
-"""The network: input -> recurrent cell -> read-out, as a Flax NNX module.
+"""The network: input -> layers of a recurrent cell -> read-out, as a Flax NNX module.
+
+Layers are run over time one after another: the loop (memcap/loops/) takes the first one through the whole
+sequence, and its hidden states are the inputs of the next. That is the same as all layers at each step, as no
+layer sees those above it; so any loop serves any number of layers, and a window that cuts a carry cuts each
+layer's.
 
 NNX rather than linen: its cells are plain objects that can be built, read and stepped without an `apply`, and
 `nnx.split` gives the pure function over a pytree of parameters that the training engine needs.
 """
 
+from __future__ import annotations
+
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -19,107 +26,115 @@ from memcap import loops
 from memcap.cells import Cell, Init, cell_class, cell_classes
 from memcap.cells.gates import glorot
 from memcap.cells.lstm import LSTM
-from memcap.knobs import UserError, check, knob
+from memcap.knobs import UserError
 from memcap.loops import Windows
+from memcap.models.model import Model
 
-READOUTS = ("dense", "lstm")
-MOST_UNITS = 4096
-
-
-@dataclass(frozen=True)
-class Model:
-    """What is trained: a cell of some width, and how it is read out."""
-
-    cell: str = knob(
-        "lstm",
-        "a cell of memcap/cells such as lstm or LRU, one of Flax NNX such as LSTMCell, or MODULE:CLASS;"
-        " with +bfloat16, +noise0.1 or +carry a variant of it",
-    )
-    units: int = knob(8, "hidden width U", at_least=1, at_most=MOST_UNITS)
-    readout: str = knob("dense", "a dense layer, or an LSTM of as many units as outputs", choices=READOUTS)
-
-    def __post_init__(self) -> None:
-        check(self, "model")
-        if not isinstance(self.cell, str):
-            raise UserError(f"model.cell={self.cell}: must be text, MODULE:CLASS for a cell of your own")
-        cell_class(self.cell)
-
-    @property
-    def hidden(self) -> int:
-        """Numbers H that the cell shows to the read-out: U, but for a cell whose units show more than one."""
-        return self.units * cell_class(self.cell).hidden_per_unit
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float, Int
 
 
 class Network(nnx.Module):
-    """Input -> cell -> read-out.
+    """Input -> layers of a cell -> read-out.
+
+    Attributes:
+        cell: the first layer; further ones are cell_2, cell_3, ... (`cells` has all of them).
 
     Args:
-        model: cell, units and read-out.
+        model: cell, units, layers and read-out.
         features: numbers F that enter at a step; symbols enter as one-hot vectors of that size.
         outputs: width O of the read-out.
         rngs: keys for Flax's own initialisers.
     """
 
+    cell: Cell
+
     def __init__(self, model: Model, features: int, outputs: int, *, rngs: nnx.Rngs):
         self.features, self.outputs = features, outputs
         make = cast(Callable[..., Cell], cell_class(model.cell))
-        self.cell = make(features, model.units, rngs=rngs)
+        self.names, hidden = cell_names(model), features
+        for name in self.names:
+            cell = make(hidden, model.units, rngs=rngs)
+            setattr(self, name, cell)
+            hidden = model.units * cell.hidden_per_unit
         self.readout: LSTM | nnx.Linear
         if model.readout == "lstm":
-            self.readout = LSTM(model.hidden, outputs, rngs=rngs)
+            self.readout = LSTM(hidden, outputs, rngs=rngs)
         else:
-            self.readout = nnx.Linear(model.hidden, outputs, rngs=rngs)
+            self.readout = nnx.Linear(hidden, outputs, rngs=rngs)
+
+    @property
+    def cells(self) -> list[Cell]:
+        """The layers, from the inputs up."""
+        return [getattr(self, name) for name in self.names]
 
     def carry(self, batch: int) -> Any:
-        """The zero state of a batch of B sequences, as the cell lays it out; with an LSTM read-out, (cell's,
-        read-out's)."""
+        """The zero state of a batch of B sequences: as the cell lays it out; of several layers a tuple, from
+        the inputs up; with an LSTM read-out, (the layers', read-out's)."""
         keys = nnx.Rngs(0)
-        cell = self.cell.initialize_carry((batch, self.features), keys)
+        cells = joined(self._zero_carries(batch, keys))
         if isinstance(self.readout, LSTM):
-            return cell, self.readout.initialize_carry((batch, self.outputs), keys)
-        return cell
+            return cells, self.readout.initialize_carry((batch, self.outputs), keys)
+        return cells
 
-    def step(self, carry: Any, inputs: jax.Array) -> tuple[Any, jax.Array]:
-        """One time step of a stream: inputs (B,) symbols or (B, F) reals -> carry, outputs (B, O)."""
+    def step(
+        self, carry: Any, inputs: Int[Array, " B"] | Float[Array, "B F"]
+    ) -> tuple[Any, Float[Array, "B O"]]:
+        """One time step of a stream: symbols or reals -> carry, outputs."""
         carry, _, outputs = self.open_step(carry, inputs)
         return carry, outputs
 
-    def open_step(self, carry: Any, inputs: jax.Array) -> tuple[Any, jax.Array, jax.Array]:
-        """As `step`, with the hidden state (B, H) that the cell shows to the read-out: carry, hidden,
+    def open_step(
+        self, carry: Any, inputs: Int[Array, " B"] | Float[Array, "B F"]
+    ) -> tuple[Any, Float[Array, "B H"], Float[Array, "B O"]]:
+        """As `step`, with the hidden state that the last layer shows to the read-out: carry, hidden,
         outputs."""
-        if inputs.ndim == 1:
-            inputs = jax.nn.one_hot(inputs, self.features)
         if isinstance(self.readout, LSTM):
-            cell, hidden = self.cell(carry[0], inputs)
+            cells, hidden = self.cells_step(carry[0], inputs)
             top, outputs = self.readout(carry[1], hidden)
-            return (cell, top), hidden, outputs
-        carry, hidden = self.cell(carry, inputs)
+            return (cells, top), hidden, outputs
+        carry, hidden = self.cells_step(carry, inputs)
         return carry, hidden, self.readout(hidden)
+
+    def cells_step(
+        self, carry: Any, inputs: Int[Array, " B"] | Float[Array, "B F"]
+    ) -> tuple[Any, Float[Array, "B H"]]:
+        """One time step of the layers without the read-out: their carry, and the last one's hidden state."""
+        hidden = jax.nn.one_hot(inputs, self.features) if inputs.ndim == 1 else inputs
+        carries = []
+        for cell, entered in zip(self.cells, self.by_layer(carry), strict=True):
+            left, hidden = cell(entered, hidden)
+            carries.append(left)
+        return joined(carries), hidden
+
+    def by_layer(self, carry: Any) -> Sequence[Any]:
+        """The carry of each layer, of the layers' carry: the inverse of `joined`."""
+        return (carry,) if len(self.names) == 1 else carry
 
     def __call__(
         self,
-        inputs: jax.Array,
+        inputs: Int[Array, "T B"] | Float[Array, "T B F"],
         *,
         initial_carry: Any = None,
-        seq_lengths: jax.Array | int | None = None,
+        seq_lengths: Int[Array, ""] | int | None = None,
         return_carry: bool = False,
         windows: Windows | None = None,
         return_sequences: bool = True,
         loop: str = "while",
-        num_units: jax.Array | None = None,
+        num_units: Int[Array, ""] | None = None,
     ) -> Any:
         """Run whole sequences; arguments are called as in `flax.nnx.RNN`, and time comes first.
 
         Args:
-            inputs: (T, B) int symbols or (T, B, F) floats.
+            inputs: symbols or floats.
             initial_carry: state to start from (default zero).
-            seq_lengths: () int, how many of the T steps count (default all), of every sequence; may be
+            seq_lengths: how many of the T steps count (default all), of every sequence; may be
                 traced.
             return_carry: return the carry after the last step that counts, too.
             windows: of truncated backpropagation; None: one window.
             return_sequences: read out at every step, or at the last one only.
             loop: name of the loop over time (memcap/loops/).
-            num_units: () int, how many of the cell's units count; see `memcap.loops.Loop.run`.
+            num_units: how many of the cell's units count; see `memcap.loops.Loop.run`.
 
         Returns:
             The outputs, outputs first: (O, T, B) or (O, B); with `return_carry` (carry, outputs). Outputs
@@ -131,31 +146,60 @@ class Network(nnx.Module):
         carry = self.carry(batch) if initial_carry is None else initial_carry
         run = self._loop(self.cell, loop, windows)
         shared: dict[str, Any] = {"seq_lengths": seq_lengths, "windows": windows}
+        counted: dict[str, Any] = shared | {"num_units": num_units}
         if isinstance(self.readout, LSTM):
-            cell, hidden = run(self.cell, inputs, initial_carry=carry[0], num_units=num_units, **shared)
-            hidden = jnp.swapaxes(hidden, 1, 2)
+            after, hidden = _run_layers(run, self.cells, inputs, self.by_layer(carry[0]), **counted)
             shared["return_sequences"] = return_sequences
             read_out = self._loop(self.readout, loop, windows)
             top, outputs = read_out(self.readout, hidden, initial_carry=carry[1], **shared)
-            carry = cell, top
+            carry = joined(after), top
         else:
             kernel, bias = self.readout.kernel[...], cast(nnx.Param, self.readout.bias)[...]
-            shared |= {"return_sequences": return_sequences, "readout": kernel, "num_units": num_units}
-            carry, outputs = run(self.cell, inputs, initial_carry=carry, **shared)
-            outputs = outputs + bias[:, None]
+            (*below, last), carries = self.cells, self.by_layer(carry)
+            after, hidden = _run_layers(run, below, inputs, carries[:-1], **counted)
+            counted |= {"return_sequences": return_sequences, "readout": kernel}
+            top, outputs = run(last, hidden, initial_carry=carries[-1], **counted)
+            carry, outputs = joined([*after, top]), outputs + bias[:, None]
         outputs = jnp.swapaxes(outputs, 0, 1) if return_sequences else outputs
         return (carry, outputs) if return_carry else outputs
 
-    def hidden(self, inputs: jax.Array) -> tuple[Any, jax.Array]:
-        """The cell alone, from zero over all of inputs (T, B) or (T, B, F): its carry, and hidden states (T,
-        H, B)."""
-        carry = self.cell.initialize_carry((inputs.shape[1], self.features), nnx.Rngs(0))
+    def hidden(self, inputs: Int[Array, "T B"] | Float[Array, "T B F"]) -> tuple[Any, Float[Array, "T H B"]]:
+        """The layers alone, from zero over all of the inputs: their carry, and hidden states of the last."""
+        steps, batch = inputs.shape[:2]
+        carries = self._zero_carries(batch, nnx.Rngs(0))
         run = self._loop(self.cell, "while", None)
-        return run(self.cell, inputs, initial_carry=carry, seq_lengths=jnp.asarray(inputs.shape[0]))
+        after, hidden = _run_layers(run, self.cells, inputs, carries, seq_lengths=jnp.asarray(steps))
+        return joined(after), jnp.swapaxes(hidden, 1, 2)
+
+    def _zero_carries(self, batch: int, keys: nnx.Rngs) -> list[Any]:
+        return [cell.initialize_carry((batch, cell.in_features), keys) for cell in self.cells]
 
     @staticmethod
     def _loop(cell: Cell, name: str, windows: Windows | None) -> loops.Loop:
         return loops.resolve(name, loops.Request(type(cell), jax.default_backend(), windows is not None))
+
+
+def cell_names(model: Model) -> tuple[str, ...]:
+    """Of the layers, from the inputs up, in a network and in its weights: cell, cell_2, ..."""
+    return "cell", *(f"cell_{layer}" for layer in range(2, model.layers + 1))
+
+
+def joined(carries: Sequence[Any]) -> Any:
+    """The layers' carry: of one layer its own, of several a tuple of theirs."""
+    return carries[0] if len(carries) == 1 else tuple(carries)
+
+
+def _run_layers(
+    run: loops.Loop, cells: Sequence[Cell], inputs: jax.Array, carries: Sequence[Any], **arguments: Any
+) -> tuple[list[Any], jax.Array]:
+    """Run layers over time: the carry of each after the last step, and the hidden states of the last one,
+    (T, B, H); of no layers the inputs."""
+    after, hidden = [], inputs
+    for cell, carry in zip(cells, carries, strict=True):
+        left, hidden = run(cell, hidden, initial_carry=carry, **arguments)
+        after.append(left)
+        hidden = jnp.swapaxes(hidden, 1, 2)
+    return after, hidden
 
 
 @dataclass(frozen=True)
@@ -163,7 +207,7 @@ class Architecture:
     """A network's structure, apart from its weights.
 
     Args:
-        model: cell, units and read-out.
+        model: cell, units, layers and read-out.
         features: F.
         outputs: O.
     """
@@ -197,14 +241,17 @@ class Architecture:
             weights = jax.tree.map(np.asarray, nnx.to_pure_dict(_own_init(self)(seed)))
         elif cell.gates is not None:
             weights = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), self.abstract_weights())
-            for path, value in cell.draw(rng, init or Init(), self.features, self.model.units).items():
-                _assign(weights["cell"], path, value)
+            features = self.features
+            for name in cell_names(self.model):  # every layer starts alike
+                for path, value in cell.draw(rng, init or Init(), features, self.model.units).items():
+                    _assign(weights[name], path, value)
+                features = self.model.hidden
         else:
-            known = ", ".join(name for name, each in cell_classes().items() if each.gates is not None)
+            names = ", ".join(name for name, each in cell_classes().items() if each.gates is not None)
             raise UserError(
                 f"model.cell={self.model.cell}: its gates are not known here, so only recipe.init=flax (the"
                 " cell's own"
-                f" initialiser) can start it; cells with named presets: {known}"
+                f" initialiser) can start it; cells with named presets: {names}"
             )
         if self.model.readout == "lstm":
             for path, value in LSTM.draw(rng, Init(forget=1.0), self.model.hidden, self.outputs).items():
@@ -220,7 +267,7 @@ class Architecture:
         nnx.replace_by_pure_dict(state, weights)
         return nnx.merge(graph, state)
 
-    def at_width(self, units: int) -> "Architecture":
+    def at_width(self, units: int) -> Architecture:
         """The same with another number of units."""
         return replace(self, model=replace(self.model, units=units))
 
@@ -232,37 +279,20 @@ class Architecture:
             weights: nested dict of NumPy arrays.
             units: new width; the cell must be one that `can_pad`.
         """
-        found = jax.tree.map(
+        result = jax.tree.map(
             lambda leaf: np.zeros(leaf.shape, leaf.dtype), self.at_width(units).abstract_weights()
         )
-        for path, value in cell_class(self.model.cell).resized(weights["cell"], units).items():
-            _assign(found["cell"], path, value)
-        most = min(self.model.hidden, self.at_width(units).model.hidden)
-        for name, leaf in weights[
-            "readout"
-        ].items():  # its kernel has a row a hidden number; the rest knows nothing of them
-            kept = most if name == "kernel" else len(leaf)
-            found["readout"][name][:kept] = leaf[:kept]
-        return found
+        for name in cell_names(self.model):
+            for path, value in cell_class(self.model.cell).resized(weights[name], units).items():
+                _fit(result[name], path, value)
+        for name, leaf in weights["readout"].items():
+            _fit(result["readout"], (name,), leaf)
+        return result
 
     def carry_numbers(self) -> int:
         """Real numbers that one sequence's state holds, counted from the carry itself; a complex number is
         two."""
         return sum(_reals(leaf) for leaf in _carry(self))
-
-    def numbers_per_unit(self) -> int:
-        """Carry numbers that each further unit of the cell brings: 2 for an LSTM (h and c), 1 for a GRU."""
-        one, two = (self.at_width(units).carry_numbers() for units in (1, 2))
-        return two - one
-
-    def bits_per_unit(self) -> int:
-        """Bits of carry that each further unit brings: 32 a float32 number."""
-
-        def bits(units: int) -> int:
-            leaves = _carry(self.at_width(units))
-            return sum(8 * leaf.size * leaf.dtype.itemsize for leaf in leaves)
-
-        return bits(2) - bits(1)
 
     def parameters(self) -> int:
         """Number P of trained real numbers; a complex weight is two."""
@@ -287,6 +317,15 @@ def _assign(tree: dict[str, Any], path: tuple[str, ...], value: np.ndarray) -> N
     for key in path[:-1]:
         tree = tree[key]
     tree[path[-1]] = value.astype(tree[path[-1]].dtype)
+
+
+def _fit(tree: Any, path: tuple[str, ...], value: np.ndarray) -> None:
+    """Put an array in the place of zeros that may have more or fewer rows: a kernel has one for each hidden
+    number of the layer below."""
+    for key in path:
+        tree = tree[key]
+    rows = min(len(tree), len(value))
+    tree[:rows] = value[:rows]
 
 
 def _is_complex(leaf: Any) -> bool:

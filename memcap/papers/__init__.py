@@ -30,6 +30,7 @@ from memcap.figures import Drawn
 from memcap.knobs import UserError
 
 ClaimStatus = Literal["holds", "does not hold", "not measured"]
+Whose = Literal["paper", "ours"]
 PLACE = Path(__file__).parent
 
 
@@ -55,13 +56,18 @@ NOT_MEASURED = Finding("", None)
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim of a paper.
+    """One claim of a paper, or one of ours about its experiment.
+
+    Rows must be able to deny it: where outcomes are shuffled over conditions, it no longer holds
+    (tests/papers/test_shuffles.py).
 
     Args:
         text: the claim, in one line.
         paper: the paper's number, as it stands there.
         where: where it was read: the figure, table or section, or that it is of the abstract only.
         judge: our rows to a `Finding`; `NOT_MEASURED` where they lack what it needs.
+        whose: "paper" where the paper makes the claim; "ours" where it only gives the experiment, and `paper`
+            is its number to compare with.
         expected: whether it holds in the published rows; where it does not, `why` says the likely reason.
         why: the likely reason.
     """
@@ -70,6 +76,7 @@ class Claim:
     paper: str
     where: str
     judge: Callable[[pl.DataFrame], Finding]
+    whose: Whose = "paper"
     expected: bool = True
     why: str = ""
 
@@ -162,8 +169,8 @@ def bars(marks: pl.DataFrame, score: str) -> list[np.ndarray]:
 
 
 def judge_claims(paper: Paper, rows: pl.DataFrame) -> pl.DataFrame:
-    """One line per claim: what the paper says, what our rows say, the verdict, and whether it is the one that
-    the file expects.
+    """One line per claim: whose it is, what the paper says, what our rows say, the verdict, and whether it is
+    the one that the file expects.
 
     Args:
         paper: with its claims.
@@ -174,6 +181,7 @@ def judge_claims(paper: Paper, rows: pl.DataFrame) -> pl.DataFrame:
         [
             {
                 "claim": claim.text,
+                "whose": claim.whose,
                 "paper": claim.paper,
                 "read": claim.where,
                 "here": finding.ours,

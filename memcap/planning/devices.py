@@ -103,8 +103,8 @@ def find(name: str) -> Device:
     device = DEVICES[name]
     if not device.installed:
         raise UserError(
-            f"{name}: its compiler is not installed; pip install -c requirements.lock '.[targets]', or make"
-            " targets"
+            f"{name}: its compiler is not installed; pip install 'memcap[targets]'"
+            " (in a checkout: make targets)"
         )
     return device
 

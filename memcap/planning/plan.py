@@ -1,6 +1,6 @@
 """What would be trained, before it is: the programs of members, compiled for this machine or another."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -28,7 +28,9 @@ class Study:
         engine: how its members share the device.
         folder: of its rows.
         members: all of them.
-        missing: those of them that the folder does not hold.
+        there: how many rows the folder holds of what the design may train.
+        missing: what it may train, and the folder does not hold; of a race candidates at smaller budgets,
+            too.
         most: how many of these are trained at most: all, unless a search decides.
         searched: whether one does.
     """
@@ -36,6 +38,7 @@ class Study:
     engine: Engine
     folder: Path
     members: Sequence[Member]
+    there: int
     missing: Sequence[Member]
     most: int
     searched: bool
@@ -159,16 +162,28 @@ class ProgramPlan:
 
 
 def compile_plan(
-    programs: Sequence[tuple[Program, list[Member]]], device: Device | None
+    programs: Sequence[tuple[Program, list[Member]]],
+    device: Device | None,
+    when_done: Callable[[int], None] = lambda count: None,
 ) -> list[ProgramPlan]:
-    """Compile programs, each with its members, for a device; None: for this machine."""
+    """Compile programs, each with its members.
+
+    Args:
+        programs: and their members.
+        device: for which; None: this machine.
+        when_done: is called with how many are compiled, as their number grows.
+    """
     here = jax.devices()[0].device_kind
-    known = device or next((each for each in DEVICES.values() if each.kind == here), None)
+    target = device or next((each for each in DEVICES.values() if each.kind == here), None)
 
     def plan(program: Program, members: list[Member]) -> ProgramPlan:
         return ProgramPlan(
-            compiled(program) if device is None else compile_for(program, device), members, known
+            compiled(program) if device is None else compile_for(program, device), members, target
         )
 
     with ThreadPoolExecutor(jax_setup.cores()) as pool:
-        return list(pool.map(plan, *zip(*programs, strict=True)) if programs else ())
+        plans = []
+        for each in pool.map(plan, *zip(*programs, strict=True)) if programs else ():
+            plans.append(each)
+            when_done(len(plans))
+        return plans

@@ -39,8 +39,8 @@ def step_cost(program: Program) -> StepCost:
     )
 
     def step(state: TrainState, operands: TrainOperands) -> Any:
-        sequences = operands.lag, operands.length, trainer.max_length, trainer.shape.batch
-        batch = trainer.shape.task.sample(jax.random.wrap_key_data(operands.key), *sequences)
+        sequences = operands.lag, operands.length, trainer.max_length, trainer.spec.batch
+        batch = trainer.spec.task.sample(jax.random.wrap_key_data(operands.key), *sequences)
         return trainer.train_step(state, operands, batch)
 
     costs = list(_costs(jax.make_jaxpr(step)(state, operands).jaxpr))

@@ -177,16 +177,20 @@ def numbers(carry: Any, axes: int) -> np.ndarray:
 
 
 def carry_name(net: Trained) -> str:
-    """How the whole carry is called: "(h, c)" of an LSTM, "carry" of others."""
-    return "(h, c)" if net.network.cell.is_lstm and net.member.model.readout == "dense" else "carry"
+    """How the whole carry is called: "(h, c)" of one layer of an LSTM, "carry" of others: of all layers, and
+    of an LSTM read-out."""
+    model = net.member.model
+    alone = (model.readout, model.layers) == ("dense", 1)
+    return "(h, c)" if net.network.cell.is_lstm and alone else "carry"
 
 
 def titled(figure: Figure, net: Trained, what: str, caption: str) -> Figure:
     """Write what is drawn, and of which net, above the axes, and a caption below them."""
-    member = net.member
+    member, layers = net.member, net.member.model.layers
     who = (
         f"{member.task.name}, lag {member.lag}, {member.model.cell}, {plural(member.model.units, 'unit')},"
-        f" seed {member.seed}"
+        + (f" {layers} layers," if layers > 1 else "")
+        + f" seed {member.seed}"
     )
     figure.suptitle(f"{what} ({who})", fontsize=11)
     figure.supxlabel(caption, fontsize=7, x=0.01, ha="left")

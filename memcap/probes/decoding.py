@@ -134,16 +134,16 @@ def probe(net: Trained) -> Probed:
         raise NotForThis(
             "decoding: all inputs are the same at all steps that are read, so there is nothing to decode"
         )
-    found = {name: (Half(), Half()) for name in ("h", carry_name(net))}
+    halves = {name: (Half(), Half()) for name in ("h", carry_name(net))}
     for half in (0, 1):
         for states, targets in read(
             net, when, sequences, range(1 + half * chunks, 1 + (half + 1) * chunks), lift
         ):
             if same(*states):
-                found.pop(carry_name(net), None)
-            for name, values in zip(found, states, strict=False):
-                found[name][half].add(values, targets)
-    return draw_memory(net, when, found, [basis.shape[1] for basis in lift])
+                halves.pop(carry_name(net), None)
+            for name, values in zip(halves, states, strict=False):
+                halves[name][half].add(values, targets)
+    return draw_memory(net, when, halves, [basis.shape[1] for basis in lift])
 
 
 def same(hidden: np.ndarray, carry: np.ndarray) -> bool:
@@ -151,22 +151,22 @@ def same(hidden: np.ndarray, carry: np.ndarray) -> bool:
     return hidden.shape == carry.shape and np.array_equal(np.sort(hidden, 1), np.sort(carry, 1))
 
 
-def past(net: Trained, when: ReadingPlan, given: np.ndarray) -> np.ndarray:
+def past(net: Trained, when: ReadingPlan, inputs: np.ndarray) -> np.ndarray:
     """Inputs k = 0 .. K - 1 steps before each step that is read, (steps read, B, K, F), of inputs (T, B) or
     (T, B, F)."""
     places = np.arange(when.first, when.end)[:, None] - np.arange(when.lags)
-    return np.moveaxis(vectors(net, given)[places], 1, 2)
+    return np.moveaxis(vectors(net, inputs)[places], 1, 2)
 
 
 def coordinates(net: Trained, when: ReadingPlan) -> list[np.ndarray]:
     """For each lag a basis (F, D_k) in which inputs are uncorrelated with variance 1, without directions that
     never vary."""
-    known = np.asarray(fresh_batch(net, 4096, 0, when.at).inputs)
+    inputs = np.asarray(fresh_batch(net, 4096, 0, when.at).inputs)
     bases = []
-    for rows in np.moveaxis(past(net, replace(when, end=when.first + 1), known)[0], 1, 0):
+    for rows in np.moveaxis(past(net, replace(when, end=when.first + 1), inputs)[0], 1, 0):
         values, vectors = np.linalg.eigh(np.atleast_2d(np.cov(rows, rowvar=False)))
-        kept = values > RANK * max(values[-1], 1e-12)
-        bases.append(vectors[:, kept] / np.sqrt(values[kept]))
+        varies = values > RANK * max(values[-1], 1e-12)
+        bases.append(vectors[:, varies] / np.sqrt(values[varies]))
     return bases
 
 
@@ -188,16 +188,16 @@ def read(
 
 
 def draw_memory(
-    net: Trained, when: ReadingPlan, found: dict[str, tuple[Half, Half]], ranks: Sequence[int]
+    net: Trained, when: ReadingPlan, states: dict[str, tuple[Half, Half]], ranks: Sequence[int]
 ) -> Probed:
     """Curves by lag, their running sums with the bounds, and a line a state."""
     figure = Figure(figsize=(9.6, 4.4), layout="constrained")
     curves, sums = figure.subplots(1, 2)
-    rows, table, held = [], [], np.asarray(ranks)
-    for colour, (name, halves) in zip(COLOURS, found.items(), strict=False):
+    rows, table, rank = [], [], np.asarray(ranks)
+    for colour, (name, halves) in zip(COLOURS, states.items(), strict=False):
         r2, null = memory(halves, when.lags)
         bound = halves[0].r.shape[1] - 1
-        total, mean = r2.sum(1), r2.sum(1) / np.maximum(held, 1)
+        total, mean = r2.sum(1), r2.sum(1) / np.maximum(rank, 1)
         for k in range(when.lags):
             rows.append({"state": name, "k": k, "r2": mean[k], "coordinates": ranks[k], "numbers": total[k]})
             rows[-1] |= {
@@ -208,9 +208,9 @@ def draw_memory(
         half = np.flatnonzero(mean > 0.5)
         table.append({"state": name, "MC": total.sum(), "bound": bound, "share": total.sum() / bound})
         table[-1] |= {"above_half": int(half[-1]) if len(half) else None, "samples": halves[0].samples}
-        seen = held > 0
+        varies = rank > 0
         curves.plot(
-            np.arange(when.lags)[seen], mean[seen], "o-", ms=3, lw=1.2, color=colour, label=f"from {name}"
+            np.arange(when.lags)[varies], mean[varies], "o-", ms=3, lw=1.2, color=colour, label=f"from {name}"
         )
         sums.plot(
             np.arange(when.lags),

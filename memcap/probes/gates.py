@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from memcap.cells import cell_class
+from memcap.models.network import cell_names
 from memcap.probes import Probed, fresh_batch, titled, trace, vectors
 from memcap.trained import Trained
 
@@ -15,17 +16,17 @@ GATES = {"input": "input gate i", "forget": "forget gate f", "output": "output g
 
 
 def probe(net: Trained) -> Probed:
-    """Heat maps, a row per unit: of an LSTM its gates, cell c and hidden state h; of other cells the hidden
-    state alone."""
+    """Heat maps, a row per unit: of each layer of an LSTM its gates, cell c and hidden state h; of other
+    cells the hidden state of the last layer alone."""
     maps = quantities(net)
-    given = vectors(net, fresh_batch(net, 1).inputs)[:MOST_STEPS, 0].astype(np.float64)
+    inputs = vectors(net, fresh_batch(net, 1).inputs)[:MOST_STEPS, 0].astype(np.float64)
     parts = [
         pl.DataFrame(
             {
                 "what": "input",
-                "step": np.arange(len(given)).repeat(given.shape[1]),
-                "unit": _units(given),
-                "value": given.ravel(),
+                "step": np.arange(len(inputs)).repeat(inputs.shape[1]),
+                "unit": _units(inputs),
+                "value": inputs.ravel(),
             }
         )
     ]
@@ -37,7 +38,7 @@ def probe(net: Trained) -> Probed:
     table = pl.DataFrame(
         [
             {"what": name, "least": float(v.min()), "median": float(np.median(v)), "most": float(v.max())}
-            | {"near_an_end": float(((v < 0.1) | (v > 0.9)).mean()) if name in GATES.values() else None}
+            | {"near_an_end": float(((v < 0.1) | (v > 0.9)).mean()) if is_gate(name) else None}
             for name, v in maps.items()
         ],
         schema_overrides={"near_an_end": pl.Float64},
@@ -49,7 +50,7 @@ def probe(net: Trained) -> Probed:
             " drawn."
         ]
     return Probed(
-        _plot(net, given, maps),
+        _plot(net, inputs, maps),
         pl.concat([p.cast({"value": pl.Float64}) for p in parts]),
         table,
         tuple(notes),
@@ -57,42 +58,49 @@ def probe(net: Trained) -> Probed:
 
 
 def quantities(net: Trained) -> dict[str, np.ndarray]:
-    """(T, U) each: gates in [0, 1], candidate, c and h of an LSTM, or h (T, H) alone, of the first fresh
-    sequence."""
+    """(T, U) each: gates in [0, 1], candidate, c and h of each layer of an LSTM, or h (T, H) of the last
+    layer alone, of the first fresh sequence."""
     batch = fresh_batch(net, 1)
     run = trace(net, batch)
-    hidden = run.hidden[:MOST_STEPS, 0]
     cls, member = cell_class(net.member.model.cell), net.member
-    if not cls.is_lstm or cls.gates is None:
-        return {"hidden state h": hidden}
-    cell, h = run.carries[0] if member.model.readout == "lstm" else run.carries
-    before = np.concatenate([np.zeros_like(h[:1]), h[:-1]])
-    if member.task.reset_carry and batch.window_starts is not None:
-        before[np.asarray(batch.window_starts)] = 0
-    inputs = vectors(net, batch.inputs)
-    kernel, recurrent, bias = (np.asarray(array, np.float64) for array in cls.arrays(net.weights["cell"]))
-    blocks = np.split((inputs @ kernel + before @ recurrent + bias)[:MOST_STEPS, 0], len(cls.gates.roles), -1)
-    by_role = dict(zip(cls.gates.roles, blocks, strict=True))
-    found = {label: np.asarray(jax.scipy.special.expit(by_role[role])) for role, label in GATES.items()}
-    return found | {
-        "candidate g": np.tanh(by_role["candidate"]),
-        "cell c": cell[:MOST_STEPS, 0],
-        "hidden state h": hidden,
-    }
+    gates = cls.gates
+    if not cls.is_lstm or gates is None:
+        return {"hidden state h": run.hidden[:MOST_STEPS, 0]}
+    carries = net.network.by_layer(run.carries[0] if member.model.readout == "lstm" else run.carries)
+    by_label, inputs = {}, vectors(net, batch.inputs)
+    for layer, (name, (cell, h)) in enumerate(zip(cell_names(member.model), carries, strict=True), 1):
+        before = np.concatenate([np.zeros_like(h[:1]), h[:-1]])
+        if member.task.reset_carry and batch.window_starts is not None:
+            before[np.asarray(batch.window_starts)] = 0
+        kernel, recurrent, bias = (np.asarray(array, np.float64) for array in cls.arrays(net.weights[name]))
+        products = (inputs @ kernel + before @ recurrent + bias)[:MOST_STEPS, 0]
+        by_role = dict(zip(gates.roles, np.split(products, len(gates.roles), -1), strict=True))
+        maps = {label: np.asarray(jax.scipy.special.expit(by_role[role])) for role, label in GATES.items()}
+        maps["candidate g"] = np.tanh(by_role["candidate"])
+        maps |= {"cell c": cell[:MOST_STEPS, 0], "hidden state h": h[:MOST_STEPS, 0]}
+        end = "" if member.model.layers == 1 else f", layer {layer}"
+        by_label |= {f"{label}{end}": values for label, values in maps.items()}
+        inputs = h
+    return by_label
+
+
+def is_gate(name: str) -> bool:
+    """Whether a map is of a gate, whose values are from 0 to 1."""
+    return name.partition(",")[0] in GATES.values()
 
 
 def _units(values: np.ndarray) -> np.ndarray:
     return np.tile(np.arange(values.shape[1]), len(values))
 
 
-def _plot(net: Trained, given: np.ndarray, maps: dict[str, np.ndarray]) -> Figure:
-    shown = {"input": given, **maps}
+def _plot(net: Trained, inputs: np.ndarray, maps: dict[str, np.ndarray]) -> Figure:
+    shown = {"input": inputs, **maps}
     heights = [max(0.5, min(2.0, 0.12 * values.shape[1])) for values in shown.values()]
     figure = Figure(figsize=(9.6, 1.2 + sum(heights) + 0.25 * len(heights)), layout="constrained")
     panels = np.atleast_1d(figure.subplots(len(shown), 1, sharex=True, height_ratios=heights))
     for axes, (name, values) in zip(panels, shown.items(), strict=True):
         most = float(np.abs(values).max()) or 1.0
-        positive = name in GATES.values() or (name == "input" and net.member.task.vocabulary is not None)
+        positive = is_gate(name) or (name == "input" and net.member.task.vocabulary is not None)
         look = (
             {"cmap": "Greys", "vmin": 0, "vmax": 1}
             if positive

@@ -3,8 +3,8 @@ over the lag.
 
 A change that the product keeps near size 1 is remembered; one that it takes to 0 is forgotten, and a gradient
 through it vanishes (Hochreiter, 1991; Bengio et al., 1994). Eigenvalues say what many equal steps would do,
-singular values what one step does. A Jacobian is taken at the states of one sequence, of the cell alone: the
-state of an LSTM read-out is left out.
+singular values what one step does. A Jacobian is taken at the states of one sequence, of the cell alone, of
+several layers all of them together: the state of an LSTM read-out is left out.
 """
 
 from typing import Any
@@ -32,10 +32,10 @@ def probe(net: Trained) -> Probed:
     Raises:
         NotForThis: the cell's carry has more numbers than Jacobians are made of here.
     """
-    found = jacobians(net)
-    steps, size, _ = found.shape
-    singular = np.linalg.svd(found, compute_uv=False)
-    moduli = -np.sort(-np.abs(np.linalg.eigvals(found)), axis=1)
+    matrices = jacobians(net)
+    steps, size, _ = matrices.shape
+    singular = np.linalg.svd(matrices, compute_uv=False)
+    moduli = -np.sort(-np.abs(np.linalg.eigvals(matrices)), axis=1)
     step, place = np.divmod(np.arange(steps * size), size)
     spectrum = pl.DataFrame(
         {
@@ -46,7 +46,7 @@ def probe(net: Trained) -> Probed:
             "modulus": moduli.ravel(),
         }
     )
-    norms = products(found, min(2 * net.member.lag, steps))
+    norms = products(matrices, min(2 * net.member.lag, steps))
     over = pl.DataFrame(
         [{"what": "product", "start": s, "k": k, "norm": norm} for (s, k), norm in norms.items()]
     )
@@ -78,7 +78,7 @@ def jacobians(net: Trained) -> np.ndarray:
     Complex numbers count as two, first all real parts of an array, then all imaginary ones. Whole numbers are
     left out.
     """
-    task, cell = net.member.task, net.network.cell
+    task = net.member.task
     lstm_on_top = net.member.model.readout == "lstm"
     batch = fresh_batch(net, 1)
     inputs = jnp.asarray(batch.inputs)[:MOST_STEPS]
@@ -99,29 +99,30 @@ def jacobians(net: Trained) -> np.ndarray:
     if not size:
         raise NotForThis("jacobian: the carry holds whole numbers only, which have no derivative")
     if inputs.ndim == 2:
-        inputs = jax.nn.one_hot(inputs, cell.in_features)
+        inputs = jax.nn.one_hot(inputs, task.features)
 
     def one(weights: Any, row: Any) -> jax.Array:
         carry, x = row
 
         def step(vector: jax.Array) -> jax.Array:
-            return _vector(net.member.architecture.build(weights).cell(_carry(vector, carry), x)[0])
+            network = net.member.architecture.build(weights)
+            return _vector(network.cells_step(_carry(vector, carry), x)[0])
 
         return jax.jacfwd(step)(_vector(carry))
 
     with jax_setup.precision():
-        found = jax.jit(lambda weights, rows: lax.map(lambda row: one(weights, row), rows))(
+        matrices = jax.jit(lambda weights, rows: lax.map(lambda row: one(weights, row), rows))(
             net.weights, (before, inputs)
         )
-    return np.asarray(found, np.float64)
+    return np.asarray(matrices, np.float64)
 
 
-def products(found: np.ndarray, most: int) -> dict[tuple[int, int], float]:
+def products(matrices: np.ndarray, most: int) -> dict[tuple[int, int], float]:
     """Spectral norms of J[s + k - 1] ... J[s] by (s, k), k = 1 .. `most`, from some starts s."""
     norms = {}
-    for start in np.unique(np.linspace(0, max(len(found) - most, 0), STARTS).round().astype(int)):
-        product = np.eye(found.shape[1])
-        for k, jacobian in enumerate(found[start : start + most], 1):
+    for start in np.unique(np.linspace(0, max(len(matrices) - most, 0), STARTS).round().astype(int)):
+        product = np.eye(matrices.shape[1])
+        for k, jacobian in enumerate(matrices[start : start + most], 1):
             product = jacobian @ product
             norms[int(start), k] = float(np.linalg.norm(product, 2))
     return norms

@@ -37,16 +37,16 @@ def probe(net: Trained) -> Probed:
     total = np.zeros((4, net.member.length))
     for index, block in enumerate(blocks(SEQUENCES)):
         batch = fresh_batch(net, block, index)
-        disturbed, left = (
+        disturbed, undisturbed = (
             trace(net, batch, swapped, np.int32(middle - 1)).outputs,
             trace(net, batch).outputs,
         )
         targets, due = answers(net, batch)
         partner = np.roll(targets, 1, axis=1)
-        for place, (outputs, wanted) in enumerate(
-            ((disturbed, targets), (disturbed, partner), (left, targets))
+        for place, (outputs, reference) in enumerate(
+            ((disturbed, targets), (disturbed, partner), (undisturbed, targets))
         ):
-            total[place] += (marks(net, outputs, wanted) * due).sum(1)
+            total[place] += (marks(net, outputs, reference) * due).sum(1)
         total[3] += due.sum(1)
     steps = np.flatnonzero(total[3])
     steps = steps[steps >= middle]
@@ -59,9 +59,9 @@ def probe(net: Trained) -> Probed:
         {"step": steps, "after": steps - middle, **scores, "answers": total[3, steps].astype(int)}
     )
     within = data.filter(pl.col("after") < net.member.lag)
-    told = data if within.is_empty() else within
+    window = data if within.is_empty() else within
     weight = pl.col("answers") / pl.col("answers").sum()
-    table = told.select(*((pl.col(name) * weight).sum() for name in scores), pl.col("answers").sum())
+    table = window.select(*((pl.col(name) * weight).sum() for name in scores), pl.col("answers").sum())
     table = table.with_columns(chance=pl.lit(net.member.facts.chance)).select(*scores, "chance", "answers")
     notes = (
         f"{task.metric}, carries exchanged after {middle} of {net.member.length} steps"

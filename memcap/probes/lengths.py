@@ -14,7 +14,7 @@ from memcap.config import Member
 from memcap.figures.style import COLOURS
 from memcap.probes import NotForThis, Probed, key, titled
 from memcap.trained import Trained
-from memcap.training.step import EvalOperands, Shape, Trainer
+from memcap.training.step import EvalOperands, Trainer, TrainSpec
 
 FACTORS = (1, 2, 5, 10, 20)
 SEQUENCES = 512
@@ -28,11 +28,11 @@ def probe(net: Trained) -> Probed:
         NotForThis: the task has no longer sequences.
     """
     member, task = net.member, net.member.task
-    asked = {factor: longer(member, factor) for factor in FACTORS}
-    if len(set(asked.values())) == 1:
+    pairs = {factor: longer(member, factor) for factor in FACTORS}
+    if len(set(pairs.values())) == 1:
         raise NotForThis(f"lengths: {task.name} has no longer sequences than those it was trained on")
     rows: list[dict[str, Any]] = []
-    for (factor, at), score in zip(asked.items(), scores(net, list(asked.values())), strict=True):
+    for (factor, at), score in zip(pairs.items(), scores(net, list(pairs.values())), strict=True):
         facts = task.facts(*at)
         rows.append(
             {"times": factor, "lag": at[0], "length": at[1], task.metric: score, "chance": facts.chance}
@@ -52,11 +52,11 @@ def longer(member: Member, factor: int) -> tuple[int, int]:
     return member.task.stretched(member.lag, factor)
 
 
-def scores(net: Trained, asked: Sequence[tuple[int, int]]) -> list[float]:
+def scores(net: Trained, pairs: Sequence[tuple[int, int]]) -> list[float]:
     """The scores over fresh sequences of these lags and lengths, as a verdict is made, by one program."""
     member = net.member
-    longest = max(length for _, length in asked)
-    trainer = Trainer(Shape.of(member), member.length, longest)
+    longest = max(length for _, length in pairs)
+    trainer = Trainer(TrainSpec.of(member), member.length, longest)
     weights = member.architecture.flatten(net.weights)
     blocks = np.int32(-(-SEQUENCES // trainer.block))
     with jax_setup.precision():
@@ -64,7 +64,7 @@ def scores(net: Trained, asked: Sequence[tuple[int, int]]) -> list[float]:
         units = np.int32(member.model.units)
         return [
             float(evaluate(weights, EvalOperands(key(net, 0), *map(np.int32, at), blocks, units)))
-            for at in asked
+            for at in pairs
         ]
 
 

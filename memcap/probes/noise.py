@@ -116,10 +116,10 @@ def probe(net: Trained) -> Probed:
             "passes": task.passes(row["score"], facts.threshold),
         }
     data = pl.DataFrame(rows, schema_overrides={"size": pl.Float64})
-    said = [f"noise {row['size']:g}" if row["what"] == "noise" else row["what"] for row in rows]
+    labels = [f"noise {row['size']:g}" if row["what"] == "noise" else row["what"] for row in rows]
     table = pl.DataFrame(
         {
-            "carry": said,
+            "carry": labels,
             task.metric: data["score"],
             "passes": ["yes" if passes else "no" for passes in data["passes"]],
         }

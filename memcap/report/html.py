@@ -15,7 +15,8 @@ from memcap.capacity.points import Point, columns
 from memcap.figures.style import COLOURS, pass_rules, which_seeds_count
 from memcap.report.tables import frontier_table, threshold_text, totals
 
-MEMBERS = ("key", "task", "lag", "cell", "units", "recipe", "seed", "status", "steps", "final", "stretched")
+MEMBERS = ("key", "task", "lag", "cell", "units", "layers", "carry_numbers", "parameters", "recipe", "seed")
+MEMBERS += ("status", "steps", "final", "stretched")
 MOST_MEMBERS = 2_000
 BYTES_OF_CURVES = 500_000
 BYTES_OF_A_POINT = 22
@@ -31,7 +32,7 @@ def page(rows: pl.DataFrame, curves: pl.DataFrame, title: str) -> str:
     """
     points = [point for point in frontier(rows) if len(point.units) > 1]
     listing = frontier_table(points)
-    some = rows.sort("task", "knobs", "cell", "lag", "units", "seed").head(MOST_MEMBERS)
+    some = rows.sort("task", "knobs", "cell", "layers", "lag", "units", "seed").head(MOST_MEMBERS)
     data = {
         "points": [_point(point) for point in points],
         "heads": [column.head for column in listing.columns],
@@ -72,7 +73,7 @@ def _point(point: Point) -> dict[str, Any]:
         "budget",
         "counts",
     )
-    return {name: _plain(row[name]) for name in names} | {"said": threshold_text(point.fit.u90)}
+    return {name: _plain(row[name]) for name in names} | {"said": threshold_text(point, "u90")}
 
 
 def _plain(value: Any) -> Any:

@@ -1,6 +1,6 @@
 """Tables of rows and of the frontier, and the summary at the end of a job."""
 
-import math
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,14 +10,16 @@ import polars as pl
 
 from memcap import figures
 from memcap.capacity.frontier import frontier
-from memcap.capacity.points import Point, columns
-from memcap.capacity.thresholds import Threshold
+from memcap.capacity.points import Point, closing, columns, interval_text
 from memcap.printing import Column, Listing, number, show
 from memcap.studies import store
-from memcap.studies.rows import without_failed
+from memcap.studies.rows import TRAINING, without_failed
 from memcap.words import plural
 
 SHOWN_ROWS = 20
+MOST_NOTES = 3  # lags of which the table says what would close their intervals
+UNTRAINED = "none trained"
+MISFIT = "misfit"
 HALF = (
     "units at which half of the seeds that train at all pass, and a 95 % interval"
     " (<=: the narrowest tried is enough; >: the widest is not)"
@@ -47,24 +49,24 @@ FRONTIER_DROPS = (
 )
 MEMBERS = (
     *(Column(head) for head in ("key", "task")),
-    *(Column(head, right=True) for head in ("lag", "units", "seed")),
+    *(Column(head, right=True) for head in ("lag", "units", "layers", "seed")),
     *(Column(head) for head in ("cell", "recipe", "status")),
     Column("steps", "taken", right=True),
     Column("final", "last held-out score", right=True),
     Column("stretched", "the same at the stretched length", right=True),
     Column("budget", "most training steps", right=True),
 )
+ALIKE = ("task", "lag", "cell", "recipe")  # what decides the other values of members, unless they are set
+SWEPT = ("length", "readout", "init", "forget_bias", *TRAINING, "stretch")
+SWEPT += ("evaluation_sequences", "evaluation_every", "evaluation_successive", "evaluation_until")
+CHANCE = "chance"
 MEMBERS_DROPS = ("cell", "budget", "recipe", "stretched", "final", "steps", "task", "seed", "lag", "units")
 
 
-def threshold_text(threshold: Threshold) -> str:
-    """A threshold with its interval, "open" at an end without bound; "<=" or ">" where it is censored."""
-    low, high = number(threshold.low), "open" if math.isinf(threshold.high) else number(threshold.high)
-    sign = {"no": "", "below": "<= ", "above": "> "}[threshold.censored]
-    units = f"{sign}{number(threshold.units)}"
-    if threshold.low == threshold.high or (sign and threshold.low == 1 and math.isinf(threshold.high)):
-        return units  # nothing is open, or all
-    return f"{units} [{low}, {high}]"
+def threshold_text(point: Point, name: str) -> str:
+    """A threshold of a point, "u50" or "u90", with its interval; what it is not where no recipe trains the
+    task."""
+    return interval_text(getattr(point.fit, name)) if point.trains else UNTRAINED
 
 
 def frontier_table(points: Sequence[Point]) -> Listing:
@@ -80,17 +82,17 @@ def frontier_table(points: Sequence[Point]) -> Listing:
                 "verdict": point.at,
                 "any seed": number(row["u_exist"]),
                 "75 %": number(row["u75_observed"]),
-                "u50": threshold_text(point.fit.u50),
-                "u90": threshold_text(point.fit.u90),
-                "u50 trained": threshold_text(point.trained.u50) if steady else "",
-                "u90 trained": threshold_text(point.trained.u90) if steady else "",
+                "u50": threshold_text(point, "u50"),
+                "u90": threshold_text(point, "u90"),
+                "u50 trained": interval_text(point.trained.u50) if steady else "",
+                "u90 trained": interval_text(point.trained.u90) if steady else "",
                 "floor": number(row["information_floor"]),
                 "one/number": number(row["one_per_number"]),
                 "constructed": number(row["constructed"]),
                 "recipe": row["recipe"] + (f" (best of {point.recipes})" if point.recipes > 1 else ""),
                 "lr": f"{row['lr']:g}",
                 **{name: str(row[name]) for name in ("budget", "seeds")},
-                "passed": row["counts"],
+                "passed": " ".join([row["counts"], *[MISFIT] * (not point.fit.fits)]),
             }
         )
     notes = []
@@ -100,6 +102,21 @@ def frontier_table(points: Sequence[Point]) -> Listing:
         )
     if any(point.recipes > 1 for point in points):
         notes.append("best of k recipes: chosen on the seeds it is judged on.")
+    if any(not point.trains for point in points):
+        notes.append(
+            f"{UNTRAINED}: no recipe tried trains this, which says nothing of wider nets; try"
+            " other recipes first."
+        )
+    if any(not point.fit.fits for point in points):
+        notes.append(
+            f"{MISFIT}: counts that do not rise with the width as the model expects; train more seeds there."
+        )
+    opened = [(point, closing(point)) for point in points if point.trains]
+    more = [f"{point.label} at lag {point.lag}, {text}" for point, text in opened if text]
+    if more:
+        notes.append(
+            f"To close open intervals: {'; '.join(more[:MOST_NOTES])}{'; ...' * (len(more) > MOST_NOTES)}."
+        )
     only_both = () if both else ("verdict", "u50 trained", "u90 trained")
     heads = [each for each in FRONTIER if each.head not in only_both]
     return Listing(
@@ -112,14 +129,47 @@ def frontier_table(points: Sequence[Point]) -> Listing:
 
 
 def rows_table(rows: pl.DataFrame) -> Listing:
-    """One line per member."""
-    heads = [each.head for each in MEMBERS]
-    cells = [
-        [str(v) if isinstance(v, (str, int)) else number(v) for v in row]
-        for row in rows.head(SHOWN_ROWS).select(heads).iter_rows()
+    """One line per member, with what else was swept, and a word where a score is one of chance."""
+    rows, swept = _with_swept(rows)
+    shown = [each for each in MEMBERS if each.head != "layers" or (rows["layers"] > 1).any()]
+    place = [each.head for each in shown].index("status")
+    heads = [*shown[:place], *(Column(name, right=True) for name in swept), *shown[place:]]
+    some = rows.head(SHOWN_ROWS)
+    table = {
+        each.head: [str(v) if isinstance(v, (str, int)) else number(v) for v in some[each.head]]
+        for each in heads
+    }
+    chances = [_is_chance(row) for row in some.iter_rows(named=True)]
+    table["stretched"] = [
+        f"{score} ({CHANCE})" if is_chance else score
+        for score, is_chance in zip(table["stretched"], chances, strict=True)
     ]
-    notes = [f"The first {SHOWN_ROWS} of {rows.height}."] if rows.height > SHOWN_ROWS else []
-    return Listing("Members", MEMBERS, cells, MEMBERS_DROPS, notes)
+    notes = [f"{CHANCE}: about what a net without memory has there."] if any(chances) else []
+    notes += [f"The first {SHOWN_ROWS} of {rows.height}."] if rows.height > SHOWN_ROWS else []
+    return Listing("Members", heads, [*zip(*table.values(), strict=True)], (*MEMBERS_DROPS, *swept), notes)
+
+
+def _with_swept(rows: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+    """Rows with a column for each knob of their tasks, and the columns beside those of `MEMBERS` in which
+    members differ that these tell alike."""
+    knobs = {text: json.loads(text) for text in rows["knobs"].unique()}
+    names = sorted({name for each in knobs.values() for name in each})
+    own = {f"task.{name}": {text: str(each.get(name, "")) for text, each in knobs.items()} for name in names}
+    rows = rows.with_columns(
+        pl.col("knobs").replace_strict(values, return_dtype=pl.String).alias(head)
+        for head, values in own.items()
+    )
+    choices = [*own, *(name for name in SWEPT if name not in [each.head for each in MEMBERS])]
+    differ = rows.group_by(ALIKE).agg(pl.col(choices).n_unique() > 1).select(pl.col(choices).any())
+    return rows, [name for name in choices if differ[name].item()]
+
+
+def _is_chance(row: dict[str, Any]) -> bool:
+    """Whether a member's score at the stretched length is about what a net without memory has."""
+    if row["stretched"] is None:
+        return False
+    task = store.task_of(row["task"], row["knobs"])
+    return task.is_chance(row["stretched"], *task.stretched(row["lag"], row["stretch"]))
 
 
 @dataclass(frozen=True)

@@ -12,17 +12,20 @@ the config sets beside those of its own.
 
 import itertools
 import json
+import math
 import re
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
 from memcap.config import Evaluation, Member, resolve, task_defaults
-from memcap.knobs import UserError, defaults
-from memcap.models.network import Model
-from memcap.recipes import OPTIONAL, Recipe
+from memcap.knobs import UserError, names_of
+from memcap.models.model import Model
+from memcap.recipes import OPTIONAL, Recipe, is_recommended, race_names
+from memcap.studies.search import FEWEST_WIDTHS
 
 Grid = dict[str, list[Any]]
+MOST_MEMBERS = 1_000_000  # of a command: to make and check so many takes minutes
 
 
 def members(config: dict[str, Any]) -> list[Member]:
@@ -55,10 +58,52 @@ def _members(written: str) -> tuple[Member, ...]:
 def _resolved(config: dict[str, Any]) -> tuple[Member, ...]:
     base = {k: config[k] for k in ("task", "model", "recipe", "evaluation", "seed")}
     members: dict[Member, None] = {}
-    for grid in _grids(config["axes"], base):
+    grids = list(_grids(config["axes"], base))
+    check_count(sum(math.prod(map(len, grid.values())) for grid in grids), "axes")
+    for grid in grids:
         for point in _points(grid):
             members.setdefault(resolve(_placed(base, point)))
     return tuple(members)
+
+
+def racing(config: dict[str, Any], design: str) -> list[dict[str, Any]] | None:
+    """The axes with the recipes that race (`memcap.recipes.race_names`), where they name none.
+
+    A race is asked for by design=race; or none is, but recipe=auto has nothing to go by: nothing is
+    recommended for the task, and the axes leave room for a search, three widths or more.
+
+    Args:
+        config: as in `members`.
+        design: one of `memcap.studies.search.DESIGNS`.
+
+    Returns:
+        The axes; None where nothing races.
+
+    Raises:
+        UserError: one recipe alone, which is no race; axes that are none.
+    """
+    axes, recipe = config["axes"], (config["recipe"] or {}).get("name", "auto")
+    grids = list(_grids(axes, config))
+    if not any(grids):
+        return None
+    is_open = ["recipe" not in grid for grid in grids]
+    if design != "race":
+        tasks = {task for grid in grids for task in grid.get("task", [config["task"]["name"]])}
+        widths = [len(grid.get("model.units", [None])) for grid in grids]
+        if (
+            recipe != "auto"
+            or not all(is_open)
+            or min(widths) < FEWEST_WIDTHS
+            or any(is_recommended(str(task)) for task in tasks)
+        ):
+            return None
+    elif recipe != "auto" and any(is_open):
+        raise UserError(
+            f"design=race: recipe={recipe} is one recipe; leave recipe=auto, or list some in axes, as in"
+            " {recipe: [curriculum, hold]}"
+        )
+    grids = axes if isinstance(axes, list) else [axes]
+    return [grid if "recipe" in grid else grid | {"recipe": race_names()} for grid in grids]
 
 
 def _grids(axes: Any, base: dict[str, Any]) -> Iterator[Grid]:
@@ -88,15 +133,28 @@ def axis(name: str, values: Any, first: Any = 0) -> list[Any]:
     if name == "seed" and isinstance(values, int) and not isinstance(values, bool):
         if values < 1 or not isinstance(first, int):
             raise UserError(f"axes.seed={values}: must be how many seeds, at least 1, or a list of seeds")
+        check_count(values, f"axes.seed={values}")
         return list(range(first, first + values))
-    if isinstance(values, str) and (ends := re.fullmatch(r"(\d+)\.\.(\d+)", values)):
+    if isinstance(values, str) and (ends := re.fullmatch(r"(\d{1,18})\.\.(\d{1,18})", values)):
+        check_count(int(ends[2]) + 1 - int(ends[1]), f"axes.{name}={values}")
         values = list(range(int(ends[1]), int(ends[2]) + 1))
+    if isinstance(values, range):
+        check_count(len(values), f"axes.{name}={values}")
     values = list(values) if isinstance(values, (list, tuple, range)) else [values]
     if not values:
         raise UserError(f"axes.{name}: is empty; give at least one value")
     if any(isinstance(v, (dict, list)) for v in values):
         raise UserError(f"axes.{name}={values}: must be a plain list of values")
     return values
+
+
+def check_count(count: int, what: str) -> None:
+    """Refuse more members, or jobs, than a command can have, before they are made."""
+    if count > MOST_MEMBERS:
+        raise UserError(
+            f"{what}: {count:,} are more than the {MOST_MEMBERS:,} that a command can have; split them: some"
+            " lags or seeds per command, all with the same study=NAME"
+        )
 
 
 def _points(grid: Grid) -> Iterator[dict[str, Any]]:
@@ -121,9 +179,9 @@ def _placed(base: dict[str, Any], point: dict[str, Any]) -> dict[str, Any]:
         "task": [
             k for k in values["task"] if k != "name"
         ],  # a name goes by the axis `task`: its knobs come with it
-        "model": list(defaults(Model)),
-        "recipe": [k for k in defaults(Recipe) if k != "name"],
-        "evaluation": list(defaults(Evaluation)),
+        "model": names_of(Model),
+        "recipe": [k for k in names_of(Recipe) if k != "name"],
+        "evaluation": names_of(Evaluation),
     }
     for name, value in point.items():
         group, _, field = name.partition(".")
@@ -139,8 +197,8 @@ def _placed(base: dict[str, Any], point: dict[str, Any]) -> dict[str, Any]:
                 )
             values[group][field] = value
         else:
-            known = ", ".join(
+            names = ", ".join(
                 ["seed", "task", "recipe", *(f"{g}.{f}" for g, fs in allowed.items() for f in fs)]
             )
-            raise UserError(f"axes.{name}: no such field; an axis is one of {known}")
+            raise UserError(f"axes.{name}: no such field; an axis is one of {names}")
     return values

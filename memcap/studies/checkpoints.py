@@ -22,7 +22,6 @@ import numpy as np
 
 from memcap import loops
 from memcap.config import Engine, Member
-from memcap.printing import warn_once
 from memcap.studies import shards
 from memcap.studies.curves import Points
 from memcap.studies.environment import fingerprint
@@ -31,7 +30,7 @@ from memcap.studies.rows import without_failed
 from memcap.studies.weights import read_sealed, write_sealed
 from memcap.training.engine import Checkpoint
 from memcap.training.program import Program
-from memcap.words import plural
+from memcap.words import plural, warn_once
 
 SECONDS_OF_TRAINING = 5.0  # after which a member's state is wanted: one that takes less has none
 SECONDS_BETWEEN_WRITES = 30.0
@@ -95,7 +94,7 @@ class Checkpoints:
         if not foreign and all(state.key in self.members or state.key in done for state, _, _ in stored):
             self.adopted_files.append(path)
 
-    def kept(self, keys: Sequence[str]) -> dict[str, Checkpoint]:
+    def find(self, keys: Sequence[str]) -> dict[str, Checkpoint]:
         """The states of those that have one."""
         with self.lock:
             return {key: self.states[key] for key in keys if key in self.states}

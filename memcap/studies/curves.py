@@ -17,9 +17,9 @@ from typing import Any
 
 import polars as pl
 
-from memcap.printing import warn_once
 from memcap.studies import files, shards
 from memcap.studies.files import BadFileError
+from memcap.words import warn_once
 
 SCHEMA = {
     "key": pl.String,  # of the member

@@ -17,7 +17,7 @@ import memcap
 from memcap import jax_setup
 from memcap.cells import cell_class
 from memcap.config import Member
-from memcap.recipes import root
+from memcap.published import root
 
 
 @cache

@@ -22,6 +22,8 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import IO, Any
 
+from memcap import signals
+
 MARK = b"memcap sha256 "
 NO_DIGITS = b"0" * 64
 DIGEST_PLACEHOLDER = MARK + NO_DIGITS  # what a writer leaves in a file for `write` to fill
@@ -61,10 +63,15 @@ def write(path: Path, fill: Callable[[IO[bytes]], Any], with_digest: bool = True
         with_digest: whether the content has `DIGEST_PLACEHOLDER` near its end, where the digest goes.
 
     Raises:
-        OSError: it cannot be written; the older file is still there.
+        OSError: it cannot be written; the older file is still there. A device or a FIFO is
+            never replaced.
     """
+    if not path.name or path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
     unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    with shared_lock(path.parent):
+    with signals.saving(), shared_lock(path.parent):
         try:
             with unfinished.open("x+b") as file:
                 fill(file)

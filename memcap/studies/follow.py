@@ -3,9 +3,8 @@ and needs no JAX."""
 
 import contextlib
 from collections.abc import Iterable
-from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import polars as pl
 
@@ -13,7 +12,8 @@ from memcap.studies import curves, heartbeat, rows, shards
 from memcap.studies.files import BadFileError
 from memcap.studies.heartbeat import Heartbeat
 
-EARLIER = ("key", "config", "solved", "steady", "evaluation_until")
+EARLIER = ("key", "config", "solved", "steady", "evaluation_until", "status")
+EARLIER += ("final", "best", "stretched", "steps", "steps_to_solve", "steps_to_steady", "run_seconds")
 State = tuple[int, int, int]  # of a file: inode, time of change, size
 
 
@@ -55,7 +55,7 @@ class Follower:
         self.session = session
         self.bad: dict[Path, str] = {}  # files that could not be read the last time, and why
         self._states: dict[Path, State] = {}  # of the files as they were read
-        self._finished: dict[str, datetime] = {}  # when the members ended whose rows were news, by key
+        self._places: dict[str, list[Any]] = {}  # of rows that were news, their place in `PREFERENCE`
         self._jobs: set[str] = set()  # tokens of those whose members were news
         self._earlier: pl.DataFrame | None = None if session else rows.frame([]).select(EARLIER)
 
@@ -70,7 +70,7 @@ class Follower:
         members = self._members(heartbeats)
         new_rows, lines = self._rows_and_curves(over)
         running = self._running(token for token, each in heartbeats.items() if each.alive)
-        lines |= {key: each for key, each in running.items() if key not in self._finished}
+        lines |= {key: each for key, each in running.items() if key not in self._places}
         return News(new_rows, self._earlier, lines, members, heartbeats, over)
 
     def _follows(self, name: str) -> bool:
@@ -98,7 +98,7 @@ class Follower:
             if not self._follows(path.stem):
                 with contextlib.suppress(BadFileError, OSError):
                     tables.append(shards.read_file(path))
-        return rows.without_failed(rows.latest_per_key(tables)).select(EARLIER)
+        return rows.without_failed(rows.one_per_key(tables)).select(EARLIER)
 
     def _rows_and_curves(self, over: bool) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
         """The rows that are new, and their curves by key."""
@@ -117,14 +117,14 @@ class Follower:
                 continue
             self.bad.pop(path, None)
             self._states[path] = state
-            self._finished |= dict(table.select("key", "finished").iter_rows())
+            self._places |= {key: place for key, *place in table.select("key", *rows.PREFERENCE).iter_rows()}
             tables.append(table)
-        return rows.latest_per_key(tables), lines
+        return rows.one_per_key(tables), lines
 
     def _new_of(self, table: pl.DataFrame) -> pl.DataFrame:
-        """The rows of a file that are not known, or later than those known."""
-        times = table.select("key", "finished").iter_rows()
-        new = [key not in self._finished or finished > self._finished[key] for key, finished in times]
+        """The rows of a file that are not known, or count instead of those known."""
+        places = table.select("key", *rows.PREFERENCE).iter_rows()
+        new = [key not in self._places or place > self._places[key] for key, *place in places]
         return table.filter(pl.Series(new, dtype=pl.Boolean))
 
     def _curves_of(self, table: pl.DataFrame, over: bool) -> dict[str, pl.DataFrame]:

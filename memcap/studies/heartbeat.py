@@ -10,6 +10,7 @@ still read, and so are its heartbeats, in which `updated` was called heard and `
 """
 
 import contextlib
+import hashlib
 import heapq
 import json
 import os
@@ -29,6 +30,7 @@ from memcap.studies.files import BadFileError, open_regular
 SECONDS = 2.0  # between two heartbeats
 HEARTBEAT_TIMEOUT = 60.0  # seconds without a heartbeat after which a job is taken for gone
 MOST_LISTED = 20  # members in training that a heartbeat tells of one by one
+DIGEST = "sha256"  # beside the fields, of them; memcap 0.1 wrote none
 OLDER_NAMES = {"heard": "updated", "left": "seconds_left"}
 
 MEMBERS = {
@@ -157,6 +159,7 @@ class JobProgress:
         before: members of the job that had rows before.
         study, command, token: of the job, as in `Heartbeat`; a token of its own if there is none.
         searched: whether a design decides as it goes which members are trained.
+        solved_before: how many of the members that had rows before were solved.
     """
 
     def __init__(
@@ -167,7 +170,9 @@ class JobProgress:
         command: str | None = None,
         token: str = "",
         searched: bool = False,
+        solved_before: int = 0,
     ):
+        self.solved_before = solved_before
         self.before, self.token = before, token or shards.new_token()
         self.study, self.command, self.searched = study, command, searched
         self.folder = str(Path.cwd())
@@ -275,7 +280,8 @@ def writing(folder: Path | None, progress: JobProgress, members: pl.DataFrame) -
     def write(ended: str | None = None) -> None:
         with contextlib.suppress(OSError):
             heartbeat = asdict(replace(progress.heartbeat(), ended=ended))
-            files.replace(_path(folder, progress.token), json.dumps(heartbeat).encode())
+            text = json.dumps(heartbeat | {DIGEST: _digest(heartbeat)})
+            files.replace(_path(folder, progress.token), text.encode())
 
     def beat() -> None:
         while not over.wait(SECONDS):
@@ -307,12 +313,19 @@ def read(folder: Path) -> dict[str, Heartbeat]:
     for path in sorted((folder / "jobs").glob("[!.]*.json")):
         with contextlib.suppress(BadFileError, OSError, ValueError, TypeError, KeyError, AttributeError):
             with open_regular(path) as file:
-                stored = json.load(file).items()
-            values: dict[str, Any] = {OLDER_NAMES.get(name, name): value for name, value in stored}
+                stored = json.load(file)
+            if stored.pop(DIGEST, None) not in (None, _digest(stored)):
+                continue  # it would say what nobody typed
+            values: dict[str, Any] = {OLDER_NAMES.get(name, name): value for name, value in stored.items()}
             longest = tuple(Running(**each) for each in values.pop("longest"))
             values = {"token": path.stem, **values, "longest": longest}
             heartbeats[path.stem] = Heartbeat(**values)
     return heartbeats
+
+
+def _digest(values: dict[str, Any]) -> str:
+    """Of a heartbeat, without the digest itself."""
+    return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]
 
 
 def read_members(folder: Path, token: str, columns: Sequence[str] = tuple(MEMBERS)) -> pl.DataFrame:

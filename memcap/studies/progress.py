@@ -52,7 +52,8 @@ class ProgressBar:
             return
         heartbeat = self.progress.heartbeat()
         done, members = _counts(heartbeat, self.progress.before)
-        line = f"training {done}/{members} members, {_ends(heartbeat)}, {_left(heartbeat)}"
+        ends = _ends(heartbeat, self.progress.solved_before)
+        line = f"training {done}/{members} members, {ends}, {_left(heartbeat)}"
         print(line, file=sys.stderr, flush=True)
         self.last_line, self.done = now, heartbeat.done
 
@@ -100,7 +101,7 @@ class _Bar(Progress):
         heartbeat = self.progress.heartbeat()
         done, members = _counts(heartbeat, self.progress.before)
         begun = heartbeat.done or heartbeat.running
-        note = _ends(heartbeat) if begun else "compiling, and the first steps"
+        note = _ends(heartbeat, self.progress.solved_before) if begun else "compiling, and the first steps"
         for row in self.task_ids:  # none yet as rich begins, then the one
             self.update(row, completed=done, total=members, note=note, left=_left(heartbeat))
         yield self.make_tasks_table(self.tasks)
@@ -122,11 +123,14 @@ def _counts(heartbeat: Heartbeat, before: int) -> tuple[int, int]:
     return done, done + heartbeat.to_come
 
 
-def _ends(heartbeat: Heartbeat) -> str:
-    """What became of the members that ended."""
+def _ends(heartbeat: Heartbeat, solved_before: int) -> str:
+    """What became of the members that ended, here and before."""
     others = {"diverged": heartbeat.diverged, "failed": heartbeat.failed}
     return ", ".join(
-        [f"{heartbeat.solved} solved", *(f"{count} {status}" for status, count in others.items() if count)]
+        [
+            f"{solved_before + heartbeat.solved} solved",
+            *(f"{count} {status}" for status, count in others.items() if count),
+        ]
     )
 
 

@@ -10,79 +10,84 @@ from memcap.studies.files import BadFileError
 At = Literal["steady", "trained"]  # which verdict counts: see `memcap.capacity.frontier`
 VERDICTS = get_args(At)
 
-SCHEMA: dict[str, Any] = {
-    "key": pl.String,  # hash of `config`
-    "study": pl.String,
-    "task": pl.String,
-    "knobs": pl.String,  # the task's own knobs, as JSON and as in `config`
-    "lag": pl.Int64,
-    "length": pl.Int64,
-    "cell": pl.String,
-    "units": pl.Int64,
-    "readout": pl.String,
-    "seed": pl.Int64,
-    "recipe": pl.String,
-    "init": pl.String,
-    "input_bias": pl.Float64,  # null where drawn (chrono) or Flax's own
-    "forget_bias": pl.Float64,
-    "output_bias": pl.Float64,
-    "gain": pl.Float64,  # of the candidate's recurrent block
-    "orthogonal": pl.Boolean,
-    "lr": pl.Float64,
-    "schedule": pl.String,
-    "warmup": pl.Int64,
-    "batch": pl.Int64,
-    "clip": pl.Float64,
-    "budget": pl.Int64,
-    "falls_above": pl.Int64,  # null: the learning rate is the same at every lag
-    "curriculum": pl.Float64,  # null: none
-    "advance": pl.Float64,
-    "deadline": pl.Float64,
-    "optimizer": pl.String,  # adam, or sgd: with momentum
-    "status": pl.String,  # solved, unsolved, diverged; failed: two workers ended while they trained it
-    "reason": pl.String,  # null unless failed
-    "solved": pl.Boolean,
-    "steady": pl.Boolean,  # solved, and by the same weights at the stretched length
-    "steps": pl.Int64,  # taken
-    "steps_to_solve": pl.Int64,  # null unless solved
-    "steps_to_steady": pl.Int64,  # null unless steady
-    "metric": pl.String,  # accuracy, or mse
-    "threshold": pl.Float64,
-    "final": pl.Float64,  # last held-out metric; null if never evaluated
-    "best": pl.Float64,  # best held-out metric
-    "train_loss": pl.Float64,  # mean over the last chunk
-    "stretch": pl.Int64,
-    "stretched": pl.Float64,  # metric at `stretch` times the lag (or length)
-    "evaluation_sequences": pl.Int64,
-    "evaluation_every": pl.Int64,
-    "evaluation_successive": pl.Int64,
-    "evaluation_until": pl.String,  # solved, or steady: what the member was trained for
-    "carry_numbers": pl.Int64,
-    "parameters": pl.Int64,
-    "compile_seconds": pl.Float64,  # of the program, shared by its population
-    "run_seconds": pl.Float64,
-    "loop": pl.String,  # over time, by its name in memcap/loops/
-    "batching": pl.String,  # the same in three words, before there was `loop`: map or vmap,
-    "scan": pl.String,  # loop, scan or plain,
-    "kernel": pl.String,  # xla or native
-    # what the member was padded to: more than `units` only where widths share a program
-    "program_units": pl.Int64,
-    "program_steps": pl.Int64,  # and the buffer of its sequences
-    "population": pl.String,  # stem of the shard and of the weights' file
-    "config": pl.String,  # the whole resolved config, as JSON
-    "memcap": pl.String,
-    "python": pl.String,
-    "jax": pl.String,
-    "jaxlib": pl.String,
-    "flax": pl.String,
-    "optax": pl.String,
-    "backend": pl.String,
-    "device": pl.String,
-    "matmul_precision": pl.String,
-    "xla_flags": pl.String,
-    "git_commit": pl.String,
-    "finished": pl.Datetime("us", "UTC"),
+# What each column is, in which units, and its type. `make tables` prints it into results/README.md.
+COLUMNS: dict[str, tuple[Any, str]] = {
+    "key": (pl.String, "hash of `config`: who has the same key is the same member"),
+    "study": (pl.String, "name of the study"),
+    "task": (pl.String, "what is to be remembered"),
+    "knobs": (pl.String, "the task's own knobs, JSON, as in `config`"),
+    "lag": (pl.Int64, "time steps from what is to be remembered to where it is due; each task says which"),
+    "length": (pl.Int64, "time steps of a training sequence"),
+    "cell": (pl.String, "the recurrent cell"),
+    "units": (pl.Int64, "width of the cell, in each layer"),
+    "readout": (pl.String, "what maps the shown state to the answer"),
+    "layers": (pl.Int64, "cells one on top of another, each of `units` units"),
+    "seed": (pl.Int64, "of weights and data"),
+    "recipe": (pl.String, "name of the recipe"),
+    "init": (pl.String, "how weights begin"),
+    "input_bias": (pl.Float64, "of the input gate at the start; null where drawn (chrono) or Flax's own"),
+    "forget_bias": (pl.Float64, "of the forget gate at the start; null likewise"),
+    "output_bias": (pl.Float64, "of the output gate at the start; null likewise"),
+    "gain": (pl.Float64, "of the candidate's recurrent block at the start"),
+    "orthogonal": (pl.Boolean, "whether that block begins orthogonal"),
+    "lr": (pl.Float64, "learning rate"),
+    "schedule": (pl.String, "of the learning rate"),
+    "warmup": (pl.Int64, "steps until the learning rate is reached"),
+    "batch": (pl.Int64, "sequences per training step"),
+    "clip": (pl.Float64, "the gradient's greatest global norm"),
+    "budget": (pl.Int64, "the most training steps"),
+    "falls_above": (pl.Int64, "lag above which the learning rate falls; null: it is the same at every lag"),
+    "curriculum": (pl.Float64, "share of the lag at which a curriculum starts; null: none"),
+    "advance": (pl.Float64, "score at which the curriculum goes on"),
+    "deadline": (pl.Float64, "share of the budget by which the curriculum is over"),
+    "optimizer": (pl.String, "adam, sgd: with momentum, or rmsprop"),
+    "status": (pl.String, "solved, unsolved, diverged; failed: two workers ended while they trained it"),
+    "reason": (pl.String, "why it failed; null unless it did"),
+    "solved": (pl.Boolean, "whether the criterion was met"),
+    "steady": (pl.Boolean, "solved, and by the same weights at the stretched length"),
+    "steps": (pl.Int64, "training steps taken"),
+    "steps_to_solve": (pl.Int64, "null unless solved"),
+    "steps_to_steady": (pl.Int64, "null unless steady"),
+    "metric": (pl.String, "accuracy, or mse (mean squared error)"),
+    "threshold": (pl.Float64, "the criterion: accuracy at least, or error at most"),
+    "final": (pl.Float64, "last held-out metric; null if never evaluated"),
+    "best": (pl.Float64, "best held-out metric"),
+    "train_loss": (pl.Float64, "mean over the last chunk; nats, or squared error"),
+    "stretch": (pl.Int64, "how many times the lag (or length) the stretched test asks"),
+    "stretched": (pl.Float64, "metric there"),
+    "evaluation_sequences": (pl.Int64, "held-out sequences per evaluation"),
+    "evaluation_every": (pl.Int64, "training steps between evaluations"),
+    "evaluation_successive": (pl.Int64, "evaluations in a row that must pass"),
+    "evaluation_until": (pl.String, "solved, or steady: what the member was trained for"),
+    "carry_numbers": (pl.Int64, "numbers in the carry of the whole net, per sequence"),
+    "parameters": (pl.Int64, "trained numbers, read-out included"),
+    "compile_seconds": (pl.Float64, "of the program, shared by its population"),
+    "run_seconds": (pl.Float64, "of training and evaluation"),
+    "loop": (pl.String, "over time, by its name in memcap/loops/"),
+    "batching": (pl.String, "the same in three words, before there was `loop`: map or vmap,"),
+    "scan": (pl.String, "loop, scan or plain,"),
+    "kernel": (pl.String, "xla or native"),
+    "program_units": (
+        pl.Int64,
+        "width that the member was padded to: more than `units` only where widths share a program",
+    ),
+    "program_steps": (pl.Int64, "and the buffer of its sequences, time steps"),
+    "population": (pl.String, "stem of the shard and of the weights' file"),
+    "config": (pl.String, "the whole resolved config, JSON"),
+    "memcap": (pl.String, "version of memcap"),
+    "python": (pl.String, "version of Python"),
+    "jax": (pl.String, "version of JAX"),
+    "jaxlib": (pl.String, "version of jaxlib"),
+    "flax": (pl.String, "version of Flax"),
+    "optax": (pl.String, "version of optax"),
+    "backend": (pl.String, "cpu, gpu or tpu"),
+    "device": (pl.String, "its name"),
+    "matmul_precision": (pl.String, "of products, where a device would round them"),
+    "xla_flags": (pl.String, "those that were set"),
+    "git_commit": (pl.String, "of memcap, where it was a checkout"),
+    "finished": (pl.Datetime("us", "UTC"), "when, UTC"),
 }
+SCHEMA: dict[str, Any] = {name: dtype for name, (dtype, _) in COLUMNS.items()}
 
 # Columns that hold a recipe's values for training.
 TRAINING = ("lr", "schedule", "warmup", "batch", "clip", "budget", "falls_above")
@@ -99,8 +104,14 @@ LATER += (
     "optimizer",
     "kernel",
     "loop",
+    "layers",
 )
 REQUIRED = tuple(name for name in SCHEMA if name not in LATER)
+# Which of several rows of a member counts is the last in this order: one that measures something before one
+# that failed. Clocks of different machines differ, so of rows alike it is that of the shard whose name comes
+# last, which is chance: names begin with digits drawn at random for each program and job.
+PREFERENCE = (pl.col("status") != "failed", pl.col("population"), pl.col("finished"))
+ORDER = ("study", "task", "lag", "units", "recipe", "seed")  # in which rows are listed
 
 
 def frame(rows: Sequence[dict[str, Any]]) -> pl.DataFrame:
@@ -129,6 +140,7 @@ def _derived(name: str, there: Collection[str]) -> pl.Expr:
     steady = pl.col("solved") & passes.otherwise(pl.col("stretched") <= pl.col("threshold")).fill_null(False)
     values = {"steady": steady, "steps_to_steady": pl.when(steady).then("steps_to_solve")}
     values |= {"evaluation_until": pl.lit("solved"), "optimizer": pl.lit("adam"), "kernel": pl.lit("xla")}
+    values["layers"] = pl.lit(1)
     values["loop"] = pl.when(pl.col("batching") == "vmap").then(pl.lit("masked")).otherwise(pl.lit("while"))
     for column, loop in (("scan", "plain"), ("kernel", "native")):
         if column in there:
@@ -136,12 +148,13 @@ def _derived(name: str, there: Collection[str]) -> pl.Expr:
     return values.get(name, pl.lit(None))
 
 
-def latest_per_key(tables: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    """Rows of several tables, one per key: the one that finished last."""
-    rows = pl.concat([frame([]), *tables]).sort("finished", maintain_order=True)
-    return rows.unique("key", keep="last", maintain_order=True).sort(
-        "study", "task", "lag", "units", "recipe", "seed"
-    )
+def one_per_key(tables: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Rows of several tables, one per key: the last in the order of `PREFERENCE`."""
+    rows = pl.concat([frame([]), *tables], rechunk=True)
+    # places are sorted, and rows gathered once: most columns decide no order
+    places = rows.select("key", "status", "population", "finished", *ORDER, place=pl.int_range(pl.len()))
+    places = places.sort(PREFERENCE, maintain_order=True).unique("key", keep="last", maintain_order=True)
+    return rows[places.sort(ORDER, maintain_order=True)["place"]]
 
 
 def without_failed(rows: pl.DataFrame) -> pl.DataFrame:

@@ -1,20 +1,22 @@
 """A run of a job: what its folder lacks of its members, trained, and every row written as it comes."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
-from memcap import jax_setup, loops
+from memcap import jax_setup, loops, signals
 from memcap.config import Engine, Member
 from memcap.signals import Interrupted
 from memcap.studies import heartbeat, shards
 from memcap.studies.checkpoints import Checkpoints
 from memcap.studies.heartbeat import JobProgress
 from memcap.studies.progress import ProgressBar
-from memcap.studies.rows import frame, latest_per_key, passed_column, without_failed
-from memcap.studies.search import Bisect
+from memcap.studies.race import Race
+from memcap.studies.rows import frame, one_per_key, passed_column, without_failed
+from memcap.studies.search import Bisect, Outcome
 from memcap.studies.writer import StudyWriter, members_table
 from memcap.training.engine import Result, train
 
@@ -26,7 +28,8 @@ class Todo:
     Args:
         rows: of the members that it holds.
         missing: the other members, each once.
-        search: of design=bisect, which knows the rows; None: every missing member is trained.
+        search: of a design that decides as it goes, which knows the rows; None: every missing member is
+            trained.
         first: to train first: all that is missing, or what the search begins with.
         most: how many are trained at most; where counts are not monotone in width, a search may come to want
             more.
@@ -34,7 +37,7 @@ class Todo:
 
     rows: pl.DataFrame
     missing: list[Member]
-    search: Bisect | None
+    search: Bisect | Race | None
     first: list[Member]
     most: int
 
@@ -45,19 +48,22 @@ def what_is_missing(members: Sequence[Member], folder: Path | None, design: str)
     Args:
         members: the job's.
         folder: the study's, which need not exist; None: there are no rows.
-        design: "grid" or "bisect", see `memcap.studies.search`.
+        design: "grid"; "bisect", see `memcap.studies.search`; "race", see `memcap.studies.race`.
 
     Raises:
         UserError: members that cannot be searched.
     """
-    by_key = {member.key: member for member in members}
+    kind = {"bisect": Bisect, "race": Race}.get(design)
+    all_members = members if kind is not Race else Race(members, {}).candidates
+    by_key = {member.key: member for member in all_members}
     there = shards.read(folder) if folder is not None and folder.exists() else frame([])
     rows = without_failed(there.filter(pl.col("key").is_in(list(by_key))))
-    passed = {by_key[key]: verdict for key, verdict in rows.select("key", passed_column()).iter_rows()}
-    missing = [member for member in by_key.values() if member not in passed]
-    if design != "bisect":
+    keys = set(rows["key"])
+    missing = [member for key, member in by_key.items() if key not in keys]
+    if kind is None:
         return Todo(rows, missing, None, missing, len(missing))
-    search = Bisect(members, passed)
+    ends = rows.select("key", passed_column(), "steps", pl.col("best").fill_null(math.nan))
+    search = kind(members, {by_key[key]: Outcome.of(by_key[key], *end) for key, *end in ends.iter_rows()})
     first = search.first_members()
     return Todo(rows, missing, search, first, search.estimate if first else 0)
 
@@ -81,7 +87,8 @@ def run_study(
             half-trained members go on. None: nothing is written.
         study: name of the study, in every row.
         design: "grid" trains all members; "bisect" those that find the thresholds, see
-            `memcap.studies.search`.
+            `memcap.studies.search`; "race" first those that tell which recipe to take, see
+            `memcap.studies.race`.
         quiet: show no progress.
         command: what was typed to start it, for `memcap status`.
         session: 8 hexadecimal digits that all jobs of one command have in common (`shards.new_session`), so
@@ -90,7 +97,7 @@ def run_study(
     Returns:
         The rows of these members, as far as the design wanted them.
     """
-    jax_setup.prepare()
+    jax_setup.setup()
     jax_setup.platform()
     loops.check(engine.loop)
     if folder is not None:
@@ -99,30 +106,42 @@ def run_study(
     todo = what_is_missing(members, folder, design)
     search, there = todo.search, todo.rows.height
     token = shards.new_token(session)
-    checkpoints = None if folder is None else Checkpoints(folder, members, engine, token)
-    progress = JobProgress(todo.most, there, study, command, token, searched=search is not None)
+    candidates = members if search is None else search.candidates
+    checkpoints = None if folder is None else Checkpoints(folder, candidates, engine, token)
+    solved_before = int(todo.rows["solved"].sum())
+    progress = JobProgress(todo.most, there, study, command, token, search is not None, solved_before)
     writer = StudyWriter(folder, study, progress, checkpoints)
 
     def next_members(results: Sequence[Result]) -> list[Member]:
         assert search is not None
-        wanted = [member for each in results for member in search.next_members(each.member, each.passed)]
+        more = [
+            member
+            for each in results
+            for member in search.next_members(
+                each.member, Outcome.of(each.member, each.passed, each.steps, each.best)
+            )
+        ]
         progress.expect(search.estimate)
-        return wanted
+        return more
+
+    def save(interrupted: Interrupted) -> None:
+        writer.flush()
+        writer.count(interrupted)
 
     try:
         with (
+            signals.saving(save),
             ProgressBar(progress, quiet),
             heartbeat.writing(folder, progress, members_table(todo.missing if todo.first else [])),
             writer,
         ):
             if todo.first:
-                how = (next_members, members, ()) if search else (None, (), members)
+                how = (next_members, candidates, ()) if search else (None, (), members)
                 train(todo.first, engine, writer, *how)
                 if checkpoints is not None:
                     # The rest are of members that a search wanted before, and now does not.
                     checkpoints.drop(list(checkpoints.states))
     except Interrupted as interrupted:
-        interrupted.rows_saved = there + len(writer.rows)
-        interrupted.half_trained = len(checkpoints.states) if checkpoints else 0
+        writer.count(interrupted)
         raise
-    return latest_per_key([todo.rows, frame(writer.rows)])
+    return one_per_key([todo.rows, frame(writer.rows)])

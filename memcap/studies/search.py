@@ -24,17 +24,41 @@ searches of its own, which go by its own answers; at the shortest lag of a recip
 shorter ones.
 """
 
+import math
 from collections.abc import Hashable, Iterable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
 from memcap.config import Member
 from memcap.knobs import UserError
 
-DESIGNS = ("grid", "bisect")
+DESIGNS = ("grid", "bisect", "race")
+FEWEST_WIDTHS = 3  # of a search
 REACH = 2.5  # how many times the longest lag known a lag may be, to start from its answer
 GALLOP = 0.1  # first step of a gallop, as a share of the width that it starts at
 BESIDE = 0.25  # how far below u50's answer and above u90's, as a share of it, the two last widths lie
+
+
+class Outcome(NamedTuple):
+    """What became of a member, as far as a design asks.
+
+    Args:
+        passed: whether it became what its training was for.
+        steps: that it took.
+        share: how far its best held-out score is from chance, 0, to a perfect one, 1.
+    """
+
+    passed: bool
+    steps: int = 0
+    share: float = 0.0
+
+    @classmethod
+    def of(cls, member: Member, passed: bool, steps: int, best: float) -> "Outcome":
+        """Of a member whose best held-out score is `best`, an accuracy or an error; NaN without one."""
+        chance, perfect = member.facts.chance, float(member.task.higher_is_better)
+        share = (best - chance) / (perfect - chance)
+        return cls(passed, steps, min(1.0, max(0.0, share)) if math.isfinite(share) else 0.0)
 
 
 def seeds_needed(seeds: int) -> tuple[int, int]:
@@ -48,7 +72,7 @@ def seeds_needed(seeds: int) -> tuple[int, int]:
 
 def search_of(member: Member) -> tuple[Hashable, ...]:
     """What the members of one search have in common: all but width and seed; the recipe is last."""
-    network = member.model.cell, member.model.readout
+    network = member.model.cell, member.model.readout, member.model.layers
     return member.task, member.lag, member.length, network, member.evaluation, member.recipe
 
 
@@ -70,11 +94,11 @@ class Search:
         self.members = [[table[width][seed] for seed in sorted(table[width])] for width in self.widths]
         first = self.members[0][0]
         self.lag, self.position, self.recipe = first.lag, (first.lag, first.length), first.recipe
-        where = f"design=bisect: recipe {first.recipe.name} of {first.task.name} at lag {first.lag}"
-        if len(self.widths) < 3:
+        where = f"design=bisect or race: recipe {first.recipe.name} of {first.task.name} at lag {first.lag}"
+        if len(self.widths) < FEWEST_WIDTHS:
             raise UserError(
-                f"{where} has {len(self.widths)} of the 3 widths it needs; list more in model.units, or set"
-                " design=grid"
+                f"{where} has {len(self.widths)} of the {FEWEST_WIDTHS} widths it needs; list more in"
+                " model.units, or set design=grid"
             )
         for width in self.widths:
             if set(table[width]) != set(table[self.widths[0]]):
@@ -125,7 +149,7 @@ class Search:
         low, high = self.bracket(need)
         return high - low == 1
 
-    def wanted(self) -> dict[int, int]:
+    def demand(self) -> dict[int, int]:
         """How many results each width should have by now, by place. Depends on the results alone, not on
         their order."""
         if self.start is None:
@@ -167,13 +191,13 @@ class Search:
             wide = len(self.widths).bit_length()
             halvings = [(high - low - 1).bit_length() for low, high in gaps]
             gallops = [wide for low, high in gaps if low < 0 or high == len(self.widths)]
-            left = self.seeds * (sum(halvings) + sum(gallops) + 2)
+            most = self.seeds * (sum(halvings) + sum(gallops) + 2)
         else:
-            left = sum(
+            most = sum(
                 max(0, count - self.solved[place] - self.failed[place])
-                for place, count in self.wanted().items()
+                for place, count in self.demand().items()
             )
-        return min(left, self.seeds * len(self.widths) - sum(self.solved) - sum(self.failed))
+        return min(most, self.seeds * len(self.widths) - sum(self.solved) - sum(self.failed))
 
 
 class Bisect:
@@ -181,13 +205,13 @@ class Bisect:
 
     Args:
         members: all that may be asked for, as the axes give them.
-        known: verdicts that the store holds; others than those of `members` are ignored.
+        outcomes: what the store holds; others than `members` are ignored.
 
     Raises:
         UserError: a design that cannot be searched; see `Search`.
     """
 
-    def __init__(self, members: Iterable[Member], known: Mapping[Member, bool]):
+    def __init__(self, members: Iterable[Member], outcomes: Mapping[Member, Outcome]):
         groups: dict[tuple[Hashable, ...], list[Member]] = {}
         for m in dict.fromkeys(members):
             groups.setdefault(search_of(m), []).append(m)
@@ -201,8 +225,8 @@ class Bisect:
         self._requested: set[Member] = set()
         self._ended: set[Member] = set()
         for member in self._of:
-            if member in known:
-                self._record(member, known[member])
+            if member in outcomes:
+                self._record(member, outcomes[member].passed)
 
     def first_members(self) -> list[Member]:
         """The members to begin with. Empty if the store holds all that is wanted."""
@@ -210,7 +234,12 @@ class Bisect:
             member for chain in self._chains.values() for member in self._request(self._begin_searches(chain))
         ]
 
-    def next_members(self, member: Member, solved: bool) -> list[Member]:
+    @property
+    def candidates(self) -> list[Member]:
+        """All members that may be asked for."""
+        return list(self._of)
+
+    def next_members(self, member: Member, outcome: Outcome) -> list[Member]:
         """The members wanted now that one that was asked for has ended. Empty while others must end first.
 
         Raises:
@@ -218,7 +247,7 @@ class Bisect:
         """
         if member not in self._requested or member in self._ended:
             raise ValueError(f"{member}: was not asked for, or has ended before")
-        self._record(member, solved)
+        self._record(member, outcome.passed)
         search = self._of[member]
         chain = next(chain for chain in self._chains.values() if search in chain)
         return self._request([search, *self._begin_searches(chain)])
@@ -246,29 +275,31 @@ class Bisect:
         for search in sorted((s for s in chain if s.start is None), key=lambda s: s.position):
             shorter = [s for s in chain if s.position < search.position]
             before = [s for s in shorter if s.recipe == search.recipe] or shorter
-            known = [(s.lag, s.answer) for s in before if s.is_settled(s.u50)]
-            if len(known) == len(before) or search.lag <= REACH * max((lag for lag, _ in known), default=0):
-                search.begin(_guess(known, search.lag))
+            answers = [(s.lag, s.answer) for s in before if s.is_settled(s.u50)]
+            if len(answers) == len(before) or search.lag <= REACH * max(
+                (lag for lag, _ in answers), default=0
+            ):
+                search.begin(_guess(answers, search.lag))
                 begun.append(search)
         return begun
 
     def _request(self, searches: list[Search]) -> list[Member]:
         """What the searches want and have not been given."""
-        wanted = []
+        more = []
         for search in searches:
-            for place, count in search.wanted().items():
+            for place, count in search.demand().items():
                 members = search.members[place]
                 missing = count - sum(member in self._requested for member in members)
-                wanted += [member for member in members if member not in self._requested][: max(missing, 0)]
-        self._requested.update(wanted)
-        return wanted
+                more += [member for member in members if member not in self._requested][: max(missing, 0)]
+        self._requested.update(more)
+        return more
 
 
-def _guess(known: list[tuple[int, int]], lag: int) -> float:
-    """Units that a lag may need: on a line through the answers known, or in proportion to the only one; 1
+def _guess(answers: list[tuple[int, int]], lag: int) -> float:
+    """Units that a lag may need: on a line through the answers, or in proportion to the only one; 1
     without any."""
-    lags, units = zip(*known, strict=True) if known else ((), ())
+    lags, units = zip(*answers, strict=True) if answers else ((), ())
     if len(set(lags)) > 1:
         slope, intercept = np.polyfit(lags, units, 1)
         return float(slope * lag + intercept)
-    return min(units) * lag / lags[0] if known and lags[0] else 1.0
+    return min(units) * lag / lags[0] if answers and lags[0] else 1.0

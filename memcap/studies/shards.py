@@ -22,25 +22,37 @@ import re
 import secrets
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
-from memcap.knobs import UserError, key_of
-from memcap.printing import warn_once
+from memcap.knobs import UserError
+from memcap.published import atlas, is_atlas
 from memcap.studies import files
 from memcap.studies.files import BadFileError
-from memcap.studies.rows import complete, frame, latest_per_key
+from memcap.studies.row_checks import BadRowsError, check_rows
+from memcap.studies.rows import complete, frame, one_per_key
 from memcap.studies.weights import write_weights
+from memcap.words import warn_once
 
 OUTPUTS = Path("outputs")  # where studies are, unless one says another place
 SESSION_DIGITS = 8  # of the command, as many of the job
 NAME = re.compile(r"[0-9a-f]{16}-(?:[0-9a-f]{8}){1,2}-\d+")  # that jobs give their shards
 UNFINISHED_FIGURE = re.compile(r"\.\w+\.[a-z0-9_]{8}")  # where `figures.save` writes before all is there
+
+State = tuple[Path, int, int, int]  # of a file: it changes when the file does
+_sound: set[State] = set()  # files whose rows this process has checked
+
+
+class Table(NamedTuple):
+    """The rows of one file, and whether a digest vouches for its bytes."""
+
+    rows: pl.DataFrame
+    has_digest: bool
 
 
 def new_session() -> str:
@@ -63,9 +75,22 @@ def session_of(name: str) -> str:
     return token[:SESSION_DIGITS] if len(token) == 2 * SESSION_DIGITS else ""
 
 
+def token_of(name: str) -> str:
+    """The token of the job that wrote a shard, from the shard's name; "" where no job gave it."""
+    return name.split("-")[1] if NAME.fullmatch(name) else ""
+
+
 def shard_name(program: str, token: str, number: int) -> str:
     """The stem of a shard's files."""
     return f"{program}-{token}-{number}"
+
+
+def check_study(name: str) -> None:
+    """Raise UserError at a study's name that would lead to another folder."""
+    if name in (".", "..") or set(name) & {"/", "\\", "\0"}:
+        raise UserError(
+            f"study={name}: must be a name, without / and \\; a folder goes by out, in Python by folder"
+        )
 
 
 def prepare(folder: Path) -> None:
@@ -105,6 +130,8 @@ def no_rows(folder: Path) -> UserError:
 def paths(folder: Path, below: bool = True) -> list[Path]:
     """All files of rows in a study's folder and, unless `below` is false, in the folders below it: folded
     files, then shards. Of one that is a file, itself."""
+    if is_atlas(folder):
+        return [atlas()]
     if folder.is_file():
         return [folder]
     search = folder.rglob if below else folder.glob
@@ -112,11 +139,11 @@ def paths(folder: Path, below: bool = True) -> list[Path]:
 
 
 def read(folder: Path, strict: bool = False) -> pl.DataFrame:
-    """All rows at or below a folder, one per key: the one that finished last. Also those of tasks and cells
-    that cannot be imported, which `memcap.studies.store.read` leaves out.
+    """All rows at or below a folder, one per key (`memcap.studies.rows.PREFERENCE`). Also those of
+    tasks and cells that cannot be imported, which `memcap.studies.store.read` leaves out.
 
     Args:
-        folder: of a study or of several, or one Parquet file.
+        folder: of a study or of several, or one Parquet file; or the name `atlas` (`memcap.published`).
         strict: refuse a bad file. Otherwise it is named on stderr, and the others are read.
 
     Raises:
@@ -129,59 +156,96 @@ def read(folder: Path, strict: bool = False) -> pl.DataFrame:
         if strict:
             raise UserError(f"{path}: {why}; without --strict the other files are read")
         warn_once(f"{path}: {why}; skipped; rerun the study to retrain what only it held")
-    return latest_per_key(tables)
+    warn_of_no_digest(folder, tables)
+    return one_per_key([table.rows for table in tables.values()])
 
 
-def read_files(folder: Path, below: bool = True) -> tuple[list[pl.DataFrame], dict[Path, str]]:
+def read_files(folder: Path, below: bool = True) -> tuple[dict[Path, Table], dict[Path, BadFileError]]:
     """The tables of all files that are sound, and for each other file what is wrong with it. For arguments
     see `paths`.
 
     Raises:
         UserError: the folder doesn't exist.
     """
-    if not folder.exists():
+    if not (atlas() if is_atlas(folder) else folder).exists():
         raise UserError(
             f"{folder}: no such folder or file; train a study first, as in: memcap train sweeps=first_study"
         )
-    tables, bad = [], {}
+    tables: dict[State, Table] = {}
+    bad: dict[Path, BadFileError] = {}
     for path in paths(folder, below):
         try:
             status = path.stat()
-            tables.append(_cached(path, status.st_ino, status.st_mtime_ns, status.st_size))
+            state = (path, status.st_ino, status.st_mtime_ns, status.st_size)
+            tables[state] = _cached(*state)
         except BadFileError as error:
-            bad[path] = str(error)
+            bad[path] = error
         except OSError as error:
-            bad[path] = f"cannot be read ({error.strerror or error})"
-    return tables, bad
+            bad[path] = BadFileError(f"cannot be read ({error.strerror or error})")
+    bad |= _check({state: table for state, table in tables.items() if state not in _sound})
+    return {path: table for (path, *_), table in tables.items() if path not in bad}, bad
 
 
 @lru_cache(maxsize=1024)
-def _cached(path: Path, *state: int) -> pl.DataFrame:
-    """The rows of one file; `state` changes when the file does, so that a job reads each file once."""
+def _cached(path: Path, *state: int) -> Table:
+    """One file; so that a job reads each once."""
     del state
-    return read_file(path)
+    return _table(path)
+
+
+def _check(tables: dict[State, Table]) -> dict[Path, BadFileError]:
+    """What is wrong with the rows of some files: all together first, as each check costs as much for few
+    rows as for many."""
+    try:
+        check_rows(pl.concat([frame([]), *(table.rows for table in tables.values())], rechunk=True))
+    except BadRowsError:
+        bad = {}
+        for state, table in tables.items():
+            try:
+                check_rows(table.rows)
+            except BadRowsError as error:
+                bad[state[0]] = error
+            else:
+                _sound.add(state)
+        return bad
+    _sound.update(tables)
+    return {}
+
+
+def warn_of_no_digest(folder: Path, tables: Mapping[Path, Table]) -> None:
+    """Print a line on stderr, once, where no digest vouches for a file of rows."""
+    without = [path for path, table in tables.items() if not table.has_digest]
+    if not without:
+        return
+    which = f"{without[0]}: has" if len(without) == 1 else f"{folder}: {len(without):,} files of rows have"
+    warn_once(
+        f"{which} no digest: of memcap 0.1, or made elsewhere; only that rows fit their configs is sure"
+    )
 
 
 def read_file(path: Path) -> pl.DataFrame:
     """The rows of one file, checked.
 
     Raises:
-        BadFileError: it is damaged, or no table of rows.
+        BadFileError: it is damaged, no table of rows, or one whose rows are not their members'.
         OSError: it cannot be read.
     """
+    rows = _table(path).rows
+    check_rows(rows)
+    return rows
+
+
+def _table(path: Path) -> Table:
+    """One file, its bytes checked and not its rows; for errors see `read_file`."""
     with files.open_regular(path) as file:
         content = BytesIO(file.read())
-    files.check(content)
+    has_digest = files.check(content)
     try:
-        table = complete(pl.read_parquet(content))
+        return Table(complete(pl.read_parquet(content)), has_digest)
     except BadFileError:
         raise
     except (Exception, pl.exceptions.PanicException) as error:  # at a file without a digest Rust may panic
         raise BadFileError("not a readable table of rows") from error
-    for key, config in table.select("key", "config").iter_rows():
-        if config is None or key != key_of(config):
-            raise BadFileError(f"damaged: the row {key} has the config of another")
-    return table
 
 
 def collect(folder: Path, strict: bool = False) -> tuple[Path, pl.DataFrame]:
@@ -192,7 +256,7 @@ def collect(folder: Path, strict: bool = False) -> tuple[Path, pl.DataFrame]:
             as `read`.
     """
     path = folder / "rows.parquet"
-    if folder.is_file():
+    if folder.is_file() or is_atlas(folder):
         raise UserError(f"{folder}: cannot be written into; give the folder of a study")
     if why := read_files(folder)[1].get(path):
         raise UserError(f"{path}: {why}; it would be written over: move it elsewhere, and collect again")
@@ -238,8 +302,8 @@ def _remove_orphans(folder: Path) -> None:
         with_rows = {path.stem for path in (folder / "rows").glob("*.parquet")}
         beside = [*(folder / "weights").glob("*.npz"), *(folder / "curves").glob("*.parquet")]
         orphans = [path for path in beside if path.stem not in with_rows and NAME.fullmatch(path.stem)]
-        tables, bad = read_files(folder) if orphans else ([], {})
-        folded = {name for table in tables for name in table["population"]}
+        tables, bad = read_files(folder) if orphans else ({}, {})
+        folded = {name for table in tables.values() for name in table.rows["population"]}
         # Rows that are bad, or were put aside, may have told of them.
         for path in orphans if folded and not bad else ():
             if path.stem not in folded and files.is_stale(path):

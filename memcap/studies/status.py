@@ -7,16 +7,16 @@ counted once, by key.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
 
 from memcap.knobs import UserError
 from memcap.printing import member_name
+from memcap.published import is_atlas
 from memcap.studies import heartbeat, shards
 from memcap.studies.heartbeat import Heartbeat, Running
-from memcap.studies.rows import latest_per_key, without_failed
+from memcap.studies.rows import one_per_key, without_failed
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,8 @@ def studies(place: Path) -> list[Path]:
     Raises:
         UserError: there is none.
     """
+    if is_atlas(place):
+        return [place]
     if not place.is_dir():
         raise UserError(f"{place}: no such folder; give the folder of a study")
     folders = [place] if _is_study(place) else sorted({p.parent for p in _marks(place)})
@@ -96,7 +98,8 @@ def _is_study(folder: Path) -> bool:
 def status(folder: Path) -> Status:
     """How far the study in this folder is."""
     tables, bad = shards.read_files(folder, below=False)
-    rows = latest_per_key(tables)
+    shards.warn_of_no_digest(folder, tables)
+    rows = one_per_key([table.rows for table in tables.values()])
     jobs = dict(sorted(heartbeat.read(folder).items(), key=lambda each: each[1].started))
     keys = {token: heartbeat.keys_of(folder, token) for token in jobs}
     alive = {token: job for token, job in jobs.items() if job.alive}
@@ -104,11 +107,8 @@ def status(folder: Path) -> Status:
     measured, failed_rows = without_failed(rows), rows.filter(pl.col("status") == "failed")
     retrained = {
         key
-        for key, finished in failed_rows.select("key", "finished").iter_rows()
-        if any(
-            key in keys[token] and finished < datetime.fromtimestamp(job.started, UTC)
-            for token, job in alive.items()
-        )
+        for key, population in failed_rows.select("key", "population").iter_rows()
+        if any(key in keys[token] for token in alive if token != shards.token_of(population))
     }
     failed = tuple(
         Failure(key, member_name(*member), reason or "no reason given")

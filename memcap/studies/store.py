@@ -11,19 +11,19 @@ from typing import Any
 
 import polars as pl
 
-from memcap.cells import cell_class
+from memcap.cells import check_name
 from memcap.knobs import UserError, completed, typed
-from memcap.printing import warn_once
 from memcap.studies import shards
 from memcap.studies.weights import weights_of as weights_of
-from memcap.tasks import task_class
+from memcap.tasks import Task, task_class
+from memcap.words import warn_once
 
 KIND = ["task", "knobs", "cell"]
 
 
 def read(folder: Path, strict: bool = False) -> pl.DataFrame:
     """All rows at or below a folder (or of one Parquet file) whose task and cell can be imported, one per
-    key: the one that finished last. A line on stderr says how many others were left out.
+    key (`memcap.studies.rows.PREFERENCE`). A line on stderr says how many others were left out.
 
     For `strict` and errors see `memcap.studies.shards.read`.
     """
@@ -60,12 +60,21 @@ def readable(rows: pl.DataFrame) -> pl.DataFrame:
 def _problem(task: str, knobs: str, cell: str) -> str | None:
     """Why the task or the cell cannot be had; None if they can."""
     try:
-        cls = task_class(task)
-        typed(cls, completed(cls, json.loads(knobs)), "task")
-        cell_class(cell)
+        task_of(task, knobs)
+        check_name(cell)
     except (Exception, SystemExit) as error:  # whatever a module of the user's does when it is imported
         return (str(error) or type(error).__name__).splitlines()[0]
     return None
+
+
+def task_of(task: str, knobs: str) -> Task:
+    """The task of a row, from its columns of these names.
+
+    Raises:
+        UserError: there is no such task, or it has no such knobs.
+    """
+    cls = task_class(task)
+    return typed(cls, completed(cls, json.loads(knobs)), "task")
 
 
 def find_row(folder: Path, key: str) -> dict[str, Any]:

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import polars as pl
 
+from memcap.knobs import UserError
+from memcap.published import is_atlas
 from memcap.studies import curves, shards
 from memcap.studies.checkpoints import states_of
 from memcap.studies.files import BadFileError, has_digest, is_stale
-from memcap.studies.rows import latest_per_key
+from memcap.studies.row_checks import BadRowsError
+from memcap.studies.rows import one_per_key
 from memcap.studies.weights import read_sealed, sizes
 
 SHOWN_KEYS = 3
@@ -43,20 +46,20 @@ def verify(folder: Path, rows_only: bool = False) -> VerifyReport:
         rows_only: leave all but the rows aside; a published table has nothing else.
 
     Raises:
-        UserError: no such folder, or no files of rows in it.
+        UserError: no such folder, or no files of rows in it; the weights of the atlas.
     """
+    if is_atlas(folder) and not rows_only:
+        raise UserError(f"{folder}: rows without weights; check them by: memcap verify {folder} --rows-only")
     # before the rows, which come after them
     tables_of_curves, bad_curves = ({}, {}) if rows_only else curves.read_files(folder)
     tables, bad = shards.read_files(folder)
     if not tables and not bad:
         raise shards.no_rows(folder)
-    wrong = [f"{path}: {why}" for path, why in bad.items()]
-    rows = latest_per_key(tables)
+    wrong = [f"{path}: {line}" for path, error in bad.items() for line in _lines(error)]
+    rows = one_per_key([table.rows for table in tables.values()])
+    without = sum(not table.has_digest for table in tables.values())
     if rows_only:
-        sound = [path for path in shards.paths(folder) if path not in bad]
-        return VerifyReport(
-            rows.height, len(tables), 0, 0, 0, sum(not _has_digest(path) for path in sound), tuple(wrong)
-        )
+        return VerifyReport(rows.height, len(tables), 0, 0, 0, without, tuple(wrong))
     numbers_by_file: dict[Path, dict[str, int]] = {}  # numbers by key, of each file of weights
     for path in sorted(folder.rglob("weights/*.npz")):
         try:
@@ -74,8 +77,7 @@ def verify(folder: Path, rows_only: bool = False) -> VerifyReport:
         except BadFileError as error:
             if path.exists():  # else its job is done with it
                 wrong.append(f"{path}: {error}")
-    sound = [*(path for path in shards.paths(folder) if path not in bad), *numbers_by_file, *tables_of_curves]
-    without = sum(not _has_digest(path) for path in sound)
+    without += sum(not _has_digest(path) for path in (*numbers_by_file, *tables_of_curves))
     return VerifyReport(
         rows.height,
         len(tables),
@@ -85,6 +87,13 @@ def verify(folder: Path, rows_only: bool = False) -> VerifyReport:
         without,
         tuple(wrong),
     )
+
+
+def _lines(error: BadFileError) -> list[str]:
+    """What is wrong with a file: a line for each of its rows that is."""
+    if not isinstance(error, BadRowsError):
+        return [str(error)]
+    return [f"row {key}: {why}" for key, why in error.rows.items()]
 
 
 def _has_digest(path: Path) -> bool:

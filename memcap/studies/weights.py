@@ -69,7 +69,7 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
         files.write(path, lambda file: np.savez(file, allow_pickle=False, **arrays), with_digest=False)
     except OSError as error:
         raise UserError(
-            f"{path}: cannot be written ({error.strerror}); choose another file with -o"
+            f"{path}: cannot be written ({error.strerror or error}); choose another file with -o"
         ) from error
 
 

@@ -20,6 +20,7 @@ from memcap import loops
 from memcap.config import Member
 from memcap.knobs import keyed
 from memcap.printing import member_name
+from memcap.signals import Interrupted
 from memcap.studies import curves, files, heartbeat, shards
 from memcap.studies.checkpoints import SECONDS_OF_TRAINING, Checkpoints
 from memcap.studies.curves import Points, add_point, thin
@@ -229,7 +230,7 @@ class StudyWriter(Listener):
     def load_checkpoints(self, members: Sequence[Member]) -> dict[str, Checkpoint]:
         """Where members go on that have trained before."""
         assert self.checkpoints is not None
-        return self.checkpoints.kept([member.key for member in members])
+        return self.checkpoints.find([member.key for member in members])
 
     def tick(self) -> None:
         """Write states and running curves that have waited long enough."""
@@ -279,6 +280,11 @@ class StudyWriter(Listener):
                     self._write(name)
         if self.checkpoints is not None:
             self.checkpoints.write()
+
+    def count(self, interrupted: Interrupted) -> None:
+        """Count what is written of a job that is interrupted."""
+        interrupted.rows_saved = self.progress.before + len(self.rows)
+        interrupted.half_trained = len(self.checkpoints.states) if self.checkpoints else 0
 
     def __enter__(self) -> Self:
         return self

@@ -35,22 +35,22 @@ def task_class(name: str) -> type[Task]:
         UserError: there is none; names the known ones.
     """
     if plugins.is_import_path(name):
-        found = plugins.import_object(name, "task.name")
-        if not (isinstance(found, type) and issubclass(found, Task)):
+        cls = plugins.import_object(name, "task.name")
+        if not (isinstance(cls, type) and issubclass(cls, Task)):
             raise UserError(f"task.name={name}: must be a class derived from memcap.tasks.Task")
-        if lacks := sorted(getattr(found, "__abstractmethods__", ())):
+        if lacks := sorted(getattr(cls, "__abstractmethods__", ())):
             raise UserError(
                 f"task.name={name}: lacks {', '.join(lacks)}; memcap/tasks/base.py says what a task must have"
             )
-        if any(isinstance(value, Field) for value in vars(found).values()):
+        if any(isinstance(value, Field) for value in vars(cls).values()):
             raise UserError(
                 f"task.name={name}: must be decorated with @dataclass(frozen=True), so that its fields are"
                 " its knobs"
             )
-        return found
+        return cls
     if name not in task_classes():
-        known = ", ".join(task_classes())
-        raise UserError(f"task.name={name}: no such task; one of {known}, or MODULE:CLASS for your own")
+        names = ", ".join(task_classes())
+        raise UserError(f"task.name={name}: no such task; one of {names}, or MODULE:CLASS for your own")
     return task_classes()[name]
 
 

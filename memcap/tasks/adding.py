@@ -1,13 +1,16 @@
 """Adding problem: say the sum of the two marked numbers of a long list."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-import jax
-import jax.numpy as jnp
-
+from memcap.lazy import jax, jnp
 from memcap.tasks.base import Batch, Facts, Operand, Task, integers
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Key
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class Adding(Task):
         """The longest hold, and the number itself."""
         return lag + 1
 
-    def sample(self, key: jax.Array, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+    def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
         """Inputs (T, B, 2), targets (B,). In a sequence longer than lag + 1 the first steps are never
         marked."""
         value_key, first_key, second_key = jax.random.split(key, 3)

@@ -1,15 +1,18 @@
 """Band-limited delay: say at every step what a smooth signal was at five rows of a sliding window of `lag`
 steps."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Literal
-
-import jax
-import jax.numpy as jnp
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from memcap.knobs import knob
+from memcap.lazy import jax, jnp
 from memcap.tasks.base import Batch, Facts, Operand, Task, integers, scored
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Key
 
 DELAYS = 5
 TURN = 2**32  # a phase is a uint32, so that it adds up without rounding however long the sequence
@@ -71,7 +74,7 @@ class BandlimitedDelay(Task):
         """2.5 windows, as in the source."""
         return max(5 * lag // 2, self.shortest(lag))
 
-    def sample(self, key: jax.Array, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+    def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
         """Inputs (T, B, 1), targets (5, T, B), mask (T, B)."""
         start_key, pace_key = jax.random.split(key)
         waves = max(32, 4 * self.cycles)

@@ -5,18 +5,25 @@ A task is a frozen dataclass whose fields are its knobs. It is pure: `sample` dr
 letters: T time, B batch, V symbols, F features, O outputs.
 """
 
+from __future__ import annotations
+
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, TypeAlias
 
-import jax
-import jax.numpy as jnp
+from memcap.lazy import jax, jnp
 
-Operand = int | jax.Array
+if TYPE_CHECKING:
+    from jaxtyping import Array, Bool, Float, Int, Key, UInt32
+
+Operand: TypeAlias = "int | Int[Array, '']"
+# Share of the way from chance to a perfect score up to which a score says nothing: who has one that is no
+# better is as good as a net without memory.
+BEYOND_CHANCE = 0.1
 # Share of the bits that an accuracy of .99 still asks for: 1 - H(.01), by rate-distortion; larger alphabets
 # ask for more.
-ASKED = 1 + 0.01 * math.log2(0.01) + 0.99 * math.log2(0.99)
+SHARE_OF_BITS = 1 + 0.01 * math.log2(0.01) + 0.99 * math.log2(0.99)
 
 
 @dataclass(frozen=True)
@@ -45,21 +52,21 @@ class Batch(NamedTuple):
     """A batch of B sequences in buffers of T steps, of which the first `length` count.
 
     Args:
-        inputs: (T, B) int32 symbols below `task.vocabulary`, or (T, B, F) float32.
+        inputs: int32 symbols below `task.vocabulary`, or float32.
         targets: int32 classes or float32 values; (B,) where `task.answers` is "last", else (T, B). Values of
             a task with several outputs O have them first, as the read-out does: (O, B) or (O, T, B).
-        mask: (T, B) bool, true where an answer is due; None where `task.answers` is "last".
-        window_starts: (T,) bool, true at the first step of each window; the carry enters there with its
+        mask: true where an answer is due; None where `task.answers` is "last".
+        window_starts: true at the first step of each window; the carry enters there with its
             gradient stopped (or is reset, see `Task.reset_carry`). None: one window.
     """
 
-    inputs: jax.Array
-    targets: jax.Array
-    mask: jax.Array | None = None
-    window_starts: jax.Array | None = None
+    inputs: Int[Array, "T B"] | Float[Array, "T B F"]
+    targets: Int[Array, "*T B"] | Float[Array, "*O B"]
+    mask: Bool[Array, "T B"] | None = None
+    window_starts: Bool[Array, " T"] | None = None
 
     @property
-    def boundary(self) -> jax.Array | None:
+    def boundary(self) -> Bool[Array, " T"] | None:
         """The former name of `window_starts`."""
         return self.window_starts
 
@@ -133,13 +140,13 @@ class Task(ABC):
         return self.shortest(lag)
 
     @abstractmethod
-    def sample(self, key: jax.Array, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+    def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
         """Draw `batch` sequences of `length` steps into buffers of `steps` >= `length` steps.
 
         The first `length` steps don't depend on `steps`: a member's data are the same in any population.
         """
 
-    def unseen(self, key: jax.Array, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+    def unseen(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
         """The same for a verdict: sequences that training never sees. What is generated is fresh under
         another key."""
         return self.sample(key, lag, length, steps, batch)
@@ -152,6 +159,11 @@ class Task(ABC):
     def passes(self, score: float, threshold: float) -> bool:
         """Whether a score meets a criterion; NaN meets none."""
         return score >= threshold if self.higher_is_better else score <= threshold
+
+    def is_chance(self, score: float, lag: int, length: int) -> bool:
+        """Whether a score on sequences of this lag and length is about what a net without memory has."""
+        chance, sign = self.facts(lag, length).chance, 1 if self.higher_is_better else -1
+        return sign * (score - chance) <= BEYOND_CHANCE * sign * (float(self.higher_is_better) - chance)
 
     def stretched(self, lag: int, factor: int) -> tuple[int, int]:
         """The (lag, length) at which a net trained at `lag` is asked `factor` times as much of its memory."""
@@ -178,8 +190,8 @@ def information_floor(task: Task, facts: Facts, bits_per_unit: int) -> int:
         bits_per_unit: of carry; 32 a float32 number.
     """
     # bits of a real are counted at the criterion's precision
-    asked = ASKED if task.loss == "classes" else 1.0
-    return max(1, math.ceil(asked * facts.bits / bits_per_unit))
+    share = SHARE_OF_BITS if task.loss == "classes" else 1.0
+    return max(1, math.ceil(share * facts.bits / bits_per_unit))
 
 
 def one_per_number(facts: Facts, numbers_per_unit: int) -> int:
@@ -190,13 +202,20 @@ def one_per_number(facts: Facts, numbers_per_unit: int) -> int:
     return max(1, math.ceil(facts.held / numbers_per_unit))
 
 
-def scored(targets: jax.Array, lag: Operand, length: Operand) -> jax.Array:
-    """(T, B) bool: the steps from `lag` to the end of the sequence."""
+def scored(
+    targets: Int[Array, "T B"] | Float[Array, "T B"], lag: Operand, length: Operand
+) -> Bool[Array, "T B"]:
+    """True at the steps from `lag` to the end of the sequence."""
     step = jnp.arange(targets.shape[0])
     return jnp.broadcast_to(((step >= lag) & (step < length))[:, None], targets.shape)
 
 
-def integers(key: jax.Array, shape: tuple[int, ...], least: Operand, end: Operand) -> jax.Array:
+def integers(
+    key: Key[Array, ""],
+    shape: tuple[int, ...],
+    least: Operand | UInt32[Array, ...],
+    end: Operand | UInt32[Array, ...],
+) -> Int[Array, ...]:
     """Uniform int32 in [least, end), both may be traced; no value is favoured by more than (end - least) /
     2^32.
 

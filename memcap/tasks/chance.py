@@ -1,12 +1,15 @@
 """What a net without memory scores, measured on drawn sequences: a check on what a task says of itself."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
 
-import jax
 import numpy as np
 
+from memcap import jax_setup
+from memcap.lazy import jax
 from memcap.tasks.base import Batch, Task
 
 
@@ -47,10 +50,7 @@ def score(task: Task, guess: np.ndarray, targets: np.ndarray, mask: np.ndarray) 
 
 @lru_cache(maxsize=1024)
 def without_memory(task: Task, lag: int, length: int, batch: int = 4096, seed: int = 1) -> Measured:
-    """Fit the best map from the current input to the answer on one half of a batch, and score it on the other
-    half.
-
-    A table for symbols; for reals a quadratic form. A constant answer is among these maps.
+    """`best_map` on sequences that are drawn.
 
     Args:
         task: any task.
@@ -58,19 +58,34 @@ def without_memory(task: Task, lag: int, length: int, batch: int = 4096, seed: i
         batch: sequences, both halves together.
         seed: of the draw.
     """
+    jax_setup.setup()
     steps = 1 << (length - 1).bit_length()  # few sizes, so that a task compiles few samplers
     drawn = _sampler(task, steps, batch)(jax.random.key(seed), lag, length)
-    inputs, targets, mask = sequences(task, jax.tree.map(np.asarray, drawn), length)
+    return best_map(task, *sequences(task, jax.tree.map(np.asarray, drawn), length))
+
+
+def best_map(task: Task, inputs: np.ndarray, targets: np.ndarray, mask: np.ndarray) -> Measured:
+    """Fit the best map from the current input to the answer on one half of some sequences, and score it on
+    the other half.
+
+    A table for symbols; for reals a quadratic form. A constant answer is among these maps.
+
+    Args:
+        task: any task.
+        inputs, targets, mask: as by `sequences`, (B, length, ...) and (B, length).
+    """
+    fit, test = slice(0, len(inputs) // 2), slice(len(inputs) // 2, None)
+    due = targets[fit][mask[fit]]
+    answers = np.eye(task.outputs)[due] if task.loss == "classes" else due.reshape(len(due), -1)
     if task.vocabulary is None:
         x = np.concatenate([np.ones((*inputs.shape[:2], 1)), inputs], -1)
         seen = (x[..., :, None] * x[..., None, :]).reshape(*inputs.shape[:2], -1)
+        out = seen[test] @ np.linalg.lstsq(seen[fit][mask[fit]], answers, rcond=None)[0]
     else:
-        seen = np.eye(task.vocabulary)[inputs]
-    fit, test = slice(0, batch // 2), slice(batch // 2, None)
-    due = targets[fit][mask[fit]]
-    wanted = np.eye(task.outputs)[due] if task.loss == "classes" else due.reshape(len(due), -1)
-    weights = np.linalg.lstsq(seen[fit][mask[fit]], wanted, rcond=None)[0]
-    out = seen[test] @ weights
+        symbols = inputs[fit][mask[fit]]
+        table = np.zeros((task.vocabulary, answers.shape[1]))
+        np.add.at(table, symbols, answers)
+        out = (table / np.maximum(np.bincount(symbols, minlength=task.vocabulary), 1)[:, None])[inputs[test]]
     guess = out.argmax(-1) if task.loss == "classes" else out if task.several_values else out[..., 0]
     return score(task, guess, targets[test], mask[test])
 

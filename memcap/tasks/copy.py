@@ -1,14 +1,17 @@
 """Copy: read K symbols, wait, then say them all in order."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Literal
-
-import jax
-import jax.numpy as jnp
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from memcap.knobs import knob
+from memcap.lazy import jax, jnp
 from memcap.tasks.base import Batch, Facts, Operand, Task, integers, scored
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Key
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ class Copy(Task):
         """2 K + lag."""
         return 2 * self.items + lag
 
-    def sample(self, key: jax.Array, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+    def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
         """Inputs, targets and mask (T, B). In a sequence longer than 2 K + lag the symbols come later, after
         filler."""
         symbol_key, filler_key = jax.random.split(key)
@@ -92,9 +95,9 @@ class Copy(Task):
             wait = integers(jax.random.fold_in(key, 2), (batch,), 1, lag + 1)
         item, recall = step[:, None] - (length - 2 * self.items - wait), step - (length - self.items)
         item = jnp.broadcast_to(item, (steps, batch))
-        said = jnp.take_along_axis(symbols, jnp.clip(item, 0, self.items - 1), axis=0)
+        symbol = jnp.take_along_axis(symbols, jnp.clip(item, 0, self.items - 1), axis=0)
         cued = (recall == -1) if self.cue == "once" else (recall >= -1)
-        inputs = jnp.where((item >= 0) & (item < self.items), said, filler)
+        inputs = jnp.where((item >= 0) & (item < self.items), symbol, filler)
         inputs = jnp.where(cued[:, None], self._cue, inputs)
         mask = scored(inputs, length - self.items, length)
         if self.coding == "number":

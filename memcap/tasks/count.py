@@ -1,14 +1,17 @@
 """Count: say at every step how many steps, or how many ones, have gone by."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Literal
-
-import jax
-import jax.numpy as jnp
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from memcap.knobs import knob
+from memcap.lazy import jnp
 from memcap.tasks.base import Batch, Facts, Operand, Task, integers, scored
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Key
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ class Count(Task):
         """Lag steps to count."""
         return lag
 
-    def sample(self, key: jax.Array, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+    def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
         """Inputs, targets and mask (T, B). In a sequence longer than lag the counting goes on, above 1."""
         if self.kind == "time":
             inputs = jnp.zeros((steps, batch), jnp.int32)

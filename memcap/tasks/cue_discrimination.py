@@ -1,14 +1,17 @@
 """Delayed cue discrimination: be silent for a while, then say which of two cues was shown. Nothing tells
 when."""
 
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from __future__ import annotations
 
-import jax
-import jax.numpy as jnp
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from memcap.knobs import knob
+from memcap.lazy import jax, jnp
 from memcap.tasks.base import Batch, Facts, Operand, Task, integers
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Key
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class CueDiscrimination(Task):
         """Cue, delay, answer."""
         return self.cue + lag + self.response
 
-    def sample(self, key: jax.Array, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+    def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
         """Inputs, targets and mask (T, B). In a longer sequence more blanks come before the cue, where
         nothing is due."""
         cue_key, place_key = jax.random.split(key)
@@ -54,10 +57,10 @@ class CueDiscrimination(Task):
         into = step - (length - self.response - lag)  # steps since the delay began
         inputs = jnp.where((into >= -self.cue) & (into < 0), cue, 2)
         answer = (into >= lag) & (step < length)
-        asked = jnp.minimum(self.response, lag)  # of the delay, one in each of so many even parts
+        parts = jnp.minimum(self.response, lag)  # of the delay, one in each of so many even parts
         part = jnp.arange(self.response)[:, None]
-        place = integers(place_key, (self.response, batch), part * lag // asked, (part + 1) * lag // asked)
-        own = jnp.clip(((into + 1) * asked - 1) // lag, 0, self.response - 1)[:, 0]
+        place = integers(place_key, (self.response, batch), part * lag // parts, (part + 1) * lag // parts)
+        own = jnp.clip(((into + 1) * parts - 1) // lag, 0, self.response - 1)[:, 0]
         silent = (into >= 0) & (into < lag) & (place[own] == into)
         return Batch(inputs, jnp.where(answer, cue, 2), silent | answer)
 

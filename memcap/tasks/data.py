@@ -1,17 +1,21 @@
 """Your own sequences, from a file: how many units do they need?"""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from memcap.knobs import UserError, knob
+from memcap.lazy import jnp
 from memcap.sequences import EXAMPLE, Sequences, read
 from memcap.tasks.base import Batch, Facts, Operand, Task, integers
-from memcap.tasks.chance import without_memory
+from memcap.tasks.chance import best_map
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Key, Shaped
 
 
 @dataclass(frozen=True)
@@ -76,9 +80,9 @@ class Data(Task):
     @property
     def outputs(self) -> int:
         """Classes, or values of an answer."""
-        found = self._all
-        whole = found.targets.ndim == (1 if found.due is None else 2)
-        return found.classes or (1 if whole else found.targets.shape[-1])
+        file = self._all
+        whole = file.targets.ndim == (1 if file.due is None else 2)
+        return file.classes or (1 if whole else file.targets.shape[-1])
 
     def shortest(self, lag: int) -> int:
         """The steps that are seen.
@@ -95,34 +99,33 @@ class Data(Task):
         return lag + 1
 
     def _drawn(
-        self, key: jax.Array, lag: Operand, length: Operand, steps: int, batch: int, unseen: bool
+        self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int, unseen: bool
     ) -> Batch:
-        found, ours = self._all, _split(self.file, self.held_out, self.fold)[unseen]
+        ours = _split(len(self._all.inputs), self.held_out, self.fold)[unseen]
         which = jnp.asarray(ours)[integers(key, (batch,), 0, len(ours))]
         step = jnp.arange(steps)
-        source = jnp.clip(
-            step + found.steps - length, 0, found.steps - 1
-        )  # the end of a sequence at the end of `length` steps
+        # the end of a sequence at the end of `length` steps
+        source = jnp.clip(step + self._all.steps - length, 0, self._all.steps - 1)
         shown = (step >= length - 1 - lag) & (step < length)
 
-        def laid_out(array: np.ndarray, blank: Any) -> jax.Array:
-            """(T, B, ...) of (N, T, ...)."""
+        def laid_out(array: np.ndarray, blank: Any) -> Shaped[Array, "T B ..."]:
+            """Of (N, T, ...)."""
             rows = jnp.moveaxis(jnp.asarray(array)[which[:, None], source], 0, 1)
             return jnp.where(shown.reshape(-1, *[1] * (rows.ndim - 1)), rows, blank)
 
-        inputs = laid_out(found.inputs, 0 if found.symbols is None else found.symbols)
-        if found.due is None:
-            targets = jnp.asarray(found.targets)[which]
+        inputs = laid_out(self._all.inputs, 0 if self._all.symbols is None else self._all.symbols)
+        if self._all.due is None:
+            targets = jnp.asarray(self._all.targets)[which]
             return Batch(inputs, targets.T if self.several_values else targets.reshape(batch))
-        targets = laid_out(found.targets, 0)
+        targets = laid_out(self._all.targets, 0)
         targets = jnp.moveaxis(targets, -1, 0) if self.several_values else targets.reshape(steps, batch)
-        return Batch(inputs, targets, laid_out(found.due, False))
+        return Batch(inputs, targets, laid_out(self._all.due, False))
 
-    def sample(self, key: jax.Array, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+    def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
         """Training sequences, drawn with replacement."""
         return self._drawn(key, lag, length, steps, batch, unseen=False)
 
-    def unseen(self, key: jax.Array, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+    def unseen(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
         """Held-out sequences, drawn with replacement."""
         return self._drawn(key, lag, length, steps, batch, unseen=True)
 
@@ -136,8 +139,13 @@ class Data(Task):
             else 0.05 * float(targets.var(axis=tuple(range(targets.ndim - self.several_values))).mean())
         )
         threshold = usual if self.criterion is None else self.criterion
-        chance = without_memory(self, lag, length, batch=8192).mean
-        return Facts(held=1, bits=self.bits, chance=chance, threshold=threshold, data=self._all.digest)
+        return Facts(
+            held=1,
+            bits=self.bits,
+            chance=_chance(self, lag, length),
+            threshold=threshold,
+            data=self._all.digest,
+        )
 
     def stretched(self, lag: int, factor: int) -> tuple[int, int]:
         """The same sequences: there are no longer ones."""
@@ -145,10 +153,32 @@ class Data(Task):
         return lag, self.length(lag)
 
 
+@lru_cache(maxsize=1024)
+def _chance(task: Data, lag: int, length: int) -> float:
+    """What a net without memory scores on training sequences; NumPy draws them, as facts need no JAX."""
+    file = task._all
+    ours, _ = _split(len(file.inputs), task.held_out, task.fold)
+    which = np.random.default_rng(1).choice(ours, 8192)
+    step = np.arange(length)
+    source, blank = np.clip(step + file.steps - length, 0, file.steps - 1), step < length - 1 - lag
+    inputs = file.inputs[which[:, None], source]
+    inputs[:, blank] = 0 if file.symbols is None else file.symbols
+    if file.due is None:
+        targets = np.zeros((len(which), length, *file.targets.shape[1:]), file.targets.dtype)
+        targets[:, -1] = file.targets[which]
+        mask = np.zeros((len(which), length), bool)
+        mask[:, -1] = True
+    else:
+        targets, mask = file.targets[which[:, None], source], file.due[which[:, None], source]
+        mask[:, blank] = False
+    if not task.several_values:
+        targets = targets.reshape(mask.shape)
+    return best_map(task, inputs, targets, mask).mean
+
+
 @lru_cache(maxsize=8)
-def _split(file: str, held_out: float, fold: int) -> tuple[np.ndarray, np.ndarray]:
-    """Places of the training sequences, and of the held-out ones, at least one of each."""
-    count = len(read(file).inputs)
+def _split(count: int, held_out: float, fold: int) -> tuple[np.ndarray, np.ndarray]:
+    """Places of the training sequences among all, and of the held-out ones, at least one of each."""
     order = np.random.default_rng([fold, count]).permutation(count).astype(np.int32)
     held = min(max(round(held_out * count), 1), count - 1)
     return np.sort(order[held:]), np.sort(order[:held])

@@ -1,14 +1,17 @@
 """Delay line (n-back): say at every step what was seen `lag` steps ago."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Literal
-
-import jax
-import jax.numpy as jnp
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from memcap.knobs import knob
+from memcap.lazy import jax, jnp
 from memcap.tasks.base import Batch, Facts, Operand, Task, integers, scored
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Key
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ class DelayLine(Task):
         lags."""
         return max(4 * lag, 2 * lag + 10)
 
-    def sample(self, key: jax.Array, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+    def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
         """Inputs (T, B), or (T, B, 1) for reals; targets and mask (T, B)."""
         x = (
             jax.random.normal(key, (steps, batch))

@@ -1,17 +1,20 @@
 """Dyck: close nested brackets of several types in the right order."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
 from memcap.knobs import knob
+from memcap.lazy import jax, jnp, lax
 from memcap.tasks.base import Batch, Facts, Operand, Task, integers
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Key
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class Dyck(Task):
         """The first bracket, and all up to its close."""
         return lag + 1
 
-    def sample(self, key: jax.Array, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+    def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
         """Inputs, targets and mask (T, B). In a sequence longer than lag + 1 blanks come before the first
         bracket."""
         type_key, open_key = jax.random.split(key)
@@ -79,8 +82,8 @@ class Dyck(Task):
             return (inside, stack), jnp.stack([symbol, jnp.sum(jnp.where(level == inside, stack, 0), 0)])
 
         start = jnp.zeros(batch, jnp.int32), jnp.zeros((self.depth, batch), jnp.int32)
-        _, said = lax.scan(read, start, (jnp.arange(steps), types, chances))
-        inputs, top = said[:, 0], said[:, 1]
+        _, trace = lax.scan(read, start, (jnp.arange(steps), types, chances))
+        inputs, top = trace[:, 0], trace[:, 1]
         step = jnp.arange(steps)[:, None]
         closes = (inputs >= self.types) & (inputs < 2 * self.types)
         mask = (closes & jnp.roll(closes, -1, axis=0) & (step < length - 1)) | (step == length - 1)
@@ -100,10 +103,10 @@ class Dyck(Task):
 def _open_chances(depth: int, steps: int) -> np.ndarray:
     """(steps, m + 1): chance that a bracket opens at a depth if so many come after it, all words being
     equally likely."""
-    found, words = np.zeros((steps, depth + 1)), np.eye(depth + 1)[0]
+    table, words = np.zeros((steps, depth + 1)), np.eye(depth + 1)[0]
     for after in range(steps):
         opened, closed = np.append(words[1:], 0), np.append(0, words[:-1])
         total = opened + closed
-        found[after] = np.divide(opened, total, out=np.zeros_like(total), where=total > 0)
+        table[after] = np.divide(opened, total, out=np.zeros_like(total), where=total > 0)
         words = total / total.sum()
-    return found
+    return table

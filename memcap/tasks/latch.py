@@ -1,14 +1,17 @@
 """Latch: hold one symbol through distractors and say it at the end."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
-from typing import ClassVar
-
-import jax
-import jax.numpy as jnp
+from typing import TYPE_CHECKING, ClassVar
 
 from memcap.knobs import knob
+from memcap.lazy import jax, jnp
 from memcap.tasks.base import Batch, Facts, Operand, Task, integers
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Key
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class Latch(Task):
         """Symbol, lag distractors, trigger."""
         return lag + 2
 
-    def sample(self, key: jax.Array, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+    def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
         """Inputs (T, B), targets (B,). In a sequence longer than lag + 2 the symbol comes later, after
         distractors."""
         symbol_key, filler_key = jax.random.split(key)

@@ -1,16 +1,18 @@
 """Multi-query associative recall: read pairs of keys and values, then say the value of each key that is shown
 again."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Literal
-
-import jax
-import jax.numpy as jnp
-from jax import lax
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from memcap.knobs import UserError, knob
+from memcap.lazy import jax, jnp, lax
 from memcap.tasks.base import Batch, Facts, Operand, Task
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Int, Key
 
 POWER = 0.01  # gaps before a query come with probability in proportion to gap^(POWER - 1)
 
@@ -64,11 +66,12 @@ class Mqar(Task):
         """The pairs, and `lag` steps."""
         return 2 * self.pairs + lag
 
-    def sample(self, key: jax.Array, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+    def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
         """Inputs, targets and mask (T, B). In a sequence longer than 2 N + lag blanks come before the
         pairs."""
         keys_key, values_key, order_key, gap_key = jax.random.split(key, 4)
-        keys, values = (_some(k, self.symbols, self.pairs, batch) for k in (keys_key, values_key))
+        keys = _some(keys_key, self.symbols, self.pairs, batch)
+        values = _some(values_key, self.symbols, self.pairs, batch)
         step = jnp.arange(steps)[:, None]
         ends = length - lag - 1  # the step of the last value
         gap = step - ends
@@ -77,7 +80,7 @@ class Mqar(Task):
         places = jnp.concatenate([early, jnp.full((1, batch), length - 1)])
         queried = jnp.take_along_axis(places, _some(order_key, self.pairs, self.pairs, batch), 0)
 
-        def put(symbols: jax.Array, at: jax.Array) -> jax.Array:
+        def put(symbols: Int[Array, "K B"], at: Int[Array, "K _"]) -> Int[Array, "T B"]:
             """(T, B): these symbols (N, B), plus one, at their steps (N, B) or (N, 1), and 0 elsewhere."""
             return jnp.sum(jnp.where(step == at[:, None], symbols[:, None] + 1, 0), 0)
 
@@ -98,6 +101,6 @@ class Mqar(Task):
         return Facts(held=2 * self.pairs, bits=bits, chance=1 / self.symbols)
 
 
-def _some(key: jax.Array, symbols: int, count: int, batch: int) -> jax.Array:
+def _some(key: Key[Array, ""], symbols: int, count: int, batch: int) -> Int[Array, "K B"]:
     """(count, B): so many of the symbols 0 to `symbols` - 1, without replacement, in random order."""
     return lax.top_k(jax.random.uniform(key, (batch, symbols)), count)[1].T

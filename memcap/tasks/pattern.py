@@ -1,13 +1,16 @@
 """Pattern: tell apart sequences that differ in their first and last bit."""
 
-from dataclasses import dataclass
-from typing import ClassVar
+from __future__ import annotations
 
-import jax
-import jax.numpy as jnp
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 from memcap.knobs import knob
+from memcap.lazy import jax, jnp
 from memcap.tasks.base import Batch, Facts, Operand, Task, integers
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Key
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class Pattern(Task):
         """The bit that counts, and the lag steps after it."""
         return lag + 1
 
-    def sample(self, key: jax.Array, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+    def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
         """Inputs (T, B), targets (B,). In a sequence longer than lag + 1 the steps before are like the
         middle."""
         class_key, middle_key = jax.random.split(key)

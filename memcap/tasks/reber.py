@@ -1,14 +1,17 @@
 """Embedded Reber grammar: after a word of a small grammar, say the symbol that came before it."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
+from memcap.lazy import jax, jnp, lax
 from memcap.tasks.base import Batch, Facts, Operand, Task, integers
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Key
 
 _SYMBOLS = "BTPSXVE"
 # From each state of the grammar (Reber, 1967) two branches, and the symbols that they write; 7 is the end.
@@ -69,7 +72,7 @@ class Reber(Task):
         """The begin, the symbol, the word."""
         return lag + 2
 
-    def sample(self, key: jax.Array, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+    def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
         """Inputs (T, B), targets (B,). In a longer sequence the begin is repeated."""
         symbol_key, branch_key = jax.random.split(key)
         symbol = integers(symbol_key, (batch,), 0, 2)

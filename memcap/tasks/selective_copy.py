@@ -1,15 +1,17 @@
 """Selective copy: read K symbols that come at random steps among blanks, then say them all in order."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Literal
-
-import jax
-import jax.numpy as jnp
-from jax import lax
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from memcap.knobs import knob
+from memcap.lazy import jax, jnp, lax
 from memcap.tasks.base import Batch, Facts, Operand, Task, integers, scored
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Key
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class SelectiveCopy(Task):
         """2 K + lag."""
         return 2 * self.items + lag
 
-    def sample(self, key: jax.Array, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+    def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
         """Inputs, targets and mask (T, B). In a sequence longer than 2 K + lag more filler comes first."""
         symbol_key, filler_key, place_key = jax.random.split(key, 3)
         symbols = integers(symbol_key, (self.items, batch), 0, self.symbols)
@@ -73,9 +75,9 @@ class SelectiveCopy(Task):
         places = lax.top_k(drawn.T, self.items)[1].T
         shown = jnp.zeros((steps, batch), bool).at[places, jnp.arange(batch)].set(True)
         item = jnp.cumsum(shown, axis=0) - 1
-        said = jnp.take_along_axis(symbols, jnp.clip(item, 0, self.items - 1), axis=0)
+        symbol = jnp.take_along_axis(symbols, jnp.clip(item, 0, self.items - 1), axis=0)
         cued = (recall == -1) if self.cue == "once" else (recall >= -1)
-        inputs = jnp.where(cued[:, None], self._cue, jnp.where(shown, said, filler))
+        inputs = jnp.where(cued[:, None], self._cue, jnp.where(shown, symbol, filler))
         mask = scored(inputs, length - self.items, length)
         return Batch(inputs, jnp.where(mask, symbols[jnp.clip(recall, 0, self.items - 1)], 0), mask)
 

@@ -1,13 +1,16 @@
 """Temporal order: say in which order two or three rare symbols came, far apart among distractors."""
 
-from dataclasses import dataclass
-from typing import ClassVar
+from __future__ import annotations
 
-import jax
-import jax.numpy as jnp
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 from memcap.knobs import knob
+from memcap.lazy import jax, jnp
 from memcap.tasks.base import Batch, Facts, Operand, Task, integers
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Key
 
 _TO_TRIGGER = 90  # in the paper, steps from the first step that may hold a relevant symbol to the trigger
 _OPENS = {2: (0, 40), 3: (0, 23, 56)}  # of these, where the window of each relevant symbol opens
@@ -61,7 +64,7 @@ class TemporalOrder(Task):
         """As in the paper, a ninth of the lag passes before the first window opens: 56 steps for lag 50."""
         return max(1, lag // 9) + lag + 1
 
-    def sample(self, key: jax.Array, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+    def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
         """Inputs (T, B), targets (B,). In a longer sequence more distractors come before the first window."""
         symbol_key, place_key, filler_key = jax.random.split(key, 3)
         symbols = integers(symbol_key, (self.relevant, batch), 0, 2)

@@ -1,14 +1,17 @@
 """Vector hold: say a vector again that was shown `lag` steps ago, with nothing in between."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Literal
-
-import jax
-import jax.numpy as jnp
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from memcap.knobs import knob
+from memcap.lazy import jax, jnp
 from memcap.tasks.base import Batch, Facts, Operand, Task
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Key
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class VectorHold(Task):
         """The vector, and `lag` steps of zeros."""
         return lag + 1
 
-    def sample(self, key: jax.Array, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+    def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
         """Inputs (T, B, N), targets (N, B), or (B,) if N is 1. In a longer sequence zeros come before the
         vector."""
         vector = jax.random.normal(key, (batch, self.numbers))

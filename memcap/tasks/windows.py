@@ -1,13 +1,16 @@
 """Windows: hold one bit across windows of training, between which no gradient flows."""
 
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from __future__ import annotations
 
-import jax
-import jax.numpy as jnp
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from memcap.knobs import knob
+from memcap.lazy import jnp
 from memcap.tasks.base import Batch, Facts, Operand, Task, integers
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Key
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ class Windows(Task):
         """The bit, and the lag steps after it; the last window may be cut short."""
         return lag + 1
 
-    def sample(self, key: jax.Array, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+    def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
         """Inputs, targets and mask (T, B), window starts (T,).
 
         In a sequence longer than lag + 1 zeros come before the bit. The bit always opens a window: at the end

@@ -11,18 +11,19 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
 import polars as pl
 
-from memcap import plugins
+from memcap import plugins, signals
 from memcap.knobs import UserError, check, knob
 from memcap.studies import follow
 from memcap.tracking import wandb_service
-from memcap.tracking.runs import Run, Target, run_of_study
+from memcap.tracking.runs import Agent, Run, Target, run_of_study
 
 __all__ = ["MODES", "RUNS", "WANDB_MODES", "MirrorProcess", "Run", "Target", "Tracking"]
 
@@ -31,8 +32,10 @@ log = logging.getLogger(__name__)
 MODES = ("off", "wandb", "trackio")
 WANDB_MODES = ("auto", "online", "offline")
 RUNS = ("auto", "member", "seeds")
+METHODS = ("run", "progress", "result", "close")  # of a service, see `memcap.tracking.mirror.Service`
 SECONDS_AT_THE_END = 5.0  # that a mirror has once its job has ended
 SECONDS_WHEN_INTERRUPTED = 0.5
+SECONDS_BETWEEN_LOOKS = 0.1  # whether there was a signal
 GONE = ("open_tracker", "Tracker", "NoTracker")  # of memcap 0.1
 
 
@@ -64,6 +67,9 @@ class Tracking:
             raise UserError(
                 f"tracking.mode={self.mode}: must be one of {', '.join(MODES)}; or MODULE:NAME of your own"
             )
+        for name in ("project", "entity"):
+            if getattr(self, name) == "":  # nobody's but the default would be taken
+                raise UserError(f"tracking.{name}: is empty; name one, or leave it out")
         check(self, "tracking")
 
     @property
@@ -73,15 +79,44 @@ class Tracking:
             self.mode == "wandb" and wandb_service.resolve_mode(self.wandb) == "disabled"
         )
 
+    def check_service(self) -> None:
+        """Import a service of one's own, before anything trains for it.
+
+        Raises:
+            UserError: there is no such module, it cannot be imported, or what it names is no service.
+        """
+        if not plugins.is_import_path(self.mode):
+            return
+        try:
+            service = plugins.import_object(self.mode, "tracking")
+        except UserError:
+            raise
+        except (Exception, SystemExit) as error:
+            why = " ".join(str(error).split())
+            raise UserError(
+                f"tracking={self.mode}: cannot be imported ({type(error).__name__}: {why}); mend it, or set"
+                " tracking=off"
+            ) from error
+        methods = METHODS if isinstance(service, type) else ()
+        missing = [name for name in methods if not callable(getattr(service, name, None))]
+        if missing or not callable(service):
+            lacks = f"has no {', '.join(missing)}" if missing else "cannot be called"
+            raise UserError(
+                f"tracking={self.mode}: {lacks}; a service is a class with the methods {', '.join(METHODS)}"
+                " (python -m pydoc memcap.tracking.mirror.Service)"
+            )
+
     def target(self, study: str, folder: Path, part: str = "") -> Target:
         """Where the runs of a study go, by these settings and the environment.
 
         Args:
-            study: name of the study; the group of all its runs, unless WANDB_RUN_GROUP names another.
+            study: name of the study; the group of all its runs, unless WANDB_RUN_GROUP names another, and the
+                name of its own, unless WANDB_NAME does.
             folder: of the study. W&B writes a folder `wandb` in it, or in WANDB_DIR.
             part: tells apart commands that share a study, which have study runs of their own.
         """
         theirs: Mapping[str, str] = os.environ if self.mode == "wandb" else {}
+        run = run_of_study(study, part)
         return Target(
             service=self.mode,
             mode=wandb_service.resolve_mode(self.wandb) if self.mode == "wandb" else "",
@@ -90,8 +125,14 @@ class Tracking:
             group=theirs.get("WANDB_RUN_GROUP") or study,
             tags=tuple(filter(None, map(str.strip, theirs.get("WANDB_TAGS", "").split(",")))),
             directory=Path(theirs.get("WANDB_DIR") or folder).absolute(),
-            study=run_of_study(study, part),
+            study=replace(run, name=" ".join(filter(None, (theirs.get("WANDB_NAME") or study, part)))),
+            agent=self.agent,
         )
+
+    @property
+    def agent(self) -> Agent | None:
+        """The run as which an agent of W&B started this command."""
+        return wandb_service.agent() if self.mode == "wandb" else None
 
     def command(self, folder: Path) -> list[str]:
         """What sends a folder by hand."""
@@ -104,6 +145,8 @@ class Tracking:
     def not_sent(self, left: int, folder: Path) -> str:
         """What to say of members and results that were not sent."""
         command = shlex.join(self.command(folder))
+        if (agent := self.agent) is not None:  # or its run would stay as it is
+            command = f"WANDB_SWEEP_ID={agent.sweep} WANDB_RUN_ID={agent.id} {command}"
         return f"tracking: {left} of the members and results were not mirrored; this sends them: {command}"
 
 
@@ -123,6 +166,9 @@ class MirrorProcess:
         members: that may come, with the columns of `memcap.studies.heartbeat.MEMBERS`, as far as they are
             known.
         part: tells apart commands that share a study.
+
+    Raises:
+        UserError: a service of one's own that cannot be used.
     """
 
     def __init__(
@@ -134,6 +180,7 @@ class MirrorProcess:
         members: pl.DataFrame,
         part: str = "",
     ):
+        settings.check_service()
         self.where = ""  # once it has ended: where people find the runs, in one line
         self._settings, self._folder, self._study = settings, folder, study
         self._session, self._part, self._members = session, part, members
@@ -177,11 +224,11 @@ class MirrorProcess:
         assert self._process.stdout is not None
         with self._process.stdout as lines:
             for line in lines:
-                said = json.loads(line)
-                self._sent, self._using = said.get("sent", self._sent), said.get("using", self._using)
-                self._end = said.get("end")
-                if "warning" in said:
-                    log.warning(said["warning"])
+                reply = json.loads(line)
+                self._sent, self._using = reply.get("sent", self._sent), reply.get("using", self._using)
+                self._end = reply.get("end")
+                if "warning" in reply:
+                    log.warning(reply["warning"])
 
     def result(self, table: Sequence[Mapping[str, Any]], image: Path | None = None) -> None:
         """Show what the whole study found in its run: a table, one dict a row, and a picture (PNG)."""
@@ -195,23 +242,31 @@ class MirrorProcess:
         it. What was not sent is counted in one warning."""
         self._finish()
         if kind is not None and issubclass(kind, KeyboardInterrupt):
-            self._reader.join(SECONDS_WHEN_INTERRUPTED)
+            self._wait(SECONDS_WHEN_INTERRUPTED)
         elif kind is not None and issubclass(kind, SystemExit):  # of a mistake, before anything has trained
             self._kill()
         else:
-            self._reader.join(SECONDS_AT_THE_END / 2)
+            self._wait(SECONDS_AT_THE_END / 2)
             if self._reader.is_alive() and not self._sent and self._using == "W&B online":
                 log.warning("W&B online does not work and is left: did not answer in time")
                 self._kill()
                 self._errors.close()
                 self._start("offline")
                 self._finish()
-            self._reader.join(SECONDS_AT_THE_END / 2)
+            self._wait(SECONDS_AT_THE_END / 2)
         in_time = not self._reader.is_alive()
         self._kill()
         if kind is None or not issubclass(kind, SystemExit):
             self._say_what_is_left(in_time)
         self._errors.close()
+
+    def _wait(self, seconds: float) -> None:
+        """Wait until it has ended, for so many seconds; after a signal for no more than half a second."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0 and self._reader.is_alive():
+            if signals.pending():
+                end = min(end, time.monotonic() + SECONDS_WHEN_INTERRUPTED)
+            self._reader.join(min(left, SECONDS_BETWEEN_LOOKS))
 
     def _finish(self) -> None:
         """Tell it that nothing else will come."""
@@ -224,16 +279,15 @@ class MirrorProcess:
         self._reader.join()
 
     def _say_what_is_left(self, in_time: bool) -> None:
-        end, left = self._end, 0
-        if end is not None:
-            self.where, left = end["where"], end["left"]
-        elif in_time:
-            log.warning(
-                f"tracking={self._settings.mode} does not work and is left: its process ended{self._why()}"
-            )
+        if self._end is not None:
+            self.where, left = self._end["where"], self._end["left"]
         else:
+            if in_time:
+                mode = self._settings.mode
+                log.warning(f"tracking={mode} does not work and is left: its process ended{self._why()}")
             rows = follow.count_rows(self._absolute, self._session, self._study)
-            left = rows + len(self._result) - self._sent
+            of_agent = self._settings.agent is not None and self._members.height != 1 and rows > 0
+            left = rows + len(self._result) + of_agent - self._sent
         if left > 0:
             log.warning(self._settings.not_sent(left, self._folder))
 

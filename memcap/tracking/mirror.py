@@ -28,7 +28,9 @@ from memcap.tracking.runs import (
     StudyMetrics,
     Target,
     plain,
+    run_of_agent,
     run_of_member,
+    summary_of,
 )
 
 SECONDS_BETWEEN_POLLS = 1.0
@@ -149,6 +151,7 @@ class Sender:
 
     def __init__(self, target: Target, report: Report):
         self.report, self.works, self.count = report, True, 0
+        self.agent = target.agent
         self._services = services(target)
         self._label = {"wandb": "W&B"}.get(target.service, target.service)
         self._service: Service | None = None
@@ -213,6 +216,8 @@ class StudyMirror:
         self._members: dict[str, Member] = {}
         self._earlier: dict[str, dict[str, Any]] = {}  # rows of other commands, by key
         self._too_many = False
+        self._single: Member | None = None  # whose run is that of the agent which started the command
+        self._rows: list[dict[str, Any]] = []  # of all members, where they are for the agent's run
         self._groups = SeedGroups(study)
         self._metrics = StudyMetrics()
         self._live: dict[str, _Live] = {}
@@ -223,9 +228,9 @@ class StudyMirror:
         ended = news.rows.select("key", "config", "metric")
         if not self._members:
             self._earlier = {row["key"]: row for row in news.earlier.iter_rows(named=True)}
-        known = (*ended.iter_rows(named=True), *news.members.iter_rows(named=True))
-        self._expect({row["key"]: row for row in known})
-        for key in news.curves.keys() - set(ended["key"]) if self._member_runs else ():
+        entries = (*ended.iter_rows(named=True), *news.members.iter_rows(named=True))
+        self._expect({row["key"]: row for row in entries})
+        for key in news.curves.keys() - set(ended["key"]) if self._member_runs or self._single else ():
             if key in self._members:
                 self._stream(self._members[key], news.curves[key])
         for row in news.rows.iter_rows(named=True):
@@ -240,6 +245,8 @@ class StudyMirror:
         if new and not self._members:
             if self.runs == "auto" and len(new) > MOST_MEMBER_RUNS:
                 self.runs = "seeds"
+            if self.sender.agent is not None and len(new) == 1:
+                self._single = new[0]
             if self.runs == "seeds":
                 self._groups.leave_out(json.loads(row["config"]) for row in earlier.values())
         self._members |= {member.key: member for member in new}
@@ -248,6 +255,7 @@ class StudyMirror:
         for member in new:
             if member.key in earlier:
                 self._metrics.add(member, earlier[member.key], trained=False)
+                self._rows.append(earlier[member.key])
 
     def _member(self, row: Mapping[str, Any]) -> Member:
         config = json.loads(row["config"])
@@ -255,17 +263,31 @@ class StudyMirror:
 
     @property
     def left(self) -> int:
-        """How many members and results were not sent; none where no service works, which was said."""
-        return self.ended - self.sender.count if self.sender.works else 0
+        """How many members and results were not sent."""
+        return self.ended - self.sender.count
 
     def finish(self, result: Result | None) -> None:
         """Send what waited for others, and what the whole study found."""
         for group in self._groups.rest():
             self._send_group(group)
+        self._end_agent()
         if result is not None:
             self.ended += 1
             self._progress(at_once=True)
             self.sender.send(lambda service: service.result(result.table, result.image), 1)
+
+    def _end_agent(self) -> None:
+        """Give the agent's run what the members came to: of several a summary, of one that had ended before
+        its row."""
+        agent, single, rows = self.sender.agent, self._single, self._rows
+        if agent is None or not rows or (single is not None and single.key not in self._earlier):
+            return
+        if single is not None:
+            run, summary = run_of_agent(agent, single), plain(rows[0])
+        else:
+            run, summary = run_of_agent(agent), summary_of(rows) | self._metrics.frontier()
+        self.ended += 1
+        self.sender.send(lambda service: service.run(run, {}, summary), 1)
 
     @property
     def _member_runs(self) -> bool:
@@ -278,19 +300,26 @@ class StudyMirror:
         if time.monotonic() - live.since >= STREAM_AFTER - curves.RUNNING_AFTER:
             points = live.new_points(curves.points(lines, member.metric), POINTS_AT_ONCE)
             if points:
-                self.sender.send(lambda service: service.run(run_of_member(member), points, None))
+                self.sender.send(lambda service: service.run(self._run_of(member), points, None))
+
+    def _run_of(self, member: Member) -> Run:
+        agent = self.sender.agent
+        return (
+            run_of_member(member) if agent is None or member != self._single else run_of_agent(agent, member)
+        )
 
     def _end(self, member: Member, row: dict[str, Any], lines: pl.DataFrame | None) -> None:
         self.ended += 1
         values, curve = plain(row), {} if lines is None else curves.points(lines, member.metric)
         self._metrics.add(member, values)
-        if self.runs == "seeds":
+        self._rows.append(values)
+        if self.runs == "seeds" and member != self._single:
             group = self._groups.add(member.key, values, curves.thin(curve))
             if group is not None:
                 self._send_group(group)
-        elif self._member_runs:
+        elif self._member_runs or member == self._single:
             points = self._live.pop(member.key, _Live()).new_points(curve)
-            self.sender.send(lambda service: service.run(run_of_member(member), points, values), 1)
+            self.sender.send(lambda service: service.run(self._run_of(member), points, values), 1)
 
     def _send_group(self, group: SeedGroup) -> None:
         self.sender.send(lambda service: service.run(group.run, group.points, group.summary), group.members)

@@ -5,7 +5,7 @@ import json
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,24 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Agent:
+    """The run as which `wandb agent` started this command: the sweep looks at no other.
+
+    Args:
+        id: of the run.
+        sweep: id of the sweep.
+        project, entity: the sweep's.
+        config: what the sweep chose.
+    """
+
+    id: str
+    sweep: str
+    project: str | None = None
+    entity: str | None = None
+    config: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Target:
     """Where runs go.
 
@@ -47,6 +65,7 @@ class Target:
         project, entity, group, tags: of every run.
         directory: where W&B writes; it makes a folder `wandb` inside.
         study: the study's run.
+        agent: of W&B, the run that waits for what this command finds; None: it was not started by an agent.
     """
 
     service: str
@@ -57,6 +76,7 @@ class Target:
     tags: tuple[str, ...]
     directory: Path
     study: Run
+    agent: Agent | None = None
 
 
 @dataclass(frozen=True)
@@ -103,6 +123,14 @@ def run_of_study(study: str, part: str = "") -> Run:
     return Run(f"study-{_digest(study, part)}", " ".join(filter(None, (study, part))), "study")
 
 
+def run_of_agent(agent: Agent, member: Member | None = None) -> Run:
+    """The run of the agent that started this command, which trains one member, or several."""
+    if member is None:
+        return Run(agent.id, "", "agent", config=agent.config)
+    run = run_of_member(member)
+    return replace(run, id=agent.id, config={**agent.config, **run.config})
+
+
 def _digest(*texts: str) -> str:
     """16 hex digits that stand for these texts."""
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
@@ -111,6 +139,7 @@ def _digest(*texts: str) -> str:
 def _tags(config: Mapping[str, Any]) -> tuple[str, ...]:
     task = config["task"]
     tags = (task["name"], f"lag {task['lag']}", config["recipe"]["name"], config["model"]["cell"])
+    tags += (f"{layers} layers",) if (layers := config["model"].get("layers", 1)) > 1 else ()
     return tuple(dict.fromkeys(str(tag)[:LONGEST_TAG] for tag in tags))
 
 
@@ -163,12 +192,17 @@ class SeedGroup:
 
 def _group(ended: Sequence[tuple[Run, dict[str, Any], Points]]) -> SeedGroup:
     run, rows = ended[0][0], [row for _, row, _ in ended]
+    return SeedGroup(run, len(rows), quantiles([curve for _, _, curve in ended]), summary_of(rows))
+
+
+def summary_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Members, shares of them, and quartiles over them."""
     summary: dict[str, Any] = {"members": len(rows), **Counter(f"members_{row['status']}" for row in rows)}
     for name in ("solved", "steady"):
         summary[f"share_{name}"] = sum(bool(row[name]) for row in rows) / len(rows)
     for name in SUMMARIZED:
         summary |= _quantiles(name, [row[name] for row in rows if row.get(name) is not None])
-    return SeedGroup(run, len(rows), quantiles([curve for _, _, curve in ended]), summary)
+    return summary
 
 
 def quantiles(curves: Sequence[Points]) -> Points:
@@ -233,11 +267,7 @@ class StudyMetrics:
 
     def values(self) -> dict[str, float]:
         """Members done, solved, and a second since the last call; and for each task and lag the frontier so
-        far.
-
-        That is the fewest units of which at least half of the seeds passed, by any recipe and cell, of those
-        that have ended.
-        """
+        far."""
         now = time.monotonic()
         counts = {
             "seconds": now - self.started,
@@ -246,11 +276,18 @@ class StudyMetrics:
             "members_a_second": self.trained / max(now - self.last_call, 1e-3),
         }
         self.last_call, self.trained = now, 0
+        return {f"study/{k}": v for k, v in counts.items()} | self.frontier()
+
+    def frontier(self) -> dict[str, float]:
+        """For each task and lag the fewest units of which at least half of the seeds passed.
+
+        By any recipe and cell, of those that have ended.
+        """
         least: dict[str, float] = {}
         for (name, units, seeds), members in self.members.items():
             if 2 * self.passed[name, units, seeds] >= members:
                 least[name] = min(units, least.get(name, units))
-        return {f"study/{k}": v for k, v in counts.items()} | {f"frontier/{k}": v for k, v in least.items()}
+        return {f"frontier/{k}": v for k, v in least.items()}
 
 
 def plain(value: Any) -> Any:

@@ -98,9 +98,9 @@ class TrackioService:
 
     def _complain(self) -> None:
         """Raise what trackio only warns of: that it could not write."""
-        told = [
+        texts = [
             text for warning in self.complaints or () if (text := str(warning.message)).startswith("trackio")
         ]
         warnings.simplefilter("always")  # the next one, too
-        if told:
-            raise RuntimeError(told[0])
+        if texts:
+            raise RuntimeError(texts[0])

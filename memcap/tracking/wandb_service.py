@@ -6,14 +6,17 @@ ended, unless it is live: so a process that is killed leaves whole runs on disk.
 when it is called for, which is in the mirror's process alone.
 """
 
+import contextlib
 import math
 import os
 import shlex
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from memcap.studies.curves import Points
-from memcap.tracking.runs import Run, Target
+from memcap.tracking.runs import Agent, Run, Target
 
 # Runs last for milliseconds and come by the thousand: no system statistics, no code, no console, nothing
 # printed. finish_timeout keeps a server that dies half-way from holding up the end; the flush, what a killed
@@ -33,6 +36,8 @@ LEAN = {
     "finish_timeout": 15.0,
     "finish_timeout_raises": True,
 }
+# What `wandb agent` sets: the run, the sweep, and the file of what the sweep chose.
+OF_AGENT = ("WANDB_RUN_ID", "WANDB_SWEEP_ID", "WANDB_SWEEP_PARAM_PATH")
 SUMMARIES = {
     "train/loss": "min",
     "train/accuracy": "max",
@@ -73,8 +78,29 @@ def has_api_key() -> bool:
         return True  # malformed: going online tells the user so
 
 
+def agent() -> Agent | None:
+    """The run as which `wandb agent` started this process, by the environment."""
+    run, sweep, parameters = (os.environ.get(name) for name in OF_AGENT)
+    if not run or not sweep:
+        return None
+    chosen: Any = None
+    with contextlib.suppress(OSError, UnicodeDecodeError, yaml.YAMLError):
+        chosen = yaml.safe_load(Path(parameters or "").read_text(encoding="utf-8"))
+    values = chosen if isinstance(chosen, dict) else {}
+    config = {
+        str(k): each["value"] for k, each in values.items() if isinstance(each, dict) and "value" in each
+    }
+    return Agent(run, sweep, os.environ.get("WANDB_PROJECT"), os.environ.get("WANDB_ENTITY"), config)
+
+
 def _start_wandb() -> tuple[Any, Any]:
-    """The wandb module, kept from printing, and its settings from the environment and the user's files."""
+    """The wandb module, kept from printing, and its settings from the environment and the user's files.
+
+    Under an agent W&B gives every run the agent's id, whatever it is asked for; so it is not told of one. The
+    run that is the agent's says so itself.
+    """
+    for name in OF_AGENT:
+        os.environ.pop(name, None)
     # W&B's reports on its own health go to the server even offline; where nothing answers, they hold up the
     # exit.
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
@@ -101,11 +127,11 @@ class WandbService:
             raise RuntimeError("no API key is configured; `wandb login` stores one")
         _start_wandb()[0].teardown()  # so that one that was left before holds no run
         self.wandb, _ = _start_wandb()
-        known = self.wandb.Settings.model_fields
+        names = self.wandb.Settings.model_fields
         target.directory.mkdir(parents=True, exist_ok=True)
         self.target, self.count, self.url = target, 0, ""
         self.open: dict[str, Any] = {}  # W&B's runs by id
-        self.common = {
+        self.common: dict[str, Any] = {
             "mode": target.mode,
             "resume": "allow" if target.mode == "online" else None,
             "project": target.project,
@@ -113,7 +139,7 @@ class WandbService:
             "group": target.group,
             "dir": str(target.directory),
             "reinit": "create_new",
-            "settings": self.wandb.Settings(**{key: value for key, value in LEAN.items() if key in known}),
+            "settings": self.wandb.Settings(**{key: value for key, value in LEAN.items() if key in names}),
         }
 
     def run(self, run: Run, points: Points, row: dict[str, Any] | None) -> None:
@@ -158,9 +184,12 @@ class WandbService:
     def _opened(self, run: Run) -> Any:
         if run.id in self.open:
             return self.open[run.id]
-        tags = tuple(dict.fromkeys([*run.tags, *self.target.tags]))
+        tags, options = tuple(dict.fromkeys([*run.tags, *self.target.tags])), dict(self.common)
+        if (agent := self.target.agent) is not None and run.id == agent.id:
+            options |= {key: value for key in ("project", "entity") if (value := getattr(agent, key))}
+            options |= {"settings": options["settings"].model_copy(update={"sweep_id": agent.sweep})}
         opened = self.wandb.init(
-            id=run.id, name=run.name, job_type=run.kind, config=run.config, tags=tags, **self.common
+            id=run.id, name=run.name or None, job_type=run.kind, config=run.config, tags=tags, **options
         )
         if run.kind == "study":
             for metrics in ("study/*", "frontier/*"):

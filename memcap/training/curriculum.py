@@ -2,27 +2,31 @@
 own.
 
 The lag rises by one when the running accuracy on training batches reaches `advance`, and is pushed along a
-line that reaches the member's lag at `deadline` of the budget. Held-out sequences are drawn at the member's
-lag only, once the curriculum has arrived there. A learning rate that falls with the lag (`falls_above`) falls
-with the curriculum's. With schedule=arrive it is that until the curriculum has arrived, and falls to 0 as a
-cosine over what is left of the budget.
+line that reaches the member's lag at `deadline` of the budget. An error counts as an accuracy, too: 1 less
+`PER_THRESHOLD` for each threshold that is in it, so that solved is .99 there as well. Held-out sequences are
+drawn at the member's lag only, once the curriculum has arrived there. A learning rate that falls with the lag
+(`falls_above`) falls with the curriculum's. With schedule=arrive it is that until the curriculum has arrived,
+and falls to 0 as a cosine over what is left of the budget.
 """
+
+from __future__ import annotations
 
 import math
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from memcap.config import Member
+from memcap.lazy import jax, jnp
 
 DECAY = 0.8  # of the running accuracy
 AFTER_A_RISE = 0.5  # what the running accuracy starts from again
+PER_THRESHOLD = 0.01  # what an error as large as the threshold takes from an accuracy of 1
 
 
 class Curriculum(NamedTuple):
-    """A member's curriculum, as operands: scalars, and `lengths` (T + 1,) int32, of sequences by lag."""
+    """A member's curriculum, as operands: scalars, and `lengths` (T + 1,) int32, of sequences by lag.
+    `threshold`: the error at which the member counts as solved; () of a task with an accuracy."""
 
     start: Any
     advance: Any
@@ -30,6 +34,7 @@ class Curriculum(NamedTuple):
     arrive: Any
     falls_above: Any
     lengths: Any
+    threshold: Any = ()
 
 
 class CurriculumState(NamedTuple):
@@ -52,8 +57,15 @@ def curriculum_of(member: Member, max_length: int) -> Curriculum:
     deadline = (recipe.deadline or 0.0) * (recipe.budget or 0)
     arrive = np.bool_(recipe.schedule == "arrive")
     falls_above = np.float32(lag if recipe.falls_above is None else recipe.falls_above)
+    threshold = () if task.higher_is_better else np.float32(member.facts.threshold)
     return Curriculum(
-        np.int32(start), np.float32(recipe.advance or 1.0), np.float32(deadline), arrive, falls_above, lengths
+        np.int32(start),
+        np.float32(recipe.advance or 1.0),
+        np.float32(deadline),
+        arrive,
+        falls_above,
+        lengths,
+        threshold,
     )
 
 
@@ -73,8 +85,10 @@ def update(
         curriculum: the member's.
         lag: () int32, the member's lag.
         step: () int32, steps taken, this one included.
-        score: () accuracy of the step's batch.
+        score: () of the step's batch, an accuracy or an error.
     """
+    if not isinstance(curriculum.threshold, tuple):
+        score = jnp.clip(1 - PER_THRESHOLD * score / curriculum.threshold, 0, 1)
     mean = DECAY * state.score + (1 - DECAY) * score
     rises = mean >= curriculum.advance
     rise = (lag - curriculum.start) * jnp.minimum(1.0, step / jnp.maximum(curriculum.deadline, 1.0))

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import jax
 
-from memcap import jax_setup, loops
+from memcap import jax_setup, loops, signals
 from memcap.cells import cell_class
 from memcap.config import Engine, Member
 from memcap.knobs import UserError
@@ -57,7 +57,7 @@ def train(
 
     Args:
         members: in any order; equal members train once each.
-        engine: how to share the machine; changes no result beyond float rounding.
+        engine: how to share the machine. It moves last bits, by which single verdicts may turn.
         listener: told of curves and ended members as they come.
         next_members: members that are wanted now that these have ended; called with each batch of results,
             one call at a time.
@@ -67,7 +67,7 @@ def train(
     Returns:
         One result a member: those of `members` in their order, then those that `next_members` asked for.
     """
-    jax_setup.prepare()
+    jax_setup.setup()
     engine = engine or Engine()
     workers = worker_count(engine)
     loops.check(engine.loop)
@@ -82,6 +82,7 @@ def train(
         if any(group.side_by_side for group in queue.pending):  # compiling costs more than training there
             _compile_ahead(queue)
         while not queue.done.wait(0.2):  # in short waits, as an untimed one can sleep through Ctrl-C
+            signals.look()
             pool.kill_hung()
             queue.listener.tick()
     return queue.in_order(members)

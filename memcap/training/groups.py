@@ -21,7 +21,7 @@ from memcap import loops
 from memcap.cells import cell_class
 from memcap.config import Engine, Member
 from memcap.training.program import Program, lengths, loop_of
-from memcap.training.step import Shape
+from memcap.training.step import TrainSpec
 
 SMALLEST_WIDTH, SMALLEST_BUFFER, GROWTH = 4, 64, 4
 # that is compiled; measured on a core of an AMD EPYC (Zen 4), `python -m benchmarks padding`
@@ -29,14 +29,14 @@ SECONDS_A_PROGRAM = 1.0
 
 
 class Group(NamedTuple):
-    """Members that share programs: of one shape, but for their width where it is padded, and of lengths of
+    """Members that share programs: of one spec, but for their width where it is padded, and of lengths of
     one bucket.
 
-    shape: theirs, at the width of their bucket; bucket: of lengths, 0 where a program serves every length at
+    spec: theirs, at the width of their bucket; bucket: of lengths, 0 where a program serves every length at
     no cost; loop: over time; side_by_side: whether members run under `vmap`.
     """
 
-    shape: Shape
+    spec: TrainSpec
     bucket: int
     loop: str
     side_by_side: bool
@@ -44,10 +44,10 @@ class Group(NamedTuple):
 
 def bucket(number: int, smallest: int) -> int:
     """The first of smallest, smallest * GROWTH, smallest * GROWTH^2, ... that is at least `number`."""
-    found = smallest
-    while found < number:
-        found *= GROWTH
-    return found
+    size = smallest
+    while size < number:
+        size *= GROWTH
+    return size
 
 
 class Groups:
@@ -60,13 +60,13 @@ class Groups:
 
     def __init__(self, engine: Engine, members: Iterable[Member] = ()):
         self.engine = engine
-        steps: dict[str, Counter[Shape]] = defaultdict(Counter)
+        steps: dict[str, Counter[TrainSpec]] = defaultdict(Counter)
         for member in dict.fromkeys(members):
-            shape = Shape.of(member)
-            loop, side_by_side = loop_of(shape, member.length, engine)
+            spec = TrainSpec.of(member)
+            loop, side_by_side = loop_of(spec, member.length, engine)
             if not side_by_side and cell_class(member.model.cell).can_pad:
-                steps[loop][shape] += member.recipe.budget or 0
-        self.programs: dict[Shape, Shape] = {}
+                steps[loop][spec] += member.recipe.budget or 0
+        self.programs: dict[TrainSpec, TrainSpec] = {}
         for loop, counts in steps.items():
             cost = loops.padding_cost(loop)
             if cost is not None:
@@ -74,35 +74,35 @@ class Groups:
 
     def of(self, member: Member) -> Group:
         """The group of a member."""
-        shape = Shape.of(member)
-        choice = loop_of(shape, member.length, self.engine)
+        spec = TrainSpec.of(member)
+        choice = loop_of(spec, member.length, self.engine)
         if not choice.side_by_side:
-            return Group(self.programs.get(shape, shape), 0, *choice)
-        shape = replace(shape, curriculum=True)
+            return Group(self.programs.get(spec, spec), 0, *choice)
+        spec = replace(spec, curriculum=True)
         if cell_class(member.model.cell).can_pad:
-            shape = shape.at_width(bucket(member.model.units, SMALLEST_WIDTH))
-        return Group(shape, bucket(member.length, SMALLEST_BUFFER), *choice)
+            spec = spec.at_width(bucket(member.model.units, SMALLEST_WIDTH))
+        return Group(spec, bucket(member.length, SMALLEST_BUFFER), *choice)
 
 
-def shared_programs(steps: Mapping[Shape, int], seconds_per_weight: float) -> dict[Shape, Shape]:
-    """For each shape, and the training steps of its members, the shape of the program that they train in.
+def shared_programs(steps: Mapping[TrainSpec, int], seconds_per_weight: float) -> dict[TrainSpec, TrainSpec]:
+    """For each spec, and the training steps of its members, the spec of the program that they train in.
 
     From the widest on, a width joins the program at hand if padding its members to it takes less than
     compiling another one.
 
     Args:
-        steps: of shapes that one loop serves.
+        steps: of specs that one loop serves.
         seconds_per_weight: what a weight that pads costs a training step.
     """
-    shared: dict[Shape, Shape] = {}
-    wider: dict[Shape, Shape] = {}  # the program at hand, by what all widths have in common
-    for shape in sorted(steps, key=lambda shape: -shape.architecture.model.units):
-        family = shape.at_width(1)
-        program = wider.get(family, shape)
-        weights = program.architecture.parameters() - shape.architecture.parameters()
-        if steps[shape] * weights * seconds_per_weight > SECONDS_A_PROGRAM:
-            program = shape
-        shared[shape] = wider[family] = program
+    shared: dict[TrainSpec, TrainSpec] = {}
+    wider: dict[TrainSpec, TrainSpec] = {}  # the program at hand, by what all widths have in common
+    for spec in sorted(steps, key=lambda spec: -spec.architecture.model.units):
+        family = spec.at_width(1)
+        program = wider.get(family, spec)
+        weights = program.architecture.parameters() - spec.architecture.parameters()
+        if steps[spec] * weights * seconds_per_weight > SECONDS_A_PROGRAM:
+            program = spec
+        shared[spec] = wider[family] = program
     return shared
 
 
@@ -131,4 +131,4 @@ class Size(NamedTuple):
 def size_of(program: Program) -> Size:
     """What a program holds."""
     trainer = program.trainer
-    return Size(program.shape.architecture.model.units, trainer.max_length, trainer.max_eval_length)
+    return Size(program.spec.architecture.model.units, trainer.max_length, trainer.max_eval_length)

@@ -27,23 +27,23 @@ def _stream_key(seed: Any, *parts: Any) -> jax.Array:
 
 def empty_state(trainer: Trainer) -> TrainState:
     """Zeros. The optimizer's state starts at zero, so `initial_state` needs only the weights."""
-    params = np.zeros(trainer.shape.architecture.parameters(), np.float32)
+    params = np.zeros(trainer.spec.architecture.parameters(), np.float32)
     shapes = jax.eval_shape(trainer.optimizer.init, params)
     opt_state = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
     at_lag: Any = ()
-    if trainer.shape.curriculum:
+    if trainer.spec.curriculum:
         at_lag = curriculum.CurriculumState(np.int32(0), np.float32(0), np.int32(0))
     return TrainState(params, opt_state, np.int32(0), np.bool_(False), np.float32(np.nan), at_lag)
 
 
 def initial_state(trainer: Trainer, member: Member) -> TrainState:
     """The state of a member that is about to start."""
-    own, shared = member.architecture, trainer.shape.architecture
+    own, shared = member.architecture, trainer.spec.architecture
     weights = own.init(member.init, [member.seed, member.lag, member.model.units])
     if own != shared:
         weights = own.resized(weights, shared.model.units)
     state = empty_state(trainer)._replace(params=shared.flatten(weights), active=np.bool_(True))
-    if not trainer.shape.curriculum:
+    if not trainer.spec.curriculum:
         return state
     own_curriculum = curriculum.curriculum_of(member, trainer.max_length)
     return state._replace(curriculum=curriculum.initial_state(own_curriculum, member.lag))
@@ -51,14 +51,14 @@ def initial_state(trainer: Trainer, member: Member) -> TrainState:
 
 def weights_of(trainer: Trainer, member: Member, params: np.ndarray) -> dict[str, Any]:
     """A member's own weights, a nested dict, from the flat vector (P,) of its state."""
-    own, shared = member.architecture, trainer.shape.architecture
+    own, shared = member.architecture, trainer.spec.architecture
     weights = shared.unflatten(params)
     return weights if own == shared else shared.resized(weights, own.model.units)
 
 
 def train_operands(trainer: Trainer, member: Member) -> TrainOperands:
     """The operands of a member's training."""
-    recipe, with_curriculum = member.recipe, trainer.shape.curriculum
+    recipe, with_curriculum = member.recipe, trainer.spec.curriculum
     return TrainOperands(
         stream_key(member, TRAIN),
         np.int32(member.lag),
@@ -82,7 +82,7 @@ def eval_operands(trainer: Trainer, member: Member, stream: int, index: int = 0)
             quarter as many sequences.
         index: counts the evaluations at its lag: each has sequences of its own.
     """
-    lag, length, sequences = member.lag, member.length, trainer.shape.evaluation.sequences
+    lag, length, sequences = member.lag, member.length, trainer.spec.evaluation.sequences
     if stream == STRETCH:
         lag, length = member.task.stretched(member.lag, member.evaluation.stretch)
         sequences //= 4

@@ -1,4 +1,4 @@
-"""The compiled program that trains a population: members of one shape, whatever their lag, rate, budget or
+"""The compiled program that trains a population: members of one spec, whatever their lag, rate, budget or
 seed.
 
 A member in flight occupies a lane. One call takes every running lane through a chunk of training steps;
@@ -25,7 +25,7 @@ from memcap.config import Engine, Member
 from memcap.tasks import Task
 from memcap.training.curriculum import Curriculum
 from memcap.training.operands import empty_state
-from memcap.training.step import EvalOperands, Shape, Trainer, TrainOperands, TrainState
+from memcap.training.step import EvalOperands, Trainer, TrainOperands, TrainSpec, TrainState
 
 MEMBERS = "members"  # the axis of the device mesh
 # Less of LLVM's work, for CPUs. An evaluation compiles in two thirds of the time and runs as fast. So does
@@ -44,16 +44,16 @@ def lengths(member: Member) -> tuple[int, int]:
     return member.length, max(member.length, member.task.stretched(member.lag, member.evaluation.stretch)[1])
 
 
-def loop_of(shape: Shape, steps: int, engine: Engine) -> loops.Choice:
-    """The loop over time of members of this shape, and whether they run side by side.
+def loop_of(spec: TrainSpec, steps: int, engine: Engine) -> loops.Choice:
+    """The loop over time of members of this spec, and whether they run side by side.
 
     Args:
-        shape: theirs.
+        spec: theirs.
         steps: buffer T of their training sequences.
         engine: says which loop is wanted.
     """
     request = loops.Request(
-        cell_class(shape.architecture.model.cell), jax.default_backend(), _has_windows(shape.task, steps)
+        cell_class(spec.architecture.model.cell), jax.default_backend(), _has_windows(spec.task, steps)
     )
     return loops.choose(engine.loop, request)
 
@@ -86,18 +86,18 @@ class Program:
     @classmethod
     def of(cls, member: Member, engine: Engine | None = None) -> "Program":
         """The program by which a study would train this member alone, in one lane."""
-        shape, sizes = Shape.of(member), lengths(member)
-        return cls(Trainer(shape, *sizes, *loop_of(shape, sizes[0], engine or Engine(loop="while"))), 1)
+        spec, sizes = TrainSpec.of(member), lengths(member)
+        return cls(Trainer(spec, *sizes, *loop_of(spec, sizes[0], engine or Engine(loop="while"))), 1)
 
     @property
-    def shape(self) -> Shape:
+    def spec(self) -> TrainSpec:
         """Of its members."""
-        return self.trainer.shape
+        return self.trainer.spec
 
     @property
     def name(self) -> str:
-        """16 hex digits: of the shape."""
-        return self.shape.name
+        """16 hex digits: of the spec."""
+        return self.spec.name
 
     @property
     def batching(self) -> str:
@@ -139,10 +139,10 @@ class Program:
 
         number, real, key = np.int32(0), np.float32(0), np.zeros(2, np.uint32)
         curriculum: Any = ()
-        if self.shape.curriculum:
-            curriculum = Curriculum(
-                number, real, real, np.bool_(False), real, np.zeros(self.trainer.max_length + 1, np.int32)
-            )
+        if self.spec.curriculum:
+            lengths = np.zeros(self.trainer.max_length + 1, np.int32)
+            threshold = () if self.spec.task.higher_is_better else real
+            curriculum = Curriculum(number, real, real, np.bool_(False), real, lengths, threshold)
         train = TrainOperands(key, number, number, real, number, np.bool_(False), number, number, curriculum)
         evaluate = EvalOperands(key, *[number] * 4)
         return stacked(empty_state(self.trainer)), stacked(train), stacked(evaluate)
@@ -249,7 +249,7 @@ def compile_both(program: Program, there: Sequence[jax.Device] = ()) -> tuple[An
         train_chunk = jax.jit(program.map_over_lanes(trainer.train_chunk, there), donate_argnums=0)
         lowered = train_chunk.lower(states, operands)
         evaluate_future = _beside.submit(compile_evaluate)
-        fast = cpu and trainer.shape.batch <= 32
+        fast = cpu and trainer.spec.batch <= 32
         return lowered.compile(FAST_COMPILE if fast else None), evaluate_future
 
 
@@ -277,8 +277,8 @@ def device_memory() -> float:
 
     What others held when it was first asked is theirs; what our own programs hold goes as they end.
     """
-    known = [
+    all_stats = [
         stats for device in jax.local_devices() if (stats := device.memory_stats()) and "bytes_limit" in stats
     ]
-    free = [MEMORY_FRACTION * stats["bytes_limit"] - stats.get("bytes_in_use", 0) for stats in known]
+    free = [MEMORY_FRACTION * stats["bytes_limit"] - stats.get("bytes_in_use", 0) for stats in all_stats]
     return max(1.0, min(free, default=math.inf))

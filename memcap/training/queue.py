@@ -97,9 +97,11 @@ class WorkerQueue(Protocol):
 
 
 def cost(member: Member) -> float:
-    """Rough cost of a member, to start the longest first: steps x length x batch x (units + overhead)^2."""
-    recipe, units = member.recipe, member.model.units
-    return (recipe.budget or 0) * member.length * (recipe.batch or 0) * (units + 8.0) ** 2
+    """Rough cost of a member, to start the longest first: steps x length x batch x layers x (units +
+    overhead)^2."""
+    recipe, model = member.recipe, member.model
+    work = model.layers * (model.units + 8.0) ** 2
+    return (recipe.budget or 0) * member.length * (recipe.batch or 0) * work
 
 
 class Queue:
@@ -252,10 +254,10 @@ class Queue:
         expected, count = self.sizes.get(group, (size, 0))
         size = Size.max_of([size, expected])
         if group.side_by_side:
-            wanted = max(len(pending), min(count, MIN_LANES_OF_A_SEARCH))
-            lanes = self.engine.lanes or min(wanted, MAX_LANES)
+            most = max(len(pending), min(count, MIN_LANES_OF_A_SEARCH))
+            lanes = self.engine.lanes or min(most, MAX_LANES)
         else:
-            size = size._replace(units=group.shape.architecture.model.units)
+            size = size._replace(units=group.spec.architecture.model.units)
 
         programs = self.programs.setdefault(group, [])
         fitting = [p for p in programs if size.fits(size_of(p)) and p.lanes >= lanes]
@@ -266,8 +268,8 @@ class Queue:
             lanes = self.engine.lanes or 1 << (lanes - 1).bit_length()
 
         devices = jax.local_device_count() if group.side_by_side else 1
-        shape = group.shape.at_width(size.units)
-        trainer = Trainer(shape, size.max_length, size.max_eval_length, group.loop, group.side_by_side)
+        spec = group.spec.at_width(size.units)
+        trainer = Trainer(spec, size.max_length, size.max_eval_length, group.loop, group.side_by_side)
         programs.append(Program(trainer, -(-lanes // devices) * devices, devices))
         return programs[-1]
 
@@ -311,10 +313,10 @@ class Queue:
         with self.changed:
             for each in results:
                 self.results[each.member] = each
-            wanted = self.next_members(results) if self.next_members else ()
+            members = self.next_members(results) if self.next_members else ()
             for each in results:
                 del self.in_flight[worker][each.member]
-            self.add(wanted)
+            self.add(members)
 
     def worker_died(self, worker: int, reason: str) -> tuple[list[Member], list[Member]]:
         """Let a dead worker's members wait again.

@@ -59,7 +59,7 @@ class Result:
     def failed(cls, member: Member, program: Program, reason: str) -> "Result":
         """Of a member that nobody could train: no measurement."""
         trainer, nan = program.trainer, math.nan
-        size = program.shape.architecture.model.units, trainer.max_length
+        size = program.spec.architecture.model.units, trainer.max_length
         scores = (nan, nan, nan, nan)
         ways = trainer.loop, trainer.side_by_side
         return cls(member, "failed", 0, None, None, *scores, {}, 0.0, 0.0, *ways, *size, reason)
@@ -137,4 +137,4 @@ class Checkpoint:
 def program_id(trainer: Trainer) -> str:
     """What decides how a state is laid out and what comes of it, in words. Buffers and lanes don't."""
     together = "side by side" if trainer.side_by_side else "one after another"
-    return f"{trainer.shape!r} {together} {loops.version(trainer.loop)}"
+    return f"{trainer.spec!r} {together} {loops.version(trainer.loop)}"

@@ -2,13 +2,17 @@
 data.
 
 Nothing here knows of lanes, devices or compiling (program.py does), or of what the host prepares
-(operands.py). All that differs between members of a `Shape` is an operand. Data are drawn inside: the stream
-of a member depends on its seed, lag and units alone, never on its neighbours.
+(operands.py). All that differs between members of a `TrainSpec` is an operand. Data are drawn inside: the
+stream of a member depends on its seed, lag and units alone, never on its neighbours.
 """
 
+from __future__ import annotations
+
 import hashlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -18,11 +22,14 @@ from jax import lax
 from memcap.config import Evaluation, Member
 from memcap.loops import Windows
 from memcap.models.network import Architecture
+from memcap.recipes import EPSILON, MOMENTUM, RMS_DECAY
 from memcap.tasks import Batch, Task
 from memcap.training import curriculum
 
+if TYPE_CHECKING:
+    from jaxtyping import Array, Bool, Float, Int
+
 EVALUATION_BATCH = 256
-MOMENTUM = 0.9  # of gradient descent
 TRAIN, EVALUATE, STRETCH = 0, 1, 2  # a member's streams of random numbers
 
 
@@ -73,8 +80,8 @@ class TrainState(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Shape:
-    """What decides a compiled program but for the sizes of its buffers: members of one shape can share one.
+class TrainSpec:
+    """What decides a compiled program but for the sizes of its buffers: members of one spec can share one.
 
     Args:
         task: the task's knobs (its lag is an operand).
@@ -84,7 +91,7 @@ class Shape:
         evaluation: when a member counts as solved.
         curriculum: whether the lag at hand rises up to the member's; that of members without a curriculum is
             there from the start.
-        optimizer: "adam", or "sgd" with momentum.
+        optimizer: one of `OPTIMIZERS`.
     """
 
     task: Task
@@ -96,8 +103,8 @@ class Shape:
     optimizer: str = "adam"
 
     @classmethod
-    def of(cls, member: Member) -> "Shape":
-        """The shape of a member."""
+    def of(cls, member: Member) -> TrainSpec:
+        """The spec of a member."""
         recipe = member.recipe
         assert recipe.batch is not None
         assert recipe.clip is not None
@@ -112,7 +119,7 @@ class Shape:
             recipe.optimizer,
         )
 
-    def at_width(self, units: int) -> "Shape":
+    def at_width(self, units: int) -> TrainSpec:
         """The same with another number of units."""
         return replace(self, architecture=self.architecture.at_width(units))
 
@@ -122,15 +129,29 @@ class Shape:
         return hashlib.sha256(repr(self).encode()).hexdigest()[:16]
 
 
+# By `recipe.optimizer`, without the learning rate, which is an operand. Each begins with a state of zeros and
+# makes zeros of a gradient of zeros: units that only pad a member never move.
+OPTIMIZERS: Mapping[str, Callable[[], optax.GradientTransformation]] = {
+    "adam": optax.scale_by_adam,
+    "sgd": partial(optax.trace, MOMENTUM),
+    "rmsprop": partial(optax.scale_by_rms, RMS_DECAY, EPSILON, eps_in_sqrt=False),  # as PyTorch has it
+}
+
+
+def optimizer_of(name: str, clip: float) -> optax.GradientTransformation:
+    """Clipping by the global norm, then the optimizer of that name."""
+    return optax.chain(optax.clip_by_global_norm(clip), OPTIMIZERS[name]())
+
+
 def loss_and_score_sums(
-    task: Task, outputs: jax.Array, batch: Batch
-) -> tuple[jax.Array, jax.Array, jax.Array]:
+    task: Task, outputs: Float[Array, "O *T B"], batch: Batch
+) -> tuple[Float[Array, ""], Float[Array, ""], Float[Array, ""]]:
     """Sums over the answers that are due: loss (nats, or squared error), score (hits, or squared error), and
     how many.
 
     Args:
         task: says whether outputs are logits or values.
-        outputs: (O, B) or (O, T, B).
+        outputs: of the network, at the last step or at every one.
         batch: targets and mask of the same trailing shape; several values an answer are averaged over.
     """
     if task.loss == "classes":
@@ -145,7 +166,7 @@ def loss_and_score_sums(
     return (loss * due).sum(), (score * due).sum(), due.sum()
 
 
-def learning_rate(operands: TrainOperands, step: jax.Array) -> jax.Array:
+def learning_rate(operands: TrainOperands, step: Int[Array, ""]) -> Float[Array, ""]:
     """Learning rate: linear warmup, then constant or a cosine to 0 at the budget."""
     warm = jnp.minimum(1.0, (step + 1) / jnp.maximum(operands.warmup, 1))
     cosine = 0.5 * (1 + jnp.cos(jnp.pi * step / operands.budget))
@@ -157,7 +178,7 @@ class Trainer:
     """Trains and evaluates one member.
 
     Args:
-        shape: of the members.
+        spec: of the members.
         max_length: buffer T of the training sequences, at least the longest length.
         max_eval_length: buffer T of the evaluations; the stretched one is the longest.
         loop: name of the loop over time (memcap/loops/).
@@ -165,7 +186,7 @@ class Trainer:
             count that all share, and a mask.
     """
 
-    shape: Shape
+    spec: TrainSpec
     max_length: int
     max_eval_length: int
     loop: str = "while"
@@ -173,20 +194,18 @@ class Trainer:
 
     @property
     def optimizer(self) -> optax.GradientTransformation:
-        """Clipping and Adam, or momentum, over the flat vector; the caller applies the learning rate, as it
-        is an operand."""
-        direction = optax.scale_by_adam() if self.shape.optimizer == "adam" else optax.trace(MOMENTUM)
-        return optax.chain(optax.clip_by_global_norm(self.shape.clip), direction)
+        """Over the flat vector; the caller applies the learning rate, as it is an operand."""
+        return optimizer_of(self.spec.optimizer, self.spec.clip)
 
     @property
     def block(self) -> int:
         """Sequences B of an evaluation that are drawn at once."""
-        return min(EVALUATION_BATCH, self.shape.evaluation.sequences)
+        return min(EVALUATION_BATCH, self.spec.evaluation.sequences)
 
     def _run(
-        self, params: Any, batch: Batch, length: Any, units: Any
-    ) -> tuple[jax.Array, jax.Array, jax.Array]:
-        task, architecture = self.shape.task, self.shape.architecture
+        self, params: Float[Array, " P"], batch: Batch, length: Int[Array, ""], units: Int[Array, ""]
+    ) -> tuple[Float[Array, ""], Float[Array, ""], Float[Array, ""]]:
+        task, architecture = self.spec.task, self.spec.architecture
         network, starts = architecture.build(architecture.unflatten(params)), batch.window_starts
         outputs = network(
             batch.inputs,
@@ -200,24 +219,24 @@ class Trainer:
 
     def lag_and_length(self, state: TrainState, operands: TrainOperands) -> tuple[Any, Any]:
         """Of the sequences that a member trains on next: its own, or those of its curriculum."""
-        if not self.shape.curriculum:
+        if not self.spec.curriculum:
             return operands.lag, operands.length
         lag = state.curriculum.lag
         return lag, operands.curriculum.lengths[lag]
 
     def train_step(
-        self, state: TrainState, operands: TrainOperands, batch: Batch, on: Any = True
-    ) -> tuple[TrainState, jax.Array]:
+        self, state: TrainState, operands: TrainOperands, batch: Batch, on: Bool[Array, ""] | bool = True
+    ) -> tuple[TrainState, Float[Array, ""]]:
         """One training step of one member on a batch. Returns the state and the batch's mean loss.
 
         Args:
             state: the member's.
             operands: the member's.
             batch: as the task draws it.
-            on: () bool; where it is false, nothing changes.
+            on: where it is false, nothing changes.
         """
 
-        def mean_loss(params: Any) -> tuple[jax.Array, jax.Array]:
+        def mean_loss(params: Float[Array, " P"]) -> tuple[Float[Array, ""], Float[Array, ""]]:
             length = self.lag_and_length(state, operands)[1]
             loss, score, due = self._run(params, batch, length, operands.units)
             return loss / due, score / due
@@ -225,7 +244,7 @@ class Trainer:
         (loss, score), gradient = jax.value_and_grad(mean_loss, has_aux=True)(state.params)
         direction, opt_state = self.optimizer.update(gradient, state.opt_state)
         lr = learning_rate(operands, state.step)
-        if self.shape.curriculum:
+        if self.spec.curriculum:
             lr = lr * curriculum.lr_scale(state.curriculum, operands.curriculum, state.step, operands.budget)
         params = state.params - lr * cast(jax.Array, direction)
         finite = jnp.isfinite(loss) & jnp.isfinite(params).all()
@@ -239,7 +258,7 @@ class Trainer:
         )
         mean = jnp.where(jnp.isnan(state.train_score), score, 0.9 * state.train_score + 0.1 * score)
         new_curriculum = state.curriculum
-        if self.shape.curriculum:
+        if self.spec.curriculum:
             updated = curriculum.update(
                 state.curriculum, operands.curriculum, operands.lag, state.step + 1, score
             )
@@ -258,19 +277,20 @@ class Trainer:
         )
         return new_state, loss
 
-    def train_chunk(self, state: TrainState, operands: TrainOperands) -> tuple[TrainState, jax.Array]:
+    def train_chunk(
+        self, state: TrainState, operands: TrainOperands
+    ) -> tuple[TrainState, Float[Array, " every"]]:
         """A chunk of training for one member.
 
-        Returns the state, and the loss of each of the chunk's steps: (evaluation.every,), 0 for steps not
-        taken.
+        Returns the state, and the loss of each of the chunk's steps, 0 for steps not taken.
         """
-        every = self.shape.evaluation.every
+        every = self.spec.evaluation.every
         left = jnp.minimum(every, operands.budget - state.step)
 
         def draw(state: TrainState) -> Batch:
             key = jax.random.fold_in(jax.random.wrap_key_data(operands.key), state.step)
             lag, length = self.lag_and_length(state, operands)
-            return self.shape.task.sample(key, lag, length, self.max_length, self.shape.batch)
+            return self.spec.task.sample(key, lag, length, self.max_length, self.spec.batch)
 
         if self.side_by_side:  # a trip count that all share; those that have ended wait, masked
 
@@ -294,14 +314,14 @@ class Trainer:
         _, state, losses = lax.while_loop(goes_on, step, (jnp.int32(0), state, jnp.zeros(every)))
         return state, losses
 
-    def evaluate(self, params: jax.Array, operands: EvalOperands) -> jax.Array:
+    def evaluate(self, params: Float[Array, " P"], operands: EvalOperands) -> Float[Array, ""]:
         """Score of one member over fresh sequences; NaN where none are wanted. Side by side, one that is
         costs all lanes."""
         key = jax.random.wrap_key_data(operands.key)
 
         def block(k: jax.Array, sums: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
             draw = jax.random.fold_in(key, k)
-            batch = self.shape.task.unseen(
+            batch = self.spec.task.unseen(
                 draw, operands.lag, operands.length, self.max_eval_length, self.block
             )
             _, score, due = self._run(params, batch, operands.length, operands.units)

@@ -166,7 +166,7 @@ class Lanes:
     def train_chunk(self) -> list[CurveChunk]:
         """Take all members through a chunk of training, and through the evaluations that are due after it."""
         start, active = time.perf_counter(), self.active
-        losses = np.zeros((self.program.lanes, self.program.shape.evaluation.every), np.float32)
+        losses = np.zeros((self.program.lanes, self.program.spec.evaluation.every), np.float32)
         if any(lane.steps < (lane.member.recipe.budget or 0) for lane in active.values()):
             # Else they are only evaluated once more.
             self.states, losses = self.code.train_chunk(self.states, self.operands_on_device)
@@ -210,15 +210,15 @@ class Lanes:
             lane.steps = steps[k]
         return chunks
 
-    def _evaluate(self, wanted: Mapping[int, EvalOperands]) -> dict[int, float]:
+    def _evaluate(self, by_lane: Mapping[int, EvalOperands]) -> dict[int, float]:
         """Scores of some lanes, by number."""
-        if not wanted:
+        if not by_lane:
             return {}
         self.eval_operands.blocks[:] = 0  # none of the others
-        for k, operands in wanted.items():
+        for k, operands in by_lane.items():
             _write(self.eval_operands, k, operands)
         scores = np.asarray(self.code.evaluate(self.states.params, self.eval_operands))
-        return {k: float(scores[k]) for k in wanted}
+        return {k: float(scores[k]) for k in by_lane}
 
     def results(self) -> dict[int, Result]:
         """Of the members that have ended, by lane."""
@@ -242,7 +242,7 @@ class Lanes:
             lane.seconds,
             program.trainer.loop,
             program.trainer.side_by_side,
-            program.shape.architecture.model.units,
+            program.spec.architecture.model.units,
             program.trainer.max_length,
         )
 

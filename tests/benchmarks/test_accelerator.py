@@ -148,6 +148,7 @@ def test_without_an_accelerator_nothing_is_measured(monkeypatch, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_tiny_runs(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(accelerator, "Worker", Here)
     monkeypatch.setattr(process, "run", run_here)

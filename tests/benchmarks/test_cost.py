@@ -83,6 +83,7 @@ def test_the_page_has_slopes_beside_theory_and_the_claims():
     assert "2.00 times as fast" in page
 
 
+@pytest.mark.slow
 def test_tiny_runs(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(cost, "Worker", Here)
     runner.main(["cost", "--tiny", "--out", str(tmp_path)])

@@ -148,6 +148,7 @@ def test_members_that_stop_early_are_refused():
     frontier.check_steps(rows.filter(pl.col("steps") == 4), 4)
 
 
+@pytest.mark.slow
 def test_tiny_runs(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(frontier, "PEERS", ("linen",))
     monkeypatch.setattr(frontier, "TINY", replace(frontier.TINY, workers=1))

@@ -11,6 +11,7 @@ from benchmarks.peers import CONTESTANTS
 FACTS = {"warning": None, "absent": ""}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(bool(CONTESTANTS["native"].missing), reason="no C compiler")
 def test_tiny_runs(monkeypatch, capsys):
     monkeypatch.setattr(padding, "Worker", Here)

@@ -9,7 +9,7 @@ from benchmark_checks import EVERY, LAST, batches, build, weights
 from benchmarks import gate
 from benchmarks.peers import CONTESTANTS
 from memcap.models.export import export
-from memcap.models.network import Model
+from memcap.models.model import Model
 
 # Keras reads its own variables in a way that NumPy no longer likes.
 pytestmark = pytest.mark.filterwarnings(

@@ -119,6 +119,7 @@ def two_contestants(monkeypatch):
     )
 
 
+@pytest.mark.slow
 def test_tiny_runs_with_those_that_are_installed(two_contestants, tmp_path, capsys):
     runner.main(["step", "--tiny", "--out", str(tmp_path)])
     said = capsys.readouterr()

@@ -106,6 +106,7 @@ def test_a_program_is_timed_with_its_children_and_pinned():
     assert ran.cpu > 0
 
 
+@pytest.mark.slow
 def test_tiny_runs(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(study, "PEERS", ("linen",))
     monkeypatch.setattr(study, "TITLES", {name: study.TITLES[name] for name in ("linen", "engine", "memcap")})

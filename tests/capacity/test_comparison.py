@@ -111,11 +111,16 @@ def test_coverage():
 
 def test_studies_are_paired_by_task_and_lag():
     first = frontier(
-        table(group("latch", 3), group("latch", 5), group("latch", 5, knobs={"symbols": 4}), group("copy", 5))
+        table(
+            group("latch", 3),
+            group("latch", 5, {1: (0, 16), 2: (16, 16), 3: (16, 16)}),
+            group("latch", 5, knobs={"symbols": 4}),
+            group("copy", 5),
+        )
     )
     second = frontier(
         table(
-            group("latch", 5, {4: (0, 4), 5: (4, 4), 6: (4, 4)}),
+            group("latch", 5, {4: (0, 16), 5: (16, 16), 6: (16, 16)}),
             group("latch", 9),
             group("copy", 5, cell="GRUCell"),
         )

@@ -67,7 +67,15 @@ def test_a_recipe_that_never_got_there_does_not_win():
 
 
 @pytest.mark.parametrize(
-    "other", [{"knobs": {"symbols": 4}}, {"length": 20}, {"cell": "GRUCell"}, {"readout": "lstm"}, {"lag": 6}]
+    "other",
+    [
+        {"knobs": {"symbols": 4}},
+        {"length": 20},
+        {"cell": "GRUCell"},
+        {"readout": "lstm"},
+        {"layers": 2},
+        {"lag": 6},
+    ],
 )
 def test_what_was_asked_of_which_net_makes_a_point_of_its_own(other):
     points = frontier(table(group(counts=SHARP), group(counts={1: (4, 4)}, **other)))
@@ -84,6 +92,7 @@ def test_labels_name_what_is_not_the_default():
     latch = task_class("latch")
     assert label(latch()) == "latch"
     assert label(latch(symbols=4), "GRUCell", "lstm") == "latch (symbols=4, GRUCell, readout=lstm)"
+    assert label(latch(), layers=2) == "latch (layers=2)"
 
 
 def test_columns_of_a_measured_point():
@@ -103,7 +112,7 @@ def test_columns_of_a_measured_point():
         4,
     )
     assert row["steps_median"] == 115  # of 100, and twice 100 110 120 130, and 5 more each to be steady
-    assert row["stretched_median"] == pytest.approx(0.99)
+    assert row["stretched_median"] == pytest.approx(0.999)
 
 
 def test_columns_of_censored_points():
@@ -122,6 +131,8 @@ def test_reference_widths_are_those_of_the_cell():
     assert references(task, 50).one_per_number == 26  # h and c
     assert references(task, 50, cell="GRUCell").one_per_number == 51
     assert references(task, 50, cell="GRUCell").constructed is None
+    two = references(task, 70, layers=2)  # hand-set weights are of one layer
+    assert (two.information_floor, two.one_per_number, two.constructed) == (1, 18, None)
     assert [references(task, lag).information_floor for lag in (50, 69, 70, 140)] == [
         1,
         1,
@@ -251,8 +262,13 @@ def test_members_trained_to_another_end_are_no_further_seeds_and_not_usual(other
 def test_the_stretched_score_is_known_by_width():
     rows = table(group("latch", 5, {1: (0, 4), 2: (1, 4), 3: (4, 4), 5: (3, 4)}))
     (point,) = frontier(rows)
-    assert point.stretched_by_width == (None, 1.0, pytest.approx(0.985), pytest.approx(0.99))  # 1 - .01 seed
+    assert point.stretched_by_width == (
+        None,
+        1.0,
+        pytest.approx(0.9985),
+        pytest.approx(0.999),
+    )  # 1 - .001 seed
     assert point.stretched_at(2) == (2, 1.0)
-    assert point.stretched_at(4) == (5, pytest.approx(0.99))
+    assert point.stretched_at(4) == (5, pytest.approx(0.999))
     assert point.stretched_at(1) is None  # tried, and none was solved
     assert point.stretched_at(6) is None

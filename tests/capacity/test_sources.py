@@ -38,8 +38,8 @@ def test_the_atlas_answers_one_who_has_no_rows(place):
     found = best_answer(DELAY, 8)
     assert (found.source, found.units, found.settled) == ("atlas", 9, True)
     assert as_dict(found)["source"] == "atlas"
-    assert ", of memcap's published atlas; recipe" in str(found)
-    assert best_answer(DELAY, 10).prediction.between == (8, 16)
+    assert ", of memcap's published atlas; recipe" in found.why
+    assert best_answer(DELAY, 10).between == (8, 16)
     assert ", of memcap's published atlas. A prediction" in str(best_answer(DELAY, 10))
 
 
@@ -48,7 +48,7 @@ def test_own_rows_that_measure_the_lag_come_first(place):
     found = best_answer(DELAY, 8)
     assert (found.source, found.units) == ("outputs", 7)
     assert as_dict(found)["source"] == "outputs"
-    assert ", from the rows in outputs; recipe" in str(found)
+    assert ", from the rows in outputs; recipe" in found.why
     assert best_answer(DELAY, 4).source == "atlas"
 
 
@@ -69,7 +69,7 @@ def test_where_neither_measures_the_lag_the_one_with_most_lags_predicts(place):
     own(place, sharp(5, 5), sharp(9, 9))
     assert best_answer(DELAY, 7).source == "atlas"
     own(place, sharp(5, 5), sharp(9, 9), sharp(11, 11))
-    assert (best_answer(DELAY, 7).source, best_answer(DELAY, 7).prediction.lags) == ("outputs", (5, 9, 11))
+    assert (best_answer(DELAY, 7).source, best_answer(DELAY, 7).lags) == ("outputs", (5, 9, 11))
 
 
 def test_a_folder_that_is_named_answers_alone(place):
@@ -78,14 +78,14 @@ def test_a_folder_that_is_named_answers_alone(place):
     assert (best_answer(DELAY, 4, folder=place / "other").units, best_answer(DELAY, 4).units) == (3, 5)
     assert best_answer(DELAY, 8, folder=place / "other").units is None
     assert best_answer(DELAY, 8, folder=place / "nowhere").units is None
-    assert str(place / "other") in str(best_answer(DELAY, 4, folder=place / "other"))
+    assert str(place / "other") in best_answer(DELAY, 4, folder=place / "other").why
 
 
 def test_without_rows_and_atlas_nothing_is_known(place, monkeypatch):
     monkeypatch.setattr(sources, "atlas", lambda: place / "not_yet.parquet")
     found = best_answer(DELAY, 8)
     assert (found.source, found.units) == (None, None)
-    assert "NOT MEASURED, and there are too few measured lags" in sentences(found)[0]
+    assert "was not measured, nor enough other lags to predict it" in sentences(found)[0]
 
 
 def test_verdict_and_budget_reach_the_frontier(place):
@@ -110,6 +110,7 @@ def test_only_rows_that_can_answer_are_fitted(monkeypatch):
 
     monkeypatch.setattr(sources, "frontier", frontier)
     others = [{"knobs": {"symbols": 4}}, {"cell": "GRUCell"}, {"readout": "lstm"}, {"task": "latch"}]
+    others.append({"layers": 2})
     from_rows(
         table(*(group(**({"task": "delay_line", "lag": 4} | other)) for other in [{}, *others])), DELAY, 4
     )

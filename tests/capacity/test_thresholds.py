@@ -2,8 +2,9 @@
 fitted.
 
 Coverage of the 95 % intervals, as `pytest -s -k coverage` here prints it, 500 studies a cell (s.e. .010), 600
-for bisection. Truths: mu log-uniform from 1.5 x the smallest to 0.75 x the largest width; `factor` = units at
-90 % / units at 10 %.
+for bisection, seeds independent and taken so; where they may be alike u50 is covered in .936 to .956 at a
+correlation of .2, and in .978 to 1 at 0. Truths: mu log-uniform from 1.5 x the smallest to 0.75 x the largest
+width; `factor` = units at 90 % / units at 10 %.
 
 | widths | factor | lapse | u50: 4, 8, 16 seeds | u90: 4, 8, 16 seeds |
 | --- | --- | --- | --- | --- |
@@ -37,7 +38,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit, logit
 
-from memcap.capacity.thresholds import STEP, enough, fit, interval, posterior, probability, threshold
+from memcap.capacity.thresholds import (
+    CORRELATIONS,
+    INDEPENDENT,
+    STEP,
+    fit,
+    fit_of,
+    interval,
+    misfit,
+    posterior,
+    probability,
+    threshold,
+)
 
 INTEGERS = tuple(range(1, 17))
 MIXED = (1, 2, 3, 4, 6, 8, 12, 16, 24)
@@ -46,11 +58,11 @@ INF = math.inf
 STUDIES = 500  # a cell of the table
 
 
-def intervals(units, solved, seeds, *shares):
+def intervals(units, solved, seeds, *shares, correlations=CORRELATIONS):
     """`interval` of (studies, W) counts for each share, a few studies at a time to spare memory."""
     parts = []
     for some in np.array_split(solved, -(-len(solved) // 40)):
-        post = posterior(units, some, [seeds] * len(units))
+        post = posterior(units, some, [seeds] * len(units), correlations)
         parts.append([np.stack(interval(post, p)) for p in shares])
     return [np.concatenate(part, axis=-1) for part in zip(*parts, strict=True)]
 
@@ -63,15 +75,20 @@ def truths(rng, units, studies, factor, lapse):
     return mu, slope, rng.uniform(*lapse, studies)
 
 
-def covered(units, seeds, factor=(1.2, 1.6), lapse=(0.0, 0.1), studies=STUDIES):
+def covered(units, seeds, factor=(1.2, 1.6), lapse=(0.0, 0.1), studies=STUDIES, correlation=None):
     """For u50 and u90: share of studies whose interval holds the truth, and share whose interval lies above
-    it."""
+    it; `correlation` of the seeds of a width, None: they are independent, and taken so."""
     rng = np.random.default_rng(1)
     mu, slope, lapses = truths(rng, units, studies, factor, lapse)
     p_solved = (1 - lapses[:, None]) * expit(slope[:, None] * (np.log2(units) - mu[:, None]))
+    if correlation:
+        like = (1 - correlation) / correlation
+        p_solved = rng.beta(*(np.maximum(like * p, 1e-9) for p in (p_solved, 1 - p_solved)))
     solved = rng.binomial(seeds, p_solved)
     rows = []
-    for p, (_, low, high, _) in zip((0.5, 0.9), intervals(units, solved, seeds, 0.5, 0.9), strict=True):
+    correlations = INDEPENDENT if correlation is None else CORRELATIONS
+    found = intervals(units, solved, seeds, 0.5, 0.9, correlations=correlations)
+    for p, (_, low, high, _) in zip((0.5, 0.9), found, strict=True):
         truth = np.maximum(np.exp2(mu + logit(p) / slope), 1.0)
         rows += [np.mean((low <= truth) & (truth <= high)), np.mean(truth < low)]
     print(f"\n{len(units)} widths to {units[-1]}, {seeds} seeds, factor {factor}, lapse {lapse}:", end="")
@@ -79,6 +96,7 @@ def covered(units, seeds, factor=(1.2, 1.6), lapse=(0.0, 0.1), studies=STUDIES):
     return rows
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", [4, 8, 16])
 @pytest.mark.parametrize("units", [INTEGERS, MIXED], ids=["integers", "mixed"])
 def test_coverage(units, seeds):
@@ -93,12 +111,14 @@ def test_coverage(units, seeds):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", [4, 8, 16])
 def test_coverage_on_a_grid_coarser_than_the_transition_is_conservative(seeds):
     u50, _, u90, _ = covered(OCTAVES, seeds)
     assert min(u50, u90) >= 0.95
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("factor", "lapse", "least", "most"),
     [
@@ -117,6 +137,7 @@ def test_coverage_outside_the_class(factor, lapse, least, most):
         assert above > 0.75 * (1 - u90)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", [4, 8, 16])
 def test_coverage_of_sharp_transitions_at_large_widths(seeds):
     """10 % to 90 % within 1 to 6 units, near 48."""
@@ -125,6 +146,7 @@ def test_coverage_of_sharp_transitions_at_large_widths(seeds):
     assert 0.93 <= u90 <= 0.98
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("widest", "factor"), [(32, (1.2, 1.6)), (64, (1.02, 1.13))])
 def test_coverage_when_widths_are_chosen_by_bisection(widest, factor):
     rng, seeds, cells = np.random.default_rng(3), 8, {}
@@ -143,7 +165,7 @@ def test_coverage_when_widths_are_chosen_by_bisection(widest, factor):
         for widths, studies in cells.items():
             solved, mu, slope = (np.array(x) for x in zip(*studies, strict=True))
             truth = np.maximum(np.exp2(mu + logit(p) / slope), 1.0)
-            _, low, high, _ = intervals(widths, solved, seeds, p)[0]
+            _, low, high, _ = intervals(widths, solved, seeds, p, correlations=INDEPENDENT)[0]
             hits += np.sum((low <= truth) & (truth <= high))
         print(
             f"\nbisection from {widest}, {seeds} seeds, factor {factor}, u{100 * p:.0f}: {hits / 600:.3f}",
@@ -156,7 +178,7 @@ def ratio(units, seeds, mu, slope, lapse, p):
     """Median of high / low over 200 studies of one truth."""
     p_solved = (1 - lapse) * expit(slope * (np.log2(units) - mu))
     solved = np.random.default_rng(0).binomial(seeds, p_solved, (200, len(units)))
-    _, low, high, _ = intervals(units, solved, seeds, p)[0]
+    _, low, high, _ = intervals(units, solved, seeds, p, correlations=INDEPENDENT)[0]
     return np.median(high / low)
 
 
@@ -172,6 +194,7 @@ def asymptotic(units, seeds, mu, slope, lapse, p, lapse_known=False):
     return np.exp2(2 * 1.96 * np.sqrt(direction @ np.linalg.inv(information) @ direction))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("p", [0.5, 0.9])
 @pytest.mark.parametrize(("units", "mu", "slope"), [(range(4, 17), 7.5, 6.0), (range(8, 33), 15.0, 12.0)])
 def test_widths_of_intervals_are_those_of_asymptotic_theory(units, mu, slope, p):
@@ -186,6 +209,7 @@ def test_widths_of_intervals_are_those_of_asymptotic_theory(units, mu, slope, p)
     assert found[16] / found[64] == pytest.approx(2, rel=0.15)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("seeds", "published"), [(4, 1.35), (8, 1.26), (16, 1.16)])
 def test_widths_against_an_earlier_simulation(seeds, published):
     """Delay line of lag 8, six widths, no lapse. That fit had no lapse at all; ours must allow for one and
@@ -223,7 +247,7 @@ def parse(row):
 def test_delay_lines_of_an_earlier_analysis(row, u50, u90):
     """Estimates to 6 %, high ends to 10 %; low ends to 12 % (u50) and 24 % (u90): with a lapse 6/8 may be
     enough."""
-    found = fit(*parse(row))
+    found = fit_of(posterior(*parse(row), INDEPENDENT))
     for mine, (units, low, high), loose in ((found.u50, u50, 0.12), (found.u90, u90, 0.24)):
         assert mine.censored == "no"
         assert mine.units == pytest.approx(units, rel=0.06)
@@ -257,7 +281,7 @@ def test_fit_of_the_example():
     found = fit([4, 5, 6, 7, 8], [0, 0, 3, 7, 8], [8] * 5)
     assert (found.u_exist, found.bracket, found.runs) == (6, (5, 8), 40)
     assert round(found.u50.units, 1) == 6.1
-    assert round(found.u90.units, 1) == 6.8
+    assert round(found.u90.units, 1) == 6.9
     assert 0 < found.lapse_low < found.lapse < found.lapse_high < 0.4
     assert 5 < found.slope < 30
 
@@ -273,7 +297,7 @@ def test_all_solved_from_one_unit_on():
 
 def test_all_solved_from_a_wider_net_on():
     found = fit([4, 8], [8, 8], [8, 8])
-    assert (found.u50.units, found.u50.low, found.u50.high, found.u50.censored) == (4, 1, 4, "below")
+    assert (found.u50.units, found.u50.low, found.u50.high, found.u50.censored) == (4, 0, 4, "below")
     assert found.u90.censored == "below"
 
 
@@ -294,7 +318,7 @@ def test_u50_measured_and_u90_not_reached():
 
 def test_u50_below_and_u90_measured():
     found = fit([4, 6, 8, 10], [6, 7, 8, 8], [8] * 4)
-    assert (found.u50.units, found.u50.low, found.u50.censored) == (4, 1, "below")
+    assert (found.u50.units, found.u50.low, found.u50.censored) == (4, 0, "below")
     assert found.u90.censored == "no"
     assert 4 < found.u90.units < 8
 
@@ -315,7 +339,7 @@ def test_without_one_failure_or_one_success_nothing_is_measured():
 
 def test_a_single_width_leaves_both_ends_open():
     mine = fit([4], [2], [4]).u50
-    assert (mine.units, mine.low, mine.high) == (4, 1, INF)
+    assert (mine.units, mine.low, mine.high) == (4, 0, INF)
 
 
 def test_u50_lies_above_a_width_at_which_no_seed_solved_and_not_above_one_at_which_most_did():
@@ -324,18 +348,18 @@ def test_u50_lies_above_a_width_at_which_no_seed_solved_and_not_above_one_at_whi
     few = fit([46, 47, 48], [0, 3, 3], [4] * 3)
     assert few.u50.censored == "no"
     assert 46 < few.u50.units <= 48
-    assert few.u50.low == 1
+    assert few.u50.low == 0
     assert few.u90.censored == "above"
     more = fit([46, 47, 48], [0, 6, 6], [8] * 3)
     assert 46 < more.u50.units <= 47
-    assert more.u50.low == 1
-    sure = fit([46, 47, 48], [0, 12, 12], [16] * 3)
+    assert more.u50.low == 0
+    sure = fit_of(posterior([46, 47, 48], [0, 12, 12], [16] * 3, INDEPENDENT))
     assert 46 < sure.u50.low < sure.u50.units < 47
     assert sure.u50.high < 47.1
 
 
 def test_a_plateau_is_a_lapse_and_not_a_lack_of_width():
-    assert fit([4, 5, 6, 8], [400] * 4, [1000] * 4).u50.censored == "below"
+    assert fit_of(posterior([4, 5, 6, 8], [400] * 4, [1000] * 4, INDEPENDENT)).u50.censored == "below"
 
 
 def test_a_sharp_transition_between_two_widths_leaves_u50_anywhere_between_them():
@@ -355,7 +379,8 @@ def test_nine_in_ten_of_all_seeds_need_more_than_nine_in_ten_of_the_trainable():
 
 
 def test_a_lapse_is_a_finding_only_where_widths_are_wide_enough_to_tell():
-    assert fit([4, 8, 16, 32], [0, 9, 10, 11], [16] * 4).lapse_low > 0.1
+    plateau = posterior([4, 8, 16, 32], [0, 9, 10, 11], [16] * 4, INDEPENDENT)
+    assert fit_of(plateau).lapse_low > 0.1
     for solved in ([0, 0, 0, 0], [0, 0, 0, 5], [0, 16, 16, 16]):
         assert fit([4, 8, 16, 32], solved, [16] * 4).lapse_low < 0.01
 
@@ -363,44 +388,29 @@ def test_a_lapse_is_a_finding_only_where_widths_are_wide_enough_to_tell():
 def test_all_seeds_solve_needs_as_many_runs_as_the_binomial_says():
     """29 of 29 are the fewest to claim P > 0.9 at 95 %: a plateau of 3 x 4 seeds leaves it open, 3 x 32 do
     not."""
-    few, many = (posterior([4, 5, 6, 7, 8], [0, n // 2, n, n, n], [n] * 5) for n in (4, 32))
+    few, many = (posterior([4, 5, 6, 7, 8], [0, n // 2, n, n, n], [n] * 5, INDEPENDENT) for n in (4, 32))
     assert threshold(few, 0.9, of="all").high == INF
     assert threshold(many, 0.9, of="all").high < 8
 
 
-def test_at_the_width_that_is_enough_a_further_seed_passes_as_often_as_was_asked():
-    """Simulated, as coverage: at the width itself, over studies; at the rounded-up u90 it passes less
-    often."""
-    rng, units, studies = np.random.default_rng(1), np.arange(4, 25), 200
-    mu, slope, lapse = truths(rng, units, studies, (1.02, 1.6), (0.0, 0.1))
-    solved = rng.binomial(8, (1 - lapse[:, None]) * expit(slope[:, None] * (np.log2(units) - mu[:, None])))
-    posts = [posterior(units, row, [8] * len(units)) for row in solved]
-
-    def passes(widths):
-        return expit(slope * (np.log2(widths) - mu))
-
-    advised = passes([enough(post, 0.9) for post in posts])
-    rounded = passes([math.ceil(threshold(post, 0.9).units) for post in posts])
-    print(
-        f"\n{advised.mean():.3f} of further seeds pass at the advised width, {rounded.mean():.3f} at u90"
-        " rounded up",
-        end="",
-    )
-    assert 0.9 <= advised.mean() <= 0.99
-    assert advised.mean() > rounded.mean()
+def test_counts_that_no_rising_curve_gives_are_a_misfit():
+    """Exactly: over all counts that could have come, a misfit is said as rarely as its chance allows."""
+    assert not fit(*parse("8:8/8 12:3/8 16:8/8")).fits
+    assert fit(*parse("4:0/8 5:0/8 6:3/8 7:7/8 8:8/8")).fits
+    assert fit(*parse("30:0/4 34:3/4 38:3/4")).fits
+    rng, units = np.random.default_rng(4), np.arange(4, 12)
+    solved = rng.binomial(8, 0.95 * expit(8 * (np.log2(units) - 2.7)), (200, 8))
+    found = [misfit(posterior(units, row, [8] * 8)) for row in solved]
+    assert np.mean(np.array(found) < 0.02) <= 0.02
 
 
-def test_enough():
-    units, runs = [7, 9, 10, 11, 12], [4, 5, 8, 5, 8]
-    post = posterior(units, [0, 0, 7, 4, 8], runs)
-    assert math.ceil(threshold(post, 0.9).units) == 10
-    assert enough(post, 0.9) == 11  # one of 8 and one of 5 failed: a shallow end is not excluded
-    assert enough(post, 0.5) == 10
-    assert enough(posterior([1, 2], [7, 8], [7, 8]), 0.9) == 1
-    assert enough(posterior([3, 4], [8, 8], [8, 8]), 0.9) == 3
-    assert enough(posterior([15, 16], [0, 4], [8, 8]), 0.9) is None
-    beyond = posterior([4, 5, 6, 7], [0, 2, 5, 7], [8, 8, 8, 8])
-    assert threshold(beyond, 0.9).units < 7 < (enough(beyond, 0.9) or 0) <= 14
+@pytest.mark.slow
+@pytest.mark.parametrize("correlation", [0.0, 0.2])
+@pytest.mark.parametrize(("units", "seeds"), [(INTEGERS, 4), (INTEGERS, 16), (MIXED, 8)])
+def test_coverage_where_the_seeds_of_a_width_may_be_alike(units, seeds, correlation):
+    """An intraclass correlation of .2: taken as independent, u50 is covered in 78 to 90 %."""
+    u50, _, u90, _ = covered(units, seeds, correlation=correlation)
+    assert min(u50, u90) >= 0.93
 
 
 def test_probability_band():
@@ -473,9 +483,10 @@ def test_sound_whatever_the_counts(study):
     found, post = fit(*study), posterior(*study)
     for p, mine in ((0.5, found.u50), (0.9, found.u90)):
         assert mine == threshold(post, p)
-        assert 1 <= mine.low <= mine.units <= mine.high
+        assert mine.low == 0 or mine.low >= 1
+        assert mine.low <= mine.units <= mine.high
         assert units[0] <= mine.units <= units[-1]
-        assert mine.censored != "below" or (mine.units, mine.low) == (units[0], 1)
+        assert mine.censored != "below" or (mine.units, mine.low) == (units[0], float(units[0] <= 2))
         assert mine.censored != "above" or (mine.units, mine.high) == (units[-1], INF)
         assert threshold(post, p, of="all").units >= mine.units
         narrow = threshold(post, p, confidence=0.8)
@@ -512,7 +523,7 @@ def test_twice_the_widths_twice_the_units(study, factor):
             threshold(posterior(u, solved, runs), p) for u in (units, [factor * u for u in units])
         )
         assert scaled.units == pytest.approx(factor * once.units, rel=STEP)
-        assert scaled.low == (1 if once.low == 1 else pytest.approx(factor * once.low, rel=STEP))
+        assert once.low == 1 or scaled.low == pytest.approx(factor * once.low, rel=STEP)
         assert scaled.high == pytest.approx(factor * once.high, rel=STEP)
         assert scaled.censored == once.censored
 
@@ -536,7 +547,7 @@ def test_one_more_solved(study, data):
     units, solved, runs = study
     where = data.draw(st.sampled_from(range(len(units))))
     more = [min(k + (i == where), runs[i]) for i, k in enumerate(solved)]
-    before, after = (posterior(units, k, runs) for k in (solved, more))
+    before, after = (posterior(units, k, runs, INDEPENDENT) for k in (solved, more))
     for slope in np.unique(before.slope):
         lower, higher = (np.cumsum(post.weights[post.slope == slope], axis=0) for post in (before, after))
         likely = (lower[-1] > 1e-9) & (higher[-1] > 1e-9)

@@ -9,7 +9,8 @@ from loop_checks import run_loop
 
 import memcap
 from memcap.cells.linear import Linear
-from memcap.models.network import Architecture, Model
+from memcap.models.model import Model
+from memcap.models.network import Architecture
 
 LAG = 3
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from memcap import cells
-from memcap.cells import Cell, cell_class, cell_classes
+from memcap.cells import Cell, cell_class, cell_classes, registry
 from memcap.knobs import UserError
-from memcap.models.network import Architecture, Model
+from memcap.models.model import Model
+from memcap.models.network import Architecture
 
 LEAKY = '''
 from flax import nnx
@@ -45,7 +45,7 @@ def module(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", list(sys.path))
     yield "leaky_cell"
     sys.modules.pop("leaky_cell", None)
-    cells._outside.clear()
+    registry._outside.clear()
 
 
 def test_a_class_that_was_defined_anew_is_refused(module, tmp_path):

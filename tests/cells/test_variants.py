@@ -11,9 +11,10 @@ from flax import nnx
 from loop_checks import run_loop
 from lstm_reference import quick_jit
 
-from memcap.cells import cell_class
+from memcap.cells import cell_class, cell_facts
 from memcap.knobs import UserError
-from memcap.models.network import Architecture, Model, Network
+from memcap.models.model import Model
+from memcap.models.network import Architecture, Network
 
 T, B, F, U = 12, 6, 3, 5
 CELLS = ("lstm", "GRUCell", "LRU")
@@ -73,7 +74,7 @@ def test_a_bfloat16_carry_is_what_rounding_after_each_step_of_the_cell_gives(nam
 @pytest.mark.parametrize("name", CELLS)
 def test_a_bfloat16_carry_counts_half_the_bits_and_as_many_numbers(name):
     usual, stored = (Architecture(Model(n, U), F, 2) for n in (name, f"{name}+bfloat16"))
-    assert stored.bits_per_unit() * 2 == usual.bits_per_unit()
+    assert cell_facts(f"{name}+bfloat16").bits_per_unit * 2 == cell_facts(name).bits_per_unit
     assert stored.carry_numbers() == usual.carry_numbers()
     assert stored.parameters() == usual.parameters()
 
@@ -122,7 +123,7 @@ def test_identical_sequences_of_a_batch_get_noise_of_their_own():
 def test_the_whole_carry_is_what_the_step_hands_on(name, inputs):
     net = network(f"{name}+carry")
     carry, hidden = quick_jit(lambda x: net.cell(net.carry(B), x))(inputs[0])
-    assert net.cell.hidden_per_unit == Architecture(Model(name, U), F, 2).numbers_per_unit()
+    assert net.cell.hidden_per_unit == cell_facts(name).numbers_per_unit
     assert hidden.shape == (B, net.cell.hidden_per_unit * U)
     given = [np.concatenate([x.real, x.imag], -1) if np.iscomplexobj(x) else x for x in parts(carry)]
     np.testing.assert_array_equal(hidden, np.concatenate(given, -1))

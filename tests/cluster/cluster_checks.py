@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from memcap.studies.rows import latest_per_key
+from memcap.studies.rows import one_per_key
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-P", "-m", "memcap"]
@@ -57,7 +57,7 @@ def memcap(folder, *arguments, status=0):
 
 def same(rows, others):
     """Whether two tables hold the same members with the same results, to float rounding."""
-    rows, others = (latest_per_key([table]).drop(OF_A_RUN).sort("key") for table in (rows, others))
+    rows, others = (one_per_key([table]).drop(OF_A_RUN).sort("key") for table in (rows, others))
     assert [
         name
         for name in rows.columns

@@ -50,8 +50,8 @@ def test_in_words(two):
         "B/A",
         "recipes",
     ]
-    assert copy.startswith("copy          3  1.96 [")
-    assert "  > 1.02 [" in copy
+    assert copy.startswith("copy          3  1.93 [")
+    assert "  > 1.04 [" in copy
     assert ", open]" in copy
     assert "hold, 1,500 steps / chrono, 1,500 steps" in delay
     assert "u50 B/A: units of the second over units of the first" in about

@@ -3,7 +3,7 @@
 import pytest
 
 from memcap.commands.inspect import inspect, sentences
-from memcap.models.network import Model
+from memcap.models.model import Model
 
 
 @pytest.mark.parametrize("cell", ["lstm", "LSTMCell", "OptimizedLSTMCell"])
@@ -29,6 +29,15 @@ def test_a_longer_sequence_leaves_carry_and_parameters_as_they_are():
     assert long.every == (3, 600, 7)
     assert short.longer == long.longer == short.carry == long.carry == {"c": (3, 7), "h": (3, 7)}
     assert short.cell_parameters == long.cell_parameters == 4 * (7 * 4 + 7 * 7 + 7)
+
+
+def test_layers_have_a_carry_each():
+    shapes = inspect(Model("lstm", 5, layers=2), 2, 3)
+    assert shapes.carry == dict.fromkeys(("c_1", "h_1", "c_2", "h_2"), (1, 5))
+    assert (shapes.carry_numbers, shapes.cell_parameters) == (20, 180 + 220)
+    said = "\n".join(sentences(shapes))
+    assert said.startswith("2 layers of lstm of 5 units each on sequences")
+    assert "400 in the 2 cells" in said
 
 
 def test_words():

@@ -11,7 +11,7 @@ from memcap.studies import shards, store
 from memcap.studies.rows import frame
 from memcap.studies.writer import row_of
 
-TABLE = {"claim", "paper", "read", "here", "verdict", "expected", "why"}
+TABLE = {"claim", "whose", "paper", "read", "here", "verdict", "expected", "why"}
 OWN = '''"""Is there a latch?"""
 
 import polars as pl
@@ -47,6 +47,7 @@ def tiny_run(folder, name):
     assert "A tiny run shows that all parts work; its verdicts mean nothing." in done.out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(papers.summaries()))
 def test_every_paper_is_drawn_and_judged_where_nothing_was_solved(name, tmp_path, monkeypatch):
     """As in a tiny run, of which nothing is trained here: test_sweeps.py trains what each study asks for."""
@@ -85,7 +86,7 @@ def test_a_paper_of_ones_own_is_trained_drawn_and_judged(tmp_path, monkeypatch):
     )
     assert done.status == 0, done.err
     assert store.read(tmp_path / "outputs" / "hello")["steps"].to_list() == [5, 5]
-    assert "one unit  1      1     holds" in done.out
+    assert "one unit  paper  1      1     holds" in done.out
     shards.write_table(tmp_path / "wide.parquet", table(group(counts={3: (1, 2)})))
     done = memcap(
         tmp_path, "reproduce", "my_reproductions:hello", "--rows", "wide.parquet", "--check", "-o", "drawn"

@@ -91,6 +91,16 @@ def test_after_a_kill_it_says_when_and_what_goes_on(tmp_path):
     assert lines[-1] == "Resume with: the same call of memcap.train, with this folder"
 
 
+def test_of_a_finished_study_no_interrupted_job_is_listed(tmp_path):
+    (row,) = group(counts={1: (1, 1)})
+    write(tmp_path / "mine", [row])
+    put(tmp_path / "mine", "a", first(ended="interrupted", command=COMMAND), [row["key"]])
+    assert memcap(tmp_path, "status", "mine").out.splitlines() == [
+        "mine: 1 of 1 member done: 1 solved, 0 not; 0 failed.",
+        "Then: memcap frontier mine",
+    ]
+
+
 def test_after_the_end_it_names_what_shows_it(tmp_path):
     for name in ("one", "two"):
         write(tmp_path / name, group(counts={1: (1, 1)}))

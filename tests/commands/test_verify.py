@@ -48,7 +48,7 @@ def test_a_whole_study_is_counted_in_one_line(study):
 
 
 def test_files_of_before_digests_are_counted(study):
-    table(group()).with_columns(population=None).write_parquet(study / "rows.parquet")
+    table(group()).write_parquet(study / "rows.parquet")
     done = memcap(study, "verify", "rows.parquet", "--rows-only")
     assert (done.status, done.out) == (0, "OK: 12 rows in 1 file; 1 of these without a digest\n")
 

@@ -1,14 +1,15 @@
-"""The law: the line is least squares over what was measured, and the numbers drawn are those of the
+"""The law: a line per family, least squares over what was measured, and the numbers drawn are those of the
 frontier."""
 
 import math
 
 import numpy as np
 import pytest
+import scipy.stats
 from study_rows import group, table
 
 from memcap.capacity.frontier import frontier
-from memcap.figures.law import draw, laws
+from memcap.figures.law import content, costs, draw, family, sentence
 from memcap.figures.style import colour_and_marker
 from memcap.knobs import UserError
 
@@ -31,6 +32,10 @@ def rows():
     )
 
 
+def measured(rows):
+    return [p for p in frontier(rows, at="trained") if p.measured]
+
+
 def test_only_what_was_measured_counts(rows):
     labels = {(p.label, p.lag): p.measured for p in frontier(rows, at="trained")}
     assert not labels["delay_line", 20]
@@ -39,26 +44,66 @@ def test_only_what_was_measured_counts(rows):
     assert sum(labels.values()) == len(labels) - 2
 
 
-def test_the_line_is_least_squares_over_the_measured_points(rows):
-    points = [p for p in frontier(rows, at="trained") if p.measured]
-    found = {law.cell: law for law in laws(points)}
-    assert list(found) == ["GRUCell", "lstm"]
-    for cell, law in found.items():
-        bits, units = np.array([(p.references.bits, p.fit.u90.units) for p in points if p.cell == cell]).T
+def test_the_line_of_a_family_is_least_squares_over_its_points_alone(rows):
+    points = measured(rows)
+    by_family = {cost.family: cost for cost in costs(points)}
+    assert list(by_family) == ["delay_line", "delay_line (GRUCell)"]  # the others have one content
+    for name, cost in by_family.items():
+        own = [p for p in points if p.label == name]
+        bits, units = np.array([(p.references.bits, p.fit.u90.units) for p in own]).T
         slope, intercept = np.polyfit(bits, units, 1)
-        assert (law.slope, law.intercept, law.points) == pytest.approx((slope, intercept, len(bits)))
+        assert (cost.slope, cost.intercept, cost.points) == pytest.approx((slope, intercept, len(bits)))
+        assert cost.clusters == len(bits)  # each lag of a stream has a content of its own
         residual = units - slope * bits - intercept
-        error = math.sqrt((residual**2).sum() / (len(bits) - 2) / ((bits - bits.mean()) ** 2).sum())
-        assert (law.high - law.low) / 2 / error > 2.3  # the t distribution's, wider than the normal's 1.96
-    assert (found["lstm"].numbers, found["GRUCell"].numbers) == (2, 1)
-    assert 0.9 < found["lstm"].slope < 1.1
-    assert 1.8 < found["GRUCell"].slope < 2.2
+        # one point a cluster: White's error, corrected as for HC1, and the t distribution's quantile
+        moments = (bits - bits.mean()) * residual
+        n = len(bits)
+        error = math.sqrt(n / (n - 2) * (moments**2).sum()) / ((bits - bits.mean()) ** 2).sum()
+        assert (cost.high - cost.low) / 2 == pytest.approx(scipy.stats.t.ppf(0.975, n - 1) * error)
+    assert 0.9 < by_family["delay_line"].slope < 1.1
+    assert 1.8 < by_family["delay_line (GRUCell)"].slope < 2.2
 
 
-def test_too_few_points_have_no_line(rows):
-    points = [p for p in frontier(rows, at="trained") if p.measured and p.cell == "GRUCell"]
-    assert laws(points[:2]) == []
-    assert laws([points[0]] * 5) == []
+def held(*widths):
+    """Copies of 1, 2 and 4 items at two lags each; `widths` are the units that each takes."""
+    edge = [{u - 1: (0, 8), u: (8, 8), u + 1: (8, 8)} for u in widths]
+    places = [(items, lag) for items in (1, 2, 4) for lag in (5, 50)]
+    return table(
+        *(
+            group("copy", lag, counts, knobs={"items": items})
+            for (items, lag), counts in zip(places, edge, strict=True)
+        )
+    )
+
+
+def test_lags_of_one_content_are_one_cluster():
+    (cost,) = costs(measured(held(2, 2, 3, 4, 7, 7)))
+    assert (cost.family, cost.unit, cost.points, cost.clusters) == ("copy", "bit", 6, 3)
+    (cost_of_two,) = costs([p for p in measured(held(2, 2, 3, 4, 7, 7)) if p.task.items != 2])
+    assert (cost_of_two.low, cost_of_two.high) == (-math.inf, math.inf)
+    assert "[" not in sentence(cost_of_two)
+
+
+def test_a_cluster_that_is_off_widens_the_interval_more_than_its_points_alone_would():
+    (cost,) = costs(measured(held(2, 2, 6, 6, 7, 7)))
+    points = measured(held(2, 2, 6, 6, 7, 7))
+    x, y = np.array([(p.references.bits, p.fit.u90.units) for p in points]).T
+    alone = scipy.stats.linregress(x, y)
+    assert (cost.high - cost.low) / 2 > 1.5 * scipy.stats.t.ppf(0.975, len(x) - 2) * alone.stderr
+
+
+def test_reals_are_counted_in_numbers():
+    lags = (3, 8, 16)
+    rows = table(
+        *(
+            group("delay_line", lag, {lag: (0, 8), lag + 1: (8, 8), lag + 2: (8, 8)}, knobs={"reals": True})
+            for lag in lags
+        )
+    )
+    (cost,) = costs(measured(rows))
+    assert (cost.unit, cost.clusters) == ("number", 3)
+    assert cost.slope == pytest.approx(1, abs=0.1)
+    assert [content(p) for p in measured(rows)] == [lag + 1 for lag in lags]
 
 
 def test_the_numbers_drawn_are_the_frontiers(rows):
@@ -71,20 +116,22 @@ def test_the_numbers_drawn_are_the_frontiers(rows):
         pytest.approx(pair) for pair in sorted((p.references.bits, p.fit.u90.units) for p in points)
     ]
     assert drawn.data["u90"].to_list() == [p.fit.u90.units for p in points]
-    (law,) = drawn.data.filter(drawn.data["cell"] == "GRUCell")["units_a_bit"].unique()
-    assert law == next(law.slope for law in laws(points) if law.cell == "GRUCell")
+    (slope,) = drawn.data.filter(drawn.data["cell"] == "GRUCell")["slope"].unique()
+    assert slope == next(cost.slope for cost in costs(points) if cost.family.endswith("(GRUCell)"))
 
 
-def test_a_cells_line_ends_where_its_marks_do_and_no_mark_lies_under_the_legend(rows):
+def test_a_familys_line_ends_where_its_marks_do_and_no_mark_lies_under_the_legend(rows):
     drawn = draw(rows.with_columns(steady="solved"))
     axes = drawn.figure.axes[0]
     points = [p for p in frontier(rows.with_columns(steady="solved")) if p.measured]
-    for law in laws(points):
-        (line,) = (line for line in axes.lines if str(line.get_label()).startswith(f"{law.cell}: "))
-        bits = [p.references.bits for p in points if p.cell == law.cell]
+    lines = [line for line in axes.lines if line.get_label() == "_cost"]
+    assert len(lines) == len(costs(points)) == 2
+    for cost, line in zip(costs(points), lines, strict=True):
+        bits = [p.references.bits for p in points if family(p) == cost.family]
         x, y = line.get_data()
         assert (x[0], x[-1]) == pytest.approx((min(bits), max(bits)))
-        assert y[-1] == pytest.approx(law.units(max(bits)))
+        assert y[-1] == pytest.approx(cost.units(max(bits)))
+        assert any(text.get_text() == f"{cost.family}: {sentence(cost)}" for text in axes.get_legend().texts)
     drawn.figure.canvas.draw()
     assert axes.get_legend().get_window_extent().x0 >= axes.get_window_extent().x1
 

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 from command import files, memcap
+from omegaconf import OmegaConf
 
 from memcap import commands
+from memcap.launch.app import compose_jobs
 from memcap.studies import store
 from memcap.tasks import task_classes
 
@@ -116,14 +118,42 @@ def test_cfg_job_prints_the_whole_configuration(tmp_path):
     done = memcap(tmp_path, "train", "--cfg", "job", "task=latch", "task.lag=5")
     assert done.status == 0
     for part in (
-        "task:\n  name: latch\n  lag: 5\n",
+        "task:\n  name: latch\n  lag: 5\n  length: 7\n",
         "units: 8",
-        "budget: null",
         "successive: 2",
+        "until: solved",
         "study: adhoc",
+        "out: outputs/${study}",
     ):
         assert part in done.out
     assert not list(tmp_path.iterdir())
+
+
+def test_cfg_job_prints_the_recipe_that_will_be_used(tmp_path):
+    done = memcap(tmp_path, "train", "--cfg", "job", "-p", "recipe", "task=latch", "recipe.lr=0.125")
+    ((job,),) = compose_jobs(["task=latch", "recipe.lr=0.125"])
+    (member,) = job.members
+    assert done.out == f"# @package recipe\n{OmegaConf.to_yaml(vars(member.recipe))}"
+    assert member.recipe.name == "hold"
+    axes = "axes={task: [latch, delay_line], task.lag: [5, 8]}"
+    done = memcap(tmp_path, "train", "--cfg", "job", axes, "-p", "recipe")
+    assert "name: auto\n" in done.out
+    assert "clip: 1.0\n" in done.out
+    assert done.out.partition("# Members differ in:\n")[2].startswith(
+        "# recipe.name: hold, forget_bias, curriculum\n"
+    )
+    assert "# recipe.lr: 0.03, 0.02\n" in done.out
+
+
+def test_cfg_job_prints_what_cannot_be_trained_and_says_why(tmp_path):
+    done = memcap(tmp_path, "train", "--cfg", "job", "task.lag=-1")
+    assert (done.status, done.err.count("\n")) == (2, 1)
+    assert "lag: -1\n" in done.out
+    assert done.err.startswith("memcap: task.lag=-1: must be ")
+    done = memcap(tmp_path, "train", "--cfg", "job", "-p", "nope")
+    assert (done.status, done.err) == (2, "memcap: --package nope: no such key, or null\n")
+    done = memcap(tmp_path, "train", "--cfg", "job", "-p", "out", "--resolve")
+    assert (done.status, done.out) == (0, "outputs/adhoc\n")
 
 
 def test_info_says_where_configurations_are_looked_for(tmp_path):
@@ -150,10 +180,20 @@ def test_info_says_where_configurations_are_looked_for(tmp_path):
         ("memcap export abc --layout t", {"torch"}),
         ("memcap frontier --json ", set()),  # a path, which the shell completes
         ("memcap frontier -", {"-h", "--help", "--at", "--budget", "--strict", "--json"}),
+        ("memcap train --config-d", {"--config-dir"}),
+        ("memcap train --cfg ", {"job", "hydra", "all"}),
+        ("memcap train --config-dir ", set()),
+        ("memcap train --config-dir my_conf recipe=mi", {"recipe=mine"}),
+        ("memcap train -m task=latch -cd=my_conf sweeps=mi", {"sweeps=mine"}),
+        ("memcap plan --device h100 -m --config-dir ./my_conf/ recipe=mi", {"recipe=mine"}),
+        ("memcap train --config-dir nowhere recipe=cu", {"recipe=curriculum", "recipe=curriculum_chrono"}),
         ("memcap my_module:hello --", set()),  # nothing of the current folder runs for a key press
     ],
 )
 def test_completion(tmp_path, monkeypatch, line, expected):
+    for group in ("recipe", "sweeps"):
+        (tmp_path / "my_conf" / group).mkdir(parents=True)
+        (tmp_path / "my_conf" / group / "mine.yaml").write_text("{}")
     monkeypatch.setenv("COMP_LINE", line)
     monkeypatch.setenv("COMP_POINT", str(len(line)))
     done = memcap(tmp_path, "-sc", "query=bash")

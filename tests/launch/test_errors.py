@@ -14,14 +14,23 @@ from memcap.tasks import task_classes
 
 ROOT = Path(__file__).parents[2]
 TINY = ["recipe.budget=40", "evaluation.every=20", "evaluation.sequences=256", "evaluation.stretch=2"]
-TASKS = ", ".join(task_classes())
-SWEEPS = ", ".join(study_files.NAMES)
+LISTED = "(memcap train --help lists all)"
+TASKS = f"{', '.join([*task_classes()][:12])} and {len(task_classes()) - 12} more {LISTED}"
+SWEEPS = f"{', '.join(study_files.NAMES[:12])} and {len(study_files.NAMES) - 12} more {LISTED}"
 
 REFUSED = [  # arguments, and what the line must hold: what was wrong, and what is allowed
     ("task=recal", f"task=recal: no such choice; one of {TASKS}, or MODULE:CLASS for your own"),
-    ("model=lstn", "model=lstn: no such choice; one of elman, gru, lstm (conf/model/)"),
+    (
+        "task=latches",
+        f"task=latches: no such choice; did you mean latch? one of {TASKS}, or MODULE:CLASS for",
+    ),
+    (
+        "model=lstn",
+        "model=lstn: no such choice; did you mean lstm? one of elman, gru, lstm, or a file of model/ in",
+    ),
     ("recipe=nope", "recipe=nope: no such choice; one of auto, chrono,"),
-    ("sweeps=nope", f"sweeps=nope: no such choice; one of {SWEEPS} (sweeps/)"),
+    ("sweeps=nope", f"sweeps=nope: no such choice; one of {SWEEPS}, or a file of sweeps/ in --config-dir"),
+    ("sweeps=first", "sweeps=first: no such choice; did you mean first_study? one of"),
     ("tracking=tensorboard", "tracking=tensorboard: no such choice; one of off, trackio, wandb"),
     ("recipe.name=nope", "recipe=nope: no such recipe; one of auto,"),
     ("model.cell=Foo", f"model.cell=Foo: no such cell; one of {', '.join(cell_classes())}, LSTMCell, or"),
@@ -65,7 +74,7 @@ REFUSED = [  # arguments, and what the line must hold: what was wrong, and what 
     ("axes={units:[1]}", "axes.units: no such field"),
     ("axes={model.units:[]}", "axes.model.units: is empty"),
     ("axes={model.units:[1,0]}", "model.units=0: must be at least 1"),
-    ("axes={task:nope}", f"no such task; one of {TASKS}"),
+    ("axes={task:nope}", f"no such task; one of {', '.join(task_classes())}, or MODULE:CLASS"),
     ("axes={seed:0}", "axes.seed=0: must be how many seeds, at least 1"),
     ("axes=3", "axes=3: must map fields to lists of values"),
     ("axes={model.units:5..2}", "axes.model.units: is empty"),

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from native_checks import needs_compiler
 
+from memcap import jax_setup
 from memcap.loops import c_library, lstm_native
 from memcap.loops.c_library import LibraryError
 from memcap.loops.lstm_native import SOURCE
@@ -25,6 +26,7 @@ print(library().name, size(0, 5, 2, 3, 2, 4, 0), flush=True)
 def folder(tmp_path, monkeypatch):
     """Of the libraries of one test."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv(jax_setup.PRIVATE_VARIABLE, "")
     return tmp_path / "memcap" / "native"
 
 
@@ -69,6 +71,40 @@ def test_a_library_that_is_not_the_one_that_was_tested_is_made_anew(compiled, da
     again = c_library.load(SOURCE)
     assert (again.path, len(compiled)) == (first.path, 2)
     assert again.path.read_bytes() == good
+
+
+@needs_compiler
+@pytest.mark.parametrize("open_part", ["memcap", "native", "library"])
+def test_a_library_that_others_could_have_planted_is_not_loaded(folder, tmp_path, capsys, open_part):
+    """Its constructor would run before anything of it is tested."""
+    first = c_library.load(SOURCE)
+    planted, ran = tmp_path / "planted.c", tmp_path / "ran"
+    planted.write_text(
+        "#include <stdio.h>\n__attribute__((constructor)) static void run(void)"
+        f' {{ fclose(fopen("{ran}", "w")); }}\n'
+    )
+    first.path.unlink()
+    c_library._run(["cc", "-shared", "-fPIC", str(planted), "-o", str(first.path)])
+    first.path.with_suffix(".tested").write_text(c_library._digest(first.path))
+    opened = {"memcap": folder.parent, "native": folder, "library": first.path}[open_part]
+    opened.chmod(0o777)
+    library = c_library.load(SOURCE)
+    assert not ran.exists()
+    assert library.name == first.name
+    line = capsys.readouterr().err
+    if open_part == "library":
+        assert (library.path, line) == (first.path, "")
+        assert first.path.stat().st_mode & 0o077 == 0
+    else:
+        assert library.path.parent.parent == jax_setup.cache_folder() != folder.parent
+        assert line.startswith(f"memcap: {opened}: other users may write it, so no code from there is run")
+        assert line.count("\n") == 1
+
+
+@needs_compiler
+def test_a_library_that_lacks_a_function_is_refused():
+    with pytest.raises(LibraryError, match=r"^its library lacks the function nothing_like_it$"):
+        c_library.load(SOURCE, ["nothing_like_it"])
 
 
 @needs_compiler
@@ -144,9 +180,7 @@ def test_what_cannot_be_loaded_is_refused(tmp_path, monkeypatch):
 def test_a_cache_that_cannot_be_written_is_the_reason(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    with pytest.raises(
-        LibraryError, match=r"^its library can be neither written nor loaded .*Not a directory"
-    ):
+    with pytest.raises(LibraryError, match=r"^its library can be neither written nor loaded .*File exists"):
         c_library.load(SOURCE)
 
 

@@ -17,7 +17,8 @@ from memcap.loops import c_library
 from memcap.loops import lstm_native as native
 from memcap.loops.lstm_while import lstm_while
 from memcap.models.constructed import constructed
-from memcap.models.network import Architecture, Model
+from memcap.models.model import Model
+from memcap.models.network import Architecture
 from memcap.tasks import task_class
 from memcap.tasks.adding import Adding
 from memcap.tasks.count import Count

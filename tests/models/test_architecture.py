@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from lstm_reference import quick_jit
 
+from memcap.cells.registry import count
 from memcap.config import Member
-from memcap.models.network import Architecture, Model
+from memcap.models.model import Model
+from memcap.models.network import Architecture
 from memcap.recipes import Recipe
 from memcap.tasks.latch import Latch
 from memcap.training.operands import initial_state, train_operands
-from memcap.training.step import Shape, Trainer
+from memcap.training.step import Trainer, TrainSpec
 
 F, U, OUT, T, B = 3, 5, 2, 6, 4
 DIAGONAL, CLOCKED, LEAKY = (f"odd_cells:{name}" for name in ("Diagonal", "Clocked", "Leaky"))
@@ -89,8 +91,7 @@ def test_what_is_counted(cell, parameters, carry, numbers_per_unit, bits_per_uni
     net = architecture(cell)
     assert net.parameters() == parameters + READOUT == net.flatten(random_weights(net)).size
     assert net.carry_numbers() == carry
-    assert net.numbers_per_unit() == numbers_per_unit
-    assert net.bits_per_unit() == bits_per_unit
+    assert count(cell, F)[:2] == (numbers_per_unit, bits_per_unit)
 
 
 @cache
@@ -131,7 +132,7 @@ def test_steps_of_adam_lower_the_loss(cell, together):
     recipe = Recipe(name="forget_bias", init="flax", lr=0.01, schedule="constant", warmup=0, batch=32)
     member = Member(Latch(distractors=0), 3, model=Model(cell, U), recipe=recipe)
     loop = "masked" if together else "while"
-    trainer = Trainer(Shape.of(member), member.length, member.length, loop, side_by_side=together)
+    trainer = Trainer(TrainSpec.of(member), member.length, member.length, loop, side_by_side=together)
     batch = member.task.sample(jax.random.key(0), member.lag, member.length, member.length, 32)
     update = jax.jit(trainer.train_step)
     state, operands, losses = initial_state(trainer, member), train_operands(trainer, member), []

@@ -16,7 +16,8 @@ from memcap.cells.gates import orthogonal
 from memcap.knobs import UserError
 from memcap.loops.lstm_while import lstm_while
 from memcap.models.initializers import PRESETS, preset
-from memcap.models.network import Architecture, Model
+from memcap.models.model import Model
+from memcap.models.network import Architecture
 
 B, F, U, OUT = 3, 4, 5, 2
 LSTMS = ("lstm", "OptimizedLSTMCell")

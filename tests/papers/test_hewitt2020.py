@@ -1,5 +1,6 @@
 """Hewitt et al. (2020): the widths of the paper, what is drawn and judged, on rows that nobody trained."""
 
+import polars as pl
 import pytest
 from study_rows import group, table
 
@@ -37,9 +38,15 @@ def test_the_widths_of_the_published_configurations(depth, types, units):
 
 def test_widths_that_follow_the_bits_hold_and_others_do_not():
     assert holds(rows()) == [True] * 4
-    assert PAPER.claims[2].judge(rows()).ours == "2 units for k = 2, 8 units for k = 8: 0.67 to 0.89 a bit"
+    assert PAPER.claims[2].judge(rows()).ours == "2 units for k = 2, 8 units for k = 8: 0.67 to 0.89 per bit"
     dear = rows(lambda types, lag, units: units >= {2: 2, 8: 24}[types])
     assert holds(dear) == [True, True, False, True]
+
+
+def test_one_net_of_the_papers_width_that_fails_denies_it():
+    data = rows()
+    last = pl.int_range(pl.len()) == pl.len() - 1  # of 24 units, the paper's for k = 8
+    assert holds(data.with_columns(pl.when(last).then(0.98).otherwise("final").alias("final")))[0] is False
 
 
 def test_nets_of_the_papers_width_that_fail_deny_it():
@@ -65,6 +72,9 @@ def test_what_the_rows_do_not_say_is_not_measured():
         "the narrowest tried is a bound only"
     )
     assert length.judge(rows(lags=(20,))) == NOT_MEASURED
+    assert length.judge(rows(lambda types, lag, units: types == 2 or units >= 8)) == NOT_MEASURED, (
+        "of one number of types alone there is a width that is too narrow"
+    )
     narrow = rows().filter(units=2)
     assert [claim.judge(narrow) for claim in PAPER.claims[:2]] == [NOT_MEASURED] * 2
 
@@ -75,8 +85,8 @@ def test_what_is_drawn_are_medians_at_both_lengths_and_the_papers_width():
     assert drawn.data.filter(types=8)["paper_units"].unique().to_list() == [24]
     axes = drawn.figure.axes[1]
     lines = {line.get_label(): line for line in axes.get_lines()}
-    assert list(lines["lag 40"].get_ydata()) == [0.97] * 3
+    assert list(lines["lag 40, 2 times as long"].get_ydata()) == [0.97] * 3
     assert lines["3 m log2 k - m units"].get_xdata()[0] == 24
     assert lines["chance"].get_ydata()[0] == 1 / 8
     bars = {bar.get_label(): bar.lines[0] for bar in axes.containers}
-    assert list(bars["lag 80"].get_ydata()) == [0.6, 0.995, 0.995]
+    assert list(bars["lag 80, as trained"].get_ydata()) == [0.6, 0.995, 0.995]

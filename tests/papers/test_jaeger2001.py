@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from study_rows import group, table
 
+from memcap.papers.jaeger2001 import paper
 from memcap.papers.jaeger2001.paper import (
     CELLS,
     PAPER,
@@ -53,6 +54,34 @@ def test_float32_loses_capacities_of_fifty_cells_that_qr_keeps():
     by_qr, by_normal = estimates(*reservoir(50))
     assert by_normal < 35
     assert by_qr == pytest.approx(50, rel=0.01)
+
+
+def judged_with(monkeypatch, net):
+    """What the two claims on linear nets say of other nets than the random ones."""
+    monkeypatch.setattr(paper, "reservoir", net)
+    reservoirs.cache_clear()
+    try:
+        return [claim.judge(rows()) for claim in PAPER.claims[:2]]
+    finally:
+        reservoirs.cache_clear()
+
+
+def test_states_that_say_nothing_of_the_past_or_too_little_deny_that_capacities_add_up(monkeypatch):
+    monkeypatch.setattr(paper, "STEPS", 3000)
+    silent, _ = judged_with(monkeypatch, lambda n: (np.zeros((n, n)), np.zeros(n)))
+    assert silent.holds is False
+    chain = np.eye(50, k=-1) * (np.arange(50) != 3)[:, None]
+    cut, _ = judged_with(monkeypatch, lambda n: (chain[:n, :n], np.eye(n)[0]))
+    assert cut.holds is False, "all but three cells hear nothing"
+    past_is_noise = np.random.default_rng(1).standard_normal
+    monkeypatch.setattr(paper, "_past", lambda inputs, lags: past_is_noise((len(inputs) - lags, lags)))
+    noise, _ = judged_with(monkeypatch, reservoir)
+    assert noise.holds is False
+
+
+def test_a_shift_register_loses_nothing_in_float32(monkeypatch):
+    sums, naive = judged_with(monkeypatch, lambda n: (np.eye(n, k=-1), np.eye(n)[0]))
+    assert (sums.holds, naive.holds) == (True, False)
 
 
 def test_errors_on_the_line_hold_and_errors_below_it_do_not():

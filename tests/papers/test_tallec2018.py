@@ -40,10 +40,13 @@ def sums(**steps):
 
 
 def test_chrono_off_the_plateau_where_the_constant_bias_is_on_it():
-    data = copies(forget_bias={50: [0.5], 100: [0.13, 0.2]}, chrono={50: [0.1], 100: [0.2, 0.3]})
+    data = copies(forget_bias={50: [0.5], 100: [0.13, 0.2]}, chrono={50: [0.1], 100: [0.23, 0.27]})
     assert PLATEAU.judge(data).holds
     assert PLATEAU.judge(data).ours == "constant and chrono, T = 50: 0.50 and 0.10; T = 100: 0.17 and 0.25"
     assert PLATEAU.judge(data.filter(lag=50)).holds is False
+    one = copies(forget_bias={100: [0.13, 0.13, 0.3]}, chrono={100: [0.3, 0.3]})
+    assert PLATEAU.judge(one).holds is False, "a seed of the constant bias has left it"
+    assert PLATEAU.judge(copies(forget_bias={100: [0.1]}, chrono={100: [0.2, 0.3, 0.3]})).holds is False
     assert PLATEAU.judge(copies(forget_bias={50: [0.3]}, chrono={50: [0.9]})).holds is False, (
         "both have left it"
     )
@@ -64,9 +67,12 @@ def test_adding_is_faster_at_every_length_or_it_is_not():
     faster = sums(forget_bias={50: 400, 100: None}, chrono={50: 300, 100: 700}, hold={50: 100})
     assert ADDING.judge(faster).holds
     assert (
-        ADDING.judge(faster).ours == "steps of constant and chrono, T = 50: 410 and 310; T = 100: inf and 710"
+        ADDING.judge(faster).ours
+        == "median steps of constant and chrono, T = 50: 410 and 310; T = 100: inf and 710"
     )
     assert ADDING.judge(sums(forget_bias={50: 300, 100: 400}, chrono={50: 400, 100: 300})).holds is False
+    overlap = sums(forget_bias={50: 315}, chrono={50: 300})
+    assert ADDING.judge(overlap).holds is False, "its slowest seed, 320, and their fastest: p = .1"
     assert ADDING.judge(sums(forget_bias={50: None}, chrono={50: None})) == NOT_MEASURED
 
 
@@ -78,8 +84,8 @@ def test_what_is_drawn_are_all_seeds():
     assert drawn.data.equals(scores(data))
     copy, variable, adding = drawn.figure.axes
     lines = {line.get_label(): line.get_xydata() for line in copy.get_lines()}
-    np.testing.assert_allclose(lines["forget bias 1"], [[-0.34, 0.2], [-0.34, 0.4]])
-    np.testing.assert_allclose(lines["chrono"], [[0.86, 0.9]])
+    np.testing.assert_allclose(lines["forget bias 1"], [[-0.3, 0.2], [-0.3, 0.4]])
+    np.testing.assert_allclose(lines["chrono"], [[0.9, 0.9]])
     assert {len(line.get_xdata()) for line in variable.get_lines()} == {0, 2}
     steps = {
         line.get_label(): np.asarray(line.get_ydata()).tolist()
@@ -88,3 +94,11 @@ def test_what_is_drawn_are_all_seeds():
     }
     assert steps == {"hold": [100, 110, 120], "_never": [2000] * 3, "budget: not solved": [2000, 2000]}
     assert drawn.data.filter(task="adding", start="chrono")["score"].to_list() == [math.inf] * 3
+
+
+def test_the_seeds_of_a_start_lie_between_those_of_its_neighbours():
+    drawn = draw(table(group("adding", 49, {32: (8, 8)}, init="chrono", steps=300, budget=2000)))
+    (line,) = (each for each in drawn.figure.axes[2].get_lines() if each.get_label() == "chrono")
+    places = np.asarray(line.get_xdata())
+    assert len(set(places)) == 8
+    assert -0.2 < places.min() < -0.1 < places.max() < 0

@@ -69,12 +69,22 @@ def test_other_shares_and_widths_that_rise_with_the_steps_do_not():
     assert holds(never)[3:] == [False, False]
     assert PAPER.claims[3].judge(never).ours == "20 at T = 25, none tried at T = 100"
     assert holds(rows(least={25: 50, 100: 20}))[3:] == [None, False]
+    assert holds(rows(theirs={25: 0.28, 100: 0.31, 400: 0.6}))[1] is False, "less than twice as much"
+
+
+def test_a_width_is_enough_only_where_every_seed_of_it_and_of_wider_ones_solves():
+    some = table(nets(25, 20, 0.1, solved=1), nets(25, 40, 0.1, solved=2))
+    assert PAPER.claims[4].judge(some).ours == "40 at T = 25"
+    gap = table(nets(25, 15, 0.1, solved=2), nets(25, 20, 0.1, solved=1), nets(25, 40, 0.1, solved=2))
+    assert PAPER.claims[4].judge(gap).ours == "40 at T = 25"
+    never = table(nets(25, 20, 0.1, solved=2), nets(25, 40, 0.1, solved=1))
+    assert PAPER.claims[4].judge(never).ours == "none tried at T = 25"
 
 
 @pytest.mark.parametrize(
     ("data", "missing"),
     [
-        (table(arm("keras", {25: 0.2}), widths()), [0, 1, 2]),
+        (table(arm("keras", {25: 0.2, 400: 0.9}), widths()), [0, 1, 2]),
         (table(arm("keras", THEIRS), widths({25: 20, 50: 20})), [2, 3]),
         (table(arm("keras", THEIRS)), [2, 3, 4]),
     ],

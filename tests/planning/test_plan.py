@@ -2,12 +2,15 @@
 compilers are."""
 
 import json
+import time
 
 import jax
 import pytest
 from command import files, memcap
 
+from memcap import printing
 from memcap.commands import plan
+from memcap.knobs import UserError
 from memcap.planning import devices
 from memcap.planning.devices import DEVICES
 from memcap.recipes import root
@@ -61,6 +64,13 @@ def test_this_machine(tmp_path):
         assert 2 * gates < program["step_operations"] < 3.5 * gates
 
 
+def test_a_race_in_an_empty_folder(tmp_path):
+    """It may train its candidates at smaller budgets, too: more than the members."""
+    axes = "axes={recipe: [hold, forget_bias], model.units: 1..3, seed: 8}"
+    told = planned(tmp_path, *SMALL, "recipe.budget=4000", axes, "design=race")
+    assert (told["members"], told["there"]) == (48, 0)
+
+
 def test_what_is_there_is_not_planned_again_and_gives_the_pace(tmp_path):
     assert planned(tmp_path, *SMALL, AXES)["estimated_seconds"] is None
     assert memcap(tmp_path, "train", *SMALL, "axes={model.units: [1], seed: 3}").status == 0
@@ -77,13 +87,23 @@ def test_what_is_there_is_not_planned_again_and_gives_the_pace(tmp_path):
     )
 
 
+def test_who_waits_for_a_plan_is_told(tmp_path, monkeypatch):
+    def slow(*arguments):
+        time.sleep(0.3)
+        raise UserError("over")
+
+    monkeypatch.setattr(printing, "SECONDS_OF_SILENCE", 0.02)
+    monkeypatch.setattr(plan, "compose_jobs", slow)
+    assert memcap(tmp_path, "plan").err == "memcap: checking the members ...\nmemcap: over\n"
+
+
 def test_the_table_fits_a_terminal(tmp_path, monkeypatch):
     done = memcap(tmp_path, "plan", *SMALL[1:], "task=temporal_order", "task.lag=20")
     assert done.status == 0, done.err
     table, _, words = done.out.partition("Members: 1, of which outputs/adhoc holds 0. 1 would be trained.")
     *lines, heads = table.splitlines()
     assert max(map(len, lines)) <= 80
-    assert "eval len: of an evaluation's" in heads
+    assert "eval: of an evaluation's" in heads
     assert "no rows from this device" in words
 
 
@@ -161,7 +181,7 @@ def test_recipes_and_studies_of_a_folder(own):
         }
     )
     assert {"mine", "hold"} <= set(known)
-    assert f"recipe=yours: no such recipe; one of {', '.join(known)} (" in done.err
+    assert f"recipe=yours: no such recipe; one of {', '.join(known)}, or a file" in done.err
 
 
 def test_the_jobs_of_a_multirun_are_planned_as_they_are_trained(own):
@@ -202,8 +222,8 @@ def test_another_launcher_trains_each_job_by_itself(tmp_path):
 def test_a_compiler_that_is_missing(tmp_path, name):
     done = memcap(tmp_path, "plan", "--device", name)
     line = (
-        f"memcap: {name}: its compiler is not installed; pip install -c requirements.lock '.[targets]', or"
-        " make targets\n"
+        f"memcap: {name}: its compiler is not installed; pip install 'memcap[targets]' (in a checkout: make"
+        " targets)\n"
     )
     assert (done.status, done.out, done.err) == (2, "", line)
 

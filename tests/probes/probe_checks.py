@@ -6,7 +6,7 @@ import numpy as np
 
 from memcap.config import Member
 from memcap.models.constructed import constructed
-from memcap.models.network import Model
+from memcap.models.model import Model
 from memcap.recipes import Recipe
 from memcap.trained import Trained
 
@@ -17,9 +17,9 @@ def hand_set(task, lag):
     return Trained(Member(task, lag, model=model), weights)
 
 
-def untrained(task, lag, cell="lstm", units=3, scale=1.0, readout="dense"):
+def untrained(task, lag, cell="lstm", units=3, scale=1.0, readout="dense", layers=1):
     """A net with weights as drawn, times a scale."""
     recipe = Recipe("forget_bias" if cell == "lstm" else "own_start")
-    member = Member(task, lag, model=Model(cell, units, readout), recipe=recipe)
+    member = Member(task, lag, model=Model(cell, units, readout, layers), recipe=recipe)
     weights = member.architecture.init(member.init, [units, lag])
     return Trained(member, jax.tree.map(lambda leaf: np.asarray(scale * leaf, leaf.dtype), weights))

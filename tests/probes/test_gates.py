@@ -28,6 +28,21 @@ def test_what_is_drawn_makes_the_next_state(cell, readout):
     np.testing.assert_allclose(h, o * np.tanh(c), atol=1e-5)
 
 
+def test_each_layer_s_gates_make_its_next_state():
+    found = gates.probe(untrained(DelayLine(symbols=3), 2, units=4, layers=2))
+    maps = {
+        name: values["value"].to_numpy().reshape(-1, 4)
+        for (name,), values in found.data.filter(found.data["what"] != "input").group_by("what")
+    }
+    assert len(maps) == 12
+    for end in (", layer 1", ", layer 2"):
+        i, f, g, c = (maps[name + end] for name in ("input gate i", "forget gate f", "candidate g", "cell c"))
+        np.testing.assert_allclose(c[1:], f[1:] * c[:-1] + i[1:] * g[1:], atol=1e-5)
+    shares = dict(found.table.select("what", "near_an_end").iter_rows())
+    assert shares["forget gate f, layer 2"] is not None
+    assert shares["cell c, layer 2"] is None
+
+
 def test_of_other_cells_the_hidden_state_alone_is_drawn():
     found = gates.probe(untrained(DelayLine(), 2, "LRU", units=3))
     assert found.table["what"].to_list() == ["hidden state h"]

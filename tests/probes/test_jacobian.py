@@ -32,9 +32,12 @@ def test_a_shift_register_passes_changes_on_until_they_fall_out():
     assert data["modulus"].drop_nulls().max() < 0.05  # nilpotent, as far as rounding lets eigenvalues say so
 
 
-@pytest.mark.parametrize(("cell", "readout"), [("GRUCell", "dense"), ("LRU", "dense"), ("lstm", "lstm")])
-def test_jacobians_are_the_differences_of_steps(cell, readout):
-    net = untrained(DelayLine(), 2, cell, units=2, readout=readout)
+@pytest.mark.parametrize(
+    ("cell", "readout", "layers"),
+    [("GRUCell", "dense", 2), ("LRU", "dense", 1), ("lstm", "lstm", 1), ("lstm", "lstm", 2)],
+)
+def test_jacobians_are_the_differences_of_steps(cell, readout, layers):
+    net = untrained(DelayLine(), 2, cell, units=2, readout=readout, layers=layers)
     found = jacobian.jacobians(net)
     inputs = np.eye(2, dtype=np.float32)[np.asarray(fresh_batch(net, 1).inputs)]
     carries = trace(net, fresh_batch(net, 1)).carries
@@ -52,7 +55,7 @@ def test_jacobians_are_the_differences_of_steps(cell, readout):
         ]
         carry = jax.tree.unflatten(tree, whole)
         for given in inputs[at : at + steps]:
-            carry = net.network.cell(carry, given)[0]
+            carry = net.network.cells_step(carry, given)[0]
         ends = [np.asarray(leaf) for leaf in jax.tree.leaves(carry)]
         return np.concatenate(
             [np.stack([e.real, e.imag]).ravel() if np.iscomplexobj(e) else e.ravel() for e in ends]

@@ -9,7 +9,7 @@ from rich.console import Console
 from study_rows import group, table, write
 
 from memcap.capacity.frontier import frontier
-from memcap.capacity.points import columns
+from memcap.capacity.points import columns, interval_text
 from memcap.capacity.thresholds import Threshold
 from memcap.report.tables import (
     SHOWN_ROWS,
@@ -17,7 +17,6 @@ from memcap.report.tables import (
     print_summary,
     rows_table,
     summarize,
-    threshold_text,
 )
 from memcap.studies import store
 
@@ -36,15 +35,16 @@ def printed(renderable):
     [
         (Threshold(4.321, 3.5, 5, "no"), "4.32 [3.5, 5]"),
         (Threshold(4.321, 1, math.inf, "no"), "4.32 [1, open]"),
+        (Threshold(33.01, 0, 46.52, "no"), "33 [open, 46.5]"),
         (Threshold(1, 1, 1, "below"), "<= 1"),
         (Threshold(2, 1, 2.5, "below"), "<= 2 [1, 2.5]"),
-        (Threshold(2, 1, math.inf, "below"), "<= 2"),
+        (Threshold(4, 0, math.inf, "below"), "<= 4"),
         (Threshold(8, 6.5, math.inf, "above"), "> 8 [6.5, open]"),
-        (Threshold(8, 1, math.inf, "above"), "> 8"),
+        (Threshold(8, 0, math.inf, "above"), "> 8"),
     ],
 )
 def test_thresholds(threshold, text):
-    assert threshold_text(threshold) == text
+    assert interval_text(threshold) == text
 
 
 def test_the_frontier_is_shown_with_budget_rate_recipe_and_counts():
@@ -53,8 +53,8 @@ def test_the_frontier_is_shown_with_budget_rate_recipe_and_counts():
     )
     text = printed(frontier_table([point]))
     for part in (
-        threshold_text(point.fit.u50),
-        threshold_text(point.fit.u90),
+        interval_text(point.fit.u50),
+        interval_text(point.fit.u90),
         "hold (best of 2) 0.03",
         " 1500 ",
         "chosen on the seeds it is judged on",
@@ -70,13 +70,41 @@ def test_the_frontier_shows_both_verdicts_and_says_what_they_are():
     text = printed(frontier_table(points))
     delay = points[0]
     for threshold in (delay.fit.u50, delay.fit.u90, delay.trained.u50, delay.trained.u90):
-        assert threshold_text(threshold) in text
+        assert interval_text(threshold) in text
     assert "1:0/4 2:0/4 3:1/4 4:4/4" in text
     assert "steady: the same weights also pass at the stretched length" in text
     alone = printed(frontier_table(points[1:]))
     assert "steady" not in alone
-    assert "trained" not in alone
+    assert "u90 trained" not in alone
     assert "chosen on the seeds it is judged on" not in text
+
+
+def test_open_intervals_are_said_to_be_open_with_what_closes_them():
+    (point,) = frontier(table(group(counts={30: (0, 4), 34: (3, 4), 38: (3, 4)})))
+    text = printed(frontier_table([point]))
+    assert " [open, " in text
+    assert "To close open intervals: latch at lag 5, train 8 seeds at 30 to" in text
+    closed = table(group(counts={u: (0 if u < 5 else 16, 16) for u in range(1, 9)}))
+    assert "To close" not in printed(frontier_table(frontier(closed)))
+
+
+def test_counts_that_no_rising_curve_gives_are_flagged():
+    odd, usual = (
+        frontier(table(group(counts=dict(zip((8, 12, 16), counts, strict=True)))))
+        for counts in (((8, 8), (3, 8), (8, 8)), ((3, 8), (7, 8), (8, 8)))
+    )
+    assert (odd[0].fit.fits, usual[0].fit.fits) == (False, True)
+    assert "8:8/8 12:3/8 16:8/8 misfit" in printed(frontier_table(odd))
+    assert "misfit" not in printed(frontier_table(usual))
+
+
+@pytest.mark.parametrize("counts", [{1: (1, 4), 2: (1, 4), 3: (0, 4)}, {2: (0, 8), 4: (0, 8), 8: (0, 8)}])
+def test_where_no_recipe_trains_a_task_no_lower_bound_is_printed(counts):
+    points = frontier(table(group(counts=counts)))
+    text = printed(frontier_table(points))
+    assert not points[0].trains
+    assert "none trained: no recipe tried trains this" in text
+    assert ">" not in text.replace("(<=: the narrowest tried is enough; >: the widest is not)", "")
 
 
 def test_members_are_cut_off_where_there_are_many():
@@ -86,13 +114,42 @@ def test_members_are_cut_off_where_there_are_many():
     assert "The first" not in printed(rows_table(rows.head(SHOWN_ROWS)))
 
 
+def test_members_are_told_apart_by_what_was_swept():
+    """As after a sampler, which draws learning rates; another recipe has its own, which nobody set."""
+    rates = [group(counts={1: (1, 1)}, lr=lr) for lr in (0.0123, 0.05)]
+    knobs = [group("delay_line", counts={1: (0, 1)}, knobs={"symbols": symbols}) for symbols in (3, 4)]
+    other = group(counts={1: (1, 1)}, recipe="chrono", lr=0.05, clip=0.5)
+
+    def heads(*groups):
+        return {column.head for column in rows_table(table(*groups)).columns}
+
+    usual = heads(rates[0])
+    assert heads(rates[0], other) == usual == heads()
+    assert heads(*rates, other) - usual == {"lr"}
+    assert heads(*knobs) - usual == {"task.symbols"}
+    text = printed(rows_table(table(*rates)))
+    assert "hold 0.0123 solved" in text
+    assert "hold 0.05 solved" in text
+
+
+def test_a_stretched_score_of_chance_is_called_so():
+    """Half of the answers are right by chance; of an error it is the variance."""
+    rows = table(group(counts={1: (2, 2), 2: (1, 1)}, steady={1: 1}))
+    text = printed(rows_table(rows))
+    assert text.count("0.5 (chance)") == 1
+    assert text.count("chance: about what a net without memory has there.") == 1
+    assert "(chance)" not in printed(rows_table(rows.filter("steady")))
+    errors = table(group("adding", counts={1: (2, 2)}, steady={1: 1}))
+    assert printed(rows_table(errors)).count("10 (chance)") == 1
+
+
 @pytest.mark.parametrize("width", [80, 120])
 def test_tables_fit_a_terminal_with_whole_keys_and_thresholds(width):
     rows = table(group("delay_line", 20, SHARP | {4: (4, 4)}, recipe="open_gate_relaxed"))
     (point,) = frontier(rows)
     for listing, kept in (
         (rows_table(rows), [*rows["key"]]),
-        (frontier_table([point]), [threshold_text(point.fit.u50), threshold_text(point.fit.u90)]),
+        (frontier_table([point]), [interval_text(point.fit.u50), interval_text(point.fit.u90)]),
     ):
         file = io.StringIO()
         Console(width=width, file=file, force_terminal=True, color_system=None).print(listing)

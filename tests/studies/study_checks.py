@@ -7,7 +7,7 @@ import pytest
 
 from memcap.config import Engine, Evaluation, task_defaults
 from memcap.knobs import UserError, defaults
-from memcap.models.network import Model
+from memcap.models.model import Model
 from memcap.recipes import Recipe
 
 ONE_LANE = Engine(loop="while", lanes=1, workers=1)

@@ -16,7 +16,6 @@ from watching import Watcher, run_watched
 
 from memcap.config import Engine
 from memcap.loops import lstm_native
-from memcap.printing import warn_once
 from memcap.signals import Interrupted
 from memcap.studies import checkpoints, curves, environment, shards
 from memcap.studies.axes import members
@@ -26,6 +25,7 @@ from memcap.studies.run import run_study
 from memcap.studies.writer import StudyWriter
 from memcap.training import train_loop
 from memcap.training.engine import Checkpoint, CurveChunk
+from memcap.words import warn_once
 
 TIMES = ("compile_seconds", "run_seconds", "finished", "population")
 BUDGET = 60

@@ -11,12 +11,12 @@ from polars.testing import assert_frame_equal
 from study_checks import ONE_LANE, refusal, small_job
 from study_rows import group, table
 
-from memcap.printing import warn_once
 from memcap.studies import files, shards, store, weights
 from memcap.studies.axes import members
 from memcap.studies.files import BadFileError
 from memcap.studies.run import run_study
 from memcap.studies.weights import nested, write_arrays
+from memcap.words import warn_once
 
 FLIPS = 400
 
@@ -56,7 +56,7 @@ def test_a_bit_that_flips_in_a_shard_is_seen(tmp_path):
     path = tmp_path / "p.parquet"
     shards.write_table(path, rows)
     assert_frame_equal(pl.read_parquet(path), rows)  # anyone may read it
-    named, equal, wrong = outcomes(path.read_bytes(), path, shards._cached, rows.equals)
+    named, equal, wrong = outcomes(path.read_bytes(), path, shards.read_file, rows.equals)
     assert wrong == 0
     # of the mark alone: then no digest is found, and all is as it was
     assert equal <= 8 * len(files.MARK) + FLIPS // 20
@@ -113,10 +113,11 @@ def test_a_file_without_a_digest_is_read_if_each_key_is_that_of_its_config(tmp_p
     assert_frame_equal(store.read(tmp_path), rows, check_row_order=False)
     other = pl.when(pl.col("seed") == 1).then(pl.lit("0" * 16)).otherwise("key").alias("key")
     nothing = pl.lit(None, pl.String).alias("config")
+    keys = {"key": "0" * 16, "nothing": rows["key"][0]}
     for name, change in (("key", other), ("nothing", nothing)):
         unsealed(tmp_path / "rows" / f"{name}.parquet", rows.with_columns(change))
         text = refusal(lambda: store.read(tmp_path, strict=True))
-        assert f"{name}.parquet: damaged: the row " in text
+        assert f"{name}.parquet: row {keys[name]}: damaged: it has the config of another" in text
         (tmp_path / "rows" / f"{name}.parquet").unlink()
 
 

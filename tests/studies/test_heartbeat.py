@@ -230,3 +230,24 @@ def test_members_that_cannot_be_read_are_not_known(tmp_path, content):
     path.write_bytes(sound[:100] + bytes([sound[100] ^ 1]) + sound[101:] if content is None else content)
     assert read_members(tmp_path, "job").schema == pl.Schema(MEMBERS)
     assert keys_of(tmp_path, "job") == frozenset()
+
+
+def test_keys_of_memcap_0_1_that_are_no_text_are_not_known(tmp_path):
+    (tmp_path / "jobs").mkdir()
+    keys = tmp_path / "jobs" / "job.keys"
+    keys.write_bytes(b"a\nb\n")
+    assert keys_of(tmp_path, "job") == {"a", "b"}
+    keys.write_bytes(b"a\n\xe2\n")
+    assert keys_of(tmp_path, "job") == frozenset()
+
+
+def test_a_heartbeat_that_a_bit_has_changed_is_not_believed(tmp_path):
+    """It would advise a command that nobody typed."""
+    progress = JobProgress(1, command="memcap train study=mine")
+    with writing(tmp_path, progress, listed(["a"])):
+        pass
+    (path,) = (tmp_path / "jobs").glob("*.json")
+    assert read(tmp_path)[progress.token].command == "memcap train study=mine"
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"study=mine", b"study=lime"))
+    assert read(tmp_path) == {}

@@ -70,7 +70,7 @@ KILLED = """
 import json, os, signal, sys
 from pathlib import Path
 from memcap import jax_setup
-jax_setup.prepare()
+jax_setup.setup()
 from memcap.config import Engine
 from memcap.studies import run, writer
 from memcap.studies.axes import members
@@ -173,7 +173,7 @@ def test_two_jobs_of_the_same_members_never_write_the_same_file(tmp_path):
 INTERRUPTED = """
 import os, signal, threading, time
 from memcap import jax_setup
-jax_setup.prepare()
+jax_setup.setup()
 from memcap.config import Engine, resolve, task_defaults
 from memcap.training.engine import Listener, train
 import polars  # makes the kernel restart interrupted waits

@@ -17,7 +17,7 @@ from polars.testing import assert_frame_equal
 from memcap.studies import store
 from memcap.studies.weights import flat
 
-KILLS = 20
+KILLS = 12
 TIMES = ("compile_seconds", "run_seconds", "finished", "population")  # what two runs of one study differ in
 # A process a study, begun afresh: where a module has started threads on import, as Polars does, a forked
 # child may hang.
@@ -26,7 +26,7 @@ import sys
 from pathlib import Path
 import memcap
 from memcap import jax_setup
-jax_setup.prepare()
+jax_setup.setup()
 from memcap.config import Engine
 from memcap.studies import checkpoints, files
 from memcap.studies import run, writer
@@ -98,6 +98,7 @@ def lived(process, folder, seconds=None, after="began"):
     return status, first
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_a_study_ends_as_if_it_had_not_been(start, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert lived(start(), whole)[0] == 0

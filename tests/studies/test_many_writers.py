@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from memcap.studies import shards, store
-from memcap.studies.rows import latest_per_key
+from memcap.studies.rows import one_per_key
 from memcap.studies.verify import verify
 
 TESTS = Path(__file__).parents[1]
@@ -68,16 +68,18 @@ def writers(tmp_path):
             pass
 
 
+@pytest.mark.slow
 def test_sixteen_jobs_in_one_folder_lose_no_row_and_double_none(writers, tmp_path):
     shards.prepare(tmp_path)
     assert [process.stdout.readline() for process in writers] == ["ready\n"] * WRITERS
     for process in writers:
         process.stdin.close()
     assert [(process.wait(), process.stderr.read()) for process in writers] == [(0, "")] * WRITERS
-    tables, bad = shards.read_files(tmp_path)
+    read, bad = shards.read_files(tmp_path)
+    tables = [table.rows for table in read.values()]
     assert bad == {}
     assert sum(table.height for table in tables) == WRITERS * ROWS
-    rows = latest_per_key(tables)
+    rows = one_per_key(tables)
     assert rows.height == rows["key"].n_unique() == WRITERS * ROWS
     assert rows["seed"].value_counts()["count"].to_list() == [WRITERS] * ROWS
     assert verify(tmp_path).wrong == ()

@@ -15,11 +15,11 @@ from polars.testing import assert_frame_equal
 from study_checks import ONE_LANE
 
 import memcap
-from memcap.printing import warn_once
 from memcap.studies import curves, heartbeat, shards, store
 from memcap.studies.run import run_study
 from memcap.studies.status import status
 from memcap.studies.verify import verify
+from memcap.words import warn_once
 
 TOKEN = "38474699"
 AXES = {"task": "latch", "lag": 3, "units": 1, "recipe": "hold", "batch": 16, "seed": 2}

@@ -50,6 +50,15 @@ def test_in_a_log_file_it_comes_by_itself(monkeypatch, capsys):
             lines += capsys.readouterr().err
 
 
+def test_those_that_were_solved_before_are_counted_as_all_that_were_done_before(clock, capsys):
+    job = JobProgress(1, before=39, solved_before=30)
+    bar = ProgressBar(job)
+    clock.now = 40
+    job.ended("", "solved", True)
+    bar.print_line()
+    assert capsys.readouterr().err.startswith("training 40/40 members, 31 solved")
+
+
 def test_what_is_still_to_come_may_change(clock, capsys):
     job = JobProgress(3, searched=True)
     bar = ProgressBar(job)

@@ -40,12 +40,12 @@ from hypothesis import strategies as st
 from scipy.special import expit, logit
 from study_checks import config, refusal
 
-from memcap.capacity.thresholds import interval, posterior
+from memcap.capacity.thresholds import INDEPENDENT, interval, posterior
 from memcap.config import Member
-from memcap.models.network import Model
+from memcap.models.model import Model
 from memcap.recipes import Recipe
 from memcap.studies.axes import members
-from memcap.studies.search import Bisect, seeds_needed
+from memcap.studies.search import Bisect, Outcome, seeds_needed
 from memcap.tasks import task_class
 
 LAGS = (1, 2, 3, 5, 8, 12, 16, 20, 25, 32, 40, 50)
@@ -69,7 +69,7 @@ def grid(lags, widths, seeds) -> list[Member]:
 
 def trained(found, outcome, known=None, pick=lambda flying: 0):
     """Run a design to its end. outcome: Member -> bool; pick: which of the members in flight ends next."""
-    known = known or {}
+    known = {member: Outcome(solved) for member, solved in (known or {}).items()}
     design = Bisect(found, known)
     flying = design.first_members()
     results = {}
@@ -77,7 +77,7 @@ def trained(found, outcome, known=None, pick=lambda flying: 0):
         assert not design.done
         member = flying.pop(pick(flying))
         results[member] = outcome(member)
-        more = design.next_members(member, results[member])
+        more = design.next_members(member, Outcome(results[member]))
         assert len({*more, *flying, *results, *known}) == len(more) + len(flying) + len(results) + len(
             known
         ), "asked twice"
@@ -145,7 +145,7 @@ def test_the_estimate_is_a_bound_where_counts_are_monotone(study, random):
     bounds = [design.estimate]
     while flying:
         member = flying.pop(random.randrange(len(flying)))
-        flying += design.next_members(member, outcomes[member])
+        flying += design.next_members(member, Outcome(outcomes[member]))
         bounds.append(design.estimate)
     assert all(bound >= left for left, bound in enumerate(reversed(bounds)))
 
@@ -190,7 +190,7 @@ def test_the_fewest_seeds_that_can_settle_a_verdict():
     design = Bisect(found, {})
     first = design.first_members()
     assert [(m.model.units, m.seed) for m in first] == [(1, 0), (1, 1), (1, 2), (1, 3)]
-    asked = [len(design.next_members(m, True)) for m in first]
+    asked = [len(design.next_members(m, Outcome(True))) for m in first]
     assert asked == [0, 0, 0, 2]
     assert seeds_needed(8) == (4, 7)
     assert seeds_needed(4) == (2, 3)
@@ -211,6 +211,14 @@ def test_lags_of_another_task_have_searches_of_their_own():
     found += [replace(m, task=latch) for m in found]
     results = trained(found, lambda m: m.task is latch)
     assert {m.task for m in results} == {TASK, latch}
+
+
+def test_each_number_of_layers_has_searches_of_its_own():
+    found = grid((3,), (1, 2, 3, 4), 2)
+    found += [replace(m, model=replace(m.model, layers=2)) for m in found]
+    results = trained(found, lambda m: m.model.units * m.model.layers >= 4)
+    passed = [(m.model.layers, m.model.units) for m, ok in results.items() if ok]
+    assert {layers: min(u for each, u in passed if each == layers) for layers, _ in passed} == {1: 4, 2: 2}
 
 
 def under(member: Member, lr: float) -> Member:
@@ -267,11 +275,11 @@ def test_a_member_that_was_not_asked_for_is_refused():
     found = grid((1,), (1, 2, 3), 8)
     design = Bisect(found, {})
     with pytest.raises(ValueError, match="not asked"):
-        design.next_members(found[-1], True)
+        design.next_members(found[-1], Outcome(True))
     first = design.first_members()[0]
-    design.next_members(first, True)
+    design.next_members(first, Outcome(True))
     with pytest.raises(ValueError, match="ended before"):
-        design.next_members(first, True)
+        design.next_members(first, Outcome(True))
 
 
 def test_designs_that_cannot_be_searched_are_refused_in_a_line():
@@ -303,7 +311,7 @@ def simulated(found, outcomes, workers):
             heapq.heappush(running, (now + took, len(results) + len(running), id(member), member))
         now, *_, member = heapq.heappop(running)
         results[member] = outcomes[member]
-        waiting += design.next_members(member, results[member])
+        waiting += design.next_members(member, Outcome(results[member]))
     return results, now / total
 
 
@@ -314,10 +322,11 @@ def quantiles(outcomes, lag):
         if member.lag == lag:
             runs[member.model.units] += 1
             solved[member.model.units] += good
-    post = posterior(list(runs), [solved[u] for u in runs], list(runs.values()))
+    post = posterior(list(runs), [solved[u] for u in runs], list(runs.values()), INDEPENDENT)
     return [[float(x) for x in interval(post, p)[:3]] for p in (0.5, 0.9)]
 
 
+@pytest.mark.slow
 def test_simulated_studies_agree_with_the_grid_and_cost_a_tenth():
     rng = np.random.default_rng(0)
     found = grid(LAGS, range(1, 65), 8)

@@ -112,13 +112,29 @@ def test_a_failed_member_has_its_reason_until_it_is_in_hand_again(tmp_path):
     assert (found.members, found.done, found.failed, found.waiting) == (3, 2, (), 1)
 
 
-def test_the_last_row_of_a_key_counts(tmp_path):
-    early = group(counts={1: (0, 1)})
-    late = [early[0] | {"solved": True, "status": "solved", "finished": datetime.now(UTC)}]
-    write(tmp_path, late)
-    shards.write_table(tmp_path / "rows.parquet", table(early))
+def test_a_measured_row_counts_and_not_one_that_failed_by_a_clock_ahead(tmp_path):
+    (solved,) = group(counts={1: (1, 1)})
+    outcome = dict.fromkeys(("steps_to_solve", "steps_to_steady", "final", "best", "stretched"))
+    outcome |= {"status": "failed", "reason": "died", "solved": False, "steady": False, "steps": 0}
+    write(tmp_path, [solved])
+    ahead = solved | outcome | {"finished": solved["finished"] + timedelta(hours=1), "population": "q"}
+    shards.write_table(tmp_path / "rows" / "ahead.parquet", table([ahead]))
     found = status(tmp_path)
-    assert (found.done, found.solved) == (1, 1)
+    assert (found.done, found.solved, found.failed) == (1, 1, ())
+    assert shards.collect(tmp_path)[1]["status"].to_list() == ["solved"]
+
+
+def test_a_failed_member_is_in_hand_of_a_job_whose_clock_is_behind(tmp_path):
+    """But not of the job whose row says that it failed."""
+    token, program = "0123456789abcdef", "0" * 16
+    failed = {"status": "failed", "reason": "died", "population": f"{program}-{token}-0", "best": None}
+    (row,) = group(counts={1: (0, 1)}, **failed)
+    write(tmp_path, [row])
+    put(tmp_path, token, first(started=row["finished"].timestamp() - 60), [row["key"]])
+    assert len(status(tmp_path).failed) == 1
+    put(tmp_path, "fedcba9876543210", first(started=row["finished"].timestamp() - 3600), [row["key"]])
+    found = status(tmp_path)
+    assert (found.failed, found.waiting) == ((), 1)
 
 
 def test_what_cannot_be_read_is_named_and_the_rest_counts(tmp_path):

@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 from study_checks import refusal
+from study_rows import row_of, sealed
 
-from memcap.knobs import key_of
 from memcap.studies import shards, store
 from memcap.studies.rows import LATER, REQUIRED, SCHEMA, frame, passed_column
 from memcap.studies.weights import flat, write_arrays
@@ -22,25 +22,29 @@ EXAMPLES = {
     pl.Boolean: True,
     pl.Datetime("us", "UTC"): NOW,
 }
-
-
-KNOWN = {"task": "latch", "knobs": "{}", "cell": "lstm", "population": "p"}
+FAILED = {"status": "failed", "reason": "died", "solved": False, "steps_to_solve": None, "best": None}
+FAILED |= {"final": None, "stretched": None, "steady": False, "steps_to_steady": None, "steps": 0}
+OLD = {"curriculum": None, "advance": None, "deadline": None, "falls_above": None}  # what a config then said
+OLD |= {"optimizer": "adam", "evaluation_until": "solved"}
 
 
 def key(name):
     """The key of `row(name)`."""
-    return key_of(json.dumps(name))
+    return row(name)["key"]
 
 
 def row(name="a", **changes):
-    """A row with something in every column."""
-    own = {"key": key(name), "config": json.dumps(name)}
-    return {column: EXAMPLES[kind] for column, kind in SCHEMA.items()} | KNOWN | own | changes
+    """A row with something in every column but `reason`, as far as rows can have that."""
+    known = row_of(status="solved", solved=True, steady=True, steps=90, steps_to_solve=70, steps_to_steady=80)
+    known |= {"best": 1.0, "final": 0.1, "stretched": 1.0, "curriculum": 0.1, "falls_above": 7}
+    whole = {column: EXAMPLES[kind] for column, kind in SCHEMA.items()}
+    whole |= {column: value for column, value in known.items() if value is not None} | {"reason": None}
+    return sealed(whole | {"finished": NOW} | changes, name)
 
 
 def names(rows):
     """What `row` made the rows of."""
-    return [json.loads(config) for config in rows["config"]]
+    return [json.loads(config)["made_up"] for config in rows["config"]]
 
 
 def tree(seed=0):
@@ -70,7 +74,7 @@ def files(folder):
 
 
 def test_rows_and_weights_come_back_exactly(folder):
-    rows = [row("a1", steps_to_solve=None, best=None, lr=1 / 3), row("b2", solved=False, git_commit=None)]
+    rows = [row("a1", final=None, train_loss=1 / 3), row("b2", final=1e-300, git_commit=None)]
     weights = {key("a1"): tree(1), key("b2"): tree(2)}
     shards.write(folder, "p", rows, weights)
     found = store.read(folder)
@@ -117,7 +121,23 @@ def test_weights_are_written_before_the_rows_that_promise_them(folder, monkeypat
     assert files(folder) == ["weights/p.npz"]
 
 
-def test_a_key_has_the_row_that_finished_last(folder):
+def test_a_key_has_a_row_that_measures_and_then_that_of_the_last_shard_whatever_clocks_say(folder):
+    hour = timedelta(hours=1)
+    ahead = row("a1", finished=NOW + hour, population="z", **FAILED)
+    for name, each in (
+        ("1", ahead),
+        ("2", row("a1", final=0.2, population="x")),
+        ("3", row("a1", final=0.3, population="w", finished=NOW + hour)),
+    ):
+        shards.write_table(folder / "rows" / f"{name}.parquet", frame([each]))
+    assert store.read(folder)["final"].to_list() == [0.2]
+    shards.write_table(folder / "rows" / "2.parquet", frame([row("b2")]))
+    assert store.read(folder).filter(key=key("a1"))["final"].to_list() == [0.3]
+    shards.write_table(folder / "rows" / "3.parquet", frame([row("b2")]))
+    assert store.read(folder).filter(key=key("a1"))["status"].to_list() == ["failed"]
+
+
+def test_of_the_rows_of_one_shard_the_later_counts(folder):
     late, early = row("a1", final=0.9, finished=NOW + timedelta(hours=1)), row("a1", final=0.1)
     for name, each in (("p", late), ("z", early)):  # the stale shard is read last
         shards.write_table(folder / "rows" / f"{name}.parquet", frame([each, row(f"own{name}")]))
@@ -218,16 +238,17 @@ def test_a_table_of_before_a_column_came_has_null_there(folder):
         "optimizer",
         "kernel",
         "loop",
+        "layers",
     )  # from other columns, or the same in all
     assert sorted(later + follow) == sorted(LATER)
-    shards.write_table(folder / "rows" / "old.parquet", frame([row("old")]).drop(*LATER))
+    shards.write_table(folder / "rows" / "old.parquet", frame([row("old", **OLD)]).drop(*LATER))
     shards.write_table(folder / "rows" / "new.parquet", frame([row("new")]))
     found = store.read(folder)
     assert dict(found.schema) == SCHEMA
     for column in SCHEMA:
-        (value,) = found.filter(pl.col("key") == key("old"))[column]
+        (value,) = found.filter(key=row("old", **OLD)["key"])[column]
         assert (value is None) == (column in later)
-    new = found.filter(pl.col("key") == key("new")).drop("reason")
+    new = found.filter(key=key("new")).drop("reason")
     assert new.null_count().row(0) == (0,) * new.width
 
 
@@ -270,8 +291,13 @@ def test_a_table_of_before_the_verdict_steady_says_what_it_would_have_been(
         solved=solved,
         metric=metric,
         threshold=threshold,
+        best=threshold if solved else None,
+        final=None,
         stretched=stretched,
+        status="solved" if solved else "unsolved",
+        steps=120,
         steps_to_solve=120 if solved else None,
+        **OLD,
     )
     shards.write_table(
         folder / "rows" / "old.parquet",
@@ -323,10 +349,10 @@ def test_one_finds_a_row_by_the_first_digits_of_its_key(folder):
     by_first = {}
     for k in range(17):
         by_first.setdefault(key(k)[0], []).append(k)
-    assert store.find_row(folder, key(3))["config"] == "3"
+    assert store.find_row(folder, key(3))["key"] == key(3)
     alone = next(found[0] for found in by_first.values() if len(found) == 1)
     several = next(digit for digit, found in by_first.items() if len(found) > 1)
-    assert store.find_row(folder, key(alone)[0])["config"] == str(alone)
+    assert store.find_row(folder, key(alone)[0])["key"] == key(alone)
     assert f"{len(by_first[several])} members" in refusal(lambda: store.find_row(folder, several))
     assert "0 members" in refusal(lambda: store.find_row(folder, "x"))
     assert "17 members" in refusal(lambda: store.find_row(folder, ""))

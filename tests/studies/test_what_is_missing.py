@@ -9,18 +9,20 @@ from study_rows import fake
 from memcap.studies import shards
 from memcap.studies.axes import members
 from memcap.studies.run import what_is_missing
-from memcap.studies.search import Bisect
+from memcap.studies.search import Bisect, Outcome
 from memcap.studies.writer import row_of
 
 GRID = members(small_job({"model.units": [1, 2, 3], "seed": 2}))
-SOLVED = {"status": "solved", "solved": 1, "steady": 1, "steps": 1, "score": 1.0}
+SOLVED = {"status": "solved", "solved": 1, "steady": 1, "steps": 1}
+SCORES = {"score": 1.0, "best": 1.0, "stretched": 1.0}
 
 
 @pytest.fixture
 def folder(tmp_path):
     """Holds both seeds of one unit, which solved, and a member of no other concern."""
     (other,) = members(small_job(task="count"))
-    ended = [fake(member, **SOLVED) for member in (*GRID[:2], other)]
+    ended = [fake(member, **SOLVED | SCORES) for member in GRID[:2]]
+    ended.append(fake(other, **SOLVED | dict.fromkeys(SCORES, 0.0)))  # an error
     shards.prepare(tmp_path)
     shards.write(tmp_path, "a", [row_of(each, "small", "a") for each in ended], {})
     return tmp_path
@@ -44,7 +46,7 @@ def test_without_a_folder_everything_is_missing(tmp_path, where):
 
 def test_a_search_begins_where_the_folder_leaves_it(folder):
     now = what_is_missing(GRID, folder, "bisect")
-    search = Bisect(GRID, dict.fromkeys(GRID[:2], True))
+    search = Bisect(GRID, dict.fromkeys(GRID[:2], Outcome(True)))
     assert now.missing == GRID[2:]
     assert now.first == search.first_members() != Bisect(GRID, {}).first_members()
     assert 0 < now.most == search.estimate < len(now.missing) + 1
@@ -56,9 +58,9 @@ def test_a_search_that_has_ended_wants_nothing_though_members_are_missing(tmp_pa
     while wanted:
         member = wanted.pop()
         known[member] = True
-        wanted += search.next_members(member, True)
+        wanted += search.next_members(member, Outcome(True))
     shards.prepare(tmp_path)
-    ended = [fake(member, **SOLVED) for member in known]
+    ended = [fake(member, **SOLVED | SCORES) for member in known]
     shards.write(tmp_path, "a", [row_of(each, "small", "a") for each in ended], {})
     now = what_is_missing(GRID, tmp_path, "bisect")
     assert now.rows.select(pl.col("solved").all()).item()

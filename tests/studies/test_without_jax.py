@@ -1,4 +1,4 @@
-"""Who only reads a study's folder starts without JAX, which takes most of a second to import."""
+"""Who trains nothing starts without JAX, which takes most of a second to import, and SciPy."""
 
 import os
 import shutil
@@ -42,3 +42,29 @@ def test_modules_that_read_rows_curves_and_heartbeats_need_no_jax(tmp_path):
 def test_commands_that_only_read_a_folder_need_no_jax(tmp_path, command, says):
     folder = shutil.copytree(Path(__file__).with_name("older_folder"), tmp_path / "study")
     assert says in run(folder, f"from memcap import cli\ncli.main(['{command}', '.'])")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["frontier", "."], "u50"),
+        (["answer", "--task", "latch", "--lag", "2", "."], "latch at lag 2"),
+    ],
+)
+def test_commands_that_fit_rows_need_no_jax(tmp_path, words, says):
+    folder = shutil.copytree(Path(__file__).with_name("older_folder"), tmp_path / "study")
+    assert says in run(folder, f"from memcap import cli\ncli.main({words})")
+
+
+@pytest.mark.parametrize(
+    "words", [["knobs"], ["knobs", "latch"], ["tasks"], ["--help"], ["frontier", "--help"]]
+)
+def test_what_is_printed_of_knobs_tasks_and_commands_needs_no_jax(tmp_path, words):
+    script = "import contextlib\nfrom memcap import cli\n"
+    script += f"with contextlib.suppress(SystemExit):\n    cli.main({words})"
+    assert run(tmp_path, script)
+
+
+def test_words_are_completed_without_jax(tmp_path, monkeypatch):
+    monkeypatch.setenv("COMP_LINE", "memcap answer --ta")
+    assert run(tmp_path, "from memcap import cli\ncli.main(['-sc', 'query=bash'])") == "--task\n"

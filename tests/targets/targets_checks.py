@@ -10,7 +10,7 @@ import memcap
 from memcap.config import Member
 from memcap.planning.devices import DEVICES, compile_for
 from memcap.training.program import Program
-from memcap.training.step import Shape, Trainer
+from memcap.training.step import Trainer, TrainSpec
 
 STEPS, EVALUATION_STEPS, LANES = 89, 97, 8
 NAMES = [
@@ -33,7 +33,7 @@ def small(task: str, cell: str = "lstm", **knobs) -> Member:
 def program(member: Member, cls: type[Program] = Program, together: bool = True) -> Program:
     """As an accelerator would get it."""
     way = ("associative", True) if together else ("while", False)
-    return cls(Trainer(Shape.of(member), STEPS, EVALUATION_STEPS, *way), LANES)
+    return cls(Trainer(TrainSpec.of(member), STEPS, EVALUATION_STEPS, *way), LANES)
 
 
 @cache

@@ -8,7 +8,7 @@ from targets_checks import NAMES
 import memcap
 from memcap.planning.devices import DEVICES, compile_for
 from memcap.training.program import Program, lengths
-from memcap.training.step import Shape, Trainer
+from memcap.training.step import Trainer, TrainSpec
 
 LANES, BATCH, UNITS = 256, 32, 50
 
@@ -22,7 +22,7 @@ MOST = {"h100": (8, 9), "v5e": (14, 18), "v5e-4": (14, 18)}
 def test_training_has_few_kernels_and_takes_little_more_than_its_residuals(name):
     (member,) = memcap.members(task="delay_line", lag=50, units=UNITS, batch=BATCH)
     steps, _ = lengths(member)
-    trainer = Trainer(Shape.of(member), steps, steps, "associative", side_by_side=True)
+    trainer = Trainer(TrainSpec.of(member), steps, steps, "associative", side_by_side=True)
     wanted = Program(trainer, LANES * DEVICES[name].chips)
     code = compile_for(wanted, DEVICES[name])
     assert code.program.lanes == wanted.lanes

@@ -87,4 +87,4 @@ def test_the_loss_without_memory_that_papers_quote(lag, known):
 
 
 def test_recipe():
-    assert [recommended(Copy(items=items), 10) for items in (4, 8, 9)] == ["chrono", "chrono", "open_gate"]
+    assert [recommended(Copy(items=items), 10) for items in (4, 8, 9)] == ["curriculum_chrono"] * 3

@@ -133,7 +133,7 @@ def test_the_verdict_is_about_held_out_sequences(tmp_path):
     """Of these the labels are turned round: what training teaches is wrong for all of them."""
     inputs = np.random.default_rng(0).integers(0, 2, (COUNT, STEPS))
     task = saved(tmp_path / "a.npz", inputs=inputs, targets=inputs[:, -3])
-    held = _split(task.file, task.held_out, task.fold)[1]
+    held = _split(COUNT, task.held_out, task.fold)[1]
     targets = inputs[:, -3].copy()
     targets[held] = 1 - targets[held]
     task = saved(tmp_path / "a.npz", inputs=inputs, targets=targets)
@@ -203,6 +203,14 @@ def test_what_is_no_archive_is_one_line(content, tmp_path):
         Data(file=str(path))
     with pytest.raises(UserError, match=r"cannot be read \(Is a directory\)"):
         Data(file=str(tmp_path))
+
+
+def test_a_large_file_is_not_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(sequences, "LARGEST", 1 << 20)
+    path = tmp_path / "large.npz"
+    path.write_bytes(bytes((1 << 20) + 1))
+    with pytest.raises(UserError, match=r"large\.npz: is larger than 1 MiB; "):
+        Data(file=str(path))
 
 
 def test_a_lag_beyond_the_sequences_is_refused(tmp_path):

@@ -146,6 +146,7 @@ each_length = pytest.mark.parametrize(
 )
 
 
+@pytest.mark.usefixtures("quick_compile")
 @each_length
 def test_chance_is_the_best_score_without_memory(task, length):
     """So no constant answer beats it either: that is one of the maps from the current input."""

@@ -25,6 +25,7 @@ class Run:
     name: str = ""
     project: str = ""
     group: str = ""
+    sweep: str = ""
     job_type: str = ""
     tags: tuple[str, ...] = ()
     config: dict[str, Any] = field(default_factory=dict)
@@ -56,7 +57,7 @@ def read_run(path: Path) -> Run:
         kind = record.WhichOneof("record_type")
         if kind == "run":
             head = record.run
-            run.id = head.run_id
+            run.id, run.sweep = head.run_id, head.sweep_id
             run.name, run.project, run.group, run.job_type = (
                 head.display_name,
                 head.project,

@@ -168,12 +168,12 @@ def test_a_service_that_cannot_be_made_counts_as_broken(sender):
     assert study.sender.report.warnings == ["it does not work and is left: no core"]
 
 
-def test_after_the_last_service_nothing_is_sent_and_nothing_else_is_said(sender):
+def test_after_the_last_service_nothing_is_sent_and_all_is_left(sender):
     study = make_study(sender(BrokenService))
     study.update(news(ended=[member(seed=k) for k in range(5)]))
     study.finish(Result([], None))
     assert study.sender.report.warnings == ["it does not work and is left: disk full"]
-    assert (study.sender.works, study.sender.close(), study.left) == (False, "", 0)
+    assert (study.sender.works, study.sender.close(), study.left) == (False, "", 6)
 
 
 def test_a_service_that_cannot_be_found_is_one_warning():

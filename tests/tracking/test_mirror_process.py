@@ -10,9 +10,12 @@ import sys
 import time
 from pathlib import Path
 
+import command
 import pytest
+from command import files
 from followed_files import OURS, members_of, put_job, put_rows
 
+import memcap
 from memcap import tracking
 from memcap.knobs import UserError
 from memcap.tracking import MirrorProcess, Tracking
@@ -69,10 +72,12 @@ class Chats(Service):
         super().run(run, points, row)
 """
 TOKEN = f"{OURS}00000000"
+COMMANDS = {"train": ["train"], "multirun": ["train", "-m", "seed=0,1"], "by_hand": ["mirror", "study"]}
+COMMANDS["python"] = []
 
 
 @pytest.fixture
-def home(tmp_path, monkeypatch):
+def home(tmp_path, monkeypatch, own_module):
     """A working directory with the services, and a study's folder in it."""
     (tmp_path / "my_module.py").write_text(SERVICE)
     monkeypatch.chdir(tmp_path)
@@ -218,17 +223,26 @@ def test_a_signal_to_all_processes_of_a_job_leaves_the_end_to_the_job(home):
     assert runs(home) == ["latch-L5-u1-s0", "latch-L5-u1-s1"]
 
 
-def test_a_service_that_breaks_is_one_warning(home, caplog):
+NOT_SENT = (
+    "tracking: 3 of the members and results were not mirrored; this sends them: memcap mirror study --to "
+)
+
+
+def test_a_service_that_breaks_is_one_warning_and_what_it_lacks_another(home, caplog):
     with start("Breaks"):
         put_rows(home / "study", TOKEN, range(3))
-    assert warnings(caplog) == ["my_module:Breaks does not work and is left: disk full"]
+    assert warnings(caplog) == [
+        "my_module:Breaks does not work and is left: disk full",
+        f"{NOT_SENT}my_module:Breaks",
+    ]
 
 
-def test_a_process_that_ends_by_itself_is_one_warning_with_its_last_words(home, caplog):
+def test_a_process_that_ends_by_itself_has_its_last_words_in_a_warning(home, caplog):
     with start("Dies"):
         put_rows(home / "study", TOKEN, range(3))
     assert warnings(caplog) == [
-        'tracking=my_module:Dies does not work and is left: its process ended ("out of luck")'
+        'tracking=my_module:Dies does not work and is left: its process ended ("out of luck")',
+        f"{NOT_SENT}my_module:Dies",
     ]
 
 
@@ -304,6 +318,37 @@ def test_an_unknown_service_is_a_users_error():
         UserError, match=r"tracking.mode=on: must be one of off, wandb, trackio; or MODULE:NAME"
     ):
         Tracking("on")
+
+
+@pytest.mark.parametrize(
+    ("how", "mode", "line"),
+    [
+        *((how, "nomod:X", "nomod:X: no module nomod on Python's path") for how in COMMANDS),
+        ("python", "my_module:Servise", "my_module:Servise: the module my_module has no Servise"),
+        ("python", "my_module:TOKEN", "my_module:TOKEN: cannot be called; a service is a class with the"),
+        ("python", "my_module:Half", "my_module:Half: has no progress, close; a service is a class with the"),
+        ("python", "broken:Service", "broken:Service: cannot be imported (ModuleNotFoundError: No module"),
+        ("train", "ends:Service", "ends:Service: cannot be imported (SystemExit: 3); mend it, or set"),
+    ],
+)
+def test_a_service_that_cannot_be_used_ends_the_command_before_it_trains(home, how, mode, line):
+    half = "TOKEN = 1\nclass Half:\n    def run(self): ...\n    def result(self): ...\n"
+    (home / "my_module.py").write_text(SERVICE + half)
+    (home / "broken.py").write_text("import no_such_library\n")
+    (home / "ends.py").write_text("raise SystemExit(3)\n")
+    (home / "study").mkdir()
+    before = files(home)
+    if how == "python":
+        with pytest.raises(UserError) as caught:
+            memcap.train(memcap.members(task="latch", lag=3), "outputs", tracking=mode)
+        said = f"memcap: {caught.value}"
+    else:
+        option = ["--to", mode] if how == "by_hand" else ["task=latch", f"tracking={mode}"]
+        done = command.memcap(home, *COMMANDS[how], *option)
+        assert (done.status, done.out) == (2, "")
+        (said,) = done.err.splitlines()
+    assert said.startswith(f"memcap: tracking={line}")
+    assert {name for name in files(home) if "__pycache__" not in name} == set(before)
 
 
 def test_cell_is_the_old_name_of_seeds():

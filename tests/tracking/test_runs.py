@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from memcap import config
-from memcap.models.network import Model
+from memcap.models.model import Model
 from memcap.printing import member_name
 from memcap.recipes import Recipe
 from memcap.studies.curves import MOST_POINTS

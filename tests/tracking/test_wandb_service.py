@@ -156,7 +156,8 @@ print({"wandb", "trackio"} & set(sys.modules))
     cache = {name: os.environ[name] for name in ("XDG_CACHE_HOME",) if name in os.environ}
     out, _ = python(script, tmp_path, **cache)
     where, imported = out.splitlines()
-    assert (where.split(" in ")[0], imported) == ("W&B: 1 run", "set()")
+    assert where.startswith("W&B: ")
+    assert imported == "set()"
 
 
 def test_a_dead_server_costs_one_warning_and_the_runs_lie_on_disk(tmp_path):
@@ -270,7 +271,7 @@ print(t.close())
     }
     theirs |= {
         "WANDB_TAGS": "one, two",
-        "WANDB_NAME": "no",
+        "WANDB_NAME": "mine",
         "WANDB_RUN_ID": "no",
         "WANDB_RESUME": "must",
         "WANDB_JOB_TYPE": "no",
@@ -281,7 +282,7 @@ print(t.close())
     runs = read_runs(tmp_path / "elsewhere")
     assert {(run.name, run.job_type) for run in runs.values()} == {
         ("latch-L5-u2-s3", "member"),
-        ("delay", "study"),
+        ("mine", "study"),
     }
     for run in runs.values():
         assert (run.project, run.group) == ("theirs", "grouped")
@@ -290,7 +291,7 @@ print(t.close())
     kinds = {metric.name: metric for metric in runs["latch-L5-u2-s3"].metrics}
     assert kinds["eval/accuracy"].summary.max
     assert kinds["train/loss"].summary.min
-    steps = {metric.glob_name: metric.step_metric for metric in runs["delay"].metrics}
+    steps = {metric.glob_name: metric.step_metric for metric in runs["mine"].metrics}
     assert steps["frontier/*"] == steps["study/*"] == "study/seconds"
     python(LATCH + script, tmp_path, **theirs | {"WANDB_DIR": str(tmp_path / "again")})
     assert {run.id for run in read_runs(tmp_path / "again").values()} == {run.id for run in runs.values()}

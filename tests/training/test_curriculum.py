@@ -41,6 +41,18 @@ def test_the_front_rises_where_the_running_accuracy_is_good_enough_and_the_mean_
     assert (int(rises.lag), float(rises.score), int(rises.arrived)) == (6, 0.5, -1)
 
 
+def test_an_error_counts_as_an_accuracy_its_threshold_as_99_of_100():
+    of_errors = curriculum_of(member(8, task="vector_hold"), 42)
+    assert float(of_errors.threshold) == pytest.approx(0.02)
+    state = CurriculumState(jnp.int32(5), jnp.float32(0), jnp.int32(-1))
+
+    def score(error):
+        return float(update(state, of_errors, jnp.int32(8), jnp.int32(1), jnp.float32(error)).score) / 0.2
+
+    assert [score(error) for error in (0.0, 0.02, 0.1, 4.0)] == pytest.approx([1, 0.99, 0.95, 0])
+    assert CURRICULUM.threshold == ()  # an accuracy's is no operand: its programs are as they were
+
+
 def test_the_front_arrives_by_the_deadline_whatever_the_accuracy():
     state = curriculum.initial_state(CURRICULUM, 8)
     lags = []
@@ -88,11 +100,13 @@ def test_nothing_is_asked_before_the_front_has_arrived():
     assert min(asked) > 70
 
 
-@pytest.mark.parametrize("loop", ["while", "associative"])
-def test_it_solves_what_it_should(loop):
+@pytest.mark.parametrize(
+    ("task", "loop"), [("delay_line", "while"), ("delay_line", "associative"), ("count", "while")]
+)
+def test_it_solves_what_it_should(task, loop):
     easy = memcap.members(
-        task="delay_line",
-        lag=[2, 3],
+        task=task,
+        lag=[3, 4],
         units=5,
         recipe="curriculum",
         seed=[1],
@@ -121,7 +135,6 @@ def test_learning_rates_fall_with_the_lag_of_the_front():
 @pytest.mark.parametrize(
     ("values", "says"),
     [
-        ({"task": "count"}, "recipe.curriculum=0.5: needs an accuracy"),
         ({"recipe": "forget_bias", "curriculum": 0.5}, "recipe.advance: not set"),
         ({"recipe": "forget_bias", "schedule": "arrive"}, "recipe.curriculum: not set"),
         ({"curriculum": 1.5}, "recipe.curriculum=1.5: must be above 0 and at most 1"),

@@ -211,7 +211,7 @@ def counted(monkeypatch):
     step, build = Trainer.train_step, jax.stages.Lowered.compile
 
     def traced(self, *arguments):
-        counts["steps"].append(self.shape.architecture.model.units)
+        counts["steps"].append(self.spec.architecture.model.units)
         return step(self, *arguments)
 
     def built(self, *arguments, **options):
@@ -284,7 +284,7 @@ def test_the_costliest_program_starts_first():
     groups = programs(
         [member(model={"units": u}, recipe={"budget": b}) for u, b in ((1, 10), (9, 10), (2, 900))], ONE
     )
-    assert [program.shape.architecture.model.units for program in groups] == [2, 9, 1]
+    assert [program.spec.architecture.model.units for program in groups] == [2, 9, 1]
 
 
 def test_defaults_of_the_engine_on_a_cpu():

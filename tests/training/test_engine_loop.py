@@ -21,7 +21,6 @@ from memcap.knobs import UserError
 from memcap.loops import Choice, Loop, Request, lstm_native
 from memcap.planning.plan import elsewhere
 from memcap.planning.step_cost import step_cost
-from memcap.printing import warn_once
 from memcap.studies import store
 from memcap.training.engine import train
 from memcap.training.groups import SECONDS_A_PROGRAM, shared_programs, size_of
@@ -29,7 +28,8 @@ from memcap.training.operands import eval_operands, initial_state, train_operand
 from memcap.training.program import Program, loop_of
 from memcap.training.queue import Queue
 from memcap.training.results import program_id
-from memcap.training.step import EVALUATE, Shape
+from memcap.training.step import EVALUATE, TrainSpec
+from memcap.words import warn_once
 
 ROOT = Path(__file__).parents[2]
 NATIVE = replace(ONE, loop="native")
@@ -189,9 +189,9 @@ def test_for_a_device_elsewhere_loops_of_cpus_are_none():
 )
 def test_the_lstm_in_c_serves_memcaps_lstm_on_sequences_without_windows(one, loop):
     """What is not served is trained by XLA's loop, and its row says so."""
-    shape, steps = Shape.of(one), Program.of(one).trainer.max_length
-    assert loop_of(shape, steps, NATIVE) == Choice(loop, side_by_side=False)
-    assert loop_of(shape, steps, Engine(loop="reproducible")) == Choice("while", side_by_side=False)
+    spec, steps = TrainSpec.of(one), Program.of(one).trainer.max_length
+    assert loop_of(spec, steps, NATIVE) == Choice(loop, side_by_side=False)
+    assert loop_of(spec, steps, Engine(loop="reproducible")) == Choice("while", side_by_side=False)
     (program,) = programs([one], NATIVE)
     assert program.trainer.loop == Program.of(one, NATIVE).trainer.loop == loop
 
@@ -287,9 +287,7 @@ def test_widths_that_share_a_program_train_as_alone():
     study = [member("delay_line", 1, model={"units": u}, recipe=recipe, evaluation=ask) for u in (5, 6, 8)]
     (program,) = programs(study, NATIVE)
     shared, alone = train(study, NATIVE), [train([one], NATIVE)[0] for one in study]
-    assert (
-        [each.program_units for each in shared] == [8, 8, 8] == 3 * [program.shape.architecture.model.units]
-    )
+    assert [each.program_units for each in shared] == [8, 8, 8] == 3 * [program.spec.architecture.model.units]
     assert [each.program_units for each in alone] == [5, 6, 8]
     assert {each.status for each in alone} == {"solved"}
     for one, other in zip(shared, alone, strict=True):
@@ -303,8 +301,8 @@ def test_a_program_leaves_out_the_units_that_pad():
     """A NaN in their weights would reach every unit, and the score."""
     one = member("delay_line", 1, model={"units": 2})
     trainer = Program.of(one, NATIVE).trainer
-    wide = replace(trainer, shape=trainer.shape.at_width(4))
-    architecture, start = wide.shape.architecture, initial_state(wide, one)
+    wide = replace(trainer, spec=trainer.spec.at_width(4))
+    architecture, start = wide.spec.architecture, initial_state(wide, one)
     weights = architecture.unflatten(np.array(start.params))
     for name in ("kernel", "recurrent", "bias"):
         weights["cell"][name].reshape(-1, 4, 4)[..., 2:] = np.nan
@@ -342,18 +340,18 @@ def test_widths_in_c_share_a_program_where_padding_costs_less_than_compiling_ano
 
 def test_what_is_joined_to_a_program_costs_less_than_it_saves():
     """And the next narrower width would not, so that no program more is made than pays."""
-    shapes = {u: Shape.of(member("delay_line", 4, model={"units": u})) for u in range(1, 65)}
-    steps = dict.fromkeys(shapes.values(), 40_000)
+    specs = {u: TrainSpec.of(member("delay_line", 4, model={"units": u})) for u in range(1, 65)}
+    steps = dict.fromkeys(specs.values(), 40_000)
     found = shared_programs(steps, SECONDS_A_WEIGHT)
-    for units, shape in shapes.items():
-        program = found[shape]
+    for units, spec in specs.items():
+        program = found[spec]
         assert found[program] == program
         wasted = (
-            40_000 * (program.architecture.parameters() - shape.architecture.parameters()) * SECONDS_A_WEIGHT
+            40_000 * (program.architecture.parameters() - spec.architecture.parameters()) * SECONDS_A_WEIGHT
         )
         assert 0 <= wasted <= SECONDS_A_PROGRAM
-        if units > 1 and found[shapes[units - 1]] != program:
-            more = program.architecture.parameters() - shapes[units - 1].architecture.parameters()
+        if units > 1 and found[specs[units - 1]] != program:
+            more = program.architecture.parameters() - specs[units - 1].architecture.parameters()
             assert 40_000 * more * SECONDS_A_WEIGHT > SECONDS_A_PROGRAM
     assert 1 < len(set(found.values())) < 64
 

@@ -57,11 +57,16 @@ def test_every_cell_and_readout_learns(model, init):
     assert losses[-1] < 0.97 * losses[0]
 
 
+# One of each kind of data: one answer and many, symbols and numbers, windows, an error that counts.
+SIDE_BY_SIDE_TOO = ("latch", "delay_line", "adding", "windows", "bandlimited_delay", "data")
+
+
 @pytest.mark.parametrize("task", task_classes())
 def test_every_task_trains(task):
-    """The LSTM learns it, at two lags side by side as one after the other."""
+    """The LSTM learns it; some at two lags, side by side as one after the other."""
     lag = max(4, task_classes()[task]().smallest_lag)
-    learns(member(task, lag, recipe={"budget": 12}), 12, longer=lag + 3)
+    longer = lag + 3 if task in SIDE_BY_SIDE_TOO else None
+    learns(member(task, lag, recipe={"budget": 12}), 12, longer)
 
 
 @pytest.mark.parametrize(

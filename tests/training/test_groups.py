@@ -17,7 +17,7 @@ from memcap.training.groups import Groups, Size, bucket, size_of
 from memcap.training.operands import initial_state, train_operands, weights_of
 from memcap.training.program import Program, compiled
 from memcap.training.queue import Queue
-from memcap.training.step import Shape, Trainer
+from memcap.training.step import Trainer, TrainSpec
 
 TOGETHER, IN_TURN = Engine(loop="associative"), Engine(loop="while")
 PADDING = [name for name, cell in cell_classes().items() if cell.can_pad]
@@ -50,10 +50,10 @@ def test_a_column_of_the_frontier_compiles_at_most_six_programs():
     ahead = Queue(members, TOGETHER).programs_to_compile()
     assert len(ahead) == len(set(ahead)) <= 6
     for member in members:
-        own = replace(Shape.of(member), curriculum=True)
+        own = replace(TrainSpec.of(member), curriculum=True)
         assert any(
             Size.needed_by(member).fits(size_of(p))
-            and replace(p.shape, architecture=member.architecture) == own
+            and replace(p.spec, architecture=member.architecture) == own
             for p in ahead
         )
 
@@ -92,16 +92,17 @@ def test_on_a_cpu_each_width_has_its_own_program_and_all_lengths_share_it():
 def test_a_cell_that_does_not_pad_keeps_its_width():
     assert not cell_class("LSTMCell").can_pad
     assert (
-        Groups(TOGETHER).of(one(3, "LSTMCell", init="flax", forget_bias=None)).shape.architecture.model.units
+        Groups(TOGETHER).of(one(3, "LSTMCell", init="flax", forget_bias=None)).spec.architecture.model.units
         == 3
     )
-    assert Groups(TOGETHER).of(one(3, "GRUCell")).shape.architecture.model.units == 4
+    assert Groups(TOGETHER).of(one(3, "GRUCell")).spec.architecture.model.units == 4
 
 
-@pytest.mark.parametrize("readout", ["dense", "lstm"])
+@pytest.mark.usefixtures("quick_compile")
+@pytest.mark.parametrize(("readout", "layers"), [("dense", 1), ("lstm", 1), ("lstm", 3)])
 @pytest.mark.parametrize("cell", PADDING)
-def test_resizing_there_and_back_changes_nothing(cell, readout):
-    architecture = one(3, cell, readout=readout).architecture
+def test_resizing_there_and_back_changes_nothing(cell, readout, layers):
+    architecture = one(3, cell, readout=readout, layers=layers).architecture
     weights = architecture.init(None if cell_class(cell).has_own_init else memcap.cells.Init(forget=1.0), [1])
     wide = architecture.resized(weights, 7)
     shapes = jax.tree.map(np.shape, wide)
@@ -110,15 +111,16 @@ def test_resizing_there_and_back_changes_nothing(cell, readout):
     assert jax.tree.all(jax.tree.map(np.array_equal, weights, again))
 
 
-@pytest.mark.parametrize("cell", PADDING)
-def test_a_padded_unit_stays_zero_after_400_steps_of_adam_and_the_rest_learns_as_alone(cell):
-    member = one(3, cell, every=400, budget=400)
-    alone = Trainer(Shape.of(member), member.length, member.length, "associative", side_by_side=True)
-    wide = replace(alone, shape=alone.shape.at_width(5))
+@pytest.mark.usefixtures("quick_compile")
+@pytest.mark.parametrize(("cell", "layers"), [*((cell, 1) for cell in PADDING), ("lstm", 2)])
+def test_a_padded_unit_stays_zero_after_400_steps_of_adam_and_the_rest_learns_as_alone(cell, layers):
+    member = one(3, cell, layers=layers, every=400, budget=400)
+    alone = Trainer(TrainSpec.of(member), member.length, member.length, "associative", side_by_side=True)
+    wide = replace(alone, spec=alone.spec.at_width(5))
     inputs = {t: (initial_state(t, member), train_operands(t, member)) for t in (alone, wide)}
     states = {t: jax.jit(t.train_chunk)(*inputs[t])[0] for t in inputs}
     vector = np.asarray(states[wide].params)
-    padded = wide.shape.architecture.unflatten(vector)
+    padded = wide.spec.architecture.unflatten(vector)
     cropped_and_back = member.architecture.resized(weights_of(wide, member, vector), 5)
     assert int(states[wide].step) == 400
     assert jax.tree.all(
@@ -128,7 +130,7 @@ def test_a_padded_unit_stays_zero_after_400_steps_of_adam_and_the_rest_learns_as
     assert np.abs(np.asarray(states[alone].params) - start).max() > 0.1
     few = {
         t: jax.jit(
-            replace(t, shape=replace(t.shape, evaluation=replace(member.evaluation, every=20))).train_chunk
+            replace(t, spec=replace(t.spec, evaluation=replace(member.evaluation, every=20))).train_chunk
         )
         for t in states
     }

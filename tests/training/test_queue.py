@@ -20,9 +20,9 @@ def wide(units, count=1, lag=3, **recipe):
 
 def test_workers_claim_different_programs_the_costliest_first():
     queue = Queue([*wide(1, 4), *wide(9, 4), *wide(2, 4)], ONE, 2)
-    assert [queue.claim_program(worker).shape.architecture.model.units for worker in (0, 1, 0)] == [9, 2, 9]
+    assert [queue.claim_program(worker).spec.architecture.model.units for worker in (0, 1, 0)] == [9, 2, 9]
     # what it had is costlier than what is left
-    assert queue.claim_program(1).shape.architecture.model.units == 2
+    assert queue.claim_program(1).spec.architecture.model.units == 2
 
 
 def test_no_worker_takes_more_than_its_share():
@@ -54,7 +54,7 @@ def test_a_program_that_is_left_wakes_who_waits_for_it():
     helper.join(0.2)
     queue.add(wide(9))
     helper.join(10)
-    assert got[0].shape.architecture.model.units == 9
+    assert got[0].spec.architecture.model.units == 9
     queue.claim_program(0)
     assert queue.claim_program(1) is not None
 
@@ -96,7 +96,7 @@ def test_longer_members_that_come_later_get_a_larger_program_of_rounded_size():
     queue.add(wide(2, lag=20))
     assert len(queue.take_members(0, small, 9)) == 1  # what fits
     large = queue.claim_program(0)
-    assert (small.trainer.max_length, large.trainer.max_length, large.shape) == (12, 32, small.shape)
+    assert (small.trainer.max_length, large.trainer.max_length, large.spec) == (12, 32, small.spec)
     queue.add(wide(2, lag=25))
     assert queue.claim_program(0) == large
     assert len(queue.take_members(0, large, 9)) + len(queue.take_members(0, large, 9)) == 2
@@ -174,9 +174,9 @@ def test_a_suspect_is_trained_alone():
 def test_a_program_that_kills_two_workers_as_it_is_compiled_fails_its_members():
     listener, members, small = Remembers(), wide(9, 2), wide(1)
     queue = Queue([*members, *small], ONE, 2, listener)
-    assert queue.claim_program(1).shape.architecture.model.units == 9
+    assert queue.claim_program(1).spec.architecture.model.units == 9
     assert queue.worker_died(1, "died") == (members, [])
-    assert queue.claim_program(1).shape.architecture.model.units == 9
+    assert queue.claim_program(1).spec.architecture.model.units == 9
     assert queue.worker_died(1, "died (status -6)") == (members, members)
     assert [(each.member, each.status) for each in listener.results] == [(m, "failed") for m in members]
     program = queue.claim_program(0)

@@ -73,10 +73,13 @@ def plain_score(member, weights, key, blocks, size, lag=None, length=None):
             "adding", 4, seed=6, model={"units": 2}, recipe={"budget": 20, "schedule": "cosine", "lr": 0.05}
         ),
         member("latch", 3, seed=7, model={"units": 2}, recipe={"budget": 20, "lr": 0.3, "optimizer": "sgd"}),
+        member(
+            "latch", 3, seed=8, model={"units": 2}, recipe={"budget": 20, "lr": 0.02, "optimizer": "rmsprop"}
+        ),
     ],
-    ids=["symbols", "reals", "momentum"],
+    ids=["symbols", "reals", "momentum", "rms"],
 )
-def test_training_is_adam_or_momentum_as_optax_writes_it(trained):
+def test_training_is_what_optax_writes(trained):
     task, recipe, architecture = trained.task, trained.recipe, trained.architecture
     warm = optax.linear_schedule(0, 1, recipe.warmup) if recipe.warmup else lambda step: 1.0
     cosine = optax.cosine_decay_schedule(1.0, recipe.budget)
@@ -85,7 +88,11 @@ def test_training_is_adam_or_momentum_as_optax_writes_it(trained):
     def speed(step):
         return recipe.lr * warm(step + 1) * schedule(step)
 
-    descent = {"adam": optax.adam(speed), "sgd": optax.sgd(speed, momentum=0.9)}[recipe.optimizer]
+    descent = {
+        "adam": optax.adam(speed),
+        "sgd": optax.sgd(speed, momentum=0.9),
+        "rmsprop": optax.rmsprop(speed, decay=0.99, eps_in_sqrt=False),
+    }[recipe.optimizer]
     optimizer = optax.chain(optax.clip_by_global_norm(recipe.clip), descent)
     network = stepped(architecture, task)
 

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from memcap.figures import Drawn
-from memcap.figures.style import colour_and_marker, write_below
+from memcap.figures.style import colour_and_marker, legend_in_order, write_below
 from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, bars, knob, over_seeds
 from memcap.words import plural
 
@@ -44,7 +44,8 @@ def draw(rows: pl.DataFrame) -> Drawn:
     """Accuracy against units, a panel a number of pairs; and all of them against the bytes of the state."""
     data = curves(rows)
     panels = list(data.group_by("pairs", "symbols", maintain_order=True))
-    picture = Figure(figsize=(2.6 * (len(panels) + 1), 3.9))
+    picture = Figure(figsize=(2.6 * (len(panels) + 1), 4.2))
+    picture.suptitle("Recall of key-value pairs by an LSTM, by width and by state", y=0.98)
     pooled = picture.add_subplot(
         1, len(panels) + 1, len(panels) + 1, xlabel="state, bytes", xscale="log", ylim=(0, 1.04)
     )
@@ -60,18 +61,19 @@ def draw(rows: pl.DataFrame) -> Drawn:
         }
         axes.errorbar(own["units"], own["accuracy"], yerr=bars(own, "accuracy"), **shape)
         pooled.plot(own["bytes"], own["accuracy"], **shape)
-        axes.axhline(1 / symbols, color="grey", lw=0.8, ls=":", label="chance")
         if 1 < pairs < symbols:
             axes.axhline(1 / pairs, color="grey", lw=0.8, ls="--", label="one of the values seen")
+        axes.axhline(1 / symbols, color="grey", lw=0.8, ls=":", label="chance")
         axes.set_xticks(own["units"].to_list(), [str(units) for units in own["units"]])
         axes.minorticks_off()
         axes.set_title(f"{plural(pairs, 'pair')} of {symbols} symbols", fontsize=10)
-        axes.legend(
-            framealpha=1, edgecolor="none", fontsize=7, loc="lower right"
-        )  # white over the lines of chance
+        # white over the lines of chance
+        labels = (shape["label"], "one of the values seen", "chance")
+        legend_in_order(axes, labels, framealpha=1, edgecolor="none", fontsize=7, loc="lower right")
     pooled.set_xticks(ticks := data["bytes"].unique().sort().to_list(), [str(size) for size in ticks])
+    pooled.tick_params("x", labelsize=8)
     pooled.minorticks_off()
-    pooled.set_title("all, by state", fontsize=10)
+    pooled.set_title("all, by bytes of state", fontsize=10)
     pooled.legend(frameon=False, fontsize=7, loc="lower right")
     picture.axes[1].set_ylabel("accuracy of recalled values")
     seeds = data["seeds"].max() or 0
@@ -82,7 +84,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
         " one recipe."
     )
     write_below(picture, textwrap.fill(caption, 150))
-    picture.subplots_adjust(left=0.065, right=0.985, top=0.91, wspace=0.24)
+    picture.subplots_adjust(left=0.065, right=0.985, top=0.85, wspace=0.24)
     return Drawn(picture, data)
 
 
@@ -122,7 +124,7 @@ PAPER = Paper(
     cost="2 minutes on one core that some ten jobs shared, compiling aside (60 members)",
     claims=(
         Claim(
-            f"more pairs ask for more units (the narrowest tried whose median net recalls {RECALLS:.0%}"
+            f"more pairs ask for more units (here: the narrowest tried whose median net recalls {RECALLS:.0%}"
             " rises with the pairs)",
             "without attention: .5 to .9 at width 64 with 4 pairs; .1 to .7 at width 512 with 64 pairs (by"
             " eye)",
@@ -130,8 +132,8 @@ PAPER = Paper(
             _wider_for_more,
         ),
         Claim(
-            "what is recalled follows the size of the state (rank correlation with bytes a pair at least"
-            f" {TOGETHER:g})",
+            "what is recalled follows the size of the state (here: rank correlation with bytes per"
+            f" pair at least {TOGETHER:g})",
             '"a key tradeoff between a model\'s state size and recall"',
             "Based, abstract and fig. 2",
             _by_state,

@@ -30,7 +30,7 @@ ARMS = {
     "ours": "one-hot, open gates",
 }
 FALLEN = 0.2  # the accuracy below which the paper calls a net fallen
-KNOWN = 0.95  # the accuracy that shows that a net of this size can do it
+SUCCESS = 0.95  # the median accuracy that shows that nets of this size can do it
 LENGTH = 50
 
 
@@ -67,9 +67,13 @@ def draw(rows: pl.DataFrame) -> Drawn:
     axes = picture.add_subplot(
         xlabel="T (blank steps)", ylabel="accuracy on the last ten symbols", ylim=(0, 1.03), xscale="log"
     )
-    axes.axhline(1 / 8, color="grey", lw=0.8, ls=":", label="chance, 1/8")
-    axes.axhline(
-        FALLEN, color="#bbbbbb", lw=4, alpha=0.6, label=".2: the paper's LSTM is below from some T < 50 on"
+    axes.axhspan(
+        0,
+        FALLEN,
+        color="#bbbbbb",
+        lw=0,
+        alpha=0.4,
+        label=f"below {FALLEN:g}: the paper's LSTM, from some T < {LENGTH} on",
     )
     for k, (arm, name) in enumerate(ARMS.items()):
         own = data.filter(arm=arm)
@@ -77,6 +81,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
         middle = own.unique("T", maintain_order=True)
         axes.plot(middle["T"], middle["median"], label=f"{arm}: {name}", lw=1.2, **look)
         axes.plot(own["T"], own["accuracy"], ls="", alpha=0.4, label="_seeds", **look)
+    axes.axhline(1 / 8, color="grey", lw=0.8, ls=":", label="chance, 1/8")
     axes.xaxis.set_major_locator(FixedLocator(data["T"].unique().sort().to_list()))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_locator(NullLocator())
@@ -104,13 +109,14 @@ def _theirs_falls(rows: pl.DataFrame) -> Finding:
     return Finding(text, fallen.height > 0 and fallen["T"][0] <= LENGTH)
 
 
-def _the_size_can(rows: pl.DataFrame) -> Finding:
-    own = accuracies(rows).filter((pl.col("arm") == "ours") & (pl.col("T") == LENGTH))
-    if own.is_empty():
+def _training_decides(rows: pl.DataFrame) -> Finding:
+    own = accuracies(rows).filter(T=LENGTH).unique("arm")
+    medians = dict(own.select("arm", "median").iter_rows())
+    if not {"theirs", "ours"} <= set(medians):
         return NOT_MEASURED
-    best = own.sort("accuracy").row(-1, named=True)
-    text = f"{best['accuracy']:.3f} by the best of {own.height} seeds, with {best['parameters']:,} parameters"
-    return Finding(text, best["accuracy"] >= KNOWN)
+    parameters = own.filter(arm="ours")["parameters"][0]
+    text = f"{medians['ours']:.3f} with {parameters:,} parameters, where theirs has {medians['theirs']:.3f}"
+    return Finding(text, medians["ours"] >= SUCCESS and medians["theirs"] <= SUCCESS / 2)
 
 
 PAPER = Paper(
@@ -119,7 +125,7 @@ PAPER = Paper(
     cost="18 minutes on one core of a busy machine",
     claims=(
         Claim(
-            "an LSTM of 10,000 parameters falls below .2 before T = 50 (ours: the median of arm theirs, at"
+            "an LSTM of 10,000 parameters falls below .2 before T = 50 (here: the median of arm theirs, at"
             " T = 50 at the latest)",
             "below 20 % for T < 50",
             "fig. 5 and text",
@@ -130,11 +136,12 @@ PAPER = Paper(
             " over all T + 20; Adam has four times the rate of their code, and every sequence is fresh",
         ),
         Claim(
-            "ours, not the paper's: that is training, not capacity: a net of this size copies at T = 50"
-            " (.95, best seed)",
+            "that is training, not capacity: nets of this size copy at T = 50 (median .95, where arm theirs"
+            " has at most half of it)",
             "its LSTM is below 20 % there",
             "fig. 5",
-            _the_size_can,
+            _training_decides,
+            whose="ours",
         ),
     ),
 )

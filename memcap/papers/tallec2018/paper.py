@@ -20,6 +20,7 @@ from typing import Any
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from scipy.stats import mannwhitneyu
 
 from memcap.figures import Drawn
 from memcap.figures.style import COLOURS, MARKERS, write_below
@@ -28,8 +29,11 @@ from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, knob
 STARTS = {"forget_bias": "forget bias 1", "chrono": "chrono", "hold": "hold", "open_gate": "open gates"}
 TASKS = ("copy", "variable copy", "adding")
 CHANCE = 1 / 8
+FASTER = 7  # times as fast: adding from chrono at T = 750, in the paper
 LEFT = 0.1  # how far above chance an accuracy has left the plateau
 EVEN = 0.05  # how far apart two accuracies are called even
+LEVEL = 0.05  # of the rank test over seeds by which one start is called faster
+SPREAD = 0.14  # over which the seeds of a start lie side by side
 
 
 def scores(rows: pl.DataFrame) -> pl.DataFrame:
@@ -73,6 +77,11 @@ def draw(rows: pl.DataFrame) -> Drawn:
             budget = max([1, *own["budget"]])
             axes.set(ylabel="training steps to solve", ylim=(0, 1.15 * budget))
             axes.axhline(budget, color="grey", lw=0.8, ls="--", label="budget: not solved")
+            usual = own.filter(pl.col("median").is_finite(), start="forget_bias").unique("T")
+            at = [lengths.index(length) for length in usual["T"]]
+            for x, steps in zip(at, usual["median"] / FASTER, strict=True):
+                label = f"1/{FASTER} of forget bias 1: the paper's chrono at T = 750"
+                axes.plot([x - 0.4, x + 0.4], [steps, steps], color="#bbbbbb", lw=5, alpha=0.6, label=label)
         else:
             axes.set(ylabel="final accuracy on the ten symbols", ylim=(0, 1.03))
             axes.axhline(CHANCE, color="grey", lw=0.8, ls=":", label="without memory")
@@ -81,7 +90,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
         for axes in panels
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
     }
-    picture.legend(handles.values(), handles.keys(), frameon=False, fontsize=8, ncols=6, loc="upper center")
+    picture.legend(handles.values(), handles.keys(), frameon=False, fontsize=8, ncols=4, loc="upper center")
     caption = (
         "A mark a seed (side by side), a bar at the median; open marks at the budget are seeds that did not"
         " solve adding. All"
@@ -90,15 +99,17 @@ def draw(rows: pl.DataFrame) -> Drawn:
         " 2,000."
     )
     write_below(picture, textwrap.fill(caption, 130))
-    picture.subplots_adjust(top=0.86, wspace=0.45)
+    picture.subplots_adjust(top=0.84, wspace=0.45)
     return Drawn(picture, data)
 
 
 def _marks(axes: Axes, own: pl.DataFrame, lengths: list[int], k: int) -> None:
     """The seeds of one start; one that has not solved its task is an open mark at the budget."""
-    look: dict[str, Any] = {"color": COLOURS[k], "marker": MARKERS[k], "ls": "", "ms": 5}
+    look: dict[str, Any] = {"color": COLOURS[k], "marker": MARKERS[k], "ls": "", "ms": 4}
+    seeds = own["seed"].unique().sort().to_list()
+    beside = {seed: SPREAD * ((i + 0.5) / len(seeds) - 0.5) for i, seed in enumerate(seeds)}
     place = [
-        lengths.index(length) + 0.2 * (k - 1.5) + 0.04 * (seed - 1)
+        lengths.index(length) + 0.2 * (k - 1.5) + beside[seed]
         for length, seed in own.select("T", "seed").iter_rows()
     ]
     shown = own.with_columns(x=pl.Series(place, dtype=pl.Float64))
@@ -134,8 +145,9 @@ def _leaves_the_plateau(rows: pl.DataFrame) -> Finding:
     medians = _medians(rows, "copy")
     if not medians:
         return NOT_MEASURED
-    usual, chrono = medians[max(medians)]
-    return Finding(_in_words(medians), usual < CHANCE + LEFT <= chrono)
+    longest = scores(rows).filter(task="copy", T=max(medians))
+    left = {start: longest.filter(start=start)["score"] >= CHANCE + LEFT for start in STARTS}
+    return Finding(_in_words(medians), bool(left["chrono"].all()) and not left["forget_bias"].any())
 
 
 def _no_worse(rows: pl.DataFrame) -> Finding:
@@ -152,34 +164,37 @@ def _faster(rows: pl.DataFrame) -> Finding:
     text = "; ".join(
         f"T = {length}: {usual:,.0f} and {chrono:,.0f}" for length, (usual, chrono) in medians.items()
     )
-    return Finding(
-        f"steps of constant and chrono, {text}", all(chrono < usual for usual, chrono in medians.values())
-    )
+    own = scores(rows).filter(task="adding")
+    chances = []
+    for length in medians:
+        chrono, usual = (own.filter(T=length, start=start)["score"] for start in ("chrono", "forget_bias"))
+        chances.append(mannwhitneyu(chrono, usual, alternative="less").pvalue)
+    return Finding(f"median steps of constant and chrono, {text}", bool(max(chances) <= LEVEL))
 
 
 PAPER = Paper(
     source="Tallec & Ollivier, Can recurrent neural networks warp time?, ICLR 2018 (1804.11188)",
-    cost="12 minutes on one core of a busy machine",
+    cost="74 minutes on one core of a very busy machine",
     claims=(
         Claim(
-            "copy: chrono leaves the memoryless plateau, a constant bias does not (ours: the largest T, .1"
-            " above 1/8)",
+            "copy: chrono leaves the memoryless plateau, a constant bias does not (here: all seeds of the"
+            " largest T, .1 above 1/8)",
             "so at T = 500 and 2000, in curves",
             "training curves and text",
             _leaves_the_plateau,
         ),
         Claim(
-            "variable copy: chrono is even or better (ours: median accuracy, .05)",
+            "variable copy: chrono is even or better (here: median accuracy, .05)",
             "even at T = 500, far better at T = 1000, in curves",
             "training curves and text",
             _no_worse,
             expected=False,
-            why="at T = 50 waits are short, a bias of 1 is no handicap, and two seeds differ by more than"
-            " the starts; at T = 100"
-            " chrono is better, as in the paper",
+            why="at T = 50 waits are short and a bias of 1 is no handicap; at T = 100 chrono is better, as in"
+            " the paper",
         ),
         Claim(
-            "adding: chrono converges faster (ours: median steps to solve, at each T)",
+            "adding: chrono converges faster (here: in fewer steps at each T, by a rank test over seeds at"
+            " .05)",
             "7 times as fast at T = 750",
             "training curves and text",
             _faster,

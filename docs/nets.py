@@ -1,0 +1,97 @@
+"""Trains the nets that memcap publishes, results/nets: one that passes, of the advised width, for each task
+and lag of the atlas.
+
+python docs/nets.py                 trains what is not there, or has another width by now, as `make nets` does
+python docs/nets.py latch-L50 ...   only these
+
+Members train in outputs/nets, seed after seed until one passes, so that a run that was stopped goes on.
+"""
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from memcap import api
+from memcap.capacity import nets
+from memcap.capacity.answer import answer
+from memcap.capacity.code import recipe_of
+from memcap.capacity.frontier import frontier
+from memcap.capacity.sources import atlas
+from memcap.config import Member, usual_until
+from memcap.models.network import Model
+from memcap.studies import shards, store
+
+FIRST_SEED = 9000  # that no study has
+SEEDS = 8
+WORK = Path("outputs/nets")
+
+
+def advised() -> dict[str, Member]:
+    """By name, the member of the first seed, of all points of the atlas whose width is known."""
+    members = {}
+    points = [point for point in frontier(store.read(atlas())) if point.usual]
+    for point in points:
+        if (point.net, point.readout) != ("lstm", "dense"):
+            continue
+        advice = answer(point.task, point.lag, 0.9, points)
+        if advice.units is not None:
+            members[nets.name_of(point.task, point.lag)] = Member(
+                point.task,
+                point.lag,
+                model=Model("lstm", advice.units),
+                recipe=recipe_of(advice.recipe),
+                seed=FIRST_SEED,
+            )
+    return members
+
+
+def passing(rows: pl.DataFrame, member: Member) -> dict[str, Any] | None:
+    """The row of the first seed that passes as its task is usually judged; None if none does."""
+    rows = rows.filter("steady" if usual_until(member.task) == "steady" else "solved").sort("seed")
+    return None if rows.is_empty() else rows.row(0, named=True)
+
+
+def train_until_one_passes(member: Member) -> dict[str, Any] | None:
+    """The row of a net that passes, trained where none has been yet; None if all seeds fail."""
+    for seed in range(FIRST_SEED, FIRST_SEED + SEEDS):
+        rows = api.train([replace(member, seed=seed)], WORK, study="nets", progress=False)
+        if row := passing(rows, member):
+            return row
+    return None
+
+
+def publish(rows: list[dict[str, Any]], weights: dict[str, dict[str, Any]]) -> None:
+    """Write all nets into one file of rows and one of weights."""
+    shards.prepare(nets.folder())
+    shards.write(nets.folder(), nets.STEM, [row | {"population": nets.STEM} for row in rows], weights)
+
+
+def main() -> None:
+    """Train what is missing, and publish it with what was there."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    wanted = {nets.PREFIX + name for name in parser.parse_args().names}
+    rows = nets.names()
+    weights = {row["key"]: store.weights_of(nets.folder(), row) for row in rows.values()}
+    for name, member in advised().items():
+        if wanted and name not in wanted:
+            continue
+        if name in rows and rows[name]["units"] == member.model.units:
+            continue
+        row = train_until_one_passes(member)
+        if row is None:
+            print(f"{name}: none of {SEEDS} seeds passes with {member.model.units} units", file=sys.stderr)
+            continue
+        print(f"{name}: {member.model.units} units, seed {row['seed']}, {row['steps']} steps", flush=True)
+        rows[name], weights[row["key"]] = row, store.weights_of(WORK, row)
+    publish(list(rows.values()), {row["key"]: weights[row["key"]] for row in rows.values()})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""Trained nets that memcap publishes, by name: `atlas:delay_line-L50` is one that passed there, of the width
+that was advised when it was trained."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from memcap.capacity.points import set_knobs
+from memcap.config import member_of
+from memcap.knobs import UserError
+from memcap.published import is_atlas, root
+from memcap.studies import store
+from memcap.tasks import Task
+
+PREFIX = "atlas:"
+STEM = "nets"  # of its two files, rows/nets.parquet and weights/nets.npz
+
+
+def folder() -> Path:
+    """Where they are, as a study's folder; it need not be there."""
+    return root() / "results" / "nets"
+
+
+def name_of(task: Task, lag: int) -> str:
+    """A net's name: the task, the knobs that differ from their defaults, and the lag."""
+    return PREFIX + "-".join([task.name, *set_knobs(task), f"L{lag}"])
+
+
+def names(place: Path | None = None) -> dict[str, dict[str, Any]]:
+    """The row of each net by its name, in the order of tasks and lags; none where there is no folder."""
+    place = place or folder()
+    if not place.exists():
+        return {}
+    rows = store.read(place).sort("task", "knobs", "lag").to_dicts()
+    members = [member_of(store.config_of(row)) for row in rows]
+    return {name_of(member.task, member.lag): row for member, row in zip(members, rows, strict=True)}
+
+
+def _there_are(run: str, published: Sequence[str]) -> str:
+    """What to say beside a net that there is not: the nets of its task, or the tasks that have some."""
+    if not published:
+        return "none is published with this memcap"
+    task, lags = run.partition("-")[0], dict[str, list[str]]()
+    for name in published:
+        stem, _, lag = name.rpartition("-")
+        if stem.partition("-")[0] == task:
+            lags.setdefault(stem, []).append(lag)
+    if lags:
+        return "one of " + "; ".join(f"{stem}-{', '.join(each)}" for stem, each in lags.items())
+    tasks = dict.fromkeys(name.partition("-")[0] for name in published)
+    return f"one of a task that has some, as {published[0]}; of {', '.join(tasks)}"
+
+
+def find_net(results: Path, run: str) -> tuple[Path, dict[str, Any]]:
+    """The folder and the row of a member that a user names.
+
+    Args:
+        results: folder of a study, or of several; nobody looks there for a published net.
+        run: key of the member there, or its first digits; or the name of a published net.
+
+    Raises:
+        UserError: no such net, or as `memcap.studies.store.find_row`.
+    """
+    if not run.startswith(PREFIX):
+        if is_atlas(results):
+            raise UserError(
+                f"{results}: rows without weights; a net that memcap publishes has a name, as in"
+                f" {PREFIX}latch-L50"
+            )
+        return results, store.find_row(results, run)
+    published = names()
+    if run not in published:
+        raise UserError(f"{run}: no such net; {_there_are(run, list(published))}")
+    return folder(), published[run]

@@ -1,0 +1,46 @@
+"""DeltaProduct as a recurrent cell: two steps of the delta rule per input, so that a state can be turned."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from flax import nnx
+
+from memcap.cells.signed_delta_net import SignedDeltaNet
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float
+
+
+class DeltaProduct(SignedDeltaNet):
+    """`writes` steps S <- S + b k (v - S^T k)^T, each with its own k, v and b = 2 sigmoid(w x + c)
+    (memcap/cells/matrix.py).
+
+    Two reflections make a rotation, which no single write is. Source: Siems et al. (2025), "DeltaProduct",
+    arXiv 2502.10297, with eigenvalues in [-1, 1]. The carry is S (K, U), as in the paper, and the
+    last input: what is between two writes is carried by no step.
+
+    Also left out: the factor of the gated variant. With `writes = 1` it is `signed_delta_net`.
+
+    Attributes:
+        writes: steps per input.
+    """
+
+    name: ClassVar[str] = "delta_product"
+    writes: ClassVar[int] = 2
+
+    def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
+        super().__init__(in_features, hidden_features, rngs=rngs)
+        start, seen = nnx.initializers.lecun_normal(batch_axis=(0,)), 2 * in_features
+        self.key = nnx.Param(start(rngs.params(), (self.writes, seen, self.keys)))
+        self.value = nnx.Param(start(rngs.params(), (self.writes, seen, hidden_features)))
+
+    def gate_biases(self, rngs: nnx.Rngs) -> list[Any]:
+        """Each strength starts at half of the greatest."""
+        return self.writes * super().gate_biases(rngs)
+
+    def update(self, state: Any, seen: Float[Array, "B F2"]) -> Any:
+        """All writes, one after another."""
+        for gate, key, value in zip(self.gates_of(seen), self.key[...], self.value[...], strict=True):
+            state = self.write(state, self.key_of(seen, key), seen @ value, [gate])
+        return state

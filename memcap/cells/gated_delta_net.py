@@ -1,0 +1,40 @@
+"""Gated DeltaNet as a recurrent cell: the whole state decays by a factor of the input before each write."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+
+from memcap.cells.delta_net import DeltaNet
+from memcap.cells.matrix import decay_bias
+
+if TYPE_CHECKING:
+    from flax import nnx
+    from jaxtyping import Array, Float
+
+
+class GatedDeltaNet(DeltaNet):
+    """DeltaNet on a S instead of S, with a = exp(-softplus(w x + c)).
+
+    Source: Yang, Kautz & Hatamizadeh (2025), "Gated delta networks". There softplus is scaled by a trained
+    number per head, which the weights can stand for with one head.
+    """
+
+    name: ClassVar[str] = "gated_delta_net"
+
+    def gate_biases(self, rngs: nnx.Rngs) -> list[Any]:
+        """The strength starts at a half, the decay small."""
+        return [*super().gate_biases(rngs), decay_bias(rngs)]
+
+    def write(
+        self,
+        state: Float[Array, "B K U"],
+        key: Float[Array, "B K"],
+        value: Float[Array, "B U"],
+        gates: list[Float[Array, " B"]],
+    ) -> Float[Array, "B K U"]:
+        """Decay, then move what the key has towards the value."""
+        factor = jnp.exp(-jax.nn.softplus(gates[1]))[..., None, None]
+        return super().write(factor * state, key, value, gates)

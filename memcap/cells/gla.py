@@ -1,0 +1,44 @@
+"""Gated linear attention as a recurrent cell: each number of a key decays by a factor of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+
+from memcap.cells.matrix import MatrixCell, added
+
+if TYPE_CHECKING:
+    from flax import nnx
+    from jaxtyping import Array, Float
+
+TEMPERATURE = 16.0  # the root that is taken of a gate, so that it starts near 1
+
+
+class GatedLinearAttention(MatrixCell):
+    """S' = diag(a) S + k v^T with a = sigmoid(W x + c)^(1 / 16), K of them (memcap/cells/matrix.py).
+
+    Source: Yang et al. (2024), "Gated linear attention transformers", arXiv 2312.06635, where W
+    has rank 16; here it has whatever rank it learns. k and q are not brought to length 1. The carry is
+    S (K, U), as in the paper, and the last input.
+    """
+
+    name: ClassVar[str] = "gla"
+    unit_keys: ClassVar[bool] = False
+
+    def gate_biases(self, rngs: nnx.Rngs) -> list[Any]:
+        """Each gate starts at a half, and its root at .96."""
+        del rngs
+        return [0.0] * self.keys
+
+    def write(
+        self,
+        state: Float[Array, "B K U"],
+        key: Float[Array, "B K"],
+        value: Float[Array, "B U"],
+        gates: list[Float[Array, " B"]],
+    ) -> Float[Array, "B K U"]:
+        """Decay, number by number of the key, then add the value at the key."""
+        factors = jnp.exp(jax.nn.log_sigmoid(jnp.stack(gates, axis=-1)) / TEMPERATURE)
+        return added(factors[..., None] * state, key, value)

@@ -1,0 +1,52 @@
+"""IRNN (Le, Jaitly & Hinton, 2015): rectified units whose recurrent weights start as the identity, so that a
+state lasts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from memcap.cells.base import Cell
+from memcap.cells.gates import Gates, Init
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float
+
+SPREAD = 0.001  # standard deviation of the input weights at the start
+
+
+class IRNN(Cell):
+    """h' = max(0, W_h h + W_x x + b); one number per unit, which is the carry.
+
+    Source: "A simple way to initialize recurrent networks of rectified linear units", arXiv 1504.00941: W_h
+    starts as the identity and b at 0, by named initialisers, too, where `gain` scales the identity. Nothing
+    is left out.
+    """
+
+    name: ClassVar[str] = "irnn"
+    gates = Gates(("candidate",), ("kernel",), ("recurrent",), ("bias",))
+    can_pad = True
+
+    def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
+        self.in_features, self.hidden_features = in_features, hidden_features
+        self.kernel = nnx.Param(
+            nnx.initializers.normal(SPREAD)(rngs.params(), (in_features, hidden_features))
+        )
+        self.recurrent = nnx.Param(jnp.eye(hidden_features))
+        self.bias = nnx.Param(jnp.zeros((hidden_features,)))
+
+    @classmethod
+    def draw(
+        cls, rng: np.random.Generator, init: Init, features: int, units: int
+    ) -> dict[tuple[str, ...], np.ndarray]:
+        """As by `gates`, with the identity for the orthogonal block."""
+        return super().draw(rng, init, features, units) | {("recurrent",): init.gain * np.eye(units)}
+
+    def __call__(self, carry: Any, inputs: Float[Array, "B F"]) -> tuple[Any, Float[Array, "B U"]]:
+        """One step: carry (B, U), inputs (B, F) -> carry, and it again as the hidden state."""
+        carry = jax.nn.relu(carry @ self.recurrent[...] + inputs @ self.kernel[...] + self.bias[...])
+        return carry, carry

@@ -1,0 +1,52 @@
+"""Mamba-2 as a recurrent cell: one step size of the input says how much is forgotten and how much written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from memcap.cells.matrix import MatrixCell, added, decay_bias
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float
+
+LEAST_RATE, MOST_RATE = 1.0, 16.0  # where the rate of decay starts, drawn evenly
+
+
+class Mamba2(MatrixCell):
+    """S' = exp(-r d) S + d k v^T with d = softplus(w x + c) (memcap/cells/matrix.py); r > 0 is learned.
+
+    Source: Dao & Gu (2024), "Transformers are SSMs", arXiv 2405.21060. There k is B x, q is C x, d is Delta,
+    r is exp(A), and K is the size of the state, 128.
+    r and d start as there. k and q are not brought to length 1. The carry is S (K, U), K numbers a channel as
+    in the paper, and the last input.
+
+    Also left out: the skip D x.
+    """
+
+    name: ClassVar[str] = "mamba2"
+    unit_keys: ClassVar[bool] = False
+
+    def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
+        super().__init__(in_features, hidden_features, rngs=rngs)
+        rate = jax.random.uniform(rngs.params(), (1,), minval=LEAST_RATE, maxval=MOST_RATE)
+        self.log_rate = nnx.Param(jnp.log(rate))
+
+    def gate_biases(self, rngs: nnx.Rngs) -> list[Any]:
+        """The step starts small."""
+        return [decay_bias(rngs)]
+
+    def write(
+        self,
+        state: Float[Array, "B K U"],
+        key: Float[Array, "B K"],
+        value: Float[Array, "B U"],
+        gates: list[Float[Array, " B"]],
+    ) -> Float[Array, "B K U"]:
+        """Decay, then add the value at the key, both by the step."""
+        step = jax.nn.softplus(gates[0])
+        factor = jnp.exp(-jnp.exp(self.log_rate[...]) * step)
+        return added(factor[..., None, None] * state, key, step[..., None] * value)

@@ -1,0 +1,70 @@
+"""mLSTM of xLSTM as a recurrent cell: exponential gates on a matrix, read over all that it has."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from memcap.cells.matrix import EPSILON, MatrixCell, added, look_up
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float
+
+FORGET_BIAS, INPUT_SPREAD = 3.0, 0.1  # where the gates' biases start: f, and the standard deviation of i's
+
+
+class MLSTM(MatrixCell):
+    """C' = f C + i k v^T and n' = f n + i k, with i = exp(w x + c) and f a sigmoid; shown is
+    C^T q / max(|n^T q|, 1).
+
+    Source: Beck et al. (2024), "xLSTM", arXiv 2405.04517. i has no bound: so C and n are carried divided by
+    exp(m), m' = max(log f + m, log i), as there, and no exponent here is above 0. k is divided by sqrt(K),
+    and neither k nor q is brought to length 1. The gates' weights start at 0 and their biases as in the
+    authors' code.
+
+    The carry is C (K, U), n (K,) and m, K U + K + 1 numbers as in the paper, and the last input.
+
+    Also left out: the output gate, biases of k, q and v, and the norm of what is shown, which with one head
+    would undo the division.
+    """
+
+    name: ClassVar[str] = "mlstm"
+    unit_keys: ClassVar[bool] = False
+
+    def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
+        super().__init__(in_features, hidden_features, rngs=rngs)
+        self.gate[...] = jnp.zeros_like(self.gate[...])
+
+    def gate_biases(self, rngs: nnx.Rngs) -> list[Any]:
+        """Of i, about 0, and of f, which starts open."""
+        return [INPUT_SPREAD * jax.random.normal(rngs.params()), FORGET_BIAS]
+
+    def initialize_carry(self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None) -> Any:
+        """(C (*batch, K, U), n (*batch, K), m (*batch,)) and the last input (*batch, F), zeros."""
+        state, before = super().initialize_carry(input_shape, rngs, carry_init)
+        *batch, _ = input_shape
+        return (state, jnp.zeros((*batch, self.keys)), jnp.zeros(tuple(batch))), before
+
+    def update(self, state: Any, seen: Float[Array, "B F2"]) -> Any:
+        """Decay C and n, and add the value and the key."""
+        matrix, total, largest = state
+        write, keep = self.gates_of(seen)
+        log_keep = jax.nn.log_sigmoid(keep) + largest
+        # What is shown does not depend on m, so that its gradient is left out.
+        largest = jax.lax.stop_gradient(jnp.maximum(log_keep, write))
+        keep, write = jnp.exp(log_keep - largest)[..., None], jnp.exp(write - largest)[..., None]
+        key = write * self.key_of(seen, self.key[...]) / math.sqrt(self.keys)
+        return added(keep[..., None] * matrix, key, seen @ self.value[...]), keep * total + key, largest
+
+    def show(self, state: Any, seen: Float[Array, "B F2"]) -> Float[Array, "B U"]:
+        """C^T q over |n^T q| or 1, both times exp(-max(m, 0))."""
+        matrix, total, largest = state
+        query = self.key_of(seen, self.query[...])
+        scale = jnp.exp(jnp.minimum(largest, 0))[..., None]
+        read = scale * look_up(matrix, query)
+        weight = scale * jnp.abs(jnp.sum(total * query, axis=-1, keepdims=True))
+        return read / (jnp.maximum(weight, jnp.exp(-jnp.maximum(largest, 0))[..., None]) + EPSILON)

@@ -1,0 +1,97 @@
+"""Cells by name: of this folder, of Flax, or of a module elsewhere."""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any, cast
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from memcap import plugins
+from memcap.cells.base import Cell
+from memcap.cells.sizes import CellFacts
+from memcap.cells.variants import variant
+from memcap.knobs import UserError
+
+
+@cache
+def cell_classes() -> dict[str, type[Cell]]:
+    """The cells of this folder by name, in alphabetical order."""
+    return plugins.classes("memcap.cells", Cell)
+
+
+def flax_cell_names() -> list[str]:
+    """Names of the recurrent cells of `flax.nnx`, all of which work."""
+    base = nnx.RNNCellBase
+    return sorted(
+        n for n, c in vars(nnx).items() if isinstance(c, type) and issubclass(c, base) and c is not base
+    )
+
+
+_outside: dict[str, type[nnx.RNNCellBase]] = {}
+
+
+def cell_class(name: str) -> type[Cell]:
+    """The cell of this name: of this folder, any of `flax.nnx`, or `module:Class` for one outside the
+    package.
+
+    With a suffix it is a variant of the cell (memcap/cells/variants.py): `lstm+bfloat16`.
+
+    Raises:
+        UserError: there is none.
+    """
+    if name in cell_classes():
+        return cell_classes()[name]
+    base, plus, suffix = name.rpartition("+")
+    if plus:
+        return _variant(base, suffix)
+    if plugins.is_import_path(name):
+        cls = plugins.import_object(name, "model.cell")
+        if not (isinstance(cls, type) and issubclass(cls, nnx.RNNCellBase)):
+            raise UserError(
+                f"model.cell={name}: must be a class derived from memcap.cells.Cell or flax.nnx.RNNCellBase"
+            )
+        if _outside.setdefault(name, cls) is not cls:  # programs and rows go by the name
+            raise UserError(
+                f"model.cell={name}: was defined anew in this process; give the new class another name"
+            )
+        return _adopted(cls, name)
+    if name not in flax_cell_names():
+        names = dict.fromkeys([*cell_classes(), *flax_cell_names()])
+        raise UserError(
+            f"model.cell={name}: no such cell; one of {', '.join(names)}, or MODULE:CLASS for your own"
+        )
+    return _adopted(getattr(nnx, name), name)
+
+
+@cache
+def _variant(base: str, suffix: str) -> type[Cell]:
+    return variant(cell_class(base), suffix, f"{base}+{suffix}")
+
+
+@cache
+def _adopted(cls: type[nnx.RNNCellBase], name: str) -> type[Cell]:
+    """A cell that knows nothing of memcap, with `Cell`'s methods added; its own come first."""
+    if issubclass(cls, Cell):
+        return cls
+    return cast(type[Cell], type(cls.__name__, (cls, Cell), {"name": name, "__module__": cls.__module__}))
+
+
+def count(name: str, features: int) -> CellFacts:
+    """The facts of a cell that sees `features` numbers at a step, counted on its own carry."""
+    cls = cell_class(name)
+
+    def sizes(units: int) -> tuple[int, int]:
+        """Real numbers, and bits, of one sequence's carry."""
+
+        def carry() -> Any:
+            cell = cast(Callable[..., Cell], cls)(features, units, rngs=nnx.Rngs(0))
+            return cell.initialize_carry((1, features), nnx.Rngs(0))
+
+        leaves = jax.tree.leaves(nnx.eval_shape(carry))
+        numbers = sum(leaf.size * (2 if jnp.iscomplexobj(leaf) else 1) for leaf in leaves)
+        return numbers, sum(8 * leaf.size * leaf.dtype.itemsize for leaf in leaves)
+
+    one, two = sizes(1), sizes(2)
+    return CellFacts(two[0] - one[0], two[1] - one[1], cls.is_lstm)

@@ -1,0 +1,17 @@
+"""DeltaNet with negative eigenvalues: a write can turn the sign of what a key has."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from memcap.cells.delta_net import DeltaNet
+
+
+class SignedDeltaNet(DeltaNet):
+    """DeltaNet with b = 2 sigmoid(w x + c): eigenvalues in [-1, 1]; b = 2 reflects the state.
+
+    Source: Grazzi et al. (2025), "Unlocking state-tracking in linear RNNs through negative eigenvalues".
+    """
+
+    name: ClassVar[str] = "signed_delta_net"
+    most: ClassVar[float] = 2.0

@@ -1,0 +1,45 @@
+"""What reference widths ask of the cells of this folder, so that who only reads rows starts without Flax.
+
+A test counts each line on the cell's own carry. A cell without a line is counted when it is asked for.
+"""
+
+from typing import NamedTuple
+
+
+class CellFacts(NamedTuple):
+    """What theory needs to know of a cell.
+
+    Args:
+        numbers_per_unit: carry numbers that each further unit brings: 2 for an LSTM (h and c), 1 for a GRU; a
+            complex number is two.
+        bits_per_unit: of carry: 32 a float32 number.
+        is_lstm: as `Cell.is_lstm`.
+    """
+
+    numbers_per_unit: int
+    bits_per_unit: int
+    is_lstm: bool = False
+
+
+FACTS = {
+    "GRUCell": CellFacts(1, 32),
+    "LRU": CellFacts(2, 64),
+    "OptimizedLSTMCell": CellFacts(2, 64, is_lstm=True),
+    "SimpleCell": CellFacts(1, 32),
+    "delta_net": CellFacts(16, 512),
+    "delta_product": CellFacts(16, 512),
+    "gated_delta_net": CellFacts(16, 512),
+    "gla": CellFacts(16, 512),
+    "irnn": CellFacts(1, 32),
+    "leaky": CellFacts(1, 32),
+    "linear": CellFacts(1, 32),
+    "linear_attention": CellFacts(16, 512),
+    "lstm": CellFacts(2, 64, is_lstm=True),
+    "mamba2": CellFacts(16, 512),
+    "minGRU": CellFacts(1, 32),
+    "minLSTM": CellFacts(1, 32),
+    "mlstm": CellFacts(16, 512),
+    "selective_LRU": CellFacts(2, 64),
+    "signed_delta_net": CellFacts(16, 512),
+    "slstm": CellFacts(4, 128),
+}

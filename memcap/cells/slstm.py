@@ -1,0 +1,66 @@
+"""sLSTM of xLSTM: an LSTM whose input gate is an exponential, and whose cell is an average."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from memcap.cells.base import Cell
+from memcap.cells.gates import Gates
+from memcap.cells.lstm import sigmoid
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float
+
+LEAST_BIAS, MOST_BIAS = 3.0, 6.0  # where the units' forget biases start, at equal distances
+
+
+class SLSTM(Cell):
+    """c' = f c + i tanh(z) and n' = f n + i, with i = exp(i~) and f = sigmoid(f~); h' = sigmoid(o) c' / n'.
+
+    Source: Beck et al. (2024), "xLSTM", arXiv 2405.04517. i has no bound: so c and n are
+    carried divided by exp(m), m' = max(log f + m, log i), and no exponent here is above 0. The larger of both
+    has weight 1, so that n is at least 1 from the first step on; where it is 0 nothing has been seen, and
+    m' = log i.
+
+    The carry is h, c, n and m, each (B, U): four numbers per unit, as in the paper. By itself it starts
+    without recurrent weights and with forget biases from 3 to 6 (`small_init` in the authors' code).
+
+    Left out: several heads (the recurrent weights are full), the convolution before i and f, and the norm
+    of what is shown. It is not padded to other widths: a number added to i at all steps changes nothing that
+    is shown, so rounding alone moves i's biases, and moves them another way at another width.
+    """
+
+    name: ClassVar[str] = "slstm"
+    gates = Gates(("input", "forget", "candidate", "output"), ("kernel",), ("recurrent",), ("bias",))
+
+    def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
+        self.in_features, self.hidden_features = in_features, hidden_features
+        width = 4 * hidden_features
+        self.kernel = nnx.Param(nnx.initializers.lecun_normal()(rngs.params(), (in_features, width)))
+        self.recurrent = nnx.Param(jnp.zeros((hidden_features, width)))
+        bias = jnp.zeros((4, hidden_features))
+        self.bias = nnx.Param(
+            bias.at[1].set(jnp.linspace(LEAST_BIAS, MOST_BIAS, hidden_features)).reshape(width)
+        )
+
+    def initialize_carry(self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None) -> Any:
+        """h, c, n and m, zeros (*batch, U)."""
+        zeros = super().initialize_carry(input_shape, rngs, carry_init)
+        return zeros, zeros, zeros, zeros
+
+    def __call__(self, carry: Any, inputs: Float[Array, "B F"]) -> tuple[Any, Float[Array, "B U"]]:
+        """One step: (h, c, n, m), inputs (B, F) -> carry, hidden."""
+        hidden, cell, total, largest = carry
+        gates = inputs @ self.kernel[...] + hidden @ self.recurrent[...] + self.bias[...]
+        write, keep, candidate, output = jnp.split(gates, 4, -1)
+        log_keep = jnp.where(total > 0, jax.nn.log_sigmoid(keep) + largest, -jnp.inf)
+        # What is shown does not depend on m, so that its gradient is left out.
+        largest = jax.lax.stop_gradient(jnp.maximum(log_keep, write))
+        keep, write = jnp.exp(log_keep - largest), jnp.exp(write - largest)
+        cell, total = keep * cell + write * jnp.tanh(candidate), keep * total + write
+        hidden = sigmoid(output) * cell / total
+        return (hidden, cell, total, largest), hidden

@@ -1,0 +1,66 @@
+"""What `memcap train --cfg job` prints: a job's config, with what its members have where that is open."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from omegaconf import Container, DictConfig, OmegaConf
+
+from memcap.config import Member
+from memcap.knobs import UserError
+
+PARTS = ("task", "model", "recipe", "evaluation")
+SHOWN = 20  # values of a key in which members differ
+AUTO = ("recipe", "name", "auto")  # as open as a null
+
+
+def preview(config: DictConfig, members: Sequence[Member], package: str | None, resolve: bool) -> str:
+    """The text.
+
+    Args:
+        config: as Hydra composed it.
+        members: of the job; without any nothing is filled in.
+        package: the key of the part that is printed; None: all.
+        resolve: whether ${...} are resolved.
+
+    Raises:
+        UserError: there is no such part.
+    """
+    values = OmegaConf.to_container(config, resolve=False)
+    assert isinstance(values, dict)
+    del values["hydra"]
+    differ = _fill(values, members) if members else {}
+    job = OmegaConf.create(values)
+    if resolve:
+        OmegaConf.resolve(job)
+    part = job if package in (None, "_global_") else OmegaConf.select(job, package)
+    if part is None:
+        raise UserError(f"--package {package}: no such key, or null")
+    lines = [f"# {key}: {', '.join(each)}\n" for key, each in differ.items() if key.startswith(package or "")]
+    head = "" if part is job else f"# @package {package}\n"
+    text = head + OmegaConf.to_yaml(part) if isinstance(part, Container) else f"{part}\n"
+    return "".join([text, "# Members differ in:\n" * bool(lines), *lines])
+
+
+def _fill(values: dict[Any, Any], members: Sequence[Member]) -> dict[str, list[str]]:
+    """Set what is open to what all members have. Returns by key what members have that differ in it."""
+    differ = {}
+    for part in PARTS:
+        kinds = list(map(dict, dict.fromkeys(_part(member, part) for member in members)))
+        for name, value in values[part].items():
+            there = list(dict.fromkeys(kind[name] for kind in kinds if name in kind))
+            if value is not None and (part, name, value) != AUTO:
+                continue
+            if len(there) == 1:
+                values[part][name] = there[0]
+            else:
+                words = ["null" if each is None else str(each) for each in there]
+                differ[f"{part}.{name}"] = words[:SHOWN] + ["..."] * (len(words) > SHOWN)
+    return differ
+
+
+def _part(member: Member, part: str) -> tuple[tuple[str, Any], ...]:
+    """The values of a part of a member's config, as the job's has them."""
+    if part != "task":
+        return tuple(vars(getattr(member, part)).items())
+    values = {"name": member.task.name, "lag": member.lag, "length": member.length, **vars(member.task)}
+    return tuple(values.items())

@@ -1,0 +1,46 @@
+"""What is trained: layers of a cell of some width, and how they are read out. Needs no JAX."""
+
+from dataclasses import dataclass
+
+from memcap import cells
+from memcap.knobs import UserError, check, knob
+
+READOUTS = ("dense", "lstm")
+MOST_UNITS = 4096
+MOST_LAYERS = 8
+
+
+@dataclass(frozen=True)
+class Model:
+    """What is trained: layers of a cell of some width, and how they are read out.
+
+    The first layer sees the task's inputs, each further one the hidden states of the one below it at the same
+    step, and the read-out those of the last. `units` is the width of each.
+    """
+
+    cell: str = knob(
+        "lstm",
+        "a cell of memcap/cells such as lstm or LRU, one of Flax NNX such as LSTMCell, or MODULE:CLASS;"
+        " with +bfloat16, +noise0.1 or +carry a variant of it",
+    )
+    units: int = knob(8, "hidden width U, of each layer", at_least=1, at_most=MOST_UNITS)
+    readout: str = knob("dense", "a dense layer, or an LSTM of as many units as outputs", choices=READOUTS)
+    layers: int = knob(
+        1,
+        "cells one on top of another; each further one sees the hidden states of the one below it",
+        at_least=1,
+        at_most=MOST_LAYERS,
+        before=1,
+    )
+
+    def __post_init__(self) -> None:
+        check(self, "model")
+        if not isinstance(self.cell, str):
+            raise UserError(f"model.cell={self.cell}: must be text, MODULE:CLASS for a cell of your own")
+        cells.check_name(self.cell)
+
+    @property
+    def hidden(self) -> int:
+        """Numbers H that a layer shows to the next, or to the read-out: U, but for a cell whose units show
+        more than one."""
+        return self.units * cells.cell_class(self.cell).hidden_per_unit

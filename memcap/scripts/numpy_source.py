@@ -1,0 +1,393 @@
+"""A task's sequences in NumPy: source that imports nothing of memcap, made from the task's own `sample`.
+
+JAX's arrays have NumPy's functions under the same names, so what a task draws reads nearly the same in both.
+Names of the task's knobs become their values, branches that these rule out are left out, keys become one
+`np.random.Generator`, and functions that are called come along, as do arrays of a module, and those of a
+user's file. What has no such twin is refused: there is no second copy of a task that could differ from the
+first one.
+"""
+
+import ast
+import builtins
+import inspect
+import math
+import re
+import sys
+import textwrap
+from functools import cache
+from types import FunctionType, MethodType, ModuleType
+from typing import Any
+
+import numpy as np
+
+from memcap.knobs import UserError
+from memcap.lazy import jax, jnp, lax
+from memcap.sequences import Sequences, at_the_end, example
+from memcap.tasks import Batch, Task
+from memcap.tasks.base import integers
+
+MISSING = object()
+RENAMED = {"length": "length_of"}  # as `sample` has an argument `length`
+# Functions of Python that are the same in a script.
+PYTHON = {"abs", "bool", "enumerate", "float", "int", "len", "list", "max", "min", "range", "reversed"}
+PYTHON |= {"round", "sorted", "sum", "tuple", "zip"}
+MATHS = {"cos", "exp", "log", "log2", "sin", "sqrt"}  # of `math`, which NumPy has under the same names
+SMALL = 64  # numbers of an array that is written out
+
+SCAN = '''\
+def scan(step, carry, rows):
+    """Take `step` from row to row with a carry. Returns the last one, and what came out at each row."""
+    results = []
+    for row in zip(*rows):
+        carry, result = step(carry, row)
+        results.append(result)
+    return carry, np.stack(results)'''
+
+
+@cache
+def _draws() -> dict[Any, str]:
+    """What draws, in NumPy: {0} is the shape, or what came first after the key."""
+    return {
+        integers: "rng.integers({1}, {2}, {0})",
+        jax.random.randint: "rng.integers({1}, {2}, {0})",
+        jax.random.uniform: "rng.random({0})",
+        jax.random.normal: "rng.standard_normal({0})",
+        jax.random.bernoulli: "(rng.random({1}) < {0})",
+        jax.random.gumbel: "rng.gumbel(0, 1, {0})",
+        jax.random.bits: "rng.integers(0, 2**32, {0}, {1})",
+    }
+
+
+def numpy_source(task: Task, with_length: bool = True) -> str:
+    """Functions `sample(rng, lag, length, steps, batch)`, which returns the fields of a `Batch`, without
+    those that are None, as NumPy arrays; `unseen`, the same of held-out sequences, where the task draws these
+    in another way; and `length_of(lag)`. What they use comes before them.
+
+    Args:
+        task: whose.
+        with_length: whether `length_of` is wanted.
+
+    Raises:
+        UserError: the task uses what has no NumPy source here.
+    """
+    functions: dict[str, str] = {}
+    for name in ("sample", *["unseen"] * draws_unseen(task), *["length"] * with_length):
+        _translate(task, getattr(task, name), functions)
+    text = ""
+    for each in functions.values():
+        between = "\n\n\n" if "def " in text.rpartition("\n\n\n")[2] + each else "\n"
+        text += (between if text else "") + each
+    return text
+
+
+def draws_unseen(task: Task) -> bool:
+    """Whether the task draws its held-out sequences in another way than those of training."""
+    return type(task).unseen is not Task.unseen
+
+
+def _refusal(task: Task, why: str) -> UserError:
+    return UserError(
+        f"task {task.name}: no script for it, since {why}; train it by memcap, and load the weights into your"
+        " framework: memcap export"
+    )
+
+
+def _translate(task: Task, function: Any, functions: dict[str, str]) -> str:
+    """Put a function's source into `functions`, after those that it calls. Returns its name there."""
+    function = inspect.unwrap(getattr(function, "__func__", function))
+    name = RENAMED.get(function.__name__, function.__name__)
+    if name in functions:
+        return name
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
+    except (OSError, TypeError) as error:
+        raise _refusal(task, f"the source of its {function.__name__} is not at hand") from error
+    assert isinstance(tree, ast.FunctionDef)
+    translator = _Translator(task, function.__globals__, tree, functions)
+    translated = translator.visit(tree)
+    translated.name, translated.decorator_list = name, []
+    lines = ast.unparse(ast.fix_missing_locations(translated)).splitlines()
+    functions[name] = "\n".join(map(_without_parentheses, lines))
+    return name
+
+
+def _constant(task: Task, name: str, names: dict[str, Any], functions: dict[str, str]) -> None:
+    """Put an array of a module into `functions`: its numbers where they are few, else what makes it."""
+    value = names[name]
+    if name in functions:
+        return
+    if value.size <= SMALL:
+        functions[name] = f"{name} = np.array({value.tolist()})"
+        return
+    try:
+        statements = ast.parse(inspect.getsource(sys.modules[names["__name__"]])).body
+    except (OSError, TypeError) as error:
+        raise _refusal(task, f"the source of {name} is not at hand") from error
+    for each in statements:
+        match each:
+            case ast.Assign(targets=[ast.Name(id=target)]) if target == name:
+                made = _Translator(task, names, each, functions).visit(each)
+                functions[name] = ast.unparse(ast.fix_missing_locations(made))
+                return
+    raise _refusal(task, f"the source of {name} is not at hand")
+
+
+def _without_parentheses(line: str) -> str:
+    """A line of source without those around a tuple that `ast.unparse` puts there."""
+    bare = re.sub(r"^(\s*(?:return|[\w, ]+ =) )\((.*)\)$", r"\1\2", line)
+    try:
+        same = ast.dump(_statement(bare)) == ast.dump(_statement(line))
+    except SyntaxError:
+        return line
+    return bare if same else line
+
+
+def _statement(line: str) -> ast.AST:
+    return ast.parse(f"def f():\n {line.strip()}")
+
+
+class _Translator(ast.NodeTransformer):
+    """One function of a task, or the making of an array of its module, from JAX to NumPy."""
+
+    def __init__(self, task: Task, names: dict[str, Any], tree: ast.stmt, functions: dict[str, str]) -> None:
+        self.task, self.globals, self.functions = task, names, functions
+        arguments = {each.arg for each in ast.walk(tree) if isinstance(each, ast.arg)} - {"self", "key"}
+        stored = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+        inner = {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n is not tree}
+        self.locals = arguments | stored | inner
+        self.keys = {"key"}
+
+    def value(self, node: ast.AST) -> Any:
+        """What a dotted name stands for outside the function; MISSING where it has no such name."""
+        if isinstance(node, ast.Attribute):
+            owner = self.value(node.value)
+            return MISSING if owner is MISSING else getattr(owner, node.attr, MISSING)
+        if not isinstance(node, ast.Name) or node.id in self.locals:
+            return MISSING
+        if node.id == "self":
+            return self.task
+        return self.globals.get(node.id, getattr(builtins, node.id, MISSING))
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
+        """Without annotations and the task itself; the key is a generator."""
+        arguments = [a for a in node.args.args if a.arg != "self"]
+        for each in arguments:
+            each.annotation, each.arg = None, "rng" if each.arg == "key" else each.arg
+        node.args.args, node.returns = arguments, None
+        docstring = [s for s in node.body[:1] if ast.get_docstring(node) is not None]
+        node.body = docstring + self._statements(node.body[len(docstring) :])
+        return node
+
+    def _statements(self, body: list[ast.stmt]) -> list[ast.stmt]:
+        statements: list[ast.stmt] = []
+        for each in body:
+            new = self.visit(each)
+            statements += new if isinstance(new, list) else [new] if new is not None else []
+            if statements and isinstance(statements[-1], ast.Return):
+                break  # what follows is of other knobs
+        return statements
+
+    def visit_Delete(self, node: ast.Delete) -> None:
+        """Left out: it says that an argument is not used."""
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> Any:
+        """Without its annotation."""
+        assert node.value is not None
+        return self.visit_Assign(ast.Assign([node.target], node.value))
+
+    def visit_Assign(self, node: ast.Assign) -> Any:
+        """Keys are left out; what JAX sets in a copy is set in place."""
+        value = node.value
+        if isinstance(value, ast.Call) and self.value(value.func) in (jax.random.split, jax.random.fold_in):
+            names = {n.id for each in node.targets for n in ast.walk(each) if isinstance(n, ast.Name)}
+            self.locals -= names
+            self.keys |= names
+            return None
+        match value:
+            case ast.Call(
+                func=ast.Attribute(
+                    value=ast.Subscript(value=ast.Attribute(value=array, attr="at"), slice=where), attr="set"
+                ),
+                args=[new],
+            ):
+                return [
+                    ast.Assign(node.targets, self.visit(array)),
+                    ast.Assign(
+                        [ast.Subscript(ast.Name(ast.unparse(node.targets[0])), self.visit(where))],
+                        self.visit(new),
+                    ),
+                ]
+        node.value, node.targets = self.visit(value), [self.visit(each) for each in node.targets]
+        return None if list(map(ast.unparse, node.targets)) == [ast.unparse(node.value)] else node
+
+    def visit_Return(self, node: ast.Return) -> Any:
+        """A batch is a tuple of what is in it."""
+        match node.value:
+            case ast.Call(func=func, args=args, keywords=keywords) if self.value(func) is Batch:
+                values = [*args, *(each.value for each in keywords)]
+                return ast.Return(ast.Tuple([self.visit(each) for each in values], ast.Load()))
+        return self.generic_visit(node)
+
+    def visit_If(self, node: ast.If) -> Any:
+        """The branch that the knobs leave, where they decide. What refuses arguments is left out: a member's
+        are good."""
+        if isinstance(node.body[-1], ast.Raise) and not node.orelse:
+            return None
+        test = self.visit(node.test)
+        if isinstance(test, ast.Constant):
+            return self._statements(node.body if test.value else node.orelse)
+        return ast.If(test, self._statements(node.body), self._statements(node.orelse))
+
+    def visit_IfExp(self, node: ast.IfExp) -> Any:
+        """The same of an expression."""
+        test = self.visit(node.test)
+        if isinstance(test, ast.Constant):
+            return self.visit(node.body if test.value else node.orelse)
+        return ast.IfExp(test, self.visit(node.body), self.visit(node.orelse))
+
+    def visit_Name(self, node: ast.Name) -> Any:
+        """A knob or a constant is its value, a key the generator."""
+        if isinstance(node.ctx, ast.Store) or node.id in self.locals:
+            return node
+        return ast.Name("rng") if node.id in self.keys else self._named(node)
+
+    def visit_Attribute(self, node: ast.Attribute) -> Any:
+        """The same; of JAX's arrays NumPy's function."""
+        return self.generic_visit(node) if self.value(node) is MISSING else self._named(node)
+
+    def _named(self, node: ast.Name | ast.Attribute) -> Any:
+        value, name = self.value(node), ast.unparse(node)
+        if _is_plain(value):
+            return _literal(value)
+        if isinstance(value, np.ndarray):
+            return self._array(node)
+        if (
+            isinstance(node, ast.Attribute)
+            and _is_module(self.value(node.value), jnp)
+            and hasattr(np, node.attr)
+        ):
+            return _expression(f"np.{node.attr}")
+        if isinstance(node, ast.Attribute) and _is_of_numpy(self.value(node.value)):
+            return node
+        if name in PYTHON and value is getattr(builtins, name):
+            return node
+        if isinstance(value, (FunctionType, MethodType)) or hasattr(value, "__wrapped__"):
+            module = getattr(inspect.unwrap(value), "__module__", "")
+            if not module.startswith("jax"):
+                return ast.Name(_translate(self.task, value, self.functions))
+        raise _refusal(self.task, f"it uses {name}, which has no NumPy source here")
+
+    def _array(self, node: ast.Name | ast.Attribute) -> ast.Name:
+        """The name of an array of the module, or of a user's file."""
+        if isinstance(node, ast.Name):
+            _constant(self.task, node.id, self.globals, self.functions)
+            return ast.Name(node.id)
+        file = self.value(node.value)
+        if not isinstance(file, Sequences):
+            raise _refusal(self.task, f"it uses {ast.unparse(node)}, which has no NumPy source here")
+        for each in (at_the_end, example):
+            if f"{each.__name__}(" in file.source:
+                _translate(self.task, each, self.functions)
+        self.functions["FILE"] = file.source
+        return ast.Name(node.attr.upper())
+
+    def visit_Call(self, node: ast.Call) -> Any:
+        """What draws, draws from the generator; what is for JAX's compiler alone is left out."""
+        function = self.value(node.func)
+        if function in (lax.platform_dependent, lax.optimization_barrier):
+            return self.visit(node.args[0])
+        if function is lax.scan:
+            return self._scan(node)
+        draw = self._draw(function)
+        if draw is None:
+            return self._of_math(self._folded(self.generic_visit(node)))
+        if node.keywords or len(node.args) - 1 != draw.count("{"):
+            raise _refusal(self.task, f"it draws by {ast.unparse(node)}, which has no NumPy source here")
+        return _expression(draw.format(*(ast.unparse(self.visit(each)) for each in node.args[1:])))
+
+    def _scan(self, node: ast.Call) -> ast.Call:
+        """A loop over rows by one in Python."""
+        if node.keywords or len(node.args) != 3 or not isinstance(node.args[2], ast.Tuple):
+            raise _refusal(self.task, f"it loops by {ast.unparse(node)}, which has no NumPy source here")
+        self.functions["scan"] = SCAN
+        return ast.Call(ast.Name("scan"), [self.visit(each) for each in node.args], [])
+
+    def _of_math(self, node: Any) -> Any:
+        """A function of Python's `math`, which the script does not import, is NumPy's."""
+        match node:
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="math"), attr=name)) if name in MATHS:
+                return ast.Call(_expression(f"np.{name}"), node.args, [])
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="math"), attr=name)):
+                raise _refusal(self.task, f"it uses math.{name}, which has no NumPy source here")
+        return node
+
+    def _draw(self, function: Any) -> str | None:
+        return next((text for each, text in _draws().items() if each is function), None)
+
+    def visit_Subscript(self, node: ast.Subscript) -> Any:
+        """Places of the largest entries by sorting."""
+        match node:
+            case ast.Subscript(value=ast.Call(func=func, args=[array, count]), slice=ast.Constant(value=1)):
+                if self.value(func) is lax.top_k:
+                    array, count = (ast.unparse(self.visit(each)) for each in (array, count))
+                    return _expression(f"np.argsort(-({array}))[:, :{count}]")
+        return self._folded(self.generic_visit(node))
+
+    def visit_BinOp(self, node: ast.BinOp) -> Any:
+        """Its value, where the knobs decide it."""
+        return self._folded(self.generic_visit(node))
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> Any:
+        """Likewise."""
+        return self._folded(self.generic_visit(node))
+
+    def visit_BoolOp(self, node: ast.BoolOp) -> Any:
+        """Likewise."""
+        return self._folded(self.generic_visit(node))
+
+    def visit_Compare(self, node: ast.Compare) -> Any:
+        """Likewise; also whether there is such an array."""
+        match node:
+            case ast.Compare(ops=[ast.Is()], comparators=[ast.Constant(value=None)]):
+                value = self.value(node.left)
+                if value is not MISSING:
+                    return ast.Constant(value is None)
+        return self._folded(self.generic_visit(node))
+
+    def _folded(self, node: Any) -> Any:
+        """The value of an expression of constants alone."""
+        names = [each for each in ast.walk(node) if isinstance(each, ast.Name)]
+        if any(each.id not in {"math", *PYTHON} - self.locals for each in names):
+            return node
+        value = eval(compile(ast.fix_missing_locations(ast.Expression(node)), "", "eval"), {"math": math})
+        return _literal(value) if _is_plain(value) else node
+
+
+def _is_module(value: Any, module: Any) -> bool:
+    """Whether a value is this module, be it imported at once or when it is first used."""
+    return isinstance(value, ModuleType) and value.__name__ == module.__name__
+
+
+def _is_of_numpy(value: Any) -> bool:
+    """Whether a value is NumPy or a module of its own; or `math`, whose functions are looked at where they
+    are called."""
+    return value is math or (isinstance(value, ModuleType) and value.__name__.partition(".")[0] == "numpy")
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value is written as it is."""
+    if isinstance(value, (tuple, list)):
+        return all(map(_is_plain, value))
+    if isinstance(value, dict):
+        return all(map(_is_plain, [*value, *value.values()]))
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return value is None or isinstance(value, (bool, int, str))
+
+
+def _literal(value: Any) -> ast.expr:
+    return _expression(repr(value))
+
+
+def _expression(text: str) -> ast.expr:
+    return ast.parse(text, mode="eval").body

@@ -1,0 +1,389 @@
+"""Fills in the template of a framework: what a member's script has in common in all of them is written here,
+in NumPy."""
+
+import math
+import re
+from dataclasses import fields
+from pathlib import Path
+from string import Template
+
+import numpy as np
+
+from memcap.config import Member
+from memcap.knobs import UserError
+from memcap.lazy import jax
+from memcap.recipes import EPSILON, MOMENTUM, RMS_DECAY
+from memcap.scripts.numpy_source import draws_unseen, numpy_source
+from memcap.tasks import Batch
+from memcap.training.curriculum import AFTER_A_RISE, DECAY, PER_THRESHOLD
+from memcap.words import plural
+
+TEMPLATES = {path.stem: path for path in sorted(Path(__file__).parent.glob("*.template"))}
+FRAMEWORKS = tuple(TEMPLATES)
+# By `recipe.optimizer`, in Keras, PyTorch and optax. Keras adds RMSprop's epsilon under the root.
+OPTIMIZERS = {
+    "adam": ("Adam(epsilon=1e-8, ", "Adam(trained)", "scale_by_adam()"),
+    "sgd": (f"SGD(momentum={MOMENTUM}, ", f"SGD(trained, momentum={MOMENTUM})", f"trace({MOMENTUM})"),
+    "rmsprop": (
+        f"RMSprop(rho={RMS_DECAY}, epsilon={EPSILON**2}, ",
+        f"RMSprop(trained, alpha={RMS_DECAY}, eps={EPSILON})",
+        f"scale_by_rms({RMS_DECAY}, {EPSILON}, eps_in_sqrt=False)",
+    ),
+}
+COMPILED = ("flax", "keras")  # where another length is another program: all batches have one buffer
+
+ORTHOGONAL = '''\
+def orthogonal(rng, size):
+    """A random orthogonal matrix."""
+    q, r = np.linalg.qr(rng.standard_normal((size, size)))
+    return q * np.sign(np.diag(r))'''
+
+JUDGE = '''\
+def score_of(outputs, targets, due):
+    """{metric} over the answers that are due."""
+    return float({score})
+
+
+def evaluate(predict, rng, lag, length, sequences):
+    """The score on sequences that training never saw."""
+    inputs, targets, due = draw(rng, lag, length, length, sequences{unseen})
+    return score_of(np.asarray(predict(inputs)), targets, due)'''
+
+TRAIN = '''\
+def train(train_step, predict, rng):
+    """Train until fresh sequences are solved, or the budget is used up. Returns the verdict."""
+    passes = 0
+{start}    for step in range(1, BUDGET + 1):
+{draw}
+{update}        if {skip}:
+            continue
+
+        held_out = evaluate(predict, rng, LAG, LENGTH, SEQUENCES)
+        passes = passes + 1 if held_out {better} THRESHOLD else 0
+        print(f"step {{step}}: {metric} {{held_out:.4f}} on {{SEQUENCES}} fresh sequences")
+        if passes >= SUCCESSIVE:
+{verdict}
+    return "{failure} within the budget: try another seed, as some starts fail at any width"'''
+
+STEADY = """\
+            longer = evaluate(predict, rng, LONGER_LAG, LONGER_LENGTH, SEQUENCES // 4)
+            print(f"step {{step}}: {metric} {{longer:.4f}} on sequences of {{LONGER_LENGTH}} steps")
+            if longer {better} THRESHOLD:
+                return f"STEADY after {{step}} steps: solved, and also on much longer sequences"
+"""
+
+CURRICULUM = '''\
+class Curriculum:
+    """Trains at a shorter lag first, which rises by one when the running score is good enough."""
+
+    def __init__(self):
+        self.lag, self.score, self.arrived = START, {after_a_rise}, {arrived}
+
+    def update(self, step, score):
+        """After a training step and its score; at DEADLINE of the budget the lag is LAG at the latest."""
+{as_accuracy}        self.score = {decay} * self.score + {rest:.2g} * score
+        line = START + int((LAG - START) * min(1, step / (DEADLINE * BUDGET)))
+        lag = min(max(self.lag + (self.score >= ADVANCE), line), LAG)
+        if lag > self.lag:
+            self.lag, self.score = lag, {after_a_rise}
+        if self.arrived is None and lag == LAG:
+            self.arrived = step
+
+    def rate(self, step):
+        """Of a step, from 0 on: {words}."""
+        rate = {rate}
+{falls}'''
+
+
+def script(member: Member, framework: str, heading: str = "") -> str:
+    """A Python script that trains and judges a member.
+
+    Args:
+        member: an LSTM of one layer with a dense read-out, on sequences of the task's own length.
+        framework: one of `FRAMEWORKS`.
+        heading: what its docstring says of the width.
+
+    Raises:
+        UserError: no such framework, another network or length, a task whose sequences have no NumPy source,
+            or windows of several lengths.
+    """
+    if framework not in TEMPLATES:
+        raise UserError(f"code={framework}: no such framework; one of {', '.join(FRAMEWORKS)}")
+    model, task, recipe = member.model, member.task, member.recipe
+    if (model.cell, model.readout, model.layers) != ("lstm", "dense", 1):
+        layers = "" if model.layers == 1 else f", model.layers={model.layers}"
+        raise UserError(
+            f"model.cell={model.cell}, model.readout={model.readout}{layers}: a script is of one layer of an"
+            " LSTM with a dense read-out"
+        )
+    if member.length != task.length(member.lag):
+        raise UserError(
+            f"task.length={member.length}: a script is of the task's own length, {task.length(member.lag)}"
+        )
+    values = task.loss == "values"
+    knobs = [f"{f.name}={getattr(task, f.name)}" for f in fields(task) if getattr(task, f.name) != f.default]
+    source = numpy_source(task, with_length=recipe.curriculum is not None)
+    window = _window(member)
+    in_keras, in_torch, in_flax = OPTIMIZERS[recipe.optimizer or "adam"]
+    cut = window is not None and window < member.length
+    return Template(_template(framework, cut)).substitute(
+        size=plural(model.units, "unit"),
+        label=task.name + (f" ({', '.join(knobs)})" if knobs else ""),
+        lag=member.lag,
+        heading=heading or f"The recipe is memcap's `{recipe.name}`.",
+        file=f"{task.name.replace(':', '_')}_{member.lag}",
+        constants=_constants(member) + (f"\nWINDOW = {window}  # steps between cuts" if cut else ""),
+        task=f"{source}\n\n\n{_draw(member, window is not None)}",
+        weights=_weights(member),
+        schedule=_learning_rate(member) if recipe.curriculum is None else _curriculum(member),
+        judge=_judge(member),
+        train=_train(member, framework in COMPILED),
+        keras_loss="MeanSquaredError" if values else "SparseCategoricalCrossentropy",
+        keras_logits="" if values else "from_logits=True, ",
+        keras_metric="MeanSquaredError" if values else "SparseCategoricalAccuracy",
+        keras_optimizer=in_keras,
+        torch_loss="mse_loss" if values else "cross_entropy",
+        torch_optimizer=in_torch,
+        flax_loss="optax.squared_error(outputs, targets).mean(-1)"
+        if values
+        else "optax.softmax_cross_entropy_with_integer_labels(outputs, targets)",
+        flax_direction=in_flax,
+        keras_carry="None" if task.reset_carry else "[keras.ops.stop_gradient(each) for each in carry]",
+        torch_carry="None" if task.reset_carry else "tuple(each.detach() for each in carry)",
+        flax_carry="None" if task.reset_carry else "jax.lax.stop_gradient(carry)",
+    )
+
+
+def _template(framework: str, windows: bool) -> str:
+    """A framework's template, with those of its lines that are of windows, or the others."""
+    text = TEMPLATES[framework].read_text(encoding="utf-8")
+    return re.sub(
+        r"^ *#windows\n(.*?)^ *#whole\n(.*?)^ *#end\n",
+        lambda match: match[1 if windows else 2],
+        text,
+        flags=re.DOTALL | re.MULTILINE,
+    )
+
+
+def _window(member: Member) -> int | None:
+    """Steps of a window, of which the first begins with the sequence; None where there is but one.
+
+    Raises:
+        UserError: windows of several lengths, of a curriculum, or of longer sequences, where they may be.
+    """
+
+    def draw() -> Batch:
+        return member.task.sample(jax.random.key(0), member.lag, member.length, member.length, 1)
+
+    if jax.eval_shape(draw).window_starts is None:
+        return None
+    starts = np.flatnonzero(np.asarray(draw().window_starts))
+    window = int(starts[1]) if len(starts) > 1 else member.length
+    if not np.array_equal(starts, np.arange(0, member.length, window)):
+        raise UserError(
+            f"task {member.task.name}: windows of a script have one length, from the first step on"
+        )
+    if member.recipe.curriculum is not None or member.evaluation.until == "steady":
+        raise UserError(
+            f"task {member.task.name}: a script with windows has sequences of one length; give it a recipe"
+            " without a curriculum, and evaluation.until=solved"
+        )
+    return window
+
+
+def _constants(member: Member) -> str:
+    """What the script's other parts name in capitals."""
+    task, recipe, rule = member.task, member.recipe, member.evaluation
+    longer = task.stretched(member.lag, rule.stretch)
+    sign = "least" if task.higher_is_better else "most"
+    lines = [
+        f"LAG, LENGTH, FEATURES, OUTPUTS = {member.lag}, {member.length}, {task.features}, {task.outputs}",
+        f"UNITS = {member.model.units}",
+        f"BATCH, BUDGET, RATE, CLIP = {recipe.batch}, {recipe.budget}, {_peak(member):.6g}, {recipe.clip:g}",
+    ]
+    if recipe.curriculum is not None:
+        start = max(task.smallest_lag, math.ceil(recipe.curriculum * member.lag))
+        lines.append(f"START, ADVANCE, DEADLINE = {start}, {recipe.advance}, {recipe.deadline}")
+    lines += [
+        f"THRESHOLD = {member.facts.threshold:.6g}  # solved: {task.metric} at {sign} this,",
+        f"SEQUENCES, EVERY, SUCCESSIVE = {rule.sequences}, {rule.every}, {rule.successive}"
+        "  # on fresh ones, so often in a row",
+    ]
+    if rule.until == "steady":
+        lines.append(f"LONGER_LAG, LONGER_LENGTH = {longer[0]}, {longer[1]}  # steady: there, too")
+    return "\n".join(lines)
+
+
+def _peak(member: Member) -> float:
+    """Under a curriculum the rate falls by its own lag."""
+    recipe = member.recipe
+    return (recipe.lr or 0.0) if recipe.curriculum is not None else recipe.peak(member.lag)
+
+
+def _draw(member: Member, windows: bool) -> str:
+    """The batch as layers take it: batch first, one-hot, and with what is due at every step."""
+    task = member.task
+    arguments, source = "rng, lag, length, steps, batch", "sample"
+    if draws_unseen(task):
+        arguments, source = f"{arguments}, source=sample", "source"
+    inputs = (
+        "inputs.swapaxes(0, 1).astype(np.float32)"
+        if task.vocabulary is None
+        else "np.eye(FEATURES, dtype=np.float32)[inputs.T]"
+    )
+    shape = "(B, T, OUTPUTS)" if task.loss == "values" else "(B, T)"
+    head = [
+        f"def draw({arguments}):",
+        f'    """Inputs (B, T, FEATURES), targets {shape}, and where an answer is due (B, T)."""',
+    ]
+    if task.answers == "every":
+        targets = "targets.T"
+        if task.loss == "values":
+            targets = "targets.T" if task.several_values else "targets.T[..., None]"
+            targets += ".astype(np.float32)"
+        else:
+            targets += ".astype(np.int64)"
+        return "\n".join(
+            [
+                *head,
+                f"    inputs, targets, due{', _' * windows} = {source}(rng, lag, length, steps, batch)",
+                f"    return {inputs}, {targets}, due.T.copy()",
+            ]
+        )
+    targets, dtype = "targets[:, None]", "int64"
+    if task.loss == "values":
+        targets, dtype = "targets.T[:, None]" if task.several_values else "targets[:, None, None]", "float32"
+    last = ", OUTPUTS" if task.loss == "values" else ""
+    return "\n".join(
+        [
+            *head,
+            f"    inputs, targets = {source}(rng, lag, length, steps, batch)",
+            f"    targets = np.broadcast_to({targets}, (batch, steps{last})).astype(np.{dtype})",
+            "    due = np.broadcast_to(np.arange(steps) == length - 1, (batch, steps)).copy()",
+            f"    return {inputs}, targets, due",
+        ]
+    )
+
+
+def _weights(member: Member) -> str:
+    """The start of the LSTM as its preset draws it (memcap/cells/gates.py)."""
+    init = member.init
+    assert init is not None  # memcap's LSTM has no start of Flax's
+    lines, bias = [], f"np.repeat([{init.input:.6g}, {init.forget:.6g}, 0, {init.output:g}], UNITS)"
+    if init.spread is not None:
+        lines = [f"    keep = np.log(rng.uniform(1, {init.spread:g}, UNITS))"]
+        bias = f"np.concatenate([-keep, keep, np.repeat([0, {init.output:g}], UNITS)])"
+    blocks = "    blocks = [orthogonal(rng, UNITS) for _ in range(4)]"
+    if init.together:
+        blocks = "    blocks = np.split(orthogonal(rng, 4 * UNITS)[:UNITS], 4, 1)"
+    lines += [
+        "    limit = np.sqrt(6 / (FEATURES + 4 * UNITS))",
+        "    kernel = rng.uniform(-limit, limit, (FEATURES, 4 * UNITS))",
+        blocks,
+    ]
+    if init.gain != 1:
+        lines.append(f"    blocks[2] = {init.gain:g} * blocks[2]")
+    lines += [
+        "    recurrent = np.concatenate(blocks, axis=1)",
+        f"    bias = {bias}",
+        "    return [array.astype(np.float32) for array in (kernel, recurrent, bias)]",
+    ]
+    head = [
+        "def initial_weights(rng):",
+        '    """Kernel (FEATURES, 4 UNITS), recurrent (UNITS, 4 UNITS) and bias, gates i, f, c, o.',
+        "",
+        f"    As memcap's `{member.recipe.init}` starts them: what trains depends on it.",
+        '    """',
+    ]
+    return "\n".join([ORTHOGONAL, "", "", *head, *lines])
+
+
+def _warm(member: Member) -> str:
+    """The factor of a warmup, where there is one."""
+    warmup = member.recipe.warmup or 0
+    return f" * min(1, (step + 1) / {warmup})" if warmup > 1 else ""
+
+
+def _learning_rate(member: Member) -> str:
+    """Of a recipe without a curriculum."""
+    recipe = member.recipe
+    rate = "RATE" + _warm(member)
+    words = f"a warmup of {recipe.warmup} steps, then " if (recipe.warmup or 0) > 1 else ""
+    if recipe.schedule == "cosine":
+        rate, words = rate + " * (1 + np.cos(np.pi * step / BUDGET)) / 2", words + "a cosine to 0"
+    else:
+        words += "constant"
+    return f'def learning_rate(step):\n    """Of a step, from 0 on: {words}."""\n    return {rate}'
+
+
+def _curriculum(member: Member) -> str:
+    """Of a recipe with one: the lag and the learning rate hang on each other."""
+    recipe, task = member.recipe, member.task
+    words = f"less at lags above {recipe.falls_above}" if recipe.falls_above else "the same at any lag"
+    rate = "RATE" + _warm(member)
+    if recipe.falls_above:
+        rate += f" * min(1, {recipe.falls_above} / self.lag)"
+    falls = "        return rate"
+    if recipe.schedule == "cosine":
+        falls = "        return rate * (1 + np.cos(np.pi * step / BUDGET)) / 2"
+    elif recipe.schedule == "arrive":
+        words += ", then a cosine to 0"
+        falls = (
+            "        if self.arrived is None:\n            return rate\n"
+            "        share = (step - self.arrived) / (BUDGET - self.arrived)\n"
+            "        return rate * (1 + np.cos(np.pi * share)) / 2"
+        )
+    as_accuracy = ""
+    if not task.higher_is_better:
+        as_accuracy = f"        score = max(0, 1 - {PER_THRESHOLD} * score / THRESHOLD)\n"
+    return CURRICULUM.format(
+        after_a_rise=AFTER_A_RISE,
+        arrived="None if START < LAG else 0",
+        as_accuracy=as_accuracy,
+        decay=DECAY,
+        rest=1 - DECAY,
+        words=words,
+        rate=rate,
+        falls=falls,
+    )
+
+
+def _judge(member: Member) -> str:
+    unseen = ", unseen" if draws_unseen(member.task) else ""
+    if member.task.loss == "values":
+        score = "((outputs - targets)[due] ** 2).mean()"
+        return JUDGE.format(metric="Mean squared error", score=score, unseen=unseen)
+    return JUDGE.format(metric="Accuracy", score="(outputs.argmax(-1) == targets)[due].mean()", unseen=unseen)
+
+
+def _train(member: Member, one_buffer: bool) -> str:
+    words = {
+        "metric": member.task.metric,
+        "better": ">=" if member.task.higher_is_better else "<=",
+        "failure": f"NOT {member.evaluation.until}".upper(),
+    }
+    if member.evaluation.until == "steady":
+        verdict = STEADY.format(**words)
+    else:
+        verdict = '            return f"SOLVED after {step} steps"\n'
+    if member.recipe.curriculum is None:
+        return TRAIN.format(
+            start="",
+            draw="        batch = draw(rng, LAG, LENGTH, LENGTH, BATCH)\n"
+            "        train_step(*batch, learning_rate(step - 1))",
+            update="",
+            skip="step % EVERY",
+            verdict=verdict,
+            **words,
+        )
+    buffer = "LENGTH" if one_buffer else "length"
+    return TRAIN.format(
+        start="    curriculum = Curriculum()\n",
+        draw="        lag, length = curriculum.lag, length_of(curriculum.lag)\n"
+        f"        batch = draw(rng, lag, length, {buffer}, BATCH)\n"
+        "        score = train_step(*batch, curriculum.rate(step - 1))",
+        update="        curriculum.update(step, score)\n",
+        skip="step % EVERY or curriculum.lag < LAG",
+        verdict=verdict,
+        **words,
+    )

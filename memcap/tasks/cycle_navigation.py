@@ -1,0 +1,72 @@
+"""Cycle navigation: walk on a ring of places, and say where the walk ends."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from memcap.knobs import knob
+from memcap.lazy import jnp
+from memcap.tasks.base import Batch, Facts, Operand, Task, integers
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Key
+
+_MOVES = 3  # stay, forward, back
+_BLANK = 3
+
+
+@dataclass(frozen=True)
+class CycleNavigation(Task):
+    """Moves on a ring, from place 0: stay, one forward, one back; then a blank, where the place is due.
+
+    Example (5 places; = stays, + goes forward, - back): + + = - + + + _ | lag 7 -> 4.
+
+    `lag` is the number of moves: steps from the first of them to the answer. In a longer sequence blanks come
+    before.
+
+    Source: Deletang et al. (2023), "Neural networks and the Chomsky hierarchy", on a ring of 5.
+    """
+
+    places: int = knob(5, "number of places on the ring", at_least=3, at_most=1024)
+    name: ClassVar[str] = "cycle_navigation"
+
+    @property
+    def vocabulary(self) -> int:
+        """Stay, forward, back, and the blank, in that order."""
+        return _BLANK + 1
+
+    @property
+    def outputs(self) -> int:
+        """One logit per place."""
+        return self.places
+
+    def shortest(self, lag: int) -> int:
+        """The moves and the blank."""
+        return lag + 1
+
+    def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+        """Inputs (T, B), targets (B,)."""
+        step = jnp.arange(steps)[:, None]
+        moves = integers(key, (steps, batch), 0, _MOVES)
+        counts = (step >= length - 1 - lag) & (step < length - 1)
+        by = jnp.where(counts, jnp.where(moves == _MOVES - 1, -1, moves), 0)
+        return Batch(jnp.where(counts, moves, _BLANK), jnp.sum(by, axis=0) % self.places)
+
+    def facts(self, lag: int, length: int) -> Facts:
+        """One place, whatever the lag. Chance is that of the likeliest place, 0: 1/3 after one move, and soon
+        hardly more than 1 / places."""
+        del length
+        share = _share_of_the_likeliest(self.places, lag)
+        return Facts(held=1, bits=math.log2(min(self.places, 2 * lag + 1)), chance=share)
+
+
+@lru_cache(maxsize=256)
+def _share_of_the_likeliest(places: int, moves: int) -> float:
+    """Probability of the likeliest place after so many moves: the walk's Fourier sum, at place 0."""
+    waves = (1 + 2 * np.cos(2 * np.pi * np.arange(places) / places)) / _MOVES
+    return float(np.mean(waves**moves))

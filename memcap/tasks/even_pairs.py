@@ -1,0 +1,63 @@
+"""Even pairs: say whether two neighbours differ an even number of times, so whether the ends are alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from memcap.lazy import jnp
+from memcap.tasks.base import Batch, Facts, Operand, Task, integers
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Key
+
+_BLANK = 2
+
+
+@dataclass(frozen=True)
+class EvenPairs(Task):
+    """Fair bits, then a blank, where it is due whether the pairs 01 and 10 came an even number of times.
+
+    Example: 0 0 1 0 _ | lag 4 -> 1: one pair 01 and one 10.
+
+    They do just if the first and the last bit are alike, so that one bit is latched, and nothing marks it.
+    `lag` is the number of bits: steps from the first of them to the answer. In a longer sequence blanks come
+    before.
+
+    Source: Deletang et al. (2023), "Neural networks and the Chomsky hierarchy".
+    """
+
+    name: ClassVar[str] = "even_pairs"
+
+    @property
+    def vocabulary(self) -> int:
+        """The bits, and the blank."""
+        return _BLANK + 1
+
+    @property
+    def outputs(self) -> int:
+        """Odd, even."""
+        return 2
+
+    @property
+    def smallest_lag(self) -> int:
+        """2: a single bit is like itself."""
+        return 2
+
+    def shortest(self, lag: int) -> int:
+        """The bits and the blank."""
+        return lag + 1
+
+    def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+        """Inputs (T, B), targets (B,)."""
+        step = jnp.arange(steps)[:, None]
+        bits = integers(key, (steps, batch), 0, 2)
+        first, last = bits[length - 1 - lag], bits[length - 2]
+        shown = (step >= length - 1 - lag) & (step < length - 1)
+        return Batch(jnp.where(shown, bits, _BLANK), (first == last).astype(jnp.int32))
+
+    def facts(self, lag: int, length: int) -> Facts:
+        """One bit, whatever the lag, for a net that knows when the last one comes: before it, the first bit;
+        after it, whether they are alike. Chance is 1/2."""
+        del lag, length
+        return Facts(held=1, bits=1.0, chance=0.5)

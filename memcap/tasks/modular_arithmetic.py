@@ -1,0 +1,113 @@
+"""Modular arithmetic: work out a sum of products, modulo a prime."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from memcap.knobs import knob
+from memcap.lazy import jax, jnp, lax
+from memcap.tasks.base import Batch, Facts, Operand, Task, integers
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Int, Key
+
+_OPERATORS = 3  # plus, minus, times
+
+
+@dataclass(frozen=True)
+class ModularArithmetic(Task):
+    """Digits with +, - or x between them, then a blank, where the value is due modulo m; x binds closer.
+
+    Example (m = 5): 2 + 3 x 4 - 1 _ | lag 7 -> 2 + 12 - 1 = 13, so 3.
+
+    `lag` is the steps from the first digit to the answer. An expression has an odd number of symbols, so at
+    an even lag a blank comes first. In a longer sequence blanks come before.
+
+    Source: Deletang et al. (2023), "Neural networks and the Chomsky hierarchy", modulo 5 (the code lowers an
+    even length by one, as here). Grazzi et al. (2025) ask the same of linear RNNs.
+    """
+
+    modulus: int = knob(5, "the prime m", choices=(3, 5, 7))
+    name: ClassVar[str] = "modular_arithmetic"
+
+    @property
+    def vocabulary(self) -> int:
+        """The m digits, plus, minus, times, and the blank, in that order."""
+        return self.modulus + _OPERATORS + 1
+
+    @property
+    def outputs(self) -> int:
+        """One logit per digit."""
+        return self.modulus
+
+    @property
+    def smallest_lag(self) -> int:
+        """5: in a shorter expression nothing waits for a product."""
+        return 5
+
+    def shortest(self, lag: int) -> int:
+        """The expression, with its blank before an even number of symbols, and the blank after it."""
+        return lag + 1
+
+    def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+        """Inputs (T, B), targets (B,)."""
+        digit_key, operator_key = jax.random.split(key)
+        digits = integers(digit_key, (steps, batch), 0, self.modulus)
+        operators = integers(operator_key, (steps, batch), 0, _OPERATORS)
+        step = jnp.arange(steps)
+        place = step - (length - 1 - lag + (1 - lag % 2))  # 0: the first digit
+        shown = (place >= 0) & (step < length - 1)
+        is_digit = shown & (place % 2 == 0)
+        is_operator = shown & (place % 2 == 1)
+
+        def read(
+            state: tuple[Int[Array, " B"], ...], row: tuple[jax.Array, ...]
+        ) -> tuple[tuple[Int[Array, " B"], ...], None]:
+            total, product = state  # of the terms that are over; of the term that is not, with its sign
+            digit, operator, reads, joins = row
+            product = jnp.where(reads, product * digit % self.modulus, product)
+            ends = joins & (operator < 2)
+            total = jnp.where(ends, (total + product) % self.modulus, total)
+            return (total, jnp.where(ends, jnp.where(operator == 0, 1, self.modulus - 1), product)), None
+
+        start = jnp.zeros(batch, jnp.int32), jnp.ones(batch, jnp.int32)
+        (total, product), _ = lax.scan(read, start, (digits, operators, is_digit, is_operator))
+        blank = self.modulus + _OPERATORS
+        inputs = jnp.where(is_operator[:, None], self.modulus + operators, blank)
+        inputs = jnp.where(is_digit[:, None], digits, inputs)
+        return Batch(inputs, (total + product) % self.modulus)
+
+    def facts(self, lag: int, length: int) -> Facts:
+        """A sum and a product that is not over, a digit each: after an operator all m^2 pairs differ, a sign
+        being a product of 1 or -1. Chance is that of the likeliest value, 0: products are 0 more often than
+        others."""
+        del length
+        bits = 2 * math.log2(self.modulus)
+        return Facts(held=2, bits=bits, chance=_share_of_the_likeliest(self.modulus, (lag + 1) // 2))
+
+
+@lru_cache(maxsize=256)
+def _share_of_the_likeliest(modulus: int, digits: int) -> float:
+    """Probability of the likeliest value of an expression of so many digits, by passing over all sums and
+    products."""
+    shares = np.zeros((modulus, modulus))  # of each (sum, product)
+    shares[0, 1] = 1
+    for left in reversed(range(digits)):
+        read = np.zeros_like(shares)
+        for digit in range(modulus):
+            for product in range(modulus):
+                read[:, product * digit % modulus] += shares[:, product] / modulus
+        ended = np.zeros(modulus)
+        for product in range(modulus):
+            ended += np.roll(read[:, product], product)
+        if not left:
+            return float(ended.max())
+        shares = read / _OPERATORS
+        shares[:, 1] += ended / _OPERATORS
+        shares[:, modulus - 1] += ended / _OPERATORS
+    raise AssertionError("an expression has a digit")

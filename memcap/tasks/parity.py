@@ -1,0 +1,58 @@
+"""Parity: say whether the ones among the bits so far are odd in number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from memcap.lazy import jnp
+from memcap.tasks.base import Batch, Facts, Operand, Task, integers
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Key
+
+_BLANK = 2
+
+
+@dataclass(frozen=True)
+class Parity(Task):
+    """Fair bits, then a blank, where it is due whether the ones were odd in number.
+
+    Example: 1 0 1 1 _ | lag 4 -> 1.
+
+    `lag` is the number of bits, of which each one counts: steps from the first of them to the answer. In a
+    longer sequence blanks come before.
+
+    Source: the parity check of Deletang et al. (2023), "Neural networks and the Chomsky hierarchy"; that no
+    recurrence whose eigenvalues are all positive learns it: Grazzi et al. (2025), "Unlocking state-tracking
+    in linear RNNs through negative eigenvalues".
+    """
+
+    name: ClassVar[str] = "parity"
+    question: ClassVar[str] = "whether something came an odd or an even number of times"
+
+    @property
+    def vocabulary(self) -> int:
+        """The bits, and the blank."""
+        return _BLANK + 1
+
+    @property
+    def outputs(self) -> int:
+        """Even, odd."""
+        return 2
+
+    def shortest(self, lag: int) -> int:
+        """The bits and the blank."""
+        return lag + 1
+
+    def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+        """Inputs (T, B), targets (B,)."""
+        step = jnp.arange(steps)[:, None]
+        bits = integers(key, (steps, batch), 0, 2)
+        counts = (step >= length - 1 - lag) & (step < length - 1)
+        return Batch(jnp.where(counts, bits, _BLANK), jnp.sum(jnp.where(counts, bits, 0), axis=0) % 2)
+
+    def facts(self, lag: int, length: int) -> Facts:
+        """One bit, whatever the lag; chance is 1/2."""
+        del lag, length
+        return Facts(held=1, bits=1.0, chance=0.5)

@@ -1,0 +1,139 @@
+"""Word problem: multiply elements of a group, and say the product at every step."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import numpy as np
+
+from memcap.knobs import UserError, knob
+from memcap.lazy import jnp, lax
+from memcap.tasks.base import Batch, Facts, Operand, Task, integers, scored
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Int, Key
+
+
+@dataclass(frozen=True)
+class WordProblem(Task):
+    """Elements of a finite group; the product of all so far is due at every step but the first, where it is
+    in sight.
+
+    Example (Z6, whose product is the sum modulo 6): 3 5 4 | lag 2 -> . 2 0 (no answer is due at a dot).
+
+    `lag` is the steps from the first element to the last. In a longer sequence blanks come before. S3 and S5
+    are all permutations of 3 and 5 things, A4 and A5 the even ones of 4 and 5; Z6, Z12 and Z60 are sums
+    modulo 6, 12, 60. Nets that track a state in general must do A5 and S5, which are not solvable; S3 and A4
+    do not commute; cyclic groups are counting.
+
+    Source: Merrill, Petty & Sabharwal (2024), "The illusion of state in state-space models", with A5, A4 x Z5
+    and Z60, up to 20 elements, and sequences of two elements among those that are trained. Swaps as the only
+    generators: Grazzi et al. (2025).
+    """
+
+    group: str = knob("S3", "the group", choices=("S3", "Z6", "A4", "Z12", "A5", "Z60", "S5"))
+    generators: str = knob(
+        "all", "the elements that come: all, or swaps of two things (groups S)", choices=("all", "swaps")
+    )
+    name: ClassVar[str] = "word_problem"
+    answers: ClassVar[Literal["last", "every"]] = "every"
+
+    def __post_init__(self) -> None:
+        if self.generators == "swaps" and not self.group.startswith("S"):
+            raise UserError(
+                f"task.generators=swaps: task.group={self.group} is not made of swaps; S3 and S5 are"
+            )
+
+    @property
+    def vocabulary(self) -> int:
+        """One symbol per element that may come, and a blank."""
+        return len(_generators(self.group, self.generators)) + 1
+
+    @property
+    def outputs(self) -> int:
+        """One logit per element of the group."""
+        return len(_table(self.group))
+
+    def shortest(self, lag: int) -> int:
+        """The first element, and `lag` more."""
+        return lag + 1
+
+    def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+        """Inputs, targets and mask (T, B)."""
+        which = _generators(self.group, self.generators)
+        table, elements = jnp.asarray(_table(self.group)), jnp.asarray(np.append(which, 0))
+        first = length - 1 - lag
+        drawn = integers(key, (steps, batch), 0, len(which))
+        inputs = jnp.where(jnp.arange(steps)[:, None] >= first, drawn, len(which))
+
+        def multiply(
+            product: Int[Array, " B"], row: tuple[Int[Array, " B"]]
+        ) -> tuple[Int[Array, " B"], Int[Array, " B"]]:
+            product = table[product, row[0]]
+            return product, product
+
+        _, products = lax.scan(multiply, jnp.zeros(batch, jnp.int32), (elements[inputs],))
+        return Batch(inputs, products, scored(products, first + 1, length))
+
+    def facts(self, lag: int, length: int) -> Facts:
+        """One element, whatever the lag. By swaps, half of the group can be reached in a given number of
+        steps, so that a net that knows the time holds a bit less.
+
+        Chance: that of the likeliest product, given the element just read; 1 / order where all elements come.
+        """
+        del length
+        order = self.outputs
+        if self.generators == "all":
+            return Facts(held=1, bits=math.log2(order), chance=1 / order)
+        return Facts(held=1, bits=math.log2(order / 2), chance=_chance_by_swaps(self.group, lag))
+
+
+@lru_cache(maxsize=16)
+def _permutations(group: str) -> np.ndarray:
+    """(order, n): all permutations of n things in lexicographic order, so that the first changes nothing; of
+    a group A the even ones."""
+    n = int(group[1:])
+    rows = np.indices((n,) * n).reshape(n, -1).T
+    rows = rows[np.all(np.sort(rows, axis=1) == np.arange(n), axis=1)]
+    inversions = np.sum(np.triu(rows[:, :, None] > rows[:, None, :]), axis=(1, 2))
+    return rows if group[0] == "S" else rows[inversions % 2 == 0]
+
+
+@lru_cache(maxsize=16)
+def _table(group: str) -> np.ndarray:
+    """(order, order) int32: the product of two elements, the left one first; 0 is the identity."""
+    n = int(group[1:])
+    if group[0] == "Z":
+        return ((np.arange(n)[:, None] + np.arange(n)) % n).astype(np.int32)
+    rows = _permutations(group)
+    digits = n ** np.arange(n)[::-1]
+    products = np.transpose(rows[:, rows], (1, 0, 2))  # [a, b]: b of what a gives
+    return np.searchsorted(rows @ digits, products @ digits).astype(np.int32)
+
+
+@lru_cache(maxsize=16)
+def _generators(group: str, kind: str) -> np.ndarray:
+    """(V,) int32: the elements that come."""
+    if kind == "all":
+        return np.arange(len(_table(group)), dtype=np.int32)
+    rows = _permutations(group)
+    return np.flatnonzero(np.sum(rows != np.arange(rows.shape[1]), axis=1) == 2).astype(np.int32)
+
+
+@lru_cache(maxsize=256)
+def _chance_by_swaps(group: str, lag: int) -> float:
+    """What the likeliest product after each swap gets, over the `lag` steps after the first."""
+    table, swaps = _table(group), _generators(group, "swaps")
+    before = np.zeros(len(table))
+    before[swaps] = 1 / len(swaps)
+    after = np.zeros((len(swaps), len(table)))  # how often each swap was read and each product is due
+    for _ in range(lag):
+        each = np.zeros_like(after)
+        for k, swap in enumerate(swaps):
+            each[k, table[:, swap]] = before / len(swaps)  # multiplying by an element is one to one
+        after += each
+        before = each.sum(0)
+    return float(after.max(1).sum() / lag)

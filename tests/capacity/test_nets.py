@@ -1,0 +1,79 @@
+"""The nets that memcap publishes: each passes, has a name, and goes where a key of a member goes."""
+
+import jax
+import numpy as np
+import polars as pl
+import pytest
+
+import memcap
+from memcap import cli
+from memcap.capacity import nets
+from memcap.capacity.sources import atlas
+from memcap.config import member_of, usual_until
+from memcap.knobs import UserError
+from memcap.studies import store
+from memcap.studies.verify import verify
+from memcap.tasks import task_class
+
+NAMES = sorted(nets.names())
+
+
+def test_a_name_has_the_task_its_knobs_and_the_lag():
+    delay, latch = task_class("delay_line"), task_class("latch")
+    assert nets.name_of(delay(), 50) == "atlas:delay_line-L50"
+    assert nets.name_of(latch(symbols=8, distractors=0), 5) == "atlas:latch-symbols=8-distractors=0-L5"
+
+
+def test_they_are_whole_and_small():
+    report = verify(nets.folder())
+    assert not report.wrong
+    assert (report.rows, report.row_files, report.weight_files) == (len(NAMES), 1, 1)
+    assert len(NAMES) >= 12
+    assert sum(path.stat().st_size for path in nets.folder().rglob("*.*")) < 4e6
+
+
+def test_each_passed_at_a_lag_of_the_atlas_on_a_seed_of_its_own():
+    rows = store.read(atlas())
+    places = set(rows.select("task", "knobs", "lag").iter_rows())
+    for name, row in nets.names().items():
+        assert (
+            row["steady"] if usual_until(member_of(store.config_of(row)).task) == "steady" else row["solved"]
+        )
+        assert (row["task"], row["knobs"], row["lag"]) in places, name
+        assert rows.filter(pl.col("key") == row["key"]).is_empty()
+
+
+@pytest.mark.parametrize("name", ["atlas:latch-L50", "atlas:delay_line-L8"])
+def test_it_does_what_its_row_says(name):
+    net = memcap.load(name)
+    task, lag = net.member.task, net.member.lag
+    length = task.length(lag)
+    batch = task.sample(jax.random.key(7), lag, length, length, 512)
+    outputs, _ = net.run(batch.inputs)
+    due = np.asarray(batch.mask) if batch.mask is not None else np.arange(length)[:, None] == length - 1
+    right = outputs.argmax(-1) == np.broadcast_to(np.asarray(batch.targets), outputs.shape[:2])
+    assert right[np.broadcast_to(due, right.shape)].mean() > 0.985
+
+
+def test_mistakes_are_one_line(tmp_path):
+    with pytest.raises(UserError, match="atlas:latch-L51: no such net; one of atlas:latch-"):
+        memcap.load("atlas:latch-L51")
+    with pytest.raises(UserError, match="give the key of a member, too, or the name atlas:NAME"):
+        memcap.load(tmp_path)
+
+
+def test_without_the_folder_there_are_none(tmp_path, monkeypatch):
+    assert nets.names(tmp_path / "nothing") == {}
+    monkeypatch.setattr(nets, "folder", lambda: tmp_path / "nothing")
+    with pytest.raises(UserError, match="none is published with this memcap"):
+        nets.find_net(tmp_path, "atlas:latch-L5")
+
+
+def test_export_and_probe_take_the_name(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    cli.main(["export", "atlas:latch-L5", "--layout", "torch", "-o", "net.npz"])
+    row = nets.names()["atlas:latch-L5"]
+    assert np.load("net.npz")["lstm.weight_hh_l0"].shape == (4 * row["units"], row["units"])
+    cli.main(["probe", "atlas:latch-L5", "--what", "lengths"])
+    assert list((tmp_path / "outputs" / "probes" / row["key"]).glob("lengths*"))
+    assert "net.npz" in capsys.readouterr().out

@@ -1,0 +1,159 @@
+"""Cells with a matrix: their recurrence in plain NumPy, what they recall, and what they cannot take back."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from lstm_reference import quick_jit
+
+from memcap.cells import cell_class
+from memcap.cells.matrix import EPSILON
+from memcap.models.model import Model
+from memcap.models.network import Architecture
+
+SIGNED = ("signed_delta_net", "delta_product")
+ADDING = ("linear_attention", "mamba2", "gla")
+NAMES = (*ADDING, *SIGNED, "delta_net", "gated_delta_net")
+F, U, B, T = 3, 5, 2, 7
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def recurrence(name, cell, x):
+    """(T, B, U) hidden states, one sequence and step at a time, float64, with I - b k k^T written out."""
+    weights = {key: np.asarray(value, np.float64) for key, value in nnx.to_pure_dict(nnx.state(cell)).items()}
+    raw = name in ("mamba2", "gla")
+
+    def length_1(vector):
+        return vector if raw else vector / np.sqrt(vector @ vector + EPSILON)
+
+    out = np.zeros((T, B, U))
+    for b in range(B):
+        state, before = np.zeros((cell.keys, U)), np.zeros(F)
+        for t in range(T):
+            seen, before = np.concatenate([x[t, b], before]), x[t, b]
+            q, k = length_1(seen @ weights["query"]), seen @ weights["key"]
+            k, v = k if name == "delta_product" else length_1(k), seen @ weights["value"]
+            gates = seen @ weights["gate"] + weights["bias"] if "gate" in weights else None
+            if name == "linear_attention":
+                state = state + np.outer(k, v)
+            elif name == "mamba2":
+                step = np.log1p(np.exp(gates[0]))
+                state = np.exp(-np.exp(weights["log_rate"][0]) * step) * state + step * np.outer(k, v)
+            elif name == "gla":
+                state = np.diag(sigmoid(gates) ** (1 / 16)) @ state + np.outer(k, v)
+            else:
+                if name == "gated_delta_net":
+                    state = np.exp(-np.log1p(np.exp(gates[1]))) * state
+                writes = zip(gates, map(length_1, k), v, strict=True) if k.ndim == 2 else [(gates[0], k, v)]
+                for gate, key, value in writes:
+                    strength = (2 if name in SIGNED else 1) * sigmoid(gate)
+                    state = (np.eye(cell.keys) - strength * np.outer(key, key)) @ state
+                    state = state + strength * np.outer(key, value)
+            read = state.T @ q
+            out[t, b] = read / np.sqrt(np.mean(read**2) + EPSILON)
+    return out
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_is_the_recurrence_of_the_papers(name):
+    cell = cell_class(name)(F, U, rngs=nnx.Rngs(0))
+    x = np.random.default_rng(1).standard_normal((T, B, F)).astype(np.float32)
+    hidden = quick_jit(lambda x: jax.lax.scan(cell, cell.initialize_carry((B, F)), x)[1])(x)
+    np.testing.assert_allclose(hidden, recurrence(name, cell, x), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_state_is_keys_by_units_and_the_last_input(name):
+    assert Architecture(Model(name, U), F, 2).carry_numbers() == cell_class(name).keys * U + F
+
+
+@pytest.mark.usefixtures("quick_compile")
+def test_the_decays_of_a_net_start_small():
+    """GLA forgets half in 16 steps; rates and steps of 20 nets of Mamba-2 are spread over where they are
+    drawn."""
+    gla = Architecture(Model("gla", U), F, 2).init(None, [1])["cell"]
+    np.testing.assert_array_equal(gla["bias"], np.zeros(16))
+    nets = [Architecture(Model("mamba2", U), F, 2).init(None, [seed])["cell"] for seed in range(20)]
+    rates = np.exp([net["log_rate"][0] for net in nets])
+    steps = np.log1p(np.exp([net["bias"][0] for net in nets]))
+    assert 1 <= rates.min() < 4
+    assert 13 < rates.max() <= 16
+    assert 0.00099 <= steps.min() < 0.003
+    assert 0.03 < steps.max() <= 0.101
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_gradients_are_finite_at_a_state_of_zeros(name):
+    cell = cell_class(name)(F, U, rngs=nnx.Rngs(0))
+    graph, weights = nnx.split(cell)
+
+    def loss(weights, inputs):
+        return jnp.sum(nnx.merge(graph, weights)(cell.initialize_carry((B, F)), inputs)[1] ** 3)
+
+    gradients = quick_jit(jax.grad(loss, (0, 1)))(weights, jnp.zeros((B, F)))
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradients))
+
+
+def written(name, pairs):
+    """The state (1, K, U) after these keys and values, at full strength and, where it is gated, no decay."""
+    cell = cell_class(name)(F, U, rngs=nnx.Rngs(0))
+    state, _ = cell.initialize_carry((1, F))
+    gates = [jnp.full(1, 50.0), jnp.full(1, -50.0)]
+    if name == "mamba2":  # a step of 1, by which nothing decays
+        gates, cell.log_rate[...] = [jnp.log(jnp.expm1(jnp.ones(1)))], jnp.full(1, -50.0)
+    if name == "gla":
+        gates = [jnp.full(1, 50.0)] * cell.keys
+    for key, value in pairs:
+        state = cell.write(state, key[None], value[None], gates)
+    return np.asarray(state)
+
+
+def random_pairs(count):
+    rng = np.random.default_rng(3)
+    keys = np.linalg.qr(rng.standard_normal((16, 16)))[0][:count].astype(np.float32)
+    values = rng.standard_normal((count, U)).astype(np.float32)
+    return list(zip(map(jnp.asarray, keys), map(jnp.asarray, values), strict=True))
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in SIGNED])
+def test_as_many_orthogonal_keys_as_a_key_has_numbers_are_recalled(name):
+    pairs = random_pairs(16)
+    state = written(name, pairs)[0]
+    for key, value in pairs:
+        np.testing.assert_allclose(state.T @ np.asarray(key), value, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", [*ADDING, "delta_net", "gated_delta_net"])
+def test_only_the_delta_rule_overwrites(name):
+    (key, old), (_, new) = random_pairs(2)
+    state = written(name, [(key, old), (key, new)])[0]
+    wanted = old + new if name in ADDING else new
+    np.testing.assert_allclose(state.T @ np.asarray(key), wanted, atol=1e-5)
+
+
+def test_a_signed_write_of_nothing_reflects_the_state():
+    pairs = random_pairs(3)
+    before = written("delta_net", pairs)
+    cell = cell_class("signed_delta_net")(F, U, rngs=nnx.Rngs(0))
+    key = pairs[0][0]
+    after = np.asarray(cell.write(jnp.asarray(before), key[None], jnp.zeros((1, U)), [jnp.full(1, 50.0)]))
+    assert np.linalg.norm(after) == pytest.approx(np.linalg.norm(before), rel=1e-5)
+    np.testing.assert_allclose(after[0].T @ np.asarray(key), -before[0].T @ np.asarray(key), atol=1e-5)
+
+
+def test_two_writes_of_a_delta_product_turn_a_state_and_the_same_two_turn_it_on():
+    """Reflections in two keys 45 degrees apart are a quarter turn: four of them give the state back."""
+    cell = cell_class("delta_product")(1, 2, rngs=nnx.Rngs(0))
+    keys = np.zeros((2, 2, cell.keys))
+    keys[0, 0, 0], keys[1, 0, :2] = 1, np.sqrt(0.5)
+    cell.key[...], cell.value[...] = jnp.asarray(keys), jnp.zeros((2, 2, 2))
+    cell.gate[...], cell.bias[...] = jnp.zeros((2, 2)), jnp.full(2, 50.0)
+    state = jnp.zeros((1, cell.keys, 2)).at[0, :2].set(jnp.eye(2))
+    inputs = jnp.ones((4, 1, 1)) * jnp.eye(1, 2)
+    states = quick_jit(lambda: jax.lax.scan(lambda s, x: 2 * (cell.update(s, x),), state, inputs)[1])()
+    np.testing.assert_allclose(states[0, 0, :2], [[0, -1], [1, 0]], atol=1e-5)
+    np.testing.assert_allclose(states[3], state, atol=1e-5)

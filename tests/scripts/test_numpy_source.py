@@ -1,0 +1,214 @@
+"""A task's NumPy source makes of the same random numbers, bit for bit, the sequences that the task makes."""
+
+import sys
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from memcap import tasks
+from memcap.config import task_of
+from memcap.knobs import UserError
+from memcap.scripts.numpy_source import numpy_source
+from memcap.tasks.delay_line import DelayLine
+
+KNOBS = {
+    "delay_line": [[], ["symbols=5"], ["reals=true"]],
+    "copy": [[], ["items=7", "distractors=3", "cue=throughout"], ["waits=drawn"], ["coding=number"]],
+    "latch": [[], ["symbols=9", "distractors=0"]],
+    "count": [[], ["kind=tokens"]],
+    "temporal_order": [[], ["relevant=3"]],
+    "pattern": [[], ["classes=3", "middle=random"]],
+    "selective_copy": [[], ["items=6", "symbols=3", "distractors=2", "cue=throughout"]],
+    "vector_hold": [[], ["numbers=1"]],
+    "bandlimited_delay": [[], ["cycles=2", "rms=0.5"]],
+    "dyck": [[], ["types=3", "depth=2"]],
+    "mqar": [[], ["pairs=2", "symbols=4"]],
+    "windows": [[], ["window=3", "label=last"]],
+}
+CASES = [
+    pytest.param(task_of(name, knobs), id=" ".join([name, *knobs]))
+    for name in tasks.task_classes()
+    for knobs in KNOBS.get(name, [[]])
+]
+# What draws, and NumPy's name for it, with the arguments that come before the shape.
+DRAWS = {
+    "uniform": ("random",),
+    "normal": ("standard_normal",),
+    "gumbel": ("gumbel", 0, 1),
+    "bits": ("integers", 0, 2**32),
+}
+
+
+class Recorder:
+    """What JAX draws, in order, by the name of NumPy's twin."""
+
+    def __init__(self, monkeypatch, task):
+        self.drawn, self.depth = [], 0  # how deep in functions that draw
+        for name, (twin, *bounds) in DRAWS.items():
+            monkeypatch.setattr(jax.random, name, self.recording(getattr(jax.random, name), twin, *bounds))
+        module = sys.modules[type(task).__module__]
+        if hasattr(module, "integers"):
+            monkeypatch.setattr(module, "integers", self.recording(module.integers, "integers"))
+
+    def recording(self, function, twin, *limits):
+        def draw(key, shape, *bounds):
+            self.depth += 1
+            values = function(key, shape, *bounds)
+            self.depth -= 1
+            if not self.depth:
+                shown = [np.asarray(bound) for bound in limits or bounds]
+                self.drawn.append((twin, shape, shown, np.asarray(values)))
+            return values
+
+        return draw
+
+
+class Replay:
+    """A generator that draws what was recorded, and sees that it is asked for the same."""
+
+    def __init__(self, drawn):
+        self.drawn = list(drawn)
+
+    def _next(self, twin, shape, *bounds):
+        name, recorded, limits, values = self.drawn.pop(0)
+        assert (name, tuple(recorded)) == (twin, tuple(shape))
+        for bound, limit in zip(bounds, limits, strict=True):
+            np.testing.assert_array_equal(bound, limit)
+        return values
+
+    def integers(self, least, end, shape, dtype=np.int64):
+        assert np.can_cast(np.min_scalar_type(end - 1), dtype)
+        return self._next("integers", shape, least, end)
+
+    def gumbel(self, place, scale, shape):
+        return self._next("gumbel", shape, place, scale)
+
+    def random(self, shape):
+        return self._next("random", shape)
+
+    def standard_normal(self, shape):
+        return self._next("standard_normal", shape)
+
+
+def functions(task):
+    """`sample` and `length_of`, in a name space that has NumPy only."""
+    names = {"np": np}
+    exec(numpy_source(task), names)
+    return names["sample"], names["length_of"]
+
+
+@pytest.mark.usefixtures("quick_compile")
+@pytest.mark.parametrize("task", CASES)
+@pytest.mark.parametrize(("lag", "more", "buffer"), [(4, 0, 0), (9, 0, 3), (12, 5, 2)])
+def test_equals_the_task(task, lag, more, buffer, monkeypatch):
+    sample, length_of = functions(task)  # before anything is replaced
+    lag = max(lag, task.smallest_lag)
+    length = task.length(lag) + more
+    recorder = Recorder(monkeypatch, task)
+    batch = task.sample(jax.random.key(lag), lag, length, length + buffer, 6)
+    replay = Replay(recorder.drawn)
+    arrays = sample(replay, lag, length, length + buffer, 6)
+    wanted = [field for field in batch if field is not None]
+    assert length_of(lag) == task.length(lag)
+    assert recorder.drawn or task.vocabulary == 1  # a constant input is not drawn
+    assert replay.drawn == []
+    assert len(arrays) == len(wanted)
+    for array, field in zip(arrays, wanted, strict=True):
+        assert array.shape == field.shape
+        np.testing.assert_allclose(array, field, rtol=1e-6, atol=1e-6)  # float64 against float32
+
+
+@pytest.mark.parametrize("task", CASES)
+def test_draws_symbols_of_the_task_from_a_generator(task):
+    sample, length_of = functions(task)
+    arrays = sample(np.random.default_rng(0), 9, length_of(9), length_of(9), 64)
+    assert all(isinstance(array, np.ndarray) for array in arrays)
+    if task.vocabulary is not None:
+        assert set(np.unique(arrays[0])) <= set(range(task.vocabulary))
+    if task.loss == "classes":
+        assert set(np.unique(arrays[1])) <= set(range(task.outputs))
+
+
+def test_its_names_are_values():
+    source = numpy_source(task_of("copy", ["items=3"]))
+    assert not [word for word in ("self", "jnp", "jax", "memcap", "key") if word in source]
+    assert "rng.integers(0, 2, (3, batch))" in source
+    assert "drawn" not in source  # a branch that `waits` rules out
+
+
+def arrays_of(kind):
+    """Of a file of 9 sequences of 6 steps: symbols and classes at the end; or numbers, and values at every
+    step, of several lengths."""
+    rng = np.random.default_rng(1)
+    if kind == "last":
+        return {"inputs": rng.integers(0, 5, (9, 6)), "targets": rng.integers(0, 3, 9)}
+    arrays = {"inputs": rng.normal(size=(9, 6, 2)), "targets": rng.normal(size=(9, 6, 3))}
+    lengths = rng.integers(2, 7, 9)
+    return arrays if kind == "every" else arrays | {"lengths": lengths, "mask": np.ones((9, 6), int)}
+
+
+@pytest.mark.parametrize("kind", ["last", "every", "of several lengths"])
+@pytest.mark.parametrize("name", ["sample", "unseen"])
+def test_a_users_sequences_are_read_and_split_as_memcap_does(kind, name, monkeypatch, tmp_path):
+    path = tmp_path / "mine.npz"
+    np.savez(path, **arrays_of(kind))
+    task = task_of("data", [f"file={path}", "fold=2"])
+    names = {"np": np}
+    exec(numpy_source(task), names)
+    recorder = Recorder(monkeypatch, task)
+    batch = getattr(task, name)(jax.random.key(3), 3, 4, 7, 50)
+    arrays = names[name](Replay(recorder.drawn), 3, 4, 7, 50)
+    for array, field in zip(arrays, [field for field in batch if field is not None], strict=True):
+        np.testing.assert_array_equal(array, field)
+
+
+@dataclass(frozen=True)
+class Derived(DelayLine):
+    """Draws by its parent's method."""
+
+    def sample(self, key, lag, length, steps, batch):
+        return super().sample(key, lag, length, steps, batch)
+
+
+@dataclass(frozen=True)
+class Spikes(DelayLine):
+    """Draws by a helper of its own, and sets a step."""
+
+    def sample(self, key, lag, length, steps, batch):
+        x = jax.random.bernoulli(key, 1 / self.symbols, (steps, batch)).astype(jnp.int32)
+        x = x.at[0].set(1)
+        return tasks.Batch(x, twice(x), jnp.ones_like(x, bool))
+
+
+def twice(x):
+    return 2 * x
+
+
+def test_a_task_from_outside_has_one_with_its_helpers():
+    sample, _ = functions(Spikes(symbols=4))
+    inputs, targets, mask = sample(np.random.default_rng(0), 3, 9, 9, 500)
+    assert inputs[0].all()
+    assert abs(inputs[1:].mean() - 0.25) < 0.03
+    np.testing.assert_array_equal(targets, 2 * inputs)
+    assert mask.all()
+
+
+@dataclass(frozen=True)
+class Sorting(DelayLine):
+    """Uses what NumPy has under no such name."""
+
+    def sample(self, key, lag, length, steps, batch):
+        return tasks.Batch(jax.nn.relu(key), None)
+
+
+def test_what_has_no_twin_is_refused_in_a_line():
+    with pytest.raises(UserError, match=r"Sorting: no script for it, since it uses jax.nn.relu"):
+        numpy_source(Sorting())
+
+
+def test_super_is_refused():
+    with pytest.raises(UserError, match="super"):
+        numpy_source(Derived())

@@ -1,0 +1,282 @@
+"""The parts of a script in NumPy equal the engine's; the scripts themselves train."""
+
+import ast
+import importlib.util
+import math
+import os
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import optax
+import pytest
+from flax import nnx
+
+from memcap.config import Member, task_of
+from memcap.knobs import UserError
+from memcap.models.initializers import PRESETS
+from memcap.models.network import Model
+from memcap.recipes import Recipe
+from memcap.scripts import FRAMEWORKS, script
+from memcap.scripts.script import OPTIMIZERS
+from memcap.training import curriculum
+from memcap.training.operands import train_operands
+from memcap.training.step import Trainer, TrainSpec, learning_rate, optimizer_of
+
+MODULES = {"flax": {"jax", "optax", "flax"}, "keras": {"keras"}, "torch": {"torch"}}
+
+
+def member(task="delay_line", lag=8, units=7, knobs=(), recipe="auto", **values):
+    return Member(
+        task_of(task, list(knobs)), lag, model=Model("lstm", units), recipe=Recipe(recipe, **values)
+    )
+
+
+def parts(text):
+    """What a script defines without its framework: constants, functions in NumPy, and the curriculum."""
+    names = {"np": np}
+    for node in ast.parse(text).body:
+        words = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+        if isinstance(node, (ast.Assign, ast.FunctionDef, ast.ClassDef)) and not words & {
+            *("keras", "torch", "nn", "nnx", "jax", "jnp", "optax")
+        }:
+            exec(compile(ast.Module([node], []), "script", "exec"), names)
+    return names
+
+
+MEMBERS = [
+    pytest.param(member(), id="curriculum"),
+    pytest.param(member("latch", 5, 1), id="last"),
+    pytest.param(member("count", 20, 2, recipe="curriculum", budget=900), id="error"),
+    pytest.param(member("vector_hold", 5, 9), id="several values"),
+    pytest.param(member("copy", 9, 5, ["coding=number"], recipe="descent", init="keras"), id="numbers"),
+    pytest.param(member(recipe="open_gate", knobs=["reals=true"]), id="reals"),
+    pytest.param(member("windows", 24, 1, ["window=10"]), id="windows"),
+    pytest.param(member("data", 11, 4), id="data"),
+    pytest.param(member("bandlimited_delay", 8, 9), id="bandlimited"),
+    pytest.param(member("reber", 8, 4, optimizer="rmsprop"), id="loop"),
+]
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("each", MEMBERS)
+def test_a_script_needs_its_framework_and_numpy_only(framework, each):
+    text = script(each, framework)
+    imports = {
+        name.partition(".")[0]
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        for name in (
+            [node.module] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
+        )
+    }
+    assert imports == {"sys", "functools", "numpy"} | MODULES[framework]
+    assert max(map(len, text.splitlines())) <= 115
+    assert "$" not in text
+    assert text.endswith(")\n")
+
+
+@pytest.mark.parametrize("each", MEMBERS)
+def test_batches_have_the_batch_first_and_what_is_due_at_every_step(each):
+    names = parts(script(each, "keras"))
+    task, length, steps = each.task, each.length, each.length + 3
+    inputs, targets, due = names["draw"](np.random.default_rng(0), each.lag, length, steps, 4)
+    values = task.loss == "values"
+    assert (inputs.shape, inputs.dtype) == ((4, steps, task.features), np.float32)
+    assert targets.shape == ((4, steps, task.outputs) if values else (4, steps))
+    assert targets.dtype == (np.float32 if values else np.int64)
+    assert (due.shape, due.dtype) == ((4, steps), bool)
+    assert not due[:, length:].any()
+    assert due.any(1).all()
+    if task.answers == "last":
+        assert due.sum() == 4
+        assert due[:, length - 1].all()
+    if task.vocabulary is not None:
+        np.testing.assert_array_equal(inputs.sum(-1), 1)
+
+
+@pytest.mark.parametrize("init", sorted(PRESETS))
+def test_weights_start_as_the_engine_starts_them(init):
+    each = member("latch", 20, 6, recipe="hold", init=init)
+    entropy = [3, 20, 6]
+    kernel, recurrent, bias = parts(script(each, "torch"))["initial_weights"](np.random.default_rng(entropy))
+    wanted = each.architecture.init(each.init, entropy)["cell"]
+    np.testing.assert_allclose(kernel, wanted["kernel"], rtol=1e-5)
+    np.testing.assert_allclose(recurrent, wanted["recurrent"], rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(bias, wanted["bias"], rtol=1e-5, atol=1e-7)
+
+
+def trainer(each):
+    return Trainer(TrainSpec.of(each), each.length, each.length)
+
+
+@pytest.mark.parametrize("recipe", ["forget_bias", "hold", "open_gate"])
+def test_the_rate_is_the_engine_s(recipe):
+    each = member(recipe=recipe)
+    names, operands = parts(script(each, "keras")), train_operands(trainer(each), each)
+    for step in (0, 1, 20, 49, 700, each.recipe.budget - 1):
+        wanted = float(learning_rate(operands, np.int32(step)))
+        assert names["learning_rate"](step) == pytest.approx(wanted, rel=1e-4, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("task", "lag", "values"),
+    [
+        ("delay_line", 20, {}),
+        ("delay_line", 20, {"schedule": "cosine", "falls_above": 8, "warmup": 0}),
+        ("count", 24, {"curriculum": 0.3}),
+    ],
+)
+def test_the_curriculum_is_the_engine_s(task, lag, values):
+    each = member(task, lag, recipe="curriculum", budget=400, **values)
+    operands = train_operands(trainer(each), each)
+    plan, state = operands.curriculum, curriculum.initial_state(operands.curriculum, lag)
+    names = parts(script(each, "keras"))
+    ours, rng = names["Curriculum"](), np.random.default_rng(0)
+    advance = jax.jit(lambda state, step, score: curriculum.update(state, plan, lag, step, score))
+    scale = jax.jit(lambda state, step: curriculum.lr_scale(state, plan, step, each.recipe.budget))
+    lags = set()
+    for step in range(400):
+        wanted = float(learning_rate(operands, np.int32(step)) * scale(state, np.int32(step)))
+        assert ours.rate(step) == pytest.approx(wanted, rel=1e-3, abs=1e-7)
+        score = rng.uniform(0.9, 1) if task == "delay_line" else each.facts.threshold * rng.uniform(0, 10)
+        state = advance(state, np.int32(step + 1), np.float32(score))
+        ours.update(step + 1, score)
+        assert ours.lag == int(state.lag)
+        assert names["length_of"](ours.lag) == int(plan.lengths[ours.lag])
+        lags.add(ours.lag)
+    assert lags == {*range(math.ceil(each.recipe.curriculum * lag), lag + 1)}
+
+
+def test_scores_count_what_is_due():
+    names = parts(script(member(), "torch"))
+    outputs = np.array([[[0, 1], [0, 1], [1, 0]]])
+    targets, due = np.array([[1, 0, 1]]), np.array([[True, True, False]])
+    assert names["score_of"](outputs, targets, due) == 0.5
+    names = parts(script(member("vector_hold", 5, 9), "torch"))
+    assert names["score_of"](np.ones((2, 3, 4)), np.zeros((2, 3, 4)), np.ones((2, 3), bool)) == 1
+
+
+@pytest.mark.parametrize("right", [True, False])
+@pytest.mark.parametrize("each", [MEMBERS[0], MEMBERS[1]])
+def test_the_verdict(each, right, capsys):
+    names = parts(script(each, "torch"))
+    answers = {}
+
+    def train_step(inputs, targets, due, rate):
+        return 1.0
+
+    def draw(rng, lag, length, steps, batch, original=names["draw"]):
+        inputs, targets, due = answers["last"] = original(rng, lag, length, steps, batch)
+        return inputs, targets, due
+
+    def predict(inputs):
+        targets = answers["last"][1]
+        return np.eye(names["OUTPUTS"])[targets if right else 1 - targets]
+
+    names["draw"] = draw
+    verdict = names["train"](train_step, predict, np.random.default_rng(0))
+    until = each.evaluation.until.upper()
+    assert verdict.startswith(until if right else f"NOT {until}")
+    assert "fresh sequences" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_an_optimizer_of_a_script_steps_as_the_engine_s(name):
+    """Three gradients, some of them small, and a weight that has none; at a rate of .5."""
+    _, in_torch, in_flax = OPTIMIZERS[name]
+    gradients = np.float32([[1.0, -2.0, 0.0], [1e-3, 0.5, 0.0], [-3.0, 1e-4, 0.0]])
+
+    def after(optimizer):
+        weights, state = np.zeros(3, np.float32), optimizer.init(np.zeros(3, np.float32))
+        for gradient in gradients:
+            direction, state = optimizer.update(gradient, state)
+            weights = weights - 0.5 * np.asarray(direction)
+        return weights
+
+    weights = after(optimizer_of(name, 1e9))
+    np.testing.assert_array_equal(after(eval(f"optax.{in_flax}", {"optax": optax})), weights)
+    torch = pytest.importorskip("torch")
+    trained = [torch.zeros(3, requires_grad=True)]
+    optimizer = eval(f"torch.optim.{in_torch}", {"torch": torch, "trained": trained})
+    optimizer.param_groups[0]["lr"] = 0.5
+    for gradient in gradients:
+        trained[0].grad = torch.from_numpy(gradient)
+        optimizer.step()
+    np.testing.assert_allclose(trained[0].detach().numpy(), weights, rtol=1e-5, atol=1e-7)
+
+
+def test_refusals():
+    with pytest.raises(UserError, match="code=jax: no such framework; one of flax, keras, torch"):
+        script(member(), "jax")
+    with pytest.raises(UserError, match="an LSTM with a dense"):
+        script(Member(task_of("latch", []), 8, model=Model("GRUCell", 2)), "torch")
+    with pytest.raises(UserError, match="the task's own length"):
+        script(Member(task_of("latch", []), 8, 20, model=Model("lstm", 2)), "torch")
+    with pytest.raises(UserError, match="sequences of one length; give it a recipe without a curriculum"):
+        script(member("windows", 24, 1, recipe="curriculum"), "torch")
+
+
+@pytest.mark.parametrize("carry", ["keep", "reset"])
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_no_gradient_passes_from_window_to_window(framework, carry, monkeypatch):
+    """From the last of three windows; what the carry brings does where it is kept."""
+    if importlib.util.find_spec(framework) is None:
+        pytest.skip(f"{framework} is not installed")
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    names = {"__name__": "script"}
+    exec(script(member("windows", 24, 3, ["window=10", f"carry={carry}"]), framework), names)
+    assert names["WINDOW"] == 10
+    rng = np.random.default_rng(0)
+    inputs = rng.standard_normal((4, 25, 2)).astype(np.float32)
+    changed = np.where(np.arange(25)[:, None] < 20, -inputs, inputs)
+    if framework == "torch":
+        torch = names["torch"]
+        net, array = names["Net"](rng), torch.from_numpy(inputs).requires_grad_()
+        (gradient,) = torch.autograd.grad(net(array)[:, -1].sum(), array)
+        last, other = (net(torch.from_numpy(each))[:, -1].detach() for each in (inputs, changed))
+    else:
+        net = names["build"](rng) if framework == "keras" else names["Net"](rng, nnx.Rngs(0))
+        grad = jax.grad if framework == "keras" else nnx.grad  # Flax counts what it draws for the carry
+        gradient = grad(lambda array, net: net(array)[:, -1].sum())(inputs, net)
+        last, other = (net(each)[:, -1] for each in (inputs, changed))
+    gradient = np.asarray(gradient)
+    assert not gradient[:, :20].any()
+    assert gradient[:, 20:].any(axis=(0, 2)).all()
+    assert np.allclose(last, other) == (carry == "reset")
+
+
+def run(text, framework, folder):
+    """A script's last line, run by itself."""
+    if importlib.util.find_spec(framework) is None:
+        pytest.skip(f"{framework} is not installed")
+    path = folder / "train_net.py"
+    path.write_text(text, encoding="utf-8")
+    threads = {"OMP_NUM_THREADS": "1", "JAX_PLATFORMS": "cpu", "KERAS_BACKEND": "jax"}
+    done = subprocess.run(
+        [sys.executable, path, "1"],
+        cwd=folder,
+        env=os.environ | threads,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()[-1]
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_a_script_trains_a_delay_line_of_lag_8(framework, tmp_path):
+    assert run(script(member(units=8), framework), framework, tmp_path).startswith("STEADY after")
+    assert len(list(tmp_path.glob("delay_line_8.*"))) == 1
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_a_script_trains_on_an_error(framework, tmp_path):
+    each = member("adding", 8, 2, batch=16)
+    text = script(each, framework).replace(
+        "SEQUENCES, EVERY, SUCCESSIVE = 2048", "SEQUENCES, EVERY, SUCCESSIVE = 64"
+    )
+    text = text.replace(", 1500, ", ", 100, ")
+    assert run(text, framework, tmp_path).startswith(("SOLVED after", "NOT SOLVED"))

@@ -1,0 +1,203 @@
+"""The design race: which recipe wins by what its nets did, what it may ask for, and what follows."""
+
+import pytest
+from study_checks import config
+
+import memcap
+from memcap import recipes
+from memcap.knobs import UserError
+from memcap.studies import shards
+from memcap.studies.axes import racing
+from memcap.studies.race import AMPLE, FEWEST_UNITS, FIRST_BUDGET, SEEDS, Race
+from memcap.studies.search import Outcome
+
+RECIPES = ("curriculum", "curriculum_chrono", "hold", "forget_bias")
+
+
+def members(lags=(5, 20), names=RECIPES, seeds=8, widths=range(1, 41), task="copy"):
+    return memcap.members(
+        task=task, lag=list(lags), recipe=list(names), units=list(widths), seed=list(range(seeds))
+    )
+
+
+def run(race, outcome):
+    """Everything that a race trains, in order, where `outcome(member)` is what becomes of it."""
+    waiting, trained = race.first_members(), {}
+    while waiting:
+        member = waiting.pop(0)
+        trained[member] = outcome(member)
+        waiting += race.next_members(member, trained[member])
+    return trained
+
+
+def good(name, width=6, steps=100):
+    """Only one recipe trains, from a width on; another scores by its place in the alphabet, above chance."""
+
+    def outcome(member):
+        if member.recipe.name == name and member.model.units >= width:
+            return Outcome(True, steps, 1.0)
+        return Outcome(False, member.recipe.budget, 0.2 + 0.1 * sorted(RECIPES).index(member.recipe.name))
+
+    return outcome
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_recipe_that_trains_wins_and_its_widths_are_searched(name):
+    race = Race(members(), {})
+    trained = run(race, good(name))
+    assert {recipe.name for recipe in race.winners.values()} == {name}
+    full = members(names=[name], widths=[1], seeds=1)[0].recipe
+    searched = [m for m in trained if m.recipe == full]
+    assert {5, 6} <= {m.model.units for m in searched}
+    assert race.estimate == 0
+
+
+def test_each_lag_has_a_winner_of_its_own():
+    race = Race(members(names=("curriculum", "hold")), {})
+    run(race, lambda m: good("hold" if m.lag == 5 else "curriculum")(m))
+    assert {race_of[1]: recipe.name for race_of, recipe in race.winners.items()} == {
+        5: "hold",
+        20: "curriculum",
+    }
+
+
+def test_first_all_recipes_train_an_ample_width_for_a_small_budget():
+    first = Race(members(lags=[20]), {}).first_members()
+    held = first[0].facts.held
+    assert held == 4
+    assert {m.model.units for m in first} == {max(FEWEST_UNITS, AMPLE * held)}
+    assert len(first) == SEEDS * len(RECIPES)
+    assert {m.recipe.budget for m in first} == {FIRST_BUDGET}
+    assert {m.seed for m in first} == set(range(SEEDS))
+
+
+def test_the_worse_half_is_left_behind_and_budgets_double_up_to_the_recipes_own():
+    race = Race(members(lags=[20]), {})
+    trained = run(
+        race,
+        lambda m: Outcome(False, m.recipe.budget, {"hold": 0.9, "curriculum": 0.8}.get(m.recipe.name, 0.2)),
+    )
+    budgets = {
+        name: sorted(
+            {m.recipe.budget for m in trained if m.recipe.name == name and m.model.units == FEWEST_UNITS}
+        )
+        for name in RECIPES
+    }
+    assert budgets["forget_bias"] == budgets["curriculum_chrono"] == [FIRST_BUDGET]
+    assert budgets["curriculum"] == [FIRST_BUDGET, 2 * FIRST_BUDGET]
+    assert budgets["hold"] == [FIRST_BUDGET]  # which is its own
+    assert [recipe.name for recipe in race.winners.values()] == ["hold"]
+
+
+def test_where_all_are_at_chance_none_is_left_behind_until_budgets_end():
+    race = Race(members(lags=[20], names=("hold", "forget_bias", "curriculum")), {})
+
+    def late(member):
+        passes = member.recipe.name == "curriculum" and member.recipe.budget >= 6000
+        return Outcome(passes, member.recipe.budget, float(passes))
+
+    run(race, late)
+    assert [recipe.name for recipe in race.winners.values()] == ["curriculum"]
+
+
+def test_one_that_passes_with_fewer_than_half_of_its_seeds_has_not_won_yet():
+    def outcome(member):
+        lucky = member.recipe.name == "curriculum_chrono" and member.seed == 0
+        late = member.recipe.name == "curriculum" and member.recipe.budget > FIRST_BUDGET
+        return Outcome(lucky or late, member.recipe.budget, 0.5)
+
+    race = Race(members(lags=[20], names=("curriculum_chrono", "curriculum", "hold", "forget_bias")), {})
+    run(race, outcome)
+    assert [recipe.name for recipe in race.winners.values()] == ["curriculum"]
+
+
+def test_a_users_own_recipes_race_beside_those_of_the_package_and_no_others(tmp_path):
+    (tmp_path / "recipe").mkdir()
+    (tmp_path / "recipe" / "mine.yaml").write_text("name: mine\n")
+    package = recipes.race_names()
+    try:
+        recipes.use_config_folders([tmp_path, recipes.root() / "conf"])
+        assert recipes.race_names() == [*package, "mine"]
+    finally:
+        recipes.use_config_folders([])
+
+
+def test_two_that_pass_go_by_seeds_and_then_by_steps():
+    def outcome(member):
+        fails = member.recipe.name == "hold" and member.seed == 0
+        return Outcome(not fails, {"hold": 10, "curriculum": 900}.get(member.recipe.name, 500), 0.9)
+
+    race = Race(members(lags=[20], names=("hold", "curriculum", "forget_bias")), {})
+    run(race, outcome)
+    assert [recipe.name for recipe in race.winners.values()] == ["forget_bias"]
+
+
+def test_all_that_it_asks_for_is_among_its_candidates_and_nothing_twice():
+    race = Race(members(), {})
+    candidates, bound = set(race.candidates), race.estimate
+    trained = run(race, good("forget_bias", width=30))
+    assert set(trained) <= candidates
+    assert len(race.candidates) == len(candidates)
+    assert bound >= len(trained) / 2  # a search may turn out longer than the first recipes let expect
+
+
+def test_what_the_store_holds_is_not_trained_again():
+    outcome = good("hold")
+    trained = run(Race(members(), {}), outcome)
+    again = Race(members(), trained)
+    assert again.first_members() == []
+    assert again.estimate == 0
+    half = dict(list(trained.items())[: len(trained) // 2])
+    rest = run(Race(members(), half), outcome)
+    assert set(rest) | set(half) == set(trained)
+    assert not set(rest) & set(half)
+
+
+def test_an_outcome_is_scored_from_chance_to_perfect():
+    (accuracy,) = memcap.members(task="latch", lag=5, seed=[0])
+    (error,) = memcap.members(task="adding", lag=5, seed=[0])
+    chance = error.facts.chance
+    assert Outcome.of(accuracy, False, 9, 0.75).share == pytest.approx(0.5)
+    assert Outcome.of(error, False, 9, chance / 4).share == pytest.approx(0.75)
+    assert Outcome.of(error, False, 9, 3 * chance).share == 0
+    assert Outcome.of(accuracy, False, 9, float("nan")).share == 0
+
+
+GRID = {"model.units": [1, 2, 3], "seed": 4}
+
+
+def test_recipes_are_added_where_a_race_is_asked_for_and_none_is_named():
+    assert racing(config(GRID), "race") == [GRID | {"recipe": recipes.race_names()}]
+    named = GRID | {"recipe": ["hold", "chrono"]}
+    assert racing(config(named), "race") == [named]
+    with pytest.raises(UserError, match="design=race: recipe=hold is one recipe; leave recipe=auto"):
+        racing(config(GRID, recipe__name="hold"), "race")
+
+
+@pytest.mark.parametrize("design", ["grid", "bisect", "race"])
+def test_axes_that_are_none_are_refused_and_not_left_out(design):
+    with pytest.raises(UserError, match=r"axes=model\.units: must map fields"):
+        racing(config([GRID, "model.units"]), design)
+
+
+@pytest.mark.parametrize("design", ["grid", "bisect"])
+def test_recipes_race_where_nothing_is_recommended_and_there_is_room(design):
+    own = "bandlimited_delay"
+    assert not recipes.is_recommended(own)
+    assert racing(config(GRID, task=own), design) == [GRID | {"recipe": recipes.race_names()}]
+    assert racing(config(GRID | {"task": [own]}), design) is not None
+    assert racing(config(GRID), design) is None
+    assert racing(config(GRID | {"task": [own, "latch"]}), design) is None
+    assert racing(config(GRID | {"model.units": [1, 2]}, task=own), design) is None
+    assert racing(config(GRID, task=own, recipe__name="hold"), design) is None
+    assert racing(config(None, task=own), design) is None
+
+
+def test_a_study_races_and_resumes(tmp_path):
+    made = members(lags=[3], names=("curriculum", "forget_bias"), seeds=4, widths=(1, 2, 4), task="latch")
+    rows = memcap.train(made, tmp_path, design="race", progress=False)
+    assert {m.key for m in made} & set(rows["key"])
+    assert FIRST_BUDGET in set(rows["budget"])
+    before = shards.read(tmp_path).height
+    assert memcap.train(made, tmp_path, design="race", progress=False).height == rows.height
+    assert shards.read(tmp_path).height == before
