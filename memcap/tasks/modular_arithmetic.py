@@ -102,12 +102,12 @@ def _share_of_the_likeliest(modulus: int, digits: int) -> float:
         for digit in range(modulus):
             for product in range(modulus):
                 read[:, product * digit % modulus] += shares[:, product] / modulus
-        ended = np.zeros(modulus)
+        ends = np.zeros(modulus)
         for product in range(modulus):
-            ended += np.roll(read[:, product], product)
+            ends += np.roll(read[:, product], product)
         if not left:
-            return float(ended.max())
+            return float(np.max(ends))
         shares = read / _OPERATORS
-        shares[:, 1] += ended / _OPERATORS
-        shares[:, modulus - 1] += ended / _OPERATORS
+        shares[:, 1] += ends / _OPERATORS
+        shares[:, modulus - 1] += ends / _OPERATORS
     raise AssertionError("an expression has a digit")
