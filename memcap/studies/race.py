@@ -1,11 +1,17 @@
 """The design `race`: which recipe trains a task at a lag, before `bisect` asks how many units it takes by it.
 
-The recipes that compete train a net of one ample width, a few seeds each, with a small budget first. The
-worse half is left behind and the budget doubles (successive halving), until one is left or until one passes:
-at least half of its seeds solved. Recipes are compared by how many seeds passed, then by how few steps those
-took, then by the best held-out score. Where no recipe is beyond chance yet, none is left behind. A budget
-that reaches a recipe's own is its own, so that those members count for the search that follows. Every net of
-a race is a member like any other, with a row and a key; what it has of its own is its budget.
+The recipes that compete train a few seeds each. First at a lean width, half a unit per symbol that is to be
+held, with a small budget: a recipe that passes there, with at least half of its seeds solved, trains narrow
+nets, and the best of those wins. Which one trains ample nets soonest does not say that: some recipes are
+quick with room to spare and fail without.
+
+Where none passes at the lean width, they race at an ample one. The worse half is left behind and the budget
+doubles (successive halving), until one is left or until one passes. Where no recipe is beyond chance yet,
+none is left behind. Recipes are compared by how many seeds passed, then by how few steps those took, then by
+the best held-out score.
+
+A budget that reaches a recipe's own is its own, so that those members count for the search that follows.
+Every net of a race is a member like any other, with a row and a key; what it has of its own is its budget.
 
 The winners of all lags of a task then go into one search (`memcap.studies.search.Bisect`).
 
@@ -23,8 +29,9 @@ from memcap.tasks.base import BEYOND_CHANCE
 
 SEEDS = 3  # that each recipe trains in a race
 FIRST_BUDGET = 1500  # steps of the first rung
-AMPLE = 2  # units per symbol that is to be held, of the width that races
-FEWEST_UNITS = 16  # of that width
+LEAN = 0.5  # units per symbol that is to be held, of the width that races first
+AMPLE = 2  # and of the one that races where none passes there
+FEWEST_UNITS = 16  # of the ample width
 
 
 def race_of(member: Member) -> tuple[Hashable, ...]:
@@ -51,23 +58,25 @@ class LagRace:
             self.members.setdefault(member.recipe, []).append(member)
         self.alive = list(self.members)
         self.budget = FIRST_BUDGET
-        self._nets: dict[tuple[Recipe, int], list[Member]] = {}
+        held = next(iter(self.members.values()))[0].facts.held
+        self.lean, self.ample = LEAN * held, max(FEWEST_UNITS, AMPLE * held)
+        self.units = self.lean  # of the nets that race now; they have the width nearest to it
+        self._nets: dict[tuple[Recipe, float, int], list[Member]] = {}
 
     @property
     def winner(self) -> Recipe | None:
         """The recipe that is left; None while several are."""
         return self.alive[0] if len(self.alive) == 1 else None
 
-    def at_budget(self, recipe: Recipe, budget: int) -> list[Member]:
-        """The nets that a recipe trains in the rung of this budget."""
-        if (recipe, budget) not in self._nets:
-            self._nets[recipe, budget] = self._nets_of(recipe, budget)
-        return self._nets[recipe, budget]
+    def nets(self, recipe: Recipe, units: float, budget: int) -> list[Member]:
+        """The nets that a recipe trains in the rung of this budget, of about so many units."""
+        if (recipe, units, budget) not in self._nets:
+            self._nets[recipe, units, budget] = self._nets_of(recipe, units, budget)
+        return self._nets[recipe, units, budget]
 
-    def _nets_of(self, recipe: Recipe, budget: int) -> list[Member]:
+    def _nets_of(self, recipe: Recipe, units: float, budget: int) -> list[Member]:
         theirs = self.members[recipe]
-        ample = max(FEWEST_UNITS, AMPLE * theirs[0].facts.held)
-        width = min({m.model.units for m in theirs}, key=lambda units: (abs(units - ample), units))
+        width = min({m.model.units for m in theirs}, key=lambda width: (abs(width - units), width))
         nets = sorted((m for m in theirs if m.model.units == width), key=lambda m: m.seed)[:SEEDS]
         assert recipe.budget is not None
         if budget >= recipe.budget:
@@ -81,28 +90,32 @@ class LagRace:
         nets: dict[Member, None] = {}
         for recipe in self.members:
             budget = FIRST_BUDGET
-            nets.update(dict.fromkeys(self.at_budget(recipe, budget)))
+            nets.update(dict.fromkeys(self.nets(recipe, self.lean, budget)))
+            nets.update(dict.fromkeys(self.nets(recipe, self.ample, budget)))
             while budget < (recipe.budget or 0):
                 budget *= 2
-                nets.update(dict.fromkeys(self.at_budget(recipe, budget)))
+                nets.update(dict.fromkeys(self.nets(recipe, self.ample, budget)))
         return list(nets)
 
     def advance(self, outcomes: Mapping[Member, Outcome]) -> list[Member]:
         """Go on as far as the outcomes allow. Returns the nets of the rung at hand that have none yet; empty
         once there is a winner."""
         while self.winner is None:
-            nets = {recipe: self.at_budget(recipe, self.budget) for recipe in self.alive}
+            nets = {recipe: self.nets(recipe, self.units, self.budget) for recipe in self.alive}
             missing = [net for each in nets.values() for net in each if net not in outcomes]
             if missing:
                 return missing
             ends = {recipe: [outcomes[net] for net in each] for recipe, each in nets.items()}
-            ranked = sorted(self.alive, key=lambda recipe: _rank(ends[recipe]))
-            best = ends[ranked[0]]
+            self.alive.sort(key=lambda recipe: _rank(ends[recipe]))
+            best = ends[self.alive[0]]
             passes = 2 * sum(each.passed for each in best) >= len(best)
+            if self.units == self.lean and not passes:
+                self.units = self.ample
+                continue
             if passes or all(self.budget >= (recipe.budget or 0) for recipe in self.alive):
-                self.alive = ranked[:1]
+                del self.alive[1:]
             elif max(each.share for each in best) > BEYOND_CHANCE:
-                self.alive = ranked[: (len(ranked) + 1) // 2]
+                del self.alive[(len(self.alive) + 1) // 2 :]
             self.budget *= 2
         return []
 

@@ -8,7 +8,7 @@ from memcap import recipes
 from memcap.knobs import UserError
 from memcap.studies import shards
 from memcap.studies.axes import racing
-from memcap.studies.race import AMPLE, FEWEST_UNITS, FIRST_BUDGET, SEEDS, Race
+from memcap.studies.race import AMPLE, FEWEST_UNITS, FIRST_BUDGET, LEAN, SEEDS, Race
 from memcap.studies.search import Outcome
 
 RECIPES = ("curriculum", "curriculum_chrono", "hold", "forget_bias")
@@ -61,14 +61,31 @@ def test_each_lag_has_a_winner_of_its_own():
     }
 
 
-def test_first_all_recipes_train_an_ample_width_for_a_small_budget():
-    first = Race(members(lags=[20]), {}).first_members()
+def test_first_all_recipes_train_a_lean_width_and_then_an_ample_one():
+    race = Race(members(lags=[20]), {})
+    first = race.first_members()
     held = first[0].facts.held
     assert held == 4
-    assert {m.model.units for m in first} == {max(FEWEST_UNITS, AMPLE * held)}
+    assert {m.model.units for m in first} == {LEAN * held}
     assert len(first) == SEEDS * len(RECIPES)
     assert {m.recipe.budget for m in first} == {FIRST_BUDGET}
     assert {m.seed for m in first} == set(range(SEEDS))
+    then = [new for m in first for new in race.next_members(m, Outcome(False, FIRST_BUDGET, 0.9))]
+    assert {m.model.units for m in then} == {max(FEWEST_UNITS, AMPLE * held)}
+    assert len(then) == len(first)
+    assert {m.recipe.budget for m in then} == {FIRST_BUDGET}
+
+
+def test_one_that_trains_lean_nets_wins_over_one_that_is_quicker_with_room_to_spare():
+    def outcome(member):
+        quick = member.recipe.name == "forget_bias"
+        passes = not quick or member.model.units > 4
+        return Outcome(passes, 50 if quick else 900, 1.0)
+
+    race = Race(members(lags=[20], names=("forget_bias", "hold")), {})
+    trained = run(race, outcome)
+    assert [recipe.name for recipe in race.winners.values()] == ["hold"]
+    assert {m.model.units for m in trained if m.recipe.name == "forget_bias"} == {2}
 
 
 def test_the_worse_half_is_left_behind_and_budgets_double_up_to_the_recipes_own():
