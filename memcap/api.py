@@ -89,10 +89,10 @@ def _member(task: Any, recipe: Any, **values: Any) -> Member:
             )
             raise UserError(f"{name}: {what}")
         parts[owners[0]][field] = value
-    named = recipe if isinstance(recipe, Recipe) else Recipe(_text(recipe, "recipe"))
+    base = recipe if isinstance(recipe, Recipe) else Recipe(_text(recipe, "recipe"))
     return Member(
         _with(task, parts["task"]) if isinstance(task, Task) else typed(cls, parts["task"], "task"),
-        recipe=_with(named, parts["recipe"]),
+        recipe=_with(base, parts["recipe"]),
         model=typed(Model, parts["model"], "model"),
         evaluation=typed(Evaluation, parts["evaluation"], "evaluation"),
         **{"lag": 8, **parts["member"]},

@@ -66,9 +66,9 @@ class Listing:
         unbounded = options.update(width=UNBOUNDED, max_width=UNBOUNDED)
         dropped: list[str] = []
         if console.is_terminal:
-            left = list(self.drops)
-            while left and self._width(console, unbounded, dropped) > options.max_width:
-                dropped.append(left.pop(0))
+            droppable = list(self.drops)
+            while droppable and self._width(console, unbounded, dropped) > options.max_width:
+                dropped.append(droppable.pop(0))
         table = self._table(dropped, plain=not console.is_terminal)
         width = max(Measurement.get(console, unbounded, table).minimum, options.max_width)
         yield Text(self.title, style="bold")

@@ -106,9 +106,11 @@ def _columns(pairs: Sequence[tuple[float, float]]) -> tuple[list[float], list[fl
 
 def _legend(axes: Axes) -> None:
     """One entry per task, then grey ones for what the marks mean."""
-    named = zip(*axes.get_legend_handles_labels(), strict=True)
+    legend = zip(*axes.get_legend_handles_labels(), strict=True)
     entries = [
-        (line, name.removesuffix(SHARE.format(90))) for line, name in named if name.endswith(SHARE.format(90))
+        (line, name.removesuffix(SHARE.format(90)))
+        for line, name in legend
+        if name.endswith(SHARE.format(90))
     ]
     grey: dict[str, Any] = {"color": "grey", "ms": 5}
     entries += [

@@ -49,8 +49,8 @@ def draw(rows: pl.DataFrame) -> Drawn:
         )
     best = [p for p in frontier.best_recipes(everything) if p.label in {q.label for q in points}]
     names = recipe_names(points)
-    chosen = {(p.place, key(p)) for p in best}
-    data = [_columns(p, name, (p.place, key(p)) in chosen) for p, name in zip(points, names, strict=True)]
+    winners = {(p.place, key(p)) for p in best}
+    data = [_columns(p, name, (p.place, key(p)) in winners) for p, name in zip(points, names, strict=True)]
     return Drawn(plot(points, names, best), pl.DataFrame(data, infer_schema_length=None))
 
 

@@ -67,8 +67,8 @@ def legend_in_order(axes: Axes, labels: Iterable[str], **look: Any) -> None:
     """A legend with its entries in this order; Matplotlib by itself names lines before lines with bars."""
     handles, names = axes.get_legend_handles_labels()
     by_label = dict(zip(names, handles, strict=True))
-    shown = [label for label in labels if label in by_label]
-    axes.legend([by_label[label] for label in shown], shown, **look)
+    in_order = [label for label in labels if label in by_label]
+    axes.legend([by_label[label] for label in in_order], in_order, **look)
 
 
 def write_below(figure: Figure, text: str) -> None:

@@ -90,12 +90,12 @@ def resolve(name: str, request: Request) -> Loop:
     Raises:
         UserError: there is no loop of this name.
     """
-    named = _named(name)
-    serving = [loop for loop in named if not loop.refuses(request)]
+    loops = _named(name)
+    serving = [loop for loop in loops if not loop.refuses(request)]
     if serving:
         return serving[0]
-    assert named[-1].fallback != name, f"{name}: serves no cell"
-    return resolve(named[-1].fallback, request)
+    assert loops[-1].fallback != name, f"{name}: serves no cell"
+    return resolve(loops[-1].fallback, request)
 
 
 def choose(name: str, request: Request) -> Choice:

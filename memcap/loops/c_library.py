@@ -86,10 +86,10 @@ def load(source: Path, calls: Sequence[str] = ()) -> Library:
         if theirs or not path.exists() or _tested(path) != _digest(path):
             jax_setup.make_folder(path.parent)
             with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
-                made = Path(scratch, path.name)
-                _run([COMPILER, *FLAGS, "-shared", "-fPIC", f"-I{include}", str(source), "-o", str(made)])
-                made.chmod(0o700)  # whatever the umask: nobody else may write it
-                made.replace(path)  # whole or not at all: other processes may be at it
+                library = Path(scratch, path.name)
+                _run([COMPILER, *FLAGS, "-shared", "-fPIC", f"-I{include}", str(source), "-o", str(library)])
+                library.chmod(0o700)  # whatever the umask: nobody else may write it
+                library.replace(path)  # whole or not at all: other processes may be at it
         library = Library(path, _digest(path), ctypes.CDLL(str(path)))
     except OSError as error:
         raise LibraryError(f"its library can be neither written nor loaded ({error})") from error
@@ -157,10 +157,10 @@ def _tested(path: Path) -> str:
 
 def _write(path: Path, content: bytes) -> None:
     """Write a small file, whole or not at all, if it can be."""
-    written = path.with_name(f".{path.name}.{os.getpid()}")
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        written.write_bytes(content)
-        written.chmod(0o600)
-        written.replace(path)
+        draft.write_bytes(content)
+        draft.chmod(0o600)
+        draft.replace(path)
     except OSError:
-        written.unlink(missing_ok=True)  # not known to be tested, it is made and tested again next time
+        draft.unlink(missing_ok=True)  # not known to be tested, it is made and tested again next time

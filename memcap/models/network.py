@@ -102,9 +102,9 @@ class Network(nnx.Module):
         """One time step of the layers without the read-out: their carry, and the last one's hidden state."""
         hidden = jax.nn.one_hot(inputs, self.features) if inputs.ndim == 1 else inputs
         carries = []
-        for cell, entered in zip(self.cells, self.by_layer(carry), strict=True):
-            left, hidden = cell(entered, hidden)
-            carries.append(left)
+        for cell, before in zip(self.cells, self.by_layer(carry), strict=True):
+            after, hidden = cell(before, hidden)
+            carries.append(after)
         return joined(carries), hidden
 
     def by_layer(self, carry: Any) -> Sequence[Any]:
@@ -194,12 +194,12 @@ def _run_layers(
 ) -> tuple[list[Any], jax.Array]:
     """Run layers over time: the carry of each after the last step, and the hidden states of the last one,
     (T, B, H); of no layers the inputs."""
-    after, hidden = [], inputs
+    last, hidden = [], inputs
     for cell, carry in zip(cells, carries, strict=True):
-        left, hidden = run(cell, hidden, initial_carry=carry, **arguments)
-        after.append(left)
+        after, hidden = run(cell, hidden, initial_carry=carry, **arguments)
+        last.append(after)
         hidden = jnp.swapaxes(hidden, 1, 2)
-    return after, hidden
+    return last, hidden
 
 
 @dataclass(frozen=True)

@@ -94,11 +94,11 @@ def _units(values: np.ndarray) -> np.ndarray:
 
 
 def _plot(net: Trained, inputs: np.ndarray, maps: dict[str, np.ndarray]) -> Figure:
-    shown = {"input": inputs, **maps}
-    heights = [max(0.5, min(2.0, 0.12 * values.shape[1])) for values in shown.values()]
+    panel_values = {"input": inputs, **maps}
+    heights = [max(0.5, min(2.0, 0.12 * values.shape[1])) for values in panel_values.values()]
     figure = Figure(figsize=(9.6, 1.2 + sum(heights) + 0.25 * len(heights)), layout="constrained")
-    panels = np.atleast_1d(figure.subplots(len(shown), 1, sharex=True, height_ratios=heights))
-    for axes, (name, values) in zip(panels, shown.items(), strict=True):
+    panels = np.atleast_1d(figure.subplots(len(panel_values), 1, sharex=True, height_ratios=heights))
+    for axes, (name, values) in zip(panels, panel_values.items(), strict=True):
         most = float(np.abs(values).max()) or 1.0
         positive = is_gate(name) or (name == "input" and net.member.task.vocabulary is not None)
         look = (

@@ -41,13 +41,13 @@ def add_noise(carry: Any, step: jax.Array, operands: Any) -> Any:
     size, key = operands
     leaves, tree = jax.tree.flatten(carry)
     keys = jax.random.split(jax.random.fold_in(key, step), (len(leaves), 2))
-    drawn = [
+    draws = [
         lax.complex(*(jax.random.normal(k, leaf.shape) for k in pair))
         if jnp.iscomplexobj(leaf)
         else jax.random.normal(pair[0], leaf.shape)
         for leaf, pair in zip(leaves, keys, strict=True)
     ]
-    noisy = [_real(lambda x, e: x + size * e, leaf, noise) for leaf, noise in zip(leaves, drawn, strict=True)]
+    noisy = [_real(lambda x, e: x + size * e, leaf, noise) for leaf, noise in zip(leaves, draws, strict=True)]
     return jax.tree.unflatten(tree, noisy)
 
 

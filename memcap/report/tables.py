@@ -131,9 +131,9 @@ def frontier_table(points: Sequence[Point]) -> Listing:
 def rows_table(rows: pl.DataFrame) -> Listing:
     """One line per member, with what else was swept, and a word where a score is one of chance."""
     rows, swept = _with_swept(rows)
-    shown = [each for each in MEMBERS if each.head != "layers" or (rows["layers"] > 1).any()]
-    place = [each.head for each in shown].index("status")
-    heads = [*shown[:place], *(Column(name, right=True) for name in swept), *shown[place:]]
+    columns = [each for each in MEMBERS if each.head != "layers" or (rows["layers"] > 1).any()]
+    place = [each.head for each in columns].index("status")
+    heads = [*columns[:place], *(Column(name, right=True) for name in swept), *columns[place:]]
     some = rows.head(SHOWN_ROWS)
     table = {
         each.head: [str(v) if isinstance(v, (str, int)) else number(v) for v in some[each.head]]
@@ -205,9 +205,9 @@ def summarize(rows: pl.DataFrame, folder: Path) -> Summary:
     if all(len(p.units) == 1 for p in points):
         return Summary(rows, folder)
     # the picture is the study's, which may hold more than this job
-    drawn = figures.find("frontier").draw(store.read(folder))
-    picture = figures.save(drawn, folder / "figures", "frontier")
-    return Summary(rows, folder, points, picture, tuple(drawn.data.to_dicts()))
+    drawing = figures.find("frontier").draw(store.read(folder))
+    picture = figures.save(drawing, folder / "figures", "frontier")
+    return Summary(rows, folder, points, picture, tuple(drawing.data.to_dicts()))
 
 
 def print_summary(summary: Summary) -> None:

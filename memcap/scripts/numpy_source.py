@@ -126,8 +126,8 @@ def _constant(task: Task, name: str, names: dict[str, Any], functions: dict[str,
     for each in statements:
         match each:
             case ast.Assign(targets=[ast.Name(id=target)]) if target == name:
-                made = _Translator(task, names, each, functions).visit(each)
-                functions[name] = ast.unparse(ast.fix_missing_locations(made))
+                translation = _Translator(task, names, each, functions).visit(each)
+                functions[name] = ast.unparse(ast.fix_missing_locations(translation))
                 return
     raise _refusal(task, f"the source of {name} is not at hand")
 

@@ -39,20 +39,20 @@ def members(config: dict[str, Any]) -> list[Member]:
     """
     parts = {k: config.get(k) for k in ("task", "model", "recipe", "evaluation", "seed", "axes")}
     try:
-        written = json.dumps(parts)
+        text = json.dumps(parts)
     except (
         TypeError,
         ValueError,
     ):  # dates and the like, which no member can have: let it be refused where it stands
         return list(_resolved(parts))
-    return list(_members(written))
+    return list(_members(text))
 
 
 @lru_cache(maxsize=8)
-def _members(written: str) -> tuple[Member, ...]:
+def _members(text: str) -> tuple[Member, ...]:
     """A job is checked before Hydra makes its folder, and runs after: the members of the last few jobs are
     resolved once."""
-    return _resolved(json.loads(written))
+    return _resolved(json.loads(text))
 
 
 def _resolved(config: dict[str, Any]) -> tuple[Member, ...]:

@@ -58,9 +58,9 @@ class Checkpoints:
         self.adopted_files: list[Path] = []  # what they hold is held here, or has rows
         self.foreign: set[str] = set()  # whose states another stack or other code made
         if there := sorted(self.path.parent.glob("*.npz")):
-            done = set(without_failed(shards.read(folder))["key"])
+            finished = set(without_failed(shards.read(folder))["key"])
             for path in there:
-                self._adopt(path, done)
+                self._adopt(path, finished)
         if begin := self.foreign - set(self.states):
             why = "half-trained by other code, another loop, other versions or another device, so begun anew"
             warn_once(f"{why}: {plural(len(begin), 'member')}")
@@ -68,7 +68,7 @@ class Checkpoints:
             warn_once(f"half-trained, and gone on with: {plural(len(self.states), 'member')}")
         self.version, self.on_disk, self.written = len(self.adopted_files), 0, time.monotonic()
 
-    def _adopt(self, path: Path, done: Collection[str]) -> None:
+    def _adopt(self, path: Path, finished: Collection[str]) -> None:
         try:
             stored = read_sealed(path, states_of)
         except BadFileError as error:
@@ -82,7 +82,7 @@ class Checkpoints:
         foreign = set()
         for state, made_by, curve in stored:
             key = state.key
-            if key not in self.members or key in done:
+            if key not in self.members or key in finished:
                 continue
             member = self.members[key]
             loop = loops.version(Program.of(member, self.engine).trainer.loop)
@@ -91,7 +91,7 @@ class Checkpoints:
             elif key not in self.states or self.states[key].host_state["steps"] < state.host_state["steps"]:
                 self.states[key], self.curves[key] = state, curve
         self.foreign |= foreign
-        if not foreign and all(state.key in self.members or state.key in done for state, _, _ in stored):
+        if not foreign and all(state.key in self.members or state.key in finished for state, _, _ in stored):
             self.adopted_files.append(path)
 
     def find(self, keys: Sequence[str]) -> dict[str, Checkpoint]:

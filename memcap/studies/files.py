@@ -195,11 +195,11 @@ def _digits(file: IO[bytes], place: int) -> bytes:
     memory."""
     digest = hashlib.sha256()
     file.seek(0)
-    left = place
-    while left:
-        chunk = file.read(min(left, CHUNK))
+    remaining = place
+    while remaining:
+        chunk = file.read(min(remaining, CHUNK))
         digest.update(chunk)
-        left -= len(chunk)
+        remaining -= len(chunk)
     digest.update(NO_DIGITS)
     file.seek(place + len(NO_DIGITS))
     while chunk := file.read(CHUNK):

@@ -156,8 +156,8 @@ def _recipe(part: Any) -> dict[str, Any]:
 def _start(part: Any) -> dict[str, Any]:
     if part is None:
         return dict.fromkeys(START)
-    drawn = {"input_bias", "forget_bias"} if part["spread"] is not None else set()
-    return {column: None if column in drawn else part[name] for column, name in START.items()}
+    random = {"input_bias", "forget_bias"} if part["spread"] is not None else set()
+    return {column: None if column in random else part[name] for column, name in START.items()}
 
 
 def _task(part: Any) -> dict[str, Any]:

@@ -128,7 +128,7 @@ def status(folder: Path) -> Status:
         for job in alive.values()
         if job.done and job.updated > job.started
     ]
-    left = [job.seconds_left - job.age for job in alive.values() if job.seconds_left is not None]
+    seconds = [job.seconds_left - job.age for job in alive.values() if job.seconds_left is not None]
     longest = sorted((each for job in alive.values() for each in job.longest), key=lambda each: -each.seconds)
     return Status(
         folder=folder,
@@ -141,7 +141,7 @@ def status(folder: Path) -> Status:
         left_over=left_over,
         at_most=any(job.searched for job in (alive | gone).values()),
         a_minute=sum(paces) or None,
-        left=max(0.0, *left) if left and len(left) == len(alive) else None,
+        left=max(0.0, *seconds) if seconds and len(seconds) == len(alive) else None,
         longest=tuple(longest),
         jobs=tuple(jobs.values()),
         unfinished=tuple(job for token, job in jobs.items() if token not in alive and keys[token] & lost),

@@ -113,10 +113,10 @@ class BandlimitedDelay(Task):
         del length
         cutoff = min(self.cycles / lag, 0.5)
         turns = [2 * cutoff * (part * lag // (DELAYS - 1)) for part in range(DELAYS)]
-        left = [1 - (math.sin(math.pi * z) / (math.pi * z) if z else 1.0) ** 2 for z in turns]
+        errors = [1 - (math.sin(math.pi * z) / (math.pi * z) if z else 1.0) ** 2 for z in turns]
         share, freedom = 0.05, min(lag, 2 * self.cycles)
         variance = self.rms**2
-        chance = variance * sum(left) / DELAYS
+        chance = variance * sum(errors) / DELAYS
         return Facts(
             freedom + 1, freedom * 0.5 * math.log2(1 / share), chance=chance, threshold=share * variance
         )

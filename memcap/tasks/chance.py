@@ -60,8 +60,8 @@ def without_memory(task: Task, lag: int, length: int, batch: int = 4096, seed: i
     """
     jax_setup.setup()
     steps = 1 << (length - 1).bit_length()  # few sizes, so that a task compiles few samplers
-    drawn = _sampler(task, steps, batch)(jax.random.key(seed), lag, length)
-    return best_map(task, *sequences(task, jax.tree.map(np.asarray, drawn), length))
+    arrays = _sampler(task, steps, batch)(jax.random.key(seed), lag, length)
+    return best_map(task, *sequences(task, jax.tree.map(np.asarray, arrays), length))
 
 
 def best_map(task: Task, inputs: np.ndarray, targets: np.ndarray, mask: np.ndarray) -> Measured:
@@ -79,8 +79,8 @@ def best_map(task: Task, inputs: np.ndarray, targets: np.ndarray, mask: np.ndarr
     answers = np.eye(task.outputs)[due] if task.loss == "classes" else due.reshape(len(due), -1)
     if task.vocabulary is None:
         x = np.concatenate([np.ones((*inputs.shape[:2], 1)), inputs], -1)
-        seen = (x[..., :, None] * x[..., None, :]).reshape(*inputs.shape[:2], -1)
-        out = seen[test] @ np.linalg.lstsq(seen[fit][mask[fit]], answers, rcond=None)[0]
+        features = (x[..., :, None] * x[..., None, :]).reshape(*inputs.shape[:2], -1)
+        out = features[test] @ np.linalg.lstsq(features[fit][mask[fit]], answers, rcond=None)[0]
     else:
         symbols = inputs[fit][mask[fit]]
         table = np.zeros((task.vocabulary, answers.shape[1]))

@@ -62,10 +62,10 @@ class Count(Task):
         """Inputs, targets and mask (T, B). In a sequence longer than lag the counting goes on, above 1."""
         if self.kind == "time":
             inputs = jnp.zeros((steps, batch), jnp.int32)
-            counted = inputs + 1
+            increments = inputs + 1
         else:
-            inputs = counted = integers(key, (steps, batch), 0, 2)
-        targets = jnp.cumsum(counted, axis=0) / lag
+            inputs = increments = integers(key, (steps, batch), 0, 2)
+        targets = jnp.cumsum(increments, axis=0) / lag
         return Batch(inputs, targets, scored(targets, 0, length))
 
     def facts(self, lag: int, length: int) -> Facts:

@@ -106,12 +106,12 @@ class Data(Task):
         step = jnp.arange(steps)
         # the end of a sequence at the end of `length` steps
         source = jnp.clip(step + self._all.steps - length, 0, self._all.steps - 1)
-        shown = (step >= length - 1 - lag) & (step < length)
+        in_sequence = (step >= length - 1 - lag) & (step < length)
 
         def laid_out(array: np.ndarray, blank: Any) -> Shaped[Array, "T B ..."]:
             """Of (N, T, ...)."""
             rows = jnp.moveaxis(jnp.asarray(array)[which[:, None], source], 0, 1)
-            return jnp.where(shown.reshape(-1, *[1] * (rows.ndim - 1)), rows, blank)
+            return jnp.where(in_sequence.reshape(-1, *[1] * (rows.ndim - 1)), rows, blank)
 
         inputs = laid_out(self._all.inputs, 0 if self._all.symbols is None else self._all.symbols)
         if self._all.due is None:

@@ -53,8 +53,8 @@ class EvenPairs(Task):
         step = jnp.arange(steps)[:, None]
         bits = integers(key, (steps, batch), 0, 2)
         first, last = bits[length - 1 - lag], bits[length - 2]
-        shown = (step >= length - 1 - lag) & (step < length - 1)
-        return Batch(jnp.where(shown, bits, _BLANK), (first == last).astype(jnp.int32))
+        is_bit = (step >= length - 1 - lag) & (step < length - 1)
+        return Batch(jnp.where(is_bit, bits, _BLANK), (first == last).astype(jnp.int32))
 
     def facts(self, lag: int, length: int) -> Facts:
         """One bit, whatever the lag, for a net that knows when the last one comes: before it, the first bit;

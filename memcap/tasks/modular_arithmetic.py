@@ -61,9 +61,9 @@ class ModularArithmetic(Task):
         operators = integers(operator_key, (steps, batch), 0, _OPERATORS)
         step = jnp.arange(steps)
         place = step - (length - 1 - lag + (1 - lag % 2))  # 0: the first digit
-        shown = (place >= 0) & (step < length - 1)
-        is_digit = shown & (place % 2 == 0)
-        is_operator = shown & (place % 2 == 1)
+        in_expression = (place >= 0) & (step < length - 1)
+        is_digit = in_expression & (place % 2 == 0)
+        is_operator = in_expression & (place % 2 == 1)
 
         def read(
             state: tuple[Int[Array, " B"], ...], row: tuple[jax.Array, ...]

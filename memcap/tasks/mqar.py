@@ -75,8 +75,8 @@ class Mqar(Task):
         step = jnp.arange(steps)[:, None]
         ends = length - lag - 1  # the step of the last value
         gap = step - ends
-        drawn = (POWER - 1) * jnp.log(jnp.maximum(gap, 1)) + jax.random.gumbel(gap_key, (steps, batch))
-        early = lax.top_k(jnp.where((gap >= 1) & (gap < lag), drawn, -jnp.inf).T, self.pairs - 1)[1].T
+        weight = (POWER - 1) * jnp.log(jnp.maximum(gap, 1)) + jax.random.gumbel(gap_key, (steps, batch))
+        early = lax.top_k(jnp.where((gap >= 1) & (gap < lag), weight, -jnp.inf).T, self.pairs - 1)[1].T
         places = jnp.concatenate([early, jnp.full((1, batch), length - 1)])
         queried = jnp.take_along_axis(places, _some(order_key, self.pairs, self.pairs, batch), 0)
 
@@ -84,10 +84,10 @@ class Mqar(Task):
             """(T, B): these symbols (N, B), plus one, at their steps (N, B) or (N, 1), and 0 elsewhere."""
             return jnp.sum(jnp.where(step == at[:, None], symbols[:, None] + 1, 0), 0)
 
-        shown = ends - 2 * self.pairs + 2 * jnp.arange(self.pairs)[:, None] + 1
+        key_steps = ends - 2 * self.pairs + 2 * jnp.arange(self.pairs)[:, None] + 1
         due = put(values, queried)
-        seen = put(keys, shown) + put(keys, queried) + put(self.symbols + values, shown + 1)
-        inputs = jnp.where(seen > 0, seen - 1, 2 * self.symbols)
+        symbols = put(keys, key_steps) + put(keys, queried) + put(self.symbols + values, key_steps + 1)
+        inputs = jnp.where(symbols > 0, symbols - 1, 2 * self.symbols)
         return Batch(inputs, jnp.maximum(due - 1, 0), due > 0)
 
     def facts(self, lag: int, length: int) -> Facts:

@@ -79,16 +79,16 @@ class Reber(Task):
         branch = jax.random.uniform(branch_key, (steps, batch))
         following, writes = jnp.asarray(_NEXT), jnp.asarray(_WRITES)
         into = jnp.arange(steps) - (length - lag)  # steps since the word began
-        left = jnp.asarray(_LEFT)[jnp.clip(lag - 1 - into, 0, _FAR - 1)]
+        words = jnp.asarray(_LEFT)[jnp.clip(lag - 1 - into, 0, _FAR - 1)]
 
         def step(state: jax.Array, at: tuple[jax.Array, ...]) -> tuple[jax.Array, jax.Array]:
-            into, left, drawn = at
-            ends = left[following[state]]
-            second = (drawn * ends.sum(-1) >= ends[:, 0]).astype(jnp.int32)
+            into, words, choice = at
+            ends = words[following[state]]
+            second = (choice * ends.sum(-1) >= ends[:, 0]).astype(jnp.int32)
             state_after = following[state, second]
             return jnp.where((into >= 0) & (into < lag), state_after, state), writes[state, second]
 
-        _, word = lax.scan(step, jnp.zeros(batch, following.dtype), (into, left, branch))
+        _, word = lax.scan(step, jnp.zeros(batch, following.dtype), (into, words, branch))
         into = into[:, None]
         inputs = jnp.where(into < -1, 0, jnp.where(into == -1, 1 + symbol, word))
         return Batch(inputs.astype(jnp.int32), symbol)

@@ -71,13 +71,13 @@ class SelectiveCopy(Task):
         step = jnp.arange(steps)
         recall = step - (length - self.items)
         free = (recall < -1) & (recall >= -(self.items + lag))
-        drawn = jnp.where(free[:, None], jax.random.uniform(place_key, (steps, batch)), -1)
-        places = lax.top_k(drawn.T, self.items)[1].T
-        shown = jnp.zeros((steps, batch), bool).at[places, jnp.arange(batch)].set(True)
-        item = jnp.cumsum(shown, axis=0) - 1
+        order = jnp.where(free[:, None], jax.random.uniform(place_key, (steps, batch)), -1)
+        places = lax.top_k(order.T, self.items)[1].T
+        is_item = jnp.zeros((steps, batch), bool).at[places, jnp.arange(batch)].set(True)
+        item = jnp.cumsum(is_item, axis=0) - 1
         symbol = jnp.take_along_axis(symbols, jnp.clip(item, 0, self.items - 1), axis=0)
         cued = (recall == -1) if self.cue == "once" else (recall >= -1)
-        inputs = jnp.where(cued[:, None], self._cue, jnp.where(shown, symbol, filler))
+        inputs = jnp.where(cued[:, None], self._cue, jnp.where(is_item, symbol, filler))
         mask = scored(inputs, length - self.items, length)
         return Batch(inputs, jnp.where(mask, symbols[jnp.clip(recall, 0, self.items - 1)], 0), mask)
 

@@ -58,8 +58,8 @@ class VectorHold(Task):
         """Inputs (T, B, N), targets (N, B), or (B,) if N is 1. In a longer sequence zeros come before the
         vector."""
         vector = jax.random.normal(key, (batch, self.numbers))
-        shown = jnp.arange(steps)[:, None, None] == length - 1 - lag
-        return Batch(jnp.where(shown, vector, 0.0), vector.T if self.several_values else vector[:, 0])
+        is_first = jnp.arange(steps)[:, None, None] == length - 1 - lag
+        return Batch(jnp.where(is_first, vector, 0.0), vector.T if self.several_values else vector[:, 0])
 
     def facts(self, lag: int, length: int) -> Facts:
         """N reals of variance 1, which is chance; solved at a mean squared error of .02."""

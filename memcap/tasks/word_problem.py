@@ -66,8 +66,8 @@ class WordProblem(Task):
         which = _generators(self.group, self.generators)
         table, elements = jnp.asarray(_table(self.group)), jnp.asarray(np.append(which, 0))
         first = length - 1 - lag
-        drawn = integers(key, (steps, batch), 0, len(which))
-        inputs = jnp.where(jnp.arange(steps)[:, None] >= first, drawn, len(which))
+        letters = integers(key, (steps, batch), 0, len(which))
+        inputs = jnp.where(jnp.arange(steps)[:, None] >= first, letters, len(which))
 
         def multiply(
             product: Int[Array, " B"], row: tuple[Int[Array, " B"]]

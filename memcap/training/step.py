@@ -285,7 +285,7 @@ class Trainer:
         Returns the state, and the loss of each of the chunk's steps, 0 for steps not taken.
         """
         every = self.spec.evaluation.every
-        left = jnp.minimum(every, operands.budget - state.step)
+        steps_left = jnp.minimum(every, operands.budget - state.step)
 
         def draw(state: TrainState) -> Batch:
             key = jax.random.fold_in(jax.random.wrap_key_data(operands.key), state.step)
@@ -296,7 +296,7 @@ class Trainer:
 
             def masked(k: jax.Array, both: tuple[TrainState, jax.Array]) -> tuple[TrainState, jax.Array]:
                 state, losses = both
-                on = (k < left) & state.active
+                on = (k < steps_left) & state.active
                 state, loss = self.train_step(state, operands, draw(state), on)
                 return state, losses.at[k].set(jnp.where(on, loss, 0))
 
@@ -304,7 +304,7 @@ class Trainer:
 
         def goes_on(loop: Any) -> jax.Array:
             k, state, _ = loop
-            return (k < left) & state.active
+            return (k < steps_left) & state.active
 
         def step(loop: Any) -> Any:
             k, state, losses = loop
