@@ -311,12 +311,14 @@ def every_lag() -> str:
 def races() -> str:
     """What a race of recipes finds where nothing is recommended, beside the atlas, and what it takes beside
     the search alone."""
-    rows, lines, as_good, cheap = rows_of("recipes_race"), [], [], 0
+    rows, lines, as_good, cheap, searches = rows_of("recipes_race"), [], [], 0, 0
     published = {(p.label, p.lag): p.fit.u90 for p in points()}
     for each in frontier(rows):
         own = rows.filter(task=each.task.name, lag=each.lag)
         winner, budget = each.recipe["recipe"], each.recipe["budget"]
-        ratio = own["steps"].sum() / own.filter(recipe=winner, budget=budget)["steps"].sum()
+        search = own.filter(recipe=winner, budget=budget)["steps"].sum()
+        ratio = own["steps"].sum() / search
+        searches += search
         cheap += ratio <= MOST_OF_A_RACE
         thresholds = [width(each.fit.u90), "not measured"]
         if threshold := published.get((each.label, each.lag)):
@@ -325,9 +327,9 @@ def races() -> str:
         lines.append((each.label, each.lag, f"`{winner}`", *thresholds, own.height, f"{ratio:.2f}"))
     head = ("task", "lag", "recipe that won", "u90", "u90 of the atlas", "nets", "steps over the search's")
     sentence = filled(
-        f"At {sum(as_good)} of {len(as_good)} u90 lies in the atlas's interval or below it. At {cheap} of"
-        f" {len(lines)} the race and the search after it took at most {MOST_OF_A_RACE:g} times the training"
-        " steps of that search."
+        f"At {sum(as_good)} of {len(as_good)} u90 lies in the atlas's interval or below it. Races and the"
+        f" searches after them took {rows['steps'].sum() / searches:.2f} times the training steps of these"
+        f" searches, and at {cheap} of {len(lines)} marks at most {MOST_OF_A_RACE:g} times."
     )
     return f"{table(head, lines)}\n\n{sentence}"
 
