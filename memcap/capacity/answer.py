@@ -43,6 +43,8 @@ from memcap.words import plural
 
 SURE = 0.9
 DENSE = 50  # up to this lag the advice of every lag counts for longer ones; beyond it that of each next 40 %
+# that the command goes up to where nothing is known: what holds one thing may take several units to track it
+FEWEST_UNITS = 16
 CLOSE = 0.25  # how far around what is predicted, as a share of it, the widths of the command reach
 
 
@@ -294,7 +296,7 @@ def command(
         widest = min(max(point.units[-1], 2 * held, 4), MOST_UNITS)
         axes = f"recipe: [{', '.join(race_names())}], model.units: 1..{widest}, seed: 8"
         return " ".join([*words, f"study={study}_race", "design=race", f"'axes={{{axes}}}'"])
-    low, high = 1.0, 2.0 * held
+    low, high = 1.0, max(FEWEST_UNITS, 2.0 * held)
     if widths is not None:
         low, high = (1 - CLOSE) * widths[1], (1 + CLOSE) * widths[2]
     if point is not None and not enough:

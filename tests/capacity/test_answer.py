@@ -227,7 +227,7 @@ def test_the_command_measures_what_was_asked():
     line = command(task_class("delay_line")(symbols=4), 50)
     assert line.startswith("memcap train task=delay_line task.symbols=4 task.lag=50 ")
     assert line.endswith("study=delay_line_L50 design=bisect 'axes={model.units: 1..102, seed: 8}'")
-    assert "model.units: 1..3" in command(LATCH, 50)
+    assert "model.units: 1..16" in command(LATCH, 50)
 
 
 def test_the_command_has_the_recipe_of_the_next_longer_lag_with_what_was_changed_in_it(tmp_path):
