@@ -31,7 +31,9 @@ from memcap.capacity.points import Point, label
 from memcap.capacity.sources import atlas
 from memcap.capacity.thresholds import Threshold
 from memcap.config import Evaluation, task_of
+from memcap.figures.cells import COUNTS, in_numbers
 from memcap.figures.law import content, costs, family, sentence
+from memcap.figures.layers import shapes
 from memcap.knobs import typed
 from memcap.studies import store
 from memcap.studies.rows import COLUMNS, passed_column
@@ -334,6 +336,17 @@ def races() -> str:
     return f"{table(head, lines)}\n\n{sentence}"
 
 
+def layers() -> str:
+    """What nets of several layers need at 90 % of the seeds: units per layer, state and parameters."""
+    lines = []
+    for net in (net for nets in shapes(rows_of("layers")) for net in nets):
+        p, needed = net.point, [in_numbers(net.point, "u90", net.counts[name]) for name in COUNTS]
+        sign = "> " * (p.fit.u90.censored == "above")
+        numbers = (f"{sign}{each.units:,.0f}" for each in needed)
+        lines.append((net.line, p.lag, p.layers, width(p.fit.u90), *numbers))
+    return table(("task", "lag", "layers", "units of each", "numbers of state", "parameters"), lines)
+
+
 def budgets_at_50() -> str:
     """What a longer or shorter budget buys at lag 50."""
     at_50 = [p for p in fit_all_recipes(rows_of("delay_line_budgets")) if p.lag == 50]
@@ -563,6 +576,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "advice between lags": between_lags,
     "every lag": every_lag,
     "races": races,
+    "layers": layers,
     "budgets at lag 50": budgets_at_50,
     "delay line": delay_line,
     "latch": latch,

@@ -53,6 +53,7 @@ def test_published_rows_are_read_as_they_were_written(study):
         "advice_fresh_seeds": ["native", "xla"],
         "atlas": ["native", "xla"],
         "every_lag": ["native"],
+        "layers": ["native"],
         "native": ["native"],
         "recipes_race": ["native", "xla"],
     }
