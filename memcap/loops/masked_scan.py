@@ -2,6 +2,10 @@
 
 A length masks the small carry only, so that members of several lengths side by side each read and write their
 own step of a buffer. For GPUs and TPUs.
+
+On GPUs `lax.scan` fills what it will return with zeros before it writes each row of it: of the residuals of a
+training step one pass in three. There the rows are written into buffers that are only allocated. Every row is
+written, those after `length` too, so nothing that lay there is ever read.
 """
 
 from __future__ import annotations
@@ -11,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.custom_batching import custom_vmap
 
 from memcap.cells import Cell
-from memcap.loops.base import Loop, run_stepwise, select
+from memcap.loops.base import Loop, read_row, run_stepwise, select, write_row
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Float, Int
@@ -21,15 +26,48 @@ if TYPE_CHECKING:
 
 def masked(body: Any, state: Any, xs: Any, ys: Any, length: jax.Array, backwards: bool) -> tuple[Any, Any]:
     """Go over all T rows; from `length` on the state stands still. See `stepwise`."""
+    steps = jax.tree.leaves((xs, ys))[0].shape[0]
 
-    def step(state: Any, row: tuple[jax.Array, jax.Array, Any]) -> tuple[Any, Any]:
-        t, valid, x = row
-        new, y = body(state, t, valid, x)
-        return select(valid, new, state), y
+    def scan_rows(state: Any, xs: Any) -> tuple[Any, Any]:
+        def step(state: Any, row: tuple[jax.Array, jax.Array, Any]) -> tuple[Any, Any]:
+            t, valid, x = row
+            new, y = body(state, t, valid, x)
+            return select(valid, new, state), y
 
-    t = jnp.arange(jax.tree.leaves((xs, ys))[0].shape[0])
-    # compared in the step, it would be a kernel more
-    return lax.scan(step, state, (t, t < length, xs), reverse=backwards)
+        t = jnp.arange(steps)
+        # compared in the step, it would be a kernel more
+        return lax.scan(step, state, (t, t < length, xs), reverse=backwards)
+
+    def write_rows(state: Any, xs: Any) -> tuple[Any, Any]:
+        def step(k: jax.Array, both: tuple[Any, Any]) -> tuple[Any, Any]:
+            state, ys = both
+            t = steps - 1 - k if backwards else k
+            valid = t < length
+            new, row = body(state, t, valid, jax.tree.map(lambda buffer: read_row(buffer, t), xs))
+            return select(valid, new, state), jax.tree.map(lambda *to: write_row_in_place(*to, t), ys, row)
+
+        empty = jax.tree.map(lambda buffer: lax.empty(buffer.shape, buffer.dtype), ys)
+        return lax.fori_loop(0, steps, step, (state, empty))
+
+    return lax.platform_dependent(state, xs, cuda=write_rows, default=scan_rows)
+
+
+@custom_vmap
+def write_row_in_place(buffer: jax.Array, row: jax.Array, t: jax.Array) -> jax.Array:
+    """`write_row` at a `t` that all members share. By JAX's own rule it would become a scatter, for which XLA
+    reads the row first."""
+    return write_row(buffer, row, t)
+
+
+@write_row_in_place.def_vmap
+def _write_rows(
+    members: int, batched: Any, buffer: jax.Array, row: jax.Array, t: jax.Array
+) -> tuple[jax.Array, bool]:
+    buffer, row = (
+        value if has_members else jnp.broadcast_to(value, (members, *value.shape))
+        for value, has_members in zip((buffer, row), batched, strict=False)
+    )
+    return lax.dynamic_update_index_in_dim(buffer, row, t, 1), True
 
 
 class MaskedScan(Loop):

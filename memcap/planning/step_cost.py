@@ -67,9 +67,10 @@ def _costs(jaxpr: Jaxpr) -> Iterator[StepCost]:
                 if len(out.shape) > len(row.shape)
             ]  # cut by time
             yield StepCost(0.0, tuple(float(row.size * row.dtype.itemsize) for row in rows))
-        for part in jax.tree.leaves(
-            list(parameters.values()), is_leaf=lambda part: isinstance(part, (ClosedJaxpr, Jaxpr))
-        ):
+        parts = list(parameters.values())
+        if parameters.get("branches_platforms"):  # the same work, as each platform does it
+            parts = parameters["branches"][-1:]
+        for part in jax.tree.leaves(parts, is_leaf=lambda part: isinstance(part, (ClosedJaxpr, Jaxpr))):
             if isinstance(part, (ClosedJaxpr, Jaxpr)):
                 for inner in _costs(part.jaxpr if isinstance(part, ClosedJaxpr) else part):
                     yield StepCost(repeated * inner.flops, inner.buffer_bytes)

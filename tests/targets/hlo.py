@@ -5,6 +5,7 @@ The text is that of XLA's compilers for CPUs, GPUs and TPUs. A loop over time is
 carries: arrays with an axis of T steps. So compile with a T that no other axis has.
 """
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ ROWS = FREE | {"dynamic-update-slice"}
 COLLECTIVE = re.compile(r"all-|collective-|reduce-scatter|ragged-all|send|recv|partition-id|replica-id")
 _HEAD = re.compile(r"(?:ENTRY )?%?([\w.\-]+) \(.*\{$")
 _DIMENSIONS = re.compile(r"\[([\d,]+)\]")
+_ARRAY = re.compile(r"\b(pred|[a-z]+(\d+))\[([\d,]+)\]")
+# It leaves what lies there, or moves to or from a TPU's fast memory while others compute.
+UNWRITTEN = re.compile(r'custom_call_target="(AllocateBuffer|ConcatBitcast)"| \S+-(start|done)\(')
 _CALLED = re.compile(r"(?:calls|to_apply|body|condition|true_computation|false_computation)=%?([\w.\-]+)")
 _TRIPS = re.compile(r'known_trip_count[":{\s]+n[":\s]+(\d+)')
 _LIMIT = re.compile(r" = [su]\d+\S* constant\((\d+)\)")
@@ -87,6 +91,25 @@ def time_loops(text: str, steps: int) -> list[TimeLoop]:
             loops[_part(instruction, "body")] = instruction
     outer = {body for body in loops if any(each in loops.values() for each in _reached(known, body))}
     return [_loop(known, body, steps) for body in loops if body not in outer]
+
+
+def bytes_outside(text: str, steps: int) -> int:
+    """Bytes that one training step, or one block of an evaluation, writes outside of its loops over time into
+    arrays with an axis of T steps."""
+    known = computations(text)
+    loops = [i for inside in known.values() for i in inside if i.op == "while" and _long(i.type, steps)]
+    written = [
+        i.type
+        for inside in known.values()
+        if any(loop in inside for loop in loops)
+        for i in inside
+        if i.op not in FREE and not UNWRITTEN.search(i.line)
+    ]
+    return sum(
+        math.prod(map(int, dimensions.split(","))) * int(bits or 8) // 8
+        for _, bits, dimensions in _ARRAY.findall(" ".join(written))
+        if str(steps) in dimensions.split(",")
+    )
 
 
 def _part(loop: Instruction, name: str) -> str:

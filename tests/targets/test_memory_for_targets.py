@@ -2,7 +2,7 @@
 pass needs."""
 
 import pytest
-from hlo import time_loops
+from hlo import bytes_outside, time_loops
 from targets_checks import NAMES
 
 import memcap
@@ -29,7 +29,14 @@ def test_training_has_few_kernels_and_takes_little_more_than_its_residuals(name)
     # of one that keeps four gates, c and h; ours makes h again
     residuals = LANES * steps * 6 * UNITS * BATCH * 4
     assert code.train_chunk.memory_analysis().temp_size_in_bytes < 1.3 * residuals
-    loops = time_loops(code.train_chunk.as_text(), steps)
+    train, evaluate = code.train_chunk.as_text(), code.evaluate.as_text()
+    # sequences, outputs and their gradients; a fill of the residuals would be more than all of that
+    outside = bytes_outside(train, steps)
+    print(
+        f"{name}: {outside / 1e6:.0f} MB a training step, {bytes_outside(evaluate, steps) / 1e6:.0f} a block"
+    )
+    assert outside < residuals / 6
+    loops = time_loops(train, steps)
     for loop, most in zip(loops, MOST[name], strict=True):
         assert not loop.whole
         assert not loop.collectives
