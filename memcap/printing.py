@@ -91,7 +91,8 @@ class Listing:
                 column.head,
                 justify="right" if column.right else "left",
                 no_wrap=not folds,
-                min_width=min(width, FOLDED) if folds else width,
+                min_width=min(width, FOLDED) if folds else None,
+                width=None if folds else width,  # which is not measured again, cell by cell
             )
         for row in self.rows:
             table.add_row(*(Text(row[place]) for place in places))

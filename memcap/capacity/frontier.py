@@ -22,8 +22,9 @@ from typing import Any
 
 import polars as pl
 
+from memcap.capacity.memo import Memo, memo
 from memcap.capacity.points import Point
-from memcap.capacity.thresholds import fit_of, no_easier, posterior
+from memcap.capacity.thresholds import no_easier
 from memcap.config import Evaluation
 from memcap.knobs import UserError
 from memcap.studies import store
@@ -86,7 +87,8 @@ def fit_all_recipes(
         pl.col("run_seconds").sum(),
     )
     groups = medians.join(by_width, on=keys, how="left", nulls_equal=True, maintain_order="left")
-    points = [_point(row, at, confidence) for row in groups.iter_rows(named=True)]
+    with memo() as fits:
+        points = [_point(row, at, confidence, fits) for row in groups.iter_rows(named=True)]
     return sorted(points, key=lambda p: (p.label, p.lag, p.length))
 
 
@@ -112,15 +114,13 @@ def _rank(point: Point) -> tuple[float, ...]:
     return *measured, -sum(point.solved)
 
 
-def _point(row: dict[str, Any], at: At, confidence: float) -> Point:
+def _point(row: dict[str, Any], at: At, confidence: float, fits: Memo) -> Point:
     """The point of one recipe at one task and lag, from its aggregated rows."""
     task = store.task_of(row["task"], row["knobs"])
     verdict: At = "steady" if at == "steady" and task.stream else "trained"
     count, steps = ("steady", "steps_to_steady") if verdict == "steady" else ("solved", "steps_to_solve")
     passed, solved = row[count], row["solved"]
-    trained = posterior(row["units"], solved, row["runs"])
-    post = trained if passed == solved else posterior(row["units"], passed, row["runs"])
-    fitted = fit_of(trained, confidence)
+    fitted = fits.fit(row["units"], solved, row["runs"], confidence)
     evaluation = Evaluation(
         *(row[f"evaluation_{k}"] for k in ("every", "sequences", "successive")),
         row["stretch"],
@@ -140,16 +140,15 @@ def _point(row: dict[str, Any], at: At, confidence: float) -> Point:
         runs=tuple(row["runs"]),
         seeds=max(row["seeds"]),
         fit=fitted,
-        posterior=post,
         trained=fitted,
-        trained_posterior=trained,
+        solved_trained=tuple(solved),
         steps=row[steps],
         stretched=row["stretched_median"],
         stretched_by_width=tuple(row["stretched"]),
         seconds=row["run_seconds"],
     )
-    if post is trained:
+    if passed == solved:
         return point
     # What passes at the stretched length is solved at the trained one, so no threshold of the first is lower.
-    strict = no_easier(fit_of(post, confidence), fitted)
+    strict = no_easier(fits.fit(row["units"], passed, row["runs"], confidence), fitted)
     return replace(point, fit=strict, u_exist=strict.u_exist)

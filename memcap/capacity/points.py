@@ -2,11 +2,12 @@
 
 import math
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from memcap.capacity.thresholds import Fit, Posterior, Threshold
+from memcap.capacity.thresholds import Fit, Posterior, Threshold, posterior
 from memcap.cells import cell_facts
 from memcap.config import Evaluation, usual_until
 from memcap.knobs import UserError, completed
@@ -29,9 +30,9 @@ class Point:
             "trained" (solved at the trained length), which is the only one where the task is no stream.
         u_exist: smallest width at which any seed passed, with any recipe; None if none did.
         units, solved, runs: counts by width, ascending.
-        fit: thresholds with intervals; posterior: for any other share.
+        fit: thresholds with intervals.
         trained: thresholds of the members solved at the trained length; `fit` itself where `at` is "trained".
-        trained_posterior: the posterior that these are of.
+        solved_trained: counts of the members solved at the trained length.
         steps: median steps to the verdict over all members that passed; None if none did.
         stretched: median score of the solved members at `evaluation.stretch` times the lag; None if none was.
         stretched_by_width: the same by width.
@@ -55,13 +56,24 @@ class Point:
     runs: tuple[int, ...]
     seeds: int
     fit: Fit
-    posterior: Posterior
     trained: Fit
-    trained_posterior: Posterior
+    solved_trained: tuple[int, ...]
     steps: float | None
     stretched: float | None
     stretched_by_width: tuple[float | None, ...]
     seconds: float
+
+    @cached_property
+    def posterior(self) -> Posterior:
+        """What `fit` is of, for any other share."""
+        return posterior(self.units, self.solved, self.runs)
+
+    @cached_property
+    def trained_posterior(self) -> Posterior:
+        """What `trained` is of; `posterior` itself where the counts are the same."""
+        if self.solved_trained == self.solved:
+            return self.posterior
+        return posterior(self.units, self.solved_trained, self.runs)
 
     def most(self, share: float) -> int | None:
         """The smallest width at which at least this share of the seeds passed; None if none did."""

@@ -1,0 +1,76 @@
+"""Fits of counts that were fitted before, in memcap's cache folder.
+
+A fit is a pure function of its counts, and takes milliseconds of sums over a grid; `memcap frontier atlas`
+has hundreds of them. The file's name is a digest of the source that makes them, so a fit of another version
+is never read.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Generator, Sequence
+from dataclasses import astuple
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from memcap import jax_setup
+from memcap.capacity import logistic, thresholds
+from memcap.capacity.thresholds import Fit, Threshold, fit_of, posterior
+
+MOST = 4096  # fits that a file holds
+
+
+class Memo:
+    """Fits by counts, as `memo` gives it.
+
+    Args:
+        fits: by counts as JSON, each as its fields.
+    """
+
+    def __init__(self, fits: dict[str, list[Any]]):
+        self.fits, self.grown = fits, False
+        self.used: dict[str, list[Any]] = {}
+
+    def fit(self, units: Sequence[int], solved: Sequence[int], runs: Sequence[int], confidence: float) -> Fit:
+        """As `memcap.capacity.thresholds.fit`, whose arguments and errors these are."""
+        key = json.dumps([list(units), list(solved), list(runs), confidence])
+        if key not in self.fits:
+            fit = fit_of(posterior(units, solved, runs), confidence)
+            self.fits[key], self.grown = list(astuple(fit)), True
+        self.used[key] = self.fits[key]
+        u_exist, bracket, u50, u90, *rest = self.fits[key]
+        return Fit(u_exist, tuple(bracket), Threshold(*u50), Threshold(*u90), *rest)
+
+
+@contextlib.contextmanager
+def memo() -> Generator[Memo]:
+    """What was fitted before; what is fitted meanwhile comes to it, if the cache folder can be written."""
+    path = jax_setup.cache_folder() / "fits" / f"{_version()}.json"
+    digest, text = "", ""
+    with contextlib.suppress(OSError, ValueError):  # it is not there, or no text
+        digest, _, text = path.read_text(encoding="utf-8").partition("\n")
+    ours = Memo(json.loads(text) if digest == _digest(text) else {})
+    yield ours
+    if ours.grown:
+        with contextlib.suppress(OSError):
+            jax_setup.make_folder(path.parent)
+            unfinished = path.with_name(f".{path.stem}-{os.getpid()}")
+            text = json.dumps(ours.fits if len(ours.fits) <= MOST else ours.used)
+            unfinished.write_text(f"{_digest(text)}\n{text}", encoding="utf-8")
+            unfinished.replace(path)
+
+
+@cache
+def _version() -> str:
+    """Of all that a fit depends on beside its counts."""
+    sources = [Path(str(module.__file__)).read_text(encoding="utf-8") for module in (thresholds, logistic)]
+    return _digest("".join([np.__version__, *sources]))
+
+
+def _digest(text: str) -> str:
+    """16 hex digits."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
