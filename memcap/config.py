@@ -9,6 +9,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
 
 from omegaconf import OmegaConf
@@ -60,9 +61,22 @@ class Evaluation:
         choices=("solved", "steady"),
         before="solved",
     )
+    lengths: str | None = knob(
+        None,
+        "lags (of a stream: lengths) at which a member that has ended is scored, rising, as in '41 100 500';"
+        " null: none",
+        before=None,
+    )
 
     def __post_init__(self) -> None:
         check(self, "evaluation")
+        if self.lengths is not None:
+            numbers = [int(word) if word.isdecimal() else 0 for word in self.lengths.split()]
+            if not numbers or numbers[0] < 1 or any(one >= other for one, other in pairwise(numbers)):
+                raise UserError(
+                    f"evaluation.lengths={self.lengths}: must be rising whole numbers, as in '41 100 500'"
+                )
+            object.__setattr__(self, "lengths", " ".join(map(str, numbers)))
 
 
 @dataclass(frozen=True)
@@ -191,6 +205,13 @@ class Member:
         }
         for name, value in resolved.items():
             object.__setattr__(self, name, value)
+        _check_lengths(self)
+
+    @property
+    def lengths(self) -> tuple[tuple[int, int], ...]:
+        """Lag and length of the sequences that `evaluation.lengths` asks for."""
+        numbers = (self.evaluation.lengths or "").split()
+        return tuple(self.task.at_number(self.lag, int(number)) for number in numbers)
 
     @property
     def architecture(self) -> "Architecture":
@@ -246,6 +267,22 @@ def _checked(part: Any, cls: type, where: str) -> Any:
     if not isinstance(part, cls):
         raise UserError(f"{where}: must be an object of memcap.{cls.__name__}, not {type(part).__name__}")
     return typed(type(part), field_values(part), where)
+
+
+def _check_lengths(member: Member) -> None:
+    """Refuse lengths at which the task has no sequences."""
+    task, text = member.task, member.evaluation.lengths
+    if text is None:
+        return
+    if not (task.stream or task.has_other_lags(member.lag)):
+        raise UserError(
+            f"evaluation.lengths={text}: {task.name} has no sequences of other lags; leave it null"
+        )
+    least = task.shortest(member.lag) if task.stream else task.smallest_lag
+    for number in map(int, text.split()):
+        whole(number, "evaluation.lengths", least, LONGEST)
+    for _, length in member.lengths:
+        whole(length, f"evaluation.lengths={text}: steps of a sequence", 1, LONGEST)
 
 
 @lru_cache(maxsize=4096)

@@ -59,11 +59,12 @@ def sealed(row, name=None):
     recipe = {name: row[name] for name in ("init", *TRAINING)}
     evaluation = {name: row[f"evaluation_{name}"] for name in ("every", "sequences", "successive", "until")}
     layers = {} if row["layers"] == 1 else {"layers": row["layers"]}
+    lengths = {} if row["lengths"] is None else {"lengths": row["lengths"]}
     config = {
         "task": {"name": row["task"], "lag": row["lag"], "length": row["length"], **json.loads(row["knobs"])},
         "model": {name: row[name] for name in ("cell", "readout", "units")} | layers,
         "recipe": recipe | {"name": row["recipe"]},
-        "evaluation": evaluation | {"stretch": row["stretch"]},
+        "evaluation": evaluation | lengths | {"stretch": row["stretch"]},
         "seed": row["seed"],
         "start": {each.removesuffix("_bias"): row[each] for each in start} | {"spread": None},
         "threshold": row["threshold"],

@@ -251,6 +251,7 @@ CHANGES = {
     "evaluation.successive": 3,
     "evaluation.stretch": 21,
     "evaluation.until": "solved",
+    "evaluation.lengths": "60 90",
     "seed": 1,
 }
 

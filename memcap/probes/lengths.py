@@ -21,8 +21,8 @@ SEQUENCES = 512
 
 
 def probe(net: Trained) -> Probed:
-    """The score, chance and criterion at each factor; a stream keeps its lag and gets longer, other tasks'
-    lags grow.
+    """The score, chance and criterion at each factor, and of classes the share of whole sequences right; a
+    stream keeps its lag and gets longer, other tasks' lags grow.
 
     Raises:
         NotForThis: the task has no longer sequences.
@@ -32,11 +32,13 @@ def probe(net: Trained) -> Probed:
     if len(set(pairs.values())) == 1:
         raise NotForThis(f"lengths: {task.name} has no longer sequences than those it was trained on")
     rows: list[dict[str, Any]] = []
-    for (factor, at), score in zip(pairs.items(), scores(net, list(pairs.values())), strict=True):
+    for (factor, at), (score, whole) in zip(pairs.items(), scores(net, list(pairs.values())), strict=True):
         facts = task.facts(*at)
         rows.append(
             {"times": factor, "lag": at[0], "length": at[1], task.metric: score, "chance": facts.chance}
         )
+        if task.loss == "classes":
+            rows[-1]["whole"] = whole
         rows[-1] |= {
             "criterion": facts.threshold,
             "passes": "yes" if task.passes(score, facts.threshold) else "no",
@@ -52,18 +54,19 @@ def longer(member: Member, factor: int) -> tuple[int, int]:
     return member.task.stretched(member.lag, factor)
 
 
-def scores(net: Trained, pairs: Sequence[tuple[int, int]]) -> list[float]:
-    """The scores over fresh sequences of these lags and lengths, as a verdict is made, by one program."""
+def scores(net: Trained, pairs: Sequence[tuple[int, int]]) -> list[tuple[float, float]]:
+    """Score, and share of whole sequences right, over fresh sequences of these lags and lengths, as a verdict
+    is made, by one program."""
     member = net.member
     longest = max(length for _, length in pairs)
     trainer = Trainer(TrainSpec.of(member), member.length, longest)
     weights = member.architecture.flatten(net.weights)
     blocks = np.int32(-(-SEQUENCES // trainer.block))
     with jax_setup.precision():
-        evaluate = jax.jit(trainer.evaluate)
+        evaluate = jax.jit(trainer.evaluate_sequences)
         units = np.int32(member.model.units)
         return [
-            float(evaluate(weights, EvalOperands(key(net, 0), *map(np.int32, at), blocks, units)))
+            tuple(evaluate(weights, EvalOperands(key(net, 0), *map(np.int32, at), blocks, units)).tolist())
             for at in pairs
         ]
 

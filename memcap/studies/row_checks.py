@@ -21,6 +21,8 @@ STATUSES = ("solved", "unsolved", "diverged", "failed")
 METRICS = ("accuracy", "mse")
 SHOWN = 3  # rows that a line names
 LARGEST = 1 << 20  # sequences of a batch, or of an evaluation
+NUMBER = r"\d+(?:\.\d+)?(?:e[-+]\d+)?"  # at least 0, as JSON has it
+SHARE = r"(?:0\.\d+|1\.0|\d(?:\.\d+)?e-\d+)"  # from 0 to 1
 SEED = r', "seed": (-?\d+)'
 NO_CONFIG = "its config is not a member's"
 START = {  # columns of a start of the weights, and their names in the config
@@ -47,7 +49,7 @@ RANGES: dict[str, tuple[float, float]] = {
 }
 # what configs lack that are older than a column
 BEFORE = {"optimizer": "adam", "evaluation_until": "solved", "layers": 1}
-OPTIONAL = ("falls_above", "curriculum", "advance", "deadline", *START)  # columns that may be null
+OPTIONAL = ("falls_above", "curriculum", "advance", "deadline", "lengths", *START)  # columns that may be null
 
 
 class BadRowsError(BadFileError):
@@ -140,6 +142,7 @@ def _evaluation(part: Any) -> dict[str, Any]:
         "evaluation_every": evaluation["every"],
         "evaluation_successive": evaluation["successive"],
         "evaluation_until": evaluation.get("until", BEFORE["evaluation_until"]),
+        "lengths": evaluation.get("lengths"),
     }
 
 
@@ -180,6 +183,7 @@ COLUMNS = {
         "evaluation_every",
         "evaluation_successive",
         "evaluation_until",
+        "lengths",
     ),
     "model": ("cell", "units", "readout", "layers"),
     "recipe": ("recipe", "init", *TRAINING),
@@ -232,6 +236,15 @@ def _rules() -> dict[str, pl.Expr]:
         possible = value.is_null() | (value.is_finite() & value.is_between(0, most))
         return possible & (~passed | meets.fill_null(False))
 
+    def at_lengths(name: str, number: str) -> pl.Expr:
+        """A JSON list with a number or null for each length; null where there are no lengths, or the member
+        failed."""
+        values, spaces = pl.col(name), pl.col("lengths").str.count_matches(" ")
+        alike = values.str.contains(rf"^\[(?:{number}|null)(?:, (?:{number}|null))*\]$")
+        there = alike & (values.str.count_matches(",") == spaces)
+        absent = values.is_null() & (pl.col("lengths").is_null() | (status == "failed"))
+        return absent | (there & pl.col("lengths").is_not_null())
+
     def seconds(name: str) -> pl.Expr:
         return pl.col(name).is_finite() & (pl.col(name) >= 0)
 
@@ -251,6 +264,10 @@ def _rules() -> dict[str, pl.Expr]:
         "best": score("best", solved),
         "final": score("final", pl.lit(value=False)),
         "stretched": score("stretched", steady),
+        "score_at_lengths": pl.when(accuracy)
+        .then(at_lengths("score_at_lengths", SHARE))
+        .otherwise(at_lengths("score_at_lengths", NUMBER)),
+        "whole_at_lengths": at_lengths("whole_at_lengths", SHARE),
         "train_loss": pl.col("train_loss").is_null() | pl.col("train_loss").is_finite(),
         "carry_numbers": pl.col("carry_numbers") >= 0,
         "parameters": pl.col("parameters") >= 1,

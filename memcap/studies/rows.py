@@ -55,6 +55,15 @@ COLUMNS: dict[str, tuple[Any, str]] = {
     "train_loss": (pl.Float64, "mean over the last chunk; nats, or squared error"),
     "stretch": (pl.Int64, "how many times the lag (or length) the stretched test asks"),
     "stretched": (pl.Float64, "metric there"),
+    "lengths": (
+        pl.String,
+        "lags (of a stream: lengths) at which the trained net was scored; null: none",
+    ),
+    "score_at_lengths": (pl.String, "metric at each of them, JSON"),
+    "whole_at_lengths": (
+        pl.String,
+        "share of sequences there without a wrong answer, JSON; of values nulls",
+    ),
     "evaluation_sequences": (pl.Int64, "held-out sequences per evaluation"),
     "evaluation_every": (pl.Int64, "training steps between evaluations"),
     "evaluation_successive": (pl.Int64, "evaluations in a row that must pass"),
@@ -105,6 +114,9 @@ LATER += (
     "kernel",
     "loop",
     "layers",
+    "lengths",
+    "score_at_lengths",
+    "whole_at_lengths",
 )
 REQUIRED = tuple(name for name in SCHEMA if name not in LATER)
 # Which of several rows of a member counts is the last in this order: one that measures something before one

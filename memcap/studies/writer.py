@@ -5,7 +5,7 @@ import json
 import math
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -77,6 +77,9 @@ def row_of(result: Result, study: str, shard: str) -> dict[str, Any]:
         "train_loss": _finite(result.train_loss),
         "stretch": member.evaluation.stretch,
         "stretched": _finite(result.stretched),
+        "lengths": member.evaluation.lengths,
+        "score_at_lengths": _at_lengths(score for score, _ in result.at_lengths),
+        "whole_at_lengths": _at_lengths(whole for _, whole in result.at_lengths),
         "evaluation_sequences": member.evaluation.sequences,
         "evaluation_every": member.evaluation.every,
         "evaluation_successive": member.evaluation.successive,
@@ -93,6 +96,11 @@ def row_of(result: Result, study: str, shard: str) -> dict[str, Any]:
         **environment(),
         "finished": datetime.now(UTC),
     }
+
+
+def _at_lengths(values: Iterable[float]) -> str | None:
+    """One number a length, JSON; None where there is no length."""
+    return json.dumps(finite) if (finite := [_finite(value) for value in values]) else None
 
 
 def _finite(value: float) -> float | None:

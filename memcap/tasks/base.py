@@ -169,6 +169,15 @@ class Task(ABC):
         """The (lag, length) at which a net trained at `lag` is asked `factor` times as much of its memory."""
         return lag * factor, self.length(lag * factor)
 
+    def at_number(self, lag: int, number: int) -> tuple[int, int]:
+        """The (lag, length) that `number` of `evaluation.lengths` means to a net trained at `lag`."""
+        return (lag, number) if self.stream else (number, self.length(number))
+
+    def has_other_lags(self, lag: int) -> bool:
+        """Whether sequences of another lag ask the same, of more or less: not of a stream, whose lag is part
+        of the question."""
+        return not self.stream and self.stretched(lag, 2) == (2 * lag, self.length(2 * lag))
+
     @property
     def higher_is_better(self) -> bool:
         """Whether the score is an accuracy (classes) or an error (values)."""

@@ -9,7 +9,16 @@ import numpy as np
 
 from memcap.config import Member
 from memcap.training import curriculum
-from memcap.training.step import STRETCH, TRAIN, EvalOperands, Trainer, TrainOperands, TrainState
+from memcap.training.step import (
+    EVALUATE,
+    LENGTHS,
+    STRETCH,
+    TRAIN,
+    EvalOperands,
+    Trainer,
+    TrainOperands,
+    TrainState,
+)
 
 
 def stream_key(member: Member, stream: int, index: int = 0) -> np.ndarray:
@@ -78,13 +87,16 @@ def eval_operands(trainer: Trainer, member: Member, stream: int, index: int = 0)
     Args:
         trainer: what trains it.
         member: who is evaluated.
-        stream: EVALUATE, at its lag; or STRETCH, at `evaluation.stretch` times its lag or length, over a
-            quarter as many sequences.
-        index: counts the evaluations at its lag: each has sequences of its own.
+        stream: EVALUATE, at its lag; or, over a quarter as many sequences, STRETCH, at `evaluation.stretch`
+            times its lag or length, or LENGTHS, at one of `evaluation.lengths`.
+        index: counts the evaluations at its lag, or says which of the lengths: each has sequences of its own.
     """
     lag, length, sequences = member.lag, member.length, trainer.spec.evaluation.sequences
     if stream == STRETCH:
         lag, length = member.task.stretched(member.lag, member.evaluation.stretch)
+    elif stream == LENGTHS:
+        lag, length = member.lengths[index]
+    if stream != EVALUATE:
         sequences //= 4
     blocks = max(1, -(-sequences // trainer.block))
     sizes = map(np.int32, (lag, length, blocks, member.model.units))

@@ -41,7 +41,8 @@ _jobs: dict["Program", Future["Compiled"]] = {}
 
 def lengths(member: Member) -> tuple[int, int]:
     """Steps of a member's sequences, and of the longest that it is evaluated on."""
-    return member.length, max(member.length, member.task.stretched(member.lag, member.evaluation.stretch)[1])
+    stretched = member.task.stretched(member.lag, member.evaluation.stretch)
+    return member.length, max(member.length, *(length for _, length in (stretched, *member.lengths)))
 
 
 def loop_of(spec: TrainSpec, steps: int, engine: Engine) -> loops.Choice:
@@ -170,7 +171,8 @@ class Compiled:
 
     @property
     def evaluate(self) -> Any:
-        """(params (lanes, P), eval operands) -> scores (lanes,); waits until it is compiled.
+        """(params (lanes, P), eval operands) -> scores (lanes,); with `evaluation.lengths` (lanes, 2), as by
+        `Trainer.evaluate_sequences`. Waits until it is compiled.
 
         Its buffer is that of the stretched evaluation: a buffer of its own for the shorter ones would save
         them 7 % of their time at 50 units, and cost a second program to compile.
@@ -241,7 +243,8 @@ def compile_both(program: Program, there: Sequence[jax.Device] = ()) -> tuple[An
 
     def compile_evaluate() -> tuple[Any, float]:
         with jax_setup.precision():
-            evaluate = jax.jit(program.map_over_lanes(trainer.evaluate, there))
+            function = trainer.evaluate_sequences if trainer.spec.evaluation.lengths else trainer.evaluate
+            evaluate = jax.jit(program.map_over_lanes(function, there))
             lowered = evaluate.lower(states.params, eval_operands)
             return lowered.compile(FAST_COMPILE if cpu else None), time.perf_counter()
 

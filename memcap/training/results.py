@@ -35,6 +35,7 @@ class Result:
             under `vmap`.
         program_units, program_steps: width and length of the program, to which the member was padded.
         reason: why it failed.
+        at_lengths: (score, share of whole sequences right) at each of `evaluation.lengths`.
     """
 
     member: Member
@@ -54,6 +55,7 @@ class Result:
     program_units: int
     program_steps: int
     reason: str | None = None
+    at_lengths: tuple[tuple[float, float], ...] = ()
 
     @classmethod
     def failed(cls, member: Member, program: Program, reason: str) -> "Result":

@@ -27,10 +27,10 @@ from memcap.tasks import Batch, Task
 from memcap.training import curriculum
 
 if TYPE_CHECKING:
-    from jaxtyping import Array, Bool, Float, Int
+    from jaxtyping import Array, Bool, Float, Int, Key
 
 EVALUATION_BATCH = 256
-TRAIN, EVALUATE, STRETCH = 0, 1, 2  # a member's streams of random numbers
+TRAIN, EVALUATE, STRETCH, LENGTHS = 0, 1, 2, 3  # a member's streams of random numbers
 
 
 class TrainOperands(NamedTuple):
@@ -166,6 +166,12 @@ def loss_and_score_sums(
     return (loss * due).sum(), (score * due).sum(), due.sum()
 
 
+def right_sequences(outputs: Float[Array, "O *T B"], batch: Batch) -> Bool[Array, " B"]:
+    """Of a task with classes, which sequences have nothing but right answers."""
+    right = jnp.argmax(outputs, axis=0) == batch.targets
+    return right if batch.mask is None else (right | ~batch.mask).all(0)
+
+
 def learning_rate(operands: TrainOperands, step: Int[Array, ""]) -> Float[Array, ""]:
     """Learning rate: linear warmup, then constant or a cosine to 0 at the budget."""
     warm = jnp.minimum(1.0, (step + 1) / jnp.maximum(operands.warmup, 1))
@@ -202,12 +208,12 @@ class Trainer:
         """Sequences B of an evaluation that are drawn at once."""
         return min(EVALUATION_BATCH, self.spec.evaluation.sequences)
 
-    def _run(
+    def _outputs(
         self, params: Float[Array, " P"], batch: Batch, length: Int[Array, ""], units: Int[Array, ""]
-    ) -> tuple[Float[Array, ""], Float[Array, ""], Float[Array, ""]]:
+    ) -> Float[Array, "O *T B"]:
         task, architecture = self.spec.task, self.spec.architecture
         network, starts = architecture.build(architecture.unflatten(params)), batch.window_starts
-        outputs = network(
+        return network(
             batch.inputs,
             seq_lengths=length,
             windows=None if starts is None else Windows(starts, task.reset_carry),
@@ -215,7 +221,6 @@ class Trainer:
             loop=self.loop,
             num_units=units,
         )
-        return loss_and_score_sums(task, outputs, batch)
 
     def lag_and_length(self, state: TrainState, operands: TrainOperands) -> tuple[Any, Any]:
         """Of the sequences that a member trains on next: its own, or those of its curriculum."""
@@ -238,7 +243,8 @@ class Trainer:
 
         def mean_loss(params: Float[Array, " P"]) -> tuple[Float[Array, ""], Float[Array, ""]]:
             length = self.lag_and_length(state, operands)[1]
-            loss, score, due = self._run(params, batch, length, operands.units)
+            outputs = self._outputs(params, batch, length, operands.units)
+            loss, score, due = loss_and_score_sums(self.spec.task, outputs, batch)
             return loss / due, score / due
 
         (loss, score), gradient = jax.value_and_grad(mean_loss, has_aux=True)(state.params)
@@ -321,11 +327,29 @@ class Trainer:
 
         def block(k: jax.Array, sums: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
             draw = jax.random.fold_in(key, k)
-            batch = self.spec.task.unseen(
-                draw, operands.lag, operands.length, self.max_eval_length, self.block
-            )
-            _, score, due = self._run(params, batch, operands.length, operands.units)
+            batch, outputs = self._unseen(params, operands, draw)
+            _, score, due = loss_and_score_sums(self.spec.task, outputs, batch)
             return sums[0] + score, sums[1] + due
 
         score, due = lax.fori_loop(0, operands.blocks, block, (jnp.float32(0), jnp.float32(0)))
         return score / due
+
+    def evaluate_sequences(self, params: Float[Array, " P"], operands: EvalOperands) -> Float[Array, 2]:
+        """Of the same sequences as `evaluate`: score, and share of whole sequences right (of values NaN)."""
+        key, task = jax.random.wrap_key_data(operands.key), self.spec.task
+
+        def block(k: jax.Array, sums: Float[Array, 3]) -> Float[Array, 3]:
+            batch, outputs = self._unseen(params, operands, jax.random.fold_in(key, k))
+            _, score, due = loss_and_score_sums(task, outputs, batch)
+            whole = right_sequences(outputs, batch).sum() if task.loss == "classes" else jnp.nan
+            return sums + jnp.stack([score, due, jnp.float32(whole)])
+
+        score, due, whole = lax.fori_loop(0, operands.blocks, block, jnp.zeros(3))
+        return jnp.stack([score / due, whole / (operands.blocks * self.block)])
+
+    def _unseen(
+        self, params: Float[Array, " P"], operands: EvalOperands, key: Key[Array, ""]
+    ) -> tuple[Batch, Float[Array, "O *T B"]]:
+        """A block of sequences that training never sees, and what the network says of them."""
+        batch = self.spec.task.unseen(key, operands.lag, operands.length, self.max_eval_length, self.block)
+        return batch, self._outputs(params, batch, operands.length, operands.units)

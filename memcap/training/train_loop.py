@@ -26,7 +26,7 @@ from memcap.training.operands import (
 from memcap.training.program import Program, compiled
 from memcap.training.queue import WorkerQueue
 from memcap.training.results import Checkpoint, CurveChunk, Result, program_id
-from memcap.training.step import EVALUATE, STRETCH, EvalOperands, TrainState
+from memcap.training.step import EVALUATE, LENGTHS, STRETCH, EvalOperands, TrainState
 
 MAX_SAVING = 0.01  # of the time, at most, goes into handing in states
 
@@ -74,6 +74,8 @@ class Lane:
         loss: mean over the last chunk.
         seconds: its share of the time so far.
         since: when it came into its lane, on the monotonic clock.
+        at_lengths: of a member that has ended: score, and share of whole sequences right, at each of
+            `evaluation.lengths`.
     """
 
     stopping: EarlyStopping
@@ -81,6 +83,7 @@ class Lane:
     loss: float = math.nan
     seconds: float = 0.0
     since: float = field(default_factory=time.monotonic)
+    at_lengths: list[tuple[float, float]] = field(default_factory=list)
 
     @property
     def member(self) -> Member:
@@ -186,7 +189,7 @@ class Lanes:
             }
         )
         for k, lane in active.items():
-            lane.stopping.update(steps[k], scores.get(k))
+            lane.stopping.update(steps[k], scores[k][0] if k in scores else None)
         stretched = self._evaluate(
             {
                 k: eval_operands(self.trainer, lane.member, STRETCH)
@@ -194,8 +197,9 @@ class Lanes:
                 if lane.stopping.wants_stretched()
             }
         )
-        for k, score in stretched.items():
+        for k, (score, *_) in stretched.items():
             active[k].stopping.update_stretched(steps[k], score)
+        self._score_lengths()
 
         if not all(lane.stopping.running for lane in active.values()):
             self.states = jax.tree.map(np.array, self.states)
@@ -205,20 +209,36 @@ class Lanes:
             lane.seconds += seconds
             count = steps[k] - lane.steps
             if count or k in scores:
-                chunk = CurveChunk(lane.member, lane.steps, losses[k, :count], train_scores[k], scores.get(k))
+                held_out = scores[k][0] if k in scores else None
+                chunk = CurveChunk(lane.member, lane.steps, losses[k, :count], train_scores[k], held_out)
                 chunks.append(chunk)
             lane.steps = steps[k]
         return chunks
 
-    def _evaluate(self, by_lane: Mapping[int, EvalOperands]) -> dict[int, float]:
-        """Scores of some lanes, by number."""
+    def _score_lengths(self) -> None:
+        """Score the members that have ended at each of their lengths."""
+        ended = {k: lane for k, lane in self.active.items() if not lane.stopping.running}
+        for index in range(max((len(lane.member.lengths) for lane in ended.values()), default=0)):
+            scores = self._evaluate(
+                {
+                    k: eval_operands(self.trainer, lane.member, LENGTHS, index)
+                    for k, lane in ended.items()
+                    if index < len(lane.member.lengths)
+                }
+            )
+            for k, (score, whole) in scores.items():
+                ended[k].at_lengths.append((score, whole))
+
+    def _evaluate(self, by_lane: Mapping[int, EvalOperands]) -> dict[int, list[float]]:
+        """What an evaluation says of some lanes, by number: score, and with `evaluation.lengths` the share of
+        whole sequences right."""
         if not by_lane:
             return {}
         self.eval_operands.blocks[:] = 0  # none of the others
         for k, operands in by_lane.items():
             _write(self.eval_operands, k, operands)
         scores = np.asarray(self.code.evaluate(self.states.params, self.eval_operands))
-        return {k: float(scores[k]) for k in by_lane}
+        return {k: scores[k].reshape(-1).tolist() for k in by_lane}
 
     def results(self) -> dict[int, Result]:
         """Of the members that have ended, by lane."""
@@ -244,6 +264,7 @@ class Lanes:
             program.trainer.side_by_side,
             program.spec.architecture.model.units,
             program.trainer.max_length,
+            at_lengths=tuple(lane.at_lengths),
         )
 
     def clear(self, numbers: Collection[int]) -> None:

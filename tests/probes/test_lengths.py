@@ -15,7 +15,7 @@ def test_a_latch_holds_at_twenty_times_the_lag():
     table = lengths.probe(hand_set(Latch(), 3)).table
     assert table["times"].to_list() == [1, 2, 5, 10, 20]
     assert table["lag"].to_list() == [3, 6, 15, 30, 60]
-    assert set(table["accuracy"]) == {1.0}
+    assert set(table["accuracy"]) == set(table["whole"]) == {1.0}
 
 
 def test_a_stream_keeps_its_lag_and_gets_longer():

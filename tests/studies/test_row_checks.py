@@ -1,6 +1,7 @@
 """Rows that were made elsewhere: plain columns that differ from the config beside them, or that no training
 gives, are named, and nothing is computed from them."""
 
+import itertools
 import math
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from memcap.recipes import Recipe
 from memcap.studies import row_checks, shards, store
 from memcap.studies.axes import members
 from memcap.studies.row_checks import BadRowsError, check_rows
+from memcap.studies.rows import SCHEMA
 from memcap.studies.run import run_study
 
 WRONG = [  # a column, what it is made in each row, and what is said
@@ -52,6 +54,8 @@ WRONG = [  # a column, what it is made in each row, and what is said
     ("run_seconds", pl.lit(-1.0), "run_seconds=-1.0 does not go with"),
     ("finished", pl.lit(None, pl.Datetime("us", "UTC")), "finished=null does not go with"),
     ("steps_to_steady", pl.lit(5), "steps_to_steady=5 does not go with"),
+    ("score_at_lengths", pl.lit("[0.5]"), "score_at_lengths=[0.5] does not go with"),
+    ("whole_at_lengths", pl.lit("[0.5]"), "whole_at_lengths=[0.5] does not go with"),
     ("final", pl.lit(1.5), "final=1.5 does not go with"),
     ("train_loss", pl.lit(math.inf), "train_loss=inf does not go with"),
     ("parameters", pl.lit(0), "parameters=0 does not go with"),
@@ -78,7 +82,7 @@ def test_a_wrong_column_is_named_with_its_row(tmp_path, column, value, says):
 def test_each_column_that_repeats_the_config_is_compared_with_it(column):
     (row,) = group(counts={1: (0, 1)})
     value = row[column]
-    other = f"{value}x" if isinstance(value, str) else 1 if value is None else value + 1
+    other = f"{value}x" if SCHEMA[column] == pl.String else 1 if value is None else value + 1
     check_rows(table([row]))
     with pytest.raises(BadRowsError, match=f"{column}=.*, where its config has "):
         check_rows(table([row | {column: other}]))
@@ -97,6 +101,20 @@ def test_a_solved_row_must_have_passed():
     check_rows(table([row]))
     with pytest.raises(BadRowsError, match=r"best=0\.5"):
         check_rows(table([row | {"best": 0.5}]))
+
+
+LENGTHS = {"lengths": "7 9", "score_at_lengths": "[1.0, 0.25]", "whole_at_lengths": "[1e-05, null]"}
+
+
+def test_scores_over_lengths_are_one_a_length():
+    (row,) = group(counts={1: (0, 1)}, **LENGTHS)
+    check_rows(table([row]))
+    wrong = ("[1.0]", "[1.0, 0.5, 0.5]", "[1.0, 2.0]", "[1.0, -0.5]", "[1.0, NaN]", "1.0, 0.5", "[]", None)
+    for column, text in itertools.product(("score_at_lengths", "whole_at_lengths"), wrong):
+        with pytest.raises(BadRowsError, match=f"{column}=.* does not go with"):
+            check_rows(table([row | {column: text}]))
+    (row,) = group("adding", counts={1: (0, 1)}, **LENGTHS | {"score_at_lengths": "[0.5, 2.5]"})
+    check_rows(table([row]))  # an error, not an accuracy
 
 
 def test_a_config_that_no_member_has_is_refused_though_its_row_says_the_same():
