@@ -70,9 +70,35 @@ class Recipe:
     )
     optimizer: str | None = knob(
         None,
-        "Adam, gradient descent with momentum .9, or RMSprop with a decay of .99; null: adam",
-        choices=("adam", "sgd", "rmsprop"),
+        "Adam, gradient descent with momentum .9, RMSprop with a decay of .99, or Adam with the decay of"
+        " weights that `decay` says; null: adam",
+        choices=("adam", "sgd", "rmsprop", "adamw"),
         before="adam",
+    )
+    decay: float | None = knob(
+        None,
+        "of adamw: share of a weight that a step takes off, times the learning rate; biases and other vectors"
+        " are spared",
+        above=0,
+        at_most=100,
+        before=None,
+    )
+    floor: float | None = knob(
+        None,
+        "share of the peak rate at which schedule=cosine ends; null: 0",
+        above=0,
+        below=1,
+        before=None,
+    )
+    warmup_share: float | None = knob(
+        None, "share of the budget that is warmup, in place of `warmup`", above=0, at_most=1, before=None
+    )
+    lags: str | None = knob(
+        None,
+        "uniform: each batch has a lag of its own, drawn from the task's least up to the lag at hand; null:"
+        " the lag at hand",
+        choices=("uniform",),
+        before=None,
     )
 
     def __post_init__(self) -> None:
@@ -81,6 +107,13 @@ class Recipe:
     def peak(self, lag: int) -> float:
         """The peak learning rate at a lag; under a curriculum, while its front is there."""
         return (self.lr or 0.0) * min(1.0, (self.falls_above or lag) / lag)
+
+    @property
+    def warmup_steps(self) -> int:
+        """Steps of linear warmup."""
+        if self.warmup_share is None:
+            return self.warmup or 0
+        return round(self.warmup_share * (self.budget or 0))
 
 
 OPTIONAL = {f.name for f in fields(Recipe) if f.metadata["before"] is None}  # which a recipe may do without
@@ -231,6 +264,7 @@ def complete(recipe: Recipe, task: Task, lag: int, cell: str) -> Recipe:
             f"recipe.{absent}: not set; curriculum, advance and deadline go together, and schedule=arrive"
             " needs them"
         )
+    _check_parts(recipe, task, lag)
     if recipe.init == "flax":
         if not cells.cell_class(cell).has_own_init:
             raise UserError(
@@ -251,3 +285,30 @@ def complete(recipe: Recipe, task: Task, lag: int, cell: str) -> Recipe:
                 f" its own initialiser can start it; set recipe.init=flax{bias}"
             )
     return recipe
+
+
+def _check_parts(recipe: Recipe, task: Task, lag: int) -> None:
+    """Refuse values that go with others that the recipe has not."""
+    if (recipe.decay is None) != (recipe.optimizer != "adamw"):
+        raise UserError(
+            f"recipe.decay={_shown(recipe.decay)}: recipe.optimizer=adamw needs it, as in recipe.decay=0.01,"
+            f" and no other has it; recipe.optimizer={recipe.optimizer}"
+        )
+    if recipe.floor is not None and recipe.schedule != "cosine":
+        raise UserError(
+            f"recipe.floor={recipe.floor}: only recipe.schedule=cosine has it, not {recipe.schedule}"
+        )
+    if recipe.warmup_share is not None and recipe.warmup:
+        raise UserError(
+            f"recipe.warmup_share={recipe.warmup_share}: stands in place of recipe.warmup={recipe.warmup};"
+            " set recipe.warmup=0 beside it"
+        )
+    if recipe.lags is not None and not task.has_other_lags(lag):
+        raise UserError(
+            f"recipe.lags={recipe.lags}: the lag of {task.name} is part of what is asked, which a net cannot"
+            " know of a batch; leave it null"
+        )
+
+
+def _shown(value: float | None) -> str:
+    return "null" if value is None else str(value)

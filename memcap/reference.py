@@ -2,7 +2,7 @@
 
 The engine (memcap/training/) does the same, faster and safer: gradients written out, many members in one
 program, workers, checkpoints, curves. tests/test_reference.py holds that it gives the same numbers. A
-curriculum over the lag (training/curriculum.py) is the engine's alone.
+curriculum over the lag (training/curriculum.py), and lags that are drawn, are the engine's alone.
 """
 
 from dataclasses import dataclass
@@ -44,14 +44,15 @@ def train(member: Member) -> Outcome:
     """Train one member from scratch until it is solved or its budget is used up.
 
     Raises:
-        ValueError: its recipe has a curriculum.
+        ValueError: its recipe has a curriculum, or draws lags.
     """
-    if member.recipe.curriculum is not None:
-        raise ValueError(f"recipe={member.recipe.name}: has a curriculum, which the engine alone trains by")
+    if member.recipe.curriculum is not None or member.recipe.lags is not None:
+        raise ValueError(f"recipe={member.recipe.name}: has other lags, which the engine alone trains by")
     task, recipe, rule, architecture = member.task, member.recipe, member.evaluation, member.architecture
     # A recipe's file gives each of these a value.
     budget, batch_size, clip = recipe.budget or 0, recipe.batch or 0, recipe.clip or 0.0
-    optimizer = optimizer_of(recipe.optimizer or "adam", clip)
+    decays = None if recipe.decay is None else recipe.decay * architecture.matrices()
+    optimizer = optimizer_of(recipe.optimizer or "adam", clip, decays)
 
     def stream_key(stream: int, index: Any) -> jax.Array:
         """A stream hangs on the member alone, never on what else trains."""
@@ -86,9 +87,10 @@ def train(member: Member) -> Outcome:
             return loss / answers, score / answers
 
         (loss, score), gradient = jax.value_and_grad(mean_loss, has_aux=True)(weights)
-        direction, state = optimizer.update(gradient, state)
+        direction, state = optimizer.update(gradient, state, weights)
         cosine = 0.5 * (1 + jnp.cos(jnp.pi * step / budget)) if recipe.schedule == "cosine" else 1.0
-        warm = jnp.minimum(1.0, (step + 1) / max(recipe.warmup or 0, 1))
+        cosine = (recipe.floor or 0.0) + (1 - (recipe.floor or 0.0)) * cosine
+        warm = jnp.minimum(1.0, (step + 1) / max(recipe.warmup_steps, 1))
         weights = weights - recipe.peak(member.lag) * warm * cosine * cast(jax.Array, direction)
         return weights, state, score, jnp.isfinite(loss) & jnp.isfinite(weights).all()
 

@@ -11,7 +11,7 @@ from memcap.cells import cell_classes
 from memcap.config import Engine, Evaluation, resolve, task_defaults, task_of
 from memcap.knobs import UserError, defaults, typed
 from memcap.models.model import Model
-from memcap.recipes import Recipe, recipe_file, recommended, root
+from memcap.recipes import OPTIONAL, Recipe, recipe_file, recommended, root
 from memcap.tasks import task_class, task_classes
 from memcap.tracking import Tracking
 
@@ -199,7 +199,7 @@ def test_every_recipe_fits_every_task(recipe, task):
         given["model"]["cell"] = "LSTMCell"
     member = resolve(given)
     unset = {f.name for f in dataclasses.fields(Recipe) if getattr(member.recipe, f.name) is None}
-    assert unset <= {"forget_bias", "falls_above", "curriculum", "advance", "deadline"}
+    assert unset <= {"forget_bias", *OPTIONAL}
     assert member.recipe.name in RECIPES
 
 
@@ -209,7 +209,7 @@ def test_a_recipe_file_has_every_field_and_nothing_else(recipe):
     assert file.name == recipe
     known = {f.name for f in dataclasses.fields(Recipe)}
     later = {f.name for f in dataclasses.fields(Recipe) if f.metadata["before"] is not dataclasses.MISSING}
-    climbs = later - {"optimizer"}
+    climbs = {"falls_above", "curriculum", "advance", "deadline"}
     own = {"curriculum": climbs, "curriculum_chrono": climbs, "descent": {"optimizer"}}.get(recipe, set())
     assert set(file) == ({"name"} if recipe == "auto" else (known - later) | own)
 
@@ -246,6 +246,10 @@ CHANGES = {
     "recipe.advance": 0.9,
     "recipe.deadline": 0.5,
     "recipe.optimizer": "sgd",
+    "recipe.decay": 0.1,
+    "recipe.floor": 0.2,
+    "recipe.warmup_share": 0.1,
+    "recipe.lags": "uniform",
     "evaluation.every": 99,
     "evaluation.sequences": 2047,
     "evaluation.successive": 3,
@@ -261,6 +265,12 @@ def changed(name):
         return values(task=CHANGES[name])
     if name == "recipe.forget_bias":  # only one start has it
         return values({"recipe.name": "forget_bias", name: CHANGES[name]})
+    if name == "recipe.decay":
+        return values({"recipe.optimizer": "adamw", name: CHANGES[name]})
+    if name in ("recipe.floor", "recipe.warmup_share"):
+        return values({"recipe.name": "forget_bias", name: CHANGES[name]})
+    if name == "recipe.lags":  # a delay line's lag is part of the question
+        return values({name: CHANGES[name]}, "latch")
     return values({name: CHANGES[name]})
 
 

@@ -303,6 +303,11 @@ class Architecture:
         parts."""
         return np.concatenate([_parts(np.asarray(leaf)) for leaf in jax.tree.leaves(weights)])
 
+    def matrices(self) -> np.ndarray:
+        """(P,) float32 beside `flatten`: 1 at the weights of matrices, 0 at those of vectors, as biases."""
+        leaves = jax.tree.leaves(self.abstract_weights())
+        return np.concatenate([np.full(_reals(leaf), len(leaf.shape) > 1, np.float32) for leaf in leaves])
+
     def unflatten(self, vector: Any) -> dict[str, Any]:
         """The nested dict of weights from a (P,) vector, NumPy's or JAX's, each leaf in its own dtype."""
         leaves, tree = jax.tree.flatten(self.abstract_weights())

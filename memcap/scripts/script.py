@@ -12,7 +12,7 @@ import numpy as np
 from memcap.config import Member
 from memcap.knobs import UserError
 from memcap.lazy import jax
-from memcap.recipes import EPSILON, MOMENTUM, RMS_DECAY
+from memcap.recipes import EPSILON, MOMENTUM, RMS_DECAY, Recipe
 from memcap.scripts.numpy_source import draws_unseen, numpy_source
 from memcap.tasks import Batch
 from memcap.training.curriculum import AFTER_A_RISE, DECAY, PER_THRESHOLD
@@ -116,6 +116,9 @@ def script(member: Member, framework: str, heading: str = "") -> str:
             f"model.cell={model.cell}, model.readout={model.readout}{layers}: a script is of one layer of an"
             " LSTM with a dense read-out"
         )
+    for name, others in (("optimizer", OPTIMIZERS), ("lags", (None,))):
+        if (value := getattr(recipe, name)) not in (None, *others):
+            raise UserError(f"recipe.{name}={value}: no script trains by it; take another recipe")
     if member.length != task.length(member.lag):
         raise UserError(
             f"task.length={member.length}: a script is of the task's own length, {task.length(member.lag)}"
@@ -300,17 +303,23 @@ def _weights(member: Member) -> str:
 
 def _warm(member: Member) -> str:
     """The factor of a warmup, where there is one."""
-    warmup = member.recipe.warmup or 0
+    warmup = member.recipe.warmup_steps
     return f" * min(1, (step + 1) / {warmup})" if warmup > 1 else ""
+
+
+def _cosine(recipe: Recipe) -> str:
+    """The factor of a cosine over the budget."""
+    cosine = "(1 + np.cos(np.pi * step / BUDGET)) / 2"
+    return cosine if recipe.floor is None else f"({recipe.floor} + {1 - recipe.floor} * {cosine})"
 
 
 def _learning_rate(member: Member) -> str:
     """Of a recipe without a curriculum."""
     recipe = member.recipe
     rate = "RATE" + _warm(member)
-    words = f"a warmup of {recipe.warmup} steps, then " if (recipe.warmup or 0) > 1 else ""
+    words = f"a warmup of {recipe.warmup_steps} steps, then " if recipe.warmup_steps > 1 else ""
     if recipe.schedule == "cosine":
-        rate, words = rate + " * (1 + np.cos(np.pi * step / BUDGET)) / 2", words + "a cosine to 0"
+        rate, words = rate + f" * {_cosine(recipe)}", words + f"a cosine to {recipe.floor or 0:g}"
     else:
         words += "constant"
     return f'def learning_rate(step):\n    """Of a step, from 0 on: {words}."""\n    return {rate}'
@@ -325,7 +334,7 @@ def _curriculum(member: Member) -> str:
         rate += f" * min(1, {recipe.falls_above} / self.lag)"
     falls = "        return rate"
     if recipe.schedule == "cosine":
-        falls = "        return rate * (1 + np.cos(np.pi * step / BUDGET)) / 2"
+        falls = f"        return rate * {_cosine(recipe)}"
     elif recipe.schedule == "arrive":
         words += ", then a cosine to 0"
         falls = (

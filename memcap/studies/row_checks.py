@@ -49,7 +49,8 @@ RANGES: dict[str, tuple[float, float]] = {
 }
 # what configs lack that are older than a column
 BEFORE = {"optimizer": "adam", "evaluation_until": "solved", "layers": 1}
-OPTIONAL = ("falls_above", "curriculum", "advance", "deadline", "lengths", *START)  # columns that may be null
+OPTIONAL = ("falls_above", "curriculum", "advance", "deadline", *START)  # columns that may be null
+OPTIONAL += ("decay", "floor", "warmup_share", "lags", "lengths")
 
 
 class BadRowsError(BadFileError):

@@ -40,7 +40,11 @@ COLUMNS: dict[str, tuple[Any, str]] = {
     "curriculum": (pl.Float64, "share of the lag at which a curriculum starts; null: none"),
     "advance": (pl.Float64, "score at which the curriculum goes on"),
     "deadline": (pl.Float64, "share of the budget by which the curriculum is over"),
-    "optimizer": (pl.String, "adam, sgd: with momentum, or rmsprop"),
+    "optimizer": (pl.String, "adam, sgd: with momentum, rmsprop, or adamw"),
+    "decay": (pl.Float64, "of weights by adamw; null: none"),
+    "floor": (pl.Float64, "share of the learning rate at which a cosine ends; null: 0"),
+    "warmup_share": (pl.Float64, "share of the budget that is warmup; null: `warmup` says it"),
+    "lags": (pl.String, "uniform: a lag of its own for each batch, up to `lag`; null: `lag`"),
     "status": (pl.String, "solved, unsolved, diverged; failed: two workers ended while they trained it"),
     "reason": (pl.String, "why it failed; null unless it did"),
     "solved": (pl.Boolean, "whether the criterion was met"),
@@ -100,7 +104,7 @@ SCHEMA: dict[str, Any] = {name: dtype for name, (dtype, _) in COLUMNS.items()}
 
 # Columns that hold a recipe's values for training.
 TRAINING = ("lr", "schedule", "warmup", "batch", "clip", "budget", "falls_above")
-TRAINING += ("curriculum", "advance", "deadline", "optimizer")
+TRAINING += ("curriculum", "advance", "deadline", "optimizer", "decay", "floor", "warmup_share", "lags")
 # Columns that came after rows were published: where a table lacks them they are null, or follow from the
 # others (`_derived`). A table that lacks another column holds no rows.
 LATER = ("falls_above", "curriculum", "advance", "deadline", "scan", "program_units", "program_steps")
@@ -117,6 +121,10 @@ LATER += (
     "lengths",
     "score_at_lengths",
     "whole_at_lengths",
+    "decay",
+    "floor",
+    "warmup_share",
+    "lags",
 )
 REQUIRED = tuple(name for name in SCHEMA if name not in LATER)
 # Which of several rows of a member counts is the last in this order: one that measures something before one

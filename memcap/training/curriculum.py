@@ -48,11 +48,11 @@ class CurriculumState(NamedTuple):
 
 def curriculum_of(member: Member, max_length: int) -> Curriculum:
     """The curriculum of a member whose buffer has `max_length` steps; of one that has none, it starts at the
-    member's lag."""
+    member's lag. With uniform lags it has lengths for all that may be drawn."""
     recipe, task, lag = member.recipe, member.task, member.lag
     start = lag if recipe.curriculum is None else max(task.smallest_lag, math.ceil(recipe.curriculum * lag))
     lengths = np.full(max_length + 1, member.length, np.int32)
-    for shorter in range(start, lag):
+    for shorter in range(start if recipe.lags is None else task.smallest_lag, lag):
         lengths[shorter] = min(task.length(shorter), member.length)
     deadline = (recipe.deadline or 0.0) * (recipe.budget or 0)
     arrive = np.bool_(recipe.schedule == "arrive")

@@ -73,7 +73,7 @@ def train_operands(trainer: Trainer, member: Member) -> TrainOperands:
         np.int32(member.lag),
         np.int32(member.length),
         np.float32(recipe.lr if with_curriculum else recipe.peak(member.lag)),
-        np.int32(recipe.warmup or 0),
+        np.int32(recipe.warmup_steps),
         np.bool_(recipe.schedule == "cosine"),
         np.int32(recipe.budget or 0),
         np.int32(member.model.units),

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax import lax
 
@@ -24,6 +25,7 @@ from memcap.loops import Windows
 from memcap.models.network import Architecture
 from memcap.recipes import EPSILON, MOMENTUM, RMS_DECAY
 from memcap.tasks import Batch, Task
+from memcap.tasks.base import integers
 from memcap.training import curriculum
 
 if TYPE_CHECKING:
@@ -92,6 +94,9 @@ class TrainSpec:
         curriculum: whether the lag at hand rises up to the member's; that of members without a curriculum is
             there from the start.
         optimizer: one of `OPTIMIZERS`.
+        decay: of weights that are no vectors, a step, times the learning rate.
+        floor: share of the peak learning rate at which a cosine ends.
+        uniform: whether each batch has a lag of its own, up to the lag at hand.
     """
 
     task: Task
@@ -101,6 +106,9 @@ class TrainSpec:
     evaluation: Evaluation
     curriculum: bool = False
     optimizer: str = "adam"
+    decay: float = 0.0
+    floor: float = 0.0
+    uniform: bool = False
 
     @classmethod
     def of(cls, member: Member) -> TrainSpec:
@@ -115,8 +123,11 @@ class TrainSpec:
             recipe.batch,
             recipe.clip,
             member.evaluation,
-            recipe.curriculum is not None,
+            recipe.curriculum is not None or recipe.lags is not None,
             recipe.optimizer,
+            recipe.decay or 0.0,
+            recipe.floor or 0.0,
+            recipe.lags == "uniform",
         )
 
     def at_width(self, units: int) -> TrainSpec:
@@ -135,12 +146,18 @@ OPTIMIZERS: Mapping[str, Callable[[], optax.GradientTransformation]] = {
     "adam": optax.scale_by_adam,
     "sgd": partial(optax.trace, MOMENTUM),
     "rmsprop": partial(optax.scale_by_rms, RMS_DECAY, EPSILON, eps_in_sqrt=False),  # as PyTorch has it
+    "adamw": optax.scale_by_adam,  # to whose direction the decay is added
 }
 
 
-def optimizer_of(name: str, clip: float) -> optax.GradientTransformation:
-    """Clipping by the global norm, then the optimizer of that name."""
-    return optax.chain(optax.clip_by_global_norm(clip), OPTIMIZERS[name]())
+def optimizer_of(
+    name: str, clip: float, decays: Float[np.ndarray, " P"] | None = None
+) -> optax.GradientTransformationExtraArgs:
+    """Clipping by the global norm, then the optimizer of that name, then the decay of each weight, if any."""
+    steps = [optax.clip_by_global_norm(clip), OPTIMIZERS[name]()]
+    if decays is not None:
+        steps.append(optax.add_decayed_weights(jnp.asarray(decays)))
+    return optax.chain(*steps)
 
 
 def loss_and_score_sums(
@@ -172,10 +189,13 @@ def right_sequences(outputs: Float[Array, "O *T B"], batch: Batch) -> Bool[Array
     return right if batch.mask is None else (right | ~batch.mask).all(0)
 
 
-def learning_rate(operands: TrainOperands, step: Int[Array, ""]) -> Float[Array, ""]:
-    """Learning rate: linear warmup, then constant or a cosine to 0 at the budget."""
+def learning_rate(operands: TrainOperands, step: Int[Array, ""], floor: float = 0.0) -> Float[Array, ""]:
+    """Learning rate: linear warmup, then constant or a cosine to 0, or to a share of the rate, at the
+    budget."""
     warm = jnp.minimum(1.0, (step + 1) / jnp.maximum(operands.warmup, 1))
     cosine = 0.5 * (1 + jnp.cos(jnp.pi * step / operands.budget))
+    if floor:
+        cosine = floor + (1 - floor) * cosine
     return operands.lr * warm * jnp.where(operands.cosine, cosine, 1.0)
 
 
@@ -199,9 +219,11 @@ class Trainer:
     side_by_side: bool = False
 
     @property
-    def optimizer(self) -> optax.GradientTransformation:
+    def optimizer(self) -> optax.GradientTransformationExtraArgs:
         """Over the flat vector; the caller applies the learning rate, as it is an operand."""
-        return optimizer_of(self.spec.optimizer, self.spec.clip)
+        spec = self.spec
+        decays = spec.decay * spec.architecture.matrices() if spec.decay else None
+        return optimizer_of(spec.optimizer, spec.clip, decays)
 
     @property
     def block(self) -> int:
@@ -223,10 +245,15 @@ class Trainer:
         )
 
     def lag_and_length(self, state: TrainState, operands: TrainOperands) -> tuple[Any, Any]:
-        """Of the sequences that a member trains on next: its own, or those of its curriculum."""
+        """Of the sequences that a member trains on next: its own, or those of its curriculum; drawn up to
+        these where lags are uniform."""
         if not self.spec.curriculum:
             return operands.lag, operands.length
         lag = state.curriculum.lag
+        if self.spec.uniform:
+            # Steps count down from -1 here: the keys of the batches are those from 0 on.
+            key = jax.random.fold_in(jax.random.wrap_key_data(operands.key), -1 - state.step)
+            lag = integers(key, (), self.spec.task.smallest_lag, lag + 1)
         return lag, operands.curriculum.lengths[lag]
 
     def train_step(
@@ -248,8 +275,8 @@ class Trainer:
             return loss / due, score / due
 
         (loss, score), gradient = jax.value_and_grad(mean_loss, has_aux=True)(state.params)
-        direction, opt_state = self.optimizer.update(gradient, state.opt_state)
-        lr = learning_rate(operands, state.step)
+        direction, opt_state = self.optimizer.update(gradient, state.opt_state, state.params)
+        lr = learning_rate(operands, state.step, self.spec.floor)
         if self.spec.curriculum:
             lr = lr * curriculum.lr_scale(state.curriculum, operands.curriculum, state.step, operands.budget)
         params = state.params - lr * cast(jax.Array, direction)

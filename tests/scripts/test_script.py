@@ -111,12 +111,20 @@ def trainer(each):
     return Trainer(TrainSpec.of(each), each.length, each.length)
 
 
-@pytest.mark.parametrize("recipe", ["forget_bias", "hold", "open_gate"])
-def test_the_rate_is_the_engine_s(recipe):
-    each = member(recipe=recipe)
+@pytest.mark.parametrize(
+    ("recipe", "values"),
+    [
+        ("forget_bias", {}),
+        ("hold", {}),
+        ("open_gate", {}),
+        ("forget_bias", {"floor": 0.1, "warmup_share": 0.1}),
+    ],
+)
+def test_the_rate_is_the_engine_s(recipe, values):
+    each = member(recipe=recipe, **values)
     names, operands = parts(script(each, "keras")), train_operands(trainer(each), each)
     for step in (0, 1, 20, 49, 700, each.recipe.budget - 1):
-        wanted = float(learning_rate(operands, np.int32(step)))
+        wanted = float(learning_rate(operands, np.int32(step), each.recipe.floor or 0.0))
         assert names["learning_rate"](step) == pytest.approx(wanted, rel=1e-4, abs=1e-9)
 
 
@@ -212,6 +220,10 @@ def test_refusals():
         script(member(), "jax")
     with pytest.raises(UserError, match="an LSTM with a dense"):
         script(Member(task_of("latch", []), 8, model=Model("GRUCell", 2)), "torch")
+    with pytest.raises(UserError, match=r"recipe\.lags=uniform: no script trains by it"):
+        script(member("parity", 8, 2, recipe="forget_bias", lags="uniform"), "torch")
+    with pytest.raises(UserError, match=r"recipe\.optimizer=adamw: no script trains by it"):
+        script(member("parity", 8, 2, recipe="forget_bias", optimizer="adamw", decay=0.1), "torch")
     with pytest.raises(UserError, match="the task's own length"):
         script(Member(task_of("latch", []), 8, 20, model=Model("lstm", 2)), "torch")
     with pytest.raises(UserError, match="sequences of one length; give it a recipe without a curriculum"):

@@ -1,5 +1,6 @@
 """The curriculum: where it is, what a member trains on, when it is asked, and at which rate."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -89,6 +90,54 @@ def test_a_step_draws_at_the_front():
     assert tuple(map(int, trainer.lag_and_length(there, operands))) == (8, member(8).length)
 
 
+UNIFORM = member(6, task="word_problem", recipe="forget_bias", lags="uniform", budget=20, every=10)
+
+
+def test_uniform_lags_are_drawn_anew_for_each_batch_with_their_lengths():
+    trainer = Program.of(UNIFORM).trainer
+    state = initial_state(trainer, UNIFORM)
+    operands = jax.tree.map(jnp.asarray, train_operands(trainer, UNIFORM))
+    steps = np.arange(6000, dtype=np.int32)
+    lags, lengths = jax.vmap(lambda step: trainer.lag_and_length(state._replace(step=step), operands))(steps)
+    counts = np.bincount(lags, minlength=7)
+    assert counts[0] == 0
+    assert ((counts[1:] - 1000) ** 2 / 1000).sum() < 20.5  # chi-squared, 5 degrees: passed in 999 of 1,000
+    assert abs(np.corrcoef(lags[:-1], lags[1:])[0, 1]) < 0.04  # three standard errors
+    np.testing.assert_array_equal(lengths, np.asarray(lags) + 1)
+    halfway = CurriculumState(np.int32(3), np.float32(0), np.int32(-1))  # a curriculum draws up to its front
+    half = state._replace(curriculum=halfway)
+    lags, _ = jax.vmap(lambda step: trainer.lag_and_length(half._replace(step=step), operands))(steps[:100])
+    assert set(lags.tolist()) == {1, 2, 3}
+
+
+def test_uniform_lags_are_what_is_trained_on():
+    """Step by step on batches that are drawn here."""
+    trainer = Program.of(UNIFORM).trainer
+    operands, state = train_operands(trainer, UNIFORM), initial_state(trainer, UNIFORM)
+    step, expected, lags = jax.jit(trainer.train_step), [], []
+    for number in range(10):
+        base = jax.random.wrap_key_data(operands.key)
+        bits = jax.random.bits(jax.random.fold_in(base, np.uint32(2**32 - 1 - number)), (), np.uint32)
+        lag = 1 + int(bits) % 6
+        key = jax.random.fold_in(base, number)
+        batch = UNIFORM.task.sample(key, lag, lag + 1, UNIFORM.length, UNIFORM.recipe.batch)
+        state, loss = step(state, operands, batch)
+        expected.append(float(loss))
+        lags.append(lag)
+    assert len(set(lags)) > 2
+    _, losses = jax.jit(trainer.train_chunk)(initial_state(trainer, UNIFORM), operands)
+    np.testing.assert_allclose(losses, expected, rtol=1e-5)
+
+
+def test_a_net_of_uniform_lags_is_asked_at_its_own():
+    """Its running score is over all lags, and is there from the first step on."""
+    listener = Remembers()
+    train([UNIFORM], Engine(workers=1), listener)
+    points = dict(listener.points[UNIFORM])
+    assert all(np.isfinite(points[step]["train/accuracy"]) for step in (10, 20))
+    assert "eval/accuracy" in points[20]
+
+
 def test_nothing_is_asked_before_the_front_has_arrived():
     """Lag 2 of one symbol in two is soon learned at lag 1: still no evaluation before step 70, where the
     curriculum is forced."""
@@ -138,6 +187,16 @@ def test_learning_rates_fall_with_the_lag_of_the_front():
         ({"recipe": "forget_bias", "curriculum": 0.5}, "recipe.advance: not set"),
         ({"recipe": "forget_bias", "schedule": "arrive"}, "recipe.curriculum: not set"),
         ({"curriculum": 1.5}, "recipe.curriculum=1.5: must be above 0 and at most 1"),
+        ({"lags": "uniform"}, "recipe.lags=uniform: the lag of delay_line is part of what is asked"),
+        ({"task": "count", "lags": "uniform"}, "recipe.lags=uniform: the lag of count is part of"),
+        ({"task": "latch", "lags": "drawn"}, "recipe.lags=drawn: must be one of uniform"),
+        ({"optimizer": "adamw"}, "recipe.decay=null: recipe.optimizer=adamw needs it"),
+        (
+            {"decay": 0.1},
+            "recipe.decay=0.1: recipe.optimizer=adamw needs it, as in recipe.decay=0.01, and no",
+        ),
+        ({"floor": 0.1}, "recipe.floor=0.1: only recipe.schedule=cosine has it, not arrive"),
+        ({"warmup_share": 0.1}, "recipe.warmup_share=0.1: stands in place of recipe.warmup=400; set recipe"),
     ],
 )
 def test_what_does_not_fit_is_one_line(values, says):

@@ -76,22 +76,35 @@ def plain_score(member, weights, key, blocks, size, lag=None, length=None):
         member(
             "latch", 3, seed=8, model={"units": 2}, recipe={"budget": 20, "lr": 0.02, "optimizer": "rmsprop"}
         ),
+        member(
+            "latch",
+            3,
+            seed=9,
+            model={"units": 2},
+            recipe={"budget": 20, "lr": 0.1, "optimizer": "adamw", "decay": 0.9}
+            | {"schedule": "cosine", "floor": 0.3, "warmup": 0, "warmup_share": 0.25},
+        ),
     ],
-    ids=["symbols", "reals", "momentum", "rms"],
+    ids=["symbols", "reals", "momentum", "rms", "decay"],
 )
 def test_training_is_what_optax_writes(trained):
     task, recipe, architecture = trained.task, trained.recipe, trained.architecture
-    warm = optax.linear_schedule(0, 1, recipe.warmup) if recipe.warmup else lambda step: 1.0
-    cosine = optax.cosine_decay_schedule(1.0, recipe.budget)
+    warmup = recipe.warmup or round(20 * (recipe.warmup_share or 0))
+    warm = optax.linear_schedule(0, 1, warmup) if warmup else lambda step: 1.0
+    cosine = optax.cosine_decay_schedule(1.0, recipe.budget, alpha=recipe.floor or 0.0)
     schedule = cosine if recipe.schedule == "cosine" else lambda step: 1.0
 
     def speed(step):
         return recipe.lr * warm(step + 1) * schedule(step)
 
+    def spared(weights):
+        return {part: {name: name != "bias" for name in leaves} for part, leaves in weights.items()}
+
     descent = {
         "adam": optax.adam(speed),
         "sgd": optax.sgd(speed, momentum=0.9),
         "rmsprop": optax.rmsprop(speed, decay=0.99, eps_in_sqrt=False),
+        "adamw": optax.adamw(speed, weight_decay=recipe.decay or 0.0, mask=spared),
     }[recipe.optimizer]
     optimizer = optax.chain(optax.clip_by_global_norm(recipe.clip), descent)
     network = stepped(architecture, task)
