@@ -125,13 +125,11 @@ def _solves(rows: pl.DataFrame, cell: str, *tasks: str) -> Finding:
 def _learns_nothing(rows: pl.DataFrame) -> Finding:
     """Whether no minGRU learns even pairs or parity, where nets whose gates see the state do."""
     nets = means(lines(rows))
-    best = {
-        (cell, task): nets_of(nets, task, cell)["scaled"].max()
-        for cell in CELLS
-        for task in ("even_pairs", "parity")
-    }
-    if None in best.values():
+    pairs = [(cell, task) for cell in CELLS for task in ("even_pairs", "parity")]
+    scores = {(cell, task): nets_of(nets, task, cell)["scaled"].to_list() for cell, task in pairs}
+    if not all(scores.values()):
         return NOT_MEASURED
+    best = {pair: max(each) for pair, each in scores.items()}
     text = "; ".join(f"{CELLS[cell]}, {TASKS[task]}: {score:.2f}" for (cell, task), score in best.items())
     holds = all((score <= UNLEARNT) == (cell == "minGRU") for (cell, _), score in best.items())
     return Finding(f"best nets: {text}", holds)
@@ -144,8 +142,9 @@ def _front(rows: pl.DataFrame) -> Finding:
     beside = nets_of(nets, task, "OptimizedLSTMCell").join(without, ["units", "lr"], "semi")
     if without.is_empty() or beside.is_empty():
         return NOT_MEASURED
-    least, most = beside["scaled"].min(), without["scaled"].max()
-    text = f"with a front {least:.2f} to {beside['scaled'].max():.2f}, without at most {most:.2f}"
+    beside_scores, most = beside["scaled"].to_list(), max(without["scaled"].to_list())
+    least = min(beside_scores)
+    text = f"with a front {least:.2f} to {max(beside_scores):.2f}, without at most {most:.2f}"
     return Finding(text, least >= 0.5 and most <= UNLEARNT)
 
 
@@ -182,13 +181,14 @@ def _fewest(rows: pl.DataFrame) -> Finding:
         (cell, task) for cell in ("OptimizedLSTMCell", "SimpleCell") for task in ("even_pairs", "parity")
     ]
     pairs.append(("OptimizedLSTMCell", "modular_arithmetic"))
-    found = {}
+    found: dict[tuple[str, str], float] = {}
     for cell, task in pairs:
         own = nets_of(nets, task, cell)
         if own.is_empty():
             return NOT_MEASURED
-        solved = own.group_by("units").agg((pl.col("accuracy") >= SOLVED).all().alias("all")).filter("all")
-        found[cell, task] = solved["units"].min() or math.inf
+        alike = own.group_by("units").agg((pl.col("accuracy") >= SOLVED).all().alias("all"))
+        solved = alike.filter("all")["units"].to_list()
+        found[cell, task] = min(solved, default=math.inf)
     text = "; ".join(f"{CELLS[cell]}, {TASKS[task]}: {units}" for (cell, task), units in found.items())
     of_bits = [found["OptimizedLSTMCell", task] for task in ("even_pairs", "parity")]
     rnn = [found["SimpleCell", task] for task in ("even_pairs", "parity")]
