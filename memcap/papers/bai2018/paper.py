@@ -7,7 +7,7 @@ code). The answer is due at all T + 20 steps; drawn is the accuracy on the last 
 forget bias for LSTMs.
 
 Ours: the same sequences, of which only the last ten steps are scored, by a read-out of eight classes; fresh
-sequences; Adam, for there is no RMSprop here. Three arms of 10,000 parameters: `theirs` (the number, forget
+sequences; Adam. Three arms of 10,000 parameters: `theirs` (the number, forget
 bias 1), `coding` (one-hot vectors, all else as in theirs), `ours` (one-hot vectors, recipe `open_gate`). All
 have batches of 32, clip 1 and the same budget; the learning rate of theirs and coding is .002, which the
 paper gives for its convolutional nets; ours has its recipe's, .005. A net stops once .99 is right.
@@ -86,9 +86,9 @@ def draw(rows: pl.DataFrame) -> Drawn:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_title("Copying ten symbols with 10,000 parameters")
-    axes.legend(frameon=False, fontsize=8, loc="upper right", bbox_to_anchor=(1, 0.9))
+    axes.legend(frameon=False, fontsize=8, loc="upper right", bbox_to_anchor=(1, 0.84))
     caption = (
-        f"A mark a seed, lines through medians; nets of {data['parameters'].min() or 0:,} to"
+        f"A mark per seed, lines through medians; nets of {data['parameters'].min() or 0:,} to"
         f" {data['parameters'].max() or 0:,}"
         f" parameters, at most {rows['budget'].max() or 0:,} training steps of 32 sequences."
         " After Bai, Kolter & Koltun (2018), fig. 5."
