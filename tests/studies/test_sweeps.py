@@ -112,6 +112,7 @@ def choices(task: Task) -> tuple[Any, ...]:
     return (type(task), *(knob for knob in astuple(task) if isinstance(knob, (str, bool))))
 
 
+@pytest.mark.slow
 def test_whatever_the_grids_ask_for_trains_for_a_moment():
     """Each task with each choice of its knobs, each model, and each optimiser with and without a curriculum
     are in one member at least. The LSTM learns every task as it is in tests/training/test_everything_trains.
@@ -134,4 +135,4 @@ def test_a_value_on_the_command_line_reaches_every_member():
     found = members(composed("sweeps=first_study", "recipe.budget=7", "seed=100", "evaluation.sequences=5"))
     assert {m.recipe.budget for m in found} == {7}
     assert {m.evaluation.sequences for m in found} == {5}
-    assert {m.seed for m in found} == {100, 101, 102, 103}
+    assert {m.seed for m in found} == {*range(100, 108)}
