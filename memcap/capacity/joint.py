@@ -100,7 +100,7 @@ def believe(measured: Mapping[int, Posterior], lags: Iterable[int]) -> dict[int,
             # its own likelihood
             shares = shares / np.sum(prior * curves[lag][:, own_steep, own_lapse], axis=0)
             weights = np.zeros((len(mu), len(SLOPES)))
-            for k in np.unique(own_lapse):
+            for k in sorted(set(own_lapse.tolist())):
                 these = own_lapse == k
                 part = (prior[:, these] * shares[these]) @ pooled[own_steep[these]]
                 weights += part * tables[lag][:, :, k]

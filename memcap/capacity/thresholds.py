@@ -271,7 +271,7 @@ def posterior(
     solved, runs = np.broadcast_arrays(solved, runs)
     if np.any(units < 1) or np.any(runs < 1) or np.any(solved < 0) or np.any(solved > runs):
         raise ValueError("units and runs must be at least 1, and solved from 0 to runs")
-    widths = np.unique(units)
+    widths = np.array(sorted(set(units.tolist())))  # np.unique would import numpy.ma, .05 s
     same = (units[:, None] == widths).astype(np.int64)
     solved, runs = solved @ same, runs @ same
     mu, slope, lapse, prior, _ = _grid(tuple(widths.tolist()))

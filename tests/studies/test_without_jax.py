@@ -1,4 +1,5 @@
-"""Who trains nothing starts without JAX, which takes most of a second to import, and SciPy."""
+"""Who trains nothing starts without JAX, which takes most of a second to import, SciPy, and what np.unique
+imports."""
 
 import os
 import shutil
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-HEAVY = {"jax", "flax", "scipy", "matplotlib", "hydra"}
+HEAVY = {"jax", "flax", "scipy", "matplotlib", "hydra", "numpy.ma"}
 
 
 def run(folder, script):
