@@ -20,6 +20,17 @@ MEMBERS = {
         "schedule": "cosine",
         "warmup": 20,
     },
+    "decay_to_a_floor": {
+        "task": "latch",
+        "lag": 3,
+        "units": 2,
+        "recipe": "forget_bias",
+        "budget": 150,
+        "optimizer": "adamw",
+        "decay": 0.5,
+        "floor": 0.2,
+        "warmup_share": 0.2,
+    },
     "windows_reset": {"task": "windows", "lag": 4, "units": 2, "recipe": "hold", "budget": 400},
     "a_stream_by_a_gru": {
         "task": "delay_line",
