@@ -29,7 +29,7 @@ class CycleNavigation(Task):
     `lag` is the number of moves: steps from the first of them to the answer. In a longer sequence blanks come
     before.
 
-    Source: Deletang et al. (2023), "Neural networks and the Chomsky hierarchy", on a ring of 5.
+    Source: Delétang et al. (2023), "Neural networks and the Chomsky hierarchy", on a ring of 5.
     """
 
     places: int = knob(5, "number of places on the ring", at_least=3, at_most=1024)

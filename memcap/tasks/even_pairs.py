@@ -24,7 +24,7 @@ class EvenPairs(Task):
     `lag` is the number of bits: steps from the first of them to the answer. In a longer sequence blanks come
     before.
 
-    Source: Deletang et al. (2023), "Neural networks and the Chomsky hierarchy".
+    Source: Delétang et al. (2023), "Neural networks and the Chomsky hierarchy".
     """
 
     name: ClassVar[str] = "even_pairs"

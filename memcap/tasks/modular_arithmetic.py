@@ -28,7 +28,7 @@ class ModularArithmetic(Task):
     `lag` is the steps from the first digit to the answer. An expression has an odd number of symbols, so at
     an even lag a blank comes first. In a longer sequence blanks come before.
 
-    Source: Deletang et al. (2023), "Neural networks and the Chomsky hierarchy", modulo 5 (the code lowers an
+    Source: Delétang et al. (2023), "Neural networks and the Chomsky hierarchy", modulo 5 (the code lowers an
     even length by one, as here). Grazzi et al. (2025) ask the same of linear RNNs.
     """
 

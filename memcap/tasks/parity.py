@@ -23,7 +23,7 @@ class Parity(Task):
     `lag` is the number of bits, of which each one counts: steps from the first of them to the answer. In a
     longer sequence blanks come before.
 
-    Source: the parity check of Deletang et al. (2023), "Neural networks and the Chomsky hierarchy"; that no
+    Source: the parity check of Delétang et al. (2023), "Neural networks and the Chomsky hierarchy"; that no
     recurrence whose eigenvalues are all positive learns it: Grazzi et al. (2025), "Unlocking state-tracking
     in linear RNNs through negative eigenvalues".
     """

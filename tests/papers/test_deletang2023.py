@@ -1,4 +1,4 @@
-"""Deletang et al. (2023): what is drawn and judged, on rows that nobody trained."""
+"""Delétang et al. (2023): what is drawn and judged, on rows that nobody trained."""
 
 import json
 

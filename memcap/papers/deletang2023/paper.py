@@ -101,7 +101,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
     caption = (
         "Trained at lengths up to 40. A line or a mark is a net of one layer, of at most"
         f" {rows['budget'].max() or 0:,} training steps; lines are those of each cell's best width. Dashed:"
-        " solved; dotted: chance. No front: lengths up to 40 from the first step on. After Deletang et al."
+        " solved; dotted: chance. No front: lengths up to 40 from the first step on. After Delétang et al."
         " (2023), whose nets have 256 units and train a million steps."
     )
     write_below(picture, textwrap.fill(caption, 165))
@@ -197,7 +197,7 @@ def _fewest(rows: pl.DataFrame) -> Finding:
 
 
 PAPER = Paper(
-    source="Deletang, Ruoss, Grau-Moya, Genewein, Wenliang, Catt, Cundy, Hutter, Legg, Veness & Ortega,"
+    source="Delétang, Ruoss, Grau-Moya, Genewein, Wenliang, Catt, Cundy, Hutter, Legg, Veness & Ortega,"
     " Neural networks and the Chomsky hierarchy, ICLR 2023 (2207.02098)",
     cost="3 core minutes; 11 minutes on two cores of a busy machine",
     claims=(
