@@ -90,7 +90,7 @@ class Engine:
     loop: str = knob(
         "auto",
         "the loop over time: auto, the fastest that is here; reproducible, XLA's, by which a study has the"
-        " same rows to the bit where jaxlib and the processor's vectors are the same; plain, while, masked,"
+        " same rows to the bit where jaxlib and the kind of processor are the same; plain, while, masked,"
         " associative, native; or MODULE:OBJECT",
         kw_only=True,
     )

@@ -6,8 +6,8 @@ resumed study.
 
 Compared are the columns of golden_rows.parquet; one that comes later is not. Sums are taken in an order that
 the vectors of the processor decide, by XLA's loops too, and by the LSTM in C also the compiler: the file
-names both, and elsewhere the rows are not compared. By one compiler of one name two processors had rows of
-their own (a further word in `machine`); then those of either will do.
+names both, and elsewhere the rows are not compared. Of one name two processors may have rows of their own (a
+further word in `machine`), by XLA's loops, too; then those of either will do.
 """
 
 import hashlib

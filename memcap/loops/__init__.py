@@ -3,7 +3,7 @@
     auto           the fastest that is here and serves the members: on CPUs the LSTM in C where there is a
                    compiler, elsewhere XLA's loops
     reproducible   XLA's loops alone, by which a study has the same rows to the bit on machines with the same
-                   jaxlib and the same vectors; published studies name it
+                   jaxlib and kind of processor; published studies name it
     NAME           one of this folder: plain, while, masked, associative, native
     MODULE:OBJECT  one of your own, see memcap/loops/base.py
 

@@ -87,7 +87,7 @@ class Loop:
         chosen_on: platforms on which `engine.loop=auto` may choose it.
         rank: `auto` takes the loop of the highest rank among those that may be chosen and serve.
         reproducible: whether `engine.loop=reproducible` may choose it, too: by it a study has the same rows
-            to the bit on machines with the same jaxlib and the same vector instructions.
+            to the bit on machines with the same jaxlib and the same kind of processor.
         fallback: the loop that runs what this one refuses: other members, and an LSTM read-out in the same
             program.
         takes_symbols: whether `run` takes (T, B) int symbols; otherwise it gets one-hot vectors (T, B, F).
