@@ -61,7 +61,7 @@ class Evaluation:
         choices=("solved", "steady"),
         before="solved",
     )
-    lengths: str | None = knob(
+    lengths: str | int | None = knob(
         None,
         "lags (of a stream: lengths) at which a member that has ended is scored, rising, as in '41 100 500';"
         " null: none",
@@ -71,7 +71,7 @@ class Evaluation:
     def __post_init__(self) -> None:
         check(self, "evaluation")
         if self.lengths is not None:
-            numbers = [int(word) if word.isdecimal() else 0 for word in self.lengths.split()]
+            numbers = [int(word) if word.isdecimal() else 0 for word in str(self.lengths).split()]
             if not numbers or numbers[0] < 1 or any(one >= other for one, other in pairwise(numbers)):
                 raise UserError(
                     f"evaluation.lengths={self.lengths}: must be rising whole numbers, as in '41 100 500'"
@@ -210,7 +210,7 @@ class Member:
     @property
     def lengths(self) -> tuple[tuple[int, int], ...]:
         """Lag and length of the sequences that `evaluation.lengths` asks for."""
-        numbers = (self.evaluation.lengths or "").split()
+        numbers = str(self.evaluation.lengths or "").split()
         return tuple(self.task.at_number(self.lag, int(number)) for number in numbers)
 
     @property
@@ -279,7 +279,7 @@ def _check_lengths(member: Member) -> None:
             f"evaluation.lengths={text}: {task.name} has no sequences of other lags; leave it null"
         )
     least = task.shortest(member.lag) if task.stream else task.smallest_lag
-    for number in map(int, text.split()):
+    for number in map(int, str(text).split()):
         whole(number, "evaluation.lengths", least, LONGEST)
     for _, length in member.lengths:
         whole(length, f"evaluation.lengths={text}: steps of a sequence", 1, LONGEST)

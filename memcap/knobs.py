@@ -175,9 +175,10 @@ def _typed(cls: type[T], items: tuple[tuple[str, type, Any], ...], where: str) -
 
 def _converted(value: Any, hint: Any, name: str) -> Any:
     if get_origin(hint) in (Union, types.UnionType):
-        if value is None:
-            return None
-        hint = next(h for h in get_args(hint) if h is not types.NoneType)
+        kinds = get_args(hint)
+        if type(value) in kinds:
+            return value
+        hint = next(h for h in kinds if h is not types.NoneType)
     words = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
     if hint not in words:
         raise UserError(

@@ -71,6 +71,12 @@ def test_a_stream_keeps_its_lag_and_others_have_lags():
     assert results()["parity"].member.lengths == ((2, 3), (5, 6), (9, 10))
 
 
+def test_one_length_may_be_a_number():
+    one, text = (memcap.members(task="parity", lengths=each, **USUAL)[0] for each in (64, "64"))
+    assert one.key == text.key
+    assert one.lengths == ((64, 65),)
+
+
 def parity(units=1, **scores):
     """Rows of a net trained at 4 bits, scored at 8, 16 and 32."""
     texts = {f"{name}_at_lengths": json.dumps(values) for name, values in scores.items()}
