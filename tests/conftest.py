@@ -2,6 +2,7 @@
 
 import gc
 import importlib
+import os
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -11,6 +12,11 @@ import pytest
 
 from memcap import jax_setup
 
+# XLA would split a program for up to 32 compilers at a time, which costs a third of compiling on jaxlib 0.10:
+# tests have a core each. Processes that they start have the flag from here.
+ONE_COMPILER = "--xla_cpu_parallel_codegen_split_count=1"
+if jax_setup._flag_works(ONE_COMPILER):
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {ONE_COMPILER}".strip()
 jax_setup.setup()
 # Flax imports absl, whose log handler keeps the stderr of that moment, and Hydra closes handlers with their
 # streams: it must be neither a test's own stderr nor what pytest captures with.
