@@ -59,11 +59,24 @@ class Recorder:
             values = function(key, shape, *bounds)
             self.depth -= 1
             if not self.depth:
-                shown = [np.asarray(bound) for bound in limits or bounds]
-                self.drawn.append((twin, shape, shown, np.asarray(values)))
+                self.drawn.append((twin, shape, limits, () if limits else bounds, values))
             return values
 
         return draw
+
+    def compiled(self, sample, seed, *sizes):
+        """The batch that `sample` makes, and what it drew, from one program: eagerly each operation is."""
+
+        def both(key):
+            batch = sample(key, *sizes)
+            return batch, [drawn[3:] for drawn in self.drawn]
+
+        batch, arrays = jax.tree.map(np.asarray, jax.jit(both)(jax.random.key(seed)))
+        self.drawn = [
+            (twin, shape, limits or bounds, values)
+            for (twin, shape, limits, *_), (bounds, values) in zip(self.drawn, arrays, strict=True)
+        ]
+        return batch
 
 
 class Replay:
@@ -108,7 +121,7 @@ def test_equals_the_task(task, lag, more, buffer, monkeypatch):
     lag = max(lag, task.smallest_lag)
     length = task.length(lag) + more
     recorder = Recorder(monkeypatch, task)
-    batch = task.sample(jax.random.key(lag), lag, length, length + buffer, 6)
+    batch = recorder.compiled(task.sample, lag, lag, length, length + buffer, 6)
     replay = Replay(recorder.drawn)
     arrays = sample(replay, lag, length, length + buffer, 6)
     wanted = [field for field in batch if field is not None]
@@ -159,7 +172,7 @@ def test_a_users_sequences_are_read_and_split_as_memcap_does(kind, name, monkeyp
     names = {"np": np}
     exec(numpy_source(task), names)
     recorder = Recorder(monkeypatch, task)
-    batch = getattr(task, name)(jax.random.key(3), 3, 4, 7, 50)
+    batch = recorder.compiled(getattr(task, name), 3, 3, 4, 7, 50)
     arrays = names[name](Replay(recorder.drawn), 3, 4, 7, 50)
     for array, field in zip(arrays, [field for field in batch if field is not None], strict=True):
         np.testing.assert_array_equal(array, field)
