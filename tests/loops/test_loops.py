@@ -52,13 +52,19 @@ READ_OUT = [  # of one window and every step, the LSTM's read-out is fused into 
 ]
 
 
-# One of each kind: with loops of its own, with the loops for any cell, diagonal, and with a matrix.
-IN_FULL = ("lstm", "GRUCell", "LRU", "delta_net", "odd_cells:Clocked")
+# Each value of `every`, of (`windows`, `reset`) and of `real` is in one of these; side by side differs from
+# alone in what a member masks, whatever the pair.
+COVERING = [CASES[1], CASES[2], CASES[4]]
+SIDE_BY_SIDE = [*COVERING, *READ_OUT]
+# One of each kind: with loops of its own, with the loops for any cell, diagonal.
+IN_FULL = ("lstm", "GRUCell", "LRU")
+# With the loops for any cell, and another carry: a matrix, integers.
+IN_PART = ("delta_net", "odd_cells:Clocked")
 
 
 def cases_of(name: str) -> list[Case]:
     """Of a cell like one of these, the case that asks most of it."""
-    return CASES if name in IN_FULL else [CASES[4]]
+    return CASES if name in IN_FULL else COVERING if name in IN_PART else [CASES[4]]
 
 
 def label(value: Any) -> str:
@@ -133,6 +139,19 @@ def serving(name: str, case: Case) -> list[loops.Loop]:
     return sorted(found, key=lambda loop: loop.name != "plain")
 
 
+def alone_loops(name: str, case: Case) -> list[loops.Loop]:
+    """Those that run one member: of a cell like another one the plain one, and what runs one by one."""
+    plain, *others = serving(name, case)
+    if name in (*IN_FULL, *IN_PART):
+        return [plain, *others]
+    return [plain, *(loop for loop in others if not loop.side_by_side("gpu"))]
+
+
+def side_by_side_loops(name: str, case: Case) -> list[loops.Loop]:
+    """Those that run several members."""
+    return [loop for loop in serving(name, case) if loop.side_by_side("gpu") and case in SIDE_BY_SIDE]
+
+
 def run(name: str, case: Case, loop: loops.Loop) -> Callable[..., Any]:
     """What a loop makes of a member: its outputs, its last carry, and the gradient in all that has one."""
     graph, _, _ = structure(name)
@@ -157,8 +176,8 @@ def run(name: str, case: Case, loop: loops.Loop) -> Callable[..., Any]:
 @cache
 def programs(name: str, case: Case) -> tuple[Callable, Callable]:
     """All loops for one member, and those that run members side by side on an accelerator for several."""
-    alone = [run(name, case, loop) for loop in serving(name, case)]
-    together = [run(name, case, loop) for loop in serving(name, case) if loop.side_by_side("gpu")]
+    alone = [run(name, case, loop) for loop in alone_loops(name, case)]
+    together = [run(name, case, loop) for loop in side_by_side_loops(name, case)]
     return quick_jit(lambda *member: [one(*member) for one in alone]), quick_jit(
         lambda *members: [jax.vmap(one)(*members) for one in together]
     )
@@ -206,14 +225,15 @@ def test_all_loops_agree_alone_and_side_by_side(name, case):
                 assert not np.any(outputs[length:])
             if case.real:
                 assert not np.any(slopes[-1 - case.readout][length:])
-        assert len(others) >= 2
-        loops_here = [loop.name for loop in serving(name, case)]
-        for loop, other in zip(loops_here[1:], others, strict=True):
-            agree(other, plain, loop)
-    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *members)
-    together = [loop.name for loop in serving(name, case) if loop.side_by_side("gpu")]
-    for loop, found in zip(together, side_by_side(*stacked), strict=True):
-        agree(found, jax.tree.map(lambda *leaves: np.stack(leaves), *looped), f"{loop}, side by side")
+        for loop, other in zip(alone_loops(name, case)[1:], others, strict=True):
+            agree(other, plain, loop.name)
+    together = side_by_side_loops(name, case)
+    assert {*alone_loops(name, case), *together} == {*serving(name, case)}
+    assert len(serving(name, case)) >= 3
+    if together:
+        stacked, right = (jax.tree.map(lambda *leaves: np.stack(leaves), *each) for each in (members, looped))
+        for loop, found in zip(together, side_by_side(*stacked), strict=True):
+            agree(found, right, f"{loop.name}, side by side")
 
 
 EXACT = Case(every=True, windows=False, reset=False, real=True)

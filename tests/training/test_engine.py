@@ -77,9 +77,9 @@ def test_the_plain_loop_over_time_trains_to_the_same_rows():
     )
     study = [
         *(
-            member("latch", lag, model={"units": u}, recipe=recipe, evaluation=ask)
+            member("latch", lag, model={"units": 2}, recipe=recipe, evaluation=ask, seed=seed)
             for lag in (3, 5)
-            for u in (1, 2)
+            for seed in (0, 1)
         ),
         member("delay_line", 2, model={"units": 3}, recipe=recipe | {"budget": 25}, evaluation=ask),
         member("latch", 3, model={"units": 2, "cell": "GRUCell"}, recipe=recipe, evaluation=ask),
