@@ -56,13 +56,17 @@ def in_parallel(graph, window, every, weights, carry, inputs):
 
 
 def step_by_step(graph, window, every, weights, carry, inputs):
-    cell, found = nnx.merge(graph, weights), []
-    for t in range(LENGTH):
-        if window != "one" and BOUNDARY[t]:
-            carry = jnp.zeros_like(carry) if window == "reset" else jax.lax.stop_gradient(carry)
-        carry, hidden = cell(carry, inputs[t])
-        found.append(hidden)
-    hidden = jnp.swapaxes(jnp.stack(found), 1, 2)
+    cell = nnx.merge(graph, weights)
+
+    def step(carry, row):
+        x, starts = row
+        if window != "one":
+            cut = jnp.zeros_like(carry) if window == "reset" else jax.lax.stop_gradient(carry)
+            carry = jnp.where(starts, cut, carry)
+        return cell(carry, x)
+
+    carry, hidden = jax.lax.scan(step, carry, (inputs[:LENGTH], BOUNDARY[:LENGTH]))
+    hidden = jnp.swapaxes(hidden, 1, 2)
     hidden = hidden if every else hidden[-1]
     return weighed(hidden, carry), (hidden, carry)
 
