@@ -26,7 +26,9 @@ STUDY += ["evaluation.every=10", "evaluation.sequences=64", "evaluation.stretch=
 STUDY += ["study=reference", "engine.workers=1", "engine.batching=map", "engine.lanes=1"]
 
 
-SINCE = ("loop", "layers")  # columns of rows that came later
+# columns of rows that came later
+SINCE = ("loop", "layers", "lengths", "score_at_lengths", "whole_at_lengths")
+SINCE += ("decay", "floor", "warmup_share", "lags")
 
 
 def runs_of(folder):
