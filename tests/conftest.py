@@ -44,6 +44,7 @@ MAPS = Path("/proc/self/maps")
 # of 65,530 that Linux gives a process; a compiled program takes some, and at the end XLA aborts
 MORE_MAPS = 15_000
 most_maps = [MORE_MAPS]
+compiled_quickly: list[bool] = []  # whether a test of this file was
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -79,6 +80,17 @@ def quick_compile() -> Iterator[None]:
     jax.config.update("jax_disable_most_optimizations", True)
     yield
     jax.config.update("jax_disable_most_optimizations", False)
+    compiled_quickly.append(True)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_stays_quick() -> Iterator[None]:
+    """What a file compiled without optimisation is forgotten with it: JAX would run it for other files, too,
+    whose draws would have other last bits."""
+    yield
+    if compiled_quickly:
+        importlib.import_module("jax").clear_caches()
+        compiled_quickly.clear()
 
 
 @pytest.fixture

@@ -360,7 +360,7 @@ print("done", flush=True)
 """
 ENDLESS = ["evaluation.every=20", "evaluation.sequences=64", "recipe.budget=100000", "engine.workers=2"]
 AT_RANDOM = {
-    "run": ["train", "task=copy", "task.lag=5", "axes={seed: 30}", *ENDLESS],
+    "run": ["train", "task=copy", "task.lag=5", "model.units=1", "axes={seed: 30}", *ENDLESS],
     "search": ["train", "task=copy", "axes={task.lag: [3, 4], model.units: 1..8}", "design=bisect", *ENDLESS],
     "multirun": ["train", "-m", "task=latch,copy", "task.lag=range(3,40)", "model.units=1,2,3", *ENDLESS],
     "collect": ["collect", "outputs"],
