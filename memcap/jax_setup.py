@@ -101,6 +101,20 @@ def make_folder(folder: Path) -> None:
         each.mkdir(mode=0o700, exist_ok=True)
 
 
+def write_cached(path: Path, content: bytes) -> None:
+    """Write a small file of the cache folder, whole or not at all, if it can be: who finds none makes it
+    anew. Other processes may be at it."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    with contextlib.suppress(OSError):
+        make_folder(path.parent)
+        try:
+            draft.write_bytes(content)
+            draft.chmod(0o600)
+            draft.replace(path)
+        except OSError:
+            draft.unlink(missing_ok=True)
+
+
 def _usual_folder() -> Path:
     if own := os.environ.get("XDG_CACHE_HOME"):
         return Path(own) / "memcap"
@@ -136,13 +150,7 @@ def _flag_works(flag: str) -> bool:
         if works or unknown:
             break
     if works or unknown:  # any other failure says nothing of the flag
-        with contextlib.suppress(OSError):  # no cache folder: ask again next time
-            make_folder(verdict.parent)
-            written = verdict.with_name(
-                f".{verdict.name}.{os.getpid()}"
-            )  # of this flag: others are tried beside it
-            written.write_text("yes" if works else "no")
-            written.replace(verdict)
+        write_cached(verdict, b"yes" if works else b"no")
     return works
 
 

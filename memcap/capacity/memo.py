@@ -8,7 +8,6 @@ is never read.
 import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Generator, Sequence
 from dataclasses import astuple
 from functools import cache
@@ -56,12 +55,8 @@ def memo() -> Generator[Memo]:
     ours = Memo(json.loads(text) if digest == _digest(text) else {})
     yield ours
     if ours.grown:
-        with contextlib.suppress(OSError):
-            jax_setup.make_folder(path.parent)
-            unfinished = path.with_name(f".{path.stem}-{os.getpid()}")
-            text = json.dumps(ours.fits if len(ours.fits) <= MOST else ours.used)
-            unfinished.write_text(f"{_digest(text)}\n{text}", encoding="utf-8")
-            unfinished.replace(path)
+        text = json.dumps(ours.fits if len(ours.fits) <= MOST else ours.used)
+        jax_setup.write_cached(path, f"{_digest(text)}\n{text}".encode())
 
 
 @cache
