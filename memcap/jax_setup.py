@@ -12,12 +12,14 @@ import contextlib
 import hashlib
 import importlib.metadata
 import math
+import mmap
 import os
 import shutil
 import stat
 import subprocess
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -162,6 +164,21 @@ def _writable(folder: Path) -> bool:
     return os.access(folder, os.W_OK)
 
 
+def _remove_half_written(folder: Path) -> None:
+    """JAX writes a program where it is read, and never again: one whose process was killed would be compiled
+    by every later process. What is left of it ends where a page of memory does, if it isn't empty; of whole
+    ones a few do, which are compiled once more."""
+    for path in folder.iterdir():
+        with contextlib.suppress(OSError):  # another process removes it, too
+            if path.is_file() and path.stat().st_size % mmap.PAGESIZE == 0:
+                path.unlink()
+
+
+def _ignore_half_written() -> None:
+    """What another process writes at this moment JAX compiles anew, with a warning that nobody can act on."""
+    warnings.filterwarnings("ignore", "Error reading persistent compilation cache entry")
+
+
 def hash_of(flag: str) -> str:
     """8 hex digits that change with the flag."""
     return hashlib.sha256(flag.encode()).hexdigest()[:8]
@@ -209,6 +226,8 @@ def setup() -> None:
             jax.config.update(name, ours)
     folder = cache_folder() / "xla"
     if _writable(folder):
+        _remove_half_written(folder)
+        _ignore_half_written()
         jax.config.update("jax_compilation_cache_dir", str(folder))
 
 
@@ -246,6 +265,8 @@ def apply_settings(settings: Mapping[str, Any]) -> None:
 
     for name, value in settings.items():
         jax.config.update(name, value)
+    if settings["jax_compilation_cache_dir"] == str(cache_folder() / "xla"):
+        _ignore_half_written()
 
 
 def cores() -> int:

@@ -2,6 +2,7 @@
 precision of products."""
 
 import json
+import mmap
 import os
 import subprocess
 import sys
@@ -169,6 +170,49 @@ def test_what_a_user_says_of_memcaps_cache_is_kept(tmp_path, seconds):
     found = prepared(tmp_path, KNOWN, **{SECONDS.upper(): seconds})
     assert (found[SECONDS], found[BYTES]) == (float(seconds), -1)
     assert found["jax_compilation_cache_dir"] == str(tmp_path / "memcap" / "xla")
+
+
+COMPILES = """
+from memcap.jax_setup import setup
+setup()
+import jax
+print(float(jax.jit(lambda x: x + 1)(1.0)))
+"""
+EMPTIES = """
+import sys, warnings
+from pathlib import Path
+from memcap import jax_setup
+jax_setup.setup()
+import jax
+if "worker" in sys.argv:
+    warnings.resetwarnings()
+    warnings.simplefilter("error")
+    jax_setup.apply_settings(jax_setup.worker_settings())
+for path in Path(jax.config.values["jax_compilation_cache_dir"]).iterdir():
+    path.write_bytes(b"")
+print(float(jax.jit(lambda x: x + 1)(1.0)))
+"""
+
+
+@pytest.mark.parametrize("pages", [0, 1])
+def test_a_program_whose_process_was_killed_while_writing_is_compiled_once_more(tmp_path, pages):
+    """The kernel breaks a write off between pages, or before the first."""
+    python(COMPILES, tmp_path)
+    folder = tmp_path / "memcap" / "xla"
+    programs = list(folder.iterdir())
+    assert programs
+    for path in programs:
+        path.write_bytes(path.read_bytes().ljust(mmap.PAGESIZE)[: pages * mmap.PAGESIZE])
+    assert python(COMPILES, tmp_path) == "2.0\n"
+    # JAX would warn, which is an error here, of a program that it cannot read in a user's own cache
+    assert python(COMPILES, tmp_path, JAX_COMPILATION_CACHE_DIR=str(folder)) == "2.0\n"
+    assert all(path.stat().st_size % mmap.PAGESIZE for path in programs)
+
+
+@pytest.mark.parametrize("process", ["own", "worker"])
+def test_a_program_that_another_process_is_writing_is_compiled_without_a_word(tmp_path, process):
+    python(COMPILES, tmp_path)
+    assert python(EMPTIES, tmp_path, process) == "2.0\n"
 
 
 def test_a_cache_folder_that_cannot_be_made_stops_nothing(tmp_path):
