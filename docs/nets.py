@@ -20,9 +20,9 @@ from memcap.capacity import nets
 from memcap.capacity.answer import answer
 from memcap.capacity.code import recipe_of
 from memcap.capacity.frontier import frontier
-from memcap.capacity.sources import atlas
 from memcap.config import Member, usual_until
 from memcap.models.network import Model
+from memcap.published import ATLAS, rows_file
 from memcap.studies import shards, store
 
 FIRST_SEED = 9000  # that no study has
@@ -33,7 +33,7 @@ WORK = Path("outputs/nets")
 def advised() -> dict[str, Member]:
     """By name, the member of the first seed, of all points of the atlas whose width is known."""
     members = {}
-    points = [point for point in frontier(store.read(atlas())) if point.usual]
+    points = [point for point in frontier(store.read(rows_file(ATLAS))) if point.usual]
     for point in points:
         if (point.net, point.readout) != ("lstm", "dense"):
             continue

@@ -26,15 +26,16 @@ from scipy.stats import binomtest
 
 from memcap import cli, papers
 from memcap.capacity.answer import answer
+from memcap.capacity.comparison import in_numbers
 from memcap.capacity.frontier import best_recipes, fit_all_recipes, frontier
 from memcap.capacity.points import Point, label
-from memcap.capacity.sources import atlas
 from memcap.capacity.thresholds import Threshold
 from memcap.config import Evaluation, task_of
-from memcap.figures.cells import COUNTS, in_numbers
+from memcap.figures.cells import COUNTS
 from memcap.figures.law import content, costs, family, sentence
 from memcap.figures.layers import shapes
 from memcap.knobs import typed
+from memcap.published import ATLAS, rows_file
 from memcap.studies import store
 from memcap.studies.rows import COLUMNS, passed_column
 from memcap.tasks import task_class
@@ -71,7 +72,7 @@ def all_recipes() -> Sequence[Point]:
 @cache
 def points() -> Sequence[Point]:
     """The frontier of the atlas."""
-    return frontier(store.read(atlas()))
+    return frontier(store.read(rows_file(ATLAS)))
 
 
 def point(label: str, lag: int) -> Point:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from memcap import cells, figures, tasks
-    from memcap.api import answer, draw, frontier, load, members, train
+    from memcap.api import answer, draw, frontier, load, members, rank, train
     from memcap.cells import Cell
     from memcap.config import Engine, Evaluation, Member
     from memcap.knobs import UserError, knob
@@ -39,11 +39,12 @@ __all__ = [
     "knob",
     "load",
     "members",
+    "rank",
     "tasks",
     "train",
 ]
 _HOMES = {
-    "memcap.api": ("answer", "draw", "frontier", "load", "members", "train"),
+    "memcap.api": ("answer", "draw", "frontier", "load", "members", "rank", "train"),
     "memcap.cells": ("Cell",),
     "memcap.config": ("Engine", "Evaluation", "Member"),
     "memcap.knobs": ("UserError", "knob"),

@@ -5,6 +5,7 @@ import math
 import reprlib
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,16 @@ from flax import nnx
 
 from memcap import figures
 from memcap.capacity import frontier as frontiers
-from memcap.capacity import sources
+from memcap.capacity import sources, state
 from memcap.capacity.answer import Answer
 from memcap.capacity.nets import PREFIX, find_net
 from memcap.capacity.points import At, columns
 from memcap.cells import cell_classes, flax_cell_names
 from memcap.config import Engine, Evaluation, Member, member_of, task_of
+from memcap.figures import state as state_figure
 from memcap.knobs import LONGEST, MOST, UserError, field_values, names_of, typed, whole
 from memcap.models.model import MOST_LAYERS, Model
+from memcap.published import rows_file
 from memcap.recipes import Recipe
 from memcap.studies import shards, store
 from memcap.studies.axes import axis, check_count
@@ -246,7 +249,8 @@ def frontier(
 
     Args:
         rows: what `train` returned, the folder of a study, or "atlas", the rows that memcap publishes.
-        at: "steady", members that also pass at the stretched length count, where the task is a stream;
+        at: "steady", members that also pass at the stretched length count, where the task is a stream
+            or they were trained until steady;
             "trained", those that are solved at the trained length. `u50_trained` and `u90_trained` are always
             of the latter.
         budget: only recipes of at most so many training steps compete; None: all.
@@ -307,6 +311,56 @@ def answer(
         return sources.from_rows(_rows(rows), task, lag, share, at, budget, cell=name, layers=layers)
     place = None if rows is None else _place(rows, "rows")
     return sources.best_answer(task, lag, share, at, budget, place, cell=name, layers=layers)
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """A cell among those of the map.
+
+    Args:
+        cell: as its rows have it.
+        table: a row per task, with the columns of `memcap.capacity.state.standing`.
+        drawn: the figure `state` of all cells, and its numbers.
+    """
+
+    cell: str
+    table: pl.DataFrame
+    drawn: figures.Drawn
+
+
+def rank(
+    cell: str | type,
+    folder: str | Path | None = None,
+    *,
+    engine: Engine | None = None,
+    progress: bool = True,
+) -> Ranking:
+    """Train a cell on the tasks of the map, and say where it stands among the cells that memcap publishes.
+
+    It trains what they trained: a race of learning rates at each task, then the widths that find u90.
+
+    Args:
+        cell: a class, or as `model.cell` names it, as "my_module:MyCell". Of a cell that is on the map
+            nothing is trained.
+        folder, engine, progress: as in `train`.
+
+    Raises:
+        UserError: no such cell, or one that has no start of its own.
+    """
+    name = sources.cell_name(_text(_names_of_cells(cell), "cell"))
+    rows = store.read(rows_file(state.STUDY))
+    if name not in rows["cell"]:
+        guest = train(
+            state.members_of(name),
+            folder,
+            study="rank",
+            design="race",
+            engine=engine,
+            progress=progress,
+        )
+        rows = pl.concat([rows, guest])
+    needs = state.needs(rows)
+    return Ranking(name, state.standing(needs, name), state_figure.drawn(needs))
 
 
 def load(folder: str | Path, key: str | None = None) -> Trained:

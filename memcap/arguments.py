@@ -6,7 +6,7 @@ from pathlib import Path
 
 from memcap.knobs import LONGEST, MOST
 from memcap.models.model import MOST_LAYERS
-from memcap.published import ATLAS, is_atlas
+from memcap.published import is_published
 from memcap.studies.rows import VERDICTS
 from memcap.studies.shards import OUTPUTS
 
@@ -93,7 +93,7 @@ def share(text: str) -> float:
 
 def folder_of(results: Path) -> Path:
     """The folder beside whose rows things are written: the one that a user named, or that of the file that he
-    named. What is made of the atlas goes where studies are."""
-    if is_atlas(results):
-        return OUTPUTS / ATLAS
+    named. What is made of published rows goes where studies are."""
+    if is_published(results):
+        return OUTPUTS / results
     return results if results.is_dir() else results.parent

@@ -1,8 +1,11 @@
-"""Where what memcap publishes with its code lies, and the name under which its rows are read."""
+"""Where what memcap publishes with its code lies, and the names under which its rows are read."""
 
 from pathlib import Path
 
-ATLAS = "atlas"  # stands for the published rows wherever a folder of rows may stand
+ATLAS = "atlas"
+# Studies of results/ whose rows ship with the code: each name stands for them wherever a folder of rows may
+# stand. `memcap answer` reads them in this order.
+NAMES = (ATLAS, "layers", "state")
 
 
 def root() -> Path:
@@ -12,11 +15,11 @@ def root() -> Path:
     return package if (package / "conf").is_dir() else package.parent
 
 
-def atlas() -> Path:
-    """The rows that memcap publishes, one table for all tasks and lags; the file need not be there."""
-    return root() / "results" / "atlas" / "rows.parquet"
+def rows_file(name: str) -> Path:
+    """The rows of one of `NAMES`, of all its tasks and lags; the file need not be there."""
+    return root() / "results" / name / "rows.parquet"
 
 
-def is_atlas(place: Path) -> bool:
-    """Whether a place is the atlas by its name. A folder or file here of that name comes first."""
-    return str(place) == ATLAS and not place.exists()
+def is_published(place: Path) -> bool:
+    """Whether a place is one of `NAMES`. A folder or file here of that name comes first."""
+    return str(place) in NAMES and not place.exists()

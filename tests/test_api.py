@@ -372,7 +372,7 @@ def test_the_frontier_of_rows_is_that_of_their_folder(tmp_path):
 
 def test_verdict_and_budget_go_through(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sources, "atlas", lambda: tmp_path / "none")
+    monkeypatch.setattr(sources, "NAMES", ())
     counts = {2: (0, 8), 3: (8, 8), 4: (8, 8), 5: (8, 8)}
     groups = (
         group("delay_line", 3, counts, steady={3: 0}),

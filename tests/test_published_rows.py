@@ -19,8 +19,8 @@ PUBLISHED, MINE = group("delay_line", 5, COUNTS), group("delay_line", 6, COUNTS)
 def place(tmp_path, monkeypatch):
     """An empty working directory, and rows that are published elsewhere."""
     monkeypatch.setattr(published, "root", lambda: tmp_path / "package")
-    published.atlas().parent.mkdir(parents=True)
-    shards.write_table(published.atlas(), table(PUBLISHED))
+    published.rows_file("atlas").parent.mkdir(parents=True)
+    shards.write_table(published.rows_file("atlas"), table(PUBLISHED))
     here = tmp_path / "here"
     here.mkdir()
     monkeypatch.chdir(here)
@@ -99,5 +99,5 @@ def test_a_folder_of_that_name_comes_first(place):
 
 
 def test_where_no_rows_were_published_it_is_a_name_like_others(place):
-    published.atlas().unlink()
+    published.rows_file("atlas").unlink()
     assert "atlas: no such folder or file" in memcap(place, "frontier", "atlas").err

@@ -11,7 +11,7 @@ from polars.testing import assert_frame_equal
 from memcap import figures
 from memcap.capacity.answer import answer
 from memcap.capacity.frontier import fit_all_recipes, frontier
-from memcap.capacity.sources import atlas
+from memcap.published import ATLAS, rows_file
 from memcap.recipes import recommended, root
 from memcap.studies import store
 from memcap.studies.rows import SCHEMA
@@ -30,7 +30,7 @@ def rows_of(name: str) -> pl.DataFrame:
 
 
 def test_the_atlas_says_how_many_rows_it_has_what_they_cost_and_which_were_trained_in_c():
-    rows, text = store.read(atlas()), (root() / "sweeps" / "atlas.yaml").read_text(encoding="utf-8")
+    rows, text = store.read(rows_file(ATLAS)), (root() / "sweeps" / "atlas.yaml").read_text(encoding="utf-8")
     in_c = rows.filter(kernel="native")
     assert set(in_c["recipe"]) == {"curriculum_chrono"}
     assert f"by curriculum_chrono {in_c.height} were trained by the LSTM in C" in text
@@ -40,7 +40,7 @@ def test_the_atlas_says_how_many_rows_it_has_what_they_cost_and_which_were_train
 
 @pytest.fixture(scope="module")
 def points():
-    return frontier(store.read(atlas()))
+    return frontier(store.read(rows_file(ATLAS)))
 
 
 @each_study
@@ -93,7 +93,7 @@ def test_widths_up_to_those_advised_do_on_fresh_seeds_and_narrower_ones_do_not(p
 def test_a_delay_line_is_recommended_the_recipe_that_was_best_there():
     """Or one whose interval reaches into that of the best one, at every lag of the atlas."""
     found: dict[tuple, list] = {}
-    for p in fit_all_recipes(store.read(atlas())):
+    for p in fit_all_recipes(store.read(rows_file(ATLAS))):
         if p.task.name == "delay_line" and p.cell == "lstm":
             found.setdefault((p.task, p.lag), []).append(p)
     assert len(found) > 35

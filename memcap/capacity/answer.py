@@ -36,7 +36,7 @@ from memcap.cells import cell_facts
 from memcap.knobs import UserError
 from memcap.models.model import MOST_UNITS
 from memcap.printing import duration
-from memcap.published import ATLAS
+from memcap.published import ATLAS, NAMES
 from memcap.recipes import race_names
 from memcap.tasks import Task
 from memcap.words import plural
@@ -70,7 +70,8 @@ class Answer:
         references: what theory says.
         command: what would measure it; empty where only more than `MOST_UNITS` would tell more.
         seconds: how long its neighbours took to measure, on one core; None where nobody knows.
-        source: where the rows come from: "atlas", or a folder; None: rows that were handed over.
+        source: where the rows come from: a name of `memcap.published`, as "atlas", or a folder; None: rows
+            that were handed over.
     """
 
     task: Task
@@ -433,7 +434,8 @@ def _predicted(result: Answer) -> str:
 
 
 def _from(result: Answer) -> str:
-    places = {None: "", ATLAS: ", of memcap's published atlas"}
+    places = {None: "", **{name: f", of memcap's published study {name}" for name in NAMES}}
+    places[ATLAS] = ", of memcap's published atlas"
     return places.get(result.source, f", from the rows in {result.source}")
 
 

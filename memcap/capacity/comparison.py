@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import polars as pl
+from numpy.polynomial import Polynomial
 
 from memcap.capacity.logistic import logit
 from memcap.capacity.points import Point
@@ -105,6 +107,33 @@ def compare(
 def in_units(units: float) -> float:
     """The `Count` of `shift` that compares widths themselves."""
     return units
+
+
+def count_by_units(rows: pl.DataFrame, point: Point, name: str) -> Count:
+    """Carry numbers or parameters of a point's whole net by its units, which need not be whole, through those
+    of its rows.
+
+    Both are polynomials in the width, of degree 2 where units see each other, so that the rows of three
+    widths fix them.
+    """
+    widths = (
+        rows.filter(cell=point.cell, layers=point.layers)
+        .select("units", name)
+        .unique()
+        .sort("units")
+        .to_numpy()
+        .astype(np.float64)
+    )
+    polynomial = Polynomial.fit(*widths.T, deg=min(2, len(widths) - 1))
+    return lambda units: float(polynomial(units))
+
+
+def in_numbers(point: Point, which: str, count: Count) -> Threshold:
+    """A point's "u50" or "u90" in what is counted instead of in units; an open end stays open."""
+    width: Threshold = getattr(point.fit, which)
+    low = 0.0 if width.low == 0 else count(width.low)
+    high = width.high if np.isinf(width.high) else count(width.high)
+    return Threshold(count(width.units), low, high, width.censored)
 
 
 def shift(

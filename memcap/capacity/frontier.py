@@ -4,7 +4,8 @@ A frontier belongs to a verdict, a budget and a recipe; it says what training re
 could hold.
 
 Which verdict: at="steady" counts the members that also pass at the stretched length, where the task is a
-stream (`Task.stream`: a longer sequence asks the same at every step), and the solved ones where it is not.
+stream (`Task.stream`: a longer sequence asks the same at every step) or they were trained until steady, and
+the solved ones elsewhere.
 at="trained" counts the members solved at the length they were trained at, for all tasks.
 
 Which recipe: each is fitted by itself, and the one with the smallest u90 stands for the lag; ties go to the
@@ -117,7 +118,8 @@ def _rank(point: Point) -> tuple[float, ...]:
 def _point(row: dict[str, Any], at: At, confidence: float, fits: Memo) -> Point:
     """The point of one recipe at one task and lag, from its aggregated rows."""
     task = store.task_of(row["task"], row["knobs"])
-    verdict: At = "steady" if at == "steady" and task.stream else "trained"
+    stretches = task.stream or row["evaluation_until"] == "steady"
+    verdict: At = "steady" if at == "steady" and stretches else "trained"
     count, steps = ("steady", "steps_to_steady") if verdict == "steady" else ("solved", "steps_to_solve")
     passed, solved = row[count], row["solved"]
     fitted = fits.fit(row["units"], solved, row["runs"], confidence)

@@ -8,7 +8,7 @@ from typing import Any
 from memcap.capacity.points import set_knobs
 from memcap.config import member_of
 from memcap.knobs import UserError
-from memcap.published import is_atlas, root
+from memcap.published import is_published, root
 from memcap.studies import store
 from memcap.tasks import Task
 
@@ -62,7 +62,7 @@ def find_net(results: Path, run: str) -> tuple[Path, dict[str, Any]]:
         UserError: no such net, or as `memcap.studies.store.find_row`.
     """
     if not run.startswith(PREFIX):
-        if is_atlas(results):
+        if is_published(results):
             raise UserError(
                 f"{results}: rows without weights; a net that memcap publishes has a name, as in"
                 f" {PREFIX}latch-L50"

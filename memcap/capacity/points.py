@@ -27,7 +27,8 @@ class Point:
         threshold, evaluation: what decides the verdicts (memcap/training/early_stopping.py).
         recipe: the recipe that was used, as a dict of its columns; recipes: how many competed.
         at: the verdict that `solved`, `fit`, `posterior`, `u_exist` and `steps` are of: "steady", or
-            "trained" (solved at the trained length), which is the only one where the task is no stream.
+            "trained" (solved at the trained length), which is the only one where the task is no stream and
+            members were not trained until steady.
         u_exist: smallest width at which any seed passed, with any recipe; None if none did.
         units, solved, runs: counts by width, ascending.
         fit: thresholds with intervals.
@@ -146,9 +147,10 @@ class Point:
 def _unusual(task: Task, ours: Evaluation) -> list[str]:
     """What of an evaluation is not the default and bears on a verdict, in words."""
     rule, until = Evaluation(), usual_until(task)
+    stretches = task.stream or ours.until == "steady"
     differences = [f"{ours.sequences} sequences"] * (ours.sequences != rule.sequences)
     differences += [f"{ours.successive} successive"] * (ours.successive != rule.successive)
-    differences += [f"stretch {ours.stretch}"] * (task.stream and ours.stretch != rule.stretch)
+    differences += [f"stretch {ours.stretch}"] * (stretches and ours.stretch != rule.stretch)
     return differences + [f"trained until {ours.until}"] * (ours.until != until)
 
 

@@ -1,4 +1,4 @@
-"""Where an answer's rows come from: the user's own studies, or the atlas that memcap publishes."""
+"""Where an answer's rows come from: the user's own studies, or what memcap publishes."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ from memcap.capacity.answer import Answer, answer
 from memcap.capacity.frontier import frontier
 from memcap.capacity.points import At
 from memcap.knobs import completed, typed
-from memcap.published import ATLAS, atlas, is_atlas
+from memcap.published import NAMES, is_published, rows_file
 from memcap.studies import store
 from memcap.studies.shards import OUTPUTS
 from memcap.tasks import Task
@@ -39,10 +39,11 @@ def best_answer(
     Args:
         task, lag, share: as in `memcap.capacity.answer.answer`.
         at, budget: as in `memcap.capacity.frontier.frontier`.
-        folder: only the rows there count; the name `atlas`: those that memcap publishes. None: those in
-            `outputs` or, where they measure no threshold of this task at this lag, the atlas. Where neither
-            measures it, the one that tried the lag counts, then the one with the most lags to predict from;
-            of equals the user's own. A place that does not exist holds no rows.
+        folder: only the rows there count; a name of `memcap.published`: those that memcap publishes under it.
+            None: those in `outputs` or, where they measure no threshold of this task at this lag, the first
+            of the published ones that does. Where none measures it, the one that tried the lag counts, then
+            the one with the most lags to predict from; of equals the user's own. A place that does not exist
+            holds no rows.
         strict: refuse bad files of rows, as in `memcap.studies.store.read`.
         cell, config_dir, layers: as in `memcap.capacity.answer.answer`.
 
@@ -50,11 +51,11 @@ def best_answer(
         UserError: no such lag, or rows that cannot be read.
     """
     if folder is None:
-        places = [(str(OUTPUTS), OUTPUTS), (ATLAS, atlas())]
-    elif is_atlas(folder):
-        places = [(ATLAS, atlas())]
+        places = [(str(OUTPUTS), OUTPUTS), *((name, rows_file(name)) for name in NAMES)]
+    elif is_published(folder):
+        places = [(str(folder), rows_file(str(folder)))]
     else:
-        places = [(f"./{folder}" if str(folder) == ATLAS else str(folder), folder)]
+        places = [(f"./{folder}" if str(folder) in NAMES else str(folder), folder)]
     best: Answer | None = None
     for source, place in places:
         if place.exists():

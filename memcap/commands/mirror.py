@@ -14,7 +14,7 @@ from memcap import jax_setup
 from memcap.arguments import location
 from memcap.knobs import UserError
 from memcap.printing import member_name
-from memcap.published import is_atlas
+from memcap.published import is_published
 from memcap.studies import shards
 from memcap.studies.follow import Follower
 from memcap.studies.shards import OUTPUTS
@@ -79,7 +79,7 @@ def run(arguments: Namespace) -> None:
 
 def _by_hand(settings: Tracking, arguments: Namespace) -> None:
     place = arguments.results
-    if is_atlas(place):
+    if is_published(place):
         raise UserError(f"{place}: rows that memcap publishes, of no study that could be sent; give a folder")
     if arguments.strict or not arguments.follow:
         rows = shards.read(place, arguments.strict)

@@ -8,12 +8,10 @@ import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.polynomial import Polynomial
 
-from memcap.capacity.comparison import Count
+from memcap.capacity.comparison import Count, count_by_units, in_numbers
 from memcap.capacity.frontier import frontier
 from memcap.capacity.points import Point, ends
-from memcap.capacity.thresholds import Threshold
 from memcap.figures import Drawn
 from memcap.figures.style import (
     colour_and_marker,
@@ -50,33 +48,6 @@ def draw(rows: pl.DataFrame) -> Drawn:
     counts = {p.net: {name: count_by_units(rows, p, name) for name in COUNTS} for p in points}
     data = [_columns(p, counts[p.net]) for p in points]
     return Drawn(plot(points, counts), pl.DataFrame(data, infer_schema_length=None))
-
-
-def count_by_units(rows: pl.DataFrame, point: Point, name: str) -> Count:
-    """Carry numbers or parameters of a point's whole net by its units, which need not be whole, through those
-    of its rows.
-
-    Both are polynomials in the width, of degree 2 where units see each other, so that the rows of three
-    widths fix them.
-    """
-    widths = (
-        rows.filter(cell=point.cell, layers=point.layers)
-        .select("units", name)
-        .unique()
-        .sort("units")
-        .to_numpy()
-        .astype(np.float64)
-    )
-    polynomial = Polynomial.fit(*widths.T, deg=min(2, len(widths) - 1))
-    return lambda units: float(polynomial(units))
-
-
-def in_numbers(point: Point, which: str, count: Count) -> Threshold:
-    """A point's "u50" or "u90" in what is counted instead of in units; an open end stays open."""
-    width: Threshold = getattr(point.fit, which)
-    low = 0.0 if width.low == 0 else count(width.low)
-    high = width.high if np.isinf(width.high) else count(width.high)
-    return Threshold(count(width.units), low, high, width.censored)
 
 
 def symbols_held(point: Point) -> int:

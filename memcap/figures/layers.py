@@ -10,11 +10,11 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from memcap.capacity.comparison import Shift, shift
+from memcap.capacity.comparison import Count, Shift, count_by_units, in_numbers, shift
 from memcap.capacity.frontier import frontier
 from memcap.capacity.points import Point, ends
 from memcap.figures import Drawn
-from memcap.figures.cells import COUNTS, Count, count_by_units, in_numbers
+from memcap.figures.cells import COUNTS
 from memcap.figures.style import (
     budgets,
     choice_of_recipe,

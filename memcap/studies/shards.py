@@ -31,7 +31,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from memcap.knobs import UserError
-from memcap.published import atlas, is_atlas
+from memcap.published import is_published, rows_file
 from memcap.studies import files
 from memcap.studies.files import BadFileError
 from memcap.studies.row_checks import BadRowsError, check_rows
@@ -130,8 +130,8 @@ def no_rows(folder: Path) -> UserError:
 def paths(folder: Path, below: bool = True) -> list[Path]:
     """All files of rows in a study's folder and, unless `below` is false, in the folders below it: folded
     files, then shards. Of one that is a file, itself."""
-    if is_atlas(folder):
-        return [atlas()]
+    if is_published(folder):
+        return [rows_file(str(folder))]
     if folder.is_file():
         return [folder]
     search = folder.rglob if below else folder.glob
@@ -143,7 +143,7 @@ def read(folder: Path, strict: bool = False) -> pl.DataFrame:
     tasks and cells that cannot be imported, which `memcap.studies.store.read` leaves out.
 
     Args:
-        folder: of a study or of several, or one Parquet file; or the name `atlas` (`memcap.published`).
+        folder: of a study or of several, or one Parquet file; or a name, as `atlas` (`memcap.published`).
         strict: refuse a bad file. Otherwise it is named on stderr, and the others are read.
 
     Raises:
@@ -167,7 +167,7 @@ def read_files(folder: Path, below: bool = True) -> tuple[dict[Path, Table], dic
     Raises:
         UserError: the folder doesn't exist.
     """
-    if not (atlas() if is_atlas(folder) else folder).exists():
+    if not (rows_file(str(folder)) if is_published(folder) else folder).exists():
         raise UserError(
             f"{folder}: no such folder or file; train a study first, as in: memcap train sweeps=first_study"
         )
@@ -256,7 +256,7 @@ def collect(folder: Path, strict: bool = False) -> tuple[Path, pl.DataFrame]:
             as `read`.
     """
     path = folder / "rows.parquet"
-    if folder.is_file() or is_atlas(folder):
+    if folder.is_file() or is_published(folder):
         raise UserError(f"{folder}: cannot be written into; give the folder of a study")
     if why := read_files(folder)[1].get(path):
         raise UserError(f"{path}: {why}; it would be written over: move it elsewhere, and collect again")

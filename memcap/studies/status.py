@@ -13,7 +13,7 @@ import polars as pl
 
 from memcap.knobs import UserError
 from memcap.printing import member_name
-from memcap.published import is_atlas
+from memcap.published import is_published
 from memcap.studies import heartbeat, shards
 from memcap.studies.heartbeat import Heartbeat, Running
 from memcap.studies.rows import one_per_key, without_failed
@@ -77,7 +77,7 @@ def studies(place: Path) -> list[Path]:
     Raises:
         UserError: there is none.
     """
-    if is_atlas(place):
+    if is_published(place):
         return [place]
     if not place.is_dir():
         raise UserError(f"{place}: no such folder; give the folder of a study")

@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from memcap.knobs import UserError
-from memcap.published import is_atlas
+from memcap.published import is_published
 from memcap.studies import curves, shards
 from memcap.studies.checkpoints import states_of
 from memcap.studies.files import BadFileError, has_digest, is_stale
@@ -46,9 +46,9 @@ def verify(folder: Path, rows_only: bool = False) -> VerifyReport:
         rows_only: leave all but the rows aside; a published table has nothing else.
 
     Raises:
-        UserError: no such folder, or no files of rows in it; the weights of the atlas.
+        UserError: no such folder, or no files of rows in it; weights of rows that are published.
     """
-    if is_atlas(folder) and not rows_only:
+    if is_published(folder) and not rows_only:
         raise UserError(f"{folder}: rows without weights; check them by: memcap verify {folder} --rows-only")
     # before the rows, which come after them
     tables_of_curves, bad_curves = ({}, {}) if rows_only else curves.read_files(folder)

@@ -10,9 +10,10 @@ from study_rows import group, table
 
 from memcap.capacity.answer import answer, as_dict, command, sentences
 from memcap.capacity.frontier import frontier
-from memcap.capacity.sources import atlas, from_rows
+from memcap.capacity.sources import from_rows
 from memcap.knobs import UserError
 from memcap.models.model import MOST_UNITS
+from memcap.published import ATLAS, rows_file
 from memcap.studies import store
 from memcap.tasks import task_class
 
@@ -313,7 +314,7 @@ def test_rows_of_another_end_of_training_are_used_where_there_are_no_others_and_
 
 @cache
 def published(at):
-    return frontier(store.read(atlas()), at)
+    return frontier(store.read(rows_file(ATLAS)), at)
 
 
 LINES = sorted({p.label for p in published("steady")})

@@ -8,8 +8,9 @@ import pytest
 
 from memcap.capacity.answer import answer
 from memcap.capacity.code import code
-from memcap.capacity.sources import atlas, from_rows
+from memcap.capacity.sources import from_rows
 from memcap.knobs import UserError
+from memcap.published import ATLAS, rows_file
 from memcap.studies import store
 from memcap.tasks import task_class, task_classes
 
@@ -18,7 +19,7 @@ LATCH, DELAY = task_class("latch")(), task_class("delay_line")()
 
 @pytest.fixture(scope="module")
 def rows():
-    return store.read(atlas())
+    return store.read(rows_file(ATLAS))
 
 
 def test_it_has_the_advised_width_and_the_recipe_of_the_rows(rows):

@@ -259,6 +259,16 @@ def test_members_trained_to_another_end_are_no_further_seeds_and_not_usual(other
     assert frontier(table(group("latch", 4)))[0].usual
 
 
+def test_members_trained_until_steady_count_where_they_became_it_whatever_the_task():
+    """A task that is no stream, too: a net that follows a state does so in longer sequences."""
+    counts = {1: (4, 4), 2: (4, 4), 3: (4, 4)}  # solved at the trained length
+    rows = table(group("parity", 8, counts, steady={1: 0}, evaluation_until="steady", stretch=4))
+    (steady,), (trained,) = frontier(rows), frontier(rows, "trained")
+    assert (steady.at, steady.solved, steady.u_exist) == ("steady", (0, 4, 4), 2)
+    assert (trained.at, trained.solved, trained.u_exist) == ("trained", (4, 4, 4), 1)
+    assert steady.label == "parity (stretch 4, trained until steady)"
+
+
 def test_the_stretched_score_is_known_by_width():
     rows = table(group("latch", 5, {1: (0, 4), 2: (1, 4), 3: (4, 4), 5: (3, 4)}))
     (point,) = frontier(rows)

@@ -8,9 +8,9 @@ import pytest
 import memcap
 from memcap import cli
 from memcap.capacity import nets
-from memcap.capacity.sources import atlas
 from memcap.config import member_of, usual_until
 from memcap.knobs import UserError
+from memcap.published import ATLAS, rows_file
 from memcap.studies import store
 from memcap.studies.verify import verify
 from memcap.tasks import task_class
@@ -33,7 +33,7 @@ def test_they_are_whole_and_small():
 
 
 def test_each_passed_at_a_lag_of_the_atlas_on_a_seed_of_its_own():
-    rows = store.read(atlas())
+    rows = store.read(rows_file(ATLAS))
     places = set(rows.select("task", "knobs", "lag").iter_rows())
     for name, row in nets.names().items():
         assert (

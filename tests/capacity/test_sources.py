@@ -4,10 +4,12 @@ folder."""
 import pytest
 from study_rows import group, table, write
 
+from memcap import published
 from memcap.capacity import sources
 from memcap.capacity.answer import as_dict, sentences
 from memcap.capacity.sources import best_answer, from_rows
 from memcap.knobs import UserError
+from memcap.published import NAMES, rows_file
 from memcap.studies import shards
 from memcap.tasks import task_class
 
@@ -23,10 +25,10 @@ def place(tmp_path, monkeypatch):
     """An empty working directory, and an atlas that measured lags 4, 8 and 16 at one unit more than the
     lag."""
     monkeypatch.chdir(tmp_path)
-    path = tmp_path / "published" / "rows.parquet"
-    path.parent.mkdir()
-    shards.write_table(path, table(*(sharp(lag, lag + 1) for lag in (4, 8, 16))))
-    monkeypatch.setattr(sources, "atlas", lambda: path)
+    monkeypatch.setattr(published, "root", lambda: tmp_path / "package")
+    for name in NAMES:
+        rows_file(name).parent.mkdir(parents=True)
+    shards.write_table(rows_file(NAMES[0]), table(*(sharp(lag, lag + 1) for lag in (4, 8, 16))))
     return tmp_path
 
 
@@ -82,7 +84,7 @@ def test_a_folder_that_is_named_answers_alone(place):
 
 
 def test_without_rows_and_atlas_nothing_is_known(place, monkeypatch):
-    monkeypatch.setattr(sources, "atlas", lambda: place / "not_yet.parquet")
+    rows_file(NAMES[0]).unlink()
     found = best_answer(DELAY, 8)
     assert (found.source, found.units) == (None, None)
     assert "was not measured, nor enough other lags to predict it" in sentences(found)[0]
@@ -119,5 +121,7 @@ def test_only_rows_that_can_answer_are_fitted(monkeypatch):
     assert kept[0].height == 12
 
 
-def test_the_atlas_lies_with_the_results():
-    assert sources.atlas().parts[-3:] == ("results", "atlas", "rows.parquet")
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_published_lies_with_the_results(name):
+    assert rows_file(name).parts[-3:] == ("results", name, "rows.parquet")
+    assert rows_file(name).is_file()

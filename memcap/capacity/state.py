@@ -1,0 +1,169 @@
+"""The map: what each cell needs on the tasks of sweeps/state.yaml, in bytes of state and in parameters."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+import yaml
+
+from memcap.capacity.comparison import count_by_units, in_numbers
+from memcap.capacity.frontier import frontier
+from memcap.capacity.points import Point, ends, label
+from memcap.capacity.thresholds import Threshold
+from memcap.cells import cell_facts
+from memcap.config import Evaluation, Member, task_defaults
+from memcap.knobs import defaults
+from memcap.models.model import Model
+from memcap.published import root
+from memcap.studies import axes
+
+STUDY = "state"
+LIKE = "GRUCell"  # the cell of the map whose grids a guest takes
+MOST_NUMBERS = 256  # of a guest's carry: the widest matrices of the map have as many
+LEAST_WIDTHS = 3  # of a guest that has more
+COUNTS = {"bytes": "bytes of state", "parameters": "parameters"}
+
+
+@dataclass(frozen=True)
+class Need:
+    """What a cell needs on a task.
+
+    Args:
+        point: the frontier there.
+        least, most: by name, what is counted of the narrowest and the widest net that was tried.
+        u90: by name, the threshold in what is counted.
+    """
+
+    point: Point
+    least: dict[str, float]
+    most: dict[str, float]
+    u90: dict[str, Threshold]
+
+    @property
+    def cell(self) -> str:
+        """The cell, and its layers if several."""
+        return self.point.net
+
+    @property
+    def place(self) -> str:
+        """The task, with its knobs, and its lag."""
+        return f"{label(self.point.task)}, lag {self.point.lag}"
+
+    @property
+    def is_met(self) -> bool:
+        """Whether a width that was tried is enough."""
+        return self.point.trains and self.point.fit.u90.censored != "above"
+
+    @property
+    def floor(self) -> float:
+        """Bytes that the bits to hold take."""
+        return self.point.references.bits / 8
+
+
+def needs(rows: pl.DataFrame) -> list[Need]:
+    """What each cell needs on each task and lag, those that need the fewest bytes on most tasks first.
+
+    Args:
+        rows: of trained members, as `memcap.studies.store.read` gives them.
+    """
+    all_needs = []
+    for _, own in rows.group_by("task", "knobs", maintain_order=True):
+        for point in frontier(own):
+            numbers = count_by_units(own, point, "carry_numbers")
+            facts = cell_facts(point.cell, point.task.features)
+            each = facts.bits_per_unit / 8 / facts.numbers_per_unit
+            counts = {
+                "bytes": lambda units, numbers=numbers, each=each: each * numbers(units),
+                "parameters": count_by_units(own, point, "parameters"),
+            }
+            ends_tried = [
+                {name: count(units) for name, count in counts.items()}
+                for units in (point.units[0], point.units[-1])
+            ]
+            u90 = {name: in_numbers(point, "u90", count) for name, count in counts.items()}
+            all_needs.append(Need(point, *ends_tried, u90))
+    ranks: dict[str, list[float]] = {}
+    for place in dict.fromkeys(need.place for need in all_needs):
+        there = [need for need in all_needs if need.place == place]
+        for need in there:
+            ranks.setdefault(need.cell, []).append(rank(need, there))
+    return sorted(all_needs, key=lambda need: sum(ranks[need.cell]) / len(ranks[need.cell]))
+
+
+def rank(need: Need, there: Sequence[Need]) -> int:
+    """Its place among the needs of one task and lag, by bytes of state, from 1; those that no width meets
+    share the last one."""
+    if not need.is_met:
+        return len(there)
+    ours = need.u90["bytes"].units
+    return 1 + sum(each.is_met and each.u90["bytes"].units < ours for each in there)
+
+
+def members_of(cell: str) -> list[Member]:
+    """What the design `race` chooses from to put a cell on the map: the members of a cell that is there, with
+    this one in its place, of widths whose carries have at most `MOST_NUMBERS` numbers.
+
+    Args:
+        cell: as `model.cell` names it.
+
+    Raises:
+        UserError: no such cell, or one that has no start of its own.
+    """
+    study = yaml.safe_load((root() / "sweeps" / f"{STUDY}.yaml").read_text(encoding="utf-8"))
+    grids = [
+        grid | {"model.cell": cell, "model.units": _widths(cell, grid["model.units"])}
+        for grid in study["axes"]
+        if LIKE in grid["model.cell"]
+    ]
+    base = {
+        "task": task_defaults(grids[0]["task"]),
+        "model": defaults(Model),
+        "recipe": {"name": "auto", **study["recipe"]},
+        "evaluation": defaults(Evaluation),
+        "seed": 0,
+    }
+    return axes.members(base | {"axes": grids})
+
+
+def _widths(cell: str, widths: Sequence[int]) -> list[int]:
+    each = cell_facts(cell, features=1).numbers_per_unit
+    return [
+        units for place, units in enumerate(widths) if place < LEAST_WIDTHS or units * each <= MOST_NUMBERS
+    ]
+
+
+def standing(all_needs: Sequence[Need], cell: str) -> pl.DataFrame:
+    """Where a cell stands on each task of the map.
+
+    Args:
+        all_needs: of all cells, `cell` among them.
+        cell: as its rows have it.
+
+    Returns:
+        One row per task: what it needs there (`columns`), its rank by bytes of state, of how many cells, and
+        the cell that needs the fewest bytes, with its bytes.
+    """
+    rows = []
+    for need in (each for each in all_needs if each.cell == cell):
+        there = [each for each in all_needs if each.place == need.place]
+        first = min(there, key=lambda each: rank(each, there))
+        row = columns(need) | {"rank": rank(need, there), "cells": len(there)}
+        row["best_cell"] = first.cell if first.is_met else None
+        row["best_bytes"] = first.u90["bytes"].units if first.is_met else None
+        rows.append(row)
+    return pl.DataFrame(rows, infer_schema_length=None).sort("task", "lag")
+
+
+def columns(need: Need) -> dict[str, Any]:
+    """A need as one flat row. Thresholds are null where no recipe trains the task."""
+    point = need.point
+    row: dict[str, Any] = {"cell": need.cell, "task": label(point.task), "lag": point.lag}
+    row |= {"verdict": point.at, "trains": point.trains, "floor_bytes": need.floor}
+    for name, threshold in {
+        "u90": point.fit.u90,
+        **{f"{name}_u90": need.u90[name] for name in COUNTS},
+    }.items():
+        row |= ends(name, threshold) if point.trains else dict.fromkeys(ends(name, threshold))
+    row |= {f"{name}_widest": need.most[name] for name in COUNTS}
+    return row | {name: point.recipe[name] for name in ("recipe", "lr", "budget")} | {"seeds": point.seeds}

@@ -1,0 +1,74 @@
+"""Where a cell stands among those of the map: bytes of state that it needs on five tasks.
+
+It trains what the cells of the map trained, some minutes on a CPU: a race of learning rates at each task,
+then the widths that find u90 (sweeps/state.yaml).
+
+  memcap rank my_cells:Fast            into outputs/rank_Fast; a rerun trains only what is missing
+  memcap rank delta_net                of a cell that is on the map: nothing is trained
+"""
+
+from argparse import ArgumentParser, Namespace
+from typing import Any
+
+from memcap import api, figures
+from memcap.arguments import location
+from memcap.printing import Column, Listing, add_json, number, order, print_json, show
+from memcap.studies.shards import OUTPUTS
+
+COLUMNS = (
+    Column("task"),
+    Column("lag", right=True),
+    Column("rank", "by bytes of state, of so many cells"),
+    Column("bytes", "of state at which 90 % of the seeds that train at all pass, with a 95 % interval"),
+    Column("parameters", "of the whole net there", right=True),
+    Column("fewest", "the cell that needs the fewest bytes, and how many"),
+)
+DROPS = ("parameters", "lag")
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Which cell, and where its rows and the figure go."""
+    parser.add_argument("cell", help="MODULE:CLASS of your own, a cell of memcap or of flax.nnx")
+    about = f"folder of its rows and of the figure (default: {OUTPUTS}/rank_CELL)"
+    parser.add_argument("-o", "--output", type=location, help=about)
+    add_json(parser)
+    parser.epilog = order(DROPS)
+
+
+def run(arguments: Namespace) -> None:
+    """Train what is missing, print a line per task, and draw the map with the cell on it."""
+    folder = arguments.output or OUTPUTS / f"rank_{arguments.cell.rpartition(':')[2]}"
+    ranking = api.rank(arguments.cell, folder, progress=not arguments.json)
+    picture = figures.save(ranking.drawn, folder / "figures", "state")
+    lines = ranking.table.to_dicts()
+    if arguments.json:
+        print_json({"cell": ranking.cell, "tasks": lines, "figure": str(picture)})
+        return
+    title = f"{ranking.cell} among the cells of the map"
+    show(Listing(title, COLUMNS, [_cells(line) for line in lines], DROPS))
+    print(f"Figure: {picture}")
+
+
+def _cells(line: dict[str, Any]) -> list[str]:
+    return [
+        line["task"],
+        str(line["lag"]),
+        f"{line['rank']} of {line['cells']}",
+        _bytes(line),
+        f"{line['parameters_u90']:.0f}" if _is_met(line) else "",
+        f"{line['best_cell']} {number(line['best_bytes'])}" if line["best_cell"] else "none",
+    ]
+
+
+def _is_met(line: dict[str, Any]) -> bool:
+    return line["trains"] and line["u90_censored"] != "above"
+
+
+def _bytes(line: dict[str, Any]) -> str:
+    """What it needs, in words where no width that was tried is enough."""
+    if not line["trains"]:
+        return "none trained"
+    if not _is_met(line):
+        return f"> {number(line['bytes_widest'])}"
+    low, high = (number(line[f"bytes_u90_{end}"]) or "open" for end in ("low", "high"))
+    return f"{number(line['bytes_u90'])} [{low}, {high}]"

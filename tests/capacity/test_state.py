@@ -1,0 +1,50 @@
+"""A guest on the map: which members it trains, and where it is said to stand."""
+
+from dataclasses import replace
+
+import pytest
+from study_rows import group, table
+
+from memcap.capacity import state
+from memcap.knobs import UserError
+from memcap.launch.app import compose_jobs
+
+GUEST = "memcap.cells.leaky:Leaky"
+
+
+def test_a_guest_trains_what_a_cell_of_the_map_trained():
+    """As Hydra resolves its study, but for the cell."""
+    ((job,),) = compose_jobs(["sweeps=state"])
+    keys = {m.key for m in state.members_of("GRUCell")}
+    assert keys == {m.key for m in job.members if m.model.cell == "GRUCell"}
+    guests = state.members_of(GUEST)
+    assert {m.model.cell for m in guests} == {GUEST}
+    assert {replace(m, model=replace(m.model, cell="GRUCell")).key for m in guests} == keys
+
+
+@pytest.mark.parametrize(("cell", "widest"), [("GRUCell", 48), ("slstm", 48), ("delta_net", 16)])
+def test_a_guest_has_no_more_state_than_the_widest_of_the_map(cell, widest):
+    widths = {m.model.units for m in state.members_of(cell)}
+    assert max(widths) == widest
+    assert len(widths) >= state.LEAST_WIDTHS
+
+
+def test_a_guest_that_cannot_start_is_refused():
+    with pytest.raises(UserError, match="has no start of Flax's"):
+        state.members_of("lstm")
+
+
+def test_places_are_by_bytes_and_what_none_meets_comes_last():
+    edges = {"GRUCell": 6, "LRU": 2, GUEST: 4}
+    groups = [
+        group("latch", 5, {edge - 1: (0, 16), edge: (16, 16), edge + 1: (16, 16)}, cell=cell)
+        for cell, edge in edges.items()
+    ]
+    rows = table(*groups, group("count", 5, {1: (0, 8), 2: (0, 8)}, cell=GUEST))
+    needs = state.needs(rows)
+    of_guest = {row["task"]: row for row in state.standing(needs, GUEST).to_dicts()}
+    assert (of_guest["latch"]["rank"], of_guest["latch"]["cells"]) == (2, 3)
+    assert of_guest["latch"]["best_cell"] == "LRU"
+    assert (of_guest["count"]["rank"], of_guest["count"]["best_cell"]) == (1, None)
+    ranks = {cell: state.standing(needs, cell).filter(task="latch")["rank"].item() for cell in edges}
+    assert ranks == {"LRU": 1, GUEST: 2, "GRUCell": 3}

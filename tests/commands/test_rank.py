@@ -1,0 +1,69 @@
+"""`memcap rank`: a guest is trained as the map says, and stands among the cells that are published."""
+
+import json
+
+import pytest
+from command import files, memcap
+from study_rows import group, table
+
+import memcap as package
+from memcap import api
+from memcap.capacity import state
+from memcap.knobs import UserError
+from memcap.studies import shards
+
+GUEST = "memcap.cells.leaky:Leaky"
+EDGES = {"GRUCell": 2, "LRU": 4}
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """Two cells on a map of one task, on which a guest trains three members for a moment."""
+    groups = [
+        group("latch", 1, {edge - 1: (0, 8), edge: (8, 8), edge + 1: (8, 8)}, cell=cell)
+        for cell, edge in EDGES.items()
+    ]
+    published = tmp_path / "published.parquet"
+    shards.write_table(published, table(*groups))
+    monkeypatch.setattr(api, "rows_file", {state.STUDY: published}.get)
+
+    def members_of(cell):
+        recipes = [api.Recipe("own_start", budget=2, lr=lr) for lr in (0.01, 0.02)]
+        return package.members(
+            "latch", recipe=recipes, lag=1, cell=cell, units=[1, 2, 3], seed=2, sequences=8
+        )
+
+    monkeypatch.setattr(state, "members_of", members_of)
+    return tmp_path
+
+
+def test_a_guest_is_trained_once_and_stands_beside_the_others(place):
+    done = memcap(place, "rank", GUEST)
+    assert done.status == 0, done.err
+    folder = place / "outputs" / "rank_Leaky"
+    head, line = (text.split() for text in done.out.splitlines()[1:3])
+    assert head == ["task", "lag", "rank", "bytes", "parameters", "fewest"]
+    assert line[:5] == ["latch", "1", "3", "of", "3"]
+    assert line[-2] == "GRUCell"
+    assert done.out.splitlines()[-1].endswith("outputs/rank_Leaky/figures/state.png")
+    assert {path.name for path in (folder / "figures").iterdir()} == {
+        f"state.{end}" for end in ("png", "pdf", "csv")
+    }
+    rows = {path: content for path, content in files(folder).items() if "rows" in str(path)}
+    assert rows
+    again = memcap(place, "rank", GUEST, "--json")
+    values = json.loads(again.out)
+    assert (values["cell"], values["tasks"][0]["best_cell"]) == (GUEST, "GRUCell")
+    assert {path: files(folder)[path] for path in rows} == rows
+
+
+def test_of_a_cell_that_is_published_nothing_is_trained(place, monkeypatch):
+    monkeypatch.setattr(api, "train", None)
+    ranking = package.rank("gru")
+    assert ranking.table.select("cell", "rank", "cells").rows() == [("GRUCell", 1, 2)]
+    assert ranking.drawn.data["cell"].to_list() == ["GRUCell", "LRU"]
+
+
+def test_a_cell_that_is_none_is_refused():
+    with pytest.raises(UserError, match="model.cell=nope: no such cell"):
+        package.rank("nope")

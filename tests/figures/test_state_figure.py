@@ -1,0 +1,103 @@
+"""The map: what is drawn are the frontier's widths, in bytes of each cell's own carry."""
+
+import pytest
+from study_rows import group, table
+
+from memcap.capacity.state import needs
+from memcap.figures.state import draw
+from memcap.knobs import UserError
+from memcap.models.model import Model
+from memcap.models.network import Architecture
+from memcap.tasks import task_class
+
+CELLS = {"GRUCell": 6, "delta_net": 2, "LRU": 4}  # units from which on all pass
+
+
+def sharp(edge, seeds=16):
+    return {edge - 1: (0, seeds), edge: (seeds, seeds), edge + 1: (seeds, seeds)}
+
+
+def of_cell(cell, counts, task="latch", **columns):
+    """Rows whose carry and parameters are those of real networks."""
+    cls = task_class(task)()
+    rows = group(task, 5, counts, cell=cell, **columns)
+    for row in rows:
+        net = Architecture(Model(cell, row["units"]), cls.features, cls.outputs)
+        row |= {"carry_numbers": net.carry_numbers(), "parameters": net.parameters()}
+    return rows
+
+
+@pytest.fixture(scope="module")
+def rows():
+    """Three cells with sharp edges, one that no width was enough for, one that nothing trained; on another
+    task one alone."""
+    return table(
+        *(of_cell(cell, sharp(edge)) for cell, edge in CELLS.items()),
+        of_cell("SimpleCell", {2: (0, 8), 4: (2, 8), 8: (6, 8)}),
+        of_cell("minGRU", {2: (0, 8), 4: (0, 8)}),
+        of_cell("GRUCell", sharp(3), task="parity", evaluation_until="steady"),
+    )
+
+
+def test_bytes_are_those_of_the_cells_own_carry(rows):
+    data = {row["cell"]: row for row in draw(rows).data.filter(task="latch").iter_rows(named=True)}
+    for cell, edge in CELLS.items():
+        task = task_class("latch")()
+        nets = [Architecture(Model(cell, units), task.features, task.outputs) for units in (edge - 1, edge)]
+        low, high = (net.carry_numbers() * 4 for net in nets)  # float32
+        assert low < data[cell]["bytes_u90"] <= high
+        assert nets[0].parameters() < data[cell]["parameters_u90"] <= nets[1].parameters()
+        assert data[cell]["bytes_u90_low"] <= data[cell]["bytes_u90"] <= data[cell]["bytes_u90_high"]
+    assert data["LRU"]["floor_bytes"] == 1 / 8  # a bit is held
+    assert data["SimpleCell"]["u90_censored"] == "above"
+    assert data["SimpleCell"]["bytes_widest"] == pytest.approx(32)
+    assert (data["minGRU"]["trains"], data["minGRU"]["bytes_u90"]) == (False, None)
+
+
+def test_a_cell_of_half_precision_has_half_the_bytes(rows):
+    half = of_cell("GRUCell+bfloat16", sharp(6))
+    data = {row["cell"]: row["bytes_u90"] for row in draw(table(half)).data.iter_rows(named=True)}
+    data_of_latch = draw(rows).data.filter(task="latch")
+    whole = {row["cell"]: row["bytes_u90"] for row in data_of_latch.iter_rows(named=True)}
+    assert data["GRUCell+bfloat16"] == pytest.approx(whole["GRUCell"] / 2)
+
+
+def test_marks_stand_at_what_is_needed_and_a_cross_where_nothing_trained(rows):
+    drawn = draw(rows)
+    data = drawn.data.filter(task="latch")
+    (axes,) = (each for each in drawn.figure.axes if each.get_title().startswith("latch"))
+    cells = [text.get_text() for text in drawn.figure.axes[0].get_yticklabels()]
+    marks = {}
+    for line in axes.lines:
+        if line.get_marker() in ("o", "x", ">") and line.get_ydata()[0] in range(len(cells)):
+            marks.setdefault(cells[int(line.get_ydata()[0])], {})[line.get_marker()] = line.get_xdata()[0]
+    for row in data.iter_rows(named=True):
+        here = marks[row["cell"]]
+        if row["cell"] in CELLS:
+            assert here["o"] == row["bytes_u90"]
+        else:
+            assert here == {"x" if row["cell"] == "minGRU" else ">": row["bytes_widest"]}
+
+
+def test_cells_that_need_fewest_bytes_come_first(rows):
+    there = [need for need in needs(rows) if need.point.task.name == "latch"]
+    met = [need.u90["bytes"].units for need in there if need.is_met]
+    assert met == sorted(met)
+    assert [need.is_met for need in there] == [True] * 3 + [False] * 2
+
+
+def test_a_guest_is_told_from_the_others(rows):
+    guest = of_cell("memcap.cells.leaky:Leaky", sharp(3))
+    labels = draw(table(guest, of_cell("LRU", sharp(3)))).figure.axes[0].get_yticklabels()
+    weights = {text.get_text(): text.get_fontweight() for text in labels}
+    assert weights == {"LRU": "normal", "memcap.cells.leaky:Leaky": "bold"}
+
+
+def test_nothing_to_draw_is_refused():
+    with pytest.raises(UserError, match="no rows: nothing to draw"):
+        draw(table())
+
+
+def test_what_the_narrowest_net_does_reaches_down_to_one_unit():
+    row = draw(table(of_cell("GRUCell", {2: (16, 16), 3: (16, 16)}))).data.row(0, named=True)
+    assert (row["u90_censored"], row["bytes_u90_low"]) == ("below", pytest.approx(4))
