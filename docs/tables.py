@@ -29,6 +29,8 @@ from memcap.capacity.answer import answer
 from memcap.capacity.comparison import in_numbers
 from memcap.capacity.frontier import best_recipes, fit_all_recipes, frontier
 from memcap.capacity.points import Point, label
+from memcap.capacity.state import STUDY as MAP
+from memcap.capacity.state import Need, needs
 from memcap.capacity.thresholds import Threshold
 from memcap.config import Evaluation, task_of
 from memcap.figures.cells import COUNTS
@@ -348,6 +350,30 @@ def layers() -> str:
     return table(("task", "lag", "layers", "units of each", "numbers of state", "parameters"), lines)
 
 
+def cells_by_bytes() -> str:
+    """Bytes of state that each cell of the map needs on each of its tasks; those that need fewest first."""
+    all_needs = needs(rows_of(MAP))
+    places = sorted(dict.fromkeys(need.place for need in all_needs))
+    lines: dict[str, list[str]] = {}
+    for need in all_needs:
+        cell = lines.setdefault(f"`{need.cell}`", [""] * len(places))
+        cell[places.index(need.place)] = _bytes(need)
+    floors = {need.place: f"{need.floor:.2g}" for need in all_needs}
+    bits = ["the bits that must be held", *(floors[place] for place in places)]
+    return table(("bytes of state", *places), [bits, *([cell, *line] for cell, line in lines.items())])
+
+
+def _bytes(need: Need) -> str:
+    if not need.point.trains:
+        return "none trained"
+    if not need.is_met:
+        return f"> {need.most['bytes']:.0f}"
+    threshold = need.u90["bytes"]
+    low = f"{threshold.low:.0f}" if threshold.low > 0 else "open"
+    high = f"{threshold.high:.0f}" if math.isfinite(threshold.high) else "open"
+    return f"{threshold.units:.0f} [{low}, {high}]"
+
+
 def budgets_at_50() -> str:
     """What a longer or shorter budget buys at lag 50."""
     at_50 = [p for p in fit_all_recipes(rows_of("delay_line_budgets")) if p.lag == 50]
@@ -578,6 +604,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "every lag": every_lag,
     "races": races,
     "layers": layers,
+    "map": cells_by_bytes,
     "budgets at lag 50": budgets_at_50,
     "delay line": delay_line,
     "latch": latch,

@@ -21,6 +21,8 @@ from memcap.tasks import Task
 MOST_VALUES = 100_000  # of a file of configs
 MOMENTUM = 0.9  # of gradient descent
 RMS_DECAY, EPSILON = 0.99, 1e-8  # of RMSprop: per step of its running mean of squares; added to the root
+OWN_START = "own_start"  # of cells that only their own initialiser can start
+RATES = (0.003, 0.01, 0.03)  # that race where it is the only recipe
 _folders: list[Path] = []  # where Hydra looks for configs, --config-dir among them
 
 
@@ -30,7 +32,8 @@ class Recipe:
 
     name: str = knob(
         "auto",
-        "a recipe's name; auto: the one that is recommended for the task and its lag",
+        "a recipe's name; auto: the one that is recommended for the task and its lag, or own_start for a cell"
+        " that only its own initialiser can start",
     )
     init: str | None = knob(None, "start of the weights", choices=(*PRESETS, "flax"))
     forget_bias: float | None = knob(None, "forget bias, for init=forget_bias", at_least=-100, at_most=100)
@@ -234,6 +237,20 @@ def race_names() -> list[str]:
     return list(dict.fromkeys([*_recommendations()["race"], *own]))
 
 
+def starts_itself(cell: str) -> bool:
+    """Whether only its own initialiser can start a cell, as no named one knows its gates.
+
+    Raises:
+        UserError: no such cell.
+    """
+    return cells.cell_class(cell).gates is None
+
+
+def race_axes(own_start: bool) -> dict[str, list[Any]]:
+    """What races where no recipe is named: recipes or, for cells that start themselves, learning rates."""
+    return {"recipe": [OWN_START], "recipe.lr": [*RATES]} if own_start else {"recipe": race_names()}
+
+
 @lru_cache(maxsize=4096)
 def complete(recipe: Recipe, task: Task, lag: int, cell: str) -> Recipe:
     """The recipe with every value, from its file; what is set stays.
@@ -241,7 +258,10 @@ def complete(recipe: Recipe, task: Task, lag: int, cell: str) -> Recipe:
     Raises:
         UserError: no such file, a value that nobody sets, or values that don't fit each other or the cell.
     """
-    name = recommended(task, lag) if recipe.name == "auto" else recipe.name
+    name = recipe.name
+    if name == "auto":
+        own = recipe.init is None and starts_itself(cell)
+        name = OWN_START if own else recommended(task, lag)
     set_here = {k: v for k, v in asdict(recipe).items() if v is not None and k != "name"}
     needed = [each for each in names_of(Recipe) if each not in {"name", "forget_bias", *LATER}]
     if "init" in set_here and set_here["init"] != "forget_bias":
@@ -278,7 +298,7 @@ def complete(recipe: Recipe, task: Task, lag: int, cell: str) -> Recipe:
             )
     else:
         preset(recipe.init or "", lag, lag, recipe.forget_bias)
-        if cells.cell_class(cell).gates is None:
+        if starts_itself(cell):
             bias = "" if recipe.forget_bias is None else " and recipe.forget_bias=null"
             raise UserError(
                 f"recipe.init={recipe.init}: model.cell={cell} has gates that are not known here, so only"

@@ -145,10 +145,18 @@ def test_a_lag_that_needs_no_memory_and_a_length_that_needs_no_lag_are_refused()
 
 
 def test_a_cell_whose_gates_are_unknown_is_refused_before_it_trains():
-    text = refusal(lambda: resolve(values({"model.cell": "LSTMCell"})))
+    text = refusal(lambda: resolve(values({"model.cell": "LSTMCell", "recipe.name": "curriculum"})))
     assert text.startswith("recipe.init=half_open: model.cell=LSTMCell has gates that are not known here")
     assert "recipe.init=flax" in text
     assert resolve(values({"model.cell": "LSTMCell", "recipe.init": "flax"})).init is None
+
+
+@pytest.mark.parametrize(
+    ("cell", "recipe"), [("LSTMCell", "own_start"), ("delta_net", "own_start"), ("lstm", "curriculum")]
+)
+def test_a_cell_that_starts_itself_is_recommended_to(cell, recipe):
+    member = resolve(values({"model.cell": cell}))
+    assert (member.recipe.name, member.init is None) == (recipe, recipe == "own_start")
 
 
 @pytest.mark.parametrize("init", ["hold", "open_gate", "chrono", "flax"])

@@ -150,7 +150,7 @@ MISTAKES = [
         "must be text, MODULE:CLASS for a cell of your own",
     ),
     (
-        lambda: Member(Latch(), 5, model=Model("LSTMCell")),
+        lambda: Member(Latch(), 5, model=Model("LSTMCell"), recipe=Recipe("hold")),
         "recipe.init=hold: model.cell=LSTMCell has gates that are not known",
     ),
     (lambda: Member(Latch(), 5, recipe="hold"), "recipe: must be an object of memcap.Recipe, not str"),

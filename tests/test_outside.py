@@ -186,7 +186,7 @@ def test_a_task_of_a_study_file_and_what_is_said_of_it(folder):
             "must be a class derived from memcap.cells.Cell or flax.nnx.RNNCellBase",
         ),
         (
-            "model.cell=outside_cells:Leaky",
+            "model.cell=outside_cells:Leaky recipe=hold",
             "model.cell=outside_cells:Leaky has gates that are not known here",
         ),
         ("recipe=mine", "recipe=mine: no such choice; one of auto, chrono,"),

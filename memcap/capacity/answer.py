@@ -37,7 +37,7 @@ from memcap.knobs import UserError
 from memcap.models.model import MOST_UNITS
 from memcap.printing import duration
 from memcap.published import ATLAS, NAMES
-from memcap.recipes import race_names
+from memcap.recipes import race_axes
 from memcap.tasks import Task
 from memcap.words import plural
 
@@ -295,7 +295,9 @@ def command(
     study = re.sub(r"\W+", "_", f"{task.name}_L{lag}")
     if point is not None and not point.trains:
         widest = min(max(point.units[-1], 2 * held, 4), MOST_UNITS)
-        axes = f"recipe: [{', '.join(race_names())}], model.units: 1..{widest}, seed: 8"
+        raced = race_axes(own_start=point.recipe["init"] == "flax")
+        recipes = ", ".join(f"{name}: [{', '.join(map(str, values))}]" for name, values in raced.items())
+        axes = f"{recipes}, model.units: 1..{widest}, seed: 8"
         return " ".join([*words, f"study={study}_race", "design=race", f"'axes={{{axes}}}'"])
     low, high = 1.0, max(FEWEST_UNITS, 2.0 * held)
     if widths is not None:

@@ -77,9 +77,11 @@ def job_of(config: DictConfig) -> Job:
     raced = racing(values, decided.design)
     if raced is not None:
         if decided.design != "race":
-            names = ", ".join(recipes.race_names())
+            names = ", ".join(raced[0]["recipe"])
+            rates = ", ".join(f"{rate:g}" for rate in raced[0].get("recipe.lr", ()))
             warn_once(
-                f"no recipe is recommended for {values['task']['name']}: design=race compares {names} before"
+                f"no recipe is recommended for {values['task']['name']}: design=race compares {names}"
+                f"{f' at learning rates {rates}' * bool(rates)} before"
                 " it searches the widths; recipe=NAME trains by that one alone"
             )
         values, decided = values | {"axes": raced}, replace(decided, design="race")

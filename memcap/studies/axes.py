@@ -21,7 +21,7 @@ from typing import Any
 from memcap.config import Evaluation, Member, resolve, task_defaults
 from memcap.knobs import UserError, names_of
 from memcap.models.model import Model
-from memcap.recipes import OPTIONAL, Recipe, is_recommended, race_names
+from memcap.recipes import OPTIONAL, Recipe, is_recommended, race_axes, starts_itself
 from memcap.studies.search import FEWEST_WIDTHS
 
 Grid = dict[str, list[Any]]
@@ -67,7 +67,7 @@ def _resolved(config: dict[str, Any]) -> tuple[Member, ...]:
 
 
 def racing(config: dict[str, Any], design: str) -> list[dict[str, Any]] | None:
-    """The axes with the recipes that race (`memcap.recipes.race_names`), where they name none.
+    """The axes with what races (`memcap.recipes.race_axes`), where they name no recipe.
 
     A race is asked for by design=race; or none is, but recipe=auto has nothing to go by: nothing is
     recommended for the task, and the axes leave room for a search, three widths or more.
@@ -80,13 +80,16 @@ def racing(config: dict[str, Any], design: str) -> list[dict[str, Any]] | None:
         The axes; None where nothing races.
 
     Raises:
-        UserError: one recipe alone, which is no race; axes that are none.
+        UserError: one recipe alone, or one learning rate of it, which is no race; axes that are none.
     """
     axes, recipe = config["axes"], (config["recipe"] or {}).get("name", "auto")
+    rate = (config["recipe"] or {}).get("lr")
     grids = list(_grids(axes, config))
     if not any(grids):
         return None
     is_open = ["recipe" not in grid for grid in grids]
+    cells = {str(cell) for grid in grids for cell in grid.get("model.cell", [config["model"]["cell"]])}
+    own = {starts_itself(cell) for cell in sorted(cells)}
     if design != "race":
         tasks = {task for grid in grids for task in grid.get("task", [config["task"]["name"]])}
         widths = [len(grid.get("model.units", [None])) for grid in grids]
@@ -95,6 +98,8 @@ def racing(config: dict[str, Any], design: str) -> list[dict[str, Any]] | None:
             or not all(is_open)
             or min(widths) < FEWEST_WIDTHS
             or any(is_recommended(str(task)) for task in tasks)
+            or own == {True, False}
+            or (own == {True} and rate is not None)
         ):
             return None
     elif recipe != "auto" and any(is_open):
@@ -102,8 +107,17 @@ def racing(config: dict[str, Any], design: str) -> list[dict[str, Any]] | None:
             f"design=race: recipe={recipe} is one recipe; leave recipe=auto, or list some in axes, as in"
             " {recipe: [curriculum, hold]}"
         )
+    elif rate is not None and any(is_open) and own == {True}:
+        raise UserError(
+            f"design=race: recipe.lr={rate} is one rate, and rates are what races for cells that start"
+            " themselves; leave it, or list some in axes, as in {recipe.lr: [0.003, 0.03]}"
+        )
     grids = axes if isinstance(axes, list) else [axes]
-    return [grid if "recipe" in grid else grid | {"recipe": race_names()} for grid in grids]
+    raced = race_axes(own_start=own == {True})
+    return [
+        grid if "recipe" in grid else grid | {k: v for k, v in raced.items() if k not in grid}
+        for grid in grids
+    ]
 
 
 def _grids(axes: Any, base: dict[str, Any]) -> Iterator[Grid]:

@@ -37,7 +37,7 @@ def points():
 
 def asked(task, lag, share=0.9, **more):
     """What JSON and all the words say."""
-    found = answer(task, lag, share, more.get("points") or points())
+    found = answer(task, lag, share, more.get("points") or points(), cell=more.get("cell", "lstm"))
     values = as_dict(found)
     assert values.keys() >= KEYS
     json.dumps(values, allow_nan=False)
@@ -151,6 +151,13 @@ def test_where_no_recipe_trains_it_other_recipes_come_before_wider_nets(counts):
     recipes = "recipe: [curriculum_chrono, curriculum, integrator]"
     races = f"design=race 'axes={{{recipes}, model.units: 1..34, seed: 8}}'"
     assert values["command"].endswith(races)
+
+
+def test_of_a_cell_that_starts_itself_other_rates_come_before_wider_nets():
+    rows = table(group("delay_line", 16, {15: (0, 8)}, cell="LRU", recipe="own_start", init="flax"))
+    command = asked(DELAY, 16, points=frontier(rows), cell="LRU")[0]["command"]
+    raced = "recipe: [own_start], recipe.lr: [0.003, 0.01, 0.03]"
+    assert command.endswith(f"design=race 'axes={{{raced}, model.units: 1..34, seed: 8}}'")
 
 
 def test_not_enough():

@@ -65,5 +65,5 @@ def test_of_a_cell_that_is_published_nothing_is_trained(place, monkeypatch):
 
 
 def test_a_cell_that_is_none_is_refused():
-    with pytest.raises(UserError, match="model.cell=nope: no such cell"):
+    with pytest.raises(UserError, match=r"model\.cell=nope: no such cell"):
         package.rank("nope")

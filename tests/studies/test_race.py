@@ -191,6 +191,21 @@ def test_recipes_are_added_where_a_race_is_asked_for_and_none_is_named():
         racing(config(GRID, recipe__name="hold"), "race")
 
 
+@pytest.mark.parametrize("cell", ["delta_net", "LSTMCell"])
+def test_of_cells_that_start_themselves_rates_race(cell):
+    grid, rates = GRID | {"model.cell": [cell]}, {"recipe": ["own_start"], "recipe.lr": [0.003, 0.01, 0.03]}
+    assert racing(config(grid), "race") == [grid | rates]
+    assert racing(config(GRID, model__cell=cell), "race") == [GRID | rates]
+    own_rates = grid | {"recipe.lr": [0.1, 0.2]}
+    assert racing(config(own_rates), "race") == [own_rates | {"recipe": ["own_start"]}]
+    with pytest.raises(UserError, match=r"design=race: recipe\.lr=0\.1 is one rate"):
+        racing(config(grid, recipe__lr=0.1), "race")
+    own = {"task": "bandlimited_delay"}  # nothing is recommended for it
+    assert racing(config(grid, **own), "bisect") == [grid | rates]
+    assert racing(config(grid, **own, recipe__lr=0.1), "bisect") is None
+    assert racing(config(GRID | {"model.cell": ["lstm", cell]}, **own), "bisect") is None
+
+
 @pytest.mark.parametrize("design", ["grid", "bisect", "race"])
 def test_axes_that_are_none_are_refused_and_not_left_out(design):
     with pytest.raises(UserError, match=r"axes=model\.units: must map fields"):
