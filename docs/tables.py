@@ -363,6 +363,18 @@ def cells_by_bytes() -> str:
     return table(("bytes of state", *places), [bits, *([cell, *line] for cell, line in lines.items())])
 
 
+def best_cells() -> str:
+    """On each task of the map, the cells that need the fewest bytes of state, and those that did not train."""
+    all_needs = needs(rows_of(MAP))
+    lines = []
+    for place in sorted(dict.fromkeys(need.place for need in all_needs)):
+        there = [need for need in all_needs if need.place == place]
+        met = sorted((n for n in there if n.is_met), key=lambda n: n.u90["bytes"].units)
+        fewest = ", ".join(f"{n.cell} {n.u90['bytes'].units:.0f}" for n in met[:3])
+        lines.append((place, fewest, ", ".join(sorted(n.cell for n in there if not n.point.trains))))
+    return table(("task", "fewest bytes of state", "none trained"), lines)
+
+
 def _bytes(need: Need) -> str:
     if not need.point.trains:
         return "none trained"
@@ -605,6 +617,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "races": races,
     "layers": layers,
     "map": cells_by_bytes,
+    "map in short": best_cells,
     "budgets at lag 50": budgets_at_50,
     "delay line": delay_line,
     "latch": latch,

@@ -252,7 +252,7 @@ TRAINING = [  # what only the whole of a job's choices tells
     ),
     ("-m seed=range(1000000000)", "seed=range(1000000000): 1,000,000,000 are more than the 1,000,000"),
     ("-m seed=range(1000) task.lag=range(1,2000)", "-m: jobs: 1,999,000 are more than the 1,000,000"),
-    ("study=../../x", "study=../../x: must be a name, without / and \\; a folder goes by out, in"),
+    ("study=../../x", "study=../../x: must be a name, without / and \\; for another folder set out (in"),
     ("study=..", "study=..: must be a name"),
     ("study=a/b", "study=a/b: must be a name"),
     ("task=data task.file=fifo", "task.file=fifo: is no regular file"),

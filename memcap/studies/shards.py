@@ -89,7 +89,7 @@ def check_study(name: str) -> None:
     """Raise UserError at a study's name that would lead to another folder."""
     if name in (".", "..") or set(name) & {"/", "\\", "\0"}:
         raise UserError(
-            f"study={name}: must be a name, without / and \\; a folder goes by out, in Python by folder"
+            f"study={name}: must be a name, without / and \\; for another folder set out (in Python: folder)"
         )
 
 
