@@ -364,7 +364,7 @@ def cells_by_bytes() -> str:
 
 
 def best_cells() -> str:
-    """On each task of the map, the cells that need the fewest bytes of state, and those that did not train."""
+    """On each task of the map, the cells that need the fewest bytes, and those that did not train."""
     all_needs = needs(rows_of(MAP))
     lines = []
     for place in sorted(dict.fromkeys(need.place for need in all_needs)):
