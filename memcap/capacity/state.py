@@ -47,8 +47,11 @@ class Need:
 
     @property
     def place(self) -> str:
-        """The task, with its knobs, and its lag."""
-        return f"{label(self.point.task)}, lag {self.point.lag}"
+        """The task, with its knobs, its lag, and whether it must be done on longer sequences, too."""
+        point = self.point
+        longer = point.at == "steady" and not point.task.stream
+        beyond = f", also {point.evaluation.stretch} times as long" if longer else ""
+        return f"{label(point.task)}, lag {point.lag}{beyond}"
 
     @property
     def is_met(self) -> bool:
@@ -64,12 +67,15 @@ class Need:
 def needs(rows: pl.DataFrame) -> list[Need]:
     """What each cell needs on each task and lag, those that need the fewest bytes on most tasks first.
 
+    Of members that were trained until steady on a task that is no stream both verdicts are there: who follows
+    a state as far as it was trained need not go on.
+
     Args:
         rows: of trained members, as `memcap.studies.store.read` gives them.
     """
     all_needs = []
     for _, own in rows.group_by("task", "knobs", maintain_order=True):
-        for point in frontier(own):
+        for point in _points(own):
             numbers = count_by_units(own, point, "carry_numbers")
             facts = cell_facts(point.cell, point.task.features)
             each = facts.bits_per_unit / 8 / facts.numbers_per_unit
@@ -89,6 +95,11 @@ def needs(rows: pl.DataFrame) -> list[Need]:
         for need in there:
             ranks.setdefault(need.cell, []).append(rank(need, there))
     return sorted(all_needs, key=lambda need: sum(ranks[need.cell]) / len(ranks[need.cell]))
+
+
+def _points(rows: pl.DataFrame) -> list[Point]:
+    trained = (p for p in frontier(rows, "trained") if p.evaluation.until == "steady" and not p.task.stream)
+    return [*frontier(rows), *trained]
 
 
 def rank(need: Need, there: Sequence[Need]) -> int:
@@ -152,7 +163,7 @@ def standing(all_needs: Sequence[Need], cell: str) -> pl.DataFrame:
         row["best_cell"] = first.cell if first.is_met else None
         row["best_bytes"] = first.u90["bytes"].units if first.is_met else None
         rows.append(row)
-    return pl.DataFrame(rows, infer_schema_length=None).sort("task", "lag")
+    return pl.DataFrame(rows, infer_schema_length=None).sort("task", "lag", "verdict")
 
 
 def columns(need: Need) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from memcap.studies.shards import OUTPUTS
 COLUMNS = (
     Column("task"),
     Column("lag", right=True),
+    Column("verdict", "steady: right on longer sequences, too"),
     Column("rank", "by bytes of state, of so many cells"),
     Column("bytes", "of state at which 90 % of the seeds that train at all pass, with a 95 % interval"),
     Column("parameters", "of the whole net there", right=True),
@@ -53,6 +54,7 @@ def _cells(line: dict[str, Any]) -> list[str]:
     return [
         line["task"],
         str(line["lag"]),
+        line["verdict"],
         f"{line['rank']} of {line['cells']}",
         _bytes(line),
         f"{line['parameters_u90']:.0f}" if _is_met(line) else "",

@@ -46,14 +46,14 @@ def plot(all_needs: Sequence[Need]) -> Figure:
     """A column of panels per task, bytes of state above, parameters below; a line per cell."""
     places = list(dict.fromkeys(sorted(need.place for need in all_needs)))
     cells = list(dict.fromkeys(need.cell for need in all_needs))
-    figure = Figure(figsize=(2.6 + 2.3 * len(places), 2.4 + 0.46 * len(cells)))
+    figure = Figure(figsize=(2.6 + 2.1 * len(places), 2.4 + 0.46 * len(cells)))
     panels = figure.subplots(len(COUNTS), len(places), sharey=True, squeeze=False)
     for row, name in zip(panels, COUNTS, strict=True):
         for axes, place in zip(row, places, strict=True):
             there = [need for need in all_needs if need.place == place]
             _panel(axes, there, name, cells)
             if name == "bytes":
-                axes.set_title("\n".join(textwrap.wrap(place, 24)), fontsize=9)
+                axes.set_title("\n".join(textwrap.wrap(place, 22)), fontsize=9)
                 axes.axvline(there[0].floor, color="grey", lw=1, ls=":")
             axes.set_xlabel(COUNTS[name], fontsize=8)
         row[0].set_yticks(range(len(cells)), cells, fontsize=8)
@@ -63,7 +63,7 @@ def plot(all_needs: Sequence[Need]) -> Figure:
                 tick.set_color(GUESTS)
                 tick.set_fontweight("bold")
     write_below(figure, caption([need.point for need in all_needs]))
-    figure.subplots_adjust(left=2.0 / figure.get_figwidth(), hspace=0.22, wspace=0.08)
+    figure.subplots_adjust(left=2.0 / figure.get_figwidth(), hspace=0.22, wspace=0.12)
     return figure
 
 

@@ -42,8 +42,8 @@ def test_a_guest_is_trained_once_and_stands_beside_the_others(place):
     assert done.status == 0, done.err
     folder = place / "outputs" / "rank_Leaky"
     head, line = (text.split() for text in done.out.splitlines()[1:3])
-    assert head == ["task", "lag", "rank", "bytes", "parameters", "fewest"]
-    assert line[:5] == ["latch", "1", "3", "of", "3"]
+    assert head == ["task", "lag", "verdict", "rank", "bytes", "parameters", "fewest"]
+    assert line[:6] == ["latch", "1", "trained", "3", "of", "3"]
     assert line[-2] == "GRUCell"
     assert done.out.splitlines()[-1].endswith("outputs/rank_Leaky/figures/state.png")
     assert {path.name for path in (folder / "figures").iterdir()} == {

@@ -54,6 +54,15 @@ def test_bytes_are_those_of_the_cells_own_carry(rows):
     assert (data["minGRU"]["trains"], data["minGRU"]["bytes_u90"]) == (False, None)
 
 
+def test_what_is_followed_no_further_than_trained_has_a_place_of_its_own():
+    counts = {1: (8, 8), 2: (8, 8), 3: (8, 8)}  # at the trained length
+    rows = table(
+        of_cell("GRUCell", counts, task="parity", evaluation_until="steady", stretch=4, steady={1: 0, 2: 0})
+    )
+    places = {need.place: need.point.solved for need in needs(rows)}
+    assert places == {"parity, lag 5": (8, 8, 8), "parity, lag 5, also 4 times as long": (0, 0, 8)}
+
+
 def test_a_cell_of_half_precision_has_half_the_bytes(rows):
     half = of_cell("GRUCell+bfloat16", sharp(6))
     data = {row["cell"]: row["bytes_u90"] for row in draw(table(half)).data.iter_rows(named=True)}
