@@ -93,8 +93,8 @@ def caption(points: Sequence[Point]) -> str:
     about = (
         "u90, the width at which 90 % of the seeds that train at all pass, in bytes of the carry and in"
         " parameters of the whole net; bars are 95 % intervals (arrows: an open end). A grey arrow: the"
-        " widest net tried is not enough; a cross: no net of any width trained. Dotted: the bits that must be"
-        " held."
+        " widest net that the best recipe tried is not enough; a cross: no net of any width trained. Dotted:"
+        " the bits that must be held."
         f"{choice_of_recipe(points)} {budgets(points)} {' '.join(pass_rules(points))} Up to"
         f" {max(p.seeds for p in points)} seeds; one layer, no convolution. What training reached, not what a"
         " network could hold."
