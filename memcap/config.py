@@ -33,6 +33,7 @@ from memcap.knobs import (
 )
 from memcap.models.initializers import Init, preset
 from memcap.models.model import Model
+from memcap.printing import bound
 from memcap.recipes import Recipe, complete
 from memcap.tasks import Facts, Task, is_own, task_class
 from memcap.tasks.chance import without_memory
@@ -300,7 +301,7 @@ def _check_criterion(task: Task, lag: int, length: int) -> None:
             raise UserError(
                 f"task {task.name} at lag {lag}, length {length}: a net without memory scores {task.metric}"
                 f" {score:.3g}"
-                f" ({source}), which meets the criterion {sign} {facts.threshold:.3g}: solving it would"
+                f" ({source}), which meets the criterion {sign} {bound(facts.threshold)}: solving it would"
                 " show nothing; mend the"
                 " task's `facts`"
             )

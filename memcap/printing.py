@@ -136,6 +136,12 @@ def number(value: float | None) -> str:
     return f"{value:.0f}" if value == int(value) and abs(value) < 1e6 else f"{value:.3g}"
 
 
+def bound(value: float) -> str:
+    """The number of a criterion, with three significant digits; five where three would make 1 of it."""
+    text = f"{value:.3g}"
+    return f"{value:.5g}" if text == "1" else text
+
+
 def scaled(value: float, unit: str) -> str:
     """A quantity with the prefix that leaves few digits: "8.4 MB", "700 \u00b5s"."""
     prefixes = {1e12: "T", 1e9: "G", 1e6: "M", 1e3: "k", 1.0: "", 1e-3: "m", 1e-6: "\u00b5", 1e-9: "n"}

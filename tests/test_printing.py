@@ -135,3 +135,11 @@ def test_who_waits_is_told_at_what_a_command_is_once_it_takes_long(capsys, monke
 )
 def test_a_quantity_has_the_prefix_that_a_person_reads(value, unit, text):
     assert scaled(value, unit) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.99, "0.99"), (1 / 256, "0.00391"), (0.99957, "0.99957"), (0.9994, "0.999"), (1.0, "1")],
+)
+def test_a_criterion_below_1_is_not_called_1(value, text):
+    assert printing.bound(value) == text

@@ -5,7 +5,7 @@ from typing import Any
 
 from memcap.arguments import steps
 from memcap.capacity.points import references
-from memcap.printing import Column, Listing, add_json, number, order, print_json, show
+from memcap.printing import Column, Listing, add_json, bound, number, order, print_json, show
 from memcap.recipes import recommended
 from memcap.tasks import task_classes
 
@@ -67,7 +67,7 @@ def task_rows(lag: int) -> list[dict[str, Any]]:
                 "held": facts.held,
                 "bits": theory.bits,
                 "chance": facts.chance,
-                "solved": f"{task.metric} {sign} {facts.threshold:.3g}",
+                "solved": f"{task.metric} {sign} {bound(facts.threshold)}",
                 "information_floor": theory.information_floor,
                 "one_per_number": theory.one_per_number,
                 "constructed": theory.constructed,

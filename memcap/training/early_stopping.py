@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from memcap.config import Evaluation, Member
+from memcap.printing import bound
 from memcap.tasks import Task
 
 # how far below the criterion a running training accuracy may be, for the held-out sequences to be asked
@@ -23,7 +24,7 @@ def near(task: Task, train_score: float, threshold: float) -> bool:
 
 def criterion(metric: str, threshold: float) -> str:
     """The criterion in words: "accuracy at least 0.99"."""
-    return f"{metric} at {'least' if metric == 'accuracy' else 'most'} {threshold:.3g}"
+    return f"{metric} at {'least' if metric == 'accuracy' else 'most'} {bound(threshold)}"
 
 
 def rule(criterion: str, evaluation: Evaluation) -> str:
