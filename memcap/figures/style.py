@@ -72,12 +72,11 @@ def legend_in_order(axes: Axes, labels: Iterable[str], **look: Any) -> None:
 
 
 def write_below(figure: Figure, text: str) -> None:
-    """Write lines below the axes, and make room for them: a longer figure, where they would take more than
-    half of it."""
-    height, lines = figure.get_figheight(), 0.64 + 0.12 * (text.count("\n") + 1)
-    figure.set_figheight(max(height, lines + height / 2))
-    bottom = lines / figure.get_figheight()
-    figure.subplots_adjust(left=0.09, right=0.97, top=0.95, bottom=bottom)
+    """Write lines below the axes, and make room for them: half of the figure, and where that is too little, a
+    higher figure."""
+    below = 0.64 + 0.12 * (text.count("\n") + 1)  # inches
+    figure.set_figheight(max(figure.get_figheight(), 2 * below))
+    figure.subplots_adjust(left=0.09, right=0.97, top=0.95, bottom=below / figure.get_figheight())
     figure.text(0.02, 0.012, text, fontsize=7, va="bottom")
 
 

@@ -78,9 +78,10 @@ def best_map(task: Task, inputs: np.ndarray, targets: np.ndarray, mask: np.ndarr
     due = targets[fit][mask[fit]]
     answers = np.eye(task.outputs)[due] if task.loss == "classes" else due.reshape(len(due), -1)
     if task.vocabulary is None:
-        x = np.concatenate([np.ones((*inputs.shape[:2], 1)), inputs], -1)
-        features = (x[..., :, None] * x[..., None, :]).reshape(*inputs.shape[:2], -1)
-        out = features[test] @ np.linalg.lstsq(features[fit][mask[fit]], answers, rcond=None)[0]
+        seen = inputs[fit][mask[fit]].any(0)  # of one-hot inputs few are ever seen where an answer is due
+        weights = np.linalg.lstsq(_quadratic(inputs[fit][mask[fit]][:, seen]), answers, rcond=None)[0]
+        out = np.zeros((*inputs[test].shape[:2], answers.shape[1]))
+        out[mask[test]] = _quadratic(inputs[test][mask[test]][:, seen]) @ weights
     else:
         symbols = inputs[fit][mask[fit]]
         table = np.zeros((task.vocabulary, answers.shape[1]))
@@ -88,6 +89,12 @@ def best_map(task: Task, inputs: np.ndarray, targets: np.ndarray, mask: np.ndarr
         out = (table / np.maximum(np.bincount(symbols, minlength=task.vocabulary), 1)[:, None])[inputs[test]]
     guess = out.argmax(-1) if task.loss == "classes" else out if task.several_values else out[..., 0]
     return score(task, guess, targets[test], mask[test])
+
+
+def _quadratic(inputs: np.ndarray) -> np.ndarray:
+    """(N, F) numbers to all products of two of them and 1: (N, (F + 1)^2)."""
+    x = np.concatenate([np.ones((len(inputs), 1)), inputs], -1)
+    return (x[:, :, None] * x[:, None, :]).reshape(len(x), -1)
 
 
 @lru_cache(maxsize=64)

@@ -28,13 +28,33 @@ class Mqar(Task):
     come soon after the pairs, with gaps of a power law. Keys and values are drawn without replacement, each
     from V symbols of its own.
 
+    With R `rewrites` each key is written R + 1 times, each time with another value, and the latest is due;
+    all N (R + 1) writes come in random order, so that no step, and no age of a value, says which are the
+    latest: a 2 c 0 c 3 a 1 _ c a -> . . . . . . . . . 3 1. In the `layout` "stacked" a pair takes one step:
+    its input is the sum of the one-hot vectors of key and value, a query's that of a key: a2 c0 _ c a ->
+    . . . 0 2.
+
     Source: Arora et al. (2024), "Zoology". Their generator: a vocabulary of 8,192, queries at every other
     step only, none of them set to the end, and random symbols between them. Here blanks are between them:
-    among 32 symbols most would be keys, and look like queries.
+    among 32 symbols most would be keys, and look like queries. Stacked pairs are in their later code
+    (zoology/data/stacked_mqar.py), as two embeddings side by side; rewrites are not.
     """
 
     pairs: int = knob(4, "number N of pairs, at most V", at_least=1, at_most=1024)
     symbols: int = knob(16, "number V of keys, and of values", at_least=4, at_most=4096)
+    layout: str = knob(
+        "separate",
+        "key and value at two steps, one after the other, or stacked at one",
+        choices=("separate", "stacked"),
+        before="separate",
+    )
+    rewrites: int = knob(
+        0,
+        "number R of further values per key, of which the latest is due; N (R + 1) is at most V",
+        at_least=0,
+        at_most=1023,
+        before=0,
+    )
     name: ClassVar[str] = "mqar"
     question: ClassVar[str] = "which value goes with which key"
     asks: ClassVar[tuple[str, ...]] = ("pairs", "symbols")
@@ -46,10 +66,30 @@ class Mqar(Task):
                 f"task.pairs={self.pairs}: must be at most task.symbols={self.symbols}: no key comes in two"
                 " pairs"
             )
+        if self.writes > self.symbols:
+            raise UserError(
+                f"task.rewrites={self.rewrites}: task.pairs={self.pairs} keys are written {self.writes}"
+                f" times, which must be at most task.symbols={self.symbols}: no value comes twice"
+            )
 
     @property
-    def vocabulary(self) -> int:
-        """V keys, V values, and a blank, in that order."""
+    def writes(self) -> int:
+        """N (R + 1)."""
+        return self.pairs * (1 + self.rewrites)
+
+    @property
+    def steps_per_write(self) -> int:
+        """Key and value at two steps, or at one."""
+        return 1 if self.layout == "stacked" else 2
+
+    @property
+    def vocabulary(self) -> int | None:
+        """V keys, V values, and a blank, in that order; None where two of them come at one step."""
+        return None if self.layout == "stacked" else self.features
+
+    @property
+    def features(self) -> int:
+        """One number a symbol."""
         return 2 * self.symbols + 1
 
     @property
@@ -64,14 +104,14 @@ class Mqar(Task):
 
     def shortest(self, lag: int) -> int:
         """The pairs, and `lag` steps."""
-        return 2 * self.pairs + lag
+        return self.steps_per_write * self.writes + lag
 
     def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Inputs, targets and mask (T, B). In a sequence longer than 2 N + lag blanks come before the
-        pairs."""
+        """Inputs (T, B), stacked (T, B, 2 V + 1); targets and mask (T, B). In a sequence longer than the
+        shortest blanks come before the pairs."""
         keys_key, values_key, order_key, gap_key = jax.random.split(key, 4)
         keys = _some(keys_key, self.symbols, self.pairs, batch)
-        values = _some(values_key, self.symbols, self.pairs, batch)
+        values = _some(values_key, self.symbols, self.writes, batch)
         step = jnp.arange(steps)[:, None]
         ends = length - lag - 1  # the step of the last value
         gap = step - ends
@@ -84,14 +124,30 @@ class Mqar(Task):
             """(T, B): these symbols (N, B), plus one, at their steps (N, B) or (N, 1), and 0 elsewhere."""
             return jnp.sum(jnp.where(step == at[:, None], symbols[:, None] + 1, 0), 0)
 
-        key_steps = ends - 2 * self.pairs + 2 * jnp.arange(self.pairs)[:, None] + 1
-        due = put(values, queried)
-        symbols = put(keys, key_steps) + put(keys, queried) + put(self.symbols + values, key_steps + 1)
-        inputs = jnp.where(symbols > 0, symbols - 1, 2 * self.symbols)
+        start = ends - self.steps_per_write * self.writes  # the step before the first key
+        turns, written = jnp.arange(self.pairs)[:, None], keys  # of each value the write, and its key
+        if self.rewrites:
+            turn_key = jax.random.fold_in(order_key, 1)
+            turns = _some(turn_key, self.writes, self.writes, batch).reshape(-1, self.pairs, batch)
+            turns = jnp.sort(turns, axis=0).reshape(self.writes, batch)  # a key's latest one is its last
+            written = jnp.tile(keys, (1 + self.rewrites, 1))
+        key_steps = start + self.steps_per_write * turns + 1
+        due = put(values[self.writes - self.pairs :], queried)
+        key_at = put(written, key_steps) + put(keys, queried)
+        value_at = put(self.symbols + values, key_steps + (self.steps_per_write - 1))
+        if self.layout == "stacked":
+            symbol = jnp.arange(self.features) + 1
+            key_at = jnp.where(key_at > 0, key_at, self.features)
+            inputs = (key_at[..., None] == symbol) | (value_at[..., None] == symbol)
+            inputs = inputs.astype(jnp.float32)
+        else:
+            symbols = key_at + value_at
+            inputs = jnp.where(symbols > 0, symbols - 1, 2 * self.symbols)
         return Batch(inputs, jnp.maximum(due - 1, 0), due > 0)
 
     def facts(self, lag: int, length: int) -> Facts:
-        """N keys and N values, whatever the lag. Chance is 1 / V.
+        """N keys and N values, whatever the lag and the layout: of a key's values the latest alone. Chance is
+        1 / V.
 
         The bits are those of the values, whose keys are asked for: a state need not know which keys came. A
         table of both has log2 C(V, N) more: 26 bits instead of 15 for 4 pairs of 16 symbols.

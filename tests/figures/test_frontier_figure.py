@@ -4,6 +4,7 @@ import math
 
 import polars as pl
 import pytest
+from matplotlib.figure import Figure
 from study_rows import group, table
 
 from memcap import figures
@@ -11,6 +12,7 @@ from memcap.capacity.frontier import frontier
 from memcap.capacity.points import columns
 from memcap.config import Evaluation
 from memcap.figures.frontier import caption, draw, plot
+from memcap.figures.style import write_below
 from memcap.knobs import UserError
 from memcap.training.early_stopping import criterion, rule, steady_rule
 
@@ -168,3 +170,13 @@ def test_a_folder_that_cannot_be_written(rows, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):
         figures.save(draw(rows), tmp_path / "file" / "figures", "frontier")
+
+
+def test_a_caption_of_many_lines_has_a_higher_figure():
+    """As of a study with 20 cells and tasks, each of which the caption names."""
+    figures_of = {lines: Figure(figsize=(7.2, 6.4)) for lines in (3, 60)}
+    for lines, figure in figures_of.items():
+        write_below(figure, "\n".join(["a line"] * lines))
+    assert figures_of[3].get_figheight() == pytest.approx(6.4)
+    assert figures_of[60].subplotpars.bottom == pytest.approx(0.5)
+    assert figures_of[60].get_figheight() / 2 > 60 * 7 / 72  # lines of 7 points

@@ -11,36 +11,66 @@ from memcap.tasks.chance import score, sequences
 from memcap.tasks.mqar import POWER, Mqar
 
 
-def look_up(task: Mqar, row: np.ndarray) -> np.ndarray:
-    """Keep a table of the pairs; say the value of a key that is in it."""
+def symbols_at(inputs: np.ndarray) -> list[list[int]]:
+    """What each step of a sequence shows: one symbol, or those of its one-hot vectors."""
+    if inputs.ndim == 1:
+        return [[x] for x in inputs]
+    assert set(np.unique(inputs)) <= {0, 1}
+    return [np.flatnonzero(x).tolist() for x in inputs]
+
+
+def look_up(task: Mqar, row: np.ndarray) -> tuple[dict[int, list[int]], np.ndarray]:
+    """Keep a table of each key's values, oldest first; say the latest one of a key that is in it."""
     table, guess, last = {}, np.zeros(len(row), int), None
-    for t, x in enumerate(row):
-        if task.symbols <= x < 2 * task.symbols:
-            assert last not in table
-            table[last] = x - task.symbols
-        elif x in table:
-            guess[t] = table[x]
-        last = x
-    assert len(table) == len(set(table.values())) == task.pairs
-    return guess
+    for t, shown in enumerate(symbols_at(row)):
+        for x in shown:
+            if task.symbols <= x < 2 * task.symbols:
+                table.setdefault(last, []).append(x - task.symbols)
+            elif x in table:
+                guess[t] = table[x][-1]
+            last = x
+    return table, guess
 
 
-@pytest.mark.parametrize("task", [Mqar(), Mqar(pairs=1, symbols=5), Mqar(pairs=8, symbols=8)], ids=str)
+KINDS = [
+    Mqar(),
+    Mqar(pairs=1, symbols=5),
+    Mqar(pairs=8, symbols=8),
+    Mqar(layout="stacked"),
+    Mqar(rewrites=2),
+    Mqar(pairs=3, symbols=6, layout="stacked", rewrites=1),
+]
+
+
+@pytest.mark.parametrize("task", KINDS, ids=str)
 @few
 @given(more=st.integers(0, 12), extra=st.integers(0, 5), seed=seeds)
 def test_a_table_solves_it(task, more, extra, seed):
     lag = task.pairs + more
     length = task.shortest(lag) + extra
     inputs, targets, mask = sequences(task, draw(task, lag, length, seed=seed), length)
-    guess = np.array([look_up(task, row) for row in inputs])
-    assert score(task, guess, targets, mask).mean == 1
-    assert np.all(mask.sum(1) == task.pairs)
-    assert np.all(
-        np.sort(inputs[:, -lag:][mask[:, -lag:]].reshape(-1, task.pairs)) == np.sort(inputs[:, extra:-lag:2])
-    )
-    blanks = inputs == 2 * task.symbols
-    assert np.all(blanks[:, :extra])
-    assert np.all(blanks[:, -lag:] == ~mask[:, -lag:])
+    tables, guess = zip(*(look_up(task, row) for row in inputs), strict=True)
+    assert score(task, np.array(guess), targets, mask).mean == 1
+    for table, row, due in zip(tables, inputs, mask, strict=True):
+        values = [value for each in table.values() for value in each]
+        assert [len(each) for each in table.values()] == [1 + task.rewrites] * task.pairs
+        assert len(values) == len(set(values))
+        shown = symbols_at(row)
+        assert sorted(shown[t] for t in np.flatnonzero(due)) == sorted([key] for key in table)
+        blanks = [symbols == [2 * task.symbols] for symbols in shown]
+        assert all(blanks[:extra])
+        assert not any(blanks[extra:-lag])
+        assert np.array_equal(blanks[-lag:], ~due[-lag:])
+
+
+def test_writes_come_in_any_order():
+    """Of two keys, written twice each, so that the age of a value does not say whether it is the latest."""
+    task, batch = Mqar(pairs=2, symbols=4, rewrites=1), 4096
+    inputs, _, _ = sequences(task, draw(task, 2, steps=10, batch=batch), task.length(2))
+    counts = np.bincount((inputs[:, :8:2] == inputs[:, -1:]) @ [8, 4, 2, 1], minlength=16)
+    orders = [n for n in range(16) if n.bit_count() == 2]
+    assert np.all(abs(counts[orders] / batch - 1 / 6) < 4 * (1 / 6 * 5 / 6 / batch) ** 0.5)
+    assert counts[orders].sum() == batch
 
 
 def test_gaps_follow_the_power_law_and_any_pair_is_asked_last():
@@ -63,3 +93,14 @@ def test_bits_are_those_of_a_table_but_for_which_keys_came(pairs, table):
 def test_more_pairs_than_keys_are_refused():
     with pytest.raises(UserError, match=r"task\.pairs=5: must be at most task\.symbols=4"):
         Mqar(pairs=5, symbols=4)
+
+
+def test_more_values_than_symbols_are_refused():
+    with pytest.raises(UserError, match=r"task\.rewrites=2: task\.pairs=6 .* 18 times, .* task\.symbols=16"):
+        Mqar(pairs=6, rewrites=2)
+
+
+def test_what_is_to_be_held_depends_neither_on_the_layout_nor_on_the_rewrites():
+    plain = Mqar().facts(8, 16)
+    for task in (Mqar(layout="stacked"), Mqar(rewrites=2), Mqar(layout="stacked", rewrites=2)):
+        assert task.facts(8, task.length(8)) == plain
