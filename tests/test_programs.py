@@ -42,16 +42,18 @@ def lowered(lanes, loop, **axes):
     from dataclasses import replace
 
     from memcap import jax_setup
+    from memcap.loops.gated_native import GatedC
     from memcap.training.program import Program
 
     (member,) = memcap.members(**axes)
     # what runs side by side of a diagonal cell is associative, and of all others masked
     engine = memcap.Engine(loop="associative" if loop == "masked" else loop)
-    program = replace(Program.of(member, engine), lanes=lanes)
-    trainer = program.trainer
-    handle = SimpleNamespace(memcap_lstm_size=lambda *sizes: 1000 + sizes[0])
-    library = SimpleNamespace(target=str, handle=handle)
-    with patch("memcap.loops.lstm_native.library", lambda: library), jax_setup.precision():
+    handle = dict.fromkeys(("memcap_lstm_size", "memcap_gru_size"), lambda *sizes: 1000 + sizes[0])
+    library = SimpleNamespace(target=str, handle=SimpleNamespace(**handle))
+    stand_in = patch.multiple(GatedC, library=lambda _: library, missing=lambda _: None)
+    with stand_in, jax_setup.precision():
+        program = replace(Program.of(member, engine), lanes=lanes)
+        trainer = program.trainer
         state, operands, evaluation = program.example()
         # Functions of this call alone, as JAX would find an equal trainer's trace again, with another library
         # in it.
@@ -102,6 +104,7 @@ def programs():
     add("delay_line", "lstm+noise0.1", "masked", 4)
     for task in ("latch", "delay_line", "adding"):  # adding's inputs are real numbers
         add(task, loop="native")
+    add("delay_line", "GRUCell", "native")
     for loop, lanes in (("while", 1), ("masked", 4), ("native", 1)):
         add("delay_line", "lstm", loop, lanes, "curriculum", more="curriculum")
         add("latch", "lstm", loop, lanes, readout="lstm", more="lstm_readout")

@@ -76,6 +76,13 @@ def test_a_paper_is_in_it_but_for_its_picture(installed):
     assert not [*(installed / "memcap").rglob("*.png")]
 
 
+def test_what_is_compiled_at_first_use_is_in_it(installed):
+    folder = Path("memcap", "loops")
+    sources = {path.name for path in (ROOT / folder).iterdir() if path.suffix in (".c", ".h")}
+    assert len(sources) == 4
+    assert sources <= {path.name for path in (installed / folder).iterdir()}
+
+
 def test_it_judges_a_papers_rows_in_an_empty_folder(run, tmp_path):
     assert "/site/memcap/" in run("-c", "import memcap; print(memcap.__file__)")
     run("-m", "memcap", "reproduce", "collins2017", "--rows", "--check")

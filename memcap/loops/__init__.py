@@ -1,6 +1,6 @@
 """Ways to run a cell over time, one file each; `engine.loop` chooses.
 
-    auto           the fastest that is here and serves the members: on CPUs the LSTM in C where there is a
+    auto           the fastest that is here and serves the members: on CPUs LSTM and GRU in C where there is a
                    compiler, elsewhere XLA's loops
     reproducible   XLA's loops alone, by which a study has the same rows to the bit on machines with the same
                    jaxlib and kind of processor; published studies name it
@@ -11,6 +11,7 @@ A new file here with an object `LOOP` is found; nothing else changes. Two files 
 `while` for the LSTM and for any cell: the one of higher rank that serves the members is run.
 """
 
+from collections.abc import Iterable
 from functools import cache
 from typing import NamedTuple
 
@@ -85,15 +86,15 @@ def _named(name: str) -> list[Loop]:
 
 
 def resolve(name: str, request: Request) -> Loop:
-    """The first loop of this name that serves, else of its fallback.
+    """The first loop of this name that serves and is here, else of its fallback.
 
     Raises:
         UserError: there is no loop of this name.
     """
     loops = _named(name)
-    serving = [loop for loop in loops if not loop.refuses(request)]
-    if serving:
-        return serving[0]
+    for loop in loops:
+        if not loop.refuses(request) and _is_here(loop):
+            return loop
     assert loops[-1].fallback != name, f"{name}: serves no cell"
     return resolve(loops[-1].fallback, request)
 
@@ -113,18 +114,21 @@ def choose(name: str, request: Request) -> Choice:
 
 
 def _first(name: str, request: Request) -> Loop:
-    """The loop of the highest rank that serves and is here; a note where one would have been chosen but
-    isn't."""
+    """The loop of the highest rank that serves and is here."""
     for loop in loops():
         if request.platform not in loop.chosen_on or (name == "reproducible" and not loop.reproducible):
             continue
-        if loop.refuses(request):
-            continue
-        why = loop.missing()
-        if why is None:
+        if not loop.refuses(request) and _is_here(loop):
             return loop
-        warn_once(f"XLA runs the LSTM's loop, as engine.loop={loop.name} cannot run here: {why}")
     raise AssertionError(f"no loop for any cell on {request.platform}")
+
+
+def _is_here(loop: Loop) -> bool:
+    """Whether a loop that would have been chosen can run; a note where it can't."""
+    why = loop.missing()
+    if why is not None:
+        warn_once(f"XLA runs {loop.what}'s loop, as engine.loop={loop.name} cannot run here: {why}")
+    return why is None
 
 
 def check_name(name: str) -> None:
@@ -138,24 +142,28 @@ def check_name(name: str) -> None:
 
 
 def check(name: str) -> None:
-    """Refuse a loop that is named and cannot run in this process, before anything trains.
+    """Refuse a loop that is named and cannot run in this process, before anything trains. Of several of one
+    name any will do: members of the others train by XLA.
 
     Raises:
         UserError: there is no such loop, or it is missing here.
     """
     if name in GENERAL:
         return
+    reasons = []
     for loop in _named(name):
         why = loop.missing()
-        if why is not None:
-            raise UserError(
-                f"engine.loop={name}: cannot run here: {why}; engine.loop=reproducible runs anywhere"
-            )
+        if why is None:
+            return
+        reasons.append(why)
+    raise UserError(
+        f"engine.loop={name}: cannot run here: {reasons[0]}; engine.loop=reproducible runs anywhere"
+    )
 
 
-def version(name: str) -> str:
-    """See `Loop.version`."""
-    return _named(name)[0].version()
+def version(name: str, requests: Iterable[Request]) -> str:
+    """See `Loop.version`; of the loops of a name by which these are served."""
+    return "+".join(dict.fromkeys(resolve(name, request).version() for request in requests))
 
 
 def row_columns(name: str, side_by_side: bool) -> dict[str, str]:

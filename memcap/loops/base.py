@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 Carry = Any
 Params = Any
+Weights = tuple[jax.Array, jax.Array, jax.Array, jax.Array | None]  # kernel, recurrent, bias, read-out
 Step = Callable[[Params, Carry, jax.Array], tuple[Carry, jax.Array]]
 Drive = Callable[..., tuple[Any, Any]]
 
@@ -84,6 +85,7 @@ class Loop:
     Attributes:
         name: `engine.loop=NAME`, and the column `loop` of rows; a loop outside the package goes by
             `module:object`.
+        what: it runs, for the line that says that it is missing.
         chosen_on: platforms on which `engine.loop=auto` may choose it.
         rank: `auto` takes the loop of the highest rank among those that may be chosen and serve.
         reproducible: whether `engine.loop=reproducible` may choose it, too: by it a study has the same rows
@@ -97,6 +99,7 @@ class Loop:
     """
 
     name: str = ""
+    what: str = "the cell"
     chosen_on: Collection[str] = ()
     rank: int = 0
     reproducible: bool = False
@@ -217,6 +220,33 @@ def read(hidden: Float[Array, "*T H B"], readout: Float[Array, "H O"]) -> Float[
     steps, units, batch = hidden.shape
     flat = readout.T @ jnp.swapaxes(hidden, 0, 1).reshape(units, -1)
     return jnp.swapaxes(flat.reshape(-1, steps, batch), 0, 1)
+
+
+def run_feature_major(
+    over_time: Callable[[Weights, Carry, jax.Array], tuple[Carry, jax.Array | None]],
+    weights: tuple[jax.Array, jax.Array, jax.Array],
+    carry: Carry,
+    inputs: Int[Array, "T B"] | Float[Array, "T B F"],
+    readout: Float[Array, "H O"] | None,
+    fuses: bool,
+) -> tuple[Carry, Float[Array, "*T H B"] | Float[Array, "*T O B"]]:
+    """`Loop.run` of a gated cell, by a function whose arrays are (U, B).
+
+    Args:
+        over_time: (weights, carry of (U, B) arrays, inputs) -> carry, outputs; None for the last hidden
+            state.
+        weights: of the cell: kernel (F, G), recurrent (U, G), bias (G,).
+        carry, inputs, readout: as of `Loop.run`; the carry's last array is the hidden state.
+        fuses: whether the read-out may be one of the weights.
+    """
+    dtype = weights[0].dtype
+    inputs = inputs if inputs.ndim == 2 else inputs.astype(dtype)
+    fused = readout if readout is not None and fuses and readout.dtype == dtype else None
+    carry, outputs = over_time((*weights, fused), jax.tree.map(lambda state: state.T, carry), inputs)
+    outputs = jax.tree.leaves(carry)[-1] if outputs is None else outputs
+    if readout is not None and fused is None:
+        outputs = read(outputs, readout)
+    return jax.tree.map(lambda state: state.T, carry), outputs
 
 
 @cache

@@ -1,8 +1,9 @@
 """A C source as a library of this process: compiled at first use by the system's `cc` for the processor at
 hand.
 
-The library lies in memcap's cache folder, under a name that changes with the source, the compiler, what the
-compiler knows of the processor, and XLA's header: a home that unlike machines share holds one for each.
+The library lies in memcap's cache folder, under a name that changes with the source, the headers beside it,
+the compiler, what the compiler knows of the processor, and XLA's header: a home that unlike machines share
+holds one for each.
 Beside it lies the digest of what was tested; a library that has another one, or none, is made and tested
 anew. Nothing is needed at install, and without a compiler nothing is lost but speed.
 """
@@ -67,7 +68,7 @@ def load(source: Path, calls: Sequence[str] = ()) -> Library:
     """Load a source's library from the cache, or compile it there first.
 
     Args:
-        source: of C, in one file.
+        source: a file of C; what it includes lies beside it or is XLA's.
         calls: its functions that XLA is to know, each a handler of XLA's foreign functions.
 
     Raises:
@@ -75,11 +76,12 @@ def load(source: Path, calls: Sequence[str] = ()) -> Library:
             can't be loaded, or lacks a function.
     """
     include = jax.ffi.include_dir()
-    header = Path(include, "xla/ffi/api/c_api.h")
+    headers = [*sorted(source.parent.glob("*.h")), Path(include, "xla/ffi/api/c_api.h")]
     # the compiler's version, and the processor's instructions
     macros = _run([COMPILER, *FLAGS, "-dM", "-E", "-x", "c", os.devnull])
     try:
-        parts = source.read_bytes(), header.read_bytes(), " ".join(FLAGS).encode(), macros
+        files = [path.read_bytes() for path in (source, *headers)]
+        parts = *files, " ".join(FLAGS).encode(), macros
         key = hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
         path = jax_setup.cache_folder() / "native" / f"{source.stem}-{key}.so"
         theirs = any(map(jax_setup.not_ours, (path, path.with_suffix(".tested"))))

@@ -23,8 +23,8 @@ from memcap.cells.lstm import (
     stacked_weights,
     through_gates,
 )
-from memcap.loops.base import Request, read_row, zero_unless
-from memcap.loops.lstm_while import Weights, run_with_windows
+from memcap.loops.base import Request, Weights, read_row, zero_unless
+from memcap.loops.lstm_while import run_with_windows
 from memcap.loops.masked_scan import MaskedScan, masked
 
 if TYPE_CHECKING:

@@ -24,13 +24,11 @@ from memcap.cells.lstm import (
     stacked_weights,
     through_gates,
 )
-from memcap.loops.base import Request, read, read_row, write_row
+from memcap.loops.base import Request, Weights, read_row, run_feature_major, write_row
 from memcap.loops.while_loop import WhileLoop
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Float, Int
-
-Weights = tuple[jax.Array, jax.Array, jax.Array, jax.Array | None]
 
 
 def _joined(x: jax.Array, h: jax.Array, features: int) -> jax.Array:
@@ -185,33 +183,6 @@ def _lstm_while_bwd(
 lstm_while.defvjp(_lstm_while_fwd, _lstm_while_bwd)
 
 
-def run_lstm(
-    over_time: Callable[[Weights, CarryCH, jax.Array], tuple[CarryCH, jax.Array | None]],
-    cell: LSTM,
-    carry: Any,
-    inputs: jax.Array,
-    readout: jax.Array | None,
-    fuses: bool,
-) -> tuple[Any, jax.Array]:
-    """`Loop.run` of an LSTM, by a function that is feature-major.
-
-    Args:
-        over_time: (weights, carry (c, h) of (U, B), inputs) -> carry, outputs; None for the last hidden
-            state.
-        cell, carry, inputs, readout: as of `Loop.run`.
-        fuses: whether the read-out may be one of the weights.
-    """
-    weights, (c, h) = cell.weights, carry
-    dtype = weights[0].dtype
-    inputs = inputs if inputs.ndim == 2 else inputs.astype(dtype)
-    fused = readout if readout is not None and fuses and readout.dtype == dtype else None
-    (c, h), outputs = over_time((*weights, fused), (c.T, h.T), inputs)
-    outputs = h if outputs is None else outputs
-    if readout is not None and fused is None:
-        outputs = read(outputs, readout)
-    return (c.T, h.T), outputs
-
-
 def run_with_windows(
     over_time: Callable[..., tuple[CarryCH, jax.Array | None]],
     cell: Cell,
@@ -230,7 +201,7 @@ def run_with_windows(
     def run(weights: Weights, carry: CarryCH, inputs: jax.Array) -> Any:
         return over_time(return_sequences, reset, weights, carry, inputs, length, flow)
 
-    return run_lstm(run, lstm, carry, inputs, readout, return_sequences and flow is None)
+    return run_feature_major(run, lstm.weights, carry, inputs, readout, return_sequences and flow is None)
 
 
 class LSTMWhile(WhileLoop):

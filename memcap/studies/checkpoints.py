@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 
-from memcap import loops
 from memcap.config import Engine, Member
 from memcap.studies import shards
 from memcap.studies.curves import Points
@@ -29,7 +28,7 @@ from memcap.studies.files import BadFileError, make_folder
 from memcap.studies.rows import without_failed
 from memcap.studies.weights import read_sealed, write_sealed
 from memcap.training.engine import Checkpoint
-from memcap.training.program import Program
+from memcap.training.program import Program, loop_version
 from memcap.words import plural, warn_once
 
 SECONDS_OF_TRAINING = 5.0  # after which a member's state is wanted: one that takes less has none
@@ -85,7 +84,7 @@ class Checkpoints:
             if key not in self.members or key in finished:
                 continue
             member = self.members[key]
-            loop = loops.version(Program.of(member, self.engine).trainer.loop)
+            loop = loop_version(Program.of(member, self.engine).trainer)
             if made_by != fingerprint(member) or state.loop != loop:
                 foreign.add(key)
             elif key not in self.states or self.states[key].host_state["steps"] < state.host_state["steps"]:

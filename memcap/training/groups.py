@@ -7,7 +7,7 @@ That is exact: a unit whose weights are all zero says zero and never learns. Wid
 with one: it starts where theirs ends.
 
 On a CPU XLA's loops have a program a width: units that pad would take their time, and published rows would
-change in their last bits. The LSTM in C leaves such units out, so that padding costs what the optimizer takes
+change in their last bits. Loops in C leave such units out, so that padding costs what the optimizer takes
 for their weights (`Loop.seconds_per_padded_weight`). There widths share a program where that is less than
 compiling another one.
 """

@@ -22,6 +22,7 @@ from jax import lax
 
 from memcap import jax_setup, loops
 from memcap.cells import cell_class
+from memcap.cells.lstm import LSTM
 from memcap.config import Engine, Member
 from memcap.tasks import Task
 from memcap.training.curriculum import Curriculum
@@ -59,6 +60,13 @@ def loop_of(spec: TrainSpec, steps: int, engine: Engine) -> loops.Choice:
         cell_class(spec.architecture.model.cell), jax.default_backend(), _has_windows(spec.task, steps)
     )
     return loops.choose(engine.loop, request)
+
+
+def loop_version(trainer: Trainer) -> str:
+    """What decides the bits of what runs a member over time: cell, and read-out; see `Loop.version`."""
+    model, platform = trainer.spec.architecture.model, jax.default_backend()
+    cells = [cell_class(model.cell), *[LSTM] * (model.readout == "lstm")]
+    return loops.version(trainer.loop, [loops.Request(cell, platform, windows=False) for cell in cells])
 
 
 @cache

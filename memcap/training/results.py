@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from memcap import loops
 from memcap.config import Member
-from memcap.training.program import Program
+from memcap.training.program import Program, loop_version
 from memcap.training.step import Trainer
 
 
@@ -132,11 +131,11 @@ class Checkpoint:
 
     @property
     def loop(self) -> str:
-        """What ran it over time, as `memcap.loops.version` calls it."""
+        """What ran it over time, as `memcap.training.program.loop_version` calls it."""
         return self.program.rpartition(" ")[2]
 
 
 def program_id(trainer: Trainer) -> str:
     """What decides how a state is laid out and what comes of it, in words. Buffers and lanes don't."""
     together = "side by side" if trainer.side_by_side else "one after another"
-    return f"{trainer.spec!r} {together} {loops.version(trainer.loop)}"
+    return f"{trainer.spec!r} {together} {loop_version(trainer)}"

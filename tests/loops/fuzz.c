@@ -1,4 +1,4 @@
-/* Random calls of the kernel, sound and unsound, on heap buffers of the exact size: for -fsanitize=address,undefined.
+/* Random calls of a cell in C, -DSOURCE='"lstm.c"', sound and unsound, on heap buffers of the exact size: for -fsanitize=address,undefined.
 
    A sound call must return nothing wrong and write every number of its results, whose memory begins as NaN. Of an unsound one a
    buffer has another type, rank or size, a symbol lies outside, or an argument is missing: it must be refused. */
@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "lstm.c"
+#include SOURCE
 
 #define MOST 9
 typedef struct {
@@ -92,9 +92,10 @@ static void unsound(XLA_FFI_Handler *handler, Buffers *in, Buffers *out, const c
 }
 
 static void outside(XLA_FFI_Handler *handler, Buffers *in, Buffers *out, Int F, const char *which, int number) {
-  const Int steps = *(int32_t *)in->buffers[7].data, B = in->dims[6][1];
-  if (in->buffers[6].rank != 2 || steps < 1 || B < 1 || in->dims[6][0] < 1) return;
-  int32_t *symbol = (int32_t *)in->buffers[6].data + below((steps < in->dims[6][0] ? steps : in->dims[6][0]) * B), kept = *symbol;
+  const int k = 4 + STATES; /* the inputs */
+  const Int steps = *(int32_t *)in->buffers[k + 1].data, B = in->dims[k][1], T = in->dims[k][0];
+  if (in->buffers[k].rank != 2 || steps < 1 || B < 1 || T < 1) return;
+  int32_t *symbol = (int32_t *)in->buffers[k].data + below((steps < T ? steps : T) * B), kept = *symbol;
   const Int strange[] = {F, -1, INT32_MAX, INT32_MIN};
   *symbol = strange[below(4)];
   if (!call(handler, in, out)) fail("a symbol from outside was taken", which, number);
@@ -107,38 +108,40 @@ int main(int count, char **words) {
     const Int T = below(9), F = 1 + below(20), U = 1 + below(below(2) ? 4 : 40), B = below(2) ? 1 + below(8) : below(70);
     const int real = below(2), every = below(2), grad = below(2);
     const Int O = every && below(2) ? 1 + below(12) : 0, rows = !every ? 0 : O ? O : U;
-    const Int slots = memcap_lstm_size(1, T, F, U, O, B, real), work = memcap_lstm_size(0, T, F, U, O, B, real);
+    const Int slots = size_of(1, T, F, U, O, B, real), work = size_of(0, T, F, U, O, B, real), G = BLOCKS * U;
     Buffers in = {.count = 0}, out = {.count = 0};
-    add(&in, REALS, 2, F, 4 * U, 0), add(&in, REALS, 2, U, 4 * U, 0), add(&in, REALS, 1, 4 * U, 0, 0), add(&in, REALS, 2, U, O, 0);
-    add(&in, REALS, 2, U, B, 0), add(&in, REALS, 2, U, B, 0);
+    add(&in, REALS, 2, F, G, 0), add(&in, REALS, 2, U, G, 0), add(&in, REALS, 1, G, 0, 0), add(&in, REALS, 2, U, O, 0);
+    for (int k = 0; k < STATES; k++) add(&in, REALS, 2, U, B, 0), add(&out, RESULT, 2, U, B, 0);
     if (real) add(&in, REALS, 3, T, F, B);
     else add(&in, F, 2, T, B, 0);
     int32_t *counts = add(&in, 1, 1, 2, 0, 0);
     counts[0] = below(T + 4) - 2, counts[1] = below(2) ? U : below(U + 4) - 2; /* also below 0, and above T and U */
-    add(&out, RESULT, 2, U, B, 0), add(&out, RESULT, 2, U, B, 0), add(&out, RESULT, 3, T, rows, B);
-    add(&out, RESULT, 1, grad ? slots : memcap_lstm_size(2, T, F, U, O, B, real), 0, 0), add(&out, RESULT, 1, work, 0, 0);
-    sound(memcap_lstm_forward, &in, &out, 3, "forward", number);
+    add(&out, RESULT, 3, T, rows, B);
+    add(&out, RESULT, 1, grad ? slots : size_of(2, T, F, U, O, B, real), 0, 0), add(&out, RESULT, 1, work, 0, 0);
+    sound(forward, &in, &out, 1 + STATES, "forward", number);
 
     Buffers back = {.count = 0}, slopes = {.count = 0};
     if (grad) {
-      add(&back, REALS, 2, F, 4 * U, 0), add(&back, REALS, 2, U, 4 * U, 0), add(&back, REALS, 2, U, O, 0);
-      add(&back, REALS, 2, U, B, 0), add(&back, REALS, 2, U, B, 0), add(&back, REALS, 3, T, rows, B);
-      for (int k = 6; k < 8; k++) {
+      add(&back, REALS, 2, F, G, 0), add(&back, REALS, 2, U, G, 0), add(&back, REALS, 2, U, O, 0);
+      for (int k = 0; k < STATES; k++) add(&back, REALS, 2, U, B, 0);
+      add(&back, REALS, 3, T, rows, B);
+      for (int k = 4 + STATES; k < 6 + STATES; k++) {
         const int64_t *d = in.dims[k];
-        memcpy(add(&back, real && k == 6 ? REALS : 1, in.buffers[k].rank, d[0], d[1], d[2]), in.buffers[k].data,
+        memcpy(add(&back, real && k == 4 + STATES ? REALS : 1, in.buffers[k].rank, d[0], d[1], d[2]), in.buffers[k].data,
                4 * numbers(&in.buffers[k]));
       }
-      memcpy(add(&back, REALS, 1, slots, 0, 0), out.buffers[3].data, 4 * slots);
-      add(&slopes, RESULT, 2, F, 4 * U, 0), add(&slopes, RESULT, 2, U, 4 * U, 0), add(&slopes, RESULT, 1, 4 * U, 0, 0);
-      add(&slopes, RESULT, 2, U, O, 0), add(&slopes, RESULT, 2, U, B, 0), add(&slopes, RESULT, 2, U, B, 0);
+      memcpy(add(&back, REALS, 1, slots, 0, 0), out.buffers[1 + STATES].data, 4 * slots);
+      add(&slopes, RESULT, 2, F, G, 0), add(&slopes, RESULT, 2, U, G, 0), add(&slopes, RESULT, 1, G, 0, 0);
+      add(&slopes, RESULT, 2, U, O, 0);
+      for (int k = 0; k < STATES; k++) add(&slopes, RESULT, 2, U, B, 0);
       add(&slopes, RESULT, 3, real ? T : 0, F, B);
       add(&slopes, RESULT, 1, work, 0, 0);
-      sound(memcap_lstm_backward, &back, &slopes, 7, "backward", number);
-      for (int k = 0; k < 4; k++) unsound(memcap_lstm_backward, &back, &slopes, "backward", number);
-      outside(memcap_lstm_backward, &back, &slopes, F, "backward", number);
+      sound(backward, &back, &slopes, 5 + STATES, "backward", number);
+      for (int k = 0; k < 4; k++) unsound(backward, &back, &slopes, "backward", number);
+      outside(backward, &back, &slopes, F, "backward", number);
     }
-    for (int k = 0; k < 4; k++) unsound(memcap_lstm_forward, &in, &out, "forward", number);
-    outside(memcap_lstm_forward, &in, &out, F, "forward", number);
+    for (int k = 0; k < 4; k++) unsound(forward, &in, &out, "forward", number);
+    outside(forward, &in, &out, F, "forward", number);
     release(&in), release(&out), release(&back), release(&slopes);
   }
   printf("%d cases, vectors of %d\n", cases, W);

@@ -11,14 +11,15 @@ import pytest
 from native_checks import needs_compiler
 
 from memcap import jax_setup
-from memcap.loops import c_library, lstm_native
+from memcap.loops import c_library
 from memcap.loops.c_library import LibraryError
-from memcap.loops.lstm_native import SOURCE
+from memcap.loops.lstm_native import IN_C
 
 ROOT = Path(__file__).parents[2]
+SOURCE = IN_C.source
 BARE = """
-from memcap.loops.lstm_native import library, size
-print(library().name, size(0, 5, 2, 3, 2, 4, 0), flush=True)
+from memcap.loops.lstm_native import IN_C
+print(IN_C.library().name, IN_C.size(0, 5, 2, 3, 2, 4, 0), flush=True)
 """
 
 
@@ -122,6 +123,17 @@ def test_unlike_processors_and_flags_have_libraries_of_their_own(folder, monkeyp
 
 
 @needs_compiler
+def test_another_header_is_another_library(tmp_path):
+    source, header = tmp_path / "any.c", tmp_path / "any.h"
+    source.write_text('#include "any.h"\nint number(void) { return NUMBER; }\n')
+    numbers = []
+    for number in (1, 2, 1):
+        header.write_text(f"#define NUMBER {number}\n")
+        numbers.append(c_library.load(source).handle.number())
+    assert numbers == [1, 2, 1]
+
+
+@needs_compiler
 def test_processes_may_compile_it_at_the_same_time(folder):
     def process(_):
         command = [sys.executable, "-P", "-c", BARE]
@@ -186,7 +198,7 @@ def test_a_cache_that_cannot_be_written_is_the_reason(tmp_path, monkeypatch):
 
 @needs_compiler
 def test_sizes_that_would_overflow_have_none():
-    size = lstm_native.size
+    size = IN_C.size
     assert size(0, 5, 2, 3, 2, 4, 0) > 0
     assert {size(which, 2**24, 2, 3, 2, 2**24, 0) for which in range(3)} == {-1}
     assert {size(0, 5, 2**15 + 1, 3, 2, 4, 1), size(0, 5, 2, 0, 2, 4, 0), size(0, -1, 2, 3, 2, 4, 0)} == {-1}

@@ -17,6 +17,7 @@ from odd_cells import ODD_CELLS
 
 from memcap import loops
 from memcap.cells import cell_class, cell_classes
+from memcap.loops import gru_native
 
 T, B, F, U, OUT = 9, 3, 4, 5, 2
 LENGTHS = (7, T, 1)
@@ -203,6 +204,7 @@ def agree(found: Any, expected: Any, loop: str) -> None:
         *((name, case) for name in CELLS for case in cases_of(name)),
         *(("lstm", case) for case in READ_OUT),
         ("GRUCell", READ_OUT[0]),
+        ("GRUCell", READ_OUT[1]),
         ("LRU", READ_OUT[2]),
     ],
     ids=label,
@@ -263,6 +265,7 @@ SERVED = [
     for name in ("lstm", "minGRU", "SimpleCell")
     if not loop.refuses(loops.Request(cell_class(name), "cpu", False))
 ]
+SERVED.append((gru_native.LOOP, "GRUCell"))
 
 
 def test_each_loop_serves_a_cell_of_these():

@@ -13,8 +13,9 @@ from loop_checks import run_loop
 from lstm_reference import quick_jit, relative_error
 
 from memcap.cells.lstm import LSTM
-from memcap.loops import c_library
+from memcap.loops import c_library, gated_native
 from memcap.loops import lstm_native as native
+from memcap.loops.gated_native import TESTED, GatedC, is_right
 from memcap.loops.lstm_while import lstm_while
 from memcap.models.constructed import constructed
 from memcap.models.model import Model
@@ -25,7 +26,9 @@ from memcap.tasks.count import Count
 from memcap.tasks.delay_line import DelayLine
 from memcap.tasks.latch import Latch
 
-pytestmark = pytest.mark.skipif(native.missing() is not None, reason=f"no native kernel: {native.missing()}")
+pytestmark = pytest.mark.skipif(
+    native.IN_C.missing() is not None, reason=f"no native kernel: {native.IN_C.missing()}"
+)
 LIMIT = 1e-5
 TASKS = {  # lag and sequences: symbols few and many, reals, read out at every step and at the last
     "delay_line": (5, 40),
@@ -413,7 +416,7 @@ def test_what_it_does_not_serve_runs_in_xlas_loop():
         assert "memcap_lstm_forward" in text(jnp.float32)
 
 
-in_numpy, called = native._in_numpy, native._call
+in_numpy, called = gated_native._in_numpy, gated_native._call
 
 
 def broken(*_: Any) -> Any:
@@ -424,7 +427,7 @@ def broken(*_: Any) -> Any:
     ("step", "reason"),
     [
         (
-            lambda *arrays: in_numpy(*arrays[:-2], 2 * arrays[-2], arrays[-1]),
+            lambda *given: in_numpy(*given[:-2], 2 * given[-2], given[-1]),
             r"\.so does not compute an LSTM$",
         ),
         (broken, r"^XLA does not take it \(INVALID_ARGUMENT: no such version\)$"),
@@ -432,26 +435,24 @@ def broken(*_: Any) -> Any:
     ids=["other numbers", "an error"],
 )
 def test_a_library_that_fails_its_test_is_not_used(monkeypatch, step, reason):
-    monkeypatch.setattr(native, "_in_numpy", step)
+    monkeypatch.setattr(gated_native, "_in_numpy", step)
     monkeypatch.setattr(c_library, "_tested", lambda path: "")
     monkeypatch.setattr(c_library.Library, "passed", lambda self: pytest.fail("it passed"))
-    assert re.search(reason, native.missing.__wrapped__())
+    assert re.search(reason, GatedC.missing.__wrapped__(native.IN_C))
 
 
 @pytest.mark.parametrize("which", range(6))
 def test_a_gradient_that_is_wrong_by_a_hundredth_fails_the_test(monkeypatch, which):
-    def wrong(name: str, *given: Any) -> Any:
-        found = called(name, *given)
-        return (
-            found if name == native.CALLS[0] else (*found[:which], 1.01 * found[which], *found[which + 1 :])
-        )
+    def wrong(cell: GatedC, name: str, *given: Any) -> Any:
+        found = called(cell, name, *given)
+        return found if name == cell.calls[0] else (*found[:which], 1.01 * found[which], *found[which + 1 :])
 
-    assert native._right(*native.TESTED[1])
-    monkeypatch.setattr(native, "_call", wrong)
-    assert not native._right(*native.TESTED[1])
+    assert is_right(native.IN_C, *TESTED[1])
+    monkeypatch.setattr(gated_native, "_call", wrong)
+    assert not is_right(native.IN_C, *TESTED[1])
 
 
 @pytest.mark.parametrize("wide", [False, True], ids=["float32", "64-bit floats allowed"])
 def test_what_it_is_tested_by_passes(wide):
     with jax.enable_x64(wide):
-        assert all(native._right(*sizes) for sizes in native.TESTED)
+        assert all(is_right(native.IN_C, *sizes) for sizes in TESTED)

@@ -22,7 +22,7 @@ from memcap.training.engine import train
 
 T, B, F, U, OUT, LENGTH = 6, 3, 3, 4, 2, 5
 LOOPS = ("plain", "while", "masked", "native")
-needs_native = pytest.mark.skipif(bool(lstm_native.missing()), reason="the LSTM in C cannot run here")
+needs_native = pytest.mark.skipif(bool(lstm_native.IN_C.missing()), reason="the LSTM in C cannot run here")
 
 
 def architecture(layers: int, cell: str = "lstm", readout: str = "dense", units: int = U) -> Architecture:
@@ -77,7 +77,7 @@ def of_flax(layers):
 @pytest.mark.parametrize("layers", [2, 3])
 def test_layers_are_flax_s_rnns_one_on_top_of_another(layers, loop):
     """In float64; the C is of float32."""
-    if loop == "native" and lstm_native.missing():
+    if loop == "native" and lstm_native.IN_C.missing():
         pytest.skip("the LSTM in C cannot run here")
     net, native = architecture(layers), loop == "native"
     run = quick_jit(jax.grad(partial(ours, net, loop), (0, 1), has_aux=True))

@@ -247,7 +247,9 @@ def test_of_several_states_the_one_that_is_furthest_counts(tmp_path):
     assert gone_on([member], tmp_path)[0] == [31]
 
 
-@pytest.mark.skipif(lstm_native.missing() is not None, reason=f"no LSTM in C: {lstm_native.missing()}")
+@pytest.mark.skipif(
+    lstm_native.IN_C.missing() is not None, reason=f"no LSTM in C: {lstm_native.IN_C.missing()}"
+)
 def test_a_state_of_another_loop_is_told_of_and_kept(tmp_path, capfd):
     (member,) = slow()
     stopped([member], tmp_path, 25)

@@ -18,7 +18,8 @@ from memcap import loops
 from memcap.cells import cell_class
 from memcap.config import Engine
 from memcap.knobs import UserError
-from memcap.loops import Choice, Loop, Request, lstm_native
+from memcap.loops import Choice, Loop, Request, gru_native, lstm_native
+from memcap.loops.gated_native import GatedC
 from memcap.planning.plan import elsewhere
 from memcap.planning.step_cost import step_cost
 from memcap.studies import store
@@ -35,8 +36,9 @@ ROOT = Path(__file__).parents[2]
 NATIVE = replace(ONE, loop="native")
 SECONDS_A_WEIGHT = loops.padding_cost("native") or 0.0
 NO_COMPILER = "there is no C compiler `cc` here"
+LSTM, GRU = lstm_native.IN_C, gru_native.IN_C
 needs_native = pytest.mark.skipif(
-    lstm_native.missing() is not None, reason=f"no LSTM in C: {lstm_native.missing()}"
+    any(cell.missing() is not None for cell in (LSTM, GRU)), reason=f"no LSTM in C: {LSTM.missing()}"
 )
 TINY = [
     "recipe.budget=20",
@@ -49,15 +51,15 @@ TINY = [
 
 @pytest.fixture
 def without(monkeypatch):
-    """A machine where the LSTM in C cannot run."""
-    monkeypatch.setattr(lstm_native, "missing", lambda: NO_COMPILER)
+    """A machine where nothing in C can run."""
+    monkeypatch.setattr(GatedC, "missing", lambda self: NO_COMPILER)
     warn_once.cache_clear()
 
 
 @pytest.fixture
 def unasked(monkeypatch):
-    """Nobody looks whether the LSTM in C could run."""
-    monkeypatch.setattr(lstm_native, "missing", lambda: pytest.fail("asked"))
+    """Nobody looks whether C could run."""
+    monkeypatch.setattr(GatedC, "missing", lambda self: pytest.fail("asked"))
 
 
 def chosen(wanted, cell="lstm", platform="cpu", windows=False):
@@ -65,7 +67,8 @@ def chosen(wanted, cell="lstm", platform="cpu", windows=False):
 
 
 @needs_compiler
-def test_where_there_is_a_compiler_the_lstm_in_c_passes_its_test(tmp_path):
+@pytest.mark.parametrize("cell", [LSTM, GRU], ids=lambda cell: cell.name)
+def test_where_there_is_a_compiler_a_cell_in_c_passes_its_test(tmp_path, cell):
     """Else all tests that need it would be left out, and a loop that is wrong would go unseen."""
     (tmp_path / "any.c").write_text(
         "#include <stdint.h>\n#include <string.h>\nint main(void) { return 0; }\n"
@@ -73,7 +76,7 @@ def test_where_there_is_a_compiler_the_lstm_in_c_passes_its_test(tmp_path):
     done = subprocess.run(["cc", "any.c", "-o", "any"], cwd=tmp_path, capture_output=True, check=False)
     if done.returncode:
         pytest.skip("the compiler compiles nothing")
-    assert lstm_native.missing() is None
+    assert cell.missing() is None
 
 
 def test_the_default_is_the_fastest_loop():
@@ -81,9 +84,10 @@ def test_the_default_is_the_fastest_loop():
 
 
 @needs_native
-def test_where_it_can_the_lstm_in_c_is_chosen_and_says_nothing(capsys):
+@pytest.mark.parametrize("cell", ["lstm", "GRUCell"])
+def test_where_it_can_a_cell_in_c_is_chosen_and_says_nothing(capsys, cell):
     warn_once.cache_clear()
-    assert chosen("auto") == chosen("native") == Choice("native", side_by_side=False)
+    assert chosen("auto", cell) == chosen("native", cell) == Choice("native", side_by_side=False)
     loops.check("native")
     assert capsys.readouterr().err == ""
 
@@ -97,7 +101,21 @@ def test_without_it_auto_says_so_once_and_native_is_refused(without, capsys):
         loops.check("native")
 
 
-@pytest.mark.parametrize("cell", ["GRUCell", "LRU", "LSTMCell", "lstm+noise0.1", "OptimizedLSTMCell"])
+@needs_native
+def test_a_cell_that_fails_its_test_costs_a_line_and_the_other_runs_in_c(monkeypatch, capsys):
+    monkeypatch.setattr(GatedC, "missing", lambda self: "of a reason" if self is GRU else None)
+    warn_once.cache_clear()
+    loops.check("native")
+    assert chosen("auto") == chosen("native") == Choice("native", side_by_side=False)
+    for loop in ("auto", "native"):
+        assert chosen(loop, "GRUCell") == Choice("while", side_by_side=False)
+    line = "memcap: XLA runs the GRU's loop, as engine.loop=native cannot run here: of a reason\n"
+    assert capsys.readouterr().err == line
+
+
+@pytest.mark.parametrize(
+    "cell", ["GRUCell+noise0.1", "LRU", "LSTMCell", "lstm+noise0.1", "OptimizedLSTMCell"]
+)
 def test_cells_that_it_does_not_serve_compile_nothing(unasked, cell):
     assert chosen("auto", cell) == Choice("while", side_by_side=False)
 
@@ -112,7 +130,8 @@ def test_reproducible_is_xlas_loops_and_asks_for_nothing(unasked):
 
 
 def test_a_loop_by_name_leaves_what_it_refuses_to_its_fallback(unasked):
-    assert chosen("native", "GRUCell") == chosen("native", windows=True) == Choice("while", False)
+    assert chosen("native", "SimpleCell") == chosen("native", windows=True) == Choice("while", False)
+    assert chosen("native", "GRUCell", windows=True) == Choice("while", False)
     assert chosen("associative") == chosen("associative", "LRU+noise0.1") == Choice("masked", True)
     assert chosen("plain", platform="gpu") == Choice("plain", side_by_side=True)
     assert chosen("while", platform="gpu") == Choice("while", side_by_side=False)
@@ -176,7 +195,8 @@ def test_for_a_device_elsewhere_loops_of_cpus_are_none():
         (member(), "native"),
         (member("adding", 4), "native"),
         (member(model={"readout": "lstm"}), "native"),
-        (member(model={"cell": "GRUCell"}), "while"),
+        (member(model={"cell": "GRUCell"}), "native"),
+        (member("windows", 4, model={"cell": "GRUCell"}), "while"),
         (member(model={"cell": "LSTMCell"}, recipe={"init": "flax"}), "while"),
         (member(model={"cell": "SimpleCell"}), "while"),
         (member("windows", 4), "while"),
@@ -187,7 +207,7 @@ def test_for_a_device_elsewhere_loops_of_cpus_are_none():
         value if isinstance(value, str) else f"{value.task.name}-{value.model.cell}-{value.model.readout}"
     ),
 )
-def test_the_lstm_in_c_serves_memcaps_lstm_on_sequences_without_windows(one, loop):
+def test_c_serves_memcaps_lstm_and_flaxs_gru_on_sequences_without_windows(one, loop):
     """What is not served is trained by XLA's loop, and its row says so."""
     spec, steps = TrainSpec.of(one), Program.of(one).trainer.max_length
     assert loop_of(spec, steps, NATIVE) == Choice(loop, side_by_side=False)
@@ -244,7 +264,11 @@ def test_what_is_no_loop_is_refused():
 @needs_native
 def test_a_state_is_gone_on_with_by_the_loop_that_made_it_alone():
     by_xla, by_native = (Program.of(member(), engine).trainer for engine in (ONE, NATIVE))
-    assert program_id(by_native) == program_id(by_xla).removesuffix("while") + lstm_native.library().name
+    same = program_id(by_xla).removesuffix("while")
+    assert program_id(by_native) == same + LSTM.library().name
+    gru = member(model={"cell": "GRUCell", "readout": "lstm"})
+    both = f"{GRU.library().name}+{LSTM.library().name}"
+    assert program_id(Program.of(gru, NATIVE).trainer).rpartition(" ")[2] == both
     assert step_cost(Program.of(member(), NATIVE)) == step_cost(Program.of(member(), ONE))
 
 
@@ -270,7 +294,7 @@ def test_a_small_study_has_equal_counts_by_both_loops():
     usual, ours = train(study, ONE), train(study, replace(NATIVE, workers=2))
     assert {each.status for each in usual} == {"solved", "unsolved"}
     assert [each.loop for each in usual] == 8 * ["while"]
-    assert [each.loop for each in ours] == [*7 * ["native"], "while"]
+    assert [each.loop for each in ours] == 8 * ["native"]
     for one, other in zip(usual, ours, strict=True):
         assert (one.status, one.steps, one.program_steps) == (other.status, other.steps, other.program_steps)
         np.testing.assert_allclose(vector(one), vector(other), rtol=1e-3, atol=1e-3)
@@ -335,7 +359,8 @@ def test_widths_in_c_share_a_program_where_padding_costs_less_than_compiling_ano
     assert len(widths(NATIVE, 3000, most=64)) < 6
     assert widths(NATIVE, 10**8) == list(range(1, 22))
     assert widths(ONE, 200) == list(range(1, 22))
-    assert widths(NATIVE, 200, cell="GRUCell") == list(range(1, 22))
+    assert widths(NATIVE, 200, cell="GRUCell") == [21]
+    assert widths(NATIVE, 200, cell="SimpleCell") == list(range(1, 22))
 
 
 def test_what_is_joined_to_a_program_costs_less_than_it_saves():

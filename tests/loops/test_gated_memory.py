@@ -11,10 +11,11 @@ import jax
 import pytest
 from native_checks import needs_compiler
 
-from memcap.loops import c_library, lstm_native
+from memcap.loops import c_library, gru_native, lstm_native
 from memcap.loops.c_library import COMPILER
-from memcap.loops.lstm_native import SOURCE, TESTED, _right
+from memcap.loops.gated_native import TESTED, GatedC, is_right
 
+LSTM, GRU = lstm_native.IN_C, gru_native.IN_C
 SANITIZED = (
     "-O1",
     "-g",
@@ -30,6 +31,12 @@ WIDTHS = {
     "-mavx2 -mfma": ("avx2", 8),
     "-mavx512f": ("avx512f", 16),
 }  # what the processor must know, and W
+ALL_WIDTHS = list(WIDTHS) if platform.machine() in ("x86_64", "AMD64") else ["-march=native"]
+
+
+def label(value):
+    """Of a case."""
+    return value if isinstance(value, str) else value.name
 
 
 def known() -> set[str]:
@@ -39,25 +46,22 @@ def known() -> set[str]:
     return set(next((line for line in lines if line.startswith("flags")), "").split())
 
 
+def words(cell, *flags):
+    """The end of a compiler's command for a cell's random calls; the program's path is to follow."""
+    include = [f"-I{jax.ffi.include_dir()}", f"-I{cell.source.parent}", f'-DSOURCE="{cell.source.name}"']
+    return [*flags, *include, str(Path(__file__).with_name("fuzz.c")), "-lm", "-o"]
+
+
 @needs_compiler
-@pytest.mark.parametrize("flags", WIDTHS if platform.machine() in ("x86_64", "AMD64") else ["-march=native"])
-def test_random_calls_stay_within_their_buffers(tmp_path, flags):
+@pytest.mark.parametrize(
+    ("cell", "flags"), [*((LSTM, flags) for flags in ALL_WIDTHS), (GRU, ALL_WIDTHS[-1])], ids=label
+)
+def test_random_calls_stay_within_their_buffers(tmp_path, cell, flags):
     needed, width = WIDTHS.get(flags, ("", 4))
     if needed and needed not in known():
         pytest.skip(f"the processor has no {needed}")
-    include = [f"-I{jax.ffi.include_dir()}", f"-I{SOURCE.parent}"]
-    command = [
-        COMPILER,
-        *SANITIZED,
-        *flags.split(),
-        *include,
-        str(Path(__file__).with_name("fuzz.c")),
-        "-lm",
-        "-o",
-    ]
-    built = subprocess.run(
-        [*command, str(tmp_path / "fuzz")], capture_output=True, text=True, check=False, timeout=200
-    )
+    command = [COMPILER, *words(cell, *SANITIZED, *flags.split()), str(tmp_path / "fuzz")]
+    built = subprocess.run(command, capture_output=True, text=True, check=False, timeout=200)
     if "asan" in built.stderr and "cannot find" in built.stderr:
         pytest.skip("the compiler has no sanitizers")
     assert built.returncode == 0, built.stderr
@@ -74,43 +78,34 @@ def test_random_calls_stay_within_their_buffers(tmp_path, flags):
 
 
 @needs_compiler
-@pytest.mark.parametrize("flags", ["-mavx2 -mfma", "-msse2"])
-def test_narrower_vectors_compute_the_same(tmp_path, monkeypatch, flags):
+@pytest.mark.parametrize(
+    ("cell", "flags"), [(LSTM, "-mavx2 -mfma"), (LSTM, "-msse2"), (GRU, "-msse2")], ids=label
+)
+def test_narrower_vectors_compute_the_same(tmp_path, monkeypatch, cell, flags):
     """A machine that has the widest is not the only one on which it must be right."""
     needed, width = WIDTHS[flags]
     if needed not in known():
         pytest.skip(f"the processor has no {needed}")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(c_library, "FLAGS", ("-O2", *flags.split()))
-    lstm_native.library.cache_clear()
+    GatedC.library.cache_clear()
     try:
-        lanes = lstm_native.size(2, 1, 1, 1, 1, 1, 1) // 2 // 8  # two slots of x and 7 rows, of 2 vectors
-        assert lanes == 2 * width
-        assert all(_right(*sizes) for sizes in TESTED)
+        rows = 1 + cell.states + 4 + (cell is LSTM)  # of a slot: x, the carry, gates, tanh c
+        assert cell.size(2, 1, 1, 1, 1, 1, 1) == 2 * rows * 2 * width  # two slots, two vectors a row
+        assert all(is_right(cell, *sizes) for sizes in TESTED)
     finally:
-        lstm_native.library.cache_clear()
+        GatedC.library.cache_clear()
 
 
 ARM = "aarch64-linux-gnu-gcc", "qemu-aarch64"  # Debian: gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
 
 
 @pytest.mark.skipif(not all(map(shutil.which, ARM)), reason=f"needs {' and '.join(ARM)}")
-def test_random_calls_on_an_emulated_arm(tmp_path):
+@pytest.mark.parametrize("cell", [LSTM, GRU], ids=label)
+def test_random_calls_on_an_emulated_arm(tmp_path, cell):
     """Without the sanitizer of addresses, which does not run there."""
-    include = [f"-I{jax.ffi.include_dir()}", f"-I{SOURCE.parent}"]
-    command = [
-        ARM[0],
-        "-O2",
-        "-static",
-        "-fsanitize=undefined",
-        "-fno-sanitize-recover=all",
-        *include,
-        "-o",
-        "fuzz",
-    ]
-    subprocess.run(
-        [*command, str(Path(__file__).with_name("fuzz.c")), "-lm"], cwd=tmp_path, check=True, timeout=200
-    )
+    flags = ["-O2", "-static", "-fsanitize=undefined", "-fno-sanitize-recover=all"]
+    subprocess.run([ARM[0], *words(cell, *flags), "fuzz"], cwd=tmp_path, check=True, timeout=200)
     done = subprocess.run(
         [ARM[1], "fuzz", "200"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=200
     )

@@ -1,0 +1,469 @@
+/* What the loops in C share: a cell with gates over whole sequences for XLA on CPUs, forward and backward, float32.
+
+   Each unit has four products with x and h, and a step of its own: in a file for each cell, lstm.c and gru.c. Before it includes this
+   one, the file defines
+
+     CELL            the cell in words, "an LSTM"
+     HAS_C           whether its carry is (c, h), not h alone
+     KEPT            rows a unit that the backward loop needs of a step, beside x and the carry before: its gates, and what comes after
+     BLOCKS          of columns in the caller's weights, each of one column a unit
+     BLOCK(p)        that of a unit's product p, 0 ... 3
+     SEES_X(p)       whether x, and the bias, are in this product; SEES_H(p): whether h is. What is not has zero weights here
+     HALVES(p)       whether it is halved beforehand, which is exact: sigma(z) = tanh(z / 2) / 2 + 1 / 2
+
+   and afterwards `unit_forward`, `unit_backward`, and what is called from outside.
+
+   Axis letters: T steps, B sequences, F inputs, U units (of V in the caller's arrays), O outputs. The batch lies in the lanes: a row
+   is L = LB * W floats, one of each of L sequences, and a block of L sequences runs all its steps before the next. A step's slot:
+     x (X) | h before (U) | c before (U), if there is one | gates (4 U) | what else is kept (U a row)
+   Gates lie interleaved by unit (row 4 u + p), so that the products, the activations and the carry of some units are finished in
+   registers. Up to TABLE symbols are looked up in a register and have no rows (X = 0); more are one-hot.
+
+   Nothing is static and nothing is allocated: XLA hands over the work space as a result, so that calls may run in any thread.
+   Every size is checked against every buffer before the first number is read. */
+#include <string.h>
+
+#include "vectors.h"
+#include "xla/ffi/api/c_api.h"
+
+#define STATES (1 + HAS_C) /* in the carry */
+
+/* ---- What a call works on ---- */
+
+typedef struct {
+  Int T, F, V, O, B;                                 /* of the caller's arrays, of V units */
+  Int steps, U;                                      /* that count; units from U on are zero, and left out */
+  Int R;                                             /* rows of the outputs of a step */
+  int real, hidden, keep;                            /* inputs are numbers; outputs are hidden states; all slots are kept */
+  int table;                                         /* symbols are looked up */
+  Int X, K, G, P, S;                                 /* rows: of x; of x and h; of gates and read-out, P of them padded; of a slot */
+  const float *numbers;                              /* inputs: (T, F, B) */
+  const int32_t *symbols;                            /* or (T, B) */
+  float *forward, *start, *out, *back, *into;        /* weights in tiles */
+  float *dz, *turned, *dc, *dh, *dx, *dw, *db;       /* of the backward loop; turned: W columns after W columns; dc: without
+                                                        a c, what of dh goes to the step before beside the products */
+  int32_t *index;                                    /* a step's symbols, L of them */
+} Job;
+
+/* Whether the sizes are such that no product of them overflows; then the others follow. */
+static int plan(Job *j) {
+  const Int most = 1 << 15, longest = 1 << 24;
+  if (j->F < 1 || j->F > most || j->V < 1 || j->V > most || j->O < 0 || j->O > most) return 0;
+  if (j->T < 0 || j->T > longest || j->B < 0 || j->B > longest || j->T * j->B > INT32_MAX) return 0;
+  j->table = !j->real && j->F <= TABLE;
+  j->X = j->table ? 0 : j->F, j->K = j->X + j->U;
+  j->G = 4 * j->U + j->O, j->P = (j->G + W - 1) / W * W, j->S = j->X + (STATES + KEPT) * j->U;
+  return 1;
+}
+static Int slots(const Job *j, int all) { return (all ? (j->T + 1) * ((j->B + L - 1) / L) : 2) * j->S * L; }
+
+static void *part(Int *used, float *base, Int size) {
+  float *at = base ? base + *used : NULL;
+  *used += (size + 15) / 16 * 16;
+  return at;
+}
+/* Floats of the work space, which is laid out if it is there. */
+static Int lay_out(Job *j, float *base) {
+  Int n = 0;
+  j->forward = part(&n, base, 4 * j->U * j->K);
+  j->start = part(&n, base, 4 * j->U * W);
+  j->out = part(&n, base, j->O * j->U);
+  j->back = part(&n, base, j->U * j->G);
+  j->into = part(&n, base, j->real ? j->F * 4 * j->U : 0);
+  j->dz = part(&n, base, j->P * L);
+  j->turned = part(&n, base, j->P * L);
+  j->dc = part(&n, base, j->U * L);
+  j->dh = part(&n, base, j->U * L);
+  j->dx = part(&n, base, j->real ? j->F * L : 0);
+  j->dw = part(&n, base, j->K * j->P);
+  j->db = part(&n, base, (j->table ? j->F : 1) * j->P);
+  j->index = part(&n, base, L);
+  return n;
+}
+
+/* Rows between a block and the caller's (rows, B); lanes without a sequence get zeros. */
+INLINE Int lanes(const Job *j, Int b) { return j->B - b < L ? j->B - b : L; }
+static void get_rows(const Job *j, const float *from, Int rows, Int b, float *to) {
+  for (Int r = 0, left = lanes(j, b); r < rows; r++, from += j->B, to += L)
+    if (left == L) memcpy(to, from + b, sizeof(float) * L);
+    else for (Int l = 0; l < L; l++) to[l] = l < left ? from[b + l] : 0;
+}
+static void add_rows(const Job *j, const float *from, Int rows, Int b, float *to) {
+  for (Int r = 0, left = lanes(j, b); r < rows; r++, from += j->B, to += L)
+    for (Int l = 0; l < left; l++) to[l] += from[b + l];
+}
+static void put_rows(const Job *j, const float *from, Int rows, Int b, float *to) {
+  for (Int r = 0, left = lanes(j, b); r < rows; r++, from += L, to += j->B)
+    if (left == L) memcpy(to + b, from, sizeof(float) * L);
+    else memcpy(to + b, from, sizeof(float) * left);
+}
+static void get_symbols(const Job *j, Int t, Int b) {
+  for (Int l = 0, left = lanes(j, b); l < L; l++) j->index[l] = l < left ? j->symbols[t * j->B + b + l] : 0;
+}
+
+/* Where, in a slot, its step's gates begin. */
+INLINE Int gates_of(const Job *j) { return (j->K + HAS_C * j->U) * L; }
+
+/* A unit's step, of the W sequences from l on: its products, LB apart, and a slot -> gates and what else is kept into it, the carry into
+   the next one. */
+INLINE void unit_forward(const Job *j, const v *products, Int u, Int l, float *slot, float *next);
+
+/* The same backward: j->dh, and of a c j->dc, of the carry after the step -> j->dz of the products; j->dc of the carry before. */
+INLINE void unit_backward(const Job *j, Int u, Int l, const float *slot);
+
+/* ---- Products: a matrix is stored in tiles of `most`, then 8, 4, 2, 1 rows, each column by column ---- */
+
+INLINE Int tile(Int left, Int most) {
+  Int n = most;
+  while (n > left) n /= 2;
+  return n;
+}
+/* Call with the tile's rows as a constant; those above `most` are never met, and small. */
+#define FOR_TILE(n, most, call) \
+  switch (n) { \
+    case 8: call((most) < 8 ? 1 : 8); break; \
+    case 4: call((most) < 4 ? 1 : 4); break; \
+    case 2: call((most) < 2 ? 1 : 2); break; \
+    default: call(1); \
+  }
+
+static Int column(Int r, Int units) { return BLOCK(r % 4) * units + r / 4; } /* of an interleaved row, in the caller's arrays */
+
+static void pack_forward(const Job *j, const float *kernel, const float *recurrent, const float *bias, const float *readout) {
+  const Int U = j->U, V = j->V, N = BLOCKS * V, K = j->K, F = j->F, O = j->O;
+  for (Int u = 0, n; u < U; u += n) {
+    n = tile(U - u, UNITS);
+    float *to = j->forward + 4 * u * K;
+    for (Int r = 0; r < 4 * n; r++) {
+      Int from = column(4 * u + r, V);
+      float scale = HALVES(r % 4) ? 0.5f : 1.0f, of_x = SEES_X(r % 4) ? scale : 0.0f, of_h = SEES_H(r % 4) ? scale : 0.0f;
+      for (Int k = 0; k < K; k++)
+        to[k * 4 * n + r] = k < j->X ? of_x * kernel[k * N + from] : of_h * recurrent[(k - j->X) * N + from];
+      for (Int s = 0; s < W; s++)
+        j->start[(4 * u + r) * W + s] = of_x * (bias[from] + (j->table && s < F ? kernel[s * N + from] : 0));
+    }
+  }
+  for (Int r = 0, n; r < O; r += n) {
+    n = tile(O - r, ROWS);
+    for (Int k = 0; k < U; k++)
+      for (Int a = 0; a < n; a++) j->out[r * U + k * n + a] = readout[k * O + r + a];
+  }
+}
+
+/* Rows of the kernel or the recurrent weights, and of (rows, more) columns beside them, as the backward products want them. */
+static void pack_backward(const Job *j, int kernel, const float *weights, Int rows, const float *beside, Int more, float *to) {
+  for (Int r = 0, n, U = j->U, V = j->V, G = 4 * U + more; r < rows; r += n) {
+    n = tile(rows - r, ROWS);
+    for (Int k = 0; k < G; k++) {
+      const int sees = kernel ? SEES_X(k % 4) : SEES_H(k % 4);
+      for (Int a = 0; a < n; a++)
+        to[r * G + k * n + a] = k >= 4 * U ? beside[(r + a) * more + k - 4 * U]
+                                           : sees ? weights[(r + a) * BLOCKS * V + column(k, V)] : 0;
+    }
+  }
+}
+
+/* acc (M rows) += A (M x K) x (K rows) */
+INLINE void product(const int M, const float *A, const float *x, Int K, v *acc) {
+  for (Int k = 0; k < K; k++) {
+    v row[LB];
+    UNROLL for (int l = 0; l < LB; l++) row[l] = load(x + (k * LB + l) * W);
+    UNROLL for (int m = 0; m < M; m++)
+      UNROLL for (int l = 0; l < LB; l++) acc[m * LB + l] += A[k * M + m] * row[l];
+  }
+}
+INLINE void product_tile(const int M, const float *A, const float *x, Int K, float *to) {
+  v acc[ROWS * LB];
+  UNROLL for (int k = 0; k < M * LB; k++) acc[k] = (v){0};
+  product(M, A, x, K, acc);
+  UNROLL for (int k = 0; k < M * LB; k++) store(to + k * W, acc[k]);
+}
+static void product_rows(const float *A, Int rows, const float *x, Int K, float *to) {
+  for (Int r = 0, n; r < rows; r += n) {
+    n = tile(rows - r, ROWS);
+#define CALL(n) product_tile(n, A + r * K, x, K, to + r * L)
+    FOR_TILE(n, ROWS, CALL)
+#undef CALL
+  }
+}
+
+/* ---- Forward ---- */
+
+INLINE void will_write(const float *rows, Int n) { for (Int k = 0; k < n * L; k += LINE) __builtin_prefetch(rows + k, 1); }
+
+INLINE void unit_tile(const int n, const Job *j, Int u, float *slot, float *next) {
+  v acc[ROWS * LB];
+  const float *start = j->start + 4 * u * W;
+  float *gates = slot + gates_of(j);
+  UNROLL for (int r = 0; r < 4 * n; r++)
+    UNROLL for (int l = 0; l < LB; l++)
+      acc[r * LB + l] = TABLE && j->table ? LOOK_UP(load(start + r * W), load_index(j->index + l * W)) : all(start[r * W]);
+  will_write(gates + 4 * u * L, 4 * n);
+  UNROLL for (int k = 4; k < KEPT; k++) will_write(gates + (k * j->U + u) * L, n);
+  UNROLL for (int k = 0; k < STATES; k++) will_write(next + (j->X + k * j->U + u) * L, n);
+  product(4 * n, j->forward + 4 * u * j->K, slot, j->K, acc);
+  UNROLL for (int a = 0; a < n; a++)
+    UNROLL for (int l = 0; l < LB; l++) unit_forward(j, acc + 4 * a * LB + l, u + a, l * W, slot, next);
+}
+
+/* Step t of a block: from its slot to the next one. */
+static void step_forward(const Job *j, Int t, Int b, float *slot, float *next) {
+  if (j->real) get_rows(j, j->numbers + t * j->F * j->B, j->F, b, slot);
+  else {
+    get_symbols(j, t, b);
+    for (Int f = 0; f < j->X; f++)
+      for (Int l = 0; l < L; l++) slot[f * L + l] = j->index[l] == f;
+  }
+  for (Int u = 0, n; u < j->U; u += n) {
+    n = tile(j->U - u, UNITS);
+#define CALL(n) unit_tile(n, j, u, slot, next)
+    FOR_TILE(n, UNITS, CALL)
+#undef CALL
+  }
+}
+
+/* Of a cell without a c, c and c_out are not looked at; likewise in backward_block. */
+static void forward_block(const Job *j, Int b, const float *c, const float *h, float *c_out, float *h_out, float *outputs,
+                          float *kept) {
+  const Int slot = j->S * L;
+  float *now = kept;
+  get_rows(j, h, j->U, b, now + j->X * L);
+  if (HAS_C) get_rows(j, c, j->U, b, now + j->K * L);
+  for (Int t = 0; t < j->steps; t++) {
+    float *next = kept + (j->keep ? t + 1 : (t + 1) % 2) * slot;
+    step_forward(j, t, b, now, next);
+    now = next;
+    if (j->hidden) put_rows(j, now + j->X * L, j->U, b, outputs + t * j->V * j->B);
+    else if (j->O) {
+      product_rows(j->out, j->O, now + j->X * L, j->U, j->dz);
+      put_rows(j, j->dz, j->O, b, outputs + t * j->O * j->B);
+    }
+  }
+  memset(now, 0, sizeof(float) * j->X * L); /* the backward loop's first step reads out alone: it has no inputs */
+  put_rows(j, now + j->X * L, j->U, b, h_out);
+  if (HAS_C) put_rows(j, now + j->K * L, j->U, b, c_out);
+}
+
+/* ---- Backward ---- */
+
+/* Meanwhile the slot of the next step, `ahead`, comes into the second cache, a share with each row and vector. */
+INLINE void weights_tile(const int n, const int vectors, const Job *j, const float *x, Int k, Int g, const float *ahead) {
+  v acc[ROWS * LB];
+  float *dw = j->dw + k * j->P + g;
+  const Int share = j->S * L * W / (j->K * j->P), stride = share * n * vectors / L;
+  ahead += (g / W * j->K + k * vectors) * share;
+  UNROLL for (int a = 0; a < n * vectors; a++) acc[a] = (v){0};
+  for (int l = 0; l < L; l++) {
+    v z[4];
+    __builtin_prefetch(ahead + l * stride, 0, 2);
+    UNROLL for (int i = 0; i < vectors; i++) z[i] = in_register(load(j->turned + (g + i * W) * L + l * W));
+    UNROLL for (int a = 0; a < n; a++)
+      UNROLL for (int i = 0; i < vectors; i++) acc[a * vectors + i] += x[(k + a) * L + l] * z[i];
+  }
+  UNROLL for (int a = 0; a < n; a++)
+    UNROLL for (int i = 0; i < vectors; i++) {
+      float *to = dw + a * j->P + i * W;
+      store(to, load(to) + acc[a * vectors + i]);
+    }
+}
+INLINE void weights_columns(const int vectors, const Job *j, const float *x, Int g, const float *ahead) {
+  const int fit = ROWS * LB / vectors, most = fit < 8 ? fit : 8;
+  for (Int k = 0, n; k < j->K; k += n) {
+    n = tile(j->K - k, most);
+#define CALL(n) weights_tile(n, vectors, j, x, k, g, ahead)
+    FOR_TILE(n, most, CALL)
+#undef CALL
+  }
+}
+/* Gradients of all weights from one step: rows x and h of its slot with the rows dz, which are turned over for it. */
+static void add_weights(const Job *j, const float *slot, const float *ahead) {
+  const Int P = j->P;
+  Int g = 0;
+  for (; g < P; g += W)
+    UNROLL for (int l = 0; l < LB; l++) transpose(j->dz + g * L + l * W, L, j->turned + g * L + l * W * W);
+  for (g = 0; g + 4 * W <= P; g += 4 * W) weights_columns(4, j, slot, g, ahead);
+  for (; g + 2 * W <= P; g += 2 * W) weights_columns(2, j, slot, g, ahead);
+  for (; g < P; g += W) weights_columns(1, j, slot, g, ahead);
+  for (int l = 0; l < L; l++) {
+    float *to = j->db + (j->table ? j->index[l] * P : 0);
+    for (g = 0; g < P; g += W) store(to + g, load(to + g) + load(j->turned + g * L + l * W));
+  }
+}
+
+/* The gates' rows of dz, and j->dc. */
+static void through_gates(const Job *j, const float *slot) {
+  for (Int u = 0; u < j->U; u++)
+    UNROLL for (int l = 0; l < LB; l++) unit_backward(j, u, l * W, slot);
+}
+
+/* The last O rows of dz are of the read-out of the step before: its hidden state is what entered this one. So that of the last step
+   is read out at a step of its own, without gates. */
+static void backward_block(const Job *j, Int b, const float *dc, const float *dh, const float *d_outputs, const float *kept,
+                           float *dc_out, float *dh_out, float *dx) {
+  const Int U = j->U, O = j->O;
+  if (HAS_C) get_rows(j, dc, U, b, j->dc);
+  else memset(j->dc, 0, sizeof(float) * U * L);
+  get_rows(j, dh, U, b, j->dh);
+  memset(j->index, 0, sizeof *j->index * L);
+  for (Int t = O ? j->steps : j->steps - 1; t >= 0; t--) {
+    const float *slot = kept + t * j->S * L;
+    if (t < j->steps) {
+      if (j->hidden) add_rows(j, d_outputs + t * j->V * j->B, U, b, j->dh);
+      if (j->table) get_symbols(j, t, b);
+      through_gates(j, slot);
+    } else memset(j->dz, 0, sizeof(float) * 4 * U * L);
+    if (O && t) get_rows(j, d_outputs + (t - 1) * O * j->B, O, b, j->dz + 4 * U * L);
+    else memset(j->dz + 4 * U * L, 0, sizeof(float) * O * L);
+    add_weights(j, slot, t ? slot - j->S * L : slot);
+    product_rows(j->back, U, j->dz, j->G, j->dh);
+    for (Int k = 0; !HAS_C && k < U * L; k++) j->dh[k] += j->dc[k];
+    if (t == j->steps) add_rows(j, dh, U, b, j->dh);
+    else if (dx) {
+      product_rows(j->into, j->F, j->dz, 4 * U, j->dx);
+      put_rows(j, j->dx, j->F, b, dx + t * j->F * j->B);
+    }
+  }
+  if (HAS_C) put_rows(j, j->dc, U, b, dc_out);
+  put_rows(j, j->dh, U, b, dh_out);
+}
+
+/* From the sums to the caller's arrays. */
+static void unpack(const Job *j, float *d_kernel, float *d_recurrent, float *d_bias, float *d_readout) {
+  const Int U = j->U, V = j->V, N = BLOCKS * V, X = j->X, G = j->G;
+  for (Int k = 0; k < j->K; k++)
+    for (Int g = 0; g < G; g++) {
+      float d = j->dw[k * j->P + g];
+      if (g >= 4 * U) {
+        if (k >= X) d_readout[(k - X) * j->O + g - 4 * U] = d;
+      } else if (k < X ? SEES_X(g % 4) : SEES_H(g % 4))
+        *(k < X ? &d_kernel[k * N + column(g, V)] : &d_recurrent[(k - X) * N + column(g, V)]) = d;
+    }
+  for (Int g = 0; g < 4 * U; g++) {
+    if (!SEES_X(g % 4)) continue;
+    float total = 0;
+    for (Int s = 0; s < (j->table ? j->F : 1); s++) {
+      float d = j->db[s * j->P + g];
+      if (j->table) d_kernel[s * N + column(g, V)] = d;
+      total += d;
+    }
+    d_bias[column(g, V)] = total;
+  }
+}
+
+/* ---- XLA's side ---- */
+
+static XLA_FFI_Error *refuse(const XLA_FFI_CallFrame *frame, const char *why) {
+  XLA_FFI_Error_Create_Args error = {XLA_FFI_Error_Create_Args_STRUCT_SIZE, NULL, why, XLA_FFI_Error_Code_INVALID_ARGUMENT};
+  return frame->api->XLA_FFI_Error_Create(&error);
+}
+static int asked_for_metadata(const XLA_FFI_CallFrame *frame) {
+  XLA_FFI_Metadata_Extension *asked = (XLA_FFI_Metadata_Extension *)frame->extension_start; /* if it is one: its base comes first */
+  if (!asked || asked->extension_base.type != XLA_FFI_Extension_Metadata) return 0;
+  XLA_FFI_Metadata *m = asked->metadata;
+  m->api_version.major_version = XLA_FFI_API_MAJOR, m->api_version.minor_version = XLA_FFI_API_MINOR, m->traits = 0;
+  m->state_type_id = (XLA_FFI_TypeId){0};
+  return 1;
+}
+
+/* Whether buffers are float32 arrays of these shapes: a word each, with a letter for each axis. */
+static int fit(const Job *j, void *const *buffers, const char *shapes) {
+  const char *axes = "TFUOBGRX"; /* G: all blocks; R: rows of the outputs; X: steps of inputs that have a gradient */
+  const Int sizes[] = {j->T, j->F, j->V, j->O, j->B, BLOCKS * j->V, j->R, j->real ? j->T : 0};
+  for (; *shapes; buffers++, shapes += *shapes == ' ') {
+    const XLA_FFI_Buffer *b = *buffers;
+    Int rank = 0;
+    for (; *shapes && *shapes != ' '; shapes++, rank++)
+      if (rank >= b->rank || b->dims[rank] != sizes[strchr(axes, *shapes) - axes]) return 0;
+    if (b->rank != rank || b->dtype != XLA_FFI_DataType_F32) return 0;
+  }
+  return 1;
+}
+static int is_row(const XLA_FFI_Buffer *b, Int n) { return b->dtype == XLA_FFI_DataType_F32 && b->rank == 1 && *b->dims == n; }
+static void clear(const XLA_FFI_Buffer *b) {
+  Int bytes = sizeof(float);
+  for (Int k = 0; k < b->rank; k++) bytes *= b->dims[k];
+  if (bytes) memset(b->data, 0, bytes);
+}
+static Int within(Int n, Int least, Int most) { return n < least ? least : n > most ? most : n; }
+static Int size(const XLA_FFI_Buffer *b, int axis) { return axis < b->rank ? b->dims[axis] : -1; }
+
+/* What both calls begin with: the sizes, to which all buffers are then held; the inputs; the work space, which is the last result.
+   Returns what is wrong, or NULL. */
+static const char *begin(Job *j, const XLA_FFI_CallFrame *frame, const XLA_FFI_Buffer *readout, const XLA_FFI_Buffer *outputs,
+                         const XLA_FFI_Buffer *kept, const char *taken, const char *given) {
+  void *const *in = frame->args.args, *const *out = frame->rets.rets;
+  const XLA_FFI_Buffer *inputs = in[4 + STATES], *counts = in[5 + STATES], *work = out[frame->rets.size - 1];
+  j->real = inputs->rank == 3, j->T = size(inputs, 0), j->B = size(inputs, j->real ? 2 : 1);
+  j->F = size(in[0], 0), j->U = j->V = size(in[1], 0), j->O = size(readout, 1);
+  if (!plan(j)) return "memcap: the sizes of " CELL " are out of range";
+  j->hidden = j->O == 0 && size(outputs, 1) > 0, j->R = j->hidden ? j->V : j->O;
+  int fits = j->real ? fit(j, in + 4 + STATES, "TFB") : inputs->rank == 2 && inputs->dtype == XLA_FFI_DataType_S32;
+  fits = fits && counts->rank == 1 && *counts->dims == 2 && counts->dtype == XLA_FFI_DataType_S32;
+  fits = fits && fit(j, in, taken) && fit(j, out, given) && is_row(work, lay_out(j, NULL));
+  j->keep = is_row(kept, slots(j, 1));
+  if (!fits || !(j->keep || is_row(kept, slots(j, 0)))) return "memcap: the buffers of " CELL " do not fit together";
+  const int32_t *n = counts->data;
+  j->steps = within(n[0], 0, j->T), j->U = within(n[1], 1, j->V);
+  plan(j), lay_out(j, work->data); /* smaller, if anything */
+  j->numbers = inputs->data, j->symbols = inputs->data;
+  int32_t outside = 0;
+  for (Int k = 0; !j->real && k < j->steps * j->B; k++) outside |= (uint32_t)j->symbols[k] >= (uint32_t)j->F;
+  return outside ? "memcap: " CELL "'s symbols must be at least 0 and below the number of its inputs" : NULL;
+}
+#define IN(k) (((XLA_FFI_Buffer *)in[k])->data)
+#define OUT(k) (((XLA_FFI_Buffer *)out[k])->data)
+
+#if HAS_C
+#define CARRY "UB UB"
+#else
+#define CARRY "UB"
+#endif
+
+/* kernel (F, G), recurrent (V, G), bias (G), of G = BLOCKS * V; readout (V, O), c, h (V, B), inputs (T, B) or (T, F, B), counts: steps,
+   units -> c, h, outputs (T, V or O or 0, B), kept: all slots, or two where no gradient is wanted; work. A cell without a c gets none,
+   and gives none. */
+static XLA_FFI_Error *forward(XLA_FFI_CallFrame *frame) {
+  if (asked_for_metadata(frame)) return NULL;
+  if (frame->args.size != 6 + STATES || frame->rets.size != 3 + STATES)
+    return refuse(frame, "memcap: " CELL " forward takes and gives another number of buffers");
+  void *const *in = frame->args.args, *const *out = frame->rets.rets;
+  Job j = {0};
+  const char *wrong = begin(&j, frame, in[3], out[STATES], out[1 + STATES], "FG UG G UO " CARRY, CARRY " TRB");
+  if (wrong) return refuse(frame, wrong);
+  for (int k = 0; k < 1 + STATES; k++) clear(out[k]); /* what does not count */
+  pack_forward(&j, IN(0), IN(1), IN(2), IN(3));
+  for (Int b = 0; b < j.B; b += L)
+    forward_block(&j, b, IN(4), IN(4 + HAS_C), OUT(0), OUT(HAS_C), OUT(STATES),
+                  (float *)OUT(1 + STATES) + (j.keep ? b / L * (j.T + 1) * j.S * L : 0));
+  return NULL;
+}
+
+/* kernel, recurrent, readout, dc, dh (V, B), d_outputs, inputs, counts, kept: all slots
+   -> d_kernel, d_recurrent, d_bias, d_readout, dc, dh, dx (T, F, B), or (0, F, B) for symbols; work */
+static XLA_FFI_Error *backward(XLA_FFI_CallFrame *frame) {
+  if (asked_for_metadata(frame)) return NULL;
+  if (frame->args.size != 7 + STATES || frame->rets.size != 6 + STATES)
+    return refuse(frame, "memcap: " CELL " backward takes and gives another number of buffers");
+  void *const *in = frame->args.args, *const *out = frame->rets.rets;
+  Job j = {0};
+  const char *wrong = begin(&j, frame, in[2], in[3 + STATES], in[6 + STATES], "FG UG UO " CARRY " TRB", "FG UG G UO " CARRY " XFB");
+  if (wrong || !j.keep) return refuse(frame, wrong ? wrong : "memcap: " CELL " backward wants all slots");
+  for (int k = 0; k < 5 + STATES; k++) clear(out[k]);
+  float *dx = j.real ? OUT(4 + STATES) : NULL;
+  pack_backward(&j, 0, IN(1), j.U, IN(2), j.O, j.back);
+  if (dx) pack_backward(&j, 1, IN(0), j.F, NULL, 0, j.into);
+  memset(j.dz, 0, sizeof(float) * j.P * L); /* the rows that pad stay zero */
+  memset(j.dw, 0, sizeof(float) * j.K * j.P);
+  memset(j.db, 0, sizeof(float) * (j.table ? j.F : 1) * j.P);
+  for (Int b = 0; b < j.B; b += L)
+    backward_block(&j, b, IN(3), IN(3 + HAS_C), IN(3 + STATES), (const float *)IN(6 + STATES) + b / L * (j.T + 1) * j.S * L, OUT(4),
+                   OUT(4 + HAS_C), dx);
+  unpack(&j, OUT(0), OUT(1), OUT(2), OUT(3));
+  return NULL;
+}
+
+/* Floats that the caller must ask for: of work, of all slots, of two slots; -1 where the sizes are out of range. */
+static int64_t size_of(int which, int64_t T, int64_t F, int64_t U, int64_t O, int64_t B, int real) {
+  Job j = {.T = T, .F = F, .V = U, .U = U, .O = O, .B = B, .real = real};
+  return !plan(&j) ? -1 : which == 0 ? lay_out(&j, NULL) : slots(&j, which == 1);
+}

@@ -1,0 +1,43 @@
+"""`flax.nnx.GRUCell` over time as one call of C (gru.c): what memcap/loops/while_loop.py computes of it, each
+step to float rounding."""
+
+from typing import Any
+
+import jax
+import numpy as np
+from flax import nnx
+
+from memcap.loops.base import Request
+from memcap.loops.gated_native import GatedC, GatedNative
+
+
+def _step(of_x: Any, of_h: Any, carry: Any) -> Any:
+    (h,) = carry
+    (x_r, x_z, x_n), (h_r, h_z, h_n) = (np.split(part.T, 3) for part in (of_x, of_h))
+    r, z = (0.5 + 0.5 * np.tanh(gate / 2) for gate in (x_r + h_r, x_z + h_z))
+    return ((1 - z) * np.tanh(x_n + r * h_n) + z * h,)
+
+
+IN_C = GatedC("gru", "a GRU", blocks=3, states=1, step=_step)
+
+
+class GRUNative(GatedNative):
+    """Flax's GRU on CPUs."""
+
+    rank = 1
+    what = "the GRU"
+    in_c = IN_C
+
+    def weights(self, cell: nnx.GRUCell) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """See `GatedNative.weights`."""
+        assert cell.dense_i.bias is not None
+        return cell.dense_i.kernel[...], cell.dense_h.kernel[...], cell.dense_i.bias[...]
+
+    def refuses(self, request: Request) -> str | None:
+        """See `Loop.refuses`. A constructor of its own may have chosen another activation."""
+        kind, flax = request.cell, nnx.GRUCell
+        theirs = kind.__call__ is flax.__call__ and kind.__init__ is flax.__init__
+        return super().refuses(request) or (None if theirs else "the cell is not Flax's GRU")
+
+
+LOOP = GRUNative()
