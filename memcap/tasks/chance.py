@@ -40,12 +40,14 @@ def sequences(task: Task, batch: Batch, length: int) -> tuple[np.ndarray, np.nda
 
 
 def score(task: Task, guess: np.ndarray, targets: np.ndarray, mask: np.ndarray) -> Measured:
-    """The task's own score where an answer is due; each sequence is one observation."""
+    """The task's own score, over all answers that are due; for its error each sequence is one observation."""
     each = (guess == targets) if task.loss == "classes" else (guess - targets) ** 2
     each = each.mean(-1) if task.several_values else each
     due = mask.sum(1)
-    a_sequence = np.where(mask, each, 0).sum(1)[due > 0] / due[due > 0]
-    return Measured(float(a_sequence.mean()), float(a_sequence.std() / max(len(a_sequence), 1) ** 0.5))
+    sums = np.where(mask, each, 0).sum(1)
+    mean = sums.sum() / due.sum()
+    error = (sums - mean * due).std() / due.mean() / len(due) ** 0.5  # of a ratio of two sums
+    return Measured(float(mean), float(error))
 
 
 @lru_cache(maxsize=1024)

@@ -1,0 +1,85 @@
+"""Counter languages: n times a, n times b, and so on; say which letter is next, or that the word is over."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from memcap.knobs import knob
+from memcap.lazy import jnp
+from memcap.tasks.base import Batch, Facts, Operand, Task, integers
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Key
+
+
+@dataclass(frozen=True)
+class CounterLanguage(Task):
+    """A word of n letters a, n letters b, and so on; from the first b on, the next letter is due, or that the
+    word is over.
+
+    Example (letters a and b, blank _): a a a b b b _ _ | lag 4 -> . . . b b ! . ! (no answer is due at a dot;
+    ! is due where the word is over).
+
+    `lag` is the largest n: each sequence has its own n, drawn evenly from 1 to `lag`. If all had n = lag, a
+    clock would do in place of a count of the a's; so the first b comes at no known step, and who is right on
+    all sequences of a lag counts up to it. A word begins at the first step, and blanks follow it. All
+    sequences of a batch have their last answer at the last step, as in other tasks: there it is asked once
+    more whether the word is over, which is in sight unless its last letter comes just then.
+
+    With `recipe.lags` = uniform each batch has its own largest n, so that short words come more often.
+
+    Source: Gers & Schmidhuber (2001), "LSTM recurrent networks learn simple context-free and
+    context-sensitive languages"; Suzgun, Belinkov & Shieber (2019), "On evaluating the generalization of LSTM
+    models in formal languages". There a net also says at each a that a or b may follow.
+    """
+
+    symbols: int = knob(2, "letters: 2 are a and b, 4 are a to d", choices=(2, 3, 4))
+    name: ClassVar[str] = "counter_language"
+    answers: ClassVar[Literal["last", "every"]] = "every"
+
+    @property
+    def vocabulary(self) -> int:
+        """The letters, and the blank, in that order."""
+        return self.symbols + 1
+
+    @property
+    def outputs(self) -> int:
+        """One logit a letter from b on, and one for the end, in that order."""
+        return self.symbols
+
+    @property
+    def smallest_lag(self) -> int:
+        """2: where each letter comes once, what is next is in sight."""
+        return 2
+
+    def shortest(self, lag: int) -> int:
+        """The longest word."""
+        return self.symbols * lag
+
+    def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+        """Inputs, targets and mask (T, B)."""
+        number = integers(key, (batch,), 1, lag + 1)
+        step = jnp.arange(steps)[:, None]
+        inputs = jnp.minimum(step // number, self.symbols)  # the blank comes after the letters
+        targets = jnp.clip((step + 1) // number - 1, 0, self.symbols - 1)
+        in_word = (step >= number) & (step < self.symbols * number)
+        mask = in_word | (step == length - 1)
+        return Batch(inputs, jnp.where(mask, targets, 0), mask)
+
+    def facts(self, lag: int, length: int) -> Facts:
+        """The values of what is counted, where the letter just read is known. Of a^n b^n that is one number
+        with `lag` values: after an a the n so far, after a b how many are left. In longer words c is due n
+        times again, so that n is held beside what is left of the b's: lag (lag + 1) / 2 pairs.
+
+        Chance is that of the likelier answer to each letter: that it comes again, right n - 1 times of n, or
+        the next one, right once; n is (lag + 1) / 2 on average. After the word the answer is in sight. As
+        chance grows with the lag, so does the criterion: it leaves one in 50 of the mistakes that are made
+        without memory, as .99 does of a fair coin's.
+        """
+        blocks, after_word = self.symbols - 1, 1 - (length == self.shortest(lag)) / lag
+        due = blocks * (lag + 1) / 2 + after_word
+        chance = (blocks * max((lag - 1) / 2, 1) + after_word) / due
+        held, values = (1, lag) if self.symbols == 2 else (2, lag * (lag + 1) // 2)
+        return Facts(held, math.log2(values), chance, threshold=1 - (1 - chance) / 50)

@@ -1,0 +1,124 @@
+"""Suzgun et al. (2019): what is drawn and judged, on rows that nobody trained."""
+
+import json
+
+import polars as pl
+import pytest
+from study_rows import group, table
+
+from memcap.papers import NOT_MEASURED
+from memcap.papers.suzgun2019.paper import LSTM, PAPER, draw, ranges
+
+ONE_COUNTER, TWO_COUNTERS, BEYOND, FOUR_LETTERS, TWICE, LOSS, *OURS = (claim.judge for claim in PAPER.claims)
+STEPS, SHORTER, LIKE = OURS
+LIST = [30, 33, 36, 40, 50, 60, 100, 1000]
+
+
+def nets(cell, symbols, units, *numbers, loss=(), batch=64):
+    """Nets of a cell on a language, one a seed, each with the number at which it fails; None: at none."""
+    rows = []
+    for seed, number in enumerate(numbers):
+        whole = [1.0 if number is None or n < number else (number - 1) / n for n in LIST]
+        columns = {"lengths": " ".join(map(str, LIST)), "whole_at_lengths": json.dumps(whole)}
+        columns |= {
+            "score_at_lengths": json.dumps([1.0] * len(LIST)),
+            "cell": cell,
+            "seed": seed,
+            "batch": batch,
+        }
+        columns["train_loss"] = loss[seed] if loss else 0.5
+        rows += group("counter_language", 30, {units: (0, 1)}, knobs={"symbols": symbols}, **columns)
+    return table(rows)
+
+
+def test_a_net_fails_at_the_first_number_with_a_wrong_word_whatever_its_answers_score():
+    data = ranges(pl.concat([nets(LSTM, 3, 4, 50, 30, None), nets("SimpleCell", 3, 4, 50)]))
+    assert data["fails_at"].to_list() == [50, 30, None]
+    assert data["right_to"].to_list() == [40, 0, 1000]
+    assert data["learnt"].to_list() == [True, False, True]
+    assert data["symbols"].to_list() == [3, 3, 3]
+
+
+def test_the_fewest_units_are_those_of_which_some_net_learns_it():
+    def judge(*parts):
+        return TWO_COUNTERS(pl.concat([nets(LSTM, *part) for part in parts]))
+
+    three, four = [(3, 1, 30, 30), (3, 2, 30, 40)], [(4, 2, 30, 30), (4, 3, 33, 30)]
+    assert judge(*three, *four).holds is True
+    assert judge(*three, *four).ours.startswith("a^n b^n c^n: 0 of 2 nets of 1, 1 of 2 nets of 2; ")
+    assert judge((3, 1, 30, 40), *three[1:], *four).holds is False
+    assert judge(*three, (4, 3, 30, 30)).holds is False
+    assert judge(*three) == NOT_MEASURED
+    assert ONE_COUNTER(pl.concat([nets(LSTM, 2, 1, 30), nets(LSTM, 2, 2, 40)])).holds is True
+    assert ONE_COUNTER(pl.concat([nets(LSTM, 2, 1, 40), nets(LSTM, 2, 2, 40)])).holds is False
+
+
+@pytest.mark.parametrize("last", [33, 30, None])
+def test_a_net_that_hardly_goes_on_or_never_fails_denies_that_ranges_are_longer_and_end(last):
+    good = nets(LSTM, 2, 4, 36, 60)
+    assert BEYOND(pl.concat([good, nets(LSTM, 3, 4, 40, 1000)])).holds is True
+    assert BEYOND(pl.concat([good, nets(LSTM, 3, 4, 40, last)])).holds is False
+    assert BEYOND(pl.concat([good, nets("GRUCell", 3, 4, 40)])) == NOT_MEASURED
+    assert FOUR_LETTERS(nets(LSTM, 4, 4, 40, last)).holds is False
+
+
+def alike(two, three, four, batch=1):
+    """Nets of the widths that train on one word a step, too."""
+    numbers = {2: two, 3: three, 4: four}
+    return pl.concat([nets(LSTM, k, k, *each, batch=batch) for k, each in numbers.items()])
+
+
+def test_the_mean_is_of_what_is_right_in_each_language_of_nets_that_see_a_word_a_step():
+    assert TWICE(alike((100, 100), (1000, 33), (100,))).holds is True
+    assert TWICE(alike((100, 100), (100, 33), (100,))).holds is False
+    assert TWICE(alike((100, 100), (1000, 33), (60,))).holds is False
+    assert TWICE(alike((100, 100), (1000, 33), (100,), batch=64)) == NOT_MEASURED
+
+
+def test_one_net_of_many_words_a_step_that_goes_on_as_far_denies_that_steps_matter():
+    many = alike((60, 100), (60,), (50,))
+    assert STEPS(pl.concat([many, alike((40, 50), (50,), (40,), batch=64)])).holds is True
+    assert STEPS(pl.concat([many, alike((40, 60), (50,), (40,), batch=64)])).holds is False
+    assert STEPS(many) == NOT_MEASURED
+
+
+def test_loss_is_ranked_against_the_range_in_each_language_and_among_nets_that_learnt():
+    loss = (0.1, 0.2, 0.3, 0.4)
+    unordered = [nets(LSTM, k, 4, 50, 36, 40, 60, loss=loss) for k in (2, 3)]
+    assert LOSS(pl.concat(unordered)).holds is True
+    assert LOSS(pl.concat([unordered[0], nets(LSTM, 3, 4, 60, 50, 40, 36, loss=loss)])).holds is False
+    unlearnt = [nets(LSTM, 3, 2, 30, 30, 30, 30, loss=(1, 2, 3, 4))]
+    assert LOSS(pl.concat(unordered + unlearnt)) == LOSS(pl.concat(unordered))
+    assert LOSS(unordered[0]) == NOT_MEASURED
+
+
+def cells(**others):
+    """Three nets of each cell in both languages."""
+    numbers = {LSTM: (50, 50, 60), "GRUCell": (33, 36, 40), "minGRU": (33, 36, 100), "minLSTM": (33, 40, 36)}
+    return pl.concat([nets(cell, k, 4, *each) for cell, each in (numbers | others).items() for k in (2, 3)])
+
+
+def test_one_gru_that_goes_on_as_far_as_an_lstm_denies_it():
+    assert SHORTER(cells()).holds is True
+    assert SHORTER(cells(GRUCell=(33, 36, 50))).holds is False
+    assert SHORTER(cells().filter(pl.col("cell") != "GRUCell")) == NOT_MEASURED
+
+
+@pytest.mark.parametrize("cell", ["minGRU", "minLSTM"])
+def test_medians_say_whom_a_cell_is_like(cell):
+    assert LIKE(cells()).holds is True
+    assert LIKE(cells(**{cell: (33, 50, 60)})).holds is False  # as the LSTM
+    assert LIKE(cells(GRUCell=(60, 60, 60))).holds is False
+    assert LIKE(cells(**{LSTM: (40, 40, 60)})).holds is False
+    assert LIKE(cells().filter(pl.col("cell") != cell)) == NOT_MEASURED
+
+
+def test_a_mark_is_a_net_and_only_what_learnt_is_set_against_its_loss():
+    rows = pl.concat([nets(LSTM, 2, 1, 60, 30, loss=(0.01, 0.02)), nets("GRUCell", 2, 4, 36)])
+    drawn = draw(rows)
+    first, *_, last = drawn.figure.axes
+    marks = {each.get_label(): each.get_offsets().tolist() for each in first.collections}
+    assert [y for _, y in marks["LSTM"]] == [2, 1]
+    assert [y for _, y in marks["GRU"]] == [1.2]
+    assert last.collections[1].get_offsets().tolist() == [[0.01, 2]]
+    assert [y for _, y in marks["LSTM, theirs"]] == [9, 6.8]
