@@ -42,4 +42,5 @@ FACTS = {
     "selective_LRU": CellFacts(2, 64),
     "signed_delta_net": CellFacts(16, 512),
     "slstm": CellFacts(4, 128),
+    "urnn": CellFacts(2, 64),
 }

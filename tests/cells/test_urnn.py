@@ -1,0 +1,71 @@
+"""The unitary RNN: its equations in NumPy, a state that is turned without loss, and a gradient at zero."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from loop_checks import run_loop
+
+from memcap.cells.urnn import URNN
+from memcap.models.model import Model
+from memcap.models.network import Architecture
+
+F, U, B, T = 3, 6, 4, 5
+EACH = np.eye(U)
+
+
+def material():
+    rng = np.random.default_rng(0)
+    cell = URNN(F, U, rngs=nnx.Rngs(0))
+    cell.bias[...] = jnp.asarray(rng.uniform(-1.2, 0.1, U), jnp.float32)
+    return cell, rng.standard_normal((T, B, F)).astype(np.float32)
+
+
+def matrix(cell):
+    """W, so that W h is the product with a column, put together from dense float64 matrices."""
+    wave = np.exp(-2j * np.pi * np.outer(np.arange(U), np.arange(U)) / U) / np.sqrt(U)
+    d1, d2, d3 = (np.diag(np.exp(1j * np.asarray(phase, np.float64))) for phase in cell.phases[...])
+    r1, r2 = (
+        EACH - 2 * np.outer(v, v.conj()) / np.vdot(v, v) for v in np.asarray(cell.mirrors[...], np.complex128)
+    )
+    order = np.random.default_rng(U).permutation(U)
+    return d3 @ r2 @ wave.conj().T @ d2 @ EACH[order] @ r1 @ wave @ d1
+
+
+def test_it_is_the_published_recurrence():
+    cell, x = material()
+    turn, kernel, bias = matrix(cell), np.asarray(cell.kernel[...]), np.asarray(cell.bias[...])
+    np.testing.assert_allclose(turn @ turn.conj().T, EACH, atol=1e-6)
+    state, shown = np.zeros((B, U), np.complex128), []
+    for inputs in x:
+        z = state @ turn.T + inputs @ kernel
+        state = np.maximum(np.abs(z) + bias, 0) * z / np.abs(z)
+        shown.append(np.stack([state.real, state.imag], -1).reshape(B, 2 * U))
+    assert (np.abs(state) == 0).any()  # of some units nothing is left
+    last, hidden = run_loop("while", cell, x, jnp.zeros((B, U), jnp.complex64))
+    np.testing.assert_allclose(np.swapaxes(hidden, 1, 2), shown, atol=1e-5)
+    np.testing.assert_allclose(last, state, atol=1e-5)
+
+
+def test_without_a_bias_a_state_is_turned_for_500_steps_and_loses_nothing():
+    cell, _ = material()
+    cell.bias[...] = jnp.zeros(U)
+    start = jnp.asarray(np.random.default_rng(1).standard_normal((1, U)), jnp.complex64)
+    last, _ = run_loop("while", cell, np.zeros((500, 1, F), np.float32), start)
+    np.testing.assert_allclose(np.linalg.norm(last), np.linalg.norm(start), rtol=1e-3)
+
+
+def test_the_gradient_at_a_zero_state_is_finite():
+    cell, _ = material()
+    graph, weights = nnx.split(cell)
+
+    def loss(weights):
+        return nnx.merge(graph, weights)(jnp.zeros((1, U), jnp.complex64), jnp.zeros((1, F)))[1].sum()
+
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(jax.grad(loss)(weights)))
+
+
+def test_it_has_7_numbers_per_unit_besides_the_inputs_and_carries_2():
+    net = Architecture(Model("urnn", U), F, 2)
+    assert net.carry_numbers() == 2 * U
+    assert net.parameters() == (3 + 4 + 1 + 2 * F) * U + (2 * U + 1) * 2
