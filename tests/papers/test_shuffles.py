@@ -7,7 +7,7 @@ from memcap import papers
 from memcap.studies import store
 
 OUTCOMES = ["status", "solved", "steady", "steps", "steps_to_solve", "steps_to_steady"]
-OUTCOMES += ["final", "best", "stretched", "score_at_lengths", "whole_at_lengths"]
+OUTCOMES += ["final", "best", "stretched", "train_loss", "score_at_lengths", "whole_at_lengths"]
 SHUFFLES, BY_CHANCE = 20, 3
 # It rests on one net, as its text says: another net's outcome does as well in a quarter of the shuffles.
 ONE_NET, ONE_NET_BY_CHANCE = {("voelker2019", 1)}, 10
