@@ -320,12 +320,12 @@ class Ranking:
     Args:
         cell: as its rows have it.
         table: a row per task, with the columns of `memcap.capacity.state.standing`.
-        drawn: the figure `state` of all cells, and its numbers.
+        map: the figure `state` of all cells, and its numbers.
     """
 
     cell: str
     table: pl.DataFrame
-    drawn: figures.Drawn
+    map: figures.Drawn
 
 
 def rank(
@@ -360,7 +360,7 @@ def rank(
         )
         rows = pl.concat([rows, guest])
     needs = state.needs(rows)
-    return Ranking(name, state.standing(needs, name), state_figure.drawn(needs))
+    return Ranking(name, state.standing(needs, name), state_figure.of_needs(needs))
 
 
 def load(folder: str | Path, key: str | None = None) -> Trained:

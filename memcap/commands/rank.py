@@ -40,7 +40,7 @@ def run(arguments: Namespace) -> None:
     """Train what is missing, print a line per task, and draw the map with the cell on it."""
     folder = arguments.output or OUTPUTS / f"rank_{arguments.cell.rpartition(':')[2]}"
     ranking = api.rank(arguments.cell, folder, progress=not arguments.json)
-    picture = figures.save(ranking.drawn, folder / "figures", "state")
+    picture = figures.save(ranking.map, folder / "figures", "state")
     lines = ranking.table.to_dicts()
     if arguments.json:
         print_json({"cell": ranking.cell, "tasks": lines, "figure": str(picture)})

@@ -28,10 +28,10 @@ def draw(rows: pl.DataFrame) -> Drawn:
     Raises:
         UserError: no rows.
     """
-    return drawn(needs(rows))
+    return of_needs(needs(rows))
 
 
-def drawn(all_needs: Sequence[Need]) -> Drawn:
+def of_needs(all_needs: Sequence[Need]) -> Drawn:
     """The same, of needs that are known.
 
     Raises:

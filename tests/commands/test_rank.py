@@ -61,7 +61,7 @@ def test_of_a_cell_that_is_published_nothing_is_trained(place, monkeypatch):
     monkeypatch.setattr(api, "train", None)
     ranking = package.rank("gru")
     assert ranking.table.select("cell", "rank", "cells").rows() == [("GRUCell", 1, 2)]
-    assert ranking.drawn.data["cell"].to_list() == ["GRUCell", "LRU"]
+    assert ranking.map.data["cell"].to_list() == ["GRUCell", "LRU"]
 
 
 def test_a_cell_that_is_none_is_refused():
