@@ -364,7 +364,7 @@ def cells_by_bytes() -> str:
 
 
 def best_cells() -> str:
-    """On each task of the map, the cells that need the fewest bytes, and those that did not train."""
+    """On each task of the map, the cells that need the fewest bytes, and those that mostly fail."""
     all_needs = needs(rows_of(MAP))
     lines = []
     for place in sorted(dict.fromkeys(need.place for need in all_needs)):
@@ -372,14 +372,14 @@ def best_cells() -> str:
         met = sorted((n for n in there if n.is_met), key=lambda n: n.u90["bytes"].units)
         fewest = ", ".join(f"{n.cell} {n.u90['bytes'].units:.0f}" for n in met[:3])
         lines.append((place, fewest, ", ".join(sorted(n.cell for n in there if not n.point.trains))))
-    return table(("task", "fewest bytes of state", "none trained"), lines)
+    return table(("task", "fewest bytes of state", "fewer than half of the seeds at every width"), lines)
 
 
 def _bytes(need: Need) -> str:
     if not need.point.trains:
-        return "none trained"
+        return "under half"
     if not need.is_met:
-        return f"> {need.most['bytes']:.0f}"
+        return f"open above {need.most['bytes']:.0f}"
     threshold = need.u90["bytes"]
     low = f"{threshold.low:.0f}" if threshold.low > 0 else "open"
     high = f"{threshold.high:.0f}" if math.isfinite(threshold.high) else "open"

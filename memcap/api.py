@@ -342,7 +342,7 @@ def rank(
     Args:
         cell: a class, or as `model.cell` names it, as "my_module:MyCell". Of a cell that is on the map
             nothing is trained.
-        folder, engine, progress: as in `train`.
+        folder, engine, progress: as in `train`; without a folder a second call trains all of it again.
 
     Raises:
         UserError: no such cell, or one that has no start of its own.
@@ -360,7 +360,7 @@ def rank(
         )
         rows = pl.concat([rows, guest])
     needs = state.needs(rows)
-    return Ranking(name, state.standing(needs, name), state_figure.of_needs(needs))
+    return Ranking(name, state.standing(needs, name), state_figure.of_needs(needs, name))
 
 
 def load(folder: str | Path, key: str | None = None) -> Trained:

@@ -93,7 +93,7 @@ def share(text: str) -> float:
 
 def folder_of(results: Path) -> Path:
     """The folder beside whose rows things are written: the one that a user named, or that of the file that he
-    named. What is made of published rows goes where studies are."""
+    named. What is made of published rows goes beside studies, apart from those of the same name."""
     if is_published(results):
-        return OUTPUTS / results
+        return OUTPUTS / "published" / results
     return results if results.is_dir() else results.parent

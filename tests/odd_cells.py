@@ -76,3 +76,18 @@ class HalfLSTM(LSTM):
 
 
 ODD_CELLS = tuple(f"{__name__}:{kind.__name__}" for kind in (Leaky, Diagonal, Clocked, HalfLSTM))
+
+
+class SquareCarry(Leaky):
+    """As many numbers in the carry as units squared."""
+
+    def initialize_carry(self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None) -> Any:
+        units = self.hidden_features
+        return jnp.zeros((*input_shape[:-1], units, units), jnp.float32)
+
+
+class FixedCarry(Leaky):
+    """Four numbers in the carry, whatever the width."""
+
+    def initialize_carry(self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None) -> Any:
+        return jnp.zeros((*input_shape[:-1], 4), jnp.float32)

@@ -47,8 +47,8 @@ def test_commands_read_it_and_write_nothing(place, words, says):
 @pytest.mark.parametrize(
     ("words", "path"),
     [
-        ("figure seeds atlas", "outputs/atlas/figures/seeds.png"),
-        ("report atlas", "outputs/atlas/report.html"),
+        ("figure seeds atlas", "outputs/published/atlas/figures/seeds.png"),
+        ("report atlas", "outputs/published/atlas/report.html"),
     ],
 )
 def test_what_is_made_of_it_goes_where_studies_are(place, words, path):

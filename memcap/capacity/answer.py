@@ -25,6 +25,7 @@ from memcap.capacity.points import (
     References,
     closing,
     columns,
+    evaluation_words,
     interval_text,
     label,
     recipe_words,
@@ -37,7 +38,7 @@ from memcap.knobs import UserError
 from memcap.models.model import MOST_UNITS
 from memcap.printing import duration
 from memcap.published import ATLAS, NAMES
-from memcap.recipes import race_axes
+from memcap.recipes import race_axes, starts_itself
 from memcap.tasks import Task
 from memcap.words import plural
 
@@ -292,10 +293,11 @@ def command(
         words.append(f"--config-dir {shlex.quote(str(config_dir))}")
     words += [f"task={task.name}", *(f"task.{knob}" for knob in set_knobs(task)), f"task.lag={lag}"]
     words += [f"model.cell={cell}"] * (cell != "lstm") + [f"model.layers={layers}"] * (layers != 1)
+    words += [] if near is None else evaluation_words(near)
     study = re.sub(r"\W+", "_", f"{task.name}_L{lag}")
     if point is not None and not point.trains:
         widest = min(max(point.units[-1], 2 * held, 4), MOST_UNITS)
-        raced = race_axes(own_start=point.recipe["init"] == "flax")
+        raced = race_axes(own_start=starts_itself(cell))
         recipes = ", ".join(f"{name}: [{', '.join(map(str, values))}]" for name, values in raced.items())
         axes = f"{recipes}, model.units: 1..{widest}, seed: 8"
         return " ".join([*words, f"study={study}_race", "design=race", f"'axes={{{axes}}}'"])

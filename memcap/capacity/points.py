@@ -216,6 +216,17 @@ def recipe_words(point: Point) -> list[str]:
     return words
 
 
+def evaluation_words(point: Point) -> list[str]:
+    """What of a point's evaluation is not the default, as words of a command."""
+    usual, ours = Evaluation(), point.evaluation
+    words = [
+        f"evaluation.{name}={getattr(ours, name)}"
+        for name in ("every", "sequences", "successive", "stretch")
+        if getattr(ours, name) != getattr(usual, name)
+    ]
+    return words + [f"evaluation.until={ours.until}"] * (ours.until != usual_until(point.task))
+
+
 def closing(point: Point) -> str | None:
     """What would close the open ends of the intervals of u50 and u90: which seeds to train. None: all are
     closed."""

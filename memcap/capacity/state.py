@@ -13,15 +13,17 @@ from memcap.capacity.points import Point, ends, label
 from memcap.capacity.thresholds import Threshold
 from memcap.cells import cell_facts
 from memcap.config import Evaluation, Member, task_defaults
-from memcap.knobs import defaults
+from memcap.knobs import UserError, defaults
 from memcap.models.model import Model
+from memcap.models.network import Architecture
 from memcap.published import root
 from memcap.studies import axes
 
 STUDY = "state"
 LIKE = "GRUCell"  # the cell of the map whose grids a guest takes
-MOST_NUMBERS = 256  # of a guest's carry: the widest matrices of the map have as many
+MOST_NUMBERS = 288  # of a guest's carry: the widest matrices of the map have 257 to 277
 LEAST_WIDTHS = 3  # of a guest that has more
+FLOAT32 = 4.0  # bytes of a number, where a carry does not grow with the width, which would tell
 COUNTS = {"bytes": "bytes of state", "parameters": "parameters"}
 
 
@@ -78,7 +80,7 @@ def needs(rows: pl.DataFrame) -> list[Need]:
         for point in _points(own):
             numbers = count_by_units(own, point, "carry_numbers")
             facts = cell_facts(point.cell, point.task.features)
-            each = facts.bits_per_unit / 8 / facts.numbers_per_unit
+            each = facts.bits_per_unit / facts.numbers_per_unit / 8 if facts.numbers_per_unit else FLOAT32
             counts = {
                 "bytes": lambda units, numbers=numbers, each=each: each * numbers(units),
                 "parameters": count_by_units(own, point, "parameters"),
@@ -93,7 +95,7 @@ def needs(rows: pl.DataFrame) -> list[Need]:
     for place in dict.fromkeys(need.place for need in all_needs):
         there = [need for need in all_needs if need.place == place]
         for need in there:
-            ranks.setdefault(need.cell, []).append(rank(need, there))
+            ranks.setdefault(need.cell, []).append(rank(need, there) or len(there))
     return sorted(all_needs, key=lambda need: sum(ranks[need.cell]) / len(ranks[need.cell]))
 
 
@@ -102,18 +104,18 @@ def _points(rows: pl.DataFrame) -> list[Point]:
     return [*frontier(rows), *trained]
 
 
-def rank(need: Need, there: Sequence[Need]) -> int:
-    """Its place among the needs of one task and lag, by bytes of state, from 1; those that no width meets
-    share the last one."""
+def rank(need: Need, there: Sequence[Need]) -> int | None:
+    """Its place among the needs of one task and lag, by bytes of state, from 1; None where no width that was
+    searched is enough: wider ones may be."""
     if not need.is_met:
-        return len(there)
+        return None
     ours = need.u90["bytes"].units
     return 1 + sum(each.is_met and each.u90["bytes"].units < ours for each in there)
 
 
 def members_of(cell: str) -> list[Member]:
     """What the design `race` chooses from to put a cell on the map: the members of a cell that is there, with
-    this one in its place, of widths whose carries have at most `MOST_NUMBERS` numbers.
+    this one in its place, of widths whose carries have at most `MOST_NUMBERS` numbers; three at least.
 
     Args:
         cell: as `model.cell` names it.
@@ -138,10 +140,9 @@ def members_of(cell: str) -> list[Member]:
 
 
 def _widths(cell: str, widths: Sequence[int]) -> list[int]:
-    each = cell_facts(cell, features=1).numbers_per_unit
-    return [
-        units for place, units in enumerate(widths) if place < LEAST_WIDTHS or units * each <= MOST_NUMBERS
-    ]
+    numbers = {units: Architecture(Model(cell, units), 1, 1).carry_numbers() for units in widths}
+    fits = [units for units in widths if numbers[units] <= MOST_NUMBERS]
+    return fits if len(fits) >= LEAST_WIDTHS else list(widths[:LEAST_WIDTHS])
 
 
 def standing(all_needs: Sequence[Need], cell: str) -> pl.DataFrame:
@@ -152,17 +153,22 @@ def standing(all_needs: Sequence[Need], cell: str) -> pl.DataFrame:
         cell: as its rows have it.
 
     Returns:
-        One row per task: what it needs there (`columns`), its rank by bytes of state, of how many cells, and
-        the cell that needs the fewest bytes, with its bytes.
+        One row per task: what it needs there (`columns`), its rank by bytes of state (null where no width
+        searched is enough), of how many cells, and the cell that needs the fewest bytes, with its bytes.
+
+    Raises:
+        UserError: the cell has no needs.
     """
     rows = []
     for need in (each for each in all_needs if each.cell == cell):
         there = [each for each in all_needs if each.place == need.place]
-        first = min(there, key=lambda each: rank(each, there))
+        first = min(there, key=lambda each: rank(each, there) or len(there) + 1)
         row = columns(need) | {"rank": rank(need, there), "cells": len(there)}
         row["best_cell"] = first.cell if first.is_met else None
         row["best_bytes"] = first.u90["bytes"].units if first.is_met else None
         rows.append(row)
+    if not rows:
+        raise UserError(f"{cell}: none of its nets has a row; memcap status says why")
     return pl.DataFrame(rows, infer_schema_length=None).sort("task", "lag", "verdict")
 
 

@@ -3,10 +3,11 @@
 It trains what the cells of the map trained, some minutes on a CPU: a race of learning rates at each task,
 then the widths that find u90 (sweeps/state.yaml).
 
-  memcap rank my_cells:Fast            into outputs/rank_Fast; a rerun trains only what is missing
+  memcap rank my_cells:Fast            into outputs/rank_my_cells_Fast; a rerun trains only what is missing
   memcap rank delta_net                of a cell that is on the map: nothing is trained
 """
 
+import re
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
@@ -20,7 +21,11 @@ COLUMNS = (
     Column("lag", right=True),
     Column("verdict", "steady: right on longer sequences, too"),
     Column("rank", "by bytes of state, of so many cells"),
-    Column("bytes", "of state at which 90 % of the seeds that train at all pass, with a 95 % interval"),
+    Column(
+        "bytes",
+        "of state at which 90 % of the seeds that train at all pass, with a 95 % interval; open above: not"
+        " enough where the search ended; under half: of the seeds at every width",
+    ),
     Column("parameters", "of the whole net there", right=True),
     Column("fewest", "the cell that needs the fewest bytes, and how many"),
 )
@@ -38,7 +43,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> None:
     """Train what is missing, print a line per task, and draw the map with the cell on it."""
-    folder = arguments.output or OUTPUTS / f"rank_{arguments.cell.rpartition(':')[2]}"
+    word = re.sub(r"\W", "_", arguments.cell)
+    folder = arguments.output or OUTPUTS / f"rank_{word}"
     ranking = api.rank(arguments.cell, folder, progress=not arguments.json)
     picture = figures.save(ranking.map, folder / "figures", "state")
     lines = ranking.table.to_dicts()
@@ -55,7 +61,7 @@ def _cells(line: dict[str, Any]) -> list[str]:
         line["task"],
         str(line["lag"]),
         line["verdict"],
-        f"{line['rank']} of {line['cells']}",
+        f"{line['rank'] or 'open'} of {line['cells']}",
         _bytes(line),
         f"{line['parameters_u90']:.0f}" if _is_met(line) else "",
         f"{line['best_cell']} {number(line['best_bytes'])}" if line["best_cell"] else "none",
@@ -67,10 +73,10 @@ def _is_met(line: dict[str, Any]) -> bool:
 
 
 def _bytes(line: dict[str, Any]) -> str:
-    """What it needs, in words where no width that was tried is enough."""
+    """What it needs, in words where no width that was searched is enough."""
     if not line["trains"]:
-        return "none trained"
+        return "under half pass"
     if not _is_met(line):
-        return f"> {number(line['bytes_widest'])}"
+        return f"open above {number(line['bytes_widest'])}"
     low, high = (number(line[f"bytes_u90_{end}"]) or "open" for end in ("low", "high"))
     return f"{number(line['bytes_u90'])} [{low}, {high}]"

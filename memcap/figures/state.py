@@ -15,7 +15,6 @@ from memcap.figures import Drawn
 from memcap.figures.style import budgets, choice_of_recipe, pass_rules, write_below
 from memcap.knobs import UserError
 
-GUEST = ":"  # in the name of a cell that lives elsewhere
 OURS, GUESTS = "#1f4e79", "#c2410c"
 
 
@@ -31,18 +30,20 @@ def draw(rows: pl.DataFrame) -> Drawn:
     return of_needs(needs(rows))
 
 
-def of_needs(all_needs: Sequence[Need]) -> Drawn:
-    """The same, of needs that are known.
+def of_needs(all_needs: Sequence[Need], guest: str | None = None) -> Drawn:
+    """The same, of needs that are known; one cell, the guest, stands out.
 
     Raises:
         UserError: there are none.
     """
     if not all_needs:
         raise UserError("no rows: nothing to draw; train some, as in: memcap train sweeps=state")
-    return Drawn(plot(all_needs), pl.DataFrame([columns(n) for n in all_needs], infer_schema_length=None))
+    return Drawn(
+        plot(all_needs, guest), pl.DataFrame([columns(n) for n in all_needs], infer_schema_length=None)
+    )
 
 
-def plot(all_needs: Sequence[Need]) -> Figure:
+def plot(all_needs: Sequence[Need], guest: str | None = None) -> Figure:
     """A column of panels per task, bytes of state above, parameters below; a line per cell."""
     places = list(dict.fromkeys(sorted(need.place for need in all_needs)))
     cells = list(dict.fromkeys(need.cell for need in all_needs))
@@ -51,7 +52,7 @@ def plot(all_needs: Sequence[Need]) -> Figure:
     for row, name in zip(panels, COUNTS, strict=True):
         for axes, place in zip(row, places, strict=True):
             there = [need for need in all_needs if need.place == place]
-            _panel(axes, there, name, cells)
+            _panel(axes, there, name, cells, guest)
             if name == "bytes":
                 axes.set_title("\n".join(textwrap.wrap(place, 22)), fontsize=9)
                 axes.axvline(there[0].floor, color="grey", lw=1, ls=":")
@@ -59,7 +60,7 @@ def plot(all_needs: Sequence[Need]) -> Figure:
         row[0].set_yticks(range(len(cells)), cells, fontsize=8)
         row[0].set_ylim(len(cells) - 0.4, -0.6)
         for tick, cell in zip(row[0].get_yticklabels(), cells, strict=True):
-            if GUEST in cell:
+            if cell == guest:
                 tick.set_color(GUESTS)
                 tick.set_fontweight("bold")
     write_below(figure, caption([need.point for need in all_needs]))
@@ -67,10 +68,10 @@ def plot(all_needs: Sequence[Need]) -> Figure:
     return figure
 
 
-def _panel(axes: Axes, there: Sequence[Need], name: str, cells: Sequence[str]) -> None:
+def _panel(axes: Axes, there: Sequence[Need], name: str, cells: Sequence[str], guest: str | None) -> None:
     for need in there:
-        at, colour = cells.index(need.cell), GUESTS if GUEST in need.cell else OURS
-        if not need.is_met:  # a cross where the widest net was tried that did not train, or was not enough
+        at, colour = cells.index(need.cell), GUESTS if need.cell == guest else OURS
+        if not need.is_met:  # at the widest net that was searched
             axes.plot(need.most[name], at, marker="x" if not need.point.trains else ">", color="grey", ms=5)
             continue
         u90 = need.u90[name]
@@ -92,9 +93,9 @@ def caption(points: Sequence[Point]) -> str:
     """What the marks mean."""
     about = (
         "u90, the width at which 90 % of the seeds that train at all pass, in bytes of the carry and in"
-        " parameters of the whole net; bars are 95 % intervals (arrows: an open end). A grey arrow: the"
-        " widest net that the best recipe tried is not enough; a cross: no net of any width trained. Dotted:"
-        " the bits that must be held."
+        " parameters of the whole net; bars are 95 % intervals (arrows: an open end). A grey arrow: not"
+        " enough where the search ended, and wider nets may be; a cross: fewer than half of the seeds at"
+        " every width. Dotted: the bits that must be held."
         f"{choice_of_recipe(points)} {budgets(points)} {' '.join(pass_rules(points))} Up to"
         f" {max(p.seeds for p in points)} seeds; one layer, no convolution. What training reached, not what a"
         " network could hold."

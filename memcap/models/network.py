@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 import jax
@@ -367,6 +367,7 @@ def _carry(architecture: Architecture) -> list[Any]:
     return jax.tree.leaves(nnx.eval_shape(lambda: architecture.network().carry(1)))
 
 
-@cache
+# Each takes some hundred areas of memory, of 65,530 that Linux gives a process: the last few are kept.
+@lru_cache(maxsize=16)
 def _own_init(architecture: Architecture) -> Callable[[int], nnx.State]:
     return jax.jit(lambda seed: nnx.split(architecture.network(jax.random.key(seed)))[1])

@@ -88,8 +88,15 @@ def racing(config: dict[str, Any], design: str) -> list[dict[str, Any]] | None:
     if not any(grids):
         return None
     is_open = ["recipe" not in grid for grid in grids]
-    cells = {str(cell) for grid in grids for cell in grid.get("model.cell", [config["model"]["cell"]])}
-    own = {starts_itself(cell) for cell in sorted(cells)}
+    own = [_start_themselves(grid, config) for grid in grids]
+    mixed = {True, False} in own
+    no_race = [  # by grid: one rate, of cells of which rates are what races
+        open_
+        and starts == {True}
+        and len(grid.get("recipe.lr", [rate])) == 1
+        and (rate or "recipe.lr" in grid)
+        for grid, open_, starts in zip(grids, is_open, own, strict=True)
+    ]
     if design != "race":
         tasks = {task for grid in grids for task in grid.get("task", [config["task"]["name"]])}
         widths = [len(grid.get("model.units", [None])) for grid in grids]
@@ -98,8 +105,8 @@ def racing(config: dict[str, Any], design: str) -> list[dict[str, Any]] | None:
             or not all(is_open)
             or min(widths) < FEWEST_WIDTHS
             or any(is_recommended(str(task)) for task in tasks)
-            or own == {True, False}
-            or (own == {True} and rate is not None)
+            or mixed
+            or any(no_race)
         ):
             return None
     elif recipe != "auto" and any(is_open):
@@ -107,17 +114,31 @@ def racing(config: dict[str, Any], design: str) -> list[dict[str, Any]] | None:
             f"design=race: recipe={recipe} is one recipe; leave recipe=auto, or list some in axes, as in"
             " {recipe: [curriculum, hold]}"
         )
-    elif rate is not None and any(is_open) and own == {True}:
+    elif any(no_race):
         raise UserError(
-            f"design=race: recipe.lr={rate} is one rate, and rates are what races for cells that start"
+            "design=race: one learning rate is no race, and rates are what races for cells that start"
             " themselves; leave it, or list some in axes, as in {recipe.lr: [0.003, 0.03]}"
         )
+    elif mixed and any(is_open):
+        raise UserError(
+            "design=race: cells that start themselves race over rates, others over recipes; give each kind a"
+            " grid of its own in axes, or name the recipes"
+        )
     grids = axes if isinstance(axes, list) else [axes]
-    raced = race_axes(own_start=own == {True})
     return [
-        grid if "recipe" in grid else grid | {k: v for k, v in raced.items() if k not in grid}
-        for grid in grids
+        grid if "recipe" in grid else _raced(grid, own_start=starts == {True})
+        for grid, starts in zip(grids, own, strict=True)
     ]
+
+
+def _start_themselves(grid: Grid, config: dict[str, Any]) -> set[bool]:
+    """Whether the cells of a grid do; both where they differ."""
+    cells = grid.get("model.cell", [config["model"]["cell"]])
+    return {starts_itself(cell) for cell in sorted(set(map(str, cells)))}
+
+
+def _raced(grid: dict[str, Any], own_start: bool) -> dict[str, Any]:
+    return grid | {name: values for name, values in race_axes(own_start).items() if name not in grid}
 
 
 def _grids(axes: Any, base: dict[str, Any]) -> Iterator[Grid]:

@@ -196,8 +196,11 @@ def information_floor(task: Task, facts: Facts, bits_per_unit: int) -> int:
     Args:
         task: says whether accuracy or an error is asked for.
         facts: its facts.
-        bits_per_unit: of carry; 32 a float32 number.
+        bits_per_unit: of carry; 32 a float32 number. Of a carry that does not grow with the width, 0, no
+            number of units says more than 1.
     """
+    if not bits_per_unit:
+        return 1
     # bits of a real are counted at the criterion's precision
     share = SHARE_OF_BITS if task.loss == "classes" else 1.0
     return max(1, math.ceil(share * facts.bits / bits_per_unit))
@@ -206,8 +209,11 @@ def information_floor(task: Task, facts: Facts, bits_per_unit: int) -> int:
 def one_per_number(facts: Facts, numbers_per_unit: int) -> int:
     """Units that own one carry number for each symbol held at the worst moment.
 
-    A theorem for linear cells and reals; for others a reference line, never a floor.
+    A theorem for linear cells and reals; for others a reference line, never a floor. 1 where a carry does not
+    grow with the width.
     """
+    if not numbers_per_unit:
+        return 1
     return max(1, math.ceil(facts.held / numbers_per_unit))
 
 

@@ -6,7 +6,6 @@ another scores lanes on fresh sequences. What a lane computes is step.py's; here
 and memory.
 """
 
-import itertools
 import math
 import threading
 import time
@@ -39,7 +38,6 @@ MEMORY_FRACTION = 0.9  # of a device's memory that a program may take
 _lock = threading.Lock()
 _beside = ThreadPoolExecutor(thread_name_prefix="memcap-compile")
 _jobs: dict["Program", Future["Compiled"]] = {}
-_let_go = itertools.count(1)  # programs that are kept no longer
 
 
 def lengths(member: Member) -> tuple[int, int]:
@@ -204,10 +202,6 @@ def compiled(program: Program) -> Compiled:
         job = _jobs[program] = job or Future()  # the last one used is the last one to go
         while len(_jobs) > MAX_PROGRAMS:
             del _jobs[next(iter(_jobs))]
-            if next(_let_go) % MAX_PROGRAMS == 0:
-                # What JAX compiled by itself, to draw weights of each width, it keeps for good: some 145
-                # areas of memory a width, of 65,530 that Linux gives a process, whose end is an abort.
-                jax.clear_caches()
     if mine:
         try:
             job.set_result(_compile(program))

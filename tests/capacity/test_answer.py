@@ -160,6 +160,19 @@ def test_of_a_cell_that_starts_itself_other_rates_come_before_wider_nets():
     assert command.endswith(f"design=race 'axes={{{raced}, model.units: 1..34, seed: 8}}'")
 
 
+def test_what_was_trained_by_an_unusual_rule_is_measured_by_it_again():
+    counts = {1: (0, 8), 2: (4, 8), 3: (8, 8), 4: (8, 8)}
+    rows = table(group("parity", 16, counts, evaluation_until="steady", stretch=4))
+    command = asked(task_class("parity")(), 16, points=frontier(rows))[0]["command"]
+    assert "task.lag=16 evaluation.stretch=4 evaluation.until=steady recipe=hold" in command
+
+
+def test_of_a_cell_with_gates_recipes_race_whatever_started_its_nets():
+    rows = table(group("delay_line", 16, {15: (0, 8)}, cell="GRUCell", recipe="own_start", init="flax"))
+    command = asked(DELAY, 16, points=frontier(rows), cell="GRUCell")[0]["command"]
+    assert "recipe: [curriculum_chrono, curriculum, integrator]" in command
+
+
 def test_not_enough():
     counts = {4: (0, 8), 6: (2, 8), 8: (5, 8)}
     values, words = asked(DELAY, 4, points=frontier(table(group("delay_line", 4, counts))))

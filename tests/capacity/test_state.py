@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from study_rows import group, table
 
+import memcap
 from memcap.capacity import state
 from memcap.knobs import UserError
 from memcap.launch.app import compose_jobs
@@ -29,6 +30,14 @@ def test_a_guest_has_no_more_state_than_the_widest_of_the_map(cell, widest):
     assert len(widths) >= state.LEAST_WIDTHS
 
 
+@pytest.mark.parametrize(("shape", "widest"), [("square", 16), ("fixed", 48)])
+def test_a_guests_state_is_counted_at_each_width(shape, widest):
+    """Also where it grows faster than the width, or not at all."""
+    cell = f"odd_cells:{shape.title()}Carry"
+    assert max(m.model.units for m in state.members_of(cell)) == widest
+    assert memcap.answer("parity", 16, cell=cell).units is None
+
+
 def test_a_guest_that_cannot_start_is_refused():
     with pytest.raises(UserError, match="has no start of Flax's"):
         state.members_of("lstm")
@@ -45,6 +54,8 @@ def test_places_are_by_bytes_and_what_none_meets_comes_last():
     of_guest = {row["task"]: row for row in state.standing(needs, GUEST).to_dicts()}
     assert (of_guest["latch"]["rank"], of_guest["latch"]["cells"]) == (2, 3)
     assert of_guest["latch"]["best_cell"] == "LRU"
-    assert (of_guest["count"]["rank"], of_guest["count"]["best_cell"]) == (1, None)
+    assert (of_guest["count"]["rank"], of_guest["count"]["best_cell"]) == (None, None)
+    with pytest.raises(UserError, match="nope: none of its nets has a row"):
+        state.standing(needs, "nope")
     ranks = {cell: state.standing(needs, cell).filter(task="latch")["rank"].item() for cell in edges}
     assert ranks == {"LRU": 1, GUEST: 2, "GRUCell": 3}

@@ -40,12 +40,12 @@ def place(tmp_path, monkeypatch):
 def test_a_guest_is_trained_once_and_stands_beside_the_others(place):
     done = memcap(place, "rank", GUEST)
     assert done.status == 0, done.err
-    folder = place / "outputs" / "rank_Leaky"
+    folder = place / "outputs" / "rank_memcap_cells_leaky_Leaky"
     head, line = (text.split() for text in done.out.splitlines()[1:3])
     assert head == ["task", "lag", "verdict", "rank", "bytes", "parameters", "fewest"]
-    assert line[:6] == ["latch", "1", "trained", "3", "of", "3"]
+    assert line[:6] == ["latch", "1", "trained", "open", "of", "3"]
     assert line[-2] == "GRUCell"
-    assert done.out.splitlines()[-1].endswith("outputs/rank_Leaky/figures/state.png")
+    assert done.out.splitlines()[-1].endswith("outputs/rank_memcap_cells_leaky_Leaky/figures/state.png")
     assert {path.name for path in (folder / "figures").iterdir()} == {
         f"state.{end}" for end in ("png", "pdf", "csv")
     }

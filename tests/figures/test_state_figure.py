@@ -4,7 +4,7 @@ import pytest
 from study_rows import group, table
 
 from memcap.capacity.state import needs
-from memcap.figures.state import draw
+from memcap.figures.state import draw, of_needs
 from memcap.knobs import UserError
 from memcap.models.model import Model
 from memcap.models.network import Architecture
@@ -97,7 +97,8 @@ def test_cells_that_need_fewest_bytes_come_first(rows):
 
 def test_a_guest_is_told_from_the_others(rows):
     guest = of_cell("memcap.cells.leaky:Leaky", sharp(3))
-    labels = draw(table(guest, of_cell("LRU", sharp(3)))).figure.axes[0].get_yticklabels()
+    all_needs = needs(table(guest, of_cell("LRU", sharp(3))))
+    labels = of_needs(all_needs, "memcap.cells.leaky:Leaky").figure.axes[0].get_yticklabels()
     weights = {text.get_text(): text.get_fontweight() for text in labels}
     assert weights == {"LRU": "normal", "memcap.cells.leaky:Leaky": "bold"}
 

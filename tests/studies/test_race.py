@@ -198,12 +198,18 @@ def test_of_cells_that_start_themselves_rates_race(cell):
     assert racing(config(GRID, model__cell=cell), "race") == [GRID | rates]
     own_rates = grid | {"recipe.lr": [0.1, 0.2]}
     assert racing(config(own_rates), "race") == [own_rates | {"recipe": ["own_start"]}]
-    with pytest.raises(UserError, match=r"design=race: recipe\.lr=0\.1 is one rate"):
+    with pytest.raises(UserError, match="one learning rate is no race"):
         racing(config(grid, recipe__lr=0.1), "race")
     own = {"task": "bandlimited_delay"}  # nothing is recommended for it
     assert racing(config(grid, **own), "bisect") == [grid | rates]
     assert racing(config(grid, **own, recipe__lr=0.1), "bisect") is None
     assert racing(config(GRID | {"model.cell": ["lstm", cell]}, **own), "bisect") is None
+    with pytest.raises(UserError, match="one learning rate is no race"):
+        racing(config(grid | {"recipe.lr": [0.1]}), "race")
+    with pytest.raises(UserError, match="give each kind a grid of its own"):
+        racing(config(GRID | {"model.cell": ["lstm", cell]}), "race")
+    assert racing(config([GRID, grid]), "race") == [GRID | {"recipe": recipes.race_names()}, grid | rates]
+    assert racing(config(own_rates, recipe__lr=0.1), "race") == [own_rates | {"recipe": ["own_start"]}]
 
 
 @pytest.mark.parametrize("design", ["grid", "bisect", "race"])

@@ -1,7 +1,6 @@
 """The compiled program: what a chunk and an evaluation leave in a lane, and as many lanes as the memory
 holds."""
 
-import itertools
 from concurrent.futures import Future
 from dataclasses import replace
 
@@ -93,17 +92,3 @@ def test_as_many_lanes_as_the_memory_holds(monkeypatch):
 
 def test_a_cpu_sets_no_limit():
     assert program_module.device_memory() == np.inf
-
-
-def test_what_jax_compiled_by_itself_is_let_go_with_the_programs(monkeypatch):
-    """Or a process that trains cells of hundreds of widths would map more memory than Linux lets it."""
-    cleared, kept = [], {}
-    monkeypatch.setattr(program_module, "MAX_PROGRAMS", 3)
-    monkeypatch.setattr(program_module, "_jobs", kept)
-    monkeypatch.setattr(program_module, "_let_go", itertools.count(1))
-    monkeypatch.setattr(program_module, "_compile", lambda program: program)
-    monkeypatch.setattr(jax, "clear_caches", lambda: cleared.append(len(kept)))
-    asked = [Program.of(member(model={"units": units})) for units in range(1, 11)]
-    assert [compiled(program) for program in asked] == asked
-    assert list(kept) == asked[-3:]
-    assert cleared == [3, 3]  # of seven that were let go, at the third and the sixth
