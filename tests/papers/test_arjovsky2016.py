@@ -17,7 +17,8 @@ def nets(cell, start, *seeds):
     groups = []
     for seed, (loss, steps) in enumerate(seeds):
         counts = {32: (int(steps is not None), 1)}
-        columns = {"cell": cell, "recipe": start, "knobs": KNOBS, "train_loss": loss / SHARE}
+        per_answer = None if loss is None else loss / SHARE
+        columns = {"cell": cell, "recipe": start, "knobs": KNOBS, "train_loss": per_answer}
         rows = group("copy", 100, counts, steps=steps or 1, **columns)
         groups += [row | {"seed": seed} for row in rows]
     return groups
@@ -82,3 +83,11 @@ def test_each_net_is_a_mark_at_its_loss():
     assert marks["tanh RNN, 80"] == pytest.approx([0.17])
     assert [text.get_text() for text in axes.texts] == ["learnt in 200 to 300 steps"]
     assert drawn.data.height == 3
+
+
+def test_nets_without_a_loss_are_no_marks_and_none_that_has_learnt():
+    some = nets("urnn", "own_start", (None, None)), nets("lstm", "chrono", (None, None))
+    drawn = draw(table(*some))
+    drawn.figure.draw_without_rendering()
+    assert drawn.data["loss"].to_list() == [None, None]
+    assert [claim.judge(table(*some)).holds for claim in PAPER.claims] == [False, None, None]

@@ -19,10 +19,12 @@ def rows(cell, units, lag, *learns, budget=4000):
     return table(groups)
 
 
-def test_the_longest_lag_is_the_median_over_seeds():
-    some = [rows("GRUCell", 4, 5, 300, 300, 300), rows("GRUCell", 4, 20, None, 300, 900)]
-    some += [rows("GRUCell", 4, 50, 1000, None, None), rows("GRUCell", 16, 5, None)]
-    assert reach(nets(pl.concat(some))) == {4: 20, 16: 0}
+def test_a_net_goes_up_to_the_first_lag_not_learnt_and_a_width_by_the_median_over_seeds():
+    some = [rows("GRUCell", 4, 5, 300, 300, 300), rows("GRUCell", 4, 20, None, 300, None)]
+    some += [rows("GRUCell", 4, 50, 1000, 1000, 2000), rows("GRUCell", 16, 5, None)]
+    assert reach(nets(pl.concat(some))) == {4: 5, 16: 0}
+    some[1] = rows("GRUCell", 4, 20, None, 300, 900)
+    assert reach(nets(pl.concat(some))) == {4: 50, 16: 0}
 
 
 def test_one_net_beyond_the_longest_lag_is_enough_to_deny_it():
@@ -108,3 +110,9 @@ def test_each_net_is_a_mark_filled_where_it_learnt_the_lag():
     assert [list(line.get_ydata()) for line in sixteen.lines if line.get_label() == "tanh RNN"] == [[900]]
     by_budget = {line.get_label(): list(line.get_ydata()) for line in shares.lines}
     assert (by_budget["GRU, 4,000 steps"], by_budget["GRU, 1,000 steps"]) == ([0.5], [0.0])
+
+
+def test_rows_without_nets_of_four_units_are_drawn():
+    drawn = draw(rows("GRUCell", 16, 5, None, None))
+    drawn.figure.draw_without_rendering()
+    assert drawn.data.height == 2

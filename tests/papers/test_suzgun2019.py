@@ -10,7 +10,7 @@ from memcap.papers import NOT_MEASURED
 from memcap.papers.suzgun2019.paper import LSTM, PAPER, draw, ranges
 
 ONE_COUNTER, TWO_COUNTERS, BEYOND, FOUR_LETTERS, TWICE, LOSS, *OURS = (claim.judge for claim in PAPER.claims)
-STEPS, SHORTER, LIKE = OURS
+RECIPES, SHORTER, LIKE = OURS
 LIST = [30, 33, 36, 40, 50, 60, 100, 1000]
 
 
@@ -75,11 +75,11 @@ def test_the_mean_is_of_what_is_right_in_each_language_of_nets_that_see_a_word_a
     assert TWICE(alike((100, 100), (1000, 33), (100,), batch=64)) == NOT_MEASURED
 
 
-def test_one_net_of_many_words_a_step_that_goes_on_as_far_denies_that_steps_matter():
-    many = alike((60, 100), (60,), (50,))
-    assert STEPS(pl.concat([many, alike((40, 50), (50,), (40,), batch=64)])).holds is True
-    assert STEPS(pl.concat([many, alike((40, 60), (50,), (40,), batch=64)])).holds is False
-    assert STEPS(many) == NOT_MEASURED
+def test_one_net_by_our_recipe_that_goes_on_as_far_denies_that_theirs_goes_further():
+    theirs = alike((60, 100), (60,), (50,))
+    assert RECIPES(pl.concat([theirs, alike((40, 50), (50,), (40,), batch=64)])).holds is True
+    assert RECIPES(pl.concat([theirs, alike((40, 60), (50,), (40,), batch=64)])).holds is False
+    assert RECIPES(theirs) == NOT_MEASURED
 
 
 def test_loss_is_ranked_against_the_range_in_each_language_and_among_nets_that_learnt():
@@ -122,3 +122,9 @@ def test_a_mark_is_a_net_and_only_what_learnt_is_set_against_its_loss():
     assert [y for _, y in marks["GRU"]] == [1.2]
     assert last.collections[1].get_offsets().tolist() == [[0.01, 2]]
     assert [y for _, y in marks["LSTM, theirs"]] == [9, 6.8]
+
+
+def test_nets_that_learnt_nothing_are_drawn():
+    drawn = draw(nets(LSTM, 2, 1, 30, 30))
+    drawn.figure.draw_without_rendering()
+    assert drawn.data["learnt"].to_list() == [False, False]

@@ -12,9 +12,9 @@ on from the lag before, and all nets but the best are not known to us.
 Ours: one layer of 1, 4 and 16 units, each lag trained anew from the cell's own start, in sequences of
 15 + 2 lag steps with the run at a random one; batches of 64, at most 4,000 steps, a rate per cell, four
 seeds. A net has learnt a lag when at most one answer is wrong for a hundred ones that are due; zeros
-throughout are a hundred. How far a cell goes is told among lags of 5, 20, 50 and 100 (a tanh RNN, and one
-unit, to 50). That the GRU is ahead hangs on the lag of 100: of those up to 50 an LSTM of four units
-learns more (a median of 50 against 35).
+throughout are a hundred. How far a net goes is told among lags of 5, 20, 50 and 100 (a tanh RNN, and one
+unit, to 50): up to the first that its seed has not learnt, even where it has learnt a longer one, as two of
+the four GRUs of four units have.
 """
 
 import math
@@ -52,8 +52,10 @@ def with_most_steps(data: pl.DataFrame) -> pl.DataFrame:
 
 
 def reach(data: pl.DataFrame) -> dict[int, float]:
-    """Of `nets` of one cell, by width: the median over the seeds of the longest lag learnt; 0: none."""
-    longest = pl.col("lag").filter(pl.col("steps").is_not_null()).max().fill_null(0)
+    """Of `nets` of one cell, by width: the median over the seeds of the longest lag learnt before the first
+    that is not; 0: none."""
+    first_not = pl.col("lag").filter(pl.col("steps").is_null()).min().fill_null(math.inf)
+    longest = pl.col("lag").filter(pl.col("lag") < first_not).max().fill_null(0)
     of_seeds = data.group_by("units", "seed").agg(longest)
     return dict(of_seeds.group_by("units").agg(pl.col("lag").median()).sort("units").iter_rows())
 
@@ -95,7 +97,8 @@ def draw(rows: pl.DataFrame) -> Drawn:
         panels[0].set_ylabel("training steps to learn it")
         panels[-1].legend(frameon=False, fontsize=8, loc="lower right")
     right.set(title=f"{FEW} units: share that learns it", ylim=(-0.04, 1.04))
-    right.legend(frameon=False, fontsize=7)
+    if right.get_legend_handles_labels()[0]:  # none in rows without nets of four units
+        right.legend(frameon=False, fontsize=7)
     caption = (
         "A mark is a net of one layer; open, above the dashed line: not learnt in so many steps. Dotted: 50,"
         " the longest lag of Kent & Murray (2024), by a GRU of six layers of 120 units."
@@ -192,10 +195,13 @@ PAPER = Paper(
         ),
         Claim(
             "a GRU goes at least as far as an LSTM of as many units, 4 or 16, and further than a tanh RNN"
-            " (median of the longest lags)",
+            " (median over seeds of the longest lag before the first that is not learnt)",
             "the GRU is the best of the three",
             "second-hand: a summary",
             _best,
+            expected=False,
+            why="of four units GRUs go to a lag of 20 and LSTMs to 50: three of four GRUs miss 20 or 50, no"
+            " LSTM does. At 16 units both go to 100; a tanh RNN is behind at both widths",
         ),
         Claim(
             "one layer of four LSTM units learns a lag of 50 in at least three of four seeds, and in a"

@@ -76,7 +76,9 @@ def draw(rows: pl.DataFrame) -> Drawn:
             axes.scatter(places, own["times"], label=name, **look)
         own = nets.filter("learnt")
         last.scatter(own["loss"].clip(LEAST_LOSS), own["times"], **look)
-    last.set(title="nets that learnt n to 30", xscale="log", xlabel="loss at the end of training, nats")
+    last.set(title="nets that learnt n to 30", xlabel="loss at the end of training, nats")
+    if data.filter("learnt")["loss"].count():  # a log scale of nothing cannot be drawn
+        last.set_xscale("log")
     for axes in (*panels, last):
         axes.axhline(1, color="grey", lw=0.8, ls=":")
     ticks = [1, 1.5, 2, 3, 5, 10]
@@ -145,15 +147,15 @@ def _twice(rows: pl.DataFrame) -> Finding:
     return Finding(f"{text} times", all(each >= 2 for each in times.values()))
 
 
-def _steps(rows: pl.DataFrame) -> Finding:
-    """Whether each LSTM that sees many words a step fails before each of its width that sees one, in each
-    language."""
-    few = {k: _fails_at(rows, LSTM, k, units) for k, units in ALIKE.items()}
-    many = {k: _fails_at(rows, LSTM, k, units, 1) for k, units in ALIKE.items()}
-    if not (all(few.values()) and all(many.values())):
+def _recipes(rows: pl.DataFrame) -> Finding:
+    """Whether each LSTM trained by our recipe fails before each of its width trained by theirs, one word a
+    step, in each language."""
+    ours = {k: _fails_at(rows, LSTM, k, units) for k, units in ALIKE.items()}
+    theirs = {k: _fails_at(rows, LSTM, k, units, 1) for k, units in ALIKE.items()}
+    if not (all(ours.values()) and all(theirs.values())):
         return NOT_MEASURED
-    text = "; ".join(f"{LANGUAGES[k]}: {_span(few[k])} and {_span(many[k])}" for k in ALIKE)
-    return Finding(text, all(few[k][-1] < many[k][0] for k in ALIKE))
+    text = "; ".join(f"{LANGUAGES[k]}: {_span(ours[k])} and {_span(theirs[k])}" for k in ALIKE)
+    return Finding(text, all(ours[k][-1] < theirs[k][0] for k in ALIKE))
 
 
 def _loss(rows: pl.DataFrame) -> Finding:
@@ -256,11 +258,12 @@ PAPER = Paper(
             " little further; eight nets do not tell that from chance, nor are they as near 0 as theirs",
         ),
         Claim(
-            "nearly as many words in fewer, larger steps let a net count less far: each LSTM of 2,000 steps"
-            " of 64 words fails before each of its width of 150,000 steps of one word, in each language",
-            "150,000 steps of one word",
+            "an LSTM counts less far trained by our recipe (Adam at .03, 2,000 steps of 64 words) than by"
+            " theirs (RMSprop at .01, one word a step, 150,000 steps): each by ours fails before each of its"
+            " width by theirs, in each language",
+            "RMSprop at .01, one word a step",
             "code",
-            _steps,
+            _recipes,
             whose="ours",
         ),
         Claim(
