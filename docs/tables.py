@@ -30,7 +30,7 @@ from memcap.capacity.comparison import in_numbers
 from memcap.capacity.frontier import best_recipes, fit_all_recipes, frontier
 from memcap.capacity.points import Point, label
 from memcap.capacity.state import STUDY as MAP
-from memcap.capacity.state import Need, needs
+from memcap.capacity.state import needs
 from memcap.capacity.thresholds import Threshold
 from memcap.config import Evaluation, task_of
 from memcap.figures.cells import COUNTS
@@ -357,7 +357,7 @@ def cells_by_bytes() -> str:
     lines: dict[str, list[str]] = {}
     for need in all_needs:
         cell = lines.setdefault(f"`{need.cell}`", [""] * len(places))
-        cell[places.index(need.place)] = _bytes(need)
+        cell[places.index(need.place)] = need.words
     floors = {need.place: f"{need.floor:.2g}" for need in all_needs}
     bits = ["the bits that must be held", *(floors[place] for place in places)]
     return table(("bytes of state", *places), [bits, *([cell, *line] for cell, line in lines.items())])
@@ -373,17 +373,6 @@ def best_cells() -> str:
         fewest = ", ".join(f"{n.cell} {n.u90['bytes'].units:.0f}" for n in met[:3])
         lines.append((place, fewest, ", ".join(sorted(n.cell for n in there if not n.point.trains))))
     return table(("task", "fewest bytes of state", "fewer than half of the seeds at every width"), lines)
-
-
-def _bytes(need: Need) -> str:
-    if not need.point.trains:
-        return "under half"
-    if not need.is_met:
-        return f"open above {need.most['bytes']:.0f}"
-    threshold = need.u90["bytes"]
-    low = f"{threshold.low:.0f}" if threshold.low > 0 else "open"
-    high = f"{threshold.high:.0f}" if math.isfinite(threshold.high) else "open"
-    return f"{threshold.units:.0f} [{low}, {high}]"
 
 
 def budgets_at_50() -> str:

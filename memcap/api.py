@@ -21,7 +21,6 @@ from memcap.capacity.nets import PREFIX, find_net
 from memcap.capacity.points import At, columns
 from memcap.cells import cell_classes, flax_cell_names
 from memcap.config import Engine, Evaluation, Member, member_of, task_of
-from memcap.figures import state as state_figure
 from memcap.knobs import LONGEST, MOST, UserError, field_values, names_of, typed, whole
 from memcap.models.model import MOST_LAYERS, Model
 from memcap.published import rows_file
@@ -360,7 +359,8 @@ def rank(
         )
         rows = pl.concat([rows, guest])
     needs = state.needs(rows)
-    return Ranking(name, state.standing(needs, name), state_figure.of_needs(needs, name))
+    figure: Any = figures.find("state")  # Matplotlib, which who only trains does without
+    return Ranking(name, state.standing(needs, name), figure.of_needs(needs, name))
 
 
 def load(folder: str | Path, key: str | None = None) -> Trained:

@@ -168,10 +168,11 @@ def _remove_half_written(folder: Path) -> None:
     """JAX writes a program where it is read, and never again: one whose process was killed would be compiled
     by every later process. What is left of it ends where a page of memory does, if it isn't empty; of whole
     ones a few do, which are compiled once more."""
-    for path in folder.iterdir():
-        with contextlib.suppress(OSError):  # another process removes it, too
-            if path.is_file() and path.stat().st_size % mmap.PAGESIZE == 0:
-                path.unlink()
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            with contextlib.suppress(OSError):  # another process removes it, too
+                if entry.is_file() and entry.stat().st_size % mmap.PAGESIZE == 0:
+                    os.unlink(entry.path)
 
 
 def _ignore_half_written() -> None:

@@ -1,8 +1,24 @@
 """How tests run a cell over time by one of memcap's loops."""
 
+from typing import NamedTuple
+
 import jax.numpy as jnp
 
 from memcap import loops
+
+
+class Sizes(NamedTuple):
+    """Of a call: steps, those that count, sequences, features, units, outputs; whether inputs are reals; what
+    is returned."""
+
+    T: int
+    steps: int
+    B: int
+    F: int
+    U: int
+    O: int  # noqa: E741
+    real: bool
+    returned: str
 
 
 def run_loop(name, cell, inputs, carry, length=None, starts=None, reset=False, **options):

@@ -9,13 +9,14 @@ import yaml
 
 from memcap.capacity.comparison import count_by_units, in_numbers
 from memcap.capacity.frontier import frontier
-from memcap.capacity.points import Point, ends, label
+from memcap.capacity.points import Point, ends, interval_text, label
 from memcap.capacity.thresholds import Threshold
 from memcap.cells import cell_facts
 from memcap.config import Evaluation, Member, task_defaults
 from memcap.knobs import UserError, defaults
 from memcap.models.model import Model
 from memcap.models.network import Architecture
+from memcap.printing import number
 from memcap.published import root
 from memcap.studies import axes
 
@@ -61,6 +62,15 @@ class Need:
         return self.point.trains and self.point.fit.u90.censored != "above"
 
     @property
+    def words(self) -> str:
+        """Bytes of state that it takes, with their interval, or what is known where no width is enough."""
+        if not self.point.trains:
+            return "under half"
+        if not self.is_met:
+            return f"open above {number(self.most['bytes'])}"
+        return interval_text(self.u90["bytes"])
+
+    @property
     def floor(self) -> float:
         """Bytes that the bits to hold take."""
         return self.point.references.bits / 8
@@ -100,8 +110,8 @@ def needs(rows: pl.DataFrame) -> list[Need]:
 
 
 def _points(rows: pl.DataFrame) -> list[Point]:
-    trained = (p for p in frontier(rows, "trained") if p.evaluation.until == "steady" and not p.task.stream)
-    return [*frontier(rows), *trained]
+    trained = frontier(rows.filter(evaluation_until="steady"), "trained")
+    return [*frontier(rows), *(point for point in trained if not point.task.stream)]
 
 
 def rank(need: Need, there: Sequence[Need]) -> int | None:
@@ -153,8 +163,9 @@ def standing(all_needs: Sequence[Need], cell: str) -> pl.DataFrame:
         cell: as its rows have it.
 
     Returns:
-        One row per task: what it needs there (`columns`), its rank by bytes of state (null where no width
-        searched is enough), of how many cells, and the cell that needs the fewest bytes, with its bytes.
+        One row per task: what it needs there (`columns`, and `Need.words`), its rank by bytes of state (null
+        where no width searched is enough), of how many cells, and the cell that needs the fewest bytes, with
+        its bytes.
 
     Raises:
         UserError: the cell has no needs.
@@ -163,7 +174,7 @@ def standing(all_needs: Sequence[Need], cell: str) -> pl.DataFrame:
     for need in (each for each in all_needs if each.cell == cell):
         there = [each for each in all_needs if each.place == need.place]
         first = min(there, key=lambda each: rank(each, there) or len(there) + 1)
-        row = columns(need) | {"rank": rank(need, there), "cells": len(there)}
+        row = columns(need) | {"words": need.words, "rank": rank(need, there), "cells": len(there)}
         row["best_cell"] = first.cell if first.is_met else None
         row["best_bytes"] = first.u90["bytes"].units if first.is_met else None
         rows.append(row)

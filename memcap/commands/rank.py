@@ -57,26 +57,13 @@ def run(arguments: Namespace) -> None:
 
 
 def _cells(line: dict[str, Any]) -> list[str]:
+    is_met = line["rank"] is not None
     return [
         line["task"],
         str(line["lag"]),
         line["verdict"],
-        f"{line['rank'] or 'open'} of {line['cells']}",
-        _bytes(line),
-        f"{line['parameters_u90']:.0f}" if _is_met(line) else "",
+        f"{line['rank'] if is_met else 'open'} of {line['cells']}",
+        line["words"],
+        f"{line['parameters_u90']:.0f}" if is_met else "",
         f"{line['best_cell']} {number(line['best_bytes'])}" if line["best_cell"] else "none",
     ]
-
-
-def _is_met(line: dict[str, Any]) -> bool:
-    return line["trains"] and line["u90_censored"] != "above"
-
-
-def _bytes(line: dict[str, Any]) -> str:
-    """What it needs, in words where no width that was searched is enough."""
-    if not line["trains"]:
-        return "under half pass"
-    if not _is_met(line):
-        return f"open above {number(line['bytes_widest'])}"
-    low, high = (number(line[f"bytes_u90_{end}"]) or "open" for end in ("low", "high"))
-    return f"{number(line['bytes_u90'])} [{low}, {high}]"

@@ -3,14 +3,14 @@ what is held to the bit, lengths, widths and lanes."""
 
 import re
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from loop_checks import run_loop
+from loop_checks import Sizes, run_loop
 from lstm_reference import quick_jit, relative_error
 
 from memcap.loops import Request, c_library, gated_native
@@ -21,20 +21,6 @@ pytestmark = pytest.mark.skipif(
     native.IN_C.missing() is not None, reason=f"no GRU in C: {native.IN_C.missing()}"
 )
 LIMIT = 1e-5
-
-
-class Sizes(NamedTuple):
-    """Of a call: steps, those that count, sequences, features, units, outputs; whether inputs are reals; what
-    is returned."""
-
-    T: int
-    steps: int
-    B: int
-    F: int
-    U: int
-    O: int  # noqa: E741
-    real: bool
-    returned: str
 
 
 SIZES = [  # symbols looked up, and one-hot; reals; units of one tile, of several, and of a part

@@ -3,13 +3,13 @@ transformation of JAX."""
 
 import re
 from functools import cache, partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from loop_checks import run_loop
+from loop_checks import Sizes, run_loop
 from lstm_reference import quick_jit, relative_error
 
 from memcap.cells.lstm import LSTM
@@ -38,20 +38,6 @@ TASKS = {  # lag and sequences: symbols few and many, reals, read out at every s
     "mqar": (4, 20),
     "vector_hold": (3, 9),
 }
-
-
-class Sizes(NamedTuple):
-    """Of a call: steps, those that count, sequences, features, units, outputs; whether inputs are reals; what
-    is returned."""
-
-    T: int
-    steps: int
-    B: int
-    F: int
-    U: int
-    O: int  # noqa: E741
-    real: bool
-    returned: str
 
 
 SIZES = [
