@@ -3,9 +3,11 @@
 from pathlib import Path
 
 ATLAS = "atlas"
-# Studies of results/ whose rows ship with the code: each name stands for them wherever a folder of rows may
-# stand. `memcap answer` reads them in this order.
-NAMES = (ATLAS, "layers", "state")
+# Studies of results/ whose rows ship with the code, by the name that stands for them wherever a folder of
+# rows may stand. `memcap answer` reads them in this order. Lags between those of the atlas are a study of
+# their own.
+STUDIES = {ATLAS: (ATLAS, "every_lag"), "layers": ("layers",), "state": ("state",)}
+NAMES = tuple(STUDIES)
 
 
 def root() -> Path:
@@ -15,9 +17,14 @@ def root() -> Path:
     return package if (package / "conf").is_dir() else package.parent
 
 
-def rows_file(name: str) -> Path:
-    """The rows of one of `NAMES`, of all its tasks and lags; the file need not be there."""
-    return root() / "results" / name / "rows.parquet"
+def rows_file(study: str) -> Path:
+    """The rows of a study of results/, of all its tasks and lags; the file need not be there."""
+    return root() / "results" / study / "rows.parquet"
+
+
+def rows_files(name: str) -> list[Path]:
+    """The rows of all studies that one of `NAMES` stands for, as far as they are there."""
+    return [file for file in map(rows_file, STUDIES[name]) if file.exists()]
 
 
 def is_published(place: Path) -> bool:

@@ -32,7 +32,7 @@ from memcap.capacity.points import (
     references,
     set_knobs,
 )
-from memcap.capacity.thresholds import threshold
+from memcap.capacity.thresholds import counts, threshold
 from memcap.cells import cell_facts
 from memcap.knobs import UserError
 from memcap.models.model import MOST_UNITS
@@ -220,10 +220,10 @@ def advice(points: Mapping[int, Point], lag: int, share: float) -> tuple[tuple[f
     gap = {each for each in (*range(1, DENSE + 1), *far, lag) if max(shorter, default=0) <= each <= lag}
     lags = sorted({*shorter, *gap} if longer is None else {*shorter, *gap, longer})
     ranks = np.array([0.5, 0.025, 0.975, SURE])
-    measured = [{each: p.posterior for each, p in points.items()}]
-    if any(p.trained_posterior is not p.posterior for p in points.values()):
+    measured = [{each: counts(p.units, p.solved, p.runs) for each, p in points.items()}]
+    if any(p.solved_trained != p.solved for p in points.values()):
         # who passes at the stretched length, too, passes at the trained one: so no width is less there
-        measured.append({each: p.trained_posterior for each, p in points.items()})
+        measured.append({each: counts(p.units, p.solved_trained, p.runs) for each, p in points.items()})
     beliefs = [believe(some, lags) for some in measured]
     widths = {each: np.max([some[each].quantiles(share, ranks) for some in beliefs], axis=0) for each in lags}
     sure = {each: float(width[3]) for each, width in widths.items()}
@@ -388,9 +388,13 @@ def _first(result: Answer) -> list[str]:
         ]
         if point is None:
             lines += [f"{_predicted(result)} A prediction: the lag itself was not measured.", *measure]
-        elif not point.fit.fits:
-            lines.append(_misfit(point))
-        return lines
+            return lines
+        passed, runs = point.passed_from(result.units)
+        if passed < result.share * runs:
+            lines[0] += (
+                f" Of the {plural(runs, 'run')} measured there, {passed} did: train several, keep the best."
+            )
+        return lines if point.fit.fits else [*lines, _misfit(point)]
     if point is None:
         if result.estimate is None:
             return [f"{what} was not measured, nor enough other lags to predict it.", *measure]

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memcap.capacity.logistic import logit
-from memcap.capacity.thresholds import CORRELATIONS, MARGIN, STEEP, Floats, Posterior, beta_binomial, nearest
+from memcap.capacity.thresholds import CORRELATIONS, MARGIN, STEEP, Counts, Floats, beta_binomial, nearest
 
 Floats32 = NDArray[np.float32]
 
@@ -72,11 +72,11 @@ class Belief:
         return units[np.minimum(np.searchsorted(mass, ranks), len(units) - 1)]
 
 
-def believe(measured: Mapping[int, Posterior], lags: Iterable[int]) -> dict[int, Belief]:
+def believe(measured: Mapping[int, Counts], lags: Iterable[int]) -> dict[int, Belief]:
     """What the counts of some lags say of these and of other lags.
 
     Args:
-        measured: by lag, at least one; of a posterior only the counts are used.
+        measured: by lag, at least one.
         lags: of which it is asked.
 
     Returns:
@@ -84,7 +84,7 @@ def believe(measured: Mapping[int, Posterior], lags: Iterable[int]) -> dict[int,
     """
     lags = sorted(set(lags))
     mu = _grid(measured, lags[-1])
-    tables = {lag: _likelihood(post, mu) for lag, post in sorted(measured.items())}
+    tables = {lag: _likelihood(counts, mu) for lag, counts in sorted(measured.items())}
     pooled = _about(SLOPES, SLOPE_SPREAD)
     curves = {lag: np.einsum("ts,msp->mtp", pooled, table, optimize=True) for lag, table in tables.items()}
     steep, lapse = np.nonzero(_supported(curves.values()))
@@ -108,10 +108,10 @@ def believe(measured: Mapping[int, Posterior], lags: Iterable[int]) -> dict[int,
     return beliefs
 
 
-def _grid(measured: Mapping[int, Posterior], furthest: int) -> Floats:
+def _grid(measured: Mapping[int, Counts], furthest: int) -> Floats:
     """Values of mu: two doublings beyond the widths tried, and as far as the trend may rise behind them."""
-    narrowest = min(int(post.widths[0]) for post in measured.values())
-    widest = max(int(post.widths[-1]) for post in measured.values())
+    narrowest = min(int(counts.widths[0]) for counts in measured.values())
+    widest = max(int(counts.widths[-1]) for counts in measured.values())
     beyond = max(0.0, float(RISES[-1] * np.log2(furthest / max(measured))))
     top = max(np.log2(widest) + MARGIN, min(np.log2(widest) + MARGIN + beyond, MOST_LOG_UNITS))
     return np.arange(np.log2(narrowest) - MARGIN, top + STEP, STEP)
@@ -132,11 +132,11 @@ def _lapses() -> Floats:
     return weights / weights.sum(axis=0)
 
 
-def _likelihood(post: Posterior, mu: Floats) -> Floats:
+def _likelihood(counts: Counts, mu: Floats) -> Floats:
     """Of one lag's counts, by mu, steepness and mean lapse: (M, S, P), at most about 1."""
     correlations, prior = (tuple(each) for each in zip(*CORRELATIONS, strict=True))
     log_p: NDArray[np.float32] = np.zeros((len(mu), len(SLOPES), len(prior), len(LAPSES)), np.float32)
-    for units, solved, runs in zip(post.widths, post.solved, post.runs, strict=True):
+    for units, solved, runs in zip(counts.widths, counts.solved, counts.runs, strict=True):
         rows = nearest(SLOPES * (np.log2(units) - mu)[:, None])
         log_p += beta_binomial(int(solved), int(runs), tuple(LAPSES.tolist()), correlations)[rows]
     return np.tensordot(prior, np.exp(log_p - np.max(log_p)), axes=(0, 2)) @ _lapses() + LEAST

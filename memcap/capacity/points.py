@@ -69,17 +69,16 @@ class Point:
         """What `fit` is of, for any other share."""
         return posterior(self.units, self.solved, self.runs)
 
-    @cached_property
-    def trained_posterior(self) -> Posterior:
-        """What `trained` is of; `posterior` itself where the counts are the same."""
-        if self.solved_trained == self.solved:
-            return self.posterior
-        return posterior(self.units, self.solved_trained, self.runs)
-
     def most(self, share: float) -> int | None:
         """The smallest width at which at least this share of the seeds passed; None if none did."""
         counts = zip(self.units, self.solved, self.runs, strict=True)
         return next((u for u, s, n in counts if s >= share * n), None)
+
+    def passed_from(self, units: int) -> tuple[int, int]:
+        """How many seeds passed at this width and wider ones, and of how many."""
+        counts = zip(self.units, self.solved, self.runs, strict=True)
+        wide = [(s, n) for u, s, n in counts if u >= units]
+        return sum(s for s, _ in wide), sum(n for _, n in wide)
 
     def stretched_at(self, units: int) -> tuple[int, float] | None:
         """The nearest width tried at or above this one, and the median stretched score of its solved members.

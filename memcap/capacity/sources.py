@@ -9,7 +9,7 @@ from memcap.capacity.answer import Answer, answer
 from memcap.capacity.frontier import frontier
 from memcap.capacity.points import At
 from memcap.knobs import completed, typed
-from memcap.published import NAMES, is_published, rows_file
+from memcap.published import NAMES, is_published, rows_files
 from memcap.studies import store
 from memcap.studies.shards import OUTPUTS
 from memcap.tasks import Task
@@ -51,17 +51,16 @@ def best_answer(
         UserError: no such lag, or rows that cannot be read.
     """
     if folder is None:
-        places = [(str(OUTPUTS), OUTPUTS), *((name, rows_file(name)) for name in NAMES)]
+        places = [(str(OUTPUTS), [OUTPUTS]), *((name, rows_files(name)) for name in NAMES)]
     elif is_published(folder):
-        places = [(str(folder), rows_file(str(folder)))]
+        places = [(str(folder), rows_files(str(folder)))]
     else:
-        places = [(f"./{folder}" if str(folder) in NAMES else str(folder), folder)]
+        places = [(f"./{folder}" if str(folder) in NAMES else str(folder), [folder])]
     best: Answer | None = None
-    for source, place in places:
-        if place.exists():
-            each = from_rows(
-                store.read(place, strict), task, lag, share, at, budget, source, cell, config_dir, layers
-            )
+    for source, files in places:
+        if tables := [store.read(file, strict) for file in files if file.exists()]:
+            rows = pl.concat(tables)
+            each = from_rows(rows, task, lag, share, at, budget, source, cell, config_dir, layers)
             if best is None or _evidence(each) > _evidence(best):
                 best = each
             if best.settled:

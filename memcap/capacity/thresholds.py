@@ -146,17 +146,25 @@ class Band:
 
 
 @dataclass(frozen=True, eq=False)
-class Posterior:
-    """Weights on a grid of (mu, slope, lapse); one study, or many of one design along leading axes.
+class Counts:
+    """How many seeds passed; one study, or many of one design along leading axes.
 
     widths: (W,), ascending and distinct; solved and runs: (..., W), merged by width.
-    mu, slope: (N,), slopes ascending, and mu within each; lapse: (K,).
-    weights: (..., N, K), summing to 1 over the last two axes.
     """
 
     widths: NDArray[np.int64]
     solved: NDArray[np.int64]
     runs: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Posterior(Counts):
+    """What counts say: weights on a grid of (mu, slope, lapse).
+
+    mu, slope: (N,), slopes ascending, and mu within each; lapse: (K,).
+    weights: (..., N, K), summing to 1 over the last two axes.
+    """
+
     mu: Floats
     slope: Floats
     lapse: Floats
@@ -244,20 +252,13 @@ def _within(name: str, value: float) -> None:
         raise ValueError(f"{name}={value}: must be above 0 and below 1")
 
 
-def posterior(
-    units: ArrayLike,
-    solved: ArrayLike,
-    runs: ArrayLike,
-    correlations: Sequence[tuple[float, float]] = CORRELATIONS,
-) -> Posterior:
-    """The posterior given `solved` of `runs` seeds at each of `units`.
+def counts(units: ArrayLike, solved: ArrayLike, runs: ArrayLike) -> Counts:
+    """`solved` of `runs` seeds at each of `units`.
 
     Args:
         units: (D,) widths >= 1, whole, in any order; a width that occurs twice is merged.
         solved: (D,), or (..., D) for many studies of one design.
         runs: as `solved`, >= 1.
-        correlations: intraclass correlations of the seeds of a width, each with its prior; ((0, 1),) takes
-            seeds as independent.
 
     Raises:
         ValueError: shapes that do not fit, numbers that are not whole, units or runs < 1, or not 0 <= solved
@@ -273,17 +274,34 @@ def posterior(
         raise ValueError("units and runs must be at least 1, and solved from 0 to runs")
     widths = np.array(sorted(set(units.tolist())))  # np.unique would import numpy.ma, .05 s
     same = (units[:, None] == widths).astype(np.int64)
-    solved, runs = solved @ same, runs @ same
-    mu, slope, lapse, prior, _ = _grid(tuple(widths.tolist()))
-    weights, shift = np.zeros((*solved.shape[:-1], *prior.shape)), None
+    return Counts(widths, solved @ same, runs @ same)
+
+
+def posterior(
+    units: ArrayLike,
+    solved: ArrayLike,
+    runs: ArrayLike,
+    correlations: Sequence[tuple[float, float]] = CORRELATIONS,
+) -> Posterior:
+    """The posterior given `solved` of `runs` seeds at each of `units`.
+
+    Args:
+        units, solved, runs: as in `counts`, which has the errors, too.
+        correlations: intraclass correlations of the seeds of a width, each with its prior; ((0, 1),) takes
+            seeds as independent.
+    """
+    told = counts(units, solved, runs)
+    widths: tuple[int, ...] = tuple(told.widths.tolist())
+    mu, slope, lapse, prior, _ = _grid(widths)
+    weights, shift = np.zeros((*told.solved.shape[:-1], *prior.shape)), None
     for correlation, share in correlations:
-        part = _log_likelihood(tuple(widths.tolist()), solved, runs, correlation)
+        part = _log_likelihood(widths, told.solved, told.runs, correlation)
         part += prior
         shift = part.max(axis=(-2, -1), keepdims=True) if shift is None else shift
         part -= shift
         weights += share * np.exp(part, out=part)
     weights /= weights.sum(axis=(-2, -1), keepdims=True)
-    return Posterior(widths, solved, runs, mu, slope, lapse, weights)
+    return Posterior(told.widths, told.solved, told.runs, mu, slope, lapse, weights)
 
 
 def _log_likelihood(

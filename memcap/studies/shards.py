@@ -31,7 +31,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from memcap.knobs import UserError
-from memcap.published import is_published, rows_file
+from memcap.published import is_published, rows_files
 from memcap.studies import files
 from memcap.studies.files import BadFileError
 from memcap.studies.row_checks import BadRowsError, check_rows
@@ -131,7 +131,7 @@ def paths(folder: Path, below: bool = True) -> list[Path]:
     """All files of rows in a study's folder and, unless `below` is false, in the folders below it: folded
     files, then shards. Of one that is a file, itself."""
     if is_published(folder):
-        return [rows_file(str(folder))]
+        return rows_files(str(folder))
     if folder.is_file():
         return [folder]
     search = folder.rglob if below else folder.glob
@@ -167,7 +167,7 @@ def read_files(folder: Path, below: bool = True) -> tuple[dict[Path, Table], dic
     Raises:
         UserError: the folder doesn't exist.
     """
-    if not (rows_file(str(folder)) if is_published(folder) else folder).exists():
+    if not (rows_files(str(folder)) if is_published(folder) else folder.exists()):
         raise UserError(
             f"{folder}: no such folder or file; train a study first, as in: memcap train sweeps=first_study"
         )

@@ -9,7 +9,7 @@ from memcap.capacity import sources
 from memcap.capacity.answer import as_dict, sentences
 from memcap.capacity.sources import best_answer, from_rows
 from memcap.knobs import UserError
-from memcap.published import NAMES, rows_file
+from memcap.published import NAMES, STUDIES, rows_file, rows_files
 from memcap.studies import shards
 from memcap.tasks import task_class
 
@@ -23,12 +23,13 @@ def sharp(lag, width, seeds=8):
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     """An empty working directory, and an atlas that measured lags 4, 8 and 16 at one unit more than the
-    lag."""
+    lag, 8 in a study of its own."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(published, "root", lambda: tmp_path / "package")
-    for name in NAMES:
-        rows_file(name).parent.mkdir(parents=True)
-    shards.write_table(rows_file(NAMES[0]), table(*(sharp(lag, lag + 1) for lag in (4, 8, 16))))
+    for study in ("atlas", "every_lag", "layers", "state"):
+        rows_file(study).parent.mkdir(parents=True)
+    shards.write_table(rows_file("atlas"), table(*(sharp(lag, lag + 1) for lag in (4, 16))))
+    shards.write_table(rows_file("every_lag"), table(sharp(8, 9)))
     return tmp_path
 
 
@@ -84,7 +85,8 @@ def test_a_folder_that_is_named_answers_alone(place):
 
 
 def test_without_rows_and_atlas_nothing_is_known(place, monkeypatch):
-    rows_file(NAMES[0]).unlink()
+    for file in rows_files(NAMES[0]):
+        file.unlink()
     found = best_answer(DELAY, 8)
     assert (found.source, found.units) == (None, None)
     assert "was not measured, nor enough other lags to predict it" in sentences(found)[0]
@@ -123,5 +125,6 @@ def test_only_rows_that_can_answer_are_fitted(monkeypatch):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_published_lies_with_the_results(name):
-    assert rows_file(name).parts[-3:] == ("results", name, "rows.parquet")
-    assert rows_file(name).is_file()
+    assert [file.parts[-3:] for file in rows_files(name)] == [
+        ("results", study, "rows.parquet") for study in STUDIES[name]
+    ]
