@@ -375,6 +375,29 @@ def best_cells() -> str:
     return table(("task", "fewest bytes of state", "fewer than half of the seeds at every width"), lines)
 
 
+def map_again() -> str:
+    """A second run of the map, with other seeds: where its thresholds lie, and where the two differ."""
+    again = {(n.cell, n.place, n.point.at): n for n in needs(rows_of("state_again"))}
+    pairs = [(n, again[n.cell, n.place, n.point.at]) for n in needs(rows_of(MAP))]
+    met = [(a.u90["bytes"], b.u90["bytes"]) for a, b in pairs if a.is_met and b.is_met]
+    inside = sum(a.low <= b.units <= a.high for a, b in met)
+    neither = sum(not a.is_met and not b.is_met for a, b in pairs)
+    lines = [
+        (f"`{a.cell}`", a.place, a.words, b.words)
+        for a, b in pairs
+        if a.is_met != b.is_met
+        or (a.is_met and not a.u90["bytes"].low <= b.u90["bytes"].units <= a.u90["bytes"].high)
+    ]
+    return (
+        filled(
+            f"Of {len(pairs)} pairs of cell and task {len(met)} have a u90 in both runs; the second's lies in"
+            f" the first's 95 % interval at {inside}. At {neither} no width is enough in either. The others:"
+        )
+        + "\n\n"
+        + table(("cell", "task", "first run, bytes", "second run, bytes"), lines)
+    )
+
+
 def budgets_at_50() -> str:
     """What a longer or shorter budget buys at lag 50."""
     at_50 = [p for p in fit_all_recipes(rows_of("delay_line_budgets")) if p.lag == 50]
@@ -572,13 +595,14 @@ def tables_of_rows() -> str:
     for path in sorted((ROOT / "results").rglob("rows.parquet")):
         rows, name = pl.read_parquet(path), path.parent.relative_to(ROOT / "results").as_posix()
         study, _, loop = name.partition("/")  # sweeps/loops.yaml has a folder for each loop
+        words = AGAIN.get(name, f"{study}{f' engine.loop={loop} out=outputs/{name}' * bool(loop)}")
         hours = rows["run_seconds"].sum() / 3600
         lines.append(
             (
                 f"[{name}]({name}/rows.parquet)",
                 f"{len(rows):,}",
                 f"{hours:.2f}",
-                f"`memcap train sweeps={study}{f' engine.loop={loop} out=outputs/{name}' * bool(loop)}`",
+                f"`memcap train sweeps={words}`",
             )
         )
     return table(("table", "rows", "core hours", "trained by"), lines)
@@ -590,6 +614,7 @@ def columns() -> str:
     return table(("column", "type", "meaning"), each)
 
 
+AGAIN = {"state_again": "state seed=4 out=outputs/state_again"}  # rows of a study's other seeds
 MOST_OF_A_RACE = 1.5  # training steps of a race and its search, over those of the search
 BLOCKS: dict[str, Callable[[], str]] = {
     "the answer": short_answer,
@@ -606,6 +631,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "races": races,
     "layers": layers,
     "map": cells_by_bytes,
+    "map again": map_again,
     "map in short": best_cells,
     "budgets at lag 50": budgets_at_50,
     "delay line": delay_line,
