@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from memcap.knobs import UserError, knob
 from memcap.lazy import jax, jnp, lax
-from memcap.tasks.base import Batch, Facts, Operand, Task
+from memcap.tasks.base import Batch, Facts, Operand, Task, integers
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Int, Key
@@ -34,10 +34,15 @@ class Mqar(Task):
     its input is the sum of the one-hot vectors of key and value, a query's that of a key: a2 c0 _ c a ->
     . . . 0 2.
 
+    With `fillers` = random a random key or value stands at each step after the pairs that has no query: a 2 c
+    0 d c a 3 a -> . . . . . 0 . . 2. Some look like a query, of which no answer is due, or with the next one
+    like a pair: what counts are the pairs alone, and where these end is for the net to know.
+
     Source: Arora et al. (2024), "Zoology". Their generator: a vocabulary of 8,192, queries at every other
-    step only, none of them set to the end, and random symbols between them. Here blanks are between them:
-    among 32 symbols most would be keys, and look like queries. Stacked pairs are in their later code
-    (zoology/data/stacked_mqar.py), as two embeddings side by side; rewrites are not.
+    step only, none of them set to the end, and random symbols between them, unless they are switched off. Of
+    32 symbols more look like queries: each filler is one of the N keys with probability N / (2 V). Stacked
+    pairs are in their later code (zoology/data/stacked_mqar.py), as two embeddings side by side; rewrites are
+    not.
     """
 
     pairs: int = knob(4, "number N of pairs, at most V", at_least=1, at_most=1024)
@@ -54,6 +59,12 @@ class Mqar(Task):
         at_least=0,
         at_most=1023,
         before=0,
+    )
+    fillers: str = knob(
+        "blanks",
+        "after the pairs, at each step without a query: a blank, or a random one of all keys and values",
+        choices=("blanks", "random"),
+        before="blanks",
     )
     name: ClassVar[str] = "mqar"
     question: ClassVar[str] = "which value goes with which key"
@@ -135,6 +146,9 @@ class Mqar(Task):
         due = put(values[self.writes - self.pairs :], queried)
         key_at = put(written, key_steps) + put(keys, queried)
         value_at = put(self.symbols + values, key_steps + (self.steps_per_write - 1))
+        if self.fillers == "random":
+            filler = integers(jax.random.fold_in(gap_key, 1), (steps, batch), 1, 2 * self.symbols + 1)
+            key_at = jnp.where((gap >= 1) & (key_at == 0), filler, key_at)
         if self.layout == "stacked":
             symbol = jnp.arange(self.features) + 1
             key_at = jnp.where(key_at > 0, key_at, self.features)
@@ -146,8 +160,8 @@ class Mqar(Task):
         return Batch(inputs, jnp.maximum(due - 1, 0), due > 0)
 
     def facts(self, lag: int, length: int) -> Facts:
-        """N keys and N values, whatever the lag and the layout: of a key's values the latest alone. Chance is
-        1 / V.
+        """N keys and N values, whatever the lag, the layout and the fillers: of a key's values the latest
+        alone. Chance is 1 / V.
 
         The bits are those of the values, whose keys are asked for: a state need not know which keys came. A
         table of both has log2 C(V, N) more: 26 bits instead of 15 for 4 pairs of 16 symbols.

@@ -25,7 +25,7 @@ KNOBS = {
     "vector_hold": [[], ["numbers=1"]],
     "bandlimited_delay": [[], ["cycles=2", "rms=0.5"]],
     "dyck": [[], ["types=3", "depth=2"]],
-    "mqar": [[], ["pairs=2", "symbols=4"], ["layout=stacked", "rewrites=1"]],
+    "mqar": [[], ["pairs=2", "symbols=4", "fillers=random"], ["layout=stacked", "rewrites=1"]],
     "windows": [[], ["window=3", "label=last"]],
 }
 CASES = [

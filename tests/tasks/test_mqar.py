@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,12 +20,13 @@ def symbols_at(inputs: np.ndarray) -> list[list[int]]:
     return [np.flatnonzero(x).tolist() for x in inputs]
 
 
-def look_up(task: Mqar, row: np.ndarray) -> tuple[dict[int, list[int]], np.ndarray]:
-    """Keep a table of each key's values, oldest first; say the latest one of a key that is in it."""
+def look_up(task: Mqar, row: np.ndarray, lag: int) -> tuple[dict[int, list[int]], np.ndarray]:
+    """Keep a table of each key's values, oldest first, and none from the last `lag` steps; say the latest one
+    of a key that is in it."""
     table, guess, last = {}, np.zeros(len(row), int), None
     for t, shown in enumerate(symbols_at(row)):
         for x in shown:
-            if task.symbols <= x < 2 * task.symbols:
+            if task.symbols <= x < 2 * task.symbols and t < len(row) - lag:
                 table.setdefault(last, []).append(x - task.symbols)
             elif x in table:
                 guess[t] = table[x][-1]
@@ -39,6 +41,8 @@ KINDS = [
     Mqar(layout="stacked"),
     Mqar(rewrites=2),
     Mqar(pairs=3, symbols=6, layout="stacked", rewrites=1),
+    Mqar(pairs=3, symbols=4, fillers="random"),
+    Mqar(layout="stacked", rewrites=1, fillers="random"),
 ]
 
 
@@ -49,7 +53,7 @@ def test_a_table_solves_it(task, more, extra, seed):
     lag = task.pairs + more
     length = task.shortest(lag) + extra
     inputs, targets, mask = sequences(task, draw(task, lag, length, seed=seed), length)
-    tables, guess = zip(*(look_up(task, row) for row in inputs), strict=True)
+    tables, guess = zip(*(look_up(task, row, lag) for row in inputs), strict=True)
     assert score(task, np.array(guess), targets, mask).mean == 1
     for table, row, due in zip(tables, inputs, mask, strict=True):
         values = [value for each in table.values() for value in each]
@@ -60,7 +64,27 @@ def test_a_table_solves_it(task, more, extra, seed):
         blanks = [symbols == [2 * task.symbols] for symbols in shown]
         assert all(blanks[:extra])
         assert not any(blanks[extra:-lag])
-        assert np.array_equal(blanks[-lag:], ~due[-lag:])
+        assert np.array_equal(blanks[-lag:], ~due[-lag:] & (task.fillers == "blanks"))
+        assert all(len(symbols) == 1 for symbols in shown[-lag:])
+        by_hand = {"blanks": extra + lag - task.pairs, "random": extra}
+        assert sum(blanks) == by_hand[task.fillers]
+
+
+@pytest.mark.parametrize("layout", ["separate", "stacked"])
+def test_fillers_stand_where_blanks_do_and_are_any_key_or_value_alike(layout):
+    task, lag, batch = Mqar(pairs=2, symbols=4, layout=layout), 9, 4096
+    length = task.shortest(lag) + 3
+    plain, due, mask = sequences(task, draw(task, lag, length, batch=batch), length)
+    filled = replace(task, fillers="random")
+    inputs, *answers = sequences(filled, draw(filled, lag, length, batch=batch), length)
+    assert all(np.array_equal(x, y) for x, y in zip(answers, (due, mask), strict=True))
+    fill = ~mask & (np.arange(length) >= length - lag)
+    assert np.array_equal(inputs[~fill], plain[~fill])
+    assert fill.sum() == batch * (lag - task.pairs)
+    shown = inputs[fill] if layout == "separate" else inputs[fill].argmax(-1)
+    counts, rate = np.bincount(shown, minlength=9), 1 / 8
+    assert counts[8] == 0
+    assert np.all(abs(counts[:8] / len(shown) - rate) < 4 * (rate * (1 - rate) / len(shown)) ** 0.5)
 
 
 def test_writes_come_in_any_order():
@@ -100,7 +124,8 @@ def test_more_values_than_symbols_are_refused():
         Mqar(pairs=6, rewrites=2)
 
 
-def test_what_is_to_be_held_depends_neither_on_the_layout_nor_on_the_rewrites():
+def test_what_is_to_be_held_depends_on_pairs_and_symbols_alone():
     plain = Mqar().facts(8, 16)
-    for task in (Mqar(layout="stacked"), Mqar(rewrites=2), Mqar(layout="stacked", rewrites=2)):
+    others = Mqar(layout="stacked"), Mqar(rewrites=2), Mqar(fillers="random")
+    for task in (*others, Mqar(layout="stacked", rewrites=2)):
         assert task.facts(8, task.length(8)) == plain
