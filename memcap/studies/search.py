@@ -8,6 +8,8 @@ gap, until the smallest width known to pass stands beside one that does not. A p
 that can settle its verdict, then for more if they did not. Every result counts for both thresholds, and u90
 starts from u50's answer. Last, half of the seeds of a width well below u50 and all of one well above u90 are
 asked for: without them a fit to the counts cannot tell steep from shallow, and leaves intervals open. Where
+that one does not pass (of a GRU on parity 3 of 3 at 6 units, 2 of 4 at 8) a fit could not say that any wider
+one does, so wider ones follow, each well above the one before, until two in a row pass or none is left. Where
 no width passes, the gallop ends at the widest: of 64 widths and 8 seeds, from a guess of 25, it asks for 5
 seeds of 6 widths.
 
@@ -119,7 +121,7 @@ class Search:
 
     def begin(self, guess: float) -> None:
         """Start at the width nearest to a guess."""
-        self.start = min(range(len(self.widths)), key=lambda place: abs(self.widths[place] - guess))
+        self.start = self._nearest(guess)
 
     def record(self, width: int, solved: bool) -> None:
         """Count one result."""
@@ -162,12 +164,25 @@ class Search:
         if self.bracket(self.u50)[1] == len(self.widths):
             return {}  # no width passes: there are no answers to confirm
         last = min(self.bracket(self.u90)[1], len(self.widths) - 1)
-        ends = (1 - BESIDE) * self.widths[middle], (1 + BESIDE) * self.widths[last]
-        below, above = (
-            min(range(len(self.widths)), key=lambda place: abs(self.widths[place] - end)) for end in ends
-        )
-        below, above = min(below, max(middle - 1, 0)), max(above, min(last + 1, len(self.widths) - 1))
-        return {below: (self.seeds + 1) // 2, above: self.seeds}
+        below = min(self._nearest((1 - BESIDE) * self.widths[middle]), max(middle - 1, 0))
+        return {below: (self.seeds + 1) // 2} | dict.fromkeys(self._above(last), self.seeds)
+
+    def _above(self, place: int) -> list[int]:
+        """The widths that confirm u90's answer: one well above it, and where that does not pass the next
+        ones, each well above the one before, until two in a row pass or there is no wider one."""
+        places, in_a_row, widest = [], self.verdict(place, self.u90) is True, len(self.widths) - 1
+        while not places or (place < widest and in_a_row < 2):
+            place = min(max(self._nearest((1 + BESIDE) * self.widths[place]), place + 1), widest)
+            places.append(place)
+            verdict = self.verdict(place, self.u90)
+            if verdict is None:
+                break
+            in_a_row = in_a_row + 1 if verdict else 0
+        return places
+
+    def _nearest(self, width: float) -> int:
+        """The place of the width nearest to this one, the narrower of two."""
+        return min(range(len(self.widths)), key=lambda place: abs(self.widths[place] - width))
 
     def _probe(self, need: int, start: int) -> dict[int, int]:
         """The next width to ask of, and how many of its results could settle the verdict at best."""

@@ -253,6 +253,31 @@ def test_a_recipe_without_a_shorter_lag_starts_from_the_answers_of_another():
     assert first_widths(trained(found, lambda m: m.model.units >= m.lag)) == {1: 1, 2: 2, 5: 5, 12: 12}
 
 
+@pytest.mark.parametrize(
+    ("of_16", "asked"), [(2, {6: 3, 8: 4, 12: 4, 16: 4, 24: 4, 32: 4}), (3, {6: 3, 8: 4, 12: 4, 16: 4})]
+)
+def test_where_a_wider_width_does_not_pass_the_search_goes_on_until_two_in_a_row_do(of_16, asked):
+    """As a GRU on parity: 3 of 3 at 6 units, 2 of 4 at 8. Of 4 seeds u90 needs 3."""
+    solve = {6: 3, 8: 2, 12: 3, 16: of_16, 24: 3, 32: 3}
+    found = grid((1,), (1, 2, 3, 4, *solve), 4)
+    results = trained(found, lambda m: m.seed < solve.get(m.model.units, 0))
+    counts = Counter(m.model.units for m in results)
+    assert {units: count for units, count in counts.items() if units in solve} == asked
+
+
+@steady
+@given(studies(), st.randoms(use_true_random=False))
+def test_two_widths_in_a_row_pass_at_last_or_the_widest_was_asked(study, random):
+    """From the narrowest that passes on, of those whose verdict is known."""
+    lags, widths, seeds, outcomes = study
+    need = seeds_needed(seeds)[1]
+    results = trained(outcomes, outcomes.get, pick=lambda flying: random.randrange(len(flying)))
+    for lag, some in zip(lags, widths, strict=True):
+        passed, failed = passing(results, lag, need, seeds)
+        above = [units for units in some if passed and units >= min(passed) and units in passed | failed]
+        assert not passed or some[-1] in above or {*above[-2:]} <= passed
+
+
 def test_what_it_costs_where_no_width_solves():
     """From a guess of 25: five failures of 8 seeds settle u50, and u90 with it. Longer lags begin at the
     widest."""
