@@ -67,22 +67,30 @@ def flat(weights: Weights) -> np.ndarray:
     )
 
 
+def joined(found: tuple[float, Weights]) -> tuple[float, Weights]:
+    """A loss, and its gradients as one vector."""
+    return found[0], {"all": {"weights": flat(found[1])}}
+
+
 def check_gradients(
     workers: Mapping[str, Worker],
     titles: Mapping[str, str],
     reference: Worker,
     weights: Weights,
     batch: Batches,
+    whole: bool = False,
 ) -> dict[str, float]:
-    """The largest difference of each contestant, in float32, from memcap in float64; "float64": of PyTorch,
-    if it is there.
+    """The largest difference of each contestant, in float32, from the reference in float64; "float64": of
+    PyTorch, if it is there.
 
     Args:
         workers: contestants, built.
         titles: what to call them in errors.
-        reference: memcap in a process with 64-bit floats.
+        reference: one in a process with 64-bit floats.
         weights: to compute at, float32.
         batch: at least one batch.
+        whole: compare float32 gradients as one vector. That of a single number, such as a gate's bias, is a
+            sum in which much may cancel; float64, and the training that follows, tell them apart.
 
     Raises:
         GateError: someone computes something else.
@@ -94,11 +102,14 @@ def check_gradients(
     if "torch" in workers:
         workers["torch"].call("set_weights", double(weights))
         apart["float64"] = agree(
-            "memcap in float64", exact, workers["torch"].call("loss_and_gradients", batch), DOUBLE
+            "the reference in float64", exact, workers["torch"].call("loss_and_gradients", batch), DOUBLE
         )
     for name, worker in workers.items():
         worker.call("set_weights", weights)
-        apart[name] = agree(titles[name], worker.call("loss_and_gradients", batch), exact, SINGLE)
+        found = worker.call("loss_and_gradients", batch)
+        apart[name] = agree(
+            titles[name], *((joined(each) if whole else each) for each in (found, exact)), SINGLE
+        )
     return apart
 
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from benchmarks import gate, report
-from benchmarks.peers import CONTESTANTS, OURS, installed
+from benchmarks.peers import CONTESTANTS, OURS, Contestant, installed
 from benchmarks.peers.base import CLIP, LR, Shape
 from benchmarks.process import HASTE, NO_CACHE
 from benchmarks.protocol import ALONE, TINY, Plan, Timing, interleaved
@@ -78,14 +78,18 @@ def benchmark(arguments: argparse.Namespace, facts: Mapping[str, Any]) -> Outcom
 
 @contextmanager
 def running(
-    names: Sequence[str], core: int | None, environment: Mapping[str, str]
+    names: Sequence[str],
+    core: int | None,
+    environment: Mapping[str, str],
+    contestants: Mapping[str, Contestant] = CONTESTANTS,
+    reference: str = "memcap",
 ) -> Generator[dict[str, Worker]]:
-    """A process for each contestant, by its key, and "double", memcap's with 64-bit floats."""
+    """A process for each contestant, by its key, and "double", the reference's with 64-bit floats."""
     with tempfile.TemporaryDirectory(prefix="memcap-benchmark-") as cache, ExitStack() as stack:
         environment = {**environment, "XDG_CACHE_HOME": cache}
-        workers = {name: Worker(CONTESTANTS[name].target, core, environment) for name in names}
+        workers = {name: Worker(contestants[name].target, core, environment) for name in names}
         workers["double"] = Worker(
-            CONTESTANTS["memcap"].target, core, environment | {"JAX_ENABLE_X64": "true"}
+            contestants[reference].target, core, environment | {"JAX_ENABLE_X64": "true"}
         )
         for worker in workers.values():
             stack.enter_context(worker)

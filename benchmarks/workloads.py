@@ -26,6 +26,7 @@ class Workload:
         steps: length T of the sequences.
         batch: B sequences a step.
         units: widths U.
+        cell: as `model.cell` names it.
     """
 
     key: str
@@ -35,11 +36,12 @@ class Workload:
     steps: int
     batch: int
     units: tuple[int, ...]
+    cell: str = "lstm"
 
     def shape(self, units: int) -> Shape:
         """What a contestant is built from."""
         every = self.task.answers == "every"
-        return Shape(units, self.task.features, self.task.outputs, self.steps, self.batch, every)
+        return Shape(units, self.task.features, self.task.outputs, self.steps, self.batch, every, self.cell)
 
     def draw(self, count: int, seed: int = 0) -> Batches:
         """That many batches."""
@@ -51,12 +53,11 @@ class Workload:
         )
 
     def start(self, units: int, seed: int = 0) -> Weights:
-        """Weights from which everyone starts: memcap's, with forget bias 1. More would hold rounding errors
-        for longer, too."""
-        init = Init(forget=1.0)
-        return Architecture(Model(units=units), self.task.features, self.task.outputs).init(
-            init, [seed, units]
-        )
+        """Weights from which everyone starts: memcap's; an LSTM's with forget bias 1, as more would hold
+        rounding errors for longer, too."""
+        init = Init(forget=1.0) if self.cell == "lstm" else None
+        model = Model(units=units, cell=self.cell)
+        return Architecture(model, self.task.features, self.task.outputs).init(init, [seed, units])
 
 
 LAST = Workload(

@@ -50,6 +50,14 @@ CONTESTANTS = {
     ),
 }
 OURS = ("memcap", "native")
+# With cells whose state is a matrix.
+MATRIX = {
+    "memcap": CONTESTANTS["memcap"],
+    "scan": Contestant("plain JAX, lax.scan, optax", "benchmarks.peers.matrix_jax:Scan", ("jax", "optax")),
+    "torch": Contestant(
+        "PyTorch, eager, fused Adam", "benchmarks.peers.matrix_torch:MatrixTorch", ("torch",)
+    ),
+}
 
 
 def installed(names: Iterable[str]) -> list[str]:

@@ -1,8 +1,9 @@
 """What a contestant is. NumPy only, so that no contestant's process loads another's library.
 
-Weights and gradients cross every interface in memcap's layout, a nested dict: cell/kernel (F, 4U),
-cell/recurrent (U, 4U), cell/bias (4U,), readout/kernel (U, O), readout/bias (O,); gates in the order i, f, g,
-o. Axis letters: N batches, T steps, B sequences a batch, F features, U units, O outputs.
+Weights and gradients cross every interface in memcap's layout, a nested dict: readout/kernel (U, O),
+readout/bias (O,), and of an LSTM cell/kernel (F, 4U), cell/recurrent (U, 4U), cell/bias (4U,); gates in the
+order i, f, g, o. The parameters of a cell with a matrix are in memcap/cells/matrix.py. Axis letters: N
+batches, T steps, B sequences a batch, F features, U units, O outputs.
 """
 
 from abc import ABC, abstractmethod
@@ -18,7 +19,7 @@ LR, CLIP = 1e-3, 1.0  # wherever times are taken
 
 @dataclass(frozen=True)
 class Shape:
-    """What is trained: an LSTM of U units and a dense read-out to O logits, on sequences of symbols below F.
+    """What is trained: a cell of U units and a dense read-out to O logits, on sequences of symbols below F.
 
     Args:
         units: U.
@@ -27,6 +28,7 @@ class Shape:
         steps: T.
         batch: B.
         every: an answer at every step (where the mask says so), or at the last one only.
+        cell: as `model.cell` names it.
     """
 
     units: int
@@ -35,6 +37,7 @@ class Shape:
     steps: int
     batch: int
     every: bool
+    cell: str = "lstm"
 
 
 class Batches(NamedTuple):
@@ -60,7 +63,7 @@ def one_hot(symbols: np.ndarray, features: int, dtype: np.dtype | type = np.floa
 
 
 class Peer(ABC):
-    """One library's LSTM, trained by Adam with the gradient clipped to a global norm, on the mean cross
+    """One library's cell, trained by Adam with the gradient clipped to a global norm, on the mean cross
     entropy of due answers.
 
     Args:

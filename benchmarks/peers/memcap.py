@@ -23,8 +23,15 @@ def member_of(shape: Shape, lr: float, clip: float, seed: int) -> Member:
     else:
         distractors = shape.features - shape.outputs - 1
         task = {"name": "latch", "lag": shape.steps - 2, "symbols": shape.outputs, "distractors": distractors}
-    recipe = {"name": "forget_bias", "lr": lr, "schedule": "constant", "clip": clip, "batch": shape.batch}
-    values = {"task": task | {"length": shape.steps}, "model": {"units": shape.units}, "recipe": recipe}
+    recipe = {
+        "name": "forget_bias" if shape.cell == "lstm" else "own_start",
+        "lr": lr,
+        "schedule": "constant",
+        "clip": clip,
+        "batch": shape.batch,
+    }
+    model = {"units": shape.units, "cell": shape.cell}
+    values = {"task": task | {"length": shape.steps}, "model": model, "recipe": recipe}
     member = resolve(values | {"evaluation": {}, "seed": seed})
     assert (member.task.features, member.task.outputs) == (shape.features, shape.outputs)
     return member

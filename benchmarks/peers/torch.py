@@ -2,6 +2,7 @@
 on the CPU."""
 
 import os
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -38,7 +39,7 @@ class Torch(Peer):
 
     def _laid_out(self, batches: Batches) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """A pair a batch: (T, B, F) floats, and (B,) or (T B,) classes."""
-        dtype = np.float64 if self.lstm.weight_ih_l0.dtype == torch.float64 else np.float32
+        dtype = np.float64 if self.parameters[0].dtype == torch.float64 else np.float32
         inputs = torch.from_numpy(one_hot(batches.inputs, self.shape.features, dtype)).to(DEVICE)
         targets = (
             batches.targets if batches.mask is None else np.where(batches.mask, batches.targets, IGNORED)
@@ -83,12 +84,12 @@ class Torch(Peer):
 
     def weights(self) -> Weights:
         """Transposed back."""
-        return _named([parameter.detach() for parameter in self.parameters])
+        return self._named(self.parameters)
 
     def loss_and_gradients(self, batch: Batches) -> tuple[float, Weights]:
         """By autograd."""
         loss = self._loss(*self._laid_out(batch)[0])
-        return loss.item(), _named(list(torch.autograd.grad(loss, self.parameters)))
+        return loss.item(), self._named(torch.autograd.grad(loss, self.parameters))
 
     def scores(self, inputs: np.ndarray) -> np.ndarray:
         """Without a graph."""
@@ -97,10 +98,10 @@ class Torch(Peer):
                 self._logits(torch.from_numpy(one_hot(inputs, self.shape.features)).to(DEVICE)).cpu().numpy()
             )
 
-
-def _named(tensors: list[torch.Tensor]) -> Weights:
-    kernel, recurrent, bias, readout, readout_bias = (tensor.cpu().numpy().copy() for tensor in tensors)
-    return {
-        "cell": {"kernel": kernel.T, "recurrent": recurrent.T, "bias": bias},
-        "readout": {"kernel": readout.T, "bias": readout_bias},
-    }
+    def _named(self, tensors: Sequence[torch.Tensor]) -> Weights:
+        arrays = (tensor.detach().cpu().numpy().copy() for tensor in tensors)
+        kernel, recurrent, bias, readout, readout_bias = arrays
+        return {
+            "cell": {"kernel": kernel.T, "recurrent": recurrent.T, "bias": bias},
+            "readout": {"kernel": readout.T, "bias": readout_bias},
+        }

@@ -37,8 +37,11 @@ class Here:
     def __enter__(self) -> "Here":
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         self.made = None
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 def run_here(arguments: list[str], core: int | None, environment: Any) -> Ran:
