@@ -5,17 +5,20 @@ The library lies in memcap's cache folder, under a name that changes with the so
 the compiler, what the compiler knows of the processor, and XLA's header: a home that unlike machines share
 holds one for each.
 Beside it lies the digest of what was tested; a library that has another one, or none, is made and tested
-anew. Nothing is needed at install, and without a compiler nothing is lost but speed.
+anew. Nothing is needed at install. Where there is no compiler, the library comes out of the wheel, if it is
+one that has them (hatch_build.py); without one nothing is lost but speed.
 """
 
 import ctypes
 import hashlib
 import os
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import jax
 
@@ -24,6 +27,11 @@ from memcap import jax_setup
 COMPILER = "cc"
 FLAGS = ("-O2", "-march=native")
 MOST_SECONDS = 120  # that a compiler may take: it takes one
+PREBUILT = Path(__file__).with_name("prebuilt")
+# What the wheel's libraries use, as Linux calls it; the fastest first.
+AVX2 = {"avx2", "fma", "f16c", "bmi1", "bmi2", "abm", "movbe"}
+LEVELS = {"avx512": AVX2 | {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}, "avx2": AVX2}
+CPU_INFO = Path("/proc/cpuinfo")
 
 
 class LibraryError(RuntimeError):
@@ -65,33 +73,24 @@ class Library:
 
 
 def load(source: Path, calls: Sequence[str] = ()) -> Library:
-    """Load a source's library from the cache, or compile it there first.
+    """Load a source's library from the cache, or compile it there first, or take the wheel's.
 
     Args:
         source: a file of C; what it includes lies beside it or is XLA's.
         calls: its functions that XLA is to know, each a handler of XLA's foreign functions.
 
     Raises:
-        LibraryError: no compiler, or one that fails; a cache folder that can't be written; a library that
-            can't be loaded, or lacks a function.
+        LibraryError: no compiler, or one that fails, and nothing in the wheel; a cache folder that can't be
+            written; a library that can't be loaded, or lacks a function.
     """
-    include = jax.ffi.include_dir()
-    headers = [*sorted(source.parent.glob("*.h")), Path(include, "xla/ffi/api/c_api.h")]
-    # the compiler's version, and the processor's instructions
-    macros = _run([COMPILER, *FLAGS, "-dM", "-E", "-x", "c", os.devnull])
     try:
-        files = [path.read_bytes() for path in (source, *headers)]
-        parts = *files, " ".join(FLAGS).encode(), macros
-        key = hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
-        path = jax_setup.cache_folder() / "native" / f"{source.stem}-{key}.so"
-        theirs = any(map(jax_setup.not_ours, (path, path.with_suffix(".tested"))))
-        if theirs or not path.exists() or _tested(path) != _digest(path):
-            jax_setup.make_folder(path.parent)
-            with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
-                library = Path(scratch, path.name)
-                _run([COMPILER, *FLAGS, "-shared", "-fPIC", f"-I{include}", str(source), "-o", str(library)])
-                library.chmod(0o700)  # whatever the umask: nobody else may write it
-                library.replace(path)  # whole or not at all: other processes may be at it
+        try:
+            path = _compiled(source)
+        except LibraryError:
+            ready = prebuilt(source.stem)
+            if ready is None:
+                raise
+            path = _cached(source.stem, [ready.read_bytes()], lambda path: shutil.copyfile(ready, path))
         library = Library(path, _digest(path), ctypes.CDLL(str(path)))
     except OSError as error:
         raise LibraryError(f"its library can be neither written nor loaded ({error})") from error
@@ -102,6 +101,45 @@ def load(source: Path, calls: Sequence[str] = ()) -> Library:
             library.target(call), jax.ffi.pycapsule(getattr(library.handle, call)), platform="cpu"
         )
     return library
+
+
+def prebuilt(stem: str) -> Path | None:
+    """The wheel's library for the processor at hand; None: it has none."""
+    try:
+        lines = CPU_INFO.read_text().splitlines()
+    except OSError:
+        return None
+    flags = set(next((line for line in lines if line.startswith("flags")), "").split())
+    paths = [PREBUILT / f"{stem}_{level}.so" for level, needs in LEVELS.items() if needs <= flags]
+    return next((path for path in paths if path.exists()), None)
+
+
+def _compiled(source: Path) -> Path:
+    include = jax.ffi.include_dir()
+    headers = [*sorted(source.parent.glob("*.h")), Path(include, "xla/ffi/api/c_api.h")]
+    # the compiler's version, and the processor's instructions
+    macros = _run([COMPILER, *FLAGS, "-dM", "-E", "-x", "c", os.devnull])
+    files = [path.read_bytes() for path in (source, *headers)]
+    command = [COMPILER, *FLAGS, "-shared", "-fPIC", f"-I{include}", str(source), "-o"]
+    return _cached(
+        source.stem, [*files, " ".join(FLAGS).encode(), macros], lambda path: _run([*command, str(path)])
+    )
+
+
+def _cached(stem: str, parts: list[bytes], make: Callable[[Path], Any]) -> Path:
+    """The library that `make` writes of these parts; made where it isn't in the cache yet, or isn't what was
+    tested."""
+    key = hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
+    path = jax_setup.cache_folder() / "native" / f"{stem}-{key}.so"
+    theirs = any(map(jax_setup.not_ours, (path, path.with_suffix(".tested"))))
+    if theirs or not path.exists() or _tested(path) != _digest(path):
+        jax_setup.make_folder(path.parent)
+        with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
+            library = Path(scratch, path.name)
+            make(library)
+            library.chmod(0o700)  # whatever the umask: nobody else may write it
+            library.replace(path)  # whole or not at all: other processes may be at it
+    return path
 
 
 def missing(library: Callable[[], Library], right: Callable[[], bool], what: str) -> str | None:

@@ -2,6 +2,8 @@
 refused."""
 
 import os
+import platform
+import runpy
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -146,6 +148,48 @@ def test_processes_may_compile_it_at_the_same_time(folder):
         said = set(pool.map(process, range(3)))
     assert len(said) == 1
     assert [path.suffix for path in folder.iterdir()] == [".so"]
+
+
+@needs_compiler
+@pytest.mark.skipif(
+    (sys.platform, platform.machine()) != ("linux", "x86_64"), reason="a wheel of Linux on x86-64"
+)
+def test_without_a_compiler_the_wheels_library_is_taken(folder, compiled, tmp_path, monkeypatch):
+    """As the hook of the wheel compiles it, for AVX2."""
+    pytest.importorskip("hatchling", reason="pip install hatchling")
+    hook = runpy.run_path(str(ROOT / "hatch_build.py"))["CustomBuildHook"](
+        str(ROOT), {}, None, None, "", "wheel"
+    )
+    data = {"force_include": {}}
+    hook.initialize("standard", data)
+    assert {Path(name).name for name in data["force_include"].values()} == {
+        f"{cell}_{level}.so" for cell in ("lstm", "gru") for level in c_library.LEVELS
+    }
+    monkeypatch.setattr(c_library, "PREBUILT", Path(hook.scratch.name))
+    monkeypatch.setattr(c_library, "CPU_INFO", tmp_path / "cpuinfo")
+    (tmp_path / "cpuinfo").write_text(f"flags : {' '.join(c_library.LEVELS['avx2'])}\n")
+    monkeypatch.setenv("PATH", "")
+    library = c_library.load(SOURCE, IN_C.calls)
+    assert compiled == []
+    assert library.path.parent == folder
+    assert library.path.read_bytes() == Path(hook.scratch.name, "lstm_avx2.so").read_bytes()
+    assert library.handle.memcap_lstm_size(0, 5, 2, 3, 2, 4, 0) > 0
+    hook.finalize("standard", data, "")
+
+
+def test_the_wheels_library_is_the_fastest_that_the_processor_runs(tmp_path, monkeypatch):
+    monkeypatch.setattr(c_library, "PREBUILT", tmp_path)
+    monkeypatch.setattr(c_library, "CPU_INFO", tmp_path / "cpuinfo")
+    assert c_library.prebuilt("lstm") is None  # another system
+    wide, narrow = (c_library.LEVELS[level] for level in ("avx512", "avx2"))
+    for flags, level in ((wide, "avx512"), (wide - {"avx512bw"}, "avx2"), (narrow - {"fma"}, None)):
+        (tmp_path / "cpuinfo").write_text(f"model name : any\nflags : sse2 {' '.join(flags)}\n")
+        assert c_library.prebuilt("lstm") is None  # another wheel
+        for path in ("lstm_avx512.so", "lstm_avx2.so"):
+            (tmp_path / path).touch()
+        assert c_library.prebuilt("lstm") == (level and tmp_path / f"lstm_{level}.so")
+        for path in ("lstm_avx512.so", "lstm_avx2.so"):
+            (tmp_path / path).unlink()
 
 
 def script(folder, text):
