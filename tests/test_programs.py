@@ -35,19 +35,22 @@ def lowered(lanes, loop, **axes):
 
     Args:
         lanes: members in flight.
-        loop: while, masked, plain, or native. The last one's library is a stand-in: the real one needs a
-            compiler, and its buffers differ between processors.
+        loop: while, masked, associative, plain, or native. The last one's library is a stand-in: the real
+            one needs a compiler, and its buffers differ between processors.
         axes: of `memcap.members`, of one member.
     """
     from dataclasses import replace
 
     from memcap import jax_setup
+    from memcap.cells import cell_class
+    from memcap.cells.diagonal import DiagonalCell
     from memcap.loops.gated_native import GatedC
     from memcap.training.program import Program
 
     (member,) = memcap.members(**axes)
-    # what runs side by side of a diagonal cell is associative, and of all others masked
-    engine = memcap.Engine(loop="associative" if loop == "masked" else loop)
+    if loop == "masked" and issubclass(cell_class(member.model.cell), DiagonalCell):
+        loop = "associative"  # what runs these side by side, which goes by the name of all others' here
+    engine = memcap.Engine(loop=loop)
     handle = dict.fromkeys(("memcap_lstm_size", "memcap_gru_size"), lambda *sizes: 1000 + sizes[0])
     library = SimpleNamespace(target=str, handle=SimpleNamespace(**handle))
     stand_in = patch.multiple(GatedC, library=lambda _: library, missing=lambda _: None)
@@ -75,6 +78,7 @@ def tasks():
 def programs():
     """What is lowered, by its name in words: task, cell, loop, lanes, and what else is unusual."""
     from memcap.cells import cell_classes
+    from memcap.cells.additive import AdditiveCell
 
     found = {}
 
@@ -91,6 +95,8 @@ def programs():
         add("delay_line", cell)
         add("windows", cell)
         add("delay_line", cell, "masked", 4)
+        if issubclass(cell_classes()[cell], AdditiveCell):
+            add("delay_line", cell, "associative", 4)
     for cell in ("GRUCell", "LRU", "minGRU"):  # a latch answers at the last step
         add("latch", cell)
     for cell in ("lstm", "GRUCell", "LRU"):

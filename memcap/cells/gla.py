@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import jax
 import jax.numpy as jnp
 
-from memcap.cells.matrix import MatrixCell, added
+from memcap.cells.additive import AdditiveCell
 
 if TYPE_CHECKING:
     from flax import nnx
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 TEMPERATURE = 16.0  # the root that is taken of a gate, so that it starts near 1
 
 
-class GatedLinearAttention(MatrixCell):
+class GatedLinearAttention(AdditiveCell):
     """S' = diag(a) S + k v^T with a = sigmoid(W x + c)^(1 / 16), K of them (memcap/cells/matrix.py).
 
     Source: Yang et al. (2024), "Gated linear attention transformers", arXiv 2312.06635, where W
@@ -32,13 +32,6 @@ class GatedLinearAttention(MatrixCell):
         del rngs
         return [0.0] * self.keys
 
-    def write(
-        self,
-        state: Float[Array, "B K U"],
-        key: Float[Array, "B K"],
-        value: Float[Array, "B U"],
-        gates: list[Float[Array, " B"]],
-    ) -> Float[Array, "B K U"]:
-        """Decay, number by number of the key, then add the value at the key."""
-        factors = jnp.exp(jax.nn.log_sigmoid(jnp.stack(gates, axis=-1)) / TEMPERATURE)
-        return added(factors[..., None] * state, key, value)
+    def decay_and_strength(self, gates: list[Float[Array, "*T B"]]) -> tuple[Float[Array, "*T B K"], None]:
+        """A decay of each number of a key."""
+        return jax.nn.log_sigmoid(jnp.stack(gates, axis=-1)) / TEMPERATURE, None

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from memcap.cells.matrix import MatrixCell, added
+from memcap.cells.additive import AdditiveCell
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Float
 
 
-class LinearAttention(MatrixCell):
+class LinearAttention(AdditiveCell):
     """S' = S + k v^T (memcap/cells/matrix.py).
 
     Left out: the feature map and the normaliser z of Katharopoulos et al. (2020), "Transformers are RNNs",
@@ -19,13 +19,7 @@ class LinearAttention(MatrixCell):
 
     name: ClassVar[str] = "linear_attention"
 
-    def write(
-        self,
-        state: Float[Array, "B K U"],
-        key: Float[Array, "B K"],
-        value: Float[Array, "B U"],
-        gates: list[Float[Array, " B"]],
-    ) -> Float[Array, "B K U"]:
-        """Add the value at the key."""
+    def decay_and_strength(self, gates: list[Float[Array, "*T B"]]) -> tuple[Any, Any]:
+        """Neither."""
         del gates
-        return added(state, key, value)
+        return None, None

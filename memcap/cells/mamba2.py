@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from memcap.cells.matrix import MatrixCell, added, decay_bias
+from memcap.cells.additive import AdditiveCell
+from memcap.cells.matrix import decay_bias
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Float
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 LEAST_RATE, MOST_RATE = 1.0, 16.0  # where the rate of decay starts, drawn evenly
 
 
-class Mamba2(MatrixCell):
+class Mamba2(AdditiveCell):
     """S' = exp(-r d) S + d k v^T with d = softplus(w x + c) (memcap/cells/matrix.py); r > 0 is learned.
 
     Source: Dao & Gu (2024), "Transformers are SSMs", arXiv 2405.21060. There k is B x, q is C x, d is Delta,
@@ -39,14 +40,9 @@ class Mamba2(MatrixCell):
         """The step starts small."""
         return [decay_bias(rngs)]
 
-    def write(
-        self,
-        state: Float[Array, "B K U"],
-        key: Float[Array, "B K"],
-        value: Float[Array, "B U"],
-        gates: list[Float[Array, " B"]],
-    ) -> Float[Array, "B K U"]:
-        """Decay, then add the value at the key, both by the step."""
+    def decay_and_strength(
+        self, gates: list[Float[Array, "*T B"]]
+    ) -> tuple[Float[Array, "*T B"], Float[Array, "*T B"]]:
+        """Both by the step."""
         step = jax.nn.softplus(gates[0])
-        factor = jnp.exp(-jnp.exp(self.log_rate[...]) * step)
-        return added(factor[..., None, None] * state, key, step[..., None] * value)
+        return -jnp.exp(self.log_rate[...]) * step, step

@@ -78,8 +78,7 @@ class MatrixCell(Cell):
 
     def show(self, state: Any, seen: Float[Array, "B F2"]) -> Float[Array, "B U"]:
         """What the state has for the query, divided by its root mean square."""
-        read = look_up(state, self.key_of(seen, self.query[...]))
-        return read * jax.lax.rsqrt(jnp.mean(read**2, axis=-1, keepdims=True) + EPSILON)
+        return even(look_up(state, self.key_of(seen, self.query[...])))
 
     def key_of(self, seen: Float[Array, "B F2"], kernel: Float[Array, "F2 K"]) -> Float[Array, "B K"]:
         """A key or a query."""
@@ -109,6 +108,11 @@ def decay_bias(rngs: nnx.Rngs) -> jax.Array:
 def unit(vectors: Float[Array, "B K"]) -> Float[Array, "B K"]:
     """Vectors at length 1; 0 stays 0."""
     return vectors * jax.lax.rsqrt(jnp.sum(vectors**2, axis=-1, keepdims=True) + EPSILON)
+
+
+def even(read: Float[Array, "*T B U"]) -> Float[Array, "*T B U"]:
+    """What was read, divided by its root mean square."""
+    return read * jax.lax.rsqrt(jnp.mean(read**2, axis=-1, keepdims=True) + EPSILON)
 
 
 def look_up(state: Float[Array, "B K U"], key: Float[Array, "B K"]) -> Float[Array, "B U"]:

@@ -17,7 +17,7 @@ from odd_cells import ODD_CELLS
 
 from memcap import loops
 from memcap.cells import cell_class, cell_classes
-from memcap.loops import gru_native
+from memcap.loops import chunkwise, gru_native
 
 T, B, F, U, OUT = 9, 3, 4, 5, 2
 LENGTHS = (7, T, 1)
@@ -265,7 +265,8 @@ SERVED = [
     for name in ("lstm", "minGRU", "SimpleCell")
     if not loop.refuses(loops.Request(cell_class(name), "cpu", False))
 ]
-SERVED.append((gru_native.LOOP, "GRUCell"))
+SERVED += [(gru_native.LOOP, "GRUCell"), (chunkwise.LOOP, "mlstm")]
+PADDED = [(loop, name) for loop, name in SERVED if cell_class(name).can_pad]
 
 
 def test_each_loop_serves_a_cell_of_these():
@@ -286,7 +287,7 @@ def test_a_loop_is_as_exact_as_float32_allows(loop, name):
     assert max(jax.tree.leaves(errors)) <= 1e-5, errors
 
 
-@pytest.mark.parametrize(("loop", "name"), SERVED, ids=lambda value: getattr(value, "name", value))
+@pytest.mark.parametrize(("loop", "name"), PADDED, ids=lambda value: getattr(value, "name", value))
 def test_units_of_zero_weights_say_nothing_and_never_learn(loop, name):
     if why := loop.missing():
         pytest.skip(f"{loop.name} cannot run here: {why}")

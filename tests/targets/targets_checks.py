@@ -9,7 +9,7 @@ from hlo import TimeLoop, time_loops
 import memcap
 from memcap.config import Member
 from memcap.planning.devices import DEVICES, compile_for
-from memcap.training.program import Program
+from memcap.training.program import Compiled, Program
 from memcap.training.step import Trainer, TrainSpec
 
 STEPS, EVALUATION_STEPS, LANES = 89, 97, 8
@@ -30,30 +30,53 @@ def small(task: str, cell: str = "lstm", **knobs) -> Member:
     return member
 
 
-def program(member: Member, cls: type[Program] = Program, together: bool = True) -> Program:
+def program(
+    member: Member,
+    cls: type[Program] = Program,
+    together: bool = True,
+    steps: tuple[int, int] = (STEPS, EVALUATION_STEPS),
+) -> Program:
     """As an accelerator would get it."""
     way = ("associative", True) if together else ("while", False)
-    return cls(Trainer(TrainSpec.of(member), STEPS, EVALUATION_STEPS, *way), LANES)
+    return cls(Trainer(TrainSpec.of(member), *steps, *way), LANES)
 
 
 @cache
-def loops(name: str, program: Program) -> tuple[list[TimeLoop], list[TimeLoop]]:
-    """The loops over time of a training program, forward and back, and of an evaluation, as compiled for a
-    target."""
+def compiled(name: str, program: Program) -> Compiled:
+    """For a target."""
     code = compile_for(program, DEVICES[name])
     assert code.program.lanes == LANES
+    return code
+
+
+def loops(
+    name: str, program: Program, trips: tuple[int, int] = (STEPS, EVALUATION_STEPS)
+) -> tuple[list[TimeLoop], list[TimeLoop]]:
+    """The loops over time of a training program, forward and back, and of an evaluation, as compiled for a
+    target.
+
+    trips: how often they run.
+    """
+    code = compiled(name, program)
     train, evaluate = code.train_chunk.as_text(), code.evaluate.as_text()
-    return time_loops(train, STEPS), time_loops(evaluate, EVALUATION_STEPS)
+    return time_loops(train, trips[0]), time_loops(evaluate, trips[1])
 
 
-def check(name: str, program: Program, forward: int, back: int, draws: int = 0) -> None:
+def check(
+    name: str,
+    program: Program,
+    forward: int,
+    back: int,
+    draws: int = 0,
+    trips: tuple[int, int] = (STEPS, EVALUATION_STEPS),
+) -> None:
     """Each row of a buffer is touched alone, devices never wait for each other, and a time step has few
     kernels.
 
     draws: loops over time in which the task draws its sequences; kernels are not counted then, as it is not
     told whose they are.
     """
-    training, evaluation = loops(name, program)
+    training, evaluation = loops(name, program, trips)
     assert (len(training), len(evaluation)) == (2 + draws, 1 + draws)
     for loop in training + evaluation:
         assert not loop.whole

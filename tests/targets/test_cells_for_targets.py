@@ -1,14 +1,20 @@
 """Every cell, and a curriculum, on accelerators; `make test-targets` runs it, CI does not."""
 
 import pytest
-from targets_checks import NAMES, check, loops, program, small
+from targets_checks import LANES, NAMES, check, compiled, loops, program, small
 
 from memcap.cells import cell_classes
+from memcap.cells.additive import AdditiveCell
 from memcap.cells.diagonal import DiagonalCell
+from memcap.loops.chunkwise import chunk_steps
 
 MOST = 16  # a gradient that JAX makes of a cell's step is no match for one that is written out
 PARALLEL = [name for name, cell in cell_classes().items() if issubclass(cell, DiagonalCell)]
-STEPPING = [name for name in cell_classes() if name not in (*PARALLEL, "lstm")]
+CHUNKED = [name for name, cell in cell_classes().items() if issubclass(cell, AdditiveCell)]
+STEPPING = [name for name in cell_classes() if name not in (*PARALLEL, *CHUNKED, "lstm")]
+# How many chunks of 12 steps; and kernels of one, forward and back: on an H100 some 3 and 5 a time step.
+CHUNKS = 23, 29
+MOST_OF_A_CHUNK = {"h100": (42, 70), "v5e": (12 * MOST, 12 * MOST)}
 
 
 @pytest.mark.parametrize("task", ["delay_line", "adding", "windows"])
@@ -24,6 +30,19 @@ def test_time_steps_of_a_cell(name, cell, task):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_parallel_scan_has_no_loop_over_time(name, cell, task):
     assert loops(name, program(small(task, cell, recipe="own_start"))) == ([], [])
+
+
+@pytest.mark.parametrize("task", ["delay_line", "windows"])
+@pytest.mark.parametrize("cell", CHUNKED)
+@pytest.mark.parametrize("name", [name for name in NAMES if name.values != ("v5e-4",)])
+def test_chunks_of_a_cell(name, cell, task):
+    """A dozen steps share some kernels, and the matrices of the steps within are not stored."""
+    member, steps = small(task, cell, recipe="own_start"), tuple(12 * number for number in CHUNKS)
+    wanted = program(member, steps=steps)
+    assert [chunk_steps(each) for each in steps] == [12, 12]
+    check(name, wanted, *MOST_OF_A_CHUNK[name], trips=CHUNKS)
+    matrices = LANES * steps[0] * member.recipe.batch * cell_classes()[cell].keys * member.model.units * 4
+    assert compiled(name, wanted).train_chunk.memory_analysis().temp_size_in_bytes < 0.7 * matrices
 
 
 @pytest.mark.parametrize("name", NAMES)

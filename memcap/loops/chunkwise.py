@@ -1,0 +1,230 @@
+"""Chunks of steps, one after another, for cells with a matrix that decays and is added to: S' = diag(a) S +
+k v^T.
+
+Within a chunk no step waits for another: what is read after step t is a sum over the chunk's own writes and
+over the matrix that entered it,
+
+    S[t]^T q[t] = (d[t, -1] q[t])^T S[-1] + sum over s <= t of ((d[t, s] q[t])^T k[s]) v[s],
+
+d[t, s] being the product of the decays after s, up to t: a few products of matrices. Source: Yang et al.
+(2024), "Gated linear attention transformers", section 4; Dao & Gu (2024), "Transformers are SSMs", section 6.
+As there, the logarithms between s and t are added up for each pair: a difference of two sums from the chunk's
+start would lose digits where much was forgotten. The stabiliser of mLSTM goes ahead of its matrix, by a
+parallel scan of maxima (memcap/cells/mlstm.py).
+
+A chunk is a step of the masked scan: forward the matrix that enters each chunk is stored, backward a chunk is
+gone through again. The read-out is applied within, so that no hidden states are stored.
+
+Why so, planned for an H100 (jax 0.10.2; a delay line of lag 50, T = 200, evaluated on T = 1,000; 16 units, 16
+numbers of a key, 64 sequences, 256 members side by side), of `mamba2` and `gla`: memory of training and of an
+evaluation, and what a training step's loops over time read and write.
+
+    one parallel scan over all of time   7.8 GB          72 GB           (mamba2)
+    a step after the other, `masked`     3.7             5.1             48 and 49 GB
+    chunks, a parallel scan in each      .92 and .88     2.4 and 2.6     71 and 76
+    chunks, by pairs of steps: this      .64 and .75     2.0 and 2.3     34 and 66
+
+A time step has 8 and 7 kernels instead of 32 and 28. A decay of each number of a key costs `gla` C K numbers
+a step, whatever the width: with 4 units the loops move 62 GB, and 18 by `masked`. It takes the chip to say
+which is faster there.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any, cast
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import lax
+
+from memcap.cells import Cell
+from memcap.cells.additive import AdditiveCell, Terms
+from memcap.loops.base import Loop, Request, Step, read_row, select, stepwise, zero_unless
+from memcap.loops.masked_scan import masked
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Bool, Float, Int
+
+CHUNKS = range(12, 7, -1)  # steps of a chunk, of which
+STEP = ("__call__", "update", "write", "show")  # what a cell's step is made of
+
+
+def chunk_steps(steps: int) -> int:
+    """Steps of a chunk: those of CHUNKS that leave least over, as a copy without what is over would be one
+    of all hidden states."""
+    return min(steps, min(CHUNKS, key=lambda chunk: -steps % chunk))
+
+
+@cache
+def chunk_of(graph: nnx.GraphDef, windows: bool, reset: bool, return_sequences: bool) -> Step:
+    """A cell's steps through a chunk, as one step of `stepwise`.
+
+    Its inputs (C, B, F + 1), with windows (C, B, F + 2), are the cell's and, for each step, whether it counts
+    and whether it begins a window: 0 or 1. Its output is hidden states (C, B, H), or that of the last step
+    that counts (B, H); or what the read-out makes of them, if its weights come with the cell's.
+    """
+
+    def cut(starts: jax.Array, entered: Any) -> Any:
+        there = jax.tree.map(jnp.zeros_like, entered) if reset else lax.stop_gradient(entered)
+        return select(starts, there, entered)
+
+    def step(params: Any, carry: Any, rows: jax.Array) -> tuple[Any, jax.Array]:
+        weights, readout = params
+        cell = cast(AdditiveCell, nnx.merge(graph, weights))
+        inputs, marks = rows[..., : cell.in_features], rows[:, 0, cell.in_features :] > 0
+        valid, starts = marks[:, 0, None, None], marks[:, 1] if windows else None
+        if starts is not None:
+            carry = cut(starts[0], carry)
+        state, before = carry
+        befores = jnp.concatenate([before[None], inputs])
+        entered = befores[:-1] if starts is None else cut(starts[:, None, None], befores[:-1])
+        seen = jnp.concatenate([inputs, entered], -1)
+        terms = cell.terms(state, seen, starts if reset else None)
+        terms = terms._replace(  # past the length the matrix stands still
+            log_decay=zero_unless(valid, terms.log_decay), key=zero_unless(valid, terms.key)
+        )
+        matrix, read = through_chunk(terms, starts, reset, return_sequences)
+        count = jnp.sum(valid, dtype=jnp.int32)
+        after = None if terms.scales is None else read_row(terms.scales, count)
+        state = cell.state_of(matrix, after)
+        if read is None:
+            hidden = cell.show(state, read_row(seen, count - 1))
+        else:
+            scales = None if terms.scales is None else terms.scales[1:]
+            hidden = zero_unless(valid, cell.hidden(read, scales))
+        return (state, read_row(befores, count)), hidden if readout is None else hidden @ readout
+
+    return step
+
+
+def through_chunk(
+    terms: Terms, starts: Bool[Array, " C"] | None, reset: bool, every: bool
+) -> tuple[Float[Array, "B K V"], Float[Array, "C B V"] | None]:
+    """S after the last step of a chunk, and what is read of it after each, if that is wanted.
+
+    Args:
+        terms: of the chunk's steps.
+        starts: where windows begin; None: nowhere.
+        reset: whether nothing of a window goes on into the next; otherwise it does, with its gradient cut.
+        every: whether to read.
+    """
+    steps, dtype = len(terms.key), terms.log_decay.dtype
+    # A row is a step, a column what was written: before the chunk, and by each of its steps.
+    t, s, j = jnp.arange(steps)[:, None, None], jnp.arange(steps + 1)[:, None], jnp.arange(steps)
+    between, written = (s <= j) & (j <= t), (s <= t + 1)[..., None]
+
+    def summed(where: jax.Array, log_decay: jax.Array) -> jax.Array:
+        return jnp.einsum("tsj,jbd->tsbd", where.astype(dtype), log_decay)
+
+    def gathered(decays: jax.Array, content: Any) -> tuple[Any, Any]:
+        return _last(decays, *content), _read(terms.query, decays, *content) if every else None
+
+    content = terms.matrix, terms.key, terms.value
+    if starts is None:
+        return gathered(jnp.where(written, jnp.exp(summed(between, terms.log_decay)), 0), content)
+    window = jnp.cumsum(jnp.concatenate([jnp.zeros(1, int), starts]))
+    same = window[1:, None] == window
+    logs = summed(between & same[:, None, 1:], terms.log_decay)
+    if not reset:
+        logs += summed(between & ~same[:, None, 1:], lax.stop_gradient(terms.log_decay))
+    decays, same = jnp.where(written, jnp.exp(logs), 0), same[..., None, None]
+    within = gathered(jnp.where(same, decays, 0), content)
+    if reset:
+        return within
+    across = gathered(jnp.where(same, 0, decays), lax.stop_gradient(content))
+    return jax.tree.map(jnp.add, within, across)
+
+
+def _last(
+    decays: Float[Array, "C S B D"],
+    matrix: Float[Array, "B K V"],
+    key: Float[Array, "C B K"],
+    value: Float[Array, "C B V"],
+) -> Float[Array, "B K V"]:
+    """What is left after the last step of what was there and was written."""
+    before, own = decays[-1, 0], decays[-1, 1:]
+    return before[..., None] * matrix + jnp.einsum("sbk,sbv->bkv", own * key, value)
+
+
+def _read(
+    query: Float[Array, "C B K"],
+    decays: Float[Array, "C S B D"],
+    matrix: Float[Array, "B K V"],
+    key: Float[Array, "C B K"],
+    value: Float[Array, "C B V"],
+) -> Float[Array, "C B V"]:
+    """What each step's query reads of what is left by then."""
+    before, own = decays[:, 0], decays[:, 1:]
+    weights = jnp.sum(query[:, None] * own * key, -1)
+    read = jnp.einsum("tbk,bkv->tbv", query * before, matrix)
+    return read + jnp.einsum("tsb,sbv->tbv", weights, value)
+
+
+class Chunkwise(Loop):
+    """Cells with a matrix that decays and is added to (memcap/cells/additive.py), members side by side: on
+    accelerators."""
+
+    name = "associative"
+    chosen_on = ("gpu", "tpu")
+    rank = 1
+    reproducible = True
+    fallback = "masked"
+    fuses_readout = True
+
+    def refuses(self, request: Request) -> str | None:
+        """See `Loop.refuses`."""
+        cell = request.cell
+        if issubclass(cell, AdditiveCell):
+            owner = next(each for each in cell.__mro__ if "terms" in vars(each))
+            if all(getattr(cell, method) is getattr(owner, method) for method in STEP):
+                return None
+        return "the cell's step is not S' = diag(a) S + k v^T of the input alone"
+
+    def side_by_side(self, platform: str) -> bool:
+        """See `Loop.side_by_side`."""
+        del platform
+        return True
+
+    def run(
+        self,
+        cell: Cell,
+        carry: Any,
+        inputs: Int[Array, "T B"] | Float[Array, "T B F"],
+        length: Int[Array, ""],
+        *,
+        flow: Float[Array, " T"] | None,
+        reset: bool,
+        return_sequences: bool,
+        readout: Float[Array, "H O"] | None,
+        num_units: Int[Array, ""] | None,
+    ) -> tuple[Any, Float[Array, "*T H B"] | Float[Array, "*T O B"]]:
+        """See `Loop.run`."""
+        del num_units
+        steps = len(inputs)
+        chunk = chunk_steps(steps)
+        valid = jnp.arange(steps) < length
+        marks = jnp.stack([valid] if flow is None else [valid, valid & (flow == 0)], -1)[:, None]
+        marks = jnp.broadcast_to(marks, (*inputs.shape[:2], marks.shape[-1])).astype(inputs.dtype)
+        rows = jnp.concatenate([zero_unless(valid[:, None, None], inputs), marks], -1)
+        rows = jnp.pad(rows, [(0, -steps % chunk), (0, 0), (0, 0)])
+        graph, weights = nnx.split(cell)
+        step = chunk_of(graph, flow is not None, reset, return_sequences)
+        carry, hidden = stepwise(
+            masked,
+            step,
+            return_sequences,
+            False,
+            (weights, readout),
+            carry,
+            rows.reshape(-1, chunk, *rows.shape[1:]),
+            (length + chunk - 1) // chunk,
+            None,
+        )
+        if return_sequences:
+            hidden = hidden.reshape(-1, *hidden.shape[2:])[:steps]
+        return carry, jnp.swapaxes(hidden, -1, -2)
+
+
+LOOP = Chunkwise()
