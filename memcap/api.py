@@ -27,6 +27,7 @@ from memcap.published import rows_file
 from memcap.recipes import Recipe
 from memcap.studies import shards, store
 from memcap.studies.axes import axis, check_count
+from memcap.studies.designs import checked_precision
 from memcap.studies.files import BadFileError
 from memcap.studies.row_checks import check_rows
 from memcap.studies.rows import VERDICTS, complete
@@ -179,6 +180,7 @@ def train(
     *,
     study: str = "notebook",
     design: str = "grid",
+    precision: float | None = None,
     engine: Engine | None = None,
     tracking: str | Tracking = "off",
     progress: bool = True,
@@ -191,8 +193,11 @@ def train(
         folder: where rows and weights go; members whose rows it holds are not trained again, and half-trained
             ones go on. None: rows are returned, and nothing is written.
         study: its name in every row.
-        design: "grid" trains all; "bisect" those that find u50 and u90 on the widths of the members; "race"
-            first those that tell which of the members' recipes to take.
+        design: "grid" trains all; "bisect" those that find u50 and u90 on the widths of the members;
+            "adaptive" fewer, until u90 is known to `precision`; "race" first those that tell which of the
+            members' recipes to take.
+        precision: how far the ends of the 95 % interval of u90 may lie from its middle, as a share of it;
+            None: 0.15. Of design="adaptive" alone.
         engine: how to share the machine. It moves last bits, by which single verdicts may turn.
         tracking: where a process of its own mirrors the folder meanwhile: "wandb", "trackio", "module:name"
             of a class with the methods of `memcap.tracking.mirror.Service`, or all of it as
@@ -208,6 +213,8 @@ def train(
     """
     if design not in DESIGNS:
         raise UserError(f"design={design}: must be one of {', '.join(DESIGNS)}")
+    if precision is not None:
+        precision = checked_precision(precision, design)
     if tracker is not None:
         raise UserError(
             "tracker: there are no trackers any more; write tracking='wandb', or"
@@ -234,7 +241,16 @@ def train(
     else:
         mirror = MirrorProcess(settings, place, study, session, members_table(all_members))
     with nullcontext() if mirror is None else mirror:
-        rows = run_study(all_members, engine, place, study, design, quiet=not progress, session=session)
+        rows = run_study(
+            all_members,
+            engine,
+            place,
+            study,
+            design,
+            quiet=not progress,
+            session=session,
+            precision=precision,
+        )
     if mirror is not None and mirror.where and progress:
         print(mirror.where)
     return rows

@@ -11,7 +11,9 @@ ROOT = Path(__file__).parents[1]
 # From the ground up: what stands on a floor knows itself and all that stands on lower floors. A word is a
 # module or a package of memcap.
 FLOORS = [
-    "knobs signals words printing lazy published",
+    "knobs signals words printing lazy published capacity.logistic",
+    "capacity.thresholds",  # mathematics of counts alone: a design of `studies` reads it, too
+    "capacity.joint",
     "jax_setup",
     "plugins sequences",
     "tasks cells",

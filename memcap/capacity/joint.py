@@ -72,12 +72,15 @@ class Belief:
         return units[np.minimum(np.searchsorted(mass, ranks), len(units) - 1)]
 
 
-def believe(measured: Mapping[int, Counts], lags: Iterable[int]) -> dict[int, Belief]:
+def believe(
+    measured: Mapping[int, Counts], lags: Iterable[int], negligible: float = NEGLIGIBLE
+) -> dict[int, Belief]:
     """What the counts of some lags say of these and of other lags.
 
     Args:
-        measured: by lag, at least one.
+        measured: by lag, at least one. A width without runs says no more than that nets may be so wide.
         lags: of which it is asked.
+        negligible: share of the best cell's weight below which a cell of what lags share is dropped.
 
     Returns:
         By lag, ascending.
@@ -87,8 +90,10 @@ def believe(measured: Mapping[int, Counts], lags: Iterable[int]) -> dict[int, Be
     tables = {lag: _likelihood(counts, mu) for lag, counts in sorted(measured.items())}
     pooled = _about(SLOPES, SLOPE_SPREAD)
     curves = {lag: np.einsum("ts,msp->mtp", pooled, table, optimize=True) for lag, table in tables.items()}
-    steep, lapse = np.nonzero(_supported(curves.values()))
-    chain = _Chain({lag: each[:, steep, lapse].astype(np.float32) for lag, each in curves.items()})
+    steep, lapse = np.nonzero(_supported(curves.values(), negligible))
+    chain = _Chain(
+        {lag: each[:, steep, lapse].astype(np.float32) for lag, each in curves.items()}, negligible
+    )
     beliefs = {}
     for lag in lags:
         shares, cells, prior = chain.predictive(lag)
@@ -142,11 +147,11 @@ def _likelihood(counts: Counts, mu: Floats) -> Floats:
     return np.tensordot(prior, np.exp(log_p - np.max(log_p)), axes=(0, 2)) @ _lapses() + LEAST
 
 
-def _supported(curves: Iterable[Floats]) -> NDArray[np.bool_]:
+def _supported(curves: Iterable[Floats], negligible: float) -> NDArray[np.bool_]:
     """Which steepness and mean lapse the lags support, were they independent: (S, P)."""
     prior = np.log(LAPSE_PRIOR) - np.log1p(SLOPES / STEEP)[:, None]
     evidence = prior + sum(np.log(each.mean(axis=0)) for each in curves)
-    return evidence > evidence.max() + np.log(NEGLIGIBLE)
+    return evidence > evidence.max() + np.log(negligible)
 
 
 class _Chain:
@@ -159,7 +164,7 @@ class _Chain:
             cell with each scatter.
     """
 
-    def __init__(self, curves: Mapping[int, Floats32]):
+    def __init__(self, curves: Mapping[int, Floats32], negligible: float):
         self.lags = list(curves)
         rows, kinds = next(iter(curves.values())).shape
         self.which, self.scatter = (each.ravel() for each in np.indices((kinds, len(SCATTER))))
@@ -169,7 +174,7 @@ class _Chain:
         for _, scale in self._passes_forward():
             evidence += np.log(scale)
         shares = np.exp(evidence - evidence.max())
-        keep = shares > NEGLIGIBLE
+        keep = shares > negligible
         self.which, self.scatter = self.which[keep], self.scatter[keep]
         self.shares = shares[keep] / shares[keep].sum()
         self._spread(curves)

@@ -109,10 +109,11 @@ def recipe_values() -> dict[str, dict[str, Any]]:
 def _job() -> Group:
     """What stands beside the groups: its default and its meaning are in conf/config.yaml."""
     text = (root() / "conf" / "config.yaml").read_text(encoding="utf-8")
-    fields = re.findall(r"^(study|out|seed|axes|design): (\S+) # (.+)$", text, re.MULTILINE)
+    fields = re.findall(r"^(study|out|seed|axes|design|precision): (\S+) # (.+)$", text, re.MULTILINE)
     ranges = {
         "seed": "whole number, at least 0",
-        "design": "one of grid, bisect, race",
+        "design": "one of grid, bisect, adaptive, race",
+        "precision": "null, or number above 0 and below 1",
         "axes": "null, fields, or a list of these",
     }
     return Group(

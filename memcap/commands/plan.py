@@ -96,7 +96,7 @@ def _study(jobs: Sequence[Job]) -> Study:
     """Of jobs that have their settings in common."""
     settings = jobs[0].settings
     members = list(dict.fromkeys(member for job in jobs for member in job.members))
-    now = what_is_missing(members, settings.folder, settings.design)
+    now = what_is_missing(members, settings.folder, settings.design, settings.precision)
     return Study(
         settings.engine,
         settings.folder,
@@ -105,6 +105,7 @@ def _study(jobs: Sequence[Job]) -> Study:
         now.missing,
         now.most,
         now.search is not None,
+        now.usual,
     )
 
 
@@ -124,6 +125,9 @@ def _about(
         "members": members,
         "there": there,
         "at_most": most,
+        "usually": sum(study.usual or study.most for study in studies)
+        if any(study.usual for study in studies)
+        else None,
         "searched": any(study.searched for study in studies),
         "programs_in_all": programs,
         "floor_seconds": most / missing * sum(floors) if floors else None,
@@ -200,6 +204,7 @@ def _sentences(about: dict[str, Any], plans: Sequence[ProgramPlan], device: Devi
     if not plans:
         return [f"{there} Nothing would be trained."]
     trained = f"At most {about['at_most']:,}" if about["searched"] else f"{about['at_most']:,}"
+    trained += f", usually about {about['usually']:,}," if about["usually"] else ""
     search = ", which ones is decided as results come" if about["searched"] else ""
     left = about["programs_in_all"] - len(plans)
     more = f" The {len(plans)} costliest of {about['programs_in_all']} programs are shown." if left else ""

@@ -14,15 +14,17 @@ from memcap.knobs import UserError, defaults, typed
 from memcap.models.model import Model
 from memcap.recipes import Recipe
 from memcap.studies import shards
+from memcap.studies.adaptive import line_of
 from memcap.studies.axes import members, racing
-from memcap.studies.race import Race, chain_of
-from memcap.studies.search import DESIGNS, Bisect, search_of
+from memcap.studies.designs import checked_precision, search_by
+from memcap.studies.race import chain_of
+from memcap.studies.search import DESIGNS, search_of
 from memcap.tasks import task_classes
 from memcap.tracking import Tracking
 from memcap.words import warn_once
 
 GROUPS = {"model": Model, "recipe": Recipe, "evaluation": Evaluation, "engine": Engine, "tracking": Tracking}
-JOB_KEYS = ("task", *GROUPS, "seed", "axes", "design", "study", "out")
+JOB_KEYS = ("task", *GROUPS, "seed", "axes", "design", "precision", "study", "out")
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Settings:
         study: its name, in every row.
         folder: of the study.
         design: which of the members are trained.
+        precision: of u90, where design=adaptive may stop; None: as the design has it.
     """
 
     engine: Engine
@@ -43,6 +46,7 @@ class Settings:
     study: str
     folder: Path
     design: str
+    precision: float | None
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,7 @@ def job_of(config: DictConfig) -> Job:
         values, decided = values | {"axes": raced}, replace(decided, design="race")
     job = Job(decided, tuple(share(members(values), decided.engine, decided.design)))
     if decided.design != "grid":
-        (Bisect if decided.design == "bisect" else Race)(job.members, {})
+        search_by(decided.design, job.members, {}, decided.precision)
     return job
 
 
@@ -97,7 +101,8 @@ def share(members: Sequence[Member], engine: Engine, design: str) -> list[Member
 
     Keys stay as they are, and all jobs write into one folder. Neighbours in a list of axes differ in seed,
     then width, so each job gets some of every lag. Under `bisect` a job gets whole searches (all widths and
-    seeds of a task, lag and recipe), as they need each other's results; under `race` all of a task.
+    seeds of a task, lag and recipe), as they need each other's results; under `adaptive` whole lines (all
+    lags, too); under `race` all of a task.
 
     Args:
         members: all of the study, in the same order in every job.
@@ -107,7 +112,9 @@ def share(members: Sequence[Member], engine: Engine, design: str) -> list[Member
     if engine.shards == 1:
         return list(members)
     # what must not be split
-    part_of = {"grid": lambda member: member, "bisect": search_of, "race": chain_of}[design]
+    part_of = {"grid": lambda member: member, "bisect": search_of, "adaptive": line_of, "race": chain_of}[
+        design
+    ]
     whole = [part_of(member) for member in members]
     places: dict[Hashable, int] = {}
     for each in whole:
@@ -178,7 +185,10 @@ def settings(values: dict[str, Any]) -> Settings:
         typed(Engine, values["engine"], "engine"),
         typed(Tracking, values["tracking"], "tracking"),
     )
-    return Settings(engine, tracking, values["study"], Path(values["out"]), values["design"])
+    precision = values["precision"]
+    if precision is not None:
+        precision = checked_precision(precision, values["design"])
+    return Settings(engine, tracking, values["study"], Path(values["out"]), values["design"], precision)
 
 
 def fields_of(group: str, task: str = "delay_line") -> list[str]:

@@ -118,6 +118,7 @@ class Session:
                 settings.design,
                 command=self.command,
                 session=self.session,
+                precision=settings.precision,
             )
         tables.append(rows)
         return rows

@@ -33,6 +33,7 @@ class Study:
             too.
         most: how many of these are trained at most: all, unless a search decides.
         searched: whether one does.
+        usual: about how many of them a search trains, where that is known.
     """
 
     engine: Engine
@@ -42,6 +43,7 @@ class Study:
     missing: Sequence[Member]
     most: int
     searched: bool
+    usual: int | None = None
 
     def programs(self, here: bool) -> list[tuple[Program, list[Member]]]:
         """What would be compiled, the costliest first, with the members of each.
@@ -58,7 +60,7 @@ class Study:
     def cost(self) -> float:
         """What its missing members cost, as far as they are trained, over the workers that share it."""
         mean = sum(map(cost, self.missing)) / max(len(self.missing), 1)
-        return self.most * mean / worker_count(self.engine)
+        return (self.usual or self.most) * mean / worker_count(self.engine)
 
 
 def elsewhere(engine: Engine) -> Engine:

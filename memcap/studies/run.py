@@ -11,7 +11,9 @@ from memcap import jax_setup, loops, signals
 from memcap.config import Engine, Member
 from memcap.signals import Interrupted
 from memcap.studies import heartbeat, shards
+from memcap.studies.adaptive import Adaptive
 from memcap.studies.checkpoints import Checkpoints
+from memcap.studies.designs import search_by
 from memcap.studies.heartbeat import JobProgress
 from memcap.studies.progress import ProgressBar
 from memcap.studies.race import Race
@@ -33,39 +35,47 @@ class Todo:
         first: to train first: all that is missing, or what the search begins with.
         most: how many are trained at most; where counts are not monotone in width, a search may come to want
             more.
+        usual: about how many, where a search knows that of simulated studies.
     """
 
     rows: pl.DataFrame
     missing: list[Member]
-    search: Bisect | Race | None
+    search: Bisect | Adaptive | Race | None
     first: list[Member]
     most: int
+    usual: int | None = None
 
 
-def what_is_missing(members: Sequence[Member], folder: Path | None, design: str) -> Todo:
+def what_is_missing(
+    members: Sequence[Member], folder: Path | None, design: str, precision: float | None = None
+) -> Todo:
     """Look into a study's folder, and write nothing.
 
     Args:
         members: the job's.
         folder: the study's, which need not exist; None: there are no rows.
-        design: "grid"; "bisect", see `memcap.studies.search`; "race", see `memcap.studies.race`.
+        design: "grid"; "bisect", see `memcap.studies.search`; "adaptive", see `memcap.studies.adaptive`;
+            "race", see `memcap.studies.race`.
+        precision: of the design "adaptive"; None: its default.
 
     Raises:
         UserError: members that cannot be searched.
     """
-    kind = {"bisect": Bisect, "race": Race}.get(design)
-    all_members = members if kind is not Race else Race(members, {}).candidates
+    all_members = members if design != "race" else Race(members, {}).candidates
     by_key = {member.key: member for member in all_members}
     there = shards.read(folder) if folder is not None and folder.exists() else frame([])
     rows = without_failed(there.filter(pl.col("key").is_in(list(by_key))))
     keys = set(rows["key"])
     missing = [member for key, member in by_key.items() if key not in keys]
-    if kind is None:
+    if design == "grid":
         return Todo(rows, missing, None, missing, len(missing))
     ends = rows.select("key", passed_column(), "steps", pl.col("best").fill_null(math.nan))
-    search = kind(members, {by_key[key]: Outcome.of(by_key[key], *end) for key, *end in ends.iter_rows()})
+    outcomes = {by_key[key]: Outcome.of(by_key[key], *end) for key, *end in ends.iter_rows()}
+    search = search_by(design, members, outcomes, precision)
+    assert search is not None
     first = search.first_members()
-    return Todo(rows, missing, search, first, search.estimate if first else 0)
+    usual = search.usual if isinstance(search, Adaptive) else None
+    return Todo(rows, missing, search, first, search.estimate if first else 0, usual)
 
 
 def run_study(
@@ -77,6 +87,7 @@ def run_study(
     quiet: bool = False,
     command: str | None = None,
     session: str = "",
+    precision: float | None = None,
 ) -> pl.DataFrame:
     """Train what is missing.
 
@@ -87,12 +98,13 @@ def run_study(
             half-trained members go on. None: nothing is written.
         study: name of the study, in every row.
         design: "grid" trains all members; "bisect" those that find the thresholds, see
-            `memcap.studies.search`; "race" first those that tell which recipe to take, see
-            `memcap.studies.race`.
+            `memcap.studies.search`; "adaptive" fewer, see `memcap.studies.adaptive`; "race" first those that
+            tell which recipe to take, see `memcap.studies.race`.
         quiet: show no progress.
         command: what was typed to start it, for `memcap status`.
         session: 8 hexadecimal digits that all jobs of one command have in common (`shards.new_session`), so
             that one who follows the folder knows their files; "": the job is alone.
+        precision: of the design "adaptive"; None: its default.
 
     Returns:
         The rows of these members, as far as the design wanted them.
@@ -103,7 +115,7 @@ def run_study(
     if folder is not None:
         shards.prepare(folder)
         shards.remove_stale_files(folder)
-    todo = what_is_missing(members, folder, design)
+    todo = what_is_missing(members, folder, design, precision)
     search, there = todo.search, todo.rows.height
     token = shards.new_token(session)
     candidates = members if search is None else search.candidates

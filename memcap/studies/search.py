@@ -35,7 +35,7 @@ import numpy as np
 from memcap.config import Member
 from memcap.knobs import UserError
 
-DESIGNS = ("grid", "bisect", "race")
+DESIGNS = ("grid", "bisect", "adaptive", "race")
 FEWEST_WIDTHS = 3  # of a search
 REACH = 2.5  # how many times the longest lag known a lag may be, to start from its answer
 GALLOP = 0.1  # first step of a gallop, as a share of the width that it starts at
@@ -96,7 +96,7 @@ class Search:
         self.members = [[table[width][seed] for seed in sorted(table[width])] for width in self.widths]
         first = self.members[0][0]
         self.lag, self.position, self.recipe = first.lag, (first.lag, first.length), first.recipe
-        where = f"design=bisect or race: recipe {first.recipe.name} of {first.task.name} at lag {first.lag}"
+        where = f"a search of widths: recipe {first.recipe.name} of {first.task.name} at lag {first.lag}"
         if len(self.widths) < FEWEST_WIDTHS:
             raise UserError(
                 f"{where} has {len(self.widths)} of the {FEWEST_WIDTHS} widths it needs; list more in"

@@ -65,7 +65,7 @@ def test_recipes_have_the_values_of_their_files():
         (
             "job",
             [
-                "design grid one of grid, bisect, race grid: all members",
+                "design grid one of grid, bisect, adaptive, race grid: all members",
                 "axes null null, fields, or a list of these",
             ],
         ),

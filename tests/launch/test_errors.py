@@ -83,6 +83,8 @@ REFUSED = [  # arguments, and what the line must hold: what was wrong, and what 
         "design=bisect axes={model.units:[1,2]}",
         "has 2 of the 3 widths it needs; list more in model.units, or set design=grid",
     ),
+    ("design=adaptive precision=1", "precision=1: must be null, or a number above 0 and below 1"),
+    ("design=bisect precision=.1", "precision=0.1: is for design=adaptive alone, not design=bisect"),
     ("-m task.lag=1,2 design=bisect", "has 1 of the 3 widths it needs"),
     ("task.lag", "task.lag: Hydra cannot read it; write KEY=VALUE"),
     ("axes={model.units:[1,2]", "Hydra cannot read it; write KEY=VALUE"),

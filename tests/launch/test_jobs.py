@@ -15,7 +15,7 @@ RECIPES = memcap.members(
 )
 
 
-@pytest.mark.parametrize("design", ["grid", "bisect"])
+@pytest.mark.parametrize("design", ["grid", "bisect", "adaptive"])
 @settings(deadline=None, max_examples=20)
 @given(shards=st.integers(1, 9))
 def test_each_member_is_in_one_share(design, shards):
@@ -28,6 +28,11 @@ def test_shares_of_a_grid_are_of_one_size_and_span_all_lags():
     shares = [share(MEMBERS, Engine(shard=k, shards=4), "grid") for k in range(4)]
     assert {len(part) for part in shares} <= {13, 14}
     assert all({m.lag for m in part} == {2, 3, 5} for part in shares)
+
+
+def test_a_line_of_lags_is_never_split():
+    parts = [share(RECIPES, Engine(shard=k, shards=3), "adaptive") for k in range(3)]
+    assert [{m.recipe.name for m in part} for part in parts] == [{"forget_bias"}, {"open_gate"}, set()]
 
 
 @pytest.mark.parametrize("members", [MEMBERS, RECIPES])

@@ -202,11 +202,18 @@ def test_a_multirun_of_several_studies(tmp_path):
     """A program that both need is shown once, with the members of both."""
     axes = "axes={model.units: [1, 2, 3], seed: 1}"
     told = planned(
-        tmp_path, "-m", *SMALL, "task.lag=3,4", "task.length=6", axes, "design=grid,bisect", "out=${design}"
+        tmp_path,
+        "-m",
+        *SMALL,
+        "task.lag=3,4",
+        "task.length=6",
+        axes,
+        "design=grid,bisect,adaptive",
+        "out=${design}",
     )
-    assert (told["folder"], told["members"], told["searched"]) == ("bisect, grid", 12, True)
-    assert 6 < told["at_most"] <= 12
-    assert [(p["members"], p["units"]) for p in told["programs"]] == [(4, 3), (4, 2), (4, 1)]
+    assert (told["folder"], told["members"], told["searched"]) == ("adaptive, bisect, grid", 18, True)
+    assert 6 < told["usually"] <= told["at_most"] <= 18
+    assert [(p["members"], p["units"]) for p in told["programs"]] == [(6, 3), (6, 2), (6, 1)]
 
 
 def test_another_launcher_trains_each_job_by_itself(tmp_path):

@@ -230,16 +230,17 @@ def test_a_folder_that_cannot_be_written_is_refused_before_anything_trains(tmp_p
 BISECT = {"model.units": [1, 2, 3, 4], "task.lag": [1, 2], "seed": 2}
 
 
-def test_bisection_trains_a_part_and_a_rerun_nothing(tmp_path, monkeypatch):
+@pytest.mark.parametrize("design", ["bisect", "adaptive"])
+def test_a_search_trains_a_part_and_a_rerun_nothing(tmp_path, monkeypatch, design):
     found = members(small_job(BISECT))
-    rows = run_study(found, ONE_LANE, tmp_path, "small", "bisect")
+    rows = run_study(found, ONE_LANE, tmp_path, "small", design)
     assert 0 < rows.height < len(found)
     assert_frame_equal(store.read(tmp_path), rows)
     assert set(rows["lag"]) == {1, 2}
     for _, widths in rows.group_by("lag"):  # nothing solves in 12 steps: the widest net must have been asked
         assert widths["units"].max() == 4
     forbid_training(monkeypatch)
-    assert_frame_equal(run_study(found, ONE_LANE, tmp_path, "small", "bisect"), rows)
+    assert_frame_equal(run_study(found, ONE_LANE, tmp_path, "small", design), rows)
 
 
 def test_bisection_uses_what_a_grid_has_trained(tmp_path, monkeypatch):

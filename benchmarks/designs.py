@@ -1,0 +1,322 @@
+"""What designs cost to the same interval of u90, and whether it holds the truth; nothing is trained.
+
+Each line of lags is one of the published atlas. `simulated`: curves fitted to its rows, shifted together by
+10 % and lag by lag by 5 % (standard deviations), their steepness by 30 %, a lapse to .1, and seeds of one
+width that are alike (intraclass correlation .1). `replayed`: each seed of a width passes as often as its
+published seeds did, between widths by straight lines in log2 units; the truth is the estimate from all rows.
+A member that fails takes its whole budget; one that passes, as much as one of the lag's published rows.
+"""
+
+import argparse
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from functools import cache, partial
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from benchmarks import report
+from benchmarks.report import say
+from benchmarks.runner import Outcome as Report
+from memcap.capacity.joint import believe
+from memcap.capacity.logistic import logistic, logit
+from memcap.capacity.thresholds import Counts, Floats
+from memcap.config import Member
+from memcap.models.model import Model
+from memcap.published import ATLAS, rows_file
+from memcap.recipes import Recipe
+from memcap.studies.adaptive import PRECISION, Adaptive
+from memcap.studies.search import Bisect, Outcome
+from memcap.tasks import task_class
+
+PEERS: tuple[str, ...] = ()
+ENDS = np.array([0.025, 0.5, 0.975])
+SHIFT, SCATTER, STEEPNESS = (
+    np.log2(1.1),
+    np.log2(1.05),
+    0.3,
+)  # of log2 u50, of all lags and of each; of log slope
+MOST_LAPSE, CORRELATION = 0.1, 0.1
+ROUNDING = 0.01  # the model's grid of widths is as coarse
+
+
+@dataclass(frozen=True)
+class Line:
+    """Lags of the atlas that have task, cell and recipe in common.
+
+    Args:
+        title: for the table.
+        task, knobs, cell, recipe: which rows.
+        widths: 1 to this may be trained.
+    """
+
+    title: str
+    task: str
+    knobs: tuple[tuple[str, int], ...]
+    cell: str
+    recipe: str
+    widths: int
+
+
+LINES = (
+    Line("delay line", "delay_line", (("symbols", 2),), "lstm", "curriculum", 64),
+    Line("delay line, GRU", "delay_line", (("symbols", 2),), "GRUCell", "curriculum", 64),
+    Line("copy of 8", "copy", (("items", 8),), "lstm", "curriculum_chrono", 64),
+    Line("latch", "latch", (("symbols", 2), ("distractors", 4)), "lstm", "hold", 32),
+    Line("latch of 8 symbols", "latch", (("symbols", 8), ("distractors", 4)), "lstm", "hold", 32),
+)
+DESIGNS = {  # by title: seeds of a width, and the design; None: all of the grid
+    "grid": (8, None),
+    "bisect, 4 seeds": (4, Bisect),
+    "bisect, 8 seeds": (8, Bisect),
+    "bisect, 16 seeds": (16, Bisect),
+    f"adaptive, precision={PRECISION:g}": (8, Adaptive),
+    "adaptive, precision=.3": (8, partial(Adaptive, precision=0.3)),
+}
+BASE, CURVE = "bisect, 8 seeds", [name for name in DESIGNS if name.startswith("bisect")]
+
+
+@dataclass(frozen=True)
+class DesignsPlan:
+    """How often each line is drawn of each kind."""
+
+    lines: tuple[Line, ...] = LINES
+    simulated: int = 12
+    replayed: int = 4
+    processes: int = 2
+
+
+@dataclass(frozen=True, eq=False)
+class Published:
+    """What the atlas holds of a line.
+
+    Args:
+        lags: (L,), with the length of each.
+        counts: by lag.
+        shares: by lag, of their budget that members took which passed.
+        log_u50, slope: (L,), fitted, and log_u50 smoothed over lags; u90: (L,) estimated.
+    """
+
+    lags: tuple[int, ...]
+    length: tuple[int, ...]
+    counts: Mapping[int, Counts]
+    shares: Mapping[int, Floats]
+    log_u50: Floats
+    slope: Floats
+    u90: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Draw:
+    """One study that could have been.
+
+    Args:
+        passed: (L, W, S) of each member; steps: the same, in budgets.
+        u90: (L,) the truth.
+    """
+
+    passed: np.ndarray
+    steps: Floats
+    u90: Floats
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one design made of one draw.
+
+    Args:
+        members: that it trained; steps: theirs, in budgets; work: steps x length x (units + 8)^2.
+        width: mean over lags of log(high / low) of u90; an interval within one unit counts as one unit.
+        held: share of the lags whose interval holds the truth.
+    """
+
+    line: str
+    kind: str
+    design: str
+    members: int
+    steps: float
+    work: float
+    width: float
+    held: float
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Beside the usual ones: how many studies."""
+    parser.set_defaults(core="2 processes (not pinned)")
+    parser.add_argument(
+        "--studies",
+        type=int,
+        default=DesignsPlan.simulated,
+        help="simulated of each line; a third as many replayed",
+    )
+
+
+def benchmark(arguments: argparse.Namespace, facts: Mapping[str, Any]) -> Report:
+    """Draw studies and let every design ask."""
+    plan = DesignsPlan(simulated=arguments.studies, replayed=max(1, arguments.studies // 3))
+    if arguments.tiny:
+        plan = DesignsPlan((replace(LINES[2], widths=12),), 1, 1, 1)
+    tasks = [
+        (line, kind, k)
+        for kind, count in (("simulated", plan.simulated), ("replayed", plan.replayed))
+        for k in range(count)
+        for line in plan.lines
+    ]
+    results: list[Result] = []
+    if plan.processes == 1:
+        results += [each for task in tasks for each in outcomes(task)]
+    else:
+        with ProcessPoolExecutor(plan.processes) as pool:
+            for done, each in enumerate(pool.map(outcomes, tasks), start=1):
+                results += each
+                say(f"{done} of {len(tasks)} studies")
+    return Report(page(plan, results, facts), {"plan": asdict(plan), "results": [asdict(r) for r in results]})
+
+
+@cache
+def published(line: Line) -> Published:
+    """The rows of a line, and what they say."""
+    rows = pl.read_parquet(rows_file(ATLAS)).filter(task=line.task, cell=line.cell, recipe=line.recipe)
+    for knob, value in line.knobs:
+        rows = rows.filter(pl.col("knobs").str.json_path_match(f"$.{knob}") == str(value))
+    counts, shares, length = {}, {}, {}
+    for (lag,), own in rows.group_by("lag"):
+        table = own.group_by("units").agg(pl.col("solved").sum(), runs=pl.len()).sort("units")
+        solved, runs = (table[name].cast(pl.Int64).to_numpy() for name in ("solved", "runs"))
+        counts[lag] = Counts(table["units"].to_numpy(), solved, runs)
+        passed = own.filter(pl.col("solved"))
+        shares[lag], length[lag] = (passed["steps"] / passed["budget"]).to_numpy(), own["length"][0]
+    lags = sorted(counts)
+    beliefs = believe(counts, lags)
+    octaves = np.log2(lags)
+    log_u50 = [beliefs[lag].weights.sum(axis=1) @ beliefs[lag].mu for lag in lags]
+    slope = [beliefs[lag].weights.sum(axis=0) @ np.log(beliefs[lag].slope) for lag in lags]
+    return Published(
+        tuple(lags),
+        tuple(length[lag] for lag in lags),
+        counts,
+        shares,
+        np.polyval(np.polyfit(octaves, log_u50, min(3, len(lags) - 2)), octaves),
+        np.exp(slope),
+        np.array([beliefs[lag].quantiles(0.9, ENDS)[1] for lag in lags]),
+    )
+
+
+def draw(line: Line, kind: str, number: int, seeds: int) -> Draw:
+    """A study that could have been; the same truth for every number of seeds."""
+    known, log_widths = published(line), np.log2(np.arange(1, line.widths + 1))
+    rng = np.random.default_rng([zlib.crc32(f"{line.title}, {kind}".encode()), number])
+    lags = len(known.lags)
+    if kind == "simulated":
+        log_u50 = known.log_u50 + rng.normal(0, SHIFT) + rng.normal(0, SCATTER, lags)
+        slope = known.slope * np.exp(rng.normal(0, STEEPNESS, lags))
+        lapse = rng.uniform(0, MOST_LAPSE)
+        chance = (1 - lapse) * logistic(slope[:, None] * (log_widths - log_u50[:, None]))
+        like = 1 / CORRELATION - 1
+        chance = rng.beta(*(np.maximum(like * part, 1e-9) for part in (chance, 1 - chance)))
+        u90 = np.maximum(1, np.exp2(log_u50 + logit(0.9) / slope))
+    else:
+        curves = [
+            np.interp(log_widths, np.log2(each.widths), each.solved / each.runs)
+            for each in (known.counts[lag] for lag in known.lags)
+        ]
+        chance, u90 = np.array(curves), known.u90
+    passed = rng.random((*chance.shape, seeds)) < chance[..., None]
+    steps = np.array([rng.choice(known.shares[lag], passed.shape[1:]) for lag in known.lags])
+    return Draw(passed, np.where(passed, steps, 1.0), u90)
+
+
+def outcomes(task: tuple[Line, str, int]) -> list[Result]:
+    """What each design makes of one draw."""
+    line, kind, number = task
+    return [
+        run(line, kind, name, draw(line, kind, number, seeds), design)
+        for name, (seeds, design) in DESIGNS.items()
+    ]
+
+
+def run(line: Line, kind: str, name: str, study: Draw, design: Callable[..., Any] | None) -> Result:
+    """One design, to its end."""
+    known, (lags, widths, seeds) = published(line), study.passed.shape
+    trained = np.zeros(study.passed.shape, bool)
+    if design is None:
+        trained[:] = True
+    else:
+        task, recipe = task_class(line.task)(), Recipe(line.recipe, budget=1)
+        places = {
+            Member(task, known.lags[k], model=Model(units=j + 1), recipe=recipe, seed=i): (k, j, i)
+            for k in range(lags)
+            for j in range(widths)
+            for i in range(seeds)
+        }
+        search = design(places, {})
+        waiting = search.first_members()
+        while waiting:
+            member = waiting.pop(0)
+            at = places[member]
+            trained[at] = True
+            outcome = Outcome(bool(study.passed[at]), study.steps[at])
+            waiting += search.next_members(member, outcome)
+    intervals = judged(known, study, trained)
+    low, _, high = intervals.T
+    sizes = np.array(known.length)[:, None, None] * (np.arange(widths)[:, None] + 9.0) ** 2
+    return Result(
+        *(line.title, kind, name, int(trained.sum())),
+        steps=float((study.steps * trained).sum()),
+        work=float((study.steps * trained * sizes).sum()),
+        width=float(np.log(np.maximum(high / low, (low + 1) / low)).mean()),
+        held=float(np.mean((low * (1 - ROUNDING) <= study.u90) & (study.u90 <= high * (1 + ROUNDING)))),
+    )
+
+
+def judged(known: Published, study: Draw, trained: np.ndarray) -> Floats:
+    """Low, middle and high of u90, (L, 3), by the model that `memcap answer` reads."""
+    counts = {}
+    for k, lag in enumerate(known.lags):
+        runs = trained[k].sum(axis=1)
+        tried = np.flatnonzero(runs)
+        counts[lag] = Counts(tried + 1, (study.passed[k] & trained[k]).sum(axis=1)[tried], runs[tried])
+    beliefs = believe(counts, known.lags)
+    return np.array([beliefs[lag].quantiles(0.9, ENDS) for lag in known.lags])
+
+
+def numbers(result: Result) -> list[float]:
+    """What is averaged."""
+    return [result.members, result.steps, result.work, result.width, result.held]
+
+
+def lines_of(results: list[Result], kind: str) -> Iterator[list[str]]:
+    """The table's lines."""
+    for title in dict.fromkeys(each.line for each in results):
+        own = [each for each in results if (each.line, each.kind) == (title, kind)]
+        means = {
+            name: np.mean(
+                [[r.members, r.steps, r.work, r.width, r.held] for r in own if r.design == name], axis=0
+            )
+            for name in DESIGNS
+        }
+        base, curve = means[BASE], sorted((means[name] for name in CURVE), key=lambda mean: mean[3])
+        for name, (members, steps, work, width, held) in means.items():
+            same = ""
+            if name.startswith("adaptive"):
+                # what bisections of 4, 8 and 16 seeds would take to an interval as wide as this
+                logs = np.interp(width, [mean[3] for mean in curve], [np.log(mean[1]) for mean in curve])
+                same = f"{steps / np.exp(logs):.0%}"
+            yield [
+                *(title, name, f"{members:,.0f}", f"{steps:,.0f}", f"{steps / base[1]:.0%}"),
+                *(f"{work / base[2]:.0%}", f"{np.exp(width):.2f}", f"{held:.0%}", same),
+            ]
+
+
+def page(plan: DesignsPlan, results: list[Result], facts: Mapping[str, Any]) -> str:
+    """The report, as Markdown."""
+    heads = ["line", "design", "members", "steps, in budgets", "of bisect's", "seconds, of bisect's"]
+    heads += ["high / low of u90", "holds the truth", "steps, of bisect's to that interval"]
+    lines = []
+    for kind, count in (("simulated", plan.simulated), ("replayed", plan.replayed)):
+        lines += ["", f"## {kind.title()}: {count} studies of each line", ""]
+        lines.append(report.table(heads, list(lines_of(results, kind))))
+    return report.page("Designs", facts, [" ".join((__doc__ or "").split())], lines)

@@ -1,0 +1,37 @@
+"""Which search a design makes."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from memcap.config import Member
+from memcap.knobs import UserError
+from memcap.studies.adaptive import PRECISION, Adaptive
+from memcap.studies.race import Race
+from memcap.studies.search import Bisect, Outcome
+
+
+def checked_precision(value: Any, design: str) -> float:
+    """A precision that a user has set for a design.
+
+    Raises:
+        UserError: no share, or another design.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1:
+        raise UserError(f"precision={value}: must be null, or a number above 0 and below 1, as .1")
+    if design != "adaptive":
+        raise UserError(f"precision={value}: is for design=adaptive alone, not design={design}; leave it")
+    return float(value)
+
+
+def search_by(
+    design: str, members: Sequence[Member], outcomes: Mapping[Member, Outcome], precision: float | None
+) -> Bisect | Adaptive | Race | None:
+    """The search that a design makes; None for "grid".
+
+    Raises:
+        UserError: members that cannot be searched.
+    """
+    if design == "adaptive":
+        return Adaptive(members, outcomes, PRECISION if precision is None else precision)
+    kind = {"bisect": Bisect, "race": Race}.get(design)
+    return None if kind is None else kind(members, outcomes)
