@@ -84,8 +84,8 @@ class DesignsPlan:
     """How often each line is drawn of each kind."""
 
     lines: tuple[Line, ...] = LINES
-    simulated: int = 12
-    replayed: int = 4
+    simulated: int = 9
+    replayed: int = 3
     processes: int = 2
 
 

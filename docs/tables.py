@@ -589,6 +589,28 @@ def studies() -> str:
     )
 
 
+def designs() -> str:
+    """What each design costs, how wide its intervals are and how often they hold the truth."""
+    report = json.loads((ROOT / "benchmarks" / "results" / "designs.json").read_text())
+    results = pl.DataFrame(report["results"])
+    means = results.group_by("kind", "line", "design", maintain_order=True).agg(
+        pl.col("steps", "width", "held").mean()
+    )
+    names = means["design"].unique(maintain_order=True).to_list()
+    lines = []
+    for (kind, line), own in means.group_by("kind", "line", maintain_order=True):
+        of = {row["design"]: row for row in own.iter_rows(named=True)}
+        base = of["bisect, 8 seeds"]["steps"]
+        cells = (
+            f"{of[name]['steps'] / base:.2f}, {math.exp(of[name]['width']):.2f}, {of[name]['held']:.0%}"
+            for name in names
+        )
+        lines.append((f"{line}, {kind}", *cells))
+    plan = report["plan"]
+    count = f"{plan['simulated']} simulated and {plan['replayed']} replayed studies of each line."
+    return f"{table(('line', *names), lines)}\n\n{count}"
+
+
 def tables_of_rows() -> str:
     """Each folder of published rows: how many, how many core hours, and the command that trained them."""
     lines = []
@@ -649,6 +671,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "papers": redrawn,
     "speed": speed,
     "speed of studies": studies,
+    "designs": designs,
     "tables of rows": tables_of_rows,
     "columns": columns,
 }

@@ -167,7 +167,7 @@ class Line:
         places = np.arange(first, min(int(np.searchsorted(widths, ABOVE * highest)) + 1, len(widths)))
         at, slope = (each.ravel() for each in np.broadcast_arrays(belief.mu[:, None], belief.slope))
         weights = belief.weights.ravel()
-        likely = weights > 1e-3 * weights.max()  # the rest moves no choice, and takes most of the time
+        likely = weights > 1e-3 * np.max(weights)  # the rest moves no choice, and takes most of the time
         at, slope, weights = at[likely], slope[likely], weights[likely] / weights[likely].sum()
         log_u90 = np.maximum(at + logit(SHARE) / slope, 0)
         passes = (1 - LAPSE) * logistic(slope * (np.log2(widths[places])[:, None] - at))

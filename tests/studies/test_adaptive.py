@@ -136,6 +136,11 @@ def test_an_interval_is_as_narrow_as_was_asked_for_or_a_unit_or_the_seeds_are_sp
     assert counts[0.7] < counts[0.1]
 
 
+def test_no_lag_ends_by_a_few_that_happen_to_pass():
+    results, _ = trained(line((2, 5), range(1, 9), 8), lambda member: member.model.units >= 3, precision=0.99)
+    assert min(sum(member.lag == lag for member in results) for lag in (2, 5)) >= LEAST_WIDTHS * 8
+
+
 def test_where_no_width_passes_it_ends_at_the_widest():
     results, _ = trained(line((2, 5, 12), range(1, 33)), lambda member: False)
     assert {32} <= {member.model.units for member in results}

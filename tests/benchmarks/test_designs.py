@@ -1,0 +1,54 @@
+"""The benchmark of designs: it runs, and `adaptive` saves what the pages say it does."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from benchmarks import designs, runner
+from benchmarks.designs import DESIGNS, LINES
+
+ADAPTIVE, BISECT = "adaptive, precision=0.15", "bisect, 8 seeds"
+
+
+@pytest.mark.slow
+def test_tiny_runs(capsys):
+    runner.main(["designs", "--tiny"])
+    out = capsys.readouterr().out
+    assert all(f"| copy of 8 | {name} |" in out for name in DESIGNS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("line", [LINES[0], LINES[2]], ids=lambda line: line.title)
+def test_adaptive_saves_a_third_of_a_bisection_and_more_and_its_intervals_hold_the_truth(line):
+    """As in the table, of fewer studies."""
+    runs = [
+        designs.run(line, "simulated", name, designs.draw(line, "simulated", k, 8), DESIGNS[name][1])
+        for k in range(100, 104)
+        for name in (ADAPTIVE, BISECT)
+    ]
+    ours, theirs = ([run for run in runs if run.design == name] for name in (ADAPTIVE, BISECT))
+    steps, width = (
+        [np.mean([getattr(run, field) for run in each]) for each in (ours, theirs)]
+        for field in ("steps", "width")
+    )
+    assert steps[0] < 0.67 * steps[1]
+    assert width[0] < width[1] + 0.15
+    assert np.mean([run.held for run in ours]) >= 0.93
+
+
+def test_what_was_measured_is_what_the_pages_say():
+    """docs/train.md: three to six tenths of a bisection's steps, with intervals a few per cent wider."""
+    path = Path(__file__).parents[2] / "benchmarks" / "results" / "designs.json"
+    results = pl.DataFrame(json.loads(path.read_text())["results"])
+    means = results.group_by("kind", "line", "design").agg(pl.col("steps", "width", "held").mean())
+    ours, theirs = (means.filter(design=name) for name in (ADAPTIVE, BISECT))
+    both = ours.join(theirs, on=["kind", "line"], suffix="_bisect")
+    simulated = both.filter(kind="simulated")
+    assert both.height == 2 * simulated.height == 2 * len(LINES)
+    assert (simulated["steps"] / simulated["steps_bisect"]).is_between(0.28, 0.62).all()
+    assert (both["steps"] < 0.62 * both["steps_bisect"]).all()
+    assert (both["width"] < both["width_bisect"] + 0.09).all()
+    assert (both["held"] >= 0.93).all()
