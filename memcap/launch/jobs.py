@@ -46,7 +46,7 @@ class Settings:
     study: str
     folder: Path
     design: str
-    precision: float | None
+    precision: float | None = None
 
 
 @dataclass(frozen=True)
