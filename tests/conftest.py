@@ -5,6 +5,7 @@ import importlib
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -44,6 +45,7 @@ MAPS = Path("/proc/self/maps")
 # of 65,530 that Linux gives a process; a compiled program takes some, and at the end XLA aborts
 MORE_MAPS = 15_000
 most_maps = [MORE_MAPS]
+WITHOUT_OPTIMISATION = {"xla_backend_optimization_level": 0}
 compiled_quickly: list[bool] = []  # whether a test of this file was
 
 
@@ -72,15 +74,31 @@ def few_compiled_programs():
         most_maps[0] = maps() + MORE_MAPS  # some are held for good, by programs that modules keep
 
 
+@contextmanager
+def without_optimisation() -> Iterator[None]:
+    """Training's programs, too, whose own options would come before JAX's."""
+    jax, program = (importlib.import_module(name) for name in ("jax", "memcap.training.program"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(program, "FAST_COMPILE", WITHOUT_OPTIMISATION)
+        jax.config.update("jax_disable_most_optimizations", True)
+        yield
+        jax.config.update("jax_disable_most_optimizations", False)
+    compiled_quickly.append(True)
+
+
 @pytest.fixture
 def quick_compile() -> Iterator[None]:
     """A test's programs are compiled without optimisation, as compiling takes longer than running: for what
     hangs on no last bit."""
-    jax = importlib.import_module("jax")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-    compiled_quickly.append(True)
+    with without_optimisation():
+        yield
+
+
+@pytest.fixture(scope="module")
+def quick_file() -> Iterator[None]:
+    """`quick_compile`, of all that a file compiles in this process."""
+    with without_optimisation():
+        yield
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -90,6 +108,7 @@ def nothing_stays_quick() -> Iterator[None]:
     yield
     if compiled_quickly:
         importlib.import_module("jax").clear_caches()
+        importlib.import_module("memcap.training.program")._jobs.clear()
         compiled_quickly.clear()
 
 

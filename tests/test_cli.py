@@ -25,6 +25,8 @@ from memcap.commands.answer import NOBODY
 from memcap.studies import store
 from memcap.tasks import task_class, task_classes
 
+pytestmark = pytest.mark.usefixtures("quick_file")
+
 ROOT = Path(__file__).parents[1]
 COUNTS = {1: (0, 8), 2: (4, 8), 3: (8, 8), 4: (8, 8)}
 

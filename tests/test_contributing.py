@@ -15,6 +15,8 @@ from command import memcap
 
 import memcap as face
 
+pytestmark = pytest.mark.usefixtures("quick_file")
+
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "CONTRIBUTING.md").read_text()
 FILES = dict(re.findall(r"```\w+\n# file: (\S+)\n(.*?)```", PAGE, re.DOTALL))

@@ -19,6 +19,8 @@ from memcap.launch.app import compose_jobs
 from memcap.launch.errors import PLUGINS
 from memcap.tasks import task_classes
 
+pytestmark = pytest.mark.usefixtures("quick_file")
+
 ROOT = Path(__file__).parent.parent
 PAGES = {name: (ROOT / "docs" / f"{name}.md").read_text() for name in ("sweeps", "clusters")}
 BLOCKS = [block for page in PAGES.values() for block in re.findall(r"```bash\n(.*?)```", page, re.DOTALL)]

@@ -21,6 +21,8 @@ from benchmarks.peers.optax_loop import SideBySide
 from benchmarks.study import Sample
 from memcap.training import program
 
+pytestmark = pytest.mark.usefixtures("quick_file")
+
 PEAKS = Peaks(bandwidth=1e12, products=1e13)
 FACTS = report.machine(["accelerator"], None, 0.1)
 POINT = Point(members=2, lag=1, units=2, batch=2, steps=6, every=2)

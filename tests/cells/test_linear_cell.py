@@ -12,6 +12,8 @@ from memcap.cells.linear import Linear
 from memcap.models.model import Model
 from memcap.models.network import Architecture
 
+pytestmark = pytest.mark.usefixtures("quick_file")
+
 LAG = 3
 
 

@@ -11,6 +11,8 @@ from memcap.studies import shards, store
 from memcap.studies.rows import frame
 from memcap.studies.writer import row_of
 
+pytestmark = pytest.mark.usefixtures("quick_file")
+
 TABLE = {"claim", "whose", "paper", "read", "here", "verdict", "expected", "why"}
 OWN = '''"""Is there a latch?"""
 

@@ -15,6 +15,8 @@ from memcap.launch.app import compose_jobs
 from memcap.studies import store
 from memcap.tasks import task_classes
 
+pytestmark = pytest.mark.usefixtures("quick_file")
+
 ROOT = Path(__file__).parents[2]
 TINY = ["recipe.budget=40", "evaluation.every=20", "evaluation.sequences=256", "evaluation.stretch=2"]
 

@@ -22,6 +22,8 @@ from memcap.knobs import UserError
 from memcap.studies import run, store
 from memcap.training.engine import train
 
+pytestmark = pytest.mark.usefixtures("quick_file")
+
 TINY = [
     "recipe.budget=40",
     "evaluation.every=20",

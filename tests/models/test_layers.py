@@ -20,6 +20,8 @@ from memcap.models.model import Model
 from memcap.models.network import Architecture, cell_names
 from memcap.training.engine import train
 
+pytestmark = pytest.mark.usefixtures("quick_file")
+
 T, B, F, U, OUT, LENGTH = 6, 3, 3, 4, 2, 5
 LOOPS = ("plain", "while", "masked", "native")
 needs_native = pytest.mark.skipif(bool(lstm_native.IN_C.missing()), reason="the LSTM in C cannot run here")

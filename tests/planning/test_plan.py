@@ -16,6 +16,8 @@ from memcap.planning.devices import DEVICES
 from memcap.recipes import root
 from memcap.tasks.latch import Latch
 
+pytestmark = pytest.mark.usefixtures("quick_file")
+
 SMALL = [
     "task=latch",
     "task.lag=3",

@@ -11,6 +11,8 @@ from memcap.tasks.delay_line import DelayLine
 from memcap.tasks.latch import Latch
 from memcap.tasks.vector_hold import VectorHold
 
+pytestmark = pytest.mark.usefixtures("quick_file")
+
 
 def curves(net):
     """r^2 by lag of each state, and the table by state."""

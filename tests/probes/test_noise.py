@@ -13,6 +13,8 @@ from memcap.probes import fresh_batch, noise, trace
 from memcap.tasks.delay_line import DelayLine
 from memcap.tasks.latch import Latch
 
+pytestmark = pytest.mark.usefixtures("quick_file")
+
 
 def test_noise_in_a_latch_is_a_random_walk():
     lag = 8

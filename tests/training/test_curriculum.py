@@ -15,6 +15,8 @@ from memcap.training.engine import train
 from memcap.training.operands import initial_state, train_operands
 from memcap.training.program import Program
 
+pytestmark = pytest.mark.usefixtures("quick_file")
+
 
 def member(lag=8, **values):
     usual = {"task": "delay_line", "recipe": "curriculum", "units": 4, "batch": 8, "budget": 100, "seed": [1]}
