@@ -8,6 +8,8 @@ import memcap
 from memcap.knobs import UserError
 from memcap.studies import shards, store
 
+pytestmark = pytest.mark.usefixtures("quick_file")
+
 TINY = {"budget": 4, "batch": 8, "every": 2, "sequences": 16, "stretch": 1}
 
 
@@ -63,7 +65,8 @@ def test_a_sequence_at_once_is_one_element_at_a_time_is_what_the_weights_say(loa
     np.testing.assert_allclose(outputs, each, rtol=1e-5, atol=1e-6)
     assert_carries_equal(carry, state)
     weights = store.weights_of(trained[0], store.find_row(trained[0], member.key))
-    own, expected = member.architecture.build(weights)(jax.numpy.asarray(inputs), return_carry=True)
+    whole = jax.jit(lambda w, x: member.architecture.build(w)(x, return_carry=True))
+    own, expected = whole(weights, jax.numpy.asarray(inputs))
     np.testing.assert_allclose(outputs, np.moveaxis(np.asarray(expected), 0, -1), rtol=1e-5, atol=1e-6)
     assert_carries_equal(carry, own)
 

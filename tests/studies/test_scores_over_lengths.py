@@ -17,6 +17,8 @@ from memcap.trained import Trained
 from memcap.training.engine import train
 from memcap.training.step import LENGTHS
 
+pytestmark = pytest.mark.usefixtures("quick_file")
+
 USUAL = {"units": 4, "lag": 3, "recipe": "forget_bias", "budget": 150, "batch": 16, "seed": [3]}
 USUAL |= {"sequences": 256, "stretch": 2, "every": 150}
 
@@ -40,8 +42,9 @@ def counted(result, index, lag, length):
     member, key = result.member, jax.random.key(result.member.seed)
     for part in (member.lag, member.model.units, LENGTHS, index):
         key = jax.random.fold_in(key, part)
-    sizes = (lag, length, length, 256)
-    batch = jax.tree.map(np.asarray, member.task.sample(jax.random.fold_in(key, 0), *sizes))
+    sample = jax.jit(member.task.sample, static_argnums=(1, 2, 3, 4))  # eagerly each operation is compiled
+    batch = sample(jax.random.fold_in(key, 0), lag, length, length, 256)
+    batch = jax.tree.map(np.asarray, batch)
     outputs, _ = Trained(member, result.weights).run(batch.inputs)
     if member.task.loss == "values":
         return np.mean((outputs[-1, :, 0] - batch.targets) ** 2), np.nan

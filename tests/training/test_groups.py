@@ -19,7 +19,9 @@ from memcap.training.program import Program, compiled
 from memcap.training.queue import Queue
 from memcap.training.step import Trainer, TrainSpec
 
-TOGETHER, IN_TURN = Engine(loop="associative"), Engine(loop="while")
+pytestmark = pytest.mark.usefixtures("quick_file")
+
+TOGETHER, IN_TURN = Engine(loop="associative", workers=1), Engine(loop="while", workers=1)
 PADDING = [name for name, cell in cell_classes().items() if cell.can_pad]
 
 
@@ -61,7 +63,7 @@ def test_a_column_of_the_frontier_compiles_at_most_six_programs():
 def test_members_with_and_without_a_curriculum_train_in_one_program_as_alone():
     values = {"task": "delay_line", "lag": 3, "units": 4, "budget": 300, "sequences": 256, "seed": 2}
     members = memcap.members(**values, recipe=["open_gate", "curriculum"], falls_above=2)
-    together, alone = train(members, Engine(loop="associative", lanes=4)), train(members, IN_TURN)
+    together, alone = train(members, replace(TOGETHER, lanes=4)), train(members, IN_TURN)
     assert len({Groups(TOGETHER).of(m) for m in members}) == 1
     assert len({Groups(IN_TURN).of(m) for m in members}) == 2
     for one, other in zip(together, alone, strict=True):
@@ -143,7 +145,7 @@ def test_rows_say_what_a_member_was_padded_to():
     rows = memcap.train(members, engine=TOGETHER, progress=False)
     assert set(rows["program_units"]) == {3}
     assert set(rows["program_steps"]) == {5}
-    rows = memcap.train(members, engine=Engine(loop="while", workers=1), progress=False)
+    rows = memcap.train(members, engine=IN_TURN, progress=False)
     assert rows["program_units"].to_list() == rows["units"].to_list()
 
 

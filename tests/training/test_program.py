@@ -6,12 +6,15 @@ from dataclasses import replace
 
 import jax
 import numpy as np
+import pytest
 from training_checks import ONE, member, programs
 
 from memcap.training import program as program_module
 from memcap.training.operands import empty_state, eval_operands, initial_state, train_operands
 from memcap.training.program import Program, compile_to_fit, compiled, needed_memory
 from memcap.training.step import EVALUATE
+
+pytestmark = pytest.mark.usefixtures("quick_file")
 
 
 def rows(value):
@@ -73,13 +76,13 @@ def test_the_first_chunk_does_not_wait_for_the_evaluation_to_compile(monkeypatch
 
 
 def test_as_many_lanes_as_the_memory_holds(monkeypatch):
-    many = [member(seed=seed) for seed in range(64)]
+    many = [member(seed=seed) for seed in range(16)]
     (wide,) = programs(many, replace(ONE, loop="associative", lanes=0))
-    assert wide.lanes == 64
+    assert wide.lanes == 16
     code = compiled(wide)
     assert code.program == wide
     room = needed_memory(code.program, code.train_chunk, code.evaluate)
-    for share, least, most in ((1.0, 64, 64), (0.5, 20, 32), (1e-9, 1, 1)):
+    for share, least, most in ((1.0, 16, 16), (0.5, 5, 8), (1e-9, 1, 1)):
         monkeypatch.setattr(program_module, "device_memory", lambda share=share: share * room)
         program_module._jobs.clear()
         code = compiled(wide)

@@ -20,6 +20,8 @@ from memcap.training.operands import eval_operands, train_operands
 from memcap.training.program import Program
 from memcap.training.step import EVALUATE, STRETCH, TRAIN, learning_rate, loss_and_score_sums
 
+pytestmark = pytest.mark.usefixtures("quick_file")
+
 
 def stream(member, number, index=0):
     """A member's key, put together by hand."""
@@ -40,6 +42,12 @@ def stepped(architecture, task):
     return jax.jit(outputs)
 
 
+@cache
+def sampler(task, lag, length, size):
+    """A key -> a batch in a buffer that just fits; eagerly, each operation would be compiled."""
+    return jax.jit(lambda key: task.sample(key, lag, length, length, size))
+
+
 def due(task, outputs, batch):
     """Outputs and targets where an answer is due, (N, O) and (N,)."""
     if task.answers == "last":
@@ -52,7 +60,7 @@ def plain_score(member, weights, key, blocks, size, lag=None, length=None):
     lag, length = lag or member.lag, length or member.length
     scores = []
     for block in range(blocks):
-        batch = member.task.sample(jax.random.fold_in(key, block), lag, length, length, size)
+        batch = sampler(member.task, lag, length, size)(jax.random.fold_in(key, block))
         outputs = stepped(member.architecture, member.task)(weights, batch.inputs)
         answers, targets = due(member.task, outputs, batch)
         if member.task.loss == "classes":
