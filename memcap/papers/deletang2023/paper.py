@@ -14,6 +14,7 @@ of the test decides when.
 
 import math
 import textwrap
+from functools import cache
 
 import numpy as np
 import polars as pl
@@ -148,6 +149,7 @@ def _front(rows: pl.DataFrame) -> Finding:
     return Finding(text, least >= 0.5 and most <= UNLEARNT)
 
 
+@cache
 def on_a_line(moves: int, far: int) -> float:
     """Accuracy on a ring of five after so many moves, of one who counts them on a line and is lost beyond
     `far` places from the start."""
