@@ -7,8 +7,6 @@ import memcap
 from memcap import reference
 from memcap.training.engine import train
 
-pytestmark = pytest.mark.usefixtures("quick_file")
-
 SMALL = {"sequences": 512, "every": 50, "seed": 1}
 MEMBERS = {
     "solved_and_steady": {"task": "latch", "lag": 3, "units": 1, "recipe": "hold", "budget": 600},
