@@ -34,11 +34,8 @@ from memcap.tasks import task_class
 
 PEERS: tuple[str, ...] = ()
 ENDS = np.array([0.025, 0.5, 0.975])
-SHIFT, SCATTER, STEEPNESS = (
-    np.log2(1.1),
-    np.log2(1.05),
-    0.3,
-)  # of log2 u50, of all lags and of each; of log slope
+SHIFT, SCATTER = np.log2(1.1), np.log2(1.05)  # of log2 u50, of all lags and of each
+STEEPNESS = 0.3  # of log slope
 MOST_LAPSE, CORRELATION = 0.1, 0.1
 ROUNDING = 0.01  # the model's grid of widths is as coarse
 
@@ -293,10 +290,7 @@ def lines_of(results: list[Result], kind: str) -> Iterator[list[str]]:
     for title in dict.fromkeys(each.line for each in results):
         own = [each for each in results if (each.line, each.kind) == (title, kind)]
         means = {
-            name: np.mean(
-                [[r.members, r.steps, r.work, r.width, r.held] for r in own if r.design == name], axis=0
-            )
-            for name in DESIGNS
+            name: np.mean([numbers(each) for each in own if each.design == name], axis=0) for name in DESIGNS
         }
         base, curve = means[BASE], sorted((means[name] for name in CURVE), key=lambda mean: mean[3])
         for name, (members, steps, work, width, held) in means.items():
