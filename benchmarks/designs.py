@@ -204,12 +204,12 @@ def published(line: Line) -> Published:
 
 def draw(line: Line, kind: str, number: int, seeds: int) -> Draw:
     """A study that could have been; the same truth for every number of seeds."""
-    known, log_widths = published(line), np.log2(np.arange(1, line.widths + 1))
+    atlas, log_widths = published(line), np.log2(np.arange(1, line.widths + 1))
     rng = np.random.default_rng([zlib.crc32(f"{line.title}, {kind}".encode()), number])
-    lags = len(known.lags)
+    lags = len(atlas.lags)
     if kind == "simulated":
-        log_u50 = known.log_u50 + rng.normal(0, SHIFT) + rng.normal(0, SCATTER, lags)
-        slope = known.slope * np.exp(rng.normal(0, STEEPNESS, lags))
+        log_u50 = atlas.log_u50 + rng.normal(0, SHIFT) + rng.normal(0, SCATTER, lags)
+        slope = atlas.slope * np.exp(rng.normal(0, STEEPNESS, lags))
         lapse = rng.uniform(0, MOST_LAPSE)
         chance = (1 - lapse) * logistic(slope[:, None] * (log_widths - log_u50[:, None]))
         like = 1 / CORRELATION - 1
@@ -218,11 +218,11 @@ def draw(line: Line, kind: str, number: int, seeds: int) -> Draw:
     else:
         curves = [
             np.interp(log_widths, np.log2(each.widths), each.solved / each.runs)
-            for each in (known.counts[lag] for lag in known.lags)
+            for each in (atlas.counts[lag] for lag in atlas.lags)
         ]
-        chance, u90 = np.array(curves), known.u90
+        chance, u90 = np.array(curves), atlas.u90
     passed = rng.random((*chance.shape, seeds)) < chance[..., None]
-    steps = np.array([rng.choice(known.shares[lag], passed.shape[1:]) for lag in known.lags])
+    steps = np.array([rng.choice(atlas.shares[lag], passed.shape[1:]) for lag in atlas.lags])
     return Draw(passed, np.where(passed, steps, 1.0), u90)
 
 
@@ -237,14 +237,14 @@ def outcomes(task: tuple[Line, str, int]) -> list[Result]:
 
 def run(line: Line, kind: str, name: str, study: Draw, design: Callable[..., Any] | None) -> Result:
     """One design, to its end."""
-    known, (lags, widths, seeds) = published(line), study.passed.shape
+    atlas, (lags, widths, seeds) = published(line), study.passed.shape
     trained = np.zeros(study.passed.shape, bool)
     if design is None:
         trained[:] = True
     else:
         task, recipe = task_class(line.task)(), Recipe(line.recipe, budget=1)
         places = {
-            Member(task, known.lags[k], model=Model(units=j + 1), recipe=recipe, seed=i): (k, j, i)
+            Member(task, atlas.lags[k], model=Model(units=j + 1), recipe=recipe, seed=i): (k, j, i)
             for k in range(lags)
             for j in range(widths)
             for i in range(seeds)
@@ -257,9 +257,9 @@ def run(line: Line, kind: str, name: str, study: Draw, design: Callable[..., Any
             trained[at] = True
             outcome = Outcome(bool(study.passed[at]), study.steps[at])
             waiting += search.next_members(member, outcome)
-    intervals = judged(known, study, trained)
+    intervals = judged(atlas, study, trained)
     low, _, high = intervals.T
-    sizes = np.array(known.length)[:, None, None] * (np.arange(widths)[:, None] + 9.0) ** 2
+    sizes = np.array(atlas.length)[:, None, None] * (np.arange(widths)[:, None] + 9.0) ** 2
     return Result(
         *(line.title, kind, name, int(trained.sum())),
         steps=float((study.steps * trained).sum()),
@@ -269,15 +269,15 @@ def run(line: Line, kind: str, name: str, study: Draw, design: Callable[..., Any
     )
 
 
-def judged(known: Published, study: Draw, trained: np.ndarray) -> Floats:
+def judged(atlas: Published, study: Draw, trained: np.ndarray) -> Floats:
     """Low, middle and high of u90, (L, 3), by the model that `memcap answer` reads."""
     counts = {}
-    for k, lag in enumerate(known.lags):
+    for k, lag in enumerate(atlas.lags):
         runs = trained[k].sum(axis=1)
         tried = np.flatnonzero(runs)
         counts[lag] = Counts(tried + 1, (study.passed[k] & trained[k]).sum(axis=1)[tried], runs[tried])
-    beliefs = believe(counts, known.lags)
-    return np.array([beliefs[lag].quantiles(0.9, ENDS) for lag in known.lags])
+    beliefs = believe(counts, atlas.lags)
+    return np.array([beliefs[lag].quantiles(0.9, ENDS) for lag in atlas.lags])
 
 
 def numbers(result: Result) -> list[float]:

@@ -12,7 +12,7 @@ from benchmarks.process import HASTE, NO_CACHE
 from benchmarks.protocol import TINY, Plan, Timing, interleaved
 from benchmarks.report import say
 from benchmarks.runner import Outcome, one_core
-from benchmarks.step import FIRST_STEPS, SEED, running
+from benchmarks.step import FIRST_STEPS, check_all_gradients, first_run, running
 from benchmarks.workloads import Workload
 from memcap.config import task_of
 
@@ -94,23 +94,12 @@ def measure(
     """
     titles = {name: MATRIX[name].title for name in names}
     cases = [(workload, units) for workload in workloads for units in workload.units]
-    errors, rows = [], []
+    rows = []
     with running(names, core, environment, MATRIX, "scan") as workers:
-        double = workers.pop("double")
-        for workload, units in cases:
-            say(f"checking {workload.title}, {units} units")
-            for worker in (double, *workers.values()):
-                worker.call("build", workload.shape(units), LR, CLIP, SEED)
-            start, batch = workload.start(units, SEED), workload.draw(1, SEED)
-            errors.append(gate.check_gradients(workers, titles, double, start, batch, whole=True))
-        double.close()
-        for (workload, units), apart in zip(cases, errors, strict=True):
-            say(f"timing {workload.title}, {units} units")
-            batches = workload.draw(plan.batches, SEED)
-            for worker in workers.values():
-                worker.call("build", workload.shape(units), LR, CLIP, SEED)
-                worker.call("load", batches)
-            trained, _ = gate.check_training(workers, titles, workload.start(units, SEED), FIRST_STEPS)
+        errors = check_all_gradients(workers, titles, cases, whole=True)
+        for (workload, units), apart in errors.items():
+            say(f"timing {workload.key}, {units} units")
+            trained, _ = first_run(workers, titles, workload, units, plan)
             timings = interleaved(workers, dict.fromkeys(workers, 1), plan)
             rows += [
                 Row(workload.cell, units, workload.lag, name, timing, apart[name], trained[name])
@@ -126,11 +115,11 @@ def page(rows: Sequence[Row], plan: Plan, facts: Mapping[str, Any]) -> str:
         by_case.setdefault((row.cell, row.units, row.lag), {})[row.contestant] = row.least
     names = list(next(iter(by_case.values())))
 
-    def shown(least: Mapping[str, float], name: str) -> str:
+    def cell_text(least: Mapping[str, float], name: str) -> str:
         ratio = "" if name == "memcap" else f" ({least[name] / least['memcap']:.2f})"
         return f"{1e6 * least[name]:.0f}{ratio}"
 
-    body = [[*map(str, case), *(shown(least, name) for name in names)] for case, least in by_case.items()]
+    body = [[*map(str, case), *(cell_text(least, name) for name in names)] for case, least in by_case.items()]
     heads = ["cell", "units", "lag", *(MATRIX[name].title for name in names)]
     notes = [
         f"delay line, T = 4 lag, {BATCH} sequences, keys of 16; Adam, learning rate {LR}, gradients clipped"

@@ -21,6 +21,7 @@ from benchmarks.workloads import WORKLOADS, Workload
 
 PEERS = tuple(name for name in CONTESTANTS if name not in OURS)
 SEED = 0
+Case = tuple[Workload, int]  # and units
 FIRST_STEPS = 16  # of the first run: a multiple of every contestant's stride
 
 
@@ -110,31 +111,54 @@ def measure(
     """
     titles = {name: CONTESTANTS[name].title for name in names}
     cases = [(workload, units) for workload in workloads for units in workload.units]
-    errors: dict[tuple[str, int], dict[str, float]] = {}
     rows: list[Row] = []
     with running(names, core, environment) as workers:
-        double = workers.pop("double")
-        for workload, units in cases:
-            say(f"checking {workload.key}, {units} units")
-            for worker in (double, *workers.values()):
-                worker.call("build", workload.shape(units), LR, CLIP, SEED)
-            start, batch = workload.start(units, SEED), workload.draw(1, SEED)
-            errors[workload.key, units] = gate.check_gradients(workers, titles, double, start, batch)
-        double.close()
+        errors = check_all_gradients(workers, titles, cases)
         say("measuring the roofline")
         with Worker("benchmarks.roofline:Roofline", core, environment) as worker:
             worker.call("build")
             ceilings = worker.call("measure", 4 * plan.seconds)
         for workload, units in cases:
             say(f"timing {workload.key}, {units} units")
-            rows += time_case(workers, titles, workload, units, plan, ceilings, errors[workload.key, units])
+            rows += time_case(workers, titles, workload, units, plan, ceilings, errors[workload, units])
         processes = {name: worker.call("about") for name, worker in workers.items()}
     doubles = {
-        f"{key}, {units} units": found["float64"]
-        for (key, units), found in errors.items()
+        f"{workload.key}, {units} units": found["float64"]
+        for (workload, units), found in errors.items()
         if "float64" in found
     }
     return Measured(rows, ceilings, processes, doubles)
+
+
+def check_all_gradients(
+    workers: dict[str, Worker], titles: Mapping[str, str], cases: Sequence[Case], whole: bool = False
+) -> dict[Case, dict[str, float]]:
+    """By case, what `gate.check_gradients` says of it; "double" leaves the workers and ends.
+
+    Raises:
+        GateError: a contestant does not compute what the others do.
+    """
+    double, errors = workers.pop("double"), {}
+    for workload, units in cases:
+        say(f"checking {workload.key}, {units} units")
+        for worker in (double, *workers.values()):
+            worker.call("build", workload.shape(units), LR, CLIP, SEED)
+        start, batch = workload.start(units, SEED), workload.draw(1, SEED)
+        errors[workload, units] = gate.check_gradients(workers, titles, double, start, batch, whole)
+    double.close()
+    return errors
+
+
+def first_run(
+    workers: Mapping[str, Worker], titles: Mapping[str, str], workload: Workload, units: int, plan: Plan
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Build all contestants, give them what they are timed on, and check what `FIRST_STEPS` steps make of
+    them: `gate.check_training`, whose results and errors these are."""
+    batches = workload.draw(plan.batches, SEED)
+    for worker in workers.values():
+        worker.call("build", workload.shape(units), LR, CLIP, SEED)
+        worker.call("load", batches)
+    return gate.check_training(workers, titles, workload.start(units, SEED), FIRST_STEPS)
 
 
 def time_case(
@@ -147,11 +171,8 @@ def time_case(
     errors: Mapping[str, float],
 ) -> list[Row]:
     """All contestants at one width of one workload."""
-    shape, batches = workload.shape(units), workload.draw(plan.batches, SEED)
-    for worker in workers.values():
-        worker.call("build", shape, LR, CLIP, SEED)
-        worker.call("load", batches)
-    apart, first = gate.check_training(workers, titles, workload.start(units, SEED), FIRST_STEPS)
+    shape = workload.shape(units)
+    apart, first = first_run(workers, titles, workload, units, plan)
     timings = interleaved(
         workers, {name: worker.call("get_stride") for name, worker in workers.items()}, plan
     )

@@ -213,8 +213,7 @@ def train(
     """
     if design not in DESIGNS:
         raise UserError(f"design={design}: must be one of {', '.join(DESIGNS)}")
-    if precision is not None:
-        precision = checked_precision(precision, design)
+    precision = checked_precision(precision, design)
     if tracker is not None:
         raise UserError(
             "tracker: there are no trackers any more; write tracking='wandb', or"

@@ -290,18 +290,18 @@ def posterior(
         correlations: intraclass correlations of the seeds of a width, each with its prior; ((0, 1),) takes
             seeds as independent.
     """
-    told = counts(units, solved, runs)
-    widths: tuple[int, ...] = tuple(told.widths.tolist())
+    data = counts(units, solved, runs)
+    widths: tuple[int, ...] = tuple(data.widths.tolist())
     mu, slope, lapse, prior, _ = _grid(widths)
-    weights, shift = np.zeros((*told.solved.shape[:-1], *prior.shape)), None
+    weights, shift = np.zeros((*data.solved.shape[:-1], *prior.shape)), None
     for correlation, share in correlations:
-        part = _log_likelihood(widths, told.solved, told.runs, correlation)
+        part = _log_likelihood(widths, data.solved, data.runs, correlation)
         part += prior
         shift = part.max(axis=(-2, -1), keepdims=True) if shift is None else shift
         part -= shift
         weights += share * np.exp(part, out=part)
     weights /= weights.sum(axis=(-2, -1), keepdims=True)
-    return Posterior(told.widths, told.solved, told.runs, mu, slope, lapse, weights)
+    return Posterior(data.widths, data.solved, data.runs, mu, slope, lapse, weights)
 
 
 def _log_likelihood(

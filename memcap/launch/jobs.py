@@ -185,9 +185,7 @@ def settings(values: dict[str, Any]) -> Settings:
         typed(Engine, values["engine"], "engine"),
         typed(Tracking, values["tracking"], "tracking"),
     )
-    precision = values["precision"]
-    if precision is not None:
-        precision = checked_precision(precision, values["design"])
+    precision = checked_precision(values["precision"], values["design"])
     return Settings(engine, tracking, values["study"], Path(values["out"]), values["design"], precision)
 
 

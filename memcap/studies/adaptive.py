@@ -101,8 +101,7 @@ class Line:
         self._open = [k for k in range(len(self.lags)) if not self._is_done(k, u90[k])]
         while self._open:
             unsettled = [k for k in self._open if not self._is_settled(k, u50[k])]
-            known = (lag for k, lag in enumerate(self.lags) if k not in unsettled)
-            reach = REACH * max(known, default=0)
+            reach = REACH * max((lag for k, lag in enumerate(self.lags) if k not in unsettled), default=0)
             near = [k for k in unsettled if k == unsettled[0] or self.lags[k] <= reach]
             batches = {
                 k: self._batch(self.searches[k], beliefs[self.lags[k]], u50[k][0], u90[k][2])
@@ -276,12 +275,12 @@ class Adaptive:
         """Rounds, as far as rows are there; the members of the first one that lacks some."""
         rows = self._rows[line]
         while chosen := line.next_round():
-            known = [member for member in chosen if member in rows]
+            there = [member for member in chosen if member in rows]
             missing = [member for member in chosen if member not in rows]
-            if not known:  # no round of an earlier run: whatever else there is counts from here on
-                known = list(rows)
-                missing = [] if known else chosen
-            for member in known:
+            if not there:  # no round of an earlier run: whatever else there is counts from here on
+                there = list(rows)
+                missing = [] if there else chosen
+            for member in there:
                 line.record(member, rows.pop(member))
             if missing:
                 self._flying[line].update(missing)

@@ -9,13 +9,17 @@ from memcap.studies.adaptive import PRECISION, Adaptive
 from memcap.studies.race import Race
 from memcap.studies.search import Bisect, Outcome
 
+SearchOfWidths = Bisect | Adaptive | Race
 
-def checked_precision(value: Any, design: str) -> float:
-    """A precision that a user has set for a design.
+
+def checked_precision(value: Any, design: str) -> float | None:
+    """A precision that a user has set for a design; None: none.
 
     Raises:
         UserError: no share, or another design.
     """
+    if value is None:
+        return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1:
         raise UserError(f"precision={value}: must be null, or a number above 0 and below 1, as .1")
     if design != "adaptive":
@@ -25,13 +29,12 @@ def checked_precision(value: Any, design: str) -> float:
 
 def search_by(
     design: str, members: Sequence[Member], outcomes: Mapping[Member, Outcome], precision: float | None
-) -> Bisect | Adaptive | Race | None:
-    """The search that a design makes; None for "grid".
+) -> SearchOfWidths:
+    """The search that a design other than "grid" makes.
 
     Raises:
         UserError: members that cannot be searched.
     """
     if design == "adaptive":
         return Adaptive(members, outcomes, PRECISION if precision is None else precision)
-    kind = {"bisect": Bisect, "race": Race}.get(design)
-    return None if kind is None else kind(members, outcomes)
+    return {"bisect": Bisect, "race": Race}[design](members, outcomes)

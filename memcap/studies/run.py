@@ -13,12 +13,12 @@ from memcap.signals import Interrupted
 from memcap.studies import heartbeat, shards
 from memcap.studies.adaptive import Adaptive
 from memcap.studies.checkpoints import Checkpoints
-from memcap.studies.designs import search_by
+from memcap.studies.designs import SearchOfWidths, search_by
 from memcap.studies.heartbeat import JobProgress
 from memcap.studies.progress import ProgressBar
 from memcap.studies.race import Race
 from memcap.studies.rows import frame, one_per_key, passed_column, without_failed
-from memcap.studies.search import Bisect, Outcome
+from memcap.studies.search import Outcome
 from memcap.studies.writer import StudyWriter, members_table
 from memcap.training.engine import Result, train
 
@@ -40,7 +40,7 @@ class Todo:
 
     rows: pl.DataFrame
     missing: list[Member]
-    search: Bisect | Adaptive | Race | None
+    search: SearchOfWidths | None
     first: list[Member]
     most: int
     usual: int | None = None
@@ -72,7 +72,6 @@ def what_is_missing(
     ends = rows.select("key", passed_column(), "steps", pl.col("best").fill_null(math.nan))
     outcomes = {by_key[key]: Outcome.of(by_key[key], *end) for key, *end in ends.iter_rows()}
     search = search_by(design, members, outcomes, precision)
-    assert search is not None
     first = search.first_members()
     usual = search.usual if isinstance(search, Adaptive) else None
     return Todo(rows, missing, search, first, search.estimate if first else 0, usual)
