@@ -24,6 +24,10 @@ evaluation, and what a training step's loops over time read and write.
     chunks, a parallel scan in each      .92 and .88     2.4 and 2.6     71 and 76
     chunks, by pairs of steps: this      .64 and .75     2.0 and 2.3     34 and 66
 
+The evaluations of the second and the last line are those of `memcap plan --device h100 task=delay_line
+task.lag=50 model.cell=mamba2 model.units=16 engine.lanes=256 'axes={seed: 256}' engine.loop=associative` (or
+masked; gla); the other figures were read once in compiled programs, two of the forms are not kept.
+
 A time step has 8 and 7 kernels instead of 32 and 28. A decay of each number of a key costs `gla` C K numbers
 a step, whatever the width: with 4 units the loops move 62 GB, and 18 by `masked`. It takes the chip to say
 which is faster there.
