@@ -27,6 +27,7 @@ SCHEMA = {
     "train_loss": pl.Float64,  # mean over the steps just before, in nats or squared error
     "train_score": pl.Float64,  # running training score; the metric is in the row
     "held_out": pl.Float64,  # held-out score, where there was an evaluation
+    "lag": pl.Int64,  # that a curriculum is at
 }
 SECONDS_BETWEEN_WRITES = 10.0  # of running curves
 RUNNING_AFTER = 10.0  # seconds that a member trains before its curve is among them
@@ -51,8 +52,13 @@ def table(curves: Mapping[str, Points]) -> pl.DataFrame:
 
 
 def _line(key: str, step: int, values: Mapping[str, float]) -> tuple:
-    by_part = {name.partition("/")[0]: value for name, value in values.items() if name != "train/loss"}
-    return key, step, values.get("train/loss"), by_part.get("train"), by_part.get("eval")
+    loss, lag = values.get("train/loss"), values.get("train/lag")
+    scores = {
+        name.partition("/")[0]: value
+        for name, value in values.items()
+        if name not in ("train/loss", "train/lag")
+    }
+    return key, step, loss, scores.get("train"), scores.get("eval"), lag
 
 
 def read(folder: Path) -> pl.DataFrame:
@@ -91,7 +97,10 @@ def read_file(path: Path) -> pl.DataFrame:
         content = BytesIO(file.read())
     files.check(content)
     try:
-        return pl.read_parquet(content).select(pl.col(n).cast(dtype) for n, dtype in SCHEMA.items())
+        lines = pl.read_parquet(content)
+        if "lag" not in lines.columns:  # it was written before curves had it
+            lines = lines.with_columns(lag=pl.lit(None))
+        return lines.select(pl.col(n).cast(dtype) for n, dtype in SCHEMA.items())
     except (Exception, pl.exceptions.PanicException) as error:  # at a file without a digest Rust may panic
         raise BadFileError("not a readable table of curves") from error
 
@@ -103,7 +112,12 @@ def points(lines: pl.DataFrame, metric: str) -> Points:
         lines: of the member, as `read` gives them.
         metric: of its task.
     """
-    names = {"train_loss": "train/loss", "train_score": f"train/{metric}", "held_out": f"eval/{metric}"}
+    names = {
+        "train_loss": "train/loss",
+        "train_score": f"train/{metric}",
+        "held_out": f"eval/{metric}",
+        "lag": "train/lag",
+    }
     return {
         line["step"]: {name: line[column] for column, name in names.items() if line[column] is not None}
         for line in lines.iter_rows(named=True)

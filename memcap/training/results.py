@@ -81,6 +81,7 @@ class CurveChunk:
         losses: (steps of the chunk,) float32, the training loss of each.
         train_score: running training score at the chunk's end; score: held-out, None where no evaluation was
             wanted.
+        lag: that the member's curriculum is at then; None without a curriculum.
     """
 
     member: Member
@@ -88,6 +89,7 @@ class CurveChunk:
     losses: np.ndarray
     train_score: float
     score: float | None
+    lag: int | None = None
 
     def points(self, most: int | None = None) -> Iterator[tuple[int, dict[str, float]]]:
         """(step, values) of each step; the last one comes with the scores. No steps: a further evaluation of
@@ -105,6 +107,8 @@ class CurveChunk:
             step, point = self.first_step + end, {"train/loss": float(self.losses[start:end].mean())}
             if step == last:
                 point[f"train/{metric}"] = self.train_score
+                if self.lag is not None:
+                    point["train/lag"] = self.lag
                 if self.score is not None:
                     point[f"eval/{metric}"] = self.score
             yield step, point

@@ -177,7 +177,7 @@ class Lanes:
             np.asarray(leaf).tolist()
             for leaf in (self.states.step, self.states.active, self.states.train_score)
         )
-        losses = np.array(losses)
+        losses, lags = np.array(losses), self._lags(active)
         for k, lane in active.items():
             lane.add_losses(steps[k], finite[k], losses[k])
 
@@ -210,10 +210,19 @@ class Lanes:
             count = steps[k] - lane.steps
             if count or k in scores:
                 held_out = scores[k][0] if k in scores else None
-                chunk = CurveChunk(lane.member, lane.steps, losses[k, :count], train_scores[k], held_out)
-                chunks.append(chunk)
+                scores_of_lane = train_scores[k], held_out
+                chunks.append(
+                    CurveChunk(lane.member, lane.steps, losses[k, :count], *scores_of_lane, lags.get(k))
+                )
             lane.steps = steps[k]
         return chunks
+
+    def _lags(self, lanes: Mapping[int, Lane]) -> dict[int, int]:
+        """Where the curricula are, by lane; of members that have one."""
+        if not self.trainer.spec.curriculum:
+            return {}
+        lags = np.asarray(self.states.curriculum.lag).tolist()
+        return {k: lags[k] for k, lane in lanes.items() if lane.member.recipe.curriculum is not None}
 
     def _score_lengths(self) -> None:
         """Score the members that have ended at each of their lengths."""

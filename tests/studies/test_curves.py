@@ -6,7 +6,7 @@ import pytest
 from study_checks import ONE_LANE, small_job
 from watching import Watcher, run_watched
 
-from memcap.studies import curves
+from memcap.studies import curves, shards
 from memcap.studies.axes import members
 from memcap.studies.run import run_study
 
@@ -44,6 +44,16 @@ def test_folded_curves_are_the_same_and_say_nothing_twice(study):
     assert curves.collect(folder) == folder / "curves.parquet"
     assert read_back(folder) == seen
     assert pl.read_parquet(folder / "curves.parquet").equals(curves.read(folder))
+
+
+def test_lags_of_a_curriculum_come_back_and_files_without_them_are_read(tmp_path):
+    points = {2: {"train/loss": 0.5, "train/accuracy": 1.0, "train/lag": 3}}
+    curves.write(tmp_path, "new", {"new": points})
+    older = curves.table({"old": points}).drop("lag")
+    shards.write_table(tmp_path / "curves" / "old.parquet", older)
+    lines = curves.read(tmp_path)
+    assert dict(lines.select("key", "lag").iter_rows()) == {"new": 3, "old": None}
+    assert curves.points(lines.filter(key="new"), "accuracy") == points
 
 
 def test_a_damaged_file_is_named_and_passed_over(tmp_path, capsys):

@@ -137,6 +137,7 @@ def test_a_net_of_uniform_lags_is_asked_at_its_own():
     train([UNIFORM], Engine(workers=1), listener)
     points = dict(listener.points[UNIFORM])
     assert all(np.isfinite(points[step]["train/accuracy"]) for step in (10, 20))
+    assert "train/lag" not in points[20]  # it has no curriculum
     assert "eval/accuracy" in points[20]
 
 
@@ -149,6 +150,8 @@ def test_nothing_is_asked_before_the_front_has_arrived():
     asked = [step for step, values in listener.points[slow] if "eval/accuracy" in values]
     assert asked
     assert min(asked) > 70
+    lags = {step: values["train/lag"] for step, values in listener.points[slow] if step % 10 == 0}
+    assert lags == dict.fromkeys(range(10, 70, 10), 1) | dict.fromkeys(range(70, 101, 10), 2)
 
 
 @pytest.mark.parametrize(
