@@ -45,7 +45,9 @@ class Recipe:
     )
     warmup: int | None = knob(None, "steps of linear warmup", at_least=0, at_most=MOST)
     batch: int | None = knob(None, "sequences a step", at_least=1, at_most=1 << 20)
-    clip: float | None = knob(None, "global norm at which a gradient is clipped", above=0)
+    clip: float | None = knob(
+        None, "at which a gradient is clipped, by its global norm or as `clip_by` says", above=0
+    )
     budget: int | None = knob(None, "most training steps that a member may take", at_least=1, at_most=MOST)
     falls_above: int | None = knob(
         None,
@@ -102,6 +104,12 @@ class Recipe:
         " the lag at hand",
         choices=("uniform",),
         before=None,
+    )
+    clip_by: str | None = knob(
+        None,
+        "what `clip` bounds: the gradient's global norm, or the size of each of its elements; null: norm",
+        choices=("norm", "element"),
+        before="norm",
     )
 
     def __post_init__(self) -> None:

@@ -52,7 +52,7 @@ def train(member: Member) -> Outcome:
     # A recipe's file gives each of these a value.
     budget, batch_size, clip = recipe.budget or 0, recipe.batch or 0, recipe.clip or 0.0
     decays = None if recipe.decay is None else recipe.decay * architecture.matrices()
-    optimizer = optimizer_of(recipe.optimizer or "adam", clip, decays)
+    optimizer = optimizer_of(recipe.optimizer or "adam", clip, recipe.clip_by or "norm", decays)
 
     def stream_key(stream: int, index: Any) -> jax.Array:
         """A stream hangs on the member alone, never on what else trains."""

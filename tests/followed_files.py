@@ -49,7 +49,13 @@ def put_rows(folder, token, seeds, status="solved", later=0, number=0, study="st
         {} if done else dict.fromkeys(("steps_to_solve", "steps_to_steady", "best", "stretched"))
     )
     common = {"task": "latch", "lag": 5, "length": 6, "knobs": "{}", "metric": "accuracy", "threshold": 0.99}
-    common |= {"recipe": "hold", "optimizer": "adam", "stretch": 20, "evaluation_until": "solved"}
+    common |= {
+        "recipe": "hold",
+        "optimizer": "adam",
+        "clip_by": "norm",
+        "stretch": 20,
+        "evaluation_until": "solved",
+    }
     common |= {f"evaluation_{each}": value for each, value in TIMES.items()} | MODEL | RECIPE | result
     common |= {
         "layers": 1,

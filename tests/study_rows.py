@@ -36,7 +36,7 @@ def row_of(**columns):
     task = task_class(columns.setdefault("task", "latch"))()
     row = dict.fromkeys(SCHEMA) | {"study": "made_up", "knobs": json.dumps(asdict(task), sort_keys=True)}
     row |= {"lag": 5, "seed": 0, "cell": "lstm", "readout": "dense", "layers": 1, **RECIPE}
-    row["optimizer"] = "adam"
+    row |= {"optimizer": "adam", "clip_by": "norm"}
     row |= {"evaluation_sequences": 2048, "evaluation_every": 100, "evaluation_successive": 2, "stretch": 20}
     row |= {"evaluation_until": "steady" if task.stream else "solved", "metric": task.metric}
     row |= {"status": "unsolved", "solved": False, "steady": False, "steps": 100, "train_loss": 0.5}

@@ -81,6 +81,7 @@ MISTAKES = [
     ("recipe.warmup", -1, "at least 0"),
     ("recipe.batch", 0, "at least 1"),
     ("recipe.clip", 0.0, "above 0"),
+    ("recipe.clip_by", "value", "one of norm, element"),
     ("recipe.budget", 0, "at least 1"),
     ("recipe.budget", 2**31, "at most 1,000,000,000"),
     ("recipe.forget_bias", 101, "at most 100"),
@@ -176,7 +177,7 @@ def test_defaults_fill_in():
     member = resolve(values({"task.lag": 8}))
     assert (member.lag, member.length, member.seed) == (8, member.task.length(8), 0)
     assert member.recipe.name == recommended(member.task, 8) == "curriculum"
-    assert member.recipe == Recipe(**recipe_file("curriculum"), optimizer="adam")
+    assert member.recipe == Recipe(**recipe_file("curriculum"), optimizer="adam", clip_by="norm")
     assert resolve(values({"task.lag": 5})).recipe.name == "forget_bias"
     assert resolve(values({"task.lag": 5, "task.symbols": 3})).recipe.name == "curriculum"
     assert resolve(values({"task.lag": 17, "recipe.name": "hold"})).recipe.init == "hold"
@@ -258,6 +259,7 @@ CHANGES = {
     "recipe.floor": 0.2,
     "recipe.warmup_share": 0.1,
     "recipe.lags": "uniform",
+    "recipe.clip_by": "element",
     "evaluation.every": 99,
     "evaluation.sequences": 2047,
     "evaluation.successive": 3,

@@ -54,7 +54,7 @@ def test_it_fills_itself_in():
         Evaluation(until="solved"),
         0,
     )
-    assert made.recipe == Recipe(**recipe_file("hold"), optimizer="adam")
+    assert made.recipe == Recipe(**recipe_file("hold"), optimizer="adam", clip_by="norm")
     assert made.init is not None
     assert made.facts == Latch().facts(5, 7)
 

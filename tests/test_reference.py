@@ -30,6 +30,8 @@ MEMBERS = {
         "decay": 0.5,
         "floor": 0.2,
         "warmup_share": 0.2,
+        "clip": 0.02,
+        "clip_by": "element",
     },
     "windows_reset": {"task": "windows", "lag": 4, "units": 2, "recipe": "hold", "budget": 400},
     "a_stream_by_a_gru": {

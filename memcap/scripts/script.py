@@ -30,6 +30,11 @@ OPTIMIZERS = {
         f"scale_by_rms({RMS_DECAY}, {EPSILON}, eps_in_sqrt=False)",
     ),
 }
+# By `recipe.clip_by`, likewise.
+CLIPPINGS = {
+    "norm": ("global_clipnorm", "clip_grad_norm_", "clip_by_global_norm"),
+    "element": ("clipvalue", "clip_grad_value_", "clip"),
+}
 COMPILED = ("flax", "keras")  # where another length is another program: all batches have one buffer
 
 ORTHOGONAL = '''\
@@ -128,6 +133,7 @@ def script(member: Member, framework: str, heading: str = "") -> str:
     source = numpy_source(task, with_length=recipe.curriculum is not None)
     window = _window(member)
     in_keras, in_torch, in_flax = OPTIMIZERS[recipe.optimizer or "adam"]
+    keras_clip, torch_clip, flax_clip = CLIPPINGS[recipe.clip_by or "norm"]
     cut = window is not None and window < member.length
     return Template(_template(framework, cut)).substitute(
         size=plural(model.units, "unit"),
@@ -145,12 +151,15 @@ def script(member: Member, framework: str, heading: str = "") -> str:
         keras_logits="" if values else "from_logits=True, ",
         keras_metric="MeanSquaredError" if values else "SparseCategoricalAccuracy",
         keras_optimizer=in_keras,
+        keras_clip=keras_clip,
         torch_loss="mse_loss" if values else "cross_entropy",
         torch_optimizer=in_torch,
+        torch_clip=torch_clip,
         flax_loss="optax.squared_error(outputs, targets).mean(-1)"
         if values
         else "optax.softmax_cross_entropy_with_integer_labels(outputs, targets)",
         flax_direction=in_flax,
+        flax_clip=flax_clip,
         keras_carry="None" if task.reset_carry else "[keras.ops.stop_gradient(each) for each in carry]",
         torch_carry="None" if task.reset_carry else "tuple(each.detach() for each in carry)",
         flax_carry="None" if task.reset_carry else "jax.lax.stop_gradient(carry)",

@@ -48,7 +48,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "evaluation_successive": (1, 100),
 }
 # what configs lack that are older than a column
-BEFORE = {"optimizer": "adam", "evaluation_until": "solved", "layers": 1}
+BEFORE = {"optimizer": "adam", "clip_by": "norm", "evaluation_until": "solved", "layers": 1}
 OPTIONAL = ("falls_above", "curriculum", "advance", "deadline", *START)  # columns that may be null
 OPTIONAL += ("decay", "floor", "warmup_share", "lags", "lengths")
 

@@ -34,7 +34,7 @@ COLUMNS: dict[str, tuple[Any, str]] = {
     "schedule": (pl.String, "of the learning rate"),
     "warmup": (pl.Int64, "steps until the learning rate is reached"),
     "batch": (pl.Int64, "sequences per training step"),
-    "clip": (pl.Float64, "the gradient's greatest global norm"),
+    "clip": (pl.Float64, "at which a gradient is clipped; `clip_by` says how"),
     "budget": (pl.Int64, "the most training steps"),
     "falls_above": (pl.Int64, "lag above which the learning rate falls; null: it is the same at every lag"),
     "curriculum": (pl.Float64, "share of the lag at which a curriculum starts; null: none"),
@@ -45,6 +45,7 @@ COLUMNS: dict[str, tuple[Any, str]] = {
     "floor": (pl.Float64, "share of the learning rate at which a cosine ends; null: 0"),
     "warmup_share": (pl.Float64, "share of the budget that is warmup; null: `warmup` says it"),
     "lags": (pl.String, "uniform: a lag of its own for each batch, up to `lag`; null: `lag`"),
+    "clip_by": (pl.String, "what `clip` bounds: the gradient's global norm, or each element's size"),
     "status": (pl.String, "solved, unsolved, diverged; failed: two workers ended while they trained it"),
     "reason": (pl.String, "why it failed; null unless it did"),
     "solved": (pl.Boolean, "whether the criterion was met"),
@@ -105,6 +106,7 @@ SCHEMA: dict[str, Any] = {name: dtype for name, (dtype, _) in COLUMNS.items()}
 # Columns that hold a recipe's values for training.
 TRAINING = ("lr", "schedule", "warmup", "batch", "clip", "budget", "falls_above")
 TRAINING += ("curriculum", "advance", "deadline", "optimizer", "decay", "floor", "warmup_share", "lags")
+TRAINING += ("clip_by",)
 # Columns that came after rows were published: where a table lacks them they are null, or follow from the
 # others (`_derived`). A table that lacks another column holds no rows.
 LATER = ("falls_above", "curriculum", "advance", "deadline", "scan", "program_units", "program_steps")
@@ -125,6 +127,7 @@ LATER += (
     "floor",
     "warmup_share",
     "lags",
+    "clip_by",
 )
 REQUIRED = tuple(name for name in SCHEMA if name not in LATER)
 # Which of several rows of a member counts is the last in this order: one that measures something before one
@@ -160,7 +163,7 @@ def _derived(name: str, there: Collection[str]) -> pl.Expr:
     steady = pl.col("solved") & passes.otherwise(pl.col("stretched") <= pl.col("threshold")).fill_null(False)
     values = {"steady": steady, "steps_to_steady": pl.when(steady).then("steps_to_solve")}
     values |= {"evaluation_until": pl.lit("solved"), "optimizer": pl.lit("adam"), "kernel": pl.lit("xla")}
-    values["layers"] = pl.lit(1)
+    values |= {"layers": pl.lit(1), "clip_by": pl.lit("norm")}
     values["loop"] = pl.when(pl.col("batching") == "vmap").then(pl.lit("masked")).otherwise(pl.lit("while"))
     for column, loop in (("scan", "plain"), ("kernel", "native")):
         if column in there:

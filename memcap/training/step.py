@@ -89,7 +89,7 @@ class TrainSpec:
         task: the task's knobs (its lag is an operand).
         architecture: structure of the network.
         batch: sequences a training step.
-        clip: global gradient norm at which a gradient is clipped.
+        clip: at which a gradient is clipped; `clip_by` says how.
         evaluation: when a member counts as solved.
         curriculum: whether the lag at hand rises up to the member's; that of members without a curriculum is
             there from the start.
@@ -97,6 +97,7 @@ class TrainSpec:
         decay: of weights that are no vectors, a step, times the learning rate.
         floor: share of the peak learning rate at which a cosine ends.
         uniform: whether each batch has a lag of its own, up to the lag at hand.
+        clip_by: one of `CLIPPINGS`.
     """
 
     task: Task
@@ -109,6 +110,7 @@ class TrainSpec:
     decay: float = 0.0
     floor: float = 0.0
     uniform: bool = False
+    clip_by: str = "norm"
 
     @classmethod
     def of(cls, member: Member) -> TrainSpec:
@@ -117,6 +119,7 @@ class TrainSpec:
         assert recipe.batch is not None
         assert recipe.clip is not None
         assert recipe.optimizer is not None
+        assert recipe.clip_by is not None
         return cls(
             member.task,
             member.architecture,
@@ -128,6 +131,7 @@ class TrainSpec:
             recipe.decay or 0.0,
             recipe.floor or 0.0,
             recipe.lags == "uniform",
+            recipe.clip_by,
         )
 
     def at_width(self, units: int) -> TrainSpec:
@@ -149,12 +153,18 @@ OPTIMIZERS: Mapping[str, Callable[[], optax.GradientTransformation]] = {
     "adamw": optax.scale_by_adam,  # to whose direction the decay is added
 }
 
+# By `recipe.clip_by`, of `recipe.clip`.
+CLIPPINGS: Mapping[str, Callable[[float], optax.GradientTransformation]] = {
+    "norm": optax.clip_by_global_norm,
+    "element": optax.clip,
+}
+
 
 def optimizer_of(
-    name: str, clip: float, decays: Float[np.ndarray, " P"] | None = None
+    name: str, clip: float, clip_by: str = "norm", decays: Float[np.ndarray, " P"] | None = None
 ) -> optax.GradientTransformationExtraArgs:
-    """Clipping by the global norm, then the optimizer of that name, then the decay of each weight, if any."""
-    steps = [optax.clip_by_global_norm(clip), OPTIMIZERS[name]()]
+    """Clipping, then the optimizer of that name, then the decay of each weight, if any."""
+    steps = [CLIPPINGS[clip_by](clip), OPTIMIZERS[name]()]
     if decays is not None:
         steps.append(optax.add_decayed_weights(jnp.asarray(decays)))
     return optax.chain(*steps)
@@ -223,7 +233,7 @@ class Trainer:
         """Over the flat vector; the caller applies the learning rate, as it is an operand."""
         spec = self.spec
         decays = spec.decay * spec.architecture.matrices() if spec.decay else None
-        return optimizer_of(spec.optimizer, spec.clip, decays)
+        return optimizer_of(spec.optimizer, spec.clip, spec.clip_by, decays)
 
     @property
     def block(self) -> int:

@@ -59,12 +59,13 @@ def test_another_recipe_of_the_rows_is_another_script():
         "schedule": "constant",
     }
     columns |= {"warmup": 0, "batch": 16, "clip": 3.0, "budget": 700, "falls_above": None, "curriculum": None}
-    columns |= {"advance": None, "deadline": None, "optimizer": "sgd"}
+    columns |= {"advance": None, "deadline": None, "optimizer": "sgd", "clip_by": "element"}
     columns |= dict.fromkeys(("decay", "floor", "warmup_share", "lags"))
     text = code("torch", LATCH, 5, 2, columns)
     assert "BATCH, BUDGET, RATE, CLIP = 16, 700, 0.004, 3\n" in text
     assert "np.repeat([0, 2.5, 0, 0], UNITS)" in text
     assert "SGD(trained, momentum=0.9)" in text
+    assert "clip_grad_value_(net.parameters(), CLIP)" in text
 
 
 def test_without_a_width_there_is_none():

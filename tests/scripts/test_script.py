@@ -19,7 +19,7 @@ from memcap.models.initializers import PRESETS
 from memcap.models.network import Model
 from memcap.recipes import Recipe
 from memcap.scripts import FRAMEWORKS, script
-from memcap.scripts.script import OPTIMIZERS
+from memcap.scripts.script import CLIPPINGS, OPTIMIZERS
 from memcap.training import curriculum
 from memcap.training.operands import train_operands
 from memcap.training.step import Trainer, TrainSpec, learning_rate, optimizer_of
@@ -55,7 +55,7 @@ MEMBERS = [
     pytest.param(member("windows", 24, 1, ["window=10"]), id="windows"),
     pytest.param(member("data", 11, 4), id="data"),
     pytest.param(member("bandlimited_delay", 8, 9), id="bandlimited"),
-    pytest.param(member("reber", 8, 4, optimizer="rmsprop"), id="loop"),
+    pytest.param(member("reber", 8, 4, optimizer="rmsprop", clip_by="element"), id="loop"),
 ]
 
 
@@ -213,6 +213,32 @@ def test_an_optimizer_of_a_script_steps_as_the_engine_s(name):
         trained[0].grad = torch.from_numpy(gradient)
         optimizer.step()
     np.testing.assert_allclose(trained[0].detach().numpy(), weights, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", CLIPPINGS)
+def test_a_gradient_of_a_script_is_clipped_as_the_engine_s(name):
+    """At 1, of two arrays, one of whose numbers alone is larger; by the argument that Keras has for it."""
+    in_keras, in_torch, in_flax = CLIPPINGS[name]
+    gradients = [np.float32([0.5, -2.0]), np.float32([[0.25]])]
+    long = np.sqrt(sum(np.sum(each**2) for each in gradients))
+    wanted = [np.clip(each, -1, 1) if name == "element" else each / long for each in gradients]
+
+    def check(clipped):
+        for each, other in zip(clipped, wanted, strict=True):
+            np.testing.assert_allclose(np.asarray(each), other, rtol=1e-6)
+
+    optimizer = getattr(optax, in_flax)(1.0)
+    check(optimizer.update(gradients, optimizer.init(gradients))[0])
+    if importlib.util.find_spec("torch") is not None:
+        import torch
+
+        weights = [torch.nn.Parameter(torch.zeros(each.shape)) for each in gradients]
+        for weight, gradient in zip(weights, gradients, strict=True):
+            weight.grad = torch.from_numpy(gradient.copy())
+        getattr(torch.nn.utils, in_torch)(weights, 1.0)
+        check([weight.grad for weight in weights])
+    text = script(member("reber", 8, 4, clip_by=name), "keras")
+    assert f"keras.optimizers.Adam(epsilon=1e-8, {in_keras}=CLIP)" in text
 
 
 def test_refusals():

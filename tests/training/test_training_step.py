@@ -92,8 +92,15 @@ def plain_score(member, weights, key, blocks, size, lag=None, length=None):
             recipe={"budget": 20, "lr": 0.1, "optimizer": "adamw", "decay": 0.9}
             | {"schedule": "cosine", "floor": 0.3, "warmup": 0, "warmup_share": 0.25},
         ),
+        member(
+            "latch",
+            3,
+            seed=10,
+            model={"units": 2},
+            recipe={"budget": 20, "lr": 0.3, "optimizer": "sgd", "clip": 0.02, "clip_by": "element"},
+        ),
     ],
-    ids=["symbols", "reals", "momentum", "rms", "decay"],
+    ids=["symbols", "reals", "momentum", "rms", "decay", "elements"],
 )
 def test_training_is_what_optax_writes(trained):
     task, recipe, architecture = trained.task, trained.recipe, trained.architecture
@@ -114,7 +121,8 @@ def test_training_is_what_optax_writes(trained):
         "rmsprop": optax.rmsprop(speed, decay=0.99, eps_in_sqrt=False),
         "adamw": optax.adamw(speed, weight_decay=recipe.decay or 0.0, mask=spared),
     }[recipe.optimizer]
-    optimizer = optax.chain(optax.clip_by_global_norm(recipe.clip), descent)
+    clip = optax.clip_by_global_norm if recipe.clip_by == "norm" else optax.clip
+    optimizer = optax.chain(clip(recipe.clip), descent)
     network = stepped(architecture, task)
 
     def loss(weights, batch):
