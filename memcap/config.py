@@ -207,6 +207,11 @@ class Member:
         for name, value in resolved.items():
             object.__setattr__(self, name, value)
         _check_lengths(self)
+        if model.initial_carry == "learned" and task.reset_carry:
+            raise UserError(
+                f"model.initial_carry=learned: {task.name} sets the carry to zero at each window; take"
+                " task.carry=keep, or leave it fixed"
+            )
 
     @property
     def lengths(self) -> tuple[tuple[int, int], ...]:

@@ -77,7 +77,7 @@ class Trained:
 
         Args:
             inputs: (T, B) whole numbers below the task's vocabulary, or (T, B, F) numbers.
-            carry: state to start from; None: zero.
+            carry: state to start from; None: `initialize_carry`.
 
         Returns:
             Outputs of every step (T, B, O), logits or values, and the carry after the last.
@@ -96,7 +96,7 @@ class Trained:
 
         Args:
             inputs: (B,) whole numbers, or (B, F) numbers.
-            carry: as the step before returned it; None: zero.
+            carry: as the step before returned it; None: `initialize_carry`.
 
         Returns:
             Outputs (B, O), and the carry for the next step.
@@ -123,7 +123,7 @@ class Trained:
 
         Args:
             inputs: as for `run`.
-            carry: state to start from; None: zero.
+            carry: state to start from; None: `initialize_carry`.
             reset: (T,) bool, true where the state is set to zero before a step; None: nowhere.
             change: what becomes of the state after each step: (carry, () int step, operands) -> carry, of the
                 same shapes and dtypes. A function that stays the same object compiles once.
@@ -142,13 +142,13 @@ class Trained:
     follow = trace  # its earlier name
 
     def _carry(self, carry: Any, batch: int) -> Any:
-        """The state that was given, if it is one of so many sequences; zero if none was."""
-        zero = self.initialize_carry(batch)
+        """The state that was given, if it is one of so many sequences; the net's first one if none was."""
+        first = self.initialize_carry(batch)
         if carry is None:
-            return zero
-        shapes, zero_shapes = (jax.tree.map(jnp.shape, each) for each in (carry, zero))
-        if shapes != zero_shapes:
-            raise ValueError(f"carry of shapes {shapes}: for {batch} sequences it must have {zero_shapes}")
+            return first
+        shapes, first_shapes = (jax.tree.map(jnp.shape, each) for each in (carry, first))
+        if shapes != first_shapes:
+            raise ValueError(f"carry of shapes {shapes}: for {batch} sequences it must have {first_shapes}")
         return carry
 
     def _checked(self, inputs: Any, axes: int) -> jax.Array:

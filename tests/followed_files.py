@@ -59,6 +59,7 @@ def put_rows(folder, token, seeds, status="solved", later=0, number=0, study="st
     common |= {f"evaluation_{each}": value for each, value in TIMES.items()} | MODEL | RECIPE | result
     common |= {
         "layers": 1,
+        "initial_carry": "fixed",
         "study": study,
         "population": name,
         "status": status,

@@ -36,6 +36,7 @@ def row_of(**columns):
     task = task_class(columns.setdefault("task", "latch"))()
     row = dict.fromkeys(SCHEMA) | {"study": "made_up", "knobs": json.dumps(asdict(task), sort_keys=True)}
     row |= {"lag": 5, "seed": 0, "cell": "lstm", "readout": "dense", "layers": 1, **RECIPE}
+    row["initial_carry"] = "fixed"
     row |= {"optimizer": "adam", "clip_by": "norm"}
     row |= {"evaluation_sequences": 2048, "evaluation_every": 100, "evaluation_successive": 2, "stretch": 20}
     row |= {"evaluation_until": "steady" if task.stream else "solved", "metric": task.metric}
@@ -58,11 +59,12 @@ def sealed(row, name=None):
     start = ("input_bias", "forget_bias", "output_bias", "gain", "orthogonal")
     recipe = {name: row[name] for name in ("init", *TRAINING)}
     evaluation = {name: row[f"evaluation_{name}"] for name in ("every", "sequences", "successive", "until")}
-    layers = {} if row["layers"] == 1 else {"layers": row["layers"]}
+    later = {"layers": 1, "initial_carry": "fixed"}
+    later = {name: row[name] for name, before in later.items() if row[name] != before}
     lengths = {} if row["lengths"] is None else {"lengths": row["lengths"]}
     config = {
         "task": {"name": row["task"], "lag": row["lag"], "length": row["length"], **json.loads(row["knobs"])},
-        "model": {name: row[name] for name in ("cell", "readout", "units")} | layers,
+        "model": {name: row[name] for name in ("cell", "readout", "units")} | later,
         "recipe": recipe | {"name": row["recipe"]},
         "evaluation": evaluation | lengths | {"stretch": row["stretch"]},
         "seed": row["seed"],

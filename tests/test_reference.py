@@ -33,6 +33,14 @@ MEMBERS = {
         "clip": 0.02,
         "clip_by": "element",
     },
+    "windows_from_a_learned_carry": {
+        "task": "windows",
+        "lag": 4,
+        "units": 2,
+        "recipe": "hold",
+        "budget": 100,
+        "initial_carry": "learned",
+    },
     "windows_reset": {"task": "windows", "lag": 4, "units": 2, "recipe": "hold", "budget": 400},
     "a_stream_by_a_gru": {
         "task": "delay_line",

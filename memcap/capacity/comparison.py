@@ -117,7 +117,7 @@ def count_by_units(rows: pl.DataFrame, point: Point, name: str) -> Count:
     widths fix them.
     """
     widths = (
-        rows.filter(cell=point.cell, layers=point.layers)
+        rows.filter(cell=point.cell, layers=point.layers, initial_carry=point.initial_carry)
         .select("units", name)
         .unique()
         .sort("units")

@@ -31,7 +31,7 @@ from memcap.knobs import UserError
 from memcap.studies import store
 from memcap.studies.rows import TRAINING, VERDICTS, At, without_failed
 
-CELL = ["task", "knobs", "lag", "length", "cell", "readout", "layers"]
+CELL = ["task", "knobs", "lag", "length", "cell", "readout", "layers", "initial_carry"]
 # Members judged by different rules, or trained to different ends, are no further seeds of each other.
 VERDICT = [
     "threshold",
@@ -48,8 +48,8 @@ RECIPE = ["recipe", "init", "input_bias", "forget_bias", "output_bias", "gain", 
 def frontier(
     rows: pl.DataFrame, at: At = "steady", budget: int | None = None, confidence: float = 0.95
 ) -> list[Point]:
-    """One point per task and lag (and cell, read-out and layers), sorted by label and lag. Diverged members
-    count as not solved.
+    """One point per task and lag (and cell, read-out, layers and initial carry), sorted by label and lag.
+    Diverged members count as not solved.
 
     Args:
         rows: of trained members, as `memcap.studies.store.read` gives them.
@@ -130,7 +130,7 @@ def _point(row: dict[str, Any], at: At, confidence: float, fits: Memo) -> Point:
     )
     point = Point(
         task,
-        *(row[k] for k in ("lag", "length", "cell", "readout", "layers")),
+        *(row[k] for k in CELL[2:]),
         threshold=row["threshold"],
         evaluation=evaluation,
         recipe={k: row[k] for k in RECIPE},

@@ -23,7 +23,8 @@ class Point:
     """One task and lag of a frontier.
 
     Args:
-        task: the task with its knobs; lag, length: what was trained; cell, readout, layers: of the network.
+        task: the task with its knobs; lag, length: what was trained; cell, readout, layers, initial_carry: of
+            the network.
         threshold, evaluation: what decides the verdicts (memcap/training/early_stopping.py).
         recipe: the recipe that was used, as a dict of its columns; recipes: how many competed.
         at: the verdict that `solved`, `fit`, `posterior`, `u_exist` and `steps` are of: "steady", or
@@ -46,6 +47,7 @@ class Point:
     cell: str
     readout: str
     layers: int
+    initial_carry: str
     threshold: float
     evaluation: Evaluation
     recipe: dict[str, Any]
@@ -98,8 +100,10 @@ class Point:
 
     @property
     def net(self) -> str:
-        """The cell, and how many layers there are of it, if several."""
-        return self.cell if self.layers == 1 else f"{self.cell}, {self.layers} layers"
+        """The cell, how many layers there are of it, if several, and whether their initial carry is
+        learned."""
+        layers = "" if self.layers == 1 else f", {self.layers} layers"
+        return self.cell + layers + ", learned initial carry" * (self.initial_carry == "learned")
 
     @property
     def references(self) -> "References":
@@ -126,7 +130,7 @@ class Point:
     @property
     def place(self) -> tuple[Any, ...]:
         """What the recipes that compete have in common."""
-        network = self.cell, self.readout, self.layers
+        network = self.cell, self.readout, self.layers, self.initial_carry
         return self.task, self.lag, self.length, network, self.threshold, self.evaluation
 
     @property
@@ -135,7 +139,8 @@ class Point:
         others = [f"T={self.length}"] * (self.length != self.task.length(self.lag)) + _unusual(
             self.task, self.evaluation
         )
-        return label(self.task, self.cell, self.readout, *others, layers=self.layers)
+        network = {"layers": self.layers, "initial_carry": self.initial_carry}
+        return label(self.task, self.cell, self.readout, *others, **network)
 
     @property
     def usual(self) -> bool:
@@ -176,14 +181,22 @@ def references(
     return References(facts.bits, floor, one_per_number(facts, layers * carry.numbers_per_unit), hand_set)
 
 
-def label(task: Task, cell: str = "lstm", readout: str = "dense", *others: str, layers: int = 1) -> str:
-    """The task's name with the knobs that differ from their defaults, then the cell, read-out and layers
-    likewise, then `others`."""
+def label(
+    task: Task,
+    cell: str = "lstm",
+    readout: str = "dense",
+    *others: str,
+    layers: int = 1,
+    initial_carry: str = "fixed",
+) -> str:
+    """The task's name with the knobs that differ from their defaults, then the cell, read-out, layers and
+    initial carry likewise, then `others`."""
     parts = [
         *set_knobs(task),
         *[cell] * (cell != "lstm"),
         *[f"readout={readout}"] * (readout != "dense"),
         *[f"layers={layers}"] * (layers != 1),
+        *[f"initial_carry={initial_carry}"] * (initial_carry != "fixed"),
         *others,
     ]
     return task.name + (f" ({', '.join(parts)})" if parts else "")
@@ -280,6 +293,7 @@ def columns(point: Point) -> dict[str, Any]:
         "cell": point.cell,
         "readout": point.readout,
         "layers": point.layers,
+        "initial_carry": point.initial_carry,
         "at": point.at,
         "u_exist": point.u_exist,
         "u75_observed": point.most(0.75),

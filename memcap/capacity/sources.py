@@ -91,8 +91,9 @@ def _evidence(answer: Answer) -> tuple[bool, bool, int]:
 
 
 def _rows_of(rows: pl.DataFrame, task: Task, cell: str, layers: int) -> pl.DataFrame:
-    """The rows of this task in layers of a cell with a dense read-out: nothing else needs a fit."""
-    rows = rows.filter(task=task.name, cell=cell, layers=layers, readout="dense")
+    """The rows of this task in layers of a cell with a dense read-out, from a fixed carry: nothing else needs
+    a fit."""
+    rows = rows.filter(task=task.name, cell=cell, layers=layers, readout="dense", initial_carry="fixed")
     cls = type(task)
     equal = [
         text

@@ -61,8 +61,9 @@ class Cost:
 def family(point: Point) -> str:
     """The family of a point: its task, and of one whose content grows with the lag its knobs, too."""
     others = [point.cell] * (point.cell != "lstm") + [f"layers={point.layers}"] * (point.layers != 1)
+    others += [f"initial_carry={point.initial_carry}"] * (point.initial_carry != "fixed")
     if point.task.stream:
-        return label(point.task, point.cell, layers=point.layers)
+        return label(point.task, point.cell, layers=point.layers, initial_carry=point.initial_carry)
     return point.task.name + (f" ({', '.join(others)})" if others else "")
 
 

@@ -150,7 +150,8 @@ class Loop:
 
         Args:
             cell: its `cell(carry, (B, F))` gives carry and hidden state (B, H).
-            carry: the state before the first step, as `cell.initialize_carry` lays it out, batch first.
+            carry: the state before the first step, as `cell.initialize_carry` lays it out, batch first. It
+                may be learned, so its gradient is wanted, too.
             inputs: floats; symbols below F where `takes_symbols`.
             length: how many of the T steps count.
             flow: 0 at the first step of a window and 1 elsewhere: what the carry's gradient is

@@ -24,10 +24,15 @@ def export(model: Model, weights: dict[str, Any], layout: str) -> Arrays:
         layout: "keras", "torch" or "flax"; see the function of that name for the arrays and how to load them.
 
     Raises:
-        UserError: no such layout, or a cell that isn't the library's LSTM. Layout "flax" takes every cell.
+        UserError: no such layout, or, but for "flax", a cell that isn't the library's LSTM, or a learned
+            initial carry.
     """
     if layout not in LAYOUTS:
         raise UserError(f"layout={layout}: no such layout; one of {', '.join(LAYOUTS)}")
+    if model.initial_carry == "learned" and layout != "flax":
+        raise UserError(
+            f"model.initial_carry=learned: the layers of layout {layout} have no array for it; flax takes it"
+        )
     return LAYOUTS[layout](model, weights)
 
 
@@ -92,11 +97,17 @@ def flax(model: Model, weights: dict[str, Any]) -> Arrays:
         net = nnx.Dict(cell=nnx.OptimizedLSTMCell(F, U, rngs=nnx.Rngs(0)), readout=nnx.Linear(U, O,
         rngs=nnx.Rngs(0))) nnx.update(net, flax.traverse_util.unflatten_dict(dict(arrays), sep="."))
         outputs = net.readout(nnx.RNN(net.cell)(inputs))
+
+    A learned initial carry is initial_carry.cell.part_0 and so on, in the order of the cell's carry, of an
+    LSTM c and h (U,): no arrays of `net`, but, repeated for each sequence, what `nnx.RNN` takes as its
+    `initial_carry`.
     """
     is_lstm, readout, arrays = cell_class(model.cell) is LSTM, weights["readout"], {}
     for name in cell_names(model):
         cell = weights[name]
         arrays |= _flax_lstm(name, *LSTM.arrays(cell)) if is_lstm else _flat(name, cell)
+    if model.initial_carry == "learned":
+        arrays |= _flat("initial_carry", weights["initial_carry"])
     return arrays | (
         _flax_lstm("readout", *LSTM.arrays(readout)) if model.readout == "lstm" else _flat("readout", readout)
     )

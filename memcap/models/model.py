@@ -6,6 +6,7 @@ from memcap import cells
 from memcap.knobs import UserError, check, knob
 
 READOUTS = ("dense", "lstm")
+INITIAL_CARRIES = ("fixed", "learned")
 MOST_UNITS = 4096
 MOST_LAYERS = 8
 
@@ -15,7 +16,8 @@ class Model:
     """What is trained: layers of a cell of some width, and how they are read out.
 
     The first layer sees the task's inputs, each further one the hidden states of the one below it at the same
-    step, and the read-out those of the last. `units` is the width of each.
+    step, and the read-out those of the last. `units` is the width of each. `initial_carry` is of all of them,
+    of an LSTM read-out, too.
     """
 
     cell: str = knob(
@@ -31,6 +33,13 @@ class Model:
         at_least=1,
         at_most=MOST_LAYERS,
         before=1,
+    )
+    initial_carry: str = knob(
+        "fixed",
+        "the carry before the first step: fixed, the cell's own, which is zeros; or learned, begun there and"
+        " trained as the weights are",
+        choices=INITIAL_CARRIES,
+        before="fixed",
     )
 
     def __post_init__(self) -> None:

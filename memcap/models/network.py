@@ -28,6 +28,7 @@ from memcap.cells.gates import glorot
 from memcap.cells.lstm import LSTM
 from memcap.knobs import UserError
 from memcap.loops import Windows
+from memcap.models.initial_carry import InitialCarry
 from memcap.models.model import Model
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Network(nnx.Module):
 
     Attributes:
         cell: the first layer; further ones are cell_2, cell_3, ... (`cells` has all of them).
+        initial_carry: an `InitialCarry` of each layer, and of an LSTM read-out, by name; None: not learned.
 
     Args:
         model: cell, units, layers and read-out.
@@ -48,6 +50,7 @@ class Network(nnx.Module):
     """
 
     cell: Cell
+    initial_carry: nnx.Dict | None
 
     def __init__(self, model: Model, features: int, outputs: int, *, rngs: nnx.Rngs):
         self.features, self.outputs = features, outputs
@@ -62,6 +65,11 @@ class Network(nnx.Module):
             self.readout = LSTM(hidden, outputs, rngs=rngs)
         else:
             self.readout = nnx.Linear(hidden, outputs, rngs=rngs)
+        if model.initial_carry == "learned":
+            own = self._own_carries(1)
+            self.initial_carry = nnx.Dict({name: InitialCarry(each) for name, each in own.items()})
+        else:
+            self.initial_carry = None
 
     @property
     def cells(self) -> list[Cell]:
@@ -69,13 +77,11 @@ class Network(nnx.Module):
         return [getattr(self, name) for name in self.names]
 
     def carry(self, batch: int) -> Any:
-        """The zero state of a batch of B sequences: as the cell lays it out; of several layers a tuple, from
-        the inputs up; with an LSTM read-out, (the layers', read-out's)."""
-        keys = nnx.Rngs(0)
-        cells = joined(self._zero_carries(batch, keys))
-        if isinstance(self.readout, LSTM):
-            return cells, self.readout.initialize_carry((batch, self.outputs), keys)
-        return cells
+        """The state before the first step of B sequences: as the cell lays it out; of several layers a tuple,
+        from the inputs up; with an LSTM read-out, (the layers', read-out's)."""
+        carries = self._first_carries(batch)
+        cells = joined([carries[name] for name in self.names])
+        return (cells, carries["readout"]) if isinstance(self.readout, LSTM) else cells
 
     def step(
         self, carry: Any, inputs: Int[Array, " B"] | Float[Array, "B F"]
@@ -127,7 +133,7 @@ class Network(nnx.Module):
 
         Args:
             inputs: symbols or floats.
-            initial_carry: state to start from (default zero).
+            initial_carry: state to start from (default `carry`).
             seq_lengths: how many of the T steps count (default all), of every sequence; may be
                 traced.
             return_carry: return the carry after the last step that counts, too.
@@ -144,6 +150,9 @@ class Network(nnx.Module):
         steps, batch = inputs.shape[:2]
         seq_lengths = jnp.asarray(steps if seq_lengths is None else seq_lengths)
         carry = self.carry(batch) if initial_carry is None else initial_carry
+        if windows is not None and self.initial_carry is not None:
+            # A window that begins with the sequence would cut the gradient of what it begins with.
+            windows = replace(windows, starts=windows.starts.at[0].set(False))
         run = self._loop(self.cell, loop, windows)
         shared: dict[str, Any] = {"seq_lengths": seq_lengths, "windows": windows}
         counted: dict[str, Any] = shared | {"num_units": num_units}
@@ -164,15 +173,27 @@ class Network(nnx.Module):
         return (carry, outputs) if return_carry else outputs
 
     def hidden(self, inputs: Int[Array, "T B"] | Float[Array, "T B F"]) -> tuple[Any, Float[Array, "T H B"]]:
-        """The layers alone, from zero over all of the inputs: their carry, and hidden states of the last."""
+        """The layers alone over all of the inputs: their carry, and hidden states of the last."""
         steps, batch = inputs.shape[:2]
-        carries = self._zero_carries(batch, nnx.Rngs(0))
+        first = self._first_carries(batch)
+        carries = [first[name] for name in self.names]
         run = self._loop(self.cell, "while", None)
         after, hidden = _run_layers(run, self.cells, inputs, carries, seq_lengths=jnp.asarray(steps))
         return joined(after), jnp.swapaxes(hidden, 1, 2)
 
-    def _zero_carries(self, batch: int, keys: nnx.Rngs) -> list[Any]:
-        return [cell.initialize_carry((batch, cell.in_features), keys) for cell in self.cells]
+    def _first_carries(self, batch: int) -> dict[str, Any]:
+        """The carry before the first step of each layer, and of an LSTM read-out, by name."""
+        own = self._own_carries(batch)
+        if self.initial_carry is None:
+            return own
+        return {name: self.initial_carry[name](each) for name, each in own.items()}
+
+    def _own_carries(self, batch: int) -> dict[str, Any]:
+        """The same, as the cells have them."""
+        keys, cells = nnx.Rngs(0), dict(zip(self.names, self.cells, strict=True))
+        if isinstance(self.readout, LSTM):
+            cells["readout"] = self.readout
+        return {name: cell.initialize_carry((batch, cell.in_features), keys) for name, cell in cells.items()}
 
     @staticmethod
     def _loop(cell: Cell, name: str, windows: Windows | None) -> loops.Loop:
@@ -259,6 +280,8 @@ class Architecture:
         else:
             weights["readout"]["kernel"] = glorot(rng, self.model.hidden, self.outputs).astype(np.float32)
             weights["readout"]["bias"] = np.zeros(self.outputs, np.float32)
+        if self.model.initial_carry == "learned":
+            weights["initial_carry"] = jax.tree.map(np.asarray, _own_carry(self)())
         return weights
 
     def build(self, weights: dict[str, Any]) -> Network:
@@ -287,6 +310,9 @@ class Architecture:
                 _fit(result[name], path, value)
         for name, leaf in weights["readout"].items():
             _fit(result["readout"], (name,), leaf)
+        for name, parts in weights.get("initial_carry", {}).items():
+            for part, leaf in parts.items():
+                _fit(result["initial_carry"], (name, part), leaf)
         return result
 
     def carry_numbers(self) -> int:
@@ -326,7 +352,7 @@ def _assign(tree: dict[str, Any], path: tuple[str, ...], value: np.ndarray) -> N
 
 def _fit(tree: Any, path: tuple[str, ...], value: np.ndarray) -> None:
     """Put an array in the place of zeros that may have more or fewer rows: a kernel has one for each hidden
-    number of the layer below."""
+    number of the layer below, a carry one for each unit."""
     for key in path:
         tree = tree[key]
     rows = min(len(tree), len(value))
@@ -371,3 +397,9 @@ def _carry(architecture: Architecture) -> list[Any]:
 @lru_cache(maxsize=16)
 def _own_init(architecture: Architecture) -> Callable[[int], nnx.State]:
     return jax.jit(lambda seed: nnx.split(architecture.network(jax.random.key(seed)))[1])
+
+
+@lru_cache(maxsize=16)
+def _own_carry(architecture: Architecture) -> Callable[[], dict[str, Any]]:
+    """Where a learned carry begins."""
+    return jax.jit(lambda: nnx.to_pure_dict(nnx.state(architecture.network().initial_carry)))

@@ -66,10 +66,14 @@ def quantities(net: Trained) -> dict[str, np.ndarray]:
     gates = cls.gates
     if not cls.is_lstm or gates is None:
         return {"hidden state h": run.hidden[:MOST_STEPS, 0]}
-    carries = net.network.by_layer(run.carries[0] if member.model.readout == "lstm" else run.carries)
+    first, carries = (
+        net.network.by_layer(each[0] if member.model.readout == "lstm" else each)
+        for each in (net.initialize_carry(1), run.carries)
+    )
     by_label, inputs = {}, vectors(net, batch.inputs)
-    for layer, (name, (cell, h)) in enumerate(zip(cell_names(member.model), carries, strict=True), 1):
-        before = np.concatenate([np.zeros_like(h[:1]), h[:-1]])
+    names = cell_names(member.model)
+    for layer, (name, (_, h_first), (cell, h)) in enumerate(zip(names, first, carries, strict=True), 1):
+        before = np.concatenate([np.asarray(h_first)[None], h[:-1]])
         if member.task.reset_carry and batch.window_starts is not None:
             before[np.asarray(batch.window_starts)] = 0
         kernel, recurrent, bias = (np.asarray(array, np.float64) for array in cls.arrays(net.weights[name]))

@@ -57,7 +57,7 @@ MEMBERS = (
     Column("budget", "most training steps", right=True),
 )
 ALIKE = ("task", "lag", "cell", "recipe")  # what decides the other values of members, unless they are set
-SWEPT = ("length", "readout", "init", "forget_bias", *TRAINING, "stretch")
+SWEPT = ("length", "readout", "initial_carry", "init", "forget_bias", *TRAINING, "stretch")
 SWEPT += ("evaluation_sequences", "evaluation_every", "evaluation_successive", "evaluation_until")
 CHANCE = "chance"
 MEMBERS_DROPS = ("cell", "budget", "recipe", "stretched", "final", "steps", "task", "seed", "lag", "units")

@@ -104,7 +104,8 @@ def script(member: Member, framework: str, heading: str = "") -> str:
     """A Python script that trains and judges a member.
 
     Args:
-        member: an LSTM of one layer with a dense read-out, on sequences of the task's own length.
+        member: an LSTM of one layer with a dense read-out and a fixed initial carry, on sequences of the
+            task's own length.
         framework: one of `FRAMEWORKS`.
         heading: what its docstring says of the width.
 
@@ -121,6 +122,8 @@ def script(member: Member, framework: str, heading: str = "") -> str:
             f"model.cell={model.cell}, model.readout={model.readout}{layers}: a script is of one layer of an"
             " LSTM with a dense read-out"
         )
+    if model.initial_carry != "fixed":
+        raise UserError(f"model.initial_carry={model.initial_carry}: a script starts from zeros")
     for name, others in (("optimizer", OPTIMIZERS), ("lags", (None,))):
         if (value := getattr(recipe, name)) not in (None, *others):
             raise UserError(f"recipe.{name}={value}: no script trains by it; take another recipe")

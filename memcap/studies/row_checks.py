@@ -48,7 +48,13 @@ RANGES: dict[str, tuple[float, float]] = {
     "evaluation_successive": (1, 100),
 }
 # what configs lack that are older than a column
-BEFORE = {"optimizer": "adam", "clip_by": "norm", "evaluation_until": "solved", "layers": 1}
+BEFORE = {
+    "optimizer": "adam",
+    "clip_by": "norm",
+    "evaluation_until": "solved",
+    "layers": 1,
+    "initial_carry": "fixed",
+}
 OPTIONAL = ("falls_above", "curriculum", "advance", "deadline", *START)  # columns that may be null
 OPTIONAL += ("decay", "floor", "warmup_share", "lags", "lengths")
 
@@ -149,7 +155,7 @@ def _evaluation(part: Any) -> dict[str, Any]:
 
 def _model(part: Any) -> dict[str, Any]:
     columns = {name: part[name] for name in ("cell", "units", "readout")}
-    return columns | {"layers": part.get("layers", BEFORE["layers"])}
+    return columns | {name: part.get(name, BEFORE[name]) for name in ("layers", "initial_carry")}
 
 
 def _recipe(part: Any) -> dict[str, Any]:
@@ -186,7 +192,7 @@ COLUMNS = {
         "evaluation_until",
         "lengths",
     ),
-    "model": ("cell", "units", "readout", "layers"),
+    "model": ("cell", "units", "readout", "layers", "initial_carry"),
     "recipe": ("recipe", "init", *TRAINING),
     "start": tuple(START),
     "task": ("task", "lag", "length", "knobs", "threshold"),

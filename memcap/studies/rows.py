@@ -22,6 +22,7 @@ COLUMNS: dict[str, tuple[Any, str]] = {
     "units": (pl.Int64, "width of the cell, in each layer"),
     "readout": (pl.String, "what maps the shown state to the answer"),
     "layers": (pl.Int64, "cells one on top of another, each of `units` units"),
+    "initial_carry": (pl.String, "the carry before the first step: fixed, the cell's own, or learned"),
     "seed": (pl.Int64, "of weights and data"),
     "recipe": (pl.String, "name of the recipe"),
     "init": (pl.String, "how weights begin"),
@@ -128,6 +129,7 @@ LATER += (
     "warmup_share",
     "lags",
     "clip_by",
+    "initial_carry",
 )
 REQUIRED = tuple(name for name in SCHEMA if name not in LATER)
 # Which of several rows of a member counts is the last in this order: one that measures something before one
@@ -163,7 +165,7 @@ def _derived(name: str, there: Collection[str]) -> pl.Expr:
     steady = pl.col("solved") & passes.otherwise(pl.col("stretched") <= pl.col("threshold")).fill_null(False)
     values = {"steady": steady, "steps_to_steady": pl.when(steady).then("steps_to_solve")}
     values |= {"evaluation_until": pl.lit("solved"), "optimizer": pl.lit("adam"), "kernel": pl.lit("xla")}
-    values |= {"layers": pl.lit(1), "clip_by": pl.lit("norm")}
+    values |= {"layers": pl.lit(1), "initial_carry": pl.lit("fixed"), "clip_by": pl.lit("norm")}
     values["loop"] = pl.when(pl.col("batching") == "vmap").then(pl.lit("masked")).otherwise(pl.lit("while"))
     for column, loop in (("scan", "plain"), ("kernel", "native")):
         if column in there:

@@ -74,7 +74,8 @@ def seeds_needed(seeds: int) -> tuple[int, int]:
 
 def search_of(member: Member) -> tuple[Hashable, ...]:
     """What the members of one search have in common: all but width and seed; the recipe is last."""
-    network = member.model.cell, member.model.readout, member.model.layers
+    model = member.model
+    network = model.cell, model.readout, model.layers, model.initial_carry
     return member.task, member.lag, member.length, network, member.evaluation, member.recipe
 
 

@@ -212,7 +212,14 @@ def test_counts_below_the_share_at_the_width_to_take_stand_beside_it(top, said):
 
 
 @pytest.mark.parametrize(
-    "other", [{"knobs": {"symbols": 4}}, {"cell": "GRUCell"}, {"readout": "lstm"}, {"layers": 2}]
+    "other",
+    [
+        {"knobs": {"symbols": 4}},
+        {"cell": "GRUCell"},
+        {"readout": "lstm"},
+        {"layers": 2},
+        {"initial_carry": "learned"},
+    ],
 )
 def test_points_of_other_tasks_and_nets_say_nothing(other):
     found = answer(LATCH, 5, 0.9, frontier(table(group(counts=MIXED, **other))))

@@ -74,6 +74,7 @@ def test_a_recipe_that_never_got_there_does_not_win():
         {"cell": "GRUCell"},
         {"readout": "lstm"},
         {"layers": 2},
+        {"initial_carry": "learned"},
         {"lag": 6},
     ],
 )
@@ -93,6 +94,8 @@ def test_labels_name_what_is_not_the_default():
     assert label(latch()) == "latch"
     assert label(latch(symbols=4), "GRUCell", "lstm") == "latch (symbols=4, GRUCell, readout=lstm)"
     assert label(latch(), layers=2) == "latch (layers=2)"
+    (learned,) = frontier(table(group(counts=SHARP, initial_carry="learned")))
+    assert learned.label == "latch (initial_carry=learned)"
 
 
 def test_columns_of_a_measured_point():

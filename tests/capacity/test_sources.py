@@ -114,7 +114,7 @@ def test_only_rows_that_can_answer_are_fitted(monkeypatch):
 
     monkeypatch.setattr(sources, "frontier", frontier)
     others = [{"knobs": {"symbols": 4}}, {"cell": "GRUCell"}, {"readout": "lstm"}, {"task": "latch"}]
-    others.append({"layers": 2})
+    others += [{"layers": 2}, {"initial_carry": "learned"}]
     from_rows(
         table(*(group(**({"task": "delay_line", "lag": 4} | other)) for other in [{}, *others])), DELAY, 4
     )

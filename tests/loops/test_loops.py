@@ -301,7 +301,7 @@ def test_units_of_zero_weights_say_nothing_and_never_learn(loop, name):
         name, loop, U + 3, wider, state, inputs
     )
     assert not np.any(wide_hidden[:, U:])
-    assert not any(np.any(leaf[:, U:]) for leaf in jax.tree.leaves(wide_last))
+    assert not any(np.any(leaf[:, U:]) for leaf in jax.tree.leaves((wide_last, wide_others[0])))
     kept = nested(kind.resized(wide_slopes, U))
     for path, slope in kind.resized(kept, U + 3).items():
         np.testing.assert_array_equal(leaf_at(wide_slopes, path), slope)

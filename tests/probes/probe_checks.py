@@ -17,9 +17,9 @@ def hand_set(task, lag):
     return Trained(Member(task, lag, model=model), weights)
 
 
-def untrained(task, lag, cell="lstm", units=3, scale=1.0, readout="dense", layers=1):
+def untrained(task, lag, cell="lstm", units=3, scale=1.0, readout="dense", layers=1, **model):
     """A net with weights as drawn, times a scale."""
     recipe = Recipe("forget_bias" if cell == "lstm" else "own_start")
-    member = Member(task, lag, model=Model(cell, units, readout, layers), recipe=recipe)
+    member = Member(task, lag, model=Model(cell, units, readout, layers, **model), recipe=recipe)
     weights = member.architecture.init(member.init, [units, lag])
     return Trained(member, jax.tree.map(lambda leaf: np.asarray(scale * leaf, leaf.dtype), weights))

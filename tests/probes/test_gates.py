@@ -8,6 +8,7 @@ from memcap.models.constructed import KEEP
 from memcap.probes import gates
 from memcap.tasks.delay_line import DelayLine
 from memcap.tasks.latch import Latch
+from memcap.trained import Trained
 
 
 def test_a_latch_opens_its_gate_once():
@@ -26,6 +27,15 @@ def test_what_is_drawn_makes_the_next_state(cell, readout):
     )
     np.testing.assert_allclose(c[1:], f[1:] * c[:-1] + i[1:] * g[1:], atol=1e-5)
     np.testing.assert_allclose(h, o * np.tanh(c), atol=1e-5)
+
+
+def test_a_learned_carry_is_what_the_first_step_sees():
+    net = untrained(DelayLine(symbols=3), 2, units=4, initial_carry="learned")
+    start = np.random.default_rng(0).standard_normal((2, 4)).astype(np.float32)
+    own = {"initial_carry": {"cell": {"part_0": start[0], "part_1": start[1]}}}
+    found = gates.quantities(Trained(net.member, net.weights | own))
+    i, f, g, c = (found[name][0] for name in ("input gate i", "forget gate f", "candidate g", "cell c"))
+    np.testing.assert_allclose(c, f * start[0] + i * g, atol=1e-5)
 
 
 def test_each_layer_s_gates_make_its_next_state():

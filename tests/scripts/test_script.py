@@ -246,6 +246,9 @@ def test_refusals():
         script(member(), "jax")
     with pytest.raises(UserError, match="an LSTM with a dense"):
         script(Member(task_of("latch", []), 8, model=Model("GRUCell", 2)), "torch")
+    learned = Member(task_of("latch", []), 8, model=Model("lstm", 2, initial_carry="learned"))
+    with pytest.raises(UserError, match=r"model\.initial_carry=learned: a script starts from zeros"):
+        script(learned, "torch")
     with pytest.raises(UserError, match=r"recipe\.lags=uniform: no script trains by it"):
         script(member("parity", 8, 2, recipe="forget_bias", lags="uniform"), "torch")
     with pytest.raises(UserError, match=r"recipe\.optimizer=adamw: no script trains by it"):

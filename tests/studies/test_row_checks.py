@@ -161,6 +161,13 @@ def test_rows_of_several_layers_pass():
     check_rows(table(group(layers=3)))
 
 
+def test_rows_of_a_learned_carry_pass_and_say_so():
+    (row,) = group(counts={1: (0, 1)}, initial_carry="learned")
+    check_rows(table([row]))
+    with pytest.raises(BadRowsError, match="initial_carry=fixed, where its config has learned"):
+        check_rows(table([row | {"initial_carry": "fixed"}]))
+
+
 def test_rows_of_a_job_pass(tmp_path):
     """One that starts as a recipe says, and one as Flax does."""
     axes = [{}, {"model.cell": "GRUCell", "recipe.init": "flax"}]

@@ -25,7 +25,13 @@ EXAMPLES = {
 FAILED = {"status": "failed", "reason": "died", "solved": False, "steps_to_solve": None, "best": None}
 FAILED |= {"final": None, "stretched": None, "steady": False, "steps_to_steady": None, "steps": 0}
 OLD = {"curriculum": None, "advance": None, "deadline": None, "falls_above": None}  # what a config then said
-OLD |= {"optimizer": "adam", "clip_by": "norm", "evaluation_until": "solved", "lengths": None}
+OLD |= {
+    "optimizer": "adam",
+    "clip_by": "norm",
+    "initial_carry": "fixed",
+    "evaluation_until": "solved",
+    "lengths": None,
+}
 OLD |= {"decay": None, "floor": None, "warmup_share": None, "lags": None}
 OLD |= {"score_at_lengths": None, "whole_at_lengths": None}
 
@@ -40,7 +46,7 @@ def row(name="a", **changes):
     known = row_of(status="solved", solved=True, steady=True, steps=90, steps_to_solve=70, steps_to_steady=80)
     known |= {"best": 1.0, "final": 0.1, "stretched": 1.0, "curriculum": 0.1, "falls_above": 7}
     known |= {"optimizer": "adamw", "decay": 0.1, "floor": 0.1, "warmup_share": 0.1, "lags": "uniform"}
-    known |= {"clip_by": "element"}
+    known |= {"clip_by": "element", "initial_carry": "learned"}
     known |= {"lengths": "7 9", "score_at_lengths": "[1.0, 0.5]", "whole_at_lengths": "[1.0, 0.0]"}
     whole = {column: EXAMPLES[kind] for column, kind in SCHEMA.items()}
     whole |= {column: value for column, value in known.items() if value is not None} | {"reason": None}
@@ -246,6 +252,7 @@ def test_a_table_of_before_a_column_came_has_null_there(folder):
         "kernel",
         "loop",
         "layers",
+        "initial_carry",
     )  # from other columns, or the same in all
     assert sorted(later + follow) == sorted(LATER)
     shards.write_table(folder / "rows" / "old.parquet", frame([row("old", **OLD)]).drop(*LATER))
