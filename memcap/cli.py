@@ -114,9 +114,8 @@ def _run(arguments: list[str]) -> None:
     name = arguments[0]
     if plugins.is_import_path(name):
         jax_setup.setup()  # its module may use JAX as it is imported
-    else:
-        # prints the help or the version, or complains, unless this is a command's name
-        _top().parse_args(arguments[:1])
+    elif name not in commands.FOLDER.names:
+        _top().parse_args(arguments[:1])  # prints the help or the version, or complains
     _call(name, arguments[1:])
 
 
@@ -175,9 +174,9 @@ def _complete() -> list[str] | None:
     program, _, rest = os.environ.get("COMP_LINE", "").partition(" ")
     name, space, words = rest.lstrip().partition(" ")
     if not space:
-        print(" ".join(each for each in commands.summaries() if each.startswith(name)))
+        print(" ".join(each for each in commands.FOLDER.names if each.startswith(name)))
         return None
-    if name not in commands.summaries():
+    if name not in commands.FOLDER.names:
         return None
     *before, last = words.split(" ")
     command = commands.find(name)
