@@ -13,6 +13,8 @@ from memcap.config import Engine
 from memcap.studies import curves, store
 from memcap.tracking.mirror import Result
 
+pytestmark = pytest.mark.usefixtures("quick_file")
+
 
 @pytest.fixture
 def study(tmp_path, monkeypatch):

@@ -11,6 +11,8 @@ from command import memcap
 import memcap as face
 from memcap import probes
 
+pytestmark = pytest.mark.usefixtures("quick_file")
+
 TINY = {"budget": 4, "batch": 8, "every": 2, "sequences": 16, "stretch": 1}
 
 

@@ -12,6 +12,8 @@ from memcap.capacity import state
 from memcap.knobs import UserError
 from memcap.studies import shards
 
+pytestmark = pytest.mark.usefixtures("quick_file")
+
 GUEST = "memcap.cells.leaky:Leaky"
 EDGES = {"GRUCell": 2, "LRU": 4}
 

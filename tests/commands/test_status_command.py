@@ -10,6 +10,8 @@ from beat_files import MEMBER, first, put
 from command import files, memcap
 from study_rows import group, write
 
+pytestmark = pytest.mark.usefixtures("quick_file")
+
 DAY = 86400.0  # in so long a time it does not matter how fast a test runs
 COMMAND = "memcap train 'axes={seed: 9}'"
 
@@ -141,6 +143,7 @@ def test_what_a_job_leaves_is_what_it_was_told(tmp_path):
         "evaluation.sequences=16",
         "evaluation.stretch=1",
         "engine.workers=1",
+        "engine.loop=reproducible",
     ]
     words = ["axes={model.units: [1, 2], seed: 2}", *tiny]
     assert memcap(tmp_path, "train", *words).status == 0

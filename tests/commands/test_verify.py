@@ -14,6 +14,8 @@ from memcap.studies.weights import write_weights
 from memcap.tasks.latch import Latch
 from memcap.training.engine import Checkpoint
 
+pytestmark = pytest.mark.usefixtures("quick_file")
+
 
 @pytest.fixture
 def study(tmp_path):

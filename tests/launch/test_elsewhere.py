@@ -31,7 +31,8 @@ TINY = [
     "evaluation.stretch=2",
     "engine.workers=1",
 ]
-JOBS = ["task=latch", "task.lag=3", "model.units=1,2"]
+LATCH = ["task=latch", "task.lag=3"]
+JOBS = [*LATCH, "model.units=1,2"]
 
 
 class Elsewhere(Launcher):
@@ -113,25 +114,14 @@ def test_the_command_ends_with_what_others_trained(tmp_path, told):
         assert done.out.count("Training frontier") == 1
         assert "\n2 members, 2 solved" in done.out
     assert len(told) == 2
-    memcap(
-        tmp_path,
-        "train",
-        "-m",
-        "hydra/launcher=elsewhere",
-        "task=latch",
-        "task.lag=3",
-        "model.units=3,4",
-        *TINY,
-    )
+    memcap(tmp_path, "train", "-m", "hydra/launcher=elsewhere", *JOBS, "seed=1", *TINY)
     last = memcap(tmp_path, "train", "-m", "hydra/launcher=elsewhere", *JOBS, *TINY)
     assert "\n2 members, 2 solved" in last.out  # the study has four
 
 
 def test_shares_of_a_study_end_as_one(tmp_path, told):
-    shares = ["axes={model.units: [1, 2, 3, 4]}", "engine.shard=0,1", "engine.shards=2"]
-    done = memcap(
-        tmp_path, "train", "-m", "hydra/launcher=elsewhere", "task=latch", "task.lag=3", *shares, *TINY
-    )
+    shares = ["axes={model.units: [1, 2], seed: 2}", "engine.shard=0,1", "engine.shards=2"]
+    done = memcap(tmp_path, "train", "-m", "hydra/launcher=elsewhere", *LATCH, *shares, *TINY)
     assert done.out.count("Training frontier") == 1
     assert "\n4 members, " in done.out
 
@@ -149,12 +139,12 @@ def test_a_job_has_its_share_of_the_cores_and_hears_signals(
 ):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    memcap(tmp_path, "train", "-m", "hydra/launcher=elsewhere", *JOBS[:2], *TINY)
+    memcap(tmp_path, "train", "-m", "hydra/launcher=elsewhere", *LATCH, "model.units=1", *TINY)
     assert told == [(expected, "Watch._handle")]
 
 
 def test_logs_of_jobs_are_quiet(tmp_path, told):
-    memcap(tmp_path, "train", "-m", "hydra/launcher=elsewhere", *JOBS[:2], *TINY)
+    memcap(tmp_path, "train", "-m", "hydra/launcher=elsewhere", *LATCH, "model.units=1", *TINY)
     assert logging.getLogger("jax").level == logging.WARNING
 
 

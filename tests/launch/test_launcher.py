@@ -19,12 +19,14 @@ from memcap.training.engine import train
 
 pytestmark = pytest.mark.usefixtures("quick_file")
 
+# A job by itself has the program that it shares with others: one per task and width, as the length is one.
 TINY = [
-    "engine.loop=reproducible",  # a program per width, whatever compiler is here
+    "engine.loop=reproducible",  # whatever compiler is here
+    "task.length=16",
     "recipe.budget=40",
     "evaluation.every=20",
     "evaluation.sequences=64",
-    "evaluation.stretch=2",
+    "evaluation.stretch=1",
     "engine.workers=1",
 ]
 MIXED = ["task=latch,delay_line", "task.lag=1,3", "model.units=1,2", "seed=0"]

@@ -168,7 +168,7 @@ axes: {task.lag: 3, recipe: [mine, hold], seed: 2}
 
 
 def test_recipes_and_studies_of_a_folder(own):
-    told = planned(own, "--config-dir", "own", "sweeps=given", *SMALL[2:])
+    told = planned(own, "--config-dir", "own", "sweeps=given", *SMALL[2:], "model.units=2")
     assert (told["folder"], told["members"]) == ("outputs/given", 4)
     assert sorted((p["members"], p["batch"]) for p in told["programs"]) == [(2, 16), (2, 64)]
     done = memcap(own, "plan", "sweeps=given")
@@ -207,8 +207,8 @@ def test_a_multirun_of_several_studies(tmp_path):
         tmp_path,
         "-m",
         *SMALL,
-        "task.lag=3,4",
-        "task.length=6",
+        "task.lag=2,3",
+        "task.length=5",
         axes,
         "design=grid,bisect,adaptive",
         "out=${design}",
