@@ -4,6 +4,7 @@ import gc
 import importlib
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -45,6 +46,9 @@ MAPS = Path("/proc/self/maps")
 # of 65,530 that Linux gives a process; a compiled program takes some, and at the end XLA aborts
 MORE_MAPS = 15_000
 most_maps = [MORE_MAPS]
+# To count 15,000 takes 16 ms, longer than most tests; in a second a process compiles far fewer.
+SECONDS_BETWEEN_COUNTS = 1.0  # of CPU
+next_count = [0.0]
 WITHOUT_OPTIMISATION = {"xla_backend_optimization_level": 0}
 compiled_quickly: list[bool] = []  # whether a test of this file was
 
@@ -68,10 +72,13 @@ def few_compiled_programs():
     """Forget compiled programs now and then: thousands of tests in one process compile more than it may
     map."""
     yield
+    if time.process_time() < next_count[0]:
+        return
     if maps() > most_maps[0]:
         importlib.import_module("jax").clear_caches()
         gc.collect()
         most_maps[0] = maps() + MORE_MAPS  # some are held for good, by programs that modules keep
+    next_count[0] = time.process_time() + SECONDS_BETWEEN_COUNTS
 
 
 @contextmanager
