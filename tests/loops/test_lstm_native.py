@@ -138,8 +138,8 @@ def test_a_tasks_gradient_is_that_of_float64(name):
     task, (lag, batch) = task_class(name)(), TASKS[name]
     architecture, length = Architecture(Model(units=6), task.features, task.outputs), task.length(lag)
     weights = drawn(architecture)
-    sequences = task.sample(jax.random.key(0), lag, length, length + 2, batch)
-    every = task.answers == "every"
+    sample = quick_jit(lambda key: task.sample(key, lag, length, length + 2, batch))
+    sequences, every = sample(jax.random.key(0)), task.answers == "every"
 
     def loss(weights: Any, loop: str) -> Any:
         run = architecture.build(weights)
@@ -204,8 +204,9 @@ def test_units_that_do_not_count_change_no_bit_and_have_no_gradient(sizes, more)
     arrays, symbols = material(sizes)
     slopes, values = compiled("native", sizes)(arrays, symbols, np.int32(sizes.steps))
     wider = sizes._replace(U=sizes.U + more)
-    found, wide = jax.jit(jax.grad(of_wider, has_aux=True))(
-        {name: padded(name, array) for name, array in arrays.items()}
+    gradient = quick_jit(jax.grad(of_wider, has_aux=True))
+    found, wide = jax.tree.map(
+        np.asarray, gradient({name: padded(name, array) for name, array in arrays.items()})
     )
     jax.tree.map(
         np.testing.assert_array_equal,
@@ -340,12 +341,15 @@ def test_what_is_saturated_is_so_from_the_same_number_as_in_xla(gate, bias, c, s
 def test_hand_set_weights_solve_as_by_xla(task, lag):
     model, weights = constructed(task, lag)
     length = task.length(lag)
-    batch = task.sample(jax.random.key(lag), lag, length, length, 256)
     network = Architecture(model, task.features, task.outputs).build(weights)
-    run = {
-        loop: network(batch.inputs, seq_lengths=length, return_sequences=task.answers == "every", loop=loop)
-        for loop in ("native", "while")
-    }
+    options = {"seq_lengths": length, "return_sequences": task.answers == "every"}
+
+    @quick_jit
+    def drawn_and_run(key: jax.Array) -> Any:
+        batch = task.sample(key, lag, length, length, 256)
+        return batch, {loop: network(batch.inputs, loop=loop, **options) for loop in ("native", "while")}
+
+    batch, run = drawn_and_run(jax.random.key(lag))
     due = np.ones(batch.targets.shape, bool) if batch.mask is None else np.asarray(batch.mask)
     found, expected = (np.asarray(outputs)[:, due] for outputs in (run["native"], run["while"]))
     if task.loss == "classes":
