@@ -293,7 +293,6 @@ def columns(point: Point) -> dict[str, Any]:
         "cell": point.cell,
         "readout": point.readout,
         "layers": point.layers,
-        "initial_carry": point.initial_carry,
         "at": point.at,
         "u_exist": point.u_exist,
         "u75_observed": point.most(0.75),
