@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import jax
-import jax.numpy as jnp
 
 from memcap.cells.delta_net import DeltaNet
 from memcap.cells.matrix import decay_bias
@@ -28,13 +27,6 @@ class GatedDeltaNet(DeltaNet):
         """The strength starts at a half, the decay small."""
         return [*super().gate_biases(rngs), decay_bias(rngs)]
 
-    def write(
-        self,
-        state: Float[Array, "B K U"],
-        key: Float[Array, "B K"],
-        value: Float[Array, "B U"],
-        gates: list[Float[Array, " B"]],
-    ) -> Float[Array, "B K U"]:
-        """Decay, then move what the key has towards the value."""
-        factor = jnp.exp(-jax.nn.softplus(gates[1]))[..., None, None]
-        return super().write(factor * state, key, value, gates)
+    def log_decay(self, gates: list[Float[Array, "*T B"]]) -> Float[Array, "*T B"]:
+        """Of its own gate."""
+        return -jax.nn.softplus(gates[1])

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from memcap.cells.additive import AdditiveCell, Terms
+from memcap.cells.chunked import ChunkedCell, Terms
 from memcap.cells.matrix import EPSILON, added, look_up
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 FORGET_BIAS, INPUT_SPREAD = 3.0, 0.1  # where the gates' biases start: f, and the standard deviation of i's
 
 
-class MLSTM(AdditiveCell):
+class MLSTM(ChunkedCell):
     """C' = f C + i k v^T and n' = f n + i k, with i = exp(w x + c) and f a sigmoid; shown is
     C^T q / max(|n^T q|, 1).
 

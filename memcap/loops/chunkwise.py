@@ -1,5 +1,5 @@
 """Chunks of steps, one after another, for cells with a matrix that decays and is added to: S' = diag(a) S +
-k v^T.
+k v^T; and by the delta rule, S' = a S + b k (v - a S^T k)^T.
 
 Within a chunk no step waits for another: what is read after step t is a sum over the chunk's own writes and
 over the matrix that entered it,
@@ -11,6 +11,17 @@ d[t, s] being the product of the decays after s, up to t: a few products of matr
 As there, the logarithms between s and t are added up for each pair: a difference of two sums from the chunk's
 start would lose digits where much was forgotten. The stabiliser of mLSTM goes ahead of its matrix, by a
 parallel scan of maxima (memcap/cells/mlstm.py).
+
+By the delta rule what is added at k[t] is not v[t] but u[t] = b[t] (v[t] - what k[t] reads just before), a
+triangular system for all u of a chunk (memcap/loops/triangle.py):
+
+    u[t] + b[t] sum over s < t of d[t, s] (k[t]^T k[s]) u[s] = b[t] (v[t] - (d[t, -1] k[t])^T S[-1]).
+
+With it, all else is as above. Source: Yang et al. (2024), "Parallelizing linear transformers with the delta
+rule over sequence length", arXiv 2406.06484, section 3; with decays, Yang, Kautz & Hatamizadeh (2025), "Gated
+delta networks". They solve for two matrices of a chunk, W and U, without S[-1], to do all chunks at once;
+here chunks follow one another, and one system will do. The n writes of a step of `delta_product` are n rows
+of it, the last of which is read.
 
 A chunk is a step of the masked scan: forward the matrix that enters each chunk is stored, backward a chunk is
 gone through again. The read-out is applied within, so that no hidden states are stored.
@@ -44,12 +55,13 @@ from flax import nnx
 from jax import lax
 
 from memcap.cells import Cell
-from memcap.cells.additive import AdditiveCell, Terms
+from memcap.cells.chunked import ChunkedCell, Terms
 from memcap.loops.base import Loop, Request, Step, read_row, select, stepwise, zero_unless
 from memcap.loops.masked_scan import masked
+from memcap.loops.triangle import solve
 
 if TYPE_CHECKING:
-    from jaxtyping import Array, Bool, Float, Int
+    from jaxtyping import Array, Bool, Float, Int, Shaped
 
 CHUNKS = range(12, 7, -1)  # steps of a chunk, of which
 STEP = ("__call__", "update", "write", "show")  # what a cell's step is made of
@@ -76,7 +88,7 @@ def chunk_of(graph: nnx.GraphDef, windows: bool, reset: bool, return_sequences: 
 
     def step(params: Any, carry: Any, rows: jax.Array) -> tuple[Any, jax.Array]:
         weights, readout = params
-        cell = cast(AdditiveCell, nnx.merge(graph, weights))
+        cell = cast(ChunkedCell, nnx.merge(graph, weights))
         inputs, marks = rows[..., : cell.in_features], rows[:, 0, cell.in_features :] > 0
         valid, starts = marks[:, 0, None, None], marks[:, 1] if windows else None
         if starts is not None:
@@ -86,8 +98,10 @@ def chunk_of(graph: nnx.GraphDef, windows: bool, reset: bool, return_sequences: 
         entered = befores[:-1] if starts is None else cut(starts[:, None, None], befores[:-1])
         seen = jnp.concatenate([inputs, entered], -1)
         terms = cell.terms(state, seen, starts if reset else None)
+        counts, log_decay = each_write(terms, valid), terms.log_decay
         terms = terms._replace(  # past the length the matrix stands still
-            log_decay=zero_unless(valid, terms.log_decay), key=zero_unless(valid, terms.key)
+            log_decay=None if log_decay is None else zero_unless(counts, log_decay),
+            key=zero_unless(counts, terms.key),
         )
         matrix, read = through_chunk(terms, starts, reset, return_sequences)
         count = jnp.sum(valid, dtype=jnp.int32)
@@ -103,6 +117,12 @@ def chunk_of(graph: nnx.GraphDef, windows: bool, reset: bool, return_sequences: 
     return step
 
 
+def each_write(terms: Terms, of_steps: Shaped[Array, "C ..."]) -> Shaped[Array, "W ..."]:
+    """What is said of each step, of each of its writes."""
+    writes = len(terms.key) // len(terms.query)
+    return of_steps if writes == 1 else jnp.repeat(of_steps, writes, 0)
+
+
 def through_chunk(
     terms: Terms, starts: Bool[Array, " C"] | None, reset: bool, every: bool
 ) -> tuple[Float[Array, "B K V"], Float[Array, "C B V"] | None]:
@@ -114,38 +134,67 @@ def through_chunk(
         reset: whether nothing of a window goes on into the next; otherwise it does, with its gradient cut.
         every: whether to read.
     """
-    steps, dtype = len(terms.key), terms.log_decay.dtype
-    # A row is a step, a column what was written: before the chunk, and by each of its steps.
-    t, s, j = jnp.arange(steps)[:, None, None], jnp.arange(steps + 1)[:, None], jnp.arange(steps)
+    writes, dtype = len(terms.key), terms.key.dtype
+    # A row is a write, a column what was written: before the chunk, and by each of its writes.
+    t, s, j = jnp.arange(writes)[:, None, None], jnp.arange(writes + 1)[:, None], jnp.arange(writes)
     between, written = (s <= j) & (j <= t), (s <= t + 1)[..., None]
 
     def summed(where: jax.Array, log_decay: jax.Array) -> jax.Array:
         return jnp.einsum("tsj,jbd->tsbd", where.astype(dtype), log_decay)
 
-    def gathered(decays: jax.Array, content: Any) -> tuple[Any, Any]:
-        return _last(decays, *content), _read(terms.query, decays, *content) if every else None
+    def factors(logs: jax.Array | None) -> jax.Array:
+        return written.astype(dtype) if logs is None else jnp.where(written, jnp.exp(logs), 0)
 
-    content = terms.matrix, terms.key, terms.value
+    def gathered(decays: jax.Array, *content: jax.Array) -> tuple[Any, Any]:
+        each = writes // len(terms.query)
+        shown = decays if each == 1 else decays[each - 1 :: each]
+        return _last(decays, *content), _read(terms.query, shown, *content) if every else None
+
+    matrix, key, log_decay = terms.matrix, terms.key, terms.log_decay
     if starts is None:
-        return gathered(jnp.where(written, jnp.exp(summed(between, terms.log_decay)), 0), content)
+        decays = factors(None if log_decay is None else summed(between, log_decay))
+        return gathered(decays, matrix, key, _value(terms, decays))
     window = jnp.cumsum(jnp.concatenate([jnp.zeros(1, int), starts]))
-    same = window[1:, None] == window
-    logs = summed(between & same[:, None, 1:], terms.log_decay)
-    if not reset:
-        logs += summed(between & ~same[:, None, 1:], lax.stop_gradient(terms.log_decay))
-    decays, same = jnp.where(written, jnp.exp(logs), 0), same[..., None, None]
-    within = gathered(jnp.where(same, decays, 0), content)
+    window = jnp.concatenate([window[:1], each_write(terms, window[1:])])
+    same, logs = window[1:, None] == window, None
+    if log_decay is not None:
+        logs = summed(between & same[:, None, 1:], log_decay)
+        if not reset:
+            logs += summed(between & ~same[:, None, 1:], lax.stop_gradient(log_decay))
+    decays, same = factors(logs), same[..., None, None]
+    inside, outside = jnp.where(same, decays, 0), jnp.where(same, 0, decays)
     if reset:
-        return within
-    across = gathered(jnp.where(same, 0, decays), lax.stop_gradient(content))
+        return gathered(inside, matrix, key, _value(terms, inside))
+    before = lax.stop_gradient((matrix, key, _value(terms, decays)))
+    if terms.strength is not None:
+        terms = terms._replace(value=terms.value - _read(key, outside, *before))
+    within = gathered(inside, matrix, key, _value(terms, inside))
+    across = gathered(outside, *before)
     return jax.tree.map(jnp.add, within, across)
 
 
+def _value(terms: Terms, decays: Float[Array, "W S B D"]) -> Float[Array, "W B V"]:
+    """What each write adds at its key."""
+    if terms.strength is None:
+        return terms.value
+    before, own = decays[:, 0], decays[:, 1:]
+    had = jnp.einsum("tbk,bkv->tbv", terms.key * before, terms.matrix)
+    lower = terms.strength[:, None] * _weights(terms.key, own, terms.key)
+    return solve(lower, terms.strength[..., None] * (terms.value - had))
+
+
+def _weights(
+    query: Float[Array, "C B K"], own: Float[Array, "C W B D"], key: Float[Array, "W B K"]
+) -> Float[Array, "C W B"]:
+    """What each query has of each write that is left by then."""
+    return jnp.sum(query[:, None] * own * key, -1)
+
+
 def _last(
-    decays: Float[Array, "C S B D"],
+    decays: Float[Array, "W S B D"],
     matrix: Float[Array, "B K V"],
-    key: Float[Array, "C B K"],
-    value: Float[Array, "C B V"],
+    key: Float[Array, "W B K"],
+    value: Float[Array, "W B V"],
 ) -> Float[Array, "B K V"]:
     """What is left after the last step of what was there and was written."""
     before, own = decays[-1, 0], decays[-1, 1:]
@@ -156,18 +205,18 @@ def _read(
     query: Float[Array, "C B K"],
     decays: Float[Array, "C S B D"],
     matrix: Float[Array, "B K V"],
-    key: Float[Array, "C B K"],
-    value: Float[Array, "C B V"],
+    key: Float[Array, "W B K"],
+    value: Float[Array, "W B V"],
 ) -> Float[Array, "C B V"]:
     """What each step's query reads of what is left by then."""
     before, own = decays[:, 0], decays[:, 1:]
-    weights = jnp.sum(query[:, None] * own * key, -1)
+    weights = _weights(query, own, key)
     read = jnp.einsum("tbk,bkv->tbv", query * before, matrix)
     return read + jnp.einsum("tsb,sbv->tbv", weights, value)
 
 
 class Chunkwise(Loop):
-    """Cells with a matrix that decays and is added to (memcap/cells/additive.py), members side by side: on
+    """Cells with a matrix that say what a step does to it (memcap/cells/chunked.py), members side by side: on
     accelerators."""
 
     name = "associative"
@@ -180,11 +229,11 @@ class Chunkwise(Loop):
     def refuses(self, request: Request) -> str | None:
         """See `Loop.refuses`."""
         cell = request.cell
-        if issubclass(cell, AdditiveCell):
+        if issubclass(cell, ChunkedCell):
             owner = next(each for each in cell.__mro__ if "terms" in vars(each))
             if all(getattr(cell, method) is getattr(owner, method) for method in STEP):
                 return None
-        return "the cell's step is not S' = diag(a) S + k v^T of the input alone"
+        return "the cell's step is not S' = diag(a) S + k v^T of the input alone, or the delta rule"
 
     def side_by_side(self, platform: str) -> bool:
         """See `Loop.side_by_side`."""

@@ -265,7 +265,7 @@ SERVED = [
     for name in ("lstm", "minGRU", "SimpleCell")
     if not loop.refuses(loops.Request(cell_class(name), "cpu", False))
 ]
-SERVED += [(gru_native.LOOP, "GRUCell"), (chunkwise.LOOP, "mlstm")]
+SERVED += [(gru_native.LOOP, "GRUCell"), *((chunkwise.LOOP, name) for name in ("mlstm", "gated_delta_net"))]
 PADDED = [(loop, name) for loop, name in SERVED if cell_class(name).can_pad]
 
 
