@@ -27,6 +27,8 @@ from memcap.training import train_loop
 from memcap.training.engine import Checkpoint, CurveChunk
 from memcap.words import warn_once
 
+pytestmark = pytest.mark.usefixtures("quick_file")
+
 TIMES = ("compile_seconds", "run_seconds", "finished", "population")
 BUDGET = 60
 FIRST = {}  # by key: the first step that a job took

@@ -10,6 +10,8 @@ from memcap.studies import curves, shards
 from memcap.studies.axes import members
 from memcap.studies.run import run_study
 
+pytestmark = pytest.mark.usefixtures("quick_file")
+
 
 class Sees(Watcher):
     def __init__(self):

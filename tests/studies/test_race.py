@@ -11,6 +11,8 @@ from memcap.studies.axes import racing
 from memcap.studies.race import AMPLE, FEWEST_UNITS, FIRST_BUDGET, LEAN, SEEDS, Race
 from memcap.studies.search import Outcome
 
+pytestmark = pytest.mark.usefixtures("quick_file")
+
 RECIPES = ("curriculum", "curriculum_chrono", "hold", "forget_bias")
 
 

@@ -20,6 +20,8 @@ from memcap.studies.row_checks import BadRowsError, check_rows
 from memcap.studies.rows import SCHEMA
 from memcap.studies.run import run_study
 
+pytestmark = pytest.mark.usefixtures("quick_file")
+
 WRONG = [  # a column, what it is made in each row, and what is said
     ("solved", pl.lit(value=True), "solved=true does not go with"),
     ("units", pl.col("units") + 1, "units=2, where its config has 1"),

@@ -22,6 +22,8 @@ from memcap.studies.run import run_study
 from memcap.studies.weights import write_weights
 from memcap.studies.writer import StudyWriter, row_of
 
+pytestmark = pytest.mark.usefixtures("quick_file")
+
 NAME = "0123456789abcdef-01234567-0"
 
 

@@ -11,6 +11,8 @@ from memcap.studies import heartbeat, shards
 from memcap.studies.axes import members
 from memcap.studies.run import run_study
 
+pytestmark = pytest.mark.usefixtures("quick_file")
+
 
 def test_a_token_begins_with_its_session():
     session = shards.new_session()

@@ -245,6 +245,7 @@ class Counted(Loop):
         )
 
 
+@pytest.mark.usefixtures("quick_compile")
 def test_a_loop_from_outside_trains_and_names_its_rows():
     name, one = f"{__name__}:Counted", member("latch", 3, recipe={"budget": 20})
     (ours,), (usual,) = train([one], Engine(loop=name, workers=1)), train([one], ONE)
@@ -303,6 +304,7 @@ def test_a_small_study_has_equal_counts_by_both_loops():
 
 
 @needs_native
+@pytest.mark.usefixtures("quick_compile")
 def test_widths_that_share_a_program_train_as_alone():
     ask, recipe = (
         {"every": 10, "sequences": 128},

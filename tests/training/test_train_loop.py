@@ -3,6 +3,7 @@
 import time
 
 import numpy as np
+import pytest
 from training_checks import ONE as ONE_WORKER
 from training_checks import Remembers, member
 
@@ -10,6 +11,8 @@ from memcap.training.early_stopping import EarlyStopping
 from memcap.training.engine import train
 from memcap.training.results import CurveChunk
 from memcap.training.train_loop import Lane
+
+pytestmark = pytest.mark.usefixtures("quick_file")
 
 ONE = member("latch", 3, evaluation={"every": 10, "successive": 2}, recipe={"budget": 25})
 STREAM = member("delay_line", 2, evaluation={"every": 10}, recipe={"budget": 60})
