@@ -109,14 +109,16 @@ def quick_file() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def nothing_stays_quick() -> Iterator[None]:
-    """What a file compiled without optimisation is forgotten with it: JAX would run it for other files, too,
-    whose draws would have other last bits."""
+def nothing_stays_quick(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What a file compiled without optimisation is forgotten before one that is optimised: JAX would run it
+    there, too, and draws would have other last bits."""
+    quick = any("quick_file" in mark.args for mark in request.node.iter_markers("usefixtures"))
+    if compiled_quickly and not quick:
+        importlib.import_module("jax").clear_caches()
+        compiled_quickly.clear()
     yield
     if compiled_quickly:
-        importlib.import_module("jax").clear_caches()
         importlib.import_module("memcap.training.program")._jobs.clear()
-        compiled_quickly.clear()
 
 
 @pytest.fixture
