@@ -148,8 +148,10 @@ each_length = pytest.mark.parametrize(
 
 @pytest.fixture
 def one_sampler(monkeypatch):
-    """Of a task, whatever the length up to 64: its data are the same in each buffer, and each compiles."""
-    monkeypatch.setattr(chance, "_sampler", lambda task, steps, batch: sampler(task, max(steps, 64), batch))
+    """Of a task, whatever the length: its data are the same in each buffer, and each compiles."""
+    monkeypatch.setattr(
+        chance, "_sampler", lambda task, _, batch: sampler(task, max(lengths_of(task)), batch)
+    )
 
 
 @pytest.mark.usefixtures("quick_compile", "one_sampler")
