@@ -26,7 +26,7 @@ study: $(STAMP)
 test: lint
 	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
-# What hangs on no version of Python, and takes minutes: simulations of coverage, kills at random moments, each benchmark for a moment.
+# What hangs on no version of Python, and takes minutes: simulations, kills at random moments, what benchmarks and their peers compute.
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow -n $(PROCESSES) --max-worker-restart 0
 

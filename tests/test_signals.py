@@ -380,6 +380,7 @@ def small_study(tmp_path_factory):
 
 
 # Seconds after which the signal comes: as its libraries are imported, and as it works.
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [0.1, 2.5])
 @pytest.mark.parametrize("name", AT_RANDOM)
 def test_no_signal_is_lost(small_study, tmp_path, name, seconds):

@@ -45,6 +45,7 @@ def test_the_plan_asks_for_lag_50_at_50_units_in_chunks_that_are_all_trained():
     assert member.recipe.budget == (1 + plan.chunks) * plan.every
 
 
+@pytest.mark.slow
 def test_lanes_take_every_step():
     timed = Lanes().time(POINT, 2)
     assert timed is not None
@@ -54,6 +55,7 @@ def test_lanes_take_every_step():
         Lanes().time(POINT, 3)  # its budget is 6
 
 
+@pytest.mark.slow
 def test_lanes_that_memory_does_not_hold_are_told(monkeypatch):
     def full(code, point, chunks, together):
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
@@ -82,6 +84,7 @@ def test_the_device_and_its_peaks_are_measured():
     assert min(peaks.bandwidth, peaks.products) > 0
 
 
+@pytest.mark.slow
 def test_flaxs_runs_side_by_side_are_its_runs_one_by_one():
     seeds = (3, 4)
     drawn = [batches(LAST, 4, seed) for seed in seeds]

@@ -36,6 +36,7 @@ def test_a_points_members_differ_in_width_and_seed():
     assert replace(SMALL, every=2).resolved()[0].evaluation.every == 2
 
 
+@pytest.mark.slow
 def test_a_trainer_takes_every_step_of_new_members_each_time():
     trainer = Trainer()
     for _ in range(2):

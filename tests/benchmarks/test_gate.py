@@ -32,6 +32,7 @@ def through(ours, other):
     )
 
 
+@pytest.mark.slow
 def test_the_same_gradient_passes(ours):
     found = through(ours, Linen(LAST, 0.01, 1.0, 0))
     assert set(found) == {"memcap", "linen"}
@@ -61,6 +62,7 @@ def test_an_array_of_another_shape_is_caught():
         gate.agree("it", other, one, 5e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("lr", "clip", "passes"), [(0.01, 0.05, True), (0.011, 0.05, False), (0.01, 1e-7, False)]
 )

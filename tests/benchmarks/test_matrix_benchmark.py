@@ -26,6 +26,7 @@ def contestants(cell):
     return workers, workload.start(shape.units), batches(shape, 16)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", matrix.CELLS)
 def test_peers_compute_and_train_what_memcap_does(cell):
     workers, start, drawn = contestants(cell)

@@ -27,6 +27,7 @@ def peer(name, shape):
     return build(name, shape, clip=0.05)
 
 
+@pytest.mark.slow
 @everyone
 @both
 def test_layouts_round_trip(name, shape):
@@ -41,6 +42,7 @@ def test_layouts_round_trip(name, shape):
             np.testing.assert_array_equal(found[part][key], array)
 
 
+@pytest.mark.slow
 @everyone
 @both
 def test_loss_gradients_and_scores_are_memcaps(name, shape):
@@ -52,6 +54,7 @@ def test_loss_gradients_and_scores_are_memcaps(name, shape):
     np.testing.assert_allclose(one.scores(batch.inputs[0]), ours.scores(batch.inputs[0]), atol=1e-5)
 
 
+@pytest.mark.slow
 @everyone
 @both
 def test_training_is_memcaps(name, shape):

@@ -33,6 +33,7 @@ def test_numpys_latch_is_memcaps():
     assert (loop.latch(3, 10, 64, 1).inputs != batches.inputs).any()
 
 
+@pytest.mark.slow
 def test_a_peer_takes_exactly_the_steps_of_the_plan(monkeypatch):
     taken = []
 
@@ -48,6 +49,7 @@ def test_a_peer_takes_exactly_the_steps_of_the_plan(monkeypatch):
     assert seconds["compile"] > 0
 
 
+@pytest.mark.slow
 def test_the_engine_takes_them_too():
     assert loop.engine(study.TINY)["train"] > 0
 

@@ -83,6 +83,7 @@ def simulated(rng, lags, correlation):
     return mu, slope, lapse, measured
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lags", [TWELVE, FIVE], ids=["twelve", "five"])
 @pytest.mark.parametrize("correlation", [0.0, 0.2])
 def test_coverage(lags, correlation):

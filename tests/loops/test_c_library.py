@@ -135,6 +135,7 @@ def test_another_header_is_another_library(tmp_path):
     assert numbers == [1, 2, 1]
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_processes_may_compile_it_at_the_same_time(folder):
     def process(_):

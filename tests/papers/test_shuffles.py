@@ -26,6 +26,7 @@ def shuffled(rows, seed):
     return rows.with_columns(rows.select(OUTCOMES)[order])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(papers.summaries()))
 def test_a_claim_that_holds_does_not_hold_of_shuffled_outcomes(name):
     rows, claims = store.read(papers.folder(name)), papers.find(name).PAPER.claims

@@ -52,6 +52,7 @@ def test_no_power_is_above_the_cut_off(cycles, lag, seed):
     assert power[beyond].sum() < 1e-7 * power.sum()
 
 
+@pytest.mark.slow
 @each_band
 def test_below_the_cut_off_it_is_white(cycles, lag):
     x = signal(BandlimitedDelay(cycles=cycles), lag, batch=512)
@@ -70,6 +71,7 @@ def test_each_sequence_has_its_power(task, lag, seed):
     np.testing.assert_allclose(found, task.rms, rtol=0.15)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("cycles", "lag"), [(1, 16), (10, 100), (10, 25), (10, 12)])
 def test_its_autocorrelation_is_that_of_band_limited_white_noise(cycles, lag):
     x = signal(BandlimitedDelay(cycles=cycles), lag, steps=256, batch=8192)
@@ -84,6 +86,7 @@ def test_moments_are_nearly_those_of_normal_numbers():
     assert (x**4).mean() == pytest.approx(3 - 1.5 / 40, abs=0.05)
 
 
+@pytest.mark.slow
 @each_band
 def test_a_window_has_about_2_c_degrees_of_freedom_whatever_the_lag(cycles, lag):
     """The directions in which windows vary: nearly all of the variance is in 2 c + 3 of them, and not in 2 c
