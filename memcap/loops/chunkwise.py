@@ -42,6 +42,8 @@ masked; gla); the other figures were read once in compiled programs, two of the 
 A time step has 8 and 7 kernels instead of 32 and 28. A decay of each number of a key costs `gla` C K numbers
 a step, whatever the width: with 4 units the loops move 62 GB, and 18 by `masked`. It takes the chip to say
 which is faster there.
+
+The same of the delta rule is in docs/accelerators.md.
 """
 
 from __future__ import annotations
@@ -165,22 +167,32 @@ def through_chunk(
     inside, outside = jnp.where(same, decays, 0), jnp.where(same, 0, decays)
     if reset:
         return gathered(inside, matrix, key, _value(terms, inside))
-    before = lax.stop_gradient((matrix, key, _value(terms, decays)))
-    if terms.strength is not None:
-        terms = terms._replace(value=terms.value - _read(key, outside, *before))
-    within = gathered(inside, matrix, key, _value(terms, inside))
-    across = gathered(outside, *before)
+    value = _value(terms, inside, outside)
+    within = gathered(inside, matrix, key, value)
+    across = gathered(outside, *lax.stop_gradient((matrix, key, value)))
     return jax.tree.map(jnp.add, within, across)
 
 
-def _value(terms: Terms, decays: Float[Array, "W S B D"]) -> Float[Array, "W B V"]:
-    """What each write adds at its key."""
+def _value(
+    terms: Terms, inside: Float[Array, "W S B D"], outside: Float[Array, "W S B D"] | None = None
+) -> Float[Array, "W B V"]:
+    """What each write adds at its key.
+
+    Args:
+        terms: of the chunk's steps.
+        inside: decays of what was written in the write's own window.
+        outside: of what was written before it, which has no gradient; None: it counts for nothing.
+    """
     if terms.strength is None:
         return terms.value
-    before, own = decays[:, 0], decays[:, 1:]
-    had = jnp.einsum("tbk,bkv->tbv", terms.key * before, terms.matrix)
-    lower = terms.strength[:, None] * _weights(terms.key, own, terms.key)
-    return solve(lower, terms.strength[..., None] * (terms.value - had))
+    key, cut = terms.key, None
+    had = _read_matrix(key, inside[:, 0], terms.matrix)
+    lower = terms.strength[:, None] * _weights(key, inside[:, 1:], key)
+    if outside is not None:
+        matrix, there = lax.stop_gradient((terms.matrix, key))
+        had += _read_matrix(key, outside[:, 0], matrix)
+        cut = terms.strength[:, None] * _weights(key, outside[:, 1:], there)
+    return solve(lower, cut, terms.strength[..., None] * (terms.value - had))
 
 
 def _weights(
@@ -211,8 +223,14 @@ def _read(
     """What each step's query reads of what is left by then."""
     before, own = decays[:, 0], decays[:, 1:]
     weights = _weights(query, own, key)
-    read = jnp.einsum("tbk,bkv->tbv", query * before, matrix)
-    return read + jnp.einsum("tsb,sbv->tbv", weights, value)
+    return _read_matrix(query, before, matrix) + jnp.einsum("tsb,sbv->tbv", weights, value)
+
+
+def _read_matrix(
+    query: Float[Array, "C B K"], before: Float[Array, "C B D"], matrix: Float[Array, "B K V"]
+) -> Float[Array, "C B V"]:
+    """What each query reads of the matrix before the chunk."""
+    return jnp.einsum("tbk,bkv->tbv", query * before, matrix)
 
 
 class Chunkwise(Loop):
