@@ -18,7 +18,7 @@ from memcap.tasks import task_classes
 pytestmark = pytest.mark.usefixtures("quick_file")
 
 ROOT = Path(__file__).parents[2]
-TINY = ["recipe.budget=40", "evaluation.every=20", "evaluation.sequences=256", "evaluation.stretch=2"]
+TINY = ["recipe.budget=40", "evaluation.every=20", "evaluation.sequences=64", "evaluation.stretch=2"]
 
 
 @pytest.mark.parametrize("arguments", [["model.units=1"], ["-m", "model.units=1,2"]])
@@ -26,7 +26,7 @@ def test_a_corrupt_shard_is_named_and_left_and_the_job_trains(tmp_path, argument
     rows = tmp_path / "outputs" / "adhoc" / "rows"
     rows.mkdir(parents=True)
     (rows / "shard.parquet").write_bytes(b"PAR1, and then nothing")
-    done = memcap(tmp_path, "train", *arguments, "task=latch", *TINY)
+    done = memcap(tmp_path, "train", *arguments, "task=latch", "task.lag=3", *TINY)
     assert done.status == 0
     assert done.err.count("shard.parquet: not a readable table of rows; skipped") == 1
     assert (rows / "shard.parquet").read_bytes() == b"PAR1, and then nothing"
