@@ -48,7 +48,7 @@ def test_it_does_what_its_row_says(name):
     net = memcap.load(name)
     task, lag = net.member.task, net.member.lag
     length = task.length(lag)
-    batch = task.sample(jax.random.key(7), lag, length, length, 512)
+    batch = jax.jit(task.sample, static_argnums=(1, 2, 3, 4))(jax.random.key(7), lag, length, length, 512)
     outputs, _ = net.run(batch.inputs)
     due = np.asarray(batch.mask) if batch.mask is not None else np.arange(length)[:, None] == length - 1
     right = outputs.argmax(-1) == np.broadcast_to(np.asarray(batch.targets), outputs.shape[:2])

@@ -133,7 +133,8 @@ def test_steps_of_adam_lower_the_loss(cell, together):
     member = Member(Latch(distractors=0), 3, model=Model(cell, U), recipe=recipe)
     loop = "masked" if together else "while"
     trainer = Trainer(TrainSpec.of(member), member.length, member.length, loop, side_by_side=together)
-    batch = member.task.sample(jax.random.key(0), member.lag, member.length, member.length, 32)
+    sample = jax.jit(member.task.sample, static_argnums=(1, 2, 3, 4))
+    batch = sample(jax.random.key(0), member.lag, member.length, member.length, 32)
     update = jax.jit(trainer.train_step)
     state, operands, losses = initial_state(trainer, member), train_operands(trainer, member), []
     for _ in range(30):

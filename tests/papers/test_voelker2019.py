@@ -111,7 +111,8 @@ def test_a_window_holds_20_numbers_whatever_its_steps(steps):
 def test_what_numbers_leave_is_what_a_drawn_signal_shows():
     """10 numbers of a window, in the directions in which other windows vary most, against the eigenvalues."""
     steps = 40
-    x = np.asarray(BandlimitedDelay().sample(jax.random.key(0), steps, 100, 100, 4096).inputs)[-steps:, :, 0]
+    sample = jax.jit(BandlimitedDelay().sample, static_argnums=(1, 2, 3, 4))
+    x = np.asarray(sample(jax.random.key(0), steps, 100, 100, 4096).inputs)[-steps:, :, 0]
     directions = np.linalg.eigh(np.cov(x[:, :2048]))[1][:, -10:]
     others = x[:, 2048:]
     assert 1 - ((directions.T @ others) ** 2).sum() / (others**2).sum() == pytest.approx(

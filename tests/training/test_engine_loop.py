@@ -339,7 +339,8 @@ def test_a_program_leaves_out_the_units_that_pad():
     )
     assert jax.jit(wide.evaluate)(poisoned, eval_operands(wide, one, EVALUATE)) == alone
     operands = train_operands(wide, one)
-    batch = one.task.sample(jax.random.key(0), one.lag, one.length, wide.max_length, 16)
+    sample = jax.jit(one.task.sample, static_argnums=(1, 2, 3, 4))
+    batch = sample(jax.random.key(0), one.lag, one.length, wide.max_length, 16)
     loss = jax.jit(wide.train_step)(start._replace(params=poisoned), operands, batch)[1]
     assert np.isfinite(loss)
     assert not np.isfinite(
