@@ -1,15 +1,18 @@
-"""Variants of a cell, by a suffix of its name: what its carry is stored in, what disturbs it, and what of it
-is read out.
+"""Variants of a cell, by a suffix of its name: what its carry is stored in, what disturbs it, what of it is
+read out, and whether it may turn its sign.
 
 `model.cell=lstm+bfloat16`, and so for every cell; several suffixes apply one after the other.
 
     +bfloat16   the carry is stored as bfloat16 between steps; a step computes in float32
     +noise0.1   N(0, 0.1^2) is added to each number of the carry after each step, in training and in every
-    evaluation +carry      the read-out sees the whole carry: of an LSTM h and c
+                evaluation
+    +carry      the read-out sees the whole carry: of an LSTM h and c
+    +signed     what a step leaves of the state lies between -1 and 1 in place of 0 and 1: of minGRU, minLSTM,
+                gla, mamba2, delta_net, gated_delta_net, and cells of their kinds
 
 A step's own output is read out before its carry is rounded or disturbed, as in the probe of the same
 (memcap/probes/noise.py). With +carry as the last suffix, what is read out is the carry as it goes on.
-Every variant has a step of its own, so loops for a cell's own step leave it to those for any cell
+These have a step of their own, so loops for a cell's own step leave them to those for any cell
 (memcap/loops/).
 """
 
@@ -24,11 +27,15 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import lax
 
+from memcap.cells.additive import AdditiveCell
 from memcap.cells.base import Cell
+from memcap.cells.delta_net import DeltaNet
+from memcap.cells.diagonal import GatedDiagonalCell
+from memcap.cells.matrix import MatrixCell
 from memcap.knobs import UserError
 
 if TYPE_CHECKING:
-    from jaxtyping import Array, Float
+    from jaxtyping import Array, Float, Inexact
 
 BFLOAT16 = (8, 7)  # bits of the exponent and of the mantissa
 
@@ -150,11 +157,63 @@ def _numbers(carry: Any) -> list[jax.Array]:
     return parts
 
 
+class Signed(Variant):
+    """Base of the cells whose state may turn its sign: a factor a from 0 to 1 of the cell is 2 a - 1 here.
+
+    Source: Grazzi et al. (2024), "Unlocking state-tracking in linear RNNs through negative eigenvalues",
+    arXiv 2411.12537, who do so to Mamba and to DeltaNet.
+    """
+
+
+class SignedDiagonal(Signed, GatedDiagonalCell):
+    """Of cells with h' = a h + b."""
+
+    def coefficients(
+        self, inputs: Float[Array, "*T F"]
+    ) -> tuple[Inexact[Array, "... U"], Inexact[Array, "*T U"]]:
+        """2 a - 1, and what the cell adds."""
+        decay, added = super().coefficients(inputs)
+        return 2 * decay - 1, added
+
+
+class SignedSum(Signed, MatrixCell):
+    """Of cells with S' = diag(a) S + k v^T."""
+
+    def write(
+        self,
+        state: Float[Array, "B K U"],
+        key: Float[Array, "B K"],
+        value: Float[Array, "B U"],
+        gates: list[Float[Array, " B"]],
+    ) -> Float[Array, "B K U"]:
+        """diag(2 a - 1) S + k v^T."""
+        return super().write(2 * state, key, value, gates) - state
+
+
+class SignedDelta(Signed):
+    """Of cells that write by the delta rule: along a key of strength b they leave 1 - b, here 1 - 2 b."""
+
+    most: ClassVar[float] = 2.0
+
+
+def _signed(cls: type[Cell], name: str) -> type[Signed]:
+    if issubclass(cls, GatedDiagonalCell):
+        return SignedDiagonal
+    if issubclass(cls, DeltaNet) and cls.most == 1:
+        return SignedDelta
+    if issubclass(cls, AdditiveCell) and cls.gate_biases is not MatrixCell.gate_biases:
+        return SignedSum
+    raise UserError(
+        f"model.cell={name}: +signed is for cells whose input says what share of the state stays, as minGRU,"
+        " minLSTM, gla, mamba2, delta_net and gated_delta_net"
+    )
+
+
 def variant(cls: type[Cell], suffix: str, name: str) -> type[Cell]:
     """The variant of a cell that a suffix names.
 
     Raises:
-        UserError: there is none, or the cell has that suffix already.
+        UserError: there is none, or none of this cell, or the cell has that suffix already.
     """
     fields: dict[str, Any] = {"name": name, "__module__": cls.__module__}
     size = _size(suffix)
@@ -165,12 +224,15 @@ def variant(cls: type[Cell], suffix: str, name: str) -> type[Cell]:
         fields["hidden_per_unit"] = sum(
             part.size for part in nnx.eval_shape(lambda: _numbers(_one_unit(cls)))
         )
+    elif suffix == "signed":
+        kind = _signed(cls, name)
     elif size is not None:
         kind = Noisy
         fields["size"] = size
     else:
         raise UserError(
-            f"model.cell={name}: no such variant; +bfloat16, +carry or +noiseS, S above 0, as in +noise0.1"
+            f"model.cell={name}: no such variant; +bfloat16, +carry, +signed or +noiseS, S above 0, as in"
+            " +noise0.1"
         )
     if issubclass(cls, kind):
         raise UserError(f"model.cell={name}: each suffix can stand once; leave out +{suffix}")

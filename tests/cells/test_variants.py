@@ -11,6 +11,7 @@ from flax import nnx
 from loop_checks import run_loop
 from lstm_reference import quick_jit
 
+from memcap import loops
 from memcap.cells import cell_class, cell_facts
 from memcap.knobs import UserError
 from memcap.models.model import Model
@@ -145,6 +146,63 @@ def test_gradients_are_those_of_the_plain_loop(suffix, inputs):
         np.testing.assert_allclose(a, b, rtol=0.05, atol=0.05 * float(jnp.abs(b).max()))
 
 
+def kept(name: str, gate: float, state: np.ndarray) -> np.ndarray:
+    """What a step leaves of a state that a key of ones reads, whose gates see `gate` and nothing else."""
+    cls: Any = cell_class(name)
+    cell = cls(F, U, rngs=nnx.Rngs(0))
+    if hasattr(cell, "kernel"):  # h' = a h + b, b = 0
+        sign = {"forget": 1, "input": -1, "candidate": 0}
+        biases = np.repeat([sign[role] * gate for role in cls.gates.roles], U)
+        cell.kernel[...], cell.bias[...] = jnp.zeros_like(cell.kernel), jnp.float32(biases)
+        return np.asarray(cell(state, jnp.zeros((B, F)))[0])
+    key = jnp.ones((B, cell.keys)) / np.sqrt(cell.keys)
+    gates = [jnp.full(B, gate)] * len(cell.bias)
+    nothing = cell.write(jnp.zeros_like(state), key, jnp.zeros((B, U)), gates)
+    np.testing.assert_array_equal(nothing, 0)
+    return np.asarray(cell.write(state, key, jnp.zeros((B, U)), gates))
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [(name, (B, U)) for name in ("minGRU", "minLSTM")]
+    + [(name, (B, 16, U)) for name in ("gla", "mamba2", "delta_net")],
+)
+def test_a_signed_factor_is_twice_the_cell_s_less_1(name, shape):
+    """The state is alike along all keys, so that of the delta rule, too, one factor is left."""
+    state = np.ones(shape, np.float32) * np.arange(1, U + 1, dtype=np.float32)
+    found = []
+    for gate in (-40.0, -1.0, 0.5, 3.0, 40.0):
+        factor = kept(name, gate, state) / state
+        np.testing.assert_allclose(kept(f"{name}+signed", gate, state) / state, 2 * factor - 1, atol=1e-5)
+        found.append(float(2 * factor.ravel()[0] - 1))
+    assert max(found) > 0.9
+    assert min(found) < -0.8
+
+
+def test_the_signed_delta_net_is_a_cell_of_its_own_name(inputs):
+    one, other = network("delta_net+signed"), network("signed_delta_net")
+    np.testing.assert_array_equal(run(one, inputs)[1], run(other, inputs)[1])
+
+
+@pytest.mark.parametrize(
+    ("name", "loop"), [("minGRU", "associative"), ("gated_delta_net", "associative"), ("mamba2", "masked")]
+)
+def test_accelerators_run_signed_cells_by_the_loops_of_their_kind(name, loop, inputs):
+    signed = f"{name}+signed"
+    assert loops.choose("auto", loops.Request(cell_class(signed), "gpu", False)).loop == loop
+    net = network(signed)
+    (carry, hidden), (right_carry, right) = (run(net, inputs, each) for each in (loop, "plain"))
+    np.testing.assert_allclose(hidden, right, atol=2e-5)
+    for one, other in zip(parts(carry), parts(right_carry), strict=True):
+        np.testing.assert_allclose(one, other, atol=2e-5)
+
+
+@pytest.mark.parametrize("name", ["lstm", "LRU", "linear_attention", "mlstm", "signed_delta_net", "GRUCell"])
+def test_a_cell_without_such_a_factor_has_no_sign_to_turn(name):
+    with pytest.raises(UserError, match=r"\+signed is for cells whose input says what share of the state"):
+        Model(f"{name}+signed")
+
+
 def test_suffixes_apply_one_after_the_other():
     cell = cell_class("lstm+bfloat16+noise0.5")
     assert cell.name == "lstm+bfloat16+noise0.5"
@@ -156,7 +214,13 @@ def test_suffixes_apply_one_after_the_other():
 
 
 @pytest.mark.parametrize(
-    "name", ["lstm+carry+carry", "lstm+noise0.1+noise0.2", "GRUCell+bfloat16+noise0.1+bfloat16"]
+    "name",
+    [
+        "lstm+carry+carry",
+        "lstm+noise0.1+noise0.2",
+        "GRUCell+bfloat16+noise0.1+bfloat16",
+        "minGRU+signed+bfloat16+signed",
+    ],
 )
 def test_a_suffix_stands_once(name):
     with pytest.raises(UserError, match=r"each suffix can stand once; leave out \+"):
@@ -182,7 +246,7 @@ def test_a_suffix_stands_once(name):
 )
 def test_a_suffix_that_is_none_is_refused_in_one_line(suffix):
     with pytest.raises(
-        UserError, match=r"no such variant; \+bfloat16, \+carry or \+noiseS, S above 0, as in \+noise0\.1"
+        UserError, match=r"no such variant; \+bfloat16, \+carry, \+signed or \+noiseS, S above 0, as in"
     ):
         Model(f"lstm+{suffix}")
 
