@@ -146,7 +146,7 @@ def test_gradients_are_those_of_the_plain_loop(suffix, inputs):
         np.testing.assert_allclose(a, b, rtol=0.05, atol=0.05 * float(jnp.abs(b).max()))
 
 
-def kept(name: str, gate: float, state: np.ndarray) -> np.ndarray:
+def left_by_a_step(name: str, gate: float, state: np.ndarray) -> np.ndarray:
     """What a step leaves of a state that a key of ones reads, whose gates see `gate` and nothing else."""
     cls: Any = cell_class(name)
     cell = cls(F, U, rngs=nnx.Rngs(0))
@@ -172,8 +172,10 @@ def test_a_signed_factor_is_twice_the_cell_s_less_1(name, shape):
     state = np.ones(shape, np.float32) * np.arange(1, U + 1, dtype=np.float32)
     found = []
     for gate in (-40.0, -1.0, 0.5, 3.0, 40.0):
-        factor = kept(name, gate, state) / state
-        np.testing.assert_allclose(kept(f"{name}+signed", gate, state) / state, 2 * factor - 1, atol=1e-5)
+        factor = left_by_a_step(name, gate, state) / state
+        np.testing.assert_allclose(
+            left_by_a_step(f"{name}+signed", gate, state) / state, 2 * factor - 1, atol=1e-5
+        )
         found.append(float(2 * factor.ravel()[0] - 1))
     assert max(found) > 0.9
     assert min(found) < -0.8
