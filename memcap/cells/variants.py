@@ -12,7 +12,7 @@ read out, and whether it may turn its sign.
 
 A step's own output is read out before its carry is rounded or disturbed, as in the probe of the same
 (memcap/probes/noise.py). With +carry as the last suffix, what is read out is the carry as it goes on.
-These have a step of their own, so loops for a cell's own step leave them to those for any cell
+But for +signed a variant has a step of its own, so loops for a cell's own step leave it to those for any cell
 (memcap/loops/).
 """
 
