@@ -330,9 +330,14 @@ class Architecture:
         return np.concatenate([_parts(np.asarray(leaf)) for leaf in jax.tree.leaves(weights)])
 
     def matrices(self) -> np.ndarray:
-        """(P,) float32 beside `flatten`: 1 at the weights of matrices, 0 at those of vectors, as biases."""
-        leaves = jax.tree.leaves(self.abstract_weights())
-        return np.concatenate([np.full(_reals(leaf), len(leaf.shape) > 1, np.float32) for leaf in leaves])
+        """(P,) float32 beside `flatten`: 1 at the weights of matrices, 0 at those of vectors, as biases,
+        and at a learned initial carry, which is no weight."""
+
+        def mark(path: tuple[Any, ...], leaf: jax.ShapeDtypeStruct) -> np.ndarray:
+            weighs = len(leaf.shape) > 1 and path[0].key != "initial_carry"
+            return np.full(_reals(leaf), weighs, np.float32)
+
+        return np.concatenate(jax.tree.leaves(jax.tree.map_with_path(mark, self.abstract_weights())))
 
     def unflatten(self, vector: Any) -> dict[str, Any]:
         """The nested dict of weights from a (P,) vector, NumPy's or JAX's, each leaf in its own dtype."""

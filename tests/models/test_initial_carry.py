@@ -81,6 +81,15 @@ def test_parameters_counted_by_hand(model, more):
     assert learned.parameters() == Architecture(model, F, OUT).parameters() + more
 
 
+def test_decay_spares_it():
+    """Of adamw; also where it is a matrix."""
+    learned = Architecture(Model("delta_net", U, **LEARNED), F, OUT)
+    marks = learned.unflatten(learned.matrices())
+    assert not any(part.any() for part in marks["initial_carry"]["cell"].values())
+    assert marks["cell"]["key"].all()
+    assert not marks["readout"]["bias"].any()
+
+
 @pytest.mark.parametrize("windows", [False, True])
 @pytest.mark.parametrize("readout", ["dense", "lstm"])
 def test_its_gradient_is_numpy_s_in_float64(readout, windows):
