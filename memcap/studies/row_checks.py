@@ -15,7 +15,7 @@ import polars as pl
 from memcap.knobs import LONGEST, MOST, key_of
 from memcap.models.model import MOST_LAYERS, MOST_UNITS
 from memcap.studies.files import BadFileError
-from memcap.studies.rows import TRAINING
+from memcap.studies.rows import BEFORE, TRAINING
 
 STATUSES = ("solved", "unsolved", "diverged", "failed")
 METRICS = ("accuracy", "mse")
@@ -46,14 +46,6 @@ RANGES: dict[str, tuple[float, float]] = {
     "evaluation_sequences": (1, LARGEST),
     "evaluation_every": (1, MOST),
     "evaluation_successive": (1, 100),
-}
-# what configs lack that are older than a column
-BEFORE = {
-    "optimizer": "adam",
-    "clip_by": "norm",
-    "evaluation_until": "solved",
-    "layers": 1,
-    "initial_carry": "fixed",
 }
 OPTIONAL = ("falls_above", "curriculum", "advance", "deadline", *START)  # columns that may be null
 OPTIONAL += ("decay", "floor", "warmup_share", "lags", "lengths")

@@ -132,6 +132,14 @@ LATER += (
     "initial_carry",
 )
 REQUIRED = tuple(name for name in SCHEMA if name not in LATER)
+# What members had before there was a column for it, in tables and in configs alike.
+BEFORE = {
+    "optimizer": "adam",
+    "clip_by": "norm",
+    "evaluation_until": "solved",
+    "layers": 1,
+    "initial_carry": "fixed",
+}
 # Which of several rows of a member counts is the last in this order: one that measures something before one
 # that failed. Clocks of different machines differ, so of rows alike it is that of the shard whose name comes
 # last, which is chance: names begin with digits drawn at random for each program and job.
@@ -164,8 +172,7 @@ def _derived(name: str, there: Collection[str]) -> pl.Expr:
     passes = pl.when(pl.col("metric") == "accuracy").then(pl.col("stretched") >= pl.col("threshold"))
     steady = pl.col("solved") & passes.otherwise(pl.col("stretched") <= pl.col("threshold")).fill_null(False)
     values = {"steady": steady, "steps_to_steady": pl.when(steady).then("steps_to_solve")}
-    values |= {"evaluation_until": pl.lit("solved"), "optimizer": pl.lit("adam"), "kernel": pl.lit("xla")}
-    values |= {"layers": pl.lit(1), "initial_carry": pl.lit("fixed"), "clip_by": pl.lit("norm")}
+    values |= {column: pl.lit(value) for column, value in BEFORE.items()} | {"kernel": pl.lit("xla")}
     values["loop"] = pl.when(pl.col("batching") == "vmap").then(pl.lit("masked")).otherwise(pl.lit("while"))
     for column, loop in (("scan", "plain"), ("kernel", "native")):
         if column in there:
