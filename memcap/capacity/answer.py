@@ -168,8 +168,8 @@ def answer(
     """
     if lag < task.smallest_lag:
         raise UserError(f"--lag {lag}: the least lag of {task.name} is {task.smallest_lag}")
-    subject = task, cell, layers, "dense", "fixed"
-    points = [p for p in points if (p.task, p.cell, p.layers, p.readout, p.initial_carry) == subject]
+    subject = task, (cell, "dense", layers, "fixed")
+    points = [p for p in points if (p.task, p.network) == subject]
     # Where a lag was measured in several ways, the usual length and rule count first, then the one with most
     # runs.
     point = max((p for p in points if p.lag == lag), key=lambda p: (p.usual, sum(p.runs)), default=None)

@@ -128,10 +128,14 @@ class Point:
         return bool(spread > 0 and (solved @ off) ** 2 > spread and solved @ off > 0)
 
     @property
+    def network(self) -> tuple[Any, ...]:
+        """The net but for its width: cell, read-out, layers, initial carry."""
+        return self.cell, self.readout, self.layers, self.initial_carry
+
+    @property
     def place(self) -> tuple[Any, ...]:
         """What the recipes that compete have in common."""
-        network = self.cell, self.readout, self.layers, self.initial_carry
-        return self.task, self.lag, self.length, network, self.threshold, self.evaluation
+        return self.task, self.lag, self.length, self.network, self.threshold, self.evaluation
 
     @property
     def label(self) -> str:
@@ -191,15 +195,24 @@ def label(
 ) -> str:
     """The task's name with the knobs that differ from their defaults, then the cell, read-out, layers and
     initial carry likewise, then `others`."""
-    parts = [
-        *set_knobs(task),
+    return in_words(task, *set_knobs(task), *network_words(cell, readout, layers, initial_carry), *others)
+
+
+def in_words(task: Task, *parts: str) -> str:
+    """The task's name, and in brackets what else there is to say."""
+    return task.name + (f" ({', '.join(parts)})" if parts else "")
+
+
+def network_words(
+    cell: str, readout: str = "dense", layers: int = 1, initial_carry: str = "fixed"
+) -> list[str]:
+    """What of a net is not the default."""
+    return [
         *[cell] * (cell != "lstm"),
         *[f"readout={readout}"] * (readout != "dense"),
         *[f"layers={layers}"] * (layers != 1),
         *[f"initial_carry={initial_carry}"] * (initial_carry != "fixed"),
-        *others,
     ]
-    return task.name + (f" ({', '.join(parts)})" if parts else "")
 
 
 def set_knobs(task: Task) -> list[str]:

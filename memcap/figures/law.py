@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from scipy.special import stdtrit
 
 from memcap.capacity.frontier import frontier
-from memcap.capacity.points import Point, label
+from memcap.capacity.points import Point, in_words, network_words, set_knobs
 from memcap.figures import Drawn
 from memcap.figures.style import budgets, colour_and_marker, pass_rules, which_seeds_count, write_below
 from memcap.knobs import UserError
@@ -60,11 +60,9 @@ class Cost:
 
 def family(point: Point) -> str:
     """The family of a point: its task, and of one whose content grows with the lag its knobs, too."""
-    others = [point.cell] * (point.cell != "lstm") + [f"layers={point.layers}"] * (point.layers != 1)
-    others += [f"initial_carry={point.initial_carry}"] * (point.initial_carry != "fixed")
-    if point.task.stream:
-        return label(point.task, point.cell, layers=point.layers, initial_carry=point.initial_carry)
-    return point.task.name + (f" ({', '.join(others)})" if others else "")
+    knobs = set_knobs(point.task) if point.task.stream else []
+    network = network_words(point.cell, layers=point.layers, initial_carry=point.initial_carry)
+    return in_words(point.task, *knobs, *network)
 
 
 def unit(point: Point) -> str:

@@ -74,8 +74,7 @@ def seeds_needed(seeds: int) -> tuple[int, int]:
 
 def search_of(member: Member) -> tuple[Hashable, ...]:
     """What the members of one search have in common: all but width and seed; the recipe is last."""
-    model = member.model
-    network = model.cell, model.readout, model.layers, model.initial_carry
+    network = tuple(value for name, value in vars(member.model).items() if name != "units")
     return member.task, member.lag, member.length, network, member.evaluation, member.recipe
 
 
