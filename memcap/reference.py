@@ -65,7 +65,8 @@ def train(member: Member) -> Outcome:
         """Loss, score, and how many answers were due: the cell and its read-out, over time by `lax.scan`."""
         network = architecture.build(architecture.unflatten(weights))
         starts = jnp.zeros(len(batch.inputs), bool) if batch.window_starts is None else batch.window_starts
-        starts = starts.at[0].set(False)  # what the sequence begins with may be learned: nothing cuts it
+        if member.model.initial_carry == "learned":
+            starts = starts.at[0].set(False)  # else nothing would reach what the sequence begins with
 
         def step(carry: Any, row: tuple[jax.Array, jax.Array]) -> Any:
             inputs, window_starts = row  # there the carry is set to zero, or its gradient is cut
