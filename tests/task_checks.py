@@ -18,7 +18,8 @@ from memcap.tasks.copy import Copy
 from memcap.tasks.selective_copy import SelectiveCopy
 
 STEPS, BATCH = 48, 32
-TEXTS = {"file": [str(Path(__file__).with_name("sequences.npz"))]}  # other values of knobs that are any text
+# other values of knobs that are any text
+TEXTS = {"file": [str(Path(__file__).with_name("tasks") / "sequences.npz")]}
 few = settings(deadline=None, max_examples=15, derandomize=True)
 seeds = st.integers(0, 2**31 - 1)
 

@@ -8,12 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import jax
 import numpy as np
 import polars as pl
 import pytest
 from command import files, memcap
 from study_rows import group, sealed, write
+from task_checks import draw
 
 import memcap as package
 from memcap import cli, figures
@@ -461,10 +461,9 @@ def test_an_exported_member_is_the_one_that_was_trained(tmp_path):
         arrays = dict(read)
     assert [a.shape for a in arrays.values()] == [(7, 8), (2, 8), (8,), (2, 2), (2,)]
     assert {a.dtype for a in arrays.values()} == {np.dtype("float32")}
-    sample = jax.jit(task_class("latch")().sample, static_argnums=(1, 2, 3, 4))
-    batch = sample(jax.random.key(7), 5, 7, 7, 1024)
-    one_hot = np.eye(7)[np.asarray(batch.inputs).T]
-    score = (keras_lstm(arrays, one_hot).argmax(-1) == np.asarray(batch.targets)).mean()
+    batch = draw(task_class("latch")(), 5, seed=7, steps=7, batch=1024)
+    one_hot = np.eye(7)[batch.inputs.T]
+    score = (keras_lstm(arrays, one_hot).argmax(-1) == batch.targets).mean()
     assert score == pytest.approx(row["final"], abs=0.1)
     assert row["final"] > 0.9  # far from chance: other weights, or gates in another order, would not pass
     for layout, first in (("torch", "lstm.weight_ih_l0"), ("flax", "cell.dense_i.kernel")):

@@ -3,6 +3,7 @@
 import jax
 import numpy as np
 import pytest
+from task_checks import draw
 
 import memcap
 from memcap.knobs import UserError
@@ -43,8 +44,7 @@ def loaded(request, trained):
 
 
 def inputs_of(member, steps=7, batch=3):
-    sample = jax.jit(member.task.sample, static_argnums=(1, 2, 3, 4))
-    return np.asarray(sample(jax.random.key(1), member.lag, steps, steps, batch).inputs)
+    return draw(member.task, member.lag, steps, seed=1, steps=steps, batch=batch).inputs
 
 
 def assert_carries_equal(one, other):

@@ -1,9 +1,9 @@
 """The nets that memcap publishes: each passes, has a name, and goes where a key of a member goes."""
 
-import jax
 import numpy as np
 import polars as pl
 import pytest
+from task_checks import draw
 
 import memcap
 from memcap import cli
@@ -48,10 +48,10 @@ def test_it_does_what_its_row_says(name):
     net = memcap.load(name)
     task, lag = net.member.task, net.member.lag
     length = task.length(lag)
-    batch = jax.jit(task.sample, static_argnums=(1, 2, 3, 4))(jax.random.key(7), lag, length, length, 512)
+    batch = draw(task, lag, seed=7, steps=length, batch=512)
     outputs, _ = net.run(batch.inputs)
-    due = np.asarray(batch.mask) if batch.mask is not None else np.arange(length)[:, None] == length - 1
-    right = outputs.argmax(-1) == np.broadcast_to(np.asarray(batch.targets), outputs.shape[:2])
+    due = batch.mask if batch.mask is not None else np.arange(length)[:, None] == length - 1
+    right = outputs.argmax(-1) == np.broadcast_to(batch.targets, outputs.shape[:2])
     assert right[np.broadcast_to(due, right.shape)].mean() > 0.985
 
 

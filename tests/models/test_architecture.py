@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from lstm_reference import quick_jit
+from task_checks import draw
 
 from memcap.cells.registry import count
 from memcap.config import Member
@@ -133,8 +134,7 @@ def test_steps_of_adam_lower_the_loss(cell, together):
     member = Member(Latch(distractors=0), 3, model=Model(cell, U), recipe=recipe)
     loop = "masked" if together else "while"
     trainer = Trainer(TrainSpec.of(member), member.length, member.length, loop, side_by_side=together)
-    sample = jax.jit(member.task.sample, static_argnums=(1, 2, 3, 4))
-    batch = sample(jax.random.key(0), member.lag, member.length, member.length, 32)
+    batch = draw(member.task, member.lag, member.length, steps=member.length, batch=32)
     update = jax.jit(trainer.train_step)
     state, operands, losses = initial_state(trainer, member), train_operands(trainer, member), []
     for _ in range(30):

@@ -1,9 +1,9 @@
 """Voelker et al. (2019): what a window holds, and what is drawn and judged, on rows that nobody trained."""
 
-import jax
 import numpy as np
 import pytest
 from study_rows import group, table
+from task_checks import draw as draw_batch
 
 from memcap.launch.app import compose_jobs
 from memcap.papers import NOT_MEASURED
@@ -111,8 +111,7 @@ def test_a_window_holds_20_numbers_whatever_its_steps(steps):
 def test_what_numbers_leave_is_what_a_drawn_signal_shows():
     """10 numbers of a window, in the directions in which other windows vary most, against the eigenvalues."""
     steps = 40
-    sample = jax.jit(BandlimitedDelay().sample, static_argnums=(1, 2, 3, 4))
-    x = np.asarray(sample(jax.random.key(0), steps, 100, 100, 4096).inputs)[-steps:, :, 0]
+    x = draw_batch(BandlimitedDelay(), steps, 100, steps=100, batch=4096).inputs[-steps:, :, 0]
     directions = np.linalg.eigh(np.cov(x[:, :2048]))[1][:, -10:]
     others = x[:, 2048:]
     assert 1 - ((directions.T @ others) ** 2).sum() / (others**2).sum() == pytest.approx(

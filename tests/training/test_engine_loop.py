@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 from native_checks import EMPTY_PATH, needs_compiler
+from task_checks import draw
 from training_checks import ONE, member, programs, vector
 
 from memcap import loops
@@ -339,8 +340,7 @@ def test_a_program_leaves_out_the_units_that_pad():
     )
     assert jax.jit(wide.evaluate)(poisoned, eval_operands(wide, one, EVALUATE)) == alone
     operands = train_operands(wide, one)
-    sample = jax.jit(one.task.sample, static_argnums=(1, 2, 3, 4))
-    batch = sample(jax.random.key(0), one.lag, one.length, wide.max_length, 16)
+    batch = draw(one.task, one.lag, one.length, steps=wide.max_length, batch=16)
     loss = jax.jit(wide.train_step)(start._replace(params=poisoned), operands, batch)[1]
     assert np.isfinite(loss)
     assert not np.isfinite(
