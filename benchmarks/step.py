@@ -123,9 +123,9 @@ def measure(
             rows += time_case(workers, titles, workload, units, plan, ceilings, errors[workload, units])
         processes = {name: worker.call("about") for name, worker in workers.items()}
     doubles = {
-        f"{workload.key}, {units} units": found["float64"]
-        for (workload, units), found in errors.items()
-        if "float64" in found
+        f"{workload.key}, {units} units": apart["float64"]
+        for (workload, units), apart in errors.items()
+        if "float64" in apart
     }
     return Measured(rows, ceilings, processes, doubles)
 

@@ -35,6 +35,11 @@ class Terms(NamedTuple):
     scales: Float[Array, "T1 B"] | None
     strength: Float[Array, "W B"] | None = None
 
+    @property
+    def writes(self) -> int:
+        """Of each step."""
+        return len(self.key) // len(self.query)
+
 
 class ChunkedCell(MatrixCell):
     """Base of these cells; a subclass has `terms`, beside a step of its own.

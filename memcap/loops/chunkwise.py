@@ -121,8 +121,7 @@ def chunk_of(graph: nnx.GraphDef, windows: bool, reset: bool, return_sequences: 
 
 def each_write(terms: Terms, of_steps: Shaped[Array, "C ..."]) -> Shaped[Array, "W ..."]:
     """What is said of each step, of each of its writes."""
-    writes = len(terms.key) // len(terms.query)
-    return of_steps if writes == 1 else jnp.repeat(of_steps, writes, 0)
+    return of_steps if terms.writes == 1 else jnp.repeat(of_steps, terms.writes, 0)
 
 
 def through_chunk(
@@ -148,9 +147,9 @@ def through_chunk(
         return written.astype(dtype) if logs is None else jnp.where(written, jnp.exp(logs), 0)
 
     def gathered(decays: jax.Array, *content: jax.Array) -> tuple[Any, Any]:
-        each = writes // len(terms.query)
-        shown = decays if each == 1 else decays[each - 1 :: each]
-        return _last(decays, *content), _read(terms.query, shown, *content) if every else None
+        step = terms.writes  # what is read of it is there after its last write
+        of_queries = decays if step == 1 else decays[step - 1 :: step]
+        return _last(decays, *content), _read(terms.query, of_queries, *content) if every else None
 
     matrix, key, log_decay = terms.matrix, terms.key, terms.log_decay
     if starts is None:

@@ -209,11 +209,15 @@ class Lanes:
             lane.seconds += seconds
             count = steps[k] - lane.steps
             if count or k in scores:
-                held_out = scores[k][0] if k in scores else None
-                scores_of_lane = train_scores[k], held_out
-                chunks.append(
-                    CurveChunk(lane.member, lane.steps, losses[k, :count], *scores_of_lane, lags.get(k))
+                chunk = CurveChunk(
+                    lane.member,
+                    lane.steps,
+                    losses[k, :count],
+                    train_scores[k],
+                    score=scores[k][0] if k in scores else None,
+                    lag=lags.get(k),
                 )
+                chunks.append(chunk)
             lane.steps = steps[k]
         return chunks
 

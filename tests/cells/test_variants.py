@@ -170,15 +170,15 @@ def left_by_a_step(name: str, gate: float, state: np.ndarray) -> np.ndarray:
 def test_a_signed_factor_is_twice_the_cell_s_less_1(name, shape):
     """The state is alike along all keys, so that of the delta rule, too, one factor is left."""
     state = np.ones(shape, np.float32) * np.arange(1, U + 1, dtype=np.float32)
-    found = []
+    factors = []
     for gate in (-40.0, -1.0, 0.5, 3.0, 40.0):
         factor = left_by_a_step(name, gate, state) / state
         np.testing.assert_allclose(
             left_by_a_step(f"{name}+signed", gate, state) / state, 2 * factor - 1, atol=1e-5
         )
-        found.append(float(2 * factor.ravel()[0] - 1))
-    assert max(found) > 0.9
-    assert min(found) < -0.8
+        factors.append(float(2 * factor.ravel()[0] - 1))
+    assert max(factors) > 0.9
+    assert min(factors) < -0.8
 
 
 def test_the_signed_delta_net_is_a_cell_of_its_own_name(inputs):

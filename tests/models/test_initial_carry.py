@@ -105,7 +105,7 @@ def test_its_gradient_is_numpy_s_in_float64(readout, windows):
         carry = carry, of_lstm(weights["initial_carry"]["readout"])
     nothing = jax.tree.map(np.zeros_like, carry)
     cut = starts & (np.arange(T) > 0) & windows
-    wanted = in_numpy(weights, inputs, carry, cut, False, d_outputs, nothing).d_carry
+    of_numpy = in_numpy(weights, inputs, carry, cut, False, d_outputs, nothing).d_carry
 
     def loss(weights, loop):
         cuts = Windows(jnp.asarray(starts)) if windows else None
@@ -117,7 +117,9 @@ def test_its_gradient_is_numpy_s_in_float64(readout, windows):
     single = jax.tree.map(np.float32, weights)
     slopes = quick_jit(lambda weights: {name: jax.grad(loss)(weights, name) for name in names})(single)
     for name in names:
-        for layer, parts in zip(("cell", "readout"), wanted if readout == "lstm" else [wanted], strict=False):
+        for layer, parts in zip(
+            ("cell", "readout"), of_numpy if readout == "lstm" else [of_numpy], strict=False
+        ):
             for part, each in zip(("part_0", "part_1"), parts, strict=True):
                 ours = slopes[name]["initial_carry"][layer][part]
                 assert relative_error(ours, each.sum(0)) < 1e-5, name

@@ -221,10 +221,10 @@ def test_a_gradient_of_a_script_is_clipped_as_the_engine_s(name):
     in_keras, in_torch, in_flax = CLIPPINGS[name]
     gradients = [np.float32([0.5, -2.0]), np.float32([[0.25]])]
     long = np.sqrt(sum(np.sum(each**2) for each in gradients))
-    wanted = [np.clip(each, -1, 1) if name == "element" else each / long for each in gradients]
+    of_numpy = [np.clip(each, -1, 1) if name == "element" else each / long for each in gradients]
 
     def check(clipped):
-        for each, other in zip(clipped, wanted, strict=True):
+        for each, other in zip(clipped, of_numpy, strict=True):
             np.testing.assert_allclose(np.asarray(each), other, rtol=1e-6)
 
     optimizer = getattr(optax, in_flax)(1.0)
