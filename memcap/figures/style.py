@@ -16,6 +16,7 @@ from memcap.training.early_stopping import criterion, rule, steady_rule
 
 COLOURS = ("#0b5394", "#b45f06", "#38761d", "#741b47", "#5b5b5b", "#bf9000", "#134f5c", "#990000")
 MARKERS = "osD^vP<>"
+MOST_TICKS = 30  # on an axis of lags: their numbers have one or two digits, seldom three
 ONE_PER_SYMBOL = "one carry number per symbol held (a reference, not a limit)"
 
 
@@ -55,12 +56,22 @@ def log2_axes(axes: Axes, lags: Sequence[int], widest: float) -> None:
     axes.set_yscale("log", base=2)
     axes.set_xlim(lags[0] / 1.25, lags[-1] * 1.25)
     axes.set_ylim(0.8, widest * 1.6)
-    axes.xaxis.set_major_locator(FixedLocator(lags))
+    axes.xaxis.set_major_locator(FixedLocator(_apart(lags)))
     axes.yaxis.set_major_locator(FixedLocator([2**k for k in range(int(math.log2(widest)) + 2)]))
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axis.set_minor_locator(NullLocator())
     axes.grid(color="#dddddd", lw=0.5)
+
+
+def _apart(lags: Sequence[int]) -> list[int]:
+    """Of rising lags as many as have room for their numbers, from the last one down."""
+    gap = math.log2(lags[-1] * 1.25 / (lags[0] / 1.25)) / MOST_TICKS
+    ticks = [lags[-1]]
+    for lag in reversed(lags):
+        if math.log2(ticks[-1] / lag) >= gap:
+            ticks.append(lag)
+    return ticks[::-1]
 
 
 def legend_in_order(axes: Axes, labels: Iterable[str], **look: Any) -> None:

@@ -5,6 +5,7 @@ import inspect
 import os
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import polars as pl
@@ -14,6 +15,7 @@ from matplotlib.figure import Figure
 from study_rows import group, table, write
 
 from memcap import figures
+from memcap.figures.style import log2_axes
 from memcap.knobs import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -111,3 +113,18 @@ def test_importing_drawing_and_saving_choose_no_backend(tmp_path):
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "drawn" / "frontier.png").is_file()
+
+
+def test_numbers_of_lags_have_room():
+    """Those of the atlas all; of each lag to 50, and beside longer ones, as many as do not overlap."""
+    atlas = [1, 2, 3, 5, 8, 12, 16, 20, 25, 32, 40, 50]
+    for lags in (atlas, range(1, 51), [*range(1, 51), 100, 200]):
+        figure = Figure(figsize=(7.2, 4.4))
+        axes = figure.add_subplot()
+        log2_axes(axes, lags, 64)
+        figure.draw_without_rendering()
+        boxes = [label.get_window_extent() for label in axes.get_xticklabels()]
+        assert all(one.x1 < other.x0 for one, other in pairwise(boxes))
+        ticks = axes.get_xticks()
+        assert {lags[0], 50, lags[-1]} <= {*ticks}
+        assert len(ticks) == 12 if lags is atlas else len(ticks) > 12
