@@ -246,11 +246,19 @@ def test_what_hangs_holds_up_nothing(exits, capfd, monkeypatch):
     monkeypatch.setattr(signals, "PATIENCE", 0.0)
     monkeypatch.setattr(signals, "SECONDS_TO_SAVE", 0.1)
     over = threading.Event()
-    with signals.watching(), signals.saving(lambda _: over.wait(20)):
+    threads = []
+
+    def hang(interrupted):
+        threads.append(threading.current_thread())
+        over.wait(20)
+
+    with signals.watching(), signals.saving(hang):
         signal.raise_signal(signal.SIGTERM)
         until(lambda: exits)
+        written = capfd.readouterr().err  # while it hangs: it writes to the same file afterwards
     over.set()
-    assert "memcap: interrupted (SIGTERM); not all was saved\n" in capfd.readouterr().err
+    threads[0].join()
+    assert written == "memcap: interrupted (SIGTERM); not all was saved\n"
 
 
 def test_signals_that_come_together_are_one(exits):
