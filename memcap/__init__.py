@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from memcap.tasks import Batch, Facts, Task
     from memcap.trained import Trained
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 __all__ = [
     "Batch",
     "Cell",

@@ -150,5 +150,8 @@ def test_the_page_of_the_python_face_lists_all_of_it():
     assert not missing
 
 
-def test_citation_and_package_have_one_version():
+def test_package_citation_and_changelog_have_one_version():
     assert f"version: {face.__version__}\n" in (ROOT / "CITATION.cff").read_text()
+    newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert newest is not None
+    assert newest[1] == face.__version__
