@@ -152,8 +152,11 @@ def alone_loops(name: str, case: Case) -> list[loops.Loop]:
 
 
 def side_by_side_loops(name: str, case: Case) -> list[loops.Loop]:
-    """Those that run several members."""
-    return [loop for loop in serving(name, case) if loop.side_by_side("gpu") and case in SIDE_BY_SIDE]
+    """Those that run several members: of a cell like another one, without the plain one, which ran alone."""
+    if case not in SIDE_BY_SIDE:
+        return []
+    together = [loop for loop in serving(name, case) if loop.side_by_side("gpu")]
+    return together if name in (*IN_FULL, *IN_PART) else together[1:]
 
 
 def run(name: str, case: Case, loop: loops.Loop) -> Callable[..., Any]:
