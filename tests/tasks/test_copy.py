@@ -87,4 +87,11 @@ def test_the_loss_without_memory_that_papers_quote(lag, known):
 
 
 def test_recipe():
-    assert [recommended(Copy(items=items), 10) for items in (4, 8, 9)] == ["curriculum_chrono"] * 3
+    from_half, from_one = "curriculum_chrono", "curriculum_from_one"
+    assert [recommended(Copy(items=items), 10) for items in (2, 4, 5, 16)] == [
+        from_half,
+        from_half,
+        from_one,
+        from_one,
+    ]
+    assert recommended(Copy(items=4), 50) == from_one
