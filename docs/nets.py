@@ -17,12 +17,12 @@ import polars as pl
 
 from memcap import api
 from memcap.capacity import nets
-from memcap.capacity.answer import answer
 from memcap.capacity.code import recipe_of
 from memcap.capacity.frontier import frontier
+from memcap.capacity.sources import from_rows
 from memcap.config import Member, usual_until
 from memcap.models.network import Model
-from memcap.published import ATLAS, rows_file
+from memcap.published import ATLAS, rows_file, rows_files
 from memcap.studies import shards, store
 
 FIRST_SEED = 9000  # that no study has
@@ -31,13 +31,14 @@ WORK = Path("outputs/nets")
 
 
 def advised() -> dict[str, Member]:
-    """By name, the member of the first seed, of all points of the atlas whose width is known."""
+    """By name, the member of the first seed, of all points of the atlas whose width is known: the one that
+    `memcap answer` advises."""
     members = {}
-    points = [point for point in frontier(store.read(rows_file(ATLAS))) if point.usual]
-    for point in points:
-        if (point.net, point.readout) != ("lstm", "dense"):
+    rows = pl.concat([store.read(file) for file in rows_files(ATLAS)])
+    for point in frontier(store.read(rows_file(ATLAS))):
+        if not point.usual or (point.net, point.readout) != ("lstm", "dense"):
             continue
-        advice = answer(point.task, point.lag, 0.9, points)
+        advice = from_rows(rows, point.task, point.lag)
         if advice.units is not None:
             members[nets.name_of(point.task, point.lag)] = Member(
                 point.task,
