@@ -233,7 +233,7 @@ def short_law() -> str:
 def hidden() -> str:
     """Holding tasks at their shortest and longest lag, by the recipes of before and under the curriculum."""
     lines = []
-    for task, *knobs in (("latch", "symbols=8"), ("latch", "symbols=32"), *COPIES):
+    for task, *knobs in (("pattern",), ("latch", "symbols=8"), ("latch", "symbols=32"), *COPIES):
         label_of = label(task_of(task, list(knobs)))
         for lag in (1, 50):
             own = [p for p in all_recipes() if p.label == label_of and p.lag == lag]
@@ -244,8 +244,10 @@ def hidden() -> str:
                     label_of,
                     lag,
                     f"{width(before.fit.u90)} ({before.recipe['recipe']}, {before.recipe['budget']:,})",
-                    width(curricula["curriculum_chrono"].fit.u90),
-                    width(curricula["curriculum_from_one"].fit.u90),
+                    *(
+                        width(curricula[name].fit.u90) if name in curricula else "not tried"
+                        for name in ("curriculum_chrono", "curriculum_from_one")
+                    ),
                 )
             )
     head = (
