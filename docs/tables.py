@@ -245,7 +245,7 @@ def hidden() -> str:
                     lag,
                     f"{width(before.fit.u90)} ({before.recipe['recipe']}, {before.recipe['budget']:,})",
                     *(
-                        width(curricula[name].fit.u90) if name in curricula else "not tried"
+                        width(curricula[name].fit.u90) if name in curricula else "not in the atlas"
                         for name in ("curriculum_chrono", "curriculum_from_one")
                     ),
                 )
@@ -422,7 +422,8 @@ def _best_within(several: Iterable[Point], budget: int) -> Point:
 
 def failing_nets() -> str:
     """What a rule that gives up on nets would save, and how many it would stop that pass, on seeds that it
-    was not fitted on: the others' bar is the lowest value of a net that passes."""
+    was not fitted on: its bar is the lowest value among the passing nets of the same lag of the other half
+    of the seeds."""
     rows = rows_of("failing_nets").select("key", "seed", "steps", "budget", "steady", task_lag="lag")
     points = curves.read(ROOT / "results" / "failing_nets").join(rows, on="key").sort("key", "step")
     lines = []
@@ -438,8 +439,10 @@ def failing_nets() -> str:
             stopped = []
             for odd in (0, 1):
                 own = pl.col("seed") % 2 == odd
-                bar = running.filter(~own & pl.col("steady"))[statistic].min()
-                stopped.append(running.filter(own & (pl.col(statistic) < bar)))
+                passing = running.filter(~own & pl.col("steady"))
+                bars = passing.group_by("task_lag").agg(bar=pl.col(statistic).min())
+                judged = running.filter(own).join(bars, on="task_lag")
+                stopped.append(judged.filter(pl.col(statistic) < pl.col("bar")))
             given_up = pl.concat(stopped)
             saved = (given_up["steps"] - share * given_up["budget"]).sum() / rows["steps"].sum()
             parts += [f"{100 * saved:.1f} %", f"{given_up['steady'].sum()} of {rows['steady'].sum()}"]
