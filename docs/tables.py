@@ -231,7 +231,7 @@ def short_law() -> str:
 
 
 def hidden() -> str:
-    """Holding tasks at their shortest and longest lag, by the recipes of before and under the curriculum."""
+    """Holding tasks at their shortest and longest lag, by the recipes of before and under the curricula."""
     lines = []
     for task, *knobs in (("pattern",), ("latch", "symbols=8"), ("latch", "symbols=32"), *COPIES):
         label_of = label(task_of(task, list(knobs)))
@@ -434,18 +434,14 @@ def failing_nets() -> str:
             loss=-pl.col("train_loss").tail(3).mean(),
         )
         running = rows.join(last, on="key").filter(pl.col("steps") > share * pl.col("budget"))
+        running = running.with_columns(half=pl.col("seed") % 2)
         parts = []
         for statistic in ("progress", "loss"):
-            stopped = []
-            for odd in (0, 1):
-                own = pl.col("seed") % 2 == odd
-                passing = running.filter(~own & pl.col("steady"))
-                bars = passing.group_by("task_lag").agg(bar=pl.col(statistic).min())
-                judged = running.filter(own).join(bars, on="task_lag")
-                stopped.append(judged.filter(pl.col(statistic) < pl.col("bar")))
-            given_up = pl.concat(stopped)
-            saved = (given_up["steps"] - share * given_up["budget"]).sum() / rows["steps"].sum()
-            parts += [f"{100 * saved:.1f} %", f"{given_up['steady'].sum()} of {rows['steady'].sum()}"]
+            passing = running.filter("steady").with_columns(half=1 - pl.col("half"))
+            bars = passing.group_by("task_lag", "half").agg(bar=pl.col(statistic).min())
+            failing = running.join(bars, on=["task_lag", "half"]).filter(pl.col(statistic) < pl.col("bar"))
+            steps = (failing["steps"] - share * failing["budget"]).sum() / rows["steps"].sum()
+            parts += [f"{100 * steps:.1f} %", f"{failing['steady'].sum()} of {rows['steady'].sum()}"]
         lines.append((f"{100 * share:.0f} %", *parts))
     head = ("after this share of the budget", "by the curriculum's lag: steps saved", "passing nets stopped")
     return table((*head, "by the loss: steps saved", "passing nets stopped"), lines)

@@ -37,8 +37,10 @@ def test_the_atlas_says_how_many_rows_it_has_what_they_cost_and_which_were_train
     )
     assert from_half + from_one == in_c.height
     assert rows.filter(recipe="curriculum_from_one").height == from_one
-    said = f"by curriculum_chrono {from_half}, and all of curriculum_from_one, were trained by the LSTM in C"
-    assert said in text
+    sentence = (
+        f"by curriculum_chrono {from_half}, and all of curriculum_from_one, were trained by the LSTM in C"
+    )
+    assert sentence in text
     assert f"# Costs: {rows['run_seconds'].sum() / 3600:.0f} hours" in text
     assert f": {rows.height:,} members.\n" in text
 

@@ -255,10 +255,10 @@ def test_what_hangs_holds_up_nothing(exits, capfd, monkeypatch):
     with signals.watching(), signals.saving(hang):
         signal.raise_signal(signal.SIGTERM)
         until(lambda: exits)
-        written = capfd.readouterr().err  # while it hangs: it writes to the same file afterwards
+        message = capfd.readouterr().err  # while it hangs: it writes to the same file afterwards
     over.set()
     threads[0].join()
-    assert written == "memcap: interrupted (SIGTERM); not all was saved\n"
+    assert message == "memcap: interrupted (SIGTERM); not all was saved\n"
 
 
 def test_signals_that_come_together_are_one(exits):

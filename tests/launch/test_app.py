@@ -189,8 +189,8 @@ def test_info_says_where_configurations_are_looked_for(tmp_path):
         ("memcap train -m task=latch -cd=my_conf sweeps=mi", {"sweeps=mine"}),
         ("memcap plan --device h100 -m --config-dir ./my_conf/ recipe=mi", {"recipe=mine"}),
         (
-            "memcap train --config-dir nowhere recipe=curriculum_",
-            {"recipe=curriculum_chrono", "recipe=curriculum_from_one"},
+            "memcap train --config-dir nowhere recipe=cu",
+            {"recipe=curriculum", "recipe=curriculum_chrono", "recipe=curriculum_from_one"},
         ),
         ("memcap my_module:hello --", set()),  # nothing of the current folder runs for a key press
     ],
