@@ -421,30 +421,61 @@ def _best_within(several: Iterable[Point], budget: int) -> Point:
 
 
 def failing_nets() -> str:
-    """What a rule that gives up on nets would save, and how many it would stop that pass, on seeds that it
-    was not fitted on: its bar is the lowest value among the passing nets of the same lag of the other half
-    of the seeds."""
-    rows = rows_of("failing_nets").select("key", "seed", "steps", "budget", "steady", task_lag="lag")
-    points = curves.read(ROOT / "results" / "failing_nets").join(rows, on="key").sort("key", "step")
+    """What rules that give up on delay lines would save, by when they are applied and by what they look
+    at."""
+    rows = _at_threshold().filter(task="delay_line", cell="lstm", symbols=2)
     lines = []
     for share in (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9):
-        seen = points.filter(pl.col("step") <= share * pl.col("budget"), pl.col("lag").is_not_null())
-        last = seen.group_by("key").agg(
-            progress=pl.col("lag").last() / pl.col("task_lag").last(),
-            loss=-pl.col("train_loss").tail(3).mean(),
-        )
-        running = rows.join(last, on="key").filter(pl.col("steps") > share * pl.col("budget"))
-        running = running.with_columns(half=pl.col("seed") % 2)
-        parts = []
-        for statistic in ("progress", "loss"):
-            passing = running.filter("steady").with_columns(half=1 - pl.col("half"))
-            bars = passing.group_by("task_lag", "half").agg(bar=pl.col(statistic).min())
-            failing = running.join(bars, on=["task_lag", "half"]).filter(pl.col(statistic) < pl.col("bar"))
-            steps = (failing["steps"] - share * failing["budget"]).sum() / rows["steps"].sum()
-            parts += [f"{100 * steps:.1f} %", f"{failing['steady'].sum()} of {rows['steady'].sum()}"]
+        rules = [_give_up(rows, share, by, "task_lag") for by in ("progress", "loss")]
+        parts = [part for saved, stopped in rules for part in (saved, f"{stopped} of {rows['passed'].sum()}")]
         lines.append((f"{100 * share:.0f} %", *parts))
     head = ("after this share of the budget", "by the curriculum's lag: steps saved", "passing nets stopped")
     return table((*head, "by the loss: steps saved", "passing nets stopped"), lines)
+
+
+def failing_nets_by_task() -> str:
+    """What one bar for the curriculum's share of the lag would save, task by task."""
+    lines, shares = [], (0.2, 0.4, 0.6)
+    for (task, knobs, cell), rows in _at_threshold().group_by("task", "knobs", "cell", maintain_order=True):
+        what = label(typed(task_class(task), json.loads(knobs), "task"), cell).replace("_", " ")
+        passed, failed = rows["passed"].sum(), rows.filter(~pl.col("passed"))["steps"].sum()
+        rules = [_give_up(rows, share, "progress") for share in shares]
+        cells = [f"{saved}, {stopped}" for saved, stopped in rules]
+        lags = sorted(rows["task_lag"].unique())
+        several = f"{lags[0]} to {lags[-1]}" if lags[1:] else lags[0]
+        share_failed = f"{100 * failed / rows['steps'].sum():.0f} %"
+        lines.append((what, several, rows.height, passed, share_failed, *cells))
+    head = ("task", "lag", "nets", "pass", "steps of those that fail")
+    return table((*head, *(f"after {100 * share:.0f} % of the budget" for share in shares)), lines)
+
+
+@cache
+def _at_threshold() -> pl.DataFrame:
+    """The rows of the study of failing nets."""
+    symbols = pl.col("knobs").str.json_path_match("$.symbols").cast(int)
+    rows = rows_of("failing_nets").with_columns(passed_column(), symbols=symbols)
+    columns = "key", "seed", "task", "knobs", "symbols", "cell", "steps", "budget", "passed"
+    return rows.select(*columns, task_lag="lag")
+
+
+def _give_up(rows: pl.DataFrame, share: float, by: str, *each: str) -> tuple[str, int]:
+    """What a rule that gives up on nets after a share of the budget would save of their steps, and how many
+    it would stop that pass, on seeds that it was not fitted on: its bar, one for each value of some columns,
+    is the lowest value among the passing nets of the other half of the seeds."""
+    points = curves.read(ROOT / "results" / "failing_nets").join(rows, on="key").sort("key", "step")
+    seen = points.filter(pl.col("step") <= share * pl.col("budget"), pl.col("lag").is_not_null())
+    last = seen.group_by("key").agg(
+        progress=pl.col("lag").last() / pl.col("task_lag").last(),
+        loss=-pl.col("train_loss").tail(3).mean(),
+    )
+    running = rows.join(last, on="key").filter(pl.col("steps") > share * pl.col("budget"))
+    running = running.with_columns(half=pl.col("seed") % 2)
+    passing = running.filter("passed").with_columns(half=1 - pl.col("half"))
+    bars = passing.group_by(*each, "half").agg(bar=pl.col(by).min())
+    below = (pl.col(by) < pl.col("bar")) | pl.col("bar").is_null()
+    failing = running.join(bars, on=[*each, "half"], how="left").filter(below)
+    saved = (failing["steps"] - share * failing["budget"]).sum() / rows["steps"].sum()
+    return f"{100 * saved:.1f} %", failing["passed"].sum()
 
 
 def delay_line() -> str:
@@ -709,6 +740,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "speed of studies": studies,
     "designs": designs,
     "failing nets": failing_nets,
+    "failing nets by task": failing_nets_by_task,
     "tables of rows": tables_of_rows,
     "columns": columns,
 }
