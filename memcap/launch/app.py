@@ -24,7 +24,7 @@ from memcap import jax_setup, loops, signals
 from memcap.config import Member
 from memcap.knobs import UserError, defaults
 from memcap.launch import launcher, slurm, sweeper
-from memcap.launch.check import check, check_text, typed_overrides
+from memcap.launch.check import check, typed_overrides, typed_words
 from memcap.launch.composer import Composer
 from memcap.launch.errors import HYDRA_ERRORS, composing, explaining
 from memcap.launch.jobs import GROUPS, Job, job_of, settings, use_config_folders, values_of
@@ -167,7 +167,7 @@ def compose_jobs(
         UserError: the first mistake, in one line.
     """
     register()
-    check_text(overrides)
+    overrides = typed_words(overrides)
     _check_config_dir(folder)
     mode = RunMode.MULTIRUN if multirun else RunMode.RUN
     with (
@@ -218,7 +218,7 @@ def main(arguments: Sequence[str]) -> list[Path]:
     register()
     logging.raiseExceptions = False  # Hydra prints by logging: a closed pipe would give a traceback a line
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that Hydra raises, and memcap decides what the user sees
-    check_text(arguments)
+    arguments = typed_words(arguments)
     parsed = Parser().parse_args(list(arguments))
     _check_config_dir(parsed.config_dir)
     sys.argv = ["memcap", *arguments]

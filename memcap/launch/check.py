@@ -37,13 +37,19 @@ def check(config: DictConfig, jobs: Iterable[Job]) -> list[Job]:
     return checked
 
 
-def check_text(words: Sequence[str]) -> None:
-    """Refuse words of a command line that are no text: rows, logs and pages are."""
+def typed_words(words: Sequence[str]) -> list[str]:
+    """Words of a command line, axes in one line: Hydra's grammar knows no line breaks, and long axes have
+    some.
+
+    Raises:
+        UserError: a word is no text: rows, logs and pages are.
+    """
     for word in words:
         try:
             word.encode()
         except UnicodeEncodeError as error:
             raise UserError(f"{word}: is not UTF-8; write it in letters that are") from error
+    return [" ".join(word.splitlines()) if word.startswith("axes=") else word for word in words]
 
 
 def typed_overrides(config: DictConfig) -> list[str]:

@@ -256,3 +256,11 @@ def test_a_tracked_study_leaves_a_run_a_member_and_one_with_table_and_figure(tmp
     (row,) = (dict(zip(read["columns"], values, strict=True)) for values in read["data"])
     assert (row["task"], row["lag"], row["budget"], row["runs"]) == ("latch", 5, 40, 2)
     assert list(study.directory.rglob("figure*.png"))
+
+
+def test_axes_may_be_pasted_over_several_lines():
+    axes = "axes=[{task.lag: [3, 5],BREAK model.units: [1, 2]},BREAK {task.lag: 8}]"
+    ((whole,),) = compose_jobs(["task=latch", axes.replace("BREAK", "")])
+    ((broken,),) = compose_jobs(["task=latch", axes.replace("BREAK", "\n ")])
+    assert whole.members == broken.members
+    assert len(whole.members) == 5
