@@ -238,11 +238,11 @@ def is_recommended(task: str) -> bool:
 
 
 def race_names() -> list[str]:
-    """Names of the recipes that race where none is named: those of conf/recommended.yaml, then all of the
-    user's own."""
+    """Names of the recipes that race where none is named: all of the user's own, then those of
+    conf/recommended.yaml."""
     folders = [folder for folder in _folders if folder != root() / "conf"]
     own = [path.stem for folder in folders for path in sorted((folder / "recipe").glob("*.yaml"))]
-    return list(dict.fromkeys([*_recommendations()["race"], *own]))
+    return list(dict.fromkeys([*own, *_recommendations()["race"]]))
 
 
 def starts_itself(cell: str) -> bool:

@@ -1,17 +1,19 @@
 """The design `race`: which recipe trains a task at a lag, before `bisect` asks how many units it takes by it.
 
 The recipes that compete train a few seeds each. First at a lean width, half a unit per symbol that is to be
-held, with a small budget: a recipe that passes there, with at least half of its seeds solved, trains narrow
-nets, and the best of those wins. Which one trains ample nets soonest does not say that: some recipes are
+held, with a small budget, one recipe after another: the first that passes there, with at least half of its
+seeds solved, trains narrow nets, and wins. (Those of one name, which differ in their rates, train there
+together, and the best of them wins.) Which one trains ample nets soonest does not say that: some recipes are
 quick with room to spare and fail without.
 
-Where none passes at the lean width, they race at an ample one. The worse half is left behind and the budget
+Where none passes at the lean width, all race at an ample one. The worse half is left behind and the budget
 doubles (successive halving), until one is left or until one passes. Where no recipe is beyond chance yet,
 none is left behind. Recipes are compared by how many seeds passed, then by how few steps those took, then by
 the best held-out score.
 
-A budget that reaches a recipe's own is its own, so that those members count for the search that follows.
-Every net of a race is a member like any other, with a row and a key; what it has of its own is its budget.
+Budgets and steps are counted from the end of a recipe's warmup on. A budget that reaches a recipe's own is
+its own, so that those members count for the search that follows. Every net of a race is a member like any
+other, with a row and a key; what it has of its own is its budget.
 
 The winners of all lags of a task then go into one search (`memcap.studies.search.Bisect`).
 
@@ -28,7 +30,7 @@ from memcap.studies.search import Bisect, Outcome, search_of
 from memcap.tasks.base import BEYOND_CHANCE
 
 SEEDS = 3  # that each recipe trains in a race
-FIRST_BUDGET = 1500  # steps of the first rung
+FIRST_BUDGET = 1500  # steps of the first rung, after the warmup
 LEAN = 0.5  # units per symbol that is to be held, of the width that races first
 AMPLE = 2  # and of the one that races where none passes there
 FEWEST_UNITS = 16  # of the ample width
@@ -57,6 +59,9 @@ class LagRace:
         for member in members:
             self.members.setdefault(member.recipe, []).append(member)
         self.alive = list(self.members)
+        names = dict.fromkeys(recipe.name for recipe in self.alive)
+        # Those that train at the lean width together.
+        self.heats = [[recipe for recipe in self.alive if recipe.name == name] for name in names]
         self.budget = FIRST_BUDGET
         held = next(iter(self.members.values()))[0].facts.held
         self.lean, self.ample = LEAN * held, max(FEWEST_UNITS, AMPLE * held)
@@ -78,8 +83,8 @@ class LagRace:
         theirs = self.members[recipe]
         width = min({m.model.units for m in theirs}, key=lambda width: (abs(width - units), width))
         nets = sorted((m for m in theirs if m.model.units == width), key=lambda m: m.seed)[:SEEDS]
-        assert recipe.budget is not None
-        if budget >= recipe.budget:
+        budget += recipe.warmup_steps
+        if budget >= _own_budget(recipe):
             return nets
         return [replace(net, recipe=replace(recipe, budget=budget)) for net in nets]
 
@@ -92,7 +97,7 @@ class LagRace:
             budget = FIRST_BUDGET
             nets.update(dict.fromkeys(self.nets(recipe, self.lean, budget)))
             nets.update(dict.fromkeys(self.nets(recipe, self.ample, budget)))
-            while budget < (recipe.budget or 0):
+            while budget + recipe.warmup_steps < _own_budget(recipe):
                 budget *= 2
                 nets.update(dict.fromkeys(self.nets(recipe, self.ample, budget)))
         return list(nets)
@@ -101,32 +106,47 @@ class LagRace:
         """Go on as far as the outcomes allow. Returns the nets of the rung at hand that have none yet; empty
         once there is a winner."""
         while self.winner is None:
-            nets = {recipe: self.nets(recipe, self.units, self.budget) for recipe in self.alive}
+            racing = self.heats[0] if self.heats else self.alive
+            nets = {recipe: self.nets(recipe, self.units, self.budget) for recipe in racing}
             missing = [net for each in nets.values() for net in each if net not in outcomes]
             if missing:
                 return missing
             ends = {recipe: [outcomes[net] for net in each] for recipe, each in nets.items()}
-            self.alive.sort(key=lambda recipe: _rank(ends[recipe]))
-            best = ends[self.alive[0]]
+            racing = sorted(racing, key=lambda recipe: _rank(recipe, ends[recipe]))
+            best = ends[racing[0]]
             passes = 2 * sum(each.passed for each in best) >= len(best)
-            if self.units == self.lean and not passes:
-                self.units = self.ample
-                continue
-            if passes or all(self.budget >= (recipe.budget or 0) for recipe in self.alive):
-                del self.alive[1:]
-            elif max(each.share for each in best) > BEYOND_CHANCE:
-                del self.alive[(len(self.alive) + 1) // 2 :]
-            self.budget *= 2
+            if passes:
+                self.alive = racing[:1]
+            elif self.heats:
+                # Of two that are equal at the ample width the better one here comes first.
+                self.alive = [recipe for recipe in self.alive if recipe not in racing] + racing
+                del self.heats[0]
+                if not self.heats:
+                    self.units = self.ample
+            else:
+                self.alive = self._left(racing, max(each.share for each in best))
+                self.budget *= 2
         return []
+
+    def _left(self, ranked: list[Recipe], best: float) -> list[Recipe]:
+        """Those that go on, of recipes in the order of a rung that none of them passed; `best` is a share."""
+        if all(self.budget + recipe.warmup_steps >= _own_budget(recipe) for recipe in ranked):
+            return ranked[:1]
+        return ranked[: (len(ranked) + 1) // 2] if best > BEYOND_CHANCE else ranked
 
     def most_left(self, outcomes: Mapping[Member, Outcome]) -> int:
         """How many nets are still to train at most."""
         return 0 if self.winner is not None else sum(net not in outcomes for net in self.candidates())
 
 
-def _rank(outcomes: list[Outcome]) -> tuple[float, ...]:
+def _own_budget(recipe: Recipe) -> int:
+    assert recipe.budget is not None
+    return recipe.budget
+
+
+def _rank(recipe: Recipe, outcomes: list[Outcome]) -> tuple[float, ...]:
     """Most passed first, then fewest steps to it, then the best score."""
-    steps = [each.steps for each in outcomes if each.passed]
+    steps = [each.steps - recipe.warmup_steps for each in outcomes if each.passed]
     return (
         -len(steps),
         statistics.median(steps) if steps else 0.0,

@@ -148,7 +148,7 @@ def test_where_no_recipe_trains_it_other_recipes_come_before_wider_nets(counts):
     assert words.startswith("delay_line at lag 16: no recipe tried trains this.")
     assert "wider nets: " not in words
     assert "over 15" not in words
-    recipes = "recipe: [curriculum_chrono, curriculum, integrator]"
+    recipes = "recipe: [curriculum_chrono, curriculum_from_one, curriculum, integrator]"
     races = f"design=race 'axes={{{recipes}, model.units: 1..34, seed: 8}}'"
     assert values["command"].endswith(races)
 
@@ -170,7 +170,7 @@ def test_what_was_trained_by_an_unusual_rule_is_measured_by_it_again():
 def test_of_a_cell_with_gates_recipes_race_whatever_started_its_nets():
     rows = table(group("delay_line", 16, {15: (0, 8)}, cell="GRUCell", recipe="own_start", init="flax"))
     command = asked(DELAY, 16, points=frontier(rows), cell="GRUCell")[0]["command"]
-    assert "recipe: [curriculum_chrono, curriculum, integrator]" in command
+    assert "recipe: [curriculum_chrono, curriculum_from_one, curriculum, integrator]" in command
 
 
 def test_not_enough():

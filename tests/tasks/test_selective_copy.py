@@ -95,5 +95,5 @@ def test_facts():
 
 def test_recipe():
     assert [recommended(SelectiveCopy(items=items), lag) for items in (1, 4, 16) for lag in (1, 50)] == [
-        "chrono"
+        "curriculum_from_one"
     ] * 6
