@@ -27,6 +27,7 @@
 #include "xla/ffi/api/c_api.h"
 
 #define STATES (1 + HAS_C) /* in the carry */
+#define MOST_SUMS 512      /* of gradients that have a sum in each lane: those stay in the first cache */
 
 /* ---- What a call works on ---- */
 
@@ -40,7 +41,7 @@ typedef struct {
   const float *numbers;                              /* inputs: (T, F, B) */
   const int32_t *symbols;                            /* or (T, B) */
   float *forward, *start, *out, *back, *into;        /* weights in tiles */
-  float *dz, *turned, *dc, *dh, *dx, *dw, *db;       /* of the backward loop; turned: W columns after W columns; dc: without
+  float *dz, *turned, *dc, *dh, *dx, *dw, *db, *sums; /* of the backward loop; turned: W columns after W columns; dc: without
                                                         a c, what of dh goes to the step before beside the products */
   int32_t *index;                                    /* a step's symbols, L of them */
 } Job;
@@ -62,6 +63,8 @@ static void *part(Int *used, float *base, Int size) {
   *used += (size + 15) / 16 * 16;
   return at;
 }
+INLINE Int biases(const Job *j) { return j->table ? j->F : 1; } /* one for each symbol that is looked up */
+
 /* Floats of the work space, which is laid out if it is there. */
 static Int lay_out(Job *j, float *base) {
   Int n = 0;
@@ -76,7 +79,8 @@ static Int lay_out(Job *j, float *base) {
   j->dh = part(&n, base, j->U * L);
   j->dx = part(&n, base, j->real ? j->F * L : 0);
   j->dw = part(&n, base, j->K * j->P);
-  j->db = part(&n, base, (j->table ? j->F : 1) * j->P);
+  j->db = part(&n, base, biases(j) * j->P);
+  j->sums = part(&n, base, MOST_SUMS * W);
   j->index = part(&n, base, L);
   return n;
 }
@@ -98,7 +102,9 @@ static void put_rows(const Job *j, const float *from, Int rows, Int b, float *to
     else memcpy(to + b, from, sizeof(float) * left);
 }
 static void get_symbols(const Job *j, Int t, Int b) {
-  for (Int l = 0, left = lanes(j, b); l < L; l++) j->index[l] = l < left ? j->symbols[t * j->B + b + l] : 0;
+  const int32_t *from = j->symbols + t * j->B + b;
+  if (lanes(j, b) == L) memcpy(j->index, from, sizeof(int32_t) * L);
+  else for (Int l = 0, left = lanes(j, b); l < L; l++) j->index[l] = l < left ? from[l] : 0;
 }
 
 /* Where, in a slot, its step's gates begin. */
@@ -275,8 +281,53 @@ INLINE void weights_columns(const int vectors, const Job *j, const float *x, Int
 #undef CALL
   }
 }
-/* Gradients of all weights from one step: rows x and h of its slot with the rows dz, which are turned over for it. */
+
+/* Few gradients are summed up lane by lane, and the lanes at the end: nothing is turned over. Their rows: a bias, or one for each symbol,
+   then x and h. */
+INLINE int by_lane(const Job *j) { return (biases(j) + j->K) * j->G <= MOST_SUMS; }
+INLINE void sums_tile(const int n, const Job *j, v rows[][LB], float *sums) {
+  for (Int g = 0; g < j->G; g++) {
+    v z[LB];
+    UNROLL for (int l = 0; l < LB; l++) z[l] = load(j->dz + g * L + l * W);
+    UNROLL for (int a = 0; a < n; a++) {
+      float *to = sums + (a * j->G + g) * W;
+      v total = load(to);
+      UNROLL for (int l = 0; l < LB; l++) total += rows[a][l] * z[l];
+      store(to, total);
+    }
+  }
+}
+static void add_by_lane(const Job *j, const float *slot) {
+  const Int first = biases(j), all_rows = first + j->K;
+  for (Int r = 0, n; r < all_rows; r += n) {
+    v rows[4][LB];
+    n = tile(all_rows - r, 4);
+    for (Int a = 0; a < n; a++)
+      for (Int l = 0; l < LB; l++)
+        rows[a][l] = r + a >= first ? load(slot + (r + a - first) * L + l * W)
+                     : j->table     ? pick(load_index(j->index + l * W) == (vi){0} + (int32_t)(r + a), all(1.0f), all(0.0f))
+                                    : all(1.0f);
+#define CALL(n) sums_tile(n, j, rows, j->sums + r * j->G * W)
+    FOR_TILE(n, 4, CALL)
+#undef CALL
+  }
+}
+static void add_lanes(const Job *j) {
+  const Int first = biases(j);
+  for (Int r = 0; r < first + j->K; r++)
+    for (Int g = 0; g < j->G; g++) {
+      float total = 0;
+      for (Int l = 0; l < W; l++) total += j->sums[(r * j->G + g) * W + l];
+      (r < first ? j->db + r * j->P : j->dw + (r - first) * j->P)[g] = total;
+    }
+}
+
+/* Gradients of all weights from one step: rows x and h of its slot with the rows dz, which are turned over if they are many. */
 static void add_weights(const Job *j, const float *slot, const float *ahead) {
+  if (by_lane(j)) {
+    add_by_lane(j, slot);
+    return;
+  }
   const Int P = j->P;
   Int g = 0;
   for (; g < P; g += W)
@@ -341,7 +392,7 @@ static void unpack(const Job *j, float *d_kernel, float *d_recurrent, float *d_b
   for (Int g = 0; g < 4 * U; g++) {
     if (!SEES_X(g % 4)) continue;
     float total = 0;
-    for (Int s = 0; s < (j->table ? j->F : 1); s++) {
+    for (Int s = 0; s < biases(j); s++) {
       float d = j->db[s * j->P + g];
       if (j->table) d_kernel[s * N + column(g, V)] = d;
       total += d;
@@ -384,6 +435,20 @@ static void clear(const XLA_FFI_Buffer *b) {
   for (Int k = 0; k < b->rank; k++) bytes *= b->dims[k];
   if (bytes) memset(b->data, 0, bytes);
 }
+/* Whether all of n symbols are in 0 ... F - 1. */
+static int all_below(const int32_t *symbols, Int n, Int F) {
+  const vi most = (vi){0} + (int32_t)(F - 1);
+  vi good = (vi){0} - 1;
+  Int k = 0;
+  for (; k + W <= n; k += W) {
+    const vi x = load_index(symbols + k);
+    good &= (x >= 0) & (x <= most);
+  }
+  for (; k < n; k++) good &= (symbols[k] >= 0 && symbols[k] < F) ? -1 : 0;
+  int all_good = 1;
+  for (int l = 0; l < W; l++) all_good &= good[l] != 0;
+  return all_good;
+}
 static Int within(Int n, Int least, Int most) { return n < least ? least : n > most ? most : n; }
 static Int size(const XLA_FFI_Buffer *b, int axis) { return axis < b->rank ? b->dims[axis] : -1; }
 
@@ -406,9 +471,7 @@ static const char *begin(Job *j, const XLA_FFI_CallFrame *frame, const XLA_FFI_B
   j->steps = within(n[0], 0, j->T), j->U = within(n[1], 1, j->V);
   plan(j), lay_out(j, work->data); /* smaller, if anything */
   j->numbers = inputs->data, j->symbols = inputs->data;
-  int32_t outside = 0;
-  for (Int k = 0; !j->real && k < j->steps * j->B; k++) outside |= (uint32_t)j->symbols[k] >= (uint32_t)j->F;
-  return outside ? "memcap: " CELL "'s symbols must be at least 0 and below the number of its inputs" : NULL;
+  return !j->real && !all_below(j->symbols, j->steps * j->B, j->F) ? "memcap: " CELL "'s symbols must be at least 0 and below the number of its inputs" : NULL;
 }
 #define IN(k) (((XLA_FFI_Buffer *)in[k])->data)
 #define OUT(k) (((XLA_FFI_Buffer *)out[k])->data)
@@ -454,10 +517,12 @@ static XLA_FFI_Error *backward(XLA_FFI_CallFrame *frame) {
   if (dx) pack_backward(&j, 1, IN(0), j.F, NULL, 0, j.into);
   memset(j.dz, 0, sizeof(float) * j.P * L); /* the rows that pad stay zero */
   memset(j.dw, 0, sizeof(float) * j.K * j.P);
-  memset(j.db, 0, sizeof(float) * (j.table ? j.F : 1) * j.P);
+  memset(j.db, 0, sizeof(float) * biases(&j) * j.P);
+  memset(j.sums, 0, sizeof(float) * MOST_SUMS * W);
   for (Int b = 0; b < j.B; b += L)
     backward_block(&j, b, IN(3), IN(3 + HAS_C), IN(3 + STATES), (const float *)IN(6 + STATES) + b / L * (j.T + 1) * j.S * L, OUT(4),
                    OUT(4 + HAS_C), dx);
+  if (by_lane(&j)) add_lanes(&j);
   unpack(&j, OUT(0), OUT(1), OUT(2), OUT(3));
   return NULL;
 }

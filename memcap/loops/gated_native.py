@@ -30,7 +30,7 @@ WORK, SLOTS, TWO_SLOTS = range(3)  # buffers, as `GatedC.size` counts them
 MOST_STEPS = 2**24
 TESTED = (
     (1, 2, 3, 2, 5, False),
-    (5, 33, 4, 7, 5, True),
+    (5, 33, 4, 11, 5, True),
     (3, 4, 17, 3, 0, False),
 )  # T, B, F, U, O (0: hidden states), reals
 QUICK: dict[str, Any] = {"xla_backend_optimization_level": 0}  # to compile what tests it
