@@ -5,8 +5,8 @@ from pathlib import Path
 ATLAS = "atlas"
 # Studies of results/ whose rows ship with the code, by the name that stands for them wherever a folder of
 # rows may stand. `memcap answer` reads them in this order. Lags between those of the atlas are a study of
-# their own.
-STUDIES = {ATLAS: (ATLAS, "every_lag"), "layers": ("layers",), "state": ("state",)}
+# their own, and so are tasks that came later.
+STUDIES = {ATLAS: (ATLAS, "every_lag", "other_tasks"), "layers": ("layers",), "state": ("state",)}
 NAMES = tuple(STUDIES)
 
 

@@ -66,6 +66,8 @@ class Answer:
         lags: the lags that it rests on.
         left_out: lags at which no recipe trained the task, and which say nothing of widths.
         budget: most training steps of the recipes that it rests on.
+        passed_from, runs_from: of `units` units or more, how many runs passed, of how many; at the lag, or at the
+            lags measured next to it. 0 where there is no width.
         recipe: by its columns of a row, the recipe that the width was measured by: the lag's own, or the next
             longer one's; None where nothing was measured.
         references: what theory says.
@@ -91,6 +93,8 @@ class Answer:
     lags: tuple[int, ...]
     left_out: tuple[int, ...]
     budget: int | None
+    passed_from: int
+    runs_from: int
     recipe: dict[str, Any] | None
     references: References
     command: str
@@ -187,6 +191,8 @@ def answer(
     if first is not None:
         at, stretch, name = first.at, first.evaluation.stretch, first.label
     near = point or _next_longer(trained.values(), lag)
+    beside = [point] if point is not None else _on_either_side(trained, lag)
+    counted = [] if units is None else [each.passed_from(units) for each in beside]
     budgets = [p.recipe["budget"] for p in ([point] if point is not None else trained.values())]
     return Answer(
         *(task, lag, share, cell, layers, at, stretch, name, point),
@@ -195,6 +201,8 @@ def answer(
         lags=() if widths is None else tuple(sorted(trained)),
         left_out=tuple(sorted(p.lag for p in line if not p.trains)),
         budget=max(budgets, default=None),
+        passed_from=sum(passed for passed, _ in counted),
+        runs_from=sum(runs for _, runs in counted),
         recipe=None if near is None else near.recipe,
         references=references(task, lag, cell=cell, layers=layers),
         command=command(task, lag, cell, line, point, widths, units is not None, config_dir, layers),
@@ -250,6 +258,13 @@ def _next_longer(line: Iterable[Point], lag: int) -> Point | None:
     shorter ones, too; of the longest where there is none."""
     points = sorted(line, key=lambda p: p.lag)
     return next((p for p in points if p.lag >= lag), points[-1] if points else None)
+
+
+def _on_either_side(points: Mapping[int, Point], lag: int) -> list[Point]:
+    """The points of the next shorter and the next longer lag, as far as there are any."""
+    shorter = max((each for each in points if each < lag), default=None)
+    longer = min((each for each in points if each > lag), default=None)
+    return [points[each] for each in (shorter, longer) if each is not None]
 
 
 def _seconds(line: Sequence[Point], lag: int) -> float | None:
@@ -352,6 +367,8 @@ def as_dict(result: Answer) -> dict[str, Any]:
         "constructed": theory.constructed,
         "bits": theory.bits,
         "budget": result.budget,
+        "passed_from": result.passed_from,
+        "runs_from": result.runs_from,
         **{k: row.get(k) for k in ("recipe", "recipes", "lr", "seeds", "runs", "lapse", "stretch", "counts")},
         "stretched_units": None if beyond is None else beyond[0],
         "stretched_median": None if beyond is None else beyond[1],
@@ -376,6 +393,15 @@ def _pass(result: Answer) -> str:
     return "succeed at the length that they were trained at" if result.task.stream else "succeed"
 
 
+def _where(result: Answer) -> str:
+    """The lags at which `Answer.runs_from` ran."""
+    if result.point is not None:
+        return "there"
+    if result.between is not None:
+        return "at lags {} and {}".format(*result.between)
+    return f"at lag {min(result.lags, key=lambda lag: abs(lag - result.lag))}"
+
+
 def _first(result: Answer) -> list[str]:
     """The width, or why there is none, and the command."""
     what, point = f"{result.label} at lag {result.lag}", result.point
@@ -386,14 +412,14 @@ def _first(result: Answer) -> list[str]:
             f"{what}: {plural(result.units, 'unit')}{each}. From this width on, {_share(result)} training"
             f" runs {_pass(result)}, within {result.budget:,} training steps."
         ]
+        if result.passed_from < result.share * result.runs_from:
+            lines[0] += (
+                f" Of the {plural(result.runs_from, 'run')} measured {_where(result)}, {result.passed_from} did:"
+                " train several, keep the best."
+            )
         if point is None:
             lines += [f"{_predicted(result)} A prediction: the lag itself was not measured.", *measure]
             return lines
-        passed, runs = point.passed_from(result.units)
-        if passed < result.share * runs:
-            lines[0] += (
-                f" Of the {plural(runs, 'run')} measured there, {passed} did: train several, keep the best."
-            )
         return lines if point.fit.fits else [*lines, _misfit(point)]
     if point is None:
         if result.estimate is None:

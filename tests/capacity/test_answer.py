@@ -20,6 +20,7 @@ from memcap.tasks import task_class
 DELAY, LATCH = task_class("delay_line")(), task_class("latch")()
 KEYS = {"task", "lag", "u_exist", "u50", "u90", "u90_low", "u90_high", "information_floor", "one_per_number"}
 KEYS |= {"constructed", "carry_numbers", "budget", "runs", "estimate", "low", "high", "misfit", "trains"}
+KEYS |= {"passed_from", "runs_from"}
 MIXED = {4: (0, 8), 5: (3, 8), 6: (6, 8), 7: (8, 8), 8: (8, 8)}
 
 
@@ -368,3 +369,18 @@ def test_advice_never_falls_with_the_lag_and_steady_never_takes_less_than_traine
             assert known == sorted(known), line
         for strict, loose in zip(*advised.values(), strict=True) if len(advised) == 2 else ():
             assert strict is None or loose is None or strict >= loose, line
+
+
+def test_a_prediction_says_how_many_passed_at_the_lags_next_to_it():
+    some = {1: (0, 8), 2: (6, 8), 3: (5, 8)}
+    rows = [
+        group("latch", lag, counts) for lag, counts in ((4, some), (8, {1: (0, 8), 2: (8, 8)}), (16, some))
+    ]
+    points = frontier(table(*rows))
+    found = answer(LATCH, 12, 0.9, points)
+    beside = [p.passed_from(found.units) for p in points if p.lag in (8, 16)]
+    assert (found.passed_from, found.runs_from) == tuple(map(sum, zip(*beside, strict=True)))
+    assert f"Of the {found.runs_from} runs measured at lags 8 and 16, {found.passed_from} did:" in str(found)
+    beyond = answer(LATCH, 20, 0.9, points)
+    assert f"runs measured at lag 16, {beyond.passed_from} did:" in str(beyond)
+    assert "did:" not in str(answer(LATCH, 8, 0.9, points))
