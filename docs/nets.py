@@ -1,5 +1,5 @@
 """Trains the nets that memcap publishes, results/nets: one that passes, of the advised width, for each task
-and lag of the atlas.
+and lag of the atlas, and of the tasks that came later.
 
 python docs/nets.py                 trains what is not there, or has another width by now, as `make nets` does
 python docs/nets.py latch-L50 ...   only these
@@ -32,10 +32,10 @@ WORK = Path("outputs/nets")
 
 def advised() -> dict[str, Member]:
     """By name, the member of the first seed, of all points of the atlas whose width is known: the one that
-    `memcap answer` advises."""
+    `memcap answer` advises. Of lags that were measured between those of the atlas there is none."""
     members = {}
     rows = pl.concat([store.read(file) for file in rows_files(ATLAS)])
-    for point in frontier(store.read(rows_file(ATLAS))):
+    for point in (p for study in (ATLAS, "other_tasks") for p in frontier(store.read(rows_file(study)))):
         if not point.usual or (point.net, point.readout) != ("lstm", "dense"):
             continue
         advice = from_rows(rows, point.task, point.lag)

@@ -66,8 +66,8 @@ class Answer:
         lags: the lags that it rests on.
         left_out: lags at which no recipe trained the task, and which say nothing of widths.
         budget: most training steps of the recipes that it rests on.
-        passed_from, runs_from: of `units` units or more, how many runs passed, of how many; at the lag, or at the
-            lags measured next to it. 0 where there is no width.
+        passed_from, runs_from: of `units` units or more, how many runs passed, of how many; at the lag, or at
+            the lags measured next to it. 0 where there is no width.
         recipe: by its columns of a row, the recipe that the width was measured by: the lag's own, or the next
             longer one's; None where nothing was measured.
         references: what theory says.
@@ -414,8 +414,8 @@ def _first(result: Answer) -> list[str]:
         ]
         if result.passed_from < result.share * result.runs_from:
             lines[0] += (
-                f" Of the {plural(result.runs_from, 'run')} measured {_where(result)}, {result.passed_from} did:"
-                " train several, keep the best."
+                f" Of the {plural(result.runs_from, 'run')} measured {_where(result)}, {result.passed_from}"
+                " did: train several, keep the best."
             )
         if point is None:
             lines += [f"{_predicted(result)} A prediction: the lag itself was not measured.", *measure]

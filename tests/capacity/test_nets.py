@@ -33,7 +33,7 @@ def test_they_are_whole_and_small():
 
 
 def test_each_passed_at_a_lag_of_the_atlas_on_a_seed_of_its_own():
-    rows = store.read(rows_file(ATLAS))
+    rows = pl.concat([store.read(rows_file(study)) for study in (ATLAS, "other_tasks")])
     places = set(rows.select("task", "knobs", "lag").iter_rows())
     for name, row in nets.names().items():
         assert (
@@ -44,7 +44,12 @@ def test_each_passed_at_a_lag_of_the_atlas_on_a_seed_of_its_own():
 
 
 def test_each_task_and_lag_of_the_atlas_has_one():
-    points = [point for point in frontier(store.read(rows_file(ATLAS))) if point.usual]
+    points = [
+        point
+        for study in (ATLAS, "other_tasks")
+        for point in frontier(store.read(rows_file(study)))
+        if point.usual and point.trains
+    ]
     lstms = [point for point in points if (point.net, point.readout) == ("lstm", "dense")]
     assert sorted(nets.name_of(point.task, point.lag) for point in lstms) == NAMES
 
