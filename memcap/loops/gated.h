@@ -41,8 +41,9 @@ typedef struct {
   const float *numbers;                              /* inputs: (T, F, B) */
   const int32_t *symbols;                            /* or (T, B) */
   float *forward, *start, *out, *back, *into;        /* weights in tiles */
-  float *dz, *turned, *dc, *dh, *dx, *dw, *db, *sums; /* of the backward loop; turned: W columns after W columns; dc: without
+  float *dz, *turned, *dc, *dh, *dx;                 /* of the backward loop; turned: W columns after W columns; dc: without
                                                         a c, what of dh goes to the step before beside the products */
+  float *dw, *db, *sums;                             /* gradients of weights and biases, and in each lane */
   int32_t *index;                                    /* a step's symbols, L of them */
 } Job;
 
@@ -471,7 +472,8 @@ static const char *begin(Job *j, const XLA_FFI_CallFrame *frame, const XLA_FFI_B
   j->steps = within(n[0], 0, j->T), j->U = within(n[1], 1, j->V);
   plan(j), lay_out(j, work->data); /* smaller, if anything */
   j->numbers = inputs->data, j->symbols = inputs->data;
-  return !j->real && !all_below(j->symbols, j->steps * j->B, j->F) ? "memcap: " CELL "'s symbols must be at least 0 and below the number of its inputs" : NULL;
+  if (j->real || all_below(j->symbols, j->steps * j->B, j->F)) return NULL;
+  return "memcap: " CELL "'s symbols must be at least 0 and below the number of its inputs";
 }
 #define IN(k) (((XLA_FFI_Buffer *)in[k])->data)
 #define OUT(k) (((XLA_FFI_Buffer *)out[k])->data)
