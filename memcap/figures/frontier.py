@@ -32,6 +32,8 @@ from memcap.figures.style import (
 from memcap.knobs import UserError
 
 SHARE = ", {} % of seeds"
+MOST_ON_THE_MARKS = 5  # tasks whose legend has room above their marks; that of more stands beside them
+NARROW, WIDE = 7.2, 11.4  # inches of the figure, without and with such a legend
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
@@ -54,7 +56,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
 def plot(points: Sequence[Point]) -> Figure:
     """The figure: u90 (filled) and u50 (open) of each task against lag with intervals, reference widths, and
     a caption."""
-    figure = Figure(figsize=(7.2, 6.4))
+    figure = Figure(figsize=(NARROW, 6.4))
     axes = figure.add_subplot()
     lines = {label: list(group) for label, group in groupby(points, key=lambda p: p.label)}
     for k, (label, line) in enumerate(lines.items()):
@@ -64,8 +66,13 @@ def plot(points: Sequence[Point]) -> Figure:
     axes.set_xlabel("lag (time steps)")
     axes.set_ylabel("units")
     axes.set_title("Units that training needs, by lag")
-    _legend(axes)
     write_below(figure, caption(points))
+    if len(lines) <= MOST_ON_THE_MARKS:
+        _legend(axes, loc="upper left")
+    else:
+        figure.set_figwidth(WIDE)
+        figure.subplots_adjust(left=0.09 * NARROW / WIDE, right=0.97 * NARROW / WIDE)
+        _legend(axes, loc="upper left", bbox_to_anchor=(1.01, 1))
     return figure
 
 
@@ -104,7 +111,7 @@ def _columns(pairs: Sequence[tuple[float, float]]) -> tuple[list[float], list[fl
     return [x for x, _ in pairs], [y for _, y in pairs]
 
 
-def _legend(axes: Axes) -> None:
+def _legend(axes: Axes, **place: Any) -> None:
     """One entry per task, then grey ones for what the marks mean."""
     legend = zip(*axes.get_legend_handles_labels(), strict=True)
     entries = [
@@ -123,7 +130,7 @@ def _legend(axes: Axes) -> None:
         ),
     ]
     lines, names = zip(*entries, strict=True)
-    axes.legend(lines, names, frameon=False, fontsize=8, loc="upper left")
+    axes.legend(lines, names, frameon=False, fontsize=8, **place)
 
 
 def _scales(axes: Axes, points: Sequence[Point]) -> None:

@@ -180,3 +180,15 @@ def test_a_caption_of_many_lines_has_a_higher_figure():
     assert figures_of[3].get_figheight() == pytest.approx(6.4)
     assert figures_of[60].subplotpars.bottom == pytest.approx(0.5)
     assert figures_of[60].get_figheight() / 2 > 60 * 7 / 72  # lines of 7 points
+
+
+@pytest.mark.parametrize("tasks", [2, 13])
+def test_a_legend_of_many_tasks_stands_beside_the_marks_and_inside_the_figure(tasks):
+    groups = [group("delay_line", 4, {4: (0, 8), 5: (8, 8)}, knobs={"symbols": 2 + k}) for k in range(tasks)]
+    figure = plot(frontier(table(*groups)))
+    axes = figure.axes[0]
+    figure.canvas.draw()
+    legend, marks = axes.get_legend().get_window_extent(), axes.get_window_extent()
+    assert (legend.x0 > marks.x1) == (tasks > 5)
+    assert legend.x1 < figure.bbox.x1
+    assert len(axes.get_legend().get_texts()) == tasks + 4
