@@ -5,9 +5,9 @@ resumed study.
     python -m tests.test_golden_rows native WORD    adds a case as it is here, if names say too little
 
 Compared are the columns of golden_rows.parquet; one that comes later is not. Sums are taken in an order that
-the vectors of the processor decide, by XLA's loops too, and by the LSTM in C also the compiler: the file
-names both, and elsewhere the rows are not compared. Of one name two processors may have rows of their own (a
-further word in `machine`), by XLA's loops, too; then those of either will do.
+the vectors of the processor decide, by XLA's loops too, and by the LSTM in C also its family and the
+compiler: the file names them, and elsewhere the rows are not compared. Of one name two processors may have
+rows of their own by XLA's loops (a further word in `machine`); then those of either will do.
 """
 
 import hashlib
@@ -135,16 +135,20 @@ def digest(weights, path=""):
 
 
 def machine(case):
-    """On what the bits of a case depend beside jaxlib: the processor's vectors and, in C, the compiler."""
+    """On what the bits of a case depend beside jaxlib: the processor's vectors and, in C, its family and the
+    compiler."""
     cpu = Path("/proc/cpuinfo")
-    flags = set(cpu.read_text().split()) if cpu.exists() else set()
-    named = f"{platform.machine()} {next((name for name in ('avx512f', 'avx2') if name in flags), 'unknown')}"
+    words = cpu.read_text() if cpu.exists() else ""
+    vectors = next((name for name in ("avx512f", "avx2") if name in words.split()), "unknown")
+    named = f"{platform.machine()} {vectors}"
     if CASES[case][0] != "native":
         return named
     macros = subprocess.run(
         ["cc", "-dM", "-E", "-x", "c", "/dev/null"], capture_output=True, text=True, check=True
     )
-    return f"{named} cc {re.search('__VERSION__ (.*)', macros.stdout)[1]}"
+    family = re.search(r"cpu family\s*: (\d+)", words)
+    compiler = re.search("__VERSION__ (.*)", macros.stdout)[1]
+    return f"{named} family {family and family[1]} cc {compiler}"
 
 
 @cache

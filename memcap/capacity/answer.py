@@ -408,11 +408,13 @@ def _first(result: Answer) -> list[str]:
     measure = [f"To measure it{_time(result)}:", result.command]
     if result.units is not None:
         each = "" if result.layers == 1 else f" in each of {result.layers} layers"
+        few = result.passed_from < result.share * result.runs_from
+        runs = f"{_share(result)} {'runs that train at all' if few else 'training runs'}"
         lines = [
-            f"{what}: {plural(result.units, 'unit')}{each}. From this width on, {_share(result)} training"
-            f" runs {_pass(result)}, within {result.budget:,} training steps."
+            f"{what}: {plural(result.units, 'unit')}{each}. From this width on, {runs} {_pass(result)},"
+            f" within {result.budget:,} training steps."
         ]
-        if result.passed_from < result.share * result.runs_from:
+        if few:
             lines[0] += (
                 f" Of the {plural(result.runs_from, 'run')} measured {_where(result)}, {result.passed_from}"
                 " did: train several, keep the best."

@@ -210,6 +210,8 @@ def test_counts_below_the_share_at_the_width_to_take_stand_beside_it(top, said):
     passed, runs = found.point.passed_from(found.units)
     assert (passed < 0.9 * runs) == said
     assert (f"Of the {runs} runs measured there, {passed} did: train several" in str(found)) == said
+    assert ("9 of 10 runs that train at all succeed" in str(found)) == said
+    assert ("9 of 10 training runs succeed" in str(found)) != said
 
 
 @pytest.mark.parametrize(
