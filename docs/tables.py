@@ -150,7 +150,13 @@ def whole_atlas() -> str:
 
 def other_tasks() -> str:
     """Every mark of the tasks that the atlas has not."""
-    return marks(frontier(rows_of("other_tasks")))
+    return marks(other_points())
+
+
+@cache
+def other_points() -> Sequence[Point]:
+    """The frontier of these tasks."""
+    return frontier(rows_of("other_tasks"))
 
 
 def marks(points: Iterable[Point]) -> str:
@@ -336,7 +342,7 @@ def races() -> str:
     """What a race of recipes finds where nothing is recommended, beside what is published, and what it takes
     beside the search alone."""
     rows, lines, as_good, cheap, searches = rows_of("recipes_race"), [], [], 0, 0
-    published = {(p.label, p.lag): p.fit.u90 for p in [*points(), *frontier(rows_of("other_tasks"))]}
+    published = {(p.label, p.lag): p.fit.u90 for p in [*points(), *other_points()]}
     for each in frontier(rows):
         own = rows.filter(task=each.task.name, lag=each.lag)
         winner, budget = each.recipe["recipe"], each.recipe["budget"]
@@ -468,11 +474,17 @@ def _at_threshold() -> pl.DataFrame:
     return rows.select(*columns, task_lag="lag")
 
 
+@cache
+def _curves_at_threshold() -> pl.DataFrame:
+    """Their curves."""
+    return curves.read(ROOT / "results" / "failing_nets")
+
+
 def _give_up(rows: pl.DataFrame, share: float, by: str, *each: str) -> tuple[str, int]:
     """What a rule that gives up on nets after a share of the budget would save of their steps, and how many
     it would stop that pass, on seeds that it was not fitted on: its bar, one for each value of some columns,
     is the lowest value among the passing nets of the other half of the seeds."""
-    points = curves.read(ROOT / "results" / "failing_nets").join(rows, on="key").sort("key", "step")
+    points = _curves_at_threshold().join(rows, on="key").sort("key", "step")
     seen = points.filter(pl.col("step") <= share * pl.col("budget"), pl.col("lag").is_not_null())
     last = seen.group_by("key").agg(
         progress=pl.col("lag").last() / pl.col("task_lag").last(),

@@ -140,15 +140,15 @@ def machine(case):
     cpu = Path("/proc/cpuinfo")
     words = cpu.read_text() if cpu.exists() else ""
     vectors = next((name for name in ("avx512f", "avx2") if name in words.split()), "unknown")
-    named = f"{platform.machine()} {vectors}"
+    processor = f"{platform.machine()} {vectors}"
     if CASES[case][0] != "native":
-        return named
+        return processor
     macros = subprocess.run(
         ["cc", "-dM", "-E", "-x", "c", "/dev/null"], capture_output=True, text=True, check=True
     )
     family = re.search(r"cpu family\s*: (\d+)", words)
     compiler = re.search("__VERSION__ (.*)", macros.stdout)[1]
-    return f"{named} family {family and family[1]} cc {compiler}"
+    return f"{processor} family {family and family[1]} cc {compiler}"
 
 
 @cache

@@ -9,9 +9,9 @@ such widths; most of the others are seeds that no width saves (tests/capacity/te
 import math
 import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -135,9 +135,8 @@ class Answer:
     @property
     def between(self) -> tuple[int, int] | None:
         """The measured lags on either side, where the lag was not measured and lies between two."""
-        if self.point is not None:
-            return None
-        return next(((a, b) for a, b in pairwise(self.lags) if a < self.lag < b), None)
+        lags = _next_to(self.lags, self.lag)
+        return (lags[0], lags[1]) if self.point is None and len(lags) == 2 else None
 
     @property
     def settled(self) -> bool:
@@ -191,8 +190,8 @@ def answer(
     if first is not None:
         at, stretch, name = first.at, first.evaluation.stretch, first.label
     near = point or _next_longer(trained.values(), lag)
-    beside = [point] if point is not None else _on_either_side(trained, lag)
-    counted = [] if units is None else [each.passed_from(units) for each in beside]
+    nearest = [point] if point is not None else [trained[each] for each in _next_to(trained, lag)]
+    outcomes = [] if units is None else [each.passed_from(units) for each in nearest]
     budgets = [p.recipe["budget"] for p in ([point] if point is not None else trained.values())]
     return Answer(
         *(task, lag, share, cell, layers, at, stretch, name, point),
@@ -201,8 +200,8 @@ def answer(
         lags=() if widths is None else tuple(sorted(trained)),
         left_out=tuple(sorted(p.lag for p in line if not p.trains)),
         budget=max(budgets, default=None),
-        passed_from=sum(passed for passed, _ in counted),
-        runs_from=sum(runs for _, runs in counted),
+        passed_from=sum(passed for passed, _ in outcomes),
+        runs_from=sum(runs for _, runs in outcomes),
         recipe=None if near is None else near.recipe,
         references=references(task, lag, cell=cell, layers=layers),
         command=command(task, lag, cell, line, point, widths, units is not None, config_dir, layers),
@@ -260,11 +259,12 @@ def _next_longer(line: Iterable[Point], lag: int) -> Point | None:
     return next((p for p in points if p.lag >= lag), points[-1] if points else None)
 
 
-def _on_either_side(points: Mapping[int, Point], lag: int) -> list[Point]:
-    """The points of the next shorter and the next longer lag, as far as there are any."""
-    shorter = max((each for each in points if each < lag), default=None)
-    longer = min((each for each in points if each > lag), default=None)
-    return [points[each] for each in (shorter, longer) if each is not None]
+def _next_to(lags: Collection[int], lag: int) -> tuple[int, ...]:
+    """The next shorter and the next longer one of some lags, as far as there are any."""
+    return (
+        *sorted(each for each in lags if each < lag)[-1:],
+        *sorted(each for each in lags if each > lag)[:1],
+    )
 
 
 def _seconds(line: Sequence[Point], lag: int) -> float | None:
@@ -397,9 +397,8 @@ def _where(result: Answer) -> str:
     """The lags at which `Answer.runs_from` ran."""
     if result.point is not None:
         return "there"
-    if result.between is not None:
-        return "at lags {} and {}".format(*result.between)
-    return f"at lag {min(result.lags, key=lambda lag: abs(lag - result.lag))}"
+    lags = _next_to(result.lags, result.lag)
+    return f"at {'lags' if lags[1:] else 'lag'} {' and '.join(map(str, lags))}"
 
 
 def _first(result: Answer) -> list[str]:

@@ -33,7 +33,6 @@ from memcap.knobs import UserError
 
 SHARE = ", {} % of seeds"
 MOST_ON_THE_MARKS = 5  # tasks whose legend has room above their marks; that of more stands beside them
-NARROW, WIDE = 7.2, 11.4  # inches of the figure, without and with such a legend
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
@@ -56,9 +55,10 @@ def draw(rows: pl.DataFrame) -> Drawn:
 def plot(points: Sequence[Point]) -> Figure:
     """The figure: u90 (filled) and u50 (open) of each task against lag with intervals, reference widths, and
     a caption."""
-    figure = Figure(figsize=(NARROW, 6.4))
-    axes = figure.add_subplot()
     lines = {label: list(group) for label, group in groupby(points, key=lambda p: p.label)}
+    beside = len(lines) > MOST_ON_THE_MARKS
+    figure = Figure(figsize=(11.4 if beside else 7.2, 6.4))
+    axes = figure.add_subplot()
     for k, (label, line) in enumerate(lines.items()):
         shift = (k - (len(lines) - 1) / 2) * min(0.08, 0.3 / len(lines))
         _line(axes, label, line, *colour_and_marker(k), shift)
@@ -66,13 +66,10 @@ def plot(points: Sequence[Point]) -> Figure:
     axes.set_xlabel("lag (time steps)")
     axes.set_ylabel("units")
     axes.set_title("Units that training needs, by lag")
+    _legend(axes, bbox_to_anchor=(1.01, 1) if beside else None)
     write_below(figure, caption(points))
-    if len(lines) <= MOST_ON_THE_MARKS:
-        _legend(axes, loc="upper left")
-    else:
-        figure.set_figwidth(WIDE)
-        figure.subplots_adjust(left=0.09 * NARROW / WIDE, right=0.97 * NARROW / WIDE)
-        _legend(axes, loc="upper left", bbox_to_anchor=(1.01, 1))
+    if beside:
+        figure.subplots_adjust(left=0.06, right=0.61)
     return figure
 
 
@@ -111,7 +108,7 @@ def _columns(pairs: Sequence[tuple[float, float]]) -> tuple[list[float], list[fl
     return [x for x, _ in pairs], [y for _, y in pairs]
 
 
-def _legend(axes: Axes, **place: Any) -> None:
+def _legend(axes: Axes, bbox_to_anchor: tuple[float, float] | None) -> None:
     """One entry per task, then grey ones for what the marks mean."""
     legend = zip(*axes.get_legend_handles_labels(), strict=True)
     entries = [
@@ -130,7 +127,7 @@ def _legend(axes: Axes, **place: Any) -> None:
         ),
     ]
     lines, names = zip(*entries, strict=True)
-    axes.legend(lines, names, frameon=False, fontsize=8, **place)
+    axes.legend(lines, names, frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=bbox_to_anchor)
 
 
 def _scales(axes: Axes, points: Sequence[Point]) -> None:

@@ -518,9 +518,11 @@ static XLA_FFI_Error *backward(XLA_FFI_CallFrame *frame) {
   pack_backward(&j, 0, IN(1), j.U, IN(2), j.O, j.back);
   if (dx) pack_backward(&j, 1, IN(0), j.F, NULL, 0, j.into);
   memset(j.dz, 0, sizeof(float) * j.P * L); /* the rows that pad stay zero */
-  memset(j.dw, 0, sizeof(float) * j.K * j.P);
-  memset(j.db, 0, sizeof(float) * biases(&j) * j.P);
-  memset(j.sums, 0, sizeof(float) * MOST_SUMS * W);
+  if (by_lane(&j)) memset(j.sums, 0, sizeof(float) * MOST_SUMS * W);
+  else {
+    memset(j.dw, 0, sizeof(float) * j.K * j.P);
+    memset(j.db, 0, sizeof(float) * biases(&j) * j.P);
+  }
   for (Int b = 0; b < j.B; b += L)
     backward_block(&j, b, IN(3), IN(3 + HAS_C), IN(3 + STATES), (const float *)IN(6 + STATES) + b / L * (j.T + 1) * j.S * L, OUT(4),
                    OUT(4 + HAS_C), dx);

@@ -65,7 +65,6 @@ class LagRace:
         self.budget = FIRST_BUDGET
         held = next(iter(self.members.values()))[0].facts.held
         self.lean, self.ample = LEAN * held, max(FEWEST_UNITS, AMPLE * held)
-        self.units = self.lean  # of the nets that race now; they have the width nearest to it
         self._nets: dict[tuple[Recipe, float, int], list[Member]] = {}
 
     @property
@@ -83,10 +82,7 @@ class LagRace:
         theirs = self.members[recipe]
         width = min({m.model.units for m in theirs}, key=lambda width: (abs(width - units), width))
         nets = sorted((m for m in theirs if m.model.units == width), key=lambda m: m.seed)[:SEEDS]
-        budget += recipe.warmup_steps
-        if budget >= _own_budget(recipe):
-            return nets
-        return [replace(net, recipe=replace(recipe, budget=budget)) for net in nets]
+        return [replace(net, recipe=replace(recipe, budget=_budget(recipe, budget))) for net in nets]
 
     def candidates(self) -> list[Member]:
         """All nets that the race may come to train."""
@@ -97,7 +93,7 @@ class LagRace:
             budget = FIRST_BUDGET
             nets.update(dict.fromkeys(self.nets(recipe, self.lean, budget)))
             nets.update(dict.fromkeys(self.nets(recipe, self.ample, budget)))
-            while budget + recipe.warmup_steps < _own_budget(recipe):
+            while _budget(recipe, budget) != recipe.budget:
                 budget *= 2
                 nets.update(dict.fromkeys(self.nets(recipe, self.ample, budget)))
         return list(nets)
@@ -106,8 +102,8 @@ class LagRace:
         """Go on as far as the outcomes allow. Returns the nets of the rung at hand that have none yet; empty
         once there is a winner."""
         while self.winner is None:
-            racing = self.heats[0] if self.heats else self.alive
-            nets = {recipe: self.nets(recipe, self.units, self.budget) for recipe in racing}
+            racing, units = (self.heats[0], self.lean) if self.heats else (self.alive, self.ample)
+            nets = {recipe: self.nets(recipe, units, self.budget) for recipe in racing}
             missing = [net for each in nets.values() for net in each if net not in outcomes]
             if missing:
                 return missing
@@ -121,16 +117,14 @@ class LagRace:
                 # Of two that are equal at the ample width the better one here comes first.
                 self.alive = [recipe for recipe in self.alive if recipe not in racing] + racing
                 del self.heats[0]
-                if not self.heats:
-                    self.units = self.ample
             else:
-                self.alive = self._left(racing, max(each.share for each in best))
+                self.alive = self._next_rung(racing, max(each.share for each in best))
                 self.budget *= 2
         return []
 
-    def _left(self, ranked: list[Recipe], best: float) -> list[Recipe]:
+    def _next_rung(self, ranked: list[Recipe], best: float) -> list[Recipe]:
         """Those that go on, of recipes in the order of a rung that none of them passed; `best` is a share."""
-        if all(self.budget + recipe.warmup_steps >= _own_budget(recipe) for recipe in ranked):
+        if all(_budget(recipe, self.budget) == recipe.budget for recipe in ranked):
             return ranked[:1]
         return ranked[: (len(ranked) + 1) // 2] if best > BEYOND_CHANCE else ranked
 
@@ -139,9 +133,10 @@ class LagRace:
         return 0 if self.winner is not None else sum(net not in outcomes for net in self.candidates())
 
 
-def _own_budget(recipe: Recipe) -> int:
+def _budget(recipe: Recipe, rung: int) -> int:
+    """Steps of a recipe's nets in the rung of so many steps: after its warmup, and at most its own."""
     assert recipe.budget is not None
-    return recipe.budget
+    return min(rung + recipe.warmup_steps, recipe.budget)
 
 
 def _rank(recipe: Recipe, outcomes: list[Outcome]) -> tuple[float, ...]:

@@ -379,10 +379,11 @@ def test_a_prediction_says_how_many_passed_at_the_lags_next_to_it():
         group("latch", lag, counts) for lag, counts in ((4, some), (8, {1: (0, 8), 2: (8, 8)}), (16, some))
     ]
     points = frontier(table(*rows))
-    found = answer(LATCH, 12, 0.9, points)
-    beside = [p.passed_from(found.units) for p in points if p.lag in (8, 16)]
-    assert (found.passed_from, found.runs_from) == tuple(map(sum, zip(*beside, strict=True)))
-    assert f"Of the {found.runs_from} runs measured at lags 8 and 16, {found.passed_from} did:" in str(found)
+    between = answer(LATCH, 12, 0.9, points)
+    beside = [p.passed_from(between.units) for p in points if p.lag in (8, 16)]
+    passed, runs = map(sum, zip(*beside, strict=True))
+    assert (between.passed_from, between.runs_from) == (passed, runs)
+    assert f"Of the {runs} runs measured at lags 8 and 16, {passed} did:" in str(between)
     beyond = answer(LATCH, 20, 0.9, points)
     assert f"runs measured at lag 16, {beyond.passed_from} did:" in str(beyond)
     assert "did:" not in str(answer(LATCH, 8, 0.9, points))

@@ -6,7 +6,6 @@ from study_checks import config
 import memcap
 from memcap import recipes
 from memcap.knobs import UserError
-from memcap.recipes import Recipe
 from memcap.studies import shards
 from memcap.studies.axes import racing
 from memcap.studies.race import AMPLE, FEWEST_UNITS, FIRST_BUDGET, LEAN, SEEDS, Race
@@ -64,29 +63,24 @@ def test_each_lag_has_a_winner_of_its_own():
     }
 
 
-def warmup(member):
-    return recipes.complete(Recipe(member.recipe.name), member.task, member.lag, "lstm").warmup_steps
-
-
 def after_warmup(trained, name, units):
     """Budgets of a recipe's nets of a width, counted from the end of its warmup on."""
-    return sorted(
-        {m.recipe.budget - warmup(m) for m in trained if (m.recipe.name, m.model.units) == (name, units)}
-    )
+    nets = [m.recipe for m in trained if (m.recipe.name, m.model.units) == (name, units)]
+    return sorted({recipe.budget - recipe.warmup_steps for recipe in nets})
 
 
 def test_recipes_train_a_lean_width_in_turn_and_then_all_an_ample_one():
     race = Race(members(lags=[20]), {})
     nets = race.first_members()
-    held = nets[0].facts.held
-    assert held == 4
+    symbols = nets[0].facts.held
+    assert symbols == 4
     for name in RECIPES:
         assert {m.recipe.name for m in nets} == {name}
-        assert {m.model.units for m in nets} == {LEAN * held}
+        assert {m.model.units for m in nets} == {LEAN * symbols}
         assert {m.seed for m in nets} == set(range(SEEDS))
-        assert after_warmup(nets, name, LEAN * held) == [FIRST_BUDGET]
+        assert after_warmup(nets, name, LEAN * symbols) == [FIRST_BUDGET]
         nets = [new for m in nets for new in race.next_members(m, Outcome(False, FIRST_BUDGET, 0.9))]
-    assert {m.model.units for m in nets} == {max(FEWEST_UNITS, AMPLE * held)}
+    assert {m.model.units for m in nets} == {max(FEWEST_UNITS, AMPLE * symbols)}
     assert [m.recipe.name for m in nets[::SEEDS]] == [*RECIPES]
     assert len(nets) == SEEDS * len(RECIPES)
 
@@ -102,11 +96,11 @@ def test_the_first_that_trains_lean_nets_wins_and_those_after_it_are_not_tried()
 
 def test_rates_of_one_recipe_train_the_lean_width_together_and_the_soonest_wins():
     rates = {"recipe.lr": [0.003, 0.01, 0.03]}
-    made = memcap.members(
+    nets = memcap.members(
         task="copy", lag=20, recipe="forget_bias", units=range(1, 9), seed=range(8), **rates
     )
-    assert {m.recipe.lr for m in Race(made, {}).first_members()} == {0.003, 0.01, 0.03}
-    race = Race(made, {})
+    assert {m.recipe.lr for m in Race(nets, {}).first_members()} == {0.003, 0.01, 0.03}
+    race = Race(nets, {})
     run(race, lambda m: Outcome(m.recipe.lr > 0.005, round(100 * m.recipe.lr), 1.0))
     assert [recipe.lr for recipe in race.winners.values()] == [0.01]
 
@@ -150,7 +144,9 @@ def test_where_all_are_at_chance_none_is_left_behind_until_budgets_end():
 def test_one_that_passes_with_fewer_than_half_of_its_seeds_has_not_won_yet():
     def outcome(member):
         lucky = member.recipe.name == "curriculum_chrono" and member.seed == 0
-        late = member.recipe.name == "curriculum" and member.recipe.budget > FIRST_BUDGET + warmup(member)
+        late = (
+            member.recipe.name == "curriculum" and member.recipe.budget > FIRST_BUDGET + member.recipe.warmup
+        )
         return Outcome(lucky or late, member.recipe.budget, 0.5)
 
     race = Race(members(lags=[20], names=("curriculum_chrono", "curriculum", "hold", "forget_bias")), {})
@@ -173,7 +169,7 @@ def test_of_those_that_train_ample_nets_most_seeds_win_and_then_fewest_steps():
     def outcome(member):
         fails = member.model.units < FEWEST_UNITS or (member.recipe.name == "hold" and member.seed == 0)
         steps = {"hold": 10, "curriculum": 900}.get(member.recipe.name, 500)
-        return Outcome(not fails, warmup(member) + steps, 0.9)
+        return Outcome(not fails, member.recipe.warmup + steps, 0.9)
 
     race = Race(members(lags=[20], names=("hold", "curriculum", "forget_bias")), {})
     run(race, outcome)
@@ -266,7 +262,7 @@ def test_a_study_races_and_resumes(tmp_path):
     made = members(lags=[3], names=("curriculum", "forget_bias"), seeds=4, widths=(1, 2, 4), task="latch")
     rows = memcap.train(made, tmp_path, design="race", progress=False)
     assert {m.key for m in made} & set(rows["key"])
-    assert FIRST_BUDGET + warmup(made[0]) in set(rows["budget"])
+    assert FIRST_BUDGET + made[0].recipe.warmup in set(rows["budget"])
     before = shards.read(tmp_path).height
     assert memcap.train(made, tmp_path, design="race", progress=False).height == rows.height
     assert shards.read(tmp_path).height == before
