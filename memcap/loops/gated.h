@@ -27,7 +27,8 @@
 #include "xla/ffi/api/c_api.h"
 
 #define STATES (1 + HAS_C) /* in the carry */
-#define MOST_SUMS 512      /* of gradients that have a sum in each lane: those stay in the first cache */
+#define MOST_SUMS 2560     /* of gradients that have a sum in each lane: those stay in the second cache */
+#define SPAN 8             /* steps that are added to them at once */
 
 /* ---- What a call works on ---- */
 
@@ -43,6 +44,7 @@ typedef struct {
   float *forward, *start, *out, *back, *into;        /* weights in tiles */
   float *dz, *turned, *dc, *dh, *dx;                 /* of the backward loop; turned: W columns after W columns; dc: without
                                                         a c, what of dh goes to the step before beside the products */
+  float *dz_span, *factors;                          /* of the SPAN steps at hand: dz, and what it is multiplied with */
   float *dw, *db, *sums;                             /* gradients of weights and biases, and in each lane */
   int32_t *index;                                    /* a step's symbols, L of them */
 } Job;
@@ -65,6 +67,7 @@ static void *part(Int *used, float *base, Int size) {
   return at;
 }
 INLINE Int biases(const Job *j) { return j->table ? j->F : 1; } /* one for each symbol that is looked up */
+INLINE Int factors(const Job *j) { return biases(j) + j->K; }
 
 /* Floats of the work space, which is laid out if it is there. */
 static Int lay_out(Job *j, float *base) {
@@ -74,14 +77,15 @@ static Int lay_out(Job *j, float *base) {
   j->out = part(&n, base, j->O * j->U);
   j->back = part(&n, base, j->U * j->G);
   j->into = part(&n, base, j->real ? j->F * 4 * j->U : 0);
-  j->dz = part(&n, base, j->P * L);
+  j->dz = j->dz_span = part(&n, base, SPAN * j->P * L);
+  j->factors = part(&n, base, SPAN * factors(j) * L);
   j->turned = part(&n, base, j->P * L);
   j->dc = part(&n, base, j->U * L);
   j->dh = part(&n, base, j->U * L);
   j->dx = part(&n, base, j->real ? j->F * L : 0);
   j->dw = part(&n, base, j->K * j->P);
   j->db = part(&n, base, biases(j) * j->P);
-  j->sums = part(&n, base, MOST_SUMS * W);
+  j->sums = part(&n, base, (MOST_SUMS + W) * W);
   j->index = part(&n, base, L);
   return n;
 }
@@ -170,25 +174,27 @@ static void pack_backward(const Job *j, int kernel, const float *weights, Int ro
   }
 }
 
-/* acc (M rows) += A (M x K) x (K rows) */
-INLINE void product(const int M, const float *A, const float *x, Int K, v *acc) {
+/* acc (M rows) += A (M x K) x (K rows). Meanwhile what is needed next, if anything, comes into the second cache: with each k the floats
+   of a stride, from `ahead` on. */
+INLINE void product(const int M, const float *A, const float *x, Int K, v *acc, const float *ahead, Int stride) {
   for (Int k = 0; k < K; k++) {
     v row[LB];
+    if (ahead) __builtin_prefetch(ahead + k * stride, 0, 2), __builtin_prefetch(ahead + k * stride + stride / 2, 0, 2);
     UNROLL for (int l = 0; l < LB; l++) row[l] = load(x + (k * LB + l) * W);
     UNROLL for (int m = 0; m < M; m++)
       UNROLL for (int l = 0; l < LB; l++) acc[m * LB + l] += A[k * M + m] * row[l];
   }
 }
-INLINE void product_tile(const int M, const float *A, const float *x, Int K, float *to) {
+INLINE void product_tile(const int M, const float *A, const float *x, Int K, float *to, const float *ahead, Int stride) {
   v acc[ROWS * LB];
   UNROLL for (int k = 0; k < M * LB; k++) acc[k] = (v){0};
-  product(M, A, x, K, acc);
+  product(M, A, x, K, acc, ahead, stride);
   UNROLL for (int k = 0; k < M * LB; k++) store(to + k * W, acc[k]);
 }
-static void product_rows(const float *A, Int rows, const float *x, Int K, float *to) {
-  for (Int r = 0, n; r < rows; r += n) {
+static void product_rows(const float *A, Int rows, const float *x, Int K, float *to, const float *ahead, Int floats) {
+  for (Int r = 0, n, share = floats / (rows * K); r < rows; r += n) {
     n = tile(rows - r, ROWS);
-#define CALL(n) product_tile(n, A + r * K, x, K, to + r * L)
+#define CALL(n) product_tile(n, A + r * K, x, K, to + r * L, ahead ? ahead + r * K * share : NULL, n * share)
     FOR_TILE(n, ROWS, CALL)
 #undef CALL
   }
@@ -208,7 +214,7 @@ INLINE void unit_tile(const int n, const Job *j, Int u, float *slot, float *next
   will_write(gates + 4 * u * L, 4 * n);
   UNROLL for (int k = 4; k < KEPT; k++) will_write(gates + (k * j->U + u) * L, n);
   UNROLL for (int k = 0; k < STATES; k++) will_write(next + (j->X + k * j->U + u) * L, n);
-  product(4 * n, j->forward + 4 * u * j->K, slot, j->K, acc);
+  product(4 * n, j->forward + 4 * u * j->K, slot, j->K, acc, NULL, 0);
   UNROLL for (int a = 0; a < n; a++)
     UNROLL for (int l = 0; l < LB; l++) unit_forward(j, acc + 4 * a * LB + l, u + a, l * W, slot, next);
 }
@@ -242,7 +248,7 @@ static void forward_block(const Job *j, Int b, const float *c, const float *h, f
     now = next;
     if (j->hidden) put_rows(j, now + j->X * L, j->U, b, outputs + t * j->V * j->B);
     else if (j->O) {
-      product_rows(j->out, j->O, now + j->X * L, j->U, j->dz);
+      product_rows(j->out, j->O, now + j->X * L, j->U, j->dz, NULL, 0);
       put_rows(j, j->dz, j->O, b, outputs + t * j->O * j->B);
     }
   }
@@ -283,52 +289,8 @@ INLINE void weights_columns(const int vectors, const Job *j, const float *x, Int
   }
 }
 
-/* Few gradients are summed up lane by lane, and the lanes at the end: nothing is turned over. Their rows: a bias, or one for each symbol,
-   then x and h. */
-INLINE int by_lane(const Job *j) { return (biases(j) + j->K) * j->G <= MOST_SUMS; }
-INLINE void sums_tile(const int n, const Job *j, v rows[][LB], float *sums) {
-  for (Int g = 0; g < j->G; g++) {
-    v z[LB];
-    UNROLL for (int l = 0; l < LB; l++) z[l] = load(j->dz + g * L + l * W);
-    UNROLL for (int a = 0; a < n; a++) {
-      float *to = sums + (a * j->G + g) * W;
-      v total = load(to);
-      UNROLL for (int l = 0; l < LB; l++) total += rows[a][l] * z[l];
-      store(to, total);
-    }
-  }
-}
-static void add_by_lane(const Job *j, const float *slot) {
-  const Int first = biases(j), all_rows = first + j->K;
-  for (Int r = 0, n; r < all_rows; r += n) {
-    v rows[4][LB];
-    n = tile(all_rows - r, 4);
-    for (Int a = 0; a < n; a++)
-      for (Int l = 0; l < LB; l++)
-        rows[a][l] = r + a >= first ? load(slot + (r + a - first) * L + l * W)
-                     : j->table     ? pick(load_index(j->index + l * W) == (vi){0} + (int32_t)(r + a), all(1.0f), all(0.0f))
-                                    : all(1.0f);
-#define CALL(n) sums_tile(n, j, rows, j->sums + r * j->G * W)
-    FOR_TILE(n, 4, CALL)
-#undef CALL
-  }
-}
-static void add_lanes(const Job *j) {
-  const Int first = biases(j);
-  for (Int r = 0; r < first + j->K; r++)
-    for (Int g = 0; g < j->G; g++) {
-      float total = 0;
-      for (Int l = 0; l < W; l++) total += j->sums[(r * j->G + g) * W + l];
-      (r < first ? j->db + r * j->P : j->dw + (r - first) * j->P)[g] = total;
-    }
-}
-
-/* Gradients of all weights from one step: rows x and h of its slot with the rows dz, which are turned over if they are many. */
+/* Many gradients, of one step: rows x and h of its slot with the rows dz, turned over. */
 static void add_weights(const Job *j, const float *slot, const float *ahead) {
-  if (by_lane(j)) {
-    add_by_lane(j, slot);
-    return;
-  }
   const Int P = j->P;
   Int g = 0;
   for (; g < P; g += W)
@@ -342,6 +304,61 @@ static void add_weights(const Job *j, const float *slot, const float *ahead) {
   }
 }
 
+/* Few are summed up lane by lane, and the lanes at the end. The rows with which dz is multiplied, its factors: a bias, or one for each
+   symbol, then x and h. Symbols cost as much as units here, and next to nothing where dz is turned over. */
+INLINE int by_lane(const Job *j) { return factors(j) * j->G <= (biases(j) > 4 ? MOST_SUMS / 5 : MOST_SUMS); }
+static void get_factors(const Job *j, const float *slot, float *to) {
+  for (Int r = 0; r < biases(j); r++)
+    for (int l = 0; l < L; l += W, to += W)
+      store(to, pick(load_index(j->index + l) == (vi){0} + (int32_t)r, all(1.0f), all(0.0f)));
+  memcpy(to, slot, sizeof(float) * j->K * L);
+}
+INLINE void sums_tile(const int n, const int m, const Job *j, Int r, Int g, int steps) {
+  const float *x = j->factors + r * L, *z = j->dz_span + g * L;
+  float *sums = j->sums + (r * j->G + g) * W;
+  v acc[4 * COLUMNS];
+  UNROLL for (int a = 0; a < n; a++)
+    UNROLL for (int i = 0; i < m; i++) acc[a * m + i] = load(sums + (a * j->G + i) * W);
+  for (int s = 0; s < steps; s++, x += factors(j) * L, z += j->P * L)
+    UNROLL for (int l = 0; l < LB; l++) {
+      v columns[COLUMNS];
+      UNROLL for (int i = 0; i < m; i++) columns[i] = in_register(load(z + i * L + l * W));
+      UNROLL for (int a = 0; a < n; a++) {
+        const v row = in_register(load(x + a * L + l * W));
+        UNROLL for (int i = 0; i < m; i++) acc[a * m + i] += row * columns[i];
+      }
+    }
+  UNROLL for (int a = 0; a < n; a++)
+    UNROLL for (int i = 0; i < m; i++) store(sums + (a * j->G + i) * W, acc[a * m + i]);
+}
+INLINE void sums_columns(const int m, const Job *j, Int g, int steps) {
+  for (Int r = 0, n; r < factors(j); r += n) {
+    n = tile(factors(j) - r, 4);
+#define CALL(n) sums_tile(n, m, j, r, g, steps)
+    FOR_TILE(n, 4, CALL)
+#undef CALL
+  }
+}
+static void add_by_lane(const Job *j, int steps) {
+  for (Int g = 0, m; g < j->G; g += m) {
+    m = tile(j->G - g, COLUMNS);
+#define CALL_COLUMNS(m) sums_columns(m, j, g, steps)
+    FOR_TILE(m, COLUMNS, CALL_COLUMNS)
+#undef CALL_COLUMNS
+  }
+}
+static void add_lanes(const Job *j) {
+  const Int first = biases(j);
+  for (Int r = 0; r < factors(j); r++)
+    for (Int g = 0; g < j->G; g += W) {
+      float turned[W * W];
+      v total = {0};
+      transpose(j->sums + (r * j->G + g) * W, W, turned);
+      for (int l = 0; l < W; l++) total += load(turned + l * W);
+      store((r < first ? j->db + r * j->P : j->dw + (r - first) * j->P) + g, total);
+    }
+}
+
 /* The gates' rows of dz, and j->dc. */
 static void through_gates(const Job *j, const float *slot) {
   for (Int u = 0; u < j->U; u++)
@@ -350,15 +367,17 @@ static void through_gates(const Job *j, const float *slot) {
 
 /* The last O rows of dz are of the read-out of the step before: its hidden state is what entered this one. So that of the last step
    is read out at a step of its own, without gates. */
-static void backward_block(const Job *j, Int b, const float *dc, const float *dh, const float *d_outputs, const float *kept,
+static void backward_block(Job *j, Int b, const float *dc, const float *dh, const float *d_outputs, const float *kept,
                            float *dc_out, float *dh_out, float *dx) {
   const Int U = j->U, O = j->O;
+  int span = 0; /* steps that are still to be added */
   if (HAS_C) get_rows(j, dc, U, b, j->dc);
   else memset(j->dc, 0, sizeof(float) * U * L);
   get_rows(j, dh, U, b, j->dh);
   memset(j->index, 0, sizeof *j->index * L);
   for (Int t = O ? j->steps : j->steps - 1; t >= 0; t--) {
     const float *slot = kept + t * j->S * L;
+    j->dz = j->dz_span + span * j->P * L;
     if (t < j->steps) {
       if (j->hidden) add_rows(j, d_outputs + t * j->V * j->B, U, b, j->dh);
       if (j->table) get_symbols(j, t, b);
@@ -366,12 +385,16 @@ static void backward_block(const Job *j, Int b, const float *dc, const float *dh
     } else memset(j->dz, 0, sizeof(float) * 4 * U * L);
     if (O && t) get_rows(j, d_outputs + (t - 1) * O * j->B, O, b, j->dz + 4 * U * L);
     else memset(j->dz + 4 * U * L, 0, sizeof(float) * O * L);
-    add_weights(j, slot, t ? slot - j->S * L : slot);
-    product_rows(j->back, U, j->dz, j->G, j->dh);
+    const float *ahead = t ? slot - j->S * L : slot;
+    if (by_lane(j)) {
+      get_factors(j, slot, j->factors + span * factors(j) * L);
+      if (++span == SPAN || !t) add_by_lane(j, span), span = 0;
+    } else add_weights(j, slot, ahead);
+    product_rows(j->back, U, j->dz, j->G, j->dh, by_lane(j) ? ahead : NULL, j->S * L);
     for (Int k = 0; !HAS_C && k < U * L; k++) j->dh[k] += j->dc[k];
     if (t == j->steps) add_rows(j, dh, U, b, j->dh);
     else if (dx) {
-      product_rows(j->into, j->F, j->dz, 4 * U, j->dx);
+      product_rows(j->into, j->F, j->dz, 4 * U, j->dx, NULL, 0);
       put_rows(j, j->dx, j->F, b, dx + t * j->F * j->B);
     }
   }
@@ -517,9 +540,9 @@ static XLA_FFI_Error *backward(XLA_FFI_CallFrame *frame) {
   float *dx = j.real ? OUT(4 + STATES) : NULL;
   pack_backward(&j, 0, IN(1), j.U, IN(2), j.O, j.back);
   if (dx) pack_backward(&j, 1, IN(0), j.F, NULL, 0, j.into);
-  memset(j.dz, 0, sizeof(float) * j.P * L); /* the rows that pad stay zero */
-  if (by_lane(&j)) memset(j.sums, 0, sizeof(float) * MOST_SUMS * W);
+  if (by_lane(&j)) memset(j.sums, 0, sizeof(float) * factors(&j) * j.G * W);
   else {
+    memset(j.dz, 0, sizeof(float) * j.P * L); /* the rows that pad stay zero */
     memset(j.dw, 0, sizeof(float) * j.K * j.P);
     memset(j.db, 0, sizeof(float) * biases(&j) * j.P);
   }

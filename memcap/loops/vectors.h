@@ -36,6 +36,7 @@
 #define L (LB * W)
 #define LINE 16 /* floats in a line of the caches */
 #define UNITS (ROWS / 4) /* of a tile */
+#define COLUMNS (ROWS / 2) /* 4 * COLUMNS accumulators fit, too */
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 16")
 #if defined(__clang__)
