@@ -94,6 +94,7 @@ class Loop:
             program.
         takes_symbols: whether `run` takes (T, B) int symbols; otherwise it gets one-hot vectors (T, B, F).
         fuses_readout: whether `run` applies the read-out itself; otherwise `Loop.__call__` does.
+        fuses_losses: whether `losses` serves tasks with classes that are answered at every step.
         seconds_per_padded_weight: what each weight that pads a member to a wider program costs per training
             step; None: members of several widths do not share programs of this loop on a CPU.
     """
@@ -106,6 +107,7 @@ class Loop:
     fallback: str = "while"
     takes_symbols: bool = False
     fuses_readout: bool = False
+    fuses_losses: bool = False
     seconds_per_padded_weight: float | None = None
 
     def refuses(self, request: Request) -> str | None:
@@ -165,6 +167,34 @@ class Loop:
         Returns:
             The carry after `length` steps, and the hidden states (T, H, B), zero after `length`, or the last
             one (H, B); with a read-out what it makes of them, (T, O, B) or (O, B).
+        """
+        raise NotImplementedError
+
+    def losses(
+        self,
+        cell: Cell,
+        carry: Carry,
+        inputs: Int[Array, "T B"] | Float[Array, "T B F"],
+        length: Int[Array, ""],
+        *,
+        readout: tuple[Float[Array, "H O"], Float[Array, " O"]],
+        targets: Int[Array, "T B"],
+        due: Bool[Array, "T B"],
+        num_units: Int[Array, ""] | None,
+    ) -> Float[Array, 3] | None:
+        """How right the answers of the first `length` steps are, in one window: forward, loss and backward in
+        one pass.
+
+        Args:
+            cell, carry, inputs, length, num_units: as of `run`.
+            readout: its weights and bias.
+            targets: the class that is right.
+            due: where an answer is.
+
+        Returns:
+            Sums over the answers that are due: cross entropy (nats), how many are right, and how many there
+            are; the first one with an exact gradient. None: these arrays are not served, and who calls reads
+            out.
         """
         raise NotImplementedError
 

@@ -21,6 +21,7 @@
 
    Nothing is static and nothing is allocated: XLA hands over the work space as a result, so that calls may run in any thread.
    Every size is checked against every buffer before the first number is read. */
+#include <math.h>
 #include <string.h>
 
 #include "vectors.h"
@@ -36,16 +37,21 @@ typedef struct {
   Int T, F, V, O, B;                                 /* of the caller's arrays, of V units */
   Int steps, U;                                      /* that count; units from U on are zero, and left out */
   Int R;                                             /* rows of the outputs of a step */
-  int real, hidden, keep;                            /* inputs are numbers; outputs are hidden states; all slots are kept */
+  int real, hidden, keep, scored;                    /* inputs are numbers; outputs are hidden states; all slots are kept; outputs are
+                                                        scored here */
   int table;                                         /* symbols are looked up */
   Int X, K, G, P, S;                                 /* rows: of x; of x and h; of gates and read-out, P of them padded; of a slot */
   const float *numbers;                              /* inputs: (T, F, B) */
   const int32_t *symbols;                            /* or (T, B) */
+  const int32_t *targets;                            /* of outputs that are scored, (T, B) */
+  const uint8_t *due;                                /* whether an answer is, (T, B) */
+  const float *readout_bias;
   float *forward, *start, *out, *back, *into;        /* weights in tiles */
   float *dz, *turned, *dc, *dh, *dx;                 /* of the backward loop; turned: W columns after W columns; dc: without
                                                         a c, what of dh goes to the step before beside the products */
   float *dz_span, *factors;                          /* of the SPAN steps at hand: dz, and what it is multiplied with */
   float *dw, *db, *sums;                             /* gradients of weights and biases, and in each lane */
+  float *d_outputs, *scores;                         /* of a block; in each lane: loss, hits, and how many were due */
   int32_t *index;                                    /* a step's symbols, L of them */
 } Job;
 
@@ -59,7 +65,11 @@ static int plan(Job *j) {
   j->G = 4 * j->U + j->O, j->P = (j->G + W - 1) / W * W, j->S = j->X + (STATES + KEPT) * j->U;
   return 1;
 }
-static Int slots(const Job *j, int all) { return (all ? (j->T + 1) * ((j->B + L - 1) / L) : 2) * j->S * L; }
+enum { ALL_SLOTS = 1, TWO_SLOTS, SLOTS_OF_A_BLOCK };
+static Int slots(const Job *j, int which) {
+  const Int blocks = which == ALL_SLOTS ? (j->B + L - 1) / L : 1;
+  return (which == TWO_SLOTS ? 2 : (j->T + 1) * blocks) * j->S * L;
+}
 
 static void *part(Int *used, float *base, Int size) {
   float *at = base ? base + *used : NULL;
@@ -86,6 +96,8 @@ static Int lay_out(Job *j, float *base) {
   j->dw = part(&n, base, j->K * j->P);
   j->db = part(&n, base, biases(j) * j->P);
   j->sums = part(&n, base, (MOST_SUMS + W) * W);
+  j->d_outputs = part(&n, base, j->scored ? j->T * j->O * L : 0);
+  j->scores = part(&n, base, 3 * W);
   j->index = part(&n, base, L);
   return n;
 }
@@ -235,7 +247,42 @@ static void step_forward(const Job *j, Int t, Int b, float *slot, float *next) {
   }
 }
 
-/* Of a cell without a c, c and c_out are not looked at; likewise in backward_block. */
+/* Of the W sequences from l on: outputs of a step, in rows, without their bias -> gradients of the sum of cross entropies, 0 where no
+   answer is due. An answer that is none of the outputs counts as an output of 0. */
+INLINE void score_lanes(const Job *j, Int l, vi target, vi due, float *rows) {
+  float *scores = j->scores;
+  v top = all(-INFINITY), at = {0}, sum = {0};
+  vi best = {0};
+  rows += l;
+  for (Int o = 0; o < j->O; o++) {
+    v z = load(rows + o * L) + j->readout_bias[o];
+    vi above = z > top;
+    store(rows + o * L, z);
+    top = pick(above, z, top), best = (above & (int32_t)o) | (~above & best), at = pick(target == (int32_t)o, z, at);
+  }
+  for (Int o = 0; o < j->O; o++) {
+    v e = exp_(load(rows + o * L) - top);
+    store(rows + o * L, e), sum += e;
+  }
+  for (Int o = 0; o < j->O; o++) {
+    v p = load(rows + o * L) / sum;
+    store(rows + o * L, pick(due, pick(target == (int32_t)o, p - 1.0f, p), (v){0}));
+  }
+  const v one = pick(due, all(1.0f), (v){0});
+  store(scores, load(scores) + pick(due, log_(sum) + (top - at), (v){0}));
+  store(scores + W, load(scores + W) + pick(best == target, one, (v){0}));
+  store(scores + 2 * W, load(scores + 2 * W) + one);
+}
+static void score(const Job *j, Int t, Int b, float *rows) {
+  const Int n = lanes(j, b), at = t * j->B + b;
+  int32_t targets[L] = {0};
+  uint8_t due[L] = {0};
+  memcpy(targets, j->targets + at, sizeof *targets * n), memcpy(due, j->due + at, n);
+  for (Int l = 0; l < L; l += W)
+    score_lanes(j, l, load_index(targets + l), __builtin_convertvector(*(const vb_there *)(due + l), vi) != 0, rows);
+}
+
+/* Of a cell without a c, c and c_out are not looked at; likewise in backward_block. NULL: zeros, or not wanted. */
 static void forward_block(const Job *j, Int b, const float *c, const float *h, float *c_out, float *h_out, float *outputs,
                           float *kept) {
   const Int slot = j->S * L;
@@ -247,14 +294,18 @@ static void forward_block(const Job *j, Int b, const float *c, const float *h, f
     step_forward(j, t, b, now, next);
     now = next;
     if (j->hidden) put_rows(j, now + j->X * L, j->U, b, outputs + t * j->V * j->B);
-    else if (j->O) {
+    else if (j->scored) {
+      float *rows = j->d_outputs + t * j->O * L;
+      product_rows(j->out, j->O, now + j->X * L, j->U, rows, NULL, 0);
+      score(j, t, b, rows);
+    } else if (j->O) {
       product_rows(j->out, j->O, now + j->X * L, j->U, j->dz, NULL, 0);
       put_rows(j, j->dz, j->O, b, outputs + t * j->O * j->B);
     }
   }
   memset(now, 0, sizeof(float) * j->X * L); /* the backward loop's first step reads out alone: it has no inputs */
-  put_rows(j, now + j->X * L, j->U, b, h_out);
-  if (HAS_C) put_rows(j, now + j->K * L, j->U, b, c_out);
+  if (h_out) put_rows(j, now + j->X * L, j->U, b, h_out);
+  if (HAS_C && c_out) put_rows(j, now + j->K * L, j->U, b, c_out);
 }
 
 /* ---- Backward ---- */
@@ -371,9 +422,10 @@ static void backward_block(Job *j, Int b, const float *dc, const float *dh, cons
                            float *dc_out, float *dh_out, float *dx) {
   const Int U = j->U, O = j->O;
   int span = 0; /* steps that are still to be added */
-  if (HAS_C) get_rows(j, dc, U, b, j->dc);
+  if (HAS_C && dc) get_rows(j, dc, U, b, j->dc);
   else memset(j->dc, 0, sizeof(float) * U * L);
-  get_rows(j, dh, U, b, j->dh);
+  if (dh) get_rows(j, dh, U, b, j->dh);
+  else memset(j->dh, 0, sizeof(float) * U * L);
   memset(j->index, 0, sizeof *j->index * L);
   for (Int t = O ? j->steps : j->steps - 1; t >= 0; t--) {
     const float *slot = kept + t * j->S * L;
@@ -383,7 +435,8 @@ static void backward_block(Job *j, Int b, const float *dc, const float *dh, cons
       if (j->table) get_symbols(j, t, b);
       through_gates(j, slot);
     } else memset(j->dz, 0, sizeof(float) * 4 * U * L);
-    if (O && t) get_rows(j, d_outputs + (t - 1) * O * j->B, O, b, j->dz + 4 * U * L);
+    if (j->scored && t) memcpy(j->dz + 4 * U * L, j->d_outputs + (t - 1) * O * L, sizeof(float) * O * L);
+    else if (O && t) get_rows(j, d_outputs + (t - 1) * O * j->B, O, b, j->dz + 4 * U * L);
     else memset(j->dz + 4 * U * L, 0, sizeof(float) * O * L);
     const float *ahead = t ? slot - j->S * L : slot;
     if (by_lane(j)) {
@@ -392,8 +445,9 @@ static void backward_block(Job *j, Int b, const float *dc, const float *dh, cons
     } else add_weights(j, slot, ahead);
     product_rows(j->back, U, j->dz, j->G, j->dh, by_lane(j) ? ahead : NULL, j->S * L);
     for (Int k = 0; !HAS_C && k < U * L; k++) j->dh[k] += j->dc[k];
-    if (t == j->steps) add_rows(j, dh, U, b, j->dh);
-    else if (dx) {
+    if (t == j->steps) {
+      if (dh) add_rows(j, dh, U, b, j->dh);
+    } else if (dx) {
       product_rows(j->into, j->F, j->dz, 4 * U, j->dx, NULL, 0);
       put_rows(j, j->dx, j->F, b, dx + t * j->F * j->B);
     }
@@ -402,8 +456,19 @@ static void backward_block(Job *j, Int b, const float *dc, const float *dh, cons
   put_rows(j, j->dh, U, b, dh_out);
 }
 
-/* From the sums to the caller's arrays. */
-static void unpack(const Job *j, float *d_kernel, float *d_recurrent, float *d_bias, float *d_readout) {
+/* Before and after all blocks. */
+static void begin_gradients(const Job *j, const float *kernel, const float *recurrent, const float *readout) {
+  pack_backward(j, 0, recurrent, j->U, readout, j->O, j->back);
+  if (j->real) pack_backward(j, 1, kernel, j->F, NULL, 0, j->into);
+  if (by_lane(j)) memset(j->sums, 0, sizeof(float) * factors(j) * j->G * W);
+  else {
+    memset(j->dz, 0, sizeof(float) * j->P * L); /* the rows that pad stay zero */
+    memset(j->dw, 0, sizeof(float) * j->K * j->P);
+    memset(j->db, 0, sizeof(float) * biases(j) * j->P);
+  }
+}
+static void end_gradients(const Job *j, float *d_kernel, float *d_recurrent, float *d_bias, float *d_readout, float *d_readout_bias) {
+  if (by_lane(j)) add_lanes(j);
   const Int U = j->U, V = j->V, N = BLOCKS * V, X = j->X, G = j->G;
   for (Int k = 0; k < j->K; k++)
     for (Int g = 0; g < G; g++) {
@@ -413,15 +478,16 @@ static void unpack(const Job *j, float *d_kernel, float *d_recurrent, float *d_b
       } else if (k < X ? SEES_X(g % 4) : SEES_H(g % 4))
         *(k < X ? &d_kernel[k * N + column(g, V)] : &d_recurrent[(k - X) * N + column(g, V)]) = d;
     }
-  for (Int g = 0; g < 4 * U; g++) {
-    if (!SEES_X(g % 4)) continue;
+  for (Int g = 0; g < G; g++) {
+    const int of_gates = g < 4 * U;
     float total = 0;
+    if (of_gates ? !SEES_X(g % 4) : !d_readout_bias) continue;
     for (Int s = 0; s < biases(j); s++) {
       float d = j->db[s * j->P + g];
-      if (j->table) d_kernel[s * N + column(g, V)] = d;
+      if (j->table && of_gates) d_kernel[s * N + column(g, V)] = d;
       total += d;
     }
-    d_bias[column(g, V)] = total;
+    *(of_gates ? &d_bias[column(g, V)] : &d_readout_bias[g - 4 * U]) = total;
   }
 }
 
@@ -454,6 +520,9 @@ static int fit(const Job *j, void *const *buffers, const char *shapes) {
   return 1;
 }
 static int is_row(const XLA_FFI_Buffer *b, Int n) { return b->dtype == XLA_FFI_DataType_F32 && b->rank == 1 && *b->dims == n; }
+static int of_steps(const Job *j, const XLA_FFI_Buffer *b, XLA_FFI_DataType type) {
+  return b->dtype == type && b->rank == 2 && b->dims[0] == j->T && b->dims[1] == j->B;
+}
 static void clear(const XLA_FFI_Buffer *b) {
   Int bytes = sizeof(float);
   for (Int k = 0; k < b->rank; k++) bytes *= b->dims[k];
@@ -476,10 +545,10 @@ static int all_below(const int32_t *symbols, Int n, Int F) {
 static Int within(Int n, Int least, Int most) { return n < least ? least : n > most ? most : n; }
 static Int size(const XLA_FFI_Buffer *b, int axis) { return axis < b->rank ? b->dims[axis] : -1; }
 
-/* What both calls begin with: the sizes, to which all buffers are then held; the inputs; the work space, which is the last result.
-   Returns what is wrong, or NULL. */
+/* What all calls begin with: the sizes, to which all buffers are then held; the inputs; slots, of one kind or the other; the work
+   space, which is the last result. Returns what is wrong, or NULL. */
 static const char *begin(Job *j, const XLA_FFI_CallFrame *frame, const XLA_FFI_Buffer *readout, const XLA_FFI_Buffer *outputs,
-                         const XLA_FFI_Buffer *kept, const char *taken, const char *given) {
+                         const XLA_FFI_Buffer *kept, int which, int or_which, const char *taken, const char *given) {
   void *const *in = frame->args.args, *const *out = frame->rets.rets;
   const XLA_FFI_Buffer *inputs = in[4 + STATES], *counts = in[5 + STATES], *work = out[frame->rets.size - 1];
   j->real = inputs->rank == 3, j->T = size(inputs, 0), j->B = size(inputs, j->real ? 2 : 1);
@@ -489,8 +558,8 @@ static const char *begin(Job *j, const XLA_FFI_CallFrame *frame, const XLA_FFI_B
   int fits = j->real ? fit(j, in + 4 + STATES, "TFB") : inputs->rank == 2 && inputs->dtype == XLA_FFI_DataType_S32;
   fits = fits && counts->rank == 1 && *counts->dims == 2 && counts->dtype == XLA_FFI_DataType_S32;
   fits = fits && fit(j, in, taken) && fit(j, out, given) && is_row(work, lay_out(j, NULL));
-  j->keep = is_row(kept, slots(j, 1));
-  if (!fits || !(j->keep || is_row(kept, slots(j, 0)))) return "memcap: the buffers of " CELL " do not fit together";
+  j->keep = is_row(kept, slots(j, which));
+  if (!fits || !(j->keep || is_row(kept, slots(j, or_which)))) return "memcap: the buffers of " CELL " do not fit together";
   const int32_t *n = counts->data;
   j->steps = within(n[0], 0, j->T), j->U = within(n[1], 1, j->V);
   plan(j), lay_out(j, work->data); /* smaller, if anything */
@@ -516,7 +585,7 @@ static XLA_FFI_Error *forward(XLA_FFI_CallFrame *frame) {
     return refuse(frame, "memcap: " CELL " forward takes and gives another number of buffers");
   void *const *in = frame->args.args, *const *out = frame->rets.rets;
   Job j = {0};
-  const char *wrong = begin(&j, frame, in[3], out[STATES], out[1 + STATES], "FG UG G UO " CARRY, CARRY " TRB");
+  const char *wrong = begin(&j, frame, in[3], out[STATES], out[1 + STATES], ALL_SLOTS, TWO_SLOTS, "FG UG G UO " CARRY, CARRY " TRB");
   if (wrong) return refuse(frame, wrong);
   for (int k = 0; k < 1 + STATES; k++) clear(out[k]); /* what does not count */
   pack_forward(&j, IN(0), IN(1), IN(2), IN(3));
@@ -534,28 +603,50 @@ static XLA_FFI_Error *backward(XLA_FFI_CallFrame *frame) {
     return refuse(frame, "memcap: " CELL " backward takes and gives another number of buffers");
   void *const *in = frame->args.args, *const *out = frame->rets.rets;
   Job j = {0};
-  const char *wrong = begin(&j, frame, in[2], in[3 + STATES], in[6 + STATES], "FG UG UO " CARRY " TRB", "FG UG G UO " CARRY " XFB");
-  if (wrong || !j.keep) return refuse(frame, wrong ? wrong : "memcap: " CELL " backward wants all slots");
+  const char *wrong = begin(&j, frame, in[2], in[3 + STATES], in[6 + STATES], ALL_SLOTS, ALL_SLOTS, "FG UG UO " CARRY " TRB", "FG UG G UO " CARRY " XFB");
+  if (wrong) return refuse(frame, wrong);
   for (int k = 0; k < 5 + STATES; k++) clear(out[k]);
-  float *dx = j.real ? OUT(4 + STATES) : NULL;
-  pack_backward(&j, 0, IN(1), j.U, IN(2), j.O, j.back);
-  if (dx) pack_backward(&j, 1, IN(0), j.F, NULL, 0, j.into);
-  if (by_lane(&j)) memset(j.sums, 0, sizeof(float) * factors(&j) * j.G * W);
-  else {
-    memset(j.dz, 0, sizeof(float) * j.P * L); /* the rows that pad stay zero */
-    memset(j.dw, 0, sizeof(float) * j.K * j.P);
-    memset(j.db, 0, sizeof(float) * biases(&j) * j.P);
-  }
+  begin_gradients(&j, IN(0), IN(1), IN(2));
   for (Int b = 0; b < j.B; b += L)
     backward_block(&j, b, IN(3), IN(3 + HAS_C), IN(3 + STATES), (const float *)IN(6 + STATES) + b / L * (j.T + 1) * j.S * L, OUT(4),
-                   OUT(4 + HAS_C), dx);
-  if (by_lane(&j)) add_lanes(&j);
-  unpack(&j, OUT(0), OUT(1), OUT(2), OUT(3));
+                   OUT(4 + HAS_C), j.real ? OUT(4 + STATES) : NULL);
+  end_gradients(&j, OUT(0), OUT(1), OUT(2), OUT(3), NULL);
   return NULL;
 }
 
-/* Floats that the caller must ask for: of work, of all slots, of two slots; -1 where the sizes are out of range. */
+/* Forward and backward, and between them how right the outputs of each step are: kernel, recurrent, bias, readout, c, h, inputs, counts as
+   forward; bias of the outputs (O), targets (T, B), whether an answer is due (T, B)
+   -> of the sum of cross entropies d_kernel, d_recurrent, d_bias, d_readout, that of the outputs' bias, dc, dh, dx; that sum, hits, and how
+   many were due; kept: slots of a block; work */
+static XLA_FFI_Error *losses(XLA_FFI_CallFrame *frame) {
+  if (asked_for_metadata(frame)) return NULL;
+  if (frame->args.size != 9 + STATES || frame->rets.size != 9 + STATES)
+    return refuse(frame, "memcap: " CELL " losses takes and gives another number of buffers");
+  void *const *in = frame->args.args, *const *out = frame->rets.rets;
+  Job j = {.scored = 1};
+  const char *wrong = begin(&j, frame, in[3], in[3], out[7 + STATES], SLOTS_OF_A_BLOCK, SLOTS_OF_A_BLOCK, "FG UG G UO " CARRY,
+                            "FG UG G UO O " CARRY " XFB");
+  if (wrong) return refuse(frame, wrong);
+  if (j.O < 1 || !is_row(in[6 + STATES], j.O) || !is_row(out[6 + STATES], 3) || !of_steps(&j, in[7 + STATES], XLA_FFI_DataType_S32) ||
+      !of_steps(&j, in[8 + STATES], XLA_FFI_DataType_PRED))
+    return refuse(frame, "memcap: the answers of " CELL " do not fit");
+  j.readout_bias = IN(6 + STATES), j.targets = IN(7 + STATES), j.due = IN(8 + STATES);
+  for (int k = 0; k < 7 + STATES; k++) clear(out[k]);
+  memset(j.scores, 0, sizeof(float) * 3 * W);
+  pack_forward(&j, IN(0), IN(1), IN(2), IN(3));
+  begin_gradients(&j, IN(0), IN(1), IN(3));
+  for (Int b = 0; b < j.B; b += L) {
+    forward_block(&j, b, IN(4), IN(4 + HAS_C), NULL, NULL, NULL, OUT(7 + STATES));
+    backward_block(&j, b, NULL, NULL, NULL, OUT(7 + STATES), OUT(5), OUT(5 + HAS_C), j.real ? OUT(5 + STATES) : NULL);
+  }
+  end_gradients(&j, OUT(0), OUT(1), OUT(2), OUT(3), OUT(4));
+  for (int k = 0; k < 3 * W; k++) ((float *)OUT(6 + STATES))[k / W] += j.scores[k];
+  return NULL;
+}
+
+/* Floats that the caller must ask for: of work, of all slots, of two slots, of a block's slots, of work where outputs are scored; -1 where
+   the sizes are out of range. */
 static int64_t size_of(int which, int64_t T, int64_t F, int64_t U, int64_t O, int64_t B, int real) {
-  Job j = {.T = T, .F = F, .V = U, .U = U, .O = O, .B = B, .real = real};
-  return !plan(&j) ? -1 : which == 0 ? lay_out(&j, NULL) : slots(&j, which == 1);
+  Job j = {.T = T, .F = F, .V = U, .U = U, .O = O, .B = B, .real = real, .scored = which == 4};
+  return !plan(&j) ? -1 : which % 4 == 0 ? lay_out(&j, NULL) : slots(&j, which);
 }

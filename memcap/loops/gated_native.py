@@ -24,15 +24,17 @@ from memcap.loops.c_library import Library
 from memcap.loops.while_loop import WhileLoop
 
 if TYPE_CHECKING:
-    from jaxtyping import Array, Float, Int
+    from jaxtyping import Array, Bool, Float, Int
 
-WORK, SLOTS, TWO_SLOTS = range(3)  # buffers, as `GatedC.size` counts them
+WORK, SLOTS, TWO_SLOTS, SLOTS_OF_A_BLOCK, WORK_OF_LOSSES = range(5)  # buffers, as `GatedC.size` counts them
 MOST_STEPS = 2**24
 TESTED = (
-    (1, 2, 3, 2, 5, False),
-    (11, 33, 4, 11, 5, True),
-    (3, 4, 17, 3, 0, False),
-)  # T, B, F, U, O (0: hidden states), reals
+    (1, 2, 3, 2, 5, False, False),
+    (11, 33, 4, 11, 5, True, False),
+    (3, 4, 17, 3, 0, False, False),
+    (11, 33, 3, 11, 5, False, True),
+    (3, 4, 2, 33, 2, True, True),
+)  # T, B, F, U, O (0: hidden states), reals, scored
 QUICK: dict[str, Any] = {"xla_backend_optimization_level": 0}  # to compile what tests it
 APART = 1e-4  # relative; the largest difference from float64 that is rounding
 FAR = 1e-5  # by which an array is moved to see how a loss changes
@@ -63,9 +65,12 @@ class GatedC:
         return Path(__file__).with_name(f"{self.name}.c")
 
     @property
-    def calls(self) -> tuple[str, str]:
-        """Forward and backward."""
-        return f"memcap_{self.name}_forward", f"memcap_{self.name}_backward"
+    def calls(self) -> tuple[str, str, str]:
+        """Forward, backward, and both with the loss between them."""
+        forward, backward, losses = (
+            f"memcap_{self.name}_{what}" for what in ("forward", "backward", "losses")
+        )
+        return forward, backward, losses
 
     @cache  # noqa: B019  (a cell in C is one of the few of this folder)
     def library(self) -> Library:
@@ -177,26 +182,89 @@ def _over_time_bwd(
     carry, d_outputs = cotangents
     states, tree = jax.tree.flatten(carry)
     matrix, inputs = _matrix(recurrent, readout), _time_last(inputs)
-    real = inputs.ndim == 3
     if not return_sequences:
         d_outputs = jnp.zeros((inputs.shape[0], 0, inputs.shape[-1]), jnp.float32)
-    shapes = (
-        *(array.shape for array in (kernel, recurrent, bias, matrix, *states)),
-        (inputs.shape[0] if real else 0, kernel.shape[0], inputs.shape[-1]),
-    )
-    results = (
-        *(jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes),
-        _buffer(cell, WORK, kernel, matrix, inputs),
-    )
+    slopes = _slopes((kernel, recurrent, bias, matrix, *states), kernel, inputs)
+    results = (*slopes, _buffer(cell, WORK, kernel, matrix, inputs))
     operands = kernel, recurrent, matrix, *states, d_outputs, inputs, counts, residuals
     gradients = _call(cell, cell.calls[1], results, operands)
     (*d_weights, d_readout), (*d_states, d_inputs, _) = gradients[:4], gradients[4:]
-    d_inputs = jnp.swapaxes(d_inputs, 1, 2) if real else None
     d_carry = jax.tree.unflatten(tree, d_states)
-    return (*d_weights, None if readout is None else d_readout), d_carry, d_inputs, None
+    d_weights = *d_weights, None if readout is None else d_readout
+    return d_weights, d_carry, _batch_last(d_inputs, inputs), None
 
 
 over_time.defvjp(_over_time_fwd, _over_time_bwd)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def losses_over_time(
+    cell: GatedC,
+    weights: tuple[jax.Array, ...],
+    carry: Carry,
+    inputs: jax.Array,
+    counts: jax.Array,
+    targets: jax.Array,
+    due: jax.Array,
+) -> jax.Array:
+    """How right a cell and its read-out are at the first `length` steps.
+
+    Args:
+        cell, carry, inputs, counts: see `over_time`.
+        weights: kernel (F, G), recurrent (U, G), bias (G,), read-out (U, O) and its bias (O,); float32.
+        targets: (T, B) int32, the class that is right.
+        due: (T, B) bool, whether an answer is.
+
+    Returns:
+        (3,) float32, sums over the answers that are due: cross entropy in nats, how many are right, and how
+        many there are. The first one alone has a gradient, which is computed with it.
+
+    Raises:
+        LibraryError, ValueError: as of `over_time`.
+    """
+    return _losses_fwd(cell, weights, carry, inputs, counts, targets, due)[0]
+
+
+def _losses_fwd(
+    cell: GatedC,
+    weights: tuple[jax.Array, ...],
+    carry: Carry,
+    inputs: jax.Array,
+    counts: jax.Array,
+    targets: jax.Array,
+    due: jax.Array,
+) -> Any:
+    (kernel, recurrent, bias, readout, readout_bias), inputs = weights, _time_last(inputs)
+    states, tree = jax.tree.flatten(carry)
+    slopes = _slopes((*weights, *states), kernel, inputs)
+    buffers = (_buffer(cell, which, kernel, readout, inputs) for which in (SLOTS_OF_A_BLOCK, WORK_OF_LOSSES))
+    results = (*slopes, jax.ShapeDtypeStruct((3,), jnp.float32), *buffers)
+    operands = kernel, recurrent, bias, readout, *states, inputs, counts, readout_bias, targets, due
+    *slopes, sums, _, _ = _call(cell, cell.calls[2], results, operands)
+    d_weights, d_states, d_inputs = tuple(slopes[:5]), slopes[5:-1], slopes[-1]
+    return sums, (d_weights, jax.tree.unflatten(tree, d_states), _batch_last(d_inputs, inputs))
+
+
+def _losses_bwd(cell: GatedC, slopes: Any, cotangent: jax.Array) -> tuple[Any, ...]:
+    del cell
+    return *jax.tree.map(lambda slope: cotangent[0] * slope, slopes), None, None, None
+
+
+losses_over_time.defvjp(_losses_fwd, _losses_bwd)
+
+
+def _slopes(
+    arrays: tuple[jax.Array, ...], kernel: jax.Array, inputs: jax.Array
+) -> tuple[jax.ShapeDtypeStruct, ...]:
+    """Shapes of gradients: of arrays, and of inputs (T, F, B), which symbols have none of."""
+    steps = inputs.shape[0] if inputs.ndim == 3 else 0
+    shapes = *(array.shape for array in arrays), (steps, kernel.shape[0], inputs.shape[-1])
+    return tuple(jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes)
+
+
+def _batch_last(d_inputs: jax.Array, inputs: jax.Array) -> jax.Array | None:
+    """The gradient of inputs as they were, (T, B, F); None of symbols."""
+    return jnp.swapaxes(d_inputs, 1, 2) if inputs.ndim == 3 else None
 
 
 def _matrix(recurrent: jax.Array, readout: jax.Array | None) -> jax.Array:
@@ -225,10 +293,10 @@ def _call(
 
 
 def is_right(
-    cell: GatedC, steps: int, batch: int, features: int, units: int, outputs: int, real: bool
+    cell: GatedC, steps: int, batch: int, features: int, units: int, outputs: int, real: bool, scored: bool
 ) -> bool:
     """Whether the C's values and gradients are those of float64, at one size; of no outputs, its hidden
-    states.
+    states; where they are `scored`, how right they are.
 
     A gradient is right if it says how fast a loss changes in a random direction that leans towards it, one
     for each array.
@@ -240,17 +308,29 @@ def is_right(
         (units, columns),
         (columns,),
         (units, outputs),
+        *[(outputs,)] * scored,
         *[(units, batch)] * cell.states,
     )
     arrays = [rng.standard_normal(shape, np.float32) for shape in (*shapes, (steps, batch, features))]
     counts = np.array([max(1, steps - 1), units], np.int32)
     symbols = arrays[-1].argmax(-1).astype(np.int32)
+    targets = rng.integers(max(1, outputs), size=(steps, batch), dtype=np.int32)
+    due, many = rng.random((steps, batch)) < 0.5, 4 + scored
 
     def in_c(*arrays: Any) -> Any:
-        weights = arrays[:4] if outputs else (*arrays[:3], None)
         inputs = arrays[-1] if real else symbols
+        if scored:
+            return (losses_over_time(cell, arrays[:5], arrays[5:-1], inputs, counts, targets, due),)
+        weights = arrays[:4] if outputs else (*arrays[:3], None)
         carry, sequences = over_time(cell, True, weights, arrays[4:-1], inputs, counts)
         return *carry, sequences
+
+    def in_numpy(*arrays: Any) -> Any:
+        *carry, sequences = _in_numpy(cell, *arrays[:4], *arrays[many:], counts[0])
+        if not scored:
+            return *carry, sequences
+        counted = due & (np.arange(steps) < counts[0])[:, None]
+        return (_losses_in_numpy(sequences + arrays[4][:, None], targets, counted),)
 
     def values_and_gradients(weighed: Any, *arrays: Any) -> Any:
         values, pullback = jax.vjp(in_c, *arrays)
@@ -259,7 +339,7 @@ def is_right(
     start = [array.astype(float) for array in arrays]
     if not real:
         start[-1] = np.eye(features)[symbols]
-    expected = _in_numpy(cell, *start, counts[0])
+    expected = in_numpy(*start)
     weighed = [np.sin(value).astype(np.float32) for value in expected]
     compiled = jax.jit(values_and_gradients).lower(tuple(weighed), *arrays).compile(QUICK)
     values, gradients = jax.tree.map(np.asarray, compiled(tuple(weighed), *arrays))
@@ -269,7 +349,7 @@ def is_right(
     for k, gradient in enumerate(gradients if real else gradients[:-1]):
         direction = rng.standard_normal(gradient.shape) + np.sign(gradient)  # so that its parts add up
         ends = [[*start[:k], start[k] + far * direction, *start[k + 1 :]] for far in (-FAR, FAR)]
-        losses = [sum(map(np.vdot, weighed, _in_numpy(cell, *end, counts[0]))) for end in ends]
+        losses = [sum(map(np.vdot, weighed, in_numpy(*end))) for end in ends]
         parts = gradient * direction
         right.append(
             abs((losses[1] - losses[0]) / (2 * FAR) - parts.sum()) <= APART * (1 + np.abs(parts).sum())
@@ -290,6 +370,13 @@ def _in_numpy(
     return *carry, outputs
 
 
+def _losses_in_numpy(outputs: Any, targets: Any, due: Any) -> np.ndarray:
+    """Of outputs (T, O, B), the sums of `losses_over_time`."""
+    at = np.take_along_axis(outputs, targets[:, None], 1)[:, 0]
+    losses = np.log(np.exp(outputs).sum(1)) - at
+    return np.array([losses[due].sum(), (outputs.argmax(1) == targets)[due].sum(), due.sum()])
+
+
 class GatedNative(WhileLoop):
     """A gated cell on CPUs in C: the fastest loop there is. Compiled for the machine at hand, its rows repeat
     to the bit there alone.
@@ -301,7 +388,7 @@ class GatedNative(WhileLoop):
 
     name = "native"
     reproducible = False
-    takes_symbols = fuses_readout = True
+    takes_symbols = fuses_readout = fuses_losses = True
     # measured with the LSTM on a core of an AMD EPYC (Zen 4), `python -m benchmarks padding`; it is the
     # optimizer's time, which a cell's equations do not change
     seconds_per_padded_weight = 3e-9
@@ -356,10 +443,37 @@ class GatedNative(WhileLoop):
                 readout=readout,
                 num_units=num_units,
             )
-        units = jnp.asarray(cell.hidden_features if num_units is None else num_units)
-        counts = jnp.stack([length, units]).astype(jnp.int32)
+        counts = _counts(cell, length, num_units)
 
         def run_in_c(weights: Weights, carry: Carry, inputs: jax.Array) -> Any:
             return over_time(self.in_c, return_sequences, weights, carry, inputs, counts)
 
         return run_feature_major(run_in_c, weights, carry, inputs, readout, fuses=return_sequences)
+
+    def losses(
+        self,
+        cell: Cell,
+        carry: Any,
+        inputs: Int[Array, "T B"] | Float[Array, "T B F"],
+        length: Int[Array, ""],
+        *,
+        readout: tuple[Float[Array, "H O"], Float[Array, " O"]],
+        targets: Int[Array, "T B"],
+        due: Bool[Array, "T B"],
+        num_units: Int[Array, ""] | None,
+    ) -> Float[Array, 3] | None:
+        """See `Loop.losses`."""
+        weights = *self.weights(cell), *readout
+        if not takes((*weights, *jax.tree.leaves(carry)), inputs, None):
+            return None
+        inputs = inputs if inputs.ndim == 2 else inputs.astype(jnp.float32)
+        carry, targets = jax.tree.map(lambda state: state.T, carry), targets.astype(jnp.int32)
+        return losses_over_time(
+            self.in_c, weights, carry, inputs, _counts(cell, length, num_units), targets, due
+        )
+
+
+def _counts(cell: Any, length: jax.Array, num_units: jax.Array | None) -> jax.Array:
+    """Steps that count, and units: (2,) int32."""
+    units = jnp.asarray(cell.hidden_features if num_units is None else num_units)
+    return jnp.stack([length, units]).astype(jnp.int32)

@@ -48,9 +48,11 @@
 typedef int64_t Int;
 typedef float v __attribute__((vector_size(4 * W)));
 typedef int32_t vi __attribute__((vector_size(4 * W)));
+typedef uint8_t vb __attribute__((vector_size(W)));
 /* As they lie in memory, unaligned. Not for values: GCC on ARM breaks. */
 typedef float v_there __attribute__((vector_size(4 * W), aligned(4), may_alias));
 typedef int32_t vi_there __attribute__((vector_size(4 * W), aligned(4), may_alias));
+typedef uint8_t vb_there __attribute__((vector_size(W), aligned(1), may_alias));
 
 INLINE v load(const float *p) { return *(const v_there *)p; }
 INLINE vi load_index(const int32_t *p) { return *(const vi_there *)p; }
@@ -94,6 +96,33 @@ INLINE v tanh_(v given) {
   return (v)((vi)pick(full, all(1.0f), quotient(p * x, q)) | sign);
 }
 INLINE v sigmoid(v half) { return tanh_(half) * 0.5f + 0.5f; }
+
+/* e^x of x <= 0, within 2 ulp, by Cephes' polynomial; at least 1e-38. NaN stays. */
+INLINE v exp_(v x) {
+  x = pick(x < -87.0f, all(-87.0f), x);
+  v shifted = x * 1.44269504088896341f + 12582912.0f, n = shifted - 12582912.0f; /* to the next whole number */
+  x = n * 2.12194440e-4f + (x - n * 0.693359375f);
+  v p = x * 1.9875691500e-4f + 1.3981999507e-3f;
+  p = p * x + 8.3334519073e-3f;
+  p = p * x + 4.1665795894e-2f;
+  p = p * x + 1.6666665459e-1f;
+  p = p * x + 5.0000001201e-1f;
+  return (p * (x * x) + x + 1.0f) * (v)(((vi)shifted - 0x4B400000 + 127) << 23);
+}
+/* log x of x >= 1, by Cephes' polynomial. NaN stays, and infinity is NaN. */
+INLINE v log_(v x) {
+  vi bits = (vi)x - 0x3F3504F3, exponent = bits >> 23; /* of x over the root of a half */
+  v n = __builtin_convertvector(exponent, v), f = (v)((vi)x - (exponent << 23)) - 1.0f;
+  v p = f * 7.0376836292e-2f + -1.1514610310e-1f;
+  p = p * f + 1.1676998740e-1f;
+  p = p * f + -1.2420140846e-1f;
+  p = p * f + 1.4249322787e-1f;
+  p = p * f + -1.6668057665e-1f;
+  p = p * f + 2.0000714765e-1f;
+  p = p * f + -2.4999993993e-1f;
+  p = p * f + 3.3333331174e-1f;
+  return (p * (f * f * f) + n * -2.12194440e-4f - f * f * 0.5f + f) + (n * 0.693359375f + (x - x));
+}
 
 /* W x W floats turned over, in log2 W perfect shuffles. */
 INLINE void transpose(const float *in, Int ld, float *out) {

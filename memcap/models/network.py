@@ -32,7 +32,7 @@ from memcap.models.initial_carry import InitialCarry
 from memcap.models.model import Model
 
 if TYPE_CHECKING:
-    from jaxtyping import Array, Float, Int
+    from jaxtyping import Array, Bool, Float, Int
 
 
 class Network(nnx.Module):
@@ -171,6 +171,45 @@ class Network(nnx.Module):
             carry, outputs = joined([*after, top]), outputs + bias[:, None]
         outputs = jnp.swapaxes(outputs, 0, 1) if return_sequences else outputs
         return (carry, outputs) if return_carry else outputs
+
+    def losses(
+        self,
+        inputs: Int[Array, "T B"] | Float[Array, "T B F"],
+        targets: Int[Array, "T B"],
+        due: Bool[Array, "T B"],
+        *,
+        seq_lengths: Int[Array, ""],
+        loop: str,
+        num_units: Int[Array, ""] | None = None,
+    ) -> Float[Array, 3] | None:
+        """How right the network is at every step of one window, where the loop has a pass for it.
+
+        Args:
+            inputs, seq_lengths, loop, num_units: as of a call.
+            targets: the class that is right.
+            due: where an answer is.
+
+        Returns:
+            Cross entropy (nats), right answers and answers, each summed over those that are due; None: the
+            loop has no such pass.
+        """
+        run = self._loop(self.cell, loop, None)
+        if not run.fuses_losses or isinstance(self.readout, LSTM):
+            return None
+        kernel, bias = self.readout.kernel[...], cast(nnx.Param, self.readout.bias)[...]
+        (*below, last), carries = self.cells, self.by_layer(self.carry(inputs.shape[1]))
+        counted: dict[str, Any] = {"seq_lengths": seq_lengths, "num_units": num_units}
+        _, hidden = _run_layers(run, below, inputs, carries[:-1], **counted)
+        return run.losses(
+            last,
+            carries[-1],
+            hidden,
+            seq_lengths,
+            readout=(kernel, bias),
+            targets=targets,
+            due=due,
+            num_units=num_units,
+        )
 
     def hidden(self, inputs: Int[Array, "T B"] | Float[Array, "T B F"]) -> tuple[Any, Float[Array, "T H B"]]:
         """The layers alone over all of the inputs: their carry, and hidden states of the last."""

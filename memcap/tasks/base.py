@@ -55,7 +55,7 @@ class Batch(NamedTuple):
         inputs: int32 symbols below `task.vocabulary`, or float32.
         targets: int32 classes or float32 values; (B,) where `task.answers` is "last", else (T, B). Values of
             a task with several outputs O have them first, as the read-out does: (O, B) or (O, T, B).
-        mask: true where an answer is due; None where `task.answers` is "last".
+        mask: true where an answer is due, never after `length`; None where `task.answers` is "last".
         window_starts: true at the first step of each window; the carry enters there with its
             gradient stopped (or is reset, see `Task.reset_carry`). None: one window.
     """

@@ -9,7 +9,7 @@ stream of a member depends on its seed, lag and units alone, never on its neighb
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -254,6 +254,20 @@ class Trainer:
             num_units=units,
         )
 
+    def _sums(
+        self, params: Float[Array, " P"], batch: Batch, length: Int[Array, ""], units: Int[Array, ""]
+    ) -> Sequence[Float[Array, ""]] | Float[Array, 3]:
+        """`loss_and_score_sums` of what the network says, in the loop's own pass where it has one."""
+        task, architecture = self.spec.task, self.spec.architecture
+        of_classes = task.loss == "classes" and task.answers == "every"
+        if of_classes and batch.mask is not None and batch.window_starts is None:
+            network = architecture.build(architecture.unflatten(params))
+            shared: dict[str, Any] = {"seq_lengths": length, "loop": self.loop, "num_units": units}
+            sums = network.losses(batch.inputs, batch.targets, batch.mask, **shared)
+            if sums is not None:
+                return sums
+        return loss_and_score_sums(task, self._outputs(params, batch, length, units), batch)
+
     def lag_and_length(self, state: TrainState, operands: TrainOperands) -> tuple[Any, Any]:
         """Of the sequences that a member trains on next: its own, or those of its curriculum; drawn up to
         these where lags are uniform."""
@@ -280,8 +294,7 @@ class Trainer:
 
         def mean_loss(params: Float[Array, " P"]) -> tuple[Float[Array, ""], Float[Array, ""]]:
             length = self.lag_and_length(state, operands)[1]
-            outputs = self._outputs(params, batch, length, operands.units)
-            loss, score, due = loss_and_score_sums(self.spec.task, outputs, batch)
+            loss, score, due = self._sums(params, batch, length, operands.units)
             return loss / due, score / due
 
         (loss, score), gradient = jax.value_and_grad(mean_loss, has_aux=True)(state.params)
