@@ -22,7 +22,7 @@ from jax import lax
 
 from memcap.config import Evaluation, Member
 from memcap.loops import Windows
-from memcap.models.network import Architecture
+from memcap.models.network import Architecture, Network
 from memcap.recipes import EPSILON, MOMENTUM, RMS_DECAY
 from memcap.tasks import Batch, Task
 from memcap.tasks.base import integers
@@ -240,11 +240,14 @@ class Trainer:
         """Sequences B of an evaluation that are drawn at once."""
         return min(EVALUATION_BATCH, self.spec.evaluation.sequences)
 
+    def _network(self, params: Float[Array, " P"]) -> Network:
+        architecture = self.spec.architecture
+        return architecture.build(architecture.unflatten(params))
+
     def _outputs(
-        self, params: Float[Array, " P"], batch: Batch, length: Int[Array, ""], units: Int[Array, ""]
+        self, network: Network, batch: Batch, length: Int[Array, ""], units: Int[Array, ""]
     ) -> Float[Array, "O *T B"]:
-        task, architecture = self.spec.task, self.spec.architecture
-        network, starts = architecture.build(architecture.unflatten(params)), batch.window_starts
+        task, starts = self.spec.task, batch.window_starts
         return network(
             batch.inputs,
             seq_lengths=length,
@@ -254,19 +257,17 @@ class Trainer:
             num_units=units,
         )
 
-    def _sums(
-        self, params: Float[Array, " P"], batch: Batch, length: Int[Array, ""], units: Int[Array, ""]
+    def _loss_and_score_sums(
+        self, network: Network, batch: Batch, length: Int[Array, ""], units: Int[Array, ""]
     ) -> Sequence[Float[Array, ""]] | Float[Array, 3]:
-        """`loss_and_score_sums` of what the network says, in the loop's own pass where it has one."""
-        task, architecture = self.spec.task, self.spec.architecture
-        of_classes = task.loss == "classes" and task.answers == "every"
-        if of_classes and batch.mask is not None and batch.window_starts is None:
-            network = architecture.build(architecture.unflatten(params))
+        """`loss_and_score_sums` of the network's outputs, within the loop's own pass where it has one."""
+        of_classes = self.spec.task.loss == "classes" and batch.mask is not None
+        if of_classes and batch.window_starts is None:
             shared: dict[str, Any] = {"seq_lengths": length, "loop": self.loop, "num_units": units}
             sums = network.losses(batch.inputs, batch.targets, batch.mask, **shared)
             if sums is not None:
                 return sums
-        return loss_and_score_sums(task, self._outputs(params, batch, length, units), batch)
+        return loss_and_score_sums(self.spec.task, self._outputs(network, batch, length, units), batch)
 
     def lag_and_length(self, state: TrainState, operands: TrainOperands) -> tuple[Any, Any]:
         """Of the sequences that a member trains on next: its own, or those of its curriculum; drawn up to
@@ -294,7 +295,8 @@ class Trainer:
 
         def mean_loss(params: Float[Array, " P"]) -> tuple[Float[Array, ""], Float[Array, ""]]:
             length = self.lag_and_length(state, operands)[1]
-            loss, score, due = self._sums(params, batch, length, operands.units)
+            network = self._network(params)
+            loss, score, due = self._loss_and_score_sums(network, batch, length, operands.units)
             return loss / due, score / due
 
         (loss, score), gradient = jax.value_and_grad(mean_loss, has_aux=True)(state.params)
@@ -402,4 +404,4 @@ class Trainer:
     ) -> tuple[Batch, Float[Array, "O *T B"]]:
         """A block of sequences that training never sees, and what the network says of them."""
         batch = self.spec.task.unseen(key, operands.lag, operands.length, self.max_eval_length, self.block)
-        return batch, self._outputs(params, batch, operands.length, operands.units)
+        return batch, self._outputs(self._network(params), batch, operands.length, operands.units)

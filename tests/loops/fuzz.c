@@ -8,13 +8,17 @@
 
 #include SOURCE
 
-#define MOST 9
+#define MOST 11
 typedef struct {
   XLA_FFI_Buffer buffers[MOST];
   int64_t dims[MOST][3];
   void *pointers[MOST];
   int count;
 } Buffers;
+
+#define REALS -1
+#define BOOLS -2
+#define RESULT 0
 
 static unsigned state = 1;
 static Int below(Int n) { return state = state * 1664525u + 1013904223u, (Int)(state >> 8) % n; }
@@ -25,24 +29,23 @@ static Int numbers(const XLA_FFI_Buffer *b) {
   return n;
 }
 
-/* A buffer of random numbers between -1 and 1, or of symbols below `top`; of NaN where `top` is 0. */
+/* A buffer of random numbers between -1 and 1, or of symbols below `top`; of NaN where `top` is 0; of truth values where it is BOOLS. */
 static void *add(Buffers *all, int top, int rank, Int first, Int second, Int third) {
   const int k = all->count++;
   XLA_FFI_Buffer *b = &all->buffers[k];
   int64_t *dims = all->dims[k];
   dims[0] = first, dims[1] = second, dims[2] = third;
   *b = (XLA_FFI_Buffer){sizeof *b, NULL, top > 0 ? XLA_FFI_DataType_S32 : XLA_FFI_DataType_F32, NULL, rank, dims};
+  if (top == BOOLS) b->dtype = XLA_FFI_DataType_PRED;
   const Int n = numbers(b);
-  b->data = malloc(n ? 4 * n : 1);
+  b->data = malloc(n ? (top == BOOLS ? 1 : 4) * n : 1);
   for (Int i = 0; i < n; i++)
-    if (top > 0) ((int32_t *)b->data)[i] = below(top);
+    if (top == BOOLS) ((uint8_t *)b->data)[i] = below(2);
+    else if (top > 0) ((int32_t *)b->data)[i] = below(top);
     else ((float *)b->data)[i] = top ? below(2001) / 1000.0f - 1 : NAN;
   all->pointers[k] = b;
   return b->data;
 }
-#define REALS -1
-#define RESULT 0
-
 static XLA_FFI_Error *error_of(XLA_FFI_Error_Create_Args *arguments) { return (XLA_FFI_Error *)arguments->message; }
 static const XLA_FFI_Api api = {.XLA_FFI_Error_Create = error_of};
 
@@ -142,6 +145,23 @@ int main(int count, char **words) {
     }
     for (int k = 0; k < 4; k++) unsound(forward, &in, &out, "forward", number);
     outside(forward, &in, &out, F, "forward", number);
+    if (O) {
+      Buffers scored = {.count = 0}, results = {.count = 0};
+      add(&scored, REALS, 2, F, G, 0), add(&scored, REALS, 2, U, G, 0), add(&scored, REALS, 1, G, 0, 0), add(&scored, REALS, 2, U, O, 0);
+      add(&results, RESULT, 2, F, G, 0), add(&results, RESULT, 2, U, G, 0), add(&results, RESULT, 1, G, 0, 0);
+      add(&results, RESULT, 2, U, O, 0), add(&results, RESULT, 1, O, 0, 0);
+      for (int k = 0; k < STATES; k++) add(&scored, REALS, 2, U, B, 0), add(&results, RESULT, 2, U, B, 0);
+      if (real) add(&scored, REALS, 3, T, F, B);
+      else add(&scored, F, 2, T, B, 0);
+      memcpy(add(&scored, 1, 1, 2, 0, 0), counts, 8);
+      add(&scored, REALS, 1, O, 0, 0), add(&scored, O + 2, 2, T, B, 0), add(&scored, BOOLS, 2, T, B, 0); /* also answers that are none */
+      add(&results, RESULT, 3, real ? T : 0, F, B), add(&results, RESULT, 1, 3, 0, 0);
+      add(&results, RESULT, 1, size_of(3, T, F, U, O, B, real), 0, 0), add(&results, RESULT, 1, size_of(4, T, F, U, O, B, real), 0, 0);
+      sound(losses, &scored, &results, 7 + STATES, "losses", number);
+      for (int k = 0; k < 4; k++) unsound(losses, &scored, &results, "losses", number);
+      outside(losses, &scored, &results, F, "losses", number);
+      release(&scored), release(&results);
+    }
     release(&in), release(&out), release(&back), release(&slopes);
   }
   printf("%d cases, vectors of %d\n", cases, W);

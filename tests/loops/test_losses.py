@@ -1,0 +1,208 @@
+"""Answers that the C scores within its pass over time: sums and gradients are those of outputs that XLA
+scores in float64, and a training step is the same."""
+
+import re
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from lstm_reference import quick_jit, relative_error
+
+import memcap
+from memcap.config import Engine
+from memcap.loops import gated_native, gru_native, lstm_native
+from memcap.loops.gated_native import TESTED, is_right, losses_over_time
+from memcap.models.model import Model
+from memcap.models.network import Architecture
+from memcap.tasks.base import Batch, Task
+from memcap.tasks.copy import Copy
+from memcap.tasks.delay_line import DelayLine
+from memcap.training.program import Program
+from memcap.training.step import loss_and_score_sums
+
+pytestmark = pytest.mark.skipif(
+    lstm_native.IN_C.missing() is not None, reason=f"no native kernel: {lstm_native.IN_C.missing()}"
+)
+LIMIT = 1e-5
+CASES: dict[str, tuple[Task, int, int, Model]] = {  # lag, sequences
+    "two classes": (DelayLine(), 6, 40, Model(units=3)),
+    "a GRU": (DelayLine(), 6, 33, Model(units=3, cell="GRUCell")),
+    "layers, a carry of its own": (Copy(items=2), 2, 17, Model(units=5, layers=2, initial_carry="learned")),
+    "more classes than a vector has": (Copy(symbols=40), 1, 32, Model(units=9)),
+    "one sequence": (DelayLine(symbols=4), 5, 1, Model(units=2)),
+}
+
+
+def material(case: str) -> tuple[Task, Architecture, Any, Batch, int]:
+    """Weights of no particular start, which answer with some certainty, and sequences with steps beyond
+    their length."""
+    task, lag, count, model = CASES[case]
+    architecture, length = Architecture(model, task.features, task.outputs), task.length(lag)
+    rng = np.random.default_rng(0)
+    weights = jax.tree.map(
+        lambda leaf: 2 * rng.normal(size=leaf.shape).astype(np.float32), architecture.abstract_weights()
+    )
+    sample = quick_jit(lambda key: task.sample(key, lag, length, length + 3, count))
+    return task, architecture, weights, sample(jax.random.key(0)), length
+
+
+def scored(architecture: Architecture, batch: Batch, length: int, weights: Any) -> tuple[Any, Any]:
+    """Mean loss, and the sums, by the pass in C."""
+    sums = architecture.build(weights).losses(
+        batch.inputs, batch.targets, batch.mask, seq_lengths=jnp.int32(length), loop="native"
+    )
+    return sums[0] / sums[2], sums
+
+
+def read_out(
+    task: Task, architecture: Architecture, batch: Batch, length: int, weights: Any
+) -> tuple[Any, Any]:
+    """The same by XLA's loop, and the outputs."""
+    network, dtype = architecture.build(weights), jax.tree.leaves(weights)[0].dtype
+    carry = jax.tree.map(lambda state: state.astype(dtype), network.carry(batch.inputs.shape[1]))
+    outputs = network(batch.inputs, initial_carry=carry, seq_lengths=length)
+    sums = jnp.stack(loss_and_score_sums(task, outputs, batch))
+    return sums[0] / sums[2], sums
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_sums_and_gradients_are_those_of_float64(case):
+    task, architecture, weights, batch, length = material(case)
+    gradient = partial(jax.value_and_grad, has_aux=True)
+    (_, sums), slopes = quick_jit(gradient(partial(scored, architecture, batch, length)))(weights)
+    with jax.enable_x64(True):
+        wide = jax.tree.map(lambda leaf: leaf.astype(np.float64), weights)
+        by_xla = quick_jit(gradient(partial(read_out, task, architecture, batch, length)))(wide)
+    (_, expected), expected_slopes = jax.tree.map(np.asarray, by_xla)
+    np.testing.assert_array_equal(sums[1:], expected[1:])
+    assert sums[0] == pytest.approx(expected[0], rel=LIMIT)
+    assert 0 < sums[1] < sums[2]
+    assert {"layers, a carry of its own": "initial_carry"}.get(case, "readout") in slopes
+    jax.tree.map(
+        lambda a, b: np.testing.assert_array_less(relative_error(a, b), LIMIT), slopes, expected_slopes
+    )
+
+
+def operands(cell: Any, logits: np.ndarray) -> tuple[Any, ...]:
+    """Of a cell whose read-out sees nothing, and says the logits at the one step of one sequence."""
+    units, columns = 1, cell.blocks
+    weights = (
+        np.zeros((1, columns), np.float32),
+        np.zeros((units, columns), np.float32),
+        np.zeros(columns, np.float32),
+        np.zeros((units, len(logits)), np.float32),
+        logits.astype(np.float32),
+    )
+    carry = (np.zeros((units, 1), np.float32),) * cell.states
+    return weights, carry, np.zeros((1, 1), np.int32), np.int32([1, units])
+
+
+def of_logits(logits: np.ndarray, target: int, due: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """The sums, and the gradient of the read-out's bias."""
+    weights, *others = operands(lstm_native.IN_C, logits)
+    answer = np.full((1, 1), target, np.int32), np.full((1, 1), due)
+
+    def loss(bias: Any) -> Any:
+        sums = losses_over_time(lstm_native.IN_C, (*weights[:4], bias), *others, *answer)
+        return sums[0], sums
+
+    (_, sums), slope = jax.value_and_grad(loss, has_aux=True)(weights[4])
+    return np.asarray(sums), np.asarray(slope)
+
+
+@pytest.mark.parametrize(
+    "logits",
+    [[0.0, 0.0], [88.0, -88.0], [-1e4, 1e4], [1e-3, 0.0], np.linspace(-20, 12, 33), [3.0]],
+    ids=["equal", "far", "farther", "near", "many", "one"],
+)
+def test_cross_entropy_to_rounding_however_far_logits_are_apart(logits):
+    wide = np.array(logits)
+    for target in {0, len(logits) - 1}:
+        sums, slope = of_logits(wide, target)
+        shifted = wide - wide.max()
+        expected = np.log(np.exp(shifted).sum()) - shifted[target]
+        share = np.exp(shifted) / np.exp(shifted).sum()
+        assert sums[0] == pytest.approx(expected, rel=3e-7, abs=1e-7)
+        assert sums[1:].tolist() == [wide.argmax() == target, 1]
+        np.testing.assert_allclose(slope, share - np.eye(len(wide))[target], rtol=1e-6, atol=1e-7)
+
+
+def test_of_equal_outputs_the_first_is_the_answer_as_in_xla():
+    assert [of_logits(np.float32([1, 2, 2]), target)[0][1] for target in range(3)] == [0, 1, 0]
+
+
+def test_what_is_not_due_adds_nothing_not_even_a_nan():
+    for logits in ([1.0, 2.0], [np.nan, 0.0]):
+        sums, slope = of_logits(np.array(logits), 0, due=False)
+        assert not sums.any()
+        assert not slope.any()
+
+
+@pytest.mark.parametrize("logits", [[np.nan, 0.0], [0.0, np.nan], [np.inf, 0.0], [-np.inf, -np.inf]], ids=str)
+def test_a_loss_that_is_not_finite_says_so(logits):
+    assert not np.isfinite(of_logits(np.array(logits), 1)[0][0])
+
+
+def test_units_that_only_pad_have_no_gradient():
+    _, architecture, weights, batch, length = material("two classes")
+    wider = architecture.at_width(7)
+
+    call = {"seq_lengths": jnp.int32(length), "loop": "native", "num_units": jnp.int32(3)}
+
+    def loss(weights: Any) -> jax.Array:
+        return wider.build(weights).losses(batch.inputs, batch.targets, batch.mask, **call)[0]
+
+    slopes = quick_jit(jax.grad(loss))(architecture.resized(weights, 7))
+    alone = quick_jit(jax.grad(lambda weights: scored(architecture, batch, length, weights)[1][0]))(weights)
+    padded = architecture.resized(jax.tree.map(np.asarray, alone), 7)
+    jax.tree.map(np.testing.assert_array_equal, slopes, padded)
+
+
+def test_what_it_does_not_serve_is_read_out():
+    task, architecture, weights, batch, length = material("two classes")
+    call = {"seq_lengths": jnp.int32(length)}
+    answers = batch.inputs, batch.targets, batch.mask
+    assert architecture.build(weights).losses(*answers, loop="while", **call) is None
+    top = Architecture(Model(units=3, readout="lstm"), task.features, task.outputs)
+    assert top.network().losses(*answers, loop="native", **call) is None
+    with jax.enable_x64(True):
+        wide = jax.tree.map(lambda leaf: leaf.astype(np.float64), weights)
+        assert architecture.build(wide).losses(*answers, loop="native", **call) is None
+
+
+@pytest.mark.parametrize("cell", [lstm_native.IN_C, gru_native.IN_C], ids=lambda cell: cell.name)
+@pytest.mark.parametrize("which", range(8))
+def test_what_is_wrong_by_a_hundredth_fails_the_test_at_first_use(monkeypatch, cell, which):
+    """Gradients of five weights, a carry, inputs, and the sums."""
+    called, sums = gated_native._call, 6 + cell.states
+    place = which if which < 6 else {6: sums - 1, 7: sums}[which]
+
+    def wrong(cell: Any, name: str, *given: Any) -> Any:
+        found = list(called(cell, name, *given))
+        found[place] = 1.01 * found[place]
+        return tuple(found)
+
+    assert is_right(cell, *TESTED[4])
+    monkeypatch.setattr(gated_native, "_call", wrong)
+    assert not is_right(cell, *TESTED[4])
+
+
+def test_a_training_step_is_one_call_of_c():
+    """No loss, and no gradient of outputs, is left to XLA."""
+    (member,) = memcap.members(task="delay_line", lag=5, units=2)
+    program = Program.of(member, Engine(loop="native"))
+    state, operands, _ = program.example()
+
+    def step(state: Any, operands: Any) -> Any:
+        task, trainer = member.task, program.trainer
+        batch = task.sample(jax.random.key(0), operands.lag, operands.length, trainer.max_length, 8)
+        return trainer.train_step(state, operands, batch)
+
+    lane = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), (state, operands))
+    text = str(jax.make_jaxpr(step)(*lane))
+    assert re.findall(r"target_name=memcap_lstm_(\w+?)_", text) == ["losses"]
+    assert " logistic " not in text
+    assert " log " not in text
