@@ -94,7 +94,8 @@ class Loop:
             program.
         takes_symbols: whether `run` takes (T, B) int symbols; otherwise it gets one-hot vectors (T, B, F).
         fuses_readout: whether `run` applies the read-out itself; otherwise `Loop.__call__` does.
-        fuses_losses: whether `losses` serves tasks with classes that are answered at every step.
+        fuses_loss: whether it has `loss_and_score_sums`, for tasks with classes that are answered at every
+            step.
         seconds_per_padded_weight: what each weight that pads a member to a wider program costs per training
             step; None: members of several widths do not share programs of this loop on a CPU.
     """
@@ -107,7 +108,7 @@ class Loop:
     fallback: str = "while"
     takes_symbols: bool = False
     fuses_readout: bool = False
-    fuses_losses: bool = False
+    fuses_loss: bool = False
     seconds_per_padded_weight: float | None = None
 
     def refuses(self, request: Request) -> str | None:
@@ -170,7 +171,7 @@ class Loop:
         """
         raise NotImplementedError
 
-    def losses(
+    def loss_and_score_sums(
         self,
         cell: Cell,
         carry: Carry,
@@ -183,10 +184,11 @@ class Loop:
         num_units: Int[Array, ""] | None,
     ) -> Float[Array, 3] | None:
         """How right the answers of the first `length` steps are, in one window: forward, loss and backward in
-        one pass.
+        one pass. It is called where `fuses_loss`; answers after `length` are left out.
 
         Args:
-            cell, carry, inputs, length, num_units: as of `run`.
+            cell, carry, length, num_units: as of `run`.
+            inputs: symbols, whether or not `takes_symbols`, or floats.
             readout: its weights and bias.
             targets: the class that is right.
             due: where an answer is.

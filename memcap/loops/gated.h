@@ -28,8 +28,12 @@
 #include "xla/ffi/api/c_api.h"
 
 #define STATES (1 + HAS_C) /* in the carry */
-#define MOST_SUMS 2560     /* of gradients that have a sum in each lane: those stay in the second cache */
-#define SPAN 8             /* steps that are added to them at once */
+/* Gradients that have a sum in each lane, at most, and where more than FEW symbols are looked up: where turning dz over took longer on
+   Zen 5. The sums stay in the second cache. */
+#define MOST_SUMS 2560
+#define MOST_SUMS_OF_MANY 512
+#define FEW 4
+#define SPAN 8 /* steps that are added to the sums at once */
 
 /* ---- What a call works on ---- */
 
@@ -37,21 +41,21 @@ typedef struct {
   Int T, F, V, O, B;                                 /* of the caller's arrays, of V units */
   Int steps, U;                                      /* that count; units from U on are zero, and left out */
   Int R;                                             /* rows of the outputs of a step */
-  int real, hidden, keep, scored;                    /* inputs are numbers; outputs are hidden states; all slots are kept; outputs are
-                                                        scored here */
+  int real, hidden, keep, with_loss;                 /* inputs are numbers; outputs are hidden states; slots are kept; the loss is computed,
+                                                        too, a block at a time */
   int table;                                         /* symbols are looked up */
   Int X, K, G, P, S;                                 /* rows: of x; of x and h; of gates and read-out, P of them padded; of a slot */
   const float *numbers;                              /* inputs: (T, F, B) */
   const int32_t *symbols;                            /* or (T, B) */
-  const int32_t *targets;                            /* of outputs that are scored, (T, B) */
-  const uint8_t *due;                                /* whether an answer is, (T, B) */
+  const int32_t *targets;                            /* of a loss: which output is right, (T, B) */
+  const uint8_t *due;                                /* whether an answer is due, (T, B) */
   const float *readout_bias;
   float *forward, *start, *out, *back, *into;        /* weights in tiles */
   float *dz, *turned, *dc, *dh, *dx;                 /* of the backward loop; turned: W columns after W columns; dc: without
                                                         a c, what of dh goes to the step before beside the products */
-  float *dz_span, *factors;                          /* of the SPAN steps at hand: dz, and what it is multiplied with */
+  float *dz_span, *factors;                          /* of the SPAN steps at hand: dz, of which dz is one step's, and its factors */
   float *dw, *db, *sums;                             /* gradients of weights and biases, and in each lane */
-  float *d_outputs, *scores;                         /* of a block; in each lane: loss, hits, and how many were due */
+  float *d_block, *totals;                           /* d_outputs of a block, (T, O, L); loss, hits and answers, in each lane */
   int32_t *index;                                    /* a step's symbols, L of them */
 } Job;
 
@@ -77,7 +81,7 @@ static void *part(Int *used, float *base, Int size) {
   return at;
 }
 INLINE Int biases(const Job *j) { return j->table ? j->F : 1; } /* one for each symbol that is looked up */
-INLINE Int factors(const Job *j) { return biases(j) + j->K; }
+INLINE Int num_factors(const Job *j) { return biases(j) + j->K; }
 
 /* Floats of the work space, which is laid out if it is there. */
 static Int lay_out(Job *j, float *base) {
@@ -88,7 +92,7 @@ static Int lay_out(Job *j, float *base) {
   j->back = part(&n, base, j->U * j->G);
   j->into = part(&n, base, j->real ? j->F * 4 * j->U : 0);
   j->dz = j->dz_span = part(&n, base, SPAN * j->P * L);
-  j->factors = part(&n, base, SPAN * factors(j) * L);
+  j->factors = part(&n, base, SPAN * num_factors(j) * L);
   j->turned = part(&n, base, j->P * L);
   j->dc = part(&n, base, j->U * L);
   j->dh = part(&n, base, j->U * L);
@@ -96,8 +100,8 @@ static Int lay_out(Job *j, float *base) {
   j->dw = part(&n, base, j->K * j->P);
   j->db = part(&n, base, biases(j) * j->P);
   j->sums = part(&n, base, (MOST_SUMS + W) * W);
-  j->d_outputs = part(&n, base, j->scored ? j->T * j->O * L : 0);
-  j->scores = part(&n, base, 3 * W);
+  j->d_block = part(&n, base, j->with_loss ? j->T * j->O * L : 0);
+  j->totals = part(&n, base, 3 * W);
   j->index = part(&n, base, L);
   return n;
 }
@@ -118,11 +122,13 @@ static void put_rows(const Job *j, const float *from, Int rows, Int b, float *to
     if (left == L) memcpy(to + b, from, sizeof(float) * L);
     else memcpy(to + b, from, sizeof(float) * left);
 }
-static void get_symbols(const Job *j, Int t, Int b) {
-  const int32_t *from = j->symbols + t * j->B + b;
-  if (lanes(j, b) == L) memcpy(j->index, from, sizeof(int32_t) * L);
-  else for (Int l = 0, left = lanes(j, b); l < L; l++) j->index[l] = l < left ? from[l] : 0;
+/* Of step t of (T, B) numbers of some bytes each; 0 where there is no sequence. */
+INLINE void get_step(const Job *j, const void *from, Int t, Int b, const size_t bytes, void *to) {
+  const char *here = (const char *)from + (t * j->B + b) * bytes;
+  if (lanes(j, b) == L) memcpy(to, here, bytes * L);
+  else memset(to, 0, bytes * L), memcpy(to, here, bytes * lanes(j, b));
 }
+static void get_symbols(const Job *j, Int t, Int b) { get_step(j, j->symbols, t, b, sizeof *j->index, j->index); }
 
 /* Where, in a slot, its step's gates begin. */
 INLINE Int gates_of(const Job *j) { return (j->K + HAS_C * j->U) * L; }
@@ -186,27 +192,32 @@ static void pack_backward(const Job *j, int kernel, const float *weights, Int ro
   }
 }
 
-/* acc (M rows) += A (M x K) x (K rows). Meanwhile what is needed next, if anything, comes into the second cache: with each k the floats
-   of a stride, from `ahead` on. */
-INLINE void product(const int M, const float *A, const float *x, Int K, v *acc, const float *ahead, Int stride) {
+/* Floats that are needed next. */
+typedef struct { const float *next, *end; } Ahead;
+
+/* acc (M rows) += A (M x K) x (K rows). Meanwhile what lies ahead, if anything, comes into the second cache, two lines with each k. */
+INLINE void product(const int M, const float *A, const float *x, Int K, v *acc, Ahead *ahead) {
   for (Int k = 0; k < K; k++) {
     v row[LB];
-    if (ahead) __builtin_prefetch(ahead + k * stride, 0, 2), __builtin_prefetch(ahead + k * stride + stride / 2, 0, 2);
+    if (ahead && ahead->next < ahead->end) {
+      __builtin_prefetch(ahead->next, 0, 2), __builtin_prefetch(ahead->next + LINE, 0, 2);
+      ahead->next += 2 * LINE;
+    }
     UNROLL for (int l = 0; l < LB; l++) row[l] = load(x + (k * LB + l) * W);
     UNROLL for (int m = 0; m < M; m++)
       UNROLL for (int l = 0; l < LB; l++) acc[m * LB + l] += A[k * M + m] * row[l];
   }
 }
-INLINE void product_tile(const int M, const float *A, const float *x, Int K, float *to, const float *ahead, Int stride) {
+INLINE void product_tile(const int M, const float *A, const float *x, Int K, float *to, Ahead *ahead) {
   v acc[ROWS * LB];
   UNROLL for (int k = 0; k < M * LB; k++) acc[k] = (v){0};
-  product(M, A, x, K, acc, ahead, stride);
+  product(M, A, x, K, acc, ahead);
   UNROLL for (int k = 0; k < M * LB; k++) store(to + k * W, acc[k]);
 }
-static void product_rows(const float *A, Int rows, const float *x, Int K, float *to, const float *ahead, Int floats) {
-  for (Int r = 0, n, share = floats / (rows * K); r < rows; r += n) {
+static void product_rows(const float *A, Int rows, const float *x, Int K, float *to, Ahead ahead) {
+  for (Int r = 0, n; r < rows; r += n) {
     n = tile(rows - r, ROWS);
-#define CALL(n) product_tile(n, A + r * K, x, K, to + r * L, ahead ? ahead + r * K * share : NULL, n * share)
+#define CALL(n) product_tile(n, A + r * K, x, K, to + r * L, &ahead)
     FOR_TILE(n, ROWS, CALL)
 #undef CALL
   }
@@ -226,7 +237,7 @@ INLINE void unit_tile(const int n, const Job *j, Int u, float *slot, float *next
   will_write(gates + 4 * u * L, 4 * n);
   UNROLL for (int k = 4; k < KEPT; k++) will_write(gates + (k * j->U + u) * L, n);
   UNROLL for (int k = 0; k < STATES; k++) will_write(next + (j->X + k * j->U + u) * L, n);
-  product(4 * n, j->forward + 4 * u * j->K, slot, j->K, acc, NULL, 0);
+  product(4 * n, j->forward + 4 * u * j->K, slot, j->K, acc, NULL);
   UNROLL for (int a = 0; a < n; a++)
     UNROLL for (int l = 0; l < LB; l++) unit_forward(j, acc + 4 * a * LB + l, u + a, l * W, slot, next);
 }
@@ -248,9 +259,9 @@ static void step_forward(const Job *j, Int t, Int b, float *slot, float *next) {
 }
 
 /* Of the W sequences from l on: outputs of a step, in rows, without their bias -> gradients of the sum of cross entropies, 0 where no
-   answer is due. An answer that is none of the outputs counts as an output of 0. */
-INLINE void score_lanes(const Job *j, Int l, vi target, vi due, float *rows) {
-  float *scores = j->scores;
+   answer is due. A target that is none of the outputs counts as an output of 0. */
+INLINE void lanes_loss(const Job *j, Int l, vi target, vi due, float *rows) {
+  float *totals = j->totals;
   v top = all(-INFINITY), at = {0}, sum = {0};
   vi best = {0};
   rows += l;
@@ -264,22 +275,30 @@ INLINE void score_lanes(const Job *j, Int l, vi target, vi due, float *rows) {
     v e = exp_(load(rows + o * L) - top);
     store(rows + o * L, e), sum += e;
   }
+  const v one = all(1.0f), share = one / sum;
   for (Int o = 0; o < j->O; o++) {
-    v p = load(rows + o * L) / sum;
+    v p = load(rows + o * L) * share;
     store(rows + o * L, pick(due, pick(target == (int32_t)o, p - 1.0f, p), (v){0}));
   }
-  const v one = pick(due, all(1.0f), (v){0});
-  store(scores, load(scores) + pick(due, log_(sum) + (top - at), (v){0}));
-  store(scores + W, load(scores + W) + pick(best == target, one, (v){0}));
-  store(scores + 2 * W, load(scores + 2 * W) + one);
+  store(totals, load(totals) + pick(due, log_(sum) + (top - at), (v){0}));
+  store(totals + W, load(totals + W) + pick(due & (best == target), one, (v){0}));
+  store(totals + 2 * W, load(totals + 2 * W) + pick(due, one, (v){0}));
 }
-static void score(const Job *j, Int t, Int b, float *rows) {
-  const Int n = lanes(j, b), at = t * j->B + b;
-  int32_t targets[L] = {0};
-  uint8_t due[L] = {0};
-  memcpy(targets, j->targets + at, sizeof *targets * n), memcpy(due, j->due + at, n);
-  for (Int l = 0; l < L; l += W)
-    score_lanes(j, l, load_index(targets + l), __builtin_convertvector(*(const vb_there *)(due + l), vi) != 0, rows);
+
+/* Of a block's step t, whose hidden state is h: the totals, and d_block. */
+static void step_loss(const Job *j, Int t, Int b, const float *h) {
+  int32_t targets[L], due[L], any = 0;
+  uint8_t flags[L];
+  float *rows = j->d_block + t * j->O * L;
+  get_step(j, j->due, t, b, sizeof *flags, flags);
+  for (Int l = 0; l < L; l++) due[l] = -(flags[l] != 0), any |= due[l];
+  if (!any) {
+    memset(rows, 0, sizeof(float) * j->O * L);
+    return;
+  }
+  get_step(j, j->targets, t, b, sizeof *targets, targets);
+  product_rows(j->out, j->O, h, j->U, rows, (Ahead){0});
+  for (Int l = 0; l < L; l += W) lanes_loss(j, l, load_index(targets + l), load_index(due + l), rows);
 }
 
 /* Of a cell without a c, c and c_out are not looked at; likewise in backward_block. NULL: zeros, or not wanted. */
@@ -294,12 +313,9 @@ static void forward_block(const Job *j, Int b, const float *c, const float *h, f
     step_forward(j, t, b, now, next);
     now = next;
     if (j->hidden) put_rows(j, now + j->X * L, j->U, b, outputs + t * j->V * j->B);
-    else if (j->scored) {
-      float *rows = j->d_outputs + t * j->O * L;
-      product_rows(j->out, j->O, now + j->X * L, j->U, rows, NULL, 0);
-      score(j, t, b, rows);
-    } else if (j->O) {
-      product_rows(j->out, j->O, now + j->X * L, j->U, j->dz, NULL, 0);
+    else if (j->with_loss) step_loss(j, t, b, now + j->X * L);
+    else if (j->O) {
+      product_rows(j->out, j->O, now + j->X * L, j->U, j->dz, (Ahead){0});
       put_rows(j, j->dz, j->O, b, outputs + t * j->O * j->B);
     }
   }
@@ -355,9 +371,9 @@ static void add_weights(const Job *j, const float *slot, const float *ahead) {
   }
 }
 
-/* Few are summed up lane by lane, and the lanes at the end. The rows with which dz is multiplied, its factors: a bias, or one for each
-   symbol, then x and h. Symbols cost as much as units here, and next to nothing where dz is turned over. */
-INLINE int by_lane(const Job *j) { return factors(j) * j->G <= (biases(j) > 4 ? MOST_SUMS / 5 : MOST_SUMS); }
+/* Few gradients are summed up lane by lane, and the lanes at the end. The rows with which dz is multiplied, its factors: a bias, or one for
+   each symbol, then x and h. Symbols cost as much as units here, and next to nothing where dz is turned over. */
+INLINE int by_lane(const Job *j) { return num_factors(j) * j->G <= (biases(j) > FEW ? MOST_SUMS_OF_MANY : MOST_SUMS); }
 static void get_factors(const Job *j, const float *slot, float *to) {
   for (Int r = 0; r < biases(j); r++)
     for (int l = 0; l < L; l += W, to += W)
@@ -370,7 +386,7 @@ INLINE void sums_tile(const int n, const int m, const Job *j, Int r, Int g, int 
   v acc[4 * COLUMNS];
   UNROLL for (int a = 0; a < n; a++)
     UNROLL for (int i = 0; i < m; i++) acc[a * m + i] = load(sums + (a * j->G + i) * W);
-  for (int s = 0; s < steps; s++, x += factors(j) * L, z += j->P * L)
+  for (int s = 0; s < steps; s++, x += num_factors(j) * L, z += j->P * L)
     UNROLL for (int l = 0; l < LB; l++) {
       v columns[COLUMNS];
       UNROLL for (int i = 0; i < m; i++) columns[i] = in_register(load(z + i * L + l * W));
@@ -383,8 +399,8 @@ INLINE void sums_tile(const int n, const int m, const Job *j, Int r, Int g, int 
     UNROLL for (int i = 0; i < m; i++) store(sums + (a * j->G + i) * W, acc[a * m + i]);
 }
 INLINE void sums_columns(const int m, const Job *j, Int g, int steps) {
-  for (Int r = 0, n; r < factors(j); r += n) {
-    n = tile(factors(j) - r, 4);
+  for (Int r = 0, n; r < num_factors(j); r += n) {
+    n = tile(num_factors(j) - r, 4);
 #define CALL(n) sums_tile(n, m, j, r, g, steps)
     FOR_TILE(n, 4, CALL)
 #undef CALL
@@ -400,7 +416,7 @@ static void add_by_lane(const Job *j, int steps) {
 }
 static void add_lanes(const Job *j) {
   const Int first = biases(j);
-  for (Int r = 0; r < factors(j); r++)
+  for (Int r = 0; r < num_factors(j); r++)
     for (Int g = 0; g < j->G; g += W) {
       float turned[W * W];
       v total = {0};
@@ -421,7 +437,7 @@ static void through_gates(const Job *j, const float *slot) {
 static void backward_block(Job *j, Int b, const float *dc, const float *dh, const float *d_outputs, const float *kept,
                            float *dc_out, float *dh_out, float *dx) {
   const Int U = j->U, O = j->O;
-  int span = 0; /* steps that are still to be added */
+  int span = 0; /* steps that are still to be added to the sums */
   if (HAS_C && dc) get_rows(j, dc, U, b, j->dc);
   else memset(j->dc, 0, sizeof(float) * U * L);
   if (dh) get_rows(j, dh, U, b, j->dh);
@@ -435,20 +451,20 @@ static void backward_block(Job *j, Int b, const float *dc, const float *dh, cons
       if (j->table) get_symbols(j, t, b);
       through_gates(j, slot);
     } else memset(j->dz, 0, sizeof(float) * 4 * U * L);
-    if (j->scored && t) memcpy(j->dz + 4 * U * L, j->d_outputs + (t - 1) * O * L, sizeof(float) * O * L);
+    if (j->with_loss && t) memcpy(j->dz + 4 * U * L, j->d_block + (t - 1) * O * L, sizeof(float) * O * L);
     else if (O && t) get_rows(j, d_outputs + (t - 1) * O * j->B, O, b, j->dz + 4 * U * L);
     else memset(j->dz + 4 * U * L, 0, sizeof(float) * O * L);
     const float *ahead = t ? slot - j->S * L : slot;
     if (by_lane(j)) {
-      get_factors(j, slot, j->factors + span * factors(j) * L);
+      get_factors(j, slot, j->factors + span * num_factors(j) * L);
       if (++span == SPAN || !t) add_by_lane(j, span), span = 0;
     } else add_weights(j, slot, ahead);
-    product_rows(j->back, U, j->dz, j->G, j->dh, by_lane(j) ? ahead : NULL, j->S * L);
+    product_rows(j->back, U, j->dz, j->G, j->dh, by_lane(j) ? (Ahead){ahead, ahead + j->S * L} : (Ahead){0});
     for (Int k = 0; !HAS_C && k < U * L; k++) j->dh[k] += j->dc[k];
     if (t == j->steps) {
       if (dh) add_rows(j, dh, U, b, j->dh);
     } else if (dx) {
-      product_rows(j->into, j->F, j->dz, 4 * U, j->dx, NULL, 0);
+      product_rows(j->into, j->F, j->dz, 4 * U, j->dx, (Ahead){0});
       put_rows(j, j->dx, j->F, b, dx + t * j->F * j->B);
     }
   }
@@ -456,11 +472,11 @@ static void backward_block(Job *j, Int b, const float *dc, const float *dh, cons
   put_rows(j, j->dh, U, b, dh_out);
 }
 
-/* Before and after all blocks. */
+/* Before all blocks, and after them: from the sums to the caller's arrays. */
 static void begin_gradients(const Job *j, const float *kernel, const float *recurrent, const float *readout) {
   pack_backward(j, 0, recurrent, j->U, readout, j->O, j->back);
   if (j->real) pack_backward(j, 1, kernel, j->F, NULL, 0, j->into);
-  if (by_lane(j)) memset(j->sums, 0, sizeof(float) * factors(j) * j->G * W);
+  if (by_lane(j)) memset(j->sums, 0, sizeof(float) * num_factors(j) * j->G * W);
   else {
     memset(j->dz, 0, sizeof(float) * j->P * L); /* the rows that pad stay zero */
     memset(j->dw, 0, sizeof(float) * j->K * j->P);
@@ -614,16 +630,16 @@ static XLA_FFI_Error *backward(XLA_FFI_CallFrame *frame) {
   return NULL;
 }
 
-/* Forward and backward, and between them how right the outputs of each step are: kernel, recurrent, bias, readout, c, h, inputs, counts as
+/* Forward, the loss of every step, and backward: kernel, recurrent, bias, readout, c, h, inputs, counts as
    forward; bias of the outputs (O), targets (T, B), whether an answer is due (T, B)
    -> of the sum of cross entropies d_kernel, d_recurrent, d_bias, d_readout, that of the outputs' bias, dc, dh, dx; that sum, hits, and how
    many were due; kept: slots of a block; work */
-static XLA_FFI_Error *losses(XLA_FFI_CallFrame *frame) {
+static XLA_FFI_Error *loss(XLA_FFI_CallFrame *frame) {
   if (asked_for_metadata(frame)) return NULL;
   if (frame->args.size != 9 + STATES || frame->rets.size != 9 + STATES)
-    return refuse(frame, "memcap: " CELL " losses takes and gives another number of buffers");
+    return refuse(frame, "memcap: " CELL " loss takes and gives another number of buffers");
   void *const *in = frame->args.args, *const *out = frame->rets.rets;
-  Job j = {.scored = 1};
+  Job j = {.with_loss = 1};
   const char *wrong = begin(&j, frame, in[3], in[3], out[7 + STATES], SLOTS_OF_A_BLOCK, SLOTS_OF_A_BLOCK, "FG UG G UO " CARRY,
                             "FG UG G UO O " CARRY " XFB");
   if (wrong) return refuse(frame, wrong);
@@ -632,7 +648,7 @@ static XLA_FFI_Error *losses(XLA_FFI_CallFrame *frame) {
     return refuse(frame, "memcap: the answers of " CELL " do not fit");
   j.readout_bias = IN(6 + STATES), j.targets = IN(7 + STATES), j.due = IN(8 + STATES);
   for (int k = 0; k < 7 + STATES; k++) clear(out[k]);
-  memset(j.scores, 0, sizeof(float) * 3 * W);
+  memset(j.totals, 0, sizeof(float) * 3 * W);
   pack_forward(&j, IN(0), IN(1), IN(2), IN(3));
   begin_gradients(&j, IN(0), IN(1), IN(3));
   for (Int b = 0; b < j.B; b += L) {
@@ -640,13 +656,13 @@ static XLA_FFI_Error *losses(XLA_FFI_CallFrame *frame) {
     backward_block(&j, b, NULL, NULL, NULL, OUT(7 + STATES), OUT(5), OUT(5 + HAS_C), j.real ? OUT(5 + STATES) : NULL);
   }
   end_gradients(&j, OUT(0), OUT(1), OUT(2), OUT(3), OUT(4));
-  for (int k = 0; k < 3 * W; k++) ((float *)OUT(6 + STATES))[k / W] += j.scores[k];
+  for (int k = 0; k < 3 * W; k++) ((float *)OUT(6 + STATES))[k / W] += j.totals[k];
   return NULL;
 }
 
-/* Floats that the caller must ask for: of work, of all slots, of two slots, of a block's slots, of work where outputs are scored; -1 where
+/* Floats that the caller must ask for: of work, of all slots, of two slots, of a block's slots, of work with a loss; -1 where
    the sizes are out of range. */
 static int64_t size_of(int which, int64_t T, int64_t F, int64_t U, int64_t O, int64_t B, int real) {
-  Job j = {.T = T, .F = F, .V = U, .U = U, .O = O, .B = B, .real = real, .scored = which == 4};
+  Job j = {.T = T, .F = F, .V = U, .U = U, .O = O, .B = B, .real = real, .with_loss = which == 4};
   return !plan(&j) ? -1 : which % 4 == 0 ? lay_out(&j, NULL) : slots(&j, which);
 }

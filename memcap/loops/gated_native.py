@@ -26,7 +26,7 @@ from memcap.loops.while_loop import WhileLoop
 if TYPE_CHECKING:
     from jaxtyping import Array, Bool, Float, Int
 
-WORK, SLOTS, TWO_SLOTS, SLOTS_OF_A_BLOCK, WORK_OF_LOSSES = range(5)  # buffers, as `GatedC.size` counts them
+WORK, SLOTS, TWO_SLOTS, SLOTS_OF_A_BLOCK, WORK_WITH_LOSS = range(5)  # buffers, as `GatedC.size` counts them
 MOST_STEPS = 2**24
 TESTED = (
     (1, 2, 3, 2, 5, False, False),
@@ -34,7 +34,8 @@ TESTED = (
     (3, 4, 17, 3, 0, False, False),
     (11, 33, 3, 11, 5, False, True),
     (3, 4, 2, 33, 2, True, True),
-)  # T, B, F, U, O (0: hidden states), reals, scored
+    (3, 33, 3, 33, 2, False, True),
+)  # T, B, F, U, O (0: hidden states), reals, with a loss
 QUICK: dict[str, Any] = {"xla_backend_optimization_level": 0}  # to compile what tests it
 APART = 1e-4  # relative; the largest difference from float64 that is rounding
 FAR = 1e-5  # by which an array is moved to see how a loss changes
@@ -67,10 +68,8 @@ class GatedC:
     @property
     def calls(self) -> tuple[str, str, str]:
         """Forward, backward, and both with the loss between them."""
-        forward, backward, losses = (
-            f"memcap_{self.name}_{what}" for what in ("forward", "backward", "losses")
-        )
-        return forward, backward, losses
+        start = f"memcap_{self.name}_"
+        return f"{start}forward", f"{start}backward", f"{start}loss"
 
     @cache  # noqa: B019  (a cell in C is one of the few of this folder)
     def library(self) -> Library:
@@ -198,7 +197,7 @@ over_time.defvjp(_over_time_fwd, _over_time_bwd)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
-def losses_over_time(
+def loss_over_time(
     cell: GatedC,
     weights: tuple[jax.Array, ...],
     carry: Carry,
@@ -216,16 +215,16 @@ def losses_over_time(
         due: (T, B) bool, whether an answer is.
 
     Returns:
-        (3,) float32, sums over the answers that are due: cross entropy in nats, how many are right, and how
-        many there are. The first one alone has a gradient, which is computed with it.
+        (3,) float32, sums over the answers that are due by then: cross entropy in nats, how many are right,
+        and how many there are. The first one alone has a gradient, which is computed with it, wanted or not.
 
     Raises:
         LibraryError, ValueError: as of `over_time`.
     """
-    return _losses_fwd(cell, weights, carry, inputs, counts, targets, due)[0]
+    return _loss_fwd(cell, weights, carry, inputs, counts, targets, due)[0]
 
 
-def _losses_fwd(
+def _loss_fwd(
     cell: GatedC,
     weights: tuple[jax.Array, ...],
     carry: Carry,
@@ -237,7 +236,7 @@ def _losses_fwd(
     (kernel, recurrent, bias, readout, readout_bias), inputs = weights, _time_last(inputs)
     states, tree = jax.tree.flatten(carry)
     slopes = _slopes((*weights, *states), kernel, inputs)
-    buffers = (_buffer(cell, which, kernel, readout, inputs) for which in (SLOTS_OF_A_BLOCK, WORK_OF_LOSSES))
+    buffers = (_buffer(cell, which, kernel, readout, inputs) for which in (SLOTS_OF_A_BLOCK, WORK_WITH_LOSS))
     results = (*slopes, jax.ShapeDtypeStruct((3,), jnp.float32), *buffers)
     operands = kernel, recurrent, bias, readout, *states, inputs, counts, readout_bias, targets, due
     *slopes, sums, _, _ = _call(cell, cell.calls[2], results, operands)
@@ -245,12 +244,12 @@ def _losses_fwd(
     return sums, (d_weights, jax.tree.unflatten(tree, d_states), _batch_last(d_inputs, inputs))
 
 
-def _losses_bwd(cell: GatedC, slopes: Any, cotangent: jax.Array) -> tuple[Any, ...]:
+def _loss_bwd(cell: GatedC, slopes: Any, cotangent: jax.Array) -> tuple[Any, ...]:
     del cell
     return *jax.tree.map(lambda slope: cotangent[0] * slope, slopes), None, None, None
 
 
-losses_over_time.defvjp(_losses_fwd, _losses_bwd)
+loss_over_time.defvjp(_loss_fwd, _loss_bwd)
 
 
 def _slopes(
@@ -293,10 +292,10 @@ def _call(
 
 
 def is_right(
-    cell: GatedC, steps: int, batch: int, features: int, units: int, outputs: int, real: bool, scored: bool
+    cell: GatedC, steps: int, batch: int, features: int, units: int, outputs: int, real: bool, with_loss: bool
 ) -> bool:
     """Whether the C's values and gradients are those of float64, at one size; of no outputs, its hidden
-    states; where they are `scored`, how right they are.
+    states; `with_loss`, how right they are.
 
     A gradient is right if it says how fast a loss changes in a random direction that leans towards it, one
     for each array.
@@ -308,29 +307,30 @@ def is_right(
         (units, columns),
         (columns,),
         (units, outputs),
-        *[(outputs,)] * scored,
+        *[(outputs,)] * with_loss,
         *[(units, batch)] * cell.states,
     )
     arrays = [rng.standard_normal(shape, np.float32) for shape in (*shapes, (steps, batch, features))]
     counts = np.array([max(1, steps - 1), units], np.int32)
     symbols = arrays[-1].argmax(-1).astype(np.int32)
     targets = rng.integers(max(1, outputs), size=(steps, batch), dtype=np.int32)
-    due, many = rng.random((steps, batch)) < 0.5, 4 + scored
+    due = rng.random((steps, batch)) < 0.5
+    num_weights = 4 + with_loss
 
     def in_c(*arrays: Any) -> Any:
         inputs = arrays[-1] if real else symbols
-        if scored:
-            return (losses_over_time(cell, arrays[:5], arrays[5:-1], inputs, counts, targets, due),)
+        if with_loss:
+            return (loss_over_time(cell, arrays[:5], arrays[5:-1], inputs, counts, targets, due),)
         weights = arrays[:4] if outputs else (*arrays[:3], None)
         carry, sequences = over_time(cell, True, weights, arrays[4:-1], inputs, counts)
         return *carry, sequences
 
     def in_numpy(*arrays: Any) -> Any:
-        *carry, sequences = _in_numpy(cell, *arrays[:4], *arrays[many:], counts[0])
-        if not scored:
+        *carry, sequences = _in_numpy(cell, *arrays[:4], *arrays[num_weights:], counts[0])
+        if not with_loss:
             return *carry, sequences
         counted = due & (np.arange(steps) < counts[0])[:, None]
-        return (_losses_in_numpy(sequences + arrays[4][:, None], targets, counted),)
+        return (_sums_in_numpy(sequences + arrays[4][:, None], targets, counted),)
 
     def values_and_gradients(weighed: Any, *arrays: Any) -> Any:
         values, pullback = jax.vjp(in_c, *arrays)
@@ -370,8 +370,8 @@ def _in_numpy(
     return *carry, outputs
 
 
-def _losses_in_numpy(outputs: Any, targets: Any, due: Any) -> np.ndarray:
-    """Of outputs (T, O, B), the sums of `losses_over_time`."""
+def _sums_in_numpy(outputs: Any, targets: Any, due: Any) -> np.ndarray:
+    """Of outputs (T, O, B), the sums of `loss_over_time`."""
     at = np.take_along_axis(outputs, targets[:, None], 1)[:, 0]
     losses = np.log(np.exp(outputs).sum(1)) - at
     return np.array([losses[due].sum(), (outputs.argmax(1) == targets)[due].sum(), due.sum()])
@@ -388,7 +388,7 @@ class GatedNative(WhileLoop):
 
     name = "native"
     reproducible = False
-    takes_symbols = fuses_readout = fuses_losses = True
+    takes_symbols = fuses_readout = fuses_loss = True
     # measured with the LSTM on a core of an AMD EPYC (Zen 4), `python -m benchmarks padding`; it is the
     # optimizer's time, which a cell's equations do not change
     seconds_per_padded_weight = 3e-9
@@ -450,7 +450,7 @@ class GatedNative(WhileLoop):
 
         return run_feature_major(run_in_c, weights, carry, inputs, readout, fuses=return_sequences)
 
-    def losses(
+    def loss_and_score_sums(
         self,
         cell: Cell,
         carry: Any,
@@ -462,13 +462,13 @@ class GatedNative(WhileLoop):
         due: Bool[Array, "T B"],
         num_units: Int[Array, ""] | None,
     ) -> Float[Array, 3] | None:
-        """See `Loop.losses`."""
+        """See `Loop.loss_and_score_sums`."""
         weights = *self.weights(cell), *readout
         if not takes((*weights, *jax.tree.leaves(carry)), inputs, None):
             return None
         inputs = inputs if inputs.ndim == 2 else inputs.astype(jnp.float32)
         carry, targets = jax.tree.map(lambda state: state.T, carry), targets.astype(jnp.int32)
-        return losses_over_time(
+        return loss_over_time(
             self.in_c, weights, carry, inputs, _counts(cell, length, num_units), targets, due
         )
 

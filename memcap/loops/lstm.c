@@ -34,7 +34,7 @@ INLINE void unit_backward(const Job *j, Int u, Int l, const float *slot) {
 
 XLA_FFI_Error *memcap_lstm_forward(XLA_FFI_CallFrame *frame) { return forward(frame); }
 XLA_FFI_Error *memcap_lstm_backward(XLA_FFI_CallFrame *frame) { return backward(frame); }
-XLA_FFI_Error *memcap_lstm_losses(XLA_FFI_CallFrame *frame) { return losses(frame); }
+XLA_FFI_Error *memcap_lstm_loss(XLA_FFI_CallFrame *frame) { return loss(frame); }
 int64_t memcap_lstm_size(int which, int64_t T, int64_t F, int64_t U, int64_t O, int64_t B, int real) {
   return size_of(which, T, F, U, O, B, real);
 }

@@ -1,4 +1,4 @@
-/* Vectors of the processor at hand, what C loops compute with them, and tanh as XLA has it; float32. */
+/* Vectors of the processor at hand, what C loops compute with them, tanh as XLA has it, e^x and log x; float32. */
 #include <stdint.h>
 
 #if defined(__AVX512F__)
@@ -48,11 +48,9 @@
 typedef int64_t Int;
 typedef float v __attribute__((vector_size(4 * W)));
 typedef int32_t vi __attribute__((vector_size(4 * W)));
-typedef uint8_t vb __attribute__((vector_size(W)));
 /* As they lie in memory, unaligned. Not for values: GCC on ARM breaks. */
 typedef float v_there __attribute__((vector_size(4 * W), aligned(4), may_alias));
 typedef int32_t vi_there __attribute__((vector_size(4 * W), aligned(4), may_alias));
-typedef uint8_t vb_there __attribute__((vector_size(W), aligned(1), may_alias));
 
 INLINE v load(const float *p) { return *(const v_there *)p; }
 INLINE vi load_index(const int32_t *p) { return *(const vi_there *)p; }
@@ -100,7 +98,7 @@ INLINE v sigmoid(v half) { return tanh_(half) * 0.5f + 0.5f; }
 /* e^x of x <= 0, within 2 ulp, by Cephes' polynomial; at least 1e-38. NaN stays. */
 INLINE v exp_(v x) {
   x = pick(x < -87.0f, all(-87.0f), x);
-  v shifted = x * 1.44269504088896341f + 12582912.0f, n = shifted - 12582912.0f; /* to the next whole number */
+  v shifted = x * 1.44269504088896341f + 12582912.0f, n = shifted - 12582912.0f; /* the next whole number */
   x = n * 2.12194440e-4f + (x - n * 0.693359375f);
   v p = x * 1.9875691500e-4f + 1.3981999507e-3f;
   p = p * x + 8.3334519073e-3f;
@@ -112,7 +110,7 @@ INLINE v exp_(v x) {
 /* log x of x >= 1, by Cephes' polynomial. NaN stays, and infinity is NaN. */
 INLINE v log_(v x) {
   vi bits = (vi)x - 0x3F3504F3, exponent = bits >> 23; /* of x over the root of a half */
-  v n = __builtin_convertvector(exponent, v), f = (v)((vi)x - (exponent << 23)) - 1.0f;
+  v n = (v)(exponent + 0x4B400000) - 12582912.0f, f = (v)((vi)x - (exponent << 23)) - 1.0f;
   v p = f * 7.0376836292e-2f + -1.1514610310e-1f;
   p = p * f + 1.1676998740e-1f;
   p = p * f + -1.2420140846e-1f;

@@ -172,7 +172,7 @@ class Network(nnx.Module):
         outputs = jnp.swapaxes(outputs, 0, 1) if return_sequences else outputs
         return (carry, outputs) if return_carry else outputs
 
-    def losses(
+    def loss_and_score_sums(
         self,
         inputs: Int[Array, "T B"] | Float[Array, "T B F"],
         targets: Int[Array, "T B"],
@@ -191,16 +191,16 @@ class Network(nnx.Module):
 
         Returns:
             Cross entropy (nats), right answers and answers, each summed over those that are due; None: the
-            loop has no such pass.
+            loop has no such pass, for these weights or this read-out.
         """
         run = self._loop(self.cell, loop, None)
-        if not run.fuses_losses or isinstance(self.readout, LSTM):
+        if not run.fuses_loss or isinstance(self.readout, LSTM):
             return None
         kernel, bias = self.readout.kernel[...], cast(nnx.Param, self.readout.bias)[...]
         (*below, last), carries = self.cells, self.by_layer(self.carry(inputs.shape[1]))
         counted: dict[str, Any] = {"seq_lengths": seq_lengths, "num_units": num_units}
         _, hidden = _run_layers(run, below, inputs, carries[:-1], **counted)
-        return run.losses(
+        return run.loss_and_score_sums(
             last,
             carries[-1],
             hidden,

@@ -261,13 +261,14 @@ class Trainer:
         self, network: Network, batch: Batch, length: Int[Array, ""], units: Int[Array, ""]
     ) -> Sequence[Float[Array, ""]] | Float[Array, 3]:
         """`loss_and_score_sums` of the network's outputs, within the loop's own pass where it has one."""
-        of_classes = self.spec.task.loss == "classes" and batch.mask is not None
-        if of_classes and batch.window_starts is None:
+        task, due = self.spec.task, batch.mask
+        answers_classes = task.loss == "classes" and task.answers == "every"
+        if answers_classes and due is not None and batch.window_starts is None:
             shared: dict[str, Any] = {"seq_lengths": length, "loop": self.loop, "num_units": units}
-            sums = network.losses(batch.inputs, batch.targets, batch.mask, **shared)
+            sums = network.loss_and_score_sums(batch.inputs, batch.targets, due, **shared)
             if sums is not None:
                 return sums
-        return loss_and_score_sums(self.spec.task, self._outputs(network, batch, length, units), batch)
+        return loss_and_score_sums(task, self._outputs(network, batch, length, units), batch)
 
     def lag_and_length(self, state: TrainState, operands: TrainOperands) -> tuple[Any, Any]:
         """Of the sequences that a member trains on next: its own, or those of its curriculum; drawn up to

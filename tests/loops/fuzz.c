@@ -146,21 +146,21 @@ int main(int count, char **words) {
     for (int k = 0; k < 4; k++) unsound(forward, &in, &out, "forward", number);
     outside(forward, &in, &out, F, "forward", number);
     if (O) {
-      Buffers scored = {.count = 0}, results = {.count = 0};
-      add(&scored, REALS, 2, F, G, 0), add(&scored, REALS, 2, U, G, 0), add(&scored, REALS, 1, G, 0, 0), add(&scored, REALS, 2, U, O, 0);
+      Buffers answers = {.count = 0}, results = {.count = 0};
+      add(&answers, REALS, 2, F, G, 0), add(&answers, REALS, 2, U, G, 0), add(&answers, REALS, 1, G, 0, 0), add(&answers, REALS, 2, U, O, 0);
       add(&results, RESULT, 2, F, G, 0), add(&results, RESULT, 2, U, G, 0), add(&results, RESULT, 1, G, 0, 0);
       add(&results, RESULT, 2, U, O, 0), add(&results, RESULT, 1, O, 0, 0);
-      for (int k = 0; k < STATES; k++) add(&scored, REALS, 2, U, B, 0), add(&results, RESULT, 2, U, B, 0);
-      if (real) add(&scored, REALS, 3, T, F, B);
-      else add(&scored, F, 2, T, B, 0);
-      memcpy(add(&scored, 1, 1, 2, 0, 0), counts, 8);
-      add(&scored, REALS, 1, O, 0, 0), add(&scored, O + 2, 2, T, B, 0), add(&scored, BOOLS, 2, T, B, 0); /* also answers that are none */
+      for (int k = 0; k < STATES; k++) add(&answers, REALS, 2, U, B, 0), add(&results, RESULT, 2, U, B, 0);
+      if (real) add(&answers, REALS, 3, T, F, B);
+      else add(&answers, F, 2, T, B, 0);
+      memcpy(add(&answers, 1, 1, 2, 0, 0), counts, 8);
+      add(&answers, REALS, 1, O, 0, 0), add(&answers, O + 2, 2, T, B, 0), add(&answers, BOOLS, 2, T, B, 0); /* also answers that are none */
       add(&results, RESULT, 3, real ? T : 0, F, B), add(&results, RESULT, 1, 3, 0, 0);
       add(&results, RESULT, 1, size_of(3, T, F, U, O, B, real), 0, 0), add(&results, RESULT, 1, size_of(4, T, F, U, O, B, real), 0, 0);
-      sound(losses, &scored, &results, 7 + STATES, "losses", number);
-      for (int k = 0; k < 4; k++) unsound(losses, &scored, &results, "losses", number);
-      outside(losses, &scored, &results, F, "losses", number);
-      release(&scored), release(&results);
+      sound(loss, &answers, &results, 7 + STATES, "loss", number);
+      for (int k = 0; k < 4; k++) unsound(loss, &answers, &results, "loss", number);
+      outside(loss, &answers, &results, F, "loss", number);
+      release(&answers), release(&results);
     }
     release(&in), release(&out), release(&back), release(&slopes);
   }

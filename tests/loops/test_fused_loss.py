@@ -14,7 +14,7 @@ from lstm_reference import quick_jit, relative_error
 import memcap
 from memcap.config import Engine
 from memcap.loops import gated_native, gru_native, lstm_native
-from memcap.loops.gated_native import TESTED, is_right, losses_over_time
+from memcap.loops.gated_native import TESTED, is_right, loss_over_time
 from memcap.models.model import Model
 from memcap.models.network import Architecture
 from memcap.tasks.base import Batch, Task
@@ -49,9 +49,9 @@ def material(case: str) -> tuple[Task, Architecture, Any, Batch, int]:
     return task, architecture, weights, sample(jax.random.key(0)), length
 
 
-def scored(architecture: Architecture, batch: Batch, length: int, weights: Any) -> tuple[Any, Any]:
+def fused(architecture: Architecture, batch: Batch, length: int, weights: Any) -> tuple[Any, Any]:
     """Mean loss, and the sums, by the pass in C."""
-    sums = architecture.build(weights).losses(
+    sums = architecture.build(weights).loss_and_score_sums(
         batch.inputs, batch.targets, batch.mask, seq_lengths=jnp.int32(length), loop="native"
     )
     return sums[0] / sums[2], sums
@@ -72,7 +72,7 @@ def read_out(
 def test_sums_and_gradients_are_those_of_float64(case):
     task, architecture, weights, batch, length = material(case)
     gradient = partial(jax.value_and_grad, has_aux=True)
-    (_, sums), slopes = quick_jit(gradient(partial(scored, architecture, batch, length)))(weights)
+    (_, sums), slopes = quick_jit(gradient(partial(fused, architecture, batch, length)))(weights)
     with jax.enable_x64(True):
         wide = jax.tree.map(lambda leaf: leaf.astype(np.float64), weights)
         by_xla = quick_jit(gradient(partial(read_out, task, architecture, batch, length)))(wide)
@@ -106,7 +106,7 @@ def of_logits(logits: np.ndarray, target: int, due: bool = True) -> tuple[np.nda
     answer = np.full((1, 1), target, np.int32), np.full((1, 1), due)
 
     def loss(bias: Any) -> Any:
-        sums = losses_over_time(lstm_native.IN_C, (*weights[:4], bias), *others, *answer)
+        sums = loss_over_time(lstm_native.IN_C, (*weights[:4], bias), *others, *answer)
         return sums[0], sums
 
     (_, sums), slope = jax.value_and_grad(loss, has_aux=True)(weights[4])
@@ -146,63 +146,107 @@ def test_a_loss_that_is_not_finite_says_so(logits):
     assert not np.isfinite(of_logits(np.array(logits), 1)[0][0])
 
 
-def test_units_that_only_pad_have_no_gradient():
+@pytest.mark.parametrize("width", [7, 40])
+def test_units_that_only_pad_have_no_gradient(width):
+    """Also where all units together would be summed up in another way than those that count."""
     _, architecture, weights, batch, length = material("two classes")
-    wider = architecture.at_width(7)
-
+    wider = architecture.at_width(width)
     call = {"seq_lengths": jnp.int32(length), "loop": "native", "num_units": jnp.int32(3)}
 
     def loss(weights: Any) -> jax.Array:
-        return wider.build(weights).losses(batch.inputs, batch.targets, batch.mask, **call)[0]
+        return wider.build(weights).loss_and_score_sums(batch.inputs, batch.targets, batch.mask, **call)[0]
 
-    slopes = quick_jit(jax.grad(loss))(architecture.resized(weights, 7))
-    alone = quick_jit(jax.grad(lambda weights: scored(architecture, batch, length, weights)[1][0]))(weights)
-    padded = architecture.resized(jax.tree.map(np.asarray, alone), 7)
+    slopes = quick_jit(jax.grad(loss))(architecture.resized(weights, width))
+    alone = quick_jit(jax.grad(lambda weights: fused(architecture, batch, length, weights)[1][0]))(weights)
+    padded = architecture.resized(jax.tree.map(np.asarray, alone), width)
     jax.tree.map(np.testing.assert_array_equal, slopes, padded)
+
+
+@pytest.mark.parametrize("length", [-1, 0, 4, 99])
+def test_answers_after_the_length_are_left_out(length):
+    """And the length ends where the buffer does."""
+    _, architecture, weights, batch, _ = material("two classes")
+    steps = len(batch.inputs)
+    everywhere = batch._replace(mask=jnp.ones_like(batch.mask))
+    counted = batch._replace(mask=jnp.broadcast_to(jnp.arange(steps)[:, None] < length, batch.mask.shape))
+    within = min(max(length, 0), steps)
+    sums = fused(architecture, everywhere, length, weights)[1]
+    assert sums[2] == within * batch.inputs.shape[1]
+    np.testing.assert_array_equal(sums, fused(architecture, counted, steps, weights)[1])
+
+
+def test_targets_that_are_none_of_the_outputs_count_as_in_xla():
+    task, architecture, weights, batch, length = material("more classes than a vector has")
+    strange = jnp.where(
+        batch.targets % 3 == 0, -1, jnp.where(batch.targets % 3 == 1, task.outputs, 2**31 - 1)
+    )
+    odd = batch._replace(targets=strange)
+    expected = read_out(task, architecture, odd, length, weights)[1]
+    np.testing.assert_allclose(fused(architecture, odd, length, weights)[1], expected, rtol=LIMIT)
+
+
+def test_members_side_by_side_equal_one_after_another():
+    _, architecture, weights, batch, length = material("two classes")
+    gradient = quick_jit(jax.grad(lambda weights: fused(architecture, batch, length, weights)[0]))
+    members = [weights, jax.tree.map(lambda leaf: -leaf, weights)]
+    together = jax.vmap(gradient)(jax.tree.map(lambda *leaves: np.stack(leaves), *members))
+    for k, member in enumerate(members):
+        alone = jax.tree.map(lambda leaf, k=k: leaf[k], together)
+        jax.tree.map(np.testing.assert_array_equal, alone, gradient(member))
 
 
 def test_what_it_does_not_serve_is_read_out():
     task, architecture, weights, batch, length = material("two classes")
     call = {"seq_lengths": jnp.int32(length)}
     answers = batch.inputs, batch.targets, batch.mask
-    assert architecture.build(weights).losses(*answers, loop="while", **call) is None
+    assert architecture.build(weights).loss_and_score_sums(*answers, loop="while", **call) is None
     top = Architecture(Model(units=3, readout="lstm"), task.features, task.outputs)
-    assert top.network().losses(*answers, loop="native", **call) is None
+    assert top.network().loss_and_score_sums(*answers, loop="native", **call) is None
     with jax.enable_x64(True):
         wide = jax.tree.map(lambda leaf: leaf.astype(np.float64), weights)
-        assert architecture.build(wide).losses(*answers, loop="native", **call) is None
+        assert architecture.build(wide).loss_and_score_sums(*answers, loop="native", **call) is None
 
 
-@pytest.mark.parametrize("cell", [lstm_native.IN_C, gru_native.IN_C], ids=lambda cell: cell.name)
-@pytest.mark.parametrize("which", range(8))
-def test_what_is_wrong_by_a_hundredth_fails_the_test_at_first_use(monkeypatch, cell, which):
-    """Gradients of five weights, a carry, inputs, and the sums."""
-    called, sums = gated_native._call, 6 + cell.states
-    place = which if which < 6 else {6: sums - 1, 7: sums}[which]
+@pytest.mark.parametrize(
+    ("cell", "place"),
+    [(cell, place) for cell in (lstm_native.IN_C, gru_native.IN_C) for place in range(7 + cell.states)],
+    ids=lambda value: getattr(value, "name", value),
+)
+def test_what_is_wrong_by_a_hundredth_fails_the_test_at_first_use(monkeypatch, cell, place):
+    """Gradients of five weights, of the carry, of inputs, and the sums."""
+    called = gated_native._call
 
     def wrong(cell: Any, name: str, *given: Any) -> Any:
-        found = list(called(cell, name, *given))
-        found[place] = 1.01 * found[place]
-        return tuple(found)
+        results = list(called(cell, name, *given))
+        results[place] = 1.01 * results[place]
+        return tuple(results)
 
-    assert is_right(cell, *TESTED[4])
     monkeypatch.setattr(gated_native, "_call", wrong)
     assert not is_right(cell, *TESTED[4])
 
 
-def test_a_training_step_is_one_call_of_c():
-    """No loss, and no gradient of outputs, is left to XLA."""
-    (member,) = memcap.members(task="delay_line", lag=5, units=2)
+@pytest.mark.parametrize(
+    ("task", "knobs", "calls"),
+    [
+        ("delay_line", {}, ["loss"]),
+        ("delay_line", {"reals": True}, ["forward", "backward"]),
+        ("latch", {}, ["forward", "backward"]),
+    ],
+    ids=["classes at every step", "values", "the last step"],
+)
+def test_what_a_training_step_calls(task, knobs, calls):
+    """Where it is one call of C, no loss and no gradient of outputs is left to XLA."""
+    (member,) = memcap.members(task=task, lag=5, units=2, **knobs)
     program = Program.of(member, Engine(loop="native"))
     state, operands, _ = program.example()
 
     def step(state: Any, operands: Any) -> Any:
-        task, trainer = member.task, program.trainer
-        batch = task.sample(jax.random.key(0), operands.lag, operands.length, trainer.max_length, 8)
+        trainer = program.trainer
+        key, length = jax.random.key(0), trainer.max_length
+        batch = member.task.sample(key, operands.lag, operands.length, length, 8)
         return trainer.train_step(state, operands, batch)
 
     lane = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), (state, operands))
     text = str(jax.make_jaxpr(step)(*lane))
-    assert re.findall(r"target_name=memcap_lstm_(\w+?)_", text) == ["losses"]
-    assert " logistic " not in text
-    assert " log " not in text
+    assert re.findall(r"target_name=memcap_lstm_([a-z]+)_", text) == calls
+    assert (" exp " in text) == (task == "latch")
