@@ -107,7 +107,7 @@ INLINE v exp_(v x) {
   p = p * x + 5.0000001201e-1f;
   return (p * (x * x) + x + 1.0f) * (v)(((vi)shifted - 0x4B400000 + 127) << 23);
 }
-/* log x of x >= 1, by Cephes' polynomial. NaN stays, and infinity is NaN. */
+/* log x of x >= 1, within an ulp, by Cephes' polynomial. NaN stays, and infinity is NaN. */
 INLINE v log_(v x) {
   vi bits = (vi)x - 0x3F3504F3, exponent = bits >> 23; /* of x over the root of a half */
   v n = (v)(exponent + 0x4B400000) - 12582912.0f, f = (v)((vi)x - (exponent << 23)) - 1.0f;
