@@ -80,7 +80,8 @@ class Request(NamedTuple):
 
 
 class Loop:
-    """One way to run a cell over time, with exact gradients. A subclass has `run`; all else has a default.
+    """One way to run a cell over time, with exact gradients. A subclass has `run`, and `loss_and_score_sums`
+    where it `fuses_loss`; all else has a default.
 
     Attributes:
         name: `engine.loop=NAME`, and the column `loop` of rows; a loop outside the package goes by
