@@ -329,8 +329,8 @@ def is_right(
         *carry, sequences = _in_numpy(cell, *arrays[:4], *arrays[num_weights:], counts[0])
         if not with_loss:
             return *carry, sequences
-        counted = due & (np.arange(steps) < counts[0])[:, None]
-        return (_sums_in_numpy(sequences + arrays[4][:, None], targets, counted),)
+        due_by_then = due & (np.arange(steps) < counts[0])[:, None]
+        return (_sums_in_numpy(sequences + arrays[4][:, None], targets, due_by_then),)
 
     def values_and_gradients(weighed: Any, *arrays: Any) -> Any:
         values, pullback = jax.vjp(in_c, *arrays)

@@ -198,8 +198,9 @@ class Network(nnx.Module):
             return None
         kernel, bias = self.readout.kernel[...], cast(nnx.Param, self.readout.bias)[...]
         (*below, last), carries = self.cells, self.by_layer(self.carry(inputs.shape[1]))
-        counted: dict[str, Any] = {"seq_lengths": seq_lengths, "num_units": num_units}
-        _, hidden = _run_layers(run, below, inputs, carries[:-1], **counted)
+        _, hidden = _run_layers(
+            run, below, inputs, carries[:-1], seq_lengths=seq_lengths, num_units=num_units
+        )
         return run.loss_and_score_sums(
             last,
             carries[-1],

@@ -264,8 +264,9 @@ class Trainer:
         task, due = self.spec.task, batch.mask
         answers_classes = task.loss == "classes" and task.answers == "every"
         if answers_classes and due is not None and batch.window_starts is None:
-            shared: dict[str, Any] = {"seq_lengths": length, "loop": self.loop, "num_units": units}
-            sums = network.loss_and_score_sums(batch.inputs, batch.targets, due, **shared)
+            sums = network.loss_and_score_sums(
+                batch.inputs, batch.targets, due, seq_lengths=length, loop=self.loop, num_units=units
+            )
             if sums is not None:
                 return sums
         return loss_and_score_sums(task, self._outputs(network, batch, length, units), batch)

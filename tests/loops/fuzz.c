@@ -46,6 +46,10 @@ static void *add(Buffers *all, int top, int rank, Int first, Int second, Int thi
   all->pointers[k] = b;
   return b->data;
 }
+static void add_weights_of(Buffers *all, int top, Int F, Int U, Int O) {
+  add(all, top, 2, F, BLOCKS * U, 0), add(all, top, 2, U, BLOCKS * U, 0), add(all, top, 1, BLOCKS * U, 0, 0), add(all, top, 2, U, O, 0);
+}
+
 static XLA_FFI_Error *error_of(XLA_FFI_Error_Create_Args *arguments) { return (XLA_FFI_Error *)arguments->message; }
 static const XLA_FFI_Api api = {.XLA_FFI_Error_Create = error_of};
 
@@ -113,7 +117,7 @@ int main(int count, char **words) {
     const Int O = every && below(2) ? 1 + below(12) : 0, rows = !every ? 0 : O ? O : U;
     const Int slots = size_of(1, T, F, U, O, B, real), work = size_of(0, T, F, U, O, B, real), G = BLOCKS * U;
     Buffers in = {.count = 0}, out = {.count = 0};
-    add(&in, REALS, 2, F, G, 0), add(&in, REALS, 2, U, G, 0), add(&in, REALS, 1, G, 0, 0), add(&in, REALS, 2, U, O, 0);
+    add_weights_of(&in, REALS, F, U, O);
     for (int k = 0; k < STATES; k++) add(&in, REALS, 2, U, B, 0), add(&out, RESULT, 2, U, B, 0);
     if (real) add(&in, REALS, 3, T, F, B);
     else add(&in, F, 2, T, B, 0);
@@ -134,8 +138,7 @@ int main(int count, char **words) {
                4 * numbers(&in.buffers[k]));
       }
       memcpy(add(&back, REALS, 1, slots, 0, 0), out.buffers[1 + STATES].data, 4 * slots);
-      add(&slopes, RESULT, 2, F, G, 0), add(&slopes, RESULT, 2, U, G, 0), add(&slopes, RESULT, 1, G, 0, 0);
-      add(&slopes, RESULT, 2, U, O, 0);
+      add_weights_of(&slopes, RESULT, F, U, O);
       for (int k = 0; k < STATES; k++) add(&slopes, RESULT, 2, U, B, 0);
       add(&slopes, RESULT, 3, real ? T : 0, F, B);
       add(&slopes, RESULT, 1, work, 0, 0);
@@ -147,9 +150,7 @@ int main(int count, char **words) {
     outside(forward, &in, &out, F, "forward", number);
     if (O) {
       Buffers answers = {.count = 0}, results = {.count = 0};
-      add(&answers, REALS, 2, F, G, 0), add(&answers, REALS, 2, U, G, 0), add(&answers, REALS, 1, G, 0, 0), add(&answers, REALS, 2, U, O, 0);
-      add(&results, RESULT, 2, F, G, 0), add(&results, RESULT, 2, U, G, 0), add(&results, RESULT, 1, G, 0, 0);
-      add(&results, RESULT, 2, U, O, 0), add(&results, RESULT, 1, O, 0, 0);
+      add_weights_of(&answers, REALS, F, U, O), add_weights_of(&results, RESULT, F, U, O), add(&results, RESULT, 1, O, 0, 0);
       for (int k = 0; k < STATES; k++) add(&answers, REALS, 2, U, B, 0), add(&results, RESULT, 2, U, B, 0);
       if (real) add(&answers, REALS, 3, T, F, B);
       else add(&answers, F, 2, T, B, 0);

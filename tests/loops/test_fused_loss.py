@@ -49,7 +49,7 @@ def material(case: str) -> tuple[Task, Architecture, Any, Batch, int]:
     return task, architecture, weights, sample(jax.random.key(0)), length
 
 
-def fused(architecture: Architecture, batch: Batch, length: int, weights: Any) -> tuple[Any, Any]:
+def by_c(architecture: Architecture, batch: Batch, length: int, weights: Any) -> tuple[Any, Any]:
     """Mean loss, and the sums, by the pass in C."""
     sums = architecture.build(weights).loss_and_score_sums(
         batch.inputs, batch.targets, batch.mask, seq_lengths=jnp.int32(length), loop="native"
@@ -57,7 +57,7 @@ def fused(architecture: Architecture, batch: Batch, length: int, weights: Any) -
     return sums[0] / sums[2], sums
 
 
-def read_out(
+def by_xla(
     task: Task, architecture: Architecture, batch: Batch, length: int, weights: Any
 ) -> tuple[Any, Any]:
     """The same by XLA's loop, and the outputs."""
@@ -72,11 +72,11 @@ def read_out(
 def test_sums_and_gradients_are_those_of_float64(case):
     task, architecture, weights, batch, length = material(case)
     gradient = partial(jax.value_and_grad, has_aux=True)
-    (_, sums), slopes = quick_jit(gradient(partial(fused, architecture, batch, length)))(weights)
+    (_, sums), slopes = quick_jit(gradient(partial(by_c, architecture, batch, length)))(weights)
     with jax.enable_x64(True):
         wide = jax.tree.map(lambda leaf: leaf.astype(np.float64), weights)
-        by_xla = quick_jit(gradient(partial(read_out, task, architecture, batch, length)))(wide)
-    (_, expected), expected_slopes = jax.tree.map(np.asarray, by_xla)
+        of_wide = quick_jit(gradient(partial(by_xla, task, architecture, batch, length)))(wide)
+    (_, expected), expected_slopes = jax.tree.map(np.asarray, of_wide)
     np.testing.assert_array_equal(sums[1:], expected[1:])
     assert sums[0] == pytest.approx(expected[0], rel=LIMIT)
     assert 0 < sums[1] < sums[2]
@@ -86,30 +86,19 @@ def test_sums_and_gradients_are_those_of_float64(case):
     )
 
 
-def operands(cell: Any, logits: np.ndarray) -> tuple[Any, ...]:
-    """Of a cell whose read-out sees nothing, and says the logits at the one step of one sequence."""
-    units, columns = 1, cell.blocks
-    weights = (
-        np.zeros((1, columns), np.float32),
-        np.zeros((units, columns), np.float32),
-        np.zeros(columns, np.float32),
-        np.zeros((units, len(logits)), np.float32),
-        logits.astype(np.float32),
-    )
-    carry = (np.zeros((units, 1), np.float32),) * cell.states
-    return weights, carry, np.zeros((1, 1), np.int32), np.int32([1, units])
-
-
 def of_logits(logits: np.ndarray, target: int, due: bool = True) -> tuple[np.ndarray, np.ndarray]:
-    """The sums, and the gradient of the read-out's bias."""
-    weights, *others = operands(lstm_native.IN_C, logits)
+    """The sums, and the gradient of the read-out's bias, at the one step of one sequence, of an LSTM whose
+    read-out sees nothing and says the logits."""
+    kernel, bias, state = np.zeros((1, 4), np.float32), np.zeros(4, np.float32), np.zeros((1, 1), np.float32)
+    cell = kernel, kernel, bias, np.zeros((1, len(logits)), np.float32)
+    inputs = (state, state), np.zeros((1, 1), np.int32), np.int32([1, 1])
     answer = np.full((1, 1), target, np.int32), np.full((1, 1), due)
 
-    def loss(bias: Any) -> Any:
-        sums = loss_over_time(lstm_native.IN_C, (*weights[:4], bias), *others, *answer)
+    def loss(readout_bias: Any) -> Any:
+        sums = loss_over_time(lstm_native.IN_C, (*cell, readout_bias), *inputs, *answer)
         return sums[0], sums
 
-    (_, sums), slope = jax.value_and_grad(loss, has_aux=True)(weights[4])
+    (_, sums), slope = jax.value_and_grad(loss, has_aux=True)(logits.astype(np.float32))
     return np.asarray(sums), np.asarray(slope)
 
 
@@ -157,7 +146,7 @@ def test_units_that_only_pad_have_no_gradient(width):
         return wider.build(weights).loss_and_score_sums(batch.inputs, batch.targets, batch.mask, **call)[0]
 
     slopes = quick_jit(jax.grad(loss))(architecture.resized(weights, width))
-    alone = quick_jit(jax.grad(lambda weights: fused(architecture, batch, length, weights)[1][0]))(weights)
+    alone = quick_jit(jax.grad(lambda weights: by_c(architecture, batch, length, weights)[1][0]))(weights)
     padded = architecture.resized(jax.tree.map(np.asarray, alone), width)
     jax.tree.map(np.testing.assert_array_equal, slopes, padded)
 
@@ -168,11 +157,13 @@ def test_answers_after_the_length_are_left_out(length):
     _, architecture, weights, batch, _ = material("two classes")
     steps = len(batch.inputs)
     everywhere = batch._replace(mask=jnp.ones_like(batch.mask))
-    counted = batch._replace(mask=jnp.broadcast_to(jnp.arange(steps)[:, None] < length, batch.mask.shape))
+    within_length = batch._replace(
+        mask=jnp.broadcast_to(jnp.arange(steps)[:, None] < length, batch.mask.shape)
+    )
     within = min(max(length, 0), steps)
-    sums = fused(architecture, everywhere, length, weights)[1]
+    sums = by_c(architecture, everywhere, length, weights)[1]
     assert sums[2] == within * batch.inputs.shape[1]
-    np.testing.assert_array_equal(sums, fused(architecture, counted, steps, weights)[1])
+    np.testing.assert_array_equal(sums, by_c(architecture, within_length, steps, weights)[1])
 
 
 def test_targets_that_are_none_of_the_outputs_count_as_in_xla():
@@ -181,13 +172,13 @@ def test_targets_that_are_none_of_the_outputs_count_as_in_xla():
         batch.targets % 3 == 0, -1, jnp.where(batch.targets % 3 == 1, task.outputs, 2**31 - 1)
     )
     odd = batch._replace(targets=strange)
-    expected = read_out(task, architecture, odd, length, weights)[1]
-    np.testing.assert_allclose(fused(architecture, odd, length, weights)[1], expected, rtol=LIMIT)
+    expected = by_xla(task, architecture, odd, length, weights)[1]
+    np.testing.assert_allclose(by_c(architecture, odd, length, weights)[1], expected, rtol=LIMIT)
 
 
 def test_members_side_by_side_equal_one_after_another():
     _, architecture, weights, batch, length = material("two classes")
-    gradient = quick_jit(jax.grad(lambda weights: fused(architecture, batch, length, weights)[0]))
+    gradient = quick_jit(jax.grad(lambda weights: by_c(architecture, batch, length, weights)[0]))
     members = [weights, jax.tree.map(lambda leaf: -leaf, weights)]
     together = jax.vmap(gradient)(jax.tree.map(lambda *leaves: np.stack(leaves), *members))
     for k, member in enumerate(members):
@@ -195,7 +186,7 @@ def test_members_side_by_side_equal_one_after_another():
         jax.tree.map(np.testing.assert_array_equal, alone, gradient(member))
 
 
-def test_what_it_does_not_serve_is_read_out():
+def test_what_it_does_not_serve_is_by_xla():
     task, architecture, weights, batch, length = material("two classes")
     call = {"seq_lengths": jnp.int32(length)}
     answers = batch.inputs, batch.targets, batch.mask
@@ -214,10 +205,10 @@ def test_what_it_does_not_serve_is_read_out():
 )
 def test_what_is_wrong_by_a_hundredth_fails_the_test_at_first_use(monkeypatch, cell, place):
     """Gradients of five weights, of the carry, of inputs, and the sums."""
-    called = gated_native._call
+    call = gated_native._call
 
-    def wrong(cell: Any, name: str, *given: Any) -> Any:
-        results = list(called(cell, name, *given))
+    def wrong(cell: Any, name: str, *arguments: Any) -> Any:
+        results = list(call(cell, name, *arguments))
         results[place] = 1.01 * results[place]
         return tuple(results)
 
