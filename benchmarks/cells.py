@@ -15,8 +15,8 @@ from benchmarks.process import HASTE, NO_CACHE
 from benchmarks.report import say
 from benchmarks.runner import Outcome, one_core
 from benchmarks.worker import Worker
-from memcap import jax_setup
 from memcap.config import Engine, resolve
+from memcap.runtime import jax_setup
 from memcap.training.operands import initial_state, train_operands
 from memcap.training.program import FAST_COMPILE, Program
 

@@ -21,16 +21,16 @@ import polars as pl
 from benchmarks import report
 from benchmarks.report import say
 from benchmarks.runner import Outcome as Report
-from memcap.capacity.joint import believe
-from memcap.capacity.logistic import logistic, logit
-from memcap.capacity.thresholds import Counts, Floats
 from memcap.config import Member
+from memcap.designs.adaptive import PRECISION, Adaptive
+from memcap.designs.bisect import Bisect, Outcome
 from memcap.models.model import Model
-from memcap.published import ATLAS, rows_file
 from memcap.recipes import Recipe
-from memcap.studies.adaptive import PRECISION, Adaptive
-from memcap.studies.search import Bisect, Outcome
+from memcap.runtime.published import ATLAS, rows_file
 from memcap.tasks import task_class
+from memcap.thresholds.curve import Counts, Floats
+from memcap.thresholds.lags import believe
+from memcap.thresholds.logistic import logistic, logit
 
 PEERS: tuple[str, ...] = ()
 ENDS = np.array([0.025, 0.5, 0.975])

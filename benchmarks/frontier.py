@@ -16,7 +16,7 @@ from benchmarks.process import HASTE, NO_CACHE
 from benchmarks.report import say
 from benchmarks.runner import Outcome
 from benchmarks.sampling import PEERS, Cell, FrontierPlan, cores, sample, whole
-from memcap.studies import store
+from memcap import store
 
 TINY = FrontierPlan(lags=(1,), units=(1, 2, 3), sampled_units=(1, 3), seeds=2, steps=4)
 QUICK = (

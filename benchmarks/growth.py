@@ -6,8 +6,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from memcap import jax_setup
 from memcap.config import Engine, Member, resolve
+from memcap.runtime import jax_setup
 from memcap.training.engine import train
 from memcap.training.program import Program, compiled
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks.growth import Point
 from benchmarks.roofline import best
-from memcap import jax_setup
+from memcap.runtime import jax_setup
 from memcap.training.operands import initial_state, train_operands
 from memcap.training.program import Program, compiled, lengths
 from memcap.training.step import Trainer, TrainSpec

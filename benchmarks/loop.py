@@ -146,7 +146,7 @@ def engine(plan: StudyPlan, **settings: Any) -> dict[str, float]:
     `engine`."""
     phases = Phases()
     with phases("import"):
-        from memcap import jax_setup
+        from memcap.runtime import jax_setup
 
         jax_setup.setup()
         from memcap.config import Engine, resolve

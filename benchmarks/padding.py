@@ -19,10 +19,10 @@ from benchmarks.report import say
 from benchmarks.roofline import best
 from benchmarks.runner import Outcome, one_core
 from benchmarks.worker import Worker
-from memcap import jax_setup
+from memcap import store
 from memcap.config import Engine, resolve
 from memcap.loops import padding_cost
-from memcap.studies import store
+from memcap.runtime import jax_setup
 from memcap.training.groups import SECONDS_A_PROGRAM
 from memcap.training.operands import initial_state, train_operands
 from memcap.training.program import Program, compile_to_fit

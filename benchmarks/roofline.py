@@ -53,7 +53,7 @@ class Roofline:
 
     def measure(self, seconds: float) -> Ceilings:
         """Each of the rates, as the best of repeats that take about `seconds` together."""
-        from memcap import jax_setup
+        from memcap.runtime import jax_setup
 
         jax_setup.setup()
         import jax

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from benchmarks import report
 from benchmarks.peers import CONTESTANTS
 from benchmarks.process import last_core
-from memcap.words import first_paragraph
+from memcap.terminal.words import first_paragraph
 
 
 class Outcome(NamedTuple):

@@ -17,7 +17,7 @@ from benchmarks.peers import CONTESTANTS, installed
 from benchmarks.peers.base import CLIP, LR
 from benchmarks.report import say
 from benchmarks.runner import Outcome, one_core
-from memcap.studies import store
+from memcap import store
 
 PEERS = ("keras", "linen", "torch")
 TITLES = {name: CONTESTANTS[name].title for name in PEERS} | {

@@ -15,15 +15,15 @@ from typing import Any
 
 import polars as pl
 
-from memcap import api
+from memcap import api, store
 from memcap.capacity import nets
-from memcap.capacity.code import recipe_of
 from memcap.capacity.frontier import frontier
 from memcap.capacity.sources import from_rows
 from memcap.config import Member, usual_until
 from memcap.models.network import Model
-from memcap.published import ATLAS, rows_file, rows_files
-from memcap.studies import shards, store
+from memcap.runtime.published import ATLAS, rows_file, rows_files
+from memcap.scripts.answer_code import recipe_of
+from memcap.store import shards
 
 FIRST_SEED = 9000  # that no study has
 SEEDS = 8

@@ -24,23 +24,23 @@ from typing import Any, get_args
 import polars as pl
 from scipy.stats import binomtest
 
-from memcap import cli, papers
+from memcap import cli, papers, store
 from memcap.capacity.answer import answer
 from memcap.capacity.comparison import in_numbers
 from memcap.capacity.frontier import best_recipes, fit_all_recipes, frontier
 from memcap.capacity.points import Point, label
 from memcap.capacity.state import STUDY as MAP
 from memcap.capacity.state import needs
-from memcap.capacity.thresholds import Threshold
 from memcap.config import Evaluation, task_of
 from memcap.figures.cells import COUNTS
 from memcap.figures.law import content, costs, family, sentence
 from memcap.figures.layers import shapes
 from memcap.knobs import typed
-from memcap.published import ATLAS, rows_file
-from memcap.studies import curves, store
-from memcap.studies.rows import COLUMNS, passed_column
+from memcap.runtime.published import ATLAS, rows_file
+from memcap.store import curves
+from memcap.store.rows import COLUMNS, passed_column
 from memcap.tasks import task_class
+from memcap.thresholds.curve import Threshold
 from memcap.training import early_stopping
 
 ROOT = Path(__file__).parents[1]

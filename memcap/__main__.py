@@ -1,6 +1,6 @@
 """The command `memcap`, also as `python -m memcap`: hears signals first, and only then imports the rest."""
 
-from memcap import signals
+from memcap.runtime import signals
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from flax import nnx
 
-from memcap import figures
+from memcap import figures, store
 from memcap.capacity import frontier as frontiers
 from memcap.capacity import sources, state
 from memcap.capacity.answer import Answer
@@ -21,24 +21,24 @@ from memcap.capacity.nets import PREFIX, find_net
 from memcap.capacity.points import At, columns
 from memcap.cells import cell_classes, flax_cell_names
 from memcap.config import Engine, Evaluation, Member, member_of, task_of
+from memcap.designs import checked_precision
+from memcap.designs.axes import axis, check_count
+from memcap.designs.bisect import DESIGNS
 from memcap.knobs import LONGEST, MOST, UserError, field_values, names_of, typed, whole
 from memcap.models.model import MOST_LAYERS, Model
-from memcap.published import rows_file
 from memcap.recipes import Recipe
-from memcap.studies import shards, store
-from memcap.studies.axes import axis, check_count
-from memcap.studies.designs import checked_precision
-from memcap.studies.files import BadFileError
-from memcap.studies.row_checks import check_rows
-from memcap.studies.rows import VERDICTS, complete
+from memcap.runtime.published import rows_file
+from memcap.store import shards
+from memcap.store.files import BadFileError
+from memcap.store.row_checks import check_rows
+from memcap.store.rows import VERDICTS, complete
+from memcap.store.shards import OUTPUTS
 from memcap.studies.run import run_study
-from memcap.studies.search import DESIGNS
-from memcap.studies.shards import OUTPUTS
 from memcap.studies.writer import members_table
 from memcap.tasks import Task, task_class
+from memcap.terminal.words import warn_once
 from memcap.tracking import MirrorProcess, Tracking
 from memcap.trained import Trained
-from memcap.words import warn_once
 
 GROUPS = {"model": Model, "recipe": Recipe, "evaluation": Evaluation}
 
@@ -206,7 +206,7 @@ def train(
         tracker: refused; `tracking` is its name now.
 
     Returns:
-        One row per member, with the columns of `memcap.studies.rows.SCHEMA`.
+        One row per member, with the columns of `memcap.store.rows.SCHEMA`.
 
     Raises:
         UserError: anything that the user should mend, before anything trains.

@@ -13,9 +13,10 @@ import threading
 from collections.abc import Generator, Mapping, Sequence
 from typing import NoReturn
 
-from memcap import __version__, commands, jax_setup, plugins, signals
+from memcap import __version__, commands
 from memcap.knobs import UserError, of_disk
-from memcap.words import plural
+from memcap.runtime import jax_setup, plugins, signals
+from memcap.terminal.words import plural
 
 LINES = argparse.RawDescriptionHelpFormatter  # keeps the line breaks of docstrings and examples
 ABOUT = "How many units does a recurrent network need to remember this? Answered by measurement."

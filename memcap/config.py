@@ -33,11 +33,11 @@ from memcap.knobs import (
 )
 from memcap.models.initializers import Init, preset
 from memcap.models.model import Model
-from memcap.printing import bound
 from memcap.recipes import Recipe, complete
 from memcap.tasks import Facts, Task, is_own, task_class
 from memcap.tasks.chance import without_memory
-from memcap.words import warn_once
+from memcap.terminal.printing import bound
+from memcap.terminal.words import warn_once
 
 if TYPE_CHECKING:
     from memcap.models.network import Architecture

@@ -15,7 +15,7 @@ from yaml import YAMLError
 from memcap import cells
 from memcap.knobs import MOST, UserError, check, completed, knob, names_of, typed
 from memcap.models.initializers import PRESETS, preset
-from memcap.published import root
+from memcap.runtime.published import root
 from memcap.tasks import Task
 
 MOST_VALUES = 100_000  # of a file of configs

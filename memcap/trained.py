@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from memcap import jax_setup
 from memcap.config import Member
+from memcap.runtime import jax_setup
 
 Change = Callable[[Any, jax.Array, Any], Any]
 

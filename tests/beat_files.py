@@ -9,8 +9,8 @@ from pathlib import Path
 
 import polars as pl
 
-from memcap.studies import shards
-from memcap.studies.heartbeat import MEMBERS, Heartbeat, Running
+from memcap.store import shards
+from memcap.store.heartbeat import MEMBERS, Heartbeat, Running
 
 MEMBER = Running("0123456789abcdef", "latch-L5-u1-s0", 100, 1500, 0.5, 3.0, None)
 

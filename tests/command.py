@@ -7,8 +7,9 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from memcap import cli, printing
-from memcap.words import warn_once
+from memcap import cli
+from memcap.terminal import printing
+from memcap.terminal.words import warn_once
 
 printing.SECONDS_OF_SILENCE = 3600.0  # as on a machine that is never slow
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from memcap import jax_setup
+from memcap.runtime import jax_setup
 
 # XLA would split a program for up to 32 compilers at a time, which costs a third of compiling on jaxlib 0.10:
 # tests have a core each. Processes that they start have the flag from here.
@@ -29,7 +29,7 @@ importlib.import_module("absl.logging").get_absl_handler().python_handler.stream
 LONGEST = (
     "tests/tasks/test_interface.py",
     "tests/loops/test_loops.py",
-    "tests/capacity/test_thresholds.py",
+    "tests/thresholds/test_curve.py",
     "tests/training/test_everything_trains.py",
     "tests/studies/test_sweeps.py",
     "tests/models/test_network.py",
@@ -136,7 +136,7 @@ def own_module(monkeypatch, tmp_path):
 @pytest.fixture(scope="session")
 def resolved_once() -> Iterator[None]:
     """Members of all jobs are resolved once a process, not of the last few alone: the atlas has 90,000."""
-    axes = importlib.import_module("memcap.studies.axes")
+    axes = importlib.import_module("memcap.designs.axes")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(axes, "_members", cache(axes._members.__wrapped__))
         yield

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 
 from memcap.knobs import key_of
-from memcap.studies import curves, shards
-from memcap.studies.heartbeat import MEMBERS, JobProgress
-from memcap.studies.rows import frame
+from memcap.store import curves, shards
+from memcap.store.heartbeat import MEMBERS, JobProgress
+from memcap.store.rows import frame
 
 PROGRAM = "0123456789abcdef"
 OURS, THEIRS = "aaaaaaaa", "bbbbbbbb"

@@ -11,8 +11,8 @@ import polars as pl
 
 from memcap.config import Member
 from memcap.knobs import key_of
-from memcap.studies import shards
-from memcap.studies.rows import SCHEMA, TRAINING, frame
+from memcap.store import shards
+from memcap.store.rows import SCHEMA, TRAINING, frame
 from memcap.tasks import task_class
 from memcap.training.engine import Result
 

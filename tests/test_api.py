@@ -17,14 +17,15 @@ from polars.testing import assert_frame_equal
 from study_rows import group, table, write
 
 import memcap
+from memcap import store
 from memcap.capacity import answer, frontier, sources
 from memcap.capacity.points import columns
 from memcap.cells.lstm import LSTM
 from memcap.config import resolve, task_defaults
 from memcap.knobs import UserError
 from memcap.recipes import Recipe
-from memcap.studies import run, store
-from memcap.studies.rows import SCHEMA
+from memcap.store.rows import SCHEMA
+from memcap.studies import run
 from memcap.tasks import DelayLine, Latch
 from memcap.tracking import Tracking
 

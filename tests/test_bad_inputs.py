@@ -25,11 +25,11 @@ from matplotlib.figure import Figure
 from study_rows import group, write
 
 from memcap import cli as cli_module
-from memcap import jax_setup
 from memcap.launch import session
-from memcap.studies import files as files_module
-from memcap.studies import shards
-from memcap.studies.rows import frame
+from memcap.runtime import jax_setup
+from memcap.store import files as files_module
+from memcap.store import shards
+from memcap.store.rows import frame
 
 TINY = (
     "task=latch task.lag=2 model.units=1 recipe=hold recipe.budget=20 recipe.batch=8 engine.loop=reproducible"

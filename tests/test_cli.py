@@ -16,13 +16,12 @@ from study_rows import group, sealed, write
 from task_checks import draw
 
 import memcap as package
-from memcap import cli, figures
+from memcap import cli, figures, store
 from memcap.capacity import sources
 from memcap.capacity.frontier import frontier
 from memcap.capacity.points import columns
 from memcap.cells import cell_classes
 from memcap.commands.answer import NOBODY
-from memcap.studies import store
 from memcap.tasks import task_class, task_classes
 
 pytestmark = pytest.mark.usefixtures("quick_file")

@@ -9,7 +9,7 @@ import pytest
 from command import memcap
 
 from memcap import tracking
-from memcap.studies.curves import MOST_POINTS, MOST_RUNNING, SECONDS_BETWEEN_WRITES
+from memcap.store.curves import MOST_POINTS, MOST_RUNNING, SECONDS_BETWEEN_WRITES
 from memcap.tracking.mirror import MOST_MEMBER_RUNS, NICENESS, PATIENCE, SECONDS_BETWEEN_POINTS, STREAM_AFTER
 
 PAGE = (Path(__file__).parent.parent / "docs" / "tracking.md").read_text()

@@ -24,7 +24,7 @@ from memcap.config import task_defaults
 from memcap.knobs import defaults
 from memcap.launch import session
 from memcap.launch.jobs import GROUPS
-from memcap.studies import curves
+from memcap.store import curves
 
 INPUTS = int(os.environ.get("MEMCAP_HOSTILE_INPUTS", "60"))
 SECONDS = 5.0  # of a quiet machine

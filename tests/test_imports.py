@@ -11,22 +11,22 @@ ROOT = Path(__file__).parents[1]
 # From the ground up: what stands on a floor knows itself and all that stands on lower floors. A word is a
 # module or a package of memcap.
 FLOORS = [
-    "knobs signals words printing lazy published capacity.logistic",
-    "capacity.thresholds",  # mathematics of counts alone: a design of `studies` reads it, too
-    "capacity.joint",
-    "jax_setup",
-    "plugins sequences",
+    "knobs",
+    "terminal",
+    "runtime",
+    "sequences",
     "tasks cells",
     "loops",
     "models",
     "recipes",
     "config",
-    "training trained",
-    "planning studies reference scripts",
+    "training trained thresholds",
+    "designs planning reference store",
+    "scripts studies",
     "tracking capacity",
     "figures",
     "papers probes",
-    "arguments report",
+    "report",
     "api",
     "launch",
     "commands",
@@ -50,17 +50,21 @@ LATE = {  # who may import where it is needed, and what
         "submitit.helpers",
     },
     "memcap.__main__": {"memcap"},  # signals are heard before
-    "memcap.jax_setup": {"jax"},  # flags must be set before JAX starts
+    "memcap.runtime.jax_setup": {"jax"},  # flags must be set before JAX starts
     "memcap.training.workers": {"memcap.training.train_loop"},  # JAX, after the first heartbeat
     "memcap.commands.mirror": {  # JAX, which a mirror beside a job does without
         *("memcap.config", "memcap.studies.writer", "memcap.capacity.frontier", "memcap.capacity.points"),
-        "memcap.studies",
+        "memcap",
     },
     # seconds that nobody waits for whose tracking is off
     "memcap.tracking.wandb_service": {"wandb", "wandb.sdk.lib.wbauth"},
     "memcap.tracking.trackio_service": {"trackio"},
 }
-BY_NAME = {"memcap", "memcap.lazy", "memcap.plugins"}  # who may import what is named at run time
+BY_NAME = {
+    "memcap",
+    "memcap.runtime.lazy",
+    "memcap.runtime.plugins",
+}  # who may import what is named at run time
 
 
 def sources() -> dict[str, str]:
@@ -174,8 +178,8 @@ def test_only_what_finds_things_by_name_imports_by_name():
         ("memcap.models.network", "from memcap import config"),
         ("memcap.training.step", "def late():\n    import memcap.studies.run"),
         ("memcap.studies.run", "from memcap.report.tables import summarize"),
-        ("memcap.planning.plan", "from memcap.studies import store"),
-        ("memcap.knobs", "from memcap.plugins import Folder"),
+        ("memcap.planning.plan", "from memcap.studies import run"),
+        ("memcap.knobs", "from memcap.runtime.plugins import Folder"),
         ("memcap.report.tables", "from memcap.launch import jobs"),
     ],
 )

@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 from command import files, memcap
 
-from memcap import Member, Model, Recipe, recipes
+from memcap import Member, Model, Recipe, recipes, store
 from memcap.cells import base
 from memcap.config import Engine, Evaluation, member_of
-from memcap.studies import store
 from memcap.tasks import task_class
 from memcap.training.queue import LocalQueue, Queue
 from memcap.training.workers import WorkerProcess

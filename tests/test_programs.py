@@ -41,10 +41,10 @@ def lowered(lanes, loop, **axes):
     """
     from dataclasses import replace
 
-    from memcap import jax_setup
     from memcap.cells import cell_class
     from memcap.cells.diagonal import DiagonalCell
     from memcap.loops.gated_native import GatedC
+    from memcap.runtime import jax_setup
     from memcap.training.program import Program
 
     (member,) = memcap.members(**axes)

@@ -7,9 +7,9 @@ from command import files, memcap
 from study_rows import group, table, write
 
 import memcap as package
-from memcap import published
 from memcap.knobs import UserError
-from memcap.studies import shards
+from memcap.runtime import published
+from memcap.store import shards
 
 COUNTS = {2: (0, 8), 3: (8, 8), 4: (8, 8)}
 PUBLISHED, MINE = group("delay_line", 5, COUNTS), group("delay_line", 6, COUNTS)

@@ -8,13 +8,12 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from memcap import figures
+from memcap import figures, store
 from memcap.capacity.answer import answer
 from memcap.capacity.frontier import fit_all_recipes, frontier
-from memcap.published import ATLAS, rows_file
 from memcap.recipes import recommended, root
-from memcap.studies import store
-from memcap.studies.rows import SCHEMA
+from memcap.runtime.published import ATLAS, rows_file
+from memcap.store.rows import SCHEMA
 
 ROOT = Path(__file__).parent.parent
 STUDIES = sorted(

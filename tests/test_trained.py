@@ -6,8 +6,9 @@ import pytest
 from task_checks import draw
 
 import memcap
+from memcap import store
 from memcap.knobs import UserError
-from memcap.studies import shards, store
+from memcap.store import shards
 
 pytestmark = pytest.mark.usefixtures("quick_file")
 

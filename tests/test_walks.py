@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 # Found by name on the way, and helpers of all tasks: nothing of the method is in them.
 LOOKED_UP = {
     *("memcap/cells/__init__.py", "memcap/cells/registry.py", "memcap/loops/__init__.py"),
-    *("memcap/plugins.py", "memcap/tasks/base.py", "memcap/lazy.py"),
+    *("memcap/runtime/plugins.py", "memcap/tasks/base.py", "memcap/runtime/lazy.py"),
 }
 
 

@@ -9,8 +9,8 @@ import numpy as np
 from jax import lax
 
 from benchmarks.peers.base import BETA_1, Batches, Peer, Shape, Weights
-from memcap import jax_setup
 from memcap.config import Engine, Member, resolve
+from memcap.runtime import jax_setup
 from memcap.tasks import Batch
 from memcap.training.operands import initial_state, train_operands
 from memcap.training.program import Program

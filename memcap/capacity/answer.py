@@ -1,9 +1,9 @@
 """The answer: how many units for this task at this lag, from what was measured at all lags.
 
 One rule for every lag, measured or not: the narrowest width that, with a probability of at least `SURE`, is
-enough for the share asked for of the seeds that train at all (memcap.capacity.joint). A longer lag is never
+enough for the share asked for of the seeds that train at all (memcap.thresholds.lags). A longer lag is never
 advised a narrower net than a shorter one (`advice`). In simulated studies 92 to 94 % of fresh seeds pass at
-such widths; most of the others are seeds that no width saves (tests/capacity/test_joint.py).
+such widths; most of the others are seeds that no width saves (tests/thresholds/test_lags.py).
 """
 
 import math
@@ -17,8 +17,6 @@ from typing import Any
 
 import numpy as np
 
-from memcap.capacity.code import code
-from memcap.capacity.joint import believe
 from memcap.capacity.points import (
     At,
     Point,
@@ -32,15 +30,17 @@ from memcap.capacity.points import (
     references,
     set_knobs,
 )
-from memcap.capacity.thresholds import counts, threshold
 from memcap.cells import cell_facts
 from memcap.knobs import UserError
 from memcap.models.model import MOST_UNITS
-from memcap.printing import duration
-from memcap.published import ATLAS, NAMES
 from memcap.recipes import race_axes, starts_itself
+from memcap.runtime.published import ATLAS, NAMES
+from memcap.scripts.answer_code import code
 from memcap.tasks import Task
-from memcap.words import plural
+from memcap.terminal.printing import duration
+from memcap.terminal.words import plural
+from memcap.thresholds.curve import counts, threshold
+from memcap.thresholds.lags import believe
 
 SURE = 0.9
 DENSE = 50  # up to this lag the advice of every lag counts for longer ones; beyond it that of each next 40 %
@@ -73,8 +73,8 @@ class Answer:
         references: what theory says.
         command: what would measure it; empty where only more than `MOST_UNITS` would tell more.
         seconds: how long its neighbours took to measure, on one core; None where nobody knows.
-        source: where the rows come from: a name of `memcap.published`, as "atlas", or a folder; None: rows
-            that were handed over.
+        source: where the rows come from: a name of `memcap.runtime.published`, as "atlas", or a folder; None:
+            rows that were handed over.
     """
 
     task: Task

@@ -13,9 +13,9 @@ import numpy as np
 import polars as pl
 from numpy.polynomial import Polynomial
 
-from memcap.capacity.logistic import logit
 from memcap.capacity.points import Point
-from memcap.capacity.thresholds import Floats, Posterior, Threshold, threshold
+from memcap.thresholds.curve import Floats, Posterior, Threshold, threshold
+from memcap.thresholds.logistic import logit
 
 Bound = Literal["no", "below", "above", "open"]
 Side = Literal["no", "below", "above"]
@@ -193,7 +193,7 @@ def _side(width: Threshold, post: Posterior) -> Side:
 def _draws(post: Posterior, width: Threshold, p: float) -> tuple[Floats, Floats]:
     """Equally likely values of log2 of the threshold, (DRAWS,): the least and the most that each may be.
 
-    These differ where `memcap.capacity.thresholds.interval` has open ends: too far beyond the widths tried,
+    These differ where `memcap.thresholds.curve.interval` has open ends: too far beyond the widths tried,
     or where censored.
     """
     log_units, weights = post.mu + logit(p) / post.slope, post.weights.sum(axis=-1)

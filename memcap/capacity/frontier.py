@@ -23,13 +23,13 @@ from typing import Any
 
 import polars as pl
 
+from memcap import store
 from memcap.capacity.memo import Memo, memo
 from memcap.capacity.points import Point
-from memcap.capacity.thresholds import no_easier
 from memcap.config import Evaluation
 from memcap.knobs import UserError
-from memcap.studies import store
-from memcap.studies.rows import TRAINING, VERDICTS, At, without_failed
+from memcap.store.rows import TRAINING, VERDICTS, At, without_failed
+from memcap.thresholds.curve import no_easier
 
 CELL = ["task", "knobs", "lag", "length", "cell", "readout", "layers", "initial_carry"]
 # Members judged by different rules, or trained to different ends, are no further seeds of each other.
@@ -52,7 +52,7 @@ def frontier(
     Diverged members count as not solved.
 
     Args:
-        rows: of trained members, as `memcap.studies.store.read` gives them.
+        rows: of trained members, as `memcap.store.read` gives them.
         at: the verdict that counts.
         budget: only recipes that train for at most so many steps compete; None: all.
         confidence: of the intervals.

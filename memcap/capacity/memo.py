@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from memcap import jax_setup
-from memcap.capacity import logistic, thresholds
-from memcap.capacity.thresholds import Fit, Threshold, fit_of, posterior
+from memcap.runtime import jax_setup
+from memcap.thresholds import curve, logistic
+from memcap.thresholds.curve import Fit, Threshold, fit_of, posterior
 
 MOST = 4096  # fits that a file holds
 
@@ -35,7 +35,7 @@ class Memo:
         self.used: dict[str, list[Any]] = {}
 
     def fit(self, units: Sequence[int], solved: Sequence[int], runs: Sequence[int], confidence: float) -> Fit:
-        """As `memcap.capacity.thresholds.fit`, whose arguments and errors these are."""
+        """As `memcap.thresholds.curve.fit`, whose arguments and errors these are."""
         key = json.dumps([list(units), list(solved), list(runs), confidence])
         if key not in self.fits:
             fit = fit_of(posterior(units, solved, runs), confidence)
@@ -62,7 +62,7 @@ def memo() -> Generator[Memo]:
 @cache
 def _version() -> str:
     """Of all that a fit depends on beside its counts."""
-    sources = [Path(str(module.__file__)).read_text(encoding="utf-8") for module in (thresholds, logistic)]
+    sources = [Path(str(module.__file__)).read_text(encoding="utf-8") for module in (curve, logistic)]
     return _digest("".join([np.__version__, *sources]))
 
 

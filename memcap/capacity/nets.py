@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from memcap import store
 from memcap.capacity.points import set_knobs
 from memcap.config import member_of
 from memcap.knobs import UserError
-from memcap.published import is_published, root
-from memcap.studies import store
+from memcap.runtime.published import is_published, root
 from memcap.tasks import Task
 
 PREFIX = "atlas:"
@@ -59,7 +59,7 @@ def find_net(results: Path, run: str) -> tuple[Path, dict[str, Any]]:
         run: key of the member there, or its first digits; or the name of a published net.
 
     Raises:
-        UserError: no such net, or as `memcap.studies.store.find_row`.
+        UserError: no such net, or as `memcap.store.find_row`.
     """
     if not run.startswith(PREFIX):
         if is_published(results):

@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from memcap.capacity.thresholds import Fit, Posterior, Threshold, posterior
 from memcap.cells import cell_facts
 from memcap.config import Evaluation, usual_until
 from memcap.knobs import UserError, completed
 from memcap.models.constructed import constructed_units
-from memcap.printing import number
 from memcap.recipes import Recipe, recipe_file
-from memcap.studies.rows import At
+from memcap.store.rows import At
 from memcap.tasks import Task, information_floor, one_per_number
+from memcap.terminal.printing import number
+from memcap.thresholds.curve import Fit, Posterior, Threshold, posterior
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import polars as pl
 
+from memcap import store
 from memcap.capacity.answer import Answer, answer
 from memcap.capacity.frontier import frontier
 from memcap.capacity.points import At
 from memcap.knobs import completed, typed
-from memcap.published import NAMES, is_published, rows_files
-from memcap.studies import store
-from memcap.studies.shards import OUTPUTS
+from memcap.runtime.published import NAMES, is_published, rows_files
+from memcap.store.shards import OUTPUTS
 from memcap.tasks import Task
 
 CELLS = {"gru": "GRUCell", "elman": "SimpleCell"}  # what people call them, and Flax
@@ -39,12 +39,13 @@ def best_answer(
     Args:
         task, lag, share: as in `memcap.capacity.answer.answer`.
         at, budget: as in `memcap.capacity.frontier.frontier`.
-        folder: only the rows there count; a name of `memcap.published`: those that memcap publishes under it.
-            None: those in `outputs` or, where they measure no threshold of this task at this lag, the first
-            of the published ones that does. Where none measures it, the one that tried the lag counts, then
-            the one with the most lags to predict from; of equals the user's own. A place that does not exist
+        folder: only the rows there count; a name of `memcap.runtime.published`: those that memcap publishes
+            under it. None: those in `outputs` or, where they measure no threshold of this task at this lag,
+            the first of the published ones that does. Where none measures it, the one that tried the lag
+            counts, then the one with the most lags to predict from; of equals the user's own. A place that does
+            not exist
             holds no rows.
-        strict: refuse bad files of rows, as in `memcap.studies.store.read`.
+        strict: refuse bad files of rows, as in `memcap.store.read`.
         cell, config_dir, layers: as in `memcap.capacity.answer.answer`.
 
     Raises:

@@ -10,15 +10,15 @@ import yaml
 from memcap.capacity.comparison import count_by_units, in_numbers
 from memcap.capacity.frontier import frontier
 from memcap.capacity.points import Point, ends, interval_text, label
-from memcap.capacity.thresholds import Threshold
 from memcap.cells import cell_facts
 from memcap.config import Evaluation, Member, task_defaults
+from memcap.designs import axes
 from memcap.knobs import UserError, defaults
 from memcap.models.model import Model
 from memcap.models.network import Architecture
-from memcap.printing import number
-from memcap.published import root
-from memcap.studies import axes
+from memcap.runtime.published import root
+from memcap.terminal.printing import number
+from memcap.thresholds.curve import Threshold
 
 STUDY = "state"
 LIKE = "GRUCell"  # the cell of the map whose grids a guest takes
@@ -83,7 +83,7 @@ def needs(rows: pl.DataFrame) -> list[Need]:
     a state as far as it was trained need not go on.
 
     Args:
-        rows: of trained members, as `memcap.studies.store.read` gives them.
+        rows: of trained members, as `memcap.store.read` gives them.
     """
     all_needs = []
     for _, own in rows.group_by("task", "knobs", maintain_order=True):

@@ -8,11 +8,11 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from memcap import plugins
 from memcap.cells.base import Cell
 from memcap.cells.sizes import CellFacts
 from memcap.cells.variants import variant
 from memcap.knobs import UserError
+from memcap.runtime import plugins
 
 
 @cache

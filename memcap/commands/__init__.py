@@ -19,15 +19,15 @@ my_module.py, and `memcap my_folder:hello` the file my_folder/hello.py. Such a f
         print("Hello,", arguments.name)
 
 `memcap --help` reads the files and imports none of them. Only the command that was asked for is imported; so
-a file imports what it needs, JAX too, at its top. `memcap.jax_setup.setup()` comes before `run`, and before
-the import of a command that lives elsewhere. So a file of this room computes nothing as it is imported, and
-one that imports no JAX answers at once.
+a file imports what it needs, JAX too, at its top. `memcap.runtime.jax_setup.setup()` comes before `run`, and
+before the import of a command that lives elsewhere. So a file of this room computes nothing as it is
+imported, and one that imports no JAX answers at once.
 """
 
 from argparse import ArgumentParser, Namespace
 from typing import Protocol
 
-from memcap import plugins
+from memcap.runtime import plugins
 
 
 class Command(Protocol):
@@ -42,5 +42,5 @@ class Command(Protocol):
         """Do it."""
 
 
-FOLDER = plugins.Folder[Command](__name__, "command", ("add_arguments", "run"))
+FOLDER = plugins.Folder[Command](__name__, "command", ("add_arguments", "run"), shared=("arguments",))
 find, summaries = FOLDER.find, FOLDER.summaries

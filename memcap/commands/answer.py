@@ -14,15 +14,15 @@ from typing import Any
 from rich.console import Console
 from rich.prompt import IntPrompt, Prompt
 
-from memcap.arguments import add_results, add_strict, add_verdict, layers, location, share, steps
 from memcap.capacity.answer import as_dict, sentences
 from memcap.capacity.sources import CELLS, best_answer, cell_name
+from memcap.commands.arguments import add_results, add_strict, add_verdict, layers, location, share, steps
 from memcap.config import task_of
 from memcap.knobs import UserError, allowed, typed
-from memcap.printing import add_json, print_json
 from memcap.recipes import use_config_folders
 from memcap.scripts import FRAMEWORKS
 from memcap.tasks import Task, task_classes
+from memcap.terminal.printing import add_json, print_json
 
 NOBODY = "--task: not given, and nobody answers; give both, as in: memcap answer --task delay_line --lag 50"
 

@@ -2,9 +2,9 @@
 
 from argparse import ArgumentParser, Namespace
 
-from memcap.arguments import add_results, add_strict
-from memcap.printing import add_json, print_json
-from memcap.studies import curves, shards
+from memcap.commands.arguments import add_results, add_strict
+from memcap.store import curves, shards
+from memcap.terminal.printing import add_json, print_json
 
 
 def add_arguments(parser: ArgumentParser) -> None:

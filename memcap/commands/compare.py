@@ -13,14 +13,14 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
-from memcap.arguments import PLACE, add_strict, add_verdict, location
 from memcap.capacity.comparison import Pair, Shift, compare, count_directions
 from memcap.capacity.frontier import frontier
 from memcap.capacity.points import Point
+from memcap.commands.arguments import PLACE, add_strict, add_verdict, location
 from memcap.knobs import UserError
-from memcap.printing import Column, Listing, add_json, number, order, print_json, show
 from memcap.report.tables import threshold_text
-from memcap.studies.store import rows_of
+from memcap.store import rows_of
+from memcap.terminal.printing import Column, Listing, add_json, number, order, print_json, show
 
 COLUMNS = (
     Column("task", "that of the first / that of the second, where they differ"),

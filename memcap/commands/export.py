@@ -2,13 +2,13 @@
 
 from argparse import ArgumentParser, Namespace
 
-from memcap.arguments import NET, location
+from memcap import store
 from memcap.capacity.nets import find_net
+from memcap.commands.arguments import NET, location
 from memcap.models.export import export
 from memcap.models.model import Model
-from memcap.studies import store
-from memcap.studies.shards import OUTPUTS
-from memcap.studies.weights import write_arrays
+from memcap.store.shards import OUTPUTS
+from memcap.store.weights import write_arrays
 
 
 def add_arguments(parser: ArgumentParser) -> None:

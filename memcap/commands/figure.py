@@ -3,8 +3,8 @@
 from argparse import ArgumentParser, Namespace
 
 from memcap import figures
-from memcap.arguments import add_results, add_strict, folder_of, location
-from memcap.studies.store import rows_of
+from memcap.commands.arguments import add_results, add_strict, folder_of, location
+from memcap.store import rows_of
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -2,12 +2,12 @@
 
 from argparse import ArgumentParser, Namespace
 
-from memcap.arguments import add_results, add_strict, add_verdict
 from memcap.capacity.frontier import frontier
 from memcap.capacity.points import columns
-from memcap.printing import add_json, order, print_json, show
+from memcap.commands.arguments import add_results, add_strict, add_verdict
 from memcap.report import tables
-from memcap.studies.store import rows_of
+from memcap.store import rows_of
+from memcap.terminal.printing import add_json, order, print_json, show
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -9,10 +9,10 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from memcap.arguments import layers, positive, steps
+from memcap.commands.arguments import layers, positive, steps
 from memcap.models.model import Model
 from memcap.models.network import Architecture, Network, cell_names
-from memcap.printing import add_json, print_json
+from memcap.terminal.printing import add_json, print_json
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -14,15 +14,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import Field, asdict, dataclass, fields
 from typing import Any, get_type_hints
 
-from memcap import plugins
 from memcap.config import task_defaults
 from memcap.knobs import LONGEST, UserError, allowed
 from memcap.launch.jobs import GROUPS
-from memcap.printing import Column, Listing, add_json, print_json, show
-from memcap.published import root
 from memcap.recipes import recipe_file
+from memcap.runtime import plugins
+from memcap.runtime.published import root
 from memcap.tasks import Task, task_class, task_classes
-from memcap.words import first_paragraph
+from memcap.terminal.printing import Column, Listing, add_json, print_json, show
+from memcap.terminal.words import first_paragraph
 
 COLUMNS = (Column("knob"), Column("default"), Column("range", folds=True), Column("meaning", folds=True))
 HEAD = """# Knobs

@@ -10,15 +10,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from memcap import jax_setup
-from memcap.arguments import location
+from memcap.commands.arguments import location
 from memcap.knobs import UserError
-from memcap.printing import member_name
-from memcap.published import is_published
-from memcap.studies import shards
-from memcap.studies.follow import Follower
-from memcap.studies.shards import OUTPUTS
-from memcap.studies.status import studies
+from memcap.runtime import jax_setup
+from memcap.runtime.published import is_published
+from memcap.store import shards
+from memcap.store.follow import Follower
+from memcap.store.shards import OUTPUTS
+from memcap.store.status import studies
+from memcap.terminal.printing import member_name
+from memcap.terminal.words import warn_once
 from memcap.tracking import RUNS, WANDB_MODES, Tracking
 from memcap.tracking.mirror import (
     NICENESS,
@@ -30,7 +31,6 @@ from memcap.tracking.mirror import (
     StudyMirror,
     mirror,
 )
-from memcap.words import warn_once
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -146,9 +146,9 @@ def _name(config: dict[str, Any]) -> str:
 def _result(folder: Path, study: str) -> Result:
     """What a study found, of all rows in its folder."""
     jax_setup.setup()
+    from memcap import store
     from memcap.capacity.frontier import frontier
     from memcap.capacity.points import columns
-    from memcap.studies import store
 
     points = frontier(store.read(folder).filter(study=study))
     image = (folder.parent if folder.is_file() else folder) / "figures" / "frontier.png"

@@ -15,22 +15,32 @@ from typing import Any
 import jax
 import polars as pl
 
-from memcap.arguments import location
+from memcap.commands.arguments import location
 from memcap.config import Member
 from memcap.launch.app import compose_jobs
 from memcap.launch.jobs import Job
 from memcap.planning import devices
 from memcap.planning.devices import DEVICES, Device
 from memcap.planning.plan import ProgramPlan, Study, compile_plan
-from memcap.printing import Column, Listing, Waiting, add_json, duration, number, print_json, scaled, show
-from memcap.studies import shards
-from memcap.studies.rows import one_per_key
+from memcap.store import shards
+from memcap.store.rows import one_per_key
+from memcap.store.shards import OUTPUTS
 from memcap.studies.run import what_is_missing
-from memcap.studies.shards import OUTPUTS
+from memcap.terminal.printing import (
+    Column,
+    Listing,
+    Waiting,
+    add_json,
+    duration,
+    number,
+    print_json,
+    scaled,
+    show,
+)
+from memcap.terminal.words import plural
 from memcap.training.engine import worker_count
 from memcap.training.program import Program
 from memcap.training.queue import cost
-from memcap.words import plural
 
 MOST_PROGRAMS = 12  # that are compiled and shown, the costliest
 HEADS = {

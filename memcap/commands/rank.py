@@ -12,9 +12,9 @@ from argparse import ArgumentParser, Namespace
 from typing import Any
 
 from memcap import api, figures
-from memcap.arguments import location
-from memcap.printing import Column, Listing, add_json, number, order, print_json, show
-from memcap.studies.shards import OUTPUTS
+from memcap.commands.arguments import location
+from memcap.store.shards import OUTPUTS
+from memcap.terminal.printing import Column, Listing, add_json, number, order, print_json, show
 
 COLUMNS = (
     Column("task"),

@@ -7,11 +7,10 @@ The page is one file that fetches nothing; it can be mailed, or opened from a di
 
 from argparse import ArgumentParser, Namespace
 
-from memcap.arguments import add_results, add_strict, folder_of, location
+from memcap.commands.arguments import add_results, add_strict, folder_of, location
 from memcap.knobs import UserError
 from memcap.report.html import page
-from memcap.studies import curves, files
-from memcap.studies.store import rows_of
+from memcap.store import curves, files, rows_of
 
 
 def add_arguments(parser: ArgumentParser) -> None:

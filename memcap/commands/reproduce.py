@@ -20,17 +20,17 @@ from pathlib import Path
 
 import polars as pl
 
-from memcap import figures, papers, plugins
+from memcap import figures, papers
 from memcap.api import train
-from memcap.arguments import folder_of, location
+from memcap.commands.arguments import folder_of, location
 from memcap.config import Member
 from memcap.knobs import UserError
 from memcap.launch import app
-from memcap.printing import Column, Listing, order, show
-from memcap.published import root
-from memcap.studies import files
-from memcap.studies.shards import OUTPUTS
-from memcap.studies.store import rows_of
+from memcap.runtime import plugins
+from memcap.runtime.published import root
+from memcap.store import files, rows_of
+from memcap.store.shards import OUTPUTS
+from memcap.terminal.printing import Column, Listing, order, show
 
 CLAIMS = (
     Column("claim", folds=True),

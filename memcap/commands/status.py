@@ -12,11 +12,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from memcap.arguments import add_results
-from memcap.printing import Column, Listing, add_json, duration, number, print_json, show
-from memcap.studies.heartbeat import Heartbeat, Running
-from memcap.studies.status import Failure, Status, status, studies
-from memcap.words import plural
+from memcap.commands.arguments import add_results
+from memcap.store.heartbeat import Heartbeat, Running
+from memcap.store.status import Failure, Status, status, studies
+from memcap.terminal.printing import Column, Listing, add_json, duration, number, print_json, show
+from memcap.terminal.words import plural
 
 SHOWN = 10  # members that are shown, of those that run and of those that failed
 RUNNING = (

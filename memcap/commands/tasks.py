@@ -3,11 +3,11 @@
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
-from memcap.arguments import steps
 from memcap.capacity.points import references
-from memcap.printing import Column, Listing, add_json, bound, number, order, print_json, show
+from memcap.commands.arguments import steps
 from memcap.recipes import recommended
 from memcap.tasks import task_classes
+from memcap.terminal.printing import Column, Listing, add_json, bound, number, order, print_json, show
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -4,10 +4,10 @@ from argparse import REMAINDER, ArgumentParser, Namespace
 
 from memcap import papers
 from memcap.launch import app
-from memcap.printing import order
-from memcap.published import root
 from memcap.report import tables
+from memcap.runtime.published import root
 from memcap.tasks import task_classes
+from memcap.terminal.printing import order
 
 HELP = """usage: memcap train [HYDRA OVERRIDES]
 

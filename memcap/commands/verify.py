@@ -7,10 +7,10 @@ import sys
 from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
 
-from memcap.arguments import add_results
-from memcap.printing import add_json, print_json
+from memcap.commands.arguments import add_results
 from memcap.studies.verify import verify
-from memcap.words import plural
+from memcap.terminal.printing import add_json, print_json
+from memcap.terminal.words import plural
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -3,7 +3,7 @@
 A figure is an object, in this folder the file itself, with
 
 * a docstring: its first line stands in `memcap figure --help`;
-* `draw(rows)`, which gets the rows of trained members (the columns are `memcap.studies.rows.SCHEMA`) and
+* `draw(rows)`, which gets the rows of trained members (the columns are `memcap.store.rows.SCHEMA`) and
   gives a `Drawn`: a picture, and the numbers in it. It touches nothing else. It makes its picture with
   `matplotlib.figure.Figure` and leaves matplotlib.pyplot alone, so no window and no backend is chosen for
   whoever imports it.
@@ -35,9 +35,9 @@ from typing import TYPE_CHECKING, Protocol
 
 import polars as pl
 
-from memcap import plugins
 from memcap.knobs import UserError
-from memcap.studies import files
+from memcap.runtime import plugins
+from memcap.store import files
 
 if TYPE_CHECKING:  # a job that trains need not wait for it; it draws at its end
     from matplotlib.figure import Figure

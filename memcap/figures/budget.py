@@ -32,7 +32,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
     none was.
 
     Args:
-        rows: of trained members, as `memcap.studies.store.read` gives them.
+        rows: of trained members, as `memcap.store.read` gives them.
 
     Raises:
         UserError: fewer than two budgets.

@@ -32,7 +32,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
     """u50 and u90 of each cell, turned into carry numbers and parameters by what the rows counted.
 
     Args:
-        rows: of trained members, as `memcap.studies.store.read` gives them.
+        rows: of trained members, as `memcap.store.read` gives them.
 
     Raises:
         UserError: no rows, or not one task alone.

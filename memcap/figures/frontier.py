@@ -39,7 +39,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
     """The frontier of some rows.
 
     Args:
-        rows: of trained members, as `memcap.studies.store.read` gives them.
+        rows: of trained members, as `memcap.store.read` gives them.
 
     Raises:
         UserError: there are no rows.

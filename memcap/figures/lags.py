@@ -34,7 +34,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
     two lags or more.
 
     Args:
-        rows: of trained members, as `memcap.studies.store.read` gives them.
+        rows: of trained members, as `memcap.store.read` gives them.
 
     Raises:
         UserError: no task was measured at two lags.

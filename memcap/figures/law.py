@@ -117,7 +117,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
     """What the tasks of some rows cost.
 
     Args:
-        rows: of trained members, as `memcap.studies.store.read` gives them.
+        rows: of trained members, as `memcap.store.read` gives them.
 
     Raises:
         UserError: no width was enough anywhere, or there are no rows.

@@ -26,7 +26,7 @@ from memcap.figures.style import (
     write_below,
 )
 from memcap.knobs import UserError
-from memcap.words import plural
+from memcap.terminal.words import plural
 
 WORDS = {"carry_numbers": "state", "parameters": "parameters"}
 SHARE = 0.9  # of the seeds that train at all
@@ -57,7 +57,7 @@ def shapes(rows: pl.DataFrame) -> list[list[Shape]]:
     """The nets of each task and lag that differ in their layers alone, those of the fewest first.
 
     Args:
-        rows: of trained members, as `memcap.studies.store.read` gives them.
+        rows: of trained members, as `memcap.store.read` gives them.
     """
     places: dict[Any, list[Shape]] = {}
     for _, own in rows.group_by("task", "knobs", maintain_order=True):
@@ -107,7 +107,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
     """u90 of each number of layers, in carry numbers and in parameters of the whole net.
 
     Args:
-        rows: of trained members, as `memcap.studies.store.read` gives them.
+        rows: of trained members, as `memcap.store.read` gives them.
 
     Raises:
         UserError: no rows.

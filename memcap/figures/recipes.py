@@ -23,7 +23,7 @@ from memcap.figures.style import (
     write_below,
 )
 from memcap.knobs import UserError
-from memcap.studies.rows import TRAINING
+from memcap.store.rows import TRAINING
 
 BEST = "the frontier: at each lag the best that competes"
 
@@ -33,7 +33,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
     is no such task.
 
     Args:
-        rows: of trained members, as `memcap.studies.store.read` gives them.
+        rows: of trained members, as `memcap.store.read` gives them.
 
     Raises:
         UserError: there are no rows.

@@ -22,7 +22,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
     """u90 of every cell on every task, in bytes of state and in parameters.
 
     Args:
-        rows: of trained members, as `memcap.studies.store.read` gives them.
+        rows: of trained members, as `memcap.store.read` gives them.
 
     Raises:
         UserError: no rows.

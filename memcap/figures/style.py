@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from memcap.capacity.points import Point
-from memcap.capacity.thresholds import Threshold
 from memcap.config import Evaluation
+from memcap.thresholds.curve import Threshold
 from memcap.training.early_stopping import criterion, rule, steady_rule
 
 COLOURS = ("#0b5394", "#b45f06", "#38761d", "#741b47", "#5b5b5b", "#bf9000", "#134f5c", "#990000")

@@ -20,7 +20,7 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from memcap import jax_setup, loops, signals
+from memcap import loops
 from memcap.config import Member
 from memcap.knobs import UserError, defaults
 from memcap.launch import launcher, slurm, sweeper
@@ -32,8 +32,9 @@ from memcap.launch.preview import preview
 from memcap.launch.session import Session, exit_with
 from memcap.launch.sources import PaperSource, SearchPath, TaskSource, config_dir
 from memcap.launch.sweeper import expand
-from memcap.published import root
 from memcap.recipes import check_aliases, of_yaml
+from memcap.runtime import jax_setup, signals
+from memcap.runtime.published import root
 
 IN_PROCESS = (".PopulationLauncher", ".BasicLauncher")  # run jobs in this process
 GRIDS = (".GridSweeper", ".BasicSweeper")  # know all jobs before any runs

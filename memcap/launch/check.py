@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from memcap.knobs import UserError
 from memcap.launch.errors import HYDRA_ERRORS, explain
 from memcap.launch.jobs import Job, use_config_folders
-from memcap.studies import shards
+from memcap.store import shards
 
 
 def check(config: DictConfig, jobs: Iterable[Job]) -> list[Job]:

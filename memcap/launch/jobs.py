@@ -8,20 +8,21 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from memcap import plugins, recipes
+from memcap import recipes
 from memcap.config import Engine, Evaluation, Member, task_defaults
+from memcap.designs import checked_precision, search_by
+from memcap.designs.adaptive import line_of
+from memcap.designs.axes import members, racing
+from memcap.designs.bisect import DESIGNS, search_of
+from memcap.designs.race import chain_of
 from memcap.knobs import UserError, defaults, typed
 from memcap.models.model import Model
 from memcap.recipes import Recipe
-from memcap.studies import shards
-from memcap.studies.adaptive import line_of
-from memcap.studies.axes import members, racing
-from memcap.studies.designs import checked_precision, search_by
-from memcap.studies.race import chain_of
-from memcap.studies.search import DESIGNS, search_of
+from memcap.runtime import plugins
+from memcap.store import shards
 from memcap.tasks import task_classes
+from memcap.terminal.words import warn_once
 from memcap.tracking import Tracking
-from memcap.words import warn_once
 
 GROUPS = {"model": Model, "recipe": Recipe, "evaluation": Evaluation, "engine": Engine, "tracking": Tracking}
 JOB_KEYS = ("task", *GROUPS, "seed", "axes", "design", "precision", "study", "out")

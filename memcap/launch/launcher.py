@@ -21,14 +21,14 @@ from jax.errors import JaxRuntimeError
 from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from memcap import signals
 from memcap.knobs import UserError
 from memcap.launch.composer import Composer
 from memcap.launch.hydra_job import job_runner
 from memcap.launch.jobs import Job, use_config_folders
 from memcap.launch.plugin import MODULE, register_plugin
 from memcap.launch.session import Session, job_label, one_line
-from memcap.words import plural
+from memcap.runtime import signals
+from memcap.terminal.words import plural
 
 log = logging.getLogger(__name__)
 

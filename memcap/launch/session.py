@@ -17,15 +17,15 @@ from hydra.types import RunMode
 from jax.errors import JaxRuntimeError
 from omegaconf import DictConfig
 
-from memcap import jax_setup, signals
 from memcap.config import Engine, Member
 from memcap.knobs import UserError, of_disk
 from memcap.launch.composer import Composer
 from memcap.launch.jobs import Job, Settings, job_of, use_config_folders
 from memcap.report.tables import par2_score, print_places, print_summary, summarize, totals
-from memcap.signals import Interrupted
-from memcap.studies import shards
-from memcap.studies.rows import one_per_key
+from memcap.runtime import jax_setup, signals
+from memcap.runtime.signals import Interrupted
+from memcap.store import shards
+from memcap.store.rows import one_per_key
 from memcap.studies.run import run_study
 from memcap.studies.writer import members_table
 from memcap.tracking import MirrorProcess

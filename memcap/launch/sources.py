@@ -17,9 +17,10 @@ from hydra.plugins.config_source import ConfigResult, ConfigSource
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import OmegaConf
 
-from memcap import papers, plugins
+from memcap import papers
 from memcap.config import task_defaults
-from memcap.published import root
+from memcap.runtime import plugins
+from memcap.runtime.published import root
 from memcap.tasks import task_classes
 
 GROUP = "task"

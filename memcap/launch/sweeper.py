@@ -20,10 +20,10 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+from memcap.designs.axes import MOST_MEMBERS, check_count
 from memcap.knobs import UserError
 from memcap.launch.errors import alternatives
 from memcap.launch.plugin import MODULE, register_plugin
-from memcap.studies.axes import MOST_MEMBERS, check_count
 
 
 @dataclass

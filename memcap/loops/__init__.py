@@ -15,10 +15,10 @@ from collections.abc import Iterable
 from functools import cache
 from typing import NamedTuple
 
-from memcap import plugins
 from memcap.knobs import UserError
 from memcap.loops.base import Loop, Request, Windows
-from memcap.words import warn_once
+from memcap.runtime import plugins
+from memcap.terminal.words import warn_once
 
 __all__ = [
     "GENERAL",

@@ -22,7 +22,7 @@ from typing import Any
 
 import jax
 
-from memcap import jax_setup
+from memcap.runtime import jax_setup
 
 COMPILER = "cc"
 FLAGS = ("-O2", "-march=native")

@@ -25,9 +25,9 @@ from typing import Literal, NamedTuple, Protocol
 import numpy as np
 import polars as pl
 
-from memcap import plugins
 from memcap.figures import Drawn
 from memcap.knobs import UserError
+from memcap.runtime import plugins
 
 ClaimStatus = Literal["holds", "does not hold", "not measured"]
 Whose = Literal["paper", "ours"]
@@ -174,7 +174,7 @@ def judge_claims(paper: Paper, rows: pl.DataFrame) -> pl.DataFrame:
 
     Args:
         paper: with its claims.
-        rows: of trained members, as `memcap.studies.store.read` gives them.
+        rows: of trained members, as `memcap.store.read` gives them.
     """
     findings = [claim.judge(rows) for claim in paper.claims]
     return pl.DataFrame(

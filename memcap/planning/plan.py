@@ -8,10 +8,11 @@ from pathlib import Path
 
 import jax
 
-from memcap import jax_setup, loops
+from memcap import loops
 from memcap.config import Engine, Member
 from memcap.planning.devices import DEVICES, Device, compile_for
 from memcap.planning.step_cost import StepCost, step_cost
+from memcap.runtime import jax_setup
 from memcap.training.engine import worker_count
 from memcap.training.groups import Group, Groups
 from memcap.training.program import Compiled, Program, compiled, needed_memory

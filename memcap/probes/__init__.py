@@ -39,14 +39,14 @@ import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
 
-from memcap import plugins
 from memcap.figures import Drawn
 from memcap.knobs import UserError
+from memcap.runtime import plugins
 from memcap.tasks import Batch, Task
+from memcap.terminal.words import plural
 from memcap.trained import Change, Trace, Trained, unchanged
 from memcap.training.operands import stream_key
 from memcap.training.step import loss_and_score_sums
-from memcap.words import plural
 
 PROBE = 3  # the stream of a member's key that probes draw from; training and verdicts have 0 to 2
 SEQUENCES, BLOCK = 2048, 256  # of a score, and how many of them run at once

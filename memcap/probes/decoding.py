@@ -27,8 +27,8 @@ from matplotlib.figure import Figure
 
 from memcap.figures.style import COLOURS
 from memcap.probes import NotForThis, Probed, carry_name, fresh_batch, numbers, titled, trace, vectors
+from memcap.terminal.words import plural
 from memcap.trained import Trained
-from memcap.words import plural
 
 SAMPLES = 100  # times lags times numbers, at least, in each half
 LEAST, MOST = 20_000, 1 << 20  # samples in each half

@@ -16,9 +16,9 @@ import polars as pl
 from jax import lax
 from matplotlib.figure import Figure
 
-from memcap import jax_setup
 from memcap.figures.style import COLOURS
 from memcap.probes import NotForThis, Probed, fresh_batch, titled, trace
+from memcap.runtime import jax_setup
 from memcap.trained import Trained
 
 MOST_NUMBERS, MOST_STEPS = 512, 256  # of the carry, and of the sequence

@@ -9,10 +9,10 @@ import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
 
-from memcap import jax_setup
 from memcap.config import Member
 from memcap.figures.style import COLOURS
 from memcap.probes import NotForThis, Probed, key, titled
+from memcap.runtime import jax_setup
 from memcap.trained import Trained
 from memcap.training.step import EvalOperands, Trainer, TrainSpec
 

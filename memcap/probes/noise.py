@@ -20,8 +20,8 @@ from matplotlib.figure import Figure
 from memcap.cells.variants import BFLOAT16
 from memcap.figures.style import COLOURS
 from memcap.probes import BLOCK, SEQUENCES, Probed, fresh_batch, fresh_score, titled, trace
+from memcap.terminal.words import plural
 from memcap.trained import Trained
-from memcap.words import plural
 
 NOISE = (0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.2, 0.3, 1.0)  # standard deviations
 FORMATS = {"float32": (8, 23), "bfloat16": BFLOAT16}  # bits of the exponent and of the mantissa

@@ -26,8 +26,8 @@ def page(rows: pl.DataFrame, curves: pl.DataFrame, title: str) -> str:
     """The page, as HTML.
 
     Args:
-        rows: of trained members, as `memcap.studies.store.read` gives them.
-        curves: of these members, as `memcap.studies.curves.read` gives them; may be empty.
+        rows: of trained members, as `memcap.store.read` gives them.
+        curves: of these members, as `memcap.store.curves.read` gives them; may be empty.
         title: of the page.
     """
     points = [point for point in frontier(rows) if len(point.units) > 1]

@@ -8,13 +8,12 @@ from typing import Any
 
 import polars as pl
 
-from memcap import figures
+from memcap import figures, store
 from memcap.capacity.frontier import frontier
 from memcap.capacity.points import Point, closing, columns, interval_text
-from memcap.printing import Column, Listing, number, show
-from memcap.studies import store
-from memcap.studies.rows import TRAINING, without_failed
-from memcap.words import plural
+from memcap.store.rows import TRAINING, without_failed
+from memcap.terminal.printing import Column, Listing, number, show
+from memcap.terminal.words import plural
 
 SHOWN_ROWS = 20
 MOST_NOTES = 3  # lags of which the table says what would close their intervals

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from memcap.knobs import UserError
-from memcap.lazy import jax, jnp, lax
+from memcap.runtime.lazy import jax, jnp, lax
 from memcap.sequences import Sequences, at_the_end, example
 from memcap.tasks import Batch, Task
 from memcap.tasks.base import integers

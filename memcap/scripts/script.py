@@ -11,12 +11,12 @@ import numpy as np
 
 from memcap.config import Member
 from memcap.knobs import UserError
-from memcap.lazy import jax
 from memcap.recipes import EPSILON, MOMENTUM, RMS_DECAY, Recipe
+from memcap.runtime.lazy import jax
 from memcap.scripts.numpy_source import draws_unseen, numpy_source
 from memcap.tasks import Batch
+from memcap.terminal.words import plural
 from memcap.training.curriculum import AFTER_A_RISE, DECAY, PER_THRESHOLD
-from memcap.words import plural
 
 TEMPLATES = {path.stem: path for path in sorted(Path(__file__).parent.glob("*.template"))}
 FRAMEWORKS = tuple(TEMPLATES)

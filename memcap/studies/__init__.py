@@ -1,1 +1,1 @@
-"""Studies: lists of members, the store that holds their rows, and the job that trains what is missing."""
+"""One job of a study: what is missing is trained, and written as it ends."""

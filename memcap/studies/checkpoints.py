@@ -21,15 +21,15 @@ from typing import Any
 import numpy as np
 
 from memcap.config import Engine, Member
-from memcap.studies import shards
-from memcap.studies.curves import Points
+from memcap.store import shards
+from memcap.store.curves import Points
+from memcap.store.files import BadFileError, make_folder
+from memcap.store.rows import without_failed
+from memcap.store.weights import read_sealed, write_sealed
 from memcap.studies.environment import fingerprint
-from memcap.studies.files import BadFileError, make_folder
-from memcap.studies.rows import without_failed
-from memcap.studies.weights import read_sealed, write_sealed
+from memcap.terminal.words import plural, warn_once
 from memcap.training.engine import Checkpoint
 from memcap.training.program import Program, loop_version
-from memcap.words import plural, warn_once
 
 SECONDS_OF_TRAINING = 5.0  # after which a member's state is wanted: one that takes less has none
 SECONDS_BETWEEN_WRITES = 30.0

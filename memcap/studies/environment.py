@@ -14,10 +14,10 @@ from typing import Any
 import jax
 
 import memcap
-from memcap import jax_setup
 from memcap.cells import cell_class
 from memcap.config import Member
-from memcap.published import root
+from memcap.runtime import jax_setup
+from memcap.runtime.published import root
 
 
 @cache

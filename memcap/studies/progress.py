@@ -19,8 +19,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from memcap.printing import duration, number
-from memcap.studies.heartbeat import Heartbeat, JobProgress, Running
+from memcap.store.heartbeat import Heartbeat, JobProgress, Running
+from memcap.terminal.printing import duration, number
 
 SECONDS_BETWEEN_LINES = 30.0
 SECONDS_BETWEEN_LOOKS = 0.5  # of whether it is time for a line

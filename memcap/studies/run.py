@@ -7,18 +7,19 @@ from pathlib import Path
 
 import polars as pl
 
-from memcap import jax_setup, loops, signals
+from memcap import loops
 from memcap.config import Engine, Member
-from memcap.signals import Interrupted
-from memcap.studies import heartbeat, shards
-from memcap.studies.adaptive import Adaptive
+from memcap.designs import SearchOfWidths, search_by
+from memcap.designs.adaptive import Adaptive
+from memcap.designs.bisect import Outcome
+from memcap.designs.race import Race
+from memcap.runtime import jax_setup, signals
+from memcap.runtime.signals import Interrupted
+from memcap.store import heartbeat, shards
+from memcap.store.heartbeat import JobProgress
+from memcap.store.rows import frame, one_per_key, passed_column, without_failed
 from memcap.studies.checkpoints import Checkpoints
-from memcap.studies.designs import SearchOfWidths, search_by
-from memcap.studies.heartbeat import JobProgress
 from memcap.studies.progress import ProgressBar
-from memcap.studies.race import Race
-from memcap.studies.rows import frame, one_per_key, passed_column, without_failed
-from memcap.studies.search import Outcome
 from memcap.studies.writer import StudyWriter, members_table
 from memcap.training.engine import Result, train
 
@@ -54,8 +55,8 @@ def what_is_missing(
     Args:
         members: the job's.
         folder: the study's, which need not exist; None: there are no rows.
-        design: "grid"; "bisect", see `memcap.studies.search`; "adaptive", see `memcap.studies.adaptive`;
-            "race", see `memcap.studies.race`.
+        design: "grid"; "bisect", see `memcap.designs.bisect`; "adaptive", see `memcap.designs.adaptive`;
+            "race", see `memcap.designs.race`.
         precision: of the design "adaptive"; None: its default.
 
     Raises:
@@ -97,8 +98,8 @@ def run_study(
             half-trained members go on. None: nothing is written.
         study: name of the study, in every row.
         design: "grid" trains all members; "bisect" those that find the thresholds, see
-            `memcap.studies.search`; "adaptive" fewer, see `memcap.studies.adaptive`; "race" first those that
-            tell which recipe to take, see `memcap.studies.race`.
+            `memcap.designs.bisect`; "adaptive" fewer, see `memcap.designs.adaptive`; "race" first those that
+            tell which recipe to take, see `memcap.designs.race`.
         quiet: show no progress.
         command: what was typed to start it, for `memcap status`.
         session: 8 hexadecimal digits that all jobs of one command have in common (`shards.new_session`), so

@@ -7,13 +7,13 @@ from pathlib import Path
 import polars as pl
 
 from memcap.knobs import UserError
-from memcap.published import is_published
-from memcap.studies import curves, shards
+from memcap.runtime.published import is_published
+from memcap.store import curves, shards
+from memcap.store.files import BadFileError, has_digest, is_stale
+from memcap.store.row_checks import BadRowsError
+from memcap.store.rows import one_per_key
+from memcap.store.weights import read_sealed, sizes
 from memcap.studies.checkpoints import states_of
-from memcap.studies.files import BadFileError, has_digest, is_stale
-from memcap.studies.row_checks import BadRowsError
-from memcap.studies.rows import one_per_key
-from memcap.studies.weights import read_sealed, sizes
 
 SHOWN_KEYS = 3
 

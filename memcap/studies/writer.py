@@ -19,15 +19,15 @@ import polars as pl
 from memcap import loops
 from memcap.config import Member
 from memcap.knobs import keyed
-from memcap.printing import member_name
-from memcap.signals import Interrupted
-from memcap.studies import curves, files, heartbeat, shards
+from memcap.runtime.signals import Interrupted
+from memcap.store import curves, files, heartbeat, shards
+from memcap.store.curves import Points, add_point, thin
+from memcap.store.heartbeat import JobProgress
+from memcap.store.rows import TRAINING
 from memcap.studies.checkpoints import SECONDS_OF_TRAINING, Checkpoints
-from memcap.studies.curves import Points, add_point, thin
 from memcap.studies.environment import environment
-from memcap.studies.heartbeat import JobProgress
-from memcap.studies.rows import TRAINING
 from memcap.tasks import Task
+from memcap.terminal.printing import member_name
 from memcap.training.engine import Checkpoint, CurveChunk, Listener, Result
 
 SECONDS_BETWEEN_WRITES = 5.0
@@ -36,7 +36,7 @@ POINTS_OF_A_CHUNK = 10  # of a curve: a point costs as much as some steps of a t
 
 
 def row_of(result: Result, study: str, shard: str) -> dict[str, Any]:
-    """A member's row: everything in `memcap.studies.rows.SCHEMA`.
+    """A member's row: everything in `memcap.store.rows.SCHEMA`.
 
     Args:
         result: what came of the member.
@@ -151,7 +151,7 @@ class StudyWriter(Listener):
     progress; a context manager, which at its end writes whatever is left, also where the job is interrupted.
 
     States of members that train long go to the checkpoints, and leave these when their rows are written. The
-    curves of those that have trained longest are written as they grow (`memcap.studies.curves`).
+    curves of those that have trained longest are written as they grow (`memcap.store.curves`).
 
     A shard belongs to one run of one job: its name has the job's token, so that two jobs in one folder, even
     of the same members, never write the same file. Readers take one row per key. Without a folder rows are

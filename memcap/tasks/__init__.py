@@ -5,8 +5,8 @@ from dataclasses import Field
 from functools import cache
 from typing import Any
 
-from memcap import plugins
 from memcap.knobs import UserError
+from memcap.runtime import plugins
 from memcap.tasks.base import Batch, Facts, Task, information_floor, one_per_number
 
 __all__ = [

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from memcap.lazy import jax, jnp
+from memcap.runtime.lazy import jax, jnp
 from memcap.tasks.base import Batch, Facts, Operand, Task, integers
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, TypeAlias
 
-from memcap.lazy import jax, jnp
+from memcap.runtime.lazy import jax, jnp
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Bool, Float, Int, Key, UInt32

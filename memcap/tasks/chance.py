@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from memcap import jax_setup
-from memcap.lazy import jax
+from memcap.runtime import jax_setup
+from memcap.runtime.lazy import jax
 from memcap.tasks.base import Batch, Task
 
 

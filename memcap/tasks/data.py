@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 
 from memcap.knobs import UserError, knob
-from memcap.lazy import jnp
+from memcap.runtime.lazy import jnp
 from memcap.sequences import EXAMPLE, Sequences, read
 from memcap.tasks.base import Batch, Facts, Operand, Task, integers
 from memcap.tasks.chance import best_map

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from memcap.lazy import jnp
+from memcap.runtime.lazy import jnp
 from memcap.tasks.base import Batch, Facts, Operand, Task, integers
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from memcap.knobs import knob
-from memcap.lazy import jax, jnp, lax
+from memcap.runtime.lazy import jax, jnp, lax
 from memcap.tasks.base import Batch, Facts, Operand, Task, integers
 
 if TYPE_CHECKING:

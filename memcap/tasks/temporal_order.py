@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from memcap.knobs import knob
-from memcap.lazy import jax, jnp
+from memcap.runtime.lazy import jax, jnp
 from memcap.tasks.base import Batch, Facts, Operand, Task, integers
 
 if TYPE_CHECKING:

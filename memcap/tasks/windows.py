@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from memcap.knobs import knob
-from memcap.lazy import jnp
+from memcap.runtime.lazy import jnp
 from memcap.tasks.base import Batch, Facts, Operand, Task, integers
 
 if TYPE_CHECKING:

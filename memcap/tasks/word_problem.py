@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 
 from memcap.knobs import UserError, knob
-from memcap.lazy import jnp, lax
+from memcap.runtime.lazy import jnp, lax
 from memcap.tasks.base import Batch, Facts, Operand, Task, integers, scored
 
 if TYPE_CHECKING:

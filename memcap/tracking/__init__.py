@@ -19,9 +19,9 @@ from typing import Any, Self
 
 import polars as pl
 
-from memcap import plugins, signals
 from memcap.knobs import UserError, check, knob
-from memcap.studies import follow
+from memcap.runtime import plugins, signals
+from memcap.store import follow
 from memcap.tracking import wandb_service
 from memcap.tracking.runs import Agent, Run, Target, run_of_study
 
@@ -162,8 +162,8 @@ class MirrorProcess:
         settings: what it does.
         folder: of the study, which need not be there yet.
         study: name of the study.
-        session: of the command whose jobs it follows (`memcap.studies.shards`).
-        members: that may come, with the columns of `memcap.studies.heartbeat.MEMBERS`, as far as they are
+        session: of the command whose jobs it follows (`memcap.store.shards`).
+        members: that may come, with the columns of `memcap.store.heartbeat.MEMBERS`, as far as they are
             known.
         part: tells apart commands that share a study.
 

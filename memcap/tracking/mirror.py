@@ -14,11 +14,11 @@ from typing import Any, Protocol
 
 import polars as pl
 
-from memcap import plugins
-from memcap.studies import curves
-from memcap.studies.curves import Points
-from memcap.studies.follow import Follower, News
-from memcap.studies.heartbeat import MEMBERS
+from memcap.runtime import plugins
+from memcap.store import curves
+from memcap.store.curves import Points
+from memcap.store.follow import Follower, News
+from memcap.store.heartbeat import MEMBERS
 from memcap.tracking import trackio_service, wandb_service
 from memcap.tracking.runs import (
     Member,
@@ -34,7 +34,7 @@ from memcap.tracking.runs import (
 )
 
 SECONDS_BETWEEN_POLLS = 1.0
-SECONDS_BETWEEN_POINTS = 10.0  # of the study's run; a live curve comes as often, see `memcap.studies.curves`
+SECONDS_BETWEEN_POINTS = 10.0  # of the study's run; a live curve comes as often, see `memcap.store.curves`
 # Seconds that a member trains before its curve is streamed, of which it spends the first ones before the job
 # writes its curve at all.
 STREAM_AFTER = 30.0
@@ -347,7 +347,7 @@ def mirror(
         make: the mirror of a study, by its name; None: of a study that is not wanted.
         ends: whether to look only once more; called before each look. None: until no job trains.
         wait: called between two looks.
-        members: that may come, as `memcap.studies.follow.News` has them.
+        members: that may come, as `memcap.store.follow.News` has them.
 
     Returns:
         The mirrors of the studies in the folder, by name; none of them is finished.

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from memcap.studies.curves import Points, spread
+from memcap.store.curves import Points, spread
 
 LONGEST_TAG = 64  # characters that W&B takes
 QUANTILES = {"q25": 0.25, "q50": 0.5, "q75": 0.75}
@@ -211,7 +211,7 @@ def quantiles(curves: Sequence[Points]) -> Points:
     A curve that has ended stays at its last value; NaN is left out.
 
     Returns:
-        At most `memcap.studies.curves.MOST_POINTS` points, with METRIC/q25, METRIC/q50 and METRIC/q75 for
+        At most `memcap.store.curves.MOST_POINTS` points, with METRIC/q25, METRIC/q50 and METRIC/q75 for
         each metric.
     """
     steps = np.array(spread(sorted({step for curve in curves for step in curve})), np.int64)

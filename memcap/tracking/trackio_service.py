@@ -13,7 +13,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from memcap.studies.curves import Points
+from memcap.store.curves import Points
 from memcap.tracking.runs import Run, Target
 
 

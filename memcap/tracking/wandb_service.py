@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from memcap.studies.curves import Points
+from memcap.store.curves import Points
 from memcap.tracking.runs import Agent, Run, Target
 
 # Runs last for milliseconds and come by the thousand: no system statistics, no code, no console, nothing

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from memcap.config import Member
-from memcap.lazy import jax, jnp
+from memcap.runtime.lazy import jax, jnp
 
 DECAY = 0.8  # of the running accuracy
 AFTER_A_RISE = 0.5  # what the running accuracy starts from again

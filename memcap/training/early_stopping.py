@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from memcap.config import Evaluation, Member
-from memcap.printing import bound
 from memcap.tasks import Task
+from memcap.terminal.printing import bound
 
 # how far below the criterion a running training accuracy may be, for the held-out sequences to be asked
 NEAR = 0.01

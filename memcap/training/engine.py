@@ -16,10 +16,11 @@ from collections.abc import Callable, Iterable, Sequence
 
 import jax
 
-from memcap import jax_setup, loops, signals
+from memcap import loops
 from memcap.cells import cell_class
 from memcap.config import Engine, Member
 from memcap.knobs import UserError
+from memcap.runtime import jax_setup, signals
 from memcap.training.program import MAX_PROGRAMS, compiled
 from memcap.training.queue import Listener, Queue
 from memcap.training.results import Checkpoint, CurveChunk, Result

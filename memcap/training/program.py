@@ -19,10 +19,11 @@ import jax
 import numpy as np
 from jax import lax
 
-from memcap import jax_setup, loops
+from memcap import loops
 from memcap.cells import cell_class
 from memcap.cells.lstm import LSTM
 from memcap.config import Engine, Member
+from memcap.runtime import jax_setup
 from memcap.tasks import Task
 from memcap.training.curriculum import Curriculum
 from memcap.training.operands import empty_state

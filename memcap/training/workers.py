@@ -21,9 +21,9 @@ from functools import partial
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, cast
 
-from memcap import jax_setup
 from memcap.knobs import UserError
-from memcap.words import plural
+from memcap.runtime import jax_setup
+from memcap.terminal.words import plural
 
 if TYPE_CHECKING:  # these import JAX
     from memcap.training.queue import LocalQueue, Queue, WorkerQueue

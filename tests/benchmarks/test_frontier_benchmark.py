@@ -14,8 +14,8 @@ from benchmarks.frontier import Study
 from benchmarks.peers import CONTESTANTS
 from benchmarks.sampling import Cell, FrontierPlan, Grid, weights
 from memcap.config import defaults
+from memcap.designs.axes import members
 from memcap.knobs import UserError
-from memcap.studies.axes import members
 
 FACTS = report.machine(["frontier"], None, 0.1)
 PLAN = FrontierPlan()

@@ -8,13 +8,13 @@ import polars as pl
 import pytest
 from study_rows import group, table
 
+from memcap import store
 from memcap.capacity.answer import answer, as_dict, command, sentences
 from memcap.capacity.frontier import frontier
 from memcap.capacity.sources import from_rows
 from memcap.knobs import UserError
 from memcap.models.model import MOST_UNITS
-from memcap.published import ATLAS, rows_file
-from memcap.studies import store
+from memcap.runtime.published import ATLAS, rows_file
 from memcap.tasks import task_class
 
 DELAY, LATCH = task_class("delay_line")(), task_class("latch")()

@@ -10,7 +10,7 @@ from study_rows import group, table
 
 from memcap.capacity.comparison import Shift, compare, count_directions, shift
 from memcap.capacity.frontier import frontier
-from memcap.capacity.thresholds import posterior, threshold
+from memcap.thresholds.curve import posterior, threshold
 
 WIDTHS = list(range(1, 17))
 SHARP = posterior(WIDTHS, [0] * 5 + [2, 6] + [8] * 9, [8] * 16)

@@ -5,9 +5,9 @@ from study_rows import group, table
 
 from memcap.capacity.frontier import fit_all_recipes, frontier
 from memcap.capacity.points import columns, label, references
-from memcap.capacity.thresholds import fit
 from memcap.knobs import UserError
 from memcap.tasks import task_class
+from memcap.thresholds.curve import fit
 
 SHARP = {1: (0, 4), 2: (0, 4), 3: (4, 4), 4: (4, 4)}
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from memcap import jax_setup
 from memcap.capacity import memo as memo_file
 from memcap.capacity.memo import memo
-from memcap.capacity.thresholds import fit
+from memcap.runtime import jax_setup
+from memcap.thresholds.curve import fit
 
 COUNTS = [4, 5, 6, 8], [0, 1, 3, 4], [4, 4, 4, 4]
 NEVER = [4, 8], [0, 0], [4, 4]  # with open ends, and nothing that any seed solved
@@ -53,7 +53,7 @@ def test_another_source_of_fits_has_another_file(tmp_path, monkeypatch, fits_mad
         fits.fit(*COUNTS, 0.95)
     source = tmp_path / "thresholds.py"
     source.write_text("MARGIN = 3.0\n")
-    monkeypatch.setattr(memo_file.thresholds, "__file__", str(source))
+    monkeypatch.setattr(memo_file.curve, "__file__", str(source))
     memo_file._version.cache_clear()
     with memo() as fits:
         fits.fit(*COUNTS, 0.95)

@@ -6,13 +6,12 @@ import pytest
 from task_checks import draw
 
 import memcap
-from memcap import cli
+from memcap import cli, store
 from memcap.capacity import nets
 from memcap.capacity.frontier import frontier
 from memcap.config import member_of, usual_until
 from memcap.knobs import UserError
-from memcap.published import ATLAS, rows_file
-from memcap.studies import store
+from memcap.runtime.published import ATLAS, rows_file
 from memcap.studies.verify import verify
 from memcap.tasks import task_class
 

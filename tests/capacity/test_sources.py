@@ -4,13 +4,13 @@ folder."""
 import pytest
 from study_rows import group, table, write
 
-from memcap import published
 from memcap.capacity import sources
 from memcap.capacity.answer import as_dict, sentences
 from memcap.capacity.sources import best_answer, from_rows
 from memcap.knobs import UserError
-from memcap.published import NAMES, STUDIES, rows_file, rows_files
-from memcap.studies import shards
+from memcap.runtime import published
+from memcap.runtime.published import NAMES, STUDIES, rows_file, rows_files
+from memcap.store import shards
 from memcap.tasks import task_class
 
 DELAY = task_class("delay_line")()

@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from memcap.studies.rows import one_per_key
+from memcap.store.rows import one_per_key
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-P", "-m", "memcap"]

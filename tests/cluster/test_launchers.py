@@ -6,7 +6,7 @@ import subprocess
 import pytest
 from cluster_checks import QUICK, SWEEP, memcap, same
 
-from memcap.studies import store
+from memcap import store
 
 pytestmark = pytest.mark.cluster
 

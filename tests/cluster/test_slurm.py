@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from cluster_checks import COMMAND, QUICK, SWEEP, environment, memcap, same
 
-from memcap.studies import store
-from memcap.studies.rows import frame
+from memcap import store
+from memcap.store.rows import frame
 from memcap.training import workers
 
 MISSING = shutil.which("slurmctld", path=f"{os.environ['PATH']}:/usr/sbin") is None
@@ -113,7 +113,7 @@ def rows(folder):
     ("options", "cores"), [(["--ntasks=1"], 1), (["--cpus-per-task=2"], 2), (["--ntasks=2"], 2)]
 )
 def test_a_job_counts_the_cores_that_it_was_given(tmp_path, options, cores):
-    counted = [COMMAND[0], "-P", "-c", "from memcap.jax_setup import cores; print(cores())"]
+    counted = [COMMAND[0], "-P", "-c", "from memcap.runtime.jax_setup import cores; print(cores())"]
     job = submit(tmp_path, *options, command=counted)
     until(lambda: states(job) == {"COMPLETED"})
     assert said(tmp_path) == f"{min(cores, len(os.sched_getaffinity(0)))}\n"

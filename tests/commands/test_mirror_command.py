@@ -7,10 +7,10 @@ import pytest
 from command import memcap
 from followed_files import put_job, put_rows
 
-from memcap import api
+from memcap import api, store
 from memcap.commands import mirror as command
 from memcap.config import Engine
-from memcap.studies import curves, store
+from memcap.store import curves
 from memcap.tracking.mirror import Result
 
 pytestmark = pytest.mark.usefixtures("quick_file")

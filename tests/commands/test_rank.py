@@ -10,7 +10,7 @@ import memcap as package
 from memcap import api
 from memcap.capacity import state
 from memcap.knobs import UserError
-from memcap.studies import shards
+from memcap.store import shards
 
 pytestmark = pytest.mark.usefixtures("quick_file")
 

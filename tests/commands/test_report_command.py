@@ -9,9 +9,10 @@ import pytest
 from command import files, memcap
 from study_rows import group, table
 
+from memcap import store
 from memcap.capacity.frontier import frontier
 from memcap.report import html
-from memcap.studies import curves, shards, store
+from memcap.store import curves, shards
 
 COUNTS = {1: (0, 8), 2: (4, 8), 3: (8, 8)}
 SAID = "fetch|XMLHttpRequest|WebSocket|import\\s*\\(|@import|url\\(|src=|href="

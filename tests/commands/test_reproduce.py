@@ -5,10 +5,10 @@ import pytest
 from command import files, memcap
 from study_rows import fake, group, table
 
-from memcap import papers
+from memcap import papers, store
 from memcap.commands import reproduce
-from memcap.studies import shards, store
-from memcap.studies.rows import frame
+from memcap.store import shards
+from memcap.store.rows import frame
 from memcap.studies.writer import row_of
 
 pytestmark = pytest.mark.usefixtures("quick_file")

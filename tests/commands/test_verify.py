@@ -7,10 +7,11 @@ import pytest
 from command import files, memcap
 from study_rows import group, table
 
+from memcap import store
 from memcap.config import Member
-from memcap.studies import curves, shards, store
+from memcap.store import curves, shards
+from memcap.store.weights import write_weights
 from memcap.studies.checkpoints import Checkpoints
-from memcap.studies.weights import write_weights
 from memcap.tasks.latch import Latch
 from memcap.training.engine import Checkpoint
 
@@ -163,7 +164,7 @@ def test_curves_and_checkpoints_are_looked_at(study, monkeypatch, harm, says):
         case "other":
             curves.write(folder, "p1", {"another": {1: {"train/loss": 0.5}}})
             assert memcap(study, "verify").out == sound  # its row may be about to come
-            monkeypatch.setattr("memcap.studies.files.STALE_AFTER", 0)
+            monkeypatch.setattr("memcap.store.files.STALE_AFTER", 0)
     done = memcap(study, "verify")
     assert (done.status, done.err) == (1, "")
     line, last = done.out.splitlines()

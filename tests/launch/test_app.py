@@ -10,9 +10,8 @@ import pytest
 from command import files, memcap
 from omegaconf import OmegaConf
 
-from memcap import commands
+from memcap import commands, store
 from memcap.launch.app import compose_jobs
-from memcap.studies import store
 from memcap.tasks import task_classes
 
 pytestmark = pytest.mark.usefixtures("quick_file")

@@ -17,9 +17,10 @@ from hydra.core.utils import run_job
 from hydra.plugins.launcher import Launcher
 from omegaconf import open_dict
 
-from memcap import jax_setup, signals
+from memcap import store
 from memcap.knobs import UserError
-from memcap.studies import run, store
+from memcap.runtime import jax_setup, signals
+from memcap.studies import run
 from memcap.training.engine import train
 
 pytestmark = pytest.mark.usefixtures("quick_file")

@@ -14,7 +14,8 @@ from hydra.core.utils import JobStatus
 from hydra.plugins.sweeper import Sweeper
 from omegaconf import OmegaConf
 
-from memcap.studies import run, store
+from memcap import store
+from memcap.studies import run
 from memcap.training.engine import train
 
 pytestmark = pytest.mark.usefixtures("quick_file")

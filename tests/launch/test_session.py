@@ -11,8 +11,8 @@ from memcap.config import Engine, Member
 from memcap.launch import session
 from memcap.launch.jobs import Job, Settings
 from memcap.launch.session import Session
-from memcap.signals import Interrupted
-from memcap.studies.rows import frame
+from memcap.runtime.signals import Interrupted
+from memcap.store.rows import frame
 from memcap.tasks.latch import Latch
 from memcap.tracking import Tracking
 

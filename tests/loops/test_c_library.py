@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from native_checks import needs_compiler
 
-from memcap import jax_setup
 from memcap.loops import c_library
 from memcap.loops.c_library import LibraryError
 from memcap.loops.lstm_native import IN_C
+from memcap.runtime import jax_setup
 
 ROOT = Path(__file__).parents[2]
 SOURCE = IN_C.source

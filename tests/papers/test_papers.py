@@ -8,12 +8,11 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import memcap
-from memcap import papers
+from memcap import papers, store
 from memcap.commands.reproduce import tiny
 from memcap.knobs import UserError
 from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, judge_claims
-from memcap.studies import store
-from memcap.studies.rows import frame
+from memcap.store.rows import frame
 
 ROOT = Path(__file__).parents[2]
 NAMES = sorted(papers.summaries())

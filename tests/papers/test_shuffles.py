@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from memcap import papers
-from memcap.studies import store
+from memcap import papers, store
 
 OUTCOMES = ["status", "solved", "steady", "steps", "steps_to_solve", "steps_to_steady"]
 OUTCOMES += ["final", "best", "stretched", "train_loss", "score_at_lengths", "whole_at_lengths"]

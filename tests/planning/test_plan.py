@@ -8,13 +8,13 @@ import jax
 import pytest
 from command import files, memcap
 
-from memcap import printing
 from memcap.commands import plan
 from memcap.knobs import UserError
 from memcap.planning import devices
 from memcap.planning.devices import DEVICES
 from memcap.recipes import root
 from memcap.tasks.latch import Latch
+from memcap.terminal import printing
 
 pytestmark = pytest.mark.usefixtures("quick_file")
 

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from memcap.report.tables import par2_score
-from memcap.studies.rows import frame
+from memcap.store.rows import frame
 
 ROWS = pl.DataFrame(
     {"solved": [True, True, False], "steps_to_solve": [100, 300, None], "budget": [300, 300, 1000]}

@@ -8,9 +8,9 @@ import pytest
 from rich.console import Console
 from study_rows import group, table, write
 
+from memcap import store
 from memcap.capacity.frontier import frontier
 from memcap.capacity.points import columns, interval_text
-from memcap.capacity.thresholds import Threshold
 from memcap.report.tables import (
     SHOWN_ROWS,
     frontier_table,
@@ -18,7 +18,7 @@ from memcap.report.tables import (
     rows_table,
     summarize,
 )
-from memcap.studies import store
+from memcap.thresholds.curve import Threshold
 
 SHARP = {1: (0, 4), 2: (3, 4), 3: (4, 4)}
 

@@ -15,17 +15,18 @@ from study_rows import fake
 from watching import Watcher, run_watched
 
 from memcap.config import Engine
+from memcap.designs.axes import members
 from memcap.loops import lstm_native
-from memcap.signals import Interrupted
-from memcap.studies import checkpoints, curves, environment, shards
-from memcap.studies.axes import members
+from memcap.runtime.signals import Interrupted
+from memcap.store import curves, shards
+from memcap.store.heartbeat import JobProgress
+from memcap.studies import checkpoints, environment
 from memcap.studies.checkpoints import Checkpoints
-from memcap.studies.heartbeat import JobProgress
 from memcap.studies.run import run_study
 from memcap.studies.writer import StudyWriter
+from memcap.terminal.words import warn_once
 from memcap.training import train_loop
 from memcap.training.engine import Checkpoint, CurveChunk
-from memcap.words import warn_once
 
 pytestmark = pytest.mark.usefixtures("quick_file")
 

@@ -2,10 +2,11 @@
 
 from study_checks import ONE_LANE, small_job
 
+from memcap import store
+from memcap.designs.axes import members
 from memcap.report.tables import totals
-from memcap.studies import run, store
-from memcap.studies.axes import members
-from memcap.studies.rows import without_failed
+from memcap.store.rows import without_failed
+from memcap.studies import run
 from memcap.studies.run import run_study
 from memcap.training.engine import Result, train
 from memcap.training.program import Program

@@ -16,10 +16,12 @@ from study_checks import ONE_LANE, config, small_job
 from study_rows import fake
 from watching import Watcher, run_watched
 
+from memcap import store
 from memcap.config import Engine
-from memcap.studies import run, shards, store
-from memcap.studies.axes import members
-from memcap.studies.heartbeat import JobProgress
+from memcap.designs.axes import members
+from memcap.store import shards
+from memcap.store.heartbeat import JobProgress
+from memcap.studies import run
 from memcap.studies.run import run_study
 from memcap.studies.writer import StudyWriter
 from memcap.training.engine import CurveChunk, train
@@ -73,7 +75,7 @@ from memcap import jax_setup
 jax_setup.setup()
 from memcap.config import Engine
 from memcap.studies import run, writer
-from memcap.studies.axes import members
+from memcap.designs.axes import members
 
 values, folder, last = json.loads(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 writer.SECONDS_BETWEEN_WRITES = -1.0

@@ -14,8 +14,8 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from memcap.studies import store
-from memcap.studies.weights import flat
+from memcap import store
+from memcap.store.weights import flat
 
 KILLS = 12
 TIMES = ("compile_seconds", "run_seconds", "finished", "population")  # what two runs of one study differ in

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from memcap.studies import shards, store
-from memcap.studies.rows import one_per_key
+from memcap import store
+from memcap.store import shards
+from memcap.store.rows import one_per_key
 from memcap.studies.verify import verify
 
 TESTS = Path(__file__).parents[1]

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
+from memcap.store.heartbeat import JobProgress
 from memcap.studies import progress
-from memcap.studies.heartbeat import JobProgress
 from memcap.studies.progress import ProgressBar
 
 

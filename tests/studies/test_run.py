@@ -14,13 +14,15 @@ from study_checks import ONE_LANE, refusal, small_job
 from study_rows import fake
 from watching import Watcher, run_watched
 
+from memcap import store
 from memcap.config import resolve
-from memcap.studies import run, shards, store
-from memcap.studies.axes import members
+from memcap.designs.axes import members
+from memcap.store import shards
+from memcap.store.rows import SCHEMA, frame, passed_column
+from memcap.store.weights import flat
+from memcap.studies import run
 from memcap.studies.environment import environment
-from memcap.studies.rows import SCHEMA, frame, passed_column
 from memcap.studies.run import run_study
-from memcap.studies.weights import flat
 from memcap.studies.writer import row_of
 from memcap.training.engine import train
 

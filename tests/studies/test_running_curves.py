@@ -8,9 +8,10 @@ import pytest
 from study_checks import ONE_LANE, small_job
 from study_rows import fake
 
-from memcap.studies import curves, shards, writer
-from memcap.studies.axes import members
-from memcap.studies.heartbeat import JobProgress
+from memcap.designs.axes import members
+from memcap.store import curves, shards
+from memcap.store.heartbeat import JobProgress
+from memcap.studies import writer
 from memcap.studies.run import run_study
 from memcap.studies.verify import verify
 from memcap.studies.writer import StudyWriter
@@ -140,7 +141,7 @@ def test_a_disk_that_is_full_stops_nothing(job, clock, tmp_path, monkeypatch):
 
     train(job, FIRST, 0, 2)
     clock.now = 11
-    monkeypatch.setattr("memcap.studies.files.replace", full)
+    monkeypatch.setattr("memcap.store.files.replace", full)
     job.tick()
     monkeypatch.undo()
     monkeypatch.setattr("time.monotonic", lambda: 22.0)
@@ -167,6 +168,6 @@ def test_those_of_a_killed_job_are_removed_once_they_are_old(tmp_path, monkeypat
     (tmp_path / "curves" / ".ffffffffffffffff.running.parquet").write_text("half of it")
     shards.remove_stale_files(tmp_path)
     assert len(list((tmp_path / "curves").iterdir())) == 2
-    monkeypatch.setattr("memcap.studies.files.STALE_AFTER", 0)
+    monkeypatch.setattr("memcap.store.files.STALE_AFTER", 0)
     shards.remove_stale_files(tmp_path)
     assert not list((tmp_path / "curves").iterdir())

@@ -14,15 +14,15 @@ from hydra import compose, initialize_config_dir
 from study_checks import ONE_LANE
 from study_files import NAMES, ROOT
 
+from memcap import store
 from memcap.config import Member, Model
+from memcap.designs.axes import axis, members
+from memcap.designs.bisect import Bisect
+from memcap.designs.race import Race
 from memcap.launch.app import compose_jobs, register, version_base
 from memcap.launch.jobs import settings, values_of
 from memcap.recipes import root
-from memcap.studies import store
-from memcap.studies.axes import axis, members
-from memcap.studies.race import Race
 from memcap.studies.run import what_is_missing
-from memcap.studies.search import Bisect
 from memcap.tasks import Task, task_classes
 from memcap.training.engine import train
 

@@ -6,10 +6,10 @@ from command import files
 from study_checks import small_job
 from study_rows import fake
 
-from memcap.studies import shards
-from memcap.studies.axes import members
+from memcap.designs.axes import members
+from memcap.designs.bisect import Bisect, Outcome
+from memcap.store import shards
 from memcap.studies.run import what_is_missing
-from memcap.studies.search import Bisect, Outcome
 from memcap.studies.writer import row_of
 
 GRID = members(small_job({"model.units": [1, 2, 3], "seed": 2}))

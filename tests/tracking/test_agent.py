@@ -13,9 +13,9 @@ from readback import read_run
 from test_mirror import ListService, make_study, news, sender  # noqa: F401 (a fixture)
 from test_runs import member
 
+from memcap import store
 from memcap.launch import app
 from memcap.recipes import root
-from memcap.studies import store
 from memcap.tracking import MODES, Tracking
 from memcap.tracking.runs import Agent, run_of_agent, run_of_member, run_of_study, summary_of
 

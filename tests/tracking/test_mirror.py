@@ -9,10 +9,10 @@ import polars as pl
 import pytest
 from test_runs import member
 
-from memcap.studies import curves
-from memcap.studies.follow import EARLIER, News
-from memcap.studies.heartbeat import MEMBERS
-from memcap.studies.rows import frame
+from memcap.store import curves
+from memcap.store.follow import EARLIER, News
+from memcap.store.heartbeat import MEMBERS
+from memcap.store.rows import frame
 from memcap.tracking import Tracking, mirror
 from memcap.tracking.mirror import Report, Result, Sender, StudyMirror
 from memcap.tracking.runs import run_of_member, run_of_seeds

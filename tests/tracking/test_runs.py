@@ -8,11 +8,11 @@ import pytest
 
 from memcap import config
 from memcap.models.model import Model
-from memcap.printing import member_name
 from memcap.recipes import Recipe
-from memcap.studies.curves import MOST_POINTS
+from memcap.store.curves import MOST_POINTS
 from memcap.studies.writer import members_table
 from memcap.tasks import task_class
+from memcap.terminal.printing import member_name
 from memcap.tracking.runs import (
     Member,
     SeedGroups,

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from training_checks import ONE, Remembers, assert_same, member, programs, unchecked, vector
 
-from memcap import jax_setup
 from memcap.config import Engine
 from memcap.knobs import UserError
+from memcap.runtime import jax_setup
 from memcap.training import engine, train_loop
 from memcap.training import program as program_module
 from memcap.training.engine import train

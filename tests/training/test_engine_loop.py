@@ -15,7 +15,7 @@ from native_checks import EMPTY_PATH, needs_compiler
 from task_checks import draw
 from training_checks import ONE, member, programs, vector
 
-from memcap import loops
+from memcap import loops, store
 from memcap.cells import cell_class
 from memcap.config import Engine
 from memcap.knobs import UserError
@@ -23,7 +23,7 @@ from memcap.loops import Choice, Loop, Request, gru_native, lstm_native
 from memcap.loops.gated_native import GatedC
 from memcap.planning.plan import elsewhere
 from memcap.planning.step_cost import step_cost
-from memcap.studies import store
+from memcap.terminal.words import warn_once
 from memcap.training.engine import train
 from memcap.training.groups import SECONDS_A_PROGRAM, shared_programs, size_of
 from memcap.training.operands import eval_operands, initial_state, train_operands
@@ -31,7 +31,6 @@ from memcap.training.program import Program, loop_of
 from memcap.training.queue import Queue
 from memcap.training.results import program_id
 from memcap.training.step import EVALUATE, TrainSpec
-from memcap.words import warn_once
 
 ROOT = Path(__file__).parents[2]
 NATIVE = replace(ONE, loop="native")

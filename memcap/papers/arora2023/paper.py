@@ -21,7 +21,7 @@ from scipy import stats
 from memcap.figures import Drawn
 from memcap.figures.style import colour_and_marker, legend_in_order, write_below
 from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, bars, knob, over_seeds
-from memcap.words import plural
+from memcap.terminal.words import plural
 
 TASK = "mqar"
 RECALLS = 0.9  # accuracy of the median net

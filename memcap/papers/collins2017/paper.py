@@ -24,7 +24,7 @@ from matplotlib.figure import Figure
 from memcap.figures import Drawn
 from memcap.figures.style import COLOURS, MARKERS, write_below
 from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, bars, knob, over_seeds
-from memcap.words import plural
+from memcap.terminal.words import plural
 
 TASK = "vector_hold"
 H, WHOLE = "lstm", "lstm+carry"  # the cells: the read-out sees h, or h and c

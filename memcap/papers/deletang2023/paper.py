@@ -20,10 +20,10 @@ import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
 
+from memcap.capacity.lengths import over_lengths
 from memcap.figures import Drawn
 from memcap.figures.style import COLOURS, MARKERS, write_below
 from memcap.papers import NOT_MEASURED, Claim, Finding, Paper
-from memcap.studies.lengths import over_lengths
 
 TASKS = {
     "even_pairs": "even pairs",

@@ -13,7 +13,7 @@ batches of 16, 8 seeds; cross entropy over two cues and silence; the state start
 noisy, where theirs draws the state (.1) and adds noise (.001); no weight decay (1e-7 there). A net has
 learned, and stops, if it is right at .99 in four successive evaluations, 50 steps apart. At a delay the
 largest rate that trains is the rate at which half of the seeds that train at any rate do, from a logistic
-curve in the log of one over the rate (memcap/capacity/thresholds.py). The power is that of least squares
+curve in the log of one over the rate (memcap/thresholds/curve.py). The power is that of least squares
 through these rates in logs; its interval has the seeds' chance in it, not how far the rates are from a power
 law. We do not tell limit cycles from slow points.
 """
@@ -25,10 +25,10 @@ import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
 
-from memcap.capacity import thresholds
 from memcap.figures import Drawn
 from memcap.figures.style import colour_and_marker, write_below
 from memcap.papers import NOT_MEASURED, Claim, Finding, Paper
+from memcap.thresholds import curve
 
 TASK, CELL = "cue_discrimination", "leaky"
 SCALE = 1000  # one over a rate, in whole numbers, is what takes the place of units
@@ -56,14 +56,14 @@ def _counts(rows: pl.DataFrame) -> pl.DataFrame:
     return counted.sort("lag", "lr")
 
 
-def _posteriors(rows: pl.DataFrame) -> dict[int, thresholds.Posterior]:
+def _posteriors(rows: pl.DataFrame) -> dict[int, curve.Posterior]:
     """By delay."""
     return {
-        int(lag): thresholds.posterior(
+        int(lag): curve.posterior(
             (SCALE / each["lr"]).round().to_numpy(),
             each["solved"].to_numpy(),
             each["seeds"].to_numpy(),
-            thresholds.INDEPENDENT,
+            curve.INDEPENDENT,
         )
         for (lag,), each in _counts(rows).group_by("lag", maintain_order=True)
     }
@@ -77,7 +77,7 @@ def critical(rows: pl.DataFrame) -> pl.DataFrame:
     """
     largest = []
     for lag, posterior in _posteriors(rows).items():
-        fitted = thresholds.fit_of(posterior)
+        fitted = curve.fit_of(posterior)
         at = fitted.u50
         low = SCALE / at.high  # 0 where the interval is open
         high = SCALE / at.low if at.low > 0 else float("inf")
@@ -127,7 +127,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
             own["lr"] * 1.05 ** (k - 2), own["solved"] / own["seeds"], ls="", label=f"{lag} steps", **shape
         )
         rates = np.geomspace(min(own["lr"].to_list()), max(own["lr"].to_list()), 60)
-        left.plot(rates, thresholds.probability(fits[int(lag)], SCALE / rates).mean, color=colour, lw=1)
+        left.plot(rates, curve.probability(fits[int(lag)], SCALE / rates).mean, color=colour, lw=1)
         rate, low, high, censored = (
             own.row(0, named=True)["rate"],
             own["low"][0],

@@ -18,10 +18,10 @@ import textwrap
 import polars as pl
 from matplotlib.figure import Figure
 
+from memcap.capacity.lengths import over_lengths
 from memcap.figures import Drawn
 from memcap.figures.style import COLOURS, MARKERS, write_below
 from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, knob
-from memcap.studies.lengths import over_lengths
 
 GROUPS = {"Z12": "Z12: commutes", "A4": "A4: does not commute"}
 CELLS = {

@@ -22,10 +22,10 @@ import textwrap
 import polars as pl
 from matplotlib.figure import Figure
 
+from memcap.capacity.lengths import first_failures
 from memcap.figures import Drawn
 from memcap.figures.style import COLOURS, MARKERS, write_below
 from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, knob
-from memcap.studies.lengths import first_failures
 
 LANGUAGES = {2: "a^n b^n", 3: "a^n b^n c^n", 4: "a^n b^n c^n d^n"}
 COMPARED, WIDTH = (2, 3), 4  # languages and units of all cells

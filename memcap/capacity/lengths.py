@@ -1,0 +1,61 @@
+"""Scores over lengths: what a trained net scores at lags, or lengths of a stream, that it was not trained on
+(`evaluation.lengths`), from rows alone."""
+
+import json
+from functools import lru_cache
+from typing import Any
+
+import polars as pl
+
+from memcap import store
+
+TEXTS = ("score_at_lengths", "whole_at_lengths")  # JSON
+SCORES: dict[str, Any] = {"number": pl.Int64, "score": pl.Float64, "whole": pl.Float64}
+SCORES |= {"chance": pl.Float64, "scaled": pl.Float64, "passes": pl.Boolean}
+
+
+def over_lengths(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows, each once for each of its lengths: all of their columns, and
+
+    * `number`: the lag, or of a stream the length;
+    * `score`: the metric there; `whole`: the share of sequences without a wrong answer, null of values;
+    * `chance`: what a net without memory scores there; `scaled`: (score - chance) / (perfect - chance), 0 at
+      chance and 1 at best;
+    * `passes`: whether the score meets the member's criterion.
+
+    Members without lengths, or that failed, have no line.
+    """
+    scored = rows.filter(pl.col("score_at_lengths").is_not_null())
+    columns = ["task", "knobs", "lag", "metric", "threshold", "lengths", *TEXTS]
+    lines, places = [], []
+    for place, row in enumerate(scored.select(columns).iter_rows(named=True)):
+        numbers = map(int, row["lengths"].split())
+        scores, whole = (json.loads(row[text]) for text in TEXTS)
+        best = float(row["metric"] == "accuracy")
+        for number, score, share in zip(numbers, scores, whole, strict=True):
+            chance = _chance(row["task"], row["knobs"], row["lag"], number)
+            scaled = None if score is None else (score - chance) / (best - chance)
+            passes = score is not None and (score >= row["threshold"] if best else score <= row["threshold"])
+            lines.append((number, score, share, chance, scaled, passes))
+            places.append(place)
+    return scored[places].hstack(pl.DataFrame(lines, SCORES, orient="row"))
+
+
+def first_failures(rows: pl.DataFrame, by: str = "score", least: float | None = None) -> pl.DataFrame:
+    """The rows that have lengths, and `fails_at`: the first of a row's lengths that fails; null: none does.
+
+    Args:
+        rows: of trained members.
+        by: `score`, `scaled` or `whole`.
+        least: what it must be; None: the score must meet the member's criterion.
+    """
+    lines = over_lengths(rows)
+    fails = ~pl.col("passes") if least is None else (pl.col(by) < least).fill_null(value=True)
+    first = lines.group_by("key").agg(pl.col("number").filter(fails).min().alias("fails_at"))
+    return rows.join(first, "key", maintain_order="left")
+
+
+@lru_cache(maxsize=4096)
+def _chance(name: str, knobs: str, lag: int, number: int) -> float:
+    task = store.task_of(name, knobs)
+    return task.facts(*task.at_number(lag, number)).chance

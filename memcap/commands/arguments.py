@@ -1,0 +1,99 @@
+"""What commands share: arguments that several have, and their types. Needs no JAX."""
+
+import argparse
+import math
+from pathlib import Path
+
+from memcap.knobs import LONGEST, MOST
+from memcap.models.model import MOST_LAYERS
+from memcap.runtime.published import is_published
+from memcap.store.rows import VERDICTS
+from memcap.store.shards import OUTPUTS
+
+NET = "key of the member, or its first digits, as in the rows; or a published net, as atlas:latch-L50"
+
+
+PLACE = "folder of a study, or of many; or atlas, the rows that memcap publishes"
+
+
+def add_results(parser: argparse.ArgumentParser, otherwise: str = "") -> None:
+    """Give a command the argument `results`: where rows are read; `otherwise`: what None, the default, stands
+    for in words."""
+    about = f"{PLACE} (default: {otherwise or OUTPUTS})"
+    parser.add_argument(
+        "results", type=location, nargs="?", default=None if otherwise else OUTPUTS, help=about
+    )
+
+
+def add_verdict(parser: argparse.ArgumentParser) -> None:
+    """Give a command the options `--at` and `--budget`: which members count as a pass, and which recipes
+    compete."""
+    about = (
+        "steady: right at 20 times the lag, too, where the task is a stream (default); trained: at the"
+        " trained length"
+    )
+    parser.add_argument("--at", choices=VERDICTS, default=VERDICTS[0], help=about)
+    about = "only recipes of at most so many training steps (default: all)"
+    parser.add_argument("--budget", type=positive, metavar="STEPS", help=about)
+
+
+def add_strict(parser: argparse.ArgumentParser) -> None:
+    """Give a command the option `--strict`, for `memcap.store.read`."""
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="refuse bad files of rows, which are named and skipped otherwise",
+    )
+
+
+def location(text: str) -> Path:
+    """The type of an argument that names a file or folder. An empty one, as of a shell's variable that is not
+    set, would mean the current folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("is empty; name a file or folder, . for this one")
+    return Path(text)
+
+
+def positive(text: str) -> int:
+    """The type of an argument that is a whole number, at least 1."""
+    value = int(text) if text.lstrip("-").isdigit() else 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text}: must be a whole number, at least 1")
+    if value > MOST:
+        raise argparse.ArgumentTypeError(f"{text}: must be at most {MOST:,}")
+    return value
+
+
+def steps(text: str) -> int:
+    """The type of an argument that counts time steps: as many as a sequence may have."""
+    value = positive(text)
+    if value > LONGEST:
+        raise argparse.ArgumentTypeError(f"{text}: must be at most {LONGEST:,}")
+    return value
+
+
+def layers(text: str) -> int:
+    """The type of an argument that counts the layers of a net."""
+    value = positive(text)
+    if value > MOST_LAYERS:
+        raise argparse.ArgumentTypeError(f"{text}: must be at most {MOST_LAYERS}")
+    return value
+
+
+def share(text: str) -> float:
+    """The type of an argument that is a number above 0 and below 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text}: must be a number above 0 and below 1")
+    return value
+
+
+def folder_of(results: Path) -> Path:
+    """The folder beside whose rows things are written: the one that a user named, or that of the file that he
+    named. What is made of published rows goes beside studies, apart from those of the same name."""
+    if is_published(results):
+        return OUTPUTS / "published" / results
+    return results if results.is_dir() else results.parent

@@ -1,0 +1,288 @@
+"""The design `adaptive`: the members that say most about u90 per training step, until u90 of every lag is
+known as well as the user wants.
+
+The lags of one task, network and recipe are a line. What its counts say is read by the model of all lags
+(`memcap.thresholds.lags`), the one that `memcap answer` reads: lags share their trend, steepness and lapse,
+so that after two or three lags the next one is predicted to some 10 %, and few members there settle it.
+
+Members come in rounds; the next one is chosen from the results of all before it. First every lag that is near
+enough to a shorter one whose u50 is known, until the u50 of all is; then every lag whose u90 is not yet known
+to `precision`. Each such lag gets `BATCH` members, one by one: at the width whose next seed is expected to
+narrow the variance of log u90 most per training step, as if those before it had come out as expected. Nets
+that fail take their whole budget, so that widths somewhat above the threshold are often worth more. Seeds of
+one width are alike, so that each one more there counts for less.
+
+A lag ends when the 95 % interval of its u90 lies within a factor of 1 + `precision` of its middle, or within
+one unit, and as many members were trained as a width has seeds; when no member left there would tell much;
+when the widest nets have spent their seeds and u90 lies beyond them; or at the seeds of `MOST_WIDTHS` widths.
+
+Rows of other designs are taken up. A study that was killed asks for the members that it had asked for: rounds
+are gone through again, by the rows that are there, to the first one that lacks any.
+
+Which members are chosen depends on nothing but results, so the likelihood of `memcap.thresholds.lags` holds
+as it is. Choosing by expected information, one trial at a time, is that of Kontsevich & Tyler (1999) and
+QUEST+ (Watson, 2017). `python -m benchmarks designs` measures what it saves, beside `bisect` and the grid.
+"""
+
+from collections.abc import Hashable, Iterable, Mapping
+
+import numpy as np
+
+from memcap.config import Member
+from memcap.designs.bisect import REACH, Outcome, Search, search_of
+from memcap.knobs import UserError
+from memcap.thresholds.curve import SMALLEST, Counts, Floats
+from memcap.thresholds.lags import Belief, believe
+from memcap.thresholds.logistic import logistic, logit
+
+PRECISION = 0.15  # of u90, where no other is set
+BATCH = 4  # members of a lag in one round
+LEAST_WIDTHS = 1.5  # how many widths' seeds a lag trains at least, or few that pass by luck would end it
+MOST_WIDTHS = 4  # how many widths' seeds a lag trains at most
+USUAL_WIDTHS = 1.8  # and about how many in `python -m benchmarks designs`
+SETTLED = 1.6  # high / low of the interval of u50 of a lag from which longer ones may start
+CLOSE = 1.5  # or high - low, in units
+LITTLE = 0.01  # share of the variance of log u90 that a member must be expected to take away
+# of seeds, where members are chosen: the share that no width saves, and intraclass correlation at one width
+LAPSE, ALIKE = 0.05, 0.1
+PASS_STEPS = 0.35  # share of its budget that a member takes which passes, as long as none has
+NEGLIGIBLE = 0.05  # of `memcap.thresholds.lags.believe`: coarser than for an answer, and quicker
+BELOW, ABOVE = 0.5, 1.3  # widths worth a thought, as shares of u50's lower and of u90's upper end
+ENDS = np.array([0.025, 0.5, 0.975])
+SHARE = 0.9
+
+
+def line_of(member: Member) -> tuple[Hashable, ...]:
+    """What the members of one line have in common: all but lag, length, width and seed."""
+    task, _, _, network, evaluation, recipe = search_of(member)
+    return task, network, evaluation, recipe
+
+
+class Line:
+    """The lags of one task, network and recipe.
+
+    Args:
+        members: all that differ in lag, width and seed alone.
+        precision: how far the ends of the interval of u90 may lie from its middle, as a share of it.
+
+    Raises:
+        UserError: as `Search`; or one lag with several lengths.
+    """
+
+    def __init__(self, members: Iterable[Member], precision: float):
+        groups: dict[int, list[Member]] = {}
+        for member in members:
+            groups.setdefault(member.lag, []).append(member)
+        for lag, group in groups.items():
+            if len(lengths := sorted({member.length for member in group})) > 1:
+                raise UserError(
+                    f"design=adaptive: {group[0].task.name} at lag {lag} has lengths"
+                    f" {', '.join(map(str, lengths))}; give each a study of its own, or set design=bisect"
+                )
+        self.searches = [Search(groups[lag]) for lag in sorted(groups)]
+        self.lags = [search.lag for search in self.searches]
+        self.precision = precision
+        self._pass_steps: dict[int, list[float]] = {lag: [] for lag in self.lags}
+        self._ended: set[Member] = set()
+        self._open = list(range(len(self.searches)))  # places of the lags that are not done
+
+    def record(self, member: Member, outcome: Outcome) -> None:
+        """Count one result."""
+        self._ended.add(member)
+        self.searches[self.lags.index(member.lag)].record(member.model.units, outcome.passed)
+        if outcome.passed:
+            self._pass_steps[member.lag].append(outcome.steps / (member.recipe.budget or 1))
+
+    def next_round(self) -> list[Member]:
+        """The members of the next round; empty once u90 of every lag is known well enough. A function of
+        the results so far."""
+        beliefs = believe(self._counts(), self.lags, NEGLIGIBLE)
+        u50, u90 = ([beliefs[lag].quantiles(share, ENDS) for lag in self.lags] for share in (0.5, SHARE))
+        self._open = [k for k in range(len(self.lags)) if not self._is_done(k, u90[k])]
+        while self._open:
+            unsettled = [k for k in self._open if not self._is_settled(k, u50[k])]
+            reach = REACH * max((lag for k, lag in enumerate(self.lags) if k not in unsettled), default=0)
+            near = [k for k in unsettled if k == unsettled[0] or self.lags[k] <= reach]
+            batches = {
+                k: self._batch(self.searches[k], beliefs[self.lags[k]], u50[k][0], u90[k][2])
+                for k in near or self._open
+            }
+            if chosen := [member for batch in batches.values() for member in batch]:
+                return chosen
+            self._open = [k for k in self._open if k not in batches]  # no member there would tell much
+        return []
+
+    def most_left(self) -> int:
+        """How many more members it takes at most."""
+        return sum(self._most(search) - total(search) for search in self._still())
+
+    def usual_left(self) -> int:
+        """And about how many, as in simulated studies."""
+        return sum(
+            min(self._most(s) - total(s), max(BATCH, round(USUAL_WIDTHS * s.seeds) - total(s)))
+            for s in self._still()
+        )
+
+    def _still(self) -> list[Search]:
+        """The searches that are not done."""
+        return [self.searches[k] for k in self._open]
+
+    @staticmethod
+    def _most(search: Search) -> int:
+        return min(MOST_WIDTHS, len(search.widths)) * search.seeds
+
+    def _counts(self) -> dict[int, Counts]:
+        """Of the lags with results; the shortest has its outermost widths without any, so that the model
+        knows how wide nets may be."""
+        counts = {}
+        for search in self.searches:
+            runs = np.add(search.solved, search.failed)
+            tried = runs > 0
+            if search is self.searches[0]:
+                tried[[0, -1]] = True
+            if tried.any():
+                widths, solved = np.array(search.widths)[tried], np.array(search.solved)[tried]
+                counts[search.lag] = Counts(widths, solved, runs[tried])
+        return counts
+
+    def _is_settled(self, k: int, u50: Floats) -> bool:
+        low, _, high = u50
+        return total(self.searches[k]) > 0 and bool(high / low < SETTLED or high - low < CLOSE)
+
+    def _is_done(self, k: int, u90: Floats) -> bool:
+        search, (low, middle, high) = self.searches[k], u90
+        if total(search) >= self._most(search):
+            return True
+        if total(search) < LEAST_WIDTHS * search.seeds:
+            return False
+        if high / low <= (1 + self.precision) ** 2 or high - low <= 1:
+            return True
+        return search.solved[-1] + search.failed[-1] == search.seeds and middle > search.widths[-1]
+
+    def _batch(self, search: Search, belief: Belief, lowest: float, highest: float) -> list[Member]:
+        """The next members of one lag."""
+        widths, runs = np.array(search.widths), np.add(search.solved, search.failed)
+        first = max(int(np.searchsorted(widths, BELOW * lowest)) - 1, 0)
+        places = np.arange(first, min(int(np.searchsorted(widths, ABOVE * highest)) + 1, len(widths)))
+        at, slope = (each.ravel() for each in np.broadcast_arrays(belief.mu[:, None], belief.slope))
+        weights = belief.weights.ravel()
+        likely = weights > 1e-3 * np.max(weights)  # the rest moves no choice, and takes most of the time
+        at, slope, weights = at[likely], slope[likely], weights[likely] / weights[likely].sum()
+        log_u90 = np.maximum(at + logit(SHARE) / slope, 0)
+        passes = (1 - LAPSE) * logistic(slope * (np.log2(widths[places])[:, None] - at))
+        passes = np.maximum(passes, SMALLEST)
+        log_passes, log_fails = np.log(passes), np.log1p(-passes)
+        pass_steps = self._pass_steps[search.lag]
+        share = (sum(pass_steps) + PASS_STEPS) / (len(pass_steps) + 1)
+        left = [[m for m in search.members[place] if m not in self._ended] for place in places]
+        count, chosen = runs[places].astype(float), []
+        for _ in range(min(BATCH, self._most(search) - int(runs.sum()))):
+            chance = passes @ weights
+            mean = weights @ log_u90
+            if_passed = (passes * weights) @ log_u90 / chance
+            if_failed = (mean - chance * if_passed) / (1 - chance)
+            narrowed = chance * (if_passed - mean) ** 2 + (1 - chance) * (if_failed - mean) ** 2
+            narrowed *= np.array([len(seeds) > 0 for seeds in left]) / (1 + ALIKE * count) ** 2
+            best = int(np.argmax(narrowed / (chance * share + 1 - chance)))
+            if runs.sum() < BATCH and narrowed[best] == 0:  # all is known, but nothing was measured here
+                best = int(np.argmin(np.abs(np.log2(widths[places]) - mean)))
+            elif narrowed[best] <= LITTLE * (weights @ (log_u90 - mean) ** 2) and runs.sum() >= BATCH:
+                break
+            if not left[best]:
+                break
+            chosen.append(left[best].pop(0))
+            count[best] += 1
+            expected = chance[best] * log_passes[best] + (1 - chance[best]) * log_fails[best]
+            weights = weights * np.exp((expected - expected.max()) / (1 + ALIKE * count[best]))
+            weights /= weights.sum()
+        return chosen
+
+
+def total(search: Search) -> int:
+    """How many results a search has."""
+    return sum(search.solved) + sum(search.failed)
+
+
+class Adaptive:
+    """The design `adaptive` of one job: members to train, requested as results come, in any order.
+
+    Args:
+        members: all that may be asked for, as the axes give them.
+        outcomes: what the store holds; others than `members` are ignored.
+        precision: how far the ends of the interval of u90 may lie from its middle, as a share of it.
+
+    Raises:
+        UserError: a design that cannot be searched; see `Line`.
+    """
+
+    def __init__(
+        self,
+        members: Iterable[Member],
+        outcomes: Mapping[Member, Outcome],
+        precision: float = PRECISION,
+    ):
+        groups: dict[Hashable, list[Member]] = {}
+        for member in dict.fromkeys(members):
+            groups.setdefault(line_of(member), []).append(member)
+        self._of: dict[Member, Line] = {}
+        for group in groups.values():
+            self._of |= dict.fromkeys(group, Line(group, precision))
+        self._lines = list(dict.fromkeys(self._of.values()))
+        self._rows: dict[Line, dict[Member, Outcome]] = {line: {} for line in self._lines}
+        for member in self._of:
+            if member in outcomes:
+                self._rows[self._of[member]][member] = outcomes[member]
+        self._flying: dict[Line, set[Member]] = {line: set() for line in self._lines}
+
+    def first_members(self) -> list[Member]:
+        """The members to begin with. Empty if the store holds all that is wanted."""
+        return [member for line in self._lines for member in self._advance(line)]
+
+    @property
+    def candidates(self) -> list[Member]:
+        """All members that may be asked for."""
+        return list(self._of)
+
+    def next_members(self, member: Member, outcome: Outcome) -> list[Member]:
+        """The members wanted now that one that was asked for has ended. Empty while others must end first.
+
+        Raises:
+            ValueError: the member was not asked for, or has ended before.
+        """
+        line = self._of[member]
+        if member not in self._flying[line]:
+            raise ValueError(f"{member}: was not asked for, or has ended before")
+        self._flying[line].remove(member)
+        line.record(member, outcome)
+        return [] if self._flying[line] else self._advance(line)
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is in flight, so that nothing more will be asked for."""
+        return not any(self._flying.values())
+
+    @property
+    def estimate(self) -> int:
+        """How many members are still to end, at most."""
+        return sum(line.most_left() for line in self._lines)
+
+    @property
+    def usual(self) -> int:
+        """And about how many, as in simulated studies."""
+        return sum(line.usual_left() for line in self._lines)
+
+    def _advance(self, line: Line) -> list[Member]:
+        """Rounds, as far as rows are there; the members of the first one that lacks some."""
+        rows = self._rows[line]
+        while chosen := line.next_round():
+            there = [member for member in chosen if member in rows]
+            missing = [member for member in chosen if member not in rows]
+            if not there:  # no round of an earlier run: whatever else there is counts from here on
+                there = list(rows)
+                missing = [] if there else chosen
+            for member in there:
+                line.record(member, rows.pop(member))
+            if missing:
+                self._flying[line].update(missing)
+                return missing
+        return []

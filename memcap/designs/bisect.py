@@ -1,0 +1,320 @@
+"""The design `bisect`: which members of a study to train, and in which order, to find u50 and u90 of every
+lag.
+
+The axes give the members of a full grid. Members that differ only in width and seed are one search. A width
+passes at u50 if half of its seeds solved, at u90 if nine in ten did (8 seeds: 4 and 7; 4 seeds: 2 and 3).
+Each search gallops from a first guess until it has a width that passes and one that does not, then halves the
+gap, until the smallest width known to pass stands beside one that does not. A probe asks for the fewest seeds
+that can settle its verdict, then for more if they did not. Every result counts for both thresholds, and u90
+starts from u50's answer. Last, half of the seeds of a width well below u50 and all of one well above u90 are
+asked for: without them a fit to the counts cannot tell steep from shallow, and leaves intervals open. Where
+that one does not pass (of a GRU on parity 3 of 3 at 6 units, 2 of 4 at 8) a fit could not say that any wider
+one does, so wider ones follow, each well above the one before, until two in a row pass or none is left. Where
+no width passes, the gallop ends at the widest: of 64 widths and 8 seeds, from a guess of 25, it asks for 5
+seeds of 6 widths.
+
+Failures to train make counts that aren't monotone: 7 of 8 at 12 units, 5 of 8 at 13. The smallest width known
+to pass is then still a width that passes, but a full grid may know a smaller one. The stopping rule looks at
+nothing but the results, so the likelihood of memcap.thresholds.curve holds as it is.
+tests/designs/test_bisect.py measures what is saved and what is lost.
+
+A first guess is a straight line through the answers of shorter lags, so lags wait for each other; but not in
+single file, which would leave a machine waiting on one probe at a time. A lag starts once u50 is known at a
+lag of at least 1 / `REACH` of it. Short lags, which wait most, cost next to nothing (a member's work grows
+with lag x units^2), and the longest lags, which cost nearly all, search side by side. Each recipe has
+searches of its own, which go by its own answers; at the shortest lag of a recipe, by those of any other at
+shorter ones.
+"""
+
+import math
+from collections.abc import Hashable, Iterable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from memcap.config import Member
+from memcap.knobs import UserError
+
+DESIGNS = ("grid", "bisect", "adaptive", "race")
+FEWEST_WIDTHS = 3  # of a search
+REACH = 2.5  # how many times the longest lag known a lag may be, to start from its answer
+GALLOP = 0.1  # first step of a gallop, as a share of the width that it starts at
+BESIDE = 0.25  # how far below u50's answer and above u90's, as a share of it, the two last widths lie
+
+
+class Outcome(NamedTuple):
+    """What became of a member, as far as a design asks.
+
+    Args:
+        passed: whether it became what its training was for.
+        steps: that it took.
+        share: how far its best held-out score is from chance, 0, to a perfect one, 1.
+    """
+
+    passed: bool
+    steps: int = 0
+    share: float = 0.0
+
+    @classmethod
+    def of(cls, member: Member, passed: bool, steps: int, best: float) -> "Outcome":
+        """Of a member whose best held-out score is `best`, an accuracy or an error; NaN without one."""
+        chance, perfect = member.facts.chance, float(member.task.higher_is_better)
+        share = (best - chance) / (perfect - chance)
+        return cls(passed, steps, min(1.0, max(0.0, share)) if math.isfinite(share) else 0.0)
+
+
+def seeds_needed(seeds: int) -> tuple[int, int]:
+    """How many of a width's seeds must solve for it to pass at u50 and at u90.
+
+    u90 counts down, to 7 of 8: some seeds fail at any width, and 8 of 8 would read a failure to train as a
+    lack of width. With 2 or 3 seeds the two rules are one.
+    """
+    return (seeds + 1) // 2, max(1, 9 * seeds // 10)
+
+
+def search_of(member: Member) -> tuple[Hashable, ...]:
+    """What the members of one search have in common: all but width and seed; the recipe is last."""
+    network = tuple(value for name, value in vars(member.model).items() if name != "units")
+    return member.task, member.lag, member.length, network, member.evaluation, member.recipe
+
+
+class Search:
+    """The widths and seeds of one task, lag and recipe. Widths go by their place in `widths`.
+
+    Args:
+        members: all that differ in width and seed alone.
+
+    Raises:
+        UserError: fewer than 3 widths, or other seeds at one width than at another.
+    """
+
+    def __init__(self, members: Iterable[Member]):
+        table: dict[int, dict[int, Member]] = {}
+        for member in members:
+            table.setdefault(member.model.units, {})[member.seed] = member
+        self.widths = sorted(table)
+        self.members = [[table[width][seed] for seed in sorted(table[width])] for width in self.widths]
+        first = self.members[0][0]
+        self.lag, self.position, self.recipe = first.lag, (first.lag, first.length), first.recipe
+        where = f"a search of widths: recipe {first.recipe.name} of {first.task.name} at lag {first.lag}"
+        if len(self.widths) < FEWEST_WIDTHS:
+            raise UserError(
+                f"{where} has {len(self.widths)} of the {FEWEST_WIDTHS} widths it needs; list more in"
+                " model.units, or set design=grid"
+            )
+        for width in self.widths:
+            if set(table[width]) != set(table[self.widths[0]]):
+                raise UserError(
+                    f"{where} has other seeds at {width} units than at {self.widths[0]};"
+                    " give every width the same seeds, or set design=grid"
+                )
+        self.seeds = len(self.members[0])
+        self.u50, self.u90 = seeds_needed(self.seeds)
+        self.solved, self.failed = [0] * len(self.widths), [0] * len(self.widths)
+        self.start: int | None = None
+        self._brackets: dict[int, tuple[int, int]] = {}  # by need; as long as no result comes
+
+    @property
+    def answer(self) -> int:
+        """The smallest width known to pass at u50; the largest there is if none does."""
+        return self.widths[min(self.bracket(self.u50)[1], len(self.widths) - 1)]
+
+    def begin(self, guess: float) -> None:
+        """Start at the width nearest to a guess."""
+        self.start = self._nearest(guess)
+
+    def record(self, width: int, solved: bool) -> None:
+        """Count one result."""
+        (self.solved if solved else self.failed)[self.widths.index(width)] += 1
+        self._brackets.clear()
+
+    def verdict(self, place: int, need: int) -> bool | None:
+        """Whether the width passes; None as long as its missing seeds could decide either way."""
+        if self.solved[place] >= need:
+            return True
+        return False if self.failed[place] > self.seeds - need else None
+
+    def bracket(self, need: int) -> tuple[int, int]:
+        """The largest width below it that does not pass (-1: none), and the smallest that passes
+        (len(widths): none)."""
+        if need not in self._brackets:
+            last = len(self.widths)
+            high = next((k for k in range(last) if self.verdict(k, need)), last)
+            self._brackets[need] = (
+                next((k for k in range(high - 1, -1, -1) if self.verdict(k, need) is False), -1),
+                high,
+            )
+        return self._brackets[need]
+
+    def is_settled(self, need: int) -> bool:
+        """Whether no width is left between those that pass and those that do not."""
+        low, high = self.bracket(need)
+        return high - low == 1
+
+    def demand(self) -> dict[int, int]:
+        """How many results each width should have by now, by place. Depends on the results alone, not on
+        their order."""
+        if self.start is None:
+            return {}
+        if not self.is_settled(self.u50):
+            return self._probe(self.u50, self.start)
+        middle = min(self.bracket(self.u50)[1], len(self.widths) - 1)
+        if not self.is_settled(self.u90):
+            return self._probe(self.u90, middle)
+        if self.bracket(self.u50)[1] == len(self.widths):
+            return {}  # no width passes: there are no answers to confirm
+        last = min(self.bracket(self.u90)[1], len(self.widths) - 1)
+        below = min(self._nearest((1 - BESIDE) * self.widths[middle]), max(middle - 1, 0))
+        return {below: (self.seeds + 1) // 2} | dict.fromkeys(self._above(last), self.seeds)
+
+    def _above(self, place: int) -> list[int]:
+        """The widths that confirm u90's answer: one well above it, and where that does not pass the next
+        ones, each well above the one before, until two in a row pass or there is no wider one."""
+        places, in_a_row, widest = [], self.verdict(place, self.u90) is True, len(self.widths) - 1
+        while not places or (place < widest and in_a_row < 2):
+            place = min(max(self._nearest((1 + BESIDE) * self.widths[place]), place + 1), widest)
+            places.append(place)
+            verdict = self.verdict(place, self.u90)
+            if verdict is None:
+                break
+            in_a_row = in_a_row + 1 if verdict else 0
+        return places
+
+    def _nearest(self, width: float) -> int:
+        """The place of the width nearest to this one, the narrower of two."""
+        return min(range(len(self.widths)), key=lambda place: abs(self.widths[place] - width))
+
+    def _probe(self, need: int, start: int) -> dict[int, int]:
+        """The next width to ask of, and how many of its results could settle the verdict at best."""
+        low, high = self.bracket(need)
+        step = max(1, round(GALLOP * (start + 1)))
+        if low >= 0 and high < len(self.widths):
+            place = (low + high) // 2
+        elif low >= start:
+            place = min(2 * low - start + step, len(self.widths) - 1)
+        elif high <= start:
+            place = max(2 * high - start - step, 0)
+        else:
+            place = start
+        least = min(need - self.solved[place], self.seeds - need + 1 - self.failed[place])
+        return {place: self.solved[place] + self.failed[place] + least}
+
+    def most_left(self) -> int:
+        """How many more results it takes at most, if counts are monotone in width."""
+        gaps = [(low, high) for low, high in map(self.bracket, (self.u50, self.u90)) if high - low > 1]
+        if gaps or self.start is None:
+            wide = len(self.widths).bit_length()
+            halvings = [(high - low - 1).bit_length() for low, high in gaps]
+            gallops = [wide for low, high in gaps if low < 0 or high == len(self.widths)]
+            most = self.seeds * (sum(halvings) + sum(gallops) + 2)
+        else:
+            most = sum(
+                max(0, count - self.solved[place] - self.failed[place])
+                for place, count in self.demand().items()
+            )
+        return min(most, self.seeds * len(self.widths) - sum(self.solved) - sum(self.failed))
+
+
+class Bisect:
+    """The design `bisect` of one job: members to train, requested as results come, in any order.
+
+    Args:
+        members: all that may be asked for, as the axes give them.
+        outcomes: what the store holds; others than `members` are ignored.
+
+    Raises:
+        UserError: a design that cannot be searched; see `Search`.
+    """
+
+    def __init__(self, members: Iterable[Member], outcomes: Mapping[Member, Outcome]):
+        groups: dict[tuple[Hashable, ...], list[Member]] = {}
+        for m in dict.fromkeys(members):
+            groups.setdefault(search_of(m), []).append(m)
+        self._of: dict[Member, Search] = {}
+        self._chains: dict[Hashable, list[Search]] = {}
+        for kind, group in groups.items():
+            search = Search(group)
+            self._of |= dict.fromkeys(group, search)
+            task, _, _, network, evaluation, _ = kind
+            self._chains.setdefault((task, network, evaluation), []).append(search)
+        self._requested: set[Member] = set()
+        self._ended: set[Member] = set()
+        for member in self._of:
+            if member in outcomes:
+                self._record(member, outcomes[member].passed)
+
+    def first_members(self) -> list[Member]:
+        """The members to begin with. Empty if the store holds all that is wanted."""
+        return [
+            member for chain in self._chains.values() for member in self._request(self._begin_searches(chain))
+        ]
+
+    @property
+    def candidates(self) -> list[Member]:
+        """All members that may be asked for."""
+        return list(self._of)
+
+    def next_members(self, member: Member, outcome: Outcome) -> list[Member]:
+        """The members wanted now that one that was asked for has ended. Empty while others must end first.
+
+        Raises:
+            ValueError: the member was not asked for, or has ended before.
+        """
+        if member not in self._requested or member in self._ended:
+            raise ValueError(f"{member}: was not asked for, or has ended before")
+        self._record(member, outcome.passed)
+        search = self._of[member]
+        chain = next(chain for chain in self._chains.values() if search in chain)
+        return self._request([search, *self._begin_searches(chain)])
+
+    @property
+    def done(self) -> bool:
+        """Whether every search has ended: nothing is in flight and nothing more will be asked for."""
+        started = all(search.start is not None for chain in self._chains.values() for search in chain)
+        return started and self._requested == self._ended
+
+    @property
+    def estimate(self) -> int:
+        """How many members are still to end, at most; only counts that are not monotone in width can raise
+        it."""
+        return sum(search.most_left() for chain in self._chains.values() for search in chain)
+
+    def _record(self, member: Member, solved: bool) -> None:
+        self._requested.add(member)
+        self._ended.add(member)
+        self._of[member].record(member.model.units, solved)
+
+    def _begin_searches(self, chain: list[Search]) -> list[Search]:
+        """Begin the searches of a chain that need not wait any longer."""
+        begun = []
+        for search in sorted((s for s in chain if s.start is None), key=lambda s: s.position):
+            shorter = [s for s in chain if s.position < search.position]
+            before = [s for s in shorter if s.recipe == search.recipe] or shorter
+            answers = [(s.lag, s.answer) for s in before if s.is_settled(s.u50)]
+            if len(answers) == len(before) or search.lag <= REACH * max(
+                (lag for lag, _ in answers), default=0
+            ):
+                search.begin(_guess(answers, search.lag))
+                begun.append(search)
+        return begun
+
+    def _request(self, searches: list[Search]) -> list[Member]:
+        """What the searches want and have not been given."""
+        more = []
+        for search in searches:
+            for place, count in search.demand().items():
+                members = search.members[place]
+                missing = count - sum(member in self._requested for member in members)
+                more += [member for member in members if member not in self._requested][: max(missing, 0)]
+        self._requested.update(more)
+        return more
+
+
+def _guess(answers: list[tuple[int, int]], lag: int) -> float:
+    """Units that a lag may need: on a line through the answers, or in proportion to the only one; 1
+    without any."""
+    lags, units = zip(*answers, strict=True) if answers else ((), ())
+    if len(set(lags)) > 1:
+        slope, intercept = np.polyfit(lags, units, 1)
+        return float(slope * lag + intercept)
+    return min(units) * lag / lags[0] if answers and lags[0] else 1.0

@@ -1,0 +1,1 @@
+"""The process that runs: JAX's flags and cache, cores, signals, what is found by name, where results lie."""

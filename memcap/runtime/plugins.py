@@ -1,0 +1,156 @@
+"""Plug-ins, found by name: a file of one of memcap's folders, or `module:name` for what lives elsewhere.
+
+A module elsewhere is looked for where Python looks, and last in the current folder: so that a file there can
+be named, but takes no other module's place.
+"""
+
+import ast
+import importlib
+import importlib.util
+import os
+import pkgutil
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Generic, TypeVar, cast
+
+from memcap.knobs import UserError
+from memcap.terminal.words import first_paragraph
+
+T = TypeVar("T")
+
+
+def is_import_path(name: str) -> bool:
+    """Whether a name has the form `module:name`."""
+    return ":" in name
+
+
+def import_object(name: str, where: str) -> Any:
+    """The object called `module:name`: an attribute of the module, or a module of that package.
+
+    Args:
+        name: as the user wrote it.
+        where: the field or argument where it stands, for the error.
+
+    Raises:
+        UserError: there is no such module, or no such object in it. What the module itself raises is passed
+            on.
+    """
+    module_name, _, attribute = name.partition(":")
+    if not all(part.isidentifier() for part in [*module_name.split("."), attribute]):
+        raise UserError(f"{where}={name}: must be MODULE:NAME, as in my_module:MyName")
+    here = os.getcwd()
+    if here not in sys.path and "" not in sys.path:
+        sys.path.append(here)
+        importlib.invalidate_caches()
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
+            raise
+        raise UserError(
+            f"{where}={name}: no module {module_name} on Python's path or in the current folder"
+        ) from error
+    if hasattr(module, attribute):
+        return getattr(module, attribute)
+    try:
+        return importlib.import_module(f"{module_name}.{attribute}")
+    except ModuleNotFoundError as error:
+        if error.name != f"{module_name}.{attribute}":
+            raise
+        raise UserError(f"{where}={name}: the module {module_name} has no {attribute}") from error
+
+
+class Folder(Generic[T]):
+    """A package whose files are found by name: each is a `T`, or a folder that has one.
+
+    Args:
+        package: the package's name.
+        what: what each file is, for the errors: "command", "figure".
+        functions: that each of them has.
+        shared: files that are none, but what the others share.
+        inner: where each is a folder, the name of its file: "paper" for papers/NAME/paper.py.
+    """
+
+    def __init__(
+        self, package: str, what: str, functions: Sequence[str], shared: Sequence[str] = (), inner: str = ""
+    ):
+        self.package, self.what, self.functions = package, what, functions
+        self.shared, self.inner = shared, inner
+
+    @property
+    def names(self) -> list[str]:
+        """All that the package has, in alphabetical order; none is imported."""
+        path = sys.modules[self.package].__path__
+        if self.inner:
+            return sorted(
+                file.parent.name for place in path for file in Path(place).glob(f"*/{self.inner}.py")
+            )
+        return sorted(file.name for file in pkgutil.iter_modules(path) if file.name not in self.shared)
+
+    def summaries(self) -> dict[str, str]:
+        """All that the package has, with what each one's docstring says first; none is imported."""
+        return {name: self._summary(name) for name in self.names}
+
+    def find(self, name: str) -> T:
+        """The one of this name, imported.
+
+        Args:
+            name: a file of the package, or `module:name` for an object elsewhere that stands for one.
+
+        Raises:
+            UserError: there is no such file or object, or it lacks a function.
+        """
+        if is_import_path(name):
+            plugin = import_object(name, self.what)
+        elif name in self.names:
+            plugin = importlib.import_module(self._module(name))
+        else:
+            names = ", ".join(self.names)
+            raise UserError(f"{name}: no such {self.what}; one of {names}, or MODULE:NAME of your own")
+        for function in self.functions:
+            if not callable(getattr(plugin, function, None)):
+                raise UserError(
+                    f"{self.what}={name}: has no function {function}; {self.package} says what a {self.what}"
+                    " must have"
+                )
+        return cast(T, plugin)
+
+    def _module(self, name: str) -> str:
+        return ".".join(filter(None, [self.package, name, self.inner]))
+
+    def _summary(self, name: str) -> str:
+        spec = importlib.util.find_spec(self._module(name))
+        assert spec is not None
+        assert spec.origin is not None
+        text = ast.get_docstring(ast.parse(Path(spec.origin).read_text(encoding="utf-8")))
+        return first_paragraph(text)
+
+
+def modules(package: str) -> Iterable[ModuleType]:
+    """All files of a package, imported, in alphabetical order."""
+    files = pkgutil.iter_modules(sys.modules[package].__path__)
+    return [importlib.import_module(f"{package}.{name}") for name in sorted(f.name for f in files)]
+
+
+def classes(package: str, base: type[T]) -> dict[str, type[T]]:
+    """The classes of a package's files that derive from `base`, by the `name` of their own, in
+    alphabetical order.
+
+    Raises:
+        ValueError: two have one name.
+    """
+    classes = [
+        value
+        for module in modules(package)
+        for value in vars(module).values()
+        if isinstance(value, type)
+        and issubclass(value, base)
+        and value.__module__ == module.__name__
+        and vars(value).get("name")
+    ]
+    names = sorted(vars(cls)["name"] for cls in classes)
+    if len(set(names)) < len(names):
+        raise ValueError(f"{package}: two have one name: {', '.join(names)}")
+    return dict(sorted((vars(cls)["name"], cls) for cls in classes))

@@ -1,0 +1,252 @@
+"""Curves of a study's members on disk, thinned: a Parquet file per shard of rows, one line per point.
+
+    DIR/curves/SHARD.parquet            of members that have ended, beside DIR/rows/SHARD.parquet
+    DIR/curves/TOKEN.running.parquet    of members that a job trains just now, every 10 seconds: of those 300
+                                        that have trained longest, and for at least 10 seconds; gone at its
+                                        end
+    DIR/curves.parquet                  those of ended members folded into one, by `memcap collect`
+
+They are to look at: nothing that memcap says of a study rests on them, and a study without them is whole.
+Needs no JAX.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from memcap.store import files, shards
+from memcap.store.files import BadFileError
+from memcap.terminal.words import warn_once
+
+SCHEMA = {
+    "key": pl.String,  # of the member
+    "step": pl.Int64,  # training steps done
+    "train_loss": pl.Float64,  # mean over the steps just before, in nats or squared error
+    "train_score": pl.Float64,  # running training score; the metric is in the row
+    "held_out": pl.Float64,  # held-out score, where there was an evaluation
+    "lag": pl.Int64,  # that a curriculum is at
+}
+SECONDS_BETWEEN_WRITES = 10.0  # of running curves
+RUNNING_AFTER = 10.0  # seconds that a member trains before its curve is among them
+MOST_RUNNING = 300  # members, those that have trained longest
+MOST_POINTS = 100  # a curve on a screen needs no more; W&B costs about 0.2 ms and 335 bytes a point
+MOST_HELD = 3 * MOST_POINTS  # of a running curve: 4,096 members in flight hold up to 0.35 GB
+
+Points = dict[int, dict[str, Any]]
+
+
+def write(folder: Path, name: str, curves: Mapping[str, Points]) -> None:
+    """Write the curves of a shard's members by key."""
+    path = folder / "curves" / f"{name}.parquet"
+    files.make_folder(path.parent)
+    shards.write_table(path, table(curves))
+
+
+def table(curves: Mapping[str, Points]) -> pl.DataFrame:
+    """Curves by key, with the columns of `SCHEMA`."""
+    lines = [_line(key, step, values) for key, curve in curves.items() for step, values in curve.items()]
+    return pl.DataFrame(lines, SCHEMA, orient="row")
+
+
+def _line(key: str, step: int, values: Mapping[str, float]) -> tuple:
+    loss, lag = values.get("train/loss"), values.get("train/lag")
+    scores = {
+        name.partition("/")[0]: value
+        for name, value in values.items()
+        if name not in ("train/loss", "train/lag")
+    }
+    return key, step, loss, scores.get("train"), scores.get("eval"), lag
+
+
+def read(folder: Path) -> pl.DataFrame:
+    """The curves of ended members at or below a folder, with the columns of `SCHEMA`; empty where there are
+    none. Bad files are named on stderr."""
+    tables, bad = read_files(folder)
+    for path, why in bad.items():
+        warn_once(f"{path}: {why}; these curves are skipped")
+    whole = pl.concat([pl.DataFrame(schema=SCHEMA), *tables.values()])
+    return whole.unique(["key", "step"], keep="last", maintain_order=True).sort("key", "step")
+
+
+def read_files(folder: Path) -> tuple[dict[Path, pl.DataFrame], dict[Path, str]]:
+    """The curves of ended members of each file at or below a folder that is sound, and for each other file
+    what is wrong with it."""
+    tables, bad = {}, {}
+    shards_of_curves = [path for path in sorted(folder.rglob("curves/*.parquet")) if not is_running(path)]
+    for path in sorted(folder.rglob("curves.parquet")) + shards_of_curves:
+        try:
+            tables[path] = read_file(path)
+        except BadFileError as error:
+            bad[path] = str(error)
+        except OSError as error:
+            bad[path] = f"cannot be read ({error.strerror or error})"
+    return tables, bad
+
+
+def read_file(path: Path) -> pl.DataFrame:
+    """The curves of one file, checked.
+
+    Raises:
+        BadFileError: it is damaged, or no table of curves.
+        OSError: it cannot be read.
+    """
+    with files.open_regular(path) as file:
+        content = BytesIO(file.read())
+    files.check(content)
+    try:
+        lines = pl.read_parquet(content)
+        if "lag" not in lines.columns:  # it was written before curves had it
+            lines = lines.with_columns(lag=pl.lit(None))
+        return lines.select(pl.col(n).cast(dtype) for n, dtype in SCHEMA.items())
+    except (Exception, pl.exceptions.PanicException) as error:  # at a file without a digest Rust may panic
+        raise BadFileError("not a readable table of curves") from error
+
+
+def points(lines: pl.DataFrame, metric: str) -> Points:
+    """The curve of one member, as a service of tracking takes it.
+
+    Args:
+        lines: of the member, as `read` gives them.
+        metric: of its task.
+    """
+    names = {
+        "train_loss": "train/loss",
+        "train_score": f"train/{metric}",
+        "held_out": f"eval/{metric}",
+        "lag": "train/lag",
+    }
+    return {
+        line["step"]: {name: line[column] for column, name in names.items() if line[column] is not None}
+        for line in lines.iter_rows(named=True)
+    }
+
+
+def collect(folder: Path) -> Path | None:
+    """Fold all curves of a study into DIR/curves.parquet. Returns where they are; None where there are
+    none."""
+    curves = read(folder)
+    if curves.is_empty():
+        return None
+    path = folder / "curves.parquet"
+    shards.write_table(path, curves)
+    return path
+
+
+def running_path(folder: Path, token: str) -> Path:
+    """Where a job writes the curves of members in training."""
+    return folder / "curves" / f"{token}.running.parquet"
+
+
+def is_running(path: Path) -> bool:
+    """Whether a file of curves is of members in training."""
+    return path.name.endswith(".running.parquet")
+
+
+def write_running(folder: Path, token: str, curves: Mapping[str, Points]) -> None:
+    """Write the curves of members in training by key, over those written before; without any the file goes.
+
+    It need not outlive the machine, so nobody waits for the disk.
+    """
+    path = running_path(folder, token)
+    if not curves:
+        path.unlink(missing_ok=True)
+        return
+    content = BytesIO()
+    table(curves).write_parquet(content)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    files.replace(path, content.getvalue())
+
+
+def read_running(folder: Path, tokens: Iterable[str] | None = None) -> dict[str, pl.DataFrame]:
+    """The curves of members that a study's jobs train just now, by the job's token, with the columns of
+    `SCHEMA`. A file that is gone, or cannot be read, is left out.
+
+    A job that was killed leaves its file behind, until the next job in the folder removes it: whether a job
+    is alive, its heartbeat says.
+
+    Args:
+        folder: the study's.
+        tokens: of the jobs that are wanted; None: all.
+    """
+    if tokens is None:
+        files_of_jobs = sorted((folder / "curves").glob("[!.]*.running.parquet"))
+        tokens = [path.name.partition(".")[0] for path in files_of_jobs]
+    tables = {}
+    for token in tokens:
+        try:
+            tables[token] = read_file(running_path(folder, token))
+        except (BadFileError, OSError):
+            continue
+    return tables
+
+
+def add_point(points: Points, step: int, values: Mapping[str, Any]) -> None:
+    """Add `values` at `step`, in place. Values of one step that come in several calls share a point; the
+    later wins."""
+    points.setdefault(step, {}).update(values)
+    if len(points) > MOST_HELD:
+        subset = _coarse(points, 2 * MOST_POINTS)
+        points.clear()
+        points.update(subset)
+
+
+def thin(points: Points, most: int = MOST_POINTS) -> Points:
+    """At most `most` of the points, in the order of their steps, evenly spread over the steps.
+
+    The first and the last are always kept. A metric that is seldom logged is not starved by one that is
+    logged often: the points are shared out among the sets of metrics that appear together.
+
+    Args:
+        points: metrics by step, in any order.
+        most: 2 or more.
+    """
+    steps = sorted(points)
+    if len(steps) > most:
+        groups = _groups(points)
+        share = max(2, most // len(groups))
+        steps = spread(sorted(step for group in groups for step in spread(group, share)), most)
+    return {step: points[step] for step in steps}
+
+
+def _groups(points: Points) -> list[list[int]]:
+    """The steps of the points of each set of metrics, sorted."""
+    groups: dict[frozenset[str], list[int]] = {}
+    for step in sorted(points):
+        groups.setdefault(frozenset(points[step]), []).append(step)
+    return list(groups.values())
+
+
+def _coarse(points: Points, most: int) -> Points:
+    """About `most` of the points, or fewer. A curve that is made coarse again and again does not become
+    uneven.
+
+    Of each stretch of steps the first point is kept, and of all the last. Lengths of stretches are powers of
+    two: two short ones make a longer one.
+    """
+    groups, subset = _groups(points), {max(points)}
+    for steps in groups:
+        stretches, length = steps, 1
+        while len(stretches) > max(2, most // len(groups)):
+            length *= 2
+            stretches = list({step // length: step for step in reversed(steps)}.values())
+        subset.update(stretches)
+    return {step: points[step] for step in sorted(subset)}
+
+
+def spread(steps: Sequence[int], most: int = MOST_POINTS) -> Sequence[int]:
+    """At most `most` of the sorted `steps`: for each of `most` evenly spaced marks, the last step not beyond
+    it."""
+    if len(steps) <= most:
+        return steps
+    first, span = steps[0], steps[-1] - steps[0]
+    marks = [first + span * i // (most - 1) for i in range(most)]
+    subset, at = [], 0
+    for mark in marks:
+        while at + 1 < len(steps) and steps[at + 1] <= mark:
+            at += 1
+        if not subset or subset[-1] != steps[at]:
+            subset.append(steps[at])
+    return subset

@@ -1,0 +1,219 @@
+"""Files that are written whole or not at all, reach the disk before anyone is told, and carry a digest of
+their own bytes.
+
+The digest stands inside the file, where its format has room for a text: 64 hexadecimal digits after `MARK`,
+the SHA-256 of all bytes of the file with zeros in these 64 places. So a file and its digest cannot part, and
+who knows the format still reads it.
+
+Who writes into a folder holds its lock (`flock`), shared with others who write. So one that has the lock
+alone knows what nobody will finish any more: what a process left that was killed.
+"""
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import os
+import re
+import secrets
+import stat
+import time
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import IO, Any
+
+from memcap.runtime import signals
+
+MARK = b"memcap sha256 "
+NO_DIGITS = b"0" * 64
+DIGEST_PLACEHOLDER = MARK + NO_DIGITS  # what a writer leaves in a file for `write` to fill
+# the mark stands in so many last bytes: in the footer of Parquet, in the comment of a zip archive
+TAIL = 1 << 16
+CHUNK = 1 << 20
+# seconds; what is younger may be another host's in the making: not every file system shows its locks to
+# others
+STALE_AFTER = 60.0
+UNFINISHED = re.compile(r"\..+\.(parquet|npz)\.[0-9a-f]{8}")  # names that `write` gives
+
+
+class BadFileError(Exception):
+    """A file that is not what was written, or was never of its kind; says why, without the file's name."""
+
+
+def open_regular(path: Path) -> IO[bytes]:
+    """Open a file to read it.
+
+    Raises:
+        BadFileError: a FIFO or the like, for which others would wait for ever.
+        OSError: it cannot be opened, or is a folder.
+    """
+    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise BadFileError("not a regular file")
+    return file
+
+
+def write(path: Path, fill: Callable[[IO[bytes]], Any], with_digest: bool = True) -> None:
+    """Write a file: whole or not at all, and on disk when this returns, its name too.
+
+    Args:
+        path: of the file; an older one is replaced in one step.
+        fill: writes the content into the open file.
+        with_digest: whether the content has `DIGEST_PLACEHOLDER` near its end, where the digest goes.
+
+    Raises:
+        OSError: it cannot be written; the older file is still there. A device or a FIFO is
+            never replaced.
+    """
+    if not path.name or path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    with signals.saving(), shared_lock(path.parent):
+        try:
+            with unfinished.open("x+b") as file:
+                fill(file)
+                if with_digest:
+                    _write_digest(file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(unfinished, path)
+        except BaseException:
+            unfinished.unlink(missing_ok=True)
+            raise
+    _sync(path.parent)
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all, without a digest. It need not outlive the machine, so nobody waits
+    for the disk.
+
+    Raises:
+        OSError: it cannot be written; the older file is still there.
+    """
+    unfinished = path.with_name(f".{path.name}")
+    unfinished.write_bytes(content)
+    unfinished.replace(path)
+
+
+@contextlib.contextmanager
+def shared_lock(folder: Path) -> Generator[None]:
+    """Within, nobody has the folder's lock alone. Where a file system has no locks, nobody ever has it."""
+    with _locked(folder, fcntl.LOCK_SH):
+        yield
+
+
+@contextlib.contextmanager
+def exclusive_lock(folder: Path) -> Generator[bool]:
+    """Within, nobody writes into the folder; false where somebody does just now, or where a file system has
+    no locks."""
+    with _locked(folder, fcntl.LOCK_EX | fcntl.LOCK_NB) as locked:
+        yield locked
+
+
+@contextlib.contextmanager
+def _locked(folder: Path, how: int) -> Generator[bool]:
+    descriptor = os.open(folder, os.O_RDONLY)
+    locked = True
+    try:
+        try:
+            fcntl.flock(descriptor, how)
+        except OSError:
+            locked = False
+        yield locked
+    finally:
+        os.close(descriptor)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove the unfinished files that `write` had no time to finish or to remove."""
+    with exclusive_lock(folder) as nobody_writes:
+        for path in folder.iterdir() if nobody_writes else ():
+            if UNFINISHED.fullmatch(path.name) and is_stale(path):
+                path.unlink(missing_ok=True)
+
+
+def is_stale(path: Path) -> bool:
+    """Whether nobody can be at work on a file any more."""
+    return time.time() - path.stat().st_mtime >= STALE_AFTER
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, and bring their names to disk."""
+    new = [each for each in (path, *path.parents) if not each.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    for each in new:
+        _sync(each.parent)
+
+
+def has_digest(file: IO[bytes]) -> bool:
+    """Whether an open file has a digest, right or wrong. Files of memcap 0.1 have none."""
+    return _place(file) is not None
+
+
+def check(file: IO[bytes]) -> bool:
+    """Compare an open file with its digest.
+
+    Returns:
+        Whether it has one.
+
+    Raises:
+        BadFileError: it differs.
+    """
+    place = _place(file)
+    if place is None:
+        return False
+    file.seek(place)
+    if file.read(len(NO_DIGITS)) != _digits(file, place):
+        raise BadFileError("damaged: its bytes are not those that were written (sha256)")
+    file.seek(0)
+    return True
+
+
+def _write_digest(file: IO[bytes]) -> None:
+    file.flush()
+    place = _place(file)
+    assert place is not None, "nowhere to put the digest"
+    digits = _digits(file, place)
+    file.seek(place)
+    file.write(digits)
+
+
+def _place(file: IO[bytes]) -> int | None:
+    """Where the digits stand; None without a mark. Leaves the file at its start."""
+    start = max(0, file.seek(0, os.SEEK_END) - TAIL)
+    file.seek(start)
+    mark = file.read().rfind(MARK)
+    file.seek(0)
+    return None if mark < 0 else start + mark + len(MARK)
+
+
+def _digits(file: IO[bytes], place: int) -> bytes:
+    """SHA-256 of the file with zeros in the place of its digits, in chunks: weights may be larger than
+    memory."""
+    digest = hashlib.sha256()
+    file.seek(0)
+    remaining = place
+    while remaining:
+        chunk = file.read(min(remaining, CHUNK))
+        digest.update(chunk)
+        remaining -= len(chunk)
+    digest.update(NO_DIGITS)
+    file.seek(place + len(NO_DIGITS))
+    while chunk := file.read(CHUNK):
+        digest.update(chunk)
+    return digest.hexdigest().encode()
+
+
+def _sync(folder: Path) -> None:
+    """Bring the names of a folder's files to disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system that has no such thing
+            raise
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,187 @@
+"""What is new in a study's folder since it was last asked: rows, curves, and what its jobs say. Reads only,
+and needs no JAX."""
+
+import contextlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from memcap.store import curves, heartbeat, rows, shards
+from memcap.store.files import BadFileError
+from memcap.store.heartbeat import Heartbeat
+
+EARLIER = ("key", "config", "solved", "steady", "evaluation_until", "status")
+EARLIER += ("final", "best", "stretched", "steps", "steps_to_solve", "steps_to_steady", "run_seconds")
+State = tuple[int, int, int]  # of a file: inode, time of change, size
+
+
+class News(NamedTuple):
+    """What is new.
+
+    Args:
+        rows: of members that have ended, with the columns of `memcap.store.rows.SCHEMA`, one per key.
+        earlier: rows of other commands, as they were when the folder was first looked into, with the columns
+            `EARLIER`; none where all commands are followed.
+        curves: by key, with the columns of `memcap.store.curves.SCHEMA`: of the rows' members whole, of
+            members in training as far as they are.
+        members: that jobs may train, with the columns of `memcap.store.heartbeat.MEMBERS`, and `study`.
+        heartbeats: the last of each job, by token.
+        over: whether no job trains any more, so that nothing else will come.
+    """
+
+    rows: pl.DataFrame
+    earlier: pl.DataFrame
+    curves: dict[str, pl.DataFrame]
+    members: pl.DataFrame
+    heartbeats: dict[str, Heartbeat]
+    over: bool
+
+
+class Follower:
+    """Follows a study's folder, which need not be there yet.
+
+    A file that is replaced while it is read, or cannot be read, is left for the next time.
+
+    Args:
+        folder: of a study, or one file of rows.
+        session: of the one command whose jobs are followed (`memcap.store.shards`); None: all.
+    """
+
+    def __init__(self, folder: Path, session: str | None = None):
+        self.file = folder if folder.is_file() else None
+        self.folder = folder.parent if folder.is_file() else folder
+        self.session = session
+        self.bad: dict[Path, str] = {}  # files that could not be read the last time, and why
+        self._states: dict[Path, State] = {}  # of the files as they were read
+        self._places: dict[str, list[Any]] = {}  # of rows that were news, their place in `PREFERENCE`
+        self._jobs: set[str] = set()  # tokens of those whose members were news
+        self._earlier: pl.DataFrame | None = None if session else rows.frame([]).select(EARLIER)
+
+    def poll(self) -> News:
+        """Look into the folder again."""
+        heartbeats = {
+            token: each for token, each in heartbeat.read(self.folder).items() if self._follows(token)
+        }
+        over = not any(each.alive for each in heartbeats.values())  # before rows are read: they are the last
+        if self._earlier is None:
+            self._earlier = self._rows_of_others()
+        members = self._members(heartbeats)
+        new_rows, lines = self._rows_and_curves(over)
+        running = self._running(token for token, each in heartbeats.items() if each.alive)
+        lines |= {key: each for key, each in running.items() if key not in self._places}
+        return News(new_rows, self._earlier, lines, members, heartbeats, over)
+
+    def _follows(self, name: str) -> bool:
+        """Whether a token, or a shard of that name, is one of the jobs followed."""
+        return self.session is None or shards.session_of(name) == self.session
+
+    def _members(self, heartbeats: dict[str, Heartbeat]) -> pl.DataFrame:
+        """Those of jobs that are new."""
+        tables = [pl.DataFrame(schema={**heartbeat.MEMBERS, "study": pl.String})]
+        for token in heartbeats.keys() - self._jobs:
+            table = heartbeat.read_members(self.folder, token)
+            if not table.is_empty():
+                self._jobs.add(token)
+                tables.append(table.with_columns(study=pl.lit(heartbeats[token].study)))
+        return pl.concat(tables).filter(pl.col("config").is_not_null()).unique("key", maintain_order=True)
+
+    def _paths(self) -> list[Path]:
+        """Files of rows: the folded one, then shards."""
+        folded = self.folder / "rows.parquet"
+        return [*([folded] if folded.exists() else []), *sorted((self.folder / "rows").glob("*.parquet"))]
+
+    def _rows_of_others(self) -> pl.DataFrame:
+        tables = []
+        for path in self._paths():
+            if not self._follows(path.stem):
+                with contextlib.suppress(BadFileError, OSError):
+                    tables.append(shards.read_file(path))
+        return rows.without_failed(rows.one_per_key(tables)).select(EARLIER)
+
+    def _rows_and_curves(self, over: bool) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
+        """The rows that are new, and their curves by key."""
+        tables: list[pl.DataFrame] = []
+        lines: dict[str, pl.DataFrame] = {}
+        followed = [path for path in self._paths() if self._follows(path.stem)]
+        for path in followed if self.file is None else [self.file]:
+            try:
+                state = _state(path)
+                if self._states.get(path) == state:
+                    continue
+                table = self._new_of(shards.read_file(path))
+                lines |= self._curves_of(table, over)
+            except (BadFileError, OSError) as error:
+                self.bad[path] = str(error)
+                continue
+            self.bad.pop(path, None)
+            self._states[path] = state
+            self._places |= {key: place for key, *place in table.select("key", *rows.PREFERENCE).iter_rows()}
+            tables.append(table)
+        return rows.one_per_key(tables), lines
+
+    def _new_of(self, table: pl.DataFrame) -> pl.DataFrame:
+        """The rows of a file that are not known, or count instead of those known."""
+        places = table.select("key", *rows.PREFERENCE).iter_rows()
+        new = [key not in self._places or place > self._places[key] for key, *place in places]
+        return table.filter(pl.Series(new, dtype=pl.Boolean))
+
+    def _curves_of(self, table: pl.DataFrame, over: bool) -> dict[str, pl.DataFrame]:
+        """The curves of rows, by key: those written with a row's shard, or the folded ones.
+
+        Raises:
+            BadFileError, OSError: they cannot be read, and may be the next time.
+        """
+        folded = self.folder / "curves.parquet"
+        by_path: dict[Path, list[str]] = {}
+        for key, name in table.select("key", "population").iter_rows():
+            path = self.folder / "curves" / f"{name}.parquet"
+            by_path.setdefault(path if path.exists() else folded, []).append(key)
+        lines: dict[str, pl.DataFrame] = {}
+        for path, keys in by_path.items():
+            try:
+                lines |= _by_key(curves.read_file(path).filter(pl.col("key").is_in(keys)))
+            except FileNotFoundError:
+                continue
+            except (BadFileError, OSError) as error:
+                if not over:
+                    raise
+                self.bad[path] = str(error)
+        return lines
+
+    def _running(self, tokens: Iterable[str]) -> dict[str, pl.DataFrame]:
+        """The curves of members in training that have changed, by key."""
+        changed = []
+        for token in tokens:
+            path = curves.running_path(self.folder, token)
+            try:
+                state = _state(path)
+            except OSError:
+                continue
+            if self._states.get(path) != state:
+                self._states[path] = state
+                changed.append(token)
+        tables = curves.read_running(self.folder, changed)
+        return {key: part for table in tables.values() for key, part in _by_key(table).items()}
+
+
+def count_rows(folder: Path, session: str, study: str) -> int:
+    """How many members of a study a command has written rows of, as far as their files can be read."""
+    keys: set[str] = set()
+    for path in (folder / "rows").glob("*.parquet"):
+        if shards.session_of(path.stem) == session:
+            with contextlib.suppress(BadFileError, OSError):
+                keys.update(shards.read_file(path).filter(study=study)["key"])
+    return len(keys)
+
+
+def _state(path: Path) -> State:
+    status = path.stat()
+    return status.st_ino, status.st_mtime_ns, status.st_size
+
+
+def _by_key(table: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """The lines of each member, in the order of their steps."""
+    lines = table.unique(["key", "step"], keep="last", maintain_order=True).sort("key", "step")
+    return {str(key): part for (key,), part in lines.partition_by("key", as_dict=True).items()}

@@ -1,0 +1,374 @@
+"""How far a job is: counted once as it trains, written every couple of seconds, read by all who show it.
+Needs no JAX.
+
+    DIR/jobs/TOKEN.json             its heartbeat: who it is and how far, written aside and renamed
+    DIR/jobs/TOKEN.members.parquet  the members that it may train, written once as it begins (`MEMBERS`)
+
+The rows are the truth; this says who is still at it. A job that was killed leaves its files behind, with the
+time of its last heartbeat. memcap 0.1 wrote DIR/jobs/TOKEN.keys instead of the members, a key per line; it is
+still read, and so are its heartbeats, in which `updated` was called heard and `seconds_left` left.
+"""
+
+import contextlib
+import hashlib
+import heapq
+import json
+import os
+import socket
+import threading
+import time
+from collections.abc import Generator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from memcap.store import files, shards
+from memcap.store.files import BadFileError, open_regular
+
+SECONDS = 2.0  # between two heartbeats
+HEARTBEAT_TIMEOUT = 60.0  # seconds without a heartbeat after which a job is taken for gone
+MOST_LISTED = 20  # members in training that a heartbeat tells of one by one
+DIGEST = "sha256"  # beside the fields, of them; memcap 0.1 wrote none
+OLDER_NAMES = {"heard": "updated", "left": "seconds_left"}
+
+MEMBERS = {
+    "key": pl.String,
+    "name": pl.String,  # as delay_line(symbols=4)-L8-u7-s3: with the task's knobs that are not the default
+    "metric": pl.String,  # of the task: accuracy or mse
+    "config": pl.String,  # the whole resolved config, as JSON and as in the rows
+}
+
+
+@dataclass(frozen=True)
+class Running:
+    """A member in training.
+
+    Args:
+        key, name: of the member.
+        step, budget: training steps taken, and how many it may take.
+        loss: mean over its last chunk; None if that took no step.
+        seconds: since its first chunk.
+        left: seconds to its budget, at its pace so far; None if that is not known.
+    """
+
+    key: str
+    name: str
+    step: int
+    budget: int
+    loss: float | None
+    seconds: float
+    left: float | None
+
+
+@dataclass(frozen=True)
+class Heartbeat:
+    """What a job says of itself.
+
+    Args:
+        token: of the job, which names its files (shards.py).
+        study, command, folder: what was started, and where; command: None if it was started from Python.
+        host, pid: of its process.
+        started, updated: seconds since 1970: when it began, and when it wrote this.
+        ended: None while it trains, then "done", "interrupted", or the error that ended it.
+        searched: whether a design decides as it goes which members are trained.
+        done: members that have ended since it began, of which `solved` were solved; `diverged` and `failed`
+            are counted by how they ended, so a member may be solved and diverged.
+        to_come: members that have not ended, at most.
+        running: members in training.
+        seconds_left: to the end, at the pace so far; None before anything has trained.
+        longest: the members that have trained longest, the longest first.
+    """
+
+    token: str
+    study: str
+    command: str | None
+    folder: str
+    host: str
+    pid: int
+    started: float
+    updated: float
+    ended: str | None = None
+    searched: bool = False
+    done: int = 0
+    solved: int = 0
+    diverged: int = 0
+    failed: int = 0
+    to_come: int = 0
+    running: int = 0
+    seconds_left: float | None = None
+    longest: tuple[Running, ...] = ()
+
+    @property
+    def here(self) -> bool:
+        """Whether it runs, or ran, on this host."""
+        return self.host == socket.gethostname()
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is such a process, as far as can be seen from here."""
+        if not self.here:
+            return True
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return False
+        except OSError:  # somebody else's
+            return True
+        return True
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was written."""
+        return max(0.0, time.time() - self.updated)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the job still trains: it has not ended, is there, and this is no older than
+        `HEARTBEAT_TIMEOUT`."""
+        return self.ended is None and self.exists and self.age < HEARTBEAT_TIMEOUT
+
+
+class _Training:
+    """A member in training: its last chunk, and when its first one came."""
+
+    def __init__(self, name: str, budget: int, before: int, step: int, loss: float | None, now: float):
+        self.name, self.budget = name, budget
+        self.resumed_at, self.first_step, self.first_time = before, step, now
+        self.step, self.loss, self.time = step, loss, now
+
+    def share(self, since: int = 0) -> float:
+        """Of its budget, that it has trained since a step."""
+        return (self.step - since) / (self.budget or self.step or 1)
+
+    def left(self, now: float) -> float | None:
+        """Seconds to its budget, at its pace so far; None before its second chunk."""
+        steps = self.step - self.first_step
+        if not steps:
+            return None
+        pace = steps / (self.time - self.first_time)
+        return max(0.0, (self.budget - self.step) / pace - (now - self.time))
+
+
+class JobProgress:
+    """Counts of a job, from which its heartbeat is made; thread-safe. It takes plain values only.
+
+    Args:
+        to_come: members that the job trains, at most.
+        before: members of the job that had rows before.
+        study, command, token: of the job, as in `Heartbeat`; a token of its own if there is none.
+        searched: whether a design decides as it goes which members are trained.
+        solved_before: how many of the members that had rows before were solved.
+    """
+
+    def __init__(
+        self,
+        to_come: int,
+        before: int = 0,
+        study: str = "",
+        command: str | None = None,
+        token: str = "",
+        searched: bool = False,
+        solved_before: int = 0,
+    ):
+        self.solved_before = solved_before
+        self.before, self.token = before, token or shards.new_token()
+        self.study, self.command, self.searched = study, command, searched
+        self.folder = str(Path.cwd())
+        self.started, self.clock_started = time.time(), time.monotonic()
+        self.done = self.solved = 0
+        self.counts = {"diverged": 0, "failed": 0}  # by status, of those that are worth a word
+        self.to_come = to_come
+        self.training: dict[str, _Training] = {}  # by the member's key
+        self.lock = threading.Lock()
+
+    def chunk(self, key: str, name: str, budget: int, before: int, step: int, loss: float | None) -> None:
+        """Take note of a chunk of a member's training.
+
+        Args:
+            key, name, budget: of the member.
+            before, step: steps taken before the chunk, and after it; the same where it was only evaluated
+                again.
+            loss: mean over the chunk; None if it took no step.
+        """
+        now = time.monotonic()
+        with self.lock:
+            member = self.training.get(key)
+            if member is None or step < member.step:  # it begins, or begins again
+                self.training[key] = _Training(name, budget, before, step, loss, now)
+            elif step > before:
+                member.step, member.loss, member.time = step, loss, now
+
+    def ended(self, key: str, status: str, solved: bool) -> None:
+        """Count one more member that has ended."""
+        with self.lock:
+            self.training.pop(key, None)
+            self.done, self.solved, self.to_come = self.done + 1, self.solved + solved, self.to_come - 1
+            if status in self.counts:
+                self.counts[status] += 1
+
+    def expect(self, to_come: int) -> None:
+        """Set how many members are still to come at most, where a design finds out as it goes."""
+        with self.lock:
+            self.to_come = to_come
+
+    def heartbeat(self) -> Heartbeat:
+        """What there is to say now."""
+        with self.lock:
+            return Heartbeat(
+                token=self.token,
+                study=self.study,
+                command=self.command,
+                folder=self.folder,
+                host=socket.gethostname(),
+                pid=os.getpid(),
+                started=self.started,
+                updated=time.time(),
+                searched=self.searched,
+                done=self.done,
+                solved=self.solved,
+                diverged=self.counts["diverged"],
+                failed=self.counts["failed"],
+                to_come=self.to_come,
+                running=len(self.training),
+                seconds_left=self._seconds_left(),
+                longest=tuple(self._longest(MOST_LISTED)),
+            )
+
+    def longest(self, most: int, seconds: float = 0.0) -> list[Running]:
+        """The members that have trained longest, at most so many, of those that have for so many seconds."""
+        with self.lock:
+            return self._longest(most, seconds)
+
+    def _longest(self, most: int, seconds: float = 0.0) -> list[Running]:
+        now = time.monotonic()
+        old = [(key, each) for key, each in self.training.items() if now - each.first_time >= seconds]
+        return [
+            Running(key, each.name, each.step, each.budget, each.loss, now - each.first_time, each.left(now))
+            for key, each in heapq.nsmallest(most, old, key=lambda item: item[1].first_time)
+        ]
+
+    def _seconds_left(self) -> float | None:
+        """Members in training count by the share of their budgets."""
+        # Only what this job has trained tells of its pace: a member may have been half-trained when it began.
+        trained = self.done + sum(each.share(since=each.resumed_at) for each in self.training.values())
+        if not trained:
+            return None
+        to_come = self.to_come - sum(each.share() for each in self.training.values())
+        return (time.monotonic() - self.clock_started) / trained * max(0.0, to_come)
+
+
+@contextlib.contextmanager
+def writing(folder: Path | None, progress: JobProgress, members: pl.DataFrame) -> Generator[None]:
+    """Within, a thread writes the job's heartbeat every couple of seconds; at the end the last one says how
+    it ended. Costs the job nothing.
+
+    Whatever cannot be written is left out: training goes on. Files of earlier jobs that this one makes up for
+    are deleted.
+
+    Args:
+        folder: of the study; None: nothing is written.
+        progress: the job's.
+        members: that it may train, with the columns of `MEMBERS`; without any nothing is written.
+    """
+    if folder is None or members.is_empty():
+        yield
+        return
+    over = threading.Event()
+
+    def write(ended: str | None = None) -> None:
+        with contextlib.suppress(OSError):
+            heartbeat = asdict(replace(progress.heartbeat(), ended=ended))
+            text = json.dumps(heartbeat | {DIGEST: _digest(heartbeat)})
+            files.replace(_path(folder, progress.token), text.encode())
+
+    def beat() -> None:
+        while not over.wait(SECONDS):
+            write()
+
+    with contextlib.suppress(OSError):
+        (folder / "jobs").mkdir(parents=True, exist_ok=True)
+        _remove_old(folder, frozenset(members["key"]))
+        shards.write_table(_members_path(folder, progress.token), members.select(*MEMBERS))
+    write()
+    thread, ended = threading.Thread(target=beat, name="memcap-heartbeat", daemon=True), "done"
+    thread.start()
+    try:
+        yield
+    except BaseException as error:
+        interrupted = isinstance(error, KeyboardInterrupt)
+        ended = "interrupted" if interrupted else f"{type(error).__name__}: {error}".splitlines()[0]
+        raise
+    finally:
+        over.set()
+        thread.join()
+        write(ended)
+
+
+def read(folder: Path) -> dict[str, Heartbeat]:
+    """The last heartbeats of the jobs of a study's folder, by token; files that cannot be read are
+    skipped."""
+    heartbeats = {}
+    for path in sorted((folder / "jobs").glob("[!.]*.json")):
+        with contextlib.suppress(BadFileError, OSError, ValueError, TypeError, KeyError, AttributeError):
+            with open_regular(path) as file:
+                stored = json.load(file)
+            if stored.pop(DIGEST, None) not in (None, _digest(stored)):
+                continue  # it would say what nobody typed
+            values: dict[str, Any] = {OLDER_NAMES.get(name, name): value for name, value in stored.items()}
+            longest = tuple(Running(**each) for each in values.pop("longest"))
+            values = {"token": path.stem, **values, "longest": longest}
+            heartbeats[path.stem] = Heartbeat(**values)
+    return heartbeats
+
+
+def _digest(values: dict[str, Any]) -> str:
+    """Of a heartbeat, without the digest itself."""
+    return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]
+
+
+def read_members(folder: Path, token: str, columns: Sequence[str] = tuple(MEMBERS)) -> pl.DataFrame:
+    """The members that a job may train (of a search all that it may ask for), with the columns of `MEMBERS`.
+
+    Of jobs of memcap 0.1 only the keys are known, all else is null. None are known where there is no sound
+    file.
+    """
+    try:
+        with open_regular(_members_path(folder, token)) as file:
+            files.check(file)
+            return pl.read_parquet(file, columns=list(columns))
+    except FileNotFoundError:
+        return pl.DataFrame({"key": _older_keys(folder, token)}, {"key": pl.String}).select(
+            "key" if name == "key" else pl.lit(None, pl.String).alias(name) for name in columns
+        )
+    except (Exception, pl.exceptions.PanicException):  # at a file without a digest Rust may panic
+        return pl.DataFrame(schema={name: MEMBERS[name] for name in columns})
+
+
+def keys_of(folder: Path, token: str) -> frozenset[str]:
+    """The keys of the members that a job may train."""
+    return frozenset(read_members(folder, token, ["key"])["key"])
+
+
+def _older_keys(folder: Path, token: str) -> list[str]:
+    try:
+        return (folder / "jobs" / f"{token}.keys").read_text(encoding="utf-8").split()
+    except (OSError, UnicodeDecodeError):
+        return []
+
+
+def _path(folder: Path, token: str) -> Path:
+    return folder / "jobs" / f"{token}.json"
+
+
+def _members_path(folder: Path, token: str) -> Path:
+    return folder / "jobs" / f"{token}.members.parquet"
+
+
+def _remove_old(folder: Path, keys: frozenset[str]) -> None:
+    """Delete what jobs left that are done, or that are gone and wanted nothing but these members."""
+    for token, heartbeat in read(folder).items():
+        if heartbeat.ended == "done" or (not heartbeat.alive and keys_of(folder, token) <= keys):
+            for name in (f"{token}.json", f"{token}.keys", f"{token}.members.parquet"):
+                (folder / "jobs" / name).unlink(missing_ok=True)

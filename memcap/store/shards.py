@@ -1,0 +1,325 @@
+"""Shards: the files of rows of a study, written whole or not at all, and the weights beside them. Needs no
+JAX.
+
+    DIR/rows/PROGRAM-TOKEN-N.parquet    rows of one program's members in one job, rewritten whole as they end
+    DIR/weights/PROGRAM-TOKEN-N.npz     its members' weights, under KEY/path/of/array
+    DIR/curves/PROGRAM-TOKEN-N.parquet  their curves (curves.py)
+    DIR/rows.parquet                    all shards folded into one, by `memcap collect`
+    DIR/jobs/TOKEN.*                    what the job says of itself (heartbeat.py)
+    DIR/checkpoints/TOKEN.npz           members in training (checkpoints.py), while there are any
+
+PROGRAM has 16 hexadecimal digits. TOKEN has 8 of the session, which all jobs of one command share, and 8 of
+the job, so that two jobs in one folder never write the same file; before memcap 0.2 it had only the latter.
+
+A member's key is the hash of its whole config and seed, so a rerun replaces its row and never adds one. Each
+file carries a digest of its bytes (files.py), and each row's key is compared with its config. A file that
+fails is named, left where it is and skipped: what only it held is missing, so a rerun trains it into new
+files.
+"""
+
+import contextlib
+import re
+import secrets
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from io import BytesIO
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from memcap.knobs import UserError
+from memcap.runtime.published import is_published, rows_files
+from memcap.store import files
+from memcap.store.files import BadFileError
+from memcap.store.row_checks import BadRowsError, check_rows
+from memcap.store.rows import complete, frame, one_per_key
+from memcap.store.weights import write_weights
+from memcap.terminal.words import warn_once
+
+OUTPUTS = Path("outputs")  # where studies are, unless one says another place
+SESSION_DIGITS = 8  # of the command, as many of the job
+NAME = re.compile(r"[0-9a-f]{16}-(?:[0-9a-f]{8}){1,2}-\d+")  # that jobs give their shards
+UNFINISHED_FIGURE = re.compile(r"\.\w+\.[a-z0-9_]{8}")  # where `figures.save` writes before all is there
+
+State = tuple[Path, int, int, int]  # of a file: it changes when the file does
+_sound: set[State] = set()  # files whose rows this process has checked
+
+
+class Table(NamedTuple):
+    """The rows of one file, and whether a digest vouches for its bytes."""
+
+    rows: pl.DataFrame
+    has_digest: bool
+
+
+def new_session() -> str:
+    """8 hexadecimal digits that the tokens of all jobs of one command begin with."""
+    return secrets.token_hex(SESSION_DIGITS // 2)
+
+
+def new_token(session: str = "") -> str:
+    """16 hexadecimal digits that name the files of one run of one job.
+
+    Args:
+        session: of the command; "": the job is alone.
+    """
+    return (session or new_session()) + secrets.token_hex(SESSION_DIGITS // 2)
+
+
+def session_of(name: str) -> str:
+    """The session of a token, or of a shard's name; "" where memcap 0.1 gave it, or nobody's job."""
+    token = name.split("-")[1] if NAME.fullmatch(name) else name
+    return token[:SESSION_DIGITS] if len(token) == 2 * SESSION_DIGITS else ""
+
+
+def token_of(name: str) -> str:
+    """The token of the job that wrote a shard, from the shard's name; "" where no job gave it."""
+    return name.split("-")[1] if NAME.fullmatch(name) else ""
+
+
+def shard_name(program: str, token: str, number: int) -> str:
+    """The stem of a shard's files."""
+    return f"{program}-{token}-{number}"
+
+
+def check_study(name: str) -> None:
+    """Raise UserError at a study's name that would lead to another folder."""
+    if name in (".", "..") or set(name) & {"/", "\\", "\0"}:
+        raise UserError(
+            f"study={name}: must be a name, without / and \\; for another folder set out (in Python: folder)"
+        )
+
+
+def prepare(folder: Path) -> None:
+    """Make the folder and see that it can be written, before anything trains."""
+    try:
+        for part in ("rows", "weights"):
+            files.make_folder(folder / part)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UserError(
+            f"out={folder}: cannot be written ({error.strerror or error}); set out to another folder"
+        ) from error
+
+
+def write(
+    folder: Path, name: str, rows: Sequence[dict[str, Any]], weights: dict[str, dict[str, Any]]
+) -> None:
+    """Write a shard's weights, then its rows: a row that exists has its weights."""
+    with files.shared_lock(folder / "weights"):  # nobody takes the weights for orphans
+        write_weights(folder / "weights" / f"{name}.npz", weights)
+        write_table(folder / "rows" / f"{name}.parquet", frame(rows))
+
+
+def write_table(path: Path, table: pl.DataFrame) -> None:
+    """Write one Parquet file, whole or not at all, with a digest."""
+    content = BytesIO()  # on a full disk polars would raise errors of its own
+    table.write_parquet(content, metadata={"memcap": files.DIGEST_PLACEHOLDER.decode()})
+    files.write(path, lambda file: file.write(content.getbuffer()))
+
+
+def no_rows(folder: Path) -> UserError:
+    """What to say of a place that holds none."""
+    return UserError(f"{folder}: holds no rows; train a study first, as in: memcap train sweeps=first_study")
+
+
+def paths(folder: Path, below: bool = True) -> list[Path]:
+    """All files of rows in a study's folder and, unless `below` is false, in the folders below it: folded
+    files, then shards. Of one that is a file, itself."""
+    if is_published(folder):
+        return rows_files(str(folder))
+    if folder.is_file():
+        return [folder]
+    search = folder.rglob if below else folder.glob
+    return sorted(search("rows.parquet")) + sorted(search("rows/*.parquet"))
+
+
+def read(folder: Path, strict: bool = False) -> pl.DataFrame:
+    """All rows at or below a folder, one per key (`memcap.store.rows.PREFERENCE`). Also those of
+    tasks and cells that cannot be imported, which `memcap.store.read` leaves out.
+
+    Args:
+        folder: of a study or of several, or one Parquet file; or a name of
+            `memcap.runtime.published`, as `atlas`.
+        strict: refuse a bad file. Otherwise it is named on stderr, and the others are read.
+
+    Raises:
+        UserError: a bad file, if `strict` or if it is the one that was named; the folder doesn't exist.
+    """
+    tables, bad = read_files(folder)
+    for path, why in bad.items():
+        if path == folder:
+            raise UserError(f"{path}: {why}; give the folder of a study, or its rows.parquet")
+        if strict:
+            raise UserError(f"{path}: {why}; without --strict the other files are read")
+        warn_once(f"{path}: {why}; skipped; rerun the study to retrain what only it held")
+    warn_of_no_digest(folder, tables)
+    return one_per_key([table.rows for table in tables.values()])
+
+
+def read_files(folder: Path, below: bool = True) -> tuple[dict[Path, Table], dict[Path, BadFileError]]:
+    """The tables of all files that are sound, and for each other file what is wrong with it. For arguments
+    see `paths`.
+
+    Raises:
+        UserError: the folder doesn't exist.
+    """
+    if not (rows_files(str(folder)) if is_published(folder) else folder.exists()):
+        raise UserError(
+            f"{folder}: no such folder or file; train a study first, as in: memcap train sweeps=first_study"
+        )
+    tables: dict[State, Table] = {}
+    bad: dict[Path, BadFileError] = {}
+    for path in paths(folder, below):
+        try:
+            status = path.stat()
+            state = (path, status.st_ino, status.st_mtime_ns, status.st_size)
+            tables[state] = _cached(*state)
+        except BadFileError as error:
+            bad[path] = error
+        except OSError as error:
+            bad[path] = BadFileError(f"cannot be read ({error.strerror or error})")
+    bad |= _check({state: table for state, table in tables.items() if state not in _sound})
+    return {path: table for (path, *_), table in tables.items() if path not in bad}, bad
+
+
+@lru_cache(maxsize=1024)
+def _cached(path: Path, *state: int) -> Table:
+    """One file; so that a job reads each once."""
+    del state
+    return _table(path)
+
+
+def _check(tables: dict[State, Table]) -> dict[Path, BadFileError]:
+    """What is wrong with the rows of some files: all together first, as each check costs as much for few
+    rows as for many."""
+    try:
+        check_rows(pl.concat([frame([]), *(table.rows for table in tables.values())], rechunk=True))
+    except BadRowsError:
+        bad = {}
+        for state, table in tables.items():
+            try:
+                check_rows(table.rows)
+            except BadRowsError as error:
+                bad[state[0]] = error
+            else:
+                _sound.add(state)
+        return bad
+    _sound.update(tables)
+    return {}
+
+
+def warn_of_no_digest(folder: Path, tables: Mapping[Path, Table]) -> None:
+    """Print a line on stderr, once, where no digest vouches for a file of rows."""
+    without = [path for path, table in tables.items() if not table.has_digest]
+    if not without:
+        return
+    which = f"{without[0]}: has" if len(without) == 1 else f"{folder}: {len(without):,} files of rows have"
+    warn_once(
+        f"{which} no digest: of memcap 0.1, or made elsewhere; only that rows fit their configs is sure"
+    )
+
+
+def read_file(path: Path) -> pl.DataFrame:
+    """The rows of one file, checked.
+
+    Raises:
+        BadFileError: it is damaged, no table of rows, or one whose rows are not their members'.
+        OSError: it cannot be read.
+    """
+    rows = _table(path).rows
+    check_rows(rows)
+    return rows
+
+
+def _table(path: Path) -> Table:
+    """One file, its bytes checked and not its rows; for errors see `read_file`."""
+    with files.open_regular(path) as file:
+        content = BytesIO(file.read())
+    has_digest = files.check(content)
+    try:
+        return Table(complete(pl.read_parquet(content)), has_digest)
+    except BadFileError:
+        raise
+    except (Exception, pl.exceptions.PanicException) as error:  # at a file without a digest Rust may panic
+        raise BadFileError("not a readable table of rows") from error
+
+
+def collect(folder: Path, strict: bool = False) -> tuple[Path, pl.DataFrame]:
+    """Fold all shards of a study into DIR/rows.parquet. The shards stay; folding again gives the same rows.
+
+    Raises:
+        UserError: not a study's folder, or one without rows; a bad rows.parquet, which would be written over;
+            as `read`.
+    """
+    path = folder / "rows.parquet"
+    if folder.is_file() or is_published(folder):
+        raise UserError(f"{folder}: cannot be written into; give the folder of a study")
+    if why := read_files(folder)[1].get(path):
+        raise UserError(f"{path}: {why}; it would be written over: move it elsewhere, and collect again")
+    rows = read(folder, strict)
+    if rows.is_empty():
+        raise no_rows(folder)
+    try:
+        write_table(path, rows)
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be written ({error.strerror}); give the folder of a study"
+        ) from error
+    return path, rows
+
+
+def remove_stale_files(folder: Path) -> None:
+    """Remove what killed jobs left: unfinished files, weights and curves that no row tells of, curves of
+    members that nobody trains any more, and empty folders of Hydra's.
+
+    What another job is writing just now stays, and what is younger than `files.STALE_AFTER`; so does what may
+    not be removed.
+
+    Args:
+        folder: of a study; made, with its parts, by `prepare`.
+    """
+    for part in (folder, *(folder / name for name in ("rows", "weights", "curves", "checkpoints", "jobs"))):
+        with contextlib.suppress(OSError):
+            files.remove_unfinished(part)
+    for remove in (_remove_orphans, _remove_running_curves, _remove_unfinished_figures):
+        with contextlib.suppress(OSError):
+            remove(folder)
+    for path in (*folder.glob("hydra/*/*"), *folder.glob("hydra/*")):
+        with contextlib.suppress(OSError):  # it is no folder, or not empty
+            if not path.samefile("."):
+                path.rmdir()
+
+
+def _remove_orphans(folder: Path) -> None:
+    """Weights and curves that no row tells of."""
+    with files.exclusive_lock(folder / "weights") as nobody_writes:
+        if not nobody_writes:
+            return
+        with_rows = {path.stem for path in (folder / "rows").glob("*.parquet")}
+        beside = [*(folder / "weights").glob("*.npz"), *(folder / "curves").glob("*.parquet")]
+        orphans = [path for path in beside if path.stem not in with_rows and NAME.fullmatch(path.stem)]
+        tables, bad = read_files(folder) if orphans else ({}, {})
+        folded = {name for table in tables.values() for name in table.rows["population"]}
+        # Rows that are bad, or were put aside, may have told of them.
+        for path in orphans if folded and not bad else ():
+            if path.stem not in folded and files.is_stale(path):
+                path.unlink()
+
+
+def _remove_running_curves(folder: Path) -> None:
+    """Curves of members in training, of jobs that write them no more."""
+    for path in (folder / "curves").glob("*.running.parquet"):
+        if files.is_stale(path):
+            path.unlink(missing_ok=True)
+
+
+def _remove_unfinished_figures(folder: Path) -> None:
+    with files.exclusive_lock(folder / "figures") as nobody_writes:
+        for path in (folder / "figures").iterdir() if nobody_writes else ():
+            if UNFINISHED_FIGURE.fullmatch(path.name):
+                shutil.rmtree(path)

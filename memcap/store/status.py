@@ -1,0 +1,161 @@
+"""How far a study is, seen from outside: from the rows in its folder and from what its jobs say of
+themselves. Needs no JAX.
+
+Several jobs may share a folder (an array of jobs, `engine.shard`) or follow each other; their members are
+counted once, by key.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from memcap.knobs import UserError
+from memcap.runtime.published import is_published
+from memcap.store import heartbeat, shards
+from memcap.store.heartbeat import Heartbeat, Running
+from memcap.store.rows import one_per_key, without_failed
+from memcap.terminal.printing import member_name
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A member that could not be trained, and why."""
+
+    key: str
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Status:
+    """How far a study is.
+
+    Args:
+        folder: the study's.
+        done: members whose rows are kept and measure something; solved: how many of them are; diverged: how
+            many of the others.
+        failed: members that could not be trained, unless a job has them in hand again.
+        running: members in training.
+        waiting: members that a living job has yet to train; of a search at most.
+        left_over: members that jobs which are gone set out to train, and that nobody has in hand.
+        at_most: whether a search has a part in these numbers.
+        a_minute: members that end in a minute, all living jobs together; None without any that ended.
+        left: seconds to the end of the last living job; None if that is not known.
+        longest: the members in training that have trained longest.
+        jobs: all that is known of the study's jobs, the latest last.
+        unfinished: those of them that are gone, and whose members failed or are in nobody's hand.
+        unreadable: files of rows that cannot be read.
+    """
+
+    folder: Path
+    done: int
+    solved: int
+    diverged: int
+    failed: tuple[Failure, ...]
+    running: int
+    waiting: int
+    left_over: int
+    at_most: bool
+    a_minute: float | None
+    left: float | None
+    longest: tuple[Running, ...]
+    jobs: tuple[Heartbeat, ...]
+    unfinished: tuple[Heartbeat, ...]
+    unreadable: tuple[Path, ...]
+
+    @property
+    def members(self) -> int:
+        """All that are known of."""
+        return self.done + len(self.failed) + self.running + self.waiting + self.left_over
+
+
+def studies(place: Path) -> list[Path]:
+    """The folders of studies at or below a place.
+
+    Raises:
+        UserError: there is none.
+    """
+    if is_published(place):
+        return [place]
+    if not place.is_dir():
+        raise UserError(f"{place}: no such folder; give the folder of a study")
+    folders = [place] if _is_study(place) else sorted({p.parent for p in _marks(place)})
+    if not folders:
+        raise UserError(f"{place}: holds no study; train one first, as in: memcap train sweeps=first_study")
+    return folders
+
+
+def _marks(place: Path) -> Iterable[Path]:
+    return (path for name in ("rows", "jobs", "rows.parquet") for path in place.rglob(name))
+
+
+def _is_study(folder: Path) -> bool:
+    return any((folder / part).exists() for part in ("rows", "jobs", "rows.parquet"))
+
+
+def status(folder: Path) -> Status:
+    """How far the study in this folder is."""
+    tables, bad = shards.read_files(folder, below=False)
+    shards.warn_of_no_digest(folder, tables)
+    rows = one_per_key([table.rows for table in tables.values()])
+    jobs = dict(sorted(heartbeat.read(folder).items(), key=lambda each: each[1].started))
+    keys = {token: heartbeat.keys_of(folder, token) for token in jobs}
+    alive = {token: job for token, job in jobs.items() if job.alive}
+    gone = {token: job for token, job in jobs.items() if token not in alive and job.ended != "done"}
+    measured, failed_rows = without_failed(rows), rows.filter(pl.col("status") == "failed")
+    retrained = {
+        key
+        for key, population in failed_rows.select("key", "population").iter_rows()
+        if any(key in keys[token] for token in alive if token != shards.token_of(population))
+    }
+    failed = tuple(
+        Failure(key, member_name(*member), reason or "no reason given")
+        for key, *member, reason in failed_rows.select(
+            "key", "task", "lag", "units", "seed", "reason"
+        ).iter_rows()
+        if key not in retrained
+    )
+    failed_keys = frozenset(each.key for each in failed)
+    ended = frozenset(measured["key"]) | failed_keys
+    in_hand = _union(keys[token] for token in alive)
+    to_come, left_over = _to_come(alive, keys, ended), _to_come(gone, keys, ended | in_hand)
+    lost = failed_keys | (_union(keys[token] for token in gone) - ended - in_hand)
+    running = min(sum(job.running for job in alive.values()), to_come)
+    paces = [
+        60 * job.done / (job.updated - job.started)
+        for job in alive.values()
+        if job.done and job.updated > job.started
+    ]
+    seconds = [job.seconds_left - job.age for job in alive.values() if job.seconds_left is not None]
+    longest = sorted((each for job in alive.values() for each in job.longest), key=lambda each: -each.seconds)
+    return Status(
+        folder=folder,
+        done=measured.height,
+        solved=int(measured["solved"].sum()),
+        diverged=measured.filter(pl.col("status") == "diverged", ~pl.col("solved")).height,
+        failed=failed,
+        running=running,
+        waiting=to_come - running,
+        left_over=left_over,
+        at_most=any(job.searched for job in (alive | gone).values()),
+        a_minute=sum(paces) or None,
+        left=max(0.0, *seconds) if seconds and len(seconds) == len(alive) else None,
+        longest=tuple(longest),
+        jobs=tuple(jobs.values()),
+        unfinished=tuple(job for token, job in jobs.items() if token not in alive and keys[token] & lost),
+        unreadable=tuple(bad),
+    )
+
+
+def _union(sets: Iterable[frozenset[str]]) -> frozenset[str]:
+    return frozenset().union(*sets)
+
+
+def _to_come(jobs: dict[str, Heartbeat], keys: dict[str, frozenset[str]], ended: frozenset[str]) -> int:
+    """How many members these jobs have yet to train. A search says so itself, as it does not want all that it
+    may ask for."""
+    listed = _union(keys[token] for token, job in jobs.items() if not job.searched)
+    searched = (min(job.to_come, len(keys[token] - ended)) for token, job in jobs.items() if job.searched)
+    return len(listed - ended) + sum(searched)

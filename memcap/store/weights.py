@@ -1,0 +1,147 @@
+"""The weights of a study's members: an npz file a shard of rows, with arrays under KEY/path/of/array."""
+
+import os
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+import numpy as np
+
+from memcap.knobs import UserError
+from memcap.store import files
+from memcap.store.files import BadFileError
+
+T = TypeVar("T")
+# states of files whose digest was right: members of one file are often read one by one
+_sound: set[tuple[Any, ...]] = set()
+
+
+def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, np.ndarray]:
+    """A nested dict as {"outer/inner": array}."""
+    arrays: dict[str, np.ndarray] = {}
+    for name, value in tree.items():
+        arrays |= (
+            flat(value, f"{prefix}{name}/")
+            if isinstance(value, dict)
+            else {f"{prefix}{name}": np.asarray(value)}
+        )
+    return arrays
+
+
+def nested(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    """The inverse of `flat`."""
+    tree: dict[str, Any] = {}
+    for path, array in arrays.items():
+        *outer, last = path.split("/")
+        node = tree
+        for name in outer:
+            node = node.setdefault(name, {})
+        node[last] = array
+    return tree
+
+
+def write_weights(path: Path, weights: dict[str, dict[str, Any]]) -> None:
+    """Write the nested weights of members by key, whole or not at all, with a digest."""
+    write_sealed(path, flat(weights))
+
+
+def write_sealed(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Write an npz file of memcap's own, whole or not at all, with a digest."""
+
+    def fill(file: IO[bytes]) -> None:
+        np.savez(file, allow_pickle=False, **arrays)
+        with zipfile.ZipFile(file, "a") as archive:
+            archive.comment = files.DIGEST_PLACEHOLDER
+
+    files.write(path, fill)
+
+
+def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Write an npz file for another library, whole or not at all.
+
+    Raises:
+        UserError: its name does not end in .npz, or it cannot be written.
+    """
+    if path.suffix != ".npz":
+        raise UserError(f"{path}: must end in .npz")
+    try:
+        files.write(path, lambda file: np.savez(file, allow_pickle=False, **arrays), with_digest=False)
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be written ({error.strerror or error}); choose another file with -o"
+        ) from error
+
+
+def weights_of(folder: Path, row: dict[str, Any]) -> dict[str, Any]:
+    """The nested weights of one row's member, from the study's folder.
+
+    Raises:
+        UserError: there are none, or their file is bad.
+    """
+    key, population, bad = row["key"], row["population"], ""
+    for path in folder.rglob(f"weights/{population}.npz"):
+        try:
+            if arrays := read_weights(path, key):
+                return nested(arrays)
+        except BadFileError as error:
+            bad = f"{path}: {error}"
+    if bad:
+        raise UserError(
+            f"{bad}; to have the weights of member {key}, train it again in another folder (out=FOLDER)"
+        )
+    raise UserError(f"{folder}: holds no weights of member {key} (weights/{population}.npz)")
+
+
+def read_weights(path: Path, key: str) -> dict[str, np.ndarray]:
+    """A member's arrays by path, as `flat` gives them; empty if the file has none.
+
+    Raises:
+        BadFileError: the file is damaged, or no npz file.
+    """
+    prefix = f"{key}/"
+    return read_sealed(
+        path, lambda stored: {n.removeprefix(prefix): stored[n] for n in stored.files if n.startswith(prefix)}
+    )
+
+
+def sizes(path: Path) -> dict[str, int]:
+    """Real numbers (a complex one is two) that a file holds of each member, by key; all are read.
+
+    Raises:
+        BadFileError: the file is damaged, or no npz file.
+    """
+
+    def count(stored: Any) -> dict[str, int]:
+        numbers: dict[str, int] = {}
+        for name in stored.files:
+            array, key = stored[name], name.partition("/")[0]
+            numbers[key] = numbers.get(key, 0) + array.size * (2 if np.iscomplexobj(array) else 1)
+        return numbers
+
+    return read_sealed(path, count)
+
+
+def read_sealed(path: Path, take: Callable[[Any], T]) -> T:
+    """What `take` gets from the open archive, if the file is sound.
+
+    Raises:
+        BadFileError: the file is damaged, cannot be read, or holds other things than `take` expects.
+    """
+    try:
+        with files.open_regular(path) as file:
+            status = os.fstat(file.fileno())
+            state = (path, status.st_ino, status.st_mtime_ns, status.st_size)
+            if state not in _sound:
+                files.check(file)
+                _sound.add(state)
+            with np.load(file, allow_pickle=False) as stored:
+                return take(stored)
+    except BadFileError:
+        raise
+    except OSError as error:
+        raise BadFileError(f"cannot be read ({error.strerror or error})") from error
+    except (
+        Exception
+    ) as error:  # zipfile and NumPy raise nearly everything at bytes that are no archive of plain arrays
+        raise BadFileError("not a readable npz file") from error

@@ -1,0 +1,1 @@
+"""How anything is printed at a terminal: tables, numbers, words."""

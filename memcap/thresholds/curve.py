@@ -1,0 +1,497 @@
+"""Thresholds: how many units it takes until a given share of seeds solves, with an interval.
+
+Model of one task and lag, for a seed of u units:
+
+    P(solved | u) = (1 - lapse) * logistic(slope * (log2 u - mu))
+
+`lapse` is the share of seeds that no width saves: a failure of training, not of size. `slope` is in logits a
+doubling.
+
+Counts such as 0/4 at one width and 4/4 at the next are the normal case. Maximum likelihood has no answer
+there (the slope diverges), so thresholds are read from a posterior on a grid. Priors: the slope on [1, 500],
+from a transition (10 % to 90 %) that takes 4.4 doublings to one that takes 0.6 % more units, 0.4 of a unit in
+64. Up to 25, a factor of 1.13 in units, it is log-uniform; beyond, it is the width of the transition that is
+    uniform, so that steps are possible and yet curves that no
+design could tell from a step weigh little. mu uniform over the tested widths and two doublings at either end;
+the lapse on [0, 0.6], four parts of Beta(1, 15), with mean 0.06, and one part uniform.
+Between two widths the data do not say where a steeper transition lies; the prior of mu does.
+
+Of which share? u50 and u90 are the widths at which 50 % and 90 % of the seeds that can train at all solve
+(`of="trainable"`), so that a failure of training does not read as a lack of width; the lapse stands beside
+them. "Nine in ten of ALL seeds solve" is a stronger statement, and with a lapse above 0.1 no width makes it
+true: `of="all"`.
+
+Where the data end, so does the claim. A median outside the tested widths, or inside them without one failure
+or without one success in the counts, gives a censored threshold. An end of an interval may lie beyond the
+tested widths, carried there by the shape of the curve, but by one doubling at most; further out only the
+prior speaks and the end is opened.
+
+An estimate is the median of the posterior, but not against what counts say plainly of u50. It never lies at
+or below a width at which no seed solved, nor at any narrower; nor at or below the narrowest, if fewer than
+half solved there and a lapse is not the better explanation; nor above the widest, if more than half solved
+there (unless the posterior all but excludes that: `DOUBT`). There it is the median over the curves whose u50
+is where these allow. Ends of intervals are those of the whole posterior: 0 of 4 seeds at 46 units and 3 of 4
+at 47 and 48 give 46 < u50 <= 48, with an interval that is open below, since by chance and a lapse, or a
+shallow transition, 4 seeds may all fail at a width that is enough. 16 seeds close it.
+
+Coverage of the 95 % intervals, by simulation (`pytest -s -k coverage tests/thresholds/test_curve.py`
+prints it): for transitions within a factor 1.2 to 1.6 and a lapse to 0.1, at every width to 16, u50 0.95 to
+0.96 and u90 0.97 with 8 or 16 seeds, 0.99 with 4; for those within 1.02 to 1.13, 0.93 to 0.97 and 0.95 to
+0.97. Conservative, to 1.0, where widths are as far apart as the transition is wide. A lapse above 0.6 is
+beyond its prior, and intervals are then not to be trusted. Seeds are taken as independent: if what they share
+makes counts vary more than binomially, intervals are too narrow.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from memcap.thresholds.logistic import log_logistic, logistic, logit
+
+Floats = NDArray[np.float64]
+Share = Literal["trainable", "all"]
+
+MARGIN = 2.0  # doublings by which mu may leave the tested widths
+STEP = 1 / 32  # doublings between values of mu, on average from a width to half-way to the next
+OUTER = 1 / 8  # the same beyond the tested widths
+NEAR, WIDEN = (
+    0.15,
+    0.4,
+)  # logits between values of mu beside a width, and by how much of the distance to it they grow
+SLOPES, STEEP = (
+    np.geomspace(1, 500, 31),
+    25.0,
+)  # the prior is flat in log slope to STEEP, and in 1 / slope, the width, beyond it
+GOLDEN = (5**0.5 - 1) / 2  # whose multiples, modulo 1, are spread evenly
+# how likely u50 must be on the side of an outermost width on which the share of its seeds puts it, to be put
+# there
+DOUBT = 0.025
+LAPSE_MOST, LAPSES = 0.6, 11
+LAPSE_RUNS, LAPSE_ODD = 14, 0.2  # Beta(1, 15) weighs as much as 14 solved runs; share of the uniform part
+# Intraclass correlation of the seeds of one width, and its prior.
+CORRELATIONS = ((0.0, 0.4), (0.1, 0.3), (0.25, 0.3))
+INDEPENDENT = ((0.0, 1.0),)  # the same where seeds have nothing in common
+MISFIT = 0.02  # the chance of such counts below which they are said not to fit
+SURPRISE, MOST_SURPRISE = 0.05, 40.0  # steps and range of minus log probability in `misfit`
+SMALLEST = np.finfo(float).tiny  # of a probability whose logarithm is taken
+LOGIT_STEP, LOGIT_MOST = 0.04, 12.0  # where the beta-binomial is tabulated
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A width in units, not rounded: ceil(units) is the smallest net that reaches the share. Numbers >= 1,
+    none NaN; an end that is open is 0 or inf.
+
+    censored = "no": `units` is the posterior median, [low, high] the interval. censored = "below": the
+    smallest width tested is enough; `units` is that width, an upper bound; low is open, or 1 where no width
+    is left between; high is beyond it where the counts leave room for doubt. If that width is 1 nothing is
+    left open: 1 unit is enough. censored = "above": not reached; `units` is the largest width tested, a lower
+    bound; low <= units; high = inf.
+    """
+
+    units: float
+    low: float
+    high: float
+    censored: Literal["no", "below", "above"]
+
+    def is_number(self, narrowest: int) -> bool:
+        """Whether it was measured: not censored, or enough at a `narrowest` width tried of 1, below which
+        there is no net."""
+        return self.censored == "no" or (self.censored == "below" and narrowest == 1)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What the counts of one task and lag say.
+
+    u_exist: smallest width that any seed solved.
+    bracket: largest width that no seed solved; smallest width from which on all seeds of all tested widths
+    solved. u50, u90: widths at which 50 % and 90 % of the seeds that can train at all solve.
+    lapse, lapse_low, lapse_high: posterior mean and interval of the share that no width saves. Where no width
+    is wide enough to tell, that is the prior, with mean 0.1: only a lapse_low well above 0 is a finding.
+    slope: posterior median, in logits per doubling of units.
+    runs: seeds counted, over all widths.
+    misfit: how likely counts as unlike the fitted curve as these are, if every seed is independent: below
+    `MISFIT` the model does not describe them, as where they fall with the width.
+    """
+
+    u_exist: int | None
+    bracket: tuple[int | None, int | None]
+    u50: Threshold
+    u90: Threshold
+    lapse: float
+    lapse_low: float
+    lapse_high: float
+    slope: float
+    runs: int
+    misfit: float
+
+    @property
+    def fits(self) -> bool:
+        """Whether the counts are such as the model would give."""
+        return self.misfit >= MISFIT
+
+
+@dataclass(frozen=True)
+class Band:
+    """Posterior mean of P(solved) and the ends of its pointwise interval, one number a width."""
+
+    mean: Floats
+    low: Floats
+    high: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Counts:
+    """How many seeds passed; one study, or many of one design along leading axes.
+
+    widths: (W,), ascending and distinct; solved and runs: (..., W), merged by width.
+    """
+
+    widths: NDArray[np.int64]
+    solved: NDArray[np.int64]
+    runs: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Posterior(Counts):
+    """What counts say: weights on a grid of (mu, slope, lapse).
+
+    mu, slope: (N,), slopes ascending, and mu within each; lapse: (K,).
+    weights: (..., N, K), summing to 1 over the last two axes.
+    """
+
+    mu: Floats
+    slope: Floats
+    lapse: Floats
+    weights: Floats
+
+
+@lru_cache(maxsize=8)
+def _grid(widths: tuple[int, ...]) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+    """Of one design: mu and slope (N,), lapse (K,), log prior (N, K), logits of the logistic (W, N)."""
+    x = np.log2(np.asarray(widths, float))
+    # A steep curve's likelihood changes where mu is near a width and is flat between widths, so values of mu
+    # lie densest beside the widths: at equal steps of log(1 + distance), half-way to the next width. They are
+    # staggered from slope to slope, so that quantiles are finer than a step.
+    centre, side = np.repeat(x, 2), np.tile([-1.0, 1.0], x.size)
+    reach = np.concatenate([[MARGIN], np.repeat(np.diff(x) / 2, 2), [MARGIN]])
+    coarsest = np.concatenate([[OUTER], np.full(reach.size - 2, STEP), [OUTER]])
+    scale = NEAR / (WIDEN * SLOPES)[:, None]
+    warped = np.log1p(reach / scale)
+    sizes = np.ceil(np.maximum(warped / WIDEN, reach / coarsest)).astype(int)
+    which = np.repeat(np.arange(sizes.size), sizes.ravel())
+    at, half = np.divmod(which, reach.size)
+    count = np.arange(which.size) - (np.cumsum(sizes) - sizes.ravel())[which]
+    part = (count + at * GOLDEN % 1) / sizes.ravel()[which]
+    far = warped.ravel()[which] * np.where(side[half] < 0, 1 - part, part)
+    mu, slope = centre[half] + side[half] * scale[at, 0] * np.expm1(far), SLOPES[at]
+    step = scale[at, 0] * np.exp(far) * (warped / sizes).ravel()[which]
+    root = (np.arange(LAPSES) + 0.5) / LAPSES  # lapse = most * root ** 2: finest near 0
+    lapse = LAPSE_MOST * root**2
+    usual = (LAPSE_RUNS + 1) * (1 - lapse) ** LAPSE_RUNS
+    prior = np.log((1 - LAPSE_ODD) * usual + LAPSE_ODD / LAPSE_MOST) + np.log(root)
+    prior = prior + np.log(step / (1 + slope / STEEP))[:, None]
+    return mu, slope, lapse, prior, slope * (x[:, None] - mu)
+
+
+@lru_cache(maxsize=8)
+def _binomial(widths: tuple[int, ...]) -> tuple[Floats, Floats]:
+    """Of one design: log logistic (W, N), and log P of failed (W, N * K)."""
+    *_, lapse, _, z = _grid(widths)
+    failed = (1 - lapse) * logistic(-z)[..., None]
+    failed += lapse  # in place, here and below: new pages take longer than the sums
+    return log_logistic(z), np.log(failed, out=failed).reshape(len(widths), -1)
+
+
+@lru_cache(maxsize=1024)
+def beta_binomial(
+    solved: int, runs: int, lapses: tuple[float, ...], correlations: tuple[float, ...]
+) -> NDArray[np.float32]:
+    """Log P of `solved` of `runs` seeds in their order: (Z, R, K), by the logit of the logistic (`nearest`
+    says which row), by correlation and by lapse.
+
+    P(solved) of a width has a beta distribution about p = (1 - lapse) * logistic. So with
+    r = correlation / (1 - correlation) it is the product of p + i r over the solved seeds and of 1 - p + j r
+    over the failed ones, over that of 1 + k r over all.
+    """
+    lapse, correlation = np.array(lapses), np.array(correlations)[:, None]
+    ratio = correlation / (1 - correlation)
+    z = np.arange(-LOGIT_MOST, LOGIT_MOST + LOGIT_STEP, LOGIT_STEP)[:, None, None]
+    passes, fails = (1 - lapse) * logistic(z), lapse + (1 - lapse) * logistic(-z)
+    table = np.zeros((len(z), len(correlation), len(lapse)))
+    for part, count in ((passes, solved), (fails, runs - solved)):
+        for k in range(count):
+            table += np.log(part + k * ratio)
+    for k in range(runs):
+        table -= np.log1p(k * ratio)
+    return table.astype(np.float32)
+
+
+def nearest(z: Floats) -> NDArray[np.int64]:
+    """The rows of `beta_binomial` for some logits."""
+    return np.rint((np.clip(z, -LOGIT_MOST, LOGIT_MOST) + LOGIT_MOST) / LOGIT_STEP).astype(np.int64)
+
+
+def _counts(name: str, values: ArrayLike) -> NDArray[np.int64]:
+    """Values as integers; ValueError if one is not."""
+    array = np.asarray(values, float)
+    if array.ndim == 0 or array.size == 0:
+        raise ValueError(f"{name}: must be a sequence of at least one number")
+    if not np.all(np.isfinite(array)) or np.any(array != np.round(array)):
+        raise ValueError(f"{name}={values}: must be whole numbers")
+    return array.astype(np.int64)
+
+
+def _within(name: str, value: float) -> None:
+    if not 0 < value < 1:
+        raise ValueError(f"{name}={value}: must be above 0 and below 1")
+
+
+def counts(units: ArrayLike, solved: ArrayLike, runs: ArrayLike) -> Counts:
+    """`solved` of `runs` seeds at each of `units`.
+
+    Args:
+        units: (D,) widths >= 1, whole, in any order; a width that occurs twice is merged.
+        solved: (D,), or (..., D) for many studies of one design.
+        runs: as `solved`, >= 1.
+
+    Raises:
+        ValueError: shapes that do not fit, numbers that are not whole, units or runs < 1, or not 0 <= solved
+            <= runs.
+    """
+    units, solved, runs = _counts("units", units), _counts("solved", solved), _counts("runs", runs)
+    if units.ndim != 1 or solved.shape[-1] != units.size or runs.shape[-1] != units.size:
+        raise ValueError(
+            f"units {units.shape}, solved {solved.shape}, runs {runs.shape}: must be as long on the last axis"
+        )
+    solved, runs = np.broadcast_arrays(solved, runs)
+    if np.any(units < 1) or np.any(runs < 1) or np.any(solved < 0) or np.any(solved > runs):
+        raise ValueError("units and runs must be at least 1, and solved from 0 to runs")
+    widths = np.array(sorted(set(units.tolist())))  # np.unique would import numpy.ma, .05 s
+    same = (units[:, None] == widths).astype(np.int64)
+    return Counts(widths, solved @ same, runs @ same)
+
+
+def posterior(
+    units: ArrayLike,
+    solved: ArrayLike,
+    runs: ArrayLike,
+    correlations: Sequence[tuple[float, float]] = CORRELATIONS,
+) -> Posterior:
+    """The posterior given `solved` of `runs` seeds at each of `units`.
+
+    Args:
+        units, solved, runs: as in `counts`, which has the errors, too.
+        correlations: intraclass correlations of the seeds of a width, each with its prior; ((0, 1),) takes
+            seeds as independent.
+    """
+    data = counts(units, solved, runs)
+    widths: tuple[int, ...] = tuple(data.widths.tolist())
+    mu, slope, lapse, prior, _ = _grid(widths)
+    weights, shift = np.zeros((*data.solved.shape[:-1], *prior.shape)), None
+    for correlation, share in correlations:
+        part = _log_likelihood(widths, data.solved, data.runs, correlation)
+        part += prior
+        shift = part.max(axis=(-2, -1), keepdims=True) if shift is None else shift
+        part -= shift
+        weights += share * np.exp(part, out=part)
+    weights /= weights.sum(axis=(-2, -1), keepdims=True)
+    return Posterior(data.widths, data.solved, data.runs, mu, slope, lapse, weights)
+
+
+def _log_likelihood(
+    widths: tuple[int, ...], solved: NDArray[np.int64], runs: NDArray[np.int64], correlation: float
+) -> Floats:
+    """Of counts (..., W), on the grid of their design: (..., N, K)."""
+    _, _, lapse, prior, z = _grid(widths)
+    shape = *solved.shape[:-1], *prior.shape
+    if correlation == 0:
+        log_passed, log_failed = _binomial(widths)
+        log_p = ((runs - solved).astype(float) @ log_failed).reshape(shape)
+        log_p += (solved.astype(float) @ log_passed)[..., None]
+        log_p += solved.sum(axis=-1)[..., None, None] * np.log1p(-lapse)
+        return log_p
+    rows, log_p = nearest(z), np.zeros(shape)
+    for study in np.ndindex(*solved.shape[:-1]):
+        for k, row in enumerate(rows):
+            count = int(solved[study][k]), int(runs[study][k])
+            table = beta_binomial(*count, tuple(lapse.tolist()), (correlation,))
+            log_p[study] += table[:, 0].take(row, axis=0)
+    return log_p
+
+
+def _ruled_out(post: Posterior) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Whether the counts rule out the smallest width as u50, (...); the curves whose u50 they do not rule
+    out, (..., N)."""
+    unsolved = np.logical_and.accumulate(post.solved == 0, axis=-1).sum(axis=-1)
+    marginal, log_widths = post.weights.sum(axis=-1), np.log2(post.widths)
+    wider = post.mu > log_widths[np.maximum(unsolved, 1) - 1][..., None]
+    fewer = (2 * post.solved[..., 0] < post.runs[..., 0]) & (np.sum(marginal * wider, axis=-1) > DOUBT)
+    smallest = (unsolved > 0) | fewer
+    beyond = wider | ~smallest[..., None]
+    inside = beyond & (post.mu <= log_widths[-1])
+    most = (2 * post.solved[..., -1] > post.runs[..., -1]) & (np.sum(marginal * inside, axis=-1) > DOUBT)
+    return smallest, np.where(most[..., None], inside, beyond)
+
+
+def interval(
+    post: Posterior, p: float, confidence: float = 0.95, of: Share = "trainable"
+) -> tuple[Floats, Floats, Floats, NDArray[np.int64]]:
+    """`threshold` of many studies: units, low, high and side (-1 below, 0 measured, 1 above), each of shape
+    (...)."""
+    _within("p", p)
+    _within("confidence", confidence)
+    ruled_out, possible = _ruled_out(post)
+    possible_weights = np.where(possible[..., None], post.weights, 0.0)
+    if of == "trainable":
+        log_units, weights, possible_weights = (
+            post.mu + logit(p) / post.slope,
+            post.weights.sum(axis=-1),
+            possible_weights.sum(axis=-1),
+        )
+    elif of == "all":
+        share = p / (1 - post.lapse)
+        odds = np.where(share < 1, logit(np.where(share < 1, share, 0.5)), np.inf)
+        log_units, weights = post.mu[:, None] + odds / post.slope[:, None], post.weights
+    else:
+        raise ValueError(f"of={of}: must be trainable or all")
+    order = np.argsort(log_units, axis=None, kind="stable")
+    mass, part = (
+        np.cumsum(x.reshape(*post.solved.shape[:-1], -1)[..., order], axis=-1)
+        for x in (weights, possible_weights)
+    )
+    tail = (1 - confidence) / 2
+    ranks = [
+        (mass < tail).sum(axis=-1),
+        (part < part[..., -1:] / 2).sum(axis=-1),
+        (mass < 1 - tail).sum(axis=-1),
+    ]
+    low, middle, high = (
+        np.exp2(log_units.ravel()[order[np.minimum(rank, order.size - 1)]]) for rank in ranks
+    )
+    least, most = float(post.widths[0]), float(post.widths[-1])
+    every, none = np.all(post.solved == post.runs, axis=-1), np.all(post.solved == 0, axis=-1)
+    below = ((middle < least) & ~ruled_out) | (every & (middle <= most))
+    above = (middle > most) | (none & (middle >= least))
+    units = np.where(below, least, np.where(above, most, np.maximum(middle, least)))
+    furthest = 1.0 if least <= 2 else 0.0  # within a doubling there is no net narrower than 1
+    low = np.where(below | (low < least / 2), furthest, np.maximum(np.minimum(low, units), 1.0))
+    high = np.where(above | (high > 2 * most), np.inf, np.maximum(high, units))
+    return units, low, high, above.astype(np.int64) - below
+
+
+def threshold(post: Posterior, p: float, confidence: float = 0.95, of: Share = "trainable") -> Threshold:
+    """The width at which a share `p` of seeds solves, from the posterior of one study.
+
+    Args:
+        post: the posterior of one study.
+        p: the share, between 0 and 1.
+        confidence: of the interval, between 0 and 1; equal tails.
+        of: "trainable", p of the seeds that can train at all; "all", p of all seeds.
+
+    Raises:
+        ValueError: `p` or `confidence` out of range, `of` unknown.
+    """
+    units, low, high, side = interval(post, p, confidence, of)
+    return Threshold(float(units), float(low), float(high), ("no", "above", "below")[int(side)])
+
+
+def probability(post: Posterior, units: ArrayLike, confidence: float = 0.95) -> Band:
+    """P(solved) of a seed, lapse included, at each of `units` (any shape, > 0, tested or not), for one study.
+
+    Raises:
+        ValueError: `units` or `confidence` out of range.
+    """
+    _within("confidence", confidence)
+    x = np.asarray(units, float)
+    if not np.all(x > 0):
+        raise ValueError(f"units={units}: must be above 0")
+    n, k = np.nonzero(
+        post.weights > 1e-8 * np.max(post.weights)
+    )  # the rest moves no quantile, and sorting it is slow
+    weights = post.weights[n, k]
+    curves = (1 - post.lapse[k]) * logistic(post.slope[n] * (np.log2(x)[..., None] - post.mu[n]))
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(curves, [tail, 1 - tail], axis=-1, weights=weights, method="inverted_cdf")
+    return Band(np.average(curves, axis=-1, weights=weights), low, high)
+
+
+def fit(units: ArrayLike, solved: ArrayLike, runs: ArrayLike, confidence: float = 0.95) -> Fit:
+    """All that is reported of one task and lag; arguments and errors as `posterior` and `threshold`, one
+    study.
+
+    Example: units 4 5 6 7 8, solved 0 0 3 7 8 of 8 each -> u_exist 6, bracket (5, 8), u50 6.1, u90 6.8.
+    """
+    return fit_of(posterior(units, solved, runs), confidence)
+
+
+def fit_of(post: Posterior, confidence: float = 0.95) -> Fit:
+    """`fit` from the posterior of one study, for who keeps that as well.
+
+    Raises:
+        ValueError: `confidence` out of range, or more than one study.
+    """
+    if post.solved.ndim != 1:
+        raise ValueError(
+            f"solved {post.solved.shape}: must be one study; use posterior and interval for many"
+        )
+    none, every = (
+        post.widths[post.solved == 0],
+        np.logical_and.accumulate((post.solved == post.runs)[::-1])[::-1],
+    )
+    any_solved = post.widths[post.solved > 0]
+    by_lapse, by_slope = np.cumsum(post.weights.sum(axis=0)), np.cumsum(post.weights.sum(axis=1))
+    return Fit(
+        u_exist=int(any_solved[0]) if any_solved.size else None,
+        bracket=(int(none[-1]) if none.size else None, int(post.widths[every][0]) if every.any() else None),
+        u50=threshold(post, 0.5, confidence),
+        u90=threshold(post, 0.9, confidence),
+        lapse=float(post.weights.sum(axis=0) @ post.lapse),
+        lapse_low=float(post.lapse[np.searchsorted(by_lapse, (1 - confidence) / 2)]),
+        lapse_high=float(post.lapse[np.searchsorted(by_lapse, (1 + confidence) / 2)]),
+        slope=float(post.slope[np.searchsorted(by_slope, 0.5)]),
+        runs=int(post.runs.sum()),
+        misfit=misfit(post),
+    )
+
+
+def misfit(post: Posterior) -> float:
+    """How likely counts are that the fitted curve gives at most the probability of these, seeds independent.
+
+    The posterior-predictive check of the model, at the posterior mean of P(solved), summed over all counts
+    that could have come.
+    """
+    *_, z = _grid(tuple(post.widths.tolist()))
+    p = logistic(z) @ (post.weights @ (1 - post.lapse))
+    surprise, beside = 0, np.ones(1)  # in steps of SURPRISE; of the widths so far, how likely each is
+    for mean, solved, runs in zip(p, post.solved, post.runs, strict=True):
+        counts = np.arange(int(runs) + 1)
+        log_factorials = np.cumsum(np.log(np.maximum(counts, 1)))
+        log_p = log_factorials[-1] - log_factorials - log_factorials[::-1]
+        log_p += counts * np.log(max(mean, SMALLEST)) + (runs - counts) * np.log1p(-mean)
+        own = np.rint(-np.maximum(log_p, -MOST_SURPRISE) / SURPRISE).astype(int)
+        surprise += own[solved]
+        wider = np.zeros(len(beside) + own.max())
+        for shift, chance in zip(own, np.exp(log_p), strict=True):
+            wider[shift : shift + len(beside)] += chance * beside
+        beside = wider
+    return float(beside[surprise:].sum())
+
+
+def no_easier(strict: Fit, loose: Fit) -> Fit:
+    """The fit of a verdict that implies another one, whose thresholds cannot be lower.
+
+    The two are fitted to counts of their own; each quantile of a threshold is the larger of the two.
+    """
+    return replace(strict, u50=_larger(strict.u50, loose.u50), u90=_larger(strict.u90, loose.u90))
+
+
+def _larger(strict: Threshold, loose: Threshold) -> Threshold:
+    """Where one of the two was not reached, that one."""
+    first = max(strict, loose, key=lambda each: (each.censored == "above", each.units))
+    return replace(first, low=max(strict.low, loose.low), high=max(strict.high, loose.high))

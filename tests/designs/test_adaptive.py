@@ -1,0 +1,181 @@
+"""The design `adaptive`: sound whatever the results and their order, the same after a kill, and as precise as
+was asked for. What it saves is measured by `python -m benchmarks designs`, and held in
+tests/benchmarks/test_designs.py."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from study_checks import refusal
+
+from memcap.config import Member
+from memcap.designs.adaptive import ENDS, LEAST_WIDTHS, MOST_WIDTHS, Adaptive
+from memcap.designs.bisect import Bisect, Outcome
+from memcap.models.model import Model
+from memcap.recipes import Recipe
+from memcap.tasks import task_class
+from memcap.thresholds.curve import posterior
+from memcap.thresholds.lags import believe
+
+TASK, BUDGET, SEEDS = task_class("delay_line")(), 100, 4
+few = settings(max_examples=4, derandomize=True, deadline=None)
+
+
+def line(lags=(2, 5), widths=range(1, 9), seeds=SEEDS, recipe="curriculum") -> list[Member]:
+    return [
+        Member(TASK, lag, model=Model(units=units), seed=seed, recipe=Recipe(recipe, budget=BUDGET))
+        for lag in lags
+        for units in widths
+        for seed in range(seeds)
+    ]
+
+
+def outcome(member, passed) -> Outcome:
+    return Outcome(passed, 30 if passed else BUDGET)
+
+
+def trained(members, passes, known=None, precision=0.15, pick=lambda flying: 0, stop=None):
+    """Run a design to its end, or until so many have ended: results, and members in flight."""
+    known = known or {}
+    design = Adaptive(members, {member: outcome(member, good) for member, good in known.items()}, precision)
+    flying, results = design.first_members(), {}
+    while flying and len(results) != stop:
+        assert not design.done
+        member = flying.pop(pick(flying))
+        results[member] = passes(member)
+        more = design.next_members(member, outcome(member, results[member]))
+        seen = [*more, *flying, *results, *known]
+        assert len({*seen}) == len(seen), "asked twice"
+        assert len(more) + len(flying) <= design.estimate
+        flying += more
+    assert stop is not None or (design.done and design.estimate == design.usual == 0)
+    return results, flying
+
+
+def step(member) -> bool:
+    """A seed in eight fails at any width; a unit more or less is a matter of the seed."""
+    return member.seed % 8 != 3 and member.model.units >= 0.8 * member.lag + member.seed % 2
+
+
+def chance(seed):
+    """A coin for each member, which comes up more often at wide nets."""
+    rng = np.random.default_rng(seed)
+    coins = {member: rng.random() < member.model.units / 8 for member in line()}
+    return coins.get
+
+
+@few
+@given(st.integers(0, 1 << 30), st.randoms(use_true_random=False))
+def test_ends_and_asks_for_no_member_twice_whatever_the_results_and_their_order(seed, random):
+    results, _ = trained(line(), chance(seed), pick=lambda flying: random.randrange(len(flying)))
+    for lag in (2, 5):
+        count = sum(member.lag == lag for member in results)
+        assert LEAST_WIDTHS * SEEDS <= count <= MOST_WIDTHS * SEEDS
+
+
+def test_the_order_of_results_decides_nothing():
+    first, last = (trained(line(), step, pick=lambda flying, k=k: k)[0] for k in (0, -1))
+    assert first == last
+
+
+@few
+@given(st.integers(0, 1 << 30), st.integers(0, 20))
+def test_a_study_that_was_killed_asks_for_the_members_in_flight(seed, stop):
+    passes = chance(seed)
+    results, flying = trained(line(), passes, stop=stop)
+    design = Adaptive(line(), {member: outcome(member, good) for member, good in results.items()})
+    assert set(design.first_members()) == set(flying)
+    rest, _ = trained(line(), passes, known=results)
+    assert results | rest == trained(line(), passes)[0]
+
+
+def test_rows_of_another_design_are_taken_up():
+    bisect = Bisect(line(), {})
+    flying, known = bisect.first_members(), {}
+    while flying:
+        member = flying.pop()
+        known[member] = step(member)
+        flying += bisect.next_members(member, Outcome(known[member]))
+    alone, _ = trained(line(), step)
+    more, _ = trained(line(), step, known=known)
+    assert len(more) < len(alone) / 2
+    assert trained(line(), step, known={member: step(member) for member in line()})[0] == {}
+
+
+@few
+@given(st.integers(0, 1 << 30), st.randoms(use_true_random=False))
+def test_whatever_rows_are_there_no_member_is_trained_again(seed, random):
+    passes = chance(seed)
+    known = {member: passes(member) for member in line() if random.random() < 0.3}
+    trained(line(), passes, known=known)
+
+
+def test_an_interval_is_as_narrow_as_was_asked_for_or_a_unit_or_the_seeds_are_spent():
+    members = line((8, 16), range(1, 33), 8)
+    counts = {}
+    for precision in (0.7, 0.1):
+        results, _ = trained(members, step, precision=precision)
+        counts[precision] = len(results)
+        measured = {}
+        for lag in (8, 16):
+            runs, solved = {}, {}
+            for member, good in results.items():
+                if member.lag == lag:
+                    runs[member.model.units] = runs.get(member.model.units, 0) + 1
+                    solved[member.model.units] = solved.get(member.model.units, 0) + good
+            measured[lag] = posterior(list(runs), [solved[u] for u in runs], list(runs.values()))
+        for lag, belief in believe(measured, measured).items():
+            low, _, high = belief.quantiles(0.9, ENDS)
+            # the design reads it on a coarser grid
+            narrow = high / low < 1.02 * (1 + precision) ** 2 or high - low < 1.1
+            spent = sum(member.lag == lag for member in results) == MOST_WIDTHS * 8
+            assert narrow or spent
+            assert low < 0.8 * lag + 1 < high
+    assert counts[0.7] < counts[0.1]
+
+
+def test_no_lag_ends_by_a_few_that_happen_to_pass():
+    results, _ = trained(line((2, 5), range(1, 9), 8), lambda member: member.model.units >= 3, precision=0.99)
+    assert min(sum(member.lag == lag for member in results) for lag in (2, 5)) >= LEAST_WIDTHS * 8
+
+
+def test_where_no_width_passes_it_ends_at_the_widest():
+    results, _ = trained(line((2, 5, 12), range(1, 33)), lambda member: False)
+    assert {32} <= {member.model.units for member in results}
+    assert len(results) <= 3 * MOST_WIDTHS * SEEDS
+
+
+def test_where_one_unit_is_enough_few_members_say_so():
+    results, _ = trained(line((2, 5, 12), range(1, 33), 8), lambda member: True)
+    assert {member.lag for member in results} == {2, 5, 12}
+    assert len(results) < 3 * 15  # a bisection's
+
+
+def test_lags_far_off_wait_for_shorter_ones():
+    asked, _ = trained(line((2, 5, 40), range(1, 65)), step)
+    first = {lag: [m for m in asked if m.lag == lag][:4] for lag in (2, 5, 40)}
+    assert list(asked).index(first[40][0]) > list(asked).index(first[5][-1])
+    assert all(member.model.units >= 8 for member in first[40])  # no search from one unit on
+
+
+def test_each_recipe_is_a_line_of_its_own():
+    mine, others = line(recipe="curriculum"), line(recipe="open_gate")
+    together, _ = trained([*mine, *others], step)
+    assert set(together) == {*trained(mine, step)[0], *trained(others, step)[0]}
+
+
+def test_a_member_that_was_not_asked_for_is_refused():
+    design = Adaptive(line(), {})
+    first = design.first_members()
+    with pytest.raises(ValueError, match="not asked"):
+        design.next_members(next(m for m in line() if m not in first), outcome(first[0], True))
+
+
+def test_designs_that_cannot_be_searched_are_refused_in_a_line():
+    assert "has 2 of the 3 widths" in refusal(lambda: Adaptive(line(widths=(1, 2)), {}))
+    both = [replace(m, length=length) for m in line() for length in (16, 32)]
+    text = refusal(lambda: Adaptive(both, {}))
+    assert "at lag 2 has lengths 16, 32" in text
+    assert "design=bisect" in text

@@ -1,0 +1,123 @@
+"""Axes multiply, grids add up, and every mistake is one line."""
+
+import pytest
+from study_checks import config, refusal
+
+from memcap.designs.axes import members
+from memcap.knobs import UserError
+from memcap.recipes import recipe_file
+
+
+def points(axes, **changes):
+    return [(m.lag, m.model.units, m.seed) for m in members(config(axes, **changes))]
+
+
+@pytest.mark.parametrize("axes", [None, {}, []])
+def test_no_axes_are_the_config_itself(axes):
+    assert points(axes) == [(3, 1, 0)]
+
+
+def test_axes_multiply_in_the_order_in_which_they_stand():
+    assert points({"task.lag": [1, 2], "model.units": [4, 5]}) == [(1, 4, 0), (1, 5, 0), (2, 4, 0), (2, 5, 0)]
+    assert points({"model.units": [4, 5], "task.lag": [1, 2]}) == [(1, 4, 0), (2, 4, 0), (1, 5, 0), (2, 5, 0)]
+
+
+def test_a_number_of_seeds_counts_from_the_configs_seed():
+    assert points({"seed": 4}) == [(3, 1, s) for s in range(4)]
+    assert points({"seed": 2}, seed=10) == [(3, 1, 10), (3, 1, 11)]
+    assert points({"seed": [7, 3]}) == [(3, 1, 7), (3, 1, 3)]
+
+
+def test_two_ends_are_all_whole_numbers_between():
+    assert points({"model.units": "2..4", "task.lag": "5..5"}) == [(5, 2, 0), (5, 3, 0), (5, 4, 0)]
+    assert points({"seed": "7..8"}) == [(3, 1, 7), (3, 1, 8)]
+
+
+def test_a_single_value_is_a_list_of_one():
+    assert points({"model.units": 6, "task.lag": 2}) == [(2, 6, 0)]
+
+
+def test_grids_add_up_and_each_member_comes_once():
+    grids = [{"task.lag": [1, 2], "seed": 2}, {"task.lag": [2, 4]}, {"model.units": 1}]
+    assert points(grids) == [(1, 1, 0), (1, 1, 1), (2, 1, 0), (2, 1, 1), (4, 1, 0), (3, 1, 0)]
+
+
+def test_the_config_is_left_alone():
+    given = config({"task": ["copy", "latch"], "recipe": ["hold"], "task.lag": [1]})
+    members(given)
+    assert given == config({"task": ["copy", "latch"], "recipe": ["hold"], "task.lag": [1]})
+
+
+def test_another_task_has_its_own_knobs_and_the_configs_lag():
+    found = members(config({"task": ["latch", "delay_line"]}, task__symbols=5, task__lag=6, task__length=40))
+    assert [(m.task.name, m.task.symbols, m.lag, m.length) for m in found] == [
+        ("latch", 5, 6, 40),
+        ("delay_line", 2, 6, 40),
+    ]
+    found = members(config({"task": ["copy"], "task.items": [2, 3], "task.lag": [5]}))
+    assert [(m.task.name, m.task.items, m.lag) for m in found] == [("copy", 2, 5), ("copy", 3, 5)]
+
+
+def test_another_recipe_has_the_values_of_its_file_and_what_was_set_by_hand():
+    found = members(config({"recipe": ["hold", "open_gate"]}, recipe__budget=77))
+    assert [(m.recipe.name, m.recipe.init, m.recipe.budget) for m in found] == [
+        ("hold", "hold", 77),
+        ("open_gate", "open_gate", 77),
+    ]
+    assert [m.recipe.lr for m in found] == [recipe_file(name)["lr"] for name in ("hold", "open_gate")]
+
+
+def test_a_recipe_axis_keeps_what_was_set_and_wants_no_other_recipe():
+    base = config({"recipe": ["open_gate", "chrono"]})
+    base["recipe"] = recipe_file("auto") | {"clip": 9.0}  # as Hydra composes recipe.clip=9
+    assert [(m.recipe.name, m.recipe.clip) for m in members(base)] == [("open_gate", 9.0), ("chrono", 9.0)]
+    base["recipe"] = recipe_file("open_gate")
+    with pytest.raises(UserError, match="leave recipe=auto, not open_gate"):
+        members(base)
+
+
+def test_an_axis_of_the_recipe_overrides_the_recipes_file():
+    found = members(config({"recipe.lr": [0.1, 0.2], "recipe": ["hold"]}))
+    assert [(m.recipe.name, m.recipe.lr) for m in found] == [("hold", 0.1), ("hold", 0.2)]
+
+
+MISTAKES = [
+    ({"model.units": "4..2"}, "axes.model.units", "is empty"),
+    ([3], "axes=3", "must map fields to lists"),
+    ("lag", "axes=lag", "must map fields to lists"),
+    ({"units": [1]}, "axes.units", "model.units"),
+    ({"model": ["lstm"]}, "axes.model", "model.cell"),
+    ({"model.width": [1]}, "axes.model.width", "model.units"),
+    ({"task.items": [1]}, "axes.task.items", "task.distractors"),
+    ({"task": ["adding", "latch"], "task.symbols": [2]}, "axes.task.symbols", "task.lag"),
+    ({"engine.lanes": [1]}, "axes.engine.lanes", "evaluation.every"),
+    ({"model.units": []}, "axes.model.units", "at least one value"),
+    ({"model.units": [[1, 2]]}, "axes.model.units", "a plain list"),
+    ({"model.units": {"from": 1}}, "axes.model.units", "a plain list"),
+    ({"seed": 0}, "axes.seed=0", "at least 1"),
+    ({"seed": -2}, "axes.seed=-2", "at least 1"),
+    ({"seed": [-1]}, "seed=-1", "at least 0"),
+    ({"seed": ["a"]}, "seed=a", "a whole number"),
+    ({"task": ["latches"]}, "task.name=latches", "one of adding"),
+    ({"recipe": ["best"]}, "recipe=best", "one of auto"),
+    ({"model.units": [1, 0]}, "model.units=0", "at least 1"),
+    ({"task.lag": [1, 2.5]}, "task.lag=2.5", "a whole number"),
+    ({"recipe.lr": [None, 99]}, "recipe.lr=99", "at most 10"),
+]
+
+
+@pytest.mark.parametrize(("axes", "where", "allowed"), MISTAKES, ids=str)
+def test_a_mistake_is_one_line(axes, where, allowed):
+    text = refusal(lambda: members(config(axes)))
+    assert text.startswith(where)
+    assert allowed in text
+
+
+def test_null_is_no_value_of_a_recipe():
+    """It would mean what the file says, so that both arms of an ablation were one."""
+    text = refusal(
+        lambda: members(
+            config({"recipe": ["curriculum"], "recipe.falls_above": [None, 16]}, task="delay_line")
+        )
+    )
+    assert text.startswith("axes.recipe.falls_above: null")

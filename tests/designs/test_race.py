@@ -1,0 +1,268 @@
+"""The design race: which recipe wins by what its nets did, what it may ask for, and what follows."""
+
+import pytest
+from study_checks import config
+
+import memcap
+from memcap import recipes
+from memcap.designs.axes import racing
+from memcap.designs.bisect import Outcome
+from memcap.designs.race import AMPLE, FEWEST_UNITS, FIRST_BUDGET, LEAN, SEEDS, Race
+from memcap.knobs import UserError
+from memcap.store import shards
+
+pytestmark = pytest.mark.usefixtures("quick_file")
+
+RECIPES = ("curriculum", "curriculum_chrono", "hold", "forget_bias")
+
+
+def members(lags=(5, 20), names=RECIPES, seeds=8, widths=range(1, 41), task="copy"):
+    return memcap.members(
+        task=task, lag=list(lags), recipe=list(names), units=list(widths), seed=list(range(seeds))
+    )
+
+
+def run(race, outcome):
+    """Everything that a race trains, in order, where `outcome(member)` is what becomes of it."""
+    waiting, trained = race.first_members(), {}
+    while waiting:
+        member = waiting.pop(0)
+        trained[member] = outcome(member)
+        waiting += race.next_members(member, trained[member])
+    return trained
+
+
+def good(name, width=6, steps=100):
+    """Only one recipe trains, from a width on; another scores by its place in the alphabet, above chance."""
+
+    def outcome(member):
+        if member.recipe.name == name and member.model.units >= width:
+            return Outcome(True, steps, 1.0)
+        return Outcome(False, member.recipe.budget, 0.2 + 0.1 * sorted(RECIPES).index(member.recipe.name))
+
+    return outcome
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_recipe_that_trains_wins_and_its_widths_are_searched(name):
+    race = Race(members(), {})
+    trained = run(race, good(name))
+    assert {recipe.name for recipe in race.winners.values()} == {name}
+    full = members(names=[name], widths=[1], seeds=1)[0].recipe
+    searched = [m for m in trained if m.recipe == full]
+    assert {5, 6} <= {m.model.units for m in searched}
+    assert race.estimate == 0
+
+
+def test_each_lag_has_a_winner_of_its_own():
+    race = Race(members(names=("curriculum", "hold")), {})
+    run(race, lambda m: good("hold" if m.lag == 5 else "curriculum")(m))
+    assert {race_of[1]: recipe.name for race_of, recipe in race.winners.items()} == {
+        5: "hold",
+        20: "curriculum",
+    }
+
+
+def after_warmup(trained, name, units):
+    """Budgets of a recipe's nets of a width, counted from the end of its warmup on."""
+    nets = [m.recipe for m in trained if (m.recipe.name, m.model.units) == (name, units)]
+    return sorted({recipe.budget - recipe.warmup_steps for recipe in nets})
+
+
+def test_recipes_train_a_lean_width_in_turn_and_then_all_an_ample_one():
+    race = Race(members(lags=[20]), {})
+    nets = race.first_members()
+    symbols = nets[0].facts.held
+    assert symbols == 4
+    for name in RECIPES:
+        assert {m.recipe.name for m in nets} == {name}
+        assert {m.model.units for m in nets} == {LEAN * symbols}
+        assert {m.seed for m in nets} == set(range(SEEDS))
+        assert after_warmup(nets, name, LEAN * symbols) == [FIRST_BUDGET]
+        nets = [new for m in nets for new in race.next_members(m, Outcome(False, FIRST_BUDGET, 0.9))]
+    assert {m.model.units for m in nets} == {max(FEWEST_UNITS, AMPLE * symbols)}
+    assert [m.recipe.name for m in nets[::SEEDS]] == [*RECIPES]
+    assert len(nets) == SEEDS * len(RECIPES)
+
+
+def test_the_first_that_trains_lean_nets_wins_and_those_after_it_are_not_tried():
+    race = Race(members(lags=[20]), {})
+    trained = run(
+        race, lambda m: Outcome(m.recipe.name != "curriculum", {"hold": 1}.get(m.recipe.name, 900), 1.0)
+    )
+    assert [recipe.name for recipe in race.winners.values()] == ["curriculum_chrono"]
+    assert {m.recipe.name for m in trained} == {"curriculum", "curriculum_chrono"}
+
+
+def test_rates_of_one_recipe_train_the_lean_width_together_and_the_soonest_wins():
+    rates = {"recipe.lr": [0.003, 0.01, 0.03]}
+    nets = memcap.members(
+        task="copy", lag=20, recipe="forget_bias", units=range(1, 9), seed=range(8), **rates
+    )
+    assert {m.recipe.lr for m in Race(nets, {}).first_members()} == {0.003, 0.01, 0.03}
+    race = Race(nets, {})
+    run(race, lambda m: Outcome(m.recipe.lr > 0.005, round(100 * m.recipe.lr), 1.0))
+    assert [recipe.lr for recipe in race.winners.values()] == [0.01]
+
+
+def test_one_that_trains_lean_nets_wins_over_one_that_is_quicker_with_room_to_spare():
+    def outcome(member):
+        quick = member.recipe.name == "forget_bias"
+        passes = not quick or member.model.units > 4
+        return Outcome(passes, 50 if quick else 900, 1.0)
+
+    race = Race(members(lags=[20], names=("forget_bias", "hold")), {})
+    trained = run(race, outcome)
+    assert [recipe.name for recipe in race.winners.values()] == ["hold"]
+    assert {m.model.units for m in trained if m.recipe.name == "forget_bias"} == {2}
+
+
+def test_the_worse_half_is_left_behind_and_budgets_double_up_to_the_recipes_own():
+    race = Race(members(lags=[20]), {})
+    trained = run(
+        race,
+        lambda m: Outcome(False, m.recipe.budget, {"hold": 0.9, "curriculum": 0.8}.get(m.recipe.name, 0.2)),
+    )
+    budgets = {name: after_warmup(trained, name, FEWEST_UNITS) for name in RECIPES}
+    assert budgets["forget_bias"] == budgets["curriculum_chrono"] == [FIRST_BUDGET]
+    assert budgets["curriculum"] == [FIRST_BUDGET, 2 * FIRST_BUDGET]
+    assert budgets["hold"] == [FIRST_BUDGET]  # which is its own
+    assert [recipe.name for recipe in race.winners.values()] == ["hold"]
+
+
+def test_where_all_are_at_chance_none_is_left_behind_until_budgets_end():
+    race = Race(members(lags=[20], names=("hold", "forget_bias", "curriculum")), {})
+
+    def late(member):
+        passes = member.recipe.name == "curriculum" and member.recipe.budget >= 6000
+        return Outcome(passes, member.recipe.budget, float(passes))
+
+    run(race, late)
+    assert [recipe.name for recipe in race.winners.values()] == ["curriculum"]
+
+
+def test_one_that_passes_with_fewer_than_half_of_its_seeds_has_not_won_yet():
+    def outcome(member):
+        lucky = member.recipe.name == "curriculum_chrono" and member.seed == 0
+        late = (
+            member.recipe.name == "curriculum" and member.recipe.budget > FIRST_BUDGET + member.recipe.warmup
+        )
+        return Outcome(lucky or late, member.recipe.budget, 0.5)
+
+    race = Race(members(lags=[20], names=("curriculum_chrono", "curriculum", "hold", "forget_bias")), {})
+    run(race, outcome)
+    assert [recipe.name for recipe in race.winners.values()] == ["curriculum"]
+
+
+def test_a_users_own_recipes_race_beside_those_of_the_package_and_no_others(tmp_path):
+    (tmp_path / "recipe").mkdir()
+    (tmp_path / "recipe" / "mine.yaml").write_text("name: mine\n")
+    package = recipes.race_names()
+    try:
+        recipes.use_config_folders([tmp_path, recipes.root() / "conf"])
+        assert recipes.race_names() == ["mine", *package]
+    finally:
+        recipes.use_config_folders([])
+
+
+def test_of_those_that_train_ample_nets_most_seeds_win_and_then_fewest_steps():
+    def outcome(member):
+        fails = member.model.units < FEWEST_UNITS or (member.recipe.name == "hold" and member.seed == 0)
+        steps = {"hold": 10, "curriculum": 900}.get(member.recipe.name, 500)
+        return Outcome(not fails, member.recipe.warmup + steps, 0.9)
+
+    race = Race(members(lags=[20], names=("hold", "curriculum", "forget_bias")), {})
+    run(race, outcome)
+    assert [recipe.name for recipe in race.winners.values()] == ["forget_bias"]
+
+
+def test_all_that_it_asks_for_is_among_its_candidates_and_nothing_twice():
+    race = Race(members(), {})
+    candidates, bound = set(race.candidates), race.estimate
+    trained = run(race, good("forget_bias", width=30))
+    assert set(trained) <= candidates
+    assert len(race.candidates) == len(candidates)
+    assert bound >= len(trained) / 2  # a search may turn out longer than the first recipes let expect
+
+
+def test_what_the_store_holds_is_not_trained_again():
+    outcome = good("hold")
+    trained = run(Race(members(), {}), outcome)
+    again = Race(members(), trained)
+    assert again.first_members() == []
+    assert again.estimate == 0
+    half = dict(list(trained.items())[: len(trained) // 2])
+    rest = run(Race(members(), half), outcome)
+    assert set(rest) | set(half) == set(trained)
+    assert not set(rest) & set(half)
+
+
+def test_an_outcome_is_scored_from_chance_to_perfect():
+    (accuracy,) = memcap.members(task="latch", lag=5, seed=[0])
+    (error,) = memcap.members(task="adding", lag=5, seed=[0])
+    chance = error.facts.chance
+    assert Outcome.of(accuracy, False, 9, 0.75).share == pytest.approx(0.5)
+    assert Outcome.of(error, False, 9, chance / 4).share == pytest.approx(0.75)
+    assert Outcome.of(error, False, 9, 3 * chance).share == 0
+    assert Outcome.of(accuracy, False, 9, float("nan")).share == 0
+
+
+GRID = {"model.units": [1, 2, 3], "seed": 4}
+
+
+def test_recipes_are_added_where_a_race_is_asked_for_and_none_is_named():
+    assert racing(config(GRID), "race") == [GRID | {"recipe": recipes.race_names()}]
+    named = GRID | {"recipe": ["hold", "chrono"]}
+    assert racing(config(named), "race") == [named]
+    with pytest.raises(UserError, match="design=race: recipe=hold is one recipe; leave recipe=auto"):
+        racing(config(GRID, recipe__name="hold"), "race")
+
+
+@pytest.mark.parametrize("cell", ["delta_net", "LSTMCell"])
+def test_of_cells_that_start_themselves_rates_race(cell):
+    grid, rates = GRID | {"model.cell": [cell]}, {"recipe": ["own_start"], "recipe.lr": [0.003, 0.01, 0.03]}
+    assert racing(config(grid), "race") == [grid | rates]
+    assert racing(config(GRID, model__cell=cell), "race") == [GRID | rates]
+    own_rates = grid | {"recipe.lr": [0.1, 0.2]}
+    assert racing(config(own_rates), "race") == [own_rates | {"recipe": ["own_start"]}]
+    with pytest.raises(UserError, match="one learning rate is no race"):
+        racing(config(grid, recipe__lr=0.1), "race")
+    own = {"task": "bandlimited_delay"}  # nothing is recommended for it
+    assert racing(config(grid, **own), "bisect") == [grid | rates]
+    assert racing(config(grid, **own, recipe__lr=0.1), "bisect") is None
+    assert racing(config(GRID | {"model.cell": ["lstm", cell]}, **own), "bisect") is None
+    with pytest.raises(UserError, match="one learning rate is no race"):
+        racing(config(grid | {"recipe.lr": [0.1]}), "race")
+    with pytest.raises(UserError, match="give each kind a grid of its own"):
+        racing(config(GRID | {"model.cell": ["lstm", cell]}), "race")
+    assert racing(config([GRID, grid]), "race") == [GRID | {"recipe": recipes.race_names()}, grid | rates]
+    assert racing(config(own_rates, recipe__lr=0.1), "race") == [own_rates | {"recipe": ["own_start"]}]
+
+
+@pytest.mark.parametrize("design", ["grid", "bisect", "race"])
+def test_axes_that_are_none_are_refused_and_not_left_out(design):
+    with pytest.raises(UserError, match=r"axes=model\.units: must map fields"):
+        racing(config([GRID, "model.units"]), design)
+
+
+@pytest.mark.parametrize("design", ["grid", "bisect"])
+def test_recipes_race_where_nothing_is_recommended_and_there_is_room(design):
+    own = "bandlimited_delay"
+    assert not recipes.is_recommended(own)
+    assert racing(config(GRID, task=own), design) == [GRID | {"recipe": recipes.race_names()}]
+    assert racing(config(GRID | {"task": [own]}), design) is not None
+    assert racing(config(GRID), design) is None
+    assert racing(config(GRID | {"task": [own, "latch"]}), design) is None
+    assert racing(config(GRID | {"model.units": [1, 2]}, task=own), design) is None
+    assert racing(config(GRID, task=own, recipe__name="hold"), design) is None
+    assert racing(config(None, task=own), design) is None
+
+
+def test_a_study_races_and_resumes(tmp_path):
+    made = members(lags=[3], names=("curriculum", "forget_bias"), seeds=4, widths=(1, 2, 4), task="latch")
+    rows = memcap.train(made, tmp_path, design="race", progress=False)
+    assert {m.key for m in made} & set(rows["key"])
+    assert FIRST_BUDGET + made[0].recipe.warmup in set(rows["budget"])
+    before = shards.read(tmp_path).height
+    assert memcap.train(made, tmp_path, design="race", progress=False).height == rows.height
+    assert shards.read(tmp_path).height == before

@@ -1,0 +1,347 @@
+"""The set-up of JAX, each time in a process of its own: flags and caches are set before JAX starts; and
+precision of products."""
+
+import json
+import mmap
+import os
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import jax
+import pytest
+
+from memcap.config import Engine, Member
+from memcap.models.model import Model
+from memcap.models.network import Architecture
+from memcap.recipes import Recipe
+from memcap.runtime import jax_setup
+from memcap.tasks import task_class
+from memcap.trained import Trained
+from memcap.training import program as program_module
+from memcap.training.program import Program, compiled
+
+REPORT = """
+import sys
+from memcap import jax_setup
+jax_setup.CPU_FLAGS = tuple(sys.argv[1:]) or jax_setup.CPU_FLAGS
+jax_setup.setup()
+import json, os, jax
+product = float(jax.jit(lambda x: x + 1)(1.0))
+flags = os.environ.get("XLA_FLAGS", "")
+print(json.dumps({"product": product, "flags": flags, **jax.config.values}, default=str))
+"""
+KNOWN = "--xla_cpu_prefer_vector_width=512"
+UNKNOWN = "--xla_no_such_flag=true"
+MISSPELT = "--xla_cpu_prefer_vector_width=wide"  # XLA ends, but not for want of the flag
+SECONDS, BYTES = "jax_persistent_cache_min_compile_time_secs", "jax_persistent_cache_min_entry_size_bytes"
+OWN = Member(task_class("latch")(), 1, model=Model(units=1), recipe=Recipe("hold", budget=2, batch=3))
+
+
+def python(script: str, folder: Path, *arguments: str, **environment: str) -> str:
+    """Stdout of a script in a process that knows no flag and has an empty cache."""
+    kept = {
+        k: v
+        for k, v in os.environ.items()
+        if k not in ("XLA_FLAGS", "JAX_COMPILATION_CACHE_DIR", SECONDS.upper())
+    }
+    path = os.pathsep.join(filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH")]))
+    ran = subprocess.run(
+        [sys.executable, "-P", "-W", "error", "-c", script, *arguments],
+        env=kept | {"XDG_CACHE_HOME": str(folder), "PYTHONPATH": path, "JAX_PLATFORMS": "cpu"} | environment,
+        cwd=folder if folder.is_dir() else None,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+def prepared(folder: Path, *flags: str, **environment: str) -> dict:
+    """What REPORT says: the flags, and every value of JAX's config."""
+    found = json.loads(python(REPORT, folder, *flags, **environment))
+    assert found["product"] == 2
+    return found
+
+
+def verdict_of(flag: str) -> str:
+    """Name of the file that keeps the verdict on a flag."""
+    return f"flag-jaxlib-{jax_setup.importlib.metadata.version('jaxlib')}-{jax_setup.hash_of(flag)}"
+
+
+def verdicts(folder: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in (folder / "memcap").glob("flag*")}
+
+
+def test_flags_and_cache_are_set_and_the_verdict_is_kept(tmp_path):
+    (tmp_path / "jax.py").write_text("raise ImportError('not this one')")  # in the current folder
+    found = prepared(tmp_path, KNOWN)
+    assert found["flags"] == KNOWN
+    cache = Path(found["jax_compilation_cache_dir"])
+    assert cache == tmp_path / "memcap" / "xla"
+    assert list(cache.iterdir())  # also the smallest program is kept
+    assert (found[SECONDS], found[BYTES]) == (0.0, -1)
+    # the process's own products are no concern of memcap
+    assert found["jax_default_matmul_precision"] is None
+    assert verdicts(tmp_path) == {verdict_of(KNOWN): "yes"}
+
+
+def test_a_chance_that_is_measured_is_compiled_with_the_flags(tmp_path):
+    script = "import os; from memcap.tasks import chance; from memcap.tasks.latch import Latch"
+    script += "; chance.without_memory(Latch(), 2, 3, 64); print(os.environ['XLA_FLAGS'])"
+    assert KNOWN in python(script, tmp_path)
+
+
+def test_each_flag_is_tried_by_itself(tmp_path):
+    assert prepared(tmp_path, UNKNOWN, KNOWN)["flags"] == KNOWN
+    assert verdicts(tmp_path) == {verdict_of(KNOWN): "yes", verdict_of(UNKNOWN): "no"}
+
+
+def test_two_verdicts_that_are_written_at_once_are_both_kept(tmp_path, monkeypatch):
+    """Flags are tried side by side: the file that each verdict is written to first is its own."""
+    both, replace = threading.Barrier(2), Path.replace
+
+    def late(path, target):
+        both.wait(10)
+        return replace(path, target)
+
+    def tried(command, env, **options):
+        known = env["XLA_FLAGS"] == KNOWN
+        return subprocess.CompletedProcess(command, 0 if known else 1, b"", b"" if known else b"Unknown flag")
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(jax_setup.subprocess, "run", tried)
+    monkeypatch.setattr(Path, "replace", late)
+    with ThreadPoolExecutor() as pool:
+        assert list(pool.map(jax_setup._flag_works, [KNOWN, UNKNOWN])) == [True, False]
+    assert verdicts(tmp_path) == {verdict_of(KNOWN): "yes", verdict_of(UNKNOWN): "no"}
+    assert len(list((tmp_path / "memcap").iterdir())) == 2
+
+
+@pytest.mark.parametrize(("flag", "works"), [(KNOWN, True), (UNKNOWN, False)])
+def test_a_flag_is_tried_by_jax_itself_where_jaxlib_is_not_as_it_was(tmp_path, monkeypatch, flag, works):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(jax_setup, "_PROBES", ("from jaxlib import gone", jax_setup._PROBES[1]))
+    assert jax_setup._flag_works(flag) is works
+    assert verdicts(tmp_path) == {verdict_of(flag): "yes" if works else "no"}
+
+
+@pytest.mark.parametrize(("flag", "works"), [(KNOWN, True), (UNKNOWN, False)])
+def test_jaxlib_alone_knows_the_flags(flag, works):
+    """So that no process needs to import JAX for it."""
+    environment = {**os.environ, "XLA_FLAGS": flag, "JAX_PLATFORMS": "cpu"}
+    tried = subprocess.run(
+        [sys.executable, "-P", "-c", jax_setup._PROBES[0]], env=environment, capture_output=True, check=False
+    )
+    assert (tried.returncode == 0) is works
+    assert (b"Unknown flag" in tried.stderr) is not works
+
+
+def test_a_failure_that_is_not_the_flags_is_not_kept(tmp_path):
+    assert prepared(tmp_path, MISSPELT)["flags"] == ""
+    assert verdicts(tmp_path) == {}
+
+
+@pytest.mark.parametrize(("verdict", "flags"), [("no", ""), ("yes", KNOWN), ("", KNOWN), ("ye", KNOWN)])
+def test_a_verdict_is_believed_if_it_is_whole(tmp_path, verdict, flags):
+    (tmp_path / "memcap").mkdir()
+    (tmp_path / "memcap" / verdict_of(KNOWN)).write_text(verdict)
+    assert prepared(tmp_path, KNOWN)["flags"] == flags
+    assert verdicts(tmp_path) == {verdict_of(KNOWN): "no" if verdict == "no" else "yes"}
+
+
+def test_a_users_flags_and_cache_are_kept(tmp_path):
+    own = "--xla_cpu_enable_fast_math=false"
+    mine = str(tmp_path / "mine")
+    found = prepared(tmp_path, KNOWN, XLA_FLAGS=own, JAX_COMPILATION_CACHE_DIR=mine)
+    assert found["flags"] == f"{own} {KNOWN}"
+    assert found["jax_compilation_cache_dir"] == mine
+    assert (found[SECONDS], found[BYTES]) == (1.0, 0)  # JAX's own
+    other = "--xla_cpu_prefer_vector_width=256"
+    assert prepared(tmp_path, KNOWN, XLA_FLAGS=other)["flags"] == other
+
+
+@pytest.mark.parametrize("seconds", ["1.0", "2.5"])
+def test_what_a_user_says_of_memcaps_cache_is_kept(tmp_path, seconds):
+    """Also where he says what JAX would say by itself."""
+    found = prepared(tmp_path, KNOWN, **{SECONDS.upper(): seconds})
+    assert (found[SECONDS], found[BYTES]) == (float(seconds), -1)
+    assert found["jax_compilation_cache_dir"] == str(tmp_path / "memcap" / "xla")
+
+
+COMPILES = """
+from memcap.runtime.jax_setup import setup
+setup()
+import jax
+print(float(jax.jit(lambda x: x + 1)(1.0)))
+"""
+EMPTIES = """
+import sys, warnings
+from pathlib import Path
+from memcap import jax_setup
+jax_setup.setup()
+import jax
+if "worker" in sys.argv:
+    warnings.resetwarnings()
+    warnings.simplefilter("error")
+    jax_setup.apply_settings(jax_setup.worker_settings())
+for path in Path(jax.config.values["jax_compilation_cache_dir"]).iterdir():
+    path.write_bytes(b"")
+print(float(jax.jit(lambda x: x + 1)(1.0)))
+"""
+
+
+@pytest.mark.parametrize("pages", [0, 1])
+def test_a_program_whose_process_was_killed_while_writing_is_compiled_once_more(tmp_path, pages):
+    """The kernel breaks a write off between pages, or before the first."""
+    python(COMPILES, tmp_path)
+    folder = tmp_path / "memcap" / "xla"
+    programs = list(folder.iterdir())
+    assert programs
+    for path in programs:
+        path.write_bytes(path.read_bytes().ljust(mmap.PAGESIZE)[: pages * mmap.PAGESIZE])
+    assert python(COMPILES, tmp_path) == "2.0\n"
+    # JAX would warn, which is an error here, of a program that it cannot read in a user's own cache
+    assert python(COMPILES, tmp_path, JAX_COMPILATION_CACHE_DIR=str(folder)) == "2.0\n"
+    assert all(path.stat().st_size % mmap.PAGESIZE for path in programs)
+
+
+@pytest.mark.parametrize("process", ["own", "worker"])
+def test_a_program_that_another_process_is_writing_is_compiled_without_a_word(tmp_path, process):
+    python(COMPILES, tmp_path)
+    assert python(EMPTIES, tmp_path, process) == "2.0\n"
+
+
+def test_a_cache_folder_that_cannot_be_made_stops_nothing(tmp_path):
+    file = tmp_path / "file"
+    file.touch()
+    found = prepared(file / "below", KNOWN)
+    assert found["flags"] == KNOWN
+    assert found["jax_compilation_cache_dir"] is None
+
+
+def test_a_cache_of_another_user_is_not_used_by_this_process_and_those_that_it_starts(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv(jax_setup.PRIVATE_VARIABLE, "")
+    usual = tmp_path / "memcap"
+    jax_setup.make_folder(usual / "xla")
+    assert {path.stat().st_mode & 0o777 for path in (usual, usual / "xla")} == {0o700}
+    assert jax_setup.cache_folder() == usual
+    stat = Path.stat
+    with monkeypatch.context() as patch:  # root alone could give it to another
+        mine = os.geteuid()
+        patch.setattr(
+            Path,
+            "stat",
+            lambda path, **how: os.stat_result([0o40700, 0, 0, 1, mine + (path == usual), *[0] * 5]),
+        )
+        private = jax_setup.cache_folder()
+    assert private == jax_setup.cache_folder() != usual
+    assert stat(private).st_mode & 0o077 == 0
+    assert os.environ[jax_setup.PRIVATE_VARIABLE] == str(private)
+    assert capsys.readouterr().err.startswith(f"memcap: {usual}: belongs to another user, so no code from")
+
+
+def test_the_cache_folder_follows_the_environment(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert jax_setup.cache_folder() == tmp_path / "memcap"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert jax_setup.cache_folder() == Path.home() / ".cache" / "memcap"
+
+
+MET = """
+import jax
+from memcap import jax_setup
+before = jax.config.values["jax_num_cpu_devices"]
+known = [jax_setup._devices_are_known(), len(jax.devices()), jax_setup._devices_are_known()]
+print(known, jax.config.values["jax_num_cpu_devices"] == before)
+"""
+
+
+@pytest.mark.parametrize(
+    ("environment", "devices"),
+    [
+        ({}, 1),
+        ({"JAX_NUM_CPU_DEVICES": "3"}, 3),
+        ({"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}, 2),
+    ],
+)
+def test_it_is_known_whether_jax_has_met_its_devices_and_asking_changes_no_number(
+    tmp_path, environment, devices
+):
+    assert python(MET, tmp_path, **environment) == f"[False, {devices}, True] True\n"
+
+
+# Without the command
+
+NOTEBOOK = """
+import json, os, memcap
+recipe = memcap.Recipe("hold", budget=2, batch=3)
+member = memcap.Member(memcap.tasks.Latch(), 1, model=memcap.Model(units=1), recipe=recipe)
+(row,) = memcap.train([member], progress=False).iter_rows(named=True)
+import jax
+cache = jax.config.values["jax_compilation_cache_dir"]
+columns = ("key", "matmul_precision", "xla_flags", "scan")
+print(json.dumps({name: row[name] for name in columns} | {"cache": cache}))
+"""
+
+
+def test_a_process_that_never_ran_the_command_is_set_up_as_well(tmp_path):
+    found = json.loads(python(NOTEBOOK, tmp_path))
+    works = [flag for flag in jax_setup.CPU_FLAGS if verdicts(tmp_path)[verdict_of(flag)] == "yes"]
+    assert KNOWN in works
+    cache = tmp_path / "memcap" / "xla"
+    assert found == {
+        **{"key": OWN.key, "matmul_precision": "highest", "xla_flags": " ".join(works), "scan": "loop"},
+        "cache": str(cache),
+    }
+    assert list(cache.iterdir())
+
+
+# Precision
+
+
+@pytest.fixture
+def coarse():
+    """A process that has asked for products of 8 bits."""
+    jax.config.update("jax_default_matmul_precision", "bfloat16")
+    yield
+    jax.config.update("jax_default_matmul_precision", None)
+
+
+@pytest.mark.parametrize("loop", ["while", "associative"])
+def test_the_products_of_a_compiled_program_are_exact_whatever_the_process_has_set(coarse, monkeypatch, loop):
+    texts, build = [], jax.stages.Lowered.compile
+
+    def seen(self, *arguments, **options):
+        texts.append(self.as_text())
+        return build(self, *arguments, **options)
+
+    monkeypatch.setattr(jax.stages.Lowered, "compile", seen)
+    program_module._jobs.clear()
+    assert compiled(Program.of(OWN, Engine(loop=loop))).evaluate  # once it is there, too
+    assert len(texts) == 2  # training, and evaluation
+    for text in texts:
+        products = [line for line in text.splitlines() if "dot_general" in line]
+        assert len(products) >= 2
+        assert all("precision = [HIGHEST, HIGHEST]" in line for line in products)
+
+
+def test_the_products_of_a_loaded_network_are_exact_as_well(coarse, monkeypatch):
+    precisions, build = [], Architecture.build
+
+    def seen(self, weights):
+        precisions.append(jax.config.jax_default_matmul_precision)
+        return build(self, weights)
+
+    monkeypatch.setattr(Architecture, "build", seen)
+    loaded = Trained(OWN, OWN.architecture.init(OWN.init, [0]))
+    assert precisions == ["bfloat16"]  # no product is traced here
+    loaded.run([[0]])
+    loaded.step([0])
+    assert precisions[1:] == ["highest", "highest"]

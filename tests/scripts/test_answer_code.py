@@ -1,0 +1,89 @@
+"""The script of an answer: its width, its recipe, and what is refused."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from memcap import store
+from memcap.capacity.answer import answer
+from memcap.capacity.sources import from_rows
+from memcap.knobs import UserError
+from memcap.runtime.published import ATLAS, rows_file
+from memcap.scripts.answer_code import code
+from memcap.tasks import task_class, task_classes
+
+LATCH, DELAY = task_class("latch")(), task_class("delay_line")()
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return store.read(rows_file(ATLAS))
+
+
+def test_it_has_the_advised_width_and_the_recipe_of_the_rows(rows):
+    result = from_rows(rows, LATCH, 5)
+    text = result.code("torch")
+    recipe = result.point.recipe
+    assert f"UNITS = {result.units}\n" in text
+    assert f"BATCH, BUDGET, RATE, CLIP = {recipe['batch']}, {recipe['budget']}, {recipe['lr']:g}, 1\n" in text
+    assert f"`{recipe['init']}`" in text
+    assert " ".join(str(result).splitlines()[0].split()) in " ".join(text.split())
+
+
+def test_an_unmeasured_lag_has_the_recipe_of_the_next_longer_one(rows):
+    """Copies are measured at lags 25 and 50; what trains at 50 trains at 30."""
+    sixteen = replace(task_class("copy")(), items=16)
+    result, near, shorter = (from_rows(rows, sixteen, lag) for lag in (30, 50, 25))
+    assert result.point is None
+    recipe = near.point.recipe
+    assert recipe != shorter.point.recipe
+    assert f"{recipe['batch']}, {recipe['budget']}, {recipe['lr']:g}" in result.code("torch")
+    assert f"`{recipe['init']}`" in result.code("torch")
+
+
+def test_another_cell_has_none(rows):
+    with pytest.raises(
+        UserError, match="code=torch: is written for one layer of an LSTM only, not for GRUCell"
+    ):
+        from_rows(rows, LATCH, 12, cell="GRUCell").code("torch")
+
+
+def test_another_recipe_of_the_rows_is_another_script():
+    columns = {
+        "recipe": "mine",
+        "init": "forget_bias",
+        "forget_bias": 2.5,
+        "lr": 0.004,
+        "schedule": "constant",
+    }
+    columns |= {"warmup": 0, "batch": 16, "clip": 3.0, "budget": 700, "falls_above": None, "curriculum": None}
+    columns |= {"advance": None, "deadline": None, "optimizer": "sgd", "clip_by": "element"}
+    columns |= dict.fromkeys(("decay", "floor", "warmup_share", "lags"))
+    text = code("torch", LATCH, 5, 2, columns)
+    assert "BATCH, BUDGET, RATE, CLIP = 16, 700, 0.004, 3\n" in text
+    assert "np.repeat([0, 2.5, 0, 0], UNITS)" in text
+    assert "SGD(trained, momentum=0.9)" in text
+    assert "clip_grad_value_(net.parameters(), CLIP)" in text
+
+
+def test_without_a_width_there_is_none():
+    with pytest.raises(UserError, match="no width is known to be enough for delay_line at lag 7"):
+        answer(DELAY, 7, 0.9, []).code("keras")
+
+
+def test_the_command_prints_it_and_nothing_else(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    command_line = ["answer", "--task", "latch", "--lag", "5", "--code", "keras"]
+    done = subprocess.run(
+        [sys.executable, "-m", "memcap", *command_line], capture_output=True, text=True, check=True
+    )
+    compile(done.stdout, "script", "exec")
+    assert done.stdout.startswith('"""Train an LSTM of 1 unit in Keras 3 on latch at lag 5')
+
+
+@pytest.mark.parametrize("name", task_classes())
+def test_every_task_has_one(name):
+    task = task_class(name)()
+    compile(code("keras", task, max(8, task.smallest_lag), 4), name, "exec")

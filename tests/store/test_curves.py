@@ -1,0 +1,100 @@
+"""Curves on disk: those that members had as they trained."""
+
+import numpy as np
+import polars as pl
+import pytest
+from study_checks import ONE_LANE, small_job
+from watching import Watcher, run_watched
+
+from memcap.designs.axes import members
+from memcap.store import curves, shards
+from memcap.studies.run import run_study
+
+pytestmark = pytest.mark.usefixtures("quick_file")
+
+
+class Sees(Watcher):
+    def __init__(self):
+        self.curves = {}
+
+    def curve(self, key, step, values):
+        self.curves.setdefault(key, {})[step] = dict(values)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    folder, watcher = tmp_path_factory.mktemp("study"), Sees()
+    run_watched(watcher, members(small_job({"model.units": [1, 2], "seed": 2})), ONE_LANE, folder, "small")
+    return folder, watcher.curves
+
+
+def read_back(folder):
+    found = curves.read(folder).partition_by("key", as_dict=True)
+    return {key: curves.points(lines, "accuracy") for (key,), lines in found.items()}
+
+
+def test_each_member_has_the_curve_that_it_trained_by(study):
+    folder, seen = study
+    assert len(seen) == 4
+    assert read_back(folder) == seen
+    assert all(list(curve)[-1] == 12 and "eval/accuracy" in curve[12] for curve in seen.values())
+    assert len(list((folder / "curves").iterdir())) == len(list((folder / "rows").iterdir()))
+
+
+def test_folded_curves_are_the_same_and_say_nothing_twice(study):
+    folder, seen = study
+    assert curves.collect(folder) == folder / "curves.parquet"
+    assert read_back(folder) == seen
+    assert pl.read_parquet(folder / "curves.parquet").equals(curves.read(folder))
+
+
+def test_lags_of_a_curriculum_come_back_and_files_without_them_are_read(tmp_path):
+    points = {2: {"train/loss": 0.5, "train/accuracy": 1.0, "train/lag": 3}}
+    curves.write(tmp_path, "new", {"new": points})
+    older = curves.table({"old": points}).drop("lag")
+    shards.write_table(tmp_path / "curves" / "old.parquet", older)
+    lines = curves.read(tmp_path)
+    assert dict(lines.select("key", "lag").iter_rows()) == {"new": 3, "old": None}
+    assert curves.points(lines.filter(key="new"), "accuracy") == points
+
+
+def test_a_damaged_file_is_named_and_passed_over(tmp_path, capsys):
+    for name in ("whole", "damaged"):
+        curves.write(
+            tmp_path,
+            name,
+            {name: {1: {"train/loss": np.inf}, 2: {"train/loss": 0.5, "train/mse": 1.0, "eval/mse": 2.0}}},
+        )
+    path = tmp_path / "curves" / "damaged.parquet"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    found = curves.read(tmp_path)
+    assert found["key"].to_list() == ["whole", "whole"]
+    assert "damaged.parquet: damaged" in capsys.readouterr().err
+    wanted = {1: {"train/loss": np.inf}, 2: {"train/loss": 0.5, "train/mse": 1.0, "eval/mse": 2.0}}
+    assert curves.points(found, "mse") == wanted
+
+
+def test_a_file_that_cannot_be_read_is_named_once(tmp_path, capsys):
+    (tmp_path / "curves" / "folder.parquet").mkdir(parents=True)
+    (tmp_path / "curves" / "text.parquet").write_text("no table")
+    assert curves.read(tmp_path).is_empty()
+    assert capsys.readouterr().err.splitlines() == [
+        f"memcap: {tmp_path}/curves/folder.parquet: cannot be read (Is a directory); these curves are"
+        " skipped",
+        f"memcap: {tmp_path}/curves/text.parquet: not a readable table of curves; these curves are skipped",
+    ]
+
+
+def test_no_curves_are_no_error(tmp_path):
+    assert curves.read(tmp_path).is_empty()
+    assert curves.collect(tmp_path) is None
+
+
+def test_curves_are_thinned(tmp_path):
+    found = members(small_job(recipe__budget=4000, evaluation__every=40, recipe__lr=1e-9, recipe__batch=1))
+    run_study(found, ONE_LANE, tmp_path, "small", quiet=True)
+    steps = curves.read(tmp_path)["step"]
+    assert curves.MOST_POINTS / 2 < len(steps) <= curves.MOST_POINTS
+    assert (steps[0], steps[-1]) == (4, 4000)

@@ -1,0 +1,239 @@
+"""Files that rot: what is read is what was written, or the file is named."""
+
+import os
+import random
+from io import BytesIO
+
+import numpy as np
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+from study_checks import ONE_LANE, refusal, small_job
+from study_rows import group, table
+
+from memcap import store
+from memcap.designs.axes import members
+from memcap.store import files, shards, weights
+from memcap.store.files import BadFileError
+from memcap.store.weights import nested, write_arrays
+from memcap.studies.run import run_study
+from memcap.terminal.words import warn_once
+
+FLIPS = 400
+
+
+def flipped(content, seed=0):
+    """The content with one bit turned over, at `FLIPS` places drawn by chance, and at every bit of its mark
+    and digest."""
+    places = random.Random(seed).sample(range(8 * len(content)), FLIPS)
+    mark = content.rindex(files.MARK)
+    places += range(8 * mark, 8 * (mark + len(files.DIGEST_PLACEHOLDER)))
+    for place in places:
+        changed = bytearray(content)
+        changed[place // 8] ^= 1 << place % 8
+        yield bytes(changed)
+
+
+def outcomes(content, path, read, same):
+    """How often a flipped file was (named, read as it was, read as something else). Each has a name of its
+    own: no cache."""
+    named = equal = wrong = 0
+    for k, changed in enumerate(flipped(content)):
+        file = path.with_name(f"{k}{path.suffix}")
+        file.write_bytes(changed)
+        try:
+            if same(read(file)):
+                equal += 1
+            else:
+                wrong += 1
+        except BadFileError:
+            named += 1
+        file.unlink()
+    return named, equal, wrong
+
+
+def test_a_bit_that_flips_in_a_shard_is_seen(tmp_path):
+    rows = table(group("latch", 5, {1: (1, 2), 2: (2, 2)}))
+    path = tmp_path / "p.parquet"
+    shards.write_table(path, rows)
+    assert_frame_equal(pl.read_parquet(path), rows)  # anyone may read it
+    named, equal, wrong = outcomes(path.read_bytes(), path, shards.read_file, rows.equals)
+    assert wrong == 0
+    # of the mark alone: then no digest is found, and all is as it was
+    assert equal <= 8 * len(files.MARK) + FLIPS // 20
+    assert named >= FLIPS
+
+
+def test_a_bit_that_flips_in_weights_is_seen(tmp_path):
+    rng = np.random.default_rng(0)
+    arrays = {"cell/kernel": rng.standard_normal((3, 8), np.float32), "cell/bias": np.zeros(8, np.float32)}
+    path = tmp_path / "p.npz"
+    weights.write_weights(path, {"k": nested(arrays)})
+    with np.load(path, allow_pickle=False) as stored:  # anyone may read it
+        np.testing.assert_array_equal(stored["k/cell/kernel"], arrays["cell/kernel"])
+
+    def same(found):
+        return found.keys() == arrays.keys() and all(
+            found[k].tobytes() == v.tobytes() for k, v in arrays.items()
+        )
+
+    named, equal, wrong = outcomes(
+        path.read_bytes(), path, lambda file: weights.read_weights(file, "k"), same
+    )
+    assert wrong == 0
+    assert equal <= 8 * len(files.MARK) + FLIPS // 20
+    assert named >= FLIPS
+
+
+@pytest.mark.parametrize("size", [0, 1, files.TAIL, 3 * files.CHUNK + 5])
+def test_a_digest_covers_files_of_any_size_and_its_own_place(size):
+    content = b"x" * size + files.DIGEST_PLACEHOLDER + b"the end"
+    file = BytesIO(content)
+    files._write_digest(file)
+    sealed = file.getvalue()
+    assert sealed.replace(sealed[size + len(files.MARK) :][:64], files.NO_DIGITS) == content
+    assert files.check(file)
+    digits = size + len(files.MARK)
+    for place in {*range(0, size, size // 3 or 1), *range(digits, len(content), 10)}:
+        changed = bytearray(sealed)
+        changed[place] ^= 4
+        with pytest.raises(BadFileError, match="damaged"):
+            files.check(BytesIO(bytes(changed)))
+    assert not files.check(BytesIO(sealed.replace(files.MARK, b"")))
+
+
+def unsealed(path, rows):
+    """A file as memcap 0.1 wrote it."""
+    path.parent.mkdir(exist_ok=True)
+    rows.write_parquet(path)
+
+
+def test_a_file_without_a_digest_is_read_if_each_key_is_that_of_its_config(tmp_path):
+    rows = table(group("latch", 5, {1: (0, 2)}))
+    unsealed(tmp_path / "rows" / "old.parquet", rows)
+    assert_frame_equal(store.read(tmp_path), rows, check_row_order=False)
+    other = pl.when(pl.col("seed") == 1).then(pl.lit("0" * 16)).otherwise("key").alias("key")
+    nothing = pl.lit(None, pl.String).alias("config")
+    keys = {"key": "0" * 16, "nothing": rows["key"][0]}
+    for name, change in (("key", other), ("nothing", nothing)):
+        unsealed(tmp_path / "rows" / f"{name}.parquet", rows.with_columns(change))
+        text = refusal(lambda: store.read(tmp_path, strict=True))
+        assert f"{name}.parquet: row {keys[name]}: damaged: it has the config of another" in text
+        (tmp_path / "rows" / f"{name}.parquet").unlink()
+
+
+def test_a_reader_that_panics_has_met_a_bad_file(tmp_path, monkeypatch):
+    rows = table(group())
+    unsealed(tmp_path / "rows.parquet", rows)
+
+    def panic(content):
+        raise pl.exceptions.PanicException("index out of bounds")
+
+    monkeypatch.setattr(pl, "read_parquet", panic)
+    text = refusal(lambda: store.read(tmp_path, strict=True))
+    assert text.startswith(f"{tmp_path / 'rows.parquet'}: not a readable table of rows")
+
+
+@pytest.mark.parametrize("content", [b"", b"PK", b"\x93NUMPY", "plain", "objects", "one array"])
+def test_weights_that_are_no_plain_archive_are_named(tmp_path, content):
+    path = tmp_path / "weights" / "p.npz"
+    path.parent.mkdir()
+    if content == "objects":
+        np.savez(path, **{"k/x": np.array([None, {}], object)}, allow_pickle=True)
+    elif content == "one array":
+        with path.open("wb") as file:
+            np.save(file, np.zeros(3))
+    else:
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    text = refusal(lambda: store.weights_of(tmp_path, {"key": "k", "population": "p"}))
+    assert text.startswith(
+        f"{path}: not a readable npz file; to have the weights of member k, train it again in another folder"
+    )
+    with pytest.raises(BadFileError):
+        weights.sizes(path)
+
+
+def test_sound_weights_elsewhere_make_up_for_bad_ones(tmp_path):
+    for study in ("a", "b"):
+        (tmp_path / study / "weights").mkdir(parents=True)
+        weights.write_weights(tmp_path / study / "weights" / "p.npz", {"k": {"x": np.ones(2)}})
+    (tmp_path / "a" / "weights" / "p.npz").write_bytes(b"")
+    assert store.weights_of(tmp_path, {"key": "k", "population": "p"})["x"].tolist() == [1, 1]
+
+
+def test_a_rerun_trains_what_a_bad_shard_held_and_leaves_it_there(tmp_path, capsys):
+    found = members(small_job({"seed": 3}))
+    run_study(found[:1], ONE_LANE, tmp_path, "small", quiet=True)
+    (kept,) = (tmp_path / "rows").iterdir()
+    run_study(found, ONE_LANE, tmp_path, "small", quiet=True)
+    (bad,) = set((tmp_path / "rows").iterdir()) - {kept}
+    content = next(flipped(bad.read_bytes()))
+    bad.unlink()
+    bad.write_bytes(content)
+    capsys.readouterr()
+    rows = run_study(found, ONE_LANE, tmp_path, "small", quiet=True)
+    assert capsys.readouterr().err.count(f"{bad}: damaged") == 1
+    assert sorted(rows["key"]) == sorted(m.key for m in found)
+    assert bad.read_bytes() == content
+    assert len(list((tmp_path / "rows").iterdir())) == 3
+    assert_frame_equal(store.read(tmp_path), rows, check_row_order=False)
+
+
+def test_a_collected_row_survives_its_shard(tmp_path):
+    shards.prepare(tmp_path)
+    shard = tmp_path / "rows" / "p.parquet"
+    shards.write_table(shard, table(group()))
+    path, rows = shards.collect(tmp_path)
+    shard.write_bytes(b"")
+    assert_frame_equal(store.read(tmp_path), rows)
+    assert "p.parquet: not a readable table" in refusal(lambda: shards.collect(tmp_path, strict=True))
+    assert_frame_equal(shards.collect(tmp_path)[1], rows)
+    path.write_bytes(b"not ours")
+    text = refusal(lambda: shards.collect(tmp_path))
+    assert (
+        text
+        == f"{path}: not a readable table of rows; it would be written over: move it elsewhere, and collect"
+        " again"
+    )
+    assert path.read_bytes() == b"not ours"
+
+
+def test_a_note_is_made_once(capsys):
+    for line in ("this", "that", "this"):
+        warn_once(f"{line} of {os.getpid()}")
+    assert capsys.readouterr().err == f"memcap: this of {os.getpid()}\nmemcap: that of {os.getpid()}\n"
+
+
+# On disk
+
+
+def test_a_file_is_on_disk_with_its_name_before_anyone_is_told(tmp_path, monkeypatch):
+    done, sync, put = [], os.fsync, os.replace
+
+    def synced(descriptor):
+        done.append(os.fstat(descriptor).st_ino)
+        sync(descriptor)
+
+    def replaced(*names):
+        done.append("replaced")
+        put(*names)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", replaced)
+    shards.prepare(tmp_path / "a" / "b")
+    assert set(done) == {(tmp_path / folder).stat().st_ino for folder in (".", "a", "a/b")}
+    done.clear()
+    path = tmp_path / "a" / "b" / "rows" / "p.parquet"
+    shards.write_table(path, table(group()))
+    assert done == [path.stat().st_ino, "replaced", path.parent.stat().st_ino]
+
+
+@pytest.mark.parametrize("mask", [0o027, 0o002])
+def test_the_umask_decides_who_reads(tmp_path, mask):
+    before = os.umask(mask)
+    try:
+        shards.write_table(tmp_path / "p.parquet", table(group()))
+        write_arrays(tmp_path / "p.npz", {"x": np.zeros(1)})
+    finally:
+        os.umask(before)
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o666 & ~mask}

@@ -1,0 +1,166 @@
+"""Rows of yesterday under the code of today and of tomorrow: a row that was written keeps its key, whatever
+knobs come later.
+
+frozen_rows.json has keys and configs as the code before the first later knob wrote them: published rows,
+members of every task and of several cells, and every knob at another value than its default.
+"""
+
+import json
+from dataclasses import MISSING, dataclass, fields, replace
+from pathlib import Path
+
+import polars as pl
+import pytest
+from study_rows import fake, group, table
+
+from memcap import config, recipes, store
+from memcap.capacity.frontier import frontier
+from memcap.config import Evaluation, Member, member_of
+from memcap.knobs import defaults, knob
+from memcap.models import initializers
+from memcap.models.initializers import Init
+from memcap.models.model import Model
+from memcap.recipes import Recipe
+from memcap.studies.writer import row_of
+from memcap.tasks import task_class
+
+ROWS = json.loads((Path(__file__).parent / "frozen_rows.json").read_text())
+PUBLISHED = sorted((Path(__file__).parents[2] / "results").glob("*/rows.parquet"))
+LATCH = next(frozen for frozen in ROWS if frozen["config"]["task"]["name"] == "latch")
+
+
+@pytest.mark.parametrize("frozen", ROWS, ids=lambda frozen: frozen["key"])
+def test_a_frozen_row_keeps_its_key_and_its_config(frozen):
+    member = member_of(frozen["config"])
+    assert member.key == frozen["key"]
+    assert member.config == frozen["config"]
+
+
+def first(cls):
+    """Knobs that were there when the rows were frozen, with their defaults."""
+    return {
+        f.name: f.default for f in fields(cls) if f.name in defaults(cls) and f.metadata["before"] is MISSING
+    }
+
+
+def test_the_frozen_rows_have_every_knob_that_there_was():
+    """So that a change of any of them is seen: each task of then, and each knob at another value than the
+    default."""
+    configs = [frozen["config"] for frozen in ROWS]
+    tasks = {each["task"]["name"] for each in configs}
+    assert len(tasks) == 8
+    for name in tasks:
+        for knob_, default in first(task_class(name)).items():
+            assert any(
+                each["task"].get(knob_, default) != default
+                for each in configs
+                if each["task"]["name"] == name
+            ), knob_
+    for part, cls in (("model", Model), ("recipe", Recipe), ("evaluation", Evaluation)):
+        for knob_, default in first(cls).items():
+            assert any(each[part].get(knob_, default) != default for each in configs), knob_
+    assert {each["model"]["cell"] for each in configs} >= {
+        "lstm",
+        "GRUCell",
+        "SimpleCell",
+        "OptimizedLSTMCell",
+        "LSTMCell",
+    }
+    later = {"half_open", "integrator", "keras"}
+    assert {each["recipe"]["init"] for each in configs} == {*initializers.PRESETS, "flax"} - later
+    assert None in [each["start"] for each in configs]
+
+
+@pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: path.parent.name)
+def test_every_published_row_keeps_its_key(path):
+    rows = store.read(path)
+    assert rows.height > 20
+    for key, text in rows.select("key", "config").iter_rows():
+        assert member_of(json.loads(text)).key == key
+
+
+# Tomorrow
+
+
+def later(cls, default, before):
+    """The class with one more knob, as a later version would have it."""
+
+    @dataclass(frozen=True)
+    class Later(cls):
+        __module__ = cls.__module__
+        mood: float | None = knob(default, "comes tomorrow", at_least=0, before=before)
+
+    return Later
+
+
+def come(monkeypatch, part, default=0.25, before=0.5):
+    """Let a part of a member have one more knob: the class that replaces it."""
+    if part == "task":
+        cls, known = later(task_class("latch"), default, before), config.task_class
+        monkeypatch.setattr(config, "task_class", lambda name: cls if name == "latch" else known(name))
+        return cls
+    now = {"model": Model, "recipe": Recipe, "evaluation": Evaluation}[part]
+    cls = later(now, None if part == "recipe" else default, before)
+    monkeypatch.setattr(config, now.__name__, cls)
+    if part == "recipe":
+        monkeypatch.setattr(recipes, "Recipe", cls)
+        recipes.complete.cache_clear()
+    return cls
+
+
+@pytest.fixture(autouse=True)
+def forgotten():
+    """What was made of tomorrow's classes is used by no other test."""
+    yield
+    recipes.complete.cache_clear()
+
+
+@pytest.mark.parametrize("part", ["task", "model", "recipe", "evaluation"])
+def test_a_later_knob_changes_a_key_only_where_it_is_not_as_before(monkeypatch, part):
+    cls = come(monkeypatch, part)
+    member = member_of(LATCH["config"])
+    assert isinstance(getattr(member, part), cls)
+    assert getattr(member, part).mood == 0.5  # what it was before, not what it is now by default
+    assert member.key == LATCH["key"]
+    for mood in (0.25, 0.75):
+        other = replace(member, **{part: replace(getattr(member, part), mood=mood)})
+        assert other.config[part]["mood"] == mood
+        assert other.key != LATCH["key"]
+        assert member_of(other.config) == other
+        assert member_of(other.config).key == other.key
+
+
+def test_a_later_knob_of_a_recipe_needs_no_place_in_its_file(monkeypatch):
+    cls = come(monkeypatch, "recipe")
+    found = Member(task_class("latch")(), 5, recipe=cls("hold"))
+    assert found.recipe.mood == 0.5
+    assert Member(task_class("latch")(), 5, recipe=cls("hold", mood=0.75)).recipe.mood == 0.75
+
+
+@pytest.mark.parametrize(("default", "same"), [(0.5, True), (0.25, False)])
+@pytest.mark.parametrize("name", ["hold", "open_gate", "chrono"])
+def test_a_later_knob_of_a_start_changes_a_key_only_where_it_is_not_as_before(
+    monkeypatch, name, default, same
+):
+    """The config holds what a preset made: one that makes something else makes another member."""
+    member = Member(task_class("latch")(), 5, recipe=Recipe(name))
+    key = member.key
+    monkeypatch.setattr(initializers, "Init", later(Init, default, before=0.5))
+    again = member_of(member.config)
+    assert again.init.mood == default
+    assert (again.key == key) == same
+
+
+def test_the_frontier_of_rows_without_a_later_knob_is_that_of_the_task_as_it_was(monkeypatch):
+    """Rows of both times are one line of it."""
+    cls = come(monkeypatch, "task")
+    monkeypatch.setattr("memcap.store.task_class", config.task_class)
+    old = table(group("latch", 5))
+    member = Member(cls(mood=0.5), 5)
+    assert json.loads(old["knobs"][0]) == {"symbols": 2, "distractors": 4}
+    (point,) = frontier(old)
+    assert point.task == member.task
+    same, other = (row_of(fake(each), "s", "p") for each in (member, replace(member, task=cls(mood=0.25))))
+    assert same["knobs"] == old["knobs"][0]
+    both = frontier(pl.concat([old, old.with_columns(knobs=pl.lit(other["knobs"]))]))
+    assert {p.task.mood for p in both} == {0.25, 0.5}

@@ -1,0 +1,253 @@
+"""How far a job is: counted while it trains, written, kept when it is killed, read by anybody."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import polars as pl
+import pytest
+from beat_files import first, listed, put
+
+from memcap.runtime.signals import Interrupted
+from memcap.store import heartbeat, shards
+from memcap.store.heartbeat import (
+    HEARTBEAT_TIMEOUT,
+    MEMBERS,
+    JobProgress,
+    keys_of,
+    read,
+    read_members,
+    writing,
+)
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that stands until it is set."""
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(heartbeat.time, "monotonic", lambda: clock.now)
+    return clock
+
+
+def train(progress, key, before, steps, loss=0.5):
+    """A chunk of a member whose budget is 1,000 steps."""
+    progress.chunk(key, f"name of {key}", 1000, before, before + steps, loss if steps else None)
+
+
+# Counting
+
+
+def test_a_member_that_trains_has_its_step_loss_pace_and_time_left(clock):
+    progress = JobProgress(3)
+    assert (progress.heartbeat().seconds_left, progress.longest(9)) == (None, [])
+    clock.now = 10
+    train(progress, "a", 0, 100, 0.7)
+    (one,) = progress.longest(9)
+    assert (one.key, one.name, one.step, one.budget) == ("a", "name of a", 100, 1000)
+    assert (one.loss, one.left) == (0.7, None)
+    clock.now = 30
+    train(progress, "a", 100, 100, 0.3)
+    train(progress, "b", 0, 50)
+    clock.now = 32
+    (one, two) = progress.longest(9)
+    assert (one.step, one.seconds, one.left, one.loss) == (200, 22, 800 / 5 - 2, 0.3)
+    assert (two.step, two.seconds, two.left) == (50, 2, None)
+    assert progress.longest(1) == [one]
+    assert progress.longest(9, seconds=3) == [one]
+    # 0.2 and 0.05 of a budget in 32 seconds, of three
+    assert progress.heartbeat().seconds_left == pytest.approx(32 / 0.25 * 2.75)
+
+
+def test_what_was_trained_before_a_member_was_resumed_is_no_pace(clock):
+    progress = JobProgress(2)
+    clock.now = 10
+    train(progress, "a", 500, 100)
+    # a tenth of a budget in 10 seconds; 0.4 of it and a whole one to come
+    assert progress.heartbeat().seconds_left == pytest.approx(10 / 0.1 * 1.4)
+
+
+def test_a_member_that_begins_again_and_one_that_is_only_evaluated_again(clock):
+    progress = JobProgress(1)
+    train(progress, "a", 0, 100)
+    clock.now = 10
+    train(progress, "a", 100, 100)
+    train(progress, "a", 200, 0)
+    (one,) = progress.longest(9)
+    assert (one.step, one.loss, one.left) == (200, 0.5, 80)
+    clock.now = 20
+    train(progress, "a", 0, 100)
+    (one,) = progress.longest(9)
+    assert (one.step, one.seconds, one.left) == (100, 0, None)
+
+
+def test_what_has_ended_is_counted_and_no_longer_runs(clock):
+    progress = JobProgress(3, before=2)
+    train(progress, "a", 0, 100)
+    clock.now = 10
+    for key, status, solved in (("a", "solved", True), ("b", "diverged", False), ("c", "failed", False)):
+        progress.ended(key, status, solved)
+    now = progress.heartbeat()
+    assert (now.done, now.solved, now.diverged, now.failed) == (3, 1, 1, 1)
+    assert (now.to_come, now.running, now.longest, now.seconds_left) == (0, 0, (), 0)
+    progress.expect(6)
+    now = progress.heartbeat()
+    assert (now.done, now.to_come, now.seconds_left) == (3, 6, 20)
+
+
+def test_a_heartbeat_lists_those_that_have_trained_longest(clock, monkeypatch):
+    monkeypatch.setattr(heartbeat, "MOST_LISTED", 2)
+    progress = JobProgress(3)
+    for key in "bca":
+        clock.now += 1
+        train(progress, key, 0, 10)
+    now = progress.heartbeat()
+    assert (now.running, [each.key for each in now.longest]) == (3, ["b", "c"])
+
+
+# Written and read
+
+
+def test_it_is_written_now_and_then_and_at_the_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(heartbeat, "SECONDS", 0.01)
+    begun = time.time()
+    progress = JobProgress(9, 0, "name", "memcap train study=name", searched=True)
+    with writing(tmp_path, progress, listed("ba")):
+        ((token, early),) = read(tmp_path).items()
+        assert token == early.token == progress.token
+        assert shards.session_of(token) == token[:8]
+        train(progress, "a", 0, 10)
+        progress.ended("b", "solved", True)
+        deadline = time.monotonic() + 10
+        while not read(tmp_path)[token].done and time.monotonic() < deadline:
+            time.sleep(0.01)
+        late = read(tmp_path)[token]
+        assert (late.done, late.solved, late.to_come, late.running, late.searched) == (1, 1, 8, 1, True)
+        assert begun <= early.started == late.started <= early.updated <= late.updated <= time.time()
+        assert late.alive
+        assert [each.name for each in late.longest] == ["name of a"]
+        assert (late.pid, late.folder, late.study) == (os.getpid(), os.getcwd(), "name")
+        assert late.command == "memcap train study=name"
+        assert keys_of(tmp_path, token) == {"a", "b"}
+    last = read(tmp_path)[token]
+    assert (last.ended, last.alive) == ("done", False)
+    assert {p.name for p in (tmp_path / "jobs").iterdir()} == {f"{token}.json", f"{token}.members.parquet"}
+
+
+@pytest.mark.parametrize(
+    ("error", "ended"),
+    [
+        (Interrupted(signal.SIGTERM), "interrupted"),
+        (KeyboardInterrupt(), "interrupted"),
+        (ValueError("a\nb"), "ValueError: a"),
+    ],
+)
+def test_how_it_ended_is_kept_and_the_error_passed_on(tmp_path, error, ended):
+    with pytest.raises(type(error)), writing(tmp_path, JobProgress(1), listed("a")):
+        raise error
+    (last,) = read(tmp_path).values()
+    assert (last.ended, last.alive) == (ended, False)
+
+
+def test_without_a_folder_or_members_nothing_is_written(tmp_path):
+    with writing(tmp_path, JobProgress(0), listed("")), writing(None, JobProgress(1), listed("a")):
+        assert not list(tmp_path.iterdir())
+
+
+def test_where_it_cannot_be_written_training_goes_on(tmp_path):
+    (tmp_path / "jobs").write_text("in the way")
+    with writing(tmp_path, JobProgress(1), listed("a")):
+        pass
+    assert (tmp_path / "jobs").read_text() == "in the way"
+
+
+def test_a_job_that_was_killed_is_gone(tmp_path):
+    script = (
+        "import sys, time\nfrom pathlib import Path\nfrom beat_files import listed\n"
+        "from memcap.store.heartbeat import JobProgress, writing\n"
+        "with writing(Path('.'), JobProgress(1), listed('a')):\n"
+        "    print('ready', flush=True); time.sleep(60)\n"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
+    with subprocess.Popen(
+        [sys.executable, "-c", script], cwd=tmp_path, env=environment, stdout=subprocess.PIPE
+    ) as job:
+        assert job.stdout is not None
+        assert job.stdout.readline() == b"ready\n"
+        (now,) = read(tmp_path).values()
+        assert (now.pid, now.alive) == (job.pid, True)
+        job.kill()
+    (last,) = read(tmp_path).values()
+    assert (last.ended, last.exists, last.alive) == (None, False, False)
+
+
+def test_a_job_is_alive_while_it_is_heard_of(monkeypatch):
+    now = time.time()
+    assert first(updated=now - HEARTBEAT_TIMEOUT + 5).alive
+    assert not first(updated=now - HEARTBEAT_TIMEOUT - 1).alive
+    assert not first(ended="done").alive
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    assert not first(pid=gone.pid).alive
+    assert first(pid=gone.pid, host="another").alive  # whose processes cannot be seen from here
+    assert not first(host="another", updated=now - HEARTBEAT_TIMEOUT - 1).alive
+
+
+def test_the_next_job_deletes_what_is_done_or_what_it_makes_up_for(tmp_path):
+    old = time.time() - 1000
+    put(tmp_path, "done", first(ended="done"), ["x"])
+    put(tmp_path, "same", first(ended="interrupted"), ["a", "b"])
+    put(tmp_path, "silent", first(updated=old), ["a"])
+    put(tmp_path, "alive", first(), ["a"])
+    put(tmp_path, "other", first(updated=old), ["a", "y"])
+    with writing(tmp_path, JobProgress(3), listed("abc")):
+        left = read(tmp_path)
+        assert len(left) == 3
+        assert left.keys() > {"alive", "other"}
+        names = {path.name for path in (tmp_path / "jobs").iterdir()}
+        assert names == {f"{token}.{kind}" for token in left for kind in ("json", "members.parquet")}
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"longest": [{"key": 1}]}', '{"longest": 3}'])
+def test_what_is_no_such_file_is_skipped(tmp_path, text):
+    put(tmp_path, "good", first(), ["a"])
+    (tmp_path / "jobs" / "bad.json").write_text(text)
+    (tmp_path / "jobs" / "binary.json").write_bytes(b"\xff\xfe")
+    assert read(tmp_path).keys() == {"good"}
+    assert keys_of(tmp_path, "bad") == frozenset()
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1 and nothing else PAR1", None])
+def test_members_that_cannot_be_read_are_not_known(tmp_path, content):
+    put(tmp_path, "job", first(), ["a"])
+    path = tmp_path / "jobs" / "job.members.parquet"
+    sound = path.read_bytes()
+    path.write_bytes(sound[:100] + bytes([sound[100] ^ 1]) + sound[101:] if content is None else content)
+    assert read_members(tmp_path, "job").schema == pl.Schema(MEMBERS)
+    assert keys_of(tmp_path, "job") == frozenset()
+
+
+def test_keys_of_memcap_0_1_that_are_no_text_are_not_known(tmp_path):
+    (tmp_path / "jobs").mkdir()
+    keys = tmp_path / "jobs" / "job.keys"
+    keys.write_bytes(b"a\nb\n")
+    assert keys_of(tmp_path, "job") == {"a", "b"}
+    keys.write_bytes(b"a\n\xe2\n")
+    assert keys_of(tmp_path, "job") == frozenset()
+
+
+def test_a_heartbeat_that_a_bit_has_changed_is_not_believed(tmp_path):
+    """It would advise a command that nobody typed."""
+    progress = JobProgress(1, command="memcap train study=mine")
+    with writing(tmp_path, progress, listed(["a"])):
+        pass
+    (path,) = (tmp_path / "jobs").glob("*.json")
+    assert read(tmp_path)[progress.token].command == "memcap train study=mine"
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"study=mine", b"study=lime"))
+    assert read(tmp_path) == {}

@@ -1,0 +1,209 @@
+"""Rows that were made elsewhere: plain columns that differ from the config beside them, or that no training
+gives, are named, and nothing is computed from them."""
+
+import itertools
+import math
+from pathlib import Path
+
+import polars as pl
+import pytest
+from command import memcap
+from study_checks import ONE_LANE, refusal, small_job
+from study_rows import group, row_of, sealed, table, write
+
+from memcap import store
+from memcap.config import Evaluation
+from memcap.designs.axes import members
+from memcap.models.model import Model
+from memcap.recipes import Recipe
+from memcap.store import row_checks, shards
+from memcap.store.row_checks import BadRowsError, check_rows
+from memcap.store.rows import SCHEMA
+from memcap.studies.run import run_study
+
+pytestmark = pytest.mark.usefixtures("quick_file")
+
+WRONG = [  # a column, what it is made in each row, and what is said
+    ("solved", pl.lit(value=True), "solved=true does not go with"),
+    ("units", pl.col("units") + 1, "units=2, where its config has 1"),
+    ("units", pl.lit(0), "units=0, where its config has 1"),
+    ("lag", pl.lit(None, pl.Int64), "lag=null, where its config has 5"),
+    ("seed", pl.lit(77), "seed=77 does not go with"),
+    ("task", pl.lit("copy"), "task=copy, where its config has latch"),
+    ("knobs", pl.lit('{"symbols": 99}'), 'knobs={"symbols": 99}, where its config has '),
+    ("knobs", pl.lit("no JSON"), "knobs=no JSON, where its config has "),
+    ("cell", pl.lit("GRUCell"), "cell=GRUCell, where its config has lstm"),
+    ("layers", pl.lit(2), "layers=2, where its config has 1"),
+    ("recipe", pl.lit("chrono"), "recipe=chrono, where its config has hold"),
+    ("lr", pl.lit(math.nan), "lr=nan, where its config has 0.03"),
+    ("budget", pl.lit(10**6), "budget=1000000, where its config has 1500"),
+    ("curriculum", pl.lit(0.5), "curriculum=0.5, where its config has null"),
+    ("gain", pl.lit(0.5), "gain=0.5, where its config has null"),
+    ("threshold", pl.lit(0.5), "threshold=0.5, where its config has 0.99"),
+    ("stretch", pl.lit(1), "stretch=1, where its config has 20"),
+    ("evaluation_until", pl.lit("steady"), "evaluation_until=steady, where its config has solved"),
+    ("status", pl.lit("done"), "status=done does not go with"),
+    ("status", pl.lit(None, pl.String), "status=null does not go with"),
+    ("solved", pl.lit(None, pl.Boolean), "solved=null does not go with"),
+    ("steady", pl.lit(value=True), "steady=true does not go with"),
+    ("steps", pl.lit(-1), "steps=-1 does not go with"),
+    ("steps", pl.lit(10**6), "steps=1000000 does not go with"),
+    ("steps_to_solve", pl.lit(5), "steps_to_solve=5 does not go with"),
+    ("best", pl.lit(math.nan), "best=nan does not go with"),
+    ("best", pl.lit(1.5), "best=1.5 does not go with"),
+    ("stretched", pl.lit(math.inf), "stretched=inf does not go with"),
+    ("metric", pl.lit("loss"), "metric=loss does not go with"),
+    ("carry_numbers", pl.lit(None, pl.Int64), "carry_numbers=null does not go with"),
+    ("run_seconds", pl.lit(-1.0), "run_seconds=-1.0 does not go with"),
+    ("finished", pl.lit(None, pl.Datetime("us", "UTC")), "finished=null does not go with"),
+    ("steps_to_steady", pl.lit(5), "steps_to_steady=5 does not go with"),
+    ("score_at_lengths", pl.lit("[0.5]"), "score_at_lengths=[0.5] does not go with"),
+    ("whole_at_lengths", pl.lit("[0.5]"), "whole_at_lengths=[0.5] does not go with"),
+    ("final", pl.lit(1.5), "final=1.5 does not go with"),
+    ("train_loss", pl.lit(math.inf), "train_loss=inf does not go with"),
+    ("parameters", pl.lit(0), "parameters=0 does not go with"),
+    ("compile_seconds", pl.lit(math.nan), "compile_seconds=nan does not go with"),
+    ("reason", pl.lit("two workers ended"), "reason=two workers ended does not go with"),
+    ("population", pl.lit(None, pl.String), "population=null does not go with"),
+    ("study", pl.lit(None, pl.String), "study=null does not go with"),
+]
+
+
+@pytest.mark.parametrize(("column", "value", "says"), WRONG)
+def test_a_wrong_column_is_named_with_its_row(tmp_path, column, value, says):
+    """One unsolved row, changed in a table that has no digest any more."""
+    sound, changed = table(group(counts={1: (0, 1)})), tmp_path / "rows" / "copy.parquet"
+    changed.parent.mkdir()
+    sound.with_columns(value.alias(column)).write_parquet(changed)
+    (key,) = sound["key"]
+    text = refusal(lambda: store.read(tmp_path, strict=True))
+    assert text.startswith(f"{changed}: row {key}: {says}")
+    assert store.read(tmp_path).is_empty()
+
+
+@pytest.mark.parametrize("column", [column for part in row_checks.COLUMNS.values() for column in part])
+def test_each_column_that_repeats_the_config_is_compared_with_it(column):
+    (row,) = group(counts={1: (0, 1)})
+    value = row[column]
+    other = f"{value}x" if SCHEMA[column] == pl.String else 1 if value is None else value + 1
+    check_rows(table([row]))
+    with pytest.raises(BadRowsError, match=f"{column}=.*, where its config has "):
+        check_rows(table([row | {column: other}]))
+
+
+def test_there_is_a_wrong_value_for_each_rule():
+    assert {column for column, *_ in WRONG} >= {*row_checks._rules()}
+
+
+def test_a_solved_row_must_have_passed():
+    (row,) = group(counts={1: (1, 1)})
+    for change in ({"best": 0.5}, {"best": None}, {"solved": False}, {"steps_to_solve": None}):
+        with pytest.raises(BadRowsError):
+            check_rows(table([row | change]))
+    (row,) = group("adding", counts={1: (1, 1)})  # an error, not an accuracy
+    check_rows(table([row]))
+    with pytest.raises(BadRowsError, match=r"best=0\.5"):
+        check_rows(table([row | {"best": 0.5}]))
+
+
+LENGTHS = {"lengths": "7 9", "score_at_lengths": "[1.0, 0.25]", "whole_at_lengths": "[1e-05, null]"}
+
+
+def test_scores_over_lengths_are_one_a_length():
+    (row,) = group(counts={1: (0, 1)}, **LENGTHS)
+    check_rows(table([row]))
+    wrong = ("[1.0]", "[1.0, 0.5, 0.5]", "[1.0, 2.0]", "[1.0, -0.5]", "[1.0, NaN]", "1.0, 0.5", "[]", None)
+    for column, text in itertools.product(("score_at_lengths", "whole_at_lengths"), wrong):
+        with pytest.raises(BadRowsError, match=f"{column}=.* does not go with"):
+            check_rows(table([row | {column: text}]))
+    (row,) = group("adding", counts={1: (0, 1)}, **LENGTHS | {"score_at_lengths": "[0.5, 2.5]"})
+    check_rows(table([row]))  # an error, not an accuracy
+
+
+def test_a_config_that_no_member_has_is_refused_though_its_row_says_the_same():
+    for change in (
+        {"lag": 0},
+        {"lag": -3, "length": 2},
+        {"units": 0},
+        {"units": 10**9},
+        {"batch": 0},
+        {"layers": 9},
+    ):
+        (row,) = group(counts={1: (0, 1)})
+        with pytest.raises(BadRowsError, match="must be at least 1 and at most"):
+            check_rows(table([sealed(row | change)]))
+    for column in ("cell", "recipe", "schedule", "lr"):
+        with pytest.raises(BadRowsError, match=f"{column}=null: must have a value"):
+            check_rows(table([sealed(row_of() | {column: None})]))
+    with pytest.raises(BadRowsError, match="seed=-1"):
+        check_rows(table([row_of(seed=-1)]))
+    row = row_of()
+    for text in ("3", "{}", "", '{"task": 3}', row["config"].replace('"model": {', '"model": [{')):
+        with pytest.raises(BadRowsError):
+            check_rows(table([row | {"config": text, "key": row_checks.key_of(text)}]))
+
+
+def test_ranges_are_those_of_the_knobs():
+    limits = {"units": (Model, "units"), "layers": (Model, "layers"), "stretch": (Evaluation, "stretch")}
+    limits |= {f"evaluation_{name}": (Evaluation, name) for name in ("sequences", "every", "successive")}
+    limits |= {name: (Recipe, name) for name in ("warmup", "batch", "budget")}
+    for column, (owner, name) in limits.items():
+        allowed = owner.__dataclass_fields__[name].metadata
+        assert row_checks.RANGES[column] == (allowed["at_least"], allowed["at_most"])
+
+
+def test_rows_of_other_versions_pass():
+    """Published ones too: tests/test_results.py reads them all."""
+    folder = Path(__file__).with_name("older_folder")
+    rows = shards.read(folder, strict=True)
+    assert rows.height == 2
+    assert rows["layers"].to_list() == [1, 1]  # there was no such knob
+
+
+def test_rows_of_several_layers_pass():
+    check_rows(table(group(layers=3)))
+
+
+def test_rows_of_a_learned_carry_pass_and_say_so():
+    (row,) = group(counts={1: (0, 1)}, initial_carry="learned")
+    check_rows(table([row]))
+    with pytest.raises(BadRowsError, match="initial_carry=fixed, where its config has learned"):
+        check_rows(table([row | {"initial_carry": "fixed"}]))
+
+
+def test_rows_of_a_job_pass(tmp_path):
+    """One that starts as a recipe says, and one as Flax does."""
+    axes = [{}, {"model.cell": "GRUCell", "recipe.init": "flax"}]
+    rows = run_study(members(small_job(axes)), ONE_LANE, tmp_path, "small", quiet=True)
+    assert rows.height == 2
+    assert shards.read(tmp_path, strict=True).equals(rows)
+
+
+def test_one_bad_row_among_many_is_found_and_verify_names_all(tmp_path, capsys):
+    rows = table(group(counts=dict.fromkeys(range(1, 9), (2, 4))))
+    bad = pl.col("seed") == 3
+    write(tmp_path / "sound", group("latch", 7))
+    (tmp_path / "copy" / "rows").mkdir(parents=True)
+    path = tmp_path / "copy" / "rows" / "x.parquet"
+    rows.with_columns(pl.when(bad).then(99).otherwise("units").alias("units")).write_parquet(path)
+    assert store.read(tmp_path)["lag"].unique().to_list() == [7]
+    assert capsys.readouterr().err.count("\n") == 1
+    text = refusal(lambda: store.read(tmp_path, strict=True))
+    assert (text.count("units=99, where its config has"), "; and 5 rows more" in text) == (3, True)
+    done = memcap(tmp_path, "verify", "copy", "--rows-only")
+    assert done.status == 1
+    for key in rows.filter(bad)["key"]:
+        assert done.out.count(f"copy/rows/x.parquet: row {key}: units=99, where its config has") == 1
+    assert done.out.splitlines()[-1].endswith("8 problems")
+
+
+@pytest.mark.parametrize("command", ["status study", "answer --task latch --lag 5 study", "frontier study"])
+def test_a_table_without_a_digest_is_told_of_in_one_line(tmp_path, command):
+    write(tmp_path / "study", group())
+    assert memcap(tmp_path, *command.split()).err == ""
+    table(group("latch", 9)).write_parquet(tmp_path / "study" / "rows" / "copy.parquet")
+    done = memcap(tmp_path, *command.split())
+    assert (done.status, done.err.count("\n")) == (0, 1)
+    assert done.err.startswith("memcap: study/rows/copy.parquet: has no digest")
+    table(group("latch", 8)).write_parquet(tmp_path / "study" / "rows" / "two.parquet")
+    assert "memcap: study: 2 files of rows have no digest" in memcap(tmp_path, *command.split()).err

@@ -1,0 +1,163 @@
+"""How far a study is: rows and jobs, added up by key."""
+
+import time
+from dataclasses import asdict, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+from beat_files import MEMBER, first, put
+from study_checks import refusal
+from study_rows import group, table, write
+
+from memcap import store
+from memcap.store import shards
+from memcap.store.status import status, studies
+
+ROOT = Path(__file__).parents[2]
+OLD = time.time() - 1000
+
+
+def rows_of(folder, *groups):
+    """Write rows, and give their keys."""
+    write(folder, *groups)
+    return shards.read(folder)["key"].to_list()
+
+
+def test_rows_alone_are_a_study_that_is_done(tmp_path):
+    rows_of(tmp_path, group(counts={1: (1, 4), 2: (4, 4)}, diverged=2))
+    found = status(tmp_path)
+    assert (found.members, found.done, found.solved, found.diverged, found.failed) == (8, 8, 5, 2, ())
+    assert (found.running, found.waiting, found.left_over, found.left, found.a_minute) == (
+        0,
+        0,
+        0,
+        None,
+        None,
+    )
+    assert found.jobs == found.unfinished == ()
+
+
+def test_a_published_table_that_lacks_later_columns_is_read():
+    found = status(ROOT / "results" / "atlas")
+    rows = store.read(ROOT / "results" / "atlas")
+    assert (found.done, found.solved, found.unreadable) == (rows.height, rows["solved"].sum(), ())
+
+
+def test_a_job_in_training_is_added(tmp_path):
+    done = rows_of(tmp_path, group(counts={1: (2, 4)}))
+    beat = first(started=time.time() - 60, done=4, to_come=6, running=2, seconds_left=90.0, longest=(MEMBER,))
+    put(tmp_path, "a", beat, [*done, *"bcdefg"])
+    found = status(tmp_path)
+    assert (found.members, found.done, found.running, found.waiting, found.left_over) == (10, 4, 2, 4, 0)
+    assert found.a_minute == pytest.approx(4, rel=0.1)
+    assert found.left == pytest.approx(90, abs=5)
+    assert (found.longest, found.unfinished, found.at_most) == ((MEMBER,), (), False)
+
+
+def test_jobs_that_share_a_folder_are_added_up_and_shared_members_counted_once(tmp_path):
+    done = rows_of(tmp_path, group(counts={1: (2, 4)}))
+    long = replace(MEMBER, key="d", seconds=99.0)
+    one = first(started=time.time() - 60, done=2, running=1, seconds_left=30.0, longest=(MEMBER,))
+    put(tmp_path, "a", one, [*done[:2], "b", "c"])
+    put(tmp_path, "b", replace(one, seconds_left=300.0, longest=(long,)), [*done[2:], "c", "d", "e"])
+    found = status(tmp_path)
+    assert (found.members, found.done, found.running, found.waiting) == (8, 4, 2, 2)
+    assert found.a_minute == pytest.approx(4, rel=0.1)
+    assert found.left == pytest.approx(300, abs=5)  # until the last of them ends
+    assert [each.key for each in found.longest] == ["d", MEMBER.key]
+
+
+def test_a_killed_job_is_not_running_and_what_it_lacks_is_in_nobodys_hand(tmp_path):
+    done = rows_of(tmp_path, group(counts={1: (2, 4)}))
+    killed = first(updated=OLD, running=2, seconds_left=30.0, longest=(MEMBER,))
+    killed = replace(killed, command="memcap train study=killed")
+    put(tmp_path, "killed", killed, [*done, "b", "c", "d"])
+    put(tmp_path, "finished", first(ended="done", command="memcap train study=finished"), done)
+    found = status(tmp_path)
+    assert (found.members, found.done, found.running, found.waiting, found.left_over) == (7, 4, 0, 0, 3)
+    assert (found.left, found.longest) == (None, ())
+    assert [beat.command for beat in found.unfinished] == ["memcap train study=killed"]
+    put(tmp_path, "again", first(running=1), ["b", "c"])  # another one has taken two of its members on
+    found = status(tmp_path)
+    assert (found.members, found.running, found.waiting, found.left_over) == (7, 1, 1, 1)
+
+
+def test_a_search_says_itself_how_many_it_wants(tmp_path):
+    done = rows_of(tmp_path, group(counts={1: (2, 4)}))
+    searching = first(searched=True, to_come=5, running=2)
+    put(tmp_path, "a", searching, [*done, *map(str, range(100))])
+    found = status(tmp_path)
+    assert (found.members, found.running, found.waiting, found.at_most) == (9, 2, 3, True)
+    put(tmp_path, "a", replace(searching, ended="interrupted"), [*done, *map(str, range(100))])
+    found = status(tmp_path)
+    assert (found.members, found.running, found.waiting, found.left_over) == (9, 0, 0, 5)
+
+
+def test_a_failed_member_has_its_reason_until_it_is_in_hand_again(tmp_path):
+    hour = timedelta(hours=1)
+    failed = {"status": "failed", "reason": "two workers ended", "finished": datetime.now(UTC) - hour}
+    (row,) = group(counts={1: (0, 1)})
+    write(tmp_path, [row | failed], group(counts={2: (1, 2)}))
+    finished = first(ended="done", command="memcap train")
+    put(tmp_path, "a", replace(finished, started=time.time() - 7200), [row["key"]])
+    found = status(tmp_path)
+    assert (found.members, found.done) == (3, 2)
+    assert [asdict(each) for each in found.failed] == [
+        {"key": row["key"], "name": "latch-L5-u1-s0", "reason": "two workers ended"}
+    ]
+    assert [beat.command for beat in found.unfinished] == ["memcap train"]
+    put(tmp_path, "again", first(), [row["key"]])
+    found = status(tmp_path)
+    assert (found.members, found.done, found.failed, found.waiting) == (3, 2, (), 1)
+
+
+def test_a_measured_row_counts_and_not_one_that_failed_by_a_clock_ahead(tmp_path):
+    (solved,) = group(counts={1: (1, 1)})
+    outcome = dict.fromkeys(("steps_to_solve", "steps_to_steady", "final", "best", "stretched"))
+    outcome |= {"status": "failed", "reason": "died", "solved": False, "steady": False, "steps": 0}
+    write(tmp_path, [solved])
+    ahead = solved | outcome | {"finished": solved["finished"] + timedelta(hours=1), "population": "q"}
+    shards.write_table(tmp_path / "rows" / "ahead.parquet", table([ahead]))
+    found = status(tmp_path)
+    assert (found.done, found.solved, found.failed) == (1, 1, ())
+    assert shards.collect(tmp_path)[1]["status"].to_list() == ["solved"]
+
+
+def test_a_failed_member_is_in_hand_of_a_job_whose_clock_is_behind(tmp_path):
+    """But not of the job whose row says that it failed."""
+    token, program = "0123456789abcdef", "0" * 16
+    failed = {"status": "failed", "reason": "died", "population": f"{program}-{token}-0", "best": None}
+    (row,) = group(counts={1: (0, 1)}, **failed)
+    write(tmp_path, [row])
+    put(tmp_path, token, first(started=row["finished"].timestamp() - 60), [row["key"]])
+    assert len(status(tmp_path).failed) == 1
+    put(tmp_path, "fedcba9876543210", first(started=row["finished"].timestamp() - 3600), [row["key"]])
+    found = status(tmp_path)
+    assert (found.failed, found.waiting) == ((), 1)
+
+
+def test_what_cannot_be_read_is_named_and_the_rest_counts(tmp_path):
+    rows_of(tmp_path, group(counts={1: (2, 4)}))
+    sound = (tmp_path / "rows" / "made_up.parquet").read_bytes()
+    pl.DataFrame({"lag": [1]}).write_parquet(tmp_path / "rows" / "c.parquet")
+    (tmp_path / "rows" / "a.parquet").write_bytes(b"PAR1 and nothing else")
+    (tmp_path / "rows" / "b.parquet").write_bytes(sound[:100] + bytes([sound[100] ^ 1]) + sound[101:])
+    found = status(tmp_path)
+    assert found.done == 4
+    assert [path.name for path in found.unreadable] == ["a.parquet", "b.parquet", "c.parquet"]
+
+
+def test_studies_are_found_below_a_folder(tmp_path):
+    rows_of(tmp_path / "outputs" / "b", group(counts={1: (0, 1)}))
+    put(tmp_path / "outputs" / "a", "x", first(), ["a"])
+    assert studies(tmp_path / "outputs") == [tmp_path / "outputs" / "a", tmp_path / "outputs" / "b"]
+    assert studies(tmp_path / "outputs" / "b") == [tmp_path / "outputs" / "b"]
+    (tmp_path / "empty").mkdir()
+    assert "empty: holds no study; train one first, as in: memcap train" in refusal(
+        lambda: studies(tmp_path / "empty")
+    )
+    assert refusal(lambda: studies(tmp_path / "none")).endswith(
+        "none: no such folder; give the folder of a study"
+    )

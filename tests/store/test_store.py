@@ -1,0 +1,399 @@
+"""The store: what is written comes back exactly, whole files or none, one row a key."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+from study_checks import refusal
+from study_rows import row_of, sealed
+
+from memcap import store
+from memcap.store import shards
+from memcap.store.rows import LATER, REQUIRED, SCHEMA, frame, passed_column
+from memcap.store.weights import flat, write_arrays
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+EXAMPLES = {
+    pl.String: "x",
+    pl.Int64: 2**40 + 1,
+    pl.Float64: 0.1,
+    pl.Boolean: True,
+    pl.Datetime("us", "UTC"): NOW,
+}
+FAILED = {"status": "failed", "reason": "died", "solved": False, "steps_to_solve": None, "best": None}
+FAILED |= {"final": None, "stretched": None, "steady": False, "steps_to_steady": None, "steps": 0}
+OLD = {"curriculum": None, "advance": None, "deadline": None, "falls_above": None}  # what a config then said
+OLD |= {
+    "optimizer": "adam",
+    "clip_by": "norm",
+    "initial_carry": "fixed",
+    "evaluation_until": "solved",
+    "lengths": None,
+}
+OLD |= {"decay": None, "floor": None, "warmup_share": None, "lags": None}
+OLD |= {"score_at_lengths": None, "whole_at_lengths": None}
+
+
+def key(name):
+    """The key of `row(name)`."""
+    return row(name)["key"]
+
+
+def row(name="a", **changes):
+    """A row with something in every column but `reason`, as far as rows can have that."""
+    known = row_of(status="solved", solved=True, steady=True, steps=90, steps_to_solve=70, steps_to_steady=80)
+    known |= {"best": 1.0, "final": 0.1, "stretched": 1.0, "curriculum": 0.1, "falls_above": 7}
+    known |= {"optimizer": "adamw", "decay": 0.1, "floor": 0.1, "warmup_share": 0.1, "lags": "uniform"}
+    known |= {"clip_by": "element", "initial_carry": "learned"}
+    known |= {"lengths": "7 9", "score_at_lengths": "[1.0, 0.5]", "whole_at_lengths": "[1.0, 0.0]"}
+    whole = {column: EXAMPLES[kind] for column, kind in SCHEMA.items()}
+    whole |= {column: value for column, value in known.items() if value is not None} | {"reason": None}
+    return sealed(whole | {"finished": NOW} | changes, name)
+
+
+def names(rows):
+    """What `row` made the rows of."""
+    return [json.loads(config)["made_up"] for config in rows["config"]]
+
+
+def tree(seed=0):
+    rng = np.random.default_rng(seed)
+    return {
+        "cell": {"kernel": rng.standard_normal((2, 8)).astype(np.float32), "bias": np.zeros(8, np.float32)},
+        "readout": {"kernel": rng.standard_normal((3, 2)).astype(np.float64), "count": np.int32([7])},
+    }
+
+
+def assert_trees_equal(one, other):
+    one, other = flat(one), flat(other)
+    assert set(one) == set(other)
+    for path, array in one.items():
+        assert array.dtype == other[path].dtype
+        np.testing.assert_array_equal(array, other[path])
+
+
+@pytest.fixture
+def folder(tmp_path):
+    shards.prepare(tmp_path)
+    return tmp_path
+
+
+def files(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def test_rows_and_weights_come_back_exactly(folder):
+    rows = [row("a1", final=None, train_loss=1 / 3), row("b2", final=1e-300, git_commit=None)]
+    weights = {key("a1"): tree(1), key("b2"): tree(2)}
+    shards.write(folder, "p", rows, weights)
+    found = store.read(folder)
+    assert_frame_equal(found, frame(rows), check_exact=True, check_row_order=False)
+    assert dict(found.schema) == SCHEMA
+    for each in found.iter_rows(named=True):
+        assert_trees_equal(store.weights_of(folder, each), weights[each["key"]])
+    assert files(folder) == ["rows/p.parquet", "weights/p.npz"]
+
+
+def test_a_shard_is_rewritten_as_its_members_end(folder):
+    shards.write(folder, "p", [row("a1")], {key("a1"): tree(1)})
+    shards.write(folder, "p", [row("a1"), row("b2")], {key("a1"): tree(1), key("b2"): tree(2)})
+    assert sorted(names(store.read(folder))) == ["a1", "b2"]
+    assert_trees_equal(store.weights_of(folder, row("a1")), tree(1))
+
+
+def test_a_write_that_breaks_leaves_the_old_file_and_nothing_else(folder, monkeypatch):
+    shards.write(folder, "p", [row("a1")], {key("a1"): tree()})
+    before = {name: (folder / name).read_bytes() for name in files(folder)}
+
+    def half(file, **arrays):
+        file.write(b"PK half a file")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(np, "savez", half)
+    with pytest.raises(KeyboardInterrupt):
+        shards.write(folder, "p", [row("a1"), row("b2")], {key("a1"): tree(), key("b2"): tree()})
+    monkeypatch.setattr(pl.DataFrame, "write_parquet", lambda self, file, **options: half(file))
+    with pytest.raises(KeyboardInterrupt):
+        shards.write_table(folder / "rows" / "p.parquet", frame([row("c3")]))
+    with pytest.raises(KeyboardInterrupt):
+        shards.collect(folder)
+    assert {name: (folder / name).read_bytes() for name in files(folder)} == before
+
+
+def test_weights_are_written_before_the_rows_that_promise_them(folder, monkeypatch):
+    def full(*arguments):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(shards, "write_table", full)
+    with pytest.raises(OSError, match="no space"):
+        shards.write(folder, "p", [row("a1")], {key("a1"): tree()})
+    assert files(folder) == ["weights/p.npz"]
+
+
+def test_a_key_has_a_row_that_measures_and_then_that_of_the_last_shard_whatever_clocks_say(folder):
+    hour = timedelta(hours=1)
+    ahead = row("a1", finished=NOW + hour, population="z", **FAILED)
+    for name, each in (
+        ("1", ahead),
+        ("2", row("a1", final=0.2, population="x")),
+        ("3", row("a1", final=0.3, population="w", finished=NOW + hour)),
+    ):
+        shards.write_table(folder / "rows" / f"{name}.parquet", frame([each]))
+    assert store.read(folder)["final"].to_list() == [0.2]
+    shards.write_table(folder / "rows" / "2.parquet", frame([row("b2")]))
+    assert store.read(folder).filter(key=key("a1"))["final"].to_list() == [0.3]
+    shards.write_table(folder / "rows" / "3.parquet", frame([row("b2")]))
+    assert store.read(folder).filter(key=key("a1"))["status"].to_list() == ["failed"]
+
+
+def test_of_the_rows_of_one_shard_the_later_counts(folder):
+    late, early = row("a1", final=0.9, finished=NOW + timedelta(hours=1)), row("a1", final=0.1)
+    for name, each in (("p", late), ("z", early)):  # the stale shard is read last
+        shards.write_table(folder / "rows" / f"{name}.parquet", frame([each, row(f"own{name}")]))
+    found = store.read(folder)
+    assert sorted(names(found)) == ["a1", "ownp", "ownz"]
+    assert found.filter(pl.col("key") == key("a1"))["final"].item() == 0.9
+    shards.collect(folder)
+    newest = row("a1", final=0.95, finished=NOW + timedelta(hours=2))
+    shards.write_table(folder / "rows" / "q.parquet", frame([newest]))
+    assert store.read(folder).filter(pl.col("key") == key("a1"))["final"].item() == 0.95
+
+
+def test_collect_again_gives_the_same_rows(folder):
+    for k in range(3):
+        shards.write_table(folder / "rows" / f"{k}.parquet", frame([row(f"k{k}", lag=3 - k), row("shared")]))
+    path, rows = shards.collect(folder)
+    assert path == folder / "rows.parquet"
+    assert rows.height == 4
+    again = shards.collect(folder)[1]
+    assert_frame_equal(rows, again)
+    assert_frame_equal(store.read(path), rows)
+    assert rows["lag"].is_sorted()
+
+
+def test_all_studies_below_a_folder_are_read(tmp_path):
+    for study in ("one", "two"):
+        shards.prepare(tmp_path / study)
+        shards.write(tmp_path / study, "p", [row(study, study=study)], {key(study): tree()})
+    assert store.read(tmp_path)["study"].to_list() == ["one", "two"]
+    assert_trees_equal(store.weights_of(tmp_path, store.find_row(tmp_path, key("two")[:9])), tree())
+
+
+@pytest.mark.parametrize("name", ["lag=5,units=[1,2]", "a*b?", "with space"])
+def test_a_folder_may_have_any_name(tmp_path, name):
+    """Hydra names folders after overrides; Polars would read patterns and partitions into them."""
+    folder = tmp_path / name
+    shards.prepare(folder)
+    shards.write(folder, "p", [row("a1")], {key("a1"): tree()})
+    assert_frame_equal(store.read(folder), frame([row("a1")]))
+    assert_trees_equal(store.weights_of(folder, row("a1")), tree())
+
+
+def test_an_empty_folder_has_no_rows(folder):
+    assert store.read(folder).is_empty()
+    assert dict(store.read(folder).schema) == SCHEMA
+    assert "holds no rows" in refusal(lambda: shards.collect(folder))
+
+
+def test_no_folder_at_all(tmp_path):
+    assert "no such folder" in refusal(lambda: store.read(tmp_path / "nowhere"))
+
+
+def test_a_file_that_is_no_table_is_named_and_passed_over(folder, capsys):
+    whole = folder / "rows" / "p.parquet"
+    shards.write_table(whole, frame([row()]))
+    whole_content = whole.read_bytes()
+    no_table, half = "not a readable table of rows", whole_content[: len(whole_content) // 2]
+    contents = [b"", b"PAR1", b"no table at all", half, whole_content[:-20], whole_content + b"PAR1"]
+    for k, content in enumerate(contents):
+        bad = folder / "rows" / f"bad{k}.parquet"
+        bad.write_bytes(content)
+        assert_frame_equal(store.read(folder), frame([row()]))
+        err = capsys.readouterr().err
+        why = no_table if k < 4 else "damaged: its bytes are not those that were written (sha256)"
+        assert (err.count("\n"), err.startswith(f"memcap: {bad}: {why}; skipped")) == (1, True)
+        assert refusal(lambda: store.read(folder, strict=True)).startswith(f"{bad}: {why}; without --strict")
+        assert refusal(lambda bad=bad: store.read(bad)).startswith(f"{bad}: {why}; give the folder")
+        bad.unlink()
+
+
+@pytest.mark.parametrize("column", ["key", "threshold", "xla_flags", "finished"])
+def test_a_table_without_a_column_is_named(folder, column):
+    path = folder / "rows" / "p.parquet"
+    shards.write_table(path, frame([row()]).drop(column))
+    assert refusal(lambda: store.read(folder, strict=True)).startswith(
+        f"{path}: no column {column}; not a table of rows"
+    )
+
+
+def test_a_table_of_before_a_column_came_has_null_there(folder):
+    """Beside one of this version. Only what came after rows were published may be missing."""
+    assert set(REQUIRED) | set(LATER) == set(SCHEMA)
+    later = (
+        "falls_above",
+        "curriculum",
+        "advance",
+        "deadline",
+        "scan",
+        "program_units",
+        "program_steps",
+        "matmul_precision",
+    )
+    later += ("decay", "floor", "warmup_share", "lags")
+    later += ("reason", "lengths", "score_at_lengths", "whole_at_lengths")
+    follow = (
+        "steady",
+        "steps_to_steady",
+        "evaluation_until",
+        "optimizer",
+        "clip_by",
+        "kernel",
+        "loop",
+        "layers",
+        "initial_carry",
+    )  # from other columns, or the same in all
+    assert sorted(later + follow) == sorted(LATER)
+    shards.write_table(folder / "rows" / "old.parquet", frame([row("old", **OLD)]).drop(*LATER))
+    shards.write_table(folder / "rows" / "new.parquet", frame([row("new")]))
+    found = store.read(folder)
+    assert dict(found.schema) == SCHEMA
+    for column in SCHEMA:
+        (value,) = found.filter(key=row("old", **OLD)["key"])[column]
+        assert (value is None) == (column in later)
+    new = found.filter(key=key("new")).drop("reason")
+    assert new.null_count().row(0) == (0,) * new.width
+
+
+@pytest.mark.parametrize(
+    ("batching", "scan", "kernel", "loop"),
+    [
+        ("map", "loop", "xla", "while"),
+        ("map", "loop", "native", "native"),
+        ("map", "plain", "xla", "plain"),
+        ("vmap", "scan", "xla", "masked"),
+        ("map", None, None, "while"),  # from before these columns
+        ("vmap", None, None, "masked"),
+    ],
+)
+def test_a_table_of_before_the_loop_says_what_it_was(folder, batching, scan, kernel, loop):
+    columns = {"batching": batching, "scan": scan, "kernel": kernel}
+    table = frame([row("old") | {name: value for name, value in columns.items() if value}])
+    lacks = ["loop", *(name for name, value in columns.items() if value is None)]
+    shards.write_table(folder / "rows" / "old.parquet", table.drop(lacks))
+    assert store.read(folder)["loop"].to_list() == [loop]
+
+
+@pytest.mark.parametrize(
+    ("solved", "metric", "stretched", "steady"),
+    [
+        (True, "accuracy", 0.99, True),
+        (True, "accuracy", 0.98, False),
+        (True, "accuracy", None, False),
+        (False, "accuracy", 1.0, False),
+        (True, "mse", 0.05, True),
+        (True, "mse", 0.06, False),
+    ],
+)
+def test_a_table_of_before_the_verdict_steady_says_what_it_would_have_been(
+    folder, solved, metric, stretched, steady
+):
+    """Such a member stopped when it was solved: it was asked then, and was trained for no more."""
+    threshold = 0.99 if metric == "accuracy" else 0.05
+    old = row(
+        solved=solved,
+        metric=metric,
+        threshold=threshold,
+        best=threshold if solved else None,
+        final=None,
+        stretched=stretched,
+        status="solved" if solved else "unsolved",
+        steps=120,
+        steps_to_solve=120 if solved else None,
+        **OLD,
+    )
+    shards.write_table(
+        folder / "rows" / "old.parquet",
+        frame([old]).drop("steady", "steps_to_steady", "evaluation_until"),
+    )
+    found = store.read(folder).select("steady", "steps_to_steady", "evaluation_until", passed_column())
+    assert found.rows() == [(steady, 120 if steady else None, "solved", solved)]
+
+
+def test_a_table_of_another_type_is_named(folder):
+    path = folder / "rows" / "p.parquet"
+    shards.write_table(path, frame([row()]).with_columns(lag=pl.lit("three")))
+    assert refusal(lambda: store.read(folder, strict=True)).startswith(f"{path}: not a readable")
+
+
+def test_a_column_that_is_new_to_this_version_is_left_out(folder):
+    shards.write_table(folder / "rows" / "p.parquet", frame([row()]).with_columns(mood=pl.lit("good")))
+    assert dict(store.read(folder).schema) == SCHEMA
+
+
+def test_a_shard_is_read_once_as_long_as_it_is_the_same(folder, monkeypatch):
+    opened, paths = shards.files.open_regular, []
+
+    def counted(path):
+        paths.append(path.stem)
+        return opened(path)
+
+    monkeypatch.setattr(shards.files, "open_regular", counted)
+    for name in ("p", "q"):
+        shards.write_table(folder / "rows" / f"{name}.parquet", frame([row(name)]))
+    assert sorted(names(store.read(folder))) == sorted(names(store.read(folder))) == ["p", "q"]
+    assert sorted(paths) == ["p", "q"]
+    shards.write_table(folder / "rows" / "q.parquet", frame([row("r")]))  # of the same size
+    assert sorted(names(store.read(folder))) == ["p", "r"]
+    assert sorted(paths) == ["p", "q", "q"]
+    (folder / "rows" / "p.parquet").unlink()
+    assert names(store.read(folder)) == ["r"]
+
+
+def test_a_temporary_file_of_a_killed_job_is_ignored(folder):
+    (folder / "rows" / ".p.parquet.k3x9").write_bytes(b"half")
+    assert store.read(folder).is_empty()
+
+
+def test_one_finds_a_row_by_the_first_digits_of_its_key(folder):
+    shards.write_table(
+        folder / "rows" / "p.parquet", frame([row(k) for k in range(17)])
+    )  # two begin with the same digit
+    by_first = {}
+    for k in range(17):
+        by_first.setdefault(key(k)[0], []).append(k)
+    assert store.find_row(folder, key(3))["key"] == key(3)
+    alone = next(found[0] for found in by_first.values() if len(found) == 1)
+    several = next(digit for digit, found in by_first.items() if len(found) > 1)
+    assert store.find_row(folder, key(alone)[0])["key"] == key(alone)
+    assert f"{len(by_first[several])} members" in refusal(lambda: store.find_row(folder, several))
+    assert "0 members" in refusal(lambda: store.find_row(folder, "x"))
+    assert "17 members" in refusal(lambda: store.find_row(folder, ""))
+    shards.write_table(folder / "rows" / "p.parquet", frame([row("abc1")]))
+    refusal(lambda: store.find_row(folder, ""))
+
+
+def test_weights_that_are_not_there_are_missed(folder):
+    shards.write(folder, "p", [row("a1")], {key("a1"): tree()})
+    assert f"no weights of member {key('b2')}" in refusal(lambda: store.weights_of(folder, row("b2")))
+    assert f"no weights of member {key('a1')}" in refusal(
+        lambda: store.weights_of(folder, row("a1", population="q"))
+    )
+
+
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
+    file = tmp_path / "file"
+    file.touch()
+    for path in (file, file / "below"):
+        assert refusal(lambda path=path: shards.prepare(path)).startswith(f"out={path}: cannot be written")
+    shards.write_table(tmp_path / "rows.parquet", frame([row()]))
+    assert "give the folder of a study" in refusal(lambda: shards.collect(tmp_path / "rows.parquet"))
+
+
+def test_arrays_are_written_whole(tmp_path):
+    write_arrays(tmp_path / "w.npz", {"x": np.arange(3)})
+    np.testing.assert_array_equal(np.load(tmp_path / "w.npz")["x"], np.arange(3))
+    assert "must end in .npz" in refusal(lambda: write_arrays(tmp_path / "w.bin", {}))
+    assert "cannot be written" in refusal(lambda: write_arrays(tmp_path / "no" / "w.npz", {}))

@@ -1,0 +1,84 @@
+"""The names of a job's files: all begin with its session, which the jobs of one command share."""
+
+import json
+
+import pytest
+from study_checks import ONE_LANE, config, small_job
+from watching import Watcher, run_watched
+
+from memcap.config import member_of
+from memcap.designs.axes import members
+from memcap.store import heartbeat, shards
+from memcap.studies.run import run_study
+
+pytestmark = pytest.mark.usefixtures("quick_file")
+
+
+def test_a_token_begins_with_its_session():
+    session = shards.new_session()
+    one, other = shards.new_token(session), shards.new_token(session)
+    assert (len(session), len(one)) == (8, 16)
+    assert one != other
+    assert shards.session_of(one) == shards.session_of(other) == session
+    assert shards.session_of(shards.new_token()) not in ("", session)
+
+
+@pytest.mark.parametrize(
+    ("name", "session"),
+    [
+        ("0123456789abcdef-89abcdef01234567-12", "89abcdef"),
+        ("0123456789abcdef-89abcdef-0", ""),  # as memcap 0.1 named its shards
+        ("89abcdef01234567", "89abcdef"),
+        ("89abcdef", ""),
+        ("mine", ""),
+    ],
+)
+def test_the_session_of_a_name(name, session):
+    assert shards.session_of(name) == session
+
+
+class Sees(Watcher):
+    """The names of the files that are there while a member trains."""
+
+    def __init__(self, folder):
+        self.folder, self.names = folder, set()
+
+    def curve(self, member_id, step, values):
+        self.names |= {path.name for path in (self.folder / "jobs").iterdir()}
+
+
+def test_all_files_of_a_job_have_its_token(tmp_path):
+    found = members(small_job({"model.units": [1, 2], "seed": 2}))
+    sees = Sees(tmp_path)
+    run_watched(sees, found, ONE_LANE, tmp_path, "small", quiet=True, session="01234567")
+    (token,) = heartbeat.read(tmp_path)
+    assert shards.session_of(token) == "01234567"
+    assert sees.names == {f"{token}.json", f"{token}.members.parquet"}
+    for part in ("rows", "weights", "curves"):
+        names = {path.stem for path in (tmp_path / part).iterdir()}
+        assert {name.split("-")[1] for name in names} == {token}
+        assert all(shards.NAME.fullmatch(name) for name in names)
+
+
+def test_a_job_lists_its_members_so_that_they_can_be_named_and_made(tmp_path):
+    latch, other = small_job(), config(task="delay_line", recipe__budget=12, recipe__batch=16)
+    other["task"]["symbols"] = 4
+    found = members(latch) + members(other)
+    run_study(found, ONE_LANE, tmp_path, "small", quiet=True)
+    (token,) = heartbeat.read(tmp_path)
+    listed = {row["key"]: row for row in heartbeat.read_members(tmp_path, token).iter_rows(named=True)}
+    assert listed.keys() == {member.key for member in found}
+    names = ["latch-L3-u1-s0", "delay_line(symbols=4)-L3-u1-s0"]
+    assert [listed[member.key]["name"] for member in found] == names
+    for member in found:
+        assert listed[member.key]["metric"] == member.task.metric
+        assert member_of(json.loads(listed[member.key]["config"])) == member
+
+
+def test_a_job_of_a_search_lists_all_that_it_may_ask_for(tmp_path):
+    found = members(small_job({"model.units": [1, 2, 3, 4], "seed": 2}))
+    rows = run_study(found, ONE_LANE, tmp_path, "small", "bisect", quiet=True)
+    (token,) = heartbeat.read(tmp_path)
+    assert heartbeat.keys_of(tmp_path, token) == {member.key for member in found}
+    assert rows.height <= len(found)
+    assert heartbeat.read(tmp_path)[token].searched
