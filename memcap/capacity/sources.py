@@ -42,9 +42,8 @@ def best_answer(
         folder: only the rows there count; a name of `memcap.runtime.published`: those that memcap publishes
             under it. None: those in `outputs` or, where they measure no threshold of this task at this lag,
             the first of the published ones that does. Where none measures it, the one that tried the lag
-            counts, then the one with the most lags to predict from; of equals the user's own. A place that does
-            not exist
-            holds no rows.
+            counts, then the one with the most lags to predict from; of equals the user's own. A place that
+            does not exist holds no rows.
         strict: refuse bad files of rows, as in `memcap.store.read`.
         cell, config_dir, layers: as in `memcap.capacity.answer.answer`.
 
