@@ -22,7 +22,7 @@ from memcap.launch.errors import exit_with, one_line
 from memcap.launch.jobs import Job, job_of, use_config_folders
 from memcap.launch.ledger import Ledger
 from memcap.report.job_end import par2_score, totals
-from memcap.runtime import jax_setup, signals
+from memcap.runtime import cores, signals
 from memcap.store import shards
 from memcap.studies.run import run_study
 
@@ -114,7 +114,7 @@ class Session:
             return
         # joblib and Ray say how many cores a job has by OMP_NUM_THREADS
         if os.environ.get("SUBMITIT_EXECUTOR") != "slurm":
-            os.environ.setdefault(jax_setup.CORES_VARIABLE, os.environ.get("OMP_NUM_THREADS") or "1")
+            os.environ.setdefault(cores.CORES_VARIABLE, os.environ.get("OMP_NUM_THREADS") or "1")
         with signals.watching():
             yield
 
