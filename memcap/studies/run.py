@@ -130,7 +130,7 @@ def _train(todo: Todo, engine: Engine, writer: StudyWriter) -> None:
     """Train what is to do, and all that its search comes to want."""
     search = todo.search
     if search is None:
-        train(todo.first, engine, writer, study=todo.candidates)
+        train(todo.first, engine, writer, None, (), todo.candidates)
     else:
 
         def next_members(results: Iterable[Result]) -> list[Member]:
