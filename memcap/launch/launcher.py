@@ -148,9 +148,7 @@ class PopulationLauncher(Launcher):
                 raise result
             return self.session.result(result)
 
-        return run_job(
-            hand_over, config, "hydra.sweep.dir", "hydra.sweep.subdir", hydra_context=self.context
-        )
+        return run_job(hand_over, config, "hydra.sweep.dir", "hydra.sweep.subdir", hydra_context=self.context)
 
 
 def register(
