@@ -22,7 +22,7 @@ from memcap.knobs import UserError, of_disk
 from memcap.launch.composer import Composer
 from memcap.launch.jobs import Job, Settings, job_of, use_config_folders
 from memcap.report.tables import par2_score, print_places, print_summary, summarize, totals
-from memcap.runtime import jax_setup, signals
+from memcap.runtime import cores, signals
 from memcap.runtime.signals import Interrupted
 from memcap.store import shards
 from memcap.store.rows import one_per_key
@@ -141,7 +141,7 @@ class Session:
             return
         # joblib and Ray say how many cores a job has by OMP_NUM_THREADS
         if os.environ.get("SUBMITIT_EXECUTOR") != "slurm":
-            os.environ.setdefault(jax_setup.CORES_VARIABLE, os.environ.get("OMP_NUM_THREADS") or "1")
+            os.environ.setdefault(cores.CORES_VARIABLE, os.environ.get("OMP_NUM_THREADS") or "1")
         with signals.watching():
             yield
 

@@ -71,7 +71,7 @@ def test_an_interrupted_job_keeps_what_had_ended(tmp_path, monkeypatch):
 KILLED = """
 import json, os, signal, sys
 from pathlib import Path
-from memcap import jax_setup
+from memcap.runtime import jax_setup
 jax_setup.setup()
 from memcap.config import Engine
 from memcap.studies import run, writer
@@ -174,7 +174,7 @@ def test_two_jobs_of_the_same_members_never_write_the_same_file(tmp_path):
 
 INTERRUPTED = """
 import os, signal, threading, time
-from memcap import jax_setup
+from memcap.runtime import jax_setup
 jax_setup.setup()
 from memcap.config import Engine, resolve, task_defaults
 from memcap.training.engine import Listener, train

@@ -25,7 +25,7 @@ STUDY = """
 import sys
 from pathlib import Path
 import memcap
-from memcap import jax_setup
+from memcap.runtime import jax_setup
 jax_setup.setup()
 from memcap.config import Engine
 from memcap.studies import checkpoints, files
