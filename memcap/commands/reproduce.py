@@ -187,7 +187,7 @@ def tiny(members: Sequence[Member]) -> list[Member]:
     return [
         replace(
             m,
-            recipe=replace(m.recipe, budget=min(m.recipe.budget or 1, TINY_BUDGET)),
+            recipe=replace(m.recipe, budget=min(m.recipe.budget, TINY_BUDGET)),
             evaluation=replace(
                 m.evaluation, sequences=min(m.evaluation.sequences, TINY_SEQUENCES), stretch=1
             ),

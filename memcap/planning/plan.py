@@ -160,7 +160,7 @@ class ProgramPlan:
     @property
     def steps(self) -> float:
         """Training steps of the program, if each member takes its whole budget and no lane is ever empty."""
-        budgets = [member.recipe.budget or 0 for member in self.members]
+        budgets = [member.recipe.budget for member in self.members]
         return max(max(budgets), sum(budgets) / self.program.lanes)
 
 

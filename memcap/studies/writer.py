@@ -179,7 +179,7 @@ class StudyWriter(Listener):
         self.progress.chunk(
             member.key,
             member_name(member.task.name, member.lag, member.model.units, member.seed),
-            member.recipe.budget or 0,
+            member.recipe.budget,
             chunk.first_step,
             chunk.first_step + len(losses),
             float(np.mean(losses)) if len(losses) else None,

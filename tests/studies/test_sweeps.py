@@ -30,7 +30,7 @@ from memcap.training.engine import train
 PUBLISHED = sorted(
     p.parent for place in ("results", "memcap/papers") for p in (ROOT / place).rglob("rows.parquet")
 )
-AGAIN = {"state_again": ["sweeps=state", "seed=4"]}  # rows of a study's other seeds
+AGAIN = {"cell_map_again": ["sweeps=cell_map", "seed=4"]}  # rows of a study's other seeds
 pytestmark = pytest.mark.usefixtures("resolved_once")
 
 
