@@ -25,15 +25,15 @@ import polars as pl
 from scipy.stats import binomtest
 
 from memcap import cli, papers, store
+from memcap.capacity import cell_map
 from memcap.capacity.answer import answer
+from memcap.capacity.cell_map import needs
 from memcap.capacity.comparison import in_numbers
 from memcap.capacity.frontier import best_recipes, fit_all_recipes, frontier
 from memcap.capacity.points import Point, label
-from memcap.capacity.state import STUDY as MAP
-from memcap.capacity.state import needs
 from memcap.config import Evaluation, task_of
 from memcap.figures.cells import COUNTS
-from memcap.figures.law import content, costs, family, sentence
+from memcap.figures.costs import content, costs, family, sentence
 from memcap.figures.layers import shapes
 from memcap.knobs import typed
 from memcap.runtime.published import ATLAS, rows_file
@@ -172,7 +172,7 @@ def marks(points: Iterable[Point]) -> str:
     return table(head, lines)
 
 
-def law() -> str:
+def costs_by_family() -> str:
     """What each family of tasks costs."""
     lines = []
     for cost in costs(points()):
@@ -234,7 +234,7 @@ def own_lags(marks: Sequence[Point]) -> str:
     return f"{min(p.lag for p in marks)} to {max(p.lag for p in marks)}"
 
 
-def short_law() -> str:
+def costs_in_short() -> str:
     """What differs between the families."""
     by_family = {cost.family: cost for cost in costs(points())}
     return filled(
@@ -377,7 +377,7 @@ def layers() -> str:
 
 def cells_by_bytes() -> str:
     """Bytes of state that each cell of the map needs on each of its tasks; those that need fewest first."""
-    all_needs = needs(rows_of(MAP))
+    all_needs = needs(rows_of(cell_map.STUDY))
     places = sorted(dict.fromkeys(need.place for need in all_needs))
     lines: dict[str, list[str]] = {}
     for need in all_needs:
@@ -390,7 +390,7 @@ def cells_by_bytes() -> str:
 
 def best_cells() -> str:
     """On each task of the map, the cells that need the fewest bytes, and those that mostly fail."""
-    all_needs = needs(rows_of(MAP))
+    all_needs = needs(rows_of(cell_map.STUDY))
     lines = []
     for place in sorted(dict.fromkeys(need.place for need in all_needs)):
         there = [need for need in all_needs if need.place == place]
@@ -400,10 +400,10 @@ def best_cells() -> str:
     return table(("task", "fewest bytes of state", "fewer than half of the seeds at every width"), lines)
 
 
-def map_again() -> str:
+def cell_map_again() -> str:
     """A second run of the map, with other seeds: where its thresholds lie, and where the two differ."""
-    again = {(n.cell, n.place, n.point.at): n for n in needs(rows_of("state_again"))}
-    pairs = [(n, again[n.cell, n.place, n.point.at]) for n in needs(rows_of(MAP))]
+    again = {(n.cell, n.place, n.point.at): n for n in needs(rows_of(f"{cell_map.STUDY}_again"))}
+    pairs = [(n, again[n.cell, n.place, n.point.at]) for n in needs(rows_of(cell_map.STUDY))]
     met = [(a.u90["bytes"], b.u90["bytes"]) for a, b in pairs if a.is_met and b.is_met]
     inside = sum(a.low <= b.units <= a.high for a, b in met)
     neither = sum(not a.is_met and not b.is_met for a, b in pairs)
@@ -725,15 +725,15 @@ def columns() -> str:
     return table(("column", "type", "meaning"), each)
 
 
-AGAIN = {"state_again": "state seed=4 out=outputs/state_again"}  # rows of a study's other seeds
+AGAIN = {"cell_map_again": "cell_map seed=4 out=outputs/cell_map_again"}  # rows of a study's other seeds
 MOST_OF_A_RACE = 1.5  # training steps of a race and its search, over those of the search
 BLOCKS: dict[str, Callable[[], str]] = {
     "the answer": short_answer,
     "six questions": six,
     "questions": questions,
     "atlas": whole_atlas,
-    "law": law,
-    "law in short": short_law,
+    "costs": costs_by_family,
+    "costs in short": costs_in_short,
     "loops": loops,
     "what training hid": hidden,
     "fresh seeds": fresh_seeds,
@@ -742,9 +742,9 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "other tasks": other_tasks,
     "races": races,
     "layers": layers,
-    "map": cells_by_bytes,
-    "map again": map_again,
-    "map in short": best_cells,
+    "cell map": cells_by_bytes,
+    "cell map again": cell_map_again,
+    "cell map in short": best_cells,
     "budgets at lag 50": budgets_at_50,
     "delay line": delay_line,
     "latch": latch,

@@ -33,7 +33,7 @@ from memcap.knobs import (
 )
 from memcap.models.initializers import Init, preset
 from memcap.models.model import Model
-from memcap.recipes import Recipe, complete
+from memcap.recipes import Recipe, ResolvedRecipe, complete
 from memcap.tasks import Facts, Task, is_own, task_class
 from memcap.tasks.chance import without_memory
 from memcap.terminal.printing import bound
@@ -155,6 +155,16 @@ def _loop_of_former_knobs(engine: Engine) -> str | None:
     return loop
 
 
+class _Resolution:
+    """The field `Member.recipe`: given as a `Recipe`, it is resolved when it is read."""
+
+    def __get__(self, member: Any, owner: Any = None) -> ResolvedRecipe:
+        return cast(ResolvedRecipe, Recipe() if member is None else vars(member)["recipe"])
+
+    def __set__(self, member: Any, recipe: Recipe) -> None:
+        vars(member)["recipe"] = recipe
+
+
 @dataclass(frozen=True)
 class Member:
     """One training run, checked and fully resolved, however it was made.
@@ -176,7 +186,7 @@ class Member:
     lag: int
     length: int = cast(int, None)  # filled in below: whoever reads it has a number
     model: Model = field(default_factory=Model)
-    recipe: Recipe = field(default_factory=Recipe)
+    recipe: _Resolution = _Resolution()
     evaluation: Evaluation = field(default_factory=Evaluation)
     seed: int = 0
 
@@ -236,7 +246,7 @@ class Member:
         """The start of the weights; None: Flax's own."""
         if self.recipe.init == "flax":
             return None
-        return preset(self.recipe.init or "", self.lag, self.length, self.recipe.forget_bias)
+        return preset(self.recipe.init, self.lag, self.length, self.recipe.forget_bias)
 
     @property
     def config(self) -> dict[str, Any]:

@@ -91,7 +91,7 @@ class Line:
         self._ended.add(member)
         self.searches[self.lags.index(member.lag)].record(member.model.units, outcome.passed)
         if outcome.passed:
-            self._pass_steps[member.lag].append(outcome.steps / (member.recipe.budget or 1))
+            self._pass_steps[member.lag].append(outcome.steps / member.recipe.budget)
 
     def next_round(self) -> list[Member]:
         """The members of the next round; empty once u90 of every lag is known well enough. A function of

@@ -65,7 +65,7 @@ class Groups:
             spec = TrainSpec.of(member)
             loop, side_by_side = loop_of(spec, member.length, engine)
             if not side_by_side and cell_class(member.model.cell).can_pad:
-                steps[loop][spec] += member.recipe.budget or 0
+                steps[loop][spec] += member.recipe.budget
         self.programs: dict[TrainSpec, TrainSpec] = {}
         for loop, counts in steps.items():
             cost = loops.padding_cost(loop)
