@@ -36,6 +36,7 @@ from memcap.figures.cells import COUNTS
 from memcap.figures.costs import content, costs, family, sentence
 from memcap.figures.layers import shapes
 from memcap.knobs import typed
+from memcap.models.model import Model
 from memcap.runtime.published import ATLAS, rows_file
 from memcap.store import curves
 from memcap.store.rows import COLUMNS, passed_column
@@ -371,7 +372,7 @@ def layers() -> str:
         p, needed = net.point, [in_numbers(net.point, "u90", net.counts[name]) for name in COUNTS]
         sign = "> " * (p.fit.u90.censored == "above")
         numbers = (f"{sign}{each.units:,.0f}" for each in needed)
-        lines.append((net.line, p.lag, p.layers, width(p.fit.u90), *numbers))
+        lines.append((net.line, p.lag, p.model.layers, width(p.fit.u90), *numbers))
     return table(("task", "lag", "layers", "units of each", "numbers of state", "parameters"), lines)
 
 
@@ -453,7 +454,7 @@ def failing_nets_by_task() -> str:
     """What one bar for the curriculum's share of the lag would save, task by task."""
     lines, shares = [], (0.2, 0.4, 0.6)
     for (task, knobs, cell), rows in _at_threshold().group_by("task", "knobs", "cell", maintain_order=True):
-        what = label(typed(task_class(task), json.loads(knobs), "task"), cell).replace("_", " ")
+        what = label(typed(task_class(task), json.loads(knobs), "task"), Model(cell)).replace("_", " ")
         passed, failed = rows["passed"].sum(), rows.filter(~pl.col("passed"))["steps"].sum()
         rules = [_give_up(rows, share, "progress") for share in shares]
         cells = [f"{saved}, {stopped}" for saved, stopped in rules]
@@ -551,7 +552,7 @@ def carry_precision() -> str:
     names = {"lstm": "float32", "lstm+bfloat16": "bfloat16"}
     lines = [
         (
-            names.get(p.cell) or "noise " + p.cell.removeprefix("lstm+noise0"),
+            names.get(p.model.cell) or "noise " + p.model.cell.removeprefix("lstm+noise0"),
             p.lag,
             width(p.fit.u50),
             width(p.fit.u90),
