@@ -79,6 +79,11 @@ class Evaluation:
                 )
             object.__setattr__(self, "lengths", " ".join(map(str, numbers)))
 
+    def unlike(self, usual: "Evaluation") -> dict[str, Any]:
+        """Return the values that another one has otherwise and that bear on a verdict, by name."""
+        theirs = field_values(usual) | {"lengths": self.lengths}
+        return {name: value for name, value in field_values(self).items() if value != theirs[name]}
+
 
 @dataclass(frozen=True)
 class Engine:
@@ -276,6 +281,11 @@ class Member:
 def usual_until(task: Task) -> str:
     """What members of a task are trained for unless `Evaluation.until` says otherwise."""
     return "steady" if task.stream else "solved"
+
+
+def usual_evaluation(task: Task) -> Evaluation:
+    """Return how members of a task are judged where nobody says otherwise."""
+    return Evaluation(until=usual_until(task))
 
 
 def _checked(part: Any, cls: type, where: str) -> Any:
