@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from memcap.runtime import jax_setup
+from memcap.runtime import flags, jax_setup
 
 # XLA would split a program for up to 32 compilers at a time, which costs a third of compiling on jaxlib 0.10:
 # tests have a core each. Processes that they start have the flag from here.
 ONE_COMPILER = "--xla_cpu_parallel_codegen_split_count=1"
-if jax_setup._flag_works(ONE_COMPILER):
+if flags.is_known(ONE_COMPILER):
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {ONE_COMPILER}".strip()
 jax_setup.setup()
 # Flax imports absl, whose log handler keeps the stderr of that moment, and Hydra closes handlers with their

@@ -26,7 +26,7 @@ from study_rows import group, write
 
 from memcap import cli as cli_module
 from memcap.launch import session
-from memcap.runtime import jax_setup
+from memcap.runtime import cache, jax_setup
 from memcap.store import files as files_module
 from memcap.store import shards
 from memcap.store.rows import frame
@@ -412,7 +412,7 @@ def test_without_a_home_nothing_is_cached_and_all_works(tmp_path, monkeypatch):
     for name in ("HOME", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(pwd, "getpwuid", NoHome().getpwuid)
-    assert not jax_setup._writable(jax_setup.cache_folder())
+    assert not jax_setup._is_writable(cache.folder())
     assert memcap(tmp_path, "train", *TINY.split()).status == 0
 
 

@@ -78,7 +78,7 @@ def tasks():
 def programs():
     """What is lowered, by its name in words: task, cell, loop, lanes, and what else is unusual."""
     from memcap.cells import cell_classes
-    from memcap.cells.chunked import ChunkedCell
+    from memcap.loops.chunk_terms import owner_of
 
     found = {}
 
@@ -95,7 +95,7 @@ def programs():
         add("delay_line", cell)
         add("windows", cell)
         add("delay_line", cell, "masked", 4)
-        if issubclass(cell_classes()[cell], ChunkedCell):
+        if owner_of(cell_classes()[cell]):
             add("delay_line", cell, "associative", 4)
     for cell in ("GRUCell", "LRU", "minGRU"):  # a latch answers at the last step
         add("latch", cell)

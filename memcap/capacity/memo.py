@@ -6,17 +6,17 @@ is never read.
 """
 
 import contextlib
+import functools
 import hashlib
 import json
 from collections.abc import Generator, Sequence
 from dataclasses import astuple
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from memcap.runtime import jax_setup
+from memcap.runtime import cache
 from memcap.thresholds import curve, logistic
 from memcap.thresholds.curve import Fit, Threshold, fit_of, posterior
 
@@ -48,7 +48,7 @@ class Memo:
 @contextlib.contextmanager
 def memo() -> Generator[Memo]:
     """What was fitted before; what is fitted meanwhile comes to it, if the cache folder can be written."""
-    path = jax_setup.cache_folder() / "fits" / f"{_version()}.json"
+    path = cache.folder() / "fits" / f"{_version()}.json"
     digest, text = "", ""
     with contextlib.suppress(OSError, ValueError):  # it is not there, or no text
         digest, _, text = path.read_text(encoding="utf-8").partition("\n")
@@ -56,10 +56,10 @@ def memo() -> Generator[Memo]:
     yield ours
     if ours.grown:
         text = json.dumps(ours.fits if len(ours.fits) <= MOST else ours.used)
-        jax_setup.write_cached(path, f"{_digest(text)}\n{text}".encode())
+        cache.write(path, f"{_digest(text)}\n{text}".encode())
 
 
-@cache
+@functools.cache
 def _version() -> str:
     """Of all that a fit depends on beside its counts."""
     sources = [Path(str(module.__file__)).read_text(encoding="utf-8") for module in (curve, logistic)]

@@ -6,16 +6,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import jax.numpy as jnp
 
-from memcap.cells.chunked import ChunkedCell, Terms
 from memcap.cells.lstm import sigmoid
-from memcap.cells.matrix import added, look_up
+from memcap.cells.matrix import MatrixCell, added, look_up
 
 if TYPE_CHECKING:
     from flax import nnx
-    from jaxtyping import Array, Bool, Float
+    from jaxtyping import Array, Float
 
 
-class DeltaNet(ChunkedCell):
+class DeltaNet(MatrixCell):
     """S' = S + b k (v - S^T k)^T with b = sigmoid(w x + c) (memcap/cells/matrix.py): eigenvalues in [0, 1].
 
     Source: Schlag, Irie & Schmidhuber (2021), "Linear transformers are secretly fast weight programmers";
@@ -50,18 +49,3 @@ class DeltaNet(ChunkedCell):
     def log_decay(self, gates: list[Float[Array, "*T B"]]) -> Float[Array, "*T B"] | None:
         """The logarithm of the factor of the whole state; None: it stays as it is."""
         del gates
-
-    def terms(self, state: Any, seen: Float[Array, "T B F2"], resets: Bool[Array, " T"] | None) -> Terms:
-        """See `ChunkedCell.terms`."""
-        del resets
-        gates = self.gates_of(seen)
-        log_decay = self.log_decay(gates)
-        return Terms(
-            state,
-            None if log_decay is None else log_decay[..., None],
-            self.key_of(seen, self.key[...]),
-            seen @ self.value[...],
-            self.key_of(seen, self.query[...]),
-            None,
-            self.most * sigmoid(gates[0]),
-        )

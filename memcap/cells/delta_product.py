@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import jax.numpy as jnp
 from flax import nnx
 
-from memcap.cells.chunked import Terms
-from memcap.cells.lstm import sigmoid
 from memcap.cells.signed_delta_net import SignedDeltaNet
 
 if TYPE_CHECKING:
-    from jaxtyping import Array, Bool, Float
+    from jaxtyping import Array, Float
 
 
 class DeltaProduct(SignedDeltaNet):
@@ -47,22 +44,3 @@ class DeltaProduct(SignedDeltaNet):
         for gate, key, value in zip(self.gates_of(seen), self.key[...], self.value[...], strict=True):
             state = self.write(state, self.key_of(seen, key), seen @ value, [gate])
         return state
-
-    def terms(self, state: Any, seen: Float[Array, "T B F2"], resets: Bool[Array, " T"] | None) -> Terms:
-        """See `ChunkedCell.terms`; a step's writes, one after another."""
-        del resets
-
-        def in_turn(writes: list[Float[Array, "T B ..."]]) -> Float[Array, "W B ..."]:
-            return jnp.stack(writes, 1).reshape(-1, *writes[0].shape[1:])
-
-        gates = self.gates_of(seen)
-        log_decays = [log for gate in gates if (log := self.log_decay([gate])) is not None]
-        return Terms(
-            state,
-            in_turn(log_decays)[..., None] if log_decays else None,
-            in_turn([self.key_of(seen, key) for key in self.key[...]]),
-            in_turn([seen @ value for value in self.value[...]]),
-            self.key_of(seen, self.query[...]),
-            None,
-            in_turn([self.most * sigmoid(gate) for gate in gates]),
-        )

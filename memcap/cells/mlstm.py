@@ -9,16 +9,15 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from memcap.cells.chunked import ChunkedCell, Terms
-from memcap.cells.matrix import EPSILON, added, look_up
+from memcap.cells.matrix import EPSILON, MatrixCell, added, look_up
 
 if TYPE_CHECKING:
-    from jaxtyping import Array, Bool, Float
+    from jaxtyping import Array, Float
 
 FORGET_BIAS, INPUT_SPREAD = 3.0, 0.1  # where the gates' biases start: f, and the standard deviation of i's
 
 
-class MLSTM(ChunkedCell):
+class MLSTM(MatrixCell):
     """C' = f C + i k v^T and n' = f n + i k, with i = exp(w x + c) and f a sigmoid; shown is
     C^T q / max(|n^T q|, 1).
 
@@ -70,62 +69,9 @@ class MLSTM(ChunkedCell):
         weight = scale * jnp.abs(jnp.sum(total * query, axis=-1, keepdims=True))
         return divided(read, weight, largest)
 
-    def terms(self, state: Any, seen: Float[Array, "T B F2"], resets: Bool[Array, " T"] | None) -> Terms:
-        """C and n are one matrix, as n is what C would be of the value 1; m goes ahead of them."""
-        matrix, total, start = state
-        write, keep = self.gates_of(seen)
-        log_keep = jax.nn.log_sigmoid(keep)
-        largest = jax.lax.stop_gradient(greatest(log_keep, write, start, resets))
-        before = jnp.concatenate([start[None], largest[:-1]])
-        if resets is not None:  # else a decay over a reset, which counts for nothing, could be infinite
-            before = jnp.where(resets[:, None], 0, before)
-        key = self.key_of(seen, self.key[...]) / math.sqrt(self.keys)
-        value = seen @ self.value[...]
-        return Terms(
-            jnp.concatenate([matrix, total[..., None]], -1),
-            (log_keep + before - largest)[..., None],
-            jnp.exp(write - largest)[..., None] * key,
-            jnp.concatenate([value, jnp.ones_like(value[..., :1])], -1),
-            self.key_of(seen, self.query[...]),
-            jnp.concatenate([start[None], largest]),
-        )
-
-    def hidden(
-        self, read: Float[Array, "*T B V"], scale: Float[Array, "*T B"] | None
-    ) -> Float[Array, "*T B U"]:
-        """See `show`: the last number that is read is n^T q; `scale` is m."""
-        assert scale is not None
-        factor = jnp.exp(jnp.minimum(scale, 0))[..., None]
-        return divided(factor * read[..., :-1], factor * jnp.abs(read[..., -1:]), scale)
-
-    def state_of(self, matrix: Float[Array, "B K V"], scale: Float[Array, " B"] | None) -> Any:
-        """C, n and m."""
-        return matrix[..., :-1], matrix[..., -1], scale
-
 
 def divided(
     read: Float[Array, "*T B U"], weight: Float[Array, "*T B 1"], largest: Float[Array, "*T B"]
 ) -> Float[Array, "*T B U"]:
     """What was read over its weight or 1, all times exp(-max(m, 0))."""
     return read / (jnp.maximum(weight, jnp.exp(-jnp.maximum(largest, 0))[..., None]) + EPSILON)
-
-
-def greatest(
-    log_keep: Float[Array, "T B"],
-    write: Float[Array, "T B"],
-    start: Float[Array, " B"],
-    resets: Bool[Array, " T"] | None,
-) -> Float[Array, "T B"]:
-    """m after each step, m' = max(log f + m, log i), by a parallel scan: a stretch of steps takes m to
-    max(m + a, b)."""
-
-    def joined(first: Any, second: Any) -> Any:
-        (a, b), (c, d) = first, second
-        return a + c, jnp.maximum(b + c, d)
-
-    stays = log_keep
-    if resets is not None:  # nothing of the m before is left; its own place takes 0
-        write = jnp.where(resets[:, None], jnp.maximum(log_keep, write), write)
-        stays = jnp.where(resets[:, None], -jnp.inf, log_keep)
-    stays, least = jax.lax.associative_scan(joined, (stays, write))
-    return jnp.maximum(start + stays, least)

@@ -22,7 +22,7 @@ from typing import Any
 
 import jax
 
-from memcap.runtime import jax_setup
+from memcap.runtime import cache
 
 COMPILER = "cc"
 FLAGS = ("-O2", "-march=native")
@@ -69,7 +69,7 @@ class Library:
 
     def passed(self) -> None:
         """Say that it has."""
-        jax_setup.write_cached(self.path.with_suffix(".tested"), self.digest.encode())
+        cache.write(self.path.with_suffix(".tested"), self.digest.encode())
 
 
 def load(source: Path, calls: Sequence[str] = ()) -> Library:
@@ -130,10 +130,10 @@ def _cached(stem: str, parts: list[bytes], make: Callable[[Path], Any]) -> Path:
     """The library that `make` writes of these parts; made where it isn't in the cache yet, or isn't what was
     tested."""
     key = hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
-    path = jax_setup.cache_folder() / "native" / f"{stem}-{key}.so"
-    theirs = any(map(jax_setup.not_ours, (path, path.with_suffix(".tested"))))
+    path = cache.folder() / "native" / f"{stem}-{key}.so"
+    theirs = any(map(cache.not_ours, (path, path.with_suffix(".tested"))))
     if theirs or not path.exists() or _tested(path) != _digest(path):
-        jax_setup.make_folder(path.parent)
+        cache.make(path.parent)
         with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
             library = Path(scratch, path.name)
             make(library)

@@ -10,7 +10,7 @@ d[t, s] being the product of the decays after s, up to t: a few products of matr
 (2024), "Gated linear attention transformers", section 4; Dao & Gu (2024), "Transformers are SSMs", section 6.
 As there, the logarithms between s and t are added up for each pair: a difference of two sums from the chunk's
 start would lose digits where much was forgotten. The stabiliser of mLSTM goes ahead of its matrix, by a
-parallel scan of maxima (memcap/cells/mlstm.py).
+parallel scan of maxima (chunk_terms.py).
 
 By the delta rule what is added at k[t] is not v[t] but u[t] = b[t] (v[t] - what k[t] reads just before), a
 triangular system for all u of a chunk (memcap/loops/triangle.py):
@@ -57,8 +57,10 @@ from flax import nnx
 from jax import lax
 
 from memcap.cells import Cell
-from memcap.cells.chunked import ChunkedCell, Terms
+from memcap.cells.matrix import MatrixCell
+from memcap.loops import chunk_terms
 from memcap.loops.base import Loop, Request, Step, read_row, select, stepwise, zero_unless
+from memcap.loops.chunk_terms import Terms
 from memcap.loops.masked_scan import masked
 from memcap.loops.triangle import solve
 
@@ -90,7 +92,7 @@ def chunk_of(graph: nnx.GraphDef, windows: bool, reset: bool, return_sequences: 
 
     def step(params: Any, carry: Any, rows: jax.Array) -> tuple[Any, jax.Array]:
         weights, readout = params
-        cell = cast(ChunkedCell, nnx.merge(graph, weights))
+        cell = cast(MatrixCell, nnx.merge(graph, weights))
         inputs, marks = rows[..., : cell.in_features], rows[:, 0, cell.in_features :] > 0
         valid, starts = marks[:, 0, None, None], marks[:, 1] if windows else None
         if starts is not None:
@@ -99,7 +101,7 @@ def chunk_of(graph: nnx.GraphDef, windows: bool, reset: bool, return_sequences: 
         befores = jnp.concatenate([before[None], inputs])
         entered = befores[:-1] if starts is None else cut(starts[:, None, None], befores[:-1])
         seen = jnp.concatenate([inputs, entered], -1)
-        terms = cell.terms(state, seen, starts if reset else None)
+        terms = chunk_terms.terms(cell, state, seen, starts if reset else None)
         counts, log_decay = each_write(terms, valid), terms.log_decay
         terms = terms._replace(  # past the length the matrix stands still
             log_decay=None if log_decay is None else zero_unless(counts, log_decay),
@@ -108,12 +110,12 @@ def chunk_of(graph: nnx.GraphDef, windows: bool, reset: bool, return_sequences: 
         matrix, read = through_chunk(terms, starts, reset, return_sequences)
         count = jnp.sum(valid, dtype=jnp.int32)
         after = None if terms.scales is None else read_row(terms.scales, count)
-        state = cell.state_of(matrix, after)
+        state = chunk_terms.state_of(cell, matrix, after)
         if read is None:
             hidden = cell.show(state, read_row(seen, count - 1))
         else:
             scales = None if terms.scales is None else terms.scales[1:]
-            hidden = zero_unless(valid, cell.hidden(read, scales))
+            hidden = zero_unless(valid, chunk_terms.hidden(cell, read, scales))
         return (state, read_row(befores, count)), hidden if readout is None else hidden @ readout
 
     return step
@@ -233,8 +235,7 @@ def _read_matrix(
 
 
 class Chunkwise(Loop):
-    """Cells with a matrix that say what a step does to it (memcap/cells/chunked.py), members side by side: on
-    accelerators."""
+    """Matrix cells with terms (chunk_terms.py), members side by side: on accelerators."""
 
     name = "associative"
     chosen_on = ("gpu", "tpu")
@@ -245,11 +246,9 @@ class Chunkwise(Loop):
 
     def refuses(self, request: Request) -> str | None:
         """See `Loop.refuses`."""
-        cell = request.cell
-        if issubclass(cell, ChunkedCell):
-            owner = next(each for each in cell.__mro__ if "terms" in vars(each))
-            if all(getattr(cell, method) is getattr(owner, method) for method in STEP):
-                return None
+        owner = chunk_terms.owner_of(request.cell)
+        if owner and all(getattr(request.cell, method) is getattr(owner, method) for method in STEP):
+            return None
         return "the cell's step is not S' = diag(a) S + k v^T of the input alone, or the delta rule"
 
     def side_by_side(self, platform: str) -> bool:

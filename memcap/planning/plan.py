@@ -12,7 +12,7 @@ from memcap import loops
 from memcap.config import Engine, Member
 from memcap.planning.devices import DEVICES, Device, compile_for
 from memcap.planning.step_cost import StepCost, step_cost
-from memcap.runtime import jax_setup
+from memcap.runtime import cores
 from memcap.training.engine import worker_count
 from memcap.training.groups import Group, Groups
 from memcap.training.program import Compiled, Program, compiled, needed_memory
@@ -22,7 +22,7 @@ CHOSEN_BY_PLATFORM = (*loops.GENERAL, "native")  # loops that are others on an a
 
 
 @dataclass(frozen=True)
-class Study:
+class StudyPlan:
     """What a job is about to do, or the jobs of a multirun that are trained as one.
 
     Args:
@@ -160,7 +160,7 @@ class ProgramPlan:
     @property
     def steps(self) -> float:
         """Training steps of the program, if each member takes its whole budget and no lane is ever empty."""
-        budgets = [member.recipe.budget or 0 for member in self.members]
+        budgets = [member.recipe.budget for member in self.members]
         return max(max(budgets), sum(budgets) / self.program.lanes)
 
 
@@ -184,7 +184,7 @@ def compile_plan(
             compiled(program) if device is None else compile_for(program, device), members, target
         )
 
-    with ThreadPoolExecutor(jax_setup.cores()) as pool:
+    with ThreadPoolExecutor(cores.count()) as pool:
         plans = []
         for each in pool.map(plan, *zip(*programs, strict=True)) if programs else ():
             plans.append(each)

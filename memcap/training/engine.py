@@ -20,7 +20,7 @@ from memcap import loops
 from memcap.cells import cell_class
 from memcap.config import Engine, Member
 from memcap.knobs import UserError
-from memcap.runtime import jax_setup, signals
+from memcap.runtime import cores, jax_setup, signals
 from memcap.training.program import MAX_PROGRAMS, compiled
 from memcap.training.queue import Listener, Queue
 from memcap.training.results import Checkpoint, CurveChunk, Result
@@ -43,7 +43,7 @@ def worker_count(engine: Engine) -> int:
                 " at 0 or 1"
             )
         return 1
-    return engine.workers or jax_setup.cores()
+    return engine.workers or cores.count()
 
 
 def train(
@@ -100,5 +100,5 @@ def _compile_ahead(queue: Queue) -> None:
                 with contextlib.suppress(jax.errors.JaxRuntimeError):
                     compiled(programs.popleft())
 
-    for _ in range(max(1, jax_setup.cores() - 1)):
+    for _ in range(max(1, cores.count() - 1)):
         in_thread(compile_next)

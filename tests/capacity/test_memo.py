@@ -4,7 +4,7 @@ import pytest
 
 from memcap.capacity import memo as memo_file
 from memcap.capacity.memo import memo
-from memcap.runtime import jax_setup
+from memcap.runtime import cache
 from memcap.thresholds.curve import fit
 
 COUNTS = [4, 5, 6, 8], [0, 1, 3, 4], [4, 4, 4, 4]
@@ -12,9 +12,9 @@ NEVER = [4, 8], [0, 0], [4, 4]  # with open ends, and nothing that any seed solv
 
 
 @pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
+def fits_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    return jax_setup.cache_folder() / "fits"
+    return cache.folder() / "fits"
 
 
 @pytest.fixture
@@ -62,10 +62,10 @@ def test_another_source_of_fits_has_another_file(tmp_path, monkeypatch, fits_mad
 
 
 @pytest.mark.parametrize("damage", ["", "{", "\x00", '{"a": 1}'])
-def test_a_damaged_file_is_written_anew(damage, cache, fits_made):
+def test_a_damaged_file_is_written_anew(damage, fits_folder, fits_made):
     for write in (None, lambda text: damage, lambda text: text.replace('"no"', '"below"', 1)):
         if write is not None:
-            (path,) = cache.iterdir()
+            (path,) = fits_folder.iterdir()
             path.write_text(write(path.read_text()))
         with memo() as fits:
             assert fits.fit(*COUNTS, 0.95) == fit(*COUNTS)

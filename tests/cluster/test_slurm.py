@@ -113,7 +113,7 @@ def rows(folder):
     ("options", "cores"), [(["--ntasks=1"], 1), (["--cpus-per-task=2"], 2), (["--ntasks=2"], 2)]
 )
 def test_a_job_counts_the_cores_that_it_was_given(tmp_path, options, cores):
-    counted = [COMMAND[0], "-P", "-c", "from memcap.runtime.jax_setup import cores; print(cores())"]
+    counted = [COMMAND[0], "-P", "-c", "from memcap.runtime import cores; print(cores.count())"]
     job = submit(tmp_path, *options, command=counted)
     until(lambda: states(job) == {"COMPLETED"})
     assert said(tmp_path) == f"{min(cores, len(os.sched_getaffinity(0)))}\n"

@@ -19,7 +19,7 @@ from omegaconf import open_dict
 
 from memcap import store
 from memcap.knobs import UserError
-from memcap.runtime import jax_setup, signals
+from memcap.runtime import cores, signals
 from memcap.studies import run
 from memcap.training.engine import train
 
@@ -86,7 +86,7 @@ def told(tmp_path, monkeypatch):
     """The launcher is there; a list of what each job was told: cores, and who hears SIGTERM."""
     memcap(tmp_path, "train", "--cfg", "job")  # Hydra looks for plugins
     register()
-    for name in (jax_setup.CORES_VARIABLE, "OMP_NUM_THREADS", "SUBMITIT_EXECUTOR"):
+    for name in (cores.CORES_VARIABLE, "OMP_NUM_THREADS", "SUBMITIT_EXECUTOR"):
         monkeypatch.setenv(name, "")  # so that it is taken back at the end
         monkeypatch.delenv(name)
     found = []
@@ -94,7 +94,7 @@ def told(tmp_path, monkeypatch):
     def noted(members, *arguments):
         found.append(
             (
-                os.environ.get(jax_setup.CORES_VARIABLE),
+                os.environ.get(cores.CORES_VARIABLE),
                 getattr(signal.getsignal(signal.SIGTERM), "__qualname__", None),
             )
         )

@@ -15,7 +15,7 @@ from native_checks import needs_compiler
 from memcap.loops import c_library
 from memcap.loops.c_library import LibraryError
 from memcap.loops.lstm_native import IN_C
-from memcap.runtime import jax_setup
+from memcap.runtime import cache
 
 ROOT = Path(__file__).parents[2]
 SOURCE = IN_C.source
@@ -29,7 +29,7 @@ print(IN_C.library().name, IN_C.size(0, 5, 2, 3, 2, 4, 0), flush=True)
 def folder(tmp_path, monkeypatch):
     """Of the libraries of one test."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setenv(jax_setup.PRIVATE_VARIABLE, "")
+    monkeypatch.setenv(cache.PRIVATE_VARIABLE, "")
     return tmp_path / "memcap" / "native"
 
 
@@ -99,7 +99,7 @@ def test_a_library_that_others_could_have_planted_is_not_loaded(folder, tmp_path
         assert (library.path, line) == (first.path, "")
         assert first.path.stat().st_mode & 0o077 == 0
     else:
-        assert library.path.parent.parent == jax_setup.cache_folder() != folder.parent
+        assert library.path.parent.parent == cache.folder() != folder.parent
         assert line.startswith(f"memcap: {opened}: other users may write it, so no code from there is run")
         assert line.count("\n") == 1
 

@@ -4,15 +4,15 @@ import os
 
 import pytest
 
-from memcap.runtime import jax_setup
-from memcap.runtime.jax_setup import CORES_VARIABLE, SLURM_VARIABLES, cores, quotas
+from memcap.runtime import cores
+from memcap.runtime.cores import CORES_VARIABLE, SLURM_VARIABLES, quotas
 
 
 @pytest.fixture(autouse=True)
 def eight(monkeypatch):
     """A process that may use eight cores, and was told nothing else."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
-    monkeypatch.setattr(jax_setup, "quotas", lambda: iter(()))
+    monkeypatch.setattr(cores, "quotas", lambda: iter(()))
     for name in (CORES_VARIABLE, *SLURM_VARIABLES):
         monkeypatch.delenv(name, raising=False)
 
@@ -31,12 +31,12 @@ def eight(monkeypatch):
 def test_the_least_that_anybody_says(monkeypatch, environment, expected):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert cores() == expected
+    assert cores.count() == expected
 
 
 def test_a_quota_counts(monkeypatch):
-    monkeypatch.setattr(jax_setup, "quotas", lambda: iter([4, 2]))
-    assert cores() == 2
+    monkeypatch.setattr(cores, "quotas", lambda: iter([4, 2]))
+    assert cores.count() == 2
 
 
 @pytest.mark.parametrize(

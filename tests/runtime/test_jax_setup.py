@@ -17,7 +17,7 @@ from memcap.config import Engine, Member
 from memcap.models.model import Model
 from memcap.models.network import Architecture
 from memcap.recipes import Recipe
-from memcap.runtime import jax_setup
+from memcap.runtime import flags
 from memcap.tasks import task_class
 from memcap.trained import Trained
 from memcap.training import program as program_module
@@ -25,8 +25,8 @@ from memcap.training.program import Program, compiled
 
 REPORT = """
 import sys
-from memcap import jax_setup
-jax_setup.CPU_FLAGS = tuple(sys.argv[1:]) or jax_setup.CPU_FLAGS
+from memcap.runtime import flags, jax_setup
+flags.CPU_FLAGS = tuple(sys.argv[1:]) or flags.CPU_FLAGS
 jax_setup.setup()
 import json, os, jax
 product = float(jax.jit(lambda x: x + 1)(1.0))
@@ -47,7 +47,7 @@ def python(script: str, folder: Path, *arguments: str, **environment: str) -> st
         for k, v in os.environ.items()
         if k not in ("XLA_FLAGS", "JAX_COMPILATION_CACHE_DIR", SECONDS.upper())
     }
-    path = os.pathsep.join(filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH")]))
+    path = os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]))
     ran = subprocess.run(
         [sys.executable, "-P", "-W", "error", "-c", script, *arguments],
         env=kept | {"XDG_CACHE_HOME": str(folder), "PYTHONPATH": path, "JAX_PLATFORMS": "cpu"} | environment,
@@ -69,7 +69,7 @@ def prepared(folder: Path, *flags: str, **environment: str) -> dict:
 
 def verdict_of(flag: str) -> str:
     """Name of the file that keeps the verdict on a flag."""
-    return f"flag-jaxlib-{jax_setup.importlib.metadata.version('jaxlib')}-{jax_setup.hash_of(flag)}"
+    return f"flag-jaxlib-{flags.importlib.metadata.version('jaxlib')}-{flags.digest(flag)}"
 
 
 def verdicts(folder: Path) -> dict[str, str]:
@@ -113,10 +113,10 @@ def test_two_verdicts_that_are_written_at_once_are_both_kept(tmp_path, monkeypat
         return subprocess.CompletedProcess(command, 0 if known else 1, b"", b"" if known else b"Unknown flag")
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(jax_setup.subprocess, "run", tried)
+    monkeypatch.setattr(flags.subprocess, "run", tried)
     monkeypatch.setattr(Path, "replace", late)
     with ThreadPoolExecutor() as pool:
-        assert list(pool.map(jax_setup._flag_works, [KNOWN, UNKNOWN])) == [True, False]
+        assert list(pool.map(flags.is_known, [KNOWN, UNKNOWN])) == [True, False]
     assert verdicts(tmp_path) == {verdict_of(KNOWN): "yes", verdict_of(UNKNOWN): "no"}
     assert len(list((tmp_path / "memcap").iterdir())) == 2
 
@@ -124,8 +124,8 @@ def test_two_verdicts_that_are_written_at_once_are_both_kept(tmp_path, monkeypat
 @pytest.mark.parametrize(("flag", "works"), [(KNOWN, True), (UNKNOWN, False)])
 def test_a_flag_is_tried_by_jax_itself_where_jaxlib_is_not_as_it_was(tmp_path, monkeypatch, flag, works):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(jax_setup, "_PROBES", ("from jaxlib import gone", jax_setup._PROBES[1]))
-    assert jax_setup._flag_works(flag) is works
+    monkeypatch.setattr(flags, "_PROBES", ("from jaxlib import gone", flags._PROBES[1]))
+    assert flags.is_known(flag) is works
     assert verdicts(tmp_path) == {verdict_of(flag): "yes" if works else "no"}
 
 
@@ -134,7 +134,7 @@ def test_jaxlib_alone_knows_the_flags(flag, works):
     """So that no process needs to import JAX for it."""
     environment = {**os.environ, "XLA_FLAGS": flag, "JAX_PLATFORMS": "cpu"}
     tried = subprocess.run(
-        [sys.executable, "-P", "-c", jax_setup._PROBES[0]], env=environment, capture_output=True, check=False
+        [sys.executable, "-P", "-c", flags._PROBES[0]], env=environment, capture_output=True, check=False
     )
     assert (tried.returncode == 0) is works
     assert (b"Unknown flag" in tried.stderr) is not works
@@ -181,7 +181,7 @@ print(float(jax.jit(lambda x: x + 1)(1.0)))
 EMPTIES = """
 import sys, warnings
 from pathlib import Path
-from memcap import jax_setup
+from memcap.runtime import cache, flags, jax_setup
 jax_setup.setup()
 import jax
 if "worker" in sys.argv:
@@ -223,40 +223,9 @@ def test_a_cache_folder_that_cannot_be_made_stops_nothing(tmp_path):
     assert found["jax_compilation_cache_dir"] is None
 
 
-def test_a_cache_of_another_user_is_not_used_by_this_process_and_those_that_it_starts(
-    tmp_path, monkeypatch, capsys
-):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setenv(jax_setup.PRIVATE_VARIABLE, "")
-    usual = tmp_path / "memcap"
-    jax_setup.make_folder(usual / "xla")
-    assert {path.stat().st_mode & 0o777 for path in (usual, usual / "xla")} == {0o700}
-    assert jax_setup.cache_folder() == usual
-    stat = Path.stat
-    with monkeypatch.context() as patch:  # root alone could give it to another
-        mine = os.geteuid()
-        patch.setattr(
-            Path,
-            "stat",
-            lambda path, **how: os.stat_result([0o40700, 0, 0, 1, mine + (path == usual), *[0] * 5]),
-        )
-        private = jax_setup.cache_folder()
-    assert private == jax_setup.cache_folder() != usual
-    assert stat(private).st_mode & 0o077 == 0
-    assert os.environ[jax_setup.PRIVATE_VARIABLE] == str(private)
-    assert capsys.readouterr().err.startswith(f"memcap: {usual}: belongs to another user, so no code from")
-
-
-def test_the_cache_folder_follows_the_environment(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert jax_setup.cache_folder() == tmp_path / "memcap"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    assert jax_setup.cache_folder() == Path.home() / ".cache" / "memcap"
-
-
 MET = """
 import jax
-from memcap import jax_setup
+from memcap.runtime import cache, flags, jax_setup
 before = jax.config.values["jax_num_cpu_devices"]
 known = [jax_setup._devices_are_known(), len(jax.devices()), jax_setup._devices_are_known()]
 print(known, jax.config.values["jax_num_cpu_devices"] == before)
@@ -293,7 +262,7 @@ print(json.dumps({name: row[name] for name in columns} | {"cache": cache}))
 
 def test_a_process_that_never_ran_the_command_is_set_up_as_well(tmp_path):
     found = json.loads(python(NOTEBOOK, tmp_path))
-    works = [flag for flag in jax_setup.CPU_FLAGS if verdicts(tmp_path)[verdict_of(flag)] == "yes"]
+    works = [flag for flag in flags.CPU_FLAGS if verdicts(tmp_path)[verdict_of(flag)] == "yes"]
     assert KNOWN in works
     cache = tmp_path / "memcap" / "xla"
     assert found == {

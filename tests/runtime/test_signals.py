@@ -47,7 +47,7 @@ cli.main(sys.argv[2:])
 STUDY = ["task=latch", "task.lag=3", "model.units=9", "recipe=hold", "engine.lanes=1"]
 STUDY += ["evaluation.every=30000000", "evaluation.sequences=64"]
 AXES = "axes={recipe.budget: [20, 21, 22, 30000000]}"
-PATHS = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH")]
+PATHS = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, PATHS))}
 
 

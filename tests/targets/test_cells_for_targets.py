@@ -4,14 +4,14 @@ import pytest
 from targets_checks import LANES, NAMES, check, compiled, loops, program, small
 
 from memcap.cells import cell_classes
-from memcap.cells.chunked import ChunkedCell
 from memcap.cells.delta_net import DeltaNet
 from memcap.cells.diagonal import DiagonalCell
+from memcap.loops.chunk_terms import owner_of
 from memcap.loops.chunkwise import chunk_steps
 
 MOST = 16  # a gradient that JAX makes of a cell's step is no match for one that is written out
 PARALLEL = [name for name, cell in cell_classes().items() if issubclass(cell, DiagonalCell)]
-CHUNKED = [name for name, cell in cell_classes().items() if issubclass(cell, ChunkedCell)]
+CHUNKED = [name for name, cell in cell_classes().items() if owner_of(cell)]
 STEPPING = [name for name in cell_classes() if name not in (*PARALLEL, *CHUNKED, "lstm")]
 # How many chunks of 12 steps; and kernels of one, forward and back: on an H100 some 3 and 5 a time step, by
 # the delta rule 4 and 9.

@@ -11,7 +11,7 @@ from training_checks import ONE, Remembers, assert_same, member, programs, unche
 
 from memcap.config import Engine, Stream
 from memcap.knobs import UserError
-from memcap.runtime import jax_setup
+from memcap.runtime import cores
 from memcap.training import engine, train_loop
 from memcap.training import program as program_module
 from memcap.training.engine import train
@@ -297,7 +297,7 @@ def test_the_costliest_program_starts_first():
 def test_defaults_of_the_engine_on_a_cpu():
     (program,) = programs([TARGET], Engine())
     assert (program.lanes, program.trainer.side_by_side) == (1, False)
-    assert engine.worker_count(Engine()) == jax_setup.cores() <= os.cpu_count()
+    assert engine.worker_count(Engine()) == cores.count() <= os.cpu_count()
     assert engine.worker_count(Engine(workers=3)) == 3
 
 

@@ -322,7 +322,7 @@ def test_workers_that_cannot_start_end_the_job_in_one_line(monkeypatch, capfd):
 
 
 SCRIPT = """
-from memcap import jax_setup
+from memcap.runtime import jax_setup
 jax_setup.setup()
 from memcap.config import Engine, resolve, task_defaults
 from memcap.training.engine import train

@@ -12,12 +12,12 @@ from lstm_reference import quick_jit, relative_error
 
 from memcap import loops
 from memcap.cells import cell_class, cell_classes
-from memcap.cells.chunked import ChunkedCell, Terms
 from memcap.loops import chunkwise
+from memcap.loops.chunk_terms import Terms, owner_of
 from memcap.loops.chunkwise import through_chunk
 
 F, U, B = 2, 3, 2
-NAMES = [name for name, cell in cell_classes().items() if issubclass(cell, ChunkedCell)]
+NAMES = [name for name, cell in cell_classes().items() if owner_of(cell)]
 
 
 ADDITIVE = ["gla", "linear_attention", "mamba2", "mlstm"]

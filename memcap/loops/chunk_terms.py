@@ -1,0 +1,203 @@
+"""The terms of the chunkwise loop (chunkwise.py): each step of a matrix cell as what it does to a matrix.
+
+A cell takes part by its class: `terms.register(MyCell)`, and `hidden` and `state_of` where its state is more
+than the matrix.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import singledispatch
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from memcap.cells.additive import AdditiveCell
+from memcap.cells.delta_net import DeltaNet
+from memcap.cells.delta_product import DeltaProduct
+from memcap.cells.lstm import sigmoid
+from memcap.cells.matrix import even
+from memcap.cells.mlstm import MLSTM, divided
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Bool, Float
+
+
+class Terms(NamedTuple):
+    """Effect of T steps on a matrix, S[t] = diag(exp(log_decay[t])) S[t - 1] + key[t] value[t]^T, and what
+    they read of it, S[t]^T query[t].
+
+    By the delta rule a value replaces what the key has, by a strength: for value[t] stands
+    strength[t] (value[t] - S^T key[t]), S being the matrix after the decay. A step may have several writes,
+    one after another, each with its own decay.
+
+    Args:
+        matrix: S before the first step.
+        log_decay: per write, at most 0, for each number of a key, or one for all of them; None: 0.
+        key, value: per write; their number W is T or a multiple of T.
+        query: per step.
+        scales: what else the state has, before the first step and after each; None: nothing.
+        strength: per write by the delta rule; None: values are added.
+    """
+
+    matrix: Float[Array, "B K V"]
+    log_decay: Float[Array, "W B D"] | None
+    key: Float[Array, "W B K"]
+    value: Float[Array, "W B V"]
+    query: Float[Array, "T B K"]
+    scales: Float[Array, "T1 B"] | None
+    strength: Float[Array, "W B"] | None = None
+
+    @property
+    def writes(self) -> int:
+        """Writes per step."""
+        return len(self.key) // len(self.query)
+
+
+@singledispatch
+def terms(cell: Any, state: Any, seen: Float[Array, "T B F2"], resets: Bool[Array, " T"] | None) -> Terms:
+    """Return the terms of T steps.
+
+    Args:
+        cell: its class is registered.
+        state: the cell's before the first step, without the last input.
+        seen: each step's input, and the one before.
+        resets: steps before which the state is set to zero; None: none. The loop itself sets S and the last
+            input.
+    """
+    raise NotImplementedError(f"{type(cell).__name__} has no terms")
+
+
+def owner_of(cell: type[nnx.RNNCellBase]) -> type | None:
+    """Return the class whose terms a cell has; None: it has none."""
+    return next((each for each in cell.__mro__[:-1] if each in terms.registry), None)
+
+
+@singledispatch
+def hidden(
+    cell: Any, read: Float[Array, "*T B V"], scale: Float[Array, "*T B"] | None
+) -> Float[Array, "*T B U"]:
+    """Return the hidden state, of S^T q and of what else the state has."""
+    del cell, scale
+    return even(read)
+
+
+@singledispatch
+def state_of(cell: Any, matrix: Float[Array, "B K V"], scale: Float[Array, " B"] | None) -> Any:
+    """Return the state, without the last input, of S and of what else it has."""
+    del cell, scale
+    return matrix
+
+
+@terms.register
+def _(cell: AdditiveCell, state: Any, seen: Any, resets: Any) -> Terms:
+    del resets
+    value = seen @ cell.value[...]
+    log_decay, strength = cell.decay_and_strength(cell.gates_of(seen))
+    if log_decay is None:
+        log_decay = jnp.zeros(seen.shape[:-1], seen.dtype)
+    return Terms(
+        state,
+        log_decay if log_decay.ndim == seen.ndim else log_decay[..., None],
+        cell.key_of(seen, cell.key[...]),
+        value if strength is None else strength[..., None] * value,
+        cell.key_of(seen, cell.query[...]),
+        None,
+    )
+
+
+@terms.register
+def _(cell: DeltaNet, state: Any, seen: Any, resets: Any) -> Terms:
+    del resets
+    gates = cell.gates_of(seen)
+    log_decay = cell.log_decay(gates)
+    return Terms(
+        state,
+        None if log_decay is None else log_decay[..., None],
+        cell.key_of(seen, cell.key[...]),
+        seen @ cell.value[...],
+        cell.key_of(seen, cell.query[...]),
+        None,
+        cell.most * sigmoid(gates[0]),
+    )
+
+
+@terms.register
+def _(cell: DeltaProduct, state: Any, seen: Any, resets: Any) -> Terms:
+    """Return a step's writes one after another."""
+    del resets
+
+    def in_turn(writes: list[Float[Array, "T B ..."]]) -> Float[Array, "W B ..."]:
+        return jnp.stack(writes, 1).reshape(-1, *writes[0].shape[1:])
+
+    gates = cell.gates_of(seen)
+    log_decays = [log for gate in gates if (log := cell.log_decay([gate])) is not None]
+    return Terms(
+        state,
+        in_turn(log_decays)[..., None] if log_decays else None,
+        in_turn([cell.key_of(seen, key) for key in cell.key[...]]),
+        in_turn([seen @ value for value in cell.value[...]]),
+        cell.key_of(seen, cell.query[...]),
+        None,
+        in_turn([cell.most * sigmoid(gate) for gate in gates]),
+    )
+
+
+@terms.register
+def _(cell: MLSTM, state: Any, seen: Any, resets: Any) -> Terms:
+    """Return C and n as one matrix, as n is what C would be of the value 1; m goes ahead of them."""
+    matrix, total, start = state
+    write, keep = cell.gates_of(seen)
+    log_keep = jax.nn.log_sigmoid(keep)
+    stabilizers = jax.lax.stop_gradient(running_stabilizer(log_keep, write, start, resets))
+    before = jnp.concatenate([start[None], stabilizers[:-1]])
+    if resets is not None:  # else a decay over a reset, which counts for nothing, could be infinite
+        before = jnp.where(resets[:, None], 0, before)
+    key = cell.key_of(seen, cell.key[...]) / math.sqrt(cell.keys)
+    value = seen @ cell.value[...]
+    return Terms(
+        jnp.concatenate([matrix, total[..., None]], -1),
+        (log_keep + before - stabilizers)[..., None],
+        jnp.exp(write - stabilizers)[..., None] * key,
+        jnp.concatenate([value, jnp.ones_like(value[..., :1])], -1),
+        cell.key_of(seen, cell.query[...]),
+        jnp.concatenate([start[None], stabilizers]),
+    )
+
+
+@hidden.register
+def _(cell: MLSTM, read: Any, scale: Any) -> jax.Array:
+    """Return what `MLSTM.show` does: the last number that is read is n^T q, and `scale` is m."""
+    del cell
+    factor = jnp.exp(jnp.minimum(scale, 0))[..., None]
+    return divided(factor * read[..., :-1], factor * jnp.abs(read[..., -1:]), scale)
+
+
+@state_of.register
+def _(cell: MLSTM, matrix: Any, scale: Any) -> Any:
+    """Return C, n and m."""
+    del cell
+    return matrix[..., :-1], matrix[..., -1], scale
+
+
+def running_stabilizer(
+    log_keep: Float[Array, "T B"],
+    write: Float[Array, "T B"],
+    start: Float[Array, " B"],
+    resets: Bool[Array, " T"] | None,
+) -> Float[Array, "T B"]:
+    """Return m after each step, m' = max(log f + m, log i), by a parallel scan: a stretch of steps takes m to
+    max(m + a, b)."""
+
+    def joined(first: Any, second: Any) -> Any:
+        (a, b), (c, d) = first, second
+        return a + c, jnp.maximum(b + c, d)
+
+    stays = log_keep
+    if resets is not None:  # nothing of the m before is left; its own place takes 0
+        write = jnp.where(resets[:, None], jnp.maximum(log_keep, write), write)
+        stays = jnp.where(resets[:, None], -jnp.inf, log_keep)
+    stays, least = jax.lax.associative_scan(joined, (stays, write))
+    return jnp.maximum(start + stays, least)

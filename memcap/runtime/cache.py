@@ -1,0 +1,83 @@
+"""The cache folder: compiled programs and what else is dear to make again, from which code is loaded.
+
+It is $XDG_CACHE_HOME/memcap, by default ~/.cache/memcap. Where another user owns it or may write it, this
+process and those that it starts use a private one instead.
+"""
+
+import atexit
+import contextlib
+import os
+import shutil
+import stat
+import tempfile
+from pathlib import Path
+
+from memcap.terminal.words import warn_once
+
+PRIVATE_VARIABLE = "MEMCAP_PRIVATE_CACHE"  # set where the usual cache is not this user's alone
+
+
+def folder() -> Path:
+    """Return the cache folder; for a user without a home a place that cannot be made."""
+    usual = Path(os.environ.get(PRIVATE_VARIABLE) or _usual_folder())
+    places = (usual, *(usual / part for part in ("native", "xla")))
+    why = next(filter(None, map(not_ours, places)), None)
+    return usual if why is None else _private_folder(why)
+
+
+def _usual_folder() -> Path:
+    if own := os.environ.get("XDG_CACHE_HOME"):
+        return Path(own) / "memcap"
+    try:
+        return Path.home() / ".cache" / "memcap"
+    except RuntimeError:
+        return Path(os.devnull) / "memcap"
+
+
+def not_ours(path: Path) -> str | None:
+    """Say why a file or folder may hold another user's code; None: it is ours, or not there."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    if status.st_uid != os.geteuid():
+        return f"{path}: belongs to another user"
+    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        return f"{path}: other users may write it"
+    return None
+
+
+def _private_folder(why: str) -> Path:
+    private = tempfile.mkdtemp(prefix="memcap-")
+    atexit.register(shutil.rmtree, private, ignore_errors=True)
+    os.environ[PRIVATE_VARIABLE] = private
+    warn_once(
+        f"{why}, so no code from there is run, and nothing is cached beyond this command; chmod go-w"
+        " it, or set XDG_CACHE_HOME to a folder of your own"
+    )
+    return Path(private)
+
+
+def make(place: Path) -> None:
+    """Make a folder of the cache, which nobody else may write, whatever the umask.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    for each in dict.fromkeys((folder(), place)):
+        each.parent.mkdir(parents=True, exist_ok=True)
+        each.mkdir(mode=0o700, exist_ok=True)
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a small file of the cache, whole or not at all, if it can be written. A process that finds none
+    makes it anew."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    with contextlib.suppress(OSError):
+        make(path.parent)
+        try:
+            draft.write_bytes(content)
+            draft.chmod(0o600)
+            draft.replace(path)
+        except OSError:
+            draft.unlink(missing_ok=True)
