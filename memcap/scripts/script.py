@@ -3,14 +3,13 @@ in NumPy."""
 
 import math
 import re
-from dataclasses import fields
 from pathlib import Path
 from string import Template
 
 import numpy as np
 
 from memcap.config import Member
-from memcap.knobs import UserError
+from memcap.knobs import UserError, set_words
 from memcap.recipes import EPSILON, MOMENTUM, RMS_DECAY, ResolvedRecipe
 from memcap.runtime.lazy import jax
 from memcap.scripts.numpy_source import draws_unseen, numpy_source
@@ -132,7 +131,7 @@ def script(member: Member, framework: str, heading: str = "") -> str:
             f"task.length={member.length}: a script is of the task's own length, {task.length(member.lag)}"
         )
     values = task.loss == "values"
-    knobs = [f"{f.name}={getattr(task, f.name)}" for f in fields(task) if getattr(task, f.name) != f.default]
+    knobs = set_words(task)
     source = numpy_source(task, with_length=recipe.curriculum is not None)
     window = _window(member)
     in_keras, in_torch, in_flax = OPTIMIZERS[recipe.optimizer]
