@@ -21,9 +21,8 @@ from memcap.capacity.nets import PREFIX, find_net
 from memcap.capacity.points import At, columns
 from memcap.cells import cell_classes, flax_cell_names
 from memcap.config import Engine, Evaluation, Member, member_of, task_of
-from memcap.designs import checked_precision
+from memcap.designs import DESIGNS, checked_precision
 from memcap.designs.axes import axis, check_count
-from memcap.designs.bisect import DESIGNS
 from memcap.knobs import LONGEST, MOST, UserError, field_values, names_of, typed, whole
 from memcap.models.model import MOST_LAYERS, Model
 from memcap.recipes import Recipe
@@ -33,6 +32,7 @@ from memcap.store.files import BadFileError
 from memcap.store.row_checks import check_rows
 from memcap.store.rows import VERDICTS, complete
 from memcap.store.shards import OUTPUTS
+from memcap.store.study import Study
 from memcap.studies.run import run_study
 from memcap.studies.writer import members_table
 from memcap.tasks import Task, task_class
@@ -243,12 +243,8 @@ def train(
         rows = run_study(
             all_members,
             engine,
-            place,
-            study,
-            design,
+            Study(place, study, design, precision, session),
             quiet=not progress,
-            session=session,
-            precision=precision,
         )
     if mirror is not None and mirror.where and progress:
         print(mirror.where)
