@@ -6,12 +6,12 @@ import re
 from pathlib import Path
 from string import Template
 
+import jax
 import numpy as np
 
 from memcap.config import Member
 from memcap.knobs import UserError, set_words
 from memcap.recipes import EPSILON, MOMENTUM, RMS_DECAY, ResolvedRecipe
-from memcap.runtime.lazy import jax
 from memcap.scripts.numpy_source import draws_unseen, numpy_source
 from memcap.tasks import Batch
 from memcap.terminal.words import plural
