@@ -7,13 +7,13 @@ that reals are counted in numbers. A slope over all of them would be an average 
 
 import math
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import numpy as np
 from scipy.special import stdtrit
 
-from memcap.capacity.points import Point, in_words, network_words, set_knobs
+from memcap.capacity.points import Point, label
 
 FEWEST_CLUSTERS = 3  # that an interval is made from
 
@@ -50,9 +50,8 @@ class Cost:
 
 def family(point: Point) -> str:
     """Name the family of a point: its task, and of one whose content grows with the lag its knobs, too."""
-    knobs = set_knobs(point.task) if point.task.stream else []
-    network = network_words(point.cell, layers=point.layers, initial_carry=point.initial_carry)
-    return in_words(point.task, *knobs, *network)
+    task = point.task if point.task.stream else type(point.task)()
+    return label(task, replace(point.model, readout="dense"))
 
 
 def unit(point: Point) -> str:

@@ -33,7 +33,11 @@ class Shape:
     @property
     def line(self) -> str:
         """Label of the task and the net but for its layers."""
-        return replace(self.point, layers=1).label
+        return _of_one_layer(self.point).label
+
+
+def _of_one_layer(point: Point) -> Point:
+    return replace(point, model=replace(point.model, layers=1))
 
 
 def shapes(rows: pl.DataFrame) -> list[list[Shape]]:
@@ -44,9 +48,9 @@ def shapes(rows: pl.DataFrame) -> list[list[Shape]]:
     """
     places: dict[Any, list[Shape]] = {}
     for _, own in rows.group_by("task", "knobs", maintain_order=True):
-        for point in sorted(frontier(own), key=lambda p: p.layers):
+        for point in sorted(frontier(own), key=lambda p: p.model.layers):
             counts = {name: count_by_units(own, point, name) for name in COUNTS}
-            there = places.setdefault(replace(point, layers=1).place, [])
+            there = places.setdefault(_of_one_layer(point).place, [])
             first = there[0] if there else None
             times = {} if first is None else {name: _times(first, point, counts, name) for name in COUNTS}
             there.append(Shape(point, counts, times))
@@ -75,7 +79,7 @@ def least(nets: Sequence[Shape], name: str) -> tuple[Shape | None, bool]:
 
 def layers(net: Shape) -> str:
     """Say how many layers a net has."""
-    return plural(net.point.layers, "layer")
+    return plural(net.point.model.layers, "layer")
 
 
 def sentence(nets: Sequence[Shape]) -> str:

@@ -23,15 +23,15 @@ def draw(rows: pl.DataFrame) -> Drawn:
         UserError: no rows, or not one task alone.
     """
     points = frontier(rows)
-    tasks = {(p.task, p.readout, p.evaluation) for p in points}
+    tasks = {(p.task, p.model.readout, p.evaluation) for p in points}
     if len(tasks) != 1:
         raise UserError(
             f"{len(tasks)} tasks, read-outs or ways of judging in these rows: cells are compared on one;"
             " give the rows of a study"
             " such as memcap train sweeps=cells_side_by_side"
         )
-    counts = {p.net: {name: count_by_units(rows, p, name) for name in COUNTS} for p in points}
-    return Drawn(plot(points, counts), table(_columns(p, counts[p.net]) for p in points))
+    counts = {p.model.name: {name: count_by_units(rows, p, name) for name in COUNTS} for p in points}
+    return Drawn(plot(points, counts), table(_columns(p, counts[p.model.name]) for p in points))
 
 
 def symbols_held(point: Point) -> int:
@@ -40,7 +40,7 @@ def symbols_held(point: Point) -> int:
 
 
 def _columns(point: Point, counts: dict[str, Count]) -> dict[str, Any]:
-    row: dict[str, Any] = {"cell": point.net, "lag": point.lag, "held": symbols_held(point)}
+    row: dict[str, Any] = {"cell": point.model.name, "lag": point.lag, "held": symbols_held(point)}
     for which in ("u50", "u90"):
         row |= ends(which, getattr(point.fit, which))
         for name in COUNTS:
@@ -48,7 +48,7 @@ def _columns(point: Point, counts: dict[str, Count]) -> dict[str, Any]:
             row |= ends(f"{name}_{which}", number)
     return (
         row
-        | {k: point.recipe[k] for k in ("recipe", "lr", "budget")}
+        | point.recipe_columns("recipe", "lr", "budget")
         | {"recipes": point.recipes, "seeds": point.seeds}
     )
 
@@ -68,7 +68,7 @@ def plot(points: Sequence[Point], counts: dict[str, dict[str, Count]]) -> Figure
 def _lines(points: Sequence[Point], counts: dict[str, Count]) -> list[Line]:
     lines: list[Line] = []
     for k, (cell, count) in enumerate(counts.items()):
-        own = [p for p in points if p.net == cell]
+        own = [p for p in points if p.model.name == cell]
         for which in ("u50", "u90"):
             numbers = [in_numbers(p, which, count) for p in own]
             name = cell if which == "u90" else ""
@@ -80,9 +80,9 @@ def caption(points: Sequence[Point]) -> list[str]:
     """Say what the marks are, and each cell's recipes."""
     used: dict[str, list[str]] = {}
     for p in points:
-        recipe = f"{p.recipe['recipe']} at lr {p.recipe['lr']:g}, {p.recipe['budget']:,} steps"
-        if recipe not in used.setdefault(p.net, []):
-            used[p.net].append(recipe)
+        recipe = f"{p.recipe.name} at lr {p.recipe.lr:g}, {p.recipe.budget:,} steps"
+        if recipe not in used.setdefault(p.model.name, []):
+            used[p.model.name].append(recipe)
     listed = "; ".join(f"{cell}: {' or '.join(recipe)}" for cell, recipe in used.items())
     return [
         "Filled: what 90 % of the seeds need, open: 50 %. Numbers between two widths lie on the polynomial"

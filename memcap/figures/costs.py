@@ -42,7 +42,7 @@ def _columns(point: Point, lines: Sequence[Cost]) -> dict[str, Any]:
     return {
         "label": point.label,
         "family": family(point),
-        "cell": point.cell,
+        "cell": point.model.cell,
         "lag": point.lag,
         "content": content(point),
         "content_unit": unit(point),
@@ -53,7 +53,7 @@ def _columns(point: Point, lines: Sequence[Cost]) -> dict[str, Any]:
         "carry_numbers": point.numbers_per_unit * width.units,
         "one_per_number": references.one_per_number,
         "information_floor": references.information_floor,
-        **{name: point.recipe[name] for name in ("recipe", "budget")},
+        **point.recipe_columns("recipe", "budget"),
         "slope": None if cost is None else cost.slope,
         "slope_low": None if cost is None or math.isinf(cost.low) else cost.low,
         "slope_high": None if cost is None or math.isinf(cost.high) else cost.high,

@@ -31,7 +31,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
 
 def _columns(net: Shape) -> dict[str, Any]:
     point = net.point
-    row: dict[str, Any] = {"label": net.line, "lag": point.lag, "layers": point.layers}
+    row: dict[str, Any] = {"label": net.line, "lag": point.lag, "layers": point.model.layers}
     row |= ends("u90", point.fit.u90)
     for name in COUNTS:
         row |= ends(f"{name}_u90", in_numbers(point, "u90", net.counts[name]))
@@ -42,7 +42,7 @@ def _columns(net: Shape) -> dict[str, Any]:
             row[f"{name}_times"] = times.ratio
             row[f"{name}_times_low"] = times.low or None
             row[f"{name}_times_high"] = times.high if np.isfinite(times.high) else None
-    return row | {name: point.recipe[name] for name in ("recipe", "budget")} | {"seeds": point.seeds}
+    return row | point.recipe_columns("recipe", "budget") | {"seeds": point.seeds}
 
 
 def plot(groups: Sequence[Sequence[Shape]]) -> Figure:
@@ -57,8 +57,8 @@ def plot(groups: Sequence[Sequence[Shape]]) -> Figure:
 
 def _panel(task: str, nets: Sequence[Shape], name: str) -> Panel:
     lines = []
-    for k, number in enumerate(sorted({net.point.layers for net in nets})):
-        own = [net for net in nets if net.point.layers == number]
+    for k, number in enumerate(sorted({net.point.model.layers for net in nets})):
+        own = [net for net in nets if net.point.model.layers == number]
         numbers = [in_numbers(net.point, "u90", net.counts[name]) for net in own]
         points = [net.point for net in own]
         lines.append(

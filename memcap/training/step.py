@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from jaxtyping import Array, Bool, Float, Int, Key
 
 EVALUATION_BATCH = 256
-TRAIN, EVALUATE, STRETCH, LENGTHS = 0, 1, 2, 3  # a member's streams of random numbers
 
 
 class TrainOperands(NamedTuple):
@@ -116,17 +115,13 @@ class TrainSpec:
     def of(cls, member: Member) -> TrainSpec:
         """The spec of a member."""
         recipe = member.recipe
-        assert recipe.batch is not None
-        assert recipe.clip is not None
-        assert recipe.optimizer is not None
-        assert recipe.clip_by is not None
         return cls(
             member.task,
             member.architecture,
             recipe.batch,
             recipe.clip,
             member.evaluation,
-            recipe.curriculum is not None or recipe.lags is not None,
+            recipe.with_other_lags,
             recipe.optimizer,
             recipe.decay or 0.0,
             recipe.floor or 0.0,

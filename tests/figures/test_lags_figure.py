@@ -55,7 +55,7 @@ def test_the_table_holds_every_line(rows):
     data = draw(rows).data
     kinds = data.group_by("label", "shifts", maintain_order=True).len().rows()
     assert kinds == [("copy", False, 3), ("count", False, 2), ("delay_line", True, 3), ("latch", False, 2)]
-    own = [p for p in frontier(rows) if p.cell == "lstm" and p.label != "pattern"]
+    own = [p for p in frontier(rows) if p.model.cell == "lstm" and p.label != "pattern"]
     assert data["u90"].to_list() == [p.fit.u90.units for p in own]
 
 
