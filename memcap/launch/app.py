@@ -132,11 +132,11 @@ class CheckMembers(Callback):
     def _check(self, config: DictConfig, jobs: Iterable[Job], here: bool) -> None:
         try:
             checked = check(config, jobs)
-            self.session.add_jobs(checked)
             if here:  # elsewhere there may be other devices
                 jax_setup.platform()
                 for loop in dict.fromkeys(job.settings.engine.loop for job in checked):
                     loops.check(loop)
+            self.session.add_jobs(checked)
         except UserError as error:
             exit_with(str(error))
 

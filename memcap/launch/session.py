@@ -177,8 +177,6 @@ class Session:
         try:
             for study, rows in () if interrupted else self.rows_by_study().items():
                 summary = summarize(rows, study.folder)
-                if summary.picture is not None and study in self.mirrors:
-                    self.mirrors[study].result(summary.table, summary.picture)
                 print_summary(summary)
         finally:
             for mirror in self.mirrors.values():

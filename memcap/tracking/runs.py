@@ -80,7 +80,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Member:
+class Entry:
     """What tracking knows of a member, before and after it is trained.
 
     Args:
@@ -106,12 +106,12 @@ class Member:
         return self.configuration.rpartition("-u")[0]
 
 
-def run_of_member(member: Member) -> Run:
+def run_of_member(member: Entry) -> Run:
     """The run of a member."""
     return Run(member.key, member.name, "member", _tags(member.config), member.config)
 
 
-def run_of_seeds(member: Member, study: str) -> Run:
+def run_of_seeds(member: Entry, study: str) -> Run:
     """The run of all members that differ from this one in the seed alone."""
     config = {name: value for name, value in member.config.items() if name != "seed"}
     identity = _digest(study, json.dumps(config, sort_keys=True))
@@ -123,7 +123,7 @@ def run_of_study(study: str, part: str = "") -> Run:
     return Run(f"study-{_digest(study, part)}", " ".join(filter(None, (study, part))), "study")
 
 
-def run_of_agent(agent: Agent, member: Member | None = None) -> Run:
+def run_of_agent(agent: Agent, member: Entry | None = None) -> Run:
     """The run of the agent that started this command, which trains one member, or several."""
     if member is None:
         return Run(agent.id, "", "agent", config=agent.config)
@@ -156,7 +156,7 @@ class SeedGroups:
         self.partial: set[str] = set()  # groups
         self.ended: dict[str, list[tuple[Run, dict[str, Any], Points]]] = defaultdict(list)
 
-    def expect(self, members: Iterable[Member]) -> None:
+    def expect(self, members: Iterable[Entry]) -> None:
         """Say which members may come, each once."""
         for member in members:
             run = self.runs[member.key] = run_of_seeds(member, self.study)
@@ -164,7 +164,7 @@ class SeedGroups:
 
     def leave_out(self, configs: Iterable[Mapping[str, Any]]) -> None:
         """Leave out the groups of members that ended in an earlier command, by their configs."""
-        self.partial |= {run_of_seeds(Member("", "", dict(config), ""), self.study).id for config in configs}
+        self.partial |= {run_of_seeds(Entry("", "", dict(config), ""), self.study).id for config in configs}
 
     def add(self, key: str, row: dict[str, Any], curve: Points) -> "SeedGroup | None":
         """Take in a member that has ended. Returns its group once that is whole."""
@@ -254,7 +254,7 @@ class StudyMetrics:
         self.started = self.last_call = time.monotonic()
         self.trained = 0  # members that have ended since the last call of `values`
 
-    def add(self, member: Member, row: Mapping[str, Any], trained: bool = True) -> None:
+    def add(self, member: Entry, row: Mapping[str, Any], trained: bool = True) -> None:
         """Count one more member; `trained`: by this command."""
         if member.key in self.keys:
             return

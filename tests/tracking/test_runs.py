@@ -14,7 +14,7 @@ from memcap.studies.writer import members_table
 from memcap.tasks import task_class
 from memcap.terminal.printing import member_name
 from memcap.tracking.runs import (
-    Member,
+    Entry,
     SeedGroups,
     StudyMetrics,
     plain,
@@ -31,7 +31,7 @@ def member(task="delay_line", lag=8, units=7, seed=3, **knobs):
         task_class(task)(**knobs), lag, model=Model(units=units), recipe=Recipe("chrono"), seed=seed
     )
     row = members_table([ours]).row(0, named=True)
-    return Member(row["key"], row["name"], json.loads(row["config"]), row["metric"])
+    return Entry(row["key"], row["name"], json.loads(row["config"]), row["metric"])
 
 
 def test_a_member_has_a_readable_name_and_the_key_as_its_id():
