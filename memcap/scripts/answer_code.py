@@ -23,7 +23,7 @@ def code(
     recipe: Mapping[str, Any] | None = None,
     heading: str = "",
 ) -> str:
-    """A script for a framework, as `memcap.scripts.script`.
+    """Write the script of an answer for a framework.
 
     Args:
         framework: one of `memcap.scripts.FRAMEWORKS`.
@@ -44,8 +44,10 @@ def code(
 
 
 def recipe_of(columns: Mapping[str, Any] | None) -> Recipe:
-    """A recipe from its columns. Those of the gates' biases are what its preset drew, but for the bias that a
-    recipe may set."""
+    """Return a recipe from its columns.
+
+    Those of the gates' biases are what its preset drew, but for the bias that a recipe may set.
+    """
     if columns is None:
         return Recipe()
     values = {name: columns[name] for name in ("init", *TRAINING)}

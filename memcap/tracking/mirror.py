@@ -283,7 +283,8 @@ class StudyMirror:
                 self._send_group(group)
 
     def _send_group(self, group: SeedGroup) -> None:
-        self.sender.send(lambda service: service.run(group.run, group.points, group.summary), group.members)
+        count = len(group.rows)
+        self.sender.send(lambda service: service.run(group.run, group.points, group.summary), count)
 
     def _progress(self, at_once: bool = False) -> None:
         """Give the study's run a point, if it had none lately."""

@@ -13,7 +13,8 @@ from typing import Self
 import polars as pl
 
 from memcap.runtime import signals
-from memcap.store import follow, heartbeat, shards
+from memcap.store import heartbeat, shards
+from memcap.store.follow import Follower
 from memcap.tracking.report import ONLINE, figure_since, read_report, remove_files
 from memcap.tracking.settings import Tracking
 
@@ -131,7 +132,7 @@ class MirrorProcess:
             if in_time:
                 mode = self._settings.mode
                 log.warning(f"tracking={mode} does not work and is left: its process ended{self._why()}")
-            rows = follow.count_rows(self._absolute, self._session, self._study)
+            rows = Follower(self._absolute, self._session).poll().rows.filter(study=self._study).height
             drawn = figure_since(self._absolute, self._token) is not None
             left = max(rows + drawn - report.sent, min(rows, 1))  # it never said that all is sent
         if left > 0:

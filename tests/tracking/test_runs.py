@@ -135,7 +135,7 @@ def test_a_group_is_handed_over_once_it_is_whole():
         "share_solved": 2 / 3,
         "share_steady": 1 / 3,
     }
-    assert group.members == 3
+    assert len(group.rows) == 3
     assert wanted.items() <= group.summary.items()
     assert (group.summary["steps_to_solve/q25"], group.summary["steps_to_solve/q75"]) == (10, 30)
     assert groups.rest() == []
@@ -148,7 +148,7 @@ def test_groups_that_a_search_leaves_come_last_and_those_of_an_earlier_command_n
     groups.expect([*seeds, *others[1:]])
     for each in (seeds[0], others[1], others[2]):
         assert groups.add(each.key, row(), {1: {"a": 1.0}}) is None
-    assert [(group.run.name, group.members) for group in groups.rest()] == [("delay_line-L8-u7", 1)]
+    assert [(group.run.name, len(group.rows)) for group in groups.rest()] == [("delay_line-L8-u7", 1)]
 
 
 def passes(passed, until="solved"):
