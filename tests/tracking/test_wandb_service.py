@@ -262,7 +262,7 @@ def test_what_the_environment_says_of_wandb_is_heeded_and_a_rerun_has_the_same_i
 t = sender(project=None)
 t.send(lambda service: service.run(latch, {1: {"train/loss": 0.5, "eval/accuracy": 0.9}}, row))
 t.send(lambda service: service.result([{"lag": 5}], None))
-print(t.close(0))
+print(t.close(0).where)
 """
     theirs = {
         "WANDB_PROJECT": "theirs",
@@ -307,6 +307,12 @@ class Settings:
 
     def __init__(self, **options):
         pass
+
+def Table(**options):
+    pass
+
+def Image(path):
+    pass
 
 def setup(settings):
     return SimpleNamespace(settings=settings)
