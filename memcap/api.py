@@ -33,6 +33,7 @@ from memcap.store.files import BadFileError
 from memcap.store.row_checks import check_rows
 from memcap.store.rows import VERDICTS, complete
 from memcap.store.shards import OUTPUTS
+from memcap.store.study import Study
 from memcap.studies.run import run_study
 from memcap.studies.writer import members_table
 from memcap.tasks import Task, task_class
@@ -243,12 +244,8 @@ def train(
         rows = run_study(
             all_members,
             engine,
-            place,
-            study,
-            design,
+            Study(place, study, design, precision, session),
             quiet=not progress,
-            session=session,
-            precision=precision,
         )
     if mirror is not None and mirror.where and progress:
         print(mirror.where)

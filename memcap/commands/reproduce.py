@@ -144,7 +144,7 @@ def _rows(arguments: Namespace) -> tuple[pl.DataFrame, Path]:
     if arguments.tiny:
         ((job,),) = app.compose_jobs(overrides, arguments.config_dir)
         folder = job.settings.folder.with_name(f"{job.settings.folder.name}_tiny")
-        train(tiny(job.members), folder, study=job.settings.study, engine=job.settings.engine)
+        train(tiny(job.members), folder, study=job.settings.study.name, engine=job.settings.engine)
         return rows_of(folder), folder / "paper"
     where = [] if arguments.config_dir is None else ["--config-dir", str(arguments.config_dir)]
     (folder,) = app.main([*where, *overrides])

@@ -23,9 +23,10 @@ from omegaconf.errors import OmegaConfBaseException
 
 from memcap.knobs import UserError
 from memcap.launch.composer import Composer
+from memcap.launch.errors import one_line
 from memcap.launch.jobs import Job, use_config_folders
 from memcap.launch.plugin import MODULE, register_plugin
-from memcap.launch.session import Session, job_label, one_line
+from memcap.launch.session import Session, job_label
 from memcap.runtime import signals
 from memcap.terminal.words import plural
 

@@ -22,7 +22,7 @@ CHOSEN_BY_PLATFORM = (*loops.GENERAL, "native")  # loops that are others on an a
 
 
 @dataclass(frozen=True)
-class Study:
+class StudyPlan:
     """What a job is about to do, or the jobs of a multirun that are trained as one.
 
     Args:

@@ -1,19 +1,15 @@
-"""Tables of rows and of the frontier, and the summary at the end of a job."""
+"""Tables of rows and of the frontier."""
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
 
-from memcap import figures, store
-from memcap.capacity.frontier import frontier
+from memcap import store
 from memcap.capacity.points import Point, closing, columns, interval_text
-from memcap.store.rows import TRAINING, without_failed
-from memcap.terminal.printing import Column, Listing, number, show
-from memcap.terminal.words import plural
+from memcap.store.rows import TRAINING
+from memcap.terminal.printing import Column, Listing, number
 
 SHOWN_ROWS = 20
 MOST_NOTES = 3  # lags of which the table says what would close their intervals
@@ -169,76 +165,3 @@ def _is_chance(row: dict[str, Any]) -> bool:
         return False
     task = store.task_of(row["task"], row["knobs"])
     return task.is_chance(row["stretched"], *task.stretched(row["lag"], row["stretch"]))
-
-
-@dataclass(frozen=True)
-class Summary:
-    """What the rows of a job, or of all jobs of a multirun, say.
-
-    Args:
-        rows: theirs.
-        folder: the study's folder.
-        points: the frontier of these rows; none where the members say all.
-        picture: the study's figure; None where none was drawn.
-    """
-
-    rows: pl.DataFrame
-    folder: Path
-    points: tuple[Point, ...] = ()
-    picture: Path | None = None
-
-
-def summarize(rows: pl.DataFrame, folder: Path) -> Summary:
-    """Fit the frontier and draw the figure into folder/figures/, unless all is of one width.
-
-    Args:
-        rows: of the job, or of all jobs of a multirun.
-        folder: the study's folder.
-
-    Raises:
-        UserError: the figure cannot be written.
-    """
-    points = tuple(frontier(rows))
-    if all(len(p.units) == 1 for p in points):
-        return Summary(rows, folder)
-    # the picture is the study's, which may hold more than this job
-    drawing = figures.find("frontier").draw(store.read(folder))
-    picture = figures.save(drawing, folder / "figures", "frontier")
-    return Summary(rows, folder, points, picture)
-
-
-def print_summary(summary: Summary) -> None:
-    """Print the frontier and where its figure is, or the members; then their number, and where they lie."""
-    show(frontier_table(summary.points) if summary.points else rows_table(summary.rows))
-    if summary.picture is not None:
-        print(f"Figure: {summary.picture} (data beside it)")
-    print(f"{totals(summary.rows)}. Rows and weights: {summary.folder}")
-
-
-def par2_score(rows: pl.DataFrame) -> float:
-    """The number that a job returns, for a sweeper that minimizes: the mean number of training steps that it
-    took to solve.
-
-    A member that was not solved counts as twice its budget: worse than any that was ("PAR2" in the comparison
-    of solvers).
-
-    Args:
-        rows: the job's. Without any, as in a share that has no members, the score is 0.
-    """
-    if rows.is_empty():
-        return 0.0
-    steps = pl.when("solved").then("steps_to_solve").otherwise(2 * pl.col("budget"))
-    return float(rows.select(steps.mean()).item())
-
-
-def print_places(places: Iterable[str]) -> None:
-    """Print where runs are (`memcap.tracking.MirrorProcess.where`)."""
-    for place in filter(None, places):
-        print(place)
-
-
-def totals(rows: pl.DataFrame) -> str:
-    """How many members there are, and how many of them were solved or failed."""
-    failed = rows.height - without_failed(rows).height
-    counts = f"{plural(rows.height, 'member')}, {int(rows['solved'].sum()):,} solved"
-    return counts + (f", {failed:,} failed (the same command trains these again)" if failed else "")

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -158,20 +157,12 @@ class StudyWriter(Listener):
     collected here, and weights and curves are not.
 
     Args:
-        folder: of the study; None: nothing is written.
-        study: name of the study, in every row.
-        progress: counts of the job; its token names the files.
+        progress: counts of the job; its study and its token name the files.
         checkpoints: of the job; None: no states are wanted.
     """
 
-    def __init__(
-        self,
-        folder: Path | None,
-        study: str,
-        progress: JobProgress,
-        checkpoints: Checkpoints | None = None,
-    ):
-        self.folder, self.study, self.progress = folder, study, progress
+    def __init__(self, progress: JobProgress, checkpoints: Checkpoints | None = None):
+        self.progress, self.folder = progress, progress.study.folder
         self.checkpoints = checkpoints
         self.checkpoint_after = math.inf if checkpoints is None else SECONDS_OF_TRAINING
         self.rows: list[dict[str, Any]] = []  # of this job
@@ -215,7 +206,7 @@ class StudyWriter(Listener):
             name = shards.shard_name(population, self.progress.token, number)
             shard = self.shards.setdefault(name, _Shard())
             for result in results:
-                key, row = result.member.key, row_of(result, self.study, name)
+                key, row = result.member.key, row_of(result, self.progress.study.name, name)
                 self.rows.append(row)
                 shard.rows.append(row)
                 shard.weights[key] = result.weights
