@@ -18,7 +18,7 @@ ONLINE = "W&B online"
 
 @dataclass(frozen=True)
 class Report:
-    """What a mirror has done so far.
+    """The state of a mirror.
 
     Args:
         service: the one that is called now.

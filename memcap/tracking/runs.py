@@ -1,4 +1,4 @@
-"""What goes to a tracking service: runs with their names, tags and points, in plain values. Needs no JAX."""
+"""Runs of a tracking service, with their names, tags and points, in plain values. Needs no JAX."""
 
 import hashlib
 import json
