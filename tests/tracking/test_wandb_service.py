@@ -160,13 +160,25 @@ print({"wandb", "trackio"} & set(sys.modules))
     assert imported == "set()"
 
 
-def test_a_dead_server_costs_one_warning_and_the_runs_lie_on_disk(tmp_path):
+@pytest.mark.parametrize(
+    ("options", "netrc", "why", "environment"),
+    [
+        pytest.param("", "", "", {"WANDB_API_KEY": KEY}, id="dead server"),
+        pytest.param("", "machine 127.0.0.1:9 login user password short\n", "", {}, id="malformed key"),
+        pytest.param(
+            'wandb="online"', "", "no API key is configured; `wandb login` stores one", {}, id="no key"
+        ),
+    ],
+)
+def test_what_keeps_wandb_offline_costs_one_warning(tmp_path, options, netrc, why, environment):
+    """Nobody is asked for a key, and the runs lie on disk."""
+    if netrc:
+        (tmp_path / "netrc").write_text(netrc)
     start = time.monotonic()
-    out, err = python(ONE_MEMBER, tmp_path, WANDB_API_KEY=KEY)
+    out, err = python(ONE_MEMBER.replace("sender()", f"sender({options})"), tmp_path, **environment)
     assert time.monotonic() - start < 60
-    assert out == ""
-    assert err.count("\n") == 1
-    assert err.startswith("W&B online does not work and is left:")
+    assert (out, err.count("\n")) == ("", 1)
+    assert err.startswith(f"W&B online does not work and is left: {why}")
     assert read_runs(tmp_path / "job")["m"].curve("train/loss") == [(1, 0.5)]
 
 
@@ -179,24 +191,6 @@ print(chosen_mode(resolve_mode("auto")))
     (tmp_path / "netrc").write_text(f"machine 127.0.0.1:9 login user password {KEY}\n")
     assert python(script, tmp_path)[0] == "online\n"
     assert python(script, tmp_path, WANDB_MODE="offline")[0] == "offline\n"
-
-
-def test_a_malformed_key_costs_one_warning_and_the_runs_lie_on_disk(tmp_path):
-    (tmp_path / "netrc").write_text("machine 127.0.0.1:9 login user password short\n")
-    out, err = python(ONE_MEMBER, tmp_path)
-    assert out == ""
-    assert err.count("\n") == 1
-    assert err.startswith("W&B online does not work and is left:")
-    assert list(read_runs(tmp_path / "job")) == ["m"]
-
-
-def test_online_without_a_key_asks_nobody_and_goes_offline(tmp_path):
-    out, err = python(ONE_MEMBER.replace("sender()", 'sender(wandb="online")'), tmp_path)
-    assert (out, err) == (
-        "",
-        "W&B online does not work and is left: no API key is configured; `wandb login` stores one\n",
-    )
-    assert list(read_runs(tmp_path / "job")) == ["m"]
 
 
 def test_offline_touches_no_network_and_a_silent_server_cannot_hold_up_the_exit(tmp_path):
