@@ -15,6 +15,7 @@ import numpy as np
 from jax import lax
 
 from memcap.config import Member
+from memcap.loops import Answers, loss_and_score_sums
 from memcap.tasks import Batch
 from memcap.training.early_stopping import RARELY, near
 from memcap.training.step import (
@@ -22,7 +23,6 @@ from memcap.training.step import (
     EVALUATION_BATCH,
     STRETCH,
     TRAIN,
-    loss_and_score_sums,
     optimizer_of,
 )
 
@@ -76,7 +76,8 @@ def train(member: Member) -> Outcome:
 
         _, outputs = lax.scan(step, network.carry(batch.inputs.shape[1]), (batch.inputs, starts))  # (T, B, O)
         outputs = outputs if task.answers == "every" else outputs[-1]
-        return loss_and_score_sums(task, jnp.moveaxis(outputs, -1, 0), batch)
+        answers = Answers(batch.targets, batch.mask, task.loss)
+        return loss_and_score_sums(jnp.moveaxis(outputs, -1, 0), answers)
 
     @jax.jit
     def train_step(weights: Any, state: Any, step: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from memcap.cells.lstm import LSTM, has_lstm_step
+from memcap.cells.lstm import LSTM
 from memcap.loops import lstm_while
 from memcap.loops.base import Request
 from memcap.loops.gated_native import GatedC, GatedNative, over_time
@@ -34,14 +34,12 @@ class LSTMNative(GatedNative):
     xla = lstm_while.LOOP
 
     def weights(self, cell: LSTM) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """See `GatedNative.weights`."""
+        """Return kernel, recurrent weights and bias."""
         return cell.weights
 
     def refuses(self, request: Request) -> str | None:
-        """See `Loop.refuses`."""
-        return super().refuses(request) or (
-            None if has_lstm_step(request.cell) else "the cell is not memcap's LSTM"
-        )
+        """Refuse other cells."""
+        return super().refuses(request) or self.xla.refuses(request)
 
 
 LOOP = LSTMNative()
