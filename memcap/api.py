@@ -14,8 +14,8 @@ import polars as pl
 from flax import nnx
 
 from memcap import figures, store
+from memcap.capacity import cell_map, sources
 from memcap.capacity import frontier as frontiers
-from memcap.capacity import sources, state
 from memcap.capacity.answer import Answer
 from memcap.capacity.nets import PREFIX, find_net
 from memcap.capacity.points import At, columns
@@ -33,6 +33,7 @@ from memcap.store.files import BadFileError
 from memcap.store.row_checks import check_rows
 from memcap.store.rows import VERDICTS, complete
 from memcap.store.shards import OUTPUTS
+from memcap.store.study import Study
 from memcap.studies.run import run_study
 from memcap.studies.writer import members_table
 from memcap.tasks import Task, task_class
@@ -243,12 +244,8 @@ def train(
         rows = run_study(
             all_members,
             engine,
-            place,
-            study,
-            design,
+            Study(place, study, design, precision, session),
             quiet=not progress,
-            session=session,
-            precision=precision,
         )
     if mirror is not None and mirror.where and progress:
         print(mirror.where)
@@ -329,12 +326,12 @@ def answer(
 
 @dataclass(frozen=True)
 class Ranking:
-    """A cell among those of the map.
+    """A cell on the map of cells.
 
     Args:
         cell: as its rows have it.
-        table: a row per task, with the columns of `memcap.capacity.state.standing`.
-        map: the figure `state` of all cells, and its numbers.
+        table: a row per task, with the columns of `memcap.capacity.cell_map.ranking`.
+        map: the figure `cell_map` of all cells, and its numbers.
     """
 
     cell: str
@@ -349,7 +346,7 @@ def rank(
     engine: Engine | None = None,
     progress: bool = True,
 ) -> Ranking:
-    """Train a cell on the tasks of the map, and say where it stands among the cells that memcap publishes.
+    """Train a cell on the tasks of the map of cells, and rank it among the cells that memcap publishes.
 
     It trains what they trained: a race of learning rates at each task, then the widths that find u90.
 
@@ -362,10 +359,10 @@ def rank(
         UserError: no such cell, or one that has no start of its own.
     """
     name = sources.cell_name(_text(_names_of_cells(cell), "cell"))
-    rows = store.read(rows_file(state.STUDY))
+    rows = store.read(rows_file(cell_map.STUDY))
     if name not in rows["cell"]:
         guest = train(
-            state.members_of(name),
+            cell_map.members_of(name),
             folder,
             study="rank",
             design="race",
@@ -373,9 +370,9 @@ def rank(
             progress=progress,
         )
         rows = pl.concat([rows, guest])
-    needs = state.needs(rows)
-    figure: Any = figures.find("state")  # Matplotlib, which who only trains does without
-    return Ranking(name, state.standing(needs, name), figure.of_needs(needs, name))
+    needs = cell_map.needs(rows)
+    figure: Any = figures.find("cell_map")  # Matplotlib, which who only trains does without
+    return Ranking(name, cell_map.ranking(needs, name), figure.of_needs(needs, name))
 
 
 def load(folder: str | Path, key: str | None = None) -> Trained:

@@ -33,7 +33,7 @@ from memcap.knobs import (
 )
 from memcap.models.initializers import Init, preset
 from memcap.models.model import Model
-from memcap.recipes import Recipe, complete
+from memcap.recipes import Recipe, ResolvedRecipe, complete
 from memcap.tasks import Facts, Task, is_own, task_class
 from memcap.tasks.chance import without_memory
 from memcap.terminal.printing import bound
@@ -78,6 +78,11 @@ class Evaluation:
                     f"evaluation.lengths={self.lengths}: must be rising whole numbers, as in '41 100 500'"
                 )
             object.__setattr__(self, "lengths", " ".join(map(str, numbers)))
+
+    def unlike(self, usual: "Evaluation") -> dict[str, Any]:
+        """Return the values that another one has otherwise and that bear on a verdict, by name."""
+        theirs = field_values(usual) | {"lengths": self.lengths}
+        return {name: value for name, value in field_values(self).items() if value != theirs[name]}
 
 
 @dataclass(frozen=True)
@@ -155,6 +160,16 @@ def _loop_of_former_knobs(engine: Engine) -> str | None:
     return loop
 
 
+class _Resolution:
+    """The field `Member.recipe`: given as a `Recipe`, it is resolved when it is read."""
+
+    def __get__(self, member: Any, owner: Any = None) -> ResolvedRecipe:
+        return cast(ResolvedRecipe, Recipe() if member is None else vars(member)["recipe"])
+
+    def __set__(self, member: Any, recipe: Recipe) -> None:
+        vars(member)["recipe"] = recipe
+
+
 @dataclass(frozen=True)
 class Member:
     """One training run, checked and fully resolved, however it was made.
@@ -176,7 +191,7 @@ class Member:
     lag: int
     length: int = cast(int, None)  # filled in below: whoever reads it has a number
     model: Model = field(default_factory=Model)
-    recipe: Recipe = field(default_factory=Recipe)
+    recipe: _Resolution = _Resolution()
     evaluation: Evaluation = field(default_factory=Evaluation)
     seed: int = 0
 
@@ -236,7 +251,7 @@ class Member:
         """The start of the weights; None: Flax's own."""
         if self.recipe.init == "flax":
             return None
-        return preset(self.recipe.init or "", self.lag, self.length, self.recipe.forget_bias)
+        return preset(self.recipe.init, self.lag, self.length, self.recipe.forget_bias)
 
     @property
     def config(self) -> dict[str, Any]:
@@ -266,6 +281,11 @@ class Member:
 def usual_until(task: Task) -> str:
     """What members of a task are trained for unless `Evaluation.until` says otherwise."""
     return "steady" if task.stream else "solved"
+
+
+def usual_evaluation(task: Task) -> Evaluation:
+    """Return how members of a task are judged where nobody says otherwise."""
+    return Evaluation(until=usual_until(task))
 
 
 def _checked(part: Any, cls: type, where: str) -> Any:

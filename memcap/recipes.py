@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import MISSING, asdict, dataclass, fields
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import yaml
 from omegaconf import OmegaConf
@@ -13,7 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from memcap import cells
-from memcap.knobs import MOST, UserError, check, completed, knob, names_of, typed
+from memcap.knobs import MOST, UserError, check, completed, field_values, knob, typed
 from memcap.models.initializers import PRESETS, preset
 from memcap.runtime.published import root
 from memcap.tasks import Task
@@ -115,22 +115,60 @@ class Recipe:
     def __post_init__(self) -> None:
         check(self, "recipe")
 
+
+class ResolvedRecipe(Recipe):
+    """A recipe with every value, as a member holds it. None is left where it means "none", as of a
+    curriculum."""
+
+    init: str
+    lr: float
+    schedule: str
+    warmup: int
+    batch: int
+    clip: float
+    budget: int
+    optimizer: str
+    clip_by: str
+
     def peak(self, lag: int) -> float:
-        """The peak learning rate at a lag; under a curriculum, while its front is there."""
-        return (self.lr or 0.0) * min(1.0, (self.falls_above or lag) / lag)
+        """Return the peak learning rate at a lag; under a curriculum, while its front is there."""
+        return self.lr * min(1.0, (self.falls_above or lag) / lag)
 
     @property
     def warmup_steps(self) -> int:
         """Steps of linear warmup."""
-        if self.warmup_share is None:
-            return self.warmup or 0
-        return round(self.warmup_share * (self.budget or 0))
+        return self.warmup if self.warmup_share is None else round(self.warmup_share * self.budget)
+
+    @property
+    def words(self) -> list[str]:
+        """Words of a command: its name, and the values that its file has otherwise."""
+        words = [f"recipe={self.name}"]
+        try:
+            in_file = completed(Recipe, recipe_file(self.name))
+        except UserError:  # a user's own, whose folder is not here
+            return words
+        values = field_values(self)
+        del values["name"]
+        if self.init != "forget_bias":
+            del values["forget_bias"]  # it comes with the start
+        for name, value in values.items():
+            if value is not None and value != in_file.get(name):
+                text = f"{value:g}" if isinstance(value, float) else value
+                words.append(f"recipe.{name}={text}")
+        return words
+
+    @property
+    def with_other_lags(self) -> bool:
+        """Whether it trains at other lags than the member's own, too."""
+        return self.curriculum is not None or self.lags is not None
 
 
-OPTIONAL = {f.name for f in fields(Recipe) if f.metadata["before"] is None}  # which a recipe may do without
-LATER = {
-    f.name for f in fields(Recipe) if f.metadata["before"] is not MISSING
-}  # which its file may leave out
+OPTIONAL = frozenset(f.name for f in fields(Recipe) if f.metadata["before"] is None)  # which may be absent
+NEEDED = tuple(  # which a recipe's file must say
+    f.name
+    for f in fields(Recipe)[1:]
+    if f.metadata["before"] is MISSING and type(None) not in get_args(get_type_hints(ResolvedRecipe)[f.name])
+)
 
 
 def use_config_folders(folders: Iterable[Path]) -> None:
@@ -260,8 +298,8 @@ def race_axes(own_start: bool) -> dict[str, list[Any]]:
 
 
 @lru_cache(maxsize=4096)
-def complete(recipe: Recipe, task: Task, lag: int, cell: str) -> Recipe:
-    """The recipe with every value, from its file; what is set stays.
+def complete(recipe: Recipe, task: Task, lag: int, cell: str) -> ResolvedRecipe:
+    """Return the recipe with every value, from its file; what is set stays.
 
     Raises:
         UserError: no such file, a value that nobody sets, or values that don't fit each other or the cell.
@@ -271,18 +309,24 @@ def complete(recipe: Recipe, task: Task, lag: int, cell: str) -> Recipe:
         own = recipe.init is None and starts_itself(cell)
         name = OWN_START if own else recommended(task, lag)
     set_here = {k: v for k, v in asdict(recipe).items() if v is not None and k != "name"}
-    needed = [each for each in names_of(Recipe) if each not in {"name", "forget_bias", *LATER}]
+    is_whole = all(k in set_here for k in NEEDED)  # as a row's is: what is null there is meant
     if "init" in set_here and set_here["init"] != "forget_bias":
         set_here.setdefault("forget_bias", None)  # the file's bias belonged to the file's initialiser
-    in_file = recipe_file(name) if _file(name) is not None or any(k not in set_here for k in needed) else {}
-    if all(
-        k in set_here for k in needed
-    ):  # complete as it stands, as a row's is: what is null there is meant
-        in_file = {k: v for k, v in in_file.items() if k not in OPTIONAL}
-    recipe = typed(Recipe, completed(Recipe, in_file) | set_here | {"name": name}, "recipe")
-    missing = [k for k in needed if getattr(recipe, k) is None]
-    if missing:
+    in_file = recipe_file(name) if _file(name) is not None or not is_whole else {}
+    in_file = {k: v for k, v in in_file.items() if v is not None and not (is_whole and k in OPTIONAL)}
+    values = completed(Recipe, in_file) | set_here | {"name": name}
+    if missing := [k for k in NEEDED if values.get(k) is None]:
+        typed(Recipe, values, "recipe")  # says first what is wrong with the others
         raise UserError(f"recipe.{missing[0]}: not set; give it a value in {_file(name)}")
+    recipe = typed(ResolvedRecipe, values, "recipe")
+    _check_curriculum(recipe)
+    _check_parts(recipe, task, lag)
+    _check_start(recipe, lag, cell)
+    return recipe
+
+
+def _check_curriculum(recipe: ResolvedRecipe) -> None:
+    """Refuse a curriculum that lacks a part."""
     curriculum = {k: getattr(recipe, k) for k in ("curriculum", "advance", "deadline")}
     if any(v is None for v in curriculum.values()) and (
         set(curriculum.values()) != {None} or recipe.schedule == "arrive"
@@ -292,7 +336,10 @@ def complete(recipe: Recipe, task: Task, lag: int, cell: str) -> Recipe:
             f"recipe.{absent}: not set; curriculum, advance and deadline go together, and schedule=arrive"
             " needs them"
         )
-    _check_parts(recipe, task, lag)
+
+
+def _check_start(recipe: ResolvedRecipe, lag: int, cell: str) -> None:
+    """Refuse a start of the weights that the cell has not."""
     if recipe.init == "flax":
         if not cells.cell_class(cell).has_own_init:
             raise UserError(
@@ -305,17 +352,16 @@ def complete(recipe: Recipe, task: Task, lag: int, cell: str) -> Recipe:
                 " recipe.init=flax; set recipe.forget_bias=null beside it"
             )
     else:
-        preset(recipe.init or "", lag, lag, recipe.forget_bias)
+        preset(recipe.init, lag, lag, recipe.forget_bias)
         if starts_itself(cell):
             bias = "" if recipe.forget_bias is None else " and recipe.forget_bias=null"
             raise UserError(
                 f"recipe.init={recipe.init}: model.cell={cell} has gates that are not known here, so only"
                 f" its own initialiser can start it; set recipe.init=flax{bias}"
             )
-    return recipe
 
 
-def _check_parts(recipe: Recipe, task: Task, lag: int) -> None:
+def _check_parts(recipe: ResolvedRecipe, task: Task, lag: int) -> None:
     """Refuse values that go with others that the recipe has not."""
     if (recipe.decay is None) != (recipe.optimizer != "adamw"):
         raise UserError(

@@ -10,6 +10,7 @@ from memcap.knobs import key_of
 from memcap.store import curves, shards
 from memcap.store.heartbeat import MEMBERS, JobProgress
 from memcap.store.rows import frame
+from memcap.store.study import Study
 
 PROGRAM = "0123456789abcdef"
 OURS, THEIRS = "aaaaaaaa", "bbbbbbbb"
@@ -79,7 +80,8 @@ def put_rows(folder, token, seeds, status="solved", later=0, number=0, study="st
 def put_job(folder, token, seeds=(), ended=None, **changes):
     """What a job says of itself."""
     (folder / "jobs").mkdir(parents=True, exist_ok=True)
-    beat = replace(JobProgress(len(seeds), study="study", token=token).heartbeat(), ended=ended, **changes)
+    beat = JobProgress(len(seeds), Study(folder, "study")).heartbeat()
+    beat = replace(beat, token=token, ended=ended, **changes)
     (folder / "jobs" / f"{token}.json").write_text(json.dumps(asdict(beat)))
     shards.write_table(folder / "jobs" / f"{token}.members.parquet", members_of(seeds))
 

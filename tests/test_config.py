@@ -11,7 +11,7 @@ from memcap.cells import cell_classes
 from memcap.config import Engine, Evaluation, resolve, task_defaults, task_of
 from memcap.knobs import UserError, defaults, typed
 from memcap.models.model import Model
-from memcap.recipes import OPTIONAL, Recipe, recipe_file, recommended, root
+from memcap.recipes import OPTIONAL, Recipe, ResolvedRecipe, recipe_file, recommended, root
 from memcap.tasks import task_class, task_classes
 from memcap.tracking import Tracking
 
@@ -178,7 +178,7 @@ def test_defaults_fill_in():
     member = resolve(values({"task.lag": 8}))
     assert (member.lag, member.length, member.seed) == (8, member.task.length(8), 0)
     assert member.recipe.name == recommended(member.task, 8) == "curriculum"
-    assert member.recipe == Recipe(**recipe_file("curriculum"), optimizer="adam", clip_by="norm")
+    assert member.recipe == ResolvedRecipe(**recipe_file("curriculum"), optimizer="adam", clip_by="norm")
     assert resolve(values({"task.lag": 5})).recipe.name == "forget_bias"
     assert resolve(values({"task.lag": 5, "task.symbols": 3})).recipe.name == "curriculum"
     assert resolve(values({"task.lag": 17, "recipe.name": "hold"})).recipe.init == "hold"

@@ -47,7 +47,7 @@ def test_a_line_is_composed_and_its_members_are_sound(line):
 
 def test_all_studies_are_run_by_one_line(tmp_path):
     (line,) = [line for line in TRAIN if "glob(*)" in line]
-    found = [job.settings.study for group in jobs(f"{line} axes=null design=grid") for job in group]
+    found = [job.settings.study.name for group in jobs(f"{line} axes=null design=grid") for job in group]
     assert found == study_files.NAMES
     tasks = [
         job.members[0].task.name for group in compose_jobs(["task=glob(*)"], multirun=True) for job in group

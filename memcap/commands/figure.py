@@ -20,12 +20,12 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> None:
     """Draw, and print the path of the picture."""
-    figure = figures.find(arguments.name)
-    drawn = figure.draw(rows_of(arguments.results, arguments.strict))
+    name = figures.FORMER.get(arguments.name, arguments.name)
+    drawn = figures.find(name).draw(rows_of(arguments.results, arguments.strict))
     print(
         figures.save(
             drawn,
             arguments.output or folder_of(arguments.results) / "figures",
-            arguments.name.rpartition(":")[2],
+            name.rpartition(":")[2],
         )
     )

@@ -21,7 +21,7 @@ from memcap.launch.app import compose_jobs
 from memcap.launch.jobs import Job
 from memcap.planning import devices
 from memcap.planning.devices import DEVICES, Device
-from memcap.planning.plan import ProgramPlan, Study, compile_plan
+from memcap.planning.plan import ProgramPlan, StudyPlan, compile_plan
 from memcap.store import shards
 from memcap.store.rows import one_per_key
 from memcap.store.shards import OUTPUTS
@@ -102,12 +102,12 @@ def run(arguments: Namespace) -> None:
         show(sentence)
 
 
-def _study(jobs: Sequence[Job]) -> Study:
+def _study(jobs: Sequence[Job]) -> StudyPlan:
     """Of jobs that have their settings in common."""
     settings = jobs[0].settings
     members = list(dict.fromkeys(member for job in jobs for member in job.members))
-    now = what_is_missing(members, settings.folder, settings.design, settings.precision)
-    return Study(
+    now = what_is_missing(members, settings.study)
+    return StudyPlan(
         settings.engine,
         settings.folder,
         members,
@@ -120,7 +120,7 @@ def _study(jobs: Sequence[Job]) -> Study:
 
 
 def _about(
-    studies: Sequence[Study], plans: Sequence[ProgramPlan], programs: int, device: Device | None
+    studies: Sequence[StudyPlan], plans: Sequence[ProgramPlan], programs: int, device: Device | None
 ) -> dict[str, Any]:
     """All that is known beside the programs themselves, for JSON and for the sentences."""
     members, there, missing, most = (
@@ -147,7 +147,7 @@ def _about(
     }
 
 
-def _measured(studies: Sequence[Study]) -> tuple[float, int] | None:
+def _measured(studies: Sequence[StudyPlan]) -> tuple[float, int] | None:
     """Seconds that this CPU may need, and the number of its rows that say so; None without any."""
     if jax.default_backend() != "cpu":
         return None

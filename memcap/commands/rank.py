@@ -1,7 +1,7 @@
-"""Where a cell stands among those of the map: bytes of state that it needs on five tasks.
+"""Rank a cell among those of the map of cells, by the bytes of state that it needs on five tasks.
 
-It trains what the cells of the map trained, some minutes on a CPU: a race of learning rates at each task,
-then the widths that find u90 (sweeps/state.yaml).
+It trains what the cells of that map trained, some minutes on a CPU: a race of learning rates at each task,
+then the widths that find u90 (sweeps/cell_map.yaml).
 
   memcap rank my_cells:Fast            into outputs/rank_my_cells_Fast; a rerun trains only what is missing
   memcap rank delta_net                of a cell that is on the map: nothing is trained
@@ -42,16 +42,16 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> None:
-    """Train what is missing, print a line per task, and draw the map with the cell on it."""
+    """Train what is missing, print a line per task, and draw the map of cells with this one on it."""
     word = re.sub(r"\W", "_", arguments.cell)
     folder = arguments.output or OUTPUTS / f"rank_{word}"
     ranking = api.rank(arguments.cell, folder, progress=not arguments.json)
-    picture = figures.save(ranking.map, folder / "figures", "state")
+    picture = figures.save(ranking.map, folder / "figures", "cell_map")
     lines = ranking.table.to_dicts()
     if arguments.json:
         print_json({"cell": ranking.cell, "tasks": lines, "figure": str(picture)})
         return
-    title = f"{ranking.cell} among the cells of the map"
+    title = f"{ranking.cell} on the map of cells"
     show(Listing(title, COLUMNS, [_cells(line) for line in lines], DROPS))
     print(f"Figure: {picture}")
 

@@ -144,7 +144,7 @@ def _rows(arguments: Namespace) -> tuple[pl.DataFrame, Path]:
     if arguments.tiny:
         ((job,),) = app.compose_jobs(overrides, arguments.config_dir)
         folder = job.settings.folder.with_name(f"{job.settings.folder.name}_tiny")
-        train(tiny(job.members), folder, study=job.settings.study, engine=job.settings.engine)
+        train(tiny(job.members), folder, study=job.settings.study.name, engine=job.settings.engine)
         return rows_of(folder), folder / "paper"
     where = [] if arguments.config_dir is None else ["--config-dir", str(arguments.config_dir)]
     (folder,) = app.main([*where, *overrides])
@@ -187,7 +187,7 @@ def tiny(members: Sequence[Member]) -> list[Member]:
     return [
         replace(
             m,
-            recipe=replace(m.recipe, budget=min(m.recipe.budget or 1, TINY_BUDGET)),
+            recipe=replace(m.recipe, budget=min(m.recipe.budget, TINY_BUDGET)),
             evaluation=replace(
                 m.evaluation, sequences=min(m.evaluation.sequences, TINY_SEQUENCES), stretch=1
             ),

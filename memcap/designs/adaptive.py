@@ -21,7 +21,7 @@ are gone through again, by the rows that are there, to the first one that lacks 
 
 Which members are chosen depends on nothing but results, so the likelihood of `memcap.thresholds.lags` holds
 as it is. Choosing by expected information, one trial at a time, is that of Kontsevich & Tyler (1999) and
-QUEST+ (Watson, 2017). `python -m benchmarks designs` measures what it saves, beside `bisect` and the grid.
+QUEST+ (Watson, 2017). docs/decides.md tells what it saves, beside `bisect` and the grid.
 """
 
 from collections.abc import Hashable, Iterable, Mapping
@@ -39,7 +39,7 @@ PRECISION = 0.15  # of u90, where no other is set
 BATCH = 4  # members of a lag in one round
 LEAST_WIDTHS = 1.5  # how many widths' seeds a lag trains at least, or few that pass by luck would end it
 MOST_WIDTHS = 4  # how many widths' seeds a lag trains at most
-USUAL_WIDTHS = 1.8  # and about how many in `python -m benchmarks designs`
+USUAL_WIDTHS = 1.8  # and about how many in simulated studies (docs/decides.md)
 SETTLED = 1.6  # high / low of the interval of u50 of a lag from which longer ones may start
 CLOSE = 1.5  # or high - low, in units
 LITTLE = 0.01  # share of the variance of log u90 that a member must be expected to take away
@@ -91,7 +91,7 @@ class Line:
         self._ended.add(member)
         self.searches[self.lags.index(member.lag)].record(member.model.units, outcome.passed)
         if outcome.passed:
-            self._pass_steps[member.lag].append(outcome.steps / (member.recipe.budget or 1))
+            self._pass_steps[member.lag].append(outcome.steps / member.recipe.budget)
 
     def next_round(self) -> list[Member]:
         """The members of the next round; empty once u90 of every lag is known well enough. A function of

@@ -26,7 +26,7 @@ from dataclasses import replace
 
 from memcap.config import Member
 from memcap.designs.bisect import Bisect, Outcome, search_of
-from memcap.recipes import Recipe
+from memcap.recipes import ResolvedRecipe
 from memcap.tasks.base import BEYOND_CHANCE
 
 SEEDS = 3  # that each recipe trains in a race
@@ -55,7 +55,7 @@ class LagRace:
     """
 
     def __init__(self, members: Iterable[Member]):
-        self.members: dict[Recipe, list[Member]] = {}
+        self.members: dict[ResolvedRecipe, list[Member]] = {}
         for member in members:
             self.members.setdefault(member.recipe, []).append(member)
         self.alive = list(self.members)
@@ -65,20 +65,20 @@ class LagRace:
         self.budget = FIRST_BUDGET
         held = next(iter(self.members.values()))[0].facts.held
         self.lean, self.ample = LEAN * held, max(FEWEST_UNITS, AMPLE * held)
-        self._nets: dict[tuple[Recipe, float, int], list[Member]] = {}
+        self._nets: dict[tuple[ResolvedRecipe, float, int], list[Member]] = {}
 
     @property
-    def winner(self) -> Recipe | None:
+    def winner(self) -> ResolvedRecipe | None:
         """The recipe that is left; None while several are."""
         return self.alive[0] if len(self.alive) == 1 else None
 
-    def nets(self, recipe: Recipe, units: float, budget: int) -> list[Member]:
+    def nets(self, recipe: ResolvedRecipe, units: float, budget: int) -> list[Member]:
         """The nets that a recipe trains in the rung of this budget, of about so many units."""
         if (recipe, units, budget) not in self._nets:
             self._nets[recipe, units, budget] = self._nets_of(recipe, units, budget)
         return self._nets[recipe, units, budget]
 
-    def _nets_of(self, recipe: Recipe, units: float, budget: int) -> list[Member]:
+    def _nets_of(self, recipe: ResolvedRecipe, units: float, budget: int) -> list[Member]:
         theirs = self.members[recipe]
         width = min({m.model.units for m in theirs}, key=lambda width: (abs(width - units), width))
         nets = sorted((m for m in theirs if m.model.units == width), key=lambda m: m.seed)[:SEEDS]
@@ -122,7 +122,7 @@ class LagRace:
                 self.budget *= 2
         return []
 
-    def _next_rung(self, ranked: list[Recipe], best: float) -> list[Recipe]:
+    def _next_rung(self, ranked: list[ResolvedRecipe], best: float) -> list[ResolvedRecipe]:
         """Those that go on, of recipes in the order of a rung that none of them passed; `best` is a share."""
         if all(_budget(recipe, self.budget) == recipe.budget for recipe in ranked):
             return ranked[:1]
@@ -133,13 +133,12 @@ class LagRace:
         return 0 if self.winner is not None else sum(net not in outcomes for net in self.candidates())
 
 
-def _budget(recipe: Recipe, rung: int) -> int:
+def _budget(recipe: ResolvedRecipe, rung: int) -> int:
     """Steps of a recipe's nets in the rung of so many steps: after its warmup, and at most its own."""
-    assert recipe.budget is not None
     return min(rung + recipe.warmup_steps, recipe.budget)
 
 
-def _rank(recipe: Recipe, outcomes: list[Outcome]) -> tuple[float, ...]:
+def _rank(recipe: ResolvedRecipe, outcomes: list[Outcome]) -> tuple[float, ...]:
     """Most passed first, then fewest steps to it, then the best score."""
     steps = [each.steps - recipe.warmup_steps for each in outcomes if each.passed]
     return (
@@ -186,7 +185,7 @@ class Race:
         return list(self._chain_of)
 
     @property
-    def winners(self) -> dict[Hashable, Recipe]:
+    def winners(self) -> dict[Hashable, ResolvedRecipe]:
         """The recipe that won, by `race_of` its members, where one has."""
         races = [race for each in self._races.values() for race in each]
         return {

@@ -60,7 +60,20 @@ class Draws(Protocol):
 
 
 FOLDER = plugins.Folder[Draws](__name__, "figure", ("draw",), shared=("style",))
-find, summaries = FOLDER.find, FOLDER.summaries
+summaries = FOLDER.summaries
+FORMER = {"law": "costs", "state": "cell_map"}  # names that figures had
+
+
+def find(name: str) -> Draws:
+    """Return the figure of this name, or of this former one, imported.
+
+    Args:
+        name: a file of this folder, or `module:name` for one that lives elsewhere.
+
+    Raises:
+        UserError: there is no such figure, or it has no `draw`.
+    """
+    return FOLDER.find(FORMER.get(name, name))
 
 
 def save(drawn: Drawn, folder: Path, name: str) -> Path:

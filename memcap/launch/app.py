@@ -26,10 +26,10 @@ from memcap.knobs import UserError, defaults
 from memcap.launch import launcher, slurm, sweeper
 from memcap.launch.check import check, typed_overrides, typed_words
 from memcap.launch.composer import Composer
-from memcap.launch.errors import HYDRA_ERRORS, composing, explaining
+from memcap.launch.errors import HYDRA_ERRORS, composing, exit_with, explaining
 from memcap.launch.jobs import GROUPS, Job, job_of, settings, use_config_folders, values_of
 from memcap.launch.preview import preview
-from memcap.launch.session import Session, exit_with
+from memcap.launch.session import Session
 from memcap.launch.sources import PaperSource, SearchPath, TaskSource, config_dir
 from memcap.launch.sweeper import expand
 from memcap.recipes import check_aliases, of_yaml
@@ -233,10 +233,10 @@ def main(arguments: Sequence[str]) -> list[Path]:
                     CheckMembers.session
                 )()
     except RecursionError as error:
-        if CheckMembers.session.expected:  # so all configs had been read
+        if CheckMembers.session.ledger.expected:  # so all configs had been read
             raise
         raise UserError(of_yaml(error)) from error
-    return [study.folder for study in CheckMembers.session.expected]
+    return [study.folder for study in CheckMembers.session.ledger.expected]
 
 
 def _print_job(parsed: argparse.Namespace) -> None:

@@ -1,15 +1,18 @@
-"""What Hydra and OmegaConf complain of, in one line: what was wrong, what is allowed, where to set it."""
+"""Mistakes of a user in one line: what was wrong, what is allowed, where to set it."""
 
 import contextlib
 import difflib
 import re
+import sys
 from collections.abc import Generator, Sequence
+from typing import NoReturn
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from jax.errors import JaxRuntimeError
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from memcap.knobs import UserError
+from memcap.knobs import UserError, of_disk
 from memcap.launch.jobs import GROUPS, JOB_KEYS, chosen_tasks, fields_of
 from memcap.recipes import of_yaml
 
@@ -91,6 +94,25 @@ def _unknown_key(key: str, overrides: Sequence[str]) -> str:
     if group in GROUPS:
         return f"{key}: no such field; {group} has {', '.join(fields_of(group))}"
     return f"{key}: no such key; memcap train --cfg all prints every key"
+
+
+def one_line(error: UserError | OSError | JaxRuntimeError) -> str | None:
+    """Say what the user can mend; None where it is nothing of the kind."""
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, OSError):
+        line = of_disk(error)
+        return line and f"{line}; set out to another folder"
+    if "RESOURCE_EXHAUSTED" not in str(error):
+        return None
+    return f"memory: {str(error).splitlines()[0]}; lower engine.lanes, recipe.batch, task.lag or model.units"
+
+
+def exit_with(line: str) -> NoReturn:
+    """End the process as a user's mistake does: Hydra turns a callback's exceptions into warnings, but not
+    this one."""
+    print(f"memcap: {line}", file=sys.stderr)
+    sys.exit(2)
 
 
 @contextlib.contextmanager

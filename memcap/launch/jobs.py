@@ -1,7 +1,7 @@
 """A job, as Hydra composed it: checked, with its members and with what decides how they are trained."""
 
 import re
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from memcap.models.model import Model
 from memcap.recipes import Recipe
 from memcap.runtime import plugins
 from memcap.store import shards
+from memcap.store.study import Study
 from memcap.tasks import task_classes
 from memcap.terminal.words import warn_once
 from memcap.tracking import Tracking
@@ -30,41 +31,47 @@ JOB_KEYS = ("task", *GROUPS, "seed", "axes", "design", "precision", "study", "ou
 
 @dataclass(frozen=True)
 class Settings:
-    """The part of a job's config that says nothing of its members. Jobs that have it in common can be trained
-    as one.
+    """The part of a job's config that says nothing of its members. Jobs that share it can be trained as one.
 
     Args:
         engine: how members share the machine.
         tracking: where curves are mirrored.
-        study: its name, in every row.
-        folder: of the study.
-        design: which of the members are trained.
-        precision: of u90, where design=adaptive may stop; None: as the design has it.
+        study: the study that the job trains, in a folder.
     """
 
     engine: Engine
     tracking: Tracking
-    study: str
-    folder: Path
-    design: str
-    precision: float | None = None
+    study: Study
+
+    @property
+    def folder(self) -> Path:
+        """The study's folder."""
+        assert self.study.folder is not None
+        return self.study.folder
+
+    @property
+    def at_the_end(self) -> "Settings":
+        """The settings by which jobs count as one study at the end, such as its shares."""
+        return replace(self, engine=Engine(), study=replace(self.study, design=""))
 
 
 @dataclass(frozen=True)
 class Job:
-    """What one job trains."""
+    """The members of one job, and how they are trained."""
 
     settings: Settings
     members: tuple[Member, ...]
 
     def merge_key(self, place: int) -> tuple[Settings, int | None]:
-        """What the jobs of a multirun that are trained as one have in common; `place` is the job's own among
-        them.
+        """Return what the jobs of a multirun that are trained as one have in common.
 
         A job whose design decides as it goes is trained by itself: in what order its members come is a matter
         of what it has seen.
+
+        Args:
+            place: the job's own among those of the multirun.
         """
-        return self.settings, None if self.settings.design == "grid" else place
+        return self.settings, place if self.settings.study.is_searched else None
 
 
 def job_of(config: DictConfig) -> Job:
@@ -79,9 +86,9 @@ def job_of(config: DictConfig) -> Job:
     """
     values = values_of(config)
     decided = settings(values)
-    raced = racing(values, decided.design)
+    raced = racing(values, decided.study.design)
     if raced is not None:
-        if decided.design != "race":
+        if decided.study.design != "race":
             names = ", ".join(raced[0]["recipe"])
             rates = ", ".join(f"{rate:g}" for rate in raced[0].get("recipe.lr", ()))
             warn_once(
@@ -89,10 +96,12 @@ def job_of(config: DictConfig) -> Job:
                 f"{f' at learning rates {rates}' * bool(rates)} before"
                 " it searches the widths; recipe=NAME trains by that one alone"
             )
-        values, decided = values | {"axes": raced}, replace(decided, design="race")
-    job = Job(decided, tuple(share(members(values), decided.engine, decided.design)))
-    if decided.design != "grid":
-        search_by(decided.design, job.members, {}, decided.precision)
+        values = values | {"axes": raced}
+        decided = replace(decided, study=replace(decided.study, design="race"))
+    study = decided.study
+    job = Job(decided, tuple(share(members(values), decided.engine, study.design)))
+    if study.is_searched:
+        search_by(study.design, job.members, {}, study.precision)
     return job
 
 
@@ -125,6 +134,19 @@ def share(members: Sequence[Member], engine: Engine, design: str) -> list[Member
         for member, each in zip(members, whole, strict=True)
         if places[each] % engine.shards == engine.shard
     ]
+
+
+def shares(engines: Iterable[Engine]) -> str:
+    """Name the shares of a study that some jobs train, as in "0, 1 of 3"; "" where they are all of it."""
+    indices: dict[int, set[int]] = {}
+    for engine in engines:
+        indices.setdefault(engine.shards, set()).add(engine.shard)
+    parts = [
+        f"{', '.join(map(str, sorted(some)))} of {of}"
+        for of, some in sorted(indices.items())
+        if len(some) < of
+    ]
+    return "" if len(parts) < len(indices) else "; ".join(parts)
 
 
 def values_of(config: DictConfig) -> dict[str, Any]:
@@ -182,12 +204,11 @@ def settings(values: dict[str, Any]) -> Settings:
             f"design={values['design']}: must be one of {', '.join(DESIGNS)} (which members of the axes are"
             " trained)"
         )
-    engine, tracking = (
-        typed(Engine, values["engine"], "engine"),
-        typed(Tracking, values["tracking"], "tracking"),
-    )
+    engine = typed(Engine, values["engine"], "engine")
+    tracking = typed(Tracking, values["tracking"], "tracking")
     precision = checked_precision(values["precision"], values["design"])
-    return Settings(engine, tracking, values["study"], Path(values["out"]), values["design"], precision)
+    study = Study(Path(values["out"]), values["study"], values["design"], precision)
+    return Settings(engine, tracking, study)
 
 
 def fields_of(group: str, task: str = "delay_line") -> list[str]:

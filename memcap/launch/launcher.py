@@ -13,7 +13,7 @@ from collections.abc import Hashable, Iterator, Sequence
 from pathlib import Path
 
 import polars as pl
-from hydra.core.utils import JobReturn, JobStatus, configure_log, env_override, setup_globals
+from hydra.core.utils import JobReturn, JobStatus, configure_log, env_override, run_job, setup_globals
 from hydra.errors import HydraException
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
@@ -23,10 +23,10 @@ from omegaconf.errors import OmegaConfBaseException
 
 from memcap.knobs import UserError
 from memcap.launch.composer import Composer
-from memcap.launch.hydra_job import job_runner
+from memcap.launch.errors import one_line
 from memcap.launch.jobs import Job, use_config_folders
 from memcap.launch.plugin import MODULE, register_plugin
-from memcap.launch.session import Session, job_label, one_line
+from memcap.launch.session import Session, job_label
 from memcap.runtime import signals
 from memcap.terminal.words import plural
 
@@ -47,7 +47,6 @@ class PopulationLauncher(Launcher):
         assert isinstance(task_function, Session)
         self.context, self.session, self.config = hydra_context, task_function, config
         self.composer = self.session.composer or Composer(hydra_context.config_loader, config)
-        self.run_job = job_runner(hydra_context)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run a batch of jobs.
@@ -150,7 +149,7 @@ class PopulationLauncher(Launcher):
                 raise result
             return self.session.result(result)
 
-        return self.run_job(hand_over, config)
+        return run_job(hand_over, config, "hydra.sweep.dir", "hydra.sweep.subdir", hydra_context=self.context)
 
 
 def register(

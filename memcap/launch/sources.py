@@ -25,6 +25,7 @@ from memcap.tasks import task_classes
 
 GROUP = "task"
 STUDIES = "sweeps"
+FORMER = {"state": "cell_map"}  # studies of sweeps/ by the names that they had
 
 
 class TaskSource(ConfigSource):
@@ -76,8 +77,13 @@ class PaperSource(ConfigSource):
         return "memcap-papers"
 
     def load_config(self, config_path: str) -> ConfigResult:
-        """One study, which sets keys of any group."""
-        node = OmegaConf.load(papers.studies()[_name(config_path)])
+        """Load one study, which sets keys of any group. By its former name its rows lie where they lay."""
+        name = _name(config_path)
+        if name in FORMER:
+            file = root() / STUDIES / f"{FORMER[name]}.yaml"
+            node = OmegaConf.merge(OmegaConf.load(file), {"study": name})
+        else:
+            node = OmegaConf.load(papers.studies()[name])
         return ConfigResult(
             config=node, path=self.full_path(), provider=self.provider, header={"package": "_global_"}
         )
@@ -93,7 +99,7 @@ class PaperSource(ConfigSource):
     def is_config(self, config_path: str) -> bool:
         """Whether a path is one of the studies."""
         group, _, name = config_path.strip("/").partition("/")
-        return group == STUDIES and _name(name) in papers.studies()
+        return group == STUDIES and _name(name) in (*papers.studies(), *FORMER)
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
         """What is in the group, and the group itself."""

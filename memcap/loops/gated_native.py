@@ -314,7 +314,7 @@ class GatedNative(WhileLoop):
     name = "native"
     reproducible = False
     fuses_readout = True
-    # measured with the LSTM on a core of an AMD EPYC (Zen 4), `python -m benchmarks padding`; it is the
+    # measured with the LSTM on a core of an AMD EPYC (Zen 4), `python -m benchmarks cells`; it is the
     # optimizer's time, which a cell's equations do not change
     seconds_per_padded_weight = 3e-9
     in_c: GatedC

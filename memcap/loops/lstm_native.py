@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from memcap.cells.lstm import LSTM
+from memcap.cells.lstm import LSTM, has_lstm_step
 from memcap.loops import lstm_while
 from memcap.loops.base import Request
 from memcap.loops.gated_native import GatedC, GatedNative, over_time
@@ -39,7 +39,9 @@ class LSTMNative(GatedNative):
 
     def refuses(self, request: Request) -> str | None:
         """Refuse other cells."""
-        return super().refuses(request) or self.xla.refuses(request)
+        return super().refuses(request) or (
+            None if has_lstm_step(request.cell) else "the cell is not memcap's LSTM"
+        )
 
 
 LOOP = LSTMNative()

@@ -22,7 +22,7 @@ CHOSEN_BY_PLATFORM = (*loops.GENERAL, "native")  # loops that are others on an a
 
 
 @dataclass(frozen=True)
-class Study:
+class StudyPlan:
     """What a job is about to do, or the jobs of a multirun that are trained as one.
 
     Args:
@@ -160,7 +160,7 @@ class ProgramPlan:
     @property
     def steps(self) -> float:
         """Training steps of the program, if each member takes its whole budget and no lane is ever empty."""
-        budgets = [member.recipe.budget or 0 for member in self.members]
+        budgets = [member.recipe.budget for member in self.members]
         return max(max(budgets), sum(budgets) / self.program.lanes)
 
 

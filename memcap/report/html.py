@@ -13,7 +13,8 @@ import polars as pl
 from memcap.capacity.frontier import frontier
 from memcap.capacity.points import Point, columns
 from memcap.figures.style import COLOURS, pass_rules, which_seeds_count
-from memcap.report.tables import frontier_table, threshold_text, totals
+from memcap.report.job_end import totals
+from memcap.report.tables import frontier_table, threshold_text
 
 MEMBERS = ("key", "task", "lag", "cell", "units", "layers", "carry_numbers", "parameters", "recipe", "seed")
 MEMBERS += ("status", "steps", "final", "stretched")

@@ -1,19 +1,15 @@
-"""Tables of rows and of the frontier, and the summary at the end of a job."""
+"""Tables of rows and of the frontier."""
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
 
-from memcap import figures, store
-from memcap.capacity.frontier import frontier
+from memcap import store
 from memcap.capacity.points import Point, closing, columns, interval_text
-from memcap.store.rows import TRAINING, without_failed
-from memcap.terminal.printing import Column, Listing, number, show
-from memcap.terminal.words import plural
+from memcap.store.columns import IDENTITY, START
+from memcap.terminal.printing import Column, Listing, number
 
 SHOWN_ROWS = 20
 MOST_NOTES = 3  # lags of which the table says what would close their intervals
@@ -56,8 +52,7 @@ MEMBERS = (
     Column("budget", "most training steps", right=True),
 )
 ALIKE = ("task", "lag", "cell", "recipe")  # what decides the other values of members, unless they are set
-SWEPT = ("length", "readout", "initial_carry", "init", "forget_bias", *TRAINING, "stretch")
-SWEPT += ("evaluation_sequences", "evaluation_every", "evaluation_successive", "evaluation_until")
+NOT_SWEPT = ("knobs", "threshold", *(name for name in START if name != "forget_bias"))  # follow from others
 CHANCE = "chance"
 MEMBERS_DROPS = ("cell", "budget", "recipe", "stretched", "final", "steps", "task", "seed", "lag", "units")
 
@@ -158,7 +153,8 @@ def _with_swept(rows: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
         pl.col("knobs").replace_strict(values, return_dtype=pl.String).alias(head)
         for head, values in own.items()
     )
-    choices = [*own, *(name for name in SWEPT if name not in [each.head for each in MEMBERS])]
+    told = {*NOT_SWEPT, *(each.head for each in MEMBERS)}
+    choices = [*own, *(name for name in IDENTITY if name not in told)]
     differ = rows.group_by(ALIKE).agg(pl.col(choices).n_unique() > 1).select(pl.col(choices).any())
     return rows, [name for name in choices if differ[name].item()]
 
@@ -169,78 +165,3 @@ def _is_chance(row: dict[str, Any]) -> bool:
         return False
     task = store.task_of(row["task"], row["knobs"])
     return task.is_chance(row["stretched"], *task.stretched(row["lag"], row["stretch"]))
-
-
-@dataclass(frozen=True)
-class Summary:
-    """What the rows of a job, or of all jobs of a multirun, say.
-
-    Args:
-        rows: theirs.
-        folder: the study's folder.
-        points: the frontier of these rows; none where the members say all.
-        picture: the study's figure; None where none was drawn.
-        table: the numbers in it, one dict per row.
-    """
-
-    rows: pl.DataFrame
-    folder: Path
-    points: tuple[Point, ...] = ()
-    picture: Path | None = None
-    table: tuple[dict[str, Any], ...] = ()
-
-
-def summarize(rows: pl.DataFrame, folder: Path) -> Summary:
-    """Fit the frontier and draw the figure into folder/figures/, unless all is of one width.
-
-    Args:
-        rows: of the job, or of all jobs of a multirun.
-        folder: the study's folder.
-
-    Raises:
-        UserError: the figure cannot be written.
-    """
-    points = tuple(frontier(rows))
-    if all(len(p.units) == 1 for p in points):
-        return Summary(rows, folder)
-    # the picture is the study's, which may hold more than this job
-    drawing = figures.find("frontier").draw(store.read(folder))
-    picture = figures.save(drawing, folder / "figures", "frontier")
-    return Summary(rows, folder, points, picture, tuple(drawing.data.to_dicts()))
-
-
-def print_summary(summary: Summary) -> None:
-    """Print the frontier and where its figure is, or the members; then their number, and where they lie."""
-    show(frontier_table(summary.points) if summary.points else rows_table(summary.rows))
-    if summary.picture is not None:
-        print(f"Figure: {summary.picture} (data beside it)")
-    print(f"{totals(summary.rows)}. Rows and weights: {summary.folder}")
-
-
-def par2_score(rows: pl.DataFrame) -> float:
-    """The number that a job returns, for a sweeper that minimizes: the mean number of training steps that it
-    took to solve.
-
-    A member that was not solved counts as twice its budget: worse than any that was ("PAR2" in the comparison
-    of solvers).
-
-    Args:
-        rows: the job's. Without any, as in a share that has no members, the score is 0.
-    """
-    if rows.is_empty():
-        return 0.0
-    steps = pl.when("solved").then("steps_to_solve").otherwise(2 * pl.col("budget"))
-    return float(rows.select(steps.mean()).item())
-
-
-def print_places(places: Iterable[str]) -> None:
-    """Print where runs are (`memcap.tracking.MirrorProcess.where`)."""
-    for place in filter(None, places):
-        print(place)
-
-
-def totals(rows: pl.DataFrame) -> str:
-    """How many members there are, and how many of them were solved or failed."""
-    failed = rows.height - without_failed(rows).height
-    counts = f"{plural(rows.height, 'member')}, {int(rows['solved'].sum()):,} solved"
-    return counts + (f", {failed:,} failed (the same command trains these again)" if failed else "")

@@ -6,8 +6,9 @@ ATLAS = "atlas"
 # Studies of results/ whose rows ship with the code, by the name that stands for them wherever a folder of
 # rows may stand. `memcap answer` reads them in this order. Lags between those of the atlas are a study of
 # their own, and so are tasks that came later.
-STUDIES = {ATLAS: (ATLAS, "every_lag", "other_tasks"), "layers": ("layers",), "state": ("state",)}
+STUDIES = {ATLAS: (ATLAS, "every_lag", "other_tasks"), "layers": ("layers",), "cell_map": ("cell_map",)}
 NAMES = tuple(STUDIES)
+FORMER = {"state": "cell_map"}  # names that stood for them
 
 
 def root() -> Path:
@@ -23,10 +24,10 @@ def rows_file(study: str) -> Path:
 
 
 def rows_files(name: str) -> list[Path]:
-    """The rows of all studies that one of `NAMES` stands for, as far as they are there."""
-    return [file for file in map(rows_file, STUDIES[name]) if file.exists()]
+    """Return the files of rows, where they are there, that one of `NAMES` or `FORMER` stands for."""
+    return [file for file in map(rows_file, STUDIES[FORMER.get(name, name)]) if file.exists()]
 
 
 def is_published(place: Path) -> bool:
-    """Whether a place is one of `NAMES`. A folder or file here of that name comes first."""
-    return str(place) in NAMES and not place.exists()
+    """Check whether a place is one of `NAMES` or `FORMER`. A folder or file here of that name comes first."""
+    return str(place) in (*NAMES, *FORMER) and not place.exists()

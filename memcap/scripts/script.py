@@ -3,15 +3,14 @@ in NumPy."""
 
 import math
 import re
-from dataclasses import fields
 from pathlib import Path
 from string import Template
 
 import numpy as np
 
 from memcap.config import Member
-from memcap.knobs import UserError
-from memcap.recipes import EPSILON, MOMENTUM, RMS_DECAY, Recipe
+from memcap.knobs import UserError, set_words
+from memcap.recipes import EPSILON, MOMENTUM, RMS_DECAY, ResolvedRecipe
 from memcap.runtime.lazy import jax
 from memcap.scripts.numpy_source import draws_unseen, numpy_source
 from memcap.tasks import Batch
@@ -132,11 +131,11 @@ def script(member: Member, framework: str, heading: str = "") -> str:
             f"task.length={member.length}: a script is of the task's own length, {task.length(member.lag)}"
         )
     values = task.loss == "values"
-    knobs = [f"{f.name}={getattr(task, f.name)}" for f in fields(task) if getattr(task, f.name) != f.default]
+    knobs = set_words(task)
     source = numpy_source(task, with_length=recipe.curriculum is not None)
     window = _window(member)
-    in_keras, in_torch, in_flax = OPTIMIZERS[recipe.optimizer or "adam"]
-    keras_clip, torch_clip, flax_clip = CLIPPINGS[recipe.clip_by or "norm"]
+    in_keras, in_torch, in_flax = OPTIMIZERS[recipe.optimizer]
+    keras_clip, torch_clip, flax_clip = CLIPPINGS[recipe.clip_by]
     cut = window is not None and window < member.length
     return Template(_template(framework, cut)).substitute(
         size=plural(model.units, "unit"),
@@ -232,7 +231,7 @@ def _constants(member: Member) -> str:
 def _peak(member: Member) -> float:
     """Under a curriculum the rate falls by its own lag."""
     recipe = member.recipe
-    return (recipe.lr or 0.0) if recipe.curriculum is not None else recipe.peak(member.lag)
+    return recipe.lr if recipe.curriculum is not None else recipe.peak(member.lag)
 
 
 def _draw(member: Member, windows: bool) -> str:
@@ -319,7 +318,7 @@ def _warm(member: Member) -> str:
     return f" * min(1, (step + 1) / {warmup})" if warmup > 1 else ""
 
 
-def _cosine(recipe: Recipe) -> str:
+def _cosine(recipe: ResolvedRecipe) -> str:
     """The factor of a cosine over the budget."""
     cosine = "(1 + np.cos(np.pi * step / BUDGET)) / 2"
     return cosine if recipe.floor is None else f"({recipe.floor} + {1 - recipe.floor} * {cosine})"

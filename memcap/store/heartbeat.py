@@ -26,11 +26,13 @@ import polars as pl
 
 from memcap.store import files, shards
 from memcap.store.files import BadFileError, open_regular
+from memcap.store.study import Study
 
 SECONDS = 2.0  # between two heartbeats
 HEARTBEAT_TIMEOUT = 60.0  # seconds without a heartbeat after which a job is taken for gone
 MOST_LISTED = 20  # members in training that a heartbeat tells of one by one
 DIGEST = "sha256"  # beside the fields, of them; memcap 0.1 wrote none
+NO_STUDY = Study()
 OLDER_NAMES = {"heard": "updated", "left": "seconds_left"}
 
 MEMBERS = {
@@ -152,29 +154,21 @@ class _Training:
 
 
 class JobProgress:
-    """Counts of a job, from which its heartbeat is made; thread-safe. It takes plain values only.
+    """The counts of a job, from which its heartbeat is made; thread-safe. It takes plain values only.
 
     Args:
         to_come: members that the job trains, at most.
+        study: the study that it trains.
         before: members of the job that had rows before.
-        study, command, token: of the job, as in `Heartbeat`; a token of its own if there is none.
-        searched: whether a design decides as it goes which members are trained.
-        solved_before: how many of the members that had rows before were solved.
+        solved_before: how many of these were solved.
+
+    Attributes:
+        token: 16 hexadecimal digits that name the job's files.
     """
 
-    def __init__(
-        self,
-        to_come: int,
-        before: int = 0,
-        study: str = "",
-        command: str | None = None,
-        token: str = "",
-        searched: bool = False,
-        solved_before: int = 0,
-    ):
-        self.solved_before = solved_before
-        self.before, self.token = before, token or shards.new_token()
-        self.study, self.command, self.searched = study, command, searched
+    def __init__(self, to_come: int, study: Study = NO_STUDY, before: int = 0, solved_before: int = 0):
+        self.study, self.token = study, shards.new_token(study.session)
+        self.before, self.solved_before = before, solved_before
         self.folder = str(Path.cwd())
         self.started, self.clock_started = time.time(), time.monotonic()
         self.done = self.solved = 0
@@ -218,14 +212,14 @@ class JobProgress:
         with self.lock:
             return Heartbeat(
                 token=self.token,
-                study=self.study,
-                command=self.command,
+                study=self.study.name,
+                command=self.study.command,
                 folder=self.folder,
                 host=socket.gethostname(),
                 pid=os.getpid(),
                 started=self.started,
                 updated=time.time(),
-                searched=self.searched,
+                searched=self.study.is_searched,
                 done=self.done,
                 solved=self.solved,
                 diverged=self.counts["diverged"],
@@ -260,7 +254,7 @@ class JobProgress:
 
 
 @contextlib.contextmanager
-def writing(folder: Path | None, progress: JobProgress, members: pl.DataFrame) -> Generator[None]:
+def writing(progress: JobProgress, members: pl.DataFrame) -> Generator[None]:
     """Within, a thread writes the job's heartbeat every couple of seconds; at the end the last one says how
     it ended. Costs the job nothing.
 
@@ -268,10 +262,10 @@ def writing(folder: Path | None, progress: JobProgress, members: pl.DataFrame) -
     are deleted.
 
     Args:
-        folder: of the study; None: nothing is written.
-        progress: the job's.
+        progress: the job's; of a study without a folder nothing is written.
         members: that it may train, with the columns of `MEMBERS`; without any nothing is written.
     """
+    folder = progress.study.folder
     if folder is None or members.is_empty():
         yield
         return

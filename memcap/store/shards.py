@@ -94,7 +94,11 @@ def check_study(name: str) -> None:
 
 
 def prepare(folder: Path) -> None:
-    """Make the folder and see that it can be written, before anything trains."""
+    """Make the folder, check that it can be written, and remove what killed jobs left in it.
+
+    Raises:
+        UserError: it cannot be written.
+    """
     try:
         for part in ("rows", "weights"):
             files.make_folder(folder / part)
@@ -104,6 +108,7 @@ def prepare(folder: Path) -> None:
         raise UserError(
             f"out={folder}: cannot be written ({error.strerror or error}); set out to another folder"
         ) from error
+    remove_stale_files(folder)
 
 
 def write(

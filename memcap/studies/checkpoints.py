@@ -24,7 +24,6 @@ from memcap.config import Engine, Member
 from memcap.store import shards
 from memcap.store.curves import Points
 from memcap.store.files import BadFileError, make_folder
-from memcap.store.rows import without_failed
 from memcap.store.weights import read_sealed, write_sealed
 from memcap.studies.environment import fingerprint
 from memcap.terminal.words import plural, warn_once
@@ -43,10 +42,16 @@ class Checkpoints:
         members: the job's.
         engine: how they are trained.
         token: of the job, which names its file; a token of its own if there is none.
+        finished: keys of the members, of any job, that have rows: their states are not needed any more.
     """
 
     def __init__(
-        self, folder: Path, members: Iterable[Member], engine: Engine | None = None, token: str = ""
+        self,
+        folder: Path,
+        members: Iterable[Member],
+        engine: Engine | None = None,
+        token: str = "",
+        finished: Collection[str] = (),
     ):
         self.engine = engine or Engine()
         self.path = folder / "checkpoints" / f"{token or shards.new_token()}.npz"
@@ -56,10 +61,8 @@ class Checkpoints:
         self.curves: dict[str, Points] = {}  # by key, to where the state is
         self.adopted_files: list[Path] = []  # what they hold is held here, or has rows
         self.foreign: set[str] = set()  # whose states another stack or other code made
-        if there := sorted(self.path.parent.glob("*.npz")):
-            finished = set(without_failed(shards.read(folder))["key"])
-            for path in there:
-                self._adopt(path, finished)
+        for path in sorted(self.path.parent.glob("*.npz")):
+            self._adopt(path, finished)
         if begin := self.foreign - set(self.states):
             why = "half-trained by other code, another loop, other versions or another device, so begun anew"
             warn_once(f"{why}: {plural(len(begin), 'member')}")

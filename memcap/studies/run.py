@@ -1,9 +1,8 @@
-"""A run of a job: what its folder lacks of its members, trained, and every row written as it comes."""
+"""A run of one job: it trains the members that the study's folder lacks, and writes each row as it comes."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import polars as pl
 
@@ -18,6 +17,7 @@ from memcap.runtime.signals import Interrupted
 from memcap.store import heartbeat, shards
 from memcap.store.heartbeat import JobProgress
 from memcap.store.rows import frame, one_per_key, passed_column, without_failed
+from memcap.store.study import Study
 from memcap.studies.checkpoints import Checkpoints
 from memcap.studies.progress import ProgressBar
 from memcap.studies.writer import StudyWriter, members_table
@@ -26,85 +26,70 @@ from memcap.training.engine import Result, train
 
 @dataclass(frozen=True)
 class Todo:
-    """What a folder holds of a job, and what it lacks.
+    """The part of a job that its folder holds, and the part that it lacks.
 
     Args:
-        rows: of the members that it holds.
-        missing: the other members, each once.
-        search: of a design that decides as it goes, which knows the rows; None: every missing member is
-            trained.
-        first: to train first: all that is missing, or what the search begins with.
-        most: how many are trained at most; where counts are not monotone in width, a search may come to want
-            more.
-        usual: about how many, where a search knows that of simulated studies.
+        rows: of the job's members that the folder holds.
+        finished: keys of all rows in the folder, also of other members.
+        missing: the job's other members, each once.
+        candidates: all members that may be trained.
+        search: the search of a design that decides as it goes, which knows the rows. None: every missing
+            member is trained.
+        first: the members to train first: all that is missing, or those that the search begins with.
+        most: the number of members that are trained at most. Where counts are not monotone in width, a
+            search may come to want more.
+        usual: the number that such a search trains in simulated studies, where that is known.
     """
 
     rows: pl.DataFrame
+    finished: frozenset[str]
     missing: list[Member]
+    candidates: Sequence[Member]
     search: SearchOfWidths | None
     first: list[Member]
     most: int
     usual: int | None = None
 
 
-def what_is_missing(
-    members: Sequence[Member], folder: Path | None, design: str, precision: float | None = None
-) -> Todo:
-    """Look into a study's folder, and write nothing.
+def what_is_missing(members: Sequence[Member], study: Study) -> Todo:
+    """Compare a job's members with the rows in the study's folder; write nothing.
 
     Args:
         members: the job's.
-        folder: the study's, which need not exist; None: there are no rows.
-        design: "grid"; "bisect", see `memcap.designs.bisect`; "adaptive", see `memcap.designs.adaptive`;
-            "race", see `memcap.designs.race`.
-        precision: of the design "adaptive"; None: its default.
+        study: the study; its folder need not exist.
 
     Raises:
         UserError: members that cannot be searched.
     """
-    all_members = members if design != "race" else Race(members, {}).candidates
-    by_key = {member.key: member for member in all_members}
+    candidates = members if study.design != "race" else Race(members, {}).candidates
+    by_key = {member.key: member for member in candidates}
+    folder = study.folder
     there = shards.read(folder) if folder is not None and folder.exists() else frame([])
-    rows = without_failed(there.filter(pl.col("key").is_in(list(by_key))))
-    keys = set(rows["key"])
-    missing = [member for key, member in by_key.items() if key not in keys]
-    if design == "grid":
-        return Todo(rows, missing, None, missing, len(missing))
+    there = without_failed(there)
+    finished = frozenset(there["key"])
+    rows = there.filter(pl.col("key").is_in(list(by_key)))
+    missing = [member for key, member in by_key.items() if key not in finished]
+    if not study.is_searched:
+        return Todo(rows, finished, missing, members, None, missing, len(missing))
     ends = rows.select("key", passed_column(), "steps", pl.col("best").fill_null(math.nan))
     outcomes = {by_key[key]: Outcome.of(by_key[key], *end) for key, *end in ends.iter_rows()}
-    search = search_by(design, members, outcomes, precision)
+    search = search_by(study.design, members, outcomes, study.precision)
     first = search.first_members()
     usual = search.usual if isinstance(search, Adaptive) else None
-    return Todo(rows, missing, search, first, search.estimate if first else 0, usual)
+    most = search.estimate if first else 0
+    return Todo(rows, finished, missing, search.candidates, search, first, most, usual)
 
 
-def run_study(
-    members: Sequence[Member],
-    engine: Engine,
-    folder: Path | None,
-    study: str,
-    design: str = "grid",
-    quiet: bool = False,
-    command: str | None = None,
-    session: str = "",
-    precision: float | None = None,
-) -> pl.DataFrame:
-    """Train what is missing.
+def run_study(members: Sequence[Member], engine: Engine, study: Study, quiet: bool = False) -> pl.DataFrame:
+    """Train the members that are missing.
+
+    Rows that the folder holds are not trained again, unless the member failed. Half-trained members go on.
 
     Args:
         members: the job's members.
         engine: how members share the machine.
-        folder: the study's folder; rows that it holds are not trained again, unless the member failed, and
-            half-trained members go on. None: nothing is written.
-        study: name of the study, in every row.
-        design: "grid" trains all members; "bisect" those that find the thresholds, see
-            `memcap.designs.bisect`; "adaptive" fewer, see `memcap.designs.adaptive`; "race" first those that
-            tell which recipe to take, see `memcap.designs.race`.
+        study: the study that they belong to.
         quiet: show no progress.
-        command: what was typed to start it, for `memcap status`.
-        session: 8 hexadecimal digits that all jobs of one command have in common (`shards.new_session`), so
-            that one who follows the folder knows their files; "": the job is alone.
-        precision: of the design "adaptive"; None: its default.
 
     Returns:
         The rows of these members, as far as the design wanted them.
@@ -112,29 +97,15 @@ def run_study(
     jax_setup.setup()
     jax_setup.platform()
     loops.check(engine.loop)
-    if folder is not None:
-        shards.prepare(folder)
-        shards.remove_stale_files(folder)
-    todo = what_is_missing(members, folder, design, precision)
-    search, there = todo.search, todo.rows.height
-    token = shards.new_token(session)
-    candidates = members if search is None else search.candidates
-    checkpoints = None if folder is None else Checkpoints(folder, candidates, engine, token)
-    solved_before = int(todo.rows["solved"].sum())
-    progress = JobProgress(todo.most, there, study, command, token, search is not None, solved_before)
-    writer = StudyWriter(folder, study, progress, checkpoints)
-
-    def next_members(results: Sequence[Result]) -> list[Member]:
-        assert search is not None
-        more = [
-            member
-            for each in results
-            for member in search.next_members(
-                each.member, Outcome.of(each.member, each.passed, each.steps, each.best)
-            )
-        ]
-        progress.expect(search.estimate)
-        return more
+    if study.folder is not None:
+        shards.prepare(study.folder)
+    todo = what_is_missing(members, study)
+    progress = JobProgress(todo.most, study, todo.rows.height, int(todo.rows["solved"].sum()))
+    checkpoints = None
+    if study.folder is not None:
+        checkpoints = Checkpoints(study.folder, todo.candidates, engine, progress.token, todo.finished)
+    writer = StudyWriter(progress, checkpoints)
+    to_come = members_table(todo.missing if todo.first else [])
 
     def save(interrupted: Interrupted) -> None:
         writer.flush()
@@ -144,16 +115,33 @@ def run_study(
         with (
             signals.saving(save),
             ProgressBar(progress, quiet),
-            heartbeat.writing(folder, progress, members_table(todo.missing if todo.first else [])),
+            heartbeat.writing(progress, to_come),
             writer,
         ):
             if todo.first:
-                how = (next_members, candidates, ()) if search else (None, (), members)
-                train(todo.first, engine, writer, *how)
-                if checkpoints is not None:
-                    # The rest are of members that a search wanted before, and now does not.
-                    checkpoints.drop(list(checkpoints.states))
+                _train(todo, engine, writer)
     except Interrupted as interrupted:
         writer.count(interrupted)
         raise
     return one_per_key([todo.rows, frame(writer.rows)])
+
+
+def _train(todo: Todo, engine: Engine, writer: StudyWriter) -> None:
+    """Train what is to do, and all that its search comes to want."""
+    search = todo.search
+    if search is None:
+        train(todo.first, engine, writer, None, (), todo.candidates)
+    else:
+
+        def next_members(results: Iterable[Result]) -> list[Member]:
+            more = []
+            for each in results:
+                outcome = Outcome.of(each.member, each.passed, each.steps, each.best)
+                more += search.next_members(each.member, outcome)
+            writer.progress.expect(search.estimate)
+            return more
+
+        train(todo.first, engine, writer, next_members, todo.candidates)
+    if writer.checkpoints is not None:
+        # The rest are of members that a search wanted before, and now does not.
+        writer.checkpoints.drop(list(writer.checkpoints.states))

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -18,7 +17,7 @@ import polars as pl
 
 from memcap import loops
 from memcap.config import Member
-from memcap.knobs import keyed
+from memcap.knobs import keyed, set_words
 from memcap.runtime.signals import Interrupted
 from memcap.store import curves, files, heartbeat, shards
 from memcap.store.curves import Points, add_point, thin
@@ -125,8 +124,7 @@ def members_table(members: Sequence[Member]) -> pl.DataFrame:
 @lru_cache(maxsize=1024)
 def _label(task: Task) -> str:
     """Its name; knobs that are not the default stand behind it."""
-    default = vars(type(task)())
-    knobs = ",".join(f"{name}={value}" for name, value in vars(task).items() if value != default[name])
+    knobs = ",".join(set_words(task))
     return task.name + (f"({knobs})" if knobs else "")
 
 
@@ -158,20 +156,12 @@ class StudyWriter(Listener):
     collected here, and weights and curves are not.
 
     Args:
-        folder: of the study; None: nothing is written.
-        study: name of the study, in every row.
-        progress: counts of the job; its token names the files.
+        progress: counts of the job; its study and its token name the files.
         checkpoints: of the job; None: no states are wanted.
     """
 
-    def __init__(
-        self,
-        folder: Path | None,
-        study: str,
-        progress: JobProgress,
-        checkpoints: Checkpoints | None = None,
-    ):
-        self.folder, self.study, self.progress = folder, study, progress
+    def __init__(self, progress: JobProgress, checkpoints: Checkpoints | None = None):
+        self.progress, self.folder = progress, progress.study.folder
         self.checkpoints = checkpoints
         self.checkpoint_after = math.inf if checkpoints is None else SECONDS_OF_TRAINING
         self.rows: list[dict[str, Any]] = []  # of this job
@@ -188,7 +178,7 @@ class StudyWriter(Listener):
         self.progress.chunk(
             member.key,
             member_name(member.task.name, member.lag, member.model.units, member.seed),
-            member.recipe.budget or 0,
+            member.recipe.budget,
             chunk.first_step,
             chunk.first_step + len(losses),
             float(np.mean(losses)) if len(losses) else None,
@@ -215,7 +205,7 @@ class StudyWriter(Listener):
             name = shards.shard_name(population, self.progress.token, number)
             shard = self.shards.setdefault(name, _Shard())
             for result in results:
-                key, row = result.member.key, row_of(result, self.study, name)
+                key, row = result.member.key, row_of(result, self.progress.study.name, name)
                 self.rows.append(row)
                 shard.rows.append(row)
                 shard.weights[key] = result.weights

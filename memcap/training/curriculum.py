@@ -54,7 +54,7 @@ def curriculum_of(member: Member, max_length: int) -> Curriculum:
     lengths = np.full(max_length + 1, member.length, np.int32)
     for shorter in range(start if recipe.lags is None else task.smallest_lag, lag):
         lengths[shorter] = min(task.length(shorter), member.length)
-    deadline = (recipe.deadline or 0.0) * (recipe.budget or 0)
+    deadline = (recipe.deadline or 0.0) * recipe.budget
     arrive = np.bool_(recipe.schedule == "arrive")
     falls_above = np.float32(lag if recipe.falls_above is None else recipe.falls_above)
     threshold = () if task.higher_is_better else np.float32(member.facts.threshold)

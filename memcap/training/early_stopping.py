@@ -139,4 +139,4 @@ class EarlyStopping:
         return self.member.task.passes(score, self.member.facts.threshold)
 
     def _at_end(self, step: int) -> bool:
-        return step >= (self.member.recipe.budget or 0)
+        return step >= self.member.recipe.budget

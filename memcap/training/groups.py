@@ -24,7 +24,7 @@ from memcap.training.program import Program, lengths, loop_of
 from memcap.training.step import TrainSpec
 
 SMALLEST_WIDTH, SMALLEST_BUFFER, GROWTH = 4, 64, 4
-# that is compiled; measured on a core of an AMD EPYC (Zen 4), `python -m benchmarks padding`
+# to compile another one, on a core of an AMD EPYC (Zen 4); `python -m benchmarks study` counts them, too
 SECONDS_A_PROGRAM = 1.0
 
 
@@ -65,7 +65,7 @@ class Groups:
             spec = TrainSpec.of(member)
             loop, side_by_side = loop_of(spec, member.length, engine)
             if not side_by_side and cell_class(member.model.cell).can_pad:
-                steps[loop][spec] += member.recipe.budget or 0
+                steps[loop][spec] += member.recipe.budget
         self.programs: dict[TrainSpec, TrainSpec] = {}
         for loop, counts in steps.items():
             cost = loops.padding_cost(loop)

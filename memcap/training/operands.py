@@ -75,7 +75,7 @@ def train_operands(trainer: Trainer, member: Member) -> TrainOperands:
         np.float32(recipe.lr if with_curriculum else recipe.peak(member.lag)),
         np.int32(recipe.warmup_steps),
         np.bool_(recipe.schedule == "cosine"),
-        np.int32(recipe.budget or 0),
+        np.int32(recipe.budget),
         np.int32(member.model.units),
         curriculum.curriculum_of(member, trainer.max_length) if with_curriculum else (),
     )

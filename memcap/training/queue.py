@@ -101,7 +101,7 @@ def cost(member: Member) -> float:
     overhead)^2."""
     recipe, model = member.recipe, member.model
     work = model.layers * (model.units + 8.0) ** 2
-    return (recipe.budget or 0) * member.length * (recipe.batch or 0) * work
+    return recipe.budget * member.length * recipe.batch * work
 
 
 class Queue:

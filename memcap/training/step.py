@@ -116,17 +116,13 @@ class TrainSpec:
     def of(cls, member: Member) -> TrainSpec:
         """The spec of a member."""
         recipe = member.recipe
-        assert recipe.batch is not None
-        assert recipe.clip is not None
-        assert recipe.optimizer is not None
-        assert recipe.clip_by is not None
         return cls(
             member.task,
             member.architecture,
             recipe.batch,
             recipe.clip,
             member.evaluation,
-            recipe.curriculum is not None or recipe.lags is not None,
+            recipe.with_other_lags,
             recipe.optimizer,
             recipe.decay or 0.0,
             recipe.floor or 0.0,

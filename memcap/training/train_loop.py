@@ -170,7 +170,7 @@ class Lanes:
         """Take all members through a chunk of training, and through the evaluations that are due after it."""
         start, active = time.perf_counter(), self.active
         losses = np.zeros((self.program.lanes, self.program.spec.evaluation.every), np.float32)
-        if any(lane.steps < (lane.member.recipe.budget or 0) for lane in active.values()):
+        if any(lane.steps < lane.member.recipe.budget for lane in active.values()):
             # Else they are only evaluated once more.
             self.states, losses = self.code.train_chunk(self.states, self.operands_on_device)
         steps, finite, train_scores = (

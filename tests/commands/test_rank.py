@@ -1,4 +1,4 @@
-"""`memcap rank`: a guest is trained as the map says, and stands among the cells that are published."""
+"""`memcap rank`: a guest is trained as the map of cells says, and ranked there."""
 
 import json
 
@@ -8,7 +8,7 @@ from study_rows import group, table
 
 import memcap as package
 from memcap import api
-from memcap.capacity import state
+from memcap.capacity import cell_map
 from memcap.knobs import UserError
 from memcap.store import shards
 
@@ -27,7 +27,7 @@ def place(tmp_path, monkeypatch):
     ]
     published = tmp_path / "published.parquet"
     shards.write_table(published, table(*groups))
-    monkeypatch.setattr(api, "rows_file", {state.STUDY: published}.get)
+    monkeypatch.setattr(api, "rows_file", {cell_map.STUDY: published}.get)
 
     def members_of(cell):
         recipes = [api.Recipe("own_start", budget=2, lr=lr) for lr in (0.01, 0.02)]
@@ -35,7 +35,7 @@ def place(tmp_path, monkeypatch):
             "latch", recipe=recipes, lag=1, cell=cell, units=[1, 2, 3], seed=2, sequences=8
         )
 
-    monkeypatch.setattr(state, "members_of", members_of)
+    monkeypatch.setattr(cell_map, "members_of", members_of)
     return tmp_path
 
 
@@ -47,9 +47,9 @@ def test_a_guest_is_trained_once_and_stands_beside_the_others(place):
     assert head == ["task", "lag", "verdict", "rank", "bytes", "parameters", "fewest"]
     assert line[:6] == ["latch", "1", "trained", "open", "of", "3"]
     assert line[-2] == "GRUCell"
-    assert done.out.splitlines()[-1].endswith("outputs/rank_memcap_cells_leaky_Leaky/figures/state.png")
+    assert done.out.splitlines()[-1].endswith("outputs/rank_memcap_cells_leaky_Leaky/figures/cell_map.png")
     assert {path.name for path in (folder / "figures").iterdir()} == {
-        f"state.{end}" for end in ("png", "pdf", "csv")
+        f"cell_map.{end}" for end in ("png", "pdf", "csv")
     }
     rows = {path: content for path, content in files(folder).items() if "rows" in str(path)}
     assert rows

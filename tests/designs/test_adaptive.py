@@ -1,6 +1,6 @@
 """The design `adaptive`: sound whatever the results and their order, the same after a kill, and as precise as
-was asked for. What it saves is measured by `python -m benchmarks designs`, and held in
-tests/benchmarks/test_designs.py."""
+was asked for. What it saves is measured by `python -m tests.designs.simulation`, and held
+in test_designs.py."""
 
 from dataclasses import replace
 

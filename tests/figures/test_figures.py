@@ -99,8 +99,7 @@ def test_importing_drawing_and_saving_choose_no_backend(tmp_path):
     """A notebook's own backend must stay."""
     write(tmp_path, group("delay_line", 2), group("delay_line", 4))
     script = (
-        "import sys, matplotlib; from pathlib import Path; from memcap import figures; from memcap.studies"
-        " import store\n"
+        "import sys, matplotlib; from pathlib import Path; from memcap import figures, store\n"
         "from memcap.figures import frontier\n"
         "def untouched(): return matplotlib.get_backend(auto_select=False) is None and 'matplotlib.pyplot'"
         " not in sys.modules\n"

@@ -186,6 +186,18 @@ def test_jobs_in_folders_of_their_own_end_with_what_they_found(tmp_path):
     assert done.out.count("\n1 member, ") == 4
 
 
+def test_hydras_settings_of_a_job_hold(tmp_path):
+    own = ["hydra.job.chdir=true", "hydra.output_subdir=own", "+hydra.job.env_set.MEMCAP_TEST='a b'"]
+    own += ["hydra.sweep.subdir=${hydra.job.num}-${hydra.job.override_dirname}"]
+    own += [f"hydra.job.config.override_dirname.exclude_keys=[{','.join(w.split('=')[0] for w in TINY)}]"]
+    done = memcap(tmp_path, "train", "-m", "task=latch", "model.units=1,2", "task.lag=2", *TINY, *own)
+    assert (done.status, store.read(tmp_path).height) == (0, 2)
+    assert logs(tmp_path).keys() == {f"{n}-model.units={n + 1},task.lag=2,task=latch" for n in (0, 1)}
+    for path in tmp_path.rglob("train.log"):
+        hydra = OmegaConf.load(path.parent / "own" / "hydra.yaml").hydra
+        assert (hydra.runtime.output_dir, hydra.job.env_set.MEMCAP_TEST) == (str(path.parent), "a b")
+
+
 def test_what_is_typed_beats_what_the_sweeper_was_given(tmp_path):
     study = tmp_path / "own" / "sweeps" / "given.yaml"
     study.parent.mkdir(parents=True)

@@ -61,7 +61,7 @@ def test_a_folder_of_ones_own_adds_choices_while_it_is_looked_in(own):
 @pytest.mark.parametrize("overrides", [["sweeps=own"], ["sweeps=glob(ow*)"]])
 def test_jobs_come_of_a_folder_of_ones_own(own, overrides):
     ((job,),) = compose_jobs([*overrides, "task=latch", "recipe=mine"], own, multirun="glob" in overrides[0])
-    assert (job.settings.study, len(job.members)) == ("own", 2)
+    assert (job.settings.study.name, len(job.members)) == ("own", 2)
     assert {member.recipe.name for member in job.members} == {"mine"}
     with pytest.raises(UserError, match=r"sweeps=own: no such choice"):
         compose_jobs(["sweeps=own"])

@@ -2,17 +2,17 @@
 
 import pickle
 import signal
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from memcap.config import Engine, Member
-from memcap.launch import session
+from memcap.launch import ledger, session
 from memcap.launch.jobs import Job, Settings
 from memcap.launch.session import Session
 from memcap.runtime.signals import Interrupted
 from memcap.store.rows import frame
+from memcap.store.study import Study
 from memcap.tasks.latch import Latch
 from memcap.tracking import Tracking
 
@@ -39,18 +39,19 @@ def mirrors(monkeypatch):
         started.append(FakeMirror(*arguments))
         return started[-1]
 
-    monkeypatch.setattr(session, "MirrorProcess", start)
+    monkeypatch.setattr(ledger, "MirrorProcess", start)
     return started
 
 
-def job(*members, mode="wandb", **engine):
-    return Job(Settings(Engine(**engine), Tracking(mode), "study", Path("outputs/study"), "grid"), members)
+def job(*members, mode="wandb", name="study", **engine):
+    study = Study(Path("outputs/study"), name)
+    return Job(Settings(Engine(**engine), Tracking(mode), study), members)
 
 
 @pytest.mark.parametrize("error", [None, Interrupted(signal.SIGTERM), ValueError("wrong")])
 def test_how_a_command_ended_reaches_each_mirror(mirrors, error):
     training = Session("memcap train")
-    training.add_jobs([job(), replace(job(), settings=replace(job().settings, study="other"))])
+    training.add_jobs([job(), job(name="other")])
     kind = None if error is None else type(error)
     training.__exit__(kind, error, None)
     assert [mirror.left for mirror in mirrors] == [kind, kind]
@@ -72,8 +73,8 @@ def test_the_run_of_a_study_names_the_shares_that_this_command_has(mirrors, ours
 def test_one_mirror_follows_the_jobs_of_a_study_wherever_they_train(mirrors, monkeypatch):
     sessions = []
 
-    def run_study(members, *arguments, session, **options):
-        sessions.append(session)
+    def run_study(members, engine, study):
+        sessions.append(study.session)
         return frame([])
 
     monkeypatch.setattr(session, "run_study", run_study)

@@ -104,5 +104,5 @@ def test_what_is_no_paper_is_refused():
         UserError, match=r"nobody: no such paper; one of .*collins2017.*, or MODULE:NAME of your own"
     ):
         papers.find("nobody")
-    with pytest.raises(UserError, match=r"paper=memcap\.figures:law: has no PAPER"):
-        papers.find("memcap.figures:law")
+    with pytest.raises(UserError, match=r"paper=memcap\.figures:costs: has no PAPER"):
+        papers.find("memcap.figures:costs")

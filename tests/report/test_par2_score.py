@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from memcap.report.tables import par2_score
+from memcap.report.job_end import par2_score
 from memcap.store.rows import frame
 
 ROWS = pl.DataFrame(

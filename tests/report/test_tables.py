@@ -11,13 +11,8 @@ from study_rows import group, table, write
 from memcap import store
 from memcap.capacity.frontier import frontier
 from memcap.capacity.points import columns, interval_text
-from memcap.report.tables import (
-    SHOWN_ROWS,
-    frontier_table,
-    print_summary,
-    rows_table,
-    summarize,
-)
+from memcap.report.job_end import print_summary, summarize
+from memcap.report.tables import SHOWN_ROWS, frontier_table, rows_table
 from memcap.thresholds.curve import Threshold
 
 SHARP = {1: (0, 4), 2: (3, 4), 3: (4, 4)}

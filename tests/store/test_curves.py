@@ -8,6 +8,7 @@ from watching import Watcher, run_watched
 
 from memcap.designs.axes import members
 from memcap.store import curves, shards
+from memcap.store.study import Study
 from memcap.studies.run import run_study
 
 pytestmark = pytest.mark.usefixtures("quick_file")
@@ -24,7 +25,9 @@ class Sees(Watcher):
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
     folder, watcher = tmp_path_factory.mktemp("study"), Sees()
-    run_watched(watcher, members(small_job({"model.units": [1, 2], "seed": 2})), ONE_LANE, folder, "small")
+    run_watched(
+        watcher, members(small_job({"model.units": [1, 2], "seed": 2})), ONE_LANE, Study(folder, "small")
+    )
     return folder, watcher.curves
 
 
@@ -94,7 +97,7 @@ def test_no_curves_are_no_error(tmp_path):
 
 def test_curves_are_thinned(tmp_path):
     found = members(small_job(recipe__budget=4000, evaluation__every=40, recipe__lr=1e-9, recipe__batch=1))
-    run_study(found, ONE_LANE, tmp_path, "small", quiet=True)
+    run_study(found, ONE_LANE, Study(tmp_path, "small"), quiet=True)
     steps = curves.read(tmp_path)["step"]
     assert curves.MOST_POINTS / 2 < len(steps) <= curves.MOST_POINTS
     assert (steps[0], steps[-1]) == (4, 4000)

@@ -15,6 +15,7 @@ from memcap import store
 from memcap.designs.axes import members
 from memcap.store import files, shards, weights
 from memcap.store.files import BadFileError
+from memcap.store.study import Study
 from memcap.store.weights import nested, write_arrays
 from memcap.studies.run import run_study
 from memcap.terminal.words import warn_once
@@ -163,15 +164,15 @@ def test_sound_weights_elsewhere_make_up_for_bad_ones(tmp_path):
 
 def test_a_rerun_trains_what_a_bad_shard_held_and_leaves_it_there(tmp_path, capsys):
     found = members(small_job({"seed": 3}))
-    run_study(found[:1], ONE_LANE, tmp_path, "small", quiet=True)
+    run_study(found[:1], ONE_LANE, Study(tmp_path, "small"), quiet=True)
     (kept,) = (tmp_path / "rows").iterdir()
-    run_study(found, ONE_LANE, tmp_path, "small", quiet=True)
+    run_study(found, ONE_LANE, Study(tmp_path, "small"), quiet=True)
     (bad,) = set((tmp_path / "rows").iterdir()) - {kept}
     content = next(flipped(bad.read_bytes()))
     bad.unlink()
     bad.write_bytes(content)
     capsys.readouterr()
-    rows = run_study(found, ONE_LANE, tmp_path, "small", quiet=True)
+    rows = run_study(found, ONE_LANE, Study(tmp_path, "small"), quiet=True)
     assert capsys.readouterr().err.count(f"{bad}: damaged") == 1
     assert sorted(rows["key"]) == sorted(m.key for m in found)
     assert bad.read_bytes() == content

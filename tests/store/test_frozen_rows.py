@@ -20,7 +20,7 @@ from memcap.knobs import defaults, knob
 from memcap.models import initializers
 from memcap.models.initializers import Init
 from memcap.models.model import Model
-from memcap.recipes import Recipe
+from memcap.recipes import Recipe, ResolvedRecipe
 from memcap.studies.writer import row_of
 from memcap.tasks import task_class
 
@@ -104,6 +104,8 @@ def come(monkeypatch, part, default=0.25, before=0.5):
     monkeypatch.setattr(config, now.__name__, cls)
     if part == "recipe":
         monkeypatch.setattr(recipes, "Recipe", cls)
+        cls = type("Later", (ResolvedRecipe, cls), {})
+        monkeypatch.setattr(recipes, "ResolvedRecipe", cls)
         recipes.complete.cache_clear()
     return cls
 
@@ -132,9 +134,10 @@ def test_a_later_knob_changes_a_key_only_where_it_is_not_as_before(monkeypatch, 
 
 def test_a_later_knob_of_a_recipe_needs_no_place_in_its_file(monkeypatch):
     cls = come(monkeypatch, "recipe")
-    found = Member(task_class("latch")(), 5, recipe=cls("hold"))
+    found = Member(task_class("latch")(), 5, recipe=recipes.Recipe("hold"))
+    assert isinstance(found.recipe, cls)
     assert found.recipe.mood == 0.5
-    assert Member(task_class("latch")(), 5, recipe=cls("hold", mood=0.75)).recipe.mood == 0.75
+    assert Member(task_class("latch")(), 5, recipe=recipes.Recipe("hold", mood=0.75)).recipe.mood == 0.75
 
 
 @pytest.mark.parametrize(("default", "same"), [(0.5, True), (0.25, False)])

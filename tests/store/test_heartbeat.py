@@ -23,6 +23,7 @@ from memcap.store.heartbeat import (
     read_members,
     writing,
 )
+from memcap.store.study import Study
 
 ROOT = Path(__file__).parents[2]
 
@@ -116,8 +117,8 @@ def test_a_heartbeat_lists_those_that_have_trained_longest(clock, monkeypatch):
 def test_it_is_written_now_and_then_and_at_the_end(tmp_path, monkeypatch):
     monkeypatch.setattr(heartbeat, "SECONDS", 0.01)
     begun = time.time()
-    progress = JobProgress(9, 0, "name", "memcap train study=name", searched=True)
-    with writing(tmp_path, progress, listed("ba")):
+    progress = JobProgress(9, Study(tmp_path, "name", "bisect", command="memcap train study=name"))
+    with writing(progress, listed("ba")):
         ((token, early),) = read(tmp_path).items()
         assert token == early.token == progress.token
         assert shards.session_of(token) == token[:8]
@@ -148,20 +149,20 @@ def test_it_is_written_now_and_then_and_at_the_end(tmp_path, monkeypatch):
     ],
 )
 def test_how_it_ended_is_kept_and_the_error_passed_on(tmp_path, error, ended):
-    with pytest.raises(type(error)), writing(tmp_path, JobProgress(1), listed("a")):
+    with pytest.raises(type(error)), writing(JobProgress(1, Study(tmp_path)), listed("a")):
         raise error
     (last,) = read(tmp_path).values()
     assert (last.ended, last.alive) == (ended, False)
 
 
 def test_without_a_folder_or_members_nothing_is_written(tmp_path):
-    with writing(tmp_path, JobProgress(0), listed("")), writing(None, JobProgress(1), listed("a")):
+    with writing(JobProgress(0, Study(tmp_path)), listed("")), writing(JobProgress(1), listed("a")):
         assert not list(tmp_path.iterdir())
 
 
 def test_where_it_cannot_be_written_training_goes_on(tmp_path):
     (tmp_path / "jobs").write_text("in the way")
-    with writing(tmp_path, JobProgress(1), listed("a")):
+    with writing(JobProgress(1, Study(tmp_path)), listed("a")):
         pass
     assert (tmp_path / "jobs").read_text() == "in the way"
 
@@ -170,7 +171,8 @@ def test_a_job_that_was_killed_is_gone(tmp_path):
     script = (
         "import sys, time\nfrom pathlib import Path\nfrom beat_files import listed\n"
         "from memcap.store.heartbeat import JobProgress, writing\n"
-        "with writing(Path('.'), JobProgress(1), listed('a')):\n"
+        "from memcap.store.study import Study\n"
+        "with writing(JobProgress(1, Study(Path('.'))), listed('a')):\n"
         "    print('ready', flush=True); time.sleep(60)\n"
     )
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
@@ -205,7 +207,7 @@ def test_the_next_job_deletes_what_is_done_or_what_it_makes_up_for(tmp_path):
     put(tmp_path, "silent", first(updated=old), ["a"])
     put(tmp_path, "alive", first(), ["a"])
     put(tmp_path, "other", first(updated=old), ["a", "y"])
-    with writing(tmp_path, JobProgress(3), listed("abc")):
+    with writing(JobProgress(3, Study(tmp_path)), listed("abc")):
         left = read(tmp_path)
         assert len(left) == 3
         assert left.keys() > {"alive", "other"}
@@ -243,8 +245,8 @@ def test_keys_of_memcap_0_1_that_are_no_text_are_not_known(tmp_path):
 
 def test_a_heartbeat_that_a_bit_has_changed_is_not_believed(tmp_path):
     """It would advise a command that nobody typed."""
-    progress = JobProgress(1, command="memcap train study=mine")
-    with writing(tmp_path, progress, listed(["a"])):
+    progress = JobProgress(1, Study(tmp_path, command="memcap train study=mine"))
+    with writing(progress, listed(["a"])):
         pass
     (path,) = (tmp_path / "jobs").glob("*.json")
     assert read(tmp_path)[progress.token].command == "memcap train study=mine"

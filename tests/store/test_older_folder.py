@@ -18,6 +18,7 @@ import memcap
 from memcap import store
 from memcap.store import curves, heartbeat, shards
 from memcap.store.status import status
+from memcap.store.study import Study
 from memcap.studies.run import run_study
 from memcap.studies.verify import verify
 from memcap.terminal.words import warn_once
@@ -75,7 +76,7 @@ def test_what_it_lacks_is_trained_and_what_it_holds_stays(folder, members, capfd
     assert set(before["key"]) == {member.key for member in members[:2]}
     weights = {row["key"]: store.weights_of(folder, row) for row in before.iter_rows(named=True)}
     warn_once.cache_clear()
-    rows = run_study(members, ONE_LANE, folder, "older", quiet=True)
+    rows = run_study(members, ONE_LANE, Study(folder, "older"), quiet=True)
     assert "half-trained by other code" in capfd.readouterr().err
     assert sorted(rows["key"]) == sorted(member.key for member in members)
     assert_frame_equal(rows.join(before, "key", "semi"), before, check_row_order=False)
@@ -85,5 +86,5 @@ def test_what_it_lacks_is_trained_and_what_it_holds_stays(folder, members, capfd
     assert verify(folder).wrong == ()
     found = status(folder)
     assert (found.members, found.done, found.left_over, found.unfinished) == (4, 4, 0, ())
-    run_study(members, ONE_LANE, folder, "older", quiet=True)
+    run_study(members, ONE_LANE, Study(folder, "older"), quiet=True)
     assert not list(folder.glob("checkpoints/*"))

@@ -19,6 +19,7 @@ from memcap.recipes import Recipe
 from memcap.store import row_checks, shards
 from memcap.store.row_checks import BadRowsError, check_rows
 from memcap.store.rows import SCHEMA
+from memcap.store.study import Study
 from memcap.studies.run import run_study
 
 pytestmark = pytest.mark.usefixtures("quick_file")
@@ -174,7 +175,7 @@ def test_rows_of_a_learned_carry_pass_and_say_so():
 def test_rows_of_a_job_pass(tmp_path):
     """One that starts as a recipe says, and one as Flax does."""
     axes = [{}, {"model.cell": "GRUCell", "recipe.init": "flax"}]
-    rows = run_study(members(small_job(axes)), ONE_LANE, tmp_path, "small", quiet=True)
+    rows = run_study(members(small_job(axes)), ONE_LANE, Study(tmp_path, "small"), quiet=True)
     assert rows.height == 2
     assert shards.read(tmp_path, strict=True).equals(rows)
 

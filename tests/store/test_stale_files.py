@@ -18,6 +18,7 @@ from memcap.designs.axes import members
 from memcap.store import curves, files, shards
 from memcap.store.heartbeat import JobProgress
 from memcap.store.rows import frame
+from memcap.store.study import Study
 from memcap.store.weights import write_weights
 from memcap.studies.run import run_study
 from memcap.studies.writer import StudyWriter, row_of
@@ -128,7 +129,7 @@ def test_curves_whose_rows_are_about_to_come_stay(study, monkeypatch):
         write(*arguments)
 
     monkeypatch.setattr(shards, "write", swept_before)
-    writer = StudyWriter(study, "s", JobProgress(1))
+    writer = StudyWriter(JobProgress(1, Study(study, "s")))
     writer.finish("0123456789abcdef", [fake(coming)])
     assert len(list((study / "curves").iterdir())) == 1
 
@@ -193,8 +194,8 @@ def test_empty_folders_of_hydras_are_swept(study, monkeypatch):
 
 def test_the_next_job_sweeps_also_where_nothing_is_missing(study):
     found = members(small_job())
-    run_study(found, ONE_LANE, study, "s")
+    run_study(found, ONE_LANE, Study(study, "s"))
     before = paths(study)
     (study / "weights" / f".{NAME}.npz.0123abcd").touch()
-    run_study(found, ONE_LANE, study, "s")
+    run_study(found, ONE_LANE, Study(study, "s"))
     assert paths(study) == before

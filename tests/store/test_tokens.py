@@ -9,6 +9,7 @@ from watching import Watcher, run_watched
 from memcap.config import member_of
 from memcap.designs.axes import members
 from memcap.store import heartbeat, shards
+from memcap.store.study import Study
 from memcap.studies.run import run_study
 
 pytestmark = pytest.mark.usefixtures("quick_file")
@@ -50,7 +51,7 @@ class Sees(Watcher):
 def test_all_files_of_a_job_have_its_token(tmp_path):
     found = members(small_job({"model.units": [1, 2], "seed": 2}))
     sees = Sees(tmp_path)
-    run_watched(sees, found, ONE_LANE, tmp_path, "small", quiet=True, session="01234567")
+    run_watched(sees, found, ONE_LANE, Study(tmp_path, "small", session="01234567"), quiet=True)
     (token,) = heartbeat.read(tmp_path)
     assert shards.session_of(token) == "01234567"
     assert sees.names == {f"{token}.json", f"{token}.members.parquet"}
@@ -64,7 +65,7 @@ def test_a_job_lists_its_members_so_that_they_can_be_named_and_made(tmp_path):
     latch, other = small_job(), config(task="delay_line", recipe__budget=12, recipe__batch=16)
     other["task"]["symbols"] = 4
     found = members(latch) + members(other)
-    run_study(found, ONE_LANE, tmp_path, "small", quiet=True)
+    run_study(found, ONE_LANE, Study(tmp_path, "small"), quiet=True)
     (token,) = heartbeat.read(tmp_path)
     listed = {row["key"]: row for row in heartbeat.read_members(tmp_path, token).iter_rows(named=True)}
     assert listed.keys() == {member.key for member in found}
@@ -77,7 +78,7 @@ def test_a_job_lists_its_members_so_that_they_can_be_named_and_made(tmp_path):
 
 def test_a_job_of_a_search_lists_all_that_it_may_ask_for(tmp_path):
     found = members(small_job({"model.units": [1, 2, 3, 4], "seed": 2}))
-    rows = run_study(found, ONE_LANE, tmp_path, "small", "bisect", quiet=True)
+    rows = run_study(found, ONE_LANE, Study(tmp_path, "small", "bisect"), quiet=True)
     (token,) = heartbeat.read(tmp_path)
     assert heartbeat.keys_of(tmp_path, token) == {member.key for member in found}
     assert rows.height <= len(found)

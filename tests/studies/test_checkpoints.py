@@ -20,6 +20,7 @@ from memcap.loops import lstm_native
 from memcap.runtime.signals import Interrupted
 from memcap.store import curves, shards
 from memcap.store.heartbeat import JobProgress
+from memcap.store.study import Study
 from memcap.studies import checkpoints, environment
 from memcap.studies.checkpoints import Checkpoints
 from memcap.studies.run import run_study
@@ -72,20 +73,20 @@ def slow(axes=None, **changes):
 
 def stopped(found, folder, step=35, engine=ONE_LANE):
     with pytest.raises(Interrupted) as caught:
-        run_watched(Stops(step), found, engine, folder, "s")
+        run_watched(Stops(step), found, engine, Study(folder, "s"))
     return caught.value.rows_saved, caught.value.half_trained
 
 
 def gone_on(found, folder, engine=ONE_LANE):
     """The first steps of the members, in their order, and the rows."""
     FIRST.clear()
-    rows = run_study(found, engine, folder, "s")
+    rows = run_study(found, engine, Study(folder, "s"))
     return [FIRST.get(member.key) for member in found], rows
 
 
 def assert_as_whole(found, rows, folder, engine=ONE_LANE):
     lines = curves.read(folder)
-    whole = run_study(found, engine, folder / "whole", "s")
+    whole = run_study(found, engine, Study(folder / "whole", "s"))
     assert_frame_equal(rows.drop(TIMES), whole.drop(TIMES), check_exact=True)
     assert_frame_equal(lines, curves.read(folder / "whole"), check_exact=True)
 
@@ -109,7 +110,7 @@ def test_the_curve_of_a_member_that_goes_on_is_whole(tmp_path):
     (member,) = slow()
     stopped([member], tmp_path)
     watcher = Stops()
-    run_watched(watcher, [member], ONE_LANE, tmp_path, "s")
+    run_watched(watcher, [member], ONE_LANE, Study(tmp_path, "s"))
     assert {member.key: curves.points(curves.read(tmp_path), "accuracy")} == watcher.curves
     assert list(watcher.curves[member.key]) == list(range(1, BUDGET + 1))
 
@@ -117,7 +118,7 @@ def test_the_curve_of_a_member_that_goes_on_is_whole(tmp_path):
 def test_a_member_that_begins_again_leaves_nothing_of_its_curve_beyond():
     """As after the death of its worker."""
     (member,) = slow()
-    writer = StudyWriter(None, "s", JobProgress(1))
+    writer = StudyWriter(JobProgress(1, Study(None, "s")))
     for before in (0, 10, 20, 10):
         writer.add_curve(CurveChunk(member, before, np.full(5, before, np.float32), 0.5, None))
     writer.add_curve(CurveChunk(member, 15, np.zeros(0, np.float32), 0.5, 0.75))
@@ -173,7 +174,7 @@ def test_another_stack_begins_anew(tmp_path, monkeypatch, capfd, what):
     assert said in capfd.readouterr().err
     assert len(held(tmp_path)) == 1  # for who goes back to it; the next job sees that its member has a row
     monkeypatch.undo()
-    run_study(found, ONE_LANE, tmp_path, "s")
+    run_study(found, ONE_LANE, Study(tmp_path, "s"))
     assert held(tmp_path) == []
 
 
@@ -192,7 +193,7 @@ def test_rows_do_not_tell_where_a_study_was_stopped(tmp_path):
     """The shorter member is alone when the study goes on; its program is the one that it would have
     shared."""
     long, short = slow({"task.lag": [9, 3]})
-    run_study([long], ONE_LANE, tmp_path, "s")
+    run_study([long], ONE_LANE, Study(tmp_path, "s"))
     first, rows = gone_on([long, short], tmp_path)
     assert first == [None, 1]
     assert rows["program_steps"].to_list() == [long.length] * 2
@@ -272,7 +273,7 @@ def test_a_state_is_kept_until_its_members_row_is_written(tmp_path):
     """A row waits some seconds to be written: killed in between, the member goes on."""
     first, second = found = slow({"seed": 2})
     shards.prepare(tmp_path)
-    writer = StudyWriter(tmp_path, "s", JobProgress(2), Checkpoints(tmp_path, found, ONE_LANE))
+    writer = StudyWriter(JobProgress(2, Study(tmp_path, "s")), Checkpoints(tmp_path, found, ONE_LANE))
     writer.save_checkpoints([a_state(member) for member in found])
     writer.finish("population", [fake(first)])  # written at once, as none was before
     assert set(writer.load_checkpoints(found)) == {second.key}
@@ -325,10 +326,10 @@ def test_a_write_that_was_interrupted_is_made_up_for(tmp_path, monkeypatch):
 def test_cheap_members_hand_in_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr("memcap.studies.writer.SECONDS_OF_TRAINING", 1e5)
     monkeypatch.setattr(Checkpoints, "keep", lambda *arguments: pytest.fail("kept"))
-    run_study(slow(), ONE_LANE, tmp_path, "s")
+    run_study(slow(), ONE_LANE, Study(tmp_path, "s"))
 
 
 def test_without_a_folder_nothing_is_kept(monkeypatch):
     monkeypatch.setattr(StudyWriter, "save_checkpoints", lambda *arguments: pytest.fail("kept"))
     monkeypatch.setattr(StudyWriter, "load_checkpoints", lambda *arguments: pytest.fail("asked"))
-    run_study(slow(), ONE_LANE, None, "s")
+    run_study(slow(), ONE_LANE, Study(None, "s"))

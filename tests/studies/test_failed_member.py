@@ -4,8 +4,9 @@ from study_checks import ONE_LANE, small_job
 
 from memcap import store
 from memcap.designs.axes import members
-from memcap.report.tables import totals
+from memcap.report.job_end import totals
 from memcap.store.rows import without_failed
+from memcap.store.study import Study
 from memcap.studies import run
 from memcap.studies.run import run_study
 from memcap.training.engine import Result, train
@@ -25,7 +26,7 @@ def test_a_failed_member_is_recorded_and_trained_again(tmp_path, monkeypatch):
         return train([second], engine, listener, *rest)
 
     monkeypatch.setattr(run, "train", fails)
-    rows = run_study([first, second], ONE_LANE, tmp_path, "small")
+    rows = run_study([first, second], ONE_LANE, Study(tmp_path, "small"))
     kept = store.read(tmp_path)
     (failed,) = kept.filter(kept["status"] == "failed").iter_rows(named=True)
     assert (failed["key"], failed["solved"], failed["reason"]) == (
@@ -35,7 +36,7 @@ def test_a_failed_member_is_recorded_and_trained_again(tmp_path, monkeypatch):
     )
     assert without_failed(kept)["key"].to_list() == [second.key]
     assert totals(rows).endswith(", 1 failed (the same command trains these again)")
-    again = run_study([first, second], ONE_LANE, tmp_path, "small")
+    again = run_study([first, second], ONE_LANE, Study(tmp_path, "small"))
     assert asked == [[first, second], [first]]
     assert set(without_failed(again)["key"]) == set(store.read(tmp_path)["key"]) == {first.key, second.key}
     assert "failed" not in totals(again)

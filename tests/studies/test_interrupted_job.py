@@ -21,6 +21,7 @@ from memcap.config import Engine
 from memcap.designs.axes import members
 from memcap.store import shards
 from memcap.store.heartbeat import JobProgress
+from memcap.store.study import Study
 from memcap.studies import run
 from memcap.studies.run import run_study
 from memcap.studies.writer import StudyWriter
@@ -48,7 +49,7 @@ def remaining(found, folder, monkeypatch):
         return train(missing, *rest)
 
     monkeypatch.setattr(run, "train", counted)
-    rows = run_study(found, ONE_LANE, folder, "small")
+    rows = run_study(found, ONE_LANE, Study(folder, "small"))
     return [m.key for m in asked], rows
 
 
@@ -57,7 +58,7 @@ def test_an_interrupted_job_keeps_what_had_ended(tmp_path, monkeypatch):
     # So that only the interrupt can write.
     monkeypatch.setattr("memcap.studies.writer.SECONDS_BETWEEN_WRITES", 1e12)
     with pytest.raises(KeyboardInterrupt):
-        run_watched(StopsAt(3), found, ONE_LANE, tmp_path, "small")
+        run_watched(StopsAt(3), found, ONE_LANE, Study(tmp_path, "small"))
     kept = store.read(tmp_path)
     assert sorted(kept["key"]) == sorted(m.key for m in found[:3])
     for each in kept.iter_rows(named=True):
@@ -76,6 +77,7 @@ jax_setup.setup()
 from memcap.config import Engine
 from memcap.studies import run, writer
 from memcap.designs.axes import members
+from memcap.store.study import Study
 
 values, folder, last = json.loads(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 writer.SECONDS_BETWEEN_WRITES = -1.0
@@ -89,7 +91,7 @@ def replace(*names):
     put(*names)
 
 os.replace = replace
-run.run_study(members(values), Engine(loop="while", lanes=1, workers=1), folder, "small")
+run.run_study(members(values), Engine(loop="while", lanes=1, workers=1), Study(folder, "small"))
 """
 
 
@@ -125,7 +127,7 @@ def test_a_shard_appears_while_the_population_still_trains(tmp_path):
             seen.append(store.read(tmp_path).height)
 
     found = members(config({"seed": 2}, recipe__budget=12, recipe__batch=16))
-    run_watched(Looks(), found, Engine(loop="while", lanes=1, workers=1), tmp_path, "small")
+    run_watched(Looks(), found, Engine(loop="while", lanes=1, workers=1), Study(tmp_path, "small"))
     assert seen[0] == 0
     assert seen[-1] == 1
 
@@ -135,7 +137,7 @@ def test_a_shard_is_written_soon_even_if_its_population_rests(tmp_path, monkeypa
     monkeypatch.setattr("memcap.studies.writer.time.monotonic", lambda: clock[0])
     found = members(small_job({"seed": 5}))
     shards.prepare(tmp_path)
-    writer = StudyWriter(tmp_path, "s", JobProgress(5))
+    writer = StudyWriter(JobProgress(5, Study(tmp_path, "s")))
     for population, member, seconds, kept in (("a", 0, 0, 1), ("a", 1, 1, 1), ("b", 2, 1, 2), ("b", 3, 6, 4)):
         clock[0] += seconds
         writer.finish(population, [fake(found[member])])
@@ -150,7 +152,7 @@ def test_a_full_shard_is_left_alone_and_the_next_begun(tmp_path, monkeypatch):
     monkeypatch.setattr("memcap.studies.writer.ROWS_OF_A_SHARD", 2)
     found = members(small_job({"seed": 5}))
     shards.prepare(tmp_path)
-    writer = StudyWriter(tmp_path, "s", JobProgress(5))
+    writer = StudyWriter(JobProgress(5, Study(tmp_path, "s")))
     for member in found:
         writer.finish("a", [fake(member)])
     writer.flush()
@@ -163,7 +165,7 @@ def test_a_full_shard_is_left_alone_and_the_next_begun(tmp_path, monkeypatch):
 def test_two_jobs_of_the_same_members_never_write_the_same_file(tmp_path):
     first, second = members(small_job(axes={"seed": 2}))
     shards.prepare(tmp_path)
-    keepers = [StudyWriter(tmp_path, "s", JobProgress(2)) for _ in range(2)]
+    keepers = [StudyWriter(JobProgress(2, Study(tmp_path, "s"))) for _ in range(2)]
     for writer, member in zip(keepers, (first, second), strict=True):
         writer.finish("population", [fake(member)])
         writer.flush()

@@ -28,8 +28,9 @@ import memcap
 from memcap.runtime import jax_setup
 jax_setup.setup()
 from memcap.config import Engine
-from memcap.studies import checkpoints, files
-from memcap.studies import run, writer
+from memcap.store.study import Study
+from memcap.store import files
+from memcap.studies import checkpoints, run, writer
 
 files.STALE_AFTER = 0
 writer.SECONDS_OF_TRAINING = checkpoints.SECONDS_BETWEEN_WRITES = 0.05
@@ -53,7 +54,7 @@ streams = memcap.members(  # one is solved and never steady; the other one has a
 ) + memcap.members(lag=6, units=3, recipe="curriculum", batch=16, budget=20_000, stretch=2, **shared)
 print("ready", flush=True)
 folder = Path(sys.stdin.readline().strip())
-run.run_study(streams, Engine(loop="while", lanes=1, workers=1), folder, "s", quiet=True)
+run.run_study(streams, Engine(loop="while", lanes=1, workers=1), Study(folder, "s"), quiet=True)
 """
 
 

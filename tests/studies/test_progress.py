@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from memcap.store.heartbeat import JobProgress
+from memcap.store.study import Study
 from memcap.studies import progress
 from memcap.studies.progress import ProgressBar
 
@@ -65,7 +66,7 @@ def test_those_that_were_solved_before_are_counted_as_all_that_were_done_before(
 
 
 def test_what_is_still_to_come_may_change(clock, capsys):
-    job = JobProgress(3, searched=True)
+    job = JobProgress(3, Study(design="bisect"))
     bar = ProgressBar(job)
     job.expect(7)
     clock.now = 40

@@ -19,6 +19,7 @@ from memcap.config import resolve
 from memcap.designs.axes import members
 from memcap.store import shards
 from memcap.store.rows import SCHEMA, frame, passed_column
+from memcap.store.study import Study
 from memcap.store.weights import flat
 from memcap.studies import run
 from memcap.studies.environment import environment
@@ -47,7 +48,7 @@ def trained(tmp_path_factory):
     """A small study, trained once."""
     folder, watcher = tmp_path_factory.mktemp("study"), Remembers()
     found = members(small_job(AXES))
-    rows = run_watched(watcher, found, replace(ONE_LANE, lanes=2), folder, "small")
+    rows = run_watched(watcher, found, replace(ONE_LANE, lanes=2), Study(folder, "small"))
     return found, folder, rows, watcher
 
 
@@ -151,8 +152,8 @@ def test_each_member_has_a_curve_and_a_row_as_it_ends(trained):
 def test_a_second_run_trains_nothing(trained, monkeypatch):
     found, folder, rows, _ = trained
     forbid_training(monkeypatch)
-    assert_frame_equal(run_study(found, ONE_LANE, folder, "small"), rows)
-    part = run_study(found[:3], ONE_LANE, folder, "small")
+    assert_frame_equal(run_study(found, ONE_LANE, Study(folder, "small")), rows)
+    part = run_study(found[:3], ONE_LANE, Study(folder, "small"))
     assert sorted(part["key"]) == sorted(m.key for m in found[:3])
 
 
@@ -167,7 +168,7 @@ def test_a_longer_job_trains_what_is_new(trained, tmp_path, monkeypatch):
 
     monkeypatch.setattr(run, "train", few)
     more = members(small_job([AXES, {"seed": [9]}]))
-    grown = run_study(more, ONE_LANE, tmp_path, "small")
+    grown = run_study(more, ONE_LANE, Study(tmp_path, "small"))
     assert [m.seed for m in asked] == [9]
     assert sorted(grown["key"]) == sorted(m.key for m in more)
 
@@ -225,7 +226,7 @@ def test_a_folder_that_cannot_be_written_is_refused_before_anything_trains(tmp_p
     forbid_training(monkeypatch)
     file = tmp_path / "file"
     file.touch()
-    text = refusal(lambda: run_study(members(small_job()), ONE_LANE, file / "out", "s"))
+    text = refusal(lambda: run_study(members(small_job()), ONE_LANE, Study(file / "out", "s")))
     assert text.startswith(f"out={file / 'out'}: cannot be written")
 
 
@@ -237,18 +238,18 @@ BISECT = {"model.units": [1, 2, 3], "task.lag": [1, 2], "seed": 2}
 @pytest.mark.parametrize("design", ["bisect", "adaptive"])
 def test_a_search_trains_a_part_and_a_rerun_nothing(tmp_path, monkeypatch, design):
     found = members(small_job(BISECT))
-    rows = run_study(found, ONE_LANE, tmp_path, "small", design)
+    rows = run_study(found, ONE_LANE, Study(tmp_path, "small", design))
     assert 0 < rows.height < len(found)
     assert_frame_equal(store.read(tmp_path), rows)
     assert set(rows["lag"]) == {1, 2}
     for _, widths in rows.group_by("lag"):  # nothing solves in 12 steps: the widest net must have been asked
         assert widths["units"].max() == 3
     forbid_training(monkeypatch)
-    assert_frame_equal(run_study(found, ONE_LANE, tmp_path, "small", design), rows)
+    assert_frame_equal(run_study(found, ONE_LANE, Study(tmp_path, "small", design)), rows)
 
 
 def test_bisection_uses_what_a_grid_has_trained(tmp_path, monkeypatch):
     found = members(small_job(BISECT))
-    grid = run_study(found, ONE_LANE, tmp_path, "small")  # by the programs of the search above
+    grid = run_study(found, ONE_LANE, Study(tmp_path, "small"))  # by the programs of the search above
     forbid_training(monkeypatch)
-    assert_frame_equal(run_study(found, ONE_LANE, tmp_path, "small", "bisect"), grid)
+    assert_frame_equal(run_study(found, ONE_LANE, Study(tmp_path, "small", "bisect")), grid)

@@ -11,6 +11,7 @@ from study_rows import fake
 from memcap.designs.axes import members
 from memcap.store import curves, shards
 from memcap.store.heartbeat import JobProgress
+from memcap.store.study import Study
 from memcap.studies import writer
 from memcap.studies.run import run_study
 from memcap.studies.verify import verify
@@ -32,7 +33,7 @@ def clock(monkeypatch):
 def job(tmp_path, clock):
     """The writer of a job in a study's folder."""
     shards.prepare(tmp_path)
-    return StudyWriter(tmp_path, "s", JobProgress(3))
+    return StudyWriter(JobProgress(3, Study(tmp_path, "s")))
 
 
 def train(job, member, before, steps, score=None):
@@ -150,7 +151,7 @@ def test_a_disk_that_is_full_stops_nothing(job, clock, tmp_path, monkeypatch):
 
 
 def test_readers_of_ended_members_do_not_see_them(tmp_path):
-    run_study(members(small_job()), ONE_LANE, tmp_path, "small", quiet=True)
+    run_study(members(small_job()), ONE_LANE, Study(tmp_path, "small"), quiet=True)
     before = curves.read(tmp_path)
     curves.write_running(tmp_path, "0123456789abcdef", {"a": {1: {"train/loss": 0.5}}})
     (tmp_path / "curves" / "bad.running.parquet").write_text("no table")

@@ -22,6 +22,7 @@ from memcap.designs.race import Race
 from memcap.launch.app import compose_jobs, register, version_base
 from memcap.launch.jobs import settings, values_of
 from memcap.recipes import root
+from memcap.store.study import Study
 from memcap.studies.run import what_is_missing
 from memcap.tasks import Task, task_classes
 from memcap.training.engine import train
@@ -29,7 +30,7 @@ from memcap.training.engine import train
 PUBLISHED = sorted(
     p.parent for place in ("results", "memcap/papers") for p in (ROOT / place).rglob("rows.parquet")
 )
-AGAIN = {"state_again": ["sweeps=state", "seed=4"]}  # rows of a study's other seeds
+AGAIN = {"cell_map_again": ["sweeps=cell_map", "seed=4"]}  # rows of a study's other seeds
 pytestmark = pytest.mark.usefixtures("resolved_once")
 
 
@@ -83,10 +84,10 @@ def test_published_rows_are_those_of_the_study_as_it_stands(study):
     words = AGAIN.get(name, [f"sweeps={name}"])
     (job,) = (job for jobs in compose_jobs(words) for job in jobs)
     # A race trains its candidates at smaller budgets, too.
-    candidates = Race(job.members, {}).candidates if job.settings.design == "race" else job.members
+    candidates = Race(job.members, {}).candidates if job.settings.study.design == "race" else job.members
     keys, rows = {member.key for member in candidates}, store.read(study)
     assert set(rows["key"]) <= keys
-    assert what_is_missing(job.members, study, job.settings.design).first == []
+    assert what_is_missing(job.members, Study(study, design=job.settings.study.design)).first == []
 
 
 def brief(member: Member) -> Member:

@@ -9,6 +9,7 @@ from study_rows import fake
 from memcap.designs.axes import members
 from memcap.designs.bisect import Bisect, Outcome
 from memcap.store import shards
+from memcap.store.study import Study
 from memcap.studies.run import what_is_missing
 from memcap.studies.writer import row_of
 
@@ -30,7 +31,7 @@ def folder(tmp_path):
 
 def test_a_grid_lacks_what_the_folder_does_not_hold(folder):
     before = files(folder)
-    now = what_is_missing([*GRID, GRID[-1]], folder, "grid")
+    now = what_is_missing([*GRID, GRID[-1]], Study(folder))
     assert sorted(now.rows["key"]) == sorted(member.key for member in GRID[:2])
     assert now.missing == now.first == GRID[2:]
     assert (now.most, now.search) == (4, None)
@@ -39,13 +40,13 @@ def test_a_grid_lacks_what_the_folder_does_not_hold(folder):
 
 @pytest.mark.parametrize("where", [None, "nowhere"])
 def test_without_a_folder_everything_is_missing(tmp_path, where):
-    now = what_is_missing(GRID, where and tmp_path / where, "grid")
+    now = what_is_missing(GRID, Study(where and tmp_path / where))
     assert (now.rows.height, now.missing, now.most) == (0, GRID, 6)
     assert not files(tmp_path)
 
 
 def test_a_search_begins_where_the_folder_leaves_it(folder):
-    now = what_is_missing(GRID, folder, "bisect")
+    now = what_is_missing(GRID, Study(folder, design="bisect"))
     search = Bisect(GRID, dict.fromkeys(GRID[:2], Outcome(True)))
     assert now.missing == GRID[2:]
     assert now.first == search.first_members() != Bisect(GRID, {}).first_members()
@@ -53,10 +54,10 @@ def test_a_search_begins_where_the_folder_leaves_it(folder):
 
 
 def test_an_adaptive_search_says_how_many_it_usually_trains(folder):
-    now = what_is_missing(GRID, folder, "adaptive", 0.3)
+    now = what_is_missing(GRID, Study(folder, design="adaptive", precision=0.3))
     assert now.usual is not None
     assert 0 < now.usual <= now.most <= len(now.missing)
-    assert what_is_missing(GRID, folder, "bisect").usual is None
+    assert what_is_missing(GRID, Study(folder, design="bisect")).usual is None
 
 
 def test_a_search_that_has_ended_wants_nothing_though_members_are_missing(tmp_path):
@@ -69,7 +70,7 @@ def test_a_search_that_has_ended_wants_nothing_though_members_are_missing(tmp_pa
     shards.prepare(tmp_path)
     ended = [fake(member, **SOLVED | SCORES) for member in known]
     shards.write(tmp_path, "a", [row_of(each, "small", "a") for each in ended], {})
-    now = what_is_missing(GRID, tmp_path, "bisect")
+    now = what_is_missing(GRID, Study(tmp_path, design="bisect"))
     assert now.rows.select(pl.col("solved").all()).item()
     assert len(now.missing) == len(GRID) - len(known) > 0
     assert (now.first, now.most) == ([], 0)

@@ -16,19 +16,16 @@ all that it has seen, so that little but the read-out need be learnt.
 """
 
 import math
-import textwrap
-from typing import Any
 
 import polars as pl
-from matplotlib.figure import Figure
 
 from memcap.figures import Drawn
-from memcap.figures.style import COLOURS, MARKERS, write_below
-from memcap.papers import NOT_MEASURED, Claim, Finding, Paper
+from memcap.papers import Claim, Finding, Paper, marks
+from memcap.papers.claims import all_of, at_least, each, share_of
 
 ITEMS, SYMBOLS, T = 10, 8, 100
 SHARE = ITEMS / (T + 2 * ITEMS)  # of the steps at which something is due
-BASELINE = SHARE * math.log(SYMBOLS)
+BASELINE = SHARE * math.log(SYMBOLS)  # the loss without memory
 NETS = {  # by cell and start; what the paper's loss is after 80,000 sequences
     ("urnn", "own_start"): ("uRNN, 128", 0.005),
     ("lstm", "forget_bias"): ("LSTM, 40", 0.173),
@@ -36,96 +33,76 @@ NETS = {  # by cell and start; what the paper's loss is after 80,000 sequences
     ("SimpleCell", "own_start"): ("tanh RNN, 80", 0.172),
     ("irnn", "own_start"): ("IRNN, 80", None),
 }
-EARLY = 2000  # steps
-SOLVES, STAYS, LEAVES = 0.02, 0.85, 0.5  # a loss; shares of the loss without memory
+DEADLINE = 2000  # steps
+PASS = 0.02  # the loss below which a net copies
+STAY, HALF = 0.85, 0.5  # of the loss without memory
+SPAN = "{name} {own.least:.3f} to {own.most:.3f}"
 
 
 def losses(rows: pl.DataFrame) -> pl.DataFrame:
-    """Each net: cell, start, seed; its training loss at the end, a mean over all steps of the sequences, null
-    where it has none; training steps until it had learnt to copy, null where it had not."""
-    return (
-        rows.filter(pl.col("task") == "copy", pl.col("lag") == T)
-        .select(
-            "cell",
-            pl.col("recipe").alias("start"),
-            "seed",
-            (SHARE * pl.col("train_loss")).alias("loss"),
-            pl.col("steps_to_solve").alias("steps"),
-        )
-        .sort("cell", "start", "seed")
-    )
-
-
-def of_net(data: pl.DataFrame, cell: str, start: str = "own_start") -> pl.DataFrame:
-    """Its seeds."""
-    return data.filter(pl.col("cell") == cell, pl.col("start") == start)
+    """Return each net: cell, start, seed; its training loss at the end, a mean over all steps of the
+    sequences, null where it has none; training steps until it had learnt to copy, null where it had not."""
+    own = rows.filter(pl.col("task") == "copy", pl.col("lag") == T)
+    loss, start = (SHARE * pl.col("train_loss")).alias("loss"), pl.col("recipe").alias("start")
+    columns = own.select("cell", start, "seed", loss, pl.col("steps_to_solve").alias("steps"))
+    return columns.sort("cell", "start", "seed")
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """The loss of each net at the end of its training, beside the paper's."""
+    """Draw the loss of each net at the end of its training, beside the paper's."""
     data = losses(rows)
-    picture = Figure(figsize=(8, 4.4))
-    axes = picture.subplots()
+    picture, axes = marks.panels((8, 4.4))
     for k, ((cell, start), (name, theirs)) in enumerate(NETS.items()):
-        own = of_net(data, cell, start).drop_nulls("loss")
+        own = data.filter(cell=cell, start=start).drop_nulls("loss")
         beside = k + 0.1 * (own["seed"] - own["seed"].mean()) if own.height else own["seed"]
-        look: dict[str, Any] = {"color": COLOURS[k], "marker": MARKERS[k], "ms": 6, "alpha": 0.8}
-        axes.plot(beside, own["loss"].clip(1e-6), ls="", label=name, **look)
+        shown = own["loss"].clip(1e-6)
+        axes.plot(beside, shown, label=name, **marks.look(k, ms=6, ls="", alpha=0.8))
         if theirs is not None:
             label = "theirs, by eye" if k == 0 else "_theirs"
             axes.plot(k + 0.3, theirs, marker="x", color="grey", ls="", ms=7, mew=2, label=label)
         if steps := sorted(set(own["steps"].drop_nulls())):
             words = " to ".join(f"{each:,}" for each in dict.fromkeys((steps[0], steps[-1])))
-            axes.annotate(f"learnt in {words} steps", (k + 0.12, own["loss"].clip(1e-6).max()))
-    axes.axhline(BASELINE, color="grey", lw=0.8, ls=":", label="without memory")
+            axes.annotate(f"learnt in {words} steps", (k + 0.12, shown.max()))
+    marks.level(axes, BASELINE, "without memory")
     axes.set_xticks(range(len(NETS)), [name for name, _ in NETS.values()], fontsize=8)
     axes.set(yscale="log", ylabel="loss, mean over all steps (nats)", xlim=(-0.4, len(NETS) - 0.4))
-    axes.legend(frameon=False, fontsize=8, loc="center right")
+    marks.legend(axes, loc="center right")
     caption = (
         f"Copying {ITEMS} symbols of {SYMBOLS} over {T} blanks: a mark is a net after at most 4,000 steps of"
         " 20 sequences; a loss below .000001 is drawn there. Crosses: Arjovsky et al. (2016) after 80,000"
         " sequences."
     )
-    write_below(picture, textwrap.fill(caption, 125))
-    picture.subplots_adjust(left=0.1, right=0.98, top=0.96)
-    return Drawn(picture, data)
+    return marks.finish(picture, data, caption, 125, left=0.1, right=0.98, top=0.96)
+
+
+def losses_of(rows: pl.DataFrame, cell: str, start: str = "own_start") -> list[float]:
+    """Return the losses of the seeds of a net."""
+    return losses(rows).drop_nulls("loss").filter(cell=cell, start=start)["loss"].to_list()
 
 
 def _learns(rows: pl.DataFrame) -> Finding:
-    """Whether at least two of three uRNNs are below a loss within 2,000 steps: those that had learnt it."""
-    own = of_net(losses(rows), "urnn")
-    if own.is_empty():
-        return NOT_MEASURED
-    early = own.filter(pl.col("steps") <= EARLY, pl.col("loss") < SOLVES)
+    own = losses(rows).filter(cell="urnn", start="own_start")
+    early = own.select(((pl.col("steps") <= DEADLINE) & (pl.col("loss") < PASS)).fill_null(value=False))
     steps = ", ".join("never" if each is None else f"{each:,}" for each in own["steps"])
-    return Finding(f"{early.height} of {own.height}; steps {steps}", 3 * early.height >= 2 * own.height)
+    return each(
+        {"": early.to_series().to_list()}, f"{{own.total}} of {{own.number}}; steps {steps}", share_of(2 / 3)
+    )
 
 
 def _stay(rows: pl.DataFrame) -> Finding:
-    """Whether no LSTM, tanh RNN or IRNN comes far below the loss of a net without memory."""
-    data = losses(rows).drop_nulls("loss")
     nets = {
-        "LSTM": of_net(data, "lstm", "forget_bias")["loss"].to_list(),
-        "tanh RNN": of_net(data, "SimpleCell")["loss"].to_list(),
-        "IRNN": of_net(data, "irnn")["loss"].to_list(),
+        "LSTM": losses_of(rows, "lstm", "forget_bias"),
+        "tanh RNN": losses_of(rows, "SimpleCell"),
+        "IRNN": losses_of(rows, "irnn"),
     }
-    if not all(nets.values()):
-        return NOT_MEASURED
-    text = "; ".join(f"{name} {min(own):.3f} to {max(own):.3f}" for name, own in nets.items())
-    return Finding(text, min(map(min, nets.values())) >= STAYS * BASELINE)
+    return each(nets, SPAN, at_least(STAY * BASELINE))
 
 
 def _chrono(rows: pl.DataFrame) -> Finding:
-    """Whether the best LSTM from a chrono start has left that loss, and none from a forget bias of 1 has."""
-    data = losses(rows).drop_nulls("loss")
-    usual, chrono = (of_net(data, "lstm", start)["loss"] for start in ("forget_bias", "chrono"))
-    if usual.is_empty() or chrono.is_empty():
-        return NOT_MEASURED
-    text = (
-        f"chrono {min(chrono):.3f} to {max(chrono):.3f}, forget bias 1 {min(usual):.3f} to {max(usual):.3f}"
-    )
-    limit = LEAVES * BASELINE
-    return Finding(text, min(chrono) < limit <= min(usual))
+    limit = HALF * BASELINE
+    chrono = each({"chrono": losses_of(rows, "lstm", "chrono")}, SPAN, lambda own: min(own) < limit)
+    usual = each({"forget bias 1": losses_of(rows, "lstm", "forget_bias")}, SPAN, at_least(limit))
+    return all_of(chrono, usual, join=", ")
 
 
 PAPER = Paper(
@@ -133,14 +110,14 @@ PAPER = Paper(
     cost="4 core minutes on a busy machine",
     claims=(
         Claim(
-            f"a uRNN of 128 units copies over 100 blanks within {EARLY:,} steps, in two of three seeds"
-            f" (a loss below {SOLVES})",
+            f"a uRNN of 128 units copies over 100 blanks within {DEADLINE:,} steps, in two of three seeds"
+            f" (a loss below {PASS})",
             "below .005 from about 750 steps on (by eye)",
             "fig. 1",
             _learns,
         ),
         Claim(
-            f"LSTM, tanh RNN and IRNN come no further than {100 * (1 - STAYS):g} % below the loss of a net"
+            f"LSTM, tanh RNN and IRNN come no further than {100 * (1 - STAY):g} % below the loss of a net"
             f" without memory, {BASELINE:.3f}, in any seed",
             ".173, .172 and 1.7 after as many sequences or more (by eye)",
             "fig. 1; of the IRNN a figure among the paper's sources alone",

@@ -11,110 +11,85 @@ tuned: a net that fails has not been trained, which is not to say that its state
 """
 
 import itertools
-import textwrap
-from typing import Any
+import math
 
 import polars as pl
 from matplotlib.figure import Figure
-from scipy import stats
 
 from memcap.figures import Drawn
-from memcap.figures.style import colour_and_marker, legend_in_order, write_below
-from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, bars, knob, over_seeds
+from memcap.figures.style import legend_in_order
+from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, marks
+from memcap.papers.claims import knob, least_widths, over_seeds, rank_correlation
 from memcap.terminal.words import plural
 
 TASK = "mqar"
-RECALLS = 0.9  # accuracy of the median net
-TOGETHER = 0.7  # least rank correlation of accuracy and bytes of state a pair
+PASS = 0.9  # accuracy of the median net that recalls
+CORRELATION = 0.7  # least rank correlation of accuracy and bytes of state per pair
+GUESS = "one of the values seen"
 
 
 def curves(rows: pl.DataFrame) -> pl.DataFrame:
-    """Median and extreme accuracies over the seeds, by pairs, symbols and units, with the bytes of the
+    """Return median and extreme accuracies over the seeds, by pairs, symbols and units, with the bytes of the
     state."""
-    knobs = [knob(k).cast(pl.Int64) for k in ("pairs", "symbols")]
-    own = rows.filter(pl.col("task") == TASK).with_columns(*knobs)
-    return (
-        own.group_by("pairs", "symbols", "units")
-        .agg(*over_seeds("accuracy"), (4 * pl.col("carry_numbers")).max().alias("bytes"))
-        .sort("pairs", "symbols", "units")
-    )
+    own = rows.filter(pl.col("task") == TASK).with_columns(knob("pairs", pl.Int64), knob("symbols", pl.Int64))
+    by = "pairs", "symbols", "units"
+    size = (4 * pl.col("carry_numbers")).max().alias("bytes")
+    return own.group_by(by).agg(*over_seeds("accuracy"), size).sort(by)
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Accuracy against units, a panel a number of pairs; and all of them against the bytes of the state."""
+    """Draw accuracy against units, a panel per number of pairs; and all of them against the bytes of the
+    state."""
     data = curves(rows)
     panels = list(data.group_by("pairs", "symbols", maintain_order=True))
-    picture = Figure(figsize=(2.6 * (len(panels) + 1), 4.2))
+    number = len(panels) + 1
+    picture = Figure(figsize=(2.6 * number, 4.2))
     picture.suptitle("Recall of key-value pairs by an LSTM, by width and by state", y=0.98)
-    pooled = picture.add_subplot(
-        1, len(panels) + 1, len(panels) + 1, xlabel="state, bytes", xscale="log", ylim=(0, 1.04)
-    )
+    scales = {"xscale": "log", "ylim": (0, 1.04)}
+    pooled = picture.add_subplot(1, number, number, xlabel="state, bytes", **scales)
     for k, ((pairs, symbols), own) in enumerate(panels):
-        axes = picture.add_subplot(1, len(panels) + 1, k + 1, xlabel="units", xscale="log", ylim=(0, 1.04))
-        colour, marker = colour_and_marker(k)
-        shape: dict[str, Any] = {
-            "color": colour,
-            "marker": marker,
-            "ms": 5,
-            "lw": 1.2,
-            "label": plural(pairs, "pair"),
-        }
-        axes.errorbar(own["units"], own["accuracy"], yerr=bars(own, "accuracy"), **shape)
-        pooled.plot(own["bytes"], own["accuracy"], **shape)
+        axes = picture.add_subplot(1, number, k + 1, xlabel="units", **scales)
+        look = marks.look(k, lw=1.2, label=plural(pairs, "pair"))
+        marks.with_bars(axes, own, "units", "accuracy", **look)
+        pooled.plot(own["bytes"], own["accuracy"], **look)
         if 1 < pairs < symbols:
-            axes.axhline(1 / pairs, color="grey", lw=0.8, ls="--", label="one of the values seen")
-        axes.axhline(1 / symbols, color="grey", lw=0.8, ls=":", label="chance")
-        axes.set_xticks(own["units"].to_list(), [str(units) for units in own["units"]])
-        axes.minorticks_off()
+            marks.level(axes, 1 / pairs, GUESS, "--")
+        marks.level(axes, 1 / symbols, "chance")
+        marks.number_x(axes, own["units"])
         axes.set_title(f"{plural(pairs, 'pair')} of {symbols} symbols", fontsize=10)
         # white over the lines of chance
-        labels = (shape["label"], "one of the values seen", "chance")
-        legend_in_order(axes, labels, framealpha=1, edgecolor="none", fontsize=7, loc="lower right")
-    pooled.set_xticks(ticks := data["bytes"].unique().sort().to_list(), [str(size) for size in ticks])
+        place = {"framealpha": 1, "edgecolor": "none", "fontsize": 7, "loc": "lower right"}
+        legend_in_order(axes, (look["label"], GUESS, "chance"), **place)
+    marks.number_x(pooled, data["bytes"].unique().sort())
     pooled.tick_params("x", labelsize=8)
-    pooled.minorticks_off()
     pooled.set_title("all, by bytes of state", fontsize=10)
-    pooled.legend(frameon=False, fontsize=7, loc="lower right")
+    marks.legend(pooled, fontsize=7, loc="lower right")
     picture.axes[1].set_ylabel("accuracy of recalled values")
-    seeds = data["seeds"].max() or 0
     caption = (
-        f"Points: median of up to {seeds} seeds; bars: all of them. A net stops once it is right at 99 %."
-        " After Arora et al.,"
-        " Zoology (2023), fig. 2, and Based (2024), fig. 2, scaled down, and with LSTMs of one layer and"
-        " one recipe."
+        f"Points: median of up to {marks.greatest(data, 'seeds')} seeds; bars: all of them. A net stops once"
+        " it is right at 99 %. After Arora et al., Zoology (2023), fig. 2, and Based (2024), fig. 2, scaled"
+        " down, and with LSTMs of one layer and one recipe."
     )
-    write_below(picture, textwrap.fill(caption, 150))
-    picture.subplots_adjust(left=0.065, right=0.985, top=0.85, wspace=0.24)
-    return Drawn(picture, data)
+    return marks.finish(picture, data, caption, 150, left=0.065, right=0.985, top=0.85, wspace=0.24)
 
 
 def _wider_for_more(rows: pl.DataFrame) -> Finding:
-    enough = pl.col("units").filter(pl.col("accuracy") >= RECALLS).min()
-    widths = (
-        curves(rows)
-        .group_by("pairs", maintain_order=True)
-        .agg(enough.alias("enough"), pl.col("units").max().alias("widest"))
-    )
-    if widths.height < 2 or widths["enough"].is_null().all():
+    data = curves(rows)
+    widths = least_widths(data, "pairs", pl.col("accuracy") >= PASS)
+    if len(widths) < 2 or math.isinf(min(widths.values())):
         return NOT_MEASURED
-    text = ", ".join(
-        f"{units} units for {plural(pairs, 'pair')}"
-        if units
-        else f"over {widest} units for {plural(pairs, 'pair')}"
-        for pairs, units, widest in widths.iter_rows()
-    )
-    needed = [units or float("inf") for units in widths["enough"]]
-    return Finding(text, all(few < more for few, more in itertools.pairwise(needed)))
+    tried = least_widths(data, "pairs", pl.col("units") == pl.col("units").max())
+    words = {k: f"over {tried[k]}" if math.isinf(units) else str(units) for k, units in widths.items()}
+    text = ", ".join(f"{units} units for {plural(pairs, 'pair')}" for pairs, units in words.items())
+    return Finding(text, all(few < more for few, more in itertools.pairwise(widths.values())))
 
 
 def _by_state(rows: pl.DataFrame) -> Finding:
     data = curves(rows).drop_nulls("bytes")
     if data["pairs"].n_unique() < 2 or data["accuracy"].n_unique() < 3 or data["units"].n_unique() < 2:
         return NOT_MEASURED
-    together = float(
-        stats.spearmanr((data["bytes"] / data["pairs"]).to_numpy(), data["accuracy"].to_numpy()).statistic
-    )
-    return Finding(f"rank correlation {together:.2f}", together >= TOGETHER)
+    correlation = rank_correlation(data["bytes"] / data["pairs"], data["accuracy"])
+    return Finding(f"rank correlation {correlation:.2f}", correlation >= CORRELATION)
 
 
 PAPER = Paper(
@@ -124,7 +99,7 @@ PAPER = Paper(
     cost="2 minutes on one core that some ten jobs shared, compiling aside (60 members)",
     claims=(
         Claim(
-            f"more pairs ask for more units (here: the narrowest tried whose median net recalls {RECALLS:.0%}"
+            f"more pairs ask for more units (here: the narrowest tried whose median net recalls {PASS:.0%}"
             " rises with the pairs)",
             "without attention: .5 to .9 at width 64 with 4 pairs; .1 to .7 at width 512 with 64 pairs (by"
             " eye)",
@@ -133,7 +108,7 @@ PAPER = Paper(
         ),
         Claim(
             "what is recalled follows the size of the state (here: rank correlation with bytes per"
-            f" pair at least {TOGETHER:g})",
+            f" pair at least {CORRELATION:g})",
             '"a key tradeoff between a model\'s state size and recall"',
             "Based, abstract and fig. 2",
             _by_state,

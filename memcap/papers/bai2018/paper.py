@@ -13,110 +13,83 @@ have batches of 32, clip 1 and the same budget; the learning rate of theirs and 
 paper gives for its convolutional nets; ours has its recipe's, .005. A net stops once .99 is right.
 """
 
-import textwrap
 from typing import Any
 
 import polars as pl
-from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from memcap.figures import Drawn
-from memcap.figures.style import COLOURS, MARKERS, write_below
-from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, knob
+from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, marks
+from memcap.papers.claims import knob
 
 ARMS = {
     "theirs": "one number, forget bias 1",
     "coding": "one-hot, forget bias 1",
     "ours": "one-hot, open gates",
 }
-FALLEN = 0.2  # the accuracy below which the paper calls a net fallen
+FALL = 0.2  # the accuracy below which the paper calls a net fallen
 SUCCESS = 0.95  # the median accuracy that shows that nets of this size can do it
 LENGTH = 50
 
 
 def accuracies(rows: pl.DataFrame) -> pl.DataFrame:
-    """By arm and T: accuracy on the last ten symbols of each seed, sorted, and their median; parameters of
-    the net."""
+    """Return, by arm and T, the accuracy on the last ten symbols of each seed, in order, and their median;
+    parameters of the net."""
     number = knob("coding").fill_null("one_hot") == "number"
     usual = pl.col("init") == "forget_bias"
     arm = pl.when(number & usual).then(pl.lit("theirs")).when(~number & usual).then(pl.lit("coding"))
-    return (
-        rows.filter(pl.col("task") == "copy")
-        .with_columns(arm.when(~number).then(pl.lit("ours")).alias("arm"))
-        .filter(pl.col("arm").is_not_null() & pl.col("final").is_not_null())
-        .sort("arm", "lag", "final")
-        .with_columns(pl.col("final").median().over("arm", "lag").alias("median"))
-        .select(
-            "arm",
-            pl.col("lag").alias("T"),
-            "seed",
-            "units",
-            "parameters",
-            "steps",
-            "median",
-            accuracy="final",
-        )
+    own = rows.filter(pl.col("task") == "copy").with_columns(
+        arm.when(~number).then(pl.lit("ours")).alias("arm"), pl.col("lag").alias("T"), accuracy="final"
     )
+    nets = own.drop_nulls(["arm", "accuracy"]).sort("arm", "T", "accuracy")
+    median = pl.col("accuracy").median().over("arm", "T").alias("median")
+    return nets.select("arm", "T", "seed", "units", "parameters", "steps", median, "accuracy")
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Accuracy on the last ten symbols against T, a line an arm through the medians, a mark a seed; after the
-    paper's fig. 5."""
+    """Draw accuracy on the last ten symbols against T, a line per arm through the medians, a mark per seed;
+    after the paper's fig. 5."""
     data = accuracies(rows)
-    picture = Figure(figsize=(7.2, 5.4))
-    axes = picture.add_subplot(
-        xlabel="T (blank steps)", ylabel="accuracy on the last ten symbols", ylim=(0, 1.03), xscale="log"
+    picture, axes = marks.panels((7.2, 5.4))
+    axes.set(
+        xlabel="T (blank steps)", ylabel="accuracy on the last ten symbols", xscale="log", ylim=(0, 1.03)
     )
-    axes.axhspan(
-        0,
-        FALLEN,
-        color="#bbbbbb",
-        lw=0,
-        alpha=0.4,
-        label=f"below {FALLEN:g}: the paper's LSTM, from some T < {LENGTH} on",
-    )
+    label = f"below {FALL:g}: the paper's LSTM, from some T < {LENGTH} on"
+    axes.axhspan(0, FALL, color="#bbbbbb", lw=0, alpha=0.4, label=label)
     for k, (arm, name) in enumerate(ARMS.items()):
         own = data.filter(arm=arm)
-        look: dict[str, Any] = {"color": COLOURS[k], "marker": MARKERS[k], "ms": 5}
-        middle = own.unique("T", maintain_order=True)
+        middle, look = own.unique("T", maintain_order=True), marks.look(k)
         axes.plot(middle["T"], middle["median"], label=f"{arm}: {name}", lw=1.2, **look)
         axes.plot(own["T"], own["accuracy"], ls="", alpha=0.4, label="_seeds", **look)
-    axes.axhline(1 / 8, color="grey", lw=0.8, ls=":", label="chance, 1/8")
-    axes.xaxis.set_major_locator(FixedLocator(data["T"].unique().sort().to_list()))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_locator(NullLocator())
+    marks.level(axes, 1 / 8, "chance, 1/8")
+    marks.number_x(axes, data["T"].unique().sort())
     axes.set_title("Copying ten symbols with 10,000 parameters")
-    axes.legend(frameon=False, fontsize=8, loc="upper right", bbox_to_anchor=(1, 0.84))
+    marks.legend(axes, loc="upper right", bbox_to_anchor=(1, 0.84))
     caption = (
         f"A mark per seed, lines through medians; nets of {data['parameters'].min() or 0:,} to"
-        f" {data['parameters'].max() or 0:,}"
-        f" parameters, at most {rows['budget'].max() or 0:,} training steps of 32 sequences."
-        " After Bai, Kolter & Koltun (2018), fig. 5."
+        f" {marks.greatest(data, 'parameters'):,} parameters, at most {marks.greatest(rows, 'budget'):,}"
+        " training steps of 32 sequences. After Bai, Kolter & Koltun (2018), fig. 5."
     )
-    write_below(picture, textwrap.fill(caption, 120))
-    return Drawn(picture, data)
+    return marks.finish(picture, data, caption, 120)
 
 
 def _theirs_falls(rows: pl.DataFrame) -> Finding:
-    own = accuracies(rows).filter(arm="theirs").unique("T", maintain_order=True).sort("T")
+    own = accuracies(rows).filter(arm="theirs").unique("T", maintain_order=True)
     if own.is_empty() or own["T"][-1] < LENGTH:
         return NOT_MEASURED
-    text = ", ".join(
-        f"{accuracy:.2f} at {length}" for length, accuracy in own.select("T", "median").iter_rows()
-    )
-    above = own.filter(pl.col("median") >= FALLEN)
-    fallen = own.filter(pl.col("T") > (above["T"].max() if above.height else 0))
-    return Finding(text, fallen.height > 0 and fallen["T"][0] <= LENGTH)
+    medians = list(own.select("T", "median").iter_rows())
+    text = ", ".join(f"{accuracy:.2f} at {length}" for length, accuracy in medians)
+    last_above = max((length for length, accuracy in medians if accuracy >= FALL), default=0)
+    return Finding(text, any(last_above < length <= LENGTH for length, _ in medians))
 
 
 def _training_decides(rows: pl.DataFrame) -> Finding:
     own = accuracies(rows).filter(T=LENGTH).unique("arm")
-    medians = dict(own.select("arm", "median").iter_rows())
-    if not {"theirs", "ours"} <= set(medians):
+    nets: dict[str, Any] = {each["arm"]: each for each in own.to_dicts()}
+    if not {"theirs", "ours"} <= nets.keys():
         return NOT_MEASURED
-    parameters = own.filter(arm="ours")["parameters"][0]
-    text = f"{medians['ours']:.3f} with {parameters:,} parameters, where theirs has {medians['theirs']:.3f}"
-    return Finding(text, medians["ours"] >= SUCCESS and medians["theirs"] <= SUCCESS / 2)
+    ours, theirs = nets["ours"]["median"], nets["theirs"]["median"]
+    text = f"{ours:.3f} with {nets['ours']['parameters']:,} parameters, where theirs has {theirs:.3f}"
+    return Finding(text, ours >= SUCCESS and theirs <= SUCCESS / 2)
 
 
 PAPER = Paper(

@@ -13,17 +13,16 @@ of the test decides when.
 """
 
 import math
-import textwrap
 from functools import cache
 
 import numpy as np
 import polars as pl
-from matplotlib.figure import Figure
+from matplotlib.axes import Axes
 
 from memcap.capacity.lengths import over_lengths
 from memcap.figures import Drawn
-from memcap.figures.style import COLOURS, MARKERS, write_below
-from memcap.papers import NOT_MEASURED, Claim, Finding, Paper
+from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, marks
+from memcap.papers.claims import all_of, at_least, at_most, each, least_widths
 
 TASKS = {
     "even_pairs": "even pairs",
@@ -31,15 +30,17 @@ TASKS = {
     "cycle_navigation": "cycle navigation",
     "modular_arithmetic": "modular arithmetic",
 }
-CELLS = {"OptimizedLSTMCell": "LSTM", "SimpleCell": "tanh RNN", "minGRU": "minGRU"}
-SOLVED = 0.9  # mean accuracy over the lengths of the test
+BITS, ARITHMETIC = ("even_pairs", "parity"), "modular_arithmetic"
+LSTM = "OptimizedLSTMCell"
+CELLS = {LSTM: "LSTM", "SimpleCell": "tanh RNN", "minGRU": "minGRU"}
+PASS = 0.9  # mean accuracy over the lengths of the test, from which on a net has solved a task
 LINE = 0.1  # how far accuracies may be from those of a count on a line
-UNLEARNT = 0.15  # the mean score up to which a net has learnt nothing, where 0 is chance and 1 perfect
+NOTHING = 0.15  # the mean score up to which a net has learnt nothing, where 0 is chance and 1 perfect
 NET = ["task", "cell", "units", "lr", "throughout", "seed"]
 
 
 def lines(rows: pl.DataFrame) -> pl.DataFrame:
-    """Each net at each length of the test: task, cell, units, rate, whether all lengths were drawn
+    """Return each net at each length of the test: task, cell, units, rate, whether all lengths were drawn
     throughout beside nets with a front, seed; accuracy, score from chance, 0, to 1, and chance."""
     own = rows.filter(pl.col("task").is_in([*TASKS]), pl.col("cell").is_in([*CELLS]))
     throughout = (pl.col("curriculum") == 1).fill_null(value=False).alias("throughout")
@@ -49,110 +50,105 @@ def lines(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def means(data: pl.DataFrame) -> pl.DataFrame:
-    """Of `lines`, each net: the means of its accuracy and its score over the lengths."""
+    """Return each net of `lines`, with the means of its accuracy and its score over the lengths."""
     return data.group_by(NET, maintain_order=True).agg(pl.col("accuracy", "scaled").mean())
 
 
 def nets_of(nets: pl.DataFrame, task: str, cell: str, *, throughout: bool = False) -> pl.DataFrame:
-    """Of `means`, those of a task and a cell."""
-    return nets.filter(pl.col("task") == task, pl.col("cell") == cell, pl.col("throughout") == throughout)
+    """Return the `means` of a task and a cell."""
+    return nets.filter(task=task, cell=cell, throughout=throughout)
 
 
 def at_best_width(nets: pl.DataFrame, task: str, cell: str) -> pl.DataFrame:
-    """Those at the width and the rate at which the poorest seed is best; the narrower of two alike."""
+    """Return those at the width and the rate at which the poorest seed is best; the narrower of two alike."""
     own, by = nets_of(nets, task, cell), ["units", "lr"]
     poorest = own.group_by(by).agg(pl.col("accuracy").min()).sort("accuracy", -pl.col("units"), "lr")
     return own.join(poorest.tail(1), by, "semi", maintain_order="left")
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Above: accuracy by length, a line per net at its cell's best width. Below: its mean over the lengths by
-    units, a mark per net. A column per task."""
+    """Draw accuracy by length, a line per net at its cell's best width. Below is its mean over the lengths
+    by units, a mark per net. A column per task."""
     data = lines(rows)
-    nets, picture = means(data), Figure(figsize=(10, 5.6))
-    panels = picture.subplots(2, len(TASKS), sharey=True)
-    for column, (task, title) in enumerate(TASKS.items()):
-        above, below = panels[:, column]
+    nets = means(data)
+    picture, panels = marks.panels((10, 5.6), 2, len(TASKS), sharey=True)
+    for (above, below), (task, title) in zip(panels.T, TASKS.items(), strict=True):
         for k, cell in enumerate(CELLS):
-            look = {"color": COLOURS[k], "marker": MARKERS[k], "ms": 4, "alpha": 0.75}
-            beside = 1.06 ** (k - 1)  # marks of cells stand beside each other
-            chosen = data.join(at_best_width(nets, task, cell), NET, "semi", maintain_order="left")
-            for net in chosen.partition_by(NET, maintain_order=True):
-                above.plot(net["number"] * beside, net["accuracy"], lw=1, **look)
-            own = nets_of(nets, task, cell)
-            below.plot(own["units"] * beside, own["accuracy"], ls="", label=CELLS[cell], **look)
-        look = {"color": "grey", "marker": "x", "ms": 5, "ls": ""}
-        throughout = nets_of(nets, task, "OptimizedLSTMCell", throughout=True)
+            _draw_cell(above, below, data, nets_of(nets, task, cell), at_best_width(nets, task, cell), k)
+        throughout = nets_of(nets, task, LSTM, throughout=True)
         if not throughout.is_empty():
-            below.plot(throughout["units"], throughout["accuracy"], label="LSTM, no front", **look)
+            look = {"color": "grey", "marker": "x", "ms": 5, "ls": "", "label": "LSTM, no front"}
+            below.plot(throughout["units"], throughout["accuracy"], **look)
         above.set(title=title, xscale="log", xlabel="length")
-        above.set_xticks([60, 100, 200, 500], ["60", "100", "200", "500"])
-        above.set_xticks([], minor=True)
+        marks.number_x(above, [60, 100, 200, 500])
         below.set(xscale="log", xlabel="units", ylim=(0, 1.05), xlim=(0.8, 45))
-        below.set_xticks([1, 2, 4, 8, 16, 32], ["1", "2", "4", "8", "16", "32"])
-        below.set_xticks([], minor=True)
+        marks.number_x(below, [1, 2, 4, 8, 16, 32])
         for axes in (above, below):
-            axes.axhline(SOLVED, color="grey", lw=0.8, ls="--")
-            for chance in data.filter(pl.col("task") == task)["chance"].tail(1):
-                axes.axhline(chance, color="grey", lw=0.8, ls=":")
+            marks.level(axes, PASS, ls="--")
+            for chance in data.filter(task=task)["chance"].tail(1):
+                marks.level(axes, chance)
     panels[0, 0].set_ylabel("accuracy")
     panels[1, 0].set_ylabel("mean accuracy, 60 to 500")
-    for axes in (panels[1, 0], panels[1, -1]):
-        axes.legend(frameon=False, fontsize=8, loc="center left" if axes is panels[1, -1] else "best")
+    marks.legend(panels[1, 0], loc="best")
+    marks.legend(panels[1, -1], loc="center left")
     caption = (
         "Trained at lengths up to 40. A line or a mark is a net of one layer, of at most"
-        f" {rows['budget'].max() or 0:,} training steps; lines are those of each cell's best width. Dashed:"
-        " solved; dotted: chance. No front: lengths up to 40 from the first step on. After Delétang et al."
-        " (2023), whose nets have 256 units and train a million steps."
+        f" {marks.greatest(rows, 'budget'):,} training steps; lines are those of each cell's best width."
+        " Dashed: solved; dotted: chance. No front: lengths up to 40 from the first step on. After Delétang"
+        " et al. (2023), whose nets have 256 units and train a million steps."
     )
-    write_below(picture, textwrap.fill(caption, 165))
-    picture.subplots_adjust(left=0.07, right=0.99, top=0.93, hspace=0.42, wspace=0.08)
-    return Drawn(picture, data)
+    margins = {"left": 0.07, "right": 0.99, "top": 0.93, "hspace": 0.42, "wspace": 0.08}
+    return marks.finish(picture, data, caption, 165, **margins)
+
+
+def _draw_cell(
+    above: Axes, below: Axes, data: pl.DataFrame, nets: pl.DataFrame, best: pl.DataFrame, k: int
+) -> None:
+    """Draw the best nets of a cell by length, and all by width; cells stand beside each other."""
+    look, beside = marks.look(k, ms=4, alpha=0.75), 1.06 ** (k - 1)
+    for net in data.join(best, NET, "semi", maintain_order="left").partition_by(NET, maintain_order=True):
+        above.plot(net["number"] * beside, net["accuracy"], lw=1, **look)
+    below.plot(nets["units"] * beside, nets["accuracy"], ls="", label=[*CELLS.values()][k], **look)
 
 
 def _solves(rows: pl.DataFrame, cell: str, *tasks: str) -> Finding:
-    """Whether all seeds solve all of the tasks, each task at the cell's best width."""
-    nets = means(lines(rows))
-    chosen = {task: at_best_width(nets, task, cell) for task in tasks}
-    if any(own.is_empty() for own in chosen.values()):
-        return NOT_MEASURED
-    texts = [
-        f"{TASKS[task]}, {own['units'][0]} units: {own['accuracy'].min():.2f} to {own['accuracy'].max():.2f}"
-        for task, own in chosen.items()
-    ]
-    return Finding("; ".join(texts), all((own["accuracy"] >= SOLVED).all() for own in chosen.values()))
+    """Judge all seeds at the cell's best width for each task."""
+    nets, scores = means(lines(rows)), {}
+    for task in tasks:
+        own = at_best_width(nets, task, cell)
+        scores[f"{TASKS[task]}, {own['units'].max()} units"] = own["accuracy"].to_list()
+    return each(scores, "{name}: {own.least:.2f} to {own.most:.2f}", at_least(PASS))
 
 
 def _learns_nothing(rows: pl.DataFrame) -> Finding:
-    """Whether no minGRU learns even pairs or parity, where nets whose gates see the state do."""
-    nets = means(lines(rows))
-    pairs = [(cell, task) for cell in CELLS for task in ("even_pairs", "parity")]
-    scores = {(cell, task): nets_of(nets, task, cell)["scaled"].to_list() for cell, task in pairs}
-    if not all(scores.values()):
-        return NOT_MEASURED
-    best = {pair: max(each) for pair, each in scores.items()}
-    text = "; ".join(f"{CELLS[cell]}, {TASKS[task]}: {score:.2f}" for (cell, task), score in best.items())
-    holds = all((score <= UNLEARNT) == (cell == "minGRU") for (cell, _), score in best.items())
-    return Finding(f"best nets: {text}", holds)
+    nets, words = means(lines(rows)), "{name}: {own.most:.2f}"
+    gated, minimal = (
+        {
+            f"{CELLS[c]}, {TASKS[task]}": nets_of(nets, task, c)["scaled"].to_list()
+            for c in cells
+            for task in BITS
+        }
+        for cells in ((LSTM, "SimpleCell"), ("minGRU",))
+    )
+    best = each(gated, words, lambda own: max(own) > NOTHING, start="best nets: ")
+    return all_of(best, each(minimal, words, at_most(NOTHING)))
 
 
 def _front(rows: pl.DataFrame) -> Finding:
-    """Whether arithmetic is learnt with a front, and not without."""
-    nets, task = means(lines(rows)), "modular_arithmetic"
-    without = nets_of(nets, task, "OptimizedLSTMCell", throughout=True)
-    beside = nets_of(nets, task, "OptimizedLSTMCell").join(without, ["units", "lr"], "semi")
-    if without.is_empty() or beside.is_empty():
-        return NOT_MEASURED
-    beside_scores, most = beside["scaled"].to_list(), max(without["scaled"].to_list())
-    least = min(beside_scores)
-    text = f"with a front {least:.2f} to {max(beside_scores):.2f}, without at most {most:.2f}"
-    return Finding(text, least >= 0.5 and most <= UNLEARNT)
+    """Judge arithmetic with a front, and without at the same width."""
+    nets = means(lines(rows))
+    without = nets_of(nets, ARITHMETIC, LSTM, throughout=True)
+    beside = nets_of(nets, ARITHMETIC, LSTM).join(without, ["units", "lr"], "semi")
+    span = "{name} {own.least:.2f} to {own.most:.2f}"
+    front = each({"with a front": beside["scaled"].to_list()}, span, at_least(0.5))
+    none = each({"without": without["scaled"].to_list()}, "{name} at most {own.most:.2f}", at_most(NOTHING))
+    return all_of(front, none, join=", ")
 
 
 @cache
 def on_a_line(moves: int, far: int) -> float:
-    """Accuracy on a ring of five after so many moves, of one who counts them on a line and is lost beyond
-    `far` places from the start."""
+    """Return the accuracy on a ring of five after so many moves, of one who counts them on a line and is lost
+    beyond `far` places from the start."""
     share = np.zeros(2 * far + 1)
     share[far] = 1
     for _ in range(moves):
@@ -161,8 +157,8 @@ def on_a_line(moves: int, far: int) -> float:
 
 
 def _counts(rows: pl.DataFrame) -> Finding:
-    """Whether one distance gives each net's accuracies on the ring at all lengths, as of `on_a_line`."""
-    data = lines(rows).filter(pl.col("task") == "cycle_navigation")
+    """Fit one distance of `on_a_line` to each net's accuracies on the ring at all lengths."""
+    data = lines(rows).filter(task="cycle_navigation")
     if data.is_empty():
         return NOT_MEASURED
     fits = []
@@ -176,26 +172,18 @@ def _counts(rows: pl.DataFrame) -> Finding:
 
 
 def _fewest(rows: pl.DataFrame) -> Finding:
-    """The fewest units with which all seeds solve a task, and whether those of the LSTM are fewest and grow
-    from the tasks of one bit to that of two digits."""
-    nets = means(lines(rows))
-    pairs = [
-        (cell, task) for cell in ("OptimizedLSTMCell", "SimpleCell") for task in ("even_pairs", "parity")
-    ]
-    pairs.append(("OptimizedLSTMCell", "modular_arithmetic"))
-    found: dict[tuple[str, str], float] = {}
-    for cell, task in pairs:
-        own = nets_of(nets, task, cell)
-        if own.is_empty():
-            return NOT_MEASURED
-        alike = own.group_by("units").agg((pl.col("accuracy") >= SOLVED).all().alias("all"))
-        solved = alike.filter("all")["units"].to_list()
-        found[cell, task] = min(solved, default=math.inf)
-    text = "; ".join(f"{CELLS[cell]}, {TASKS[task]}: {units}" for (cell, task), units in found.items())
-    of_bits = [found["OptimizedLSTMCell", task] for task in ("even_pairs", "parity")]
-    rnn = [found["SimpleCell", task] for task in ("even_pairs", "parity")]
-    digits = found["OptimizedLSTMCell", "modular_arithmetic"]
-    return Finding(text, max(of_bits) <= 2 and min(rnn) > max(of_bits) and max(of_bits) < digits < math.inf)
+    """Judge the fewest units with which all seeds solve a task: those of the LSTM are fewest, and grow from
+    the tasks of one bit to that of two digits."""
+    nets = means(lines(rows)).filter(throughout=False)
+    enough = (pl.col("accuracy") >= PASS).all().over("task", "cell", "units")
+    widths = least_widths(nets.with_columns(enough.alias("enough")), ["cell", "task"], pl.col("enough"))
+    cells = [*((cell, task) for cell in (LSTM, "SimpleCell") for task in BITS), (LSTM, ARITHMETIC)]
+    if not widths.keys() >= {*cells}:
+        return NOT_MEASURED
+    text = "; ".join(f"{CELLS[cell]}, {TASKS[task]}: {widths[cell, task]}" for cell, task in cells)
+    lstm, rnn = ([widths[cell, task] for task in BITS] for cell in (LSTM, "SimpleCell"))
+    arithmetic = widths[LSTM, ARITHMETIC]
+    return Finding(text, max(lstm) <= 2 and min(rnn) > max(lstm) and max(lstm) < arithmetic < math.inf)
 
 
 PAPER = Paper(
@@ -208,19 +196,19 @@ PAPER = Paper(
             " lengths that it learnt at)",
             "solved in all ten seeds",
             "text and appendix",
-            lambda rows: _solves(rows, "OptimizedLSTMCell", "even_pairs", "parity"),
+            lambda rows: _solves(rows, LSTM, "even_pairs", "parity"),
         ),
         Claim(
             "and modular arithmetic",
             "solved in all ten seeds",
             "text and appendix",
-            lambda rows: _solves(rows, "OptimizedLSTMCell", "modular_arithmetic"),
+            lambda rows: _solves(rows, LSTM, "modular_arithmetic"),
         ),
         Claim(
             "and cycle navigation",
             "solved in all ten seeds",
             "text and appendix",
-            lambda rows: _solves(rows, "OptimizedLSTMCell", "cycle_navigation"),
+            lambda rows: _solves(rows, LSTM, "cycle_navigation"),
             expected=False,
             why="it counts on a line, not on a ring (a claim below): walks of 40 moves go beyond 12 places so"
             " seldom that this is right there, and nothing in training asks for more; a net that went on for"

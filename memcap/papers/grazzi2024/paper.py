@@ -11,97 +11,77 @@ over.
 """
 
 import math
-import textwrap
 
 import polars as pl
-from matplotlib.figure import Figure
 
 from memcap.figures import Drawn
-from memcap.figures.style import COLOURS, MARKERS, write_below
-from memcap.papers import NOT_MEASURED, Claim, Finding, Paper
+from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, marks
+from memcap.papers.claims import all_of, at_most, each, named, share_of
 
 POSITIVE = ("linear_attention", "delta_net", "gated_delta_net", "minGRU")
 OTHERS = ("signed_delta_net", "selective_LRU", "OptimizedLSTMCell")
 CHANCE = 0.5
 SHARE = 0.75  # of the nets that a claim speaks of
-LEARNT = 0.95  # the score from which a net has learnt what it was trained on
-GOES_ON = 0.8  # and from which it goes on beyond that
-UNLEARNT = 0.15  # the score up to which a net has learnt nothing
+PASS = 0.95  # the score from which a net has learnt what it was trained on
+PASS_BEYOND = 0.8  # and from which it goes on beyond that
+NOTHING = 0.15  # the score up to which a net has learnt nothing
 LENGTHS = {"trained": "final", "longer": "stretched"}
 
 
 def scores(rows: pl.DataFrame) -> pl.DataFrame:
-    """Each net: cell, units, seed; its score at the trained length and at the longer one; whether it was
-    solved."""
+    """Return each net: cell, units, seed; its score at the trained length and at the longer one; whether it
+    was solved."""
     scaled = [((pl.col(old) - CHANCE) / (1 - CHANCE)).alias(new) for new, old in LENGTHS.items()]
-    return (
-        rows.filter(
-            pl.col("task") == "parity",
-            pl.col("cell").is_in([*POSITIVE, *OTHERS]),
-            pl.col("final").is_not_null(),
-        )
-        .select("cell", "units", "seed", *scaled, "solved")
-        .sort("cell", "units", "seed")
-    )
+    own = pl.col("task") == "parity", pl.col("cell").is_in([*POSITIVE, *OTHERS])
+    nets = rows.filter(*own, pl.col("final").is_not_null())
+    return nets.select("cell", "units", "seed", *scaled, "solved").sort("cell", "units", "seed")
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Scores of all nets by cell, a mark per net, at the trained length and at four times as many bits; after
-    the paper's table 3."""
+    """Draw the scores of all nets by cell, a mark per net, at the trained length and at four times as many
+    bits; after the paper's table 3."""
     data = scores(rows)
-    picture = Figure(figsize=(7.2, 4.4))
-    panels, cells = picture.subplots(1, 2, sharey=True), [*OTHERS[::-1], *POSITIVE[::-1]]
+    picture, panels = marks.panels((7.2, 4.4), 1, 2, sharey=True)
+    cells = [*OTHERS[::-1], *POSITIVE[::-1]]
     widths = data["units"].unique().sort().to_list()
     for axes, length, title in zip(panels, LENGTHS, ("16 bits, as trained", "64 bits"), strict=True):
         for k, units in enumerate(widths):
             own = data.filter(units=units)
             places = [cells.index(cell) + 0.2 * (len(widths) // 2 - k) for cell in own["cell"]]
-            look = {"c": COLOURS[k], "marker": MARKERS[k], "s": 22, "alpha": 0.7}
-            axes.scatter(own[length], places, label=f"{units} units", **look)
+            axes.scatter(own[length], places, label=f"{units} units", **marks.dots(k, alpha=0.7))
         axes.axhline(len(OTHERS) - 0.5, color="grey", lw=0.8)
         axes.axvline(0, color="grey", lw=0.8, ls=":")
         axes.set(title=title, xlabel="score: 0 is chance", xlim=(-1.05, 1.05))
         axes.set_yticks(range(len(cells)), cells)
-    panels[0].legend(frameon=False, fontsize=8, loc="lower left")
+    marks.legend(panels[0], loc="lower left")
     caption = (
         "Above the line all eigenvalues are positive. A mark is a net of one layer, of at most"
-        f" {rows['budget'].max() or 0:,} training steps. After Grazzi et al. (2024), table 3, whose"
-        " nets have two layers."
+        f" {marks.greatest(rows, 'budget'):,} training steps. After Grazzi et al. (2024), table 3, whose nets"
+        " have two layers."
     )
-    write_below(picture, textwrap.fill(caption, 110))
-    picture.subplots_adjust(left=0.22, top=0.93, wspace=0.08)
-    return Drawn(picture, data)
-
-
-def _most(data: pl.DataFrame, length: str) -> float:
-    """The score that three of four nets reach."""
-    return data[length].sort(descending=True)[math.ceil(SHARE * data.height) - 1]
+    return marks.finish(picture, data, caption, 110, left=0.22, top=0.93, wspace=0.08)
 
 
 def _signed(rows: pl.DataFrame, length: str, least: float) -> Finding:
-    data = scores(rows).filter(cell="signed_delta_net")
-    if data.is_empty() or data[length].null_count():
+    """Judge the score that three of four nets reach."""
+    own = scores(rows).filter(cell="signed_delta_net")[length].sort(descending=True)
+    if own.is_empty() or own.null_count():
         return NOT_MEASURED
-    return Finding(f"{_most(data, length):.2f}", _most(data, length) >= least)
+    score = own[math.ceil(SHARE * len(own)) - 1]
+    return Finding(f"{score:.2f}", score >= least)
 
 
 def _positive(rows: pl.DataFrame) -> Finding:
-    data = scores(rows)
-    own = {cell: data.filter(cell=cell)["trained"].to_list() for cell in ("delta_net", "gated_delta_net")}
-    if not all(own.values()):
-        return NOT_MEASURED
-    best = {cell: max(each) for cell, each in own.items()}
-    text = ", ".join(f"{cell} {score:.2f}" for cell, score in best.items())
-    return Finding(text, all(score <= UNLEARNT for score in best.values()))
+    nets = named(scores(rows), "trained", "cell", {cell: cell for cell in ("delta_net", "gated_delta_net")})
+    return each(nets, "{name} {own.most:.2f}", at_most(NOTHING), join=", ")
 
 
 def _decides(rows: pl.DataFrame) -> Finding:
-    shares = dict(scores(rows).group_by("cell").agg(pl.col("solved").mean()).iter_rows())
-    if set(shares) != {*POSITIVE, *OTHERS}:
-        return NOT_MEASURED
-    text = ", ".join(f"{cell} {shares[cell]:.0%}" for cell in (*POSITIVE, *OTHERS))
-    holds = all(shares[cell] == 0 for cell in POSITIVE) and all(shares[cell] >= 0.5 for cell in OTHERS)
-    return Finding(f"solved: {text}", holds)
+    positive, others = (
+        named(scores(rows), "solved", "cell", {cell: cell for cell in cells}) for cells in (POSITIVE, OTHERS)
+    )
+    none = each(positive, "{name} {own.mean:.0%}", at_most(0), start="solved: ", join=", ")
+    return all_of(none, each(others, "{name} {own.mean:.0%}", share_of(0.5), join=", "), join=", ")
 
 
 PAPER = Paper(
@@ -113,13 +93,13 @@ PAPER = Paper(
             "DeltaNet with eigenvalues in [-1, 1] learns parity (three of four nets score at least .95)",
             "1.000 best, .999 median, at 40 to 256 bits",
             "tables 3 and 5",
-            lambda rows: _signed(rows, "trained", LEARNT),
+            lambda rows: _signed(rows, "trained", PASS),
         ),
         Claim(
             "and goes on beyond what it was trained on (at four times as many bits at least .8)",
             "1.000 best, .999 median, at 40 to 256 bits",
             "tables 3 and 5",
-            lambda rows: _signed(rows, "longer", GOES_ON),
+            lambda rows: _signed(rows, "longer", PASS_BEYOND),
         ),
         Claim(
             "DeltaNet with eigenvalues in [0, 1], gated or not, learns nothing (best net at most .15)",

@@ -13,15 +13,12 @@ input; minGRU, as Mamba by default, a positive one. With short sequences first, 
 front that rises from 3 elements as a net learns: of 16 alone the ReLU net learnt nothing.
 """
 
-import textwrap
-
 import polars as pl
-from matplotlib.figure import Figure
 
 from memcap.capacity.lengths import over_lengths
 from memcap.figures import Drawn
-from memcap.figures.style import COLOURS, MARKERS, write_below
-from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, knob
+from memcap.papers import Claim, Finding, Paper, marks
+from memcap.papers.claims import all_of, at_least, below, each, knob, named
 
 GROUPS = {"Z12": "Z12: commutes", "A4": "A4: does not commute"}
 CELLS = {
@@ -30,15 +27,16 @@ CELLS = {
     "selective_LRU": "selective LRU",
     "minGRU": "minGRU",
 }
-DIAGONAL = ("selective_LRU", "minGRU")
-TRAINED = 16  # elements
-LEARNT = 0.9  # share of whole sequences
+DIAGONAL_CELLS = {"selective_LRU": "selective LRU", "minGRU": "minGRU"}
+LENGTH = 16  # elements in training
+PASS = 0.9  # share of whole sequences from which on a net has learnt a length
 NET = ["group", "cell", "front", "seed"]
+SPAN, MOST = "{name} {own.least:.2f} to {own.most:.2f}", "{name} at most {own.most:.2f}"
 
 
 def lines(rows: pl.DataFrame) -> pl.DataFrame:
-    """Each net at each length: group, cell, whether short sequences came first, seed, elements of a sequence;
-    the share of whole sequences right, and that of products."""
+    """Return each net at each length: group, cell, whether short sequences came first, seed, elements of a
+    sequence; the share of whole sequences right, and that of products."""
     own = rows.filter(pl.col("task") == "word_problem", pl.col("cell").is_in([*CELLS]))
     elements = (pl.col("number") + 1).alias("elements")
     front = pl.col("curriculum").is_not_null().alias("front")
@@ -47,68 +45,52 @@ def lines(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Share of whole sequences right by length, a line per net, a panel per group."""
+    """Draw the share of whole sequences right by length, a line per net, a panel per group."""
     data = lines(rows)
-    picture = Figure(figsize=(8, 4))
-    for axes, (group, title) in zip(picture.subplots(1, 2, sharey=True), GROUPS.items(), strict=True):
-        for k, cell in enumerate(CELLS):
-            own = data.filter(pl.col("group") == group, pl.col("cell") == cell)
+    picture, panels = marks.panels((8, 4), 1, 2, sharey=True)
+    for axes, (group, title) in zip(panels, GROUPS.items(), strict=True):
+        for k, (cell, name) in enumerate(CELLS.items()):
+            own = data.filter(group=group, cell=cell)
             for number, net in enumerate(own.partition_by(NET, maintain_order=True)):
+                look = marks.look(k, ms=4, lw=1, alpha=0.75, ls="--" if net["front"][0] else "-")
                 beside = 1.05 ** (k - 1)  # marks of cells stand beside each other
-                look = {"color": COLOURS[k], "marker": MARKERS[k], "ms": 4, "lw": 1, "alpha": 0.75}
-                look["ls"] = "--" if net["front"][0] else "-"
-                label = "_again" if number else CELLS[cell]
-                axes.plot(net["elements"] * beside, net["whole"], label=label, **look)
-        axes.axhline(LEARNT, color="grey", lw=0.8, ls="--")
-        axes.axvline(TRAINED, color="grey", lw=0.8, ls=":")
+                axes.plot(net["elements"] * beside, net["whole"], label="_again" if number else name, **look)
+        marks.level(axes, PASS, ls="--")
+        axes.axvline(LENGTH, color="grey", lw=0.8, ls=":")
         axes.set(title=title, xscale="log", xlabel="elements", ylim=(-0.03, 1.05))
-        axes.set_xticks([2, 4, 8, 16, 32, 64], ["2", "4", "8", "16", "32", "64"])
-        axes.set_xticks([], minor=True)
-    picture.axes[0].set_ylabel("share of whole sequences right")
-    picture.axes[0].legend(frameon=False, fontsize=8)
+        marks.number_x(axes, [2, 4, 8, 16, 32, 64])
+    panels[0].set_ylabel("share of whole sequences right")
+    marks.legend(panels[0])
     caption = (
         "A line is a net of one layer, trained at 16 elements (dotted) for at most"
-        f" {rows['budget'].max() or 0:,} steps; dashed, short sequences came first. Grey, across: learnt."
-        " After Merrill et al. (2024), whose groups are of order 60."
+        f" {marks.greatest(rows, 'budget'):,} steps; dashed, short sequences came first. Grey, across:"
+        " learnt. After Merrill et al. (2024), whose groups are of order 60."
     )
-    write_below(picture, textwrap.fill(caption, 125))
-    picture.subplots_adjust(left=0.09, right=0.98, top=0.92, wspace=0.06)
-    return Drawn(picture, data)
+    return marks.finish(picture, data, caption, 125, left=0.09, right=0.98, top=0.92, wspace=0.06)
 
 
-def _shares(rows: pl.DataFrame, cell: str, group: str) -> list[float]:
-    """The share of whole sequences that each net of a cell has right at the trained length."""
-    own = pl.col("elements") == TRAINED, pl.col("cell") == cell, pl.col("group") == group
-    return lines(rows).filter(*own)["whole"].to_list()
+def trained(rows: pl.DataFrame, **which: str) -> pl.DataFrame:
+    """Return the nets of a cell or a group, at the length of their training."""
+    return lines(rows).filter(elements=LENGTH, **which)
 
 
-def _in_all_seeds(rows: pl.DataFrame, cell: str, *groups: str) -> Finding:
-    """Whether each net of a cell learns each of the groups."""
-    shares = {group: _shares(rows, cell, group) for group in groups}
-    if not all(shares.values()):
-        return NOT_MEASURED
-    text = ", ".join(f"{group} {min(each):.2f} to {max(each):.2f}" for group, each in shares.items())
-    return Finding(text, all(share >= LEARNT for each in shares.values() for share in each))
+def _learns_both(rows: pl.DataFrame, cell: str) -> Finding:
+    shares = named(trained(rows, cell=cell), "whole", "group", {group: group for group in GROUPS})
+    return each(shares, SPAN, at_least(PASS), join=", ")
 
 
 def _diagonal(rows: pl.DataFrame) -> Finding:
-    """Whether the LSTM learns A4 in all seeds, and no net with a diagonal step does."""
-    best = {cell: max(_shares(rows, cell, "A4"), default=None) for cell in DIAGONAL}
-    lstm = _in_all_seeds(rows, "OptimizedLSTMCell", "A4")
-    scores = [score for score in best.values() if score is not None]
-    if lstm.holds is None or len(scores) < len(best):
-        return NOT_MEASURED
-    text = ", ".join(f"{CELLS[cell]} at most {score:.2f}" for cell, score in best.items())
-    return Finding(f"{text}; LSTM, {lstm.ours}", lstm.holds and max(scores) < LEARNT)
+    nets = trained(rows, group="A4")
+    diagonal = named(nets, "whole", "cell", DIAGONAL_CELLS)
+    lstm = named(nets, "whole", "cell", {"OptimizedLSTMCell": "LSTM, A4"})
+    return all_of(each(diagonal, MOST, below(PASS), join=", "), each(lstm, SPAN, at_least(PASS)))
 
 
 def _sign(rows: pl.DataFrame) -> Finding:
-    """Whether the selective LRU learns Z12 in all seeds, and no minGRU does."""
-    lru, positive = _in_all_seeds(rows, "selective_LRU", "Z12"), _shares(rows, "minGRU", "Z12")
-    if lru.holds is None or not positive:
-        return NOT_MEASURED
-    text = f"selective LRU, {lru.ours}; minGRU at most {max(positive):.2f}"
-    return Finding(text, lru.holds and max(positive) < LEARNT)
+    nets = trained(rows, group="Z12")
+    lru = named(nets, "whole", "cell", {"selective_LRU": "selective LRU, Z12"})
+    positive = named(nets, "whole", "cell", {"minGRU": "minGRU"})
+    return all_of(each(lru, SPAN, at_least(PASS)), each(positive, MOST, below(PASS)))
 
 
 PAPER = Paper(
@@ -119,7 +101,7 @@ PAPER = Paper(
             "a plain recurrent net (ReLU) learns both groups in one layer, in all seeds",
             "one layer learns all groups at all lengths tried",
             "figure and text",
-            lambda rows: _in_all_seeds(rows, "irnn", *GROUPS),
+            lambda rows: _learns_both(rows, "irnn"),
             expected=False,
             why="10,000 steps of 64 sequences are short for it: it has .87 to .99 of single products right by"
             " then, where theirs has 2,048 units, and up to 500 epochs of 800,000 sequences",
@@ -135,7 +117,7 @@ PAPER = Paper(
             "an LSTM learns both groups in one layer, in all seeds",
             "a cell that is not in the paper",
             "our own question",
-            lambda rows: _in_all_seeds(rows, "OptimizedLSTMCell", *GROUPS),
+            lambda rows: _learns_both(rows, "OptimizedLSTMCell"),
             whose="ours",
         ),
         Claim(

@@ -1,4 +1,4 @@
-"""The map: bytes of state, and parameters, that each cell needs on each task."""
+"""The map of cells: bytes of state, and parameters, that each cell needs on each task."""
 
 import math
 import textwrap
@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
+from memcap.capacity.cell_map import COUNTS, Need, columns, needs
 from memcap.capacity.points import Point
-from memcap.capacity.state import COUNTS, Need, columns, needs
 from memcap.figures import Drawn
 from memcap.figures.style import budgets, choice_of_recipe, pass_rules, write_below
 from memcap.knobs import UserError
@@ -37,7 +37,7 @@ def of_needs(all_needs: Sequence[Need], guest: str | None = None) -> Drawn:
         UserError: there are none.
     """
     if not all_needs:
-        raise UserError("no rows: nothing to draw; train some, as in: memcap train sweeps=state")
+        raise UserError("no rows: nothing to draw; train some, as in: memcap train sweeps=cell_map")
     return Drawn(
         plot(all_needs, guest), pl.DataFrame([columns(n) for n in all_needs], infer_schema_length=None)
     )

@@ -9,7 +9,7 @@ import scipy.stats
 from study_rows import group, table
 
 from memcap.capacity.frontier import frontier
-from memcap.figures.law import content, costs, draw, family, sentence
+from memcap.figures.costs import content, costs, draw, family, sentence
 from memcap.figures.style import colour_and_marker
 from memcap.knobs import UserError
 

@@ -1,10 +1,10 @@
-"""The map: what is drawn are the frontier's widths, in bytes of each cell's own carry."""
+"""The map of cells: what is drawn are the frontier's widths, in bytes of each cell's own carry."""
 
 import pytest
 from study_rows import group, table
 
-from memcap.capacity.state import needs
-from memcap.figures.state import draw, of_needs
+from memcap.capacity.cell_map import needs
+from memcap.figures.cell_map import draw, of_needs
 from memcap.knobs import UserError
 from memcap.models.model import Model
 from memcap.models.network import Architecture

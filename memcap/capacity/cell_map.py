@@ -1,4 +1,4 @@
-"""The map: what each cell needs on the tasks of sweeps/state.yaml, in bytes of state and in parameters."""
+"""The map of cells: bytes of state and parameters that each needs on the tasks of sweeps/cell_map.yaml."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,8 +20,8 @@ from memcap.runtime.published import root
 from memcap.terminal.printing import number
 from memcap.thresholds.curve import Threshold
 
-STUDY = "state"
-LIKE = "GRUCell"  # the cell of the map whose grids a guest takes
+STUDY = "cell_map"
+LIKE = "GRUCell"  # the cell whose grids a guest takes
 MOST_NUMBERS = 288  # of a guest's carry: the widest matrices of the map have 257 to 277
 LEAST_WIDTHS = 3  # of a guest that has more
 FLOAT32 = 4.0  # bytes of a number, where a carry does not grow with the width, which would tell
@@ -46,7 +46,7 @@ class Need:
     @property
     def cell(self) -> str:
         """The cell, and its layers if several."""
-        return self.point.net
+        return self.point.model.name
 
     @property
     def place(self) -> str:
@@ -89,7 +89,7 @@ def needs(rows: pl.DataFrame) -> list[Need]:
     for _, own in rows.group_by("task", "knobs", maintain_order=True):
         for point in _points(own):
             numbers = count_by_units(own, point, "carry_numbers")
-            facts = cell_facts(point.cell, point.task.features)
+            facts = cell_facts(point.model.cell, point.task.features)
             each = facts.bits_per_unit / facts.numbers_per_unit / 8 if facts.numbers_per_unit else FLOAT32
             counts = {
                 "bytes": lambda units, numbers=numbers, each=each: each * numbers(units),
@@ -124,8 +124,10 @@ def rank(need: Need, there: Sequence[Need]) -> int | None:
 
 
 def members_of(cell: str) -> list[Member]:
-    """What the design `race` chooses from to put a cell on the map: the members of a cell that is there, with
-    this one in its place, of widths whose carries have at most `MOST_NUMBERS` numbers; three at least.
+    """Return what the design `race` chooses from to put a cell on the map of cells.
+
+    They are the members of a cell that is there, with this one in its place, of widths whose carries have at
+    most `MOST_NUMBERS` numbers; three at least.
 
     Args:
         cell: as `model.cell` names it.
@@ -155,8 +157,8 @@ def _widths(cell: str, widths: Sequence[int]) -> list[int]:
     return fits if len(fits) >= LEAST_WIDTHS else list(widths[:LEAST_WIDTHS])
 
 
-def standing(all_needs: Sequence[Need], cell: str) -> pl.DataFrame:
-    """Where a cell stands on each task of the map.
+def ranking(all_needs: Sequence[Need], cell: str) -> pl.DataFrame:
+    """Rank a cell on each task of the map of cells.
 
     Args:
         all_needs: of all cells, `cell` among them.
@@ -194,4 +196,4 @@ def columns(need: Need) -> dict[str, Any]:
     }.items():
         row |= ends(name, threshold) if point.trains else dict.fromkeys(ends(name, threshold))
     row |= {f"{name}_widest": need.most[name] for name in COUNTS}
-    return row | {name: point.recipe[name] for name in ("recipe", "lr", "budget")} | {"seeds": point.seeds}
+    return row | point.recipe_columns("recipe", "lr", "budget") | {"seeds": point.seeds}

@@ -1,0 +1,94 @@
+"""The studies of one command, while it runs: which members to expect, who mirrors them, which rows came."""
+
+from collections.abc import Iterable
+from types import TracebackType
+
+import polars as pl
+
+from memcap.config import Engine, Member
+from memcap.launch.jobs import Job, Settings, shares
+from memcap.report.job_end import print_places, print_summary, summarize
+from memcap.runtime.signals import Interrupted
+from memcap.store import shards
+from memcap.store.rows import one_per_key
+from memcap.studies.writer import members_table
+from memcap.tracking import MirrorProcess
+
+
+class Ledger:
+    """The studies of one command, each by its `Settings.at_the_end`.
+
+    Attributes:
+        rows: of the jobs that were trained in this process.
+        expected: the members of all jobs, wherever they train; none where they are not known before.
+        mirrors: the processes that follow the studies' folders, until all jobs have ended.
+    """
+
+    def __init__(self) -> None:
+        self.rows: dict[Settings, list[pl.DataFrame]] = {}
+        self.expected: dict[Settings, dict[Member, None]] = {}
+        self.mirrors: dict[Settings, MirrorProcess] = {}
+
+    def expect(self, jobs: Iterable[Job], session: str) -> None:
+        """Take note of jobs before they run, and start the mirrors of their studies.
+
+        Args:
+            jobs: with their members; one without any where a sweeper makes up its jobs as it goes.
+            session: the command's.
+        """
+        engines: dict[Settings, list[Engine]] = {}
+        for job in jobs:
+            study = job.settings.at_the_end
+            self.expected.setdefault(study, {}).update(dict.fromkeys(job.members))
+            engines.setdefault(study, []).append(job.settings.engine)
+        for study, each in engines.items():
+            self.mirror(study, each, session)
+
+    def mirror(self, study: Settings, engines: Iterable[Engine], session: str) -> None:
+        """Start a process that follows the study's folder, unless tracking is off or one does."""
+        if study in self.mirrors or study.tracking.is_off:
+            return
+        members = members_table(list(self.expected.get(study, ())))
+        name, part = study.study.name, shares(engines)
+        self.mirrors[study] = MirrorProcess(study.tracking, study.folder, name, session, members, part)
+
+    def end(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Print what the studies found, unless the command was interrupted, and end the mirrors."""
+        if isinstance(error, Interrupted):
+            self.count(error)
+        interrupted = kind is not None and not issubclass(kind, Exception)
+        try:
+            for study, rows in () if interrupted else self.rows_by_study().items():
+                summary = summarize(rows, study.folder)
+                if summary.picture is not None and study in self.mirrors:
+                    self.mirrors[study].result(summary.table, summary.picture)
+                print_summary(summary)
+        finally:
+            for mirror in self.mirrors.values():
+                mirror.__exit__(kind, error, trace)  # which waits less for one that was interrupted
+        if not interrupted:
+            print_places(mirror.where for mirror in self.mirrors.values())
+
+    def count(self, interrupted: Interrupted) -> None:
+        """Add the rows of the jobs that have ended to what an interruption says is saved."""
+        tables = self.rows_by_study()
+        if tables or interrupted.rows_saved is not None:
+            saved = interrupted.rows_saved or 0
+            interrupted.rows_saved = saved + sum(rows.height for rows in tables.values())
+
+    def rows_by_study(self) -> dict[Settings, pl.DataFrame]:
+        """Return the rows of each study: those trained here; if none ever was, those that other processes
+        left in its folder."""
+        tables = {study: one_per_key(rows) for study, rows in self.rows.items() if rows}
+        elsewhere = {} if self.rows else self.expected
+        for study, members in elsewhere.items():
+            if not study.folder.exists():
+                continue
+            rows = shards.read(study.folder)
+            if members:
+                rows = rows.filter(pl.col("key").is_in([member.key for member in members]))
+            if rows.height:
+                tables[study] = rows
+        return tables

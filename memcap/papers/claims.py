@@ -1,0 +1,182 @@
+"""Judges of claims: numbers of our nets in, a `Finding` out.
+
+Most claims are one call of `each`, which asks the same of several groups of nets, or of `compare`, which asks
+it of pairs. Both take a template for the words, and a test such as `at_least`. `all_of` joins findings. A
+claim is not measured where a group that it needs has no nets.
+"""
+
+import math
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from string import Formatter
+from typing import Any
+
+import numpy as np
+import polars as pl
+from scipy import stats
+
+from memcap.papers import NOT_MEASURED, Finding
+
+Test = Callable[[Sequence[float]], bool]
+
+
+class Numbers(tuple[float, ...]):
+    """Numbers of a group of nets, with what a template may say of them: "{own.least:.2f}"."""
+
+    least, most = property(min), property(max)
+    median, mean = property(statistics.median), property(statistics.fmean)
+    total, number = property(sum), property(len)
+
+    def __format__(self, form: str) -> str:
+        return ", ".join(format(each, form) for each in self)
+
+
+def knob(name: str, kind: Any = pl.String) -> pl.Expr:
+    """Return a knob of each row's task; null where the task has none of that name.
+
+    Args:
+        name: of the knob, and of the column.
+        kind: type of the column.
+    """
+    return pl.col("knobs").str.json_path_match(f"$.{name}").cast(kind).alias(name)
+
+
+def over_seeds(score: str) -> list[pl.Expr]:
+    """Return the median of the seeds' final scores, named `score`, and `least`, `greatest`, `seeds`."""
+    final = pl.col("final")
+    extremes = final.min().alias("least"), final.max().alias("greatest")
+    return [final.median().alias(score), *extremes, pl.len().alias("seeds")]
+
+
+def groups(data: pl.DataFrame, column: str, name: str) -> dict[str, list[float]]:
+    """Group the values of a column, in the order of the data.
+
+    Args:
+        data: a line per net.
+        column: whose values are grouped.
+        name: of a group; its fields are the columns to group by: "lag {lag}, {units} units".
+    """
+    by = [field for _, field, _, _ in Formatter().parse(name) if field]
+    parts = data.group_by(by, maintain_order=True)
+    return {name.format(**dict(zip(by, key, strict=True))): own[column].to_list() for key, own in parts}
+
+
+def named(data: pl.DataFrame, column: str, key: str, names: Mapping[Any, str]) -> dict[str, list[float]]:
+    """Pick the values of a column for these values of another one, named in words; an empty list for one
+    without nets.
+
+    Args:
+        data: a line per net.
+        column: whose values are picked.
+        key: the column that tells groups apart.
+        names: of the groups in words, by value of `key`.
+    """
+    return {name: data.filter(pl.col(key) == value)[column].to_list() for value, name in names.items()}
+
+
+def each(own: Mapping[Any, Any], words: str, holds: Test, *, start: str = "", join: str = "; ") -> Finding:
+    """Ask the same of each group of nets.
+
+    Args:
+        own: the numbers of each group, or its only one, by its name in words.
+        words: a template for a group, with `name` and `own`, a `Numbers`.
+        holds: what must be true of the numbers of each group.
+        start: what the finding's words begin with.
+        join: what stands between two groups.
+    """
+    numbers = {name: Numbers(each if isinstance(each, Sequence) else [each]) for name, each in own.items()}
+    if not numbers or not all(numbers.values()):
+        return NOT_MEASURED
+    text = join.join(words.format(name=name, own=values) for name, values in numbers.items())
+    return Finding(start + text, all(bool(holds(values)) for values in numbers.values()))
+
+
+def compare(
+    pairs: Mapping[Any, tuple[Any, Any]] | None,
+    words: str,
+    holds: Callable[[Any, Any], bool],
+    *,
+    start: str = "",
+    join: str = "; ",
+) -> Finding:
+    """Compare two groups of nets, or a number of each, under each name.
+
+    Args:
+        pairs: by name in words; None, or a group without nets: not measured.
+        words: a template for a pair, with `name`, `a` and `b`.
+        holds: what must be true of each pair.
+        start: what the finding's words begin with.
+        join: what stands between two pairs.
+    """
+    if not pairs or any(_is_missing(side) for pair in pairs.values() for side in pair):
+        return NOT_MEASURED
+    both = {name: (_numbers(a), _numbers(b)) for name, (a, b) in pairs.items()}
+    text = join.join(words.format(name=name, a=a, b=b) for name, (a, b) in both.items())
+    return Finding(start + text, all(bool(holds(a, b)) for a, b in both.values()))
+
+
+def all_of(*findings: Finding, join: str = "; ") -> Finding:
+    """Join findings that must all hold; not measured where one is not."""
+    if any(finding.holds is None for finding in findings):
+        return NOT_MEASURED
+    return Finding(join.join(f.ours for f in findings), all(f.holds for f in findings))
+
+
+def at_least(limit: float) -> Test:
+    """Test that all numbers are at least this."""
+    return lambda own: min(own) >= limit
+
+
+def at_most(limit: float) -> Test:
+    """Test that no number is above this."""
+    return lambda own: max(own) <= limit
+
+
+def below(limit: float) -> Test:
+    """Test that all numbers are below this."""
+    return lambda own: max(own) < limit
+
+
+def within(least: float, most: float) -> Test:
+    """Test that all numbers lie between these, or are one of them."""
+    return lambda own: least <= min(own) and max(own) <= most
+
+
+def share_of(least: float, holds: Callable[[float], bool] = bool) -> Test:
+    """Test that `holds` is true of at least this share of the numbers."""
+    return lambda own: statistics.fmean(bool(holds(number)) for number in own) >= least
+
+
+def least_widths(
+    data: pl.DataFrame, by: str | Sequence[str], enough: pl.Expr, width: str = "units"
+) -> dict[Any, float]:
+    """Return the least width at which `enough` is true, by group in the order of the data; infinite where at
+    none.
+
+    Args:
+        data: a line per width, or per net.
+        by: a column, whose values are the keys; or several, and then keys are tuples.
+        enough: true at a width that suffices.
+        width: the column of widths.
+    """
+    least = pl.col(width).filter(enough).min().alias("_least")
+    found = data.group_by(by, maintain_order=True).agg(least)
+    keys = found[by].to_list() if isinstance(by, str) else found.select(by).rows()
+    return dict(zip(keys, _infinite_if_null(found["_least"]), strict=True))
+
+
+def rank_correlation(x: Iterable[float], y: Iterable[float]) -> float:
+    """Return Spearman's rank correlation."""
+    return float(stats.spearmanr(np.asarray(x), np.asarray(y)).statistic)
+
+
+def _infinite_if_null(values: pl.Series) -> list[float]:
+    return [math.inf if value is None else value for value in values]
+
+
+def _is_missing(side: Any) -> bool:
+    return side is None or (isinstance(side, Sequence) and not side)
+
+
+def _numbers(side: Any) -> Any:
+    return Numbers(side) if isinstance(side, Sequence) else side

@@ -1,0 +1,88 @@
+"""Marks of the papers' figures: nets in colour, references in grey, numbers on axes, legends, captions."""
+
+import textwrap
+from collections.abc import Iterable
+from typing import Any
+
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from memcap.figures import Drawn
+from memcap.figures.style import colour_and_marker, write_below
+
+
+def panels(size: tuple[float, float], *shape: int, **grid: Any) -> tuple[Figure, Any]:
+    """Return a picture of this size, in inches, and its panels, as of `Figure.subplots`."""
+    picture = Figure(figsize=size)
+    return picture, picture.subplots(*shape, **grid)
+
+
+def look(k: int, **more: Any) -> dict[str, Any]:
+    """Return colour, marker and size of the marks of kind `k`, and whatever else is given."""
+    colour, marker = colour_and_marker(k)
+    return {"color": colour, "marker": marker, "ms": 5} | more
+
+
+def dots(k: int, **more: Any) -> dict[str, Any]:
+    """Return colour, marker and size of the nets of kind `k`, as `scatter` takes them."""
+    colour, marker = colour_and_marker(k)
+    return {"color": colour, "marker": marker, "s": 22} | more
+
+
+def with_bars(axes: Axes, data: pl.DataFrame, x: str, y: str, **shape: Any) -> None:
+    """Draw a line through medians, with bars to the least and the greatest seed.
+
+    Args:
+        axes: to draw on.
+        data: with columns `x`, `y`, and `least` and `greatest` as of `over_seeds`.
+        x: column of places.
+        y: column of medians.
+        shape: as of `look`; `beside` moves all marks by this factor.
+    """
+    bars = [(data[y] - data["least"]).to_numpy(), (data["greatest"] - data[y]).to_numpy()]
+    places = data[x] * shape.pop("beside") if "beside" in shape else data[x]
+    axes.errorbar(places, data[y], yerr=bars, **shape)
+
+
+def level(axes: Axes, y: float, label: str = "_level", ls: str = ":") -> None:
+    """Draw a grey line across: chance, or what counts as solved."""
+    axes.axhline(y, color="grey", lw=0.8, ls=ls, label=label)
+
+
+def theirs(axes: Axes, x: Any, y: Any, **shape: Any) -> None:
+    """Draw a broad pale line: what the paper has, or a bound."""
+    pale: dict[str, Any] = {"color": "#bbbbbb", "lw": 5, "alpha": 0.6}
+    axes.plot(x, y, **pale | shape)
+
+
+def number_x(axes: Axes, values: Iterable[float], form: str = "g") -> None:
+    """Put ticks with numbers at these places of the horizontal axis, and no others."""
+    ticks = list(values)
+    axes.set_xticks(ticks, [format(tick, form) for tick in ticks])
+    axes.set_xticks([], minor=True)
+
+
+def legend(axes: Axes, **place: Any) -> None:
+    """Draw a legend without a frame, in small letters."""
+    axes.legend(**{"frameon": False, "fontsize": 8} | place)
+
+
+def finish(picture: Figure, data: pl.DataFrame, caption: str, width: int, **margins: float) -> Drawn:
+    """Write the caption below the panels.
+
+    Args:
+        picture: with its panels.
+        data: the numbers drawn.
+        caption: in one line.
+        width: letters of a line.
+        margins: as of `subplots_adjust`.
+    """
+    write_below(picture, textwrap.fill(caption, width))
+    picture.subplots_adjust(**margins)
+    return Drawn(picture, data)
+
+
+def greatest(data: pl.DataFrame, column: str) -> int:
+    """Return the greatest number of a column for a caption; 0 where there is none."""
+    return max(data[column].drop_nulls().to_list(), default=0)

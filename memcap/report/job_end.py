@@ -1,0 +1,90 @@
+"""The end of a job: its frontier, its figure and its score."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from memcap import figures, store
+from memcap.capacity.frontier import frontier
+from memcap.capacity.points import Point
+from memcap.report.tables import frontier_table, rows_table
+from memcap.store.rows import without_failed
+from memcap.terminal.printing import show
+from memcap.terminal.words import plural
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The findings of the rows of a job, or of all jobs of a multirun.
+
+    Args:
+        rows: theirs.
+        folder: the study's folder.
+        points: the frontier of these rows; none where the members say all.
+        picture: the study's figure; None where none was drawn.
+        table: the numbers in it, one dict per row.
+    """
+
+    rows: pl.DataFrame
+    folder: Path
+    points: tuple[Point, ...] = ()
+    picture: Path | None = None
+    table: tuple[dict[str, Any], ...] = ()
+
+
+def summarize(rows: pl.DataFrame, folder: Path) -> Summary:
+    """Fit the frontier and draw the figure into folder/figures/, unless all is of one width.
+
+    Args:
+        rows: of the job, or of all jobs of a multirun.
+        folder: the study's folder.
+
+    Raises:
+        UserError: the figure cannot be written.
+    """
+    points = tuple(frontier(rows))
+    if all(len(p.units) == 1 for p in points):
+        return Summary(rows, folder)
+    # the picture is the study's, which may hold more than this job
+    drawing = figures.find("frontier").draw(store.read(folder))
+    picture = figures.save(drawing, folder / "figures", "frontier")
+    return Summary(rows, folder, points, picture, tuple(drawing.data.to_dicts()))
+
+
+def print_summary(summary: Summary) -> None:
+    """Print the frontier and where its figure is, or the members; then their number, and where they lie."""
+    show(frontier_table(summary.points) if summary.points else rows_table(summary.rows))
+    if summary.picture is not None:
+        print(f"Figure: {summary.picture} (data beside it)")
+    print(f"{totals(summary.rows)}. Rows and weights: {summary.folder}")
+
+
+def par2_score(rows: pl.DataFrame) -> float:
+    """Return the score of a job, for a sweeper that minimizes: the mean number of training steps to solve.
+
+    A member that was not solved counts as twice its budget: worse than any that was ("PAR2" in the comparison
+    of solvers).
+
+    Args:
+        rows: the job's. Without any, as in a share that has no members, the score is 0.
+    """
+    if rows.is_empty():
+        return 0.0
+    steps = pl.when("solved").then("steps_to_solve").otherwise(2 * pl.col("budget"))
+    return float(rows.select(steps.mean()).item())
+
+
+def print_places(places: Iterable[str]) -> None:
+    """Print where runs are (`memcap.tracking.MirrorProcess.where`)."""
+    for place in filter(None, places):
+        print(place)
+
+
+def totals(rows: pl.DataFrame) -> str:
+    """Count the members, and those that were solved or failed, in words."""
+    failed = rows.height - without_failed(rows).height
+    counts = f"{plural(rows.height, 'member')}, {int(rows['solved'].sum()):,} solved"
+    return counts + (f", {failed:,} failed (the same command trains these again)" if failed else "")

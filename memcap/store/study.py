@@ -1,0 +1,32 @@
+"""A study as its jobs carry it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Study:
+    """The place and the name of a study, and the design by which its members are trained.
+
+    Args:
+        folder: where its rows, weights and curves lie. None: nothing is read or written.
+        name: the study's name in every row.
+        design: one of `memcap.designs.bisect.DESIGNS`.
+        precision: half the width of the interval of u90 at which design="adaptive" stops, as a share of u90.
+            None: the design's default.
+        session: 8 hexadecimal digits that all jobs of one command share (`shards.new_session`), so that a
+            follower of the folder knows their files. "": the job is alone.
+        command: the command line that started it. None: it was started from Python.
+    """
+
+    folder: Path | None = None
+    name: str = ""
+    design: str = "grid"
+    precision: float | None = None
+    session: str = ""
+    command: str | None = None
+
+    @property
+    def is_searched(self) -> bool:
+        """Whether the design decides from results which members are trained."""
+        return self.design != "grid"
