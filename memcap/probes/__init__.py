@@ -39,6 +39,7 @@ import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
 
+from memcap.config import Stream
 from memcap.figures import Drawn
 from memcap.knobs import UserError
 from memcap.loops import Answers, loss_and_score_sums
@@ -48,7 +49,6 @@ from memcap.terminal.words import plural
 from memcap.trained import Change, Trace, Trained, unchanged
 from memcap.training.operands import stream_key
 
-PROBE = 3  # the stream of a member's key that probes draw from; training and verdicts have 0 to 2
 SEQUENCES, BLOCK = 2048, 256  # of a score, and how many of them run at once
 
 
@@ -102,8 +102,7 @@ def fresh_batch(net: Trained, sequences: int, index: int = 0, at: tuple[int, int
 
 def key(net: Trained, index: int) -> np.ndarray:
     """(2,) uint32: the key of a block of fresh sequences."""
-    member = net.member
-    return stream_key(member, PROBE, index)
+    return stream_key(net.member, Stream.PROBE, index)
 
 
 @partial(jax.jit, static_argnums=(0, 2, 3, 4))

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from jaxtyping import Array, Bool, Float, Int, Key
 
 EVALUATION_BATCH = 256
-TRAIN, EVALUATE, STRETCH, LENGTHS = 0, 1, 2, 3  # a member's streams of random numbers
 
 
 class TrainOperands(NamedTuple):
