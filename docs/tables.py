@@ -36,6 +36,7 @@ from memcap.figures.cells import COUNTS
 from memcap.figures.costs import content, costs, family, sentence
 from memcap.figures.layers import shapes
 from memcap.knobs import typed
+from memcap.models.model import Model
 from memcap.runtime.published import ATLAS, rows_file
 from memcap.store import curves
 from memcap.store.rows import COLUMNS, passed_column
@@ -123,7 +124,7 @@ def short_answer() -> str:
     return filled(
         f"**One thing, seen once and held for 50 steps: {advised('latch')} unit. At every step, the bit"
         f" of 50 steps ago, so that 50 bits are held all the time: {advised('delay_line')} units, with up to"
-        f" {stream.recipe['budget']:,} training steps.** Lag alone costs next to no width; information does,"
+        f" {stream.recipe.budget:,} training steps.** Lag alone costs next to no width; information does,"
         " and how much depends on how well the net was trained."
     )
 
@@ -165,7 +166,7 @@ def marks(points: Iterable[Point]) -> str:
     for p in points:
         r = p.references
         theory = (r.information_floor, r.one_per_number, "" if r.constructed is None else r.constructed)
-        recipe = f"{p.recipe['recipe']}, {p.recipe['budget']:,}"
+        recipe = f"{p.recipe.name}, {p.recipe.budget:,}"
         widths = width(p.fit.u50), width(p.fit.u90)
         lines.append((p.label.replace("_", " "), p.lag, *widths, *theory, recipe))
     head = "task", "lag", "u50", "u90", "floor", "one per number", "constructed", "recipe, budget"
@@ -253,13 +254,13 @@ def hidden() -> str:
         label_of = label(task_of(task, list(knobs)))
         for lag in (1, 50):
             own = [p for p in all_recipes() if p.label == label_of and p.lag == lag]
-            curricula = {p.recipe["recipe"]: p for p in own if p.recipe["recipe"].startswith("curriculum")}
+            curricula = {p.recipe.name: p for p in own if p.recipe.name.startswith("curriculum")}
             (before,) = best_recipes(p for p in own if p not in curricula.values())
             lines.append(
                 (
                     label_of,
                     lag,
-                    f"{width(before.fit.u90)} ({before.recipe['recipe']}, {before.recipe['budget']:,})",
+                    f"{width(before.fit.u90)} ({before.recipe.name}, {before.recipe.budget:,})",
                     *(
                         width(curricula[name].fit.u90) if name in curricula else "not in the atlas"
                         for name in ("curriculum_chrono", "curriculum_from_one")
@@ -345,7 +346,7 @@ def races() -> str:
     published = {(p.label, p.lag): p.fit.u90 for p in [*points(), *other_points()]}
     for each in frontier(rows):
         own = rows.filter(task=each.task.name, lag=each.lag)
-        winner, budget = each.recipe["recipe"], each.recipe["budget"]
+        winner, budget = each.recipe.name, each.recipe.budget
         search = own.filter(recipe=winner, budget=budget)["steps"].sum()
         ratio = own["steps"].sum() / search
         searches += search
@@ -371,7 +372,7 @@ def layers() -> str:
         p, needed = net.point, [in_numbers(net.point, "u90", net.counts[name]) for name in COUNTS]
         sign = "> " * (p.fit.u90.censored == "above")
         numbers = (f"{sign}{each.units:,.0f}" for each in needed)
-        lines.append((net.line, p.lag, p.layers, width(p.fit.u90), *numbers))
+        lines.append((net.line, p.lag, p.model.layers, width(p.fit.u90), *numbers))
     return table(("task", "lag", "layers", "units of each", "numbers of state", "parameters"), lines)
 
 
@@ -432,7 +433,7 @@ def budgets_at_50() -> str:
 
 
 def _best_within(several: Iterable[Point], budget: int) -> Point:
-    (found,) = best_recipes(p for p in several if p.recipe["budget"] <= budget)
+    (found,) = best_recipes(p for p in several if p.recipe.budget <= budget)
     return found
 
 
@@ -453,7 +454,7 @@ def failing_nets_by_task() -> str:
     """What one bar for the curriculum's share of the lag would save, task by task."""
     lines, shares = [], (0.2, 0.4, 0.6)
     for (task, knobs, cell), rows in _at_threshold().group_by("task", "knobs", "cell", maintain_order=True):
-        what = label(typed(task_class(task), json.loads(knobs), "task"), cell).replace("_", " ")
+        what = label(typed(task_class(task), json.loads(knobs), "task"), Model(cell)).replace("_", " ")
         passed, failed = rows["passed"].sum(), rows.filter(~pl.col("passed"))["steps"].sum()
         rules = [_give_up(rows, share, "progress") for share in shares]
         cells = [f"{saved}, {stopped}" for saved, stopped in rules]
@@ -521,9 +522,9 @@ def latch() -> str:
 
 def recipes() -> str:
     """u90 of three recipes by lag."""
-    marks = {(p.recipe["recipe"], p.lag): p for p in fit_all_recipes(rows_of("delay_line_frontier"))}
+    marks = {(p.recipe.name, p.lag): p for p in fit_all_recipes(rows_of("delay_line_frontier"))}
     names = ("forget_bias", "open_gate", "curriculum")
-    heads = [f"{name} ({marks[name, 8].recipe['budget']:,} steps)" for name in names]
+    heads = [f"{name} ({marks[name, 8].recipe.budget:,} steps)" for name in names]
     lines = [(lag, *(u90(marks[name, lag]) for name in names)) for lag in (8, 16, 20, 25, 50)]
     return table(("lag", *heads), lines)
 
@@ -551,7 +552,7 @@ def carry_precision() -> str:
     names = {"lstm": "float32", "lstm+bfloat16": "bfloat16"}
     lines = [
         (
-            names.get(p.cell) or "noise " + p.cell.removeprefix("lstm+noise0"),
+            names.get(p.model.cell) or "noise " + p.model.cell.removeprefix("lstm+noise0"),
             p.lag,
             width(p.fit.u50),
             width(p.fit.u90),
@@ -680,7 +681,7 @@ def studies() -> str:
 
 def designs() -> str:
     """What each design costs, how wide its intervals are and how often they hold the truth."""
-    report = json.loads((ROOT / "benchmarks" / "results" / "designs.json").read_text())
+    report = json.loads((ROOT / "docs" / "designs.json").read_text())
     results = pl.DataFrame(report["results"])
     means = results.group_by("kind", "line", "design", maintain_order=True).agg(
         pl.col("steps", "width", "held").mean()

@@ -8,6 +8,7 @@ training in `Recipe` (memcap/recipes.py); the rest is here.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import IntEnum
 from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
@@ -41,6 +42,16 @@ from memcap.terminal.words import warn_once
 
 if TYPE_CHECKING:
     from memcap.models.network import Architecture
+
+
+class Stream(IntEnum):
+    """A member's streams of random numbers: what is drawn from one never comes up in another."""
+
+    TRAIN = 0
+    EVALUATE = 1
+    STRETCH = 2
+    LENGTHS = 3
+    PROBE = 4
 
 
 @dataclass(frozen=True)
@@ -78,6 +89,11 @@ class Evaluation:
                     f"evaluation.lengths={self.lengths}: must be rising whole numbers, as in '41 100 500'"
                 )
             object.__setattr__(self, "lengths", " ".join(map(str, numbers)))
+
+    def unlike(self, usual: "Evaluation") -> dict[str, Any]:
+        """Return the values that another one has otherwise and that bear on a verdict, by name."""
+        theirs = field_values(usual) | {"lengths": self.lengths}
+        return {name: value for name, value in field_values(self).items() if value != theirs[name]}
 
 
 @dataclass(frozen=True)
@@ -276,6 +292,11 @@ class Member:
 def usual_until(task: Task) -> str:
     """What members of a task are trained for unless `Evaluation.until` says otherwise."""
     return "steady" if task.stream else "solved"
+
+
+def usual_evaluation(task: Task) -> Evaluation:
+    """Return how members of a task are judged where nobody says otherwise."""
+    return Evaluation(until=usual_until(task))
 
 
 def _checked(part: Any, cls: type, where: str) -> Any:

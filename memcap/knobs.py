@@ -5,7 +5,7 @@ import errno
 import hashlib
 import math
 import types
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import MISSING, field, fields
 from functools import cache, lru_cache
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -42,6 +42,13 @@ def of_disk(error: OSError) -> str | None:
 def field_values(owner: Any) -> dict[str, Any]:
     """The fields of a dataclass, by name."""
     return {name: getattr(owner, name) for name in names_of(type(owner))}
+
+
+def set_words(owner: Any, without: Collection[str] = ()) -> list[str]:
+    """Return the fields of a dataclass that are not at their defaults, as NAME=VALUE."""
+    usual = type(owner)()
+    names = [name for name in names_of(type(owner)) if name not in without]
+    return [f"{k}={getattr(owner, k)}" for k in names if getattr(owner, k) != getattr(usual, k)]
 
 
 def knob(

@@ -13,7 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from memcap import cells
-from memcap.knobs import MOST, UserError, check, completed, knob, typed
+from memcap.knobs import MOST, UserError, check, completed, field_values, knob, typed
 from memcap.models.initializers import PRESETS, preset
 from memcap.runtime.published import root
 from memcap.tasks import Task
@@ -138,6 +138,24 @@ class ResolvedRecipe(Recipe):
     def warmup_steps(self) -> int:
         """Steps of linear warmup."""
         return self.warmup if self.warmup_share is None else round(self.warmup_share * self.budget)
+
+    @property
+    def words(self) -> list[str]:
+        """Words of a command: its name, and the values that its file has otherwise."""
+        words = [f"recipe={self.name}"]
+        try:
+            in_file = completed(Recipe, recipe_file(self.name))
+        except UserError:  # a user's own, whose folder is not here
+            return words
+        values = field_values(self)
+        del values["name"]
+        if self.init != "forget_bias":
+            del values["forget_bias"]  # it comes with the start
+        for name, value in values.items():
+            if value is not None and value != in_file.get(name):
+                text = f"{value:g}" if isinstance(value, float) else value
+                words.append(f"recipe.{name}={text}")
+        return words
 
     @property
     def with_other_lags(self) -> bool:

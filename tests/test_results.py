@@ -102,21 +102,19 @@ def test_a_delay_line_is_recommended_the_recipe_that_was_best_there():
     """Or one whose interval reaches into that of the best one, at every lag of the atlas."""
     found: dict[tuple, list] = {}
     for p in fit_all_recipes(store.read(rows_file(ATLAS))):
-        if p.task.name == "delay_line" and p.cell == "lstm":
+        if p.task.name == "delay_line" and p.model.cell == "lstm":
             found.setdefault((p.task, p.lag), []).append(p)
     assert len(found) > 35
     for (task, lag), points in found.items():
         best = min(points, key=lambda p: p.fit.u90.units if p.fit.u90.censored != "above" else math.inf)
-        chosen = next((p for p in points if p.recipe["recipe"] == recommended(task, lag)), None)
+        chosen = next((p for p in points if p.recipe.name == recommended(task, lag)), None)
         assert chosen is not None, (task, lag)
-        assert chosen.fit.u90.low <= best.fit.u90.high, (task, lag, best.recipe["recipe"])
+        assert chosen.fit.u90.low <= best.fit.u90.high, (task, lag, best.recipe.name)
 
 
 def test_the_curriculum_keeps_its_price_from_lag_8_on():
     """And no recipe of the set is better anywhere there."""
     for p in fit_all_recipes(rows_of("delay_line_frontier")):
-        if p.lag >= 8 and p.recipe["recipe"] == "curriculum":
+        if p.lag >= 8 and p.recipe.name == "curriculum":
             assert 0.6 < p.fit.u90.units / p.lag < 0.72
-    assert {p.recipe["recipe"] for p in frontier(rows_of("delay_line_frontier")) if p.lag >= 8} == {
-        "curriculum"
-    }
+    assert {p.recipe.name for p in frontier(rows_of("delay_line_frontier")) if p.lag >= 8} == {"curriculum"}

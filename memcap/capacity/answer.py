@@ -23,17 +23,14 @@ from memcap.capacity.points import (
     References,
     closing,
     columns,
-    evaluation_words,
     interval_text,
     label,
-    recipe_words,
     references,
-    set_knobs,
 )
 from memcap.cells import cell_facts
-from memcap.knobs import UserError
-from memcap.models.model import MOST_UNITS
-from memcap.recipes import race_axes, starts_itself
+from memcap.knobs import UserError, set_words
+from memcap.models.model import MOST_UNITS, Model
+from memcap.recipes import ResolvedRecipe, race_axes, starts_itself
 from memcap.runtime.published import ATLAS, NAMES
 from memcap.scripts.answer_code import code
 from memcap.tasks import Task
@@ -68,8 +65,8 @@ class Answer:
         budget: most training steps of the recipes that it rests on.
         passed_from, runs_from: of `units` units or more, how many runs passed, of how many; at the lag, or at
             the lags measured next to it. 0 where there is no width.
-        recipe: by its columns of a row, the recipe that the width was measured by: the lag's own, or the next
-            longer one's; None where nothing was measured.
+        recipe: what the width was measured by, the lag's own or the next longer one's; None where nothing was
+            measured.
         references: what theory says.
         command: what would measure it; empty where only more than `MOST_UNITS` would tell more.
         seconds: how long its neighbours took to measure, on one core; None where nobody knows.
@@ -95,7 +92,7 @@ class Answer:
     budget: int | None
     passed_from: int
     runs_from: int
-    recipe: dict[str, Any] | None
+    recipe: ResolvedRecipe | None
     references: References
     command: str
     seconds: float | None
@@ -171,8 +168,8 @@ def answer(
     """
     if lag < task.smallest_lag:
         raise UserError(f"--lag {lag}: the least lag of {task.name} is {task.smallest_lag}")
-    subject = task, (cell, "dense", layers, "fixed")
-    points = [p for p in points if (p.task, p.network) == subject]
+    model = Model(cell, 1, layers=layers)
+    points = [p for p in points if (p.task, p.model) == (task, model)]
     # Where a lag was measured in several ways, the usual length and rule count first, then the one with most
     # runs.
     point = max((p for p in points if p.lag == lag), key=lambda p: (p.usual, sum(p.runs)), default=None)
@@ -186,13 +183,13 @@ def answer(
         if point is not None and threshold(point.posterior, share).censored == "above":
             units = None
     first = point or (None if widths is None else line[0])
-    at, stretch, name = "trained", 1, label(task, cell, layers=layers)
+    at, stretch, name = "trained", 1, label(task, model)
     if first is not None:
         at, stretch, name = first.at, first.evaluation.stretch, first.label
     near = point or _next_longer(trained.values(), lag)
     nearest = [point] if point is not None else [trained[each] for each in _next_to(trained, lag)]
     outcomes = [] if units is None else [each.passed_from(units) for each in nearest]
-    budgets = [p.recipe["budget"] for p in ([point] if point is not None else trained.values())]
+    budgets = [p.recipe.budget for p in ([point] if point is not None else trained.values())]
     return Answer(
         *(task, lag, share, cell, layers, at, stretch, name, point),
         *(widths or (None, None, None)),
@@ -203,7 +200,7 @@ def answer(
         passed_from=sum(passed for passed, _ in outcomes),
         runs_from=sum(runs for _, runs in outcomes),
         recipe=None if near is None else near.recipe,
-        references=references(task, lag, cell=cell, layers=layers),
+        references=references(task, lag, model=model),
         command=command(task, lag, cell, line, point, widths, units is not None, config_dir, layers),
         seconds=_seconds(line, lag),
         source=source,
@@ -306,9 +303,9 @@ def command(
     words = ["memcap train"]
     if config_dir is not None:
         words.append(f"--config-dir {shlex.quote(str(config_dir))}")
-    words += [f"task={task.name}", *(f"task.{knob}" for knob in set_knobs(task)), f"task.lag={lag}"]
+    words += [f"task={task.name}", *(f"task.{knob}" for knob in set_words(task)), f"task.lag={lag}"]
     words += [f"model.cell={cell}"] * (cell != "lstm") + [f"model.layers={layers}"] * (layers != 1)
-    words += [] if near is None else evaluation_words(near)
+    words += [] if near is None else near.evaluation_words
     study = re.sub(r"\W+", "_", f"{task.name}_L{lag}")
     if point is not None and not point.trains:
         widest = min(max(point.units[-1], 2 * held, 4), MOST_UNITS)
@@ -326,7 +323,7 @@ def command(
         high = max(high, 2 * low)
     least = max(1, min(math.floor(low), MOST_UNITS - 2))
     most = min(max(math.ceil(high), least + 2), MOST_UNITS)
-    words += [] if near is None else recipe_words(near)
+    words += [] if near is None else near.recipe.words
     return " ".join(
         [*words, f"study={study}", "design=bisect", f"'axes={{model.units: {least}..{most}, seed: 8}}'"]
     )
@@ -510,8 +507,8 @@ def _measured(result: Answer, point: Point) -> list[str]:
     chosen = f" (best of {point.recipes}, chosen on the seeds it is judged on)" if point.recipes > 1 else ""
     lines = [
         f"Measured there: {plural(sum(point.runs), 'run')}, up to {point.seeds} seeds per width"
-        f"{_from(result)}; recipe {point.recipe['recipe']}{chosen}, learning rate {point.recipe['lr']:g}, at"
-        f" most {point.recipe['budget']:,} training steps. Passed, by units: {columns(point)['counts']}.",
+        f"{_from(result)}; recipe {point.recipe.name}{chosen}, learning rate {point.recipe.lr:g}, at"
+        f" most {point.recipe.budget:,} training steps. Passed, by units: {columns(point)['counts']}.",
     ]
     if not point.trains:
         return lines

@@ -46,7 +46,7 @@ class Need:
     @property
     def cell(self) -> str:
         """The cell, and its layers if several."""
-        return self.point.net
+        return self.point.model.name
 
     @property
     def place(self) -> str:
@@ -89,7 +89,7 @@ def needs(rows: pl.DataFrame) -> list[Need]:
     for _, own in rows.group_by("task", "knobs", maintain_order=True):
         for point in _points(own):
             numbers = count_by_units(own, point, "carry_numbers")
-            facts = cell_facts(point.cell, point.task.features)
+            facts = cell_facts(point.model.cell, point.task.features)
             each = facts.bits_per_unit / facts.numbers_per_unit / 8 if facts.numbers_per_unit else FLOAT32
             counts = {
                 "bytes": lambda units, numbers=numbers, each=each: each * numbers(units),
@@ -196,4 +196,4 @@ def columns(need: Need) -> dict[str, Any]:
     }.items():
         row |= ends(name, threshold) if point.trains else dict.fromkeys(ends(name, threshold))
     row |= {f"{name}_widest": need.most[name] for name in COUNTS}
-    return row | {name: point.recipe[name] for name in ("recipe", "lr", "budget")} | {"seeds": point.seeds}
+    return row | point.recipe_columns("recipe", "lr", "budget") | {"seeds": point.seeds}

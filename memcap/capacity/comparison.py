@@ -14,6 +14,7 @@ import polars as pl
 from numpy.polynomial import Polynomial
 
 from memcap.capacity.points import Point
+from memcap.knobs import field_values
 from memcap.thresholds.curve import Floats, Posterior, Threshold, threshold
 from memcap.thresholds.logistic import logit
 
@@ -116,14 +117,8 @@ def count_by_units(rows: pl.DataFrame, point: Point, name: str) -> Count:
     Both are polynomials in the width, of degree 2 where units see each other, so that the rows of three
     widths fix them.
     """
-    widths = (
-        rows.filter(cell=point.cell, layers=point.layers, initial_carry=point.initial_carry)
-        .select("units", name)
-        .unique()
-        .sort("units")
-        .to_numpy()
-        .astype(np.float64)
-    )
+    net = {name: value for name, value in field_values(point.model).items() if name != "units"}
+    widths = rows.filter(**net).select("units", name).unique().sort("units").to_numpy().astype(np.float64)
     polynomial = Polynomial.fit(*widths.T, deg=min(2, len(widths) - 1))
     return lambda units: float(polynomial(units))
 

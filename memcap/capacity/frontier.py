@@ -23,26 +23,14 @@ from typing import Any
 
 import polars as pl
 
-from memcap import store
 from memcap.capacity.memo import Memo, memo
 from memcap.capacity.points import Point
-from memcap.config import Evaluation
 from memcap.knobs import UserError
-from memcap.store.rows import TRAINING, VERDICTS, At, without_failed
+from memcap.store.columns import IDENTITY, evaluation_of, model_of, recipe_of, task_of
+from memcap.store.rows import VERDICTS, At, without_failed
 from memcap.thresholds.curve import no_easier
 
-CELL = ["task", "knobs", "lag", "length", "cell", "readout", "layers", "initial_carry"]
-# Members judged by different rules, or trained to different ends, are no further seeds of each other.
-VERDICT = [
-    "threshold",
-    "evaluation_every",
-    "evaluation_sequences",
-    "evaluation_successive",
-    "stretch",
-    "evaluation_until",
-]
 COUNTS = ["units", "solved", "steady", "runs", "seeds", "stretched"]
-RECIPE = ["recipe", "init", "input_bias", "forget_bias", "output_bias", "gain", "orthogonal", *TRAINING]
 
 
 def frontier(
@@ -72,22 +60,21 @@ def fit_all_recipes(
     rows = without_failed(rows)
     if budget is not None:
         rows = rows.filter(pl.col("budget") <= budget)
-    keys = CELL + VERDICT + RECIPE
-    widths = rows.group_by(*keys, "units").agg(
+    widths = rows.group_by(*IDENTITY, "units").agg(
         pl.col("solved").sum(),
         pl.col("steady").sum(),
         pl.len().alias("runs"),
         pl.col("seed").n_unique().alias("seeds"),
         pl.col("stretched").filter("solved").median(),
     )
-    by_width = widths.sort("units").group_by(keys, maintain_order=True).agg(COUNTS)
-    medians = rows.group_by(keys, maintain_order=True).agg(
+    by_width = widths.sort("units").group_by(IDENTITY, maintain_order=True).agg(COUNTS)
+    medians = rows.group_by(IDENTITY, maintain_order=True).agg(
         pl.col("steps_to_solve").filter("solved").median(),
         pl.col("steps_to_steady").filter("steady").median(),
         pl.col("stretched").filter("solved").median().alias("stretched_median"),
         pl.col("run_seconds").sum(),
     )
-    groups = medians.join(by_width, on=keys, how="left", nulls_equal=True, maintain_order="left")
+    groups = medians.join(by_width, on=IDENTITY, how="left", nulls_equal=True, maintain_order="left")
     with memo() as fits:
         points = [_point(row, at, confidence, fits) for row in groups.iter_rows(named=True)]
     return sorted(points, key=lambda p: (p.label, p.lag, p.length))
@@ -117,23 +104,20 @@ def _rank(point: Point) -> tuple[float, ...]:
 
 def _point(row: dict[str, Any], at: At, confidence: float, fits: Memo) -> Point:
     """The point of one recipe at one task and lag, from its aggregated rows."""
-    task = store.task_of(row["task"], row["knobs"])
+    task = task_of(row)
     stretches = task.stream or row["evaluation_until"] == "steady"
     verdict: At = "steady" if at == "steady" and stretches else "trained"
     count, steps = ("steady", "steps_to_steady") if verdict == "steady" else ("solved", "steps_to_solve")
     passed, solved = row[count], row["solved"]
     fitted = fits.fit(row["units"], solved, row["runs"], confidence)
-    evaluation = Evaluation(
-        *(row[f"evaluation_{k}"] for k in ("every", "sequences", "successive")),
-        row["stretch"],
-        row["evaluation_until"],
-    )
     point = Point(
         task,
-        *(row[k] for k in CELL[2:]),
+        row["lag"],
+        row["length"],
+        model_of(row),
         threshold=row["threshold"],
-        evaluation=evaluation,
-        recipe={k: row[k] for k in RECIPE},
+        evaluation=evaluation_of(row),
+        recipe=recipe_of(row),
         recipes=1,
         at=verdict,
         u_exist=fitted.u_exist,

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from memcap import store
-from memcap.capacity.points import set_knobs
 from memcap.config import member_of
-from memcap.knobs import UserError
+from memcap.knobs import UserError, set_words
 from memcap.runtime.published import is_published, root
 from memcap.tasks import Task
 
@@ -23,7 +22,7 @@ def folder() -> Path:
 
 def name_of(task: Task, lag: int) -> str:
     """A net's name: the task, the knobs that differ from their defaults, and the lag."""
-    return PREFIX + "-".join([task.name, *set_knobs(task), f"L{lag}"])
+    return PREFIX + "-".join([task.name, *set_words(task), f"L{lag}"])
 
 
 def names(place: Path | None = None) -> dict[str, dict[str, Any]]:

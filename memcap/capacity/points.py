@@ -1,21 +1,24 @@
 """One task and lag of a frontier: what was counted, what was fitted to it, and what theory says beside it."""
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from memcap.cells import cell_facts
-from memcap.config import Evaluation, usual_until
-from memcap.knobs import UserError, completed
+from memcap.config import Evaluation, usual_evaluation
+from memcap.knobs import set_words
 from memcap.models.constructed import constructed_units
-from memcap.recipes import Recipe, recipe_file
+from memcap.models.model import Model
+from memcap.recipes import ResolvedRecipe
 from memcap.store.rows import At
 from memcap.tasks import Task, information_floor, one_per_number
 from memcap.terminal.printing import number
 from memcap.thresholds.curve import Fit, Posterior, Threshold, posterior
+
+DEFAULT_MODEL = Model()
 
 
 @dataclass(frozen=True)
@@ -23,10 +26,10 @@ class Point:
     """One task and lag of a frontier.
 
     Args:
-        task: the task with its knobs; lag, length: what was trained; cell, readout, layers, initial_carry: of
-            the network.
+        task: the task with its knobs; lag, length: what was trained.
+        model: the network, at one unit: what the nets of all widths have in common.
         threshold, evaluation: what decides the verdicts (memcap/training/early_stopping.py).
-        recipe: the recipe that was used, as a dict of its columns; recipes: how many competed.
+        recipe: the recipe that was used; recipes: how many competed.
         at: the verdict that `solved`, `fit`, `posterior`, `u_exist` and `steps` are of: "steady", or
             "trained" (solved at the trained length), which is the only one where the task is no stream and
             members were not trained until steady.
@@ -44,13 +47,10 @@ class Point:
     task: Task
     lag: int
     length: int
-    cell: str
-    readout: str
-    layers: int
-    initial_carry: str
+    model: Model
     threshold: float
     evaluation: Evaluation
-    recipe: dict[str, Any]
+    recipe: ResolvedRecipe
     recipes: int
     at: At
     u_exist: int | None
@@ -96,19 +96,12 @@ class Point:
     @property
     def numbers_per_unit(self) -> int:
         """Carry numbers that each unit of width brings: of the cell, times the layers."""
-        return self.layers * cell_facts(self.cell, self.task.features).numbers_per_unit
-
-    @property
-    def net(self) -> str:
-        """The cell, how many layers there are of it, if several, and whether their initial carry is
-        learned."""
-        layers = "" if self.layers == 1 else f", {self.layers} layers"
-        return self.cell + layers + ", learned initial carry" * (self.initial_carry == "learned")
+        return self.model.layers * cell_facts(self.model.cell, self.task.features).numbers_per_unit
 
     @property
     def references(self) -> "References":
         """What theory says of this task and lag."""
-        return references(self.task, self.lag, self.length, self.cell, self.layers)
+        return references(self.task, self.lag, self.length, self.model)
 
     @property
     def measured(self) -> bool:
@@ -128,38 +121,39 @@ class Point:
         return bool(spread > 0 and (solved @ off) ** 2 > spread and solved @ off > 0)
 
     @property
-    def network(self) -> tuple[Any, ...]:
-        """The net but for its width: cell, read-out, layers, initial carry."""
-        return self.cell, self.readout, self.layers, self.initial_carry
-
-    @property
     def place(self) -> tuple[Any, ...]:
         """What the recipes that compete have in common."""
-        return self.task, self.lag, self.length, self.network, self.threshold, self.evaluation
+        return self.task, self.lag, self.length, self.model, self.threshold, self.evaluation
 
     @property
     def label(self) -> str:
         """Name of the line in a table or figure: the task, and what is not the default."""
-        others = [f"T={self.length}"] * (self.length != self.task.length(self.lag)) + _unusual(
-            self.task, self.evaluation
-        )
-        network = {"layers": self.layers, "initial_carry": self.initial_carry}
-        return label(self.task, self.cell, self.readout, *others, **network)
+        length = [f"T={self.length}"] * (self.length != self.task.length(self.lag))
+        return label(self.task, self.model, *length, *self._unusual)
 
     @property
     def usual(self) -> bool:
         """Whether it was measured at the task's own length, and trained and judged by the usual rule."""
-        return self.length == self.task.length(self.lag) and not _unusual(self.task, self.evaluation)
+        return self.length == self.task.length(self.lag) and not self._unusual
 
+    @property
+    def _unusual(self) -> list[str]:
+        """What of the evaluation is not the default and bears on a verdict, in words."""
+        values = self.evaluation.unlike(usual_evaluation(self.task))
+        if not (self.task.stream or self.evaluation.until == "steady"):
+            values.pop("stretch", None)
+        forms = {"sequences": "{} sequences", "successive": "{} successive", "until": "trained until {}"}
+        return [forms.get(name, name + " {}").format(v) for name, v in values.items() if name != "every"]
 
-def _unusual(task: Task, ours: Evaluation) -> list[str]:
-    """What of an evaluation is not the default and bears on a verdict, in words."""
-    rule, until = Evaluation(), usual_until(task)
-    stretches = task.stream or ours.until == "steady"
-    differences = [f"{ours.sequences} sequences"] * (ours.sequences != rule.sequences)
-    differences += [f"{ours.successive} successive"] * (ours.successive != rule.successive)
-    differences += [f"stretch {ours.stretch}"] * (stretches and ours.stretch != rule.stretch)
-    return differences + [f"trained until {ours.until}"] * (ours.until != until)
+    @property
+    def evaluation_words(self) -> list[str]:
+        """What of the evaluation is not the default, as words of a command."""
+        values = self.evaluation.unlike(usual_evaluation(self.task))
+        return [f"evaluation.{name}={value}" for name, value in values.items()]
+
+    def recipe_columns(self, *names: str) -> dict[str, Any]:
+        """Return some values of the recipe under the names that they have in rows."""
+        return {name: getattr(self.recipe, "name" if name == "recipe" else name) for name in names}
 
 
 @dataclass(frozen=True)
@@ -173,83 +167,23 @@ class References:
     constructed: int | None
 
 
-def references(
-    task: Task, lag: int, length: int | None = None, cell: str = "lstm", layers: int = 1
-) -> References:
-    """Reference widths of a task at a lag and length (the task's own by default), for layers of a cell.
+def references(task: Task, lag: int, length: int | None = None, model: Model = DEFAULT_MODEL) -> References:
+    """Return the reference widths of a task at a lag and length (the task's own by default), for a net.
     Hand-set weights are known for one layer alone."""
     facts = task.facts(lag, task.length(lag) if length is None else length)
-    carry = cell_facts(cell, task.features)
-    floor = information_floor(task, facts, layers * carry.bits_per_unit)
-    hand_set = constructed_units(task, lag) if carry.is_lstm and layers == 1 else None
-    return References(facts.bits, floor, one_per_number(facts, layers * carry.numbers_per_unit), hand_set)
+    carry = cell_facts(model.cell, task.features)
+    floor = information_floor(task, facts, model.layers * carry.bits_per_unit)
+    hand_set = constructed_units(task, lag) if carry.is_lstm and model.layers == 1 else None
+    return References(
+        facts.bits, floor, one_per_number(facts, model.layers * carry.numbers_per_unit), hand_set
+    )
 
 
-def label(
-    task: Task,
-    cell: str = "lstm",
-    readout: str = "dense",
-    *others: str,
-    layers: int = 1,
-    initial_carry: str = "fixed",
-) -> str:
-    """The task's name with the knobs that differ from their defaults, then the cell, read-out, layers and
-    initial carry likewise, then `others`."""
-    return in_words(task, *set_knobs(task), *network_words(cell, readout, layers, initial_carry), *others)
-
-
-def in_words(task: Task, *parts: str) -> str:
-    """The task's name, and in brackets what else there is to say."""
-    return task.name + (f" ({', '.join(parts)})" if parts else "")
-
-
-def network_words(
-    cell: str, readout: str = "dense", layers: int = 1, initial_carry: str = "fixed"
-) -> list[str]:
-    """What of a net is not the default."""
-    return [
-        *[cell] * (cell != "lstm"),
-        *[f"readout={readout}"] * (readout != "dense"),
-        *[f"layers={layers}"] * (layers != 1),
-        *[f"initial_carry={initial_carry}"] * (initial_carry != "fixed"),
-    ]
-
-
-def set_knobs(task: Task) -> list[str]:
-    """The task's knobs that differ from their defaults, as NAME=VALUE."""
-    return [f"{k}={v}" for k, v in vars(task).items() if v != vars(type(task)())[k]]
-
-
-def recipe_words(point: Point) -> list[str]:
-    """The recipe of a point as words of a command: its name, and the values that its file has otherwise."""
-    name = point.recipe["recipe"]
-    words = [f"recipe={name}"]
-    try:
-        in_file = completed(Recipe, recipe_file(name))
-    except UserError:  # a user's own, whose folder is not here
-        return words
-    for field in fields(Recipe):
-        value = point.recipe.get(field.name)
-        if field.name == "forget_bias" and point.recipe["init"] != "forget_bias":
-            continue  # it comes with the start
-        if field.name in point.recipe and value is not None and value != in_file.get(field.name):
-            words.append(
-                f"recipe.{field.name}={value:g}"
-                if isinstance(value, float)
-                else f"recipe.{field.name}={value}"
-            )
-    return words
-
-
-def evaluation_words(point: Point) -> list[str]:
-    """What of a point's evaluation is not the default, as words of a command."""
-    usual, ours = Evaluation(), point.evaluation
-    words = [
-        f"evaluation.{name}={getattr(ours, name)}"
-        for name in ("every", "sequences", "successive", "stretch")
-        if getattr(ours, name) != getattr(usual, name)
-    ]
-    return words + [f"evaluation.until={ours.until}"] * (ours.until != usual_until(point.task))
+def label(task: Task, model: Model = DEFAULT_MODEL, *others: str) -> str:
+    """Return the task's name, and in brackets its knobs and what of the net differs from the defaults, then
+    `others`."""
+    words = [*set_words(task), *model.words, *others]
+    return task.name + (f" ({', '.join(words)})" if words else "")
 
 
 def closing(point: Point) -> str | None:
@@ -303,9 +237,7 @@ def columns(point: Point) -> dict[str, Any]:
         "label": point.label,
         "lag": point.lag,
         "length": point.length,
-        "cell": point.cell,
-        "readout": point.readout,
-        "layers": point.layers,
+        **{name: getattr(point.model, name) for name in ("cell", "readout", "layers")},
         "at": point.at,
         "u_exist": point.u_exist,
         "u75_observed": point.most(0.75),
@@ -321,7 +253,7 @@ def columns(point: Point) -> dict[str, Any]:
         "information_floor": r.information_floor,
         "one_per_number": r.one_per_number,
         "constructed": r.constructed,
-        **{k: point.recipe[k] for k in ("recipe", "lr", "schedule", "budget")},
+        **point.recipe_columns("recipe", "lr", "schedule", "budget"),
         "recipes": point.recipes,
         "seeds": point.seeds,
         "runs": sum(point.runs),

@@ -98,7 +98,7 @@ def _row(pair: Pair) -> list[str]:
     cells = [_either(a.label, b.label), str(a.lag)]
     for name, shift in (("u50", pair.u50), ("u90", pair.u90)):
         cells += [threshold_text(a, name), threshold_text(b, name), ratio(shift)]
-    return [*cells, _either(*(f"{p.recipe['recipe']}, {p.recipe['budget']:,} steps" for p in (a, b)))]
+    return [*cells, _either(*(f"{p.recipe.name}, {p.recipe.budget:,} steps" for p in (a, b)))]
 
 
 def _verdicts(pairs: list[Pair]) -> str:
@@ -125,7 +125,7 @@ def _columns(pair: Pair) -> dict[str, Any]:
         side: {name: asdict(getattr(p.fit, name)) for name in ("u50", "u90")} for side, p in sides.items()
     }
     about = {
-        side: {"label": p.label, "at": p.at, **{k: p.recipe[k] for k in ("recipe", "lr", "budget")}}
+        side: {"label": p.label, "at": p.at, **p.recipe_columns("recipe", "lr", "budget")}
         for side, p in sides.items()
     }
     return {

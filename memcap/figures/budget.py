@@ -45,7 +45,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
     rows = rows if several.is_empty() else several
     points = fit_all_recipes(rows)
     budgets = sorted(rows["budget"].unique())
-    lines = {b: best_recipes(p for p in points if p.recipe["budget"] <= b) for b in budgets}
+    lines = {b: best_recipes(p for p in points if p.recipe.budget <= b) for b in budgets}
     data = [_columns(p, budget) for budget, points in lines.items() for p in points]
     return Drawn(plot(lines), pl.DataFrame(data, infer_schema_length=None))
 
@@ -59,7 +59,8 @@ def _columns(point: Point, budget: int) -> dict[str, Any]:
         **ends("u90", point.fit.u90),
         "u_exist": point.u_exist,
         "one_per_number": point.references.one_per_number,
-        **{f"used_{k}": point.recipe[k] for k in ("recipe", "budget")},
+        "used_recipe": point.recipe.name,
+        "used_budget": point.recipe.budget,
         "recipes": point.recipes,
         "seeds": point.seeds,
     }
@@ -137,6 +138,6 @@ def caption(lines: dict[int, list[Point]]) -> str:
 
 
 def _budget(budget: int, points: Sequence[Point]) -> str:
-    recipes = ", ".join(dict.fromkeys(p.recipe["recipe"] for p in points))
+    recipes = ", ".join(dict.fromkeys(p.recipe.name for p in points))
     text = f"Up to {budget:,} steps: {recipes}; up to {max(p.seeds for p in points)} seeds per width."
     return text + choice_of_recipe(points)

@@ -38,15 +38,15 @@ def draw(rows: pl.DataFrame) -> Drawn:
         UserError: no rows, or not one task alone.
     """
     points = frontier(rows)
-    tasks = {(p.task, p.readout, p.evaluation) for p in points}
+    tasks = {(p.task, p.model.readout, p.evaluation) for p in points}
     if len(tasks) != 1:
         raise UserError(
             f"{len(tasks)} tasks, read-outs or ways of judging in these rows: cells are compared on one;"
             " give the rows of a study"
             " such as memcap train sweeps=cells_side_by_side"
         )
-    counts = {p.net: {name: count_by_units(rows, p, name) for name in COUNTS} for p in points}
-    data = [_columns(p, counts[p.net]) for p in points]
+    counts = {p.model.name: {name: count_by_units(rows, p, name) for name in COUNTS} for p in points}
+    data = [_columns(p, counts[p.model.name]) for p in points]
     return Drawn(plot(points, counts), pl.DataFrame(data, infer_schema_length=None))
 
 
@@ -56,7 +56,7 @@ def symbols_held(point: Point) -> int:
 
 
 def _columns(point: Point, counts: dict[str, Count]) -> dict[str, Any]:
-    row: dict[str, Any] = {"cell": point.net, "lag": point.lag, "held": symbols_held(point)}
+    row: dict[str, Any] = {"cell": point.model.name, "lag": point.lag, "held": symbols_held(point)}
     for which in ("u50", "u90"):
         row |= ends(which, getattr(point.fit, which))
         for name in COUNTS:
@@ -64,7 +64,7 @@ def _columns(point: Point, counts: dict[str, Count]) -> dict[str, Any]:
             row |= ends(f"{name}_{which}", number)
     return (
         row
-        | {k: point.recipe[k] for k in ("recipe", "lr", "budget")}
+        | point.recipe_columns("recipe", "lr", "budget")
         | {"recipes": point.recipes, "seeds": point.seeds}
     )
 
@@ -73,11 +73,11 @@ def plot(points: Sequence[Point], counts: dict[str, dict[str, Count]]) -> Figure
     """Carry numbers on the left, parameters on the right; a line per cell, u90 filled and u50 open."""
     figure = Figure(figsize=(10.4, 6.2))
     panels = figure.subplots(1, 2)
-    lags, cells = sorted({p.lag for p in points}), list(dict.fromkeys(p.net for p in points))
+    lags, cells = sorted({p.lag for p in points}), list(dict.fromkeys(p.model.name for p in points))
     for axes, name in zip(panels, COUNTS, strict=True):
         widest = 1.0
         for k, cell in enumerate(cells):
-            line = [p for p in points if p.net == cell]
+            line = [p for p in points if p.model.name == cell]
             shift = 2 ** ((k - (len(cells) - 1) / 2) * 0.03)
             _line(axes, cell, line, counts[cell][name], shift, *colour_and_marker(k))
             widest = max(
@@ -119,9 +119,9 @@ def caption(points: Sequence[Point]) -> str:
     """Each cell's recipes, and what the marks mean."""
     used: dict[str, list[str]] = {}
     for p in points:
-        recipe = f"{p.recipe['recipe']} at lr {p.recipe['lr']:g}, {p.recipe['budget']:,} steps"
-        if recipe not in used.setdefault(p.net, []):
-            used[p.net].append(recipe)
+        recipe = f"{p.recipe.name} at lr {p.recipe.lr:g}, {p.recipe.budget:,} steps"
+        if recipe not in used.setdefault(p.model.name, []):
+            used[p.model.name].append(recipe)
     parts = [
         "; ".join(f"{cell}: {' or '.join(recipe)}" for cell, recipe in used.items())
         + f". Up to {max(p.seeds for p in points)} seeds.",

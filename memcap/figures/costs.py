@@ -8,7 +8,7 @@ that reals are counted in numbers. A slope over all of them would be an average 
 import math
 import textwrap
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from scipy.special import stdtrit
 
 from memcap.capacity.frontier import frontier
-from memcap.capacity.points import Point, in_words, network_words, set_knobs
+from memcap.capacity.points import Point, label
 from memcap.figures import Drawn
 from memcap.figures.style import budgets, colour_and_marker, pass_rules, which_seeds_count, write_below
 from memcap.knobs import UserError
@@ -60,9 +60,8 @@ class Cost:
 
 def family(point: Point) -> str:
     """The family of a point: its task, and of one whose content grows with the lag its knobs, too."""
-    knobs = set_knobs(point.task) if point.task.stream else []
-    network = network_words(point.cell, layers=point.layers, initial_carry=point.initial_carry)
-    return in_words(point.task, *knobs, *network)
+    task = point.task if point.task.stream else type(point.task)()
+    return label(task, replace(point.model, readout="dense"))
 
 
 def unit(point: Point) -> str:
@@ -138,7 +137,7 @@ def _columns(point: Point, lines: Sequence[Cost]) -> dict[str, Any]:
     return {
         "label": point.label,
         "family": family(point),
-        "cell": point.cell,
+        "cell": point.model.cell,
         "lag": point.lag,
         "content": content(point),
         "content_unit": unit(point),
@@ -149,7 +148,7 @@ def _columns(point: Point, lines: Sequence[Cost]) -> dict[str, Any]:
         "carry_numbers": point.numbers_per_unit * width.units,
         "one_per_number": references.one_per_number,
         "information_floor": references.information_floor,
-        **{name: point.recipe[name] for name in ("recipe", "budget")},
+        **point.recipe_columns("recipe", "budget"),
         "slope": None if cost is None else cost.slope,
         "slope_low": None if cost is None or math.isinf(cost.low) else cost.low,
         "slope_high": None if cost is None or math.isinf(cost.high) else cost.high,

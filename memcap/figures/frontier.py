@@ -155,7 +155,7 @@ def _recipes(label: str, line: Sequence[Point]) -> str:
     """The recipes of one task, with the lags of each."""
     lags: dict[tuple[str, float, int], list[int]] = {}
     for p in line:
-        lags.setdefault((p.recipe["recipe"], p.recipe["lr"], p.recipe["budget"]), []).append(p.lag)
+        lags.setdefault((p.recipe.name, p.recipe.lr, p.recipe.budget), []).append(p.lag)
     recipes = "; ".join(
         f"lag {listing(own)}: {name}, lr {lr:g}, budget {budget} steps"
         for (name, lr, budget), own in lags.items()

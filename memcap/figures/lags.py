@@ -40,7 +40,9 @@ def draw(rows: pl.DataFrame) -> Drawn:
         UserError: no task was measured at two lags.
     """
     points = frontier(rows)
-    lstms = [p for p in points if p.cell == "lstm"] or points  # the figure `cells` has the others beside them
+    lstms = [
+        p for p in points if p.model.cell == "lstm"
+    ] or points  # the figure `cells` has the others beside them
     groups = [list(group) for _, group in groupby(lstms, key=lambda p: p.label)]
     lines = [line for line in groups if len({p.lag for p in line}) >= FEWEST_LAGS]
     if not lines:
@@ -69,7 +71,7 @@ def _columns(point: Point) -> dict[str, Any]:
         "lag": point.lag,
         "bits": point.references.bits,
         **ends("u90", point.fit.u90),
-        **{name: point.recipe[name] for name in ("recipe", "budget")},
+        **point.recipe_columns("recipe", "budget"),
         "seeds": point.seeds,
     }
 

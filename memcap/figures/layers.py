@@ -50,7 +50,11 @@ class Shape:
     @property
     def line(self) -> str:
         """The task and the net but for its layers."""
-        return replace(self.point, layers=1).label
+        return _of_one_layer(self.point).label
+
+
+def _of_one_layer(point: Point) -> Point:
+    return replace(point, model=replace(point.model, layers=1))
 
 
 def shapes(rows: pl.DataFrame) -> list[list[Shape]]:
@@ -61,9 +65,9 @@ def shapes(rows: pl.DataFrame) -> list[list[Shape]]:
     """
     places: dict[Any, list[Shape]] = {}
     for _, own in rows.group_by("task", "knobs", maintain_order=True):
-        for point in sorted(frontier(own), key=lambda p: p.layers):
+        for point in sorted(frontier(own), key=lambda p: p.model.layers):
             counts = {name: count_by_units(own, point, name) for name in COUNTS}
-            there = places.setdefault(replace(point, layers=1).place, [])
+            there = places.setdefault(_of_one_layer(point).place, [])
             first = there[0] if there else None
             times = {} if first is None else {name: _times(first, point, counts, name) for name in COUNTS}
             there.append(Shape(point, counts, times))
@@ -89,7 +93,7 @@ def least(nets: Sequence[Shape], name: str) -> tuple[Shape | None, bool]:
 
 def layers(net: Shape) -> str:
     """How many, in words."""
-    return plural(net.point.layers, "layer")
+    return plural(net.point.model.layers, "layer")
 
 
 def sentence(nets: Sequence[Shape]) -> str:
@@ -121,7 +125,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
 
 def _columns(net: Shape) -> dict[str, Any]:
     point = net.point
-    row: dict[str, Any] = {"label": net.line, "lag": point.lag, "layers": point.layers}
+    row: dict[str, Any] = {"label": net.line, "lag": point.lag, "layers": point.model.layers}
     row |= ends("u90", point.fit.u90)
     for name in COUNTS:
         row |= ends(f"{name}_u90", in_numbers(point, "u90", net.counts[name]))
@@ -132,7 +136,7 @@ def _columns(net: Shape) -> dict[str, Any]:
             row[f"{name}_times"] = times.ratio
             row[f"{name}_times_low"] = times.low or None
             row[f"{name}_times_high"] = times.high if np.isfinite(times.high) else None
-    return row | {name: point.recipe[name] for name in ("recipe", "budget")} | {"seeds": point.seeds}
+    return row | point.recipe_columns("recipe", "budget") | {"seeds": point.seeds}
 
 
 def plot(groups: Sequence[Sequence[Shape]]) -> Figure:
@@ -157,10 +161,10 @@ def plot(groups: Sequence[Sequence[Shape]]) -> Figure:
 
 
 def _panel(axes: Axes, nets: Sequence[Shape], name: str) -> None:
-    numbers = sorted({net.point.layers for net in nets})
+    numbers = sorted({net.point.model.layers for net in nets})
     ends_drawn: list[float] = []
     for k, number in enumerate(numbers):
-        own = [net for net in nets if net.point.layers == number]
+        own = [net for net in nets if net.point.model.layers == number]
         shift_by = 2 ** ((k - (len(numbers) - 1) / 2) * 0.05)
         needed = [in_numbers(net.point, "u90", net.counts[name]) for net in own]
         x = [net.point.lag * shift_by for net in own]

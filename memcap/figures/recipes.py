@@ -22,8 +22,7 @@ from memcap.figures.style import (
     which_seeds_count,
     write_below,
 )
-from memcap.knobs import UserError
-from memcap.store.rows import TRAINING
+from memcap.knobs import UserError, field_values
 
 BEST = "the frontier: at each lag the best that competes"
 
@@ -41,7 +40,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
     points = everything = frontier.fit_all_recipes(rows)
     keys: dict[str, set[Any]] = {}
     for p in points:
-        keys.setdefault(p.label, set()).add(key(p))
+        keys.setdefault(p.label, set()).add(p.recipe)
     points = [p for p in points if len(keys[p.label]) > 1] or points
     if not points:
         raise UserError(
@@ -49,27 +48,19 @@ def draw(rows: pl.DataFrame) -> Drawn:
         )
     best = [p for p in frontier.best_recipes(everything) if p.label in {q.label for q in points}]
     names = recipe_names(points)
-    winners = {(p.place, key(p)) for p in best}
-    data = [_columns(p, name, (p.place, key(p)) in winners) for p, name in zip(points, names, strict=True)]
+    winners = {(p.place, p.recipe) for p in best}
+    data = [_columns(p, name, (p.place, p.recipe) in winners) for p, name in zip(points, names, strict=True)]
     return Drawn(plot(points, names, best), pl.DataFrame(data, infer_schema_length=None))
-
-
-def key(point: Point) -> tuple[Any, ...]:
-    """What makes a recipe the same at all lags: its name and values. What a start makes of the lag is none of
-    them."""
-    start = point.recipe["forget_bias"] if point.recipe["init"] == "forget_bias" else None
-    return point.recipe["recipe"], point.recipe["init"], start, *(point.recipe[name] for name in TRAINING)
 
 
 def recipe_names(points: Sequence[Point]) -> list[str]:
     """The name of each point's recipe, with those values in which it differs from another of that name."""
-    fields = ("recipe", "init", "forget_bias", *TRAINING)
-    keys = [key(p) for p in points]
+    recipes = {p.recipe for p in points}
     names = []
-    for own in keys:
-        alike = [other for other in set(keys) if other[0] == own[0]]
-        differs = [k for k in range(1, len(fields)) if len({other[k] for other in alike}) > 1]
-        names.append(", ".join([own[0], *(f"{fields[k]} {_plain(own[k])}" for k in differs)]))
+    for own in (p.recipe for p in points):
+        alike = [other for other in recipes if other.name == own.name]
+        differs = [k for k in field_values(own) if len({getattr(other, k) for other in alike}) > 1]
+        names.append(", ".join([own.name, *(f"{k} {_plain(getattr(own, k))}" for k in differs)]))
     return names
 
 
@@ -82,7 +73,7 @@ def _columns(point: Point, name: str, best: bool) -> dict[str, Any]:
         "label": point.label,
         "lag": point.lag,
         "recipe": name,
-        **{k: point.recipe[k] for k in ("lr", "batch", "budget")},
+        **point.recipe_columns("lr", "batch", "budget"),
         "at": point.at,
         **ends("u90", point.fit.u90),
         "units_a_lag": point.fit.u90.units / point.lag,
@@ -148,7 +139,7 @@ def caption(points: Sequence[Point], names: Sequence[str], best: Sequence[Point]
     """Which recipes, with how many steps and seeds, and how the frontier chooses among them."""
     budgets: dict[str, set[int]] = {}
     for point, name in zip(points, names, strict=True):
-        budgets.setdefault(name, set()).add(point.recipe["budget"])
+        budgets.setdefault(name, set()).add(point.recipe.budget)
     listed = "; ".join(
         f"{name}: {' or '.join(map(str, sorted(steps)))} steps" for name, steps in budgets.items()
     )

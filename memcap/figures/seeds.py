@@ -36,7 +36,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
         {
             "label": p.label,
             "lag": p.lag,
-            "recipe": p.recipe["recipe"],
+            "recipe": p.recipe.name,
             "at": p.at,
             "units": u,
             "passed": s,
@@ -76,7 +76,7 @@ def plot(points: list[Point]) -> Figure:
                 color="white" if share > 0.5 else "black",
             )
     axes.set_yticks(
-        range(len(points)), [f"{p.label}, lag {p.lag}, {p.recipe['recipe']}" for p in points], fontsize=8
+        range(len(points)), [f"{p.label}, lag {p.lag}, {p.recipe.name}" for p in points], fontsize=8
     )
     axes.set_xticks(range(len(widths)), [str(u) for u in widths])
     axes.set(xlim=(-0.5, len(widths) - 0.5), ylim=(len(points) - 0.5, -0.5))

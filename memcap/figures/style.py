@@ -101,7 +101,7 @@ def choice_of_recipe(points: Sequence[Point]) -> str:
 
 def budgets(points: Iterable[Point]) -> str:
     """A sentence on the training budgets of the points."""
-    return f"Budgets: {listing(sorted({p.recipe['budget'] for p in points}))} steps."
+    return f"Budgets: {listing(sorted({p.recipe.budget for p in points}))} steps."
 
 
 def pass_rules(points: Sequence[Point]) -> list[str]:

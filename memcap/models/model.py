@@ -1,9 +1,11 @@
 """What is trained: layers of a cell of some width, and how they are read out. Needs no JAX."""
 
-from dataclasses import dataclass
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
 
 from memcap import cells
-from memcap.knobs import UserError, check, knob
+from memcap.knobs import UserError, check, knob, set_words
 
 READOUTS = ("dense", "lstm")
 INITIAL_CARRIES = ("fixed", "learned")
@@ -47,6 +49,23 @@ class Model:
         if not isinstance(self.cell, str):
             raise UserError(f"model.cell={self.cell}: must be text, MODULE:CLASS for a cell of your own")
         cells.check_name(self.cell)
+
+    def at_width(self, units: int) -> Model:
+        """Return the same net with another number of units."""
+        return replace(self, units=units)
+
+    @property
+    def words(self) -> list[str]:
+        """What is not the default, but for the width."""
+        return [self.cell] * (self.cell != Model().cell) + set_words(self, without=("cell", "units"))
+
+    @property
+    def name(self) -> str:
+        """The cell, and what else is not the default, but for the width."""
+        layers = [f"{self.layers} layers"] * (self.layers != 1)
+        carry = ["learned initial carry"] * (self.initial_carry == "learned")
+        others = set_words(self, without=("cell", "units", "layers", "initial_carry"))
+        return ", ".join([self.cell, *layers, *carry, *others])
 
     @property
     def hidden(self) -> int:

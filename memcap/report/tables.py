@@ -8,7 +8,7 @@ import polars as pl
 
 from memcap import store
 from memcap.capacity.points import Point, closing, columns, interval_text
-from memcap.store.rows import TRAINING
+from memcap.store.columns import IDENTITY, START
 from memcap.terminal.printing import Column, Listing, number
 
 SHOWN_ROWS = 20
@@ -52,8 +52,7 @@ MEMBERS = (
     Column("budget", "most training steps", right=True),
 )
 ALIKE = ("task", "lag", "cell", "recipe")  # what decides the other values of members, unless they are set
-SWEPT = ("length", "readout", "initial_carry", "init", "forget_bias", *TRAINING, "stretch")
-SWEPT += ("evaluation_sequences", "evaluation_every", "evaluation_successive", "evaluation_until")
+NOT_SWEPT = ("knobs", "threshold", *(name for name in START if name != "forget_bias"))  # follow from others
 CHANCE = "chance"
 MEMBERS_DROPS = ("cell", "budget", "recipe", "stretched", "final", "steps", "task", "seed", "lag", "units")
 
@@ -154,7 +153,8 @@ def _with_swept(rows: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
         pl.col("knobs").replace_strict(values, return_dtype=pl.String).alias(head)
         for head, values in own.items()
     )
-    choices = [*own, *(name for name in SWEPT if name not in [each.head for each in MEMBERS])]
+    told = {*NOT_SWEPT, *(each.head for each in MEMBERS)}
+    choices = [*own, *(name for name in IDENTITY if name not in told)]
     differ = rows.group_by(ALIKE).agg(pl.col(choices).n_unique() > 1).select(pl.col(choices).any())
     return rows, [name for name in choices if differ[name].item()]
 

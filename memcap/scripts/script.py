@@ -5,14 +5,13 @@ What a member's script has in common in all frameworks is written here, in NumPy
 
 import math
 import re
-from dataclasses import fields
 from pathlib import Path
 from string import Template
 
 import numpy as np
 
 from memcap.config import Member
-from memcap.knobs import UserError
+from memcap.knobs import UserError, set_words
 from memcap.recipes import EPSILON, MOMENTUM, RMS_DECAY, ResolvedRecipe
 from memcap.runtime.lazy import jax
 from memcap.scripts.memcap_source import memcap_source
@@ -118,7 +117,7 @@ def script(member: Member, framework: str, heading: str = "") -> str:
     _check(member, framework)
     model, task, recipe = member.model, member.task, member.recipe
     values = task.loss == "values"
-    knobs = [f"{f.name}={getattr(task, f.name)}" for f in fields(task) if getattr(task, f.name) != f.default]
+    knobs = set_words(task)
     with_length, imports, remark = recipe.curriculum is not None, "", ""
     try:
         source = numpy_source(task, with_length)

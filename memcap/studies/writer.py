@@ -17,7 +17,7 @@ import polars as pl
 
 from memcap import loops
 from memcap.config import Member
-from memcap.knobs import keyed
+from memcap.knobs import keyed, set_words
 from memcap.runtime.signals import Interrupted
 from memcap.store import curves, files, heartbeat, shards
 from memcap.store.curves import Points, add_point, thin
@@ -124,8 +124,7 @@ def members_table(members: Sequence[Member]) -> pl.DataFrame:
 @lru_cache(maxsize=1024)
 def _label(task: Task) -> str:
     """Its name; knobs that are not the default stand behind it."""
-    default = vars(type(task)())
-    knobs = ",".join(f"{name}={value}" for name, value in vars(task).items() if value != default[name])
+    knobs = ",".join(set_words(task))
     return task.name + (f"({knobs})" if knobs else "")
 
 

@@ -143,7 +143,7 @@ def test_who_has_two_rivals_has_no_partner():
     pairs, alone = compare(frontier(table(*ours)), frontier(table(group("latch", 5))))
     assert (pairs, len(alone)) == ([], 3)
     pairs, alone = compare(frontier(table(*ours)), frontier(table(group("latch", 5), ours[1])))
-    assert [(p.first.cell, p.second.cell) for p in pairs] == [
+    assert [(p.first.model.cell, p.second.model.cell) for p in pairs] == [
         ("GRUCell", "lstm"),
         ("SimpleCell", "SimpleCell"),
     ]

@@ -6,6 +6,7 @@ from study_rows import group, table
 from memcap.capacity.frontier import fit_all_recipes, frontier
 from memcap.capacity.points import columns, label, references
 from memcap.knobs import UserError
+from memcap.models.model import Model
 from memcap.tasks import task_class
 from memcap.thresholds.curve import fit
 
@@ -40,7 +41,7 @@ def test_the_recipe_with_the_smallest_u90_stands_and_is_named_with_the_number_tr
     )
     for order in (fit_all_recipes, fit_all_recipes[::-1]):
         (point,) = frontier(table(*order))
-        assert (point.recipe["recipe"], point.recipe["lr"]) == ("chrono", 0.01)
+        assert (point.recipe.name, point.recipe.lr) == ("chrono", 0.01)
         assert point.recipes == 3
         assert sum(point.runs) == 16  # the losers' runs are not mixed in
 
@@ -63,7 +64,7 @@ def test_a_recipe_that_never_got_there_does_not_win():
     (point,) = frontier(
         table(group(counts={1: (0, 4)}, recipe="hold"), group(counts={8: (0, 4), 9: (4, 4)}, recipe="chrono"))
     )
-    assert point.recipe["recipe"] == "chrono"
+    assert point.recipe.name == "chrono"
 
 
 @pytest.mark.parametrize(
@@ -92,8 +93,11 @@ def test_points_come_by_label_and_lag():
 def test_labels_name_what_is_not_the_default():
     latch = task_class("latch")
     assert label(latch()) == "latch"
-    assert label(latch(symbols=4), "GRUCell", "lstm") == "latch (symbols=4, GRUCell, readout=lstm)"
-    assert label(latch(), layers=2) == "latch (layers=2)"
+    assert (
+        label(latch(symbols=4), Model("GRUCell", readout="lstm"))
+        == "latch (symbols=4, GRUCell, readout=lstm)"
+    )
+    assert label(latch(), Model(layers=2)) == "latch (layers=2)"
     (learned,) = frontier(table(group(counts=SHARP, initial_carry="learned")))
     assert learned.label == "latch (initial_carry=learned)"
 
@@ -132,9 +136,9 @@ def test_columns_of_censored_points():
 def test_reference_widths_are_those_of_the_cell():
     task = task_class("delay_line")()
     assert references(task, 50).one_per_number == 26  # h and c
-    assert references(task, 50, cell="GRUCell").one_per_number == 51
-    assert references(task, 50, cell="GRUCell").constructed is None
-    two = references(task, 70, layers=2)  # hand-set weights are of one layer
+    assert references(task, 50, model=Model("GRUCell")).one_per_number == 51
+    assert references(task, 50, model=Model("GRUCell")).constructed is None
+    two = references(task, 70, model=Model(layers=2))  # hand-set weights are of one layer
     assert (two.information_floor, two.one_per_number, two.constructed) == (1, 18, None)
     assert [references(task, lag).information_floor for lag in (50, 69, 70, 140)] == [
         1,
@@ -152,7 +156,7 @@ def test_a_recipe_tried_with_fewer_seeds_does_not_compete():
     whole = group("delay_line", 8, {u: (8 if u > 6 else 0, 8) for u in range(4, 11)})
     lucky = group("delay_line", 8, {5: (1, 1)}, budget=20_000)
     (point,) = frontier(table(whole, lucky))
-    assert (sum(point.runs), point.recipe["budget"], point.recipes) == (56, 1500, 1)
+    assert (sum(point.runs), point.recipe.budget, point.recipes) == (56, 1500, 1)
     assert point.u_exist == 5
 
 
@@ -163,7 +167,7 @@ def test_recipes_tried_at_widths_of_their_own_compete():
     second = group("delay_line", 8, {3: (0, 4), 5: (0, 5), 6: (8, 8)}, recipe="curriculum", budget=8000)
     unlike = group("delay_line", 8, {4: (7, 7)}, recipe="hold")
     (point,) = frontier(table(first, second, unlike))
-    assert (point.recipe["recipe"], point.recipes, point.seeds, point.units) == (
+    assert (point.recipe.name, point.recipes, point.seeds, point.units) == (
         "curriculum",
         2,
         8,
@@ -171,14 +175,14 @@ def test_recipes_tried_at_widths_of_their_own_compete():
     )
     assert point.u_exist == 4
     found = fit_all_recipes(table(first, second, unlike))
-    assert [(p.recipe["recipe"], p.recipes, p.u_exist) for p in found] == [
+    assert [(p.recipe.name, p.recipes, p.u_exist) for p in found] == [
         ("open_gate", 1, 8),
         ("curriculum", 1, 6),
         ("hold", 1, 4),
     ]
     (point,) = frontier(table(first, second, unlike), budget=7999)
-    assert (point.recipe["recipe"], point.recipes) == ("open_gate", 1)
-    assert [p.recipe["recipe"] for p in fit_all_recipes(table(first, second, unlike), budget=1500)] == [
+    assert (point.recipe.name, point.recipes) == ("open_gate", 1)
+    assert [p.recipe.name for p in fit_all_recipes(table(first, second, unlike), budget=1500)] == [
         "open_gate",
         "hold",
     ]
@@ -189,7 +193,7 @@ def test_of_like_recipes_the_one_with_the_smallest_u90_stands():
     early = group("delay_line", 8, {4: (2, 8), 5: (4, 8), 6: (4, 8), 7: (5, 8), 8: (6, 8)}, lr=0.1)
     sharp = group("delay_line", 8, {4: (0, 8), 5: (0, 8), 6: (0, 8), 7: (8, 8), 8: (8, 8)}, lr=0.2)
     (point,) = frontier(table(early, sharp))
-    assert (point.recipe["lr"], point.recipes, point.u_exist) == (0.2, 2, 4)
+    assert (point.recipe.lr, point.recipes, point.u_exist) == (0.2, 2, 4)
 
 
 # Verdicts
@@ -236,7 +240,7 @@ def test_the_best_recipe_is_that_of_the_verdict_asked_for():
         "delay_line", 6, {4: (0, 8), 5: (8, 8), 6: (8, 8), 7: (8, 8)}, steady={5: 0, 6: 0}, recipe="early"
     )
     sure = group("delay_line", 6, {4: (0, 8), 5: (0, 8), 6: (8, 8), 7: (8, 8)}, recipe="sure")
-    assert [frontier(table(early, sure), at)[0].recipe["recipe"] for at in ("steady", "trained")] == [
+    assert [frontier(table(early, sure), at)[0].recipe.name for at in ("steady", "trained")] == [
         "sure",
         "early",
     ]

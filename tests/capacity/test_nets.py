@@ -49,7 +49,7 @@ def test_each_task_and_lag_of_the_atlas_has_one():
         for point in frontier(store.read(rows_file(study)))
         if point.usual and point.trains
     ]
-    lstms = [point for point in points if (point.net, point.readout) == ("lstm", "dense")]
+    lstms = [point for point in points if (point.model.name, point.model.readout) == ("lstm", "dense")]
     assert sorted(nets.name_of(point.task, point.lag) for point in lstms) == NAMES
 
 

@@ -46,17 +46,19 @@ def test_each_cell_stands_at_its_own_counts(rows):
     carry, weights = draw(rows).figure.axes
     for p in frontier(rows):
         for axes, name in ((carry, "carry_numbers"), (weights, "parameters")):
-            x, y = line(axes, p.cell)
+            x, y = line(axes, p.model.cell)
             here = y[[4, 8].index(p.lag)]
             assert x[[4, 8].index(p.lag)] == pytest.approx(p.lag, rel=0.05)
-            if p.cell == "minGRU":
+            if p.model.cell == "minGRU":
                 assert math.isnan(here)  # and the line breaks
                 continue
             width = p.fit.u90.units
-            below, above = (counted(p.cell, whole)[name] for whole in (math.floor(width), math.ceil(width)))
+            below, above = (
+                counted(p.model.cell, whole)[name] for whole in (math.floor(width), math.ceil(width))
+            )
             assert below <= here <= above
             if name == "carry_numbers":
-                assert here == pytest.approx((2 if p.cell in ("LRU", "lstm") else 1) * width)
+                assert here == pytest.approx((2 if p.model.cell in ("LRU", "lstm") else 1) * width)
 
 
 def test_the_theorem_is_one_number_a_symbol_held(rows):

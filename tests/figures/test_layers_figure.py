@@ -48,17 +48,17 @@ def test_each_number_of_layers_stands_at_the_counts_of_its_whole_nets(rows):
         if point.task.symbols != 2:
             continue
         for axes, name in zip(panels, ("carry_numbers", "parameters"), strict=False):
-            words = "1 layer" if point.layers == 1 else f"{point.layers} layers"
+            words = "1 layer" if point.model.layers == 1 else f"{point.model.layers} layers"
             (line,) = (each for each in axes.lines if each.get_label() == words)
             ys = dict(zip([round(x / 4) * 4 for x in line.get_xdata()], line.get_ydata(), strict=True))
-            if point.layers == 4:
+            if point.model.layers == 4:
                 assert math.isnan(ys[8])
                 continue
             width = point.fit.u90.units
-            below, above = (counted(point.layers, at(width))[name] for at in (math.floor, math.ceil))
+            below, above = (counted(point.model.layers, at(width))[name] for at in (math.floor, math.ceil))
             assert below <= ys[point.lag] <= above
             if name == "carry_numbers":
-                assert ys[point.lag] == pytest.approx(2 * point.layers * width)
+                assert ys[point.lag] == pytest.approx(2 * point.model.layers * width)
 
 
 def test_times_are_those_of_the_net_of_the_fewest_layers(rows):
@@ -71,7 +71,7 @@ def test_times_are_those_of_the_net_of_the_fewest_layers(rows):
             assert two[f"{name}_times"] == pytest.approx(two[f"{name}_u90"] / one[f"{name}_u90"])
             assert two[f"{name}_times_low"] < two[f"{name}_times"] < two[f"{name}_times_high"]
     assert at[4, 8]["carry_numbers_times_high"] is None  # a lower bound
-    points = {(p.layers, p.lag): p.posterior for p in frontier(rows) if p.task.symbols == 2}
+    points = {(p.model.layers, p.lag): p.posterior for p in frontier(rows) if p.task.symbols == 2}
     widths = shift(points[1, 8], points[2, 8], 0.9)  # twice as many numbers a unit
     assert at[2, 8]["carry_numbers_times_low"] == pytest.approx(2 * widths.low)
     assert at[2, 8]["carry_numbers_times_high"] == pytest.approx(2 * widths.high)
@@ -79,7 +79,7 @@ def test_times_are_those_of_the_net_of_the_fewest_layers(rows):
 
 def test_the_words_name_the_shape_that_needs_least_and_whether_that_is_sure(rows):
     first, second, other = (sentence(nets) for nets in shapes(rows))
-    units = {(p.layers, p.lag): p.fit.u90.units for p in frontier(rows) if p.task.symbols == 2}
+    units = {(p.model.layers, p.lag): p.fit.u90.units for p in frontier(rows) if p.task.symbols == 2}
     assert first.startswith(f"delay_line at lag 4: least state 1 layer ({2 * units[1, 4]:.0f});")
     assert "least parameters 1 layer (" in first
     assert "not surely" not in first

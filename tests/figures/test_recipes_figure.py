@@ -36,7 +36,7 @@ def line(axes, label):
 
 def test_each_recipe_is_a_line_through_its_own_thresholds_and_the_frontier_takes_the_best(rows):
     above, below = draw(rows).figure.axes
-    points = {(p.recipe["recipe"], p.lag): p.fit.u90.units for p in fit_all_recipes(rows)}
+    points = {(p.recipe.name, p.lag): p.fit.u90.units for p in fit_all_recipes(rows)}
     for name in ("open_gate", "curriculum"):
         assert line(above, name) == [(lag, pytest.approx(points[name, lag])) for lag in (4, 8)]
     assert line(above, BEST) == [

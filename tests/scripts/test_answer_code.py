@@ -10,6 +10,7 @@ from memcap import store
 from memcap.capacity.answer import answer
 from memcap.capacity.sources import from_rows
 from memcap.knobs import UserError
+from memcap.recipes import Recipe
 from memcap.runtime.published import ATLAS, rows_file
 from memcap.scripts.answer_code import code
 from memcap.tasks import task_class, task_classes
@@ -27,8 +28,8 @@ def test_it_has_the_advised_width_and_the_recipe_of_the_rows(rows):
     text = result.code("torch")
     recipe = result.point.recipe
     assert f"UNITS = {result.units}\n" in text
-    assert f"BATCH, BUDGET, RATE, CLIP = {recipe['batch']}, {recipe['budget']}, {recipe['lr']:g}, 1\n" in text
-    assert f"`{recipe['init']}`" in text
+    assert f"BATCH, BUDGET, RATE, CLIP = {recipe.batch}, {recipe.budget}, {recipe.lr:g}, 1\n" in text
+    assert f"`{recipe.init}`" in text
     assert " ".join(str(result).splitlines()[0].split()) in " ".join(text.split())
 
 
@@ -39,8 +40,8 @@ def test_an_unmeasured_lag_has_the_recipe_of_the_next_longer_one(rows):
     assert result.point is None
     recipe = near.point.recipe
     assert recipe != shorter.point.recipe
-    assert f"{recipe['batch']}, {recipe['budget']}, {recipe['lr']:g}" in result.code("torch")
-    assert f"`{recipe['init']}`" in result.code("torch")
+    assert f"{recipe.batch}, {recipe.budget}, {recipe.lr:g}" in result.code("torch")
+    assert f"`{recipe.init}`" in result.code("torch")
 
 
 def test_another_cell_has_none(rows):
@@ -51,17 +52,9 @@ def test_another_cell_has_none(rows):
 
 
 def test_another_recipe_of_the_rows_is_another_script():
-    columns = {
-        "recipe": "mine",
-        "init": "forget_bias",
-        "forget_bias": 2.5,
-        "lr": 0.004,
-        "schedule": "constant",
-    }
-    columns |= {"warmup": 0, "batch": 16, "clip": 3.0, "budget": 700, "falls_above": None, "curriculum": None}
-    columns |= {"advance": None, "deadline": None, "optimizer": "sgd", "clip_by": "element"}
-    columns |= dict.fromkeys(("decay", "floor", "warmup_share", "lags"))
-    text = code("torch", LATCH, 5, 2, columns)
+    values = {"init": "forget_bias", "forget_bias": 2.5, "lr": 0.004, "schedule": "constant", "warmup": 0}
+    values |= {"batch": 16, "clip": 3.0, "budget": 700, "optimizer": "sgd", "clip_by": "element"}
+    text = code("torch", LATCH, 5, 2, Recipe("mine", **values))
     assert "BATCH, BUDGET, RATE, CLIP = 16, 700, 0.004, 3\n" in text
     assert "np.repeat([0, 2.5, 0, 0], UNITS)" in text
     assert "SGD(trained, momentum=0.9)" in text
