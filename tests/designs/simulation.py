@@ -22,7 +22,8 @@ import polars as pl
 
 from memcap.config import Member
 from memcap.designs.adaptive import PRECISION, Adaptive
-from memcap.designs.bisect import Bisect, Outcome
+from memcap.designs.bisect import Bisect
+from memcap.designs.design import Outcome
 from memcap.models.model import Model
 from memcap.recipes import Recipe
 from memcap.runtime.published import ATLAS, rows_file
