@@ -66,11 +66,6 @@ class Batch(NamedTuple):
     mask: Bool[Array, "T B"] | None = None
     window_starts: Bool[Array, " T"] | None = None
 
-    @property
-    def boundary(self) -> Bool[Array, " T"] | None:
-        """The former name of `window_starts`."""
-        return self.window_starts
-
 
 @dataclass(frozen=True)
 class Task(ABC):
