@@ -27,7 +27,7 @@ __all__ = [
 
 
 def cell_facts(name: str, features: int = 1) -> CellFacts:
-    """What theory needs to know of a cell that sees `features` numbers at a step.
+    """Return the facts of a cell that sees `features` numbers at a step.
 
     Raises:
         UserError: there is no cell of this name.

@@ -77,8 +77,8 @@ class Network(nnx.Module):
         return [getattr(self, name) for name in self.names]
 
     def carry(self, batch: int) -> Any:
-        """The state before the first step of B sequences: as the cell lays it out; of several layers a tuple,
-        from the inputs up; with an LSTM read-out, (the layers', read-out's)."""
+        """Return the state before the first step of B sequences: as the cell lays it out; of several layers a
+        tuple, from the inputs up; with an LSTM read-out, (the layers', read-out's)."""
         carries = self._first_carries(batch)
         cells = joined([carries[name] for name in self.names])
         return (cells, carries["readout"]) if isinstance(self.readout, LSTM) else cells
@@ -86,15 +86,15 @@ class Network(nnx.Module):
     def step(
         self, carry: Any, inputs: Int[Array, " B"] | Float[Array, "B F"]
     ) -> tuple[Any, Float[Array, "B O"]]:
-        """One time step of a stream: symbols or reals -> carry, outputs."""
+        """Take one time step of a stream: symbols or reals -> carry, outputs."""
         carry, _, outputs = self.open_step(carry, inputs)
         return carry, outputs
 
     def open_step(
         self, carry: Any, inputs: Int[Array, " B"] | Float[Array, "B F"]
     ) -> tuple[Any, Float[Array, "B H"], Float[Array, "B O"]]:
-        """As `step`, with the hidden state that the last layer shows to the read-out: carry, hidden,
-        outputs."""
+        """Take a step as `step` does, with the hidden state that the last layer shows to the read-out: carry,
+        hidden, outputs."""
         if isinstance(self.readout, LSTM):
             cells, hidden = self.cells_step(carry[0], inputs)
             top, outputs = self.readout(carry[1], hidden)
@@ -105,7 +105,8 @@ class Network(nnx.Module):
     def cells_step(
         self, carry: Any, inputs: Int[Array, " B"] | Float[Array, "B F"]
     ) -> tuple[Any, Float[Array, "B H"]]:
-        """One time step of the layers without the read-out: their carry, and the last one's hidden state."""
+        """Take one time step of the layers without the read-out: their carry, and the last one's hidden
+        state."""
         hidden = jax.nn.one_hot(inputs, self.features) if inputs.ndim == 1 else inputs
         carries = []
         for cell, before in zip(self.cells, self.by_layer(carry), strict=True):
@@ -114,7 +115,7 @@ class Network(nnx.Module):
         return joined(carries), hidden
 
     def by_layer(self, carry: Any) -> Sequence[Any]:
-        """The carry of each layer, of the layers' carry: the inverse of `joined`."""
+        """Return the carry of each layer out of the layers' carry: the inverse of `joined`."""
         return (carry,) if len(self.names) == 1 else carry
 
     def __call__(
@@ -184,7 +185,7 @@ class Network(nnx.Module):
         return below, _Top(run, last, carries[-1], over)
 
     def hidden(self, inputs: Int[Array, "T B"] | Float[Array, "T B F"]) -> tuple[Any, Float[Array, "T H B"]]:
-        """The layers alone over all of the inputs: their carry, and hidden states of the last."""
+        """Run the layers alone over all of the inputs: their carry, and hidden states of the last."""
         steps, batch = inputs.shape[:2]
         first = self._first_carries(batch)
         carries = [first[name] for name in self.names]
@@ -193,14 +194,14 @@ class Network(nnx.Module):
         return joined(after), jnp.swapaxes(hidden, 1, 2)
 
     def _first_carries(self, batch: int) -> dict[str, Any]:
-        """The carry before the first step of each layer, and of an LSTM read-out, by name."""
+        """Return the carry before the first step of each layer, and of an LSTM read-out, by name."""
         own = self._own_carries(batch)
         if self.initial_carry is None:
             return own
         return {name: self.initial_carry[name](each) for name, each in own.items()}
 
     def _own_carries(self, batch: int) -> dict[str, Any]:
-        """The same, as the cells have them."""
+        """Return the same, as the cells have them."""
         keys, cells = nnx.Rngs(0), dict(zip(self.names, self.cells, strict=True))
         if isinstance(self.readout, LSTM):
             cells["readout"] = self.readout
@@ -221,12 +222,12 @@ class _Top(NamedTuple):
 
 
 def cell_names(model: Model) -> tuple[str, ...]:
-    """Of the layers, from the inputs up, in a network and in its weights: cell, cell_2, ..."""
+    """Return the layers' names in a network and in its weights, from the inputs up: cell, cell_2, ..."""
     return "cell", *(f"cell_{layer}" for layer in range(2, model.layers + 1))
 
 
 def joined(carries: Sequence[Any]) -> Any:
-    """The layers' carry: of one layer its own, of several a tuple of theirs."""
+    """Join the layers' carries: of one layer its own, of several a tuple of theirs."""
     return carries[0] if len(carries) == 1 else tuple(carries)
 
 
@@ -258,11 +259,11 @@ class Architecture:
     outputs: int
 
     def network(self, key: Any = 0) -> Network:
-        """A network with Flax's own start."""
+        """Return a network with Flax's own start."""
         return Network(self.model, self.features, self.outputs, rngs=nnx.Rngs(key))
 
     def abstract_weights(self) -> dict[str, Any]:
-        """The nested dict of weights as shapes and dtypes."""
+        """Return the nested dict of weights as shapes and dtypes."""
         return _shapes(self)
 
     def init(self, init: Init | None, entropy: list[int]) -> dict[str, Any]:
@@ -305,17 +306,17 @@ class Architecture:
         return weights
 
     def build(self, weights: dict[str, Any]) -> Network:
-        """The module that holds these weights."""
+        """Return the module that holds these weights."""
         graph, state = nnx.split(nnx.eval_shape(self.network))
         nnx.replace_by_pure_dict(state, weights)
         return nnx.merge(graph, state)
 
     def at_width(self, units: int) -> Architecture:
-        """The same with another number of units."""
+        """Return the same with another number of units."""
         return replace(self, model=replace(self.model, units=units))
 
     def resized(self, weights: dict[str, Any], units: int) -> dict[str, Any]:
-        """Weights of this architecture for one with other units: padded with units that say zero and never
+        """Return weights of this architecture for one with other units: padded with units that say zero and never
         learn, or cropped.
 
         Args:
@@ -336,21 +337,21 @@ class Architecture:
         return result
 
     def carry_numbers(self) -> int:
-        """Real numbers that one sequence's state holds, counted from the carry itself; a complex number is
+        """Count the real numbers that one sequence's state holds, counted from the carry itself; a complex number is
         two."""
         return sum(_reals(leaf) for leaf in _carry(self))
 
     def parameters(self) -> int:
-        """Number P of trained real numbers; a complex weight is two."""
+        """Count the P trained real numbers; a complex weight is two."""
         return sum(_reals(leaf) for leaf in jax.tree.leaves(self.abstract_weights()))
 
     def flatten(self, weights: dict[str, Any]) -> np.ndarray:
-        """The weights as one (P,) vector; of a complex array first all real parts, then all imaginary
+        """Return the weights as one (P,) vector; of a complex array first all real parts, then all imaginary
         parts."""
         return np.concatenate([_parts(np.asarray(leaf)) for leaf in jax.tree.leaves(weights)])
 
     def matrices(self) -> np.ndarray:
-        """(P,) float32 beside `flatten`: 1 at the weights of matrices, 0 at those of vectors, as biases,
+        """Return (P,) float32 beside `flatten`: 1 at the weights of matrices, 0 at those of vectors, as biases,
         and at a learned initial carry, which is no weight."""
 
         def mark(path: tuple[Any, ...], leaf: jax.ShapeDtypeStruct) -> np.ndarray:
@@ -360,7 +361,7 @@ class Architecture:
         return np.concatenate(jax.tree.leaves(jax.tree.map_with_path(mark, self.abstract_weights())))
 
     def unflatten(self, vector: Any) -> dict[str, Any]:
-        """The nested dict of weights from a (P,) vector, NumPy's or JAX's, each leaf in its own dtype."""
+        """Return the nested dict of weights from a (P,) vector, NumPy's or JAX's, each leaf in its own dtype."""
         leaves, tree = jax.tree.flatten(self.abstract_weights())
         ends = np.cumsum([_reals(leaf) for leaf in leaves])
         parts = [
@@ -399,7 +400,7 @@ def _parts(leaf: np.ndarray) -> np.ndarray:
 
 
 def _whole(part: Any, leaf: Any) -> Any:
-    """The inverse of `_parts`, for an array of the shape and dtype of `leaf`."""
+    """Invert `_parts`, for an array of the shape and dtype of `leaf`."""
     if _is_complex(leaf):
         half = math.prod(leaf.shape)
         return (part[:half] + 1j * part[half:]).reshape(leaf.shape).astype(leaf.dtype)
@@ -426,5 +427,5 @@ def _own_init(architecture: Architecture) -> Callable[[int], nnx.State]:
 
 @lru_cache(maxsize=16)
 def _own_carry(architecture: Architecture) -> Callable[[], dict[str, Any]]:
-    """Where a learned carry begins."""
+    """Return a function that draws the start of a learned carry."""
     return jax.jit(lambda: nnx.to_pure_dict(nnx.state(architecture.network().initial_carry)))

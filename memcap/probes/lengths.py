@@ -21,7 +21,7 @@ SEQUENCES = 512
 
 
 def probe(net: Trained) -> Probed:
-    """The score, chance and criterion at each factor, and of classes the share of whole sequences right; a
+    """Score at each factor, beside chance and criterion at each factor, and of classes the share of whole sequences right; a
     stream keeps its lag and gets longer, other tasks' lags grow.
 
     Raises:

@@ -39,6 +39,7 @@ class CounterLanguage(Task):
     symbols: int = knob(2, "letters: 2 are a and b, 4 are a to d", choices=(2, 3, 4))
     name: ClassVar[str] = "counter_language"
     answers: ClassVar[Literal["last", "every"]] = "every"
+    smallest_lag: ClassVar[int] = 2  # where each letter comes once, what is next is in sight
 
     @property
     def vocabulary(self) -> int:
@@ -50,17 +51,12 @@ class CounterLanguage(Task):
         """One logit a letter from b on, and one for the end, in that order."""
         return self.symbols
 
-    @property
-    def smallest_lag(self) -> int:
-        """2: where each letter comes once, what is next is in sight."""
-        return 2
-
     def shortest(self, lag: int) -> int:
-        """The longest word."""
+        """Count the longest word."""
         return self.symbols * lag
 
     def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Inputs, targets and mask (T, B)."""
+        """Draw inputs, targets and mask (T, B)."""
         number = integers(key, (batch,), 1, lag + 1)
         step = jnp.arange(steps)[:, None]
         inputs = jnp.minimum(step // number, self.symbols)  # the blank comes after the letters
@@ -70,9 +66,9 @@ class CounterLanguage(Task):
         return Batch(inputs, jnp.where(mask, targets, 0), mask)
 
     def facts(self, lag: int, length: int) -> Facts:
-        """The values of what is counted, where the letter just read is known. Of a^n b^n that is one number
-        with `lag` values: after an a the n so far, after a b how many are left. In longer words c is due n
-        times again, so that n is held beside what is left of the b's: lag (lag + 1) / 2 pairs.
+        """Count the values of what is counted, where the letter just read is known. Of a^n b^n that is one
+        number with `lag` values: after an a the n so far, after a b how many are left. In longer words c is
+        due n times again, so that n is held beside what is left of the b's: lag (lag + 1) / 2 pairs.
 
         Chance is that of the likelier answer to each letter: that it comes again, right n - 1 times of n, or
         the next one, right once; n is (lag + 1) / 2 on average. After the word the answer is in sight. As

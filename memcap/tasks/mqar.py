@@ -117,11 +117,11 @@ class Mqar(Task):
         return self.pairs
 
     def shortest(self, lag: int) -> int:
-        """The pairs, and `lag` steps."""
+        """Count the pairs, and `lag` steps."""
         return self.steps_per_write * self.writes + lag
 
     def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Inputs (T, B), stacked (T, B, 2 V + 1); targets and mask (T, B). In a sequence longer than the
+        """Draw inputs (T, B), stacked (T, B, 2 V + 1); targets and mask (T, B). In a sequence longer than the
         shortest blanks come before the pairs."""
         keys_key, values_key, order_key, gap_key = jax.random.split(key, 4)
         keys = _some(keys_key, self.symbols, self.pairs, batch)

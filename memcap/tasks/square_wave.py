@@ -37,23 +37,16 @@ class SquareWave(Task):
     ones: int = knob(5, "number d of ones in the run", at_least=1, at_most=1024)
     name: ClassVar[str] = "square_wave"
     answers: ClassVar[Literal["last", "every"]] = "every"
-
-    @property
-    def vocabulary(self) -> int:
-        """Zero, one."""
-        return 2
-
-    @property
-    def outputs(self) -> int:
-        """One logit each."""
-        return 2
+    vocabulary: ClassVar[int] = 2  # zero, one
+    outputs: ClassVar[int] = 2  # one logit each
 
     def shortest(self, lag: int) -> int:
         """3 d + 2 lag: so many that at one moment the run may be at every place that is to be told apart."""
         return 3 * self.ones + 2 * lag
 
     def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Inputs, targets and mask (T, B). Every start is as frequent that leaves room for the answer."""
+        """Draw inputs, targets and mask (T, B). Every start is as frequent that leaves room for the
+        answer."""
         start = integers(key, (batch,), 0, length - 2 * self.ones - lag + 1)
         age = jnp.arange(steps)[:, None] - start
         inputs = ((age >= 0) & (age < self.ones)).astype(jnp.int32)
@@ -74,6 +67,6 @@ class SquareWave(Task):
         )
 
     def stretched(self, lag: int, factor: int) -> tuple[int, int]:
-        """The same lag in a sequence `factor` times as long, in which the run may come late: no batch says
+        """Keep the lag in a sequence `factor` times as long, in which the run may come late: no batch says
         which lag it has."""
         return lag, factor * self.length(lag)
