@@ -319,13 +319,6 @@ def test_the_mirror_is_nice_and_imports_neither_jax_nor_what_it_does_not_need(ho
     assert seconds < 2  # 0.3 where nothing else runs
 
 
-def test_an_unknown_service_is_a_users_error():
-    with pytest.raises(
-        UserError, match=r"tracking.mode=on: must be one of off, wandb, trackio; or MODULE:NAME"
-    ):
-        Tracking("on")
-
-
 @pytest.mark.parametrize(
     ("how", "mode", "line"),
     [
