@@ -29,8 +29,20 @@ def run(folder, script):
 
 
 def test_modules_that_read_rows_curves_and_heartbeats_need_no_jax(tmp_path):
-    names = "rows", "shards", "files", "weights", "curves", "heartbeat", "progress", "status", "follow"
-    run(tmp_path, "\n".join(f"import memcap.studies.{name}" for name in names))
+    names = (
+        "rows",
+        "columns",
+        "row_checks",
+        "shards",
+        "files",
+        "weights",
+        "curves",
+        "heartbeat",
+        "status",
+        "follow",
+    )
+    modules = [*(f"store.{name}" for name in names), "studies.progress"]
+    run(tmp_path, "\n".join(f"import memcap.{name}" for name in modules))
 
 
 @pytest.mark.parametrize(
