@@ -1,56 +1,130 @@
-"""On a GPU or TPU: member-steps a second by lanes, beside its ceilings; a small study, beside PyTorch, Flax
-and the CPU."""
+"""Member-steps a second on a GPU or TPU, by lanes side by side, beside what the device can do."""
 
 import argparse
 import os
 import statistics
-import sys
-import tempfile
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from time import perf_counter
+from typing import Any, NamedTuple
 
-from benchmarks import process, report, study
-from benchmarks.estimate import Estimate
-from benchmarks.growth import Point
-from benchmarks.lanes import Device, Peaks, Timed
-from benchmarks.loop import StudyPlan
-from benchmarks.peers import CONTESTANTS
-from benchmarks.peers.base import LR, Shape
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from benchmarks import process, report
+from benchmarks.cost import Point
+from benchmarks.peers.base import Shape
 from benchmarks.report import say
-from benchmarks.roofline import products
+from benchmarks.roofline import best, moved, products
 from benchmarks.runner import Outcome
-from benchmarks.study import Sample
 from benchmarks.worker import Worker
+from memcap.runtime import jax_setup
+from memcap.training.operands import initial_state, train_operands
+from memcap.training.program import Program, compiled, lengths
+from memcap.training.step import Trainer, TrainSpec
 
-PEERS = ()  # PyTorch is timed where it is installed: its CUDA and JAX's need not fit into one environment
+PEERS = ()  # memcap alone
 SYMBOLS = 2  # of the delay line
 MIB = 1 << 20
-OURS = "engine"
-TARGET = "benchmarks.lanes:Lanes"
-TITLES = {  # of those of `benchmarks.loop`
-    OURS: "memcap on this device",
-    "vmap": "Flax linen under `vmap`, the seeds of a shape side by side",
-    "torch": "`torch.nn.LSTM`, one run after another",
-    "workers": "memcap on this machine's CPU, a worker a core",
-}
+TARGET = "benchmarks.accelerator:Lanes"
+Timed = tuple[Point, tuple[float, ...] | None]
+COPIES = 16  # of a large array, in one wait: what starting them costs is hidden
+
+
+@dataclass(frozen=True)
+class Device:
+    """The first device that JAX finds, how many there are, and the bytes that it may use, if it says so."""
+
+    platform: str
+    kind: str
+    count: int
+    memory: int | None
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """The device's ceilings: bytes per second, read and written, and float32 operations of large products."""
+
+    bandwidth: float
+    products: float
+
+
+class Lanes:
+    """Measures; built in a process of `benchmarks.worker`."""
+
+    def __init__(self) -> None:
+        jax_setup.setup()  # flags are read when JAX is first used, not when it is imported
+
+    def device(self) -> Device:
+        """Return the first device."""
+        first = jax.local_devices()[0]
+        memory = (first.memory_stats() or {}).get("bytes_limit")
+        return Device(first.platform, first.device_kind, jax.local_device_count(), memory)
+
+    def peaks(self, copied: int, size: int, seconds: float) -> Peaks:
+        """Measure the ceilings, each as the best of repeats in about `seconds`: copies of an array of so many
+        bytes, and a product of square matrices of that size."""
+        copy: Any = jax.jit(jnp.negative)  # a plain copy might be elided
+
+        def copies(array: jax.Array) -> None:
+            for _ in range(COPIES):
+                made = copy(array)
+            made.block_until_ready()
+
+        array = jnp.ones(copied // 4)
+        bandwidth = COPIES * 2 * array.nbytes / best(lambda: copies(array), seconds)
+        left, right = (jax.random.normal(jax.random.key(k), (size, size)) for k in range(2))
+        product: Any = jax.jit(lambda a, b: jnp.matmul(a, b, precision=jax_setup.PRECISION))
+        return Peaks(bandwidth, 2 * size**3 / best(lambda: product(left, right).block_until_ready(), seconds))
+
+    def time(self, point: Point, chunks: int) -> tuple[float, ...] | None:
+        """Train as many lanes as the point has members, side by side; return the seconds of each chunk.
+
+        A chunk before these does not count. None: the device's memory doesn't hold them.
+
+        Raises:
+            RuntimeError: a member has not taken all its steps.
+        """
+        try:
+            return self._time(point, chunks)
+        except jax.errors.JaxRuntimeError as error:
+            if "RESOURCE_EXHAUSTED" not in str(error):
+                raise
+            return None
+
+    def _time(self, point: Point, chunks: int) -> tuple[float, ...] | None:
+        members = point.resolved()
+        spec = TrainSpec.of(members[0])
+        trainer = Trainer(spec, *lengths(members[0]), "associative", side_by_side=True)
+        code = compiled(Program(trainer, point.members))
+        if code.program.lanes < point.members:
+            return None
+        trainer = code.program.trainer
+        states = jax.device_put(_stacked(partial(initial_state, trainer), members))
+        operands = jax.device_put(_stacked(partial(train_operands, trainer), members))
+        seconds = []
+        for _ in range(1 + chunks):
+            start = perf_counter()
+            states, _ = jax.block_until_ready(code.train_chunk(states, operands))
+            seconds.append(perf_counter() - start)
+        wanted = (1 + chunks) * point.every
+        if (np.asarray(states.step) != wanted).any():
+            raise RuntimeError(f"{point}: not every member took {wanted} steps")
+        return tuple(seconds[1:])
+
+
+def _stacked(made: Callable[[Any], Any], members: list[Any]) -> Any:
+    """Stack what is made of each member, along a first axis."""
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *map(made, members))
 
 
 @dataclass(frozen=True)
 class AcceleratorPlan:
-    """What is measured.
+    """Lags by units, T = 4 lag, and lanes side by side; chunks of `every` steps count, but for the first.
 
-    Args:
-        lags: of the delay line, T = 4 lag, by units.
-        lanes: members side by side.
-        batch: sequences B a step.
-        every: steps of a chunk.
-        chunks: that count, after one that doesn't.
-        copied: bytes of the array that is copied.
-        size: of the matrices that are multiplied.
-        seconds: for each of the two.
-        study: what everybody trains.
-        rounds: how often.
+    `copied` bytes and a product of two matrices of `size` tell the device's ceilings, in `seconds` each.
     """
 
     lags: tuple[tuple[int, int], ...] = ((8, 8), (16, 16), (50, 50))
@@ -61,82 +135,50 @@ class AcceleratorPlan:
     copied: int = 1 << 28
     size: int = 8192
     seconds: float = 3.0
-    study: StudyPlan = field(default_factory=lambda: StudyPlan(seeds=16))
-    rounds: int = 2
 
     def point(self, units: int, lag: int, lanes: int) -> Point:
-        """The members of one measurement."""
+        """Return the members of one measurement."""
         return Point(lanes, lag, units, self.batch, steps=(1 + self.chunks) * self.every, every=self.every)
 
 
-TINY = AcceleratorPlan(
-    lags=((2, 1),),
-    lanes=(1, 3),
-    batch=2,
-    every=3,
-    chunks=2,
-    copied=1 << 16,
-    size=64,
-    seconds=0.001,
-    study=StudyPlan(lengths=(4,), units=(2,), seeds=2, steps=4, batch=8),
-    rounds=1,
-)
+TINY = AcceleratorPlan(((2, 1),), (1, 3), batch=2, every=3, chunks=2, copied=1 << 16, size=64, seconds=0.001)
 
 
-@dataclass(frozen=True)
-class Floor:
-    """The least that a member's step costs.
-
-    Args:
-        moved: bytes to and from memory.
-        operations: of its products.
-    """
+class Floor(NamedTuple):
+    """The least that a member's step costs: bytes to and from memory, operations of its products."""
 
     moved: int
     operations: int
 
     @classmethod
     def of(cls, point: Point) -> "Floor":
-        """`Estimate.bytes_a_step` and `roofline.products` say what is counted."""
+        """Count as `roofline.moved` and `roofline.products` say."""
         assert isinstance(point.units, int)
         shape = Shape(point.units, SYMBOLS, SYMBOLS, 4 * point.lag, point.batch, every=True)
-        made = Estimate(
-            units=shape.units, length=shape.steps, batch=shape.batch, features=SYMBOLS, outputs=SYMBOLS
-        )
-        return cls(made.bytes_a_step, products(shape))
+        cell = 4 * point.units * (SYMBOLS + point.units + 1)
+        return cls(moved(shape, cell + (point.units + 1) * SYMBOLS), products(shape))
 
     def seconds(self, peaks: Peaks) -> tuple[float, float]:
-        """Of a member's step, for its bytes and for its operations; the larger is the floor."""
+        """Return a member's step, for its bytes and for its operations; the larger is the floor."""
         return self.moved / peaks.bandwidth, self.operations / peaks.products
 
 
 @dataclass(frozen=True)
 class Measured:
-    """All of a run.
-
-    Args:
-        device: where.
-        peaks: what it can do.
-        timed: each point that was tried; None: memory didn't hold it, and no more lanes were tried.
-        torch: where PyTorch trains, "cuda" or "cpu"; None where it isn't installed.
-        samples: of the study.
-    """
+    """A whole run: seconds of chunks by point; None: memory didn't hold it, and no more lanes were tried."""
 
     device: Device
     peaks: Peaks
-    timed: list[tuple[Point, Timed | None]]
-    torch: str | None
-    samples: list[Sample]
+    timed: list[Timed]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """No others. Nothing is pinned: the host feeds the device, and the CPU's workers take all cores."""
+    """Add none. Nothing is pinned: the host feeds the device."""
     parser.set_defaults(core=None)
 
 
 def benchmark(arguments: argparse.Namespace, facts: Mapping[str, Any]) -> Outcome:
-    """Lanes, then the study. Without an accelerator nothing is measured, as a CPU's numbers would say
-    nothing; tests may."""
+    """Measure. Without an accelerator nothing is measured, as a CPU's numbers say nothing; tests may."""
     plan, haste = (TINY, process.HASTE) if arguments.tiny else (AcceleratorPlan(), {})
     on_device = {"JAX_PLATFORMS": os.environ.get("JAX_PLATFORMS", ""), **haste}  # "": JAX takes what it finds
     with Worker(TARGET, None, on_device) as worker:
@@ -149,17 +191,13 @@ def benchmark(arguments: argparse.Namespace, facts: Mapping[str, Any]) -> Outcom
             )
         say("copies and products")
         peaks = worker.call("peaks", plan.copied, plan.size, plan.seconds)
-    torch = torch_device(on_device)
-    if not arguments.tiny:  # no one is the first to read its library from disk, and who fails does so at once
-        race(TINY, torch is not None, on_device, haste)
-    timed = lanes(plan, on_device)
-    measured = Measured(device, peaks, timed, torch, race(plan, torch is not None, on_device, haste))
+    measured = Measured(device, peaks, lanes(plan, on_device))
     return Outcome(page(measured, plan, facts), {"plan": asdict(plan), **asdict(measured)})
 
 
-def lanes(plan: AcceleratorPlan, environment: Mapping[str, str]) -> list[tuple[Point, Timed | None]]:
-    """More and more of them at each width, until memory doesn't hold them. A process a width: each starts
-    with all of it."""
+def lanes(plan: AcceleratorPlan, environment: Mapping[str, str]) -> list[Timed]:
+    """Time more and more lanes at each width, until memory doesn't hold them. Each width has a process of its
+    own, which starts with all of the memory."""
     timed = []
     for units, lag in plan.lags:
         with Worker(TARGET, None, {**environment, **process.NO_CACHE}) as worker:
@@ -173,49 +211,20 @@ def lanes(plan: AcceleratorPlan, environment: Mapping[str, str]) -> list[tuple[P
     return timed
 
 
-def torch_device(environment: Mapping[str, str]) -> str | None:
-    """See `Measured.torch`."""
-    if CONTESTANTS["torch"].missing:
-        return None
-    code = "from benchmarks.peers.torch import DEVICE; print(DEVICE)"
-    return process.run([sys.executable, "-c", code], None, environment).output.strip()
-
-
-def race(
-    plan: AcceleratorPlan, torch: bool, on_device: Mapping[str, str], on_cpu: Mapping[str, str]
-) -> list[Sample]:
-    """The study by everyone in turn, every compilation cache empty; each round in the order of the one before
-    turned round."""
-    names = [name for name in TITLES if torch or name != "torch"]
-    samples = []
-    for k in range(plan.rounds):
-        for name in names if k % 2 == 0 else reversed(names):
-            say(f"round {k + 1} of {plan.rounds}: {TITLES[name]}")
-            with tempfile.TemporaryDirectory(prefix="memcap-benchmark-") as cache:
-                environment = {**(on_cpu if name == "workers" else on_device), "XDG_CACHE_HOME": cache}
-                # memcap's own: Flax would round on a GPU
-                environment["JAX_DEFAULT_MATMUL_PRECISION"] = "highest"
-                samples.append(study.script(name, "cold", plan.study, None, environment))
-    return samples
-
-
 def page(measured: Measured, plan: AcceleratorPlan, facts: Mapping[str, Any]) -> str:
-    """The report, as Markdown."""
+    """Write the report, as Markdown."""
     device, peaks = measured.device, measured.peaks
     memory = "" if device.memory is None else f", {device.memory / (1 << 30):.0f} GiB for JAX"
     notes = [
-        f"device: {device.kind} ({device.platform}){memory}; {device.count} here, lanes on one of them, the"
-        " study on all",
+        f"device: {device.kind} ({device.platform}){memory}; {device.count} here, lanes on one of them",
         f"measured ceilings: copies of {plan.copied / MIB:g} MiB {peaks.bandwidth / 1e9:.3g} GB/s, read and"
-        " written;"
-        f" float32 products of {plan.size:,} x {plan.size:,} {peaks.products / 1e12:.3g} TFLOP/s",
+        f" written; float32 products of {plan.size:,} x {plan.size:,} {peaks.products / 1e12:.3g} TFLOP/s",
     ]
-    body = [*lane_lines(measured, plan), *study_lines(measured, plan.study)]
-    return report.page("On an accelerator", facts, notes, body)
+    return report.page("On an accelerator", facts, notes, lane_lines(measured, plan))
 
 
 def lane_lines(measured: Measured, plan: AcceleratorPlan) -> list[str]:
-    """Member-steps a second, and the floor of each width."""
+    """Write the member-steps per second, and the floor of each width."""
     places = {(point.units, point.members): each for point, each in measured.timed}
     floors = {units: Floor.of(plan.point(units, lag, 1)) for units, lag in plan.lags}
 
@@ -223,7 +232,7 @@ def lane_lines(measured: Measured, plan: AcceleratorPlan) -> list[str]:
         each = places.get((units, count))
         if each is None:
             return "memory too small"
-        rate = count * plan.every / statistics.median(each.chunks)
+        rate = count * plan.every / statistics.median(each)
         return f"{rate:,.0f} ({rate * max(floors[units].seconds(measured.peaks)):.2%})"
 
     rows = [[f"{count:,}", *(cell(units, count) for units, _ in plan.lags)] for count in plan.lanes]
@@ -240,55 +249,17 @@ def lane_lines(measured: Measured, plan: AcceleratorPlan) -> list[str]:
         "## Member-steps a second",
         "",
         f"In brackets the share of the floor. A delay line, T = 4 lag, {plan.batch} sequences a step;"
-        " members that differ in"
-        f" their seed, in the lanes of one program, none near a verdict; median of {plan.chunks} chunks of"
-        f" {plan.every} steps"
-        " after one that doesn't count; without compiling, without evaluations.",
+        " members that differ in their seed, in the lanes of one program, none near a verdict; median of"
+        f" {plan.chunks} chunks of {plan.every} steps after one that doesn't count; without compiling,"
+        " without evaluations.",
         "",
         report.table(["lanes", *(f"{units} units, lag {lag}" for units, lag in plan.lags)], rows),
         "",
-        "The floor: bytes that a member's step must move (`benchmarks/estimate.py`) at the speed of a copy,"
-        " or its products at"
-        " the peak, whichever takes longer. What stays in a cache need not move: more than 100 % is"
-        " possible where all does.",
+        "The floor: bytes that a member's step must move (`benchmarks/roofline.py`) at the speed of a copy,"
+        " or its products at the peak, whichever takes longer. What stays in a cache need not move: more"
+        " than 100 % is possible where all does.",
         "",
         report.table(
             ["", "MiB moved", "MFLOP", "steps/s by memory", "steps/s by arithmetic", "bound by"], lines
-        ),
-    ]
-
-
-def study_lines(measured: Measured, plan: StudyPlan) -> list[str]:
-    """Wall clock of the same study by everyone."""
-    found: dict[str, list[Sample]] = {}
-    for sample in measured.samples:
-        found.setdefault(sample.contestant, []).append(sample)
-    ours = statistics.median(sample.wall for sample in found[OURS])
-    rows = []
-    for name, title in TITLES.items():
-        if name == "torch" and measured.torch:
-            title = f"{title}, on {measured.torch}"
-        if name not in found:
-            rows.append([title, "not installed", "", "", ""])
-            continue
-        walls = [sample.wall for sample in found[name]]
-        wall, rest = statistics.median(walls), statistics.median(sample.less_data for sample in found[name])
-        spread = f"{wall:.1f} [{min(walls):.1f}, {max(walls):.1f}]"
-        rows.append([title, spread, f"{rest:.1f}", f"{wall / ours:.2f}", f"{rest / ours:.2f}"])
-    return [
-        "",
-        "## A small study, from process start",
-        "",
-        f"{len(plan.runs)} runs of {plan.steps} steps: latch, T = {', '.join(map(str, plan.lengths))},"
-        f" {', '.join(map(str, plan.units))} units, {plan.seeds} seeds, {plan.batch} sequences a step,"
-        f" learning rate {LR}, full"
-        " float32; nothing stops early. Seconds, imports and compiling included, caches empty; the others'"
-        " data are drawn by"
-        " NumPy and laid out within the clock, and taken off in the second column. memcap also evaluates"
-        " every member, at 20"
-        " times the lag, too.",
-        "",
-        report.table(
-            ["", "median [least, most]", "data taken off", "times memcap's", "data taken off"], rows
         ),
     ]

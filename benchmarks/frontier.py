@@ -1,115 +1,213 @@
-"""What a frontier costs: the same runs for everyone on two cores, and each as it would really be used."""
+"""A frontier's cost at equal work: the same runs for everyone, on two cores.
+
+The peers train a sample of the grid's cells; the whole is a piecewise linear interpolation of these.
+"""
 
 import argparse
+import os
+import statistics
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from itertools import product, repeat
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from benchmarks import process, report
 from benchmarks.peers import CONTESTANTS, OURS, installed
+from benchmarks.peers.base import CLIP, LR, Batches, Shape
 from benchmarks.process import HASTE, NO_CACHE
 from benchmarks.report import say
 from benchmarks.runner import Outcome
-from benchmarks.sampling import PEERS, Cell, FrontierPlan, cores, sample, whole
+from benchmarks.worker import Worker
+from benchmarks.workloads import Workload
 from memcap import store
+from memcap.config import task_of
+from memcap.recipes import recipe_file
+
+PEERS = ("keras", "linen", "torch")
+SHARE = ("linen",)  # whose users can compile once per shape, for all its seeds
+FIRST_STEPS = 16
+RECIPES = {"delay_line": "forget_bias", "latch": "hold"}  # plain ones, which peers can be given, too
+
+
+@dataclass(frozen=True)
+class FrontierPlan:
+    """The grid: each task at each lag and width, with all seeds, by so many processes on each side.
+
+    The sample has `sampled_units` at the first and the last lag.
+    """
+
+    tasks: tuple[str, ...] = ("delay_line", "latch")
+    lags: tuple[int, ...] = (1, 2, 4, 8, 16)
+    units: tuple[int, ...] = tuple(range(1, 25))
+    sampled_units: tuple[int, ...] = (1, 4, 8, 16, 24)
+    seeds: int = 8
+    steps: int = 1000
+    workers: int = 2
+
+    @property
+    def runs(self) -> int:
+        """Count the runs of the whole grid."""
+        return len(self.tasks) * len(self.lags) * len(self.units) * self.seeds
+
+    def lengths(self, task: str) -> list[int]:
+        """Return T at each lag: a step's time is near to linear in it."""
+        return [task_of(task, []).length(lag) for lag in self.lags]
+
+    def cells(self, task: str) -> list[tuple[int, int]]:
+        """Return (T, U) of the sampled cells."""
+        lengths = self.lengths(task)
+        return list(product(dict.fromkeys((lengths[0], lengths[-1])), self.sampled_units))
+
+    @property
+    def places(self) -> list[tuple[str, int, int]]:
+        """Return (task, T, U) of all sampled cells."""
+        return [(task, *cell) for task in self.tasks for cell in self.cells(task)]
+
+    def over_units(self, values: Sequence[float]) -> float:
+        """Add up one value per width, from those of the sampled widths, by straight lines between them."""
+        return float(np.interp(self.units, self.sampled_units, values).sum())
+
+    def total(self, task: str, values: Mapping[tuple[int, int], float]) -> float:
+        """Add up a task's whole grid, without its seeds, from one value per sampled cell."""
+        lengths = self.lengths(task)
+        ends = sorted({lengths[0], lengths[-1]})
+        sums = [self.over_units([values[end, units] for units in self.sampled_units]) for end in ends]
+        return float(np.interp(lengths, ends, sums).sum())
+
+    def workload(self, task: str, length: int) -> Workload:
+        """Return the workload of one sampled length."""
+        lag = self.lags[self.lengths(task).index(length)]
+        batch = recipe_file(RECIPES[task])["batch"]
+        return Workload(task, task, task_of(task, []), lag, length, batch, self.sampled_units)
+
+    def words(self, sampled: bool) -> list[str]:
+        """Return the words of `memcap train`: the sampled cells, or the whole grid. Nothing stops early."""
+        lags = sorted({self.lags[0], self.lags[-1]}) if sampled else list(self.lags)
+        units = list(self.sampled_units if sampled else self.units)
+        rest = f"task.lag: {lags}, model.units: {units}, seed: {self.seeds}"
+        axes = ", ".join(f"{{task: {task}, recipe: {RECIPES[task]}, {rest}}}" for task in self.tasks)
+        return [f"axes=[{axes}]", f"recipe.budget={self.steps}", f"evaluation.every={self.steps}"]
+
 
 TINY = FrontierPlan(lags=(1,), units=(1, 2, 3), sampled_units=(1, 3), seeds=2, steps=4)
-QUICK = (
-    "recipe.budget=4",
-    "evaluation.every=2",
-    "evaluation.sequences=8",
-)  # of the search, where times say nothing
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One contestant at one sampled cell, with the other process at work on the other core.
+
+    Args:
+        compiling: seconds before the first step, which builds the model and compiles it.
+        step: seconds per training step.
+    """
+
+    contestant: str
+    task: str
+    length: int
+    units: int
+    compiling: float
+    step: float
 
 
 @dataclass(frozen=True)
 class Study:
-    """One run of `memcap train`.
-
-    Args:
-        members: how many it trained.
-        solved: how many of them were solved.
-        wall: seconds from process start to its end.
-        training: seconds that members took, added up over the workers.
-        compiling: seconds in which workers compiled, added up.
-    """
+    """One run of `memcap train`: seconds by the wall, and of training and compiling, over all workers."""
 
     members: int
-    solved: int
     wall: float
     training: float
     compiling: float
 
 
+def cores(count: int) -> list[int | None]:
+    """Return a core for each process; the same again where there are too few, None without pinning."""
+    if not hasattr(os, "sched_getaffinity"):
+        return [None] * count
+    there = sorted(os.sched_getaffinity(0))
+    return [there[k % len(there)] for k in range(count)]
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's own arguments. No one core: a process of each side has one of its own."""
-    parser.set_defaults(
-        core=f"{' or '.join(map(str, cores(FrontierPlan.workers)))} (memcap's workers: not pinned)"
-    )
-    parser.add_argument(
-        "--full", action="store_true", help="train memcap's whole grid at equal work, too; check the estimate"
-    )
+    """Add none: a process of each side has a core of its own."""
+    there = " or ".join(map(str, cores(FrontierPlan.workers)))
+    parser.set_defaults(core=f"{there} (memcap's workers: not pinned)")
 
 
 def benchmark(arguments: argparse.Namespace, facts: Mapping[str, Any]) -> Outcome:
-    """Sample, train."""
+    """Sample the peers, then train."""
     plan, haste = (TINY, HASTE) if arguments.tiny else (FrontierPlan(), {})
     cells = sample(installed(PEERS), plan, NO_CACHE | haste)
-    studies, ours = train(plan, arguments.full, QUICK if arguments.tiny else (), haste)
-    data = {"plan": asdict(plan), "cells": [asdict(cell) for cell in cells + ours]}
+    studies, ours = train(plan, haste)
+    cells += ours
+    data = {"plan": asdict(plan), "cells": [asdict(cell) for cell in cells]}
     data["studies"] = {name: asdict(study) for name, study in studies.items()}
-    return Outcome(page(plan, cells + ours, studies, facts), data)
+    return Outcome(page(plan, cells, studies, facts), data)
 
 
-def train(
-    plan: FrontierPlan, full: bool, quick: Sequence[str], environment: Mapping[str, str]
-) -> tuple[dict[str, Study], list[Cell]]:
-    """memcap's studies by the real command, and what the sampled one says of the sampled cells."""
-    fixed = [
-        f"recipe.budget={plan.steps}",
-        f"evaluation.every={plan.steps}",
-    ]  # evaluated at the end only: nothing stops early
-    sampled, whole = [plan.axes(sampled=True), *fixed], [plan.axes(sampled=False), *fixed]
-    bisect = [plan.axes(sampled=False), "design=bisect", *quick]
-    asked = {"sample": sampled} | ({"full": whole} if full else {}) | {"cold": bisect, "warm": bisect}
-    asked = {name: [*words, "engine.loop=reproducible"] for name, words in asked.items()}
+def sample(names: Sequence[str], plan: FrontierPlan, environment: Mapping[str, str]) -> list[Cell]:
+    """Time every peer at every sampled cell, in turn, a process per core."""
+    cells = []
+    with ExitStack() as stack, ThreadPoolExecutor(plan.workers) as pool:
+        workers = {
+            name: [
+                stack.enter_context(Worker(CONTESTANTS[name].target, core, environment))
+                for core in cores(plan.workers)
+            ]
+            for name in names
+        }
+        first = plan.workload(plan.tasks[0], plan.lengths(plan.tasks[0])[0])
+        for worker in (worker for side in workers.values() for worker in side):
+            run(worker, first.shape(plan.units[0]), first.draw(1), 1)  # not counted: it imports the library
+        for task, length, units in plan.places:
+            workload = plan.workload(task, length)
+            batches = workload.draw(plan.steps)
+            for name, side in workers.items():
+                say(f"sampling {task}, T = {length}, {units} units: {name}")
+                given = repeat(workload.shape(units)), repeat(batches), repeat(plan.steps)
+                found = list(pool.map(run, side, *given))
+                compiling, step = (statistics.mean(values) for values in zip(*found, strict=True))
+                cells.append(Cell(name, task, length, units, compiling, step))
+    return cells
+
+
+def run(worker: Worker, shape: Shape, batches: Batches, steps: int) -> tuple[float, float]:
+    """Return the seconds before the first step, and the seconds per step of a run."""
+    building = worker.timed("build", shape, LR, CLIP, 0).wall
+    worker.call("load", batches)
+    first = worker.timed("run", min(FIRST_STEPS, steps)).wall
+    step = worker.timed("run", steps).wall / steps
+    return building + max(0.0, first - min(FIRST_STEPS, steps) * step), step
+
+
+def train(plan: FrontierPlan, environment: Mapping[str, str]) -> tuple[dict[str, Study], list[Cell]]:
+    """Run memcap's studies by the real command; return them, and its sampled cells."""
+    wanted = {"sample": [*plan.words(sampled=True), "engine.loop=reproducible"]}
     if missing := CONTESTANTS["native"].missing:
         say(f"left out, as {', '.join(missing)} is not installed: engine.loop=native")
     else:  # whose programs serve many widths, so that a sample would not tell what the whole compiles
-        native = {
-            f"native {name}": words for name, words in (("full", whole), ("cold", bisect), ("warm", bisect))
-        }
-        asked |= {name: [*words, "engine.loop=native"] for name, words in native.items()}
+        wanted["native full"] = [*plan.words(sampled=False), "engine.loop=native"]
     studies, rows = {}, {}
-    with tempfile.TemporaryDirectory(prefix="memcap-benchmark-") as made:
-        for name, words in asked.items():
-            out, cache = (
-                Path(made, name.replace(" ", "_")),
-                Path(made, f"cache of {name.replace('warm', 'cold')}"),
-            )
-            studies[name], rows[name] = command(plan, words, out, cache, environment)
-            if words[: len(bisect)] != bisect:
-                check_steps(rows[name], plan.steps)
+    with tempfile.TemporaryDirectory(prefix="memcap-benchmark-") as folder:
+        for name, words in wanted.items():
+            out = Path(folder, name.replace(" ", "_"))
+            say(f"memcap train: {out.name}")
+            words += [f"engine.workers={plan.workers}", f"study={out.name}", f"out={out}"]
+            variables = {**environment, "XDG_CACHE_HOME": f"{out}_cache"}
+            ran = process.run([sys.executable, "-m", "memcap", "train", *words], None, variables)
+            rows[name] = store.read(out)
+            check_steps(rows[name], plan.steps)
+            compiled = rows[name].unique(["population", "compile_seconds"])["compile_seconds"].sum()
+            trained = float(rows[name]["run_seconds"].sum())
+            studies[name] = Study(rows[name].height, ran.wall, trained, float(compiled))
     return studies, own_cells(rows["sample"], plan.steps)
-
-
-def command(
-    plan: FrontierPlan, overrides: Sequence[str], out: Path, cache: Path, environment: Mapping[str, str]
-) -> tuple[Study, pl.DataFrame]:
-    """`memcap train` into a fresh folder."""
-    say(f"memcap train: {out.name}")
-    words = [*overrides, f"engine.workers={plan.workers}", f"study={out.name}", f"out={out}"]
-    variables = dict(environment) | {"XDG_CACHE_HOME": str(cache)}
-    ran = process.run([sys.executable, "-m", "memcap", "train", *words], None, variables)
-    rows = store.read(out)
-    compiling = float(rows.unique(["population", "compile_seconds"])["compile_seconds"].sum())
-    return Study(
-        rows.height, int(rows["solved"].sum()), ran.wall, float(rows["run_seconds"].sum()), compiling
-    ), rows
 
 
 def check_steps(rows: pl.DataFrame, steps: int) -> None:
@@ -122,140 +220,90 @@ def check_steps(rows: pl.DataFrame, steps: int) -> None:
 
 
 def own_cells(rows: pl.DataFrame, steps: int) -> list[Cell]:
-    """memcap's sampled cells, from its rows: seconds a step with all that a member costs, evaluations too."""
+    """Return memcap's sampled cells: seconds per step with all that a member costs, evaluations too."""
     # Where both workers trained a width the first of them compiled it, and the other one read the cache.
     compiled = dict(rows.group_by("population").agg(pl.col("compile_seconds").max()).iter_rows())
     means = rows.group_by("task", "length", "units").agg(
         pl.first("population"), pl.col("run_seconds").mean() / steps
     )
     return [
-        Cell("memcap", task, length, units, compiled[population], step, step)
+        Cell("memcap", task, length, units, compiled[population], step)
         for task, length, units, population, step in means.sort("task", "length", "units").iter_rows()
     ]
+
+
+def whole(plan: FrontierPlan, cells: Sequence[Cell], name: str) -> tuple[float, float]:
+    """Return a contestant's seconds of compiling and of training in the whole grid, over its processes."""
+    compiling = training = 0.0
+    for task in plan.tasks:
+        own = {(c.length, c.units): c for c in cells if (c.contestant, c.task) == (name, task)}
+        steps = plan.total(task, {cell: each.step for cell, each in own.items()})
+        training += plan.seeds * plan.steps * steps
+        if name == "memcap":  # a width's program serves all lags and seeds
+            by_units = {units: each.compiling for (_, units), each in own.items()}
+            compiling += plan.over_units([by_units[units] for units in plan.sampled_units])
+        else:
+            models = 1 if name in SHARE else plan.seeds
+            compiling += models * plan.total(task, {cell: each.compiling for cell, each in own.items()})
+    return compiling, training
 
 
 def equal_work(
     plan: FrontierPlan, cells: Sequence[Cell], studies: Mapping[str, Study]
 ) -> dict[str, tuple[float, float]]:
-    """Estimated seconds of the whole grid at `plan.steps` steps on all workers, and of these the compiling,
-    by contestant."""
+    """Return by contestant the seconds of the whole grid on all workers, and of these the compiling."""
     found = {}
     for name in dict.fromkeys(cell.contestant for cell in cells):
-        compiling, training = whole(plan, cells, name, dict.fromkeys(plan.tasks, plan.steps), alone=False)
+        compiling, training = whole(plan, cells, name)
         found[name] = (compiling + training) / plan.workers, compiling / plan.workers
     study = studies["sample"]
-    # What the command does besides: its start, its rows, its figure, and waiting for the last member.
+    # The command's start, its rows, its figure, and waiting for the last member.
     besides = max(0.0, study.wall - (study.training + study.compiling) / plan.workers)
     found["memcap"] = found["memcap"][0] + besides, found["memcap"][1]
     if "native full" in studies:
-        found["native"] = studies["native full"].wall, studies["native full"].compiling / plan.workers
+        native = studies["native full"]
+        found["native"] = native.wall, native.compiling / plan.workers
     return found
 
 
 def page(
     plan: FrontierPlan, cells: Sequence[Cell], studies: Mapping[str, Study], facts: Mapping[str, Any]
 ) -> str:
-    """The report, as Markdown."""
-    budgets = {task: plan.recipe(task)["budget"] for task in plan.tasks}
+    """Write the report, as Markdown."""
     peers = [name for name in PEERS if any(cell.contestant == name for cell in cells)]
     notes = [
         f"the grid: {' and '.join(plan.tasks)}, lags {', '.join(map(str, plan.lags))}, widths"
-        f" {plan.units[0]} to"
-        f" {plan.units[-1]}, {plan.seeds} seeds: {plan.runs:,} runs",
+        f" {plan.units[0]} to {plan.units[-1]}, {plan.seeds} seeds: {plan.runs:,} runs",
         f"sampled: the shortest and the longest lag, widths {', '.join(map(str, plan.sampled_units))},"
-        " everyone the"
-        " same; the whole is a weighted sum of these, straight lines in length and in width between them",
+        " everyone the same; the whole is a weighted sum of these, straight lines in length and in width"
+        " between them",
     ]
-    body = equal_table(plan, cells, studies, peers) + used_table(plan, cells, studies, peers, budgets)
-    return report.page("A frontier", facts, notes, body)
-
-
-def equal_table(
-    plan: FrontierPlan, cells: Sequence[Cell], studies: Mapping[str, Study], peers: Sequence[str]
-) -> list[str]:
-    """Everyone's estimate at equal work, and the sampled cells."""
     found = equal_work(plan, cells, studies)
     ours = found["memcap"][0]
     body = []
-    for name in (*peers, *(ours for ours in OURS if ours in found)):
+    for name in (*peers, *(name for name in OURS if name in found)):
         seconds, compiling = found[name]
-        body.append(
-            [CONTESTANTS[name].title, minutes(seconds), f"{seconds / ours:.2f}", f"{compiling / seconds:.0%}"]
-        )
+        shares = f"{seconds / ours:.2f}", f"{compiling / seconds:.0%}"
+        body.append([CONTESTANTS[name].title, f"{seconds / 60:.1f}", *shares])
     lines = [
         "",
         f"## Equal work: {plan.steps:,} steps a run, {plan.workers} processes on each side",
         "",
         "Nothing stops early. The others: a process a core, side by side, without their preparation of"
-        " data; a model a run, and"
-        f" each is compiled, but linen's only once a cell, for its {plan.seeds} seeds. memcap: the sampled"
-        " cells by"
-        " `memcap train`, caches empty; its evaluations and all else that the command does are in its time;"
-        " with"
-        " engine.loop=native the whole grid, really trained.",
+        " data; a model a run, and each is compiled, but linen's only once a cell, for its"
+        f" {plan.seeds} seeds. memcap: the sampled cells by `memcap train`, caches empty; its evaluations"
+        " and all else that the command does are in its time; with engine.loop=native the whole grid,"
+        " really trained.",
         "",
         report.table(["the whole grid, estimated", "minutes", "/ memcap's", "of it compiling"], body),
     ]
-    if "full" in studies:
-        wall = studies["full"].wall
-        apart = f"the estimate is {ours / wall - 1:+.0%} from it"
-        lines += [
-            "",
-            f"memcap's whole grid, really trained: {minutes(wall)} minutes ({studies['full'].members:,}"
-            f" runs); {apart}.",
-        ]
+    names = (*peers, "memcap")
     places = {
         (c.contestant, c.task, c.length, c.units): f"{1e3 * c.step:.3g} ({c.compiling:.1f})" for c in cells
     }
-    keys = [(task, t, u) for task in plan.tasks for t, u in plan.grid(task).cells]
-    names = (*peers, "memcap")
     rows = [
-        [f"{task}, T = {t}, {u} units", *(places[name, task, t, u] for name in names)] for task, t, u in keys
+        [f"{task}, T = {t}, {u} units", *(places[name, task, t, u] for name in names)]
+        for task, t, u in plan.places
     ]
     header = ["milliseconds a step (seconds to compile)", *(CONTESTANTS[name].title for name in names)]
-    return [*lines, "", report.table(header, rows)]
-
-
-def used_table(
-    plan: FrontierPlan,
-    cells: Sequence[Cell],
-    studies: Mapping[str, Study],
-    peers: Sequence[str],
-    budgets: Mapping[str, int],
-) -> list[str]:
-    """Each as it would be used: the others extrapolated, memcap run."""
-    ours = [name for name in ("cold", "warm", "native cold", "native warm") if name in studies]
-
-    def row(title: str, how: str, seconds: float) -> list[str]:
-        return [title, how, minutes(seconds), *(f"{seconds / studies[name].wall:.1f}" for name in ours)]
-
-    body = []
-    for name in peers:
-        how = f"one process, every run of the grid, to its budget: extrapolated ({plan.runs:,} runs)"
-        body.append(row(CONTESTANTS[name].title, how, sum(whole(plan, cells, name, budgets, alone=True))))
-    for name in ours:
-        study, caches = studies[name], "empty" if name.endswith("cold") else "full"
-        loop = "native" if name.startswith("native") else "reproducible"
-        how = (
-            f"design=bisect, {plan.workers} workers, caches {caches}: measured ({study.members:,} runs,"
-            f" {study.solved:,} solved)"
-        )
-        body.append(row(f"`memcap train engine.loop={loop}`", how, study.wall))
-    named = ", ".join(f"{task} {steps:,}" for task, steps in budgets.items())
-    return [
-        "",
-        "## As each would be used",
-        "",
-        "Another question than the table above: the others train every run to the recipe's own budget"
-        f" (steps: {named}), one"
-        " after another, without evaluating and without their preparation of data; memcap stops what is"
-        " solved, and trains only"
-        " the widths that its search for the thresholds asks for. Not a comparison at equal work.",
-        "",
-        report.table(["", "how", "minutes", *(f"/ memcap's, {name}" for name in ours)], body),
-    ]
-
-
-def minutes(seconds: float) -> str:
-    """As the tables print them."""
-    return f"{seconds / 60:.1f}"
+    return report.page("A frontier", facts, notes, [*lines, "", report.table(header, rows)])

@@ -15,8 +15,8 @@ DOUBLE, SINGLE = 1e-12, 5e-6  # most relative difference of a loss or a gradient
 TRAINED = 5e-2
 
 
-class GateError(Exception):
-    """A contestant does not compute what the others do."""
+class GateError(SystemExit):
+    """A contestant does not compute what the others do: the benchmark ends with this line."""
 
 
 def distance(found: Any, reference: Any) -> float:
@@ -28,7 +28,7 @@ def distance(found: Any, reference: Any) -> float:
 
 
 def differences(found: tuple[float, Weights], reference: tuple[float, Weights]) -> dict[str, float]:
-    """Relative difference of the loss and of each gradient, by name."""
+    """Return the relative difference of the loss and of each gradient, by name."""
     apart = {"loss": distance(found[0], reference[0])}
     for part, arrays in reference[1].items():
         for name, array in arrays.items():
@@ -37,7 +37,7 @@ def differences(found: tuple[float, Weights], reference: tuple[float, Weights]) 
 
 
 def agree(title: str, found: tuple[float, Weights], reference: tuple[float, Weights], limit: float) -> float:
-    """The largest difference of loss and gradients.
+    """Return the largest difference of loss and gradients.
 
     Raises:
         GateError: it is above the limit.
@@ -45,15 +45,13 @@ def agree(title: str, found: tuple[float, Weights], reference: tuple[float, Weig
     apart = differences(found, reference)
     name = max(apart, key=lambda key: np.nan_to_num(apart[key], nan=np.inf))
     if not apart[name] <= limit:
-        raise GateError(
-            f"{title}: {name} is {apart[name]:.1e} from the reference, more than {limit:.0e}; nothing was"
-            " timed"
-        )
+        far = f"{apart[name]:.1e} from the reference, more than {limit:.0e}"
+        raise GateError(f"{title}: {name} is {far}; nothing was timed")
     return apart[name]
 
 
 def double(weights: Weights) -> Weights:
-    """The same in float64."""
+    """Return the weights in float64."""
     return {
         part: {name: array.astype(np.float64) for name, array in arrays.items()}
         for part, arrays in weights.items()
@@ -61,14 +59,14 @@ def double(weights: Weights) -> Weights:
 
 
 def flat(weights: Weights) -> np.ndarray:
-    """One vector, in an order that does not depend on who made the dicts."""
+    """Return one vector, in an order that does not depend on who made the dicts."""
     return np.concatenate(
         [weights[part][name].ravel() for part in sorted(weights) for name in sorted(weights[part])]
     )
 
 
 def joined(found: tuple[float, Weights]) -> tuple[float, Weights]:
-    """A loss, and its gradients as one vector."""
+    """Return a loss, and its gradients as one vector."""
     return found[0], {"all": {"weights": flat(found[1])}}
 
 
@@ -80,12 +78,12 @@ def check_gradients(
     batch: Batches,
     whole: bool = False,
 ) -> dict[str, float]:
-    """The largest difference of each contestant, in float32, from the reference in float64; "float64": of
+    """Return each contestant's largest difference, in float32, from the reference in float64; "float64": of
     PyTorch, if it is there.
 
     Args:
         workers: contestants, built.
-        titles: what to call them in errors.
+        titles: their names in errors.
         reference: one in a process with 64-bit floats.
         weights: to compute at, float32.
         batch: at least one batch.
@@ -101,15 +99,12 @@ def check_gradients(
     apart = {}
     if "torch" in workers:
         workers["torch"].call("set_weights", double(weights))
-        apart["float64"] = agree(
-            "the reference in float64", exact, workers["torch"].call("loss_and_gradients", batch), DOUBLE
-        )
+        theirs = workers["torch"].call("loss_and_gradients", batch)
+        apart["float64"] = agree("the reference in float64", exact, theirs, DOUBLE)
     for name, worker in workers.items():
         worker.call("set_weights", weights)
-        found = worker.call("loss_and_gradients", batch)
-        apart[name] = agree(
-            titles[name], *((joined(each) if whole else each) for each in (found, exact)), SINGLE
-        )
+        pair = [worker.call("loss_and_gradients", batch), exact]
+        apart[name] = agree(titles[name], *(map(joined, pair) if whole else pair), SINGLE)
     return apart
 
 
@@ -131,14 +126,10 @@ def check_training(
         worker.call("set_weights", start)
         seconds[name] = worker.timed("run", steps).wall
         ends[name] = flat(worker.call("weights"))
-    way = ends["memcap"] - flat(start)
-    apart = {
-        name: float(np.linalg.norm(end - ends["memcap"]) / np.linalg.norm(way)) for name, end in ends.items()
-    }
+    way = np.linalg.norm(ends["memcap"] - flat(start))
+    apart = {name: float(np.linalg.norm(end - ends["memcap"]) / way) for name, end in ends.items()}
     for name, gap in apart.items():
         if not gap <= TRAINED:
-            raise GateError(
-                f"{titles[name]}: after {steps} steps its weights are {gap:.1e} of the way from memcap's,"
-                f" more than {TRAINED:.0e}"
-            )
+            far = f"{gap:.1e} of the way from memcap's, more than {TRAINED:.0e}"
+            raise GateError(f"{titles[name]}: after {steps} steps its weights are {far}")
     return apart, seconds

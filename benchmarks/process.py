@@ -1,5 +1,4 @@
-"""Child processes: how all of them are started, and whole programs, with what they took from their start to
-their end."""
+"""Child processes: how all of them are started, and whole programs, timed from start to end."""
 
 import os
 import subprocess
@@ -9,7 +8,6 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 THREADS = dict.fromkeys(
@@ -17,11 +15,6 @@ THREADS = dict.fromkeys(
 )
 NO_CACHE = {"JAX_ENABLE_COMPILATION_CACHE": "false"}  # everyone compiles
 HASTE = {"XLA_FLAGS": "--xla_backend_optimization_level=0"}  # where times say nothing
-# JAX's persistent compilation cache, for contestants that would otherwise have none.
-CACHED = {
-    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
-}
 
 
 class ProgramError(RuntimeError):
@@ -44,57 +37,59 @@ class Ran:
 
 
 def last_core() -> int | None:
-    """The last core that this process may use: the first is where systems put their own work. None: no
+    """Return the last core that this process may use: systems put their own work on the first. None: no
     pinning here."""
     return max(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
 
 
-@contextmanager
-def pinned(core: int | None) -> Generator[None]:
-    """Children that this thread starts stay on one core; None: as they are."""
-    if core is None:
-        yield
-        return
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
-
-
 def cache_environment(folder: Path) -> dict[str, str]:
-    """Every compilation cache inside `folder`."""
-    return {"XDG_CACHE_HOME": str(folder), "JAX_COMPILATION_CACHE_DIR": str(folder / "jax"), **CACHED}
+    """Return variables that put every compilation cache inside `folder`, JAX's own, too."""
+    return {
+        "XDG_CACHE_HOME": str(folder),
+        "JAX_COMPILATION_CACHE_DIR": str(folder / "jax"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+    }
 
 
-def start(
-    arguments: Sequence[str], core: int | None, environment: Mapping[str, str], **streams: Any
-) -> subprocess.Popen:
-    """Start a child: on the CPU, with thread pools of one, and able to import what lies beside this folder.
+@contextmanager
+def settings(core: int | None, environment: Mapping[str, str]) -> Generator[None]:
+    """Children that start within run on the CPU, with thread pools of one, and can import what lies beside
+    this folder.
 
     Args:
-        arguments: of the command; the first is the executable.
-        core: to which it is pinned from its first moment, with its own children: libraries size their thread
-            pools by it.
+        core: to which they are pinned from their first moment: libraries size their thread pools by it; None:
+            they are not.
         environment: variables on top of this process's own.
-        streams: stdin, stdout and stderr, as `Popen` takes them.
     """
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    variables = os.environ | THREADS | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": path} | dict(environment)
-    with pinned(core):
-        return subprocess.Popen(list(arguments), env=variables, **streams)
+    variables = {**THREADS, "JAX_PLATFORMS": "cpu", "PYTHONPATH": path, **environment}
+    before = dict(os.environ)
+    cores = None if core is None else os.sched_getaffinity(0)
+    try:
+        os.environ.update(variables)
+        if core is not None:
+            os.sched_setaffinity(0, {core})
+        yield
+    finally:
+        if cores is not None:
+            os.sched_setaffinity(0, cores)
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def run(arguments: Sequence[str], core: int | None, environment: Mapping[str, str]) -> Ran:
-    """Run a program to its end; the arguments are those of `start`.
+    """Run a program to its end, with `settings`.
 
     Raises:
         ProgramError: with the end of what it said.
     """
     with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
         began = time.perf_counter()
-        process = start(arguments, core, environment, stdin=subprocess.DEVNULL, stdout=output, stderr=errors)
+        with settings(core, environment):
+            process = subprocess.Popen(
+                list(arguments), stdin=subprocess.DEVNULL, stdout=output, stderr=errors
+            )
         _, status, usage = os.wait4(process.pid, 0)  # `wait` would not tell of this child alone
         wall = time.perf_counter() - began
         process.returncode = os.waitstatus_to_exitcode(status)

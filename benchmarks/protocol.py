@@ -16,14 +16,7 @@ ALONE = 0.95  # part of a core that a contestant must have had
 
 @dataclass(frozen=True)
 class Plan:
-    """How long to measure.
-
-    Args:
-        seconds: of a slice, after which the next contestant has its turn.
-        rounds: slices of each contestant that count.
-        warmups: rounds before, which do not.
-        batches: made in advance, and gone through again where a slice needs more.
-    """
+    """Rounds of slices of so many seconds, after warm-ups; batches are made in advance, and used again."""
 
     seconds: float = 0.25
     rounds: int = 7
@@ -36,13 +29,7 @@ TINY = Plan(seconds=0.005, rounds=1, warmups=0, batches=16)
 
 @dataclass(frozen=True)
 class Timing:
-    """One sample a slice.
-
-    Args:
-        samples: seconds a step, by the wall.
-        cpu: seconds a step, of CPU time.
-        steps: that a slice had.
-    """
+    """A sample per slice: seconds per step by the wall and of CPU time, and the steps of a slice."""
 
     samples: tuple[float, ...]
     cpu: tuple[float, ...]
@@ -50,7 +37,7 @@ class Timing:
 
     @cached_property
     def median(self) -> float:
-        """Seconds a step, by the wall."""
+        """Seconds per step, by the wall."""
         return statistics.median(self.samples)
 
     @cached_property
@@ -60,7 +47,7 @@ class Timing:
 
 
 def slice_steps(worker: Worker, stride: int, seconds: float) -> int:
-    """Steps, a multiple of `stride`, that take about `seconds`."""
+    """Return how many steps, a multiple of `stride`, take about `seconds`."""
     steps = stride
     while (took := worker.timed("run", steps).wall) < seconds / 3:
         steps *= 2

@@ -20,13 +20,13 @@ RESULTS = Path(__file__).resolve().parent / "results"
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table; all columns but the first are numbers."""
+    """Write a Markdown table; all columns but the first are numbers."""
     rule = ["---", *["---:"] * (len(header) - 1)]
     return "\n".join(f"| {' | '.join(row)} |" for row in (header, rule, *rows))
 
 
 def versions() -> dict[str, str]:
-    """Of the libraries that are installed."""
+    """Return the versions of the libraries that are installed."""
     found = {"python": platform.python_version()}
     for name in LIBRARIES:
         try:
@@ -37,7 +37,7 @@ def versions() -> dict[str, str]:
 
 
 def processor() -> str:
-    """Model of the CPU."""
+    """Return the CPU's model."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -49,31 +49,24 @@ def processor() -> str:
 
 
 def other_load() -> float | None:
-    """Load average of the last minute; of other work, if it is asked before any of ours. None where
-    unknown."""
+    """Return the load average of the last minute, of other work if none of ours ran; None where unknown."""
     return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
 
 
 def load_warning(load: float | None) -> str | None:
-    """What to say if other work is running."""
+    """Warn of other work."""
     if load is None or load <= QUIET:
         return None
-    return (
-        f"warning: the load average was {load:.2f} before anything started, above {QUIET}: other work"
-        " disturbs these timings"
-    )
+    before = f"the load average was {load:.2f} before anything started, above {QUIET}"
+    return f"warning: {before}: other work disturbs these timings"
 
 
 def machine(
     command: Sequence[str], core: int | str | None, load: float | None, absent: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """Everything about the machine and the run that a reader needs to judge the numbers.
+    """Describe the machine and the run, as far as a reader needs it to judge the numbers.
 
-    Args:
-        command: arguments of `python -m benchmarks`.
-        core: to which processes are pinned, or several in words.
-        load: average of other work.
-        absent: contestants that are not installed, in words.
+    Processes are pinned to `core`, or to several in words; `absent` contestants are not installed.
     """
     return {
         "command": shlex.join(["python", "-m", "benchmarks", *command]),
@@ -90,7 +83,7 @@ def machine(
 
 
 def header(facts: Mapping[str, Any]) -> list[str]:
-    """`machine` as lines of Markdown."""
+    """Write `machine` as lines of Markdown."""
     pinned = "not pinned" if facts["pinned_to"] is None else f"pinned to core {facts['pinned_to']}"
     load = "unknown" if facts["load_before"] is None else f"{facts['load_before']:.2f}"
     return [
@@ -103,14 +96,7 @@ def header(facts: Mapping[str, Any]) -> list[str]:
 
 
 def page(title: str, facts: Mapping[str, Any], notes: Sequence[str], body: Sequence[str]) -> str:
-    """A whole page, as Markdown.
-
-    Args:
-        title: its heading.
-        facts: of `machine`.
-        notes: how the numbers were made, a point each.
-        body: lines of all that follows.
-    """
+    """Write a whole page, as Markdown; facts are those of `machine`, notes say how the numbers were made."""
     points = [f"* {note}" for note in notes]
     if facts["warning"]:
         points.append(f"* **{facts['warning']}**")
@@ -120,12 +106,12 @@ def page(title: str, facts: Mapping[str, Any], notes: Sequence[str], body: Seque
 
 
 def say(line: str) -> None:
-    """Progress and warnings, apart from the page."""
+    """Print progress and warnings, apart from the page."""
     print(line, file=sys.stderr, flush=True)
 
 
 def write(folder: Path, name: str, markdown: str, data: dict[str, Any]) -> tuple[Path, Path]:
-    """FOLDER/NAME.md and FOLDER/NAME.json."""
+    """Write FOLDER/NAME.md and FOLDER/NAME.json."""
     folder.mkdir(parents=True, exist_ok=True)
     page, numbers = folder / f"{name}.md", folder / f"{name}.json"
     page.write_text(markdown + "\n")

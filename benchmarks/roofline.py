@@ -17,18 +17,15 @@ class Ceilings:
         peak: float32 operations a second in a large matrix product, a multiply-add being two.
         peak_of: the library that reached it.
         tanh: seconds an element, in XLA with memcap's flags, out of the second-level cache.
-        small: operations a second in the product (128 x 32) (32 x 128), in a loop of XLA's: a check, not part
-            of the floor.
     """
 
     peak: float
     peak_of: str
     tanh: float
-    small: float
 
 
 def products(shape: Shape) -> int:
-    """Operations of a step's products, a multiply-add being two.
+    """Count the operations of a step's products, a multiply-add being two.
 
     Recurrent products are 2 * 4 H^2 operations a step and sequence, three times: forward, and two in the
     backward pass. Symbols cost nothing: their product is a look-up. Where every step is answered the
@@ -38,9 +35,19 @@ def products(shape: Shape) -> int:
     return 24 * rows * shape.units**2 + (6 * rows * shape.units * shape.outputs if shape.every else 0)
 
 
+def moved(shape: Shape, parameters: int) -> int:
+    """Return the bytes that a training step moves to and from memory, float32.
+
+    What the backward pass needs of the forward pass, 6 numbers per unit, sequence and time step (four gates,
+    c and h), and the logits and their gradient: both written once and read once. The symbols, targets and
+    mask: written once, read twice. Weights, gradient and Adam's two moments: read and written once.
+    """
+    rows = shape.steps * shape.batch
+    return 4 * (12 * shape.units * rows + 4 * shape.outputs * rows + 9 * rows + 8 * parameters)
+
+
 def floor(shape: Shape, ceilings: Ceilings) -> float:
-    """Seconds that a step takes at the ceilings: its products, and of the gates five tanh an element, forward
-    only.
+    """Return a step's seconds at the ceilings: its products, and five tanh per element of the gates, forward.
 
     A sigmoid is a tanh. Left out, as in any floor: the other elementwise work, the softmax, and Adam.
     """
@@ -52,7 +59,7 @@ class Roofline:
     same rules."""
 
     def measure(self, seconds: float) -> Ceilings:
-        """Each of the rates, as the best of repeats that take about `seconds` together."""
+        """Measure each rate, as the best of repeats that take about `seconds` together."""
         from memcap.runtime import jax_setup
 
         jax_setup.setup()
@@ -83,17 +90,11 @@ class Roofline:
         tanh: Any = jax.jit(lambda x: lax.fori_loop(0, loops, lambda k, _: jnp.tanh(x + 1e-6 * k), x))
         tanh_seconds = best(lambda: tanh(elements).block_until_ready(), seconds) / (loops * elements.size)
 
-        a, b = jnp.asarray(normal(32, 128).T), jnp.asarray(normal(32, 128))
-        # Each product depends on the one before, or the compiler would do it once.
-        chained: Any = jax.jit(
-            lambda a, b: lax.fori_loop(0, loops, lambda _, c: (a + c[:, :32]) @ b, jnp.zeros((128, 128)))
-        )
-        small = loops * 2 * 128 * 32 * 128 / best(lambda: chained(a, b * 1e-3).block_until_ready(), seconds)
-        return Ceilings(peaks[peak_of], peak_of, tanh_seconds, small)
+        return Ceilings(peaks[peak_of], peak_of, tanh_seconds)
 
 
 def best(work: Callable[[], object], seconds: float) -> float:
-    """The shortest of the repeats that fit in `seconds`, after one that compiles."""
+    """Return the shortest of the repeats that fit in `seconds`, after one that compiles."""
     work()
     best, end = float("inf"), time.perf_counter() + seconds
     while True:

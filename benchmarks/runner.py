@@ -24,7 +24,7 @@ from memcap.terminal.words import first_paragraph
 
 
 class Outcome(NamedTuple):
-    """What a benchmark has found.
+    """A benchmark's page and data.
 
     page: Markdown.
     data: every sample, for JSON.
@@ -37,7 +37,7 @@ class Outcome(NamedTuple):
 
 
 def commands() -> dict[str, str]:
-    """What each benchmark is, by name. None is imported: each has imports of its own."""
+    """Return the summary of each benchmark, by name. None is imported: each has imports of its own."""
     found = {}
     for path in sorted(Path(__file__).parent.glob("*.py")):
         tree = ast.parse(path.read_bytes())
@@ -47,10 +47,9 @@ def commands() -> dict[str, str]:
 
 
 def one_core(parser: argparse.ArgumentParser) -> None:
-    """The argument of those that run on one core."""
-    parser.add_argument(
-        "--core", type=int, default=last_core(), help="core to which processes are pinned (default: the last)"
-    )
+    """Add the argument of those that run on one core."""
+    about = "core to which processes are pinned (default: the last)"
+    parser.add_argument("--core", type=int, default=last_core(), help=about)
 
 
 def main(words: list[str] | None = None) -> None:

@@ -27,18 +27,7 @@ FIRST_STEPS = 16  # of the first run: a multiple of every contestant's stride
 
 @dataclass(frozen=True)
 class Row:
-    """One contestant at one width.
-
-    Args:
-        workload: key of the workload.
-        shape: what was trained.
-        contestant: key of `CONTESTANTS`.
-        timing: seconds a step.
-        compile_seconds: of the first run, less what its steps take.
-        floor: seconds a step at the roofline.
-        gradient_error: largest relative difference from memcap in float64.
-        trained_error: of the weights after the first run, from memcap's, relative to the way that they went.
-    """
+    """One contestant at one width: seconds per step, and at the roofline; errors are those of `gate`."""
 
     workload: str
     shape: Shape
@@ -52,12 +41,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Measured:
-    """All of a run: rows, the core's ceilings, what each process said of itself, and the float64
-    differences."""
+    """A whole run: rows, the core's ceilings, and the float64 differences."""
 
     rows: list[Row]
     ceilings: Ceilings
-    processes: dict[str, dict[str, Any]]
     double_errors: dict[str, float]
 
 
@@ -65,15 +52,12 @@ add_arguments = one_core  # no others
 
 
 def benchmark(arguments: argparse.Namespace, facts: Mapping[str, Any]) -> Outcome:
-    """Check, time."""
+    """Check, then time."""
     workloads, plan, environment = WORKLOADS, Plan(), NO_CACHE
     if arguments.tiny:
         workloads = tuple(replace(each, units=each.units[:1], batch=16) for each in WORKLOADS)
         plan, environment = TINY, NO_CACHE | HASTE
-    try:
-        measured = measure(installed([*PEERS, *OURS]), workloads, plan, arguments.core, environment)
-    except gate.GateError as error:
-        raise SystemExit(str(error)) from None
+    measured = measure(installed([*PEERS, *OURS]), workloads, plan, arguments.core, environment)
     return Outcome(page(measured, workloads, plan, facts), {"plan": asdict(plan), **asdict(measured)})
 
 
@@ -85,7 +69,7 @@ def running(
     contestants: Mapping[str, Contestant] = CONTESTANTS,
     reference: str = "memcap",
 ) -> Generator[dict[str, Worker]]:
-    """A process for each contestant, by its key, and "double", the reference's with 64-bit floats."""
+    """Start a process for each contestant, by its key, and "double", the reference's with 64-bit floats."""
     with tempfile.TemporaryDirectory(prefix="memcap-benchmark-") as cache, ExitStack() as stack:
         environment = {**environment, "XDG_CACHE_HOME": cache}
         workers = {name: Worker(contestants[name].target, core, environment) for name in names}
@@ -104,7 +88,7 @@ def measure(
     core: int | None,
     environment: Mapping[str, str],
 ) -> Measured:
-    """Everyone's gradients first, then the ceilings, then the times.
+    """Check everyone's gradients, then measure the ceilings, then the times.
 
     Raises:
         GateError: a contestant does not compute what the others do.
@@ -121,19 +105,15 @@ def measure(
         for workload, units in cases:
             say(f"timing {workload.key}, {units} units")
             rows += time_case(workers, titles, workload, units, plan, ceilings, errors[workload, units])
-        processes = {name: worker.call("about") for name, worker in workers.items()}
-    doubles = {
-        f"{workload.key}, {units} units": apart["float64"]
-        for (workload, units), apart in errors.items()
-        if "float64" in apart
-    }
-    return Measured(rows, ceilings, processes, doubles)
+    pairs = [(case, apart["float64"]) for case, apart in errors.items() if "float64" in apart]
+    doubles = {f"{workload.key}, {units} units": each for (workload, units), each in pairs}
+    return Measured(rows, ceilings, doubles)
 
 
 def check_all_gradients(
     workers: dict[str, Worker], titles: Mapping[str, str], cases: Sequence[Case], whole: bool = False
 ) -> dict[Case, dict[str, float]]:
-    """By case, what `gate.check_gradients` says of it; "double" leaves the workers and ends.
+    """Return by case the differences of `gate.check_gradients`; "double" leaves the workers and ends.
 
     Raises:
         GateError: a contestant does not compute what the others do.
@@ -152,8 +132,7 @@ def check_all_gradients(
 def first_run(
     workers: Mapping[str, Worker], titles: Mapping[str, str], workload: Workload, units: int, plan: Plan
 ) -> tuple[dict[str, float], dict[str, float]]:
-    """Build all contestants, give them what they are timed on, and check what `FIRST_STEPS` steps make of
-    them: `gate.check_training`, whose results and errors these are."""
+    """Build all contestants, load what they are timed on, and check their first steps."""
     batches = workload.draw(plan.batches, SEED)
     for worker in workers.values():
         worker.call("build", workload.shape(units), LR, CLIP, SEED)
@@ -170,50 +149,26 @@ def time_case(
     ceilings: Ceilings,
     errors: Mapping[str, float],
 ) -> list[Row]:
-    """All contestants at one width of one workload."""
+    """Time all contestants at one width of one workload."""
     shape = workload.shape(units)
     apart, first = first_run(workers, titles, workload, units, plan)
-    timings = interleaved(
-        workers, {name: worker.call("get_stride") for name, worker in workers.items()}, plan
-    )
-    rows = []
-    for name, timing in timings.items():
+    strides = {name: worker.call("get_stride") for name, worker in workers.items()}
+    least, rows = floor(shape, ceilings), []
+    for name, timing in interleaved(workers, strides, plan).items():
         compiling = max(0.0, first[name] - FIRST_STEPS * timing.median)
-        rows.append(
-            Row(
-                workload.key,
-                shape,
-                name,
-                timing,
-                compiling,
-                floor(shape, ceilings),
-                errors[name],
-                apart[name],
-            )
-        )
+        rows.append(Row(workload.key, shape, name, timing, compiling, least, errors[name], apart[name]))
     return rows
 
 
-def page(
-    measured: Measured,
-    workloads: Sequence[Workload],
-    plan: Plan,
-    facts: Mapping[str, Any],
-    title: str = "One training step",
-) -> str:
-    """The report, as Markdown."""
+def page(measured: Measured, workloads: Sequence[Workload], plan: Plan, facts: Mapping[str, Any]) -> str:
+    """Write the report, as Markdown."""
     c = measured.ceilings
-    flags = {name: about["XLA_FLAGS"] or "none" for name, about in measured.processes.items()}
-    others = sorted({value for name, value in flags.items() if name not in OURS})
     least = min(measured.rows, key=lambda row: row.timing.busy)
     notes = [
-        f"XLA flags: memcap {flags['memcap']}" + (f"; the others {', '.join(others)}" if others else ""),
         f"{plan.rounds} rounds in turn after {plan.warmups} of warm-up, slices of about {plan.seconds} s,"
-        " medians;"
-        f" Adam, learning rate {LR}, gradients clipped to norm {CLIP}, float32",
+        f" medians; Adam, learning rate {LR}, gradients clipped to norm {CLIP}, float32",
         f"measured ceilings: {c.peak / 1e9:.0f} GFLOP/s ({c.peak_of}, large product), tanh"
-        f" {c.tanh * 1e9:.2f} ns an element;"
-        f" (128 x 32) (32 x 128) in a loop: {c.small / 1e9:.0f} GFLOP/s",
+        f" {c.tanh * 1e9:.2f} ns an element",
         "before timing: gradients of everyone within"
         f" {max(row.gradient_error for row in measured.rows):.1e} of memcap in"
         f" float64{double_line(measured)}; after {FIRST_STEPS} steps weights within"
@@ -225,25 +180,22 @@ def page(
         notes.append("**warning: other work ran on the core while these timings were taken**")
     body = []
     for workload in workloads:
-        task = workload.task
         sizes = (
-            f"{task.features} symbols in, {task.outputs} classes, T = {workload.steps} steps, B ="
-            f" {workload.batch} sequences."
+            f"{workload.task.features} symbols in, {workload.task.outputs} classes, T = {workload.steps}"
+            f" steps, B = {workload.batch} sequences."
         )
         body += ["", f"## {workload.title}", "", sizes, "", section(measured.rows, workload)]
-    return report.page(title, facts, notes, body)
+    return report.page("One training step", facts, notes, body)
 
 
 def double_line(measured: Measured) -> str:
-    """How far float64 gradients are apart, where PyTorch was there to compare with."""
-    if not measured.double_errors:
-        return ""
-    return f", which is within {max(measured.double_errors.values()):.1e} of PyTorch's"
+    """Say how far float64 gradients are apart, where PyTorch was there to compare with."""
+    apart = measured.double_errors.values()
+    return f", which is within {max(apart):.1e} of PyTorch's" if apart else ""
 
 
 def section(rows: Sequence[Row], workload: Workload) -> str:
-    """The three tables of a workload: relative time with the share of the floor, milliseconds, and compile
-    time."""
+    """Write a workload's tables: relative time with the share of the floor, milliseconds, compile time."""
     cells = {(row.contestant, row.shape.units): row for row in rows if row.workload == workload.key}
     names = list(dict.fromkeys(name for name, _ in cells))
     base = "keras" if "keras" in names else "memcap"
@@ -253,15 +205,13 @@ def section(rows: Sequence[Row], workload: Workload) -> str:
         return f"{ratio:.2f} ({row.floor / row.timing.median:.0%})"
 
     def milliseconds(row: Row) -> str:
-        median, least, most = (
-            1e3 * s for s in (row.timing.median, min(row.timing.samples), max(row.timing.samples))
-        )
-        return f"{median:.3g} [{least:.3g}, {most:.3g}]"
+        samples = [1e3 * seconds for seconds in row.timing.samples]
+        return f"{1e3 * row.timing.median:.3g} [{min(samples):.3g}, {max(samples):.3g}]"
 
     def compiling(row: Row) -> str:
         return f"{row.compile_seconds:.1f}"
 
-    parts = []
+    parts, widths = [], [f"{units} units" for units in workload.units]
     for title, cell in (
         (f"Time of a step, relative to {CONTESTANTS[base].title} (share of the roofline)", relative),
         ("Milliseconds a step: median [least, most]", milliseconds),
@@ -271,7 +221,5 @@ def section(rows: Sequence[Row], workload: Workload) -> str:
             [CONTESTANTS[name].title, *(cell(cells[name, units]) for units in workload.units)]
             for name in names
         ]
-        parts.append(
-            f"{title}\n\n{report.table(['', *(f'{units} units' for units in workload.units)], body)}"
-        )
+        parts.append(f"{title}\n\n{report.table(['', *widths], body)}")
     return "\n\n".join(parts)

@@ -21,12 +21,10 @@ from memcap import store
 
 PEERS = ("keras", "linen", "torch")
 TITLES = {name: CONTESTANTS[name].title for name in PEERS} | {
-    "engine": "memcap, its engine in a script",
-    "engine-native": "the same, engine.loop=native",
     "memcap": "`memcap train engine.loop=reproducible`",
     "memcap-native": "`memcap train engine.loop=native`",
 }
-COMMANDS = {"memcap": "reproducible", "memcap-native": "native"}  # and their loops; the others are scripts
+COMMANDS = {"memcap": "reproducible", "memcap-native": "native"}  # and their loops; peers are scripts
 TINY = StudyPlan(lengths=(4, 6), units=(2,), seeds=1, steps=4, batch=8)
 STATES = {
     "cold": "Cold, as installed: memcap keeps what it compiles on disk, JAX by itself does not",
@@ -41,10 +39,8 @@ class Sample:
     """One contestant's study, once.
 
     Args:
-        contestant: key of `TITLES`.
         state: of the compilation caches, one of `STATES`.
-        wall: seconds from process start to its end.
-        cpu: seconds of CPU time, children included.
+        wall, cpu: seconds from process start to its end; of CPU time, children included.
         phases: seconds by phase, as far as the process can tell; the rest is the start of Python, and for
             `memcap train` its imports, Hydra, rows, weights and figure.
     """
@@ -62,14 +58,10 @@ class Sample:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's own arguments."""
+    """Add the core, and how much is run."""
     one_core(parser)
-    parser.add_argument(
-        "--steps", type=int, default=StudyPlan.steps, help="training steps a run (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--rounds", type=int, default=2, help="how often each study is run (default: %(default)s)"
-    )
+    for name, value, about in (("steps", StudyPlan.steps, "training steps a run"), ("rounds", 2, "repeats")):
+        parser.add_argument(f"--{name}", type=int, default=value, help=f"{about} (default: {value})")
 
 
 def benchmark(arguments: argparse.Namespace, facts: Mapping[str, Any]) -> Outcome:
@@ -125,7 +117,7 @@ def once(name: str, plan: StudyPlan, core: int | None) -> list[Sample]:
 def script(
     name: str, state: str, plan: StudyPlan, core: int | None, environment: Mapping[str, str]
 ) -> Sample:
-    """A contestant of `benchmarks.loop`."""
+    """Run a peer's script."""
     ran = process.run(loop.arguments(name, plan), core, environment)
     return Sample(name, state, ran.wall, ran.cpu, json.loads(ran.output.splitlines()[-1]))
 
@@ -163,49 +155,48 @@ def medians(samples: Sequence[Sample]) -> dict[tuple[str, str], dict[str, float]
     }
 
 
-def page(samples: Sequence[Sample], plan: StudyPlan, rounds: int, facts: Mapping[str, Any]) -> str:
-    """The report, as Markdown."""
-    notes = [
+def described(plan: StudyPlan) -> str:
+    """Say in words what is trained."""
+    return (
         f"{len(plan.runs)} runs of {plan.steps} steps: latch, T = {', '.join(map(str, plan.lengths))} (lag"
-        " T - 2),"
-        f" {', '.join(map(str, plan.units))} units, {plan.seeds} seeds, {plan.batch} sequences a step; Adam,"
-        f" learning rate {LR}, gradients clipped to norm {CLIP}; nothing stops early",
+        f" T - 2), {', '.join(map(str, plan.units))} units, {plan.seeds} seeds, {plan.batch} sequences a"
+        f" step; Adam, learning rate {LR}, gradients clipped to norm {CLIP}; nothing stops early"
+    )
+
+
+def page(samples: Sequence[Sample], plan: StudyPlan, rounds: int, facts: Mapping[str, Any]) -> str:
+    """Write the report, as Markdown."""
+    notes = [
+        described(plan),
         f"{rounds} rounds in turn, medians; cold: no compilation cache holds anything",
         "the others: one process, a loop over the runs, one model a run; data drawn by NumPy and laid out"
-        " inside the clock, and"
-        " taken off where the table says so; they neither evaluate nor write anything",
+        " inside the clock, and taken off where the table says so; they neither evaluate nor write anything",
         "`memcap train`: the real command with one worker; draws its data as it trains, evaluates each"
-        " member on 2,048 held-out"
-        " sequences (solved ones twice) and 512 of 20 times the lag, writes rows, weights and a figure;"
-        " when cold it also tries"
-        " XLA's flags in a process of its own",
+        " member on 2,048 held-out sequences (solved ones twice) and 512 of 20 times the lag, writes rows,"
+        " weights and a figure; when cold it also tries XLA's flags in a process of its own",
     ]
-    body = []
     found = medians(samples)
+    body = []
     for state, title in STATES.items():
-        names = [name for name in TITLES if (name, state) in found]
-        ours = found["memcap", "cold" if state == "filling" else state]
-        rows = []
-        for name in names:
-            v = found[name, state]
-            ratios = [
-                f"{v['wall'] / ours['wall']:.2f}",
-                f"{v['less_data'] / ours['wall']:.2f}",
-                f"{v['cpu'] / ours['cpu']:.2f}",
-            ]
-            phases = [
-                f"{v[phase]:.1f}" if phase in v and (v[phase] or name in PEERS) else ""
-                for phase in (*PHASES, "rest")
-            ]
-            rows.append([TITLES[name], f"{v['wall']:.1f}", f"{v['cpu']:.1f}", *ratios, *phases])
-        columns = ["", "wall", "CPU", "wall, ratio", "data taken off", "CPU, ratio", *PHASES, "rest"]
-        if names:
-            body += [
-                "",
-                f"## {title}",
-                "",
-                "Seconds, and ratios to `memcap train`.",
-                "",
-                report.table(columns, rows),
-            ]
+        own = {name: values for (name, of), values in found.items() if of == state}
+        if own:
+            ours = found["memcap", "cold" if state == "filling" else state]
+            lead = "Seconds, and ratios to `memcap train`."
+            body += ["", f"## {title}", "", lead, "", table(own, TITLES, ours)]
     return report.page("A small study, from process start", facts, notes, body)
+
+
+def table(
+    found: Mapping[str, Mapping[str, float]], titles: Mapping[str, str], ours: Mapping[str, float]
+) -> str:
+    """Write a line per contestant: its medians, their ratios to `ours`, and its phases."""
+    rows = []
+    for name in [name for name in titles if name in found]:
+        v = found[name]
+        ratios = [v["wall"] / ours["wall"], v["less_data"] / ours["wall"], v["cpu"] / ours["cpu"]]
+        phases = [v.get(phase, 0.0) for phase in (*PHASES, "rest")]
+        texts = [f"{seconds:.1f}" if seconds or name in PEERS else "" for seconds in phases]
+        walls = [f"{v['wall']:.1f}", f"{v['cpu']:.1f}"]
+        rows.append([titles[name], *walls, *(f"{ratio:.2f}" for ratio in ratios), *texts])
+    columns = ["", "wall", "CPU", "wall, ratio", "data taken off", "CPU, ratio", *PHASES, "rest"]
+    return report.table(columns, rows)

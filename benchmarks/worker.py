@@ -1,28 +1,23 @@
-"""The process of one contestant, which answers calls on an object of its own, one at a time: both ends of the
-pipe.
+"""A process of a contestant, which answers calls on an object of its own, one at a time.
 
-`Worker` is the driver's end, `python -m benchmarks.worker MODULE:CLASS` the process. Requests come by stdin
-as pickled (method, arguments). The method "build" makes the object, "about" tells of the process, every other
-is one of the object's own. A reply is (seconds by the wall, seconds of CPU time, result, error). What
-libraries print goes to stderr, never between the replies.
+Requests are (method, arguments). The method "build" makes the object, every other is one of its own. A reply
+is (seconds by the wall, seconds of CPU time, result, error). What libraries print goes to stderr.
 """
 
+import multiprocessing
 import os
-import pickle
 import pkgutil
-import subprocess
-import sys
 import time
 import traceback
 from collections.abc import Mapping
+from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
 from benchmarks import process
 
 
 class Seconds(NamedTuple):
-    """What a call took: by the wall, and of CPU time. They are the same for who has a core to itself and one
-    thread at work."""
+    """A call's seconds, by the wall and of CPU time: the same for one thread that has a core to itself."""
 
     wall: float
     cpu: float
@@ -43,45 +38,38 @@ class Worker:
 
     def __init__(self, target: str, core: int | None, environment: Mapping[str, str] | None = None):
         self.target = target
-        command = [sys.executable, "-m", "benchmarks.worker", target]
-        self._process = process.start(
-            command, core, environment or {}, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
+        self._pipe, theirs = multiprocessing.Pipe()
+        self._process = multiprocessing.get_context("spawn").Process(target=serve, args=(theirs, target))
+        with process.settings(core, environment or {}):
+            self._process.start()
+        theirs.close()
 
     def _request(self, method: str, arguments: tuple) -> tuple[Seconds, Any]:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
         try:
-            pickle.dump((method, arguments), self._process.stdin)
-            self._process.stdin.flush()
-            wall, cpu, result, error = pickle.load(self._process.stdout)
-        except (EOFError, BrokenPipeError) as cause:
-            raise WorkerError(
-                f"{self.target}: the process ended (exit code {self._process.wait()})"
-            ) from cause
+            self._pipe.send((method, arguments))
+            wall, cpu, result, error = self._pipe.recv()
+        except (EOFError, OSError) as cause:
+            self._process.join()
+            code = self._process.exitcode
+            raise WorkerError(f"{self.target}: the process ended (exit code {code})") from cause
         if error is not None:
             raise WorkerError(f"{self.target}: {method} failed\n{error}")
         return Seconds(wall, cpu), result
 
     def call(self, method: str, *arguments: Any) -> Any:
-        """Result of a method of the contestant; "build" makes the contestant."""
+        """Return the result of a method of the contestant; "build" makes the contestant."""
         return self._request(method, arguments)[1]
 
     def timed(self, method: str, *arguments: Any) -> Seconds:
-        """What a call took, by the contestant's own clock."""
+        """Return what a call took, by the contestant's own clock."""
         return self._request(method, arguments)[0]
 
     def close(self) -> None:
         """End the process."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
-        self._process.stdout.close()
-        try:
-            self._process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        self._pipe.close()
+        self._process.join(10)
+        self._process.kill()
+        self._process.join()
 
     def __enter__(self) -> "Worker":
         return self
@@ -90,20 +78,13 @@ class Worker:
         self.close()
 
 
-def about() -> dict[str, Any]:
-    """The flags and the cores that the libraries in this process have found."""
-    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
-    return {"XLA_FLAGS": os.environ.get("XLA_FLAGS", ""), "cores": cores}
-
-
-def serve(target: str) -> None:
+def serve(pipe: Connection, target: str) -> None:
     """Answer until the driver closes the pipe."""
-    replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     contestant = None
     while True:
         try:
-            method, arguments = pickle.load(sys.stdin.buffer)
+            method, arguments = pipe.recv()
         except EOFError:
             return
         start, start_cpu = time.perf_counter(), time.process_time()
@@ -112,16 +93,8 @@ def serve(target: str) -> None:
             if method == "build":
                 contestant = None  # free the one before
                 contestant = pkgutil.resolve_name(target)(*arguments)
-            elif method == "about":
-                result = about()
             else:
                 result = getattr(contestant, method)(*arguments)
         except Exception:
             error = traceback.format_exc()
-        seconds, cpu = time.perf_counter() - start, time.process_time() - start_cpu
-        pickle.dump((seconds, cpu, result, error), replies)
-        replies.flush()
-
-
-if __name__ == "__main__":
-    serve(sys.argv[1])
+        pipe.send((time.perf_counter() - start, time.process_time() - start_cpu, result, error))

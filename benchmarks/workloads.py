@@ -13,21 +13,12 @@ from memcap.models.model import Model
 from memcap.models.network import Architecture
 from memcap.tasks import Task
 
+ANSWERED = "Answered at"
+
 
 @dataclass(frozen=True)
 class Workload:
-    """A task at one lag and length, and the widths to train.
-
-    Args:
-        key: how files and the command line call it.
-        title: as the report prints it.
-        task: with its knobs.
-        lag: of the task.
-        steps: length T of the sequences.
-        batch: B sequences a step.
-        units: widths U.
-        cell: as `model.cell` names it.
-    """
+    """A task at one lag and length T, and the widths to train; `key` and `title` are those of reports."""
 
     key: str
     title: str
@@ -39,12 +30,12 @@ class Workload:
     cell: str = "lstm"
 
     def shape(self, units: int) -> Shape:
-        """What a contestant is built from."""
+        """Return the shape that a contestant is built from."""
         every = self.task.answers == "every"
         return Shape(units, self.task.features, self.task.outputs, self.steps, self.batch, every, self.cell)
 
     def draw(self, count: int, seed: int = 0) -> Batches:
-        """That many batches."""
+        """Draw that many batches."""
         draw = jax.jit(lambda key: self.task.sample(key, self.lag, self.steps, self.steps, self.batch))
         drawn = [draw(key) for key in jax.random.split(jax.random.key(seed), count)]
         mask = None if drawn[0].mask is None else np.stack([each.mask for each in drawn])
@@ -53,29 +44,14 @@ class Workload:
         )
 
     def start(self, units: int, seed: int = 0) -> Weights:
-        """Weights from which everyone starts: memcap's; an LSTM's with forget bias 1, as more would hold
-        rounding errors for longer, too."""
+        """Return memcap's weights, from which everyone starts; an LSTM's with forget bias 1, as more would
+        hold rounding errors for longer, too."""
         init = Init(forget=1.0) if self.cell == "lstm" else None
         model = Model(units=units, cell=self.cell)
         return Architecture(model, self.task.features, self.task.outputs).init(init, [seed, units])
 
 
-LAST = Workload(
-    "last",
-    "Answered at the last step: a latch of lag 58",
-    task_of("latch", []),
-    lag=58,
-    steps=60,
-    batch=128,
-    units=(8, 16, 32, 64),
-)
-EVERY = Workload(
-    "every",
-    "Answered at every step: a delay line of lag 10",
-    task_of("delay_line", []),
-    lag=10,
-    steps=60,
-    batch=64,
-    units=(2, 4, 8, 16),
-)
+LATCH, LINE = task_of("latch", []), task_of("delay_line", [])
+LAST = Workload("last", f"{ANSWERED} the last step: a latch of lag 58", LATCH, 58, 60, 128, (8, 16, 32, 64))
+EVERY = Workload("every", f"{ANSWERED} every step: a delay line of lag 10", LINE, 10, 60, 64, (2, 4, 8, 16))
 WORKLOADS = (LAST, EVERY)

@@ -681,7 +681,7 @@ def studies() -> str:
 
 def designs() -> str:
     """What each design costs, how wide its intervals are and how often they hold the truth."""
-    report = json.loads((ROOT / "benchmarks" / "results" / "designs.json").read_text())
+    report = json.loads((ROOT / "docs" / "designs.json").read_text())
     results = pl.DataFrame(report["results"])
     means = results.group_by("kind", "line", "design", maintain_order=True).agg(
         pl.col("steps", "width", "held").mean()

@@ -21,9 +21,8 @@ from memcap.capacity.nets import PREFIX, find_net
 from memcap.capacity.points import At, columns
 from memcap.cells import cell_classes, flax_cell_names
 from memcap.config import Engine, Evaluation, Member, member_of, task_of
-from memcap.designs import checked_precision
+from memcap.designs import DESIGNS, checked_precision
 from memcap.designs.axes import axis, check_count
-from memcap.designs.bisect import DESIGNS
 from memcap.knobs import LONGEST, MOST, UserError, field_values, names_of, typed, whole
 from memcap.models.model import MOST_LAYERS, Model
 from memcap.recipes import Recipe

@@ -29,8 +29,8 @@ FIRST_STEPS = """First steps:
 """
 
 
-class Parser(argparse.ArgumentParser):
-    """Complains in one line, as the rest of memcap does."""
+class CommandParser(argparse.ArgumentParser):
+    """A parser that complains in one line, as the rest of memcap does."""
 
     def error(self, message: str) -> NoReturn:
         """Raise the complaint."""
@@ -72,7 +72,7 @@ def _run_to_its_end(arguments: list[str]) -> None:
 
 
 def _interruption(interrupted: signals.Interrupted, arguments: Sequence[str]) -> str:
-    """What is saved, and how to resume."""
+    """Say what is saved, and how to resume."""
     name, saved, again = arguments[:1], interrupted.rows_saved, shlex.join(["memcap", *arguments])
     if name == ["mirror"]:
         return f"{interrupted}; what was not sent yet is sent by: {again}"
@@ -89,8 +89,7 @@ def _stop(line: str, status: int) -> NoReturn:
 
 
 def _leave(status: int | str) -> NoReturn:
-    """Exit, without waiting for a worker's thread in the middle of its chunk, at which the interpreter's end
-    would abort."""
+    """Exit without waiting for a worker's thread amid its chunk, where the interpreter's end would abort."""
     if isinstance(status, int) and any(thread.name == "memcap-worker" for thread in threading.enumerate()):
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError):
@@ -120,9 +119,9 @@ def _run(arguments: list[str]) -> None:
     _call(name, arguments[1:])
 
 
-def _top() -> Parser:
-    """The parser of the first word: a command's name, --help or --version."""
-    parser = Parser(prog="memcap", description=ABOUT, epilog=FIRST_STEPS, formatter_class=LINES)
+def _top() -> CommandParser:
+    """Make the parser of the first word: a command's name, --help or --version."""
+    parser = CommandParser(prog="memcap", description=ABOUT, epilog=FIRST_STEPS, formatter_class=LINES)
     parser.add_argument("--version", action="version", version=f"memcap {__version__}")
     names = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, summary in commands.summaries().items():
@@ -143,8 +142,7 @@ def _call(name: str, words: list[str]) -> None:
 
 @contextlib.contextmanager
 def _libraries_coming() -> Generator[None]:
-    """Collect no garbage while the libraries are imported, and never again what they made: that is much of
-    the start."""
+    """Collect no garbage while the libraries are imported, and never theirs: that is much of the start."""
     if "jax" in sys.modules or not gc.isenabled():  # this process is not ours alone
         yield
         return
@@ -156,9 +154,9 @@ def _libraries_coming() -> Generator[None]:
         gc.enable()
 
 
-def _parser(name: str, command: commands.Command) -> Parser:
-    """The parser of a command's words."""
-    parser = Parser(
+def _parser(name: str, command: commands.Command) -> CommandParser:
+    """Make the parser of a command's words."""
+    parser = CommandParser(
         prog=f"memcap {name}", description=inspect.cleandoc(command.__doc__ or ""), formatter_class=LINES
     )
     command.add_arguments(parser)
@@ -197,7 +195,7 @@ def _complete() -> list[str] | None:
 def _leave_to_hydra(
     program: str, before: list[str], last: str, options: Mapping[str, argparse.Action]
 ) -> list[str]:
-    """Set the line that Hydra completes: it wants overrides after the name of the program. Returns the folder
+    """Set the line that Hydra completes: it wants overrides after the name of the program. Return the folder
     of configs that the line names, as an option."""
     overrides, folder = [], ""
     words = iter(before)

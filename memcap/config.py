@@ -8,6 +8,7 @@ training in `Recipe` (memcap/recipes.py); the rest is here.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import IntEnum
 from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
@@ -41,6 +42,16 @@ from memcap.terminal.words import warn_once
 
 if TYPE_CHECKING:
     from memcap.models.network import Architecture
+
+
+class Stream(IntEnum):
+    """A member's streams of random numbers: what is drawn from one never comes up in another."""
+
+    TRAIN = 0
+    EVALUATE = 1
+    STRETCH = 2
+    LENGTHS = 3
+    PROBE = 4
 
 
 @dataclass(frozen=True)

@@ -1,158 +1,162 @@
-"""The whole method on one page: a member is trained and judged, in plain JAX, one step at a time.
+"""The whole method on one page, in plain JAX: a member is trained until docs/decides.md has its verdict.
 
-The engine (memcap/training/) does the same, faster and safer: gradients written out, many members in one
-program, workers, checkpoints, curves. tests/test_reference.py holds that it gives the same numbers. A
-curriculum over the lag (training/curriculum.py), and lags that are drawn, are the engine's alone.
+The engine (memcap/training/) does the same, faster and safer; curricula over the lag, and lags that are
+drawn, are its alone. tests/test_reference.py holds that both give the same numbers.
 """
 
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
+from math import isnan, nan
 from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jax import lax
+import optax
 
-from memcap.config import Member
+from memcap.config import Member, Stream
 from memcap.tasks import Batch
-from memcap.training.early_stopping import RARELY, near
-from memcap.training.step import (
-    EVALUATE,
-    EVALUATION_BATCH,
-    STRETCH,
-    TRAIN,
-    loss_and_score_sums,
-    optimizer_of,
-)
+
+
+def random_key(member: Member, *parts: Any) -> jax.Array:
+    """Return a key that depends on the member alone, never on what else trains."""
+    parts = member.lag, member.model.units, *parts
+    return reduce(jax.random.fold_in, parts, jax.random.key(member.seed))
+
+
+def outputs_of(weights: jax.Array, member: Member, batch: Batch) -> jax.Array:
+    """Return the network's outputs (T, B, O), or (B, O) at the last step."""
+    network = member.architecture.build(member.architecture.unflatten(weights))
+    starts = jnp.zeros(len(batch.inputs), bool) if batch.window_starts is None else batch.window_starts
+    if member.model.initial_carry == "learned":
+        starts = starts.at[0].set(False)  # else its gradient would be cut
+
+    def step(carry: Any, row: Any) -> Any:
+        inputs, is_start = row  # of a window: the carry is set to zero there, or its gradient is cut
+        fresh = jax.tree.map(jnp.zeros_like if member.task.reset_carry else jax.lax.stop_gradient, carry)
+        return network.step(jax.tree.map(partial(jnp.where, is_start), fresh, carry), inputs)
+
+    _, outputs = jax.lax.scan(step, network.carry(batch.inputs.shape[1]), (batch.inputs, starts))
+    return outputs if member.task.answers == "every" else outputs[-1]
+
+
+def loss_and_scores(weights: jax.Array, member: Member, batch: Batch) -> tuple[jax.Array, Any]:
+    """Return the mean loss of the answers that are due, and the sum of their scores with their number."""
+    outputs, targets = outputs_of(weights, member, batch), batch.targets
+    if member.task.loss == "classes":
+        loss = optax.softmax_cross_entropy_with_integer_labels(outputs, targets)
+        score = outputs.argmax(-1) == targets
+    else:
+        targets = jnp.moveaxis(targets, 0, -1) if member.task.several_values else targets[..., None]
+        loss = score = ((outputs - targets) ** 2).mean(-1)
+    due = jnp.ones(loss.shape) if batch.mask is None else batch.mask
+    return (loss * due).sum() / due.sum(), ((score * due).sum(), due.sum())
+
+
+def optimizer_of(member: Member) -> optax.GradientTransformationExtraArgs:
+    """Return the recipe's way from a gradient to an update: clip, direction, decay, learning rate."""
+    recipe: Any = member.recipe
+    clip = optax.clip if recipe.clip_by == "element" else optax.clip_by_global_norm
+    others = {"sgd": optax.trace(0.9), "rmsprop": optax.scale_by_rms(0.99, 1e-8, eps_in_sqrt=False)}
+    direction = others.get(recipe.optimizer, optax.scale_by_adam())
+    decay = optax.add_decayed_weights((recipe.decay or 0.0) * member.architecture.matrices())
+    peak_to_floor: Any = optax.constant_schedule(recipe.peak(member.lag))
+    if recipe.schedule == "cosine":
+        floor = recipe.floor or 0.0
+        peak_to_floor = optax.cosine_decay_schedule(recipe.peak(member.lag), recipe.budget, floor)
+
+    def rate(step: Any) -> Any:
+        return peak_to_floor(step) * jnp.minimum(1.0, (step + 1) / max(recipe.warmup_steps, 1))
+
+    return optax.chain(clip(recipe.clip), direction, decay, optax.scale_by_learning_rate(rate))
+
+
+@partial(jax.jit, static_argnums=1)
+def train_step(weights: jax.Array, member: Member, state: Any, step: int) -> tuple[Any, ...]:
+    """Return weights and optimizer state after a step, the batch's score, and whether all is finite."""
+    key = random_key(member, Stream.TRAIN, 0, step)
+    batch = member.task.sample(key, member.lag, member.length, member.length, member.recipe.batch or 0)
+    differentiate = jax.value_and_grad(loss_and_scores, has_aux=True)
+    (loss, (score, due)), gradient = differentiate(weights, member, batch)
+    updates, state = optimizer_of(member).update(gradient, state, weights)
+    new_weights = weights + cast(jax.Array, updates)
+    return new_weights, state, score / due, jnp.isfinite(loss) & jnp.isfinite(new_weights).all()
+
+
+@partial(jax.jit, static_argnums=(1, 2))
+def evaluate(weights: jax.Array, member: Member, stream: Stream, index: int) -> jax.Array:
+    """Return the mean score over fresh sequences, which are drawn in blocks."""
+    lag, length, sequences = member.lag, member.length, member.evaluation.sequences
+    block = min(256, sequences)
+    if stream == Stream.STRETCH:
+        (lag, length), sequences = member.task.stretched(lag, member.evaluation.stretch), sequences // 4
+
+    def scores(number: jax.Array) -> tuple[jax.Array, jax.Array]:
+        key = random_key(member, stream, index, number)
+        return loss_and_scores(weights, member, member.task.unseen(key, lag, length, length, block))[1]
+
+    score, due = jax.lax.map(scores, jnp.arange(max(1, -(-sequences // block))))
+    return score.sum() / due.sum()
 
 
 @dataclass
-class Outcome:
-    """What became of a member: as the engine's `Result`, with the weights as one vector (P,)."""
+class Verdict:
+    """What training has made of a member so far, and the rule that ends it."""
 
-    weights: np.ndarray
+    member: Member
+    weights: jax.Array  # one vector (P,)
     status: str = "running"  # at the end "solved", "unsolved" or "diverged"
     steps: int = 0
-    solved: int | None = None  # the step at which it was; steady: at the stretched length, too
+    solved: int | None = None  # the step at which it was
     steady: int | None = None
-    score: float = float("nan")
-    stretched: float = float("nan")
+    score: float = nan
+    stretched: float = nan
+    evaluations: int = 0
+    in_a_row: int = 0  # evaluations passed, up to the last one
+
+    def decide(self, training_score: float) -> None:
+        """Solved: enough evaluations in a row are passed. Steady: the stretched one is passed as well."""
+        task, rule, threshold = self.member.task, self.member.evaluation, self.member.facts.threshold
+        at_end, passed = self.steps >= (self.member.recipe.budget or 0), False
+        near = threshold - 0.01 if task.higher_is_better else 1.5 * threshold
+        looks_good = task.passes(training_score, near)
+        if self.solved is not None:
+            looks_good = self.steps % (5 * rule.every) == 0
+        if self.status == "running" and (looks_good or at_end):
+            self.score = float(evaluate(self.weights, self.member, Stream.EVALUATE, self.evaluations))
+            self.evaluations, passed = self.evaluations + 1, task.passes(self.score, threshold)
+        self.in_a_row = self.in_a_row + 1 if passed else 0
+        if self.solved is None and self.in_a_row >= rule.successive:
+            self.solved = self.steps
+
+        is_solved, has_ended = self.solved is not None, at_end and not passed  # else it is asked again
+        if self.status == "running" and (has_ended or (is_solved and rule.until == "solved")):
+            self.status = "solved" if is_solved else "unsolved"
+        if self.status != "running" or (is_solved and passed):
+            self.stretched = float(evaluate(self.weights, self.member, Stream.STRETCH, 0))
+        if is_solved and passed and task.passes(self.stretched, threshold):
+            self.steady = self.steps
+        if is_solved and passed and (at_end or self.steady is not None):
+            self.status = "solved"
 
 
-def train(member: Member) -> Outcome:
-    """Train one member from scratch until it is solved or its budget is used up.
+def train(member: Member) -> Verdict:
+    """Train a member from scratch until it is solved or its budget is used up.
 
     Raises:
         ValueError: its recipe has a curriculum, or draws lags.
     """
     if member.recipe.curriculum is not None or member.recipe.lags is not None:
         raise ValueError(f"recipe={member.recipe.name}: has other lags, which the engine alone trains by")
-    task, recipe, rule, architecture = member.task, member.recipe, member.evaluation, member.architecture
-    # A recipe's file gives each of these a value.
-    budget, batch_size, clip = recipe.budget or 0, recipe.batch or 0, recipe.clip or 0.0
-    decays = None if recipe.decay is None else recipe.decay * architecture.matrices()
-    optimizer = optimizer_of(recipe.optimizer or "adam", clip, recipe.clip_by or "norm", decays)
-
-    def stream_key(stream: int, index: Any) -> jax.Array:
-        """A stream hangs on the member alone, never on what else trains."""
-        key = jax.random.key(member.seed)
-        for part in (member.lag, member.model.units, stream, index):
-            key = jax.random.fold_in(key, part)
-        return key
-
-    def sums(weights: jax.Array, batch: Batch) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """Loss, score, and how many answers were due: the cell and its read-out, over time by `lax.scan`."""
-        network = architecture.build(architecture.unflatten(weights))
-        starts = jnp.zeros(len(batch.inputs), bool) if batch.window_starts is None else batch.window_starts
-        if member.model.initial_carry == "learned":
-            starts = starts.at[0].set(False)  # else nothing would reach what the sequence begins with
-
-        def step(carry: Any, row: tuple[jax.Array, jax.Array]) -> Any:
-            inputs, window_starts = row  # there the carry is set to zero, or its gradient is cut
-            fresh = jax.tree.map(jnp.zeros_like if task.reset_carry else lax.stop_gradient, carry)
-            carry = jax.tree.map(lambda new, old: jnp.where(window_starts, new, old), fresh, carry)
-            return network.step(carry, inputs)
-
-        _, outputs = lax.scan(step, network.carry(batch.inputs.shape[1]), (batch.inputs, starts))  # (T, B, O)
-        outputs = outputs if task.answers == "every" else outputs[-1]
-        return loss_and_score_sums(task, jnp.moveaxis(outputs, -1, 0), batch)
-
-    @jax.jit
-    def train_step(weights: Any, state: Any, step: Any) -> Any:
-        """One batch, one step down its gradient: weights, state of the optimizer, score, whether finite."""
-
-        def mean_loss(weights: jax.Array) -> tuple[jax.Array, jax.Array]:
-            key = jax.random.fold_in(stream_key(TRAIN, 0), step)
-            batch = task.sample(key, member.lag, member.length, member.length, batch_size)
-            loss, score, answers = sums(weights, batch)
-            return loss / answers, score / answers
-
-        (loss, score), gradient = jax.value_and_grad(mean_loss, has_aux=True)(weights)
-        direction, state = optimizer.update(gradient, state, weights)
-        cosine = 0.5 * (1 + jnp.cos(jnp.pi * step / budget)) if recipe.schedule == "cosine" else 1.0
-        cosine = (recipe.floor or 0.0) + (1 - (recipe.floor or 0.0)) * cosine
-        warm = jnp.minimum(1.0, (step + 1) / max(recipe.warmup_steps, 1))
-        weights = weights - recipe.peak(member.lag) * warm * cosine * cast(jax.Array, direction)
-        return weights, state, score, jnp.isfinite(loss) & jnp.isfinite(weights).all()
-
-    @partial(jax.jit, static_argnames=("lag", "length", "block"))
-    def block_sums(weights: jax.Array, key: jax.Array, lag: int, length: int, block: int) -> Any:
-        """Score over fresh sequences, and how many answers were due."""
-        return sums(weights, task.unseen(key, lag, length, length, block))[1:]
-
-    def evaluate(weights: jax.Array, stream: int, index: int, lag: int, length: int, sequences: int) -> float:
-        """Mean score over fresh sequences, drawn by the block."""
-        block, key = min(EVALUATION_BATCH, rule.sequences), stream_key(stream, index)
-        keys = [jax.random.fold_in(key, k) for k in range(max(1, -(-sequences // block)))]
-        scores, answers = zip(*(block_sums(weights, each, lag, length, block) for each in keys), strict=True)
-        return float(sum(scores) / sum(answers))
-
-    def passes(score: float) -> bool:
-        return task.passes(score, member.facts.threshold)
-
-    weights = jnp.asarray(
-        architecture.flatten(architecture.init(member.init, [member.seed, member.lag, member.model.units]))
-    )
-    state, running_score = optimizer.init(weights), float("nan")
-    outcome, evaluations, passes_in_a_row = Outcome(np.asarray(weights)), 0, 0
-    while outcome.status == "running":
-        for step in range(outcome.steps, min(outcome.steps + rule.every, budget)):
-            new_weights, state, score, finite = train_step(weights, state, step)
-            if not finite:  # it keeps its last finite weights
-                outcome.status = "diverged"
+    architecture, seeds = member.architecture, [member.seed, member.lag, member.model.units]
+    verdict = Verdict(member, jnp.asarray(architecture.flatten(architecture.init(member.init, seeds))))
+    state, mean, budget = optimizer_of(member).init(verdict.weights), nan, member.recipe.budget or 0
+    while verdict.status == "running":
+        for step in range(verdict.steps, min(verdict.steps + member.evaluation.every, budget)):
+            weights, state, score, is_finite = train_step(verdict.weights, member, state, step)
+            if not is_finite:  # the last finite weights stay
+                verdict.status = "diverged"
                 break
-            weights, outcome.steps = new_weights, step + 1
-            running_score = float(score if np.isnan(running_score) else 0.9 * running_score + 0.1 * score)
-
-        step, at_end = outcome.steps, outcome.steps >= budget
-        if outcome.solved is None:  # held-out sequences are drawn where training looks good, and at the end
-            evaluate_now = near(task, running_score, member.facts.threshold) or at_end
-        else:
-            evaluate_now = step % (RARELY * rule.every) == 0 or at_end
-        if outcome.status == "running" and evaluate_now:
-            outcome.score = evaluate(
-                weights, EVALUATE, evaluations, member.lag, member.length, rule.sequences
-            )
-            evaluations, passes_in_a_row = (
-                evaluations + 1,
-                passes_in_a_row + 1 if passes(outcome.score) else 0,
-            )
-            if outcome.solved is None and passes_in_a_row >= rule.successive:
-                outcome.solved = step
-            if outcome.solved is None:  # one that has just passes_in_a_row at the end is asked again
-                outcome.status = "unsolved" if at_end and not passes_in_a_row else "running"
-            elif rule.until == "solved" or (at_end and not passes_in_a_row):
-                outcome.status = "solved"
-        elif outcome.status == "running":
-            passes_in_a_row = 0
-
-        if outcome.status != "running" or (outcome.solved is not None and passes_in_a_row):
-            longer = *task.stretched(member.lag, rule.stretch), rule.sequences // 4
-            outcome.stretched = evaluate(weights, STRETCH, 0, *longer)
-            if outcome.solved is not None and outcome.status != "diverged":
-                outcome.steady = step if passes_in_a_row and passes(outcome.stretched) else None
-                if outcome.steady is not None or at_end:
-                    outcome.status = "solved"
-    outcome.weights = np.asarray(weights)
-    return outcome
+            verdict.weights, verdict.steps = weights, step + 1
+            mean = float(score) if isnan(mean) else 0.9 * mean + 0.1 * float(score)
+        verdict.decide(mean)
+    return verdict

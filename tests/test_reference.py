@@ -1,5 +1,8 @@
 """The whole method on one page does as the engine: same status, same steps, same weights to rounding."""
 
+import ast
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -96,3 +99,11 @@ def test_the_reference_and_the_engine_agree(name):
 
 def test_they_agree_where_the_last_bits_are_blown_up():
     compare("diverged")
+
+
+def test_it_is_a_page_of_short_functions_that_needs_nothing_of_the_engine():
+    tree = ast.parse(Path(reference.__file__).read_text())
+    imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert {name for name in imported if name.startswith("memcap")} == {"memcap.config", "memcap.tasks"}
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    assert max(node.end_lineno - node.lineno + 1 for node in functions) <= 30

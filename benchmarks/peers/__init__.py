@@ -8,14 +8,7 @@ from shutil import which
 
 @dataclass(frozen=True)
 class Contestant:
-    """A row of the tables.
-
-    Args:
-        title: as the tables print it.
-        target: "module:class" of a `Peer`.
-        packages: what must be installed, as it is imported; the first is the library itself.
-        commands: of the system, that it calls.
-    """
+    """A row of the tables: "module:class" of a `Peer`, and the packages and commands that it needs."""
 
     title: str
     target: str

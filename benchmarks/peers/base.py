@@ -19,16 +19,9 @@ LR, CLIP = 1e-3, 1.0  # wherever times are taken
 
 @dataclass(frozen=True)
 class Shape:
-    """What is trained: a cell of U units and a dense read-out to O logits, on sequences of symbols below F.
+    """A cell of U units and a dense read-out to O logits, on sequences of symbols below F, one-hot.
 
-    Args:
-        units: U.
-        features: F, as one-hot vectors.
-        outputs: O.
-        steps: T.
-        batch: B.
-        every: an answer at every step (where the mask says so), or at the last one only.
-        cell: as `model.cell` names it.
+    `every`: an answer at every step, where the mask says so, or at the last one only.
     """
 
     units: int
@@ -53,7 +46,7 @@ class Batches(NamedTuple):
     mask: Any
 
     def first(self) -> "Batches":
-        """The first batch alone, N = 1."""
+        """Return the first batch alone, N = 1."""
         return Batches(*(None if array is None else array[:1] for array in self))
 
 
@@ -79,7 +72,7 @@ class Peer(ABC):
         self.shape, self.lr, self.clip, self.seed = shape, lr, clip, seed
 
     def get_stride(self) -> int:
-        """`stride`, for those who call by name."""
+        """Return `stride`, for those who call by name."""
         return self.stride
 
     @abstractmethod
@@ -98,12 +91,8 @@ class Peer(ABC):
 
     @abstractmethod
     def weights(self) -> Weights:
-        """The weights as they are now."""
+        """Return the weights as they are now."""
 
     @abstractmethod
     def loss_and_gradients(self, batch: Batches) -> tuple[float, Weights]:
-        """Mean loss (nats) of the first batch and its gradient, unclipped. Trains nothing."""
-
-    @abstractmethod
-    def scores(self, inputs: np.ndarray) -> np.ndarray:
-        """Logits of inputs (T, B): (B, O), or (T, B, O) where every step is answered."""
+        """Return the mean loss (nats) of the first batch and its gradient, unclipped. Train nothing."""

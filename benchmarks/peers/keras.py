@@ -79,7 +79,7 @@ class Keras(Peer):
         return _named(self.model.get_weights())
 
     def loss_and_gradients(self, batch: Batches) -> tuple[float, Weights]:
-        """The model's stateless call, differentiated by JAX as `fit` does."""
+        """Differentiate the model's stateless call by JAX, as `fit` does."""
         x, y, weight = self._laid_out(batch.first())
 
         others = [variable.value for variable in self.model.non_trainable_variables]
@@ -91,12 +91,6 @@ class Keras(Peer):
         trainable = [variable.value for variable in self.model.trainable_variables]
         value, gradient = jax.jit(jax.value_and_grad(loss))(trainable)
         return float(value), _named(gradient)
-
-    def scores(self, inputs: np.ndarray) -> np.ndarray:
-        """By `predict`."""
-        x = np.swapaxes(one_hot(inputs, self.shape.features), 0, 1)
-        outputs = self.model.predict(x, batch_size=x.shape[0], verbose=0)
-        return np.swapaxes(outputs, 0, 1) if self.shape.every else outputs
 
 
 class Keras16(Keras):

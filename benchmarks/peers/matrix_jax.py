@@ -13,7 +13,7 @@ KEYS, EPSILON = 16, 1e-6  # numbers K of a key; added to squares before a root i
 
 
 def project(cell: Any, name: str, seen: jax.Array) -> tuple[jax.Array, ...]:
-    """What an input and the one before (B, 2F) decide: query, key (B, K), value (B, U), gate (B, 1)."""
+    """Project an input and the one before (B, 2F): query, key (B, K), value (B, U), gate (B, 1)."""
     query, key, value = (seen @ cell[part] for part in ("query", "key", "value"))
     gate = seen @ cell["gate"] + cell["bias"]
     if name == "delta_net":
@@ -23,7 +23,7 @@ def project(cell: Any, name: str, seen: jax.Array) -> tuple[jax.Array, ...]:
 
 
 def write(cell: Any, name: str, state: jax.Array, key: Any, value: Any, gate: Any) -> jax.Array:
-    """The state (B, K, U) after a key and its value."""
+    """Return the state (B, K, U) after a key and its value."""
     if name == "delta_net":
         value = gate * (value - jnp.einsum("bku,bk->bu", state, key))
     else:
@@ -32,7 +32,7 @@ def write(cell: Any, name: str, state: jax.Array, key: Any, value: Any, gate: An
 
 
 def read(state: jax.Array, query: jax.Array) -> jax.Array:
-    """(B, U), by its root mean square."""
+    """Look a value up (B, U), by its root mean square."""
     out = jnp.einsum("bku,bk->bu", state, query)
     return out * lax.rsqrt(jnp.mean(out**2, -1, keepdims=True) + EPSILON)
 

@@ -17,7 +17,7 @@ from memcap.training.program import Program
 
 
 def member_of(shape: Shape, lr: float, clip: float, seed: int) -> Member:
-    """A member of this shape: a delay line where every step is answered, a latch otherwise."""
+    """Return a member of this shape: a delay line where every step is answered, a latch otherwise."""
     if shape.every:
         task = {"name": "delay_line", "lag": (shape.steps - 1) // 2, "symbols": shape.features}
     else:
@@ -71,7 +71,7 @@ class Memcap(Peer):
         )
 
     def set_weights(self, weights: Weights) -> None:
-        """A fresh lane with these weights."""
+        """Start a fresh lane with these weights."""
         vector = self.architecture.flatten(weights)
         self.lane = initial_state(self.trainer, self.member)._replace(
             params=vector, opt_state=self.trainer.optimizer.init(vector)
@@ -93,11 +93,6 @@ class Memcap(Peer):
             state for state in jax.tree.leaves(lane.opt_state, is_leaf=_has_moments) if _has_moments(state)
         )
         return float(loss), self.architecture.unflatten(np.array(moments.mu) / (1 - BETA_1))
-
-    def scores(self, inputs: np.ndarray) -> np.ndarray:
-        """Outputs come outputs first; they are moved last, as in the peers."""
-        network = self.architecture.build(self.architecture.unflatten(jnp.asarray(self.lane.params)))
-        return np.moveaxis(np.asarray(network(jnp.asarray(inputs), return_sequences=self.shape.every)), 0, -1)
 
 
 class Native(Memcap):

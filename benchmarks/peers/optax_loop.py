@@ -2,7 +2,6 @@
 donated."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -25,7 +24,6 @@ class OptaxPeer(Peer):
         self.state = self.optimizer.init(self.params)
         self._train = jax.jit(self._steps, donate_argnums=(0, 1))
         self._gradient = jax.jit(jax.value_and_grad(self._loss))
-        self._forward = jax.jit(self.forward)
 
     @abstractmethod
     def init(self, key: jax.Array) -> Any:
@@ -33,7 +31,7 @@ class OptaxPeer(Peer):
 
     @abstractmethod
     def forward(self, params: Any, inputs: jax.Array) -> jax.Array:
-        """Inputs (T, B, F) -> logits (B, O), or (T, B, O) where every step is answered."""
+        """Return logits (B, O), or (T, B, O) where every step is answered, of inputs (T, B, F)."""
 
     @abstractmethod
     def to_params(self, weights: Weights) -> Any:
@@ -90,33 +88,3 @@ class OptaxPeer(Peer):
         first = jax.tree.map(lambda leaf: leaf[0], self._laid_out(batch))
         loss, gradient = self._gradient(self.params, first)
         return float(loss), jax.tree.map(np.asarray, self.to_weights(gradient))
-
-    def scores(self, inputs: np.ndarray) -> np.ndarray:
-        """Jitted, as training is."""
-        return np.asarray(self._forward(self.params, one_hot(inputs, self.shape.features)))
-
-
-class SideBySide:
-    """Runs that differ in their seed and their batches, side by side under `vmap`.
-
-    Args:
-        peer: one of them.
-        seeds: of all.
-    """
-
-    def __init__(self, peer: OptaxPeer, seeds: Sequence[int]):
-        self.peer = peer
-        self.params = jax.jit(jax.vmap(lambda seed: peer.init(jax.random.key(seed))))(np.asarray(seeds))
-        self.state = jax.jit(jax.vmap(peer.optimizer.init))(self.params)
-        self._train = jax.jit(jax.vmap(peer._steps, in_axes=(0, 0, 0, None)), donate_argnums=(0, 1))
-
-    def load(self, batches: Sequence[Batches]) -> None:
-        """Those of each run, to the device, one-hot."""
-        stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *map(self.peer._laid_out, batches))
-        self.batches = jax.block_until_ready(stacked)
-
-    def run(self, steps: int) -> None:
-        """As a peer's, for all at once."""
-        self.params, self.state = jax.block_until_ready(
-            self._train(self.params, self.state, self.batches, np.int32(steps))
-        )

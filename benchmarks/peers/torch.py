@@ -38,7 +38,7 @@ class Torch(Peer):
         self.optimizer = torch.optim.Adam(self.parameters, self.lr, (BETA_1, BETA_2), EPSILON, fused=True)
 
     def _laid_out(self, batches: Batches) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        """A pair a batch: (T, B, F) floats, and (B,) or (T B,) classes."""
+        """Return a pair per batch: (T, B, F) floats, and (B,) or (T B,) classes."""
         dtype = np.float64 if self.parameters[0].dtype == torch.float64 else np.float32
         inputs = torch.from_numpy(one_hot(batches.inputs, self.shape.features, dtype)).to(DEVICE)
         targets = (
@@ -61,7 +61,7 @@ class Torch(Peer):
         return nn.functional.cross_entropy(logits, targets, ignore_index=IGNORED)
 
     def run(self, steps: int) -> None:
-        """The loop that PyTorch's tutorials write."""
+        """Train by the loop that PyTorch's tutorials write."""
         for k in range(steps):
             self.optimizer.zero_grad(set_to_none=True)
             self._loss(*self.batches[k % len(self.batches)]).backward()
@@ -90,13 +90,6 @@ class Torch(Peer):
         """By autograd."""
         loss = self._loss(*self._laid_out(batch)[0])
         return loss.item(), self._named(torch.autograd.grad(loss, self.parameters))
-
-    def scores(self, inputs: np.ndarray) -> np.ndarray:
-        """Without a graph."""
-        with torch.no_grad():
-            return (
-                self._logits(torch.from_numpy(one_hot(inputs, self.shape.features)).to(DEVICE)).cpu().numpy()
-            )
 
     def _named(self, tensors: Sequence[torch.Tensor]) -> Weights:
         arrays = (tensor.detach().cpu().numpy().copy() for tensor in tensors)

@@ -1,19 +1,20 @@
-"""Which search a design makes."""
+"""Designs by name."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 from memcap.config import Member
 from memcap.designs.adaptive import PRECISION, Adaptive
-from memcap.designs.bisect import Bisect, Outcome
+from memcap.designs.bisect import Bisect
+from memcap.designs.design import DESIGNS, Design, Outcome, SearchKey
 from memcap.designs.race import Race
 from memcap.knobs import UserError
 
-SearchOfWidths = Bisect | Adaptive | Race
+__all__ = ["DESIGNS", "Design", "Outcome", "checked_precision", "search_by", "unsplit_part"]
 
 
 def checked_precision(value: Any, design: str) -> float | None:
-    """A precision that a user has set for a design; None: none.
+    """Return the precision that a user has set for a design; None: none.
 
     Raises:
         UserError: no share, or another design.
@@ -29,8 +30,8 @@ def checked_precision(value: Any, design: str) -> float | None:
 
 def search_by(
     design: str, members: Sequence[Member], outcomes: Mapping[Member, Outcome], precision: float | None
-) -> SearchOfWidths:
-    """The search that a design other than "grid" makes.
+) -> Design:
+    """Return the search that a design other than "grid" makes.
 
     Raises:
         UserError: members that cannot be searched.
@@ -38,3 +39,14 @@ def search_by(
     if design == "adaptive":
         return Adaptive(members, outcomes, PRECISION if precision is None else precision)
     return {"bisect": Bisect, "race": Race}[design](members, outcomes)
+
+
+def unsplit_part(member: Member, design: str) -> Hashable:
+    """Return a key of the members that one job must train together, as they need each other's results.
+
+    Under "bisect" these are all widths and seeds of a task, lag and recipe, under "adaptive" all lags, too,
+    and under "race" all recipes.
+    """
+    key = SearchKey.of(member)
+    parts = {"bisect": key, "adaptive": key.across_lags, "race": key.across_lags.across_recipes}
+    return parts.get(design, member)

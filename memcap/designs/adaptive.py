@@ -21,15 +21,16 @@ are gone through again, by the rows that are there, to the first one that lacks 
 
 Which members are chosen depends on nothing but results, so the likelihood of `memcap.thresholds.lags` holds
 as it is. Choosing by expected information, one trial at a time, is that of Kontsevich & Tyler (1999) and
-QUEST+ (Watson, 2017). `python -m benchmarks designs` measures what it saves, beside `bisect` and the grid.
+QUEST+ (Watson, 2017). docs/decides.md tells what it saves, beside `bisect` and the grid.
 """
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
 from memcap.config import Member
-from memcap.designs.bisect import REACH, Outcome, Search, search_of
+from memcap.designs.bisect import REACH, Search
+from memcap.designs.design import Design, Outcome, SearchKey
 from memcap.knobs import UserError
 from memcap.thresholds.curve import SMALLEST, Counts, Floats
 from memcap.thresholds.lags import Belief, believe
@@ -39,7 +40,7 @@ PRECISION = 0.15  # of u90, where no other is set
 BATCH = 4  # members of a lag in one round
 LEAST_WIDTHS = 1.5  # how many widths' seeds a lag trains at least, or few that pass by luck would end it
 MOST_WIDTHS = 4  # how many widths' seeds a lag trains at most
-USUAL_WIDTHS = 1.8  # and about how many in `python -m benchmarks designs`
+USUAL_WIDTHS = 1.8  # and about how many in simulated studies (docs/decides.md)
 SETTLED = 1.6  # high / low of the interval of u50 of a lag from which longer ones may start
 CLOSE = 1.5  # or high - low, in units
 LITTLE = 0.01  # share of the variance of log u90 that a member must be expected to take away
@@ -50,12 +51,6 @@ NEGLIGIBLE = 0.05  # of `memcap.thresholds.lags.believe`: coarser than for an an
 BELOW, ABOVE = 0.5, 1.3  # widths worth a thought, as shares of u50's lower and of u90's upper end
 ENDS = np.array([0.025, 0.5, 0.975])
 SHARE = 0.9
-
-
-def line_of(member: Member) -> tuple[Hashable, ...]:
-    """What the members of one line have in common: all but lag, length, width and seed."""
-    task, _, _, network, evaluation, recipe = search_of(member)
-    return task, network, evaluation, recipe
 
 
 class Line:
@@ -94,8 +89,8 @@ class Line:
             self._pass_steps[member.lag].append(outcome.steps / member.recipe.budget)
 
     def next_round(self) -> list[Member]:
-        """The members of the next round; empty once u90 of every lag is known well enough. A function of
-        the results so far."""
+        """Return the members of the next round; empty once u90 of every lag is known well enough. A function
+        of the results so far."""
         beliefs = believe(self._counts(), self.lags, NEGLIGIBLE)
         u50, u90 = ([beliefs[lag].quantiles(share, ENDS) for lag in self.lags] for share in (0.5, SHARE))
         self._open = [k for k in range(len(self.lags)) if not self._is_done(k, u90[k])]
@@ -113,18 +108,18 @@ class Line:
         return []
 
     def most_left(self) -> int:
-        """How many more members it takes at most."""
+        """Return how many more members it takes at most."""
         return sum(self._most(search) - total(search) for search in self._still())
 
     def usual_left(self) -> int:
-        """And about how many, as in simulated studies."""
+        """Return about how many more members it takes in simulated studies."""
         return sum(
             min(self._most(s) - total(s), max(BATCH, round(USUAL_WIDTHS * s.seeds) - total(s)))
             for s in self._still()
         )
 
     def _still(self) -> list[Search]:
-        """The searches that are not done."""
+        """Return the searches that are not done."""
         return [self.searches[k] for k in self._open]
 
     @staticmethod
@@ -132,8 +127,11 @@ class Line:
         return min(MOST_WIDTHS, len(search.widths)) * search.seeds
 
     def _counts(self) -> dict[int, Counts]:
-        """Of the lags with results; the shortest has its outermost widths without any, so that the model
-        knows how wide nets may be."""
+        """Return the counts of the lags with results, by lag.
+
+        The shortest lag has its outermost widths without any result, so that the model knows how wide nets
+        may be.
+        """
         counts = {}
         for search in self.searches:
             runs = np.add(search.solved, search.failed)
@@ -160,7 +158,7 @@ class Line:
         return search.solved[-1] + search.failed[-1] == search.seeds and middle > search.widths[-1]
 
     def _batch(self, search: Search, belief: Belief, lowest: float, highest: float) -> list[Member]:
-        """The next members of one lag."""
+        """Choose the next members of one lag."""
         widths, runs = np.array(search.widths), np.add(search.solved, search.failed)
         first = max(int(np.searchsorted(widths, BELOW * lowest)) - 1, 0)
         places = np.arange(first, min(int(np.searchsorted(widths, ABOVE * highest)) + 1, len(widths)))
@@ -199,12 +197,12 @@ class Line:
 
 
 def total(search: Search) -> int:
-    """How many results a search has."""
+    """Return how many results a search has."""
     return sum(search.solved) + sum(search.failed)
 
 
-class Adaptive:
-    """The design `adaptive` of one job: members to train, requested as results come, in any order.
+class Adaptive(Design):
+    """The design `adaptive` of one job.
 
     Args:
         members: all that may be asked for, as the axes give them.
@@ -221,58 +219,49 @@ class Adaptive:
         outcomes: Mapping[Member, Outcome],
         precision: float = PRECISION,
     ):
-        groups: dict[Hashable, list[Member]] = {}
+        groups: dict[SearchKey, list[Member]] = {}
         for member in dict.fromkeys(members):
-            groups.setdefault(line_of(member), []).append(member)
-        self._of: dict[Member, Line] = {}
+            groups.setdefault(SearchKey.of(member).across_lags, []).append(member)
+        self._line_of: dict[Member, Line] = {}
         for group in groups.values():
-            self._of |= dict.fromkeys(group, Line(group, precision))
-        self._lines = list(dict.fromkeys(self._of.values()))
+            self._line_of |= dict.fromkeys(group, Line(group, precision))
+        self._lines = list(dict.fromkeys(self._line_of.values()))
         self._rows: dict[Line, dict[Member, Outcome]] = {line: {} for line in self._lines}
-        for member in self._of:
+        for member, line in self._line_of.items():
             if member in outcomes:
-                self._rows[self._of[member]][member] = outcomes[member]
-        self._flying: dict[Line, set[Member]] = {line: set() for line in self._lines}
+                self._rows[line][member] = outcomes[member]
+        self._in_training: dict[Line, set[Member]] = {line: set() for line in self._lines}
 
     def first_members(self) -> list[Member]:
-        """The members to begin with. Empty if the store holds all that is wanted."""
+        """Return the members to begin with."""
         return [member for line in self._lines for member in self._advance(line)]
 
     @property
     def candidates(self) -> list[Member]:
-        """All members that may be asked for."""
-        return list(self._of)
+        """All members that it may ask for."""
+        return list(self._line_of)
 
     def next_members(self, member: Member, outcome: Outcome) -> list[Member]:
-        """The members wanted now that one that was asked for has ended. Empty while others must end first.
-
-        Raises:
-            ValueError: the member was not asked for, or has ended before.
-        """
-        line = self._of[member]
-        if member not in self._flying[line]:
+        """Return the members wanted now."""
+        line = self._line_of[member]
+        if member not in self._in_training[line]:
             raise ValueError(f"{member}: was not asked for, or has ended before")
-        self._flying[line].remove(member)
+        self._in_training[line].remove(member)
         line.record(member, outcome)
-        return [] if self._flying[line] else self._advance(line)
-
-    @property
-    def done(self) -> bool:
-        """Whether nothing is in flight, so that nothing more will be asked for."""
-        return not any(self._flying.values())
+        return [] if self._in_training[line] else self._advance(line)
 
     @property
     def estimate(self) -> int:
-        """How many members are still to end, at most."""
+        """The number of members still to end, at most."""
         return sum(line.most_left() for line in self._lines)
 
     @property
     def usual(self) -> int:
-        """And about how many, as in simulated studies."""
+        """The number of members still to end in most simulated studies."""
         return sum(line.usual_left() for line in self._lines)
 
     def _advance(self, line: Line) -> list[Member]:
-        """Rounds, as far as rows are there; the members of the first one that lacks some."""
+        """Go through rounds as far as rows are there. Return the members of the first that lacks some."""
         rows = self._rows[line]
         while chosen := line.next_round():
             there = [member for member in chosen if member in rows]
@@ -283,6 +272,6 @@ class Adaptive:
             for member in there:
                 line.record(member, rows.pop(member))
             if missing:
-                self._flying[line].update(missing)
+                self._in_training[line].update(missing)
                 return missing
         return []

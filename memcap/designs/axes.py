@@ -19,10 +19,9 @@ from functools import lru_cache
 from typing import Any
 
 from memcap.config import Evaluation, Member, resolve, task_defaults
-from memcap.designs.bisect import FEWEST_WIDTHS
 from memcap.knobs import UserError, names_of
 from memcap.models.model import Model
-from memcap.recipes import OPTIONAL, Recipe, is_recommended, race_axes, starts_itself
+from memcap.recipes import OPTIONAL, Recipe
 
 Grid = dict[str, list[Any]]
 MOST_MEMBERS = 1_000_000  # of a command: to make and check so many takes minutes
@@ -58,7 +57,7 @@ def _members(text: str) -> tuple[Member, ...]:
 def _resolved(config: dict[str, Any]) -> tuple[Member, ...]:
     base = {k: config[k] for k in ("task", "model", "recipe", "evaluation", "seed")}
     members: dict[Member, None] = {}
-    grids = list(_grids(config["axes"], base))
+    grids = list(grids_of(config["axes"], base))
     check_count(sum(math.prod(map(len, grid.values())) for grid in grids), "axes")
     for grid in grids:
         for point in _points(grid):
@@ -66,82 +65,16 @@ def _resolved(config: dict[str, Any]) -> tuple[Member, ...]:
     return tuple(members)
 
 
-def racing(config: dict[str, Any], design: str) -> list[dict[str, Any]] | None:
-    """The axes with what races (`memcap.recipes.race_axes`), where they name no recipe.
-
-    A race is asked for by design=race; or none is, but recipe=auto has nothing to go by: nothing is
-    recommended for the task, and the axes leave room for a search, three widths or more.
+def grids_of(axes: Any, base: dict[str, Any]) -> Iterator[Grid]:
+    """Yield the grids of axes, each axis with its values; one without axes where there are none.
 
     Args:
-        config: as in `members`.
-        design: one of `memcap.designs.bisect.DESIGNS`.
-
-    Returns:
-        The axes; None where nothing races.
+        axes: a grid, a list of grids, or None.
+        base: the config that the axes vary.
 
     Raises:
-        UserError: one recipe alone, or one learning rate of it, which is no race; axes that are none.
+        UserError: axes that are none.
     """
-    axes, recipe = config["axes"], (config["recipe"] or {}).get("name", "auto")
-    rate = (config["recipe"] or {}).get("lr")
-    grids = list(_grids(axes, config))
-    if not any(grids):
-        return None
-    is_open = ["recipe" not in grid for grid in grids]
-    own = [_start_themselves(grid, config) for grid in grids]
-    mixed = {True, False} in own
-    no_race = [  # by grid: one rate, of cells of which rates are what races
-        open_
-        and starts == {True}
-        and len(grid.get("recipe.lr", [rate])) == 1
-        and (rate or "recipe.lr" in grid)
-        for grid, open_, starts in zip(grids, is_open, own, strict=True)
-    ]
-    if design != "race":
-        tasks = {task for grid in grids for task in grid.get("task", [config["task"]["name"]])}
-        widths = [len(grid.get("model.units", [None])) for grid in grids]
-        if (
-            recipe != "auto"
-            or not all(is_open)
-            or min(widths) < FEWEST_WIDTHS
-            or any(is_recommended(str(task)) for task in tasks)
-            or mixed
-            or any(no_race)
-        ):
-            return None
-    elif recipe != "auto" and any(is_open):
-        raise UserError(
-            f"design=race: recipe={recipe} is one recipe; leave recipe=auto, or list some in axes, as in"
-            " {recipe: [curriculum, hold]}"
-        )
-    elif any(no_race):
-        raise UserError(
-            "design=race: one learning rate is no race, and rates are what races for cells that start"
-            " themselves; leave it, or list some in axes, as in {recipe.lr: [0.003, 0.03]}"
-        )
-    elif mixed and any(is_open):
-        raise UserError(
-            "design=race: cells that start themselves race over rates, others over recipes; give each kind a"
-            " grid of its own in axes, or name the recipes"
-        )
-    grids = axes if isinstance(axes, list) else [axes]
-    return [
-        grid if "recipe" in grid else _raced(grid, own_start=starts == {True})
-        for grid, starts in zip(grids, own, strict=True)
-    ]
-
-
-def _start_themselves(grid: Grid, config: dict[str, Any]) -> set[bool]:
-    """Whether the cells of a grid do; both where they differ."""
-    cells = grid.get("model.cell", [config["model"]["cell"]])
-    return {starts_itself(cell) for cell in sorted(set(map(str, cells)))}
-
-
-def _raced(grid: dict[str, Any], own_start: bool) -> dict[str, Any]:
-    return grid | {name: values for name, values in race_axes(own_start).items() if name not in grid}
-
-
-def _grids(axes: Any, base: dict[str, Any]) -> Iterator[Grid]:
     if axes is None or axes in ({}, []):
         yield {}
         return

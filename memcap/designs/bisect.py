@@ -1,5 +1,5 @@
-"""The design `bisect`: which members of a study to train, and in which order, to find u50 and u90 of every
-lag.
+"""The design `bisect`: it finds u50 and u90 of every lag by halving the gap between widths that pass and
+widths that do not.
 
 The axes give the members of a full grid. Members that differ only in width and seed are one search. A width
 passes at u50 if half of its seeds solved, at u90 if nine in ten did (8 seeds: 4 and 7; 4 seeds: 2 and 3).
@@ -26,45 +26,21 @@ searches of its own, which go by its own answers; at the shortest lag of a recip
 shorter ones.
 """
 
-import math
-from collections.abc import Hashable, Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
 from memcap.config import Member
+from memcap.designs.design import FEWEST_WIDTHS, Design, Outcome, SearchKey
 from memcap.knobs import UserError
 
-DESIGNS = ("grid", "bisect", "adaptive", "race")
-FEWEST_WIDTHS = 3  # of a search
 REACH = 2.5  # how many times the longest lag known a lag may be, to start from its answer
 GALLOP = 0.1  # first step of a gallop, as a share of the width that it starts at
 BESIDE = 0.25  # how far below u50's answer and above u90's, as a share of it, the two last widths lie
 
 
-class Outcome(NamedTuple):
-    """What became of a member, as far as a design asks.
-
-    Args:
-        passed: whether it became what its training was for.
-        steps: that it took.
-        share: how far its best held-out score is from chance, 0, to a perfect one, 1.
-    """
-
-    passed: bool
-    steps: int = 0
-    share: float = 0.0
-
-    @classmethod
-    def of(cls, member: Member, passed: bool, steps: int, best: float) -> "Outcome":
-        """Of a member whose best held-out score is `best`, an accuracy or an error; NaN without one."""
-        chance, perfect = member.facts.chance, float(member.task.higher_is_better)
-        share = (best - chance) / (perfect - chance)
-        return cls(passed, steps, min(1.0, max(0.0, share)) if math.isfinite(share) else 0.0)
-
-
 def seeds_needed(seeds: int) -> tuple[int, int]:
-    """How many of a width's seeds must solve for it to pass at u50 and at u90.
+    """Return how many of a width's seeds must solve for it to pass at u50 and at u90.
 
     u90 counts down, to 7 of 8: some seeds fail at any width, and 8 of 8 would read a failure to train as a
     lack of width. With 2 or 3 seeds the two rules are one.
@@ -72,14 +48,8 @@ def seeds_needed(seeds: int) -> tuple[int, int]:
     return (seeds + 1) // 2, max(1, 9 * seeds // 10)
 
 
-def search_of(member: Member) -> tuple[Hashable, ...]:
-    """What the members of one search have in common: all but width and seed; the recipe is last."""
-    network = tuple(value for name, value in vars(member.model).items() if name != "units")
-    return member.task, member.lag, member.length, network, member.evaluation, member.recipe
-
-
 class Search:
-    """The widths and seeds of one task, lag and recipe. Widths go by their place in `widths`.
+    """The widths and seeds of one task, lag and recipe. Widths are given by their place in `widths`.
 
     Args:
         members: all that differ in width and seed alone.
@@ -129,14 +99,14 @@ class Search:
         self._brackets.clear()
 
     def verdict(self, place: int, need: int) -> bool | None:
-        """Whether the width passes; None as long as its missing seeds could decide either way."""
+        """Return whether the width passes; None as long as its missing seeds could decide either way."""
         if self.solved[place] >= need:
             return True
         return False if self.failed[place] > self.seeds - need else None
 
     def bracket(self, need: int) -> tuple[int, int]:
-        """The largest width below it that does not pass (-1: none), and the smallest that passes
-        (len(widths): none)."""
+        """Return two places: of the widest width below it that does not pass (-1: none), and of the narrowest
+        width that passes (len(widths): none)."""
         if need not in self._brackets:
             last = len(self.widths)
             high = next((k for k in range(last) if self.verdict(k, need)), last)
@@ -147,13 +117,13 @@ class Search:
         return self._brackets[need]
 
     def is_settled(self, need: int) -> bool:
-        """Whether no width is left between those that pass and those that do not."""
+        """Return whether no width is left between those that pass and those that do not."""
         low, high = self.bracket(need)
         return high - low == 1
 
     def demand(self) -> dict[int, int]:
-        """How many results each width should have by now, by place. Depends on the results alone, not on
-        their order."""
+        """Return how many results each width should have by now, by place. It depends on the results alone,
+        not on their order."""
         if self.start is None:
             return {}
         if not self.is_settled(self.u50):
@@ -168,8 +138,11 @@ class Search:
         return {below: (self.seeds + 1) // 2} | dict.fromkeys(self._above(last), self.seeds)
 
     def _above(self, place: int) -> list[int]:
-        """The widths that confirm u90's answer: one well above it, and where that does not pass the next
-        ones, each well above the one before, until two in a row pass or there is no wider one."""
+        """Return the widths that confirm u90's answer.
+
+        One lies well above it. Where that one does not pass, wider ones follow, each well above the one
+        before, until two in a row pass or none is left.
+        """
         places, in_a_row, widest = [], self.verdict(place, self.u90) is True, len(self.widths) - 1
         while not places or (place < widest and in_a_row < 2):
             place = min(max(self._nearest((1 + BESIDE) * self.widths[place]), place + 1), widest)
@@ -181,11 +154,11 @@ class Search:
         return places
 
     def _nearest(self, width: float) -> int:
-        """The place of the width nearest to this one, the narrower of two."""
+        """Return the place of the width nearest to this one, the narrower of two."""
         return min(range(len(self.widths)), key=lambda place: abs(self.widths[place] - width))
 
     def _probe(self, need: int, start: int) -> dict[int, int]:
-        """The next width to ask of, and how many of its results could settle the verdict at best."""
+        """Return the next width to ask of, and how many of its results could settle the verdict at best."""
         low, high = self.bracket(need)
         step = max(1, round(GALLOP * (start + 1)))
         if low >= 0 and high < len(self.widths):
@@ -200,7 +173,7 @@ class Search:
         return {place: self.solved[place] + self.failed[place] + least}
 
     def most_left(self) -> int:
-        """How many more results it takes at most, if counts are monotone in width."""
+        """Return how many more results it takes at most, if counts are monotone in width."""
         gaps = [(low, high) for low, high in map(self.bracket, (self.u50, self.u90)) if high - low > 1]
         if gaps or self.start is None:
             wide = len(self.widths).bit_length()
@@ -215,8 +188,8 @@ class Search:
         return min(most, self.seeds * len(self.widths) - sum(self.solved) - sum(self.failed))
 
 
-class Bisect:
-    """The design `bisect` of one job: members to train, requested as results come, in any order.
+class Bisect(Design):
+    """The design `bisect` of one job.
 
     Args:
         members: all that may be asked for, as the axes give them.
@@ -227,79 +200,69 @@ class Bisect:
     """
 
     def __init__(self, members: Iterable[Member], outcomes: Mapping[Member, Outcome]):
-        groups: dict[tuple[Hashable, ...], list[Member]] = {}
-        for m in dict.fromkeys(members):
-            groups.setdefault(search_of(m), []).append(m)
-        self._of: dict[Member, Search] = {}
-        self._chains: dict[Hashable, list[Search]] = {}
-        for kind, group in groups.items():
+        groups: dict[SearchKey, list[Member]] = {}
+        for member in dict.fromkeys(members):
+            groups.setdefault(SearchKey.of(member), []).append(member)
+        self._search_of: dict[Member, Search] = {}
+        # The searches of one task and network: longer lags wait for shorter ones.
+        self._series: dict[SearchKey, list[Search]] = {}
+        for key, group in groups.items():
             search = Search(group)
-            self._of |= dict.fromkeys(group, search)
-            task, _, _, network, evaluation, _ = kind
-            self._chains.setdefault((task, network, evaluation), []).append(search)
+            self._search_of |= dict.fromkeys(group, search)
+            self._series.setdefault(key.across_lags.across_recipes, []).append(search)
         self._requested: set[Member] = set()
         self._ended: set[Member] = set()
-        for member in self._of:
+        for member in self._search_of:
             if member in outcomes:
                 self._record(member, outcomes[member].passed)
 
     def first_members(self) -> list[Member]:
-        """The members to begin with. Empty if the store holds all that is wanted."""
-        return [
-            member for chain in self._chains.values() for member in self._request(self._begin_searches(chain))
-        ]
+        """Return the members to begin with."""
+        first = []
+        for series in self._series.values():
+            first += self._request(self._begin_searches(series))
+        return first
 
     @property
     def candidates(self) -> list[Member]:
-        """All members that may be asked for."""
-        return list(self._of)
+        """All members that it may ask for."""
+        return list(self._search_of)
 
     def next_members(self, member: Member, outcome: Outcome) -> list[Member]:
-        """The members wanted now that one that was asked for has ended. Empty while others must end first.
-
-        Raises:
-            ValueError: the member was not asked for, or has ended before.
-        """
+        """Return the members wanted now."""
         if member not in self._requested or member in self._ended:
             raise ValueError(f"{member}: was not asked for, or has ended before")
         self._record(member, outcome.passed)
-        search = self._of[member]
-        chain = next(chain for chain in self._chains.values() if search in chain)
-        return self._request([search, *self._begin_searches(chain)])
-
-    @property
-    def done(self) -> bool:
-        """Whether every search has ended: nothing is in flight and nothing more will be asked for."""
-        started = all(search.start is not None for chain in self._chains.values() for search in chain)
-        return started and self._requested == self._ended
+        search = self._search_of[member]
+        series = self._series[SearchKey.of(member).across_lags.across_recipes]
+        return self._request([search, *self._begin_searches(series)])
 
     @property
     def estimate(self) -> int:
-        """How many members are still to end, at most; only counts that are not monotone in width can raise
+        """The number of members still to end, at most; only counts that are not monotone in width can raise
         it."""
-        return sum(search.most_left() for chain in self._chains.values() for search in chain)
+        return sum(search.most_left() for series in self._series.values() for search in series)
 
     def _record(self, member: Member, solved: bool) -> None:
         self._requested.add(member)
         self._ended.add(member)
-        self._of[member].record(member.model.units, solved)
+        self._search_of[member].record(member.model.units, solved)
 
-    def _begin_searches(self, chain: list[Search]) -> list[Search]:
-        """Begin the searches of a chain that need not wait any longer."""
+    def _begin_searches(self, series: list[Search]) -> list[Search]:
+        """Begin the searches of a series that need not wait any longer."""
         begun = []
-        for search in sorted((s for s in chain if s.start is None), key=lambda s: s.position):
-            shorter = [s for s in chain if s.position < search.position]
+        for search in sorted((s for s in series if s.start is None), key=lambda s: s.position):
+            shorter = [s for s in series if s.position < search.position]
             before = [s for s in shorter if s.recipe == search.recipe] or shorter
             answers = [(s.lag, s.answer) for s in before if s.is_settled(s.u50)]
-            if len(answers) == len(before) or search.lag <= REACH * max(
-                (lag for lag, _ in answers), default=0
-            ):
+            longest = max((lag for lag, _ in answers), default=0)
+            if len(answers) == len(before) or search.lag <= REACH * longest:
                 search.begin(_guess(answers, search.lag))
                 begun.append(search)
         return begun
 
     def _request(self, searches: list[Search]) -> list[Member]:
-        """What the searches want and have not been given."""
+        """Return what the searches want and have not been given."""
         more = []
         for search in searches:
             for place, count in search.demand().items():
@@ -311,8 +274,8 @@ class Bisect:
 
 
 def _guess(answers: list[tuple[int, int]], lag: int) -> float:
-    """Units that a lag may need: on a line through the answers, or in proportion to the only one; 1
-    without any."""
+    """Return the units that a lag may need: on a line through the answers, or in proportion to the only one;
+    1 without any."""
     lags, units = zip(*answers, strict=True) if answers else ((), ())
     if len(set(lags)) > 1:
         slope, intercept = np.polyfit(lags, units, 1)

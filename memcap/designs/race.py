@@ -1,19 +1,20 @@
-"""The design `race`: which recipe trains a task at a lag, before `bisect` asks how many units it takes by it.
+"""The design `race`: it finds the recipe that trains a task at a lag, before `bisect` finds how many units
+the task takes by that recipe.
 
-The recipes that compete train a few seeds each. First at a lean width, half a unit per symbol that is to be
-held, with a small budget, one recipe after another: the first that passes there, with at least half of its
-seeds solved, trains narrow nets, and wins. (Those of one name, which differ in their rates, train there
-together, and the best of them wins.) Which one trains ample nets soonest does not say that: some recipes are
+The recipes that compete train a few seeds each. First they take turns at a narrow width, half a unit per
+symbol that is to be held, with a small budget. The first that passes there, with at least half of its seeds
+solved, trains narrow nets, and wins. (Recipes of one name, which differ in their rates, take one turn
+together, and the best of them wins.) The recipe that trains wide nets soonest need not be the one: some are
 quick with room to spare and fail without.
 
-Where none passes at the lean width, all race at an ample one. The worse half is left behind and the budget
+Where none passes at the narrow width, all race at a wide one. The worse half is left behind and the budget
 doubles (successive halving), until one is left or until one passes. Where no recipe is beyond chance yet,
 none is left behind. Recipes are compared by how many seeds passed, then by how few steps those took, then by
 the best held-out score.
 
 Budgets and steps are counted from the end of a recipe's warmup on. A budget that reaches a recipe's own is
 its own, so that those members count for the search that follows. Every net of a race is a member like any
-other, with a row and a key; what it has of its own is its budget.
+other, with a row and a key; only its budget is its own.
 
 The winners of all lags of a task then go into one search (`memcap.designs.bisect.Bisect`).
 
@@ -21,30 +22,20 @@ Source: successive halving is that of Jamieson & Talwalkar (2016).
 """
 
 import statistics
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from memcap.config import Member
-from memcap.designs.bisect import Bisect, Outcome, search_of
+from memcap.designs.bisect import Bisect
+from memcap.designs.design import Design, Outcome, SearchKey
 from memcap.recipes import ResolvedRecipe
 from memcap.tasks.base import BEYOND_CHANCE
 
 SEEDS = 3  # that each recipe trains in a race
-FIRST_BUDGET = 1500  # steps of the first rung, after the warmup
-LEAN = 0.5  # units per symbol that is to be held, of the width that races first
-AMPLE = 2  # and of the one that races where none passes there
-FEWEST_UNITS = 16  # of the ample width
-
-
-def race_of(member: Member) -> tuple[Hashable, ...]:
-    """What the members of one race have in common: all but width, seed and recipe."""
-    return search_of(member)[:-1]
-
-
-def chain_of(member: Member) -> tuple[Hashable, ...]:
-    """What the members of the search that follows have in common: all but lag, width, seed and recipe."""
-    task, _, _, network, evaluation = race_of(member)
-    return task, network, evaluation
+FIRST_BUDGET = 1500  # steps of the first round, after the warmup
+NARROW_PER_SYMBOL = 0.5  # units per symbol that is to be held, of the width that races first
+WIDE_PER_SYMBOL = 2  # and of the width that races where none passes there
+FEWEST_WIDE_UNITS = 16
 
 
 class LagRace:
@@ -58,22 +49,23 @@ class LagRace:
         self.members: dict[ResolvedRecipe, list[Member]] = {}
         for member in members:
             self.members.setdefault(member.recipe, []).append(member)
-        self.alive = list(self.members)
-        names = dict.fromkeys(recipe.name for recipe in self.alive)
-        # Those that train at the lean width together.
-        self.heats = [[recipe for recipe in self.alive if recipe.name == name] for name in names]
+        self.rivals = list(self.members)
+        names = dict.fromkeys(recipe.name for recipe in self.rivals)
+        # The recipes of each turn that is still to come at the narrow width.
+        self.turns = [[recipe for recipe in self.rivals if recipe.name == name] for name in names]
         self.budget = FIRST_BUDGET
         held = next(iter(self.members.values()))[0].facts.held
-        self.lean, self.ample = LEAN * held, max(FEWEST_UNITS, AMPLE * held)
+        self.narrow_units = NARROW_PER_SYMBOL * held
+        self.wide_units = max(FEWEST_WIDE_UNITS, WIDE_PER_SYMBOL * held)
         self._nets: dict[tuple[ResolvedRecipe, float, int], list[Member]] = {}
 
     @property
     def winner(self) -> ResolvedRecipe | None:
         """The recipe that is left; None while several are."""
-        return self.alive[0] if len(self.alive) == 1 else None
+        return self.rivals[0] if len(self.rivals) == 1 else None
 
     def nets(self, recipe: ResolvedRecipe, units: float, budget: int) -> list[Member]:
-        """The nets that a recipe trains in the rung of this budget, of about so many units."""
+        """Return the nets of about so many units that a recipe trains in the round of this budget."""
         if (recipe, units, budget) not in self._nets:
             self._nets[recipe, units, budget] = self._nets_of(recipe, units, budget)
         return self._nets[recipe, units, budget]
@@ -85,24 +77,26 @@ class LagRace:
         return [replace(net, recipe=replace(recipe, budget=_budget(recipe, budget))) for net in nets]
 
     def candidates(self) -> list[Member]:
-        """All nets that the race may come to train."""
+        """Return all nets that the race may come to train."""
         if self.winner is not None:
             return []
         nets: dict[Member, None] = {}
         for recipe in self.members:
             budget = FIRST_BUDGET
-            nets.update(dict.fromkeys(self.nets(recipe, self.lean, budget)))
-            nets.update(dict.fromkeys(self.nets(recipe, self.ample, budget)))
+            nets.update(dict.fromkeys(self.nets(recipe, self.narrow_units, budget)))
+            nets.update(dict.fromkeys(self.nets(recipe, self.wide_units, budget)))
             while _budget(recipe, budget) != recipe.budget:
                 budget *= 2
-                nets.update(dict.fromkeys(self.nets(recipe, self.ample, budget)))
+                nets.update(dict.fromkeys(self.nets(recipe, self.wide_units, budget)))
         return list(nets)
 
     def advance(self, outcomes: Mapping[Member, Outcome]) -> list[Member]:
-        """Go on as far as the outcomes allow. Returns the nets of the rung at hand that have none yet; empty
-        once there is a winner."""
+        """Go on as far as the outcomes allow. Return the nets of this round that have none yet; empty once
+        there is a winner."""
         while self.winner is None:
-            racing, units = (self.heats[0], self.lean) if self.heats else (self.alive, self.ample)
+            racing, units = self.rivals, float(self.wide_units)
+            if self.turns:
+                racing, units = self.turns[0], self.narrow_units
             nets = {recipe: self.nets(recipe, units, self.budget) for recipe in racing}
             missing = [net for each in nets.values() for net in each if net not in outcomes]
             if missing:
@@ -112,34 +106,40 @@ class LagRace:
             best = ends[racing[0]]
             passes = 2 * sum(each.passed for each in best) >= len(best)
             if passes:
-                self.alive = racing[:1]
-            elif self.heats:
-                # Of two that are equal at the ample width the better one here comes first.
-                self.alive = [recipe for recipe in self.alive if recipe not in racing] + racing
-                del self.heats[0]
+                self.rivals = racing[:1]
+            elif self.turns:
+                # Of two that are equal at the wide width the better one here comes first.
+                self.rivals = [recipe for recipe in self.rivals if recipe not in racing] + racing
+                del self.turns[0]
             else:
-                self.alive = self._next_rung(racing, max(each.share for each in best))
+                self.rivals = self._survivors(racing, max(each.share for each in best))
                 self.budget *= 2
         return []
 
-    def _next_rung(self, ranked: list[ResolvedRecipe], best: float) -> list[ResolvedRecipe]:
-        """Those that go on, of recipes in the order of a rung that none of them passed; `best` is a share."""
+    def _survivors(self, ranked: list[ResolvedRecipe], best: float) -> list[ResolvedRecipe]:
+        """Return the recipes that go on after a round that none of them passed.
+
+        Args:
+            ranked: the recipes of the round, the best first.
+            best: the share of the best net, as in `Outcome`.
+        """
         if all(_budget(recipe, self.budget) == recipe.budget for recipe in ranked):
             return ranked[:1]
         return ranked[: (len(ranked) + 1) // 2] if best > BEYOND_CHANCE else ranked
 
     def most_left(self, outcomes: Mapping[Member, Outcome]) -> int:
-        """How many nets are still to train at most."""
+        """Return how many nets are still to train at most."""
         return 0 if self.winner is not None else sum(net not in outcomes for net in self.candidates())
 
 
-def _budget(recipe: ResolvedRecipe, rung: int) -> int:
-    """Steps of a recipe's nets in the rung of so many steps: after its warmup, and at most its own."""
-    return min(rung + recipe.warmup_steps, recipe.budget)
+def _budget(recipe: ResolvedRecipe, steps: int) -> int:
+    """Return the budget of a recipe's nets in the round of so many steps: after its warmup, and at most its
+    own."""
+    return min(steps + recipe.warmup_steps, recipe.budget)
 
 
 def _rank(recipe: ResolvedRecipe, outcomes: list[Outcome]) -> tuple[float, ...]:
-    """Most passed first, then fewest steps to it, then the best score."""
+    """Rank most passes first, then fewest steps to them, then the best score."""
     steps = [each.steps - recipe.warmup_steps for each in outcomes if each.passed]
     return (
         -len(steps),
@@ -148,78 +148,87 @@ def _rank(recipe: ResolvedRecipe, outcomes: list[Outcome]) -> tuple[float, ...]:
     )
 
 
-class Race:
-    """The design `race` of one job: members to train, requested as results come, in any order.
+class Race(Design):
+    """The design `race` of one job.
 
     Args:
         members: of the axes: every recipe that competes, with the widths and seeds of the search that
             follows.
-        outcomes: what the store holds of `members` and of `candidates`.
+        outcomes: the outcomes in the store, of `members` and of `candidates`.
 
     Raises:
         UserError: widths and seeds that cannot be searched; see `Bisect`.
     """
 
     def __init__(self, members: Iterable[Member], outcomes: Mapping[Member, Outcome]):
-        chains: dict[Hashable, dict[Hashable, list[Member]]] = {}
+        # One search follows the races of all lags of a task and network.
+        by_series: dict[SearchKey, dict[SearchKey, list[Member]]] = {}
         for member in dict.fromkeys(members):
-            chains.setdefault(chain_of(member), {}).setdefault(race_of(member), []).append(member)
-        self._races = {chain: [LagRace(lag) for lag in lags.values()] for chain, lags in chains.items()}
-        self._chain_of: dict[Member, Hashable] = {}
-        # What may come of a search is asked before its recipes are known: of the first ones.
-        self._expected: dict[Hashable, int] = {}
-        for chain, races in self._races.items():
-            nets = [net for race in races for net in race.candidates()]
-            self._chain_of |= dict.fromkeys(
-                [*nets, *(m for lag in chains[chain].values() for m in lag)], chain
-            )
-            first = [member for race in races for member in race.members[race.alive[0]]]
-            self._expected[chain] = Bisect(first, {}).estimate
-        self._searches: dict[Hashable, Bisect] = {}
-        self._outcomes = {member: outcome for member, outcome in outcomes.items() if member in self._chain_of}
+            key = SearchKey.of(member).across_recipes
+            by_series.setdefault(key.across_lags, {}).setdefault(key, []).append(member)
+        self._races = {series: [LagRace(lag) for lag in lags.values()] for series, lags in by_series.items()}
+        self._candidates: dict[Member, None] = {}
+        # Before its recipes are known, a search is expected to be that of the first ones.
+        self._expected: dict[SearchKey, int] = {}
+        for series, races in self._races.items():
+            for race in races:
+                self._candidates.update(dict.fromkeys(race.candidates()))
+            for lag in by_series[series].values():
+                self._candidates.update(dict.fromkeys(lag))
+            first = [member for race in races for member in race.members[race.rivals[0]]]
+            self._expected[series] = Bisect(first, {}).estimate
+        self._searches: dict[SearchKey, Bisect] = {}
+        self._outcomes = {
+            member: outcome for member, outcome in outcomes.items() if member in self._candidates
+        }
         self._requested: set[Member] = set()
 
     @property
     def candidates(self) -> list[Member]:
-        """All members that may be asked for."""
-        return list(self._chain_of)
+        """All members that it may ask for."""
+        return list(self._candidates)
 
     @property
-    def winners(self) -> dict[Hashable, ResolvedRecipe]:
-        """The recipe that won, by `race_of` its members, where one has."""
+    def winners(self) -> dict[SearchKey, ResolvedRecipe]:
+        """The recipe that won, by the key of its race, where one has."""
         races = [race for each in self._races.values() for race in each]
         return {
-            race_of(race.members[race.winner][0]): race.winner for race in races if race.winner is not None
+            SearchKey.of(race.members[race.winner][0]).across_recipes: race.winner
+            for race in races
+            if race.winner is not None
         }
 
     def first_members(self) -> list[Member]:
-        """The members to begin with. Empty if the store holds all that is wanted."""
-        return [member for chain in self._races for member in self._advance(chain)]
+        """Return the members to begin with."""
+        return [member for series in self._races for member in self._advance(series)]
 
     def next_members(self, member: Member, outcome: Outcome) -> list[Member]:
-        """The members wanted now that one that was asked for has ended. Empty while others must end first."""
-        chain = self._chain_of[member]
+        """Return the members wanted now."""
+        if member not in self._candidates:
+            raise ValueError(f"{member}: was not asked for")
+        series = SearchKey.of(member).across_lags.across_recipes
         self._outcomes[member] = outcome
-        if chain in self._searches:
-            return self._searches[chain].next_members(member, outcome)
-        return self._advance(chain)
+        if series in self._searches:
+            return self._searches[series].next_members(member, outcome)
+        return self._advance(series)
 
     @property
     def estimate(self) -> int:
-        """How many members are still to end, at most, as far as can be said before a race has ended."""
+        """The number of members still to end, at most, as far as can be said before a race has ended."""
         total = 0
-        for chain, races in self._races.items():
-            search = self._searches.get(chain)
+        for series, races in self._races.items():
+            search = self._searches.get(series)
             racing = sum(race.most_left(self._outcomes) for race in races)
-            total += racing + (self._expected[chain] if search is None else search.estimate)
+            total += racing + (self._expected[series] if search is None else search.estimate)
         return total
 
-    def _advance(self, chain: Hashable) -> list[Member]:
-        missing = [net for race in self._races[chain] for net in race.advance(self._outcomes)]
+    def _advance(self, series: SearchKey) -> list[Member]:
+        races = self._races[series]
+        missing = [net for race in races for net in race.advance(self._outcomes)]
         if not missing:
-            winners = [member for race in self._races[chain] for member in race.members[race.alive[0]]]
-            self._searches[chain] = Bisect(winners, self._outcomes)
-            missing = self._searches[chain].first_members()
+            winners = [member for race in races for member in race.members[race.rivals[0]]]
+            self._searches[series] = Bisect(winners, self._outcomes)
+            missing = self._searches[series].first_members()
         new = [member for member in missing if member not in self._requested]
         self._requested.update(new)
         return new

@@ -10,11 +10,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from memcap import recipes
 from memcap.config import Engine, Evaluation, Member, task_defaults
-from memcap.designs import checked_precision, search_by
-from memcap.designs.adaptive import line_of
-from memcap.designs.axes import members, racing
-from memcap.designs.bisect import DESIGNS, search_of
-from memcap.designs.race import chain_of
+from memcap.designs import DESIGNS, checked_precision, search_by, unsplit_part
+from memcap.designs.axes import members
+from memcap.designs.choose import raced_axes
 from memcap.knobs import UserError, defaults, typed
 from memcap.models.model import Model
 from memcap.recipes import Recipe
@@ -86,7 +84,7 @@ def job_of(config: DictConfig) -> Job:
     """
     values = values_of(config)
     decided = settings(values)
-    raced = racing(values, decided.study.design)
+    raced = raced_axes(values, decided.study.design)
     if raced is not None:
         if decided.study.design != "race":
             names = ", ".join(raced[0]["recipe"])
@@ -121,19 +119,13 @@ def share(members: Sequence[Member], engine: Engine, design: str) -> list[Member
     """
     if engine.shards == 1:
         return list(members)
-    # what must not be split
-    part_of = {"grid": lambda member: member, "bisect": search_of, "adaptive": line_of, "race": chain_of}[
-        design
-    ]
-    whole = [part_of(member) for member in members]
     places: dict[Hashable, int] = {}
-    for each in whole:
-        places.setdefault(each, len(places))
-    return [
-        member
-        for member, each in zip(members, whole, strict=True)
-        if places[each] % engine.shards == engine.shard
-    ]
+    shared = []
+    for member in members:
+        place = places.setdefault(unsplit_part(member, design), len(places))
+        if place % engine.shards == engine.shard:
+            shared.append(member)
+    return shared
 
 
 def shares(engines: Iterable[Engine]) -> str:

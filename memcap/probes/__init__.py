@@ -39,16 +39,16 @@ import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
 
+from memcap.config import Stream
 from memcap.figures import Drawn
 from memcap.knobs import UserError
+from memcap.loops import Answers, loss_and_score_sums
 from memcap.runtime import plugins
 from memcap.tasks import Batch, Task
 from memcap.terminal.words import plural
 from memcap.trained import Change, Trace, Trained, unchanged
 from memcap.training.operands import stream_key
-from memcap.training.step import loss_and_score_sums
 
-PROBE = 3  # the stream of a member's key that probes draw from; training and verdicts have 0 to 2
 SEQUENCES, BLOCK = 2048, 256  # of a score, and how many of them run at once
 
 
@@ -102,8 +102,7 @@ def fresh_batch(net: Trained, sequences: int, index: int = 0, at: tuple[int, int
 
 def key(net: Trained, index: int) -> np.ndarray:
     """(2,) uint32: the key of a block of fresh sequences."""
-    member = net.member
-    return stream_key(member, PROBE, index)
+    return stream_key(net.member, Stream.PROBE, index)
 
 
 @partial(jax.jit, static_argnums=(0, 2, 3, 4))
@@ -146,12 +145,14 @@ def blocks(sequences: int) -> Iterator[int]:
 
 def score_sums(net: Trained, outputs: np.ndarray, batch: Batch) -> tuple[float, float]:
     """Sum of the scores of outputs (T, B, O) over the answers that are due, and how many these are."""
-    answers = outputs if net.member.task.answers == "every" else outputs[-1]
-    _, score, due = _tally(net.member.task, jnp.moveaxis(jnp.asarray(answers), -1, 0), batch)
+    task = net.member.task
+    answers = outputs if task.answers == "every" else outputs[-1]
+    right = Answers(jnp.asarray(batch.targets), batch.mask, task.loss)
+    _, score, due = _tally(jnp.moveaxis(jnp.asarray(answers), -1, 0), right)
     return float(score), float(due)
 
 
-_tally = jax.jit(loss_and_score_sums, static_argnums=0)
+_tally = jax.jit(loss_and_score_sums)
 
 
 def vectors(net: Trained, inputs: Any) -> np.ndarray:

@@ -22,12 +22,12 @@ T = TypeVar("T")
 
 
 def is_import_path(name: str) -> bool:
-    """Whether a name has the form `module:name`."""
+    """Tell whether a name has the form `module:name`."""
     return ":" in name
 
 
 def import_object(name: str, where: str) -> Any:
-    """The object called `module:name`: an attribute of the module, or a module of that package.
+    """Import the object called `module:name`: an attribute of the module, or a module of that package.
 
     Args:
         name: as the user wrote it.
@@ -67,10 +67,10 @@ class Folder(Generic[T]):
 
     Args:
         package: the package's name.
-        what: what each file is, for the errors: "command", "figure".
-        functions: that each of them has.
-        shared: files that are none, but what the others share.
-        inner: where each is a folder, the name of its file: "paper" for papers/NAME/paper.py.
+        what: the kind of thing, for errors: "command", "figure".
+        functions: names that each of them has.
+        shared: files that the others share, and that are none themselves.
+        inner: the file's name where each is a folder: "paper" for papers/NAME/paper.py.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Folder(Generic[T]):
 
     @property
     def names(self) -> list[str]:
-        """All that the package has, in alphabetical order; none is imported."""
+        """Names in the package, in alphabetical order; none is imported."""
         path = sys.modules[self.package].__path__
         if self.inner:
             return sorted(
@@ -90,11 +90,11 @@ class Folder(Generic[T]):
         return sorted(file.name for file in pkgutil.iter_modules(path) if file.name not in self.shared)
 
     def summaries(self) -> dict[str, str]:
-        """All that the package has, with what each one's docstring says first; none is imported."""
+        """Return the first paragraph of each one's docstring, by name; none is imported."""
         return {name: self._summary(name) for name in self.names}
 
     def find(self, name: str) -> T:
-        """The one of this name, imported.
+        """Import the one of this name.
 
         Args:
             name: a file of the package, or `module:name` for an object elsewhere that stands for one.
@@ -129,14 +129,13 @@ class Folder(Generic[T]):
 
 
 def modules(package: str) -> Iterable[ModuleType]:
-    """All files of a package, imported, in alphabetical order."""
+    """Import all files of a package, in alphabetical order."""
     files = pkgutil.iter_modules(sys.modules[package].__path__)
     return [importlib.import_module(f"{package}.{name}") for name in sorted(f.name for f in files)]
 
 
 def classes(package: str, base: type[T]) -> dict[str, type[T]]:
-    """The classes of a package's files that derive from `base`, by the `name` of their own, in
-    alphabetical order.
+    """Import a package's classes that derive from `base`, by the `name` of their own, in alphabetical order.
 
     Raises:
         ValueError: two have one name.

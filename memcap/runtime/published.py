@@ -1,4 +1,4 @@
-"""Where what memcap publishes with its code lies, and the names under which its rows are read."""
+"""The rows that memcap publishes with its code: their place, and the names under which they are read."""
 
 from pathlib import Path
 
@@ -12,14 +12,14 @@ FORMER = {"state": "cell_map"}  # names that stood for them
 
 
 def root() -> Path:
-    """The folder that holds conf/, sweeps/ and results/: the package in an installed wheel, its parent in a
+    """Return the folder that holds conf/, sweeps/ and results/: the package in a wheel, its parent in a
     checkout."""
     package = Path(__file__).resolve().parents[1]
     return package if (package / "conf").is_dir() else package.parent
 
 
 def rows_file(study: str) -> Path:
-    """The rows of a study of results/, of all its tasks and lags; the file need not be there."""
+    """Return the file of a study's rows in results/; it need not be there."""
     return root() / "results" / study / "rows.parquet"
 
 

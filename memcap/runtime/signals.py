@@ -1,4 +1,4 @@
-"""How a command ends on Ctrl-C, on SIGTERM of a scheduler or container, and on SIGHUP of a closed terminal.
+"""The end of a command on Ctrl-C, on SIGTERM of a scheduler or container, on SIGHUP of a closed terminal.
 
 Python runs a handler between two steps of whatever the main thread runs: what it raised would vanish in a
 callback of the garbage collector, and break an import. So the handlers do nothing. A signal wakes a thread of
@@ -58,16 +58,16 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Watch:
-    """The thread that hears signals, and what it knows.
+    """A thread that hears signals.
 
     Args:
-        line: what to say of a process that ends.
+        line: the words on a process that ends.
 
     Attributes:
-        number: of the first signal; None: there was none.
-        ending: whether the main thread is about to end.
-        unsaved: what writes it, the innermost last; empty: nothing is unsaved.
-        raises: whether the handler raises.
+        number: the first signal; None: there was none.
+        ending: the main thread is about to end.
+        unsaved: functions that write what is unsaved, the innermost last.
+        raises: the handler raises.
     """
 
     def __init__(self, line: Callable[[Interrupted], str]) -> None:
@@ -161,7 +161,7 @@ _watch: Watch | None = None  # of this process
 
 
 def _leave_to_parent() -> None:
-    """In a fork: it has no thread that would hear."""
+    """Restore the handlers in a fork: it has no thread that would hear."""
     global _watch
     if _watch is not None:
         _watch.restore()
@@ -173,14 +173,13 @@ os.register_at_fork(after_in_child=_leave_to_parent)
 
 @contextlib.contextmanager
 def watching(line: Callable[[Interrupted], str] = str) -> Generator[None]:
-    """Within, signals end the process as this module says; one that is ignored, as under nohup, stays
-    ignored.
+    """Let signals end the process as this module says; one that is ignored, as under nohup, stays ignored.
 
     Only the main thread can set this up; elsewhere nothing changes. Within another `watching` only the line
     does.
 
     Args:
-        line: what to say when it is not the main thread that ends.
+        line: the words where the main thread is not the one that ends.
     """
     global _watch
     if threading.current_thread() is not threading.main_thread():
@@ -199,8 +198,8 @@ def watching(line: Callable[[Interrupted], str] = str) -> Generator[None]:
 
 
 def look() -> None:
-    """Raise `Interrupted` if there was a signal, every time, as somebody may have caught it. For the main
-    thread, where it may end.
+    """Raise `Interrupted` if there was a signal, every time, as somebody may have caught it. The main thread
+    calls it where it may end.
 
     Raises:
         Interrupted: within `watching`.
@@ -211,13 +210,13 @@ def look() -> None:
 
 
 def pending() -> bool:
-    """Whether there was a signal: what waits at the end of a command waits less then."""
+    """Tell whether there was a signal: what waits at the end of a command waits less then."""
     return _watch is not None and _watch.number is not None
 
 
 @contextlib.contextmanager
 def _noticing(watch: Watch) -> Generator[None]:
-    """Within, an `Interrupted` that passes tells the thread that the main thread is about to end."""
+    """Tell the thread, by an `Interrupted` that passes, that the main thread is about to end."""
     try:
         yield
     except Interrupted:
@@ -226,15 +225,15 @@ def _noticing(watch: Watch) -> Generator[None]:
 
 
 def _nothing(interrupted: Interrupted) -> None:
-    """What is cheap to write of a file that is being written."""
+    """Write nothing: no part of the file is cheap."""
 
 
 @contextlib.contextmanager
 def saving(save: Callable[[Interrupted], None] = _nothing) -> Generator[None]:
-    """Within, the main thread looks, and has time to end by itself; or there is a file to be finished.
+    """Give the main thread time to end by itself: it looks within, or finishes a file.
 
     Args:
-        save: writes what is cheap to write, and counts it. Called from another thread, perhaps while this one
+        save: writes what is cheap to write, and counts it. Another thread calls it, perhaps while this one
             does the same.
     """
     watch = _watch
@@ -251,8 +250,8 @@ def saving(save: Callable[[Interrupted], None] = _nothing) -> Generator[None]:
 
 @contextlib.contextmanager
 def raising() -> Generator[None]:
-    """Within, handlers raise `Interrupted`, again and again until it comes through here: for libraries that
-    wait for their processes in the main thread."""
+    """Let handlers raise `Interrupted`, again and again until it comes through here: for libraries that wait
+    for their processes in the main thread."""
     watch = _watch
     if watch is None:
         yield

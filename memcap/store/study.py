@@ -11,7 +11,7 @@ class Study:
     Args:
         folder: where its rows, weights and curves lie. None: nothing is read or written.
         name: the study's name in every row.
-        design: one of `memcap.designs.bisect.DESIGNS`.
+        design: one of `memcap.designs.DESIGNS`.
         precision: half the width of the interval of u90 at which design="adaptive" stops, as a share of u90.
             None: the design's default.
         session: 8 hexadecimal digits that all jobs of one command share (`shards.new_session`), so that a

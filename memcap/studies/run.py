@@ -8,9 +8,7 @@ import polars as pl
 
 from memcap import loops
 from memcap.config import Engine, Member
-from memcap.designs import SearchOfWidths, search_by
-from memcap.designs.adaptive import Adaptive
-from memcap.designs.bisect import Outcome
+from memcap.designs import Design, Outcome, search_by
 from memcap.designs.race import Race
 from memcap.runtime import jax_setup, signals
 from memcap.runtime.signals import Interrupted
@@ -45,7 +43,7 @@ class Todo:
     finished: frozenset[str]
     missing: list[Member]
     candidates: Sequence[Member]
-    search: SearchOfWidths | None
+    search: Design | None
     first: list[Member]
     most: int
     usual: int | None = None
@@ -75,9 +73,8 @@ def what_is_missing(members: Sequence[Member], study: Study) -> Todo:
     outcomes = {by_key[key]: Outcome.of(by_key[key], *end) for key, *end in ends.iter_rows()}
     search = search_by(study.design, members, outcomes, study.precision)
     first = search.first_members()
-    usual = search.usual if isinstance(search, Adaptive) else None
     most = search.estimate if first else 0
-    return Todo(rows, finished, missing, search.candidates, search, first, most, usual)
+    return Todo(rows, finished, missing, search.candidates, search, first, most, search.usual)
 
 
 def run_study(members: Sequence[Member], engine: Engine, study: Study, quiet: bool = False) -> pl.DataFrame:

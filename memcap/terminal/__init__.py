@@ -1,1 +1,1 @@
-"""How anything is printed at a terminal: tables, numbers, words."""
+"""The terminal: tables, numbers and words as they are printed."""

@@ -1,6 +1,6 @@
-"""How tables, numbers and JSON are printed: tables hide columns to fit a terminal, and are plain elsewhere.
+"""Tables, numbers and JSON in print: tables hide columns to fit a terminal, and are plain elsewhere.
 
-Imports nothing of memcap, so that a command that only reads answers at once.
+Nothing of memcap is imported, so that a command that only reads answers at once.
 """
 
 import json
@@ -30,9 +30,9 @@ class Column:
 
     Args:
         head: its name.
-        about: what the name means, for the lines below the table; "": the name says it.
-        right: whether its cells are numbers, which stand at the right.
-        folds: whether long cells are folded on a narrow terminal; otherwise they stay on one line.
+        about: the name's meaning, for the lines below the table; "": the name says it.
+        right: its cells are numbers, which stand at the right.
+        folds: long cells are folded on a narrow terminal; otherwise they stay on one line.
     """
 
     head: str
@@ -49,7 +49,7 @@ class Listing:
     cut. Elsewhere it is plain: all columns, one line per row.
 
     Args:
-        title: what is listed.
+        title: the line above.
         columns: all of them.
         rows: one text per column.
         drops: heads of columns that may be hidden, in this order.
@@ -76,7 +76,7 @@ class Listing:
         yield from (Text(note) for note in self._below(dropped))
 
     def _width(self, console: Console, options: ConsoleOptions, dropped: Sequence[str]) -> int:
-        """Characters of a line at least."""
+        """Return the characters of a line at least."""
         return Measurement.get(console, options, self._table(dropped, plain=False)).minimum
 
     def _table(self, dropped: Sequence[str], plain: bool) -> Table:
@@ -110,7 +110,7 @@ class Listing:
 
 
 def order(drops: Sequence[str]) -> str:
-    """The order in which a listing hides columns, for the help of a command that prints it."""
+    """Say in which order a listing hides columns, for the help of a command that prints it."""
     return f"A narrow terminal hides columns in this order: {', '.join(drops)}."
 
 
@@ -128,7 +128,7 @@ def show(what: RenderableType) -> None:
 
 
 def number(value: float | None) -> str:
-    """A number with three significant digits; an empty cell for None and NaN."""
+    """Write a number with three significant digits; an empty cell for None and NaN."""
     if value is None or math.isnan(value):
         return ""
     if math.isinf(value):
@@ -137,30 +137,30 @@ def number(value: float | None) -> str:
 
 
 def bound(value: float) -> str:
-    """The number of a criterion, with three significant digits; five where three would make 1 of it."""
+    """Write the number of a criterion, with three significant digits; five where three would make 1 of it."""
     text = f"{value:.3g}"
     return f"{value:.5g}" if text == "1" else text
 
 
 def scaled(value: float, unit: str) -> str:
-    """A quantity with the prefix that leaves few digits: "8.4 MB", "700 \u00b5s"."""
+    """Write a quantity with the prefix that leaves few digits: "8.4 MB", "700 \u00b5s"."""
     prefixes = {1e12: "T", 1e9: "G", 1e6: "M", 1e3: "k", 1.0: "", 1e-3: "m", 1e-6: "\u00b5", 1e-9: "n"}
     size = next((each for each in prefixes if value >= each), 1.0)
     return f"{number(value / size)} {prefixes[size]}{unit}"
 
 
 def member_name(task: str, lag: int, units: int | None = None, seed: int | None = None) -> str:
-    """As `delay_line-L8-u7-s3`: a member in a few characters, or all that have so much in common."""
+    """Name a member, or all that have so much in common, in a few characters: `delay_line-L8-u7-s3`."""
     parts = {"L": lag, "u": units, "s": seed}
     return "-".join([task, *(f"{letter}{value}" for letter, value in parts.items() if value is not None)])
 
 
 class Waiting:
-    """Says on stderr what a command is at, for one that may take long: after two seconds, and then as often
-    as that changes, but every two seconds at most; a context manager.
+    """A context manager that says on stderr what a slow command is doing: after two seconds, and then as
+    often as that changes, but every two seconds at most.
 
     Args:
-        what: it begins with.
+        what: the first thing.
     """
 
     def __init__(self, what: str):
@@ -168,7 +168,7 @@ class Waiting:
         self._thread = threading.Thread(target=self._say, daemon=True)
 
     def now(self, what: str) -> None:
-        """It is at something else."""
+        """Go on to something else."""
         self._what = what
 
     def _say(self) -> None:
@@ -187,7 +187,7 @@ class Waiting:
 
 
 def duration(seconds: float) -> str:
-    """A time in words: "40 seconds", "12 minutes", "3.5 hours"."""
+    """Write a time in words: "40 seconds", "12 minutes", "3.5 hours"."""
     for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
         if seconds >= 2 * size:
             return f"{number(seconds / size)} {unit}"

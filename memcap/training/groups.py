@@ -24,7 +24,7 @@ from memcap.training.program import Program, lengths, loop_of
 from memcap.training.step import TrainSpec
 
 SMALLEST_WIDTH, SMALLEST_BUFFER, GROWTH = 4, 64, 4
-# that is compiled; measured on a core of an AMD EPYC (Zen 4), `python -m benchmarks padding`
+# to compile another one, on a core of an AMD EPYC (Zen 4); `python -m benchmarks study` counts them, too
 SECONDS_A_PROGRAM = 1.0
 
 

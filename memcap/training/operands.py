@@ -7,21 +7,12 @@ from typing import Any
 import jax
 import numpy as np
 
-from memcap.config import Member
+from memcap.config import Member, Stream
 from memcap.training import curriculum
-from memcap.training.step import (
-    EVALUATE,
-    LENGTHS,
-    STRETCH,
-    TRAIN,
-    EvalOperands,
-    Trainer,
-    TrainOperands,
-    TrainState,
-)
+from memcap.training.step import EvalOperands, Trainer, TrainOperands, TrainState
 
 
-def stream_key(member: Member, stream: int, index: int = 0) -> np.ndarray:
+def stream_key(member: Member, stream: Stream, index: int = 0) -> np.ndarray:
     """(2,) uint32: the key of one of a member's streams of random numbers; `index` counts the evaluations."""
     return np.asarray(_stream_key(member.seed, member.lag, member.model.units, stream, index))
 
@@ -69,7 +60,7 @@ def train_operands(trainer: Trainer, member: Member) -> TrainOperands:
     """The operands of a member's training."""
     recipe, with_curriculum = member.recipe, trainer.spec.curriculum
     return TrainOperands(
-        stream_key(member, TRAIN),
+        stream_key(member, Stream.TRAIN),
         np.int32(member.lag),
         np.int32(member.length),
         np.float32(recipe.lr if with_curriculum else recipe.peak(member.lag)),
@@ -81,7 +72,7 @@ def train_operands(trainer: Trainer, member: Member) -> TrainOperands:
     )
 
 
-def eval_operands(trainer: Trainer, member: Member, stream: int, index: int = 0) -> EvalOperands:
+def eval_operands(trainer: Trainer, member: Member, stream: Stream, index: int = 0) -> EvalOperands:
     """The operands of one of a member's evaluations.
 
     Args:
@@ -92,11 +83,11 @@ def eval_operands(trainer: Trainer, member: Member, stream: int, index: int = 0)
         index: counts the evaluations at its lag, or says which of the lengths: each has sequences of its own.
     """
     lag, length, sequences = member.lag, member.length, trainer.spec.evaluation.sequences
-    if stream == STRETCH:
+    if stream == Stream.STRETCH:
         lag, length = member.task.stretched(member.lag, member.evaluation.stretch)
-    elif stream == LENGTHS:
+    elif stream == Stream.LENGTHS:
         lag, length = member.lengths[index]
-    if stream != EVALUATE:
+    if stream != Stream.EVALUATE:
         sequences //= 4
     blocks = max(1, -(-sequences // trainer.block))
     sizes = map(np.int32, (lag, length, blocks, member.model.units))

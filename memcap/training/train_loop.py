@@ -14,7 +14,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from memcap.config import Member
+from memcap.config import Member, Stream
 from memcap.training.early_stopping import EarlyStopping
 from memcap.training.operands import (
     empty_state,
@@ -26,7 +26,7 @@ from memcap.training.operands import (
 from memcap.training.program import Program, compiled
 from memcap.training.queue import WorkerQueue
 from memcap.training.results import Checkpoint, CurveChunk, Result, program_id
-from memcap.training.step import EVALUATE, LENGTHS, STRETCH, EvalOperands, TrainState
+from memcap.training.step import EvalOperands, TrainState
 
 MAX_SAVING = 0.01  # of the time, at most, goes into handing in states
 
@@ -183,7 +183,7 @@ class Lanes:
 
         scores = self._evaluate(
             {
-                k: eval_operands(self.trainer, lane.member, EVALUATE, lane.stopping.evaluations)
+                k: eval_operands(self.trainer, lane.member, Stream.EVALUATE, lane.stopping.evaluations)
                 for k, lane in active.items()
                 if lane.stopping.wants_evaluation(steps[k], train_scores[k])
             }
@@ -192,7 +192,7 @@ class Lanes:
             lane.stopping.update(steps[k], scores[k][0] if k in scores else None)
         stretched = self._evaluate(
             {
-                k: eval_operands(self.trainer, lane.member, STRETCH)
+                k: eval_operands(self.trainer, lane.member, Stream.STRETCH)
                 for k, lane in active.items()
                 if lane.stopping.wants_stretched()
             }
@@ -234,7 +234,7 @@ class Lanes:
         for index in range(max((len(lane.member.lengths) for lane in ended.values()), default=0)):
             scores = self._evaluate(
                 {
-                    k: eval_operands(self.trainer, lane.member, LENGTHS, index)
+                    k: eval_operands(self.trainer, lane.member, Stream.LENGTHS, index)
                     for k, lane in ended.items()
                     if index < len(lane.member.lengths)
                 }

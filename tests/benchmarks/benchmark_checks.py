@@ -1,6 +1,7 @@
 """Helpers of the benchmarks' tests: small shapes and random batches, contestants in this process, and a
 target for workers."""
 
+import os
 import pkgutil
 import sys
 from typing import Any
@@ -78,6 +79,9 @@ class Target:
 
     def fail(self) -> None:
         raise ValueError("no such thing")
+
+    def cores(self) -> list[int]:
+        return sorted(os.sched_getaffinity(0))
 
     def die(self) -> None:
         sys.exit(3)

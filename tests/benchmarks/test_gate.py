@@ -83,3 +83,13 @@ def test_another_rate_or_clip_is_caught(lr, clip, passes):
 def test_distance_is_relative_and_in_double_precision():
     assert gate.distance([3.0, 4.0 + 5e-13], [3.0, 4.0]) == pytest.approx(1e-13, rel=1e-2)
     assert gate.flat(gate.double(weights(LAST))).dtype == np.float64
+
+
+def test_a_gradient_that_is_wrong_as_a_whole_is_caught():
+    right = {"cell": {"rate": np.array([1e-4]), "kernel": np.ones(4)}}
+    near = {"cell": {"rate": np.array([1.1e-4]), "kernel": np.ones(4)}}
+    far = {"cell": {"rate": np.array([1e-4]), "kernel": np.ones(4) * (1 + 1e-5)}}
+    whole = gate.joined((1.0, right))
+    assert gate.agree("it", gate.joined((1.0, near)), whole, gate.SINGLE) == pytest.approx(5e-6, rel=0.01)
+    with pytest.raises(gate.GateError, match="gradient of all/weights"):
+        gate.agree("it", gate.joined((1.0, far)), whole, gate.SINGLE)

@@ -1,13 +1,18 @@
-"""Every contestant against memcap: layouts, loss, gradients, training, predictions."""
+"""Every contestant against memcap: layouts, loss, gradients, training."""
 
+import pkgutil
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
 import pytest
-from benchmark_checks import EVERY, LAST, batches, build, weights
+from benchmark_checks import EVERY, LAST, Local, batches, build, weights
 
 from benchmarks import gate
-from benchmarks.peers import CONTESTANTS
+from benchmarks.cells import MATRIX_CELLS
+from benchmarks.peers import CONTESTANTS, MATRIX
+from benchmarks.workloads import Workload
+from memcap.config import task_of
 from memcap.models.export import export
 from memcap.models.model import Model
 
@@ -45,13 +50,12 @@ def test_layouts_round_trip(name, shape):
 @pytest.mark.slow
 @everyone
 @both
-def test_loss_gradients_and_scores_are_memcaps(name, shape):
+def test_loss_and_gradients_are_memcaps(name, shape):
     one, ours, batch = peer(name, shape), peer("memcap", shape), batches(shape, 2)
     for each in (one, ours):
         each.set_weights(weights(shape))
     gate.agree(name, one.loss_and_gradients(batch), ours.loss_and_gradients(batch), 5e-6)
     np.testing.assert_array_equal(gate.flat(one.weights()), gate.flat(weights(shape)))
-    np.testing.assert_allclose(one.scores(batch.inputs[0]), ours.scores(batch.inputs[0]), atol=1e-5)
 
 
 @pytest.mark.slow
@@ -76,7 +80,9 @@ def test_memcaps_loss_is_the_mean_over_due_answers():
     for shape in (LAST, EVERY):
         one, batch = peer("memcap", shape), batches(shape, 1)
         one.set_weights(weights(shape))
-        scores = one.scores(batch.inputs[0]).astype(np.float64)
+        network = one.architecture.build(one.architecture.unflatten(one.lane.params))
+        scores = network(batch.inputs[0], return_sequences=shape.every)
+        scores = np.moveaxis(np.asarray(scores, np.float64), 0, -1)
         losses = (
             np.log(np.exp(scores).sum(-1))
             - np.take_along_axis(scores, batch.targets[0][..., None], -1)[..., 0]
@@ -107,3 +113,23 @@ def test_the_seed_decides_the_start(name):
     one, same, other = (gate.flat(build(name, LAST, seed=seed).weights()) for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, same)
     assert np.abs(one - other).max() > 0.01
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cell", MATRIX_CELLS)
+def test_peers_of_matrix_cells_compute_and_train_what_memcap_does(cell):
+    shape = replace(EVERY, cell=cell)
+    workload = Workload("", "", task_of("delay_line", []), 2, shape.steps, shape.batch, (shape.units,), cell)
+    start, drawn = workload.start(shape.units), batches(shape, 16)
+    titles = {name: each.title for name, each in MATRIX.items() if not each.missing}
+    workers = {
+        name: Local(pkgutil.resolve_name(MATRIX[name].target)(shape, 0.01, 0.05, 0)) for name in titles
+    }
+    workers["memcap"].call("set_weights", start)
+    reference = workers["memcap"].call("loss_and_gradients", drawn)
+    for name, worker in workers.items():
+        worker.call("set_weights", start)
+        gate.agree(titles[name], worker.call("loss_and_gradients", drawn), reference, 2e-5)
+        worker.call("load", drawn)
+    apart, _ = gate.check_training(workers, titles, start, 16)
+    assert max(apart.values()) < 2e-3

@@ -1,11 +1,12 @@
 """Processes and turns. Nothing here depends on how fast anything is."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
-from benchmarks.process import last_core
+from benchmarks.process import ProgramError, last_core, run
 from benchmarks.protocol import Plan, Timing, interleaved, slice_steps
 from benchmarks.worker import Seconds, Worker, WorkerError
 
@@ -27,7 +28,7 @@ def test_a_worker_answers_though_its_library_prints(worker):
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system cannot pin")
 def test_a_worker_is_pinned(worker):
-    assert worker.call("about")["cores"] == [last_core()]
+    assert worker.call("cores") == [last_core()]
 
 
 def test_a_failure_is_told_and_survived(worker):
@@ -72,3 +73,17 @@ def test_turns_go_round_and_warmups_do_not_count():
 
 def test_the_median_is_of_the_samples():
     assert Timing((3.0, 1.0, 2.0), (1.0, 1.0, 1.0), 5).median == 2.0
+
+
+def test_a_program_that_fails_is_told():
+    code = "import sys; print('last words', file=sys.stderr); sys.exit(3)"
+    with pytest.raises(ProgramError, match=r"(?s)exit code 3.*last words"):
+        run([sys.executable, "-c", code], None, {})
+
+
+def test_a_program_is_timed_and_has_its_settings():
+    before = dict(os.environ)
+    ran = run([sys.executable, "-c", "import os; print(os.environ['WORD'])"], last_core(), {"WORD": "yes"})
+    assert ran.output == "yes\n"
+    assert min(ran.wall, ran.cpu) > 0
+    assert dict(os.environ) == before

@@ -15,8 +15,6 @@ STUDY = {
     "Keras on JAX, `fit`": "keras",
     "Flax linen": "linen",
     "`torch.nn.LSTM`, eager": "torch",
-    "memcap's engine in a script": "engine",
-    "the same, `engine.loop=native`": "engine-native",
     "`memcap train engine.loop=reproducible`": "memcap",
     "`memcap train engine.loop=native`": "memcap-native",
 }

@@ -12,10 +12,9 @@ from study_rows import group, table
 
 import memcap
 from memcap.capacity.lengths import first_failures, over_lengths
-from memcap.config import Engine
+from memcap.config import Engine, Stream
 from memcap.trained import Trained
 from memcap.training.engine import train
-from memcap.training.step import LENGTHS
 
 pytestmark = pytest.mark.usefixtures("quick_file")
 
@@ -40,7 +39,7 @@ def results():
 def counted(result, index, lag, length):
     """Score, and share of whole sequences right, of 64 sequences from the member's stream of that length."""
     member, key = result.member, jax.random.key(result.member.seed)
-    for part in (member.lag, member.model.units, LENGTHS, index):
+    for part in (member.lag, member.model.units, Stream.LENGTHS, index):
         key = jax.random.fold_in(key, part)
     sample = jax.jit(member.task.sample, static_argnums=(1, 2, 3, 4))  # eagerly each operation is compiled
     batch = sample(jax.random.fold_in(key, 0), lag, length, length, 256)

@@ -1,6 +1,6 @@
 """The design `adaptive`: sound whatever the results and their order, the same after a kill, and as precise as
-was asked for. What it saves is measured by `python -m benchmarks designs`, and held in
-tests/benchmarks/test_designs.py."""
+was asked for. What it saves is measured by `python -m tests.designs.simulation`, and held
+in test_designs.py."""
 
 from dataclasses import replace
 
@@ -12,7 +12,8 @@ from study_checks import refusal
 
 from memcap.config import Member
 from memcap.designs.adaptive import ENDS, LEAST_WIDTHS, MOST_WIDTHS, Adaptive
-from memcap.designs.bisect import Bisect, Outcome
+from memcap.designs.bisect import Bisect
+from memcap.designs.design import Outcome
 from memcap.models.model import Model
 from memcap.recipes import Recipe
 from memcap.tasks import task_class
@@ -42,7 +43,6 @@ def trained(members, passes, known=None, precision=0.15, pick=lambda flying: 0, 
     design = Adaptive(members, {member: outcome(member, good) for member, good in known.items()}, precision)
     flying, results = design.first_members(), {}
     while flying and len(results) != stop:
-        assert not design.done
         member = flying.pop(pick(flying))
         results[member] = passes(member)
         more = design.next_members(member, outcome(member, results[member]))
@@ -50,7 +50,7 @@ def trained(members, passes, known=None, precision=0.15, pick=lambda flying: 0, 
         assert len({*seen}) == len(seen), "asked twice"
         assert len(more) + len(flying) <= design.estimate
         flying += more
-    assert stop is not None or (design.done and design.estimate == design.usual == 0)
+    assert stop is not None or design.estimate == design.usual == 0
     return results, flying
 
 

@@ -5,9 +5,16 @@ from study_checks import config
 
 import memcap
 from memcap import recipes
-from memcap.designs.axes import racing
-from memcap.designs.bisect import Outcome
-from memcap.designs.race import AMPLE, FEWEST_UNITS, FIRST_BUDGET, LEAN, SEEDS, Race
+from memcap.designs.choose import raced_axes
+from memcap.designs.design import Outcome
+from memcap.designs.race import (
+    FEWEST_WIDE_UNITS,
+    FIRST_BUDGET,
+    NARROW_PER_SYMBOL,
+    SEEDS,
+    WIDE_PER_SYMBOL,
+    Race,
+)
 from memcap.knobs import UserError
 from memcap.store import shards
 
@@ -57,7 +64,7 @@ def test_the_recipe_that_trains_wins_and_its_widths_are_searched(name):
 def test_each_lag_has_a_winner_of_its_own():
     race = Race(members(names=("curriculum", "hold")), {})
     run(race, lambda m: good("hold" if m.lag == 5 else "curriculum")(m))
-    assert {race_of[1]: recipe.name for race_of, recipe in race.winners.items()} == {
+    assert {key.lag: recipe.name for key, recipe in race.winners.items()} == {
         5: "hold",
         20: "curriculum",
     }
@@ -69,23 +76,23 @@ def after_warmup(trained, name, units):
     return sorted({recipe.budget - recipe.warmup_steps for recipe in nets})
 
 
-def test_recipes_train_a_lean_width_in_turn_and_then_all_an_ample_one():
+def test_recipes_train_a_narrow_width_in_turn_and_then_all_a_wide_one():
     race = Race(members(lags=[20]), {})
     nets = race.first_members()
     symbols = nets[0].facts.held
     assert symbols == 4
     for name in RECIPES:
         assert {m.recipe.name for m in nets} == {name}
-        assert {m.model.units for m in nets} == {LEAN * symbols}
+        assert {m.model.units for m in nets} == {NARROW_PER_SYMBOL * symbols}
         assert {m.seed for m in nets} == set(range(SEEDS))
-        assert after_warmup(nets, name, LEAN * symbols) == [FIRST_BUDGET]
+        assert after_warmup(nets, name, NARROW_PER_SYMBOL * symbols) == [FIRST_BUDGET]
         nets = [new for m in nets for new in race.next_members(m, Outcome(False, FIRST_BUDGET, 0.9))]
-    assert {m.model.units for m in nets} == {max(FEWEST_UNITS, AMPLE * symbols)}
+    assert {m.model.units for m in nets} == {max(FEWEST_WIDE_UNITS, WIDE_PER_SYMBOL * symbols)}
     assert [m.recipe.name for m in nets[::SEEDS]] == [*RECIPES]
     assert len(nets) == SEEDS * len(RECIPES)
 
 
-def test_the_first_that_trains_lean_nets_wins_and_those_after_it_are_not_tried():
+def test_the_first_that_trains_narrow_nets_wins_and_those_after_it_are_not_tried():
     race = Race(members(lags=[20]), {})
     trained = run(
         race, lambda m: Outcome(m.recipe.name != "curriculum", {"hold": 1}.get(m.recipe.name, 900), 1.0)
@@ -94,7 +101,7 @@ def test_the_first_that_trains_lean_nets_wins_and_those_after_it_are_not_tried()
     assert {m.recipe.name for m in trained} == {"curriculum", "curriculum_chrono"}
 
 
-def test_rates_of_one_recipe_train_the_lean_width_together_and_the_soonest_wins():
+def test_rates_of_one_recipe_train_the_narrow_width_together_and_the_soonest_wins():
     rates = {"recipe.lr": [0.003, 0.01, 0.03]}
     nets = memcap.members(
         task="copy", lag=20, recipe="forget_bias", units=range(1, 9), seed=range(8), **rates
@@ -105,7 +112,7 @@ def test_rates_of_one_recipe_train_the_lean_width_together_and_the_soonest_wins(
     assert [recipe.lr for recipe in race.winners.values()] == [0.01]
 
 
-def test_one_that_trains_lean_nets_wins_over_one_that_is_quicker_with_room_to_spare():
+def test_one_that_trains_narrow_nets_wins_over_one_that_is_quicker_with_room_to_spare():
     def outcome(member):
         quick = member.recipe.name == "forget_bias"
         passes = not quick or member.model.units > 4
@@ -123,7 +130,7 @@ def test_the_worse_half_is_left_behind_and_budgets_double_up_to_the_recipes_own(
         race,
         lambda m: Outcome(False, m.recipe.budget, {"hold": 0.9, "curriculum": 0.8}.get(m.recipe.name, 0.2)),
     )
-    budgets = {name: after_warmup(trained, name, FEWEST_UNITS) for name in RECIPES}
+    budgets = {name: after_warmup(trained, name, FEWEST_WIDE_UNITS) for name in RECIPES}
     assert budgets["forget_bias"] == budgets["curriculum_chrono"] == [FIRST_BUDGET]
     assert budgets["curriculum"] == [FIRST_BUDGET, 2 * FIRST_BUDGET]
     assert budgets["hold"] == [FIRST_BUDGET]  # which is its own
@@ -165,9 +172,9 @@ def test_a_users_own_recipes_race_beside_those_of_the_package_and_no_others(tmp_
         recipes.use_config_folders([])
 
 
-def test_of_those_that_train_ample_nets_most_seeds_win_and_then_fewest_steps():
+def test_of_those_that_train_wide_nets_most_seeds_win_and_then_fewest_steps():
     def outcome(member):
-        fails = member.model.units < FEWEST_UNITS or (member.recipe.name == "hold" and member.seed == 0)
+        fails = member.model.units < FEWEST_WIDE_UNITS or (member.recipe.name == "hold" and member.seed == 0)
         steps = {"hold": 10, "curriculum": 900}.get(member.recipe.name, 500)
         return Outcome(not fails, member.recipe.warmup + steps, 0.9)
 
@@ -211,51 +218,51 @@ GRID = {"model.units": [1, 2, 3], "seed": 4}
 
 
 def test_recipes_are_added_where_a_race_is_asked_for_and_none_is_named():
-    assert racing(config(GRID), "race") == [GRID | {"recipe": recipes.race_names()}]
+    assert raced_axes(config(GRID), "race") == [GRID | {"recipe": recipes.race_names()}]
     named = GRID | {"recipe": ["hold", "chrono"]}
-    assert racing(config(named), "race") == [named]
+    assert raced_axes(config(named), "race") == [named]
     with pytest.raises(UserError, match="design=race: recipe=hold is one recipe; leave recipe=auto"):
-        racing(config(GRID, recipe__name="hold"), "race")
+        raced_axes(config(GRID, recipe__name="hold"), "race")
 
 
 @pytest.mark.parametrize("cell", ["delta_net", "LSTMCell"])
 def test_of_cells_that_start_themselves_rates_race(cell):
     grid, rates = GRID | {"model.cell": [cell]}, {"recipe": ["own_start"], "recipe.lr": [0.003, 0.01, 0.03]}
-    assert racing(config(grid), "race") == [grid | rates]
-    assert racing(config(GRID, model__cell=cell), "race") == [GRID | rates]
+    assert raced_axes(config(grid), "race") == [grid | rates]
+    assert raced_axes(config(GRID, model__cell=cell), "race") == [GRID | rates]
     own_rates = grid | {"recipe.lr": [0.1, 0.2]}
-    assert racing(config(own_rates), "race") == [own_rates | {"recipe": ["own_start"]}]
+    assert raced_axes(config(own_rates), "race") == [own_rates | {"recipe": ["own_start"]}]
     with pytest.raises(UserError, match="one learning rate is no race"):
-        racing(config(grid, recipe__lr=0.1), "race")
+        raced_axes(config(grid, recipe__lr=0.1), "race")
     own = {"task": "bandlimited_delay"}  # nothing is recommended for it
-    assert racing(config(grid, **own), "bisect") == [grid | rates]
-    assert racing(config(grid, **own, recipe__lr=0.1), "bisect") is None
-    assert racing(config(GRID | {"model.cell": ["lstm", cell]}, **own), "bisect") is None
+    assert raced_axes(config(grid, **own), "bisect") == [grid | rates]
+    assert raced_axes(config(grid, **own, recipe__lr=0.1), "bisect") is None
+    assert raced_axes(config(GRID | {"model.cell": ["lstm", cell]}, **own), "bisect") is None
     with pytest.raises(UserError, match="one learning rate is no race"):
-        racing(config(grid | {"recipe.lr": [0.1]}), "race")
+        raced_axes(config(grid | {"recipe.lr": [0.1]}), "race")
     with pytest.raises(UserError, match="give each kind a grid of its own"):
-        racing(config(GRID | {"model.cell": ["lstm", cell]}), "race")
-    assert racing(config([GRID, grid]), "race") == [GRID | {"recipe": recipes.race_names()}, grid | rates]
-    assert racing(config(own_rates, recipe__lr=0.1), "race") == [own_rates | {"recipe": ["own_start"]}]
+        raced_axes(config(GRID | {"model.cell": ["lstm", cell]}), "race")
+    assert raced_axes(config([GRID, grid]), "race") == [GRID | {"recipe": recipes.race_names()}, grid | rates]
+    assert raced_axes(config(own_rates, recipe__lr=0.1), "race") == [own_rates | {"recipe": ["own_start"]}]
 
 
 @pytest.mark.parametrize("design", ["grid", "bisect", "race"])
 def test_axes_that_are_none_are_refused_and_not_left_out(design):
     with pytest.raises(UserError, match=r"axes=model\.units: must map fields"):
-        racing(config([GRID, "model.units"]), design)
+        raced_axes(config([GRID, "model.units"]), design)
 
 
 @pytest.mark.parametrize("design", ["grid", "bisect"])
 def test_recipes_race_where_nothing_is_recommended_and_there_is_room(design):
     own = "bandlimited_delay"
     assert not recipes.is_recommended(own)
-    assert racing(config(GRID, task=own), design) == [GRID | {"recipe": recipes.race_names()}]
-    assert racing(config(GRID | {"task": [own]}), design) is not None
-    assert racing(config(GRID), design) is None
-    assert racing(config(GRID | {"task": [own, "latch"]}), design) is None
-    assert racing(config(GRID | {"model.units": [1, 2]}, task=own), design) is None
-    assert racing(config(GRID, task=own, recipe__name="hold"), design) is None
-    assert racing(config(None, task=own), design) is None
+    assert raced_axes(config(GRID, task=own), design) == [GRID | {"recipe": recipes.race_names()}]
+    assert raced_axes(config(GRID | {"task": [own]}), design) is not None
+    assert raced_axes(config(GRID), design) is None
+    assert raced_axes(config(GRID | {"task": [own, "latch"]}), design) is None
+    assert raced_axes(config(GRID | {"model.units": [1, 2]}, task=own), design) is None
+    assert raced_axes(config(GRID, task=own, recipe__name="hold"), design) is None
+    assert raced_axes(config(None, task=own), design) is None
 
 
 def test_a_study_races_and_resumes(tmp_path):

@@ -23,12 +23,12 @@ def curves(net):
 
 @pytest.mark.parametrize("task", [DelayLine(), DelayLine(reals=True)], ids=["symbols", "reals"])
 def test_a_shift_register_of_n_units_holds_the_last_n_inputs_and_nothing_else(task):
-    found, table = curves(hand_set(task, 4))
+    found, table = curves(hand_set(task, 5))
     for state in ("h", "(h, c)"):  # c says again what h says
-        np.testing.assert_allclose(found[state], [1] * 5 + [0] * 4, atol=1e-3)
-        assert table[state]["MC"] == pytest.approx(5, abs=0.01)
-    assert (table["h"]["bound"], table["(h, c)"]["bound"]) == (5, 10)
-    assert table["h"]["above_half"] == 4
+        np.testing.assert_allclose(found[state], [1] * 6 + [0] * 5, atol=1e-3)
+        assert table[state]["MC"] == pytest.approx(6, abs=0.01)
+    assert (table["h"]["bound"], table["(h, c)"]["bound"]) == (6, 12)
+    assert table["h"]["above_half"] == 5
 
 
 def test_a_latch_holds_the_symbol_and_none_of_the_distractors():

@@ -7,7 +7,8 @@ from study_checks import small_job
 from study_rows import fake
 
 from memcap.designs.axes import members
-from memcap.designs.bisect import Bisect, Outcome
+from memcap.designs.bisect import Bisect
+from memcap.designs.design import Outcome
 from memcap.store import shards
 from memcap.store.study import Study
 from memcap.studies.run import what_is_missing

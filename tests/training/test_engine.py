@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from training_checks import ONE, Remembers, assert_same, member, programs, unchecked, vector
 
-from memcap.config import Engine
+from memcap.config import Engine, Stream
 from memcap.knobs import UserError
 from memcap.runtime import cores
 from memcap.training import engine, train_loop
 from memcap.training import program as program_module
 from memcap.training.engine import train
-from memcap.training.step import STRETCH, Trainer
+from memcap.training.step import Trainer
 
 pytestmark = pytest.mark.usefixtures("quick_file")
 
@@ -136,7 +136,7 @@ def judged():
     listener, asked, operands = Remembers(), Counter(), train_loop.eval_operands
 
     def counted(trainer, member, stream, index=0):
-        asked[member] += stream == STRETCH
+        asked[member] += stream == Stream.STRETCH
         return operands(trainer, member, stream, index)
 
     with pytest.MonkeyPatch.context() as patch:

@@ -17,7 +17,7 @@ from training_checks import ONE, member, programs, vector
 
 from memcap import loops, store
 from memcap.cells import cell_class
-from memcap.config import Engine
+from memcap.config import Engine, Stream
 from memcap.knobs import UserError
 from memcap.loops import Choice, Loop, Request, gru_native, lstm_native
 from memcap.loops.gated_native import GatedC
@@ -30,7 +30,7 @@ from memcap.training.operands import eval_operands, initial_state, train_operand
 from memcap.training.program import Program, loop_of
 from memcap.training.queue import Queue
 from memcap.training.results import program_id
-from memcap.training.step import EVALUATE, TrainSpec
+from memcap.training.step import TrainSpec
 
 ROOT = Path(__file__).parents[2]
 NATIVE = replace(ONE, loop="native")
@@ -238,11 +238,9 @@ class Counted(Loop):
     def refuses(self, request):
         return "it knows no windows" if request.windows else None
 
-    def run(self, cell, carry, inputs, length, **options):
+    def run(self, cell, carry, over):
         type(self).traces += 1
-        return loops.resolve("plain", Request(type(cell), "cpu", windows=False)).run(
-            cell, carry, inputs, length, **options
-        )
+        return loops.resolve("plain", Request(type(cell), "cpu", windows=False)).run(cell, carry, over)
 
 
 @pytest.mark.usefixtures("quick_compile")
@@ -335,9 +333,9 @@ def test_a_program_leaves_out_the_units_that_pad():
     poisoned = architecture.flatten(weights)
     assert np.isnan(poisoned).any()
     alone = jax.jit(trainer.evaluate)(
-        initial_state(trainer, one).params, eval_operands(trainer, one, EVALUATE)
+        initial_state(trainer, one).params, eval_operands(trainer, one, Stream.EVALUATE)
     )
-    assert jax.jit(wide.evaluate)(poisoned, eval_operands(wide, one, EVALUATE)) == alone
+    assert jax.jit(wide.evaluate)(poisoned, eval_operands(wide, one, Stream.EVALUATE)) == alone
     operands = train_operands(wide, one)
     batch = draw(one.task, one.lag, one.length, steps=wide.max_length, batch=16)
     loss = jax.jit(wide.train_step)(start._replace(params=poisoned), operands, batch)[1]

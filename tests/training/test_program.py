@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from training_checks import ONE, member, programs
 
+from memcap.config import Stream
 from memcap.training import program as program_module
 from memcap.training.operands import empty_state, eval_operands, initial_state, train_operands
 from memcap.training.program import Program, compile_to_fit, compiled, needed_memory
-from memcap.training.step import EVALUATE
 
 pytestmark = pytest.mark.usefixtures("quick_file")
 
@@ -45,7 +45,7 @@ def test_an_empty_lane_takes_no_step():
 def test_an_evaluation_that_is_not_wanted_is_no_number():
     one = member()
     program = Program.of(one)
-    operands = eval_operands(program.trainer, one, EVALUATE)
+    operands = eval_operands(program.trainer, one, Stream.EVALUATE)
     params = rows(initial_state(program.trainer, one)).params
     assert np.isnan(compiled(program).evaluate(params, rows(operands._replace(blocks=np.int32(0)))))
     assert np.isfinite(compiled(program).evaluate(params, rows(operands)))
@@ -68,7 +68,9 @@ def test_the_first_chunk_does_not_wait_for_the_evaluation_to_compile(monkeypatch
     assert int(states.step[0]) == 10
     ((promised, work),) = later
     promised.set_result(work())
-    assert np.isfinite(code.evaluate(states.params, rows(eval_operands(program.trainer, one, EVALUATE))))
+    assert np.isfinite(
+        code.evaluate(states.params, rows(eval_operands(program.trainer, one, Stream.EVALUATE)))
+    )
     assert code.seconds == promised.result()[1] - code.started > code.train_ready - code.started > 0
 
 

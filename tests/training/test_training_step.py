@@ -12,13 +12,13 @@ import optax
 import pytest
 from training_checks import ONE, member, start, vector
 
-from memcap.config import Engine
-from memcap.tasks import Batch
+from memcap.config import Engine, Stream
+from memcap.loops import Answers, loss_and_score_sums
 from memcap.tasks.vector_hold import VectorHold
 from memcap.training.engine import train
 from memcap.training.operands import eval_operands, train_operands
 from memcap.training.program import Program
-from memcap.training.step import EVALUATE, STRETCH, TRAIN, learning_rate, loss_and_score_sums
+from memcap.training.step import learning_rate
 
 pytestmark = pytest.mark.usefixtures("quick_file")
 
@@ -144,7 +144,9 @@ def test_training_is_what_optax_writes(trained):
     weights = architecture.init(trained.init, [trained.seed, trained.lag, trained.model.units])
     state, losses = optimizer.init(weights), []
     for step in range(20):
-        weights, state, found = update(weights, state, jax.random.fold_in(stream(trained, TRAIN), step))
+        weights, state, found = update(
+            weights, state, jax.random.fold_in(stream(trained, Stream.TRAIN), step)
+        )
         losses.append(float(found))
     (ended,) = train([trained], ONE)
     assert ended.steps == 20
@@ -157,9 +159,7 @@ def test_several_values_an_answer_are_averaged_over(steps):
     rng = np.random.default_rng(0)
     outputs, targets = rng.normal(size=(2, 3, *steps, 5)).astype(np.float32)
     mask = rng.random((*steps, 5)) < 0.5 if steps else None
-    loss, score, answers = loss_and_score_sums(
-        VectorHold(numbers=3), outputs, Batch(np.zeros(()), targets, mask)
-    )
+    loss, score, answers = loss_and_score_sums(outputs, Answers(targets, mask, VectorHold().loss))
     each = ((outputs - targets) ** 2).mean(0)[slice(None) if mask is None else mask]
     assert answers == each.size
     assert loss == score == pytest.approx(each.sum(), rel=1e-6)
@@ -226,9 +226,9 @@ def test_streams_never_meet():
     trainer = Program.of(one).trainer
     keys = [
         train_operands(trainer, one).key,
-        eval_operands(trainer, one, EVALUATE, 0).key,
-        eval_operands(trainer, one, EVALUATE, 1).key,
-        eval_operands(trainer, one, STRETCH).key,
+        eval_operands(trainer, one, Stream.EVALUATE, 0).key,
+        eval_operands(trainer, one, Stream.EVALUATE, 1).key,
+        eval_operands(trainer, one, Stream.STRETCH).key,
     ]
     others = replace(one, seed=2), replace(one, lag=4), replace(one, model=replace(one.model, units=2))
     keys += [train_operands(Program.of(other).trainer, other).key for other in others]
@@ -246,7 +246,7 @@ def test_the_verdict_is_of_fresh_sequences_at_least_as_many_as_asked():
     one = member("delay_line", 2, seed=4, model={"units": 2}, evaluation={"sequences": 300})
     (ended,) = train([one], ONE)
     assert ended.status == "unsolved"
-    key = stream(one, EVALUATE)
+    key = stream(one, Stream.EVALUATE)
     assert ended.score == pytest.approx(plain_score(one, ended.weights, key, 2, 256), abs=1e-6)
     assert ended.score != pytest.approx(plain_score(one, ended.weights, key, 1, 256), abs=1e-6)
 
@@ -258,7 +258,7 @@ def test_the_stretched_score_is_what_the_stored_weights_give(task):
     (ended,) = train([one], ONE)
     lag, length = one.task.stretched(3, 20)
     assert max(lag, length) >= 60
-    wanted = plain_score(one, ended.weights, stream(one, STRETCH), 1, 256, lag, length)
+    wanted = plain_score(one, ended.weights, stream(one, Stream.STRETCH), 1, 256, lag, length)
     assert ended.stretched == pytest.approx(wanted, rel=1e-4)
 
 
@@ -322,13 +322,19 @@ def plainly(one):
     state, mean, passed, asked, row, step = optimizer.init(weights), None, 0, 0, None, 0
     while step < recipe.budget or row is None:
         for _ in range(min(ask.every, recipe.budget - step)):
-            weights, state, right = update(weights, state, jax.random.fold_in(stream(one, TRAIN), step))
+            weights, state, right = update(
+                weights, state, jax.random.fold_in(stream(one, Stream.TRAIN), step)
+            )
             mean, step = float(right) if mean is None else 0.9 * mean + 0.1 * float(right), step + 1
         if mean < 0.98 and step < recipe.budget:
             passed = 0
             continue
         score = plain_score(
-            one, weights, stream(one, EVALUATE, asked), -(-ask.sequences // 256), min(ask.sequences, 256)
+            one,
+            weights,
+            stream(one, Stream.EVALUATE, asked),
+            -(-ask.sequences // 256),
+            min(ask.sequences, 256),
         )
         asked, passed = asked + 1, passed + 1 if score >= 0.99 else 0
         if row is None and passed == ask.successive:

@@ -1,4 +1,4 @@
-"""The benchmark of designs: it runs, and `adaptive` saves what the pages say it does."""
+"""The designs, simulated: `adaptive` saves what the pages say it does."""
 
 import json
 from pathlib import Path
@@ -6,18 +6,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-
-from benchmarks import designs, runner
-from benchmarks.designs import DESIGNS, LINES
+from simulation import DESIGNS, LINES, draw, run
 
 ADAPTIVE, BISECT = "adaptive, precision=0.15", "bisect, 8 seeds"
-
-
-@pytest.mark.slow
-def test_tiny_runs(capsys):
-    runner.main(["designs", "--tiny"])
-    out = capsys.readouterr().out
-    assert all(f"| copy of 8 | {name} |" in out for name in DESIGNS)
 
 
 @pytest.mark.slow
@@ -25,7 +16,7 @@ def test_tiny_runs(capsys):
 def test_adaptive_saves_a_third_of_a_bisection_and_more_and_its_intervals_hold_the_truth(line):
     """As in the table, of fewer studies."""
     runs = [
-        designs.run(line, "simulated", name, designs.draw(line, "simulated", k, 8), DESIGNS[name][1])
+        run(line, "simulated", name, draw(line, "simulated", k, 8), DESIGNS[name][1])
         for k in range(100, 104)
         for name in (ADAPTIVE, BISECT)
     ]
@@ -41,7 +32,7 @@ def test_adaptive_saves_a_third_of_a_bisection_and_more_and_its_intervals_hold_t
 
 def test_what_was_measured_is_what_the_pages_say():
     """docs/train.md: three to six tenths of a bisection's steps, with intervals a few per cent wider."""
-    path = Path(__file__).parents[2] / "benchmarks" / "results" / "designs.json"
+    path = Path(__file__).parents[2] / "docs" / "designs.json"
     results = pl.DataFrame(json.loads(path.read_text())["results"])
     means = results.group_by("kind", "line", "design").agg(pl.col("steps", "width", "held").mean())
     ours, theirs = (means.filter(design=name) for name in (ADAPTIVE, BISECT))

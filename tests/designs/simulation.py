@@ -1,4 +1,5 @@
-"""What designs cost to the same interval of u90, and whether it holds the truth; nothing is trained.
+"""A simulation of designs: what they cost to an interval of u90, and whether it holds the truth; nothing is
+trained. `python -m tests.designs.simulation` writes docs/designs.json in minutes, for docs/decides.md.
 
 Each line of lags is one of the published atlas. `simulated`: curves fitted to its rows, shifted together by
 10 % and lag by lag by 5 % (standard deviations), their steepness by 30 %, a lapse to .1, and seeds of one
@@ -7,23 +8,22 @@ published seeds did, between widths by straight lines in log2 units; the truth i
 A member that fails takes its whole budget; one that passes, as much as one of the lag's published rows.
 """
 
-import argparse
+import json
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from benchmarks import report
-from benchmarks.report import say
-from benchmarks.runner import Outcome as Report
 from memcap.config import Member
 from memcap.designs.adaptive import PRECISION, Adaptive
-from memcap.designs.bisect import Bisect, Outcome
+from memcap.designs.bisect import Bisect
+from memcap.designs.design import Outcome
 from memcap.models.model import Model
 from memcap.recipes import Recipe
 from memcap.runtime.published import ATLAS, rows_file
@@ -32,7 +32,6 @@ from memcap.thresholds.curve import Counts, Floats
 from memcap.thresholds.lags import believe
 from memcap.thresholds.logistic import logistic, logit
 
-PEERS: tuple[str, ...] = ()
 ENDS = np.array([0.025, 0.5, 0.975])
 SHIFT, SCATTER = np.log2(1.1), np.log2(1.05)  # of log2 u50, of all lags and of each
 STEEPNESS = 0.3  # of log slope
@@ -73,7 +72,6 @@ DESIGNS = {  # by title: seeds of a width, and the design; None: all of the grid
     f"adaptive, precision={PRECISION:g}": (8, Adaptive),
     "adaptive, precision=.3": (8, partial(Adaptive, precision=0.3)),
 }
-BASE, CURVE = "bisect, 8 seeds", [name for name in DESIGNS if name.startswith("bisect")]
 
 
 @dataclass(frozen=True)
@@ -88,7 +86,7 @@ class DesignsPlan:
 
 @dataclass(frozen=True, eq=False)
 class Published:
-    """What the atlas holds of a line.
+    """The atlas of one line.
 
     Args:
         lags: (L,), with the length of each.
@@ -122,7 +120,7 @@ class Draw:
 
 @dataclass(frozen=True)
 class Result:
-    """What one design made of one draw.
+    """The outcome of one design on one draw.
 
     Args:
         members: that it trained; steps: theirs, in budgets; work: steps x length x (units + 8)^2.
@@ -140,42 +138,9 @@ class Result:
     held: float
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Beside the usual ones: how many studies."""
-    parser.set_defaults(core="2 processes (not pinned)")
-    parser.add_argument(
-        "--studies",
-        type=int,
-        default=DesignsPlan.simulated,
-        help="simulated of each line; a third as many replayed",
-    )
-
-
-def benchmark(arguments: argparse.Namespace, facts: Mapping[str, Any]) -> Report:
-    """Draw studies and let every design ask."""
-    plan = DesignsPlan(simulated=arguments.studies, replayed=max(1, arguments.studies // 3))
-    if arguments.tiny:
-        plan = DesignsPlan((replace(LINES[2], widths=12),), 1, 1, 1)
-    tasks = [
-        (line, kind, k)
-        for kind, count in (("simulated", plan.simulated), ("replayed", plan.replayed))
-        for k in range(count)
-        for line in plan.lines
-    ]
-    results: list[Result] = []
-    if plan.processes == 1:
-        results += [each for task in tasks for each in outcomes(task)]
-    else:
-        with ProcessPoolExecutor(plan.processes) as pool:
-            for done, each in enumerate(pool.map(outcomes, tasks), start=1):
-                results += each
-                say(f"{done} of {len(tasks)} studies")
-    return Report(page(plan, results, facts), {"plan": asdict(plan), "results": [asdict(r) for r in results]})
-
-
 @cache
 def published(line: Line) -> Published:
-    """The rows of a line, and what they say."""
+    """Read the rows of a line, and fit them."""
     rows = pl.read_parquet(rows_file(ATLAS)).filter(task=line.task, cell=line.cell, recipe=line.recipe)
     for knob, value in line.knobs:
         rows = rows.filter(pl.col("knobs").str.json_path_match(f"$.{knob}") == str(value))
@@ -203,7 +168,7 @@ def published(line: Line) -> Published:
 
 
 def draw(line: Line, kind: str, number: int, seeds: int) -> Draw:
-    """A study that could have been; the same truth for every number of seeds."""
+    """Draw a study that could have been; the same truth for every number of seeds."""
     atlas, log_widths = published(line), np.log2(np.arange(1, line.widths + 1))
     rng = np.random.default_rng([zlib.crc32(f"{line.title}, {kind}".encode()), number])
     lags = len(atlas.lags)
@@ -227,7 +192,7 @@ def draw(line: Line, kind: str, number: int, seeds: int) -> Draw:
 
 
 def outcomes(task: tuple[Line, str, int]) -> list[Result]:
-    """What each design makes of one draw."""
+    """Run each design on one draw."""
     line, kind, number = task
     return [
         run(line, kind, name, draw(line, kind, number, seeds), design)
@@ -236,7 +201,7 @@ def outcomes(task: tuple[Line, str, int]) -> list[Result]:
 
 
 def run(line: Line, kind: str, name: str, study: Draw, design: Callable[..., Any] | None) -> Result:
-    """One design, to its end."""
+    """Run one design to its end."""
     atlas, (lags, widths, seeds) = published(line), study.passed.shape
     trained = np.zeros(study.passed.shape, bool)
     if design is None:
@@ -270,7 +235,7 @@ def run(line: Line, kind: str, name: str, study: Draw, design: Callable[..., Any
 
 
 def judged(atlas: Published, study: Draw, trained: np.ndarray) -> Floats:
-    """Low, middle and high of u90, (L, 3), by the model that `memcap answer` reads."""
+    """Return low, middle and high of u90, (L, 3), by the model that `memcap answer` reads."""
     counts = {}
     for k, lag in enumerate(atlas.lags):
         runs = trained[k].sum(axis=1)
@@ -280,37 +245,16 @@ def judged(atlas: Published, study: Draw, trained: np.ndarray) -> Floats:
     return np.array([beliefs[lag].quantiles(0.9, ENDS) for lag in atlas.lags])
 
 
-def numbers(result: Result) -> list[float]:
-    """What is averaged."""
-    return [result.members, result.steps, result.work, result.width, result.held]
+def main() -> None:
+    """Draw studies of every line, and let every design ask."""
+    plan = DesignsPlan()
+    kinds = (("simulated", plan.simulated), ("replayed", plan.replayed))
+    tasks = [(line, kind, k) for kind, count in kinds for k in range(count) for line in plan.lines]
+    with ProcessPoolExecutor(plan.processes) as pool:
+        results = [each for found in pool.map(outcomes, tasks) for each in found]
+    data = {"plan": asdict(plan), "results": [asdict(each) for each in results]}
+    (Path(__file__).parents[2] / "docs" / "designs.json").write_text(json.dumps(data, indent=1) + "\n")
 
 
-def lines_of(results: list[Result], kind: str) -> Iterator[list[str]]:
-    """The table's lines."""
-    for title in dict.fromkeys(each.line for each in results):
-        own = [each for each in results if (each.line, each.kind) == (title, kind)]
-        means = {
-            name: np.mean([numbers(each) for each in own if each.design == name], axis=0) for name in DESIGNS
-        }
-        base, curve = means[BASE], sorted((means[name] for name in CURVE), key=lambda mean: mean[3])
-        for name, (members, steps, work, width, held) in means.items():
-            same = ""
-            if name.startswith("adaptive"):
-                # what bisections of 4, 8 and 16 seeds would take to an interval as wide as this
-                logs = np.interp(width, [mean[3] for mean in curve], [np.log(mean[1]) for mean in curve])
-                same = f"{steps / np.exp(logs):.0%}"
-            yield [
-                *(title, name, f"{members:,.0f}", f"{steps:,.0f}", f"{steps / base[1]:.0%}"),
-                *(f"{work / base[2]:.0%}", f"{np.exp(width):.2f}", f"{held:.0%}", same),
-            ]
-
-
-def page(plan: DesignsPlan, results: list[Result], facts: Mapping[str, Any]) -> str:
-    """The report, as Markdown."""
-    heads = ["line", "design", "members", "steps, in budgets", "of bisect's", "seconds, of bisect's"]
-    heads += ["high / low of u90", "holds the truth", "steps, of bisect's to that interval"]
-    lines = []
-    for kind, count in (("simulated", plan.simulated), ("replayed", plan.replayed)):
-        lines += ["", f"## {kind.title()}: {count} studies of each line", ""]
-        lines.append(report.table(heads, list(lines_of(results, kind))))
-    return report.page("Designs", facts, [" ".join((__doc__ or "").split())], lines)
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""The choice of a race: which configs race, and over which recipes and rates."""
+
+from typing import Any
+
+from memcap.designs.axes import Grid, grids_of
+from memcap.designs.design import FEWEST_WIDTHS
+from memcap.knobs import UserError
+from memcap.recipes import is_recommended, race_axes, starts_itself
+
+
+def raced_axes(config: dict[str, Any], design: str) -> list[Grid] | None:
+    """Add the recipes and rates that race (`memcap.recipes.race_axes`) to the axes that name no recipe.
+
+    Either design=race asks for a race; or recipe=auto has nothing to go by: nothing is recommended for the
+    task, and the axes leave room for a search, three widths or more.
+
+    Args:
+        config: as in `memcap.designs.axes.members`.
+        design: one of `memcap.designs.DESIGNS`.
+
+    Returns:
+        The axes; None where nothing races.
+
+    Raises:
+        UserError: one recipe alone, or one learning rate of it, which is no race; axes that are none.
+    """
+    grids = list(grids_of(config["axes"], config))
+    if not any(grids):
+        return None
+    kinds = [_kinds_of_cells(grid, config) for grid in grids]
+    if design == "race":
+        _check_race(grids, kinds, config)
+    elif not _needs_race(grids, kinds, config):
+        return None
+    axes = config["axes"] if isinstance(config["axes"], list) else [config["axes"]]
+    return [
+        grid if "recipe" in grid else _with_race(grid, own_start=kind == {True})
+        for grid, kind in zip(axes, kinds, strict=True)
+    ]
+
+
+def _with_race(grid: Grid, own_start: bool) -> Grid:
+    """Add to a grid the axes of a race that it does not have, after its own."""
+    return grid | {name: values for name, values in race_axes(own_start).items() if name not in grid}
+
+
+def _kinds_of_cells(grid: Grid, config: dict[str, Any]) -> set[bool]:
+    """Return whether the cells of a grid start themselves; both values where they differ."""
+    cells = grid.get("model.cell", [config["model"]["cell"]])
+    return {starts_itself(cell) for cell in sorted(set(map(str, cells)))}
+
+
+def _check_race(grids: list[Grid], kinds: list[set[bool]], config: dict[str, Any]) -> None:
+    """Refuse a race that has nothing to compare."""
+    recipe = (config["recipe"] or {}).get("name", "auto")
+    is_open = any("recipe" not in grid for grid in grids)
+    if recipe != "auto" and is_open:
+        raise UserError(
+            f"design=race: recipe={recipe} is one recipe; leave recipe=auto, or list some in axes, as in"
+            " {recipe: [curriculum, hold]}"
+        )
+    if _has_one_rate(grids, kinds, config):
+        raise UserError(
+            "design=race: one learning rate is no race, and rates are what races for cells that start"
+            " themselves; leave it, or list some in axes, as in {recipe.lr: [0.003, 0.03]}"
+        )
+    if {True, False} in kinds and is_open:
+        raise UserError(
+            "design=race: cells that start themselves race over rates, others over recipes; give each kind a"
+            " grid of its own in axes, or name the recipes"
+        )
+
+
+def _needs_race(grids: list[Grid], kinds: list[set[bool]], config: dict[str, Any]) -> bool:
+    """Return whether recipe=auto has nothing to go by, and the axes leave room for a search."""
+    recipe = (config["recipe"] or {}).get("name", "auto")
+    if recipe != "auto" or any("recipe" in grid for grid in grids):
+        return False
+    if min(len(grid.get("model.units", [None])) for grid in grids) < FEWEST_WIDTHS:
+        return False
+    tasks = {task for grid in grids for task in grid.get("task", [config["task"]["name"]])}
+    if any(is_recommended(str(task)) for task in tasks):
+        return False
+    return {True, False} not in kinds and not _has_one_rate(grids, kinds, config)
+
+
+def _has_one_rate(grids: list[Grid], kinds: list[set[bool]], config: dict[str, Any]) -> bool:
+    """Return whether some grid names no recipe and one rate, though rates are what races for its cells."""
+    rate = (config["recipe"] or {}).get("lr")
+    for grid, kind in zip(grids, kinds, strict=True):
+        rates = grid.get("recipe.lr", [rate] if rate else [])
+        if "recipe" not in grid and kind == {True} and len(rates) == 1:
+            return True
+    return False

@@ -1,0 +1,113 @@
+"""The interface of a design: which members of a study are trained, and in which order."""
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import replace
+from functools import lru_cache
+from typing import NamedTuple
+
+from memcap.config import Evaluation, Member
+from memcap.models.model import Model
+from memcap.recipes import ResolvedRecipe
+from memcap.tasks import Task
+
+DESIGNS = ("grid", "bisect", "adaptive", "race")
+FEWEST_WIDTHS = 3  # of a search
+
+
+class Outcome(NamedTuple):
+    """The part of a member's result that a design asks for.
+
+    Args:
+        passed: whether it became what its training was for.
+        steps: training steps that it took.
+        share: its best held-out score, on a scale from 0 at chance to 1 for a perfect one.
+    """
+
+    passed: bool
+    steps: int = 0
+    share: float = 0.0
+
+    @classmethod
+    def of(cls, member: Member, passed: bool, steps: int, best: float) -> "Outcome":
+        """Return the outcome of a member with the best held-out score `best`, an accuracy or an error; NaN
+        if it has none."""
+        chance, perfect = member.facts.chance, float(member.task.higher_is_better)
+        share = (best - chance) / (perfect - chance)
+        return cls(passed, steps, min(1.0, max(0.0, share)) if math.isfinite(share) else 0.0)
+
+
+class SearchKey(NamedTuple):
+    """The facts that the members of one search of widths share: all but width and seed.
+
+    Args:
+        model: the network, at one unit.
+        lag, length: None where the key spans all lags.
+        recipe: None where the key spans all recipes.
+    """
+
+    task: Task
+    model: Model
+    evaluation: Evaluation
+    lag: int | None
+    length: int | None
+    recipe: ResolvedRecipe | None
+
+    @classmethod
+    def of(cls, member: Member) -> "SearchKey":
+        """Return the key of a member's search."""
+        return cls(
+            member.task,
+            _at_one_unit(member.model),
+            member.evaluation,
+            member.lag,
+            member.length,
+            member.recipe,
+        )
+
+    @property
+    def across_lags(self) -> "SearchKey":
+        """The same key for all lags and lengths."""
+        return self._replace(lag=None, length=None)
+
+    @property
+    def across_recipes(self) -> "SearchKey":
+        """The same key for all recipes."""
+        return self._replace(recipe=None)
+
+
+@lru_cache(maxsize=1024)
+def _at_one_unit(model: Model) -> Model:
+    return replace(model, units=1)
+
+
+class Design(ABC):
+    """A design that decides from results which members are trained; they may end in any order."""
+
+    @property
+    @abstractmethod
+    def candidates(self) -> list[Member]:
+        """All members that it may ask for."""
+
+    @property
+    @abstractmethod
+    def estimate(self) -> int:
+        """The number of members that are still to end, at most, as far as can be said by now."""
+
+    @property
+    def usual(self) -> int | None:
+        """The number of members that are still to end in most simulated studies, where that is known."""
+        return None
+
+    @abstractmethod
+    def first_members(self) -> list[Member]:
+        """Return the members to begin with; empty if the store holds all that is wanted."""
+
+    @abstractmethod
+    def next_members(self, member: Member, outcome: Outcome) -> list[Member]:
+        """Return the members wanted now that one that it asked for has ended; empty while others must end
+        first.
+
+        Raises:
+            ValueError: the member was not asked for, or has ended before.
+        """

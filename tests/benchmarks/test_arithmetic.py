@@ -1,0 +1,194 @@
+"""What benchmarks make of their seconds: floors, sums over a grid, ratios. Nothing here depends on how fast
+anything is."""
+
+from dataclasses import replace
+
+import jax
+import numpy as np
+import polars as pl
+import pytest
+
+from benchmarks import accelerator, cells, cost, frontier, loop, process, report, step, study
+from benchmarks.accelerator import Device, Floor, Lanes, Measured, Peaks
+from benchmarks.cost import Point, slope
+from benchmarks.frontier import Cell, FrontierPlan, Study
+from benchmarks.loop import Phases, StudyPlan
+from benchmarks.peers.base import Shape
+from benchmarks.protocol import TINY, Timing
+from benchmarks.roofline import Ceilings, floor
+from benchmarks.workloads import EVERY, LAST, WORKLOADS
+from memcap.config import task_of
+
+FACTS = report.machine(["step"], 1, 0.1)
+CEILINGS = Ceilings(peak=100e9, peak_of="XLA", tanh=0.4e-9)
+PEAKS = Peaks(bandwidth=1e12, products=1e13)
+PLAN = FrontierPlan()
+
+
+def test_the_floor_counts_products_and_tanh():
+    last = Shape(units=16, features=7, outputs=2, steps=60, batch=128, every=False)
+    assert floor(last, CEILINGS) == pytest.approx(24 * 60 * 128 * 16**2 / 100e9 + 5 * 60 * 128 * 16 * 0.4e-9)
+    readout = 6 * 60 * 128 * 16 * 2 / 100e9
+    assert floor(replace(last, every=True), CEILINGS) == pytest.approx(floor(last, CEILINGS) + readout)
+
+
+def test_a_step_is_told_relative_to_keras_with_its_share_of_the_floor():
+    rows = [
+        step.Row(LAST.key, LAST.shape(units), name, Timing((k, 2 * k, 8 * k), (1,), 9), 0.25, 1.0, 0.0, 0.0)
+        for k, name in ((1, "keras"), (2, "memcap"))
+        for units in LAST.units
+    ]
+    lines = step.section(rows, LAST).splitlines()
+    found = [line.split("|")[2].strip() for line in lines if line.startswith("| memcap")]
+    assert found == ["2.00 (25%)", "4e+03 [2e+03, 1.6e+04]", "0.2"]
+    page = step.page(step.Measured(rows, CEILINGS, {"last": 3e-15}), [LAST], TINY, FACTS)
+    assert "3.0e-15 of PyTorch's" in page
+    assert "other work ran" in page
+
+
+def test_batches_are_the_tasks_own():
+    for workload in WORKLOADS:
+        shape, drawn = workload.shape(4), workload.draw(3)
+        assert drawn.inputs.shape == (3, shape.steps, shape.batch)
+        assert drawn.inputs.max() < shape.features
+        assert (drawn.inputs[0] != drawn.inputs[1]).any()
+    assert (drawn.mask[:, : EVERY.lag] == 0).all()
+    assert drawn.mask[:, EVERY.lag :].all()
+
+
+def test_a_padding_weight_costs_the_time_of_a_wider_program():
+    plan = cells.CellsPlan(cells=("GRUCell",), units=(8,), lags=(20,))
+    times = {"while": (650e-6, 100), "native": (130e-6, 100), cells.PADDED: (133e-6, 1100)}
+    steps = [cells.Step("GRUCell", 8, 20, loop, *each) for loop, each in times.items()]
+    assert "| GRUCell | 8 | 20 | 650 | 130 | 5.0 | 3.0 |" in cells.page(steps, plan, FACTS)
+
+
+def test_a_matrix_cell_is_told_relative_to_memcap():
+    seconds = {"memcap": (3e-3, 2e-3), "scan": (1e-3, 4e-3)}
+    rows = [
+        cells.Row("mamba2", 8, 20, name, Timing((1.0, 1.0), cpu, 5), 1e-7, 1e-6)
+        for name, cpu in seconds.items()
+    ]
+    assert "| mamba2 | 8 | 20 | 2000 | 1000 (0.50) |" in cells.matrix_page(rows, TINY, FACTS)
+
+
+def test_numpys_latch_is_memcaps():
+    task, batches = task_of("latch", []), loop.latch(3, 10, 64, 0)
+    shape = StudyPlan().shape(10, 8)
+    assert (shape.features, shape.outputs) == (task.features, task.outputs)
+    np.testing.assert_array_equal(batches.inputs[:, 0], batches.targets)
+    assert set(np.unique(batches.inputs[:, 1:-1])) == {2, 3, 4, 5}
+    assert set(np.unique(batches.inputs[:, -1])) == {task.vocabulary - 1}
+
+
+def test_compiling_is_taken_out_of_the_phase_it_happens_in():
+    phases = Phases()
+    with phases("train"):
+        phases.compiled(loop.COMPILING[0], 2.0)
+        phases.compiled(loop.COMPILING[1], 3.0, fun_name="f")
+        phases.compiled("/something/else", 7.0)
+    assert phases.seconds["compile"] == 5.0
+    assert phases.seconds["train"] == pytest.approx(-5.0, abs=1.0)
+
+
+def test_a_study_is_told_by_medians_with_preparation_taken_off():
+    phases = {"import": 1.0, "data": 2.0, "build": 0.5, "compile": 2.0, "train": 3.0}
+    samples = [study.Sample("keras", "cold", wall, wall / 2, phases) for wall in (10.0, 30.0, 22.0)]
+    samples += [study.Sample("memcap", "cold", wall, wall / 2, {"train": 3.0}) for wall in (5.0, 4.0, 9.0)]
+    page = study.page(samples, StudyPlan(), 3, FACTS)
+    assert "| Keras 3 on JAX, fit | 22.0 | 11.0 | 4.40 | 4.00 | 4.40 | 1.0 | 2.0 |" in page
+    assert "18 runs of 200 steps" in page
+
+
+def everywhere(name, compiling, step):
+    """The same at every sampled cell."""
+    return [Cell(name, *place, compiling, step) for place in PLAN.places]
+
+
+def test_a_bilinear_cost_is_added_up_exactly():
+    def seconds(length, units):
+        return 0.3 + 2.0 * length + 0.7 * units + 0.1 * length * units
+
+    exact = sum(seconds(t, u) for t in PLAN.lengths("delay_line") for u in PLAN.units)
+    assert PLAN.lengths("delay_line") == [12, 14, 18, 32, 64]
+    sampled = {cell: seconds(*cell) for cell in PLAN.cells("delay_line")}
+    assert PLAN.total("delay_line", sampled) == pytest.approx(exact)
+
+
+def test_a_peer_compiles_each_model_linen_each_cell_and_memcap_each_width():
+    found = [each for name in ("keras", "linen", "memcap") for each in everywhere(name, 2.0, 1e-3)]
+    assert PLAN.runs == 1920
+    assert frontier.whole(PLAN, found, "keras") == pytest.approx((2.0 * PLAN.runs, PLAN.runs))
+    assert frontier.whole(PLAN, found, "linen")[0] == pytest.approx(2.0 * PLAN.runs / 8)
+    assert frontier.whole(PLAN, found, "memcap")[0] == pytest.approx(2.0 * 2 * 24)
+
+
+def test_equal_work_is_shared_by_the_workers_and_memcap_pays_for_all_else():
+    found = everywhere("keras", 0.0, 1e-3) + everywhere("memcap", 2.0, 0.5e-3)
+    studies = {"sample": Study(160, wall=60.0, training=80.0, compiling=20.0)}
+    studies["native full"] = Study(1920, 240.0, 400.0, 24.0)
+    seconds = frontier.equal_work(PLAN, found, studies)
+    assert seconds["keras"] == pytest.approx((960.0, 0.0))
+    assert seconds["memcap"] == pytest.approx((480.0 + 48.0 + 10.0, 48.0))
+    page = frontier.page(PLAN, found, studies, FACTS)
+    assert "| memcap, engine.loop=native | 4.0 | 0.45 | 5% |" in page
+
+
+def test_members_that_stop_early_are_refused():
+    with pytest.raises(process.ProgramError, match="1 of 3 members"):
+        frontier.check_steps(pl.DataFrame({"steps": [4, 3, 4]}), 4)
+
+
+def test_a_slope_is_that_of_the_upper_half():
+    places = [1, 2, 4, 8, 16, 32]
+    assert slope(places, [5.0, 5.0, 5.0, *(0.1 * x**2 for x in places[3:])]) == pytest.approx(2.0)
+    assert slope([1, 2], [3.0, 6.0]) == pytest.approx(1.0)
+    assert slope(places, [1.0] * 5 + [-1.0]) is None
+
+
+def test_a_points_members_differ_in_width_and_seed():
+    members = Point(2, 1, (1, 3), 2, steps=6).resolved(first_seed=5)
+    assert [(m.model.units, m.seed) for m in members] == [(1, 5), (1, 6), (3, 5), (3, 6)]
+    assert {(m.length, m.recipe.batch, m.recipe.budget, m.evaluation.every) for m in members} == {
+        (4, 2, 6, 6)
+    }
+
+
+def test_a_trainer_whose_members_stop_early_says_so(monkeypatch):
+    monkeypatch.setattr(cost, "train", lambda members, engine: [type("Ended", (), {"steps": 3})])
+    with pytest.raises(RuntimeError, match=r"took \[3\] steps"):
+        cost.Trainer().train(Point(steps=4))
+
+
+def test_the_floor_of_lanes_is_the_larger_of_bytes_and_products():
+    floor = Floor.of(Point(units=50, lag=50, batch=32))
+    rows, parameters = 200 * 32, 4 * 50 * (2 + 50 + 1) + 51 * 2
+    assert floor.moved == 4 * (12 * 50 * rows + 8 * rows + 9 * rows + 8 * parameters)
+    assert floor.operations == 24 * rows * 50**2 + 6 * rows * 50 * 2
+    assert floor.seconds(PEAKS) == (floor.moved / 1e12, floor.operations / 1e13)
+
+
+@pytest.mark.parametrize(("error", "told"), [("RESOURCE_EXHAUSTED", True), ("INTERNAL", False)])
+def test_lanes_that_memory_does_not_hold_are_told_and_any_other_error_is_raised(monkeypatch, error, told):
+    def broken(code, point, chunks):
+        raise jax.errors.JaxRuntimeError(error)
+
+    monkeypatch.setattr(Lanes, "_time", broken)
+    if told:
+        assert Lanes().time(Point(), 2) is None
+    else:
+        with pytest.raises(jax.errors.JaxRuntimeError, match=error):
+            Lanes().time(Point(), 2)
+
+
+def test_the_page_of_lanes_has_rates_shares_and_what_did_not_fit():
+    plan = accelerator.AcceleratorPlan()
+    timed = []
+    for units, lag in plan.lags:
+        timed.append((plan.point(units, lag, 1), (1.0, 9.0, 0.1)))
+        timed.append((plan.point(units, lag, 4), None))
+    page = accelerator.page(Measured(Device("gpu", "A Card", 2, 60 << 30), PEAKS, timed), plan, FACTS)
+    share = 50 * max(Floor.of(plan.point(8, 8, 1)).seconds(PEAKS))
+    assert f"| 1 | 50 ({share:.2%}) |" in page
+    assert "| 4 | memory too small | memory too small | memory too small |" in page
+    assert "A Card (gpu), 60 GiB for JAX; 2 here" in page
