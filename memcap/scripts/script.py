@@ -231,7 +231,8 @@ def _constants(member: Member) -> str:
 def _peak(member: Member) -> float:
     """Under a curriculum the rate falls by its own lag."""
     recipe = member.recipe
-    return recipe.lr if recipe.curriculum is not None else recipe.peak(member.lag)
+    units = member.model.units
+    return recipe.rate(units) if recipe.curriculum is not None else recipe.peak(member.lag, units)
 
 
 def _draw(member: Member, windows: bool) -> str:
