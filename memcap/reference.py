@@ -54,7 +54,7 @@ def loss_and_scores(weights: jax.Array, member: Member, batch: Batch) -> tuple[j
 
 def optimizer_of(member: Member) -> optax.GradientTransformationExtraArgs:
     """Return the recipe's way from a gradient to an update: clip, direction, decay, learning rate."""
-    recipe, peak = member.recipe, member.recipe.peak(member.lag)
+    recipe, peak = member.recipe, member.recipe.peak(member.lag, member.model.units)
     clip = optax.clip if recipe.clip_by == "element" else optax.clip_by_global_norm
     others = {"sgd": optax.trace(0.9), "rmsprop": optax.scale_by_rms(0.99, 1e-8, eps_in_sqrt=False)}
     direction = others.get(recipe.optimizer, optax.scale_by_adam())
