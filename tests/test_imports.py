@@ -42,7 +42,7 @@ MATHS = "__future__ abc collections dataclasses flax functools jax math memcap n
 LATE = {  # who may import where it is needed, and what
     "memcap.cells": {"memcap.cells"},  # Flax, which reference widths of its own cells do without
     # JAX, which who only reads rows does without
-    "memcap.config": {"memcap.loops", "memcap.models.network"},
+    "memcap.config": {"memcap.loops", "memcap.models.architecture"},
     "memcap.launch.slurm": {  # submitit, which is optional
         "hydra_plugins.hydra_submitit_launcher.config",
         "submitit",
@@ -175,7 +175,7 @@ def test_only_what_finds_things_by_name_imports_by_name():
     ("module", "line"),
     [
         ("memcap.tasks.latch", "from memcap.cells import Cell"),
-        ("memcap.models.network", "from memcap import config"),
+        ("memcap.models.architecture", "from memcap import config"),
         ("memcap.training.step", "def late():\n    import memcap.studies.run"),
         ("memcap.studies.run", "from memcap.report.tables import summarize"),
         ("memcap.planning.plan", "from memcap.studies import run"),

@@ -17,8 +17,8 @@ from memcap.config import Engine
 from memcap.loops import Answers, gated_native, gru_native, loss_and_score_sums, lstm_native
 from memcap.loops.gated_native import CASES as SIZES
 from memcap.loops.gated_native import is_right, loss_over_time
+from memcap.models.architecture import Architecture
 from memcap.models.model import Model
-from memcap.models.network import Architecture
 from memcap.tasks.base import Batch, Task
 from memcap.tasks.copy import Copy
 from memcap.tasks.delay_line import DelayLine
