@@ -1,5 +1,5 @@
-"""The Linear Recurrent Unit (Orvieto et al., 2023): a complex number a unit that turns and decays, h' =
-lambda h + gamma B x."""
+"""The Linear Recurrent Unit (Orvieto et al., 2023): a complex number per unit that turns and decays,
+h' = lambda h + gamma B x."""
 
 from __future__ import annotations
 

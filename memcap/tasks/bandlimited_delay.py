@@ -50,7 +50,7 @@ class BandlimitedDelay(Task):
     loss: ClassVar[Literal["classes", "values"]] = "values"
     vocabulary: ClassVar[None] = None
     features: ClassVar[int] = 1  # the signal
-    outputs: ClassVar[int] = DELAYS  # one value a delay
+    outputs: ClassVar[int] = DELAYS  # one value per delay
 
     def shortest(self, lag: int) -> int:
         """2 lag + 1: the first moment at which a whole window is held, and all of it is still asked for."""

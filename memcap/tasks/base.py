@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from jaxtyping import Array, Bool, Float, Int, Key, UInt32
 
 Operand: TypeAlias = "int | Int[Array, '']"
-# Share of the way from chance to a perfect score up to which a score says nothing: who has one that is no
-# better is as good as a net without memory.
+# Share of the way from chance to a perfect score up to which a score says nothing: a net with no better one
+# is as good as one without memory.
 BEYOND_CHANCE = 0.1
 # Share of the bits that an accuracy of .99 still asks for: 1 - H(.01), by rate-distortion; larger alphabets
 # ask for more.

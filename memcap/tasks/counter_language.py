@@ -24,10 +24,10 @@ class CounterLanguage(Task):
     ! is due where the word is over).
 
     `lag` is the largest n: each sequence has its own n, drawn evenly from 1 to `lag`. If all had n = lag, a
-    clock would do in place of a count of the a's; so the first b comes at no known step, and who is right on
-    all sequences of a lag counts up to it. A word begins at the first step, and blanks follow it. All
-    sequences of a batch have their last answer at the last step, as in other tasks: there it is asked once
-    more whether the word is over, which is in sight unless its last letter comes just then.
+    clock would do in place of a count of the a's; so the first b comes at no known step, and a net that is
+    right on all sequences of a lag counts up to it. A word begins at the first step, and blanks follow it.
+    All sequences of a batch have their last answer at the last step, as in other tasks: there it is asked
+    once more whether the word is over, which is in sight unless its last letter comes just then.
 
     With `recipe.lags` = uniform each batch has its own largest n, so that short words come more often.
 
@@ -48,7 +48,7 @@ class CounterLanguage(Task):
 
     @property
     def outputs(self) -> int:
-        """One logit a letter from b on, and one for the end, in that order."""
+        """One logit per letter from b on, and one for the end, in that order."""
         return self.symbols
 
     def shortest(self, lag: int) -> int:

@@ -54,7 +54,7 @@ class DelayLine(Task):
 
     @property
     def outputs(self) -> int:
-        """One logit a symbol, or the one real number."""
+        """One logit per symbol, or the one real number."""
         return self.features
 
     def shortest(self, lag: int) -> int:

@@ -52,7 +52,7 @@ class Dyck(Task):
 
     @property
     def outputs(self) -> int:
-        """One logit a type."""
+        """One logit per type."""
         return self.types
 
     def shortest(self, lag: int) -> int:

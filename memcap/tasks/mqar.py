@@ -103,12 +103,12 @@ class Mqar(Task):
 
     @property
     def features(self) -> int:
-        """One number a symbol."""
+        """One number per symbol."""
         return 2 * self.symbols + 1
 
     @property
     def outputs(self) -> int:
-        """One logit a value."""
+        """One logit per value."""
         return self.symbols
 
     @property

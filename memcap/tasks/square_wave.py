@@ -26,9 +26,10 @@ class SquareWave(Task):
     The run comes once, at a random step: a clock alone says nothing. Its place need not be held, only how
     long ago it was, so this is one event and a count. The first one after it is due d + `lag` steps later.
 
-    Most answers are zeros, and who says nothing but zeros is right at 1 - d / T of T steps: accuracies are
-    near 1 throughout, and a curriculum's `advance` must be above that. So solved is not .99: it is at most a
-    hundredth of the errors that zeros make, which leaves at least 1 - d / 100 of the sequences without any.
+    Most answers are zeros, and a net that says nothing but zeros is right at 1 - d / T of T steps: accuracies
+    are near 1 throughout, and a curriculum's `advance` must be above that. So solved is not .99: it is at
+    most a hundredth of the errors that zeros make, which leaves at least 1 - d / 100 of the sequences without
+    any.
 
     Source: Kent & Murray (2024), "A technical note on the architectural effects on maximum dependency lengths
     of recurrent neural networks", with d = 5, by a summary; how long their sequences are it does not say.

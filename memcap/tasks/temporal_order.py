@@ -45,7 +45,7 @@ class TemporalOrder(Task):
 
     @property
     def outputs(self) -> int:
-        """One logit an order: 4 or 8, read as a binary number with X = 0, Y = 1 and the earliest symbol
+        """One logit per order: 4 or 8, read as a binary number with X = 0, Y = 1 and the earliest symbol
         first."""
         return 2**self.relevant
 

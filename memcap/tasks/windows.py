@@ -45,7 +45,7 @@ class Windows(Task):
     name: ClassVar[str] = "windows"
     answers: ClassVar[Literal["last", "every"]] = "every"
     vocabulary: ClassVar[int] = 2  # the bits; a first bit of 0 looks like what follows it
-    outputs: ClassVar[int] = 2  # one logit a bit
+    outputs: ClassVar[int] = 2  # one logit per bit
 
     @property
     def reset_carry(self) -> bool:
