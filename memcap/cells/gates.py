@@ -83,8 +83,8 @@ class Gates:
                 return [orthogonal(rng, units) for _ in self.roles]
             return [rng.standard_normal((units, units)) / math.sqrt(units) for _ in self.roles]
 
-        # One draw over all gates, as in Keras: with one draw per gate the inputs are up to twice as large, which
-        # saturates the candidate and keeps a delay line of lag 50 at chance.
+        # One draw over all gates, as in Keras: with one draw per gate the inputs are up to twice as large,
+        # which saturates the candidate and keeps a delay line of lag 50 at chance.
         drawn = {self.kernel: glorot(rng, features, len(self.roles) * units)}
         if self.recurrent is not None:
             gains = [init.gain if role == "candidate" else 1.0 for role in self.roles]
