@@ -40,7 +40,6 @@ HEIGHT = {"memcap": 0} | {
 # What a task, a cell or a network may know of the world: no files, no configuration, no results.
 MATHS = "__future__ abc collections dataclasses flax functools jax math memcap numpy sys typing"
 LATE = {  # who may import where it is needed, and what
-    "memcap.cells": {"memcap.cells"},  # Flax, which reference widths of its own cells do without
     # JAX, which who only reads rows does without
     "memcap.config": {"memcap.loops", "memcap.models.architecture"},
     "memcap.launch.slurm": {  # submitit, which is optional
