@@ -1,5 +1,4 @@
-"""How far a job is: counted once as it trains, written every couple of seconds, read by all who show it.
-Needs no JAX.
+"""A job's heartbeat: written every couple of seconds, read by all who show how far it is. Needs no JAX.
 
     DIR/jobs/TOKEN.json             its heartbeat: who it is and how far, written aside and renamed
     DIR/jobs/TOKEN.members.parquet  the members that it may train, written once as it begins (`MEMBERS`)
@@ -66,7 +65,7 @@ class Running:
 
 @dataclass(frozen=True)
 class Heartbeat:
-    """What a job says of itself.
+    """The state of a job, in its own words.
 
     Args:
         token: of the job, which names its files (shards.py).
@@ -104,12 +103,12 @@ class Heartbeat:
 
     @property
     def here(self) -> bool:
-        """Whether it runs, or ran, on this host."""
+        """Return whether it runs, or ran, on this host."""
         return self.host == socket.gethostname()
 
     @property
     def exists(self) -> bool:
-        """Whether there is such a process, as far as can be seen from here."""
+        """Return whether there is such a process, as far as can be seen from here."""
         if not self.here:
             return True
         try:
@@ -122,13 +121,15 @@ class Heartbeat:
 
     @property
     def age(self) -> float:
-        """Seconds since it was written."""
+        """Return the seconds since it was written."""
         return max(0.0, time.time() - self.updated)
 
     @property
     def alive(self) -> bool:
-        """Whether the job still trains: it has not ended, is there, and this is no older than
-        `HEARTBEAT_TIMEOUT`."""
+        """Return whether the job still trains.
+
+        It has not ended, is there, and this is no older than `HEARTBEAT_TIMEOUT`.
+        """
         return self.ended is None and self.exists and self.age < HEARTBEAT_TIMEOUT
 
 
@@ -141,11 +142,11 @@ class _Training:
         self.step, self.loss, self.time = step, loss, now
 
     def share(self, since: int = 0) -> float:
-        """Of its budget, that it has trained since a step."""
+        """Return the share of its budget that it has trained since a step."""
         return (self.step - since) / (self.budget or self.step or 1)
 
     def left(self, now: float) -> float | None:
-        """Seconds to its budget, at its pace so far; None before its second chunk."""
+        """Return the seconds to its budget, at its pace so far; None before its second chunk."""
         steps = self.step - self.first_step
         if not steps:
             return None
@@ -208,7 +209,7 @@ class JobProgress:
             self.to_come = to_come
 
     def heartbeat(self) -> Heartbeat:
-        """What there is to say now."""
+        """Return the heartbeat of this moment."""
         with self.lock:
             return Heartbeat(
                 token=self.token,
@@ -231,7 +232,7 @@ class JobProgress:
             )
 
     def longest(self, most: int, seconds: float = 0.0) -> list[Running]:
-        """The members that have trained longest, at most so many, of those that have for so many seconds."""
+        """Return members that have trained for so many seconds, those that have trained longest first."""
         with self.lock:
             return self._longest(most, seconds)
 
@@ -244,7 +245,7 @@ class JobProgress:
         ]
 
     def _seconds_left(self) -> float | None:
-        """Members in training count by the share of their budgets."""
+        """Estimate the seconds to the end; members in training count by the share of their budgets."""
         # Only what this job has trained tells of its pace: a member may have been half-trained when it began.
         trained = self.done + sum(each.share(since=each.resumed_at) for each in self.training.values())
         if not trained:
@@ -255,8 +256,7 @@ class JobProgress:
 
 @contextlib.contextmanager
 def writing(progress: JobProgress, members: pl.DataFrame) -> Generator[None]:
-    """Within, a thread writes the job's heartbeat every couple of seconds; at the end the last one says how
-    it ended. Costs the job nothing.
+    """Write the job's heartbeat every couple of seconds, in a thread; the last one says how it ended.
 
     Whatever cannot be written is left out: training goes on. Files of earlier jobs that this one makes up for
     are deleted.
@@ -301,8 +301,7 @@ def writing(progress: JobProgress, members: pl.DataFrame) -> Generator[None]:
 
 
 def read(folder: Path) -> dict[str, Heartbeat]:
-    """The last heartbeats of the jobs of a study's folder, by token; files that cannot be read are
-    skipped."""
+    """Read the last heartbeats of the jobs of a folder, by token; files that hold none are skipped."""
     heartbeats = {}
     for path in sorted((folder / "jobs").glob("[!.]*.json")):
         with contextlib.suppress(BadFileError, OSError, ValueError, TypeError, KeyError, AttributeError):
@@ -318,7 +317,7 @@ def read(folder: Path) -> dict[str, Heartbeat]:
 
 
 def _digest(values: dict[str, Any]) -> str:
-    """Of a heartbeat, without the digest itself."""
+    """Compute the digest of a heartbeat's fields."""
     return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]
 
 
@@ -334,7 +333,7 @@ def write_members(folder: Path, token: str, members: pl.DataFrame) -> None:
 
 
 def read_members(folder: Path, token: str, columns: Sequence[str] = tuple(MEMBERS)) -> pl.DataFrame:
-    """The members that a job may train (of a search all that it may ask for), with the columns of `MEMBERS`.
+    """Read the members that a job may train, of a search all that it may ask for.
 
     Of jobs of memcap 0.1 only the keys are known, all else is null. None are known where there is no sound
     file.
@@ -352,7 +351,7 @@ def read_members(folder: Path, token: str, columns: Sequence[str] = tuple(MEMBER
 
 
 def keys_of(folder: Path, token: str) -> frozenset[str]:
-    """The keys of the members that a job may train."""
+    """Return the keys of the members that a job may train."""
     return frozenset(read_members(folder, token, ["key"])["key"])
 
 
