@@ -51,7 +51,7 @@ def over_seeds(score: str) -> list[pl.Expr]:
     return [final.median().alias(score), *extremes, pl.len().alias("seeds")]
 
 
-def groups(data: pl.DataFrame, column: str, name: str) -> dict[str, list[float]]:
+def group(data: pl.DataFrame, column: str, name: str) -> dict[str, list[float]]:
     """Group the values of a column, in the order of the data.
 
     Args:
@@ -64,7 +64,7 @@ def groups(data: pl.DataFrame, column: str, name: str) -> dict[str, list[float]]
     return {name.format(**dict(zip(by, key, strict=True))): own[column].to_list() for key, own in parts}
 
 
-def named(data: pl.DataFrame, column: str, key: str, names: Mapping[Any, str]) -> dict[str, list[float]]:
+def pick(data: pl.DataFrame, column: str, key: str, names: Mapping[Any, str]) -> dict[str, list[float]]:
     """Pick the values of a column for these values of another one, named in words; an empty list for one
     without nets.
 

@@ -20,7 +20,7 @@ def code(
     recipe: Recipe | None = None,
     heading: str = "",
 ) -> str:
-    """A script for a framework, as `memcap.scripts.script`.
+    """Write the script of an answer for a framework.
 
     Args:
         framework: one of `memcap.scripts.FRAMEWORKS`.

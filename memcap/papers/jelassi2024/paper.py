@@ -30,7 +30,7 @@ from matplotlib.axes import Axes
 
 from memcap.figures import Drawn
 from memcap.papers import Claim, Finding, Paper, marks
-from memcap.papers.claims import all_of, at_least, below, compare, each, knob, least_widths, named
+from memcap.papers.claims import all_of, at_least, below, compare, each, knob, least_widths, pick
 
 VECTOR = {"linear": "linear", "LRU": "LRU", "GRUCell": "GRU", "lstm": "LSTM"}
 LINEAR, GATED = {"linear": "linear", "LRU": "LRU"}, {"GRUCell": "GRU", "lstm": "LSTM"}
@@ -134,7 +134,7 @@ def _bound(rows: pl.DataFrame) -> Finding:
 
 def _long(rows: pl.DataFrame) -> Finding:
     own = curves(rows).filter(symbols=SYMBOLS, items=LONGEST)
-    linear, gated = (named(own, "most", "cell", cells) for cells in (LINEAR, GATED))
+    linear, gated = (pick(own, "most", "cell", cells) for cells in (LINEAR, GATED))
     words = "{name} {own.most:.2f}"
     can = each(linear, words, lambda shares: max(shares) >= HALF, start="best nets: ", join=", ")
     return all_of(can, each(gated, words, below(HALF), join=", "), join=", ")
@@ -185,7 +185,7 @@ def _matrix(rows: pl.DataFrame) -> Finding:
     numbers = [_of(fewest(data), *each) for each in strings]
     words = f"{SHORT} symbols: {{a:g}} against {{b:g}}"
     dear = compare({"": numbers}, words, lambda a, b: min(a) >= TIMES * max(b))
-    longer = named(data.filter(symbols=SYMBOLS, items=MIDDLE), "most", "cell", MATRIX)
+    longer = pick(data.filter(symbols=SYMBOLS, items=MIDDLE), "most", "cell", MATRIX)
     start = f"best at {MIDDLE}: "
     return all_of(dear, each(longer, "{name} {own.most:.2f}", below(HALF), start=start, join=", "))
 

@@ -25,7 +25,7 @@ from matplotlib.axes import Axes
 
 from memcap.figures import Drawn
 from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, marks
-from memcap.papers.claims import all_of, at_least, at_most, compare, each, groups, rank_correlation, share_of
+from memcap.papers.claims import all_of, at_least, at_most, compare, each, group, rank_correlation, share_of
 
 LSTM = "OptimizedLSTMCell"
 CELLS = {LSTM: "LSTM", "GRUCell": "GRU", "SimpleCell": "tanh RNN"}
@@ -108,7 +108,7 @@ def _draw_nets(axes: Axes, own: pl.DataFrame, k: int, budget: int) -> None:
 def _beyond(rows: pl.DataFrame) -> Finding:
     own = with_most_steps(rows).filter(pl.col("lag") > LONGEST).sort("lag", "cell", "units")
     named = own.with_columns(pl.col("cell").replace(CELLS))
-    learnt = groups(named, "learnt", "lag {lag}, {cell}, {units} units")
+    learnt = group(named, "learnt", "lag {lag}, {cell}, {units} units")
     return each(learnt, "{name}: {own.total} of {own.number}", at_most(0))
 
 
