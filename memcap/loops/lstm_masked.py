@@ -86,7 +86,7 @@ def _lstm_masked_fwd(
 
 
 def _lstm_masked_bwd(saved: tuple[Any, ...], cotangents: Any) -> tuple[Any, ...]:
-    """A reset carry and a cut carry have the same gradient into the past: none."""
+    """Go backwards over time. A reset carry and a cut carry have the same gradient into the past: none."""
     weights, over, factor, residuals, first, last = saved
     kernel, _, _, readout = weights
     features, columns = kernel.shape
@@ -94,7 +94,8 @@ def _lstm_masked_bwd(saved: tuple[Any, ...], cotangents: Any) -> tuple[Any, ...]
     start = start_backward(weights, over, last, cotangents)
 
     def step(state: Any, _: Any, valid: Any, row: Any) -> tuple[Any, Any]:
-        """The h that enters step t + 1 is what step t made: its weights' gradient is due here."""
+        """Go back through a step. The h that enters step t + 1 is what step t made: its weights' gradient is
+        due here."""
         (dc, dh), dw, db, dz_after = state
         (x_after, factor_after), here, residuals, d_output = row
         *gates, c = jnp.split(residuals, 5, 0)

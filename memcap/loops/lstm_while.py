@@ -162,7 +162,7 @@ def weight_gradients(weights: Weights, d_readout: Any, dw: Any, db: Any, symbols
 
 
 def _lstm_while_bwd(saved: tuple[Any, ...], cotangents: Any) -> tuple[Any, ...]:
-    """A reset carry and a cut carry have the same gradient into the past: none."""
+    """Go backwards over time. A reset carry and a cut carry have the same gradient into the past: none."""
     weights, over, factor, residuals, last = saved
     kernel, _, _, readout = weights
     features, columns = kernel.shape
