@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from memcap.config import Engine, Evaluation, Member, member_of, resolve, task_defaults
-from memcap.knobs import UserError, defaults, knob
+from memcap.knobs import UserError, completed, defaults, knob
 from memcap.models.model import Model
 from memcap.recipes import Recipe, ResolvedRecipe, recipe_file
 from memcap.tasks import Facts, task_class, task_classes
@@ -54,7 +54,7 @@ def test_it_fills_itself_in():
         Evaluation(until="solved"),
         0,
     )
-    assert made.recipe == ResolvedRecipe(**recipe_file("hold"), optimizer="adam", clip_by="norm")
+    assert made.recipe == ResolvedRecipe(**completed(Recipe, recipe_file("hold")))
     assert made.init is not None
     assert made.facts == Latch().facts(5, 7)
 
@@ -123,28 +123,15 @@ def test_it_trains():
 MISTAKES = [
     (lambda: Member("latch", 5), "task: must be an object of memcap.Task, not str"),
     (lambda: Member(Latch, 5), "task: must be an object of memcap.Task, not ABCMeta"),
-    (lambda: Member(Latch(symbols=1), 5), "task.symbols=1: must be at least 2"),
     (lambda: Member(Latch(symbols=2.0), 5), "task.symbols=2.0: must be a whole number"),
-    (lambda: Member(Latch(symbols=[2]), 5), "task.symbols=[2]: must be a whole number"),
     (lambda: Member(DelayLine(reals=1), 5), "task.reals=1: must be true or false"),
-    (lambda: Member(Latch(), 0), "task.lag=0: must be a whole number, at least 1"),
-    (lambda: Member(Latch(), "5"), "task.lag=5: must be a whole number"),
     (lambda: Member(Latch(), 5.0), "task.lag=5.0: must be a whole number"),
     (lambda: Member(Latch(), True), "task.lag=True: must be a whole number"),
-    (lambda: Member(Latch(), None), "task.lag=None: must be a whole number"),
-    (
-        lambda: Member(Latch(), 10**9),
-        "task.lag=1000000000: must be a whole number, at least 1 and at most 1000000",
-    ),
     (lambda: Member(Count(), 2), "task.lag=2: must be a whole number, at least 3"),
     (lambda: Member(Latch(), 5, 6), "task.length=6: a latch of lag 5 needs at least 7 steps"),
-    (lambda: Member(Latch(), 5, 7.5), "task.length=7.5: must be a whole number"),
     (lambda: replace(Member(Latch(), 5), lag=6), "task.length=7: a latch of lag 6 needs at least 8 steps"),
     (lambda: Member(Latch(), 5, model="lstm"), "model: must be an object of memcap.Model, not str"),
-    (lambda: Member(Latch(), 5, model=Model(units=0)), "model.units=0: must be at least 1"),
     (lambda: Member(Latch(), 5, model=Model(units=2.5)), "model.units=2.5: must be a whole number"),
-    (lambda: Member(Latch(), 5, model=Model(units=None)), "model.units=None: must be a whole number"),
-    (lambda: Member(Latch(), 5, model=Model(cell="Foo")), "model.cell=Foo: no such cell; one of GRUCell,"),
     (
         lambda: Member(Latch(), 5, model=Model(cell=Model)),
         "must be text, MODULE:CLASS for a cell of your own",
@@ -156,9 +143,6 @@ MISTAKES = [
     (lambda: Member(Latch(), 5, recipe="hold"), "recipe: must be an object of memcap.Recipe, not str"),
     (lambda: Member(Latch(), 5, recipe=Recipe("nope")), "recipe=nope: no such recipe; one of auto, chrono,"),
     (lambda: Member(Latch(), 5, recipe=Recipe(3)), "recipe.name=3: must be text"),
-    (lambda: Member(Latch(), 5, recipe=Recipe(lr=-1)), "recipe.lr=-1: must be above 0"),
-    (lambda: Member(Latch(), 5, recipe=Recipe(lr=[1])), "recipe.lr=[1]: must be a number"),
-    (lambda: Member(Latch(), 5, recipe=Recipe(lr="fast")), "recipe.lr=fast: must be a number"),
     (lambda: Member(Latch(), 5, recipe=Recipe(batch=1.5)), "recipe.batch=1.5: must be a whole number"),
     (
         lambda: Member(Latch(), 5, recipe=Recipe(init="flax")),
@@ -172,17 +156,7 @@ MISTAKES = [
         lambda: Member(Latch(), 5, evaluation={"every": 5}),
         "evaluation: must be an object of memcap.Evaluation, not dict",
     ),
-    (lambda: Member(Latch(), 5, evaluation=Evaluation(every=0)), "evaluation.every=0: must be at least 1"),
-    (
-        lambda: Member(Latch(), 5, evaluation=Evaluation(sequences=1.5)),
-        "evaluation.sequences=1.5: must be a whole number",
-    ),
-    (lambda: Member(Latch(), 5, seed=-1), "seed=-1: must be a whole number, at least 0"),
     (lambda: Member(Latch(), 5, seed=1.0), "seed=1.0: must be a whole number"),
-    (
-        lambda: Member(Latch(), 5, seed=2**31),
-        "seed=2147483648: must be a whole number, at least 0 and at most 1000000000",
-    ),
     (
         lambda: Member(Obvious(), 5),
         "a net without memory scores accuracy 0.5 (by its own facts), which meets the criterion >= 0.5",
