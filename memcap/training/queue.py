@@ -41,8 +41,8 @@ class Listener:
         """Take a piece of a member's curve. A member that was taken over from a dead worker goes on at its
         checkpoint, or at step 0."""
 
-    def finish(self, population: str, results: Sequence[Result]) -> None:
-        """Take the results of members that have ended; `population` names the program that trained them."""
+    def finish(self, program: str, results: Sequence[Result]) -> None:
+        """Take the results of members that have ended; `program` names the one that trained them."""
 
     def save_checkpoints(self, checkpoints: Sequence[Checkpoint]) -> None:
         """Take states of members in flight. From here on a member's course is the same, whoever trains it."""
