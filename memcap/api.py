@@ -29,7 +29,7 @@ from memcap.recipes import Recipe
 from memcap.runtime.published import rows_file
 from memcap.store import shards
 from memcap.store.files import BadFileError
-from memcap.store.row_checks import check_rows
+from memcap.store.row_checks import check_copies, check_rows
 from memcap.store.rows import VERDICTS, complete
 from memcap.store.shards import OUTPUTS
 from memcap.store.study import Study
@@ -415,6 +415,7 @@ def _rows(rows: pl.DataFrame | str | Path) -> pl.DataFrame:
     try:
         table = complete(rows)
         check_rows(table)
+        check_copies(rows, table)
     except (BadFileError, pl.exceptions.PolarsError) as error:
         raise UserError(
             f"rows: {' '.join(str(error).split())}; give what memcap.train returned, or a folder"

@@ -17,9 +17,11 @@ from functools import cache
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
-from memcap.runtime.lazy import jax, jnp, lax
 from memcap.sequences import Sequences, at_the_end, example
 from memcap.tasks import Batch, Task
 from memcap.tasks.base import integers

@@ -8,12 +8,12 @@ import re
 from pathlib import Path
 from string import Template
 
+import jax
 import numpy as np
 
 from memcap.config import Member
 from memcap.knobs import UserError, set_words
 from memcap.recipes import EPSILON, MOMENTUM, RMS_DECAY, ResolvedRecipe
-from memcap.runtime.lazy import jax
 from memcap.scripts.memcap_source import memcap_source
 from memcap.scripts.numpy_source import NoTwinError, draws_unseen, numpy_source
 from memcap.tasks import Batch
@@ -246,7 +246,8 @@ def _constants(member: Member) -> str:
 def _peak(member: Member) -> float:
     """Return the peak learning rate; under a curriculum it falls by the lag of each step."""
     recipe = member.recipe
-    return recipe.lr if recipe.curriculum is not None else recipe.peak(member.lag)
+    units = member.model.units
+    return recipe.rate(units) if recipe.curriculum is not None else recipe.peak(member.lag, units)
 
 
 def _draw(member: Member, windows: bool) -> str:
