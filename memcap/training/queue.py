@@ -41,8 +41,8 @@ class Listener:
         """A piece of a member's curve. One that was taken over from a dead worker goes on at its checkpoint,
         or at step 0."""
 
-    def finish(self, population: str, results: Sequence[Result]) -> None:
-        """Members have ended; `population` names the program that trained them."""
+    def finish(self, program: str, results: Sequence[Result]) -> None:
+        """Members have ended; `program` is the name of what trained them."""
 
     def save_checkpoints(self, checkpoints: Sequence[Checkpoint]) -> None:
         """States of members in flight. What comes of a member from here on is the same, whoever trains it."""

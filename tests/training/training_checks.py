@@ -62,9 +62,9 @@ class Remembers(Listener):
             else:
                 points.append((step, values))
 
-    def finish(self, population, ended) -> None:
+    def finish(self, program, ended) -> None:
         self.results += ended
-        self.populations += [population] * len(ended)
+        self.populations += [program] * len(ended)
 
 
 def programs(members, engine: Engine) -> dict[Program, list[Member]]:
