@@ -36,7 +36,7 @@ def program(
     together: bool = True,
     steps: tuple[int, int] = (STEPS, EVALUATION_STEPS),
 ) -> Program:
-    """As an accelerator would get it."""
+    """Lower it as an accelerator would get it."""
     way = ("associative", True) if together else ("while", False)
     return cls(Trainer(TrainSpec.of(member), *steps, *way), LANES)
 
