@@ -16,9 +16,9 @@ from flax import nnx
 from memcap import figures, store
 from memcap.capacity import cell_map, sources
 from memcap.capacity import frontier as frontiers
-from memcap.capacity.answer import Answer
 from memcap.capacity.nets import PREFIX, find_net
 from memcap.capacity.points import At, columns
+from memcap.capacity.question import Question
 from memcap.cells import cell_classes, flax_cell_names
 from memcap.config import Engine, Evaluation, Member, member_of, task_of
 from memcap.designs import DESIGNS, checked_precision
@@ -26,6 +26,7 @@ from memcap.designs.axes import axis, check_count
 from memcap.knobs import LONGEST, MOST, UserError, field_values, names_of, typed, whole
 from memcap.models.model import MOST_LAYERS, Model
 from memcap.recipes import Recipe
+from memcap.report.answer_words import PrintedAnswer
 from memcap.runtime.published import rows_file
 from memcap.store import shards
 from memcap.store.files import BadFileError
@@ -287,7 +288,7 @@ def answer(
     layers: int = 1,
     knobs: Sequence[str] = (),
     **values: Any,
-) -> Answer:
+) -> PrintedAnswer:
     """How many units for this task at this lag. Print it for words; `.units` is the width to take.
 
     Args:
@@ -317,10 +318,11 @@ def answer(
     lag = whole(_plain(lag), "lag", 1, LONGEST)
     layers = whole(_plain(layers), "layers", 1, MOST_LAYERS)
     name = sources.cell_name(_text(_names_of_cells(cell), "cell"))
+    question = Question(task, lag, Model(name, 1, layers=layers), share, at, budget)
     if isinstance(rows, pl.DataFrame):
-        return sources.from_rows(_rows(rows), task, lag, share, at, budget, cell=name, layers=layers)
+        return PrintedAnswer.of(sources.from_rows(_rows(rows), question))
     place = None if rows is None else _place(rows, "rows")
-    return sources.best_answer(task, lag, share, at, budget, place, cell=name, layers=layers)
+    return PrintedAnswer.of(sources.best_answer(question, place))
 
 
 @dataclass(frozen=True)
