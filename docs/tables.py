@@ -29,13 +29,12 @@ from memcap.capacity import cell_map
 from memcap.capacity.answer import answer
 from memcap.capacity.cell_map import needs
 from memcap.capacity.comparison import in_numbers
+from memcap.capacity.costs import content, costs, family, sentence
 from memcap.capacity.frontier import best_recipes, fit_all_recipes, frontier
+from memcap.capacity.layers import COUNTS, shapes
 from memcap.capacity.points import Point, label
 from memcap.capacity.question import Question
 from memcap.config import Evaluation, task_of
-from memcap.figures.cells import COUNTS
-from memcap.figures.costs import content, costs, family, sentence
-from memcap.figures.layers import shapes
 from memcap.knobs import typed
 from memcap.models.model import Model
 from memcap.runtime.published import ATLAS, rows_file

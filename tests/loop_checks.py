@@ -1,15 +1,16 @@
-"""How tests run a cell over time by one of memcap's loops."""
+"""How tests run a cell, or a network, over time by one of memcap's loops."""
 
 from typing import NamedTuple
 
 import jax.numpy as jnp
 
 from memcap import loops
+from memcap.loops import Pass, Readout
 
 
 class Sizes(NamedTuple):
-    """Of a call: steps, those that count, sequences, features, units, outputs; whether inputs are reals; what
-    is returned."""
+    """Of a call: steps, those that count, sequences, features, units, outputs; whether inputs are vectors;
+    what is returned."""
 
     T: int
     steps: int
@@ -17,19 +18,32 @@ class Sizes(NamedTuple):
     F: int
     U: int
     O: int  # noqa: E741
-    real: bool
+    vectors: bool
     returned: str
 
 
-def run_loop(name, cell, inputs, carry, length=None, starts=None, reset=False, **options):
-    """The carry after `length` steps (default all), and hidden states (T, H, B) or the last one (H, B).
+def pass_over(inputs, length=None, starts=None, reset=False, every=True, **options):
+    """A pass over inputs.
+
+    Args:
+        length: how many steps count (default all).
+        starts: (T,) bool, where windows begin, or None; reset: whether the carry is zero there.
+        every: whether sequences are returned.
+        options: `readout`, a kernel, and `num_units`.
+    """
+    kernel = options.pop("readout", None)
+    readout = None if kernel is None else Readout(kernel, jnp.zeros(kernel.shape[1], kernel.dtype))
+    length = jnp.asarray(len(inputs) if length is None else length)
+    return Pass(inputs, length, starts, reset, every, readout, **options)
+
+
+def run_loop(name, cell, inputs, carry, **options):
+    """The carry after the last step that counts, and hidden states (T, H, B) or the last one (H, B).
 
     Args:
         name: of the loop.
-        starts: (T,) bool, where windows begin, or None; reset: as of `memcap.loops.Windows`.
-        options: of `memcap.loops.Loop.__call__`.
+        options: of `pass_over`.
     """
-    loop = loops.resolve(name, loops.Request(type(cell), "cpu", starts is not None))
-    windows = None if starts is None else loops.Windows(starts, reset)
-    length = jnp.asarray(len(inputs) if length is None else length)
-    return loop(cell, inputs, initial_carry=carry, seq_lengths=length, windows=windows, **options)
+    over = pass_over(inputs, **options)
+    loop = loops.resolve(name, loops.Request(type(cell), "cpu", over.window_starts is not None))
+    return loop(cell, carry, over)

@@ -9,18 +9,16 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 import pytest
 from command import files, memcap
 from study_rows import group, sealed, write
 from task_checks import draw
 
 import memcap as package
-from memcap import cli, figures, store
+from memcap import cli, store
 from memcap.capacity import sources
 from memcap.capacity.frontier import frontier
 from memcap.capacity.points import columns
-from memcap.cells import cell_classes
 from memcap.commands.answer import NOBODY
 from memcap.tasks import task_class, task_classes
 
@@ -103,85 +101,6 @@ def test_help_teaches(tmp_path):
     )
     assert memcap(tmp_path, "--version").out == f"memcap {package.__version__}\n"
     assert not list(tmp_path.iterdir())
-
-
-REFUSED = [
-    ("nope", "invalid choice: 'nope'"),
-    ("--", "the following arguments are required: COMMAND"),
-    ("nope:nope", "command=nope:nope: no module nope on Python's path or in the current folder"),
-    ("json:nope", "command=json:nope: the module json has no nope"),
-    (
-        "json:loads",
-        "command=json:loads: has no function add_arguments; memcap.commands says what a command must have",
-    ),
-    ("tasks --lag 0", "--lag: 0: must be a whole number, at least 1; see memcap tasks --help"),
-    ("tasks --lag soon", "--lag: soon: must be a whole number"),
-    ("frontier", "outputs: no such folder or file; train a study first"),
-    ("frontier empty", "empty: holds no rows; train a study first"),
-    ("frontier file", "file: not a readable table of rows"),
-    ("frontier other.parquet", "other.parquet: no column key; not a table of rows"),
-    ("collect", "outputs: no such folder or file"),
-    ("collect empty", "empty: holds no rows"),
-    ("figure", "the following arguments are required: name"),
-    (
-        "figure nope",
-        f"nope: no such figure; one of {', '.join(figures.summaries())}, or MODULE:NAME of your own",
-    ),
-    ("figure nope:nope", "figure=nope:nope: no module nope on Python's path or in the current folder"),
-    (
-        "figure json:loads empty",
-        "figure=json:loads: has no function draw; memcap.figures says what a figure must have",
-    ),
-    ("figure no-module:nope", "figure=no-module:nope: must be MODULE:NAME"),
-    ("figure frontier", "outputs: no such folder or file"),
-    ("figure frontier empty", "empty: holds no rows"),
-    ("answer --lag 5", "--task: not given; give --task and --lag, or neither to be asked"),
-    ("answer --knob symbols=4", "--task: not given; give --task and --lag, or neither to be asked"),
-    (
-        "answer --task latch",
-        "--lag: not given; how many time steps, as in: memcap answer --task latch --lag 50",
-    ),
-    ("answer --task latch --lag 5 --at solved", "--at: invalid choice: 'solved' (choose from "),
-    ("answer --task latch --lag 5 --budget 0", "--budget: 0: must be a whole number, at least 1"),
-    ("frontier --at solved", "--at: invalid choice: 'solved'"),
-    ("answer --task nope --lag 5", "no such task; one of adding,"),
-    ("answer --task latch --lag 0", "--lag: 0: must be a whole number, at least 1"),
-    ("answer --task temporal_order --lag 1", "--lag 1: the least lag of temporal_order is"),
-    ("answer --task latch --lag 5 --confidence 1", "--confidence: 1: must be a number above 0 and below 1"),
-    (
-        "answer --task latch --lag 5 --confidence nan",
-        "--confidence: nan: must be a number above 0 and below 1",
-    ),
-    ("answer --task latch --lag 5 --knob symbols", "--knob symbols: must be NAME=VALUE"),
-    ("answer --task latch --lag 5 --knob symbols=1", "task.symbols=1: must be at least 2"),
-    ("answer --task latch --lag 5 --knob nope=1", "task.nope: no such field; task has symbols, distractors"),
-    ("answer --task latch --lag 5 file", "file: not a readable table of rows"),
-    ("inspect --units 0", "--units: 0: must be a whole number, at least 1"),
-    ("inspect --timesteps -1", "--timesteps: -1: must be a whole number, at least 1"),
-    (
-        "inspect --cell Nope",
-        f"model.cell=Nope: no such cell; one of {', '.join(cell_classes())}, LSTMCell, or",
-    ),
-    ("export abc -o x.npz", "the following arguments are required: --layout"),
-    ("export abc -o x.npz --layout onnx", "invalid choice: 'onnx' (choose from"),
-    ("export abc -o x.npz --layout keras", "outputs: no such folder or file"),
-    ("export abc -o x.npz --layout keras --results empty", "abc: 0 members in empty"),
-]
-
-
-@pytest.mark.parametrize(("arguments", "expected"), REFUSED)
-def test_a_mistake_is_one_line_and_leaves_nothing(tmp_path, arguments, expected):
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "file").write_text("no rows")
-    pl.DataFrame({"lag": [1]}).write_parquet(tmp_path / "other.parquet")
-    before = files(tmp_path)
-    done = memcap(tmp_path, *arguments.split())
-    assert done.status == 2
-    assert done.out == ""
-    assert done.err.startswith("memcap: ")
-    assert done.err.count("\n") == 1
-    assert expected in done.err
-    assert files(tmp_path) == before
 
 
 @pytest.mark.parametrize("command", ["frontier", "collect", "figure frontier", "answer --task latch --lag 5"])

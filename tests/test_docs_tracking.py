@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from command import memcap
 
-from memcap import tracking
+from memcap.commands.mirror import NICENESS, PATIENCE
 from memcap.store.curves import MOST_POINTS, MOST_RUNNING, SECONDS_BETWEEN_WRITES
-from memcap.tracking.mirror import MOST_MEMBER_RUNS, NICENESS, PATIENCE, SECONDS_BETWEEN_POINTS, STREAM_AFTER
+from memcap.tracking import process
+from memcap.tracking.mirror import MOST_MEMBER_RUNS, SECONDS_BETWEEN_POINTS, STREAM_AFTER
 
 PAGE = (Path(__file__).parent.parent / "docs" / "tracking.md").read_text()
 BLOCKS = re.findall(r"```(bash|python)\n(.*?)```", PAGE, re.DOTALL)
@@ -31,7 +32,7 @@ def test_block(number, followed, monkeypatch, capsys, own_module):
         monkeypatch.setenv(f"WANDB_{name}_DIR", str(followed / name.lower()))
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("TRACKIO_DIR", str(followed / "trackio"))
-    monkeypatch.setattr(tracking, "SECONDS_AT_THE_END", 60.0)
+    monkeypatch.setattr(process, "SECONDS_AT_THE_END", 60.0)
     monkeypatch.syspath_prepend(followed)
     language, text = BLOCKS[number]
     if language == "python":
@@ -59,8 +60,8 @@ def test_the_page_says_the_numbers_of_the_code():
     assert f"at most {MOST_POINTS} points" in words
     assert f"more than {MOST_MEMBER_RUNS} members" in words
     assert f"every {SECONDS_BETWEEN_POINTS:g} seconds" in words
-    assert f"it has {tracking.SECONDS_AT_THE_END:g} seconds" in words
-    assert tracking.SECONDS_WHEN_INTERRUPTED == 0.5
+    assert f"it has {process.SECONDS_AT_THE_END:g} seconds" in words
+    assert process.SECONDS_WHEN_INTERRUPTED == 0.5
     assert "has half a second more" in words
     assert (STREAM_AFTER, PATIENCE) == (30, 60)
     assert f"the {MOST_RUNNING} that have trained longest" in words

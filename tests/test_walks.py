@@ -1,4 +1,4 @@
-"""CONTRIBUTING's walks are what runs: a training step in its six files, a row by way of all of its files."""
+"""CONTRIBUTING's walks are what runs: a training step in its eight files, a row by way of its fifteen."""
 
 import contextlib
 import os
@@ -8,22 +8,26 @@ import threading
 from pathlib import Path
 
 import jax
+import pytest
 from command import memcap
 
 import memcap as face
+from memcap.loops.lstm_native import IN_C
 from memcap.training.program import Program
 
 ROOT = Path(__file__).parents[1]
-# Found by name on the way, and helpers of all tasks: nothing of the method is in them.
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
+# Found by name on the way, and helpers of all tasks or cells: nothing of the method is in them.
 LOOKED_UP = {
     *("memcap/cells/__init__.py", "memcap/cells/registry.py", "memcap/loops/__init__.py"),
     *("memcap/runtime/plugins.py", "memcap/tasks/base.py", "memcap/runtime/lazy.py"),
+    *("memcap/loops/c_library.py", "memcap/loops/vectors.h"),  # the library by its name; vectors of numbers
 }
 
 
 def walk(heading):
     """The files of a walk, in order."""
-    text = (ROOT / "CONTRIBUTING.md").read_text().split(f"**{heading}**")[1]
+    text = CONTRIBUTING.split(f"**{heading}**")[1]
     (block, *_) = re.findall(r"```\n(.*?)```", text, re.DOTALL)
     return [line.split()[0] for line in block.splitlines()]
 
@@ -49,16 +53,37 @@ def watched(files):
     files |= found
 
 
-def test_a_training_step_is_read_in_six_files():
+def step_files(loop):
+    """The files of a training step, of an LSTM on a delay line, without those of LOOKED_UP; and what the page
+    lists."""
     (member,) = face.members(task="delay_line", lag=3, units=4, recipe="forget_bias")
-    program = Program.of(member, face.Engine(loop="reproducible"))
+    program = Program.of(member, face.Engine(loop=loop))
     state, operands, _ = program.example()
     lane = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), (state, operands))
     files = set()
     with watched(files):
         jax.eval_shape(lambda *arguments: program.trainer.train_chunk(*arguments), *lane)
-    assert len(walk("A training step")) <= 6
-    assert files - LOOKED_UP == set(walk("A training step"))
+    return files - LOOKED_UP, walk("A training step")
+
+
+def included(source):
+    """A source of C, and what it includes of its folder."""
+    names = re.findall(r'#include "(\w+\.h)"', source.read_text())
+    return {source}.union(*(included(source.with_name(name)) for name in names))
+
+
+@pytest.mark.skipif(IN_C.missing() is not None, reason=f"no native kernel: {IN_C.missing()}")
+def test_a_training_step_is_read_in_eight_files():
+    files, listed = step_files("auto")
+    in_c = {str(path.relative_to(ROOT)) for path in included(IN_C.source)} - LOOKED_UP
+    assert len(listed) <= 8
+    assert files | in_c == set(listed)
+
+
+def test_a_training_step_by_xla_has_other_files_for_the_last_four():
+    files, listed = step_files("reproducible")
+    (instead,) = re.findall(r"the last four are\s+(.*?) \(", CONTRIBUTING, re.DOTALL)
+    assert files == {*listed[:-4], *re.findall(r"`(.*?)`", instead)}
 
 
 def test_a_row_is_read_in_fifteen_files(tmp_path):

@@ -111,14 +111,14 @@ def stacked_weights(
     recurrent: Float[Array, "U G"],
     bias: Float[Array, " G"],
     readout: Float[Array, "U O"] | None,
-    real: bool,
+    symbols: bool,
 ) -> Float[Array, "G_and_O F_and_U"]:
     """(4U + O, F + U): all that a step multiplies its input and h with, in one matrix.
 
-    Of symbols exactly one is on at a step, so its column can carry the bias; the bias of real inputs is left
+    Of symbols exactly one is on at a step, so its column can carry the bias; the bias beside vectors is left
     to the caller. The product that makes step t's gates reads out step t - 1.
     """
-    table = kernel if real else kernel + bias
+    table = kernel + bias if symbols else kernel
     weights = jnp.concatenate([table, recurrent], 0).T
     if readout is not None:
         weights = jnp.concatenate([weights, jnp.pad(readout.T, ((0, 0), (len(kernel), 0)))], 0)

@@ -4,37 +4,35 @@ is there goes on, or stays."""
 import os
 import signal
 import sys
+import threading
 import time
 from argparse import SUPPRESS, ArgumentParser, Namespace
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from memcap.commands.arguments import location
 from memcap.knobs import UserError
 from memcap.runtime import jax_setup
 from memcap.runtime.published import is_published
-from memcap.store import shards
+from memcap.store import heartbeat, shards
 from memcap.store.follow import Follower
 from memcap.store.shards import OUTPUTS
 from memcap.store.status import studies
 from memcap.terminal.printing import member_name
 from memcap.terminal.words import warn_once
 from memcap.tracking import RUNS, WANDB_MODES, Tracking
-from memcap.tracking.mirror import (
-    NICENESS,
-    SECONDS_BETWEEN_POLLS,
-    Job,
-    Report,
-    Result,
-    Sender,
-    StudyMirror,
-    mirror,
-)
+from memcap.tracking.mirror import SECONDS_BETWEEN_POLLS, Sender, StudyMirror, StudyResult, mirror
+from memcap.tracking.report import figure_since, remove_files, report_path
+
+NICENESS = 10  # about a tenth of what a training process gets of a core that both want
+PATIENCE = 60.0  # seconds that a mirror has at most once the job beside it was killed
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Which study, and where it goes."""
+    """Take the study, and where it goes."""
     about = "folder of a study, or of many (default: outputs)"
     parser.add_argument("results", type=location, nargs="?", default=OUTPUTS, help=about)
     parser.add_argument(
@@ -57,7 +55,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--runs", choices=[*RUNS, "cell"], default="auto", metavar="{auto,member,seeds}", help=about
     )
     # As the process that trains starts it.
-    parser.add_argument("--beside-a-job", action="store_true", help=SUPPRESS)
+    parser.add_argument("--token", help=SUPPRESS)
     parser.add_argument("--study", help=SUPPRESS)
     parser.add_argument("--part", default="", help=SUPPRESS)
 
@@ -65,10 +63,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> None:
     """Send what one study after another holds, or follow one."""
     settings = Tracking(arguments.to, arguments.project, arguments.entity, arguments.wandb, arguments.runs)
-    if arguments.beside_a_job:
-        os.nice(NICENESS)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # the job ends it, or its own end does
-            signal.signal(number, signal.SIG_IGN)
+    if arguments.token:
         _beside_a_job(settings, arguments)
         os._exit(0)  # threads of a service that hangs hold nothing up
     if settings.is_off:
@@ -88,42 +83,61 @@ def _by_hand(settings: Tracking, arguments: Namespace) -> None:
     for folder in [place] if arguments.follow or place.is_file() else studies(place):
         follower = Follower(folder, arguments.session)
         ends = None if arguments.follow else lambda: True
-        make = _maker(settings, follower, arguments, Report())
+        make = _maker(settings, arguments, follower)
         mirrors = mirror(follower, make, ends, lambda: time.sleep(SECONDS_BETWEEN_POLLS))
         for path, why in follower.bad.items():
             warn_once(f"{path}: {why}; passed over")
         if not mirrors:
             raise shards.no_rows(folder)
         for study, each in mirrors.items():
-            each.finish(_result(folder, study))
-            if where := each.sender.close():
-                print(where)
-            if each.left:
-                print(settings.not_sent(each.left, folder), file=sys.stderr)
+            report = each.finish(_result(folder, study))
+            if report.where:
+                print(report.where)
+            if report.left:
+                print(settings.not_sent(report.left, folder), file=sys.stderr)
 
 
 def _beside_a_job(settings: Tracking, arguments: Namespace) -> None:
-    """Follow one command until that ends, or is gone."""
-    job, parent = Job(arguments.study), os.getppid()
-    follower = Follower(arguments.results, arguments.session)
-    ours = _maker(settings, follower, arguments, job)(arguments.study)
-    mirror(
+    """Follow one command until it ends, or is gone."""
+    os.nice(NICENESS)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # the job ends it, or its own end does
+        signal.signal(number, signal.SIG_IGN)
+    folder, token, parent, over = arguments.results, arguments.token, os.getppid(), threading.Event()
+    threading.Thread(target=_watch, args=[over], name="memcap-mirror-job", daemon=True).start()
+    follower = Follower(folder, shards.session_of(token))
+    mirrors = mirror(
         follower,
-        lambda study: ours if study == arguments.study else None,
-        lambda: job.gone.is_set() or os.getppid() != parent,
-        lambda: job.gone.wait(SECONDS_BETWEEN_POLLS),
-        job.members,
+        _maker(settings, arguments, follower, report_path(folder, token)),
+        lambda: over.is_set() or os.getppid() != parent,
+        lambda: over.wait(SECONDS_BETWEEN_POLLS),
+        heartbeat.read_members(folder, token).with_columns(study=pl.lit(arguments.study)),
     )
-    ours.finish(job.result)
-    job.end(ours.sender.close(), ours.left)
+    result = None
+    if (figure := figure_since(folder, token)) is not None:
+        table = pl.read_csv(figure.with_suffix(".csv"), infer_schema_length=None)
+        result = StudyResult(table.to_dicts(), figure)
+    for each in mirrors.values():
+        each.finish(result)
+    if os.getppid() != parent:
+        remove_files(folder, token)  # the job, which reads them, was killed
+
+
+def _watch(over: threading.Event) -> None:
+    """Wait in a thread for the end of the job, with which standard input ends."""
+    sys.stdin.read()
+    over.set()
+    time.sleep(PATIENCE)  # it ends us before, unless it was killed
+    os._exit(1)
 
 
 def _maker(
-    settings: Tracking, follower: Follower, arguments: Namespace, report: Report
-) -> Callable[[str], StudyMirror]:
-    """What makes the mirror of a study."""
+    settings: Tracking, arguments: Namespace, follower: Follower, report: Path | None = None
+) -> Callable[[str], StudyMirror | None]:
+    """Return what makes the mirror of a study, by its name, where that study is wanted."""
 
-    def make(study: str) -> StudyMirror:
+    def make(study: str) -> StudyMirror | None:
+        if arguments.study not in (None, study):
+            return None
         sender = Sender(settings.target(study, follower.folder, arguments.part), report)
         return StudyMirror(sender, study, settings.runs, _name)
 
@@ -131,7 +145,7 @@ def _maker(
 
 
 def _name(config: dict[str, Any]) -> str:
-    """The name of a member of which a folder has the row alone."""
+    """Return the name of a member of which a folder has the row alone."""
     jax_setup.setup()
     from memcap.config import member_of
     from memcap.studies.writer import members_table
@@ -143,8 +157,8 @@ def _name(config: dict[str, Any]) -> str:
         return member_name(task["name"], task["lag"], config["model"]["units"], config["seed"])
 
 
-def _result(folder: Path, study: str) -> Result:
-    """What a study found, of all rows in its folder."""
+def _result(folder: Path, study: str) -> StudyResult:
+    """Return what a study found, of all rows in its folder."""
     jax_setup.setup()
     from memcap import store
     from memcap.capacity.frontier import frontier
@@ -152,4 +166,4 @@ def _result(folder: Path, study: str) -> Result:
 
     points = frontier(store.read(folder).filter(study=study))
     image = (folder.parent if folder.is_file() else folder) / "figures" / "frontier.png"
-    return Result([columns(point) for point in points], image if image.exists() else None)
+    return StudyResult([columns(point) for point in points], image if image.exists() else None)

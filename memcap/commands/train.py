@@ -42,7 +42,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def options() -> ArgumentParser:
     """Hydra's options, for completion."""
-    return app.Parser()
+    return app.HydraParser()
 
 
 def run(arguments: Namespace) -> None:

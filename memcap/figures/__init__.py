@@ -59,7 +59,7 @@ class Draws(Protocol):
         ...
 
 
-FOLDER = plugins.Folder[Draws](__name__, "figure", ("draw",), shared=("style",))
+FOLDER = plugins.Folder[Draws](__name__, "figure", ("draw",), shared=("lines", "style"))
 summaries = FOLDER.summaries
 FORMER = {"law": "costs", "state": "cell_map"}  # names that figures had
 

@@ -21,9 +21,6 @@ OURS, GUESTS = "#1f4e79", "#c2410c"
 def draw(rows: pl.DataFrame) -> Drawn:
     """u90 of every cell on every task, in bytes of state and in parameters.
 
-    Args:
-        rows: of trained members, as `memcap.store.read` gives them.
-
     Raises:
         UserError: no rows.
     """

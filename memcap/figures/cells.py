@@ -1,38 +1,23 @@
 """Cells side by side: carry numbers and parameters that each needs, by lag."""
 
-import textwrap
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import polars as pl
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from memcap.capacity.comparison import Count, count_by_units, in_numbers
 from memcap.capacity.frontier import frontier
+from memcap.capacity.layers import COUNTS
 from memcap.capacity.points import Point, ends
 from memcap.figures import Drawn
-from memcap.figures.style import (
-    colour_and_marker,
-    draw_interval,
-    highest_end,
-    log2_axes,
-    pass_rules,
-    which_seeds_count,
-    write_below,
-)
+from memcap.figures.lines import Line, Panel, picture, rules, table, threshold_line
+from memcap.figures.style import colour_and_marker
 from memcap.knobs import UserError
-
-COUNTS = ("carry_numbers", "parameters")
-LINEAR = "one carry number per symbol held: the least for a linear cell"
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """u50 and u90 of each cell, turned into carry numbers and parameters by what the rows counted.
-
-    Args:
-        rows: of trained members, as `memcap.store.read` gives them.
+    """Draw u50 and u90 of each cell, turned into carry numbers and parameters by what the rows counted.
 
     Raises:
         UserError: no rows, or not one task alone.
@@ -46,12 +31,11 @@ def draw(rows: pl.DataFrame) -> Drawn:
             " such as memcap train sweeps=cells_side_by_side"
         )
     counts = {p.model.name: {name: count_by_units(rows, p, name) for name in COUNTS} for p in points}
-    data = [_columns(p, counts[p.model.name]) for p in points]
-    return Drawn(plot(points, counts), pl.DataFrame(data, infer_schema_length=None))
+    return Drawn(plot(points, counts), table(_columns(p, counts[p.model.name]) for p in points))
 
 
 def symbols_held(point: Point) -> int:
-    """Symbols that the task must hold at once: lag + 1 of a delay line."""
+    """Return how many symbols the task must hold at once: lag + 1 of a delay line."""
     return point.task.facts(point.lag, point.length).held
 
 
@@ -70,69 +54,41 @@ def _columns(point: Point, counts: dict[str, Count]) -> dict[str, Any]:
 
 
 def plot(points: Sequence[Point], counts: dict[str, dict[str, Count]]) -> Figure:
-    """Carry numbers on the left, parameters on the right; a line per cell, u90 filled and u50 open."""
-    figure = Figure(figsize=(10.4, 6.2))
-    panels = figure.subplots(1, 2)
-    lags, cells = sorted({p.lag for p in points}), list(dict.fromkeys(p.model.name for p in points))
-    for axes, name in zip(panels, COUNTS, strict=True):
-        widest = 1.0
-        for k, cell in enumerate(cells):
-            line = [p for p in points if p.model.name == cell]
-            shift = 2 ** ((k - (len(cells) - 1) / 2) * 0.03)
-            _line(axes, cell, line, counts[cell][name], shift, *colour_and_marker(k))
-            widest = max(
-                widest,
-                *(
-                    highest_end(in_numbers(p, which, counts[cell][name]))
-                    for p in line
-                    for which in ("u50", "u90")
-                ),
-            )
-        log2_axes(axes, lags, widest)
-        axes.set_xlabel("lag (time steps)")
-        axes.set_ylabel(name.replace("_", " "))
-    symbols = {p.lag: symbols_held(p) for p in points}
-    panels[0].plot(lags, [symbols[lag] for lag in lags], color="grey", lw=1, ls=":", label=LINEAR)
-    panels[0].set_title("Carry numbers that training needs")
-    panels[1].set_title("Parameters that training needs")
-    panels[0].legend(frameon=False, fontsize=7, loc="lower right")
-    write_below(figure, caption(points))
-    return figure
+    """Draw carry numbers on the left, parameters on the right; a line per cell, u90 filled and u50 open."""
+    held = {p.lag: symbols_held(p) for p in points}
+    look = {"color": "grey", "lw": 1, "ls": ":"}
+    least = Line("", sorted(held), [held[lag] for lag in sorted(held)], look)
+    panels = []
+    for name in COUNTS:
+        lines = _lines(points, {cell: counted[name] for cell, counted in counts.items()})
+        panels.append(Panel(name.replace("_", " "), [least, *lines] if name == "carry_numbers" else lines))
+    return picture([panels], "State and parameters that training needs, by cell and lag", caption(points))
 
 
-def _line(
-    axes: Axes, cell: str, line: Sequence[Point], count: Count, shift: float, colour: str, marker: str
-) -> None:
-    """One cell: u90 with intervals, and u50. It breaks where no width tried was enough: there stands an arrow
-    alone."""
-    for which, face, wide, name in (("u90", colour, 1.4, cell), ("u50", "white", 0.7, "_u50")):
-        thresholds = [(p, in_numbers(p, which, count)) for p in line]
-        x = [p.lag * shift for p, _ in thresholds]
-        y = [np.nan if t.censored == "above" else t.units for _, t in thresholds]
-        axes.plot(x, y, color=colour, marker=marker, ms=5, mfc=face, lw=wide, label=name)
-        if which == "u90":
-            for at, (_, threshold) in zip(x, thresholds, strict=True):
-                draw_interval(axes, at, threshold, colour)
+def _lines(points: Sequence[Point], counts: dict[str, Count]) -> list[Line]:
+    lines: list[Line] = []
+    for k, (cell, count) in enumerate(counts.items()):
+        own = [p for p in points if p.model.name == cell]
+        for which in ("u50", "u90"):
+            numbers = [in_numbers(p, which, count) for p in own]
+            name = cell if which == "u90" else ""
+            lines.append(threshold_line(name, own, *colour_and_marker(k), which, numbers))
+    return lines
 
 
-def caption(points: Sequence[Point]) -> str:
-    """Each cell's recipes, and what the marks mean."""
+def caption(points: Sequence[Point]) -> list[str]:
+    """Say what the marks are, and each cell's recipes."""
     used: dict[str, list[str]] = {}
     for p in points:
         recipe = f"{p.recipe.name} at lr {p.recipe.lr:g}, {p.recipe.budget:,} steps"
         if recipe not in used.setdefault(p.model.name, []):
             used[p.model.name].append(recipe)
-    parts = [
-        "; ".join(f"{cell}: {' or '.join(recipe)}" for cell, recipe in used.items())
-        + f". Up to {max(p.seeds for p in points)} seeds.",
-        f"A recipe is the best of up to {max(p.recipes for p in points)}, chosen on the seeds it is judged"
-        " on.",
-        which_seeds_count(points),
-        *pass_rules(points),
-        "Filled: 90 % of seeds, open: 50 %. Numbers between two widths lie on the polynomial through what"
-        " the rows counted."
-        " Bars are 95 % intervals; an arrow marks an end that the widths tried leave open, and a line"
-        " breaks where no width tried"
-        " was enough. What training reached, not what a network could hold.",
+    listed = "; ".join(f"{cell}: {' or '.join(recipe)}" for cell, recipe in used.items())
+    return [
+        "Filled: what 90 % of the seeds need, open: 50 %. Numbers between two widths lie on the polynomial"
+        " through what the rows counted. Dotted: one carry number per symbol held, the least for a linear"
+        " cell.",
+        f"{listed}. Up to {max(p.seeds for p in points)} seeds. A recipe is the best of up to"
+        f" {max(p.recipes for p in points)}, chosen on the seeds it is judged on.",
+        *rules(points),
     ]
-    return "\n".join(textwrap.fill(part, 200) for part in parts)

@@ -1,40 +1,28 @@
-"""Units against lag, a line per task: solid where a task holds, dashed where it shifts at every step."""
+"""Units against lag: waiting longer hardly costs units, and having to hold more at longer lags does."""
 
 import math
-import textwrap
 from collections.abc import Sequence
-from itertools import groupby
 from typing import Any
 
 import polars as pl
-from matplotlib.axes import Axes
+from matplotlib import colormaps
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from memcap.capacity.frontier import frontier
 from memcap.capacity.points import Point, ends
 from memcap.figures import Drawn
-from memcap.figures.style import (
-    budgets,
-    choice_of_recipe,
-    colour_and_marker,
-    draw_interval,
-    highest_end,
-    log2_axes,
-    pass_rules,
-    u90_or_nan,
-    write_below,
-)
+from memcap.figures.lines import Line, Panel, by_label, picture, rules, table, threshold_line
+from memcap.figures.style import budgets, choice_of_recipe
 from memcap.knobs import UserError
 
 FEWEST_LAGS = 2  # of a line
+SHADES = {False: "Blues", True: "Oranges"}  # of what holds, and of what shifts
+WORDS = {False: "Seen once, held until asked for", True: "Something new at every step, the last ones held"}
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """The lines of some rows, of LSTMs where there are any: every task and set of knobs that was measured at
-    two lags or more.
-
-    Args:
-        rows: of trained members, as `memcap.store.read` gives them.
+    """Draw every task and set of knobs that was measured at two lags or more, of LSTMs where there are any.
 
     Raises:
         UserError: no task was measured at two lags.
@@ -43,25 +31,25 @@ def draw(rows: pl.DataFrame) -> Drawn:
     lstms = [
         p for p in points if p.model.cell == "lstm"
     ] or points  # the figure `cells` has the others beside them
-    groups = [list(group) for _, group in groupby(lstms, key=lambda p: p.label)]
-    lines = [line for line in groups if len({p.lag for p in line}) >= FEWEST_LAGS]
+    lines = [line for line in by_label(lstms).values() if len({p.lag for p in line}) >= FEWEST_LAGS]
     if not lines:
         raise UserError(
             "no task at two lags: nothing to draw; train one at several, as in: memcap train"
             " sweeps=first_study"
         )
-    table = pl.DataFrame([_columns(p) for line in lines for p in line], infer_schema_length=None)
-    return Drawn(plot(lines), table)
+    return Drawn(plot(lines), table(_columns(p) for line in lines for p in line))
 
 
 def shifts(point: Point) -> bool:
-    """Whether the task's content grows with the lag, as something new comes at every step."""
+    """Return whether the task's content grows with the lag, as something new comes at every step."""
     return point.task.stream
 
 
 def growth(line: Sequence[Point]) -> float:
-    """u90 at the longest lag over u90 at the shortest; NaN where either was not reached."""
-    return u90_or_nan(line[-1]) / u90_or_nan(line[0])
+    """Return u90 at the longest lag over u90 at the shortest; NaN where either was not reached."""
+    ends_of_line = [p.fit.u90 for p in (line[0], line[-1])]
+    first, last = (math.nan if u90.censored == "above" else u90.units for u90 in ends_of_line)
+    return last / first
 
 
 def _columns(point: Point) -> dict[str, Any]:
@@ -77,45 +65,53 @@ def _columns(point: Point) -> dict[str, Any]:
 
 
 def plot(lines: Sequence[Sequence[Point]]) -> Figure:
-    """u90 with its interval against lag: solid lines hold, dashed ones shift."""
-    figure = Figure(figsize=(10.4, 6.2))
-    axes = figure.add_subplot(xlabel="lag (time steps)", ylabel="units (90 % of seeds)")
-    for k, line in enumerate(sorted(lines, key=lambda line: -highest_end(line[-1].fit.u90))):
-        sideways = 2 ** ((k - (len(lines) - 1) / 2) * min(0.03, 0.3 / len(lines)))
-        _line(axes, line, sideways, *colour_and_marker(k))
-    points = [point for line in lines for point in line]
-    log2_axes(axes, sorted({p.lag for p in points}), max(highest_end(p.fit.u90) for p in points))
-    axes.set_title("Units that training needs, by lag: solid where a task holds, dashed where it shifts")
-    # beside the marks: lines may be many
-    axes.legend(frameon=False, fontsize=7, loc="upper left", bbox_to_anchor=(1.01, 1))
-    write_below(figure, textwrap.fill(caption(points), 200))
-    figure.subplots_adjust(left=0.06, right=0.74)
-    return figure
+    """Draw u90 by lag, what holds in blue and what shifts in orange, and what needs one unit as one line."""
+    drawn, key = [], []
+    for kind in (True, False):
+        own = [line for line in lines if shifts(line[0]) == kind]
+        if own:
+            drawn += _shaded(own, SHADES[kind])
+            times = sorted(each for each in map(growth, own) if not math.isnan(each))
+            longer = (
+                f": {times[0]:.2g} to {times[-1]:.2g} times the units at the longest lag" if times else ""
+            )
+            key.append((WORDS[kind] + longer, to_hex(colormaps[SHADES[kind]](0.8))))
+    points = [p for line in lines for p in line]
+    panel = Panel("units (90 % of seeds)", drawn)
+    return picture([[panel]], "Units that training needs, by lag", caption(points), key)
 
 
-def _line(axes: Axes, line: Sequence[Point], sideways: float, colour: str, marker: str) -> None:
-    for point in line:
-        draw_interval(axes, point.lag * sideways, point.fit.u90, colour)
+def _shaded(lines: Sequence[Sequence[Point]], shades: str) -> list[Line]:
+    """Return lines of one colour, the darker the more units they end with; of those that need one unit at
+    every lag the widest at each."""
+    ones = [line for line in lines if all(round(p.fit.u90.units) == 1 for p in line)]
+    others = sorted((line for line in lines if line not in ones), key=lambda line: -line[-1].fit.u90.units)
+    named = {line[0].label + _times(line): line for line in others}
+    if ones:
+        widest: dict[int, Point] = {}
+        for point in sorted(
+            (p for line in ones for p in line), key=lambda p: (p.fit.u90.units, p.fit.u90.high)
+        ):
+            widest[point.lag] = point
+        named["1 unit: " + ", ".join(line[0].label for line in ones)] = [
+            widest[lag] for lag in sorted(widest)
+        ]
+    colours = [to_hex(colormaps[shades](0.95 - 0.4 * k / len(named))) for k in range(len(named))]
+    return [
+        threshold_line(name, line, colour)
+        for (name, line), colour in zip(named.items(), colours, strict=True)
+    ]
+
+
+def _times(line: Sequence[Point]) -> str:
     times = growth(line)
-    words = "" if math.isnan(times) else f", x {times:.2g} from lag {line[0].lag} to {line[-1].lag}"
-    axes.plot(
-        [p.lag * sideways for p in line],
-        [u90_or_nan(p) for p in line],
-        color=colour,
-        marker=marker,
-        ms=4,
-        lw=1.2,
-        ls="--" if shifts(line[0]) else "-",
-        label=line[0].label + words,
-    )
+    return "" if math.isnan(times) else f", x {times:.2g}"
 
 
-def caption(points: Sequence[Point]) -> str:
-    """What is drawn, and at which budgets."""
-    return (
-        "u90: the width at which 90 % of the seeds that train at all pass, with its 95 % interval (arrows: an"
-        " open end). Solid: what is seen is held until it is asked for, the same content at every lag."
-        " Dashed: something new comes at every step, so that the content grows with the lag."
-        f"{choice_of_recipe(points)} {budgets(points)}"
-        f" {' '.join(pass_rules(points))} What training reached, not what a network could hold."
+def caption(points: Sequence[Point]) -> list[str]:
+    """Say what is drawn, and at which budgets."""
+    about = (
+        "Each mark: the width at which 90 % of the seeds that train at all pass, with its 95 % interval. x:"
+        " units at the longest lag over those at the shortest."
     )
+    return [about, f"{budgets(points)}{choice_of_recipe(points)}", *rules(points)]

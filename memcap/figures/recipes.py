@@ -1,38 +1,23 @@
 """Units against lag, a line per recipe: is a kink of the frontier the recipe's?"""
 
-import textwrap
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from memcap.capacity import frontier
 from memcap.capacity.points import Point, ends
 from memcap.figures import Drawn
-from memcap.figures.style import (
-    COLOURS,
-    MARKERS,
-    draw_interval,
-    highest_end,
-    log2_axes,
-    pass_rules,
-    u90_or_nan,
-    which_seeds_count,
-    write_below,
-)
+from memcap.figures.lines import Line, Panel, picture, rules, table, threshold_line
+from memcap.figures.style import COLOURS, MARKERS
 from memcap.knobs import UserError, field_values
-
-BEST = "the frontier: at each lag the best that competes"
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Every recipe's u90 of some rows, for the tasks that several recipes were tried on, or for all if there
-    is no such task.
-
-    Args:
-        rows: of trained members, as `memcap.store.read` gives them.
+    """Draw every recipe's u90 of some rows, for the tasks that several recipes were tried on, or for all if
+    there is no such task.
 
     Raises:
         UserError: there are no rows.
@@ -49,12 +34,12 @@ def draw(rows: pl.DataFrame) -> Drawn:
     best = [p for p in frontier.best_recipes(everything) if p.label in {q.label for q in points}]
     names = recipe_names(points)
     winners = {(p.place, p.recipe) for p in best}
-    data = [_columns(p, name, (p.place, p.recipe) in winners) for p, name in zip(points, names, strict=True)]
-    return Drawn(plot(points, names, best), pl.DataFrame(data, infer_schema_length=None))
+    data = (_columns(p, name, (p.place, p.recipe) in winners) for p, name in zip(points, names, strict=True))
+    return Drawn(plot(points, names, best), table(data))
 
 
 def recipe_names(points: Sequence[Point]) -> list[str]:
-    """The name of each point's recipe, with those values in which it differs from another of that name."""
+    """Name each point's recipe, with those values in which it differs from another of that name."""
     recipes = {p.recipe for p in points}
     names = []
     for own in (p.recipe for p in points):
@@ -84,59 +69,35 @@ def _columns(point: Point, name: str, best: bool) -> dict[str, Any]:
 
 
 def plot(points: Sequence[Point], names: Sequence[str], best: Sequence[Point]) -> Figure:
-    """Units above, units per step of lag below; a colour per recipe, a marker per task, grey for the best."""
-    figure = Figure(figsize=(7.2, 9.6))
-    above, below = figure.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": [3, 2], "hspace": 0.06})
-    labels, recipes = list(dict.fromkeys(p.label for p in points)), list(dict.fromkeys(names))
+    """Draw units above, units per step of lag below; a colour per recipe, a marker per task, grey for the
+    best."""
+    above: list[Line] = []
+    named = [*zip(points, names, strict=True)]
+    labels = list(dict.fromkeys(p.label for p in points))
     for k, label in enumerate(labels):
-        wide: dict[str, Any] = {
-            "color": "#bbbbbb",
-            "lw": 6,
-            "alpha": 0.6,
-            "zorder": 1,
-            "label": BEST if k == 0 else "_best",
-        }
-        _line(above, below, [p for p in best if p.label == label], wide)
-        for j, name in enumerate(recipes):
-            look: dict[str, Any] = {
-                "color": COLOURS[j % len(COLOURS)],
-                "marker": MARKERS[k % len(MARKERS)],
-                "ms": 4,
-                "lw": 1,
-            }
-            line = [p for p, n in zip(points, names, strict=True) if (p.label, n) == (label, name)]
-            if line:
-                _line(above, below, line, look | {"label": name if len(labels) == 1 else f"{label}: {name}"})
-            for p in line:
-                draw_interval(above, p.lag, p.fit.u90, COLOURS[j % len(COLOURS)])
-    log2_axes(above, sorted({p.lag for p in points}), max(highest_end(p.fit.u90) for p in points))
-    below.set_ylim(0, 1.1 * max(p.fit.u90.units / p.lag for p in points))
-    below.grid(color="#dddddd", lw=0.5)
-    above.set_ylabel("units (90 % of seeds)")
-    below.set_ylabel("units per step of lag")
-    below.set_xlabel("lag (time steps)")
-    above.set_title("Units that training needs, by recipe")
-    above.legend(frameon=False, fontsize=7, loc="upper left")
-    write_below(figure, caption(points, names, best))
-    return figure
+        grey = {"color": "#bbbbbb", "lw": 6, "alpha": 0.6}
+        winners = threshold_line("", [p for p in best if p.label == label], "grey")
+        above.append(replace(winners, look=grey, thresholds=()))
+        for j, recipe in enumerate(dict.fromkeys(names)):
+            own = [p for p, name in named if (p.label, name) == (label, recipe)]
+            name = recipe if len(labels) == 1 else f"{label}: {recipe}"
+            look = COLOURS[j % len(COLOURS)], MARKERS[k % len(MARKERS)]
+            above += [threshold_line(name, own, *look)] if own else []
+    panels = [
+        [Panel("units (90 % of seeds)", above)],
+        [Panel("units per step of lag", [*map(_per_lag, above)])],
+    ]
+    return picture(panels, "Units that training needs, by recipe", caption(points, names, best))
 
 
-def _line(above: Axes, below: Axes, line: Sequence[Point], look: dict[str, Any]) -> None:
-    """u90 by lag, and u90 over the lag."""
-    lags = [p.lag for p in line]
-    above.plot(lags, [u90_or_nan(p) for p in line], **look)
-    unnamed: dict[str, Any] = {**look, "label": "_units_a_lag"}
-    below.plot(lags, [u90_or_nan(p) / p.lag for p in line], **unnamed)
+def _per_lag(line: Line) -> Line:
+    """Return the same widths over their lags, without intervals."""
+    widths = [width / lag for lag, width in zip(line.lags, line.widths, strict=True)]
+    return replace(line, widths=widths, thresholds=())
 
 
-def _competition(most: int) -> str:
-    if most == 1:
-        return "No lag has two that do."
-    return f"It is the best of up to {most}, chosen on the seeds it is judged on."
-
-
-def caption(points: Sequence[Point], names: Sequence[str], best: Sequence[Point]) -> str:
-    """Which recipes, with how many steps and seeds, and how the frontier chooses among them."""
+def caption(points: Sequence[Point], names: Sequence[str], best: Sequence[Point]) -> list[str]:
+    """Say how the frontier chooses among the recipes, and with how many steps and seeds each trained."""
     budgets: dict[str, set[int]] = {}
     for point, name in zip(points, names, strict=True):
         budgets.setdefault(name, set()).add(point.recipe.budget)
@@ -144,15 +105,15 @@ def caption(points: Sequence[Point], names: Sequence[str], best: Sequence[Point]
         f"{name}: {' or '.join(map(str, sorted(steps)))} steps" for name, steps in budgets.items()
     )
     seeds = sorted({p.seeds for p in points})
-    parts = [
+    most = max(p.recipes for p in best)
+    competition = (
+        "No lag has two that do."
+        if most == 1
+        else f"It is the best of up to {most}, chosen on the seeds it is judged on."
+    )
+    return [
+        f"Grey: the frontier, at each lag the best that competes. {competition} A recipe tried with fewer"
+        " seeds than another at the same lag is drawn and does not compete.",
         f"Recipes and their budgets: {listed}. Seeds per width: up to {', '.join(map(str, seeds))}.",
-        f"Grey: {BEST}. {_competition(max(p.recipes for p in best))} A recipe tried with fewer seeds than"
-        " another at the same"
-        " lag is drawn and does not compete.",
-        which_seeds_count(points),
-        *pass_rules(points),
-        "Bars are 95 % intervals; an arrow marks an end that the widths tried leave open, and a line breaks"
-        " where no width tried"
-        " was enough. What training reached, not what a network could hold.",
+        *rules(points),
     ]
-    return "\n".join(textwrap.fill(part, 140) for part in parts)

@@ -20,9 +20,6 @@ SHADES = LinearSegmentedColormap.from_list("shares", ["white", COLOURS[0]])
 def draw(rows: pl.DataFrame) -> Drawn:
     """Counts as they are, with no curve fitted to them: for studies of a few widths.
 
-    Args:
-        rows: of trained members, as `memcap.store.read` gives them.
-
     Raises:
         UserError: no rows, or more lines than can be read.
     """

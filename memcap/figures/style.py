@@ -16,8 +16,6 @@ from memcap.training.early_stopping import criterion, rule, steady_rule
 
 COLOURS = ("#0b5394", "#b45f06", "#38761d", "#741b47", "#5b5b5b", "#bf9000", "#134f5c", "#990000")
 MARKERS = "osD^vP<>"
-MOST_TICKS = 30  # on an axis of lags: their numbers have one or two digits, seldom three
-ONE_PER_SYMBOL = "one carry number per symbol held (a reference, not a limit)"
 
 
 def colour_and_marker(k: int) -> tuple[str, str]:
@@ -34,7 +32,7 @@ def draw_interval(axes: Axes, x: float, threshold: Threshold, colour: str) -> No
     open_high, open_low = math.isinf(threshold.high), threshold.low == 0
     high = max(threshold.units, threshold.low) * 1.25 if open_high else threshold.high
     low = threshold.units / 1.25 if open_low else threshold.low
-    axes.plot([x, x], [low, high], color=colour, lw=1, alpha=0.7, label="_interval")
+    axes.plot([x, x], [low, high], color=colour, lw=1, alpha=0.5, label="_interval")
     for end, is_open, arrow in ((high, open_high, "^"), (low, open_low, "v")):
         if is_open:
             axes.plot(x, end, marker=arrow, color=colour, ms=4, ls="", label="_open_end")
@@ -45,28 +43,31 @@ def highest_end(threshold: Threshold) -> float:
     return max(threshold.units, threshold.high if math.isfinite(threshold.high) else threshold.low)
 
 
-def u90_or_nan(point: Point) -> float:
-    """u90, or NaN, which breaks a line, where no width tried was enough."""
-    return math.nan if point.fit.u90.censored == "above" else point.fit.u90.units
+def log2_axes(axes: Axes, lags: Sequence[int], widest: float, lowest: float, most_ticks: int) -> None:
+    """Put lags and widths on scales of doublings, with room for all from the lowest to the widest.
 
-
-def log2_axes(axes: Axes, lags: Sequence[int], widest: float) -> None:
-    """Lags and units on scales of doublings."""
+    Args:
+        axes: to scale.
+        lags: all that are drawn, ascending.
+        widest, lowest: ends of the vertical axis.
+        most_ticks: that the axis of lags has room for.
+    """
     axes.set_xscale("log", base=2)
     axes.set_yscale("log", base=2)
     axes.set_xlim(lags[0] / 1.25, lags[-1] * 1.25)
-    axes.set_ylim(0.8, widest * 1.6)
-    axes.xaxis.set_major_locator(FixedLocator(_apart(lags)))
-    axes.yaxis.set_major_locator(FixedLocator([2**k for k in range(int(math.log2(widest)) + 2)]))
+    axes.set_ylim(0.8 * lowest, widest * 1.6)
+    powers = range(math.floor(math.log2(lowest)), math.ceil(math.log2(widest)) + 1)
+    axes.xaxis.set_major_locator(FixedLocator(_apart(lags, most_ticks)))
+    axes.yaxis.set_major_locator(FixedLocator([2.0**k for k in powers]))
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axis.set_minor_locator(NullLocator())
     axes.grid(color="#dddddd", lw=0.5)
 
 
-def _apart(lags: Sequence[int]) -> list[int]:
-    """Of rising lags as many as have room for their numbers, from the last one down."""
-    gap = math.log2(lags[-1] * 1.25 / (lags[0] / 1.25)) / MOST_TICKS
+def _apart(lags: Sequence[int], most: int) -> list[int]:
+    """Choose of rising lags as many as have room for their numbers, from the last one down."""
+    gap = math.log2(lags[-1] * 1.25 / (lags[0] / 1.25)) / most
     ticks = [lags[-1]]
     for lag in reversed(lags):
         if math.log2(ticks[-1] / lag) >= gap:
@@ -82,10 +83,15 @@ def legend_in_order(axes: Axes, labels: Iterable[str], **look: Any) -> None:
     axes.legend([by_label[label] for label in in_order], in_order, **look)
 
 
+def caption_height(text: str) -> float:
+    """Return the inches below the axes that a caption takes, with the numbers and the name of an axis."""
+    return 0.64 + 0.12 * (text.count("\n") + 1)
+
+
 def write_below(figure: Figure, text: str) -> None:
     """Write lines below the axes, and make room for them: half of the figure, and where that is too little, a
     higher figure."""
-    below = 0.64 + 0.12 * (text.count("\n") + 1)  # inches
+    below = caption_height(text)
     figure.set_figheight(max(figure.get_figheight(), 2 * below))
     figure.subplots_adjust(left=0.09, right=0.97, top=0.95, bottom=below / figure.get_figheight())
     figure.text(0.02, 0.012, text, fontsize=7, va="bottom")

@@ -1,1 +1,1 @@
-"""How Hydra's jobs become members and are trained: one by one, or as populations."""
+"""Hydra's jobs: composed, checked, and trained one by one or as populations."""

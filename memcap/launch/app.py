@@ -68,8 +68,8 @@ OTHERS = ("help", "hydra_help", "run", "multirun", "shell_completion", "config_p
 OTHERS += ("experimental_rerun", "info")
 
 
-class Parser(argparse.ArgumentParser):
-    """Hydra's command line, by its documentation: what is wrong with a flag is said in one line."""
+class HydraParser(argparse.ArgumentParser):
+    """Hydra's command line, as Hydra documents it. A mistake in a flag is a line."""
 
     def __init__(self) -> None:
         super().__init__(add_help=False)
@@ -78,7 +78,7 @@ class Parser(argparse.ArgumentParser):
             self.add_argument(*names, **options)
 
     def error(self, message: str) -> NoReturn:
-        """Raise the complaint."""
+        """Raise the complaint as a user's mistake."""
         hint = (
             "put options such as -m first"
             if "unrecognized" in message and "=" in message
@@ -107,12 +107,11 @@ class CheckMembers(Callback):
     session: ClassVar[Session]
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """One job."""
+        """Check one job."""
         self._check(config, map(job_of, [config]), here=True)
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """All jobs of a multirun; with a sweeper that makes up its jobs as it goes, each job is checked as it
-        starts."""
+        """Check all jobs of a multirun; one that a sweeper makes up as it goes is checked as it starts."""
         self.session.composer = Composer(GlobalHydra.instance().config_loader(), config)
         here = config.hydra.launcher._target_.endswith(IN_PROCESS)
         if _makes_all_jobs_at_once(config):
@@ -132,11 +131,11 @@ class CheckMembers(Callback):
     def _check(self, config: DictConfig, jobs: Iterable[Job], here: bool) -> None:
         try:
             checked = check(config, jobs)
-            self.session.add_jobs(checked)
             if here:  # elsewhere there may be other devices
                 jax_setup.platform()
                 for loop in dict.fromkeys(job.settings.engine.loop for job in checked):
                     loops.check(loop)
+            self.session.add_jobs(checked)
         except UserError as error:
             exit_with(str(error))
 
@@ -146,7 +145,7 @@ def _makes_all_jobs_at_once(config: DictConfig) -> bool:
 
 
 def _multirun(config: DictConfig, composer: Composer) -> Iterable[Job]:
-    """The jobs of a multirun, each composed when its turn comes."""
+    """Yield the jobs of a multirun, each composed when its turn comes."""
     loader = GlobalHydra.instance().config_loader()
     for overrides in expand(config.hydra.sweeper.params, typed_overrides(config), loader):
         signals.look()
@@ -156,13 +155,15 @@ def _multirun(config: DictConfig, composer: Composer) -> Iterable[Job]:
 def compose_jobs(
     overrides: Sequence[str], folder: Path | None = None, multirun: bool = False
 ) -> list[list[Job]]:
-    """What `memcap train` would train, all of it checked: jobs, those that it would train as one in a list of
-    their own.
+    """Compose and check what `memcap train` would train.
 
     Args:
         overrides: as it takes them.
         folder: --config-dir.
         multirun: -m.
+
+    Returns:
+        The jobs; those that it would train as one are in one list.
 
     Raises:
         UserError: the first mistake, in one line.
@@ -198,8 +199,10 @@ def _check_config_dir(folder: Path | str | None) -> None:
 
 
 def merge_jobs(config: DictConfig, jobs: Sequence[Job]) -> list[list[Job]]:
-    """The jobs of a multirun by what the launcher trains as one; any other launcher than `population` trains
-    each by itself."""
+    """Put the jobs of a multirun into lists by what the launcher trains as one.
+
+    Any other launcher than `population` trains each by itself.
+    """
     together = config.hydra.launcher._target_.endswith(launcher.PopulationLauncher.__name__)
     merged: dict[Hashable, list[Job]] = {}
     for place, job in enumerate(jobs):
@@ -220,7 +223,7 @@ def main(arguments: Sequence[str]) -> list[Path]:
     logging.raiseExceptions = False  # Hydra prints by logging: a closed pipe would give a traceback a line
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that Hydra raises, and memcap decides what the user sees
     arguments = typed_words(arguments)
-    parsed = Parser().parse_args(list(arguments))
+    parsed = HydraParser().parse_args(list(arguments))
     _check_config_dir(parsed.config_dir)
     sys.argv = ["memcap", *arguments]
     try:
@@ -240,8 +243,10 @@ def main(arguments: Sequence[str]) -> list[Path]:
 
 
 def _print_job(parsed: argparse.Namespace) -> None:
-    """Print the config of a job with the values that its members will have; one that cannot be trained as it
-    was composed, and then say what is wrong."""
+    """Print the config of a job with the values that its members will have.
+
+    One that cannot be trained is printed as it was composed; then what is wrong is raised.
+    """
     folder = None if parsed.config_dir is None else Path(parsed.config_dir)
     members: Sequence[Member] = ()
     wrong = None
@@ -260,12 +265,12 @@ def _print_job(parsed: argparse.Namespace) -> None:
 
 
 def version_base() -> dict[str, Any]:
-    """Which defaults of Hydra are meant: 1.3 wants to be told, 1.4 no longer."""
+    """Say which defaults of Hydra are meant: 1.3 wants to be told, 1.4 no longer."""
     return (
         {} if "execution_whitelist" in inspect.signature(hydra.main).parameters else {"version_base": "1.3"}
     )
 
 
 def _options() -> dict[str, Any]:
-    """What `hydra.main` wants to know: since 1.4 also what a config's `_target_` may run."""
+    """Return what `hydra.main` wants to know: since 1.4 also what a config's `_target_` may run."""
     return version_base() or {"execution_whitelist": ["memcap.*", "hydra.*", "hydra_plugins.*"]}

@@ -14,7 +14,7 @@ from memcap.store import shards
 
 
 def check(config: DictConfig, jobs: Iterable[Job]) -> list[Job]:
-    """The jobs of a run or a multirun: every member of them is checked, and the rows that are there.
+    """Check every member of the jobs of a run or a multirun, and the rows that are there. Return the jobs.
 
     Args:
         config: of the command.
@@ -38,8 +38,7 @@ def check(config: DictConfig, jobs: Iterable[Job]) -> list[Job]:
 
 
 def typed_words(words: Sequence[str]) -> list[str]:
-    """Words of a command line, axes in one line: Hydra's grammar knows no line breaks, and long axes have
-    some.
+    """Return the words of a command line, axes in one line: Hydra's grammar knows no line breaks.
 
     Raises:
         UserError: a word is no text: rows, logs and pages are.
@@ -53,7 +52,7 @@ def typed_words(words: Sequence[str]) -> list[str]:
 
 
 def typed_overrides(config: DictConfig) -> list[str]:
-    """The overrides of the command line as they stand there, ${...} and all."""
+    """Return the overrides of the command line as they stand there, ${...} and all."""
     overrides = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
     return [str(override) for override in overrides] if isinstance(overrides, list) else []
 

@@ -40,7 +40,9 @@ class Composer:
         self._jobs: dict[tuple[str, ...], Job] = {}
 
     def job(self, overrides: Sequence[str]) -> Job:
-        """The job of these overrides, its members checked: made once, as it is checked and then trained.
+        """Return the job of these overrides, its members checked.
+
+        It is made once, though it is wanted twice, to be checked and to be trained.
 
         Raises:
             UserError: the first mistake, in one line.
@@ -52,7 +54,7 @@ class Composer:
         return self._jobs[key]
 
     def config(self, overrides: Sequence[str]) -> DictConfig:
-        """The config of the job of these overrides.
+        """Compose the config of the job of these overrides.
 
         Raises:
             HydraException: as Hydra's own.
@@ -69,8 +71,10 @@ class Composer:
         return config
 
     def _with_values(self, overrides: Sequence[str]) -> DictConfig | None:
-        """The base of a job's choices, with the job's values; None where only Hydra can do it, or say what is
-        wrong."""
+        """Set the values of a job in a copy of the base of its choices.
+
+        Return None where only Hydra can do it, or say what is wrong.
+        """
         choices = tuple(text for text in overrides if not VALUE.match(text))
         if any(text[:1] in "+~" for text in choices):  # these add and delete in the order in which they stand
             return None
@@ -102,7 +106,7 @@ class Composer:
 
 
 def _override_dirname(overrides: Sequence[Override], options: DictConfig) -> str:
-    """A folder's name that says the overrides, `hydra.job.override_dirname`."""
+    """Return `hydra.job.override_dirname`, a folder's name that says the overrides."""
     lines = sorted(
         str(each.input_line) for each in overrides if each.key_or_group not in options.exclude_keys
     )

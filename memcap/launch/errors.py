@@ -33,7 +33,7 @@ NAMED = 12  # choices that a line names; of studies there are ever more
 
 
 def explain(error: Exception, overrides: Sequence[str] = ()) -> str:
-    """What Hydra or OmegaConf complains of, in one line: what was wrong, what is allowed, where.
+    """Explain what Hydra or OmegaConf complains of in one line: what was wrong, what is allowed, where.
 
     Args:
         error: theirs.
@@ -76,7 +76,7 @@ def explain(error: Exception, overrides: Sequence[str] = ()) -> str:
 
 
 def alternatives(typed: str, names: Sequence[str]) -> str:
-    """What could have been typed: those that look like it, and the first `NAMED` of all."""
+    """Name what could have been typed: names that look like it, and the first `NAMED` of all."""
     near = difflib.get_close_matches(typed, names)
     more = f" and {len(names) - NAMED} more (memcap train --help lists all)" if len(names) > NAMED else ""
     return f"did you mean {' or '.join(near)}? " * bool(near) + f"one of {', '.join(names[:NAMED])}{more}"

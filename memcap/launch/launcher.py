@@ -89,17 +89,23 @@ class PopulationLauncher(Launcher):
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
 
     def merge_key(self, job: Job, place: int) -> Hashable:
-        """What the jobs that are trained as one have in common; `place` is the job's own among those of the
-        batch."""
+        """Return what the jobs that are trained as one have in common.
+
+        Args:
+            job: of the batch.
+            place: its own among those of the batch.
+        """
         return job.merge_key(place)
 
     def train_groups(self, groups: Sequence[dict[int, Job]]) -> Iterator[Results]:
-        """Train one group of jobs after another: yields what became of the jobs of each as it ends."""
+        """Train one group of jobs after another. Yield what became of the jobs of each as it ends."""
         return map(self._train, groups)
 
     def _train(self, jobs: dict[int, Job]) -> Results:
-        """Train jobs as one. Where that raises, halve them until the culprit is alone: what had ended is in
-        the store."""
+        """Train jobs as one.
+
+        Where that raises, halve them until the culprit is alone: what had ended is in the store.
+        """
         try:
             rows = self.session.train(list(jobs.values()))
         except Exception as error:
@@ -120,7 +126,7 @@ class PopulationLauncher(Launcher):
         return self.rows_by_job(jobs, rows)
 
     def rows_by_job(self, jobs: dict[int, Job], rows: pl.DataFrame) -> Results:
-        """Each job's own rows, of those of all of them."""
+        """Return each job's own rows, of those of all of them."""
         numbers: dict[str, list[int]] = defaultdict(list)
         for number, key in enumerate(rows["key"]):
             numbers[key].append(number)

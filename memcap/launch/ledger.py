@@ -61,10 +61,7 @@ class Ledger:
         interrupted = kind is not None and not issubclass(kind, Exception)
         try:
             for study, rows in () if interrupted else self.rows_by_study().items():
-                summary = summarize(rows, study.folder)
-                if summary.picture is not None and study in self.mirrors:
-                    self.mirrors[study].result(summary.table, summary.picture)
-                print_summary(summary)
+                print_summary(summarize(rows, study.folder))
         finally:
             for mirror in self.mirrors.values():
                 mirror.__exit__(kind, error, trace)  # which waits less for one that was interrupted

@@ -1,4 +1,4 @@
-"""What `memcap train --cfg job` prints: a job's config, with what its members have where that is open."""
+"""The text that `memcap train --cfg job` prints: a job's config, with its members' values in open places."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +14,7 @@ AUTO = ("recipe", "name", "auto")  # as open as a null
 
 
 def preview(config: DictConfig, members: Sequence[Member], package: str | None, resolve: bool) -> str:
-    """The text.
+    """Return the text.
 
     Args:
         config: as Hydra composed it.
@@ -42,7 +42,7 @@ def preview(config: DictConfig, members: Sequence[Member], package: str | None, 
 
 
 def _fill(values: dict[Any, Any], members: Sequence[Member]) -> dict[str, list[str]]:
-    """Set what is open to what all members have. Returns by key what members have that differ in it."""
+    """Set what is open to what all members have. Return by key the values in which members differ."""
     differ = {}
     for part in PARTS:
         kinds = list(map(dict, dict.fromkeys(_part(member, part) for member in members)))
@@ -59,7 +59,7 @@ def _fill(values: dict[Any, Any], members: Sequence[Member]) -> dict[str, list[s
 
 
 def _part(member: Member, part: str) -> tuple[tuple[str, Any], ...]:
-    """The values of a part of a member's config, as the job's has them."""
+    """Return the values of a part of a member's config, as the job's has them."""
     if part != "task":
         return tuple(vars(getattr(member, part)).items())
     values = {"name": member.task.name, "lag": member.lag, "length": member.length, **vars(member.task)}

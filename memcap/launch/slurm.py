@@ -28,7 +28,7 @@ ON_ACCELERATOR = Groups(Engine(loop="associative"))
 
 
 class ArrayTask:
-    """What a task of the array runs.
+    """The callable that a task of the array runs.
 
     Args:
         session: of the command.
@@ -39,13 +39,12 @@ class ArrayTask:
         self.session, self.environment = session, environment
 
     def __call__(self, jobs: Sequence[Job]) -> pl.DataFrame:
-        """Train the jobs as one; returns their rows."""
+        """Train the jobs as one. Return their rows."""
         with env_override(self.environment):
             return self.session.train(jobs)
 
     def checkpoint(self, jobs: Sequence[Job]) -> Any:
-        """What submitit runs when SLURM has preempted the task: the same again, which trains what is
-        missing."""
+        """Return what submitit runs after a preemption by SLURM: the same, which trains what is missing."""
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self, jobs)
@@ -64,7 +63,7 @@ class SlurmPopulationLauncher(PopulationLauncher):
         self.parameters = parameters
 
     def merge_key(self, job: Job, place: int) -> Hashable:
-        """As in `population`, and by the programs that the job's members need."""
+        """Split the groups of `population` by the programs that the job's members need."""
         return super().merge_key(job, place), frozenset(ON_ACCELERATOR.of(member) for member in job.members)
 
     def train_groups(self, groups: Sequence[dict[int, Job]]) -> Iterator[Results]:

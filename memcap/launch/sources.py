@@ -7,7 +7,7 @@ by a plugin, not by `hydra.searchpath`, which `glob(*)` in a multirun would not 
 """
 
 import contextlib
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,7 +15,7 @@ from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.object_type import ObjectType
 from hydra.plugins.config_source import ConfigResult, ConfigSource
 from hydra.plugins.search_path_plugin import SearchPathPlugin
-from omegaconf import OmegaConf
+from omegaconf import Container, OmegaConf
 
 from memcap import papers
 from memcap.config import task_defaults
@@ -23,102 +23,110 @@ from memcap.runtime import plugins
 from memcap.runtime.published import root
 from memcap.tasks import task_classes
 
-GROUP = "task"
-STUDIES = "sweeps"
 FORMER = {"state": "cell_map"}  # studies of sweeps/ by the names that they had
 
 
-class TaskSource(ConfigSource):
-    """The search path entry memcap://tasks."""
+class GroupSource(ConfigSource):
+    """A place on Hydra's search path that makes the choices of one group."""
 
-    @staticmethod
-    def scheme() -> str:
-        """Memcap's own."""
-        return "memcap"
+    group: ClassVar[str]
 
-    def load_config(self, config_path: str) -> ConfigResult:
-        """The defaults of one task, or a tracking service of one's own."""
-        name = _name(config_path)
-        group = config_path.strip("/").partition("/")[0]
-        node = OmegaConf.create(task_defaults(name) if group == GROUP else {"mode": name})
-        return ConfigResult(
-            config=node, path=self.full_path(), provider=self.provider, header={"package": None}
-        )
+    def choices(self) -> Iterable[str]:
+        """Return the names of the choices."""
+        raise NotImplementedError
 
     def available(self) -> bool:
-        """Always."""
+        """Return True: it needs nothing."""
         return True
 
     def is_group(self, config_path: str) -> bool:
-        """Whether a path is the group, or the folder it is in."""
-        return config_path.strip("/") in ("", GROUP)
+        """Return whether a path is the group, or the folder it is in."""
+        return config_path.strip("/") in ("", self.group)
 
     def is_config(self, config_path: str) -> bool:
-        """Whether a path is one of the tasks, or a tracking service of one's own."""
+        """Return whether a path is one of the choices."""
         group, _, name = config_path.strip("/").partition("/")
-        if plugins.is_import_path(name):
-            return group in (GROUP, "tracking")
-        return group == GROUP and _name(name) in task_classes()
+        return group == self.group and _name(name) in self.choices()
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
-        """What is in the group, and the group itself."""
+        """Return what is in the group, or the group itself."""
         path = config_path.strip("/")
         if path == "":
-            return [GROUP] if results_filter in (None, ObjectType.GROUP) else []
-        return list(task_classes()) if path == GROUP and results_filter in (None, ObjectType.CONFIG) else []
+            return [self.group] if results_filter in (None, ObjectType.GROUP) else []
+        return [*self.choices()] if path == self.group and results_filter in (None, ObjectType.CONFIG) else []
+
+    def result(self, node: Container, package: str | None) -> ConfigResult:
+        """Return what Hydra wants to know of a config."""
+        header = {"package": package}
+        return ConfigResult(config=node, path=self.full_path(), provider=self.provider, header=header)
 
 
-class PaperSource(ConfigSource):
-    """The search path entry memcap-papers://studies."""
+class TaskSource(GroupSource):
+    """The search path entry memcap://tasks."""
+
+    group = "task"
 
     @staticmethod
     def scheme() -> str:
-        """Memcap's own."""
+        """Return memcap's own."""
+        return "memcap"
+
+    def choices(self) -> Iterable[str]:
+        """Return the names of the tasks."""
+        return task_classes()
+
+    def is_config(self, config_path: str) -> bool:
+        """Return whether a path is one of the tasks, or a tracking service of one's own."""
+        group, _, name = config_path.strip("/").partition("/")
+        if plugins.is_import_path(name):
+            return group in (self.group, "tracking")
+        return super().is_config(config_path)
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        """Load the defaults of one task, or a tracking service of one's own."""
+        name = _name(config_path)
+        is_task = config_path.strip("/").partition("/")[0] == self.group
+        return self.result(OmegaConf.create(task_defaults(name) if is_task else {"mode": name}), None)
+
+
+class PaperSource(GroupSource):
+    """The search path entry memcap-papers://studies."""
+
+    group = "sweeps"
+
+    @staticmethod
+    def scheme() -> str:
+        """Return memcap's own."""
         return "memcap-papers"
+
+    def choices(self) -> Iterable[str]:
+        """Return the names of the studies."""
+        return papers.studies()
+
+    def is_config(self, config_path: str) -> bool:
+        """Return whether a path is one of the studies, by its former name too."""
+        group, _, name = config_path.strip("/").partition("/")
+        return (group == self.group and _name(name) in FORMER) or super().is_config(config_path)
 
     def load_config(self, config_path: str) -> ConfigResult:
         """Load one study, which sets keys of any group. By its former name its rows lie where they lay."""
         name = _name(config_path)
         if name in FORMER:
-            file = root() / STUDIES / f"{FORMER[name]}.yaml"
-            node = OmegaConf.merge(OmegaConf.load(file), {"study": name})
-        else:
-            node = OmegaConf.load(papers.studies()[name])
-        return ConfigResult(
-            config=node, path=self.full_path(), provider=self.provider, header={"package": "_global_"}
-        )
-
-    def available(self) -> bool:
-        """Always."""
-        return True
-
-    def is_group(self, config_path: str) -> bool:
-        """Whether a path is the group, or the folder it is in."""
-        return config_path.strip("/") in ("", STUDIES)
-
-    def is_config(self, config_path: str) -> bool:
-        """Whether a path is one of the studies."""
-        group, _, name = config_path.strip("/").partition("/")
-        return group == STUDIES and _name(name) in (*papers.studies(), *FORMER)
-
-    def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
-        """What is in the group, and the group itself."""
-        path = config_path.strip("/")
-        if path == "":
-            return [STUDIES] if results_filter in (None, ObjectType.GROUP) else []
-        return (
-            list(papers.studies()) if path == STUDIES and results_filter in (None, ObjectType.CONFIG) else []
-        )
+            file = root() / self.group / f"{FORMER[name]}.yaml"
+            return self.result(OmegaConf.merge(OmegaConf.load(file), {"study": name}), "_global_")
+        return self.result(OmegaConf.load(papers.studies()[name]), "_global_")
 
 
 class SearchPath(SearchPathPlugin):
-    """Where the groups are that are not in conf/: `sweeps` is a folder beside it, and in those of papers;
-    `task` is made."""
+    """The places of the groups that are not in conf/.
+
+    `sweeps` is a folder beside it, and in the folders of papers; `task` is made.
+    """
 
     folders: ClassVar[list[Path]] = []  # of a --config-dir that Hydra's own command line does not see
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        """Add all of them."""
+        """Add all places to the search path."""
         search_path.append("memcap", f"file://{root()}")
         search_path.append("memcap", f"{PaperSource.scheme()}://studies")
         search_path.append("memcap", f"{TaskSource.scheme()}://tasks")
@@ -128,7 +136,7 @@ class SearchPath(SearchPathPlugin):
 
 @contextlib.contextmanager
 def config_dir(folder: Path | None) -> Generator[None]:
-    """Within, Hydra looks in this folder as well, as by --config-dir."""
+    """Let Hydra look in this folder as well, as by --config-dir."""
     SearchPath.folders[:] = [] if folder is None else [folder]
     try:
         yield

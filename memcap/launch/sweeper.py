@@ -28,7 +28,7 @@ from memcap.launch.plugin import MODULE, register_plugin
 
 @dataclass
 class GridSweeperConf:
-    """What `hydra.sweeper` holds, called as in Hydra's own sweeper."""
+    """The config `hydra.sweeper`, with the names of Hydra's own sweeper."""
 
     _target_: str = f"{MODULE}.GridSweeper"
     max_batch_size: int | None = None
@@ -85,7 +85,7 @@ class GridSweeper(Sweeper):
 def expand(
     params: Mapping[str, str] | None, arguments: Sequence[str], loader: ConfigLoader
 ) -> list[list[str]]:
-    """The overrides of each job of a multirun.
+    """Return the overrides of each job of a multirun.
 
     Args:
         params: `hydra.sweeper.params`.
@@ -123,7 +123,7 @@ def expand(
 
 
 def _count(override: Override) -> int:
-    """How many values an override has, none of them made."""
+    """Count the values of an override without making them."""
     sweep = override.value()
     if not isinstance(sweep, RangeSweep):
         return 1  # they are in memory, as they were typed

@@ -16,21 +16,27 @@ from functools import cache
 from typing import NamedTuple
 
 from memcap.knobs import UserError
-from memcap.loops.base import Loop, Request, Windows
+from memcap.loops.base import Loop, Pass, Readout, Request, outputs_first
+from memcap.loops.score import Answers, Sums, loss_and_score_sums
 from memcap.runtime import plugins
 from memcap.terminal.words import warn_once
 
 __all__ = [
     "GENERAL",
+    "Answers",
     "Choice",
     "Loop",
+    "Pass",
+    "Readout",
     "Request",
-    "Windows",
+    "Sums",
     "check",
     "check_name",
     "choose",
     "loops",
+    "loss_and_score_sums",
     "names",
+    "outputs_first",
     "padding_cost",
     "resolve",
     "row_columns",
@@ -41,7 +47,7 @@ GENERAL = ("auto", "reproducible")
 
 
 class Choice(NamedTuple):
-    """The loop of a program: its name, and whether members run side by side."""
+    """A program's loop: its name, and whether members run side by side."""
 
     loop: str
     side_by_side: bool
@@ -49,13 +55,13 @@ class Choice(NamedTuple):
 
 @cache
 def loops() -> list[Loop]:
-    """The loops of this folder, those of the highest rank first."""
+    """Return the loops of this folder, those of the highest rank first."""
     own = [module.LOOP for module in plugins.modules(__name__) if hasattr(module, "LOOP")]
     return sorted(own, key=lambda loop: (-loop.rank, loop.name))
 
 
 def names() -> list[str]:
-    """What `engine.loop` may be, but for a loop of one's own."""
+    """Return what `engine.loop` may be, but for a loop of one's own."""
     return [*GENERAL, *sorted({loop.name for loop in loops()})]
 
 
@@ -63,7 +69,7 @@ _outside: dict[str, Loop] = {}
 
 
 def _named(name: str) -> list[Loop]:
-    """The loops of this name, those of the highest rank first.
+    """Return the loops of this name, those of the highest rank first.
 
     Raises:
         UserError: there is none.
@@ -86,7 +92,7 @@ def _named(name: str) -> list[Loop]:
 
 
 def resolve(name: str, request: Request) -> Loop:
-    """The first loop of this name that serves and is here, else of its fallback.
+    """Return the first loop of this name that serves and is here, else of its fallback.
 
     Raises:
         UserError: there is no loop of this name.
@@ -100,7 +106,7 @@ def resolve(name: str, request: Request) -> Loop:
 
 
 def choose(name: str, request: Request) -> Choice:
-    """The loop of a program.
+    """Choose the loop of a program.
 
     Args:
         name: auto, reproducible, a name, or module:object.
@@ -114,7 +120,7 @@ def choose(name: str, request: Request) -> Choice:
 
 
 def _first(name: str, request: Request) -> Loop:
-    """The loop of the highest rank that serves and is here."""
+    """Return the loop of the highest rank that serves and is here."""
     for loop in loops():
         if request.platform not in loop.chosen_on or (name == "reproducible" and not loop.reproducible):
             continue
@@ -124,7 +130,7 @@ def _first(name: str, request: Request) -> Loop:
 
 
 def _is_here(loop: Loop) -> bool:
-    """Whether a loop that would have been chosen can run; a note where it can't."""
+    """Return whether a loop that would have been chosen can run; print a note where it can't."""
     why = loop.missing()
     if why is not None:
         warn_once(f"XLA runs {loop.what}'s loop, as engine.loop={loop.name} cannot run here: {why}")
@@ -132,7 +138,7 @@ def _is_here(loop: Loop) -> bool:
 
 
 def check_name(name: str) -> None:
-    """Refuse a loop that there is not.
+    """Refuse a loop that does not exist.
 
     Raises:
         UserError: there is none of this name.
@@ -162,15 +168,15 @@ def check(name: str) -> None:
 
 
 def version(name: str, requests: Iterable[Request]) -> str:
-    """See `Loop.version`; of the loops of a name by which these are served."""
+    """Return the `Loop.version` of the loops of a name that serve these requests."""
     return "+".join(dict.fromkeys(resolve(name, request).version() for request in requests))
 
 
 def row_columns(name: str, side_by_side: bool) -> dict[str, str]:
-    """The columns of a row that say what ran its member over time."""
+    """Return the columns of a row that say what ran its member over time."""
     return {"loop": name, **_named(name)[0].row_columns(side_by_side)}
 
 
 def padding_cost(name: str) -> float | None:
-    """See `Loop.seconds_per_padded_weight`."""
+    """Return the loop's `seconds_per_padded_weight`."""
     return _named(name)[0].seconds_per_padded_weight

@@ -21,14 +21,14 @@ from jax import lax
 
 from memcap.cells import Cell
 from memcap.cells.diagonal import DiagonalCell
-from memcap.loops.base import Loop, Request, zero_unless
+from memcap.loops.base import Loop, Pass, Request, zero_unless
 
 if TYPE_CHECKING:
-    from jaxtyping import Array, Float, Inexact, Int
+    from jaxtyping import Array, Float, Inexact
 
 
 def _joined(first: Any, second: Any) -> Any:
-    """Two stretches of time, one after the other, as one: h' = a h + b."""
+    """Join two stretches of time, one after the other: h' = a h + b."""
     (a, b), (c, d) = first, second
     return a * c, c * b + d
 
@@ -39,37 +39,38 @@ def diagonal_scan(
     decay: Inexact[Array, "T ... U"],
     added: Inexact[Array, "T B U"],
     carry: Inexact[Array, "B U"],
-    flow: Inexact[Array, " T"],
+    factor: Inexact[Array, " T"],
 ) -> Inexact[Array, "T B U"]:
-    """All states h[t] = decay[t] * h[t - 1] + added[t], by a parallel scan over time.
+    """Return all states h[t] = decay[t] * h[t - 1] + added[t], by a parallel scan over time.
 
     Args:
-        reset: set the state to zero where `flow` is 0; otherwise only its gradient is cut there.
-        decay: real or complex; `added` and `flow`, 0 or 1, of the same dtype.
+        reset: whether the state is set to zero where `factor` is 0; otherwise only its gradient is cut there.
+        decay: real or complex; `added` has the same dtype.
         carry: h[-1].
+        factor: the pass's `carry_factor`, in that dtype; all ones for one window.
     """
-    through = decay * flow[:, None, None] if reset else decay
+    through = decay * factor[:, None, None] if reset else decay
     added = jnp.concatenate([added[:1] + through[:1] * carry, added[1:]], 0)
     return lax.associative_scan(_joined, (through, added))[1]
 
 
 def _fwd(
-    reset: bool, decay: jax.Array, added: jax.Array, carry: jax.Array, flow: jax.Array
+    reset: bool, decay: jax.Array, added: jax.Array, carry: jax.Array, factor: jax.Array
 ) -> tuple[jax.Array, Any]:
-    states = diagonal_scan(reset, decay, added, carry, flow)
-    return states, (decay, carry, flow, states)
+    states = diagonal_scan(reset, decay, added, carry, factor)
+    return states, (decay, carry, factor, states)
 
 
 def _bwd(reset: bool, residuals: Any, d_states: jax.Array) -> tuple[Any, ...]:
-    """The same recurrence, backwards. A reset state and a cut one have the same gradient into the past:
+    """Run the same recurrence backwards. A reset state and a cut one have the same gradient into the past:
     none."""
-    decay, carry, flow, states = residuals
-    flow = flow[:, None, None]
-    through = decay * flow
+    decay, carry, factor, states = residuals
+    factor = factor[:, None, None]
+    through = decay * factor
     after = jnp.concatenate([through[1:], jnp.zeros_like(through[:1])], 0)
     d_added = lax.associative_scan(_joined, (after, d_states), reverse=True)[1]
     entered = jnp.concatenate([carry[None], states[:-1]], 0)
-    d_decay = d_added * (entered * flow if reset else entered)
+    d_decay = d_added * (entered * factor if reset else entered)
     if decay.shape[1] == 1:
         d_decay = d_decay.sum(1, keepdims=True)
     return d_decay, d_added, (through[:1] * d_added[:1])[0], None
@@ -88,45 +89,33 @@ class Associative(Loop):
     fallback = "masked"
 
     def refuses(self, request: Request) -> str | None:
-        """See `Loop.refuses`."""
+        """Refuse cells with a step of their own."""
         own_step = issubclass(request.cell, DiagonalCell) and request.cell.__call__ is DiagonalCell.__call__
         return None if own_step else "the cell's step is not h' = a h + b of the input alone"
 
     def side_by_side(self, platform: str) -> bool:
-        """See `Loop.side_by_side`."""
+        """Return true: members run under `vmap`."""
         del platform
         return True
 
-    def run(
-        self,
-        cell: Cell,
-        carry: Any,
-        inputs: Int[Array, "T B"] | Float[Array, "T B F"],
-        length: Int[Array, ""],
-        *,
-        flow: Float[Array, " T"] | None,
-        reset: bool,
-        return_sequences: bool,
-        readout: Float[Array, "H O"] | None,
-        num_units: Int[Array, ""] | None,
-    ) -> tuple[Any, Float[Array, "*T H B"] | Float[Array, "*T O B"]]:
-        """See `Loop.run`."""
-        del readout, num_units
+    def run(self, cell: Cell, carry: Any, over: Pass) -> tuple[Any, Float[Array, "*T H B"]]:
+        """Run as `Loop.run` does, by a parallel scan."""
         cell = cast(DiagonalCell, cell)
+        factor, inputs = over.carry_factor, over.vectors(cell.in_features)
         # Past `length` the state stands still, and so does its gradient: a window that begins there cuts
         # nothing.
         steps = len(inputs)
-        valid = (jnp.arange(steps) < length)[:, None, None]
+        valid = (jnp.arange(steps) < over.length)[:, None, None]
         decay, added = cell.coefficients(zero_unless(valid, inputs))
         decay = jnp.where(valid, decay, jnp.ones_like(decay))
-        flow = (
+        factor = (
             jnp.ones(steps, added.dtype)
-            if flow is None
-            else jnp.where(valid[:, 0, 0], flow.astype(added.dtype), 1)
+            if factor is None
+            else jnp.where(valid[:, 0, 0], factor.astype(added.dtype), 1)
         )
-        states = diagonal_scan(reset, decay, zero_unless(valid, added), carry, flow)
+        states = diagonal_scan(over.reset_carry, decay, zero_unless(valid, added), carry, factor)
         last = states[-1]
-        hidden = zero_unless(valid, cell.seen(states)) if return_sequences else cell.seen(states[-1])
+        hidden = zero_unless(valid, cell.seen(states)) if over.return_sequences else cell.seen(states[-1])
         return last, jnp.swapaxes(hidden, -1, -2)
 
 

@@ -59,27 +59,27 @@ from jax import lax
 from memcap.cells import Cell
 from memcap.cells.matrix import MatrixCell
 from memcap.loops import chunk_terms
-from memcap.loops.base import Loop, Request, Step, read_row, select, stepwise, zero_unless
+from memcap.loops.base import Loop, Pass, Request, Step, read_row, select, stepwise, zero_unless
 from memcap.loops.chunk_terms import Terms
 from memcap.loops.masked_scan import masked
 from memcap.loops.triangle import solve
 
 if TYPE_CHECKING:
-    from jaxtyping import Array, Bool, Float, Int, Shaped
+    from jaxtyping import Array, Bool, Float, Shaped
 
-CHUNKS = range(12, 7, -1)  # steps of a chunk, of which
-STEP = ("__call__", "update", "write", "show")  # what a cell's step is made of
+CHUNKS = range(12, 7, -1)  # possible numbers of steps per chunk
+STEP = ("__call__", "update", "write", "show")  # the methods of a cell's step
 
 
 def chunk_steps(steps: int) -> int:
-    """Steps of a chunk: those of CHUNKS that leave least over, as a copy without what is over would be one
-    of all hidden states."""
+    """Return how many steps a chunk has: the one of CHUNKS that leaves least over, as a copy without what is
+    over would be one of all hidden states."""
     return min(steps, min(CHUNKS, key=lambda chunk: -steps % chunk))
 
 
 @cache
 def chunk_of(graph: nnx.GraphDef, windows: bool, reset: bool, return_sequences: bool) -> Step:
-    """A cell's steps through a chunk, as one step of `stepwise`.
+    """Return a cell's steps through a chunk, as one step of `stepwise`.
 
     Its inputs (C, B, F + 1), with windows (C, B, F + 2), are the cell's and, for each step, whether it counts
     and whether it begins a window: 0 or 1. Its output is hidden states (C, B, H), or that of the last step
@@ -122,14 +122,14 @@ def chunk_of(graph: nnx.GraphDef, windows: bool, reset: bool, return_sequences: 
 
 
 def each_write(terms: Terms, of_steps: Shaped[Array, "C ..."]) -> Shaped[Array, "W ..."]:
-    """What is said of each step, of each of its writes."""
+    """Repeat what is said of each step for each of its writes."""
     return of_steps if terms.writes == 1 else jnp.repeat(of_steps, terms.writes, 0)
 
 
 def through_chunk(
     terms: Terms, starts: Bool[Array, " C"] | None, reset: bool, every: bool
 ) -> tuple[Float[Array, "B K V"], Float[Array, "C B V"] | None]:
-    """S after the last step of a chunk, and what is read of it after each, if that is wanted.
+    """Return S after the last step of a chunk, and what is read of it after each, if that is wanted.
 
     Args:
         terms: of the chunk's steps.
@@ -177,7 +177,7 @@ def through_chunk(
 def _value(
     terms: Terms, inside: Float[Array, "W S B D"], outside: Float[Array, "W S B D"] | None = None
 ) -> Float[Array, "W B V"]:
-    """What each write adds at its key.
+    """Return what each write adds at its key.
 
     Args:
         terms: of the chunk's steps.
@@ -199,7 +199,7 @@ def _value(
 def _weights(
     query: Float[Array, "C B K"], own: Float[Array, "C W B D"], key: Float[Array, "W B K"]
 ) -> Float[Array, "C W B"]:
-    """What each query has of each write that is left by then."""
+    """Return each query's weight of each write that is left by then."""
     return jnp.sum(query[:, None] * own * key, -1)
 
 
@@ -209,7 +209,7 @@ def _last(
     key: Float[Array, "W B K"],
     value: Float[Array, "W B V"],
 ) -> Float[Array, "B K V"]:
-    """What is left after the last step of what was there and was written."""
+    """Return what is left after the last step of what was there and was written."""
     before, own = decays[-1, 0], decays[-1, 1:]
     return before[..., None] * matrix + jnp.einsum("sbk,sbv->bkv", own * key, value)
 
@@ -221,7 +221,7 @@ def _read(
     key: Float[Array, "W B K"],
     value: Float[Array, "W B V"],
 ) -> Float[Array, "C B V"]:
-    """What each step's query reads of what is left by then."""
+    """Read with each step's query what is left by then."""
     before, own = decays[:, 0], decays[:, 1:]
     weights = _weights(query, own, key)
     return _read_matrix(query, before, matrix) + jnp.einsum("tsb,sbv->tbv", weights, value)
@@ -230,7 +230,7 @@ def _read(
 def _read_matrix(
     query: Float[Array, "C B K"], before: Float[Array, "C B D"], matrix: Float[Array, "B K V"]
 ) -> Float[Array, "C B V"]:
-    """What each query reads of the matrix before the chunk."""
+    """Read with each query the matrix before the chunk."""
     return jnp.einsum("tbk,bkv->tbv", query * before, matrix)
 
 
@@ -245,53 +245,39 @@ class Chunkwise(Loop):
     fuses_readout = True
 
     def refuses(self, request: Request) -> str | None:
-        """See `Loop.refuses`."""
+        """Refuse cells with a step of their own."""
         owner = chunk_terms.owner_of(request.cell)
         if owner and all(getattr(request.cell, method) is getattr(owner, method) for method in STEP):
             return None
         return "the cell's step is not S' = diag(a) S + k v^T of the input alone, or the delta rule"
 
     def side_by_side(self, platform: str) -> bool:
-        """See `Loop.side_by_side`."""
+        """Return true: members run under `vmap`."""
         del platform
         return True
 
     def run(
-        self,
-        cell: Cell,
-        carry: Any,
-        inputs: Int[Array, "T B"] | Float[Array, "T B F"],
-        length: Int[Array, ""],
-        *,
-        flow: Float[Array, " T"] | None,
-        reset: bool,
-        return_sequences: bool,
-        readout: Float[Array, "H O"] | None,
-        num_units: Int[Array, ""] | None,
+        self, cell: Cell, carry: Any, over: Pass
     ) -> tuple[Any, Float[Array, "*T H B"] | Float[Array, "*T O B"]]:
-        """See `Loop.run`."""
-        del num_units
+        """Run as `Loop.run` does, by chunks; the read-out is applied in each."""
+        factor, inputs = over.carry_factor, over.vectors(cell.in_features)
         steps = len(inputs)
         chunk = chunk_steps(steps)
-        valid = jnp.arange(steps) < length
-        marks = jnp.stack([valid] if flow is None else [valid, valid & (flow == 0)], -1)[:, None]
+        valid = jnp.arange(steps) < over.length
+        marks = jnp.stack([valid] if factor is None else [valid, valid & (factor == 0)], -1)[:, None]
         marks = jnp.broadcast_to(marks, (*inputs.shape[:2], marks.shape[-1])).astype(inputs.dtype)
         rows = jnp.concatenate([zero_unless(valid[:, None, None], inputs), marks], -1)
         rows = jnp.pad(rows, [(0, -steps % chunk), (0, 0), (0, 0)])
         graph, weights = nnx.split(cell)
-        step = chunk_of(graph, flow is not None, reset, return_sequences)
-        carry, hidden = stepwise(
-            masked,
-            step,
-            return_sequences,
-            False,
-            (weights, readout),
-            carry,
+        step = chunk_of(graph, factor is not None, over.reset_carry, over.return_sequences)
+        kernel = None if over.readout is None else over.readout.kernel
+        by_chunk = Pass(
             rows.reshape(-1, chunk, *rows.shape[1:]),
-            (length + chunk - 1) // chunk,
-            None,
+            (over.length + chunk - 1) // chunk,
+            return_sequences=over.return_sequences,
         )
-        if return_sequences:
+        carry, hidden = stepwise(masked, step, (weights, kernel), carry, by_chunk, None)
+        if over.return_sequences:
             hidden = hidden.reshape(-1, *hidden.shape[2:])[:steps]
         return carry, jnp.swapaxes(hidden, -1, -2)
 

@@ -1,5 +1,5 @@
-"""A gated cell over time as one call of C: what lstm_native.py and gru_native.py share. The C is gated.h and
-a file for each cell.
+"""A gated cell over time as one call of C: the frame of lstm_native.py and gru_native.py. The C is
+gated.h and a file per cell.
 
 For CPUs, in float32, of one window. Under `vmap` members are called one after another.
 """
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,26 +19,16 @@ import numpy as np
 
 from memcap.cells import Cell
 from memcap.loops import c_library, while_loop
-from memcap.loops.base import Carry, Loop, Request, Weights, Windows, run_feature_major
+from memcap.loops.base import Carry, Loop, Pass, Request, Weights, run_feature_major
 from memcap.loops.c_library import Library
+from memcap.loops.score import Answers, Sums
 from memcap.loops.while_loop import WhileLoop
 
 if TYPE_CHECKING:
-    from jaxtyping import Array, Bool, Float, Int
+    from jaxtyping import Array, Float
 
 WORK, SLOTS, TWO_SLOTS, SLOTS_OF_A_BLOCK, WORK_WITH_LOSS = range(5)  # buffers, as `GatedC.size` counts them
 MOST_STEPS = 2**24
-TESTED = (
-    (1, 2, 3, 2, 5, False, False),
-    (11, 33, 4, 11, 5, True, False),
-    (3, 4, 17, 3, 0, False, False),
-    (11, 33, 3, 11, 5, False, True),
-    (3, 4, 2, 33, 2, True, True),
-    (3, 33, 3, 33, 2, False, True),
-)  # T, B, F, U, O (0: hidden states), reals, with a loss
-QUICK: dict[str, Any] = {"xla_backend_optimization_level": 0}  # to compile what tests it
-APART = 1e-4  # relative; the largest difference from float64 that is rounding
-FAR = 1e-5  # by which an array is moved to see how a loss changes
 
 
 @dataclass(frozen=True)
@@ -73,7 +63,7 @@ class GatedC:
 
     @cache  # noqa: B019  (a cell in C is one of the few of this folder)
     def library(self) -> Library:
-        """The library, with its calls made known to XLA; once a process.
+        """Load the library and make its calls known to XLA; once per process.
 
         Raises:
             LibraryError: it can't be had here; `missing` says so beforehand.
@@ -85,21 +75,42 @@ class GatedC:
 
     @cache  # noqa: B019
     def missing(self) -> str | None:
-        """Why this process cannot use it; None: it can. A library that is new here is tested first."""
-        return c_library.missing(
-            self.library, lambda: all(is_right(self, *sizes) for sizes in TESTED), self.words
-        )
+        """Say why this process cannot use it; None: it can. A library that is new here is tested first."""
+        return c_library.missing(self.library, lambda: all_right(self), self.words)
 
     def size(self, which: int, *sizes: int) -> int:
-        """Floats of a buffer, of T, F, U, O, B and whether inputs are reals; -1 where they are out of
-        range."""
+        """Return how many floats a buffer has, by T, F, U, O, B and whether inputs are vectors; -1 where they
+        are out of range."""
         return getattr(self.library().handle, f"memcap_{self.name}_size")(which, *sizes)
 
 
-def takes(arrays: tuple[jax.Array, ...], inputs: jax.Array, flow: jax.Array | None) -> bool:
-    """Whether C serves a call: float32 weights and carries, one window, and fewer steps than it can count."""
-    fits = inputs.shape[0] <= MOST_STEPS and inputs.shape[0] * inputs.shape[1] < 2**31
-    return flow is None and fits and all(array.dtype == jnp.float32 for array in arrays)
+class Case(NamedTuple):
+    """Sizes at which the C is tested.
+
+    Args:
+        steps, batch, features, units: T, B, F, U.
+        outputs: O; 0: hidden states are returned.
+        vectors: whether inputs are vectors, or symbols.
+        with_loss: whether the loss is tested, too.
+    """
+
+    steps: int
+    batch: int
+    features: int
+    units: int
+    outputs: int
+    vectors: bool
+    with_loss: bool
+
+
+CASES = (
+    Case(1, 2, 3, 2, 5, False, False),
+    Case(11, 33, 4, 11, 5, True, False),
+    Case(3, 4, 17, 3, 0, False, False),
+    Case(11, 33, 3, 11, 5, False, True),
+    Case(3, 4, 2, 33, 2, True, True),
+    Case(3, 33, 3, 33, 2, False, True),
+)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1))
@@ -109,9 +120,9 @@ def over_time(
     weights: Weights,
     carry: Carry,
     inputs: jax.Array,
-    counts: jax.Array,
+    extents: jax.Array,
 ) -> tuple[Carry, jax.Array | None]:
-    """Run a cell over the first `length` steps.
+    """Run a cell over the first steps of its inputs.
 
     Args:
         cell: with G = blocks * U columns in its weights.
@@ -120,7 +131,7 @@ def over_time(
         weights: kernel (F, G), recurrent (U, G), bias (G,), and a read-out (U, O) or None; float32.
         carry: a pytree of (U, B) arrays, the last one h; float32.
         inputs: (T, B) int symbols below F, or (T, B, F) float32.
-        counts: (2,) int32, how many of the T steps count, and of the U units; may be traced. Weights of the
+        extents: (2,) int32, how many of the T steps count, and of the U units; may be traced. Weights of the
             other units, and their carry, must be zero; so is all that comes of them, and their gradients.
 
     Returns:
@@ -132,19 +143,19 @@ def over_time(
         ValueError: as it runs, if a symbol is outside of 0 ... F - 1; or jax.errors.JaxRuntimeError, where
             JAX calls it so.
     """
-    return _forward(cell, return_sequences, False, weights, carry, inputs, counts)[:2]
+    return _forward(cell, return_sequences, False, weights, carry, inputs, extents)[:2]
 
 
 def _forward(
     cell: GatedC,
     return_sequences: bool,
-    keep: bool,
+    with_residuals: bool,
     weights: Weights,
     carry: Carry,
     inputs: jax.Array,
-    counts: jax.Array,
+    extents: jax.Array,
 ) -> Any:
-    """The carry after the last step, the outputs, and what the backward pass needs, if it is residuals."""
+    """Return the carry after the last step, the outputs, and what the backward pass needs, if wanted."""
     kernel, recurrent, bias, readout = weights
     states, tree = jax.tree.flatten(carry)
     matrix, inputs = _matrix(recurrent, readout), _time_last(inputs)
@@ -152,10 +163,10 @@ def _forward(
     state = jax.ShapeDtypeStruct(states[0].shape, jnp.float32)
     outputs = jax.ShapeDtypeStruct((inputs.shape[0], rows, inputs.shape[-1]), jnp.float32)
     buffers = (
-        _buffer(cell, SLOTS if keep else TWO_SLOTS, kernel, matrix, inputs),
+        _buffer(cell, SLOTS if with_residuals else TWO_SLOTS, kernel, matrix, inputs),
         _buffer(cell, WORK, kernel, matrix, inputs),
     )
-    operands = kernel, recurrent, bias, matrix, *states, inputs, counts
+    operands = kernel, recurrent, bias, matrix, *states, inputs, extents
     *states, outputs, residuals, _ = _call(
         cell, cell.calls[0], (*[state] * len(states), outputs, *buffers), operands
     )
@@ -168,16 +179,16 @@ def _over_time_fwd(
     weights: Weights,
     carry: Carry,
     inputs: jax.Array,
-    counts: jax.Array,
+    extents: jax.Array,
 ) -> Any:
-    carry, outputs, residuals = _forward(cell, return_sequences, True, weights, carry, inputs, counts)
-    return (carry, outputs), (weights, inputs, counts, residuals)
+    carry, outputs, residuals = _forward(cell, return_sequences, True, weights, carry, inputs, extents)
+    return (carry, outputs), (weights, inputs, extents, residuals)
 
 
 def _over_time_bwd(
     cell: GatedC, return_sequences: bool, saved: tuple[Any, ...], cotangents: Any
 ) -> tuple[Any, ...]:
-    (kernel, recurrent, bias, readout), inputs, counts, residuals = saved
+    (kernel, recurrent, bias, readout), inputs, extents, residuals = saved
     carry, d_outputs = cotangents
     states, tree = jax.tree.flatten(carry)
     matrix, inputs = _matrix(recurrent, readout), _time_last(inputs)
@@ -185,7 +196,7 @@ def _over_time_bwd(
         d_outputs = jnp.zeros((inputs.shape[0], 0, inputs.shape[-1]), jnp.float32)
     slopes = _slopes((kernel, recurrent, bias, matrix, *states), kernel, inputs)
     results = (*slopes, _buffer(cell, WORK, kernel, matrix, inputs))
-    operands = kernel, recurrent, matrix, *states, d_outputs, inputs, counts, residuals
+    operands = kernel, recurrent, matrix, *states, d_outputs, inputs, extents, residuals
     gradients = _call(cell, cell.calls[1], results, operands)
     (*d_weights, d_readout), (*d_states, d_inputs, _) = gradients[:4], gradients[4:]
     d_carry = jax.tree.unflatten(tree, d_states)
@@ -202,14 +213,14 @@ def loss_over_time(
     weights: tuple[jax.Array, ...],
     carry: Carry,
     inputs: jax.Array,
-    counts: jax.Array,
+    extents: jax.Array,
     targets: jax.Array,
     due: jax.Array,
 ) -> jax.Array:
-    """How right a cell and its read-out are at the first `length` steps.
+    """Score a cell and its read-out over the first steps of its inputs.
 
     Args:
-        cell, carry, inputs, counts: see `over_time`.
+        cell, carry, inputs, extents: see `over_time`.
         weights: kernel (F, G), recurrent (U, G), bias (G,), read-out (U, O) and its bias (O,); float32.
         targets: (T, B) int32, the class that is right.
         due: (T, B) bool, whether an answer is.
@@ -219,9 +230,9 @@ def loss_over_time(
         and how many there are. The first one alone has a gradient, which is computed with it, wanted or not.
 
     Raises:
-        LibraryError, ValueError: as of `over_time`.
+        LibraryError, ValueError: as `over_time` does.
     """
-    return _loss_fwd(cell, weights, carry, inputs, counts, targets, due)[0]
+    return _loss_fwd(cell, weights, carry, inputs, extents, targets, due)[0]
 
 
 def _loss_fwd(
@@ -229,7 +240,7 @@ def _loss_fwd(
     weights: tuple[jax.Array, ...],
     carry: Carry,
     inputs: jax.Array,
-    counts: jax.Array,
+    extents: jax.Array,
     targets: jax.Array,
     due: jax.Array,
 ) -> Any:
@@ -238,7 +249,7 @@ def _loss_fwd(
     slopes = _slopes((*weights, *states), kernel, inputs)
     buffers = (_buffer(cell, which, kernel, readout, inputs) for which in (SLOTS_OF_A_BLOCK, WORK_WITH_LOSS))
     results = (*slopes, jax.ShapeDtypeStruct((3,), jnp.float32), *buffers)
-    operands = kernel, recurrent, bias, readout, *states, inputs, counts, readout_bias, targets, due
+    operands = kernel, recurrent, bias, readout, *states, inputs, extents, readout_bias, targets, due
     *slopes, sums, _, _ = _call(cell, cell.calls[2], results, operands)
     d_weights, d_states, d_inputs = tuple(slopes[:5]), slopes[5:-1], slopes[-1]
     return sums, (d_weights, jax.tree.unflatten(tree, d_states), _batch_last(d_inputs, inputs))
@@ -255,31 +266,31 @@ loss_over_time.defvjp(_loss_fwd, _loss_bwd)
 def _slopes(
     arrays: tuple[jax.Array, ...], kernel: jax.Array, inputs: jax.Array
 ) -> tuple[jax.ShapeDtypeStruct, ...]:
-    """Shapes of gradients: of arrays, and of inputs (T, F, B), which symbols have none of."""
+    """Return the shapes of the gradients of arrays, and of inputs (T, F, B): symbols have none."""
     steps = inputs.shape[0] if inputs.ndim == 3 else 0
     shapes = *(array.shape for array in arrays), (steps, kernel.shape[0], inputs.shape[-1])
     return tuple(jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes)
 
 
 def _batch_last(d_inputs: jax.Array, inputs: jax.Array) -> jax.Array | None:
-    """The gradient of inputs as they were, (T, B, F); None of symbols."""
+    """Return the gradient of inputs as they were, (T, B, F); None for symbols."""
     return jnp.swapaxes(d_inputs, 1, 2) if inputs.ndim == 3 else None
 
 
 def _matrix(recurrent: jax.Array, readout: jax.Array | None) -> jax.Array:
-    """The read-out (U, O); none is one of no outputs."""
+    """Return the read-out (U, O); for none, one of no outputs."""
     return jnp.zeros((recurrent.shape[0], 0), jnp.float32) if readout is None else readout
 
 
 def _time_last(inputs: jax.Array) -> jax.Array:
-    """Inputs as the C takes them: symbols (T, B) int32, or numbers (T, F, B)."""
+    """Return inputs as the C takes them: symbols (T, B) int32, or vectors (T, F, B)."""
     return jnp.swapaxes(inputs, 1, 2) if inputs.ndim == 3 else inputs.astype(jnp.int32)
 
 
 def _buffer(
     cell: GatedC, which: int, kernel: jax.Array, matrix: jax.Array, inputs: jax.Array
 ) -> jax.ShapeDtypeStruct:
-    """A buffer that the C asks for."""
+    """Return the shape of a buffer that the C asks for."""
     sizes = inputs.shape[0], kernel.shape[0], *matrix.shape, inputs.shape[-1], int(inputs.ndim == 3)
     return jax.ShapeDtypeStruct((cell.size(which, *sizes),), jnp.float32)
 
@@ -289,92 +300,6 @@ def _call(
 ) -> tuple[jax.Array, ...]:
     call = jax.ffi.ffi_call(cell.library().target(name), results, vmap_method="sequential")
     return tuple(call(*operands))
-
-
-def is_right(
-    cell: GatedC, steps: int, batch: int, features: int, units: int, outputs: int, real: bool, with_loss: bool
-) -> bool:
-    """Whether the C's values and gradients are those of float64, at one size; of no outputs, its hidden
-    states; `with_loss`, how right they are.
-
-    A gradient is right if it says how fast a loss changes in a random direction that leans towards it, one
-    for each array.
-    """
-    rng = np.random.default_rng(0)
-    columns = cell.blocks * units
-    shapes = (
-        (features, columns),
-        (units, columns),
-        (columns,),
-        (units, outputs),
-        *[(outputs,)] * with_loss,
-        *[(units, batch)] * cell.states,
-    )
-    arrays = [rng.standard_normal(shape, np.float32) for shape in (*shapes, (steps, batch, features))]
-    counts = np.array([max(1, steps - 1), units], np.int32)
-    symbols = arrays[-1].argmax(-1).astype(np.int32)
-    targets = rng.integers(max(1, outputs), size=(steps, batch), dtype=np.int32)
-    due = rng.random((steps, batch)) < 0.5
-    num_weights = 4 + with_loss
-
-    def in_c(*arrays: Any) -> Any:
-        inputs = arrays[-1] if real else symbols
-        if with_loss:
-            return (loss_over_time(cell, arrays[:5], arrays[5:-1], inputs, counts, targets, due),)
-        weights = arrays[:4] if outputs else (*arrays[:3], None)
-        carry, sequences = over_time(cell, True, weights, arrays[4:-1], inputs, counts)
-        return *carry, sequences
-
-    def in_numpy(*arrays: Any) -> Any:
-        *carry, sequences = _in_numpy(cell, *arrays[:4], *arrays[num_weights:], counts[0])
-        if not with_loss:
-            return *carry, sequences
-        due_by_then = due & (np.arange(steps) < counts[0])[:, None]
-        return (_sums_in_numpy(sequences + arrays[4][:, None], targets, due_by_then),)
-
-    def values_and_gradients(weighed: Any, *arrays: Any) -> Any:
-        values, pullback = jax.vjp(in_c, *arrays)
-        return values, pullback(weighed)
-
-    start = [array.astype(float) for array in arrays]
-    if not real:
-        start[-1] = np.eye(features)[symbols]
-    expected = in_numpy(*start)
-    weighed = [np.sin(value).astype(np.float32) for value in expected]
-    compiled = jax.jit(values_and_gradients).lower(tuple(weighed), *arrays).compile(QUICK)
-    values, gradients = jax.tree.map(np.asarray, compiled(tuple(weighed), *arrays))
-    right = [
-        np.abs(a - b).max() <= APART * (1 + np.abs(b).max()) for a, b in zip(values, expected, strict=True)
-    ]
-    for k, gradient in enumerate(gradients if real else gradients[:-1]):
-        direction = rng.standard_normal(gradient.shape) + np.sign(gradient)  # so that its parts add up
-        ends = [[*start[:k], start[k] + far * direction, *start[k + 1 :]] for far in (-FAR, FAR)]
-        losses = [sum(map(np.vdot, weighed, in_numpy(*end))) for end in ends]
-        parts = gradient * direction
-        right.append(
-            abs((losses[1] - losses[0]) / (2 * FAR) - parts.sum()) <= APART * (1 + np.abs(parts).sum())
-        )
-    return all(right)
-
-
-def _in_numpy(
-    cell: GatedC, kernel: Any, recurrent: Any, bias: Any, readout: Any, *carry_inputs_steps: Any
-) -> Any:
-    """The cell to read: its carry, (U, B) each, after so many steps of inputs (T, B, F), and all read-outs,
-    or hidden states."""
-    *carry, inputs, steps = carry_inputs_steps
-    outputs = np.zeros((len(inputs), readout.shape[1] or len(recurrent), inputs.shape[1]))
-    for t in range(steps):
-        carry = cell.step(inputs[t] @ kernel + bias, carry[-1].T @ recurrent, carry)
-        outputs[t] = readout.T @ carry[-1] if readout.size else carry[-1]
-    return *carry, outputs
-
-
-def _sums_in_numpy(outputs: Any, targets: Any, due: Any) -> np.ndarray:
-    """Of outputs (T, O, B), the sums of `loss_over_time`."""
-    at = np.take_along_axis(outputs, targets[:, None], 1)[:, 0]
-    losses = np.log(np.exp(outputs).sum(1)) - at
-    return np.array([losses[due].sum(), (outputs.argmax(1) == targets)[due].sum(), due.sum()])
 
 
 class GatedNative(WhileLoop):
@@ -388,7 +313,7 @@ class GatedNative(WhileLoop):
 
     name = "native"
     reproducible = False
-    takes_symbols = fuses_readout = fuses_loss = True
+    fuses_readout = True
     # measured with the LSTM on a core of an AMD EPYC (Zen 4), `python -m benchmarks cells`; it is the
     # optimizer's time, which a cell's equations do not change
     seconds_per_padded_weight = 3e-9
@@ -396,84 +321,178 @@ class GatedNative(WhileLoop):
     xla: Loop = while_loop.LOOP
 
     def weights(self, cell: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """Kernel, recurrent weights and bias of a cell; see `over_time`."""
+        """Return kernel, recurrent weights and bias of a cell; see `over_time`."""
         raise NotImplementedError
 
     def refuses(self, request: Request) -> str | None:
-        """See `Loop.refuses`."""
+        """Refuse other devices, and windows."""
         if request.platform != "cpu":
             return "it is for CPUs"
         return "it knows no windows" if request.windows else None
 
     def missing(self) -> str | None:
-        """See `Loop.missing`."""
+        """Say why the C cannot be used here; None: it can."""
         return self.in_c.missing()
 
     def version(self) -> str:
-        """The library's name."""
+        """Return the library's name."""
         return self.in_c.library().name
 
     def row_columns(self, side_by_side: bool) -> dict[str, str]:
-        """See `Loop.row_columns`."""
+        """Return the loop's columns, whose kernel is the C."""
         return super().row_columns(side_by_side) | {"kernel": "native"}
 
-    def run(
-        self,
-        cell: Cell,
-        carry: Any,
-        inputs: Int[Array, "T B"] | Float[Array, "T B F"],
-        length: Int[Array, ""],
-        *,
-        flow: Float[Array, " T"] | None,
-        reset: bool,
-        return_sequences: bool,
-        readout: Float[Array, "H O"] | None,
-        num_units: Int[Array, ""] | None,
+    def __call__(
+        self, cell: Cell, carry: Any, over: Pass
     ) -> tuple[Any, Float[Array, "*T H B"] | Float[Array, "*T O B"]]:
-        """See `Loop.run`."""
-        weights = self.weights(cell)
-        if not takes((*weights, *jax.tree.leaves(carry)), inputs, flow):
-            return self.xla(
-                cell,
-                inputs,
-                initial_carry=carry,
-                seq_lengths=length,
-                windows=None if flow is None else Windows(flow == 0, reset),
-                return_sequences=return_sequences,
-                readout=readout,
-                num_units=num_units,
-            )
-        counts = _counts(cell, length, num_units)
+        """Run a cell over a pass, by XLA what C does not serve."""
+        served = takes((*self.weights(cell), *jax.tree.leaves(carry)), over)
+        return super().__call__(cell, carry, over) if served else self.xla(cell, carry, over)
 
-        def run_in_c(weights: Weights, carry: Carry, inputs: jax.Array) -> Any:
-            return over_time(self.in_c, return_sequences, weights, carry, inputs, counts)
+    def run(
+        self, cell: Cell, carry: Any, over: Pass
+    ) -> tuple[Any, Float[Array, "*T H B"] | Float[Array, "*T O B"]]:
+        """Run as `Loop.run` does, by one call of C."""
+        extents = _extents(cell, over)
 
-        return run_feature_major(run_in_c, weights, carry, inputs, readout, fuses=return_sequences)
+        def run_in_c(weights: Weights, carry: Carry, over: Pass) -> Any:
+            return over_time(self.in_c, over.return_sequences, weights, carry, over.inputs, extents)
 
-    def loss_and_score_sums(
-        self,
-        cell: Cell,
-        carry: Any,
-        inputs: Int[Array, "T B"] | Float[Array, "T B F"],
-        length: Int[Array, ""],
-        *,
-        readout: tuple[Float[Array, "H O"], Float[Array, " O"]],
-        targets: Int[Array, "T B"],
-        due: Bool[Array, "T B"],
-        num_units: Int[Array, ""] | None,
-    ) -> Float[Array, 3] | None:
-        """See `Loop.loss_and_score_sums`."""
-        weights = *self.weights(cell), *readout
-        if not takes((*weights, *jax.tree.leaves(carry)), inputs, None):
-            return None
-        inputs = inputs if inputs.ndim == 2 else inputs.astype(jnp.float32)
-        carry, targets = jax.tree.map(lambda state: state.T, carry), targets.astype(jnp.int32)
-        return loss_over_time(
-            self.in_c, weights, carry, inputs, _counts(cell, length, num_units), targets, due
-        )
+        return run_feature_major(run_in_c, self.weights(cell), carry, over, fuses=over.return_sequences)
+
+    def score(self, cell: Cell, carry: Any, over: Pass, answers: Answers) -> Sums:
+        """Run a cell over a pass, score it and find the gradient in one call of C, where every step answers
+        with a class."""
+        fits = answers.loss == "classes" and over.return_sequences and answers.due is not None
+        if not fits or over.readout is None:
+            return super().score(cell, carry, over, answers)
+        weights = *self.weights(cell), *over.readout
+        if not takes((*weights, *jax.tree.leaves(carry)), over):
+            return super().score(cell, carry, over, answers)
+        inputs = over.inputs if over.inputs.ndim == 2 else over.inputs.astype(jnp.float32)
+        carry, targets = jax.tree.map(lambda state: state.T, carry), answers.targets.astype(jnp.int32)
+        extents = _extents(cell, over)
+        return Sums(*loss_over_time(self.in_c, weights, carry, inputs, extents, targets, answers.due))
 
 
-def _counts(cell: Any, length: jax.Array, num_units: jax.Array | None) -> jax.Array:
-    """Steps that count, and units: (2,) int32."""
-    units = jnp.asarray(cell.hidden_features if num_units is None else num_units)
-    return jnp.stack([length, units]).astype(jnp.int32)
+def takes(arrays: tuple[jax.Array, ...], over: Pass) -> bool:
+    """Return whether C serves a pass: float32 weights and carries, one window, and no more steps than it can
+    count."""
+    steps, batch = over.inputs.shape[:2]
+    fits = steps <= MOST_STEPS and steps * batch < 2**31
+    return over.window_starts is None and fits and all(array.dtype == jnp.float32 for array in arrays)
+
+
+def _extents(cell: Any, over: Pass) -> jax.Array:
+    """Return the steps that count, and the units: (2,) int32."""
+    units = jnp.asarray(cell.hidden_features if over.num_units is None else over.num_units)
+    return jnp.stack([over.length, units]).astype(jnp.int32)
+
+
+QUICK: dict[str, Any] = {"xla_backend_optimization_level": 0}  # to compile what tests it
+TOLERANCE = 1e-4  # relative; the largest difference from float64 that is rounding
+NUDGE = 1e-5  # by which an array is moved to see how a loss changes
+
+
+def all_right(cell: GatedC) -> bool:
+    """Return whether the C's values and gradients are those of float64 at all sizes that are tested."""
+    return all(is_right(cell, case) for case in CASES)
+
+
+def is_right(cell: GatedC, case: Case) -> bool:
+    """Return whether the C's values and gradients are those of float64, at one size.
+
+    A gradient is right if it says how fast a loss changes in a random direction that leans towards it, one
+    per array.
+    """
+    rng = np.random.default_rng(0)
+    arrays = _draw(cell, case, rng)
+    symbols = arrays[-1].argmax(-1).astype(np.int32)
+    in_c, in_numpy = _both(cell, case, symbols, rng)
+    start = [array.astype(float) for array in arrays]
+    if not case.vectors:
+        start[-1] = np.eye(case.features)[symbols]
+    expected = in_numpy(*start)
+    weighed = [np.sin(value).astype(np.float32) for value in expected]
+
+    def values_and_gradients(weighed: Any, *arrays: Any) -> Any:
+        values, pullback = jax.vjp(in_c, *arrays)
+        return values, pullback(weighed)
+
+    compiled = jax.jit(values_and_gradients).lower(tuple(weighed), *arrays).compile(QUICK)
+    values, gradients = jax.tree.map(np.asarray, compiled(tuple(weighed), *arrays))
+    right = [
+        np.abs(a - b).max() <= TOLERANCE * (1 + np.abs(b).max())
+        for a, b in zip(values, expected, strict=True)
+    ]
+    for k, gradient in enumerate(gradients if case.vectors else gradients[:-1]):
+        direction = rng.standard_normal(gradient.shape) + np.sign(gradient)  # so that its parts add up
+        ends = [[*start[:k], start[k] + far * direction, *start[k + 1 :]] for far in (-NUDGE, NUDGE)]
+        losses = [sum(map(np.vdot, weighed, in_numpy(*end))) for end in ends]
+        parts = gradient * direction
+        slope = (losses[1] - losses[0]) / (2 * NUDGE)
+        right.append(abs(slope - parts.sum()) <= TOLERANCE * (1 + np.abs(parts).sum()))
+    return all(right)
+
+
+def _draw(cell: GatedC, case: Case, rng: np.random.Generator) -> list[np.ndarray]:
+    """Draw weights, carry and inputs."""
+    columns = cell.blocks * case.units
+    shapes = (
+        (case.features, columns),
+        (case.units, columns),
+        (columns,),
+        (case.units, case.outputs),
+        *[(case.outputs,)] * case.with_loss,
+        *[(case.units, case.batch)] * cell.states,
+        (case.steps, case.batch, case.features),
+    )
+    return [rng.standard_normal(shape, np.float32) for shape in shapes]
+
+
+def _both(
+    cell: GatedC, case: Case, symbols: np.ndarray, rng: np.random.Generator
+) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Return the C and the cell to read as functions of the arrays of `_draw`: carry and outputs, or the sums
+    of the loss. One step less than T counts."""
+    extents = np.array([max(1, case.steps - 1), case.units], np.int32)
+    targets = rng.integers(max(1, case.outputs), size=symbols.shape, dtype=np.int32)
+    due = rng.random(symbols.shape) < 0.5
+    num_weights = 4 + case.with_loss
+
+    def in_c(*arrays: Any) -> Any:
+        inputs = arrays[-1] if case.vectors else symbols
+        if case.with_loss:
+            return (loss_over_time(cell, arrays[:5], arrays[5:-1], inputs, extents, targets, due),)
+        weights = arrays[:4] if case.outputs else (*arrays[:3], None)
+        carry, sequences = over_time(cell, True, weights, arrays[4:-1], inputs, extents)
+        return *carry, sequences
+
+    def in_numpy(*arrays: Any) -> Any:
+        *carry, sequences = _in_numpy(cell, *arrays[:4], *arrays[num_weights:], extents[0])
+        if not case.with_loss:
+            return *carry, sequences
+        due_by_then = due & (np.arange(case.steps) < extents[0])[:, None]
+        return (_sums_in_numpy(sequences + arrays[4][:, None], targets, due_by_then),)
+
+    return in_c, in_numpy
+
+
+def _in_numpy(
+    cell: GatedC, kernel: Any, recurrent: Any, bias: Any, readout: Any, *carry_inputs_steps: Any
+) -> Any:
+    """Run the cell to read: its carry, (U, B) each, after so many steps of inputs (T, B, F), and all
+    read-outs, or hidden states."""
+    *carry, inputs, steps = carry_inputs_steps
+    outputs = np.zeros((len(inputs), readout.shape[1] or len(recurrent), inputs.shape[1]))
+    for t in range(steps):
+        carry = cell.step(inputs[t] @ kernel + bias, carry[-1].T @ recurrent, carry)
+        outputs[t] = readout.T @ carry[-1] if readout.size else carry[-1]
+    return *carry, outputs
+
+
+def _sums_in_numpy(outputs: Any, targets: Any, due: Any) -> np.ndarray:
+    """Return the sums of `loss_over_time`, of outputs (T, O, B)."""
+    at = np.take_along_axis(outputs, targets[:, None], 1)[:, 0]
+    losses = np.log(np.exp(outputs).sum(1)) - at
+    return np.array([losses[due].sum(), (outputs.argmax(1) == targets)[due].sum(), due.sum()])

@@ -29,12 +29,12 @@ class GRUNative(GatedNative):
     in_c = IN_C
 
     def weights(self, cell: nnx.GRUCell) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """See `GatedNative.weights`."""
+        """Return kernel, recurrent weights and bias."""
         assert cell.dense_i.bias is not None
         return cell.dense_i.kernel[...], cell.dense_h.kernel[...], cell.dense_i.bias[...]
 
     def refuses(self, request: Request) -> str | None:
-        """See `Loop.refuses`. A constructor of its own may have chosen another activation."""
+        """Refuse other cells: a constructor of its own may have chosen another activation."""
         kind, flax = request.cell, nnx.GRUCell
         theirs = kind.__call__ is flax.__call__ and kind.__init__ is flax.__init__
         return super().refuses(request) or (None if theirs else "the cell is not Flax's GRU")

@@ -34,11 +34,11 @@ class LSTMNative(GatedNative):
     xla = lstm_while.LOOP
 
     def weights(self, cell: LSTM) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """See `GatedNative.weights`."""
+        """Return kernel, recurrent weights and bias."""
         return cell.weights
 
     def refuses(self, request: Request) -> str | None:
-        """See `Loop.refuses`."""
+        """Refuse other cells."""
         return super().refuses(request) or (
             None if has_lstm_step(request.cell) else "the cell is not memcap's LSTM"
         )

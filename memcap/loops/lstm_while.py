@@ -8,8 +8,7 @@ loop needs of a step is kept in one buffer, as XLA would fill and copy several.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -24,16 +23,18 @@ from memcap.cells.lstm import (
     stacked_weights,
     through_gates,
 )
-from memcap.loops.base import Request, Weights, read_row, run_feature_major, write_row
+from memcap.loops.base import Pass, Request, Weights, read_row, run_feature_major, write_row
 from memcap.loops.while_loop import WhileLoop
 
 if TYPE_CHECKING:
-    from jaxtyping import Array, Float, Int
+    from jaxtyping import Array, Float
+
+OverTime = Callable[[Weights, CarryCH, Pass, jax.Array | None], tuple[CarryCH, jax.Array | None]]
 
 
 def _joined(x: jax.Array, h: jax.Array, features: int) -> jax.Array:
-    """What a step's product takes: the input above the hidden state, (F + U, B). One-hot for symbols (B,),
-    the numbers themselves for (B, F)."""
+    """Stack what a step's product takes, (F + U, B): the input above the hidden state. Symbols (B,) become
+    one-hot, vectors (B, F) stay."""
     if x.ndim == 1:
         column = (jnp.arange(features)[:, None] == x[None, :]).astype(h.dtype)
     else:
@@ -41,197 +42,190 @@ def _joined(x: jax.Array, h: jax.Array, features: int) -> jax.Array:
     return jnp.concatenate([column, h], 0)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+@jax.custom_vjp
 def lstm_while(
-    return_sequences: bool,
-    reset: bool,
-    weights: Weights,
-    carry: CarryCH,
-    inputs: Int[Array, "T B"] | Float[Array, "T B F"],
-    length: Int[Array, ""],
-    flow: Float[Array, " T"] | None,
+    weights: Weights, carry: CarryCH, over: Pass, factor: Float[Array, " T"] | None
 ) -> tuple[CarryCH, Float[Array, "T H B"] | None]:
-    """Run an LSTM over the first `length` steps.
+    """Run an LSTM over the first `over.length` steps.
 
     Args:
-        return_sequences: whether something is returned for every step, the hidden state or what the read-out
-            makes of it.
-        reset: see `memcap.loops.base.Loop.run`.
         weights: kernel (F, 4U), recurrent (U, 4U), bias (4U,), and a read-out (U, O) of every step, or None.
-            Rows of the recurrent product, the read-out costs next to nothing. It needs one window, `flow`
+            Rows of the recurrent product, the read-out costs next to nothing. It needs one window, `factor`
             None: at a window's start, what is read out is not what flows on.
         carry: (c, h), each (U, B), the state before the first step.
-        inputs: symbols below F, or floats.
-        length: how many of the T steps count.
-        flow: 0 at the first step of a window and 1 elsewhere; None: one window.
+        over: the `core` of a pass.
+        factor: the pass's `carry_factor`.
 
     Returns:
-        The carry (c, h) after `length` steps, and the hidden states (T, U, B), or read-outs (T, O, B), zero
-        after `length`; or None.
+        The carry (c, h) after `length` steps; and, of a pass that returns sequences, the hidden states
+        (T, U, B), or read-outs (T, O, B), zero after `length`; otherwise None.
     """
-    carry, _, outputs = _forward(return_sequences, reset, False, weights, carry, inputs, length, flow)
+    carry, _, outputs = _forward(False, weights, carry, over, factor)
     return carry, outputs
 
 
+def output_rows(weights: Weights, over: Pass) -> int:
+    """Return how many numbers each step returns."""
+    _, recurrent, _, readout = weights
+    if not over.return_sequences:
+        return 0
+    return recurrent.shape[0] if readout is None else readout.shape[1]
+
+
 def _forward(
-    return_sequences: bool,
-    reset: bool,
-    keep: bool,
-    weights: Weights,
-    carry: CarryCH,
-    inputs: jax.Array,
-    length: jax.Array,
-    flow: jax.Array | None,
+    with_residuals: bool, weights: Weights, carry: CarryCH, over: Pass, factor: jax.Array | None
 ) -> tuple[CarryCH, jax.Array, jax.Array | None]:
-    """The carry after the last step, each step's i, f, g, o, c, h as (T, 6U, B) if they are to be kept, and
-    the outputs."""
+    """Return the carry after the last step, residuals, if wanted, and the outputs. Residuals are each step's
+    i, f, g, o, c, h, (T, 6U, B)."""
     kernel, recurrent, bias, readout = weights
-    assert readout is None or (return_sequences and flow is None)
+    assert readout is None or (over.return_sequences and factor is None)
     (features, _), units, dtype = kernel.shape, recurrent.shape[0], kernel.dtype
-    real = inputs.ndim == 3
-    matrix = stacked_weights(kernel, recurrent, bias, readout, real)
-    steps, batch = inputs.shape[:2]
-    rows = 0 if not return_sequences else units if readout is None else readout.shape[1]
-    buffers = jnp.zeros((steps, 6 * units * keep, batch), dtype), jnp.zeros((steps, rows, batch), dtype)
+    symbols = over.inputs.ndim == 2
+    matrix = stacked_weights(kernel, recurrent, bias, readout, symbols)
+    steps, batch = over.inputs.shape[:2]
+    saved, rows = 6 * units if with_residuals else 0, output_rows(weights, over)
+    buffers = jnp.zeros((steps, saved, batch), dtype), jnp.zeros((steps, rows, batch), dtype)
 
     def step(t: jax.Array, state: Any) -> Any:
         (c, h), residuals, outputs = state
-        x, flows = read_row(inputs, t), None if flow is None else flow[t]
-        if reset and flows is not None:
-            c, h = c * flows, h * flows
+        x, here = read_row(over.inputs, t), None if factor is None else factor[t]
+        if over.reset_carry and here is not None:
+            c, h = c * here, h * here
         z = matrix @ _joined(x, h, features)
         z, read = z[: 4 * units], z[4 * units :]
-        if real:
+        if not symbols:
             z = z + bias[:, None]
         gates, c_next, h_next = through_gates(z, c)
-        row = jnp.concatenate([*gates, c, h], 0) if keep else jnp.zeros((0, batch), dtype)
+        row = jnp.concatenate([*gates, c, h], 0) if with_residuals else jnp.zeros((0, batch), dtype)
         output = h_next[:rows] if readout is None else read
-        if keep:
+        if with_residuals:
             residuals = write_row(residuals, row, t)
-        if return_sequences:
+        if over.return_sequences:
             outputs = write_row(outputs, output, t if readout is None else jnp.maximum(t - 1, 0))
         return (c_next, h_next), residuals, outputs
 
-    carry, residuals, outputs = lax.fori_loop(0, length, step, (carry, *buffers))
+    carry, residuals, outputs = lax.fori_loop(0, over.length, step, (carry, *buffers))
     if readout is not None:
-        outputs = write_row(outputs, readout.T @ carry[1], length - 1)
-    return carry, residuals, outputs if return_sequences else None
+        outputs = write_row(outputs, readout.T @ carry[1], over.length - 1)
+    return carry, residuals, outputs if over.return_sequences else None
 
 
 def _lstm_while_fwd(
-    return_sequences: bool,
-    reset: bool,
-    weights: Weights,
-    carry: CarryCH,
-    inputs: jax.Array,
-    length: jax.Array,
-    flow: jax.Array | None,
+    weights: Weights, carry: CarryCH, over: Pass, factor: jax.Array | None
 ) -> tuple[tuple[CarryCH, jax.Array | None], tuple[Any, ...]]:
-    carry, residuals, outputs = _forward(return_sequences, reset, True, weights, carry, inputs, length, flow)
-    return (carry, outputs), (weights, inputs, length, flow, residuals, carry[1])
+    carry, residuals, outputs = _forward(True, weights, carry, over, factor)
+    return (carry, outputs), (weights, over, factor, residuals, carry[1])
 
 
-def _lstm_while_bwd(
-    return_sequences: bool, reset: bool, saved: tuple[Any, ...], cotangents: Any
-) -> tuple[Any, ...]:
-    """A reset carry and a cut carry have the same gradient into the past: none."""
-    del reset
-    (kernel, recurrent, _, readout), inputs, length, flow, residuals, last = saved
+class Backward(NamedTuple):
+    """Start of an LSTM's gradient over time.
+
+    Args:
+        matrix: (U, 4U + O), what takes the gradient of a step's product to that of h.
+        dc, dh: (U, B), gradients of the last carry.
+        d_readout: (U, O), the read-out's gradient by the last step; None: no read-out.
+        sums: zeros, for the gradients of the matrix (F + U, 4U + O) and the bias (4U,).
+    """
+
+    matrix: Any
+    dc: Any
+    dh: Any
+    d_readout: Any
+    sums: Any
+
+
+def start_backward(weights: Weights, over: Pass, last: jax.Array, cotangents: Any) -> Backward:
+    """Return the start of the backward loop; `last` is the last h."""
+    kernel, recurrent, _, readout = weights
     (dc, dh), d_outputs = cotangents
     features, units, dtype = kernel.shape[0], recurrent.shape[0], kernel.dtype
-    real = inputs.ndim == 3
-    backward, d_readout = recurrent, None
+    matrix, d_readout = recurrent, None
     if readout is not None:  # as in the forward loop: step t's gates go with the read-out of step t - 1
-        backward = jnp.concatenate([recurrent, readout], 1)
-        dh = dh + readout @ read_row(d_outputs, length - 1)
-        d_readout = last @ read_row(d_outputs, length - 1).T
-    sums = jnp.zeros((features + units, backward.shape[1]), dtype), jnp.zeros(4 * units, dtype)
+        matrix = jnp.concatenate([recurrent, readout], 1)
+        dh = dh + readout @ read_row(d_outputs, over.length - 1)
+        d_readout = last @ read_row(d_outputs, over.length - 1).T
+    sums = jnp.zeros((features + units, matrix.shape[1]), dtype), jnp.zeros(4 * units, dtype)
+    return Backward(matrix, dc, dh, d_readout, sums)
+
+
+def weight_gradients(weights: Weights, d_readout: Any, dw: Any, db: Any, symbols: bool) -> Weights:
+    """Return the gradients of the weights, of the sums that the backward loop made."""
+    features, columns = len(weights[0]), weights[0].shape[1]
+    d_kernel, d_recurrent = dw[:features, :columns], dw[features:, :columns]
+    if d_readout is not None:
+        d_readout = d_readout + dw[features:, columns:]
+    if symbols:  # one symbol is on at a step, so the rows of the table's gradient add up to the bias's
+        db = d_kernel.sum(0)
+    return d_kernel, d_recurrent, db, d_readout
+
+
+def _lstm_while_bwd(saved: tuple[Any, ...], cotangents: Any) -> tuple[Any, ...]:
+    """A reset carry and a cut carry have the same gradient into the past: none."""
+    weights, over, factor, residuals, last = saved
+    kernel, _, _, readout = weights
+    features, columns = kernel.shape
+    symbols, d_outputs = over.inputs.ndim == 2, cotangents[1]
+    start = start_backward(weights, over, last, cotangents)
 
     def step(k: jax.Array, both: Any) -> Any:
         ((dc, dh), dw, db), d_inputs = both
-        t = length - 1 - k
+        t = over.length - 1 - k
         d_output = d_read = None
         if readout is not None:
             d_read = jnp.where(t > 0, read_row(d_outputs, jnp.maximum(t - 1, 0)), 0)
-        elif return_sequences:
+        elif over.return_sequences:
             d_output = read_row(d_outputs, t)
-        x, flows, row = read_row(inputs, t), None if flow is None else flow[t], read_row(residuals, t)
-        *gates, c, h = jnp.split(row, 6, 0)
+        x, here = read_row(over.inputs, t), None if factor is None else factor[t]
+        *gates, c, h = jnp.split(read_row(residuals, t), 6, 0)
         if d_output is not None:
             dh = dh + d_output
         dz, dc, _ = back_through_gates(gates, c, dc, dh, d_read)
         dw = dw + _joined(x, h, features) @ dz.T
         dx: Any = ()
-        if real:
-            dx = (kernel @ dz[: 4 * units]).T
-            db = db + dz[: 4 * units].sum(1)
-        dh = backward @ dz
-        if flows is not None:
-            dc, dh = dc * flows, dh * flows
-        return ((dc, dh), dw, db), write_row(d_inputs, dx, t) if real else d_inputs
+        if not symbols:
+            dx = (kernel @ dz[:columns]).T
+            db = db + dz[:columns].sum(1)
+        dh = start.matrix @ dz
+        if here is not None:
+            dc, dh = dc * here, dh * here
+        return ((dc, dh), dw, db), d_inputs if symbols else write_row(d_inputs, dx, t)
 
-    d_inputs = jnp.zeros_like(inputs) if real else ()
-    (carry, dw, db), d_inputs = lax.fori_loop(0, length, step, (((dc, dh), *sums), d_inputs))
-    d_kernel, d_recurrent = dw[:features, : 4 * units], dw[features:, : 4 * units]
-    if readout is not None:
-        d_readout = d_readout + dw[features:, 4 * units :]
-    if not real:  # one symbol is on at a step, so the rows of the table's gradient add up to the bias's
-        db = d_kernel.sum(0)
-    return (d_kernel, d_recurrent, db, d_readout), carry, d_inputs if real else None, None, None
+    d_inputs = () if symbols else jnp.zeros_like(over.inputs)
+    state = ((start.dc, start.dh), *start.sums), d_inputs
+    (carry, dw, db), d_inputs = lax.fori_loop(0, over.length, step, state)
+    d_weights = weight_gradients(weights, start.d_readout, dw, db, symbols)
+    return d_weights, carry, over.cotangent(None if symbols else d_inputs), None
 
 
 lstm_while.defvjp(_lstm_while_fwd, _lstm_while_bwd)
 
 
-def run_with_windows(
-    over_time: Callable[..., tuple[CarryCH, jax.Array | None]],
-    cell: Cell,
-    carry: Any,
-    inputs: jax.Array,
-    length: jax.Array,
-    flow: jax.Array | None,
-    reset: bool,
-    return_sequences: bool,
-    readout: jax.Array | None,
-) -> tuple[Any, jax.Array]:
-    """`Loop.run` of an LSTM, by `lstm_while` or a function with its arguments."""
-    lstm = cast(LSTM, cell)
-    flow = None if flow is None else flow.astype(lstm.kernel[...].dtype)
+def run_lstm(over_time: OverTime, cell: Cell, carry: Any, over: Pass) -> tuple[Any, jax.Array]:
+    """Run an LSTM as `Loop.run` does, by `lstm_while` or a function with its arguments."""
+    lstm, factor = cast(LSTM, cell), over.carry_factor
+    factor = None if factor is None else factor.astype(lstm.kernel[...].dtype)
 
-    def run(weights: Weights, carry: CarryCH, inputs: jax.Array) -> Any:
-        return over_time(return_sequences, reset, weights, carry, inputs, length, flow)
+    def run(weights: Weights, carry: CarryCH, over: Pass) -> Any:
+        return over_time(weights, carry, over.core(over.inputs), factor)
 
-    return run_feature_major(run, lstm.weights, carry, inputs, readout, return_sequences and flow is None)
+    return run_feature_major(run, lstm.weights, carry, over, over.return_sequences and factor is None)
 
 
 class LSTMWhile(WhileLoop):
-    """What `while` runs of memcap's LSTM."""
+    """The loop `while` for memcap's LSTM."""
 
     rank = 1
-    takes_symbols = fuses_readout = True
+    fuses_readout = True
 
     def refuses(self, request: Request) -> str | None:
-        """See `Loop.refuses`."""
+        """Refuse other cells."""
         return None if has_lstm_step(request.cell) else "the cell is not memcap's LSTM"
 
     def run(
-        self,
-        cell: Cell,
-        carry: Any,
-        inputs: Int[Array, "T B"] | Float[Array, "T B F"],
-        length: Int[Array, ""],
-        *,
-        flow: Float[Array, " T"] | None,
-        reset: bool,
-        return_sequences: bool,
-        readout: Float[Array, "H O"] | None,
-        num_units: Int[Array, ""] | None,
+        self, cell: Cell, carry: Any, over: Pass
     ) -> tuple[Any, Float[Array, "*T H B"] | Float[Array, "*T O B"]]:
-        """See `Loop.run`."""
-        del num_units
-        return run_with_windows(
-            lstm_while, cell, carry, inputs, length, flow, reset, return_sequences, readout
-        )
+        """Run as `Loop.run` does, by `lstm_while`."""
+        return run_lstm(lstm_while, cell, carry, over)
 
 
 LOOP = LSTMWhile()

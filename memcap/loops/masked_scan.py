@@ -18,10 +18,10 @@ from jax import lax
 from jax.custom_batching import custom_vmap
 
 from memcap.cells import Cell
-from memcap.loops.base import Loop, read_row, run_stepwise, select, write_row
+from memcap.loops.base import Loop, Pass, read_row, run_stepwise, select, write_row
 
 if TYPE_CHECKING:
-    from jaxtyping import Array, Float, Int
+    from jaxtyping import Array, Float
 
 
 def masked(body: Any, state: Any, xs: Any, ys: Any, length: jax.Array, backwards: bool) -> tuple[Any, Any]:
@@ -54,8 +54,8 @@ def masked(body: Any, state: Any, xs: Any, ys: Any, length: jax.Array, backwards
 
 @custom_vmap
 def write_row_in_place(buffer: jax.Array, row: jax.Array, t: jax.Array) -> jax.Array:
-    """`write_row` at a `t` that all members share. By JAX's own rule it would become a scatter, for which XLA
-    reads the row first."""
+    """Write a row as `write_row` does, at a `t` that all members share. By JAX's own rule it would become a
+    scatter, for which XLA reads the row first."""
     return write_row(buffer, row, t)
 
 
@@ -79,26 +79,13 @@ class MaskedScan(Loop):
     fallback = "masked"
 
     def side_by_side(self, platform: str) -> bool:
-        """See `Loop.side_by_side`."""
+        """Return true: members run under `vmap`."""
         del platform
         return True
 
-    def run(
-        self,
-        cell: Cell,
-        carry: Any,
-        inputs: Int[Array, "T B"] | Float[Array, "T B F"],
-        length: Int[Array, ""],
-        *,
-        flow: Float[Array, " T"] | None,
-        reset: bool,
-        return_sequences: bool,
-        readout: Float[Array, "H O"] | None,
-        num_units: Int[Array, ""] | None,
-    ) -> tuple[Any, Float[Array, "*T H B"] | Float[Array, "*T O B"]]:
-        """See `Loop.run`."""
-        del readout, num_units
-        return run_stepwise(masked, cell, carry, inputs, length, flow, reset, return_sequences)
+    def run(self, cell: Cell, carry: Any, over: Pass) -> tuple[Any, Float[Array, "*T H B"]]:
+        """Run as `Loop.run` does, by a masked scan."""
+        return run_stepwise(masked, cell, carry, over)
 
 
 LOOP = MaskedScan()

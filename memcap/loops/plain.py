@@ -17,10 +17,10 @@ from flax import nnx
 from jax import lax
 
 from memcap.cells import Cell
-from memcap.loops.base import Loop, step_of
+from memcap.loops.base import Loop, Pass, step_of
 
 if TYPE_CHECKING:
-    from jaxtyping import Array, Float, Int
+    from jaxtyping import Array, Float
 
 
 class Plain(Loop):
@@ -29,43 +29,31 @@ class Plain(Loop):
     name = "plain"
 
     def row_columns(self, side_by_side: bool) -> dict[str, str]:
-        """See `Loop.row_columns`."""
+        """Return the loop's columns, whose scan is a word of its own."""
         return super().row_columns(side_by_side) | {"scan": "plain"}
 
-    def run(
-        self,
-        cell: Cell,
-        carry: Any,
-        inputs: Int[Array, "T B"] | Float[Array, "T B F"],
-        length: Int[Array, ""],
-        *,
-        flow: Float[Array, " T"] | None,
-        reset: bool,
-        return_sequences: bool,
-        readout: Float[Array, "H O"] | None,
-        num_units: Int[Array, ""] | None,
-    ) -> tuple[Any, Float[Array, "*T H B"] | Float[Array, "*T O B"]]:
-        """See `Loop.run`."""
-        del readout, num_units
+    def run(self, cell: Cell, carry: Any, over: Pass) -> tuple[Any, Float[Array, "*T H B"]]:
+        """Run as `Loop.run` does."""
+        factor, inputs = over.carry_factor, over.vectors(cell.in_features)
         graph, weights = nnx.split(cell)
         step = step_of(graph)
 
         def one_step(state: Any, row: Any) -> tuple[Any, Any]:
             carry, last = state
-            t, x, flow = row
+            t, x, factor = row
             entered = carry
-            if flow is not None:  # where a window begins nothing flows in, or no gradient flows back
-                cut = jax.tree.map(jnp.zeros_like if reset else lax.stop_gradient, carry)
-                entered = jax.tree.map(lambda there, here: jnp.where(flow == 0, there, here), cut, carry)
+            if factor is not None:  # where a window begins nothing flows in, or no gradient flows back
+                cut = jax.tree.map(jnp.zeros_like if over.reset_carry else lax.stop_gradient, carry)
+                entered = jax.tree.map(lambda there, here: jnp.where(factor == 0, there, here), cut, carry)
             new, output = step(weights, entered, x)
-            counts = t < length
+            counts = t < over.length
             carry = jax.tree.map(lambda after, before: jnp.where(counts, after, before), new, carry)
             last = jnp.where(counts, output, last)
-            return (carry, last), jnp.where(counts, output, 0) if return_sequences else None
+            return (carry, last), jnp.where(counts, output, 0) if over.return_sequences else None
 
         output = jax.eval_shape(step, weights, carry, inputs[0])[1]
         start = carry, jnp.zeros(output.shape, output.dtype)
-        (carry, last), outputs = lax.scan(one_step, start, (jnp.arange(inputs.shape[0]), inputs, flow))
+        (carry, last), outputs = lax.scan(one_step, start, (jnp.arange(inputs.shape[0]), inputs, factor))
         return carry, jnp.swapaxes(last if outputs is None else outputs, -1, -2)
 
 

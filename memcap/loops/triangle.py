@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def solve(
     lower: Float[Array, "W W B"], cut: Float[Array, "W W B"] | None, right: Float[Array, "W B V"]
 ) -> Float[Array, "W B V"]:
-    """X with X + (lower + cut) X = right, a row after the other; the gradient solves once more, by the
+    """Return X with X + (lower + cut) X = right, a row after the other; the gradient solves once more, by the
     transpose.
 
     Written out, the rows are a kernel or two on a GPU, as each number waits for none but those above it. The
@@ -23,8 +23,8 @@ def solve(
     large and X is not: of equal keys at strength 2.
 
     Args:
-        lower: rows by columns; what is below the diagonal counts.
-        cut: the same, but no gradient goes back through what it is multiplied by; None: zeros.
+        lower: rows by columns; only what is below the diagonal counts.
+        cut: as `lower`, but no gradient goes back through what it multiplies; None: zeros.
         right: the right sides.
     """
     return _rows(lower if cut is None else lower + cut, right)

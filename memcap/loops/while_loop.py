@@ -1,7 +1,7 @@
 """A loop whose trip count is an operand, for any cell: one compiled program serves every length, and short
 sequences cost little.
 
-For CPUs, one member after another: with a trip count a member, `vmap` would select and copy every buffer,
+For CPUs, one member after another: with a trip count per member, `vmap` would select and copy every buffer,
 whole, at every step. JAX has no gradient of such a loop, so it is written out (`memcap.loops.base.stepwise`).
 """
 
@@ -13,10 +13,10 @@ import jax
 from jax import lax
 
 from memcap.cells import Cell
-from memcap.loops.base import Loop, read_row, run_stepwise, write_row
+from memcap.loops.base import Loop, Pass, read_row, run_stepwise, write_row
 
 if TYPE_CHECKING:
-    from jaxtyping import Array, Float, Int
+    from jaxtyping import Array, Float
 
 
 def trip_count(
@@ -41,26 +41,13 @@ class WhileLoop(Loop):
     reproducible = True
 
     def side_by_side(self, platform: str) -> bool:
-        """See `Loop.side_by_side`."""
+        """Return false: members run one after another."""
         del platform
         return False
 
-    def run(
-        self,
-        cell: Cell,
-        carry: Any,
-        inputs: Int[Array, "T B"] | Float[Array, "T B F"],
-        length: Int[Array, ""],
-        *,
-        flow: Float[Array, " T"] | None,
-        reset: bool,
-        return_sequences: bool,
-        readout: Float[Array, "H O"] | None,
-        num_units: Int[Array, ""] | None,
-    ) -> tuple[Any, Float[Array, "*T H B"] | Float[Array, "*T O B"]]:
-        """See `Loop.run`."""
-        del readout, num_units
-        return run_stepwise(trip_count, cell, carry, inputs, length, flow, reset, return_sequences)
+    def run(self, cell: Cell, carry: Any, over: Pass) -> tuple[Any, Float[Array, "*T H B"]]:
+        """Run as `Loop.run` does, by a trip count."""
+        return run_stepwise(trip_count, cell, carry, over)
 
 
 LOOP = WhileLoop()

@@ -15,7 +15,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -27,12 +27,12 @@ from memcap.cells import Cell, Init, cell_class, cell_classes
 from memcap.cells.gates import glorot
 from memcap.cells.lstm import LSTM
 from memcap.knobs import UserError
-from memcap.loops import Windows
+from memcap.loops import Answers, Pass, Readout, Sums, outputs_first
 from memcap.models.initial_carry import InitialCarry
 from memcap.models.model import Model
 
 if TYPE_CHECKING:
-    from jaxtyping import Array, Bool, Float, Int
+    from jaxtyping import Array, Float, Int
 
 
 class Network(nnx.Module):
@@ -124,101 +124,72 @@ class Network(nnx.Module):
         initial_carry: Any = None,
         seq_lengths: Int[Array, ""] | int | None = None,
         return_carry: bool = False,
-        windows: Windows | None = None,
         return_sequences: bool = True,
         loop: str = "while",
-        num_units: Int[Array, ""] | None = None,
     ) -> Any:
         """Run whole sequences; arguments are called as in `flax.nnx.RNN`, and time comes first.
 
         Args:
             inputs: symbols or floats.
             initial_carry: state to start from (default `carry`).
-            seq_lengths: how many of the T steps count (default all), of every sequence; may be
-                traced.
+            seq_lengths: how many of the T steps count (default all), of every sequence; may be traced.
             return_carry: return the carry after the last step that counts, too.
-            windows: of truncated backpropagation; None: one window.
             return_sequences: read out at every step, or at the last one only.
             loop: name of the loop over time (memcap/loops/).
-            num_units: how many of the cell's units count; see `memcap.loops.Loop.run`.
 
         Returns:
-            The outputs, outputs first: (O, T, B) or (O, B); with `return_carry` (carry, outputs). Outputs
-                lead so
-            that a softmax over few classes reduces along a long contiguous batch.
+            The outputs, (O, T, B) or (O, B); with `return_carry` (carry, outputs).
         """
-        steps, batch = inputs.shape[:2]
-        seq_lengths = jnp.asarray(steps if seq_lengths is None else seq_lengths)
-        carry = self.carry(batch) if initial_carry is None else initial_carry
-        if windows is not None and self.initial_carry is not None:
-            # A window that begins with the sequence would cut the gradient of what it begins with.
-            windows = replace(windows, starts=windows.starts.at[0].set(False))
-        run = self._loop(self.cell, loop, windows)
-        shared: dict[str, Any] = {"seq_lengths": seq_lengths, "windows": windows}
-        counted: dict[str, Any] = shared | {"num_units": num_units}
-        if isinstance(self.readout, LSTM):
-            after, hidden = _run_layers(run, self.cells, inputs, self.by_layer(carry[0]), **counted)
-            shared["return_sequences"] = return_sequences
-            read_out = self._loop(self.readout, loop, windows)
-            top, outputs = read_out(self.readout, hidden, initial_carry=carry[1], **shared)
-            carry = joined(after), top
-        else:
-            kernel, bias = self.readout.kernel[...], cast(nnx.Param, self.readout.bias)[...]
-            (*below, last), carries = self.cells, self.by_layer(carry)
-            after, hidden = _run_layers(run, below, inputs, carries[:-1], **counted)
-            counted |= {"return_sequences": return_sequences, "readout": kernel}
-            top, outputs = run(last, hidden, initial_carry=carries[-1], **counted)
-            carry, outputs = joined([*after, top]), outputs + bias[:, None]
-        outputs = jnp.swapaxes(outputs, 0, 1) if return_sequences else outputs
+        length = jnp.asarray(inputs.shape[0] if seq_lengths is None else seq_lengths)
+        over = Pass(inputs, length, return_sequences=return_sequences)
+        carry, outputs = self.run(over, loop, initial_carry)
         return (carry, outputs) if return_carry else outputs
 
-    def loss_and_score_sums(
-        self,
-        inputs: Int[Array, "T B"] | Float[Array, "T B F"],
-        targets: Int[Array, "T B"],
-        due: Bool[Array, "T B"],
-        *,
-        seq_lengths: Int[Array, ""],
-        loop: str,
-        num_units: Int[Array, ""] | None = None,
-    ) -> Float[Array, 3] | None:
-        """How right the network is at every step of one window, where the loop has a pass for it.
+    def run(
+        self, over: Pass, loop: str = "while", initial_carry: Any = None
+    ) -> tuple[Any, Float[Array, "O *T B"]]:
+        """Run a pass: the carry after its last step, and the outputs, (O, T, B) or (O, B).
 
         Args:
-            inputs, seq_lengths, loop, num_units: as of a call.
-            targets: the class that is right.
-            due: where an answer is.
-
-        Returns:
-            Cross entropy (nats), right answers and answers, each summed over those that are due; None: the
-            loop has no such pass, for these weights or this read-out.
+            over: the pass, without a read-out.
+            loop: name of the loop over time (memcap/loops/).
+            initial_carry: state to start from (default `carry`).
         """
-        run = self._loop(self.cell, loop, None)
-        if not run.fuses_loss or isinstance(self.readout, LSTM):
-            return None
+        below, top = self._up_to_the_top(over, loop, initial_carry)
+        carry, outputs = top.loop(top.cell, top.carry, top.over)
+        carry = (joined(below), carry) if isinstance(self.readout, LSTM) else joined([*below, carry])
+        return carry, outputs_first(outputs)
+
+    def score(self, over: Pass, answers: Answers, loop: str) -> Sums:
+        """Run a pass as `run` does, and score it: the sums over the answers that are due."""
+        _, top = self._up_to_the_top(over, loop, None)
+        return top.loop.score(top.cell, top.carry, top.over, answers)
+
+    def _up_to_the_top(self, over: Pass, loop: str, initial_carry: Any) -> tuple[list[Any], _Top]:
+        """Run all layers below the one that is read out: their carries, and the pass that remains."""
+        carry = self.carry(over.inputs.shape[1]) if initial_carry is None else initial_carry
+        if over.window_starts is not None and self.initial_carry is not None:
+            # A window that begins with the sequence would cut the gradient of what it begins with.
+            over = replace(over, window_starts=over.window_starts.at[0].set(False))
+        windows = over.window_starts is not None
+        run = self._loop(self.cell, loop, windows)
+        if isinstance(self.readout, LSTM):
+            below, hidden = _run_layers(run, self.cells, over, self.by_layer(carry[0]))
+            over = replace(over, inputs=hidden, num_units=None)
+            return below, _Top(self._loop(self.readout, loop, windows), self.readout, carry[1], over)
         kernel, bias = self.readout.kernel[...], cast(nnx.Param, self.readout.bias)[...]
-        (*below, last), carries = self.cells, self.by_layer(self.carry(inputs.shape[1]))
-        _, hidden = _run_layers(
-            run, below, inputs, carries[:-1], seq_lengths=seq_lengths, num_units=num_units
-        )
-        return run.loss_and_score_sums(
-            last,
-            carries[-1],
-            hidden,
-            seq_lengths,
-            readout=(kernel, bias),
-            targets=targets,
-            due=due,
-            num_units=num_units,
-        )
+        (*cells, last), carries = self.cells, self.by_layer(carry)
+        below, hidden = _run_layers(run, cells, over, carries[:-1])
+        over = replace(over, inputs=hidden, readout=Readout(kernel, bias))
+        return below, _Top(run, last, carries[-1], over)
 
     def hidden(self, inputs: Int[Array, "T B"] | Float[Array, "T B F"]) -> tuple[Any, Float[Array, "T H B"]]:
         """The layers alone over all of the inputs: their carry, and hidden states of the last."""
         steps, batch = inputs.shape[:2]
         first = self._first_carries(batch)
         carries = [first[name] for name in self.names]
-        run = self._loop(self.cell, "while", None)
-        after, hidden = _run_layers(run, self.cells, inputs, carries, seq_lengths=jnp.asarray(steps))
+        run = self._loop(self.cell, "while", False)
+        after, hidden = _run_layers(run, self.cells, Pass(inputs, jnp.asarray(steps)), carries)
         return joined(after), jnp.swapaxes(hidden, 1, 2)
 
     def _first_carries(self, batch: int) -> dict[str, Any]:
@@ -236,8 +207,17 @@ class Network(nnx.Module):
         return {name: cell.initialize_carry((batch, cell.in_features), keys) for name, cell in cells.items()}
 
     @staticmethod
-    def _loop(cell: Cell, name: str, windows: Windows | None) -> loops.Loop:
-        return loops.resolve(name, loops.Request(type(cell), jax.default_backend(), windows is not None))
+    def _loop(cell: Cell, name: str, windows: bool) -> loops.Loop:
+        return loops.resolve(name, loops.Request(type(cell), jax.default_backend(), windows))
+
+
+class _Top(NamedTuple):
+    """The pass that is left for the cell that is read out."""
+
+    loop: loops.Loop
+    cell: Cell
+    carry: Any
+    over: Pass
 
 
 def cell_names(model: Model) -> tuple[str, ...]:
@@ -251,16 +231,16 @@ def joined(carries: Sequence[Any]) -> Any:
 
 
 def _run_layers(
-    run: loops.Loop, cells: Sequence[Cell], inputs: jax.Array, carries: Sequence[Any], **arguments: Any
+    run: loops.Loop, cells: Sequence[Cell], over: Pass, carries: Sequence[Any]
 ) -> tuple[list[Any], jax.Array]:
     """Run layers over time: the carry of each after the last step, and the hidden states of the last one,
     (T, B, H); of no layers the inputs."""
-    last, hidden = [], inputs
+    last, over = [], replace(over, return_sequences=True)
     for cell, carry in zip(cells, carries, strict=True):
-        after, hidden = run(cell, hidden, initial_carry=carry, **arguments)
+        after, hidden = run(cell, carry, over)
         last.append(after)
-        hidden = jnp.swapaxes(hidden, 1, 2)
-    return last, hidden
+        over = replace(over, inputs=jnp.swapaxes(hidden, 1, 2))
+    return last, over.inputs
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
-import numpy as np
 import polars as pl
 
 from memcap.figures import Drawn
@@ -142,30 +141,6 @@ def find(name: str) -> Reproduction:
             f"paper={name}: has no PAPER, a memcap.papers.Paper; memcap.papers says what a paper must have"
         )
     return reproduction
-
-
-def knob(name: str) -> pl.Expr:
-    """A knob of each row's task, as text; null where the task has none of that name, or it stands where it
-    was before it came."""
-    return pl.col("knobs").str.json_path_match(f"$.{name}").alias(name)
-
-
-def over_seeds(score: str) -> list[pl.Expr]:
-    """What a mark with bars says of the seeds: the median of their final scores, named `score`, `least`,
-    `greatest`, `seeds`."""
-    final = pl.col("final")
-    return [
-        final.median().alias(score),
-        final.min().alias("least"),
-        final.max().alias("greatest"),
-        pl.len().alias("seeds"),
-    ]
-
-
-def bars(marks: pl.DataFrame, score: str) -> list[np.ndarray]:
-    """Lengths of the bars below and above each mark, from the median to `least` and to `greatest`, as
-    `errorbar` takes them."""
-    return [(marks[score] - marks["least"]).to_numpy(), (marks["greatest"] - marks[score]).to_numpy()]
 
 
 def judge_claims(paper: Paper, rows: pl.DataFrame) -> pl.DataFrame:

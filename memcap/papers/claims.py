@@ -21,14 +21,17 @@ Test = Callable[[Sequence[float]], bool]
 
 
 class Numbers(tuple[float, ...]):
-    """Numbers of a group of nets, with what a template may say of them: "{own.least:.2f}"."""
+    """Numbers of a group of nets, with what a template may say of them: "{own.least:.2f}".
+
+    "{own:g}" lists them all, an infinite one as "none".
+    """
 
     least, most = property(min), property(max)
     median, mean = property(statistics.median), property(statistics.fmean)
     total, number = property(sum), property(len)
 
     def __format__(self, form: str) -> str:
-        return ", ".join(format(each, form) for each in self)
+        return ", ".join("none" if math.isinf(each) else format(each, form) for each in self)
 
 
 def knob(name: str, kind: Any = pl.String) -> pl.Expr:
@@ -48,7 +51,7 @@ def over_seeds(score: str) -> list[pl.Expr]:
     return [final.median().alias(score), *extremes, pl.len().alias("seeds")]
 
 
-def groups(data: pl.DataFrame, column: str, name: str) -> dict[str, list[float]]:
+def group(data: pl.DataFrame, column: str, name: str) -> dict[str, list[float]]:
     """Group the values of a column, in the order of the data.
 
     Args:
@@ -61,7 +64,7 @@ def groups(data: pl.DataFrame, column: str, name: str) -> dict[str, list[float]]
     return {name.format(**dict(zip(by, key, strict=True))): own[column].to_list() for key, own in parts}
 
 
-def named(data: pl.DataFrame, column: str, key: str, names: Mapping[Any, str]) -> dict[str, list[float]]:
+def pick(data: pl.DataFrame, column: str, key: str, names: Mapping[Any, str]) -> dict[str, list[float]]:
     """Pick the values of a column for these values of another one, named in words; an empty list for one
     without nets.
 
@@ -92,7 +95,7 @@ def each(own: Mapping[Any, Any], words: str, holds: Test, *, start: str = "", jo
 
 
 def compare(
-    pairs: Mapping[Any, tuple[Any, Any]] | None,
+    pairs: Mapping[Any, Sequence[Any]],
     words: str,
     holds: Callable[[Any, Any], bool],
     *,
@@ -102,7 +105,7 @@ def compare(
     """Compare two groups of nets, or a number of each, under each name.
 
     Args:
-        pairs: by name in words; None, or a group without nets: not measured.
+        pairs: two groups of numbers, or two numbers, by their name in words; None for what is missing.
         words: a template for a pair, with `name`, `a` and `b`.
         holds: what must be true of each pair.
         start: what the finding's words begin with.
@@ -166,8 +169,8 @@ def least_widths(
 
 
 def rank_correlation(x: Iterable[float], y: Iterable[float]) -> float:
-    """Return Spearman's rank correlation."""
-    return float(stats.spearmanr(np.asarray(x), np.asarray(y)).statistic)
+    """Return Spearman's rank correlation; rounded, so that one of a half is a half."""
+    return round(float(stats.spearmanr(np.asarray(x), np.asarray(y)).statistic), 12)
 
 
 def _infinite_if_null(values: pl.Series) -> list[float]:
@@ -175,8 +178,8 @@ def _infinite_if_null(values: pl.Series) -> list[float]:
 
 
 def _is_missing(side: Any) -> bool:
-    return side is None or (isinstance(side, Sequence) and not side)
+    return side is None or side in ([], ())
 
 
 def _numbers(side: Any) -> Any:
-    return Numbers(side) if isinstance(side, Sequence) else side
+    return Numbers(side) if isinstance(side, list | tuple) else side

@@ -42,12 +42,12 @@ from matplotlib.figure import Figure
 from memcap.config import Stream
 from memcap.figures import Drawn
 from memcap.knobs import UserError
+from memcap.loops import Answers, loss_and_score_sums
 from memcap.runtime import plugins
 from memcap.tasks import Batch, Task
 from memcap.terminal.words import plural
 from memcap.trained import Change, Trace, Trained, unchanged
 from memcap.training.operands import stream_key
-from memcap.training.step import loss_and_score_sums
 
 SEQUENCES, BLOCK = 2048, 256  # of a score, and how many of them run at once
 
@@ -145,12 +145,14 @@ def blocks(sequences: int) -> Iterator[int]:
 
 def score_sums(net: Trained, outputs: np.ndarray, batch: Batch) -> tuple[float, float]:
     """Sum of the scores of outputs (T, B, O) over the answers that are due, and how many these are."""
-    answers = outputs if net.member.task.answers == "every" else outputs[-1]
-    _, score, due = _tally(net.member.task, jnp.moveaxis(jnp.asarray(answers), -1, 0), batch)
+    task = net.member.task
+    answers = outputs if task.answers == "every" else outputs[-1]
+    right = Answers(jnp.asarray(batch.targets), batch.mask, task.loss)
+    _, score, due = _tally(jnp.moveaxis(jnp.asarray(answers), -1, 0), right)
     return float(score), float(due)
 
 
-_tally = jax.jit(loss_and_score_sums, static_argnums=0)
+_tally = jax.jit(loss_and_score_sums)
 
 
 def vectors(net: Trained, inputs: Any) -> np.ndarray:

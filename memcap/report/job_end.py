@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
@@ -25,14 +24,12 @@ class Summary:
         folder: the study's folder.
         points: the frontier of these rows; none where the members say all.
         picture: the study's figure; None where none was drawn.
-        table: the numbers in it, one dict per row.
     """
 
     rows: pl.DataFrame
     folder: Path
     points: tuple[Point, ...] = ()
     picture: Path | None = None
-    table: tuple[dict[str, Any], ...] = ()
 
 
 def summarize(rows: pl.DataFrame, folder: Path) -> Summary:
@@ -51,7 +48,7 @@ def summarize(rows: pl.DataFrame, folder: Path) -> Summary:
     # the picture is the study's, which may hold more than this job
     drawing = figures.find("frontier").draw(store.read(folder))
     picture = figures.save(drawing, folder / "figures", "frontier")
-    return Summary(rows, folder, points, picture, tuple(drawing.data.to_dicts()))
+    return Summary(rows, folder, points, picture)
 
 
 def print_summary(summary: Summary) -> None:

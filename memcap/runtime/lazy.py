@@ -1,17 +1,20 @@
 """JAX, imported when it is first used, as by Python 3.15's `lazy import`: what only asks a task for its facts
 starts without it, which saves most of a second.
 
-    from memcap.runtime.lazy import jax, jnp, lax
-
-A module that does so has `from __future__ import annotations`, as an annotation such as `jax.Array` would use
-JAX otherwise.
+A file of `LATE` says `import jax`, `import jax.numpy as jnp` and `from jax import lax` as any file does, and
+gets modules that are imported when one of their names is first asked for. It has `from __future__ import
+annotations`, as an annotation such as `jax.Array` would use JAX otherwise.
 """
 
+import builtins
 import importlib
+import sys
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-__all__ = ["jax", "jnp", "lax"]
+LATE = ("memcap.tasks.", "memcap.scripts.", "memcap.training.curriculum.")
 
 
 class LazyModule(ModuleType):
@@ -21,9 +24,41 @@ class LazyModule(ModuleType):
         return getattr(importlib.import_module(self.__name__), name)
 
 
-if TYPE_CHECKING:
-    import jax
-    import jax.numpy as jnp
-    from jax import lax
-else:
-    jax, jnp, lax = map(LazyModule, ("jax", "jax.numpy", "jax.lax"))
+JAX = LazyModule("jax")
+vars(JAX).update(numpy=LazyModule("jax.numpy"), lax=LazyModule("jax.lax"))
+
+
+def import_late(
+    name: str, globals_: Any = None, locals_: Any = None, fromlist: Sequence[str] | None = (), level: int = 0
+) -> ModuleType:
+    """Import a module as `__import__` does, but JAX when it is first used."""
+    if name == "jax" or (name == "jax.numpy" and not fromlist):
+        return JAX
+    return __import__(name, globals_, locals_, fromlist, level)
+
+
+class LateLoader(SourceFileLoader):
+    """Runs a file whose import statements call `import_late`."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Run the file."""
+        vars(module)["__builtins__"] = vars(builtins) | {"__import__": import_late}
+        super().exec_module(module)
+
+
+class Finder:
+    """Finds the files of `LATE`."""
+
+    @staticmethod
+    def find_spec(name: str, path: Sequence[str] | None = None, target: Any = None) -> ModuleSpec | None:
+        """Return how to load a module; None: it is none of these."""
+        spec = PathFinder.find_spec(name, path, target) if f"{name}.".startswith(LATE) else None
+        if spec is not None and isinstance(spec.loader, SourceFileLoader):
+            spec.loader = LateLoader(name, spec.loader.path)
+        return spec
+
+
+def install() -> None:
+    """Find the files of `LATE` from now on."""
+    if Finder not in sys.meta_path:
+        sys.meta_path.insert(0, Finder)

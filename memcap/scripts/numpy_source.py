@@ -3,30 +3,30 @@
 JAX's arrays have NumPy's functions under the same names, so what a task draws reads nearly the same in both.
 Names of the task's knobs become their values, branches that these rule out are left out, keys become one
 `np.random.Generator`, and functions that are called come along, as do arrays of a module, and those of a
-user's file. What has no such twin is refused: there is no second copy of a task that could differ from the
-first one.
+user's file. There is no second copy of a task that could differ from the first one: what has no such twin, or
+whose source does not run, is drawn by memcap instead (memcap_source.py).
 """
 
 import ast
 import builtins
 import inspect
 import math
-import re
 import sys
 import textwrap
 from functools import cache
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
-from memcap.knobs import UserError
-from memcap.runtime.lazy import jax, jnp, lax
 from memcap.sequences import Sequences, at_the_end, example
 from memcap.tasks import Batch, Task
 from memcap.tasks.base import integers
 
-MISSING = object()
+MISSING = object()  # the value of a name that stands for nothing outside its function
 RENAMED = {"length": "length_of"}  # as `sample` has an argument `length`
 # Functions of Python that are the same in a script.
 PYTHON = {"abs", "bool", "enumerate", "float", "int", "len", "list", "max", "min", "range", "reversed"}
@@ -44,9 +44,13 @@ def scan(step, carry, rows):
     return carry, np.stack(results)'''
 
 
+class NoTwinError(Exception):
+    """Something that a task uses and that NumPy has not under the same name; says in a clause what."""
+
+
 @cache
 def _draws() -> dict[Any, str]:
-    """What draws, in NumPy: {0} is the shape, or what came first after the key."""
+    """Return NumPy's calls by the functions that draw; {0} is the first argument after the key."""
     return {
         integers: "rng.integers({1}, {2}, {0})",
         jax.random.randint: "rng.integers({1}, {2}, {0})",
@@ -59,56 +63,77 @@ def _draws() -> dict[Any, str]:
 
 
 def numpy_source(task: Task, with_length: bool = True) -> str:
-    """Functions `sample(rng, lag, length, steps, batch)`, which returns the fields of a `Batch`, without
-    those that are None, as NumPy arrays; `unseen`, the same of held-out sequences, where the task draws these
-    in another way; and `length_of(lag)`. What they use comes before them.
+    """Return the source of a task's functions in NumPy.
+
+    They are `sample(rng, lag, length, steps, batch)`, which returns those fields of a `Batch` that are not
+    None, as NumPy arrays; `unseen`, the same of held-out sequences, where the task draws them in another way;
+    and `length_of(lag)`. What they use comes before them.
 
     Args:
         task: whose.
         with_length: whether `length_of` is wanted.
 
     Raises:
-        UserError: the task uses what has no NumPy source here.
+        NoTwinError: the task uses what has no NumPy source here.
     """
     functions: dict[str, str] = {}
-    for name in ("sample", *["unseen"] * draws_unseen(task), *["length"] * with_length):
+    draws = ("sample", "unseen") if draws_unseen(task) else ("sample",)
+    for name in (*draws, *["length"] * with_length):
         _translate(task, getattr(task, name), functions)
     text = ""
     for each in functions.values():
         between = "\n\n\n" if "def " in text.rpartition("\n\n\n")[2] + each else "\n"
         text += (between if text else "") + each
+    for name in draws:
+        _check_shapes(task, name, text)
     return text
 
 
 def draws_unseen(task: Task) -> bool:
-    """Whether the task draws its held-out sequences in another way than those of training."""
+    """Return whether the task draws its held-out sequences in another way than those of training."""
     return type(task).unseen is not Task.unseen
 
 
-def _refusal(task: Task, why: str) -> UserError:
-    return UserError(
-        f"task {task.name}: no script for it, since {why}; train it by memcap, and load the weights into your"
-        " framework: memcap export"
-    )
+def _check_shapes(task: Task, name: str, text: str) -> None:
+    """Run a function of the source once, and compare its arrays with those of the task.
+
+    Raises:
+        NoTwinError: it does not run, or gives arrays of other shapes.
+    """
+    lag = max(task.smallest_lag, 2)
+    sizes = lag, task.length(lag), task.length(lag), 3
+    wanted = jax.eval_shape(lambda key: getattr(task, name)(key, *sizes), jax.random.key(0))
+    names: dict[str, Any] = {"np": np}
+    try:
+        eval(compile(text, name, "exec"), names)
+        arrays = names[name](np.random.default_rng(0), *sizes)
+    except Exception as error:
+        raise NoTwinError(f"its `{name}` does not run in NumPy ({type(error).__name__})") from error
+    if [each.shape for each in arrays] != [each.shape for each in wanted if each is not None]:
+        raise NoTwinError(f"its `{name}` gives other shapes in NumPy")
 
 
 def _translate(task: Task, function: Any, functions: dict[str, str]) -> str:
-    """Put a function's source into `functions`, after those that it calls. Returns its name there."""
+    """Put a function's source into `functions`, after those that it calls. Return its name there."""
     function = inspect.unwrap(getattr(function, "__func__", function))
     name = RENAMED.get(function.__name__, function.__name__)
     if name in functions:
         return name
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
-    except (OSError, TypeError) as error:
-        raise _refusal(task, f"the source of its {function.__name__} is not at hand") from error
+    tree = _parse(function, f"its {function.__name__}")[0]
     assert isinstance(tree, ast.FunctionDef)
     translator = _Translator(task, function.__globals__, tree, functions)
     translated = translator.visit(tree)
     translated.name, translated.decorator_list = name, []
-    lines = ast.unparse(ast.fix_missing_locations(translated)).splitlines()
-    functions[name] = "\n".join(map(_without_parentheses, lines))
+    functions[name] = ast.unparse(ast.fix_missing_locations(translated))
     return name
+
+
+def _parse(source: Any, name: str) -> list[ast.stmt]:
+    """Return the statements of a function or a module."""
+    try:
+        return ast.parse(textwrap.dedent(inspect.getsource(source))).body
+    except (OSError, TypeError, SyntaxError) as error:
+        raise NoTwinError(f"the source of {name} is not at hand") from error
 
 
 def _constant(task: Task, name: str, names: dict[str, Any], functions: dict[str, str]) -> None:
@@ -119,31 +144,13 @@ def _constant(task: Task, name: str, names: dict[str, Any], functions: dict[str,
     if value.size <= SMALL:
         functions[name] = f"{name} = np.array({value.tolist()})"
         return
-    try:
-        statements = ast.parse(inspect.getsource(sys.modules[names["__name__"]])).body
-    except (OSError, TypeError) as error:
-        raise _refusal(task, f"the source of {name} is not at hand") from error
-    for each in statements:
+    for each in _parse(sys.modules[names["__name__"]], name):
         match each:
             case ast.Assign(targets=[ast.Name(id=target)]) if target == name:
                 translation = _Translator(task, names, each, functions).visit(each)
                 functions[name] = ast.unparse(ast.fix_missing_locations(translation))
                 return
-    raise _refusal(task, f"the source of {name} is not at hand")
-
-
-def _without_parentheses(line: str) -> str:
-    """A line of source without those around a tuple that `ast.unparse` puts there."""
-    bare = re.sub(r"^(\s*(?:return|[\w, ]+ =) )\((.*)\)$", r"\1\2", line)
-    try:
-        same = ast.dump(_statement(bare)) == ast.dump(_statement(line))
-    except SyntaxError:
-        return line
-    return bare if same else line
-
-
-def _statement(line: str) -> ast.AST:
-    return ast.parse(f"def f():\n {line.strip()}")
+    raise NoTwinError(f"the source of {name} is not at hand")
 
 
 class _Translator(ast.NodeTransformer):
@@ -158,7 +165,7 @@ class _Translator(ast.NodeTransformer):
         self.keys = {"key"}
 
     def value(self, node: ast.AST) -> Any:
-        """What a dotted name stands for outside the function; MISSING where it has no such name."""
+        """Return what a dotted name stands for outside the function; MISSING where there is no such name."""
         if isinstance(node, ast.Attribute):
             owner = self.value(node.value)
             return MISSING if owner is MISSING else getattr(owner, node.attr, MISSING)
@@ -169,7 +176,7 @@ class _Translator(ast.NodeTransformer):
         return self.globals.get(node.id, getattr(builtins, node.id, MISSING))
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
-        """Without annotations and the task itself; the key is a generator."""
+        """Leave out annotations and the task itself, and make the key a generator."""
         arguments = [a for a in node.args.args if a.arg != "self"]
         for each in arguments:
             each.annotation, each.arg = None, "rng" if each.arg == "key" else each.arg
@@ -188,15 +195,15 @@ class _Translator(ast.NodeTransformer):
         return statements
 
     def visit_Delete(self, node: ast.Delete) -> None:
-        """Left out: it says that an argument is not used."""
+        """Leave it out: it says that an argument is not used."""
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> Any:
-        """Without its annotation."""
+        """Leave out the annotation."""
         assert node.value is not None
         return self.visit_Assign(ast.Assign([node.target], node.value))
 
     def visit_Assign(self, node: ast.Assign) -> Any:
-        """Keys are left out; what JAX sets in a copy is set in place."""
+        """Leave out keys, and set in place what JAX sets in a copy."""
         value = node.value
         if isinstance(value, ast.Call) and self.value(value.func) in (jax.random.split, jax.random.fold_in):
             names = {n.id for each in node.targets for n in ast.walk(each) if isinstance(n, ast.Name)}
@@ -221,7 +228,7 @@ class _Translator(ast.NodeTransformer):
         return None if list(map(ast.unparse, node.targets)) == [ast.unparse(node.value)] else node
 
     def visit_Return(self, node: ast.Return) -> Any:
-        """A batch is a tuple of what is in it."""
+        """Make a batch the tuple of what is in it."""
         match node.value:
             case ast.Call(func=func, args=args, keywords=keywords) if self.value(func) is Batch:
                 values = [*args, *(each.value for each in keywords)]
@@ -229,8 +236,10 @@ class _Translator(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def visit_If(self, node: ast.If) -> Any:
-        """The branch that the knobs leave, where they decide. What refuses arguments is left out: a member's
-        are good."""
+        """Take the branch that the knobs leave, where they decide.
+
+        Leave out what refuses arguments: a member's are good.
+        """
         if isinstance(node.body[-1], ast.Raise) and not node.orelse:
             return None
         test = self.visit(node.test)
@@ -239,20 +248,20 @@ class _Translator(ast.NodeTransformer):
         return ast.If(test, self._statements(node.body), self._statements(node.orelse))
 
     def visit_IfExp(self, node: ast.IfExp) -> Any:
-        """The same of an expression."""
+        """Take the value that the knobs leave, where they decide."""
         test = self.visit(node.test)
         if isinstance(test, ast.Constant):
             return self.visit(node.body if test.value else node.orelse)
         return ast.IfExp(test, self.visit(node.body), self.visit(node.orelse))
 
     def visit_Name(self, node: ast.Name) -> Any:
-        """A knob or a constant is its value, a key the generator."""
+        """Make a knob or a constant its value, and a key the generator."""
         if isinstance(node.ctx, ast.Store) or node.id in self.locals:
             return node
         return ast.Name("rng") if node.id in self.keys else self._named(node)
 
     def visit_Attribute(self, node: ast.Attribute) -> Any:
-        """The same; of JAX's arrays NumPy's function."""
+        """Make a knob or a constant its value, and a function of JAX's arrays NumPy's."""
         return self.generic_visit(node) if self.value(node) is MISSING else self._named(node)
 
     def _named(self, node: ast.Name | ast.Attribute) -> Any:
@@ -275,16 +284,16 @@ class _Translator(ast.NodeTransformer):
             module = getattr(inspect.unwrap(value), "__module__", "")
             if not module.startswith("jax"):
                 return ast.Name(_translate(self.task, value, self.functions))
-        raise _refusal(self.task, f"it uses {name}, which has no NumPy source here")
+        raise NoTwinError(f"it uses {name}")
 
     def _array(self, node: ast.Name | ast.Attribute) -> ast.Name:
-        """The name of an array of the module, or of a user's file."""
+        """Return the name of an array of the module, or of a user's file."""
         if isinstance(node, ast.Name):
             _constant(self.task, node.id, self.globals, self.functions)
             return ast.Name(node.id)
         file = self.value(node.value)
         if not isinstance(file, Sequences):
-            raise _refusal(self.task, f"it uses {ast.unparse(node)}, which has no NumPy source here")
+            raise NoTwinError(f"it uses {ast.unparse(node)}")
         for each in (at_the_end, example):
             if f"{each.__name__}(" in file.source:
                 _translate(self.task, each, self.functions)
@@ -292,7 +301,7 @@ class _Translator(ast.NodeTransformer):
         return ast.Name(node.attr.upper())
 
     def visit_Call(self, node: ast.Call) -> Any:
-        """What draws, draws from the generator; what is for JAX's compiler alone is left out."""
+        """Draw from the generator, and leave out what is for JAX's compiler alone."""
         function = self.value(node.func)
         if function in (lax.platform_dependent, lax.optimization_barrier):
             return self.visit(node.args[0])
@@ -302,30 +311,30 @@ class _Translator(ast.NodeTransformer):
         if draw is None:
             return self._of_math(self._folded(self.generic_visit(node)))
         if node.keywords or len(node.args) - 1 != draw.count("{"):
-            raise _refusal(self.task, f"it draws by {ast.unparse(node)}, which has no NumPy source here")
+            raise NoTwinError(f"it draws by {ast.unparse(node)}")
         return _expression(draw.format(*(ast.unparse(self.visit(each)) for each in node.args[1:])))
 
     def _scan(self, node: ast.Call) -> ast.Call:
-        """A loop over rows by one in Python."""
+        """Make a scan over rows a loop in Python."""
         if node.keywords or len(node.args) != 3 or not isinstance(node.args[2], ast.Tuple):
-            raise _refusal(self.task, f"it loops by {ast.unparse(node)}, which has no NumPy source here")
+            raise NoTwinError(f"it loops by {ast.unparse(node)}")
         self.functions["scan"] = SCAN
         return ast.Call(ast.Name("scan"), [self.visit(each) for each in node.args], [])
 
     def _of_math(self, node: Any) -> Any:
-        """A function of Python's `math`, which the script does not import, is NumPy's."""
+        """Make a function of Python's `math`, which the script does not import, NumPy's."""
         match node:
             case ast.Call(func=ast.Attribute(value=ast.Name(id="math"), attr=name)) if name in MATHS:
                 return ast.Call(_expression(f"np.{name}"), node.args, [])
             case ast.Call(func=ast.Attribute(value=ast.Name(id="math"), attr=name)):
-                raise _refusal(self.task, f"it uses math.{name}, which has no NumPy source here")
+                raise NoTwinError(f"it uses math.{name}")
         return node
 
     def _draw(self, function: Any) -> str | None:
         return next((text for each, text in _draws().items() if each is function), None)
 
     def visit_Subscript(self, node: ast.Subscript) -> Any:
-        """Places of the largest entries by sorting."""
+        """Find the places of the largest entries by sorting."""
         match node:
             case ast.Subscript(value=ast.Call(func=func, args=[array, count]), slice=ast.Constant(value=1)):
                 if self.value(func) is lax.top_k:
@@ -334,19 +343,19 @@ class _Translator(ast.NodeTransformer):
         return self._folded(self.generic_visit(node))
 
     def visit_BinOp(self, node: ast.BinOp) -> Any:
-        """Its value, where the knobs decide it."""
+        """Compute the value, where the knobs decide it."""
         return self._folded(self.generic_visit(node))
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> Any:
-        """Likewise."""
+        """Compute the value, where the knobs decide it."""
         return self._folded(self.generic_visit(node))
 
     def visit_BoolOp(self, node: ast.BoolOp) -> Any:
-        """Likewise."""
+        """Compute the value, where the knobs decide it."""
         return self._folded(self.generic_visit(node))
 
     def visit_Compare(self, node: ast.Compare) -> Any:
-        """Likewise; also whether there is such an array."""
+        """Compute the value, where the knobs decide it; also whether there is such an array."""
         match node:
             case ast.Compare(ops=[ast.Is()], comparators=[ast.Constant(value=None)]):
                 value = self.value(node.left)
@@ -355,7 +364,7 @@ class _Translator(ast.NodeTransformer):
         return self._folded(self.generic_visit(node))
 
     def _folded(self, node: Any) -> Any:
-        """The value of an expression of constants alone."""
+        """Return the value of an expression of constants alone."""
         names = [each for each in ast.walk(node) if isinstance(each, ast.Name)]
         if any(each.id not in {"math", *PYTHON} - self.locals for each in names):
             return node
@@ -364,18 +373,17 @@ class _Translator(ast.NodeTransformer):
 
 
 def _is_module(value: Any, module: Any) -> bool:
-    """Whether a value is this module, be it imported at once or when it is first used."""
+    """Return whether a value is this module, be it imported at once or when it is first used."""
     return isinstance(value, ModuleType) and value.__name__ == module.__name__
 
 
 def _is_of_numpy(value: Any) -> bool:
-    """Whether a value is NumPy or a module of its own; or `math`, whose functions are looked at where they
-    are called."""
+    """Return whether a value is NumPy or a module of its own, or `math`, whose calls are looked at later."""
     return value is math or (isinstance(value, ModuleType) and value.__name__.partition(".")[0] == "numpy")
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether a value is written as it is."""
+    """Return whether a value is written as it is."""
     if isinstance(value, (tuple, list)):
         return all(map(_is_plain, value))
     if isinstance(value, dict):

@@ -1,18 +1,21 @@
-"""Fills in the template of a framework: what a member's script has in common in all of them is written here,
-in NumPy."""
+"""Fills in the template of a framework.
+
+What a member's script has in common in all frameworks is written here, in NumPy.
+"""
 
 import math
 import re
 from pathlib import Path
 from string import Template
 
+import jax
 import numpy as np
 
 from memcap.config import Member
 from memcap.knobs import UserError, set_words
 from memcap.recipes import EPSILON, MOMENTUM, RMS_DECAY, ResolvedRecipe
-from memcap.runtime.lazy import jax
-from memcap.scripts.numpy_source import draws_unseen, numpy_source
+from memcap.scripts.memcap_source import memcap_source
+from memcap.scripts.numpy_source import NoTwinError, draws_unseen, numpy_source
 from memcap.tasks import Batch
 from memcap.terminal.words import plural
 from memcap.training.curriculum import AFTER_A_RISE, DECAY, PER_THRESHOLD
@@ -100,7 +103,7 @@ class Curriculum:
 
 
 def script(member: Member, framework: str, heading: str = "") -> str:
-    """A Python script that trains and judges a member.
+    """Write a Python script that trains and judges a member.
 
     Args:
         member: an LSTM of one layer with a dense read-out and a fixed initial carry, on sequences of the
@@ -109,30 +112,19 @@ def script(member: Member, framework: str, heading: str = "") -> str:
         heading: what its docstring says of the width.
 
     Raises:
-        UserError: no such framework, another network or length, a task whose sequences have no NumPy source,
-            or windows of several lengths.
+        UserError: no such framework, another network or length, or windows of several lengths.
     """
-    if framework not in TEMPLATES:
-        raise UserError(f"code={framework}: no such framework; one of {', '.join(FRAMEWORKS)}")
+    _check(member, framework)
     model, task, recipe = member.model, member.task, member.recipe
-    if (model.cell, model.readout, model.layers) != ("lstm", "dense", 1):
-        layers = "" if model.layers == 1 else f", model.layers={model.layers}"
-        raise UserError(
-            f"model.cell={model.cell}, model.readout={model.readout}{layers}: a script is of one layer of an"
-            " LSTM with a dense read-out"
-        )
-    if model.initial_carry != "fixed":
-        raise UserError(f"model.initial_carry={model.initial_carry}: a script starts from zeros")
-    for name, others in (("optimizer", OPTIMIZERS), ("lags", (None,))):
-        if (value := getattr(recipe, name)) not in (None, *others):
-            raise UserError(f"recipe.{name}={value}: no script trains by it; take another recipe")
-    if member.length != task.length(member.lag):
-        raise UserError(
-            f"task.length={member.length}: a script is of the task's own length, {task.length(member.lag)}"
-        )
     values = task.loss == "values"
     knobs = set_words(task)
-    source = numpy_source(task, with_length=recipe.curriculum is not None)
+    with_length, imports, remark = recipe.curriculum is not None, "", ""
+    try:
+        source = numpy_source(task, with_length)
+    except NoTwinError as error:
+        source = memcap_source(task, with_length)
+        imports = "import jax\n" * (framework != "flax") + "import memcap\n"
+        remark = f"\n\nIts sequences are drawn by memcap (pip install memcap), since {error}."
     window = _window(member)
     in_keras, in_torch, in_flax = OPTIMIZERS[recipe.optimizer]
     keras_clip, torch_clip, flax_clip = CLIPPINGS[recipe.clip_by]
@@ -141,7 +133,8 @@ def script(member: Member, framework: str, heading: str = "") -> str:
         size=plural(model.units, "unit"),
         label=task.name + (f" ({', '.join(knobs)})" if knobs else ""),
         lag=member.lag,
-        heading=heading or f"The recipe is memcap's `{recipe.name}`.",
+        heading=(heading or f"The recipe is memcap's `{recipe.name}`.") + remark,
+        imports=imports,
         file=f"{task.name.replace(':', '_')}_{member.lag}",
         constants=_constants(member) + (f"\nWINDOW = {window}  # steps between cuts" if cut else ""),
         task=f"{source}\n\n\n{_draw(member, window is not None)}",
@@ -168,8 +161,30 @@ def script(member: Member, framework: str, heading: str = "") -> str:
     )
 
 
+def _check(member: Member, framework: str) -> None:
+    """Raise UserError at what no script can have."""
+    if framework not in TEMPLATES:
+        raise UserError(f"code={framework}: no such framework; one of {', '.join(FRAMEWORKS)}")
+    model, task, recipe = member.model, member.task, member.recipe
+    if (model.cell, model.readout, model.layers) != ("lstm", "dense", 1):
+        layers = "" if model.layers == 1 else f", model.layers={model.layers}"
+        raise UserError(
+            f"model.cell={model.cell}, model.readout={model.readout}{layers}: a script is of one layer of an"
+            " LSTM with a dense read-out"
+        )
+    if model.initial_carry != "fixed":
+        raise UserError(f"model.initial_carry={model.initial_carry}: a script starts from zeros")
+    for name, others in (("optimizer", OPTIMIZERS), ("lags", (None,))):
+        if (value := getattr(recipe, name)) not in (None, *others):
+            raise UserError(f"recipe.{name}={value}: no script trains by it; take another recipe")
+    if member.length != task.length(member.lag):
+        raise UserError(
+            f"task.length={member.length}: a script is of the task's own length, {task.length(member.lag)}"
+        )
+
+
 def _template(framework: str, windows: bool) -> str:
-    """A framework's template, with those of its lines that are of windows, or the others."""
+    """Read a framework's template, with those of its lines that are of windows, or the others."""
     text = TEMPLATES[framework].read_text(encoding="utf-8")
     return re.sub(
         r"^ *#windows\n(.*?)^ *#whole\n(.*?)^ *#end\n",
@@ -180,7 +195,7 @@ def _template(framework: str, windows: bool) -> str:
 
 
 def _window(member: Member) -> int | None:
-    """Steps of a window, of which the first begins with the sequence; None where there is but one.
+    """Return the steps of a window, of which the first begins with the sequence; None where there is but one.
 
     Raises:
         UserError: windows of several lengths, of a curriculum, or of longer sequences, where they may be.
@@ -206,7 +221,7 @@ def _window(member: Member) -> int | None:
 
 
 def _constants(member: Member) -> str:
-    """What the script's other parts name in capitals."""
+    """Write what the script's other parts name in capitals."""
     task, recipe, rule = member.task, member.recipe, member.evaluation
     longer = task.stretched(member.lag, rule.stretch)
     sign = "least" if task.higher_is_better else "most"
@@ -229,13 +244,13 @@ def _constants(member: Member) -> str:
 
 
 def _peak(member: Member) -> float:
-    """Under a curriculum the rate falls by its own lag."""
+    """Return the peak learning rate; under a curriculum it falls by the lag of each step."""
     recipe = member.recipe
     return recipe.lr if recipe.curriculum is not None else recipe.peak(member.lag)
 
 
 def _draw(member: Member, windows: bool) -> str:
-    """The batch as layers take it: batch first, one-hot, and with what is due at every step."""
+    """Write what draws a batch as layers take it: batch first, one-hot, and what is due at every step."""
     task = member.task
     arguments, source = "rng, lag, length, steps, batch", "sample"
     if draws_unseen(task):
@@ -280,7 +295,7 @@ def _draw(member: Member, windows: bool) -> str:
 
 
 def _weights(member: Member) -> str:
-    """The start of the LSTM as its preset draws it (memcap/cells/gates.py)."""
+    """Write the start of the LSTM as its preset draws it (memcap/cells/gates.py)."""
     init = member.init
     assert init is not None  # memcap's LSTM has no start of Flax's
     lines, bias = [], f"np.repeat([{init.input:.6g}, {init.forget:.6g}, 0, {init.output:g}], UNITS)"
@@ -313,19 +328,19 @@ def _weights(member: Member) -> str:
 
 
 def _warm(member: Member) -> str:
-    """The factor of a warmup, where there is one."""
+    """Write the factor of a warmup, where there is one."""
     warmup = member.recipe.warmup_steps
     return f" * min(1, (step + 1) / {warmup})" if warmup > 1 else ""
 
 
 def _cosine(recipe: ResolvedRecipe) -> str:
-    """The factor of a cosine over the budget."""
+    """Write the factor of a cosine over the budget."""
     cosine = "(1 + np.cos(np.pi * step / BUDGET)) / 2"
     return cosine if recipe.floor is None else f"({recipe.floor} + {1 - recipe.floor} * {cosine})"
 
 
 def _learning_rate(member: Member) -> str:
-    """Of a recipe without a curriculum."""
+    """Write the learning rate of a recipe without a curriculum."""
     recipe = member.recipe
     rate = "RATE" + _warm(member)
     words = f"a warmup of {recipe.warmup_steps} steps, then " if recipe.warmup_steps > 1 else ""
@@ -337,7 +352,7 @@ def _learning_rate(member: Member) -> str:
 
 
 def _curriculum(member: Member) -> str:
-    """Of a recipe with one: the lag and the learning rate hang on each other."""
+    """Write the curriculum of a recipe: its lag and its learning rate hang on each other."""
     recipe, task = member.recipe, member.task
     words = f"less at lags above {recipe.falls_above}" if recipe.falls_above else "the same at any lag"
     rate = "RATE" + _warm(member)

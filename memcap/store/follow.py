@@ -1,5 +1,4 @@
-"""What is new in a study's folder since it was last asked: rows, curves, and what its jobs say. Reads only,
-and needs no JAX."""
+"""Follows a study's folder: rows, curves, and what jobs say that is new. Reads only, and needs no JAX."""
 
 import contextlib
 from collections.abc import Iterable
@@ -18,7 +17,7 @@ State = tuple[int, int, int]  # of a file: inode, time of change, size
 
 
 class News(NamedTuple):
-    """What is new.
+    """New things in a folder.
 
     Args:
         rows: of members that have ended, with the columns of `memcap.store.rows.SCHEMA`, one per key.
@@ -60,25 +59,24 @@ class Follower:
         self._earlier: pl.DataFrame | None = None if session else rows.frame([]).select(EARLIER)
 
     def poll(self) -> News:
-        """Look into the folder again."""
+        """Look into the folder again. Return what is new."""
         heartbeats = {
             token: each for token, each in heartbeat.read(self.folder).items() if self._follows(token)
         }
-        over = not any(each.alive for each in heartbeats.values())  # before rows are read: they are the last
+        alive = [token for token, each in heartbeats.items() if each.alive]  # before rows are read
         if self._earlier is None:
             self._earlier = self._rows_of_others()
         members = self._members(heartbeats)
-        new_rows, lines = self._rows_and_curves(over)
-        running = self._running(token for token, each in heartbeats.items() if each.alive)
-        lines |= {key: each for key, each in running.items() if key not in self._places}
-        return News(new_rows, self._earlier, lines, members, heartbeats, over)
+        new_rows, lines = self._rows_and_curves(over=not alive)
+        lines |= {key: each for key, each in self._running(alive).items() if key not in self._places}
+        return News(new_rows, self._earlier, lines, members, heartbeats, not alive)
 
     def _follows(self, name: str) -> bool:
-        """Whether a token, or a shard of that name, is one of the jobs followed."""
+        """Return whether a token, or a shard of that name, is one of the jobs followed."""
         return self.session is None or shards.session_of(name) == self.session
 
     def _members(self, heartbeats: dict[str, Heartbeat]) -> pl.DataFrame:
-        """Those of jobs that are new."""
+        """Return the members of jobs that are new."""
         tables = [pl.DataFrame(schema={**heartbeat.MEMBERS, "study": pl.String})]
         for token in heartbeats.keys() - self._jobs:
             table = heartbeat.read_members(self.folder, token)
@@ -88,9 +86,8 @@ class Follower:
         return pl.concat(tables).filter(pl.col("config").is_not_null()).unique("key", maintain_order=True)
 
     def _paths(self) -> list[Path]:
-        """Files of rows: the folded one, then shards."""
-        folded = self.folder / "rows.parquet"
-        return [*([folded] if folded.exists() else []), *sorted((self.folder / "rows").glob("*.parquet"))]
+        """Return the files of rows: the folded one, then shards."""
+        return [*self.folder.glob("rows.parquet"), *sorted((self.folder / "rows").glob("*.parquet"))]
 
     def _rows_of_others(self) -> pl.DataFrame:
         tables = []
@@ -101,7 +98,7 @@ class Follower:
         return rows.without_failed(rows.one_per_key(tables)).select(EARLIER)
 
     def _rows_and_curves(self, over: bool) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
-        """The rows that are new, and their curves by key."""
+        """Return the rows that are new, and their curves by key."""
         tables: list[pl.DataFrame] = []
         lines: dict[str, pl.DataFrame] = {}
         followed = [path for path in self._paths() if self._follows(path.stem)]
@@ -122,13 +119,13 @@ class Follower:
         return rows.one_per_key(tables), lines
 
     def _new_of(self, table: pl.DataFrame) -> pl.DataFrame:
-        """The rows of a file that are not known, or count instead of those known."""
+        """Return the rows of a file that are not known, or count instead of those known."""
         places = table.select("key", *rows.PREFERENCE).iter_rows()
         new = [key not in self._places or place > self._places[key] for key, *place in places]
         return table.filter(pl.Series(new, dtype=pl.Boolean))
 
     def _curves_of(self, table: pl.DataFrame, over: bool) -> dict[str, pl.DataFrame]:
-        """The curves of rows, by key: those written with a row's shard, or the folded ones.
+        """Return the curves of rows, by key: those written with a row's shard, or the folded ones.
 
         Raises:
             BadFileError, OSError: they cannot be read, and may be the next time.
@@ -151,29 +148,17 @@ class Follower:
         return lines
 
     def _running(self, tokens: Iterable[str]) -> dict[str, pl.DataFrame]:
-        """The curves of members in training that have changed, by key."""
+        """Return the curves of members in training that have changed, by key."""
         changed = []
         for token in tokens:
             path = curves.running_path(self.folder, token)
-            try:
+            with contextlib.suppress(OSError):
                 state = _state(path)
-            except OSError:
-                continue
-            if self._states.get(path) != state:
-                self._states[path] = state
-                changed.append(token)
+                if self._states.get(path) != state:
+                    self._states[path] = state
+                    changed.append(token)
         tables = curves.read_running(self.folder, changed)
         return {key: part for table in tables.values() for key, part in _by_key(table).items()}
-
-
-def count_rows(folder: Path, session: str, study: str) -> int:
-    """How many members of a study a command has written rows of, as far as their files can be read."""
-    keys: set[str] = set()
-    for path in (folder / "rows").glob("*.parquet"):
-        if shards.session_of(path.stem) == session:
-            with contextlib.suppress(BadFileError, OSError):
-                keys.update(shards.read_file(path).filter(study=study)["key"])
-    return len(keys)
 
 
 def _state(path: Path) -> State:
@@ -182,6 +167,6 @@ def _state(path: Path) -> State:
 
 
 def _by_key(table: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    """The lines of each member, in the order of their steps."""
+    """Return the lines of each member, in the order of their steps."""
     lines = table.unique(["key", "step"], keep="last", maintain_order=True).sort("key", "step")
     return {str(key): part for (key,), part in lines.partition_by("key", as_dict=True).items()}

@@ -284,7 +284,7 @@ def writing(progress: JobProgress, members: pl.DataFrame) -> Generator[None]:
     with contextlib.suppress(OSError):
         (folder / "jobs").mkdir(parents=True, exist_ok=True)
         _remove_old(folder, frozenset(members["key"]))
-        shards.write_table(_members_path(folder, progress.token), members.select(*MEMBERS))
+        write_members(folder, progress.token, members)
     write()
     thread, ended = threading.Thread(target=beat, name="memcap-heartbeat", daemon=True), "done"
     thread.start()
@@ -322,6 +322,17 @@ def _digest(values: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]
 
 
+def write_members(folder: Path, token: str, members: pl.DataFrame) -> None:
+    """Write down the members that a job may train, with the columns of `MEMBERS`.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    path = members_path(folder, token)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shards.write_table(path, members.select(*MEMBERS))
+
+
 def read_members(folder: Path, token: str, columns: Sequence[str] = tuple(MEMBERS)) -> pl.DataFrame:
     """The members that a job may train (of a search all that it may ask for), with the columns of `MEMBERS`.
 
@@ -329,7 +340,7 @@ def read_members(folder: Path, token: str, columns: Sequence[str] = tuple(MEMBER
     file.
     """
     try:
-        with open_regular(_members_path(folder, token)) as file:
+        with open_regular(members_path(folder, token)) as file:
             files.check(file)
             return pl.read_parquet(file, columns=list(columns))
     except FileNotFoundError:
@@ -356,7 +367,8 @@ def _path(folder: Path, token: str) -> Path:
     return folder / "jobs" / f"{token}.json"
 
 
-def _members_path(folder: Path, token: str) -> Path:
+def members_path(folder: Path, token: str) -> Path:
+    """Return the path of the members that a job may train."""
     return folder / "jobs" / f"{token}.members.parquet"
 
 

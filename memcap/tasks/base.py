@@ -12,7 +12,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, TypeAlias
 
-from memcap.runtime.lazy import jax, jnp
+import jax
+import jax.numpy as jnp
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Bool, Float, Int, Key, UInt32
@@ -64,11 +65,6 @@ class Batch(NamedTuple):
     targets: Int[Array, "*T B"] | Float[Array, "*O B"]
     mask: Bool[Array, "T B"] | None = None
     window_starts: Bool[Array, " T"] | None = None
-
-    @property
-    def boundary(self) -> Bool[Array, " T"] | None:
-        """The former name of `window_starts`."""
-        return self.window_starts
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
 
+import jax
 import numpy as np
 
 from memcap.runtime import jax_setup
-from memcap.runtime.lazy import jax
 from memcap.tasks.base import Batch, Task
 
 

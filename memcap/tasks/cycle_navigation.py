@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
+import jax.numpy as jnp
 import numpy as np
 
 from memcap.knobs import knob
-from memcap.runtime.lazy import jnp
 from memcap.tasks.base import Batch, Facts, Operand, Task, integers
 
 if TYPE_CHECKING:

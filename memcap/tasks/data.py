@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+import jax.numpy as jnp
 import numpy as np
 
 from memcap.knobs import UserError, knob
-from memcap.runtime.lazy import jnp
 from memcap.sequences import EXAMPLE, Sequences, read
 from memcap.tasks.base import Batch, Facts, Operand, Task, integers
 from memcap.tasks.chance import best_map

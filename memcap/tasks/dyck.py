@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from memcap.knobs import knob
-from memcap.runtime.lazy import jax, jnp, lax
 from memcap.tasks.base import Batch, Facts, Operand, Task, integers
 
 if TYPE_CHECKING:

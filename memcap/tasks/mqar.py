@@ -7,8 +7,11 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+import jax
+import jax.numpy as jnp
+from jax import lax
+
 from memcap.knobs import UserError, knob
-from memcap.runtime.lazy import jax, jnp, lax
 from memcap.tasks.base import Batch, Facts, Operand, Task, integers
 
 if TYPE_CHECKING:

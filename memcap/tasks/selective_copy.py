@@ -6,8 +6,11 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+import jax
+import jax.numpy as jnp
+from jax import lax
+
 from memcap.knobs import knob
-from memcap.runtime.lazy import jax, jnp, lax
 from memcap.tasks.base import Batch, Facts, Operand, Task, integers, scored
 
 if TYPE_CHECKING:

@@ -6,8 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+import jax.numpy as jnp
+
 from memcap.knobs import knob
-from memcap.runtime.lazy import jnp
 from memcap.tasks.base import Batch, Facts, Operand, Task, integers, scored
 
 if TYPE_CHECKING:

@@ -6,8 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+import jax
+import jax.numpy as jnp
+
 from memcap.knobs import knob
-from memcap.runtime.lazy import jax, jnp
 from memcap.tasks.base import Batch, Facts, Operand, Task
 
 if TYPE_CHECKING:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from memcap.knobs import UserError, knob
-from memcap.runtime.lazy import jnp, lax
 from memcap.tasks.base import Batch, Facts, Operand, Task, integers, scored
 
 if TYPE_CHECKING:

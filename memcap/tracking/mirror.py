@@ -1,11 +1,10 @@
-"""The mirror: follows a study's folder and sends what is new to a tracking service, beside the job that
-trains or long after it."""
+"""The mirror: follows a study's folder and sends what is new to a tracking service.
 
-import contextlib
+It does so beside the job that trains (`memcap.tracking.process`), or by hand, long after it.
+"""
+
 import json
-import os
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -18,10 +17,10 @@ from memcap.runtime import plugins
 from memcap.store import curves
 from memcap.store.curves import Points
 from memcap.store.follow import Follower, News
-from memcap.store.heartbeat import MEMBERS
 from memcap.tracking import trackio_service, wandb_service
+from memcap.tracking.report import ONLINE, Report
 from memcap.tracking.runs import (
-    Member,
+    Entry,
     Run,
     SeedGroup,
     SeedGroups,
@@ -42,37 +41,37 @@ POINTS_AT_ONCE = 10  # of a live curve, from what came since it was last sent on
 # Members beyond which groups of seeds have runs. A project of W&B holds some 10,000, but a run costs some
 # 20 ms: no more than this many are written in the seconds that there are for it where members train as fast.
 MOST_MEMBER_RUNS = 300
-NICENESS = 10  # about a tenth of what a training process gets of a core that both want
-PATIENCE = 60.0  # seconds that a mirror has at most once the job beside it was killed
 
 
 class Service(Protocol):
-    """A tracking service, made with a `memcap.tracking.runs.Target`. It may be slow, and whatever it raises
-    is caught: it is then left, with one warning."""
+    """A tracking service, made with a `memcap.tracking.runs.Target`.
+
+    It may be slow. Whatever it raises is caught: it is then left, with one warning.
+    """
 
     def run(self, run: Run, points: Points, row: dict[str, Any] | None) -> None:
-        """Add points to a run, by their steps; `row`: what it ended with, and that it has ended."""
+        """Add points to a run, by their steps; with its `row` the run has ended."""
 
     def progress(self, values: dict[str, float]) -> None:
         """Add a point to the study's run."""
 
     def result(self, table: list[dict[str, Any]], image: Path | None) -> None:
-        """Show a table, one dict a row, and a picture (PNG) in the study's run."""
+        """Show a table, one dict per row, and a picture (PNG) in the study's run."""
 
     def close(self) -> str:
-        """End all runs. Returns where people find them, in one line."""
+        """End all runs. Return where people find them, in one line."""
 
 
 @dataclass(frozen=True)
-class Result:
-    """What a whole study found: the frontier as a table, and its figure."""
+class StudyResult:
+    """The frontier of a whole study, as a table and as a figure."""
 
     table: list[dict[str, Any]]
     image: Path | None
 
 
 def services(target: Target) -> Iterator[tuple[str, Callable[[], Service]]]:
-    """The services to try, the best first, each with its name. W&B offline comes after online."""
+    """Yield the services to try, the best first, each with its name. W&B offline comes after online."""
     if target.service == "trackio":
         yield "trackio", lambda: trackio_service.TrackioService(target)
     elif target.service != "wandb":
@@ -80,108 +79,65 @@ def services(target: Target) -> Iterator[tuple[str, Callable[[], Service]]]:
         yield target.service, lambda: make(target)
     else:
         mode = wandb_service.chosen_mode(target.mode)
-        for each in ("online", "offline")[mode == "offline" :]:
-            yield f"W&B {each}", lambda each=each: wandb_service.WandbService(replace(target, mode=each))
-
-
-class Report:
-    """What a mirror says while it works. This one prints warnings, and says nothing else."""
-
-    def warn(self, line: str) -> None:
-        """Say in one line what does not work."""
-        print(line, file=sys.stderr)
-
-    def using(self, service: str) -> None:
-        """Say which service is called from now on."""
-
-    def sent(self, count: int) -> None:
-        """Say how many members and results a service has."""
-
-
-class Job(Report):
-    """The process that started this one (`memcap.tracking.MirrorProcess`): its lines come over standard
-    input, and what is said goes to standard output, in JSON.
-
-    The first line it sends is of members that may come. Its end may be told by a line with what the whole
-    study found; the end of its lines tells it, too, also where it was killed.
-    """
-
-    def __init__(self, study: str) -> None:
-        self._out = os.fdopen(os.dup(1), "w")
-        os.dup2(2, 1)  # whatever else is printed here is none of its business
-        columns = list(zip(*json.loads(sys.stdin.readline() or "[]"), strict=True)) or [()] * len(MEMBERS)
-        table = pl.DataFrame(dict(zip(MEMBERS, columns, strict=True)), MEMBERS)
-        self.members = table.with_columns(study=pl.lit(study))
-        self.result: Result | None = None
-        self.gone = threading.Event()
-        threading.Thread(target=self._read, name="memcap-mirror-job", daemon=True).start()
-
-    def _read(self) -> None:
-        for line in sys.stdin:
-            table, image = json.loads(line)
-            self.result = Result(table, None if image is None else Path(image))
-        self.gone.set()
-        time.sleep(PATIENCE)  # it ends us before, unless it was killed
-        os._exit(1)
-
-    def warn(self, line: str) -> None:
-        """See `Report`."""
-        self._say(warning=line)
-
-    def using(self, service: str) -> None:
-        """See `Report`."""
-        self._say(using=service)
-
-    def sent(self, count: int) -> None:
-        """See `Report`."""
-        self._say(sent=count)
-
-    def end(self, where: str, left: int) -> None:
-        """Say where runs are, and how many members and results were not sent."""
-        self._say(end={"where": where, "left": left})
-
-    def _say(self, **values: Any) -> None:
-        with contextlib.suppress(BrokenPipeError):  # it was killed
-            print(json.dumps(values), file=self._out, flush=True)
+        if mode == "online":
+            yield ONLINE, lambda: wandb_service.WandbService(replace(target, mode="online"))
+        yield "W&B offline", lambda: wandb_service.WandbService(replace(target, mode="offline"))
 
 
 class Sender:
-    """Calls the first of several services that works. One that raises is left with one warning, and what it
-    refused goes to the next; after the last one nothing is sent any more."""
+    """Calls the first of several services that works.
 
-    def __init__(self, target: Target, report: Report):
-        self.report, self.works, self.count = report, True, 0
-        self.agent = target.agent
+    One that raises is left with one warning, and what it refused goes to the next; after the last one nothing
+    is sent any more.
+
+    Args:
+        target: where runs go.
+        path: of the report; None: warnings are printed.
+    """
+
+    def __init__(self, target: Target, path: Path | None = None):
+        self.report = Report({"wandb": "W&B"}.get(target.service, target.service))
+        self.path, self.works, self.agent = path, True, target.agent
         self._services = services(target)
-        self._label = {"wandb": "W&B"}.get(target.service, target.service)
         self._service: Service | None = None
 
     def send(self, call: Callable[[Service], Any], count: int = 0) -> None:
-        """Call a service. `count`: of the members and results that it then has."""
+        """Call a service, which then has `count` more of the members and results."""
         while self.works:
             try:
                 if self._service is None:
-                    self._label, make = next(self._services)
-                    self.report.using(self._label)
+                    name, make = next(self._services)
+                    self._note(service=name)
                     self._service = make()
                 call(self._service)
             except StopIteration:
                 self.works = False
             except (Exception, SystemExit) as error:
-                why = " ".join(str(error).split()) or type(error).__name__
-                self.report.warn(f"{self._label} does not work and is left: {why}")
                 self._service = None
+                self._warn(" ".join(str(error).split()) or type(error).__name__)
             else:
-                self.count += count
-                self.report.sent(self.count)
+                if count:
+                    self._note(sent=self.report.sent + count)
                 return
 
-    def close(self) -> str:
-        """End all runs. Returns where they are; "" where there are none."""
-        places: list[str] = []
+    def close(self, left: int) -> Report:
+        """End all runs. Return the report, with the members and results that were left."""
+        places = [""]
         if self._service is not None:
             self.send(lambda service: places.append(service.close()))
-        return places[0] if places else ""
+        self._note(where=places[-1], left=left)
+        return self.report
+
+    def _warn(self, why: str) -> None:
+        line = f"{self.report.service} does not work and is left: {why}"
+        if self.path is None:
+            print(line, file=sys.stderr)
+        self._note(warnings=(*self.report.warnings, line))
+
+    def _note(self, **values: Any) -> None:
+        self.report = replace(self.report, **values)
+        if self.path is not None:
+            self.report.write(self.path)
 
 
 class _Live:
@@ -191,15 +147,14 @@ class _Live:
         self.since, self.last = time.monotonic(), -1
 
     def new_points(self, curve: Points, most: int = curves.MOST_POINTS) -> Points:
-        """What of the curve was not yet sent on, thinned. A member that began again goes on from where it
-        was."""
+        """Return what was not sent on yet, thinned. A member that began again goes on from where it was."""
         points = curves.thin({step: values for step, values in curve.items() if step > self.last}, most)
         self.last = max(points, default=self.last)
         return points
 
 
 class StudyMirror:
-    """One study's members, sent on as their rows and curves come.
+    """The members of one study, sent on as their rows and curves come.
 
     Args:
         sender: takes runs.
@@ -207,17 +162,17 @@ class StudyMirror:
         runs: "member", "seeds" (a run per group of members that differ in the seed alone), or "auto": seeds
             if it begins with more than `MOST_MEMBER_RUNS` members. Where it has fewer, of a folder that has
             more, it may have only parts of groups: then members are left to a mirror of the whole folder.
-        name_of: the name of a member of which only the config is known.
+        name_of: gives the name of a member of which only the config is known.
     """
 
     def __init__(self, sender: Sender, study: str, runs: str, name_of: Callable[[dict[str, Any]], str]):
         self.sender, self.study, self.runs, self.name_of = sender, study, runs, name_of
         self.ended = 0  # members and results that there were to send
-        self._members: dict[str, Member] = {}
+        self._members: dict[str, Entry] = {}
         self._earlier: dict[str, dict[str, Any]] = {}  # rows of other commands, by key
         self._too_many = False
-        self._single: Member | None = None  # whose run is that of the agent which started the command
-        self._rows: list[dict[str, Any]] = []  # of all members, where they are for the agent's run
+        self._single: Entry | None = None  # whose run is that of the agent which started the command
+        self._rows: list[dict[str, Any]] = []  # of all members, for the agent's run
         self._groups = SeedGroups(study)
         self._metrics = StudyMetrics()
         self._live: dict[str, _Live] = {}
@@ -230,7 +185,7 @@ class StudyMirror:
             self._earlier = {row["key"]: row for row in news.earlier.iter_rows(named=True)}
         entries = (*ended.iter_rows(named=True), *news.members.iter_rows(named=True))
         self._expect({row["key"]: row for row in entries})
-        for key in news.curves.keys() - set(ended["key"]) if self._member_runs or self._single else ():
+        for key in news.curves.keys() - set(ended["key"]):
             if key in self._members:
                 self._stream(self._members[key], news.curves[key])
         for row in news.rows.iter_rows(named=True):
@@ -239,9 +194,9 @@ class StudyMirror:
             self._progress()
 
     def _expect(self, rows: Mapping[str, Mapping[str, Any]]) -> None:
-        """Take note of members that may come, by key, before they come."""
+        """Note which members may come, by key, before they come."""
         earlier = self._earlier
-        new = [self._member(row) for key, row in rows.items() if key not in self._members]
+        new = [self._entry(row) for key, row in rows.items() if key not in self._members]
         if new and not self._members:
             if self.runs == "auto" and len(new) > MOST_MEMBER_RUNS:
                 self.runs = "seeds"
@@ -257,17 +212,17 @@ class StudyMirror:
                 self._metrics.add(member, earlier[member.key], trained=False)
                 self._rows.append(earlier[member.key])
 
-    def _member(self, row: Mapping[str, Any]) -> Member:
+    def _entry(self, row: Mapping[str, Any]) -> Entry:
         config = json.loads(row["config"])
-        return Member(row["key"], row.get("name") or self.name_of(config), config, row["metric"])
+        return Entry(row["key"], row.get("name") or self.name_of(config), config, row["metric"])
 
     @property
     def left(self) -> int:
-        """How many members and results were not sent."""
-        return self.ended - self.sender.count
+        """Return how many members and results were not sent."""
+        return self.ended - self.sender.report.sent
 
-    def finish(self, result: Result | None) -> None:
-        """Send what waited for others, and what the whole study found."""
+    def finish(self, result: StudyResult | None) -> Report:
+        """Send what waited for others and what the whole study found, and end all runs."""
         for group in self._groups.rest():
             self._send_group(group)
         self._end_agent()
@@ -275,10 +230,10 @@ class StudyMirror:
             self.ended += 1
             self._progress(at_once=True)
             self.sender.send(lambda service: service.result(result.table, result.image), 1)
+        return self.sender.close(self.left)
 
     def _end_agent(self) -> None:
-        """Give the agent's run what the members came to: of several a summary, of one that had ended before
-        its row."""
+        """Send the agent's run: of several members a summary, of one that had ended before its row."""
         agent, single, rows = self.sender.agent, self._single, self._rows
         if agent is None or not rows or (single is not None and single.key not in self._earlier):
             return
@@ -289,40 +244,47 @@ class StudyMirror:
         self.ended += 1
         self.sender.send(lambda service: service.run(run, {}, summary), 1)
 
-    @property
-    def _member_runs(self) -> bool:
-        """Whether members have runs of their own: not where groups have them, nor where the members are too
-        many and perhaps only parts of groups are here."""
-        return self.runs != "seeds" and not (self.runs == "auto" and self._too_many)
+    def _has_run(self, member: Entry) -> bool:
+        """Return whether a member has a run of its own.
 
-    def _stream(self, member: Member, lines: pl.DataFrame) -> None:
+        It has none where groups have them, nor where members are too many and perhaps only parts of groups
+        are here.
+        """
+        return member == self._single or (
+            self.runs != "seeds" and not (self.runs == "auto" and self._too_many)
+        )
+
+    def _stream(self, member: Entry, lines: pl.DataFrame) -> None:
+        if not self._has_run(member):
+            return
         live = self._live.setdefault(member.key, _Live())
         if time.monotonic() - live.since >= STREAM_AFTER - curves.RUNNING_AFTER:
             points = live.new_points(curves.points(lines, member.metric), POINTS_AT_ONCE)
             if points:
                 self.sender.send(lambda service: service.run(self._run_of(member), points, None))
 
-    def _run_of(self, member: Member) -> Run:
+    def _run_of(self, member: Entry) -> Run:
         agent = self.sender.agent
-        return (
-            run_of_member(member) if agent is None or member != self._single else run_of_agent(agent, member)
-        )
+        if agent is None or member != self._single:
+            return run_of_member(member)
+        return run_of_agent(agent, member)
 
-    def _end(self, member: Member, row: dict[str, Any], lines: pl.DataFrame | None) -> None:
+    def _end(self, member: Entry, row: dict[str, Any], lines: pl.DataFrame | None) -> None:
         self.ended += 1
         values, curve = plain(row), {} if lines is None else curves.points(lines, member.metric)
         self._metrics.add(member, values)
         self._rows.append(values)
-        if self.runs == "seeds" and member != self._single:
+        if self._has_run(member):
+            points = self._live.pop(member.key, _Live()).new_points(curve)
+            self.sender.send(lambda service: service.run(self._run_of(member), points, values), 1)
+        elif self.runs == "seeds":
             group = self._groups.add(member.key, values, curves.thin(curve))
             if group is not None:
                 self._send_group(group)
-        elif self._member_runs or member == self._single:
-            points = self._live.pop(member.key, _Live()).new_points(curve)
-            self.sender.send(lambda service: service.run(self._run_of(member), points, values), 1)
 
     def _send_group(self, group: SeedGroup) -> None:
-        self.sender.send(lambda service: service.run(group.run, group.points, group.summary), group.members)
+        count = len(group.rows)
+        self.sender.send(lambda service: service.run(group.run, group.points, group.summary), count)
 
     def _progress(self, at_once: bool = False) -> None:
         """Give the study's run a point, if it had none lately."""
@@ -344,8 +306,8 @@ def mirror(
 
     Args:
         follower: of the folder.
-        make: the mirror of a study, by its name; None: of a study that is not wanted.
-        ends: whether to look only once more; called before each look. None: until no job trains.
+        make: gives the mirror of a study, by its name; None of a study that is not wanted.
+        ends: says whether to look only once more; called before each look. None: until no job trains.
         wait: called between two looks.
         members: that may come, as `memcap.store.follow.News` has them.
 

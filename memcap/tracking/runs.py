@@ -1,9 +1,9 @@
-"""What goes to a tracking service: runs with their names, tags and points, in plain values. Needs no JAX."""
+"""Runs of a tracking service, with their names, tags and points, in plain values. Needs no JAX."""
 
 import hashlib
 import json
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,111 +20,80 @@ SUMMARIZED = ("final", "best", "stretched", "steps", "steps_to_solve", "steps_to
 
 @dataclass(frozen=True)
 class Run:
-    """A run of the service, by an id that is always the same for the same thing.
+    """A run of the service, by an id that is always the same for the same thing."""
 
-    Args:
-        id: at most 64 characters.
-        name: for people; need not be unique.
-        kind: "member", "cell" (members that differ in the seed alone) or "study".
-        tags: to filter by.
-        config: all that decides the result.
-    """
-
-    id: str
-    name: str
-    kind: str
+    id: str  # at most 64 characters
+    name: str  # for people; need not be unique
+    kind: str  # "member", "cell" (members that differ in the seed alone), "study" or "agent"
     tags: tuple[str, ...] = ()
-    config: dict[str, Any] = field(default_factory=dict)
+    config: dict[str, Any] = field(default_factory=dict)  # all that decides the result
 
 
 @dataclass(frozen=True)
 class Agent:
-    """The run as which `wandb agent` started this command: the sweep looks at no other.
-
-    Args:
-        id: of the run.
-        sweep: id of the sweep.
-        project, entity: the sweep's.
-        config: what the sweep chose.
-    """
+    """The run as which `wandb agent` started this command: the sweep looks at no other."""
 
     id: str
-    sweep: str
-    project: str | None = None
+    sweep: str  # its id
+    project: str | None = None  # of the sweep, as the entity is
     entity: str | None = None
-    config: dict[str, Any] = field(default_factory=dict)
+    config: dict[str, Any] = field(default_factory=dict)  # what the sweep chose
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where runs go.
+    """The place where runs go."""
 
-    Args:
-        service: "wandb", "trackio", or `module:name` of a class of one's own.
-        mode: of W&B, "online", "offline", or "auto": online where an API key is found.
-        project, entity, group, tags: of every run.
-        directory: where W&B writes; it makes a folder `wandb` inside.
-        study: the study's run.
-        agent: of W&B, the run that waits for what this command finds; None: it was not started by an agent.
-    """
-
-    service: str
-    mode: str
+    service: str  # "wandb", "trackio", or `module:name` of a class of one's own
+    mode: str  # of W&B: "online", "offline", or "auto", online where an API key is found
     project: str
     entity: str | None
     group: str
-    tags: tuple[str, ...]
-    directory: Path
+    tags: tuple[str, ...]  # of every run
+    directory: Path  # where W&B makes a folder `wandb`
     study: Run
-    agent: Agent | None = None
+    agent: Agent | None = None  # the run that waits for what this command finds, under an agent of W&B
 
 
 @dataclass(frozen=True)
-class Member:
-    """What tracking knows of a member, before and after it is trained.
-
-    Args:
-        key: of the member.
-        name: as `delay_line(symbols=4)-L8-u7-s3`.
-        config: all that decides the result.
-        metric: of its task, as "accuracy".
-    """
+class Entry:
+    """A member in the list that a job writes before it trains (`memcap.store.heartbeat.MEMBERS`)."""
 
     key: str
-    name: str
+    name: str  # as `delay_line(symbols=4)-L8-u7-s3`
     config: dict[str, Any]
-    metric: str
+    metric: str  # of its task, as "accuracy"
 
     @property
     def configuration(self) -> str:
-        """Its name without the seed, as `delay_line(symbols=4)-L8-u7`."""
+        """Return its name without the seed, as `delay_line(symbols=4)-L8-u7`."""
         return self.name.rpartition("-s")[0]
 
     @property
     def task_at_lag(self) -> str:
-        """As `delay_line(symbols=4)-L8`."""
+        """Return its task and lag, as `delay_line(symbols=4)-L8`."""
         return self.configuration.rpartition("-u")[0]
 
 
-def run_of_member(member: Member) -> Run:
-    """The run of a member."""
+def run_of_member(member: Entry) -> Run:
+    """Return the run of a member."""
     return Run(member.key, member.name, "member", _tags(member.config), member.config)
 
 
-def run_of_seeds(member: Member, study: str) -> Run:
-    """The run of all members that differ from this one in the seed alone."""
+def run_of_seeds(member: Entry, study: str) -> Run:
+    """Return the run of all members that differ from this one in the seed alone."""
     config = {name: value for name, value in member.config.items() if name != "seed"}
     identity = _digest(study, json.dumps(config, sort_keys=True))
     return Run(f"cell-{identity}", member.configuration, "cell", _tags(config), config)
 
 
 def run_of_study(study: str, part: str = "") -> Run:
-    """The run of a study; `part` tells apart commands that share it."""
+    """Return the run of a study; `part` tells apart commands that share it."""
     return Run(f"study-{_digest(study, part)}", " ".join(filter(None, (study, part))), "study")
 
 
-def run_of_agent(agent: Agent, member: Member | None = None) -> Run:
-    """The run of the agent that started this command, which trains one member, or several."""
+def run_of_agent(agent: Agent, member: Entry | None = None) -> Run:
+    """Return the run of the agent that started this command, which trains one member, or several."""
     if member is None:
         return Run(agent.id, "", "agent", config=agent.config)
     run = run_of_member(member)
@@ -132,7 +101,7 @@ def run_of_agent(agent: Agent, member: Member | None = None) -> Run:
 
 
 def _digest(*texts: str) -> str:
-    """16 hex digits that stand for these texts."""
+    """Return 16 hex digits that stand for these texts."""
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
 
 
@@ -143,60 +112,67 @@ def _tags(config: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(tag)[:LONGEST_TAG] for tag in tags))
 
 
+@dataclass
+class SeedGroup:
+    """Members that differ in the seed alone, with the rows and curves of those that have ended."""
+
+    run: Run
+    to_come: int = 0
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    curves: list[Points] = field(default_factory=list)
+
+    @property
+    def points(self) -> Points:
+        """Return the quartiles over seeds of every metric."""
+        return quantiles(self.curves)
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """Return the numbers of members, and quartiles over them."""
+        return summary_of(self.rows)
+
+
 class SeedGroups:
-    """Collects the members of a study that differ in the seed alone until all of them have ended.
+    """Collects the members of a study in groups of seeds until all of a group have ended.
 
     A group of which some members ended in an earlier command is left out: what is collected is not all of it.
     """
 
     def __init__(self, study: str):
         self.study = study
-        self.runs: dict[str, Run] = {}  # by the member's key, of those that are still to come
-        self.missing: Counter[str] = Counter()  # members of each group, by the run's id
-        self.partial: set[str] = set()  # groups
-        self.ended: dict[str, list[tuple[Run, dict[str, Any], Points]]] = defaultdict(list)
+        self.groups: dict[str, SeedGroup] = {}  # by the run's id, of those that were not handed over
+        self.group_of: dict[str, str] = {}  # the run's id by the member's key
+        self.partial: set[str] = set()  # run's ids
 
-    def expect(self, members: Iterable[Member]) -> None:
-        """Say which members may come, each once."""
+    def expect(self, members: Iterable[Entry]) -> None:
+        """Note which members may come, each once."""
         for member in members:
-            run = self.runs[member.key] = run_of_seeds(member, self.study)
-            self.missing[run.id] += 1
+            run = run_of_seeds(member, self.study)
+            self.group_of[member.key] = run.id
+            self.groups.setdefault(run.id, SeedGroup(run)).to_come += 1
 
     def leave_out(self, configs: Iterable[Mapping[str, Any]]) -> None:
         """Leave out the groups of members that ended in an earlier command, by their configs."""
-        self.partial |= {run_of_seeds(Member("", "", dict(config), ""), self.study).id for config in configs}
+        self.partial |= {run_of_seeds(Entry("", "", dict(config), ""), self.study).id for config in configs}
 
-    def add(self, key: str, row: dict[str, Any], curve: Points) -> "SeedGroup | None":
-        """Take in a member that has ended. Returns its group once that is whole."""
-        run = self.runs.pop(key, None)
-        if run is None or run.id in self.partial:
+    def add(self, key: str, row: dict[str, Any], curve: Points) -> SeedGroup | None:
+        """Take in a member that has ended. Return its group once that is whole."""
+        name = self.group_of.pop(key, None)
+        if name is None or name in self.partial:
             return None
-        self.ended[run.id].append((run, row, curve))
-        self.missing[run.id] -= 1
-        return None if self.missing[run.id] else _group(self.ended.pop(run.id))
+        group = self.groups[name]
+        group.rows.append(row)
+        group.curves.append(curve)
+        group.to_come -= 1
+        return None if group.to_come else self.groups.pop(name)
 
-    def rest(self) -> "list[SeedGroup]":
-        """The groups that are not whole, as a search leaves them that wanted no more."""
-        return [_group(self.ended.pop(name)) for name in list(self.ended)]
-
-
-@dataclass(frozen=True)
-class SeedGroup:
-    """Members that differ in the seed alone: their run, with the quartiles over seeds of every metric."""
-
-    run: Run
-    members: int
-    points: Points
-    summary: dict[str, Any]
-
-
-def _group(ended: Sequence[tuple[Run, dict[str, Any], Points]]) -> SeedGroup:
-    run, rows = ended[0][0], [row for _, row, _ in ended]
-    return SeedGroup(run, len(rows), quantiles([curve for _, _, curve in ended]), summary_of(rows))
+    def rest(self) -> list[SeedGroup]:
+        """Return the groups that are not whole, as a search leaves them that wanted no more."""
+        return [group for group in self.groups.values() if group.rows]
 
 
 def summary_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Members, shares of them, and quartiles over them."""
+    """Return how many members there are, the shares that passed, and quartiles over them."""
     summary: dict[str, Any] = {"members": len(rows), **Counter(f"members_{row['status']}" for row in rows)}
     for name in ("solved", "steady"):
         summary[f"share_{name}"] = sum(bool(row[name]) for row in rows) / len(rows)
@@ -206,7 +182,7 @@ def summary_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def quantiles(curves: Sequence[Points]) -> Points:
-    """Quantiles over curves, at steps that some of them have.
+    """Return quantiles over curves, at steps that some of them have.
 
     A curve that has ended stays at its last value; NaN is left out.
 
@@ -224,7 +200,7 @@ def quantiles(curves: Sequence[Points]) -> Points:
 
 
 def _last_values(curve: Points, metric: str, steps: np.ndarray) -> np.ndarray:
-    """The last value of a metric at or before each of `steps`; NaN before the first."""
+    """Return the last value of a metric at or before each of `steps`; NaN before the first."""
     logged = [(step, point[metric]) for step, point in curve.items() if metric in point]
     at = np.array([step for step, _ in logged], np.int64)
     values = np.array([np.nan, *(value for _, value in logged)], float)
@@ -232,8 +208,10 @@ def _last_values(curve: Points, metric: str, steps: np.ndarray) -> np.ndarray:
 
 
 def _quantiles(name: str, values: Sequence[float] | np.ndarray) -> dict[str, float]:
-    """Of the values that are not NaN: values that are there, no means between them, as some may be
-    infinite."""
+    """Return quantiles of the values that are not NaN.
+
+    They are values that are there, no means between them, as some may be infinite.
+    """
     numbers = np.sort([value for value in values if value == value])
     return {
         f"{name}/{q}": float(numbers[round(share * (len(numbers) - 1))])
@@ -243,8 +221,7 @@ def _quantiles(name: str, values: Sequence[float] | np.ndarray) -> dict[str, flo
 
 
 class StudyMetrics:
-    """How far a study is while it trains, in numbers that a curve can show. Counts members as they end, each
-    once."""
+    """Counts the members of a study as they end, each once, for the points of the study's run."""
 
     def __init__(self) -> None:
         self.keys: set[str] = set()
@@ -254,8 +231,8 @@ class StudyMetrics:
         self.started = self.last_call = time.monotonic()
         self.trained = 0  # members that have ended since the last call of `values`
 
-    def add(self, member: Member, row: Mapping[str, Any], trained: bool = True) -> None:
-        """Count one more member; `trained`: by this command."""
+    def add(self, member: Entry, row: Mapping[str, Any], trained: bool = True) -> None:
+        """Count one more member; `trained` by this command."""
         if member.key in self.keys:
             return
         self.keys.add(member.key)
@@ -266,8 +243,7 @@ class StudyMetrics:
         self.passed[where] += bool(row["steady" if row["evaluation_until"] == "steady" else "solved"])
 
     def values(self) -> dict[str, float]:
-        """Members done, solved, and a second since the last call; and for each task and lag the frontier so
-        far."""
+        """Return members done and solved, their rate since the last call, and the frontier so far."""
         now = time.monotonic()
         counts = {
             "seconds": now - self.started,
@@ -279,7 +255,7 @@ class StudyMetrics:
         return {f"study/{k}": v for k, v in counts.items()} | self.frontier()
 
     def frontier(self) -> dict[str, float]:
-        """For each task and lag the fewest units of which at least half of the seeds passed.
+        """Return for each task and lag the fewest units of which at least half of the seeds passed.
 
         By any recipe and cell, of those that have ended.
         """
@@ -291,13 +267,15 @@ class StudyMetrics:
 
 
 def plain(value: Any) -> Any:
-    """`value` as dicts, lists, strings and numbers, without arrays."""
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    if isinstance(value, Mapping):
-        return {str(k): plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [plain(v) for v in value]
-    if hasattr(value, "tolist"):  # NumPy, scalars and arrays
-        return value.tolist()
-    return str(value)
+    """Return `value` as dicts, lists, strings and numbers, without arrays."""
+
+    def as_plain(each: Any) -> Any:
+        return each.tolist() if hasattr(each, "tolist") else str(each)
+
+    return json.loads(json.dumps(value, default=as_plain))
+
+
+def table_parts(table: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[Any]]]:
+    """Return the columns of a table of dicts, and its rows as lists."""
+    columns = list(dict.fromkeys(key for row in table for key in row))
+    return columns, [[row.get(column) for column in columns] for row in table]

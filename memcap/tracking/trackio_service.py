@@ -1,24 +1,24 @@
-"""trackio: the runs that W&B would get, in a local database, with a dashboard and without an
-account.
+"""trackio: the runs that W&B would get, in a local database, with a dashboard and without an account.
 
-trackio knows a run by its name, so the names end in the first digits of the id; it has no summary, so what a
-row says stands at the last step, as row/NAME. trackio is imported when it is called for, which is in the
-mirror's process alone.
+trackio knows a run by its name, so the names end in the last digits of the id; it has no summary, so the row
+stands at the last step, as row/NAME. trackio is imported when it is called for, which is in the mirror's
+process alone.
 """
 
 import contextlib
 import contextvars
 import io
 import warnings
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 from memcap.store.curves import Points
-from memcap.tracking.runs import Run, Target
+from memcap.tracking.runs import Run, Target, table_parts
 
 
 class TrackioService:
-    """See `memcap.tracking.mirror.Service`.
+    """trackio as a `memcap.tracking.mirror.Service`.
 
     Raises:
         RuntimeError: trackio is not installed.
@@ -31,15 +31,10 @@ class TrackioService:
             raise RuntimeError(f"{error}; pip install 'memcap[trackio]'") from error
         self.trackio: Any = trackio
         self.target, self.count = target, 0
-        self.open: dict[
-            str, tuple[Any, int]
-        ] = {}  # trackio's runs by id, and the first step that was not there before
-        self.complaints = warnings.catch_warnings(
-            record=True
-        ).__enter__()  # for as long as this process lives
+        self.open: dict[str, tuple[Any, int]] = {}  # trackio's runs by id, each with its first new step
 
     def run(self, run: Run, points: Points, row: dict[str, Any] | None) -> None:
-        """See `Service.run`."""
+        """Add points to a run; with its `row` the run has ended."""
         opened, first = self._opened(run)
         for step, values in points.items():
             if step >= first:
@@ -49,27 +44,28 @@ class TrackioService:
                 last = max(opened._next_step - 1, 0)
                 opened.log({f"row/{name}": value for name, value in row.items()}, step=last)
             del self.open[run.id]
-            self._finish(opened)
+            with _strict():
+                opened.finish()
 
     def progress(self, values: dict[str, float]) -> None:
-        """See `Service.progress`."""
+        """Add a point to the study's run."""
         self._opened(self.target.study)[0].log(values)
 
     def result(self, table: list[dict[str, Any]], image: Path | None) -> None:
-        """See `Service.result`."""
+        """Show a table and a picture in the study's run."""
         media: dict[str, Any] = {}
         if table:
-            columns = list(dict.fromkeys(key for row in table for key in row))
-            data = [[row.get(column) for column in columns] for row in table]
+            columns, data = table_parts(table)
             media["frontier"] = self.trackio.Table(columns=columns, data=data)
         if image is not None:
             media["figure"] = self.trackio.Image(str(image))
         self._opened(self.target.study)[0].log(media)
 
     def close(self) -> str:
-        """See `Service.close`."""
+        """End all runs. Return where people find them."""
         for run, _ in self.open.values():
-            self._finish(run)
+            with _strict():
+                run.finish()
         runs = f"trackio: {self.count} run{'s' * (self.count != 1)}"
         return (
             f"{runs} in project {self.target.project}, shown by: trackio show --project {self.target.project}"
@@ -79,28 +75,30 @@ class TrackioService:
         if run.id not in self.open:
             self.count += 1
             config = {**run.config, "id": run.id, "kind": run.kind, "tags": [*run.tags, *self.target.tags]}
-            more = {"group": self.target.group, "embed": False, "auto_log_gpu": False, "auto_log_cpu": False}
+            options: dict[str, Any] = {
+                "name": f"{run.name} {run.id[-6:]}",
+                "config": config,
+                "group": self.target.group,
+            }
+            options |= {"resume": "allow", "embed": False, "auto_log_gpu": False, "auto_log_cpu": False}
             # In a context of its own: else trackio ends the run that is open.
             make = contextvars.copy_context().run
-            name = f"{run.name} {run.id[-6:]}"
-            with contextlib.redirect_stdout(io.StringIO()):  # it says how to see each run
-                opened = make(
-                    self.trackio.init, self.target.project, name=name, config=config, resume="allow", **more
-                )
+            with _strict():
+                opened = make(self.trackio.init, self.target.project, **options)
             self.open[run.id] = opened, opened._next_step
-            self._complain()
         return self.open[run.id]
 
-    def _finish(self, run: Any) -> None:
-        with contextlib.redirect_stdout(io.StringIO()):
-            run.finish()
-        self._complain()
 
-    def _complain(self) -> None:
-        """Raise what trackio only warns of: that it could not write."""
-        texts = [
-            text for warning in self.complaints or () if (text := str(warning.message)).startswith("trackio")
-        ]
-        warnings.simplefilter("always")  # the next one, too
-        if texts:
-            raise RuntimeError(texts[0])
+@contextlib.contextmanager
+def _strict() -> Generator[None]:
+    """Keep trackio from printing how to see each run, and raise what it only warns of: that it cannot write.
+
+    Raises:
+        RuntimeError: trackio has warned.
+    """
+    with warnings.catch_warnings(record=True) as complaints, contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("always")
+        yield
+    for complaint in complaints:
+        if str(complaint.message).startswith("trackio"):
+            raise RuntimeError(str(complaint.message))

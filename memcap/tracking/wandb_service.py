@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from memcap.store.curves import Points
-from memcap.tracking.runs import Agent, Run, Target
+from memcap.tracking.runs import Agent, Run, Target, table_parts
 
 # Runs last for milliseconds and come by the thousand: no system statistics, no code, no console, nothing
 # printed. finish_timeout keeps a server that dies half-way from holding up the end; the flush, what a killed
@@ -48,8 +48,7 @@ SUMMARIES = {
 
 
 def resolve_mode(wandb_mode: str) -> str:
-    """The mode asked for, once the environment variable WANDB_MODE has had its say: an argument, or
-    "disabled"."""
+    """Return the mode that an argument and the environment variable WANDB_MODE decide; may be "disabled"."""
     from_environment = {"dryrun": "offline", "run": "online"}.get(
         mode := os.environ.get("WANDB_MODE", ""), mode
     )
@@ -59,14 +58,13 @@ def resolve_mode(wandb_mode: str) -> str:
 
 
 def chosen_mode(mode: str) -> str:
-    """ "online" or "offline": for "auto", whether an API key is found. Imports wandb."""
+    """Return "online" or "offline": for "auto", by whether an API key is found. Imports wandb."""
     _start_wandb()
     return ("online" if has_api_key() else "offline") if mode == "auto" else mode
 
 
 def has_api_key() -> bool:
-    """Whether credentials for the W&B server in use are configured, valid or not. Sends nothing, asks
-    nobody."""
+    """Return whether credentials for the W&B server in use are configured, valid or not. Asks no server."""
     if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
         return True
     wandb, settings = _start_wandb()
@@ -79,7 +77,7 @@ def has_api_key() -> bool:
 
 
 def agent() -> Agent | None:
-    """The run as which `wandb agent` started this process, by the environment."""
+    """Return the run as which `wandb agent` started this process, by the environment."""
     run, sweep, parameters = (os.environ.get(name) for name in OF_AGENT)
     if not run or not sweep:
         return None
@@ -94,7 +92,7 @@ def agent() -> Agent | None:
 
 
 def _start_wandb() -> tuple[Any, Any]:
-    """The wandb module, kept from printing, and its settings from the environment and the user's files.
+    """Return the wandb module, kept from printing, with settings from the environment and the user's files.
 
     Under an agent W&B gives every run the agent's id, whatever it is asked for; so it is not told of one. The
     run that is the agent's says so itself.
@@ -115,7 +113,7 @@ def _json_value(value: Any) -> Any:
 
 
 class WandbService:
-    """See `memcap.tracking.mirror.Service`.
+    """W&B as a `memcap.tracking.mirror.Service`.
 
     Raises:
         RuntimeError: the mode is "online" and no API key is configured (W&B itself would ask for one on the
@@ -143,7 +141,7 @@ class WandbService:
         }
 
     def run(self, run: Run, points: Points, row: dict[str, Any] | None) -> None:
-        """See `Service.run`."""
+        """Add points to a run; with its `row` the run has ended."""
         opened = self._opened(run)
         there = opened.step  # of a run that goes on: what the server has
         for step, values in points.items():
@@ -156,22 +154,22 @@ class WandbService:
             opened.finish()
 
     def progress(self, values: dict[str, float]) -> None:
-        """See `Service.progress`."""
+        """Add a point to the study's run."""
         self._opened(self.target.study).log(values)
 
     def result(self, table: list[dict[str, Any]], image: Path | None) -> None:
-        """See `Service.result`."""
+        """Show a table and a picture in the study's run."""
         media: dict[str, Any] = {}
         if table:
-            columns = list(dict.fromkeys(key for row in table for key in row))
-            data = [[_json_value(row.get(column)) for column in columns] for row in table]
+            columns, rows = table_parts(table)
+            data = [[_json_value(value) for value in row] for row in rows]
             media["frontier"] = self.wandb.Table(columns=columns, data=data, allow_mixed_types=True)
         if image is not None:
             media["figure"] = self.wandb.Image(str(image))
         self._opened(self.target.study).log(media)
 
     def close(self) -> str:
-        """See `Service.close`."""
+        """End all runs. Return where people find them."""
         for run in self.open.values():
             run.finish()
         self.wandb.teardown()  # waits until W&B's own process has written all

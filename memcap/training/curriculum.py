@@ -14,10 +14,11 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from memcap.config import Member
-from memcap.runtime.lazy import jax, jnp
 
 DECAY = 0.8  # of the running accuracy
 AFTER_A_RISE = 0.5  # what the running accuracy starts from again

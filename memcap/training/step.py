@@ -9,7 +9,7 @@ stream of a member depends on its seed, lag and units alone, never on its neighb
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -21,7 +21,7 @@ import optax
 from jax import lax
 
 from memcap.config import Evaluation, Member
-from memcap.loops import Windows
+from memcap.loops import Answers, Pass, loss_and_score_sums
 from memcap.models.network import Architecture, Network
 from memcap.recipes import EPSILON, MOMENTUM, RMS_DECAY
 from memcap.tasks import Batch, Task
@@ -165,29 +165,6 @@ def optimizer_of(
     return optax.chain(*steps)
 
 
-def loss_and_score_sums(
-    task: Task, outputs: Float[Array, "O *T B"], batch: Batch
-) -> tuple[Float[Array, ""], Float[Array, ""], Float[Array, ""]]:
-    """Sums over the answers that are due: loss (nats, or squared error), score (hits, or squared error), and
-    how many.
-
-    Args:
-        task: says whether outputs are logits or values.
-        outputs: of the network, at the last step or at every one.
-        batch: targets and mask of the same trailing shape; several values an answer are averaged over.
-    """
-    if task.loss == "classes":
-        at_target = jnp.arange(outputs.shape[0]).reshape(-1, *[1] * batch.targets.ndim) == batch.targets
-        loss = jax.nn.logsumexp(outputs, axis=0) - jnp.where(at_target, outputs, 0).sum(0)
-        score = (jnp.argmax(outputs, axis=0) == batch.targets).astype(loss.dtype)
-    elif task.several_values:
-        loss = score = ((outputs - batch.targets) ** 2).mean(0)
-    else:
-        loss = score = (outputs[0] - batch.targets) ** 2
-    due = jnp.ones_like(loss) if batch.mask is None else batch.mask.astype(loss.dtype)
-    return (loss * due).sum(), (score * due).sum(), due.sum()
-
-
 def right_sequences(outputs: Float[Array, "O *T B"], batch: Batch) -> Bool[Array, " B"]:
     """Of a task with classes, which sequences have nothing but right answers."""
     right = jnp.argmax(outputs, axis=0) == batch.targets
@@ -239,32 +216,19 @@ class Trainer:
         architecture = self.spec.architecture
         return architecture.build(architecture.unflatten(params))
 
-    def _outputs(
-        self, network: Network, batch: Batch, length: Int[Array, ""], units: Int[Array, ""]
-    ) -> Float[Array, "O *T B"]:
-        task, starts = self.spec.task, batch.window_starts
-        return network(
+    def _pass(self, batch: Batch, length: Int[Array, ""], units: Int[Array, ""]) -> Pass:
+        task = self.spec.task
+        return Pass(
             batch.inputs,
-            seq_lengths=length,
-            windows=None if starts is None else Windows(starts, task.reset_carry),
+            length,
+            batch.window_starts,
+            task.reset_carry,
             return_sequences=task.answers == "every",
-            loop=self.loop,
             num_units=units,
         )
 
-    def _loss_and_score_sums(
-        self, network: Network, batch: Batch, length: Int[Array, ""], units: Int[Array, ""]
-    ) -> Sequence[Float[Array, ""]] | Float[Array, 3]:
-        """`loss_and_score_sums` of the network's outputs, within the loop's own pass where it has one."""
-        task, due = self.spec.task, batch.mask
-        answers_classes = task.loss == "classes" and task.answers == "every"
-        if answers_classes and due is not None and batch.window_starts is None:
-            sums = network.loss_and_score_sums(
-                batch.inputs, batch.targets, due, seq_lengths=length, loop=self.loop, num_units=units
-            )
-            if sums is not None:
-                return sums
-        return loss_and_score_sums(task, self._outputs(network, batch, length, units), batch)
+    def _answers(self, batch: Batch) -> Answers:
+        return Answers(batch.targets, batch.mask, self.spec.task.loss)
 
     def lag_and_length(self, state: TrainState, operands: TrainOperands) -> tuple[Any, Any]:
         """Of the sequences that a member trains on next: its own, or those of its curriculum; drawn up to
@@ -293,7 +257,8 @@ class Trainer:
         def mean_loss(params: Float[Array, " P"]) -> tuple[Float[Array, ""], Float[Array, ""]]:
             length = self.lag_and_length(state, operands)[1]
             network = self._network(params)
-            loss, score, due = self._loss_and_score_sums(network, batch, length, operands.units)
+            over = self._pass(batch, length, operands.units)
+            loss, score, due = network.score(over, self._answers(batch), self.loop)
             return loss / due, score / due
 
         (loss, score), gradient = jax.value_and_grad(mean_loss, has_aux=True)(state.params)
@@ -377,7 +342,7 @@ class Trainer:
         def block(k: jax.Array, sums: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
             draw = jax.random.fold_in(key, k)
             batch, outputs = self._unseen(params, operands, draw)
-            _, score, due = loss_and_score_sums(self.spec.task, outputs, batch)
+            _, score, due = loss_and_score_sums(outputs, self._answers(batch))
             return sums[0] + score, sums[1] + due
 
         score, due = lax.fori_loop(0, operands.blocks, block, (jnp.float32(0), jnp.float32(0)))
@@ -389,7 +354,7 @@ class Trainer:
 
         def block(k: jax.Array, sums: Float[Array, 3]) -> Float[Array, 3]:
             batch, outputs = self._unseen(params, operands, jax.random.fold_in(key, k))
-            _, score, due = loss_and_score_sums(task, outputs, batch)
+            _, score, due = loss_and_score_sums(outputs, self._answers(batch))
             whole = right_sequences(outputs, batch).sum() if task.loss == "classes" else jnp.nan
             return sums + jnp.stack([score, due, jnp.float32(whole)])
 
@@ -401,4 +366,5 @@ class Trainer:
     ) -> tuple[Batch, Float[Array, "O *T B"]]:
         """A block of sequences that training never sees, and what the network says of them."""
         batch = self.spec.task.unseen(key, operands.lag, operands.length, self.max_eval_length, self.block)
-        return batch, self._outputs(self._network(params), batch, operands.length, operands.units)
+        over = self._pass(batch, operands.length, operands.units)
+        return batch, self._network(params).run(over, self.loop)[1]

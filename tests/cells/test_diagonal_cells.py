@@ -50,8 +50,8 @@ def weighed(outputs, carry):
 def in_parallel(graph, window, every, weights, carry, inputs):
     starts = None if window == "one" else jnp.asarray(BOUNDARY)
     cell = nnx.merge(graph, weights)
-    options = {"starts": starts, "reset": window == "reset", "return_sequences": every}
-    carry, hidden = run_loop("associative", cell, inputs, carry, LENGTH, **options)
+    options = {"starts": starts, "reset": window == "reset", "every": every}
+    carry, hidden = run_loop("associative", cell, inputs, carry, length=LENGTH, **options)
     return weighed(hidden[:LENGTH] if every else hidden, carry), (hidden, carry)
 
 

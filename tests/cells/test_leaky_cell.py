@@ -31,7 +31,7 @@ def test_it_is_half_of_what_was_and_half_a_rate(x):
     hidden = np.zeros((2, 4))
     for step in x:
         hidden = hidden / 2 + np.tanh(step @ kernel + hidden @ recurrent + bias) / 2
-    carry, _ = run_loop("while", cell, x, jnp.zeros((2, 4)), return_sequences=False)
+    carry, _ = run_loop("while", cell, x, jnp.zeros((2, 4)), every=False)
     np.testing.assert_allclose(carry, hidden, atol=1e-6)
 
 

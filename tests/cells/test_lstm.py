@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from loop_checks import pass_over
 from lstm_reference import Result, network, quick_jit, relative_error
 
-from memcap.loops import Windows
 from memcap.loops.lstm_while import lstm_while
 from memcap.models.model import Model
 from memcap.models.network import Architecture
@@ -102,16 +102,8 @@ def ours(case: Case):
     architecture = Architecture(Model("lstm", U, case.readout), F, OUT)
 
     def loss(weights, carry, inputs, length, boundary, d_outputs, d_carry):
-        net = architecture.build(weights)
-        windows = None if boundary is None else Windows(boundary, case.window == "reset")
-        final, outputs = net(
-            inputs,
-            initial_carry=carry,
-            seq_lengths=length,
-            return_carry=True,
-            windows=windows,
-            return_sequences=case.every,
-        )
+        over = pass_over(inputs, length, boundary, case.window == "reset", case.every)
+        final, outputs = architecture.build(weights).run(over, initial_carry=carry)
         return weighed(outputs, final, d_outputs, d_carry), (outputs, final)
 
     compiled = quick_jit if case.dtype == "float64" else jax.jit
@@ -233,7 +225,7 @@ def scan_gradients(weights, inputs, length):
 
     def loss(weights, inputs):
         start = (jnp.zeros((U, B)), jnp.zeros((U, B)))
-        carry, hidden = lstm_while(True, False, (*weights, None), start, inputs, length, None)
+        carry, hidden = lstm_while((*weights, None), start, pass_over(inputs, length), None)
         return weighed(hidden**2, carry, jnp.ones_like(hidden), start) + carry[1].sum(), (carry, hidden)
 
     grads, values = jax.grad(loss, argnums=(0, 1), has_aux=True)(weights, inputs)

@@ -6,7 +6,7 @@ import pytest
 from study_rows import group, table
 
 from memcap.capacity.frontier import frontier
-from memcap.figures.cells import LINEAR, draw
+from memcap.figures.cells import draw
 from memcap.knobs import UserError
 from memcap.models.model import Model
 from memcap.models.network import Architecture
@@ -48,7 +48,7 @@ def test_each_cell_stands_at_its_own_counts(rows):
         for axes, name in ((carry, "carry_numbers"), (weights, "parameters")):
             x, y = line(axes, p.model.cell)
             here = y[[4, 8].index(p.lag)]
-            assert x[[4, 8].index(p.lag)] == pytest.approx(p.lag, rel=0.05)
+            assert x[[4, 8].index(p.lag)] == pytest.approx(p.lag, rel=0.1)  # beside its neighbours
             if p.model.cell == "minGRU":
                 assert math.isnan(here)  # and the line breaks
                 continue
@@ -63,8 +63,8 @@ def test_each_cell_stands_at_its_own_counts(rows):
 
 def test_the_theorem_is_one_number_a_symbol_held(rows):
     carry, weights = draw(rows).figure.axes
-    assert line(carry, LINEAR) == ([4, 8], [5, 9])
-    assert LINEAR not in [x.get_label() for x in weights.lines]
+    dotted = [[x for x in axes.lines if x.get_linestyle() == ":"] for axes in (carry, weights)]
+    assert [[x.get_xydata().tolist() for x in lines] for lines in dotted] == [[[[4, 5], [8, 9]]], []]
 
 
 def test_the_table_has_the_counts_of_whole_widths_too(rows):

@@ -8,8 +8,9 @@ import pytest
 import scipy.stats
 from study_rows import group, table
 
+from memcap.capacity.costs import content, costs, family, sentence
 from memcap.capacity.frontier import frontier
-from memcap.figures.costs import content, costs, draw, family, sentence
+from memcap.figures.costs import draw
 from memcap.figures.style import colour_and_marker
 from memcap.knobs import UserError
 

@@ -120,7 +120,7 @@ def test_numbers_of_lags_have_room():
     for lags in (atlas, range(1, 51), [*range(1, 51), 100, 200]):
         figure = Figure(figsize=(7.2, 4.4))
         axes = figure.add_subplot()
-        log2_axes(axes, lags, 64)
+        log2_axes(axes, lags, 64, 1, 30)
         figure.draw_without_rendering()
         boxes = [label.get_window_extent() for label in axes.get_xticklabels()]
         assert all(one.x1 < other.x0 for one, other in pairwise(boxes))

@@ -3,6 +3,7 @@
 import math
 
 import pytest
+from matplotlib.colors import to_rgb
 from study_rows import group, table
 
 from memcap.capacity.frontier import frontier
@@ -16,54 +17,54 @@ def counts(units):
 
 @pytest.fixture(scope="module")
 def rows():
-    """A copy that holds, a delay line that rises and is not reached at lag 20, a latch of one lag; a GRU."""
+    """A copy that holds, two tasks that need one unit, a delay line that rises and is not reached at lag 20;
+    a pattern of one lag; a GRU."""
     return table(
         *(group("copy", lag, counts(5)) for lag in (5, 12, 50)),
         *(group("delay_line", lag, counts(lag + 1)) for lag in (4, 8)),
         group("delay_line", 20, {10: (0, 8), 12: (0, 8)}),
-        group("latch", 9, counts(2)),
+        *(group("latch", lag, {1: (8, 8), 2: (8, 8)}) for lag in (5, 50)),
+        *(group("count", lag, {1: (8, 8), 2: (8, 8)}) for lag in (5, 9)),
+        group("pattern", 9, counts(2)),
         *(group("copy", lag, counts(9), cell="GRUCell") for lag in (5, 12)),
     ).with_columns(steady="solved")
 
 
-def test_a_line_per_task_of_an_lstm_at_two_lags_or_more(rows):
-    drawn = draw(rows)
-    lines = {
-        str(line.get_label()): line
-        for line in drawn.figure.axes[0].lines
-        if not str(line.get_label()).startswith("_")
-    }
-    assert sorted(lines) == ["copy, x 1 from lag 5 to 50", "delay_line"]
-    points = frontier(rows)
-    for name, line in lines.items():
-        label = name.partition(",")[0]
-        own = [p for p in points if p.label == label]
-        x, y = line.get_data()
-        assert list(x) == pytest.approx([p.lag for p in own], rel=0.2)  # beside each other
-        assert list(y) == pytest.approx(
-            [math.nan if p.fit.u90.censored == "above" else p.fit.u90.units for p in own], nan_ok=True
-        )
-    assert lines["delay_line"].get_linestyle() == "--"
-    assert lines["copy, x 1 from lag 5 to 50"].get_linestyle() == "-"
+def test_a_line_per_task_of_an_lstm_at_two_lags_and_one_for_all_that_need_one_unit(rows):
+    axes, points = draw(rows).figure.axes[0], frontier(rows)
+    lines = {line.get_label(): line for line in axes.lines if line.get_label()[0] != "_"}
+    assert set(lines) == {"copy, x 1", "delay_line", "1 unit: count, latch"}
+    assert {text.get_text() for text in axes.texts} == set(lines)
+    for name, label in (("copy, x 1", "copy"), ("delay_line", "delay_line")):
+        u90 = [p.fit.u90 for p in points if p.label == label]
+        expected = [math.nan if each.censored == "above" else each.units for each in u90]
+        assert list(lines[name].get_ydata()) == pytest.approx(expected, nan_ok=True)
+    assert list(lines["1 unit: count, latch"].get_ydata()) == pytest.approx([1, 1, 1])  # at lags 5, 9 and 50
 
 
-def test_the_table_holds_what_is_drawn(rows):
+def test_what_holds_is_blue_and_what_shifts_is_orange(rows):
+    figure = draw(rows).figure
+    for line in (line for line in figure.axes[0].lines if line.get_label()[0] != "_"):
+        red, _, blue = to_rgb(line.get_color())
+        assert (red > blue) == (line.get_label() == "delay_line")
+    key = [text.get_text() for text in figure.texts if "Seen once" in text.get_text()]
+    assert key == ["Seen once, held until asked for: 1 to 1 times the units at the longest lag"]
+
+
+def test_the_table_holds_every_line(rows):
     data = draw(rows).data
-    assert data["label"].to_list() == ["copy"] * 3 + ["delay_line"] * 3
-    assert data["shifts"].to_list() == [False] * 3 + [True] * 3
-    own = [p for p in frontier(rows) if p.label in ("copy", "delay_line")]
+    kinds = data.group_by("label", "shifts", maintain_order=True).len().rows()
+    assert kinds == [("copy", False, 3), ("count", False, 2), ("delay_line", True, 3), ("latch", False, 2)]
+    own = [p for p in frontier(rows) if p.model.cell == "lstm" and p.label != "pattern"]
     assert data["u90"].to_list() == [p.fit.u90.units for p in own]
 
 
 def test_growth_is_of_u90_from_the_shortest_lag_to_the_longest(rows):
-    points = frontier(rows)
-    copies = [p for p in points if p.label == "copy"]
-    assert growth(copies) == pytest.approx(1, abs=0.02)
-    shifted = [p for p in points if p.label == "delay_line"]
+    shifted = [p for p in frontier(rows) if p.label == "delay_line"]
     assert growth(shifted[:2]) == pytest.approx(9 / 5, rel=0.05)
     assert math.isnan(growth(shifted))
 
 
-def test_one_lag_is_one_line_of_an_error(rows):
+def test_one_lag_is_one_line_of_an_error():
     with pytest.raises(UserError, match="no task at two lags"):
         draw(table(group("latch", 9, counts(2))))

@@ -7,7 +7,8 @@ from study_rows import group, table
 
 from memcap.capacity.comparison import shift
 from memcap.capacity.frontier import frontier
-from memcap.figures.layers import draw, sentence, shapes
+from memcap.capacity.layers import sentence, shapes
+from memcap.figures.layers import draw
 from memcap.knobs import UserError
 from memcap.models.model import Model
 from memcap.models.network import Architecture

@@ -223,7 +223,10 @@ def test_a_tracked_study_leaves_a_run_a_member_and_one_with_table_and_figure(tmp
     )
     arguments = ["task=latch", "task.lag=5", "axes={model.units: [1, 2]}", "study=tracked", *TINY]
     arguments += ["tracking=wandb", "tracking.wandb=offline", "tracking.project=tests"]
-    patient = "from memcap import cli, tracking; tracking.SECONDS_AT_THE_END = 60; cli.main()"
+    patient = (
+        "from memcap import cli; from memcap.tracking import process;"
+        " process.SECONDS_AT_THE_END = 60; cli.main()"
+    )
     command = [sys.executable, "-c", patient, "train", *arguments]
     done = subprocess.run(
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=100, check=False

@@ -72,7 +72,7 @@ READOUT = np.random.default_rng(2).standard_normal((U, 2))
 
 
 CALLS = {
-    "last": {"return_sequences": False},
+    "last": {"every": False},
     "cut-readout": {"starts": STARTS, "readout": READOUT},
     "reset": {"starts": STARTS, "reset": True},
 }

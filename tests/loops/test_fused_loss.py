@@ -9,19 +9,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from loop_checks import pass_over
 from lstm_reference import quick_jit, relative_error
 
 import memcap
 from memcap.config import Engine
-from memcap.loops import gated_native, gru_native, lstm_native
-from memcap.loops.gated_native import TESTED, is_right, loss_over_time
+from memcap.loops import Answers, gated_native, gru_native, loss_and_score_sums, lstm_native
+from memcap.loops.gated_native import CASES as SIZES
+from memcap.loops.gated_native import is_right, loss_over_time
 from memcap.models.model import Model
 from memcap.models.network import Architecture
 from memcap.tasks.base import Batch, Task
 from memcap.tasks.copy import Copy
 from memcap.tasks.delay_line import DelayLine
 from memcap.training.program import Program
-from memcap.training.step import loss_and_score_sums
 
 pytestmark = pytest.mark.skipif(
     lstm_native.IN_C.missing() is not None, reason=f"no native kernel: {lstm_native.IN_C.missing()}"
@@ -51,9 +52,12 @@ def material(case: str) -> tuple[Task, Architecture, Any, Batch, int]:
 
 def by_c(architecture: Architecture, batch: Batch, length: int, weights: Any) -> tuple[Any, Any]:
     """Mean loss, and the sums, by the pass in C."""
-    sums = architecture.build(weights).loss_and_score_sums(
-        batch.inputs, batch.targets, batch.mask, seq_lengths=jnp.int32(length), loop="native"
-    )
+    return mean_and_sums(architecture.build(weights), batch, length, "native")
+
+
+def mean_and_sums(network: Any, batch: Batch, length: Any, loop: str, **options: Any) -> tuple[Any, Any]:
+    answers = Answers(batch.targets, batch.mask, "classes")
+    sums = jnp.stack(network.score(pass_over(batch.inputs, length, **options), answers, loop))
     return sums[0] / sums[2], sums
 
 
@@ -64,7 +68,7 @@ def by_xla(
     network, dtype = architecture.build(weights), jax.tree.leaves(weights)[0].dtype
     carry = jax.tree.map(lambda state: state.astype(dtype), network.carry(batch.inputs.shape[1]))
     outputs = network(batch.inputs, initial_carry=carry, seq_lengths=length)
-    sums = jnp.stack(loss_and_score_sums(task, outputs, batch))
+    sums = jnp.stack(loss_and_score_sums(outputs, Answers(batch.targets, batch.mask, task.loss)))
     return sums[0] / sums[2], sums
 
 
@@ -140,10 +144,9 @@ def test_units_that_only_pad_have_no_gradient(width):
     """Also where all units together would be summed up in another way than those that count."""
     _, architecture, weights, batch, length = material("two classes")
     wider = architecture.at_width(width)
-    call = {"seq_lengths": jnp.int32(length), "loop": "native", "num_units": jnp.int32(3)}
 
     def loss(weights: Any) -> jax.Array:
-        return wider.build(weights).loss_and_score_sums(batch.inputs, batch.targets, batch.mask, **call)[0]
+        return mean_and_sums(wider.build(weights), batch, length, "native", num_units=jnp.int32(3))[1][0]
 
     slopes = quick_jit(jax.grad(loss))(architecture.resized(weights, width))
     alone = quick_jit(jax.grad(lambda weights: by_c(architecture, batch, length, weights)[1][0]))(weights)
@@ -188,14 +191,17 @@ def test_members_side_by_side_equal_one_after_another():
 
 def test_what_it_does_not_serve_is_by_xla():
     task, architecture, weights, batch, length = material("two classes")
-    call = {"seq_lengths": jnp.int32(length)}
-    answers = batch.inputs, batch.targets, batch.mask
-    assert architecture.build(weights).loss_and_score_sums(*answers, loop="while", **call) is None
+
+    def text(network: Any, loop: str = "native") -> str:
+        return str(jax.make_jaxpr(lambda: mean_and_sums(network, batch, length, loop))())
+
+    assert "memcap_lstm_loss" in text(architecture.build(weights))
+    assert "memcap_lstm" not in text(architecture.build(weights), "while")
     top = Architecture(Model(units=3, readout="lstm"), task.features, task.outputs)
-    assert top.network().loss_and_score_sums(*answers, loop="native", **call) is None
+    assert "memcap_lstm_loss" not in text(top.network())
     with jax.enable_x64(True):
         wide = jax.tree.map(lambda leaf: leaf.astype(np.float64), weights)
-        assert architecture.build(wide).loss_and_score_sums(*answers, loop="native", **call) is None
+        assert "memcap_lstm" not in text(architecture.build(wide))
 
 
 @pytest.mark.parametrize(
@@ -213,7 +219,7 @@ def test_what_is_wrong_by_a_hundredth_fails_the_test_at_first_use(monkeypatch, c
         return tuple(results)
 
     monkeypatch.setattr(gated_native, "_call", wrong)
-    assert not is_right(cell, *TESTED[4])
+    assert not is_right(cell, SIZES[4])
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from lstm_reference import quick_jit, relative_error
 
 from memcap.loops import Request, c_library, gated_native
 from memcap.loops import gru_native as native
-from memcap.loops.gated_native import TESTED, GatedC, is_right
+from memcap.loops.gated_native import CASES, GatedC, is_right
 
 pytestmark = pytest.mark.skipif(
     native.IN_C.missing() is not None, reason=f"no GRU in C: {native.IN_C.missing()}"
@@ -46,7 +46,7 @@ def material(sizes: Sizes, seed: int = 0) -> tuple[Any, Any]:
         "dense_h": {"kernel": drawn(U, 3 * U)},
     }
     arrays = {"cell": cell, "readout": drawn(U, O), "carry": drawn(B, U)}
-    if sizes.real:
+    if sizes.vectors:
         arrays["inputs"] = drawn(T, B, F)
     return arrays, rng.integers(F, size=(T, B), dtype=np.int32)
 
@@ -61,11 +61,11 @@ def cell_of(weights: Any) -> nnx.GRUCell:
 
 def in_c(sizes: Sizes, arrays: Any, symbols: Any, counts: Any) -> Any:
     """The carry (B, U), and what is returned: (T, U, B), (T, O, B) or (O, B)."""
-    options = {"return_sequences": sizes.returned != "last", "num_units": counts[1]}
+    options = {"length": counts[0], "every": sizes.returned != "last", "num_units": counts[1]}
     if sizes.returned != "hidden":
         options["readout"] = arrays["readout"]
     inputs = arrays.get("inputs", symbols)
-    return run_loop("native", cell_of(arrays["cell"]), inputs, arrays["carry"], counts[0], **options)
+    return run_loop("native", cell_of(arrays["cell"]), inputs, arrays["carry"], **options)
 
 
 def by_flax(sizes: Sizes, arrays: Any, symbols: Any, _: Any) -> Any:
@@ -115,7 +115,7 @@ def test_values_and_gradients_are_those_of_flax_in_float64(sizes):
     assert max(jax.tree.leaves(errors)) <= LIMIT, errors
     if sizes.returned != "last":
         assert not np.any(values[1][sizes.steps :])
-    if sizes.real:
+    if sizes.vectors:
         assert not np.any(slopes["inputs"][sizes.steps :])
 
 
@@ -265,4 +265,4 @@ def test_a_gradient_that_is_wrong_by_a_hundredth_fails_the_test(monkeypatch, whi
         return *found[:which], 1.01 * found[which], *found[which + 1 :]
 
     monkeypatch.setattr(gated_native, "_call", wrong)
-    assert not is_right(native.IN_C, *TESTED[1])
+    assert not is_right(native.IN_C, CASES[1])

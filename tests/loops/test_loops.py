@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from loop_checks import pass_over
 from lstm_reference import quick_jit, relative_error
 from odd_cells import ODD_CELLS
 
@@ -164,12 +165,9 @@ def run(name: str, case: Case, loop: loops.Loop) -> Callable[..., Any]:
     graph, _, _ = structure(name)
 
     def one(weights, carry, inputs, length, starts, readout):
-        windows = None if starts is None else loops.Windows(starts, case.reset)
-
         def loss(weights, carry, inputs, readout):
-            cell = nnx.merge(graph, weights)
-            options = {"windows": windows, "return_sequences": case.every, "readout": readout}
-            carry, outputs = loop(cell, inputs, initial_carry=carry, seq_lengths=length, **options)
+            over = pass_over(inputs, length, starts, case.reset, case.every, readout=readout)
+            carry, outputs = loop(nnx.merge(graph, weights), carry, over)
             return weighed((outputs, carry)), (outputs, carry)
 
         wanted = (0, 1, *(2,) * case.real, *(3,) * case.readout)
@@ -253,8 +251,8 @@ def padded_run(name: str, loop: loops.Loop, units: int, weights: Any, carry: Any
     graph = nnx.split(nnx.eval_shape(lambda: kind(F, units, rngs=nnx.Rngs(0))))[0]
 
     def loss(weights: Any, carry: Any, inputs: Any) -> Any:
-        counts = {"seq_lengths": np.int32(LENGTHS[0]), "num_units": np.int32(U)}
-        carry, hidden = loop(nnx.merge(graph, weights), inputs, initial_carry=carry, **counts)
+        over = pass_over(inputs, np.int32(LENGTHS[0]), num_units=np.int32(U))
+        carry, hidden = loop(nnx.merge(graph, weights), carry, over)
         return weighed((hidden[:, :U], cropped(carry))), (hidden, carry)
 
     (slopes, *others), values = quick_jit(jax.grad(loss, (0, 1, 2), has_aux=True))(weights, carry, inputs)

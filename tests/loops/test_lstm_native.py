@@ -9,13 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from loop_checks import Sizes, run_loop
+from loop_checks import Sizes, pass_over, run_loop
 from lstm_reference import quick_jit, relative_error
 
 from memcap.cells.lstm import LSTM
 from memcap.loops import c_library, gated_native
 from memcap.loops import lstm_native as native
-from memcap.loops.gated_native import TESTED, GatedC, is_right
+from memcap.loops.gated_native import CASES, GatedC, all_right, is_right
 from memcap.loops.lstm_while import lstm_while
 from memcap.models.constructed import constructed
 from memcap.models.model import Model
@@ -65,7 +65,7 @@ def material(sizes: Sizes, seed: int = 0) -> tuple[Any, Any]:
         "h": (U, B),
     }
     arrays = {name: rng.normal(size=shape) / np.sqrt(shape[0]) for name, shape in shapes.items()}
-    if sizes.real:
+    if sizes.vectors:
         arrays["inputs"] = rng.normal(size=(T, B, F))
     return {name: array.astype(np.float32) for name, array in arrays.items()}, rng.integers(
         F, size=(T, B), dtype=np.int32
@@ -83,7 +83,7 @@ def call(kernel: str, sizes: Sizes, arrays: Any, symbols: Any, steps: Any) -> An
     if kernel == "native":
         counts = steps if jnp.ndim(steps) else jnp.stack([jnp.asarray(steps, jnp.int32), jnp.int32(sizes.U)])
         return native.lstm_native(every, weights, carry, inputs, counts)
-    return lstm_while(every, False, weights, carry, inputs, steps, None)
+    return lstm_while(weights, carry, pass_over(inputs, steps, every=every), None)
 
 
 def weighed(tree: Any) -> jax.Array:
@@ -128,7 +128,7 @@ def test_values_and_gradients_are_those_of_float64(sizes):
     (slopes, (_, outputs)) = found
     if outputs is not None:
         assert not np.any(outputs[sizes.steps :])
-    if sizes.real:
+    if sizes.vectors:
         assert not np.any(slopes["inputs"][sizes.steps :])
 
 
@@ -292,7 +292,7 @@ def one_step(kernel: str, x: np.ndarray, gate: int, bias: list[float], c: float)
         1,
     )
     run = (
-        (lambda *g: lstm_while(False, False, g[:4], *g[4:], None))
+        (lambda *g: lstm_while(g[:4], g[4], pass_over(*g[5:], every=False), None))
         if kernel == "xla"
         else lambda *g: native.lstm_native(False, g[:4], *g[4:6], jnp.stack([g[6], 1]))
     )
@@ -437,12 +437,12 @@ def test_a_gradient_that_is_wrong_by_a_hundredth_fails_the_test(monkeypatch, whi
         found = called(cell, name, *given)
         return found if name == cell.calls[0] else (*found[:which], 1.01 * found[which], *found[which + 1 :])
 
-    assert is_right(native.IN_C, *TESTED[1])
+    assert is_right(native.IN_C, CASES[1])
     monkeypatch.setattr(gated_native, "_call", wrong)
-    assert not is_right(native.IN_C, *TESTED[1])
+    assert not is_right(native.IN_C, CASES[1])
 
 
 @pytest.mark.parametrize("wide", [False, True], ids=["float32", "64-bit floats allowed"])
 def test_what_it_is_tested_by_passes(wide):
     with jax.enable_x64(wide):
-        assert all(is_right(native.IN_C, *sizes) for sizes in TESTED)
+        assert all_right(native.IN_C)

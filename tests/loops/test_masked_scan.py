@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from flax import nnx
 from jax import lax
+from loop_checks import pass_over
 from lstm_reference import quick_jit
 
 from memcap import loops
@@ -41,15 +42,8 @@ def value_and_gradient(name, every, windows, real):
 
     def loss(trained, inputs, length, starts):
         weights, carry, readout = trained
-        left, outputs = loop(
-            nnx.merge(graph, weights),
-            inputs,
-            initial_carry=carry,
-            seq_lengths=length,
-            windows=None if starts is None else loops.Windows(starts),
-            return_sequences=every,
-            readout=readout,
-        )
+        over = pass_over(inputs, length, starts, every=every, readout=readout)
+        left, outputs = loop(nnx.merge(graph, weights), carry, over)
         values = jax.tree.leaves((left, outputs))
         return sum(
             jnp.sum(leaf * jnp.sin(jnp.arange(leaf.size)).reshape(leaf.shape)) for leaf in values

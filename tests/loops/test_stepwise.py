@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from loop_checks import pass_over
 from lstm_reference import quick_jit, relative_error
 
 from memcap.loops.base import stepwise
@@ -41,10 +42,9 @@ def weighed(outputs, carry):
 
 
 def ours(step, window, weights, carry, inputs):
-    flows = None if window == "one" else jnp.where(BOUNDARY, 0.0, 1.0)
-    carry, outputs = stepwise(
-        trip_count, step, True, window == "reset", weights, carry, inputs, jnp.asarray(LENGTH), flows
-    )
+    factors = None if window == "one" else jnp.where(BOUNDARY, 0.0, 1.0)
+    over = pass_over(inputs, LENGTH, reset=window == "reset")
+    carry, outputs = stepwise(trip_count, step, weights, carry, over, factors)
     return weighed(outputs[:LENGTH], carry), (outputs[:LENGTH], carry)
 
 
@@ -99,7 +99,7 @@ def gradients(weights, inputs, length):
     carry = jax.tree.map(np.zeros_like, carry)
 
     def loss(weights, inputs):
-        final, outputs = stepwise(trip_count, step, True, False, weights, carry, inputs, length, None)
+        final, outputs = stepwise(trip_count, step, weights, carry, pass_over(inputs, length), None)
         return jnp.sum(outputs**2) + final.sum(), (outputs, final)
 
     grads, values = jax.grad(loss, argnums=(0, 1), has_aux=True)(weights, inputs)

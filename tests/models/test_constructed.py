@@ -3,8 +3,8 @@ from functools import partial
 import jax
 import numpy as np
 import pytest
+from loop_checks import pass_over
 
-from memcap import loops
 from memcap.models.constructed import constructed, constructed_units
 from memcap.models.network import Architecture
 from memcap.tasks.adding import Adding
@@ -26,10 +26,10 @@ def run(task, model, steps, sequences, weights, lag, length):
     buffer."""
     batch = task.sample(jax.random.key(lag), lag, length, steps, sequences)
     network = Architecture(model, task.features, task.outputs).build(weights)
-    starts = batch.window_starts
-    windows = None if starts is None else loops.Windows(starts, task.reset_carry)
-    every = task.answers == "every"
-    return batch, network(batch.inputs, seq_lengths=length, windows=windows, return_sequences=every)
+    over = pass_over(
+        batch.inputs, length, batch.window_starts, task.reset_carry, every=task.answers == "every"
+    )
+    return batch, network.run(over)[1]
 
 
 def answers(task, lag, length=None, sequences=SEQUENCES, steps=None):

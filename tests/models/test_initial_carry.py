@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from loop_checks import pass_over
 from lstm_reference import network as in_numpy
 from lstm_reference import quick_jit, relative_error
 
@@ -18,7 +19,7 @@ from memcap import Batch, Facts, Task
 from memcap.cells import Init, cell_class, cell_classes
 from memcap.config import Engine
 from memcap.knobs import UserError
-from memcap.loops import Windows, loops
+from memcap.loops import loops
 from memcap.models.export import export
 from memcap.models.model import Model
 from memcap.models.network import Architecture
@@ -108,8 +109,8 @@ def test_its_gradient_is_numpy_s_in_float64(readout, windows):
     of_numpy = in_numpy(weights, inputs, carry, cut, False, d_outputs, nothing).d_carry
 
     def loss(weights, loop):
-        cuts = Windows(jnp.asarray(starts)) if windows else None
-        outputs = net.build(weights)(jnp.asarray(inputs, jnp.float32), windows=cuts, loop=loop)
+        over = pass_over(jnp.asarray(inputs, jnp.float32), starts=jnp.asarray(starts) if windows else None)
+        _, outputs = net.build(weights).run(over, loop)
         return jnp.sum(outputs * np.moveaxis(d_outputs, -1, 0))
 
     names = {loop.name for loop in loops() if not loop.missing()}

@@ -8,13 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from loop_checks import pass_over
 from lstm_reference import quick_jit, relative_error
 from test_export import keras_lstm, torch_lstm
 
 import memcap
 from memcap.cells import Init
 from memcap.knobs import UserError
-from memcap.loops import Windows, lstm_native
+from memcap.loops import lstm_native
 from memcap.models.export import export
 from memcap.models.model import Model
 from memcap.models.network import Architecture, cell_names
@@ -117,7 +118,7 @@ def test_a_window_cuts_the_carry_of_every_layer(cell, readout, layers, reset):
     expected = by_steps(net, reset)(weights, inputs, starts)
 
     def loss(loop, weights, inputs):
-        return weighed(net.build(weights)(inputs, windows=Windows(starts, reset), loop=loop))
+        return weighed(net.build(weights).run(pass_over(inputs, starts=starts, reset=reset), loop)[1])
 
     for loop in ("while", "masked"):
         found = quick_jit(jax.grad(partial(loss, loop), (0, 1)))(weights, inputs)

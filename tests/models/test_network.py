@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from loop_checks import pass_over
 from lstm_reference import quick_jit, relative_error
 
 from memcap.cells import Init, cell_classes, cell_facts
 from memcap.knobs import UserError
-from memcap.loops import Windows
 from memcap.models.model import Model
 from memcap.models.network import Architecture
 
@@ -131,8 +131,8 @@ def windowed(net: Architecture, reset: bool):
     """Last output, and the gradient of its weighed sum in weights, carry and inputs."""
 
     def loss(weights, carry, inputs, boundary):
-        windows = Windows(boundary, reset)
-        _, output = run_whole(net, weights, carry, inputs, T, windows=windows, return_sequences=False)
+        over = pass_over(inputs, T, boundary, reset, every=False)
+        _, output = net.build(weights).run(over, initial_carry=carry)
         return jnp.sum(output * jnp.cos(jnp.arange(output.size)).reshape(output.shape)), output
 
     return quick_jit(jax.grad(loss, argnums=(0, 1, 2), has_aux=True))
@@ -184,7 +184,7 @@ def test_one_trace_serves_every_length_and_window(cell):
     @quick_jit
     def run(weights, inputs, length, boundary):
         traces.append(length)
-        return run_whole(net, weights, None, inputs, length, windows=Windows(boundary))[1]
+        return net.build(weights).run(pass_over(inputs, length, boundary))[1]
 
     weights = random_weights(net)
     for length in range(1, T + 1):

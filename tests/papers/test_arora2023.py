@@ -3,7 +3,7 @@
 from study_rows import group, table
 
 from memcap.papers import NOT_MEASURED
-from memcap.papers.arora2023.paper import PAPER, curves, draw
+from memcap.papers.arora2023.paper import PAPER
 
 UNITS = (4, 8, 16)
 
@@ -43,19 +43,3 @@ def test_widths_that_do_not_rise_and_states_that_do_not_count_deny_it():
 def test_few_rows_say_little():
     assert holds(rows(pairs=(2,))) == [None, None]
     assert PAPER.claims[1].judge(rows(units=(4,))) == NOT_MEASURED
-
-
-def test_what_is_drawn_are_medians_by_units_and_by_bytes():
-    drawn = draw(rows())
-    assert drawn.data.equals(curves(rows()))
-    pooled, one, two, _ = drawn.figure.axes
-    by_bytes = {line.get_label(): line for line in pooled.get_lines()}
-    assert list(by_bytes["4 pairs"].get_xdata()) == [32, 64, 128]
-    assert list(by_bytes["4 pairs"].get_ydata()) == [0.25, 0.5, 1.0]
-    assert list(one.containers[0].lines[0].get_ydata()) == [1.0] * 3
-    assert {
-        line.get_label(): line.get_ydata()[0] for line in two.get_lines() if line.get_label()[0] != "_"
-    } == {
-        "chance": 1 / 16,
-        "one of the values seen": 1 / 2,
-    }

@@ -28,10 +28,6 @@ def holds(data):
     return [claim.judge(data).holds for claim in PAPER.claims]
 
 
-def test_errors_on_the_line_hold_at_every_delay():
-    assert holds(rows(lambda lag, units: LINE[units])) == [True, True, True]
-
-
 def test_errors_off_the_line_do_not():
     on_line, at_n, delay = PAPER.claims
     off = rows(lambda lag, units: min(1.0, LINE[units] + 0.2 * (units < 8)))
@@ -47,20 +43,6 @@ def test_one_delay_says_nothing_of_delays_and_narrow_nets_nothing_of_n():
     assert PAPER.claims[2].judge(rows(lambda lag, units: LINE[units], lags=(1,))) == NOT_MEASURED
     narrow = rows(lambda lag, units: LINE[units]).filter(units=2)
     assert holds(narrow) == [None] * 3
-
-
-def test_what_is_drawn_are_medians_and_the_line():
-    data = rows(lambda lag, units: LINE[units] + lag / 1000)
-    drawn = draw(data)
-    assert drawn.data.equals(curves(data))
-    lines = {line.get_label(): line for line in drawn.figure.axes[0].get_lines()}
-    grey = lines["1 - u / 8"]
-    np.testing.assert_allclose(grey.get_ydata(), np.clip(1 - grey.get_xdata() / 8, 0, None))
-    bars = {bar.get_label(): bar.lines[0] for bar in drawn.figure.axes[0].containers}
-    assert set(bars) == {"8 numbers, 1 step", "8 numbers, 50 steps"}
-    np.testing.assert_allclose(
-        np.asarray(bars["8 numbers, 50 steps"].get_ydata(), float), [LINE[u] + 0.05 for u in UNITS]
-    )
 
 
 def test_nets_whose_read_out_sees_the_whole_carry_are_drawn_beside_and_judged_by_none():

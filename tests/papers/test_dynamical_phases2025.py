@@ -1,12 +1,11 @@
 """Kurtkaya, Dinc et al. (2025): the largest rate, its power of the delay and what is drawn, on rows that
 nobody trained."""
 
-import numpy as np
 import pytest
 from study_rows import group, table
 
 from memcap.papers import NOT_MEASURED
-from memcap.papers.dynamical_phases2025.paper import PAPER, critical, draw, power
+from memcap.papers.dynamical_phases2025.paper import PAPER, critical, power
 
 RATES = (0.32, 0.18, 0.1, 0.056, 0.032, 0.018, 0.01, 0.0056, 0.0032)
 LAGS = (5, 7, 10, 14)
@@ -56,14 +55,3 @@ def test_delays_whose_largest_rate_is_beyond_those_tried_are_left_out():
     assert critical(far)["censored"].to_list() == ["no", "no", "above"]
     assert power(far) is None
     assert [claim.judge(far) for claim in PAPER.claims] == [NOT_MEASURED] * 2
-
-
-def test_what_is_drawn_are_shares_rates_and_the_line():
-    drawn = draw(rows(stuck=4))
-    assert drawn.data.filter(lag=7, lr=0.01)["solved", "seeds"].row(0) == (12, 16)
-    left, right = drawn.figure.axes
-    points = {line.get_label(): line for line in left.get_lines()}
-    assert list(points["5 steps"].get_ydata()) == [0.75] * 7 + [0.0] * 2
-    (line,) = (line for line in right.get_lines() if line.get_label().startswith("delay^-"))
-    slope = np.polyfit(np.log(line.get_xdata()), np.log(line.get_ydata()), 1)[0]
-    assert slope == pytest.approx(-power(rows(stuck=4)).power)

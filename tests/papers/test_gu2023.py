@@ -6,8 +6,7 @@ import pytest
 from study_rows import group, table
 
 from memcap.launch.app import compose_jobs
-from memcap.papers import NOT_MEASURED
-from memcap.papers.gu2023.paper import NAMES, PAPER, TASKS, curves, draw, without_order
+from memcap.papers.gu2023.paper import NAMES, PAPER, TASKS, curves, without_order
 
 KNOBS = {"items": 4, "symbols": 4}
 NUMBERS = (8, 16, 32)
@@ -45,61 +44,11 @@ def test_who_knows_what_came_but_not_in_what_order(items, symbols, accuracy):
     assert without_order(items, symbols) == pytest.approx(accuracy)
 
 
-def test_nets_as_in_the_paper_but_for_the_minimal_ones():
-    data = rows()
-    assert holds(data) == [True, True, True, False, True]
-    plain, stuck, _, minimal, _ = (claim.judge(data).ours for claim in PAPER.claims)
-    assert plain == "linear at least 1.000, with 16; LRU at least 1.000, with 16"
-    assert stuck == "0 of 12 nets; the best: linear 0.56, LRU 0.56; without order 0.53"
-    assert minimal == "minGRU at least 0.547, with 16; minLSTM at least 0.547, with 16"
-    assert holds(data) == [claim.expected for claim in PAPER.claims]
-
-
-def test_time_invariant_nets_that_solve_it_and_others_that_do_not_deny_the_paper():
-    assert holds(rows(lambda task, cell, numbers: 1.0)) == [True, False, True, True, True]
-    assert holds(rows(lambda task, cell, numbers: 0.98)) == [False, True, False, False, False]
-    one = rows(lambda task, cell, numbers: 0.0 if cell in ("linear", "minLSTM", "lstm") else 1.0)
-    assert holds(one) == [False, False, True, False, False]
-    wide = rows(lambda task, cell, numbers: 1.0 if numbers >= 32 else 0.6)
-    assert holds(wide) == [False] * 5, "a width of 16 numbers counts, too"
-
-
-def test_a_cell_that_was_not_trained_leaves_its_claims_unmeasured():
-    claims = PAPER.claims
-    assert (
-        claims[0].judge(rows(cells=("linear",))) == claims[1].judge(rows(cells=("linear",))) == NOT_MEASURED
-    )
-    assert holds(rows(cells=("linear", "LRU"), tasks=("copy",))) == [True, None, None, None, None]
-    assert holds(rows(cells=("GRUCell", "lstm"))) == [None, None, None, None, True]
-
-
 def test_nets_that_diverged_have_recalled_nothing():
     lost = group(
         "selective_copy", 16, {16: (0, 3)}, knobs=KNOBS, cell="selective_LRU", carry_numbers=16, diverged=2
     )
     assert curves(table(lost)).select("accuracy", "greatest", "seeds").row(0) == (0.0, 0.5, 3)
-
-
-def test_what_is_drawn_are_medians_a_panel_a_task():
-    data = rows()
-    drawn = draw(data)
-    assert drawn.data.equals(curves(data))
-    assert drawn.data.height == len(TASKS) * len(NAMES) * len(NUMBERS)
-    for axes, task in zip(drawn.figure.axes, TASKS, strict=True):
-        assert axes.get_title() == TASKS[task]
-        bars = {bar.get_label(): bar.lines[0] for bar in axes.containers}
-        assert list(bars) == list(NAMES)
-        for cell, line in bars.items():
-            assert list(line.get_ydata()) == [learns(task, cell, numbers) for numbers in NUMBERS]
-            assert [round(x / line.get_xdata()[0]) for x in line.get_xdata()] == [1, 2, 4]
-        grey = [
-            line.get_ydata()[0]
-            for line in axes.get_lines()
-            if line.get_label() in ("_without_order", "_chance")
-        ]
-        assert grey == [ORDER, 0.25]
-    legend = [entry.get_text() for part in drawn.figure.legends for entry in part.get_texts()]
-    assert set(NAMES.values()) < set(legend)
 
 
 def test_all_cells_of_the_study_have_the_same_carry_numbers_and_training():

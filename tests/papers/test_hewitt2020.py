@@ -1,11 +1,10 @@
 """Hewitt et al. (2020): the widths of the paper, what is drawn and judged, on rows that nobody trained."""
 
-import polars as pl
 import pytest
 from study_rows import group, table
 
 from memcap.papers import NOT_MEASURED
-from memcap.papers.hewitt2020.paper import PAPER, draw, width
+from memcap.papers.hewitt2020.paper import PAPER, width
 
 ENOUGH = {2: 2, 8: 8}
 UNITS = {2: (1, 2, 6), 8: (4, 8, 24)}
@@ -43,17 +42,6 @@ def test_widths_that_follow_the_bits_hold_and_others_do_not():
     assert holds(dear) == [True, True, False, True]
 
 
-def test_one_net_of_the_papers_width_that_fails_denies_it():
-    data = rows()
-    last = pl.int_range(pl.len()) == pl.len() - 1  # of 24 units, the paper's for k = 8
-    assert holds(data.with_columns(pl.when(last).then(0.98).otherwise("final").alias("final")))[0] is False
-
-
-def test_nets_of_the_papers_width_that_fail_deny_it():
-    assert holds(rows(lambda types, lag, units: False, twice=0.94)) == [False, False, None, None]
-    assert holds(rows(twice=0.94))[:2] == [True, False]
-
-
 def test_a_width_that_rises_with_the_lag_denies_that_it_does_not():
     longer = rows(
         lambda types, lag, units: units >= ENOUGH[types] or (lag == 20 and units == 1 and types == 2)
@@ -77,16 +65,3 @@ def test_what_the_rows_do_not_say_is_not_measured():
     )
     narrow = rows().filter(units=2)
     assert [claim.judge(narrow) for claim in PAPER.claims[:2]] == [NOT_MEASURED] * 2
-
-
-def test_what_is_drawn_are_medians_at_both_lengths_and_the_papers_width():
-    drawn = draw(rows())
-    assert drawn.data["seeds"].to_list() == [3] * 12
-    assert drawn.data.filter(types=8)["paper_units"].unique().to_list() == [24]
-    axes = drawn.figure.axes[1]
-    lines = {line.get_label(): line for line in axes.get_lines()}
-    assert list(lines["lag 40, 2 times as long"].get_ydata()) == [0.97] * 3
-    assert lines["3 m log2 k - m units"].get_xdata()[0] == 24
-    assert lines["chance"].get_ydata()[0] == 1 / 8
-    bars = {bar.get_label(): bar.lines[0] for bar in axes.containers}
-    assert list(bars["lag 80, as trained"].get_ydata()) == [0.6, 0.995, 0.995]

@@ -1,13 +1,11 @@
 """Hochreiter & Schmidhuber (1997): the paper's own counts, and what is drawn and judged, on rows that nobody
 trained."""
 
-import numpy as np
-import polars as pl
 import pytest
 from study_rows import group, table
 
 from memcap.papers import NOT_MEASURED
-from memcap.papers.hochreiter1997.paper import PAPER, TABLES, Net, draw, lines
+from memcap.papers.hochreiter1997.paper import PAPER, TABLES, Net
 
 ELMAN = {"cell": "SimpleCell"}
 CONSTANT = {"init": "forget_bias"}
@@ -66,46 +64,3 @@ def test_growth_is_slow_only_where_there_is_some_and_not_much(claim, columns):
     assert judge(rows({2: 8}, steps=(400, 400), **columns)).holds is False, "none"
     assert judge(rows({2: 4}, **columns)).holds is False, "half of the seeds are not solved"
     assert judge(rows({2: 8}, lags=(10, 99), **columns)) == NOT_MEASURED
-
-
-@pytest.mark.parametrize(
-    ("claim", "task", "lag", "units"), [(3, "adding", 99, 4), (4, "temporal_order", 90, 2)]
-)
-def test_the_other_tasks_are_judged_at_the_papers_size(claim, task, lag, units):
-    judge = PAPER.claims[claim].judge
-    here = f"5 of 8 seeds, median 8,640 sequences; least width {units}; Elman nets 4 of 8"
-
-    def nets(lag=lag, units=units, solved=5, elman=4):
-        return table(group(task, lag, {units: (solved, 8)}), group(task, lag, {units: (elman, 8)}, **ELMAN))
-
-    assert judge(nets()).ours == here
-    assert judge(nets()).holds
-    assert judge(nets(solved=4)).holds is False
-    assert judge(nets(elman=5)).holds is False
-    assert judge(nets(lag - 1)) == NOT_MEASURED
-    assert judge(nets(units=units + 1)) == NOT_MEASURED
-    assert judge(nets().filter(cell="lstm")) == NOT_MEASURED
-
-
-def test_what_is_drawn_are_medians_and_the_tables():
-    data = pl.concat([rows({1: 8, 2: 8}, elman=2), rows({2: 6}, elman=None, **CONSTANT)])
-    drawn = draw(data)
-    assert drawn.data.equals(lines(data))
-    above, middle, below = drawn.figure.axes
-    shown = {line.get_label(): line.get_xydata().tolist() for line in above.get_lines()}
-    assert shown["2c: one bit, 2 units, told the lag"] == [[10, 435 * 64], [100, 535 * 64]]
-    assert shown["2c: one bit, 2 units, forget bias 5"] == [[10, 435 * 64], [100, 535 * 64]]
-    assert shown["2c: one bit, paper"][:2] == [[50, 30_000], [100, 31_000]]
-    assert shown["4: adding, paper"] == [[99, 74_000], [499, 209_000], [999, 853_000]]
-    shares = {line.get_label(): line.get_ydata().tolist() for line in middle.get_lines()}
-    assert shares == {
-        "told the lag": [1, 1],
-        "curriculum, forget bias 1": [],
-        "forget bias 5": [0.75, 0.75],
-        "Elman nets": [0.25, 0.25],
-    }
-    widths = {line.get_label(): line.get_xydata() for line in below.get_lines()}
-    np.testing.assert_allclose(widths["2c: one bit"], [[10 / 1.1, 1], [100 / 1.1, 1]])
-    assert widths["4: adding"].size == 0
-    at_100 = drawn.data.filter((pl.col("arm") == "hold") & (pl.col("lag") == 100))
-    assert at_100.select("units", "paper_weights", "parameters").rows() == [(1, 664, 9), (2, 664, 9)]

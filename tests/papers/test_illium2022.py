@@ -3,7 +3,7 @@
 from study_rows import group, table
 
 from memcap.papers import NOT_MEASURED
-from memcap.papers.illium2022.paper import PAPER, draw, errors
+from memcap.papers.illium2022.paper import PAPER
 
 LAGS, UNITS = (1, 2, 4, 8), (1, 2, 4, 8)
 
@@ -68,18 +68,3 @@ def test_few_rows_say_little():
     assert PAPER.claims[0].judge(rows(units=(2,))) == NOT_MEASURED
     assert holds(rows(knobs={"reals": False, "symbols": 3})) == [None, None]
     assert PAPER.claims[1].judge(rows(units=(8,))) == NOT_MEASURED, "no position tried lies beyond the cells"
-
-
-def test_the_map_has_every_median():
-    data = rows()
-    drawn = draw(data)
-    assert drawn.data.equals(errors(data))
-    elman, lstm, colours = drawn.figure.axes
-    assert colours.get_ylabel() == "mean squared error"
-    assert [axes.get_title() for axes in (elman, lstm)] == ["Elman", "LSTM"]
-    assert elman.get_images()[0].get_array().tolist() == [
-        [0.01 if lag <= n - 1 else 0.9 for lag in LAGS] for n in UNITS
-    ]
-    assert [text.get_text() for text in lstm.texts[:4]] == [".90"] * 4
-    border = elman.get_lines()[0]
-    assert border.get_ydata().tolist() == [0.5, 1.5, 2.5, 3.5, 3.5]

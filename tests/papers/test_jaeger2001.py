@@ -7,11 +7,8 @@ from study_rows import group, table
 
 from memcap.papers.jaeger2001 import paper
 from memcap.papers.jaeger2001.paper import (
-    CELLS,
     PAPER,
     capacities,
-    draw,
-    errors,
     estimates,
     reservoir,
     reservoirs,
@@ -91,17 +88,3 @@ def test_errors_on_the_line_hold_and_errors_below_it_do_not():
     )
     assert holds(below) == [True, True, True, False]
     assert PAPER.claims[3].judge(below).ours == "nearest: 0.13 at lag 2 with 2, where linear nets have 0.33"
-
-
-def test_what_is_drawn_are_curves_sums_and_the_best_seeds():
-    drawn = draw(rows())
-    assert drawn.data.equals(errors(rows()))
-    curve, total, error = drawn.figure.axes
-    np.testing.assert_allclose(
-        [line.get_ydata().sum() for line in curve.get_lines()][:3], CELLS[:3], rtol=0.01
-    )
-    sums = {line.get_label(): list(line.get_ydata()) for line in total.get_lines()}
-    assert sums["float32, normal equations"] == reservoirs()["float32"].to_list()
-    trained = {line.get_label(): list(line.get_ydata()) for line in error.get_lines()}
-    assert trained["LSTM, lag 2"] == [1 - n / 3 for n in (1, 2, 3)]
-    assert trained["1 - N / 5"] == [1, 0]

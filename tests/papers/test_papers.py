@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
@@ -12,6 +13,7 @@ from memcap import papers, store
 from memcap.commands.reproduce import tiny
 from memcap.knobs import UserError
 from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, judge_claims
+from memcap.papers.deletang2023 import paper as deletang2023
 from memcap.store.rows import frame
 
 ROOT = Path(__file__).parents[2]
@@ -51,6 +53,41 @@ def test_its_figure_and_its_verdicts_are_those_of_the_published_rows(name):
     )
     assert_frame_equal(written, verdicts)
     assert verdicts["expected"].all()
+
+
+def numbers(figure) -> np.ndarray:
+    """All coordinates of lines, marks and maps."""
+    found = []
+    for axes in figure.axes:
+        found += [np.asarray(data, float).ravel() for line in axes.lines for data in line.get_data(orig=True)]
+        found += [np.asarray(marks.get_offsets(), float).ravel() for marks in axes.collections]
+        found += [np.asarray(image.get_array(), float).ravel() for image in axes.images]
+    return np.concatenate(found)
+
+
+MARKS = {  # what must stand in each figure, of the numbers beside it
+    "arjovsky2016": lambda data: data["loss"].clip(1e-6),
+    "deletang2023": lambda data: deletang2023.means(data)["accuracy"],
+    "dynamical_phases2025": lambda data: data["solved"] / data["seeds"],
+    "grazzi2024": lambda data: pl.concat([data["trained"], data["longer"]]),
+    "hewitt2020": lambda data: pl.concat([data["accuracy"], data["longer"]]),
+    "hochreiter1997": lambda data: data.filter(task="latch", arm="hold", units=2)["sequences"],
+    "jelassi2024": lambda data: data.filter(symbols=8, items=8)["whole"],
+    "kent2024": lambda data: data.filter(budget=4000)["steps"],
+    "revisiting2025": lambda data: pl.concat([data["accuracy"], data["low"], data["high"]]),
+}
+COLUMNS = {"collins2017": "error", "illium2022": "error", "jaeger2001": "least", "merrill2024": "whole"}
+COLUMNS |= {"suzgun2019": "times", "tallec2018": "score", "voelker2019": "share"}
+
+
+@each_paper
+def test_the_numbers_beside_a_figure_stand_in_it(name):
+    drawn = papers.find(name).draw(store.read(published(name)))
+    wanted = MARKS.get(name, lambda data: data[COLUMNS.get(name, "accuracy")])(drawn.data)
+    there = numbers(drawn.figure)
+    assert wanted.count() > 3
+    for number in wanted.drop_nulls().filter(wanted.drop_nulls().is_finite()).unique():
+        assert np.isclose(there, number, rtol=1e-9, atol=0).any(), number
 
 
 @each_paper

@@ -39,29 +39,6 @@ def test_a_net_fails_at_the_first_number_with_a_wrong_word_whatever_its_answers_
     assert data["symbols"].to_list() == [3, 3, 3]
 
 
-def test_the_fewest_units_are_those_of_which_some_net_learns_it():
-    def judge(*parts):
-        return TWO_COUNTERS(pl.concat([nets(LSTM, *part) for part in parts]))
-
-    three, four = [(3, 1, 30, 30), (3, 2, 30, 40)], [(4, 2, 30, 30), (4, 3, 33, 30)]
-    assert judge(*three, *four).holds is True
-    assert judge(*three, *four).ours.startswith("a^n b^n c^n: 0 of 2 nets of 1, 1 of 2 nets of 2; ")
-    assert judge((3, 1, 30, 40), *three[1:], *four).holds is False
-    assert judge(*three, (4, 3, 30, 30)).holds is False
-    assert judge(*three) == NOT_MEASURED
-    assert ONE_COUNTER(pl.concat([nets(LSTM, 2, 1, 30), nets(LSTM, 2, 2, 40)])).holds is True
-    assert ONE_COUNTER(pl.concat([nets(LSTM, 2, 1, 40), nets(LSTM, 2, 2, 40)])).holds is False
-
-
-@pytest.mark.parametrize("last", [33, 30, None])
-def test_a_net_that_hardly_goes_on_or_never_fails_denies_that_ranges_are_longer_and_end(last):
-    good = nets(LSTM, 2, 4, 36, 60)
-    assert BEYOND(pl.concat([good, nets(LSTM, 3, 4, 40, 1000)])).holds is True
-    assert BEYOND(pl.concat([good, nets(LSTM, 3, 4, 40, last)])).holds is False
-    assert BEYOND(pl.concat([good, nets("GRUCell", 3, 4, 40)])) == NOT_MEASURED
-    assert FOUR_LETTERS(nets(LSTM, 4, 4, 40, last)).holds is False
-
-
 def alike(two, three, four, batch=1):
     """Nets of the widths that train on one word a step, too."""
     numbers = {2: two, 3: three, 4: four}
@@ -73,13 +50,6 @@ def test_the_mean_is_of_what_is_right_in_each_language_of_nets_that_see_a_word_a
     assert TWICE(alike((100, 100), (100, 33), (100,))).holds is False
     assert TWICE(alike((100, 100), (1000, 33), (60,))).holds is False
     assert TWICE(alike((100, 100), (1000, 33), (100,), batch=64)) == NOT_MEASURED
-
-
-def test_one_net_by_our_recipe_that_goes_on_as_far_denies_that_theirs_goes_further():
-    theirs = alike((60, 100), (60,), (50,))
-    assert RECIPES(pl.concat([theirs, alike((40, 50), (50,), (40,), batch=64)])).holds is True
-    assert RECIPES(pl.concat([theirs, alike((40, 60), (50,), (40,), batch=64)])).holds is False
-    assert RECIPES(theirs) == NOT_MEASURED
 
 
 def test_loss_is_ranked_against_the_range_in_each_language_and_among_nets_that_learnt():
@@ -98,12 +68,6 @@ def cells(**others):
     return pl.concat([nets(cell, k, 4, *each) for cell, each in (numbers | others).items() for k in (2, 3)])
 
 
-def test_one_gru_that_goes_on_as_far_as_an_lstm_denies_it():
-    assert SHORTER(cells()).holds is True
-    assert SHORTER(cells(GRUCell=(33, 36, 50))).holds is False
-    assert SHORTER(cells().filter(pl.col("cell") != "GRUCell")) == NOT_MEASURED
-
-
 @pytest.mark.parametrize("cell", ["minGRU", "minLSTM"])
 def test_medians_say_whom_a_cell_is_like(cell):
     assert LIKE(cells()).holds is True
@@ -111,17 +75,6 @@ def test_medians_say_whom_a_cell_is_like(cell):
     assert LIKE(cells(GRUCell=(60, 60, 60))).holds is False
     assert LIKE(cells(**{LSTM: (40, 40, 60)})).holds is False
     assert LIKE(cells().filter(pl.col("cell") != cell)) == NOT_MEASURED
-
-
-def test_a_mark_is_a_net_and_only_what_learnt_is_set_against_its_loss():
-    rows = pl.concat([nets(LSTM, 2, 1, 60, 30, loss=(0.01, 0.02)), nets("GRUCell", 2, 4, 36)])
-    drawn = draw(rows)
-    first, *_, last = drawn.figure.axes
-    marks = {each.get_label(): each.get_offsets().tolist() for each in first.collections}
-    assert [y for _, y in marks["LSTM"]] == [2, 1]
-    assert [y for _, y in marks["GRU"]] == [1.2]
-    assert last.collections[1].get_offsets().tolist() == [[0.01, 2]]
-    assert [y for _, y in marks["LSTM, theirs"]] == [9, 6.8]
 
 
 def test_nets_that_learnt_nothing_are_drawn():

@@ -1,13 +1,11 @@
 """Tallec & Ollivier (2018): what is drawn and judged, on rows that nobody trained."""
 
-import math
-
 import numpy as np
 import polars as pl
 from study_rows import group, table
 
 from memcap.papers import NOT_MEASURED
-from memcap.papers.tallec2018.paper import PAPER, draw, scores
+from memcap.papers.tallec2018.paper import PAPER, draw
 
 PLATEAU, VARIABLE, ADDING = PAPER.claims
 
@@ -74,26 +72,6 @@ def test_adding_is_faster_at_every_length_or_it_is_not():
     overlap = sums(forget_bias={50: 315}, chrono={50: 300})
     assert ADDING.judge(overlap).holds is False, "its slowest seed, 320, and their fastest: p = .1"
     assert ADDING.judge(sums(forget_bias={50: None}, chrono={50: None})) == NOT_MEASURED
-
-
-def test_what_is_drawn_are_all_seeds():
-    data = pl.concat(
-        [copies(forget_bias={50: [0.2, 0.4]}, chrono={100: [0.9]}), sums(hold={50: 100}, chrono={50: None})]
-    )
-    drawn = draw(data)
-    assert drawn.data.equals(scores(data))
-    copy, variable, adding = drawn.figure.axes
-    lines = {line.get_label(): line.get_xydata() for line in copy.get_lines()}
-    np.testing.assert_allclose(lines["forget bias 1"], [[-0.3, 0.2], [-0.3, 0.4]])
-    np.testing.assert_allclose(lines["chrono"], [[0.9, 0.9]])
-    assert {len(line.get_xdata()) for line in variable.get_lines()} == {0, 2}
-    steps = {
-        line.get_label(): np.asarray(line.get_ydata()).tolist()
-        for line in adding.get_lines()
-        if len(line.get_xdata())
-    }
-    assert steps == {"hold": [100, 110, 120], "_never": [2000] * 3, "budget: not solved": [2000, 2000]}
-    assert drawn.data.filter(task="adding", start="chrono")["score"].to_list() == [math.inf] * 3
 
 
 def test_the_seeds_of_a_start_lie_between_those_of_its_neighbours():

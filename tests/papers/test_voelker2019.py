@@ -6,8 +6,7 @@ from study_rows import group, table
 from task_checks import draw as draw_batch
 
 from memcap.launch.app import compose_jobs
-from memcap.papers import NOT_MEASURED
-from memcap.papers.voelker2019.paper import FREEDOM, LOSSES, PAPER, WITHOUT, draw, leaves, shares
+from memcap.papers.voelker2019.paper import FREEDOM, PAPER, leaves, shares
 from memcap.tasks.bandlimited_delay import BandlimitedDelay
 
 THEIRS = {25: 0.28, 100: 0.22, 400: 0.8}
@@ -47,18 +46,6 @@ def holds(data):
     return [claim.judge(data).holds for claim in PAPER.claims]
 
 
-def test_shares_near_theirs_and_one_width_for_all_hold():
-    data = rows()
-    assert holds(data) == [True] * 5
-    here = [claim.judge(data).ours for claim in PAPER.claims]
-    assert here == [
-        "0.28 at T = 25, 0.22 at T = 100",
-        "0.80",
-        "0.05 instead of 0.28 at T = 25, 0.02 instead of 0.22 at T = 100",
-        *["15 at T = 25, 20 at T = 50, 20 at T = 100"] * 2,
-    ]
-
-
 def test_other_shares_and_widths_that_rise_with_the_steps_do_not():
     assert holds(rows(theirs={25: 0.28, 100: 0.4, 400: 0.4})) == [False, False, True, True, True]
     assert holds(rows(start={25: 0.05, 100: 0.2}))[2] is False
@@ -79,18 +66,6 @@ def test_a_width_is_enough_only_where_every_seed_of_it_and_of_wider_ones_solves(
     assert PAPER.claims[4].judge(gap).ours == "40 at T = 25"
     never = table(nets(25, 20, 0.1, solved=2), nets(25, 40, 0.1, solved=1))
     assert PAPER.claims[4].judge(never).ours == "none tried at T = 25"
-
-
-@pytest.mark.parametrize(
-    ("data", "missing"),
-    [
-        (table(arm("keras", {25: 0.2, 400: 0.9}), widths()), [0, 1, 2]),
-        (table(arm("keras", THEIRS), widths({25: 20, 50: 20})), [2, 3]),
-        (table(arm("keras", THEIRS)), [2, 3, 4]),
-    ],
-)
-def test_what_the_rows_lack_is_not_measured(data, missing):
-    assert [k for k, claim in enumerate(PAPER.claims) if claim.judge(data) == NOT_MEASURED] == missing
 
 
 def test_nets_of_other_signals_are_none_of_the_arms():
@@ -117,24 +92,6 @@ def test_what_numbers_leave_is_what_a_drawn_signal_shows():
     assert 1 - ((directions.T @ others) ** 2).sum() / (others**2).sum() == pytest.approx(
         leaves(steps)[10], abs=0.02
     )
-
-
-def test_what_is_drawn_are_their_losses_and_our_medians():
-    drawn = draw(rows())
-    assert drawn.data.equals(shares(rows()))
-    assert drawn.data.filter(arm="ours", T=100)["solved"].to_list() == [0, 0, 2, 2]
-    left, right = drawn.figure.axes
-    (paper,) = (line for line in left.get_lines() if line.get_label() == "the paper")
-    np.testing.assert_allclose(paper.get_ydata(), [loss / WITHOUT for loss in LOSSES.values()])
-    marks = {bar.get_label().split(":")[0]: bar.lines[0] for bar in (*left.containers, *right.containers)}
-    np.testing.assert_allclose(np.asarray(marks["theirs"].get_ydata(), float), list(THEIRS.values()))
-    np.testing.assert_allclose(np.asarray(marks["start"].get_ydata(), float), list(START.values()))
-    np.testing.assert_allclose(np.asarray(marks["ours"].get_ydata(), float), [1 / 20] * 3)
-    np.testing.assert_allclose(
-        np.asarray(marks["T = 50"].get_ydata(), float), [1 / 10, 1 / 15, 1 / 20, 1 / 40]
-    )
-    (solved,) = (line.get_ydata()[0] for line in left.get_lines() if line.get_label().startswith("solved"))
-    assert solved == pytest.approx(0.05 / 0.8)
 
 
 def test_the_net_of_the_paper_has_its_parameters():

@@ -12,7 +12,7 @@ import pytest
 from flax import nnx
 
 from memcap.cells import cell_class
-from memcap.loops.base import step_of, stepwise
+from memcap.loops.base import Pass, step_of, stepwise
 from memcap.loops.lstm_masked import lstm_masked
 from memcap.loops.lstm_while import lstm_while
 from memcap.loops.masked_scan import masked
@@ -50,7 +50,7 @@ def of_the_buffer(run: Callable, *arguments: Any) -> set[str]:
 
 
 def material(real: bool, windows: bool) -> tuple:
-    """Inputs, lengths and flows of three members."""
+    """Inputs, lengths and carry factors of three members."""
     rng = np.random.default_rng(0)
     inputs = (
         rng.standard_normal((3, T, B, F)).astype(np.float32)
@@ -72,9 +72,10 @@ def of_lstm_scan(static: bool, every: bool, real: bool, windows: bool, read: boo
     """What `of_the_buffer` finds in value and gradient of the LSTM over three members of several
     lengths."""
 
-    def loss(weights, carry, inputs, length, flows):
+    def loss(weights, carry, inputs, length, factors):
         run = lstm_masked if static else lstm_while
-        return summed(*run(every, windows, weights, carry, inputs, length, flows))
+        over = Pass(inputs, length, reset_carry=windows, return_sequences=every)
+        return summed(*run(weights, carry, over, factors))
 
     weights = *(np.ones((3, *shape), np.float32) for shape in ((F, 4 * U), (U, 4 * U), (4 * U,))), None
     if read:
@@ -90,9 +91,10 @@ def of_cell_scan(static: bool, every: bool, windows: bool) -> set[str]:
     graph, weights = nnx.split(kind(F, U, rngs=nnx.Rngs(0)))
     weights, carry = jax.tree.map(lambda leaf: np.stack([leaf] * 3), (weights, np.ones((B, U), np.float32)))
 
-    def loss(weights, carry, inputs, length, flows):
+    def loss(weights, carry, inputs, length, factors):
         drive = masked if static else trip_count
-        return summed(*stepwise(drive, step_of(graph), every, windows, weights, carry, inputs, length, flows))
+        over = Pass(inputs, length, reset_carry=windows, return_sequences=every)
+        return summed(*stepwise(drive, step_of(graph), weights, carry, over, factors))
 
     return of_the_buffer(
         jax.vmap(jax.value_and_grad(loss, (0, 1, 2))), weights, carry, *material(True, windows)

@@ -313,6 +313,34 @@ def test_a_script_trains_a_delay_line_of_lag_8(framework, tmp_path):
     assert len(list(tmp_path.glob("delay_line_8.*"))) == 1
 
 
+SORTED = """
+from dataclasses import dataclass
+import jax
+import jax.numpy as jnp
+from memcap import Batch
+from memcap.tasks.latch import Latch
+
+@dataclass(frozen=True)
+class Sorted(Latch):
+    def sample(self, key, lag, length, steps, batch):
+        inputs = jax.lax.sort(jax.random.randint(key, (steps, batch), 0, self.vocabulary), dimension=1)
+        return Batch(inputs, inputs[0] % self.symbols)
+"""
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_a_script_of_a_task_without_a_twin_draws_by_memcap(framework, tmp_path, own_module):
+    (tmp_path / "my_module.py").write_text(SORTED)
+    text = script(member("my_module:Sorted", 3, 2, ["symbols=3"], recipe="hold", budget=60), framework)
+    top = " ".join(ast.get_docstring(ast.parse(text)).split())
+    assert "Its sequences are drawn by memcap (pip install memcap), since it uses jax.lax.sort." in top
+    assert (text.count("import memcap\n"), text.count("import jax\n")) == (1, 1)
+    assert 'memcap.tasks.task_class("my_module:Sorted")(symbols=3' in text.replace("'", '"')
+    for large, small in ((" = 1024, ", " = 64, "), (" = 2048, ", " = 64, ")):
+        text = text.replace(large, small)
+    assert run(text, framework, tmp_path).startswith(("SOLVED after", "NOT SOLVED"))
+
+
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_a_script_trains_on_an_error(framework, tmp_path):
     each = member("adding", 8, 2, batch=16)

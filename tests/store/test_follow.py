@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from followed_files import OURS, THEIRS, key, put_job, put_rows
 
-from memcap.store import curves, follow, shards
+from memcap.store import curves, shards
 from memcap.store.follow import Follower
 
 
@@ -90,8 +90,6 @@ def test_one_command_is_followed_and_what_others_have_trained_is_earlier(tmp_pat
     put_rows(tmp_path, f"{OURS}11111111", [4])
     put_rows(tmp_path, f"{THEIRS}11111111", [5])
     assert seeds_of(follower.poll().rows) == [3, 4]
-    assert follow.count_rows(tmp_path, OURS, "study") == 2
-    assert follow.count_rows(tmp_path, OURS, "other") == 0
 
 
 def test_followers_of_two_commands_at_one_folder_never_have_the_same_rows(tmp_path):

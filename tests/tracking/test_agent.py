@@ -29,7 +29,7 @@ SWEEP = Path(__file__).parents[2] / "examples" / "wandb_sweep.yaml"
 @pytest.fixture
 def agent(tmp_path, monkeypatch):
     """The environment that an agent sets, and W&B's own folders."""
-    monkeypatch.setattr("memcap.tracking.SECONDS_AT_THE_END", 100.0)
+    monkeypatch.setattr("memcap.tracking.process.SECONDS_AT_THE_END", 100.0)
     for name in ("CONFIG", "CACHE", "DATA"):
         monkeypatch.setenv(f"WANDB_{name}_DIR", str(tmp_path / name.lower()))
     chosen = tmp_path / "config.yaml"
@@ -115,7 +115,7 @@ def test_the_summary_has_what_ended_before(sender):  # noqa: F811
     assert run == run_of_member(second)
     assert (last.id, points, summary["members"], summary["share_solved"]) == ("agentrun", {}, 2, 1.0)
     assert summary[f"frontier/{first.task_at_lag}"] == first.config["model"]["units"]
-    assert (study.sender.count, study.left) == (2, 0)
+    assert (study.sender.report.sent, study.left) == (2, 0)
 
 
 def test_where_no_agent_is_nothing_is_summed_up(sender):  # noqa: F811

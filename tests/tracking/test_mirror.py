@@ -14,7 +14,8 @@ from memcap.store.follow import EARLIER, News
 from memcap.store.heartbeat import MEMBERS
 from memcap.store.rows import frame
 from memcap.tracking import Tracking, mirror
-from memcap.tracking.mirror import Report, Result, Sender, StudyMirror
+from memcap.tracking.mirror import Sender, StudyMirror, StudyResult
+from memcap.tracking.report import Report
 from memcap.tracking.runs import run_of_member, run_of_seeds
 
 
@@ -47,27 +48,13 @@ class BrokenService(ListService):
         raise OSError("disk\nfull")
 
 
-class ListReport(Report):
-    def __init__(self):
-        self.warnings, self.services, self.count = [], [], 0
-
-    def warn(self, line):
-        self.warnings.append(line)
-
-    def using(self, service):
-        self.services.append(service)
-
-    def sent(self, count):
-        self.count = count
-
-
 @pytest.fixture
 def sender(monkeypatch):
     """Makes a sender to the services that a test lists."""
 
     def make(*services):
         monkeypatch.setattr(mirror, "services", lambda target: iter([("it", each) for each in services]))
-        return Sender(Tracking("wandb").target("study", Path("outputs")), ListReport())
+        return Sender(Tracking("wandb").target("study", Path("outputs")))
 
     return make
 
@@ -120,7 +107,7 @@ def test_a_member_is_sent_whole_once_it_has_ended(sender):
     assert run == run_of_member(ours[0])
     assert points == {1: {"train/loss": 1.0}, 2: {"train/loss": 0.5}}
     assert (row["status"], row["steps"], row["finished"]) == ("solved", 9, "2025-01-01 00:00:00+00:00")
-    assert (study.sender.count, study.left) == (1, 0)
+    assert (study.sender.report.sent, study.left) == (1, 0)
 
 
 def test_a_member_of_which_only_the_row_is_known_has_the_name_that_its_config_gives(sender):
@@ -153,8 +140,8 @@ def test_a_service_that_breaks_is_left_with_one_warning_and_what_it_refused_goes
     study = make_study(sender(BrokenService, lambda: service))
     study.update(news(ended=ours))
     assert [run.id for run, _, _ in service.runs] == [each.key for each in ours]
-    assert study.sender.report.warnings == ["it does not work and is left: disk full"]
-    assert study.sender.close() == "3 calls"
+    assert study.sender.report.warnings == ("it does not work and is left: disk full",)
+    assert study.finish(None).where == "3 calls"
 
 
 def test_a_service_that_cannot_be_made_counts_as_broken(sender):
@@ -165,22 +152,21 @@ def test_a_service_that_cannot_be_made_counts_as_broken(sender):
     study = make_study(sender(make, lambda: service))
     study.update(news(ended=[member()]))
     assert len(service.runs) == 1
-    assert study.sender.report.warnings == ["it does not work and is left: no core"]
+    assert study.sender.report.warnings == ("it does not work and is left: no core",)
 
 
 def test_after_the_last_service_nothing_is_sent_and_all_is_left(sender):
     study = make_study(sender(BrokenService))
     study.update(news(ended=[member(seed=k) for k in range(5)]))
-    study.finish(Result([], None))
-    assert study.sender.report.warnings == ["it does not work and is left: disk full"]
-    assert (study.sender.works, study.sender.close(), study.left) == (False, "", 6)
+    report = study.finish(StudyResult([], None))
+    assert report == Report("it", 0, ("it does not work and is left: disk full",), "", 6)
+    assert not study.sender.works
 
 
 def test_a_service_that_cannot_be_found_is_one_warning():
-    report = ListReport()
-    sender = Sender(Tracking("no_such_module:Service").target("study", Path("outputs")), report)
+    sender = Sender(Tracking("no_such_module:Service").target("study", Path("outputs")))
     sender.send(lambda service: service.progress({}))
-    (line,) = report.warnings
+    (line,) = sender.report.warnings
     assert "no module no_such_module" in line
     assert not sender.works
 
@@ -231,12 +217,12 @@ def test_the_study_has_points_and_a_result(sender, monkeypatch):
     assert len(service.calls) == 1
     monkeypatch.setattr(mirror, "SECONDS_BETWEEN_POINTS", 0.0)
     study.update(news(ended=ours[2:], earlier=ours[:1]))
-    study.finish(Result([{"lag": 3, "u50": 2.5}], Path("frontier.png")))
+    study.finish(StudyResult([{"lag": 3, "u50": 2.5}], Path("frontier.png")))
     points = [call for call in service.calls if isinstance(call, dict)]
     assert [point["study/done"] for point in points] == [3, 3]
     assert (points[0]["study/solved"], points[0]["frontier/delay_line-L8"]) == (3, 5)
     assert service.calls[-1] == ([{"lag": 3, "u50": 2.5}], Path("frontier.png"))
-    assert (study.sender.count, study.left) == (3, 0)
+    assert (study.sender.report.sent, study.left) == (3, 0)
 
 
 @pytest.mark.parametrize(("runs", "most"), [("auto", 3), ("seeds", 1000)])
@@ -254,7 +240,7 @@ def test_seeds_have_the_runs_of_a_large_study(sender, monkeypatch, runs, most):
     ]
     points = service.runs[0][1]
     assert points[2] == {"train/loss/q25": 0.5, "train/loss/q50": 0.5, "train/loss/q75": 0.5}
-    assert (study.sender.count, study.left) == (4, 0)
+    assert (study.sender.report.sent, study.left) == (4, 0)
 
 
 def test_groups_of_which_members_ended_in_an_earlier_command_are_counted_as_not_sent(sender):

@@ -13,12 +13,11 @@ from pathlib import Path
 import command
 import pytest
 from command import files
-from followed_files import OURS, members_of, put_job, put_rows
+from followed_files import OURS, members_of, put_figure, put_job, put_rows
 
 import memcap
-from memcap import tracking
 from memcap.knobs import UserError
-from memcap.tracking import MirrorProcess, Tracking
+from memcap.tracking import MirrorProcess, Tracking, process
 
 SERVICE = """
 import json, os, sys, time
@@ -72,6 +71,7 @@ class Chats(Service):
         super().run(run, points, row)
 """
 TOKEN = f"{OURS}00000000"
+JOB_FILES = {f"{TOKEN}.json", f"{TOKEN}.members.parquet"}
 COMMANDS = {"train": ["train"], "multirun": ["train", "-m", "seed=0,1"], "by_hand": ["mirror", "study"]}
 COMMANDS["python"] = []
 
@@ -80,7 +80,7 @@ COMMANDS["python"] = []
 def home(tmp_path, monkeypatch, own_module):
     """A working directory with the services, and a study's folder in it. Who waits for a mirror has patience:
     on a busy machine Python alone may take longer to start than a job would wait."""
-    monkeypatch.setattr(tracking, "SECONDS_AT_THE_END", 60.0)
+    monkeypatch.setattr(process, "SECONDS_AT_THE_END", 60.0)
     (tmp_path / "my_module.py").write_text(SERVICE)
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -116,13 +116,14 @@ def test_rows_are_sent_while_the_job_trains_and_the_result_at_its_end(home):
         put_rows(home / "study", TOKEN, [0])
         wait_for(lambda: runs(home) == ["latch-L5-u1-s0"])
         put_rows(home / "study", TOKEN, [0, 1])
-        mirror.result([{"lag": 5, "u50": 1.5}], Path("frontier.png"))
+        put_figure(home / "study")
     assert mirror.where == "here"
+    assert list((home / "study" / "jobs").iterdir()) == []
     assert sent(home)[0] == ["made", "study"]
     assert ["run", "latch-L5-u1-s1", [1], "solved"] in sent(home)
     assert sent(home)[-3:] == [
         ["progress"],
-        ["result", [{"lag": 5, "u50": 1.5}], str(home / "frontier.png")],
+        ["result", [{"lag": 5, "u50": 1.5, "censored": None}], str(home / "study/figures/frontier.png")],
         ["close"],
     ]
 
@@ -156,13 +157,13 @@ def test_what_other_commands_write_is_not_sent(home):
 
 
 def test_a_slow_service_is_left_in_time_and_what_it_lacks_is_counted(home, caplog, monkeypatch):
-    monkeypatch.setattr(tracking, "SECONDS_AT_THE_END", 2.0)
+    monkeypatch.setattr(process, "SECONDS_AT_THE_END", 2.0)
     mirror = start("Slow", project="p")
     put_rows(home / "study", TOKEN, range(30))
     wait_for(lambda: runs(home))
     began = time.monotonic()
     with mirror:
-        mirror.result([], None)
+        put_figure(home / "study")
     assert time.monotonic() - began < 10
     (line,) = warnings(caplog)
     left, _, rest = line.removeprefix("tracking: ").partition(" ")
@@ -174,7 +175,7 @@ def test_a_slow_service_is_left_in_time_and_what_it_lacks_is_counted(home, caplo
 
 
 def test_a_service_that_hangs_holds_up_nothing(home, caplog, monkeypatch):
-    monkeypatch.setattr(tracking, "SECONDS_AT_THE_END", 0.5)
+    monkeypatch.setattr(process, "SECONDS_AT_THE_END", 0.5)
     mirror = start("Hangs")
     put_rows(home / "study", TOKEN, range(3))
     wait_for(lambda: runs(home))
@@ -206,7 +207,7 @@ def test_an_interrupt_waits_half_a_second_at_most(home, caplog, service, error):
 
 def test_a_mistake_waits_for_nobody(home, caplog, monkeypatch):
     for name in ("SECONDS_AT_THE_END", "SECONDS_WHEN_INTERRUPTED"):
-        monkeypatch.setattr(tracking, name, 100.0)
+        monkeypatch.setattr(process, name, 100.0)
     mirror, began = start("Hangs"), time.monotonic()
     with pytest.raises(SystemExit):
         interrupted(mirror, SystemExit(2))
@@ -259,7 +260,7 @@ KILLED = """
 import os, sys, time
 from pathlib import Path
 from followed_files import OURS, members_of, put_job, put_rows
-from memcap.tracking import MirrorProcess, Tracking
+from memcap.tracking import MirrorProcess, Tracking, process
 mirror = MirrorProcess(Tracking("my_module:Service"), Path("study"), "study", OURS, members_of(range(9)))
 put_job(Path("study"), OURS + "00000000", range(9))
 print(mirror._process.pid, flush=True)
@@ -287,6 +288,7 @@ def test_a_job_that_is_killed_is_mirrored_to_its_last_row_and_its_mirror_ends(ho
     wait_for(lambda: sent(home)[-1] == ["close"])
     assert runs(home) == [f"latch-L5-u1-s{seed}" for seed in range(7)]
     wait_for(lambda: not alive(mirror))
+    assert {path.name for path in (home / "study" / "jobs").iterdir()} == JOB_FILES
 
 
 def alive(pid):
@@ -306,9 +308,9 @@ def test_the_mirror_is_nice_and_imports_neither_jax_nor_what_it_does_not_need(ho
         )
     )
     before = os.nice(0)
-    with start() as mirror:
+    with start():
         put_rows(home / "study", TOKEN, range(3))
-        mirror.result([{"lag": 5}])
+        put_figure(home / "study")
     _, heavy, niceness, seconds = sent(home)[0]
     print(f"{seconds:.2f} s of CPU time until its first row")
     assert (heavy, niceness) == ([], min(before + 10, 19))

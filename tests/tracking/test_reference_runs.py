@@ -60,7 +60,7 @@ def test_rows_and_curves_on_disk_give_the_runs_of_the_reference(home, runs):
 
 @pytest.mark.parametrize("runs", ["member", "cell"])
 def test_a_study_that_trains_gives_the_runs_of_the_reference(home, monkeypatch, runs):
-    monkeypatch.setattr("memcap.tracking.SECONDS_AT_THE_END", 60.0)
+    monkeypatch.setattr("memcap.tracking.process.SECONDS_AT_THE_END", 60.0)
     words = [*STUDY, "out=study", "tracking=wandb", "tracking.project=tests", f"tracking.runs={runs}"]
     done = memcap(home, "train", *words)
     assert done.status == 0, done.err

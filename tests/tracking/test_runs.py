@@ -14,7 +14,7 @@ from memcap.studies.writer import members_table
 from memcap.tasks import task_class
 from memcap.terminal.printing import member_name
 from memcap.tracking.runs import (
-    Member,
+    Entry,
     SeedGroups,
     StudyMetrics,
     plain,
@@ -31,7 +31,7 @@ def member(task="delay_line", lag=8, units=7, seed=3, **knobs):
         task_class(task)(**knobs), lag, model=Model(units=units), recipe=Recipe("chrono"), seed=seed
     )
     row = members_table([ours]).row(0, named=True)
-    return Member(row["key"], row["name"], json.loads(row["config"]), row["metric"])
+    return Entry(row["key"], row["name"], json.loads(row["config"]), row["metric"])
 
 
 def test_a_member_has_a_readable_name_and_the_key_as_its_id():
@@ -135,7 +135,7 @@ def test_a_group_is_handed_over_once_it_is_whole():
         "share_solved": 2 / 3,
         "share_steady": 1 / 3,
     }
-    assert group.members == 3
+    assert len(group.rows) == 3
     assert wanted.items() <= group.summary.items()
     assert (group.summary["steps_to_solve/q25"], group.summary["steps_to_solve/q75"]) == (10, 30)
     assert groups.rest() == []
@@ -148,7 +148,7 @@ def test_groups_that_a_search_leaves_come_last_and_those_of_an_earlier_command_n
     groups.expect([*seeds, *others[1:]])
     for each in (seeds[0], others[1], others[2]):
         assert groups.add(each.key, row(), {1: {"a": 1.0}}) is None
-    assert [(group.run.name, group.members) for group in groups.rest()] == [("delay_line-L8-u7", 1)]
+    assert [(group.run.name, len(group.rows)) for group in groups.rest()] == [("delay_line-L8-u7", 1)]
 
 
 def passes(passed, until="solved"):

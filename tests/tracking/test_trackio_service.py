@@ -20,7 +20,7 @@ if live:
 t.send(lambda service: service.run(latch, points, row))
 t.send(lambda service: service.progress({"study/done": 1}))
 t.send(lambda service: service.result([{"lag": 5, "u50": math.nan}], Path("frontier.png")))
-print(t.close())
+print(t.close(0).where)
 """
 )
 READ = """

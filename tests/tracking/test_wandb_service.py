@@ -12,11 +12,11 @@ import time
 from pathlib import Path
 
 import pytest
-from followed_files import OURS, members_of, put_rows
+from followed_files import OURS, members_of, put_figure, put_rows
 from readback import read_runs
 
-from memcap import tracking
-from memcap.tracking import MirrorProcess, Tracking
+from memcap.tracking import MirrorProcess, Tracking, process
+from memcap.tracking.report import read_report
 
 ROOT = Path(__file__).parents[2]
 KEY = "a" * 40
@@ -24,11 +24,11 @@ PRELUDE = """
 import math, os, sys, time
 from pathlib import Path
 from memcap.tracking import Tracking
-from memcap.tracking.mirror import Report, Sender
-from memcap.tracking.runs import Member, Run, run_of_member
+from memcap.tracking.mirror import Sender
+from memcap.tracking.runs import Entry, Run, run_of_member
 
 def sender(mode="wandb", project="memcap-test", **more):
-    return Sender(Tracking(mode, project, **more).target("delay", Path("job")), Report())
+    return Sender(Tracking(mode, project, **more).target("delay", Path("job")))
 
 def member(name, points, row, config=None):
     return lambda service: service.run(Run(name, name, "member", config=config or {}), points, row)
@@ -36,7 +36,7 @@ def member(name, points, row, config=None):
 ONE_MEMBER = """
 t = sender()
 t.send(member("m", {1: {"train/loss": 0.5}}, {"solved": True}, {"lag": 3}))
-t.close()
+t.close(0)
 """
 
 
@@ -84,7 +84,7 @@ row = {"solved": False, "loss": math.nan, "norm": math.inf}
 t.send(member("diverged", points, row, {"lr": math.inf}))
 table = [{"lag": 1, "u50": 1.5}, {"lag": 2, "u50": math.nan, "censored": "above"}]
 t.send(lambda service: service.result(table, Path("frontier.png")))
-t.close()
+t.close(0)
 """,
         home,
     )
@@ -148,8 +148,8 @@ def test_the_process_that_trains_imports_no_service(tmp_path):
     script = """
 import memcap, memcap.launch.session
 members = memcap.members(task="latch", lag=3, units=1, budget=4, batch=8, every=2, sequences=16, stretch=1)
-import memcap.tracking
-memcap.tracking.SECONDS_AT_THE_END = 60
+import memcap.tracking.process
+memcap.tracking.process.SECONDS_AT_THE_END = 60
 memcap.train(members, "job", tracking="wandb", engine=memcap.Engine(loop="while", workers=1))
 print({"wandb", "trackio"} & set(sys.modules))
 """
@@ -160,13 +160,25 @@ print({"wandb", "trackio"} & set(sys.modules))
     assert imported == "set()"
 
 
-def test_a_dead_server_costs_one_warning_and_the_runs_lie_on_disk(tmp_path):
+@pytest.mark.parametrize(
+    ("options", "netrc", "why", "environment"),
+    [
+        pytest.param("", "", "", {"WANDB_API_KEY": KEY}, id="dead server"),
+        pytest.param("", "machine 127.0.0.1:9 login user password short\n", "", {}, id="malformed key"),
+        pytest.param(
+            'wandb="online"', "", "no API key is configured; `wandb login` stores one", {}, id="no key"
+        ),
+    ],
+)
+def test_what_keeps_wandb_offline_costs_one_warning(tmp_path, options, netrc, why, environment):
+    """Nobody is asked for a key, and the runs lie on disk."""
+    if netrc:
+        (tmp_path / "netrc").write_text(netrc)
     start = time.monotonic()
-    out, err = python(ONE_MEMBER, tmp_path, WANDB_API_KEY=KEY)
+    out, err = python(ONE_MEMBER.replace("sender()", f"sender({options})"), tmp_path, **environment)
     assert time.monotonic() - start < 60
-    assert out == ""
-    assert err.count("\n") == 1
-    assert err.startswith("W&B online does not work and is left:")
+    assert (out, err.count("\n")) == ("", 1)
+    assert err.startswith(f"W&B online does not work and is left: {why}")
     assert read_runs(tmp_path / "job")["m"].curve("train/loss") == [(1, 0.5)]
 
 
@@ -179,24 +191,6 @@ print(chosen_mode(resolve_mode("auto")))
     (tmp_path / "netrc").write_text(f"machine 127.0.0.1:9 login user password {KEY}\n")
     assert python(script, tmp_path)[0] == "online\n"
     assert python(script, tmp_path, WANDB_MODE="offline")[0] == "offline\n"
-
-
-def test_a_malformed_key_costs_one_warning_and_the_runs_lie_on_disk(tmp_path):
-    (tmp_path / "netrc").write_text("machine 127.0.0.1:9 login user password short\n")
-    out, err = python(ONE_MEMBER, tmp_path)
-    assert out == ""
-    assert err.count("\n") == 1
-    assert err.startswith("W&B online does not work and is left:")
-    assert list(read_runs(tmp_path / "job")) == ["m"]
-
-
-def test_online_without_a_key_asks_nobody_and_goes_offline(tmp_path):
-    out, err = python(ONE_MEMBER.replace("sender()", 'sender(wandb="online")'), tmp_path)
-    assert (out, err) == (
-        "",
-        "W&B online does not work and is left: no API key is configured; `wandb login` stores one\n",
-    )
-    assert list(read_runs(tmp_path / "job")) == ["m"]
 
 
 def test_offline_touches_no_network_and_a_silent_server_cannot_hold_up_the_exit(tmp_path):
@@ -231,7 +225,7 @@ time.sleep(100)
 LATCH = """
 config = {"task": {"name": "latch", "lag": 5}, "model": {"units": 2, "cell": "lstm"}}
 config |= {"recipe": {"name": "hold"}, "seed": 3}
-latch = run_of_member(Member("0123456789abcdef", "latch-L5-u2-s3", config, "accuracy"))
+latch = run_of_member(Entry("0123456789abcdef", "latch-L5-u2-s3", config, "accuracy"))
 row = {"solved": True, "steady": False, "evaluation_until": "solved", "status": "solved"}
 """
 
@@ -262,7 +256,7 @@ def test_what_the_environment_says_of_wandb_is_heeded_and_a_rerun_has_the_same_i
 t = sender(project=None)
 t.send(lambda service: service.run(latch, {1: {"train/loss": 0.5, "eval/accuracy": 0.9}}, row))
 t.send(lambda service: service.result([{"lag": 5}], None))
-print(t.close())
+print(t.close(0).where)
 """
     theirs = {
         "WANDB_PROJECT": "theirs",
@@ -308,6 +302,12 @@ class Settings:
     def __init__(self, **options):
         pass
 
+def Table(**options):
+    pass
+
+def Image(path):
+    pass
+
 def setup(settings):
     return SimpleNamespace(settings=settings)
 
@@ -333,15 +333,15 @@ def test_a_server_that_never_answers_leaves_half_of_the_time_to_runs_on_disk(tmp
     for name in ("WANDB_MODE", "WANDB_DIR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("WANDB_API_KEY", KEY)
-    monkeypatch.setattr(tracking, "SECONDS_AT_THE_END", 10.0)
+    monkeypatch.setattr(process, "SECONDS_AT_THE_END", 10.0)
     mirror = MirrorProcess(Tracking("wandb"), Path("study"), "study", OURS, members_of(range(3)))
     put_rows(tmp_path / "study", f"{OURS}00000000", range(3))
     end = time.monotonic() + 60
-    while mirror._using != "W&B online":
+    while read_report(tmp_path / "study", mirror._token).service != "W&B online":
         assert time.monotonic() < end
         time.sleep(0.05)
     with mirror:
-        mirror.result([])
+        put_figure(tmp_path / "study")
     assert len((tmp_path / "runs").read_text().split()) == 4
     assert mirror.where.startswith("W&B: 4 runs in ")
     assert [record.getMessage() for record in caplog.records] == [

@@ -238,11 +238,9 @@ class Counted(Loop):
     def refuses(self, request):
         return "it knows no windows" if request.windows else None
 
-    def run(self, cell, carry, inputs, length, **options):
+    def run(self, cell, carry, over):
         type(self).traces += 1
-        return loops.resolve("plain", Request(type(cell), "cpu", windows=False)).run(
-            cell, carry, inputs, length, **options
-        )
+        return loops.resolve("plain", Request(type(cell), "cpu", windows=False)).run(cell, carry, over)
 
 
 @pytest.mark.usefixtures("quick_compile")

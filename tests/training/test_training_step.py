@@ -13,12 +13,12 @@ import pytest
 from training_checks import ONE, member, start, vector
 
 from memcap.config import Engine, Stream
-from memcap.tasks import Batch
+from memcap.loops import Answers, loss_and_score_sums
 from memcap.tasks.vector_hold import VectorHold
 from memcap.training.engine import train
 from memcap.training.operands import eval_operands, train_operands
 from memcap.training.program import Program
-from memcap.training.step import learning_rate, loss_and_score_sums
+from memcap.training.step import learning_rate
 
 pytestmark = pytest.mark.usefixtures("quick_file")
 
@@ -159,9 +159,7 @@ def test_several_values_an_answer_are_averaged_over(steps):
     rng = np.random.default_rng(0)
     outputs, targets = rng.normal(size=(2, 3, *steps, 5)).astype(np.float32)
     mask = rng.random((*steps, 5)) < 0.5 if steps else None
-    loss, score, answers = loss_and_score_sums(
-        VectorHold(numbers=3), outputs, Batch(np.zeros(()), targets, mask)
-    )
+    loss, score, answers = loss_and_score_sums(outputs, Answers(targets, mask, VectorHold().loss))
     each = ((outputs - targets) ** 2).mean(0)[slice(None) if mask is None else mask]
     assert answers == each.size
     assert loss == score == pytest.approx(each.sum(), rel=1e-6)

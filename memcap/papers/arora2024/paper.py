@@ -26,49 +26,44 @@ nearest to what a key reads is the answer.
 
 import itertools
 import statistics
-import textwrap
 from collections.abc import Iterable
 from functools import cache
 
 import numpy as np
 import polars as pl
-from matplotlib.figure import Figure
 
 from memcap.figures import Drawn
-from memcap.figures.style import COLOURS, MARKERS, write_below
-from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, bars, knob, over_seeds
+from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, marks
+from memcap.papers.claims import all_of, compare, each, knob, over_seeds
 
 FADING, DELTA = ("gla", "mamba2"), ("delta_net", "gated_delta_net")
 MATRIX = ("linear_attention", *FADING, *DELTA)
-NAMES = {cell: cell for cell in MATRIX} | {"OptimizedLSTMCell": "LSTM", "GRUCell": "GRU"}
+LSTM = "OptimizedLSTMCell"
+NAMES = {cell: cell for cell in MATRIX} | {LSTM: "LSTM", "GRUCell": "GRU"}
 KEYS, SYMBOLS = 16, 32  # numbers of a key; symbols of each kind
 FEW, MANY = 8, 16  # pairs
+TIMES = ("once", "twice")  # that a key is written, by rewrites
 STRENGTHS = {"linear_attention": (None,), "delta_net": (0.5, 1.0)}  # of a write, without training
-AHEAD = 0.05  # accuracy by which one cell is ahead of another
-FAR_AHEAD = 0.15
-BELOW = 0.1
-RECALLS = 0.2  # accuracy of a net that can lose some
-SHORT = 0.03  # by which a trained net may be short of one that nobody trained
+LEAD, LONG_LEAD = 0.05, 0.15  # accuracy by which one cell is ahead of another
+GAP = 0.1  # by which the LSTM is behind
+PASS = 0.2  # accuracy of a net that can lose some
+LACK = 0.03  # by which a trained net may be short of one that nobody trained
 CONDITION = ["pairs", "rewrites", "cell", "units"]
 
 
 def curves(rows: pl.DataFrame) -> pl.DataFrame:
-    """Each cell at each width: pairs, rewrites, cell, units, bytes of the carry; median and extreme
+    """Return each cell at each width: pairs, rewrites, cell, units, bytes of the carry; median and extreme
     accuracies over the seeds."""
-    own = rows.filter(
-        pl.col("task") == "mqar", pl.col("cell").is_in([*NAMES]), knob("layout") == "stacked"
-    ).with_columns(knob("pairs").cast(pl.Int64), knob("rewrites").cast(pl.Int64).fill_null(0))
-    return (
-        own.group_by(CONDITION)
-        .agg((4 * pl.col("carry_numbers")).max().alias("bytes"), *over_seeds("accuracy"))
-        .sort(CONDITION)
-    )
+    which = pl.col("task") == "mqar", pl.col("cell").is_in([*NAMES]), knob("layout") == "stacked"
+    own = rows.filter(*which).with_columns(knob("pairs", pl.Int64), knob("rewrites", pl.Int64).fill_null(0))
+    size = (4 * pl.col("carry_numbers")).max().alias("bytes")
+    return own.group_by(CONDITION).agg(size, *over_seeds("accuracy")).sort(CONDITION)
 
 
 @cache
 def constructed(cell: str, units: int, pairs: int, rewrites: int, sequences: int = 512) -> float:
-    """Accuracy without training of `linear_attention`, or of `delta_net` at the better of two strengths of a
-    write."""
+    """Return the accuracy without training of `linear_attention`, or of `delta_net` at the better of two
+    strengths of a write."""
     rng = np.random.default_rng(0)
     keys, values = (_directions(rng, (sequences, SYMBOLS, size)) for size in (KEYS, units))
     writes = pairs * (1 + rewrites)
@@ -99,124 +94,107 @@ def _orders(rng: np.random.Generator, sequences: int, count: int) -> np.ndarray:
 
 
 def untrained(data: pl.DataFrame) -> pl.DataFrame:
-    """The lines of `data` whose cell can do without training, with that accuracy in place of the trained
-    ones."""
+    """Return the lines of `data` whose cell can do without training, with that accuracy in place of the
+    trained ones."""
     own = data.filter(pl.col("cell").is_in([*STRENGTHS]))
-    scores = [
-        constructed(cell, units, pairs, rewrites)
-        for pairs, rewrites, cell, units in own.select(CONDITION).iter_rows()
-    ]
+    conditions = own.select("cell", "units", "pairs", "rewrites").iter_rows()
+    scores = [constructed(*condition) for condition in conditions]
     return own.select(*CONDITION, "bytes", pl.Series("accuracy", scores, pl.Float64))
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Accuracy against bytes of state, a line per cell, a panel per number of pairs and of writes; after
+    """Draw accuracy against bytes of state, a line per cell, a panel per number of pairs and of writes; after
     "Based", fig. 2."""
     data = curves(rows)
     beside = untrained(data)
-    picture = Figure(figsize=(8, 6.4))
-    panels = picture.subplots(2, 2, sharex=True, sharey=True).flat
-    for axes, (rewrites, pairs) in zip(panels, itertools.product((0, 1), (FEW, MANY)), strict=True):
-        here = pl.col("pairs") == pairs, pl.col("rewrites") == rewrites
-        for k, cell in enumerate(NAMES):
-            own = data.filter(*here, pl.col("cell") == cell)
-            look = {"color": COLOURS[k], "marker": MARKERS[k], "ms": 4, "lw": 1.1, "label": NAMES[cell]}
-            axes.errorbar(own["bytes"], own["accuracy"], yerr=bars(own, "accuracy"), **look)
-            free = beside.filter(*here, pl.col("cell") == cell)
-            axes.plot(free["bytes"], free["accuracy"], color=COLOURS[k], lw=1, ls="--", label="_untrained")
-        axes.axhline(1 / SYMBOLS, color="grey", lw=0.8, ls=":", label="_chance")
-        axes.set_title(f"{pairs} pairs, written {('once', 'twice')[rewrites]}", fontsize=10)
+    picture, grid = marks.panels((8, 6.4), 2, 2, sharex=True, sharey=True)
+    for axes, (rewrites, pairs) in zip(grid.flat, itertools.product((0, 1), (FEW, MANY)), strict=True):
+        for k, (cell, name) in enumerate(NAMES.items()):
+            which = {"pairs": pairs, "rewrites": rewrites, "cell": cell}
+            look = marks.look(k, ms=4, lw=1.1, label=name)
+            marks.with_bars(axes, data.filter(**which), "bytes", "accuracy", **look)
+            free = beside.filter(**which)
+            axes.plot(free["bytes"], free["accuracy"], color=look["color"], lw=1, ls="--", label="_untrained")
+        marks.level(axes, 1 / SYMBOLS)
+        axes.set_title(f"{pairs} pairs, written {TIMES[rewrites]}", fontsize=10)
         axes.set(xscale="log", ylim=(0, 1.04))
-        ticks = data["bytes"].unique().sort().gather_every(2).to_list()
-        axes.set_xticks(ticks, [f"{size:,}" for size in ticks])
-        axes.set_xticks([], minor=True)
-    for axes in picture.axes[2:]:
+        marks.number_x(axes, data["bytes"].unique().sort().gather_every(2), ",")
+    for axes in grid[1]:
         axes.set_xlabel("state, bytes")
-    for axes in picture.axes[::2]:
+    for axes in grid[:, 0]:
         axes.set_ylabel("accuracy of recalled values")
-    picture.axes[3].legend(frameon=False, fontsize=8, loc="upper left")
+    marks.legend(grid[1, 1], loc="upper left")
     caption = (
-        f"Median of up to {data['seeds'].max() or 0} seeds, and bars to all of them, of nets of one layer"
-        f" after at most {rows['budget'].max() or 0:,} training steps; dashed, the rule of that colour"
-        " without training; dotted, chance. After Arora et al., Based (2024), fig. 2, scaled down."
+        f"Median of up to {marks.greatest(data, 'seeds')} seeds, and bars to all of them, of nets of one"
+        f" layer after at most {marks.greatest(rows, 'budget'):,} training steps; dashed, the rule of that"
+        " colour without training; dotted, chance. After Arora et al., Based (2024), fig. 2, scaled down."
     )
-    write_below(picture, textwrap.fill(caption, 125))
-    picture.subplots_adjust(left=0.09, right=0.98, top=0.95, wspace=0.06, hspace=0.16)
-    return Drawn(picture, data)
+    margins = {"left": 0.09, "right": 0.98, "top": 0.95, "wspace": 0.06, "hspace": 0.16}
+    return marks.finish(picture, data, caption, 125, **margins)
 
 
 def _accuracy(data: pl.DataFrame, cell: str, pairs: int, rewrites: int) -> dict[int, float]:
-    """Of a cell, by units."""
-    own = data.filter(pl.col("cell") == cell, pl.col("pairs") == pairs, pl.col("rewrites") == rewrites)
+    """Return the accuracy of a cell by units."""
+    own = data.filter(cell=cell, pairs=pairs, rewrites=rewrites)
     return dict(own.select("units", "accuracy").sort("units").iter_rows())
 
 
-def _widest(data: pl.DataFrame, cells: Iterable[str], pairs: int, rewrites: int) -> dict[str, float] | None:
-    """The accuracy of the widest net of each of these cells; None where one was not trained."""
-    found = {cell: [*_accuracy(data, cell, pairs, rewrites).values()] for cell in cells}
-    return {cell: each[-1] for cell, each in found.items()} if all(found.values()) else None
+def _widest(data: pl.DataFrame, cells: Iterable[str], pairs: int, rewrites: int) -> list[float]:
+    """Return the accuracy of the widest net of each of these cells; none where one was not trained."""
+    found = [[*_accuracy(data, cell, pairs, rewrites).values()] for cell in cells]
+    return [each[-1] for each in found] if all(found) else []
 
 
 def _rises(rows: pl.DataFrame) -> Finding:
     data = curves(rows)
-    lines = {
-        (cell, rewrites): [*_accuracy(data, cell, MANY, rewrites).values()]
-        for cell in MATRIX
-        for rewrites in (0, 1)
-    }
-    if min(map(len, lines.values())) < 2:
+    conditions = itertools.product(MATRIX, (MANY,), (0, 1))
+    lines = [[*_accuracy(data, *condition).values()] for condition in conditions]
+    if min(map(len, lines)) < 2:
         return NOT_MEASURED
-    rise = [all(a < b for a, b in itertools.pairwise(each)) for each in lines.values()]
-    return Finding(f"{sum(rise)} of {len(rise)} curves", all(rise))
+    rises = [all(a < b for a, b in itertools.pairwise(line)) for line in lines]
+    return each({"": rises}, "{own.total} of {own.number} curves", all)
 
 
 def _falls(rows: pl.DataFrame) -> Finding:
     data = curves(rows).filter(pl.col("cell").is_in(MATRIX))
     by_pairs = data.pivot("pairs", index=["cell", "rewrites", "units"], values="accuracy")
-    if not {str(FEW), str(MANY)} <= set(by_pairs.columns):
+    few, many = str(FEW), str(MANY)
+    if not {few, many} <= set(by_pairs.columns):
         return NOT_MEASURED
-    both = by_pairs.drop_nulls().filter(pl.col(str(FEW)) >= RECALLS)
-    falls = (both[str(FEW)] > both[str(MANY)]).sum()
+    both = by_pairs.drop_nulls().filter(pl.col(few) >= PASS)
+    falls = (both[few] > both[many]).sum()
     return Finding(f"{falls} of {both.height} nets", falls == both.height > 0)
 
 
 def _once(rows: pl.DataFrame) -> Finding:
     data = curves(rows)
     delta, *others = (_accuracy(data, cell, MANY, 0) for cell in ("delta_net", *FADING))
-    if not delta or any(each.keys() != delta.keys() for each in others):
+    if not delta or any(other.keys() != delta.keys() for other in others):
         return NOT_MEASURED
-    ahead = [score - max(each[units] for each in others) for units, score in delta.items()]
-    text = ", ".join(f"{by:+.2f} at values of {units}" for units, by in zip(delta, ahead, strict=True))
-    return Finding(text, min(ahead) > 0 and statistics.mean(ahead) >= AHEAD)
+    lead = {units: score - max(other[units] for other in others) for units, score in delta.items()}
+    text = ", ".join(f"{by:+.2f} at values of {units}" for units, by in lead.items())
+    return Finding(text, min(lead.values()) > 0 and statistics.mean(lead.values()) >= LEAD)
 
 
 def _twice(rows: pl.DataFrame) -> Finding:
-    data, texts, holds = curves(rows), [], True
+    data, findings = curves(rows), []
     for pairs in (FEW, MANY):
-        scores = _widest(data, MATRIX, pairs, 1)
-        if scores is None:
-            return NOT_MEASURED
-        delta, fading = ([scores[cell] for cell in cells] for cells in (DELTA, FADING))
-        plain = scores["linear_attention"]
-        texts.append(
-            f"{pairs} pairs: {min(delta):.2f} to {max(delta):.2f}, {min(fading):.2f} to {max(fading):.2f} and"
-            f" {plain:.2f}"
-        )
-        holds &= min(delta) >= max(fading) + AHEAD and min(fading) >= plain + FAR_AHEAD
-    return Finding("; ".join(texts), holds)
+        delta, fading, linear = (_widest(data, cells, pairs, 1) for cells in (DELTA, FADING, MATRIX[:1]))
+        spans = "{name}: {a.least:.2f} to {a.most:.2f}, {b.least:.2f} to {b.most:.2f}"
+        ahead = compare({f"{pairs} pairs": (delta, fading)}, spans, lambda a, b: min(a) >= max(b) + LEAD)
+        behind = compare({"": (linear, fading)}, "{a:.2f}", lambda a, b: min(b) >= max(a) + LONG_LEAD)
+        findings.append(all_of(ahead, behind, join=" and "))
+    return all_of(*findings)
 
 
 def _vectors(rows: pl.DataFrame) -> Finding:
-    data, texts, holds = curves(rows), [], True
-    for rewrites in (0, 1):
-        lstm = _widest(data, ["OptimizedLSTMCell"], MANY, rewrites)
-        matrix = _widest(data, MATRIX, MANY, rewrites)
-        if lstm is None or matrix is None:
-            return NOT_MEASURED
-        (score,), least = lstm.values(), min(matrix.values())
-        texts.append(f"written {('once', 'twice')[rewrites]} {score:.2f} against {least:.2f} or more")
-        holds &= score <= least - BELOW
-    return Finding(", ".join(texts), holds)
+    data = curves(rows)
+    pairs = {
+        times: (_widest(data, [LSTM], MANY, rewrites), _widest(data, MATRIX, MANY, rewrites))
+        for rewrites, times in enumerate(TIMES)
+    }
+    words = "written {name} {a:.2f} against {b.least:.2f} or more"
+    return compare(pairs, words, lambda a, b: max(a) <= min(b) - GAP, join=", ")
 
 
 def _trained(rows: pl.DataFrame) -> Finding:
@@ -224,9 +202,10 @@ def _trained(rows: pl.DataFrame) -> Finding:
     both = data.join(untrained(data), on=CONDITION, suffix="_free")
     if both["cell"].n_unique() < len(STRENGTHS):
         return NOT_MEASURED
-    reached = both["accuracy"] >= both["accuracy_free"] - SHORT
-    most = (both["accuracy_free"] - both["accuracy"]).max()
-    return Finding(f"{reached.sum()} of {both.height} nets; the greatest lack is {most:.2f}", reached.all())
+    lack = both["accuracy_free"] - both["accuracy"]
+    reaches = both["accuracy"] >= both["accuracy_free"] - LACK
+    text = f"{reaches.sum()} of {both.height} nets; the greatest lack is {lack.max():.2f}"
+    return Finding(text, reaches.all())
 
 
 PAPER = Paper(
@@ -245,13 +224,13 @@ PAPER = Paper(
         ),
         Claim(
             f"DeltaNet recalls more than GLA and Mamba-2 at equal bytes (here: at each width, and by"
-            f" {AHEAD:g} on average over them, at {MANY} pairs, written once)",
+            f" {LEAD:g} on average over them, at {MANY} pairs, written once)",
             "DeltaNet .79 at 9.0 kB; Mamba-2 .52 at 8.2 kB; GLA .53 at 4.9 kB and .77 at 18 kB (by eye)",
             "figure of the code's README",
             _once,
         ),
         Claim(
-            f"more pairs are recalled less well: each net with a matrix that has {RECALLS:g} of {FEW} pairs"
+            f"more pairs are recalled less well: each net with a matrix that has {PASS:g} of {FEW} pairs"
             f" right has less of {MANY}",
             "trains and tests on many numbers of pairs, and gives the mean over them",
             "the authors' code",
@@ -259,15 +238,15 @@ PAPER = Paper(
             whose="ours",
         ),
         Claim(
-            f"with keys written twice the delta rule is ahead: of the widest nets both by {AHEAD:g} of GLA"
-            f" and Mamba-2, and these by {FAR_AHEAD:g} of linear attention, which cannot forget",
+            f"with keys written twice the delta rule is ahead: of the widest nets both by {LEAD:g} of GLA"
+            f" and Mamba-2, and these by {LONG_LEAD:g} of linear attention, which cannot forget",
             "keys are written once",
             "the authors' code",
             _twice,
             whose="ours",
         ),
         Claim(
-            f"the widest LSTM, of as many bytes, recalls less than every cell with a matrix, by {BELOW:g}, at"
+            f"the widest LSTM, of as many bytes, recalls less than every cell with a matrix, by {GAP:g}, at"
             f" {MANY} pairs",
             "has no LSTM",
             "figure of the code's README",
@@ -276,7 +255,7 @@ PAPER = Paper(
         ),
         Claim(
             "training finds at least what linear attention and the delta rule recall by random keys and"
-            f" values, but for {SHORT:g}",
+            f" values, but for {LACK:g}",
             "trained nets alone",
             "the authors' code",
             _trained,

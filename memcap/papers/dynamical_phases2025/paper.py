@@ -18,60 +18,55 @@ through these rates in logs; its interval has the seeds' chance in it, not how f
 law. We do not tell limit cycles from slow points.
 """
 
-import textwrap
 from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
-from matplotlib.figure import Figure
+from matplotlib.axes import Axes
 
 from memcap.figures import Drawn
-from memcap.figures.style import colour_and_marker, write_below
-from memcap.papers import NOT_MEASURED, Claim, Finding, Paper
+from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, marks
 from memcap.thresholds import curve
 
 TASK, CELL = "cue_discrimination", "leaky"
 SCALE = 1000  # one over a rate, in whole numbers, is what takes the place of units
 DRAWS = 4000  # of the posterior, for the interval of the power
-LEAST_DELAYS = 3  # of which the largest rate is known, for a power
+DELAYS = 3  # at least, of which the largest rate is known, for a power
 POWERS = (2.0, 5.0)  # set before training, about what is said of both mechanisms: 2 to 3 and 4 to 5
 
 
 class Power(NamedTuple):
-    """The largest rate falls as delay^-power: median and 95 % interval; `rate`, of the line at a delay of one
-    step."""
+    """The power by which the largest rate falls, delay^-power: median and 95 % interval; `rate`, of the line
+    at a delay of one step."""
 
     power: float
     low: float
     high: float
     rate: float
 
+    def __str__(self) -> str:
+        return f"{-self.power:.1f} [{-self.high:.1f}, {-self.low:.1f}]"
+
 
 def _counts(rows: pl.DataFrame) -> pl.DataFrame:
-    """How many seeds there are, and how many train, by delay and rate."""
+    """Count the seeds, and those that train, by delay and rate."""
     own = rows.filter((pl.col("task") == TASK) & (pl.col("cell") == CELL))
-    counted = own.group_by("lag", "lr").agg(
-        pl.col("solved").sum().cast(pl.Int64), pl.len().cast(pl.Int64).alias("seeds")
-    )
-    return counted.sort("lag", "lr")
+    solved, seeds = pl.col("solved").sum().cast(pl.Int64), pl.len().cast(pl.Int64).alias("seeds")
+    return own.group_by("lag", "lr").agg(solved, seeds).sort("lag", "lr")
 
 
 def _posteriors(rows: pl.DataFrame) -> dict[int, curve.Posterior]:
-    """By delay."""
-    return {
-        int(lag): curve.posterior(
-            (SCALE / each["lr"]).round().to_numpy(),
-            each["solved"].to_numpy(),
-            each["seeds"].to_numpy(),
-            curve.INDEPENDENT,
-        )
-        for (lag,), each in _counts(rows).group_by("lag", maintain_order=True)
-    }
+    """Fit the share of seeds that train at each delay."""
+    fits = {}
+    for (lag,), own in _counts(rows).group_by("lag", maintain_order=True):
+        counts = (SCALE / own["lr"]).round(), own["solved"], own["seeds"]
+        fits[lag] = curve.posterior(*(each.to_numpy() for each in counts), curve.INDEPENDENT)
+    return fits
 
 
 def critical(rows: pl.DataFrame) -> pl.DataFrame:
-    """By delay the largest rate that trains with its 95 % interval, whether it is beyond those tried, and the
-    lapse.
+    """Return, by delay, the largest rate that trains with its 95 % interval, whether it is beyond those
+    tried, and the lapse.
 
     `censored`: "no"; "below", even the largest rate tried trains; "above", not even the smallest does.
     """
@@ -82,21 +77,16 @@ def critical(rows: pl.DataFrame) -> pl.DataFrame:
         low = SCALE / at.high  # 0 where the interval is open
         high = SCALE / at.low if at.low > 0 else float("inf")
         largest.append((lag, SCALE / at.units, low, high, at.censored, fitted.lapse))
-    kinds = {
-        "rate": pl.Float64,
-        "low": pl.Float64,
-        "high": pl.Float64,
-        "censored": pl.String,
-        "lapse": pl.Float64,
-    }
-    return pl.DataFrame(largest, schema={"lag": pl.Int64} | kinds, orient="row")
+    kinds: dict[str, Any] = {"lag": pl.Int64} | dict.fromkeys(("rate", "low", "high"), pl.Float64)
+    kinds |= {"censored": pl.String, "lapse": pl.Float64}
+    return pl.DataFrame(largest, kinds, orient="row")
 
 
 def power(rows: pl.DataFrame) -> Power | None:
-    """The power of the delay, least squares through draws of the posteriors; None where too few delays have a
-    largest rate."""
+    """Fit the power of the delay, by least squares through draws of the posteriors; None where too few delays
+    have a largest rate."""
     lags = critical(rows).filter(censored="no")["lag"].to_list()
-    if len(lags) < LEAST_DELAYS:
+    if len(lags) < DELAYS:
         return None
     rng = np.random.default_rng(0)
     samples = []
@@ -110,82 +100,60 @@ def power(rows: pl.DataFrame) -> Power | None:
 
 
 def curves(rows: pl.DataFrame) -> pl.DataFrame:
-    """Seeds that train at each delay and rate, beside the delay's largest rate that trains."""
+    """Return the seeds that train at each delay and rate, beside the delay's largest rate that trains."""
     return _counts(rows).join(critical(rows), on="lag").sort("lag", "lr")
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Left, the share of seeds that train against the learning rate, a colour a delay; right, the largest
-    rate against delay."""
-    data, fits = curves(rows), _posteriors(rows)
-    picture = Figure(figsize=(9.4, 4.6))
-    left, right = picture.subplots(1, 2)
+    """Draw the share of seeds that train against the learning rate, a colour per delay, and beside it the
+    largest rate against delay."""
+    data, fits, line = curves(rows), _posteriors(rows), power(rows)
+    picture, (left, right) = marks.panels((9.4, 4.6), 1, 2)
     for k, ((lag,), own) in enumerate(data.group_by("lag", maintain_order=True)):
-        colour, marker = colour_and_marker(k)
-        shape: dict[str, Any] = {"color": colour, "marker": marker, "ms": 5}
-        left.plot(
-            own["lr"] * 1.05 ** (k - 2), own["solved"] / own["seeds"], ls="", label=f"{lag} steps", **shape
-        )
+        look, share = marks.look(k), own["solved"] / own["seeds"]
+        left.plot(own["lr"] * 1.05 ** (k - 2), share, ls="", label=f"{lag} steps", **look)
         rates = np.geomspace(min(own["lr"].to_list()), max(own["lr"].to_list()), 60)
-        left.plot(rates, curve.probability(fits[int(lag)], SCALE / rates).mean, color=colour, lw=1)
-        rate, low, high, censored = (
-            own.row(0, named=True)["rate"],
-            own["low"][0],
-            own["high"][0],
-            own["censored"][0],
-        )
-        if censored == "no":
-            ends = [[rate - low], [min(high, 10 * rate) - rate]]
-            right.errorbar([lag], [rate], yerr=ends, capsize=2, ls="", **shape)
-    left.set(
-        title="seeds that train, by learning rate",
-        xscale="log",
-        xlabel="learning rate",
-        ylabel="share of seeds that train",
-        xlim=(None, 2),
-        ylim=(-0.04, 1.04),
-    )
-    left.legend(frameon=False, fontsize=8, title="delay", title_fontsize=8, loc="upper right")
-    line, lags = power(rows), data["lag"].unique().sort()
-    right.set(
-        title="largest learning rate, by delay",
-        xscale="log",
-        yscale="log",
-        xlabel="delay (steps of 5 ms)",
-        ylabel="largest learning rate that trains",
-    )
+        fitted = curve.probability(fits[int(str(lag))], SCALE / rates).mean
+        left.plot(rates, fitted, color=look["color"], lw=1)
+        _draw_largest(right, own.row(0, named=True), look)
+    titles = {"title": "seeds that train, by learning rate", "xlabel": "learning rate"}
+    left.set(xscale="log", ylabel="share of seeds that train", xlim=(None, 2), ylim=(-0.04, 1.04), **titles)
+    marks.legend(left, title="delay", title_fontsize=8, loc="upper right")
+    titles = {"title": "largest learning rate, by delay", "xlabel": "delay (steps of 5 ms)"}
+    right.set(xscale="log", yscale="log", ylabel="largest learning rate that trains", **titles)
+    lags = data["lag"].unique().sort()
     if line is not None:
-        label = f"delay^{-line.power:.1f} [{-line.high:.1f}, {-line.low:.1f}]"
-        right.plot(lags, line.rate * lags.cast(pl.Float64) ** -line.power, color="black", lw=1, label=label)
-        right.legend(frameon=False, fontsize=9)
-    right.set_xticks(lags.to_list(), [str(lag) for lag in lags])
+        at = line.rate * lags.cast(pl.Float64) ** -line.power
+        right.plot(lags, at, color="black", lw=1, label=f"delay^{line}")
+        marks.legend(right, fontsize=9)
+    marks.number_x(right, lags)
     right.minorticks_off()
     for axes in (left, right):
         axes.grid(color="#dddddd", lw=0.5)
-    seeds = data["seeds"].max() or 0
     caption = (
         "Leaky nets that say after a delay which of two cues they saw, trained by gradient descent with"
-        " momentum .9,"
-        f" {seeds} seeds a point (delays moved sideways a little). Left: lines, a logistic curve with a"
-        " share of seeds that no"
-        " rate trains. Right: the rate at which half of the other seeds train, with 95 % intervals; line, a"
-        " power of the delay."
-        " Kurtkaya, Dinc et al. (2025) have powers of -2.7, where nets cease to learn, and -4.1, for slow"
-        " points, at delays to 80"
+        f" momentum .9, {marks.greatest(data, 'seeds')} seeds a point (delays moved sideways a little). Left:"
+        " lines, a logistic curve with a share of seeds that no rate trains. Right: the rate at which half of"
+        " the other seeds train, with 95 % intervals; line, a power of the delay. Kurtkaya, Dinc et al."
+        " (2025) have powers of -2.7, where nets cease to learn, and -4.1, for slow points, at delays to 80"
         " steps."
     )
-    write_below(picture, textwrap.fill(caption, 160))
-    picture.subplots_adjust(left=0.075, right=0.985, top=0.92, wspace=0.24)
-    return Drawn(picture, data)
+    return marks.finish(picture, data, caption, 160, left=0.075, right=0.985, top=0.92, wspace=0.24)
+
+
+def _draw_largest(axes: Axes, line: dict[str, Any], look: dict[str, Any]) -> None:
+    """Draw the largest rate of a delay with its interval, where it lies among those tried."""
+    if line["censored"] == "no":
+        rate, high = line["rate"], min(line["high"], 10 * line["rate"])
+        ends = [[rate - line["low"]], [high - rate]]
+        axes.errorbar([line["lag"]], [rate], yerr=ends, capsize=2, ls="", **look)
 
 
 def _falls(rows: pl.DataFrame) -> Finding:
-    largest = critical(rows).filter(censored="no")
-    if largest.height < LEAST_DELAYS:
+    largest, line = critical(rows).filter(censored="no"), power(rows)
+    if line is None:
         return NOT_MEASURED
     text = ", ".join(f"{rate:.2g} at {lag} steps" for lag, rate in largest["lag", "rate"].iter_rows())
-    line = power(rows)
-    assert line is not None
     return Finding(text, line.low > 0 and largest["rate"][0] > largest["rate"][-1])
 
 
@@ -193,9 +161,7 @@ def _power(rows: pl.DataFrame) -> Finding:
     line = power(rows)
     if line is None:
         return NOT_MEASURED
-    return Finding(
-        f"{-line.power:.1f} [{-line.high:.1f}, {-line.low:.1f}]", POWERS[0] <= line.power <= POWERS[1]
-    )
+    return Finding(str(line), POWERS[0] <= line.power <= POWERS[1])
 
 
 PAPER = Paper(

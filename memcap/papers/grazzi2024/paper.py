@@ -16,7 +16,7 @@ import polars as pl
 
 from memcap.figures import Drawn
 from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, marks
-from memcap.papers.claims import all_of, at_most, each, named, share_of
+from memcap.papers.claims import all_of, at_most, each, pick, share_of
 
 POSITIVE = ("linear_attention", "delta_net", "gated_delta_net", "minGRU")
 OTHERS = ("signed_delta_net", "selective_LRU", "OptimizedLSTMCell")
@@ -72,13 +72,13 @@ def _signed(rows: pl.DataFrame, length: str, least: float) -> Finding:
 
 
 def _positive(rows: pl.DataFrame) -> Finding:
-    nets = named(scores(rows), "trained", "cell", {cell: cell for cell in ("delta_net", "gated_delta_net")})
+    nets = pick(scores(rows), "trained", "cell", {cell: cell for cell in ("delta_net", "gated_delta_net")})
     return each(nets, "{name} {own.most:.2f}", at_most(NOTHING), join=", ")
 
 
 def _decides(rows: pl.DataFrame) -> Finding:
     positive, others = (
-        named(scores(rows), "solved", "cell", {cell: cell for cell in cells}) for cells in (POSITIVE, OTHERS)
+        pick(scores(rows), "solved", "cell", {cell: cell for cell in cells}) for cells in (POSITIVE, OTHERS)
     )
     none = each(positive, "{name} {own.mean:.0%}", at_most(0), start="solved: ", join=", ")
     return all_of(none, each(others, "{name} {own.mean:.0%}", share_of(0.5), join=", "), join=", ")

@@ -16,24 +16,22 @@ the paper's theorem 1) and minLSTM see the input alone, those of GRU and LSTM th
 """
 
 import math
-import textwrap
 from collections import Counter
 from collections.abc import Callable
 from itertools import combinations_with_replacement
 from typing import Any, NamedTuple
 
 import polars as pl
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from memcap.figures import Drawn
-from memcap.figures.style import COLOURS, write_below
-from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, bars, knob, over_seeds
+from memcap.figures.style import COLOURS
+from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, marks
+from memcap.papers.claims import compare, knob, over_seeds
 
 TASKS = {"copy": "symbols in a row", "selective_copy": "symbols at random places"}
-SOLVED = 0.99
-ENOUGH = 16  # carry numbers from which on a cell is judged
+PASS = 0.99
+WIDTH = 16  # carry numbers from which on a cell is judged
 
 
 class Kind(NamedTuple):
@@ -58,8 +56,8 @@ MARKERS = "os^"
 
 
 def without_order(items: int, symbols: int) -> float:
-    """Greatest accuracy of one who knows which symbols came, and how often, but not in what order: always the
-    most frequent."""
+    """Return the greatest accuracy of one who knows which symbols came, and how often, but not in what order:
+    always the most frequent."""
     share = 0.0
     for sequence in combinations_with_replacement(range(symbols), items):
         counts = Counter(sequence).values()
@@ -69,124 +67,95 @@ def without_order(items: int, symbols: int) -> float:
 
 
 def curves(rows: pl.DataFrame) -> pl.DataFrame:
-    """Median and extreme accuracies over the seeds, by task, cell and carry numbers, and how many seeds
-    solved it."""
-    knobs = [knob(k).cast(pl.Int64) for k in ("items", "symbols")]
+    """Return median and extreme accuracies over the seeds, by task, cell and carry numbers, and how many
+    seeds solved it."""
+    own = rows.filter(pl.col("task").is_in(list(TASKS)) & pl.col("cell").is_in(list(NAMES)))
+    final = pl.col("final").fill_null(0.0)  # one that diverged has recalled nothing
+    order = pl.col("cell").replace_strict({cell: k for k, cell in enumerate(NAMES)})
     return (
-        rows.filter(pl.col("task").is_in(list(TASKS)) & pl.col("cell").is_in(list(NAMES)))
-        .with_columns(pl.col("final").fill_null(0.0), *knobs)  # one that diverged has recalled nothing
+        own.with_columns(final, knob("items", pl.Int64), knob("symbols", pl.Int64))
         .group_by("task", "cell", "carry_numbers", "items", "symbols")
         .agg(*over_seeds("accuracy"), pl.col("solved").sum(), pl.col("units").first(), pl.col("lr").first())
-        .sort(
-            pl.col("cell").replace_strict({cell: k for k, cell in enumerate(NAMES)}), "task", "carry_numbers"
-        )
+        .sort(order, "task", "carry_numbers")
     )
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """A panel per task: accuracy by carry numbers, a line per cell, in the colour of what its recurrence
+    """Draw accuracy by carry numbers, a panel per task, a line per cell, in the colour of what its recurrence
     depends on."""
     data = curves(rows)
-    picture = Figure(figsize=(10.2, 4.6))
+    picture, panels = marks.panels((10.2, 4.6), 1, 2, sharey=True)
     picture.suptitle("Copying symbols, by what the recurrence depends on", y=0.98)
-    panels = picture.subplots(1, 2, sharey=True)
     for (task, title), axes in zip(TASKS.items(), panels, strict=True):
         own = data.filter(task=task)
         for kind in KINDS:
-            for k, cell in enumerate(kind.cells):
-                _line(
-                    axes,
-                    own.filter(cell=cell),
-                    kind.colour,
-                    MARKERS[k],
-                    2 ** (0.05 * (list(NAMES).index(cell) - 3)),
-                )
+            for marker, cell in zip(MARKERS, kind.cells, strict=False):
+                # a little aside, so that cells that all solve it are seen side by side
+                place: dict[str, Any] = {"beside": 2 ** (0.05 * ([*NAMES].index(cell) - 3)), "label": cell}
+                line = own.filter(cell=cell)
+                marks.with_bars(axes, line, "carry_numbers", "accuracy", **_look(kind, marker), **place)
         for items, symbols in own.select("items", "symbols").unique().sort("items", "symbols").iter_rows():
-            axes.axhline(without_order(items, symbols), color="grey", lw=0.8, ls="--", label="_without_order")
-            axes.axhline(1 / symbols, color="grey", lw=0.8, ls=":", label="_chance")
+            marks.level(axes, without_order(items, symbols), "_without_order", "--")
+            marks.level(axes, 1 / symbols, "_chance")
         axes.set(title=title, xlabel="carry numbers", xscale="log", ylim=(0, 1.04))
-        axes.set_xticks(ticks := own["carry_numbers"].unique().sort().to_list(), [str(n) for n in ticks])
-        axes.minorticks_off()
+        marks.number_x(axes, own["carry_numbers"].unique().sort())
     panels[0].set_ylabel("accuracy of recalled symbols")
     top = 0.88
     for title, handles in _legends().items():
-        place: dict[str, Any] = {
-            "loc": "upper left",
-            "bbox_to_anchor": (0.745, top),
-            "alignment": "left",
-        }
+        place = {"loc": "upper left", "bbox_to_anchor": (0.745, top), "alignment": "left"}
         top -= 0.085 + 0.04 * len(handles)
         picture.legend(handles=handles, title=title, frameon=False, fontsize=8, title_fontsize=8, **place)
     caption = (
-        f"Points: median of up to {data['seeds'].max() or 0} seeds; bars: all of them. Nets of one layer"
-        " and at most"
-        f" {rows['budget'].max() or 0:,} training steps, each cell at the learning rate that suits it; one"
-        " stops once it is right"
-        " at 99 %. After Gu & Dao, Mamba (2023), table 1 and fig. 2, scaled down."
+        f"Points: median of up to {marks.greatest(data, 'seeds')} seeds; bars: all of them. Nets of one layer"
+        f" and at most {marks.greatest(rows, 'budget'):,} training steps, each cell at the learning rate that"
+        " suits it; one stops once it is right at 99 %. After Gu & Dao, Mamba (2023), table 1 and fig. 2,"
+        " scaled down."
     )
-    write_below(picture, textwrap.fill(caption, 150))
-    picture.subplots_adjust(left=0.07, right=0.735, top=0.86, wspace=0.06)
-    return Drawn(picture, data)
+    return marks.finish(picture, data, caption, 150, left=0.07, right=0.735, top=0.86, wspace=0.06)
 
 
-def _line(axes: Axes, own: pl.DataFrame, colour: str, marker: str, shift: float) -> None:
-    """One cell, a little aside, so that cells that all solve it are seen side by side."""
-    look: dict[str, Any] = {
-        "color": colour,
-        "marker": marker,
-        "ms": 5,
-        "lw": 1.2,
-        "label": own["cell"].first(),
-    }
-    axes.errorbar(own["carry_numbers"] * shift, own["accuracy"], yerr=bars(own, "accuracy"), **look)
+def _look(kind: Kind, marker: str) -> dict[str, Any]:
+    return {"color": kind.colour, "marker": marker, "ms": 5, "lw": 1.2}
 
 
 def _legends() -> dict[str, list[Line2D]]:
-    """The cells by what their recurrence depends on, and the grey lines."""
-    grey: dict[str, Any] = {"color": "grey", "lw": 0.8}
-    lines = [
-        Line2D([], [], ls="--", label="which symbols, not their order", **grey),
-        Line2D([], [], ls=":", label="chance", **grey),
-    ]
-    return {
+    """Make entries for the cells by what their recurrence depends on, and for the grey lines."""
+    entries = {
         f"recurrence {kind.recurrence}": [
-            Line2D([], [], color=kind.colour, marker=MARKERS[k], ms=5, lw=1.2, label=name)
-            for k, name in enumerate(kind.cells.values())
+            Line2D([], [], label=name, **_look(kind, marker))
+            for marker, name in zip(MARKERS, kind.cells.values(), strict=False)
         ]
         for kind in KINDS
-    } | {"for comparison": lines}
+    }
+    grey: dict[str, Any] = {"color": "grey", "lw": 0.8}
+    order = Line2D([], [], ls="--", label="which symbols, not their order", **grey)
+    return entries | {"for comparison": [order, Line2D([], [], ls=":", label="chance", **grey)]}
 
 
 def _solved(task: str, *cells: str) -> Callable[[pl.DataFrame], Finding]:
-    """Whether the median nets of these cells solve a task, at every width from `ENOUGH` numbers on."""
+    """Make a judge: the median nets of these cells solve a task, at every width from `WIDTH` numbers on."""
 
     def judge(rows: pl.DataFrame) -> Finding:
-        wide = (pl.col("carry_numbers") >= ENOUGH) & pl.col("cell").is_in(cells)
-        own = curves(rows).filter(wide, task=task)
-        if own["cell"].n_unique() < len(cells):
-            return NOT_MEASURED
-        worst = own.sort("accuracy", maintain_order=True).unique("cell", keep="first", maintain_order=True)
-        parts = [
-            f"{NAMES[cell]} at least {score:.3f}, with {numbers}"
-            for cell in cells
-            for score, numbers in worst.filter(cell=cell).select("accuracy", "carry_numbers").iter_rows()
-        ]
-        return Finding("; ".join(parts), bool((own["accuracy"] >= SOLVED).all()))
+        own = curves(rows).filter(pl.col("carry_numbers") >= WIDTH, task=task)
+        poorest = own.sort("accuracy", maintain_order=True).unique("cell", keep="first")
+        scores = {cell: at for cell, *at in poorest.select("cell", "accuracy", "carry_numbers").iter_rows()}
+        pairs = {NAMES[cell]: scores.get(cell, (None, None)) for cell in cells}
+        return compare(pairs, "{name} at least {a:.3f}, with {b}", lambda score, _: score >= PASS)
 
     return judge
 
 
 def _none_solves(rows: pl.DataFrame) -> Finding:
-    own = curves(rows).filter(pl.col("cell").is_in(list(KINDS[0].cells)), task="selective_copy")
-    if own["cell"].n_unique() < len(KINDS[0].cells):
+    cells = KINDS[0].cells
+    own = curves(rows).filter(pl.col("cell").is_in(list(cells)), task="selective_copy")
+    best = dict(own.group_by("cell").agg(pl.col("greatest").max()).iter_rows())
+    if not best.keys() >= cells.keys():
         return NOT_MEASURED
-    best = own.group_by("cell", maintain_order=True).agg(pl.col("greatest").max())
-    scores = ", ".join(f"{NAMES[cell]} {score:.2f}" for cell, score in best.iter_rows())
+    scores = ", ".join(f"{name} {best[cell]:.2f}" for cell, name in cells.items())
     order = max(without_order(*which) for which in own.select("items", "symbols").iter_rows())
-    return Finding(
-        f"{own['solved'].sum()} of {own['seeds'].sum()} nets; the best: {scores}; without order {order:.2f}",
-        own["solved"].sum() == 0,
-    )
+    solved = own["solved"].sum()
+    text = f"{solved} of {own['seeds'].sum()} nets; the best: {scores}; without order {order:.2f}"
+    return Finding(text, solved == 0)
 
 
 PAPER = Paper(
@@ -196,7 +165,7 @@ PAPER = Paper(
     claims=(
         Claim(
             "symbols in a row: a recurrence that is the same at all steps copies them (here: the median"
-            f" linear net and LRU of {ENOUGH} numbers or more, 99 %)",
+            f" linear net and LRU of {WIDTH} numbers or more, 99 %)",
             '"can easily solve this task"',
             "sec. 4.1.1",
             _solved("copy", "linear", "LRU"),

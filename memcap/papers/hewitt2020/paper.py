@@ -14,167 +14,121 @@ too. A net stops once it is right at 99 %, then meets words of twice the length.
 """
 
 import math
-import textwrap
 from typing import Any
 
 import polars as pl
 from matplotlib.figure import Figure
 
 from memcap.figures import Drawn
-from memcap.figures.style import colour_and_marker, legend_in_order, write_below
-from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, bars, knob, over_seeds
+from memcap.figures.style import legend_in_order
+from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, marks
+from memcap.papers.claims import at_least, each, knob, over_seeds
 
 TASK = "dyck"
-RIGHT, RIGHT_TWICE = 0.99, 0.95  # accuracy at the trained length, and at twice that
-PAPERS_WIDTH = "3 m log2 k - m units"
-PER_BIT = 2.0  # how far the units per bit may differ between the fewest and the most types
+PASS, PASS_TWICE = 0.99, 0.95  # accuracy at the trained length, and at twice that
+PAPER_WIDTH = "3 m log2 k - m units"
+RATIO = 2.0  # how far the units per bit may differ between the fewest and the most types
+WORDS = ["types", "depth"]
 
 
 def width(depth: int, types: int) -> int:
-    """The paper's units for words of so many types, nested so deep: 3 m log2 k - m."""
+    """Return the paper's units for words of so many types, nested so deep: 3 m log2 k - m."""
     return round(3 * depth * math.log2(types)) - depth
 
 
 def curves(rows: pl.DataFrame) -> pl.DataFrame:
-    """Median and extreme accuracies of the seeds, by types, depth, lag and units: as trained, and `stretch`
-    times as long."""
-    knobs = [knob(k).cast(pl.Int64) for k in ("types", "depth")]
-    own = rows.filter(pl.col("task") == TASK).with_columns(*knobs)
-    medians = own.group_by("types", "depth", "lag", "units", "stretch").agg(
-        *over_seeds("accuracy"), pl.col("stretched").median().alias("longer")
-    )
-    papers = pl.struct("depth", "types").map_elements(
-        lambda at: width(at["depth"], at["types"]), return_dtype=pl.Int64
-    )
-    return medians.with_columns(papers.alias("paper_units")).sort("types", "depth", "lag", "units")
+    """Return median and extreme accuracies of the seeds, by types, depth, lag and units: as trained, and
+    `stretch` times as long."""
+    own = rows.filter(pl.col("task") == TASK).with_columns(knob(each, pl.Int64) for each in WORDS)
+    longer = pl.col("stretched").median().alias("longer")
+    medians = own.group_by(*WORDS, "lag", "units", "stretch").agg(*over_seeds("accuracy"), longer)
+    papers = [width(depth, types) for types, depth in medians.select(WORDS).iter_rows()]
+    return medians.with_columns(pl.Series("paper_units", papers, pl.Int64)).sort(*WORDS, "lag", "units")
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Accuracy against units, a panel a number of types, a colour a length, with the paper's width."""
+    """Draw accuracy against units, a panel per number of types, a colour per length, with the paper's
+    width."""
     data = curves(rows)
-    panels = list(data.group_by("types", "depth", maintain_order=True))
+    panels = list(data.group_by(WORDS, maintain_order=True))
     picture = Figure(figsize=(9.6, 4.6))
     picture.suptitle("Closing nested brackets, by width, types and length", y=0.98)
     for at, ((types, depth), own) in enumerate(panels):
         labels = []
         axes = picture.add_subplot(1, len(panels), at + 1, xlabel="units", xscale="log", ylim=(0, 1.04))
-        axes.axvline(own["paper_units"][0], color="grey", lw=6, alpha=0.3, label=PAPERS_WIDTH)
-        axes.axhline(1 / types, color="grey", lw=0.8, ls=":", label="chance")
+        axes.axvline(own["paper_units"][0], color="grey", lw=6, alpha=0.3, label=PAPER_WIDTH)
+        marks.level(axes, 1 / types, "chance")
         for k, ((lag, stretch), line) in enumerate(own.group_by("lag", "stretch", maintain_order=True)):
-            colour, marker = colour_and_marker(k)
-            shape: dict[str, Any] = {"color": colour, "marker": marker, "ms": 5}
             labels += [f"lag {lag}, as trained", f"lag {stretch * lag}, {stretch} times as long"]
-            axes.errorbar(
-                line["units"],
-                line["accuracy"],
-                yerr=bars(line, "accuracy"),
-                lw=1.2,
-                label=labels[-2],
-                **shape,
-            )
-            axes.plot(
-                line["units"],
-                line["longer"],
-                mfc="white",
-                lw=0.7,
-                ls="--",
-                label=labels[-1],
-                **shape,
-            )
-        axes.set_xticks(ticks := own["units"].unique().sort().to_list(), [str(units) for units in ticks])
-        axes.minorticks_off()
+            marks.with_bars(axes, line, "units", "accuracy", label=labels[-2], **marks.look(k, lw=1.2))
+            look = marks.look(k, mfc="white", lw=0.7, ls="--")
+            axes.plot(line["units"], line["longer"], label=labels[-1], **look)
+        marks.number_x(axes, own["units"].unique().sort())
         axes.set_title(f"k = {types} types, depth m = {depth}", fontsize=10)
         if at == 0:
             axes.set_ylabel("accuracy on brackets out of sight")
-            labels += [PAPERS_WIDTH, "chance"]
-            legend_in_order(axes, labels, frameon=False, fontsize=7, loc="lower left")
-    seeds = data["seeds"].max() or 0
+            place: dict[str, Any] = {"frameon": False, "fontsize": 7, "loc": "lower left"}
+            legend_in_order(axes, [*labels, PAPER_WIDTH, "chance"], **place)
     caption = (
-        f"Filled: at the trained length, median over up to {seeds} seeds (bars: all of them); open: the"
-        " same nets on words"
-        " twice as long. lag: steps from the first bracket to the answer that closes it. A net stops once"
-        " it is right at 99 %."
-        " Grey: the width that Hewitt et al. (2020) give their LSTMs; narrower ones are ours."
+        f"Filled: at the trained length, median over up to {marks.greatest(data, 'seeds')} seeds (bars: all"
+        " of them); open: the same nets on words twice as long. lag: steps from the first bracket to the"
+        " answer that closes it. A net stops once it is right at 99 %. Grey: the width that Hewitt et al."
+        " (2020) give their LSTMs; narrower ones are ours."
     )
-    write_below(picture, textwrap.fill(caption, 170))
-    picture.subplots_adjust(left=0.07, right=0.985, top=0.86, wspace=0.16)
-    return Drawn(picture, data)
-
-
-def _at_papers_width(rows: pl.DataFrame) -> pl.DataFrame:
-    return curves(rows).filter(pl.col("units") == pl.col("paper_units"))
-
-
-def _wide_enough(rows: pl.DataFrame) -> Finding:
-    own = _at_papers_width(rows)
-    if own.is_empty():
-        return NOT_MEASURED
-    least = min(own["least"].to_list())
-    return Finding(f"at least {least:.3f} at {_listed(own['units'])} units", least >= RIGHT)
-
-
-def _twice_as_long(rows: pl.DataFrame) -> Finding:
-    own = _at_papers_width(rows).filter(pl.col("stretch") == 2).drop_nulls("longer")
-    if own.is_empty():
-        return NOT_MEASURED
-    least = min(own["longer"].to_list())
-    return Finding(
-        f"at least {least:.3f}, from {_listed(own['lag'])} steps to twice that", least >= RIGHT_TWICE
-    )
+    return marks.finish(picture, data, caption, 170, left=0.07, right=0.985, top=0.86, wspace=0.16)
 
 
 def _listed(values: pl.Series) -> str:
-    return ", ".join(str(value) for value in values.unique().sort())
+    return ", ".join(map(str, values.unique().sort()))
+
+
+def _wide_enough(rows: pl.DataFrame) -> Finding:
+    own = curves(rows).filter(pl.col("units") == pl.col("paper_units"))
+    words = f"at least {{own.least:.3f}} at {_listed(own['units'])} units"
+    return each({"": own["least"].to_list()}, words, at_least(PASS))
+
+
+def _twice_as_long(rows: pl.DataFrame) -> Finding:
+    own = curves(rows).filter(pl.col("units") == pl.col("paper_units"), stretch=2).drop_nulls("longer")
+    words = f"at least {{own.least:.3f}}, from {_listed(own['lag'])} steps to twice that"
+    return each({"": own["longer"].to_list()}, words, at_least(PASS_TWICE))
 
 
 def _narrowest(rows: pl.DataFrame) -> pl.DataFrame:
-    """The narrowest width whose median net is right, by types, depth and lag; null where none is."""
-    enough = pl.col("units").filter(pl.col("accuracy") >= RIGHT).min()
-    return (
-        curves(rows)
-        .group_by("types", "depth", "lag")
-        .agg(enough.alias("enough"), pl.col("units").min().alias("tried"))
-        .sort("types", "depth", "lag")
-    )
+    """Return the narrowest width whose median net is right, by types, depth and lag; null where none is."""
+    enough = pl.col("units").filter(pl.col("accuracy") >= PASS).min().alias("enough")
+    by = *WORDS, "lag"
+    return curves(rows).group_by(by).agg(enough, pl.col("units").min().alias("tried")).sort(by)
 
 
 def _by_bits(rows: pl.DataFrame) -> Finding:
-    """Of each number of types, the width that is enough at all lags, unless it is the narrowest tried: no
-    measurement."""
-    by_types = (
-        _narrowest(rows).group_by("types", "depth", maintain_order=True).agg(pl.all().exclude("lag").max())
-    )
-    widths = by_types.filter(pl.col("enough") > pl.col("tried"))
-    if widths.height < 2:
+    """Judge the width that is enough at all lags for each number of types, unless it is the narrowest tried:
+    no measurement."""
+    by_types = _narrowest(rows).group_by(WORDS, maintain_order=True).agg(pl.all().exclude("lag").max())
+    widths = by_types.filter(pl.col("enough") > pl.col("tried")).select(*WORDS, "enough").rows()
+    if len(widths) < 2:
         return NOT_MEASURED
-    per_bit = [
-        units / (depth * math.log2(types))
-        for types, depth, units in widths["types", "depth", "enough"].iter_rows()
-    ]
-    text = ", ".join(
-        f"{units} units for k = {types}" for types, units in widths["types", "enough"].iter_rows()
-    )
-    return Finding(
-        f"{text}: {min(per_bit):.2f} to {max(per_bit):.2f} per bit", max(per_bit) <= PER_BIT * min(per_bit)
-    )
+    per_bit = [units / (depth * math.log2(types)) for types, depth, units in widths]
+    least, most = min(per_bit), max(per_bit)
+    text = ", ".join(f"{units} units for k = {types}" for types, _, units in widths)
+    return Finding(f"{text}: {least:.2f} to {most:.2f} per bit", most <= RATIO * least)
 
 
 def _not_by_length(rows: pl.DataFrame) -> Finding:
-    """Of types whose narrowest width tried is too narrow at some lag; of others nothing is measured."""
+    """Judge types whose narrowest width tried is too narrow at some lag; of others nothing is measured."""
     widths = _narrowest(rows)
     measured = pl.col("enough").is_null() | (pl.col("enough") > pl.col("tried"))
-    widths = widths.filter(measured.any().over("types", "depth"))
+    widths = widths.filter(measured.any().over(WORDS))
     if widths["lag"].n_unique() < 2 or widths["types"].n_unique() < 2 or widths["enough"].is_null().all():
         return NOT_MEASURED
-    by_types = widths.group_by("types", maintain_order=True).agg("lag", "enough")
-    text = "; ".join(
-        f"k = {types}: "
-        + ", ".join(f"{units or 'none'} at lag {lag}" for lag, units in zip(lags, enough, strict=True))
-        for types, lags, enough in by_types.iter_rows()
-    )
-    return Finding(
-        text, bool((by_types["enough"].list.n_unique() == 1).all()) and not widths["enough"].has_nulls()
-    )
+    texts, same = [], True
+    for (types,), own in widths.group_by("types", maintain_order=True):
+        at_lags = [
+            f"{units or 'none'} at lag {lag}" for lag, units in own.select("lag", "enough").iter_rows()
+        ]
+        texts.append(f"k = {types}: {', '.join(at_lags)}")
+        same &= own["enough"].n_unique() == 1 and not own["enough"].has_nulls()
+    return Finding("; ".join(texts), same)
 
 
 PAPER = Paper(
@@ -184,15 +138,14 @@ PAPER = Paper(
     cost="9 minutes on one core that some 15 jobs shared, compiling aside (72 members)",
     claims=(
         Claim(
-            f"LSTMs of 3 m log2 k - m units learn to close brackets (here: every net is right at"
-            f" {RIGHT:.0%})",
+            f"LSTMs of 3 m log2 k - m units learn to close brackets (here: every net is right at {PASS:.0%})",
             "6, 24 and 42 units for m = 3 and k = 2, 8, 32",
             "the authors' code and its configurations",
             _wide_enough,
         ),
         Claim(
             f"and they do so in words of up to twice the trained length (here: the median net is right at"
-            f" {RIGHT_TWICE:.0%})",
+            f" {PASS_TWICE:.0%})",
             "trained to 84 symbols, tested to 168",
             "the authors' code and its configurations",
             _twice_as_long,
@@ -202,7 +155,7 @@ PAPER = Paper(
             " all lengths up to the longest",
         ),
         Claim(
-            f"units follow m log k (here: units per m log2 k differ by at most {PER_BIT:g} times from the"
+            f"units follow m log k (here: units per m log2 k differ by at most {RATIO:g} times from the"
             " fewest to the most types)",
             "of the order of m log k units are needed, and are enough",
             "abstract",

@@ -21,23 +21,19 @@ sequences.
 """
 
 import math
-import textwrap
 from typing import Any, NamedTuple
 
 import polars as pl
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
-from scipy import stats
 
 from memcap.figures import Drawn
-from memcap.figures.style import COLOURS, MARKERS, write_below
-from memcap.papers import NOT_MEASURED, Claim, Finding, Paper
+from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, marks
+from memcap.papers.claims import all_of, at_most, each, least_widths, rank_correlation
 
-SLOW = 0.5  # the largest power of the lag that is called slow growth
+POWER = 0.5  # the largest power of the lag that is called slow growth
 ROOM = 10  # by how much the lag must grow for growth to be judged
-RISES = 0.4  # least rank correlation of lag and sequences, over the seeds, that is called growth
-LONG = 50  # the lag from which on plain recurrent nets must fail
+CORRELATION = 0.4  # least rank correlation of lag and sequences, over the seeds, that is called growth
+HOLD = 50  # the lag from which on plain recurrent nets must fail
 
 
 class Net(NamedTuple):
@@ -57,7 +53,7 @@ class Net(NamedTuple):
 
     @property
     def weights(self) -> int:
-        """All hidden units, gates too, feed all hidden units; the cells feed the outputs."""
+        """Their number: all hidden units, gates too, feed all hidden units; the cells feed the outputs."""
         hidden, held = self.blocks * (self.cells + 2), self.blocks * self.cells
         return hidden * (hidden + self.inputs + self.biases) + self.outputs * (held + self.biases)
 
@@ -75,10 +71,9 @@ def _latch(q: int, sequences: int) -> Published:
 
 
 _SUM = Net(2, 1, blocks=2, cells=2)
+_LATCHES = (50, 30_000), (100, 31_000), (200, 33_000), (500, 38_000), (1000, 49_000)
 TABLES: dict[str, tuple[Published, ...]] = {
-    "latch": tuple(
-        _latch(q, n) for q, n in ((50, 30_000), (100, 31_000), (200, 33_000), (500, 38_000), (1000, 49_000))
-    ),
+    "latch": tuple(_latch(q, sequences) for q, sequences in _LATCHES),
     "adding": (Published(99, _SUM, 74_000), Published(499, _SUM, 209_000), Published(999, _SUM, 853_000)),
     "temporal_order": (Published(90, Net(8, 4, blocks=2, cells=2), 31_390),),
 }
@@ -93,7 +88,8 @@ ARMS = {
 
 
 def _members(rows: pl.DataFrame) -> pl.DataFrame:
-    """The rows of the three tasks with their arm, and `sequences` to success: infinite where unsolved."""
+    """Return the rows of the three tasks with their arm, and `sequences` to success: infinite where
+    unsolved."""
     arm = (
         pl.when(pl.col("cell") != "lstm")
         .then(pl.lit("Elman"))
@@ -104,127 +100,104 @@ def _members(rows: pl.DataFrame) -> pl.DataFrame:
         .otherwise(pl.lit("hold"))
     )
     sequences = (pl.col("steps_to_solve") * pl.col("batch")).cast(pl.Float64).fill_null(math.inf)
-    return rows.filter(pl.col("task").is_in(list(NAMES))).with_columns(
-        arm.alias("arm"), sequences.alias("sequences")
-    )
+    own = rows.filter(pl.col("task").is_in(list(NAMES)))
+    return own.with_columns(arm.alias("arm"), sequences.alias("sequences"))
 
 
 def lines(rows: pl.DataFrame) -> pl.DataFrame:
-    """By task, arm, lag and units: how many of the seeds are solved, and the median of their sequences to
-    success, beside the paper's.
+    """Return, by task, arm, lag and units, how many of the seeds are solved, and the median of their
+    sequences to success, beside the paper's.
 
     An unsolved seed counts as infinitely many sequences. `least` is the least width that most seeds solve.
     Lags that only the paper has stand with nulls for ours.
     """
-    grouped = (
-        _members(rows)
-        .group_by("task", "arm", "lag", "units")
-        .agg(
-            pl.len().alias("seeds"),
-            pl.col("solved").sum().cast(pl.Int64),
-            pl.col("sequences").median(),
-            pl.col("parameters").first(),
-        )
-        .with_columns(pl.col("seeds").cast(pl.Int64))
-    )
-    by_most = grouped.filter(2 * pl.col("solved") > pl.col("seeds"))
-    most = by_most.group_by("task", "arm", "lag").agg(pl.col("units").min().alias("least"))
-    schema = {"task": pl.String, "lag": pl.Int64, "paper_sequences": pl.Int64, "paper_weights": pl.Int64}
+    seeds, solved = pl.len().cast(pl.Int64).alias("seeds"), pl.col("solved").sum().cast(pl.Int64)
+    medians = pl.col("sequences").median(), pl.col("parameters").first()
+    counts = _members(rows).group_by("task", "arm", "lag", "units").agg(seeds, solved, *medians)
+    of_lag = ["task", "arm", "lag"]
+    most = counts.filter(2 * pl.col("solved") > pl.col("seeds"))
+    least = most.group_by(of_lag).agg(pl.col("units").min().alias("least"))
     theirs = [
         (task, line.lag, line.sequences, line.net.weights) for task, table in TABLES.items() for line in table
     ]
+    schema = {"task": pl.String, "lag": pl.Int64, "paper_sequences": pl.Int64, "paper_weights": pl.Int64}
     published = pl.DataFrame(theirs, schema=schema, orient="row")
-    counts = grouped.join(most, on=["task", "arm", "lag"], how="left")
-    return counts.join(published, on=["task", "lag"], how="full", coalesce=True).sort(
-        "task", "arm", "lag", "units", nulls_last=True
+    both = counts.join(least, on=of_lag, how="left").join(
+        published, on=["task", "lag"], how="full", coalesce=True
     )
+    return both.sort(*of_lag, "units", nulls_last=True)
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Sequences to success against lag, ours filled and the paper's open; below, the share of seeds that
+    """Draw sequences to success against lag, ours filled and the paper's open; below, the share of seeds that
     latch a bit, by arm, and the least width that most seeds solve."""
     data = lines(rows)
-    picture = Figure(figsize=(7.2, 8.6))
-    above, middle, below = picture.subplots(
-        3, 1, sharex=True, height_ratios=[3, 1.2, 1], gridspec_kw={"hspace": 0.08}
-    )
+    shape: dict[str, Any] = {"height_ratios": [3, 1.2, 1], "gridspec_kw": {"hspace": 0.08}}
+    picture, (above, middle, below) = marks.panels((7.2, 8.6), 3, 1, sharex=True, **shape)
     for k, (task, name) in enumerate(NAMES.items()):
-        own = data.filter(task=task)
-        look: dict[str, Any] = {"color": COLOURS[k], "marker": MARKERS[k], "ms": 5, "lw": 1}
-        theirs = own.filter(pl.col("paper_sequences").is_not_null()).unique("lag", maintain_order=True)
-        theirs = theirs.sort("lag")
-        above.plot(
-            theirs["lag"], theirs["paper_sequences"], label=f"{name}, paper", mfc="white", ls="--", **look
-        )
-        _sequences(
-            above,
-            own.filter(arm="hold", units=CELLS[task]),
-            f"{name}, {CELLS[task]} units, {ARMS['hold']}",
-            **look,
-        )
-        widths = own.filter(pl.col("least").is_not_null(), arm="hold").unique("lag", maintain_order=True)
-        below.plot(widths["lag"] * 1.1 ** (k - 1), widths["least"], label=name, **look)
-    latch = data.filter(task="latch", units=CELLS["latch"])
-    for k, (arm, name) in enumerate(ARMS.items()):
-        own = latch.filter(arm=arm)
-        at = 0 if arm == "hold" else len(NAMES) + k - 1
-        look = {"color": COLOURS[at], "marker": MARKERS[at], "ms": 5, "lw": 1}
-        if arm in ("curriculum", "constant"):
-            _sequences(above, own, f"{NAMES['latch']}, 2 units, {name}", **look)
-        middle.plot(own["lag"], own["solved"] / own["seeds"], label=name, **look)
-    above.set(
-        xscale="log",
-        yscale="log",
-        ylabel="sequences to success",
-        title="Sequences and cells that a lag takes",
-    )
-    above.legend(frameon=False, fontsize=8)
+        _draw_task(above, below, data.filter(task=task), k, name)
+    _draw_arms(above, middle, data.filter(task="latch", units=CELLS["latch"]))
+    title = "Sequences and cells that a lag takes"
+    above.set(xscale="log", yscale="log", ylabel="sequences to success", title=title)
+    marks.legend(above)
     middle.set(ylabel="share that latch", ylim=(-0.08, 1.08))
-    middle.legend(frameon=False, fontsize=8, loc="lower right")
+    marks.legend(middle, loc="lower right")
     below.set(xlabel="lag (time steps)", ylabel="least units", ylim=(0, 4.9), yticks=[1, 2, 3, 4])
-    below.xaxis.set_major_locator(FixedLocator([5, 10, 25, 50, 100, 200, 500, 1000]))
-    below.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    below.xaxis.set_minor_locator(NullLocator())
+    marks.number_x(below, [5, 10, 25, 50, 100, 200, 500, 1000])
     for axes in (above, middle, below):
         axes.grid(color="#dddddd", lw=0.5)
-    seeds = data["seeds"].max() or 0
     caption = (
-        f"Above: median over {seeds} seeds of training steps times batch, where most are solved, from biases"
-        " that are told the lag or the same at all lags; open: experiments 2c, 4 and 6a of Hochreiter &"
-        " Schmidhuber (1997), at the lag as it is counted here. Learning rule, criterion and cell differ, so"
-        " compare slopes, not heights. Middle: share of seeds of 2 units. Below: the least width that more"
-        " than half of the seeds solve, of 1 to 4 (moved sideways a little to tell them apart)."
+        f"Above: median over {marks.greatest(data, 'seeds')} seeds of training steps times batch, where most"
+        " are solved, from biases that are told the lag or the same at all lags; open: experiments 2c, 4 and"
+        " 6a of Hochreiter & Schmidhuber (1997), at the lag as it is counted here. Learning rule, criterion"
+        " and cell differ, so compare slopes, not heights. Middle: share of seeds of 2 units. Below: the"
+        " least width that more than half of the seeds solve, of 1 to 4 (moved sideways a little to tell them"
+        " apart)."
     )
-    write_below(picture, textwrap.fill(caption, 120))
-    return Drawn(picture, data)
+    return marks.finish(picture, data, caption, 120)
 
 
-def _sequences(axes: Axes, own: pl.DataFrame, label: str, **look: Any) -> None:
-    """The sequences to success of nets of one width, where most are solved."""
+def _draw_task(above: Axes, below: Axes, own: pl.DataFrame, k: int, name: str) -> None:
+    look, units = marks.look(k, lw=1), [*CELLS.values()][k]
+    theirs = own.drop_nulls("paper_sequences").unique("lag", maintain_order=True).sort("lag")
+    above.plot(theirs["lag"], theirs["paper_sequences"], label=f"{name}, paper", mfc="white", ls="--", **look)
+    label = f"{name}, {units} units, {ARMS['hold']}"
+    _draw_sequences(above, own.filter(arm="hold", units=units), label, look)
+    widths = own.drop_nulls("least").filter(arm="hold").unique("lag", maintain_order=True)
+    below.plot(widths["lag"] * 1.1 ** (k - 1), widths["least"], label=name, **look)
+
+
+def _draw_arms(above: Axes, middle: Axes, latch: pl.DataFrame) -> None:
+    for k, (arm, name) in enumerate(ARMS.items()):
+        own = latch.filter(arm=arm)
+        look = marks.look(0 if arm == "hold" else len(NAMES) + k - 1, lw=1)
+        if arm in ("curriculum", "constant"):
+            _draw_sequences(above, own, f"{NAMES['latch']}, 2 units, {name}", look)
+        middle.plot(own["lag"], own["solved"] / own["seeds"], label=name, **look)
+
+
+def _draw_sequences(axes: Axes, own: pl.DataFrame, label: str, look: dict[str, Any]) -> None:
+    """Draw the sequences to success of nets of one width, where most are solved."""
     shown = own.filter(pl.col("sequences").is_finite())
     axes.plot(shown["lag"], shown["sequences"], label=label, **look)
 
 
-def _least(rows: pl.DataFrame, task: str, arm: str) -> dict[int, float]:
-    """The least width that most seeds solve, by lag; infinite where none of those tried is."""
-    own = lines(rows).filter(task=task, arm=arm).unique("lag", maintain_order=True)
-    return {
-        lag: math.inf if least is None else least for lag, least in own.select("lag", "least").iter_rows()
-    }
-
-
-def _in_words(widths: dict[int, float]) -> str:
-    return ", ".join(f"{width:g} at lag {lag}" for lag, width in sorted(widths.items()))
+def _least(rows: pl.DataFrame, arm: str) -> dict[int, float]:
+    """Return the least width with which most seeds latch a bit, by lag; infinite where none of those tried
+    is enough."""
+    own = lines(rows).filter(task="latch", arm=arm)
+    return least_widths(own, "lag", pl.col("units") == pl.col("least"))
 
 
 def _cells_of_a_latch(rows: pl.DataFrame) -> Finding:
-    widths, plain = _least(rows, "latch", "hold"), _least(rows, "latch", "Elman")
-    plain = {lag: width for lag, width in plain.items() if lag >= LONG}
+    widths, units = _least(rows, "hold"), CELLS["latch"]
+    plain = {lag: width for lag, width in _least(rows, "Elman").items() if lag >= HOLD}
     if len(widths) < 2 or not plain:
         return NOT_MEASURED
-    wider = sorted(lag for lag, width in plain.items() if width > CELLS["latch"])
-    text = f"units: {_in_words(widths)}; Elman nets fail at lags {', '.join(map(str, wider)) or 'none'}"
-    return Finding(text, max(widths.values()) <= CELLS["latch"] and len(wider) == len(plain))
+    wider = [lag for lag, width in plain.items() if width > units]
+    told = each(widths, "{own:g} at lag {name}", at_most(units), start="units: ", join=", ")
+    text = f"Elman nets fail at lags {', '.join(map(str, wider)) or 'none'}"
+    return all_of(told, Finding(text, len(wider) == len(plain)))
 
 
 def _growth(arm: str, rows: pl.DataFrame) -> Finding:
@@ -237,22 +210,16 @@ def _growth(arm: str, rows: pl.DataFrame) -> Finding:
     if math.isinf(few) or math.isinf(many):
         return Finding(text, False)
     power = math.log(many / few) / math.log(last / first)
-    rises = own["sequences"].n_unique() > 1 and _correlation(own) >= RISES
-    return Finding(f"{text}: as lag^{power:.2f}", rises and power <= SLOW)
-
-
-def _correlation(own: pl.DataFrame) -> float:
-    """Rank correlation of lag and sequences."""
-    return float(stats.spearmanr(own["lag"].to_numpy(), own["sequences"].to_numpy()).statistic)
+    rises = own["sequences"].n_unique() > 1
+    rises = rises and rank_correlation(own["lag"], own["sequences"]) >= CORRELATION
+    return Finding(f"{text}: as lag^{power:.2f}", rises and power <= POWER)
 
 
 def _at(rows: pl.DataFrame, task: str, units: int) -> Finding:
-    """Whether so many units solve the task at the paper's least lag, after how many sequences, and whether
-    Elman nets do not."""
-    lag = TABLES[task][0].lag
-    own = lines(rows).filter(task=task, lag=lag, units=units)
+    """Judge nets of so many units at the paper's least lag: most are solved, and most Elman nets are not."""
+    own = lines(rows).filter(task=task, lag=TABLES[task][0].lag, units=units)
     arms = {line["arm"]: line for line in own.to_dicts()}
-    if not {"hold", "Elman"} <= set(arms):
+    if not {"hold", "Elman"} <= arms.keys():
         return NOT_MEASURED
     line, plain = arms["hold"], arms["Elman"]
     text = (
@@ -268,7 +235,7 @@ PAPER = Paper(
     claims=(
         Claim(
             "one or two cells latch a bit at every lag, plain recurrent nets do not at long ones (here: most"
-            f" seeds, told the lag; Elman nets of 2 units, from lag {LONG} on)",
+            f" seeds, told the lag; Elman nets of 2 units, from lag {HOLD} on)",
             "2 cells at lags 50 to 1000; one would be sufficient; 0 % by BPTT or RTRL in experiment 2a, p ="
             " 100",
             "experiments 2a and 2c, table and text",
@@ -277,7 +244,7 @@ PAPER = Paper(
         Claim(
             "sequences to success grow, but slowly, with the lag (here: from a forget bias of 5 at all lags;"
             " medians at most as the lag's square root over a tenfold lag or more, rank correlation"
-            f" {RISES:g} or more)",
+            f" {CORRELATION:g} or more)",
             "30,000 to 49,000 from lag 50 to 1000: as lag^0.16",
             "experiment 2c, table",
             lambda rows: _growth("constant", rows),

@@ -16,129 +16,109 @@ at least 1 - N / (p + 1).
 """
 
 import math
-import textwrap
-from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import polars as pl
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from memcap.figures import Drawn
-from memcap.figures.style import write_below
-from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, knob
+from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, marks
+from memcap.papers.claims import each, knob
 
 TASK = "delay_line"
-RECALLED = 0.05  # mean squared error, of variance 1
+ERROR = 0.05  # mean squared, of variance 1, up to which a number is recalled
 BOTTOM, TOP = 0.225, 0.85  # of the panels, as shares of the figure
-ALONG = 0.9  # least correlation of reach and cells, of each kind of cell, where there is a border along n = p
+CORRELATION = 0.9  # least one of reach and cells, of each kind of cell, where there is a border along n = p
 NAMES = {"SimpleCell": "Elman", "GRUCell": "GRU", "lstm": "LSTM"}
 
 
 def errors(rows: pl.DataFrame) -> pl.DataFrame:
-    """Median error over the seeds, by cell, units (cells of a layer) and lag (position p); a net that
-    diverged counts as lost."""
-    reals = knob("reals") == "true"
-    return (
-        rows.filter((pl.col("task") == TASK) & reals & pl.col("cell").is_in(list(NAMES)))
-        .with_columns(pl.col("final").fill_null(math.inf))
-        .group_by("cell", "units", "lag")
-        .agg(pl.col("final").median().alias("error"), pl.len().alias("seeds"))
-        .with_columns(pl.col("cell").replace_strict(NAMES))
-        .sort("cell", "units", "lag")
-    )
+    """Return the median error over the seeds, by cell, units (cells of a layer) and lag (position p); a net
+    that diverged counts as lost."""
+    which = pl.col("task") == TASK, knob("reals") == "true", pl.col("cell").is_in(list(NAMES))
+    named = pl.col("cell").replace_strict(NAMES), pl.col("final").fill_null(math.inf)
+    by = "cell", "units", "lag"
+    own = rows.filter(*which).with_columns(*named).group_by(by)
+    return own.agg(pl.col("final").median().alias("error"), pl.len().alias("seeds")).sort(by)
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """A map of cells by position for each kind of cell, the error as colour and number."""
+    """Draw a map of cells by position for each kind of cell, the error as colour and number."""
     data = errors(rows)
     panels = list(data.group_by("cell", maintain_order=True))
     picture = Figure(figsize=(9.6, 4.2))
     picture.suptitle("Error of recalling a random number, by cells and position", y=0.98)
     for at, ((cell,), own) in enumerate(panels):
-        table = own.pivot("lag", index="units", values="error", sort_columns=False).sort("units")
-        lags = sorted(int(name) for name in table.columns if name != "units")
-        values = table.select(map(str, lags)).to_numpy().astype(float)
         axes = picture.add_subplot(1, len(panels), at + 1, xlabel="position p, steps back", title=cell)
-        image = axes.imshow(values, cmap="viridis_r", vmin=0, vmax=1, origin="lower", aspect="auto")
-        for row, column in np.ndindex(*values.shape):
-            colour = "white" if values[row, column] > 0.5 else "black"
-            text = f"{min(values[row, column], 9.99):.2f}".removeprefix("0")
-            axes.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
-        axes.set_xticks(range(len(lags)), [str(lag) for lag in lags])
-        axes.set_yticks(range(table.height), [str(units) for units in table["units"]])
-        axes.step(*_border(lags, table["units"].to_list()), where="post", color="red", lw=1.5)
+        image = _draw_map(axes, own)
         if at == 0:
             axes.set_ylabel("cells n")
         if at == len(panels) - 1:
             box = picture.add_axes((0.915, BOTTOM, 0.014, TOP - BOTTOM), label="colours")
             picture.colorbar(image, cax=box, label="mean squared error")
-    seeds = data["seeds"].max() or 0
     caption = (
         "Colours and numbers: mean squared error of the number of p steps before (variance 1; beyond 1 the"
-        f" colour is that of 1), median of up to {seeds} seeds. Above the red"
-        " line there are more cells than steps, n > p: enough for a linear net. After Illium et al. (2022)."
+        f" colour is that of 1), median of up to {marks.greatest(data, 'seeds')} seeds. Above the red line"
+        " there are more cells than steps, n > p: enough for a linear net. After Illium et al. (2022)."
     )
-    write_below(picture, textwrap.fill(caption, 170))
-    picture.subplots_adjust(left=0.06, right=0.9, bottom=BOTTOM, top=TOP, wspace=0.14)
-    return Drawn(picture, data)
+    margins = {"left": 0.06, "right": 0.9, "bottom": BOTTOM, "top": TOP, "wspace": 0.14}
+    return marks.finish(picture, data, caption, 170, **margins)
 
 
-def _border(lags: list[int], units: list[int]) -> tuple[list[float], list[float]]:
-    """The steps between the squares of n <= p and those of n > p."""
-    below = [sum(n <= lag for n in units) - 0.5 for lag in lags]
-    return [column - 0.5 for column in range(len(lags) + 1)], [*below, below[-1]]
+def _draw_map(axes: Axes, own: pl.DataFrame) -> Any:
+    """Draw the errors of a kind of cell, and the border between n <= p and n > p."""
+    lags, units = (own[column].unique().sort().to_list() for column in ("lag", "units"))
+    table = own.pivot("lag", index="units", values="error").sort("units")
+    values = table.select(map(str, lags)).to_numpy().astype(float)
+    image = axes.imshow(values, cmap="viridis_r", vmin=0, vmax=1, origin="lower", aspect="auto")
+    for row, column in np.ndindex(*values.shape):
+        colour = "white" if values[row, column] > 0.5 else "black"
+        text = f"{min(values[row, column], 9.99):.2f}".removeprefix("0")
+        axes.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
+    axes.set_xticks(range(len(lags)), map(str, lags))
+    axes.set_yticks(range(len(units)), map(str, units))
+    border = [sum(n <= lag for n in units) - 0.5 for lag in lags]
+    edges = np.arange(len(lags) + 1) - 0.5
+    axes.step(edges, [*border, border[-1]], where="post", color="red", lw=1.5)
+    return image
 
 
 def _reach(rows: pl.DataFrame) -> dict[str, dict[int, int]]:
-    """The farthest position up to which every one tried is recalled, by cell and units; 0: not even the
-    nearest."""
+    """Return the farthest position up to which every one tried is recalled, by cell and units; 0: not even
+    the nearest."""
+    data = errors(rows)
+    lost = pl.col("lag").filter(pl.col("error") > ERROR).min().fill_null(math.inf)
+    reach = pl.col("lag").filter(pl.col("lag") < lost).max().fill_null(0)
     by_cell: dict[str, dict[int, int]] = {}
-    for (cell, units), own in errors(rows).group_by("cell", "units", maintain_order=True):
-        reach = 0
-        for lag, error in own.sort("lag")["lag", "error"].iter_rows():
-            if error > RECALLED:
-                break
-            reach = lag
-        by_cell.setdefault(str(cell), {})[int(str(units))] = reach
+    for cell, units, far in data.group_by("cell", "units", maintain_order=True).agg(reach).iter_rows():
+        by_cell.setdefault(cell, {})[units] = far
     return by_cell
-
-
-def _in_words(reach: dict[str, dict[int, int]]) -> str:
-    """Cells that recall so far, in words."""
-    return "; ".join(
-        f"{cell} of {_listed(by_units)}: {_listed(by_units.values())} steps"
-        for cell, by_units in reach.items()
-    )
-
-
-def _listed(values: Iterable[int]) -> str:
-    return ", ".join(map(str, values))
 
 
 def _rises(rows: pl.DataFrame) -> Finding:
     reach = _reach(rows)
-    if not reach or any(len(by_units) < 2 for by_units in reach.values()):
+    if any(len(by_units) < 2 for by_units in reach.values()):
         return NOT_MEASURED
-    far = [list(by_units.values()) for by_units in reach.values()]
-    return Finding(_in_words(reach), all(steps == sorted(steps) and steps[-1] > steps[0] for steps in far))
+    far = {f"{cell} of {', '.join(map(str, own))}": [*own.values()] for cell, own in reach.items()}
+    return each(far, "{name}: {own} steps", lambda own: list(own) == sorted(own) and own[-1] > own[0])
 
 
 def _bounded(rows: pl.DataFrame) -> Finding:
     reach = _reach(rows)
-    beyond = [
-        (far - units, cell, units, far) for cell, by_units in reach.items() for units, far in by_units.items()
-    ]
+    beyond = [(far - units, cell, units, far) for cell, own in reach.items() for units, far in own.items()]
     if not beyond or max(errors(rows)["lag"].to_list()) <= min(units for _, _, units, _ in beyond):
         return NOT_MEASURED
     most, cell, units, far = max(beyond)
     if most > 0:
         return Finding(f"{cell} recalls {far} steps with {units}", False)
-    along = min(_correlation(by_units) for by_units in reach.values())
-    return Finding(f"none recalls more; correlations of at least {along:.2f}", along >= ALONG)
+    least = min(_correlation(own) for own in reach.values())
+    return Finding(f"none recalls more; correlations of at least {least:.2f}", least >= CORRELATION)
 
 
 def _correlation(by_units: dict[int, int]) -> float:
-    """Of reach and cells; 0 where the reach is the same for all."""
+    """Return the correlation of reach and cells; 0 where the reach is the same for all."""
     if len(set(by_units.values())) < 2:
         return 0.0
     return float(np.corrcoef(list(by_units), list(by_units.values()))[0, 1])
@@ -151,7 +131,7 @@ PAPER = Paper(
     cost="2 minutes on one core that some 15 jobs shared, compiling aside (120 members)",
     claims=(
         Claim(
-            f"more cells recall farther (here: an error of {RECALLED:g} or less; the reach never falls with"
+            f"more cells recall farther (here: an error of {ERROR:g} or less; the reach never falls with"
             " cells, and rises in all)",
             '"more cells increase the memory limit"',
             "conclusion",
@@ -159,7 +139,7 @@ PAPER = Paper(
         ),
         Claim(
             "Jaeger's memory capacity is the border of trained nets, too (here: none recalls more steps than"
-            f" it has cells, and steps correlate with cells at {ALONG:g} or more in each kind)",
+            f" it has cells, and steps correlate with cells at {CORRELATION:g} or more in each kind)",
             'a "discernible borderline" that "correlates with the MC" of Jaeger, in Elman, GRU and LSTM nets',
             "conclusion",
             _bounded,

@@ -16,38 +16,37 @@ cannot recall the number of L steps before with an error under 1 - N / (L + 1). 
 LSTMs also have two numbers a cell.
 """
 
-import textwrap
 from functools import cache
 from typing import Any
 
 import numpy as np
 import polars as pl
-from matplotlib.figure import Figure
 from scipy import signal
 
 from memcap.figures import Drawn
-from memcap.figures.style import colour_and_marker, write_below
-from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, knob
+from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, marks
+from memcap.papers.claims import compare, knob
 
 CELLS = (5, 10, 20, 50)
 RADIUS, STEPS, LAGS = 0.9, 20_000, 2_000
 NAMES = {"SimpleCell": "Elman", "lstm": "LSTM"}
-NEAR = 0.02  # of N: how far the sum of capacities may lie from it
-BELOW = 0.02  # how far an error may lie below the line, as the first steps have no older inputs
+SUMS = {"exact": "exact", "float64": "float64, QR", "float32": "float32, normal equations"}
+DISTANCE = 0.02  # as a share of N: how far the sum of capacities may lie from it
+SLACK = 0.02  # how far an error may lie below the line, as the first steps have no older inputs
+LOSS = 0.1  # the share of N that naive estimates miss
 
 
 def reservoir(cells: int) -> tuple[np.ndarray, np.ndarray]:
-    """A random linear net: recurrent (N, N) of the spectral radius, and input weights (N,)."""
+    """Draw a random linear net: recurrent (N, N) of the spectral radius, and input weights (N,)."""
     rng = np.random.default_rng(cells)
     recurrent = rng.standard_normal((cells, cells))
-    return recurrent * (RADIUS / float(np.max(np.abs(np.linalg.eigvals(recurrent))))), rng.standard_normal(
-        cells
-    )
+    scale = RADIUS / float(np.max(np.abs(np.linalg.eigvals(recurrent))))
+    return recurrent * scale, rng.standard_normal(cells)
 
 
 def capacities(recurrent: np.ndarray, lags: int = LAGS) -> np.ndarray:
-    """(lags,) exact MC_k for k = 0, 1, ... of a linear net whose states are independent; of its eigenvalues
-    only."""
+    """Compute (lags,) exact MC_k for k = 0, 1, ... of a linear net whose states are independent; of its
+    eigenvalues only."""
     curve, impulse = np.zeros(lags), np.eye(1, lags)[0].astype(complex)
     for pole in np.linalg.eigvals(recurrent):
         states = signal.lfilter([1], [1, -pole], impulse)
@@ -57,7 +56,8 @@ def capacities(recurrent: np.ndarray, lags: int = LAGS) -> np.ndarray:
 
 
 def estimates(recurrent: np.ndarray, inward: np.ndarray) -> tuple[float, float]:
-    """The sum over lags below 2 N + 20 from one run: by QR in float64, and by normal equations in float32."""
+    """Estimate the sum over lags below 2 N + 20 from one run: by QR in float64, and by normal equations in
+    float32."""
     cells, lags = len(inward), 2 * len(inward) + 20
     inputs = np.random.default_rng(0).standard_normal(STEPS)
     states, state = np.empty((STEPS, cells)), np.zeros(cells)
@@ -74,117 +74,85 @@ def estimates(recurrent: np.ndarray, inward: np.ndarray) -> tuple[float, float]:
 
 
 def _past(inputs: np.ndarray, lags: int) -> np.ndarray:
-    """(steps - lags, lags) the inputs of 0, 1, ... steps before."""
+    """Return (steps - lags, lags) the inputs of 0, 1, ... steps before."""
     return np.stack([inputs[lags - k : len(inputs) - k] for k in range(lags)], 1)
 
 
 @cache
 def reservoirs() -> pl.DataFrame:
-    """A line per reservoir: its cells, the exact sum of its capacities, and both estimates."""
+    """Return a line per reservoir: its cells, the exact sum of its capacities, and both estimates."""
     lines = []
     for cells in CELLS:
         recurrent, inward = reservoir(cells)
-        by_qr, by_normal = estimates(recurrent, inward)
-        lines.append(
-            {
-                "cells": cells,
-                "exact": float(capacities(recurrent).sum()),
-                "float64": by_qr,
-                "float32": by_normal,
-            }
-        )
-    return pl.DataFrame(lines)
+        lines.append((cells, float(capacities(recurrent).sum()), *estimates(recurrent, inward)))
+    return pl.DataFrame(lines, ["cells", *SUMS], orient="row")
 
 
 def errors(rows: pl.DataFrame) -> pl.DataFrame:
-    """Least and median error over the seeds, by cell, lag and units, with the bound of linear nets."""
-    reals = knob("reals") == "true"
-    return (
-        rows.filter((pl.col("task") == "delay_line") & reals & pl.col("cell").is_in(list(NAMES)))
-        .group_by("cell", "lag", "units")
-        .agg(
-            pl.col("final").min().alias("least"),
-            pl.col("final").median().alias("error"),
-            pl.len().alias("seeds"),
-        )
-        .with_columns(
-            (1 - pl.col("units") / (pl.col("lag") + 1)).clip(0).alias("bound"),
-            pl.col("cell").replace_strict(NAMES),
-        )
-        .sort("cell", "lag", "units")
-    )
+    """Return least and median error over the seeds, by cell, lag and units, with the bound of linear nets."""
+    which = pl.col("task") == "delay_line", knob("reals") == "true", pl.col("cell").is_in(list(NAMES))
+    final, by = pl.col("final"), ["cell", "lag", "units"]
+    scores = final.min().alias("least"), final.median().alias("error"), pl.len().alias("seeds")
+    bound = (1 - pl.col("units") / (pl.col("lag") + 1)).clip(0).alias("bound")
+    own = rows.filter(*which).group_by(by).agg(*scores)
+    return own.with_columns(bound, pl.col("cell").replace_strict(NAMES)).sort(by)
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Memory curves of linear reservoirs, the sums of their capacities, and errors of trained nets against
-    the bound."""
+    """Draw memory curves of linear reservoirs, the sums of their capacities, and errors of trained nets
+    against the bound."""
     sums, trained = reservoirs(), errors(rows)
-    picture = Figure(figsize=(10.8, 4.2))
-    curve, total, error = (picture.add_subplot(1, 3, k) for k in (1, 2, 3))
+    picture, (curve, total, error) = marks.panels((10.8, 4.2), 1, 3)
     for k, cells in enumerate(CELLS):
-        curve.plot(
-            capacities(reservoir(cells)[0])[:100], color=colour_and_marker(k)[0], lw=1.4, label=f"N = {cells}"
-        )
+        exact = capacities(reservoir(cells)[0])[:100]
+        curve.plot(exact, color=marks.look(k)["color"], lw=1.4, label=f"N = {cells}")
     curve.set(xlabel="delay k", ylabel="capacity $MC_k$ (exact)", title="random linear reservoirs")
-    total.plot(sums["cells"], sums["cells"], color="#bbbbbb", lw=6, alpha=0.6, label="N")
-    for k, (name, label) in enumerate(
-        {"exact": "exact", "float64": "float64, QR", "float32": "float32, normal equations"}.items()
-    ):
-        colour, marker = colour_and_marker(k)
-        total.plot(sums["cells"], sums[name], color=colour, marker=marker, ms=5, lw=1, label=label)
+    marks.theirs(total, sums["cells"], sums["cells"], lw=6, label="N")
+    for k, (name, label) in enumerate(SUMS.items()):
+        total.plot(sums["cells"], sums[name], label=label, **marks.look(k, lw=1))
     total.set(xlabel="cells N", ylabel="sum of capacities", title="their sum, and how it is missed")
     for k, ((cell, lag), own) in enumerate(trained.group_by("cell", "lag", maintain_order=True)):
-        colour, marker = colour_and_marker(k)
-        shape: dict[str, Any] = {"color": colour, "marker": marker, "ms": 5, "lw": 1}
-        error.plot(own["units"], own["least"], label=f"{cell}, lag {lag}", **shape)
+        error.plot(own["units"], own["least"], label=f"{cell}, lag {lag}", **marks.look(k, lw=1))
     for lag, style in zip(trained["lag"].unique().sort(), ("--", ":", "-."), strict=False):
         error.plot([0, lag + 1], [1, 0], color="grey", lw=1, ls=style, label=f"1 - N / {lag + 1}")
-    error.set(
-        xlabel="cells N", ylabel="mean squared error, best seed", title="one number, trained", ylim=(0, 1.02)
-    )
+    words = {"xlabel": "cells N", "ylabel": "mean squared error, best seed", "title": "one number, trained"}
+    error.set(ylim=(0, 1.02), **words)
     for axes in (curve, total, error):
-        axes.legend(frameon=False, fontsize=7)
-    seeds = trained["seeds"].max() or 0
+        marks.legend(axes, fontsize=7)
     caption = (
-        f"Left and middle: no training; spectral radius {RADIUS}, estimates from {STEPS:,} steps. Right:"
-        f" best of up to {seeds}"
-        " seeds; grey: a linear net's error is at least this. After Jaeger (2001)."
+        f"Left and middle: no training; spectral radius {RADIUS}, estimates from {STEPS:,} steps. Right: best"
+        f" of up to {marks.greatest(trained, 'seeds')} seeds; grey: a linear net's error is at least this."
+        " After Jaeger (2001)."
     )
-    write_below(picture, textwrap.fill(caption, 170))
-    picture.subplots_adjust(left=0.055, right=0.985, top=0.91, wspace=0.22)
-    return Drawn(picture, trained)
+    return marks.finish(picture, trained, caption, 170, left=0.055, right=0.985, top=0.91, wspace=0.22)
 
 
 def _sums_are_n(rows: pl.DataFrame) -> Finding:
-    if errors(rows).is_empty():
-        return NOT_MEASURED
-    sums = list(reservoirs()["cells", "float64"].iter_rows())
-    text = ", ".join(f"{total:.1f} for N = {cells}" for cells, total in sums)
-    return Finding(text, all(abs(total / cells - 1) <= NEAR for cells, total in sums))
+    sums: dict[int, Any] = {}
+    if not errors(rows).is_empty():
+        sums = {cells: (total, cells) for cells, total in reservoirs()["cells", "float64"].iter_rows()}
+    words = "{a:.1f} for N = {name}"
+    return compare(sums, words, lambda total, cells: abs(total / cells - 1) <= DISTANCE, join=", ")
 
 
 def _float32_misses(rows: pl.DataFrame) -> Finding:
     if errors(rows).is_empty():
         return NOT_MEASURED
-    last = reservoirs().row(-1, named=True)
-    lost = 1 - last["float32"] / last["cells"]
-    much = "more" if lost > 0.1 else "less"  # how much more is another BLAS's
-    text = f"of {last['cells']} {much} than 10 % are lost in float32; {last['float64']:.1f} by QR in float64"
-    return Finding(text, lost > 0.1 and abs(last["float64"] / last["cells"] - 1) <= NEAR)
+    cells, _, by_qr, by_normal = reservoirs().row(-1)
+    lost = 1 - by_normal / cells
+    much = "more" if lost > LOSS else "less"  # how much more is another BLAS's
+    text = f"of {cells} {much} than 10 % are lost in float32; {by_qr:.1f} by QR in float64"
+    return Finding(text, lost > LOSS and abs(by_qr / cells - 1) <= DISTANCE)
 
 
 def _above_the_line(cell: str, rows: pl.DataFrame) -> Finding:
-    own = errors(rows).filter((pl.col("cell") == cell) & (pl.col("bound") > 0))
+    own = errors(rows).filter(pl.col("bound") > 0, cell=cell)
     if own.is_empty():
         return NOT_MEASURED
-    nearest = (
-        own.with_columns((pl.col("least") - pl.col("bound")).alias("over")).sort("over").row(0, named=True)
-    )
-    text = (
-        f"{nearest['least']:.2f} at lag {nearest['lag']} with {nearest['units']}, where linear nets have"
-        f" {nearest['bound']:.2f}"
-    )
-    return Finding(f"nearest: {text}", nearest["over"] >= -BELOW)
+    over = (pl.col("least") - pl.col("bound")).alias("over")
+    nearest = own.with_columns(over).sort("over").row(0, named=True)
+    text = "nearest: {least:.2f} at lag {lag} with {units}, where linear nets have {bound:.2f}"
+    return Finding(text.format(**nearest), nearest["over"] >= -SLACK)
 
 
 PAPER = Paper(
@@ -194,28 +162,28 @@ PAPER = Paper(
     claims=(
         Claim(
             "the capacities of a linear net with independent states add up to N (here: within"
-            f" {NEAR:.0%}, from the states by QR)",
+            f" {DISTANCE:.0%}, from the states by QR)",
             "at most N, and N for linear nets",
             "summaries of the report",
             _sums_are_n,
         ),
         Claim(
             "naive estimates miss it (here: float32 normal equations by over 10 % at N = 50; QR in float64"
-            f" within {NEAR:.0%})",
+            f" within {DISTANCE:.0%})",
             "numerical estimates often contradict the theory",
             "Ballarin et al., abstract",
             _float32_misses,
         ),
         Claim(
             "trained Elman nets recall no number better than linear nets could (error at least 1 - N / (L"
-            f" + 1) - {BELOW:g})",
+            f" + 1) - {SLACK:g})",
             "at most N, for any net that is read linearly; the bound of one delay is ours",
             "summaries of the report",
             lambda rows: _above_the_line("Elman", rows),
             whose="ours",
         ),
         Claim(
-            f"nor do LSTMs (error at least 1 - N / (L + 1) - {BELOW:g})",
+            f"nor do LSTMs (error at least 1 - N / (L + 1) - {SLACK:g})",
             "the same",
             "summaries of the report",
             lambda rows: _above_the_line("LSTM", rows),

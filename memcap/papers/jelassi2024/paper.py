@@ -23,17 +23,17 @@ strings with a key; and 26 letters.
 """
 
 import math
-import textwrap
 
 import numpy as np
 import polars as pl
-from matplotlib.figure import Figure
+from matplotlib.axes import Axes
 
 from memcap.figures import Drawn
-from memcap.figures.style import COLOURS, MARKERS, write_below
-from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, knob
+from memcap.papers import Claim, Finding, Paper, marks
+from memcap.papers.claims import all_of, at_least, below, compare, each, knob, least_widths, pick
 
 VECTOR = {"linear": "linear", "LRU": "LRU", "GRUCell": "GRU", "lstm": "LSTM"}
+LINEAR, GATED = {"linear": "linear", "LRU": "LRU"}, {"GRUCell": "GRU", "lstm": "LSTM"}
 MATRIX = {"gla": "GLA", "delta_net": "DeltaNet"}
 USUAL = "forget_bias"  # start of the LSTMs that differ from the others in it alone
 BITS = 32  # of a number
@@ -51,8 +51,9 @@ WIDTH = 40  # numbers of the LSTMs of two starts
 
 
 def curves(rows: pl.DataFrame) -> pl.DataFrame:
-    """Each width of a cell: symbols, items, cell, whether an LSTM from the usual start, numbers of its state;
-    bits of a string; share of strings right, of all its nets, and the least and greatest of a net; nets."""
+    """Return each width of a cell: symbols, items, cell, whether an LSTM from the usual start, numbers of its
+    state; bits of a string; share of strings right, of all its nets, and the least and greatest of a net;
+    nets."""
     own = rows.filter(
         pl.col("task") == "copy",
         pl.col("lag") == 1,
@@ -60,181 +61,133 @@ def curves(rows: pl.DataFrame) -> pl.DataFrame:
         pl.col("whole_at_lengths").is_not_null(),
     )
     whole = pl.col("whole_at_lengths").str.json_path_match("$[0]").cast(pl.Float64).fill_null(0.0)
-    named = own.with_columns(
-        knob("symbols").cast(pl.Int64),
-        knob("items").cast(pl.Int64),
-        (pl.col("init") == USUAL).alias("usual"),
-        pl.col("carry_numbers").alias("numbers"),
-        whole.alias("whole"),
-    )
-    scores = pl.col("whole").mean(), pl.col("whole").min().alias("least"), pl.col("whole").max().alias("most")
-    return (
-        named.group_by(*WHICH, "numbers")
-        .agg(*scores, pl.len().alias("nets"))
-        .with_columns((pl.col("items") * pl.col("symbols").log(2)).alias("bits"))
-        .sort(*WHICH, "numbers")
-    )
+    usual, numbers = (pl.col("init") == USUAL).alias("usual"), pl.col("carry_numbers").alias("numbers")
+    knobs = [knob(name, pl.Int64) for name in STRING]
+    nets = own.with_columns(*knobs, usual, numbers, whole.alias("whole")).group_by(*WHICH, "numbers")
+    share = pl.col("whole")
+    extremes = share.min().alias("least"), share.max().alias("most")
+    widths = nets.agg(share.mean(), *extremes, pl.len().alias("nets"))
+    bits = (pl.col("items") * pl.col("symbols").log(2)).alias("bits")
+    return widths.with_columns(bits).sort(*WHICH, "numbers")
 
 
 def fewest(data: pl.DataFrame) -> dict[tuple[int, int, str], float]:
-    """By symbols, items and cell: the fewest numbers of state of `curves` that copy half of the strings;
-    infinite where none do. Without the LSTMs from the usual start."""
-    own = data.filter(~pl.col("usual"))
-    numbers = pl.col("numbers").filter(pl.col("whole") >= HALF).min().cast(pl.Float64).fill_null(math.inf)
-    found = own.group_by(*STRING, "cell").agg(numbers)
-    return {(symbols, items, cell): each for symbols, items, cell, each in found.iter_rows()}
+    """Return, by symbols, items and cell, the fewest numbers of state of `curves` that copy half of the
+    strings; infinite where none do. Without the LSTMs from the usual start."""
+    return least_widths(data.filter(usual=False), [*STRING, "cell"], pl.col("whole") >= HALF, "numbers")
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Bits of the smallest state that copies half of the strings against bits of a string; and the share of
-    strings right against numbers of state per symbol, at one length."""
+    """Draw bits of the smallest state that copies half of the strings against bits of a string; and the share
+    of strings right against numbers of state per symbol, at one length."""
     data = curves(rows)
-    smallest = fewest(data)
-    picture = Figure(figsize=(9, 4.2))
-    left, right = picture.subplots(1, 2)
+    picture, (left, right) = marks.panels((9, 4.2), 1, 2)
     for k, (cell, name) in enumerate((VECTOR | MATRIX).items()):
-        look = {"color": COLOURS[k], "marker": MARKERS[k], "ms": 5, "lw": 1.1}
-        for symbols, style in (
-            (SYMBOLS, {"label": "_cell"}),
-            (MANY, {"ls": "", "mfc": "w", "label": "_many"}),
-        ):
-            items = sorted(k for d, k, c in smallest if (d, c) == (symbols, cell))
-            beside = 1.04 ** (k - 2) * (1.12 if symbols == MANY else 1)  # marks stand beside each other
-            bits = [each * math.log2(symbols) * beside for each in items]
-            states = [BITS * smallest[symbols, each, cell] for each in items]
-            left.plot(bits, states, **look | style)
-        for usual in (False, True):
+        _draw_fewest(left, fewest(data), cell, k)
+        for usual, style in ((False, {}), (True, {"ls": ":", "mfc": "w"})):
             own = data.filter(cell=cell, usual=usual, symbols=SYMBOLS, items=MIDDLE)
-            style = {"ls": ":", "mfc": "w", "label": f"{name}, forget bias 1"} if usual else {"label": name}
+            look = marks.look(k, lw=1.1, label=f"{name}, forget bias 1" if usual else name, **style)
             if own.height:
-                right.plot(own["numbers"] / MIDDLE, own["whole"], **look | style)
-    ends = np.array([9.0, 130.0])
-    left.plot(
-        ends, BITS / math.log2(SYMBOLS) * ends, color="grey", lw=1, ls="--", label="a number a symbol of 8"
-    )
-    left.plot(ends, ends, color="grey", lw=1, label="as many bits as the string")
-    right.axhline(HALF, color="grey", lw=0.8, ls=":")
+                right.plot(own["numbers"] / MIDDLE, own["whole"], **look)
+    ends, grey = np.array([9.0, 130.0]), {"color": "grey", "lw": 1}
+    left.plot(ends, BITS / math.log2(SYMBOLS) * ends, ls="--", label="a number a symbol of 8", **grey)
+    left.plot(ends, ends, label="as many bits as the string", **grey)
+    marks.level(right, HALF)
     left.set(xscale="log", yscale="log", xlabel="bits of a string", ylabel="bits of state", ylim=(8, 10_000))
-    right.set(
-        xscale="log",
-        xlabel="numbers of state per symbol",
-        ylabel="share of strings right",
-        ylim=(-0.03, 1.03),
-    )
-    for axes, ticks in ((left, (12, 24, 48, 96)), (right, (0.5, 1, 2, 4, 8, 16, 32))):
-        axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-        axes.set_xticks([], minor=True)
+    right.set(xscale="log", xlabel="numbers of state per symbol", ylim=(-0.03, 1.03))
+    right.set_ylabel("share of strings right")
+    marks.number_x(left, (12, 24, 48, 96))
+    marks.number_x(right, (0.5, 1, 2, 4, 8, 16, 32))
     left.set_title("half of the strings right", fontsize=10)
     right.set_title(f"{MIDDLE} symbols of {SYMBOLS}", fontsize=10)
-    left.legend(frameon=False, fontsize=8, loc="upper left")
-    right.legend(frameon=False, fontsize=8)
+    marks.legend(left, loc="upper left")
+    marks.legend(right)
     caption = (
         f"Left, in the colours of the right: 4 to 32 symbols of {SYMBOLS}; open, 4 of {MANY}; no mark where"
         " no width has half of the strings right. Nets of one layer after at most"
-        f" {rows['budget'].max() or 0:,} training steps, {data['nets'].min() or 0} or"
-        f" {data['nets'].max() or 0} a width. After Jelassi et al. (2024), whose figures were not read."
+        f" {marks.greatest(rows, 'budget'):,} training steps, {data['nets'].min() or 0} or"
+        f" {marks.greatest(data, 'nets')} a width. After Jelassi et al. (2024), whose figures were not read."
     )
-    write_below(picture, textwrap.fill(caption, 145))
-    picture.subplots_adjust(left=0.08, right=0.98, top=0.93, wspace=0.2)
-    return Drawn(picture, data)
+    return marks.finish(picture, data, caption, 145, left=0.08, right=0.98, top=0.93, wspace=0.2)
 
 
-def _of(smallest: dict[tuple[int, int, str], float], *strings: tuple[int, int, str]) -> list[float] | None:
-    """Of `fewest`, those of these symbols, items and cells; None where one was not trained."""
-    return [smallest[each] for each in strings] if smallest.keys() >= {*strings} else None
+def _draw_fewest(axes: Axes, smallest: dict[tuple[int, int, str], float], cell: str, k: int) -> None:
+    """Draw the smallest states of a cell; those of many symbols open, and beside the others."""
+    for symbols, more in ((SYMBOLS, {"label": "_cell"}), (MANY, {"ls": "", "mfc": "w", "label": "_many"})):
+        items = sorted(items for d, items, c in smallest if (d, c) == (symbols, cell))
+        beside = 1.04 ** (k - 2) * (1.12 if symbols == MANY else 1)
+        bits = [each * math.log2(symbols) * beside for each in items]
+        axes.plot(bits, [BITS * smallest[symbols, n, cell] for n in items], **marks.look(k, lw=1.1, **more))
 
 
-def _listed(numbers: list[float]) -> str:
-    return ", ".join("none" if math.isinf(each) else f"{each:g}" for each in numbers)
+def _of(smallest: dict[tuple[int, int, str], float], *strings: tuple[int, int, str]) -> list[float]:
+    """Return the `fewest` of these symbols, items and cells; none where one was not trained."""
+    return [smallest[each] for each in strings] if smallest.keys() >= {*strings} else []
 
 
 def _bound(rows: pl.DataFrame) -> Finding:
-    """Whether all nets whose state has fewer bits than a string less one have most strings wrong."""
+    """Judge all nets whose state has fewer bits than a string less one."""
     own = curves(rows).filter(BITS * pl.col("numbers") < pl.col("bits") - 1)
-    if own.is_empty():
-        return NOT_MEASURED
-    most = max(own["most"])
-    return Finding(f"at most {most:.3f} of the strings right, in {own['nets'].sum()} nets", most < HALF)
+    words = f"at most {{own.most:.3f}} of the strings right, in {own['nets'].sum()} nets"
+    return each({"": own["most"].to_list()}, words, below(HALF))
 
 
 def _long(rows: pl.DataFrame) -> Finding:
-    """Whether no GRU and no LSTM has half of the longest strings right, where linear nets and LRUs have."""
     own = curves(rows).filter(symbols=SYMBOLS, items=LONGEST)
-    shares = {cell: own.filter(cell=cell)["most"].to_list() for cell in VECTOR}
-    if not all(shares.values()):
-        return NOT_MEASURED
-    text = ", ".join(f"{VECTOR[cell]} {max(each):.2f}" for cell, each in shares.items())
-    holds = all((max(each) >= HALF) == (cell in ("linear", "LRU")) for cell, each in shares.items())
-    return Finding(f"best nets: {text}", holds)
+    linear, gated = (pick(own, "most", "cell", cells) for cells in (LINEAR, GATED))
+    words = "{name} {own.most:.2f}"
+    can = each(linear, words, lambda shares: max(shares) >= HALF, start="best nets: ", join=", ")
+    return all_of(can, each(gated, words, below(HALF), join=", "), join=", ")
 
 
 def _length(rows: pl.DataFrame) -> Finding:
-    """Whether the fewest numbers of each cell grow in proportion to the symbols of a string."""
-    smallest, texts, holds = fewest(curves(rows)), [], True
+    """Judge the slope of the fewest numbers of each cell over the length of a string."""
+    smallest, slopes = fewest(curves(rows)), {}
     for cell, lengths in LENGTHS.items():
-        numbers = _of(smallest, *((SYMBOLS, items, cell) for items in lengths))
-        if numbers is None:
-            return NOT_MEASURED
-        slope = math.nan
-        if math.isfinite(max(numbers)):
+        numbers, slope = _of(smallest, *((SYMBOLS, items, cell) for items in lengths)), math.nan
+        if math.isfinite(max(numbers, default=math.inf)):
             slope = float(np.polyfit(np.log(lengths), np.log(numbers), 1)[0])
-        texts.append(f"{VECTOR[cell]} {slope:.2f} ({_listed(numbers)})")
-        holds &= abs(slope - SLOPE) <= NEAR
-    return Finding("; ".join(texts), holds)
+        slopes[VECTOR[cell]] = slope, numbers
+    return compare(slopes, "{name} {a:.2f} ({b:g})", lambda slope, _: abs(slope - SLOPE) <= NEAR)
 
 
 def _alphabet(rows: pl.DataFrame) -> Finding:
-    """Whether each cell needs fewer numbers for few symbols of many than for many of few, of as many bits."""
-    smallest, texts, holds = fewest(curves(rows)), [], True
+    """Compare few symbols of many with many of few, of as many bits."""
+    smallest, pairs = fewest(curves(rows)), {}
     for cell, name in VECTOR.items():
-        both = _of(smallest, (MANY, SHORT, cell), (SYMBOLS, MIDDLE, cell))
-        if both is None:
-            return NOT_MEASURED
-        few, many = both
-        texts.append(f"{name} {_listed([few])} against {_listed([many])}")
-        holds &= few < many
-    return Finding(", ".join(texts), holds)
+        pairs[name] = _of(smallest, (MANY, SHORT, cell)), _of(smallest, (SYMBOLS, MIDDLE, cell))
+    return compare(pairs, "{name} {a:g} against {b:g}", lambda few, many: few < many, join=", ")
 
 
 def _overhead(rows: pl.DataFrame) -> Finding:
-    """Whether each cell needs several bits of state for a bit of the string, at all lengths."""
-    smallest, least = fewest(curves(rows)), {}
-    for cell, name in VECTOR.items():
-        own = [BITS * n / (k * math.log2(d)) for (d, k, c), n in smallest.items() if c == cell]
-        if not own:
-            return NOT_MEASURED
-        least[name] = min(own)
-    text = ", ".join(f"{name} {each:.1f}" for name, each in least.items())
-    return Finding(f"at least {text}", min(least.values()) >= OVERHEAD)
+    """Judge the bits of state for a bit of the string, at all lengths."""
+    smallest = fewest(curves(rows))
+    ratios = {
+        name: [BITS * n / (k * math.log2(d)) for (d, k, c), n in smallest.items() if c == cell]
+        for cell, name in VECTOR.items()
+    }
+    return each(ratios, "{name} {own.least:.1f}", at_least(OVERHEAD), start="at least ", join=", ")
 
 
 def _start(rows: pl.DataFrame) -> Finding:
-    """Whether each LSTM has half of the strings right from open gates, and none from forget bias 1."""
     own = curves(rows).filter(cell="lstm", symbols=SYMBOLS, items=MIDDLE, numbers=WIDTH)
-    shares = {usual: (least, most) for usual, least, most in own.select("usual", "least", "most").iter_rows()}
-    if len(shares) < 2:
-        return NOT_MEASURED
-    spans = {usual: f"{least:.2f} to {most:.2f}" for usual, (least, most) in shares.items()}
-    text = f"{spans[False]} from open gates, {spans[True]} from forget bias 1"
-    return Finding(text, shares[True][1] < HALF <= shares[False][0])
+    gates, usual = (own.filter(usual=usual).select("least", "most").rows() for usual in (False, True))
+    span = "{own.least:.2f} to {own.most:.2f} from {name}"
+    copies = each({"open gates": [*sum(gates, ())]}, span, at_least(HALF))
+    return all_of(copies, each({"forget bias 1": [*sum(usual, ())]}, span, below(HALF)), join=", ")
 
 
 def _matrix(rows: pl.DataFrame) -> Finding:
-    """Whether cells with a matrix need several times the numbers of the others for short strings, and have
-    not half of those of twice the length right at any width."""
+    """Compare cells with a matrix and the others at short strings, and judge the former at twice the
+    length."""
     data = curves(rows)
-    smallest = fewest(data)
-    vectors, matrices = (
-        _of(smallest, *((SYMBOLS, SHORT, cell) for cell in cells)) for cells in (VECTOR, MATRIX)
-    )
-    longer = data.filter(symbols=SYMBOLS, items=MIDDLE)
-    shares = {name: longer.filter(cell=cell)["most"].to_list() for cell, name in MATRIX.items()}
-    if vectors is None or matrices is None or not all(shares.values()):
-        return NOT_MEASURED
-    most = ", ".join(f"{name} {max(each):.2f}" for name, each in shares.items())
-    text = f"{SHORT} symbols: {_listed(matrices)} against {_listed(vectors)}; best at {MIDDLE}: {most}"
-    holds = min(matrices) >= TIMES * max(vectors) and max(map(max, shares.values())) < HALF
-    return Finding(text, holds)
+    strings = ([(SYMBOLS, SHORT, cell) for cell in cells] for cells in (MATRIX, VECTOR))
+    numbers = [_of(fewest(data), *each) for each in strings]
+    words = f"{SHORT} symbols: {{a:g}} against {{b:g}}"
+    dear = compare({"": numbers}, words, lambda a, b: min(a) >= TIMES * max(b))
+    longer = pick(data.filter(symbols=SYMBOLS, items=MIDDLE), "most", "cell", MATRIX)
+    start = f"best at {MIDDLE}: "
+    return all_of(dear, each(longer, "{name} {own.most:.2f}", below(HALF), start=start, join=", "))
 
 
 NOTES = "second-hand: notes of others"

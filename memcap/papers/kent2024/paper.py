@@ -19,41 +19,39 @@ the four GRUs of four units have.
 
 import math
 import operator
-import textwrap
 
 import polars as pl
-from matplotlib.figure import Figure
-from scipy import stats
+from matplotlib.axes import Axes
 
 from memcap.figures import Drawn
-from memcap.figures.style import COLOURS, MARKERS, write_below
-from memcap.papers import NOT_MEASURED, Claim, Finding, Paper
+from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, marks
+from memcap.papers.claims import all_of, at_least, at_most, compare, each, group, rank_correlation, share_of
 
-CELLS = {"OptimizedLSTMCell": "LSTM", "GRUCell": "GRU", "SimpleCell": "tanh RNN"}
+LSTM = "OptimizedLSTMCell"
+CELLS = {LSTM: "LSTM", "GRUCell": "GRU", "SimpleCell": "tanh RNN"}
 LONGEST = 50  # the paper's longest lag
 FEW = 4  # units
 SHARE = 0.75  # of the seeds
-RISES = 0.5  # least rank correlation that is called growth
+CORRELATION = 0.5  # least rank correlation that is called growth
 
 
 def nets(rows: pl.DataFrame) -> pl.DataFrame:
-    """Each net: cell, units, budget, lag, seed; training steps until it had learnt the lag, null where it
-    had not."""
-    return (
-        rows.filter(pl.col("task") == "square_wave", pl.col("cell").is_in([*CELLS]))
-        .select("cell", "units", "budget", "lag", "seed", pl.col("steps_to_solve").alias("steps"))
-        .sort("cell", "units", "budget", "lag", "seed")
-    )
+    """Return each net: cell, units, budget, lag, seed; training steps until it had learnt the lag, null where
+    it had not."""
+    own = rows.filter(pl.col("task") == "square_wave", pl.col("cell").is_in([*CELLS]))
+    by = "cell", "units", "budget", "lag", "seed"
+    return own.select(*by, pl.col("steps_to_solve").alias("steps")).sort(by)
 
 
-def with_most_steps(data: pl.DataFrame) -> pl.DataFrame:
-    """Of `nets`, those of the largest budget."""
-    return data.filter(pl.col("budget") == pl.col("budget").max())
+def with_most_steps(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the `nets` of the largest budget, and `learnt`."""
+    most = nets(rows).filter(pl.col("budget") == pl.col("budget").max())
+    return most.with_columns(pl.col("steps").is_not_null().alias("learnt"))
 
 
 def reach(data: pl.DataFrame) -> dict[int, float]:
-    """Of `nets` of one cell, by width: the median over the seeds of the longest lag learnt before the first
-    that is not; 0: none."""
+    """Return, of `nets` of one cell by width, the median over the seeds of the longest lag learnt before the
+    first that is not; 0: none."""
     first_not = pl.col("lag").filter(pl.col("steps").is_null()).min().fill_null(math.inf)
     longest = pl.col("lag").filter(pl.col("lag") < first_not).max().fill_null(0)
     of_seeds = data.group_by("units", "seed").agg(longest)
@@ -61,122 +59,102 @@ def reach(data: pl.DataFrame) -> dict[int, float]:
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Training steps to learn a lag, a mark per net, a panel per width; on the right the share of nets of
-    four units that learn it, by budget."""
-    data = nets(rows)
-    most = with_most_steps(data)
-    widths, budget = most["units"].unique().sort().to_list(), max(most["budget"].to_list(), default=1)
-    picture = Figure(figsize=(11, 4.2))
-    *panels, right = picture.subplots(1, len(widths) + 1)
+    """Draw training steps to learn a lag, a mark per net, a panel per width; on the right the share of nets
+    of four units that learn it, by budget."""
+    data, most = nets(rows), with_most_steps(rows)
+    widths, budget = most["units"].unique().sort().to_list(), marks.greatest(most, "budget") or 1
+    picture, (panels,) = marks.panels((11, 4.2), 1, len(widths) + 1, squeeze=False)
+    *panels, right = panels
     for k, (cell, name) in enumerate(CELLS.items()):
         beside = 1.12 ** (k - 1)  # marks of cells stand beside each other
-        look = {"color": COLOURS[k], "marker": MARKERS[k], "ms": 5, "alpha": 0.75}
         for axes, units in zip(panels, widths, strict=True):
-            own = most.filter(pl.col("cell") == cell, pl.col("units") == units)
-            learnt, not_learnt = own.drop_nulls("steps"), own.filter(pl.col("steps").is_null())
-            axes.plot(learnt["lag"] * beside, learnt["steps"], ls="", label=name, **look)
-            above = budget * 1.25 ** (1 + 4 * k / len(CELLS) + not_learnt["seed"] / 4)
-            axes.plot(not_learnt["lag"] * beside, above, ls="", mfc="none", **look)
-        for own in data.filter(pl.col("cell") == cell, pl.col("units") == FEW).partition_by("budget"):
+            _draw_nets(axes, most.filter(cell=cell, units=units), k, budget)
+        for own in data.filter(cell=cell, units=FEW).partition_by("budget"):
             shares = own.group_by("lag").agg(pl.col("steps").is_not_null().mean()).sort("lag")
-            style = {"ls": "-", "mfc": COLOURS[k]} if own["budget"][0] == budget else {"ls": ":", "mfc": "w"}
-            label = f"{name}, {own['budget'][0]:,} steps"
-            right.plot(shares["lag"] * beside, shares["steps"], lw=1, label=label, **style, **look)
+            look = marks.look(k, lw=1, alpha=0.75, label=f"{name}, {own['budget'][0]:,} steps")
+            if own["budget"][0] < budget:
+                look |= {"ls": ":", "mfc": "w"}
+            right.plot(shares["lag"] * beside, shares["steps"], **look)
     for axes, units in zip(panels, widths, strict=True):
-        axes.axhline(budget, color="grey", lw=0.8, ls="--")
+        marks.level(axes, budget, ls="--")
         axes.set(title=f"{units} unit{'s' * (units > 1)}", yscale="log", ylim=(100, 3.5 * budget))
-        if axes is not panels[0]:
-            axes.tick_params(labelleft=False)
+        axes.tick_params(labelleft=axes is panels[0])
     for axes in (*panels, right):
-        lags = data["lag"].unique().sort().to_list()
         axes.axvline(LONGEST, color="grey", lw=0.8, ls=":")
         axes.set(xscale="log", xlim=(3.5, 145), xlabel="lag")
-        axes.set_xticks(lags, [str(lag) for lag in lags])
-        axes.set_xticks([], minor=True)
+        marks.number_x(axes, data["lag"].unique().sort())
     if panels:
         panels[0].set_ylabel("training steps to learn it")
-        panels[-1].legend(frameon=False, fontsize=8, loc="lower right")
+        marks.legend(panels[-1], loc="lower right")
     right.set(title=f"{FEW} units: share that learns it", ylim=(-0.04, 1.04))
     if right.get_legend_handles_labels()[0]:  # none in rows without nets of four units
-        right.legend(frameon=False, fontsize=7)
+        marks.legend(right, fontsize=7)
     caption = (
         "A mark is a net of one layer; open, above the dashed line: not learnt in so many steps. Dotted: 50,"
         " the longest lag of Kent & Murray (2024), by a GRU of six layers of 120 units."
     )
-    write_below(picture, textwrap.fill(caption, 165))
-    picture.subplots_adjust(left=0.07, right=0.99, top=0.92, wspace=0.17)
-    return Drawn(picture, data)
+    return marks.finish(picture, data, caption, 165, left=0.07, right=0.99, top=0.92, wspace=0.17)
+
+
+def _draw_nets(axes: Axes, own: pl.DataFrame, k: int, budget: int) -> None:
+    """Draw nets at the steps that they took to learn; open, above the budget, those that did not."""
+    look, beside = marks.look(k, ls="", alpha=0.75), 1.12 ** (k - 1)
+    taken, never = own.filter("learnt"), own.filter(~pl.col("learnt"))
+    axes.plot(taken["lag"] * beside, taken["steps"], label=[*CELLS.values()][k], **look)
+    above = budget * 1.25 ** (1 + 4 * k / len(CELLS) + never["seed"] / 4)
+    axes.plot(never["lag"] * beside, above, mfc="none", **look)
 
 
 def _beyond(rows: pl.DataFrame) -> Finding:
-    """Whether no net has learnt a lag beyond the paper's longest."""
-    own = with_most_steps(nets(rows)).filter(pl.col("lag") > LONGEST)
-    if own.is_empty():
-        return NOT_MEASURED
-    counts = own.group_by("lag", "cell", "units").agg(pl.col("steps").count(), pl.len()).sort(pl.all())
-    texts = [
-        f"lag {lag}, {CELLS[cell]}, {units} units: {learnt} of {number}"
-        for lag, cell, units, learnt, number in counts.iter_rows()
-    ]
-    return Finding("; ".join(texts), own["steps"].null_count() == own.height)
+    own = with_most_steps(rows).filter(pl.col("lag") > LONGEST).sort("lag", "cell", "units")
+    named = own.with_columns(pl.col("cell").replace(CELLS))
+    learnt = group(named, "learnt", "lag {lag}, {cell}, {units} units")
+    return each(learnt, "{name}: {own.total} of {own.number}", at_most(0))
 
 
 def _best(rows: pl.DataFrame) -> Finding:
-    """Whether the GRU goes at least as far as the LSTM, and further than the tanh RNN, at every width above
-    1, of the lags and widths that both were trained at."""
-    data = with_most_steps(nets(rows)).filter(pl.col("units") > 1)
-    gru, texts, holds = data.filter(pl.col("cell") == "GRUCell"), [], True
-    for cell, compare in (("OptimizedLSTMCell", operator.ge), ("SimpleCell", operator.gt)):
-        other = data.filter(pl.col("cell") == cell)
-        ours, theirs = (
-            reach(own.join(to, ["lag", "units"], "semi")) for own, to in ((gru, other), (other, gru))
-        )
-        if not ours:
-            return NOT_MEASURED
-        medians = [f"{lag:g} against {theirs[units]:g} at {units} units" for units, lag in ours.items()]
-        texts.append(f"{CELLS[cell]}: {', '.join(medians)}")
-        holds &= all(compare(lag, theirs[units]) for units, lag in ours.items())
-    return Finding("; ".join(texts), holds)
+    """Compare the GRU with the other cells at every width above 1, at lags and widths that both have."""
+    data, findings = with_most_steps(rows).filter(pl.col("units") > 1), []
+    gru = data.filter(cell="GRUCell")
+    for cell, test in ((LSTM, operator.ge), ("SimpleCell", operator.gt)):
+        other = data.filter(cell=cell)
+        ours = reach(gru.join(other, ["lag", "units"], "semi"))
+        theirs = reach(other.join(gru, ["lag", "units"], "semi"))
+        pairs = {units: (lag, theirs[units]) for units, lag in ours.items()}
+        words, start = "{a:g} against {b:g} at {name} units", f"{CELLS[cell]}: "
+        findings.append(compare(pairs, words, test, start=start, join=", "))
+    return all_of(*findings)
 
 
 def _few_units(rows: pl.DataFrame) -> Finding:
-    """Whether LSTMs of four units learn the paper's longest lag, and none with fewer steps."""
-    lstm = pl.col("cell") == "OptimizedLSTMCell", pl.col("units") == FEW, pl.col("lag") == LONGEST
-    own = nets(rows).filter(*lstm)
-    shares = own.group_by("budget").agg(pl.col("steps").is_not_null().mean()).sort("budget")
-    if shares.height < 2:
-        return NOT_MEASURED
-    text = ", ".join(f"{share:.0%} in {budget:,} steps" for budget, share in shares.iter_rows())
-    *fewer, most = shares["steps"]
-    return Finding(text, most >= SHARE and not any(fewer))
+    """Judge LSTMs of four units at the paper's longest lag: enough of them learn it, with the most steps."""
+    own = nets(rows).filter(cell=LSTM, units=FEW, lag=LONGEST)
+    learnt, words = own["steps"].is_not_null(), "{own.mean:.0%} in {name:,} steps"
+    by_budget = {each: learnt.filter(own["budget"] == each).to_list() for each in sorted({*own["budget"]})}
+    most = {marks.greatest(own, "budget"): by_budget.popitem()[1] if by_budget else []}
+    return all_of(each(by_budget, words, at_most(0)), each(most, words, share_of(SHARE)), join=", ")
 
 
 def _one_unit(rows: pl.DataFrame) -> Finding:
-    """Whether no net of one unit learns any lag, and all LSTMs of four units learn these lags."""
-    data = with_most_steps(nets(rows))
-    one = data.filter(pl.col("units") == 1)
-    four = data.filter(pl.col("cell") == "OptimizedLSTMCell", pl.col("units") == FEW)
-    four = four.join(one, "lag", "semi")
-    if four.is_empty():
-        return NOT_MEASURED
-    few, many = one["steps"].count(), four["steps"].count()
-    text = f"1 unit: {few} of {one.height} nets; LSTMs of 4 units: {many} of {four.height}"
-    return Finding(text, few == 0 and many == four.height)
+    """Judge nets of one unit, and LSTMs of four units at the same lags."""
+    data = with_most_steps(rows)
+    one = data.filter(units=1)
+    four = data.filter(cell=LSTM, units=FEW).join(one, "lag", "semi")
+    none = each({"1 unit": one["learnt"].to_list()}, "{name}: {own.total} of {own.number} nets", at_most(0))
+    lstm = {"LSTMs of 4 units": four["learnt"].to_list()}
+    return all_of(none, each(lstm, "{name}: {own.total} of {own.number}", at_least(1)))
 
 
 def _growth(rows: pl.DataFrame) -> Finding:
-    """Whether longer lags take each cell more steps, what is not learnt being infinitely many."""
-    data = with_most_steps(nets(rows)).filter(pl.col("units") > 1)
-    texts, least = [], math.inf
+    """Judge the correlation of lag and steps of each cell, what is not learnt being infinitely many."""
+    data, correlations = with_most_steps(rows).filter(pl.col("units") > 1), {}
     for cell, name in CELLS.items():
-        own = data.filter(pl.col("cell") == cell)
+        own = data.filter(cell=cell)
         if own["lag"].n_unique() < 2 or own["steps"].n_unique() < 2:
             return NOT_MEASURED
         steps = own["steps"].cast(pl.Float64).fill_null(math.inf)
-        rises = float(stats.spearmanr(own["lag"].to_numpy(), steps.to_numpy()).statistic)
-        texts.append(f"{name} {rises:.2f}")
-        least = min(least, rises)
-    return Finding(", ".join(texts), least >= RISES)
+        correlations[name] = rank_correlation(own["lag"], steps)
+    return each(correlations, "{name} {own:.2f}", at_least(CORRELATION), join=", ")
 
 
 PAPER = Paper(

@@ -18,7 +18,7 @@ import polars as pl
 from memcap.capacity.lengths import over_lengths
 from memcap.figures import Drawn
 from memcap.papers import Claim, Finding, Paper, marks
-from memcap.papers.claims import all_of, at_least, below, each, knob, named
+from memcap.papers.claims import all_of, at_least, below, each, knob, pick
 
 GROUPS = {"Z12": "Z12: commutes", "A4": "A4: does not commute"}
 CELLS = {
@@ -75,21 +75,21 @@ def trained(rows: pl.DataFrame, **which: str) -> pl.DataFrame:
 
 
 def _learns_both(rows: pl.DataFrame, cell: str) -> Finding:
-    shares = named(trained(rows, cell=cell), "whole", "group", {group: group for group in GROUPS})
+    shares = pick(trained(rows, cell=cell), "whole", "group", {group: group for group in GROUPS})
     return each(shares, SPAN, at_least(PASS), join=", ")
 
 
 def _diagonal(rows: pl.DataFrame) -> Finding:
     nets = trained(rows, group="A4")
-    diagonal = named(nets, "whole", "cell", DIAGONAL_CELLS)
-    lstm = named(nets, "whole", "cell", {"OptimizedLSTMCell": "LSTM, A4"})
+    diagonal = pick(nets, "whole", "cell", DIAGONAL_CELLS)
+    lstm = pick(nets, "whole", "cell", {"OptimizedLSTMCell": "LSTM, A4"})
     return all_of(each(diagonal, MOST, below(PASS), join=", "), each(lstm, SPAN, at_least(PASS)))
 
 
 def _sign(rows: pl.DataFrame) -> Finding:
     nets = trained(rows, group="Z12")
-    lru = named(nets, "whole", "cell", {"selective_LRU": "selective LRU, Z12"})
-    positive = named(nets, "whole", "cell", {"minGRU": "minGRU"})
+    lru = pick(nets, "whole", "cell", {"selective_LRU": "selective LRU, Z12"})
+    positive = pick(nets, "whole", "cell", {"minGRU": "minGRU"})
     return all_of(each(lru, SPAN, at_least(PASS)), each(positive, MOST, below(PASS)))
 
 

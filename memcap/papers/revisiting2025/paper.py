@@ -27,17 +27,15 @@ still .04.
 
 import itertools
 import math
-import textwrap
 from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 import polars as pl
-from matplotlib.figure import Figure
 
 from memcap.figures import Drawn
-from memcap.figures.style import COLOURS, MARKERS, write_below
-from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, bars, knob, over_seeds
+from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, marks
+from memcap.papers.claims import knob, over_seeds
 
 NAMES = {
     "delta_net": "DeltaNet",
@@ -48,9 +46,9 @@ NAMES = {
 }
 PAIRS, SYMBOLS, UNITS = 8, 32, 4
 SHARE = 0.9  # of a cell's best accuracy, reached in its window
-WIDE = 2.0  # decades
-NEAR = 1.0  # decades between the best rates of all cells
-ONE_RATE = 0.02  # at which memcap/papers/arora2024 trained every cell
+DECADES = 2.0  # of a wide window
+SPREAD = 1.0  # decades between the best rates of all cells
+RATE = 0.02  # at which memcap/papers/arora2024 trained every cell
 
 
 class Window(NamedTuple):
@@ -70,7 +68,7 @@ class Window(NamedTuple):
 
     @property
     def decades(self) -> float:
-        """How wide it is."""
+        """Its width."""
         return math.log10(self.high / self.low)
 
     def __str__(self) -> str:
@@ -78,20 +76,20 @@ class Window(NamedTuple):
 
 
 def curves(rows: pl.DataFrame) -> pl.DataFrame:
-    """Each cell at each rate: cell, lr; median and extreme accuracies over the seeds."""
+    """Return each cell at each rate: cell, lr; median and extreme accuracies over the seeds."""
     own = rows.filter(
-        pl.col("task") == "mqar",
         pl.col("cell").is_in([*NAMES]),
-        pl.col("units") == UNITS,
         knob("layout") == "stacked",
         knob("pairs") == str(PAIRS),
         knob("rewrites").fill_null("0") == "0",
+        task="mqar",
+        units=UNITS,
     ).with_columns(pl.col("final").fill_null(0.0))  # one that diverged has recalled nothing
     return own.group_by("cell", "lr").agg(*over_seeds("accuracy")).sort("cell", "lr")
 
 
 def windows(data: pl.DataFrame) -> dict[str, Window]:
-    """By cell, in the order of `NAMES`; none for one that has fewer than two rates.
+    """Return the window of each cell, in the order of `NAMES`; none for one that has fewer than two rates.
 
     Args:
         data: as from `curves`.
@@ -105,7 +103,7 @@ def windows(data: pl.DataFrame) -> dict[str, Window]:
 
 
 def window(rates: np.ndarray, accuracies: np.ndarray) -> Window:
-    """Around the best rate, without a gap.
+    """Return the window around the best rate, without a gap.
 
     Args:
         rates: (N,), rising.
@@ -127,43 +125,38 @@ def window(rates: np.ndarray, accuracies: np.ndarray) -> Window:
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Accuracy against learning rate, a line per cell, and below it the window of each."""
+    """Draw accuracy against learning rate, a line per cell, and below it the window of each."""
     data = curves(rows)
     by_cell = windows(data)
-    ends = [{"cell": cell, "low": each.low, "high": each.high} for cell, each in by_cell.items()]
-    schema = {"cell": pl.String, "low": pl.Float64, "high": pl.Float64}
-    picture = Figure(figsize=(7.4, 5.8))
-    above, below = picture.subplots(2, 1, sharex=True, height_ratios=(3, 1.3))
+    picture, (above, below) = marks.panels((7.4, 5.8), 2, 1, sharex=True, height_ratios=(3, 1.3))
     for k, (cell, name) in enumerate(NAMES.items()):
-        own = data.filter(cell=cell)
-        look = {"color": COLOURS[k], "marker": MARKERS[k], "ms": 4, "lw": 1.1, "label": name}
-        above.errorbar(own["lr"], own["accuracy"], yerr=bars(own, "accuracy"), **look)
+        look = marks.look(k, ms=4, lw=1.1, label=name)
+        marks.with_bars(above, data.filter(cell=cell), "lr", "accuracy", **look)
         if cell in by_cell:
-            each = by_cell[cell]
-            below.plot([each.low, each.high], [k, k], color=COLOURS[k], lw=5, solid_capstyle="butt")
-            below.plot(each.best, k, marker=MARKERS[k], color="white", ms=3.5)
-    above.axhline(1 / SYMBOLS, color="grey", lw=0.8, ls=":", label="_chance")
+            own = by_cell[cell]
+            below.plot([own.low, own.high], [k, k], color=look["color"], lw=5, solid_capstyle="butt")
+            below.plot(own.best, k, marker=look["marker"], color="white", ms=3.5)
+    marks.level(above, 1 / SYMBOLS)
     above.set(xscale="log", ylim=(0, 1.04), ylabel="accuracy of recalled values")
-    above.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0.23, 0.05))
+    marks.legend(above, loc="lower left", bbox_to_anchor=(0.23, 0.05))
     below.set(ylim=(len(NAMES) - 0.4, -0.6), xlabel="learning rate")
     below.set_yticks(range(len(NAMES)), [*NAMES.values()], fontsize=8)
-    rates = data["lr"].unique().sort().to_list()
-    below.set_xticks(rates, [f"{rate:g}" for rate in rates])
-    below.set_xticks([], minor=True)
+    marks.number_x(below, data["lr"].unique().sort())
     caption = (
-        f"Median of up to {data['seeds'].max() or 0} seeds, and bars to all of them, of nets of one layer"
-        f" after at most {rows['budget'].max() or 0:,} training steps on {PAIRS} pairs; dotted, chance."
-        f" Below, the rates around the best one (white) at which the median is at least {SHARE:g} of the"
-        " best. After Okpekpe & Orvieto (2025), scaled down."
+        f"Median of up to {marks.greatest(data, 'seeds')} seeds, and bars to all of them, of nets of one"
+        f" layer after at most {marks.greatest(rows, 'budget'):,} training steps on {PAIRS} pairs; dotted,"
+        f" chance. Below, the rates around the best one (white) at which the median is at least {SHARE:g} of"
+        " the best. After Okpekpe & Orvieto (2025), scaled down."
     )
-    write_below(picture, textwrap.fill(caption, 115))
-    picture.subplots_adjust(left=0.16, right=0.98, top=0.97, hspace=0.06)
-    return Drawn(picture, data.join(pl.DataFrame(ends, schema), on="cell", how="left", maintain_order="left"))
+    schema = {"cell": pl.String, "low": pl.Float64, "high": pl.Float64}
+    ends = pl.DataFrame([(cell, own.low, own.high) for cell, own in by_cell.items()], schema, orient="row")
+    drawn = data.join(ends, on="cell", how="left", maintain_order="left")
+    return marks.finish(picture, drawn, caption, 115, left=0.16, right=0.98, top=0.97, hspace=0.06)
 
 
 def _wide(rows: pl.DataFrame) -> Finding:
     own = windows(curves(rows)).get("delta_net")
-    return NOT_MEASURED if own is None else Finding(f"{own} decades", own.decades >= WIDE)
+    return NOT_MEASURED if own is None else Finding(f"{own} decades", own.decades >= DECADES)
 
 
 def _no_wider(cell: str, rows: pl.DataFrame) -> Finding:
@@ -171,7 +164,7 @@ def _no_wider(cell: str, rows: pl.DataFrame) -> Finding:
     if not {cell, "delta_net"} <= by_cell.keys():
         return NOT_MEASURED
     own, delta = by_cell[cell], by_cell["delta_net"]
-    return Finding(f"{own} decades against {delta}", delta.decades >= max(WIDE, own.decades))
+    return Finding(f"{own} decades against {delta}", delta.decades >= max(DECADES, own.decades))
 
 
 def _near(rows: pl.DataFrame) -> Finding:
@@ -179,18 +172,18 @@ def _near(rows: pl.DataFrame) -> Finding:
     if by_cell.keys() != NAMES.keys():
         return NOT_MEASURED
     best = sorted((each.best, NAMES[cell]) for cell, each in by_cell.items())
-    text = "; ".join(
+    texts = [
         f"{rate:g} of {', '.join(name for _, name in names)}"
         for rate, names in itertools.groupby(best, key=lambda pair: pair[0])
-    )
-    return Finding(text, round(math.log10(best[-1][0] / best[0][0]), 6) <= NEAR)
+    ]
+    return Finding("; ".join(texts), round(math.log10(best[-1][0] / best[0][0]), 6) <= SPREAD)
 
 
 def _one_rate(rows: pl.DataFrame) -> Finding:
     by_cell = windows(curves(rows))
     if by_cell.keys() != NAMES.keys():
         return NOT_MEASURED
-    inside = [each.low <= ONE_RATE <= each.high for each in by_cell.values()]
+    inside = [each.low <= RATE <= each.high for each in by_cell.values()]
     low, high = max(each.low for each in by_cell.values()), min(each.high for each in by_cell.values())
     return Finding(f"{sum(inside)} of {len(inside)} cells; all from {low:.2g} to {high:.2g}", all(inside))
 
@@ -201,34 +194,34 @@ PAPER = Paper(
     cost="4 core minutes; 25 minutes on two cores of a busy machine (200 members)",
     claims=(
         Claim(
-            f"DeltaNet trains over a wide range of learning rates (here: over {WIDE:g} decades or more)",
+            f"DeltaNet trains over a wide range of learning rates (here: over {DECADES:g} decades or more)",
             "two decades, as attention",
             "text; the rates are not listed",
             _wide,
         ),
         Claim(
             "Mamba trains in a narrow window of rates (here: Mamba-2's is no wider than DeltaNet's, and that"
-            f" is {WIDE:g} decades or more)",
+            f" is {DECADES:g} decades or more)",
             "an extremely narrow window",
             "abstract of version 2, and text; the rates are not listed",
             partial(_no_wider, "mamba2"),
         ),
         Claim(
-            f"nor is GLA's window wider than DeltaNet's of {WIDE:g} decades or more",
+            f"nor is GLA's window wider than DeltaNet's of {DECADES:g} decades or more",
             "none that we read",
             "text of both versions",
             partial(_no_wider, "gla"),
             whose="ours",
         ),
         Claim(
-            f"the best rates of all five cells lie within {NEAR:g} decade",
+            f"the best rates of all five cells lie within {SPREAD:g} decade",
             "Mamba and others recall with one layer where they are well tuned",
             "abstract of version 2",
             _near,
             whose="ours",
         ),
         Claim(
-            f"{ONE_RATE:g}, at which memcap/papers/arora2024 trained every cell, is in the window of each",
+            f"{RATE:g}, at which memcap/papers/arora2024 trained every cell, is in the window of each",
             "outside of its window a cell's accuracy drops drastically",
             "abstract of version 2",
             _one_rate,

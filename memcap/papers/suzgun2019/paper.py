@@ -17,23 +17,22 @@ any of 512 words has a wrong answer. GRU, minGRU and minLSTM are ours.
 
 import math
 import statistics
-import textwrap
 
 import polars as pl
-from matplotlib.figure import Figure
 
 from memcap.capacity.lengths import first_failures
 from memcap.figures import Drawn
-from memcap.figures.style import COLOURS, MARKERS, write_below
-from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, knob
+from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, marks
+from memcap.papers.claims import all_of, at_least, compare, each, knob, rank_correlation, within
 
 LANGUAGES = {2: "a^n b^n", 3: "a^n b^n c^n", 4: "a^n b^n c^n d^n"}
 COMPARED, WIDTH = (2, 3), 4  # languages and units of all cells
-ALIKE = {2: 2, 3: 3, 4: 4}  # by letters: units of the nets that train on one word a step, as the authors' do
+WIDTHS = {2: 2, 3: 3, 4: 4}  # by letters: units of the nets that train on one word a step, as the authors' do
 LSTM = "OptimizedLSTMCell"
 CELLS = {LSTM: "LSTM", "GRUCell": "GRU", "minGRU": "minGRU", "minLSTM": "minLSTM"}
-TRAINED, THEIRS_TRAINED = 30, 50  # the largest n in training
+MOST, THEIR_MOST = 30, 50  # the largest n in training
 BEYOND = 1.2  # times that
+CORRELATION = 0.5  # the size of a rank correlation from which on it says something
 BATCH = 64  # words a step of most nets
 LEAST_LOSS = 1e-6  # that is drawn: some are 0
 # By letters and units: the mean e_1 of the authors' ten nets, trained up to 50
@@ -42,34 +41,34 @@ NET = ["symbols", "cell", "units", "batch", "seed"]
 
 
 def ranges(rows: pl.DataFrame) -> pl.DataFrame:
-    """Each net: letters, cell, units, words a step, seed; mean loss over its last 1,000 steps (of one word
-    50,000), nats; the number of the list at which it fails, null where at none, and the last one before that,
-    0 where there is none; whether it has learnt all n of its training."""
+    """Return each net: letters, cell, units, words a step, seed; mean loss over its last 1,000 steps (of one
+    word 50,000), nats; the number of the list at which it fails, null where at none, and the last one before
+    that, 0 where there is none; whether it has learnt all n of its training."""
     own = pl.col("task") == "counter_language", pl.col("cell").is_in([*CELLS])
     scored = first_failures(rows.filter(*own, pl.col("whole_at_lengths").is_not_null()), "whole", 1)
-    learnt = ((pl.col("fails_at") > TRAINED) | pl.col("fails_at").is_null()).alias("learnt")
+    fails = pl.col("fails_at").fill_null(math.inf)
     right = [
-        max((number for number in map(int, lengths.split()) if number < (fails_at or math.inf)), default=0)
-        for lengths, fails_at in scored.select("lengths", "fails_at").iter_rows()
+        max((number for number in map(int, lengths.split()) if number < fails_at), default=0)
+        for lengths, fails_at in scored.select("lengths", fails).iter_rows()
     ]
-    columns = (knob("symbols").cast(pl.Int64), *NET[1:], pl.col("train_loss").alias("loss"), "fails_at")
-    return scored.select(*columns, pl.Series("right_to", right, pl.Int64), learnt).sort(NET)
+    columns = (knob("symbols", pl.Int64), *NET[1:], pl.col("train_loss").alias("loss"), "fails_at")
+    columns += (pl.Series("right_to", right, pl.Int64), (fails > MOST).alias("learnt"))
+    return scored.select(*columns).sort(NET)
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """By language and units: the number at which each net fails, over the largest in training, a mark per
-    net. Last: the same against the loss, of nets that have learnt all n of their training."""
-    data = ranges(rows).with_columns((pl.col("fails_at") / TRAINED).alias("times"))
-    picture = Figure(figsize=(10, 4))
-    *panels, last = picture.subplots(1, len(LANGUAGES) + 1, sharey=True, width_ratios=[3, 3, 3, 4])
+    """Draw the number at which each net fails, over the largest in training, by language and units, a mark
+    per net; last, the same against the loss, of nets that have learnt all n of their training."""
+    data = ranges(rows).with_columns((pl.col("fails_at") / MOST).alias("times"))
+    shape = {"sharey": True, "width_ratios": [3, 3, 3, 4]}
+    picture, (*panels, last) = marks.panels((10, 4), 1, len(LANGUAGES) + 1, **shape)
     for axes, (symbols, title) in zip(panels, LANGUAGES.items(), strict=True):
-        theirs = {units: e / THEIRS_TRAINED for (letters, units), e in THEIRS.items() if letters == symbols}
+        theirs = {units: e / THEIR_MOST for (letters, units), e in THEIRS.items() if letters == symbols}
         axes.scatter(list(theirs), list(theirs.values()), color="grey", marker="x", label="LSTM, theirs")
         axes.set(title=f"${title}$", xlabel="units", xlim=(0.5, 4.8), xticks=[1, 2, 3, 4])
     kinds = [(LSTM, 1, "LSTM, a word a step"), *((cell, BATCH, name) for cell, name in CELLS.items())]
     for k, (cell, batch, name) in enumerate(kinds):
-        look = {"color": COLOURS[k], "marker": MARKERS[k], "s": 22, "alpha": 0.75}
-        nets = data.filter(cell=cell, batch=batch)
+        nets, look = data.filter(cell=cell, batch=batch), marks.dots(k, alpha=0.75)
         for axes, symbols in zip(panels, LANGUAGES, strict=True):
             own = nets.filter(symbols=symbols)
             places = own["units"] + 0.16 * (k - 2) + 0.05 * (own["seed"] - 1)  # marks stand beside each other
@@ -80,128 +79,106 @@ def draw(rows: pl.DataFrame) -> Drawn:
     if data.filter("learnt")["loss"].count():  # a log scale of nothing cannot be drawn
         last.set_xscale("log")
     for axes in (*panels, last):
-        axes.axhline(1, color="grey", lw=0.8, ls=":")
+        marks.level(axes, 1)
     ticks = [1, 1.5, 2, 3, 5, 10]
     panels[0].set(yscale="log", ylabel="fails at n, over the largest n in training")
     panels[0].set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     panels[0].set_yticks([], minor=True)
-    panels[-1].legend(frameon=False, fontsize=8, loc="upper left")
+    marks.legend(panels[-1], loc="upper left")
     caption = (
         "A mark is a net of one layer, trained at n up to 30; at the dotted line it has not learnt all of"
         " these. A loss below .000001 is drawn there. Crosses: means of ten nets trained at n up to 50, read"
         " by eye from the figures of Suzgun et al. (2019)."
     )
-    write_below(picture, textwrap.fill(caption, 175))
-    picture.subplots_adjust(left=0.07, right=0.99, top=0.92, wspace=0.08)
-    return Drawn(picture, data)
+    return marks.finish(picture, data, caption, 175, left=0.07, right=0.99, top=0.92, wspace=0.08)
 
 
-def _fewest(rows: pl.DataFrame, units: dict[int, int]) -> Finding:
-    """Whether the fewest LSTM units of which some net learns a language are these."""
-    nets = ranges(rows).filter(pl.col("symbols").is_in([*units]), cell=LSTM, batch=BATCH)
-    if set(nets["symbols"]) != {*units}:
-        return NOT_MEASURED
-    learnt = {
-        k: nets.filter(symbols=k).group_by("units").agg(pl.col("learnt").sum(), pl.len()) for k in units
-    }
-    fewest = {k: each.filter(pl.col("learnt") > 0)["units"].min() for k, each in learnt.items()}
-    texts = [
-        f"{LANGUAGES[k]}: "
-        + ", ".join(f"{n} of {of} nets of {width}" for width, n, of in each.sort("units").rows())
-        for k, each in learnt.items()
-    ]
-    return Finding("; ".join(texts), fewest == units)
-
-
-def _fails_at(
+def fails_at(
     rows: pl.DataFrame, cell: str, symbols: int, units: int = WIDTH, batch: int = BATCH
 ) -> list[float]:
-    """Where each net of a cell fails, in order; infinite where at no number of the list."""
+    """Return where each net of a cell fails, in order; infinite where at no number of the list."""
     own = ranges(rows).filter(cell=cell, symbols=symbols, units=units, batch=batch)
     return own["fails_at"].cast(pl.Float64).fill_null(math.inf).sort().to_list()
 
 
-def _span(numbers: list[float]) -> str:
-    return f"{numbers[0]:g} to {numbers[-1]:g}"
+def _fewest(rows: pl.DataFrame, units: dict[int, int]) -> Finding:
+    """Judge the fewest LSTM units of which some net learns a language."""
+    nets = ranges(rows).filter(cell=LSTM, batch=BATCH)
+    findings = []
+    for symbols, fewest in units.items():
+        own = (
+            nets.filter(symbols=symbols).group_by("units").agg(pl.col("learnt").sum(), pl.len()).sort("units")
+        )
+        text = ", ".join(f"{learnt} of {of} nets of {width}" for width, learnt, of in own.iter_rows())
+        least = own.filter(pl.col("learnt") > 0)["units"].min()
+        found = Finding(f"{LANGUAGES[symbols]}: {text}", least == fewest)
+        findings.append(found if own.height else NOT_MEASURED)
+    return all_of(*findings)
 
 
 def _beyond(rows: pl.DataFrame, *languages: int) -> Finding:
-    """Whether each LSTM goes on beyond the n of its training by a fifth at least, and fails somewhere."""
-    fails = {k: _fails_at(rows, LSTM, k) for k in languages}
-    if not all(fails.values()):
-        return NOT_MEASURED
-    text = "; ".join(f"{LANGUAGES[k]}: {_span(numbers)}" for k, numbers in fails.items())
-    holds = all(BEYOND * TRAINED <= number < math.inf for each in fails.values() for number in each)
-    return Finding(text, holds)
+    """Judge the LSTMs: each goes on beyond the n of its training by a fifth at least, and fails somewhere."""
+    fails = {LANGUAGES[k]: fails_at(rows, LSTM, k) for k in languages}
+    ends = within(BEYOND * MOST, math.nextafter(math.inf, 0))
+    return each(fails, "{name}: {own.least:g} to {own.most:g}", ends)
 
 
 def _twice(rows: pl.DataFrame) -> Finding:
-    """Whether in each language the LSTMs that see a word a step are right up to twice the n of their training
-    or more, on average."""
-    nets = ranges(rows).filter(cell=LSTM, batch=1)
-    own = {k: nets.filter(symbols=k, units=units)["right_to"].to_list() for k, units in ALIKE.items()}
-    if not all(own.values()):
-        return NOT_MEASURED
-    times = {k: sum(each) / len(each) / TRAINED for k, each in own.items()}
-    text = ", ".join(f"{LANGUAGES[k]} {each:.1f}" for k, each in times.items())
-    return Finding(f"{text} times", all(each >= 2 for each in times.values()))
+    """Judge how far LSTMs that see a word a step are right, on average, over the n of their training."""
+    nets, times = ranges(rows).filter(cell=LSTM, batch=1), {}
+    for symbols, units in WIDTHS.items():
+        right = nets.filter(symbols=symbols, units=units)["right_to"] / MOST
+        times[LANGUAGES[symbols]] = [right.sum() / len(right)] if len(right) else []
+    found = each(times, "{name} {own:.1f}", at_least(2), join=", ")
+    return all_of(found, Finding("times", True), join=" ")
 
 
 def _recipes(rows: pl.DataFrame) -> Finding:
-    """Whether each LSTM trained by our recipe fails before each of its width trained by theirs, one word a
-    step, in each language."""
-    ours = {k: _fails_at(rows, LSTM, k, units) for k, units in ALIKE.items()}
-    theirs = {k: _fails_at(rows, LSTM, k, units, 1) for k, units in ALIKE.items()}
-    if not (all(ours.values()) and all(theirs.values())):
-        return NOT_MEASURED
-    text = "; ".join(f"{LANGUAGES[k]}: {_span(ours[k])} and {_span(theirs[k])}" for k in ALIKE)
-    return Finding(text, all(ours[k][-1] < theirs[k][0] for k in ALIKE))
+    """Compare LSTMs trained by our recipe with those of their width trained by theirs, one word a step."""
+    pairs = {
+        LANGUAGES[k]: tuple(fails_at(rows, LSTM, k, units, batch) for batch in (BATCH, 1))
+        for k, units in WIDTHS.items()
+    }
+    words = "{name}: {a.least:g} to {a.most:g} and {b.least:g} to {b.most:g}"
+    return compare(pairs, words, lambda ours, theirs: max(ours) < min(theirs))
 
 
 def _loss(rows: pl.DataFrame) -> Finding:
-    """Whether, of the LSTMs that learnt, loss and the number at which they fail have a rank correlation below
-    .5 in size, in both languages."""
-    nets = ranges(rows).filter("learnt", pl.col("fails_at").is_not_null(), cell=LSTM, batch=BATCH)
-    own = {k: nets.filter(symbols=k) for k in COMPARED}
-    if any(each.height < 3 for each in own.values()):
-        return NOT_MEASURED
-    ranks = {k: each.select(pl.corr("loss", "fails_at", method="spearman")).item() for k, each in own.items()}
-    texts = [f"{LANGUAGES[k]}: {rank:.2f} of {own[k].height} nets" for k, rank in ranks.items()]
-    return Finding("; ".join(texts), all(abs(rank) < 0.5 for rank in ranks.values()))
+    """Judge the rank correlation of loss and the number at which they fail, of the LSTMs that learnt."""
+    nets = ranges(rows).filter("learnt", cell=LSTM, batch=BATCH).drop_nulls("fails_at")
+    ranks = {}
+    for symbols in COMPARED:
+        own = nets.filter(symbols=symbols)
+        if own.height < 3:
+            return NOT_MEASURED
+        rank = rank_correlation(own["loss"], own["fails_at"])
+        ranks[LANGUAGES[symbols]] = rank, own.height
+    return compare(ranks, "{name}: {a:.2f} of {b} nets", lambda rank, _: abs(rank) < CORRELATION)
 
 
-def _by_cell(rows: pl.DataFrame) -> dict[tuple[str, int], list[float]] | None:
-    """Where the nets of each cell fail in each language that all have; None where some have no net."""
-    fails = {(cell, k): _fails_at(rows, cell, k) for cell in CELLS for k in COMPARED}
-    return fails if all(fails.values()) else None
+def _by_cell(rows: pl.DataFrame) -> dict[int, dict[str, list[float]]]:
+    """Return where the nets of each cell fail, by language; none of a language that a cell lacks."""
+    fails = {symbols: {cell: fails_at(rows, cell, symbols) for cell in CELLS} for symbols in COMPARED}
+    return fails if all(all(own.values()) for own in fails.values()) else {}
 
 
 def _shorter(rows: pl.DataFrame) -> Finding:
-    """Whether each GRU fails before each LSTM, in both languages."""
-    fails = _by_cell(rows)
-    if fails is None:
-        return NOT_MEASURED
-    spans = {at: _span(numbers) for at, numbers in fails.items()}
-    texts = [f"{LANGUAGES[k]}: GRU {spans['GRUCell', k]}, LSTM {spans[LSTM, k]}" for k in COMPARED]
-    return Finding("; ".join(texts), all(fails["GRUCell", k][-1] < fails[LSTM, k][0] for k in COMPARED))
+    pairs = {LANGUAGES[symbols]: (own["GRUCell"], own[LSTM]) for symbols, own in _by_cell(rows).items()}
+    words = "{name}: GRU {a.least:g} to {a.most:g}, LSTM {b.least:g} to {b.most:g}"
+    return compare(pairs, words, lambda gru, lstm: max(gru) < min(lstm))
 
 
 def _like_the_gru(rows: pl.DataFrame) -> Finding:
-    """Whether minGRU and minLSTM fail within 1.5 times the GRU's number, and the LSTM at 1.25 times theirs,
-    by medians, in both languages."""
-    fails = _by_cell(rows)
-    if fails is None:
-        return NOT_MEASURED
-    medians = {at: statistics.median(numbers) for at, numbers in fails.items()}
-    texts = [
-        f"{LANGUAGES[k]}: " + ", ".join(f"{name} {medians[cell, k]:g}" for cell, name in CELLS.items())
-        for k in COMPARED
-    ]
-    pairs = [(cell, k) for cell in ("minGRU", "minLSTM") for k in COMPARED]
-    near = all(1 / 1.5 <= medians[cell, k] / medians["GRUCell", k] <= 1.5 for cell, k in pairs)
-    return Finding(
-        "; ".join(texts), near and all(medians[LSTM, k] >= 1.25 * medians[cell, k] for cell, k in pairs)
-    )
+    """Judge medians: minGRU and minLSTM within 1.5 times the GRU's, and the LSTM at 1.25 times theirs."""
+    findings = []
+    for symbols, fails in _by_cell(rows).items():
+        medians = {cell: statistics.median(own) for cell, own in fails.items()}
+        others = [medians[cell] for cell in ("minGRU", "minLSTM")]
+        near = all(1 / 1.5 <= other / medians["GRUCell"] <= 1.5 for other in others)
+        text = ", ".join(f"{name} {medians[cell]:g}" for cell, name in CELLS.items())
+        ahead = medians[LSTM] >= 1.25 * max(others)
+        findings.append(Finding(f"{LANGUAGES[symbols]}: {text}", near and ahead))
+    return all_of(*findings) if findings else NOT_MEASURED
 
 
 PAPER = Paper(

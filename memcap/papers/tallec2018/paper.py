@@ -14,98 +14,87 @@ for rows hold no curves.
 """
 
 import math
-import textwrap
-from typing import Any
 
 import polars as pl
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from scipy.stats import mannwhitneyu
 
 from memcap.figures import Drawn
-from memcap.figures.style import COLOURS, MARKERS, write_below
-from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, knob
+from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, marks
+from memcap.papers.claims import compare, knob
 
 STARTS = {"forget_bias": "forget bias 1", "chrono": "chrono", "hold": "hold", "open_gate": "open gates"}
 TASKS = ("copy", "variable copy", "adding")
 CHANCE = 1 / 8
-FASTER = 7  # times as fast: adding from chrono at T = 750, in the paper
-LEFT = 0.1  # how far above chance an accuracy has left the plateau
-EVEN = 0.05  # how far apart two accuracies are called even
+FACTOR = 7  # times as fast: adding from chrono at T = 750, in the paper
+RISE = 0.1  # above chance, from which on an accuracy has left the plateau
+TOLERANCE = 0.05  # how far apart two accuracies are called even
 LEVEL = 0.05  # of the rank test over seeds by which one start is called faster
 SPREAD = 0.14  # over which the seeds of a start lie side by side
 
 
 def scores(rows: pl.DataFrame) -> pl.DataFrame:
-    """A line per seed, by task, T and start: of a copy its final accuracy, of adding the steps to solve
-    (infinite: unsolved)."""
-    random_waits = knob("waits").fill_null("fixed") == "drawn"
+    """Return a line per seed, by task, T and start: of a copy its final accuracy, of adding the steps to
+    solve (infinite: unsolved)."""
+    own = rows.filter(pl.col("task").is_in(["copy", "adding"]) & pl.col("init").is_in(list(STARTS)))
     adding = pl.col("task") == "adding"
-    named = pl.when(adding | ~random_waits).then(pl.col("task")).otherwise(pl.lit("variable copy"))
+    varies = ~adding & (knob("waits").fill_null("fixed") == "drawn")
+    task = pl.when(varies).then(pl.lit("variable copy")).otherwise(pl.col("task")).alias("task")
+    length = pl.when(adding).then(pl.col("length")).otherwise(pl.col("lag")).alias("T")
     steps = pl.col("steps_to_solve").cast(pl.Float64).fill_null(math.inf)
+    score = pl.when(adding).then(steps).otherwise(pl.col("final")).alias("score")
+    columns = own.select(task, length, pl.col("init").alias("start"), "seed", score, "budget")
+    by = "task", "T", "start"
     return (
-        rows.filter(pl.col("task").is_in(["copy", "adding"]) & pl.col("init").is_in(list(STARTS)))
-        .filter(adding | pl.col("final").is_not_null())
-        .select(
-            named.alias("task"),
-            pl.when(adding).then(pl.col("length")).otherwise(pl.col("lag")).alias("T"),
-            pl.col("init").alias("start"),
-            "seed",
-            pl.when(adding).then(steps).otherwise(pl.col("final")).alias("score"),
-            "budget",
-        )
-        .sort("task", "T", "start", "seed")
-        .with_columns(pl.col("score").median().over("task", "T", "start").alias("median"))
+        columns.drop_nulls("score").sort(*by, "seed").with_columns(median=pl.col("score").median().over(by))
     )
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """A panel per task: a mark per seed, a bar at the median, by T and start of the gates."""
+    """Draw a panel per task: a mark per seed, a bar at the median, by T and start of the gates."""
     data = scores(rows)
-    picture = Figure(figsize=(8.4, 5.0))
-    panels = picture.subplots(1, 3)
+    picture, panels = marks.panels((8.4, 5.0), 1, 3)
+    handles = {}
     for task, axes in zip(TASKS, panels, strict=True):
         own = data.filter(task=task)
         lengths = own["T"].unique().sort().to_list()
         for k, start in enumerate(STARTS):
-            _marks(axes, own.filter(start=start), lengths, k)
+            _draw_start(axes, own.filter(start=start), lengths, k)
         axes.set_xticks(range(len(lengths)), [f"T = {length}" for length in lengths])
         axes.set_xlim(-0.5, max(len(lengths), 1) - 0.5)
         axes.set_title(task)
         axes.grid(axis="y", color="#dddddd", lw=0.5)
         if task == "adding":
-            budget = max([1, *own["budget"]])
-            axes.set(ylabel="training steps to solve", ylim=(0, 1.15 * budget))
-            axes.axhline(budget, color="grey", lw=0.8, ls="--", label="budget: not solved")
-            usual = own.filter(pl.col("median").is_finite(), start="forget_bias").unique("T")
-            at = [lengths.index(length) for length in usual["T"]]
-            for x, steps in zip(at, usual["median"] / FASTER, strict=True):
-                label = f"1/{FASTER} of forget bias 1: the paper's chrono at T = 750"
-                axes.plot([x - 0.4, x + 0.4], [steps, steps], color="#bbbbbb", lw=5, alpha=0.6, label=label)
+            _draw_budget(axes, own, lengths)
         else:
             axes.set(ylabel="final accuracy on the ten symbols", ylim=(0, 1.03))
-            axes.axhline(CHANCE, color="grey", lw=0.8, ls=":", label="without memory")
-    handles = {
-        label: handle
-        for axes in panels
-        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
-    }
-    picture.legend(handles.values(), handles.keys(), frameon=False, fontsize=8, ncols=4, loc="upper center")
+            marks.level(axes, CHANCE, "without memory")
+        new, labels = axes.get_legend_handles_labels()
+        handles |= dict(zip(labels, new, strict=True))
+    place = {"ncols": 4, "loc": "upper center"}
+    picture.legend(handles.values(), handles.keys(), frameon=False, fontsize=8, **place)
     caption = (
         "A mark a seed (side by side), a bar at the median; open marks at the budget are seeds that did not"
-        " solve adding. All"
-        " starts have the same training. Scores stand in for the training curves of Tallec & Ollivier"
-        " (2018), whose T is 200 to"
-        " 2,000."
+        " solve adding. All starts have the same training. Scores stand in for the training curves of Tallec"
+        " & Ollivier (2018), whose T is 200 to 2,000."
     )
-    write_below(picture, textwrap.fill(caption, 130))
-    picture.subplots_adjust(top=0.84, wspace=0.45)
-    return Drawn(picture, data)
+    return marks.finish(picture, data, caption, 130, top=0.84, wspace=0.45)
 
 
-def _marks(axes: Axes, own: pl.DataFrame, lengths: list[int], k: int) -> None:
-    """The seeds of one start; one that has not solved its task is an open mark at the budget."""
-    look: dict[str, Any] = {"color": COLOURS[k], "marker": MARKERS[k], "ls": "", "ms": 4}
+def _draw_budget(axes: Axes, own: pl.DataFrame, lengths: list[int]) -> None:
+    """Draw the budget, and the steps that chrono would take by the paper's factor."""
+    budget = max([1, *own["budget"]])
+    axes.set(ylabel="training steps to solve", ylim=(0, 1.15 * budget))
+    marks.level(axes, budget, "budget: not solved", "--")
+    usual = own.filter(pl.col("median").is_finite(), start="forget_bias").unique("T")
+    for length, steps in usual.select("T", pl.col("median") / FACTOR).iter_rows():
+        x, label = lengths.index(length), f"1/{FACTOR} of forget bias 1: the paper's chrono at T = 750"
+        marks.theirs(axes, [x - 0.4, x + 0.4], [steps, steps], label=label)
+
+
+def _draw_start(axes: Axes, own: pl.DataFrame, lengths: list[int], k: int) -> None:
+    """Draw the seeds of one start; one that has not solved its task is an open mark at the budget."""
+    look = marks.look(k, ls="", ms=4)
     seeds = own["seed"].unique().sort().to_list()
     beside = {seed: SPREAD * ((i + 0.5) / len(seeds) - 0.5) for i, seed in enumerate(seeds)}
     place = [
@@ -113,32 +102,25 @@ def _marks(axes: Axes, own: pl.DataFrame, lengths: list[int], k: int) -> None:
         for length, seed in own.select("T", "seed").iter_rows()
     ]
     shown = own.with_columns(x=pl.Series(place, dtype=pl.Float64))
-    solved = shown.filter(pl.col("score").is_finite())
-    never = shown.filter(pl.col("score").is_infinite())
-    axes.plot(solved["x"], solved["score"], label=list(STARTS.values())[k], **look)
+    solved, never = (shown.filter(pl.col("score").is_finite() == finite) for finite in (True, False))
+    axes.plot(solved["x"], solved["score"], label=[*STARTS.values()][k], **look)
     axes.plot(never["x"], never["budget"], mfc="white", label="_never", **look)
-    middle = (
-        shown.filter(pl.col("median").is_finite())
-        .group_by("T")
-        .agg(pl.col("x").mean(), pl.col("median").first())
-    )
-    axes.hlines(middle["median"], middle["x"] - 0.08, middle["x"] + 0.08, color=COLOURS[k], lw=1.5)
+    medians = shown.filter(pl.col("median").is_finite()).group_by("T")
+    middle = medians.agg(pl.col("x").mean(), pl.col("median").first())
+    axes.hlines(middle["median"], middle["x"] - 0.08, middle["x"] + 0.08, color=look["color"], lw=1.5)
 
 
 def _medians(rows: pl.DataFrame, task: str) -> dict[int, tuple[float, float]]:
-    """Median score of the constant bias and of chrono, by T; only where there are both."""
-    own = scores(rows).filter(task=task).select("T", "start", "median").unique()
-    usual, chrono = (
-        dict(own.filter(start=start).select("T", "median").iter_rows()) for start in ("forget_bias", "chrono")
-    )
-    return {length: (usual[length], chrono[length]) for length in sorted(usual.keys() & chrono.keys())}
+    """Return the median score of the constant bias and of chrono, by T; only where there are both."""
+    own = scores(rows).filter(task=task).unique(["T", "start"])
+    both = own.pivot("start", index="T", values="median").sort("T")
+    if not {"forget_bias", "chrono"} <= set(both.columns):
+        return {}
+    columns = both.select("T", "forget_bias", "chrono").drop_nulls()
+    return {length: (usual, chrono) for length, usual, chrono in columns.iter_rows()}
 
 
-def _in_words(medians: dict[int, tuple[float, float]]) -> str:
-    """Median accuracies in words."""
-    return "constant and chrono, " + "; ".join(
-        f"T = {at}: {usual:.2f} and {chrono:.2f}" for at, (usual, chrono) in medians.items()
-    )
+START, WORDS = "constant and chrono, ", "T = {name}: {a:.2f} and {b:.2f}"
 
 
 def _leaves_the_plateau(rows: pl.DataFrame) -> Finding:
@@ -146,30 +128,27 @@ def _leaves_the_plateau(rows: pl.DataFrame) -> Finding:
     if not medians:
         return NOT_MEASURED
     longest = scores(rows).filter(task="copy", T=max(medians))
-    left = {start: longest.filter(start=start)["score"] >= CHANCE + LEFT for start in STARTS}
-    return Finding(_in_words(medians), bool(left["chrono"].all()) and not left["forget_bias"].any())
+    usual, chrono = (
+        longest.filter(start=start)["score"] >= CHANCE + RISE for start in ("forget_bias", "chrono")
+    )
+    return compare(medians, WORDS, lambda *_: chrono.all() and not usual.any(), start=START)
 
 
 def _no_worse(rows: pl.DataFrame) -> Finding:
     medians = _medians(rows, "variable copy")
-    if not medians:
-        return NOT_MEASURED
-    return Finding(_in_words(medians), all(chrono >= usual - EVEN for usual, chrono in medians.values()))
+    return compare(medians, WORDS, lambda usual, chrono: chrono >= usual - TOLERANCE, start=START)
 
 
 def _faster(rows: pl.DataFrame) -> Finding:
     medians = _medians(rows, "adding")
-    if not medians or all(math.isinf(chrono) for _, chrono in medians.values()):
+    if all(math.isinf(chrono) for _, chrono in medians.values()):
         return NOT_MEASURED
-    text = "; ".join(
-        f"T = {length}: {usual:,.0f} and {chrono:,.0f}" for length, (usual, chrono) in medians.items()
-    )
-    own = scores(rows).filter(task="adding")
-    chances = []
+    own, chances = scores(rows).filter(task="adding"), []
     for length in medians:
         chrono, usual = (own.filter(T=length, start=start)["score"] for start in ("chrono", "forget_bias"))
         chances.append(mannwhitneyu(chrono, usual, alternative="less").pvalue)
-    return Finding(f"median steps of constant and chrono, {text}", bool(max(chances) <= LEVEL))
+    words, start = "T = {name}: {a:,.0f} and {b:,.0f}", f"median steps of {START}"
+    return compare(medians, words, lambda *_: max(chances) <= LEVEL, start=start)
 
 
 PAPER = Paper(

@@ -20,200 +20,141 @@ much of it (Slepian's eigenvalues); at 10 cycles a window little from 20 numbers
 15 units do worse as T grows, by then at the end of their updates.
 """
 
-import textwrap
-from typing import Any
-
 import numpy as np
 import polars as pl
-from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from scipy.linalg import toeplitz
 
 from memcap.figures import Drawn
-from memcap.figures.style import colour_and_marker, write_below
-from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, bars, knob, over_seeds
+from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, marks
+from memcap.papers.claims import compare, knob, over_seeds
 from memcap.tasks.bandlimited_delay import BandlimitedDelay
 
 CYCLES, LEVEL, UNITS = 10, 0.37, 100
 SHORT, LONG = (25, 100), 400
 TASK = BandlimitedDelay(CYCLES)
-SHARE = "error, as a share of that without memory"
 ARMS = {
     "theirs": "theirs: 100 units, 1,000 updates",
     "start": "start: recurrent blocks twice as large",
     "ours": "ours: 20 units, up to 10,000 updates",
 }
 LOSSES = {25: 0.0193, 100: 0.0173, 400: 0.0701, 1600: 0.0851}  # of the validation sequences, after 500 epochs
-WITHOUT = LOSSES[1600]
-NEAR, MOST, RISE = (
-    0.1,
-    0.5,
-    1.5,
-)  # how far a share may be from theirs; what "most" is; how much a width may rise from T to 4 T
+WITHOUT = LOSSES[1600]  # memory
+DISTANCE = 0.1  # how far a share may be from theirs
+HALF = 0.5  # of the error without memory: more is most of it
+RISE = 1.5  # how many times a width may rise from T to 4 T
 FREEDOM = 2 * CYCLES
 
 
 def leaves(steps: int) -> np.ndarray:
-    """(steps + 1,) share of a window's variance that its best 0, 1, ... numbers leave, as a linear code."""
+    """Compute (steps + 1,) the share of a window's variance that its best 0, 1, ... numbers leave, as a
+    linear code."""
     eigenvalues = np.linalg.eigvalsh(toeplitz(np.sinc(2 * CYCLES / steps * np.arange(steps))))[::-1]
     return 1 - np.append(0, np.cumsum(eigenvalues)) / steps
 
 
 def shares(rows: pl.DataFrame) -> pl.DataFrame:
-    """By arm, T and units: the error as a share of that without memory, over the seeds, and how many of them
-    solved it."""
-    level = knob("rms").cast(pl.Float64)
+    """Return, by arm, T and units, the error as a share of that without memory, over the seeds, and how many
+    of them solved it."""
+    level = knob("rms", pl.Float64)
     theirs = (level == LEVEL) & (pl.col("units") == UNITS)
-    arm = (
-        pl.when(theirs & (pl.col("init") == "keras"))
-        .then(pl.lit("theirs"))
-        .when(theirs)
-        .then(pl.lit("start"))
-    )
+    arm = pl.when(theirs & (pl.col("init") == "keras")).then(pl.lit("theirs"))
+    arm = arm.when(theirs).then(pl.lit("start")).when(level == TASK.rms).then(pl.lit("ours")).alias("arm")
     own = rows.filter((pl.col("task") == TASK.name) & (knob("cycles") == str(CYCLES)))
     without = {lag: TASK.facts(lag, lag).chance for lag in own["lag"].unique()}
-    return (
-        own.with_columns(
-            arm.when(level == TASK.rms).then(pl.lit("ours")).alias("arm"),
-            pl.col("final") / level**2 / pl.col("lag").replace_strict(without, return_dtype=pl.Float64),
-        )
-        .filter(pl.col("arm").is_not_null() & pl.col("final").is_not_null())
-        .group_by("arm", "units", pl.col("lag").alias("T"))
-        .agg(*over_seeds("share"), pl.col("solved").sum(), pl.col("steps").median())
-        .sort("arm", "T", "units")
-    )
+    final = pl.col("final") / level**2 / pl.col("lag").replace_strict(without, return_dtype=pl.Float64)
+    nets = own.with_columns(arm, final).drop_nulls(["arm", "final"])
+    widths = nets.group_by("arm", "units", pl.col("lag").alias("T"))
+    scores = *over_seeds("share"), pl.col("solved").sum(), pl.col("steps").median()
+    return widths.agg(*scores).sort("arm", "T", "units")
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Left: errors of 100 units against T, the paper's and ours. Right: ours against units, a line a T."""
+    """Draw errors of 100 units against T, the paper's and ours; and ours against units, a line per T."""
     data = shares(rows)
-    picture = Figure(figsize=(10, 4.6))
-    left = picture.add_subplot(
-        1, 2, 1, xlabel="T, steps of a window of 10 cycles", ylabel=SHARE, xscale="log", ylim=(0, 1.05)
-    )
-    left.plot(
-        list(LOSSES),
-        [loss / WITHOUT for loss in LOSSES.values()],
-        color="#bbbbbb",
-        lw=5,
-        alpha=0.6,
-        label="the paper",
-    )
+    picture, (left, right) = marks.panels((10, 4.6), 1, 2)
+    marks.theirs(left, list(LOSSES), [loss / WITHOUT for loss in LOSSES.values()], label="the paper")
     for k, (arm, label) in enumerate(ARMS.items()):
         own = data.filter((pl.col("arm") == arm) & ((arm != "ours") | (pl.col("units") == FREEDOM)))
-        left.errorbar(own["T"], own["share"], yerr=bars(own, "share"), label=label, **_marks(k))
-    left.xaxis.set_major_locator(FixedLocator(sorted({*LOSSES, *data["T"]})))
-    left.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    left.xaxis.set_minor_locator(NullLocator())
+        marks.with_bars(left, own, "T", "share", label=label, **marks.look(k, lw=1.2))
+    left.set(xlabel="T, steps of a window of 10 cycles", xscale="log", ylim=(0, 1.05))
+    left.set_ylabel("error, as a share of that without memory")
+    marks.number_x(left, sorted({*LOSSES, *data["T"]}))
     left.set_title("their net of 100 units, and 20 units with our recipe")
-    right = picture.add_subplot(1, 2, 2, xlabel="units", xlim=(0, 42), ylim=(0, 1.05))
+    right.set(xlabel="units", xlim=(0, 42), ylim=(0, 1.05))
     line = leaves(10 * FREEDOM)[:45]
-    right.plot(
-        range(45), line, color="#bbbbbb", lw=5, alpha=0.6, label="left by the best n numbers, n = units"
-    )
-    right.plot(
-        np.arange(45) / 2,
-        line,
-        color="#bbbbbb",
-        lw=5,
-        ls=(0, (1, 0.6)),
-        alpha=0.6,
-        label="n = 2 units, as many as are carried",
-    )
+    marks.theirs(right, range(45), line, label="left by the best n numbers, n = units")
+    label, dashes = "n = 2 units, as many as are carried", (0, (1, 0.6))
+    marks.theirs(right, np.arange(45) / 2, line, ls=dashes, label=label)
     for k, ((steps,), own) in enumerate(data.filter(arm="ours").group_by("T", maintain_order=True)):
-        right.errorbar(
-            own["units"], own["share"], yerr=bars(own, "share"), label=f"T = {steps}", **_marks(k + len(ARMS))
-        )
+        look = marks.look(k + len(ARMS), lw=1.2, label=f"T = {steps}")
+        marks.with_bars(right, own, "units", "share", **look)
     right.set_title("ours, by width")
     solved = TASK.facts(UNITS, UNITS)
     for axes in (left, right):
-        axes.axhline(
-            solved.threshold / solved.chance,
-            color="grey",
-            lw=0.8,
-            ls=":",
-            label="solved: 5 % of the variance",
-        )
-        axes.legend(frameon=False, fontsize=8)
+        marks.level(axes, solved.threshold / solved.chance, "solved: 5 % of the variance")
+        marks.legend(axes)
     caption = (
-        f"Points: median over up to {data['seeds'].max() or 0} seeds; bars: all of them. Right: at most"
-        f" {rows['budget'].max() or 0:,} updates, ended when solved; grey: what a linear code of n numbers"
-        " leaves of a window,"
-        " a share of its variance. After Voelker, Kajic & Eliasmith (2019); the paper: validation losses of"
-        " their code, over that"
-        " of T = 1,600."
+        f"Points: median over up to {marks.greatest(data, 'seeds')} seeds; bars: all of them. Right: at most"
+        f" {marks.greatest(rows, 'budget'):,} updates, ended when solved; grey: what a linear code of n"
+        " numbers leaves of a window, a share of its variance. After Voelker, Kajic & Eliasmith (2019); the"
+        " paper: validation losses of their code, over that of T = 1,600."
     )
-    write_below(picture, textwrap.fill(caption, 160))
-    picture.subplots_adjust(left=0.065, right=0.985, top=0.93, wspace=0.13)
-    return Drawn(picture, data)
-
-
-def _marks(k: int) -> dict[str, Any]:
-    colour, marker = colour_and_marker(k)
-    return {"color": colour, "marker": marker, "ms": 5, "lw": 1.2}
+    return marks.finish(picture, data, caption, 160, left=0.065, right=0.985, top=0.93, wspace=0.13)
 
 
 def _medians(rows: pl.DataFrame, arm: str) -> dict[int, float]:
-    """Median share by T, of the nets of 100 units of an arm."""
+    """Return the median share by T, of the nets of 100 units of an arm."""
     return dict(shares(rows).filter(arm=arm).select("T", "share").iter_rows())
 
 
 def _as_theirs(rows: pl.DataFrame) -> Finding:
     losses = _medians(rows, "theirs")
-    if not set(SHORT) <= set(losses):
-        return NOT_MEASURED
-    text = ", ".join(f"{losses[steps]:.2f} at T = {steps}" for steps in SHORT)
-    return Finding(text, all(abs(losses[steps] - LOSSES[steps] / WITHOUT) <= NEAR for steps in SHORT))
+    pairs = {steps: (losses.get(steps), LOSSES[steps] / WITHOUT) for steps in SHORT}
+    words = "{a:.2f} at T = {name}"
+    return compare(pairs, words, lambda ours, theirs: abs(ours - theirs) <= DISTANCE, join=", ")
 
 
 def _fails(rows: pl.DataFrame) -> Finding:
     losses = _medians(rows, "theirs")
-    if not {*SHORT, LONG} <= set(losses):
+    if not {*SHORT, LONG} <= losses.keys():
         return NOT_MEASURED
-    return Finding(f"{losses[LONG]:.2f}", losses[LONG] > max(MOST, *(2 * losses[steps] for steps in SHORT)))
+    least = max(HALF, *(2 * losses[steps] for steps in SHORT))
+    return Finding(f"{losses[LONG]:.2f}", losses[LONG] > least)
 
 
 def _start_matters(rows: pl.DataFrame) -> Finding:
     theirs, other = _medians(rows, "theirs"), _medians(rows, "start")
-    both = sorted(set(theirs) & set(other))
-    if not set(SHORT) <= set(both):
-        return NOT_MEASURED
-    text = ", ".join(f"{other[steps]:.2f} instead of {theirs[steps]:.2f} at T = {steps}" for steps in both)
-    return Finding(text, all(other[steps] <= theirs[steps] / 2 for steps in both))
+    lags = sorted({*SHORT} | (theirs.keys() & other.keys()))
+    pairs = {steps: (other.get(steps), theirs.get(steps)) for steps in lags}
+    words = "{a:.2f} instead of {b:.2f} at T = {name}"
+    return compare(pairs, words, lambda ours, theirs: ours <= theirs / 2, join=", ")
 
 
 def _widths(rows: pl.DataFrame) -> dict[int, int | None]:
-    """The narrowest width from which on every seed solves it, by T; None where none does."""
+    """Return the narrowest width from which on every seed solves it, by T; None where none does."""
     widths: dict[int, int | None] = {}
-    for (steps,), own in shares(rows).filter(arm="ours").group_by("T", maintain_order=True):
-        enough = None
-        for units, solved, seeds in own.sort("units").select("units", "solved", "seeds").iter_rows():
-            enough = (enough or units) if solved == seeds else None
-        widths[int(str(steps))] = enough
+    own = shares(rows).filter(arm="ours").select("T", "units", pl.col("solved") == pl.col("seeds"))
+    for steps, units, solved in own.iter_rows():
+        widths[steps] = (widths.get(steps) or units) if solved else None
     return widths
 
 
-def _in_words(widths: dict[int, int | None]) -> str:
-    return ", ".join(f"{units or 'none tried'} at T = {steps}" for steps, units in widths.items())
+def _judge_widths(widths: dict[int, int | None], most: float) -> Finding:
+    text = ", ".join(f"{units or 'none tried'} at T = {steps}" for steps, units in widths.items())
+    return Finding(text, all(units is not None and units <= most for units in widths.values()))
 
 
 def _same_width(rows: pl.DataFrame) -> Finding:
     widths = _widths(rows)
-    first = widths.get(min(widths)) if widths else None
+    first = widths.get(min(widths, default=0))
     if first is None or max(widths) < 4 * min(widths):
         return NOT_MEASURED
-    return Finding(
-        _in_words(widths), all(units is not None and units <= RISE * first for units in widths.values())
-    )
+    return _judge_widths(widths, RISE * first)
 
 
 def _one_per_degree(rows: pl.DataFrame) -> Finding:
     widths = _widths(rows)
-    if not widths:
-        return NOT_MEASURED
-    return Finding(
-        _in_words(widths), all(units is not None and units <= FREEDOM + 1 for units in widths.values())
-    )
+    return _judge_widths(widths, FREEDOM + 1) if widths else NOT_MEASURED
 
 
 PAPER = Paper(
@@ -225,14 +166,14 @@ PAPER = Paper(
         Claim(
             f"an LSTM of {UNITS} units, trained as theirs, leaves a fifth of the error without memory at T"
             " = 25 and 100 (their"
-            f" shares +- {NEAR:g})",
+            f" shares +- {DISTANCE:g})",
             f"losses {LOSSES[25]:g} and {LOSSES[100]:g}, of {WITHOUT:g}: {LOSSES[25] / WITHOUT:.2f},"
             f" {LOSSES[100] / WITHOUT:.2f}",
             "output of their code",
             _as_theirs,
         ),
         Claim(
-            f"and most of it at T = {LONG} (over {MOST:g}, and twice as much as at the others; one seed)",
+            f"and most of it at T = {LONG} (over {HALF:g}, and twice as much as at the others; one seed)",
             f"loss {LOSSES[LONG]:g}: {LOSSES[LONG] / WITHOUT:.2f}",
             "output of their code",
             _fails,

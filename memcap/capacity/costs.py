@@ -1,0 +1,102 @@
+"""The cost of information: units per bit, or per number, of each family of tasks.
+
+Families do not cost the same. What is held until it is asked for is one thing; what is shifted on at every
+step, as in a delay line, is another; the bits of a real number follow from the error that was allowed, so
+that reals are counted in numbers. A slope over all of them would be an average of unlike things.
+"""
+
+import math
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+import numpy as np
+from scipy.special import stdtrit
+
+from memcap.capacity.points import Point, label
+
+FEWEST_CLUSTERS = 3  # that an interval is made from
+
+
+@dataclass(frozen=True)
+class Cost:
+    """The cost of a family of tasks: the straight line units = intercept + slope * content, by least squares
+    over its thresholds (u90).
+
+    Args:
+        family: its name, with the cell where that is not the LSTM.
+        unit: of the content, "bit" or "number".
+        intercept: units at no content.
+        slope: units per bit, or per number.
+        low, high: its 95 % interval, which takes as independent only the clusters; -inf and inf where there
+            are too few of them.
+        points, clusters: thresholds that the line goes through, and in how many clusters: the lags of a task
+            whose content grows with the lag; elsewhere the sets of knobs, as the lags of one are alike.
+    """
+
+    family: str
+    unit: str
+    intercept: float
+    slope: float
+    low: float
+    high: float
+    points: int
+    clusters: int
+
+    def units(self, content: np.ndarray) -> np.ndarray:
+        """Return the widths (N,) of the line at these contents."""
+        return self.intercept + self.slope * content
+
+
+def family(point: Point) -> str:
+    """Name the family of a point: its task, and of one whose content grows with the lag its knobs, too."""
+    task = point.task if point.task.stream else type(point.task)()
+    return label(task, replace(point.model, readout="dense"))
+
+
+def unit(point: Point) -> str:
+    """Name what a point's content is counted in: bits have a meaning of their own for symbols alone."""
+    return "bit" if point.task.loss == "classes" else "number"
+
+
+def content(point: Point) -> float:
+    """Return the bits that must be held, or the numbers."""
+    if point.task.loss == "classes":
+        return point.references.bits
+    return float(point.task.facts(point.lag, point.length).held)
+
+
+def cluster(point: Point) -> Hashable:
+    """Return what a point shares with those that say the same as it: of a stream the lag, else the label."""
+    return point.lag if point.task.stream else point.label
+
+
+def costs(points: Iterable[Point]) -> list[Cost]:
+    """Fit one cost per family, sorted by name, to its measured points: to three or more, at more than one
+    content."""
+    ordered = sorted((p for p in points if p.measured), key=family)
+    groups = [(name, list(group)) for name, group in groupby(ordered, key=family)]
+    return [
+        _cost(name, group) for name, group in groups if len(group) > 2 and len(set(map(content, group))) > 1
+    ]
+
+
+def _cost(name: str, points: Sequence[Point]) -> Cost:
+    x, y = np.array([(content(p), p.fit.u90.units) for p in points]).T
+    slope, intercept = (float(v) for v in np.polyfit(x, y, 1))
+    off, names = x - x.mean(), [cluster(p) for p in points]
+    moments: dict[Hashable, float] = {}
+    for each, moment in zip(names, off * (y - intercept - slope * x), strict=True):
+        moments[each] = moments.get(each, 0.0) + float(moment)
+    count, spread = len(moments), math.inf
+    if count >= FEWEST_CLUSTERS:  # the sandwich of Liang & Zeger (1986), corrected for few clusters
+        few = count / (count - 1) * (len(x) - 1) / (len(x) - 2)
+        error = math.sqrt(few * sum(m**2 for m in moments.values())) / float((off**2).sum())
+        spread = float(stdtrit(count - 1, 0.975)) * error
+    return Cost(name, unit(points[0]), intercept, slope, slope - spread, slope + spread, len(x), count)
+
+
+def sentence(cost: Cost) -> str:
+    """Say a cost in words."""
+    interval = f" [{cost.low:.2f}, {cost.high:.2f}]" if math.isfinite(cost.low) else ""
+    return f"{cost.slope:.2f}{interval} units per {cost.unit}"

@@ -1,0 +1,93 @@
+"""Layers: the state and the parameters that nets of one layer and of several need at the same lags."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import polars as pl
+
+from memcap.capacity.comparison import Count, Shift, count_by_units, shift
+from memcap.capacity.frontier import frontier
+from memcap.capacity.points import Point
+from memcap.terminal.words import plural
+
+COUNTS = {"carry_numbers": "state", "parameters": "parameters"}
+SHARE = 0.9  # of the seeds that train at all
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A net of some layers at one task and lag.
+
+    Args:
+        point: the frontier there.
+        counts: carry numbers and parameters of the whole net by its units, by name.
+        times: u90 in each of them over that of the net of the fewest layers there, by name; empty for that
+            net itself.
+    """
+
+    point: Point
+    counts: dict[str, Count]
+    times: dict[str, Shift]
+
+    @property
+    def line(self) -> str:
+        """Label of the task and the net but for its layers."""
+        return _of_one_layer(self.point).label
+
+
+def _of_one_layer(point: Point) -> Point:
+    return replace(point, model=replace(point.model, layers=1))
+
+
+def shapes(rows: pl.DataFrame) -> list[list[Shape]]:
+    """Group the nets of each task and lag that differ in their layers alone, those of the fewest first.
+
+    Args:
+        rows: of trained members, as `memcap.store.read` gives them.
+    """
+    places: dict[Any, list[Shape]] = {}
+    for _, own in rows.group_by("task", "knobs", maintain_order=True):
+        for point in sorted(frontier(own), key=lambda p: p.model.layers):
+            counts = {name: count_by_units(own, point, name) for name in COUNTS}
+            there = places.setdefault(_of_one_layer(point).place, [])
+            first = there[0] if there else None
+            times = {} if first is None else {name: _times(first, point, counts, name) for name in COUNTS}
+            there.append(Shape(point, counts, times))
+    return sorted(places.values(), key=lambda nets: (nets[0].line, nets[0].point.lag))
+
+
+def _times(first: Shape, point: Point, counts: dict[str, Count], name: str) -> Shift:
+    both = first.counts[name], counts[name]
+    return shift(first.point.posterior, point.posterior, SHARE, counts=both)
+
+
+def least(nets: Sequence[Shape], name: str) -> tuple[Shape | None, bool]:
+    """Find the net of one task and lag that needs the fewest carry numbers, or parameters, by estimate.
+
+    Returns:
+        The net, None where none was reached; and whether it surely is: no interval of another's over its own
+        holds 1.
+    """
+    reached = [net for net in nets if net.point.fit.u90.censored != "above"]
+    if not reached:
+        return None, False
+    best = min(reached, key=lambda net: net.counts[name](net.point.fit.u90.units))
+    others = (_times(best, net.point, net.counts, name) for net in nets if net is not best)
+    return best, len(nets) > 1 and all(each.low > 1 for each in others)
+
+
+def layers(net: Shape) -> str:
+    """Say how many layers a net has."""
+    return plural(net.point.model.layers, "layer")
+
+
+def sentence(nets: Sequence[Shape]) -> str:
+    """Say which shape needs least at one task and lag."""
+    parts = []
+    for name, word in COUNTS.items():
+        best, sure = least(nets, name)
+        if best is not None:
+            number = best.counts[name](best.point.fit.u90.units)
+            parts.append(f"least {word} {layers(best)} ({number:.0f}{'' if sure else ', not surely'})")
+    return f"{nets[0].line} at lag {nets[0].point.lag}: {'; '.join(parts) or 'no width tried is enough'}."

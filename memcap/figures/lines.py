@@ -1,0 +1,212 @@
+"""Pictures of thresholds against lag, a line for each of what is compared: panels, lines, and their names."""
+
+import math
+import textwrap
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby, pairwise
+from typing import Any
+
+import numpy as np
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from scipy.optimize import isotonic_regression
+
+from memcap.capacity.points import Point
+from memcap.figures.style import (
+    caption_height,
+    draw_interval,
+    highest_end,
+    log2_axes,
+    pass_rules,
+    which_seeds_count,
+    write_below,
+)
+from memcap.thresholds.curve import Threshold
+
+LONGEST_NAME = 30  # characters of a name in one row of text
+CHARACTER, ROW_OF_TEXT = 0.066, 0.135  # inches, of 8 points
+LEFT, BETWEEN = 0.75, 0.75  # inches: of an axis' numbers, between panels
+WIDTHS, HEIGHT = {1: 6.0, 2: 3.4}, 4.2  # inches, of a panel by the panels in a row
+TICKS_PER_INCH = 5  # of numbers of one or two digits, seldom three
+MARKS = (
+    "Bars are 95 % intervals; an arrow marks an end that the widths tried leave open, and a line breaks where"
+    " no width tried was enough."
+)
+NO_LIMIT = "What training reached, not what a network could hold."
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a panel.
+
+    Args:
+        name: written at its end; empty for one that needs none.
+        lags: (N,) steps.
+        widths: (N,) in units or in what the panel counts; NaN where the line breaks.
+        look: how Matplotlib draws it: `color`, `marker`, and so on.
+        thresholds: (N,) with the intervals to draw; none of a reference.
+    """
+
+    name: str
+    lags: Sequence[int]
+    widths: Sequence[float]
+    look: dict[str, Any]
+    thresholds: Sequence[Threshold] = ()
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Axes with lines.
+
+    Args:
+        counted: what the vertical axis counts.
+        lines: all that is drawn, the first below.
+        title: above the axes.
+    """
+
+    counted: str
+    lines: Sequence[Line]
+    title: str = ""
+
+
+def threshold_line(
+    name: str,
+    points: Sequence[Point],
+    colour: str,
+    marker: str = "o",
+    which: str = "u90",
+    thresholds: Sequence[Threshold] | None = None,
+) -> Line:
+    """Return the line of a threshold by lag, u90 filled and u50 open. It breaks where no width was enough.
+
+    Args:
+        name: written at its end.
+        points: of one task, by lag.
+        colour, marker: of the line.
+        which: "u50" or "u90".
+        thresholds: (N,) of the points, where they are counted in something else than units.
+    """
+    if thresholds is None:
+        thresholds = [getattr(p.fit, which) for p in points]
+    widths = [math.nan if t.censored == "above" else t.units for t in thresholds]
+    filled = {"mfc": colour, "lw": 1.4} if which == "u90" else {"mfc": "white", "lw": 0.7}
+    look = {"color": colour, "marker": marker, "ms": 5, **filled}
+    return Line(name, [p.lag for p in points], widths, look, thresholds)
+
+
+def reference_line(points: Sequence[Point], colour: str = "grey") -> Line:
+    """Return the dotted line of one carry number per symbol held."""
+    widths = [p.references.one_per_number for p in points]
+    return Line("", [p.lag for p in points], widths, {"color": colour, "lw": 1, "ls": ":"})
+
+
+def by_label(points: Iterable[Point]) -> dict[str, list[Point]]:
+    """Group neighbouring points by their labels."""
+    return {label: list(group) for label, group in groupby(points, key=lambda p: p.label)}
+
+
+def table(rows: Iterable[dict[str, Any]]) -> pl.DataFrame:
+    """Return the numbers drawn as a table."""
+    return pl.DataFrame(list(rows), infer_schema_length=None)
+
+
+def picture(
+    panels: Sequence[Sequence[Panel]],
+    title: str,
+    caption: Sequence[str],
+    key: Sequence[tuple[str, str]] = (),
+) -> Figure:
+    """Draw rows of panels, each line with its name at its end, and the caption below.
+
+    Args:
+        panels: rows of as many panels each.
+        title: above all of them.
+        caption: paragraphs; see `rules` for the last ones.
+        key: what colours say: texts and their colours, below the title.
+    """
+    columns = len(panels[0])
+    wide = WIDTHS[columns]
+    names = [_wrapped(line.name) for row in panels for panel in row for line in panel.lines]
+    room = CHARACTER * max(len(row) for name in names for row in name.split("\n")) + 0.3
+    width = LEFT + columns * (wide + room) + (columns - 1) * BETWEEN
+    text = "\n".join(textwrap.fill(part, round(18.5 * width)) for part in caption)
+    above = 0.4 + 0.2 * len(key) + (0.3 if panels[0][0].title else 0)
+    height = above + len(panels) * HEIGHT + (len(panels) - 1) * BETWEEN + caption_height(text)
+    figure = Figure(figsize=(width, height))
+    grid = figure.subplots(len(panels), columns, squeeze=False)
+    write_below(figure, text)
+    figure.subplots_adjust(left=LEFT / width, right=1 - room / width, wspace=(room + BETWEEN) / wide)
+    figure.subplots_adjust(top=1 - above / height, hspace=BETWEEN / HEIGHT)
+    for k, (words, colour) in enumerate([(title, "black"), *key]):
+        place = 1 - (0.1 + 0.22 * k) / height
+        figure.text(LEFT / width, place, words, color=colour, va="top", fontsize=10 if k else 12)
+    for row, axes_of_row in zip(panels, grid, strict=True):
+        for panel, axes in zip(row, axes_of_row, strict=True):
+            _draw_panel(axes, panel, round(TICKS_PER_INCH * wide))
+            _name_lines(axes, panel.lines)
+    return figure
+
+
+def rules(points: Sequence[Point]) -> list[str]:
+    """Return the last paragraphs of a caption: what the marks mean, what counts as a pass, and for what."""
+    return [f"{MARKS} {NO_LIMIT}", " ".join([which_seeds_count(points), *pass_rules(points)])]
+
+
+def _draw_panel(axes: Axes, panel: Panel, most_ticks: int) -> None:
+    measured = [line for line in panel.lines if line.thresholds]
+    step = min(0.05, 0.3 / max(len(measured), 1))  # in doublings: so the intervals of neighbours lie apart
+    ends = [width for line in panel.lines for width in line.widths if not math.isnan(width)]
+    for line in panel.lines:
+        place = measured.index(line) - (len(measured) - 1) / 2 if line.thresholds else 0
+        lags = np.array(line.lags) * 2 ** (step * place)
+        for lag, threshold in zip(lags, line.thresholds, strict=False):
+            draw_interval(axes, lag, threshold, line.look["color"])
+            ends += [threshold.low or threshold.units, highest_end(threshold)]
+        axes.plot(lags, line.widths, label=line.name or "_unnamed", **line.look)
+    all_lags = sorted({lag for line in panel.lines for lag in line.lags})
+    log2_axes(axes, all_lags, max(ends), min(ends), most_ticks)
+    axes.set_xlabel("lag (time steps)")
+    axes.set_ylabel(panel.counted)
+    axes.set_title(panel.title, fontsize=10, loc="left")
+
+
+def _wrapped(name: str) -> str:
+    return "\n".join(textwrap.wrap(name, LONGEST_NAME))
+
+
+def _name_lines(axes: Axes, lines: Sequence[Line]) -> None:
+    """Write each name right of the axes, as near to the end of its line as its neighbours leave room."""
+    named = [(line, *_end(line)) for line in lines if line.name]
+    named.sort(key=lambda each: -each[2])
+    bottom, top = np.log2(axes.get_ylim())
+    heights = [(np.log2(width) - bottom) / (top - bottom) for _, _, width in named]
+    rows = [1 + _wrapped(line.name).count("\n") for line, _, _ in named]
+    places = _apart(heights, [ROW_OF_TEXT * number / HEIGHT for number in rows])
+    for (line, lag, width), place in zip(named, places, strict=True):
+        colour = line.look["color"]
+        axes.annotate(
+            _wrapped(line.name),
+            xy=(lag, width),
+            xytext=(1.05, place),
+            textcoords="axes fraction",
+            color=colour,
+            fontsize=8,
+            va="center",
+            arrowprops={"arrowstyle": "-", "color": colour, "lw": 0.5, "alpha": 0.6, "relpos": (0, 0.5)},
+            annotation_clip=False,
+        )
+
+
+def _end(line: Line) -> tuple[float, float]:
+    """Return the last mark of a line, or the last width that was tried where it has none."""
+    marks = [(lag, width) for lag, width in zip(line.lags, line.widths, strict=True) if not math.isnan(width)]
+    return marks[-1] if marks else (line.lags[-1], line.thresholds[-1].units)
+
+
+def _apart(heights: Sequence[float], sizes: Sequence[float]) -> np.ndarray:
+    """Move falling heights apart, as little as may be, so that texts of these sizes do not overlap."""
+    gaps = [(above + below) / 2 for above, below in pairwise(sizes)]
+    offsets = np.cumsum([0, *gaps])
+    return isotonic_regression(np.array(heights) + offsets, increasing=False).x - offsets

@@ -1,0 +1,145 @@
+"""The mirror beside a job: `memcap mirror` in a process of its own."""
+
+import contextlib
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Self
+
+import polars as pl
+
+from memcap.runtime import signals
+from memcap.store import heartbeat, shards
+from memcap.store.follow import Follower
+from memcap.tracking.report import ONLINE, figure_since, read_report, remove_files
+from memcap.tracking.settings import Tracking
+
+log = logging.getLogger(__package__)
+
+SECONDS_AT_THE_END = 5.0  # that a mirror has once its job has ended
+SECONDS_WHEN_INTERRUPTED = 0.5
+SECONDS_BETWEEN_LOOKS = 0.1  # whether there was a signal
+
+
+class MirrorProcess:
+    """A process that mirrors a study's folder while jobs train in it; a context manager, which ends it.
+
+    It reads the folder alone, ends once its standard input does, and leaves a report (`report.py`). It costs
+    the job neither imports nor Python's lock, can be killed at any moment, and outlives a job that is killed
+    until it has sent what that wrote.
+
+    Args:
+        settings: what it does.
+        folder: of the study, which need not be there yet.
+        study: name of the study.
+        session: of the command whose jobs it follows (`memcap.store.shards`).
+        members: that may come, with the columns of `memcap.store.heartbeat.MEMBERS`, as far as they are
+            known.
+        part: tells apart commands that share a study.
+
+    Raises:
+        UserError: a service of one's own that cannot be used.
+    """
+
+    def __init__(
+        self,
+        settings: Tracking,
+        folder: Path,
+        study: str,
+        session: str,
+        members: pl.DataFrame,
+        part: str = "",
+    ):
+        settings.check_service()
+        self.where = ""  # once it has ended: where people find the runs, in one line
+        self._settings, self._folder, self._study, self._part = settings, folder, study, part
+        self._absolute = folder.absolute()  # whatever folder the job goes to
+        self._session, self._token = session, shards.new_token(session)
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (read once the process is dead)
+        with contextlib.suppress(OSError):
+            heartbeat.write_members(self._absolute, self._token, members)
+        self._process = self._start(settings.wandb)
+
+    def _start(self, wandb: str) -> subprocess.Popen[bytes]:
+        options = {"wandb": wandb, "runs": self._settings.runs, "token": self._token}
+        options |= {"study": self._study, "part": self._part}
+        words = self._settings.command(self._absolute)[1:]
+        words += [f"--{name}={value}" for name, value in options.items()]
+        path = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", "memcap", *words],  # -P: import nothing from here
+            stdin=subprocess.PIPE,
+            stdout=self._errors,
+            stderr=self._errors,
+            env={**os.environ, "PYTHONPATH": path},
+            start_new_session=True,  # Ctrl-C is for the job
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        """Wait some seconds until all is sent, half a second after an interrupt, and end the process.
+
+        What was not sent is counted in one warning. A mistake, before anything trains, waits for nothing.
+        """
+        mistake = kind is not None and issubclass(kind, SystemExit)
+        if kind is not None and issubclass(kind, KeyboardInterrupt):
+            self._finish(SECONDS_WHEN_INTERRUPTED)
+        elif not mistake:
+            self._finish(SECONDS_AT_THE_END / 2)
+            report = read_report(self._absolute, self._token)
+            if self._process.poll() is None and report.service == ONLINE and not report.sent:
+                log.warning(f"{ONLINE} does not work and is left: did not answer in time")
+                self._kill()
+                self._process = self._start("offline")
+            self._finish(SECONDS_AT_THE_END / 2)
+        in_time = self._process.poll() is not None
+        self._kill()
+        if not mistake:
+            self._say_what_came(in_time)
+        remove_files(self._absolute, self._token)
+        self._errors.close()
+
+    def _finish(self, seconds: float) -> None:
+        """Tell the process to end, and wait for so many seconds; after a signal half a second at most."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0 and self._process.poll() is None:
+            if signals.pending():
+                end = min(end, time.monotonic() + SECONDS_WHEN_INTERRUPTED)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(min(left, SECONDS_BETWEEN_LOOKS))
+
+    def _kill(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.kill()
+        self._process.wait()
+
+    def _say_what_came(self, in_time: bool) -> None:
+        """Log the warnings of the report, and count what was not sent."""
+        report = read_report(self._absolute, self._token)
+        for line in report.warnings:
+            log.warning(line)
+        self.where, left = report.where, report.left
+        if self._process.returncode:
+            if in_time:
+                mode = self._settings.mode
+                log.warning(f"tracking={mode} does not work and is left: its process ended{self._why()}")
+            rows = Follower(self._absolute, self._session).poll().rows.filter(study=self._study).height
+            drawn = figure_since(self._absolute, self._token) is not None
+            left = max(rows + drawn - report.sent, min(rows, 1))  # it never said that all is sent
+        if left > 0:
+            log.warning(self._settings.not_sent(left, self._folder))
+
+    def _why(self) -> str:
+        """Return the last words of the process, in parentheses."""
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors="replace").split("\n")
+        return next((f' ("{line}")' for line in reversed(lines) if line.strip()), "")

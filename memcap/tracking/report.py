@@ -1,0 +1,74 @@
+"""The report of a mirror beside a job, which the job reads when it ends.
+
+    DIR/jobs/TOKEN.members.parquet  the members that may come, written by the job as the mirror starts
+    DIR/jobs/TOKEN.mirror.json      the report
+
+TOKEN begins with the digits of the command's session, as those of its jobs do. Both files go with the mirror.
+"""
+
+import contextlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from memcap.store import files, heartbeat
+
+ONLINE = "W&B online"
+
+
+@dataclass(frozen=True)
+class Report:
+    """The state of a mirror.
+
+    Args:
+        service: the one that is called now.
+        sent: members and results that it has.
+        warnings: lines on services that did not work.
+        where: people find the runs, in one line; "" before the mirror has ended.
+        left: members and results that no service has; 0 before the mirror has ended.
+    """
+
+    service: str = ""
+    sent: int = 0
+    warnings: tuple[str, ...] = ()
+    where: str = ""
+    left: int = 0
+
+    def write(self, path: Path) -> None:
+        """Write the report.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True)
+        files.replace(path, json.dumps(asdict(self)).encode())
+
+
+def report_path(folder: Path, token: str) -> Path:
+    """Return the path of a mirror's report."""
+    return folder / "jobs" / f"{token}.mirror.json"
+
+
+def read_report(folder: Path, token: str) -> Report:
+    """Read a mirror's report. One that was never written is empty."""
+    try:
+        return Report(**json.loads(report_path(folder, token).read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return Report()
+
+
+def figure_since(folder: Path, token: str) -> Path | None:
+    """Return the study's figure, if it was drawn since the mirror started."""
+    figure = folder / "figures" / "frontier.png"
+    with contextlib.suppress(OSError):
+        start = heartbeat.members_path(folder, token).stat().st_mtime_ns
+        if figure.stat().st_mtime_ns >= start:
+            return figure
+    return None
+
+
+def remove_files(folder: Path, token: str) -> None:
+    """Remove the report and the list of members."""
+    for path in (report_path(folder, token), heartbeat.members_path(folder, token)):
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)

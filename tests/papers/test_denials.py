@@ -1,0 +1,204 @@
+"""Each claim can be denied, and one that does not hold could: a change of some published outcomes turns its
+verdict."""
+
+import polars as pl
+import pytest
+
+from memcap import papers, store
+from memcap.papers import NOT_MEASURED, Finding
+from memcap.papers.claims import knob
+
+LSTM, RNN, GRU = "OptimizedLSTMCell", "SimpleCell", "GRUCell"
+
+
+def all_lengths(score, last=None):
+    """JSON with this score at each of a member's lengths, and another one at the last."""
+    scores = pl.col("lengths").str.replace_all(r"\d+", str(score)).str.replace_all(" ", ", ")
+    scores = pl.concat_str(pl.lit("["), scores, pl.lit("]"))
+    return scores if last is None else scores.str.replace(r"[\d.]+\]$", f"{last}]")
+
+
+def whole(score, last=None):
+    return {"whole_at_lengths": all_lengths(score, last)}
+
+
+def scored(score):
+    return {"score_at_lengths": all_lengths(score)}
+
+
+def learns(steps):
+    return {"steps_to_solve": steps, "solved": True}
+
+
+# By paper and claim, in order: which rows (columns, or knobs of the task), and their outcomes instead.
+CHANGES = {
+    "arjovsky2016": [
+        ({"cell": "urnn", "seed": [0, 1]}, {"steps_to_solve": 2100}),
+        ({"cell": "irnn", "seed": 0}, {"train_loss": 1.7}),
+        ({"recipe": "chrono", "seed": 0}, {"train_loss": 1.0}),
+    ],
+    "arora2023": [
+        ({"pairs": 1}, {"final": 0.5}),
+        ({"units": [2, 4]}, {"final": 1.0}),
+    ],
+    "arora2024": [
+        ({"cell": "gla", "units": 8, "pairs": 16}, {"final": 0.1}),
+        ({"cell": "mamba2", "units": 4, "pairs": 16}, {"final": 0.99}),
+        ({"cell": "gla", "units": 8, "pairs": 16}, {"final": 0.999}),
+        ({"cell": "gla", "units": 8, "rewrites": 1}, {"final": 0.99}),
+        ({"cell": LSTM, "rewrites": 1}, {"final": 0.9}),
+        ({"cell": "delta_net", "units": 2}, {"final": 0.9}),
+    ],
+    "bai2018": [
+        ({"coding": "number", "lag": [25, 50, 100]}, {"final": 0.15}),
+        ({"init": "open_gate", "lag": 50}, {"final": 0.94}),
+    ],
+    "collins2017": [
+        ({"cell": "lstm", "units": 8, "lag": 50}, {"final": 0.61}),
+        ({"cell": "lstm", "units": [16, 17, 18], "lag": 50}, {"final": 0.03}),
+        ({"cell": "lstm", "units": [16, 17, 18], "lag": 50}, {"final": 0.03}),
+    ],
+    "deletang2023": [
+        ({"task": "parity", "cell": LSTM, "seed": 0}, scored(0.89)),
+        ({"task": "modular_arithmetic", "cell": LSTM, "seed": 0}, scored(0.89)),
+        ({"task": "cycle_navigation", "cell": LSTM}, scored(0.9)),
+        ({"task": "even_pairs", "cell": RNN, "seed": 0}, scored(0.89)),
+        ({"task": ["cycle_navigation", "modular_arithmetic"], "cell": RNN}, scored(0.9)),
+        ({"task": "cycle_navigation", "cell": RNN, "seed": 0}, scored(0.9)),
+        ({"task": "parity", "cell": LSTM, "units": 2, "seed": 0}, scored(0.89)),
+        ({"task": "parity", "cell": "minGRU", "seed": 0}, scored(0.6)),
+        ({"curriculum": 1.0, "seed": 0}, scored(0.4)),
+    ],
+    "dynamical_phases2025": [
+        ({}, {"solved": pl.col("lr") < 0.05}),
+        ({}, {"solved": pl.col("lr") < 0.5 / pl.col("lag")}),
+    ],
+    "grazzi2024": [
+        ({"cell": "signed_delta_net", "seed": [0, 1, 2, 3]}, {"final": 0.97}),
+        ({"cell": "signed_delta_net", "seed": [0, 1, 2, 3]}, {"stretched": 0.89}),
+        ({"cell": "delta_net", "seed": 0}, {"final": 0.6}),
+        ({"cell": "minGRU", "seed": 0}, {"solved": True}),
+    ],
+    "gu2023": [
+        ({"task": "copy", "cell": "LRU", "carry_numbers": 16}, {"final": 0.98}),
+        ({"task": "selective_copy", "cell": "linear", "seed": 0}, {"solved": True}),
+        ({"task": "selective_copy", "cell": "selective_LRU", "carry_numbers": 32}, {"final": 0.98}),
+        ({"task": "selective_copy", "cell": ["minGRU", "minLSTM"]}, {"final": 0.99}),
+        ({"task": "selective_copy", "cell": GRU, "carry_numbers": 64}, {"final": 0.98}),
+    ],
+    "hewitt2020": [
+        ({"types": 32, "units": 42, "seed": 0}, {"final": 0.98}),
+        ({}, {"stretched": 0.95}),
+        ({"types": 8, "units": [1, 2, 3, 4, 6, 8, 12, 16]}, {"final": 0.98}),
+        ({"types": 8, "units": [1, 2, 3, 4, 6, 8, 12, 16], "lag": 80}, {"final": 0.98}),
+    ],
+    "hochreiter1997": [
+        ({"task": "latch", "cell": RNN, "lag": 100}, learns(400)),
+        ({"task": "latch", "init": "forget_bias", "curriculum": None}, learns(400 + pl.col("lag"))),
+        ({"task": "latch", "init": "hold"}, learns(20 * pl.col("lag"))),
+        ({"task": "adding", "cell": RNN}, learns(400)),
+        ({"task": "temporal_order", "cell": "lstm", "units": 2}, {"solved": False}),
+    ],
+    "illium2022": [
+        ({"cell": "lstm", "units": 8, "lag": 2}, {"final": 0.06}),
+        ({"cell": "lstm", "units": 4}, {"final": 0.05}),
+    ],
+    "jaeger2001": [
+        None,  # of nets that have no rows: test_jaeger2001.py
+        None,
+        ({"cell": RNN, "units": 1}, {"final": 0.6}),
+        ({"cell": "lstm"}, {"final": 0.8}),
+    ],
+    "jelassi2024": [
+        ({"cell": "linear", "carry_numbers": 1}, whole(0.5)),
+        ({"cell": "lstm", "items": 32, "seed": 0}, whole(0.5)),
+        ({"items": 4, "cell": ["LRU", GRU, "lstm"], "carry_numbers": [4, 6, 12]}, whole(0.1)),
+        ({"symbols": 8, "items": 8}, whole(0.4)),
+        ({"cell": GRU}, whole(0.6)),
+        ({"cell": "lstm", "carry_numbers": 40, "init": "forget_bias", "seed": 0}, whole(0.5)),
+        ({"cell": "gla", "items": 8, "seed": 0}, whole(0.5)),
+    ],
+    "kent2024": [
+        ({"lag": 100}, {"steps_to_solve": None}),
+        ({"cell": GRU}, {"steps_to_solve": 900}),
+        ({"cell": LSTM, "units": 4, "lag": 50, "budget": 1000, "seed": 0}, {"steps_to_solve": 900}),
+        ({"cell": GRU, "units": 1, "lag": 5, "seed": 0}, {"steps_to_solve": 900}),
+        ({"cell": RNN, "budget": 4000}, {"steps_to_solve": 900 - pl.col("lag")}),
+    ],
+    "merrill2024": [
+        ({"cell": "irnn"}, whole(0.9)),
+        ({"cell": "minGRU", "group": "A4", "seed": 0}, whole(0.9)),
+        ({"cell": LSTM, "group": "Z12", "seed": 0}, whole(0.89)),
+        ({"cell": "minGRU", "group": "Z12", "seed": 0}, whole(0.9)),
+    ],
+    "revisiting2025": [
+        ({"cell": "delta_net", "lr": [0.1, 0.3, 1.0, 3.0]}, {"final": 0.1}),
+        ({"cell": "mamba2"}, {"final": 0.9}),
+        ({"cell": "gla"}, {"final": 0.9}),
+        ({"cell": "gla", "lr": 3.0}, {"final": 1.0}),
+        ({"cell": "mamba2", "lr": [0.001, 0.003, 0.01, 0.03]}, {"final": 0.1}),
+    ],
+    "suzgun2019": [
+        ({"symbols": 2, "units": 1}, whole(0)),
+        ({"symbols": 3, "units": 1, "seed": 0}, whole(1)),
+        ({"symbols": 3, "units": 4, "batch": 64, "seed": 0}, whole(1)),
+        ({"symbols": 4, "units": 4, "batch": 64}, whole(1, last=0)),
+        ({"symbols": 4, "batch": 1}, whole(0)),
+        ({"batch": 64}, {"train_loss": (3.0 * pl.col("seed") + pl.col("units")) % 4}),
+        ({"symbols": 4, "units": 4, "batch": 64, "seed": 0}, whole(1)),
+        ({"cell": GRU, "symbols": 3, "seed": 0}, whole(1)),
+        ({"cell": "minGRU", "symbols": 3}, whole(1)),
+    ],
+    "tallec2018": [
+        ({"task": "copy", "waits": None, "init": "chrono", "lag": 100, "seed": 0}, {"final": 0.2}),
+        ({"task": "copy", "waits": "drawn", "init": "chrono"}, {"final": 0.5}),
+        ({"task": "adding", "init": "chrono"}, {"steps_to_solve": 1990}),
+    ],
+    "voelker2019": [
+        ({"init": "keras", "lag": 25}, {"final": 0.001}),
+        ({"init": "keras", "lag": 400}, {"final": 0.05}),
+        ({"init": "forget_bias", "units": 100, "lag": 400}, {"final": 0.1}),
+        ({"rms": 1.0, "units": 20, "lag": 100}, {"solved": False}),
+        ({"rms": 1.0, "units": 20, "lag": 50}, {"solved": False}),
+    ],
+}
+
+
+def changed(rows, where, change):
+    """Rows, of which those with these values have other outcomes."""
+    which = pl.lit(True)
+    for name, value in where.items():
+        values = value if isinstance(value, list) else [value]
+        own = pl.col(name) if name in rows.columns else knob(name)
+        values = values if name in rows.columns else [str(each) for each in values]
+        which &= own.is_null() if value is None else own.is_in(values)
+    assert rows.filter(which).height, "no rows are changed"
+    return rows.with_columns(
+        pl.when(which).then(new if isinstance(new, pl.Expr) else pl.lit(new)).otherwise(column).alias(column)
+        for column, new in change.items()
+    )
+
+
+@pytest.mark.parametrize("name", sorted(papers.summaries()))
+def test_a_change_of_outcomes_turns_each_verdict(name):
+    rows, claims = store.read(papers.folder(name)), papers.find(name).PAPER.claims
+    for claim, change in zip(claims, CHANGES[name], strict=True):
+        assert claim.judge(rows).holds is claim.expected
+        if change is not None:
+            found = claim.judge(changed(rows, *change))
+            assert found.holds is not claim.expected, f"{claim.text}: {found}"
+            assert found.holds is not None, claim.text
+
+
+@pytest.mark.parametrize("name", sorted(papers.summaries()))
+def test_rows_that_lack_a_part_leave_claims_unmeasured_and_break_none(name):
+    rows, claims = store.read(papers.folder(name)), papers.find(name).PAPER.claims
+    unmeasured = set()
+    for column in ("task", "cell", "lag", "init", "budget"):
+        for own in rows.partition_by(column):
+            for k, claim in enumerate(claims):
+                found = claim.judge(own)
+                assert isinstance(found, Finding)
+                assert type(found.holds) in (bool, type(None))
+                unmeasured |= {k} if found == NOT_MEASURED else set()
+    assert unmeasured or rows.select("task", "cell", "lag", "init", "budget").unique().height == 1
