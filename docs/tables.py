@@ -722,7 +722,7 @@ def tables_of_rows() -> str:
 
 def columns() -> str:
     """Each column of the rows, as polars names its type."""
-    each = ((f"`{name}`", str(dtype), meaning) for name, (dtype, meaning) in COLUMNS.items())
+    each = ((f"`{name}`", str(dtype), meaning) for name, (dtype, meaning, _) in COLUMNS.items())
     return table(("column", "type", "meaning"), each)
 
 

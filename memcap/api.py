@@ -30,7 +30,7 @@ from memcap.report.answer_words import PrintedAnswer
 from memcap.runtime.published import rows_file
 from memcap.store import shards
 from memcap.store.files import BadFileError
-from memcap.store.row_checks import check_rows
+from memcap.store.row_checks import check_copies, check_rows
 from memcap.store.rows import VERDICTS, complete
 from memcap.store.shards import OUTPUTS
 from memcap.store.study import Study
@@ -428,6 +428,7 @@ def _rows(rows: pl.DataFrame | str | Path) -> pl.DataFrame:
     try:
         table = complete(rows)
         check_rows(table)
+        check_copies(rows, table)
     except (BadFileError, pl.exceptions.PolarsError) as error:
         raise UserError(
             f"rows: {' '.join(str(error).split())}; give what memcap.train returned, or a folder"

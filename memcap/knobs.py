@@ -95,10 +95,12 @@ def _befores(cls: Any) -> tuple[tuple[str, Any], ...]:
 
 def completed(cls: Any, values: dict[str, Any]) -> dict[str, Any]:
     """The inverse of `keyed`: plain values with the fields that came later at what they were before."""
-    later = {
-        f.name: f.metadata["before"] for f in fields(cls) if f.metadata.get("before", MISSING) is not MISSING
-    }
-    return later | values
+    return _later(cls) | values
+
+
+@cache
+def _later(cls: Any) -> dict[str, Any]:
+    return {name: before for name, before in _befores(cls) if before is not MISSING}
 
 
 def key_of(config: str) -> str:

@@ -111,6 +111,14 @@ class Recipe:
         choices=("norm", "element"),
         before="norm",
     )
+    lr_width: float | None = knob(
+        None,
+        "power of 8 / units by which the learning rate is multiplied: at .5 a net of 32 units has half the"
+        " rate of one of 8; null: 0",
+        at_least=-4,
+        at_most=4,
+        before=0.0,
+    )
 
     def __post_init__(self) -> None:
         check(self, "recipe")
@@ -129,10 +137,15 @@ class ResolvedRecipe(Recipe):
     budget: int
     optimizer: str
     clip_by: str
+    lr_width: float
 
-    def peak(self, lag: int) -> float:
-        """Return the peak learning rate at a lag; under a curriculum, while its front is there."""
-        return self.lr * min(1.0, (self.falls_above or lag) / lag)
+    def rate(self, units: int) -> float:
+        """Return the peak learning rate at a width."""
+        return self.lr * (8 / units) ** self.lr_width
+
+    def peak(self, lag: int, units: int) -> float:
+        """Return the peak learning rate at a lag, under a curriculum its front's, and a width."""
+        return self.rate(units) * min(1.0, (self.falls_above or lag) / lag)
 
     @property
     def warmup_steps(self) -> int:

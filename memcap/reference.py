@@ -59,10 +59,11 @@ def optimizer_of(member: Member) -> optax.GradientTransformationExtraArgs:
     others = {"sgd": optax.trace(0.9), "rmsprop": optax.scale_by_rms(0.99, 1e-8, eps_in_sqrt=False)}
     direction = others.get(recipe.optimizer, optax.scale_by_adam())
     decay = optax.add_decayed_weights((recipe.decay or 0.0) * member.architecture.matrices())
-    peak_to_floor: Any = optax.constant_schedule(recipe.peak(member.lag))
+    peak = recipe.peak(member.lag, member.model.units)
+    peak_to_floor: Any = optax.constant_schedule(peak)
     if recipe.schedule == "cosine":
         floor = recipe.floor or 0.0
-        peak_to_floor = optax.cosine_decay_schedule(recipe.peak(member.lag), recipe.budget, floor)
+        peak_to_floor = optax.cosine_decay_schedule(peak, recipe.budget, floor)
 
     def rate(step: Any) -> Any:
         return peak_to_floor(step) * jnp.minimum(1.0, (step + 1) / max(recipe.warmup_steps, 1))
@@ -74,7 +75,7 @@ def optimizer_of(member: Member) -> optax.GradientTransformationExtraArgs:
 def train_step(weights: jax.Array, member: Member, state: Any, step: int) -> tuple[Any, ...]:
     """Return weights and optimizer state after a step, the batch's score, and whether all is finite."""
     key = random_key(member, Stream.TRAIN, 0, step)
-    batch = member.task.sample(key, member.lag, member.length, member.length, member.recipe.batch or 0)
+    batch = member.task.sample(key, member.lag, member.length, member.length, member.recipe.batch)
     differentiate = jax.value_and_grad(loss_and_scores, has_aux=True)
     (loss, (score, due)), gradient = differentiate(weights, member, batch)
     updates, state = optimizer_of(member).update(gradient, state, weights)
@@ -116,7 +117,7 @@ class Verdict:
     def decide(self, training_score: float) -> None:
         """Solved: enough evaluations in a row are passed. Steady: the stretched one is passed as well."""
         task, rule, threshold = self.member.task, self.member.evaluation, self.member.facts.threshold
-        at_end, passed = self.steps >= (self.member.recipe.budget or 0), False
+        at_end, passed = self.steps >= self.member.recipe.budget, False
         near = threshold - 0.01 if task.higher_is_better else 1.5 * threshold
         looks_good = task.passes(training_score, near)
         if self.solved is not None:

@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from dataclasses import asdict, replace
+from dataclasses import MISSING, asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +12,9 @@ import polars as pl
 from memcap.config import Member
 from memcap.knobs import key_of
 from memcap.store import shards
-from memcap.store.rows import SCHEMA, TRAINING, frame
+from memcap.store.columns import DERIVED, EVALUATION, MODEL, START
+from memcap.store.columns import RECIPE as RECIPE_COLUMNS
+from memcap.store.rows import SCHEMA, frame
 from memcap.tasks import task_class
 from memcap.training.engine import Result
 
@@ -34,10 +36,12 @@ def row_of(**columns):
     and the config beside it is made of them."""
     units = columns.setdefault("units", 1)
     task = task_class(columns.setdefault("task", "latch"))()
-    row = dict.fromkeys(SCHEMA) | {"study": "made_up", "knobs": json.dumps(asdict(task), sort_keys=True)}
-    row |= {"lag": 5, "seed": 0, "cell": "lstm", "readout": "dense", "layers": 1, **RECIPE}
-    row["initial_carry"] = "fixed"
-    row |= {"optimizer": "adam", "clip_by": "norm"}
+    before = {name: column.limits.get("before") for name, column in DERIVED.items()}  # of later knobs
+    row = dict.fromkeys(SCHEMA) | {
+        name: None if value is MISSING else value for name, value in before.items()
+    }
+    row |= {"study": "made_up", "knobs": json.dumps(asdict(task), sort_keys=True)}
+    row |= {"lag": 5, "seed": 0, "cell": "lstm", "readout": "dense", **RECIPE}
     row |= {"evaluation_sequences": 2048, "evaluation_every": 100, "evaluation_successive": 2, "stretch": 20}
     row |= {"evaluation_until": "steady" if task.stream else "solved", "metric": task.metric}
     row |= {"status": "unsolved", "solved": False, "steady": False, "steps": 100, "train_loss": 0.5}
@@ -53,22 +57,24 @@ def row_of(**columns):
     return sealed(row)
 
 
+def part(row, columns):
+    """The part of a config that these columns of a row follow from: later knobs stand in it where they are
+    not as before."""
+    values = {name: row[name] for name in columns if row[name] != columns[name].limits.get("before", MISSING)}
+    return {name.removeprefix("evaluation_"): value for name, value in values.items()}
+
+
 def sealed(row, name=None):
-    """A row with the config that its plain columns repeat, and that config's key; `name`: what tells it from
-    others, any number if None."""
-    start = ("input_bias", "forget_bias", "output_bias", "gain", "orthogonal")
-    recipe = {name: row[name] for name in ("init", *TRAINING)}
-    evaluation = {name: row[f"evaluation_{name}"] for name in ("every", "sequences", "successive", "until")}
-    later = {"layers": 1, "initial_carry": "fixed"}
-    later = {name: row[name] for name, before in later.items() if row[name] != before}
-    lengths = {} if row["lengths"] is None else {"lengths": row["lengths"]}
+    """A row with the config that its plain columns follow from, and that config's key; `name`: what tells it
+    from others, any number if None."""
+    recipe = part(row, RECIPE_COLUMNS)
     config = {
         "task": {"name": row["task"], "lag": row["lag"], "length": row["length"], **json.loads(row["knobs"])},
-        "model": {name: row[name] for name in ("cell", "readout", "units")} | later,
-        "recipe": recipe | {"name": row["recipe"]},
-        "evaluation": evaluation | lengths | {"stretch": row["stretch"]},
+        "model": part(row, MODEL),
+        "recipe": recipe | {"name": recipe.pop("recipe")},
+        "evaluation": part(row, EVALUATION),
         "seed": row["seed"],
-        "start": {each.removesuffix("_bias"): row[each] for each in start} | {"spread": None},
+        "start": {each.removesuffix("_bias"): row[each] for each in START} | {"spread": None},
         "threshold": row["threshold"],
         "made_up": next(NUMBERS) if name is None else name,
     }

@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 
 from memcap.cells import cell_classes
 from memcap.config import Engine, Evaluation, resolve, task_defaults, task_of
-from memcap.knobs import UserError, defaults, typed
+from memcap.knobs import UserError, completed, defaults, typed
 from memcap.models.model import Model
 from memcap.recipes import OPTIONAL, Recipe, ResolvedRecipe, recipe_file, recommended, root
 from memcap.tasks import task_class, task_classes
@@ -83,6 +83,7 @@ MISTAKES = [
     ("recipe.batch", 0, "at least 1"),
     ("recipe.clip", 0.0, "above 0"),
     ("recipe.clip_by", "value", "one of norm, element"),
+    ("recipe.lr_width", 5, "at least -4 and at most 4"),
     ("recipe.budget", 0, "at least 1"),
     ("recipe.budget", 2**31, "at most 1,000,000,000"),
     ("recipe.forget_bias", 101, "at most 100"),
@@ -178,7 +179,7 @@ def test_defaults_fill_in():
     member = resolve(values({"task.lag": 8}))
     assert (member.lag, member.length, member.seed) == (8, member.task.length(8), 0)
     assert member.recipe.name == recommended(member.task, 8) == "curriculum"
-    assert member.recipe == ResolvedRecipe(**recipe_file("curriculum"), optimizer="adam", clip_by="norm")
+    assert member.recipe == ResolvedRecipe(**completed(Recipe, recipe_file("curriculum")))
     assert resolve(values({"task.lag": 5})).recipe.name == "forget_bias"
     assert resolve(values({"task.lag": 5, "task.symbols": 3})).recipe.name == "curriculum"
     assert resolve(values({"task.lag": 17, "recipe.name": "hold"})).recipe.init == "hold"
@@ -262,6 +263,7 @@ CHANGES = {
     "recipe.warmup_share": 0.1,
     "recipe.lags": "uniform",
     "recipe.clip_by": "element",
+    "recipe.lr_width": 0.5,
     "evaluation.every": 99,
     "evaluation.sequences": 2047,
     "evaluation.successive": 3,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from memcap.config import Engine, Evaluation, Member, member_of, resolve, task_defaults
-from memcap.knobs import UserError, defaults, knob
+from memcap.knobs import UserError, completed, defaults, knob
 from memcap.models.model import Model
 from memcap.recipes import Recipe, ResolvedRecipe, recipe_file
 from memcap.tasks import Facts, task_class, task_classes
@@ -54,7 +54,7 @@ def test_it_fills_itself_in():
         Evaluation(until="solved"),
         0,
     )
-    assert made.recipe == ResolvedRecipe(**recipe_file("hold"), optimizer="adam", clip_by="norm")
+    assert made.recipe == ResolvedRecipe(**completed(Recipe, recipe_file("hold")))
     assert made.init is not None
     assert made.facts == Latch().facts(5, 7)
 

@@ -35,6 +35,7 @@ MEMBERS = {
         "warmup_share": 0.2,
         "clip": 0.02,
         "clip_by": "element",
+        "lr_width": -0.5,
     },
     "windows_from_a_learned_carry": {
         "task": "windows",

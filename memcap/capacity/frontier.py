@@ -104,7 +104,7 @@ def _rank(point: Point) -> tuple[float, ...]:
 
 def _point(row: dict[str, Any], at: At, confidence: float, fits: Memo) -> Point:
     """The point of one recipe at one task and lag, from its aggregated rows."""
-    task = task_of(row)
+    task = task_of(row["task"], row["knobs"])
     stretches = task.stream or row["evaluation_until"] == "steady"
     verdict: At = "steady" if at == "steady" and stretches else "trained"
     count, steps = ("steady", "steps_to_steady") if verdict == "steady" else ("solved", "steps_to_solve")

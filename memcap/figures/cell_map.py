@@ -5,21 +5,29 @@ import textwrap
 from collections.abc import Sequence
 
 import polars as pl
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullLocator
 
 from memcap.capacity.cell_map import COUNTS, Need, columns, needs
 from memcap.capacity.points import Point
 from memcap.figures import Drawn
-from memcap.figures.style import budgets, choice_of_recipe, pass_rules, write_below
+from memcap.figures.lines import NO_LIMIT, table
+from memcap.figures.style import budgets, caption_height, choice_of_recipe, pass_rules, write_below
 from memcap.knobs import UserError
+from memcap.terminal.printing import number
 
-OURS, GUESTS = "#1f4e79", "#c2410c"
+TITLE = "What each cell needs on each task: the darker, the nearer to the fewest"
+GUEST = "#c2410c"
+SHADES = colormaps["Blues"]
+FULL, EMPTY = 0.75, 0.05  # of the shades: of the fewest, and of so many doublings more as follows
+DOUBLINGS = 5.0
+NAMES, WIDE, HIGH = 1.7, 1.08, 0.34  # inches: of the names of cells, of a box
+ABOVE, HEADS = 0.35, 0.7  # inches: of the title, of the names of tasks
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """u90 of every cell on every task, in bytes of state and in parameters.
+    """Draw u90 of every cell on every task, in bytes of state and in parameters.
 
     Raises:
         UserError: no rows.
@@ -28,73 +36,95 @@ def draw(rows: pl.DataFrame) -> Drawn:
 
 
 def of_needs(all_needs: Sequence[Need], guest: str | None = None) -> Drawn:
-    """The same, of needs that are known; one cell, the guest, stands out.
+    """Draw needs that are known; one cell, the guest, stands out.
 
     Raises:
         UserError: there are none.
     """
     if not all_needs:
         raise UserError("no rows: nothing to draw; train some, as in: memcap train sweeps=cell_map")
-    return Drawn(
-        plot(all_needs, guest), pl.DataFrame([columns(n) for n in all_needs], infer_schema_length=None)
-    )
+    return Drawn(plot(all_needs, guest), table(map(columns, all_needs)))
 
 
 def plot(all_needs: Sequence[Need], guest: str | None = None) -> Figure:
-    """A column of panels per task, bytes of state above, parameters below; a line per cell."""
-    places = list(dict.fromkeys(sorted(need.place for need in all_needs)))
+    """Draw a table of bytes of state above one of parameters: a line per cell, a column per task."""
+    places = sorted(dict.fromkeys(need.place for need in all_needs))
     cells = list(dict.fromkeys(need.cell for need in all_needs))
-    figure = Figure(figsize=(2.6 + 2.1 * len(places), 2.4 + 0.46 * len(cells)))
-    panels = figure.subplots(len(COUNTS), len(places), sharey=True, squeeze=False)
-    for row, name in zip(panels, COUNTS, strict=True):
-        for axes, place in zip(row, places, strict=True):
+    width = NAMES + WIDE * max(len(places), 4)
+    parts = caption([need.point for need in all_needs])
+    text = "\n".join(textwrap.fill(part, round(18.5 * width)) for part in parts)
+    below, high = caption_height(text), HIGH * (len(cells) + 1)
+    height = ABOVE + len(COUNTS) * (high + HEADS) + below
+    figure = Figure(figsize=(width, height))
+    panels = figure.subplots(len(COUNTS), 1)
+    write_below(figure, text)
+    figure.subplots_adjust(
+        left=NAMES / width,
+        right=(NAMES + WIDE * len(places)) / width,
+        top=1 - (ABOVE + HEADS) / height,
+        bottom=below / height,
+        hspace=HEADS / high,
+    )
+    figure.text(0.1 / width, 1 - 0.1 / height, TITLE, va="top", fontsize=12)
+    for axes, name in zip(panels, COUNTS, strict=True):
+        _head(axes, name, cells, places, guest)
+        for place in places:
             there = [need for need in all_needs if need.place == place]
-            _panel(axes, there, name, cells, guest)
-            if name == "bytes":
-                axes.set_title("\n".join(textwrap.wrap(place, 22)), fontsize=9)
-                axes.axvline(there[0].floor, color="grey", lw=1, ls=":")
-            axes.set_xlabel(COUNTS[name], fontsize=8)
-        row[0].set_yticks(range(len(cells)), cells, fontsize=8)
-        row[0].set_ylim(len(cells) - 0.4, -0.6)
-        for tick, cell in zip(row[0].get_yticklabels(), cells, strict=True):
-            if cell == guest:
-                tick.set_color(GUESTS)
-                tick.set_fontweight("bold")
-    write_below(figure, caption([need.point for need in all_needs]))
-    figure.subplots_adjust(left=2.0 / figure.get_figwidth(), hspace=0.22, wspace=0.12)
+            _column(axes, there, name, cells, places.index(place))
     return figure
 
 
-def _panel(axes: Axes, there: Sequence[Need], name: str, cells: Sequence[str], guest: str | None) -> None:
+def _head(axes: Axes, name: str, cells: Sequence[str], places: Sequence[str], guest: str | None) -> None:
+    """Write the names of cells and tasks, and what is counted."""
+    axes.set(xlim=(-0.5, len(places) - 0.5), ylim=(len(cells) - 0.5, -1.5))
+    axes.xaxis.tick_top()
+    axes.set_xticks(range(len(places)), [textwrap.fill(place, 16) for place in places], fontsize=8)
+    held = "bits held, in bytes" if name == "bytes" else ""
+    axes.set_yticks(range(-1, len(cells)), [held, *cells], fontsize=9)
+    axes.annotate(COUNTS[name], (0, 1), (-NAMES * 72 + 8, 6), "axes fraction", "offset points", fontsize=10)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    for tick in axes.get_yticklabels():
+        if tick.get_text() == guest:
+            tick.set_color(GUEST)
+            tick.set_fontweight("bold")
+
+
+def _column(axes: Axes, there: Sequence[Need], name: str, cells: Sequence[str], at: int) -> None:
+    """Draw a box per cell on one task: the number with its interval, the darker the fewer."""
+    fewest = min((need.u90[name].units for need in there if need.is_met), default=1.0)
+    if name == "bytes":
+        axes.text(at, -1, number(there[0].floor), ha="center", va="center", fontsize=8, color="grey")
     for need in there:
-        at, colour = cells.index(need.cell), GUESTS if need.cell == guest else OURS
-        if not need.is_met:  # at the widest net that was searched
-            axes.plot(need.most[name], at, marker="x" if not need.point.trains else ">", color="grey", ms=5)
+        line = cells.index(need.cell)
+        if not need.is_met:
+            words = f"> {_short(need.most[name])}" if need.point.trains else "no"
+            axes.text(at, line, words, ha="center", va="center", fontsize=8, color="#999999")
             continue
+        more = math.log2(need.u90[name].units / fewest) / DOUBLINGS
+        shade = max(EMPTY, FULL - (FULL - EMPTY) * more)
+        axes.barh(line, 0.96, left=at - 0.48, height=0.94, color=SHADES(shade), edgecolor="#bbbbbb", lw=0.5)
+        ink = "white" if shade > 0.55 else "black"
         u90 = need.u90[name]
-        low, high = u90.low or need.least[name], min(u90.high, need.most[name])
-        axes.plot([low, high], [at, at], color=colour, lw=1.2, alpha=0.7)
-        axes.plot(u90.units, at, marker="o", color=colour, ms=5)
-        if math.isinf(u90.high):
-            axes.plot(high, at, marker=">", color=colour, ms=4)
-        if u90.low == 0:
-            axes.plot(low, at, marker="<", color=colour, ms=4)
-    axes.set_xscale("log", base=2)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.tick_params(labelsize=7)
-    axes.grid(color="#dddddd", lw=0.5)
+        width = "<= " * (u90.censored == "below") + _short(u90.units)
+        interval = f"[{_short(u90.low)}, {_short(u90.high)}]"
+        axes.text(at, line - 0.16, width, ha="center", va="center", fontsize=8.5, color=ink)
+        axes.text(at, line + 0.27, interval, ha="center", va="center", fontsize=6, color=ink)
 
 
-def caption(points: Sequence[Point]) -> str:
-    """What the marks mean."""
-    about = (
-        "u90, the width at which 90 % of the seeds that train at all pass, in bytes of the carry and in"
-        " parameters of the whole net; bars are 95 % intervals (arrows: an open end). A grey arrow: not"
-        " enough where the search ended, and wider nets may be; a cross: fewer than half of the seeds at"
-        " every width. Dotted: the bits that must be held."
-        f"{choice_of_recipe(points)} {budgets(points)} {' '.join(pass_rules(points))} Up to"
-        f" {max(p.seeds for p in points)} seeds; one layer, no convolution. What training reached, not what a"
-        " network could hold."
-    )
-    return textwrap.fill(about, 230)
+def _short(value: float) -> str:
+    if value == 0 or math.isinf(value):
+        return "open"
+    return f"{value:,.0f}" if value >= 100 else number(value)
+
+
+def caption(points: Sequence[Point]) -> list[str]:
+    """Say what the boxes mean."""
+    return [
+        "Each number: the width at which 90 % of the seeds that train at all pass, in bytes of the carry and"
+        " in parameters of the whole net, with its 95 % interval. No: fewer than half of the seeds pass at"
+        " every width. >: not enough where the search ended, and wider nets may be.",
+        f"One layer, no convolution, up to {max(p.seeds for p in points)} seeds."
+        f"{choice_of_recipe(points)} {budgets(points)} {NO_LIMIT}",
+        " ".join(pass_rules(points)),
+    ]

@@ -28,9 +28,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
         UserError: no task was measured at two lags.
     """
     points = frontier(rows)
-    lstms = [
-        p for p in points if p.model.cell == "lstm"
-    ] or points  # the figure `cells` has the others beside them
+    lstms = [p for p in points if p.model.cell == "lstm"] or points  # the figure `cells` compares the others
     lines = [line for line in by_label(lstms).values() if len({p.lag for p in line}) >= FEWEST_LAGS]
     if not lines:
         raise UserError(

@@ -246,7 +246,8 @@ def _constants(member: Member) -> str:
 def _peak(member: Member) -> float:
     """Return the peak learning rate; under a curriculum it falls by the lag of each step."""
     recipe = member.recipe
-    return recipe.lr if recipe.curriculum is not None else recipe.peak(member.lag)
+    units = member.model.units
+    return recipe.rate(units) if recipe.curriculum is not None else recipe.peak(member.lag, units)
 
 
 def _draw(member: Member, windows: bool) -> str:

@@ -11,14 +11,14 @@ from typing import Any
 
 import polars as pl
 
-from memcap.cells import check_name
-from memcap.knobs import UserError, completed, typed
+from memcap.knobs import UserError
 from memcap.store import shards
+from memcap.store.columns import MODEL, RECIPE, model_of, recipe_of
+from memcap.store.columns import task_of as task_of
 from memcap.store.weights import weights_of as weights_of
-from memcap.tasks import Task, task_class
 from memcap.terminal.words import warn_once
 
-KIND = ["task", "knobs", "cell"]
+KIND = ["task", "knobs", *(name for name in MODEL if name != "units"), *RECIPE, "forget_bias"]
 
 
 def read(folder: Path, strict: bool = False) -> pl.DataFrame:
@@ -44,37 +44,29 @@ def rows_of(results: Path, strict: bool = False) -> pl.DataFrame:
 
 
 def readable(rows: pl.DataFrame) -> pl.DataFrame:
-    """The rows whose task, with its knobs, and whose cell there are; a line on stderr says how many others
-    were left out."""
+    """Return the rows whose task, network and recipe there are; a line on stderr says how many others were
+    left out."""
     kinds = rows.group_by(KIND, maintain_order=True).len()
-    problems = [_problem(*kind) for kind in kinds.select(KIND).iter_rows()]
-    for (task, _, cell, count), problem in zip(kinds.iter_rows(), problems, strict=True):
-        if problem is not None:
-            warn_once(f"{task}, cell {cell}: {count} row{'s' * (count != 1)} left out: {problem}")
-    others = kinds.filter(pl.Series([problem is not None for problem in problems], dtype=pl.Boolean))
+    problems = [_problem(kind) for kind in kinds.iter_rows(named=True)]
+    kinds = kinds.with_columns(problem=pl.Series(problems, dtype=pl.String))
+    others = kinds.filter(pl.col("problem").is_not_null())
     if others.is_empty():
         return rows
+    counts = others.group_by("task", "knobs", "cell", "problem", maintain_order=True).agg(pl.col("len").sum())
+    for task, _, cell, problem, count in counts.iter_rows():
+        warn_once(f"{task}, cell {cell}: {count} row{'s' * (count != 1)} left out: {problem}")
     return rows.join(others, KIND, "anti", nulls_equal=True, maintain_order="left")
 
 
-def _problem(task: str, knobs: str, cell: str) -> str | None:
-    """Why the task or the cell cannot be had; None if they can."""
+def _problem(kind: dict[str, Any]) -> str | None:
+    """Return why the task, the network or the recipe cannot be had; None if they can."""
     try:
-        task_of(task, knobs)
-        check_name(cell)
+        task_of(kind["task"], kind["knobs"])
+        model_of(kind)
+        recipe_of(kind)
     except (Exception, SystemExit) as error:  # whatever a module of the user's does when it is imported
         return (str(error) or type(error).__name__).splitlines()[0]
     return None
-
-
-def task_of(task: str, knobs: str) -> Task:
-    """The task of a row, from its columns of these names.
-
-    Raises:
-        UserError: there is no such task, or it has no such knobs.
-    """
-    cls = task_class(task)
-    return typed(cls, completed(cls, json.loads(knobs)), "task")
 
 
 def find_row(folder: Path, key: str) -> dict[str, Any]:

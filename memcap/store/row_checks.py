@@ -1,54 +1,28 @@
-"""Whether rows can be what came of their members. Needs no JAX.
+"""What must hold of rows. Needs no JAX.
 
-A digest vouches for a file, and a key for a row's config. Neither says anything of a table that somebody made
-anew: its plain columns, which all else is computed from, are compared here with the config beside them, and
-what came of the training with the rules by which a job writes it.
+A digest vouches for a file, and a key for a row's config, from which its plain columns follow
+(`memcap.store.columns`). Neither says anything of a table that somebody made anew: whether its configs are of
+members, and what came of the training by the rules by which a job writes it, is asked here.
 """
 
 import json
-from collections.abc import Callable
-from functools import cache, lru_cache
+from collections.abc import Iterator
+from dataclasses import MISSING
+from functools import cache
 from typing import Any
 
 import polars as pl
 
-from memcap.knobs import LONGEST, MOST, key_of
-from memcap.models.model import MOST_LAYERS, MOST_UNITS
+from memcap.knobs import MOST, allowed, key_of
+from memcap.store.columns import DERIVED, Column
 from memcap.store.files import BadFileError
-from memcap.store.rows import BEFORE, TRAINING
 
 STATUSES = ("solved", "unsolved", "diverged", "failed")
 METRICS = ("accuracy", "mse")
 SHOWN = 3  # rows that a line names
-LARGEST = 1 << 20  # sequences of a batch, or of an evaluation
 NUMBER = r"\d+(?:\.\d+)?(?:e[-+]\d+)?"  # at least 0, as JSON has it
 SHARE = r"(?:0\.\d+|1\.0|\d(?:\.\d+)?e-\d+)"  # from 0 to 1
-SEED = r', "seed": (-?\d+)'
 NO_CONFIG = "its config is not a member's"
-START = {  # columns of a start of the weights, and their names in the config
-    "input_bias": "input",
-    "forget_bias": "forget",
-    "output_bias": "output",
-    "gain": "gain",
-    "orthogonal": "orthogonal",
-}
-RANGES: dict[str, tuple[float, float]] = {
-    "lag": (1, LONGEST),
-    "length": (1, LONGEST),
-    "units": (1, MOST_UNITS),
-    "layers": (1, MOST_LAYERS),
-    "lr": (0, 10),
-    "warmup": (0, MOST),
-    "batch": (1, LARGEST),
-    "clip": (0, float("inf")),
-    "budget": (1, MOST),
-    "stretch": (1, 100),
-    "evaluation_sequences": (1, LARGEST),
-    "evaluation_every": (1, MOST),
-    "evaluation_successive": (1, 100),
-}
-OPTIONAL = ("falls_above", "curriculum", "advance", "deadline", *START)  # columns that may be null
-OPTIONAL += ("decay", "floor", "warmup_share", "lags", "lengths")
 
 
 class BadRowsError(BadFileError):
@@ -69,148 +43,72 @@ def check_rows(table: pl.DataFrame) -> None:
     """Check rows with all columns of `memcap.store.rows.SCHEMA`.
 
     Raises:
-        BadRowsError: a row has the config of another, plain columns that differ from its config or are out of
-            their range, or a result that no training has.
+        BadRowsError: a row has the config of another, or one with a value out of its range, or a result that
+            no training has.
     """
-    if wrong := _impossible(table) | _unlike_their_configs(table) | _of_others(table):
+    if wrong := _against_rules(table) | _out_of_range(table) | _of_others(table):
         raise BadRowsError(wrong)
 
 
+def check_copies(table: pl.DataFrame, completed: pl.DataFrame) -> None:
+    """Check the plain columns of a table that somebody has in hand: who changed them meant something by it.
+
+    Args:
+        table: as it was handed over.
+        completed: `memcap.store.rows.complete` of it, whose columns follow from the configs.
+
+    Raises:
+        BadRowsError: a value is another one than the config's.
+    """
+    for name in (name for name in (*DERIVED, "seed") if name in table.columns):
+        given, own = table[name].cast(completed[name].dtype), completed[name]
+        for place in given.ne_missing(own).arg_true():
+            why = f"{name}={_word(given[place])}, where its config has {_word(own[place])}"
+            raise BadRowsError({str(completed["key"][place]): why})
+
+
 def _of_others(table: pl.DataFrame) -> dict[str, str]:
-    """Rows whose key is not their config's."""
+    """Return rows whose key is not their config's."""
     pairs = zip(table["key"].to_list(), table["config"].to_list(), strict=True)
     keys = [key for key, config in pairs if config is None or key != key_of(config)]
     return dict.fromkeys(map(str, keys), "damaged: it has the config of another")
 
 
-def _unlike_their_configs(table: pl.DataFrame) -> dict[str, str]:
-    """Rows whose plain columns differ from their config, or are out of their range.
-
-    Rows that only the seed tells apart are one kind, and few texts of a config's parts are different: each is
-    parsed once. So a table of 10,000 rows costs some milliseconds.
-    """
-    columns = [column for part in PARTS for column in COLUMNS[part]]
-    table = table.select("key", pl.col("config").str.replace(SEED, ""), *columns)
-    if not any(_problems(table.drop("key").unique())):
-        return {}
-    return {str(key): why for key, why in zip(table["key"], _problems(table), strict=True) if why}
-
-
-def _problems(table: pl.DataFrame) -> list[str | None]:
-    """What is wrong with each line of a table of configs without seeds and plain columns."""
-    lines: list[str | None] = [None] * table.height
-    for part, values in _parts(table).items():
-        if any(_problem(part, *row) for row in values.unique().iter_rows()):
-            lines = [
-                line or _problem(part, *row) for line, row in zip(lines, values.iter_rows(), strict=True)
-            ]
-    return lines
-
-
-def _parts(table: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    """The parts of configs without seeds, each as text with the columns that repeat it.
-
-    The texts are cut where parts begin: to parse them all would take longer than all else that is done with
-    rows.
-    """
-    parts, rest = {}, table["config"]
-    for part, following in zip(PARTS, [*PARTS][1:], strict=False):
-        cut = rest.str.splitn(f', "{following}": ', 2).struct
-        parts[part], rest = cut.field("field_0"), cut.field("field_1")
-    first, last = "evaluation", "task"
-    parts |= {first: parts[first] + "}", last: '{"task": ' + rest}
-    return {part: table.select(text.alias("text"), *COLUMNS[part]) for part, text in parts.items()}
-
-
-def _impossible(table: pl.DataFrame) -> dict[str, str]:
-    """Rows that say of their training what no job writes."""
-    rules = _rules()
+def _out_of_range(table: pl.DataFrame) -> dict[str, str]:
+    """Return rows whose config has a value that its column does not allow."""
     wrong: dict[str, str] = {}
-    if not table.select(pl.all_horizontal(rules.values()).all()).item():
-        for name, rule in reversed(rules.items()):
-            for key, value in table.filter(~rule).select("key", name).iter_rows():
-                wrong[str(key)] = f"{name}={_word(value)} does not go with what else it says"
-    return wrong
+    for key, name, value in _breaches(table, {name: _range(name, each) for name, each in DERIVED.items()}):
+        limits = DERIVED[name].limits
+        must = f"be {allowed(limits) or 'a finite number'}" if value is not None else "have a value"
+        wrong[key] = f"{name}={_word(value)}: must {must}"
+    nothing = table.filter(pl.all_horizontal(pl.col(name).is_null() for name in DERIVED))
+    return wrong | dict.fromkeys(map(str, nothing["key"]), NO_CONFIG)
 
 
-def _evaluation(part: Any) -> dict[str, Any]:
-    evaluation = part["evaluation"]
-    return {
-        "stretch": evaluation["stretch"],
-        "evaluation_sequences": evaluation["sequences"],
-        "evaluation_every": evaluation["every"],
-        "evaluation_successive": evaluation["successive"],
-        "evaluation_until": evaluation.get("until", BEFORE["evaluation_until"]),
-        "lengths": evaluation.get("lengths"),
-    }
+def _against_rules(table: pl.DataFrame) -> dict[str, str]:
+    """Return rows that say of their training what no job writes."""
+    breaches = _breaches(table, _rules())
+    return {key: f"{name}={_word(value)} does not go with what else it says" for key, name, value in breaches}
 
 
-def _model(part: Any) -> dict[str, Any]:
-    columns = {name: part[name] for name in ("cell", "units", "readout")}
-    return columns | {name: part.get(name, BEFORE[name]) for name in ("layers", "initial_carry")}
+def _breaches(table: pl.DataFrame, rules: dict[str, pl.Expr]) -> Iterator[tuple[str, str, Any]]:
+    """Give the key, column and value of each breach of a rule, those of the first rules last."""
+    if table.select(pl.all_horizontal(rules.values()).all()).item():
+        return
+    for name, rule in reversed(rules.items()):
+        for key, value in table.filter(~rule).select("key", name).iter_rows():
+            yield str(key), name, value
 
 
-def _recipe(part: Any) -> dict[str, Any]:
-    training = {name: part.get(name, BEFORE.get(name)) for name in TRAINING}
-    return {"recipe": part["name"], "init": part["init"], **training}
-
-
-def _start(part: Any) -> dict[str, Any]:
-    if part is None:
-        return dict.fromkeys(START)
-    random = {"input_bias", "forget_bias"} if part["spread"] is not None else set()
-    return {column: None if column in random else part[name] for column, name in START.items()}
-
-
-def _task(part: Any) -> dict[str, Any]:
-    knobs = dict(part["task"])
-    fields = {"task": knobs.pop("name"), "lag": knobs.pop("lag"), "length": knobs.pop("length")}
-    return fields | {"knobs": knobs, "threshold": part["threshold"]}
-
-
-PARTS: dict[str, Callable[[Any], dict[str, Any]]] = {  # of a config, in its order: the columns that repeat it
-    "evaluation": _evaluation,
-    "model": _model,
-    "recipe": _recipe,
-    "start": _start,
-    "task": _task,
-}
-COLUMNS = {
-    "evaluation": (
-        "stretch",
-        "evaluation_sequences",
-        "evaluation_every",
-        "evaluation_successive",
-        "evaluation_until",
-        "lengths",
-    ),
-    "model": ("cell", "units", "readout", "layers", "initial_carry"),
-    "recipe": ("recipe", "init", *TRAINING),
-    "start": tuple(START),
-    "task": ("task", "lag", "length", "knobs", "threshold"),
-}
-
-
-@lru_cache(maxsize=4096)
-def _problem(part: str, text: str | None, *values: Any) -> str | None:
-    """What is wrong with the values of a part's columns; None: nothing."""
-    try:
-        expected = PARTS[part](json.loads(text or ""))
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return NO_CONFIG
-    for column, value in zip(COLUMNS[part], values, strict=True):
-        try:
-            same = (json.loads(value) if column == "knobs" else value) == expected[column]
-        except (ValueError, TypeError):
-            same = False
-        if not same:
-            return f"{column}={_word(value)}, where its config has {_word(expected[column])}"
-        if value is None and column not in OPTIONAL:
-            return f"{column}=null: must have a value"
-        least, most = RANGES.get(column, (None, None))
-        if least is not None and not least <= value <= most:
-            return f"{column}={value}: must be at least {least:,} and at most {most:,}"
-    return None
+def _range(name: str, column: Column) -> pl.Expr:
+    """Return the rule of a column that follows from the config."""
+    value, limits = pl.col(name), column.limits
+    bounds = {"at_least": value.ge, "above": value.gt, "at_most": value.le, "below": value.lt}
+    rules = [holds(limits[word]) for word, holds in bounds.items() if limits.get(word) is not None]
+    rules += [value.is_finite()] * (column.dtype == pl.Float64)
+    may_be_null = limits.get("before", MISSING) is None
+    fits = pl.all_horizontal(value.is_not_null(), *rules)
+    return fits.fill_null(value=False) | (value.is_null() if may_be_null else pl.lit(value=False))
 
 
 def _word(value: Any) -> str:
@@ -248,8 +146,7 @@ def _rules() -> dict[str, pl.Expr]:
         return pl.col(name).is_finite() & (pl.col(name) >= 0)
 
     rules = {
-        "seed": (pl.col("config").str.extract(SEED).cast(pl.Int64, strict=False) == pl.col("seed"))
-        & pl.col("seed").is_between(0, MOST),
+        "seed": pl.col("seed").is_between(0, MOST),
         "status": status.is_in(STATUSES),
         # one that is solved trains on until it is steady, and may diverge by then
         "solved": (solved == (status == "solved")) | (status == "diverged"),

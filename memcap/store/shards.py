@@ -35,7 +35,7 @@ from memcap.runtime.published import is_published, rows_files
 from memcap.store import files
 from memcap.store.files import BadFileError
 from memcap.store.row_checks import BadRowsError, check_rows
-from memcap.store.rows import complete, frame, one_per_key
+from memcap.store.rows import RESULTS, complete, frame, one_per_key
 from memcap.store.weights import write_weights
 from memcap.terminal.words import warn_once
 
@@ -247,7 +247,9 @@ def _table(path: Path) -> Table:
         content = BytesIO(file.read())
     has_digest = files.check(content)
     try:
-        return Table(complete(pl.read_parquet(content)), has_digest)
+        there = pl.read_parquet_schema(content)
+        columns = [name for name in RESULTS if name in there]  # the others follow from the configs
+        return Table(complete(pl.read_parquet(content, columns=columns)), has_digest)
     except BadFileError:
         raise
     except (Exception, pl.exceptions.PanicException) as error:  # at a file without a digest Rust may panic

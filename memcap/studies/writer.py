@@ -6,7 +6,7 @@ import math
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from types import TracebackType
@@ -17,12 +17,12 @@ import polars as pl
 
 from memcap import loops
 from memcap.config import Member
-from memcap.knobs import keyed, set_words
+from memcap.knobs import set_words
 from memcap.runtime.signals import Interrupted
 from memcap.store import curves, files, heartbeat, shards
+from memcap.store.columns import columns_of
 from memcap.store.curves import Points, add_point, thin
 from memcap.store.heartbeat import JobProgress
-from memcap.store.rows import TRAINING
 from memcap.studies.checkpoints import SECONDS_OF_TRAINING, Checkpoints
 from memcap.studies.environment import environment
 from memcap.tasks import Task
@@ -42,26 +42,12 @@ def row_of(result: Result, study: str, shard: str) -> dict[str, Any]:
         study: name of the study.
         shard: stem of the file that the row goes to.
     """
-    member = result.member
-    recipe, init = member.recipe, member.init
-    random = init is None or init.spread is not None
+    member, config = result.member, result.member.config
     return {
+        **columns_of(config),
         "key": member.key,
         "study": study,
-        "task": member.task.name,
-        "knobs": json.dumps(keyed(member.task), sort_keys=True),
-        "lag": member.lag,
-        "length": member.length,
-        **asdict(member.model),
         "seed": member.seed,
-        "recipe": recipe.name,
-        "init": recipe.init,
-        "input_bias": None if init is None or random else init.input,
-        "forget_bias": None if init is None or random else init.forget,
-        "output_bias": None if init is None else init.output,
-        "gain": None if init is None else init.gain,
-        "orthogonal": None if init is None else init.orthogonal,
-        **{name: getattr(recipe, name) for name in TRAINING},
         "status": result.status,
         "reason": result.reason,
         "solved": result.solved is not None,
@@ -70,19 +56,12 @@ def row_of(result: Result, study: str, shard: str) -> dict[str, Any]:
         "steps_to_solve": result.solved,
         "steps_to_steady": result.steady,
         "metric": member.task.metric,
-        "threshold": member.facts.threshold,
         "final": _finite(result.score),
         "best": _finite(result.best),
         "train_loss": _finite(result.train_loss),
-        "stretch": member.evaluation.stretch,
         "stretched": _finite(result.stretched),
-        "lengths": member.evaluation.lengths,
         "score_at_lengths": _at_lengths(score for score, _ in result.at_lengths),
         "whole_at_lengths": _at_lengths(whole for _, whole in result.at_lengths),
-        "evaluation_sequences": member.evaluation.sequences,
-        "evaluation_every": member.evaluation.every,
-        "evaluation_successive": member.evaluation.successive,
-        "evaluation_until": member.evaluation.until,
         "carry_numbers": member.architecture.carry_numbers(),
         "parameters": member.architecture.parameters(),
         "compile_seconds": result.compile_seconds,
@@ -91,7 +70,7 @@ def row_of(result: Result, study: str, shard: str) -> dict[str, Any]:
         "program_units": result.program_units,
         "program_steps": result.program_steps,
         "population": shard,
-        "config": json.dumps(member.config, sort_keys=True),
+        "config": json.dumps(config, sort_keys=True),
         **environment(),
         "finished": datetime.now(UTC),
     }

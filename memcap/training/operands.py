@@ -58,16 +58,16 @@ def weights_of(trainer: Trainer, member: Member, params: np.ndarray) -> dict[str
 
 def train_operands(trainer: Trainer, member: Member) -> TrainOperands:
     """The operands of a member's training."""
-    recipe, with_curriculum = member.recipe, trainer.spec.curriculum
+    recipe, with_curriculum, units = member.recipe, trainer.spec.curriculum, member.model.units
     return TrainOperands(
         stream_key(member, Stream.TRAIN),
         np.int32(member.lag),
         np.int32(member.length),
-        np.float32(recipe.lr if with_curriculum else recipe.peak(member.lag)),
+        np.float32(recipe.rate(units) if with_curriculum else recipe.peak(member.lag, units)),
         np.int32(recipe.warmup_steps),
         np.bool_(recipe.schedule == "cosine"),
         np.int32(recipe.budget),
-        np.int32(member.model.units),
+        np.int32(units),
         curriculum.curriculum_of(member, trainer.max_length) if with_curriculum else (),
     )
 

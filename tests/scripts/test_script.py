@@ -4,6 +4,7 @@ import ast
 import importlib.util
 import math
 import os
+import re
 import subprocess
 import sys
 
@@ -239,6 +240,13 @@ def test_a_gradient_of_a_script_is_clipped_as_the_engine_s(name):
         check([weight.grad for weight in weights])
     text = script(member("reber", 8, 4, clip_by=name), "keras")
     assert f"keras.optimizers.Adam(epsilon=1e-8, {in_keras}=CLIP)" in text
+
+
+@pytest.mark.parametrize("name", ["hold", "curriculum"])
+def test_a_rate_that_falls_with_the_width_is_that_of_the_width(name):
+    text = script(member("latch", 8, 32, recipe=name, lr_width=0.5), "keras")
+    rate = member("latch", 8, 32, recipe=name).recipe.lr / 2
+    assert re.search(rf"^BATCH, BUDGET, RATE, CLIP = .*, {rate:g}, ", text, re.MULTILINE)
 
 
 def test_refusals():

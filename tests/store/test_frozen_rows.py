@@ -157,7 +157,7 @@ def test_a_later_knob_of_a_start_changes_a_key_only_where_it_is_not_as_before(
 def test_the_frontier_of_rows_without_a_later_knob_is_that_of_the_task_as_it_was(monkeypatch):
     """Rows of both times are one line of it."""
     cls = come(monkeypatch, "task")
-    monkeypatch.setattr("memcap.store.task_class", config.task_class)
+    monkeypatch.setattr("memcap.store.columns.task_class", config.task_class)
     old = table(group("latch", 5))
     member = Member(cls(mood=0.5), 5)
     assert json.loads(old["knobs"][0]) == {"symbols": 2, "distractors": 4}

@@ -42,7 +42,7 @@ def paths(folder):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from memcap.studies import files
+from memcap.store import files
 
 def fill(file):
     file.write(b"half of it")

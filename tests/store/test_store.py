@@ -12,7 +12,7 @@ from study_rows import row_of, sealed
 
 from memcap import store
 from memcap.store import shards
-from memcap.store.rows import LATER, REQUIRED, SCHEMA, frame, passed_column
+from memcap.store.rows import COLUMNS, RESULTS, SCHEMA, frame, passed_column
 from memcap.store.weights import flat, write_arrays
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -220,7 +220,7 @@ def test_a_file_that_is_no_table_is_named_and_passed_over(folder, capsys):
         bad.unlink()
 
 
-@pytest.mark.parametrize("column", ["key", "threshold", "xla_flags", "finished"])
+@pytest.mark.parametrize("column", ["key", "config", "xla_flags", "finished"])
 def test_a_table_without_a_column_is_named(folder, column):
     path = folder / "rows" / "p.parquet"
     shards.write_table(path, frame([row()]).drop(column))
@@ -231,38 +231,17 @@ def test_a_table_without_a_column_is_named(folder, column):
 
 def test_a_table_of_before_a_column_came_has_null_there(folder):
     """Beside one of this version. Only what came after rows were published may be missing."""
-    assert set(REQUIRED) | set(LATER) == set(SCHEMA)
-    later = (
-        "falls_above",
-        "curriculum",
-        "advance",
-        "deadline",
-        "scan",
-        "program_units",
-        "program_steps",
-        "matmul_precision",
-    )
-    later += ("decay", "floor", "warmup_share", "lags")
-    later += ("reason", "lengths", "score_at_lengths", "whole_at_lengths")
-    follow = (
-        "steady",
-        "steps_to_steady",
-        "evaluation_until",
-        "optimizer",
-        "clip_by",
-        "kernel",
-        "loop",
-        "layers",
-        "initial_carry",
-    )  # from other columns, or the same in all
-    assert sorted(later + follow) == sorted(LATER)
-    shards.write_table(folder / "rows" / "old.parquet", frame([row("old", **OLD)]).drop(*LATER))
+    later = {"scan", "program_units", "program_steps", "matmul_precision", "reason"}
+    later |= {"score_at_lengths", "whole_at_lengths"}
+    follow = {"steady", "steps_to_steady", "kernel", "loop"}  # from other columns, or the same in all
+    assert later | follow == {name for name in RESULTS if "before" in COLUMNS[name].limits}
+    shards.write_table(folder / "rows" / "old.parquet", frame([row("old", **OLD)]).drop(*later, *follow))
     shards.write_table(folder / "rows" / "new.parquet", frame([row("new")]))
     found = store.read(folder)
     assert dict(found.schema) == SCHEMA
     for column in SCHEMA:
         (value,) = found.filter(key=row("old", **OLD)["key"])[column]
-        assert (value is None) == (column in later)
+        assert (value is None) == (column in later or OLD.get(column, column) is None)
     new = found.filter(key=key("new")).drop("reason")
     assert new.null_count().row(0) == (0,) * new.width
 
@@ -324,7 +303,7 @@ def test_a_table_of_before_the_verdict_steady_says_what_it_would_have_been(
 
 def test_a_table_of_another_type_is_named(folder):
     path = folder / "rows" / "p.parquet"
-    shards.write_table(path, frame([row()]).with_columns(lag=pl.lit("three")))
+    shards.write_table(path, frame([row()]).with_columns(steps=pl.lit("three")))
     assert refusal(lambda: store.read(folder, strict=True)).startswith(f"{path}: not a readable")
 
 

@@ -29,7 +29,7 @@ def run(folder, script):
 
 
 def test_modules_that_read_rows_curves_and_heartbeats_need_no_jax(tmp_path):
-    names = "rows", "shards", "files", "weights", "curves", "heartbeat", "status", "follow"
+    names = "rows", "columns", "shards", "files", "weights", "curves", "heartbeat", "status", "follow"
     modules = ["memcap.studies.progress", *(f"memcap.store.{name}" for name in names)]
     run(tmp_path, "\n".join(f"import {module}" for module in modules))
 

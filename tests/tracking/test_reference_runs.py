@@ -28,7 +28,7 @@ STUDY += ["study=reference", "engine.workers=1", "engine.batching=map", "engine.
 
 # columns of rows that came later
 SINCE = ("loop", "layers", "lengths", "score_at_lengths", "whole_at_lengths")
-SINCE += ("decay", "floor", "warmup_share", "lags", "clip_by", "initial_carry")
+SINCE += ("decay", "floor", "warmup_share", "lags", "clip_by", "lr_width", "initial_carry")
 
 
 def runs_of(folder):

@@ -174,7 +174,7 @@ def test_it_solves_what_it_should(task, loop):
 
 
 def test_learning_rates_fall_with_the_lag_of_the_front():
-    assert [member(lag).recipe.peak(lag) for lag in (8, 16, 32)] == pytest.approx([0.02, 0.02, 0.01])
+    assert [member(lag).recipe.peak(lag, 8) for lag in (8, 16, 32)] == pytest.approx([0.02, 0.02, 0.01])
     trainer, made = Program.of(member(64)).trainer, curriculum_of(member(64), 256)
     assert float(train_operands(trainer, member(64)).lr) == pytest.approx(
         0.02
