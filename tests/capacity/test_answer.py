@@ -216,7 +216,7 @@ def test_counts_that_do_not_fit_are_flagged_beside_the_width():
 
 @pytest.mark.parametrize(("top", "said"), [((6, 8), True), ((8, 8), False)])
 def test_counts_below_the_share_at_the_width_to_take_stand_beside_it(top, said):
-    found = answer(LATCH, 5, 0.9, frontier(table(group(counts={1: (0, 8), 2: (7, 8), 3: top}))))
+    found = answer(Question(LATCH, 5), frontier(table(group(counts={1: (0, 8), 2: (7, 8), 3: top}))))
     passed, runs = found.point.passed_from(found.units)
     assert (passed < 0.9 * runs) == said
     assert (f"Of the {runs} runs measured there, {passed} did: train several" in words_of(found)) == said
