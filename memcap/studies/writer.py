@@ -179,11 +179,11 @@ class StudyWriter(Listener):
         earlier = {} if self.checkpoints is None else self.checkpoints.curve(chunk.member.key)
         return up_to(chunk.first_step, earlier)
 
-    def finish(self, population: str, results: Sequence[Result]) -> None:
-        """Take the results of members that have ended; `population` names the program that trained them."""
+    def finish(self, program: str, results: Sequence[Result]) -> None:
+        """Take the results of members that have ended; `program` is the name of what trained them."""
         with self.lock:
-            number = self.full_shards.get(population, 0)
-            name = shards.shard_name(population, self.progress.token, number)
+            number = self.full_shards.get(program, 0)
+            name = shards.shard_name(program, self.progress.token, number)
             shard = self.shards.setdefault(name, _Shard())
             for result in results:
                 key, row = result.member.key, row_of(result, self.progress.study.name, name)
@@ -195,7 +195,7 @@ class StudyWriter(Listener):
             shard.changed = True
             if len(shard.rows) >= ROWS_OF_A_SHARD:
                 self._write(name)
-                self.full_shards[population] = number + 1
+                self.full_shards[program] = number + 1
                 del self.shards[name]
             self._write_late()
 

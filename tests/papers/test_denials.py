@@ -179,7 +179,10 @@ def changed(rows, where, change):
     )
 
 
-@pytest.mark.parametrize("name", sorted(papers.summaries()))
+PUBLISHED = sorted(path.parent.name for path in papers.PLACE.glob("*/rows.parquet"))
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
 def test_a_change_of_outcomes_turns_each_verdict(name):
     rows, claims = store.read(papers.folder(name)), papers.find(name).PAPER.claims
     for claim, change in zip(claims, CHANGES[name], strict=True):
@@ -190,7 +193,7 @@ def test_a_change_of_outcomes_turns_each_verdict(name):
             assert found.holds is not None, claim.text
 
 
-@pytest.mark.parametrize("name", sorted(papers.summaries()))
+@pytest.mark.parametrize("name", PUBLISHED)
 def test_rows_that_lack_a_part_leave_claims_unmeasured_and_break_none(name):
     rows, claims = store.read(papers.folder(name)), papers.find(name).PAPER.claims
     unmeasured = set()
