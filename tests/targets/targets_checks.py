@@ -9,7 +9,7 @@ from hlo import TimeLoop, time_loops
 import memcap
 from memcap.config import Member
 from memcap.planning.devices import DEVICES, compile_for
-from memcap.training.program import Compiled, Program
+from memcap.training.program import Executables, Program
 from memcap.training.step import Trainer, TrainSpec
 
 STEPS, EVALUATION_STEPS, LANES = 89, 97, 8
@@ -42,7 +42,7 @@ def program(
 
 
 @cache
-def compiled(name: str, program: Program) -> Compiled:
+def compiled(name: str, program: Program) -> Executables:
     """For a target."""
     code = compile_for(program, DEVICES[name])
     assert code.program.lanes == LANES
