@@ -22,7 +22,7 @@ def names_of(cls: Any) -> tuple[str, ...]:
 
 
 class UserError(Exception):
-    """Something that the user can mend. The command prints it as one line and exits with status 2, without a
+    """A mistake that the user can mend. The command prints it as one line and exits with status 2, without a
     traceback. What the user wrote may stand in it: letters that would end the line are escaped."""
 
     def __init__(self, line: str):

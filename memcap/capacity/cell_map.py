@@ -58,7 +58,7 @@ class Need:
 
     @property
     def is_met(self) -> bool:
-        """Whether a width that was tried is enough."""
+        """True if a width that was tried is enough."""
         return self.point.trains and self.point.fit.u90.censored != "above"
 
     @property

@@ -130,7 +130,7 @@ def explaining(overrides: Sequence[str]) -> Generator[None]:
 
 @contextlib.contextmanager
 def composing() -> Generator[None]:
-    """Turn endless recursion into a UserError: only configs are read within, so one of them nests."""
+    """Turn a recursion error into a UserError: only configs are read, so one of them nests without end."""
     try:
         yield
     except RecursionError as error:
