@@ -43,6 +43,7 @@ CLAIMS = (
 LISTED = (
     Column("name"),
     Column("question", folds=True),
+    Column("read", "the paper, the authors' code, or notes of others", folds=True),
     Column("cost", "of the default study, measured", folds=True),
     Column("hardware", folds=True),
     Column("source", folds=True),
@@ -204,5 +205,10 @@ def _list() -> None:
     rows = []
     for name, question in papers.summaries().items():
         paper = papers.find(name).PAPER
-        rows.append([name, question, paper.cost, paper.hardware, paper.source])
-    show(Listing("Papers that memcap redraws: memcap reproduce NAME", LISTED, rows, LISTED_DROPS))
+        rows.append([name, question, paper.read, paper.cost, paper.hardware, paper.source])
+    after = sum(read == "notes" for _, _, read, *_ in rows)
+    title = "Papers that memcap redraws: memcap reproduce NAME"
+    note = (
+        f"{len(rows) - after} papers redrawn, and {after} studies after a paper, known from notes of others."
+    )
+    show(Listing(title, LISTED, rows, LISTED_DROPS, [note]))

@@ -19,7 +19,7 @@ from jax.experimental import topologies
 from jax.experimental.compilation_cache import compilation_cache
 
 from memcap.knobs import UserError
-from memcap.training.program import MEMORY_FRACTION, Compiled, Program, compile_to_fit
+from memcap.training.program import MEMORY_FRACTION, Executables, Program, compile_to_fit
 
 # modules that each platform needs
 PACKAGES = {"cuda": ("jax_cuda12_plugin", "jax_plugins.xla_cuda12"), "tpu": ("libtpu",)}
@@ -141,7 +141,7 @@ def force_cpu() -> None:
         jax.config.update("jax_platforms", "cpu")
 
 
-def compile_for(program: Program, device: Device) -> Compiled:
+def compile_for(program: Program, device: Device) -> Executables:
     """Compile a program for chips that need not be here, with as many of its lanes as their memory holds.
 
     The result can't run here; ask its executables for `memory_analysis()` and `as_text()`.

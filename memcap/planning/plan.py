@@ -15,7 +15,7 @@ from memcap.planning.step_cost import StepCost, step_cost
 from memcap.runtime import cores
 from memcap.training.engine import worker_count
 from memcap.training.groups import Group, Groups
-from memcap.training.program import Compiled, Program, compiled, needed_memory
+from memcap.training.program import Executables, Program, compiled, needed_memory
 from memcap.training.queue import Queue, cost
 
 CHOSEN_BY_PLATFORM = (*loops.GENERAL, "native")  # loops that are others on an accelerator
@@ -113,7 +113,7 @@ class ProgramPlan:
         device: whose numbers are known, or None.
     """
 
-    code: Compiled
+    code: Executables
     members: Sequence[Member]
     device: Device | None
 

@@ -68,7 +68,7 @@ class Remembers(Listener):
 
 
 def programs(members, engine: Engine) -> dict[Program, list[Member]]:
-    """What one worker would claim and take, in its order."""
+    """Return what one worker would claim and take, in its order."""
     queue, found = Queue(members, engine), {}
     while any(queue.pending.values()):
         program = queue.claim_program(0)
