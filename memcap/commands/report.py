@@ -14,14 +14,14 @@ from memcap.store import curves, files, rows_of
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Which study, and which file."""
+    """Add the study, and the file to write."""
     add_results(parser)
     add_strict(parser)
     parser.add_argument("-o", "--output", type=location, help="file to write (default: RESULTS/report.html)")
 
 
 def run(arguments: Namespace) -> None:
-    """Write, and print where.
+    """Write the page, and print where it is.
 
     Raises:
         UserError: no rows, or the file cannot be written.

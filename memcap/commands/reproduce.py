@@ -53,7 +53,7 @@ TINY_BUDGET, TINY_SEQUENCES = 20, 256
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Which paper, at which size, and what becomes of it."""
+    """Add the paper, its size, and what becomes of the verdicts."""
     parser.add_argument("name", nargs="?", help="a paper of --list, or MODULE:NAME of your own")
     parser.add_argument(
         "overrides", nargs="*", metavar="KEY=VALUE", help="for training, as `memcap train` takes them"
@@ -93,7 +93,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> None:
-    """Train, draw, compare, and print one line per claim.
+    """Train what lacks, draw, compare, and print one line per claim.
 
     Raises:
         UserError: no such paper, or whatever training refuses.
@@ -126,7 +126,7 @@ def run(arguments: Namespace) -> None:
 
 
 def _rows(arguments: Namespace) -> tuple[pl.DataFrame, Path]:
-    """The rows to judge, after training what lacks, and the folder that the figure goes to by itself."""
+    """Train what lacks; return the rows to judge, and the folder that the figure goes to by itself."""
     name = arguments.name.rpartition(":")[2]
     if arguments.rows is not None:
         if arguments.overrides:
@@ -152,7 +152,7 @@ def _rows(arguments: Namespace) -> tuple[pl.DataFrame, Path]:
 
 
 def _published(name: str) -> pl.DataFrame:
-    """The rows in a paper's own folder."""
+    """Read the rows in a paper's own folder."""
     path = papers.folder(name) / "rows.parquet"
     if plugins.is_import_path(name) or not path.is_file():
         raise UserError(
@@ -162,14 +162,15 @@ def _published(name: str) -> pl.DataFrame:
 
 
 def _is_study(name: str, config_dir: Path | None) -> bool:
-    """Whether `sweeps=NAME` finds something."""
+    """Check whether `sweeps=NAME` finds something."""
     folders = [config_dir or root(), root()]
     return name in papers.studies() or any((f / "sweeps" / f"{name}.yaml").is_file() for f in folders)
 
 
 def tiny(members: Sequence[Member]) -> list[Member]:
-    """Of each task, recipe and network but for its width the narrowest and the widest member at the shortest
-    lag, for some training steps.
+    """Choose the members of a tiny run, and cut their budgets and evaluations short.
+
+    Of each task, recipe and network it takes the narrowest and the widest member at the shortest lag.
 
     Args:
         members: of a study.

@@ -1,1 +1,1 @@
-"""What would train, and on which chip: also on such as this machine does not have."""
+"""Plans of training before it starts: programs, memory and time, also on chips that are not here."""

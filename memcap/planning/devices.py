@@ -28,7 +28,7 @@ _lock = threading.Lock()
 
 @dataclass(frozen=True)
 class Device:
-    """Chips of a kind. Numbers are a chip's.
+    """An accelerator: some chips of a kind. Numbers are per chip.
 
     Args:
         name: as `memcap plan --device` takes it.
@@ -54,7 +54,7 @@ class Device:
 
     @property
     def installed(self) -> bool:
-        """Whether its compiler is installed."""
+        """True where its compiler is installed."""
         return all(importlib.util.find_spec(module) for module in PACKAGES[self.platform])
 
     @property
@@ -63,7 +63,7 @@ class Device:
         return MEMORY_FRACTION * self.memory
 
     def on_all_chips(self, program: Program) -> Program:
-        """The program on all chips, with at least as many lanes."""
+        """Spread a program over all chips, with at least as many lanes."""
         return replace(program, lanes=-(-program.lanes // self.chips) * self.chips, devices=self.chips)
 
 
@@ -93,7 +93,7 @@ DEVICES = {
 
 
 def find(name: str) -> Device:
-    """The device of this name.
+    """Return the device of this name.
 
     Raises:
         UserError: there is none, or its compiler is not installed.
@@ -110,9 +110,9 @@ def find(name: str) -> Device:
 
 
 def topology(platform: str) -> Sequence[Any]:
-    """Devices that can be compiled for but not used. From then on the process uses no compilation cache.
+    """Return devices that can be compiled for but not used. From then on there is no compilation cache.
 
-    What is compiled for them can be written to a cache, but not read back without them.
+    Programs for them can be written to a cache, but not read back without the chips.
     """
     with _lock:
         return _topology(platform)
@@ -135,8 +135,7 @@ def _topology(platform: str) -> Sequence[Any]:
 
 
 def force_cpu() -> None:
-    """Let JAX compute on this machine's CPU alone, so that it looks for no chips whose compilers are
-    installed. Call it first."""
+    """Let JAX compute on this machine's CPU alone, so that it looks for no other chips. Call it first."""
     if not os.environ.get("JAX_PLATFORMS"):
         jax.config.update("jax_platforms", "cpu")
 
@@ -144,7 +143,7 @@ def force_cpu() -> None:
 def compile_for(program: Program, device: Device) -> Compiled:
     """Compile a program for chips that need not be here, with as many of its lanes as their memory holds.
 
-    The result can't run here; ask its executables for `memory_analysis()` and `as_text()`.
+    It can't run here; ask its executables for `memory_analysis()` and `as_text()`.
     """
     return compile_to_fit(
         device.on_all_chips(program), device.usable, topology(device.platform)[: device.chips]
