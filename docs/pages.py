@@ -22,6 +22,11 @@ from memcap.recipes import root
 
 UP = "../.."  # from docs/_generated to the project
 WIDTH = 90  # characters of a line of help
+READ = {
+    "paper": "",
+    "code": " The authors' code was read, and of the text the abstract.",
+    "notes": " A study after the paper, which is known from notes of others.",
+}
 
 
 def gallery() -> str:
@@ -31,9 +36,9 @@ def gallery() -> str:
     done = [name for name in known if (papers.folder(name) / "verdicts.csv").is_file()]
     parts = [
         "# Gallery",
-        "Papers redrawn, and the studies behind memcap's answers. Each picture and verdict is made by the"
-        " command beside it from"
-        " the rows that lie in the project; tests make them again and compare.",
+        "Papers redrawn, studies after a paper, and the studies behind memcap's answers. Each picture and"
+        " verdict is made by the command beside it from the rows that lie in the project; tests make them"
+        " again and compare.",
         "## Papers",
         _table(
             ["paper", "question", "whose claims", *get_args(papers.ClaimStatus)],
@@ -79,7 +84,7 @@ def _paper(name: str) -> str:
     return "\n\n".join(
         [
             f"### {name}",
-            f"**{_text(question)}** {_text(reproduction.PAPER.source)}.",
+            f"**{_text(question)}** {_text(reproduction.PAPER.source)}.{READ[reproduction.PAPER.read]}",
             f"![{question}]({at}/figure.png)",
             _table(["claim", "whose", "paper", "here", "verdict"], lines),
             *(["Why not:", "\n".join(why)] if why else []),

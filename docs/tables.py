@@ -33,6 +33,7 @@ from memcap.capacity.costs import content, costs, family, sentence
 from memcap.capacity.frontier import best_recipes, fit_all_recipes, frontier
 from memcap.capacity.layers import COUNTS, shapes
 from memcap.capacity.points import Point, label
+from memcap.capacity.question import Question
 from memcap.config import Evaluation, task_of
 from memcap.knobs import typed
 from memcap.models.model import Model
@@ -114,7 +115,7 @@ def filled(text: str) -> str:
 
 def advised(task: str, *knobs: str) -> int:
     """Units that `memcap answer` says at lag 50."""
-    return answer(task_of(task, list(knobs)), 50, 0.9, points()).units
+    return answer(Question(task_of(task, list(knobs)), 50), points()).units
 
 
 def short_answer() -> str:
@@ -317,7 +318,7 @@ def every_lag() -> str:
         thresholds = {0.5: each.fit.u50, 0.9: each.fit.u90}
         if any(threshold.censored != "no" for threshold in thresholds.values()):
             continue
-        told = {share: answer(each.task, each.lag, share, points()) for share in thresholds}
+        told = {share: answer(Question(each.task, each.lag, share=share), points()) for share in thresholds}
         for share, threshold in thresholds.items():
             inside[share] += told[share].low <= threshold.units <= told[share].high
         there = rows.filter(lag=each.lag, units=told[0.9].units)["steady"]
@@ -620,16 +621,33 @@ def steady() -> str:
 
 
 def redrawn() -> str:
-    """The papers, with how many of their claims hold here, and of ours about their experiments."""
+    """The papers, with how many of their claims hold here, and of ours about their experiments; apart from
+    them the studies after a paper of which notes alone were read."""
+    names: dict[str, list[str]] = {read: [] for read in get_args(papers.Read)}
+    for name in papers.summaries():
+        if (papers.folder(name) / "verdicts.csv").is_file():
+            names[papers.find(name).PAPER.read].append(name)
+    own = sorted(names["paper"] + names["code"])
+    code = " and ".join(f"`{name}`" for name in names["code"])
+    counted = (
+        f"{len(own)} papers are redrawn. Of {code} the authors' code was read, and of the text the abstract"
+        " alone."
+    )
+    after = (
+        f"{len(names['notes'])} more are studies after a paper that is known from notes of others; of its"
+        " text the beginning at most was read."
+    )
+    return "\n\n".join([filled(counted), _of_papers(own), filled(after), _of_papers(names["notes"])])
+
+
+def _of_papers(names: Sequence[str]) -> str:
+    """A table with a line per paper."""
     lines = []
-    for name, question in papers.summaries().items():
-        path = papers.folder(name) / "verdicts.csv"
-        if not path.is_file():
-            continue
-        verdicts = pl.read_csv(path, infer_schema=False)
+    for name in names:
+        verdicts = pl.read_csv(papers.folder(name) / "verdicts.csv", infer_schema=False)
         picture = f"../memcap/papers/{name}/figure.png"
         counts = [_holding(verdicts.filter(whose=whose)) for whose in get_args(papers.Whose)]
-        lines.append((f"[`{name}`]({picture})", question, *counts))
+        lines.append((f"[`{name}`]({picture})", papers.summaries()[name], *counts))
     return table(("paper", "question", "its claims that hold here", "ours that hold"), lines)
 
 

@@ -56,7 +56,7 @@ class Stream(IntEnum):
 
 @dataclass(frozen=True)
 class Evaluation:
-    """When a member counts as solved."""
+    """The rule by which a member counts as solved."""
 
     every: int = knob(100, "training steps between held-out evaluations", at_least=1, at_most=MOST)
     sequences: int = knob(
@@ -98,8 +98,8 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Engine:
-    """How members share the machine. Moves last bits, by which single verdicts may turn; counts agree within
-    chance.
+    """The way in which members share the machine. It moves last bits, by which single verdicts may turn;
+    counts agree within chance.
 
     `batching`, `scan` and `kernel` are former knobs: given, they decide `loop`, and are forgotten.
     """
@@ -149,7 +149,7 @@ class Engine:
 
 
 def _loop_of_former_knobs(engine: Engine) -> str | None:
-    """What `loop` is by the knobs before it, with a note; None where none of them is given."""
+    """Return `loop` by the knobs before it, with a note; None where none of them is given."""
     former = {
         name: value for name in ("batching", "scan", "kernel") if (value := getattr(engine, name)) is not None
     }
@@ -254,7 +254,7 @@ class Member:
 
     @property
     def facts(self) -> Facts:
-        """What is known of the task at this lag and length."""
+        """Facts of the task at this lag and length."""
         return self.task.facts(self.lag, self.length)
 
     @property
@@ -266,7 +266,7 @@ class Member:
 
     @property
     def config(self) -> dict[str, Any]:
-        """Everything that decides the result, as plain values: what the key is the hash of.
+        """Everything that decides the result, as plain values, of which the key is the hash.
 
         A knob that came later is left out at the value that all had before it (`memcap.knobs.knob`).
         """
@@ -290,7 +290,7 @@ class Member:
 
 
 def usual_until(task: Task) -> str:
-    """What members of a task are trained for unless `Evaluation.until` says otherwise."""
+    """Return what members of a task are trained for unless `Evaluation.until` says otherwise."""
     return "steady" if task.stream else "solved"
 
 
@@ -300,7 +300,7 @@ def usual_evaluation(task: Task) -> Evaluation:
 
 
 def _checked(part: Any, cls: type, where: str) -> Any:
-    """A dataclass that was made by hand, its values converted and in their ranges."""
+    """Return a dataclass that was made by hand with its values converted and in their ranges."""
     if not isinstance(part, cls):
         raise UserError(f"{where}: must be an object of memcap.{cls.__name__}, not {type(part).__name__}")
     return typed(type(part), field_values(part), where)
@@ -344,12 +344,12 @@ def _check_criterion(task: Task, lag: int, length: int) -> None:
 
 
 def task_defaults(name: str) -> dict[str, Any]:
-    """All that `task.*` may hold for this task, with defaults."""
+    """Return all that `task.*` may hold for this task, with defaults."""
     return {"name": name, "lag": 8, "length": None, **defaults(task_class(name))}
 
 
 def resolve(values: dict[str, Any]) -> Member:
-    """One member from plain nested values with the keys task, model, recipe, evaluation and seed.
+    """Return one member from plain nested values with the keys task, model, recipe, evaluation and seed.
 
     Raises:
         UserError: anything that the user should mend, before anything trains.
@@ -373,8 +373,8 @@ def resolve(values: dict[str, Any]) -> Member:
 
 
 def member_of(config: dict[str, Any]) -> Member:
-    """The member of a row's config, under this version's knobs: those that came later have the value that all
-    had before them."""
+    """Return the member of a row's config, under this version's knobs: later ones have the value that all had
+    before them."""
     task = dict(config["task"])
     values = {"model": completed(Model, config["model"]), "recipe": completed(Recipe, config["recipe"])}
     values |= {
@@ -385,7 +385,7 @@ def member_of(config: dict[str, Any]) -> Member:
 
 
 def task_of(name: str, knobs: Sequence[str]) -> Task:
-    """A task from its name and "knob=value" texts, as on the command line."""
+    """Return a task from its name and "knob=value" texts, as on the command line."""
     values: dict[str, Any] = {}
     for text in knobs:
         key, separator, value = text.partition("=")

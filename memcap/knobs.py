@@ -1,5 +1,4 @@
-"""Knobs: dataclass fields with a default, a range and a meaning; and the one error that a user's mistake
-becomes."""
+"""Knobs: dataclass fields with a default, a range and a meaning; and the one error for a user's mistake."""
 
 import errno
 import hashlib
@@ -18,12 +17,12 @@ _hints = cache(get_type_hints)
 
 @cache
 def names_of(cls: Any) -> tuple[str, ...]:
-    """The names of a dataclass's fields."""
+    """Return the names of a dataclass's fields."""
     return tuple(f.name for f in fields(cls))
 
 
 class UserError(Exception):
-    """Something that the user can mend. The command prints it as one line and exits with status 2, without a
+    """A mistake that the user can mend. The command prints it as one line and exits with status 2, without a
     traceback. What the user wrote may stand in it: letters that would end the line are escaped."""
 
     def __init__(self, line: str):
@@ -33,14 +32,15 @@ class UserError(Exception):
 
 
 def of_disk(error: OSError) -> str | None:
-    """What to say of a file that cannot be read or written; None where that is no doing of the user's."""
+    """Say what is wrong with a file that cannot be read or written; None where that is no doing of the
+    user's."""
     if error.filename is None and error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO):
         return None
     return f"{error.filename or 'disk'}: cannot be read or written ({error.strerror})"
 
 
 def field_values(owner: Any) -> dict[str, Any]:
-    """The fields of a dataclass, by name."""
+    """Return the fields of a dataclass, by name."""
     return {name: getattr(owner, name) for name in names_of(type(owner))}
 
 
@@ -63,8 +63,8 @@ def knob(
     kw_only: bool = False,
     before: Any = MISSING,
 ) -> Any:
-    """A dataclass field that says what it means and what it allows. `check` enforces the range; None passes
-    it.
+    """Make a dataclass field that says what it means and what it allows. `check` enforces the range; None
+    passes it.
 
     Args:
         default: its value where nobody sets it.
@@ -81,20 +81,20 @@ def knob(
 
 
 def keyed(owner: Any) -> dict[str, Any]:
-    """The fields of a dataclass as plain values, for a key: without those at the value that they had before
-    they came."""
+    """Return the fields of a dataclass as plain values, for a key: without those at the value that they had
+    before they came."""
     values = ((name, getattr(owner, name), before) for name, before in _befores(type(owner)))
     return {name: value for name, value, before in values if before is MISSING or value != before}
 
 
 @cache
 def _befores(cls: Any) -> tuple[tuple[str, Any], ...]:
-    """The fields of a dataclass, each with the value that all had before it came."""
+    """Return the fields of a dataclass, each with the value that all had before it came."""
     return tuple((f.name, f.metadata.get("before", MISSING)) for f in fields(cls))
 
 
 def completed(cls: Any, values: dict[str, Any]) -> dict[str, Any]:
-    """The inverse of `keyed`: plain values with the fields that came later at what they were before."""
+    """Invert `keyed`: add to plain values the fields that came later, at what they were before."""
     return _later(cls) | values
 
 
@@ -104,12 +104,12 @@ def _later(cls: Any) -> dict[str, Any]:
 
 
 def key_of(config: str) -> str:
-    """The key of a member, from its config as JSON with sorted keys."""
+    """Compute the key of a member, from its config as JSON with sorted keys."""
     return hashlib.sha256(config.encode()).hexdigest()[:16]
 
 
 def allowed(metadata: Any) -> str:
-    """The range of a knob in words, for an error message or a help text."""
+    """Return the range of a knob in words, for an error message or a help text."""
     if metadata.get("choices") is not None:
         return "one of " + ", ".join(map(str, metadata["choices"]))
     words = {"at_least": "at least", "above": "above", "at_most": "at most", "below": "below"}
@@ -155,7 +155,7 @@ def check(owner: Any, where: str) -> None:
 
 
 def defaults(cls: Any) -> dict[str, Any]:
-    """Default of every field of a dataclass."""
+    """Return the default of every field of a dataclass."""
     return {f.name: f.default for f in fields(cls) if f.default is not MISSING}
 
 
@@ -171,8 +171,8 @@ def typed(cls: type[T], values: Mapping[str, Any], where: str) -> T:
 
 @lru_cache(maxsize=4096)
 def _typed(cls: type[T], items: tuple[tuple[str, type, Any], ...], where: str) -> T:
-    """The members of a study have few different tasks, models and recipes: each is built once. By type, too,
-    as 1 equals True."""
+    """Build a dataclass once per set of values, as a study has few different tasks, models and recipes. Their
+    types count, too: 1 equals True."""
     hints, names = _hints(cls), names_of(cls)
     for key, _, _ in items:
         if key not in names:
@@ -206,13 +206,13 @@ def _converted(value: Any, hint: Any, name: str) -> Any:
 
 
 def _shown(value: Any) -> str:
-    """A value as an error names it: text that reads like a number in its quotes."""
+    """Return a value as an error names it: text that reads like a number in its quotes."""
     quoted = isinstance(value, str) and value.replace(".", "", 1).lstrip("-").isdecimal()
     return repr(value) if quoted else str(value)
 
 
 def whole(value: Any, name: str, least: int, most: int) -> int:
-    """The value, if it is a whole number within the range; UserError otherwise."""
+    """Return the value, if it is a whole number within the range; raise UserError otherwise."""
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         raise UserError(f"{name}={value}: must be a whole number, at least {least} and at most {most}")
     return value

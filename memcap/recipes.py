@@ -28,7 +28,8 @@ _folders: list[Path] = []  # where Hydra looks for configs, --config-dir among t
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a member is trained. A recipe's file gives every value; None means "as the file says"."""
+    """A way to train a member, as it is typed in. A recipe's file gives every value; None means "as the file
+    says"."""
 
     name: str = knob(
         "auto",
@@ -172,7 +173,7 @@ class ResolvedRecipe(Recipe):
 
     @property
     def with_other_lags(self) -> bool:
-        """Whether it trains at other lags than the member's own, too."""
+        """True if it trains at other lags than the member's own, too."""
         return self.curriculum is not None or self.lags is not None
 
 
@@ -185,7 +186,7 @@ NEEDED = tuple(  # which a recipe's file must say
 
 
 def use_config_folders(folders: Iterable[Path]) -> None:
-    """Look for recipes in the folders recipe/ of these, in this order, and then in conf/."""
+    """Search the folders recipe/ of these for recipes, in this order, and then conf/."""
     absolute = [folder.absolute() for folder in folders]
     if absolute != _folders:
         _folders[:] = absolute
@@ -195,7 +196,7 @@ def use_config_folders(folders: Iterable[Path]) -> None:
 
 @cache
 def recipe_file(name: str) -> dict[str, Any]:
-    """The values of recipe/NAME.yaml in the user's own folder of configs, or in conf/.
+    """Read the values of recipe/NAME.yaml in the user's own folder of configs, or in conf/.
 
     Raises:
         UserError: there is no such file, or it holds no plain values.
@@ -220,7 +221,7 @@ def _file(name: str) -> Path | None:
 
 
 def of_yaml(error: YAMLError | UnicodeDecodeError | RecursionError) -> str:
-    """What is wrong with a file of YAML, and where."""
+    """Say what is wrong with a file of YAML, and where."""
     if isinstance(error, RecursionError):
         return "a file of configs nests too deep, or has an alias that contains itself, as in a: &a [*a]"
     mark = getattr(error, "problem_mark", None)
@@ -273,7 +274,7 @@ def _recommendations() -> dict[str, Any]:
 
 
 def recommended(task: Task, lag: int) -> str:
-    """Name of the recipe that is recommended for a task at a lag."""
+    """Return the name of the recipe that is recommended for a task at a lag."""
     values = vars(task) | {"lag": lag}
     lines = _recommendations()[task.name if is_recommended(task.name) else "default"]
     return next(
@@ -284,12 +285,12 @@ def recommended(task: Task, lag: int) -> str:
 
 
 def is_recommended(task: str) -> bool:
-    """Whether a recipe is recommended for a task of this name."""
+    """Return whether a recipe is recommended for a task of this name."""
     return task in _recommendations() and task not in ("default", "race")
 
 
 def race_names() -> list[str]:
-    """Names of the recipes that race where none is named: all of the user's own, then those of
+    """Return the names of the recipes that race where none is named: all of the user's own, then those of
     conf/recommended.yaml."""
     folders = [folder for folder in _folders if folder != root() / "conf"]
     own = [path.stem for folder in folders for path in sorted((folder / "recipe").glob("*.yaml"))]
@@ -297,7 +298,7 @@ def race_names() -> list[str]:
 
 
 def starts_itself(cell: str) -> bool:
-    """Whether only its own initialiser can start a cell, as no named one knows its gates.
+    """Return whether only its own initialiser can start a cell, as no named one knows its gates.
 
     Raises:
         UserError: no such cell.
@@ -306,7 +307,8 @@ def starts_itself(cell: str) -> bool:
 
 
 def race_axes(own_start: bool) -> dict[str, list[Any]]:
-    """What races where no recipe is named: recipes or, for cells that start themselves, learning rates."""
+    """Return what races where no recipe is named: recipes or, for cells that start themselves, learning
+    rates."""
     return {"recipe": [OWN_START], "recipe.lr": [*RATES]} if own_start else {"recipe": race_names()}
 
 

@@ -29,7 +29,7 @@ def listed(keys):
 
 
 def put(folder, token, heartbeat, keys):
-    """What it says, and what it may train."""
+    """Read its words and the members that it may train."""
     (folder / "jobs").mkdir(parents=True, exist_ok=True)
     (folder / "jobs" / f"{token}.json").write_text(json.dumps(asdict(replace(heartbeat, token=token))))
     shards.write_table(folder / "jobs" / f"{token}.members.parquet", listed(keys))

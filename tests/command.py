@@ -16,7 +16,7 @@ printing.SECONDS_OF_SILENCE = 3600.0  # as on a machine that is never slow
 
 @dataclass
 class Done:
-    """What a command left: exit status, stdout and stderr."""
+    """The exit status, stdout and stderr of a command."""
 
     status: int
     out: str
@@ -40,10 +40,10 @@ def memcap(folder, *arguments):
 
 
 def installed(package):
-    """Whether there is a package that PyPI calls so."""
+    """Tell whether there is a package that PyPI calls so."""
     return any(each.name == package for each in importlib.metadata.distributions())
 
 
 def files(folder):
-    """Paths of all files and folders below a folder, with the times of the files' last change."""
+    """Return all paths below a folder, with the times of the files' last change."""
     return {str(p): p.stat().st_mtime_ns if p.is_file() else None for p in Path(folder).rglob("*")}

@@ -66,7 +66,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def maps() -> int:
-    """How many areas of memory this process has mapped; 0 where nobody says."""
+    """Count the areas of memory that this process has mapped; 0 where nobody says."""
     return MAPS.read_bytes().count(b"\n") if MAPS.exists() else 0
 
 
@@ -86,7 +86,7 @@ def few_compiled_programs():
 
 @contextmanager
 def without_optimisation() -> Iterator[None]:
-    """Training's programs, too, whose own options would come before JAX's."""
+    """Compile without optimisation, training's programs, too, whose own options come before JAX's."""
     jax, program = (importlib.import_module(name) for name in ("jax", "memcap.training.program"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(program, "FAST_COMPILE", WITHOUT_OPTIMISATION)
@@ -98,23 +98,23 @@ def without_optimisation() -> Iterator[None]:
 
 @pytest.fixture
 def quick_compile() -> Iterator[None]:
-    """A test's programs are compiled without optimisation, as compiling takes longer than running: for what
-    hangs on no last bit."""
+    """Compile a test's programs without optimisation, as that takes longer than running them: for what hangs
+    on no last bit."""
     with without_optimisation():
         yield
 
 
 @pytest.fixture(scope="module")
 def quick_file() -> Iterator[None]:
-    """`quick_compile`, of all that a file compiles in this process."""
+    """Do as `quick_compile` for all that a file compiles in this process."""
     with without_optimisation():
         yield
 
 
 @pytest.fixture(scope="module", autouse=True)
 def nothing_stays_quick(request: pytest.FixtureRequest) -> Iterator[None]:
-    """What a file compiled without optimisation is forgotten before one that is optimised: JAX would run it
-    there, too, and draws would have other last bits."""
+    """Forget what a file compiled without optimisation before one that is optimised: JAX would run it there,
+    too, and draws would have other last bits."""
     quick = any("quick_file" in mark.args for mark in request.node.iter_markers("usefixtures"))
     if compiled_quickly and not quick:
         importlib.import_module("jax").clear_caches()
@@ -126,7 +126,7 @@ def nothing_stays_quick(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture
 def own_module(monkeypatch, tmp_path):
-    """my_module is what the test writes into `tmp_path`, not what another one imported."""
+    """Import as my_module the file that the test writes into `tmp_path`, not another test's."""
     monkeypatch.syspath_prepend(tmp_path)
     sys.modules.pop("my_module", None)
     yield
@@ -135,7 +135,7 @@ def own_module(monkeypatch, tmp_path):
 
 @pytest.fixture(scope="session")
 def resolved_once() -> Iterator[None]:
-    """Members of all jobs are resolved once a process, not of the last few alone: the atlas has 90,000."""
+    """Resolve the members of all jobs once per process, not of the last few alone: the atlas has 90,000."""
     axes = importlib.import_module("memcap.designs.axes")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(axes, "_members", cache(axes._members.__wrapped__))

@@ -78,7 +78,7 @@ def put_rows(folder, token, seeds, status="solved", later=0, number=0, study="st
 
 
 def put_job(folder, token, seeds=(), ended=None, **changes):
-    """What a job says of itself."""
+    """Return what a job says of itself."""
     (folder / "jobs").mkdir(parents=True, exist_ok=True)
     beat = JobProgress(len(seeds), Study(folder, "study")).heartbeat()
     beat = replace(beat, token=token, ended=ended, **changes)
@@ -87,7 +87,7 @@ def put_job(folder, token, seeds=(), ended=None, **changes):
 
 
 def members_of(seeds):
-    """As a job writes them down before it trains."""
+    """Write them down as a job does before it trains."""
     lines = [(key(seed), f"latch-L5-u1-s{seed}", "accuracy", config_of(seed)) for seed in seeds]
     return pl.DataFrame(lines, MEMBERS, orient="row")
 

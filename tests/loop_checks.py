@@ -1,4 +1,4 @@
-"""How tests run a cell, or a network, over time by one of memcap's loops."""
+"""Runs of a cell, or a network, over time by one of memcap's loops."""
 
 from typing import NamedTuple
 
@@ -9,8 +9,8 @@ from memcap.loops import Pass, Readout
 
 
 class Sizes(NamedTuple):
-    """Of a call: steps, those that count, sequences, features, units, outputs; whether inputs are vectors;
-    what is returned."""
+    """The sizes of a call: steps, those that count, sequences, features, units, outputs; whether inputs are
+    vectors, and what is returned."""
 
     T: int
     steps: int

@@ -12,7 +12,7 @@ quick_jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level":
 
 
 class Result(NamedTuple):
-    """What a network returns, and the gradient of sum(d_outputs * outputs) + sum(d_carry * carry)."""
+    """A network's outputs, and the gradient of sum(d_outputs * outputs) + sum(d_carry * carry)."""
 
     outputs: np.ndarray  # (T, B, O)
     carry: Any

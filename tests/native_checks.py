@@ -1,4 +1,4 @@
-"""What tests of the native kernel share: whether it can be had here, and a cache of their own."""
+"""The native kernel in tests: a mark where it cannot be had, and a cache of their own."""
 
 import shutil
 

@@ -79,7 +79,7 @@ ODD_CELLS = tuple(f"{__name__}:{kind.__name__}" for kind in (Leaky, Diagonal, Cl
 
 
 class SquareCarry(Leaky):
-    """As many numbers in the carry as units squared."""
+    """A carry of as many numbers as units squared."""
 
     def initialize_carry(self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None) -> Any:
         units = self.hidden_features

@@ -46,7 +46,7 @@ def trace(loop="while", **values):
 
 
 def fits(batch):
-    """Whether a batch is what its fields' types say, T, B, O and F being one number each."""
+    """Check that a batch is what its fields' types say, T, B, O and F being one number each."""
 
     @jaxtyping.jaxtyped(typechecker=None)
     def check() -> bool:

@@ -154,7 +154,7 @@ def write(folder, *groups):
 
 
 def fake(member: Member, **changes: Any) -> Result:
-    """What came of a member that nobody trained."""
+    """Return the result of a member that nobody trained."""
     weights = member.architecture.init(member.init, [0])
     values = {"status": "diverged", "steps": 0, "solved": None, "steady": None, "train_loss": np.inf}
     values |= {"score": np.nan, "best": np.nan, "stretched": np.nan}

@@ -26,7 +26,7 @@ seeds = st.integers(0, 2**31 - 1)
 
 @cache
 def sampler(task: Task, steps: int, batch: int):
-    """Of symbols without optimisation, which takes less time to compile: no last bit of a number decides."""
+    """Draw symbols without optimisation, which compiles sooner: no last bit of a number decides."""
     jit = jax.jit if task.vocabulary is None or task.loss == "values" else quick_jit
     return jit(partial(task.sample, steps=steps, batch=batch))
 

@@ -78,7 +78,7 @@ def nothing_trains():
 
 
 def answers(folder, words):
-    """Whether it would train; else one line with status 2, or none of a mistake, and in time."""
+    """Tell whether it would train; else it says one line with status 2, or none of a mistake, and in time."""
     began = time.process_time()
     try:
         done = memcap(folder, *words)

@@ -30,7 +30,7 @@ COUNTS = {"bytes": "bytes of state", "parameters": "parameters"}
 
 @dataclass(frozen=True)
 class Need:
-    """What a cell needs on a task.
+    """The need of a cell on a task.
 
     Args:
         point: the frontier there.
@@ -50,7 +50,7 @@ class Need:
 
     @property
     def place(self) -> str:
-        """The task, with its knobs, its lag, and whether it must be done on longer sequences, too."""
+        """The task with its knobs, its lag, and a word where longer sequences must be solved, too."""
         point = self.point
         longer = point.at == "steady" and not point.task.stream
         beyond = f", also {point.evaluation.stretch} times as long" if longer else ""
@@ -58,12 +58,12 @@ class Need:
 
     @property
     def is_met(self) -> bool:
-        """Whether a width that was tried is enough."""
+        """True if a width that was tried is enough."""
         return self.point.trains and self.point.fit.u90.censored != "above"
 
     @property
     def words(self) -> str:
-        """Bytes of state that it takes, with their interval, or what is known where no width is enough."""
+        """Bytes of state that it takes, with their interval; or what is known where no width is enough."""
         if not self.point.trains:
             return "under half"
         if not self.is_met:
@@ -72,12 +72,13 @@ class Need:
 
     @property
     def floor(self) -> float:
-        """Bytes that the bits to hold take."""
+        """Bytes that the bits to hold take up."""
         return self.point.references.bits / 8
 
 
 def needs(rows: pl.DataFrame) -> list[Need]:
-    """What each cell needs on each task and lag, those that need the fewest bytes on most tasks first.
+    """Return the need of each cell on each task and lag, those first that need the fewest bytes on most
+    tasks.
 
     Of members that were trained until steady on a task that is no stream both verdicts are there: who follows
     a state as far as it was trained need not go on.
@@ -115,8 +116,8 @@ def _points(rows: pl.DataFrame) -> list[Point]:
 
 
 def rank(need: Need, there: Sequence[Need]) -> int | None:
-    """Its place among the needs of one task and lag, by bytes of state, from 1; None where no width that was
-    searched is enough: wider ones may be."""
+    """Return the place among the needs of one task and lag, by bytes of state, from 1; None where no width
+    that was searched is enough: wider ones may be."""
     if not need.is_met:
         return None
     ours = need.u90["bytes"].units
@@ -186,7 +187,7 @@ def ranking(all_needs: Sequence[Need], cell: str) -> pl.DataFrame:
 
 
 def columns(need: Need) -> dict[str, Any]:
-    """A need as one flat row. Thresholds are null where no recipe trains the task."""
+    """Return a need as one flat row. Thresholds are null where no recipe trains the task."""
     point = need.point
     row: dict[str, Any] = {"cell": need.cell, "task": label(point.task), "lag": point.lag}
     row |= {"verdict": point.at, "trains": point.trains, "floor_bytes": need.floor}

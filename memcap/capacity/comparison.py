@@ -1,4 +1,5 @@
-"""How two studies differ: the threshold of one over that of the other, at each task and lag that both have.
+"""The difference of two studies: the threshold of one over that of the other, at each task and lag that both
+have.
 
 The two posteriors are taken as independent, which they are if the studies share no trained member: draws of
 one are divided by draws of the other. Where a study's widths leave an end of its threshold open, they leave
@@ -55,7 +56,7 @@ class Shift:
 
     @property
     def sure(self) -> bool:
-        """Whether the interval leaves out 1: the studies differ."""
+        """True if the interval leaves out 1, so that the studies differ."""
         return self.low > 1 or self.high < 1
 
 
@@ -106,13 +107,13 @@ def compare(
 
 
 def in_units(units: float) -> float:
-    """The `Count` of `shift` that compares widths themselves."""
+    """Return a width itself: the `Count` of `shift` that compares widths."""
     return units
 
 
 def count_by_units(rows: pl.DataFrame, point: Point, name: str) -> Count:
-    """Carry numbers or parameters of a point's whole net by its units, which need not be whole, through those
-    of its rows.
+    """Return the carry numbers or parameters of a point's whole net as a function of its units, which need
+    not be whole, through those of its rows.
 
     Both are polynomials in the width, of degree 2 where units see each other, so that the rows of three
     widths fix them.
@@ -124,7 +125,7 @@ def count_by_units(rows: pl.DataFrame, point: Point, name: str) -> Count:
 
 
 def in_numbers(point: Point, which: str, count: Count) -> Threshold:
-    """A point's "u50" or "u90" in what is counted instead of in units; an open end stays open."""
+    """Return a point's "u50" or "u90" in what is counted instead of in units; an open end stays open."""
     width: Threshold = getattr(point.fit, which)
     low = 0.0 if width.low == 0 else count(width.low)
     high = width.high if np.isinf(width.high) else count(width.high)
@@ -138,8 +139,8 @@ def shift(
     confidence: float = 0.95,
     counts: tuple[Count, Count] = (in_units, in_units),
 ) -> Shift:
-    """The width at which a share `p` of the seeds that train at all solves, of the second study over the
-    first's.
+    """Compare the widths at which a share `p` of the seeds that train at all solves: the second study's over
+    the first's.
 
     Args:
         first, second: posteriors, each of one study.
@@ -169,7 +170,7 @@ def shift(
 
 
 def _log2_of(count: Count, log_units: Floats) -> Floats:
-    """log2 of what is counted, of log2 of units; what is without bound stays so."""
+    """Return log2 of what is counted, from log2 of units. A value without bound stays so."""
     if count is in_units:
         return log_units
     finite = np.isfinite(log_units)
@@ -180,13 +181,14 @@ def _log2_of(count: Count, log_units: Floats) -> Floats:
 
 
 def _side(width: Threshold, post: Posterior) -> Side:
-    """On which side of its number a threshold lies: a bound is a number where it is 1, below which there is
-    no net."""
+    """Return on which side of its number a threshold lies. A bound of 1 is a number: there is no net
+    below."""
     return "no" if width.is_number(int(post.widths[0])) else width.censored
 
 
 def _draws(post: Posterior, width: Threshold, p: float) -> tuple[Floats, Floats]:
-    """Equally likely values of log2 of the threshold, (DRAWS,): the least and the most that each may be.
+    """Return equally likely values of log2 of the threshold, (DRAWS,): the least and the most that each may
+    be.
 
     These differ where `memcap.thresholds.curve.interval` has open ends: too far beyond the widths tried,
     or where censored.
@@ -202,7 +204,7 @@ def _draws(post: Posterior, width: Threshold, p: float) -> tuple[Floats, Floats]
 
 
 def count_directions(shifts: Iterable[Shift]) -> tuple[int, int, int]:
-    """How many are surely below 1, surely above it, and neither."""
+    """Count the shifts that are surely below 1, surely above it, and neither."""
     values = list(shifts)
     less, more = sum(s.high < 1 for s in values), sum(s.low > 1 for s in values)
     return less, more, len(values) - less - more

@@ -36,8 +36,8 @@ COUNTS = ["units", "solved", "steady", "runs", "seeds", "stretched"]
 def frontier(
     rows: pl.DataFrame, at: At = "steady", budget: int | None = None, confidence: float = 0.95
 ) -> list[Point]:
-    """One point per task and lag (and cell, read-out, layers and initial carry), sorted by label and lag.
-    Diverged members count as not solved.
+    """Return one point per task and lag (and network), sorted by label and lag. Diverged members count as not
+    solved.
 
     Args:
         rows: of trained members, as `memcap.store.read` gives them.
@@ -54,7 +54,8 @@ def frontier(
 def fit_all_recipes(
     rows: pl.DataFrame, at: At = "steady", budget: int | None = None, confidence: float = 0.95
 ) -> list[Point]:
-    """One point for each task, lag and recipe: what `frontier` chooses from; arguments and order as there."""
+    """Return one point per task, lag and recipe, from which `frontier` chooses; it has the same arguments and
+    order."""
     if at not in VERDICTS:
         raise UserError(f"at={at}: must be one of {', '.join(VERDICTS)}")
     rows = without_failed(rows)
@@ -81,7 +82,7 @@ def fit_all_recipes(
 
 
 def best_recipes(points: Iterable[Point]) -> list[Point]:
-    """The frontier of some recipes' points, as `fit_all_recipes` gives them, in their order."""
+    """Return the frontier of some recipes' points, as `fit_all_recipes` gives them, in their order."""
     places: dict[tuple, list[Point]] = {}
     for point in points:
         places.setdefault(point.place, []).append(point)
@@ -89,7 +90,7 @@ def best_recipes(points: Iterable[Point]) -> list[Point]:
 
 
 def _winner(points: list[Point]) -> Point:
-    """The point that stands for all recipes of one task and lag."""
+    """Return the point that stands for all recipes of one task and lag."""
     seeds = max(p.seeds for p in points)
     fair = [p for p in points if p.seeds == seeds]
     exist = [p.u_exist for p in points if p.u_exist is not None]
@@ -97,13 +98,13 @@ def _winner(points: list[Point]) -> Point:
 
 
 def _rank(point: Point) -> tuple[float, ...]:
-    """Smallest u90 first, "not reached" last; then u50, then most passed."""
+    """Rank the smallest u90 first, "not reached" last; then u50, then most passed."""
     measured = [math.inf if t.censored == "above" else t.units for t in (point.fit.u90, point.fit.u50)]
     return *measured, -sum(point.solved)
 
 
 def _point(row: dict[str, Any], at: At, confidence: float, fits: Memo) -> Point:
-    """The point of one recipe at one task and lag, from its aggregated rows."""
+    """Return the point of one recipe at one task and lag, from its aggregated rows."""
     task = task_of(row["task"], row["knobs"])
     stretches = task.stream or row["evaluation_until"] == "steady"
     verdict: At = "steady" if at == "steady" and stretches else "trained"

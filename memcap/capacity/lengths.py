@@ -1,5 +1,5 @@
-"""Scores over lengths: what a trained net scores at lags, or lengths of a stream, that it was not trained on
-(`evaluation.lengths`), from rows alone."""
+"""Scores over lengths: the scores of a trained net at lags, or lengths of a stream, that it was not trained
+on (`evaluation.lengths`), from rows alone."""
 
 import json
 from functools import lru_cache
@@ -15,7 +15,7 @@ SCORES |= {"chance": pl.Float64, "scaled": pl.Float64, "passes": pl.Boolean}
 
 
 def over_lengths(rows: pl.DataFrame) -> pl.DataFrame:
-    """Rows, each once for each of its lengths: all of their columns, and
+    """Repeat each row for each of its lengths, with all of its columns, and
 
     * `number`: the lag, or of a stream the length;
     * `score`: the metric there; `whole`: the share of sequences without a wrong answer, null of values;
@@ -42,7 +42,8 @@ def over_lengths(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def first_failures(rows: pl.DataFrame, by: str = "score", least: float | None = None) -> pl.DataFrame:
-    """The rows that have lengths, and `fails_at`: the first of a row's lengths that fails; null: none does.
+    """Return the rows that have lengths with a column `fails_at`: the first of a row's lengths that fails,
+    null where none does.
 
     Args:
         rows: of trained members.

@@ -35,7 +35,7 @@ class Memo:
         self.used: dict[str, list[Any]] = {}
 
     def fit(self, units: Sequence[int], solved: Sequence[int], runs: Sequence[int], confidence: float) -> Fit:
-        """As `memcap.thresholds.curve.fit`, whose arguments and errors these are."""
+        """Fit as `memcap.thresholds.curve.fit`, whose arguments and errors these are."""
         key = json.dumps([list(units), list(solved), list(runs), confidence])
         if key not in self.fits:
             fit = fit_of(posterior(units, solved, runs), confidence)
@@ -47,7 +47,8 @@ class Memo:
 
 @contextlib.contextmanager
 def memo() -> Generator[Memo]:
-    """What was fitted before; what is fitted meanwhile comes to it, if the cache folder can be written."""
+    """Read the fits of earlier commands; new ones are added at the end, if the cache folder can be
+    written."""
     path = cache.folder() / "fits" / f"{_version()}.json"
     digest, text = "", ""
     with contextlib.suppress(OSError, ValueError):  # it is not there, or no text
@@ -61,11 +62,11 @@ def memo() -> Generator[Memo]:
 
 @functools.cache
 def _version() -> str:
-    """Of all that a fit depends on beside its counts."""
+    """Compute a digest of all that a fit depends on beside its counts."""
     sources = [Path(str(module.__file__)).read_text(encoding="utf-8") for module in (curve, logistic)]
     return _digest("".join([np.__version__, *sources]))
 
 
 def _digest(text: str) -> str:
-    """16 hex digits."""
+    """Compute 16 hex digits."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]

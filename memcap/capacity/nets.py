@@ -16,17 +16,18 @@ STEM = "nets"  # of its two files, rows/nets.parquet and weights/nets.npz
 
 
 def folder() -> Path:
-    """Where they are, as a study's folder; it need not be there."""
+    """Return the folder of the nets, which is laid out as a study's; it need not be there."""
     return root() / "results" / "nets"
 
 
 def name_of(task: Task, lag: int) -> str:
-    """A net's name: the task, the knobs that differ from their defaults, and the lag."""
+    """Return a net's name: the task, the knobs that differ from their defaults, and the lag."""
     return PREFIX + "-".join([task.name, *set_words(task), f"L{lag}"])
 
 
 def names(place: Path | None = None) -> dict[str, dict[str, Any]]:
-    """The row of each net by its name, in the order of tasks and lags; none where there is no folder."""
+    """Return the row of each net by its name, in the order of tasks and lags; none where there is no
+    folder."""
     place = place or folder()
     if not place.exists():
         return {}
@@ -36,7 +37,8 @@ def names(place: Path | None = None) -> dict[str, dict[str, Any]]:
 
 
 def _there_are(run: str, published: Sequence[str]) -> str:
-    """What to say beside a net that there is not: the nets of its task, or the tasks that have some."""
+    """Say which nets there are in place of one that there is not: those of its task, or the tasks that have
+    some."""
     if not published:
         return "none is published with this memcap"
     task, lags = run.partition("-")[0], dict[str, list[str]]()
@@ -51,7 +53,7 @@ def _there_are(run: str, published: Sequence[str]) -> str:
 
 
 def find_net(results: Path, run: str) -> tuple[Path, dict[str, Any]]:
-    """The folder and the row of a member that a user names.
+    """Find the folder and the row of a member that a user names.
 
     Args:
         results: folder of a study, or of several; nobody looks there for a published net.

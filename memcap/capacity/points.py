@@ -1,4 +1,5 @@
-"""One task and lag of a frontier: what was counted, what was fitted to it, and what theory says beside it."""
+"""Points of a frontier: what was counted at one task and lag, what was fitted to it, and what theory says
+beside it."""
 
 import math
 from dataclasses import dataclass
@@ -68,22 +69,23 @@ class Point:
 
     @cached_property
     def posterior(self) -> Posterior:
-        """What `fit` is of, for any other share."""
+        """The posterior from which `fit` is read, for any other share."""
         return posterior(self.units, self.solved, self.runs)
 
     def most(self, share: float) -> int | None:
-        """The smallest width at which at least this share of the seeds passed; None if none did."""
+        """Return the smallest width at which at least this share of the seeds passed; None if none did."""
         counts = zip(self.units, self.solved, self.runs, strict=True)
         return next((u for u, s, n in counts if s >= share * n), None)
 
     def passed_from(self, units: int) -> tuple[int, int]:
-        """How many seeds passed at this width and wider ones, and of how many."""
+        """Count the seeds that passed at this width and wider ones, and all that were trained there."""
         counts = zip(self.units, self.solved, self.runs, strict=True)
         wide = [(s, n) for u, s, n in counts if u >= units]
         return sum(s for s, _ in wide), sum(n for _, n in wide)
 
     def stretched_at(self, units: int) -> tuple[int, float] | None:
-        """The nearest width tried at or above this one, and the median stretched score of its solved members.
+        """Return the nearest width tried at or above this one, and the median stretched score of its solved
+        members.
 
         None if no such width was tried, or no member of it was solved.
         """
@@ -100,17 +102,17 @@ class Point:
 
     @property
     def references(self) -> "References":
-        """What theory says of this task and lag."""
+        """The reference widths of this task and lag."""
         return references(self.task, self.lag, self.length, self.model)
 
     @property
     def measured(self) -> bool:
-        """Whether u90 is a number: not censored, or 1, below which there is no net."""
+        """True if u90 is a number: not censored, or 1, below which there is no net."""
         return self.fit.u90.is_number(self.units[0])
 
     @property
     def trains(self) -> bool:
-        """Whether the recipe trains the task at all: at some width at least half of the seeds passed, or
+        """True if the recipe trains the task at all: at some width at least half of the seeds passed, or
         counts rise with the width. Where it does not, widths say nothing."""
         if any(2 * s >= n for s, n in zip(self.solved, self.runs, strict=True)):
             return True
@@ -122,7 +124,7 @@ class Point:
 
     @property
     def place(self) -> tuple[Any, ...]:
-        """What the recipes that compete have in common."""
+        """All that the recipes that compete have in common."""
         return self.task, self.lag, self.length, self.model, self.threshold, self.evaluation
 
     @property
@@ -133,12 +135,12 @@ class Point:
 
     @property
     def usual(self) -> bool:
-        """Whether it was measured at the task's own length, and trained and judged by the usual rule."""
+        """True if it was measured at the task's own length, and trained and judged by the usual rule."""
         return self.length == self.task.length(self.lag) and not self._unusual
 
     @property
     def _unusual(self) -> list[str]:
-        """What of the evaluation is not the default and bears on a verdict, in words."""
+        """The values of the evaluation that are not the default and bear on a verdict, in words."""
         values = self.evaluation.unlike(usual_evaluation(self.task))
         if not (self.task.stream or self.evaluation.until == "steady"):
             values.pop("stretch", None)
@@ -147,7 +149,7 @@ class Point:
 
     @property
     def evaluation_words(self) -> list[str]:
-        """What of the evaluation is not the default, as words of a command."""
+        """The values of the evaluation that are not the default, as words of a command."""
         values = self.evaluation.unlike(usual_evaluation(self.task))
         return [f"evaluation.{name}={value}" for name, value in values.items()]
 
@@ -158,7 +160,7 @@ class Point:
 
 @dataclass(frozen=True)
 class References:
-    """Widths that need no training: see the words of the same names in memcap.tasks.base and
+    """Widths that need no training, explained under the same names in memcap.tasks.base and
     memcap.models.constructed."""
 
     bits: float
@@ -187,7 +189,7 @@ def label(task: Task, model: Model = DEFAULT_MODEL, *others: str) -> str:
 
 
 def closing(point: Point) -> str | None:
-    """What would close the open ends of the intervals of u50 and u90: which seeds to train. None: all are
+    """Say which seeds to train to close the open ends of the intervals of u50 and u90; None where all are
     closed."""
     low, high, units = point.fit.u50.low == 0, math.isinf(point.fit.u90.high), point.units
     if not low and not high:
@@ -210,7 +212,8 @@ def closing(point: Point) -> str | None:
 
 
 def interval_text(width: Threshold) -> str:
-    """A threshold with its interval, "open" at an end without bound; "<=" or ">" where it is censored."""
+    """Return a threshold with its interval in words: "open" at an end without bound, "<=" or ">" where it is
+    censored."""
     low = "open" if width.low == 0 else number(width.low)
     high = "open" if math.isinf(width.high) else number(width.high)
     units = {"no": "", "below": "<= ", "above": "> "}[width.censored] + number(width.units)
@@ -218,8 +221,8 @@ def interval_text(width: Threshold) -> str:
 
 
 def ends(name: str, width: Threshold) -> dict[str, Any]:
-    """A threshold as columns that begin with `name`: its width, the ends of its interval (null where open),
-    its censoring."""
+    """Return a threshold as columns that begin with `name`: its width, the ends of its interval (null where
+    open), its censoring."""
     return {
         name: width.units,
         f"{name}_low": None if width.low == 0 else width.low,
@@ -229,8 +232,8 @@ def ends(name: str, width: Threshold) -> dict[str, Any]:
 
 
 def columns(point: Point) -> dict[str, Any]:
-    """A point as one flat row: for a table, a CSV file, JSON, or W&B. `u50` and `u90` are of the verdict
-    `at`."""
+    """Return a point as one flat row: for a table, a CSV file, JSON, or W&B. `u50` and `u90` are of the
+    verdict `at`."""
     f, t, r = point.fit, point.trained, point.references
     row: dict[str, Any] = {
         "task": point.task.name,

@@ -31,7 +31,7 @@ from memcap.runtime import plugins
 
 
 class Command(Protocol):
-    """A file of this folder, or an object elsewhere, that is a subcommand."""
+    """The functions that a file of this folder, or an object elsewhere, must have."""
 
     __doc__: str | None
 

@@ -8,14 +8,14 @@ from memcap.terminal.printing import add_json, print_json
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add the study, and the form of what is printed."""
+    """Add the study, and how the outcome is printed."""
     add_results(parser)
     add_strict(parser)
     add_json(parser)
 
 
 def run(arguments: Namespace) -> None:
-    """Fold the shards, and print where the rows are."""
+    """Fold, and say where the rows are."""
     path, rows = shards.collect(arguments.results, arguments.strict)
     curves.collect(arguments.results)
     if arguments.json:

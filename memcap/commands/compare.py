@@ -1,5 +1,5 @@
-"""Compare two studies: units of the second over units of the first, for u50 and u90, paired by task and
-lag.
+"""The difference of two studies: units of the second over units of the first, for u50 and u90, paired by
+task and lag.
 
 The intervals take the two studies as independent: none should hold members of the other.
 
@@ -40,7 +40,7 @@ DROPS = ("recipes", "u50 A", "u50 B", "u90 A", "u90 B")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add the studies, the verdict, and the form of what is printed."""
+    """Add the studies, the verdict, and how it is printed."""
     parser.add_argument("first", type=location, help=f"A: {PLACE}")
     parser.add_argument("second", type=location, help="B: the same")
     add_verdict(parser)
@@ -77,7 +77,7 @@ def run(arguments: Namespace) -> None:
 
 
 def ratio(shift: Shift) -> str:
-    """Say a shift with its interval."""
+    """Write a shift with its interval."""
     text = (
         "?"
         if shift.ratio is None
@@ -112,7 +112,7 @@ def _verdicts(pairs: list[Pair]) -> str:
 
 
 def _places(points: Iterable[Point]) -> list[str]:
-    """List tasks, each with its lags."""
+    """Tasks, each with its lags."""
     lags: dict[str, list[str]] = {}
     for point in points:
         lags.setdefault(point.label, []).append(str(point.lag))

@@ -1,4 +1,4 @@
-"""Export a trained member's weights as npz, in another library's layout."""
+"""A trained member's weights as npz, in another library's layout."""
 
 from argparse import ArgumentParser, Namespace
 
@@ -12,7 +12,7 @@ from memcap.store.weights import write_arrays
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add the member, the layout, and the file to write."""
+    """Add the member, its layout, and its file."""
     parser.add_argument("run", help=NET)
     parser.add_argument("-o", "--output", type=location, required=True, help="file to write, .npz")
     parser.add_argument("--layout", choices=["keras", "torch", "flax"], required=True)
@@ -22,7 +22,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> None:
-    """Write the file, and print what is in it."""
+    """Write the file, and say what is in it."""
     folder, row = find_net(arguments.results, arguments.run)
     model = Model(**store.config_of(row)["model"])
     arrays = export(model, store.weights_of(folder, row), arguments.layout)

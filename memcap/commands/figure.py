@@ -8,7 +8,7 @@ from memcap.store import rows_of
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add the figure, the study, and the folder to write to."""
+    """Add the figure, the study, and the folder it goes to."""
     parser.add_argument("name", help="which figure: one of those below, or MODULE:NAME of your own")
     add_results(parser)
     add_strict(parser)
@@ -19,7 +19,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> None:
-    """Draw the figure, and print the path of its picture."""
+    """Draw, and print the path of the picture."""
     name = figures.FORMER.get(arguments.name, arguments.name)
     drawn = figures.find(name).draw(rows_of(arguments.results, arguments.strict))
     print(

@@ -1,4 +1,4 @@
-"""Print the units that each task and lag needs, with 95 % intervals, from a study's rows."""
+"""Units that each task and lag needs, with 95 % intervals, from a study's rows."""
 
 from argparse import ArgumentParser, Namespace
 
@@ -11,7 +11,7 @@ from memcap.terminal.printing import add_json, order, print_json, show
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add the study, the verdict, and the form of what is printed."""
+    """Add the study, the verdict, and how the frontier is printed."""
     add_results(parser)
     add_verdict(parser)
     add_strict(parser)

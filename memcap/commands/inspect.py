@@ -1,4 +1,4 @@
-"""Show the shapes of an LSTM's output and state, and why they don't depend on the length."""
+"""Shapes of an LSTM's output and state, and why they don't depend on the length."""
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from memcap.terminal.printing import add_json, print_json
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add the network, the sequence, and the form of what is printed."""
+    """Add the network and sequence, and how the shapes are printed."""
     parser.add_argument("--units", type=positive, default=5, help="hidden width (default 5)")
     parser.add_argument("--timesteps", type=steps, default=2, help="steps of a sequence (default 2)")
     parser.add_argument(
@@ -39,7 +39,7 @@ def run(arguments: Namespace) -> None:
 
 @dataclass(frozen=True)
 class Inspection:
-    """The shapes that `memcap inspect` shows, with the batch first, as in Keras.
+    """The shapes that `memcap inspect` shows, the batch first, as in Keras.
 
     every: hidden states of all steps, of the last layer; last: of the last one; carry: each array of the
     state, by name.
@@ -95,7 +95,7 @@ def inspect(model: Model, timesteps: int, features: int, batch: int = 1) -> Insp
 
 
 def sentences(shapes: Inspection) -> list[str]:
-    """Say an inspection in words."""
+    """Write the inspection in words."""
     m = shapes.model
     carry = ", ".join(f"{name} {shape}" for name, shape in shapes.carry.items())
     net, cells = f"{m.cell} of {m.units} units", "the cell"

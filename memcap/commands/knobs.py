@@ -1,4 +1,4 @@
-"""List every knob: its meaning, its range, its value where nobody sets it; and the recipes with their
+"""Every knob: what it means, what it allows, what it is where nobody sets it; and the recipes with their
 values.
 
 memcap knobs                 all of them
@@ -53,7 +53,7 @@ class KnobGroup:
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add the group of knobs, and the form of what is printed."""
+    """Add the knobs, and how they are printed."""
     names = f"job, task, {', '.join(GROUPS)}, or a task"
     parser.add_argument("group", nargs="?", metavar="GROUP", help=f"one of {names} (default: all)")
     parser.add_argument("--markdown", action="store_true", help="print them as a page")
@@ -61,7 +61,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> None:
-    """Print a table per group."""
+    """Print a table a group."""
     chosen = groups(arguments.group)
     recipes = arguments.group in (None, "recipe")
     if arguments.json:
@@ -107,7 +107,7 @@ def recipe_values() -> dict[str, dict[str, Any]]:
 
 
 def _job() -> KnobGroup:
-    """Return the knobs beside the groups: their defaults and meanings are in conf/config.yaml."""
+    """Read the keys beside the groups: their defaults and meanings are in conf/config.yaml."""
     text = (root() / "conf" / "config.yaml").read_text(encoding="utf-8")
     fields = re.findall(r"^(study|out|seed|axes|design|precision): (\S+) # (.+)$", text, re.MULTILINE)
     ranges = {
@@ -154,12 +154,12 @@ def _range(field: Field, hint: Any) -> str:
 
 
 def _plain(value: Any) -> str:
-    """Write a value as YAML does."""
+    """Write a value as YAML has it."""
     return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
 
 
 def _recipes() -> Listing:
-    """Return a line per knob and a column per recipe."""
+    """Write a line per knob and a column per recipe."""
     values = recipe_values()
     columns = [Column("recipe"), *(Column(name, right=True) for name in values)]
     return Listing(

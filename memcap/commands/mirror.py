@@ -124,7 +124,7 @@ def _beside_a_job(settings: Tracking, arguments: Namespace) -> None:
 
 def _watch(over: threading.Event) -> None:
     """Wait in a thread for the end of the job, with which standard input ends."""
-    sys.stdin.read()
+    os.read(sys.stdin.fileno(), 1)  # which holds no lock that the process needs to end
     over.set()
     time.sleep(PATIENCE)  # it ends us before, unless it was killed
     os._exit(1)

@@ -39,7 +39,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> None:
-    """Probe the net, draw, and print a short table per probe.
+    """Probe, draw, and print a short table each.
 
     Raises:
         UserError: no such member or probe, no weights, or no probe that fits the net.
@@ -70,7 +70,7 @@ def run(arguments: Namespace) -> None:
 
 
 def _listing(name: str, probed: probes.Probed, picture: Path) -> Listing:
-    """Return a probe's table, with the picture's path below it."""
+    """Write a probe's table, with the picture's path below it."""
     columns = [Column(head, right=dtype.is_numeric()) for head, dtype in probed.table.schema.items()]
     rows = [[_cell(value) for value in row] for row in probed.table.iter_rows()]
     return Listing(name, columns, rows, notes=[*probed.notes, f"Figure: {picture} (numbers beside it)"])

@@ -14,14 +14,14 @@ from memcap.store import curves, files, rows_of
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add the study, and the file to write."""
+    """Add the study and the file."""
     add_results(parser)
     add_strict(parser)
     parser.add_argument("-o", "--output", type=location, help="file to write (default: RESULTS/report.html)")
 
 
 def run(arguments: Namespace) -> None:
-    """Write the page, and print where it is.
+    """Write, and print where.
 
     Raises:
         UserError: no rows, or the file cannot be written.

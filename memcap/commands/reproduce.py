@@ -43,6 +43,7 @@ CLAIMS = (
 LISTED = (
     Column("name"),
     Column("question", folds=True),
+    Column("read", "the paper, the authors' code, or notes of others", folds=True),
     Column("cost", "of the default study, measured", folds=True),
     Column("hardware", folds=True),
     Column("source", folds=True),
@@ -53,7 +54,7 @@ TINY_BUDGET, TINY_SEQUENCES = 20, 256
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add the paper, its size, and what becomes of the verdicts."""
+    """Add the paper, its size, and what becomes of it."""
     parser.add_argument("name", nargs="?", help="a paper of --list, or MODULE:NAME of your own")
     parser.add_argument(
         "overrides", nargs="*", metavar="KEY=VALUE", help="for training, as `memcap train` takes them"
@@ -93,7 +94,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> None:
-    """Train what lacks, draw, compare, and print one line per claim.
+    """Train, draw, compare, and print one line per claim.
 
     Raises:
         UserError: no such paper, or whatever training refuses.
@@ -126,7 +127,7 @@ def run(arguments: Namespace) -> None:
 
 
 def _rows(arguments: Namespace) -> tuple[pl.DataFrame, Path]:
-    """Train what lacks; return the rows to judge, and the folder that the figure goes to by itself."""
+    """Return the rows to judge, after training what lacks, and the folder of the figure."""
     name = arguments.name.rpartition(":")[2]
     if arguments.rows is not None:
         if arguments.overrides:
@@ -162,15 +163,14 @@ def _published(name: str) -> pl.DataFrame:
 
 
 def _is_study(name: str, config_dir: Path | None) -> bool:
-    """Check whether `sweeps=NAME` finds something."""
+    """Tell whether `sweeps=NAME` finds something."""
     folders = [config_dir or root(), root()]
     return name in papers.studies() or any((f / "sweeps" / f"{name}.yaml").is_file() for f in folders)
 
 
 def tiny(members: Sequence[Member]) -> list[Member]:
-    """Choose the members of a tiny run, and cut their budgets and evaluations short.
-
-    Of each task, recipe and network it takes the narrowest and the widest member at the shortest lag.
+    """Take the narrowest and the widest member at the shortest lag, per task, recipe and network but for its
+    width, for some training steps.
 
     Args:
         members: of a study.
@@ -205,5 +205,10 @@ def _list() -> None:
     rows = []
     for name, question in papers.summaries().items():
         paper = papers.find(name).PAPER
-        rows.append([name, question, paper.cost, paper.hardware, paper.source])
-    show(Listing("Papers that memcap redraws: memcap reproduce NAME", LISTED, rows, LISTED_DROPS))
+        rows.append([name, question, paper.read, paper.cost, paper.hardware, paper.source])
+    after = sum(read == "notes" for _, _, read, *_ in rows)
+    title = "Papers that memcap redraws: memcap reproduce NAME"
+    note = (
+        f"{len(rows) - after} papers redrawn, and {after} studies after a paper, known from notes of others."
+    )
+    show(Listing(title, LISTED, rows, LISTED_DROPS, [note]))

@@ -1,4 +1,4 @@
-"""List what each task asks of memory at a lag: bits, chance, reference widths."""
+"""The tasks, and what each asks of memory at a lag: bits, chance, reference widths."""
 
 from argparse import ArgumentParser, Namespace
 from typing import Any
@@ -11,7 +11,7 @@ from memcap.terminal.printing import Column, Listing, add_json, bound, number, o
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add the lag, and the form of what is printed."""
+    """Add the lag, and how it is printed."""
     parser.add_argument("--lag", type=steps, default=8, help="time steps (default 8)")
     add_json(parser)
     parser.epilog = order(DROPS)
@@ -42,7 +42,7 @@ DROPS = ("shortest", "held", "length", "constructed", "chance", "one/number", "r
 
 
 def tasks_table(lag: int) -> Listing:
-    """Return one line per task, with its default knobs."""
+    """One line per task, with its default knobs."""
     rows = [
         [number(v) if isinstance(v, (int, float)) else "" if v is None else v for v in row.values()]
         for row in task_rows(lag)

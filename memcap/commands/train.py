@@ -35,13 +35,13 @@ Then: memcap frontier, memcap figure frontier, memcap answer --task latch --lag 
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Leave every word to Hydra, also one that begins with a dash."""
+    """Everything is Hydra's, also what begins with a dash: no word is an option of memcap."""
     parser.prefix_chars = ""
     parser.add_argument("overrides", nargs=REMAINDER)
 
 
 def options() -> ArgumentParser:
-    """List Hydra's options, for completion."""
+    """Hydra's options, for completion."""
     return app.HydraParser()
 
 
@@ -54,7 +54,7 @@ def run(arguments: Namespace) -> None:
 
 
 def _choices() -> str:
-    """List the tasks, the files of each folder of conf/, and the studies, for the help text."""
+    """Name the tasks, the files of each folder of conf/, and the studies, for the help text."""
     folders = [*sorted((root() / "conf").iterdir()), root() / "sweeps"]
     names = {"task": list(task_classes())}
     names |= {f.name: [p.stem for p in f.glob("*.yaml")] for f in folders if f.is_dir()}

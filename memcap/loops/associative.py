@@ -21,7 +21,8 @@ from jax import lax
 
 from memcap.cells import Cell
 from memcap.cells.diagonal import DiagonalCell
-from memcap.loops.base import Loop, Pass, Request, zero_unless
+from memcap.loops.base import Pass, Request, zero_unless
+from memcap.loops.masked_scan import MaskedScan
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Float, Inexact
@@ -79,24 +80,16 @@ def _bwd(reset: bool, residuals: Any, d_states: jax.Array) -> tuple[Any, ...]:
 diagonal_scan.defvjp(_fwd, _bwd)
 
 
-class Associative(Loop):
+class Associative(MaskedScan):
     """Diagonal cells (memcap/cells/diagonal.py), members side by side: on accelerators."""
 
     name = "associative"
-    chosen_on = ("gpu", "tpu")
     rank = 1
-    reproducible = True
-    fallback = "masked"
 
     def refuses(self, request: Request) -> str | None:
         """Refuse cells with a step of their own."""
         own_step = issubclass(request.cell, DiagonalCell) and request.cell.__call__ is DiagonalCell.__call__
         return None if own_step else "the cell's step is not h' = a h + b of the input alone"
-
-    def side_by_side(self, platform: str) -> bool:
-        """Return true: members run under `vmap`."""
-        del platform
-        return True
 
     def run(self, cell: Cell, carry: Any, over: Pass) -> tuple[Any, Float[Array, "*T H B"]]:
         """Run as `Loop.run` does, by a parallel scan."""

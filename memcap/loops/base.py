@@ -110,10 +110,10 @@ class Pass:
 
 
 class Request(NamedTuple):
-    """What a program needs of a loop.
+    """A program's needs of a loop.
 
     Args:
-        cell: what is run over time.
+        cell: the cell to run over time.
         platform: "cpu", "gpu" or "tpu": of the device that will run it, which need not be here
             (`memcap plan`).
         windows: whether gradients are cut at windows.
@@ -342,7 +342,7 @@ def _stepwise_fwd(
 
 
 def _stepwise_bwd(drive: Drive, step: Step, residuals: Any, cotangents: Any) -> tuple[Any, ...]:
-    """A reset carry and a cut carry have the same gradient into the past: none."""
+    """Go backwards over time. A reset carry and a cut carry have the same gradient into the past: none."""
     params, entered, over, factor = residuals
     d_last, d_outputs = cotangents
     rows = jax.tree.map(lambda buffer: jax.ShapeDtypeStruct(buffer.shape[1:], buffer.dtype), entered)

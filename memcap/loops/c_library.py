@@ -3,7 +3,7 @@ hand.
 
 The library lies in memcap's cache folder, under a name that changes with the source, the headers beside it,
 the compiler, what the compiler knows of the processor, and XLA's header: a home that unlike machines share
-holds one for each.
+holds one per kind.
 Beside it lies the digest of what was tested; a library that has another one, or none, is made and tested
 anew. Nothing is needed at install. Where there is no compiler, the library comes out of the wheel, if it is
 one that has them (hatch_build.py); without one nothing is lost but speed.
@@ -35,7 +35,7 @@ CPU_INFO = Path("/proc/cpuinfo")
 
 
 class LibraryError(RuntimeError):
-    """The library can't be had on this machine; says why, in words that go on after "as"."""
+    """Raised where the library can't be had on this machine; says why, in words that go on after "as"."""
 
 
 @dataclass(frozen=True)
@@ -54,21 +54,21 @@ class Library:
 
     @property
     def name(self) -> str:
-        """The same for the same bytes alone."""
+        """A name that the same bytes alone have."""
         return f"{self.path.stem}-{self.digest[:8]}"
 
     def target(self, call: str) -> str:
-        """The name by which XLA knows a function of the library. An executable in XLA's cache asks for the
-        very library it was made with."""
+        """Return the name by which XLA knows a function of the library. An executable in XLA's cache asks for
+        the very library it was made with."""
         return f"{call}_{self.name}"
 
     @property
     def tested(self) -> bool:
-        """Whether a library of these bytes has passed its test on this kind of machine."""
+        """True if a library of these bytes has passed its test on this kind of machine."""
         return _tested(self.path) == self.digest
 
     def passed(self) -> None:
-        """Say that it has."""
+        """Record that it has passed its test."""
         cache.write(self.path.with_suffix(".tested"), self.digest.encode())
 
 
@@ -104,7 +104,7 @@ def load(source: Path, calls: Sequence[str] = ()) -> Library:
 
 
 def prebuilt(stem: str) -> Path | None:
-    """The wheel's library for the processor at hand; None: it has none."""
+    """Return the wheel's library for the processor at hand; None: it has none."""
     try:
         lines = CPU_INFO.read_text().splitlines()
     except OSError:
@@ -127,8 +127,8 @@ def _compiled(source: Path) -> Path:
 
 
 def _cached(stem: str, parts: list[bytes], make: Callable[[Path], Any]) -> Path:
-    """The library that `make` writes of these parts; made where it isn't in the cache yet, or isn't what was
-    tested."""
+    """Return the library that `make` writes of these parts. It is made where it isn't in the cache yet, or
+    isn't what was tested."""
     key = hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
     path = cache.folder() / "native" / f"{stem}-{key}.so"
     theirs = any(map(cache.not_ours, (path, path.with_suffix(".tested"))))
@@ -143,7 +143,7 @@ def _cached(stem: str, parts: list[bytes], make: Callable[[Path], Any]) -> Path:
 
 
 def missing(library: Callable[[], Library], right: Callable[[], bool], what: str) -> str | None:
-    """Why this process cannot use a library; None: it can. One that is new here is tested first.
+    """Say why this process cannot use a library; None: it can. One that is new here is tested first.
 
     Args:
         library: loads it.
@@ -166,7 +166,7 @@ def missing(library: Callable[[], Library], right: Callable[[], bool], what: str
 
 
 def _run(command: Sequence[str]) -> bytes:
-    """What a command prints.
+    """Run a command and return what it prints.
 
     Raises:
         LibraryError: it isn't there, or fails.
@@ -188,7 +188,7 @@ def _digest(path: Path) -> str:
 
 
 def _tested(path: Path) -> str:
-    """The digest of the library that passed; nothing where none did."""
+    """Return the digest of the library that passed; nothing where none did."""
     try:
         return path.with_suffix(".tested").read_text()
     except (OSError, UnicodeDecodeError):

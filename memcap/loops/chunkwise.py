@@ -26,24 +26,7 @@ of it, the last of which is read.
 A chunk is a step of the masked scan: forward the matrix that enters each chunk is stored, backward a chunk is
 gone through again. The read-out is applied within, so that no hidden states are stored.
 
-Why so, planned for an H100 (jax 0.10.2; a delay line of lag 50, T = 200, evaluated on T = 1,000; 16 units, 16
-numbers of a key, 64 sequences, 256 members side by side), of `mamba2` and `gla`: memory of training and of an
-evaluation, and what a training step's loops over time read and write.
-
-    one parallel scan over all of time   7.8 GB          72 GB           (mamba2)
-    a step after the other, `masked`     3.7             5.1             48 and 49 GB
-    chunks, a parallel scan in each      .92 and .88     2.4 and 2.6     71 and 76
-    chunks, by pairs of steps: this      .64 and .75     2.0 and 2.3     34 and 66
-
-The evaluations of the second and the last line are those of `memcap plan --device h100 task=delay_line
-task.lag=50 model.cell=mamba2 model.units=16 engine.lanes=256 'axes={seed: 256}' engine.loop=associative` (or
-masked; gla); the other figures were read once in compiled programs, two of the forms are not kept.
-
-A time step has 8 and 7 kernels instead of 32 and 28. A decay of each number of a key costs `gla` C K numbers
-a step, whatever the width: with 4 units the loops move 62 GB, and 18 by `masked`. It takes the chip to say
-which is faster there.
-
-The same of the delta rule is in docs/accelerators.md.
+What other forms cost in memory and kernels is in docs/accelerators.md.
 """
 
 from __future__ import annotations
@@ -59,9 +42,9 @@ from jax import lax
 from memcap.cells import Cell
 from memcap.cells.matrix import MatrixCell
 from memcap.loops import chunk_terms
-from memcap.loops.base import Loop, Pass, Request, Step, read_row, select, stepwise, zero_unless
+from memcap.loops.base import Pass, Request, Step, read_row, select, stepwise, zero_unless
 from memcap.loops.chunk_terms import Terms
-from memcap.loops.masked_scan import masked
+from memcap.loops.masked_scan import MaskedScan, masked
 from memcap.loops.triangle import solve
 
 if TYPE_CHECKING:
@@ -234,14 +217,11 @@ def _read_matrix(
     return jnp.einsum("tbk,bkv->tbv", query * before, matrix)
 
 
-class Chunkwise(Loop):
+class Chunkwise(MaskedScan):
     """Matrix cells with terms (chunk_terms.py), members side by side: on accelerators."""
 
     name = "associative"
-    chosen_on = ("gpu", "tpu")
     rank = 1
-    reproducible = True
-    fallback = "masked"
     fuses_readout = True
 
     def refuses(self, request: Request) -> str | None:
@@ -251,15 +231,10 @@ class Chunkwise(Loop):
             return None
         return "the cell's step is not S' = diag(a) S + k v^T of the input alone, or the delta rule"
 
-    def side_by_side(self, platform: str) -> bool:
-        """Return true: members run under `vmap`."""
-        del platform
-        return True
-
     def run(
         self, cell: Cell, carry: Any, over: Pass
     ) -> tuple[Any, Float[Array, "*T H B"] | Float[Array, "*T O B"]]:
-        """Run as `Loop.run` does, by chunks; the read-out is applied in each."""
+        """Run as `Loop.run` does, by chunks; each applies the read-out."""
         factor, inputs = over.carry_factor, over.vectors(cell.in_features)
         steps = len(inputs)
         chunk = chunk_steps(steps)

@@ -85,14 +85,7 @@ class GatedC:
 
 
 class Case(NamedTuple):
-    """Sizes at which the C is tested.
-
-    Args:
-        steps, batch, features, units: T, B, F, U.
-        outputs: O; 0: hidden states are returned.
-        vectors: whether inputs are vectors, or symbols.
-        with_loss: whether the loss is tested, too.
-    """
+    """Sizes at which the C is tested; of no outputs, its hidden states are."""
 
     steps: int
     batch: int
@@ -173,15 +166,9 @@ def _forward(
     return jax.tree.unflatten(tree, states), outputs if return_sequences else None, residuals
 
 
-def _over_time_fwd(
-    cell: GatedC,
-    return_sequences: bool,
-    weights: Weights,
-    carry: Carry,
-    inputs: jax.Array,
-    extents: jax.Array,
-) -> Any:
-    carry, outputs, residuals = _forward(cell, return_sequences, True, weights, carry, inputs, extents)
+def _over_time_fwd(cell: GatedC, return_sequences: bool, *operands: Any) -> Any:
+    carry, outputs, residuals = _forward(cell, return_sequences, True, *operands)
+    weights, _, inputs, extents = operands
     return (carry, outputs), (weights, inputs, extents, residuals)
 
 
@@ -235,16 +222,9 @@ def loss_over_time(
     return _loss_fwd(cell, weights, carry, inputs, extents, targets, due)[0]
 
 
-def _loss_fwd(
-    cell: GatedC,
-    weights: tuple[jax.Array, ...],
-    carry: Carry,
-    inputs: jax.Array,
-    extents: jax.Array,
-    targets: jax.Array,
-    due: jax.Array,
-) -> Any:
+def _loss_fwd(cell: GatedC, weights: Any, carry: Carry, inputs: jax.Array, *rest: jax.Array) -> Any:
     (kernel, recurrent, bias, readout, readout_bias), inputs = weights, _time_last(inputs)
+    extents, targets, due = rest
     states, tree = jax.tree.flatten(carry)
     slopes = _slopes((*weights, *states), kernel, inputs)
     buffers = (_buffer(cell, which, kernel, readout, inputs) for which in (SLOTS_OF_A_BLOCK, WORK_WITH_LOSS))

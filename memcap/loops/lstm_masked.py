@@ -15,10 +15,10 @@ import jax.numpy as jnp
 from jax import lax
 
 from memcap.cells import Cell
-from memcap.cells.lstm import CarryCH, back_through_gates, stacked_weights, through_gates
+from memcap.cells.lstm import CarryCH, back_through_gates, through_gates
 from memcap.loops.base import Pass, Request, Weights, zero_unless
 from memcap.loops.lstm_while import LOOP as LSTM_WHILE
-from memcap.loops.lstm_while import output_rows, run_lstm, start_backward, weight_gradients
+from memcap.loops.lstm_while import run_lstm, start_backward, start_forward, weight_gradients
 from memcap.loops.masked_scan import MaskedScan, masked
 
 if TYPE_CHECKING:
@@ -49,25 +49,21 @@ def _forward(
 ) -> tuple[CarryCH, jax.Array, jax.Array | None]:
     """Return the carry after the last step, residuals, if wanted, and the outputs. Residuals are each step's
     i, f, g, o, c, (T, 5U, B)."""
-    kernel, recurrent, bias, readout = weights
-    assert readout is None or (over.return_sequences and factor is None)
-    (features, _), units, dtype = kernel.shape, recurrent.shape[0], kernel.dtype
-    symbols = over.inputs.ndim == 2
-    matrix = stacked_weights(kernel, recurrent, bias, readout, symbols)
-    steps, batch = over.inputs.shape[:2]
-    saved, rows = 5 * units if with_residuals else 0, output_rows(weights, over)
-    buffers = jnp.zeros((steps, saved, batch), dtype), jnp.zeros((steps, rows, batch), dtype)
+    kernel, _, bias, readout = weights
+    (features, columns), symbols = kernel.shape, over.inputs.ndim == 2
+    matrix, rows, buffers = start_forward(weights, over, factor, 5 if with_residuals else 0)
+    no_row = (0, over.inputs.shape[1]), kernel.dtype
 
     def step(carry: CarryCH, _: Any, valid: Any, row: Any) -> tuple[CarryCH, tuple[jax.Array, jax.Array]]:
         (c, h), (x, here) = carry, row
         if over.reset_carry and here is not None:
             c, h = c * here, h * here
         z = matrix @ _joined(x, h, features)
-        z, read = z[: 4 * units], z[4 * units :]
+        z, read = z[:columns], z[columns:]
         if not symbols:
             z = z + bias[:, None]
         gates, c_next, h_next = through_gates(z, c)
-        residuals = jnp.concatenate([*gates, c], 0) if with_residuals else jnp.zeros((0, batch), dtype)
+        residuals = jnp.concatenate([*gates, c], 0) if with_residuals else jnp.zeros(*no_row)
         return (c_next, h_next), (residuals, zero_unless(valid, h_next[:rows]) if readout is None else read)
 
     # zeros that a TPU's compiler knows of, it would select anew at every step
@@ -75,7 +71,7 @@ def _forward(
     xs = over.inputs, factor
     carry, (residuals, outputs) = masked(step, carry, xs, buffers, over.length, False)
     if readout is not None:  # what was read a step late, a step earlier
-        last, now = readout.T @ carry[1], jnp.arange(steps)[:, None, None]
+        last, now = readout.T @ carry[1], jnp.arange(len(outputs))[:, None, None]
         shifted = jnp.concatenate([outputs[1:], outputs[:1]], 0)
         outputs = jnp.where(now == over.length - 1, last, jnp.where(now < over.length, shifted, 0))
     return carry, residuals, outputs if over.return_sequences else None
@@ -90,7 +86,7 @@ def _lstm_masked_fwd(
 
 
 def _lstm_masked_bwd(saved: tuple[Any, ...], cotangents: Any) -> tuple[Any, ...]:
-    """A reset carry and a cut carry have the same gradient into the past: none."""
+    """Go backwards over time. A reset carry and a cut carry have the same gradient into the past: none."""
     weights, over, factor, residuals, first, last = saved
     kernel, _, _, readout = weights
     features, columns = kernel.shape
@@ -98,7 +94,8 @@ def _lstm_masked_bwd(saved: tuple[Any, ...], cotangents: Any) -> tuple[Any, ...]
     start = start_backward(weights, over, last, cotangents)
 
     def step(state: Any, _: Any, valid: Any, row: Any) -> tuple[Any, Any]:
-        """The h that enters step t + 1 is what step t made: its weights' gradient is due here."""
+        """Go back through a step. The h that enters step t + 1 is what step t made: its weights' gradient is
+        due here."""
         (dc, dh), dw, db, dz_after = state
         (x_after, factor_after), here, residuals, d_output = row
         *gates, c = jnp.split(residuals, 5, 0)

@@ -64,12 +64,18 @@ def lstm_while(
     return carry, outputs
 
 
-def output_rows(weights: Weights, over: Pass) -> int:
-    """Return how many numbers each step returns."""
-    _, recurrent, _, readout = weights
-    if not over.return_sequences:
-        return 0
-    return recurrent.shape[0] if readout is None else readout.shape[1]
+def start_forward(
+    weights: Weights, over: Pass, factor: Any, saved: int
+) -> tuple[jax.Array, int, tuple[jax.Array, jax.Array]]:
+    """Return the matrix of a step's product, how many numbers each step returns, and buffers of zeros for
+    `saved` arrays (U, B) per step, and for what is returned."""
+    kernel, recurrent, bias, readout = weights
+    assert readout is None or (over.return_sequences and factor is None)
+    matrix = stacked_weights(kernel, recurrent, bias, readout, over.inputs.ndim == 2)
+    (steps, batch), units, dtype = over.inputs.shape[:2], len(recurrent), kernel.dtype
+    rows = 0 if not over.return_sequences else units if readout is None else readout.shape[1]
+    buffers = jnp.zeros((steps, saved * units, batch), dtype), jnp.zeros((steps, rows, batch), dtype)
+    return matrix, rows, buffers
 
 
 def _forward(
@@ -77,14 +83,10 @@ def _forward(
 ) -> tuple[CarryCH, jax.Array, jax.Array | None]:
     """Return the carry after the last step, residuals, if wanted, and the outputs. Residuals are each step's
     i, f, g, o, c, h, (T, 6U, B)."""
-    kernel, recurrent, bias, readout = weights
-    assert readout is None or (over.return_sequences and factor is None)
-    (features, _), units, dtype = kernel.shape, recurrent.shape[0], kernel.dtype
-    symbols = over.inputs.ndim == 2
-    matrix = stacked_weights(kernel, recurrent, bias, readout, symbols)
-    steps, batch = over.inputs.shape[:2]
-    saved, rows = 6 * units if with_residuals else 0, output_rows(weights, over)
-    buffers = jnp.zeros((steps, saved, batch), dtype), jnp.zeros((steps, rows, batch), dtype)
+    kernel, _, bias, readout = weights
+    (features, columns), symbols = kernel.shape, over.inputs.ndim == 2
+    matrix, rows, buffers = start_forward(weights, over, factor, 6 if with_residuals else 0)
+    no_row = (0, over.inputs.shape[1]), kernel.dtype
 
     def step(t: jax.Array, state: Any) -> Any:
         (c, h), residuals, outputs = state
@@ -92,11 +94,11 @@ def _forward(
         if over.reset_carry and here is not None:
             c, h = c * here, h * here
         z = matrix @ _joined(x, h, features)
-        z, read = z[: 4 * units], z[4 * units :]
+        z, read = z[:columns], z[columns:]
         if not symbols:
             z = z + bias[:, None]
         gates, c_next, h_next = through_gates(z, c)
-        row = jnp.concatenate([*gates, c, h], 0) if with_residuals else jnp.zeros((0, batch), dtype)
+        row = jnp.concatenate([*gates, c, h], 0) if with_residuals else jnp.zeros(*no_row)
         output = h_next[:rows] if readout is None else read
         if with_residuals:
             residuals = write_row(residuals, row, t)
@@ -160,7 +162,7 @@ def weight_gradients(weights: Weights, d_readout: Any, dw: Any, db: Any, symbols
 
 
 def _lstm_while_bwd(saved: tuple[Any, ...], cotangents: Any) -> tuple[Any, ...]:
-    """A reset carry and a cut carry have the same gradient into the past: none."""
+    """Go backwards over time. A reset carry and a cut carry have the same gradient into the past: none."""
     weights, over, factor, residuals, last = saved
     kernel, _, _, readout = weights
     features, columns = kernel.shape

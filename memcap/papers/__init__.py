@@ -1,20 +1,21 @@
-"""Papers that are redrawn here, a folder each. A new folder here is a new paper; nothing else changes.
+"""Papers that are redrawn here, a folder each. A new folder is a new paper; nothing else changes.
 
 memcap/papers/NAME/ has
 
 * paper.py, a file with
-    * a docstring: its first line is the question, and stands in `memcap reproduce --list`; the rest says the
+    * a docstring: its first line is the question, which `memcap reproduce --list` prints; the rest is the
       protocol, and how ours differs;
-    * `PAPER`, a `Paper`: source, cost, and claims, each with the number that the paper gives and how our rows
-      are judged;
+    * `PAPER`, a `Paper`: source, cost, and claims, each with the paper's number and a judge of our rows;
     * `draw(rows)`, as a figure has it (memcap/figures/): the paper's figure, with the numbers drawn;
-* study.yaml, which `memcap train sweeps=NAME` and `memcap reproduce NAME` train. Further studies are called
-  study_OTHER.yaml, for `sweeps=NAME_OTHER`; study_full.yaml may hold the paper's own sizes (`--full`);
-* once it is published: rows.parquet, and what `memcap reproduce NAME --rows -o memcap/papers/NAME` makes of
-  them: figure.png, figure.csv, verdicts.csv.
+* study.yaml, which `memcap train sweeps=NAME` and `memcap reproduce NAME` train. study_OTHER.yaml is a
+  further study, for `sweeps=NAME_OTHER`; study_full.yaml may hold the paper's own sizes (`--full`);
+* once it is published, rows.parquet, and what `memcap reproduce NAME --rows -o memcap/papers/NAME` makes of
+  it: figure.png, figure.csv, verdicts.csv.
 
-A paper that lives elsewhere is called by `module:name`: `memcap reproduce my_papers:hello --config-dir
-my_conf` takes my_papers/hello.py, a file as paper.py, and the study my_conf/sweeps/hello.yaml.
+Judges are calls of memcap/papers/claims.py, and figures are put together from memcap/papers/marks.py.
+
+A paper that lives elsewhere has the name `module:name`: `memcap reproduce my_papers:hello --config-dir
+my_conf` takes my_papers/hello.py, a file like paper.py, and the study my_conf/sweeps/hello.yaml.
 """
 
 from collections.abc import Callable
@@ -30,6 +31,7 @@ from memcap.runtime import plugins
 
 ClaimStatus = Literal["holds", "does not hold", "not measured"]
 Whose = Literal["paper", "ours"]
+Read = Literal["paper", "code", "notes"]
 PLACE = Path(__file__).parent
 
 
@@ -38,7 +40,7 @@ class Finding(NamedTuple):
 
     Args:
         ours: our number, in words.
-        holds: whether the claim holds here; None: the rows do not say.
+        holds: true where the claim holds here; None where the rows do not say.
     """
 
     ours: str
@@ -46,7 +48,7 @@ class Finding(NamedTuple):
 
     @property
     def verdict(self) -> ClaimStatus:
-        """In words."""
+        """The verdict in words."""
         return "not measured" if self.holds is None else "holds" if self.holds else "does not hold"
 
 
@@ -55,20 +57,20 @@ NOT_MEASURED = Finding("", None)
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim of a paper, or one of ours about its experiment.
+    """A claim of a paper, or one of ours about its experiment.
 
-    Rows must be able to deny it: where outcomes are shuffled over conditions, it no longer holds
+    Rows must be able to deny it: it does not hold of outcomes shuffled over conditions
     (tests/papers/test_shuffles.py).
 
     Args:
         text: the claim, in one line.
         paper: the paper's number, as it stands there.
-        where: where it was read: the figure, table or section, or that it is of the abstract only.
+        where: the figure, table or section where it was read.
         judge: our rows to a `Finding`; `NOT_MEASURED` where they lack what it needs.
-        whose: "paper" where the paper makes the claim; "ours" where it only gives the experiment, and `paper`
-            is its number to compare with.
-        expected: whether it holds in the published rows; where it does not, `why` says the likely reason.
-        why: the likely reason.
+        whose: "paper" where the paper makes the claim; "ours" where it only gives the experiment, and a
+            number to compare with.
+        expected: true where it holds in the published rows.
+        why: the likely reason why it does not.
     """
 
     text: str
@@ -82,29 +84,33 @@ class Claim:
 
 @dataclass(frozen=True)
 class Paper:
-    """A paper, and what of it is checked.
+    """A paper and its claims.
 
     Args:
-        source: authors, title, where and when it appeared, where to find it.
-        cost: what the study costs, measured.
+        source: authors, title, venue, year, and where to find it.
+        cost: of the study, measured.
         claims: at least one.
         hardware: what the default study needs.
+        read: "paper", its text or figures; "code", the authors' code, and of the text the abstract; "notes",
+            notes that others wrote, and of the text its beginning at most. The last is no paper redrawn, but
+            a study after a paper.
     """
 
     source: str
     cost: str
     claims: tuple[Claim, ...]
     hardware: str = "2 CPU cores"
+    read: Read = "paper"
 
 
 class Reproduction(Protocol):
-    """What a paper's file, here or elsewhere, must have."""
+    """The file of a paper, here or elsewhere."""
 
     __doc__: str | None
     PAPER: Paper
 
     def draw(self, rows: pl.DataFrame) -> Drawn:
-        """The paper's figure."""
+        """Draw the paper's figure."""
         ...
 
 
@@ -112,22 +118,22 @@ FOLDER = plugins.Folder["Reproduction"](__name__, "paper", ("draw",), inner="pap
 
 
 def summaries() -> dict[str, str]:
-    """All papers of the package, with the first line of each one's docstring; none is imported."""
+    """Return the question of each paper of the package, by name; none is imported."""
     return FOLDER.summaries()
 
 
 def folder(name: str) -> Path:
-    """Where a paper of the package has its studies, its published rows, and what was made of them."""
+    """Return the folder of a paper of the package."""
     return PLACE / name
 
 
 def studies() -> dict[str, Path]:
-    """The studies of the package's papers, by the name that `sweeps=` takes."""
+    """Return the studies of the package's papers, by the name that `sweeps=` takes."""
     return {p.parent.name + p.stem.removeprefix("study"): p for p in sorted(PLACE.glob("*/study*.yaml"))}
 
 
 def find(name: str) -> Reproduction:
-    """The paper of this name, imported.
+    """Import the paper of this name.
 
     Args:
         name: a folder of this one, or `module:name` for a paper that lives elsewhere.
@@ -144,12 +150,11 @@ def find(name: str) -> Reproduction:
 
 
 def judge_claims(paper: Paper, rows: pl.DataFrame) -> pl.DataFrame:
-    """One line per claim: whose it is, what the paper says, what our rows say, the verdict, and whether it is
-    the one that the file expects.
+    """Judge each claim: a line with the paper's number, ours, the verdict, and whether the file expects it.
 
     Args:
         paper: with its claims.
-        rows: of trained members, as `memcap.store.read` gives them.
+        rows: of trained members, as of `memcap.store.read`.
     """
     findings = [claim.judge(rows) for claim in paper.claims]
     return pl.DataFrame(

@@ -1,1 +1,1 @@
-"""Plans of training before it starts: programs, memory and time, also on chips that are not here."""
+"""Plans of what would train, also on chips that this machine does not have."""

@@ -19,7 +19,7 @@ from jax.experimental import topologies
 from jax.experimental.compilation_cache import compilation_cache
 
 from memcap.knobs import UserError
-from memcap.training.program import MEMORY_FRACTION, Compiled, Program, compile_to_fit
+from memcap.training.program import MEMORY_FRACTION, Executables, Program, compile_to_fit
 
 # modules that each platform needs
 PACKAGES = {"cuda": ("jax_cuda12_plugin", "jax_plugins.xla_cuda12"), "tpu": ("libtpu",)}
@@ -28,7 +28,7 @@ _lock = threading.Lock()
 
 @dataclass(frozen=True)
 class Device:
-    """An accelerator: some chips of a kind. Numbers are per chip.
+    """Chips of a kind. Numbers are a chip's.
 
     Args:
         name: as `memcap plan --device` takes it.
@@ -54,7 +54,7 @@ class Device:
 
     @property
     def installed(self) -> bool:
-        """True where its compiler is installed."""
+        """Tell whether its compiler is installed."""
         return all(importlib.util.find_spec(module) for module in PACKAGES[self.platform])
 
     @property
@@ -63,7 +63,7 @@ class Device:
         return MEMORY_FRACTION * self.memory
 
     def on_all_chips(self, program: Program) -> Program:
-        """Spread a program over all chips, with at least as many lanes."""
+        """Return the program on all chips, with at least as many lanes."""
         return replace(program, lanes=-(-program.lanes // self.chips) * self.chips, devices=self.chips)
 
 
@@ -93,7 +93,7 @@ DEVICES = {
 
 
 def find(name: str) -> Device:
-    """Return the device of this name.
+    """Find the device of this name.
 
     Raises:
         UserError: there is none, or its compiler is not installed.
@@ -110,9 +110,9 @@ def find(name: str) -> Device:
 
 
 def topology(platform: str) -> Sequence[Any]:
-    """Return devices that can be compiled for but not used. From then on there is no compilation cache.
+    """Devices that can be compiled for but not used. From then on the process uses no compilation cache.
 
-    Programs for them can be written to a cache, but not read back without the chips.
+    What is compiled for them can be written to a cache, but not read back without them.
     """
     with _lock:
         return _topology(platform)
@@ -135,15 +135,16 @@ def _topology(platform: str) -> Sequence[Any]:
 
 
 def force_cpu() -> None:
-    """Let JAX compute on this machine's CPU alone, so that it looks for no other chips. Call it first."""
+    """Let JAX compute on this machine's CPU alone, so that it looks for no chips whose compilers are
+    installed. Call it first."""
     if not os.environ.get("JAX_PLATFORMS"):
         jax.config.update("jax_platforms", "cpu")
 
 
-def compile_for(program: Program, device: Device) -> Compiled:
+def compile_for(program: Program, device: Device) -> Executables:
     """Compile a program for chips that need not be here, with as many of its lanes as their memory holds.
 
-    It can't run here; ask its executables for `memory_analysis()` and `as_text()`.
+    The result can't run here; ask its executables for `memory_analysis()` and `as_text()`.
     """
     return compile_to_fit(
         device.on_all_chips(program), device.usable, topology(device.platform)[: device.chips]

@@ -1,4 +1,4 @@
-"""Plans of training: the programs of members, compiled for this machine or another, and not run."""
+"""Plans: the programs of members, compiled for this machine or another before anything is trained."""
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +15,7 @@ from memcap.planning.step_cost import StepCost, step_cost
 from memcap.runtime import cores
 from memcap.training.engine import worker_count
 from memcap.training.groups import Group, Groups
-from memcap.training.program import Compiled, Program, compiled, needed_memory
+from memcap.training.program import Executables, Program, compiled, needed_memory
 from memcap.training.queue import Queue, cost
 
 CHOSEN_BY_PLATFORM = (*loops.GENERAL, "native")  # loops that are others on an accelerator
@@ -23,7 +23,7 @@ CHOSEN_BY_PLATFORM = (*loops.GENERAL, "native")  # loops that are others on an a
 
 @dataclass(frozen=True)
 class StudyPlan:
-    """A study before it trains: the members of a job, or of the jobs of a multirun that are trained as one.
+    """The work of a job, or of the jobs of a multirun that are trained as one.
 
     Args:
         engine: how its members share the device.
@@ -47,10 +47,10 @@ class StudyPlan:
     usual: int | None = None
 
     def programs(self, here: bool) -> list[tuple[Program, list[Member]]]:
-        """Return the programs to compile, the costliest first, with the members of each.
+        """Group the members by the programs that would be compiled, the costliest first.
 
         Args:
-            here: for this machine; else for an accelerator.
+            here: for this machine, or for an accelerator.
         """
         if not self.most:
             return []
@@ -59,20 +59,20 @@ class StudyPlan:
 
     @property
     def cost(self) -> float:
-        """Cost of the missing members, as far as they are trained, over the workers that share it."""
+        """The cost of its missing members, as far as they are trained, over the workers that share it."""
         mean = sum(map(cost, self.missing)) / max(len(self.missing), 1)
         return (self.usual or self.most) * mean / worker_count(self.engine)
 
 
 def elsewhere(engine: Engine) -> Engine:
-    """Return the engine as an accelerator would run it, where this machine is none."""
+    """Return the engine of an accelerator, where this machine is none."""
     return replace(engine, loop="associative") if engine.loop in CHOSEN_BY_PLATFORM else engine
 
 
 def group_programs(
     members: Iterable[Member], study: Iterable[Member], engine: Engine, searched: bool
 ) -> list[tuple[Program, list[Member]]]:
-    """Return the programs to make, the costliest first, each with the members that would train in it.
+    """Group members by the programs that would be made, the costliest first.
 
     Args:
         members: to train.
@@ -105,7 +105,7 @@ def _by_group(groups: Groups, members: Iterable[Member]) -> dict[Group, list[Mem
 
 @dataclass(frozen=True)
 class ProgramPlan:
-    """A compiled program, and the time and memory that it asks of a device.
+    """A program and what it asks of a device.
 
     Args:
         code: as compiled, with as many lanes as fit.
@@ -113,13 +113,13 @@ class ProgramPlan:
         device: whose numbers are known, or None.
     """
 
-    code: Compiled
+    code: Executables
     members: Sequence[Member]
     device: Device | None
 
     @property
     def program(self) -> Program:
-        """The program that was compiled."""
+        """The program."""
         return self.code.program
 
     @cached_property
@@ -134,12 +134,12 @@ class ProgramPlan:
 
     @cached_property
     def step_cost(self) -> StepCost:
-        """Cost of a training step of one lane."""
+        """The cost of a training step of one lane."""
         return step_cost(self.program)
 
     @cached_property
     def flops(self) -> float:
-        """Operations of the products of a training step, in all lanes that a device trains at once."""
+        """Operations of a training step's products, in all lanes that a device trains at the same time."""
         return self.lanes_at_once * self.step_cost.flops
 
     @cached_property

@@ -1,8 +1,8 @@
 """The cost of a training step, counted in the traced program: operations, and bytes that its passes over
 time hand on.
 
-The compilers' own `cost_analysis()` counts the body of a loop once, and says nothing of a GPU
-that isn't here.
+The compilers' own `cost_analysis()` would not do: it counts the body of a loop once, and says nothing of a
+GPU that isn't here.
 """
 
 import math
@@ -31,7 +31,7 @@ class StepCost(NamedTuple):
 
 
 def step_cost(program: Program) -> StepCost:
-    """Count a training step of a member of this program, whatever the device and the loop over time."""
+    """Count the cost of a member's training step, whatever the device and the loop over time."""
     # whose loops say how often they run
     trainer = replace(program.trainer, loop="associative", side_by_side=True)
     state, operands, _ = jax.tree.map(
@@ -49,7 +49,7 @@ def step_cost(program: Program) -> StepCost:
 
 
 def _costs(jaxpr: Jaxpr) -> Iterator[StepCost]:
-    """Count each product and each loop."""
+    """Yield the cost of each product and each loop."""
     for equation in jaxpr.eqns:
         name, parameters, repeated = equation.primitive.name, equation.params, 1
         inputs, outputs = map(_shapes, (equation.invars, equation.outvars))

@@ -1,5 +1,4 @@
-"""What a study's folder holds for those who use it: rows whose task and cell can be imported, and one
-member's row, config and weights.
+"""The rows of a study's folder whose task and cell can be imported, and one member's row, config and weights.
 
 A study of one's own task may lie beside others (`memcap frontier` reads all of outputs/), and be read where
 the task's module is not. Its rows are as good as ever; but nobody can say what they ask of memory.
@@ -22,8 +21,8 @@ KIND = ["task", "knobs", *(name for name in MODEL if name != "units"), *RECIPE, 
 
 
 def read(folder: Path, strict: bool = False) -> pl.DataFrame:
-    """All rows at or below a folder (or of one Parquet file) whose task and cell can be imported, one per
-    key (`memcap.store.rows.PREFERENCE`). A line on stderr says how many others were left out.
+    """Read all rows at or below a folder (or of one Parquet file) whose task, network and recipe there are,
+    one per key (`memcap.store.rows.PREFERENCE`). A line on stderr says how many others were left out.
 
     For `strict` and errors see `memcap.store.shards.read`.
     """
@@ -31,7 +30,7 @@ def read(folder: Path, strict: bool = False) -> pl.DataFrame:
 
 
 def rows_of(results: Path, strict: bool = False) -> pl.DataFrame:
-    """The rows of a folder or file that a user named, at least one.
+    """Read the rows of a folder or file that a user named, at least one.
 
     Raises:
         UserError: there is no such place, it cannot be read, or it holds no rows; a bad file of rows, if
@@ -70,7 +69,7 @@ def _problem(kind: dict[str, Any]) -> str | None:
 
 
 def find_row(folder: Path, key: str) -> dict[str, Any]:
-    """The row of the one member whose key begins with `key`.
+    """Return the row of the one member whose key begins with `key`.
 
     Raises:
         UserError: there is none, or there are several; as `memcap.store.shards.read`.
@@ -84,5 +83,5 @@ def find_row(folder: Path, key: str) -> dict[str, Any]:
 
 
 def config_of(row: dict[str, Any]) -> dict[str, Any]:
-    """The whole config of a row's member."""
+    """Return the whole config of a row's member."""
     return json.loads(row["config"])

@@ -20,7 +20,7 @@ from memcap.tasks import Task, task_class
 
 
 class Column(NamedTuple):
-    """A column of rows.
+    """One column of rows.
 
     Args:
         dtype: its type in polars.

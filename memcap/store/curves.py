@@ -46,7 +46,7 @@ def write(folder: Path, name: str, curves: Mapping[str, Points]) -> None:
 
 
 def table(curves: Mapping[str, Points]) -> pl.DataFrame:
-    """Curves by key, with the columns of `SCHEMA`."""
+    """Return curves by key as a table with the columns of `SCHEMA`."""
     lines = [_line(key, step, values) for key, curve in curves.items() for step, values in curve.items()]
     return pl.DataFrame(lines, SCHEMA, orient="row")
 
@@ -62,8 +62,8 @@ def _line(key: str, step: int, values: Mapping[str, float]) -> tuple:
 
 
 def read(folder: Path) -> pl.DataFrame:
-    """The curves of ended members at or below a folder, with the columns of `SCHEMA`; empty where there are
-    none. Bad files are named on stderr."""
+    """Read the curves of ended members at or below a folder, with the columns of `SCHEMA`; empty where there
+    are none. Bad files are named on stderr."""
     tables, bad = read_files(folder)
     for path, why in bad.items():
         warn_once(f"{path}: {why}; these curves are skipped")
@@ -72,8 +72,8 @@ def read(folder: Path) -> pl.DataFrame:
 
 
 def read_files(folder: Path) -> tuple[dict[Path, pl.DataFrame], dict[Path, str]]:
-    """The curves of ended members of each file at or below a folder that is sound, and for each other file
-    what is wrong with it."""
+    """Read each file of curves of ended members at or below a folder. Return the tables, and what is wrong
+    with each bad file."""
     tables, bad = {}, {}
     shards_of_curves = [path for path in sorted(folder.rglob("curves/*.parquet")) if not is_running(path)]
     for path in sorted(folder.rglob("curves.parquet")) + shards_of_curves:
@@ -87,7 +87,7 @@ def read_files(folder: Path) -> tuple[dict[Path, pl.DataFrame], dict[Path, str]]
 
 
 def read_file(path: Path) -> pl.DataFrame:
-    """The curves of one file, checked.
+    """Read the curves of one file, and check them.
 
     Raises:
         BadFileError: it is damaged, or no table of curves.
@@ -106,7 +106,7 @@ def read_file(path: Path) -> pl.DataFrame:
 
 
 def points(lines: pl.DataFrame, metric: str) -> Points:
-    """The curve of one member, as a service of tracking takes it.
+    """Return the curve of one member, as a tracking service takes it.
 
     Args:
         lines: of the member, as `read` gives them.
@@ -136,12 +136,12 @@ def collect(folder: Path) -> Path | None:
 
 
 def running_path(folder: Path, token: str) -> Path:
-    """Where a job writes the curves of members in training."""
+    """Return the path to which a job writes the curves of members in training."""
     return folder / "curves" / f"{token}.running.parquet"
 
 
 def is_running(path: Path) -> bool:
-    """Whether a file of curves is of members in training."""
+    """Return whether a file holds curves of members in training."""
     return path.name.endswith(".running.parquet")
 
 
@@ -161,7 +161,7 @@ def write_running(folder: Path, token: str, curves: Mapping[str, Points]) -> Non
 
 
 def read_running(folder: Path, tokens: Iterable[str] | None = None) -> dict[str, pl.DataFrame]:
-    """The curves of members that a study's jobs train just now, by the job's token, with the columns of
+    """Read the curves of members that a study's jobs train just now, by the job's token, with the columns of
     `SCHEMA`. A file that is gone, or cannot be read, is left out.
 
     A job that was killed leaves its file behind, until the next job in the folder removes it: whether a job
@@ -194,7 +194,7 @@ def add_point(points: Points, step: int, values: Mapping[str, Any]) -> None:
 
 
 def thin(points: Points, most: int = MOST_POINTS) -> Points:
-    """At most `most` of the points, in the order of their steps, evenly spread over the steps.
+    """Return at most `most` of the points, in the order of their steps, evenly spread over the steps.
 
     The first and the last are always kept. A metric that is seldom logged is not starved by one that is
     logged often: the points are shared out among the sets of metrics that appear together.
@@ -212,7 +212,7 @@ def thin(points: Points, most: int = MOST_POINTS) -> Points:
 
 
 def _groups(points: Points) -> list[list[int]]:
-    """The steps of the points of each set of metrics, sorted."""
+    """Return the sorted steps of the points of each set of metrics."""
     groups: dict[frozenset[str], list[int]] = {}
     for step in sorted(points):
         groups.setdefault(frozenset(points[step]), []).append(step)
@@ -220,8 +220,8 @@ def _groups(points: Points) -> list[list[int]]:
 
 
 def _coarse(points: Points, most: int) -> Points:
-    """About `most` of the points, or fewer. A curve that is made coarse again and again does not become
-    uneven.
+    """Return about `most` of the points, or fewer. A curve that is made coarse again and again does not
+    become uneven.
 
     Of each stretch of steps the first point is kept, and of all the last. Lengths of stretches are powers of
     two: two short ones make a longer one.
@@ -237,8 +237,8 @@ def _coarse(points: Points, most: int) -> Points:
 
 
 def spread(steps: Sequence[int], most: int = MOST_POINTS) -> Sequence[int]:
-    """At most `most` of the sorted `steps`: for each of `most` evenly spaced marks, the last step not beyond
-    it."""
+    """Return at most `most` of the sorted `steps`: for each of `most` evenly spaced marks, the last step not
+    beyond it."""
     if len(steps) <= most:
         return steps
     first, span = steps[0], steps[-1] - steps[0]

@@ -37,7 +37,8 @@ UNFINISHED = re.compile(r"\..+\.(parquet|npz)\.[0-9a-f]{8}")  # names that `writ
 
 
 class BadFileError(Exception):
-    """A file that is not what was written, or was never of its kind; says why, without the file's name."""
+    """A file that is not what was written, or was never of its kind. The message says why, without the file's
+    name."""
 
 
 def open_regular(path: Path) -> IO[bytes]:
@@ -100,15 +101,16 @@ def replace(path: Path, content: bytes) -> None:
 
 @contextlib.contextmanager
 def shared_lock(folder: Path) -> Generator[None]:
-    """Within, nobody has the folder's lock alone. Where a file system has no locks, nobody ever has it."""
+    """Keep others from locking the folder alone, within the context. A file system without locks never lets
+    anybody do so."""
     with _locked(folder, fcntl.LOCK_SH):
         yield
 
 
 @contextlib.contextmanager
 def exclusive_lock(folder: Path) -> Generator[bool]:
-    """Within, nobody writes into the folder; false where somebody does just now, or where a file system has
-    no locks."""
+    """Lock the folder alone, within the context, so that nobody writes into it. Gives false where somebody
+    writes just now, or where a file system has no locks."""
     with _locked(folder, fcntl.LOCK_EX | fcntl.LOCK_NB) as locked:
         yield locked
 
@@ -136,7 +138,7 @@ def remove_unfinished(folder: Path) -> None:
 
 
 def is_stale(path: Path) -> bool:
-    """Whether nobody can be at work on a file any more."""
+    """Return whether nobody can be at work on a file any more."""
     return time.time() - path.stat().st_mtime >= STALE_AFTER
 
 
@@ -149,7 +151,7 @@ def make_folder(path: Path) -> None:
 
 
 def has_digest(file: IO[bytes]) -> bool:
-    """Whether an open file has a digest, right or wrong. Files of memcap 0.1 have none."""
+    """Return whether an open file has a digest, right or wrong. Files of memcap 0.1 have none."""
     return _place(file) is not None
 
 
@@ -182,7 +184,7 @@ def _write_digest(file: IO[bytes]) -> None:
 
 
 def _place(file: IO[bytes]) -> int | None:
-    """Where the digits stand; None without a mark. Leaves the file at its start."""
+    """Return where the digits stand; None without a mark. Leaves the file at its start."""
     start = max(0, file.seek(0, os.SEEK_END) - TAIL)
     file.seek(start)
     mark = file.read().rfind(MARK)
@@ -191,8 +193,8 @@ def _place(file: IO[bytes]) -> int | None:
 
 
 def _digits(file: IO[bytes], place: int) -> bytes:
-    """SHA-256 of the file with zeros in the place of its digits, in chunks: weights may be larger than
-    memory."""
+    """Compute the SHA-256 of the file with zeros in the place of its digits, in chunks: weights may be larger
+    than memory."""
     digest = hashlib.sha256()
     file.seek(0)
     remaining = place

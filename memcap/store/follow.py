@@ -1,4 +1,5 @@
-"""Follows a study's folder: rows, curves, and what jobs say that is new. Reads only, and needs no JAX."""
+"""A follower of a study's folder: it finds rows, curves, and what jobs say that is new. It only reads, and
+needs no JAX."""
 
 import contextlib
 from collections.abc import Iterable
@@ -39,7 +40,7 @@ class News(NamedTuple):
 
 
 class Follower:
-    """Follows a study's folder, which need not be there yet.
+    """A reader that comes back to a study's folder, which need not be there yet.
 
     A file that is replaced while it is read, or cannot be read, is left for the next time.
 

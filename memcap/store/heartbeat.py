@@ -1,4 +1,4 @@
-"""How far a job is: counted once as it trains, written every couple of seconds, read by all who show it.
+"""The progress of a job: counted once as it trains, written every couple of seconds, read by all who show it.
 Needs no JAX.
 
     DIR/jobs/TOKEN.json             its heartbeat: who it is and how far, written aside and renamed
@@ -66,7 +66,7 @@ class Running:
 
 @dataclass(frozen=True)
 class Heartbeat:
-    """What a job says of itself.
+    """The report of a job on itself.
 
     Args:
         token: of the job, which names its files (shards.py).
@@ -104,12 +104,12 @@ class Heartbeat:
 
     @property
     def here(self) -> bool:
-        """Whether it runs, or ran, on this host."""
+        """True if the job runs, or ran, on this host."""
         return self.host == socket.gethostname()
 
     @property
     def exists(self) -> bool:
-        """Whether there is such a process, as far as can be seen from here."""
+        """True if the process is there, as far as this host can see."""
         if not self.here:
             return True
         try:
@@ -122,12 +122,12 @@ class Heartbeat:
 
     @property
     def age(self) -> float:
-        """Seconds since it was written."""
+        """Seconds since the heartbeat was written."""
         return max(0.0, time.time() - self.updated)
 
     @property
     def alive(self) -> bool:
-        """Whether the job still trains: it has not ended, is there, and this is no older than
+        """True if the job still trains: it has not ended, is there, and this is no older than
         `HEARTBEAT_TIMEOUT`."""
         return self.ended is None and self.exists and self.age < HEARTBEAT_TIMEOUT
 
@@ -141,11 +141,11 @@ class _Training:
         self.step, self.loss, self.time = step, loss, now
 
     def share(self, since: int = 0) -> float:
-        """Of its budget, that it has trained since a step."""
+        """Return the share of the budget that was trained since a step."""
         return (self.step - since) / (self.budget or self.step or 1)
 
     def left(self, now: float) -> float | None:
-        """Seconds to its budget, at its pace so far; None before its second chunk."""
+        """Return the seconds to the budget at the pace so far; None before the second chunk."""
         steps = self.step - self.first_step
         if not steps:
             return None
@@ -208,7 +208,7 @@ class JobProgress:
             self.to_come = to_come
 
     def heartbeat(self) -> Heartbeat:
-        """What there is to say now."""
+        """Return the job's heartbeat as of now."""
         with self.lock:
             return Heartbeat(
                 token=self.token,
@@ -231,7 +231,8 @@ class JobProgress:
             )
 
     def longest(self, most: int, seconds: float = 0.0) -> list[Running]:
-        """The members that have trained longest, at most so many, of those that have for so many seconds."""
+        """Return the members that have trained longest, at most so many, of those that have for so many
+        seconds."""
         with self.lock:
             return self._longest(most, seconds)
 
@@ -244,7 +245,7 @@ class JobProgress:
         ]
 
     def _seconds_left(self) -> float | None:
-        """Members in training count by the share of their budgets."""
+        """Estimate the seconds left. Members in training count by the share of their budgets."""
         # Only what this job has trained tells of its pace: a member may have been half-trained when it began.
         trained = self.done + sum(each.share(since=each.resumed_at) for each in self.training.values())
         if not trained:
@@ -255,8 +256,8 @@ class JobProgress:
 
 @contextlib.contextmanager
 def writing(progress: JobProgress, members: pl.DataFrame) -> Generator[None]:
-    """Within, a thread writes the job's heartbeat every couple of seconds; at the end the last one says how
-    it ended. Costs the job nothing.
+    """Write the job's heartbeat from a thread every couple of seconds, within the context; the last one says
+    how the job ended. It costs the job nothing.
 
     Whatever cannot be written is left out: training goes on. Files of earlier jobs that this one makes up for
     are deleted.
@@ -301,7 +302,7 @@ def writing(progress: JobProgress, members: pl.DataFrame) -> Generator[None]:
 
 
 def read(folder: Path) -> dict[str, Heartbeat]:
-    """The last heartbeats of the jobs of a study's folder, by token; files that cannot be read are
+    """Read the last heartbeats of the jobs of a study's folder, by token. Files that cannot be read are
     skipped."""
     heartbeats = {}
     for path in sorted((folder / "jobs").glob("[!.]*.json")):
@@ -318,7 +319,7 @@ def read(folder: Path) -> dict[str, Heartbeat]:
 
 
 def _digest(values: dict[str, Any]) -> str:
-    """Of a heartbeat, without the digest itself."""
+    """Compute the digest of a heartbeat, which the digest itself is no part of."""
     return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]
 
 
@@ -334,7 +335,8 @@ def write_members(folder: Path, token: str, members: pl.DataFrame) -> None:
 
 
 def read_members(folder: Path, token: str, columns: Sequence[str] = tuple(MEMBERS)) -> pl.DataFrame:
-    """The members that a job may train (of a search all that it may ask for), with the columns of `MEMBERS`.
+    """Read the members that a job may train (of a search all that it may ask for), with the columns of
+    `MEMBERS`.
 
     Of jobs of memcap 0.1 only the keys are known, all else is null. None are known where there is no sound
     file.
@@ -352,7 +354,7 @@ def read_members(folder: Path, token: str, columns: Sequence[str] = tuple(MEMBER
 
 
 def keys_of(folder: Path, token: str) -> frozenset[str]:
-    """The keys of the members that a job may train."""
+    """Read the keys of the members that a job may train."""
     return frozenset(read_members(folder, token, ["key"])["key"])
 
 

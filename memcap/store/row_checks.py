@@ -1,4 +1,4 @@
-"""What must hold of rows. Needs no JAX.
+"""The rules that rows obey. Needs no JAX.
 
 A digest vouches for a file, and a key for a row's config, from which its plain columns follow
 (`memcap.store.columns`). Neither says anything of a table that somebody made anew: whether its configs are of
@@ -117,7 +117,7 @@ def _word(value: Any) -> str:
 
 @cache
 def _rules() -> dict[str, pl.Expr]:
-    """What must hold of each column that says what came of the training."""
+    """Return the rule of each column that says what came of the training."""
     status, solved, steady, steps = (pl.col(name) for name in ("status", "solved", "steady", "steps"))
     to_solve, to_steady, accuracy = (
         pl.col("steps_to_solve"),
@@ -126,7 +126,7 @@ def _rules() -> dict[str, pl.Expr]:
     )
 
     def score(name: str, passed: pl.Expr) -> pl.Expr:
-        """A score, or null; one that must meet the criterion where `passed` holds."""
+        """Return the rule of a score, which may be null: it must meet the criterion where `passed` holds."""
         value, threshold = pl.col(name), pl.col("threshold")
         meets = pl.when(accuracy).then(value >= threshold).otherwise(value <= threshold)
         most = pl.when(accuracy).then(1.0).otherwise(float("inf"))
@@ -134,8 +134,8 @@ def _rules() -> dict[str, pl.Expr]:
         return possible & (~passed | meets.fill_null(False))
 
     def at_lengths(name: str, number: str) -> pl.Expr:
-        """A JSON list with a number or null for each length; null where there are no lengths, or the member
-        failed."""
+        """Return the rule of a JSON list with a number or null for each length; it is null where there are no
+        lengths, or the member failed."""
         values, spaces = pl.col(name), pl.col("lengths").str.count_matches(" ")
         alike = values.str.contains(rf"^\[(?:{number}|null)(?:, (?:{number}|null))*\]$")
         there = alike & (values.str.count_matches(",") == spaces)

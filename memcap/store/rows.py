@@ -1,4 +1,4 @@
-"""Rows: one per member, with all that was trained, how it was judged and what came of it. Needs no JAX."""
+"""Rows: one per member, with what was trained, how it was judged and what came of it. Needs no JAX."""
 
 from collections.abc import Collection, Sequence
 from typing import Any, Literal, get_args
@@ -95,7 +95,7 @@ ORDER = ("study", "task", "lag", "units", "recipe", "seed")  # in which rows are
 
 
 def frame(rows: Sequence[dict[str, Any]]) -> pl.DataFrame:
-    """Rows as a table with all columns and their types."""
+    """Return rows as a table with all columns and their types."""
     return pl.DataFrame(list(rows), schema=SCHEMA)
 
 
@@ -130,7 +130,7 @@ def _later(name: str, there: Collection[str]) -> pl.Expr:
 
 
 def one_per_key(tables: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    """Rows of several tables, one per key: the last in the order of `PREFERENCE`."""
+    """Merge the rows of several tables, one per key: the last in the order of `PREFERENCE`."""
     rows = pl.concat([frame([]), *tables], rechunk=True)
     # places are sorted, and rows gathered once: most columns decide no order
     places = rows.select("key", "status", "population", "finished", *ORDER, place=pl.int_range(pl.len()))
@@ -139,10 +139,12 @@ def one_per_key(tables: Sequence[pl.DataFrame]) -> pl.DataFrame:
 
 
 def without_failed(rows: pl.DataFrame) -> pl.DataFrame:
-    """The rows that measure something: not those of members that failed, which a rerun trains again."""
+    """Return the rows that measure something, without those of members that failed, which a rerun trains
+    again."""
     return rows.filter(pl.col("status") != "failed")
 
 
 def passed_column() -> pl.Expr:
-    """Of a row: whether the member became what its training was for (`memcap.config.Evaluation.until`)."""
+    """Return the column that says whether a member became what its training was for
+    (`memcap.config.Evaluation.until`)."""
     return pl.when(pl.col("evaluation_until") == "steady").then("steady").otherwise("solved").alias("passed")

@@ -56,12 +56,12 @@ class Table(NamedTuple):
 
 
 def new_session() -> str:
-    """8 hexadecimal digits that the tokens of all jobs of one command begin with."""
+    """Draw 8 hexadecimal digits, with which the tokens of all jobs of one command begin."""
     return secrets.token_hex(SESSION_DIGITS // 2)
 
 
 def new_token(session: str = "") -> str:
-    """16 hexadecimal digits that name the files of one run of one job.
+    """Draw 16 hexadecimal digits, which name the files of one run of one job.
 
     Args:
         session: of the command; "": the job is alone.
@@ -70,18 +70,18 @@ def new_token(session: str = "") -> str:
 
 
 def session_of(name: str) -> str:
-    """The session of a token, or of a shard's name; "" where memcap 0.1 gave it, or nobody's job."""
+    """Return the session of a token, or of a shard's name; "" where memcap 0.1 gave it, or nobody's job."""
     token = name.split("-")[1] if NAME.fullmatch(name) else name
     return token[:SESSION_DIGITS] if len(token) == 2 * SESSION_DIGITS else ""
 
 
 def token_of(name: str) -> str:
-    """The token of the job that wrote a shard, from the shard's name; "" where no job gave it."""
+    """Return the token of the job that wrote a shard, from the shard's name; "" where no job gave it."""
     return name.split("-")[1] if NAME.fullmatch(name) else ""
 
 
 def shard_name(program: str, token: str, number: int) -> str:
-    """The stem of a shard's files."""
+    """Return the stem of a shard's files."""
     return f"{program}-{token}-{number}"
 
 
@@ -128,13 +128,13 @@ def write_table(path: Path, table: pl.DataFrame) -> None:
 
 
 def no_rows(folder: Path) -> UserError:
-    """What to say of a place that holds none."""
+    """Return the error for a place that holds no rows."""
     return UserError(f"{folder}: holds no rows; train a study first, as in: memcap train sweeps=first_study")
 
 
 def paths(folder: Path, below: bool = True) -> list[Path]:
-    """All files of rows in a study's folder and, unless `below` is false, in the folders below it: folded
-    files, then shards. Of one that is a file, itself."""
+    """Find all files of rows in a study's folder and, unless `below` is false, in the folders below it:
+    folded files, then shards. A file's only one is itself."""
     if is_published(folder):
         return rows_files(str(folder))
     if folder.is_file():
@@ -144,8 +144,8 @@ def paths(folder: Path, below: bool = True) -> list[Path]:
 
 
 def read(folder: Path, strict: bool = False) -> pl.DataFrame:
-    """All rows at or below a folder, one per key (`memcap.store.rows.PREFERENCE`). Also those of
-    tasks and cells that cannot be imported, which `memcap.store.read` leaves out.
+    """Read all rows at or below a folder, one per key (`memcap.store.rows.PREFERENCE`). Rows of tasks and
+    cells that cannot be imported are among them, which `memcap.store.read` leaves out.
 
     Args:
         folder: of a study or of several, or one Parquet file; or a name of
@@ -167,8 +167,8 @@ def read(folder: Path, strict: bool = False) -> pl.DataFrame:
 
 
 def read_files(folder: Path, below: bool = True) -> tuple[dict[Path, Table], dict[Path, BadFileError]]:
-    """The tables of all files that are sound, and for each other file what is wrong with it. For arguments
-    see `paths`.
+    """Read all files of rows. Return the tables of those that are sound, and what is wrong with each other
+    one. `paths` explains the arguments.
 
     Raises:
         UserError: the folder doesn't exist.
@@ -194,14 +194,14 @@ def read_files(folder: Path, below: bool = True) -> tuple[dict[Path, Table], dic
 
 @lru_cache(maxsize=1024)
 def _cached(path: Path, *state: int) -> Table:
-    """One file; so that a job reads each once."""
+    """Read one file, once per job."""
     del state
     return _table(path)
 
 
 def _check(tables: dict[State, Table]) -> dict[Path, BadFileError]:
-    """What is wrong with the rows of some files: all together first, as each check costs as much for few
-    rows as for many."""
+    """Return what is wrong with the rows of some files. All are checked together first, as a check costs as
+    much for few rows as for many."""
     try:
         check_rows(pl.concat([frame([]), *(table.rows for table in tables.values())], rechunk=True))
     except BadRowsError:
@@ -230,7 +230,7 @@ def warn_of_no_digest(folder: Path, tables: Mapping[Path, Table]) -> None:
 
 
 def read_file(path: Path) -> pl.DataFrame:
-    """The rows of one file, checked.
+    """Read the rows of one file, and check them.
 
     Raises:
         BadFileError: it is damaged, no table of rows, or one whose rows are not their members'.
@@ -242,7 +242,7 @@ def read_file(path: Path) -> pl.DataFrame:
 
 
 def _table(path: Path) -> Table:
-    """One file, its bytes checked and not its rows; for errors see `read_file`."""
+    """Read one file and check its bytes, not its rows. The errors are those of `read_file`."""
     with files.open_regular(path) as file:
         content = BytesIO(file.read())
     has_digest = files.check(content)
@@ -303,7 +303,7 @@ def remove_stale_files(folder: Path) -> None:
 
 
 def _remove_orphans(folder: Path) -> None:
-    """Weights and curves that no row tells of."""
+    """Remove weights and curves that no row tells of."""
     with files.exclusive_lock(folder / "weights") as nobody_writes:
         if not nobody_writes:
             return
@@ -319,7 +319,7 @@ def _remove_orphans(folder: Path) -> None:
 
 
 def _remove_running_curves(folder: Path) -> None:
-    """Curves of members in training, of jobs that write them no more."""
+    """Remove curves of members in training whose jobs write them no more."""
     for path in (folder / "curves").glob("*.running.parquet"):
         if files.is_stale(path):
             path.unlink(missing_ok=True)

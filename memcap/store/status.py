@@ -1,4 +1,4 @@
-"""How far a study is, seen from outside: from the rows in its folder and from what its jobs say of
+"""The progress of a study, seen from outside: from the rows in its folder and from what its jobs say of
 themselves. Needs no JAX.
 
 Several jobs may share a folder (an array of jobs, `engine.shard`) or follow each other; their members are
@@ -30,7 +30,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Status:
-    """How far a study is.
+    """The progress of a study.
 
     Args:
         folder: the study's.
@@ -67,12 +67,12 @@ class Status:
 
     @property
     def members(self) -> int:
-        """All that are known of."""
+        """The number of all members that are known of."""
         return self.done + len(self.failed) + self.running + self.waiting + self.left_over
 
 
 def studies(place: Path) -> list[Path]:
-    """The folders of studies at or below a place.
+    """Find the folders of studies at or below a place.
 
     Raises:
         UserError: there is none.
@@ -96,7 +96,7 @@ def _is_study(folder: Path) -> bool:
 
 
 def status(folder: Path) -> Status:
-    """How far the study in this folder is."""
+    """Read the progress of the study in this folder."""
     tables, bad = shards.read_files(folder, below=False)
     shards.warn_of_no_digest(folder, tables)
     rows = one_per_key([table.rows for table in tables.values()])
@@ -154,8 +154,8 @@ def _union(sets: Iterable[frozenset[str]]) -> frozenset[str]:
 
 
 def _to_come(jobs: dict[str, Heartbeat], keys: dict[str, frozenset[str]], ended: frozenset[str]) -> int:
-    """How many members these jobs have yet to train. A search says so itself, as it does not want all that it
-    may ask for."""
+    """Count the members that these jobs have yet to train. A search says so itself, as it does not want all
+    that it may ask for."""
     listed = _union(keys[token] for token, job in jobs.items() if not job.searched)
     searched = (min(job.to_come, len(keys[token] - ended)) for token, job in jobs.items() if job.searched)
     return len(listed - ended) + sum(searched)

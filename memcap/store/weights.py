@@ -1,4 +1,4 @@
-"""The weights of a study's members: an npz file a shard of rows, with arrays under KEY/path/of/array."""
+"""The weights of a study's members: an npz file per shard of rows, with arrays under KEY/path/of/array."""
 
 import os
 import zipfile
@@ -18,7 +18,7 @@ _sound: set[tuple[Any, ...]] = set()
 
 
 def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, np.ndarray]:
-    """A nested dict as {"outer/inner": array}."""
+    """Return a nested dict as {"outer/inner": array}."""
     arrays: dict[str, np.ndarray] = {}
     for name, value in tree.items():
         arrays |= (
@@ -30,7 +30,7 @@ def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, np.ndarray]:
 
 
 def nested(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
-    """The inverse of `flat`."""
+    """Invert `flat`."""
     tree: dict[str, Any] = {}
     for path, array in arrays.items():
         *outer, last = path.split("/")
@@ -74,7 +74,7 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
 
 
 def weights_of(folder: Path, row: dict[str, Any]) -> dict[str, Any]:
-    """The nested weights of one row's member, from the study's folder.
+    """Return the nested weights of one row's member, from the study's folder.
 
     Raises:
         UserError: there are none, or their file is bad.
@@ -94,7 +94,7 @@ def weights_of(folder: Path, row: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_weights(path: Path, key: str) -> dict[str, np.ndarray]:
-    """A member's arrays by path, as `flat` gives them; empty if the file has none.
+    """Read a member's arrays by path, as `flat` gives them; empty if the file has none.
 
     Raises:
         BadFileError: the file is damaged, or no npz file.
@@ -106,7 +106,8 @@ def read_weights(path: Path, key: str) -> dict[str, np.ndarray]:
 
 
 def sizes(path: Path) -> dict[str, int]:
-    """Real numbers (a complex one is two) that a file holds of each member, by key; all are read.
+    """Count the real numbers that a file holds of each member, by key; a complex number is two. All arrays
+    are read.
 
     Raises:
         BadFileError: the file is damaged, or no npz file.
@@ -123,7 +124,7 @@ def sizes(path: Path) -> dict[str, int]:
 
 
 def read_sealed(path: Path, take: Callable[[Any], T]) -> T:
-    """What `take` gets from the open archive, if the file is sound.
+    """Return what `take` gets from the open archive, if the file is sound.
 
     Raises:
         BadFileError: the file is damaged, cannot be read, or holds other things than `take` expects.

@@ -1,4 +1,4 @@
-"""Thresholds: how many units it takes until a given share of seeds solves, with an interval.
+"""Thresholds: the units that it takes until a given share of seeds solves, with an interval.
 
 Model of one task and lag, for a seed of u units:
 
@@ -83,8 +83,8 @@ LOGIT_STEP, LOGIT_MOST = 0.04, 12.0  # where the beta-binomial is tabulated
 
 @dataclass(frozen=True)
 class Threshold:
-    """A width in units, not rounded: ceil(units) is the smallest net that reaches the share. Numbers >= 1,
-    none NaN; an end that is open is 0 or inf.
+    """A width in units, not rounded: ceil(units) is the smallest net that reaches the share. Numbers are at
+    least 1 and never NaN; an open end is 0 or inf.
 
     censored = "no": `units` is the posterior median, [low, high] the interval. censored = "below": the
     smallest width tested is enough; `units` is that width, an upper bound; low is open, or 1 where no width
@@ -99,14 +99,14 @@ class Threshold:
     censored: Literal["no", "below", "above"]
 
     def is_number(self, narrowest: int) -> bool:
-        """Whether it was measured: not censored, or enough at a `narrowest` width tried of 1, below which
-        there is no net."""
+        """Return whether it was measured: not censored, or enough at a `narrowest` width tried of 1, below
+        which there is no net."""
         return self.censored == "no" or (self.censored == "below" and narrowest == 1)
 
 
 @dataclass(frozen=True)
 class Fit:
-    """What the counts of one task and lag say.
+    """The thresholds and the lapse that fit the counts of one task and lag.
 
     u_exist: smallest width that any seed solved.
     bracket: largest width that no seed solved; smallest width from which on all seeds of all tested widths
@@ -132,13 +132,13 @@ class Fit:
 
     @property
     def fits(self) -> bool:
-        """Whether the counts are such as the model would give."""
+        """True if the counts are such as the model would give."""
         return self.misfit >= MISFIT
 
 
 @dataclass(frozen=True)
 class Band:
-    """Posterior mean of P(solved) and the ends of its pointwise interval, one number a width."""
+    """Posterior mean of P(solved) and the ends of its pointwise interval, one number per width."""
 
     mean: Floats
     low: Floats
@@ -147,7 +147,7 @@ class Band:
 
 @dataclass(frozen=True, eq=False)
 class Counts:
-    """How many seeds passed; one study, or many of one design along leading axes.
+    """Numbers of seeds that passed, in one study or in many of one design along leading axes.
 
     widths: (W,), ascending and distinct; solved and runs: (..., W), merged by width.
     """
@@ -159,7 +159,7 @@ class Counts:
 
 @dataclass(frozen=True, eq=False)
 class Posterior(Counts):
-    """What counts say: weights on a grid of (mu, slope, lapse).
+    """A posterior given counts: weights on a grid of (mu, slope, lapse).
 
     mu, slope: (N,), slopes ascending, and mu within each; lapse: (K,).
     weights: (..., N, K), summing to 1 over the last two axes.
@@ -173,7 +173,8 @@ class Posterior(Counts):
 
 @lru_cache(maxsize=8)
 def _grid(widths: tuple[int, ...]) -> tuple[Floats, Floats, Floats, Floats, Floats]:
-    """Of one design: mu and slope (N,), lapse (K,), log prior (N, K), logits of the logistic (W, N)."""
+    """Return the grid of one design: mu and slope (N,), lapse (K,), log prior (N, K), logits of the logistic
+    (W, N)."""
     x = np.log2(np.asarray(widths, float))
     # A steep curve's likelihood changes where mu is near a width and is flat between widths, so values of mu
     # lie densest beside the widths: at equal steps of log(1 + distance), half-way to the next width. They are
@@ -201,7 +202,7 @@ def _grid(widths: tuple[int, ...]) -> tuple[Floats, Floats, Floats, Floats, Floa
 
 @lru_cache(maxsize=8)
 def _binomial(widths: tuple[int, ...]) -> tuple[Floats, Floats]:
-    """Of one design: log logistic (W, N), and log P of failed (W, N * K)."""
+    """Return the log logistic (W, N) and the log P of failed seeds (W, N * K) of one design."""
     *_, lapse, _, z = _grid(widths)
     failed = (1 - lapse) * logistic(-z)[..., None]
     failed += lapse  # in place, here and below: new pages take longer than the sums
@@ -212,8 +213,8 @@ def _binomial(widths: tuple[int, ...]) -> tuple[Floats, Floats]:
 def beta_binomial(
     solved: int, runs: int, lapses: tuple[float, ...], correlations: tuple[float, ...]
 ) -> NDArray[np.float32]:
-    """Log P of `solved` of `runs` seeds in their order: (Z, R, K), by the logit of the logistic (`nearest`
-    says which row), by correlation and by lapse.
+    """Compute log P of `solved` of `runs` seeds in their order, (Z, R, K), by the logit of the logistic
+    (`nearest` says which row), by correlation and by lapse.
 
     P(solved) of a width has a beta distribution about p = (1 - lapse) * logistic. So with
     r = correlation / (1 - correlation) it is the product of p + i r over the solved seeds and of 1 - p + j r
@@ -233,12 +234,12 @@ def beta_binomial(
 
 
 def nearest(z: Floats) -> NDArray[np.int64]:
-    """The rows of `beta_binomial` for some logits."""
+    """Return the rows of `beta_binomial` for some logits."""
     return np.rint((np.clip(z, -LOGIT_MOST, LOGIT_MOST) + LOGIT_MOST) / LOGIT_STEP).astype(np.int64)
 
 
 def _counts(name: str, values: ArrayLike) -> NDArray[np.int64]:
-    """Values as integers; ValueError if one is not."""
+    """Return values as integers; raise ValueError if one is not."""
     array = np.asarray(values, float)
     if array.ndim == 0 or array.size == 0:
         raise ValueError(f"{name}: must be a sequence of at least one number")
@@ -253,7 +254,7 @@ def _within(name: str, value: float) -> None:
 
 
 def counts(units: ArrayLike, solved: ArrayLike, runs: ArrayLike) -> Counts:
-    """`solved` of `runs` seeds at each of `units`.
+    """Return `solved` of `runs` seeds at each of `units` as counts.
 
     Args:
         units: (D,) widths >= 1, whole, in any order; a width that occurs twice is merged.
@@ -283,7 +284,7 @@ def posterior(
     runs: ArrayLike,
     correlations: Sequence[tuple[float, float]] = CORRELATIONS,
 ) -> Posterior:
-    """The posterior given `solved` of `runs` seeds at each of `units`.
+    """Compute the posterior given `solved` of `runs` seeds at each of `units`.
 
     Args:
         units, solved, runs: as in `counts`, which has the errors, too.
@@ -307,7 +308,7 @@ def posterior(
 def _log_likelihood(
     widths: tuple[int, ...], solved: NDArray[np.int64], runs: NDArray[np.int64], correlation: float
 ) -> Floats:
-    """Of counts (..., W), on the grid of their design: (..., N, K)."""
+    """Compute the log likelihood of counts (..., W) on the grid of their design, (..., N, K)."""
     _, _, lapse, prior, z = _grid(widths)
     shape = *solved.shape[:-1], *prior.shape
     if correlation == 0:
@@ -326,8 +327,8 @@ def _log_likelihood(
 
 
 def _ruled_out(post: Posterior) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Whether the counts rule out the smallest width as u50, (...); the curves whose u50 they do not rule
-    out, (..., N)."""
+    """Return whether the counts rule out the smallest width as u50, (...), and the curves whose u50 they do
+    not rule out, (..., N)."""
     unsolved = np.logical_and.accumulate(post.solved == 0, axis=-1).sum(axis=-1)
     marginal, log_widths = post.weights.sum(axis=-1), np.log2(post.widths)
     wider = post.mu > log_widths[np.maximum(unsolved, 1) - 1][..., None]
@@ -342,8 +343,8 @@ def _ruled_out(post: Posterior) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
 def interval(
     post: Posterior, p: float, confidence: float = 0.95, of: Share = "trainable"
 ) -> tuple[Floats, Floats, Floats, NDArray[np.int64]]:
-    """`threshold` of many studies: units, low, high and side (-1 below, 0 measured, 1 above), each of shape
-    (...)."""
+    """Compute the `threshold` of many studies: units, low, high and side (-1 below, 0 measured, 1 above),
+    each of shape (...)."""
     _within("p", p)
     _within("confidence", confidence)
     ruled_out, possible = _ruled_out(post)
@@ -386,7 +387,7 @@ def interval(
 
 
 def threshold(post: Posterior, p: float, confidence: float = 0.95, of: Share = "trainable") -> Threshold:
-    """The width at which a share `p` of seeds solves, from the posterior of one study.
+    """Compute the width at which a share `p` of seeds solves, from the posterior of one study.
 
     Args:
         post: the posterior of one study.
@@ -402,7 +403,8 @@ def threshold(post: Posterior, p: float, confidence: float = 0.95, of: Share = "
 
 
 def probability(post: Posterior, units: ArrayLike, confidence: float = 0.95) -> Band:
-    """P(solved) of a seed, lapse included, at each of `units` (any shape, > 0, tested or not), for one study.
+    """Compute P(solved) of a seed, lapse included, at each of `units` (any shape, > 0, tested or not), for
+    one study.
 
     Raises:
         ValueError: `units` or `confidence` out of range.
@@ -422,8 +424,8 @@ def probability(post: Posterior, units: ArrayLike, confidence: float = 0.95) -> 
 
 
 def fit(units: ArrayLike, solved: ArrayLike, runs: ArrayLike, confidence: float = 0.95) -> Fit:
-    """All that is reported of one task and lag; arguments and errors as `posterior` and `threshold`, one
-    study.
+    """Fit all that is reported of one task and lag. Arguments and errors are those of `posterior` and
+    `threshold`, for one study.
 
     Example: units 4 5 6 7 8, solved 0 0 3 7 8 of 8 each -> u_exist 6, bracket (5, 8), u50 6.1, u90 6.8.
     """
@@ -431,7 +433,7 @@ def fit(units: ArrayLike, solved: ArrayLike, runs: ArrayLike, confidence: float 
 
 
 def fit_of(post: Posterior, confidence: float = 0.95) -> Fit:
-    """`fit` from the posterior of one study, for who keeps that as well.
+    """Fit as `fit`, from a posterior that the caller keeps as well.
 
     Raises:
         ValueError: `confidence` out of range, or more than one study.
@@ -461,7 +463,8 @@ def fit_of(post: Posterior, confidence: float = 0.95) -> Fit:
 
 
 def misfit(post: Posterior) -> float:
-    """How likely counts are that the fitted curve gives at most the probability of these, seeds independent.
+    """Compute how likely counts are that the fitted curve gives at most the probability of these, seeds
+    independent.
 
     The posterior-predictive check of the model, at the posterior mean of P(solved), summed over all counts
     that could have come.
@@ -484,7 +487,7 @@ def misfit(post: Posterior) -> float:
 
 
 def no_easier(strict: Fit, loose: Fit) -> Fit:
-    """The fit of a verdict that implies another one, whose thresholds cannot be lower.
+    """Return the fit of a verdict that implies another one, whose thresholds cannot be lower.
 
     The two are fitted to counts of their own; each quantile of a threshold is the larger of the two.
     """
@@ -492,6 +495,6 @@ def no_easier(strict: Fit, loose: Fit) -> Fit:
 
 
 def _larger(strict: Threshold, loose: Threshold) -> Threshold:
-    """Where one of the two was not reached, that one."""
+    """Return the larger of two thresholds; one that was not reached is larger than any."""
     first = max(strict, loose, key=lambda each: (each.censored == "above", each.units))
     return replace(first, low=max(strict.low, loose.low), high=max(strict.high, loose.high))

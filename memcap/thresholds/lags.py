@@ -1,5 +1,4 @@
-"""Thresholds of a task over all its lags, from one model: lags that were measured and lags that were not are
-read alike.
+"""Thresholds of a task over all its lags, from one model: measured lags and others are read alike.
 
 Of the seeds of a lag the model says what memcap.thresholds.curve says, with mu = log2 u50. Over lags:
 
@@ -47,7 +46,7 @@ MOST_LOG_UNITS = 14.0  # where the grid of mu ends
 
 @dataclass(frozen=True, eq=False)
 class Belief:
-    """What is known of one lag.
+    """The posterior at one lag.
 
     Args:
         mu: (M,) log2 u50; slope: (S,) steepness, in logits per doubling.
@@ -59,14 +58,16 @@ class Belief:
     weights: Floats
 
     def reached(self, share: float, units: Floats) -> Floats:
-        """The probability that nets of `units` (any shape) reach a share of the seeds that train at all."""
+        """Compute the probability that nets of `units` (any shape) reach a share of the seeds that train at
+        all."""
         mass = np.cumsum(self.weights, axis=0)
         at = np.log2(units)[..., None] - logit(share) / self.slope
         each = [np.interp(at[..., k], self.mu, mass[:, k], left=0.0) for k in range(len(self.slope))]
         return np.sum(each, axis=0)
 
     def quantiles(self, share: float, ranks: Floats) -> Floats:
-        """Widths that reach the share with these probabilities, (...); 1 where narrower ones would."""
+        """Return the widths that reach the share with these probabilities, (...); 1 where narrower ones
+        would."""
         units = np.exp2(np.arange(0, self.mu[-1] + 4, STEP / 2))
         mass = self.reached(share, units)
         return units[np.minimum(np.searchsorted(mass, ranks), len(units) - 1)]
@@ -75,7 +76,7 @@ class Belief:
 def believe(
     measured: Mapping[int, Counts], lags: Iterable[int], negligible: float = NEGLIGIBLE
 ) -> dict[int, Belief]:
-    """What the counts of some lags say of these and of other lags.
+    """Compute the posterior at some lags from the counts of some lags.
 
     Args:
         measured: by lag, at least one. A width without runs says no more than that nets may be so wide.
@@ -114,7 +115,8 @@ def believe(
 
 
 def _grid(measured: Mapping[int, Counts], furthest: int) -> Floats:
-    """Values of mu: two doublings beyond the widths tried, and as far as the trend may rise behind them."""
+    """Return values of mu: two doublings beyond the widths tried, and as far as the trend may rise behind
+    them."""
     narrowest = min(int(counts.widths[0]) for counts in measured.values())
     widest = max(int(counts.widths[-1]) for counts in measured.values())
     beyond = max(0.0, float(RISES[-1] * np.log2(furthest / max(measured))))
@@ -123,14 +125,14 @@ def _grid(measured: Mapping[int, Counts], furthest: int) -> Floats:
 
 
 def _about(values: Floats, spread: float) -> Floats:
-    """How likely each value is at a lag, (V, V), by the value that lags lie about."""
+    """Compute the likelihood of each value at a lag, (V, V), by the value that lags lie about."""
     weights = np.exp(-0.5 * (np.log(values[:, None] / values) / spread) ** 2)
     return weights / weights.sum(axis=1, keepdims=True)
 
 
 @lru_cache(maxsize=1)
 def _lapses() -> Floats:
-    """How likely each lapse of a lag is, by the mean of all lags: (K, P)."""
+    """Compute the likelihood of each lapse of a lag by the mean of all lags, (K, P)."""
     lapse, solved = LAPSES[:, None], LAPSE_RUNS * (1 - LAPSE_MEANS)
     density = lapse ** (LAPSE_RUNS - solved - 1) * (1 - lapse) ** (solved - 1)  # of Beta(failed, solved)
     weights = density * np.sqrt(lapse)  # the grid's spacing
@@ -138,7 +140,8 @@ def _lapses() -> Floats:
 
 
 def _likelihood(counts: Counts, mu: Floats) -> Floats:
-    """Of one lag's counts, by mu, steepness and mean lapse: (M, S, P), at most about 1."""
+    """Compute the likelihood of one lag's counts by mu, steepness and mean lapse, (M, S, P), at most about
+    1."""
     correlations, prior = (tuple(each) for each in zip(*CORRELATIONS, strict=True))
     log_p: NDArray[np.float32] = np.zeros((len(mu), len(SLOPES), len(prior), len(LAPSES)), np.float32)
     for units, solved, runs in zip(counts.widths, counts.solved, counts.runs, strict=True):
@@ -148,7 +151,7 @@ def _likelihood(counts: Counts, mu: Floats) -> Floats:
 
 
 def _supported(curves: Iterable[Floats], negligible: float) -> NDArray[np.bool_]:
-    """Which steepness and mean lapse the lags support, were they independent: (S, P)."""
+    """Return which steepness and mean lapse the lags support, were they independent, (S, P)."""
     prior = np.log(LAPSE_PRIOR) - np.log1p(SLOPES / STEEP)[:, None]
     evidence = prior + sum(np.log(each.mean(axis=0)) for each in curves)
     return evidence > evidence.max() + np.log(negligible)
@@ -186,13 +189,14 @@ class _Chain:
             self.behind[lag] = message / message.max(axis=(0, 1))
 
     def _spread(self, curves: Mapping[int, Floats32]) -> None:
-        """The likelihood of the trend at each measured lag, (M, C)."""
+        """Compute the likelihood of the trend at each measured lag, (M, C)."""
         self.emission: dict[int, Floats32] = {
             lag: _scatter(each[:, self.which], self.scatter) for lag, each in curves.items()
         }
 
     def _passes_forward(self) -> Iterator[tuple[Floats32, Floats]]:
-        """At each measured lag the message of shorter ones, and how likely its counts are after theirs."""
+        """Return at each measured lag the message of shorter ones, and the likelihood of its counts after
+        theirs."""
         message, before = np.broadcast_to(self.start, (*self.start.shape[:2], len(self.which))), None
         for lag in self.lags:
             ahead = message if before is None else _forth(message, np.log2(lag / before))
@@ -202,7 +206,8 @@ class _Chain:
             yield ahead, scale
 
     def predictive(self, lag: int) -> tuple[Floats, NDArray[np.int64], Floats32]:
-        """Of one lag: the cells' shares (C,), which of D they are of, what other lags say of mu (M, C)."""
+        """Return of one lag the cells' shares (C,), which of D they belong to, and what other lags say of mu
+        (M, C)."""
         if lag in self.ahead:
             ahead, behind = self.ahead[lag], self.behind[lag]
         else:
@@ -218,7 +223,7 @@ class _Chain:
 
 
 def _scatter(values: Floats32, scatter: NDArray[np.int64]) -> Floats32:
-    """Values by mu, (M, C), blurred by each cell's scatter."""
+    """Blur values by mu, (M, C), by each cell's scatter."""
     rows, edge = len(values), int(4 * ODD_SCATTER / STEP)
     size = 1 << (rows + 2 * edge).bit_length()
     padded = np.pad(values, ((edge, size - rows - edge), (0, 0)), mode="edge")
@@ -229,7 +234,7 @@ def _scatter(values: Floats32, scatter: NDArray[np.int64]) -> Floats32:
 
 
 def _change(message: Floats32, octaves: float) -> Floats32:
-    """A message by rise after so many doublings of the lag, in which rises change to their neighbours."""
+    """Pass a message by rise over so many doublings of the lag, in which rises change to their neighbours."""
     steps = max(1, int(np.ceil(2 * octaves)))
     share = np.float32(CHANGES * octaves / steps / 2)
     for _ in range(steps):
@@ -241,7 +246,7 @@ def _change(message: Floats32, octaves: float) -> Floats32:
 
 
 def _forth(message: Floats32, octaves: float) -> Floats32:
-    """A message so many doublings of the lag later."""
+    """Pass a message to a lag so many doublings longer."""
     moved, rows = np.zeros_like(message), message.shape[1]
     for k, rise in enumerate(RISES):
         whole, part = divmod(rise * octaves / STEP, 1)
@@ -253,7 +258,7 @@ def _forth(message: Floats32, octaves: float) -> Floats32:
 
 
 def _back(message: Floats32, octaves: float) -> Floats32:
-    """A message so many doublings of the lag earlier."""
+    """Pass a message to a lag so many doublings shorter."""
     changed = _change(message, octaves)
     moved, rows = np.empty_like(changed), changed.shape[1]
     for k, rise in enumerate(RISES):

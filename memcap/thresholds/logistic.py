@@ -8,19 +8,19 @@ from numpy.typing import ArrayLike, NDArray
 
 
 def logistic(z: ArrayLike) -> NDArray[np.float64]:
-    """1 / (1 + exp(-z)), of any shape."""
+    """Compute 1 / (1 + exp(-z)), of any shape."""
     z = np.asarray(z, float)
     small = np.exp(-np.abs(z))
     return np.where(z < 0, small, 1) / (1 + small)
 
 
 def log_logistic(z: ArrayLike) -> NDArray[np.float64]:
-    """The logarithm of `logistic`."""
+    """Compute the logarithm of `logistic`."""
     z = np.asarray(z, float)
     return np.minimum(z, 0) - np.log1p(np.exp(-np.abs(z)))
 
 
 def logit(p: ArrayLike) -> NDArray[np.float64]:
-    """The inverse of `logistic`, of shares above 0 and below 1."""
+    """Invert `logistic`, for shares above 0 and below 1."""
     p = np.asarray(p, float)
     return np.log(p) - np.log1p(-p)

@@ -53,7 +53,7 @@ def read_report(folder: Path, token: str) -> Report:
     """Read a mirror's report. One that was never written is empty."""
     try:
         return Report(**json.loads(report_path(folder, token).read_text(encoding="utf-8")))
-    except (OSError, ValueError):
+    except (OSError, ValueError, TypeError):
         return Report()
 
 

@@ -21,8 +21,8 @@ import numpy as np
 from memcap.config import Member
 
 DECAY = 0.8  # of the running accuracy
-AFTER_A_RISE = 0.5  # what the running accuracy starts from again
-PER_THRESHOLD = 0.01  # what an error as large as the threshold takes from an accuracy of 1
+AFTER_A_RISE = 0.5  # the running accuracy starts here again
+PER_THRESHOLD = 0.01  # an error as large as the threshold takes so much from an accuracy of 1
 
 
 class Curriculum(NamedTuple):
@@ -39,7 +39,7 @@ class Curriculum(NamedTuple):
 
 
 class CurriculumState(NamedTuple):
-    """How far the curriculum is; scalars: the lag at hand, the running accuracy there, and the step at which
+    """Progress of a curriculum; scalars: the lag at hand, the running accuracy there, and the step at which
     it `arrived` at the member's lag; -1 before."""
 
     lag: Any
@@ -48,8 +48,8 @@ class CurriculumState(NamedTuple):
 
 
 def curriculum_of(member: Member, max_length: int) -> Curriculum:
-    """The curriculum of a member whose buffer has `max_length` steps; of one that has none, it starts at the
-    member's lag. With uniform lags it has lengths for all that may be drawn."""
+    """Return a member's curriculum, for a buffer of `max_length` steps. Without one in its recipe, it starts
+    at the member's lag. With uniform lags it has lengths for all that may be drawn."""
     recipe, task, lag = member.recipe, member.task, member.lag
     start = lag if recipe.curriculum is None else max(task.smallest_lag, math.ceil(recipe.curriculum * lag))
     lengths = np.full(max_length + 1, member.length, np.int32)
@@ -71,7 +71,7 @@ def curriculum_of(member: Member, max_length: int) -> Curriculum:
 
 
 def initial_state(curriculum: Curriculum, lag: int) -> CurriculumState:
-    """Before the first step of a member with this lag."""
+    """Return the state before the first step of a member with this lag."""
     arrived = np.int32(0 if curriculum.start >= lag else -1)
     return CurriculumState(curriculum.start, np.float32(AFTER_A_RISE), arrived)
 
@@ -79,7 +79,7 @@ def initial_state(curriculum: Curriculum, lag: int) -> CurriculumState:
 def update(
     state: CurriculumState, curriculum: Curriculum, lag: jax.Array, step: jax.Array, score: jax.Array
 ) -> CurriculumState:
-    """The state after a training step.
+    """Return the state after a training step.
 
     Args:
         state: before it.
@@ -100,8 +100,8 @@ def update(
 
 
 def lr_scale(state: CurriculumState, curriculum: Curriculum, step: jax.Array, budget: jax.Array) -> jax.Array:
-    """Factor of the learning rate: what the lag at hand leaves of it; with schedule=arrive a cosine to 0 once
-    the curriculum has arrived, too."""
+    """Return the factor of the learning rate by the lag at hand; with schedule=arrive, times a cosine to 0
+    once the curriculum has arrived."""
     since = jnp.maximum(step - state.arrived, 0) / jnp.maximum(budget - state.arrived, 1)
     cosine = 0.5 * (1 + jnp.cos(jnp.pi * since))
     at_lag = jnp.minimum(1.0, curriculum.falls_above / jnp.maximum(state.lag, 1))

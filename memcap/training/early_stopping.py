@@ -1,4 +1,4 @@
-"""When a member counts as solved: the rule, and what it says in words. Figures, README and docs quote the
+"""The rule by which a member counts as solved, and its words. Figures, README and docs quote the
 words from here."""
 
 import math
@@ -10,25 +10,25 @@ from memcap.config import Evaluation, Member
 from memcap.tasks import Task
 from memcap.terminal.printing import bound
 
-# how far below the criterion a running training accuracy may be, for the held-out sequences to be asked
+# a running training accuracy may be so far below the criterion for the held-out sequences to be asked
 NEAR = 0.01
-NEAR_ERROR = 1.5  # how many times the criterion a running training error may be
+NEAR_ERROR = 1.5  # a running training error may be so many times the criterion
 RARELY = 5  # chunks between the evaluations that ask a solved member whether it is steady
 
 
 def near(task: Task, train_score: float, threshold: float) -> bool:
-    """Whether a running training score is good enough to ask the held-out sequences. It decides nothing else;
-    NaN is not near."""
+    """Return whether a running training score is good enough to ask the held-out sequences. It decides
+    nothing else; NaN is not near."""
     return task.passes(train_score, threshold - NEAR if task.higher_is_better else NEAR_ERROR * threshold)
 
 
 def criterion(metric: str, threshold: float) -> str:
-    """The criterion in words: "accuracy at least 0.99"."""
+    """Return the criterion in words: "accuracy at least 0.99"."""
     return f"{metric} at {'least' if metric == 'accuracy' else 'most'} {bound(threshold)}"
 
 
 def rule(criterion: str, evaluation: Evaluation) -> str:
-    """The rule in words.
+    """Return the rule in words.
 
     Args:
         criterion: what an evaluation must show, in words.
@@ -46,7 +46,7 @@ def rule(criterion: str, evaluation: Evaluation) -> str:
 
 
 def steady_rule(stretch: int, every: int) -> str:
-    """What steady means, in words; `stretch` and `every` as in an evaluation."""
+    """Say in words what steady means; `stretch` and `every` are those of an evaluation."""
     return (
         f"Steady: solved, and the criterion met by the same weights on sequences of {stretch} times the"
         " lag. A solved member is"
@@ -57,10 +57,10 @@ def steady_rule(stretch: int, every: int) -> str:
 
 @dataclass
 class EarlyStopping:
-    """Decides after each chunk whether a member goes on, by what held-out evaluations have said of it.
+    """Decides after each chunk whether a member goes on, by its held-out evaluations.
 
     Args:
-        member: whose.
+        member: the member.
         status: "running", "solved", "unsolved" or "diverged".
         passed: successive evaluations that passed, up to the last one.
         evaluations: how many there were.
@@ -81,11 +81,11 @@ class EarlyStopping:
 
     @property
     def running(self) -> bool:
-        """Whether the member goes on."""
+        """True while the member goes on."""
         return self.status == "running"
 
     def wants_evaluation(self, step: int, train_score: float) -> bool:
-        """Whether to ask the held-out sequences after a chunk that ended at `step`."""
+        """Return whether to ask the held-out sequences after a chunk that ended at `step`."""
         if self.solved is not None:
             return self.running and (
                 step % (RARELY * self.member.evaluation.every) == 0 or self._at_end(step)
@@ -118,7 +118,7 @@ class EarlyStopping:
             self.status = "solved"
 
     def wants_stretched(self) -> bool:
-        """Whether to ask at the stretched length: of a member that has just passed as a solved one, or that
+        """Return whether to ask at the stretched length: a solved member that has just passed, or one that
         has ended."""
         return not self.running or (self.solved is not None and self.passed > 0)
 

@@ -1,7 +1,7 @@
 """The engine: `train(members)` groups members by the program that they can share, trains them on all cores,
 and reports each member as it ends.
 
-On a CPU there is a worker a core: a thread of this process is one, the others are processes of their own
+On a CPU there is a worker per core: a thread of this process is one, the others are processes of their own
 (workers.py). On an accelerator this process drives all devices of the host by itself.
 
 Members that can share a compiled program (groups.py, program.py) wait together in the queue (queue.py). A
@@ -31,7 +31,7 @@ __all__ = ["Checkpoint", "CurveChunk", "Listener", "Result", "train", "worker_co
 
 
 def worker_count(engine: Engine) -> int:
-    """Workers on this host.
+    """Return how many workers this host has.
 
     Raises:
         UserError: several are asked for where one process drives all devices; JAX finds no device.
@@ -66,7 +66,7 @@ def train(
         study: all members, where some have been trained before; see `Queue`.
 
     Returns:
-        One result a member: those of `members` in their order, then those that `next_members` asked for.
+        One result per member: those of `members` in their order, then those that `next_members` asked for.
     """
     jax_setup.setup()
     engine = engine or Engine()

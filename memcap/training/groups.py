@@ -1,4 +1,4 @@
-"""Which members share compiled programs, and how large these must be.
+"""Groups of members that share compiled programs, and the sizes of these.
 
 On a CPU a program serves all lengths, at no cost. On accelerators compiling takes longer than a short study
 trains, so members of several widths and lengths share a program, padded to the widest and longest of them.
@@ -6,7 +6,7 @@ That is exact: a unit whose weights are all zero says zero and never learns. Wid
 16, 64, ... units, lengths up to 64, 256, ... steps. A member without a curriculum shares the program of those
 with one: it starts where theirs ends.
 
-On a CPU XLA's loops have a program a width: units that pad would take their time, and published rows would
+On a CPU XLA's loops have a program per width: units that pad would take their time, and published rows would
 change in their last bits. Loops in C leave such units out, so that padding costs what the optimizer takes
 for their weights (`Loop.seconds_per_padded_weight`). There widths share a program where that is less than
 compiling another one.
@@ -43,7 +43,7 @@ class Group(NamedTuple):
 
 
 def bucket(number: int, smallest: int) -> int:
-    """The first of smallest, smallest * GROWTH, smallest * GROWTH^2, ... that is at least `number`."""
+    """Return the first of smallest, smallest * GROWTH, smallest * GROWTH^2, ... that is at least `number`."""
     size = smallest
     while size < number:
         size *= GROWTH
@@ -55,7 +55,7 @@ class Groups:
 
     Args:
         engine: says which loop is wanted.
-        members: of the study, where one has to know all of them; in C others have a program a width.
+        members: of the study, where one has to know all of them; in C others have a program per width.
     """
 
     def __init__(self, engine: Engine, members: Iterable[Member] = ()):
@@ -73,7 +73,7 @@ class Groups:
                 self.programs |= shared_programs(counts, cost)
 
     def of(self, member: Member) -> Group:
-        """The group of a member."""
+        """Return the group of a member."""
         spec = TrainSpec.of(member)
         choice = loop_of(spec, member.length, self.engine)
         if not choice.side_by_side:
@@ -85,14 +85,14 @@ class Groups:
 
 
 def shared_programs(steps: Mapping[TrainSpec, int], seconds_per_weight: float) -> dict[TrainSpec, TrainSpec]:
-    """For each spec, and the training steps of its members, the spec of the program that they train in.
+    """Return the spec of the program in which the members of each spec train.
 
     From the widest on, a width joins the program at hand if padding its members to it takes less than
     compiling another one.
 
     Args:
-        steps: of specs that one loop serves.
-        seconds_per_weight: what a weight that pads costs a training step.
+        steps: training steps of the members of each spec; one loop serves them all.
+        seconds_per_weight: cost of a padding weight per training step.
     """
     shared: dict[TrainSpec, TrainSpec] = {}
     wider: dict[TrainSpec, TrainSpec] = {}  # the program at hand, by what all widths have in common
@@ -107,7 +107,7 @@ def shared_programs(steps: Mapping[TrainSpec, int], seconds_per_weight: float) -
 
 
 class Size(NamedTuple):
-    """What a program must hold: units, the longest training sequence, the longest of an evaluation."""
+    """Size of a program: units, the longest training sequence, the longest of an evaluation."""
 
     units: int
     max_length: int
@@ -115,20 +115,20 @@ class Size(NamedTuple):
 
     @classmethod
     def needed_by(cls, member: Member) -> "Size":
-        """What a member needs."""
+        """Return the size that a member needs."""
         return cls(member.model.units, *lengths(member))
 
     @classmethod
     def max_of(cls, sizes: Iterable["Size"]) -> "Size":
-        """What all of them fit into."""
+        """Return the size that all of them fit into."""
         return cls(*map(max, zip(*sizes, strict=True)))
 
     def fits(self, other: "Size") -> bool:
-        """Whether it is at most as large in every way."""
+        """Return whether it is at most as large in every way."""
         return all(mine <= theirs for mine, theirs in zip(self, other, strict=True))
 
 
 def size_of(program: Program) -> Size:
-    """What a program holds."""
+    """Return the size of a program."""
     trainer = program.trainer
     return Size(program.spec.architecture.model.units, trainer.max_length, trainer.max_eval_length)

@@ -1,6 +1,5 @@
-"""What the host prepares for a member: its first state, its operands, those of its evaluations, and its
-weights out of a state. Scalars and vectors in NumPy; step.py says what each of them is.
-"""
+"""The host's side of a member: its first state, its operands, those of its evaluations, and its weights out
+of a state. Scalars and vectors are NumPy's; step.py describes each of them."""
 
 from typing import Any
 
@@ -13,7 +12,8 @@ from memcap.training.step import EvalOperands, Trainer, TrainOperands, TrainStat
 
 
 def stream_key(member: Member, stream: Stream, index: int = 0) -> np.ndarray:
-    """(2,) uint32: the key of one of a member's streams of random numbers; `index` counts the evaluations."""
+    """Return the key of one of a member's streams of random numbers, (2,) uint32; `index` counts
+    evaluations."""
     return np.asarray(_stream_key(member.seed, member.lag, member.model.units, stream, index))
 
 
@@ -26,7 +26,7 @@ def _stream_key(seed: Any, *parts: Any) -> jax.Array:
 
 
 def empty_state(trainer: Trainer) -> TrainState:
-    """Zeros. The optimizer's state starts at zero, so `initial_state` needs only the weights."""
+    """Return zeros. The optimizer's state starts at zero, so `initial_state` needs only the weights."""
     params = np.zeros(trainer.spec.architecture.parameters(), np.float32)
     shapes = jax.eval_shape(trainer.optimizer.init, params)
     opt_state = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
@@ -37,7 +37,7 @@ def empty_state(trainer: Trainer) -> TrainState:
 
 
 def initial_state(trainer: Trainer, member: Member) -> TrainState:
-    """The state of a member that is about to start."""
+    """Return the state of a member that is about to start."""
     own, shared = member.architecture, trainer.spec.architecture
     weights = own.init(member.init, [member.seed, member.lag, member.model.units])
     if own != shared:
@@ -50,14 +50,14 @@ def initial_state(trainer: Trainer, member: Member) -> TrainState:
 
 
 def weights_of(trainer: Trainer, member: Member, params: np.ndarray) -> dict[str, Any]:
-    """A member's own weights, a nested dict, from the flat vector (P,) of its state."""
+    """Return a member's own weights, a nested dict, from the flat vector (P,) of its state."""
     own, shared = member.architecture, trainer.spec.architecture
     weights = shared.unflatten(params)
     return weights if own == shared else shared.resized(weights, own.model.units)
 
 
 def train_operands(trainer: Trainer, member: Member) -> TrainOperands:
-    """The operands of a member's training."""
+    """Return the operands of a member's training."""
     recipe, with_curriculum, units = member.recipe, trainer.spec.curriculum, member.model.units
     return TrainOperands(
         stream_key(member, Stream.TRAIN),
@@ -73,11 +73,11 @@ def train_operands(trainer: Trainer, member: Member) -> TrainOperands:
 
 
 def eval_operands(trainer: Trainer, member: Member, stream: Stream, index: int = 0) -> EvalOperands:
-    """The operands of one of a member's evaluations.
+    """Return the operands of one of a member's evaluations.
 
     Args:
         trainer: what trains it.
-        member: who is evaluated.
+        member: the member that is evaluated.
         stream: EVALUATE, at its lag; or, over a quarter as many sequences, STRETCH, at `evaluation.stretch`
             times its lag or length, or LENGTHS, at one of `evaluation.lengths`.
         index: counts the evaluations at its lag, or says which of the lengths: each has sequences of its own.

@@ -38,20 +38,20 @@ MAX_PROGRAMS = 64  # that a process keeps
 MEMORY_FRACTION = 0.9  # of a device's memory that a program may take
 _lock = threading.Lock()
 _beside = ThreadPoolExecutor(thread_name_prefix="memcap-compile")
-_jobs: dict["Program", Future["Compiled"]] = {}
+_jobs: dict["Program", Future["Executables"]] = {}
 
 
 def lengths(member: Member) -> tuple[int, int]:
-    """Steps of a member's sequences, and of the longest that it is evaluated on."""
+    """Return the steps of a member's sequences, and of the longest that it is evaluated on."""
     stretched = member.task.stretched(member.lag, member.evaluation.stretch)
     return member.length, max(member.length, *(length for _, length in (stretched, *member.lengths)))
 
 
 def loop_of(spec: TrainSpec, steps: int, engine: Engine) -> loops.Choice:
-    """The loop over time of members of this spec, and whether they run side by side.
+    """Choose the loop over time of members of this spec, and whether they run side by side.
 
     Args:
-        spec: theirs.
+        spec: of the members.
         steps: buffer T of their training sequences.
         engine: says which loop is wanted.
     """
@@ -62,7 +62,7 @@ def loop_of(spec: TrainSpec, steps: int, engine: Engine) -> loops.Choice:
 
 
 def loop_version(trainer: Trainer) -> str:
-    """What decides the bits of what runs a member over time: cell, and read-out; see `Loop.version`."""
+    """Return what decides the bits of a member's loops: its cell's and its read-out's `Loop.version`."""
     model, platform = trainer.spec.architecture.model, jax.default_backend()
     cells = [cell_class(model.cell), *[LSTM] * (model.readout == "lstm")]
     return loops.version(trainer.loop, [loops.Request(cell, platform, windows=False) for cell in cells])
@@ -80,11 +80,11 @@ def _has_windows(task: Task, steps: int) -> bool:
 
 @dataclass(frozen=True)
 class Program:
-    """What one pair of executables depends on.
+    """All that a pair of executables depends on.
 
     Args:
-        trainer: what a lane computes; `trainer.side_by_side` says whether lanes run side by side (GPU, TPU)
-            or in turn (CPU).
+        trainer: the functions of a lane; `trainer.side_by_side` says whether lanes run side by side (GPU,
+            TPU) or in turn (CPU).
         lanes: members in flight, a multiple of `devices`.
         devices: devices of this host that share the lanes.
     """
@@ -95,34 +95,34 @@ class Program:
 
     @classmethod
     def of(cls, member: Member, engine: Engine | None = None) -> "Program":
-        """The program by which a study would train this member alone, in one lane."""
+        """Return the program by which a study would train this member alone, in one lane."""
         spec, sizes = TrainSpec.of(member), lengths(member)
         return cls(Trainer(spec, *sizes, *loop_of(spec, sizes[0], engine or Engine(loop="while"))), 1)
 
     @property
     def spec(self) -> TrainSpec:
-        """Of its members."""
+        """The spec of its members."""
         return self.trainer.spec
 
     @property
     def name(self) -> str:
-        """16 hex digits: of the spec."""
+        """The spec's name, 16 hex digits."""
         return self.spec.name
 
     @property
     def batching(self) -> str:
-        """ "vmap" or "map", for the rows."""
+        """The rows' word for it: vmap or map."""
         return "vmap" if self.trainer.side_by_side else "map"
 
     def mesh(self, there: Sequence[jax.Device] = ()) -> jax.sharding.Mesh:
-        """The devices that share the lanes: the first of those over there, or of this host."""
+        """Return the devices that share the lanes: the first of those over there, or of this host."""
         return jax.sharding.Mesh((there or jax.local_devices())[: self.devices], (MEMBERS,))
 
     def map_over_lanes(
         self, function: Callable[..., Any], there: Sequence[jax.Device] = ()
     ) -> Callable[..., Any]:
-        """The function of one member as a function of all lanes, each device with its share of them; see
-        `mesh`."""
+        """Return the function of one member as a function of all lanes; each device has its share of them, as
+        `mesh` says."""
         if not self.trainer.side_by_side:
             return lambda *arguments: lax.map(lambda each: function(*each), arguments)
         if self.devices == 1:
@@ -134,7 +134,7 @@ class Program:
         )
 
     def example(self, there: Sequence[jax.Device] = ()) -> tuple[TrainState, TrainOperands, EvalOperands]:
-        """Shapes of what the executables take, all lanes stacked; placed, if devices are given."""
+        """Return the shapes of what the executables take, all lanes stacked; placed, if devices are given."""
         place = (
             jax.sharding.NamedSharding(self.mesh(there), jax.sharding.PartitionSpec(MEMBERS))
             if there
@@ -159,11 +159,11 @@ class Program:
 
 
 @dataclass(frozen=True)
-class Compiled:
-    """Two executables, and the program that they were made from.
+class Executables:
+    """The two executables of a program.
 
     Args:
-        program: what was compiled.
+        program: the program that was compiled.
         train_chunk: (states, operands) -> states, losses (lanes, evaluation.every); the states that go in are
             used up.
         evaluate_future: `evaluate`, and when it was there; where memory doesn't limit the lanes it may still
@@ -190,12 +190,12 @@ class Compiled:
 
     @property
     def seconds(self) -> float:
-        """That it took to get both; waits for them."""
+        """Seconds that it took to get both; waits for them."""
         return max(self.train_ready, self.evaluate_future.result()[1]) - self.started
 
 
-def compiled(program: Program) -> Compiled:
-    """Compile a program, once a process, also when several threads ask; with fewer lanes where memory can't
+def compiled(program: Program) -> Executables:
+    """Compile a program, once per process, also when several threads ask; with fewer lanes where memory can't
     hold as many."""
     with _lock:
         job = _jobs.pop(program, None)
@@ -213,15 +213,16 @@ def compiled(program: Program) -> Compiled:
     return job.result()
 
 
-def _compile(program: Program) -> Compiled:
+def _compile(program: Program) -> Executables:
     return compile_to_fit(program, device_memory())
 
 
-def compile_to_fit(program: Program, memory: float, there: Sequence[jax.Device] = ()) -> Compiled:
-    """Compile a program, with as many of its lanes as the memory of each device holds; at least one a device.
+def compile_to_fit(program: Program, memory: float, there: Sequence[jax.Device] = ()) -> Executables:
+    """Compile a program, with as many of its lanes as the memory of each device holds; at least one per
+    device.
 
     Args:
-        program: what is wanted.
+        program: with the lanes that are wanted.
         memory: bytes that it may take on each device.
         there: devices to compile for, also such as this machine doesn't have; none: those of this host.
     """
@@ -239,14 +240,14 @@ def compile_to_fit(program: Program, memory: float, there: Sequence[jax.Device] 
                 raise
             share = 1.9  # it doesn't say by how much: half of the lanes
         if share <= 1 or program.lanes == program.devices:
-            return Compiled(program, train_chunk, evaluate, started, train_ready)
+            return Executables(program, train_chunk, evaluate, started, train_ready)
         fewer = int(0.95 * program.lanes / share) // program.devices * program.devices
         program = replace(program, lanes=max(fewer, program.devices))
 
 
 def compile_both(program: Program, there: Sequence[jax.Device] = ()) -> tuple[Any, Future[tuple[Any, float]]]:
-    """`Compiled.train_chunk` and `Compiled.evaluate_future`, which is compiled meanwhile; see
-    `compile_to_fit`."""
+    """Return `Executables.train_chunk` and `Executables.evaluate_future`, which is compiled meanwhile; the
+    arguments are those of `compile_to_fit`."""
     trainer, cpu = program.trainer, (there or jax.local_devices())[0].platform == "cpu"
     states, operands, eval_operands = program.example(there)
 
@@ -266,8 +267,8 @@ def compile_both(program: Program, there: Sequence[jax.Device] = ()) -> tuple[An
 
 
 def needed_memory(program: Program, train_chunk: Any, evaluate: Any) -> float:
-    """Bytes that a device needs for its lanes and the larger of the two executables, as the compiler has
-    planned them."""
+    """Return the bytes that a device needs for its lanes and the larger of the two executables, as the
+    compiler has planned them."""
 
     def planned(executable: Any) -> float:
         plan = executable.memory_analysis()
@@ -285,7 +286,7 @@ def needed_memory(program: Program, train_chunk: Any, evaluate: Any) -> float:
 
 @cache
 def device_memory() -> float:
-    """Bytes that a program may take on each device; infinite where a device doesn't say, as a CPU doesn't.
+    """Return the bytes that a program may take on each device; infinite where a device doesn't say, as a CPU.
 
     What others held when it was first asked is theirs; what our own programs hold goes as they end.
     """

@@ -12,7 +12,7 @@ import math
 import threading
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import jax
 
@@ -27,8 +27,8 @@ MIN_LANES_OF_A_SEARCH = 256  # where more members are asked for as results come,
 
 
 class Listener:
-    """What happens while members train; every method may be called from several threads. This one ignores it
-    all.
+    """Listener to what happens while members train. This one ignores it all; every method may be called from
+    several threads.
 
     Attributes:
         checkpoint_after: seconds of training after which a member's state is handed in, and again after as
@@ -38,22 +38,22 @@ class Listener:
     checkpoint_after = math.inf
 
     def add_curve(self, chunk: CurveChunk) -> None:
-        """A piece of a member's curve. One that was taken over from a dead worker goes on at its checkpoint,
-        or at step 0."""
+        """Take a piece of a member's curve. A member that was taken over from a dead worker goes on at its
+        checkpoint, or at step 0."""
 
-    def finish(self, population: str, results: Sequence[Result]) -> None:
-        """Members have ended; `population` names the program that trained them."""
+    def finish(self, program: str, results: Sequence[Result]) -> None:
+        """Take the results of members that have ended; `program` names the one that trained them."""
 
     def save_checkpoints(self, checkpoints: Sequence[Checkpoint]) -> None:
-        """States of members in flight. What comes of a member from here on is the same, whoever trains it."""
+        """Take states of members in flight. From here on a member's course is the same, whoever trains it."""
 
     def load_checkpoints(self, members: Sequence[Member]) -> Mapping[str, Checkpoint]:
-        """Where those of the members, by key, go on that have trained before."""
+        """Return, by key, the checkpoints of those members that have trained before."""
         del members
         return {}
 
     def tick(self) -> None:
-        """Called several times a second, by the thread that called `train`."""
+        """Do what is due; called several times a second, by the thread that called `train`."""
 
 
 class WorkerQueue(Protocol):
@@ -67,23 +67,23 @@ class WorkerQueue(Protocol):
 
     @property
     def checkpoint_after(self) -> float:
-        """See above."""
+        """Seconds of training, as above."""
         ...
 
     def should_continue(self) -> bool:
-        """Whether the job goes on; false once it was interrupted or another worker has failed."""
+        """Return whether the job goes on; false once it was interrupted or another worker has failed."""
         ...
 
     def claim_program(self) -> Program | None:
-        """The next program to train; None when all is done. Waits where members may still come."""
+        """Claim the next program to train; None when all is done. Waits where members may still come."""
         ...
 
     def take_members(self, program: Program, most: int) -> list[Member]:
-        """Up to `most` waiting members for a program that was claimed."""
+        """Take up to `most` waiting members for a program that was claimed."""
         ...
 
     def load_checkpoints(self, members: Sequence[Member]) -> Mapping[str, Checkpoint]:
-        """Those of the members, by key, that have trained before."""
+        """Return, by key, the checkpoints of those members that have trained before."""
         ...
 
     def save_checkpoints(self, checkpoints: Sequence[Checkpoint]) -> None:
@@ -97,11 +97,14 @@ class WorkerQueue(Protocol):
 
 
 def cost(member: Member) -> float:
-    """Rough cost of a member, to start the longest first: steps x length x batch x layers x (units +
-    overhead)^2."""
+    """Return the rough cost of a member that takes its whole budget, to start the longest first."""
     recipe, model = member.recipe, member.model
-    work = model.layers * (model.units + 8.0) ** 2
-    return recipe.budget * member.length * recipe.batch * work
+    return work(recipe.budget, member.length, recipe.batch, model.layers, model.units)
+
+
+def work(steps: Any, length: Any, batch: Any, layers: Any, units: Any) -> Any:
+    """Return steps x length x batch x layers x (units + overhead)^2, of numbers or of columns."""
+    return steps * length * batch * (layers * (units + 8.0) ** 2)
 
 
 class Queue:
@@ -115,8 +118,8 @@ class Queue:
         next_members: members that are wanted after these have ended.
         candidates: all that `next_members` may ask for, so that programs are made as large as they will have
             to be.
-        study: members with some of which those to train were to share programs, so that programs, which the
-            rows tell of, are the same where some of these have been trained before.
+        study: all members of the study. Programs, which the rows tell of, are made for all of them, also
+            where some have been trained before.
 
     Attributes:
         done: set when all is over, or the job was stopped.
@@ -172,7 +175,7 @@ class Queue:
         self.sizes[group] = Size.max_of([size, Size.needed_by(member)]), so_far + count
 
     def for_worker(self, worker: int) -> "LocalQueue":
-        """The queue as this worker sees it."""
+        """Return the queue as this worker sees it."""
         return LocalQueue(self, worker)
 
     def add(self, members: Iterable[Member]) -> None:
@@ -198,7 +201,7 @@ class Queue:
         self.detached = True
 
     def in_order(self, members: Sequence[Member]) -> list[Result]:
-        """The results of these members in their order, then those of all others."""
+        """Return the results of these members in their order, then those of all others."""
         first = set(members)
         others = [member for member in self.results if member not in first]
         return [self.results[member] for member in [*members, *others]]
@@ -212,13 +215,13 @@ class Queue:
     # Programs
 
     def programs_to_compile(self) -> list[Program]:
-        """The programs of all that waits, the costliest first."""
+        """Return the programs of all that waits, the costliest first."""
         with self.changed:
             groups = [group for group, members in self.pending.items() if members]
             return [self._program(group) for group in sorted(groups, key=lambda g: -self.pending_cost[g])]
 
     def claim_program(self, worker: int) -> Program | None:
-        """See `WorkerQueue`."""
+        """Claim the next program for a worker; see `WorkerQueue`."""
         with self.changed:
             self._release(worker)
             self.claims.pop(worker, None)
@@ -238,7 +241,8 @@ class Queue:
             return None
 
     def _may_train(self, worker: int, member: Member) -> bool:
-        """Suspects train in another process than this one, and alone."""
+        """Return whether a worker may train a member: suspects train in another process than this one, and
+        alone."""
         return member not in self.failures or (worker != 0 and not self.in_flight[worker])
 
     def _release(self, worker: int) -> None:
@@ -247,8 +251,8 @@ class Queue:
         self.changed.notify_all()
 
     def _program(self, group: Group) -> Program:
-        """The smallest program of this group whose width, buffers and lanes serve all that wait; a new one if
-        there is none."""
+        """Return the smallest program of this group whose width, buffers and lanes serve all that wait; a new
+        one if there is none."""
         pending = self.pending[group]
         size, lanes = Size.max_of(map(Size.needed_by, pending)), self.engine.lanes or 1
         expected, count = self.sizes.get(group, (size, 0))
@@ -274,7 +278,8 @@ class Queue:
         return programs[-1]
 
     def _group(self, program: Program) -> Group:
-        """Whose program it is; one with fewer lanes, as memory allows, is the same to its members."""
+        """Return the group of a program; one with fewer lanes, as memory allows, is the same to its
+        members."""
         return next(
             group
             for group, programs in self.programs.items()
@@ -284,7 +289,7 @@ class Queue:
     # Members
 
     def take_members(self, worker: int, program: Program, most: int) -> list[Member]:
-        """See `WorkerQueue`: a share of what waits and fits into the program's buffers."""
+        """Take a share of what waits and fits into the program's buffers; see `WorkerQueue`."""
         with self.changed:
             if program not in self.compiled:  # a worker compiles before it takes members
                 self.compiled.add(program)
@@ -308,7 +313,7 @@ class Queue:
             return members
 
     def finish(self, worker: int, program: Program, results: Sequence[Result]) -> None:
-        """See `WorkerQueue`."""
+        """Take a worker's results; see `WorkerQueue`."""
         self.listener.finish(program.name, results)
         with self.changed:
             for each in results:
@@ -369,36 +374,36 @@ class LocalQueue:
 
     @property
     def checkpoint_after(self) -> float:
-        """See `WorkerQueue`."""
+        """Seconds of training, as the listener says."""
         return self.queue.listener.checkpoint_after
 
     def should_continue(self) -> bool:
-        """See `WorkerQueue`."""
+        """Return whether the job goes on."""
         return not self.queue.done.is_set()
 
     def claim_program(self) -> Program | None:
-        """See `WorkerQueue`."""
+        """Claim the next program."""
         return self.queue.claim_program(self.worker)
 
     def take_members(self, program: Program, most: int) -> list[Member]:
-        """See `WorkerQueue`."""
+        """Take waiting members."""
         return self.queue.take_members(self.worker, program, most)
 
     def load_checkpoints(self, members: Sequence[Member]) -> Mapping[str, Checkpoint]:
-        """See `WorkerQueue`."""
+        """Return checkpoints, by key."""
         return self.queue.listener.load_checkpoints(members)
 
     def save_checkpoints(self, checkpoints: Sequence[Checkpoint]) -> None:
-        """See `WorkerQueue`."""
+        """Hand in states."""
         if not self.queue.detached:
             self.queue.listener.save_checkpoints(checkpoints)
 
     def add_curve(self, chunk: CurveChunk) -> None:
-        """See `WorkerQueue`."""
+        """Hand in a piece of a curve."""
         if not self.queue.detached:
             self.queue.listener.add_curve(chunk)
 
     def finish(self, program: Program, results: Sequence[Result]) -> None:
-        """See `WorkerQueue`."""
+        """Hand in results."""
         if not self.queue.detached:
             self.queue.finish(self.worker, program, results)

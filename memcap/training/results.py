@@ -1,4 +1,4 @@
-"""What training hands out: the result of a member that has ended; pieces of the curves, and checkpoints, of
+"""The products of training: results of members that have ended; pieces of the curves, and checkpoints, of
 members that train."""
 
 import math
@@ -19,7 +19,7 @@ class Result:
     """The result of a member.
 
     Args:
-        member: what was trained.
+        member: the member.
         status: "solved", "unsolved" (budget used up), "diverged", or "failed": it took two workers with it.
         steps: training steps taken.
         solved: steps to solve it, the evaluations that confirmed it included; steady: steps until it was
@@ -58,7 +58,7 @@ class Result:
 
     @classmethod
     def failed(cls, member: Member, program: Program, reason: str) -> "Result":
-        """Of a member that nobody could train: no measurement."""
+        """Return the result of a member that nobody could train: no measurement."""
         trainer, nan = program.trainer, math.nan
         size = program.spec.architecture.model.units, trainer.max_length
         scores = (nan, nan, nan, nan)
@@ -67,7 +67,7 @@ class Result:
 
     @property
     def passed(self) -> bool:
-        """Whether it became what its training was for: solved, or steady, as `evaluation.until` says."""
+        """True if it became what `evaluation.until` asks for: solved, or steady."""
         return (self.steady if self.member.evaluation.until == "steady" else self.solved) is not None
 
 
@@ -76,7 +76,7 @@ class CurveChunk:
     """A piece of a member's curve.
 
     Args:
-        member: whose.
+        member: the member.
         first_step: steps taken before the chunk.
         losses: (steps of the chunk,) float32, the training loss of each.
         train_score: running training score at the chunk's end; score: held-out, None where no evaluation was
@@ -92,8 +92,8 @@ class CurveChunk:
     lag: int | None = None
 
     def points(self, most: int | None = None) -> Iterator[tuple[int, dict[str, float]]]:
-        """(step, values) of each step; the last one comes with the scores. No steps: a further evaluation of
-        the last one.
+        """Yield (step, values) for each step; the last one comes with the scores. No steps: a further
+        evaluation of the last one.
 
         Args:
             most: points that are wanted; where there are more steps, a point has the mean loss since the one
@@ -123,8 +123,8 @@ class Checkpoint:
 
     Args:
         key: of the member.
-        program: what trains it, in words (`program_id`); only the same one goes on from here.
-        host_state: what the host knows of it, as plain values: `train_loop.Lane.to_dict`.
+        program: its program in words (`program_id`); only the same one goes on from here.
+        host_state: the host's part, as plain values: `train_loop.Lane.to_dict`.
         state: the leaves of its `TrainState`.
     """
 
@@ -135,11 +135,12 @@ class Checkpoint:
 
     @property
     def loop(self) -> str:
-        """What ran it over time, as `memcap.training.program.loop_version` calls it."""
+        """The loop that ran it over time, as `memcap.training.program.loop_version` calls it."""
         return self.program.rpartition(" ")[2]
 
 
 def program_id(trainer: Trainer) -> str:
-    """What decides how a state is laid out and what comes of it, in words. Buffers and lanes don't."""
+    """Return, in words, what decides how a state is laid out and what comes of it. Buffers and lanes
+    don't."""
     together = "side by side" if trainer.side_by_side else "one after another"
     return f"{trainer.spec!r} {together} {loop_version(trainer)}"

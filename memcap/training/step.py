@@ -35,8 +35,8 @@ EVALUATION_BATCH = 256
 
 
 class TrainOperands(NamedTuple):
-    """What may differ between the members of one program. `key`: (2,) uint32, of the training stream; the
-    others are scalars.
+    """Operands of one member's training: all that may differ between the members of a program. `key`: (2,)
+    uint32, of the training stream; the others are scalars.
 
     `curriculum`: a `Curriculum`; () without one.
     """
@@ -53,8 +53,8 @@ class TrainOperands(NamedTuple):
 
 
 class EvalOperands(NamedTuple):
-    """What an evaluation of one member draws, and its units. `key`: (2,) uint32; `blocks` of sequences, 0:
-    none is wanted."""
+    """Operands of one member's evaluation. `key`: (2,) uint32; `blocks` of sequences, 0: none is wanted; the
+    others are scalars, too."""
 
     key: Any
     lag: Any
@@ -82,18 +82,18 @@ class TrainState(NamedTuple):
 
 @dataclass(frozen=True)
 class TrainSpec:
-    """What decides a compiled program but for the sizes of its buffers: members of one spec can share one.
+    """Specification of a program, but for the sizes of its buffers: members of one spec can share a program.
 
     Args:
         task: the task's knobs (its lag is an operand).
         architecture: structure of the network.
-        batch: sequences a training step.
-        clip: at which a gradient is clipped; `clip_by` says how.
+        batch: sequences per training step.
+        clip: limit at which a gradient is clipped; `clip_by` says how.
         evaluation: when a member counts as solved.
         curriculum: whether the lag at hand rises up to the member's; that of members without a curriculum is
             there from the start.
         optimizer: one of `OPTIMIZERS`.
-        decay: of weights that are no vectors, a step, times the learning rate.
+        decay: weight decay of matrices per step, before the learning rate.
         floor: share of the peak learning rate at which a cosine ends.
         uniform: whether each batch has a lag of its own, up to the lag at hand.
         clip_by: one of `CLIPPINGS`.
@@ -113,7 +113,7 @@ class TrainSpec:
 
     @classmethod
     def of(cls, member: Member) -> TrainSpec:
-        """The spec of a member."""
+        """Return the spec of a member."""
         recipe = member.recipe
         return cls(
             member.task,
@@ -130,7 +130,7 @@ class TrainSpec:
         )
 
     def at_width(self, units: int) -> TrainSpec:
-        """The same with another number of units."""
+        """Return the same with another number of units."""
         return replace(self, architecture=self.architecture.at_width(units))
 
     @property
@@ -158,7 +158,7 @@ CLIPPINGS: Mapping[str, Callable[[float], optax.GradientTransformation]] = {
 def optimizer_of(
     name: str, clip: float, clip_by: str = "norm", decays: Float[np.ndarray, " P"] | None = None
 ) -> optax.GradientTransformationExtraArgs:
-    """Clipping, then the optimizer of that name, then the decay of each weight, if any."""
+    """Return clipping, then the optimizer of that name, then the decay of each weight, if any."""
     steps = [CLIPPINGS[clip_by](clip), OPTIMIZERS[name]()]
     if decays is not None:
         steps.append(optax.add_decayed_weights(jnp.asarray(decays)))
@@ -166,14 +166,14 @@ def optimizer_of(
 
 
 def right_sequences(outputs: Float[Array, "O *T B"], batch: Batch) -> Bool[Array, " B"]:
-    """Of a task with classes, which sequences have nothing but right answers."""
+    """Return which sequences have nothing but right answers, for a task with classes."""
     right = jnp.argmax(outputs, axis=0) == batch.targets
     return right if batch.mask is None else (right | ~batch.mask).all(0)
 
 
 def learning_rate(operands: TrainOperands, step: Int[Array, ""], floor: float = 0.0) -> Float[Array, ""]:
-    """Learning rate: linear warmup, then constant or a cosine to 0, or to a share of the rate, at the
-    budget."""
+    """Return the learning rate: linear warmup, then constant or a cosine to 0, or to a share of the rate, at
+    the budget."""
     warm = jnp.minimum(1.0, (step + 1) / jnp.maximum(operands.warmup, 1))
     cosine = 0.5 * (1 + jnp.cos(jnp.pi * step / operands.budget))
     if floor:
@@ -183,7 +183,7 @@ def learning_rate(operands: TrainOperands, step: Int[Array, ""], floor: float = 
 
 @dataclass(frozen=True)
 class Trainer:
-    """Trains and evaluates one member.
+    """The pure functions that train and evaluate one member.
 
     Args:
         spec: of the members.
@@ -202,7 +202,7 @@ class Trainer:
 
     @property
     def optimizer(self) -> optax.GradientTransformationExtraArgs:
-        """Over the flat vector; the caller applies the learning rate, as it is an operand."""
+        """The optimizer over the flat vector; the caller applies the learning rate, as it is an operand."""
         spec = self.spec
         decays = spec.decay * spec.architecture.matrices() if spec.decay else None
         return optimizer_of(spec.optimizer, spec.clip, spec.clip_by, decays)
@@ -231,8 +231,8 @@ class Trainer:
         return Answers(batch.targets, batch.mask, self.spec.task.loss)
 
     def lag_and_length(self, state: TrainState, operands: TrainOperands) -> tuple[Any, Any]:
-        """Of the sequences that a member trains on next: its own, or those of its curriculum; drawn up to
-        these where lags are uniform."""
+        """Return lag and length of the sequences that a member trains on next: its own, or those of its
+        curriculum; drawn up to these where lags are uniform."""
         if not self.spec.curriculum:
             return operands.lag, operands.length
         lag = state.curriculum.lag
@@ -245,7 +245,7 @@ class Trainer:
     def train_step(
         self, state: TrainState, operands: TrainOperands, batch: Batch, on: Bool[Array, ""] | bool = True
     ) -> tuple[TrainState, Float[Array, ""]]:
-        """One training step of one member on a batch. Returns the state and the batch's mean loss.
+        """Take one training step on a batch; return the state and the batch's mean loss.
 
         Args:
             state: the member's.
@@ -300,10 +300,8 @@ class Trainer:
     def train_chunk(
         self, state: TrainState, operands: TrainOperands
     ) -> tuple[TrainState, Float[Array, " every"]]:
-        """A chunk of training for one member.
-
-        Returns the state, and the loss of each of the chunk's steps, 0 for steps not taken.
-        """
+        """Take a chunk of training steps; return the state and the loss of each step, 0 for steps not
+        taken."""
         every = self.spec.evaluation.every
         steps_left = jnp.minimum(every, operands.budget - state.step)
 
@@ -335,8 +333,8 @@ class Trainer:
         return state, losses
 
     def evaluate(self, params: Float[Array, " P"], operands: EvalOperands) -> Float[Array, ""]:
-        """Score of one member over fresh sequences; NaN where none are wanted. Side by side, one that is
-        costs all lanes."""
+        """Return a member's score over fresh sequences; NaN where none are wanted. Side by side, one member's
+        evaluation costs all lanes."""
         key = jax.random.wrap_key_data(operands.key)
 
         def block(k: jax.Array, sums: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
@@ -349,7 +347,8 @@ class Trainer:
         return score / due
 
     def evaluate_sequences(self, params: Float[Array, " P"], operands: EvalOperands) -> Float[Array, 2]:
-        """Of the same sequences as `evaluate`: score, and share of whole sequences right (of values NaN)."""
+        """Return score, and share of whole sequences right (NaN for values), over the sequences of
+        `evaluate`."""
         key, task = jax.random.wrap_key_data(operands.key), self.spec.task
 
         def block(k: jax.Array, sums: Float[Array, 3]) -> Float[Array, 3]:
@@ -364,7 +363,7 @@ class Trainer:
     def _unseen(
         self, params: Float[Array, " P"], operands: EvalOperands, key: Key[Array, ""]
     ) -> tuple[Batch, Float[Array, "O *T B"]]:
-        """A block of sequences that training never sees, and what the network says of them."""
+        """Draw a block of sequences that training never sees; return it and the network's outputs."""
         batch = self.spec.task.unseen(key, operands.lag, operands.length, self.max_eval_length, self.block)
         over = self._pass(batch, operands.length, operands.units)
         return batch, self._network(params).run(over, self.loop)[1]

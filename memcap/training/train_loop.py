@@ -1,5 +1,5 @@
-"""One worker's loop: take members from the queue, train them in the lanes of one program after another, hand
-in what came out.
+"""A worker's loop: take members from the queue, train them in the lanes of one program after another, hand in
+the results.
 
 Between chunks an ended member leaves its lane and a waiting one takes it, at no recompile. Where checkpoints
 are wanted, the states of members that train long are handed in now and then.
@@ -28,7 +28,7 @@ from memcap.training.queue import WorkerQueue
 from memcap.training.results import Checkpoint, CurveChunk, Result, program_id
 from memcap.training.step import EvalOperands, TrainState
 
-MAX_SAVING = 0.01  # of the time, at most, goes into handing in states
+MAX_SAVING = 0.01  # at most so much of the time goes into handing in states
 
 
 def run_worker(queue: WorkerQueue) -> None:
@@ -69,7 +69,7 @@ class Lane:
     """A member in flight, as the host sees it.
 
     Args:
-        stopping: says whether the member goes on.
+        stopping: decides whether the member goes on.
         steps: taken before the chunk in hand.
         loss: mean over the last chunk.
         seconds: its share of the time so far.
@@ -87,11 +87,11 @@ class Lane:
 
     @property
     def member(self) -> Member:
-        """Who is in the lane."""
+        """The member in the lane."""
         return self.stopping.member
 
     def to_dict(self) -> dict[str, Any]:
-        """All but the member, and when it came here: plain values.
+        """Return all but the member, and when it came here, as plain values.
 
         A member's data are drawn from its seed and its step, and its evaluations are counted, so these and
         its `TrainState` are all that it takes to train on as if nobody had stopped it.
@@ -101,13 +101,13 @@ class Lane:
 
     @classmethod
     def from_dict(cls, member: Member, values: Mapping[str, Any]) -> "Lane":
-        """The lane of a member that goes on; see `to_dict`."""
+        """Return the lane of a member that goes on; see `to_dict`."""
         stopping = EarlyStopping(member, **values["stopping"])
         return cls(stopping, values["steps"], values["loss"], values["seconds"])
 
     def add_losses(self, step: int, finite: bool, losses: np.ndarray) -> None:
-        """Take note of a chunk that ended at `step`. The step that diverged has a loss, but does not count as
-        taken."""
+        """Note the losses of a chunk that ended at `step`. The step that diverged has a loss, but does not
+        count as taken."""
         count = step - self.steps + (not finite)
         if count:
             self.loss = float(np.mean(losses[:count]))
@@ -141,11 +141,11 @@ class Lanes:
 
     @property
     def empty(self) -> list[int]:
-        """Numbers of the lanes without one."""
+        """Numbers of the lanes without a member."""
         return [k for k, lane in enumerate(self.lanes) if lane is None]
 
     def older_than(self, seconds: float) -> list[int]:
-        """Numbers of the lanes whose member has been there for longer."""
+        """Return the numbers of the lanes whose member has been there for longer."""
         now = time.monotonic()
         return [k for k, lane in self.active.items() if now - lane.since > seconds]
 
@@ -222,7 +222,7 @@ class Lanes:
         return chunks
 
     def _lags(self, lanes: Mapping[int, Lane]) -> dict[int, int]:
-        """Where the curricula are, by lane; of members that have one."""
+        """Return the lags that curricula are at, by lane, for members that have one."""
         if not self.trainer.spec.curriculum:
             return {}
         lags = np.asarray(self.states.curriculum.lag).tolist()
@@ -243,8 +243,8 @@ class Lanes:
                 ended[k].at_lengths.append((score, whole))
 
     def _evaluate(self, by_lane: Mapping[int, EvalOperands]) -> dict[int, list[float]]:
-        """What an evaluation says of some lanes, by number: score, and with `evaluation.lengths` the share of
-        whole sequences right."""
+        """Evaluate some lanes, by number: score, and with `evaluation.lengths` the share of whole sequences
+        right."""
         if not by_lane:
             return {}
         self.eval_operands.blocks[:] = 0  # none of the others
@@ -254,7 +254,7 @@ class Lanes:
         return {k: scores[k].reshape(-1).tolist() for k in by_lane}
 
     def results(self) -> dict[int, Result]:
-        """Of the members that have ended, by lane."""
+        """Return the results of the members that have ended, by lane."""
         ended = {k: lane for k, lane in self.active.items() if not lane.stopping.running}
         return {k: self._result(lane, self.states.params[k]) for k, lane in ended.items()}
 
@@ -286,7 +286,7 @@ class Lanes:
             self.lanes[k], self.states.active[k] = None, False
 
     def checkpoints(self, numbers: Collection[int]) -> list[Checkpoint]:
-        """Of the members in some lanes."""
+        """Return checkpoints of the members in some lanes."""
         program, leaves = program_id(self.trainer), [np.array(leaf) for leaf in jax.tree.leaves(self.states)]
         return [
             Checkpoint(lane.member.key, program, lane.to_dict(), [leaf[k] for leaf in leaves])

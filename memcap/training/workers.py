@@ -1,9 +1,9 @@
-"""Worker processes, both ends of them, in the order of a worker's life: it is started, says that it lives,
-trains what the queue in its parent has, and is replaced when it dies or hangs.
+"""Worker processes, both ends of them, in the order of a worker's life: it is started, sends heartbeats,
+trains the members of its parent's queue, and is replaced when it dies or hangs.
 
 No `multiprocessing`: that would run a user's script again in every worker unless the script guards against
 it. And no fork: a process in which JAX has threads cannot be forked. This file imports JAX in no other place
-than `worker_main`, so that a worker says that it lives while it still imports.
+than `worker_main`, so that a worker sends heartbeats while it still imports.
 """
 
 import gc
@@ -43,7 +43,8 @@ SHUTDOWN_WAIT = 0.3
 
 
 class PeerDiedError(Exception):
-    """The process at the other end of a pipe ended without a word, as one that was killed does."""
+    """Raised where the process at the other end of a pipe ended without a word, as one that was killed
+    does."""
 
 
 class Pipe:
@@ -113,15 +114,14 @@ def spawn(code: str, *arguments: str) -> tuple[subprocess.Popen[str], Connection
 
 
 def parent_pipe() -> Pipe:
-    """In the process that was started: its end of the connection, which no child of its own inherits."""
+    """Return the end of the connection of a process that was started; no child of its own inherits it."""
     descriptor = int(sys.argv[1])
     os.set_inheritable(descriptor, False)
     return Pipe(Connection(descriptor))
 
 
 def worker_main() -> None:
-    """What a worker's process runs: heartbeats first and JAX after them, then members until there is nothing
-    left.
+    """Run a worker's process: heartbeats first and JAX after them, then members until there is nothing left.
 
     Its arguments are the connection, and the seconds between heartbeats.
     """
@@ -146,8 +146,7 @@ def worker_main() -> None:
 
 
 def _send_heartbeats(pipe: Pipe, seconds: float, parent: int) -> None:
-    """Say now and then that this process lives: programs run without Python's lock. End it soon after its
-    parent."""
+    """Send heartbeats: programs run without Python's lock. End this process soon after its parent."""
     while os.getppid() == parent:
         try:
             pipe.send(("heartbeat", ()))
@@ -170,7 +169,7 @@ class RemoteQueue:
         self._pipe, self.checkpoint_after = pipe, checkpoint_after
 
     def should_continue(self) -> bool:
-        """Always: it is the parent that ends this process."""
+        """Return true: it is the parent that ends this process."""
         return True
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
@@ -255,7 +254,7 @@ class WorkerProcess:
         self.process.kill()
 
     def exit_reason(self) -> str:
-        """Of one that is dead: how it ended, and what it printed last."""
+        """Return how a dead process ended, and what it printed last."""
         self.reader.join(5)  # at most, as somebody may have inherited its stderr
         if self.timed_out:
             reason = f"said nothing for {HEARTBEAT_TIMEOUT:g} s and was killed"
@@ -280,7 +279,7 @@ class WorkerPool:
     Entered, they work; on leaving, those that still do are ended, and what one of them raised is raised.
 
     Args:
-        queue: what they train; it says how many they are.
+        queue: the members; it says how many workers there are.
         run_worker: trains what a `WorkerQueue` has, `memcap.training.train_loop.run_worker`.
     """
 
@@ -349,7 +348,7 @@ class WorkerPool:
                 worker.close()
 
     def _requeue(self, number: int, worker: WorkerProcess) -> bool:
-        """Queue a dead worker's members again, and say so. Returns whether it had any."""
+        """Queue a dead worker's members again, print so, and return whether it had any."""
         reason = worker.exit_reason()
         suspects, failed = self.queue.worker_died(number, reason)
         if suspects:
@@ -375,8 +374,8 @@ class WorkerPool:
 
 
 def in_thread(function: Callable[..., Any], *arguments: Any) -> Future[Any]:
-    """Call in a daemon thread: nobody waits for it when the job is over, not even the interpreter at its
-    end."""
+    """Call a function in a daemon thread: nobody waits for it when the job is over, not even the interpreter
+    at its end."""
     job: Future[Any] = Future()
 
     def call() -> None:

@@ -68,7 +68,7 @@ class Local:
 
 
 class Target:
-    """What the tests let a worker process build."""
+    """A target that the tests let a worker process build."""
 
     def __init__(self, number: int):
         self.number = number

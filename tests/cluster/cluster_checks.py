@@ -56,7 +56,7 @@ def memcap(folder, *arguments, status=0):
 
 
 def same(rows, others):
-    """Whether two tables hold the same members with the same results, to float rounding."""
+    """Tell whether two tables hold the same members with the same results, to float rounding."""
     rows, others = (one_per_key([table]).drop(OF_A_RUN).sort("key") for table in (rows, others))
     assert [
         name

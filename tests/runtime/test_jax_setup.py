@@ -6,8 +6,6 @@ import mmap
 import os
 import subprocess
 import sys
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import jax
@@ -34,8 +32,6 @@ flags = os.environ.get("XLA_FLAGS", "")
 print(json.dumps({"product": product, "flags": flags, **jax.config.values}, default=str))
 """
 KNOWN = "--xla_cpu_prefer_vector_width=512"
-UNKNOWN = "--xla_no_such_flag=true"
-MISSPELT = "--xla_cpu_prefer_vector_width=wide"  # XLA ends, but not for want of the flag
 SECONDS, BYTES = "jax_persistent_cache_min_compile_time_secs", "jax_persistent_cache_min_entry_size_bytes"
 OWN = Member(task_class("latch")(), 1, model=Model(units=1), recipe=Recipe("hold", budget=2, batch=3))
 
@@ -95,64 +91,6 @@ def test_a_chance_that_is_measured_is_compiled_with_the_flags(tmp_path):
     assert KNOWN in python(script, tmp_path)
 
 
-def test_each_flag_is_tried_by_itself(tmp_path):
-    assert prepared(tmp_path, UNKNOWN, KNOWN)["flags"] == KNOWN
-    assert verdicts(tmp_path) == {verdict_of(KNOWN): "yes", verdict_of(UNKNOWN): "no"}
-
-
-def test_two_verdicts_that_are_written_at_once_are_both_kept(tmp_path, monkeypatch):
-    """Flags are tried side by side: the file that each verdict is written to first is its own."""
-    both, replace = threading.Barrier(2), Path.replace
-
-    def late(path, target):
-        both.wait(10)
-        return replace(path, target)
-
-    def tried(command, env, **options):
-        known = env["XLA_FLAGS"] == KNOWN
-        return subprocess.CompletedProcess(command, 0 if known else 1, b"", b"" if known else b"Unknown flag")
-
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(flags.subprocess, "run", tried)
-    monkeypatch.setattr(Path, "replace", late)
-    with ThreadPoolExecutor() as pool:
-        assert list(pool.map(flags.is_known, [KNOWN, UNKNOWN])) == [True, False]
-    assert verdicts(tmp_path) == {verdict_of(KNOWN): "yes", verdict_of(UNKNOWN): "no"}
-    assert len(list((tmp_path / "memcap").iterdir())) == 2
-
-
-@pytest.mark.parametrize(("flag", "works"), [(KNOWN, True), (UNKNOWN, False)])
-def test_a_flag_is_tried_by_jax_itself_where_jaxlib_is_not_as_it_was(tmp_path, monkeypatch, flag, works):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(flags, "_PROBES", ("from jaxlib import gone", flags._PROBES[1]))
-    assert flags.is_known(flag) is works
-    assert verdicts(tmp_path) == {verdict_of(flag): "yes" if works else "no"}
-
-
-@pytest.mark.parametrize(("flag", "works"), [(KNOWN, True), (UNKNOWN, False)])
-def test_jaxlib_alone_knows_the_flags(flag, works):
-    """So that no process needs to import JAX for it."""
-    environment = {**os.environ, "XLA_FLAGS": flag, "JAX_PLATFORMS": "cpu"}
-    tried = subprocess.run(
-        [sys.executable, "-P", "-c", flags._PROBES[0]], env=environment, capture_output=True, check=False
-    )
-    assert (tried.returncode == 0) is works
-    assert (b"Unknown flag" in tried.stderr) is not works
-
-
-def test_a_failure_that_is_not_the_flags_is_not_kept(tmp_path):
-    assert prepared(tmp_path, MISSPELT)["flags"] == ""
-    assert verdicts(tmp_path) == {}
-
-
-@pytest.mark.parametrize(("verdict", "flags"), [("no", ""), ("yes", KNOWN), ("", KNOWN), ("ye", KNOWN)])
-def test_a_verdict_is_believed_if_it_is_whole(tmp_path, verdict, flags):
-    (tmp_path / "memcap").mkdir()
-    (tmp_path / "memcap" / verdict_of(KNOWN)).write_text(verdict)
-    assert prepared(tmp_path, KNOWN)["flags"] == flags
-    assert verdicts(tmp_path) == {verdict_of(KNOWN): "no" if verdict == "no" else "yes"}
-
-
 def test_a_users_flags_and_cache_are_kept(tmp_path):
     own = "--xla_cpu_enable_fast_math=false"
     mine = str(tmp_path / "mine")
@@ -160,8 +98,6 @@ def test_a_users_flags_and_cache_are_kept(tmp_path):
     assert found["flags"] == f"{own} {KNOWN}"
     assert found["jax_compilation_cache_dir"] == mine
     assert (found[SECONDS], found[BYTES]) == (1.0, 0)  # JAX's own
-    other = "--xla_cpu_prefer_vector_width=256"
-    assert prepared(tmp_path, KNOWN, XLA_FLAGS=other)["flags"] == other
 
 
 @pytest.mark.parametrize("seconds", ["1.0", "2.5"])

@@ -320,7 +320,7 @@ def test_within_another_nothing_is_changed():
 
 FORKS = """
 import os, signal
-from memcap import signals
+from memcap.runtime import signals
 reader, writer = os.pipe()
 with signals.watching():
     child = os.fork()
@@ -354,7 +354,7 @@ def test_nohup_is_obeyed(exits):
 
 
 ANNOUNCES = """
-from memcap import signals
+from memcap.runtime import signals
 
 class Announces(signals.Watch):
     def __init__(self, line):

@@ -92,17 +92,6 @@ def test_one_command_is_followed_and_what_others_have_trained_is_earlier(tmp_pat
     assert seeds_of(follower.poll().rows) == [3, 4]
 
 
-def test_followers_of_two_commands_at_one_folder_never_have_the_same_rows(tmp_path):
-    followers = [Follower(tmp_path, OURS), Follower(tmp_path, THEIRS)]
-    seen = [[], []]
-    for job in range(4):
-        for place, session in enumerate((OURS, THEIRS)):
-            put_rows(tmp_path, f"{session}{job:08x}", [2 * job + place])
-        for rows, follower in zip(seen, followers, strict=True):
-            rows += seeds_of(follower.poll().rows)
-    assert seen == [[0, 2, 4, 6], [1, 3, 5, 7]]
-
-
 def test_a_folder_is_over_once_no_job_trains(tmp_path):
     follower, token = Follower(tmp_path, OURS), f"{OURS}00000000"
     put_job(tmp_path, f"{THEIRS}00000000")

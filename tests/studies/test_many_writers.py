@@ -25,7 +25,8 @@ from pathlib import Path
 
 import numpy as np
 import study_rows
-from memcap.studies import files, shards, store
+from memcap import store
+from memcap.store import files, shards
 
 folder, number = Path(sys.argv[1]), int(sys.argv[2])
 files.STALE_AFTER = 0  # as if all that lies there were old

@@ -9,7 +9,7 @@ from hlo import TimeLoop, time_loops
 import memcap
 from memcap.config import Member
 from memcap.planning.devices import DEVICES, compile_for
-from memcap.training.program import Compiled, Program
+from memcap.training.program import Executables, Program
 from memcap.training.step import Trainer, TrainSpec
 
 STEPS, EVALUATION_STEPS, LANES = 89, 97, 8
@@ -36,13 +36,13 @@ def program(
     together: bool = True,
     steps: tuple[int, int] = (STEPS, EVALUATION_STEPS),
 ) -> Program:
-    """As an accelerator would get it."""
+    """Lower it as an accelerator would get it."""
     way = ("associative", True) if together else ("while", False)
     return cls(Trainer(TrainSpec.of(member), *steps, *way), LANES)
 
 
 @cache
-def compiled(name: str, program: Program) -> Compiled:
+def compiled(name: str, program: Program) -> Executables:
     """For a target."""
     code = compile_for(program, DEVICES[name])
     assert code.program.lanes == LANES

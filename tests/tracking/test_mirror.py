@@ -116,16 +116,6 @@ def test_a_member_of_which_only_the_row_is_known_has_the_name_that_its_config_gi
     assert service.runs[0][0].name == name_of(ours.config)
 
 
-def test_a_long_curve_is_thinned_and_keeps_its_ends(sender):
-    service, ours = ListService(), member()
-    curve = {step: {"train/loss": step / 2} for step in range(1234)}
-    make_study(sender(lambda: service)).update(news(ended=[ours], curve=curve))
-    points = service.runs[0][1]
-    assert len(points) == curves.MOST_POINTS
-    assert (min(points), max(points)) == (0, 1233)
-    assert all(point == {"train/loss": step / 2} for step, point in points.items())
-
-
 def test_numbers_that_are_none_come_through(sender):
     service, ours = ListService(), member()
     curve = {1: {"train/loss": math.inf}, 2: {"train/loss": math.nan, "eval/accuracy": -math.inf}}

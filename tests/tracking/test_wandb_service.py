@@ -202,26 +202,6 @@ def test_offline_touches_no_network_and_a_silent_server_cannot_hold_up_the_exit(
     assert list(read_runs(tmp_path / "job")) == ["m"]
 
 
-def test_a_killed_process_leaves_the_members_that_had_ended(tmp_path):
-    script = """
-t = sender()
-points = {step: {"train/loss": float(step)} for step in range(50)}
-t.send(member("ended", points, {"solved": True}, {"lag": 3}))
-print("ready", flush=True)
-time.sleep(100)
-"""
-    command = [sys.executable, "-c", PRELUDE + script]
-    with subprocess.Popen(
-        command, cwd=tmp_path, env=environment(tmp_path), stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout.readline() == "ready\n"
-        process.send_signal(signal.SIGKILL)
-    runs = read_runs(tmp_path / "job")
-    assert list(runs) == ["ended"]
-    assert runs["ended"].curve("train/loss") == [(step, float(step)) for step in range(50)]
-    assert runs["ended"].summary["solved"] is True
-
-
 LATCH = """
 config = {"task": {"name": "latch", "lag": 5}, "model": {"units": 2, "cell": "lstm"}}
 config |= {"recipe": {"name": "hold"}, "seed": 3}
@@ -230,25 +210,29 @@ row = {"solved": True, "steady": False, "evaluation_until": "solved", "status": 
 """
 
 
-def test_a_live_run_lies_on_disk_while_its_member_trains(tmp_path):
+def test_a_killed_process_leaves_whole_members_and_the_live_one_as_far_as_it_was(tmp_path):
     script = """
 t = sender()
+points = {step: {"train/loss": float(step)} for step in range(50)}
+t.send(member("ended", points, {"solved": True}, {"lag": 3}))
 for step in range(30):
     t.send(lambda service: service.run(latch, {step: {"train/loss": float(step)}}, None))
 time.sleep(6)  # W&B writes what it has every 5 s
-print(latch.id, flush=True)
+print("ready", flush=True)
 time.sleep(100)
 """
     command = [sys.executable, "-c", PRELUDE + LATCH + script]
     with subprocess.Popen(
         command, cwd=tmp_path, env=environment(tmp_path), stdout=subprocess.PIPE, text=True
     ) as process:
-        key = process.stdout.readline().strip()
+        assert process.stdout.readline() == "ready\n"
         process.send_signal(signal.SIGKILL)
-    run = {run.id: run for run in read_runs(tmp_path / "job").values()}[key]
-    assert run.name == "latch-L5-u2-s3"
-    assert not run.finished
-    assert run.curve("train/loss") == [(step, float(step)) for step in range(30)]
+    runs = read_runs(tmp_path / "job")
+    assert runs.keys() == {"ended", "latch-L5-u2-s3"}
+    assert [run.finished for run in runs.values()] == [name == "ended" for name in runs]
+    for name, steps in (("ended", 50), ("latch-L5-u2-s3", 30)):
+        assert runs[name].curve("train/loss") == [(step, float(step)) for step in range(steps)]
+    assert runs["ended"].summary["solved"] is True
 
 
 def test_what_the_environment_says_of_wandb_is_heeded_and_a_rerun_has_the_same_ids(tmp_path):

@@ -62,13 +62,13 @@ class Remembers(Listener):
             else:
                 points.append((step, values))
 
-    def finish(self, population, ended) -> None:
+    def finish(self, program, ended) -> None:
         self.results += ended
-        self.populations += [population] * len(ended)
+        self.populations += [program] * len(ended)
 
 
 def programs(members, engine: Engine) -> dict[Program, list[Member]]:
-    """What one worker would claim and take, in its order."""
+    """Return what one worker would claim and take, in its order."""
     queue, found = Queue(members, engine), {}
     while any(queue.pending.values()):
         program = queue.claim_program(0)

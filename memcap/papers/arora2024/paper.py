@@ -213,6 +213,7 @@ PAPER = Paper(
     " language models balance the recall-throughput tradeoff (Based), ICML 2024 (2402.18668); github"
     " HazyResearch/zoology",
     cost="10 core minutes; 40 minutes on two cores of a busy machine (132 members)",
+    read="code",
     claims=(
         Claim(
             "recall rises with the bytes of the state (here: of each cell with a matrix, with each step in"

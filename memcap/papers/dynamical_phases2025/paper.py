@@ -168,6 +168,7 @@ PAPER = Paper(
     source="Kurtkaya, Dinc et al., Dynamical phases of short-term memory mechanisms in RNNs, ICML 2025"
     " (2502.17433)",
     cost="4 minutes on one core of a busy machine, compiling aside (248 members)",
+    read="code",
     claims=(
         Claim(
             "the largest learning rate that trains falls with the delay (here: the interval of its power is"

@@ -159,6 +159,7 @@ PAPER = Paper(
     source="Jaeger, Short term memory in echo state networks, GMD report 152, 2001; estimates: Ballarin et"
     " al., 2023",
     cost="27 seconds on one core that some ten jobs shared, compiling aside (64 members); 5 seconds to draw",
+    read="notes",
     claims=(
         Claim(
             "the capacities of a linear net with independent states add up to N (here: within"

@@ -196,6 +196,7 @@ PAPER = Paper(
     source="Jelassi, Brandfonbrener, Kakade & Malach, Repeat after me: transformers are better than state"
     " space models at copying, ICML 2024 (2402.01032); github sjelassi/transformers_ssm_copy",
     cost="9 core minutes; 40 minutes on two cores of a busy machine (287 members)",
+    read="notes",
     claims=(
         Claim(
             "a net whose state has fewer than K log2 D - 1 bits has more than half of the strings wrong",

@@ -161,6 +161,7 @@ PAPER = Paper(
     source="Kent & Murray, A technical note on the architectural effects on maximum dependency lengths of"
     " recurrent neural networks, 2024 (2408.11946)",
     cost="5 core minutes; 40 minutes on two cores of a busy machine",
+    read="notes",
     claims=(
         Claim(
             "no net of one layer learns a lag beyond 50",

@@ -1,0 +1,97 @@
+"""XLA's flags: each is tried in a process of its own, once per jaxlib, and a user's own values stay."""
+
+import os
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from memcap.runtime import flags
+
+KNOWN = "--xla_cpu_prefer_vector_width=512"
+UNKNOWN = "--xla_no_such_flag=true"
+MISSPELT = "--xla_cpu_prefer_vector_width=wide"  # XLA ends, but not for want of the flag
+
+
+@pytest.fixture(autouse=True)
+def empty_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("XLA_FLAGS", "")
+
+
+def verdict_of(flag: str) -> str:
+    """Name of the file that keeps the verdict on a flag."""
+    return f"flag-jaxlib-{flags.importlib.metadata.version('jaxlib')}-{flags.digest(flag)}"
+
+
+def verdicts(folder: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in (folder / "memcap").glob("flag*")}
+
+
+@pytest.mark.parametrize(
+    ("tried", "theirs", "after"),
+    [
+        ((UNKNOWN, KNOWN), "", KNOWN),
+        ((KNOWN,), "--xla_cpu_enable_fast_math=false", f"--xla_cpu_enable_fast_math=false {KNOWN}"),
+        ((KNOWN,), "--xla_cpu_prefer_vector_width=256", "--xla_cpu_prefer_vector_width=256"),
+    ],
+)
+def test_each_flag_that_is_known_comes_to_a_users_own(monkeypatch, tried, theirs, after):
+    monkeypatch.setenv("XLA_FLAGS", theirs)
+    monkeypatch.setattr(flags, "CPU_FLAGS", tried)
+    flags.add()
+    assert os.environ["XLA_FLAGS"] == after
+
+
+def test_a_failure_that_is_not_the_flags_is_not_kept(tmp_path):
+    assert not flags.is_known(MISSPELT)
+    assert verdicts(tmp_path) == {}
+
+
+@pytest.mark.parametrize(("verdict", "known"), [("no", False), ("yes", True), ("", True), ("ye", True)])
+def test_a_verdict_is_believed_if_it_is_whole(tmp_path, verdict, known):
+    (tmp_path / "memcap").mkdir()
+    (tmp_path / "memcap" / verdict_of(KNOWN)).write_text(verdict)
+    assert flags.is_known(KNOWN) is known
+    assert verdicts(tmp_path) == {verdict_of(KNOWN): "yes" if known else "no"}
+
+
+def test_two_verdicts_that_are_written_at_once_are_both_kept(tmp_path, monkeypatch):
+    """Flags are tried side by side: the file that each verdict is written to first is its own."""
+    both, replace = threading.Barrier(2), Path.replace
+
+    def late(path, target):
+        both.wait(10)
+        return replace(path, target)
+
+    def tried(command, env, **options):
+        known = env["XLA_FLAGS"] == KNOWN
+        return subprocess.CompletedProcess(command, 0 if known else 1, b"", b"" if known else b"Unknown flag")
+
+    monkeypatch.setattr(flags.subprocess, "run", tried)
+    monkeypatch.setattr(Path, "replace", late)
+    with ThreadPoolExecutor() as pool:
+        assert list(pool.map(flags.is_known, [KNOWN, UNKNOWN])) == [True, False]
+    assert verdicts(tmp_path) == {verdict_of(KNOWN): "yes", verdict_of(UNKNOWN): "no"}
+    assert len(list((tmp_path / "memcap").iterdir())) == 2
+
+
+@pytest.mark.parametrize(("flag", "works"), [(KNOWN, True), (UNKNOWN, False)])
+def test_a_flag_is_tried_by_jax_itself_where_jaxlib_is_not_as_it_was(tmp_path, monkeypatch, flag, works):
+    monkeypatch.setattr(flags, "_PROBES", ("from jaxlib import gone", flags._PROBES[1]))
+    assert flags.is_known(flag) is works
+    assert verdicts(tmp_path) == {verdict_of(flag): "yes" if works else "no"}
+
+
+@pytest.mark.parametrize(("flag", "works"), [(KNOWN, True), (UNKNOWN, False)])
+def test_jaxlib_alone_knows_the_flags(flag, works):
+    """So that no process needs to import JAX for it."""
+    environment = {**os.environ, "XLA_FLAGS": flag, "JAX_PLATFORMS": "cpu"}
+    tried = subprocess.run(
+        [sys.executable, "-P", "-c", flags._PROBES[0]], env=environment, capture_output=True, check=False
+    )
+    assert (tried.returncode == 0) is works
+    assert (b"Unknown flag" in tried.stderr) is not works
