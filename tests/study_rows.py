@@ -11,8 +11,8 @@ import polars as pl
 
 from memcap.config import Member
 from memcap.knobs import key_of
+from memcap.models.architecture import Architecture
 from memcap.models.model import Model
-from memcap.models.network import Architecture
 from memcap.store import shards
 from memcap.store.columns import DERIVED, EVALUATION, MODEL, START
 from memcap.store.columns import RECIPE as RECIPE_COLUMNS
