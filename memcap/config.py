@@ -41,7 +41,7 @@ from memcap.terminal.printing import bound
 from memcap.terminal.words import warn_once
 
 if TYPE_CHECKING:
-    from memcap.models.network import Architecture
+    from memcap.models.architecture import Architecture
 
 
 class Stream(IntEnum):
@@ -248,7 +248,7 @@ class Member:
     @property
     def architecture(self) -> "Architecture":
         """The network's structure."""
-        from memcap.models.network import Architecture
+        from memcap.models.architecture import Architecture
 
         return Architecture(self.model, self.task.features, self.task.outputs)
 

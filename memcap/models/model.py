@@ -56,7 +56,7 @@ class Model:
 
     @property
     def words(self) -> list[str]:
-        """What is not the default, but for the width."""
+        """The knobs that have not their defaults, but for the width."""
         others = set_words(self, without=("cell", "units"))
         return others if self.cell == type(self).cell else [self.cell, *others]
 
