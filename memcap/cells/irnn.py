@@ -43,7 +43,7 @@ class IRNN(Cell):
     def draw(
         cls, rng: np.random.Generator, init: Init, features: int, units: int
     ) -> dict[tuple[str, ...], np.ndarray]:
-        """As by `gates`, with the identity for the orthogonal block."""
+        """Draw as `gates` does, with the identity for the orthogonal block."""
         return super().draw(rng, init, features, units) | {("recurrent",): init.gain * np.eye(units)}
 
     def __call__(self, carry: Any, inputs: Float[Array, "B F"]) -> tuple[Any, Float[Array, "B U"]]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Leaky(Cell):
-    """One number a unit; starts as Glorot and Bengio have it, without biases."""
+    """One number per unit; starts as Glorot and Bengio have it, without biases."""
 
     name: ClassVar[str] = "leaky"
     gates = Gates(("candidate",), ("kernel",), ("recurrent",), ("bias",))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Linear(Cell):
-    """One number a unit, no nonlinearity; starts orthogonal, by its own start as by name."""
+    """One number per unit, no nonlinearity; starts orthogonal, by its own start as by name."""
 
     name: ClassVar[str] = "linear"
     gates = Gates(("candidate",), ("kernel",), ("recurrent",), ("bias",))

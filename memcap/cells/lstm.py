@@ -29,8 +29,8 @@ CarryCH = tuple[jax.Array, jax.Array]
 
 
 def sigmoid(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """The logistic function as one tanh: faster on CPUs, and within 2e-7 of it, which is 1e-4 of a gate that
-    is shut to 1e-3."""
+    """Compute the logistic function as one tanh: faster on CPUs, and within 2e-7 of it, which is 1e-4 of a
+    gate that is shut to 1e-3."""
     return 0.5 * jnp.tanh(0.5 * x) + 0.5
 
 
@@ -101,8 +101,8 @@ class LSTM(Cell):
 
 
 def has_lstm_step(cell: type[nnx.RNNCellBase]) -> bool:
-    """Whether a cell's step is the one of this file: it is `LSTM`, or derived from it with other parameters
-    alone."""
+    """Tell whether a cell's step is the one of this file: it is `LSTM`, or derived from it with other
+    parameters alone."""
     return issubclass(cell, LSTM) and cell.__call__ is LSTM.__call__
 
 
@@ -128,7 +128,7 @@ def stacked_weights(
 def through_gates(
     z: Float[Array, "G B"], c: Float[Array, "U B"]
 ) -> tuple[list[Float[Array, "U B"]], Float[Array, "U B"], Float[Array, "U B"]]:
-    """The gates i, f, g, o after their nonlinearities, and the next c and h, of z, G = 4 U, and c."""
+    """Return the gates i, f, g, o after their nonlinearities, and the next c and h; G = 4 U."""
     i, f, g, o = jnp.split(z, 4, 0)
     i, f, g, o = sigmoid(i), sigmoid(f), jnp.tanh(g), sigmoid(o)
     c_next = f * c + i * g
@@ -143,7 +143,7 @@ def back_through_gates(
     dh: Float[Array, "U B"],
     d_readout: Float[Array, "O B"] | None,
 ) -> tuple[Float[Array, "G_and_O B"], Float[Array, "U B"], Float[Array, "U B"]]:
-    """The gradient of `through_gates`.
+    """Return the gradient of `through_gates`.
 
     Args:
         gates: i, f, g, o as it gave them; c: as it entered.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 class MinLSTM(GatedDiagonalCell):
     """h' = f / (f + i) h + i / (f + i) (W x + b), with f and i sigmoids of the input. No output gate, and one
-    number a unit.
+    number per unit.
 
     f / (f + i) is computed as (1 + exp(-v)) / (2 + exp(-u) + exp(-v)) for f = sigmoid(u) and i = sigmoid(v),
     and all four terms over the largest of them: where both gates are shut the quotient itself would be 0 / 0.

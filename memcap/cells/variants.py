@@ -53,7 +53,7 @@ class Bfloat16(Variant):
     own."""
 
     def initialize_carry(self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None) -> Any:
-        """As of the cell, stored."""
+        """Return the cell's own, stored."""
         return jax.tree.map(_stored, super().initialize_carry(input_shape, rngs, carry_init))
 
     def __call__(self, carry: Any, inputs: Float[Array, "B F"]) -> tuple[Any, Float[Array, "B H"]]:
@@ -126,8 +126,8 @@ def _seeds(leaves: list[jax.Array]) -> jax.Array:
 
 
 def _mixed(x: jax.Array) -> jax.Array:
-    """The finalizer of MurmurHash3 (Appleby, public domain): any change of a bit changes about half of all
-    bits."""
+    """Apply the finalizer of MurmurHash3 (Appleby, public domain): any change of a bit changes about half of
+    all bits."""
     x = (x + 1) * jnp.uint32(0x9E3779B1)  # else 0 stays 0
     x = (x ^ (x >> 16)) * jnp.uint32(0x85EBCA6B)
     x = (x ^ (x >> 13)) * jnp.uint32(0xC2B2AE35)
@@ -145,7 +145,7 @@ class WholeCarry(Variant):
 
 
 def _numbers(carry: Any) -> list[jax.Array]:
-    """The floats of a carry, (B, N) each."""
+    """Return the floats of a carry, (B, N) each."""
     parts: list[jax.Array] = []
     for leaf in jax.tree.leaves(carry):
         flat = leaf.reshape(len(leaf), -1)
@@ -166,7 +166,7 @@ class Signed(Variant):
 
 
 class SignedDiagonal(Signed, GatedDiagonalCell):
-    """Of cells with h' = a h + b."""
+    """The signed cells with h' = a h + b."""
 
     def coefficients(
         self, inputs: Float[Array, "*T F"]
@@ -177,7 +177,7 @@ class SignedDiagonal(Signed, GatedDiagonalCell):
 
 
 class SignedSum(Signed, MatrixCell):
-    """Of cells with S' = diag(a) S + k v^T."""
+    """The signed cells with S' = diag(a) S + k v^T."""
 
     def write(
         self,
@@ -191,15 +191,16 @@ class SignedSum(Signed, MatrixCell):
 
 
 class SignedDelta(Signed):
-    """Of cells that write by the delta rule: along a key of strength b they leave 1 - b, here 1 - 2 b."""
+    """The signed cells that write by the delta rule: along a key of strength b they leave 1 - b, here 1 - 2
+    b."""
 
-    most: ClassVar[float] = 2.0
+    allow_neg_eigval: ClassVar[bool] = True
 
 
 def _signed(cls: type[Cell], name: str) -> type[Signed]:
     if issubclass(cls, GatedDiagonalCell):
         return SignedDiagonal
-    if issubclass(cls, DeltaNet) and cls.most == 1:
+    if issubclass(cls, DeltaNet) and not cls.allow_neg_eigval:
         return SignedDelta
     if issubclass(cls, AdditiveCell) and cls.gate_biases is not MatrixCell.gate_biases:
         return SignedSum
@@ -210,7 +211,7 @@ def _signed(cls: type[Cell], name: str) -> type[Signed]:
 
 
 def variant(cls: type[Cell], suffix: str, name: str) -> type[Cell]:
-    """The variant of a cell that a suffix names.
+    """Return the variant of a cell that a suffix names.
 
     Raises:
         UserError: there is none, or none of this cell, or the cell has that suffix already.
@@ -240,8 +241,8 @@ def variant(cls: type[Cell], suffix: str, name: str) -> type[Cell]:
 
 
 def _size(suffix: str) -> float | None:
-    """The standard deviation that "noise0.1" names; None if it names none. One way to write it, so one name
-    and key a cell."""
+    """Return the standard deviation that "noise0.1" names; None if it names none. One way to write it, so one
+    name and key a cell."""
     try:
         size = float(suffix.removeprefix("noise"))
     except ValueError:
@@ -250,6 +251,6 @@ def _size(suffix: str) -> float | None:
 
 
 def _one_unit(cls: type[Cell]) -> Any:
-    """The carry of a cell of one unit, for one sequence."""
+    """Return the carry of a cell of one unit, for one sequence."""
     make = cast(Callable[..., Cell], cls)
     return make(1, 1, rngs=nnx.Rngs(0)).initialize_carry((1, 1), nnx.Rngs(0))

@@ -10,8 +10,9 @@ import jax.numpy as jnp
 from flax import nnx
 
 from memcap.commands.arguments import layers, positive, steps
+from memcap.models.architecture import Architecture
 from memcap.models.model import Model
-from memcap.models.network import Architecture, Network, cell_names
+from memcap.models.network import Network, cell_names
 from memcap.terminal.printing import add_json, print_json
 
 

@@ -34,7 +34,7 @@ KEEP = (SHUT, OPEN, 0.0, OPEN)  # pre-activations of i, f, g, o
 
 @singledispatch
 def constructed(task: Task, lag: int) -> Constructed | None:
-    """A network that solves `task` at `lag` with weights set by hand.
+    """Build a network that solves `task` at `lag` with weights set by hand.
 
     Returns:
         The model, and its weights as `Architecture.build` takes them: float32, gates in the order i, f, g, o,

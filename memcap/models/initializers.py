@@ -17,8 +17,8 @@ def forget_bias(lag: int, length: int) -> Init:
 
 
 def keras(lag: int, length: int) -> Init:
-    """As Keras starts an LSTM: forget bias 1, and recurrent blocks orthogonal together, so half as large as
-    with forget_bias.
+    """Start an LSTM as Keras does: forget bias 1, and recurrent blocks orthogonal together, so half as
+    large as with forget_bias.
 
     From here 1,000 updates leave .67 of the error at a window of 400 steps, and .07 with forget_bias (one
     seed each, memcap/papers/voelker2019).
@@ -79,7 +79,7 @@ PRESETS = {
 
 
 def preset(name: str, lag: int, length: int, bias: float | None = None) -> Init:
-    """The start that a recipe names; `bias` overrides the forget bias of the preset "forget_bias"."""
+    """Return the start that a recipe names; `bias` overrides the forget bias of the preset "forget_bias"."""
     if name not in PRESETS:
         raise UserError(f"recipe.init={name}: no such initialiser; one of {', '.join(PRESETS)}, flax")
     if bias is not None and name != "forget_bias":

@@ -10,9 +10,9 @@ Symbols are read as vectors of uncorrelated coordinates: S equally likely symbol
 at every step, and inputs up to twice the lag ago; other tasks at the first step at which an answer is due,
 over all of the past.
 
-The null is the same regression on inputs of another sequence. What it finds is subtracted: (r^2 - null) / (1
-- null), which is 1 where the input is read off exactly and 0 where nothing is, however many samples there
-  are.
+The null is the same regression on inputs of another sequence. Its finding is subtracted:
+(r^2 - null) / (1 - null) is 1 where the input is read off exactly and 0 where nothing is, however many
+samples there are.
 
 Everything is float64, solved through QR factors: normal equations in float32 lose close to half of the MC of
 50 linear units.
@@ -39,7 +39,7 @@ RANK = 1e-4  # of an input's directions, against the largest
 
 @dataclass(frozen=True)
 class ReadingPlan:
-    """When the state is read, and how far back.
+    """The steps at which the state is read, and the lags back from there.
 
     first, end: steps at which it is read, [first, end).
     lags: inputs k = 0 .. lags - 1 steps ago.
@@ -53,8 +53,8 @@ class ReadingPlan:
 
 
 def reading_plan(net: Trained) -> ReadingPlan:
-    """Of a stream all steps once the start is forgotten; else the first one, from `lag` on, at which an
-    answer is due."""
+    """Plan a reading: of a stream all steps once the start is forgotten, else the first one, from `lag` on,
+    at which an answer is due."""
     member, lag = net.member, net.member.lag
     if member.task.stream:
         first, most = 4 * lag, 2 * lag
@@ -147,13 +147,13 @@ def probe(net: Trained) -> Probed:
 
 
 def same(hidden: np.ndarray, carry: np.ndarray) -> bool:
-    """Whether the carry holds the numbers of the hidden state and no others."""
+    """Tell whether the carry holds the numbers of the hidden state and no others."""
     return hidden.shape == carry.shape and np.array_equal(np.sort(hidden, 1), np.sort(carry, 1))
 
 
 def past(net: Trained, when: ReadingPlan, inputs: np.ndarray) -> np.ndarray:
-    """Inputs k = 0 .. K - 1 steps before each step that is read, (steps read, B, K, F), of inputs (T, B) or
-    (T, B, F)."""
+    """Return the inputs k = 0 .. K - 1 steps before each step that is read, (steps read, B, K, F), of inputs
+    (T, B) or (T, B, F)."""
     places = np.arange(when.first, when.end)[:, None] - np.arange(when.lags)
     return np.moveaxis(vectors(net, inputs)[places], 1, 2)
 

@@ -89,7 +89,7 @@ def quantities(net: Trained) -> dict[str, np.ndarray]:
 
 
 def is_gate(name: str) -> bool:
-    """Whether a map is of a gate, whose values are from 0 to 1."""
+    """Tell whether a map is of a gate, whose values are from 0 to 1."""
     return name.partition(",")[0] in GATES.values()
 
 

@@ -1,4 +1,4 @@
-"""How a small change of the carry goes on: Jacobians of the cell's step along a sequence, and their product
+"""The course of a small change of the carry: Jacobians of the cell's step along a sequence, and their product
 over the lag.
 
 A change that the product keeps near size 1 is remembered; one that it takes to 0 is forgotten, and a gradient
@@ -129,7 +129,7 @@ def products(matrices: np.ndarray, most: int) -> dict[tuple[int, int], float]:
 
 
 def _vector(carry: Any) -> jax.Array:
-    """The numbers of a carry that have a derivative, (N,)."""
+    """Return the numbers of a carry that have a derivative, (N,)."""
     parts = []
     for leaf in map(jnp.asarray, jax.tree.leaves(carry)):
         if jnp.iscomplexobj(leaf):
@@ -140,7 +140,7 @@ def _vector(carry: Any) -> jax.Array:
 
 
 def _carry(vector: jax.Array, like: Any) -> Any:
-    """The inverse of `_vector`; what has no derivative is taken from `like`."""
+    """Invert `_vector`; what has no derivative is taken from `like`."""
     leaves, place = [], 0
     for leaf in map(jnp.asarray, jax.tree.leaves(like)):
         parts = 2 if jnp.iscomplexobj(leaf) else int(jnp.issubdtype(leaf.dtype, jnp.floating))

@@ -21,8 +21,9 @@ SEQUENCES = 512
 
 
 def probe(net: Trained) -> Probed:
-    """The score, chance and criterion at each factor, and of classes the share of whole sequences right; a
-    stream keeps its lag and gets longer, other tasks' lags grow.
+    """Score at each factor, beside chance, criterion, and of classes the share of whole sequences right.
+
+    A stream keeps its lag and gets longer; other tasks' lags grow.
 
     Raises:
         NotForThis: the task has no longer sequences.

@@ -97,7 +97,7 @@ def ranges(net: Trained) -> tuple[Any, Any]:
 
 
 def probe(net: Trained) -> Probed:
-    """The score against the size of the noise, and against the carry's format."""
+    """Measure the score against the size of the noise, and against the carry's format."""
     rows: list[dict[str, Any]] = [
         {"what": "noise", "size": size, "score": fresh_score(net, add_noise, np.float32(size)).value}
         for size in NOISE

@@ -79,7 +79,7 @@ class Copy(Task):
 
     @property
     def outputs(self) -> int:
-        """One logit a symbol."""
+        """One logit per symbol."""
         return self.symbols
 
     def shortest(self, lag: int) -> int:
@@ -87,8 +87,8 @@ class Copy(Task):
         return 2 * self.items + lag
 
     def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Inputs, targets and mask (T, B). In a sequence longer than 2 K + lag the symbols come later, after
-        filler."""
+        """Draw inputs, targets and mask (T, B). In a sequence longer than 2 K + lag the symbols come later,
+        after filler."""
         symbol_key, filler_key = jax.random.split(key)
         symbols = integers(symbol_key, (self.items, batch), 0, self.symbols)
         filler = integers(filler_key, (steps, batch), self.symbols, self._cue)

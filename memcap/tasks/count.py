@@ -34,33 +34,22 @@ class Count(Task):
     question: ClassVar[str] = "how many steps have passed, or how often something came"
     asks: ClassVar[tuple[str, ...]] = ("kind",)
     answers: ClassVar[Literal["last", "every"]] = "every"
-
-    @property
-    def loss(self) -> Literal["classes", "values"]:
-        """Squared error."""
-        return "values"
+    loss: ClassVar[Literal["classes", "values"]] = "values"
+    outputs: ClassVar[int] = 1  # the count
+    smallest_lag: ClassVar[int] = 3  # up to 2, a constant answer is right to half a count
 
     @property
     def vocabulary(self) -> int:
         """One symbol, whose one-hot code is the constant 1; or two."""
         return 1 if self.kind == "time" else 2
 
-    @property
-    def outputs(self) -> int:
-        """The count."""
-        return 1
-
-    @property
-    def smallest_lag(self) -> int:
-        """3: up to 2, a constant answer is right to half a count."""
-        return 3
-
     def shortest(self, lag: int) -> int:
-        """Lag steps to count."""
+        """Return the lag."""
         return lag
 
     def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Inputs, targets and mask (T, B). In a sequence longer than lag the counting goes on, above 1."""
+        """Draw inputs, targets and mask (T, B). In a sequence longer than lag the counting goes on, above
+        1."""
         if self.kind == "time":
             inputs = jnp.zeros((steps, batch), jnp.int32)
             increments = inputs + 1
@@ -86,5 +75,5 @@ class Count(Task):
         return Facts(held=1, bits=0.5 * math.log2(chance / threshold), chance=chance, threshold=threshold)
 
     def stretched(self, lag: int, factor: int) -> tuple[int, int]:
-        """The same scale, counted `factor` times as far: the targets go up to `factor`."""
+        """Keep the scale, counted `factor` times as far: the targets go up to `factor`."""
         return lag, factor * lag

@@ -34,11 +34,7 @@ class CycleNavigation(Task):
 
     places: int = knob(5, "number of places on the ring", at_least=3, at_most=1024)
     name: ClassVar[str] = "cycle_navigation"
-
-    @property
-    def vocabulary(self) -> int:
-        """Stay, forward, back, and the blank, in that order."""
-        return _BLANK + 1
+    vocabulary: ClassVar[int] = _BLANK + 1  # stay, forward, back, and the blank, in that order
 
     @property
     def outputs(self) -> int:
@@ -46,11 +42,11 @@ class CycleNavigation(Task):
         return self.places
 
     def shortest(self, lag: int) -> int:
-        """The moves and the blank."""
+        """Count the moves and the blank."""
         return lag + 1
 
     def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Inputs (T, B), targets (B,)."""
+        """Draw inputs (T, B), targets (B,)."""
         step = jnp.arange(steps)[:, None]
         moves = integers(key, (steps, batch), 0, _MOVES)
         counts = (step >= length - 1 - lag) & (step < length - 1)

@@ -58,7 +58,7 @@ class Data(Task):
     @property
     # ty: ignore[incompatible-property-override]  # of a file, not of the class
     def answers(self) -> Literal["last", "every"]:
-        """As the file has them."""
+        """The answers that the file has."""
         return "last" if self._all.due is None else "every"
 
     @property
@@ -85,7 +85,7 @@ class Data(Task):
         return file.classes or (1 if whole else file.targets.shape[-1])
 
     def shortest(self, lag: int) -> int:
-        """The steps that are seen.
+        """Count the steps that are seen.
 
         Raises:
             UserError: the file's sequences are shorter.
@@ -109,7 +109,7 @@ class Data(Task):
         in_sequence = (step >= length - 1 - lag) & (step < length)
 
         def laid_out(array: np.ndarray, blank: Any) -> Shaped[Array, "T B ..."]:
-            """Of (N, T, ...)."""
+            """Cut (N, T, ...) to the buffer."""
             rows = jnp.moveaxis(jnp.asarray(array)[which[:, None], source], 0, 1)
             return jnp.where(in_sequence.reshape(-1, *[1] * (rows.ndim - 1)), rows, blank)
 
@@ -148,14 +148,14 @@ class Data(Task):
         )
 
     def stretched(self, lag: int, factor: int) -> tuple[int, int]:
-        """The same sequences: there are no longer ones."""
+        """Return the same sequences: there are no longer ones."""
         del factor
         return lag, self.length(lag)
 
 
 @lru_cache(maxsize=1024)
 def _chance(task: Data, lag: int, length: int) -> float:
-    """What a net without memory scores on training sequences; NumPy draws them, as facts need no JAX."""
+    """Score a net without memory on training sequences; NumPy draws them, as facts need no JAX."""
     file = task._all
     ours, _ = _split(len(file.inputs), task.held_out, task.fold)
     which = np.random.default_rng(1).choice(ours, 8192)

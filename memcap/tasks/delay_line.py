@@ -54,7 +54,7 @@ class DelayLine(Task):
 
     @property
     def outputs(self) -> int:
-        """One logit a symbol, or the one real number."""
+        """One logit per symbol, or the one real number."""
         return self.features
 
     def shortest(self, lag: int) -> int:
@@ -67,7 +67,7 @@ class DelayLine(Task):
         return max(4 * lag, 2 * lag + 10)
 
     def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Inputs (T, B), or (T, B, 1) for reals; targets and mask (T, B)."""
+        """Draw inputs (T, B), or (T, B, 1) for reals; targets and mask (T, B)."""
         x = (
             jax.random.normal(key, (steps, batch))
             if self.reals
@@ -92,6 +92,6 @@ class DelayLine(Task):
         return Facts(held=lag + 1, bits=lag * math.log2(self.symbols), chance=1 / self.symbols)
 
     def stretched(self, lag: int, factor: int) -> tuple[int, int]:
-        """The same lag in a sequence of factor * lag steps: does the net live without its zero start
+        """Keep the lag in a sequence of factor * lag steps: does the net live without its zero start
         state?"""
         return lag, max(factor * lag, self.length(lag))

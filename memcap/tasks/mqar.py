@@ -103,12 +103,12 @@ class Mqar(Task):
 
     @property
     def features(self) -> int:
-        """One number a symbol."""
+        """One number per symbol."""
         return 2 * self.symbols + 1
 
     @property
     def outputs(self) -> int:
-        """One logit a value."""
+        """One logit per value."""
         return self.symbols
 
     @property
@@ -117,11 +117,11 @@ class Mqar(Task):
         return self.pairs
 
     def shortest(self, lag: int) -> int:
-        """The pairs, and `lag` steps."""
+        """Count the pairs, and `lag` steps."""
         return self.steps_per_write * self.writes + lag
 
     def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Inputs (T, B), stacked (T, B, 2 V + 1); targets and mask (T, B). In a sequence longer than the
+        """Draw inputs (T, B), stacked (T, B, 2 V + 1); targets and mask (T, B). In a sequence longer than the
         shortest blanks come before the pairs."""
         keys_key, values_key, order_key, gap_key = jax.random.split(key, 4)
         keys = _some(keys_key, self.symbols, self.pairs, batch)

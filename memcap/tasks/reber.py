@@ -54,28 +54,16 @@ class Reber(Task):
     """
 
     name: ClassVar[str] = "reber"
-
-    @property
-    def vocabulary(self) -> int:
-        """B T P S X V E, in that order."""
-        return len(_SYMBOLS)
-
-    @property
-    def outputs(self) -> int:
-        """T and P."""
-        return 2
-
-    @property
-    def smallest_lag(self) -> int:
-        """5: the shortest words are BTXSE and BPVVE."""
-        return 5
+    vocabulary: ClassVar[int] = len(_SYMBOLS)  # B T P S X V E, in that order
+    outputs: ClassVar[int] = 2  # T and P
+    smallest_lag: ClassVar[int] = 5  # the shortest words are BTXSE and BPVVE
 
     def shortest(self, lag: int) -> int:
-        """The begin, the symbol, the word."""
+        """Count the begin, the symbol, the word."""
         return lag + 2
 
     def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Inputs (T, B), targets (B,). In a longer sequence the begin is repeated."""
+        """Draw inputs (T, B), targets (B,). In a longer sequence the begin is repeated."""
         symbol_key, branch_key = jax.random.split(key)
         symbol = integers(symbol_key, (batch,), 0, 2)
         branch = jax.random.uniform(branch_key, (steps, batch))

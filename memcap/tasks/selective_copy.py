@@ -59,7 +59,7 @@ class SelectiveCopy(Task):
 
     @property
     def outputs(self) -> int:
-        """One logit a symbol."""
+        """One logit per symbol."""
         return self.symbols
 
     def shortest(self, lag: int) -> int:
@@ -67,7 +67,8 @@ class SelectiveCopy(Task):
         return 2 * self.items + lag
 
     def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Inputs, targets and mask (T, B). In a sequence longer than 2 K + lag more filler comes first."""
+        """Draw inputs, targets and mask (T, B). In a sequence longer than 2 K + lag more filler comes
+        first."""
         symbol_key, filler_key, place_key = jax.random.split(key, 3)
         symbols = integers(symbol_key, (self.items, batch), 0, self.symbols)
         filler = integers(filler_key, (steps, batch), self.symbols, self._cue)

@@ -59,11 +59,11 @@ class WordProblem(Task):
         return len(_table(self.group))
 
     def shortest(self, lag: int) -> int:
-        """The first element, and `lag` more."""
+        """Count the first element, and `lag` more."""
         return lag + 1
 
     def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Inputs, targets and mask (T, B)."""
+        """Draw inputs, targets and mask (T, B)."""
         which = _generators(self.group, self.generators)
         table, elements = jnp.asarray(_table(self.group)), jnp.asarray(np.append(which, 0))
         first = length - 1 - lag
@@ -126,7 +126,7 @@ def _generators(group: str, kind: str) -> np.ndarray:
 
 @lru_cache(maxsize=256)
 def _chance_by_swaps(group: str, lag: int) -> float:
-    """What the likeliest product after each swap gets, over the `lag` steps after the first."""
+    """Score the likeliest product after each swap, over the `lag` steps after the first."""
     table, swaps = _table(group), _generators(group, "swaps")
     before = np.zeros(len(table))
     before[swaps] = 1 / len(swaps)

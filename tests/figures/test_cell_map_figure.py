@@ -6,8 +6,8 @@ from study_rows import group, table
 from memcap.capacity.cell_map import needs
 from memcap.figures.cell_map import draw, of_needs
 from memcap.knobs import UserError
+from memcap.models.architecture import Architecture
 from memcap.models.model import Model
-from memcap.models.network import Architecture
 from memcap.tasks import task_class
 
 CELLS = {"GRUCell": 6, "delta_net": 2, "LRU": 4}  # units from which on all pass

@@ -8,8 +8,8 @@ from study_rows import group, table
 from memcap.capacity.frontier import frontier
 from memcap.figures.cells import draw
 from memcap.knobs import UserError
+from memcap.models.architecture import Architecture
 from memcap.models.model import Model
-from memcap.models.network import Architecture
 from memcap.tasks import task_class
 
 EDGES = {"linear": {4: 5, 8: 9}, "LRU": {4: 3, 8: 5}, "lstm": {4: 4, 8: 6}}

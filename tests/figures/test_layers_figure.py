@@ -10,8 +10,8 @@ from memcap.capacity.frontier import frontier
 from memcap.capacity.layers import sentence, shapes
 from memcap.figures.layers import draw
 from memcap.knobs import UserError
+from memcap.models.architecture import Architecture
 from memcap.models.model import Model
-from memcap.models.network import Architecture
 from memcap.tasks import task_class
 
 EDGES = {1: {4: 6, 8: 12}, 2: {4: 5, 8: 6}}  # units from which on all pass, by layers and lag
