@@ -51,7 +51,7 @@ MEMBERS = (
     Column("stretched", "the same at the stretched length", right=True),
     Column("budget", "most training steps", right=True),
 )
-ALIKE = ("task", "lag", "cell", "recipe")  # what decides the other values of members, unless they are set
+DECIDERS = ("task", "lag", "cell", "recipe")  # what decides the other values of members, unless they are set
 NOT_SWEPT = ("knobs", "threshold", *(name for name in START if name != "forget_bias"))  # follow from others
 CHANCE = "chance"
 MEMBERS_DROPS = ("cell", "budget", "recipe", "stretched", "final", "steps", "task", "seed", "lag", "units")
@@ -157,7 +157,7 @@ def _with_swept(rows: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     )
     told = {*NOT_SWEPT, *(each.head for each in MEMBERS)}
     choices = [*own, *(name for name in IDENTITY if name not in told)]
-    differ = rows.group_by(ALIKE).agg(pl.col(choices).n_unique() > 1).select(pl.col(choices).any())
+    differ = rows.group_by(DECIDERS).agg(pl.col(choices).n_unique() > 1).select(pl.col(choices).any())
     return rows, [name for name in choices if differ[name].item()]
 
 
