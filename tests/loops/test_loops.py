@@ -292,7 +292,14 @@ def test_a_loop_is_as_exact_as_float32_allows(loop, name):
     assert max(jax.tree.leaves(errors)) <= 1e-5, errors
 
 
-FLAX = ("GRUCell", "SimpleCell", "OptimizedLSTMCell", "LSTMCell")
+class Simple(nnx.SimpleCell):
+    """Flax's, which would compute in float32 whatever its weights are."""
+
+    def __init__(self, in_features, hidden_features, *, rngs):
+        super().__init__(in_features, hidden_features, dtype=jnp.float64, rngs=rngs)
+
+
+FLAX = ("GRUCell", f"{__name__}:Simple", "OptimizedLSTMCell", "LSTMCell")
 
 
 @pytest.mark.parametrize(
