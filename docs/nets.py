@@ -18,11 +18,12 @@ import polars as pl
 from memcap import api, store
 from memcap.capacity import nets
 from memcap.capacity.frontier import frontier
+from memcap.capacity.question import LSTM, Question
 from memcap.capacity.sources import from_rows
 from memcap.config import Member, usual_until
 from memcap.models.network import Model
+from memcap.recipes import Recipe
 from memcap.runtime.published import ATLAS, rows_file, rows_files
-from memcap.scripts.answer_code import recipe_of
 from memcap.store import shards
 
 FIRST_SEED = 9000  # that no study has
@@ -36,15 +37,15 @@ def advised() -> dict[str, Member]:
     members = {}
     rows = pl.concat([store.read(file) for file in rows_files(ATLAS)])
     for point in (p for study in (ATLAS, "other_tasks") for p in frontier(store.read(rows_file(study)))):
-        if not point.usual or (point.net, point.readout) != ("lstm", "dense"):
+        if not point.usual or point.model != LSTM:
             continue
-        advice = from_rows(rows, point.task, point.lag)
+        advice = from_rows(rows, Question(point.task, point.lag))
         if advice.units is not None:
             members[nets.name_of(point.task, point.lag)] = Member(
                 point.task,
                 point.lag,
                 model=Model("lstm", advice.units),
-                recipe=recipe_of(advice.recipe),
+                recipe=advice.recipe or Recipe(),
                 seed=FIRST_SEED,
             )
     return members

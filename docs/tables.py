@@ -33,6 +33,7 @@ from memcap.capacity.costs import content, costs, family, sentence
 from memcap.capacity.frontier import best_recipes, fit_all_recipes, frontier
 from memcap.capacity.layers import COUNTS, shapes
 from memcap.capacity.points import Point, label
+from memcap.capacity.question import Question
 from memcap.config import Evaluation, task_of
 from memcap.knobs import typed
 from memcap.models.model import Model
@@ -114,7 +115,7 @@ def filled(text: str) -> str:
 
 def advised(task: str, *knobs: str) -> int:
     """Units that `memcap answer` says at lag 50."""
-    return answer(task_of(task, list(knobs)), 50, 0.9, points()).units
+    return answer(Question(task_of(task, list(knobs)), 50), points()).units
 
 
 def short_answer() -> str:
@@ -317,7 +318,7 @@ def every_lag() -> str:
         thresholds = {0.5: each.fit.u50, 0.9: each.fit.u90}
         if any(threshold.censored != "no" for threshold in thresholds.values()):
             continue
-        told = {share: answer(each.task, each.lag, share, points()) for share in thresholds}
+        told = {share: answer(Question(each.task, each.lag, share=share), points()) for share in thresholds}
         for share, threshold in thresholds.items():
             inside[share] += told[share].low <= threshold.units <= told[share].high
         there = rows.filter(lag=each.lag, units=told[0.9].units)["steady"]

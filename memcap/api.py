@@ -16,9 +16,9 @@ from flax import nnx
 from memcap import figures, store
 from memcap.capacity import cell_map, sources
 from memcap.capacity import frontier as frontiers
-from memcap.capacity.answer import Answer
 from memcap.capacity.nets import PREFIX, find_net
 from memcap.capacity.points import At, columns
+from memcap.capacity.question import Question
 from memcap.cells import cell_classes, flax_cell_names
 from memcap.config import Engine, Evaluation, Member, member_of, task_of
 from memcap.designs import DESIGNS, checked_precision
@@ -26,6 +26,7 @@ from memcap.designs.axes import axis, check_count
 from memcap.knobs import LONGEST, MOST, UserError, field_values, names_of, typed, whole
 from memcap.models.model import MOST_LAYERS, Model
 from memcap.recipes import Recipe
+from memcap.report.answer_words import PrintedAnswer
 from memcap.runtime.published import rows_file
 from memcap.store import shards
 from memcap.store.files import BadFileError
@@ -44,7 +45,7 @@ GROUPS = {"model": Model, "recipe": Recipe, "evaluation": Evaluation}
 
 
 def members(task: Any = "delay_line", recipe: Any = "auto", **axes: Any) -> list[Member]:
-    """Members from axes: every combination of the values, each once.
+    """Make members from axes: every combination of the values, each once.
 
     Args:
         task: name ("latch", "my_module:MyTask"), class, object, or a list of these.
@@ -119,13 +120,13 @@ def _say_if_alone(what: str, cls: type) -> None:
 
 
 def _with(part: Any, values: dict[str, Any]) -> Any:
-    """A task or a recipe with some of its fields set, all of them checked."""
+    """Set some fields of a task or a recipe, all of them checked."""
     where = "task" if isinstance(part, Task) else "recipe"
     return typed(type(part), field_values(part) | values, where)
 
 
 def _names_of_cells(values: Any) -> Any:
-    """Cells as they are called in members; classes become names."""
+    """Name cells as members do; classes become names."""
     if isinstance(values, (list, tuple)):
         return [_names_of_cells(each) for each in values]
     if isinstance(values, nnx.Module):
@@ -142,7 +143,7 @@ def _names_of_cells(values: Any) -> Any:
 
 
 def _plain(values: Any) -> Any:
-    """Numbers of NumPy, and arrays of them, as Python's own."""
+    """Convert numbers of NumPy, and arrays of them, to Python's own."""
     if isinstance(values, (np.ndarray, np.generic)):
         return values.tolist()
     return list(map(_plain, values)) if isinstance(values, (list, tuple)) else values
@@ -161,7 +162,7 @@ def _place(value: Any, name: str) -> Path:
 
 
 def _number(value: Any, name: str) -> float:
-    """A number above 0 and below 1."""
+    """Check a number above 0 and below 1."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1:
         raise UserError(f"{name}={value!r}: must be a number above 0 and below 1")
     return value
@@ -220,42 +221,53 @@ def train(
             " tracking='my_module:MyService'"
         )
     shards.check_study(_text(study, "study"))
-    if not (engine is None or isinstance(engine, Engine)):
-        raise UserError(f"engine={engine!r}: must be a memcap.Engine, as in memcap.Engine(workers=1)")
-    engine = typed(Engine, vars(engine or Engine()), "engine")
-    settings = tracking if isinstance(tracking, Tracking) else Tracking(_text(tracking, "tracking"))
-    settings = typed(Tracking, vars(settings), "tracking")
+    engine, settings, all_members = _engine(engine), _tracking(tracking), _checked_members(members)
     if not isinstance(progress, bool):
         raise UserError(f"progress={progress!r}: must be True or False")
-    if isinstance(members, str) or not isinstance(members, Iterable):
-        raise UserError(f"members={members!r}: must be what memcap.members gives")
-    all_members = list(members)
-    if wrong := [each for each in all_members if not isinstance(each, Member)]:
-        raise UserError(f"members: must be what memcap.members gives, and no {type(wrong[0]).__name__}")
-    place, session = None if folder is None else _place(folder, "folder"), shards.new_session()
-    if settings.is_off:
-        mirror = None
-    elif place is None:
-        raise UserError(f"tracking={settings.mode}: mirrors a folder; give train a folder, too")
-    else:
-        mirror = MirrorProcess(settings, place, study, session, members_table(all_members))
+    place = None if folder is None else _place(folder, "folder")
+    job = Study(place, study, design, precision, shards.new_session())
+    mirror = _mirror(settings, job, all_members)
     with nullcontext() if mirror is None else mirror:
-        rows = run_study(
-            all_members,
-            engine,
-            Study(place, study, design, precision, session),
-            quiet=not progress,
-        )
+        rows = run_study(all_members, engine, job, quiet=not progress)
     if mirror is not None and mirror.where and progress:
         print(mirror.where)
     return rows
 
 
+def _engine(engine: Any) -> Engine:
+    if not (engine is None or isinstance(engine, Engine)):
+        raise UserError(f"engine={engine!r}: must be a memcap.Engine, as in memcap.Engine(workers=1)")
+    return typed(Engine, vars(engine or Engine()), "engine")
+
+
+def _tracking(tracking: Any) -> Tracking:
+    settings = tracking if isinstance(tracking, Tracking) else Tracking(_text(tracking, "tracking"))
+    return typed(Tracking, vars(settings), "tracking")
+
+
+def _checked_members(members: Any) -> list[Member]:
+    if isinstance(members, str) or not isinstance(members, Iterable):
+        raise UserError(f"members={members!r}: must be what memcap.members gives")
+    all_members = list(members)
+    if wrong := [each for each in all_members if not isinstance(each, Member)]:
+        raise UserError(f"members: must be what memcap.members gives, and no {type(wrong[0]).__name__}")
+    return all_members
+
+
+def _mirror(settings: Tracking, study: Study, members: Sequence[Member]) -> MirrorProcess | None:
+    """Start a process that mirrors the study's folder; None where tracking is off."""
+    if settings.is_off:
+        return None
+    if study.folder is None:
+        raise UserError(f"tracking={settings.mode}: mirrors a folder; give train a folder, too")
+    return MirrorProcess(settings, study, members_table(members))
+
+
 def frontier(
     rows: pl.DataFrame | str | Path, at: At = "steady", budget: int | None = None, confidence: float = 0.95
 ) -> pl.DataFrame:
-    """Units that each task and lag needs: one line per task and lag, with u50, u90, intervals, counts, recipe
-    and budget.
+    """Return the units that each task and lag needs: a line for each, with u50, u90, intervals, counts,
+    recipe and budget.
 
     Args:
         rows: what `train` returned, the folder of a study, or "atlas", the rows that memcap publishes.
@@ -287,8 +299,8 @@ def answer(
     layers: int = 1,
     knobs: Sequence[str] = (),
     **values: Any,
-) -> Answer:
-    """How many units for this task at this lag. Print it for words; `.units` is the width to take.
+) -> PrintedAnswer:
+    """Answer how many units a task takes at a lag. Print it for words; `.units` is the width to take.
 
     Args:
         task: name, class or object.
@@ -317,10 +329,11 @@ def answer(
     lag = whole(_plain(lag), "lag", 1, LONGEST)
     layers = whole(_plain(layers), "layers", 1, MOST_LAYERS)
     name = sources.cell_name(_text(_names_of_cells(cell), "cell"))
+    question = Question(task, lag, Model(name, 1, layers=layers), share, at, budget)
     if isinstance(rows, pl.DataFrame):
-        return sources.from_rows(_rows(rows), task, lag, share, at, budget, cell=name, layers=layers)
+        return PrintedAnswer.of(sources.from_rows(_rows(rows), question))
     place = None if rows is None else _place(rows, "rows")
-    return sources.best_answer(task, lag, share, at, budget, place, cell=name, layers=layers)
+    return PrintedAnswer.of(sources.best_answer(question, place))
 
 
 @dataclass(frozen=True)
@@ -375,7 +388,7 @@ def rank(
 
 
 def load(folder: str | Path, key: str | None = None) -> Trained:
-    """A trained member of a study's folder, or a net that memcap publishes.
+    """Load a trained member of a study's folder, or a net that memcap publishes.
 
     Args:
         folder: of a study, or of several; or the name of a published net, as "atlas:delay_line-L50".
@@ -396,7 +409,7 @@ def load(folder: str | Path, key: str | None = None) -> Trained:
 
 
 def draw(figure: str, rows: pl.DataFrame | str | Path) -> figures.Drawn:
-    """A figure by name, with the numbers drawn in it.
+    """Draw a figure by name, and return it with the numbers in it.
 
     Args:
         figure: a file of memcap/figures/, or `module:name`.
@@ -409,7 +422,7 @@ def draw(figure: str, rows: pl.DataFrame | str | Path) -> figures.Drawn:
 
 
 def _rows(rows: pl.DataFrame | str | Path) -> pl.DataFrame:
-    """Rows of a folder, or a table of them, checked as a file's are."""
+    """Read rows of a folder, or check a table of them as a file's are."""
     if not isinstance(rows, pl.DataFrame):
         return store.read(_place(rows, "rows"))
     try:

@@ -22,7 +22,7 @@ def names_of(cls: Any) -> tuple[str, ...]:
 
 
 class UserError(Exception):
-    """Something that the user can mend. The command prints it as one line and exits with status 2, without a
+    """A mistake that the user can mend. The command prints it as one line and exits with status 2, without a
     traceback. What the user wrote may stand in it: letters that would end the line are escaped."""
 
     def __init__(self, line: str):
@@ -46,9 +46,13 @@ def field_values(owner: Any) -> dict[str, Any]:
 
 def set_words(owner: Any, without: Collection[str] = ()) -> list[str]:
     """Return the fields of a dataclass that are not at their defaults, as NAME=VALUE."""
-    usual = type(owner)()
-    names = [name for name in names_of(type(owner)) if name not in without]
-    return [f"{k}={getattr(owner, k)}" for k in names if getattr(owner, k) != getattr(usual, k)]
+    usual = _default(type(owner))
+    return [f"{k}={v}" for k, v in field_values(owner).items() if k not in without and v != usual[k]]
+
+
+@cache
+def _default(cls: Any) -> dict[str, Any]:
+    return field_values(cls())
 
 
 def knob(

@@ -28,7 +28,8 @@ _folders: list[Path] = []  # where Hydra looks for configs, --config-dir among t
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a member is trained. A recipe's file gives every value; None means "as the file says"."""
+    """A way to train a member, as it is typed in. A recipe's file gives every value; None means "as the file
+    says"."""
 
     name: str = knob(
         "auto",
@@ -172,7 +173,7 @@ class ResolvedRecipe(Recipe):
 
     @property
     def with_other_lags(self) -> bool:
-        """Whether it trains at other lags than the member's own, too."""
+        """True if it trains at other lags than the member's own, too."""
         return self.curriculum is not None or self.lags is not None
 
 

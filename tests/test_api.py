@@ -20,10 +20,12 @@ import memcap
 from memcap import store
 from memcap.capacity import answer, frontier, sources
 from memcap.capacity.points import columns
+from memcap.capacity.question import Question
 from memcap.cells.lstm import LSTM
 from memcap.config import resolve, task_defaults
 from memcap.knobs import UserError
 from memcap.recipes import Recipe
+from memcap.report.answer_words import as_dict, sentences
 from memcap.store.rows import SCHEMA
 from memcap.studies import run
 from memcap.tasks import DelayLine, Latch
@@ -390,14 +392,10 @@ def test_verdict_and_budget_go_through(tmp_path, monkeypatch):
 def test_an_answer_is_that_of_the_command(tmp_path):
     rows = table(group("delay_line", 3, {2: (0, 8), 3: (4, 8), 4: (8, 8), 5: (8, 8)}))
     found = memcap.answer("delay_line", 3, rows, share=0.5)
-    wanted = answer.answer(DelayLine(), 3, 0.5, frontier.frontier(rows))
-    assert (
-        answer.as_dict(found)
-        == answer.as_dict(wanted)
-        == answer.as_dict(memcap.answer(DelayLine(), 3, rows, share=0.5))
-    )
+    wanted = answer.answer(Question(DelayLine(), 3, share=0.5), frontier.frontier(rows))
+    assert as_dict(found) == as_dict(wanted) == as_dict(memcap.answer(DelayLine(), 3, rows, share=0.5))
     assert found.units in (3, 4)
-    assert str(found) == "\n".join(answer.sentences(wanted))
+    assert str(found) == "\n".join(sentences(wanted))
     assert memcap.answer("latch", 3, tmp_path / "nowhere", knobs=["symbols=4"]).references.bits == 2
     assert memcap.answer("latch", 3, tmp_path / "nowhere").units is None
     assert "no such task" in refusal(lambda: memcap.answer("nope", 3, rows))

@@ -139,6 +139,7 @@ def place(tmp_path_factory):
     """A folder with a study, and with much that is none."""
     folder = tmp_path_factory.mktemp("bad")
     write(folder / "study", group("latch", 5, {1: (0, 2), 2: (2, 2), 3: (2, 2)}))
+    write(folder / "other", group("latch", 7))
     for name in ("empty", "[bold]", "conf/sweeps/folder.yaml", "conf/recipe"):
         (folder / name).mkdir(parents=True)
     (folder / "zero.parquet").touch()

@@ -191,15 +191,6 @@ def test_what_cannot_be_written_is_named(study, command):
     assert files(study) == before
 
 
-def test_tasks(tmp_path):
-    rows = {row["task"]: row for row in strict(memcap(tmp_path, "tasks", "--lag", 50, "--json").out)}
-    assert (rows["delay_line"]["bits"], rows["delay_line"]["one_per_number"]) == (50, 26)
-    assert (rows["latch"]["bits"], rows["latch"]["constructed"]) == (1, 1)
-    words = memcap(tmp_path, "tasks", "--lag", 50).out
-    assert "Tasks at lag 50" in words
-    assert all(name in words for name in rows)
-
-
 def test_frontier_in_words_and_json(study):
     expected = [columns(p) for p in frontier(store.read(study / "outputs"))]
     for place in ([], ["outputs/made_up"], ["outputs/made_up/rows/made_up.parquet"]):
@@ -340,15 +331,6 @@ def test_the_command_that_an_answer_gives_is_accepted(tmp_path):
     done = memcap(tmp_path, *arguments, "--cfg", "job")
     assert "study: latch_L50\n" in done.out
     assert "symbols: 4\n" in done.out
-
-
-def test_inspect(tmp_path):
-    words = memcap(tmp_path, "inspect", "--units", 5, "--timesteps", 2, "--features", 3).out
-    assert "(1, 2, 5)" in words
-    assert "180 in the cell" in words
-    found = strict(memcap(tmp_path, "inspect", "--json").out)
-    assert (found["every"], found["carry_numbers"], found["cell_parameters"]) == ([1, 2, 5], 10, 180)
-    assert strict(memcap(tmp_path, "inspect", "--cell", "GRUCell", "--json").out)["carry_numbers"] == 5
 
 
 def keras_lstm(arrays, inputs):

@@ -11,6 +11,7 @@ from polars.testing import assert_frame_equal
 from memcap import figures, store
 from memcap.capacity.answer import answer
 from memcap.capacity.frontier import fit_all_recipes, frontier
+from memcap.capacity.question import Question
 from memcap.recipes import recommended, root
 from memcap.runtime.published import ATLAS, rows_file
 from memcap.store.rows import SCHEMA
@@ -89,7 +90,7 @@ def test_widths_up_to_those_advised_do_on_fresh_seeds_and_narrower_ones_do_not(p
     assert len(lags) == 5
     for point in points:
         if point.label == "delay_line" and point.lag in lags:
-            advised = answer(point.task, point.lag, 0.9, points).units
+            advised = answer(Question(point.task, point.lag), points).units
             widest = max(units for lag, units in steady if lag == point.lag)
             assert widest <= advised <= widest + 3  # none was tried that is as wide or wider
             assert steady[point.lag, widest] in [(7, 8), (8, 8)]

@@ -22,6 +22,7 @@ LOOKED_UP = {
     *("memcap/cells/__init__.py", "memcap/cells/registry.py", "memcap/loops/__init__.py"),
     *("memcap/runtime/plugins.py", "memcap/tasks/base.py", "memcap/runtime/lazy.py"),
     *("memcap/loops/c_library.py", "memcap/loops/vectors.h"),  # the library by its name; vectors of numbers
+    "memcap/models/architecture.py",  # weights as one vector, and as a dict
 }
 
 

@@ -1,2 +1,2 @@
-"""What is said about trained networks: thresholds and intervals, the frontier, reference lines, the
+"""Statements about trained networks: the frontier, reference lines, comparisons, the map of cells, the
 answer."""

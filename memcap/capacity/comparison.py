@@ -56,7 +56,7 @@ class Shift:
 
     @property
     def sure(self) -> bool:
-        """Whether the interval leaves out 1, so that the studies differ."""
+        """True if the interval leaves out 1, so that the studies differ."""
         return self.low > 1 or self.high < 1
 
 

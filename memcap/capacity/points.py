@@ -73,7 +73,7 @@ class Point:
         return posterior(self.units, self.solved, self.runs)
 
     def most(self, share: float) -> int | None:
-        """The smallest width at which at least this share of the seeds passed; None if none did."""
+        """Return the smallest width at which at least this share of the seeds passed; None if none did."""
         counts = zip(self.units, self.solved, self.runs, strict=True)
         return next((u for u, s, n in counts if s >= share * n), None)
 
@@ -107,12 +107,12 @@ class Point:
 
     @property
     def measured(self) -> bool:
-        """Whether u90 is a number: not censored, or 1, below which there is no net."""
+        """True if u90 is a number: not censored, or 1, below which there is no net."""
         return self.fit.u90.is_number(self.units[0])
 
     @property
     def trains(self) -> bool:
-        """Whether the recipe trains the task at all: at some width at least half of the seeds passed, or
+        """True if the recipe trains the task at all: at some width at least half of the seeds passed, or
         counts rise with the width. Where it does not, widths say nothing."""
         if any(2 * s >= n for s, n in zip(self.solved, self.runs, strict=True)):
             return True
@@ -135,7 +135,7 @@ class Point:
 
     @property
     def usual(self) -> bool:
-        """Whether it was measured at the task's own length, and trained and judged by the usual rule."""
+        """True if it was measured at the task's own length, and trained and judged by the usual rule."""
         return self.length == self.task.length(self.lag) and not self._unusual
 
     @property

@@ -1,4 +1,4 @@
-"""How many units for this task at this lag, in plain words.
+"""The number of units for a task at a lag, in plain words.
 
 Without --task and --lag it asks what has to be remembered. Without RESULTS it reads your own rows in
 `outputs` and, where they do not measure the lag, those that memcap publishes.
@@ -14,12 +14,14 @@ from typing import Any
 from rich.console import Console
 from rich.prompt import IntPrompt, Prompt
 
-from memcap.capacity.answer import as_dict, sentences
+from memcap.capacity.question import Question
 from memcap.capacity.sources import CELLS, best_answer, cell_name
 from memcap.commands.arguments import add_results, add_strict, add_verdict, layers, location, share, steps
 from memcap.config import task_of
 from memcap.knobs import UserError, allowed, typed
+from memcap.models.model import Model
 from memcap.recipes import use_config_folders
+from memcap.report.answer_words import as_dict, code, sentences, why
 from memcap.scripts import FRAMEWORKS
 from memcap.tasks import Task, task_classes
 from memcap.terminal.printing import add_json, print_json
@@ -28,7 +30,7 @@ NOBODY = "--task: not given, and nobody answers; give both, as in: memcap answer
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """What is asked, of which study, and how the answer is printed."""
+    """Add the options that ask, those that name rows, and those that say how to print."""
     parser.add_argument(
         "--task", help="name of a task, as in `memcap tasks`; without it you are asked what to remember"
     )
@@ -58,7 +60,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> None:
     """Print the answer; without any rows it says so, and how to measure."""
-    task, lag = _question(arguments)
+    task, lag = _subject(arguments)
     if arguments.results is not None and "=" in arguments.results.name and not arguments.results.exists():
         raise UserError(
             f"{arguments.results}: no such folder; a knob of the task goes by --knob {arguments.results}"
@@ -67,38 +69,29 @@ def run(arguments: Namespace) -> None:
         if not arguments.config_dir.is_dir():
             raise UserError(f"--config-dir {arguments.config_dir}: no such folder")
         use_config_folders([arguments.config_dir])
-    answer = best_answer(
-        task,
-        lag,
-        share=arguments.confidence,
-        at=arguments.at,
-        budget=arguments.budget,
-        folder=arguments.results,
-        strict=arguments.strict,
-        cell=cell_name(arguments.cell),
-        config_dir=arguments.config_dir,
-        layers=arguments.layers,
-    )
+    model = Model(cell_name(arguments.cell), 1, layers=arguments.layers)
+    about = arguments.confidence, arguments.at, arguments.budget, arguments.config_dir
+    answer = best_answer(Question(task, lag, model, *about), arguments.results, arguments.strict)
     if arguments.code:
-        print(answer.code(arguments.code), end="")
+        print(code(answer, arguments.code), end="")
         return
     if arguments.json:
         print_json(as_dict(answer))
         return
-    for line in sentences(answer, arguments.why):
+    for line in [*sentences(answer), *(why(answer) if arguments.why else [])]:
         print(line if line == answer.command else folded(line))
     if not arguments.why:
         print("--why says what this rests on.")
 
 
 def folded(text: str) -> str:
-    """Words in lines of at most 80 characters on a terminal; elsewhere a line stays one."""
+    """Wrap words into lines of at most 80 characters on a terminal; elsewhere a line stays one."""
     width = min(80, get_terminal_size().columns)
     return fill(text, width, break_on_hyphens=False) if sys.stdout.isatty() else text
 
 
-def _question(arguments: Namespace) -> tuple[Task, int]:
-    """The task and lag that were given, or that whoever runs the command answers when asked."""
+def _subject(arguments: Namespace) -> tuple[Task, int]:
+    """Return the task and lag that were given, or ask for them."""
     if arguments.task is None:
         if arguments.lag is not None or arguments.knob:
             raise UserError("--task: not given; give --task and --lag, or neither to be asked")
@@ -150,7 +143,7 @@ def _ask(out: Console) -> tuple[Task, int]:
 
 
 def _knob(out: Console, cls: type[Task], name: str, metadata: Any, default: Any) -> dict[str, Any]:
-    """The value of one knob; asked again until the task takes it."""
+    """Ask for the value of one knob, again and again until the task takes it."""
     doc = metadata["doc"]
     while True:
         text = Prompt.ask(

@@ -53,7 +53,7 @@ class KnobGroup:
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Which knobs, and how they are printed."""
+    """Add the knobs, and how they are printed."""
     names = f"job, task, {', '.join(GROUPS)}, or a task"
     parser.add_argument("group", nargs="?", metavar="GROUP", help=f"one of {names} (default: all)")
     parser.add_argument("--markdown", action="store_true", help="print them as a page")
@@ -78,7 +78,7 @@ def run(arguments: Namespace) -> None:
 
 
 def groups(name: str | None = None) -> list[KnobGroup]:
-    """The groups of knobs, or those that a name stands for.
+    """Return the groups of knobs, or those that a name stands for.
 
     Args:
         name: of a group or a task, one of the user's own, too; None: all.
@@ -101,13 +101,13 @@ def groups(name: str | None = None) -> list[KnobGroup]:
 
 
 def recipe_values() -> dict[str, dict[str, Any]]:
-    """The values of each file of conf/recipe/, by its name."""
+    """Read the values of each file of conf/recipe/, by its name."""
     names = sorted(path.stem for path in (root() / "conf" / "recipe").glob("*.yaml"))
     return {name: values for name in names if len(values := recipe_file(name)) > 1}  # auto names another one
 
 
 def _job() -> KnobGroup:
-    """What stands beside the groups: its default and its meaning are in conf/config.yaml."""
+    """Read the keys beside the groups: their defaults and meanings are in conf/config.yaml."""
     text = (root() / "conf" / "config.yaml").read_text(encoding="utf-8")
     fields = re.findall(r"^(study|out|seed|axes|design|precision): (\S+) # (.+)$", text, re.MULTILINE)
     ranges = {
@@ -146,7 +146,7 @@ def _of(title: str, prefix: str, cls: Any) -> KnobGroup:
 
 
 def _range(field: Field, hint: Any) -> str:
-    """What a knob allows, in words."""
+    """Say in words what a knob allows."""
     kinds, limits = getattr(hint, "__args__", (hint,)), allowed(field.metadata)
     kind = next(WORDS[kind] for kind in kinds if kind in WORDS)
     text = limits if field.metadata.get("choices") else ", ".join(filter(None, (kind, limits)))
@@ -154,12 +154,12 @@ def _range(field: Field, hint: Any) -> str:
 
 
 def _plain(value: Any) -> str:
-    """A value as YAML has it."""
+    """Write a value as YAML has it."""
     return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
 
 
 def _recipes() -> Listing:
-    """A line per knob and a column per recipe."""
+    """Write a line per knob and a column per recipe."""
     values = recipe_values()
     columns = [Column("recipe"), *(Column(name, right=True) for name in values)]
     return Listing(

@@ -1,4 +1,5 @@
-"""What would be trained, before it is: programs, memory and time, also on an accelerator that is not here.
+"""The plan of a training before it begins: programs, memory and time, also on an accelerator that is not
+here.
 
 Takes what `memcap train` takes of overrides, --config-dir and -m, checks everything as it does, and compiles
 the programs, but trains and writes nothing.
@@ -40,7 +41,7 @@ from memcap.terminal.printing import (
 from memcap.terminal.words import plural
 from memcap.training.engine import worker_count
 from memcap.training.program import Program
-from memcap.training.queue import cost
+from memcap.training.queue import cost, work
 
 MOST_PROGRAMS = 12  # that are compiled and shown, the costliest
 HEADS = {
@@ -57,7 +58,7 @@ HEADS = {
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """What `memcap train` takes, and for which device."""
+    """Add what `memcap train` takes, and the device."""
     parser.add_argument(
         "overrides", nargs="*", help="as for memcap train: task.lag=50, sweeps=NAME, 'axes={...}'"
     )
@@ -103,7 +104,7 @@ def run(arguments: Namespace) -> None:
 
 
 def _study(jobs: Sequence[Job]) -> StudyPlan:
-    """Of jobs that have their settings in common."""
+    """Plan the study of jobs that have their settings in common."""
     settings = jobs[0].settings
     members = list(dict.fromkeys(member for job in jobs for member in job.members))
     now = what_is_missing(members, settings.study)
@@ -122,7 +123,7 @@ def _study(jobs: Sequence[Job]) -> StudyPlan:
 def _about(
     studies: Sequence[StudyPlan], plans: Sequence[ProgramPlan], programs: int, device: Device | None
 ) -> dict[str, Any]:
-    """All that is known beside the programs themselves, for JSON and for the sentences."""
+    """Return all that is known beside the programs themselves, for JSON and for the sentences."""
     members, there, missing, most = (
         sum(counts)
         for counts in zip(*((len(s.members), s.there, len(s.missing), s.most) for s in studies), strict=True)
@@ -148,7 +149,7 @@ def _about(
 
 
 def _measured(studies: Sequence[StudyPlan]) -> tuple[float, int] | None:
-    """Seconds that this CPU may need, and the number of its rows that say so; None without any."""
+    """Estimate the seconds that this CPU needs, with the number of its rows that say so; None without any."""
     if jax.default_backend() != "cpu":
         return None
     folders = [folder for folder in {OUTPUTS, *(study.folder for study in studies)} if folder.exists()]
@@ -158,16 +159,15 @@ def _measured(studies: Sequence[StudyPlan]) -> tuple[float, int] | None:
     rows = rows.filter(pl.col("run_seconds") > 0, pl.col("steps") > 0)
     if rows.is_empty():
         return None
-    steps = pl.col("steps") * pl.col("length") * pl.col("batch")
-    work = steps * pl.col("layers") * (pl.col("units") + 8.0) ** 2  # as in `cost`
+    done = work(*map(pl.col, ("steps", "length", "batch", "layers", "units")))
     pace, used = rows.select(
-        pl.col("run_seconds").sum() / work.sum(), used=pl.col("steps").sum() / pl.col("budget").sum()
+        pl.col("run_seconds").sum() / done.sum(), used=pl.col("steps").sum() / pl.col("budget").sum()
     ).row(0)
     return pace * used * sum(study.cost for study in studies), rows.height
 
 
 def _columns(each: ProgramPlan) -> dict[str, Any]:
-    """A program, as JSON has it."""
+    """Return a program as JSON has it."""
     program, trainer = each.program, each.program.trainer
     return {
         "task": program.spec.task.name,
@@ -190,7 +190,7 @@ def _columns(each: ProgramPlan) -> dict[str, Any]:
 
 
 def _table(plans: Sequence[ProgramPlan], device: str) -> Listing:
-    """One line per program."""
+    """Make the table of the programs, a line each."""
     rows = []
     for each in plans:
         row = _columns(each)
@@ -209,7 +209,7 @@ def _table(plans: Sequence[ProgramPlan], device: str) -> Listing:
 
 
 def _sentences(about: dict[str, Any], plans: Sequence[ProgramPlan], device: Device | None) -> list[str]:
-    """What the table means, in words."""
+    """Say in words what the table means."""
     there = f"Members: {about['members']:,}, of which {about['folder']} holds {about['there']:,}."
     if not plans:
         return [f"{there} Nothing would be trained."]

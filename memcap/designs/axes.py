@@ -1,4 +1,4 @@
-"""From one composed config to the list of members of a job: axes multiply, grids add up.
+"""The members of a job, from one composed config: axes multiply, grids add up.
 
     axes: {task.lag: [1, 2, 4], model.units: [1, 2, 3], seed: 4}       36 members
     axes: [{...}, {...}]                                               the members of one grid, then of the
@@ -28,7 +28,7 @@ MOST_MEMBERS = 1_000_000  # of a command: to make and check so many takes minute
 
 
 def members(config: dict[str, Any]) -> list[Member]:
-    """All members of a job, each once, every one of them checked.
+    """Make all members of a job, each once, every one of them checked.
 
     Args:
         config: nested plain values with the keys task, model, recipe, evaluation, seed and axes.
@@ -49,8 +49,8 @@ def members(config: dict[str, Any]) -> list[Member]:
 
 @lru_cache(maxsize=8)
 def _members(text: str) -> tuple[Member, ...]:
-    """A job is checked before Hydra makes its folder, and runs after: the members of the last few jobs are
-    resolved once."""
+    """Resolve the members of the last few jobs once: a job is checked before Hydra makes its folder, and runs
+    after."""
     return _resolved(json.loads(text))
 
 
@@ -87,7 +87,7 @@ def grids_of(axes: Any, base: dict[str, Any]) -> Iterator[Grid]:
 
 
 def axis(name: str, values: Any, first: Any = 0) -> list[Any]:
-    """The values of one axis.
+    """Return the values of one axis.
 
     Args:
         name: of the field.
@@ -131,7 +131,7 @@ def _points(grid: Grid) -> Iterator[dict[str, Any]]:
 
 
 def _placed(base: dict[str, Any], point: dict[str, Any]) -> dict[str, Any]:
-    """The base config with one point's values in their fields."""
+    """Put one point's values into their fields of the base config."""
     values = {k: dict(v) if isinstance(v, dict) else v for k, v in base.items()}
     if "task" in point and point["task"] != values["task"]["name"]:
         values["task"] = task_defaults(str(point["task"])) | {k: values["task"][k] for k in ("lag", "length")}

@@ -117,7 +117,7 @@ def exit_with(line: str) -> NoReturn:
 
 @contextlib.contextmanager
 def explaining(overrides: Sequence[str]) -> Generator[None]:
-    """Within, what Hydra or OmegaConf complains of is a UserError; `overrides`: what the user typed."""
+    """Turn what Hydra or OmegaConf complains of into a UserError; `overrides` are what the user typed."""
     try:
         yield
     except HYDRA_ERRORS as error:
@@ -130,7 +130,7 @@ def explaining(overrides: Sequence[str]) -> Generator[None]:
 
 @contextlib.contextmanager
 def composing() -> Generator[None]:
-    """Within, only configs are read: whoever nests without end there is one of them."""
+    """Turn a recursion error into a UserError: only configs are read, so one of them nests without end."""
     try:
         yield
     except RecursionError as error:

@@ -1,4 +1,4 @@
-"""A job, as Hydra composed it: checked, with its members and with what decides how they are trained."""
+"""A job as Hydra composed it: checked, with its members and the settings by which they are trained."""
 
 import re
 from collections.abc import Hashable, Iterable, Sequence
@@ -73,7 +73,7 @@ class Job:
 
 
 def job_of(config: DictConfig) -> Job:
-    """The job that a config asks for, every member of it checked.
+    """Make the job that a config asks for, every member of it checked.
 
     Args:
         config: as Hydra composed it.
@@ -104,13 +104,12 @@ def job_of(config: DictConfig) -> Job:
 
 
 def share(members: Sequence[Member], engine: Engine, design: str) -> list[Member]:
-    """The members that this job trains of a study that several jobs share, as on a SLURM array, several GPUs
-    or hosts: every `engine.shards`-th, from `engine.shard` on.
+    """Return the members that this job trains of a study that several jobs share, as on a SLURM array,
+    several GPUs or hosts: every `engine.shards`-th, from `engine.shard` on.
 
     Keys stay as they are, and all jobs write into one folder. Neighbours in a list of axes differ in seed,
-    then width, so each job gets some of every lag. Under `bisect` a job gets whole searches (all widths and
-    seeds of a task, lag and recipe), as they need each other's results; under `adaptive` whole lines (all
-    lags, too); under `race` all of a task.
+    then width, so each job gets some of every lag. Members that need each other's results
+    (`memcap.designs.unsplit_part`) stay together.
 
     Args:
         members: all of the study, in the same order in every job.
@@ -142,7 +141,8 @@ def shares(engines: Iterable[Engine]) -> str:
 
 
 def values_of(config: DictConfig) -> dict[str, Any]:
-    """The job's config as plain values, without Hydra's own part, which can't be resolved before a job."""
+    """Return the job's config as plain values, without Hydra's own part, which can't be resolved before a
+    job."""
     values = {}
     for name in config:
         if name != "hydra":
@@ -182,7 +182,7 @@ def _check_choice(config: DictConfig, values: dict[str, Any]) -> None:
 
 
 def settings(values: dict[str, Any]) -> Settings:
-    """The parts of a job's config that decide no result, and the design.
+    """Read the parts of a job's config that decide no result, and the design.
 
     Raises:
         UserError: the first mistake, in one line.
@@ -204,15 +204,15 @@ def settings(values: dict[str, Any]) -> Settings:
 
 
 def fields_of(group: str, task: str = "delay_line") -> list[str]:
-    """What a group may hold."""
+    """Return the names that a group may hold."""
     return (
         list(defaults(GROUPS[group])) if group != "task" else [k for k in task_defaults(task) if k != "name"]
     )
 
 
 def chosen_tasks(overrides: Sequence[str]) -> list[str]:
-    """The tasks that overrides choose: several in a multirun; all where a pattern chooses, the default one if
-    none does."""
+    """Return the tasks that overrides choose: several in a multirun; all where a pattern chooses, the default
+    one if none does."""
     chosen = [text.partition("=")[2] for text in overrides if text.startswith("task=")]
     if not chosen:
         return ["delay_line"]

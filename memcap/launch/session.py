@@ -107,8 +107,8 @@ class Session:
 
     @contextlib.contextmanager
     def in_worker_process(self) -> Generator[None]:
-        """In another process than the command's: end by signals as the command does, and leave the other jobs
-        their cores."""
+        """End by signals as the command does, and leave the other jobs their cores, where this is another
+        process than the command's."""
         if os.getpid() == self.process:
             yield
             return

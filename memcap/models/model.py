@@ -1,4 +1,4 @@
-"""What is trained: layers of a cell of some width, and how they are read out. Needs no JAX."""
+"""The network: layers of a cell of some width, and how they are read out. Needs no JAX."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOST_LAYERS = 8
 
 @dataclass(frozen=True)
 class Model:
-    """What is trained: layers of a cell of some width, and how they are read out.
+    """Layers of a cell of some width, and how they are read out.
 
     The first layer sees the task's inputs, each further one the hidden states of the one below it at the same
     step, and the read-out those of the last. `units` is the width of each. `initial_carry` is of all of them,
@@ -56,8 +56,9 @@ class Model:
 
     @property
     def words(self) -> list[str]:
-        """What is not the default, but for the width."""
-        return [self.cell] * (self.cell != Model().cell) + set_words(self, without=("cell", "units"))
+        """The knobs that have not their defaults, but for the width."""
+        others = set_words(self, without=("cell", "units"))
+        return others if self.cell == type(self).cell else [self.cell, *others]
 
     @property
     def name(self) -> str:

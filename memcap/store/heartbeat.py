@@ -104,12 +104,12 @@ class Heartbeat:
 
     @property
     def here(self) -> bool:
-        """Whether the job runs, or ran, on this host."""
+        """True if the job runs, or ran, on this host."""
         return self.host == socket.gethostname()
 
     @property
     def exists(self) -> bool:
-        """Whether the process is there, as far as can be seen from this host."""
+        """True if the process is there, as far as this host can see."""
         if not self.here:
             return True
         try:
@@ -127,7 +127,7 @@ class Heartbeat:
 
     @property
     def alive(self) -> bool:
-        """Whether the job still trains: it has not ended, is there, and this is no older than
+        """True if the job still trains: it has not ended, is there, and this is no older than
         `HEARTBEAT_TIMEOUT`."""
         return self.ended is None and self.exists and self.age < HEARTBEAT_TIMEOUT
 

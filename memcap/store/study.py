@@ -28,5 +28,5 @@ class Study:
 
     @property
     def is_searched(self) -> bool:
-        """Whether the design decides from results which members are trained."""
+        """True if the design decides from results which members are trained."""
         return self.design != "grid"

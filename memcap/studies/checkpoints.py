@@ -1,5 +1,5 @@
-"""The half-trained members of a job: each as it was a few seconds ago, in memory, and of half a minute ago,
-on disk.
+"""The half-trained members of a job: each as it was a few seconds ago in memory, and half a minute ago on
+disk.
 
     DIR/checkpoints/TOKEN.npz    those of one run of a job: "index", JSON with a part a program and the curves
     so far; PART/0,
@@ -35,7 +35,7 @@ SECONDS_BETWEEN_WRITES = 30.0
 
 
 class Checkpoints:
-    """States of the members of one run of a job; thread-safe.
+    """The states of the members of one run of a job; thread-safe.
 
     Args:
         folder: the study's.
@@ -97,12 +97,12 @@ class Checkpoints:
             self.adopted_files.append(path)
 
     def find(self, keys: Sequence[str]) -> dict[str, Checkpoint]:
-        """The states of those that have one."""
+        """Return the states of those that have one."""
         with self.lock:
             return {key: self.states[key] for key in keys if key in self.states}
 
     def curve(self, key: str) -> Points:
-        """The curve of a member, as it was when its state was taken."""
+        """Return the curve of a member, as it was when its state was taken."""
         with self.lock:
             return dict(self.curves.get(key, {}))
 
@@ -146,7 +146,7 @@ class Checkpoints:
 def _arrays(
     states: Sequence[Checkpoint], fingerprints: Sequence[str], curves: Mapping[str, Points]
 ) -> dict[str, np.ndarray]:
-    """The arrays of a file with these states."""
+    """Make the arrays of a file with these states."""
     parts: dict[str, list[tuple[Checkpoint, str]]] = {}
     for state, made_by in zip(states, fingerprints, strict=True):
         parts.setdefault(state.program, []).append((state, made_by))
@@ -168,7 +168,7 @@ def _arrays(
 
 
 def states_of(stored: Any) -> list[tuple[Checkpoint, str, Points]]:
-    """The states of an open file, each with its stamp and the curve that led there."""
+    """Return the states of an open file, each with its stamp and the curve that led there."""
     states = []
     for number, part in enumerate(json.loads(stored["index"].tobytes())):
         leaves = [stored[f"{number}/{k}"] for k in range(part["leaves"])]

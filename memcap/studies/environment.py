@@ -1,4 +1,5 @@
-"""What members are trained with: versions, device and flags, which rows tell of, and the code itself."""
+"""The environment that members are trained in: versions, device and flags, which rows tell of, and the code
+itself."""
 
 import hashlib
 import importlib.metadata
@@ -22,7 +23,7 @@ from memcap.runtime.published import root
 
 @cache
 def environment() -> dict[str, Any]:
-    """What the rows were made with: versions, device, flags, and the commit of a checkout."""
+    """Return the versions, device and flags that rows are made with, and the commit of a checkout."""
     git = ["git", "-C", str(root()), "rev-parse", "HEAD"]
     try:
         result = subprocess.run(git, capture_output=True, text=True, check=False, timeout=10)
@@ -43,22 +44,21 @@ def environment() -> dict[str, Any]:
 
 
 def fingerprint(member: Member) -> str:
-    """64 hex digits: of all that must be the same for a member to come out the same, beside its config and
-    its program."""
+    """Return 64 hex digits of all that must be the same for a member to come out the same, beside its config
+    and its program."""
     return _fingerprint(type(member.task).__module__, cell_class(member.model.cell).__module__)
 
 
 @cache
 def _fingerprint(*modules: str) -> str:
-    stack = {
-        name: value for name, value in environment().items() if name != "git_commit"
-    }  # the code itself says more
+    # Without the commit: the code itself says more.
+    stack = {name: value for name, value in environment().items() if name != "git_commit"}
     return hashlib.sha256(json.dumps([stack, *map(_code, ("memcap", *modules))]).encode()).hexdigest()
 
 
 @cache
 def _code(module: str) -> str:
-    """Of a module's source, or of all sources of a package."""
+    """Return a digest of a module's source, or of all sources of a package."""
     path = Path(getattr(sys.modules[module], "__file__", None) or "")  # what a notebook defines has no file
     files = sorted(path.parent.rglob("*.py")) if path.stem == "__init__" else [path] if path.name else []
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()

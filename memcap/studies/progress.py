@@ -118,13 +118,13 @@ class _LeftColumn(ProgressColumn):
 
 
 def _counts(heartbeat: Heartbeat, before: int) -> tuple[int, int]:
-    """Members of the job that are done, and all of them."""
+    """Count the members of the job that are done, and all of them."""
     done = before + heartbeat.done
     return done, done + heartbeat.to_come
 
 
 def _ends(heartbeat: Heartbeat, solved_before: int) -> str:
-    """What became of the members that ended, here and before."""
+    """Say what became of the members that ended, here and before."""
     others = {"diverged": heartbeat.diverged, "failed": heartbeat.failed}
     return ", ".join(
         [
@@ -135,7 +135,7 @@ def _ends(heartbeat: Heartbeat, solved_before: int) -> str:
 
 
 def _left(heartbeat: Heartbeat) -> str:
-    """The time left in words; nothing where it is not known."""
+    """Say the time left; "" where it is not known."""
     if heartbeat.seconds_left is None:
         return ""
     bound = "at most" if heartbeat.searched else "about"
@@ -143,7 +143,7 @@ def _left(heartbeat: Heartbeat) -> str:
 
 
 def _line(member: Running) -> str:
-    """A member in training, in one line."""
+    """Describe a member in training in one line."""
     parts = [f"{member.name}: step {member.step:,} of {member.budget:,}"]
     parts += [] if member.loss is None else [f"loss {number(member.loss)}"]
     parts += [] if member.left is None else [f"at most {duration(round(member.left))} left"]

@@ -1,4 +1,5 @@
-"""Whether a study's folder holds what it should: sound files, and the whole weights of each row's member."""
+"""A check that a study's folder holds what it should: sound files, and the whole weights of each row's
+member."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,13 +21,13 @@ SHOWN_KEYS = 3
 
 @dataclass(frozen=True)
 class VerifyReport:
-    """What was looked at, and what is wrong.
+    """The files that were checked, and what is wrong with them.
 
     Args:
-        rows: one a member.
+        rows: one per member.
         row_files, weight_files, curve_files, checkpoint_files: how many were sound.
         without_digest: how many of these no digest vouches for, because memcap 0.1 wrote them.
-        wrong: one line a fault.
+        wrong: one line per fault.
     """
 
     rows: int
@@ -90,7 +91,7 @@ def verify(folder: Path, rows_only: bool = False) -> VerifyReport:
 
 
 def _lines(error: BadFileError) -> list[str]:
-    """What is wrong with a file: a line for each of its rows that is."""
+    """Say what is wrong with a file: a line for each of its rows that is."""
     if not isinstance(error, BadRowsError):
         return [str(error)]
     return [f"row {key}: {why}" for key, why in error.rows.items()]
@@ -102,8 +103,8 @@ def _has_digest(path: Path) -> bool:
 
 
 def _without_weights(rows: pl.DataFrame, numbers_by_file: dict[Path, dict[str, int]]) -> list[str]:
-    """A line for each population that lacks weights, and one for each member that has not as many as its row
-    says."""
+    """Return a line for each population that lacks weights, and one for each member that has not as many as
+    its row says."""
     held: dict[tuple[str, str], set[int]] = {}
     for path, numbers in numbers_by_file.items():
         for key, size in numbers.items():
@@ -124,7 +125,7 @@ def _without_weights(rows: pl.DataFrame, numbers_by_file: dict[Path, dict[str, i
 
 
 def _without_rows(rows: pl.DataFrame, tables_of_curves: Mapping[Path, pl.DataFrame]) -> list[str]:
-    """A line for each file with curves of members that have no row, unless a job may be about to write
+    """Return a line for each file with curves of members that have no row, unless a job may be about to write
     these."""
     lines = []
     for path, table in tables_of_curves.items():

@@ -1,4 +1,4 @@
-"""What a job writes into its study's folder as members end: rows, weights, curves and checkpoints."""
+"""The writer of a job: rows, weights, curves and checkpoints in the study's folder, as members end."""
 
 import contextlib
 import json
@@ -35,7 +35,7 @@ POINTS_OF_A_CHUNK = 10  # of a curve: a point costs as much as some steps of a t
 
 
 def row_of(result: Result, study: str, shard: str) -> dict[str, Any]:
-    """A member's row: everything in `memcap.store.rows.SCHEMA`.
+    """Make a member's row: everything in `memcap.store.rows.SCHEMA`.
 
     Args:
         result: what came of the member.
@@ -77,17 +77,17 @@ def row_of(result: Result, study: str, shard: str) -> dict[str, Any]:
 
 
 def _at_lengths(values: Iterable[float]) -> str | None:
-    """One number a length, JSON; None where there is no length."""
+    """Write one number per length as JSON; None where there is no length."""
     return json.dumps(finite) if (finite := [_finite(value) for value in values]) else None
 
 
 def _finite(value: float) -> float | None:
-    """None for what was never measured, or overflowed in a diverged run."""
+    """Return None for what was never measured, or overflowed in a diverged run."""
     return value if math.isfinite(value) else None
 
 
 def members_table(members: Sequence[Member]) -> pl.DataFrame:
-    """Members as a job writes them down before it trains, with the columns of `heartbeat.MEMBERS`."""
+    """List members as a job writes them down before it trains, with the columns of `heartbeat.MEMBERS`."""
     lines = [
         (
             member.key,
@@ -102,7 +102,7 @@ def members_table(members: Sequence[Member]) -> pl.DataFrame:
 
 @lru_cache(maxsize=1024)
 def _label(task: Task) -> str:
-    """Its name; knobs that are not the default stand behind it."""
+    """Name the task, with its knobs that are not the default behind it."""
     knobs = ",".join(set_words(task))
     return task.name + (f"({knobs})" if knobs else "")
 
@@ -124,8 +124,10 @@ class _Shard:
 
 
 class StudyWriter(Listener):
-    """Writes rows, weights and curves as members end, at most every few seconds a shard, and counts the job's
-    progress; a context manager, which at its end writes whatever is left, also where the job is interrupted.
+    """Writes rows, weights and curves as members end, and counts the job's progress; a context manager.
+
+    A shard is written every few seconds at most. At the end whatever is left is written, also where the job
+    is interrupted.
 
     States of members that train long go to the checkpoints, and leave these when their rows are written. The
     curves of those that have trained longest are written as they grow (`memcap.store.curves`).
@@ -173,7 +175,7 @@ class StudyWriter(Listener):
             self._write_late()
 
     def _curve_before(self, chunk: CurveChunk) -> Points:
-        """The curve that a member has which goes on from a checkpoint: to where it goes on."""
+        """Return the curve of a member that goes on from a checkpoint, up to there."""
         earlier = {} if self.checkpoints is None else self.checkpoints.curve(chunk.member.key)
         return up_to(chunk.first_step, earlier)
 
@@ -205,7 +207,7 @@ class StudyWriter(Listener):
         self.checkpoints.keep(checkpoints, curves_so_far)
 
     def load_checkpoints(self, members: Sequence[Member]) -> dict[str, Checkpoint]:
-        """Where members go on that have trained before."""
+        """Return the states from which members go on that have trained before."""
         assert self.checkpoints is not None
         return self.checkpoints.find([member.key for member in members])
 
@@ -275,5 +277,5 @@ class StudyWriter(Listener):
 
 
 def up_to(last: int, points: Mapping[int, dict[str, Any]]) -> Points:
-    """The points of a curve up to a step."""
+    """Return the points of a curve up to a step."""
     return {step: values for step, values in points.items() if step <= last}

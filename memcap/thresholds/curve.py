@@ -132,7 +132,7 @@ class Fit:
 
     @property
     def fits(self) -> bool:
-        """Whether the counts are such as the model would give."""
+        """True if the counts are such as the model would give."""
         return self.misfit >= MISFIT
 
 

@@ -19,7 +19,7 @@ METHODS = ("run", "progress", "result", "close")  # of `memcap.tracking.mirror.S
 
 @dataclass(frozen=True)
 class Tracking:
-    """Where curves are mirrored. The rows on disk are the truth."""
+    """The service that curves are mirrored to. The rows on disk are the truth."""
 
     mode: str = knob("off", "off, wandb, trackio, or MODULE:NAME of your own")
     project: str | None = knob(None, "project of W&B or trackio; null: WANDB_PROJECT, or memcap")

@@ -12,7 +12,7 @@ import math
 import threading
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import jax
 
@@ -97,11 +97,14 @@ class WorkerQueue(Protocol):
 
 
 def cost(member: Member) -> float:
-    """Return a member's rough cost, to start the longest first: steps x length x batch x layers x (units +
-    overhead)^2."""
+    """Return the rough cost of a member that takes its whole budget, to start the longest first."""
     recipe, model = member.recipe, member.model
-    work = model.layers * (model.units + 8.0) ** 2
-    return recipe.budget * member.length * recipe.batch * work
+    return work(recipe.budget, member.length, recipe.batch, model.layers, model.units)
+
+
+def work(steps: Any, length: Any, batch: Any, layers: Any, units: Any) -> Any:
+    """Return steps x length x batch x layers x (units + overhead)^2, of numbers or of columns."""
+    return steps * length * batch * (layers * (units + 8.0) ** 2)
 
 
 class Queue:

@@ -9,11 +9,14 @@ import pytest
 from study_rows import group, table
 
 from memcap import store
-from memcap.capacity.answer import answer, as_dict, command, sentences
+from memcap.capacity.answer import answer
 from memcap.capacity.frontier import frontier
+from memcap.capacity.next_study import command
+from memcap.capacity.question import Question
 from memcap.capacity.sources import from_rows
 from memcap.knobs import UserError
-from memcap.models.model import MOST_UNITS
+from memcap.models.model import MOST_UNITS, Model
+from memcap.report.answer_words import PrintedAnswer, as_dict, code, sentences, why
 from memcap.runtime.published import ATLAS, rows_file
 from memcap.tasks import task_class
 
@@ -38,13 +41,18 @@ def points():
 
 def asked(task, lag, share=0.9, **more):
     """What JSON and all the words say."""
-    found = answer(task, lag, share, more.get("points") or points(), cell=more.get("cell", "lstm"))
+    question = Question(task, lag, Model(more.get("cell", "lstm"), 1), share)
+    found = answer(question, more.get("points") or points())
     values = as_dict(found)
     assert values.keys() >= KEYS
     json.dumps(values, allow_nan=False)
-    said = sentences(found, why=True)
+    said = sentences(found) + why(found)
     assert not any("\n" in line or "inf " in line or "nan" in line for line in said)
     return values, "\n".join(said)
+
+
+def words_of(found):
+    return "\n".join(sentences(found))
 
 
 def test_measured():
@@ -70,10 +78,11 @@ def test_measured():
 
 
 def test_first_comes_the_width_and_a_sentence_and_what_it_rests_on_only_where_asked_for():
-    found = answer(DELAY, 4, 0.9, points())
-    assert str(found).count("\n") == 0
-    assert found.why == "\n".join(sentences(found, why=True)[1:])
-    assert "What has to be held" in found.why
+    found = answer(Question(DELAY, 4), points())
+    printed = PrintedAnswer.of(found)
+    assert [str(printed)] == sentences(found)
+    assert printed.why == "\n".join(why(found))
+    assert "What has to be held" in printed.why
 
 
 def test_the_share_moves_the_answer():
@@ -115,8 +124,8 @@ def test_what_is_enough_for_a_lag_that_was_measured_is_enough_for_shorter_ones_t
     rows = frontier(
         table(*(group("delay_line", lag, {2 * lag: (0, 16), 2 * lag + 1: (16, 16)}) for lag in (4, 8)))
     )
-    measured = answer(DELAY, 8, 0.9, rows).units
-    assert [answer(DELAY, lag, 0.9, rows).units <= measured for lag in (5, 6, 7)] == [True] * 3
+    measured = answer(Question(DELAY, 8), rows).units
+    assert [answer(Question(DELAY, lag), rows).units <= measured for lag in (5, 6, 7)] == [True] * 3
 
 
 def test_widths_beyond_those_allowed_are_not_named():
@@ -188,7 +197,7 @@ def test_the_smallest_width_was_enough():
     assert (values["units"], values["carry_numbers"], values["u90_censored"]) == (1, 2, "below")
     assert "latch at lag 5: 1 unit." in words
     rows = frontier(table(group("latch", 5, {6: (8, 8), 7: (8, 8)})))
-    assert answer(LATCH, 5, 0.9, rows).units >= 6  # nothing narrower was tried
+    assert answer(Question(LATCH, 5), rows).units >= 6  # nothing narrower was tried
 
 
 def test_the_number_of_recipes_tried_is_said():
@@ -199,19 +208,20 @@ def test_the_number_of_recipes_tried_is_said():
 
 def test_counts_that_do_not_fit_are_flagged_beside_the_width():
     rows = frontier(table(group(counts={4: (0, 8), 8: (8, 8), 12: (3, 8), 16: (8, 8), 20: (8, 8)})))
-    found = answer(LATCH, 5, 0.9, rows)
+    found = answer(Question(LATCH, 5), rows)
     assert not found.point.fit.fits
-    assert "These counts do not rise with the width as the model expects (4:0/8 8:8/8 12:3/8" in str(found)
+    words = "These counts do not rise with the width as the model expects (4:0/8 8:8/8 12:3/8"
+    assert words in words_of(found)
 
 
 @pytest.mark.parametrize(("top", "said"), [((6, 8), True), ((8, 8), False)])
 def test_counts_below_the_share_at_the_width_to_take_stand_beside_it(top, said):
-    found = answer(LATCH, 5, 0.9, frontier(table(group(counts={1: (0, 8), 2: (7, 8), 3: top}))))
+    found = answer(Question(LATCH, 5), frontier(table(group(counts={1: (0, 8), 2: (7, 8), 3: top}))))
     passed, runs = found.point.passed_from(found.units)
     assert (passed < 0.9 * runs) == said
-    assert (f"Of the {runs} runs measured there, {passed} did: train several" in str(found)) == said
-    assert ("9 of 10 runs that train at all succeed" in str(found)) == said
-    assert ("9 of 10 training runs succeed" in str(found)) != said
+    assert (f"Of the {runs} runs measured there, {passed} did: train several" in words_of(found)) == said
+    assert ("9 of 10 runs that train at all succeed" in words_of(found)) == said
+    assert ("9 of 10 training runs succeed" in words_of(found)) != said
 
 
 @pytest.mark.parametrize(
@@ -225,13 +235,13 @@ def test_counts_below_the_share_at_the_width_to_take_stand_beside_it(top, said):
     ],
 )
 def test_points_of_other_tasks_and_nets_say_nothing(other):
-    found = answer(LATCH, 5, 0.9, frontier(table(group(counts=MIXED, **other))))
+    found = answer(Question(LATCH, 5), frontier(table(group(counts=MIXED, **other))))
     assert found.point is None
 
 
 def test_another_cell_answers_for_itself():
     rows = frontier(table(group(counts=MIXED), group(counts=sharp(12), cell="GRUCell")))
-    found = answer(LATCH, 5, 0.9, rows, cell="GRUCell")
+    found = answer(Question(LATCH, 5, Model("GRUCell", 1)), rows)
     assert found.units >= 12
     assert found.carry_numbers == found.units  # a GRU has no c
     assert found.references.constructed is None
@@ -240,33 +250,33 @@ def test_another_cell_answers_for_itself():
 
 def test_layers_answer_for_themselves():
     rows = table(group(counts=MIXED), group(counts=sharp(12), layers=2))
-    found = answer(LATCH, 5, 0.9, frontier(rows), layers=2)
+    found = answer(Question(LATCH, 5, Model(units=1, layers=2)), frontier(rows))
     assert found.units >= 12
     assert found.carry_numbers == 4 * found.units
     assert "model.layers=2" in found.command
-    assert f"latch (layers=2) at lag 5: {found.units} units in each of 2 layers." in str(found)
+    assert f"latch (layers=2) at lag 5: {found.units} units in each of 2 layers." in words_of(found)
     assert as_dict(found)["layers"] == 2
-    assert from_rows(rows, LATCH, 5, layers=2).units == found.units
-    assert from_rows(rows, LATCH, 5).units == answer(LATCH, 5, 0.9, frontier(rows)).units < 12
+    assert from_rows(rows, Question(LATCH, 5, Model(units=1, layers=2))).units == found.units
+    assert from_rows(rows, Question(LATCH, 5)).units == answer(Question(LATCH, 5), frontier(rows)).units < 12
     with pytest.raises(UserError, match="is written for one layer of an LSTM only, not for 2 layers of lstm"):
-        found.code("keras")
+        code(found, "keras")
 
 
 def test_the_tasks_own_length_counts_first():
     rows = (group(counts={1: (64, 64)}, length=40), group(counts=MIXED))
-    assert answer(LATCH, 5, 0.9, frontier(table(*rows))).point.length == LATCH.length(5)
+    assert answer(Question(LATCH, 5), frontier(table(*rows))).point.length == LATCH.length(5)
 
 
 def test_a_lag_that_the_task_does_not_have():
     with pytest.raises(UserError, match="--lag 1: the least lag of temporal_order is"):
-        answer(task_class("temporal_order")(), 1, 0.9, [])
+        answer(Question(task_class("temporal_order")(), 1), [])
 
 
 def test_the_command_measures_what_was_asked():
-    line = command(task_class("delay_line")(symbols=4), 50)
+    line = command(Question(task_class("delay_line")(symbols=4), 50))
     assert line.startswith("memcap train task=delay_line task.symbols=4 task.lag=50 ")
     assert line.endswith("study=delay_line_L50 design=bisect 'axes={model.units: 1..102, seed: 8}'")
-    assert "model.units: 1..16" in command(LATCH, 50)
+    assert "model.units: 1..16" in command(Question(LATCH, 50))
 
 
 def test_the_command_has_the_recipe_of_the_next_longer_lag_with_what_was_changed_in_it(tmp_path):
@@ -275,7 +285,7 @@ def test_the_command_has_the_recipe_of_the_next_longer_lag_with_what_was_changed
         group("delay_line", 16, sharp(17), recipe="mine", lr=0.2),
     )
     near, far, beyond = (
-        answer(DELAY, lag, 0.9, frontier(table(*rows)), config_dir=tmp_path) for lag in (3, 5, 20)
+        answer(Question(DELAY, lag, config_dir=tmp_path), frontier(table(*rows))) for lag in (3, 5, 20)
     )
     assert " recipe=open_gate " in near.command
     assert " recipe.lr=0.07 " in near.command
@@ -288,10 +298,10 @@ def test_it_says_how_long_the_neighbours_took():
     members = table(*(group("delay_line", lag, sharp(lag + 1)) for lag in (4, 16)))
     rows = frontier(members.with_columns(run_seconds=pl.col("lag").cast(pl.Float64)))
     seconds = [p.seconds for p in rows]
-    found = answer(DELAY, 8, 0.9, rows)
+    found = answer(Question(DELAY, 8), rows)
     assert found.seconds == pytest.approx(math.sqrt(seconds[0] * seconds[1]))
-    assert " on one core, as its neighbours took):" in str(found)
-    assert answer(DELAY, 40, 0.9, rows).seconds is None
+    assert " on one core, as its neighbours took):" in words_of(found)
+    assert answer(Question(DELAY, 40), rows).seconds is None
 
 
 # Verdicts
@@ -363,7 +373,7 @@ def test_advice_never_falls_with_the_lag_and_steady_never_takes_less_than_traine
     for line, some in lines.items():
         lags = [lag for lag in (3, 4, 14, 15, 16, 45, 49, 50) if lag >= some.task.smallest_lag]
         advised = {
-            at: [answer(some.task, lag, 0.9, published(at), cell=some.cell).units for lag in lags]
+            at: [answer(Question(some.task, lag, Model(some.cell, 1)), published(at)).units for lag in lags]
             for at in (("steady", "trained") if some.task.stream else ("steady",))
         }
         for widths in advised.values():
@@ -379,11 +389,11 @@ def test_a_prediction_says_how_many_passed_at_the_lags_next_to_it():
         group("latch", lag, counts) for lag, counts in ((4, some), (8, {1: (0, 8), 2: (8, 8)}), (16, some))
     ]
     points = frontier(table(*rows))
-    between = answer(LATCH, 12, 0.9, points)
+    between = answer(Question(LATCH, 12), points)
     beside = [p.passed_from(between.units) for p in points if p.lag in (8, 16)]
     passed, runs = map(sum, zip(*beside, strict=True))
     assert (between.passed_from, between.runs_from) == (passed, runs)
-    assert f"Of the {runs} runs measured at lags 8 and 16, {passed} did:" in str(between)
-    beyond = answer(LATCH, 20, 0.9, points)
-    assert f"runs measured at lag 16, {beyond.passed_from} did:" in str(beyond)
-    assert "did:" not in str(answer(LATCH, 8, 0.9, points))
+    assert f"Of the {runs} runs measured at lags 8 and 16, {passed} did:" in words_of(between)
+    beyond = answer(Question(LATCH, 20), points)
+    assert f"runs measured at lag 16, {beyond.passed_from} did:" in words_of(beyond)
+    assert "did:" not in words_of(answer(Question(LATCH, 8), points))

@@ -5,9 +5,10 @@ import pytest
 from study_rows import group, table, write
 
 from memcap.capacity import sources
-from memcap.capacity.answer import as_dict, sentences
+from memcap.capacity.question import Question
 from memcap.capacity.sources import best_answer, from_rows
 from memcap.knobs import UserError
+from memcap.report.answer_words import as_dict, sentences, why
 from memcap.runtime import published
 from memcap.runtime.published import NAMES, STUDIES, rows_file, rows_files
 from memcap.store import shards
@@ -38,21 +39,21 @@ def own(place, *groups):
 
 
 def test_the_atlas_answers_one_who_has_no_rows(place):
-    found = best_answer(DELAY, 8)
+    found = best_answer(Question(DELAY, 8))
     assert (found.source, found.units, found.settled) == ("atlas", 9, True)
     assert as_dict(found)["source"] == "atlas"
-    assert ", of memcap's published atlas; recipe" in found.why
-    assert best_answer(DELAY, 10).between == (8, 16)
-    assert ", of memcap's published atlas. A prediction" in str(best_answer(DELAY, 10))
+    assert ", of memcap's published atlas; recipe" in "".join(why(found))
+    assert best_answer(Question(DELAY, 10)).between == (8, 16)
+    assert ", of memcap's published atlas. A prediction" in sentences(best_answer(Question(DELAY, 10)))[1]
 
 
 def test_own_rows_that_measure_the_lag_come_first(place):
     own(place, sharp(8, 7))
-    found = best_answer(DELAY, 8)
+    found = best_answer(Question(DELAY, 8))
     assert (found.source, found.units) == ("outputs", 7)
     assert as_dict(found)["source"] == "outputs"
-    assert ", from the rows in outputs; recipe" in found.why
-    assert best_answer(DELAY, 4).source == "atlas"
+    assert ", from the rows in outputs; recipe" in "".join(why(found))
+    assert best_answer(Question(DELAY, 4)).source == "atlas"
 
 
 def test_own_rows_that_try_the_lag_and_measure_nothing_do_not_hide_the_atlas(place):
@@ -63,31 +64,33 @@ def test_own_rows_that_try_the_lag_and_measure_nothing_do_not_hide_the_atlas(pla
         group("delay_line", 16, {40: (1, 1)}),
         group("delay_line", 20, {2: (0, 1)}),
     )
-    assert [best_answer(DELAY, lag).source for lag in (8, 16)] == ["atlas", "atlas"]
-    assert best_answer(DELAY, 20).source == "outputs"  # nothing else tried it
-    assert best_answer(DELAY, 20).units is None
+    assert [best_answer(Question(DELAY, lag)).source for lag in (8, 16)] == ["atlas", "atlas"]
+    assert best_answer(Question(DELAY, 20)).source == "outputs"  # nothing else tried it
+    assert best_answer(Question(DELAY, 20)).units is None
 
 
 def test_where_neither_measures_the_lag_the_one_with_most_lags_predicts(place):
     own(place, sharp(5, 5), sharp(9, 9))
-    assert best_answer(DELAY, 7).source == "atlas"
+    assert best_answer(Question(DELAY, 7)).source == "atlas"
     own(place, sharp(5, 5), sharp(9, 9), sharp(11, 11))
-    assert (best_answer(DELAY, 7).source, best_answer(DELAY, 7).lags) == ("outputs", (5, 9, 11))
+    found = best_answer(Question(DELAY, 7))
+    assert (found.source, found.lags) == ("outputs", (5, 9, 11))
 
 
 def test_a_folder_that_is_named_answers_alone(place):
     own(place, sharp(8, 7))
     write(place / "other", sharp(4, 3))
-    assert (best_answer(DELAY, 4, folder=place / "other").units, best_answer(DELAY, 4).units) == (3, 5)
-    assert best_answer(DELAY, 8, folder=place / "other").units is None
-    assert best_answer(DELAY, 8, folder=place / "nowhere").units is None
-    assert str(place / "other") in best_answer(DELAY, 4, folder=place / "other").why
+    assert best_answer(Question(DELAY, 4), folder=place / "other").units == 3
+    assert best_answer(Question(DELAY, 4)).units == 5
+    assert best_answer(Question(DELAY, 8), folder=place / "other").units is None
+    assert best_answer(Question(DELAY, 8), folder=place / "nowhere").units is None
+    assert str(place / "other") in "".join(why(best_answer(Question(DELAY, 4), folder=place / "other")))
 
 
 def test_without_rows_and_atlas_nothing_is_known(place, monkeypatch):
     for file in rows_files(NAMES[0]):
         file.unlink()
-    found = best_answer(DELAY, 8)
+    found = best_answer(Question(DELAY, 8))
     assert (found.source, found.units) == (None, None)
     assert "was not measured, nor enough other lags to predict it" in sentences(found)[0]
 
@@ -100,9 +103,9 @@ def test_verdict_and_budget_reach_the_frontier(place):
         group("delay_line", 5, {3: (0, 8), 4: (8, 8)}, budget=9000),
     )
     asks = (("steady", 1500), ("trained", 1500), ("steady", None))
-    assert [best_answer(DELAY, 5, at=at, budget=budget).units for at, budget in asks] == [6, 5, 4]
+    assert [best_answer(Question(DELAY, 5, at=at, budget=budget)).units for at, budget in asks] == [6, 5, 4]
     with pytest.raises(UserError, match="at=nope"):
-        best_answer(DELAY, 5, at="nope")
+        best_answer(Question(DELAY, 5, at="nope"))
 
 
 def test_only_rows_that_can_answer_are_fitted(monkeypatch):
@@ -115,9 +118,8 @@ def test_only_rows_that_can_answer_are_fitted(monkeypatch):
     monkeypatch.setattr(sources, "frontier", frontier)
     others = [{"knobs": {"symbols": 4}}, {"cell": "GRUCell"}, {"readout": "lstm"}, {"task": "latch"}]
     others += [{"layers": 2}, {"initial_carry": "learned"}]
-    from_rows(
-        table(*(group(**({"task": "delay_line", "lag": 4} | other)) for other in [{}, *others])), DELAY, 4
-    )
+    rows = table(*(group(**({"task": "delay_line", "lag": 4} | other)) for other in [{}, *others]))
+    from_rows(rows, Question(DELAY, 4))
     assert set(kept[0]["task"]) == {"delay_line"}
     assert (kept[0]["cell"] == "lstm").all()
     assert kept[0].height == 12

@@ -12,8 +12,8 @@ from flax import nnx
 from loop_checks import pass_over
 from lstm_reference import Result, network, quick_jit, relative_error
 
+from memcap.models.architecture import Architecture
 from memcap.models.model import Model
-from memcap.models.network import Architecture
 
 T, LENGTH, B, F, U, OUT = 9, 7, 3, 4, 5, 2
 LIMIT = {"float32": 1e-5, "float64": 1e-12}

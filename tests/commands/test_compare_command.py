@@ -86,20 +86,3 @@ def test_in_json(two):
 def test_members_of_both_are_told_of(two):
     done = memcap(two, "compare", "a", "a/rows/made_up.parquet")
     assert "NOT independent: 88 members are in both" in done.out
-
-
-@pytest.mark.parametrize(
-    ("words", "line"),
-    [
-        ("a", "the following arguments are required: second"),
-        ("a none", "none: no such folder or file"),
-        ("a empty", "empty: holds no rows"),
-        ("a c", "a, c: have no task at a lag in common; memcap frontier shows each"),
-    ],
-)
-def test_a_mistake_is_one_line(two, words, line):
-    (two / "empty").mkdir()
-    write(two / "c", group("latch", 7))
-    done = memcap(two, "compare", *words.split())
-    assert (done.status, done.out, done.err.count("\n")) == (2, "", 1)
-    assert line in done.err

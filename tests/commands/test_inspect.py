@@ -1,6 +1,9 @@
 """What `memcap inspect` says of shapes."""
 
+import json
+
 import pytest
+from command import memcap
 
 from memcap.commands.inspect import inspect, sentences
 from memcap.models.model import Model
@@ -50,3 +53,8 @@ def test_words():
     ):
         assert part in said
     assert "not one per time step" in said
+
+
+def test_the_command_says_so_in_json(tmp_path):
+    found = json.loads(memcap(tmp_path, "inspect", "--cell", "GRUCell", "--json").out)
+    assert (found["every"], found["carry_numbers"]) == ([1, 2, 5], 5)

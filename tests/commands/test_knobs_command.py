@@ -114,9 +114,3 @@ def test_json_has_all_and_the_recipes(tmp_path):
     *found, recipes = json.loads(memcap(tmp_path, "knobs", "--json").out)
     assert len(found) == len(groups())
     assert recipes["recipes"]["hold"]["budget"] == 1500
-
-
-def test_what_is_no_group_is_one_line(tmp_path):
-    done = memcap(tmp_path, "knobs", "nope")
-    assert (done.status, done.out, done.err.count("\n")) == (2, "", 1)
-    assert done.err.startswith("memcap: nope: no such group of knobs; one of job, task, model, recipe,")

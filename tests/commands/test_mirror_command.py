@@ -117,23 +117,6 @@ def test_a_study_that_trains_is_followed_to_its_end_by_hand(tmp_path, monkeypatc
     assert len(sleeps) == 2
 
 
-@pytest.mark.parametrize(
-    ("options", "line"),
-    [
-        (
-            ["--to", "mlflow"],
-            "memcap: tracking.mode=mlflow: must be one of off, wandb, trackio; or MODULE:NAME",
-        ),
-        (["--to", "off"], "memcap: --to off: is turned off"),
-        (["--runs", "cells"], "memcap: --runs: invalid choice: 'cells'"),
-    ],
-)
-def test_mistakes_are_one_line(study, options, line):
-    done = memcap(study, "mirror", "outputs/small", *options)
-    assert (done.status, done.err.count("\n")) == (2, 1)
-    assert done.err.startswith(line)
-
-
 def test_a_bad_file_is_named_or_refused(study, monkeypatch):
     path = next((study / "outputs" / "small" / "rows").iterdir())
     path.write_bytes(path.read_bytes()[:-100])
@@ -142,10 +125,3 @@ def test_a_bad_file_is_named_or_refused(study, monkeypatch):
     done = memcap(study, "mirror", "outputs/small")
     assert done.status == 0
     assert done.err.startswith(f"memcap: outputs/small/rows/{path.name}: ")
-
-
-def test_an_empty_folder_is_refused(tmp_path):
-    (tmp_path / "empty").mkdir()
-    done = memcap(tmp_path, "mirror", "empty")
-    assert done.status == 2
-    assert done.err.count("\n") == 1

@@ -2,7 +2,7 @@
 
 import polars as pl
 import pytest
-from command import files, memcap
+from command import memcap
 from study_rows import fake, group, table
 
 from memcap import papers, store
@@ -121,31 +121,3 @@ def test_the_list_has_all_papers(tmp_path):
     for name, question in papers.summaries().items():
         assert f"{name}  " in done.out
         assert question in done.out
-
-
-@pytest.mark.parametrize(
-    ("arguments", "line"),
-    [
-        ([], "which paper? one of "),
-        (["nobody"], "nobody: no such paper; one of "),
-        (["collins2017", "--rows", "nowhere"], "nowhere: "),
-        (
-            ["collins2017", "task.lag=2", "--rows", "."],
-            "task.lag=2: overrides are for training, and --rows trains nothing",
-        ),
-        (["collins2017", "task.lug=2"], "task.lug: no such field; task has "),
-        (["collins2017", "--config-dir", "nowhere"], "--config-dir nowhere: no such folder"),
-        (["collins2017", "--tiny", "--full"], "--full: not allowed with argument --tiny"),
-        (["bai2018", "--full"], "--full: there is no study bai2018_full; "),
-        (
-            ["memcap.papers.bai2018:paper", "--rows"],
-            "--rows: memcap.papers.bai2018:paper has no published rows",
-        ),
-    ],
-)
-def test_a_mistake_is_one_line_and_leaves_nothing(arguments, line, tmp_path):
-    before = files(tmp_path)
-    done = memcap(tmp_path, "reproduce", *arguments)
-    assert done.status == 2
-    assert line in done.err.splitlines()[-1]
-    assert files(tmp_path) == before

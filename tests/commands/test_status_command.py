@@ -125,16 +125,6 @@ def test_a_file_that_cannot_be_read_is_told_of(tmp_path):
     assert "1 file of rows cannot be read: memcap verify ." in lines
 
 
-def test_where_there_is_no_study_it_is_one_line(tmp_path):
-    for words, line in (
-        (["nowhere"], "nowhere: no such folder"),
-        (["."], ".: holds no study; train one first"),
-    ):
-        done = memcap(tmp_path, "status", *words)
-        assert (done.status, done.out, done.err.count("\n")) == (2, "", 1)
-        assert done.err.startswith(f"memcap: {line}")
-
-
 def test_what_a_job_leaves_is_what_it_was_told(tmp_path):
     tiny = [
         "task=latch",

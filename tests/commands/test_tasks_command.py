@@ -1,9 +1,11 @@
 """The table of tasks."""
 
 import io
+import json
 import math
 
 import pytest
+from command import memcap
 from rich.console import Console
 
 from memcap.commands.tasks import task_rows, tasks_table
@@ -23,3 +25,8 @@ def test_every_task_is_listed_with_its_references(lag):
     file = io.StringIO()
     Console(width=240, file=file).print(tasks_table(lag))
     assert all(name in file.getvalue() for name in task_classes())
+
+
+def test_the_command_says_so_in_json(tmp_path):
+    rows = {row["task"]: row for row in json.loads(memcap(tmp_path, "tasks", "--lag", 50, "--json").out)}
+    assert (rows["delay_line"]["bits"], rows["latch"]["constructed"]) == (50, 1)

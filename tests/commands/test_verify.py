@@ -174,14 +174,6 @@ def test_curves_and_checkpoints_are_looked_at(study, monkeypatch, harm, says):
     assert memcap(study, "verify", "--rows-only").status == 0
 
 
-def test_a_folder_without_rows_is_refused(tmp_path):
-    (tmp_path / "empty").mkdir()
-    for words, says in ((["empty"], "empty: holds no rows"), ([], "outputs: no such folder or file")):
-        done = memcap(tmp_path, "verify", *words)
-        assert (done.status, done.out, done.err.count("\n")) == (2, "", 1)
-        assert says in done.err
-
-
 def test_a_study_that_was_trained_is_sound(tmp_path):
     words = [
         "task=latch",

@@ -19,9 +19,9 @@ from memcap.cells.lstm import LSTM
 from memcap.loops import Request, c_library, gated_native, gru_native, lstm_native
 from memcap.loops.gated_native import CASES, GatedC, all_right, is_right, over_time
 from memcap.loops.lstm_while import lstm_while
+from memcap.models.architecture import Architecture
 from memcap.models.constructed import constructed
 from memcap.models.model import Model
-from memcap.models.network import Architecture
 from memcap.tasks import task_class
 from memcap.tasks.adding import Adding
 from memcap.tasks.count import Count

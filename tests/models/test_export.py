@@ -10,10 +10,10 @@ from flax import nnx
 
 from memcap.cells import Init
 from memcap.knobs import UserError
+from memcap.models.architecture import Architecture
 from memcap.models.constructed import constructed
 from memcap.models.export import export
 from memcap.models.model import Model
-from memcap.models.network import Architecture
 from memcap.tasks.delay_line import DelayLine
 
 F, U, OUT, B, T = 3, 5, 2, 4, 9

@@ -1,4 +1,4 @@
-"""Arjovsky et al. (2016): what is drawn and judged, on rows that nobody trained."""
+"""Arjovsky et al. (2016): what its judges and its arithmetic rest on."""
 
 import math
 
@@ -7,7 +7,6 @@ from study_rows import group, table
 
 from memcap.papers.arjovsky2016.paper import BASELINE, PAPER, SHARE, draw, losses
 
-LEARNS, STAY, CHRONO = PAPER.claims
 KNOBS = {"items": 10, "symbols": 8}
 
 

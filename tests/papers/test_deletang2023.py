@@ -1,4 +1,4 @@
-"""Delétang et al. (2023): what is drawn and judged, on rows that nobody trained."""
+"""Delétang et al. (2023): what its judges and its arithmetic rest on."""
 
 import json
 
@@ -10,7 +10,7 @@ from study_rows import group, table
 from memcap.papers import NOT_MEASURED
 from memcap.papers.deletang2023.paper import PAPER, at_best_width, lines, means, on_a_line
 
-LSTM, ARITHMETIC, RING, RNN, RNN_TOO, LINE, FEWEST, MINGRU, FRONT = (claim.judge for claim in PAPER.claims)
+*_, FEWEST, _, FRONT = (claim.judge for claim in PAPER.claims)
 
 LENGTHS = "60 100 200 300 400 500"
 

@@ -1,11 +1,11 @@
-"""Grazzi et al. (2024): what is drawn and judged, on rows that nobody trained."""
+"""Grazzi et al. (2024): what its judges and its arithmetic rest on."""
 
 from study_rows import group, table
 
 from memcap.papers import NOT_MEASURED
 from memcap.papers.grazzi2024.paper import PAPER, scores
 
-LEARNS, GOES_ON, UNLEARNT, DECIDES = (claim.judge for claim in PAPER.claims)
+LEARNS, GOES_ON, *_ = (claim.judge for claim in PAPER.claims)
 
 
 def rows(cell, nets):

@@ -1,4 +1,4 @@
-"""Gu & Dao (2023): what is drawn and judged, on rows that nobody trained."""
+"""Gu & Dao (2023): what its judges and its arithmetic rest on."""
 
 from itertools import product
 
@@ -6,33 +6,10 @@ import pytest
 from study_rows import group, table
 
 from memcap.launch.app import compose_jobs
-from memcap.papers.gu2023.paper import NAMES, PAPER, TASKS, curves, without_order
+from memcap.papers.gu2023.paper import NAMES, TASKS, curves, without_order
 
 KNOBS = {"items": 4, "symbols": 4}
-NUMBERS = (8, 16, 32)
 ORDER = 0.53125
-
-
-def learns(task, cell, numbers):
-    """As the paper has it, and as minGRU and minLSTM do here: accuracy of a net."""
-    if cell in ("minGRU", "minLSTM") or (task == "selective_copy" and cell in ("linear", "LRU")):
-        return ORDER + numbers / 1000
-    return 1.0 if numbers >= 16 else 0.6
-
-
-def rows(accuracy=learns, cells=tuple(NAMES), tasks=tuple(TASKS), seeds=2):
-    """So many seeds of each cell and width; accuracy: of nets of a task, a cell and so many carry numbers."""
-    groups = []
-    for task, cell, numbers in product(tasks, cells, NUMBERS):
-        final = accuracy(task, cell, numbers)
-        solved = seeds if final >= 0.99 else 0
-        columns = {"cell": cell, "carry_numbers": numbers, "final": final}
-        groups.append(group(task, 16, {numbers: (solved, seeds)}, knobs=KNOBS, **columns))
-    return table(*groups)
-
-
-def holds(data):
-    return [claim.judge(data).holds for claim in PAPER.claims]
 
 
 @pytest.mark.parametrize(

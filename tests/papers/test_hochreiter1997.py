@@ -9,7 +9,6 @@ from memcap.papers.hochreiter1997.paper import PAPER, TABLES, Net
 
 ELMAN = {"cell": "SimpleCell"}
 CONSTANT = {"init": "forget_bias"}
-CURRICULUM = {"init": "forget_bias", "curriculum": 0.5}
 
 
 def rows(counts, steps=(400, 500), lags=(10, 100), elman=0, **columns):
@@ -25,35 +24,11 @@ def rows(counts, steps=(400, 500), lags=(10, 100), elman=0, **columns):
     return table(groups)
 
 
-def holds(data):
-    return [claim.judge(data).holds for claim in PAPER.claims]
-
-
 def test_their_nets_have_the_weights_that_their_tables_give():
     assert [line.net.weights for line in TABLES["latch"]] == [364, 664, 1264, 3064, 6064]
     assert {line.net.weights for line in TABLES["adding"]} == {93}
     assert [line.net.weights for line in TABLES["temporal_order"]] == [156]
     assert Net(8, 8, blocks=3, cells=2).weights == 308  # experiment 6b
-
-
-def test_two_units_at_every_lag_and_slow_growth_hold():
-    data = rows({1: 4, 2: 6, 3: 8})
-    assert holds(data) == [True, None, True, None, None]
-    assert PAPER.claims[0].judge(data).ours == "units: 2 at lag 10, 2 at lag 100; Elman nets fail at lags 100"
-    assert PAPER.claims[2].judge(data).ours == "27,840 to 34,240 from lag 10 to 100: as lag^0.09"
-    assert holds(rows({2: 8}, **CONSTANT)) == [None, True, None, None, None], (
-        "a start that is not told the lag"
-    )
-    assert holds(rows({2: 8}, **CURRICULUM)) == [None] * 5
-
-
-def test_more_units_at_one_lag_or_elman_nets_that_latch_deny_that_two_cells_do_what_plain_nets_do_not():
-    wide = table(rows({2: 8}, lags=(10, 11)).to_dicts(), rows({2: 4, 3: 5}, lags=(100, 101)).to_dicts())
-    assert PAPER.claims[0].judge(wide).holds is False
-    assert PAPER.claims[0].judge(rows({1: 4, 2: 4})).holds is False
-    assert PAPER.claims[0].judge(rows({2: 8}, elman=5)).holds is False
-    assert PAPER.claims[0].judge(rows({2: 8}, elman=None)) == NOT_MEASURED
-    assert PAPER.claims[0].judge(rows({2: 8}, lags=(5, 49))) == NOT_MEASURED
 
 
 @pytest.mark.parametrize(("claim", "columns"), [(1, CONSTANT), (2, {})])

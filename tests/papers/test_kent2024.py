@@ -1,11 +1,11 @@
-"""Kent & Murray (2024): what is drawn and judged, on rows that nobody trained."""
+"""Kent & Murray (2024): what its judges and its arithmetic rest on."""
 
 import polars as pl
 from study_rows import group, table
 
 from memcap.papers.kent2024.paper import PAPER, draw, nets, reach
 
-BEYOND, BEST, FEW, ONE, GROWTH = (claim.judge for claim in PAPER.claims)
+BEST = PAPER.claims[1].judge
 
 
 def rows(cell, units, lag, *learns, budget=4000):

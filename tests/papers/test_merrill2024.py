@@ -1,12 +1,10 @@
-"""Merrill et al. (2024): what is drawn and judged, on rows that nobody trained."""
+"""Merrill et al. (2024): what its judges and its arithmetic rest on."""
 
 import json
 
 from study_rows import group, table
 
-from memcap.papers.merrill2024.paper import PAPER, lines
-
-RELU, DIAGONAL, LSTM, SIGN = (claim.judge for claim in PAPER.claims)
+from memcap.papers.merrill2024.paper import lines
 
 
 def nets(cell, name, *wholes):

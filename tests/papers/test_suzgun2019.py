@@ -1,16 +1,14 @@
-"""Suzgun et al. (2019): what is drawn and judged, on rows that nobody trained."""
+"""Suzgun et al. (2019): what its judges and its arithmetic rest on."""
 
 import json
 
 import polars as pl
-import pytest
 from study_rows import group, table
 
 from memcap.papers import NOT_MEASURED
 from memcap.papers.suzgun2019.paper import LSTM, PAPER, draw, ranges
 
-ONE_COUNTER, TWO_COUNTERS, BEYOND, FOUR_LETTERS, TWICE, LOSS, *OURS = (claim.judge for claim in PAPER.claims)
-RECIPES, SHORTER, LIKE = OURS
+LOSS = PAPER.claims[5].judge
 LIST = [30, 33, 36, 40, 50, 60, 100, 1000]
 
 
@@ -39,19 +37,6 @@ def test_a_net_fails_at_the_first_number_with_a_wrong_word_whatever_its_answers_
     assert data["symbols"].to_list() == [3, 3, 3]
 
 
-def alike(two, three, four, batch=1):
-    """Nets of the widths that train on one word a step, too."""
-    numbers = {2: two, 3: three, 4: four}
-    return pl.concat([nets(LSTM, k, k, *each, batch=batch) for k, each in numbers.items()])
-
-
-def test_the_mean_is_of_what_is_right_in_each_language_of_nets_that_see_a_word_a_step():
-    assert TWICE(alike((100, 100), (1000, 33), (100,))).holds is True
-    assert TWICE(alike((100, 100), (100, 33), (100,))).holds is False
-    assert TWICE(alike((100, 100), (1000, 33), (60,))).holds is False
-    assert TWICE(alike((100, 100), (1000, 33), (100,), batch=64)) == NOT_MEASURED
-
-
 def test_loss_is_ranked_against_the_range_in_each_language_and_among_nets_that_learnt():
     loss = (0.1, 0.2, 0.3, 0.4)
     unordered = [nets(LSTM, k, 4, 50, 36, 40, 60, loss=loss) for k in (2, 3)]
@@ -60,21 +45,6 @@ def test_loss_is_ranked_against_the_range_in_each_language_and_among_nets_that_l
     unlearnt = [nets(LSTM, 3, 2, 30, 30, 30, 30, loss=(1, 2, 3, 4))]
     assert LOSS(pl.concat(unordered + unlearnt)) == LOSS(pl.concat(unordered))
     assert LOSS(unordered[0]) == NOT_MEASURED
-
-
-def cells(**others):
-    """Three nets of each cell in both languages."""
-    numbers = {LSTM: (50, 50, 60), "GRUCell": (33, 36, 40), "minGRU": (33, 36, 100), "minLSTM": (33, 40, 36)}
-    return pl.concat([nets(cell, k, 4, *each) for cell, each in (numbers | others).items() for k in (2, 3)])
-
-
-@pytest.mark.parametrize("cell", ["minGRU", "minLSTM"])
-def test_medians_say_whom_a_cell_is_like(cell):
-    assert LIKE(cells()).holds is True
-    assert LIKE(cells(**{cell: (33, 50, 60)})).holds is False  # as the LSTM
-    assert LIKE(cells(GRUCell=(60, 60, 60))).holds is False
-    assert LIKE(cells(**{LSTM: (40, 40, 60)})).holds is False
-    assert LIKE(cells().filter(pl.col("cell") != cell)) == NOT_MEASURED
 
 
 def test_nets_that_learnt_nothing_are_drawn():

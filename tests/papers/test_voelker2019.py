@@ -1,4 +1,4 @@
-"""Voelker et al. (2019): what a window holds, and what is drawn and judged, on rows that nobody trained."""
+"""Voelker et al. (2019): what a window holds, the widths that are enough, and the size of the net."""
 
 import numpy as np
 import pytest
@@ -9,54 +9,12 @@ from memcap.launch.app import compose_jobs
 from memcap.papers.voelker2019.paper import FREEDOM, PAPER, leaves, shares
 from memcap.tasks.bandlimited_delay import BandlimitedDelay
 
-THEIRS = {25: 0.28, 100: 0.22, 400: 0.8}
-START = {25: 0.05, 100: 0.02}
-SOLVED = {25: 15, 50: 20, 100: 20}  # the least width that does
-
-
-def arm(init, shares):
-    """Nets of 100 units, {T: share of the error without memory}, two seeds each."""
-    return [
-        row for steps, share in shares.items() for row in nets(steps, 100, share, 0.37, solved=0, init=init)
-    ]
-
 
 def nets(steps, units, share, rms=1.0, solved=2, **columns):
     """Two seeds, of which so many are solved, with this share of the error without memory."""
     facts = BandlimitedDelay(rms=rms).facts(steps, steps)
     final = share * facts.chance
     return group("bandlimited_delay", steps, {units: (solved, 2)}, knobs={"rms": rms}, final=final, **columns)
-
-
-def widths(least=None):
-    """Ours: errors that fall with the units, solved from a width on, {T: units}."""
-    return [
-        row
-        for steps, enough in (SOLVED if least is None else least).items()
-        for units in (10, 15, 20, 40)
-        for row in nets(steps, units, 1 / units, solved=2 if units >= enough else 0, init="forget_bias")
-    ]
-
-
-def rows(theirs=None, start=None, least=None):
-    return table(arm("keras", theirs or THEIRS), arm("forget_bias", start or START), widths(least))
-
-
-def holds(data):
-    return [claim.judge(data).holds for claim in PAPER.claims]
-
-
-def test_other_shares_and_widths_that_rise_with_the_steps_do_not():
-    assert holds(rows(theirs={25: 0.28, 100: 0.4, 400: 0.4})) == [False, False, True, True, True]
-    assert holds(rows(start={25: 0.05, 100: 0.2}))[2] is False
-    assert holds(rows(start=START | {400: 0.7}))[2] is False
-    assert holds(rows(least={25: 10, 100: 20}))[3:] == [False, True]
-    assert holds(rows(least={25: 40, 100: 40}))[3:] == [True, False]
-    never = rows(least={25: 20, 100: 50})
-    assert holds(never)[3:] == [False, False]
-    assert PAPER.claims[3].judge(never).ours == "20 at T = 25, none tried at T = 100"
-    assert holds(rows(least={25: 50, 100: 20}))[3:] == [None, False]
-    assert holds(rows(theirs={25: 0.28, 100: 0.31, 400: 0.6}))[1] is False, "less than twice as much"
 
 
 def test_a_width_is_enough_only_where_every_seed_of_it_and_of_wider_ones_solves():

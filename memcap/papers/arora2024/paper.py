@@ -1,27 +1,27 @@
 """At equal bytes of state, which recurrent nets recall most pairs of key and value?
 
-Protocol: "Based" (2024) draws recall against the bytes of a net's state, over models and widths, where
-"Zoology" (2023) had it against width (memcap/papers/arora2023). Vocabulary 8,192; trained on 4 to 64 pairs in
-64 to 256 steps with random symbols between them, tested on up to 256 pairs in 1,024; two layers, each with a
-convolution over three steps; AdamW, the best of four rates, one seed. This was read in the authors' code. Of
-the paper only the abstract was read; the accuracies beside the claims were read by eye from the figure of
-that code's README, which has models newer than the paper.
+Protocol: "Based" (2024) draws recall against the bytes of a net's state, over models and widths; "Zoology"
+(2023) had drawn it against width (memcap/papers/arora2023). The vocabulary is 8,192. Nets train on 4 to 64
+pairs in 64 to 256 steps with random symbols between them, and are tested on up to 256 pairs in 1,024. Two
+layers, each with a convolution over three steps; AdamW, the best of four rates, one seed. This was read in
+the authors' code. Of the paper only the abstract was read. The accuracies beside the claims were read by eye
+from the figure of that code's README, which has models newer than the paper.
 
-Ours, scaled down (memcap/tasks/mqar.py): 8 or 16 pairs of 32 keys and 32 values, key and value in one step,
-so that one layer can bind them without a convolution, then the queries with nothing between them. One layer
-with keys of 16 numbers and values of 2, 4 or 8, and LSTM and GRU of no fewer bytes; 1,000 steps of 32
-sequences at one rate, which nobody tuned. Bytes are of the whole carry: of a cell with a matrix also of its
-last input, 65 numbers, which is of no use here. Keys are written once, as in the paper, or twice, and then
-the second value is due, which is our own question. That LSTM and GRU come last is training's doing, too: of
-16 pairs they say any value that came (1/16), and an LSTM of 97 units did so after 3,000 steps at a quarter of
-the rate. Nothing here says that their state could not hold the pairs.
+Ours (memcap/tasks/mqar.py) is smaller: 8 or 16 pairs of 32 keys and 32 values. Key and value come in one
+step, so that one layer binds them without a convolution, and nothing stands between the queries. One layer
+with keys of 16 numbers and values of 2, 4 or 8, and an LSTM and a GRU of no fewer bytes; 1,000 steps of 32
+sequences at one rate, which nobody tuned. Bytes are those of the whole carry; a cell with a matrix also
+carries its last input, 65 numbers that are of no use here. Keys are written once, as in the paper, or twice.
+If twice, the second value is due, which is our own question. LSTM and GRU come last, in part by training: of
+16 pairs they say any value that came (1/16), and so does an LSTM of 97 units after 3,000 steps at a quarter
+of the rate. Their state may still be able to hold the pairs.
 
-The delta rule's lead where keys are written once is judged on average over the widths: we first meant to ask
-.05 at each, but where all cells recall nearly nothing or nearly everything it is .02.
+We first meant to ask of the delta rule a lead of .05 at each width, where keys are written once. Where all
+cells recall nearly nothing or nearly everything the lead is .02; so it is judged on average over the widths.
 
-Dashed in the figure is what nobody trained: random keys and values of length 1, written in NumPy by linear
-attention or by the delta rule, this with the better of two strengths of a write, 1/2 and 1; the value that is
-nearest to what a key reads is the answer.
+Dashed lines in the figure are not trained: linear attention or the delta rule writes random keys and values
+of length 1 in NumPy, and the answer is the value nearest to what a key reads. The delta rule has the better
+of two strengths of a write, 1/2 and 1.
 """
 
 import itertools

@@ -1,17 +1,17 @@
 """Does a recurrent net hold about one number a unit, whatever the delay?
 
-Protocol: a vector of n numbers from N(0, 1) is shown once; after a delay of blank steps the net says it
+Protocol: a vector of n numbers from N(0, 1) is shown once. After a delay of blank steps the net says it
 again, and the mean squared error counts. Collins et al. vary architecture and depth, tune every net, and draw
 the error against the hidden units at n = 64.
 
 Ours: n = 16 (study_full.yaml: 64), one LSTM layer, one recipe for all widths and delays
-(conf/recipe/integrator.yaml), delays of 1, 10, 25 and 50 steps. Their delay is not said in the text that was
-read. A net stops once it is at .02.
+(conf/recipe/integrator.yaml), delays of 1, 10, 25 and 50 steps. The text that was read does not say theirs. A
+net stops once its error is .02.
 
-Below n units the line 1 - u / n is no measurement of the state: whatever the cell, a linear read-out of u
-hidden numbers answers in a u-dimensional subspace. What is measured is that the line is reached, that the
-error ends at n, and that the delay moves neither. So a second panel has nets whose read-out sees h and c
-(`model.cell=lstm+carry`), where the line is 1 - 2 u / n: what an LSTM's carry holds beyond its h.
+Below n units the line 1 - u / n says nothing of the state: whatever the cell, a linear read-out of u hidden
+numbers answers in a subspace of u dimensions. The measurement is that nets reach the line, that the error
+ends at n, and that the delay moves neither. So a second panel has nets whose read-out sees h and c
+(`model.cell=lstm+carry`), with the line 1 - 2 u / n: it shows what an LSTM carries beyond its h.
 """
 
 import numpy as np

@@ -1,15 +1,16 @@
 """Do recurrent nets go on beyond the lengths at which they learnt a regular language, and how wide are they?
 
 Protocol: even pairs, parity check, cycle navigation on a ring of five, modular arithmetic modulo 5. One layer
-of 256 units; a length for each batch, uniform from 1 to 40; batches of 128, Adam, a million steps, the best
-of rates .0001, .0003 and .0005, ten seeds. A net is tested at all lengths from 41 to 500, by mean accuracy;
-from .9 on it has solved the task. Every net but the transformer solved all four, in all seeds.
+of 256 units; each batch has one length, uniform from 1 to 40; batches of 128, Adam, a million steps, the best
+of rates .0001, .0003 and .0005, ten seeds. A net is tested at all lengths from 41 to 500. Its mean accuracy
+there is the score, and from .9 on it has solved the task. Every net but the transformer solved all four, in
+all seeds.
 
 Ours: 1 to 32 units, batches of 64, a rate per cell, three seeds, about a hundredth of the steps. Lengths are
-drawn from the least that asks for memory (1, of even pairs 2, of arithmetic 5) up to a front, which rises
-from 6 to 40 as the net learns; for arithmetic also up to 40 throughout, as the authors drew them. The test is
-at six lengths from 60 to 500. A net stops when five evaluations in a row at length 40 were right: no length
-of the test decides when.
+drawn from the least that asks for memory (1, for even pairs 2, for arithmetic 5) up to a front, which rises
+from 6 to 40 as the net learns. For arithmetic they are also drawn up to 40 throughout, as the authors did.
+The test is at six lengths from 60 to 500. A net stops when five evaluations in a row at length 40 were right;
+the test does not decide when.
 """
 
 import math

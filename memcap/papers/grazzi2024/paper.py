@@ -1,13 +1,13 @@
 """Does a linear recurrence learn parity, if its eigenvalues may be negative?
 
 Protocol: is the number of ones odd? Sequences of 3 to 40 bits train a net of two layers, 128 numbers wide;
-ones of 40 to 256 test it, at the best of four rates. Eigenvalues of DeltaNet and of Mamba lie in [0, 1];
-twice the strength of a write, or of the gate, lets them lie in [-1, 1]. The score goes from chance, 0, to 1:
-(accuracy - .5) / .5.
+ones of 40 to 256 bits test it, at the best of four rates. The eigenvalues of DeltaNet and of Mamba lie in [0,
+1]; twice the strength of a write, or of the gate, lets them lie in [-1, 1]. The score goes from chance, 0, to
+1: (accuracy - .5) / .5.
 
-Ours: one layer without what is around it (memcap/cells/matrix.py), 2 to 8 units, one rate. Sequences grow to
-16 bits by a curriculum, and are tested at 16 and 64. A net trains until it is right at both, or its budget is
-over.
+Ours: one layer without what is around it (memcap/cells/matrix.py), 2 to 8 units, one rate. A curriculum lets
+sequences grow to 16 bits; the test has 16 and 64. A net trains until it is right at both, or to the end of
+its budget.
 """
 
 import math

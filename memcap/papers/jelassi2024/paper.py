@@ -2,24 +2,25 @@
 
 Protocol: say a string of random letters again. A state of fewer bits than the string, K log2 D for K letters
 of D, must fail: with fewer than K log2 D - 1 bits more than half of the strings are wrong (corollary 2.8).
-Trained are transformers and Mamba of about 160 million parameters and an LSTM of 40 million, on 26 letters;
-a net is scored with the true letters fed in. Task, scoring and recipe were read in the authors' code.
-Of the paper itself only the abstract was read, in which a state of fixed size limits copying, without
-numbers. The corollary, the sizes and all results are second-hand, from notes that others wrote.
+Transformers and Mamba of about 160 million parameters and an LSTM of 40 million are trained, on 26 letters. A
+net is scored with the true letters fed in. Task, scoring and recipe were read in the authors' code. Of the
+paper itself only the abstract was read: a state of fixed size limits copying, it says, without numbers. The
+corollary, the sizes and all results are second-hand, from notes that others wrote.
 
 Ours: memcap's `copy` of 4 to 32 symbols of 8, or of 4 of 64, at lag 1. One layer, of four cells whose state
 is a vector and of two with a matrix; at most 2,000 steps of 64 strings, a rate per cell; LSTM and GRU start
-from open gates; two or three seeds. A string is right if all its symbols are. The fewest numbers of state
-that copy are those of the narrowest width whose nets have half of their strings right; a number is 32 bits.
-After the first results widths were added beside such thresholds (LSTM at 16 symbols, LRU at 8, GRU and LSTM
-at 4 of 64), and the claim of the two starts was put as each net against none, as shuffled rows passed it.
+from open gates; two or three seeds. A string is right if all its symbols are. A width copies if half of the
+strings of its nets are right; the narrowest such width gives the fewest numbers of state. A number is 32
+bits. After the first results widths were added beside these thresholds (LSTM at 16 symbols, LRU at 8, GRU and
+LSTM at 4 of 64). The claim of the two starts was then put as each net against none, because shuffled rows
+passed it.
 
-Nothing is fed in while the string is due: all steps then look alike, and what is said next must come by the
-state's own motion. That is harder than with the true letters. A state that the delta rule moves by one input
-goes along one line, and GLA's numbers only fade, which is a likely reason why a matrix copies little here.
+Nothing is fed in while the string is due. All steps then look alike, and the state must find the next symbol
+by its own motion, which is harder than with the true letters. One input, again and again, moves a state by
+the delta rule along one line, and GLA's numbers only fade: a likely reason why a matrix copies little here.
 
-Left out: lengths beyond those of training, as memcap's `copy` has one number of symbols a net; transformers;
-strings with a key; and 26 letters.
+Left out: lengths beyond those of training, as memcap's `copy` has one number of symbols per net;
+transformers; strings with a key; and 26 letters.
 """
 
 import math

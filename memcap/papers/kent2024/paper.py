@@ -1,20 +1,20 @@
 """Is a lag of 50 the most that a recurrent net learns to count, and does it take six layers?
 
-Protocol: a run of five ones among zeros is to be said again, from `lag` steps after its end on, with an
-answer at every step (memcap/tasks/square_wave.py). For each net the lag is raised until training no longer
-succeeds. Nets: tanh RNN, GRU and LSTM, 1 to 8 layers of 8 to 128 units, 384 of them; cross entropy, Adam. The
-longest lag is 50, by a GRU of six layers of 120 units.
+Protocol: a run of five ones among zeros is said again, from `lag` steps after its end on; an answer is due at
+every step (memcap/tasks/square_wave.py). For each net the lag is raised until training no longer succeeds.
+There are 384 nets: tanh RNN, GRU and LSTM, 1 to 8 layers of 8 to 128 units; cross entropy, Adam. The longest
+lag is 50, by a GRU of six layers of 120 units.
 
 Only the paper's abstract and introduction were read. All else above is second-hand, from summaries that
-others wrote of it (one at sciencestack.ai). Rates, batches, lengths, when training ends, whether a net goes
-on from the lag before, and all nets but the best are not known to us.
+others wrote (one at sciencestack.ai). We do not know rates, batches, lengths, when training ends, whether a
+net goes on from the lag before, and any net but the best.
 
-Ours: one layer of 1, 4 and 16 units, each lag trained anew from the cell's own start, in sequences of
-15 + 2 lag steps with the run at a random one; batches of 64, at most 4,000 steps, a rate per cell, four
-seeds. A net has learnt a lag when at most one answer is wrong for a hundred ones that are due; zeros
-throughout are a hundred. How far a net goes is told among lags of 5, 20, 50 and 100 (a tanh RNN, and one
-unit, to 50): up to the first that its seed has not learnt, even where it has learnt a longer one, as two of
-the four GRUs of four units have.
+Ours: one layer of 1, 4 and 16 units. Each lag is trained anew from the cell's own start, in sequences of 15 +
+2 lag steps with the run at a random one; batches of 64, at most 4,000 steps, a rate per cell, four seeds. A
+net has learnt a lag when its wrong answers are at most one per hundred that are due; with zeros throughout
+they are a hundred. Lags are 5, 20, 50 and 100 (for a tanh RNN, and for one unit, to 50). A net goes as far as
+the lag before the first that its seed has not learnt, even where it has learnt a longer one, as two of the
+four GRUs of four units have.
 """
 
 import math

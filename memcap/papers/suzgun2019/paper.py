@@ -2,17 +2,17 @@
 
 Protocol: words a^n b^n, a^n b^n c^n and a^n b^n c^n d^n, n drawn from 1 to 30, from 1 to 50, or from 50 to
 100. An LSTM of one layer, 1 to 36 units, says at each letter which ones may follow; RMSprop at .01, one word
-a step, 1,000 words in each of 150 epochs, ten trials. Its range ends at the first n, counted up from 1, at
-which it is wrong anywhere in the word: e_1.
+per step, 1,000 words in each of 150 epochs, ten trials. Its range ends at e_1, the first n, counted up from
+1, at which it is wrong anywhere in the word.
 
-Of the paper we have read code and saved results, and no tables. Its mean ranges below were read by eye from
-its figures; those of single trials are from the saved results.
+Code, saved results and figures were read, and no tables. The mean ranges were read by eye from the figures;
+those of single trials are from the saved results.
 
-Ours (memcap/tasks/counter_language.py): n from 1 to 30; answers from the first b on, where one letter is
-due; 2,000 steps of 64 words, nearly as many words as theirs, by Adam at .03 that falls to 0; three seeds. At
-one width a language LSTMs also train as theirs do: 150,000 steps of one word, RMSprop at .01. A net's range
-ends at the first number of a list (in steps of 4 to 8 %, from 70 on wider) up to which all n are drawn and
-any of 512 words has a wrong answer. GRU, minGRU and minLSTM are ours.
+Ours (memcap/tasks/counter_language.py): n from 1 to 30. Answers count from the first b on, where one letter
+is due. 2,000 steps of 64 words, nearly as many words as theirs, by Adam at .03 that falls to 0; three seeds.
+At one width per language LSTMs also train as theirs do: 150,000 steps of one word, RMSprop at .01. The test
+has a list of numbers, up to 70 in steps of 4 to 8 % and wider beyond. A net's range ends at the first of them
+at which any of 512 words, of all n up to it, has a wrong answer. GRU, minGRU and minLSTM are ours.
 """
 
 import math

@@ -2,22 +2,22 @@
 
 Protocol: white noise below 10 Hz, and its values of 0, 1/4, 1/2, 3/4 and 1 second before; a second has T
 steps. An LSTM of 100 units with a linear read-out learns it from 80 sequences of 2.5 seconds by Adam at .001,
-1,000 updates of 50, from Keras's start (their code, experiments/capacity.ipynb; its output gives the losses).
-They compare it with their own unit, the LMU, which needs no training here; that is not redrawn.
+1,000 updates of 50, from Keras's start (their code, experiments/capacity.ipynb, whose output gives the
+losses). They compare it with their own unit, the LMU, which needs no training here; that is not redrawn.
 
-Ours: the same signal and delays (memcap/tasks/bandlimited_delay.py), always fresh; its root mean square is
-.37, as theirs is once divided by its peak (.40 at T = 25). Answers count from step T on; in their losses also
-before, with zero due where the past has not begun. Three arms: `theirs` (their net, start, rate and updates),
-`start` (each recurrent block orthogonal by itself, and so twice as large; all else as in theirs), `ours` (10
-to 40 units, recipe `forget_bias` with a bias of 2, a rate of .03 that falls as a cosine, batches of 32, up to
-10,000 updates, ended once a twentieth of the variance is left). T = 1,600, where their loss is that of a net
-without memory, is in study_full.yaml, which was not run.
+Ours: the same signal and delays (memcap/tasks/bandlimited_delay.py), always fresh. Its root mean square is
+.37, as theirs is once divided by its peak (.40 at T = 25). Answers count from step T on; their losses also
+count the steps before, where the past has not begun and zero is due. Three arms: `theirs` (their net, start,
+rate and updates); `start` (as theirs, but each recurrent block is orthogonal by itself, and so twice as
+large); `ours` (10 to 40 units, recipe `forget_bias` with a bias of 2, a rate of .03 that falls as a cosine,
+batches of 32, up to 10,000 updates, ended once a twentieth of the variance is left). At T = 1,600 their loss
+is that of a net without memory; study_full.yaml has it, and was not run.
 
-Errors are shares of what is left without memory: in their validation losses .0851, that of T = 1,600, at each
-T. (Of 2,000 sequences by their generator it is .094 at T = 25 and .081 at the others, so that their shares
-would be .21, .21 and .87.) Grey in the figure: the best n numbers of a window, as a linear code, leave this
-much of it (Slepian's eigenvalues); at 10 cycles a window little from 20 numbers on, for any T. Nets of 10 and
-15 units do worse as T grows, by then at the end of their updates.
+Errors are shares of the error without memory: for their validation losses .0851, that of T = 1,600, at each
+T. (In 2,000 sequences by their generator it is .094 at T = 25 and .081 at the others; their shares would then
+be .21, .21 and .87.) The grey line is a linear code: the best n numbers of a window leave this much of it
+(Slepian's eigenvalues). At 10 cycles per window that is little from 20 numbers on, for any T. Nets of 10 and
+15 units do worse as T grows, where their updates end before they have learnt.
 """
 
 import numpy as np

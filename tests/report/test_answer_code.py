@@ -8,11 +8,15 @@ import pytest
 
 from memcap import store
 from memcap.capacity.answer import answer
+from memcap.capacity.question import Question
 from memcap.capacity.sources import from_rows
+from memcap.config import Member
 from memcap.knobs import UserError
+from memcap.models.model import Model
 from memcap.recipes import Recipe
+from memcap.report.answer_words import code, sentences
 from memcap.runtime.published import ATLAS, rows_file
-from memcap.scripts.answer_code import code
+from memcap.scripts import script
 from memcap.tasks import task_class, task_classes
 
 LATCH, DELAY = task_class("latch")(), task_class("delay_line")()
@@ -24,37 +28,37 @@ def rows():
 
 
 def test_it_has_the_advised_width_and_the_recipe_of_the_rows(rows):
-    result = from_rows(rows, LATCH, 5)
-    text = result.code("torch")
+    result = from_rows(rows, Question(LATCH, 5))
+    text = code(result, "torch")
     recipe = result.point.recipe
     assert f"UNITS = {result.units}\n" in text
     assert f"BATCH, BUDGET, RATE, CLIP = {recipe.batch}, {recipe.budget}, {recipe.lr:g}, 1\n" in text
     assert f"`{recipe.init}`" in text
-    assert " ".join(str(result).splitlines()[0].split()) in " ".join(text.split())
+    assert " ".join(sentences(result)[0].split()) in " ".join(text.split())
 
 
 def test_an_unmeasured_lag_has_the_recipe_of_the_next_longer_one(rows):
     """Copies are measured at lags 25 and 50; what trains at 50 trains at 30."""
     sixteen = replace(task_class("copy")(), items=16)
-    result, near, shorter = (from_rows(rows, sixteen, lag) for lag in (30, 50, 25))
+    result, near, shorter = (from_rows(rows, Question(sixteen, lag)) for lag in (30, 50, 25))
     assert result.point is None
     recipe = near.point.recipe
     assert recipe != shorter.point.recipe
-    assert f"{recipe.batch}, {recipe.budget}, {recipe.lr:g}" in result.code("torch")
-    assert f"`{recipe.init}`" in result.code("torch")
+    assert f"{recipe.batch}, {recipe.budget}, {recipe.lr:g}" in code(result, "torch")
+    assert f"`{recipe.init}`" in code(result, "torch")
 
 
 def test_another_cell_has_none(rows):
     with pytest.raises(
         UserError, match="code=torch: is written for one layer of an LSTM only, not for GRUCell"
     ):
-        from_rows(rows, LATCH, 12, cell="GRUCell").code("torch")
+        code(from_rows(rows, Question(LATCH, 12, Model("GRUCell", 1))), "torch")
 
 
 def test_another_recipe_of_the_rows_is_another_script():
     values = {"init": "forget_bias", "forget_bias": 2.5, "lr": 0.004, "schedule": "constant", "warmup": 0}
     values |= {"batch": 16, "clip": 3.0, "budget": 700, "optimizer": "sgd", "clip_by": "element"}
-    text = code("torch", LATCH, 5, 2, Recipe("mine", **values))
+    text = script(Member(LATCH, 5, model=Model(units=2), recipe=Recipe("mine", **values)), "torch")
     assert "BATCH, BUDGET, RATE, CLIP = 16, 700, 0.004, 3\n" in text
     assert "np.repeat([0, 2.5, 0, 0], UNITS)" in text
     assert "SGD(trained, momentum=0.9)" in text
@@ -63,7 +67,7 @@ def test_another_recipe_of_the_rows_is_another_script():
 
 def test_without_a_width_there_is_none():
     with pytest.raises(UserError, match="no width is known to be enough for delay_line at lag 7"):
-        answer(DELAY, 7, 0.9, []).code("keras")
+        code(answer(Question(DELAY, 7), []), "keras")
 
 
 def test_the_command_prints_it_and_nothing_else(tmp_path, monkeypatch):
@@ -79,4 +83,4 @@ def test_the_command_prints_it_and_nothing_else(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", task_classes())
 def test_every_task_has_one(name):
     task = task_class(name)()
-    compile(code("keras", task, max(8, task.smallest_lag), 4), name, "exec")
+    compile(script(Member(task, max(8, task.smallest_lag), model=Model(units=4)), "keras"), name, "exec")

@@ -1,0 +1,77 @@
+"""The study that would measure what an answer lacks, as a command."""
+
+import math
+import re
+import shlex
+from collections.abc import Iterable, Sequence
+
+from memcap.capacity.points import Point
+from memcap.capacity.question import Question
+from memcap.knobs import set_words
+from memcap.models.model import MOST_UNITS
+from memcap.recipes import race_axes, starts_itself
+
+FEWEST_UNITS = 16  # of the widest net where nothing is known: to hold one thing may take several units
+MARGIN = 0.25  # by which the widths reach beyond the predicted interval, as a share of its ends
+
+
+def next_longer(line: Iterable[Point], lag: int) -> Point | None:
+    """Return the point whose recipe an unmeasured lag takes: of the next longer lag, as what trains a lag
+    trains shorter ones, too; of the longest where there is none."""
+    points = sorted(line, key=lambda p: p.lag)
+    return next((p for p in points if p.lag >= lag), points[-1] if points else None)
+
+
+def command(
+    question: Question,
+    line: Sequence[Point] = (),
+    point: Point | None = None,
+    widths: tuple[float, float, float] | None = None,
+    enough: bool = False,
+) -> str:
+    """Return a command that measures the lag of a question.
+
+    Args:
+        question: the task, lag and network to measure.
+        line: points of other lags; the next longer one's recipe is taken, without any the recommended one.
+        point: the point of the lag itself, where it was measured.
+        widths: estimate, low and high of the width that it takes; None where that is not known.
+        enough: whether a width is known to be enough. Where none is, wider nets than were tried are
+            measured; where no recipe tried trains the task, other recipes.
+
+    Returns:
+        The command; "" where no wider nets are allowed.
+    """
+    held = question.task.facts(question.lag, question.task.length(question.lag)).held
+    near = point or next_longer(line, question.lag)
+    study = re.sub(r"\W+", "_", f"{question.task.name}_L{question.lag}")
+    words = _words(question) + ([] if near is None else near.evaluation_words)
+    if point is not None and not point.trains:
+        widest = min(max(point.units[-1], 2 * held, 4), MOST_UNITS)
+        raced = race_axes(own_start=starts_itself(question.model.cell))
+        recipes = ", ".join(f"{name}: [{', '.join(map(str, values))}]" for name, values in raced.items())
+        axes = f"{recipes}, model.units: 1..{widest}, seed: 8"
+        return " ".join([*words, f"study={study}_race", "design=race", f"'axes={{{axes}}}'"])
+    low, high = 1.0, max(FEWEST_UNITS, 2.0 * held)
+    if widths is not None:
+        low, high = (1 - MARGIN) * widths[1], (1 + MARGIN) * widths[2]
+    if point is not None and not enough:
+        if point.units[-1] >= MOST_UNITS:
+            return ""
+        low = point.units[-1] + 1
+        high = max(high, 2 * low)
+    least = max(1, min(math.floor(low), MOST_UNITS - 2))
+    most = min(max(math.ceil(high), least + 2), MOST_UNITS)
+    words += [] if near is None else near.recipe.words
+    axes = f"'axes={{model.units: {least}..{most}, seed: 8}}'"
+    return " ".join([*words, f"study={study}", "design=bisect", axes])
+
+
+def _words(question: Question) -> list[str]:
+    """Return the words that name the task, the lag and the network."""
+    words = ["memcap train"]
+    if question.config_dir is not None:
+        words.append(f"--config-dir {shlex.quote(str(question.config_dir))}")
+    knobs = [f"task.{knob}" for knob in set_words(question.task)]
+    network = [f"model.{word}" for word in set_words(question.model, without=("units",))]
+    return [*words, f"task={question.task.name}", *knobs, f"task.lag={question.lag}", *network]

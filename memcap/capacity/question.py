@@ -1,0 +1,33 @@
+"""A question after a width, as it travels from a command or a call to the rows."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from memcap.models.model import Model
+from memcap.store.rows import At
+from memcap.tasks import Task
+
+LSTM = Model(units=1)
+
+
+@dataclass(frozen=True)
+class Question:
+    """How many units does this task take at this lag?
+
+    Args:
+        task: the task with its knobs.
+        lag: time steps.
+        model: the network, at one unit.
+        share: the share, 0 to 1 exclusive, of the seeds that train at all and should pass.
+        at, budget: the verdict that counts and the recipes that compete, as in
+            `memcap.capacity.frontier.frontier`.
+        config_dir: where a user's own recipes are, for the command that would measure the width.
+    """
+
+    task: Task
+    lag: int
+    model: Model = LSTM
+    share: float = 0.9
+    at: At = "steady"
+    budget: int | None = None
+    config_dir: Path | None = None

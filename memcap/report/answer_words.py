@@ -1,0 +1,289 @@
+"""An answer in words: plain English, JSON, and a script that trains the net."""
+
+import textwrap
+from dataclasses import dataclass, fields
+from typing import Any
+
+from memcap.capacity.answer import PROBABILITY, Answer, next_to
+from memcap.capacity.points import Point, closing, columns, interval_text
+from memcap.config import Member
+from memcap.knobs import UserError
+from memcap.models.model import MOST_UNITS, Model
+from memcap.recipes import Recipe
+from memcap.runtime.published import ATLAS, NAMES
+from memcap.scripts import script
+from memcap.terminal.printing import duration
+from memcap.terminal.words import plural
+
+HEADING_WIDTH = 100  # of the lines of a script's docstring
+
+
+@dataclass(frozen=True)
+class PrintedAnswer(Answer):
+    """An answer that prints as words, for the Python face."""
+
+    @classmethod
+    def of(cls, result: Answer) -> "PrintedAnswer":
+        """Return the same answer, to be printed."""
+        return cls(*(getattr(result, field.name) for field in fields(Answer)))
+
+    def __str__(self) -> str:
+        return "\n".join(sentences(self))
+
+    @property
+    def why(self) -> str:
+        """The words that say what it rests on."""
+        return "\n".join(why(self))
+
+    def code(self, framework: str) -> str:
+        """Return a script that trains and judges a net of this width, in "keras", "torch" or "flax".
+
+        Raises:
+            UserError: no such framework, no width, another cell, or no script for this task.
+        """
+        return code(self, framework)
+
+
+def code(result: Answer, framework: str) -> str:
+    """Return the answer as a script; framework and errors as in `PrintedAnswer.code`."""
+    if (result.cell, result.layers) != ("lstm", 1):
+        what = result.cell if result.layers == 1 else f"{result.layers} layers of {result.cell}"
+        raise UserError(f"code={framework}: is written for one layer of an LSTM only, not for {what}")
+    if result.units is None:
+        raise UserError(
+            f"code={framework}: no width is known to be enough for {result.task.name} at lag {result.lag}, so"
+            " there is nothing to write; the answer itself says what to measure"
+        )
+    model, recipe = Model("lstm", result.units), result.recipe or Recipe()
+    member = Member(result.task, result.lag, model=model, recipe=recipe)
+    return script(member, framework, textwrap.fill(sentences(result)[0], HEADING_WIDTH))
+
+
+def as_dict(result: Answer) -> dict[str, Any]:
+    """Return the answer as plain values, for JSON. Numbers that don't exist are null."""
+    point, theory = result.point, result.references
+    row = {} if point is None else columns(point)
+    ends = [
+        f"{name}{end}"
+        for name in ("u50", "u90", "u50_trained", "u90_trained")
+        for end in ("", "_low", "_high", "_censored")
+    ]
+    beyond = None if point is None or result.units is None else point.stretched_at(result.units)
+    return {
+        "task": result.task.name,
+        "knobs": dict(vars(result.task)),
+        "lag": result.lag,
+        "cell": result.cell,
+        "layers": result.layers,
+        "measured": point is not None,
+        "source": result.source,
+        "at": result.at,
+        "share": result.share,
+        "units": result.units,
+        "estimate": result.estimate,
+        "low": result.low,
+        "high": result.high,
+        "lags": list(result.lags),
+        "between": result.between,
+        "left_out": list(result.left_out),
+        "trains": None if point is None else point.trains,
+        **{k: row.get(k) for k in ("u_exist", *ends, "misfit", "fits")},
+        "carry_numbers": result.carry_numbers,
+        "information_floor": theory.information_floor,
+        "one_per_number": theory.one_per_number,
+        "constructed": theory.constructed,
+        "bits": theory.bits,
+        "budget": result.budget,
+        "passed_from": result.passed_from,
+        "runs_from": result.runs_from,
+        **{k: row.get(k) for k in ("recipe", "recipes", "lr", "seeds", "runs", "lapse", "stretch", "counts")},
+        "stretched_units": None if beyond is None else beyond[0],
+        "stretched_median": None if beyond is None else beyond[1],
+        "command": result.command,
+        "seconds": result.seconds,
+    }
+
+
+def sentences(result: Answer) -> list[str]:
+    """Say the width, or why there is none, and the command that measures; a sentence per line."""
+    if result.units is not None:
+        return _width(result, result.units)
+    if result.point is None:
+        return _not_measured(result)
+    return _no_width(result, result.point)
+
+
+def _width(result: Answer, units: int) -> list[str]:
+    """Say the width to take."""
+    each = "" if result.layers == 1 else f" in each of {result.layers} layers"
+    few = result.passed_from < result.share * result.runs_from
+    runs = f"{_share(result)} {'runs that train at all' if few else 'training runs'}"
+    first = (
+        f"{_subject(result)}: {plural(units, 'unit')}{each}. From this width on, {runs} {_pass(result)},"
+        f" within {result.budget:,} training steps."
+    )
+    if few:
+        first += (
+            f" Of the {plural(result.runs_from, 'run')} measured {_where(result)}, {result.passed_from}"
+            " did: train several, keep the best."
+        )
+    if result.point is None:
+        prediction = f"{_predicted(result)} A prediction: the lag itself was not measured."
+        return [first, prediction, *_measure(result)]
+    return [first] if result.point.fit.fits else [first, _misfit(result.point)]
+
+
+def _not_measured(result: Answer) -> list[str]:
+    """Say why there is no width at a lag that was not measured."""
+    if result.estimate is None:
+        first = f"{_subject(result)} was not measured, nor enough other lags to predict it."
+    else:
+        first = (
+            f"{_subject(result)}: some {result.estimate:.3g} units are predicted, more than the"
+            f" {MOST_UNITS:,} that are allowed at most. {_predicted(result)}"
+        )
+    return [first, *_measure(result)]
+
+
+def _no_width(result: Answer, point: Point) -> list[str]:
+    """Say why there is no width at a lag that was measured."""
+    widest = plural(point.units[-1], "unit")
+    if not point.trains:
+        first = (
+            f"{_subject(result)}: no recipe tried trains this. Of {plural(sum(point.runs), 'run')} with up to"
+            f" {widest} {sum(point.solved)} passed, and no more with more units, which says nothing of wider"
+            " nets. To try other recipes first:"
+        )
+        return [first, result.command]
+    lines = [
+        f"{_subject(result)}: no width up to {widest} is known to be enough for {_share(result)} training"
+        f" runs to {_pass(result)}, within {result.budget:,} training steps. That is a result of this"
+        " training, not of the net."
+    ]
+    lines += [] if point.fit.fits else [_misfit(point)]
+    if not result.command:
+        return [*lines, f"Nets beyond {MOST_UNITS:,} units are not allowed."]
+    return [*lines, "To measure wider nets:", result.command]
+
+
+def _subject(result: Answer) -> str:
+    return f"{result.label} at lag {result.lag}"
+
+
+def _share(result: Answer) -> str:
+    return "9 of 10" if result.share == 0.9 else f"{100 * result.share:.4g} % of"
+
+
+def _pass(result: Answer) -> str:
+    """Say what counts as a pass."""
+    if result.at == "steady":
+        return f"succeed, also on sequences {result.stretch} times as long"
+    return "succeed at the length that they were trained at" if result.task.stream else "succeed"
+
+
+def _where(result: Answer) -> str:
+    """Name the lags at which `Answer.runs_from` ran."""
+    if result.point is not None:
+        return "there"
+    lags = next_to(result.lags, result.lag)
+    return f"at {'lags' if lags[1:] else 'lag'} {' and '.join(map(str, lags))}"
+
+
+def _measure(result: Answer) -> list[str]:
+    """Say which command measures the lag, and how long that takes."""
+    time = ""
+    if result.seconds is not None:
+        time = f" (about {duration(round(result.seconds))} on one core, as its neighbours took)"
+    return [f"To measure it{time}:", result.command]
+
+
+def _predicted(result: Answer) -> str:
+    """Say where the lag lies among those that were measured."""
+    between, lags = result.between, ", ".join(map(str, result.lags))
+    if between is not None:
+        where = (
+            f"It lies between lags {between[0]} and {between[1]}, of those measured: {lags}{_from(result)}."
+        )
+    else:
+        where = f"It lies OUTSIDE the lags that were measured: {lags}{_from(result)}."
+    if result.left_out:
+        where += f" No recipe tried trained it at lag {', '.join(map(str, result.left_out))}: left out."
+    return where
+
+
+def _from(result: Answer) -> str:
+    """Say where the rows come from."""
+    places = {None: "", **{name: f", of memcap's published study {name}" for name in NAMES}}
+    places[ATLAS] = ", of memcap's published atlas"
+    return places.get(result.source, f", from the rows in {result.source}")
+
+
+def _misfit(point: Point) -> str:
+    """Warn of counts that the model does not fit."""
+    return (
+        f"These counts do not rise with the width as the model expects ({columns(point)['counts']}): do not"
+        " lean on this number before more seeds are trained."
+    )
+
+
+def why(result: Answer) -> list[str]:
+    """Say what the answer rests on, a sentence per line."""
+    lines, point = [], result.point
+    if result.estimate is not None and result.high is not None:
+        lines.append(
+            f"Best estimate of the width from which on {_share(result)} of those runs pass that train at all:"
+            f" {result.estimate:.3g} units, 95 % interval {result.low:.3g} to {result.high:.3g}, from"
+            f" {plural(len(result.lags), 'lag')} together. The width to take is enough with a probability of"
+            f" {100 * PROBABILITY:.0f} %, and is never less than at a shorter lag."
+        )
+    if result.units is not None:
+        lines.append(f"The carry has {result.carry_numbers} numbers.")
+    lines += [] if point is None else _measured(result, point)
+    theory, thing = result.references, "number" if result.task.vocabulary is None else "symbol"
+    lines.append(
+        f"What has to be held: {plural(result.held, thing)}, {theory.bits:.3g} bits. Floor, float32"
+        f" information: {plural(theory.information_floor, 'unit')}. One carry number per {thing} held (a"
+        f" reference, not a floor): {plural(theory.one_per_number, 'unit')}."
+    )
+    if theory.constructed is not None:
+        lines.append(f"Hand-set weights solve it, with no training, at {plural(theory.constructed, 'unit')}.")
+    return lines
+
+
+def _measured(result: Answer, point: Point) -> list[str]:
+    """Say what was counted at the lag itself."""
+    chosen = f" (best of {point.recipes}, chosen on the seeds it is judged on)" if point.recipes > 1 else ""
+    lines = [
+        f"Measured there: {plural(sum(point.runs), 'run')}, up to {point.seeds} seeds per width"
+        f"{_from(result)}; recipe {point.recipe.name}{chosen}, learning rate {point.recipe.lr:g}, at"
+        f" most {point.recipe.budget:,} training steps. Passed, by units: {columns(point)['counts']}.",
+    ]
+    if not point.trains:
+        return lines
+    f = point.fit
+    lines.append(f"This lag alone: u50 {interval_text(f.u50)}, u90 {interval_text(f.u90)} units.")
+    if result.at == "steady":
+        lines.append(f"At the trained length alone: u90 {interval_text(point.trained.u90)} units.")
+    more = closing(point)
+    lines += [f"An interval is open; to close it, {more}."] if more else []
+    if point.u_exist is not None:
+        lines.append(f"Narrowest net that succeeded: {plural(point.u_exist, 'unit')}.")
+    lines.append(
+        f"About {100 * f.lapse:.0f} % of runs fail at any width (95 % interval {100 * f.lapse_low:.0f} to"
+        f" {100 * f.lapse_high:.0f} %): train several, keep the best."
+    )
+    beyond = None if result.units is None else point.stretched_at(result.units)
+    return lines if beyond is None else [*lines, _stretched(result, point, *beyond)]
+
+
+def _stretched(result: Answer, point: Point, units: int, median: float) -> str:
+    """Say how the solved nets of a width score at the stretched length."""
+    score = "accuracy" if point.task.higher_is_better else "error"
+    longer = point.task.stretched(point.lag, result.stretch)
+    chance = ""
+    if point.task.is_chance(median, *longer):
+        chance = f", about what a net without memory has ({point.task.facts(*longer).chance:.3g})"
+    return (
+        f"At {result.stretch} times the lag (or length), the median {score} of the solved nets of"
+        f" {plural(units, 'unit')} is {median:.3g}{chance}."
+    )
