@@ -1,7 +1,7 @@
-"""The whole method on one page, in plain JAX: a member is trained until docs/decides.md has its verdict.
+"""The whole method in plain JAX: train a member, and evaluate it until its verdict is in (docs/decides.md).
 
-The engine (memcap/training/) does the same, faster and safer; curricula over the lag, and lags that are
-drawn, are its alone. tests/test_reference.py holds that both give the same numbers.
+The engine (memcap/training/) gives the same numbers, only faster (tests/test_reference.py). It alone trains
+with a curriculum over the lag, or at random lags.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from memcap.tasks import Batch
 
 
 def random_key(member: Member, *parts: Any) -> jax.Array:
-    """Return a key that depends on the member alone, never on what else trains."""
+    """Return a key that depends on the member and the parts alone, never on what else trains."""
     parts = member.lag, member.model.units, *parts
     return reduce(jax.random.fold_in, parts, jax.random.key(member.seed))
 
@@ -28,19 +28,19 @@ def outputs_of(weights: jax.Array, member: Member, batch: Batch) -> jax.Array:
     network = member.architecture.build(member.architecture.unflatten(weights))
     starts = jnp.zeros(len(batch.inputs), bool) if batch.window_starts is None else batch.window_starts
     if member.model.initial_carry == "learned":
-        starts = starts.at[0].set(False)  # else its gradient would be cut
+        starts = starts.at[0].set(False)  # a cut there would leave the initial carry without a gradient
 
     def step(carry: Any, row: Any) -> Any:
-        inputs, is_start = row  # of a window: the carry is set to zero there, or its gradient is cut
-        fresh = jax.tree.map(jnp.zeros_like if member.task.reset_carry else jax.lax.stop_gradient, carry)
-        return network.step(jax.tree.map(partial(jnp.where, is_start), fresh, carry), inputs)
+        inputs, starts_window = row
+        cut = jax.tree.map(jnp.zeros_like if member.task.reset_carry else jax.lax.stop_gradient, carry)
+        return network.step(jax.tree.map(partial(jnp.where, starts_window), cut, carry), inputs)
 
     _, outputs = jax.lax.scan(step, network.carry(batch.inputs.shape[1]), (batch.inputs, starts))
     return outputs if member.task.answers == "every" else outputs[-1]
 
 
 def loss_and_scores(weights: jax.Array, member: Member, batch: Batch) -> tuple[jax.Array, Any]:
-    """Return the mean loss of the answers that are due, and the sum of their scores with their number."""
+    """Return the mean loss over the answers that are due; as aux, their summed score and their number."""
     outputs, targets = outputs_of(weights, member, batch), batch.targets
     if member.task.loss == "classes":
         loss = optax.softmax_cross_entropy_with_integer_labels(outputs, targets)
@@ -53,11 +53,11 @@ def loss_and_scores(weights: jax.Array, member: Member, batch: Batch) -> tuple[j
 
 
 def optimizer_of(member: Member) -> optax.GradientTransformationExtraArgs:
-    """Return the recipe's way from a gradient to an update: clip, direction, decay, learning rate."""
+    """Return the recipe's optimizer: clipping, direction, weight decay, learning rate."""
     recipe, peak = member.recipe, member.recipe.peak(member.lag, member.model.units)
     clip = optax.clip if recipe.clip_by == "element" else optax.clip_by_global_norm
-    others = {"sgd": optax.trace(0.9), "rmsprop": optax.scale_by_rms(0.99, 1e-8, eps_in_sqrt=False)}
-    direction = others.get(recipe.optimizer, optax.scale_by_adam())
+    directions = {"sgd": optax.trace(0.9), "rmsprop": optax.scale_by_rms(0.99, 1e-8, eps_in_sqrt=False)}
+    direction = directions.get(recipe.optimizer, optax.scale_by_adam())  # of adam and adamw
     decay: Any = (recipe.decay or 0.0) * member.architecture.matrices()
 
     def rate(step: Any) -> Any:
@@ -71,7 +71,7 @@ def optimizer_of(member: Member) -> optax.GradientTransformationExtraArgs:
 
 @partial(jax.jit, static_argnums=1)
 def train_step(weights: jax.Array, member: Member, state: Any, step: int) -> tuple[Any, ...]:
-    """Return weights and optimizer state after a step, the batch's score, and whether all is finite."""
+    """Return weights and optimizer state after a step, the batch's mean score, and whether all is finite."""
     key = random_key(member, Stream.TRAIN, 0, step)
     batch = member.task.sample(key, member.lag, member.length, member.length, member.recipe.batch)
     differentiate = jax.value_and_grad(loss_and_scores, has_aux=True)
@@ -83,7 +83,7 @@ def train_step(weights: jax.Array, member: Member, state: Any, step: int) -> tup
 
 @partial(jax.jit, static_argnums=(1, 2))
 def evaluate(weights: jax.Array, member: Member, stream: Stream, index: int) -> jax.Array:
-    """Return the mean score over fresh sequences, which are drawn in blocks."""
+    """Return the mean score over fresh sequences, drawn block by block to save memory."""
     lag, length, sequences = member.lag, member.length, member.evaluation.sequences
     block = min(256, sequences)
     if stream == Stream.STRETCH:
@@ -99,51 +99,52 @@ def evaluate(weights: jax.Array, member: Member, stream: Stream, index: int) -> 
 
 @dataclass
 class Verdict:
-    """The state of a member in training, and the rule that ends it."""
+    """A member in training: its weights, its scores, and what they decide."""
 
     member: Member
     weights: jax.Array  # one vector (P,)
     status: str = "running"  # at the end "solved", "unsolved" or "diverged"
     steps: int = 0
-    solved: int | None = None  # the step at which it was
-    steady: int | None = None
-    score: float = nan
-    stretched: float = nan
+    solved: int | None = None  # steps taken when it was solved
+    steady: int | None = None  # steps taken when it was steady
+    score: float = nan  # of the last evaluation
+    stretched: float = nan  # the score at the stretched length
     evaluations: int = 0
-    in_a_row: int = 0  # evaluations passed, up to the last one
+    passed_in_a_row: int = 0
 
     def decide(self, training_score: float) -> None:
-        """Apply docs/decides.md. Solved: evaluations in a row passed. Steady: the stretched one as well."""
-        task, rule, threshold = self.member.task, self.member.evaluation, self.member.facts.threshold
-        at_end, passed = self.steps >= self.member.recipe.budget, False
-        near = threshold - 0.01 if task.higher_is_better else 1.5 * threshold
+        """Evaluate the member if it is due, and end its training once the verdict is in."""
+        task, rule, criterion = self.member.task, self.member.evaluation, self.member.facts.threshold
+        at_end = self.steps >= self.member.recipe.budget
         if self.solved is None:
-            looks_good = task.passes(training_score, near)
+            near = criterion - 0.01 if task.higher_is_better else 1.5 * criterion
+            is_due = at_end or task.passes(training_score, near)
         else:
-            looks_good = self.steps % (5 * rule.every) == 0
-        if self.status == "running" and (looks_good or at_end):
+            is_due = at_end or self.steps % (5 * rule.every) == 0
+        passed = False
+        if self.status == "running" and is_due:
             self.score = float(evaluate(self.weights, self.member, Stream.EVALUATE, self.evaluations))
-            self.evaluations, passed = self.evaluations + 1, task.passes(self.score, threshold)
-        self.in_a_row = self.in_a_row + 1 if passed else 0
-        if self.solved is None and self.in_a_row >= rule.successive:
+            self.evaluations += 1
+            passed = task.passes(self.score, criterion)
+        self.passed_in_a_row = self.passed_in_a_row + 1 if passed else 0
+        if self.passed_in_a_row >= rule.successive and self.solved is None:
             self.solved = self.steps
 
-        is_solved, has_ended = self.solved is not None, at_end and not passed  # else it is asked again
-        if self.status == "running" and (has_ended or (is_solved and rule.until == "solved")):
+        is_solved = self.solved is not None
+        has_ended = at_end or rule.until == "solved" if is_solved else at_end and not passed
+        if self.status == "running" and has_ended:
             self.status = "solved" if is_solved else "unsolved"
         if self.status != "running" or (is_solved and passed):
             self.stretched = float(evaluate(self.weights, self.member, Stream.STRETCH, 0))
-        if is_solved and passed and task.passes(self.stretched, threshold):
-            self.steady = self.steps
-        if is_solved and passed and (at_end or self.steady is not None):
-            self.status = "solved"
+        if is_solved and passed and task.passes(self.stretched, criterion):
+            self.status, self.steady = "solved", self.steps
 
 
 def train(member: Member) -> Verdict:
     """Train a member from scratch until it is solved or its budget is used up.
 
     Raises:
-        ValueError: its recipe has a curriculum, or draws lags.
+        ValueError: its recipe has a curriculum or random lags.
     """
     if member.recipe.with_other_lags:
         raise ValueError(f"recipe={member.recipe.name}: has other lags, which the engine alone trains by")
@@ -153,8 +154,8 @@ def train(member: Member) -> Verdict:
     while verdict.status == "running":
         for step in range(verdict.steps, min(verdict.steps + member.evaluation.every, budget)):
             weights, state, score, is_finite = train_step(verdict.weights, member, state, step)
-            if not is_finite:  # the last finite weights stay
-                verdict.status = "diverged"
+            if not is_finite:
+                verdict.status = "diverged"  # with the last finite weights
                 break
             verdict.weights, verdict.steps = weights, step + 1
             mean = float(score) if isnan(mean) else 0.9 * mean + 0.1 * float(score)

@@ -1,8 +1,8 @@
-"""A loop over time: its interface, and the gradient that serves any cell.
+"""The interface of a loop over time, and a gradient that serves any cell.
 
 A loop runs a cell over the steps of a sequence, with exact gradients. It is a file of this folder with an
-object `LOOP`, or a class or object of your own: `engine.loop=my_loops:Fast`. Read memcap/loops/plain.py
-first. Least work:
+object `LOOP`, or a class or object of your own: `engine.loop=my_loops:Fast`. memcap/loops/plain.py is the
+simplest one; this is the least that a loop needs:
 
     class Unrolled(Loop):
         def run(self, cell, carry, over):
@@ -20,9 +20,8 @@ first. Least work:
 A net of several layers calls the loop once per layer, on the hidden states of the layer below
 (memcap/models/network.py): a loop serves any number of them.
 
-Below `Loop` is `stepwise`, by which memcap/loops/while_loop.py and masked_scan.py differentiate any cell:
-forward it stores the carry that entered each step, backward it goes through the cell's step again, from the
-last one to the first.
+`stepwise` is the gradient of any cell, which memcap/loops/while_loop.py and masked_scan.py use. Its forward
+pass stores the carry that enters each step; its backward pass computes each step again, the last one first.
 """
 
 from __future__ import annotations
@@ -71,14 +70,14 @@ class Pass:
     Args:
         inputs: symbols below F, (T, B) int, or vectors, (T, B, F).
         length: () int, how many of the T steps count, the same for all sequences.
-        window_starts: (T,) bool, the first steps of the windows of truncated backpropagation; None: one
-            window.
-        reset_carry: whether the carry is zero where a window starts; otherwise it flows in, with its gradient
+        window_starts: (T,) bool, true at the first step of each window of truncated backpropagation; None:
+            one window.
+        reset_carry: whether the carry is set to zero where a window starts; otherwise only its gradient is
             cut.
-        return_sequences: whether every step's hidden state or output is wanted, or the last one's only.
-        readout: what turns hidden states into outputs; None: hidden states are wanted.
-        num_units: () int, how many of the units count, where the weights of those after them are zero;
-            None: all. It changes nothing but, in a loop that leaves them out, the time.
+        return_sequences: whether to return the hidden state or output of every step, or of the last one.
+        readout: the read-out to apply to hidden states; None: return hidden states.
+        num_units: () int, the number of units before the padding, whose weights are zero; None: all. A loop
+            may skip the padding to save time.
     """
 
     inputs: Any
@@ -91,8 +90,10 @@ class Pass:
 
     @property
     def carry_factor(self) -> Float[Array, " T"] | None:
-        """The factor of the carry's gradient as it goes back through each step: 0 at the first step of a
-        window, 1 elsewhere; None: one window. With `reset_carry` it is the factor of the carry, too."""
+        """Factors of the carry's gradient: 0 at the first step of a window, 1 elsewhere; None: one window.
+
+        With `reset_carry` they multiply the carry itself, too.
+        """
         return None if self.window_starts is None else jnp.where(self.window_starts, 0.0, 1.0)
 
     def vectors(self, features: int) -> Float[Array, "T B F"]:
@@ -100,22 +101,24 @@ class Pass:
         return jax.nn.one_hot(self.inputs, features) if self.inputs.ndim == 2 else self.inputs
 
     def core(self, inputs: Any) -> Pass:
-        """Return the pass that a written-out gradient takes, over these inputs. XLA would carry operands that
-        it does not use through the whole program."""
+        """Return the pass over these inputs with the fields alone that a written-out gradient uses.
+
+        XLA would carry the others through the whole program.
+        """
         return Pass(inputs, self.length, None, self.reset_carry, self.return_sequences)
 
     def cotangent(self, d_inputs: Any) -> Pass:
-        """Return the gradient of a `core`, which is its inputs'."""
+        """Return the cotangent of a `core`; of its fields only the inputs have one."""
         return replace(self, inputs=d_inputs, length=None)
 
 
 class Request(NamedTuple):
-    """A program's needs of a loop.
+    """The properties of a program by which a loop serves or refuses it.
 
     Args:
         cell: the cell to run over time.
-        platform: "cpu", "gpu" or "tpu": of the device that will run it, which need not be here
-            (`memcap plan`).
+        platform: "cpu", "gpu" or "tpu", where the program will run; `memcap plan` asks for devices that are
+            not here.
         windows: whether gradients are cut at windows.
     """
 
@@ -128,18 +131,17 @@ class Loop:
     """One way to run a cell over time, with exact gradients. A subclass has `run`; all else has a default.
 
     Attributes:
-        name: `engine.loop=NAME`, and the column `loop` of rows; a loop outside the package goes by
+        name: value of `engine.loop`, and of the column `loop`; a loop outside the package goes by
             `module:object`.
-        what: the cell it runs, for the line that says that it is missing.
+        what: the cell it runs, in words, for the message that the loop is missing.
         chosen_on: platforms on which `engine.loop=auto` may choose it.
-        rank: `auto` takes the loop of the highest rank among those that may be chosen and serve.
-        reproducible: whether `engine.loop=reproducible` may choose it, too: by it a study has the same rows
-            to the bit on machines with the same jaxlib and the same kind of processor.
-        fallback: the loop that runs what this one refuses: other members, and an LSTM read-out in the same
-            program.
+        rank: order of choice; `auto` takes the loop of the highest rank that may be chosen and serves.
+        reproducible: whether `engine.loop=reproducible` may choose it, which promises equal bits on machines
+            with the same jaxlib and the same kind of processor.
+        fallback: name of the loop that takes what this one refuses, such as the LSTM of a read-out.
         fuses_readout: whether `run` applies the read-out's kernel itself; otherwise `Loop.__call__` does.
-        seconds_per_padded_weight: what each weight that pads a member to a wider program costs per training
-            step; None: members of several widths do not share programs of this loop on a CPU.
+        seconds_per_padded_weight: cost of each weight of padding per training step; None: on a CPU, members
+            of several widths do not share a program of this loop.
     """
 
     name: str = ""
@@ -152,26 +154,24 @@ class Loop:
     seconds_per_padded_weight: float | None = None
 
     def refuses(self, request: Request) -> str | None:
-        """Say why it cannot serve these members, in words that go on after "as"; None: it can."""
+        """Return why the loop cannot serve a request, in words that follow "as"; None: it can."""
         del request
         return None
 
     def missing(self) -> str | None:
-        """Say why this process lacks it, such as a compiler that isn't there; None: it has it."""
+        """Return why the loop cannot run in this process, such as for want of a compiler; None: it can."""
         return None
 
     def side_by_side(self, platform: str) -> bool:
-        """Return whether members of a program run under `vmap`, or one after another."""
+        """Return whether members of a program run under `vmap`; otherwise they run one after another."""
         return platform != "cpu"
 
     def version(self) -> str:
-        """Return what decides the bits of its results: a half-trained member continues with the same
-        alone."""
+        """Return the version of the loop's arithmetic; a half-trained member continues only with the same."""
         return self.name
 
     def row_columns(self, side_by_side: bool) -> dict[str, str]:
-        """Return the columns batching, scan and kernel, which said the same before there was a column
-        `loop`."""
+        """Return the columns batching, scan and kernel, which name the loop in rows older than `loop`."""
         return {
             "batching": "vmap" if side_by_side else "map",
             "scan": "scan" if side_by_side else "loop",
@@ -190,15 +190,15 @@ class Loop:
             over: the pass; with a read-out only where the loop `fuses_readout`.
 
         Returns:
-            The carry after the last step that counts, and the hidden states (T, H, B), zero after it, or the
-            last one (H, B); with a read-out its kernel's outputs, (T, O, B) or (O, B).
+            The carry after `over.length` steps, and the hidden states (T, H, B), zero after these steps, or
+            the last one (H, B). With a read-out: its kernel's outputs instead, (T, O, B) or (O, B).
         """
         raise NotImplementedError
 
     def __call__(
         self, cell: Cell, carry: Carry, over: Pass
     ) -> tuple[Carry, Float[Array, "*T H B"] | Float[Array, "*T O B"]]:
-        """Run a cell over a pass: `run`, with the read-out and its bias."""
+        """Run a cell over a pass, and apply its read-out."""
         readout = over.readout
         if not self.fuses_readout:
             over = replace(over, readout=None)
@@ -209,7 +209,7 @@ class Loop:
         return carry, outputs + readout.bias[:, None]
 
     def score(self, cell: Cell, carry: Carry, over: Pass, answers: Answers) -> Sums:
-        """Run a cell over a pass and score what comes out; a loop may do both at once.
+        """Run a cell over a pass and score its outputs; a loop may override this to do both at once.
 
         Returns:
             The sums over the answers that are due; the loss has an exact gradient.
@@ -219,8 +219,7 @@ class Loop:
 
 
 def outputs_first(outputs: Float[Array, "*T O B"]) -> Float[Array, "O *T B"]:
-    """Return outputs (O, T, B) or (O, B), so that a softmax over few classes reduces along a long contiguous
-    batch."""
+    """Move outputs to the first axis: a softmax over few classes then runs along the contiguous batch."""
     return jnp.swapaxes(outputs, 0, 1) if outputs.ndim == 3 else outputs
 
 
@@ -243,11 +242,12 @@ def run_feature_major(
     """Run a gated cell as `Loop.run` does, by a function whose arrays are (U, B).
 
     Args:
-        over_time: (weights, carry of (U, B) arrays, pass) -> carry, outputs; None for the last hidden state.
+        over_time: (weights, carry of (U, B) arrays, pass) -> (carry, outputs). Outputs may be None, for the
+            hidden state of the carry that it returns.
         weights: kernel (F, G), recurrent (U, G), bias (G,) of the cell.
         carry: its last array is the hidden state.
         over: the pass.
-        fuses: whether the read-out may be one of the weights.
+        fuses: whether `over_time` may get the read-out's kernel as the last of the weights.
     """
     dtype, kernel = weights[0].dtype, None if over.readout is None else over.readout.kernel
     if over.inputs.ndim == 3:
@@ -262,12 +262,12 @@ def run_feature_major(
 
 @cache
 def step_of(graph: nnx.GraphDef) -> Step:
-    """Return one pure function per structure of a cell, so that all who run it share a trace."""
+    """Return the step of a cell as a pure function, the same for equal graphs, so that they share a trace."""
     return lambda params, carry, inputs: nnx.merge(graph, params)(carry, inputs)
 
 
 def run_stepwise(drive: Drive, cell: Cell, carry: Carry, over: Pass) -> tuple[Carry, Float[Array, "*T H B"]]:
-    """Run any cell as `Loop.run` does, by its own step; `drive` goes over time, see `stepwise`."""
+    """Run any cell as `Loop.run` does, step by step; `drive` is that of `stepwise`."""
     factor = over.carry_factor
     core = over.core(over.vectors(cell.in_features))
     graph, params = nnx.split(cell)
@@ -282,13 +282,14 @@ def stepwise(
     """Apply `step` to the first `over.length` rows of `over.inputs`, with the gradient written out.
 
     Args:
-        drive: goes over time: (body, state, xs, ys, length, backwards) -> state, ys. It runs `body` over the
-            first `length` rows of `xs`, from the first to the last or backwards.
-            `body` is (state, t, valid, row of xs) -> (state, row of ys); `valid` says whether the step
-            counts, and is True where no other is run.
-            `state` is a pytree without a time axis, `xs` one of (T, ...) arrays, `ys` one of zeros (T, ...)
-            for what comes out. Rows after `length` are zero, or what the body makes of a state that stands
-            still: a body whose rows must be zero there says so by `zero_unless`.
+        drive: a scan over time, (body, state, xs, ys, length, backwards) -> (state, ys). It calls
+            `body(state, t, valid, row of xs) -> (state, row of ys)` for the first `length` rows, the last one
+            first if `backwards`.
+            `state` is a pytree without a time axis; `xs` has leaves (T, ...); `ys` has leaves of zeros
+            (T, ...), into which the rows are written.
+            A drive may call `body` for the rows after `length` as well, and keep the state: then `valid` is
+            an array, false there, and the body passes rows that must be zero there through
+            `zero_unless`. Otherwise `valid` is True.
         step: (params, carry, (B, F) input) -> (carry, (B, H) output), pure.
         params: pytree of the cell's parameters.
         carry: pytree, the state before the first step.
@@ -312,8 +313,7 @@ def _forward(
     over: Pass,
     factor: jax.Array | None,
 ) -> tuple[Carry, jax.Array, Any]:
-    """Return the carry after the last step, the outputs, and, if wanted, the carry that entered each step,
-    (T, ...)."""
+    """Return the last carry, the outputs and, if `with_entered`, the carry that entered each step."""
     every, steps = over.return_sequences, over.inputs.shape[0]
     _, output = jax.eval_shape(step, params, carry, over.inputs[0])
     last = jnp.zeros(output.shape, output.dtype)
@@ -342,7 +342,7 @@ def _stepwise_fwd(
 
 
 def _stepwise_bwd(drive: Drive, step: Step, residuals: Any, cotangents: Any) -> tuple[Any, ...]:
-    """Go backwards over time. A reset carry and a cut carry have the same gradient into the past: none."""
+    """Go backwards over time. No gradient passes the start of a window, be the carry reset or only cut."""
     params, entered, over, factor = residuals
     d_last, d_outputs = cotangents
     rows = jax.tree.map(lambda buffer: jax.ShapeDtypeStruct(buffer.shape[1:], buffer.dtype), entered)
@@ -381,12 +381,12 @@ def write_row(buffer: jax.Array, value: jax.Array, t: jax.Array) -> jax.Array:
 
 
 def zero_unless(valid: Any, row: jax.Array) -> jax.Array:
-    """Return the row of a step that counts, or zero; `valid` is what a `drive` says of the step."""
+    """Return the row if its step counts, else zeros; `valid` comes from the drive (`stepwise`)."""
     return row if valid is True else jnp.where(valid, row, jnp.zeros_like(row))
 
 
 def select(condition: jax.Array, new: Any, old: Any) -> Any:
-    """Return the leaves of one pytree or of the other."""
+    """Return the leaves of `new` where the condition holds, else those of `old`."""
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b), new, old)
 
 
@@ -405,8 +405,7 @@ def _has_gradient(leaf: Any) -> bool:
 
 
 def _differentiable_of(like: Any, cotangents: Any) -> list[Any]:
-    """Return the cotangents of the differentiable leaves of `like`: integers, such as a cell's own clock,
-    have none."""
+    """Return the cotangents of the differentiable leaves of `like`; integers, as a clock, have none."""
     pairs = zip(jax.tree.leaves(cotangents), jax.tree.leaves(like), strict=True)
     return [cotangent for cotangent, leaf in pairs if _has_gradient(leaf)]
 

@@ -1,9 +1,8 @@
-"""The mathematics of training and evaluating one member: pure functions of its state, its operands and its
-data.
+"""The training and the evaluation of one member, as pure functions of its state and its operands.
 
-Nothing here knows of lanes, devices or compiling (program.py does), or of what the host prepares
-(operands.py). All that differs between members of a `TrainSpec` is an operand. Data are drawn inside: the
-stream of a member depends on its seed, lag and units alone, never on its neighbours.
+Members of one `TrainSpec` differ in their operands alone. Data are drawn inside these functions, by keys that
+depend on the member's seed, lag and units, never on its neighbours. The host prepares operands in
+operands.py; program.py adds lanes, devices and compilation.
 """
 
 from __future__ import annotations
@@ -36,10 +35,10 @@ EVALUATION_BATCH = 256
 
 
 class TrainOperands(NamedTuple):
-    """Operands of one member's training: all that may differ between the members of a program. `key`: (2,)
-    uint32, of the training stream; the others are scalars.
+    """Operands of one member's training: all that may differ between the members of a program.
 
-    `curriculum`: a `Curriculum`; () without one.
+    `key` is (2,) uint32, of the training stream. `curriculum` is a `Curriculum`, or () without one. The
+    others are scalars.
     """
 
     key: Any
@@ -54,8 +53,11 @@ class TrainOperands(NamedTuple):
 
 
 class EvalOperands(NamedTuple):
-    """Operands of one member's evaluation. `key`: (2,) uint32; `blocks` of sequences, 0: none is wanted; the
-    others are scalars, too."""
+    """Operands of one member's evaluation.
+
+    `key` is (2,) uint32; the others are scalars. `blocks` is the number of blocks of sequences; 0 skips the
+    evaluation.
+    """
 
     key: Any
     lag: Any
@@ -65,12 +67,12 @@ class EvalOperands(NamedTuple):
 
 
 class TrainState(NamedTuple):
-    """State of one member in flight; scalars but for `params` and `opt_state`.
+    """State of one member in training.
 
-    `params`, and moments in `opt_state`, are one flat (P,) vector each: fewer and larger operations to
-    compile and run. `active` ends where the loss or a weight is no longer finite. `train_score` is a running
-    mean over about 10 steps; NaN while a curriculum is on its way. `curriculum`: a `CurriculumState`; ()
-    without one.
+    `params` and each moment in `opt_state` are flat (P,) vectors, so that few, large operations are compiled.
+    `curriculum` is a `CurriculumState`, or () without one. The others are scalars: `active` turns false once
+    the loss or a weight is not finite; `train_score` is a running mean over about 10 steps, and NaN until a
+    curriculum has arrived at the member's lag.
     """
 
     params: Any
@@ -83,20 +85,20 @@ class TrainState(NamedTuple):
 
 @dataclass(frozen=True)
 class TrainSpec:
-    """Specification of a program, but for the sizes of its buffers: members of one spec can share a program.
+    """The static part of a program, without its buffer sizes: members with equal specs can share a program.
 
     Args:
-        task: the task's knobs (its lag is an operand).
+        task: the task with its knobs; its lag is an operand.
         architecture: structure of the network.
         batch: sequences per training step.
-        clip: limit at which a gradient is clipped; `clip_by` says how.
-        evaluation: when a member counts as solved.
-        curriculum: whether the lag at hand rises up to the member's; that of members without a curriculum is
-            there from the start.
+        clip: limit of the gradient's norm, or of each of its elements, by `clip_by`.
+        evaluation: the rule by which a member is solved.
+        curriculum: whether the training lag is that of a `CurriculumState`; a member whose recipe has no
+            curriculum starts at its own lag.
         optimizer: one of `OPTIMIZERS`.
         decay: weight decay of matrices per step, before the learning rate.
         floor: share of the peak learning rate at which a cosine ends.
-        uniform: whether each batch has a lag of its own, up to the lag at hand.
+        uniform: whether each batch draws its lag, at most the curriculum's.
         clip_by: one of `CLIPPINGS`.
     """
 
@@ -131,17 +133,17 @@ class TrainSpec:
         )
 
     def at_width(self, units: int) -> TrainSpec:
-        """Return the same with another number of units."""
+        """Return the spec with another number of units."""
         return replace(self, architecture=self.architecture.at_width(units))
 
     @property
     def name(self) -> str:
-        """16 hex digits."""
+        """A digest of the spec, in 16 hex digits."""
         return hashlib.sha256(repr(self).encode()).hexdigest()[:16]
 
 
-# By `recipe.optimizer`, without the learning rate, which is an operand. Each begins with a state of zeros and
-# makes zeros of a gradient of zeros: units that only pad a member never move.
+# Optimizers by `recipe.optimizer`, without the learning rate, which is an operand. Each starts from zeros and
+# maps zero gradients to zero updates, so units that only pad a member never move.
 OPTIMIZERS: Mapping[str, Callable[[], optax.GradientTransformation]] = {
     "adam": optax.scale_by_adam,
     "sgd": partial(optax.trace, MOMENTUM),
@@ -149,7 +151,7 @@ OPTIMIZERS: Mapping[str, Callable[[], optax.GradientTransformation]] = {
     "adamw": optax.scale_by_adam,  # to whose direction the decay is added
 }
 
-# By `recipe.clip_by`, of `recipe.clip`.
+# Clippings by `recipe.clip_by`; their argument is `recipe.clip`.
 CLIPPINGS: Mapping[str, Callable[[float], optax.GradientTransformation]] = {
     "norm": optax.clip_by_global_norm,
     "element": optax.clip,
@@ -159,7 +161,7 @@ CLIPPINGS: Mapping[str, Callable[[float], optax.GradientTransformation]] = {
 def optimizer_of(
     name: str, clip: float, clip_by: str = "norm", decays: Float[np.ndarray, " P"] | None = None
 ) -> optax.GradientTransformationExtraArgs:
-    """Return clipping, then the optimizer of that name, then the decay of each weight, if any."""
+    """Chain clipping, the optimizer of this name, and the weight decay of each weight, if there is any."""
     steps = [CLIPPINGS[clip_by](clip), OPTIMIZERS[name]()]
     if decays is not None:
         steps.append(optax.add_decayed_weights(jnp.asarray(decays)))
@@ -167,14 +169,19 @@ def optimizer_of(
 
 
 def right_sequences(outputs: Float[Array, "O *T B"], batch: Batch) -> Bool[Array, " B"]:
-    """Return which sequences have nothing but right answers, for a task with classes."""
+    """Return the sequences whose due answers are all right, as a mask; the task has classes."""
     right = jnp.argmax(outputs, axis=0) == batch.targets
     return right if batch.mask is None else (right | ~batch.mask).all(0)
 
 
 def learning_rate(operands: TrainOperands, step: Int[Array, ""], floor: float = 0.0) -> Float[Array, ""]:
-    """Return the learning rate: linear warmup, then constant or a cosine to 0, or to a share of the rate, at
-    the budget."""
+    """Return the learning rate at a step: linear warmup, then constant, or a cosine that ends at the budget.
+
+    Args:
+        operands: the member's.
+        step: steps taken before.
+        floor: share of the peak at which the cosine ends.
+    """
     warm = jnp.minimum(1.0, (step + 1) / jnp.maximum(operands.warmup, 1))
     cosine = 0.5 * (1 + jnp.cos(jnp.pi * step / operands.budget))
     if floor:
@@ -187,12 +194,12 @@ class Trainer:
     """The pure functions that train and evaluate one member.
 
     Args:
-        spec: of the members.
+        spec: shared by the members.
         max_length: buffer T of the training sequences, at least the longest length.
         max_eval_length: buffer T of the evaluations; the stretched one is the longest.
         loop: name of the loop over time (memcap/loops/).
-        side_by_side: whether many members run this under `vmap`: then the loop over training steps has a trip
-            count that all share, and a mask.
+        side_by_side: whether members run under `vmap`. Then the loop over training steps has a fixed trip
+            count, and a mask holds members that have ended.
     """
 
     spec: TrainSpec
@@ -203,14 +210,14 @@ class Trainer:
 
     @property
     def optimizer(self) -> optax.GradientTransformationExtraArgs:
-        """The optimizer over the flat vector; the caller applies the learning rate, as it is an operand."""
+        """The optimizer of the flat weights, without the learning rate, which is an operand."""
         spec = self.spec
         decays = spec.decay * spec.architecture.matrices() if spec.decay else None
         return optimizer_of(spec.optimizer, spec.clip, spec.clip_by, decays)
 
     @property
     def block(self) -> int:
-        """Sequences B of an evaluation that are drawn at once."""
+        """The number B of sequences that an evaluation draws at once."""
         return min(EVALUATION_BATCH, self.spec.evaluation.sequences)
 
     def _network(self, params: Float[Array, " P"]) -> Network:
@@ -232,13 +239,15 @@ class Trainer:
         return Answers(batch.targets, batch.mask, self.spec.task.loss)
 
     def lag_and_length(self, state: TrainState, operands: TrainOperands) -> tuple[Any, Any]:
-        """Return lag and length of the sequences that a member trains on next: its own, or those of its
-        curriculum; drawn up to these where lags are uniform."""
+        """Return the lag and the length of the next batch: the member's, or those of its curriculum.
+
+        With uniform lags the lag is drawn, at most the curriculum's.
+        """
         if not self.spec.curriculum:
             return operands.lag, operands.length
         lag = state.curriculum.lag
         if self.spec.uniform:
-            # Steps count down from -1 here: the keys of the batches are those from 0 on.
+            # Lags fold in -1, -2, ...; batches fold in the steps 0, 1, ....
             key = jax.random.fold_in(jax.random.wrap_key_data(operands.key), -1 - state.step)
             lag = integers(key, (), self.spec.task.smallest_lag, lag + 1)
         return lag, operands.curriculum.lengths[lag]
@@ -252,7 +261,7 @@ class Trainer:
             state: the member's.
             operands: the member's.
             batch: as the task draws it.
-            on: where it is false, nothing changes.
+            on: false leaves the state as it is.
         """
 
         def mean_loss(params: Float[Array, " P"]) -> tuple[Float[Array, ""], Float[Array, ""]]:
@@ -283,7 +292,7 @@ class Trainer:
             updated = curriculum.update(
                 state.curriculum, operands.curriculum, operands.lag, state.step + 1, score
             )
-            # A score at another lag asks for no evaluation.
+            # The score of a shorter lag must not call for an evaluation.
             mean = jnp.where(state.curriculum.lag < operands.lag, jnp.nan, mean)
             new_curriculum = jax.tree.map(
                 lambda new, old: jnp.where(applied, new, old), updated, state.curriculum
@@ -301,8 +310,10 @@ class Trainer:
     def train_chunk(
         self, state: TrainState, operands: TrainOperands
     ) -> tuple[TrainState, Float[Array, " every"]]:
-        """Take a chunk of training steps; return the state and the loss of each step, 0 for steps not
-        taken."""
+        """Take up to `evaluation.every` training steps; return the state and the loss of each step.
+
+        The loss of a step that is not taken is 0.
+        """
         every = self.spec.evaluation.every
         steps_left = jnp.minimum(every, operands.budget - state.step)
 
@@ -311,10 +322,10 @@ class Trainer:
             lag, length = self.lag_and_length(state, operands)
             return self.spec.task.sample(key, lag, length, self.max_length, self.spec.batch)
 
-        if self.side_by_side:  # a trip count that all share; those that have ended wait, masked
+        if self.side_by_side:
 
-            def masked(k: jax.Array, both: tuple[TrainState, jax.Array]) -> tuple[TrainState, jax.Array]:
-                state, losses = both
+            def masked(k: jax.Array, loop: tuple[TrainState, jax.Array]) -> tuple[TrainState, jax.Array]:
+                state, losses = loop
                 on = (k < steps_left) & state.active
                 state, loss = self.train_step(state, operands, draw(state), on)
                 return state, losses.at[k].set(jnp.where(on, loss, 0))
@@ -334,13 +345,14 @@ class Trainer:
         return state, losses
 
     def evaluate(self, params: Float[Array, " P"], operands: EvalOperands) -> Float[Array, ""]:
-        """Return a member's score over fresh sequences; NaN where none are wanted. Side by side, one member's
-        evaluation costs all lanes."""
+        """Return the mean score over fresh sequences; NaN if `operands.blocks` is 0.
+
+        Under `vmap` every lane runs as many blocks as the lane with the most.
+        """
         key = jax.random.wrap_key_data(operands.key)
 
         def block(k: jax.Array, sums: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-            draw = jax.random.fold_in(key, k)
-            batch, outputs = self._unseen(params, operands, draw)
+            batch, outputs = self._unseen(params, operands, jax.random.fold_in(key, k))
             _, score, due = loss_and_score_sums(outputs, self._answers(batch))
             return sums[0] + score, sums[1] + due
 
@@ -348,8 +360,10 @@ class Trainer:
         return score / due
 
     def evaluate_sequences(self, params: Float[Array, " P"], operands: EvalOperands) -> Float[Array, 2]:
-        """Return score, and share of whole sequences right (NaN for values), over the sequences of
-        `evaluate`."""
+        """Return the score, and the share of sequences whose due answers are all right (NaN for values).
+
+        The sequences are those of `evaluate`.
+        """
         key, task = jax.random.wrap_key_data(operands.key), self.spec.task
 
         def block(k: jax.Array, sums: Float[Array, 3]) -> Float[Array, 3]:
