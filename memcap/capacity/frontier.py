@@ -1,19 +1,18 @@
-"""The frontier: for each task and lag, how many units it takes, from the rows of trained members.
+"""The frontier: the units that each task and lag takes, from the rows of trained members.
 
-A frontier belongs to a verdict, a budget and a recipe; it says what training reached, never what a network
-could hold.
+It says what training reached under a verdict, a budget and a recipe, never what a network could hold.
 
-Which verdict: at="steady" counts the members that also pass at the stretched length, where the task is a
-stream (`Task.stream`: a longer sequence asks the same at every step) or they were trained until steady, and
-the solved ones elsewhere.
-at="trained" counts the members solved at the length they were trained at, for all tasks.
+The verdict: at="trained" counts the members that are solved at the length they were trained at. at="steady"
+counts those that pass at the stretched length, too, if the task is a stream (`Task.stream`: a longer sequence
+asks the same at every step) or if members were trained until steady; elsewhere it is at="trained".
 
-Which recipe: each is fitted by itself, and the one with the smallest u90 stands for the lag; ties go to the
-smaller u50, then to the one with most seeds passed. It is named, with how many competed: the best of several,
-chosen on the seeds that it is judged on, looks better than it is. What competes: every recipe whose fullest
-width has as many distinct seeds as any recipe's fullest width at that task and lag. Widths may differ, since
-a search gives each recipe widths of its own, and a threshold with its censoring says what they left open;
-seeds may not, or one lucky run of another recipe would set the frontier.
+The recipe: each is fitted by itself, and the one with the smallest u90 stands for the lag; ties go to the
+smaller u50, then to the most seeds passed. The point names it and counts those that competed, because the
+best of several, judged by the seeds that chose it, looks better than it is.
+
+A recipe competes if its fullest width has as many distinct seeds as the fullest width of any recipe at that
+task and lag; otherwise one lucky run of another recipe would set the frontier. Widths may differ, because a
+search gives each recipe widths of its own, and a censored threshold says what they left open.
 """
 
 import math
@@ -36,14 +35,15 @@ COUNTS = ["units", "solved", "steady", "runs", "seeds", "stretched"]
 def frontier(
     rows: pl.DataFrame, at: At = "steady", budget: int | None = None, confidence: float = 0.95
 ) -> list[Point]:
-    """Return one point per task and lag (and network), sorted by label and lag. Diverged members count as not
-    solved.
+    """Return one point per task, lag and network, sorted by label and lag.
+
+    Diverged members count as not solved.
 
     Args:
-        rows: of trained members, as `memcap.store.read` gives them.
+        rows: trained members, as `memcap.store.read` returns them.
         at: the verdict that counts.
-        budget: only recipes that train for at most so many steps compete; None: all.
-        confidence: of the intervals.
+        budget: the most training steps of a recipe that competes; None: any.
+        confidence: level of the intervals.
 
     Raises:
         UserError: no such verdict.
@@ -54,8 +54,10 @@ def frontier(
 def fit_all_recipes(
     rows: pl.DataFrame, at: At = "steady", budget: int | None = None, confidence: float = 0.95
 ) -> list[Point]:
-    """Return one point per task, lag and recipe, from which `frontier` chooses; it has the same arguments and
-    order."""
+    """Return one point per task, lag, network and recipe: those from which `frontier` chooses.
+
+    Arguments, order and errors are those of `frontier`.
+    """
     if at not in VERDICTS:
         raise UserError(f"at={at}: must be one of {', '.join(VERDICTS)}")
     rows = without_failed(rows)
@@ -82,7 +84,7 @@ def fit_all_recipes(
 
 
 def best_recipes(points: Iterable[Point]) -> list[Point]:
-    """Return the frontier of some recipes' points, as `fit_all_recipes` gives them, in their order."""
+    """Choose one recipe's point per task, lag and network, in the order of `fit_all_recipes`."""
     places: dict[tuple, list[Point]] = {}
     for point in points:
         places.setdefault(point.place, []).append(point)
@@ -90,15 +92,16 @@ def best_recipes(points: Iterable[Point]) -> list[Point]:
 
 
 def _winner(points: list[Point]) -> Point:
-    """Return the point that stands for all recipes of one task and lag."""
+    """Return the point of the best recipe that competes, for one task, lag and network."""
     seeds = max(p.seeds for p in points)
-    fair = [p for p in points if p.seeds == seeds]
+    rivals = [p for p in points if p.seeds == seeds]
+    # One passed seed shows that a width suffices, whichever recipe trained it.
     exist = [p.u_exist for p in points if p.u_exist is not None]
-    return replace(min(fair, key=_rank), recipes=len(fair), u_exist=min(exist, default=None))
+    return replace(min(rivals, key=_rank), recipes=len(rivals), u_exist=min(exist, default=None))
 
 
 def _rank(point: Point) -> tuple[float, ...]:
-    """Rank the smallest u90 first, "not reached" last; then u50, then most passed."""
+    """Return a sort key: the smaller u90 first, one not reached last; then u50, then the most passed."""
     measured = [math.inf if t.censored == "above" else t.units for t in (point.fit.u90, point.fit.u50)]
     return *measured, -sum(point.solved)
 
@@ -136,6 +139,6 @@ def _point(row: dict[str, Any], at: At, confidence: float, fits: Memo) -> Point:
     )
     if passed == solved:
         return point
-    # What passes at the stretched length is solved at the trained one, so no threshold of the first is lower.
+    # Steady members are solved ones, so no steady threshold is below the trained one.
     strict = no_easier(fits.fit(row["units"], passed, row["runs"], confidence), fitted)
     return replace(point, fit=strict, u_exist=strict.u_exist)

@@ -1,8 +1,8 @@
-"""Judges of claims: numbers of our nets in, a `Finding` out.
+"""Judges of claims: from numbers of our nets to a `Finding`.
 
-Most claims are one call of `each`, which asks the same of several groups of nets, or of `compare`, which asks
-it of pairs. Both take a template for the words, and a test such as `at_least`. `all_of` joins findings. A
-claim is not measured where a group that it needs has no nets.
+Most claims are one call of `each`, which tests groups of nets, or of `compare`, which tests pairs of groups.
+Both take a template for the words, and a test such as `at_least`; `all_of` joins findings. A claim is not
+measured where a group that it needs has no nets.
 """
 
 import math
@@ -21,9 +21,9 @@ Test = Callable[[Sequence[float]], bool]
 
 
 class Numbers(tuple[float, ...]):
-    """Numbers of a group of nets, with what a template may say of them: "{own.least:.2f}".
+    """Numbers of a group of nets, with statistics for templates: "{own.least:.2f}".
 
-    "{own:g}" lists them all, an infinite one as "none".
+    "{own:g}" lists all numbers, an infinite one as "none".
     """
 
     least, most = property(min), property(max)
@@ -35,17 +35,21 @@ class Numbers(tuple[float, ...]):
 
 
 def knob(name: str, kind: Any = pl.String) -> pl.Expr:
-    """Return a knob of each row's task; null where the task has none of that name.
+    """Return a column with a knob of each row's task, null where the task has none of that name.
 
     Args:
-        name: of the knob, and of the column.
+        name: name of the knob and of the column.
         kind: type of the column.
     """
     return pl.col("knobs").str.json_path_match(f"$.{name}").cast(kind).alias(name)
 
 
 def over_seeds(score: str) -> list[pl.Expr]:
-    """Return the median of the seeds' final scores, named `score`, and `least`, `greatest`, `seeds`."""
+    """Return aggregates of the seeds' final scores: `least`, `greatest`, `seeds`, and the median as `score`.
+
+    Args:
+        score: name of the median's column.
+    """
     final = pl.col("final")
     extremes = final.min().alias("least"), final.max().alias("greatest")
     return [final.median().alias(score), *extremes, pl.len().alias("seeds")]
@@ -56,8 +60,8 @@ def group(data: pl.DataFrame, column: str, name: str) -> dict[str, list[float]]:
 
     Args:
         data: a line per net.
-        column: whose values are grouped.
-        name: of a group; its fields are the columns to group by: "lag {lag}, {units} units".
+        column: the column of values.
+        name: template of groups' names; its fields are the columns to group by: "lag {lag}, {units} units".
     """
     by = [field for _, field, _, _ in Formatter().parse(name) if field]
     parts = data.group_by(by, maintain_order=True)
@@ -65,27 +69,26 @@ def group(data: pl.DataFrame, column: str, name: str) -> dict[str, list[float]]:
 
 
 def pick(data: pl.DataFrame, column: str, key: str, names: Mapping[Any, str]) -> dict[str, list[float]]:
-    """Pick the values of a column for these values of another one, named in words; an empty list for one
-    without nets.
+    """Pick the values of a column by groups in another column; an empty list for a group without nets.
 
     Args:
         data: a line per net.
-        column: whose values are picked.
+        column: the column of values.
         key: the column that tells groups apart.
-        names: of the groups in words, by value of `key`.
+        names: the groups' names in words, by value of `key`.
     """
     return {name: data.filter(pl.col(key) == value)[column].to_list() for value, name in names.items()}
 
 
 def each(own: Mapping[Any, Any], words: str, holds: Test, *, start: str = "", join: str = "; ") -> Finding:
-    """Ask the same of each group of nets.
+    """Test each group of nets; the claim holds where all pass.
 
     Args:
-        own: the numbers of each group, or its only one, by its name in words.
+        own: the numbers of each group, or its only number, by the group's name in words.
         words: a template for a group, with `name` and `own`, a `Numbers`.
-        holds: what must be true of the numbers of each group.
-        start: what the finding's words begin with.
-        join: what stands between two groups.
+        holds: the test of a group.
+        start: the beginning of the finding's words.
+        join: the words between two groups.
     """
     numbers = {name: Numbers(each if isinstance(each, Sequence) else [each]) for name, each in own.items()}
     if not numbers or not all(numbers.values()):
@@ -102,14 +105,14 @@ def compare(
     start: str = "",
     join: str = "; ",
 ) -> Finding:
-    """Compare two groups of nets, or a number of each, under each name.
+    """Test each pair of groups of nets; the claim holds where all pass.
 
     Args:
-        pairs: two groups of numbers, or two numbers, by their name in words; None for what is missing.
+        pairs: two groups of numbers, or two numbers, by the pair's name in words; None for a missing one.
         words: a template for a pair, with `name`, `a` and `b`.
-        holds: what must be true of each pair.
-        start: what the finding's words begin with.
-        join: what stands between two pairs.
+        holds: the test of a pair.
+        start: the beginning of the finding's words.
+        join: the words between two pairs.
     """
     if not pairs or any(_is_missing(side) for pair in pairs.values() for side in pair):
         return NOT_MEASURED
@@ -119,46 +122,45 @@ def compare(
 
 
 def all_of(*findings: Finding, join: str = "; ") -> Finding:
-    """Join findings that must all hold; not measured where one is not."""
+    """Join findings that must all hold; the result is not measured if one of them is not."""
     if any(finding.holds is None for finding in findings):
         return NOT_MEASURED
     return Finding(join.join(f.ours for f in findings), all(f.holds for f in findings))
 
 
 def at_least(limit: float) -> Test:
-    """Test that all numbers are at least this."""
+    """Test that no number is below the limit."""
     return lambda own: min(own) >= limit
 
 
 def at_most(limit: float) -> Test:
-    """Test that no number is above this."""
+    """Test that no number is above the limit."""
     return lambda own: max(own) <= limit
 
 
 def below(limit: float) -> Test:
-    """Test that all numbers are below this."""
+    """Test that all numbers are below the limit."""
     return lambda own: max(own) < limit
 
 
 def within(least: float, most: float) -> Test:
-    """Test that all numbers lie between these, or are one of them."""
+    """Test that all numbers lie between the two, inclusive."""
     return lambda own: least <= min(own) and max(own) <= most
 
 
 def share_of(least: float, holds: Callable[[float], bool] = bool) -> Test:
-    """Test that `holds` is true of at least this share of the numbers."""
+    """Test that `holds` is true of at least the share `least` of the numbers."""
     return lambda own: statistics.fmean(bool(holds(number)) for number in own) >= least
 
 
 def least_widths(
     data: pl.DataFrame, by: str | Sequence[str], enough: pl.Expr, width: str = "units"
 ) -> dict[Any, float]:
-    """Return the least width at which `enough` is true, by group in the order of the data; infinite where at
-    none.
+    """Return each group's least width at which `enough` is true, in the order of the data; infinite at none.
 
     Args:
         data: a line per width, or per net.
-        by: a column, whose values are the keys; or several, and then keys are tuples.
+        by: the column to group by, or several; keys are its values, or tuples of theirs.
         enough: true at a width that suffices.
         width: the column of widths.
     """
@@ -169,7 +171,7 @@ def least_widths(
 
 
 def rank_correlation(x: Iterable[float], y: Iterable[float]) -> float:
-    """Return Spearman's rank correlation; rounded, so that one of a half is a half."""
+    """Return Spearman's rank correlation, rounded so that 0.5 is exact."""
     return round(float(stats.spearmanr(np.asarray(x), np.asarray(y)).statistic), 12)
 
 

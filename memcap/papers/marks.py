@@ -13,19 +13,19 @@ from memcap.figures.style import colour_and_marker, write_below
 
 
 def panels(size: tuple[float, float], *shape: int, **grid: Any) -> tuple[Figure, Any]:
-    """Return a picture of this size, in inches, and its panels, as of `Figure.subplots`."""
+    """Return a picture of this size in inches, and its panels, which `Figure.subplots` makes."""
     picture = Figure(figsize=size)
     return picture, picture.subplots(*shape, **grid)
 
 
 def look(k: int, **more: Any) -> dict[str, Any]:
-    """Return colour, marker and size of the marks of kind `k`, and whatever else is given."""
+    """Return colour, marker and size of kind `k` for `plot` and `errorbar`, and `more`."""
     colour, marker = colour_and_marker(k)
     return {"color": colour, "marker": marker, "ms": 5} | more
 
 
 def dots(k: int, **more: Any) -> dict[str, Any]:
-    """Return colour, marker and size of the nets of kind `k`, as `scatter` takes them."""
+    """Return colour, marker and size of kind `k` for `scatter`, and `more`."""
     colour, marker = colour_and_marker(k)
     return {"color": colour, "marker": marker, "s": 22} | more
 
@@ -35,10 +35,10 @@ def with_bars(axes: Axes, data: pl.DataFrame, x: str, y: str, **shape: Any) -> N
 
     Args:
         axes: to draw on.
-        data: with columns `x`, `y`, and `least` and `greatest` as of `over_seeds`.
+        data: columns `x`, `y`, and `least` and `greatest` of `over_seeds`.
         x: column of places.
         y: column of medians.
-        shape: as of `look`; `beside` moves all marks by this factor.
+        shape: style, as from `look`; `beside` is a factor of all places.
     """
     bars = [(data[y] - data["least"]).to_numpy(), (data["greatest"] - data[y]).to_numpy()]
     places = data[x] * shape.pop("beside") if "beside" in shape else data[x]
@@ -46,18 +46,18 @@ def with_bars(axes: Axes, data: pl.DataFrame, x: str, y: str, **shape: Any) -> N
 
 
 def level(axes: Axes, y: float, label: str = "_level", ls: str = ":") -> None:
-    """Draw a grey line across: chance, or what counts as solved."""
+    """Draw a horizontal grey line, such as chance or the criterion."""
     axes.axhline(y, color="grey", lw=0.8, ls=ls, label=label)
 
 
 def theirs(axes: Axes, x: Any, y: Any, **shape: Any) -> None:
-    """Draw a broad pale line: what the paper has, or a bound."""
+    """Draw the paper's values, or a bound, as a broad pale line."""
     pale: dict[str, Any] = {"color": "#bbbbbb", "lw": 5, "alpha": 0.6}
     axes.plot(x, y, **pale | shape)
 
 
 def number_x(axes: Axes, values: Iterable[float], form: str = "g") -> None:
-    """Put ticks with numbers at these places of the horizontal axis, and no others."""
+    """Put ticks with numbers at these places of the horizontal axis, and remove all others."""
     ticks = list(values)
     axes.set_xticks(ticks, [format(tick, form) for tick in ticks])
     axes.set_xticks([], minor=True)
@@ -72,11 +72,11 @@ def finish(picture: Figure, data: pl.DataFrame, caption: str, width: int, **marg
     """Write the caption below the panels.
 
     Args:
-        picture: with its panels.
+        picture: the picture with its panels.
         data: the numbers drawn.
-        caption: in one line.
-        width: letters of a line.
-        margins: as of `subplots_adjust`.
+        caption: the caption in one line.
+        width: letters per line.
+        margins: arguments of `subplots_adjust`.
     """
     write_below(picture, textwrap.fill(caption, width))
     picture.subplots_adjust(**margins)
@@ -84,5 +84,5 @@ def finish(picture: Figure, data: pl.DataFrame, caption: str, width: int, **marg
 
 
 def greatest(data: pl.DataFrame, column: str) -> int:
-    """Return the greatest number of a column for a caption; 0 where there is none."""
+    """Return the greatest number of a column; 0 if there is none."""
     return max(data[column].drop_nulls().to_list(), default=0)

@@ -1,16 +1,16 @@
 """Can an LSTM of 10,000 weights copy ten symbols over 50 steps?
 
-Protocol: copy memory, ten symbols of eight, T blank steps, then the ten again, by nets of about 10,000
-parameters. In the authors' code the symbol enters as one number, 0 to 9, and the marker is repeated
-throughout the answer. The answer is due at all T + 20 steps; drawn is the accuracy on the last ten. RMSprop
+Protocol: copy memory. Nets of about 10,000 parameters read ten symbols of eight kinds and T blank steps, then
+repeat the ten. In the authors' code a symbol enters as one number, 0 to 9, and the marker stands at every
+step of the answer. The loss is over all T + 20 steps; the figure shows the accuracy on the last ten. RMSprop
 at .0005, clip 1, batches of 32, 50 epochs of 10,000 sequences. For LSTMs the paper searches optimiser, rate,
 clip and forget bias.
 
-Ours: the same sequences, always fresh. Only the last ten steps are scored, by a read-out of eight classes.
-Adam. Three arms have 10,000 parameters: `theirs` (the number, forget bias 1), `coding` (one-hot vectors, else
-as theirs), `ours` (one-hot vectors, recipe `open_gate`). All have batches of 32, clip 1 and the same budget.
-`theirs` and `coding` train at .002, the paper's rate for its convolutional nets; `ours` at its recipe's .005.
-A net stops once .99 is right.
+Ours: the same sequences, always fresh, by Adam. Loss and accuracy are over the last ten steps, with eight
+classes. There are three arms of about 10,000 parameters: `theirs` (one number per symbol, forget bias 1),
+`coding` (one-hot vectors, forget bias 1) and `ours` (one-hot vectors, recipe `open_gate`). All have batches
+of 32, clip 1 and the same budget. `theirs` and `coding` train at .002, the paper's rate for its convolutional
+nets; `ours` at its recipe's .005. A net stops once its accuracy is .99.
 """
 
 from typing import Any
@@ -26,28 +26,29 @@ ARMS = {
     "coding": "one-hot, forget bias 1",
     "ours": "one-hot, open gates",
 }
-FALL = 0.2  # the accuracy below which the paper calls a net fallen
-SUCCESS = 0.95  # the median accuracy that shows that nets of this size can do it
-LENGTH = 50
+FALL = 0.2  # the paper: its LSTM falls below this accuracy
+SUCCESS = 0.95  # a median accuracy that shows that nets of this size can copy
+LENGTH = 50  # T by which the paper's LSTM has fallen
 
 
 def accuracies(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return, by arm and T, the accuracy on the last ten symbols of each seed, in order, and their median;
-    parameters of the net."""
+    """Return a line per net, sorted by arm, T and accuracy, with the median accuracy over its seeds."""
     number = knob("coding").fill_null("one_hot") == "number"
     usual = pl.col("init") == "forget_bias"
     arm = pl.when(number & usual).then(pl.lit("theirs")).when(~number & usual).then(pl.lit("coding"))
-    own = rows.filter(pl.col("task") == "copy").with_columns(
+    copying = rows.filter(pl.col("task") == "copy").with_columns(
         arm.when(~number).then(pl.lit("ours")).alias("arm"), pl.col("lag").alias("T"), accuracy="final"
     )
-    nets = own.drop_nulls(["arm", "accuracy"]).sort("arm", "T", "accuracy")
+    nets = copying.drop_nulls(["arm", "accuracy"]).sort("arm", "T", "accuracy")
     median = pl.col("accuracy").median().over("arm", "T").alias("median")
     return nets.select("arm", "T", "seed", "units", "parameters", "steps", median, "accuracy")
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Draw accuracy on the last ten symbols against T, a line per arm through the medians, a mark per seed;
-    after the paper's fig. 5."""
+    """Draw the accuracy on the last ten symbols against T, after the paper's fig. 5.
+
+    An arm has a line through its medians, and a mark per seed.
+    """
     data = accuracies(rows)
     picture, axes = marks.panels((7.2, 5.4))
     axes.set(
@@ -57,8 +58,8 @@ def draw(rows: pl.DataFrame) -> Drawn:
     axes.axhspan(0, FALL, color="#bbbbbb", lw=0, alpha=0.4, label=label)
     for k, (arm, name) in enumerate(ARMS.items()):
         own = data.filter(arm=arm)
-        middle, look = own.unique("T", maintain_order=True), marks.look(k)
-        axes.plot(middle["T"], middle["median"], label=f"{arm}: {name}", lw=1.2, **look)
+        medians, look = own.unique("T", maintain_order=True), marks.look(k)
+        axes.plot(medians["T"], medians["median"], label=f"{arm}: {name}", lw=1.2, **look)
         axes.plot(own["T"], own["accuracy"], ls="", alpha=0.4, label="_seeds", **look)
     marks.level(axes, 1 / 8, "chance, 1/8")
     marks.number_x(axes, data["T"].unique().sort())
@@ -105,8 +106,8 @@ PAPER = Paper(
             _theirs_falls,
             expected=False,
             why="it falls with T, but more slowly: here only the last ten steps are scored, so that their"
-            " gradient is not spread"
-            " over all T + 20; Adam has four times the rate of their code, and every sequence is fresh",
+            " gradient is not spread over all T + 20; Adam has four times the rate of their code, and every"
+            " sequence is fresh",
         ),
         Claim(
             "that is training, not capacity: nets of this size copy at T = 50 (median .95, where arm theirs"
