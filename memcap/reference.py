@@ -131,7 +131,8 @@ class Verdict:
             self.solved = self.steps
 
         is_solved = self.solved is not None
-        has_ended = at_end or rule.until == "solved" if is_solved else at_end and not passed
+        once_more = passed and not is_solved  # another evaluation in a row may solve it, even at the end
+        has_ended = (at_end and not once_more) or (is_solved and rule.until == "solved")
         if self.status == "running" and has_ended:
             self.status = "solved" if is_solved else "unsolved"
         if self.status != "running" or (is_solved and passed):
@@ -141,7 +142,7 @@ class Verdict:
 
 
 def train(member: Member) -> Verdict:
-    """Train a member from scratch until it is solved or its budget is used up.
+    """Train a member from scratch until its verdict is in.
 
     Raises:
         ValueError: its recipe has a curriculum or random lags.
