@@ -101,7 +101,7 @@ class Pass:
         return jax.nn.one_hot(self.inputs, features) if self.inputs.ndim == 2 else self.inputs
 
     def core(self, inputs: Any) -> Pass:
-        """Return the pass over these inputs with the fields alone that a written-out gradient uses.
+        """Return a pass over these inputs with only the fields that a written-out gradient uses.
 
         XLA would carry the others through the whole program.
         """
