@@ -33,7 +33,7 @@ import numpy as np
 import polars as pl
 
 from memcap.figures import Drawn
-from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, marks
+from memcap.papers import NOT_MEASURED, Claim, Finding, OurClaim, Paper, marks
 from memcap.papers.claims import all_of, compare, each, knob, over_seeds
 
 FADING, DELTA = ("gla", "mamba2"), ("delta_net", "gated_delta_net")
@@ -230,37 +230,33 @@ PAPER = Paper(
             "figure of the code's README",
             _once,
         ),
-        Claim(
+        OurClaim(
             f"more pairs are recalled less well: each net with a matrix that has {PASS:g} of {FEW} pairs"
             f" right has less of {MANY}",
             "trains and tests on many numbers of pairs, and gives the mean over them",
             "the authors' code",
             _falls,
-            whose="ours",
         ),
-        Claim(
+        OurClaim(
             f"with keys written twice the delta rule is ahead: of the widest nets both by {LEAD:g} of GLA"
             f" and Mamba-2, and these by {LONG_LEAD:g} of linear attention, which cannot forget",
             "keys are written once",
             "the authors' code",
             _twice,
-            whose="ours",
         ),
-        Claim(
+        OurClaim(
             f"the widest LSTM, of as many bytes, recalls less than every cell with a matrix, by {GAP:g}, at"
             f" {MANY} pairs",
             "has no LSTM",
             "figure of the code's README",
             _vectors,
-            whose="ours",
         ),
-        Claim(
+        OurClaim(
             "training finds at least what linear attention and the delta rule recall by random keys and"
             f" values, but for {LACK:g}",
             "trained nets alone",
             "the authors' code",
             _trained,
-            whose="ours",
             expected=False,
             why="with values of 2 numbers, written twice, DeltaNet stays short: of 8 pairs it has .26 right"
             " after 3,000 steps, .24 at a quarter of the rate, and random keys have .29. All other nets reach"

@@ -15,7 +15,7 @@ import math
 import polars as pl
 
 from memcap.figures import Drawn
-from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, marks
+from memcap.papers import NOT_MEASURED, Claim, Finding, OurClaim, Paper, marks
 from memcap.papers.claims import all_of, at_most, each, pick, share_of
 
 POSITIVE = ("linear_attention", "delta_net", "gated_delta_net", "minGRU")
@@ -107,13 +107,12 @@ PAPER = Paper(
             "tables 3 and 5",
             _positive,
         ),
-        Claim(
+        OurClaim(
             "in one layer of 2 to 8 units no net with positive eigenvalues is solved, and at least half of"
             " those are that have a sign, a phase or a gate that sees the state",
             "Mamba .000 and 1.000 with a sign, sLSTM 1.000",
             "table 3",
             _decides,
-            whose="ours",
         ),
     ),
 )

@@ -30,7 +30,7 @@ import polars as pl
 from matplotlib.axes import Axes
 
 from memcap.figures import Drawn
-from memcap.papers import Claim, Finding, Paper, marks
+from memcap.papers import Claim, Finding, OurClaim, Paper, marks
 from memcap.papers.claims import all_of, at_least, below, compare, each, knob, least_widths, pick
 
 VECTOR = {"linear": "linear", "LRU": "LRU", "GRUCell": "GRU", "lstm": "LSTM"}
@@ -213,53 +213,48 @@ PAPER = Paper(
             NOTES,
             _long,
         ),
-        Claim(
+        OurClaim(
             "the state must grow in proportion to the string: the fewest numbers that copy half of the"
             f" strings of {SYMBOLS} symbols have a log-log slope of 1, but for {NEAR:g}, over lengths of 4 to"
             " 32 (linear, LRU) and to 16 (GRU, LSTM)",
             COROLLARY,
             NOTES,
             _length,
-            whose="ours",
             expected=False,
             why="only linear nets are within .2. Of GRU and LSTM it is training: after 6,000 steps GRUs of 10"
             " and 24 numbers have .68 and .77 of strings of 8 and 16 right, and LSTMs of 48 .73 of 16. LRUs"
             " of 48 have none of 32 right after as many",
         ),
-        Claim(
+        OurClaim(
             f"at equal bits length costs more than the alphabet: {SHORT} symbols of {MANY} take fewer numbers"
             f" than {MIDDLE} of {SYMBOLS}, in each cell with a vector",
             "26 letters",
             "the authors' code",
             _alphabet,
-            whose="ours",
             expected=False,
             why="what counts are the bits: 24 take each cell as many numbers either way, to the step between"
             " our widths",
         ),
-        Claim(
+        OurClaim(
             f"no cell with a vector copies with fewer than {OVERHEAD} bits of state for a bit of the string",
             COROLLARY,
             NOTES,
             _overhead,
-            whose="ours",
         ),
-        Claim(
+        OurClaim(
             f"where training stops short it need not be for want of state: of LSTMs of {WIDTH} numbers each"
             f" that starts from open gates copies half of the strings of {MIDDLE}, and none from forget bias"
             " 1 does",
             "LSTM of up to 12 layers of 1,024 units",
             "the authors' code",
             _start,
-            whose="ours",
         ),
-        Claim(
+        OurClaim(
             f"bytes alone do not copy: one layer of GLA or DeltaNet takes {TIMES} times the numbers of any"
             f" cell with a vector at {SHORT} symbols, and has not half of the strings of {MIDDLE}",
             "Mamba is trained on 300 letters",
             NOTES,
             _matrix,
-            whose="ours",
         ),
     ),
 )

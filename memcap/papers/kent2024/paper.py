@@ -24,7 +24,7 @@ import polars as pl
 from matplotlib.axes import Axes
 
 from memcap.figures import Drawn
-from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, marks
+from memcap.papers import NOT_MEASURED, Claim, Finding, OurClaim, Paper, marks
 from memcap.papers.claims import all_of, at_least, at_most, compare, each, group, rank_correlation, share_of
 
 LSTM = "OptimizedLSTMCell"
@@ -182,29 +182,26 @@ PAPER = Paper(
             why="of four units GRUs go to a lag of 20 and LSTMs to 50: three of four GRUs miss 20 or 50, no"
             " LSTM does. At 16 units both go to 100; a tanh RNN is behind at both widths",
         ),
-        Claim(
+        OurClaim(
             "one layer of four LSTM units learns a lag of 50 in at least three of four seeds, and in a"
             " quarter of the steps in none",
             "6 layers of 120 units",
             "second-hand: a summary",
             _few_units,
-            whose="ours",
         ),
-        Claim(
+        OurClaim(
             "no net of one unit learns a lag of 5, 20 or 50, though its carry could hold the count, and all"
             " LSTMs of four units do",
             "at least 8 units in all nets",
             "second-hand: a summary",
             _one_unit,
-            whose="ours",
         ),
-        Claim(
+        OurClaim(
             "a longer lag takes longer to learn in each of the three cells, at 4 and 16 units (rank"
             " correlation of lag and steps at least .5)",
             "no such number",
             "our own question",
             _growth,
-            whose="ours",
         ),
     ),
 )

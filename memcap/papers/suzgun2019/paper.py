@@ -22,7 +22,7 @@ import polars as pl
 
 from memcap.capacity.lengths import first_failures
 from memcap.figures import Drawn
-from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, marks
+from memcap.papers import NOT_MEASURED, Claim, Finding, OurClaim, Paper, marks
 from memcap.papers.claims import all_of, at_least, compare, each, knob, rank_correlation, within
 
 LANGUAGES = {2: "a^n b^n", 3: "a^n b^n c^n", 4: "a^n b^n c^n d^n"}
@@ -234,30 +234,27 @@ PAPER = Paper(
             why="it is near .5 in a^n b^n c^n, of nets at .001 to .004 nats: one of less loss counts a"
             " little further; eight nets do not tell that from chance, nor are they as near 0 as theirs",
         ),
-        Claim(
+        OurClaim(
             "an LSTM counts less far trained by our recipe (Adam at .03, 2,000 steps of 64 words) than by"
             " theirs (RMSprop at .01, one word a step, 150,000 steps): each by ours fails before each of its"
             " width by theirs, in each language",
             "RMSprop at .01, one word a step",
             "code",
             _recipes,
-            whose="ours",
         ),
-        Claim(
+        OurClaim(
             "a GRU counts less far than an LSTM: at four units each fails before each LSTM, in a^n b^n and"
             " a^n b^n c^n",
             "a cell that is not in the paper",
             "our own question",
             _shorter,
-            whose="ours",
         ),
-        Claim(
+        OurClaim(
             "minGRU and minLSTM count as far as the GRU (medians within 1.5 times), and the LSTM at least"
             " 1.25 times as far as they",
             "cells that are not in the paper",
             "our own question",
             _like_the_gru,
-            whose="ours",
         ),
     ),
 )

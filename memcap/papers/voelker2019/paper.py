@@ -25,7 +25,7 @@ import polars as pl
 from scipy.linalg import toeplitz
 
 from memcap.figures import Drawn
-from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, marks
+from memcap.papers import NOT_MEASURED, Claim, Finding, OurClaim, Paper, marks
 from memcap.papers.claims import compare, knob, over_seeds
 from memcap.tasks.bandlimited_delay import BandlimitedDelay
 
@@ -159,14 +159,12 @@ def _one_per_degree(rows: pl.DataFrame) -> Finding:
 
 PAPER = Paper(
     source="Voelker, Kajic & Eliasmith, Legendre memory units: continuous-time representation in recurrent"
-    " neural networks,"
-    " NeurIPS 2019",
+    " neural networks, NeurIPS 2019",
     cost="58 minutes on one core that some ten jobs shared, compiling aside (34 members)",
     claims=(
         Claim(
             f"an LSTM of {UNITS} units, trained as theirs, leaves a fifth of the error without memory at T"
-            " = 25 and 100 (their"
-            f" shares +- {DISTANCE:g})",
+            f" = 25 and 100 (their shares +- {DISTANCE:g})",
             f"losses {LOSSES[25]:g} and {LOSSES[100]:g}, of {WITHOUT:g}: {LOSSES[25] / WITHOUT:.2f},"
             f" {LOSSES[100] / WITHOUT:.2f}",
             "output of their code",
@@ -178,28 +176,25 @@ PAPER = Paper(
             "output of their code",
             _fails,
         ),
-        Claim(
+        OurClaim(
             "that is training: recurrent blocks that start twice as large leave less than half as much",
             "one start only",
             "their code",
             _start_matters,
-            whose="ours",
         ),
-        Claim(
+        OurClaim(
             "content, not steps, sets the width: the least of 10 to 40 units from which on every net solves"
             f" it, at most {RISE:g} times at 4 T",
             "none; all its LSTMs have 100 units",
             "their code",
             _same_width,
-            whose="ours",
         ),
-        Claim(
+        OurClaim(
             f"a window of {CYCLES} cycles takes at most {FREEDOM} + 1 units, one per degree of freedom,"
             " at every T",
             "its LMU has 100 for such a window",
             "their code",
             _one_per_degree,
-            whose="ours",
         ),
     ),
 )
