@@ -294,6 +294,7 @@ def usual_until(task: Task) -> str:
     return "steady" if task.stream else "solved"
 
 
+@lru_cache(maxsize=1024)
 def usual_evaluation(task: Task) -> Evaluation:
     """Return how members of a task are judged where nobody says otherwise."""
     return Evaluation(until=usual_until(task))

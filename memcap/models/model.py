@@ -57,7 +57,8 @@ class Model:
     @property
     def words(self) -> list[str]:
         """The knobs that have not their defaults, but for the width."""
-        return [self.cell] * (self.cell != Model().cell) + set_words(self, without=("cell", "units"))
+        others = set_words(self, without=("cell", "units"))
+        return others if self.cell == type(self).cell else [self.cell, *others]
 
     @property
     def name(self) -> str:
