@@ -114,13 +114,13 @@ class Gates:
 
 
 def glorot(rng: np.random.Generator, fan_in: int, fan_out: int) -> np.ndarray:
-    """(fan_in, fan_out) uniform with variance 2 / (fan_in + fan_out) (Glorot & Bengio, 2010)."""
+    """Draw (fan_in, fan_out) uniformly with variance 2 / (fan_in + fan_out) (Glorot & Bengio, 2010)."""
     limit = math.sqrt(6 / (fan_in + fan_out))
     return rng.uniform(-limit, limit, (fan_in, fan_out))
 
 
 def orthogonal(rng: np.random.Generator, size: int) -> np.ndarray:
-    """(size, size) orthogonal matrix, uniform over the group (QR of a Gaussian with the signs of R's diagonal
-    fixed)."""
+    """Draw an orthogonal matrix (size, size), uniform over the group (QR of a Gaussian with the signs of R's
+    diagonal fixed)."""
     q, r = np.linalg.qr(rng.standard_normal((size, size)))
     return q * np.sign(np.diag(r))

@@ -47,6 +47,6 @@ class IRNN(Cell):
         return super().draw(rng, init, features, units) | {("recurrent",): init.gain * np.eye(units)}
 
     def __call__(self, carry: Any, inputs: Float[Array, "B F"]) -> tuple[Any, Float[Array, "B U"]]:
-        """One step: carry (B, U), inputs (B, F) -> carry, and it again as the hidden state."""
+        """Take one step: carry (B, U), inputs (B, F) -> carry, and it again as the hidden state."""
         carry = jax.nn.relu(carry @ self.recurrent[...] + inputs @ self.kernel[...] + self.bias[...])
         return carry, carry

@@ -37,6 +37,6 @@ class Linear(Cell):
         self.bias = nnx.Param(nnx.initializers.zeros_init()(rngs.params(), (hidden_features,)))
 
     def __call__(self, carry: Any, inputs: Float[Array, "B F"]) -> tuple[Any, Float[Array, "B H"]]:
-        """One step: carry (B, U), inputs (B, F) -> carry, and it again as the hidden state."""
+        """Take one step: carry (B, U), inputs (B, F) -> carry, and it again as the hidden state."""
         carry = carry @ self.recurrent[...] + inputs @ self.kernel[...] + self.bias[...]
         return carry, carry

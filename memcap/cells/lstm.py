@@ -41,7 +41,7 @@ def lstm_step(
     carry: tuple[Float[Array, "B U"], Float[Array, "B U"]],
     inputs: Float[Array, "B F"],
 ) -> tuple[CarryCH, Float[Array, "B U"]]:
-    """One step of an LSTM.
+    """Take one step of an LSTM.
 
     Args:
         kernel, recurrent, bias: of the gates i, f, g, o, side by side: G = 4 U.
@@ -89,12 +89,12 @@ class LSTM(Cell):
         return self.kernel[...], self.recurrent[...], self.bias[...]
 
     def __call__(self, carry: Any, inputs: Float[Array, "B F"]) -> tuple[Any, Float[Array, "B H"]]:
-        """One step: carry (c, h), inputs -> carry, h."""
+        """Take one step: carry (c, h), inputs -> carry, h."""
         kernel, recurrent, bias = self.weights
         return lstm_step(kernel, recurrent, bias, carry, inputs.astype(kernel.dtype))
 
     def initialize_carry(self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None) -> Any:
-        """Zeros: (c, h), each (*batch, U)."""
+        """Return zeros: (c, h), each (*batch, U)."""
         del rngs, carry_init
         zeros = jnp.zeros((*input_shape[:-1], self.hidden_features), self.bias[...].dtype)
         return zeros, zeros
@@ -113,7 +113,7 @@ def stacked_weights(
     readout: Float[Array, "U O"] | None,
     symbols: bool,
 ) -> Float[Array, "G_and_O F_and_U"]:
-    """(4U + O, F + U): all that a step multiplies its input and h with, in one matrix.
+    """Return (4U + O, F + U): all that a step multiplies its input and h with, in one matrix.
 
     Of symbols exactly one is on at a step, so its column can carry the bias; the bias beside vectors is left
     to the caller. The product that makes step t's gates reads out step t - 1.

@@ -29,7 +29,7 @@ class MinLSTM(GatedDiagonalCell):
     def coefficients(
         self, inputs: Float[Array, "*T F"]
     ) -> tuple[Inexact[Array, "... U"], Inexact[Array, "*T U"]]:
-        """f / (f + i), and i / (f + i) times the candidate."""
+        """Return f / (f + i), and i / (f + i) times the candidate."""
         u, v, candidate = self.blocks(inputs)
         largest = lax.stop_gradient(jnp.maximum(0, jnp.maximum(-u, -v)))
         one, of_u, of_v = jnp.exp(-largest), jnp.exp(-u - largest), jnp.exp(-v - largest)

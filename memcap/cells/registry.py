@@ -22,7 +22,7 @@ def cell_classes() -> dict[str, type[Cell]]:
 
 
 def flax_cell_names() -> list[str]:
-    """Names of the recurrent cells of `flax.nnx`, all of which work."""
+    """Return the names of the recurrent cells of `flax.nnx`, all of which work."""
     base = nnx.RNNCellBase
     return sorted(
         n for n, c in vars(nnx).items() if isinstance(c, type) and issubclass(c, base) and c is not base
@@ -83,7 +83,7 @@ def count(name: str, features: int) -> CellFacts:
     cls = cell_class(name)
 
     def sizes(units: int) -> tuple[int, int]:
-        """Real numbers, and bits, of one sequence's carry."""
+        """Count real numbers, and bits, of one sequence's carry."""
 
         def carry() -> Any:
             cell = cast(Callable[..., Cell], cls)(features, units, rngs=nnx.Rngs(0))

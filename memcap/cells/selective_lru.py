@@ -37,6 +37,6 @@ class SelectiveLRU(LRU):
     def coefficients(
         self, inputs: Float[Array, "*T F"]
     ) -> tuple[Inexact[Array, "... U"], Inexact[Array, "*T U"]]:
-        """lambda^d, (..., U), and d gamma B x."""
+        """Return lambda^d, (..., U), and d gamma B x."""
         step = nnx.softplus(inputs @ self.step_kernel[...] + self.step_bias[...])
         return jnp.exp(step * self.exponent()), step * super().coefficients(inputs)[1]

@@ -57,7 +57,7 @@ class Bfloat16(Variant):
         return jax.tree.map(_stored, super().initialize_carry(input_shape, rngs, carry_init))
 
     def __call__(self, carry: Any, inputs: Float[Array, "B F"]) -> tuple[Any, Float[Array, "B H"]]:
-        """One step: carry, inputs (B, F) -> carry, hidden (B, H)."""
+        """Take one step: carry, inputs (B, F) -> carry, hidden (B, H)."""
         like = super().initialize_carry(inputs.shape, nnx.Rngs(0))
         carry, hidden = super().__call__(jax.tree.map(_loaded, carry, like), inputs)
         return jax.tree.map(_stored, carry), hidden
@@ -95,7 +95,7 @@ class Noisy(Variant):
     size: ClassVar[float]
 
     def __call__(self, carry: Any, inputs: Float[Array, "B F"]) -> tuple[Any, Float[Array, "B H"]]:
-        """One step: carry, inputs (B, F) -> carry, hidden (B, H)."""
+        """Take one step: carry, inputs (B, F) -> carry, hidden (B, H)."""
         seeds = _seeds([*jax.tree.leaves(carry), inputs])
         carry, hidden = super().__call__(carry, inputs)
         leaves, tree = jax.tree.flatten(carry)
@@ -115,7 +115,7 @@ class Noisy(Variant):
 
 
 def _seeds(leaves: list[jax.Array]) -> jax.Array:
-    """(B,) uint32: a hash of the bits of each sequence's arrays, and of its place in the batch."""
+    """Return (B,) uint32: a hash of the bits of each sequence's arrays, and of its place in the batch."""
     seeds = jnp.arange(len(leaves[0]), dtype=jnp.uint32)
     for leaf in leaves:
         reals = jnp.stack([leaf.real, leaf.imag], -1) if jnp.iscomplexobj(leaf) else leaf
@@ -139,7 +139,7 @@ class WholeCarry(Variant):
     numbers are left out."""
 
     def __call__(self, carry: Any, inputs: Float[Array, "B F"]) -> tuple[Any, Float[Array, "B H"]]:
-        """One step: carry, inputs (B, F) -> carry, hidden (B, `hidden_per_unit` U)."""
+        """Take one step: carry, inputs (B, F) -> carry, hidden (B, `hidden_per_unit` U)."""
         carry, _ = super().__call__(carry, inputs)
         return carry, jnp.concatenate(_numbers(carry), -1).astype(jnp.float32)
 
@@ -171,7 +171,7 @@ class SignedDiagonal(Signed, GatedDiagonalCell):
     def coefficients(
         self, inputs: Float[Array, "*T F"]
     ) -> tuple[Inexact[Array, "... U"], Inexact[Array, "*T U"]]:
-        """2 a - 1, and what the cell adds."""
+        """Return 2 a - 1, and what the cell adds."""
         decay, added = super().coefficients(inputs)
         return 2 * decay - 1, added
 
@@ -186,7 +186,7 @@ class SignedSum(Signed, MatrixCell):
         value: Float[Array, "B U"],
         gates: list[Float[Array, " B"]],
     ) -> Float[Array, "B K U"]:
-        """diag(2 a - 1) S + k v^T."""
+        """Return diag(2 a - 1) S + k v^T."""
         return super().write(2 * state, key, value, gates) - state
 
 

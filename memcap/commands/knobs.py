@@ -45,7 +45,7 @@ class Knob:
 
 
 @dataclass(frozen=True)
-class Group:
+class KnobGroup:
     """Knobs that belong together."""
 
     title: str
@@ -77,7 +77,7 @@ def run(arguments: Namespace) -> None:
             show(_recipes())
 
 
-def groups(name: str | None = None) -> list[Group]:
+def groups(name: str | None = None) -> list[KnobGroup]:
     """Return the groups of knobs, or those that a name stands for.
 
     Args:
@@ -106,7 +106,7 @@ def recipe_values() -> dict[str, dict[str, Any]]:
     return {name: values for name in names if len(values := recipe_file(name)) > 1}  # auto names another one
 
 
-def _job() -> Group:
+def _job() -> KnobGroup:
     """Read the keys beside the groups: their defaults and meanings are in conf/config.yaml."""
     text = (root() / "conf" / "config.yaml").read_text(encoding="utf-8")
     fields = re.findall(r"^(study|out|seed|axes|design|precision): (\S+) # (.+)$", text, re.MULTILINE)
@@ -116,33 +116,33 @@ def _job() -> Group:
         "precision": "null, or number above 0 and below 1",
         "axes": "null, fields, or a list of these",
     }
-    return Group(
+    return KnobGroup(
         "Job", tuple(Knob(name, default, ranges.get(name, "text"), about) for name, default, about in fields)
     )
 
 
-def _any_task() -> Group:
+def _any_task() -> KnobGroup:
     span = f"whole number, at least 1 and at most {LONGEST:,}"
     length = Knob(
         "task.length", "null", f"null, or {span}", "steps of a sequence; null: the task's own for this lag"
     )
-    return Group(
+    return KnobGroup(
         "Every task",
         (Knob("task.lag", str(task_defaults("latch")["lag"]), span, "time steps to remember"), length),
     )
 
 
-def _task(cls: type[Task]) -> Group:
+def _task(cls: type[Task]) -> KnobGroup:
     return _of(f"Task {cls.name or cls.__name__}", "task", cls)
 
 
-def _of(title: str, prefix: str, cls: Any) -> Group:
+def _of(title: str, prefix: str, cls: Any) -> KnobGroup:
     about, hints = first_paragraph(cls.__doc__).rstrip("."), get_type_hints(cls)
     knobs = (
         Knob(f"{prefix}.{f.name}", _plain(f.default), _range(f, hints[f.name]), f.metadata.get("doc", ""))
         for f in fields(cls)
     )
-    return Group(f"{title}: {about}", tuple(knobs))
+    return KnobGroup(f"{title}: {about}", tuple(knobs))
 
 
 def _range(field: Field, hint: Any) -> str:
@@ -175,7 +175,7 @@ def _recipe_rows(values: dict[str, dict[str, Any]]) -> list[list[str]]:
     return [[name, *(_plain(each.get(name)) for each in values.values())] for name in names]
 
 
-def _page(group: Group) -> str:
+def _page(group: KnobGroup) -> str:
     rows = [[f"`{k.name}`", k.default, k.range, k.meaning] for k in group.knobs]
     return f"## {group.title}\n\n" + (
         _table(["knob", "default", "range", "meaning"], rows) if rows else "No knobs of its own.\n"

@@ -93,7 +93,7 @@ class Half:
 
 
 def explained(fitted: Half, held_out: Half) -> np.ndarray:
-    """r^2 (M,) on one half of what was fitted on the other; 0 for targets that are constant there."""
+    """Return r^2 (M,) on one half of what was fitted on the other; 0 for targets that are constant there."""
     scale = np.linalg.norm(fitted.r, axis=0)
     scale[scale == 0] = 1
     weights = np.linalg.lstsq(fitted.r / scale, fitted.qty, rcond=FLOAT32)[0] / scale[:, None]
@@ -105,7 +105,8 @@ def explained(fitted: Half, held_out: Half) -> np.ndarray:
 
 
 def memory(halves: Sequence[Half], lags: int) -> tuple[np.ndarray, np.ndarray]:
-    """r^2 (K, D) by lag and coordinate with the null subtracted, and the null, both means of two directions.
+    """Return r^2 (K, D) by lag and coordinate with the null subtracted, and the null, both means of two
+    directions.
 
     Args:
         halves: two; the first half of their targets is real, the second shuffled.
@@ -117,7 +118,7 @@ def memory(halves: Sequence[Half], lags: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def probe(net: Trained) -> Probed:
-    """Memory curves of the hidden state h and of the whole carry.
+    """Draw memory curves of the hidden state h and of the whole carry.
 
     Raises:
         NotForThis: no input is ever different from another.
@@ -159,8 +160,8 @@ def past(net: Trained, when: ReadingPlan, inputs: np.ndarray) -> np.ndarray:
 
 
 def coordinates(net: Trained, when: ReadingPlan) -> list[np.ndarray]:
-    """For each lag a basis (F, D_k) in which inputs are uncorrelated with variance 1, without directions that
-    never vary."""
+    """Return for each lag a basis (F, D_k) in which inputs are uncorrelated with variance 1, without
+    directions that never vary."""
     inputs = np.asarray(fresh_batch(net, 4096, 0, when.at).inputs)
     bases = []
     for rows in np.moveaxis(past(net, replace(when, end=when.first + 1), inputs)[0], 1, 0):
@@ -173,8 +174,8 @@ def coordinates(net: Trained, when: ReadingPlan) -> list[np.ndarray]:
 def read(
     net: Trained, when: ReadingPlan, sequences: int, indices: Sequence[int], lift: Sequence[np.ndarray]
 ) -> Iterator[tuple[tuple[np.ndarray, np.ndarray], np.ndarray]]:
-    """Chunks of ((h (n, H), carry (n, N)), targets (n, 2 K D)): the coordinates of the inputs, and those of
-    another sequence."""
+    """Yield chunks of ((h (n, H), carry (n, N)), targets (n, 2 K D)): the coordinates of the inputs, and
+    those of another sequence."""
     widest = max(basis.shape[1] for basis in lift)
     full = np.stack([np.pad(basis, [(0, 0), (0, widest - basis.shape[1])]) for basis in lift])  # (K, F, D)
     for index in indices:
@@ -190,7 +191,7 @@ def read(
 def draw_memory(
     net: Trained, when: ReadingPlan, states: dict[str, tuple[Half, Half]], ranks: Sequence[int]
 ) -> Probed:
-    """Curves by lag, their running sums with the bounds, and a line a state."""
+    """Draw the curves by lag, their running sums with the bounds, and a line a state."""
     figure = Figure(figsize=(9.6, 4.4), layout="constrained")
     curves, sums = figure.subplots(1, 2)
     rows, table, rank = [], [], np.asarray(ranks)

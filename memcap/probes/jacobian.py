@@ -27,7 +27,7 @@ FLOOR = 1e-6  # what is smaller is drawn there
 
 
 def probe(net: Trained) -> Probed:
-    """Singular values and eigenvalue moduli by step, and the product's norm by lag.
+    """Draw singular values and eigenvalue moduli by step, and the product's norm by lag.
 
     Raises:
         NotForThis: the cell's carry has more numbers than Jacobians are made of here.
@@ -72,8 +72,8 @@ def probe(net: Trained) -> Probed:
 
 
 def jacobians(net: Trained) -> np.ndarray:
-    """d carry[t + 1] / d carry[t] of the cell along one sequence: (T, N, N) float64, row the number after,
-    column the one before.
+    """Return d carry[t + 1] / d carry[t] of the cell along one sequence: (T, N, N) float64, row the number
+    after, column the one before.
 
     Complex numbers count as two, first all real parts of an array, then all imaginary ones. Whole numbers are
     left out.
@@ -118,7 +118,7 @@ def jacobians(net: Trained) -> np.ndarray:
 
 
 def products(matrices: np.ndarray, most: int) -> dict[tuple[int, int], float]:
-    """Spectral norms of J[s + k - 1] ... J[s] by (s, k), k = 1 .. `most`, from some starts s."""
+    """Return the spectral norms of J[s + k - 1] ... J[s] by (s, k), k = 1 .. `most`, from some starts s."""
     norms = {}
     for start in np.unique(np.linspace(0, max(len(matrices) - most, 0), STARTS).round().astype(int)):
         product = np.eye(matrices.shape[1])

@@ -49,7 +49,7 @@ def probe(net: Trained) -> Probed:
 
 
 def longer(member: Member, factor: int) -> tuple[int, int]:
-    """Lag and length at a factor."""
+    """Return lag and length at a factor."""
     if factor == 1 or member.task.stream:
         return member.lag, factor * member.length
     return member.task.stretched(member.lag, factor)

@@ -82,8 +82,8 @@ def to_levels(carry: Any, step: jax.Array, operands: Any) -> Any:
 
 
 def ranges(net: Trained) -> tuple[Any, Any]:
-    """Least and most of each number of the carry over undisturbed sequences, two pytrees as the carry of one
-    sequence."""
+    """Return the least and most of each number of the carry over undisturbed sequences, two pytrees as the
+    carry of one sequence."""
     carries = trace(net, fresh_batch(net, BLOCK)).carries
 
     def end(which: Any, leaf: np.ndarray) -> np.ndarray:

@@ -55,8 +55,8 @@ class Adding(Task):
         return Batch(jnp.stack([value, marked.astype(value.dtype)], axis=-1), total[0] + total[1])
 
     def facts(self, lag: int, length: int) -> Facts:
-        """One number, the running sum, of variance 1/6; solved at a mean squared error of .01, as in most
-        papers.
+        """Hold one number, the running sum, of variance 1/6; solved at a mean squared error of .01, as in
+        most papers.
 
         Chance is 1/6, less the 1/12 that is seen when the last step is marked, once in ceil((lag + 1) / 2)
         sequences.

@@ -53,11 +53,12 @@ class BandlimitedDelay(Task):
     outputs: ClassVar[int] = DELAYS  # one value per delay
 
     def shortest(self, lag: int) -> int:
-        """2 lag + 1: the first moment at which a whole window is held, and all of it is still asked for."""
+        """Return 2 lag + 1: the first moment at which a whole window is held, and all of it is still asked
+        for."""
         return 2 * lag + 1
 
     def length(self, lag: int) -> int:
-        """2.5 windows, as in the source."""
+        """Return 2.5 windows, as in the source."""
         return max(5 * lag // 2, self.shortest(lag))
 
     def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:

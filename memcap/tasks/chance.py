@@ -53,7 +53,7 @@ def score(task: Task, guess: np.ndarray, targets: np.ndarray, mask: np.ndarray) 
 
 @lru_cache(maxsize=1024)
 def without_memory(task: Task, lag: int, length: int, batch: int = 4096, seed: int = 1) -> Measured:
-    """`best_map` on sequences that are drawn.
+    """Apply `best_map` to sequences that are drawn.
 
     Args:
         task: any task.
@@ -95,7 +95,7 @@ def best_map(task: Task, inputs: np.ndarray, targets: np.ndarray, mask: np.ndarr
 
 
 def _quadratic(inputs: np.ndarray) -> np.ndarray:
-    """(N, F) numbers to all products of two of them and 1: (N, (F + 1)^2)."""
+    """Map (N, F) numbers to all products of two of them and 1: (N, (F + 1)^2)."""
     x = np.concatenate([np.ones((len(inputs), 1)), inputs], -1)
     return (x[:, :, None] * x[:, None, :]).reshape(len(x), -1)
 

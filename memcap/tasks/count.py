@@ -59,8 +59,8 @@ class Count(Task):
         return Batch(inputs, targets, scored(targets, 0, length))
 
     def facts(self, lag: int, length: int) -> Facts:
-        """One number, up to `length` counts; solved at a root mean squared error of half a count, to which
-        `bits` counts it.
+        """Hold one number, up to `length` counts; solved at a root mean squared error of half a count, to
+        which `bits` counts it.
 
         Chance, with T the length. Time: (T^2 - 1) / 12 counts squared, the variance of t uniform on 1..T.
         Tokens: (T - 1) / 8 + (T^2 - 1) / 48. There the best answer from the current bit x is x + (T - 1) / 4

@@ -59,8 +59,8 @@ class CueDiscrimination(Task):
         return Batch(inputs, jnp.where(answer, cue, 2), silent | answer)
 
     def facts(self, lag: int, length: int) -> Facts:
-        """One bit, the cue; the time is not counted. A blank is best answered by silence, or by a cue where
-        silence is rare."""
+        """Hold one bit, the cue; the time is not counted. A blank is best answered by silence, or by a cue
+        where silence is rare."""
         del length
         silent = min(self.response, lag)
         return Facts(held=1, bits=1.0, chance=max(silent, self.response / 2) / (silent + self.response))

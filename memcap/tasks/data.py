@@ -122,15 +122,15 @@ class Data(Task):
         return Batch(inputs, targets, laid_out(self._all.due, False))
 
     def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Training sequences, drawn with replacement."""
+        """Draw training sequences, with replacement."""
         return self._drawn(key, lag, length, steps, batch, unseen=False)
 
     def unseen(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Held-out sequences, drawn with replacement."""
+        """Draw held-out sequences, with replacement."""
         return self._drawn(key, lag, length, steps, batch, unseen=True)
 
     def facts(self, lag: int, length: int) -> Facts:
-        """Chance is measured on the training sequences; what has to be held, nobody knows but you: `bits`,
+        """Measure chance on the training sequences; what has to be held, nobody knows but you: `bits`,
         and one symbol."""
         targets = self._all.targets
         usual = (
@@ -178,7 +178,8 @@ def _chance(task: Data, lag: int, length: int) -> float:
 
 @lru_cache(maxsize=8)
 def _split(count: int, held_out: float, fold: int) -> tuple[np.ndarray, np.ndarray]:
-    """Places of the training sequences among all, and of the held-out ones, at least one of each."""
+    """Return the places of the training sequences among all, and of the held-out ones, at least one of
+    each."""
     order = np.random.default_rng([fold, count]).permutation(count).astype(np.int32)
     held = min(max(round(held_out * count), 1), count - 1)
     return np.sort(order[held:]), np.sort(order[:held])

@@ -58,12 +58,13 @@ class DelayLine(Task):
         return self.features
 
     def shortest(self, lag: int) -> int:
-        """2 lag + 1: the first moment at which lag + 1 symbols are held and all are still asked for."""
+        """Return 2 lag + 1: the first moment at which lag + 1 symbols are held and all are still asked
+        for."""
         return 2 * lag + 1
 
     def length(self, lag: int) -> int:
-        """4 lag: long enough that a net cannot lean on its zero start state. At least 2 lag + 10 at short
-        lags."""
+        """Return 4 lag, long enough that a net cannot lean on its zero start state. At least 2 lag + 10 at
+        short lags."""
         return max(4 * lag, 2 * lag + 10)
 
     def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
@@ -78,8 +79,8 @@ class DelayLine(Task):
         return Batch(x[:, :, None] if self.reals else x, targets, mask)
 
     def facts(self, lag: int, length: int) -> Facts:
-        """Lag + 1 symbols (the current one is asked later, the oldest is asked now), of which lag cross from
-        step to step.
+        """Hold lag + 1 symbols (the current one is asked later, the oldest is asked now), of which lag cross
+        from step to step.
 
         Chance is 1 / S, and solved is .99; for reals the variance 1, and a normalised squared error of .05.
         """

@@ -46,7 +46,7 @@ class EvenPairs(Task):
         return Batch(jnp.where(is_bit, bits, _BLANK), (first == last).astype(jnp.int32))
 
     def facts(self, lag: int, length: int) -> Facts:
-        """One bit, whatever the lag, for a net that knows when the last one comes: before it, the first bit;
-        after it, whether they are alike. Chance is 1/2."""
+        """Hold one bit, whatever the lag, for a net that knows when the last one comes: before it, the first
+        bit; after it, whether they are alike. Chance is 1/2."""
         del lag, length
         return Facts(held=1, bits=1.0, chance=0.5)

@@ -59,6 +59,6 @@ class Latch(Task):
         return Batch(jnp.where(step == length - 1, self.vocabulary - 1, inputs), symbol)
 
     def facts(self, lag: int, length: int) -> Facts:
-        """One symbol, log2 S bits, whatever the lag; chance is 1 / S."""
+        """Hold one symbol, log2 S bits, whatever the lag; chance is 1 / S."""
         del lag, length
         return Facts(held=1, bits=math.log2(self.symbols), chance=1 / self.symbols)

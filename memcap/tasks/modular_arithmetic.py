@@ -91,8 +91,8 @@ class ModularArithmetic(Task):
 
 @lru_cache(maxsize=256)
 def _share_of_the_likeliest(modulus: int, digits: int) -> float:
-    """Probability of the likeliest value of an expression of so many digits, by passing over all sums and
-    products."""
+    """Return the probability of the likeliest value of an expression of so many digits, by passing over all
+    sums and products."""
     shares = np.zeros((modulus, modulus))  # of each (sum, product)
     shares[0, 1] = 1
     for left in reversed(range(digits)):

@@ -46,6 +46,6 @@ class Parity(Task):
         return Batch(jnp.where(counts, bits, _BLANK), jnp.sum(jnp.where(counts, bits, 0), axis=0) % 2)
 
     def facts(self, lag: int, length: int) -> Facts:
-        """One bit, whatever the lag; chance is 1/2."""
+        """Hold one bit, whatever the lag; chance is 1/2."""
         del lag, length
         return Facts(held=1, bits=1.0, chance=0.5)

@@ -27,8 +27,8 @@ _FAR = 128
 
 
 def words_left(most: int) -> np.ndarray:
-    """(most, 8): by symbols left, 0 to most - 1, and state how many words end so, as shares of those from all
-    states."""
+    """Return (most, 8): by symbols left, 0 to most - 1, and state how many words end so, as shares of those
+    from all states."""
     rows = [np.eye(8)[7]]
     while len(rows) < most:
         more = rows[-1][_NEXT].sum(1) * (np.arange(8) < 7)
@@ -84,6 +84,7 @@ class Reber(Task):
         return Batch(inputs.astype(jnp.int32), symbol)
 
     def facts(self, lag: int, length: int) -> Facts:
-        """One symbol, one bit, whatever the lag; the word's end, which is all that is seen, says nothing."""
+        """Hold one symbol, one bit, whatever the lag; the word's end, which is all that is seen, says
+        nothing."""
         del lag, length
         return Facts(held=1, bits=1.0, chance=1 / 2)

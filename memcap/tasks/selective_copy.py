@@ -63,7 +63,7 @@ class SelectiveCopy(Task):
         return self.symbols
 
     def shortest(self, lag: int) -> int:
-        """2 K + lag."""
+        """Return 2 K + lag."""
         return 2 * self.items + lag
 
     def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
@@ -86,6 +86,6 @@ class SelectiveCopy(Task):
         return Batch(inputs, jnp.where(mask, symbols[jnp.clip(recall, 0, self.items - 1)], 0), mask)
 
     def facts(self, lag: int, length: int) -> Facts:
-        """K symbols, K log2 A bits, whatever the lag and wherever they came; chance is 1 / A."""
+        """Hold K symbols, K log2 A bits, whatever the lag and wherever they came; chance is 1 / A."""
         del lag, length
         return Facts(held=self.items, bits=self.items * math.log2(self.symbols), chance=1 / self.symbols)

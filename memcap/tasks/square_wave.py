@@ -42,7 +42,8 @@ class SquareWave(Task):
     outputs: ClassVar[int] = 2  # one logit each
 
     def shortest(self, lag: int) -> int:
-        """3 d + 2 lag: so many that at one moment the run may be at every place that is to be told apart."""
+        """Return 3 d + 2 lag: so many that at one moment the run may be at every place that is to be told
+        apart."""
         return 3 * self.ones + 2 * lag
 
     def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
@@ -56,8 +57,8 @@ class SquareWave(Task):
         return Batch(inputs, targets, scored(inputs, 0, length))
 
     def facts(self, lag: int, length: int) -> Facts:
-        """One count: zero to d + lag - 1 steps since the run was last seen, or that there is nothing to wait
-        for: d + lag + 1 states, alike in what comes and unlike in what is due. Chance is 1 - d / T.
+        """Hold one count: zero to d + lag - 1 steps since the run was last seen, or that there is nothing to
+        wait for: d + lag + 1 states, alike in what comes and unlike in what is due. Chance is 1 - d / T.
         """
         share = self.ones / length
         return Facts(

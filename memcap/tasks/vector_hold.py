@@ -56,7 +56,7 @@ class VectorHold(Task):
         return Batch(jnp.where(is_first, vector, 0.0), vector.T if self.several_values else vector[:, 0])
 
     def facts(self, lag: int, length: int) -> Facts:
-        """N reals of variance 1, which is chance; solved at a mean squared error of .02."""
+        """Hold N reals of variance 1, which is chance; solved at a mean squared error of .02."""
         del lag, length
         threshold = 0.02
         return Facts(

@@ -73,7 +73,7 @@ class Windows(Task):
         return Batch(inputs, jnp.where(mask, bit, 0), mask, age % self.window == 0)
 
     def facts(self, lag: int, length: int) -> Facts:
-        """One bit, whatever the lag. Chance is 1/2: at the steps where an answer is due the input is always
-        0."""
+        """Hold one bit, whatever the lag. Chance is 1/2: at the steps where an answer is due the input is
+        always 0."""
         del lag, length
         return Facts(held=1, bits=1.0, chance=0.5)

@@ -339,7 +339,8 @@ def test_what_it_does_not_serve_runs_in_xlas_loop(name):
     call = f"memcap_{cell.in_c.name}"
     assert f"{call}_forward" in text(jnp.float32)
     assert call not in text(jnp.float32, jnp.zeros(5, bool))
-    assert call not in text(jnp.bfloat16)
+    if name == "LSTM":  # Flax's GRU would promote it
+        assert call not in text(jnp.bfloat16)
     with jax.enable_x64(True):
         assert call not in text(jnp.float64)
         assert f"{call}_forward" in text(jnp.float32)
