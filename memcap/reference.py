@@ -117,8 +117,9 @@ class Verdict:
         task, rule, threshold = self.member.task, self.member.evaluation, self.member.facts.threshold
         at_end, passed = self.steps >= self.member.recipe.budget, False
         near = threshold - 0.01 if task.higher_is_better else 1.5 * threshold
-        looks_good = task.passes(training_score, near)
-        if self.solved is not None:
+        if self.solved is None:
+            looks_good = task.passes(training_score, near)
+        else:
             looks_good = self.steps % (5 * rule.every) == 0
         if self.status == "running" and (looks_good or at_end):
             self.score = float(evaluate(self.weights, self.member, Stream.EVALUATE, self.evaluations))
