@@ -8,9 +8,9 @@ import numpy as np
 
 from benchmarks.peers.base import Batches, Shape, Weights
 from memcap.config import task_of
+from memcap.models.architecture import Architecture
 from memcap.models.initializers import Init
 from memcap.models.model import Model
-from memcap.models.network import Architecture
 from memcap.tasks import Task
 
 ANSWERED = "Answered at"

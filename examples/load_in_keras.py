@@ -11,7 +11,7 @@ import numpy as np
 
 
 def load(path: str) -> keras.Model:
-    """The network as layers: inputs (B, T, F), numbers or one-hot symbols -> outputs (B, T, O) at every
+    """Make the network of layers: inputs (B, T, F), numbers or one-hot symbols -> outputs (B, T, O) at every
     step."""
     arrays = np.load(path)
     lstms = [name.split("/")[0] for name in arrays if name.endswith("/recurrent_kernel")]

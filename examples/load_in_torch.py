@@ -26,7 +26,7 @@ class Net(nn.Module):
         self.load_state_dict(state)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Outputs at every step."""
+        """Return outputs at every step."""
         outputs = self.readout(self.lstm(inputs)[0])
         return outputs if isinstance(outputs, torch.Tensor) else outputs[0]
 

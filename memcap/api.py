@@ -260,7 +260,7 @@ def _mirror(settings: Tracking, study: Study, members: Sequence[Member]) -> Mirr
         return None
     if study.folder is None:
         raise UserError(f"tracking={settings.mode}: mirrors a folder; give train a folder, too")
-    return MirrorProcess(settings, study.folder, study.name, study.session, members_table(members))
+    return MirrorProcess(settings, study, members_table(members))
 
 
 def frontier(

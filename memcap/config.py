@@ -41,7 +41,7 @@ from memcap.terminal.printing import bound
 from memcap.terminal.words import warn_once
 
 if TYPE_CHECKING:
-    from memcap.models.network import Architecture
+    from memcap.models.architecture import Architecture
 
 
 class Stream(IntEnum):
@@ -248,7 +248,7 @@ class Member:
     @property
     def architecture(self) -> "Architecture":
         """The network's structure."""
-        from memcap.models.network import Architecture
+        from memcap.models.architecture import Architecture
 
         return Architecture(self.model, self.task.features, self.task.outputs)
 
@@ -294,6 +294,7 @@ def usual_until(task: Task) -> str:
     return "steady" if task.stream else "solved"
 
 
+@lru_cache(maxsize=1024)
 def usual_evaluation(task: Task) -> Evaluation:
     """Return how members of a task are judged where nobody says otherwise."""
     return Evaluation(until=usual_until(task))

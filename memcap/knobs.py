@@ -46,9 +46,13 @@ def field_values(owner: Any) -> dict[str, Any]:
 
 def set_words(owner: Any, without: Collection[str] = ()) -> list[str]:
     """Return the fields of a dataclass that are not at their defaults, as NAME=VALUE."""
-    usual = type(owner)()
-    names = [name for name in names_of(type(owner)) if name not in without]
-    return [f"{k}={getattr(owner, k)}" for k in names if getattr(owner, k) != getattr(usual, k)]
+    usual = _default(type(owner))
+    return [f"{k}={v}" for k, v in field_values(owner).items() if k not in without and v != usual[k]]
+
+
+@cache
+def _default(cls: Any) -> dict[str, Any]:
+    return field_values(cls())
 
 
 def knob(

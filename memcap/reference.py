@@ -54,21 +54,19 @@ def loss_and_scores(weights: jax.Array, member: Member, batch: Batch) -> tuple[j
 
 def optimizer_of(member: Member) -> optax.GradientTransformationExtraArgs:
     """Return the recipe's way from a gradient to an update: clip, direction, decay, learning rate."""
-    recipe: Any = member.recipe
+    recipe, peak = member.recipe, member.recipe.peak(member.lag, member.model.units)
     clip = optax.clip if recipe.clip_by == "element" else optax.clip_by_global_norm
     others = {"sgd": optax.trace(0.9), "rmsprop": optax.scale_by_rms(0.99, 1e-8, eps_in_sqrt=False)}
     direction = others.get(recipe.optimizer, optax.scale_by_adam())
-    decay = optax.add_decayed_weights((recipe.decay or 0.0) * member.architecture.matrices())
-    peak = recipe.peak(member.lag, member.model.units)
-    peak_to_floor: Any = optax.constant_schedule(peak)
-    if recipe.schedule == "cosine":
-        floor = recipe.floor or 0.0
-        peak_to_floor = optax.cosine_decay_schedule(peak, recipe.budget, floor)
+    decay: Any = (recipe.decay or 0.0) * member.architecture.matrices()
 
     def rate(step: Any) -> Any:
-        return peak_to_floor(step) * jnp.minimum(1.0, (step + 1) / max(recipe.warmup_steps, 1))
+        floor = (recipe.floor or 0.0) if recipe.schedule == "cosine" else 1.0
+        cosine = optax.cosine_decay_schedule(peak, recipe.budget, floor)
+        return cosine(step) * jnp.minimum(1.0, (step + 1) / max(recipe.warmup_steps, 1))
 
-    return optax.chain(clip(recipe.clip), direction, decay, optax.scale_by_learning_rate(rate))
+    parts = clip(recipe.clip), direction, optax.add_decayed_weights(decay)
+    return optax.chain(*parts, optax.scale_by_learning_rate(rate))
 
 
 @partial(jax.jit, static_argnums=1)
@@ -101,7 +99,7 @@ def evaluate(weights: jax.Array, member: Member, stream: Stream, index: int) -> 
 
 @dataclass
 class Verdict:
-    """What training has made of a member so far, and the rule that ends it."""
+    """The state of a member in training, and the rule that ends it."""
 
     member: Member
     weights: jax.Array  # one vector (P,)
@@ -115,12 +113,13 @@ class Verdict:
     in_a_row: int = 0  # evaluations passed, up to the last one
 
     def decide(self, training_score: float) -> None:
-        """Solved: enough evaluations in a row are passed. Steady: the stretched one is passed as well."""
+        """Apply docs/decides.md. Solved: evaluations in a row passed. Steady: the stretched one as well."""
         task, rule, threshold = self.member.task, self.member.evaluation, self.member.facts.threshold
         at_end, passed = self.steps >= self.member.recipe.budget, False
         near = threshold - 0.01 if task.higher_is_better else 1.5 * threshold
-        looks_good = task.passes(training_score, near)
-        if self.solved is not None:
+        if self.solved is None:
+            looks_good = task.passes(training_score, near)
+        else:
             looks_good = self.steps % (5 * rule.every) == 0
         if self.status == "running" and (looks_good or at_end):
             self.score = float(evaluate(self.weights, self.member, Stream.EVALUATE, self.evaluations))
@@ -146,11 +145,11 @@ def train(member: Member) -> Verdict:
     Raises:
         ValueError: its recipe has a curriculum, or draws lags.
     """
-    if member.recipe.curriculum is not None or member.recipe.lags is not None:
+    if member.recipe.with_other_lags:
         raise ValueError(f"recipe={member.recipe.name}: has other lags, which the engine alone trains by")
     architecture, seeds = member.architecture, [member.seed, member.lag, member.model.units]
     verdict = Verdict(member, jnp.asarray(architecture.flatten(architecture.init(member.init, seeds))))
-    state, mean, budget = optimizer_of(member).init(verdict.weights), nan, member.recipe.budget or 0
+    state, mean, budget = optimizer_of(member).init(verdict.weights), nan, member.recipe.budget
     while verdict.status == "running":
         for step in range(verdict.steps, min(verdict.steps + member.evaluation.every, budget)):
             weights, state, score, is_finite = train_step(verdict.weights, member, state, step)

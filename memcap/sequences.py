@@ -22,7 +22,7 @@ MOST = 1e18  # its square is a number in float32, too
 
 @dataclass(frozen=True)
 class Sequences:
-    """What a file holds, checked, each sequence moved to the end of the T steps.
+    """The arrays of a file, checked, each sequence moved to the end of the T steps.
 
     Args:
         inputs: (N, T) int32 symbols below `symbols`, which itself stands for steps before a sequence begins;
@@ -49,7 +49,7 @@ class Sequences:
 
 @lru_cache(maxsize=8)
 def read(file: str) -> Sequences:
-    """The sequences of a file.
+    """Read the sequences of a file.
 
     Raises:
         UserError: it cannot be read, or is no such file; says what is wrong.
@@ -84,8 +84,7 @@ def read(file: str) -> Sequences:
 
 
 def _unpacked(content: bytes) -> int:
-    """Bytes that an archive says its arrays have, or its members if that is more, with nothing unpacked but
-    the heads."""
+    """Read from an archive's heads how many bytes its arrays have, or its members if that is more."""
     heads = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     arrays = members = 0
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -106,68 +105,19 @@ def _wrong(file: str, what: str) -> UserError:
 
 
 def _checked(file: str, arrays: dict[str, np.ndarray], digest: str) -> Sequences:
-    names = ("inputs", "targets", "mask", "lengths")
-    for name in ("inputs", "targets"):
-        if name not in arrays:
-            raise _wrong(file, f"has no array `{name}`")
-    for name, array in arrays.items():
-        if name not in names:
-            raise _wrong(file, f"has an array `{name}`, which means nothing; it may have {', '.join(names)}")
-        if array.dtype.kind not in "biuf":
-            raise _wrong(file, f"`{name}` must hold numbers, not {array.dtype}")
-        if not np.isfinite(array).all():
-            raise _wrong(file, f"`{name}` holds numbers that are not finite")
-        if sum(array.size for array in arrays.values()) * 4 > LARGEST:
-            raise _wrong(file, f"holds more than {LARGEST >> 20} MiB of numbers")
-    inputs, targets = arrays["inputs"], arrays["targets"]
-    whole = inputs.dtype.kind in "biu"
-    if inputs.ndim != (2 if whole else 3) and not (whole and inputs.ndim == 3):
-        raise _wrong(
-            file,
-            f"`inputs` must be (N, T) whole numbers or (N, T, F) numbers, not {inputs.shape} of"
-            f" {inputs.dtype}",
-        )
-    count, steps = inputs.shape[:2]
-    if count < 2 or steps < 2 or inputs.size == 0:
-        raise _wrong(
-            file, f"`inputs` has shape {inputs.shape}; it must have at least 2 sequences of at least 2 steps"
-        )
-    if targets.shape[:1] != (count,):
-        raise _wrong(file, f"`targets` has shape {targets.shape}, for {count} sequences")
-    every = targets.ndim > 1 and targets.shape[1] == steps
-    if targets.size == 0 or targets.ndim > (3 if every else 2):
-        raise _wrong(
-            file,
-            f"`targets` has shape {targets.shape}; it must be ({count},), ({count}, O), or the same at each"
-            f" of {steps} steps",
-        )
-    classes = None
-    if targets.dtype.kind in "biu":
-        if targets.ndim != (2 if every else 1):
-            raise _wrong(
-                file, f"`targets` has shape {targets.shape}; classes, whole numbers, are one an answer"
-            )
-        if targets.min() < 0 or targets.max() < 1:
-            raise _wrong(file, "`targets` must be classes from 0, of which there are at least two")
-        classes = int(targets.max()) + 1
-    symbols = None
-    if whole and inputs.ndim == 2:
-        if inputs.min() < 0:
-            raise _wrong(file, "`inputs` has symbols below 0")
-        symbols = int(inputs.max()) + 1
+    _check_arrays(file, arrays)
+    inputs, targets, lengths = arrays["inputs"], arrays["targets"], arrays.get("lengths")
+    count, steps = _count_and_steps(file, inputs)
+    every = _answers_every_step(file, targets, count, steps)
+    classes, symbols = _classes(file, targets, every), _symbols(file, inputs)
     if (symbols or 0) > 4096 or (classes or 0) > 4096:
         raise _wrong(file, "has symbols or classes above 4,095; number them from 0 without gaps")
     due = _due(file, arrays, every, count, steps)
-    lengths = arrays.get("lengths")
     with np.errstate(over="ignore"):  # what is too large is refused below
         inputs = inputs.astype(np.int32 if symbols else np.float32)
     if lengths is not None:
-        if (
-            lengths.shape != (count,)
-            or lengths.dtype.kind not in "iu"
-            or lengths.min() < 1
-            or lengths.max() > steps
-        ):
+        whole = lengths.shape == (count,) and lengths.dtype.kind in "iu"
+        if not whole or lengths.min() < 1 or lengths.max() > steps:
             raise _wrong(file, f"`lengths` must be ({count},) whole numbers from 1 to {steps}")
         inputs = at_the_end(inputs, lengths, symbols or 0)
         if due is not None:
@@ -183,10 +133,71 @@ def _checked(file: str, arrays: dict[str, np.ndarray], digest: str) -> Sequences
     return Sequences(inputs, targets, due, symbols, classes, digest, source)
 
 
+def _check_arrays(file: str, arrays: dict[str, np.ndarray]) -> None:
+    """Check that there are inputs and targets, and finite numbers alone."""
+    names = ("inputs", "targets", "mask", "lengths")
+    for name in ("inputs", "targets"):
+        if name not in arrays:
+            raise _wrong(file, f"has no array `{name}`")
+    for name, array in arrays.items():
+        if name not in names:
+            raise _wrong(file, f"has an array `{name}`, which means nothing; it may have {', '.join(names)}")
+        if array.dtype.kind not in "biuf":
+            raise _wrong(file, f"`{name}` must hold numbers, not {array.dtype}")
+        if not np.isfinite(array).all():
+            raise _wrong(file, f"`{name}` holds numbers that are not finite")
+    if sum(array.size for array in arrays.values()) * 4 > LARGEST:
+        raise _wrong(file, f"holds more than {LARGEST >> 20} MiB of numbers")
+
+
+def _count_and_steps(file: str, inputs: np.ndarray) -> tuple[int, int]:
+    """Return N and T of the inputs."""
+    whole = inputs.dtype.kind in "biu"
+    if inputs.ndim != (2 if whole else 3) and not (whole and inputs.ndim == 3):
+        shape = f"{inputs.shape} of {inputs.dtype}"
+        raise _wrong(file, f"`inputs` must be (N, T) whole numbers or (N, T, F) numbers, not {shape}")
+    count, steps = inputs.shape[:2]
+    if count < 2 or steps < 2 or inputs.size == 0:
+        least = "it must have at least 2 sequences of at least 2 steps"
+        raise _wrong(file, f"`inputs` has shape {inputs.shape}; {least}")
+    return count, steps
+
+
+def _answers_every_step(file: str, targets: np.ndarray, count: int, steps: int) -> bool:
+    """Tell whether there is a target at every step, not at the last one alone."""
+    if targets.shape[:1] != (count,):
+        raise _wrong(file, f"`targets` has shape {targets.shape}, for {count} sequences")
+    every = targets.ndim > 1 and targets.shape[1] == steps
+    if targets.size == 0 or targets.ndim > (3 if every else 2):
+        shapes = f"({count},), ({count}, O), or the same at each of {steps} steps"
+        raise _wrong(file, f"`targets` has shape {targets.shape}; it must be {shapes}")
+    return every
+
+
+def _classes(file: str, targets: np.ndarray, every: bool) -> int | None:
+    """Count the classes; None: targets are values."""
+    if targets.dtype.kind not in "biu":
+        return None
+    if targets.ndim != (2 if every else 1):
+        raise _wrong(file, f"`targets` has shape {targets.shape}; classes, whole numbers, are one an answer")
+    if targets.min() < 0 or targets.max() < 1:
+        raise _wrong(file, "`targets` must be classes from 0, of which there are at least two")
+    return int(targets.max()) + 1
+
+
+def _symbols(file: str, inputs: np.ndarray) -> int | None:
+    """Count the symbols; None: inputs are vectors."""
+    if inputs.dtype.kind not in "biu" or inputs.ndim != 2:
+        return None
+    if inputs.min() < 0:
+        raise _wrong(file, "`inputs` has symbols below 0")
+    return int(inputs.max()) + 1
+
+
 def _source(
     file: str, symbols: int | None, classes: int | None, every: bool, mask: bool, lengths: bool
 ) -> str:
-    """Statements that read a file which was checked."""
+    """Write statements that read a file which was checked."""
     kinds = {"inputs": "int32" if symbols else "float32", "targets": "int32" if classes else "float32"}
     lines = [f'{name.upper()} = FILE["{name}"].astype(np.{kind})' for name, kind in kinds.items()]
     if every:
@@ -208,7 +219,7 @@ def _due(file: str, arrays: dict[str, np.ndarray], every: bool, count: int, step
 
 
 def at_the_end(array: np.ndarray, lengths: np.ndarray, blank: Any) -> np.ndarray:
-    """The first `lengths` steps of each sequence, moved to the end."""
+    """Move the first `lengths` steps of each sequence to the end."""
     moved = np.full_like(array, blank)
     for place, length in enumerate(lengths):
         moved[place, array.shape[1] - length :] = array[place, :length]
@@ -221,7 +232,7 @@ def _example() -> Sequences:
 
 
 def example() -> tuple[np.ndarray, np.ndarray]:
-    """512 sequences of 256 symbols: the one 11 steps before the last is 0 or 1, which is the class; the
+    """Draw 512 sequences of 256 symbols: the one 11 steps before the last is 0 or 1, which is the class; the
     others are 2 to 5."""
     rng = np.random.default_rng(0)
     inputs = rng.integers(2, 6, (512, 256)).astype(np.int32)

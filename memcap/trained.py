@@ -16,7 +16,7 @@ Change = Callable[[Any, jax.Array, Any], Any]
 
 
 def unchanged(carry: Any, step: jax.Array, operands: Any) -> Any:
-    """The `Change` of `Trained.trace` that leaves the carry as it is."""
+    """Leave the carry as it is: a `Change` of `Trained.trace`."""
     del step, operands
     return carry
 
@@ -66,8 +66,8 @@ class Trained:
         return f"Trained({what}, seed {member.seed}, key {member.key})"
 
     def initialize_carry(self, batch: int = 1) -> Any:
-        """The state before the first step of B sequences, a pytree of arrays with the batch first; an LSTM's
-        is (c, h), and of several layers there is one for each, from the inputs up."""
+        """Return the state before the first step of B sequences, a pytree of arrays with the batch first; an
+        LSTM's is (c, h), and of several layers there is one for each, from the inputs up."""
         return self.network.carry(batch)
 
     zero_carry = initialize_carry  # its earlier name
@@ -142,7 +142,8 @@ class Trained:
     follow = trace  # its earlier name
 
     def _carry(self, carry: Any, batch: int) -> Any:
-        """The state that was given, if it is one of so many sequences; the net's first one if none was."""
+        """Return the state that was given, if it is one of so many sequences; the net's first one if none
+        was."""
         first = self.initialize_carry(batch)
         if carry is None:
             return first

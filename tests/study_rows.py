@@ -11,6 +11,8 @@ import polars as pl
 
 from memcap.config import Member
 from memcap.knobs import key_of
+from memcap.models.architecture import Architecture
+from memcap.models.model import Model
 from memcap.store import shards
 from memcap.store.columns import DERIVED, EVALUATION, MODEL, START
 from memcap.store.columns import RECIPE as RECIPE_COLUMNS
@@ -121,6 +123,23 @@ def group(task="latch", lag=5, counts=None, *, steady=None, knobs=None, diverged
             }
             rows.append(row_of(**{**of_task, "units": units, "seed": seed, **outcome, **columns}))
     return rows
+
+
+def sharp(edge, seeds=8):
+    """Counts of a task that takes `edge` units: no seed passes with fewer, and all do from there on."""
+    return {edge - 1: (0, seeds), edge: (seeds, seeds), edge + 1: (seeds, seeds)}
+
+
+def sizes(row):
+    """Carry numbers and parameters of a row's net, as the real network has them."""
+    task = task_class(row["task"])(**json.loads(row["knobs"]))
+    net = Architecture(Model(row["cell"], row["units"], layers=row["layers"]), task.features, task.outputs)
+    return {"carry_numbers": net.carry_numbers(), "parameters": net.parameters()}
+
+
+def sized(rows):
+    """The same rows with the sizes of real networks."""
+    return [row | sizes(row) for row in rows]
 
 
 def table(*groups) -> pl.DataFrame:

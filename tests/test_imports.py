@@ -40,9 +40,8 @@ HEIGHT = {"memcap": 0} | {
 # What a task, a cell or a network may know of the world: no files, no configuration, no results.
 MATHS = "__future__ abc collections dataclasses flax functools jax math memcap numpy sys typing"
 LATE = {  # who may import where it is needed, and what
-    "memcap.cells": {"memcap.cells"},  # Flax, which reference widths of its own cells do without
     # JAX, which who only reads rows does without
-    "memcap.config": {"memcap.loops", "memcap.models.network"},
+    "memcap.config": {"memcap.loops", "memcap.models.architecture"},
     "memcap.launch.slurm": {  # submitit, which is optional
         "hydra_plugins.hydra_submitit_launcher.config",
         "submitit",
@@ -175,7 +174,7 @@ def test_only_what_finds_things_by_name_imports_by_name():
     ("module", "line"),
     [
         ("memcap.tasks.latch", "from memcap.cells import Cell"),
-        ("memcap.models.network", "from memcap import config"),
+        ("memcap.models.architecture", "from memcap import config"),
         ("memcap.training.step", "def late():\n    import memcap.studies.run"),
         ("memcap.studies.run", "from memcap.report.tables import summarize"),
         ("memcap.planning.plan", "from memcap.studies import run"),

@@ -14,8 +14,8 @@ from memcap.cells import cell_facts
 from memcap.config import Evaluation, Member, task_defaults
 from memcap.designs import axes
 from memcap.knobs import UserError, defaults
+from memcap.models.architecture import Architecture
 from memcap.models.model import Model
-from memcap.models.network import Architecture
 from memcap.runtime.published import root
 from memcap.terminal.printing import number
 from memcap.thresholds.curve import Threshold

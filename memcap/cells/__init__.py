@@ -1,17 +1,20 @@
 """Recurrent cells, one file each. A new file here that defines a named `Cell` is found; nothing else
 changes.
 
-What needs Flax is imported when it is first asked for, as `cells.cell_class`.
+What needs Flax is in registry.py, which is imported when it is first used.
 """
 
 from typing import TYPE_CHECKING, Any
 
 from memcap.cells.gates import Gates, Init
 from memcap.cells.sizes import FACTS, CellFacts
+from memcap.runtime.lazy import LazyModule
 
 if TYPE_CHECKING:
     from memcap.cells.base import Cell
     from memcap.cells.registry import cell_class, cell_classes, flax_cell_names
+
+registry = LazyModule("memcap.cells.registry")
 
 __all__ = [
     "Cell",
@@ -27,16 +30,12 @@ __all__ = [
 
 
 def cell_facts(name: str, features: int = 1) -> CellFacts:
-    """What theory needs to know of a cell that sees `features` numbers at a step.
+    """Return the facts of a cell that sees `features` numbers at a step.
 
     Raises:
         UserError: there is no cell of this name.
     """
-    if name in FACTS:
-        return FACTS[name]
-    from memcap.cells import registry
-
-    return registry.count(name, features)
+    return FACTS[name] if name in FACTS else registry.count(name, features)
 
 
 def check_name(name: str) -> None:
@@ -46,14 +45,10 @@ def check_name(name: str) -> None:
         UserError: there is none of this name.
     """
     if name not in FACTS:
-        from memcap.cells import registry
-
         registry.cell_class(name)
 
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        from memcap.cells import registry
-
         return getattr(registry, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

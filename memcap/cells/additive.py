@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import jax.numpy as jnp
 
-from memcap.cells.matrix import MatrixCell, added
+from memcap.cells.matrix import MatrixCell, add_outer
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Float
@@ -20,7 +20,7 @@ class AdditiveCell(MatrixCell):
     def decay_and_strength(
         self, gates: list[Float[Array, "*T B"]]
     ) -> tuple[Float[Array, "*T B"] | Float[Array, "*T B K"] | None, Float[Array, "*T B"] | None]:
-        """The logarithm of a, one number or K; and what the value is multiplied by. None: 0, and 1."""
+        """Return log a, one number or K, and the factor of the value; None: 0, and 1."""
         raise NotImplementedError
 
     def write(
@@ -35,4 +35,4 @@ class AdditiveCell(MatrixCell):
         if log_decay is not None:
             factor = jnp.exp(log_decay)
             state = (factor[..., None] if factor.ndim > 1 else factor[..., None, None]) * state
-        return added(state, key, value if strength is None else strength[..., None] * value)
+        return add_outer(state, key, value if strength is None else strength[..., None] * value)

@@ -1,5 +1,4 @@
-"""What memcap asks of a recurrent cell: what Flax asks (one step, a zero carry), and five facts with
-defaults.
+"""The interface of a recurrent cell: that of Flax (one step, a zero carry), and facts with defaults.
 
 A cell is one file with a subclass of `Cell`. Least work, a leaky integrator:
 
@@ -57,7 +56,7 @@ class Cell(nnx.RNNCellBase):
     hidden_features: int
 
     def initialize_carry(self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None) -> Any:
-        """The zero carry of inputs `(*batch, F)`: by default one array `(*batch, U)` of float32."""
+        """Return the zero carry of inputs `(*batch, F)`: by default one array `(*batch, U)` of float32."""
         del rngs, carry_init
         return jnp.zeros((*input_shape[:-1], self.hidden_features), jnp.float32)
 
@@ -70,15 +69,15 @@ class Cell(nnx.RNNCellBase):
     def draw(
         cls, rng: np.random.Generator, init: Init, features: int, units: int
     ) -> dict[tuple[str, ...], np.ndarray]:
-        """A start of the weights by named initialiser: {path of a parameter: array}; only for cells with
-        known gates."""
+        """Draw the start of the weights by a named initialiser: {path of a parameter: array}; only for cells
+        with known gates."""
         assert cls.gates is not None
         return cls.gates.draw(rng, init, features, units)
 
     @classmethod
     def arrays(cls, weights: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Kernel (F, G U), recurrent weights (U, G U), bias (G U,) out of the nested weights of a cell whose
-        gates see both."""
+        """Return kernel (F, G U), recurrent weights (U, G U), bias (G U,) out of the nested weights of a cell
+        whose gates see both."""
         assert cls.gates is not None
         assert cls.gates.recurrent is not None
         kernel, recurrent, bias = (
@@ -88,7 +87,8 @@ class Cell(nnx.RNNCellBase):
 
     @classmethod
     def resized(cls, weights: dict[str, Any], units: int) -> dict[tuple[str, ...], np.ndarray]:
-        """The nested weights of a cell that `can_pad`, with zero units added or taken away: {path: array}."""
+        """Return the nested weights of a cell that `can_pad`, with zero units added or taken away: {path:
+        array}."""
         assert cls.gates is not None
         return cls.gates.resized({path: _at(weights, path) for path in cls.gates.paths}, units)
 

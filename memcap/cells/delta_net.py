@@ -1,4 +1,4 @@
-"""DeltaNet as a recurrent cell: what a key had is taken away before its new value is written."""
+"""DeltaNet as a recurrent cell: a new value replaces what its key had."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import jax.numpy as jnp
 
 from memcap.cells.lstm import sigmoid
-from memcap.cells.matrix import MatrixCell, added, look_up
+from memcap.cells.matrix import MatrixCell, add_outer, retrieve
 
 if TYPE_CHECKING:
     from flax import nnx
@@ -21,14 +21,14 @@ class DeltaNet(MatrixCell):
     Yang et al. (2024), "Parallelizing linear transformers with the delta rule over sequence length".
 
     Attributes:
-        most: greatest strength b of a write.
+        allow_neg_eigval: whether b goes up to 2, where a write turns the sign of what a key has.
     """
 
     name: ClassVar[str] = "delta_net"
-    most: ClassVar[float] = 1.0
+    allow_neg_eigval: ClassVar[bool] = False
 
     def gate_biases(self, rngs: nnx.Rngs) -> list[Any]:
-        """The strength starts at half of the greatest."""
+        """Start the strength at half of the greatest."""
         del rngs
         return [0.0]
 
@@ -43,9 +43,14 @@ class DeltaNet(MatrixCell):
         log_decay = self.log_decay(gates)
         if log_decay is not None:
             state = jnp.exp(log_decay)[..., None, None] * state
-        strength = self.most * sigmoid(gates[0])[..., None]
-        return added(state, key, strength * (value - look_up(state, key)))
+        strength = self.beta_scale * sigmoid(gates[0])[..., None]
+        return add_outer(state, key, strength * (value - retrieve(state, key)))
+
+    @property
+    def beta_scale(self) -> float:
+        """The greatest strength b of a write."""
+        return 2.0 if self.allow_neg_eigval else 1.0
 
     def log_decay(self, gates: list[Float[Array, "*T B"]]) -> Float[Array, "*T B"] | None:
-        """The logarithm of the factor of the whole state; None: it stays as it is."""
+        """Return the logarithm of the factor of the whole state; None: it stays as it is."""
         del gates

@@ -31,16 +31,16 @@ class DeltaProduct(SignedDeltaNet):
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         super().__init__(in_features, hidden_features, rngs=rngs)
-        start, seen = nnx.initializers.lecun_normal(batch_axis=(0,)), 2 * in_features
-        self.key = nnx.Param(start(rngs.params(), (self.writes, seen, self.keys)))
-        self.value = nnx.Param(start(rngs.params(), (self.writes, seen, hidden_features)))
+        start, features = nnx.initializers.lecun_normal(batch_axis=(0,)), 2 * in_features
+        self.key = nnx.Param(start(rngs.params(), (self.writes, features, self.keys)))
+        self.value = nnx.Param(start(rngs.params(), (self.writes, features, hidden_features)))
 
     def gate_biases(self, rngs: nnx.Rngs) -> list[Any]:
-        """Each strength starts at half of the greatest."""
+        """Start each strength at half of the greatest."""
         return self.writes * super().gate_biases(rngs)
 
-    def update(self, state: Any, seen: Float[Array, "B F2"]) -> Any:
-        """All writes, one after another."""
-        for gate, key, value in zip(self.gates_of(seen), self.key[...], self.value[...], strict=True):
-            state = self.write(state, self.key_of(seen, key), seen @ value, [gate])
+    def update(self, state: Any, shifted: Float[Array, "B F2"]) -> Any:
+        """Return the state after all writes, one after another."""
+        for gate, key, value in zip(self.gates_of(shifted), self.key[...], self.value[...], strict=True):
+            state = self.write(state, self.key_of(shifted, key), shifted @ value, [gate])
         return state

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
 
 class DiagonalCell(Cell):
-    """Base of the cells with h' = a h + b; a subclass has `coefficients`, and `seen` if it does not show h
-    itself.
+    """Base of the cells with h' = a h + b; a subclass has `coefficients`, and `hidden_of` if it shows not h.
 
     The carry is h, one array (B, U).
     """
@@ -25,18 +24,18 @@ class DiagonalCell(Cell):
     def coefficients(
         self, inputs: Float[Array, "*T F"]
     ) -> tuple[Inexact[Array, "... U"], Inexact[Array, "*T U"]]:
-        """Decay a, or one that broadcasts to it, and what is added b."""
+        """Return the decay a, or one that broadcasts to it, and b, which is added."""
         raise NotImplementedError
 
-    def seen(self, state: Inexact[Array, "*T U"]) -> Float[Array, "*T H"]:
-        """The hidden state that a carry shows."""
+    def hidden_of(self, state: Inexact[Array, "*T U"]) -> Float[Array, "*T H"]:
+        """Return the hidden state that a carry shows."""
         return state
 
     def __call__(self, carry: Any, inputs: Float[Array, "B F"]) -> tuple[Any, Float[Array, "B H"]]:
-        """One step: carry (B, U), inputs -> carry, hidden."""
+        """Take one step: carry (B, U), inputs -> carry, hidden."""
         decay, added = self.coefficients(inputs)
         carry = decay * carry + added
-        return carry, self.seen(carry)
+        return carry, self.hidden_of(carry)
 
 
 class GatedDiagonalCell(DiagonalCell):
@@ -53,6 +52,6 @@ class GatedDiagonalCell(DiagonalCell):
         self.bias = nnx.Param(nnx.initializers.zeros_init()(rngs.params(), (width,)))
 
     def blocks(self, inputs: Float[Array, "*T F"]) -> list[Float[Array, "*T U"]]:
-        """What each gate sees of the inputs, in the order of the roles."""
+        """Return the gates before their nonlinearities, in the order of the roles."""
         assert self.gates is not None
         return jnp.split(inputs @ self.kernel[...] + self.bias[...], len(self.gates.roles), -1)

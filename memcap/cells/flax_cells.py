@@ -17,7 +17,7 @@ class Elman(nnx.SimpleCell, Cell):
 
 
 class GRU(nnx.GRUCell, Cell):
-    """`flax.nnx.GRUCell` (Cho et al., 2014): one number a unit in its carry.
+    """`flax.nnx.GRUCell` (Cho et al., 2014): one number per unit in its carry.
 
     Its z gate keeps (role "forget"), its r gate lets the old state reach the candidate (role "output").
     """

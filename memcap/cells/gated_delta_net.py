@@ -24,9 +24,9 @@ class GatedDeltaNet(DeltaNet):
     name: ClassVar[str] = "gated_delta_net"
 
     def gate_biases(self, rngs: nnx.Rngs) -> list[Any]:
-        """The strength starts at a half, the decay small."""
+        """Start the strength at a half, and the decay small."""
         return [*super().gate_biases(rngs), decay_bias(rngs)]
 
     def log_decay(self, gates: list[Float[Array, "*T B"]]) -> Float[Array, "*T B"]:
-        """Of its own gate."""
+        """Return what the second gate says."""
         return -jax.nn.softplus(gates[1])

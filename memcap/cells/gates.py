@@ -1,5 +1,4 @@
-"""Where a cell keeps its gates, and how their weights are drawn. Drawn on the host, so that it compiles
-nothing.
+"""The places of a cell's gates, and the draw of their weights, on the host, so that nothing is compiled.
 
 A start gives the biases of the gates by their role and the gain of the candidate's recurrent block. At the
 start an LSTM's cell keeps by itself sigmoid(forget bias)^lag: 1.6e-7 at lag 50 with Keras's forget bias of 1,
@@ -40,7 +39,7 @@ class Init:
 
 @dataclass(frozen=True)
 class Gates:
-    """Where a cell keeps its gates: roles in the order of its kernels' blocks, and the paths of its
+    """The places of a cell's gates: roles in the order of its kernels' blocks, and the paths of its
     parameters.
 
     Args:
@@ -56,7 +55,7 @@ class Gates:
 
     @property
     def paths(self) -> tuple[tuple[str, ...], ...]:
-        """Of all parameters."""
+        """Paths of all parameters."""
         return tuple(path for path in (self.kernel, self.recurrent, self.bias) if path is not None)
 
     def draw(
@@ -84,8 +83,8 @@ class Gates:
                 return [orthogonal(rng, units) for _ in self.roles]
             return [rng.standard_normal((units, units)) / math.sqrt(units) for _ in self.roles]
 
-        # One draw over all gates, as in Keras: with a draw a gate the inputs are up to twice as large, which
-        # saturates the candidate and keeps a delay line of lag 50 at chance.
+        # One draw over all gates, as in Keras: with one draw per gate the inputs are up to twice as large,
+        # which saturates the candidate and keeps a delay line of lag 50 at chance.
         drawn = {self.kernel: glorot(rng, features, len(self.roles) * units)}
         if self.recurrent is not None:
             gains = [init.gain if role == "candidate" else 1.0 for role in self.roles]
@@ -97,7 +96,7 @@ class Gates:
     def resized(
         self, arrays: Mapping[tuple[str, ...], np.ndarray], units: int
     ) -> dict[tuple[str, ...], np.ndarray]:
-        """The same cell with so many units: further ones have zero weights, those beyond are left out.
+        """Return the parameters of so many units: further ones have zero weights, those beyond are left out.
 
         Args:
             arrays: of all the cell's parameters, by path, as `draw` gives them.
@@ -115,13 +114,13 @@ class Gates:
 
 
 def glorot(rng: np.random.Generator, fan_in: int, fan_out: int) -> np.ndarray:
-    """(fan_in, fan_out) uniform with variance 2 / (fan_in + fan_out) (Glorot & Bengio, 2010)."""
+    """Draw (fan_in, fan_out) uniformly with variance 2 / (fan_in + fan_out) (Glorot & Bengio, 2010)."""
     limit = math.sqrt(6 / (fan_in + fan_out))
     return rng.uniform(-limit, limit, (fan_in, fan_out))
 
 
 def orthogonal(rng: np.random.Generator, size: int) -> np.ndarray:
-    """(size, size) orthogonal matrix, uniform over the group (QR of a Gaussian with the signs of R's diagonal
-    fixed)."""
+    """Draw an orthogonal matrix (size, size), uniform over the group (QR of a Gaussian with the signs of R's
+    diagonal fixed)."""
     q, r = np.linalg.qr(rng.standard_normal((size, size)))
     return q * np.sign(np.diag(r))

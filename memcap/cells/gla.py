@@ -25,13 +25,13 @@ class GatedLinearAttention(AdditiveCell):
     """
 
     name: ClassVar[str] = "gla"
-    unit_keys: ClassVar[bool] = False
+    qk_l2_norm: ClassVar[bool] = False
 
     def gate_biases(self, rngs: nnx.Rngs) -> list[Any]:
-        """Each gate starts at a half, and its root at .96."""
+        """Start each gate at a half, and its root at .96."""
         del rngs
         return [0.0] * self.keys
 
     def decay_and_strength(self, gates: list[Float[Array, "*T B"]]) -> tuple[Float[Array, "*T B K"], None]:
-        """A decay of each number of a key."""
+        """Return a decay of each number of a key."""
         return jax.nn.log_sigmoid(jnp.stack(gates, axis=-1)) / TEMPERATURE, None

@@ -43,10 +43,10 @@ class IRNN(Cell):
     def draw(
         cls, rng: np.random.Generator, init: Init, features: int, units: int
     ) -> dict[tuple[str, ...], np.ndarray]:
-        """As by `gates`, with the identity for the orthogonal block."""
+        """Draw as `gates` does, with the identity for the orthogonal block."""
         return super().draw(rng, init, features, units) | {("recurrent",): init.gain * np.eye(units)}
 
     def __call__(self, carry: Any, inputs: Float[Array, "B F"]) -> tuple[Any, Float[Array, "B U"]]:
-        """One step: carry (B, U), inputs (B, F) -> carry, and it again as the hidden state."""
+        """Take one step: carry (B, U), inputs (B, F) -> carry, and it again as the hidden state."""
         carry = jax.nn.relu(carry @ self.recurrent[...] + inputs @ self.kernel[...] + self.bias[...])
         return carry, carry

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Leaky(Cell):
-    """One number a unit; starts as Glorot and Bengio have it, without biases."""
+    """One number per unit; starts as Glorot and Bengio have it, without biases."""
 
     name: ClassVar[str] = "leaky"
     gates = Gates(("candidate",), ("kernel",), ("recurrent",), ("bias",))
@@ -36,7 +36,7 @@ class Leaky(Cell):
         self.bias = nnx.Param(nnx.initializers.zeros_init()(rngs.params(), (hidden_features,)))
 
     def __call__(self, carry: Any, inputs: Float[Array, "B F"]) -> tuple[Any, Float[Array, "B H"]]:
-        """One step: carry (B, U), inputs (B, F) -> carry, and it again as the hidden state."""
+        """Take one step: carry (B, U), inputs (B, F) -> carry, and it again as the hidden state."""
         rate = jnp.tanh(carry @ self.recurrent[...] + inputs @ self.kernel[...] + self.bias[...])
         carry = (1 - self.leak) * carry + self.leak * rate
         return carry, carry

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Linear(Cell):
-    """One number a unit, no nonlinearity; starts orthogonal, by its own start as by name."""
+    """One number per unit, no nonlinearity; starts orthogonal, by its own start as by name."""
 
     name: ClassVar[str] = "linear"
     gates = Gates(("candidate",), ("kernel",), ("recurrent",), ("bias",))
@@ -37,6 +37,6 @@ class Linear(Cell):
         self.bias = nnx.Param(nnx.initializers.zeros_init()(rngs.params(), (hidden_features,)))
 
     def __call__(self, carry: Any, inputs: Float[Array, "B F"]) -> tuple[Any, Float[Array, "B H"]]:
-        """One step: carry (B, U), inputs (B, F) -> carry, and it again as the hidden state."""
+        """Take one step: carry (B, U), inputs (B, F) -> carry, and it again as the hidden state."""
         carry = carry @ self.recurrent[...] + inputs @ self.kernel[...] + self.bias[...]
         return carry, carry

@@ -1,4 +1,4 @@
-"""Linear attention as a recurrent cell: what is written adds up, and nothing is ever forgotten."""
+"""Linear attention as a recurrent cell: values add up, and nothing is forgotten."""
 
 from __future__ import annotations
 
@@ -20,6 +20,6 @@ class LinearAttention(AdditiveCell):
     name: ClassVar[str] = "linear_attention"
 
     def decay_and_strength(self, gates: list[Float[Array, "*T B"]]) -> tuple[Any, Any]:
-        """Neither."""
+        """Return neither."""
         del gates
         return None, None

@@ -1,5 +1,5 @@
-"""The Linear Recurrent Unit (Orvieto et al., 2023): a complex number a unit that turns and decays, h' =
-lambda h + gamma B x."""
+"""The Linear Recurrent Unit (Orvieto et al., 2023): a complex number per unit that turns and decays,
+h' = lambda h + gamma B x."""
 
 from __future__ import annotations
 
@@ -45,20 +45,20 @@ class LRU(DiagonalCell):
         self.kernel = nnx.Param(jax.lax.complex(parts[0], parts[1]))
 
     def exponent(self) -> Complex[Array, " U"]:
-        """log lambda."""
+        """Return log lambda."""
         return jax.lax.complex(-jnp.exp(self.nu[...]), jnp.exp(self.theta[...]))
 
     def coefficients(
         self, inputs: Float[Array, "*T F"]
     ) -> tuple[Inexact[Array, "... U"], Inexact[Array, "*T U"]]:
-        """lambda (U,), the same at all steps, and gamma B x."""
+        """Return lambda (U,), the same at all steps, and gamma B x."""
         return jnp.exp(self.exponent()), inputs @ (jnp.exp(self.gamma[...]) * self.kernel[...])
 
-    def seen(self, state: Inexact[Array, "*T U"]) -> Float[Array, "*T H"]:
-        """Real and imaginary part of each unit, side by side: H = 2 U."""
+    def hidden_of(self, state: Inexact[Array, "*T U"]) -> Float[Array, "*T H"]:
+        """Return real and imaginary part of each unit, side by side: H = 2 U."""
         return jnp.stack([state.real, state.imag], -1).reshape(*state.shape[:-1], -1)
 
     def initialize_carry(self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None) -> Any:
-        """Zeros (*batch, U), complex64."""
+        """Return zeros (*batch, U), complex64."""
         del rngs, carry_init
         return jnp.zeros((*input_shape[:-1], self.hidden_features), jnp.complex64)

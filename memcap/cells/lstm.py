@@ -29,8 +29,8 @@ CarryCH = tuple[jax.Array, jax.Array]
 
 
 def sigmoid(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """The logistic function as one tanh: faster on CPUs, and within 2e-7 of it, which is 1e-4 of a gate that
-    is shut to 1e-3."""
+    """Compute the logistic function as one tanh: faster on CPUs, and within 2e-7 of it, which is 1e-4 of a
+    gate that is shut to 1e-3."""
     return 0.5 * jnp.tanh(0.5 * x) + 0.5
 
 
@@ -41,7 +41,7 @@ def lstm_step(
     carry: tuple[Float[Array, "B U"], Float[Array, "B U"]],
     inputs: Float[Array, "B F"],
 ) -> tuple[CarryCH, Float[Array, "B U"]]:
-    """One step of an LSTM.
+    """Take one step of an LSTM.
 
     Args:
         kernel, recurrent, bias: of the gates i, f, g, o, side by side: G = 4 U.
@@ -89,20 +89,20 @@ class LSTM(Cell):
         return self.kernel[...], self.recurrent[...], self.bias[...]
 
     def __call__(self, carry: Any, inputs: Float[Array, "B F"]) -> tuple[Any, Float[Array, "B H"]]:
-        """One step: carry (c, h), inputs -> carry, h."""
+        """Take one step: carry (c, h), inputs -> carry, h."""
         kernel, recurrent, bias = self.weights
         return lstm_step(kernel, recurrent, bias, carry, inputs.astype(kernel.dtype))
 
     def initialize_carry(self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None) -> Any:
-        """Zeros: (c, h), each (*batch, U)."""
+        """Return zeros: (c, h), each (*batch, U)."""
         del rngs, carry_init
         zeros = jnp.zeros((*input_shape[:-1], self.hidden_features), self.bias[...].dtype)
         return zeros, zeros
 
 
 def has_lstm_step(cell: type[nnx.RNNCellBase]) -> bool:
-    """Whether a cell's step is the one of this file: it is `LSTM`, or derived from it with other parameters
-    alone."""
+    """Tell whether a cell's step is the one of this file: it is `LSTM`, or derived from it with other
+    parameters alone."""
     return issubclass(cell, LSTM) and cell.__call__ is LSTM.__call__
 
 
@@ -113,7 +113,7 @@ def stacked_weights(
     readout: Float[Array, "U O"] | None,
     symbols: bool,
 ) -> Float[Array, "G_and_O F_and_U"]:
-    """(4U + O, F + U): all that a step multiplies its input and h with, in one matrix.
+    """Return (4U + O, F + U): all that a step multiplies its input and h with, in one matrix.
 
     Of symbols exactly one is on at a step, so its column can carry the bias; the bias beside vectors is left
     to the caller. The product that makes step t's gates reads out step t - 1.
@@ -128,7 +128,7 @@ def stacked_weights(
 def through_gates(
     z: Float[Array, "G B"], c: Float[Array, "U B"]
 ) -> tuple[list[Float[Array, "U B"]], Float[Array, "U B"], Float[Array, "U B"]]:
-    """The gates i, f, g, o after their nonlinearities, and the next c and h, of z, G = 4 U, and c."""
+    """Return the gates i, f, g, o after their nonlinearities, and the next c and h; G = 4 U."""
     i, f, g, o = jnp.split(z, 4, 0)
     i, f, g, o = sigmoid(i), sigmoid(f), jnp.tanh(g), sigmoid(o)
     c_next = f * c + i * g
@@ -143,7 +143,7 @@ def back_through_gates(
     dh: Float[Array, "U B"],
     d_readout: Float[Array, "O B"] | None,
 ) -> tuple[Float[Array, "G_and_O B"], Float[Array, "U B"], Float[Array, "U B"]]:
-    """The gradient of `through_gates`.
+    """Return the gradient of `through_gates`.
 
     Args:
         gates: i, f, g, o as it gave them; c: as it entered.

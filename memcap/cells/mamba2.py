@@ -29,7 +29,7 @@ class Mamba2(AdditiveCell):
     """
 
     name: ClassVar[str] = "mamba2"
-    unit_keys: ClassVar[bool] = False
+    qk_l2_norm: ClassVar[bool] = False
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         super().__init__(in_features, hidden_features, rngs=rngs)
@@ -37,12 +37,12 @@ class Mamba2(AdditiveCell):
         self.log_rate = nnx.Param(jnp.log(rate))
 
     def gate_biases(self, rngs: nnx.Rngs) -> list[Any]:
-        """The step starts small."""
+        """Start the step small."""
         return [decay_bias(rngs)]
 
     def decay_and_strength(
         self, gates: list[Float[Array, "*T B"]]
     ) -> tuple[Float[Array, "*T B"], Float[Array, "*T B"]]:
-        """Both by the step."""
+        """Return both, which the step says."""
         step = jax.nn.softplus(gates[0])
         return -jnp.exp(self.log_rate[...]) * step, step

@@ -26,6 +26,6 @@ class MinGRU(GatedDiagonalCell):
     def coefficients(
         self, inputs: Float[Array, "*T F"]
     ) -> tuple[Inexact[Array, "... U"], Inexact[Array, "*T U"]]:
-        """z, and (1 - z) times the candidate."""
+        """Return z, and (1 - z) times the candidate."""
         z, candidate = self.blocks(inputs)
         return sigmoid(z), sigmoid(-z) * candidate

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 class MinLSTM(GatedDiagonalCell):
     """h' = f / (f + i) h + i / (f + i) (W x + b), with f and i sigmoids of the input. No output gate, and one
-    number a unit.
+    number per unit.
 
     f / (f + i) is computed as (1 + exp(-v)) / (2 + exp(-u) + exp(-v)) for f = sigmoid(u) and i = sigmoid(v),
     and all four terms over the largest of them: where both gates are shut the quotient itself would be 0 / 0.
@@ -29,7 +29,7 @@ class MinLSTM(GatedDiagonalCell):
     def coefficients(
         self, inputs: Float[Array, "*T F"]
     ) -> tuple[Inexact[Array, "... U"], Inexact[Array, "*T U"]]:
-        """f / (f + i), and i / (f + i) times the candidate."""
+        """Return f / (f + i), and i / (f + i) times the candidate."""
         u, v, candidate = self.blocks(inputs)
         largest = lax.stop_gradient(jnp.maximum(0, jnp.maximum(-u, -v)))
         one, of_u, of_v = jnp.exp(-largest), jnp.exp(-u - largest), jnp.exp(-v - largest)

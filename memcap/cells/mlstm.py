@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from memcap.cells.matrix import EPSILON, MatrixCell, added, look_up
+from memcap.cells.matrix import EPSILON, MatrixCell, add_outer, retrieve
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Float
@@ -33,45 +33,49 @@ class MLSTM(MatrixCell):
     """
 
     name: ClassVar[str] = "mlstm"
-    unit_keys: ClassVar[bool] = False
+    qk_l2_norm: ClassVar[bool] = False
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         super().__init__(in_features, hidden_features, rngs=rngs)
         self.gate[...] = jnp.zeros_like(self.gate[...])
 
     def gate_biases(self, rngs: nnx.Rngs) -> list[Any]:
-        """Of i, about 0, and of f, which starts open."""
+        """Draw i about 0, and open f."""
         return [INPUT_SPREAD * jax.random.normal(rngs.params()), FORGET_BIAS]
 
     def initialize_carry(self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None) -> Any:
-        """(C (*batch, K, U), n (*batch, K), m (*batch,)) and the last input (*batch, F), zeros."""
+        """Return (C (*batch, K, U), n (*batch, K), m (*batch,)) and the last input (*batch, F), zeros."""
         state, before = super().initialize_carry(input_shape, rngs, carry_init)
         *batch, _ = input_shape
         return (state, jnp.zeros((*batch, self.keys)), jnp.zeros(tuple(batch))), before
 
-    def update(self, state: Any, seen: Float[Array, "B F2"]) -> Any:
+    def update(self, state: Any, shifted: Float[Array, "B F2"]) -> Any:
         """Decay C and n, and add the value and the key."""
-        matrix, total, largest = state
-        write, keep = self.gates_of(seen)
-        log_keep = jax.nn.log_sigmoid(keep) + largest
+        matrix, normalizer, stabilizer = state
+        write, keep = self.gates_of(shifted)
+        log_keep = jax.nn.log_sigmoid(keep) + stabilizer
         # What is shown does not depend on m, so that its gradient is left out.
-        largest = jax.lax.stop_gradient(jnp.maximum(log_keep, write))
-        keep, write = jnp.exp(log_keep - largest)[..., None], jnp.exp(write - largest)[..., None]
-        key = write * self.key_of(seen, self.key[...]) / math.sqrt(self.keys)
-        return added(keep[..., None] * matrix, key, seen @ self.value[...]), keep * total + key, largest
+        stabilizer = jax.lax.stop_gradient(jnp.maximum(log_keep, write))
+        keep, write = jnp.exp(log_keep - stabilizer)[..., None], jnp.exp(write - stabilizer)[..., None]
+        key = write * self.key_of(shifted, self.key[...]) / math.sqrt(self.keys)
+        return (
+            add_outer(keep[..., None] * matrix, key, shifted @ self.value[...]),
+            keep * normalizer + key,
+            stabilizer,
+        )
 
-    def show(self, state: Any, seen: Float[Array, "B F2"]) -> Float[Array, "B U"]:
-        """C^T q over |n^T q| or 1, both times exp(-max(m, 0))."""
-        matrix, total, largest = state
-        query = self.key_of(seen, self.query[...])
-        scale = jnp.exp(jnp.minimum(largest, 0))[..., None]
-        read = scale * look_up(matrix, query)
-        weight = scale * jnp.abs(jnp.sum(total * query, axis=-1, keepdims=True))
-        return divided(read, weight, largest)
+    def show(self, state: Any, shifted: Float[Array, "B F2"]) -> Float[Array, "B U"]:
+        """Return C^T q over |n^T q| or 1, both times exp(-max(m, 0))."""
+        matrix, normalizer, stabilizer = state
+        query = self.key_of(shifted, self.query[...])
+        scale = jnp.exp(jnp.minimum(stabilizer, 0))[..., None]
+        read = scale * retrieve(matrix, query)
+        weight = scale * jnp.abs(jnp.sum(normalizer * query, axis=-1, keepdims=True))
+        return divided(read, weight, stabilizer)
 
 
 def divided(
-    read: Float[Array, "*T B U"], weight: Float[Array, "*T B 1"], largest: Float[Array, "*T B"]
+    read: Float[Array, "*T B U"], weight: Float[Array, "*T B 1"], stabilizer: Float[Array, "*T B"]
 ) -> Float[Array, "*T B U"]:
-    """What was read over its weight or 1, all times exp(-max(m, 0))."""
-    return read / (jnp.maximum(weight, jnp.exp(-jnp.maximum(largest, 0))[..., None]) + EPSILON)
+    """Divide what was read by its weight or 1, all times exp(-max(m, 0))."""
+    return read / (jnp.maximum(weight, jnp.exp(-jnp.maximum(stabilizer, 0))[..., None]) + EPSILON)

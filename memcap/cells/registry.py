@@ -17,12 +17,12 @@ from memcap.runtime import plugins
 
 @cache
 def cell_classes() -> dict[str, type[Cell]]:
-    """The cells of this folder by name, in alphabetical order."""
+    """Return the cells of this folder by name, in alphabetical order."""
     return plugins.classes("memcap.cells", Cell)
 
 
 def flax_cell_names() -> list[str]:
-    """Names of the recurrent cells of `flax.nnx`, all of which work."""
+    """Return the names of the recurrent cells of `flax.nnx`, all of which work."""
     base = nnx.RNNCellBase
     return sorted(
         n for n, c in vars(nnx).items() if isinstance(c, type) and issubclass(c, base) and c is not base
@@ -33,7 +33,7 @@ _outside: dict[str, type[nnx.RNNCellBase]] = {}
 
 
 def cell_class(name: str) -> type[Cell]:
-    """The cell of this name: of this folder, any of `flax.nnx`, or `module:Class` for one outside the
+    """Return the cell of this name: of this folder, any of `flax.nnx`, or `module:Class` for one outside the
     package.
 
     With a suffix it is a variant of the cell (memcap/cells/variants.py): `lstm+bfloat16`.
@@ -72,18 +72,18 @@ def _variant(base: str, suffix: str) -> type[Cell]:
 
 @cache
 def _adopted(cls: type[nnx.RNNCellBase], name: str) -> type[Cell]:
-    """A cell that knows nothing of memcap, with `Cell`'s methods added; its own come first."""
+    """Return a cell that knows nothing of memcap, with `Cell`'s methods added; its own come first."""
     if issubclass(cls, Cell):
         return cls
     return cast(type[Cell], type(cls.__name__, (cls, Cell), {"name": name, "__module__": cls.__module__}))
 
 
 def count(name: str, features: int) -> CellFacts:
-    """The facts of a cell that sees `features` numbers at a step, counted on its own carry."""
+    """Count the facts of a cell that sees `features` numbers at a step on its own carry."""
     cls = cell_class(name)
 
     def sizes(units: int) -> tuple[int, int]:
-        """Real numbers, and bits, of one sequence's carry."""
+        """Count real numbers, and bits, of one sequence's carry."""
 
         def carry() -> Any:
             cell = cast(Callable[..., Cell], cls)(features, units, rngs=nnx.Rngs(0))

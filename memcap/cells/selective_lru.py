@@ -22,7 +22,7 @@ class SelectiveLRU(LRU):
     b_d starts where d = 1; with W_d = 0, too, this is the LRU. d is Mamba's step size Delta (algorithm 2,
     S6), in which B x and the read-out C x are of the input as well. Of one-hot inputs B x is any function of
     the symbol here, too; the read-out is not. Mamba's lambda is real by default, with 16 numbers a channel;
-    ours is complex, one number a unit, as in the LRU.
+    ours is complex, one number per unit, as in the LRU.
     """
 
     name: ClassVar[str] = "selective_LRU"
@@ -37,6 +37,6 @@ class SelectiveLRU(LRU):
     def coefficients(
         self, inputs: Float[Array, "*T F"]
     ) -> tuple[Inexact[Array, "... U"], Inexact[Array, "*T U"]]:
-        """lambda^d, (..., U), and d gamma B x."""
+        """Return lambda^d, (..., U), and d gamma B x."""
         step = nnx.softplus(inputs @ self.step_kernel[...] + self.step_bias[...])
         return jnp.exp(step * self.exponent()), step * super().coefficients(inputs)[1]

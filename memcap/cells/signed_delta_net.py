@@ -14,4 +14,4 @@ class SignedDeltaNet(DeltaNet):
     """
 
     name: ClassVar[str] = "signed_delta_net"
-    most: ClassVar[float] = 2.0
+    allow_neg_eigval: ClassVar[bool] = True

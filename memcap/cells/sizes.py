@@ -1,4 +1,4 @@
-"""What reference widths ask of the cells of this folder, so that who only reads rows starts without Flax.
+"""Facts of the cells of this folder that reference widths ask for, so that reading rows needs no Flax.
 
 A test counts each line on the cell's own carry. A cell without a line is counted when it is asked for.
 """
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class CellFacts(NamedTuple):
-    """What theory needs to know of a cell.
+    """Facts of a cell that theory asks for.
 
     Args:
         numbers_per_unit: carry numbers that each further unit brings: 2 for an LSTM (h and c), 1 for a GRU; a

@@ -23,7 +23,7 @@ class SLSTM(Cell):
 
     Source: Beck et al. (2024), "xLSTM", arXiv 2405.04517. i has no bound: so c and n are
     carried divided by exp(m), m' = max(log f + m, log i), and no exponent here is above 0. The larger of both
-    has weight 1, so that n is at least 1 from the first step on; where it is 0 nothing has been seen, and
+    has weight 1, so that n is at least 1 from the first step on; where it is 0 there was no step yet, and
     m' = log i.
 
     The carry is h, c, n and m, each (B, U): four numbers per unit, as in the paper. By itself it starts
@@ -48,19 +48,19 @@ class SLSTM(Cell):
         )
 
     def initialize_carry(self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None) -> Any:
-        """h, c, n and m, zeros (*batch, U)."""
+        """Return h, c, n and m, zeros (*batch, U)."""
         zeros = super().initialize_carry(input_shape, rngs, carry_init)
         return zeros, zeros, zeros, zeros
 
     def __call__(self, carry: Any, inputs: Float[Array, "B F"]) -> tuple[Any, Float[Array, "B U"]]:
-        """One step: (h, c, n, m), inputs (B, F) -> carry, hidden."""
-        hidden, cell, total, largest = carry
+        """Take one step: (h, c, n, m), inputs (B, F) -> carry, hidden."""
+        hidden, cell, normalizer, stabilizer = carry
         gates = inputs @ self.kernel[...] + hidden @ self.recurrent[...] + self.bias[...]
         write, keep, candidate, output = jnp.split(gates, 4, -1)
-        log_keep = jnp.where(total > 0, jax.nn.log_sigmoid(keep) + largest, -jnp.inf)
+        log_keep = jnp.where(normalizer > 0, jax.nn.log_sigmoid(keep) + stabilizer, -jnp.inf)
         # What is shown does not depend on m, so that its gradient is left out.
-        largest = jax.lax.stop_gradient(jnp.maximum(log_keep, write))
-        keep, write = jnp.exp(log_keep - largest), jnp.exp(write - largest)
-        cell, total = keep * cell + write * jnp.tanh(candidate), keep * total + write
-        hidden = sigmoid(output) * cell / total
-        return (hidden, cell, total, largest), hidden
+        stabilizer = jax.lax.stop_gradient(jnp.maximum(log_keep, write))
+        keep, write = jnp.exp(log_keep - stabilizer), jnp.exp(write - stabilizer)
+        cell, normalizer = keep * cell + write * jnp.tanh(candidate), keep * normalizer + write
+        hidden = sigmoid(output) * cell / normalizer
+        return (hidden, cell, normalizer, stabilizer), hidden

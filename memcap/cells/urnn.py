@@ -48,7 +48,7 @@ class URNN(Cell):
         )
 
     def turned(self, state: Complex[Array, "B U"]) -> Complex[Array, "B U"]:
-        """W h."""
+        """Return W h."""
         first, second, third = jnp.exp(1j * self.phases[...])
         order = np.random.default_rng(self.hidden_features).permutation(self.hidden_features)
         state = jnp.fft.fft(first * state, norm="ortho")
@@ -56,12 +56,13 @@ class URNN(Cell):
         return third * _reflected(jnp.fft.ifft(state, norm="ortho"), self.mirrors[1])
 
     def initialize_carry(self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None) -> Any:
-        """Zeros (*batch, U), complex64."""
+        """Return zeros (*batch, U), complex64."""
         del rngs, carry_init
         return jnp.zeros((*input_shape[:-1], self.hidden_features), jnp.complex64)
 
     def __call__(self, carry: Any, inputs: Float[Array, "B F"]) -> tuple[Any, Float[Array, "B H"]]:
-        """One step: carry (B, U) complex64, inputs (B, F) -> carry, and its parts side by side, H = 2 U."""
+        """Take one step: carry (B, U) complex64, inputs (B, F) -> carry, and its parts side by side, H = 2
+        U."""
         state = self.turned(carry) + inputs @ self.kernel[...]
         modulus = jnp.sqrt(state.real**2 + state.imag**2 + EPSILON)
         carry = state * (jax.nn.relu(modulus + self.bias[...]) / modulus)
@@ -69,6 +70,6 @@ class URNN(Cell):
 
 
 def _reflected(state: Complex[Array, "B U"], mirror: Complex[Array, " U"]) -> Complex[Array, "B U"]:
-    """h - 2 v (v* h) / (v* v), a sequence a row."""
+    """Return h - 2 v (v* h) / (v* v), a sequence a row."""
     along = state @ jnp.conj(mirror) / jnp.sum(jnp.abs(mirror) ** 2)
     return state - 2 * along[:, None] * mirror

@@ -53,11 +53,11 @@ class Bfloat16(Variant):
     own."""
 
     def initialize_carry(self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None) -> Any:
-        """As of the cell, stored."""
+        """Return the cell's own, stored."""
         return jax.tree.map(_stored, super().initialize_carry(input_shape, rngs, carry_init))
 
     def __call__(self, carry: Any, inputs: Float[Array, "B F"]) -> tuple[Any, Float[Array, "B H"]]:
-        """One step: carry, inputs (B, F) -> carry, hidden (B, H)."""
+        """Take one step: carry, inputs (B, F) -> carry, hidden (B, H)."""
         like = super().initialize_carry(inputs.shape, nnx.Rngs(0))
         carry, hidden = super().__call__(jax.tree.map(_loaded, carry, like), inputs)
         return jax.tree.map(_stored, carry), hidden
@@ -95,7 +95,7 @@ class Noisy(Variant):
     size: ClassVar[float]
 
     def __call__(self, carry: Any, inputs: Float[Array, "B F"]) -> tuple[Any, Float[Array, "B H"]]:
-        """One step: carry, inputs (B, F) -> carry, hidden (B, H)."""
+        """Take one step: carry, inputs (B, F) -> carry, hidden (B, H)."""
         seeds = _seeds([*jax.tree.leaves(carry), inputs])
         carry, hidden = super().__call__(carry, inputs)
         leaves, tree = jax.tree.flatten(carry)
@@ -115,7 +115,7 @@ class Noisy(Variant):
 
 
 def _seeds(leaves: list[jax.Array]) -> jax.Array:
-    """(B,) uint32: a hash of the bits of each sequence's arrays, and of its place in the batch."""
+    """Return (B,) uint32: a hash of the bits of each sequence's arrays, and of its place in the batch."""
     seeds = jnp.arange(len(leaves[0]), dtype=jnp.uint32)
     for leaf in leaves:
         reals = jnp.stack([leaf.real, leaf.imag], -1) if jnp.iscomplexobj(leaf) else leaf
@@ -126,8 +126,8 @@ def _seeds(leaves: list[jax.Array]) -> jax.Array:
 
 
 def _mixed(x: jax.Array) -> jax.Array:
-    """The finalizer of MurmurHash3 (Appleby, public domain): any change of a bit changes about half of all
-    bits."""
+    """Apply the finalizer of MurmurHash3 (Appleby, public domain): any change of a bit changes about half of
+    all bits."""
     x = (x + 1) * jnp.uint32(0x9E3779B1)  # else 0 stays 0
     x = (x ^ (x >> 16)) * jnp.uint32(0x85EBCA6B)
     x = (x ^ (x >> 13)) * jnp.uint32(0xC2B2AE35)
@@ -139,13 +139,13 @@ class WholeCarry(Variant):
     numbers are left out."""
 
     def __call__(self, carry: Any, inputs: Float[Array, "B F"]) -> tuple[Any, Float[Array, "B H"]]:
-        """One step: carry, inputs (B, F) -> carry, hidden (B, `hidden_per_unit` U)."""
+        """Take one step: carry, inputs (B, F) -> carry, hidden (B, `hidden_per_unit` U)."""
         carry, _ = super().__call__(carry, inputs)
         return carry, jnp.concatenate(_numbers(carry), -1).astype(jnp.float32)
 
 
 def _numbers(carry: Any) -> list[jax.Array]:
-    """The floats of a carry, (B, N) each."""
+    """Return the floats of a carry, (B, N) each."""
     parts: list[jax.Array] = []
     for leaf in jax.tree.leaves(carry):
         flat = leaf.reshape(len(leaf), -1)
@@ -166,18 +166,18 @@ class Signed(Variant):
 
 
 class SignedDiagonal(Signed, GatedDiagonalCell):
-    """Of cells with h' = a h + b."""
+    """The signed cells with h' = a h + b."""
 
     def coefficients(
         self, inputs: Float[Array, "*T F"]
     ) -> tuple[Inexact[Array, "... U"], Inexact[Array, "*T U"]]:
-        """2 a - 1, and what the cell adds."""
+        """Return 2 a - 1, and what the cell adds."""
         decay, added = super().coefficients(inputs)
         return 2 * decay - 1, added
 
 
 class SignedSum(Signed, MatrixCell):
-    """Of cells with S' = diag(a) S + k v^T."""
+    """The signed cells with S' = diag(a) S + k v^T."""
 
     def write(
         self,
@@ -186,20 +186,21 @@ class SignedSum(Signed, MatrixCell):
         value: Float[Array, "B U"],
         gates: list[Float[Array, " B"]],
     ) -> Float[Array, "B K U"]:
-        """diag(2 a - 1) S + k v^T."""
+        """Return diag(2 a - 1) S + k v^T."""
         return super().write(2 * state, key, value, gates) - state
 
 
 class SignedDelta(Signed):
-    """Of cells that write by the delta rule: along a key of strength b they leave 1 - b, here 1 - 2 b."""
+    """The signed cells that write by the delta rule: along a key of strength b they leave 1 - b, here 1 - 2
+    b."""
 
-    most: ClassVar[float] = 2.0
+    allow_neg_eigval: ClassVar[bool] = True
 
 
 def _signed(cls: type[Cell], name: str) -> type[Signed]:
     if issubclass(cls, GatedDiagonalCell):
         return SignedDiagonal
-    if issubclass(cls, DeltaNet) and cls.most == 1:
+    if issubclass(cls, DeltaNet) and not cls.allow_neg_eigval:
         return SignedDelta
     if issubclass(cls, AdditiveCell) and cls.gate_biases is not MatrixCell.gate_biases:
         return SignedSum
@@ -210,7 +211,7 @@ def _signed(cls: type[Cell], name: str) -> type[Signed]:
 
 
 def variant(cls: type[Cell], suffix: str, name: str) -> type[Cell]:
-    """The variant of a cell that a suffix names.
+    """Return the variant of a cell that a suffix names.
 
     Raises:
         UserError: there is none, or none of this cell, or the cell has that suffix already.
@@ -240,8 +241,8 @@ def variant(cls: type[Cell], suffix: str, name: str) -> type[Cell]:
 
 
 def _size(suffix: str) -> float | None:
-    """The standard deviation that "noise0.1" names; None if it names none. One way to write it, so one name
-    and key a cell."""
+    """Return the standard deviation that "noise0.1" names; None if it names none. One way to write it, so one
+    name and key a cell."""
     try:
         size = float(suffix.removeprefix("noise"))
     except ValueError:
@@ -250,6 +251,6 @@ def _size(suffix: str) -> float | None:
 
 
 def _one_unit(cls: type[Cell]) -> Any:
-    """The carry of a cell of one unit, for one sequence."""
+    """Return the carry of a cell of one unit, for one sequence."""
     make = cast(Callable[..., Cell], cls)
     return make(1, 1, rngs=nnx.Rngs(0)).initialize_carry((1, 1), nnx.Rngs(0))

@@ -31,7 +31,7 @@ from memcap.runtime import plugins
 
 
 class Command(Protocol):
-    """What a file of this room, or an object elsewhere, must have."""
+    """The functions that a file of this folder, or an object elsewhere, must have."""
 
     __doc__: str | None
 

@@ -1,4 +1,4 @@
-"""How many units for this task at this lag, in plain words.
+"""The number of units for a task at a lag, in plain words.
 
 Without --task and --lag it asks what has to be remembered. Without RESULTS it reads your own rows in
 `outputs` and, where they do not measure the lag, those that memcap publishes.

@@ -1,4 +1,4 @@
-"""What commands share: arguments that several have, and their types. Needs no JAX."""
+"""Arguments that several commands have, and their types. No JAX is needed."""
 
 import argparse
 import math
@@ -47,15 +47,15 @@ def add_strict(parser: argparse.ArgumentParser) -> None:
 
 
 def location(text: str) -> Path:
-    """The type of an argument that names a file or folder. An empty one, as of a shell's variable that is not
-    set, would mean the current folder."""
+    """Read the name of a file or folder. An empty one, as of a shell's variable that is not set, would mean
+    the current folder."""
     if not text:
         raise argparse.ArgumentTypeError("is empty; name a file or folder, . for this one")
     return Path(text)
 
 
 def positive(text: str) -> int:
-    """The type of an argument that is a whole number, at least 1."""
+    """Read a whole number, at least 1."""
     value = int(text) if text.lstrip("-").isdigit() else 0
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text}: must be a whole number, at least 1")
@@ -65,7 +65,7 @@ def positive(text: str) -> int:
 
 
 def steps(text: str) -> int:
-    """The type of an argument that counts time steps: as many as a sequence may have."""
+    """Read a number of time steps, as many as a sequence may have."""
     value = positive(text)
     if value > LONGEST:
         raise argparse.ArgumentTypeError(f"{text}: must be at most {LONGEST:,}")
@@ -73,7 +73,7 @@ def steps(text: str) -> int:
 
 
 def layers(text: str) -> int:
-    """The type of an argument that counts the layers of a net."""
+    """Read a number of layers."""
     value = positive(text)
     if value > MOST_LAYERS:
         raise argparse.ArgumentTypeError(f"{text}: must be at most {MOST_LAYERS}")
@@ -81,7 +81,7 @@ def layers(text: str) -> int:
 
 
 def share(text: str) -> float:
-    """The type of an argument that is a number above 0 and below 1."""
+    """Read a number above 0 and below 1."""
     try:
         value = float(text)
     except ValueError:
@@ -92,8 +92,8 @@ def share(text: str) -> float:
 
 
 def folder_of(results: Path) -> Path:
-    """The folder beside whose rows things are written: the one that a user named, or that of the file that he
-    named. What is made of published rows goes beside studies, apart from those of the same name."""
+    """Return the folder beside whose rows things are written: the one that a user named, or that of the file.
+    What is made of published rows goes beside studies, apart from those of the same name."""
     if is_published(results):
         return OUTPUTS / "published" / results
     return results if results.is_dir() else results.parent

@@ -8,7 +8,7 @@ from memcap.terminal.printing import add_json, print_json
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Which study, and how the outcome is printed."""
+    """Add the study, and how the outcome is printed."""
     add_results(parser)
     add_strict(parser)
     add_json(parser)

@@ -1,5 +1,5 @@
-"""How two studies differ: units of the second over units of the first, for u50 and u90, paired by task and
-lag.
+"""The difference of two studies: units of the second over units of the first, for u50 and u90, paired by
+task and lag.
 
 The intervals take the two studies as independent: none should hold members of the other.
 
@@ -40,7 +40,7 @@ DROPS = ("recipes", "u50 A", "u50 B", "u90 A", "u90 B")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Which studies, which verdict, and how it is printed."""
+    """Add the studies, the verdict, and how it is printed."""
     parser.add_argument("first", type=location, help=f"A: {PLACE}")
     parser.add_argument("second", type=location, help="B: the same")
     add_verdict(parser)
@@ -77,7 +77,7 @@ def run(arguments: Namespace) -> None:
 
 
 def ratio(shift: Shift) -> str:
-    """A shift with its interval."""
+    """Write a shift with its interval."""
     text = (
         "?"
         if shift.ratio is None

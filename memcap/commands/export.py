@@ -12,7 +12,7 @@ from memcap.store.weights import write_arrays
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Which member, in which layout, and where it goes."""
+    """Add the member, its layout, and its file."""
     parser.add_argument("run", help=NET)
     parser.add_argument("-o", "--output", type=location, required=True, help="file to write, .npz")
     parser.add_argument("--layout", choices=["keras", "torch", "flax"], required=True)

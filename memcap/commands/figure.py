@@ -8,7 +8,7 @@ from memcap.store import rows_of
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Which figure, of which study, and where it goes."""
+    """Add the figure, the study, and the folder it goes to."""
     parser.add_argument("name", help="which figure: one of those below, or MODULE:NAME of your own")
     add_results(parser)
     add_strict(parser)

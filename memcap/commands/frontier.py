@@ -11,7 +11,7 @@ from memcap.terminal.printing import add_json, order, print_json, show
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Which study, which verdict, and how the frontier is printed."""
+    """Add the study, the verdict, and how the frontier is printed."""
     add_results(parser)
     add_verdict(parser)
     add_strict(parser)

@@ -10,13 +10,14 @@ import jax.numpy as jnp
 from flax import nnx
 
 from memcap.commands.arguments import layers, positive, steps
+from memcap.models.architecture import Architecture
 from memcap.models.model import Model
-from memcap.models.network import Architecture, Network, cell_names
+from memcap.models.network import Network, cell_names
 from memcap.terminal.printing import add_json, print_json
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Which network and sequence, and how the shapes are printed."""
+    """Add the network and sequence, and how the shapes are printed."""
     parser.add_argument("--units", type=positive, default=5, help="hidden width (default 5)")
     parser.add_argument("--timesteps", type=steps, default=2, help="steps of a sequence (default 2)")
     parser.add_argument(
@@ -39,7 +40,7 @@ def run(arguments: Namespace) -> None:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What `memcap inspect` shows; shapes have the batch first, as in Keras.
+    """The shapes that `memcap inspect` shows, the batch first, as in Keras.
 
     every: hidden states of all steps, of the last layer; last: of the last one; carry: each array of the
     state, by name.
@@ -95,7 +96,7 @@ def inspect(model: Model, timesteps: int, features: int, batch: int = 1) -> Insp
 
 
 def sentences(shapes: Inspection) -> list[str]:
-    """The inspection in words."""
+    """Write the inspection in words."""
     m = shapes.model
     carry = ", ".join(f"{name} {shape}" for name, shape in shapes.carry.items())
     net, cells = f"{m.cell} of {m.units} units", "the cell"

@@ -45,7 +45,7 @@ class Knob:
 
 
 @dataclass(frozen=True)
-class Group:
+class KnobGroup:
     """Knobs that belong together."""
 
     title: str
@@ -53,7 +53,7 @@ class Group:
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Which knobs, and how they are printed."""
+    """Add the knobs, and how they are printed."""
     names = f"job, task, {', '.join(GROUPS)}, or a task"
     parser.add_argument("group", nargs="?", metavar="GROUP", help=f"one of {names} (default: all)")
     parser.add_argument("--markdown", action="store_true", help="print them as a page")
@@ -77,8 +77,8 @@ def run(arguments: Namespace) -> None:
             show(_recipes())
 
 
-def groups(name: str | None = None) -> list[Group]:
-    """The groups of knobs, or those that a name stands for.
+def groups(name: str | None = None) -> list[KnobGroup]:
+    """Return the groups of knobs, or those that a name stands for.
 
     Args:
         name: of a group or a task, one of the user's own, too; None: all.
@@ -101,13 +101,13 @@ def groups(name: str | None = None) -> list[Group]:
 
 
 def recipe_values() -> dict[str, dict[str, Any]]:
-    """The values of each file of conf/recipe/, by its name."""
+    """Read the values of each file of conf/recipe/, by its name."""
     names = sorted(path.stem for path in (root() / "conf" / "recipe").glob("*.yaml"))
     return {name: values for name in names if len(values := recipe_file(name)) > 1}  # auto names another one
 
 
-def _job() -> Group:
-    """What stands beside the groups: its default and its meaning are in conf/config.yaml."""
+def _job() -> KnobGroup:
+    """Read the keys beside the groups: their defaults and meanings are in conf/config.yaml."""
     text = (root() / "conf" / "config.yaml").read_text(encoding="utf-8")
     fields = re.findall(r"^(study|out|seed|axes|design|precision): (\S+) # (.+)$", text, re.MULTILINE)
     ranges = {
@@ -116,37 +116,37 @@ def _job() -> Group:
         "precision": "null, or number above 0 and below 1",
         "axes": "null, fields, or a list of these",
     }
-    return Group(
+    return KnobGroup(
         "Job", tuple(Knob(name, default, ranges.get(name, "text"), about) for name, default, about in fields)
     )
 
 
-def _any_task() -> Group:
+def _any_task() -> KnobGroup:
     span = f"whole number, at least 1 and at most {LONGEST:,}"
     length = Knob(
         "task.length", "null", f"null, or {span}", "steps of a sequence; null: the task's own for this lag"
     )
-    return Group(
+    return KnobGroup(
         "Every task",
         (Knob("task.lag", str(task_defaults("latch")["lag"]), span, "time steps to remember"), length),
     )
 
 
-def _task(cls: type[Task]) -> Group:
+def _task(cls: type[Task]) -> KnobGroup:
     return _of(f"Task {cls.name or cls.__name__}", "task", cls)
 
 
-def _of(title: str, prefix: str, cls: Any) -> Group:
+def _of(title: str, prefix: str, cls: Any) -> KnobGroup:
     about, hints = first_paragraph(cls.__doc__).rstrip("."), get_type_hints(cls)
     knobs = (
         Knob(f"{prefix}.{f.name}", _plain(f.default), _range(f, hints[f.name]), f.metadata.get("doc", ""))
         for f in fields(cls)
     )
-    return Group(f"{title}: {about}", tuple(knobs))
+    return KnobGroup(f"{title}: {about}", tuple(knobs))
 
 
 def _range(field: Field, hint: Any) -> str:
-    """What a knob allows, in words."""
+    """Say in words what a knob allows."""
     kinds, limits = getattr(hint, "__args__", (hint,)), allowed(field.metadata)
     kind = next(WORDS[kind] for kind in kinds if kind in WORDS)
     text = limits if field.metadata.get("choices") else ", ".join(filter(None, (kind, limits)))
@@ -154,12 +154,12 @@ def _range(field: Field, hint: Any) -> str:
 
 
 def _plain(value: Any) -> str:
-    """A value as YAML has it."""
+    """Write a value as YAML has it."""
     return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
 
 
 def _recipes() -> Listing:
-    """A line per knob and a column per recipe."""
+    """Write a line per knob and a column per recipe."""
     values = recipe_values()
     columns = [Column("recipe"), *(Column(name, right=True) for name in values)]
     return Listing(
@@ -175,7 +175,7 @@ def _recipe_rows(values: dict[str, dict[str, Any]]) -> list[list[str]]:
     return [[name, *(_plain(each.get(name)) for each in values.values())] for name in names]
 
 
-def _page(group: Group) -> str:
+def _page(group: KnobGroup) -> str:
     rows = [[f"`{k.name}`", k.default, k.range, k.meaning] for k in group.knobs]
     return f"## {group.title}\n\n" + (
         _table(["knob", "default", "range", "meaning"], rows) if rows else "No knobs of its own.\n"

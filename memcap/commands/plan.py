@@ -1,4 +1,5 @@
-"""What would be trained, before it is: programs, memory and time, also on an accelerator that is not here.
+"""The plan of a training before it begins: programs, memory and time, also on an accelerator that is not
+here.
 
 Takes what `memcap train` takes of overrides, --config-dir and -m, checks everything as it does, and compiles
 the programs, but trains and writes nothing.

@@ -33,7 +33,7 @@ DROPS = ("parameters", "lag")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Which cell, and where its rows and the figure go."""
+    """Add the cell, and the folders of its rows and of the figure."""
     parser.add_argument("cell", help="MODULE:CLASS of your own, a cell of memcap or of flax.nnx")
     about = f"folder of its rows and of the figure (default: {OUTPUTS}/rank_CELL)"
     parser.add_argument("-o", "--output", type=location, help=about)

@@ -54,7 +54,7 @@ TINY_BUDGET, TINY_SEQUENCES = 20, 256
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Which paper, at which size, and what becomes of it."""
+    """Add the paper, its size, and what becomes of it."""
     parser.add_argument("name", nargs="?", help="a paper of --list, or MODULE:NAME of your own")
     parser.add_argument(
         "overrides", nargs="*", metavar="KEY=VALUE", help="for training, as `memcap train` takes them"
@@ -127,7 +127,7 @@ def run(arguments: Namespace) -> None:
 
 
 def _rows(arguments: Namespace) -> tuple[pl.DataFrame, Path]:
-    """The rows to judge, after training what lacks, and the folder that the figure goes to by itself."""
+    """Return the rows to judge, after training what lacks, and the folder of the figure."""
     name = arguments.name.rpartition(":")[2]
     if arguments.rows is not None:
         if arguments.overrides:
@@ -153,7 +153,7 @@ def _rows(arguments: Namespace) -> tuple[pl.DataFrame, Path]:
 
 
 def _published(name: str) -> pl.DataFrame:
-    """The rows in a paper's own folder."""
+    """Read the rows in a paper's own folder."""
     path = papers.folder(name) / "rows.parquet"
     if plugins.is_import_path(name) or not path.is_file():
         raise UserError(
@@ -163,14 +163,14 @@ def _published(name: str) -> pl.DataFrame:
 
 
 def _is_study(name: str, config_dir: Path | None) -> bool:
-    """Whether `sweeps=NAME` finds something."""
+    """Tell whether `sweeps=NAME` finds something."""
     folders = [config_dir or root(), root()]
     return name in papers.studies() or any((f / "sweeps" / f"{name}.yaml").is_file() for f in folders)
 
 
 def tiny(members: Sequence[Member]) -> list[Member]:
-    """Of each task, recipe and network but for its width the narrowest and the widest member at the shortest
-    lag, for some training steps.
+    """Take the narrowest and the widest member at the shortest lag, per task, recipe and network but for its
+    width, for some training steps.
 
     Args:
         members: of a study.

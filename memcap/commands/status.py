@@ -1,4 +1,4 @@
-"""How far a study is: what is done, what runs, what failed, and how to resume it.
+"""The progress of a study: what is done, what runs, what failed, and how to resume it.
 
 Ask it from another shell while the study trains, or afterwards. Counts come from the rows, which a job writes
 every few seconds. A member counts as running from its first chunk of training steps on. A job that was killed
@@ -31,7 +31,7 @@ RUNNING = (
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Which study, and how it is printed."""
+    """Add the study, and how it is printed."""
     add_results(parser)
     add_json(parser)
 
@@ -58,7 +58,7 @@ def _columns(study: Status) -> dict[str, Any]:
 
 
 def _job_columns(job: Heartbeat) -> dict[str, Any]:
-    """A job, with two fields under the names that they have always had in this JSON."""
+    """Write a job, with two fields under the names that they have always had in this JSON."""
     columns = {"updated": "heard", "seconds_left": "left"}
     return {columns.get(name, name): value for name, value in asdict(job).items()} | {"state": state(job)}
 
@@ -75,7 +75,7 @@ def _say(study: Status) -> None:
 
 
 def sentences(study: Status) -> list[str]:
-    """What is known of a study, in words."""
+    """Say in words what is known of a study."""
     unsolved = study.done - study.solved
     most = "at most " if study.at_most and study.members > study.done else ""
     what = f"{study.solved:,} solved, {unsolved:,} not" + (
@@ -116,7 +116,7 @@ def sentences(study: Status) -> list[str]:
 
 
 def state(job: Heartbeat) -> str:
-    """The state of a job, in words."""
+    """Say the state of a job in words."""
     ago = f"{duration(round(job.age))} ago"
     if job.ended is not None:
         return f"{job.ended}, {ago}"
@@ -128,7 +128,7 @@ def state(job: Heartbeat) -> str:
 
 
 def goes_on(study: Status) -> list[str]:
-    """The commands that train what no job does; or, where all is done, what shows it."""
+    """Return the commands that train what no job does; or, where all is done, that show it."""
     if study.left_over or study.failed:
         return list(dict.fromkeys(f"Resume with: {_again(job)}" for job in study.unfinished))
     if study.running or study.waiting:

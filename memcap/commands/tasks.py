@@ -1,4 +1,4 @@
-"""What each task asks of memory at a lag: bits, chance, reference widths."""
+"""The tasks, and what each asks of memory at a lag: bits, chance, reference widths."""
 
 from argparse import ArgumentParser, Namespace
 from typing import Any
@@ -11,7 +11,7 @@ from memcap.terminal.printing import Column, Listing, add_json, bound, number, o
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Which lag, and how it is printed."""
+    """Add the lag, and how it is printed."""
     parser.add_argument("--lag", type=steps, default=8, help="time steps (default 8)")
     add_json(parser)
     parser.epilog = order(DROPS)
@@ -53,7 +53,7 @@ def tasks_table(lag: int) -> Listing:
 
 
 def task_rows(lag: int) -> list[dict[str, Any]]:
-    """What each task knows of itself at a lag."""
+    """Return what each task knows of itself at a lag."""
     rows: list[dict[str, Any]] = []
     for name, cls in task_classes().items():
         task = cls()

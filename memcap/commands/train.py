@@ -54,7 +54,7 @@ def run(arguments: Namespace) -> None:
 
 
 def _choices() -> str:
-    """The tasks, the files of each folder of conf/, and the studies, for the help text."""
+    """Name the tasks, the files of each folder of conf/, and the studies, for the help text."""
     folders = [*sorted((root() / "conf").iterdir()), root() / "sweeps"]
     names = {"task": list(task_classes())}
     names |= {f.name: [p.stem for p in f.glob("*.yaml")] for f in folders if f.is_dir()}

@@ -14,7 +14,7 @@ from memcap.terminal.words import plural
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Which study, and what of it."""
+    """Add the study, and what is checked of it."""
     add_results(parser)
     parser.add_argument(
         "--rows-only",

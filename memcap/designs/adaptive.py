@@ -41,19 +41,22 @@ BATCH = 4  # members of a lag in one round
 LEAST_WIDTHS = 1.5  # how many widths' seeds a lag trains at least, or few that pass by luck would end it
 MOST_WIDTHS = 4  # how many widths' seeds a lag trains at most
 USUAL_WIDTHS = 1.8  # and about how many in simulated studies (docs/decides.md)
-SETTLED = 1.6  # high / low of the interval of u50 of a lag from which longer ones may start
-CLOSE = 1.5  # or high - low, in units
-LITTLE = 0.01  # share of the variance of log u90 that a member must be expected to take away
+SETTLED_RATIO = 1.6  # high / low of the interval of u50 of a lag from which longer ones may start
+SETTLED_WIDTHS = 1.5  # or high - low, in units
+LEAST_GAIN = 0.01  # share of the variance of log u90 that a member must be expected to take away
 # of seeds, where members are chosen: the share that no width saves, and intraclass correlation at one width
-LAPSE, ALIKE = 0.05, 0.1
+LAPSE, CORRELATION = 0.05, 0.1
 PASS_STEPS = 0.35  # share of its budget that a member takes which passes, as long as none has
 NEGLIGIBLE = 0.05  # of `memcap.thresholds.lags.believe`: coarser than for an answer, and quicker
-BELOW, ABOVE = 0.5, 1.3  # widths worth a thought, as shares of u50's lower and of u90's upper end
+LOWER_MARGIN, UPPER_MARGIN = (
+    0.5,
+    1.3,
+)  # widths worth a thought, as shares of u50's lower and of u90's upper end
 ENDS = np.array([0.025, 0.5, 0.975])
 SHARE = 0.9
 
 
-class Line:
+class LagLine:
     """The lags of one task, network and recipe.
 
     Args:
@@ -145,7 +148,7 @@ class Line:
 
     def _is_settled(self, k: int, u50: Floats) -> bool:
         low, _, high = u50
-        return total(self.searches[k]) > 0 and bool(high / low < SETTLED or high - low < CLOSE)
+        return total(self.searches[k]) > 0 and bool(high / low < SETTLED_RATIO or high - low < SETTLED_WIDTHS)
 
     def _is_done(self, k: int, u90: Floats) -> bool:
         search, (low, middle, high) = self.searches[k], u90
@@ -160,8 +163,8 @@ class Line:
     def _batch(self, search: Search, belief: Belief, lowest: float, highest: float) -> list[Member]:
         """Choose the next members of one lag."""
         widths, runs = np.array(search.widths), np.add(search.solved, search.failed)
-        first = max(int(np.searchsorted(widths, BELOW * lowest)) - 1, 0)
-        places = np.arange(first, min(int(np.searchsorted(widths, ABOVE * highest)) + 1, len(widths)))
+        first = max(int(np.searchsorted(widths, LOWER_MARGIN * lowest)) - 1, 0)
+        places = np.arange(first, min(int(np.searchsorted(widths, UPPER_MARGIN * highest)) + 1, len(widths)))
         at, slope = (each.ravel() for each in np.broadcast_arrays(belief.mu[:, None], belief.slope))
         weights = belief.weights.ravel()
         likely = weights > 1e-3 * np.max(weights)  # the rest moves no choice, and takes most of the time
@@ -180,18 +183,18 @@ class Line:
             if_passed = (passes * weights) @ log_u90 / chance
             if_failed = (mean - chance * if_passed) / (1 - chance)
             narrowed = chance * (if_passed - mean) ** 2 + (1 - chance) * (if_failed - mean) ** 2
-            narrowed *= np.array([len(seeds) > 0 for seeds in left]) / (1 + ALIKE * count) ** 2
+            narrowed *= np.array([len(seeds) > 0 for seeds in left]) / (1 + CORRELATION * count) ** 2
             best = int(np.argmax(narrowed / (chance * share + 1 - chance)))
             if runs.sum() < BATCH and narrowed[best] == 0:  # all is known, but nothing was measured here
                 best = int(np.argmin(np.abs(np.log2(widths[places]) - mean)))
-            elif narrowed[best] <= LITTLE * (weights @ (log_u90 - mean) ** 2) and runs.sum() >= BATCH:
+            elif narrowed[best] <= LEAST_GAIN * (weights @ (log_u90 - mean) ** 2) and runs.sum() >= BATCH:
                 break
             if not left[best]:
                 break
             chosen.append(left[best].pop(0))
             count[best] += 1
             expected = chance[best] * log_passes[best] + (1 - chance[best]) * log_fails[best]
-            weights = weights * np.exp((expected - expected.max()) / (1 + ALIKE * count[best]))
+            weights = weights * np.exp((expected - expected.max()) / (1 + CORRELATION * count[best]))
             weights /= weights.sum()
         return chosen
 
@@ -210,7 +213,7 @@ class Adaptive(Design):
         precision: how far the ends of the interval of u90 may lie from its middle, as a share of it.
 
     Raises:
-        UserError: a design that cannot be searched; see `Line`.
+        UserError: a design that cannot be searched; see `LagLine`.
     """
 
     def __init__(
@@ -222,15 +225,15 @@ class Adaptive(Design):
         groups: dict[SearchKey, list[Member]] = {}
         for member in dict.fromkeys(members):
             groups.setdefault(SearchKey.of(member).across_lags, []).append(member)
-        self._line_of: dict[Member, Line] = {}
+        self._line_of: dict[Member, LagLine] = {}
         for group in groups.values():
-            self._line_of |= dict.fromkeys(group, Line(group, precision))
+            self._line_of |= dict.fromkeys(group, LagLine(group, precision))
         self._lines = list(dict.fromkeys(self._line_of.values()))
-        self._rows: dict[Line, dict[Member, Outcome]] = {line: {} for line in self._lines}
+        self._rows: dict[LagLine, dict[Member, Outcome]] = {line: {} for line in self._lines}
         for member, line in self._line_of.items():
             if member in outcomes:
                 self._rows[line][member] = outcomes[member]
-        self._in_training: dict[Line, set[Member]] = {line: set() for line in self._lines}
+        self._in_training: dict[LagLine, set[Member]] = {line: set() for line in self._lines}
 
     def first_members(self) -> list[Member]:
         """Return the members to begin with."""
@@ -260,7 +263,7 @@ class Adaptive(Design):
         """The number of members still to end in most simulated studies."""
         return sum(line.usual_left() for line in self._lines)
 
-    def _advance(self, line: Line) -> list[Member]:
+    def _advance(self, line: LagLine) -> list[Member]:
         """Go through rounds as far as rows are there. Return the members of the first that lacks some."""
         rows = self._rows[line]
         while chosen := line.next_round():

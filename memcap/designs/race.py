@@ -204,8 +204,6 @@ class Race(Design):
 
     def next_members(self, member: Member, outcome: Outcome) -> list[Member]:
         """Return the members wanted now."""
-        if member not in self._candidates:
-            raise ValueError(f"{member}: was not asked for")
         series = SearchKey.of(member).across_lags.across_recipes
         self._outcomes[member] = outcome
         if series in self._searches:

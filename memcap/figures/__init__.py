@@ -52,7 +52,7 @@ class Drawn:
 
 
 class Draws(Protocol):
-    """What a file of this folder, or an object elsewhere, must have."""
+    """A file of this folder, or an object elsewhere, that is a figure."""
 
     def draw(self, rows: pl.DataFrame) -> Drawn:
         """Draw the rows."""

@@ -23,7 +23,7 @@ SHADES = colormaps["Blues"]
 FULL, EMPTY = 0.75, 0.05  # of the shades: of the fewest, and of so many doublings more as follows
 DOUBLINGS = 5.0
 NAMES, WIDE, HIGH = 1.7, 1.08, 0.34  # inches: of the names of cells, of a box
-ABOVE, HEADS = 0.35, 0.7  # inches: of the title, of the names of tasks
+TITLE_HEIGHT, HEADS = 0.35, 0.7  # inches: of the title, of the names of tasks
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
@@ -54,14 +54,14 @@ def plot(all_needs: Sequence[Need], guest: str | None = None) -> Figure:
     parts = caption([need.point for need in all_needs])
     text = "\n".join(textwrap.fill(part, round(18.5 * width)) for part in parts)
     below, high = caption_height(text), HIGH * (len(cells) + 1)
-    height = ABOVE + len(COUNTS) * (high + HEADS) + below
+    height = TITLE_HEIGHT + len(COUNTS) * (high + HEADS) + below
     figure = Figure(figsize=(width, height))
     panels = figure.subplots(len(COUNTS), 1)
     write_below(figure, text)
     figure.subplots_adjust(
         left=NAMES / width,
         right=(NAMES + WIDE * len(places)) / width,
-        top=1 - (ABOVE + HEADS) / height,
+        top=1 - (TITLE_HEIGHT + HEADS) / height,
         bottom=below / height,
         hspace=HEADS / high,
     )

@@ -18,7 +18,7 @@ SHADES = LinearSegmentedColormap.from_list("shares", ["white", COLOURS[0]])
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Counts as they are, with no curve fitted to them: for studies of a few widths.
+    """Draw counts as they are, with no curve fitted to them: for studies of a few widths.
 
     Raises:
         UserError: no rows, or more lines than can be read.
@@ -46,7 +46,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
 
 
 def plot(points: list[Point]) -> Figure:
-    """A cell per width with "passed/trained" in it, the darker the larger the share."""
+    """Draw a box per width with "passed/trained" in it, the darker the larger the share."""
     widths = sorted({u for p in points for u in p.units})
     parts = [
         which_seeds_count(points),

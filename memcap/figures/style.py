@@ -1,4 +1,4 @@
-"""What figures share: colours, marks, scales and intervals, and the words of their captions."""
+"""The common style of figures: colours, marks, scales and intervals, and the words of captions."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -19,7 +19,7 @@ MARKERS = "osD^vP<>"
 
 
 def colour_and_marker(k: int) -> tuple[str, str]:
-    """Colour and marker of line `k`; both come again at other lines, so that 64 lines differ."""
+    """Return colour and marker of line `k`; both come again at other lines, so that 64 lines differ."""
     return COLOURS[k % len(COLOURS)], MARKERS[(k + k // len(COLOURS)) % len(MARKERS)]
 
 
@@ -39,7 +39,7 @@ def draw_interval(axes: Axes, x: float, threshold: Threshold, colour: str) -> No
 
 
 def highest_end(threshold: Threshold) -> float:
-    """The largest width of a threshold and its interval, without an arrow."""
+    """Return the largest width of a threshold and its interval, without an arrow."""
     return max(threshold.units, threshold.high if math.isfinite(threshold.high) else threshold.low)
 
 
@@ -76,7 +76,7 @@ def _apart(lags: Sequence[int], most: int) -> list[int]:
 
 
 def legend_in_order(axes: Axes, labels: Iterable[str], **look: Any) -> None:
-    """A legend with its entries in this order; Matplotlib by itself names lines before lines with bars."""
+    """Draw a legend with its entries in this order; Matplotlib itself names lines before lines with bars."""
     handles, names = axes.get_legend_handles_labels()
     by_label = dict(zip(names, handles, strict=True))
     in_order = [label for label in labels if label in by_label]
@@ -89,8 +89,7 @@ def caption_height(text: str) -> float:
 
 
 def write_below(figure: Figure, text: str) -> None:
-    """Write lines below the axes, and make room for them: half of the figure, and where that is too little, a
-    higher figure."""
+    """Write lines below the axes, and make room for them: in half of the figure, or in a higher one."""
     below = caption_height(text)
     figure.set_figheight(max(figure.get_figheight(), 2 * below))
     figure.subplots_adjust(left=0.09, right=0.97, top=0.95, bottom=below / figure.get_figheight())
@@ -98,7 +97,7 @@ def write_below(figure: Figure, text: str) -> None:
 
 
 def choice_of_recipe(points: Sequence[Point]) -> str:
-    """A sentence on the recipes that competed; empty where none did."""
+    """Say how many recipes competed; nothing where none did."""
     most = max(p.recipes for p in points)
     if most == 1:
         return ""
@@ -106,12 +105,12 @@ def choice_of_recipe(points: Sequence[Point]) -> str:
 
 
 def budgets(points: Iterable[Point]) -> str:
-    """A sentence on the training budgets of the points."""
+    """List the training budgets of the points."""
     return f"Budgets: {listing(sorted({p.recipe.budget for p in points}))} steps."
 
 
 def pass_rules(points: Sequence[Point]) -> list[str]:
-    """What "solved" and, where it counts, "steady" mean for these points: a sentence per way of judging."""
+    """Say what "solved" and, where it counts, "steady" mean: a sentence per way of judging."""
     thresholds: dict[Evaluation, dict[str, set[float]]] = {}
     for p in points:
         # neither stretch nor until decides whether a member is solved
@@ -123,14 +122,14 @@ def pass_rules(points: Sequence[Point]) -> list[str]:
 
 
 def _criteria(thresholds: dict[str, set[float]]) -> Iterable[str]:
-    """The criterion of each metric, in words."""
+    """Say the criterion of each metric."""
     for metric, values in sorted(thresholds.items()):
         least, most = min(values), max(values)
         yield criterion(metric, most) + (f" (down to {least:.3g}, by lag)" if least < most else "")
 
 
 def which_seeds_count(points: Sequence[Point]) -> str:
-    """Which seeds count as a pass, in words."""
+    """Say which seeds count as a pass."""
     labels: dict[str, list[str]] = {}
     for p in points:
         labels.setdefault("steady" if p.at == "steady" else "solved", []).append(p.label)
@@ -139,5 +138,5 @@ def which_seeds_count(points: Sequence[Point]) -> str:
 
 
 def listing(values: Iterable[object]) -> str:
-    """Values without repetition, separated by commas."""
+    """Join values without repetition, separated by commas."""
     return ", ".join(map(str, dict.fromkeys(values)))

@@ -1,6 +1,7 @@
 """The studies of one command, while it runs: which members to expect, who mirrors them, which rows came."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from types import TracebackType
 
 import polars as pl
@@ -49,8 +50,8 @@ class Ledger:
         if study in self.mirrors or study.tracking.is_off:
             return
         members = members_table(list(self.expected.get(study, ())))
-        name, part = study.study.name, shares(engines)
-        self.mirrors[study] = MirrorProcess(study.tracking, study.folder, name, session, members, part)
+        followed = replace(study.study, session=session)
+        self.mirrors[study] = MirrorProcess(study.tracking, followed, members, shares(engines))
 
     def end(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -108,7 +108,11 @@ class Associative(MaskedScan):
         )
         states = diagonal_scan(over.reset_carry, decay, zero_unless(valid, added), carry, factor)
         last = states[-1]
-        hidden = zero_unless(valid, cell.seen(states)) if over.return_sequences else cell.seen(states[-1])
+        hidden = (
+            zero_unless(valid, cell.hidden_of(states))
+            if over.return_sequences
+            else cell.hidden_of(states[-1])
+        )
         return last, jnp.swapaxes(hidden, -1, -2)
 
 

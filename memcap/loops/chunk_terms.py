@@ -18,7 +18,7 @@ from memcap.cells.additive import AdditiveCell
 from memcap.cells.delta_net import DeltaNet
 from memcap.cells.delta_product import DeltaProduct
 from memcap.cells.lstm import sigmoid
-from memcap.cells.matrix import even
+from memcap.cells.matrix import rms_norm
 from memcap.cells.mlstm import MLSTM, divided
 
 if TYPE_CHECKING:
@@ -57,13 +57,13 @@ class Terms(NamedTuple):
 
 
 @singledispatch
-def terms(cell: Any, state: Any, seen: Float[Array, "T B F2"], resets: Bool[Array, " T"] | None) -> Terms:
+def terms(cell: Any, state: Any, shifted: Float[Array, "T B F2"], resets: Bool[Array, " T"] | None) -> Terms:
     """Return the terms of T steps.
 
     Args:
         cell: its class is registered.
         state: the cell's before the first step, without the last input.
-        seen: each step's input, and the one before.
+        shifted: each step's input, and the one before.
         resets: steps before which the state is set to zero; None: none. The loop itself sets S and the last
             input.
     """
@@ -81,7 +81,7 @@ def hidden(
 ) -> Float[Array, "*T B U"]:
     """Return the hidden state, of S^T q and of what else the state has."""
     del cell, scale
-    return even(read)
+    return rms_norm(read)
 
 
 @singledispatch
@@ -92,77 +92,77 @@ def state_of(cell: Any, matrix: Float[Array, "B K V"], scale: Float[Array, " B"]
 
 
 @terms.register
-def _(cell: AdditiveCell, state: Any, seen: Any, resets: Any) -> Terms:
+def _(cell: AdditiveCell, state: Any, shifted: Any, resets: Any) -> Terms:
     del resets
-    value = seen @ cell.value[...]
-    log_decay, strength = cell.decay_and_strength(cell.gates_of(seen))
+    value = shifted @ cell.value[...]
+    log_decay, strength = cell.decay_and_strength(cell.gates_of(shifted))
     if log_decay is None:
-        log_decay = jnp.zeros(seen.shape[:-1], seen.dtype)
+        log_decay = jnp.zeros(shifted.shape[:-1], shifted.dtype)
     return Terms(
         state,
-        log_decay if log_decay.ndim == seen.ndim else log_decay[..., None],
-        cell.key_of(seen, cell.key[...]),
+        log_decay if log_decay.ndim == shifted.ndim else log_decay[..., None],
+        cell.key_of(shifted, cell.key[...]),
         value if strength is None else strength[..., None] * value,
-        cell.key_of(seen, cell.query[...]),
+        cell.key_of(shifted, cell.query[...]),
         None,
     )
 
 
 @terms.register
-def _(cell: DeltaNet, state: Any, seen: Any, resets: Any) -> Terms:
+def _(cell: DeltaNet, state: Any, shifted: Any, resets: Any) -> Terms:
     del resets
-    gates = cell.gates_of(seen)
+    gates = cell.gates_of(shifted)
     log_decay = cell.log_decay(gates)
     return Terms(
         state,
         None if log_decay is None else log_decay[..., None],
-        cell.key_of(seen, cell.key[...]),
-        seen @ cell.value[...],
-        cell.key_of(seen, cell.query[...]),
+        cell.key_of(shifted, cell.key[...]),
+        shifted @ cell.value[...],
+        cell.key_of(shifted, cell.query[...]),
         None,
-        cell.most * sigmoid(gates[0]),
+        cell.beta_scale * sigmoid(gates[0]),
     )
 
 
 @terms.register
-def _(cell: DeltaProduct, state: Any, seen: Any, resets: Any) -> Terms:
+def _(cell: DeltaProduct, state: Any, shifted: Any, resets: Any) -> Terms:
     """Return a step's writes one after another."""
     del resets
 
     def in_turn(writes: list[Float[Array, "T B ..."]]) -> Float[Array, "W B ..."]:
         return jnp.stack(writes, 1).reshape(-1, *writes[0].shape[1:])
 
-    gates = cell.gates_of(seen)
+    gates = cell.gates_of(shifted)
     log_decays = [log for gate in gates if (log := cell.log_decay([gate])) is not None]
     return Terms(
         state,
         in_turn(log_decays)[..., None] if log_decays else None,
-        in_turn([cell.key_of(seen, key) for key in cell.key[...]]),
-        in_turn([seen @ value for value in cell.value[...]]),
-        cell.key_of(seen, cell.query[...]),
+        in_turn([cell.key_of(shifted, key) for key in cell.key[...]]),
+        in_turn([shifted @ value for value in cell.value[...]]),
+        cell.key_of(shifted, cell.query[...]),
         None,
-        in_turn([cell.most * sigmoid(gate) for gate in gates]),
+        in_turn([cell.beta_scale * sigmoid(gate) for gate in gates]),
     )
 
 
 @terms.register
-def _(cell: MLSTM, state: Any, seen: Any, resets: Any) -> Terms:
+def _(cell: MLSTM, state: Any, shifted: Any, resets: Any) -> Terms:
     """Return C and n as one matrix, as n is what C would be of the value 1; m goes ahead of them."""
     matrix, total, start = state
-    write, keep = cell.gates_of(seen)
+    write, keep = cell.gates_of(shifted)
     log_keep = jax.nn.log_sigmoid(keep)
     stabilizers = jax.lax.stop_gradient(running_stabilizer(log_keep, write, start, resets))
     before = jnp.concatenate([start[None], stabilizers[:-1]])
     if resets is not None:  # else a decay over a reset, which counts for nothing, could be infinite
         before = jnp.where(resets[:, None], 0, before)
-    key = cell.key_of(seen, cell.key[...]) / math.sqrt(cell.keys)
-    value = seen @ cell.value[...]
+    key = cell.key_of(shifted, cell.key[...]) / math.sqrt(cell.keys)
+    value = shifted @ cell.value[...]
     return Terms(
         jnp.concatenate([matrix, total[..., None]], -1),
         (log_keep + before - stabilizers)[..., None],
         jnp.exp(write - stabilizers)[..., None] * key,
         jnp.concatenate([value, jnp.ones_like(value[..., :1])], -1),
-        cell.key_of(seen, cell.query[...]),
+        cell.key_of(shifted, cell.query[...]),
         jnp.concatenate([start[None], stabilizers]),
     )
 

@@ -40,7 +40,7 @@ from flax import nnx
 from jax import lax
 
 from memcap.cells import Cell
-from memcap.cells.matrix import MatrixCell
+from memcap.cells.matrix import MatrixCell, token_shift
 from memcap.loops import chunk_terms
 from memcap.loops.base import Pass, Request, Step, read_row, select, stepwise, zero_unless
 from memcap.loops.chunk_terms import Terms
@@ -83,8 +83,8 @@ def chunk_of(graph: nnx.GraphDef, windows: bool, reset: bool, return_sequences: 
         state, before = carry
         befores = jnp.concatenate([before[None], inputs])
         entered = befores[:-1] if starts is None else cut(starts[:, None, None], befores[:-1])
-        seen = jnp.concatenate([inputs, entered], -1)
-        terms = chunk_terms.terms(cell, state, seen, starts if reset else None)
+        shifted = token_shift(inputs, entered)
+        terms = chunk_terms.terms(cell, state, shifted, starts if reset else None)
         counts, log_decay = each_write(terms, valid), terms.log_decay
         terms = terms._replace(  # past the length the matrix stands still
             log_decay=None if log_decay is None else zero_unless(counts, log_decay),
@@ -95,7 +95,7 @@ def chunk_of(graph: nnx.GraphDef, windows: bool, reset: bool, return_sequences: 
         after = None if terms.scales is None else read_row(terms.scales, count)
         state = chunk_terms.state_of(cell, matrix, after)
         if read is None:
-            hidden = cell.show(state, read_row(seen, count - 1))
+            hidden = cell.show(state, read_row(shifted, count - 1))
         else:
             scales = None if terms.scales is None else terms.scales[1:]
             hidden = zero_unless(valid, chunk_terms.hidden(cell, read, scales))

@@ -15,10 +15,10 @@ import jax.numpy as jnp
 from jax import lax
 
 from memcap.cells import Cell
-from memcap.cells.lstm import CarryCH, back_through_gates, through_gates
+from memcap.cells.lstm import CarryCH, back_through_gates
 from memcap.loops.base import Pass, Request, Weights, zero_unless
 from memcap.loops.lstm_while import LOOP as LSTM_WHILE
-from memcap.loops.lstm_while import run_lstm, start_backward, start_forward, weight_gradients
+from memcap.loops.lstm_while import run_lstm, start_backward, start_forward, step_forward, weight_gradients
 from memcap.loops.masked_scan import MaskedScan, masked
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def _forward(
     """Return the carry after the last step, residuals, if wanted, and the outputs. Residuals are each step's
     i, f, g, o, c, (T, 5U, B)."""
     kernel, _, bias, readout = weights
-    (features, columns), symbols = kernel.shape, over.inputs.ndim == 2
+    features, bias = len(kernel), None if over.inputs.ndim == 2 else bias
     matrix, rows, buffers = start_forward(weights, over, factor, 5 if with_residuals else 0)
     no_row = (0, over.inputs.shape[1]), kernel.dtype
 
@@ -58,11 +58,7 @@ def _forward(
         (c, h), (x, here) = carry, row
         if over.reset_carry and here is not None:
             c, h = c * here, h * here
-        z = matrix @ _joined(x, h, features)
-        z, read = z[:columns], z[columns:]
-        if not symbols:
-            z = z + bias[:, None]
-        gates, c_next, h_next = through_gates(z, c)
+        gates, c_next, h_next, read = step_forward(matrix, _joined(x, h, features), bias, c)
         residuals = jnp.concatenate([*gates, c], 0) if with_residuals else jnp.zeros(*no_row)
         return (c_next, h_next), (residuals, zero_unless(valid, h_next[:rows]) if readout is None else read)
 

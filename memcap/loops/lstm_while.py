@@ -78,13 +78,25 @@ def start_forward(
     return matrix, rows, buffers
 
 
+def step_forward(
+    matrix: jax.Array, joined: jax.Array, bias: jax.Array | None, c: jax.Array
+) -> tuple[list[jax.Array], jax.Array, jax.Array, jax.Array]:
+    """Return a step's gates, next c and next h, and what it reads out; `bias` is None where the matrix has
+    it."""
+    z, columns = matrix @ joined, 4 * len(c)
+    z, read = z[:columns], z[columns:]
+    if bias is not None:
+        z = z + bias[:, None]
+    return *through_gates(z, c), read
+
+
 def _forward(
     with_residuals: bool, weights: Weights, carry: CarryCH, over: Pass, factor: jax.Array | None
 ) -> tuple[CarryCH, jax.Array, jax.Array | None]:
     """Return the carry after the last step, residuals, if wanted, and the outputs. Residuals are each step's
     i, f, g, o, c, h, (T, 6U, B)."""
     kernel, _, bias, readout = weights
-    (features, columns), symbols = kernel.shape, over.inputs.ndim == 2
+    features, bias = len(kernel), None if over.inputs.ndim == 2 else bias
     matrix, rows, buffers = start_forward(weights, over, factor, 6 if with_residuals else 0)
     no_row = (0, over.inputs.shape[1]), kernel.dtype
 
@@ -93,11 +105,7 @@ def _forward(
         x, here = read_row(over.inputs, t), None if factor is None else factor[t]
         if over.reset_carry and here is not None:
             c, h = c * here, h * here
-        z = matrix @ _joined(x, h, features)
-        z, read = z[:columns], z[columns:]
-        if not symbols:
-            z = z + bias[:, None]
-        gates, c_next, h_next = through_gates(z, c)
+        gates, c_next, h_next, read = step_forward(matrix, _joined(x, h, features), bias, c)
         row = jnp.concatenate([*gates, c, h], 0) if with_residuals else jnp.zeros(*no_row)
         output = h_next[:rows] if readout is None else read
         if with_residuals:

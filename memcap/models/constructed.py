@@ -34,7 +34,7 @@ KEEP = (SHUT, OPEN, 0.0, OPEN)  # pre-activations of i, f, g, o
 
 @singledispatch
 def constructed(task: Task, lag: int) -> Constructed | None:
-    """A network that solves `task` at `lag` with weights set by hand.
+    """Build a network that solves `task` at `lag` with weights set by hand.
 
     Returns:
         The model, and its weights as `Architecture.build` takes them: float32, gates in the order i, f, g, o,
@@ -46,8 +46,8 @@ def constructed(task: Task, lag: int) -> Constructed | None:
 
 
 def constructed_units(task: Task, lag: int) -> int | None:
-    """Width at which hand-set weights solve `task` at `lag`, or None: enough units, perhaps not the
-    fewest."""
+    """Return the width at which hand-set weights solve `task` at `lag`, or None: enough units, perhaps not
+    the fewest."""
     if isinstance(task, DelayLine):  # whose weights at a long lag fit into no memory
         return shift_register(lag)
     network_there = constructed(task, lag)
@@ -55,13 +55,14 @@ def constructed_units(task: Task, lag: int) -> int | None:
 
 
 def shift_register(lag: int) -> int:
-    """Units of a chain that still holds, next to the newest symbol, that of `lag` steps ago."""
+    """Count the units of a chain that still holds, next to the newest symbol, that of `lag` steps ago."""
     return lag + 1
 
 
 @constructed.register
 def latch(task: Latch, lag: int) -> Constructed:
-    """One unit. A symbol overwrites the cell with a level of its own, between -.8 and .8; all else keeps it.
+    """Build one unit. A symbol overwrites the cell with a level of its own, between -.8 and .8; all else
+    keeps it.
 
     Example: S = 3 has the levels -.8, 0 and .8. It is the error carousel of Hochreiter & Schmidhuber (1997):
     with i = 0 and f = 1 nothing decays and no distractor enters. Only the read-out limits S: its weights grow
@@ -75,8 +76,8 @@ def latch(task: Latch, lag: int) -> Constructed:
 
 @constructed.register
 def windows(task: Windows, lag: int) -> Constructed | None:
-    """One unit. A 1 overwrites the cell with .8, zeros keep it: a latch. It holds across windows if the carry
-    does.
+    """Build one unit. A 1 overwrites the cell with .8, zeros keep it: a latch. It holds across windows if the
+    carry does.
 
     So where truncated backpropagation learns nothing (label "last"), that is not for want of memory. With
     carry "reset" it solves a single window only.
@@ -88,8 +89,8 @@ def windows(task: Windows, lag: int) -> Constructed | None:
 
 @constructed.register
 def temporal_order(task: TemporalOrder, lag: int) -> Constructed:
-    """One unit. X and Y halve the cell and add -.5 or .5, so the order is a binary fraction: XY leaves -.25 +
-    .5.
+    """Build one unit. X and Y halve the cell and add -.5 or .5, so the order is a binary fraction: XY leaves
+    -.25 + .5.
 
     Hochreiter & Schmidhuber (1997), experiment 6, found solutions with few memory cells by training. The
     halving is a forget gate at sigmoid(0); distractors keep the cell.
@@ -104,8 +105,8 @@ def temporal_order(task: TemporalOrder, lag: int) -> Constructed:
 
 @constructed.register
 def pattern(task: Pattern, lag: int) -> Constructed | None:
-    """One unit, if the middle is zeros. A 1 adds .9 to the cell and half shuts the output gate; a 0 keeps and
-    opens.
+    """Build one unit, if the middle is zeros. A 1 adds .9 to the cell and half shuts the output gate; a 0
+    keeps and opens.
 
     The cell counts the ones, and the output gate tells a single first 1 from a single last 1, as the cell
     alone cannot. With a random middle the net must also know where in the sequence it is: no construction is
@@ -120,7 +121,7 @@ def pattern(task: Pattern, lag: int) -> Constructed | None:
 
 @constructed.register
 def count(task: Count, lag: int) -> Constructed:
-    """One unit. What is counted adds a small step to the cell, and the read-out divides by it.
+    """Build one unit. What is counted adds a small step to the cell, and the read-out divides by it.
 
     The cell counts exactly: the step is a power of two, which float32 adds without rounding. h = tanh(c)
     falls short by c^3 / 3; the step shrinks as lag^-1.5, so that the error stays below 1e-4 counts at `lag`
@@ -133,7 +134,8 @@ def count(task: Count, lag: int) -> Constructed:
 
 @constructed.register
 def adding(task: Adding, lag: int) -> Constructed:
-    """One unit. The marker opens the input gate, the candidate is the number times .01, and the cell adds up.
+    """Build one unit. The marker opens the input gate, the candidate is the number times .01, and the cell
+    adds up.
 
     The small scale keeps both tanh linear: the sum s is read as s - (.01 s)^2 s / 3 and the like, an error
     below 1e-3.
@@ -146,8 +148,8 @@ def adding(task: Adding, lag: int) -> Constructed:
 
 @constructed.register
 def delay_line(task: DelayLine, lag: int) -> Constructed:
-    """Lag + 1 units, a shift register: with i = o = 1 and f = 0, unit j takes over h of unit j - 1; the last
-    is read.
+    """Build lag + 1 units, a shift register: with i = o = 1 and f = 0, unit j takes over h of unit j - 1; the
+    last is read.
 
     A step maps h to tanh(tanh(gain h)). Two symbols use gain 20, which drives each copy back to +-tanh(1):
     noise dies out. That map has no third stable level, so more symbols, and reals, use gain 1 and values so
@@ -179,8 +181,8 @@ def delay_line(task: DelayLine, lag: int) -> Constructed:
 
 @constructed.register
 def selective_copy(task: SelectiveCopy, lag: int) -> Constructed:
-    """K + 2 units at every lag: a shift register that moves at each symbol and at each step of the recall;
-    blanks keep it still.
+    """Build K + 2 units at every lag: a shift register that moves at each symbol and at each step of the
+    recall; blanks keep it still.
 
     Unit 0 is a flag that the cue raises: from the next step on the register moves, whatever comes. A symbol
     goes into unit 1. At the first step of the recall the first symbol has moved on K times, into unit K + 1,
@@ -205,17 +207,18 @@ def selective_copy(task: SelectiveCopy, lag: int) -> Constructed:
 
 
 def add(value: float) -> tuple[float, float, float, float]:
-    """Pre-activations of i, f, g, o with which one step adds `value` to the cell."""
+    """Return pre-activations of i, f, g, o with which one step adds `value` to the cell."""
     return OPEN, OPEN, math.atanh(value), OPEN
 
 
 def write(value: float) -> tuple[float, float, float, float]:
-    """Pre-activations of i, f, g, o with which one step overwrites the cell with `value`."""
+    """Return pre-activations of i, f, g, o with which one step overwrites the cell with `value`."""
     return OPEN, SHUT, math.atanh(value), OPEN
 
 
 def nearest(levels: Sequence[float] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Read-out of one hidden number h that says which of O levels is nearest: weights (O,) and bias (O,).
+    """Return a read-out of one hidden number h that says which of O levels is nearest: weights (O,) and bias
+    (O,).
 
     The logits a (l h - l^2 / 2) differ from -a (h - l)^2 / 2 by a term that all classes share; a is such that
     at a level each other logit is at least 20 below.
@@ -226,14 +229,14 @@ def nearest(levels: Sequence[float] | np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 
 def one_unit(gates: Sequence[Sequence[float]], readout: tuple[np.ndarray, np.ndarray]) -> Constructed:
-    """One unit whose gates depend on the current symbol only: pre-activations (V, 4) of i, f, g, o."""
+    """Return one unit whose gates depend on the current symbol only: pre-activations (V, 4) of i, f, g, o."""
     return network(np.array(gates), np.zeros((1, 4)), np.zeros(4), readout)
 
 
 def network(
     kernel: np.ndarray, recurrent: np.ndarray, bias: np.ndarray, readout: tuple[np.ndarray, np.ndarray]
 ) -> Constructed:
-    """Model and weights from the cell's arrays and a read-out (O,), (O,) of the last unit."""
+    """Return model and weights from the cell's arrays and a read-out (O,), (O,) of the last unit."""
     units = recurrent.shape[0]
     top = np.zeros((units, len(readout[0])))
     top[-1] = readout[0]

@@ -16,7 +16,8 @@ Arrays = dict[str, np.ndarray]
 
 
 def export(model: Model, weights: dict[str, Any], layout: str) -> Arrays:
-    """The weights as a flat dict of float32 arrays, in the order in which `layout`'s library lists them.
+    """Return the weights as a flat dict of float32 arrays, in the order in which `layout`'s library lists
+    them.
 
     Args:
         model: cell, units U, layers and read-out.
@@ -37,16 +38,17 @@ def export(model: Model, weights: dict[str, Any], layout: str) -> Arrays:
 
 
 def keras(model: Model, weights: dict[str, Any]) -> Arrays:
-    """Arrays for `keras.layers.LSTM`, whose default activations are memcap's, and `Dense` or a second `LSTM`.
+    """Return arrays for `keras.layers.LSTM`, whose default activations are memcap's, and `Dense` or a second
+    `LSTM`.
 
     lstm/kernel (F, 4U) with gates i, f, c, o, lstm/recurrent_kernel (U, 4U), lstm/bias (4U,); dense/kernel
     (U, O), dense/bias (O,), or lstm_1/kernel and so on. Of several layers the second is lstm_1, and the
-    network has a layer more for each. To load, with numbers or one-hot symbols (B, T, F) as
-    input:
+    network has a layer more for each. To load, with numbers or one-hot symbols (B, T, F) as input:
 
         arrays = np.load("weights.npz")
-        net = keras.Sequential([keras.Input((None, F)), layers.LSTM(U, return_sequences=True),
-        layers.Dense(O)]) net.set_weights(list(arrays.values()))
+        lstm = keras.layers.LSTM(U, return_sequences=True)
+        net = keras.Sequential([keras.Input((None, F)), lstm, keras.layers.Dense(O)])
+        net.set_weights(list(arrays.values()))
 
     `set_weights` goes by order, not by name.
     """
@@ -65,7 +67,7 @@ def keras(model: Model, weights: dict[str, Any]) -> Arrays:
 
 
 def torch(model: Model, weights: dict[str, Any]) -> Arrays:
-    """Arrays for `torch.nn.LSTM` and `Linear` or a second `LSTM`.
+    """Return arrays for `torch.nn.LSTM` and `Linear` or a second `LSTM`.
 
     lstm.weight_ih_l0 (4U, F) with gates i, f, g, o, lstm.weight_hh_l0 (4U, U), lstm.bias_ih_l0 (4U,), and
     zeros for lstm.bias_hh_l0 (4U,), which PyTorch adds to it; of further layers lstm.weight_ih_l1 (4U, U) and
@@ -85,17 +87,16 @@ def torch(model: Model, weights: dict[str, Any]) -> Arrays:
 
 
 def flax(model: Model, weights: dict[str, Any]) -> Arrays:
-    """Arrays for `nnx.OptimizedLSTMCell`, or another Flax cell by its own names, and `nnx.Linear` or an LSTM
-    cell.
+    """Return arrays for `nnx.OptimizedLSTMCell`, or another Flax cell by its own names, and `nnx.Linear` or
+    an LSTM cell.
 
     cell.dense_i.kernel (F, 4U) with gates i, f, g, o, cell.dense_h.kernel (U, 4U), cell.dense_h.bias (4U,);
-    of further layers cell_2.dense_i.kernel (U, 4U) and so on;
-    readout.kernel (U, O), readout.bias (O,), or readout.dense_i.kernel and so on. To load, with numbers or
-    one-hot symbols (B, T, F) as input:
+    of further layers cell_2.dense_i.kernel (U, 4U) and so on; readout.kernel (U, O), readout.bias (O,), or
+    readout.dense_i.kernel and so on. To load, with numbers or one-hot symbols (B, T, F) as input:
 
-        arrays = np.load("weights.npz")
-        net = nnx.Dict(cell=nnx.OptimizedLSTMCell(F, U, rngs=nnx.Rngs(0)), readout=nnx.Linear(U, O,
-        rngs=nnx.Rngs(0))) nnx.update(net, flax.traverse_util.unflatten_dict(dict(arrays), sep="."))
+        arrays, rngs = np.load("weights.npz"), nnx.Rngs(0)
+        net = nnx.Dict(cell=nnx.OptimizedLSTMCell(F, U, rngs=rngs), readout=nnx.Linear(U, O, rngs=rngs))
+        nnx.update(net, flax.traverse_util.unflatten_dict(dict(arrays), sep="."))
         outputs = net.readout(nnx.RNN(net.cell)(inputs))
 
     A learned initial carry is initial_carry.cell.part_0 and so on, in the order of the cell's carry, of an
@@ -117,7 +118,7 @@ LAYOUTS: dict[str, Callable[[Model, dict[str, Any]], Arrays]] = {"keras": keras,
 
 
 def _lstms(model: Model, weights: dict[str, Any], layout: str) -> list[tuple[np.ndarray, ...]]:
-    """Of each layer of an LSTM kernel (F, 4U), recurrent (U, 4U) and bias (4U,), gates i, f, g, o; F is U in
+    """Return each LSTM layer's kernel (F, 4U), recurrent (U, 4U) and bias (4U,), gates i, f, g, o; F is U in
     all but the first."""
     cell = cell_class(model.cell)
     if not cell.is_lstm:
@@ -144,7 +145,7 @@ def _flax_lstm(prefix: str, kernel: np.ndarray, recurrent: np.ndarray, bias: np.
 
 
 def _flat(prefix: str, tree: Any) -> Arrays:
-    """Leaves of a nested dict, keys joined by dots."""
+    """Return the leaves of a nested dict, keys joined by dots."""
     if not isinstance(tree, dict):
         return {prefix: tree}
     return {

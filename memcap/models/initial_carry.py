@@ -27,7 +27,7 @@ class InitialCarry(nnx.Module):
                 setattr(self, name, nnx.Param(leaf[0].astype(jnp.promote_types(leaf.dtype, jnp.float32))))
 
     def __call__(self, own: Any) -> Any:
-        """The cell's own of B sequences, arrays (B, ...), with the parameters in their places."""
+        """Return the cell's own of B sequences, arrays (B, ...), with the parameters in their places."""
         leaves = [
             jnp.broadcast_to(getattr(self, name)[...].astype(leaf.dtype), leaf.shape)
             if hasattr(self, name)

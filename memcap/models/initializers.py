@@ -11,14 +11,14 @@ from memcap.knobs import UserError
 
 
 def forget_bias(lag: int, length: int) -> Init:
-    """Forget bias 1, the usual start (Jozefowicz et al., 2015); a recipe may set another bias."""
+    """Set forget bias 1, the usual start (Jozefowicz et al., 2015); a recipe may set another bias."""
     del lag, length
     return Init(forget=1.0)
 
 
 def keras(lag: int, length: int) -> Init:
-    """As Keras starts an LSTM: forget bias 1, and recurrent blocks orthogonal together, so half as large as
-    with forget_bias.
+    """Start an LSTM as Keras does: forget bias 1, and recurrent blocks orthogonal together, so half as
+    large as with forget_bias.
 
     From here 1,000 updates leave .67 of the error at a window of 400 steps, and .07 with forget_bias (one
     seed each, memcap/papers/voelker2019).
@@ -28,8 +28,8 @@ def keras(lag: int, length: int) -> Init:
 
 
 def open_gate(lag: int, length: int) -> Init:
-    """Forget gate shut, input and output gates open, candidate loop gain sigmoid(2)^2 * 1.5 = 1.16: an echo
-    state at the start.
+    """Shut the forget gate, open the input and output gates; candidate loop gain sigmoid(2)^2 * 1.5 = 1.16:
+    an echo state at the start.
 
     What makes a delay line of lag 50 trainable in seconds.
     """
@@ -38,35 +38,35 @@ def open_gate(lag: int, length: int) -> Init:
 
 
 def open_gate_relaxed(lag: int, length: int) -> Init:
-    """Input and output gates open, forget gate half open, gain 1: for delay lines of short lag."""
+    """Open the input and output gates, half open the forget gate, gain 1: for delay lines of short lag."""
     del lag, length
     return Init(input=2.0, forget=0.0, output=2.0)
 
 
 def half_open(lag: int, length: int) -> Init:
-    """Input and output gates open, forget gate a little shut, candidate block a little above orthogonal: for
-    the curriculum."""
+    """Open the input and output gates; forget gate a little shut, candidate block a little above orthogonal:
+    for the curriculum."""
     del lag, length
     return Init(input=2.0, forget=-1.0, output=2.0, gain=1.1)
 
 
 def integrator(lag: int, length: int) -> Init:
-    """Forget bias 5, and a small recurrent block for the candidate: a cell sums what comes in, undisturbed by
-    the others."""
+    """Set forget bias 5, and a small recurrent block for the candidate: a cell sums what comes in,
+    undisturbed by the others."""
     del lag, length
     return Init(forget=5.0, gain=0.1)
 
 
 def hold(lag: int, length: int) -> Init:
-    """Forget bias log(lag + 1) + 1 and input bias its negative: one unit latches a bit at every lag that was
-    tried."""
+    """Set forget bias log(lag + 1) + 1 and input bias its negative: one unit latches a bit at every lag that
+    was tried."""
     del length
     bias = math.log(lag + 1) + 1
     return Init(input=-bias, forget=bias)
 
 
 def chrono(lag: int, length: int) -> Init:
-    """Forget biases log U(1, T - 1), input biases their negatives (Tallec & Ollivier, 2018), with T the
+    """Draw forget biases log U(1, T - 1), input biases their negatives (Tallec & Ollivier, 2018), with T the
     sequence's length."""
     del lag
     return Init(spread=float(max(length - 1, 2)))
@@ -79,7 +79,7 @@ PRESETS = {
 
 
 def preset(name: str, lag: int, length: int, bias: float | None = None) -> Init:
-    """The start that a recipe names; `bias` overrides the forget bias of the preset "forget_bias"."""
+    """Return the start that a recipe names; `bias` overrides the forget bias of the preset "forget_bias"."""
     if name not in PRESETS:
         raise UserError(f"recipe.init={name}: no such initialiser; one of {', '.join(PRESETS)}, flax")
     if bias is not None and name != "forget_bias":

@@ -56,8 +56,9 @@ class Model:
 
     @property
     def words(self) -> list[str]:
-        """What is not the default, but for the width."""
-        return [self.cell] * (self.cell != Model().cell) + set_words(self, without=("cell", "units"))
+        """The knobs that have not their defaults, but for the width."""
+        others = set_words(self, without=("cell", "units"))
+        return others if self.cell == type(self).cell else [self.cell, *others]
 
     @property
     def name(self) -> str:

@@ -1,1 +1,1 @@
-"""What would train, and on which chip: also on such as this machine does not have."""
+"""Plans of what would train, also on chips that this machine does not have."""

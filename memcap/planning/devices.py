@@ -54,7 +54,7 @@ class Device:
 
     @property
     def installed(self) -> bool:
-        """Whether its compiler is installed."""
+        """Tell whether its compiler is installed."""
         return all(importlib.util.find_spec(module) for module in PACKAGES[self.platform])
 
     @property
@@ -63,7 +63,7 @@ class Device:
         return MEMORY_FRACTION * self.memory
 
     def on_all_chips(self, program: Program) -> Program:
-        """The program on all chips, with at least as many lanes."""
+        """Return the program on all chips, with at least as many lanes."""
         return replace(program, lanes=-(-program.lanes // self.chips) * self.chips, devices=self.chips)
 
 
@@ -93,7 +93,7 @@ DEVICES = {
 
 
 def find(name: str) -> Device:
-    """The device of this name.
+    """Find the device of this name.
 
     Raises:
         UserError: there is none, or its compiler is not installed.

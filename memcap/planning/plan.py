@@ -1,4 +1,4 @@
-"""What would be trained, before it is: the programs of members, compiled for this machine or another."""
+"""Plans: the programs of members, compiled for this machine or another before anything is trained."""
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +23,7 @@ CHOSEN_BY_PLATFORM = (*loops.GENERAL, "native")  # loops that are others on an a
 
 @dataclass(frozen=True)
 class StudyPlan:
-    """What a job is about to do, or the jobs of a multirun that are trained as one.
+    """The work of a job, or of the jobs of a multirun that are trained as one.
 
     Args:
         engine: how its members share the device.
@@ -47,7 +47,7 @@ class StudyPlan:
     usual: int | None = None
 
     def programs(self, here: bool) -> list[tuple[Program, list[Member]]]:
-        """What would be compiled, the costliest first, with the members of each.
+        """Group the members by the programs that would be compiled, the costliest first.
 
         Args:
             here: for this machine, or for an accelerator.
@@ -59,20 +59,20 @@ class StudyPlan:
 
     @property
     def cost(self) -> float:
-        """What its missing members cost, as far as they are trained, over the workers that share it."""
+        """The cost of its missing members, as far as they are trained, over the workers that share it."""
         mean = sum(map(cost, self.missing)) / max(len(self.missing), 1)
         return (self.usual or self.most) * mean / worker_count(self.engine)
 
 
 def elsewhere(engine: Engine) -> Engine:
-    """How an accelerator would share itself, where this machine is none."""
+    """Return the engine of an accelerator, where this machine is none."""
     return replace(engine, loop="associative") if engine.loop in CHOSEN_BY_PLATFORM else engine
 
 
 def group_programs(
     members: Iterable[Member], study: Iterable[Member], engine: Engine, searched: bool
 ) -> list[tuple[Program, list[Member]]]:
-    """The programs that would be made, the costliest first, each with the members that would train in it.
+    """Group members by the programs that would be made, the costliest first.
 
     Args:
         members: to train.
@@ -134,17 +134,17 @@ class ProgramPlan:
 
     @cached_property
     def step_cost(self) -> StepCost:
-        """Of a training step of one lane."""
+        """The cost of a training step of one lane."""
         return step_cost(self.program)
 
     @cached_property
     def flops(self) -> float:
-        """Of the products of a training step, in all lanes that a device trains at the same time."""
+        """Operations of a training step's products, in all lanes that a device trains at the same time."""
         return self.lanes_at_once * self.step_cost.flops
 
     @cached_property
     def bytes(self) -> float:
-        """That the passes over time of a training step hand on, in all lanes of a device at the same time."""
+        """Bytes that a training step's passes over time hand on, in all lanes of a device at once."""
         return self.lanes_at_once * sum(self.step_cost.buffer_bytes)
 
     @property

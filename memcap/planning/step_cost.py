@@ -1,8 +1,8 @@
-"""What a training step costs, counted in the traced program: operations, and bytes that its passes over time
-hand on.
+"""The cost of a training step, counted in the traced program: operations, and bytes that its passes over
+time hand on.
 
-Not by the compilers' own `cost_analysis()`: that counts the body of a loop once, and says nothing of a GPU
-that isn't here.
+The compilers' own `cost_analysis()` would not do: it counts the body of a loop once, and says nothing of a
+GPU that isn't here.
 """
 
 import math
@@ -18,7 +18,7 @@ from memcap.training.step import TrainOperands, TrainState
 
 
 class StepCost(NamedTuple):
-    """Of one training step of one member.
+    """The cost of one training step of one member.
 
     Args:
         flops: of its products: a multiplication and an addition count two. What else there is grows less with
@@ -31,7 +31,7 @@ class StepCost(NamedTuple):
 
 
 def step_cost(program: Program) -> StepCost:
-    """Of a training step of a member of this program, whatever the device and the loop over time."""
+    """Count the cost of a member's training step, whatever the device and the loop over time."""
     # whose loops say how often they run
     trainer = replace(program.trainer, loop="associative", side_by_side=True)
     state, operands, _ = jax.tree.map(
@@ -49,7 +49,7 @@ def step_cost(program: Program) -> StepCost:
 
 
 def _costs(jaxpr: Jaxpr) -> Iterator[StepCost]:
-    """Of each product and each loop."""
+    """Yield the cost of each product and each loop."""
     for equation in jaxpr.eqns:
         name, parameters, repeated = equation.primitive.name, equation.params, 1
         inputs, outputs = map(_shapes, (equation.invars, equation.outvars))

@@ -58,7 +58,7 @@ class NotForThis(UserError):  # noqa: N818  # it ends the command only if no pro
 
 @dataclass(frozen=True)
 class Probed(Drawn):
-    """What a probe found: a picture with the numbers drawn in it, and in words.
+    """The findings of a probe: a picture with the numbers drawn in it, and words.
 
     table: a few of the numbers, to print.
     notes: sentences below the table.
@@ -69,7 +69,7 @@ class Probed(Drawn):
 
 
 class Probes(Protocol):
-    """What a file of this folder, or an object elsewhere, must have."""
+    """The interface of a file of this folder, or of an object elsewhere."""
 
     def probe(self, net: Trained) -> Probed:
         """Look into a net."""
@@ -88,7 +88,7 @@ find, summaries = FOLDER.find, FOLDER.summaries
 
 
 def fresh_batch(net: Trained, sequences: int, index: int = 0, at: tuple[int, int] | None = None) -> Batch:
-    """Sequences of the member's task that nothing was trained or judged on.
+    """Draw sequences of the member's task that nothing was trained or judged on.
 
     Args:
         net: says which task, lag, length and seed.
@@ -101,7 +101,7 @@ def fresh_batch(net: Trained, sequences: int, index: int = 0, at: tuple[int, int
 
 
 def key(net: Trained, index: int) -> np.ndarray:
-    """(2,) uint32: the key of a block of fresh sequences."""
+    """Return the key of a block of fresh sequences, (2,) uint32."""
     return stream_key(net.member, Stream.PROBE, index)
 
 
@@ -111,7 +111,7 @@ def _sample(task: Task, key: jax.Array, lag: int, length: int, sequences: int) -
 
 
 def trace(net: Trained, batch: Batch, change: Change = unchanged, operands: Any = ()) -> Trace:
-    """A run over a batch as the verdict runs it: the carry is set to zero at windows where the task does
+    """Run a batch as the verdict does: the carry is set to zero at windows where the task does
     so."""
     reset = batch.window_starts if net.member.task.reset_carry else None
     return net.trace(batch.inputs, reset=reset, change=change, operands=operands)
@@ -120,7 +120,7 @@ def trace(net: Trained, batch: Batch, change: Change = unchanged, operands: Any 
 def fresh_score(
     net: Trained, change: Change = unchanged, operands: Any = (), sequences: int = SEQUENCES
 ) -> Score:
-    """The member's score on fresh sequences while something happens to its carry after each step.
+    """Score the member on fresh sequences while something happens to its carry after each step.
 
     Args:
         net: the net.
@@ -138,13 +138,13 @@ def fresh_score(
 
 
 def blocks(sequences: int) -> Iterator[int]:
-    """Sizes of blocks that make so many sequences."""
+    """Yield the sizes of blocks that make so many sequences."""
     for start in range(0, sequences, BLOCK):
         yield min(BLOCK, sequences - start)
 
 
 def score_sums(net: Trained, outputs: np.ndarray, batch: Batch) -> tuple[float, float]:
-    """Sum of the scores of outputs (T, B, O) over the answers that are due, and how many these are."""
+    """Sum the scores of outputs (T, B, O) over the answers that are due, and count these."""
     task = net.member.task
     answers = outputs if task.answers == "every" else outputs[-1]
     right = Answers(jnp.asarray(batch.targets), batch.mask, task.loss)
@@ -156,15 +156,15 @@ _tally = jax.jit(loss_and_score_sums)
 
 
 def vectors(net: Trained, inputs: Any) -> np.ndarray:
-    """What a net sees, (..., F): symbols as one-hot vectors, numbers as they are. `inputs` as of a batch,
-    whatever its axes."""
+    """Return the vectors that a net sees, (..., F): symbols as one-hot vectors, numbers as they are. `inputs`
+    as of a batch, whatever its axes."""
     array = np.asarray(inputs)
     return array if net.member.task.vocabulary is None else np.eye(net.member.task.features)[array]
 
 
 def numbers(carry: Any, axes: int) -> np.ndarray:
-    """The real numbers of a carry side by side, (..., N); of complex ones first the real parts, then the
-    imaginary ones.
+    """Return the real numbers of a carry side by side, (..., N); of complex ones first the real parts, then
+    the imaginary ones.
 
     Args:
         carry: a pytree of arrays.
@@ -178,7 +178,7 @@ def numbers(carry: Any, axes: int) -> np.ndarray:
 
 
 def carry_name(net: Trained) -> str:
-    """How the whole carry is called: "(h, c)" of one layer of an LSTM, "carry" of others: of all layers, and
+    """Name the whole carry: "(h, c)" of one layer of an LSTM, "carry" of others: of all layers, and
     of an LSTM read-out."""
     model = net.member.model
     alone = (model.readout, model.layers) == ("dense", 1)

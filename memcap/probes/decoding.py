@@ -10,9 +10,9 @@ Symbols are read as vectors of uncorrelated coordinates: S equally likely symbol
 at every step, and inputs up to twice the lag ago; other tasks at the first step at which an answer is due,
 over all of the past.
 
-The null is the same regression on inputs of another sequence. What it finds is subtracted: (r^2 - null) / (1
-- null), which is 1 where the input is read off exactly and 0 where nothing is, however many samples there
-  are.
+The null is the same regression on inputs of another sequence. Its finding is subtracted:
+(r^2 - null) / (1 - null) is 1 where the input is read off exactly and 0 where nothing is, however many
+samples there are.
 
 Everything is float64, solved through QR factors: normal equations in float32 lose close to half of the MC of
 50 linear units.
@@ -39,7 +39,7 @@ RANK = 1e-4  # of an input's directions, against the largest
 
 @dataclass(frozen=True)
 class ReadingPlan:
-    """When the state is read, and how far back.
+    """The steps at which the state is read, and the lags back from there.
 
     first, end: steps at which it is read, [first, end).
     lags: inputs k = 0 .. lags - 1 steps ago.
@@ -53,8 +53,8 @@ class ReadingPlan:
 
 
 def reading_plan(net: Trained) -> ReadingPlan:
-    """Of a stream all steps once the start is forgotten; else the first one, from `lag` on, at which an
-    answer is due."""
+    """Plan a reading: of a stream all steps once the start is forgotten, else the first one, from `lag` on,
+    at which an answer is due."""
     member, lag = net.member, net.member.lag
     if member.task.stream:
         first, most = 4 * lag, 2 * lag
@@ -93,7 +93,7 @@ class Half:
 
 
 def explained(fitted: Half, held_out: Half) -> np.ndarray:
-    """r^2 (M,) on one half of what was fitted on the other; 0 for targets that are constant there."""
+    """Return r^2 (M,) on one half of what was fitted on the other; 0 for targets that are constant there."""
     scale = np.linalg.norm(fitted.r, axis=0)
     scale[scale == 0] = 1
     weights = np.linalg.lstsq(fitted.r / scale, fitted.qty, rcond=FLOAT32)[0] / scale[:, None]
@@ -105,7 +105,8 @@ def explained(fitted: Half, held_out: Half) -> np.ndarray:
 
 
 def memory(halves: Sequence[Half], lags: int) -> tuple[np.ndarray, np.ndarray]:
-    """r^2 (K, D) by lag and coordinate with the null subtracted, and the null, both means of two directions.
+    """Return r^2 (K, D) by lag and coordinate with the null subtracted, and the null, both means of two
+    directions.
 
     Args:
         halves: two; the first half of their targets is real, the second shuffled.
@@ -117,7 +118,7 @@ def memory(halves: Sequence[Half], lags: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def probe(net: Trained) -> Probed:
-    """Memory curves of the hidden state h and of the whole carry.
+    """Draw memory curves of the hidden state h and of the whole carry.
 
     Raises:
         NotForThis: no input is ever different from another.
@@ -147,20 +148,20 @@ def probe(net: Trained) -> Probed:
 
 
 def same(hidden: np.ndarray, carry: np.ndarray) -> bool:
-    """Whether the carry holds the numbers of the hidden state and no others."""
+    """Tell whether the carry holds the numbers of the hidden state and no others."""
     return hidden.shape == carry.shape and np.array_equal(np.sort(hidden, 1), np.sort(carry, 1))
 
 
 def past(net: Trained, when: ReadingPlan, inputs: np.ndarray) -> np.ndarray:
-    """Inputs k = 0 .. K - 1 steps before each step that is read, (steps read, B, K, F), of inputs (T, B) or
-    (T, B, F)."""
+    """Return the inputs k = 0 .. K - 1 steps before each step that is read, (steps read, B, K, F), of inputs
+    (T, B) or (T, B, F)."""
     places = np.arange(when.first, when.end)[:, None] - np.arange(when.lags)
     return np.moveaxis(vectors(net, inputs)[places], 1, 2)
 
 
 def coordinates(net: Trained, when: ReadingPlan) -> list[np.ndarray]:
-    """For each lag a basis (F, D_k) in which inputs are uncorrelated with variance 1, without directions that
-    never vary."""
+    """Return for each lag a basis (F, D_k) in which inputs are uncorrelated with variance 1, without
+    directions that never vary."""
     inputs = np.asarray(fresh_batch(net, 4096, 0, when.at).inputs)
     bases = []
     for rows in np.moveaxis(past(net, replace(when, end=when.first + 1), inputs)[0], 1, 0):
@@ -173,8 +174,8 @@ def coordinates(net: Trained, when: ReadingPlan) -> list[np.ndarray]:
 def read(
     net: Trained, when: ReadingPlan, sequences: int, indices: Sequence[int], lift: Sequence[np.ndarray]
 ) -> Iterator[tuple[tuple[np.ndarray, np.ndarray], np.ndarray]]:
-    """Chunks of ((h (n, H), carry (n, N)), targets (n, 2 K D)): the coordinates of the inputs, and those of
-    another sequence."""
+    """Yield chunks of ((h (n, H), carry (n, N)), targets (n, 2 K D)): the coordinates of the inputs, and
+    those of another sequence."""
     widest = max(basis.shape[1] for basis in lift)
     full = np.stack([np.pad(basis, [(0, 0), (0, widest - basis.shape[1])]) for basis in lift])  # (K, F, D)
     for index in indices:
@@ -190,7 +191,7 @@ def read(
 def draw_memory(
     net: Trained, when: ReadingPlan, states: dict[str, tuple[Half, Half]], ranks: Sequence[int]
 ) -> Probed:
-    """Curves by lag, their running sums with the bounds, and a line a state."""
+    """Draw the curves by lag, their running sums with the bounds, and a line a state."""
     figure = Figure(figsize=(9.6, 4.4), layout="constrained")
     curves, sums = figure.subplots(1, 2)
     rows, table, rank = [], [], np.asarray(ranks)

@@ -1,4 +1,4 @@
-"""How a small change of the carry goes on: Jacobians of the cell's step along a sequence, and their product
+"""The course of a small change of the carry: Jacobians of the cell's step along a sequence, and their product
 over the lag.
 
 A change that the product keeps near size 1 is remembered; one that it takes to 0 is forgotten, and a gradient
@@ -27,7 +27,7 @@ FLOOR = 1e-6  # what is smaller is drawn there
 
 
 def probe(net: Trained) -> Probed:
-    """Singular values and eigenvalue moduli by step, and the product's norm by lag.
+    """Draw singular values and eigenvalue moduli by step, and the product's norm by lag.
 
     Raises:
         NotForThis: the cell's carry has more numbers than Jacobians are made of here.
@@ -72,8 +72,8 @@ def probe(net: Trained) -> Probed:
 
 
 def jacobians(net: Trained) -> np.ndarray:
-    """d carry[t + 1] / d carry[t] of the cell along one sequence: (T, N, N) float64, row the number after,
-    column the one before.
+    """Return d carry[t + 1] / d carry[t] of the cell along one sequence: (T, N, N) float64, row the number
+    after, column the one before.
 
     Complex numbers count as two, first all real parts of an array, then all imaginary ones. Whole numbers are
     left out.
@@ -118,7 +118,7 @@ def jacobians(net: Trained) -> np.ndarray:
 
 
 def products(matrices: np.ndarray, most: int) -> dict[tuple[int, int], float]:
-    """Spectral norms of J[s + k - 1] ... J[s] by (s, k), k = 1 .. `most`, from some starts s."""
+    """Return the spectral norms of J[s + k - 1] ... J[s] by (s, k), k = 1 .. `most`, from some starts s."""
     norms = {}
     for start in np.unique(np.linspace(0, max(len(matrices) - most, 0), STARTS).round().astype(int)):
         product = np.eye(matrices.shape[1])
@@ -129,7 +129,7 @@ def products(matrices: np.ndarray, most: int) -> dict[tuple[int, int], float]:
 
 
 def _vector(carry: Any) -> jax.Array:
-    """The numbers of a carry that have a derivative, (N,)."""
+    """Return the numbers of a carry that have a derivative, (N,)."""
     parts = []
     for leaf in map(jnp.asarray, jax.tree.leaves(carry)):
         if jnp.iscomplexobj(leaf):
@@ -140,7 +140,7 @@ def _vector(carry: Any) -> jax.Array:
 
 
 def _carry(vector: jax.Array, like: Any) -> Any:
-    """The inverse of `_vector`; what has no derivative is taken from `like`."""
+    """Invert `_vector`; what has no derivative is taken from `like`."""
     leaves, place = [], 0
     for leaf in map(jnp.asarray, jax.tree.leaves(like)):
         parts = 2 if jnp.iscomplexobj(leaf) else int(jnp.issubdtype(leaf.dtype, jnp.floating))

@@ -23,12 +23,13 @@ from memcap.trained import Trained
 
 
 def swapped(carry: Any, step: jax.Array, operands: Any) -> Any:
-    """After step `operands` sequence b goes on with the carry of sequence b - 1."""
+    """Let sequence b go on after step `operands` with the carry of sequence b - 1."""
     return jax.tree.map(lambda leaf: jnp.where(step == operands, jnp.roll(leaf, 1, 0), leaf), carry)
 
 
 def probe(net: Trained) -> Probed:
-    """Scores against a sequence's own answers and its neighbour's, by step where answers are due at several.
+    """Draw the scores against a sequence's own answers and its neighbour's, by step where answers are due at
+    several.
 
     Raises:
         NotForThis: no answer is due after the middle.
@@ -72,13 +73,13 @@ def probe(net: Trained) -> Probed:
 
 
 def answers(net: Trained, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
-    """Targets (T, B), or (T, B, O) for several values, and where an answer is due, (T, B)."""
+    """Return targets (T, B), or (T, B, O) for several values, and where an answer is due, (T, B)."""
     _, targets, due = sequences(net.member.task, batch, net.member.length)
     return np.swapaxes(targets, 0, 1), due.T
 
 
 def marks(net: Trained, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """1 for a hit and 0 for a miss, or the squared error, (T, B), of outputs (T, B, O)."""
+    """Return 1 for a hit and 0 for a miss, or the squared error, (T, B), of outputs (T, B, O)."""
     if net.member.task.loss == "classes":
         return (outputs.argmax(-1) == targets).astype(np.float64)
     return ((outputs - targets.reshape(*outputs.shape)) ** 2).mean(-1)

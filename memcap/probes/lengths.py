@@ -21,8 +21,9 @@ SEQUENCES = 512
 
 
 def probe(net: Trained) -> Probed:
-    """The score, chance and criterion at each factor, and of classes the share of whole sequences right; a
-    stream keeps its lag and gets longer, other tasks' lags grow.
+    """Score at each factor, beside chance, criterion, and of classes the share of whole sequences right.
+
+    A stream keeps its lag and gets longer; other tasks' lags grow.
 
     Raises:
         NotForThis: the task has no longer sequences.
@@ -48,7 +49,7 @@ def probe(net: Trained) -> Probed:
 
 
 def longer(member: Member, factor: int) -> tuple[int, int]:
-    """Lag and length at a factor."""
+    """Return lag and length at a factor."""
     if factor == 1 or member.task.stream:
         return member.lag, factor * member.length
     return member.task.stretched(member.lag, factor)

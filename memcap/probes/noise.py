@@ -82,8 +82,8 @@ def to_levels(carry: Any, step: jax.Array, operands: Any) -> Any:
 
 
 def ranges(net: Trained) -> tuple[Any, Any]:
-    """Least and most of each number of the carry over undisturbed sequences, two pytrees as the carry of one
-    sequence."""
+    """Return the least and most of each number of the carry over undisturbed sequences, two pytrees as the
+    carry of one sequence."""
     carries = trace(net, fresh_batch(net, BLOCK)).carries
 
     def end(which: Any, leaf: np.ndarray) -> np.ndarray:
@@ -97,7 +97,7 @@ def ranges(net: Trained) -> tuple[Any, Any]:
 
 
 def probe(net: Trained) -> Probed:
-    """The score against the size of the noise, and against the carry's format."""
+    """Measure the score against the size of the noise, and against the carry's format."""
     rows: list[dict[str, Any]] = [
         {"what": "noise", "size": size, "score": fresh_score(net, add_noise, np.float32(size)).value}
         for size in NOISE

@@ -1,1 +1,1 @@
-"""What is said of a study: its tables, and its page."""
+"""Reports of a study: its tables, its page, and the end of a job."""

@@ -24,7 +24,7 @@ BYTES_OF_A_POINT = 22
 
 
 def page(rows: pl.DataFrame, curves: pl.DataFrame, title: str) -> str:
-    """The page, as HTML.
+    """Write the page, as HTML.
 
     Args:
         rows: of trained members, as `memcap.store.read` gives them.
@@ -78,14 +78,14 @@ def _point(point: Point) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """A value that JSON has, with four digits."""
+    """Return a value that JSON has, with four digits."""
     if isinstance(value, float):
         return float(f"{value:.4g}") if math.isfinite(value) else None
     return value
 
 
 def _number(text: str) -> Any:
-    """A cell of a table: a number where it is one, so that it sorts as one."""
+    """Return a cell of a table: a number where it is one, so that it sorts as one."""
     try:
         return _plain(float(text)) if text else None
     except ValueError:
@@ -93,7 +93,7 @@ def _number(text: str) -> Any:
 
 
 def _curves(curves: pl.DataFrame, keys: pl.Series) -> dict[str, list[list[Any]]]:
-    """[step, loss, held-out score] by key: evenly thinned to what a page holds."""
+    """Return [step, loss, held-out score] by key, evenly thinned to what a page holds."""
     own = curves.filter(pl.col("key").is_in(keys.to_list())).select("key", "step", "train_loss", "held_out")
     most = max(2, BYTES_OF_CURVES // BYTES_OF_A_POINT // max(own["key"].n_unique(), 1))
     points = {}

@@ -51,20 +51,19 @@ MEMBERS = (
     Column("stretched", "the same at the stretched length", right=True),
     Column("budget", "most training steps", right=True),
 )
-ALIKE = ("task", "lag", "cell", "recipe")  # what decides the other values of members, unless they are set
+DECIDERS = ("task", "lag", "cell", "recipe")  # what decides the other values of members, unless they are set
 NOT_SWEPT = ("knobs", "threshold", *(name for name in START if name != "forget_bias"))  # follow from others
 CHANCE = "chance"
 MEMBERS_DROPS = ("cell", "budget", "recipe", "stretched", "final", "steps", "task", "seed", "lag", "units")
 
 
 def threshold_text(point: Point, name: str) -> str:
-    """A threshold of a point, "u50" or "u90", with its interval; what it is not where no recipe trains the
-    task."""
+    """Say a threshold of a point, "u50" or "u90", with its interval, or that no recipe trains the task."""
     return interval_text(getattr(point.fit, name)) if point.trains else UNTRAINED
 
 
 def frontier_table(points: Sequence[Point]) -> Listing:
-    """One line per task and lag."""
+    """Return one line per task and lag."""
     both = any(point.at == "steady" for point in points)  # otherwise the two verdicts are the same
     rows = []
     for point in points:
@@ -123,7 +122,7 @@ def frontier_table(points: Sequence[Point]) -> Listing:
 
 
 def rows_table(rows: pl.DataFrame) -> Listing:
-    """One line per member, with what else was swept, and a word where a score is one of chance."""
+    """Return one line per member, with what else was swept, and a word where a score is one of chance."""
     rows, swept = _with_swept(rows)
     columns = [each for each in MEMBERS if each.head != "layers" or (rows["layers"] > 1).any()]
     place = [each.head for each in columns].index("status")
@@ -144,8 +143,11 @@ def rows_table(rows: pl.DataFrame) -> Listing:
 
 
 def _with_swept(rows: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
-    """Rows with a column for each knob of their tasks, and the columns beside those of `MEMBERS` in which
-    members differ that these tell alike."""
+    """Add a column for each knob of the rows' tasks.
+
+    Returns:
+        The rows, and the columns beside those of `MEMBERS` in which members differ that these tell alike.
+    """
     knobs = {text: json.loads(text) for text in rows["knobs"].unique()}
     names = sorted({name for each in knobs.values() for name in each})
     own = {f"task.{name}": {text: str(each.get(name, "")) for text, each in knobs.items()} for name in names}
@@ -155,12 +157,12 @@ def _with_swept(rows: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     )
     told = {*NOT_SWEPT, *(each.head for each in MEMBERS)}
     choices = [*own, *(name for name in IDENTITY if name not in told)]
-    differ = rows.group_by(ALIKE).agg(pl.col(choices).n_unique() > 1).select(pl.col(choices).any())
+    differ = rows.group_by(DECIDERS).agg(pl.col(choices).n_unique() > 1).select(pl.col(choices).any())
     return rows, [name for name in choices if differ[name].item()]
 
 
 def _is_chance(row: dict[str, Any]) -> bool:
-    """Whether a member's score at the stretched length is about what a net without memory has."""
+    """Check whether a score at the stretched length is about what a net without memory has."""
     if row["stretched"] is None:
         return False
     task = store.task_of(row["task"], row["knobs"])

@@ -19,7 +19,7 @@ from memcap.recipes import ResolvedRecipe
 from memcap.tasks import Task, task_class
 
 
-class Column(NamedTuple):
+class RowColumn(NamedTuple):
     """One column of rows.
 
     Args:
@@ -33,7 +33,7 @@ class Column(NamedTuple):
     limits: Mapping[str, Any] = {}
 
 
-Columns = dict[str, Column]
+Columns = dict[str, RowColumn]
 DTYPES = {int: pl.Int64, float: pl.Float64, str: pl.String, bool: pl.Boolean}
 KINDS: dict[Any, tuple[type, ...]] = {dtype: (kind, type(None)) for kind, dtype in DTYPES.items()}  # in JSON
 KINDS[pl.Float64] += (int,)
@@ -47,7 +47,7 @@ def _knobs(cls: Any, without: Collection[str] = ()) -> Columns:
     hints = get_type_hints(cls)
     kinds = {f.name: (*get_args(hints[f.name]), hints[f.name])[0] for f in fields(cls)}
     return {
-        f.name: Column(DTYPES[kinds[f.name]], f.metadata["doc"], f.metadata)
+        f.name: RowColumn(DTYPES[kinds[f.name]], f.metadata["doc"], f.metadata)
         for f in fields(cls)
         if f.name not in without
     }
@@ -55,34 +55,36 @@ def _knobs(cls: Any, without: Collection[str] = ()) -> Columns:
 
 STEPS = {"at_least": 1, "at_most": LONGEST}
 TASK: Columns = {
-    "task": Column(pl.String, "what is to be remembered"),
-    "knobs": Column(pl.String, "the task's own knobs, JSON, as in `config`"),
-    "lag": Column(
+    "task": RowColumn(pl.String, "what is to be remembered"),
+    "knobs": RowColumn(pl.String, "the task's own knobs, JSON, as in `config`"),
+    "lag": RowColumn(
         pl.Int64,
         "time steps from what is to be remembered to where it is due; each task says which",
         STEPS,
     ),
-    "length": Column(pl.Int64, "time steps of a training sequence", STEPS),
+    "length": RowColumn(pl.Int64, "time steps of a training sequence", STEPS),
 }
 MODEL = _knobs(Model)
 START: Columns = {
-    "input_bias": Column(
+    "input_bias": RowColumn(
         pl.Float64, "of the input gate at the start; null where drawn (chrono) or Flax's own", OPTIONAL
     ),
-    "forget_bias": Column(pl.Float64, "of the forget gate at the start; null likewise", OPTIONAL),
-    "output_bias": Column(pl.Float64, "of the output gate at the start; null likewise", OPTIONAL),
-    "gain": Column(pl.Float64, "of the candidate's recurrent block at the start", OPTIONAL),
-    "orthogonal": Column(pl.Boolean, "whether that block begins orthogonal", OPTIONAL),
+    "forget_bias": RowColumn(pl.Float64, "of the forget gate at the start; null likewise", OPTIONAL),
+    "output_bias": RowColumn(pl.Float64, "of the output gate at the start; null likewise", OPTIONAL),
+    "gain": RowColumn(pl.Float64, "of the candidate's recurrent block at the start", OPTIONAL),
+    "orthogonal": RowColumn(pl.Boolean, "whether that block begins orthogonal", OPTIONAL),
 }
 RECIPE: Columns = {  # a row's forget bias is the start's, which says more
-    "recipe": Column(pl.String, "name of the recipe"),
+    "recipe": RowColumn(pl.String, "name of the recipe"),
     **_knobs(ResolvedRecipe, without=("name", "forget_bias")),
 }
 EVALUATION: Columns = {
     name if name in ("stretch", "lengths") else PREFIX + name: column
     for name, column in _knobs(Evaluation).items()
 }
-THRESHOLD: Columns = {"threshold": Column(pl.Float64, "the criterion: accuracy at least, or error at most")}
+THRESHOLD: Columns = {
+    "threshold": RowColumn(pl.Float64, "the criterion: accuracy at least, or error at most")
+}
 DERIVED: Columns = {
     **TASK,
     **MODEL,

@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 
 from memcap.knobs import MOST, allowed, key_of
-from memcap.store.columns import DERIVED, Column
+from memcap.store.columns import DERIVED, RowColumn
 from memcap.store.files import BadFileError
 
 STATUSES = ("solved", "unsolved", "diverged", "failed")
@@ -100,7 +100,7 @@ def _breaches(table: pl.DataFrame, rules: dict[str, pl.Expr]) -> Iterator[tuple[
             yield str(key), name, value
 
 
-def _range(name: str, column: Column) -> pl.Expr:
+def _range(name: str, column: RowColumn) -> pl.Expr:
     """Return the rule of a column that follows from the config."""
     value, limits = pl.col(name), column.limits
     bounds = {"at_least": value.ge, "above": value.gt, "at_most": value.le, "below": value.lt}

@@ -23,13 +23,13 @@ __all__ = [
 
 @cache
 def task_classes() -> dict[str, type[Task]]:
-    """The tasks of this folder by name, in alphabetical order."""
+    """Return the tasks of this folder by name, in alphabetical order."""
     return plugins.classes(__name__, Task)
 
 
 @cache
 def task_class(name: str) -> type[Task]:
-    """The task of this name; `module:Class` for one outside the package.
+    """Return the task of this name; `module:Class` for one outside the package.
 
     Raises:
         UserError: there is none; names the known ones.
@@ -55,12 +55,12 @@ def task_class(name: str) -> type[Task]:
 
 
 def is_own(task: Task) -> bool:
-    """Whether a task is one of this folder: its facts are tested there."""
+    """Tell whether a task is one of this folder, whose facts are tested."""
     return type(task).__module__.startswith(f"{__name__}.")
 
 
 def __getattr__(name: str) -> Any:
-    """The tasks' classes by their own names, as in `memcap.tasks.Latch`."""
+    """Return a task's class by its own name, as in `memcap.tasks.Latch`."""
     for cls in task_classes().values() if name[:1].isupper() else ():
         if cls.__name__ == name:
             return cls

@@ -32,33 +32,17 @@ class Adding(Task):
 
     name: ClassVar[str] = "adding"
     question: ClassVar[str] = "the sum of a few marked numbers"
-
-    @property
-    def loss(self) -> Literal["classes", "values"]:
-        """Squared error."""
-        return "values"
-
-    @property
-    def vocabulary(self) -> None:
-        """Real inputs."""
-        return
-
-    @property
-    def features(self) -> int:
-        """The number and its marker."""
-        return 2
-
-    @property
-    def outputs(self) -> int:
-        """The sum."""
-        return 1
+    loss: ClassVar[Literal["classes", "values"]] = "values"
+    vocabulary: ClassVar[None] = None
+    features: ClassVar[int] = 2  # the number and its marker
+    outputs: ClassVar[int] = 1  # the sum
 
     def shortest(self, lag: int) -> int:
-        """The longest hold, and the number itself."""
+        """Count the longest hold, and the number itself."""
         return lag + 1
 
     def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Inputs (T, B, 2), targets (B,). In a sequence longer than lag + 1 the first steps are never
+        """Draw inputs (T, B, 2), targets (B,). In a sequence longer than lag + 1 the first steps are never
         marked."""
         value_key, first_key, second_key = jax.random.split(key, 3)
         value = jax.random.uniform(value_key, (steps, batch))
@@ -71,8 +55,8 @@ class Adding(Task):
         return Batch(jnp.stack([value, marked.astype(value.dtype)], axis=-1), total[0] + total[1])
 
     def facts(self, lag: int, length: int) -> Facts:
-        """One number, the running sum, of variance 1/6; solved at a mean squared error of .01, as in most
-        papers.
+        """Hold one number, the running sum, of variance 1/6; solved at a mean squared error of .01, as in
+        most papers.
 
         Chance is 1/6, less the 1/12 that is seen when the last step is marked, once in ceil((lag + 1) / 2)
         sequences.

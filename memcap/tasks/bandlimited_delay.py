@@ -47,37 +47,22 @@ class BandlimitedDelay(Task):
     name: ClassVar[str] = "bandlimited_delay"
     answers: ClassVar[Literal["last", "every"]] = "every"
     stream: ClassVar[bool] = True
-
-    @property
-    def loss(self) -> Literal["classes", "values"]:
-        """Squared error, the mean over the five delays."""
-        return "values"
-
-    @property
-    def vocabulary(self) -> None:
-        """Real inputs."""
-        return
-
-    @property
-    def features(self) -> int:
-        """The signal."""
-        return 1
-
-    @property
-    def outputs(self) -> int:
-        """One value a delay."""
-        return DELAYS
+    loss: ClassVar[Literal["classes", "values"]] = "values"
+    vocabulary: ClassVar[None] = None
+    features: ClassVar[int] = 1  # the signal
+    outputs: ClassVar[int] = DELAYS  # one value per delay
 
     def shortest(self, lag: int) -> int:
-        """2 lag + 1: the first moment at which a whole window is held, and all of it is still asked for."""
+        """Return 2 lag + 1: the first moment at which a whole window is held, and all of it is still asked
+        for."""
         return 2 * lag + 1
 
     def length(self, lag: int) -> int:
-        """2.5 windows, as in the source."""
+        """Return 2.5 windows, as in the source."""
         return max(5 * lag // 2, self.shortest(lag))
 
     def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Inputs (T, B, 1), targets (5, T, B), mask (T, B)."""
+        """Draw inputs (T, B, 1), targets (5, T, B), mask (T, B)."""
         start_key, pace_key = jax.random.split(key)
         waves = max(32, 4 * self.cycles)
         shape = waves, batch
@@ -106,7 +91,7 @@ class BandlimitedDelay(Task):
         return Batch(x[:, :, None], due, mask)
 
     def facts(self, lag: int, length: int) -> Facts:
-        """A number for each degree of freedom, min(lag, 2 c), and the current one; solved at 5 % of the
+        """Count a number for each degree of freedom, min(lag, 2 c), and the current one; solved at 5 % of the
         variance.
 
         Chance: the best guess of x(t - s) is r(s) x(t), with r the autocorrelation, and leaves 1 - r(s)^2 of
@@ -124,6 +109,6 @@ class BandlimitedDelay(Task):
         )
 
     def stretched(self, lag: int, factor: int) -> tuple[int, int]:
-        """The same window in a sequence of factor * lag steps: does the net live without its zero start
+        """Keep the window in a sequence of factor * lag steps: does the net live without its zero start
         state?"""
         return lag, max(factor * lag, self.length(lag))

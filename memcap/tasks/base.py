@@ -1,4 +1,4 @@
-"""What a task is: a generator of sequences with a `lag`, and what is known of it before anything is trained.
+"""The interface of a task: a generator of sequences with a `lag`, and the facts known before training.
 
 A task is a frozen dataclass whose fields are its knobs. It is pure: `sample` draws from a key, and `lag` and
 `length` may be traced integers, so that one compiled program serves every lag up to its buffer's size. Axis
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from jaxtyping import Array, Bool, Float, Int, Key, UInt32
 
 Operand: TypeAlias = "int | Int[Array, '']"
-# Share of the way from chance to a perfect score up to which a score says nothing: who has one that is no
-# better is as good as a net without memory.
+# Share of the way from chance to a perfect score up to which a score says nothing: a net with no better one
+# is as good as one without memory.
 BEYOND_CHANCE = 0.1
 # Share of the bits that an accuracy of .99 still asks for: 1 - H(.01), by rate-distortion; larger alphabets
 # ask for more.
@@ -29,7 +29,7 @@ SHARE_OF_BITS = 1 + 0.01 * math.log2(0.01) + 0.99 * math.log2(0.99)
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of a task at a lag and a length before anything is trained.
+    """Facts of a task at a lag and a length, known before anything is trained.
 
     Args:
         held: symbols (or reals) that must be held at the worst moment, the current one included if it is
@@ -97,7 +97,7 @@ class Task(ABC):
 
     @property
     def reset_carry(self) -> bool:
-        """Whether the carry is set to zero, not just cut from its gradient, at each window's first step."""
+        """Tell whether each window starts from a zero carry; else only the gradient is cut there."""
         return False
 
     @property
@@ -119,7 +119,7 @@ class Task(ABC):
 
     @property
     def several_values(self) -> bool:
-        """Whether an answer is several values."""
+        """Tell whether an answer is several values."""
         return self.loss == "values" and self.outputs > 1
 
     @property
@@ -129,10 +129,10 @@ class Task(ABC):
 
     @abstractmethod
     def shortest(self, lag: int) -> int:
-        """The shortest length that really needs this lag."""
+        """Return the shortest length that really needs this lag."""
 
     def length(self, lag: int) -> int:
-        """Length that is used when none is asked for."""
+        """Return the length that is used when none is asked for."""
         return self.shortest(lag)
 
     @abstractmethod
@@ -143,40 +143,39 @@ class Task(ABC):
         """
 
     def unseen(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """The same for a verdict: sequences that training never sees. What is generated is fresh under
-        another key."""
+        """Draw sequences for a verdict, which training never sees. Generated ones are fresh under another
+        key."""
         return self.sample(key, lag, length, steps, batch)
 
     @abstractmethod
     def facts(self, lag: int, length: int) -> Facts:
-        """What is known of sequences of this lag and length: what is to be held, chance, and when it counts
-        as solved."""
+        """Return the facts of sequences of this lag and length."""
 
     def passes(self, score: float, threshold: float) -> bool:
-        """Whether a score meets a criterion; NaN meets none."""
+        """Tell whether a score meets a criterion; NaN meets none."""
         return score >= threshold if self.higher_is_better else score <= threshold
 
     def is_chance(self, score: float, lag: int, length: int) -> bool:
-        """Whether a score on sequences of this lag and length is about what a net without memory has."""
+        """Tell whether a score on sequences of this lag and length is about that of a net without memory."""
         chance, sign = self.facts(lag, length).chance, 1 if self.higher_is_better else -1
         return sign * (score - chance) <= BEYOND_CHANCE * sign * (float(self.higher_is_better) - chance)
 
     def stretched(self, lag: int, factor: int) -> tuple[int, int]:
-        """The (lag, length) at which a net trained at `lag` is asked `factor` times as much of its memory."""
+        """Return the (lag, length) that asks `factor` times as much memory of a net trained at `lag`."""
         return lag * factor, self.length(lag * factor)
 
     def at_number(self, lag: int, number: int) -> tuple[int, int]:
-        """The (lag, length) that `number` of `evaluation.lengths` means to a net trained at `lag`."""
+        """Return the (lag, length) that `number` of `evaluation.lengths` means to a net trained at `lag`."""
         return (lag, number) if self.stream else (number, self.length(number))
 
     def has_other_lags(self, lag: int) -> bool:
-        """Whether sequences of another lag ask the same, of more or less: not of a stream, whose lag is part
-        of the question."""
+        """Tell whether sequences of another lag ask the same, of more or less. In a stream they do not: the
+        lag is part of the question."""
         return not self.stream and self.stretched(lag, 2) == (2 * lag, self.length(2 * lag))
 
     @property
     def higher_is_better(self) -> bool:
-        """Whether the score is an accuracy (classes) or an error (values)."""
+        """Tell whether the score is an accuracy (classes) or an error (values)."""
         return self.loss == "classes"
 
     @property
@@ -186,8 +185,8 @@ class Task(ABC):
 
 
 def information_floor(task: Task, facts: Facts, bits_per_unit: int) -> int:
-    """Fewest units whose carry can hold what the criterion asks for: a hard limit, far below what training
-    finds.
+    """Return the fewest units whose carry can hold what the criterion asks for: a hard limit, far below what
+    training finds.
 
     Args:
         task: says whether accuracy or an error is asked for.
@@ -203,7 +202,7 @@ def information_floor(task: Task, facts: Facts, bits_per_unit: int) -> int:
 
 
 def one_per_number(facts: Facts, numbers_per_unit: int) -> int:
-    """Units that own one carry number for each symbol held at the worst moment.
+    """Return the units that own one carry number for each symbol held at the worst moment.
 
     A theorem for linear cells and reals; for others a reference line, never a floor. 1 where a carry does not
     grow with the width.
@@ -216,7 +215,7 @@ def one_per_number(facts: Facts, numbers_per_unit: int) -> int:
 def scored(
     targets: Int[Array, "T B"] | Float[Array, "T B"], lag: Operand, length: Operand
 ) -> Bool[Array, "T B"]:
-    """True at the steps from `lag` to the end of the sequence."""
+    """Mark the steps from `lag` to the end of the sequence."""
     step = jnp.arange(targets.shape[0])
     return jnp.broadcast_to(((step >= lag) & (step < length))[:, None], targets.shape)
 
@@ -227,8 +226,8 @@ def integers(
     least: Operand | UInt32[Array, ...],
     end: Operand | UInt32[Array, ...],
 ) -> Int[Array, ...]:
-    """Uniform int32 in [least, end), both may be traced; no value is favoured by more than (end - least) /
-    2^32.
+    """Draw int32 uniformly from [least, end), which may be traced; no value is favoured by more than
+    (end - least) / 2^32.
 
     One pass of random bits, where `jax.random.randint` takes two: half the time to compile and to run.
     """

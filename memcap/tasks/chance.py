@@ -1,4 +1,4 @@
-"""What a net without memory scores, measured on drawn sequences: a check on what a task says of itself."""
+"""The score of a net without memory, measured on drawn sequences: a check on what a task says of itself."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Measured:
 
 
 def sequences(task: Task, batch: Batch, length: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Inputs (B, length, ...), targets and mask (B, length): one form for both kinds of answers.
+    """Return inputs (B, length, ...), targets and mask (B, length): one form for both kinds of answers.
 
     Targets of several values an answer are (B, length, O).
     """
@@ -40,7 +40,8 @@ def sequences(task: Task, batch: Batch, length: int) -> tuple[np.ndarray, np.nda
 
 
 def score(task: Task, guess: np.ndarray, targets: np.ndarray, mask: np.ndarray) -> Measured:
-    """The task's own score, over all answers that are due; for its error each sequence is one observation."""
+    """Return the task's own score, over all answers that are due; for its error each sequence is one
+    observation."""
     each = (guess == targets) if task.loss == "classes" else (guess - targets) ** 2
     each = each.mean(-1) if task.several_values else each
     due = mask.sum(1)
@@ -52,7 +53,7 @@ def score(task: Task, guess: np.ndarray, targets: np.ndarray, mask: np.ndarray) 
 
 @lru_cache(maxsize=1024)
 def without_memory(task: Task, lag: int, length: int, batch: int = 4096, seed: int = 1) -> Measured:
-    """`best_map` on sequences that are drawn.
+    """Apply `best_map` to sequences that are drawn.
 
     Args:
         task: any task.
@@ -94,7 +95,7 @@ def best_map(task: Task, inputs: np.ndarray, targets: np.ndarray, mask: np.ndarr
 
 
 def _quadratic(inputs: np.ndarray) -> np.ndarray:
-    """(N, F) numbers to all products of two of them and 1: (N, (F + 1)^2)."""
+    """Map (N, F) numbers to all products of two of them and 1: (N, (F + 1)^2)."""
     x = np.concatenate([np.ones((len(inputs), 1)), inputs], -1)
     return (x[:, :, None] * x[:, None, :]).reshape(len(x), -1)
 

@@ -79,16 +79,16 @@ class Copy(Task):
 
     @property
     def outputs(self) -> int:
-        """One logit a symbol."""
+        """One logit per symbol."""
         return self.symbols
 
     def shortest(self, lag: int) -> int:
-        """2 K + lag."""
+        """Return 2 K + lag."""
         return 2 * self.items + lag
 
     def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Inputs, targets and mask (T, B). In a sequence longer than 2 K + lag the symbols come later, after
-        filler."""
+        """Draw inputs, targets and mask (T, B). In a sequence longer than 2 K + lag the symbols come later,
+        after filler."""
         symbol_key, filler_key = jax.random.split(key)
         symbols = integers(symbol_key, (self.items, batch), 0, self.symbols)
         filler = integers(filler_key, (steps, batch), self.symbols, self._cue)
@@ -108,6 +108,6 @@ class Copy(Task):
         return Batch(inputs, jnp.where(mask, symbols[jnp.clip(recall, 0, self.items - 1)], 0), mask)
 
     def facts(self, lag: int, length: int) -> Facts:
-        """K symbols, K log2 A bits, whatever the lag; chance is 1 / A."""
+        """Hold K symbols, K log2 A bits, whatever the lag; chance is 1 / A."""
         del lag, length
         return Facts(held=self.items, bits=self.items * math.log2(self.symbols), chance=1 / self.symbols)

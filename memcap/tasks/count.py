@@ -34,33 +34,22 @@ class Count(Task):
     question: ClassVar[str] = "how many steps have passed, or how often something came"
     asks: ClassVar[tuple[str, ...]] = ("kind",)
     answers: ClassVar[Literal["last", "every"]] = "every"
-
-    @property
-    def loss(self) -> Literal["classes", "values"]:
-        """Squared error."""
-        return "values"
+    loss: ClassVar[Literal["classes", "values"]] = "values"
+    outputs: ClassVar[int] = 1  # the count
+    smallest_lag: ClassVar[int] = 3  # up to 2, a constant answer is right to half a count
 
     @property
     def vocabulary(self) -> int:
         """One symbol, whose one-hot code is the constant 1; or two."""
         return 1 if self.kind == "time" else 2
 
-    @property
-    def outputs(self) -> int:
-        """The count."""
-        return 1
-
-    @property
-    def smallest_lag(self) -> int:
-        """3: up to 2, a constant answer is right to half a count."""
-        return 3
-
     def shortest(self, lag: int) -> int:
-        """Lag steps to count."""
+        """Return the lag."""
         return lag
 
     def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Inputs, targets and mask (T, B). In a sequence longer than lag the counting goes on, above 1."""
+        """Draw inputs, targets and mask (T, B). In a sequence longer than lag the counting goes on, above
+        1."""
         if self.kind == "time":
             inputs = jnp.zeros((steps, batch), jnp.int32)
             increments = inputs + 1
@@ -70,8 +59,8 @@ class Count(Task):
         return Batch(inputs, targets, scored(targets, 0, length))
 
     def facts(self, lag: int, length: int) -> Facts:
-        """One number, up to `length` counts; solved at a root mean squared error of half a count, to which
-        `bits` counts it.
+        """Hold one number, up to `length` counts; solved at a root mean squared error of half a count, to
+        which `bits` counts it.
 
         Chance, with T the length. Time: (T^2 - 1) / 12 counts squared, the variance of t uniform on 1..T.
         Tokens: (T - 1) / 8 + (T^2 - 1) / 48. There the best answer from the current bit x is x + (T - 1) / 4
@@ -86,5 +75,5 @@ class Count(Task):
         return Facts(held=1, bits=0.5 * math.log2(chance / threshold), chance=chance, threshold=threshold)
 
     def stretched(self, lag: int, factor: int) -> tuple[int, int]:
-        """The same scale, counted `factor` times as far: the targets go up to `factor`."""
+        """Keep the scale, counted `factor` times as far: the targets go up to `factor`."""
         return lag, factor * lag

@@ -24,10 +24,10 @@ class CounterLanguage(Task):
     ! is due where the word is over).
 
     `lag` is the largest n: each sequence has its own n, drawn evenly from 1 to `lag`. If all had n = lag, a
-    clock would do in place of a count of the a's; so the first b comes at no known step, and who is right on
-    all sequences of a lag counts up to it. A word begins at the first step, and blanks follow it. All
-    sequences of a batch have their last answer at the last step, as in other tasks: there it is asked once
-    more whether the word is over, which is in sight unless its last letter comes just then.
+    clock would do in place of a count of the a's; so the first b comes at no known step, and a net that is
+    right on all sequences of a lag counts up to it. A word begins at the first step, and blanks follow it.
+    All sequences of a batch have their last answer at the last step, as in other tasks: there it is asked
+    once more whether the word is over, which is in sight unless its last letter comes just then.
 
     With `recipe.lags` = uniform each batch has its own largest n, so that short words come more often.
 
@@ -39,6 +39,7 @@ class CounterLanguage(Task):
     symbols: int = knob(2, "letters: 2 are a and b, 4 are a to d", choices=(2, 3, 4))
     name: ClassVar[str] = "counter_language"
     answers: ClassVar[Literal["last", "every"]] = "every"
+    smallest_lag: ClassVar[int] = 2  # where each letter comes once, what is next is in sight
 
     @property
     def vocabulary(self) -> int:
@@ -47,20 +48,15 @@ class CounterLanguage(Task):
 
     @property
     def outputs(self) -> int:
-        """One logit a letter from b on, and one for the end, in that order."""
+        """One logit per letter from b on, and one for the end, in that order."""
         return self.symbols
 
-    @property
-    def smallest_lag(self) -> int:
-        """2: where each letter comes once, what is next is in sight."""
-        return 2
-
     def shortest(self, lag: int) -> int:
-        """The longest word."""
+        """Count the longest word."""
         return self.symbols * lag
 
     def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Inputs, targets and mask (T, B)."""
+        """Draw inputs, targets and mask (T, B)."""
         number = integers(key, (batch,), 1, lag + 1)
         step = jnp.arange(steps)[:, None]
         inputs = jnp.minimum(step // number, self.symbols)  # the blank comes after the letters
@@ -70,9 +66,9 @@ class CounterLanguage(Task):
         return Batch(inputs, jnp.where(mask, targets, 0), mask)
 
     def facts(self, lag: int, length: int) -> Facts:
-        """The values of what is counted, where the letter just read is known. Of a^n b^n that is one number
-        with `lag` values: after an a the n so far, after a b how many are left. In longer words c is due n
-        times again, so that n is held beside what is left of the b's: lag (lag + 1) / 2 pairs.
+        """Count the values of what is counted, where the letter just read is known. Of a^n b^n that is one
+        number with `lag` values: after an a the n so far, after a b how many are left. In longer words c is
+        due n times again, so that n is held beside what is left of the b's: lag (lag + 1) / 2 pairs.
 
         Chance is that of the likelier answer to each letter: that it comes again, right n - 1 times of n, or
         the next one, right once; n is (lag + 1) / 2 on average. After the word the answer is in sight. As

@@ -35,23 +35,15 @@ class CueDiscrimination(Task):
     response: int = knob(10, "steps that the answer is due", at_least=1, at_most=1000)
     name: ClassVar[str] = "cue_discrimination"
     answers: ClassVar[Literal["last", "every"]] = "every"
-
-    @property
-    def vocabulary(self) -> int:
-        """Two cues and a blank, in that order."""
-        return 3
-
-    @property
-    def outputs(self) -> int:
-        """Two cues and silence, in that order."""
-        return 3
+    vocabulary: ClassVar[int] = 3  # two cues and a blank, in that order
+    outputs: ClassVar[int] = 3  # two cues and silence, in that order
 
     def shortest(self, lag: int) -> int:
-        """Cue, delay, answer."""
+        """Count cue, delay, answer."""
         return self.cue + lag + self.response
 
     def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Inputs, targets and mask (T, B). In a longer sequence more blanks come before the cue, where
+        """Draw inputs, targets and mask (T, B). In a longer sequence more blanks come before the cue, where
         nothing is due."""
         cue_key, place_key = jax.random.split(key)
         cue = integers(cue_key, (batch,), 0, 2)
@@ -67,8 +59,8 @@ class CueDiscrimination(Task):
         return Batch(inputs, jnp.where(answer, cue, 2), silent | answer)
 
     def facts(self, lag: int, length: int) -> Facts:
-        """One bit, the cue; the time is not counted. A blank is best answered by silence, or by a cue where
-        silence is rare."""
+        """Hold one bit, the cue; the time is not counted. A blank is best answered by silence, or by a cue
+        where silence is rare."""
         del length
         silent = min(self.response, lag)
         return Facts(held=1, bits=1.0, chance=max(silent, self.response / 2) / (silent + self.response))

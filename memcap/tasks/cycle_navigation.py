@@ -34,11 +34,7 @@ class CycleNavigation(Task):
 
     places: int = knob(5, "number of places on the ring", at_least=3, at_most=1024)
     name: ClassVar[str] = "cycle_navigation"
-
-    @property
-    def vocabulary(self) -> int:
-        """Stay, forward, back, and the blank, in that order."""
-        return _BLANK + 1
+    vocabulary: ClassVar[int] = _BLANK + 1  # stay, forward, back, and the blank, in that order
 
     @property
     def outputs(self) -> int:
@@ -46,11 +42,11 @@ class CycleNavigation(Task):
         return self.places
 
     def shortest(self, lag: int) -> int:
-        """The moves and the blank."""
+        """Count the moves and the blank."""
         return lag + 1
 
     def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Inputs (T, B), targets (B,)."""
+        """Draw inputs (T, B), targets (B,)."""
         step = jnp.arange(steps)[:, None]
         moves = integers(key, (steps, batch), 0, _MOVES)
         counts = (step >= length - 1 - lag) & (step < length - 1)
@@ -58,8 +54,8 @@ class CycleNavigation(Task):
         return Batch(jnp.where(counts, moves, _BLANK), jnp.sum(by, axis=0) % self.places)
 
     def facts(self, lag: int, length: int) -> Facts:
-        """One place, whatever the lag. Chance is that of the likeliest place, 0: 1/3 after one move, and soon
-        hardly more than 1 / places."""
+        """Hold one place, whatever the lag. Chance is that of the likeliest place, 0: 1/3 after one move, and
+        soon hardly more than 1 / places."""
         del length
         share = _share_of_the_likeliest(self.places, lag)
         return Facts(held=1, bits=math.log2(min(self.places, 2 * lag + 1)), chance=share)
@@ -67,6 +63,7 @@ class CycleNavigation(Task):
 
 @lru_cache(maxsize=256)
 def _share_of_the_likeliest(places: int, moves: int) -> float:
-    """Probability of the likeliest place after so many moves: the walk's Fourier sum, at place 0."""
+    """Return the probability of the likeliest place after so many moves: the walk's Fourier sum, at place
+    0."""
     waves = (1 + 2 * np.cos(2 * np.pi * np.arange(places) / places)) / _MOVES
     return float(np.mean(waves**moves))

@@ -58,7 +58,7 @@ class Data(Task):
     @property
     # ty: ignore[incompatible-property-override]  # of a file, not of the class
     def answers(self) -> Literal["last", "every"]:
-        """As the file has them."""
+        """The answers that the file has."""
         return "last" if self._all.due is None else "every"
 
     @property
@@ -85,7 +85,7 @@ class Data(Task):
         return file.classes or (1 if whole else file.targets.shape[-1])
 
     def shortest(self, lag: int) -> int:
-        """The steps that are seen.
+        """Count the steps that are seen.
 
         Raises:
             UserError: the file's sequences are shorter.
@@ -109,7 +109,7 @@ class Data(Task):
         in_sequence = (step >= length - 1 - lag) & (step < length)
 
         def laid_out(array: np.ndarray, blank: Any) -> Shaped[Array, "T B ..."]:
-            """Of (N, T, ...)."""
+            """Cut (N, T, ...) to the buffer."""
             rows = jnp.moveaxis(jnp.asarray(array)[which[:, None], source], 0, 1)
             return jnp.where(in_sequence.reshape(-1, *[1] * (rows.ndim - 1)), rows, blank)
 
@@ -122,15 +122,15 @@ class Data(Task):
         return Batch(inputs, targets, laid_out(self._all.due, False))
 
     def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Training sequences, drawn with replacement."""
+        """Draw training sequences, with replacement."""
         return self._drawn(key, lag, length, steps, batch, unseen=False)
 
     def unseen(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Held-out sequences, drawn with replacement."""
+        """Draw held-out sequences, with replacement."""
         return self._drawn(key, lag, length, steps, batch, unseen=True)
 
     def facts(self, lag: int, length: int) -> Facts:
-        """Chance is measured on the training sequences; what has to be held, nobody knows but you: `bits`,
+        """Measure chance on the training sequences; what has to be held, nobody knows but you: `bits`,
         and one symbol."""
         targets = self._all.targets
         usual = (
@@ -148,14 +148,14 @@ class Data(Task):
         )
 
     def stretched(self, lag: int, factor: int) -> tuple[int, int]:
-        """The same sequences: there are no longer ones."""
+        """Return the same sequences: there are no longer ones."""
         del factor
         return lag, self.length(lag)
 
 
 @lru_cache(maxsize=1024)
 def _chance(task: Data, lag: int, length: int) -> float:
-    """What a net without memory scores on training sequences; NumPy draws them, as facts need no JAX."""
+    """Score a net without memory on training sequences; NumPy draws them, as facts need no JAX."""
     file = task._all
     ours, _ = _split(len(file.inputs), task.held_out, task.fold)
     which = np.random.default_rng(1).choice(ours, 8192)
@@ -178,7 +178,8 @@ def _chance(task: Data, lag: int, length: int) -> float:
 
 @lru_cache(maxsize=8)
 def _split(count: int, held_out: float, fold: int) -> tuple[np.ndarray, np.ndarray]:
-    """Places of the training sequences among all, and of the held-out ones, at least one of each."""
+    """Return the places of the training sequences among all, and of the held-out ones, at least one of
+    each."""
     order = np.random.default_rng([fold, count]).permutation(count).astype(np.int32)
     held = min(max(round(held_out * count), 1), count - 1)
     return np.sort(order[held:]), np.sort(order[:held])

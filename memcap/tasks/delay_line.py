@@ -54,20 +54,21 @@ class DelayLine(Task):
 
     @property
     def outputs(self) -> int:
-        """One logit a symbol, or the one real number."""
+        """One logit per symbol, or the one real number."""
         return self.features
 
     def shortest(self, lag: int) -> int:
-        """2 lag + 1: the first moment at which lag + 1 symbols are held and all are still asked for."""
+        """Return 2 lag + 1: the first moment at which lag + 1 symbols are held and all are still asked
+        for."""
         return 2 * lag + 1
 
     def length(self, lag: int) -> int:
-        """4 lag: long enough that a net cannot lean on its zero start state. At least 2 lag + 10 at short
-        lags."""
+        """Return 4 lag, long enough that a net cannot lean on its zero start state. At least 2 lag + 10 at
+        short lags."""
         return max(4 * lag, 2 * lag + 10)
 
     def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Inputs (T, B), or (T, B, 1) for reals; targets and mask (T, B)."""
+        """Draw inputs (T, B), or (T, B, 1) for reals; targets and mask (T, B)."""
         x = (
             jax.random.normal(key, (steps, batch))
             if self.reals
@@ -78,8 +79,8 @@ class DelayLine(Task):
         return Batch(x[:, :, None] if self.reals else x, targets, mask)
 
     def facts(self, lag: int, length: int) -> Facts:
-        """Lag + 1 symbols (the current one is asked later, the oldest is asked now), of which lag cross from
-        step to step.
+        """Hold lag + 1 symbols (the current one is asked later, the oldest is asked now), of which lag cross
+        from step to step.
 
         Chance is 1 / S, and solved is .99; for reals the variance 1, and a normalised squared error of .05.
         """
@@ -92,6 +93,6 @@ class DelayLine(Task):
         return Facts(held=lag + 1, bits=lag * math.log2(self.symbols), chance=1 / self.symbols)
 
     def stretched(self, lag: int, factor: int) -> tuple[int, int]:
-        """The same lag in a sequence of factor * lag steps: does the net live without its zero start
+        """Keep the lag in a sequence of factor * lag steps: does the net live without its zero start
         state?"""
         return lag, max(factor * lag, self.length(lag))

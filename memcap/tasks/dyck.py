@@ -52,16 +52,16 @@ class Dyck(Task):
 
     @property
     def outputs(self) -> int:
-        """One logit a type."""
+        """One logit per type."""
         return self.types
 
     def shortest(self, lag: int) -> int:
-        """The first bracket, and all up to its close."""
+        """Count the first bracket, and all up to its close."""
         return lag + 1
 
     def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Inputs, targets and mask (T, B). In a sequence longer than lag + 1 blanks come before the first
-        bracket."""
+        """Draw inputs, targets and mask (T, B). In a sequence longer than lag + 1 blanks come before the
+        first bracket."""
         type_key, open_key = jax.random.split(key)
         types = integers(type_key, (steps, batch), 0, self.types)
         chances = jax.random.uniform(open_key, (steps, batch))
@@ -92,7 +92,8 @@ class Dyck(Task):
         return Batch(inputs, jnp.where(mask, top, 0), mask)
 
     def facts(self, lag: int, length: int) -> Facts:
-        """The brackets open at the deepest place, of which all but the one just read cross from step to step.
+        """Count the brackets open at the deepest place, of which all but the one just read cross from step to
+        step.
 
         The paper counts m log2 k bits, with the bracket just read. Chance is 1 / k.
         """
@@ -103,8 +104,8 @@ class Dyck(Task):
 
 @lru_cache(maxsize=64)
 def _open_chances(depth: int, steps: int) -> np.ndarray:
-    """(steps, m + 1): chance that a bracket opens at a depth if so many come after it, all words being
-    equally likely."""
+    """Return (steps, m + 1): the chance that a bracket opens at a depth if so many come after it, all words
+    being equally likely."""
     table, words = np.zeros((steps, depth + 1)), np.eye(depth + 1)[0]
     for after in range(steps):
         opened, closed = np.append(words[1:], 0), np.append(0, words[:-1])

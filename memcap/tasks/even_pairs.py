@@ -29,28 +29,16 @@ class EvenPairs(Task):
     """
 
     name: ClassVar[str] = "even_pairs"
-
-    @property
-    def vocabulary(self) -> int:
-        """The bits, and the blank."""
-        return _BLANK + 1
-
-    @property
-    def outputs(self) -> int:
-        """Odd, even."""
-        return 2
-
-    @property
-    def smallest_lag(self) -> int:
-        """2: a single bit is like itself."""
-        return 2
+    vocabulary: ClassVar[int] = _BLANK + 1  # the bits, and the blank
+    outputs: ClassVar[int] = 2  # odd, even
+    smallest_lag: ClassVar[int] = 2  # a single bit is like itself
 
     def shortest(self, lag: int) -> int:
-        """The bits and the blank."""
+        """Count the bits and the blank."""
         return lag + 1
 
     def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Inputs (T, B), targets (B,)."""
+        """Draw inputs (T, B), targets (B,)."""
         step = jnp.arange(steps)[:, None]
         bits = integers(key, (steps, batch), 0, 2)
         first, last = bits[length - 1 - lag], bits[length - 2]
@@ -58,7 +46,7 @@ class EvenPairs(Task):
         return Batch(jnp.where(is_bit, bits, _BLANK), (first == last).astype(jnp.int32))
 
     def facts(self, lag: int, length: int) -> Facts:
-        """One bit, whatever the lag, for a net that knows when the last one comes: before it, the first bit;
-        after it, whether they are alike. Chance is 1/2."""
+        """Hold one bit, whatever the lag, for a net that knows when the last one comes: before it, the first
+        bit; after it, whether they are alike. Chance is 1/2."""
         del lag, length
         return Facts(held=1, bits=1.0, chance=0.5)

@@ -41,15 +41,15 @@ class Latch(Task):
 
     @property
     def outputs(self) -> int:
-        """One logit a symbol."""
+        """One logit per symbol."""
         return self.symbols
 
     def shortest(self, lag: int) -> int:
-        """Symbol, lag distractors, trigger."""
+        """Count symbol, lag distractors, trigger."""
         return lag + 2
 
     def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Inputs (T, B), targets (B,). In a sequence longer than lag + 2 the symbol comes later, after
+        """Draw inputs (T, B), targets (B,). In a sequence longer than lag + 2 the symbol comes later, after
         distractors."""
         symbol_key, filler_key = jax.random.split(key)
         symbol = integers(symbol_key, (batch,), 0, self.symbols)
@@ -59,6 +59,6 @@ class Latch(Task):
         return Batch(jnp.where(step == length - 1, self.vocabulary - 1, inputs), symbol)
 
     def facts(self, lag: int, length: int) -> Facts:
-        """One symbol, log2 S bits, whatever the lag; chance is 1 / S."""
+        """Hold one symbol, log2 S bits, whatever the lag; chance is 1 / S."""
         del lag, length
         return Facts(held=1, bits=math.log2(self.symbols), chance=1 / self.symbols)

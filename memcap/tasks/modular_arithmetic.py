@@ -36,6 +36,7 @@ class ModularArithmetic(Task):
 
     modulus: int = knob(5, "the prime m", choices=(3, 5, 7))
     name: ClassVar[str] = "modular_arithmetic"
+    smallest_lag: ClassVar[int] = 5  # in a shorter expression nothing waits for a product
 
     @property
     def vocabulary(self) -> int:
@@ -47,17 +48,12 @@ class ModularArithmetic(Task):
         """One logit per digit."""
         return self.modulus
 
-    @property
-    def smallest_lag(self) -> int:
-        """5: in a shorter expression nothing waits for a product."""
-        return 5
-
     def shortest(self, lag: int) -> int:
-        """The expression, with its blank before an even number of symbols, and the blank after it."""
+        """Count the expression, with its blank before an even number of symbols, and the blank after it."""
         return lag + 1
 
     def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Inputs (T, B), targets (B,)."""
+        """Draw inputs (T, B), targets (B,)."""
         digit_key, operator_key = jax.random.split(key)
         digits = integers(digit_key, (steps, batch), 0, self.modulus)
         operators = integers(operator_key, (steps, batch), 0, _OPERATORS)
@@ -85,9 +81,9 @@ class ModularArithmetic(Task):
         return Batch(inputs, (total + product) % self.modulus)
 
     def facts(self, lag: int, length: int) -> Facts:
-        """A sum and a product that is not over, a digit each: after an operator all m^2 pairs differ, a sign
-        being a product of 1 or -1. Chance is that of the likeliest value, 0: products are 0 more often than
-        others."""
+        """Count a sum and a product that is not over, a digit each: after an operator all m^2 pairs differ, a
+        sign being a product of 1 or -1. Chance is that of the likeliest value, 0: products are 0 more often
+        than others."""
         del length
         bits = 2 * math.log2(self.modulus)
         return Facts(held=2, bits=bits, chance=_share_of_the_likeliest(self.modulus, (lag + 1) // 2))
@@ -95,8 +91,8 @@ class ModularArithmetic(Task):
 
 @lru_cache(maxsize=256)
 def _share_of_the_likeliest(modulus: int, digits: int) -> float:
-    """Probability of the likeliest value of an expression of so many digits, by passing over all sums and
-    products."""
+    """Return the probability of the likeliest value of an expression of so many digits, by passing over all
+    sums and products."""
     shares = np.zeros((modulus, modulus))  # of each (sum, product)
     shares[0, 1] = 1
     for left in reversed(range(digits)):

@@ -103,12 +103,12 @@ class Mqar(Task):
 
     @property
     def features(self) -> int:
-        """One number a symbol."""
+        """One number per symbol."""
         return 2 * self.symbols + 1
 
     @property
     def outputs(self) -> int:
-        """One logit a value."""
+        """One logit per value."""
         return self.symbols
 
     @property
@@ -117,11 +117,11 @@ class Mqar(Task):
         return self.pairs
 
     def shortest(self, lag: int) -> int:
-        """The pairs, and `lag` steps."""
+        """Count the pairs, and `lag` steps."""
         return self.steps_per_write * self.writes + lag
 
     def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Inputs (T, B), stacked (T, B, 2 V + 1); targets and mask (T, B). In a sequence longer than the
+        """Draw inputs (T, B), stacked (T, B, 2 V + 1); targets and mask (T, B). In a sequence longer than the
         shortest blanks come before the pairs."""
         keys_key, values_key, order_key, gap_key = jax.random.split(key, 4)
         keys = _some(keys_key, self.symbols, self.pairs, batch)
@@ -135,7 +135,7 @@ class Mqar(Task):
         queried = jnp.take_along_axis(places, _some(order_key, self.pairs, self.pairs, batch), 0)
 
         def put(symbols: Int[Array, "K B"], at: Int[Array, "K _"]) -> Int[Array, "T B"]:
-            """(T, B): these symbols (N, B), plus one, at their steps (N, B) or (N, 1), and 0 elsewhere."""
+            """Put these symbols (N, B), plus one, at their steps (N, B) or (N, 1), and 0 elsewhere."""
             return jnp.sum(jnp.where(step == at[:, None], symbols[:, None] + 1, 0), 0)
 
         start = ends - self.steps_per_write * self.writes  # the step before the first key
@@ -163,8 +163,8 @@ class Mqar(Task):
         return Batch(inputs, jnp.maximum(due - 1, 0), due > 0)
 
     def facts(self, lag: int, length: int) -> Facts:
-        """N keys and N values, whatever the lag, the layout and the fillers: of a key's values the latest
-        alone. Chance is 1 / V.
+        """Hold N keys and N values, whatever the lag, the layout and the fillers: of a key's values the
+        latest alone. Chance is 1 / V.
 
         The bits are those of the values, whose keys are asked for: a state need not know which keys came. A
         table of both has log2 C(V, N) more: 26 bits instead of 15 for 4 pairs of 16 symbols.
@@ -175,5 +175,5 @@ class Mqar(Task):
 
 
 def _some(key: Key[Array, ""], symbols: int, count: int, batch: int) -> Int[Array, "K B"]:
-    """(count, B): so many of the symbols 0 to `symbols` - 1, without replacement, in random order."""
+    """Draw (count, B) of the symbols 0 to `symbols` - 1, without replacement, in random order."""
     return lax.top_k(jax.random.uniform(key, (batch, symbols)), count)[1].T

@@ -31,29 +31,21 @@ class Parity(Task):
 
     name: ClassVar[str] = "parity"
     question: ClassVar[str] = "whether something came an odd or an even number of times"
-
-    @property
-    def vocabulary(self) -> int:
-        """The bits, and the blank."""
-        return _BLANK + 1
-
-    @property
-    def outputs(self) -> int:
-        """Even, odd."""
-        return 2
+    vocabulary: ClassVar[int] = _BLANK + 1  # the bits, and the blank
+    outputs: ClassVar[int] = 2  # even, odd
 
     def shortest(self, lag: int) -> int:
-        """The bits and the blank."""
+        """Count the bits and the blank."""
         return lag + 1
 
     def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Inputs (T, B), targets (B,)."""
+        """Draw inputs (T, B), targets (B,)."""
         step = jnp.arange(steps)[:, None]
         bits = integers(key, (steps, batch), 0, 2)
         counts = (step >= length - 1 - lag) & (step < length - 1)
         return Batch(jnp.where(counts, bits, _BLANK), jnp.sum(jnp.where(counts, bits, 0), axis=0) % 2)
 
     def facts(self, lag: int, length: int) -> Facts:
-        """One bit, whatever the lag; chance is 1/2."""
+        """Hold one bit, whatever the lag; chance is 1/2."""
         del lag, length
         return Facts(held=1, bits=1.0, chance=0.5)

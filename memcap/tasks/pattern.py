@@ -37,23 +37,15 @@ class Pattern(Task):
     name: ClassVar[str] = "pattern"
     question: ClassVar[str] = "the class of a pattern that began far back"
     asks: ClassVar[tuple[str, ...]] = ("classes",)
-
-    @property
-    def vocabulary(self) -> int:
-        """The bits."""
-        return 2
-
-    @property
-    def outputs(self) -> int:
-        """Classes 0 to 3."""
-        return 4
+    vocabulary: ClassVar[int] = 2  # the bits
+    outputs: ClassVar[int] = 4  # classes 0 to 3
 
     def shortest(self, lag: int) -> int:
-        """The bit that counts, and the lag steps after it."""
+        """Count the bit that counts, and the lag steps after it."""
         return lag + 1
 
     def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Inputs (T, B), targets (B,). In a sequence longer than lag + 1 the steps before are like the
+        """Draw inputs (T, B), targets (B,). In a sequence longer than lag + 1 the steps before are like the
         middle."""
         class_key, middle_key = jax.random.split(key)
         label = integers(class_key, (batch,), 4 - self.classes, 4)
@@ -64,7 +56,7 @@ class Pattern(Task):
         return Batch(jnp.where(step == length - 1, last, inputs), label)
 
     def facts(self, lag: int, length: int) -> Facts:
-        """One bit, whatever the lag. Chance is 1/2 with four classes, 2/3 with three: the last bit is in
+        """Hold one bit, whatever the lag. Chance is 1/2 with four classes, 2/3 with three: the last bit is in
         sight."""
         del lag, length
         return Facts(held=1, bits=1.0, chance=2 / self.classes)

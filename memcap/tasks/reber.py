@@ -27,8 +27,8 @@ _FAR = 128
 
 
 def words_left(most: int) -> np.ndarray:
-    """(most, 8): by symbols left, 0 to most - 1, and state how many words end so, as shares of those from all
-    states."""
+    """Return (most, 8): by symbols left, 0 to most - 1, and state how many words end so, as shares of those
+    from all states."""
     rows = [np.eye(8)[7]]
     while len(rows) < most:
         more = rows[-1][_NEXT].sum(1) * (np.arange(8) < 7)
@@ -54,28 +54,16 @@ class Reber(Task):
     """
 
     name: ClassVar[str] = "reber"
-
-    @property
-    def vocabulary(self) -> int:
-        """B T P S X V E, in that order."""
-        return len(_SYMBOLS)
-
-    @property
-    def outputs(self) -> int:
-        """T and P."""
-        return 2
-
-    @property
-    def smallest_lag(self) -> int:
-        """5: the shortest words are BTXSE and BPVVE."""
-        return 5
+    vocabulary: ClassVar[int] = len(_SYMBOLS)  # B T P S X V E, in that order
+    outputs: ClassVar[int] = 2  # T and P
+    smallest_lag: ClassVar[int] = 5  # the shortest words are BTXSE and BPVVE
 
     def shortest(self, lag: int) -> int:
-        """The begin, the symbol, the word."""
+        """Count the begin, the symbol, the word."""
         return lag + 2
 
     def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Inputs (T, B), targets (B,). In a longer sequence the begin is repeated."""
+        """Draw inputs (T, B), targets (B,). In a longer sequence the begin is repeated."""
         symbol_key, branch_key = jax.random.split(key)
         symbol = integers(symbol_key, (batch,), 0, 2)
         branch = jax.random.uniform(branch_key, (steps, batch))
@@ -96,6 +84,7 @@ class Reber(Task):
         return Batch(inputs.astype(jnp.int32), symbol)
 
     def facts(self, lag: int, length: int) -> Facts:
-        """One symbol, one bit, whatever the lag; the word's end, which is all that is seen, says nothing."""
+        """Hold one symbol, one bit, whatever the lag; the word's end, which is all that is seen, says
+        nothing."""
         del lag, length
         return Facts(held=1, bits=1.0, chance=1 / 2)

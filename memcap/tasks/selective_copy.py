@@ -59,15 +59,16 @@ class SelectiveCopy(Task):
 
     @property
     def outputs(self) -> int:
-        """One logit a symbol."""
+        """One logit per symbol."""
         return self.symbols
 
     def shortest(self, lag: int) -> int:
-        """2 K + lag."""
+        """Return 2 K + lag."""
         return 2 * self.items + lag
 
     def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Inputs, targets and mask (T, B). In a sequence longer than 2 K + lag more filler comes first."""
+        """Draw inputs, targets and mask (T, B). In a sequence longer than 2 K + lag more filler comes
+        first."""
         symbol_key, filler_key, place_key = jax.random.split(key, 3)
         symbols = integers(symbol_key, (self.items, batch), 0, self.symbols)
         filler = integers(filler_key, (steps, batch), self.symbols, self._cue)
@@ -85,6 +86,6 @@ class SelectiveCopy(Task):
         return Batch(inputs, jnp.where(mask, symbols[jnp.clip(recall, 0, self.items - 1)], 0), mask)
 
     def facts(self, lag: int, length: int) -> Facts:
-        """K symbols, K log2 A bits, whatever the lag and wherever they came; chance is 1 / A."""
+        """Hold K symbols, K log2 A bits, whatever the lag and wherever they came; chance is 1 / A."""
         del lag, length
         return Facts(held=self.items, bits=self.items * math.log2(self.symbols), chance=1 / self.symbols)

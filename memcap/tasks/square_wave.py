@@ -26,9 +26,10 @@ class SquareWave(Task):
     The run comes once, at a random step: a clock alone says nothing. Its place need not be held, only how
     long ago it was, so this is one event and a count. The first one after it is due d + `lag` steps later.
 
-    Most answers are zeros, and who says nothing but zeros is right at 1 - d / T of T steps: accuracies are
-    near 1 throughout, and a curriculum's `advance` must be above that. So solved is not .99: it is at most a
-    hundredth of the errors that zeros make, which leaves at least 1 - d / 100 of the sequences without any.
+    Most answers are zeros, and a net that says nothing but zeros is right at 1 - d / T of T steps: accuracies
+    are near 1 throughout, and a curriculum's `advance` must be above that. So solved is not .99: it is at
+    most a hundredth of the errors that zeros make, which leaves at least 1 - d / 100 of the sequences without
+    any.
 
     Source: Kent & Murray (2024), "A technical note on the architectural effects on maximum dependency lengths
     of recurrent neural networks", with d = 5, by a summary; how long their sequences are it does not say.
@@ -37,23 +38,17 @@ class SquareWave(Task):
     ones: int = knob(5, "number d of ones in the run", at_least=1, at_most=1024)
     name: ClassVar[str] = "square_wave"
     answers: ClassVar[Literal["last", "every"]] = "every"
-
-    @property
-    def vocabulary(self) -> int:
-        """Zero, one."""
-        return 2
-
-    @property
-    def outputs(self) -> int:
-        """One logit each."""
-        return 2
+    vocabulary: ClassVar[int] = 2  # zero, one
+    outputs: ClassVar[int] = 2  # one logit each
 
     def shortest(self, lag: int) -> int:
-        """3 d + 2 lag: so many that at one moment the run may be at every place that is to be told apart."""
+        """Return 3 d + 2 lag: so many that at one moment the run may be at every place that is to be told
+        apart."""
         return 3 * self.ones + 2 * lag
 
     def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Inputs, targets and mask (T, B). Every start is as frequent that leaves room for the answer."""
+        """Draw inputs, targets and mask (T, B). Every start is as frequent that leaves room for the
+        answer."""
         start = integers(key, (batch,), 0, length - 2 * self.ones - lag + 1)
         age = jnp.arange(steps)[:, None] - start
         inputs = ((age >= 0) & (age < self.ones)).astype(jnp.int32)
@@ -62,8 +57,8 @@ class SquareWave(Task):
         return Batch(inputs, targets, scored(inputs, 0, length))
 
     def facts(self, lag: int, length: int) -> Facts:
-        """One count: zero to d + lag - 1 steps since the run was last seen, or that there is nothing to wait
-        for: d + lag + 1 states, alike in what comes and unlike in what is due. Chance is 1 - d / T.
+        """Hold one count: zero to d + lag - 1 steps since the run was last seen, or that there is nothing to
+        wait for: d + lag + 1 states, alike in what comes and unlike in what is due. Chance is 1 - d / T.
         """
         share = self.ones / length
         return Facts(
@@ -74,6 +69,6 @@ class SquareWave(Task):
         )
 
     def stretched(self, lag: int, factor: int) -> tuple[int, int]:
-        """The same lag in a sequence `factor` times as long, in which the run may come late: no batch says
+        """Keep the lag in a sequence `factor` times as long, in which the run may come late: no batch says
         which lag it has."""
         return lag, factor * self.length(lag)

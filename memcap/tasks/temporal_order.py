@@ -41,15 +41,11 @@ class TemporalOrder(Task):
     name: ClassVar[str] = "temporal_order"
     question: ClassVar[str] = "in which order a few things came"
     asks: ClassVar[tuple[str, ...]] = ("relevant",)
-
-    @property
-    def vocabulary(self) -> int:
-        """X, Y, four distractors, the start symbol and the trigger, in that order."""
-        return _TRIGGER + 1
+    vocabulary: ClassVar[int] = _TRIGGER + 1  # X, Y, four distractors, start, trigger, in that order
 
     @property
     def outputs(self) -> int:
-        """One logit an order: 4 or 8, read as a binary number with X = 0, Y = 1 and the earliest symbol
+        """One logit per order: 4 or 8, read as a binary number with X = 0, Y = 1 and the earliest symbol
         first."""
         return 2**self.relevant
 
@@ -59,15 +55,16 @@ class TemporalOrder(Task):
         return self.relevant + 1
 
     def shortest(self, lag: int) -> int:
-        """The start symbol, then lag + 1 steps."""
+        """Count the start symbol, then lag + 1 steps."""
         return lag + 2
 
     def length(self, lag: int) -> int:
-        """As in the paper, a ninth of the lag passes before the first window opens: 56 steps for lag 50."""
+        """Let a ninth of the lag pass before the first window opens: 56 steps for lag 50."""
         return max(1, lag // 9) + lag + 1
 
     def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Inputs (T, B), targets (B,). In a longer sequence more distractors come before the first window."""
+        """Draw inputs (T, B), targets (B,). In a longer sequence more distractors come before the first
+        window."""
         symbol_key, place_key, filler_key = jax.random.split(key, 3)
         symbols = integers(symbol_key, (self.relevant, batch), 0, 2)
         places = integers(place_key, (self.relevant, batch), 0, _WIDE * lag // _TO_TRIGGER + 1)
@@ -79,7 +76,7 @@ class TemporalOrder(Task):
         return Batch(inputs, jnp.sum(symbols << jnp.arange(self.relevant)[::-1, None], axis=0))
 
     def facts(self, lag: int, length: int) -> Facts:
-        """The relevant symbols, a bit each, whatever the lag. Chance is 1/4 or 1/8: the trigger tells
+        """Count the relevant symbols, a bit each, whatever the lag. Chance is 1/4 or 1/8: the trigger tells
         nothing."""
         del lag, length
         return Facts(held=self.relevant, bits=float(self.relevant), chance=1 / self.outputs)

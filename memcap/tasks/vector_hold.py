@@ -30,17 +30,9 @@ class VectorHold(Task):
     """
 
     name: ClassVar[str] = "vector_hold"
+    loss: ClassVar[Literal["classes", "values"]] = "values"
+    vocabulary: ClassVar[None] = None
     numbers: int = knob(16, "N numbers of the vector", at_least=1, at_most=1024)
-
-    @property
-    def loss(self) -> Literal["classes", "values"]:
-        """Squared error, the mean over the N numbers."""
-        return "values"
-
-    @property
-    def vocabulary(self) -> None:
-        """Real inputs."""
-        return
 
     @property
     def features(self) -> int:
@@ -53,18 +45,18 @@ class VectorHold(Task):
         return self.numbers
 
     def shortest(self, lag: int) -> int:
-        """The vector, and `lag` steps of zeros."""
+        """Count the vector, and `lag` steps of zeros."""
         return lag + 1
 
     def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Inputs (T, B, N), targets (N, B), or (B,) if N is 1. In a longer sequence zeros come before the
-        vector."""
+        """Draw inputs (T, B, N), targets (N, B), or (B,) if N is 1. In a longer sequence zeros come before
+        the vector."""
         vector = jax.random.normal(key, (batch, self.numbers))
         is_first = jnp.arange(steps)[:, None, None] == length - 1 - lag
         return Batch(jnp.where(is_first, vector, 0.0), vector.T if self.several_values else vector[:, 0])
 
     def facts(self, lag: int, length: int) -> Facts:
-        """N reals of variance 1, which is chance; solved at a mean squared error of .02."""
+        """Hold N reals of variance 1, which is chance; solved at a mean squared error of .02."""
         del lag, length
         threshold = 0.02
         return Facts(

@@ -44,28 +44,20 @@ class Windows(Task):
     carry: str = knob("keep", "what becomes of the carry between windows", choices=("keep", "reset"))
     name: ClassVar[str] = "windows"
     answers: ClassVar[Literal["last", "every"]] = "every"
+    vocabulary: ClassVar[int] = 2  # the bits; a first bit of 0 looks like what follows it
+    outputs: ClassVar[int] = 2  # one logit per bit
 
     @property
     def reset_carry(self) -> bool:
-        """Whether each window starts from a zero carry."""
+        """Tell whether each window starts from a zero carry."""
         return self.carry == "reset"
 
-    @property
-    def vocabulary(self) -> int:
-        """The bits; a first bit of 0 looks like what follows it."""
-        return 2
-
-    @property
-    def outputs(self) -> int:
-        """One logit a bit."""
-        return 2
-
     def shortest(self, lag: int) -> int:
-        """The bit, and the lag steps after it; the last window may be cut short."""
+        """Count the bit, and the lag steps after it; the last window may be cut short."""
         return lag + 1
 
     def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Inputs, targets and mask (T, B), window starts (T,).
+        """Draw inputs, targets and mask (T, B), window starts (T,).
 
         In a sequence longer than lag + 1 zeros come before the bit. The bit always opens a window: at the end
         of one, no gradient would ever reach it. An answer is due only after the bit.
@@ -81,7 +73,7 @@ class Windows(Task):
         return Batch(inputs, jnp.where(mask, bit, 0), mask, age % self.window == 0)
 
     def facts(self, lag: int, length: int) -> Facts:
-        """One bit, whatever the lag. Chance is 1/2: at the steps where an answer is due the input is always
-        0."""
+        """Hold one bit, whatever the lag. Chance is 1/2: at the steps where an answer is due the input is
+        always 0."""
         del lag, length
         return Facts(held=1, bits=1.0, chance=0.5)

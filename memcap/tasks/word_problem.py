@@ -59,11 +59,11 @@ class WordProblem(Task):
         return len(_table(self.group))
 
     def shortest(self, lag: int) -> int:
-        """The first element, and `lag` more."""
+        """Count the first element, and `lag` more."""
         return lag + 1
 
     def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Inputs, targets and mask (T, B)."""
+        """Draw inputs, targets and mask (T, B)."""
         which = _generators(self.group, self.generators)
         table, elements = jnp.asarray(_table(self.group)), jnp.asarray(np.append(which, 0))
         first = length - 1 - lag
@@ -80,7 +80,7 @@ class WordProblem(Task):
         return Batch(inputs, products, scored(products, first + 1, length))
 
     def facts(self, lag: int, length: int) -> Facts:
-        """One element, whatever the lag. By swaps, half of the group can be reached in a given number of
+        """Hold one element, whatever the lag. By swaps, half of the group can be reached in a given number of
         steps, so that a net that knows the time holds a bit less.
 
         Chance: that of the likeliest product, given the element just read; 1 / order where all elements come.
@@ -94,8 +94,8 @@ class WordProblem(Task):
 
 @lru_cache(maxsize=16)
 def _permutations(group: str) -> np.ndarray:
-    """(order, n): all permutations of n things in lexicographic order, so that the first changes nothing; of
-    a group A the even ones."""
+    """Return (order, n): all permutations of n things in lexicographic order, so that the first changes
+    nothing; of a group A the even ones."""
     n = int(group[1:])
     rows = np.indices((n,) * n).reshape(n, -1).T
     rows = rows[np.all(np.sort(rows, axis=1) == np.arange(n), axis=1)]
@@ -105,7 +105,7 @@ def _permutations(group: str) -> np.ndarray:
 
 @lru_cache(maxsize=16)
 def _table(group: str) -> np.ndarray:
-    """(order, order) int32: the product of two elements, the left one first; 0 is the identity."""
+    """Return (order, order) int32: the product of two elements, the left one first; 0 is the identity."""
     n = int(group[1:])
     if group[0] == "Z":
         return ((np.arange(n)[:, None] + np.arange(n)) % n).astype(np.int32)
@@ -117,7 +117,7 @@ def _table(group: str) -> np.ndarray:
 
 @lru_cache(maxsize=16)
 def _generators(group: str, kind: str) -> np.ndarray:
-    """(V,) int32: the elements that come."""
+    """Return (V,) int32: the elements that come."""
     if kind == "all":
         return np.arange(len(_table(group)), dtype=np.int32)
     rows = _permutations(group)
@@ -126,7 +126,7 @@ def _generators(group: str, kind: str) -> np.ndarray:
 
 @lru_cache(maxsize=256)
 def _chance_by_swaps(group: str, lag: int) -> float:
-    """What the likeliest product after each swap gets, over the `lag` steps after the first."""
+    """Score the likeliest product after each swap, over the `lag` steps after the first."""
     table, swaps = _table(group), _generators(group, "swaps")
     before = np.zeros(len(table))
     before[swaps] = 1 / len(swaps)

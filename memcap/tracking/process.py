@@ -7,7 +7,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
 from typing import Self
 
 import polars as pl
@@ -15,6 +14,7 @@ import polars as pl
 from memcap.runtime import signals
 from memcap.store import heartbeat, shards
 from memcap.store.follow import Follower
+from memcap.store.study import Study
 from memcap.tracking.report import ONLINE, figure_since, read_report, remove_files
 from memcap.tracking.settings import Tracking
 
@@ -34,9 +34,7 @@ class MirrorProcess:
 
     Args:
         settings: what it does.
-        folder: of the study, which need not be there yet.
-        study: name of the study.
-        session: of the command whose jobs it follows (`memcap.store.shards`).
+        study: the study of the jobs that it follows; its folder need not be there yet.
         members: that may come, with the columns of `memcap.store.heartbeat.MEMBERS`, as far as they are
             known.
         part: tells apart commands that share a study.
@@ -45,20 +43,14 @@ class MirrorProcess:
         UserError: a service of one's own that cannot be used.
     """
 
-    def __init__(
-        self,
-        settings: Tracking,
-        folder: Path,
-        study: str,
-        session: str,
-        members: pl.DataFrame,
-        part: str = "",
-    ):
+    def __init__(self, settings: Tracking, study: Study, members: pl.DataFrame, part: str = ""):
         settings.check_service()
+        assert study.folder is not None
         self.where = ""  # once it has ended: where people find the runs, in one line
-        self._settings, self._folder, self._study, self._part = settings, folder, study, part
-        self._absolute = folder.absolute()  # whatever folder the job goes to
-        self._session, self._token = session, shards.new_token(session)
+        self._settings, self._study, self._part = settings, study, part
+        self._folder = study.folder
+        self._absolute = study.folder.absolute()  # whatever folder the job goes to
+        self._token = shards.new_token(study.session)
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (read once the process is dead)
         with contextlib.suppress(OSError):
             heartbeat.write_members(self._absolute, self._token, members)
@@ -66,7 +58,7 @@ class MirrorProcess:
 
     def _start(self, wandb: str) -> subprocess.Popen[bytes]:
         options = {"wandb": wandb, "runs": self._settings.runs, "token": self._token}
-        options |= {"study": self._study, "part": self._part}
+        options |= {"study": self._study.name, "part": self._part}
         words = self._settings.command(self._absolute)[1:]
         words += [f"--{name}={value}" for name, value in options.items()]
         path = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
@@ -132,7 +124,8 @@ class MirrorProcess:
             if in_time:
                 mode = self._settings.mode
                 log.warning(f"tracking={mode} does not work and is left: its process ended{self._why()}")
-            rows = Follower(self._absolute, self._session).poll().rows.filter(study=self._study).height
+            follower = Follower(self._absolute, self._study.session)
+            rows = follower.poll().rows.filter(study=self._study.name).height
             drawn = figure_since(self._absolute, self._token) is not None
             left = max(rows + drawn - report.sent, min(rows, 1))  # it never said that all is sent
         if left > 0:

@@ -22,7 +22,8 @@ from jax import lax
 
 from memcap.config import Evaluation, Member
 from memcap.loops import Answers, Pass, loss_and_score_sums
-from memcap.models.network import Architecture, Network
+from memcap.models.architecture import Architecture
+from memcap.models.network import Network
 from memcap.recipes import EPSILON, MOMENTUM, RMS_DECAY
 from memcap.tasks import Batch, Task
 from memcap.tasks.base import integers

@@ -16,8 +16,8 @@ from scipy.stats import kstest
 from memcap.cells import cell_class
 from memcap.cells.lru import LRU
 from memcap.loops.associative import diagonal_scan
+from memcap.models.architecture import Architecture
 from memcap.models.model import Model
-from memcap.models.network import Architecture
 
 T, LENGTH, B, F, U = 11, 9, 3, 4, 5
 CELLS = ("minGRU", "minLSTM", "LRU", "selective_LRU")

@@ -9,8 +9,8 @@ from loop_checks import run_loop
 
 from memcap.cells import Init
 from memcap.cells.irnn import IRNN
+from memcap.models.architecture import Architecture
 from memcap.models.model import Model
-from memcap.models.network import Architecture
 
 
 @pytest.mark.parametrize(("init", "gain"), [(None, 1), (Init(), 1), (Init(gain=0.5), 0.5)])

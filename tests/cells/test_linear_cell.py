@@ -9,8 +9,8 @@ from loop_checks import run_loop
 
 import memcap
 from memcap.cells.linear import Linear
+from memcap.models.architecture import Architecture
 from memcap.models.model import Model
-from memcap.models.network import Architecture
 
 pytestmark = pytest.mark.usefixtures("quick_file")
 

@@ -1,4 +1,4 @@
-"""The LSTM's values and every gradient, against a NumPy loop and against Flax; one program, every length."""
+"""The LSTM's values and every gradient, against a NumPy loop and against Flax."""
 
 import contextlib
 from functools import cache
@@ -12,9 +12,8 @@ from flax import nnx
 from loop_checks import pass_over
 from lstm_reference import Result, network, quick_jit, relative_error
 
-from memcap.loops.lstm_while import lstm_while
+from memcap.models.architecture import Architecture
 from memcap.models.model import Model
-from memcap.models.network import Architecture
 
 T, LENGTH, B, F, U, OUT = 9, 7, 3, 4, 5, 2
 LIMIT = {"float32": 1e-5, "float64": 1e-12}
@@ -213,72 +212,3 @@ def test_values_and_gradients_equal_flax(case):
             weights, carry, one_hot(inputs)[:LENGTH].astype(case.dtype), by_time, d_carry
         )
     compare(case, got, Result(outputs, final, *grads), LIMIT[case.dtype])
-
-
-TRACES = []
-
-
-@jax.jit
-def scan_gradients(weights, inputs, length):
-    """Hidden states, carry and gradients of the bare scan, whose carry starts at zero."""
-    TRACES.append(inputs.shape)
-
-    def loss(weights, inputs):
-        start = (jnp.zeros((U, B)), jnp.zeros((U, B)))
-        carry, hidden = lstm_while((*weights, None), start, pass_over(inputs, length), None)
-        return weighed(hidden**2, carry, jnp.ones_like(hidden), start) + carry[1].sum(), (carry, hidden)
-
-    grads, values = jax.grad(loss, argnums=(0, 1), has_aux=True)(weights, inputs)
-    return values, grads
-
-
-def scan_material(seed=0):
-    rng = np.random.default_rng(seed)
-    return tuple(lstm_weights(rng, F, U, "float32").values()), sized(rng, T, B, F, dtype="float32")
-
-
-def test_one_trace_serves_every_length():
-    weights, inputs = scan_material()
-    TRACES.clear()
-    scan_gradients.clear_cache()
-    results = [scan_gradients(weights, inputs, length) for length in range(1, T + 1)]
-    assert TRACES == [(T, B, F)]
-    norms = [float(jnp.sum(hidden**2)) for (_, hidden), _ in results]
-    assert norms == sorted(set(norms))  # each step counts
-
-
-@pytest.mark.parametrize("length", [1, 4])
-def test_a_padded_buffer_gives_bitwise_what_an_exact_one_gives(length):
-    weights, inputs = scan_material()
-    padded = inputs.copy()
-    padded[length:] = np.nan
-    (carry, hidden), (d_weights, d_inputs) = scan_gradients(weights, padded, length)
-    (exact_carry, exact_hidden), (exact_d_weights, exact_d_inputs) = scan_gradients(
-        weights, inputs[:length], length
-    )
-    assert not np.any(hidden[length:])
-    assert not np.any(d_inputs[length:])
-    pairs = (
-        (carry, exact_carry),
-        (hidden[:length], exact_hidden),
-        (d_weights, exact_d_weights),
-        (d_inputs[:length], exact_d_inputs),
-    )
-    for a, b in pairs:
-        jax.tree.map(np.testing.assert_array_equal, a, b)
-
-
-@pytest.mark.parametrize("axes", [(0, None), (None, 0), (0, 0)], ids=["weights", "lengths", "both"])
-def test_vmap_equals_a_loop(axes):
-    first, inputs = scan_material()
-    members = [(tuple(leaf * k for leaf in first), n) for k, n in ((1, 2), (-1, T), (0.5, 5))]
-    own = [
-        tuple(member[k] if axis == 0 else members[0][k] for k, axis in enumerate(axes)) for member in members
-    ]
-    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *members)
-    weights, lengths = (stacked[k] if axis == 0 else members[0][k] for k, axis in enumerate(axes))
-    mapped = jax.vmap(scan_gradients, (axes[0], None, axes[1]))(weights, inputs, lengths)
-    for n, (weights, length) in enumerate(own):
-        looped = scan_gradients(weights, inputs, length)
-        errors = jax.tree.map(relative_error, jax.tree.map(lambda leaf, n=n: leaf[n], mapped), looped)
-        assert max(jax.tree.leaves(errors)) <= 1e-6, errors

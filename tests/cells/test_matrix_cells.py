@@ -9,8 +9,8 @@ from lstm_reference import quick_jit
 
 from memcap.cells import cell_class
 from memcap.cells.matrix import EPSILON
+from memcap.models.architecture import Architecture
 from memcap.models.model import Model
-from memcap.models.network import Architecture
 
 SIGNED = ("signed_delta_net", "delta_product")
 ADDING = ("linear_attention", "mamba2", "gla")

@@ -9,8 +9,8 @@ from flax import nnx
 
 from memcap.cells import Cell, cell_class, cell_classes, registry
 from memcap.knobs import UserError
+from memcap.models.architecture import Architecture
 from memcap.models.model import Model
-from memcap.models.network import Architecture
 
 LEAKY = '''
 from flax import nnx

@@ -7,8 +7,8 @@ from flax import nnx
 from loop_checks import run_loop
 
 from memcap.cells.urnn import URNN
+from memcap.models.architecture import Architecture
 from memcap.models.model import Model
-from memcap.models.network import Architecture
 
 F, U, B, T = 3, 6, 4, 5
 EACH = np.eye(U)

@@ -14,8 +14,9 @@ from lstm_reference import quick_jit
 from memcap import loops
 from memcap.cells import cell_class, cell_facts
 from memcap.knobs import UserError
+from memcap.models.architecture import Architecture
 from memcap.models.model import Model
-from memcap.models.network import Architecture, Network
+from memcap.models.network import Network
 
 T, B, F, U = 12, 6, 3, 5
 CELLS = ("lstm", "GRUCell", "LRU")

@@ -8,8 +8,8 @@ from flax import nnx
 from lstm_reference import quick_jit
 
 from memcap.cells import cell_class
+from memcap.models.architecture import Architecture
 from memcap.models.model import Model
-from memcap.models.network import Architecture
 
 F, U, B, T = 4, 5, 4, 5
 NAMES = ("mlstm", "slstm")

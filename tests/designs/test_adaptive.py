@@ -5,7 +5,6 @@ in test_designs.py."""
 from dataclasses import replace
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from study_checks import refusal
@@ -164,13 +163,6 @@ def test_each_recipe_is_a_line_of_its_own():
     mine, others = line(recipe="curriculum"), line(recipe="open_gate")
     together, _ = trained([*mine, *others], step)
     assert set(together) == {*trained(mine, step)[0], *trained(others, step)[0]}
-
-
-def test_a_member_that_was_not_asked_for_is_refused():
-    design = Adaptive(line(), {})
-    first = design.first_members()
-    with pytest.raises(ValueError, match="not asked"):
-        design.next_members(next(m for m in line() if m not in first), outcome(first[0], True))
 
 
 def test_designs_that_cannot_be_searched_are_refused_in_a_line():

@@ -295,17 +295,6 @@ def test_grids_of_several_widths_are_one_chain():
     assert {m.lag for m in results} == {1, 2, 4}
 
 
-def test_a_member_that_was_not_asked_for_is_refused():
-    found = grid((1,), (1, 2, 3), 8)
-    design = Bisect(found, {})
-    with pytest.raises(ValueError, match="not asked"):
-        design.next_members(found[-1], Outcome(True))
-    first = design.first_members()[0]
-    design.next_members(first, Outcome(True))
-    with pytest.raises(ValueError, match="ended before"):
-        design.next_members(first, Outcome(True))
-
-
 def test_designs_that_cannot_be_searched_are_refused_in_a_line():
     text = refusal(lambda: Bisect(grid((4,), (1, 2), 8), {}))
     assert "delay_line at lag 4 has 2 of the 3 widths" in text

@@ -1,4 +1,4 @@
-"""The designs, simulated: `adaptive` saves what the pages say it does."""
+"""What all designs refuse; and, simulated, `adaptive` saves what the pages say it does."""
 
 import json
 from pathlib import Path
@@ -7,6 +7,12 @@ import numpy as np
 import polars as pl
 import pytest
 from simulation import DESIGNS, LINES, draw, run
+
+import memcap
+from memcap.designs.adaptive import Adaptive
+from memcap.designs.bisect import Bisect
+from memcap.designs.design import Outcome
+from memcap.designs.race import Race
 
 ADAPTIVE, BISECT = "adaptive, precision=0.15", "bisect, 8 seeds"
 
@@ -43,3 +49,15 @@ def test_what_was_measured_is_what_the_pages_say():
     assert (both["steps"] < 0.62 * both["steps_bisect"]).all()
     assert (both["width"] < both["width_bisect"] + 0.09).all()
     assert (both["held"] >= 0.93).all()
+
+
+@pytest.mark.parametrize("design", [Bisect, Adaptive, Race])
+def test_a_member_that_was_not_asked_for_is_refused(design):
+    found = memcap.members(task="latch", lag=5, recipe=["hold"], units=[1, 2, 3], seed=8)
+    search = design(found, {})
+    first = search.first_members()
+    with pytest.raises(ValueError, match="not asked"):
+        search.next_members(next(m for m in found if m not in first), Outcome(True))
+    search.next_members(first[0], Outcome(True))
+    with pytest.raises(ValueError, match="ended before"):
+        search.next_members(first[0], Outcome(True))

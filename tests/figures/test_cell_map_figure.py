@@ -1,30 +1,20 @@
 """The map of cells: what is drawn are the frontier's widths, in bytes of each cell's own carry."""
 
 import pytest
-from study_rows import group, table
+from study_rows import group, sharp, sized, table
 
 from memcap.capacity.cell_map import needs
 from memcap.figures.cell_map import draw, of_needs
 from memcap.knobs import UserError
+from memcap.models.architecture import Architecture
 from memcap.models.model import Model
-from memcap.models.network import Architecture
 from memcap.tasks import task_class
 
 CELLS = {"GRUCell": 6, "delta_net": 2, "LRU": 4}  # units from which on all pass
 
 
-def sharp(edge, seeds=16):
-    return {edge - 1: (0, seeds), edge: (seeds, seeds), edge + 1: (seeds, seeds)}
-
-
 def of_cell(cell, counts, task="latch", **columns):
-    """Rows whose carry and parameters are those of real networks."""
-    cls = task_class(task)()
-    rows = group(task, 5, counts, cell=cell, **columns)
-    for row in rows:
-        net = Architecture(Model(cell, row["units"]), cls.features, cls.outputs)
-        row |= {"carry_numbers": net.carry_numbers(), "parameters": net.parameters()}
-    return rows
+    return sized(group(task, 5, counts, cell=cell, **columns))
 
 
 @pytest.fixture(scope="module")
@@ -32,10 +22,10 @@ def rows():
     """Three cells with sharp edges, one that no width was enough for, one that nothing trained; on another
     task one alone."""
     return table(
-        *(of_cell(cell, sharp(edge)) for cell, edge in CELLS.items()),
+        *(of_cell(cell, sharp(edge, 16)) for cell, edge in CELLS.items()),
         of_cell("SimpleCell", {2: (0, 8), 4: (2, 8), 8: (6, 8)}),
         of_cell("minGRU", {2: (0, 8), 4: (0, 8)}),
-        of_cell("GRUCell", sharp(3), task="parity", evaluation_until="steady"),
+        of_cell("GRUCell", sharp(3, 16), task="parity", evaluation_until="steady"),
     )
 
 
@@ -64,7 +54,7 @@ def test_what_is_followed_no_further_than_trained_has_a_place_of_its_own():
 
 
 def test_a_cell_of_half_precision_has_half_the_bytes(rows):
-    half = of_cell("GRUCell+bfloat16", sharp(6))
+    half = of_cell("GRUCell+bfloat16", sharp(6, 16))
     data = {row["cell"]: row["bytes_u90"] for row in draw(table(half)).data.iter_rows(named=True)}
     data_of_latch = draw(rows).data.filter(task="latch")
     whole = {row["cell"]: row["bytes_u90"] for row in data_of_latch.iter_rows(named=True)}
@@ -95,8 +85,8 @@ def test_cells_that_need_fewest_bytes_come_first(rows):
 
 
 def test_a_guest_is_told_from_the_others(rows):
-    guest = of_cell("memcap.cells.leaky:Leaky", sharp(3))
-    all_needs = needs(table(guest, of_cell("LRU", sharp(3))))
+    guest = of_cell("memcap.cells.leaky:Leaky", sharp(3, 16))
+    all_needs = needs(table(guest, of_cell("LRU", sharp(3, 16))))
     labels = of_needs(all_needs, "memcap.cells.leaky:Leaky").figure.axes[0].get_yticklabels()
     weights = {text.get_text(): text.get_fontweight() for text in labels}
     assert [name for name, weight in weights.items() if weight == "bold"] == ["memcap.cells.leaky:Leaky"]

@@ -3,38 +3,28 @@
 import math
 
 import pytest
-from study_rows import group, table
+from study_rows import group, row_of, sharp, sized, sizes, table
 
 from memcap.capacity.frontier import frontier
 from memcap.figures.cells import draw
 from memcap.knobs import UserError
-from memcap.models.model import Model
-from memcap.models.network import Architecture
-from memcap.tasks import task_class
 
 EDGES = {"linear": {4: 5, 8: 9}, "LRU": {4: 3, 8: 5}, "lstm": {4: 4, 8: 6}}
 
 
-def counted(cell, units):
-    task = task_class("delay_line")()
-    net = Architecture(Model(cell, units), task.features, task.outputs)
-    return {"carry_numbers": net.carry_numbers(), "parameters": net.parameters()}
-
-
 def of_cell(cell, lag, counts):
-    """Rows whose carry and parameters are those of real networks."""
-    return [row | counted(cell, row["units"]) for row in group("delay_line", lag, counts, cell=cell)]
+    return sized(group("delay_line", lag, counts, cell=cell))
+
+
+def counted(cell, units):
+    return sizes(row_of(task="delay_line", cell=cell, units=units))
 
 
 @pytest.fixture(scope="module")
 def rows():
     """Three cells with sharp edges, and one that no width was enough for."""
-    sharp = [
-        of_cell(cell, lag, {u - 1: (0, 8), u: (8, 8), u + 1: (8, 8)})
-        for cell, edges in EDGES.items()
-        for lag, u in edges.items()
-    ]
-    return table(*sharp, *(of_cell("minGRU", lag, {2: (0, 8), 8: (0, 8), 16: (0, 8)}) for lag in (4, 8)))
+    known = [of_cell(cell, lag, sharp(u)) for cell, edges in EDGES.items() for lag, u in edges.items()]
+    return table(*known, *(of_cell("minGRU", lag, {2: (0, 8), 8: (0, 8), 16: (0, 8)}) for lag in (4, 8)))
 
 
 def line(axes, label):

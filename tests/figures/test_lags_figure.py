@@ -4,15 +4,11 @@ import math
 
 import pytest
 from matplotlib.colors import to_rgb
-from study_rows import group, table
+from study_rows import group, sharp, table
 
 from memcap.capacity.frontier import frontier
 from memcap.figures.lags import draw, growth
 from memcap.knobs import UserError
-
-
-def counts(units):
-    return {units - 1: (0, 8), units: (8, 8), units + 1: (8, 8)}
 
 
 @pytest.fixture(scope="module")
@@ -20,13 +16,13 @@ def rows():
     """A copy that holds, two tasks that need one unit, a delay line that rises and is not reached at lag 20;
     a pattern of one lag; a GRU."""
     return table(
-        *(group("copy", lag, counts(5)) for lag in (5, 12, 50)),
-        *(group("delay_line", lag, counts(lag + 1)) for lag in (4, 8)),
+        *(group("copy", lag, sharp(5)) for lag in (5, 12, 50)),
+        *(group("delay_line", lag, sharp(lag + 1)) for lag in (4, 8)),
         group("delay_line", 20, {10: (0, 8), 12: (0, 8)}),
         *(group("latch", lag, {1: (8, 8), 2: (8, 8)}) for lag in (5, 50)),
         *(group("count", lag, {1: (8, 8), 2: (8, 8)}) for lag in (5, 9)),
-        group("pattern", 9, counts(2)),
-        *(group("copy", lag, counts(9), cell="GRUCell") for lag in (5, 12)),
+        group("pattern", 9, sharp(2)),
+        *(group("copy", lag, sharp(9), cell="GRUCell") for lag in (5, 12)),
     ).with_columns(steady="solved")
 
 
@@ -67,4 +63,4 @@ def test_growth_is_of_u90_from_the_shortest_lag_to_the_longest(rows):
 
 def test_one_lag_is_one_line_of_an_error():
     with pytest.raises(UserError, match="no task at two lags"):
-        draw(table(group("latch", 9, counts(2))))
+        draw(table(group("latch", 9, sharp(2))))

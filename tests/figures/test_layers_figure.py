@@ -3,43 +3,36 @@
 import math
 
 import pytest
-from study_rows import group, table
+from study_rows import group, row_of, sharp, sized, sizes, table
 
 from memcap.capacity.comparison import shift
 from memcap.capacity.frontier import frontier
 from memcap.capacity.layers import sentence, shapes
 from memcap.figures.layers import draw
 from memcap.knobs import UserError
-from memcap.models.model import Model
-from memcap.models.network import Architecture
-from memcap.tasks import task_class
 
 EDGES = {1: {4: 6, 8: 12}, 2: {4: 5, 8: 6}}  # units from which on all pass, by layers and lag
 
 
-def counted(layers, units, symbols=2):
-    task = task_class("delay_line")(symbols=symbols)
-    net = Architecture(Model("lstm", units, layers=layers), task.features, task.outputs)
-    return {"carry_numbers": net.carry_numbers(), "parameters": net.parameters()}
-
-
 def of_layers(layers, lag, counts, symbols=2):
-    """Rows whose carry and parameters are those of real networks."""
-    rows = group("delay_line", lag, counts, layers=layers, knobs={"symbols": symbols})
-    return [row | counted(layers, row["units"], symbols) for row in rows]
+    return sized(group("delay_line", lag, counts, layers=layers, knobs={"symbols": symbols}))
 
 
-def sharp(edge, seeds=16):
-    return {edge - 1: (0, seeds), edge: (seeds, seeds), edge + 1: (seeds, seeds)}
+def counted(layers, units):
+    return sizes(row_of(task="delay_line", layers=layers, units=units))
 
 
 @pytest.fixture(scope="module")
 def rows():
     """One layer and two with sharp edges, four that no width was enough for, and another task."""
     known = [
-        of_layers(layers, lag, sharp(edge)) for layers, edges in EDGES.items() for lag, edge in edges.items()
+        of_layers(layers, lag, sharp(edge, 16))
+        for layers, edges in EDGES.items()
+        for lag, edge in edges.items()
     ]
-    return table(*known, of_layers(4, 8, {4: (0, 8), 8: (0, 8), 16: (0, 8)}), of_layers(1, 4, sharp(9), 5))
+    return table(
+        *known, of_layers(4, 8, {4: (0, 8), 8: (0, 8), 16: (0, 8)}), of_layers(1, 4, sharp(9, 16), 5)
+    )
 
 
 def test_each_number_of_layers_stands_at_the_counts_of_its_whole_nets(rows):

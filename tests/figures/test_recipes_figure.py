@@ -3,15 +3,11 @@
 import math
 
 import pytest
-from study_rows import group, table
+from study_rows import group, sharp, table
 
 from memcap.capacity.frontier import fit_all_recipes, frontier
 from memcap.figures.recipes import draw, recipe_names
 from memcap.knobs import UserError
-
-
-def sharp(width, seeds=8):
-    return {width - 1: (0, seeds), width: (seeds, seeds), width + 1: (seeds, seeds)}
 
 
 @pytest.fixture(scope="module")

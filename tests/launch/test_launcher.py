@@ -7,7 +7,7 @@ from types import ModuleType
 
 import polars as pl
 import pytest
-from command import files, memcap
+from command import memcap
 from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobStatus
@@ -111,19 +111,6 @@ def test_a_multirun_ends_with_a_line_a_job_the_frontier_and_its_figure(mixed):
     assert (folder / "outputs/adhoc/figures/frontier.png").exists()
     # a shard a program: each task at each width, of both lags
     assert store.read(folder)["population"].n_unique() == 4
-
-
-def test_a_rerun_trains_nothing(mixed, trained):
-    folder, first = mixed
-    before = {path: at for path, at in files(folder).items() if "/rows/" in path or "/weights/" in path}
-    again = memcap(folder, "train", "-m", *MIXED, *TINY)
-    assert not trained
-    assert {
-        path: at for path, at in files(folder).items() if "/rows/" in path or "/weights/" in path
-    } == before
-    assert [line for line in again.out.splitlines() if "│" in line] == [
-        line for line in first.out.splitlines() if "│" in line
-    ]
 
 
 def test_jobs_are_trained_together_if_their_settings_are_one(tmp_path, trained):

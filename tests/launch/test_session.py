@@ -22,8 +22,8 @@ class FakeMirror:
 
     where = "there"
 
-    def __init__(self, tracking, folder, study, session, members, part):
-        self.folder, self.session, self.part, self.left = folder, session, part, "open"
+    def __init__(self, tracking, study, members, part):
+        self.session, self.part, self.left = study.session, part, "open"
         self.members = members["key"].to_list()
 
     def __exit__(self, kind, error, trace):

@@ -16,8 +16,8 @@ import memcap
 from memcap.config import Engine
 from memcap.loops import Answers, loss_and_score_sums, lstm_native
 from memcap.loops.gated_native import loss_over_time
+from memcap.models.architecture import Architecture
 from memcap.models.model import Model
-from memcap.models.network import Architecture
 from memcap.tasks.base import Batch, Task
 from memcap.tasks.copy import Copy
 from memcap.tasks.delay_line import DelayLine

@@ -19,9 +19,9 @@ from memcap.cells.lstm import LSTM
 from memcap.loops import Request, c_library, gated_native, gru_native, lstm_native
 from memcap.loops.gated_native import CASES, GatedC, all_right, is_right, over_time
 from memcap.loops.lstm_while import lstm_while
+from memcap.models.architecture import Architecture
 from memcap.models.constructed import constructed
 from memcap.models.model import Model
-from memcap.models.network import Architecture
 from memcap.tasks import task_class
 from memcap.tasks.adding import Adding
 from memcap.tasks.count import Count
@@ -339,7 +339,8 @@ def test_what_it_does_not_serve_runs_in_xlas_loop(name):
     call = f"memcap_{cell.in_c.name}"
     assert f"{call}_forward" in text(jnp.float32)
     assert call not in text(jnp.float32, jnp.zeros(5, bool))
-    assert call not in text(jnp.bfloat16)
+    if name == "LSTM":  # Flax's GRU would promote it
+        assert call not in text(jnp.bfloat16)
     with jax.enable_x64(True):
         assert call not in text(jnp.float64)
         assert f"{call}_forward" in text(jnp.float32)

@@ -18,7 +18,7 @@ from odd_cells import ODD_CELLS
 
 from memcap import loops
 from memcap.cells import cell_class, cell_classes
-from memcap.loops import chunkwise, gru_native
+from memcap.loops import chunkwise, gru_native, while_loop
 
 T, B, F, U, OUT = 9, 3, 4, 5, 2
 LENGTHS = (7, T, 1)
@@ -243,6 +243,8 @@ def test_all_loops_agree_alone_and_side_by_side(name, case):
 
 
 EXACT = Case(every=True, windows=False, reset=False, real=True)
+CUT = EXACT._replace(windows=True)
+PLAIN = loops.resolve("plain", loops.Request(cell_class("lstm"), "cpu", False))
 
 
 def padded_run(name: str, loop: loops.Loop, units: int, weights: Any, carry: Any, inputs: Any) -> Any:
@@ -285,10 +287,106 @@ def test_a_loop_is_as_exact_as_float32_allows(loop, name):
     found = padded_run(name, loop, U, *given)
     with jax.enable_x64(True):
         wide = jax.tree.map(lambda leaf: leaf.astype(np.float64), given)
-        plain = loops.resolve("plain", loops.Request(cell_class(name), "cpu", False))
-        exact = padded_run(name, plain, U, *wide)
+        exact = padded_run(name, PLAIN, U, *wide)
     errors = jax.tree.map(relative_error, found, exact)
     assert max(jax.tree.leaves(errors)) <= 1e-5, errors
+
+
+class Simple(nnx.SimpleCell):
+    """Flax's, which would compute in float32 whatever its weights are."""
+
+    def __init__(self, in_features, hidden_features, *, rngs):
+        super().__init__(in_features, hidden_features, dtype=jnp.float64, rngs=rngs)
+
+
+FLAX = ("GRUCell", f"{__name__}:Simple", "OptimizedLSTMCell", "LSTMCell")
+
+
+@pytest.mark.parametrize(
+    ("name", "case"), [*((name, CUT) for name in FLAX), ("OptimizedLSTMCell", CASES[4])], ids=label
+)
+def test_a_written_out_gradient_is_jaxs_own_in_float64(name, case):
+    weights, carry, inputs, *rest = member(name, case, 0)
+    with jax.enable_x64(True):
+        wide = jax.tree.map(lambda leaf: leaf.astype(np.float64), (weights, carry, inputs))
+        both = [run(name, case, loop) for loop in (PLAIN, while_loop.LOOP)]
+        expected, found = quick_jit(lambda *member: [one(*member) for one in both])(*wide, *rest)
+    assert {leaf.dtype for leaf in jax.tree.leaves(found)} == {np.dtype("float64")}
+    errors = jax.tree.map(relative_error, found, expected)
+    assert max(jax.tree.leaves(errors)) <= 1e-12, errors
+
+
+BY_TRIP_COUNT = [
+    (loop, name)
+    for loop in loops.loops()
+    for name in ("lstm", "GRUCell")
+    if not loop.side_by_side("gpu") and not loop.refuses(loops.Request(cell_class(name), "cpu", False))
+]
+each_by_trip_count = pytest.mark.parametrize(
+    ("loop", "name"), BY_TRIP_COUNT, ids=lambda value: getattr(value, "name", value)
+)
+
+
+@cache
+def counted(name: str, loop: loops.Loop) -> tuple[Any, list]:
+    """What a loop makes of a member, compiled; and the lengths of the buffers for which it was traced."""
+    traces: list[int] = []
+    one = run(name, EXACT, loop)
+
+    def traced(weights: Any, carry: Any, inputs: Any, length: Any) -> Any:
+        traces.append(len(inputs))
+        return one(weights, carry, inputs, length, None, None)
+
+    return jax.jit(traced), traces
+
+
+@each_by_trip_count
+def test_one_trace_serves_every_length(loop, name):
+    if why := loop.missing():
+        pytest.skip(f"{loop.name} cannot run here: {why}")
+    program, traces = counted(name, loop)
+    program.clear_cache()
+    traces.clear()
+    given = member(name, EXACT, 0)[:3]
+    results = [program(*given, np.int32(length)) for length in range(1, T + 1)]
+    assert traces == [T]
+    norms = [float(jnp.sum(outputs**2)) for (outputs, _), _ in results]
+    assert norms == sorted(set(norms))  # each step counts
+
+
+@each_by_trip_count
+@pytest.mark.parametrize("length", [1, 4])
+def test_a_padded_buffer_gives_bitwise_what_an_exact_one_gives(loop, name, length):
+    if why := loop.missing():
+        pytest.skip(f"{loop.name} cannot run here: {why}")
+    program, _ = counted(name, loop)
+    weights, carry, inputs = member(name, EXACT, 0)[:3]
+    padded = inputs.copy()
+    padded[length:] = np.nan
+    (outputs, last), (*slopes, d_inputs) = program(weights, carry, padded, np.int32(length))
+    assert not np.any(outputs[length:])
+    assert not np.any(d_inputs[length:])
+    found = (outputs[:length], last), [*slopes, d_inputs[:length]]
+    exact = program(weights, carry, inputs[:length], np.int32(length))
+    jax.tree.map(np.testing.assert_array_equal, found, exact)
+
+
+@pytest.mark.parametrize("axes", [(0, None), (None, 0), (0, 0)], ids=["weights", "lengths", "both"])
+@pytest.mark.parametrize("name", ["lstm", "GRUCell"])
+def test_vmap_of_a_trip_count_equals_a_loop(name, axes):
+    """In C each member has its bits: tests/loops/test_gated_native.py."""
+    program, _ = counted(name, loops.resolve("while", loops.Request(cell_class(name), "cpu", False)))
+    first, carry, inputs = member(name, EXACT, 0)[:3]
+    scaled = [jax.tree.map(lambda leaf, k=k: leaf * np.float32(k), first) for k in (1, -1, 0.5)]
+    members = list(zip(scaled, np.int32([2, T, 5]), strict=True))
+    own = [tuple(one[k] if axis == 0 else members[0][k] for k, axis in enumerate(axes)) for one in members]
+    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *members)
+    weights, lengths = (stacked[k] if axis == 0 else members[0][k] for k, axis in enumerate(axes))
+    mapped = jax.vmap(program, (axes[0], None, None, axes[1]))(weights, carry, inputs, lengths)
+    for n, (weights, length) in enumerate(own):
+        looped = program(weights, carry, inputs, length)
+        errors = jax.tree.map(relative_error, jax.tree.map(lambda leaf, n=n: leaf[n], mapped), looped)
+        assert max(jax.tree.leaves(errors)) <= 1e-6, errors
 
 
 @pytest.mark.parametrize(("loop", "name"), PADDED, ids=lambda value: getattr(value, "name", value))

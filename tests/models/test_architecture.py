@@ -12,8 +12,8 @@ from task_checks import draw
 
 from memcap.cells.registry import count
 from memcap.config import Member
+from memcap.models.architecture import Architecture
 from memcap.models.model import Model
-from memcap.models.network import Architecture
 from memcap.recipes import Recipe
 from memcap.tasks.latch import Latch
 from memcap.training.operands import initial_state, train_operands

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from loop_checks import pass_over
 
+from memcap.models.architecture import Architecture
 from memcap.models.constructed import constructed, constructed_units
-from memcap.models.network import Architecture
 from memcap.tasks.adding import Adding
 from memcap.tasks.copy import Copy
 from memcap.tasks.count import Count

@@ -1,5 +1,8 @@
 """The equations below are written from Keras's and PyTorch's documentation, and share no code with memcap."""
 
+import ast
+import inspect
+import textwrap
 from functools import cache
 
 import flax
@@ -10,10 +13,10 @@ from flax import nnx
 
 from memcap.cells import Init
 from memcap.knobs import UserError
+from memcap.models.architecture import Architecture
 from memcap.models.constructed import constructed
-from memcap.models.export import export
+from memcap.models.export import LAYOUTS, export
 from memcap.models.model import Model
-from memcap.models.network import Architecture
 from memcap.tasks.delay_line import DelayLine
 
 F, U, OUT, B, T = 3, 5, 2, 4, 9
@@ -179,3 +182,9 @@ def test_unknown_layout():
     model = Model("lstm", U)
     with pytest.raises(UserError, match=r"layout=onnx: no such layout; one of keras, torch, flax"):
         export(model, {}, "onnx")
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_the_code_that_loads_a_layout_can_be_copied(layout):
+    code = [line for line in inspect.getdoc(LAYOUTS[layout]).splitlines() if line.startswith("    ")]
+    assert len(ast.parse(textwrap.dedent("\n".join(code))).body) >= 4

@@ -20,9 +20,9 @@ from memcap.cells import Init, cell_class, cell_classes
 from memcap.config import Engine
 from memcap.knobs import UserError
 from memcap.loops import loops
+from memcap.models.architecture import Architecture
 from memcap.models.export import export
 from memcap.models.model import Model
-from memcap.models.network import Architecture
 from memcap.studies.verify import verify
 from memcap.training.engine import train
 from memcap.training.operands import initial_state, train_operands, weights_of

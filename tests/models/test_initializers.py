@@ -16,9 +16,9 @@ from memcap.cells import Gates, Init, cell_class
 from memcap.cells.gates import orthogonal
 from memcap.knobs import UserError
 from memcap.loops.lstm_while import lstm_while
+from memcap.models.architecture import Architecture
 from memcap.models.initializers import PRESETS, preset
 from memcap.models.model import Model
-from memcap.models.network import Architecture
 
 B, F, U, OUT = 3, 4, 5, 2
 LSTMS = ("lstm", "OptimizedLSTMCell")

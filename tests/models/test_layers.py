@@ -16,9 +16,10 @@ import memcap
 from memcap.cells import Init
 from memcap.knobs import UserError
 from memcap.loops import lstm_native
+from memcap.models.architecture import Architecture
 from memcap.models.export import export
 from memcap.models.model import Model
-from memcap.models.network import Architecture, cell_names
+from memcap.models.network import cell_names
 from memcap.training.engine import train
 
 pytestmark = pytest.mark.usefixtures("quick_file")

@@ -13,8 +13,8 @@ from lstm_reference import quick_jit, relative_error
 
 from memcap.cells import Init, cell_classes, cell_facts
 from memcap.knobs import UserError
+from memcap.models.architecture import Architecture
 from memcap.models.model import Model
-from memcap.models.network import Architecture
 
 T, B, F, U, OUT = 8, 3, 4, 5, 2
 MAPS = Path("/proc/self/maps")

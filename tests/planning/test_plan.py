@@ -124,12 +124,9 @@ def test_the_costliest_programs_are_shown(tmp_path, monkeypatch):
     ("words", "says"),
     [
         (["task.lag=0"], "task.lag=0"),
-        (["tsk=latch"], "tsk: no such key"),
-        (["sweeps=nothing"], "sweeps=nothing: no such choice"),
         (["design=bisect", "model.units=1"], "has 1 of the 3 widths it needs; list more in model.units"),
         (["--device", "h99"], "h99: no such device; one of this, h100, v5e, v5e-4"),
         (["-m", "task=latch", "model.units=1,0"], "model.units=0: must be at least 1"),
-        (["-m", "task=latch,nope"], "task=nope: no such choice"),
         (["task=latch", "model.units=1,2"], "model.units=1,2: several values need -m"),
         (["--config-dir", "nowhere", "task=latch"], "--config-dir nowhere: no such folder"),
         (

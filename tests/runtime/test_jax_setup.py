@@ -12,8 +12,8 @@ import jax
 import pytest
 
 from memcap.config import Engine, Member
+from memcap.models.architecture import Architecture
 from memcap.models.model import Model
-from memcap.models.network import Architecture
 from memcap.recipes import Recipe
 from memcap.runtime import flags
 from memcap.tasks import task_class

@@ -246,10 +246,3 @@ def test_a_search_trains_a_part_and_a_rerun_nothing(tmp_path, monkeypatch, desig
         assert widths["units"].max() == 3
     forbid_training(monkeypatch)
     assert_frame_equal(run_study(found, ONE_LANE, Study(tmp_path, "small", design)), rows)
-
-
-def test_bisection_uses_what_a_grid_has_trained(tmp_path, monkeypatch):
-    found = members(small_job(BISECT))
-    grid = run_study(found, ONE_LANE, Study(tmp_path, "small"))  # by the programs of the search above
-    forbid_training(monkeypatch)
-    assert_frame_equal(run_study(found, ONE_LANE, Study(tmp_path, "small", "bisect")), grid)

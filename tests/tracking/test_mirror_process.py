@@ -18,6 +18,7 @@ from followed_files import OURS, members_of, put_figure, put_job, put_rows
 import memcap
 from memcap.knobs import UserError
 from memcap.store import heartbeat
+from memcap.store.study import Study
 from memcap.tracking import MirrorProcess, Tracking, process
 
 SERVICE = """
@@ -89,7 +90,7 @@ def home(tmp_path, monkeypatch, own_module):
 
 def start(service="Service", seeds=range(30), **settings):
     tracking = Tracking(f"my_module:{service}", **settings)
-    return MirrorProcess(tracking, Path("study"), "study", OURS, members_of(seeds))
+    return MirrorProcess(tracking, Study(Path("study"), "study", session=OURS), members_of(seeds))
 
 
 def sent(home):
@@ -262,8 +263,10 @@ KILLED = """
 import os, sys, time
 from pathlib import Path
 from followed_files import OURS, members_of, put_job, put_rows
+from memcap.store.study import Study
 from memcap.tracking import MirrorProcess, Tracking, process
-mirror = MirrorProcess(Tracking("my_module:Service"), Path("study"), "study", OURS, members_of(range(9)))
+study = Study(Path("study"), "study", session=OURS)
+mirror = MirrorProcess(Tracking("my_module:Service"), study, members_of(range(9)))
 put_job(Path("study"), OURS + "00000000", range(9))
 print(mirror._process.pid, flush=True)
 put_rows(Path("study"), OURS + "00000000", range(2))

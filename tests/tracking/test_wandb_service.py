@@ -15,6 +15,7 @@ import pytest
 from followed_files import OURS, members_of, put_figure, put_rows
 from readback import read_runs
 
+from memcap.store.study import Study
 from memcap.tracking import MirrorProcess, Tracking, process
 from memcap.tracking.report import read_report
 
@@ -318,7 +319,9 @@ def test_a_server_that_never_answers_leaves_half_of_the_time_to_runs_on_disk(tmp
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("WANDB_API_KEY", KEY)
     monkeypatch.setattr(process, "SECONDS_AT_THE_END", 10.0)
-    mirror = MirrorProcess(Tracking("wandb"), Path("study"), "study", OURS, members_of(range(3)))
+    mirror = MirrorProcess(
+        Tracking("wandb"), Study(Path("study"), "study", session=OURS), members_of(range(3))
+    )
     put_rows(tmp_path / "study", f"{OURS}00000000", range(3))
     end = time.monotonic() + 60
     while read_report(tmp_path / "study", mirror._token).service != "W&B online":

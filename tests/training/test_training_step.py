@@ -12,6 +12,7 @@ import optax
 import pytest
 from training_checks import ONE, member, start, vector
 
+from memcap import reference
 from memcap.config import Engine, Stream
 from memcap.loops import Answers, loss_and_score_sums
 from memcap.tasks.vector_hold import VectorHold
@@ -285,68 +286,8 @@ def test_successive_and_budget_from_outside():
 # The plain path
 
 
-@cache
-def plain_update(architecture, task, lag, length, recipe):
-    """A training step, with Adam as optax writes it: weights, state and key -> weights, state and
-    accuracy."""
-    optimizer = optax.chain(optax.clip_by_global_norm(recipe.clip), optax.adam(recipe.lr))
-    network = stepped(architecture, task)
-
-    def loss(weights, batch):
-        logits = network(weights, batch.inputs)
-        logits, mask = (logits[-1], 1.0) if task.answers == "last" else (logits, batch.mask)
-        right = (logits.argmax(-1) == batch.targets) * mask
-        each = optax.softmax_cross_entropy_with_integer_labels(logits, batch.targets) * mask
-        due = jnp.sum(jnp.broadcast_to(mask, each.shape))
-        return each.sum() / due, right.sum() / due
-
-    @jax.jit
-    def update(weights, state, key):
-        batch = task.sample(key, lag, length, length, recipe.batch)
-        (_, right), gradient = jax.value_and_grad(loss, has_aux=True)(weights, batch)
-        change, state = optimizer.update(gradient, state, weights)
-        return optax.apply_updates(weights, change), state, right
-
-    return optimizer, update
-
-
-def plainly(one):
-    """Train a member by itself, step by step, to the end of its budget whatever its verdict.
-
-    Returns the row that the first verdict gives: status, steps, score, and the weights at that moment; and
-    the steps taken.
-    """
-    recipe, ask = one.recipe, one.evaluation
-    optimizer, update = plain_update(one.architecture, one.task, one.lag, one.length, recipe)
-    weights = one.architecture.init(one.init, [one.seed, one.lag, one.model.units])
-    state, mean, passed, asked, row, step = optimizer.init(weights), None, 0, 0, None, 0
-    while step < recipe.budget or row is None:
-        for _ in range(min(ask.every, recipe.budget - step)):
-            weights, state, right = update(
-                weights, state, jax.random.fold_in(stream(one, Stream.TRAIN), step)
-            )
-            mean, step = float(right) if mean is None else 0.9 * mean + 0.1 * float(right), step + 1
-        if mean < 0.98 and step < recipe.budget:
-            passed = 0
-            continue
-        score = plain_score(
-            one,
-            weights,
-            stream(one, Stream.EVALUATE, asked),
-            -(-ask.sequences // 256),
-            min(ask.sequences, 256),
-        )
-        asked, passed = asked + 1, passed + 1 if score >= 0.99 else 0
-        if row is None and passed == ask.successive:
-            row = "solved", step, score, one.architecture.flatten(weights)
-        elif row is None and step == recipe.budget and not passed:
-            row = "unsolved", step, score, one.architecture.flatten(weights)
-    return row, step
-
-
 def test_rows_are_those_of_the_plain_path():
-    """One member at a time, without early stop, in code of its own; against lanes, queue, worker processes
-    and early stop."""
+    """One member at a time, by the reference; against lanes, queue and worker processes."""
     ask, recipe = (
         {"every": 10, "sequences": 128},
         {"lr": 0.1, "budget": 120, "batch": 32, "schedule": "constant", "warmup": 0},
@@ -355,11 +296,10 @@ def test_rows_are_those_of_the_plain_path():
         *(member("latch", 2, seed=seed, recipe=recipe, evaluation=ask) for seed in (0, 1, 2)),
         *(member("delay_line", lag, model={"units": 2}, recipe=recipe, evaluation=ask) for lag in (1, 4)),
     ]
-    plain = [plainly(one) for one in members]
-    assert {steps for _, steps in plain} == {120}
-    assert {row[0] for row, _ in plain} == {"solved", "unsolved"}
+    plain = [reference.train(one) for one in members]
+    assert {one.status for one in plain} == {"solved", "unsolved"}
     for shared in (Engine(loop="while", lanes=2, workers=2), Engine(loop="associative", workers=1)):
-        for ended, ((status, steps, score, weights), _) in zip(train(members, shared), plain, strict=True):
-            assert (ended.status, ended.steps) == (status, steps)
-            assert ended.score == pytest.approx(score, abs=1e-6)
-            np.testing.assert_allclose(vector(ended), weights, rtol=1e-3, atol=1e-3)
+        for ended, one in zip(train(members, shared), plain, strict=True):
+            assert (ended.status, ended.steps) == (one.status, one.steps)
+            assert ended.score == pytest.approx(one.score, abs=1e-6)
+            np.testing.assert_allclose(vector(ended), one.weights, rtol=1e-3, atol=1e-3)

@@ -2,12 +2,12 @@
 
 Protocol: N pairs of a key and a value, then each key again, and its value is due (multi-query associative
 recall). Arora et al. vary the width of attention, gated convolutions and recurrent nets from 64 to 512, with
-4 pairs in 64 steps to 64 pairs in 512, of a vocabulary of 8,192; two layers, AdamW, the best of four learning
-rates, 100,000 sequences. Their next paper, "Based", pools models by the bytes of their state.
+4 pairs in 64 steps to 64 pairs in 512, and a vocabulary of 8,192. Two layers, AdamW, the best of four
+learning rates, 100,000 sequences. Their next paper, "Based", compares models by the bytes of their state.
 
-Ours (memcap/tasks/mqar.py), scaled down: LSTMs of one layer and 2 to 32 units, 1, 2 and 4 pairs of 8 keys and
-8 values, queries within 16 steps, fresh sequences, one recipe (conf/recipe/hold.yaml, 3,000 steps). Nobody is
-tuned: a net that fails has not been trained, which is not to say that its state could not hold the pairs.
+Ours (memcap/tasks/mqar.py) is smaller: LSTMs of one layer and 2 to 32 units; 1, 2 and 4 pairs of 8 keys and 8
+values; queries within 16 steps; fresh sequences; one recipe (conf/recipe/hold.yaml, 3,000 steps) that was
+tuned for no net. A net that fails may have failed to train: its state could still hold the pairs.
 """
 
 import itertools

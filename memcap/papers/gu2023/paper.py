@@ -1,18 +1,18 @@
 """Does copying symbols that come at random times need a recurrence that depends on its input?
 
-Protocol: selective copying: 16 symbols at random places of 4,096 steps, the rest of which is noise, of a
-vocabulary of 16; then they are due in their order. Two layers of 64 channels, with a recurrence that is the
-same at all steps (S4), or whose step size, input and read-out are of the input (S6), plain or inside gated
-blocks; 400,000 steps of 64 sequences at a rate of .0001. With the symbols at fixed places, the usual copying,
-"LTI SSMs (linear recurrences and global convolutions) can easily solve this".
+Protocol: selective copying. 16 symbols of a vocabulary of 16 stand at random places of 4,096 steps, with
+noise at all other steps; then they are due in their order. Two layers of 64 channels, 400,000 steps of 64
+sequences at a rate of .0001. The recurrence is the same at all steps (S4), or its step size, input and
+read-out depend on the input (S6), plain or inside gated blocks. With the symbols at fixed places, the usual
+copying, "LTI SSMs (linear recurrences and global convolutions) can easily solve this".
 
-Ours: 4 symbols of 4 among 15 blanks (memcap/tasks/selective_copy.py), beside the same with all 4 in a row
-(memcap/tasks/copy.py), both with the cue throughout the recall; one layer, whose state one dense layer reads,
-the same at all steps; seven cells of 8 to 64 carry numbers; fresh sequences, 3,000 steps of 64, each cell at
-the learning rate of study_rates.yaml. `linear` and `LRU` are time-invariant: what a symbol adds to
-the logits depends on how long ago it came, and on nothing that came between. `selective_LRU` is the LRU with
-S6's step size; nothing else of it is of the input. The gates of minGRU (S6 with one real number a channel, by
-the paper's theorem 1) and minLSTM see the input alone, those of GRU and LSTM the state as well.
+Ours: 4 symbols of 4 among 15 blanks (memcap/tasks/selective_copy.py), and the same with all 4 in a row
+(memcap/tasks/copy.py); in both the cue lasts throughout the recall. One layer, read by one dense layer that
+is the same at all steps; seven cells of 8 to 64 carry numbers; fresh sequences, 3,000 steps of 64, each cell
+at the learning rate that study_rates.yaml found. `linear` and `LRU` are time-invariant: what a symbol adds to
+the logits depends on how long ago it came, and on nothing else. `selective_LRU` is the LRU with S6's step
+size, and depends on the input in nothing else. The gates of minGRU and minLSTM see the input alone (by the
+paper's theorem 1 minGRU is S6 with one real number per channel); those of GRU and LSTM see the state as well.
 """
 
 import math
@@ -26,7 +26,7 @@ from matplotlib.lines import Line2D
 
 from memcap.figures import Drawn
 from memcap.figures.style import COLOURS
-from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, marks
+from memcap.papers import NOT_MEASURED, Claim, Finding, OurClaim, Paper, marks
 from memcap.papers.claims import compare, knob, over_seeds
 
 TASKS = {"copy": "symbols in a row", "selective_copy": "symbols at random places"}
@@ -182,26 +182,22 @@ PAPER = Paper(
             "table 1 and sec. 4.1.1",
             _solved("selective_copy", "selective_LRU"),
         ),
-        Claim(
+        OurClaim(
             "real decays of the input do, too (the median minGRU and minLSTM, likewise)",
             "S6 has real decays: 97.0 %",
             "table 1 and sec. 3.6",
             _solved("selective_copy", "minGRU", "minLSTM"),
-            whose="ours",
             expected=False,
             why="with symbols in a row they fail, too (medians of .76 at most), so it is not selection that"
-            " they lack: a state"
-            " that only fades tells a fixed read-out little of the order. Training is not at its end,"
-            " either: four times the"
-            " steps bring .95. The paper has 16 numbers a channel, a read-out that is of the input, and two"
-            " layers",
+            " they lack: a state that only fades tells a fixed read-out little of the order. Training is"
+            " not at its end, either: four times the steps bring .95. The paper has 16 numbers a channel, a"
+            " read-out that is of the input, and two layers",
         ),
-        Claim(
+        OurClaim(
             "gates that see the state, too, do (the median GRU and LSTM, likewise)",
             "not tried",
             "table 1",
             _solved("selective_copy", "GRUCell", "lstm"),
-            whose="ours",
         ),
     ),
 )

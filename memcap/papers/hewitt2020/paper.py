@@ -1,16 +1,16 @@
 """Do nested brackets ask for units by depth and types, and not by length?
 
 Protocol: words of brackets of k types, nested at most m deep. Hewitt et al. prove that a recurrent net needs
-of the order of m log k units to continue them, and that so many are enough, and train LSTMs of 3 m log2 k - m
-units as language models: m = 3 and 5, k = 2 to 128, on 2e3 to 2e7 symbols in words of up to 84 (m = 3) or
-180, tested on longer ones up to twice that. A net is right where the right close bracket has more than .8 of
-the probability of all close brackets.
+of the order of m log k units to continue them, and that so many are enough. They train LSTMs of 3 m log2 k -
+m units as language models: m = 3 and 5, k = 2 to 128, on 2e3 to 2e7 symbols in words of up to 84 symbols (m =
+3) or 180, tested on words up to twice as long. A net is right where the right close bracket has more than .8
+of the probability of all close brackets.
 
-Ours (memcap/tasks/dyck.py): m = 3, k = 2, 8, 32; one pair of brackets spans the word, so that the first one
-is held for 20 or 80 steps; the net says only which close bracket comes, where one comes that is not in sight;
-fresh words at every step of training; Adam at .03, batch 64, and forget gates that hold from the start
-(conf/recipe/hold.yaml) where theirs is Adam at .01 that halves on plateaus, batch 10. Widths below theirs,
-too. A net stops once it is right at 99 %, then meets words of twice the length.
+Ours (memcap/tasks/dyck.py): m = 3, k = 2, 8, 32. One pair of brackets spans the word, so that the first one
+is held for 20 or 80 steps. The net says only which close bracket comes, where its open one is out of sight.
+Each training step has fresh words. Adam at .03, batches of 64, forget gates that hold from the start
+(conf/recipe/hold.yaml); theirs is Adam at .01 that halves on plateaus, with batches of 10. Widths below
+theirs are ours. A net stops once it is right at 99 %, and then meets words of twice the length.
 """
 
 import math
@@ -133,8 +133,7 @@ def _not_by_length(rows: pl.DataFrame) -> Finding:
 
 PAPER = Paper(
     source="Hewitt, Hahn, Ganguli, Liang & Manning, RNNs can generate bounded hierarchical languages with"
-    " optimal memory, EMNLP"
-    " 2020 (2010.07515)",
+    " optimal memory, EMNLP 2020 (2010.07515)",
     cost="9 minutes on one core that some 15 jobs shared, compiling aside (72 members)",
     claims=(
         Claim(
@@ -151,8 +150,7 @@ PAPER = Paper(
             _twice_as_long,
             expected=False,
             why="our nets stop at the first 99 %, after some hundred steps on words of one length; theirs"
-            " train on, on words of"
-            " all lengths up to the longest",
+            " train on, on words of all lengths up to the longest",
         ),
         Claim(
             f"units follow m log k (here: units per m log2 k differ by at most {RATIO:g} times from the"

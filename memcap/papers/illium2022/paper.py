@@ -2,17 +2,17 @@
 
 Protocol: a sequence of random numbers, of random length; at its end the net says the number that came p steps
 before. Illium et al. vary p, cells, layers and the kind of cell (Elman, GRU, LSTM), and look for the border
-beyond which training does not come.
+beyond which training fails.
 
 Ours: the delay line of normal numbers (memcap/tasks/delay_line.py), which asks at every step for the number
 of p steps before; one layer, 1 to 8 cells, p from 1 to 8, one recipe for all (conf/recipe/forget_bias.yaml,
-1,500 steps). Their range of numbers, rate and batch were not in what was read. A number counts as recalled if
-the mean squared error of the median net is at most .05 of the variance; a net's reach is the farthest
-position up to which it recalls every one that was tried.
+1,500 steps). What was read does not give their range of numbers, rate and batch. A number is recalled if the
+mean squared error of the median net is at most .05 of the variance. A net's reach is the farthest position up
+to which it recalls every one that was tried.
 
-Jaeger's bound (2001) says that the squared correlations of N numbers, read linearly, with all past inputs add
-up to at most N. It does not forbid that few cells recall one far number: only for linear cells the error is
-at least 1 - N / (p + 1).
+Jaeger's bound (2001): the squared correlations of N numbers, read linearly, with all past inputs add up to at
+most N. A few cells may still recall one far number. Only for linear cells is the error at least 1 - N / (p +
+1).
 """
 
 import math
@@ -126,8 +126,7 @@ def _correlation(by_units: dict[int, int]) -> float:
 
 PAPER = Paper(
     source="Illium, Schillman, Müller, Gabor & Linnhoff-Popien, Empirical analysis of limits for memory"
-    " distance in recurrent"
-    " neural networks, ICAART 2022 (2212.11085)",
+    " distance in recurrent neural networks, ICAART 2022 (2212.11085)",
     cost="2 minutes on one core that some 15 jobs shared, compiling aside (120 members)",
     claims=(
         Claim(

@@ -1,19 +1,20 @@
 """Do N recurrent cells hold more than N numbers of a random signal?
 
-Protocol: a recurrent net of N cells is driven by independent random numbers; for each delay k a linear
-read-out is fitted to the number of k steps before, and its squared correlation is the capacity MC_k. Jaeger
-proves that they add up to at most N, and to N in linear nets whose states are independent.
+Protocol: independent random numbers drive a recurrent net of N cells. For each delay k a linear read-out is
+fitted to the number of k steps before; its squared correlation is the capacity MC_k. Jaeger proves that the
+capacities add up to at most N, and to N in linear nets whose states are independent. The report is known from
+summaries that others wrote.
 
-Ours, without training: random linear reservoirs (Gaussian, spectral radius .9) of 5 to 50 cells. Judged are
-two estimates from the states of one run of 20,000 steps: by QR in float64, and by normal equations in float32
-with a ridge of 1e-7, which is how they come out too small (Ballarin, Grigoryeva & Ortega, 2023). The curves
-are computed from the eigenvalues alone: the energies of their Takenaka-Malmquist functions, an orthonormal
+Ours, without training: random linear reservoirs (Gaussian, spectral radius .9) of 5 to 50 cells. Two
+estimates from the states of one run of 20,000 steps are judged: by QR in float64, and by normal equations in
+float32 with a ridge of 1e-7. The latter come out too small (Ballarin, Grigoryeva & Ortega, 2023). The curves
+come from the eigenvalues alone: they are the energies of the Takenaka-Malmquist functions, an orthonormal
 basis of what independent states can say of the past. These add up to N by arithmetic, and get no verdict.
 
 Trained: Elman nets and LSTMs that recall one number (memcap/tasks/delay_line.py, 2 and 4 steps before, one
-recipe). Capacities of a linear net never rise with the delay (checked by calculation, not proven here), so it
-cannot recall the number of L steps before with an error under 1 - N / (L + 1). Cells that are not linear may;
-LSTMs also have two numbers a cell.
+recipe). The capacities of a linear net never rise with the delay (checked by calculation, not proven here).
+So it cannot recall the number of L steps before with an error under 1 - N / (L + 1). Cells that are not
+linear may; LSTMs also carry two numbers per cell.
 """
 
 from functools import cache
@@ -24,7 +25,7 @@ import polars as pl
 from scipy import signal
 
 from memcap.figures import Drawn
-from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, marks
+from memcap.papers import NOT_MEASURED, Claim, Finding, OurClaim, Paper, marks
 from memcap.papers.claims import compare, knob
 
 CELLS = (5, 10, 20, 50)
@@ -175,20 +176,18 @@ PAPER = Paper(
             "Ballarin et al., abstract",
             _float32_misses,
         ),
-        Claim(
+        OurClaim(
             "trained Elman nets recall no number better than linear nets could (error at least 1 - N / (L"
             f" + 1) - {SLACK:g})",
             "at most N, for any net that is read linearly; the bound of one delay is ours",
             "summaries of the report",
             lambda rows: _above_the_line("Elman", rows),
-            whose="ours",
         ),
-        Claim(
+        OurClaim(
             f"nor do LSTMs (error at least 1 - N / (L + 1) - {SLACK:g})",
             "the same",
             "summaries of the report",
             lambda rows: _above_the_line("LSTM", rows),
-            whose="ours",
             expected=False,
             why="an LSTM carries two numbers a cell and is not linear: a bound on the sum over delays does"
             " not bind one delay",

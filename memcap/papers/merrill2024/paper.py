@@ -3,21 +3,22 @@
 Protocol: elements of a group of order 60 come one by one, up to 20 of them, and at every step the product so
 far is due. A5 and A4 x Z5 do not commute, Z60 does. A sequence is right if all its products are; a net has
 learnt a length at .9 of the sequences. A plain recurrent net (ReLU, 2,048 units) learns all groups at all
-lengths in one layer; S4, Mamba and a transformer need more layers the longer the sequence, in the groups that
-do not commute and not in Z60. A million sequences of each length, and all of two elements, are trained on.
+lengths in one layer. S4, Mamba and a transformer need more layers the longer the sequence is, in the groups
+that do not commute and not in Z60. They train on a million sequences of each length, and on all of two
+elements.
 
-Ours: A4, the factor of theirs that does not commute, and Z12, which does, both of order 12; one layer of 32
+Ours: A4, the factor of theirs that does not commute, and Z12, which does, both of order 12. One layer of 32
 units, of the ReLU net 64; at most 4,000 steps, of the ReLU net 10,000, of 64 sequences of 16 elements,
 without a start symbol; tested at 2 to 64. `selective_LRU` has a complex diagonal step that depends on the
-input; minGRU, as Mamba by default, a positive one. With short sequences first, lengths are drawn up to a
-front that rises from 3 elements as a net learns: of 16 alone the ReLU net learnt nothing.
+input; minGRU has a positive one, as Mamba by default. "Short sequences first" means that lengths are drawn up
+to a front, which rises from 3 elements as a net learns: from 16 alone the ReLU net learnt nothing.
 """
 
 import polars as pl
 
 from memcap.capacity.lengths import over_lengths
 from memcap.figures import Drawn
-from memcap.papers import Claim, Finding, Paper, marks
+from memcap.papers import Claim, Finding, OurClaim, Paper, marks
 from memcap.papers.claims import all_of, at_least, below, each, knob, pick
 
 GROUPS = {"Z12": "Z12: commutes", "A4": "A4: does not commute"}
@@ -113,20 +114,18 @@ PAPER = Paper(
             "figure and text",
             _diagonal,
         ),
-        Claim(
+        OurClaim(
             "an LSTM learns both groups in one layer, in all seeds",
             "a cell that is not in the paper",
             "our own question",
             lambda rows: _learns_both(rows, "OptimizedLSTMCell"),
-            whose="ours",
         ),
-        Claim(
+        OurClaim(
             "of the group that commutes, a complex diagonal step learns 16 elements in one layer, in all"
             " seeds, and a positive one does not",
             "Z60 takes S4 and Mamba no more layers at a greater length",
             "figure and text",
             _sign,
-            whose="ours",
         ),
     ),
 )

@@ -1,16 +1,16 @@
 """Which start of the forget gate learns to remember?
 
 Protocol: an LSTM of 128 units starts with a constant forget bias of 1, or with chrono: forget biases log U(1,
-T_max - 1), input biases their negatives. Copy: ten symbols of eight, T blank steps, then the ten again (T =
-500, 2000; T_max = 3 T / 2). Variable copy: the same with drawn waits (T = 500, 1000; T_max = T). Adding: the
-sum of two marked numbers of T (T = 200, 750; T_max = T). RMSprop at .001, no clipping; training curves are
-drawn.
+T_max - 1), and their negatives as input biases. Copy: ten symbols of eight, T blank steps, then the ten again
+(T = 500, 2000; T_max = 3 T / 2). Variable copy: the same with drawn waits (T = 500, 1000; T_max = T). Adding:
+the sum of two marked numbers of T (T = 200, 750; T_max = T). RMSprop at .001, no clipping. The paper draws
+training curves.
 
-Ours: 32 units, T = 50 and 100, Adam at .005, batches of 32, clip 1, 2,000 steps, the same for all starts;
-beside the two of the paper `hold` (one bias for all units, by the lag) and `open_gate` (gates open, forget
-gate shut). T_max is the length of the sequence. Of a copy only the last ten steps are scored, where the paper
-averages over all: so our memoryless plateau is an accuracy of 1/8. Drawn are final scores and steps to solve,
-for rows hold no curves.
+Ours: 32 units, T = 50 and 100, Adam at .005, batches of 32, clip 1, 2,000 steps, the same for all starts. Two
+starts are added: `hold` (one bias for all units, by the lag) and `open_gate` (gates open, forget gate shut).
+T_max is the length of the sequence. Only the last ten steps of a copy are scored, where the paper averages
+over all: our plateau without memory is an accuracy of 1/8. Rows hold no curves, so final scores and steps to
+solve are drawn.
 """
 
 import math

@@ -2,22 +2,22 @@
 
 Protocol: white noise below 10 Hz, and its values of 0, 1/4, 1/2, 3/4 and 1 second before; a second has T
 steps. An LSTM of 100 units with a linear read-out learns it from 80 sequences of 2.5 seconds by Adam at .001,
-1,000 updates of 50, from Keras's start (their code, experiments/capacity.ipynb; its output gives the losses).
-They compare it with their own unit, the LMU, which needs no training here; that is not redrawn.
+1,000 updates of 50, from Keras's start (their code, experiments/capacity.ipynb, whose output gives the
+losses). They compare it with their own unit, the LMU, which needs no training here; that is not redrawn.
 
-Ours: the same signal and delays (memcap/tasks/bandlimited_delay.py), always fresh; its root mean square is
-.37, as theirs is once divided by its peak (.40 at T = 25). Answers count from step T on; in their losses also
-before, with zero due where the past has not begun. Three arms: `theirs` (their net, start, rate and updates),
-`start` (each recurrent block orthogonal by itself, and so twice as large; all else as in theirs), `ours` (10
-to 40 units, recipe `forget_bias` with a bias of 2, a rate of .03 that falls as a cosine, batches of 32, up to
-10,000 updates, ended once a twentieth of the variance is left). T = 1,600, where their loss is that of a net
-without memory, is in study_full.yaml, which was not run.
+Ours: the same signal and delays (memcap/tasks/bandlimited_delay.py), always fresh. Its root mean square is
+.37, as theirs is once divided by its peak (.40 at T = 25). Answers count from step T on; their losses also
+count the steps before, where the past has not begun and zero is due. Three arms: `theirs` (their net, start,
+rate and updates); `start` (as theirs, but each recurrent block is orthogonal by itself, and so twice as
+large); `ours` (10 to 40 units, recipe `forget_bias` with a bias of 2, a rate of .03 that falls as a cosine,
+batches of 32, up to 10,000 updates, ended once a twentieth of the variance is left). At T = 1,600 their loss
+is that of a net without memory; study_full.yaml has it, and was not run.
 
-Errors are shares of what is left without memory: in their validation losses .0851, that of T = 1,600, at each
-T. (Of 2,000 sequences by their generator it is .094 at T = 25 and .081 at the others, so that their shares
-would be .21, .21 and .87.) Grey in the figure: the best n numbers of a window, as a linear code, leave this
-much of it (Slepian's eigenvalues); at 10 cycles a window little from 20 numbers on, for any T. Nets of 10 and
-15 units do worse as T grows, by then at the end of their updates.
+Errors are shares of the error without memory: for their validation losses .0851, that of T = 1,600, at each
+T. (In 2,000 sequences by their generator it is .094 at T = 25 and .081 at the others; their shares would then
+be .21, .21 and .87.) The grey line is a linear code: the best n numbers of a window leave this much of it
+(Slepian's eigenvalues). At 10 cycles per window that is little from 20 numbers on, for any T. Nets of 10 and
+15 units do worse as T grows, where their updates end before they have learnt.
 """
 
 import numpy as np
@@ -25,12 +25,12 @@ import polars as pl
 from scipy.linalg import toeplitz
 
 from memcap.figures import Drawn
-from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, marks
+from memcap.papers import NOT_MEASURED, Claim, Finding, OurClaim, Paper, marks
 from memcap.papers.claims import compare, knob, over_seeds
 from memcap.tasks.bandlimited_delay import BandlimitedDelay
 
 CYCLES, LEVEL, UNITS = 10, 0.37, 100
-SHORT, LONG = (25, 100), 400
+SHORT_LAGS, LONG_LAG = (25, 100), 400
 TASK = BandlimitedDelay(CYCLES)
 ARMS = {
     "theirs": "theirs: 100 units, 1,000 updates",
@@ -38,7 +38,7 @@ ARMS = {
     "ours": "ours: 20 units, up to 10,000 updates",
 }
 LOSSES = {25: 0.0193, 100: 0.0173, 400: 0.0701, 1600: 0.0851}  # of the validation sequences, after 500 epochs
-WITHOUT = LOSSES[1600]  # memory
+CHANCE = LOSSES[1600]  # of a net without memory
 DISTANCE = 0.1  # how far a share may be from theirs
 HALF = 0.5  # of the error without memory: more is most of it
 RISE = 1.5  # how many times a width may rise from T to 4 T
@@ -72,7 +72,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
     """Draw errors of 100 units against T, the paper's and ours; and ours against units, a line per T."""
     data = shares(rows)
     picture, (left, right) = marks.panels((10, 4.6), 1, 2)
-    marks.theirs(left, list(LOSSES), [loss / WITHOUT for loss in LOSSES.values()], label="the paper")
+    marks.theirs(left, list(LOSSES), [loss / CHANCE for loss in LOSSES.values()], label="the paper")
     for k, (arm, label) in enumerate(ARMS.items()):
         own = data.filter((pl.col("arm") == arm) & ((arm != "ours") | (pl.col("units") == FREEDOM)))
         marks.with_bars(left, own, "T", "share", label=label, **marks.look(k, lw=1.2))
@@ -109,22 +109,22 @@ def _medians(rows: pl.DataFrame, arm: str) -> dict[int, float]:
 
 def _as_theirs(rows: pl.DataFrame) -> Finding:
     losses = _medians(rows, "theirs")
-    pairs = {steps: (losses.get(steps), LOSSES[steps] / WITHOUT) for steps in SHORT}
+    pairs = {steps: (losses.get(steps), LOSSES[steps] / CHANCE) for steps in SHORT_LAGS}
     words = "{a:.2f} at T = {name}"
     return compare(pairs, words, lambda ours, theirs: abs(ours - theirs) <= DISTANCE, join=", ")
 
 
 def _fails(rows: pl.DataFrame) -> Finding:
     losses = _medians(rows, "theirs")
-    if not {*SHORT, LONG} <= losses.keys():
+    if not {*SHORT_LAGS, LONG_LAG} <= losses.keys():
         return NOT_MEASURED
-    least = max(HALF, *(2 * losses[steps] for steps in SHORT))
-    return Finding(f"{losses[LONG]:.2f}", losses[LONG] > least)
+    least = max(HALF, *(2 * losses[steps] for steps in SHORT_LAGS))
+    return Finding(f"{losses[LONG_LAG]:.2f}", losses[LONG_LAG] > least)
 
 
 def _start_matters(rows: pl.DataFrame) -> Finding:
     theirs, other = _medians(rows, "theirs"), _medians(rows, "start")
-    lags = sorted({*SHORT} | (theirs.keys() & other.keys()))
+    lags = sorted({*SHORT_LAGS} | (theirs.keys() & other.keys()))
     pairs = {steps: (other.get(steps), theirs.get(steps)) for steps in lags}
     words = "{a:.2f} instead of {b:.2f} at T = {name}"
     return compare(pairs, words, lambda ours, theirs: ours <= theirs / 2, join=", ")
@@ -159,47 +159,42 @@ def _one_per_degree(rows: pl.DataFrame) -> Finding:
 
 PAPER = Paper(
     source="Voelker, Kajic & Eliasmith, Legendre memory units: continuous-time representation in recurrent"
-    " neural networks,"
-    " NeurIPS 2019",
+    " neural networks, NeurIPS 2019",
     cost="58 minutes on one core that some ten jobs shared, compiling aside (34 members)",
     claims=(
         Claim(
             f"an LSTM of {UNITS} units, trained as theirs, leaves a fifth of the error without memory at T"
-            " = 25 and 100 (their"
-            f" shares +- {DISTANCE:g})",
-            f"losses {LOSSES[25]:g} and {LOSSES[100]:g}, of {WITHOUT:g}: {LOSSES[25] / WITHOUT:.2f},"
-            f" {LOSSES[100] / WITHOUT:.2f}",
+            f" = 25 and 100 (their shares +- {DISTANCE:g})",
+            f"losses {LOSSES[25]:g} and {LOSSES[100]:g}, of {CHANCE:g}: {LOSSES[25] / CHANCE:.2f},"
+            f" {LOSSES[100] / CHANCE:.2f}",
             "output of their code",
             _as_theirs,
         ),
         Claim(
-            f"and most of it at T = {LONG} (over {HALF:g}, and twice as much as at the others; one seed)",
-            f"loss {LOSSES[LONG]:g}: {LOSSES[LONG] / WITHOUT:.2f}",
+            f"and most of it at T = {LONG_LAG} (over {HALF:g}, and twice as much as at the others; one seed)",
+            f"loss {LOSSES[LONG_LAG]:g}: {LOSSES[LONG_LAG] / CHANCE:.2f}",
             "output of their code",
             _fails,
         ),
-        Claim(
+        OurClaim(
             "that is training: recurrent blocks that start twice as large leave less than half as much",
             "one start only",
             "their code",
             _start_matters,
-            whose="ours",
         ),
-        Claim(
+        OurClaim(
             "content, not steps, sets the width: the least of 10 to 40 units from which on every net solves"
             f" it, at most {RISE:g} times at 4 T",
             "none; all its LSTMs have 100 units",
             "their code",
             _same_width,
-            whose="ours",
         ),
-        Claim(
+        OurClaim(
             f"a window of {CYCLES} cycles takes at most {FREEDOM} + 1 units, one per degree of freedom,"
             " at every T",
             "its LMU has 100 for such a window",
             "their code",
             _one_per_degree,
-            whose="ours",
         ),
     ),
 )

@@ -1,0 +1,209 @@
+"""The weights of a network: their shapes, their start, and their form as one flat vector."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from memcap.cells import Init, cell_class, cell_classes
+from memcap.cells.gates import glorot
+from memcap.cells.lstm import LSTM
+from memcap.knobs import UserError
+from memcap.models.model import Model
+from memcap.models.network import Network, cell_names
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A network's structure, apart from its weights.
+
+    Args:
+        model: cell, units, layers and read-out.
+        features: F.
+        outputs: O.
+    """
+
+    model: Model
+    features: int
+    outputs: int
+
+    def network(self, key: Any = 0) -> Network:
+        """Return a network with Flax's own start."""
+        return Network(self.model, self.features, self.outputs, rngs=nnx.Rngs(key))
+
+    def abstract_weights(self) -> dict[str, Any]:
+        """Return the nested dict of weights as shapes and dtypes."""
+        return _shapes(self)
+
+    def init(self, init: Init | None, entropy: list[int]) -> dict[str, Any]:
+        """Draw the weights: a nested dict of NumPy arrays, each of its parameter's dtype.
+
+        Args:
+            init: gate biases and gains; None leaves the cell to its own initialiser.
+            entropy: non-negative integers that seed the draw.
+
+        Raises:
+            UserError: `init` is given for a cell whose gates memcap doesn't know.
+        """
+        rng = np.random.default_rng(entropy)
+        cell = cell_class(self.model.cell)
+        if init is None and cell.has_own_init:
+            seed = int(rng.integers(2**31))
+            weights = jax.tree.map(np.asarray, nnx.to_pure_dict(_own_init(self)(seed)))
+        elif cell.gates is not None:
+            weights = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), self.abstract_weights())
+            features = self.features
+            for name in cell_names(self.model):  # every layer starts alike
+                for path, value in cell.draw(rng, init or Init(), features, self.model.units).items():
+                    _assign(weights[name], path, value)
+                features = self.model.hidden
+        else:
+            names = ", ".join(name for name, each in cell_classes().items() if each.gates is not None)
+            raise UserError(
+                f"model.cell={self.model.cell}: its gates are not known here, so only recipe.init=flax (the"
+                " cell's own"
+                f" initialiser) can start it; cells with named presets: {names}"
+            )
+        if self.model.readout == "lstm":
+            for path, value in LSTM.draw(rng, Init(forget=1.0), self.model.hidden, self.outputs).items():
+                _assign(weights["readout"], path, value)
+        else:
+            weights["readout"]["kernel"] = glorot(rng, self.model.hidden, self.outputs).astype(np.float32)
+            weights["readout"]["bias"] = np.zeros(self.outputs, np.float32)
+        if self.model.initial_carry == "learned":
+            weights["initial_carry"] = jax.tree.map(np.asarray, _own_carry(self)())
+        return weights
+
+    def build(self, weights: dict[str, Any]) -> Network:
+        """Return the module that holds these weights."""
+        graph, state = nnx.split(nnx.eval_shape(self.network))
+        nnx.replace_by_pure_dict(state, weights)
+        return nnx.merge(graph, state)
+
+    def at_width(self, units: int) -> Architecture:
+        """Return the same with another number of units."""
+        return replace(self, model=replace(self.model, units=units))
+
+    def resized(self, weights: dict[str, Any], units: int) -> dict[str, Any]:
+        """Return weights of this architecture for one with other units: padded with units that say zero and
+        never learn, or cropped.
+
+        Args:
+            weights: nested dict of NumPy arrays.
+            units: new width; the cell must be one that `can_pad`.
+        """
+        result = jax.tree.map(
+            lambda leaf: np.zeros(leaf.shape, leaf.dtype), self.at_width(units).abstract_weights()
+        )
+        for name in cell_names(self.model):
+            for path, value in cell_class(self.model.cell).resized(weights[name], units).items():
+                _fit(result[name], path, value)
+        for name, leaf in weights["readout"].items():
+            _fit(result["readout"], (name,), leaf)
+        for name, parts in weights.get("initial_carry", {}).items():
+            for part, leaf in parts.items():
+                _fit(result["initial_carry"], (name, part), leaf)
+        return result
+
+    def carry_numbers(self) -> int:
+        """Count the real numbers that one sequence's state holds, counted from the carry itself; a complex
+        number is two."""
+        return sum(_reals(leaf) for leaf in _carry(self))
+
+    def parameters(self) -> int:
+        """Count the P trained real numbers; a complex weight is two."""
+        return sum(_reals(leaf) for leaf in jax.tree.leaves(self.abstract_weights()))
+
+    def flatten(self, weights: dict[str, Any]) -> np.ndarray:
+        """Return the weights as one (P,) vector; of a complex array first all real parts, then all imaginary
+        parts."""
+        return np.concatenate([_parts(np.asarray(leaf)) for leaf in jax.tree.leaves(weights)])
+
+    def matrices(self) -> np.ndarray:
+        """Return (P,) float32 beside `flatten`: 1 at the weights of matrices, 0 at those of vectors, as
+        biases, and at a learned initial carry, which is no weight."""
+
+        def mark(path: tuple[Any, ...], leaf: jax.ShapeDtypeStruct) -> np.ndarray:
+            weighs = len(leaf.shape) > 1 and path[0].key != "initial_carry"
+            return np.full(_reals(leaf), weighs, np.float32)
+
+        return np.concatenate(jax.tree.leaves(jax.tree.map_with_path(mark, self.abstract_weights())))
+
+    def unflatten(self, vector: Any) -> dict[str, Any]:
+        """Return the nested dict of weights from a (P,) vector, NumPy's or JAX's, each leaf in its own
+        dtype."""
+        leaves, tree = jax.tree.flatten(self.abstract_weights())
+        ends = np.cumsum([_reals(leaf) for leaf in leaves])
+        parts = [
+            _whole(vector[end - _reals(leaf) : end], leaf) for leaf, end in zip(leaves, ends, strict=True)
+        ]
+        return jax.tree.unflatten(tree, parts)
+
+
+def _assign(tree: dict[str, Any], path: tuple[str, ...], value: np.ndarray) -> None:
+    for key in path[:-1]:
+        tree = tree[key]
+    tree[path[-1]] = value.astype(tree[path[-1]].dtype)
+
+
+def _fit(tree: Any, path: tuple[str, ...], value: np.ndarray) -> None:
+    """Put an array in the place of zeros that may have more or fewer rows: a kernel has one for each hidden
+    number of the layer below, a carry one for each unit."""
+    for key in path:
+        tree = tree[key]
+    rows = min(len(tree), len(value))
+    tree[:rows] = value[:rows]
+
+
+def _is_complex(leaf: Any) -> bool:
+    return jnp.issubdtype(leaf.dtype, jnp.complexfloating)
+
+
+def _reals(leaf: Any) -> int:
+    return math.prod(leaf.shape) * (2 if _is_complex(leaf) else 1)
+
+
+def _parts(leaf: np.ndarray) -> np.ndarray:
+    if _is_complex(leaf):
+        return np.concatenate([leaf.real.ravel(), leaf.imag.ravel()])
+    return leaf.ravel().astype(np.float64 if leaf.dtype == np.float64 else np.float32)
+
+
+def _whole(part: Any, leaf: Any) -> Any:
+    """Invert `_parts`, for an array of the shape and dtype of `leaf`."""
+    if _is_complex(leaf):
+        half = math.prod(leaf.shape)
+        return (part[:half] + 1j * part[half:]).reshape(leaf.shape).astype(leaf.dtype)
+    part = part.reshape(leaf.shape)
+    # in float64, a test of numbers stays there
+    return part if leaf.dtype == jnp.float32 else part.astype(leaf.dtype)
+
+
+@cache
+def _shapes(architecture: Architecture) -> dict[str, Any]:
+    return nnx.to_pure_dict(nnx.split(nnx.eval_shape(architecture.network))[1])
+
+
+@cache
+def _carry(architecture: Architecture) -> list[Any]:
+    return jax.tree.leaves(nnx.eval_shape(lambda: architecture.network().carry(1)))
+
+
+# Each takes some hundred areas of memory, of 65,530 that Linux gives a process: the last few are kept.
+@lru_cache(maxsize=16)
+def _own_init(architecture: Architecture) -> Callable[[int], nnx.State]:
+    return jax.jit(lambda seed: nnx.split(architecture.network(jax.random.key(seed)))[1])
+
+
+@lru_cache(maxsize=16)
+def _own_carry(architecture: Architecture) -> Callable[[], dict[str, Any]]:
+    """Return a function that draws the start of a learned carry."""
+    return jax.jit(lambda: nnx.to_pure_dict(nnx.state(architecture.network().initial_carry)))
