@@ -38,6 +38,6 @@ class CustomBuildHook(BuildHookInterface):
         build_data["pure_python"], build_data["tag"] = False, TAG
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
-        """Add them to the wheel."""
+        """Remove the libraries, which the wheel has by now."""
         del version, build_data, artifact_path
         self.scratch.cleanup()

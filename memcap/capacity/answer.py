@@ -18,7 +18,6 @@ from memcap.capacity.next_study import command, next_longer
 from memcap.capacity.points import At, Point, References, label, references
 from memcap.capacity.question import Question
 from memcap.cells import cell_facts
-from memcap.knobs import UserError
 from memcap.models.model import MOST_UNITS
 from memcap.recipes import ResolvedRecipe
 from memcap.tasks import Task
@@ -214,13 +213,8 @@ def answer(question: Question, points: Sequence[Point], source: str | None = Non
         question: the question; only points of its task and its network count.
         points: a frontier, of one verdict.
         source: the place of its rows, for `Answer.source`.
-
-    Raises:
-        UserError: the task has no such lag.
     """
     task, lag = question.task, question.lag
-    if lag < task.smallest_lag:
-        raise UserError(f"--lag {lag}: the least lag of {task.name} is {task.smallest_lag}")
     points = [p for p in points if (p.task, p.model) == (task, question.model)]
     # Where a lag was measured in several ways, the usual length and rule count first, then the one with most
     # runs.

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from memcap.knobs import UserError
 from memcap.models.model import Model
 from memcap.store.rows import At
 from memcap.tasks import Task
@@ -22,6 +23,9 @@ class Question:
         at, budget: the verdict that counts and the recipes that compete, as in
             `memcap.capacity.frontier.frontier`.
         config_dir: where a user's own recipes are, for the command that would measure the width.
+
+    Raises:
+        UserError: the task has no such lag.
     """
 
     task: Task
@@ -31,3 +35,8 @@ class Question:
     at: At = "steady"
     budget: int | None = None
     config_dir: Path | None = None
+
+    def __post_init__(self) -> None:
+        least = self.task.smallest_lag
+        if self.lag < least:
+            raise UserError(f"--lag {self.lag}: the least lag of {self.task.name} is {least}")

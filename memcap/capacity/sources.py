@@ -34,7 +34,7 @@ def best_answer(question: Question, folder: Path | None = None, strict: bool = F
         strict: refuse bad files of rows, as in `memcap.store.read`.
 
     Raises:
-        UserError: no such lag, or rows that cannot be read.
+        UserError: rows that cannot be read.
     """
     best: Answer | None = None
     for source, files in _places(folder):
@@ -44,7 +44,7 @@ def best_answer(question: Question, folder: Path | None = None, strict: bool = F
                 best = each
             if best.settled:
                 break
-    return best or answer(question, [])
+    return best or Answer(question)
 
 
 def from_rows(rows: pl.DataFrame, question: Question, source: str | None = None) -> Answer:

@@ -20,6 +20,7 @@ my_conf` takes my_papers/hello.py, a file like paper.py, and the study my_conf/s
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
@@ -80,6 +81,9 @@ class Claim:
     whose: Whose = "paper"
     expected: bool = True
     why: str = ""
+
+
+OurClaim = partial(Claim, whose="ours")
 
 
 @dataclass(frozen=True)

@@ -116,8 +116,11 @@ def test_a_paper_is_judged_by_the_rows_in_its_own_folder(tmp_path):
     assert (tmp_path / "o" / "verdicts.csv").read_bytes() == written
 
 
-def test_the_list_has_all_papers(tmp_path):
+def test_the_list_has_all_papers_and_counts_apart_what_notes_alone_say(tmp_path):
     done = memcap(tmp_path, "reproduce", "--list")
+    after = [name for name in papers.summaries() if papers.find(name).PAPER.read == "notes"]
+    assert after == ["jaeger2001", "jelassi2024", "kent2024"]
+    assert f"{len(papers.summaries()) - 3} papers redrawn, and 3 studies after a paper" in done.out
     for name, question in papers.summaries().items():
         assert f"{name}  " in done.out
         assert question in done.out

@@ -61,8 +61,8 @@ class Elsewhere(Launcher):
                 pickle.loads(pickle.dumps(self.task)),
                 self.context.config_loader.load_sweep_config(self.config, overrides),
             )
-            assert not task.rows
-            assert not task.expected
+            assert not task.ledger.rows
+            assert not task.ledger.expected
             task.process = -1
             with open_dict(config):
                 config.hydra.job.id, config.hydra.job.num = str(number), number

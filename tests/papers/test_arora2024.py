@@ -5,7 +5,15 @@ import polars as pl
 import pytest
 from study_rows import group, table
 
-from memcap.papers.arora2024.paper import DELTA, FADING, MATRIX, NAMES, PAPER, constructed, curves
+from memcap.papers.arora2024.paper import (
+    DELTA_CELLS,
+    FADING_CELLS,
+    MATRIX_CELLS,
+    NAMES,
+    PAPER,
+    constructed,
+    curves,
+)
 
 _, ONCE, FALLS, *_ = (claim.judge for claim in PAPER.claims)
 UNITS = (2, 8)
@@ -14,7 +22,7 @@ UNITS = (2, 8)
 def accuracy(cell, units, pairs, rewrites):
     """Rows in which everything holds."""
     best = 0.45 * (1 + (units == 8)) + 0.05 * (pairs == 8)
-    lost = 0 if cell in DELTA else 0.4 if cell not in MATRIX else 0.08
+    lost = 0 if cell in DELTA_CELLS else 0.4 if cell not in MATRIX_CELLS else 0.08
     return best - lost - (0.2 if rewrites and cell == "linear_attention" else 0)
 
 
@@ -59,7 +67,8 @@ def test_one_net_that_has_more_pairs_right_denies_it():
 def test_the_delta_rule_must_be_ahead_at_each_width_and_by_enough_on_average(by, holds):
     behind = dict(zip(UNITS, by, strict=True))
     fading = {
-        cell: lambda units, *rest: accuracy("delta_net", units, *rest) - behind[units] for cell in FADING
+        cell: lambda units, *rest: accuracy("delta_net", units, *rest) - behind[units]
+        for cell in FADING_CELLS
     }
     found = ONCE(but(**fading | {"mamba2": lambda *_: 0.1}))
     assert found.ours == f"{by[0]:+.2f} at values of 2, {by[1]:+.2f} at values of 8"

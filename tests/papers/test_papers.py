@@ -31,6 +31,8 @@ def test_a_paper_says_what_it_asks_where_it_is_from_and_what_it_costs(name):
     assert papers.summaries()[name].endswith("?")
     for text in (reproduction.PAPER.source, reproduction.PAPER.cost, reproduction.PAPER.hardware):
         assert text
+    read = "\n".join(claim.where for claim in reproduction.PAPER.claims)
+    assert (reproduction.PAPER.read == "notes") == ("second-hand" in read or "summaries" in read)
     for claim in reproduction.PAPER.claims:
         assert claim.text
         assert claim.paper

@@ -20,7 +20,7 @@ import math
 import polars as pl
 
 from memcap.figures import Drawn
-from memcap.papers import Claim, Finding, Paper, marks
+from memcap.papers import Claim, Finding, OurClaim, Paper, marks
 from memcap.papers.claims import all_of, at_least, each, share_of
 
 ITEMS, SYMBOLS, T = 10, 8, 100
@@ -123,13 +123,12 @@ PAPER = Paper(
             "fig. 1; of the IRNN a figure among the paper's sources alone",
             _stay,
         ),
-        Claim(
+        OurClaim(
             "the same LSTM from a chrono start is below half of that loss in its best seed, and in none from"
             " a forget bias of 1",
             "chrono starts came later",
             "our own question",
             _chrono,
-            whose="ours",
             expected=False,
             why="at this rate 4,000 steps are too few: all five seeds are at .139, where those"
             " from a forget bias of 1 are at .155 to .173; by Adam at .005 it does leave"

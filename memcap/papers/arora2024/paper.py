@@ -33,15 +33,15 @@ import numpy as np
 import polars as pl
 
 from memcap.figures import Drawn
-from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, marks
+from memcap.papers import NOT_MEASURED, Claim, Finding, OurClaim, Paper, marks
 from memcap.papers.claims import all_of, compare, each, knob, over_seeds
 
-FADING, DELTA = ("gla", "mamba2"), ("delta_net", "gated_delta_net")
-MATRIX = ("linear_attention", *FADING, *DELTA)
+FADING_CELLS, DELTA_CELLS = ("gla", "mamba2"), ("delta_net", "gated_delta_net")
+MATRIX_CELLS = ("linear_attention", *FADING_CELLS, *DELTA_CELLS)
 LSTM = "OptimizedLSTMCell"
-NAMES = {cell: cell for cell in MATRIX} | {LSTM: "LSTM", "GRUCell": "GRU"}
+NAMES = {cell: cell for cell in MATRIX_CELLS} | {LSTM: "LSTM", "GRUCell": "GRU"}
 KEYS, SYMBOLS = 16, 32  # numbers of a key; symbols of each kind
-FEW, MANY = 8, 16  # pairs
+FEW_PAIRS, MANY_PAIRS = 8, 16  # pairs
 TIMES = ("once", "twice")  # that a key is written, by rewrites
 STRENGTHS = {"linear_attention": (None,), "delta_net": (0.5, 1.0)}  # of a write, without training
 LEAD, LONG_LEAD = 0.05, 0.15  # accuracy by which one cell is ahead of another
@@ -108,7 +108,9 @@ def draw(rows: pl.DataFrame) -> Drawn:
     data = curves(rows)
     beside = untrained(data)
     picture, grid = marks.panels((8, 6.4), 2, 2, sharex=True, sharey=True)
-    for axes, (rewrites, pairs) in zip(grid.flat, itertools.product((0, 1), (FEW, MANY)), strict=True):
+    for axes, (rewrites, pairs) in zip(
+        grid.flat, itertools.product((0, 1), (FEW_PAIRS, MANY_PAIRS)), strict=True
+    ):
         for k, (cell, name) in enumerate(NAMES.items()):
             which = {"pairs": pairs, "rewrites": rewrites, "cell": cell}
             look = marks.look(k, ms=4, lw=1.1, label=name)
@@ -147,7 +149,7 @@ def _widest(data: pl.DataFrame, cells: Iterable[str], pairs: int, rewrites: int)
 
 def _rises(rows: pl.DataFrame) -> Finding:
     data = curves(rows)
-    conditions = itertools.product(MATRIX, (MANY,), (0, 1))
+    conditions = itertools.product(MATRIX_CELLS, (MANY_PAIRS,), (0, 1))
     lines = [[*_accuracy(data, *condition).values()] for condition in conditions]
     if min(map(len, lines)) < 2:
         return NOT_MEASURED
@@ -156,9 +158,9 @@ def _rises(rows: pl.DataFrame) -> Finding:
 
 
 def _falls(rows: pl.DataFrame) -> Finding:
-    data = curves(rows).filter(pl.col("cell").is_in(MATRIX))
+    data = curves(rows).filter(pl.col("cell").is_in(MATRIX_CELLS))
     by_pairs = data.pivot("pairs", index=["cell", "rewrites", "units"], values="accuracy")
-    few, many = str(FEW), str(MANY)
+    few, many = str(FEW_PAIRS), str(MANY_PAIRS)
     if not {few, many} <= set(by_pairs.columns):
         return NOT_MEASURED
     both = by_pairs.drop_nulls().filter(pl.col(few) >= PASS)
@@ -168,7 +170,7 @@ def _falls(rows: pl.DataFrame) -> Finding:
 
 def _once(rows: pl.DataFrame) -> Finding:
     data = curves(rows)
-    delta, *others = (_accuracy(data, cell, MANY, 0) for cell in ("delta_net", *FADING))
+    delta, *others = (_accuracy(data, cell, MANY_PAIRS, 0) for cell in ("delta_net", *FADING_CELLS))
     if not delta or any(other.keys() != delta.keys() for other in others):
         return NOT_MEASURED
     lead = {units: score - max(other[units] for other in others) for units, score in delta.items()}
@@ -178,8 +180,10 @@ def _once(rows: pl.DataFrame) -> Finding:
 
 def _twice(rows: pl.DataFrame) -> Finding:
     data, findings = curves(rows), []
-    for pairs in (FEW, MANY):
-        delta, fading, linear = (_widest(data, cells, pairs, 1) for cells in (DELTA, FADING, MATRIX[:1]))
+    for pairs in (FEW_PAIRS, MANY_PAIRS):
+        delta, fading, linear = (
+            _widest(data, cells, pairs, 1) for cells in (DELTA_CELLS, FADING_CELLS, MATRIX_CELLS[:1])
+        )
         spans = "{name}: {a.least:.2f} to {a.most:.2f}, {b.least:.2f} to {b.most:.2f}"
         ahead = compare({f"{pairs} pairs": (delta, fading)}, spans, lambda a, b: min(a) >= max(b) + LEAD)
         behind = compare({"": (linear, fading)}, "{a:.2f}", lambda a, b: min(b) >= max(a) + LONG_LEAD)
@@ -190,7 +194,10 @@ def _twice(rows: pl.DataFrame) -> Finding:
 def _vectors(rows: pl.DataFrame) -> Finding:
     data = curves(rows)
     pairs = {
-        times: (_widest(data, [LSTM], MANY, rewrites), _widest(data, MATRIX, MANY, rewrites))
+        times: (
+            _widest(data, [LSTM], MANY_PAIRS, rewrites),
+            _widest(data, MATRIX_CELLS, MANY_PAIRS, rewrites),
+        )
         for rewrites, times in enumerate(TIMES)
     }
     words = "written {name} {a:.2f} against {b.least:.2f} or more"
@@ -217,7 +224,7 @@ PAPER = Paper(
     claims=(
         Claim(
             "recall rises with the bytes of the state (here: of each cell with a matrix, with each step in"
-            f" width, at {MANY} pairs, written once or twice)",
+            f" width, at {MANY_PAIRS} pairs, written once or twice)",
             "DeltaNet .79 at 9.0 kB, .96 at 34 kB; GLA .53 at 4.9 kB, .95 at 69 kB; Mamba-2 .52 at 8.2 kB,"
             " .84 at 98 kB (by eye)",
             "figure of the code's README; the abstract says so without numbers",
@@ -225,42 +232,38 @@ PAPER = Paper(
         ),
         Claim(
             f"DeltaNet recalls more than GLA and Mamba-2 at equal bytes (here: at each width, and by"
-            f" {LEAD:g} on average over them, at {MANY} pairs, written once)",
+            f" {LEAD:g} on average over them, at {MANY_PAIRS} pairs, written once)",
             "DeltaNet .79 at 9.0 kB; Mamba-2 .52 at 8.2 kB; GLA .53 at 4.9 kB and .77 at 18 kB (by eye)",
             "figure of the code's README",
             _once,
         ),
-        Claim(
-            f"more pairs are recalled less well: each net with a matrix that has {PASS:g} of {FEW} pairs"
-            f" right has less of {MANY}",
+        OurClaim(
+            f"more pairs are recalled less well: each net with a matrix that has {PASS:g} of {FEW_PAIRS}"
+            f" pairs right has less of {MANY_PAIRS}",
             "trains and tests on many numbers of pairs, and gives the mean over them",
             "the authors' code",
             _falls,
-            whose="ours",
         ),
-        Claim(
+        OurClaim(
             f"with keys written twice the delta rule is ahead: of the widest nets both by {LEAD:g} of GLA"
             f" and Mamba-2, and these by {LONG_LEAD:g} of linear attention, which cannot forget",
             "keys are written once",
             "the authors' code",
             _twice,
-            whose="ours",
         ),
-        Claim(
+        OurClaim(
             f"the widest LSTM, of as many bytes, recalls less than every cell with a matrix, by {GAP:g}, at"
-            f" {MANY} pairs",
+            f" {MANY_PAIRS} pairs",
             "has no LSTM",
             "figure of the code's README",
             _vectors,
-            whose="ours",
         ),
-        Claim(
+        OurClaim(
             "training finds at least what linear attention and the delta rule recall by random keys and"
             f" values, but for {LACK:g}",
             "trained nets alone",
             "the authors' code",
             _trained,
-            whose="ours",
             expected=False,
             why="with values of 2 numbers, written twice, DeltaNet stays short: of 8 pairs it has .26 right"
             " after 3,000 steps, .24 at a quarter of the rate, and random keys have .29. All other nets reach"

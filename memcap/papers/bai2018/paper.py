@@ -18,7 +18,7 @@ from typing import Any
 import polars as pl
 
 from memcap.figures import Drawn
-from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, marks
+from memcap.papers import NOT_MEASURED, Claim, Finding, OurClaim, Paper, marks
 from memcap.papers.claims import knob
 
 ARMS = {
@@ -109,13 +109,12 @@ PAPER = Paper(
             " gradient is not spread over all T + 20; Adam has four times the rate of their code, and every"
             " sequence is fresh",
         ),
-        Claim(
+        OurClaim(
             "that is training, not capacity: nets of this size copy at T = 50 (median .95, where arm theirs"
             " has at most half of it)",
             "its LSTM is below 20 % there",
             "fig. 5",
             _training_decides,
-            whose="ours",
         ),
     ),
 )

@@ -24,7 +24,7 @@ from memcap.papers.claims import at_most, each, knob, least_widths, over_seeds, 
 from memcap.terminal.words import plural
 
 TASK = "vector_hold"
-H, WHOLE = "lstm", "lstm+carry"  # the cells: the read-out sees h, or h and c
+H, CARRY = "lstm", "lstm+carry"  # the cells: the read-out sees h, or h and c
 ERROR = 0.02  # of a median net that holds the vector
 DISTANCE = 0.1  # from the line, as a share of the variance
 MOVE = 0.1  # of n: how far the width that holds a vector may move with the delay
@@ -36,10 +36,10 @@ def curves(rows: pl.DataFrame) -> pl.DataFrame:
 
     The line is 1 - r / n, where the read-out sees r numbers: u, or 2 u of the whole carry.
     """
-    own = rows.filter((pl.col("task") == TASK) & pl.col("cell").is_in([H, WHOLE]))
+    own = rows.filter((pl.col("task") == TASK) & pl.col("cell").is_in([H, CARRY]))
     by = "cell", "numbers", "lag", "units"
     data = own.with_columns(knob("numbers", pl.Int64)).group_by(by).agg(*over_seeds("error")).sort(by)
-    seen = pl.when(pl.col("cell") == WHOLE).then(2 * pl.col("units")).otherwise("units")
+    seen = pl.when(pl.col("cell") == CARRY).then(2 * pl.col("units")).otherwise("units")
     return data.with_columns((1 - seen / pl.col("numbers")).clip(0).alias("line"))
 
 
@@ -47,21 +47,21 @@ def draw(rows: pl.DataFrame) -> Drawn:
     """Draw error against units, a colour per delay, over the line of the read-out: that sees h, after the
     paper's fig. 2c, or (h, c)."""
     data = curves(rows)
-    cells = [cell for cell in (H, WHOLE) if cell in data["cell"]]
+    cells = [cell for cell in (H, CARRY) if cell in data["cell"]]
     number = max(1, len(cells))
     picture, (panels,) = marks.panels((3.8 + 3.4 * number, 5.6), 1, number, sharey=True, squeeze=False)
     delays = data.select("numbers", "lag").unique().sort("numbers", "lag").rows()
     for axes, cell in zip(panels, cells, strict=False):
         own = data.filter(cell=cell)
         for numbers in own["numbers"].unique().sort():
-            _draw_line(axes, numbers, 2 if cell == WHOLE else 1)
+            _draw_line(axes, numbers, 2 if cell == CARRY else 1)
         for numbers, lag in own.select("numbers", "lag").unique(maintain_order=True).iter_rows():
             look = marks.look(delays.index((numbers, lag)), ms=4, lw=1)
             label = f"{numbers} numbers, {plural(lag, 'step')}"
             line = own.filter(numbers=numbers, lag=lag)
             marks.with_bars(axes, line, "units", "error", label=label, **look)
         axes.set_ylim(bottom=0)
-        axes.set(xlabel="hidden units", title="read out of h and c" if cell == WHOLE else "read out of h")
+        axes.set(xlabel="hidden units", title="read out of h and c" if cell == CARRY else "read out of h")
         marks.legend(axes)
     panels[0].set_ylabel("mean squared error of the recalled vector")
     picture.suptitle("Error of holding a random vector, by width and delay", y=0.98)

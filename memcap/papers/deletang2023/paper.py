@@ -22,7 +22,7 @@ from matplotlib.axes import Axes
 
 from memcap.capacity.lengths import over_lengths
 from memcap.figures import Drawn
-from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, marks
+from memcap.papers import NOT_MEASURED, Claim, Finding, OurClaim, Paper, marks
 from memcap.papers.claims import all_of, at_least, at_most, each, least_widths
 
 TASKS = {
@@ -230,37 +230,33 @@ PAPER = Paper(
             why="on the ring as the LSTM; in arithmetic at chance, also at a rate of .001, with 64 units, or"
             " after 24,000 steps: a fortieth of the paper's",
         ),
-        Claim(
+        OurClaim(
             "on the ring nets count on a line instead: one distance up to which a walk is followed gives each"
             " net's accuracy at all six lengths (to .1)",
             "no such number",
             "our own question",
             _counts,
-            whose="ours",
         ),
-        Claim(
+        OurClaim(
             "two LSTM units suffice for even pairs and parity in all seeds, a tanh RNN takes more for either,"
             " and arithmetic takes an LSTM more",
             "256 units in all nets",
             "code",
             _fewest,
-            whose="ours",
         ),
-        Claim(
+        OurClaim(
             "a minGRU, whose gates see the input alone, learns neither even pairs nor parity in one layer"
             " (best net at most .15 from chance, 0, to 1), where the others do",
             "a cell that is not in the paper",
             "our own question",
             _learns_nothing,
-            whose="ours",
         ),
-        Claim(
+        OurClaim(
             "arithmetic is learnt where the longest length rises as a net learns, and not where lengths are"
             " drawn up to 40 throughout",
             "uniform from 1 to 40, for a million steps",
             "text and code",
             _front,
-            whose="ours",
         ),
     ),
 )

@@ -15,11 +15,11 @@ import math
 import polars as pl
 
 from memcap.figures import Drawn
-from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, marks
+from memcap.papers import NOT_MEASURED, Claim, Finding, OurClaim, Paper, marks
 from memcap.papers.claims import all_of, at_most, each, pick, share_of
 
-POSITIVE = ("linear_attention", "delta_net", "gated_delta_net", "minGRU")
-OTHERS = ("signed_delta_net", "selective_LRU", "OptimizedLSTMCell")
+POSITIVE_CELLS = ("linear_attention", "delta_net", "gated_delta_net", "minGRU")
+OTHER_CELLS = ("signed_delta_net", "selective_LRU", "OptimizedLSTMCell")
 CHANCE = 0.5
 SHARE = 0.75  # of the nets that a claim speaks of
 PASS = 0.95  # the score from which a net has learnt what it was trained on
@@ -32,7 +32,7 @@ def scores(rows: pl.DataFrame) -> pl.DataFrame:
     """Return each net: cell, units, seed; its score at the trained length and at the longer one; whether it
     was solved."""
     scaled = [((pl.col(old) - CHANCE) / (1 - CHANCE)).alias(new) for new, old in LENGTHS.items()]
-    own = pl.col("task") == "parity", pl.col("cell").is_in([*POSITIVE, *OTHERS])
+    own = pl.col("task") == "parity", pl.col("cell").is_in([*POSITIVE_CELLS, *OTHER_CELLS])
     nets = rows.filter(*own, pl.col("final").is_not_null())
     return nets.select("cell", "units", "seed", *scaled, "solved").sort("cell", "units", "seed")
 
@@ -42,14 +42,14 @@ def draw(rows: pl.DataFrame) -> Drawn:
     bits; after the paper's table 3."""
     data = scores(rows)
     picture, panels = marks.panels((7.2, 4.4), 1, 2, sharey=True)
-    cells = [*OTHERS[::-1], *POSITIVE[::-1]]
+    cells = [*OTHER_CELLS[::-1], *POSITIVE_CELLS[::-1]]
     widths = data["units"].unique().sort().to_list()
     for axes, length, title in zip(panels, LENGTHS, ("16 bits, as trained", "64 bits"), strict=True):
         for k, units in enumerate(widths):
             own = data.filter(units=units)
             places = [cells.index(cell) + 0.2 * (len(widths) // 2 - k) for cell in own["cell"]]
             axes.scatter(own[length], places, label=f"{units} units", **marks.dots(k, alpha=0.7))
-        axes.axhline(len(OTHERS) - 0.5, color="grey", lw=0.8)
+        axes.axhline(len(OTHER_CELLS) - 0.5, color="grey", lw=0.8)
         axes.axvline(0, color="grey", lw=0.8, ls=":")
         axes.set(title=title, xlabel="score: 0 is chance", xlim=(-1.05, 1.05))
         axes.set_yticks(range(len(cells)), cells)
@@ -78,7 +78,8 @@ def _positive(rows: pl.DataFrame) -> Finding:
 
 def _decides(rows: pl.DataFrame) -> Finding:
     positive, others = (
-        pick(scores(rows), "solved", "cell", {cell: cell for cell in cells}) for cells in (POSITIVE, OTHERS)
+        pick(scores(rows), "solved", "cell", {cell: cell for cell in cells})
+        for cells in (POSITIVE_CELLS, OTHER_CELLS)
     )
     none = each(positive, "{name} {own.mean:.0%}", at_most(0), start="solved: ", join=", ")
     return all_of(none, each(others, "{name} {own.mean:.0%}", share_of(0.5), join=", "), join=", ")
@@ -107,13 +108,12 @@ PAPER = Paper(
             "tables 3 and 5",
             _positive,
         ),
-        Claim(
+        OurClaim(
             "in one layer of 2 to 8 units no net with positive eigenvalues is solved, and at least half of"
             " those are that have a sign, a phase or a gate that sees the state",
             "Mamba .000 and 1.000 with a sign, sLSTM 1.000",
             "table 3",
             _decides,
-            whose="ours",
         ),
     ),
 )

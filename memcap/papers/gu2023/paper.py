@@ -26,7 +26,7 @@ from matplotlib.lines import Line2D
 
 from memcap.figures import Drawn
 from memcap.figures.style import COLOURS
-from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, marks
+from memcap.papers import NOT_MEASURED, Claim, Finding, OurClaim, Paper, marks
 from memcap.papers.claims import compare, knob, over_seeds
 
 TASKS = {"copy": "symbols in a row", "selective_copy": "symbols at random places"}
@@ -182,26 +182,22 @@ PAPER = Paper(
             "table 1 and sec. 4.1.1",
             _solved("selective_copy", "selective_LRU"),
         ),
-        Claim(
+        OurClaim(
             "real decays of the input do, too (the median minGRU and minLSTM, likewise)",
             "S6 has real decays: 97.0 %",
             "table 1 and sec. 3.6",
             _solved("selective_copy", "minGRU", "minLSTM"),
-            whose="ours",
             expected=False,
             why="with symbols in a row they fail, too (medians of .76 at most), so it is not selection that"
-            " they lack: a state"
-            " that only fades tells a fixed read-out little of the order. Training is not at its end,"
-            " either: four times the"
-            " steps bring .95. The paper has 16 numbers a channel, a read-out that is of the input, and two"
-            " layers",
+            " they lack: a state that only fades tells a fixed read-out little of the order. Training is"
+            " not at its end, either: four times the steps bring .95. The paper has 16 numbers a channel, a"
+            " read-out that is of the input, and two layers",
         ),
-        Claim(
+        OurClaim(
             "gates that see the state, too, do (the median GRU and LSTM, likewise)",
             "not tried",
             "table 1",
             _solved("selective_copy", "GRUCell", "lstm"),
-            whose="ours",
         ),
     ),
 )

@@ -133,8 +133,7 @@ def _not_by_length(rows: pl.DataFrame) -> Finding:
 
 PAPER = Paper(
     source="Hewitt, Hahn, Ganguli, Liang & Manning, RNNs can generate bounded hierarchical languages with"
-    " optimal memory, EMNLP"
-    " 2020 (2010.07515)",
+    " optimal memory, EMNLP 2020 (2010.07515)",
     cost="9 minutes on one core that some 15 jobs shared, compiling aside (72 members)",
     claims=(
         Claim(
@@ -151,8 +150,7 @@ PAPER = Paper(
             _twice_as_long,
             expected=False,
             why="our nets stop at the first 99 %, after some hundred steps on words of one length; theirs"
-            " train on, on words of"
-            " all lengths up to the longest",
+            " train on, on words of all lengths up to the longest",
         ),
         Claim(
             f"units follow m log k (here: units per m log2 k differ by at most {RATIO:g} times from the"

@@ -27,7 +27,7 @@ import polars as pl
 from matplotlib.axes import Axes
 
 from memcap.figures import Drawn
-from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, marks
+from memcap.papers import NOT_MEASURED, Claim, Finding, OurClaim, Paper, marks
 from memcap.papers.claims import all_of, at_most, each, least_widths, rank_correlation
 
 POWER = 0.5  # the largest power of the lag that is called slow growth
@@ -254,12 +254,11 @@ PAPER = Paper(
             " the lag. Their cells cannot forget, and they train at smaller rates, one sequence at a time;"
             " rates of .01 and .003 did no better here",
         ),
-        Claim(
+        OurClaim(
             "they do so from biases that are told the lag (here: likewise)",
             "30,000 to 49,000; no net is told",
             "experiment 2c, table",
             lambda rows: _growth("hold", rows),
-            whose="ours",
         ),
         Claim(
             "4 cells learn to add two of 100 numbers (here: most seeds, told the lag, and not most of Elman"

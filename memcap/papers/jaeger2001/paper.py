@@ -25,7 +25,7 @@ import polars as pl
 from scipy import signal
 
 from memcap.figures import Drawn
-from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, marks
+from memcap.papers import NOT_MEASURED, Claim, Finding, OurClaim, Paper, marks
 from memcap.papers.claims import compare, knob
 
 CELLS = (5, 10, 20, 50)
@@ -176,20 +176,18 @@ PAPER = Paper(
             "Ballarin et al., abstract",
             _float32_misses,
         ),
-        Claim(
+        OurClaim(
             "trained Elman nets recall no number better than linear nets could (error at least 1 - N / (L"
             f" + 1) - {SLACK:g})",
             "at most N, for any net that is read linearly; the bound of one delay is ours",
             "summaries of the report",
             lambda rows: _above_the_line("Elman", rows),
-            whose="ours",
         ),
-        Claim(
+        OurClaim(
             f"nor do LSTMs (error at least 1 - N / (L + 1) - {SLACK:g})",
             "the same",
             "summaries of the report",
             lambda rows: _above_the_line("LSTM", rows),
-            whose="ours",
             expected=False,
             why="an LSTM carries two numbers a cell and is not linear: a bound on the sum over delays does"
             " not bind one delay",

@@ -30,24 +30,27 @@ import polars as pl
 from matplotlib.axes import Axes
 
 from memcap.figures import Drawn
-from memcap.papers import Claim, Finding, Paper, marks
+from memcap.papers import Claim, Finding, OurClaim, Paper, marks
 from memcap.papers.claims import all_of, at_least, below, compare, each, knob, least_widths, pick
 
-VECTOR = {"linear": "linear", "LRU": "LRU", "GRUCell": "GRU", "lstm": "LSTM"}
-LINEAR, GATED = {"linear": "linear", "LRU": "LRU"}, {"GRUCell": "GRU", "lstm": "LSTM"}
-MATRIX = {"gla": "GLA", "delta_net": "DeltaNet"}
-USUAL = "forget_bias"  # start of the LSTMs that differ from the others in it alone
+VECTOR_CELLS = {"linear": "linear", "LRU": "LRU", "GRUCell": "GRU", "lstm": "LSTM"}
+LINEAR_CELLS, GATED_CELLS = {"linear": "linear", "LRU": "LRU"}, {"GRUCell": "GRU", "lstm": "LSTM"}
+MATRIX_CELLS = {"gla": "GLA", "delta_net": "DeltaNet"}
+USUAL_START = "forget_bias"  # start of the LSTMs that differ from the others in it alone
 BITS = 32  # of a number
 HALF = 0.5  # of the strings
-SYMBOLS, MANY = 8, 64  # D: of most strings, and of those that have more bits at the same length
-SHORT, MIDDLE = 4, 8  # K: of strings of MANY symbols, and of those of SYMBOLS that have as many bits
+SYMBOLS, MANY_SYMBOLS = 8, 64  # D: of most strings, and of those that have more bits at the same length
+SHORT_LENGTH, MIDDLE_LENGTH = (
+    4,
+    8,
+)  # K: of strings of MANY_SYMBOLS symbols, and of those of SYMBOLS that have as many bits
 STRING = ["symbols", "items"]
 WHICH = [*STRING, "cell", "usual"]
 LENGTHS = {"linear": (4, 8, 16, 32), "LRU": (4, 8, 16, 32), "GRUCell": (4, 8, 16), "lstm": (4, 8, 16)}
-LONGEST = 32
-SLOPE, NEAR = 1.0, 0.2
+LONGEST_LENGTH = 32
+SLOPE, DISTANCE = 1.0, 0.2
 OVERHEAD = 5  # bits of state for a bit of the string
-TIMES = 4  # as many numbers
+FACTOR = 4  # as many numbers
 WIDTH = 40  # numbers of the LSTMs of two starts
 
 
@@ -58,11 +61,11 @@ def curves(rows: pl.DataFrame) -> pl.DataFrame:
     own = rows.filter(
         pl.col("task") == "copy",
         pl.col("lag") == 1,
-        pl.col("cell").is_in([*VECTOR, *MATRIX]),
+        pl.col("cell").is_in([*VECTOR_CELLS, *MATRIX_CELLS]),
         pl.col("whole_at_lengths").is_not_null(),
     )
     whole = pl.col("whole_at_lengths").str.json_path_match("$[0]").cast(pl.Float64).fill_null(0.0)
-    usual, numbers = (pl.col("init") == USUAL).alias("usual"), pl.col("carry_numbers").alias("numbers")
+    usual, numbers = (pl.col("init") == USUAL_START).alias("usual"), pl.col("carry_numbers").alias("numbers")
     knobs = [knob(name, pl.Int64) for name in STRING]
     nets = own.with_columns(*knobs, usual, numbers, whole.alias("whole")).group_by(*WHICH, "numbers")
     share = pl.col("whole")
@@ -83,13 +86,13 @@ def draw(rows: pl.DataFrame) -> Drawn:
     of strings right against numbers of state per symbol, at one length."""
     data = curves(rows)
     picture, (left, right) = marks.panels((9, 4.2), 1, 2)
-    for k, (cell, name) in enumerate((VECTOR | MATRIX).items()):
+    for k, (cell, name) in enumerate((VECTOR_CELLS | MATRIX_CELLS).items()):
         _draw_fewest(left, fewest(data), cell, k)
         for usual, style in ((False, {}), (True, {"ls": ":", "mfc": "w"})):
-            own = data.filter(cell=cell, usual=usual, symbols=SYMBOLS, items=MIDDLE)
+            own = data.filter(cell=cell, usual=usual, symbols=SYMBOLS, items=MIDDLE_LENGTH)
             look = marks.look(k, lw=1.1, label=f"{name}, forget bias 1" if usual else name, **style)
             if own.height:
-                right.plot(own["numbers"] / MIDDLE, own["whole"], **look)
+                right.plot(own["numbers"] / MIDDLE_LENGTH, own["whole"], **look)
     ends, grey = np.array([9.0, 130.0]), {"color": "grey", "lw": 1}
     left.plot(ends, BITS / math.log2(SYMBOLS) * ends, ls="--", label="a number a symbol of 8", **grey)
     left.plot(ends, ends, label="as many bits as the string", **grey)
@@ -100,23 +103,27 @@ def draw(rows: pl.DataFrame) -> Drawn:
     marks.number_x(left, (12, 24, 48, 96))
     marks.number_x(right, (0.5, 1, 2, 4, 8, 16, 32))
     left.set_title("half of the strings right", fontsize=10)
-    right.set_title(f"{MIDDLE} symbols of {SYMBOLS}", fontsize=10)
+    right.set_title(f"{MIDDLE_LENGTH} symbols of {SYMBOLS}", fontsize=10)
     marks.legend(left, loc="upper left")
     marks.legend(right)
     caption = (
-        f"Left, in the colours of the right: 4 to 32 symbols of {SYMBOLS}; open, 4 of {MANY}; no mark where"
-        " no width has half of the strings right. Nets of one layer after at most"
+        f"Left, in the colours of the right: 4 to 32 symbols of {SYMBOLS}; open, 4 of {MANY_SYMBOLS}; no"
+        " mark where no width has half of the strings right. Nets of one layer after at most"
         f" {marks.greatest(rows, 'budget'):,} training steps, {data['nets'].min() or 0} or"
-        f" {marks.greatest(data, 'nets')} a width. After Jelassi et al. (2024), whose figures were not read."
+        f" {marks.greatest(data, 'nets')} a width. After Jelassi et al. (2024), whose figures were not"
+        " read."
     )
     return marks.finish(picture, data, caption, 145, left=0.08, right=0.98, top=0.93, wspace=0.2)
 
 
 def _draw_fewest(axes: Axes, smallest: dict[tuple[int, int, str], float], cell: str, k: int) -> None:
     """Draw the smallest states of a cell; those of many symbols open, and beside the others."""
-    for symbols, more in ((SYMBOLS, {"label": "_cell"}), (MANY, {"ls": "", "mfc": "w", "label": "_many"})):
+    for symbols, more in (
+        (SYMBOLS, {"label": "_cell"}),
+        (MANY_SYMBOLS, {"ls": "", "mfc": "w", "label": "_many"}),
+    ):
         items = sorted(items for d, items, c in smallest if (d, c) == (symbols, cell))
-        beside = 1.04 ** (k - 2) * (1.12 if symbols == MANY else 1)
+        beside = 1.04 ** (k - 2) * (1.12 if symbols == MANY_SYMBOLS else 1)
         bits = [each * math.log2(symbols) * beside for each in items]
         axes.plot(bits, [BITS * smallest[symbols, n, cell] for n in items], **marks.look(k, lw=1.1, **more))
 
@@ -134,8 +141,8 @@ def _bound(rows: pl.DataFrame) -> Finding:
 
 
 def _long(rows: pl.DataFrame) -> Finding:
-    own = curves(rows).filter(symbols=SYMBOLS, items=LONGEST)
-    linear, gated = (pick(own, "most", "cell", cells) for cells in (LINEAR, GATED))
+    own = curves(rows).filter(symbols=SYMBOLS, items=LONGEST_LENGTH)
+    linear, gated = (pick(own, "most", "cell", cells) for cells in (LINEAR_CELLS, GATED_CELLS))
     words = "{name} {own.most:.2f}"
     can = each(linear, words, lambda shares: max(shares) >= HALF, start="best nets: ", join=", ")
     return all_of(can, each(gated, words, below(HALF), join=", "), join=", ")
@@ -148,15 +155,18 @@ def _length(rows: pl.DataFrame) -> Finding:
         numbers, slope = _of(smallest, *((SYMBOLS, items, cell) for items in lengths)), math.nan
         if math.isfinite(max(numbers, default=math.inf)):
             slope = float(np.polyfit(np.log(lengths), np.log(numbers), 1)[0])
-        slopes[VECTOR[cell]] = slope, numbers
-    return compare(slopes, "{name} {a:.2f} ({b:g})", lambda slope, _: abs(slope - SLOPE) <= NEAR)
+        slopes[VECTOR_CELLS[cell]] = slope, numbers
+    return compare(slopes, "{name} {a:.2f} ({b:g})", lambda slope, _: abs(slope - SLOPE) <= DISTANCE)
 
 
 def _alphabet(rows: pl.DataFrame) -> Finding:
     """Compare few symbols of many with many of few, of as many bits."""
     smallest, pairs = fewest(curves(rows)), {}
-    for cell, name in VECTOR.items():
-        pairs[name] = _of(smallest, (MANY, SHORT, cell)), _of(smallest, (SYMBOLS, MIDDLE, cell))
+    for cell, name in VECTOR_CELLS.items():
+        pairs[name] = (
+            _of(smallest, (MANY_SYMBOLS, SHORT_LENGTH, cell)),
+            _of(smallest, (SYMBOLS, MIDDLE_LENGTH, cell)),
+        )
     return compare(pairs, "{name} {a:g} against {b:g}", lambda few, many: few < many, join=", ")
 
 
@@ -165,13 +175,13 @@ def _overhead(rows: pl.DataFrame) -> Finding:
     smallest = fewest(curves(rows))
     ratios = {
         name: [BITS * n / (k * math.log2(d)) for (d, k, c), n in smallest.items() if c == cell]
-        for cell, name in VECTOR.items()
+        for cell, name in VECTOR_CELLS.items()
     }
     return each(ratios, "{name} {own.least:.1f}", at_least(OVERHEAD), start="at least ", join=", ")
 
 
 def _start(rows: pl.DataFrame) -> Finding:
-    own = curves(rows).filter(cell="lstm", symbols=SYMBOLS, items=MIDDLE, numbers=WIDTH)
+    own = curves(rows).filter(cell="lstm", symbols=SYMBOLS, items=MIDDLE_LENGTH, numbers=WIDTH)
     gates, usual = (own.filter(usual=usual).select("least", "most").rows() for usual in (False, True))
     span = "{own.least:.2f} to {own.most:.2f} from {name}"
     copies = each({"open gates": [*sum(gates, ())]}, span, at_least(HALF))
@@ -182,12 +192,12 @@ def _matrix(rows: pl.DataFrame) -> Finding:
     """Compare cells with a matrix and the others at short strings, and judge the former at twice the
     length."""
     data = curves(rows)
-    strings = ([(SYMBOLS, SHORT, cell) for cell in cells] for cells in (MATRIX, VECTOR))
+    strings = ([(SYMBOLS, SHORT_LENGTH, cell) for cell in cells] for cells in (MATRIX_CELLS, VECTOR_CELLS))
     numbers = [_of(fewest(data), *each) for each in strings]
-    words = f"{SHORT} symbols: {{a:g}} against {{b:g}}"
-    dear = compare({"": numbers}, words, lambda a, b: min(a) >= TIMES * max(b))
-    longer = pick(data.filter(symbols=SYMBOLS, items=MIDDLE), "most", "cell", MATRIX)
-    start = f"best at {MIDDLE}: "
+    words = f"{SHORT_LENGTH} symbols: {{a:g}} against {{b:g}}"
+    dear = compare({"": numbers}, words, lambda a, b: min(a) >= FACTOR * max(b))
+    longer = pick(data.filter(symbols=SYMBOLS, items=MIDDLE_LENGTH), "most", "cell", MATRIX_CELLS)
+    start = f"best at {MIDDLE_LENGTH}: "
     return all_of(dear, each(longer, "{name} {own.most:.2f}", below(HALF), start=start, join=", "))
 
 
@@ -206,60 +216,56 @@ PAPER = Paper(
             _bound,
         ),
         Claim(
-            "a long string is not learnt within the budget by an LSTM (here: no GRU or LSTM, of up to 96 and"
-            f" 128 numbers, has half of the strings of {LONGEST} right in 2,000 steps, where linear nets and"
-            " LRUs have)",
+            "a long string is not learnt within the budget by an LSTM (here: no GRU or LSTM, of up to 96"
+            f" and 128 numbers, has half of the strings of {LONGEST_LENGTH} right in 2,000 steps, where"
+            " linear nets and LRUs have)",
             "LSTM does not learn 300 letters within its budget",
             NOTES,
             _long,
         ),
-        Claim(
+        OurClaim(
             "the state must grow in proportion to the string: the fewest numbers that copy half of the"
-            f" strings of {SYMBOLS} symbols have a log-log slope of 1, but for {NEAR:g}, over lengths of 4 to"
-            " 32 (linear, LRU) and to 16 (GRU, LSTM)",
+            f" strings of {SYMBOLS} symbols have a log-log slope of 1, but for {DISTANCE:g}, over lengths"
+            " of 4 to 32 (linear, LRU) and to 16 (GRU, LSTM)",
             COROLLARY,
             NOTES,
             _length,
-            whose="ours",
             expected=False,
             why="only linear nets are within .2. Of GRU and LSTM it is training: after 6,000 steps GRUs of 10"
             " and 24 numbers have .68 and .77 of strings of 8 and 16 right, and LSTMs of 48 .73 of 16. LRUs"
             " of 48 have none of 32 right after as many",
         ),
-        Claim(
-            f"at equal bits length costs more than the alphabet: {SHORT} symbols of {MANY} take fewer numbers"
-            f" than {MIDDLE} of {SYMBOLS}, in each cell with a vector",
+        OurClaim(
+            f"at equal bits length costs more than the alphabet: {SHORT_LENGTH} symbols of {MANY_SYMBOLS}"
+            f" take fewer numbers than {MIDDLE_LENGTH} of {SYMBOLS}, in each cell with a vector",
             "26 letters",
             "the authors' code",
             _alphabet,
-            whose="ours",
             expected=False,
             why="what counts are the bits: 24 take each cell as many numbers either way, to the step between"
             " our widths",
         ),
-        Claim(
+        OurClaim(
             f"no cell with a vector copies with fewer than {OVERHEAD} bits of state for a bit of the string",
             COROLLARY,
             NOTES,
             _overhead,
-            whose="ours",
         ),
-        Claim(
+        OurClaim(
             f"where training stops short it need not be for want of state: of LSTMs of {WIDTH} numbers each"
-            f" that starts from open gates copies half of the strings of {MIDDLE}, and none from forget bias"
-            " 1 does",
+            f" that starts from open gates copies half of the strings of {MIDDLE_LENGTH}, and none from"
+            " forget bias 1 does",
             "LSTM of up to 12 layers of 1,024 units",
             "the authors' code",
             _start,
-            whose="ours",
         ),
-        Claim(
-            f"bytes alone do not copy: one layer of GLA or DeltaNet takes {TIMES} times the numbers of any"
-            f" cell with a vector at {SHORT} symbols, and has not half of the strings of {MIDDLE}",
+        OurClaim(
+            f"bytes alone do not copy: one layer of GLA or DeltaNet takes {FACTOR} times the numbers of any"
+            f" cell with a vector at {SHORT_LENGTH} symbols, and has not half of the strings of"
+            f" {MIDDLE_LENGTH}",
             "Mamba is trained on 300 letters",
             NOTES,
             _matrix,
-            whose="ours",
         ),
     ),
 )

@@ -18,7 +18,7 @@ import polars as pl
 
 from memcap.capacity.lengths import over_lengths
 from memcap.figures import Drawn
-from memcap.papers import Claim, Finding, Paper, marks
+from memcap.papers import Claim, Finding, OurClaim, Paper, marks
 from memcap.papers.claims import all_of, at_least, below, each, knob, pick
 
 GROUPS = {"Z12": "Z12: commutes", "A4": "A4: does not commute"}
@@ -114,20 +114,18 @@ PAPER = Paper(
             "figure and text",
             _diagonal,
         ),
-        Claim(
+        OurClaim(
             "an LSTM learns both groups in one layer, in all seeds",
             "a cell that is not in the paper",
             "our own question",
             lambda rows: _learns_both(rows, "OptimizedLSTMCell"),
-            whose="ours",
         ),
-        Claim(
+        OurClaim(
             "of the group that commutes, a complex diagonal step learns 16 elements in one layer, in all"
             " seeds, and a positive one does not",
             "Z60 takes S4 and Mamba no more layers at a greater length",
             "figure and text",
             _sign,
-            whose="ours",
         ),
     ),
 )

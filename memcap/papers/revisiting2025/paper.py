@@ -34,7 +34,7 @@ import numpy as np
 import polars as pl
 
 from memcap.figures import Drawn
-from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, marks
+from memcap.papers import NOT_MEASURED, Claim, Finding, OurClaim, Paper, marks
 from memcap.papers.claims import knob, over_seeds
 
 NAMES = {
@@ -206,26 +206,23 @@ PAPER = Paper(
             "abstract of version 2, and text; the rates are not listed",
             partial(_no_wider, "mamba2"),
         ),
-        Claim(
+        OurClaim(
             f"nor is GLA's window wider than DeltaNet's of {DECADES:g} decades or more",
             "none that we read",
             "text of both versions",
             partial(_no_wider, "gla"),
-            whose="ours",
         ),
-        Claim(
+        OurClaim(
             f"the best rates of all five cells lie within {SPREAD:g} decade",
             "Mamba and others recall with one layer where they are well tuned",
             "abstract of version 2",
             _near,
-            whose="ours",
         ),
-        Claim(
+        OurClaim(
             f"{RATE:g}, at which memcap/papers/arora2024 trained every cell, is in the window of each",
             "outside of its window a cell's accuracy drops drastically",
             "abstract of version 2",
             _one_rate,
-            whose="ours",
         ),
     ),
 )

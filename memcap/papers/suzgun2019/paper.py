@@ -22,16 +22,16 @@ import polars as pl
 
 from memcap.capacity.lengths import first_failures
 from memcap.figures import Drawn
-from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, marks
+from memcap.papers import NOT_MEASURED, Claim, Finding, OurClaim, Paper, marks
 from memcap.papers.claims import all_of, at_least, compare, each, knob, rank_correlation, within
 
 LANGUAGES = {2: "a^n b^n", 3: "a^n b^n c^n", 4: "a^n b^n c^n d^n"}
-COMPARED, WIDTH = (2, 3), 4  # languages and units of all cells
+COMMON_LANGUAGES, WIDTH = (2, 3), 4  # languages and units of all cells
 WIDTHS = {2: 2, 3: 3, 4: 4}  # by letters: units of the nets that train on one word a step, as the authors' do
 LSTM = "OptimizedLSTMCell"
 CELLS = {LSTM: "LSTM", "GRUCell": "GRU", "minGRU": "minGRU", "minLSTM": "minLSTM"}
-MOST, THEIR_MOST = 30, 50  # the largest n in training
-BEYOND = 1.2  # times that
+LARGEST_N, THEIR_LARGEST_N = 30, 50  # the largest n in training
+FACTOR = 1.2  # times that
 CORRELATION = 0.5  # the size of a rank correlation from which on it says something
 BATCH = 64  # words a step of most nets
 LEAST_LOSS = 1e-6  # that is drawn: some are 0
@@ -52,18 +52,18 @@ def ranges(rows: pl.DataFrame) -> pl.DataFrame:
         for lengths, fails_at in scored.select("lengths", fails).iter_rows()
     ]
     columns = (knob("symbols", pl.Int64), *NET[1:], pl.col("train_loss").alias("loss"), "fails_at")
-    columns += (pl.Series("right_to", right, pl.Int64), (fails > MOST).alias("learnt"))
+    columns += (pl.Series("right_to", right, pl.Int64), (fails > LARGEST_N).alias("learnt"))
     return scored.select(*columns).sort(NET)
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
     """Draw the number at which each net fails, over the largest in training, by language and units, a mark
     per net; last, the same against the loss, of nets that have learnt all n of their training."""
-    data = ranges(rows).with_columns((pl.col("fails_at") / MOST).alias("times"))
+    data = ranges(rows).with_columns((pl.col("fails_at") / LARGEST_N).alias("times"))
     shape = {"sharey": True, "width_ratios": [3, 3, 3, 4]}
     picture, (*panels, last) = marks.panels((10, 4), 1, len(LANGUAGES) + 1, **shape)
     for axes, (symbols, title) in zip(panels, LANGUAGES.items(), strict=True):
-        theirs = {units: e / THEIR_MOST for (letters, units), e in THEIRS.items() if letters == symbols}
+        theirs = {units: e / THEIR_LARGEST_N for (letters, units), e in THEIRS.items() if letters == symbols}
         axes.scatter(list(theirs), list(theirs.values()), color="grey", marker="x", label="LSTM, theirs")
         axes.set(title=f"${title}$", xlabel="units", xlim=(0.5, 4.8), xticks=[1, 2, 3, 4])
     kinds = [(LSTM, 1, "LSTM, a word a step"), *((cell, BATCH, name) for cell, name in CELLS.items())]
@@ -119,7 +119,7 @@ def _fewest(rows: pl.DataFrame, units: dict[int, int]) -> Finding:
 def _beyond(rows: pl.DataFrame, *languages: int) -> Finding:
     """Judge the LSTMs: each goes on beyond the n of its training by a fifth at least, and fails somewhere."""
     fails = {LANGUAGES[k]: fails_at(rows, LSTM, k) for k in languages}
-    ends = within(BEYOND * MOST, math.nextafter(math.inf, 0))
+    ends = within(FACTOR * LARGEST_N, math.nextafter(math.inf, 0))
     return each(fails, "{name}: {own.least:g} to {own.most:g}", ends)
 
 
@@ -127,7 +127,7 @@ def _twice(rows: pl.DataFrame) -> Finding:
     """Judge how far LSTMs that see a word a step are right, on average, over the n of their training."""
     nets, times = ranges(rows).filter(cell=LSTM, batch=1), {}
     for symbols, units in WIDTHS.items():
-        right = nets.filter(symbols=symbols, units=units)["right_to"] / MOST
+        right = nets.filter(symbols=symbols, units=units)["right_to"] / LARGEST_N
         times[LANGUAGES[symbols]] = [right.sum() / len(right)] if len(right) else []
     found = each(times, "{name} {own:.1f}", at_least(2), join=", ")
     return all_of(found, Finding("times", True), join=" ")
@@ -147,7 +147,7 @@ def _loss(rows: pl.DataFrame) -> Finding:
     """Judge the rank correlation of loss and the number at which they fail, of the LSTMs that learnt."""
     nets = ranges(rows).filter("learnt", cell=LSTM, batch=BATCH).drop_nulls("fails_at")
     ranks = {}
-    for symbols in COMPARED:
+    for symbols in COMMON_LANGUAGES:
         own = nets.filter(symbols=symbols)
         if own.height < 3:
             return NOT_MEASURED
@@ -158,7 +158,7 @@ def _loss(rows: pl.DataFrame) -> Finding:
 
 def _by_cell(rows: pl.DataFrame) -> dict[int, dict[str, list[float]]]:
     """Return where the nets of each cell fail, by language; none of a language that a cell lacks."""
-    fails = {symbols: {cell: fails_at(rows, cell, symbols) for cell in CELLS} for symbols in COMPARED}
+    fails = {symbols: {cell: fails_at(rows, cell, symbols) for cell in CELLS} for symbols in COMMON_LANGUAGES}
     return fails if all(all(own.values()) for own in fails.values()) else {}
 
 
@@ -234,30 +234,27 @@ PAPER = Paper(
             why="it is near .5 in a^n b^n c^n, of nets at .001 to .004 nats: one of less loss counts a"
             " little further; eight nets do not tell that from chance, nor are they as near 0 as theirs",
         ),
-        Claim(
+        OurClaim(
             "an LSTM counts less far trained by our recipe (Adam at .03, 2,000 steps of 64 words) than by"
             " theirs (RMSprop at .01, one word a step, 150,000 steps): each by ours fails before each of its"
             " width by theirs, in each language",
             "RMSprop at .01, one word a step",
             "code",
             _recipes,
-            whose="ours",
         ),
-        Claim(
+        OurClaim(
             "a GRU counts less far than an LSTM: at four units each fails before each LSTM, in a^n b^n and"
             " a^n b^n c^n",
             "a cell that is not in the paper",
             "our own question",
             _shorter,
-            whose="ours",
         ),
-        Claim(
+        OurClaim(
             "minGRU and minLSTM count as far as the GRU (medians within 1.5 times), and the LSTM at least"
             " 1.25 times as far as they",
             "cells that are not in the paper",
             "our own question",
             _like_the_gru,
-            whose="ours",
         ),
     ),
 )

@@ -25,12 +25,12 @@ import polars as pl
 from scipy.linalg import toeplitz
 
 from memcap.figures import Drawn
-from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, marks
+from memcap.papers import NOT_MEASURED, Claim, Finding, OurClaim, Paper, marks
 from memcap.papers.claims import compare, knob, over_seeds
 from memcap.tasks.bandlimited_delay import BandlimitedDelay
 
 CYCLES, LEVEL, UNITS = 10, 0.37, 100
-SHORT, LONG = (25, 100), 400
+SHORT_LAGS, LONG_LAG = (25, 100), 400
 TASK = BandlimitedDelay(CYCLES)
 ARMS = {
     "theirs": "theirs: 100 units, 1,000 updates",
@@ -38,7 +38,7 @@ ARMS = {
     "ours": "ours: 20 units, up to 10,000 updates",
 }
 LOSSES = {25: 0.0193, 100: 0.0173, 400: 0.0701, 1600: 0.0851}  # of the validation sequences, after 500 epochs
-WITHOUT = LOSSES[1600]  # memory
+CHANCE = LOSSES[1600]  # of a net without memory
 DISTANCE = 0.1  # how far a share may be from theirs
 HALF = 0.5  # of the error without memory: more is most of it
 RISE = 1.5  # how many times a width may rise from T to 4 T
@@ -72,7 +72,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
     """Draw errors of 100 units against T, the paper's and ours; and ours against units, a line per T."""
     data = shares(rows)
     picture, (left, right) = marks.panels((10, 4.6), 1, 2)
-    marks.theirs(left, list(LOSSES), [loss / WITHOUT for loss in LOSSES.values()], label="the paper")
+    marks.theirs(left, list(LOSSES), [loss / CHANCE for loss in LOSSES.values()], label="the paper")
     for k, (arm, label) in enumerate(ARMS.items()):
         own = data.filter((pl.col("arm") == arm) & ((arm != "ours") | (pl.col("units") == FREEDOM)))
         marks.with_bars(left, own, "T", "share", label=label, **marks.look(k, lw=1.2))
@@ -109,22 +109,22 @@ def _medians(rows: pl.DataFrame, arm: str) -> dict[int, float]:
 
 def _as_theirs(rows: pl.DataFrame) -> Finding:
     losses = _medians(rows, "theirs")
-    pairs = {steps: (losses.get(steps), LOSSES[steps] / WITHOUT) for steps in SHORT}
+    pairs = {steps: (losses.get(steps), LOSSES[steps] / CHANCE) for steps in SHORT_LAGS}
     words = "{a:.2f} at T = {name}"
     return compare(pairs, words, lambda ours, theirs: abs(ours - theirs) <= DISTANCE, join=", ")
 
 
 def _fails(rows: pl.DataFrame) -> Finding:
     losses = _medians(rows, "theirs")
-    if not {*SHORT, LONG} <= losses.keys():
+    if not {*SHORT_LAGS, LONG_LAG} <= losses.keys():
         return NOT_MEASURED
-    least = max(HALF, *(2 * losses[steps] for steps in SHORT))
-    return Finding(f"{losses[LONG]:.2f}", losses[LONG] > least)
+    least = max(HALF, *(2 * losses[steps] for steps in SHORT_LAGS))
+    return Finding(f"{losses[LONG_LAG]:.2f}", losses[LONG_LAG] > least)
 
 
 def _start_matters(rows: pl.DataFrame) -> Finding:
     theirs, other = _medians(rows, "theirs"), _medians(rows, "start")
-    lags = sorted({*SHORT} | (theirs.keys() & other.keys()))
+    lags = sorted({*SHORT_LAGS} | (theirs.keys() & other.keys()))
     pairs = {steps: (other.get(steps), theirs.get(steps)) for steps in lags}
     words = "{a:.2f} instead of {b:.2f} at T = {name}"
     return compare(pairs, words, lambda ours, theirs: ours <= theirs / 2, join=", ")
@@ -159,47 +159,42 @@ def _one_per_degree(rows: pl.DataFrame) -> Finding:
 
 PAPER = Paper(
     source="Voelker, Kajic & Eliasmith, Legendre memory units: continuous-time representation in recurrent"
-    " neural networks,"
-    " NeurIPS 2019",
+    " neural networks, NeurIPS 2019",
     cost="58 minutes on one core that some ten jobs shared, compiling aside (34 members)",
     claims=(
         Claim(
             f"an LSTM of {UNITS} units, trained as theirs, leaves a fifth of the error without memory at T"
-            " = 25 and 100 (their"
-            f" shares +- {DISTANCE:g})",
-            f"losses {LOSSES[25]:g} and {LOSSES[100]:g}, of {WITHOUT:g}: {LOSSES[25] / WITHOUT:.2f},"
-            f" {LOSSES[100] / WITHOUT:.2f}",
+            f" = 25 and 100 (their shares +- {DISTANCE:g})",
+            f"losses {LOSSES[25]:g} and {LOSSES[100]:g}, of {CHANCE:g}: {LOSSES[25] / CHANCE:.2f},"
+            f" {LOSSES[100] / CHANCE:.2f}",
             "output of their code",
             _as_theirs,
         ),
         Claim(
-            f"and most of it at T = {LONG} (over {HALF:g}, and twice as much as at the others; one seed)",
-            f"loss {LOSSES[LONG]:g}: {LOSSES[LONG] / WITHOUT:.2f}",
+            f"and most of it at T = {LONG_LAG} (over {HALF:g}, and twice as much as at the others; one seed)",
+            f"loss {LOSSES[LONG_LAG]:g}: {LOSSES[LONG_LAG] / CHANCE:.2f}",
             "output of their code",
             _fails,
         ),
-        Claim(
+        OurClaim(
             "that is training: recurrent blocks that start twice as large leave less than half as much",
             "one start only",
             "their code",
             _start_matters,
-            whose="ours",
         ),
-        Claim(
+        OurClaim(
             "content, not steps, sets the width: the least of 10 to 40 units from which on every net solves"
             f" it, at most {RISE:g} times at 4 T",
             "none; all its LSTMs have 100 units",
             "their code",
             _same_width,
-            whose="ours",
         ),
-        Claim(
+        OurClaim(
             f"a window of {CYCLES} cycles takes at most {FREEDOM} + 1 units, one per degree of freedom,"
             " at every T",
             "its LMU has 100 for such a window",
             "their code",
             _one_per_degree,
-            whose="ours",
         ),
     ),
 )
