@@ -6,7 +6,7 @@ with a curriculum over the lag, or at random lags.
 
 from dataclasses import dataclass
 from functools import partial, reduce
-from math import isnan, nan
+from math import ceil, isnan, nan
 from typing import Any, cast
 
 import jax
@@ -86,14 +86,15 @@ def evaluate(weights: jax.Array, member: Member, stream: Stream, index: int) -> 
     """Return the mean score over fresh sequences, drawn block by block to save memory."""
     lag, length, sequences = member.lag, member.length, member.evaluation.sequences
     block = min(256, sequences)
-    if stream == Stream.STRETCH:
+    if stream == Stream.STRETCH:  # fewer sequences, because they are longer
         (lag, length), sequences = member.task.stretched(lag, member.evaluation.stretch), sequences // 4
+    blocks = max(1, ceil(sequences / block))
 
     def scores(number: jax.Array) -> tuple[jax.Array, jax.Array]:
         key = random_key(member, stream, index, number)
         return loss_and_scores(weights, member, member.task.unseen(key, lag, length, length, block))[1]
 
-    score, due = jax.lax.map(scores, jnp.arange(max(1, -(-sequences // block))))
+    score, due = jax.lax.map(scores, jnp.arange(blocks))
     return score.sum() / due.sum()
 
 

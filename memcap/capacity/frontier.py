@@ -29,7 +29,7 @@ from memcap.store.columns import IDENTITY, evaluation_of, model_of, recipe_of, t
 from memcap.store.rows import VERDICTS, At, without_failed
 from memcap.thresholds.curve import no_easier
 
-COUNTS = ["units", "solved", "steady", "runs", "seeds", "stretched"]
+COLUMNS_BY_WIDTH = ["units", "solved", "steady", "runs", "seeds", "stretched"]
 
 
 def frontier(
@@ -70,7 +70,7 @@ def fit_all_recipes(
         pl.col("seed").n_unique().alias("seeds"),
         pl.col("stretched").filter("solved").median(),
     )
-    by_width = widths.sort("units").group_by(IDENTITY, maintain_order=True).agg(COUNTS)
+    by_width = widths.sort("units").group_by(IDENTITY, maintain_order=True).agg(COLUMNS_BY_WIDTH)
     medians = rows.group_by(IDENTITY, maintain_order=True).agg(
         pl.col("steps_to_solve").filter("solved").median(),
         pl.col("steps_to_steady").filter("steady").median(),
