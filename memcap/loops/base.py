@@ -345,8 +345,8 @@ def _stepwise_bwd(drive: Drive, step: Step, residuals: Any, cotangents: Any) -> 
     """Go backwards over time. No gradient passes the start of a window, be the carry reset or only cut."""
     params, entered, over, factor = residuals
     d_last, d_outputs = cotangents
-    rows = jax.tree.map(lambda buffer: jax.ShapeDtypeStruct(buffer.shape[1:], buffer.dtype), entered)
-    d_carry = _differentiable_of(rows, d_last)
+    carry_shape = jax.tree.map(lambda buffer: jax.ShapeDtypeStruct(buffer.shape[1:], buffer.dtype), entered)
+    d_carry = _differentiable_of(carry_shape, d_last)
 
     def body(state: Any, t: jax.Array, valid: Any, row: Any) -> tuple[Any, Any]:
         d_carry, d_params = state
@@ -354,8 +354,8 @@ def _stepwise_bwd(drive: Drive, step: Step, residuals: Any, cotangents: Any) -> 
         if not over.return_sequences:  # only the last output was returned
             d_output = jnp.where(t == over.length - 1, d_outputs, jnp.zeros_like(d_outputs))
         _, pullback = jax.vjp(step, params, entered, x)
-        d_param, d_entered, d_input = pullback((_cotangent(rows, d_carry), d_output))
-        d_entered = _differentiable_of(rows, d_entered)
+        d_param, d_entered, d_input = pullback((_cotangent(carry_shape, d_carry), d_output))
+        d_entered = _differentiable_of(carry_shape, d_entered)
         if factor is not None:
             d_entered = _scaled(d_entered, factor)
         added = jax.tree.map(jnp.add, d_params, _differentiable_of(params, d_param))
@@ -364,7 +364,7 @@ def _stepwise_bwd(drive: Drive, step: Step, residuals: Any, cotangents: Any) -> 
     state = d_carry, jax.tree.map(jnp.zeros_like, _differentiable_of(params, params))
     xs = entered, over.inputs, factor, d_outputs if over.return_sequences else ()
     (d_carry, d_params), d_inputs = drive(body, state, xs, jnp.zeros_like(over.inputs), over.length, True)
-    return _cotangent(params, d_params), _cotangent(rows, d_carry), over.cotangent(d_inputs), None
+    return _cotangent(params, d_params), _cotangent(carry_shape, d_carry), over.cotangent(d_inputs), None
 
 
 stepwise.defvjp(_stepwise_fwd, _stepwise_bwd)
