@@ -96,7 +96,7 @@ def _training_decides(rows: pl.DataFrame) -> Finding:
 PAPER = Paper(
     source="Bai, Kolter & Koltun, An empirical evaluation of generic convolutional and recurrent networks,"
     " 2018 (1803.01271)",
-    cost="18 minutes on one core of a busy machine",
+    cost="32 minutes on one core of a busy machine",
     claims=(
         Claim(
             "an LSTM of 10,000 parameters falls below .2 before T = 50 (here: the median of arm theirs, at"
